@@ -1,0 +1,104 @@
+// Package fault holds the few kinds of error that a caller of paylink may see.
+//
+// A fault is what a box says to the world: a kind (which decides the HTTP
+// status), a stable code (which programs branch on), the name of the offending
+// parameter, and a sentence for a person. The cause is for the log alone and is
+// never rendered. Any error that is not a fault is an internal error.
+package fault
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Kind is the class of a fault; each maps to exactly one HTTP status.
+type Kind uint8
+
+// The kinds, in the order of their HTTP status.
+const (
+	KindInternal        Kind = iota // 500
+	KindInvalid                     // 400
+	KindUnauthenticated             // 401
+	KindDeclined                    // 402
+	KindForbidden                   // 403
+	KindNotFound                    // 404
+	KindConflict                    // 409
+	KindTooLarge                    // 413
+	KindUnsupported                 // 415
+	KindMismatch                    // 422
+	KindRateLimited                 // 429
+	KindUnavailable                 // 503
+)
+
+// Error is a fault. Build one with the constructors below.
+type Error struct {
+	Kind       Kind
+	Code       string        // stable, snake_case
+	Param      string        // the offending parameter, as the caller spelled its path
+	Detail     string        // one sentence for a person; no internal text
+	RetryAfter time.Duration // when trying again makes sense; 0 is unknown
+	Cause      error         // for the log alone
+}
+
+func (e *Error) Error() string {
+	s := e.Code + ": " + e.Detail
+	if e.Param != "" {
+		s = e.Param + ": " + s
+	}
+	if e.Cause != nil {
+		s += " (" + e.Cause.Error() + ")"
+	}
+	return s
+}
+
+func (e *Error) Unwrap() error { return e.Cause }
+
+// Is reports equality by kind and code, so that errors.Is works against a
+// sentinel built with the same constructor.
+func (e *Error) Is(target error) bool {
+	t, ok := target.(*Error)
+	return ok && t.Kind == e.Kind && t.Code == e.Code
+}
+
+// Invalid says that a parameter breaks a rule; detail names the rule.
+func Invalid(param, code, format string, args ...any) *Error {
+	return &Error{Kind: KindInvalid, Code: code, Param: param, Detail: fmt.Sprintf(format, args...)}
+}
+
+// New makes a fault of any kind that names no parameter.
+func New(kind Kind, code, format string, args ...any) *Error {
+	return &Error{Kind: kind, Code: code, Detail: fmt.Sprintf(format, args...)}
+}
+
+// NotFound is the one answer for what does not exist and for what belongs to
+// another tenant.
+func NotFound(object string) *Error {
+	return New(KindNotFound, "not_found", "There is no such %s.", object)
+}
+
+// Unavailable says that nothing was done, or that the outcome is not known yet,
+// and that the same call may be repeated.
+func Unavailable(code string, retry time.Duration, cause error, detail string) *Error {
+	return &Error{Kind: KindUnavailable, Code: code, Detail: detail, RetryAfter: retry, Cause: cause}
+}
+
+// From returns the fault in err's chain; an error without one becomes internal.
+func From(err error) *Error {
+	var e *Error
+	if errors.As(err, &e) {
+		return e
+	}
+	return &Error{Kind: KindInternal, Code: "internal", Detail: "Something went wrong on our side. The request id helps us find it.", Cause: err}
+}
+
+// KindOf is the kind of From(err).
+func KindOf(err error) Kind { return From(err).Kind }
+
+// Code is the code of From(err); "" for nil.
+func Code(err error) string {
+	if err == nil {
+		return ""
+	}
+	return From(err).Code
+}

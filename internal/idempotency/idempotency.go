@@ -1,0 +1,60 @@
+// Package idempotency lets a caller repeat a request without repeating its
+// effect. The record of the first answer is written in the same commit as the
+// effect itself, so there is no moment in which one exists without the other.
+//
+// States of a key: new (no record), in flight (the gateway knows), replay (same
+// fingerprint), mismatch (another fingerprint).
+package idempotency
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// MaxKeyBytes bounds the client's key.
+const MaxKeyBytes = 255
+
+// ErrRaced is returned by a store's commit when another request recorded the
+// same key first: nothing of this commit was kept.
+var ErrRaced = errors.New("another request recorded the same idempotency key first")
+
+// Record is the first answer to a request with an Idempotency-Key.
+type Record struct {
+	Scope       string // account and mode, or "public"
+	Key         string
+	Fingerprint []byte // keyed hash of method, path and body
+	Status      int
+	Answer      []byte // the rendered answer, sealed: it may hold a secret
+	CreatedAt   time.Time
+}
+
+// Ticket travels from the gateway to the commit. A nil ticket means that the
+// client sent no key.
+type Ticket struct {
+	Record
+	// Render gives the sealed answer for the object about to be committed.
+	Render func(object any) ([]byte, error)
+}
+
+// Fill renders the answer for the object and returns the record to commit; nil
+// for a nil ticket.
+func (t *Ticket) Fill(object any, now time.Time) (*Record, error) {
+	if t == nil {
+		return nil, nil
+	}
+	body, err := t.Render(object)
+	if err != nil {
+		return nil, err
+	}
+	r := t.Record
+	r.Answer, r.CreatedAt = body, now
+	return &r, nil
+}
+
+// Store reads records; they are written by the commits that they belong to.
+// Put is for the few answers that change nothing else.
+type Store interface {
+	GetIdempotency(ctx context.Context, scope, key string) (*Record, error) // nil, nil when there is none
+	PutIdempotency(ctx context.Context, r Record) error                     // ErrRaced when there is one
+}

@@ -1,0 +1,141 @@
+package issuer
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/paylink/paylink/internal/fault"
+)
+
+// Card is the payer's card. It lives in the memory of the page handler, the
+// coordinator and a connector, and nowhere else: it prints, logs and marshals
+// as "[card]", and refuses to be encoded or scanned.
+type Card struct{ secret *cardSecret }
+
+type cardSecret struct {
+	number, cvc, name string
+	expMonth, expYear int
+}
+
+const redacted = "[card]"
+
+// NewCard checks what can be checked without asking anyone: the number's length
+// and Luhn digit (ISO/IEC 7812-1), the expiry, the length of the code.
+func NewCard(number string, expMonth, expYear int, cvc, name string, now time.Time) (Card, error) {
+	n := strings.NewReplacer(" ", "", "-", "").Replace(number)
+	switch {
+	case len(n) < 12 || len(n) > 19 || !allDigits(n):
+		return Card{}, fault.Invalid("card.number", "card_number_invalid", "A card number has 12 to 19 digits.")
+	case !luhn(n):
+		return Card{}, fault.Invalid("card.number", "card_number_invalid", "The card number is mistyped: its check digit does not fit.")
+	case expMonth < 1 || expMonth > 12:
+		return Card{}, fault.Invalid("card.expMonth", "card_expiry_invalid", "The month of expiry is 1 to 12.")
+	}
+	if expYear >= 0 && expYear < 100 {
+		expYear += 2000
+	}
+	if expYear < 2000 || expYear > now.Year()+50 {
+		return Card{}, fault.Invalid("card.expYear", "card_expiry_invalid", "The year of expiry has four digits, and is at most 50 years ahead.")
+	}
+	// A card is good to the end of its month, wherever on earth that ends last.
+	if end := time.Date(expYear, time.Month(expMonth)+1, 1, 12, 0, 0, 0, time.UTC); !now.Before(end) {
+		return Card{}, fault.Invalid("card.expYear", "card_expired", "The card has expired.")
+	}
+	if len(cvc) < 3 || len(cvc) > 4 || !allDigits(cvc) {
+		return Card{}, fault.Invalid("card.cvc", "card_cvc_invalid", "The security code has 3 or 4 digits.")
+	}
+	if len(name) > 100 {
+		return Card{}, fault.Invalid("card.name", "too_long", "The name on the card has at most 100 bytes.")
+	}
+	return Card{&cardSecret{number: n, cvc: cvc, name: name, expMonth: expMonth, expYear: expYear}}, nil
+}
+
+// Empty reports whether there is no card.
+func (c Card) Empty() bool { return c.secret == nil }
+
+// Reveal hands the card to a connector, the one place that needs it.
+func (c Card) Reveal() (number string, expMonth, expYear int, cvc, name string) {
+	if c.secret == nil {
+		return "", 0, 0, "", ""
+	}
+	s := c.secret
+	return s.number, s.expMonth, s.expYear, s.cvc, s.name
+}
+
+// Last4 may be stored and shown (PCI DSS 3.4.1).
+func (c Card) Last4() string {
+	if c.secret == nil {
+		return ""
+	}
+	return c.secret.number[len(c.secret.number)-4:]
+}
+
+// Brand by the issuer identification number (ISO/IEC 7812-1).
+func (c Card) Brand() string {
+	if c.secret == nil {
+		return ""
+	}
+	n := c.secret.number
+	two := n[:2]
+	switch {
+	case n[0] == '4':
+		return "visa"
+	case two >= "51" && two <= "55", n[:4] >= "2221" && n[:4] <= "2720":
+		return "mastercard"
+	case two == "34" || two == "37":
+		return "amex"
+	case two == "60" || two == "65" || two == "64":
+		return "discover"
+	case two == "35":
+		return "jcb"
+	case two == "62":
+		return "unionpay"
+	case two == "36" || two == "38" || two == "30":
+		return "diners"
+	}
+	return "card"
+}
+
+func allDigits(s string) bool {
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return s != ""
+}
+
+func luhn(n string) bool {
+	sum := 0
+	for i := range len(n) {
+		d := int(n[len(n)-1-i] - '0')
+		if i%2 == 1 {
+			if d *= 2; d > 9 {
+				d -= 9
+			}
+		}
+		sum += d
+	}
+	return sum%10 == 0
+}
+
+var errCard = errors.New("a card cannot be encoded or decoded")
+
+// Everything below keeps a card from leaving by accident.
+
+func (Card) String() string               { return redacted }
+func (Card) GoString() string             { return redacted }
+func (Card) LogValue() slog.Value         { return slog.StringValue(redacted) }
+func (Card) MarshalText() ([]byte, error) { return nil, errCard }
+func (Card) MarshalJSON() ([]byte, error) { return nil, errCard }
+func (Card) GobEncode() ([]byte, error)   { return nil, errCard }
+
+// Format writes the same word for every verb.
+func (Card) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
+
+var _ json.Marshaler = Card{}

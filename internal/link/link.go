@@ -1,0 +1,130 @@
+// Package link is the box that makes payment links and tells whether one is
+// ours. A link's URL carries a token: claims sealed, then signed, so that a
+// forged one is refused without any read.
+//
+// Uses of a link are reserved, completed and given back by the commits of the
+// payments made with it (package payment); this package only reads the counts.
+package link
+
+import (
+	"context"
+	"time"
+
+	"github.com/paylink/paylink/internal/idempotency"
+	"github.com/paylink/paylink/internal/money"
+	"github.com/paylink/paylink/internal/stream"
+)
+
+// Limits.
+const (
+	MinLife          = time.Minute
+	MaxLife          = 180 * 24 * time.Hour
+	DefaultLife      = 24 * time.Hour
+	MaxMetadata      = 50
+	MaxMetadataBytes = 500
+	MaxUsesLimit     = 1_000_000
+)
+
+// Modes. Test and live data never meet.
+const (
+	Test = "test"
+	Live = "live"
+)
+
+// Capture and late policies.
+const (
+	CaptureAutomatic = "automatic"
+	CaptureManual    = "manual"
+	LateAccept       = "accept"
+	LateHold         = "hold"
+	LateRefund       = "refund"
+)
+
+// Statuses.
+const (
+	Open     = "open"
+	Paying   = "paying"
+	Paid     = "paid"
+	ExpiredS = "expired"
+	Canceled = "canceled"
+)
+
+// Link is an offer to be paid.
+type Link struct {
+	ID            string            `json:"id"`
+	Account       string            `json:"account"`
+	Mode          string            `json:"mode"`
+	Bucket        uint16            `json:"bucket,omitempty"`
+	Payee         string            `json:"payee"`              // who is paid, as the payer reads it
+	Amount        money.Amount      `json:"amount"`             // Minor 0 when the payer chooses
+	MinMinor      int64             `json:"minMinor,omitempty"` // payer chooses: at least
+	MaxMinor      int64             `json:"maxMinor,omitempty"` // payer chooses: at most
+	Date          time.Time         `json:"date"`
+	PaymentMethod string            `json:"paymentMethod"` // pm_…
+	Issuer        string            `json:"issuer"`
+	Realm         string            `json:"realm,omitempty"`
+	Description   string            `json:"description,omitempty"`
+	Reference     string            `json:"reference,omitempty"`
+	Metadata      map[string]string `json:"metadata,omitempty"`
+	MaxUses       int64             `json:"maxUses,omitempty"` // 0 is unlimited
+	ExpiresAt     time.Time         `json:"expiresAt"`
+	RedirectURL   string            `json:"redirectUrl,omitempty"`
+	Capture       string            `json:"capture"`
+	LatePolicy    string            `json:"latePolicy"`
+	Token         string            `json:"token"`
+	CreatedAt     time.Time         `json:"createdAt"`
+
+	// Changed by commits; the store keeps these in columns of their own.
+	Uses        int64     `json:"-"` // completed
+	Reserved    int64     `json:"-"` // running
+	LastPayment string    `json:"-"` // the payment that reserved a use last
+	CanceledAt  time.Time `json:"-"` // zero: not canceled
+	ExpiredAt   time.Time `json:"-"` // when the expiry was recorded; zero: not yet
+	PaidAt      time.Time `json:"-"` // when the last use was completed; zero: not yet
+}
+
+// PayerChooses reports whether the payer types the amount.
+func (l Link) PayerChooses() bool { return l.Amount.Minor == 0 }
+
+// Status is derived from facts, in this order: paid, canceled, paying, expired,
+// open. A running payment outlives the expiry.
+func (l Link) Status(now time.Time) string {
+	switch {
+	case l.MaxUses > 0 && l.Uses >= l.MaxUses:
+		return Paid
+	case !l.CanceledAt.IsZero():
+		return Canceled
+	case l.MaxUses > 0 && l.Uses+l.Reserved >= l.MaxUses:
+		return Paying
+	case !now.Before(l.ExpiresAt):
+		return ExpiredS
+	}
+	return Open
+}
+
+// Filter of a list. Zero values do not filter.
+type Filter struct {
+	Account, Mode            string
+	Status, Realm, Reference string
+	Before                   string // the last id of the page before; newest first
+	Limit                    int
+	Now                      time.Time
+}
+
+// Store keeps links. All of a call, or none.
+type Store interface {
+	// CreateLink is repeatable: the same link id succeeds again.
+	// idempotency.ErrRaced when another request recorded the same key first.
+	CreateLink(context.Context, Link, []stream.Event, *idempotency.Record) error
+	// GetLink reads by id; an unknown id is fault.NotFound. The account is part
+	// of the key: another tenant's link is not found.
+	GetLink(ctx context.Context, account, id string) (Link, error)
+	ListLinks(context.Context, Filter) ([]Link, error)
+	// CancelLink sets CanceledAt if the link is not paid, canceled or paying; the
+	// fault names which (409). Repeating the cancel that won is fault link_canceled.
+	CancelLink(ctx context.Context, account, id string, at time.Time, e stream.Event, r *idempotency.Record) error
+	// ExpireLinks records the expiry of up to limit links that ended before now
+	// and were neither paid nor canceled, with one event each; running payments
+	// do not hinder it. It returns how many.
+	ExpireLinks(ctx context.Context, now time.Time, limit int, event func(Link) (stream.Event, error)) (int, error)
+}
