@@ -39,59 +39,55 @@ func (s *Sheet) Apply(account string, t Transfer) error {
 		s.open[t.ID] = t
 	}
 	if t.Resolves != "" {
-		if _, ok := s.open[t.Resolves]; !ok {
+		held, ok := s.open[t.Resolves]
+		switch {
+		case !ok:
 			return fmt.Errorf("transfer %s resolves %s, which is not pending", t.ID, t.Resolves)
-		}
-		held := s.open[t.Resolves]
-		delete(s.open, t.Resolves)
-		if t.Phase == Posted && t.minor() > held.minor() {
+		case held.Minor() != t.Held || held.Currency != t.Currency:
+			return fmt.Errorf("transfer %s misstates what %s held", t.ID, held.ID)
+		case t.Phase == Posted && t.Minor() > t.Held:
 			return fmt.Errorf("transfer %s posts more than %s held", t.ID, held.ID)
 		}
-		available, pending := held.effect(account)
-		s.add(t.Currency, -available, -pending)
+		delete(s.open, t.Resolves)
 	}
-	if t.Phase == Pending || t.Phase == Posted {
-		available, pending := t.effect(account)
-		s.add(t.Currency, available, pending)
+	b := s.Funds[t.Currency]
+	if b == nil {
+		b = &Balance{Available: money.Of(0, t.Currency), Pending: money.Of(0, t.Currency)}
+		s.Funds[t.Currency] = b
 	}
+	available, pending := t.Effect(account)
+	b.Available.Minor += available
+	b.Pending.Minor += pending
 	return nil
 }
 
 // Open is the number of pending transfers.
 func (s *Sheet) Open() int { return len(s.open) }
 
-func (s *Sheet) add(c money.Currency, available, pending int64) {
-	b := s.Funds[c]
-	if b == nil {
-		b = &Balance{Available: money.Of(0, c), Pending: money.Of(0, c)}
-		s.Funds[c] = b
-	}
-	b.Available.Minor += available
-	b.Pending.Minor += pending
-}
-
-func (t Transfer) minor() int64 {
-	var sum int64
+// Effect is what the transfer does to a merchant's funds; it needs no other
+// transfer, so that a projection can add effects up in any batch. Money promised
+// is pending until posted; money to be given back leaves available when held.
+func (t Transfer) Effect(account string) (available, pending int64) {
+	credited := false // does the transfer bring money to the merchant?
+	var minor int64
 	for _, e := range t.Entries {
-		if e.Minor > 0 {
-			sum += e.Minor
+		if e.Account == Funds(account) {
+			credited, minor = e.Minor < 0, max(e.Minor, -e.Minor)
 		}
 	}
-	return sum
-}
-
-// effect of a transfer on the merchant's funds: money promised is pending until
-// posted; money to be given back is gone from available as soon as it is held.
-func (t Transfer) effect(account string) (available, pending int64) {
-	for _, e := range t.Entries {
-		if e.Account != Funds(account) {
-			continue
-		}
-		if t.Phase == Pending && e.Minor < 0 {
-			pending -= e.Minor
-		} else {
-			available -= e.Minor
-		}
+	switch {
+	case minor == 0:
+		return 0, 0
+	case t.Phase == Pending && credited:
+		return 0, minor
+	case t.Phase == Pending:
+		return -minor, 0
+	case t.Phase == Posted && credited:
+		return minor, -t.Held
+	case t.Phase == Posted:
+		return t.Held - minor, 0
+	case credited: // released
+		return 0, -t.Held
 	}
-	return available, pending
+	return t.Held, 0
 }

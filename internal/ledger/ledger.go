@@ -49,6 +49,7 @@ type Transfer struct {
 	Kind     Kind           `json:"kind"`
 	Phase    Phase          `json:"phase"`
 	Resolves string         `json:"resolves,omitempty"`
+	Held     int64          `json:"held,omitempty"` // minor units that the resolved transfer held
 	Currency money.Currency `json:"currency"`
 	Entries  []Entry        `json:"entries"`
 }
@@ -86,33 +87,53 @@ func (t Transfer) Check() error {
 	return nil
 }
 
-func move(id string, kind Kind, phase Phase, resolves, debit, credit string, amount money.Amount) Transfer {
-	return Transfer{ID: id, Kind: kind, Phase: phase, Resolves: resolves, Currency: amount.Currency,
+func move(id string, kind Kind, phase Phase, debit, credit string, amount money.Amount) Transfer {
+	return Transfer{ID: id, Kind: kind, Phase: phase, Currency: amount.Currency,
 		Entries: []Entry{{Account: debit, Minor: amount.Minor}, {Account: credit, Minor: -amount.Minor}}}
 }
 
 // Authorise holds money that the issuer has promised.
 func Authorise(id, account, issuer string, amount money.Amount) Transfer {
-	return move(id, KindAuthorise, Pending, "", Receivable(issuer), Funds(account), amount)
+	return move(id, KindAuthorise, Pending, Receivable(issuer), Funds(account), amount)
 }
 
-// Capture posts money: against an authorisation (resolves), or at once when the
-// issuer approved and captured in one answer (resolves empty).
-func Capture(id, resolves, account, issuer string, amount money.Amount) Transfer {
-	return move(id, KindCapture, Posted, resolves, Receivable(issuer), Funds(account), amount)
-}
-
-// Release voids or expires a pending transfer; amount is the pending amount.
-func Release(id string, phase Phase, pending Transfer) Transfer {
-	return Transfer{ID: id, Kind: KindRelease, Phase: phase, Resolves: pending.ID, Currency: pending.Currency, Entries: pending.Entries}
+// Capture posts money that the issuer approved and captured in one answer.
+func Capture(id, account, issuer string, amount money.Amount) Transfer {
+	return move(id, KindCapture, Posted, Receivable(issuer), Funds(account), amount)
 }
 
 // HoldRefund reserves money for a refund before the issuer is asked.
 func HoldRefund(id, account, issuer string, amount money.Amount) Transfer {
-	return move(id, KindRefund, Pending, "", Funds(account), Receivable(issuer), amount)
+	return move(id, KindRefund, Pending, Funds(account), Receivable(issuer), amount)
 }
 
-// PostRefund moves the money of a held refund.
-func PostRefund(id, resolves, account, issuer string, amount money.Amount) Transfer {
-	return move(id, KindRefund, Posted, resolves, Funds(account), Receivable(issuer), amount)
+// Post moves the money that held holds, or the first minor units of it; the rest
+// is released. Kind is the capture's or the refund's.
+func Post(id string, kind Kind, held Transfer, minor int64) Transfer {
+	t := Transfer{ID: id, Kind: kind, Phase: Posted, Resolves: held.ID, Held: held.Minor(), Currency: held.Currency}
+	for _, e := range held.Entries {
+		if e.Minor > 0 {
+			e.Minor = minor
+		} else {
+			e.Minor = -minor
+		}
+		t.Entries = append(t.Entries, e)
+	}
+	return t
+}
+
+// Release gives up what held holds: Voided by decision, Expired by time.
+func Release(id string, phase Phase, held Transfer) Transfer {
+	return Transfer{ID: id, Kind: KindRelease, Phase: phase, Resolves: held.ID, Held: held.Minor(), Currency: held.Currency, Entries: held.Entries}
+}
+
+// Minor is the sum of the debits: the transfer's size.
+func (t Transfer) Minor() int64 {
+	var sum int64
+	for _, e := range t.Entries {
+		if e.Minor > 0 {
+			sum += e.Minor
+		}
+	}
+	return sum
 }

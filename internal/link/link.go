@@ -10,6 +10,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/idempotency"
 	"github.com/paylink/paylink/internal/money"
 	"github.com/paylink/paylink/internal/stream"
@@ -100,6 +101,23 @@ func (l Link) Status(now time.Time) string {
 		return ExpiredS
 	}
 	return Open
+}
+
+// Unpayable is why the link cannot be paid now, with the time, as a fault (409)
+// in words that a payer understands; nil when it is open.
+func (l Link) Unpayable(now time.Time) error {
+	when := func(t time.Time) string { return t.UTC().Format("2 January 2006 15:04:05 UTC") }
+	switch l.Status(now) {
+	case Paid:
+		return fault.New(fault.KindConflict, "link_paid", "This link was paid on %s.", when(l.PaidAt))
+	case Canceled:
+		return fault.New(fault.KindConflict, "link_canceled", "This link was canceled on %s.", when(l.CanceledAt))
+	case Paying:
+		return fault.New(fault.KindConflict, "link_paying", "A payment with this link is under way (seen at %s).", when(now))
+	case ExpiredS:
+		return fault.New(fault.KindConflict, "link_expired", "This link expired on %s.", when(l.ExpiresAt))
+	}
+	return nil
 }
 
 // Filter of a list. Zero values do not filter.

@@ -7,6 +7,7 @@ package payment
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/paylink/paylink/internal/id"
@@ -80,6 +81,7 @@ type Payment struct {
 	DeclineMessage  string   `json:"declineMessage,omitempty"`
 	ActionURL       string   `json:"actionUrl,omitempty"`
 	ReviewReason    string   `json:"reviewReason,omitempty"`
+	Captures        int      `json:"captures,omitempty"` // number of capture calls started
 	AuthorizedMinor int64    `json:"authorizedMinor"`
 	CapturedMinor   int64    `json:"capturedMinor"`
 	RefundedMinor   int64    `json:"refundedMinor"`
@@ -94,10 +96,23 @@ type Payment struct {
 
 // Work is who works on the payment and when it is next looked at.
 type Work struct {
-	Owner string    `json:"owner,omitempty"`
-	Until time.Time `json:"until,omitzero"`  // the lease ends
-	DueAt time.Time `json:"dueAt,omitzero"`  // the sweep looks then; zero: never
-	Asked int       `json:"asked,omitempty"` // inquiries made in this state
+	Owner   string    `json:"owner,omitempty"`
+	Until   time.Time `json:"until,omitzero"`   // the lease ends
+	NextAt  time.Time `json:"nextAt,omitzero"`  // when this status is next looked at; zero: never
+	Asked   int       `json:"asked,omitempty"`  // scheduled inquiries made in this status
+	AskedAt time.Time `json:"askedAt,omitzero"` // the last inquiry of any kind
+}
+
+// DueAt is when the sweep must look at the payment: for its status or for a
+// refund that has no answer yet. Zero: never.
+func (p Payment) DueAt() time.Time {
+	due := p.Work.NextAt
+	for _, r := range p.Refunds {
+		if r.Status == RefundPending && (due.IsZero() || r.DueAt.Before(due)) {
+			due = r.DueAt
+		}
+	}
+	return due
 }
 
 // RefundStatus of a refund.
@@ -146,6 +161,22 @@ type Entry struct {
 // payment, by construction.
 func IDFor(link, attempt string) string { return id.Derive(id.Payment, link, attempt) }
 
+// ErrConflict says that the payment's revision moved on: read it again.
+var ErrConflict = errors.New("the payment has changed meanwhile")
+
+// HasChange reports whether the change is part of the payment's history.
+func (p Payment) HasChange(id string) bool {
+	if p.LastChange == id {
+		return true
+	}
+	for i := len(p.Log) - 1; i >= 0; i-- {
+		if p.Log[i].Change == id {
+			return true
+		}
+	}
+	return false
+}
+
 // Public is the status that callers see.
 func (s Status) Public() Status {
 	switch s {
@@ -168,7 +199,9 @@ const (
 )
 
 // Change is everything that one step does. All of it is committed, or none.
+// Nothing is set when the input changes nothing: there is nothing to commit.
 type Change struct {
+	Nothing  bool
 	ID       string  // unique; a repeated commit with the same id succeeds again
 	Payment  Payment // after the step
 	Expected int64   // revision before the step; 0: the payment must not exist
@@ -198,6 +231,8 @@ type Store interface {
 	// GetPayment reads by id; unknown or another tenant's is fault.NotFound. Money that
 	// fails its checksum is never returned: fault payment_damaged.
 	GetPayment(ctx context.Context, account, id string) (Payment, error)
+	// FindPayment reads by id in whatever account: for issuers' notices alone.
+	FindPayment(ctx context.Context, id string) (Payment, error)
 	// ListPayments is newest first, by creation time and then id.
 	ListPayments(context.Context, Filter) ([]Payment, error)
 	// DuePayments are those whose DueAt is not after now, oldest first.
@@ -211,4 +246,14 @@ type Store interface {
 	Balances(ctx context.Context, account, mode string) (map[money.Currency]ledger.Balance, error)
 	// Events of the account in order, after a sequence number.
 	Events(ctx context.Context, account, mode string, afterSeq int64, limit int) ([]stream.Event, error)
+}
+
+// ChallengeEnds is when an unanswered challenge is given up.
+func (p Payment) ChallengeEnds() time.Time {
+	for i := len(p.Log) - 1; i >= 0; i-- {
+		if p.Log[i].To == RequiresAction {
+			return p.Log[i].At.Add(ChallengeLife)
+		}
+	}
+	return p.UpdatedAt
 }

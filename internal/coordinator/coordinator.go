@@ -1,0 +1,358 @@
+// Package coordinator is the box that carries a payment through the issuer: it
+// commits what is about to be done, calls, and commits what came back.
+//
+// Order of every step: commit the intent with its reference, call the issuer,
+// commit the answer. A crash between any two of these leaves a payment that the
+// sweep finds by its due time and resolves by asking the issuer under the same
+// reference. It never authorises twice: the card is gone by then.
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/id"
+	"github.com/paylink/paylink/internal/idempotency"
+	"github.com/paylink/paylink/internal/issuer"
+	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/money"
+	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/stream"
+)
+
+// Bounds.
+const (
+	CallTimeout   = 30 * time.Second // of one call to an issuer; shorter than a lease
+	maxConflicts  = 20               // re-reads when others change the same payment
+	maxResends    = 4                // of a commit whose answer was lost
+	resendPause   = 50 * time.Millisecond
+	repairEvery   = time.Second // between inquiries made because somebody asks
+	sweepEvery    = time.Second
+	sweepBatch    = 100
+	sweepParallel = 16
+	maxFollowUps  = 3 // steps that fall due at once, such as a late refund
+)
+
+// LinkReader reads the link that a payment was made with.
+type LinkReader interface {
+	GetLink(ctx context.Context, account, id string) (link.Link, error)
+}
+
+// Config of a coordinator.
+type Config struct {
+	Payments   payment.Store
+	Links      LinkReader
+	Connectors []issuer.Connector
+	LinkURL    func(link.Link) string
+	Now        func() time.Time
+	Log        *slog.Logger
+	// Observe is told of every call to an issuer; may be nil.
+	Observe func(connector, call string, outcome issuer.Outcome, took time.Duration)
+}
+
+// Local is the coordinator in this process.
+type Local struct {
+	cfg        Config
+	connectors map[string]issuer.Connector
+}
+
+// New makes a coordinator and starts listening to its connectors' notices.
+func New(cfg Config) *Local {
+	c := &Local{cfg: cfg, connectors: map[string]issuer.Connector{}}
+	if cfg.Observe == nil {
+		c.cfg.Observe = func(string, string, issuer.Outcome, time.Duration) {}
+	}
+	for _, k := range cfg.Connectors {
+		c.connectors[k.Name()] = k
+		if n, ok := k.(issuer.Notifier); ok {
+			n.OnNotice(c.Notice)
+		}
+	}
+	return c
+}
+
+// ByAttempt finds the payment that an attempt at a link made.
+func (c *Local) ByAttempt(ctx context.Context, l link.Link, attempt string) (payment.Payment, bool, error) {
+	return c.get(ctx, l.Account, payment.IDFor(l.ID, attempt))
+}
+
+// Latest is the payment that last reserved a use of the link.
+func (c *Local) Latest(ctx context.Context, l link.Link) (payment.Payment, bool, error) {
+	if l.LastPayment == "" {
+		return payment.Payment{}, false, nil
+	}
+	return c.get(ctx, l.Account, l.LastPayment)
+}
+
+func (c *Local) get(ctx context.Context, account, id string) (payment.Payment, bool, error) {
+	p, err := c.cfg.Payments.GetPayment(ctx, account, id)
+	if fault.KindOf(err) == fault.KindNotFound && err != nil {
+		return p, false, nil
+	}
+	return p, err == nil, err
+}
+
+// Submit pays a link. The same attempt is the same payment: it is answered with
+// what became of it. The work does not hang on ctx's cancellation once the
+// attempt is committed.
+func (c *Local) Submit(ctx context.Context, s payment.Submit) (payment.Payment, error) {
+	ctx = context.WithoutCancel(ctx)
+	now := c.cfg.Now()
+	connector, fresh, err := c.check(s, now)
+	if err == nil {
+		err = s.Link.Unpayable(now)
+	}
+	if err != nil {
+		return c.orExisting(ctx, s, err)
+	}
+	p, change, err := c.begin(ctx, s, fresh)
+	if err != nil {
+		return c.orExisting(ctx, s, err)
+	}
+	if change.Nothing {
+		return p, nil
+	}
+	answer := c.call(ctx, connector, "authorize", func(ctx context.Context) issuer.Answer {
+		return connector.Authorize(ctx, issuer.Authorization{Reference: p.IssuerKey(), Amount: p.Amount, Card: s.Card,
+			Capture: p.Capture == link.CaptureAutomatic, Statement: s.Link.Payee, ReturnURL: s.ReturnURL, ExpiresAt: p.LinkEndsAt})
+	})
+	done, err := c.settle(ctx, p, payment.Input{Kind: payment.Sync, Actor: "issuer", Answer: answer, Link: s.Link})
+	if err != nil {
+		// The attempt is durable: the sweep will ask the issuer.
+		c.cfg.Log.ErrorContext(ctx, "the issuer's answer could not be committed; the sweep will ask again", "payment", p.ID, "error", err)
+		return p, nil
+	}
+	return c.followUp(ctx, done), nil
+}
+
+// begin commits the attempt before anything leaves.
+func (c *Local) begin(ctx context.Context, s payment.Submit, fresh payment.Payment) (payment.Payment, payment.Change, error) {
+	for range maxConflicts {
+		in := payment.Input{Kind: payment.Begin, Change: id.New(id.Change), At: c.cfg.Now(), Actor: "payer", Owner: id.New(id.Change), Link: s.Link}
+		change, err := payment.Next(fresh, in)
+		if err != nil || change.Nothing {
+			return change.Payment, change, err
+		}
+		err = c.commit(ctx, change)
+		if !errors.Is(err, payment.ErrConflict) {
+			return change.Payment, change, err
+		}
+		seen, ok, err := c.ByAttempt(ctx, s.Link, s.Attempt)
+		if err != nil {
+			return seen, payment.Change{}, err
+		}
+		if ok { // the same attempt came before
+			seen.CardBrand, seen.CardLast4 = fresh.CardBrand, fresh.CardLast4
+			if seen.Status != payment.Created {
+				return seen, payment.Change{Nothing: true}, nil
+			}
+			fresh = seen
+		}
+	}
+	return fresh, payment.Change{}, busy()
+}
+
+// orExisting answers a refused submit with the attempt's own payment, if there
+// is one: a page sent twice hears what the first one did.
+func (c *Local) orExisting(ctx context.Context, s payment.Submit, refusal error) (payment.Payment, error) {
+	if p, ok, err := c.ByAttempt(ctx, s.Link, s.Attempt); err == nil && ok && p.Status != payment.Created {
+		return p, nil
+	}
+	return payment.Payment{}, refusal
+}
+
+// check validates the submit and builds the payment that it begins.
+func (c *Local) check(s payment.Submit, now time.Time) (issuer.Connector, payment.Payment, error) {
+	l := s.Link
+	none := payment.Payment{}
+	connector, ok := c.connectors[l.Issuer]
+	if !ok {
+		return nil, none, fault.Unavailable("issuer_unavailable", time.Minute, nil, "The payment method of this link is not available now.")
+	}
+	if s.Card.Empty() {
+		return nil, none, fault.Invalid("card", "parameter_missing", "A card is required.")
+	}
+	amount := l.Amount
+	if l.PayerChooses() {
+		amount = s.Amount
+		switch {
+		case amount.Currency != l.Amount.Currency || amount.Minor <= 0:
+			return nil, none, fault.Invalid("amount", "parameter_missing", "Choose an amount in %s.", l.Amount.Currency)
+		case amount.Minor < l.MinMinor:
+			return nil, none, fault.Invalid("amount", "amount_too_small", "The amount is at least %s.", money.Of(l.MinMinor, amount.Currency))
+		case amount.Minor > l.MaxMinor:
+			return nil, none, fault.Invalid("amount", "amount_too_large", "The amount is at most %s.", money.Of(l.MaxMinor, amount.Currency))
+		}
+	} else if s.Amount.Minor != 0 && s.Amount != amount {
+		return nil, none, fault.Invalid("amount", "amount_mismatch", "The amount of this link is %s.", amount)
+	}
+	now = now.UTC().Truncate(time.Microsecond)
+	return connector, payment.Payment{
+		ID: payment.IDFor(l.ID, s.Attempt), Account: l.Account, Mode: l.Mode, Link: l.ID, Attempt: s.Attempt, Issuer: l.Issuer,
+		Amount: amount, Capture: l.Capture, LatePolicy: l.LatePolicy, LinkEndsAt: l.ExpiresAt, LinkUses: l.MaxUses,
+		CardBrand: s.Card.Brand(), CardLast4: s.Card.Last4(), PayerName: s.PayerName, PayerEmail: s.PayerEmail,
+		Realm: l.Realm, Reference: l.Reference, Metadata: l.Metadata, CreatedAt: now, UpdatedAt: now,
+	}, nil
+}
+
+// call runs one call to an issuer under its own deadline.
+func (c *Local) call(ctx context.Context, k issuer.Connector, name string, do func(context.Context) issuer.Answer) issuer.Answer {
+	ctx, cancel := context.WithTimeout(ctx, CallTimeout)
+	defer cancel()
+	start := time.Now()
+	answer := do(ctx)
+	c.cfg.Observe(k.Name(), name, answer.Outcome, time.Since(start))
+	return answer
+}
+
+// settle feeds an input to the machine and commits what it says, re-reading the
+// payment as often as others change it. The machine makes repeats harmless.
+func (c *Local) settle(ctx context.Context, p payment.Payment, in payment.Input) (payment.Payment, error) {
+	return c.settleWith(ctx, p, in, nil)
+}
+
+func (c *Local) settleWith(ctx context.Context, p payment.Payment, in payment.Input, ticket *ticketFor) (payment.Payment, error) {
+	for range maxConflicts {
+		in.Change, in.At = id.New(id.Change), c.cfg.Now()
+		change, err := payment.Next(p, in)
+		if err != nil || change.Nothing {
+			return p, err
+		}
+		if err := c.complete(ctx, &change, &in, ticket); err != nil {
+			return p, err
+		}
+		err = c.commit(ctx, change)
+		switch {
+		case err == nil:
+			c.tell(ctx, change)
+			return change.Payment, nil
+		case change.Use == payment.UseRetake && fault.KindOf(err) == fault.KindConflict:
+			in.NoUse = true // the link was paid by somebody else meanwhile
+		case errors.Is(err, payment.ErrConflict):
+			if p, err = c.cfg.Payments.GetPayment(ctx, p.Account, p.ID); err != nil {
+				return p, err
+			}
+		default:
+			return p, err
+		}
+	}
+	return p, busy()
+}
+
+// ticketFor renders the first answer of an idempotent request into the commit
+// that decides it.
+type ticketFor struct {
+	ticket *idempotency.Ticket
+	object func(payment.Payment) (object any, ready bool)
+}
+
+func (c *Local) complete(ctx context.Context, change *payment.Change, in *payment.Input, t *ticketFor) error {
+	p := change.Payment
+	if change.Use == payment.UseComplete || change.Use == payment.UseRetake {
+		if in.Link.ID == "" {
+			l, err := c.cfg.Links.GetLink(ctx, p.Account, p.Link)
+			if err != nil {
+				return err
+			}
+			in.Link = l
+		}
+		if in.Link.MaxUses > 0 {
+			paid, err := link.PaidEvent(in.Link, c.cfg.LinkURL(in.Link), change.At)
+			if err != nil {
+				return err
+			}
+			change.WhenLinkPaid = []stream.Event{paid}
+		}
+	}
+	if t == nil || t.ticket == nil {
+		return nil
+	}
+	object, ready := t.object(p)
+	if !ready {
+		return nil
+	}
+	record, err := t.ticket.Fill(object, change.At)
+	change.Record = record
+	return err
+}
+
+// commit sends a change until its outcome is known: the store recognises a
+// change that it has.
+func (c *Local) commit(ctx context.Context, change payment.Change) error {
+	var err error
+	for i := range maxResends {
+		err = c.cfg.Payments.CommitPayment(ctx, change)
+		if err == nil || errors.Is(err, payment.ErrConflict) || errors.Is(err, idempotency.ErrRaced) {
+			return err
+		}
+		var f *fault.Error
+		if errors.As(err, &f) && f.Kind != fault.KindUnavailable {
+			return err
+		}
+		if i < maxResends-1 {
+			pause := time.NewTimer(resendPause << i)
+			<-pause.C
+		}
+	}
+	return err
+}
+
+// tell logs what an operator must hear of.
+func (c *Local) tell(ctx context.Context, change payment.Change) {
+	for _, e := range change.Entries {
+		switch e.To {
+		case payment.Review:
+			c.cfg.Log.ErrorContext(ctx, "a payment needs a person", "payment", change.Payment.ID, "reason", e.Reason)
+		case payment.Unknown, payment.Late:
+			c.cfg.Log.WarnContext(ctx, "payment is "+string(e.To), "payment", change.Payment.ID, "reason", e.Reason)
+		}
+	}
+}
+
+// Notice takes an answer that an issuer sent on its own. It goes through the
+// same machine as the synchronous one; whichever is second changes nothing.
+func (c *Local) Notice(ctx context.Context, n issuer.Notice) error {
+	paymentID, _, ok := strings.Cut(n.Reference, "-")
+	if !ok {
+		return fmt.Errorf("notice for an unknown reference %q", n.Reference)
+	}
+	p, err := c.cfg.Payments.FindPayment(ctx, paymentID)
+	if err != nil {
+		return err
+	}
+	k, ok := c.connectors[p.Issuer]
+	if !ok {
+		return fmt.Errorf("notice for issuer %s, which is not configured", p.Issuer)
+	}
+	if n.Reference != p.IssuerKey() {
+		// An older try that was proved not sent, and yet was approved: give it back.
+		c.cfg.Log.ErrorContext(ctx, "notice for an earlier try; it is reversed", "payment", p.ID, "reference", n.Reference)
+		a := c.call(ctx, k, "reverse", func(ctx context.Context) issuer.Answer {
+			return k.Reverse(ctx, issuer.Operation{ID: n.Reference + "-v", Authorization: n.Reference, Amount: p.Amount})
+		})
+		if a.Outcome != issuer.Reversed {
+			return fmt.Errorf("the earlier try %s could not be reversed: %s", n.Reference, a.Outcome)
+		}
+		return nil
+	}
+	answer := n.Answer
+	if answer.Outcome == issuer.Approved && (p.Status == payment.CanceledS || p.Status == payment.Declined || p.Status == payment.Created) {
+		// The payment was given up: only the issuer's present word counts.
+		answer = c.call(ctx, k, "lookup", func(ctx context.Context) issuer.Answer { return k.Lookup(ctx, n.Reference) })
+	}
+	done, err := c.settle(ctx, p, payment.Input{Kind: payment.Noticed, Actor: "issuer", Answer: answer})
+	if err != nil {
+		return err
+	}
+	c.followUp(ctx, done)
+	return nil
+}
+
+func busy() error {
+	return fault.Unavailable("payment_busy", time.Second, nil, "Many requests change this payment at once. Try again.")
+}

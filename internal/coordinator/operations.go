@@ -1,0 +1,176 @@
+package coordinator
+
+import (
+	"context"
+	"time"
+
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/id"
+	"github.com/paylink/paylink/internal/idempotency"
+	"github.com/paylink/paylink/internal/issuer"
+	"github.com/paylink/paylink/internal/money"
+	"github.com/paylink/paylink/internal/payment"
+)
+
+// find reads a payment of the tenant in the mode of its key.
+func (c *Local) find(ctx context.Context, account, mode, paymentID string) (payment.Payment, issuer.Connector, error) {
+	p, err := c.cfg.Payments.GetPayment(ctx, account, paymentID)
+	if err != nil {
+		return p, nil, err
+	}
+	if p.Mode != mode {
+		return p, nil, fault.NotFound("payment")
+	}
+	k, ok := c.connectors[p.Issuer]
+	if !ok {
+		return p, nil, fault.Unavailable("issuer_unavailable", time.Minute, nil, "The payment's issuer is not configured here.")
+	}
+	return p, k, nil
+}
+
+// minor reads an optional amount: 0 for none.
+func minor(s string, c money.Currency) (int64, error) {
+	if s == "" {
+		return 0, nil
+	}
+	a, err := money.Parse(s, c)
+	if err != nil {
+		return 0, fault.Invalid("amount", "amount_invalid", "The amount is a decimal number with at most %d decimals for %s: %v.", c.Exponent(), c, err)
+	}
+	if a.Minor == 0 {
+		return 0, fault.Invalid("amount", "amount_too_small", "The amount is more than nought.")
+	}
+	return a.Minor, nil
+}
+
+// whole renders the payment itself, once the operation is decided or handed to
+// the sweep.
+func whole(p payment.Payment) (any, bool) { return p, true }
+
+// Capture takes the authorised money, wholly or in part, or accepts a late
+// success. An answer that is not clear leaves the payment authorized and the
+// sweep at work.
+func (c *Local) Capture(ctx context.Context, account, mode, paymentID, amount string, t *idempotency.Ticket) (payment.Payment, error) {
+	ctx = context.WithoutCancel(ctx)
+	p, k, err := c.find(ctx, account, mode, paymentID)
+	if err != nil {
+		return p, err
+	}
+	m, err := minor(amount, p.Amount.Currency)
+	if err != nil {
+		return p, err
+	}
+	asked := &ticketFor{ticket: t, object: func(p payment.Payment) (any, bool) { return p, p.Status == payment.Succeeded }}
+	p, err = c.settleWith(ctx, p, payment.Input{Kind: payment.CaptureAsked, Actor: "merchant", Minor: m, Owner: id.New(id.Change)}, asked)
+	if err != nil || p.Status != payment.Capturing {
+		return p, err
+	}
+	answer := c.capture(ctx, k, p)
+	done, err := c.settleWith(ctx, p, payment.Input{Kind: payment.CaptureAnswer, Actor: "issuer", Answer: answer}, &ticketFor{t, unlessRefused(answer)})
+	if err != nil {
+		return p, err
+	}
+	return done, refusal(answer)
+}
+
+func (c *Local) capture(ctx context.Context, k issuer.Connector, p payment.Payment) issuer.Answer {
+	return c.call(ctx, k, "capture", func(ctx context.Context) issuer.Answer {
+		return k.Capture(ctx, issuer.Operation{ID: p.CaptureKey(), Authorization: p.IssuerKey(), Amount: money.Of(p.Capturing, p.Amount.Currency)})
+	})
+}
+
+// Void gives an authorisation back.
+func (c *Local) Void(ctx context.Context, account, mode, paymentID string, t *idempotency.Ticket) (payment.Payment, error) {
+	ctx = context.WithoutCancel(ctx)
+	p, k, err := c.find(ctx, account, mode, paymentID)
+	if err != nil {
+		return p, err
+	}
+	p, err = c.settle(ctx, p, payment.Input{Kind: payment.VoidAsked, Actor: "merchant", Owner: id.New(id.Change)})
+	if err != nil || p.Status != payment.Voiding {
+		return p, err
+	}
+	answer := c.reverse(ctx, k, p)
+	done, err := c.settleWith(ctx, p, payment.Input{Kind: payment.VoidAnswer, Actor: "issuer", Answer: answer}, &ticketFor{t, unlessRefused(answer)})
+	if err != nil {
+		return p, err
+	}
+	if answer.Outcome == issuer.NotSent {
+		return done, nil // the decision stands; the sweep carries it out
+	}
+	return done, refusal(answer)
+}
+
+func (c *Local) reverse(ctx context.Context, k issuer.Connector, p payment.Payment) issuer.Answer {
+	return c.call(ctx, k, "reverse", func(ctx context.Context) issuer.Answer {
+		return k.Reverse(ctx, issuer.Operation{ID: p.VoidKey(), Authorization: p.IssuerKey(), Amount: p.Amount})
+	})
+}
+
+// Refund gives captured money back, wholly or in part. With an idempotency key
+// the refund's id is derived from it: however often it is sent, and whatever
+// crashed between, it is one refund.
+func (c *Local) Refund(ctx context.Context, account, mode, paymentID, amount string, t *idempotency.Ticket) (payment.Payment, payment.Refund, error) {
+	ctx = context.WithoutCancel(ctx)
+	none := payment.Refund{}
+	p, k, err := c.find(ctx, account, mode, paymentID)
+	if err != nil {
+		return p, none, err
+	}
+	m, err := minor(amount, p.Amount.Currency)
+	if err != nil {
+		return p, none, err
+	}
+	refundID := id.New(id.Refund)
+	if t != nil {
+		refundID = id.Derive(id.Refund, p.ID, t.Key)
+	}
+	p, err = c.settle(ctx, p, payment.Input{Kind: payment.RefundAsked, Actor: "merchant", Minor: m, Refund: refundID})
+	if err != nil {
+		return p, none, err
+	}
+	r, ok := p.RefundByID(refundID)
+	if !ok || r.Status != payment.RefundPending {
+		return p, r, nil
+	}
+	answer := c.refund(ctx, k, p, r)
+	view := func(p payment.Payment) (any, bool) {
+		r, _ := p.RefundByID(refundID)
+		return payment.RefundObject(p, r), true
+	}
+	done, err := c.settleWith(ctx, p, payment.Input{Kind: payment.RefundAnswer, Actor: "issuer", Answer: answer, Refund: refundID}, &ticketFor{t, view})
+	if err != nil {
+		return p, r, err
+	}
+	r, _ = done.RefundByID(refundID)
+	return done, r, nil
+}
+
+func (c *Local) refund(ctx context.Context, k issuer.Connector, p payment.Payment, r payment.Refund) issuer.Answer {
+	return c.call(ctx, k, "refund", func(ctx context.Context) issuer.Answer {
+		return k.Refund(ctx, issuer.Operation{ID: r.ID, Authorization: p.IssuerKey(), Amount: money.Of(r.Minor, p.Amount.Currency)})
+	})
+}
+
+// unlessRefused keeps an answer for replay unless the caller may try again.
+func unlessRefused(a issuer.Answer) func(payment.Payment) (any, bool) {
+	if a.Outcome == issuer.Declined || a.Outcome == issuer.NotSent {
+		return func(payment.Payment) (any, bool) { return nil, false }
+	}
+	return whole
+}
+
+// refusal is what the caller hears when the issuer would not do it.
+func refusal(a issuer.Answer) error {
+	switch a.Outcome {
+	case issuer.Declined:
+		code := a.Code
+		if code == "" {
+			code = issuer.CodeDeclined
+		}
+		return fault.New(fault.KindDeclined, code, "The issuer refused: %s", a.Message)
+	case issuer.NotSent:
+		return fault.Unavailable("issuer_unreachable", time.Second, nil, "The issuer could not be reached; nothing was changed. Try again.")
+	}
+	return nil
+}

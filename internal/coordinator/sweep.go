@@ -1,0 +1,184 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/paylink/paylink/internal/id"
+	"github.com/paylink/paylink/internal/issuer"
+	"github.com/paylink/paylink/internal/payment"
+)
+
+// Run sweeps: it finds payments whose time has come and carries them on. Several
+// processes may run it: the claim is a conditional write, so one of them works.
+func (c *Local) Run(ctx context.Context) error {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		if _, err := c.Sweep(ctx); err != nil && ctx.Err() == nil {
+			c.cfg.Log.ErrorContext(ctx, "sweep failed; it runs again", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// Sweep works once on what is due and returns how many payments it took.
+func (c *Local) Sweep(ctx context.Context) (int, error) {
+	due, err := c.cfg.Payments.DuePayments(ctx, c.cfg.Now(), sweepBatch)
+	if err != nil {
+		return 0, err
+	}
+	var g errgroup.Group
+	g.SetLimit(sweepParallel)
+	for _, p := range due {
+		g.Go(func() error {
+			_, err := c.resolve(ctx, p, false)
+			return err
+		})
+	}
+	return len(due), g.Wait()
+}
+
+// Repair carries on a payment whose outcome is not known, because somebody asks
+// for it: the same work as the sweep's, without waiting for its turn. A payment
+// that somebody works on is left alone.
+func (c *Local) Repair(ctx context.Context, p payment.Payment) payment.Payment {
+	stuck := p.Status == payment.Unknown || p.Status == payment.Capturing || p.Status == payment.Voiding ||
+		(p.Status == payment.Processing && !c.cfg.Now().Before(p.Work.Until))
+	if !stuck || c.cfg.Now().Sub(p.Work.AskedAt) < repairEvery {
+		return p
+	}
+	done, err := c.resolve(context.WithoutCancel(ctx), p, true)
+	if err != nil {
+		return p
+	}
+	return done
+}
+
+// followUp carries on what fell due at once, such as a refund by late policy.
+func (c *Local) followUp(ctx context.Context, p payment.Payment) payment.Payment {
+	for range maxFollowUps {
+		due := p.DueAt()
+		if due.IsZero() || due.After(c.cfg.Now()) {
+			break
+		}
+		next, err := c.resolve(ctx, p, false)
+		if err != nil || next.Revision == p.Revision {
+			break // the sweep will see to it
+		}
+		p = next
+	}
+	return p
+}
+
+// resolve claims the payment and does the next thing that its status asks for.
+// extra marks work outside the schedule.
+func (c *Local) resolve(ctx context.Context, p payment.Payment, extra bool) (payment.Payment, error) {
+	k, ok := c.connectors[p.Issuer]
+	if !ok {
+		return p, errors.New("issuer " + p.Issuer + " is not configured")
+	}
+	owner := id.New(id.Change)
+	claimed, err := c.settleOnce(ctx, p, payment.Input{Kind: payment.Claim, Actor: "sweep", Owner: owner})
+	if err != nil || claimed.Work.Owner != owner {
+		if errors.Is(err, payment.ErrConflict) {
+			return p, nil // somebody else was faster
+		}
+		return p, err
+	}
+	due := p
+	if p, err = c.resolveStatus(ctx, k, claimed, extra); err != nil {
+		return p, err
+	}
+	for _, r := range due.Refunds {
+		if r.Status != payment.RefundPending || r.DueAt.After(c.cfg.Now()) {
+			continue
+		}
+		answer := c.lookup(ctx, k, r.ID)
+		if answer.Outcome == issuer.NotFound {
+			answer = c.refund(ctx, k, p, r)
+		}
+		if answer.Outcome == issuer.NotSent {
+			answer.Outcome = issuer.Ambiguous // the decision to refund stands
+		}
+		if p, err = c.settle(ctx, p, payment.Input{Kind: payment.RefundAnswer, Actor: "sweep", Answer: answer, Refund: r.ID}); err != nil {
+			return p, err
+		}
+	}
+	return p, nil
+}
+
+func (c *Local) resolveStatus(ctx context.Context, k issuer.Connector, p payment.Payment, extra bool) (payment.Payment, error) {
+	var err error
+	switch p.Status {
+	case payment.Created:
+		return c.settle(ctx, p, payment.Input{Kind: payment.Abandon, Actor: "sweep"})
+	case payment.Processing:
+		if p, err = c.settle(ctx, p, payment.Input{Kind: payment.Lost, Actor: "sweep"}); err != nil {
+			return p, err
+		}
+		return c.inquire(ctx, k, p, extra)
+	case payment.Unknown, payment.RequiresAction:
+		return c.inquire(ctx, k, p, extra)
+	case payment.Capturing:
+		answer := c.lookup(ctx, k, p.CaptureKey())
+		if answer.Outcome == issuer.NotFound {
+			answer = c.capture(ctx, k, p)
+		}
+		return c.settle(ctx, p, payment.Input{Kind: payment.CaptureAnswer, Actor: "sweep", Answer: answer, Extra: extra})
+	case payment.Authorized: // the hold has run out
+		if p, err = c.settle(ctx, p, payment.Input{Kind: payment.VoidAsked, Actor: "sweep", Owner: p.Work.Owner}); err != nil {
+			return p, err
+		}
+		fallthrough
+	case payment.Voiding:
+		return c.settle(ctx, p, payment.Input{Kind: payment.VoidAnswer, Actor: "sweep", Answer: c.reverse(ctx, k, p), Extra: extra})
+	}
+	return p, nil
+}
+
+// inquire asks the issuer what became of the authorisation. What the issuer has
+// never seen, and a challenge that nobody answered, is reversed, so that a
+// request still on its way is refused when it arrives.
+func (c *Local) inquire(ctx context.Context, k issuer.Connector, p payment.Payment, extra bool) (payment.Payment, error) {
+	if p.Status != payment.Unknown && p.Status != payment.RequiresAction {
+		return p, nil
+	}
+	answer := c.lookup(ctx, k, p.IssuerKey())
+	given := answer.Outcome == issuer.ActionRequired && !c.cfg.Now().Before(p.ChallengeEnds())
+	if answer.Outcome == issuer.NotFound || given {
+		answer = c.reverse(ctx, k, p)
+		if answer.Outcome == issuer.Declined {
+			answer.Outcome = issuer.Ambiguous // it was captured meanwhile: ask again
+		}
+	}
+	done, err := c.settle(ctx, p, payment.Input{Kind: payment.Inquired, Actor: "sweep", Answer: answer, Extra: extra})
+	if err != nil {
+		return p, err
+	}
+	return c.followUp(ctx, done), nil
+}
+
+func (c *Local) lookup(ctx context.Context, k issuer.Connector, reference string) issuer.Answer {
+	return c.call(ctx, k, "lookup", func(ctx context.Context) issuer.Answer { return k.Lookup(ctx, reference) })
+}
+
+// settleOnce commits one input without re-reading: a conflict is the caller's.
+func (c *Local) settleOnce(ctx context.Context, p payment.Payment, in payment.Input) (payment.Payment, error) {
+	in.Change, in.At = id.New(id.Change), c.cfg.Now()
+	change, err := payment.Next(p, in)
+	if err != nil || change.Nothing {
+		return p, err
+	}
+	if err := c.commit(ctx, change); err != nil {
+		return p, err
+	}
+	return change.Payment, nil
+}

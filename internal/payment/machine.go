@@ -1,0 +1,375 @@
+package payment
+
+import (
+	"time"
+
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/issuer"
+	"github.com/paylink/paylink/internal/ledger"
+	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/money"
+)
+
+// Kind of an input to the machine.
+type Kind uint8
+
+// The inputs. Sync, Inquired and Noticed carry an issuer's answer about the
+// authorisation: to the call itself, to an inquiry, or by a notice.
+const (
+	Begin         Kind = iota // the payer submits; from here on a call may leave
+	Sync                      // the answer to Authorize
+	Inquired                  // the answer to Lookup or Reverse of the authorisation
+	Noticed                   // an answer that the issuer sent on its own
+	Lost                      // the worker's lease ran out
+	Claim                     // a worker takes the lease
+	Abandon                   // never submitted again, and the link has ended
+	CaptureAsked              // the merchant captures, or accepts a late success
+	CaptureAnswer             // the answer to Capture, or to its inquiry
+	VoidAsked                 // the merchant voids, or the hold ran out
+	VoidAnswer                // the answer to Reverse while voiding
+	RefundAsked               // the merchant refunds
+	RefundAnswer              // the answer to Refund, or to its inquiry
+	kinds                     // the number of kinds
+)
+
+var kindNames = [...]string{"begin", "sync", "inquired", "noticed", "lost", "claim", "abandon",
+	"capture asked", "capture answer", "void asked", "void answer", "refund asked", "refund answer"}
+
+func (k Kind) String() string { return kindNames[k] }
+
+// Input to the machine. Change is a fresh id; At is now.
+type Input struct {
+	Kind   Kind
+	Change string
+	At     time.Time
+	Actor  string // who caused it: payer, merchant, issuer, sweep
+	Answer issuer.Answer
+	Minor  int64  // of a capture (0: all) or refund (0: all that is left)
+	Refund string // id of the refund
+	Owner  string // of the lease
+	// NoUse says that no use of the link was left for a success that came after
+	// its use had been given back: the money goes back, whatever the policy.
+	NoUse bool
+	// Extra marks an inquiry outside the schedule, made because somebody asked.
+	Extra bool
+	Link  link.Link // Begin: the link as it was read; a success: to tell that it is paid
+	URL   string    // the link's URL, for its event
+}
+
+// Schedule of inquiries while an outcome is not known; then a person looks.
+var Schedule = [...]time.Duration{10 * time.Second, time.Minute, 5 * time.Minute, time.Hour,
+	24 * time.Hour, 24 * time.Hour, 24 * time.Hour, 24 * time.Hour, 24 * time.Hour}
+
+// ReasonMismatch marks a review in which the issuer's answer contradicts what
+// was asked: no later answer may turn it into a success (I9).
+const ReasonMismatch = "amount_mismatch"
+
+// ReasonUnresolved marks a review because the issuer never gave a clear answer.
+const ReasonUnresolved = "unresolved"
+
+// Next is the machine: from a payment and an input, the change to commit. It is
+// pure. An input that the status does not admit is a fault (409) when a caller
+// asked for it, and Nothing when it is an answer that comes twice or too late.
+func Next(p Payment, in Input) (Change, error) {
+	in.At = in.At.UTC().Truncate(time.Microsecond)
+	s := &step{p: p.clone(), in: in, change: Change{ID: in.Change, Expected: p.Revision, At: in.At}}
+	var err error
+	switch in.Kind {
+	case Begin:
+		err = s.begin()
+	case Sync, Inquired, Noticed:
+		err = s.authorization()
+	case Lost:
+		s.lost()
+	case Claim:
+		s.claim()
+	case Abandon:
+		s.abandon()
+	case CaptureAsked:
+		err = s.captureAsked()
+	case CaptureAnswer:
+		s.captureAnswer()
+	case VoidAsked:
+		err = s.voidAsked()
+	case VoidAnswer:
+		s.voidAnswer()
+	case RefundAsked:
+		err = s.refundAsked()
+	case RefundAnswer:
+		s.refundAnswer()
+	}
+	if err != nil {
+		return Change{}, err
+	}
+	return s.finish()
+}
+
+// step collects what one input does.
+type step struct {
+	p       Payment
+	in      Input
+	change  Change
+	touched bool // committed although the log does not grow
+	err     error
+}
+
+func (s *step) finish() (Change, error) {
+	if s.err != nil {
+		return Change{}, s.err
+	}
+	if len(s.change.Entries) == 0 && !s.touched {
+		return Change{Nothing: true, Payment: s.p}, nil
+	}
+	if len(s.p.Log) > MaxLogEntries {
+		return Change{}, fault.New(fault.KindConflict, "payment_log_full", "A payment has at most %d log entries.", MaxLogEntries)
+	}
+	s.p.LastChange = s.in.Change
+	s.p.Revision = s.change.Expected + 1
+	s.change.Payment = s.p
+	return s.change, nil
+}
+
+func (p Payment) clone() Payment {
+	p.Log = append([]Entry(nil), p.Log...)
+	p.Refunds = append([]Refund(nil), p.Refunds...)
+	return p
+}
+
+func (s *step) begin() error {
+	p, l := &s.p, s.in.Link
+	switch p.Status {
+	case None:
+		s.to(Created, "submitted", "payment.created")
+	case Created: // proved not sent: the payer tries again
+	default:
+		return nil // the same attempt is the same payment
+	}
+	p.LinkEndsAt = l.ExpiresAt
+	p.Try++
+	p.UseReserved = true
+	s.change.Use = UseReserve
+	s.lease(s.in.At.Add(Lease))
+	s.to(Processing, "sending to the issuer", "payment.processing")
+	return nil
+}
+
+// authorization feeds an answer about the authorisation.
+func (s *step) authorization() error {
+	p, a := &s.p, s.in.Answer
+	waiting := p.Status == Processing || p.Status == Unknown || p.Status == RequiresAction ||
+		(p.Status == Review && p.ReviewReason == ReasonUnresolved)
+	switch a.Outcome {
+	case issuer.Approved:
+		freed := p.Status == Created || p.Status == Declined || p.Status == CanceledS
+		if waiting || freed {
+			s.approved(freed)
+		}
+	case issuer.Declined:
+		if waiting {
+			s.declined()
+		}
+	case issuer.ActionRequired:
+		if p.Status == Processing || p.Status == Unknown {
+			p.ActionURL = a.ActionURL
+			s.rest(s.in.At.Add(ChallengeLife))
+			s.to(RequiresAction, "the issuer asks for a challenge", "payment.requires_action")
+		} else if p.Status == RequiresAction && s.in.Kind == Inquired {
+			s.again()
+		}
+	case issuer.Reversed:
+		if waiting || p.Status == Authorized || (p.Status == Late && p.CapturedMinor == 0) {
+			s.canceled("nothing is authorised at the issuer")
+		}
+	case issuer.NotSent:
+		if s.in.Kind == Sync && p.Status == Processing {
+			s.release()
+			s.rest(p.LinkEndsAt)
+			s.to(Created, "proved not sent", "payment.created")
+		} else if s.in.Kind == Inquired {
+			s.unclear()
+		}
+	case issuer.Ambiguous, issuer.Pending, issuer.NotFound:
+		if s.in.Kind != Noticed {
+			s.unclear()
+		}
+	}
+	return nil
+}
+
+// unclear: the outcome is not known. It is a state, never a guess.
+func (s *step) unclear() {
+	switch s.p.Status {
+	case Processing:
+		s.rest(s.in.At.Add(Schedule[0]))
+		s.to(Unknown, "no clear answer: "+s.in.Answer.Outcome.String(), "payment.unknown")
+	case Unknown, RequiresAction:
+		if s.in.Kind == Inquired {
+			s.again()
+		}
+	}
+}
+
+// again schedules the next inquiry, or gives the payment to a person.
+func (s *step) again() {
+	w := &s.p.Work
+	if !s.in.Extra {
+		w.Asked++
+	}
+	if w.Asked >= len(Schedule) {
+		s.p.ReviewReason = ReasonUnresolved
+		s.rest(time.Time{})
+		s.to(Review, "the issuer gave no clear answer in time", "payment.review")
+		return
+	}
+	w.Owner, w.Until = "", time.Time{}
+	w.AskedAt, w.NextAt = s.in.At, s.in.At.Add(Schedule[w.Asked])
+	s.touched = true
+}
+
+func (s *step) approved(freed bool) {
+	p, a := &s.p, s.in.Answer
+	p.IssuerReference = a.IssuerReference
+	if a.Amount != p.Amount {
+		p.ReviewReason = ReasonMismatch
+		s.rest(time.Time{})
+		s.to(Review, "the issuer approved "+a.Amount.String()+" instead of "+p.Amount.String(), "payment.review")
+		return
+	}
+	p.AuthorizedMinor = a.Amount.Minor
+	move := ledger.Authorise(s.transferID(0), p.Account, p.Issuer, a.Amount)
+	goal, reason := Authorized, "approved"
+	if a.Captured {
+		p.CapturedMinor = a.Amount.Minor
+		move = ledger.Capture(s.transferID(0), p.Account, p.Issuer, a.Amount)
+		goal, reason = Succeeded, "approved and captured"
+	}
+	s.take(freed)
+	decided := a.At
+	if decided.IsZero() {
+		decided = s.in.At
+	}
+	if !freed && decided.Before(p.LinkEndsAt) {
+		s.settle(goal, reason, move)
+		return
+	}
+	s.late(goal, freed, move)
+}
+
+// settle enters Authorized or Succeeded.
+func (s *step) settle(goal Status, reason string, moves ...ledger.Transfer) {
+	if goal == Authorized {
+		s.rest(s.in.At.Add(HoldLife))
+	} else {
+		s.rest(time.Time{})
+	}
+	s.to(goal, reason, "payment."+string(goal), moves...)
+}
+
+// late applies the link's policy to a success after the link had ended, or after
+// its use was given back.
+func (s *step) late(goal Status, freed bool, move ledger.Transfer) {
+	p := &s.p
+	s.rest(time.Time{})
+	reason := "approved after the link had expired"
+	if freed {
+		reason = "approved after the payment had been given up"
+	}
+	s.to(Late, reason, "payment.late", move)
+	policy := p.LatePolicy
+	if s.in.NoUse {
+		policy = link.LateRefund
+	}
+	switch {
+	case policy == link.LateAccept:
+		s.settle(goal, "accepted by the link's late policy")
+	case policy == link.LateRefund && goal == Authorized:
+		p.VoidFrom = Late
+		s.rest(s.in.At)
+		s.to(Voiding, "voided by the late policy", "")
+	case policy == link.LateRefund:
+		s.addRefund("rfd"+p.ID[len("pay"):], p.CapturedMinor, s.in.At, "refunded by the late policy")
+	}
+}
+
+// take uses up the link's use.
+func (s *step) take(freed bool) {
+	switch {
+	case s.p.UseReserved:
+		s.change.Use = UseComplete
+	case freed && !s.in.NoUse:
+		s.change.Use = UseRetake
+	}
+	s.p.UseReserved = false
+}
+
+// release gives the link's use back.
+func (s *step) release() {
+	if s.p.UseReserved {
+		s.change.Use = UseRelease
+		s.p.UseReserved = false
+	}
+}
+
+func (s *step) declined() {
+	p, a := &s.p, s.in.Answer
+	p.IssuerReference, p.DeclineCode, p.DeclineMessage = a.IssuerReference, a.Code, a.Message
+	if p.DeclineCode == "" {
+		p.DeclineCode = issuer.CodeDeclined
+	}
+	s.release()
+	s.rest(time.Time{})
+	s.to(Declined, "declined: "+p.DeclineCode, "payment.declined")
+}
+
+func (s *step) canceled(reason string) {
+	s.release()
+	s.rest(time.Time{})
+	var moves []ledger.Transfer
+	if held, ok := s.p.heldAuthorization(); ok {
+		moves = append(moves, ledger.Release(s.transferID(0), ledger.Voided, held))
+	}
+	s.to(CanceledS, reason, "payment.canceled", moves...)
+}
+
+// lost: the worker that held the lease is gone, so nobody knows what it did.
+func (s *step) lost() {
+	switch {
+	case s.p.Status != Processing || s.in.At.Before(s.p.Work.Until):
+	default:
+		s.rest(s.in.At)
+		s.to(Unknown, "the worker was lost on the way", "payment.unknown")
+	}
+}
+
+// claim takes the lease: whoever holds an older revision can no longer commit.
+func (s *step) claim() {
+	if s.in.At.Before(s.p.Work.Until) && s.p.Work.Owner != s.in.Owner {
+		return // somebody works on it
+	}
+	s.p.Work.Owner, s.p.Work.Until = s.in.Owner, s.in.At.Add(Lease)
+	if !s.p.Work.NextAt.IsZero() {
+		s.p.Work.NextAt = s.p.Work.Until
+	}
+	for i, r := range s.p.Refunds {
+		if r.Status == RefundPending {
+			s.p.Refunds[i].DueAt = s.p.Work.Until
+		}
+	}
+	s.touched = true
+}
+
+func (s *step) abandon() {
+	if s.p.Status == Created && !s.in.At.Before(s.p.LinkEndsAt) {
+		s.canceled("never submitted again")
+	}
+}
+
+// lease makes the step's owner the worker until then.
+func (s *step) lease(until time.Time) {
+	s.p.Work = Work{Owner: s.in.Owner, Until: until, NextAt: until}
+}
+
+// rest ends the lease; the status is looked at again at next (zero: never).
+func (s *step) rest(next time.Time) { s.p.Work = Work{NextAt: next} }
+
+func (s *step) amount(minor int64) money.Amount { return money.Of(minor, s.p.Amount.Currency) }

@@ -1,0 +1,227 @@
+package payment
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/issuer"
+	"github.com/paylink/paylink/internal/ledger"
+)
+
+// Reference under which the current authorisation is known to the issuer. It is
+// never used for two authorisations.
+func (p Payment) IssuerKey() string { return p.ID + "-" + strconv.Itoa(p.Try) }
+
+// CaptureKey is the id of the current capture at the issuer.
+func (p Payment) CaptureKey() string { return p.ID + "-c" + strconv.Itoa(p.Captures) }
+
+// VoidKey is the id of the reversal at the issuer.
+func (p Payment) VoidKey() string { return p.IssuerKey() + "-v" }
+
+func (p Payment) heldAuthorization() (ledger.Transfer, bool) {
+	return p.held(func(t ledger.Transfer) bool { return t.Kind == ledger.KindAuthorise })
+}
+
+// held finds a pending transfer in the log that nothing has resolved.
+func (p Payment) held(want func(ledger.Transfer) bool) (found ledger.Transfer, ok bool) {
+	for _, e := range p.Log {
+		for _, t := range e.Transfers {
+			if t.Phase == ledger.Pending && want(t) {
+				found, ok = t, true
+			}
+			if ok && t.Resolves == found.ID {
+				ok = false
+			}
+		}
+	}
+	return found, ok
+}
+
+func conflict(code, format string, args ...any) error {
+	return fault.New(fault.KindConflict, code, format, args...)
+}
+
+func (s *step) captureAsked() error {
+	p := &s.p
+	if p.Status == Late && p.CapturedMinor > 0 { // accepting a late success
+		if s.in.Minor != 0 && s.in.Minor != p.CapturedMinor {
+			return fault.Invalid("amount", "amount_invalid", "The payment is captured already: it can only be accepted whole.")
+		}
+		s.settle(Succeeded, "accepted by the merchant")
+		return nil
+	}
+	if p.Status != Authorized && p.Status != Late {
+		return conflict("payment_not_capturable", "A payment that is %s cannot be captured.", p.Status.Public())
+	}
+	minor := s.in.Minor
+	if minor == 0 {
+		minor = p.AuthorizedMinor
+	}
+	if minor < 0 || minor > p.AuthorizedMinor {
+		return fault.Invalid("amount", "amount_too_large", "At most the authorised %s can be captured.", s.amount(p.AuthorizedMinor))
+	}
+	p.Capturing = minor
+	p.Captures++
+	s.lease(s.in.At.Add(Lease))
+	s.to(Capturing, "capture of "+s.amount(minor).String(), "")
+	return nil
+}
+
+func (s *step) captureAnswer() {
+	p, a := &s.p, s.in.Answer
+	if p.Status != Capturing {
+		return
+	}
+	switch a.Outcome {
+	case issuer.Approved:
+		if a.Amount != s.amount(p.Capturing) {
+			p.ReviewReason = ReasonMismatch
+			s.rest(time.Time{})
+			s.to(Review, "the issuer captured "+a.Amount.String()+" instead of "+s.amount(p.Capturing).String(), "payment.review")
+			return
+		}
+		p.CapturedMinor, p.Capturing = p.Capturing, 0
+		var moves []ledger.Transfer
+		if held, ok := p.heldAuthorization(); ok {
+			moves = append(moves, ledger.Post(s.transferID(0), ledger.KindCapture, held, p.CapturedMinor))
+		}
+		s.settle(Succeeded, "captured", moves...)
+	case issuer.Declined, issuer.NotSent, issuer.Reversed:
+		p.Capturing = 0
+		s.rest(s.in.At.Add(HoldLife))
+		s.to(Authorized, "not captured: "+a.Outcome.String()+" "+a.Code, "")
+	default:
+		s.again()
+	}
+}
+
+func (s *step) voidAsked() error {
+	p := &s.p
+	voidable := p.Status == Authorized || p.Status == Review || (p.Status == Late && p.CapturedMinor == 0)
+	if !voidable || p.CapturedMinor > 0 {
+		return conflict("payment_not_voidable", "A payment that is %s cannot be voided.", p.Status.Public())
+	}
+	p.VoidFrom = p.Status
+	s.lease(s.in.At.Add(Lease))
+	s.to(Voiding, "void asked by the "+s.in.Actor, "")
+	return nil
+}
+
+func (s *step) voidAnswer() {
+	p := &s.p
+	if p.Status != Voiding {
+		return
+	}
+	switch s.in.Answer.Outcome {
+	case issuer.Reversed:
+		s.canceled("voided")
+	case issuer.Declined:
+		back := p.VoidFrom
+		p.VoidFrom = None
+		next := time.Time{}
+		if back == Authorized {
+			next = s.in.At.Add(HoldLife)
+		}
+		s.rest(next)
+		s.to(back, "the issuer refused the void: "+s.in.Answer.Code, "")
+	default: // also when proved not sent: the decision to void stands
+		s.again()
+	}
+}
+
+// Refundable is what can still be refunded, in minor units.
+func (p Payment) Refundable() int64 {
+	left := p.CapturedMinor - p.RefundedMinor
+	for _, r := range p.Refunds {
+		if r.Status == RefundPending {
+			left -= r.Minor
+		}
+	}
+	return left
+}
+
+// RefundByID finds a refund of the payment.
+func (p Payment) RefundByID(id string) (Refund, bool) {
+	for _, r := range p.Refunds {
+		if r.ID == id {
+			return r, true
+		}
+	}
+	return Refund{}, false
+}
+
+func (s *step) refundAsked() error {
+	p := &s.p
+	if _, ok := p.RefundByID(s.in.Refund); ok {
+		return nil // asked before, under the same id
+	}
+	refundable := p.Status == Succeeded || p.Status == PartiallyRefunded || (p.Status == Late && p.CapturedMinor > 0)
+	if !refundable {
+		return conflict("payment_not_refundable", "A payment that is %s cannot be refunded.", p.Status.Public())
+	}
+	left := p.Refundable()
+	minor := s.in.Minor
+	if minor == 0 {
+		minor = left
+	}
+	switch {
+	case left <= 0:
+		return conflict("payment_not_refundable", "Nothing is left to refund.")
+	case minor < 0 || minor > left:
+		return fault.Invalid("amount", "amount_too_large", "At most %s can be refunded.", s.amount(left))
+	case len(p.Refunds) >= MaxRefunds:
+		return conflict("too_many_refunds", "A payment has at most %d refunds.", MaxRefunds)
+	}
+	s.addRefund(s.in.Refund, minor, s.in.At.Add(Lease), "refund of "+s.amount(minor).String())
+	return nil
+}
+
+func (s *step) addRefund(id string, minor int64, due time.Time, reason string) {
+	p := &s.p
+	hold := ledger.HoldRefund(s.transferID(0), p.Account, p.Issuer, s.amount(minor))
+	p.Refunds = append(p.Refunds, Refund{ID: id, Minor: minor, Status: RefundPending, CreatedAt: s.in.At, Hold: hold.ID, DueAt: due})
+	s.entry(Entry{To: p.Status, Reason: reason, Event: "refund.created", Refund: id, Transfers: []ledger.Transfer{hold}})
+}
+
+func (s *step) refundAnswer() {
+	p, a := &s.p, s.in.Answer
+	var r *Refund
+	for i := range p.Refunds {
+		if p.Refunds[i].ID == s.in.Refund && p.Refunds[i].Status == RefundPending {
+			r = &p.Refunds[i]
+		}
+	}
+	if r == nil {
+		return
+	}
+	hold, ok := p.held(func(t ledger.Transfer) bool { return t.ID == r.Hold })
+	if !ok {
+		s.err = fmt.Errorf("refund %s of %s holds no money", r.ID, p.ID)
+		return
+	}
+	switch {
+	case a.Outcome == issuer.Approved && a.Amount == s.amount(r.Minor):
+		r.Status = RefundSucceeded
+		p.RefundedMinor += r.Minor
+		to := PartiallyRefunded
+		if p.RefundedMinor == p.CapturedMinor {
+			to = Refunded
+		}
+		s.entry(Entry{To: to, Reason: "refunded", Event: "refund.succeeded", Refund: r.ID, IssuerReference: a.IssuerReference,
+			Transfers: []ledger.Transfer{ledger.Post(s.transferID(0), ledger.KindRefund, hold, r.Minor)}})
+	case a.Outcome == issuer.Declined, a.Outcome == issuer.NotSent:
+		r.Status, r.Code = RefundFailed, a.Code
+		if a.Outcome == issuer.NotSent {
+			r.Code = "not_sent"
+		}
+		s.entry(Entry{To: p.Status, Reason: "refund failed: " + r.Code, Event: "refund.failed", Refund: r.ID,
+			Transfers: []ledger.Transfer{ledger.Release(s.transferID(0), ledger.Voided, hold)}})
+	default: // not known: the hold stays until a clear answer
+		wait := Schedule[min(r.Asked, len(Schedule)-1)]
+		r.Asked++
+		r.DueAt = s.in.At.Add(wait)
+		s.touched = true
+	}
+}

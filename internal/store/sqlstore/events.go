@@ -1,0 +1,334 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/paylink/paylink/internal/idempotency"
+	"github.com/paylink/paylink/internal/ledger"
+	"github.com/paylink/paylink/internal/money"
+	"github.com/paylink/paylink/internal/stream"
+)
+
+// Bounds of the feed.
+const (
+	batchEvents     = 500
+	idleWait        = time.Second
+	gatherWait      = 10 * time.Millisecond // lets a busy feed fill a batch
+	checkpointPause = 250 * time.Millisecond
+	balanceConsumer = "balances"
+)
+
+type eventRow struct {
+	stream.Event
+	transfers string
+}
+
+func encodeEvents(events []stream.Event) ([]eventRow, error) {
+	rows := make([]eventRow, len(events))
+	for i, e := range events {
+		rows[i] = eventRow{Event: e}
+		if len(e.Transfers) > 0 {
+			raw, err := json.Marshal(e.Transfers)
+			if err != nil {
+				return nil, err
+			}
+			rows[i].transfers = string(raw)
+		}
+	}
+	return rows, nil
+}
+
+// appendEvents gives the events, all of one account and mode, their places.
+func appendEvents(t *tx, events []eventRow) error {
+	if len(events) == 0 {
+		return nil
+	}
+	n := int64(len(events))
+	var last int64
+	err := t.row(`INSERT INTO event_seqs (account, mode, last) VALUES ($1, $2, $3)
+		ON CONFLICT (account, mode) DO UPDATE SET last = event_seqs.last + $3 RETURNING last`, events[0].Account, events[0].Mode, n).Scan(&last)
+	if err != nil {
+		return err
+	}
+	for i, e := range events {
+		if _, err := t.exec(`INSERT INTO events (id, type, account, mode, object, seq, object_seq, created_at, data, transfers)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`, e.ID, e.Type, e.Account, e.Mode, e.Object,
+			last-n+int64(i)+1, e.ObjectSeq, micros(e.CreatedAt), string(e.Data), e.transfers); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const eventColumns = "position, id, type, account, mode, object, seq, object_seq, created_at, data, transfers"
+
+func scanEvents(rows *sql.Rows) ([]stream.Event, error) {
+	defer func() { _ = rows.Close() }()
+	var list []stream.Event
+	for rows.Next() {
+		var (
+			e               stream.Event
+			at              int64
+			data, transfers string
+		)
+		if err := rows.Scan(&e.Position, &e.ID, &e.Type, &e.Account, &e.Mode, &e.Object, &e.Seq, &e.ObjectSeq, &at, &data, &transfers); err != nil {
+			return nil, err
+		}
+		e.CreatedAt, e.Data = fromMicros(at), json.RawMessage(data)
+		if transfers != "" {
+			if err := json.Unmarshal([]byte(transfers), &e.Transfers); err != nil {
+				return nil, damaged("event", e.ID, err)
+			}
+		}
+		list = append(list, e)
+	}
+	return list, rows.Err()
+}
+
+// Events implements payment.Store.
+func (s *Store) Events(ctx context.Context, account, mode string, afterSeq int64, limit int) ([]stream.Event, error) {
+	rows, err := s.read.QueryContext(ctx, "SELECT "+eventColumns+" FROM events WHERE account = $1 AND mode = $2 AND seq > $3 ORDER BY seq LIMIT "+
+		strconv.Itoa(limit), account, mode, afterSeq)
+	if err != nil {
+		return nil, err
+	}
+	return scanEvents(rows)
+}
+
+func (s *Store) eventsAfter(ctx context.Context, position int64) ([]stream.Event, error) {
+	rows, err := s.read.QueryContext(ctx, "SELECT "+eventColumns+" FROM events WHERE position > $1 ORDER BY position LIMIT "+
+		strconv.Itoa(batchEvents), position)
+	if err != nil {
+		return nil, err
+	}
+	return scanEvents(rows)
+}
+
+var _ stream.Source = (*Store)(nil)
+
+// Consume implements stream.Source. The checkpoint is saved at most four times a
+// second: after a crash a consumer sees the last events again.
+func (s *Store) Consume(ctx context.Context, consumer string, handle func(context.Context, []stream.Event) error) error {
+	return s.follow(ctx, consumer, handle, func(position int64) error {
+		return s.write(context.WithoutCancel(ctx), func(t *tx) error { return putCheckpoint(t, consumer, position) })
+	})
+}
+
+func (s *Store) follow(ctx context.Context, consumer string, handle func(context.Context, []stream.Event) error, save func(int64) error) error {
+	position, err := s.checkpoint(ctx, consumer)
+	if err != nil {
+		return err
+	}
+	saved, savedAt := position, time.Now()
+	flush := func() error {
+		if position == saved {
+			return nil
+		}
+		saved, savedAt = position, time.Now()
+		return save(position)
+	}
+	for ctx.Err() == nil {
+		wake := s.wake.wait()
+		events, err := s.eventsAfter(ctx, position)
+		if err == nil && len(events) > 0 {
+			err = handle(ctx, events)
+		}
+		if err != nil {
+			if ctx.Err() != nil {
+				break
+			}
+			return err
+		}
+		if len(events) > 0 {
+			position = events[len(events)-1].Position
+		}
+		if time.Since(savedAt) >= checkpointPause {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+		if len(events) < batchEvents {
+			s.idle(ctx, wake)
+		}
+	}
+	return flush()
+}
+
+// idle waits for the next commit, and a moment longer.
+func (s *Store) idle(ctx context.Context, wake <-chan struct{}) {
+	wait := time.NewTimer(idleWait)
+	defer wait.Stop()
+	select {
+	case <-ctx.Done():
+		return
+	case <-wait.C:
+		return
+	case <-wake:
+	}
+	wait.Reset(gatherWait)
+	select {
+	case <-ctx.Done():
+	case <-wait.C:
+	}
+}
+
+func (s *Store) checkpoint(ctx context.Context, consumer string) (position int64, err error) {
+	err = s.read.QueryRowContext(ctx, "SELECT position FROM checkpoints WHERE consumer = $1", consumer).Scan(&position)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
+	return position, err
+}
+
+func putCheckpoint(t *tx, consumer string, position int64) error {
+	_, err := t.exec(`INSERT INTO checkpoints (consumer, position) VALUES ($1, $2)
+		ON CONFLICT (consumer) DO UPDATE SET position = excluded.position WHERE checkpoints.position < excluded.position`, consumer, position)
+	return err
+}
+
+// Lag is how many events the consumer has not handled; for metrics.
+func (s *Store) Lag(ctx context.Context, consumer string) (int64, error) {
+	position, err := s.checkpoint(ctx, consumer)
+	if err != nil {
+		return 0, err
+	}
+	var last int64
+	err = s.read.QueryRowContext(ctx, "SELECT COALESCE(MAX(position), 0) FROM events").Scan(&last)
+	return last - position, err
+}
+
+type funds struct{ account, mode, currency string }
+
+// RunBalances keeps the balances table behind the feed: the sums and the
+// checkpoint move in one commit, so every transfer counts exactly once.
+func (s *Store) RunBalances(ctx context.Context) error {
+	sums := map[funds]ledger.Balance{}
+	handle := func(_ context.Context, events []stream.Event) error {
+		for _, e := range events {
+			for _, tr := range e.Transfers {
+				addEffect(sums, funds{e.Account, e.Mode, string(tr.Currency)}, tr)
+			}
+		}
+		return nil
+	}
+	return s.follow(ctx, balanceConsumer, handle, func(position int64) error {
+		done := sums
+		sums = map[funds]ledger.Balance{}
+		return s.write(context.WithoutCancel(ctx), func(t *tx) error {
+			for f, b := range done {
+				if _, err := t.exec(`INSERT INTO balances (account, mode, currency, available, pending) VALUES ($1, $2, $3, $4, $5)
+					ON CONFLICT (account, mode, currency) DO UPDATE SET available = balances.available + excluded.available,
+					pending = balances.pending + excluded.pending`, f.account, f.mode, f.currency, b.Available.Minor, b.Pending.Minor); err != nil {
+					return err
+				}
+			}
+			return putCheckpoint(t, balanceConsumer, position)
+		})
+	})
+}
+
+func addEffect(sums map[funds]ledger.Balance, f funds, tr ledger.Transfer) {
+	available, pending := tr.Effect(f.account)
+	b := sums[f]
+	b.Available = money.Of(b.Available.Minor+available, tr.Currency)
+	b.Pending = money.Of(b.Pending.Minor+pending, tr.Currency)
+	sums[f] = b
+}
+
+// Balances implements payment.Store: the projection plus the events that it has
+// not reached, read in one snapshot, so an answer is never behind a commit.
+func (s *Store) Balances(ctx context.Context, account, mode string) (map[money.Currency]ledger.Balance, error) {
+	snapshot, err := s.read.BeginTx(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = snapshot.Rollback() }()
+	sums := map[funds]ledger.Balance{}
+	rows, err := snapshot.QueryContext(ctx, "SELECT currency, available, pending FROM balances WHERE account = $1 AND mode = $2", account, mode)
+	if err != nil {
+		return nil, err
+	}
+	for rows.Next() {
+		var c money.Currency
+		var available, pending int64
+		if err := rows.Scan(&c, &available, &pending); err != nil {
+			return nil, errors.Join(err, rows.Close())
+		}
+		sums[funds{account, mode, string(c)}] = ledger.Balance{Available: money.Of(available, c), Pending: money.Of(pending, c)}
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return nil, err
+	}
+	tail, err := snapshot.QueryContext(ctx, "SELECT "+eventColumns+` FROM events WHERE account = $1 AND mode = $2 AND transfers <> ''
+		AND position > COALESCE((SELECT position FROM checkpoints WHERE consumer = $3), 0) ORDER BY position`, account, mode, balanceConsumer)
+	if err != nil {
+		return nil, err
+	}
+	events, err := scanEvents(tail)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range events {
+		for _, tr := range e.Transfers {
+			addEffect(sums, funds{account, mode, string(tr.Currency)}, tr)
+		}
+	}
+	out := map[money.Currency]ledger.Balance{}
+	for f, b := range sums {
+		out[money.Currency(f.currency)] = b
+	}
+	return out, nil
+}
+
+var _ idempotency.Store = (*Store)(nil)
+
+// GetIdempotency implements idempotency.Store.
+func (s *Store) GetIdempotency(ctx context.Context, scope, key string) (*idempotency.Record, error) {
+	r := idempotency.Record{Scope: scope, Key: key}
+	var fingerprint, answer string
+	var at int64
+	err := s.queryRow(ctx, "SELECT fingerprint, status, answer, created_at FROM idempotency WHERE scope = $1 AND key = $2", scope, key).
+		Scan(&fingerprint, &r.Status, &answer, &at)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if r.Fingerprint, err = base64.StdEncoding.DecodeString(fingerprint); err != nil {
+		return nil, damaged("idempotency record", key, err)
+	}
+	if r.Answer, err = base64.StdEncoding.DecodeString(answer); err != nil {
+		return nil, damaged("idempotency record", key, err)
+	}
+	r.CreatedAt = fromMicros(at)
+	return &r, nil
+}
+
+// PutIdempotency implements idempotency.Store.
+func (s *Store) PutIdempotency(ctx context.Context, r idempotency.Record) error {
+	return s.write(ctx, func(t *tx) error { return putRecord(t, &r) })
+}
+
+// putRecord writes the first answer in the commit of its effect.
+func putRecord(t *tx, r *idempotency.Record) error {
+	if r == nil {
+		return nil
+	}
+	n, err := t.exec(`INSERT INTO idempotency (scope, key, fingerprint, status, answer, created_at) VALUES ($1, $2, $3, $4, $5, $6)
+		ON CONFLICT (scope, key) DO NOTHING`, r.Scope, r.Key, base64.StdEncoding.EncodeToString(r.Fingerprint), r.Status,
+		base64.StdEncoding.EncodeToString(r.Answer), micros(r.CreatedAt))
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		return idempotency.ErrRaced
+	}
+	return nil
+}

@@ -1,0 +1,255 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/payment"
+)
+
+var _ payment.Store = (*Store)(nil)
+
+const paymentColumns = "id, revision, doc, doc_sum"
+
+func scanPayment(row rowScanner) (payment.Payment, error) {
+	var (
+		p             payment.Payment
+		id, doc       string
+		revision, sum int64
+	)
+	if err := row.Scan(&id, &revision, &doc, &sum); err != nil {
+		return p, err
+	}
+	if err := decode("payment", id, doc, sum, &p); err != nil {
+		return payment.Payment{}, err
+	}
+	p.Revision = revision
+	return p, nil
+}
+
+// GetPayment implements payment.Store.
+func (s *Store) GetPayment(ctx context.Context, account, id string) (payment.Payment, error) {
+	p, err := scanPayment(s.queryRow(ctx, "SELECT "+paymentColumns+" FROM payments WHERE id = $1 AND account = $2", id, account))
+	if errors.Is(err, sql.ErrNoRows) {
+		return p, fault.NotFound("payment")
+	}
+	return p, err
+}
+
+// FindPayment implements payment.Store.
+func (s *Store) FindPayment(ctx context.Context, id string) (payment.Payment, error) {
+	p, err := scanPayment(s.queryRow(ctx, "SELECT "+paymentColumns+" FROM payments WHERE id = $1", id))
+	if errors.Is(err, sql.ErrNoRows) {
+		return p, fault.NotFound("payment")
+	}
+	return p, err
+}
+
+// ListPayments implements payment.Store.
+func (s *Store) ListPayments(ctx context.Context, f payment.Filter) ([]payment.Payment, error) {
+	var w where
+	w.add("account = ?", f.Account)
+	w.add("mode = ?", f.Mode)
+	w.addIf(f.Status != "", "status = ?", string(f.Status))
+	w.addIf(f.Currency != "", "currency = ?", string(f.Currency))
+	w.addIf(f.Realm != "", "realm = ?", f.Realm)
+	w.addIf(f.Link != "", "link = ?", f.Link)
+	w.addIf(!f.From.IsZero(), "created_at >= ?", micros(f.From))
+	w.addIf(!f.To.IsZero(), "created_at < ?", micros(f.To))
+	if !f.BeforeTime.IsZero() {
+		w.add("(created_at, id) < (?, ?)", micros(f.BeforeTime), f.BeforeID)
+	}
+	return s.payments(ctx, "SELECT "+paymentColumns+" FROM payments"+w.sql()+
+		" ORDER BY created_at DESC, id DESC LIMIT "+strconv.Itoa(f.Limit), w.args...)
+}
+
+// DuePayments implements payment.Store.
+func (s *Store) DuePayments(ctx context.Context, now time.Time, limit int) ([]payment.Payment, error) {
+	return s.payments(ctx, "SELECT "+paymentColumns+" FROM payments WHERE due_at IS NOT NULL AND due_at <= $1 ORDER BY due_at LIMIT "+
+		strconv.Itoa(limit), micros(now))
+}
+
+func (s *Store) payments(ctx context.Context, query string, args ...any) ([]payment.Payment, error) {
+	rows, err := s.read.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var list []payment.Payment
+	for rows.Next() {
+		p, err := scanPayment(rows)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, p)
+	}
+	return list, rows.Err()
+}
+
+// CommitPayment implements payment.Store.
+func (s *Store) CommitPayment(ctx context.Context, c payment.Change) error {
+	doc, sum, err := encode(c.Payment)
+	if err != nil {
+		return err
+	}
+	events, err := encodeEvents(c.Events)
+	if err != nil {
+		return err
+	}
+	paid, err := encodeEvents(c.WhenLinkPaid)
+	if err != nil {
+		return err
+	}
+	return s.write(ctx, func(t *tx) error {
+		stored, err := putPayment(t, c, doc, sum)
+		if err != nil || !stored {
+			return err
+		}
+		full, err := useLink(t, c)
+		if err != nil {
+			return err
+		}
+		all := events
+		if full {
+			all = slices.Concat(events, paid)
+		}
+		if err := appendEvents(t, all); err != nil {
+			return err
+		}
+		return putRecord(t, c.Record)
+	})
+}
+
+// putPayment writes the row under its revision; stored is false when this very
+// change is in the store already.
+func putPayment(t *tx, c payment.Change, doc string, sum int64) (stored bool, err error) {
+	p := c.Payment
+	var due any
+	if at := p.DueAt(); !at.IsZero() {
+		due = micros(at)
+	}
+	var n int64
+	if c.Expected == 0 {
+		n, err = t.exec(`INSERT INTO payments (id, account, mode, link, status, currency, realm, created_at, due_at, revision, doc, doc_sum)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (id) DO NOTHING`,
+			p.ID, p.Account, p.Mode, p.Link, string(p.Status.Public()), string(p.Amount.Currency), p.Realm, micros(p.CreatedAt), due, p.Revision, doc, sum)
+	} else {
+		n, err = t.exec("UPDATE payments SET status = $1, due_at = $2, revision = $3, doc = $4, doc_sum = $5 WHERE id = $6 AND account = $7 AND revision = $8",
+			string(p.Status.Public()), due, p.Revision, doc, sum, p.ID, p.Account, c.Expected)
+	}
+	if err != nil || n == 1 {
+		return err == nil, err
+	}
+	now, err := scanPayment(t.row("SELECT "+paymentColumns+" FROM payments WHERE id = $1", p.ID))
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, payment.ErrConflict
+	}
+	if err != nil {
+		return false, err
+	}
+	if now.HasChange(c.ID) {
+		return false, nil
+	}
+	return false, payment.ErrConflict
+}
+
+// useLink reserves, completes or gives back a use of the link, and reports
+// whether its last use was completed.
+func useLink(t *tx, c payment.Change) (full bool, err error) {
+	p, at := c.Payment, micros(c.At)
+	var n int64
+	switch c.Use {
+	case payment.UseNone:
+		return false, nil
+	case payment.UseRelease:
+		n, err = t.exec("UPDATE links SET reserved = reserved - 1 WHERE id = $1 AND account = $2 AND reserved > 0", p.Link, p.Account)
+	case payment.UseReserve:
+		n, err = t.exec(`UPDATE links SET reserved = reserved + 1, last_payment = $1 WHERE id = $2 AND account = $3
+			AND canceled_at = 0 AND expires_at > $4 AND (max_uses = 0 OR uses + reserved < max_uses)`, p.ID, p.Link, p.Account, at)
+	case payment.UseComplete, payment.UseRetake:
+		var uses, limit int64
+		query := completeUse
+		if c.Use == payment.UseRetake {
+			query = retakeUse
+		}
+		err = t.row(query, p.ID, p.Link, p.Account, at).Scan(&uses, &limit)
+		if err == nil {
+			return limit > 0 && uses >= limit, nil
+		}
+	}
+	if err == nil && n == 1 {
+		return false, nil
+	}
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return false, err
+	}
+	l, err := scanLink(t.row("SELECT "+linkColumns+" FROM links WHERE id = $1 AND account = $2", p.Link, p.Account))
+	if err != nil {
+		return false, err
+	}
+	return false, l.Unpayable(c.At)
+}
+
+const (
+	markPaid = `last_payment = $1, uses = uses + 1,
+		paid_at = CASE WHEN max_uses > 0 AND uses + 1 >= max_uses THEN CAST($4 AS BIGINT) ELSE paid_at END,
+		open = CASE WHEN max_uses > 0 AND uses + 1 >= max_uses THEN 0 ELSE open END`
+	completeUse = "UPDATE links SET reserved = reserved - 1, " + markPaid + " WHERE id = $2 AND account = $3 AND reserved > 0 RETURNING uses, max_uses"
+	retakeUse   = "UPDATE links SET " + markPaid + " WHERE id = $2 AND account = $3 AND (max_uses = 0 OR uses + reserved < max_uses) RETURNING uses, max_uses"
+)
+
+var _ link.Store = (*Store)(nil)
+
+// where collects conditions with numbered parameters.
+type where struct {
+	conditions []string
+	args       []any
+}
+
+func (w *where) add(condition string, args ...any) {
+	for _, a := range args {
+		w.args = append(w.args, a)
+		condition = strings.Replace(condition, "?", "$"+strconv.Itoa(len(w.args)), 1)
+	}
+	w.conditions = append(w.conditions, condition)
+}
+
+func (w *where) addIf(yes bool, condition string, args ...any) {
+	if yes {
+		w.add(condition, args...)
+	}
+}
+
+func (w *where) sql() string { return " WHERE " + strings.Join(w.conditions, " AND ") }
+
+// queryRow runs a read of one row through a prepared statement.
+func (s *Store) queryRow(ctx context.Context, query string, args ...any) rowScanner {
+	st, err := s.prepared(query)
+	if err != nil {
+		return failedRow{err}
+	}
+	return st.QueryRowContext(ctx, args...)
+}
+
+// prepared gives the reader's statement for a query, prepared once.
+func (s *Store) prepared(query string) (*sql.Stmt, error) {
+	if st, ok := s.stmts.Load(query); ok {
+		return st.(*sql.Stmt), nil
+	}
+	st, err := s.read.PrepareContext(context.Background(), query)
+	if err != nil {
+		return nil, err
+	}
+	if old, raced := s.stmts.LoadOrStore(query, st); raced {
+		_ = st.Close()
+		return old.(*sql.Stmt), nil
+	}
+	return st, nil
+}
