@@ -1,0 +1,45 @@
+package obs
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+)
+
+// Metrics at the seams. Every process makes its own set; there is no global one.
+type Metrics struct {
+	registry *prometheus.Registry
+	requests *prometheus.HistogramVec
+	issuer   *prometheus.HistogramVec
+}
+
+// NewMetrics makes an empty set.
+func NewMetrics() *Metrics {
+	m := &Metrics{registry: prometheus.NewRegistry(),
+		requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "paylink_http_request_seconds",
+			Help: "Time to answer a request.", Buckets: []float64{.001, .005, .01, .025, .05, .1, .25, .5, 1, 5, 30}}, []string{"route", "status"}),
+		issuer: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "paylink_issuer_call_seconds",
+			Help: "Time of a call to an issuer.", Buckets: []float64{.001, .01, .1, .5, 1, 5, 30}}, []string{"issuer", "call", "outcome"}),
+	}
+	m.registry.MustRegister(m.requests, m.issuer, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+// Request records an answered request; route is the pattern, never the path.
+func (m *Metrics) Request(route, status string, took time.Duration) {
+	m.requests.WithLabelValues(route, status).Observe(took.Seconds())
+}
+
+// IssuerCall records a call to an issuer.
+func (m *Metrics) IssuerCall(issuer, call, outcome string, took time.Duration) {
+	m.issuer.WithLabelValues(issuer, call, outcome).Observe(took.Seconds())
+}
+
+// Gauge is read when the metrics are.
+func (m *Metrics) Gauge(name, help string, labels map[string]string, read func() float64) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: labels}, read))
+}
+
+// Registry is what a handler of the process serves.
+func (m *Metrics) Registry() *prometheus.Registry { return m.registry }
