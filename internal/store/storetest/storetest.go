@@ -1,0 +1,182 @@
+// Package storetest is the suite that every store of links and payments passes.
+// An engine's whole test is a constructor and one call.
+//
+// Faulty wraps a store and fails before a commit, or after it: the answer that
+// was lost although everything is durable.
+package storetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/id"
+	"github.com/paylink/paylink/internal/idempotency"
+	"github.com/paylink/paylink/internal/issuer"
+	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/money"
+	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/stream"
+)
+
+// Store is what an engine must give for links and payments.
+type Store interface {
+	link.Store
+	payment.Store
+	stream.Source
+	idempotency.Store
+}
+
+// Epoch is the suite's now; nothing in a store may look at a clock of its own.
+var Epoch = time.Date(2030, 5, 6, 7, 8, 9, 123_000_000, time.UTC)
+
+// NewLink makes a link of the account that lives an hour.
+func NewLink(account string, maxUses int64) link.Link {
+	return link.Link{ID: id.New(id.Link), Account: account, Mode: link.Test, Payee: "Ada's shop", Amount: money.Of(1250, "EUR"), Date: Epoch,
+		PaymentMethod: "pm_1", Issuer: "simulator", Realm: "shop", Reference: "order-1", Metadata: map[string]string{"k": "v"},
+		MaxUses: maxUses, ExpiresAt: Epoch.Add(time.Hour), Capture: link.CaptureAutomatic, LatePolicy: link.LateAccept, Token: "t", CreatedAt: Epoch}
+}
+
+// Begin is the first change of a payment with the link.
+func Begin(t testing.TB, l link.Link, attempt string) payment.Change {
+	t.Helper()
+	p := payment.Payment{ID: payment.IDFor(l.ID, attempt), Account: l.Account, Mode: l.Mode, Link: l.ID, Attempt: attempt, Issuer: l.Issuer,
+		Amount: l.Amount, Capture: l.Capture, LatePolicy: l.LatePolicy, LinkEndsAt: l.ExpiresAt, Realm: l.Realm, CreatedAt: Epoch, UpdatedAt: Epoch}
+	return next(t, p, payment.Input{Kind: payment.Begin, Actor: "payer", Owner: "w", Link: l})
+}
+
+func next(t testing.TB, p payment.Payment, in payment.Input) payment.Change {
+	t.Helper()
+	in.Change = id.New(id.Change)
+	if in.At.IsZero() {
+		in.At = Epoch
+	}
+	c, err := payment.Next(p, in)
+	if err != nil || c.Nothing {
+		t.Fatalf("%s: nothing %v, err %v", in.Kind, c.Nothing, err)
+	}
+	return c
+}
+
+// Answered is the change by which the issuer's answer settles p.
+func Answered(t testing.TB, p payment.Payment, o issuer.Outcome) payment.Change {
+	t.Helper()
+	a := issuer.Answer{Outcome: o, IssuerReference: "iss", Captured: true, At: Epoch}
+	if o == issuer.Approved {
+		a.Amount = p.Amount
+	}
+	c := next(t, p, payment.Input{Kind: payment.Sync, Actor: "issuer", Answer: a})
+	if c.Use == payment.UseComplete {
+		c.WhenLinkPaid = []stream.Event{event(p.Account, p.Link, "link.paid", 3)}
+	}
+	return c
+}
+
+func event(account, object, kind string, seq int64) stream.Event {
+	return stream.Event{ID: id.New(id.Event), Type: kind, Account: account, Mode: link.Test, Object: object, ObjectSeq: seq, CreatedAt: Epoch, Data: []byte(`{"a":1}`)}
+}
+
+type suite struct {
+	Store
+	ctx     context.Context
+	account string
+}
+
+// Run runs the suite. Each subtest uses an account of its own in one store.
+func Run(t *testing.T, open func(t *testing.T) Store) {
+	s := open(t)
+	for name, test := range map[string]func(*testing.T, suite){
+		"link is read back as written":                 linkRoundTrip,
+		"another tenant's link is not found":           linkTenant,
+		"links page newest first":                      linkPages,
+		"link statuses filter as they derive":          linkFilters,
+		"cancel wins once":                             linkCancel,
+		"F13 one use is reserved once":                 reserveOnce,
+		"capped link never oversells":                  capped,
+		"a decline gives the use back":                 declineGivesBack,
+		"a late success retakes a use or is refused":   retake,
+		"payment is read back as written":              paymentRoundTrip,
+		"F25 a stale revision is refused":              staleRevision,
+		"the same change twice succeeds once":          repeated,
+		"a refused change leaves nothing":              nothingLeft,
+		"payments page in order with every filter":     paymentPages,
+		"due payments come oldest first":               due,
+		"I14 a record is kept with its effect or not":  records,
+		"events are gap-free per account":              eventSeq,
+		"balances follow the commits":                  balances,
+		"expired links are told once":                  expire,
+		"F19 a consumer resumes at its checkpoint":     consume,
+		"F22 many workers on one payment lose nothing": contention,
+	} {
+		t.Run(name, func(t *testing.T) {
+			test(t, suite{Store: s, ctx: t.Context(), account: id.New(id.Account)})
+		})
+	}
+}
+
+func (s suite) link(t *testing.T, maxUses int64) link.Link {
+	t.Helper()
+	l := NewLink(s.account, maxUses)
+	if err := s.CreateLink(s.ctx, l, []stream.Event{event(s.account, l.ID, "link.created", 1)}, nil); err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func (s suite) commit(t *testing.T, c payment.Change) payment.Payment {
+	t.Helper()
+	if err := s.CommitPayment(s.ctx, c); err != nil {
+		t.Fatal(err)
+	}
+	return c.Payment
+}
+
+func wantCode(t *testing.T, err error, code string) {
+	t.Helper()
+	if fault.Code(err) != code {
+		t.Fatalf("got %v, want %s", err, code)
+	}
+}
+
+// Faulty fails commits of payments: before nothing, or after everything, is done.
+type Faulty struct {
+	Store
+	mu sync.Mutex
+	// Fail says what to do with the n-th commit (from 1).
+	Fail func(n int) Fault
+	n    int
+}
+
+// Fault of one commit.
+type Fault uint8
+
+// The faults.
+const (
+	FailNot Fault = iota
+	FailBefore
+	FailAfter
+)
+
+var errInjected = errors.New("injected: the connection was lost")
+
+// CommitPayment fails as told.
+func (f *Faulty) CommitPayment(ctx context.Context, c payment.Change) error {
+	f.mu.Lock()
+	f.n++
+	what := f.Fail(f.n)
+	f.mu.Unlock()
+	if what == FailBefore {
+		return errInjected
+	}
+	err := f.Store.CommitPayment(ctx, c)
+	if what == FailAfter && err == nil {
+		return errInjected
+	}
+	return err
+}
+
+func attempt(n int) string { return fmt.Sprintf("attempt-%012d", n) }
