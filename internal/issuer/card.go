@@ -15,7 +15,11 @@ import (
 // Card is the payer's card. It lives in the memory of the page handler, the
 // coordinator and a connector, and nowhere else: it prints, logs and marshals
 // as "[card]", and refuses to be encoded or scanned.
-type Card struct{ secret *cardSecret }
+//
+// The pointer is to a pointer because fmt follows one: in an unexported field of
+// a printed struct no method of Card is called, and %s would show what a single
+// pointer points at.
+type Card struct{ secret **cardSecret }
 
 type cardSecret struct {
 	number, cvc, name string
@@ -52,7 +56,8 @@ func NewCard(number string, expMonth, expYear int, cvc, name string, now time.Ti
 	if len(name) > 100 {
 		return Card{}, fault.Invalid("card.name", "too_long", "The name on the card has at most 100 bytes.")
 	}
-	return Card{&cardSecret{number: n, cvc: cvc, name: name, expMonth: expMonth, expYear: expYear}}, nil
+	secret := &cardSecret{number: n, cvc: cvc, name: name, expMonth: expMonth, expYear: expYear}
+	return Card{&secret}, nil
 }
 
 // Empty reports whether there is no card.
@@ -63,7 +68,7 @@ func (c Card) Reveal() (number string, expMonth, expYear int, cvc, name string) 
 	if c.secret == nil {
 		return "", 0, 0, "", ""
 	}
-	s := c.secret
+	s := *c.secret
 	return s.number, s.expMonth, s.expYear, s.cvc, s.name
 }
 
@@ -72,7 +77,8 @@ func (c Card) Last4() string {
 	if c.secret == nil {
 		return ""
 	}
-	return c.secret.number[len(c.secret.number)-4:]
+	n := (*c.secret).number
+	return n[len(n)-4:]
 }
 
 // Brand by the issuer identification number (ISO/IEC 7812-1).
@@ -80,7 +86,7 @@ func (c Card) Brand() string {
 	if c.secret == nil {
 		return ""
 	}
-	n := c.secret.number
+	n := (*c.secret).number
 	two := n[:2]
 	switch {
 	case n[0] == '4':

@@ -1,0 +1,47 @@
+# paylink: make help lists the targets.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+GO ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+LINT_VERSION := v2.15.0
+
+.PHONY: help run build test unit lint generate fuzz bench screenshots needs clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+run: build ## build and start everything on ./data with a demo account
+	@bin/paylink serve --demo --allow-private-webhooks --data ./data --listen 127.0.0.1:8080
+
+build: ## bin/paylink, one static binary
+	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/paylink ./cmd/paylink
+
+test: needs lint unit ## every test with every real engine, under the race detector
+
+unit: build
+	@echo "tests: race detector on, Chromium for the pages"
+	@PAYLINK_BINARY=$(CURDIR)/bin/paylink CGO_ENABLED=1 $(GO) test -race -timeout 25m ./...
+
+lint: ## formatting, go vet, golangci-lint
+	@test -z "$$(gofmt -l cmd internal docs)" || { echo "gofmt would change:"; gofmt -l cmd internal docs; exit 1; }
+	@$(GO) vet ./...
+	@scripts/lint.sh
+
+generate: ## the templates' Go code
+	@$(GO) tool -modfile=tools/go.mod templ generate -path internal/gateway/pages
+
+fuzz: ## a minute for each fuzzer, beyond the committed seeds that test runs
+	@scripts/fuzz.sh
+
+bench: build ## throughput and latency beside the machine's own limits
+	@PAYLINK_BINARY=$(CURDIR)/bin/paylink $(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m ./cmd/paylink/bench
+
+screenshots: needs build ## the pages as pictures, in bin/screenshots
+	@PAYLINK_BINARY=$(CURDIR)/bin/paylink PAYLINK_SCREENSHOTS=$(CURDIR)/bin/screenshots $(GO) test -count 1 -run 'TestStory' ./cmd/paylink
+
+needs:
+	@scripts/needs.sh
+
+clean: ## remove what was built
+	@rm -rf bin .cache

@@ -1,0 +1,124 @@
+package api
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/link"
+)
+
+// secretPrefix tells an API key's secret from a session's token.
+const secretPrefix = "pl_"
+
+// caller is who calls, in which account and mode.
+type caller struct {
+	account string
+	mode    string
+	session string // the token of a signed-in user; "" for a key
+	user    string // the id of a signed-in user; "" for a key
+	bound   bool   // a key acts in its own mode alone
+}
+
+// scope is the space that the caller's idempotency keys live in.
+func (c caller) scope() string {
+	if c.account == "" {
+		return publicScope
+	}
+	return c.account + "/" + c.mode
+}
+
+// inMode applies ?mode=: a user chooses, a key may only name its own.
+func (c caller) inMode(q query) (caller, error) {
+	mode, err := q.oneOf("mode", link.Test, link.Live)
+	if err != nil || mode == "" || mode == c.mode {
+		return c, err
+	}
+	if c.bound {
+		f := fault.New(fault.KindForbidden, "mode_mismatch", "This key acts in %s mode only.", c.mode)
+		f.Param = "mode"
+		return c, f
+	}
+	c.mode = mode
+	return c, nil
+}
+
+// credentials are what the Authorization header holds.
+type credentials struct {
+	token  string // a session's
+	key    string // an API key's id; "" with a bare secret
+	secret string
+}
+
+func readCredentials(r *http.Request) (credentials, error) {
+	values := r.Header.Values("Authorization")
+	switch {
+	case len(values) == 0:
+		return credentials{}, fault.New(fault.KindUnauthenticated, "unauthenticated", "This call needs credentials in the Authorization header.")
+	case len(values) > 1:
+		return credentials{}, fault.New(fault.KindUnauthenticated, "unauthenticated", "The Authorization header must be sent once.")
+	}
+	scheme, rest, _ := strings.Cut(values[0], " ")
+	rest = strings.TrimSpace(rest)
+	switch {
+	case strings.EqualFold(scheme, "Bearer") && strings.HasPrefix(rest, secretPrefix):
+		return credentials{secret: rest}, nil
+	case strings.EqualFold(scheme, "Bearer") && rest != "":
+		return credentials{token: rest}, nil
+	case strings.EqualFold(scheme, "Basic"):
+		if key, secret, ok := r.BasicAuth(); ok && key != "" {
+			return credentials{key: key, secret: secret}, nil
+		}
+	}
+	return credentials{}, fault.New(fault.KindUnauthenticated, "unauthenticated", "The Authorization header must be Bearer with a token or secret, or Basic with a key id and its secret.")
+}
+
+// authenticate finds the caller and holds it to the route. On a refusal it says
+// in the answer's header which credentials the route takes.
+func (a *API) authenticate(rt Route, r *http.Request, h http.Header) (caller, error) {
+	if rt.Auth == authNone {
+		return caller{}, nil
+	}
+	c, err := a.identify(rt, r)
+	if fault.KindOf(err) == fault.KindUnauthenticated && err != nil {
+		if rt.Auth != authKey {
+			h.Add("WWW-Authenticate", `Bearer realm="paylink"`)
+		}
+		if rt.Auth != authUser {
+			h.Add("WWW-Authenticate", `Basic realm="paylink", charset="UTF-8"`)
+		}
+	}
+	return c, err
+}
+
+func (a *API) identify(rt Route, r *http.Request) (caller, error) {
+	cred, err := readCredentials(r)
+	if err != nil {
+		return caller{}, err
+	}
+	if cred.token != "" {
+		c, err := a.identifyUser(r.Context(), cred.token)
+		if err == nil && rt.Auth == authKey {
+			return c, fault.New(fault.KindUnauthenticated, "key_required", "This call is for a merchant's backend: use an API key.")
+		}
+		return c, err
+	}
+	// A secret in a web page is a leaked secret: refusing it makes the mistake
+	// show at once, whether or not the secret is right.
+	if r.Header.Get("Origin") != "" || strings.EqualFold(r.Header.Get("Sec-Fetch-Mode"), "cors") {
+		return caller{}, fault.New(fault.KindForbidden, "browser_origin_refused", "An API key must never be used from a browser. Call from your backend.")
+	}
+	c, scopes, err := a.identifyKey(r.Context(), cred)
+	if err != nil {
+		return c, err
+	}
+	if rt.Auth == authUser {
+		// No scope reaches what a user manages: these are the wrong credentials.
+		return c, fault.New(fault.KindUnauthenticated, "user_required", "This call is for a signed-in user: use the token of a session.")
+	}
+	if rt.Scope != "" && !slices.Contains(scopes, rt.Scope) {
+		return c, fault.New(fault.KindForbidden, "scope_missing", "This key lacks the scope %s.", rt.Scope)
+	}
+	return c, nil
+}

@@ -1,0 +1,246 @@
+package api
+
+import (
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"reflect"
+	"strconv"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/paylink/paylink/internal/fault"
+)
+
+// MaxBodyBytes bounds the body of a request.
+const MaxBodyBytes = 64 << 10
+
+// maxAmountDigits bounds the spelling of an amount before anything parses it.
+const maxAmountDigits = 32
+
+// readBody reads the body of a request, at most MaxBodyBytes of it. A body must
+// say that it is JSON; no body at all is nil.
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	if r.ContentLength > MaxBodyBytes {
+		w.Header().Set("Connection", "close")
+		return nil, errTooLarge()
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBodyBytes))
+	if err != nil {
+		var tooLarge *http.MaxBytesError
+		if errors.As(err, &tooLarge) {
+			return nil, errTooLarge()
+		}
+		return nil, &fault.Error{Kind: fault.KindInvalid, Code: "body_unreadable", Detail: "The body ended before it was complete.", Cause: err}
+	}
+	if len(body) == 0 {
+		return nil, nil
+	}
+	return body, checkContentType(r.Header)
+}
+
+func errTooLarge() error {
+	return fault.New(fault.KindTooLarge, "body_too_large", "The body must be at most %d bytes.", MaxBodyBytes)
+}
+
+func checkContentType(h http.Header) error {
+	unsupported := fault.New(fault.KindUnsupported, "unsupported_media_type", "The body must be JSON in UTF-8, sent as Content-Type: application/json without a Content-Encoding.")
+	if len(h.Values("Content-Type")) != 1 || h.Get("Content-Encoding") != "" {
+		return unsupported
+	}
+	kind, params, err := mime.ParseMediaType(h.Get("Content-Type"))
+	if err != nil || kind != "application/json" {
+		return unsupported
+	}
+	if charset, ok := params["charset"]; ok && !strings.EqualFold(charset, "utf-8") {
+		return unsupported
+	}
+	return nil
+}
+
+// decode fills dst, a pointer to a struct of field values, from one JSON object.
+// It refuses what encoding/json lets pass: members that are not in dst, members
+// given twice, other spellings of a name, invalid UTF-8, data after the object.
+func decode(body []byte, dst any) error {
+	if len(body) == 0 {
+		return fault.New(fault.KindInvalid, "json_invalid", "The body must be a JSON object; it is empty.")
+	}
+	err := json.Unmarshal(body, dst, json.RejectUnknownMembers(true))
+	if err == nil {
+		if jsontext.Value(body).Kind() != '{' { // null decodes into anything
+			return fault.New(fault.KindInvalid, "json_invalid", "The body must be a JSON object.")
+		}
+		return nil
+	}
+	// A broken document is broken whatever its members mean, and the decoder may
+	// meet a wrong member first: syntax is judged over the whole body.
+	if v := jsontext.Value(body); !v.IsValid() {
+		return syntaxFault(body, err)
+	}
+	return semanticFault(err)
+}
+
+func syntaxFault(body []byte, err error) error {
+	var syntactic *jsontext.SyntacticError
+	probe := json.Unmarshal(body, new(jsontext.Value))
+	if !errors.As(probe, &syntactic) && !errors.As(err, &syntactic) {
+		return fault.New(fault.KindInvalid, "json_invalid", "The body is not valid JSON.")
+	}
+	if errors.Is(syntactic, jsontext.ErrDuplicateName) {
+		return fault.Invalid(spell(syntactic.JSONPointer), "parameter_duplicate", "A member must be given once.")
+	}
+	return fault.New(fault.KindInvalid, "json_invalid", "The body is not valid JSON in UTF-8, near byte %d.", syntactic.ByteOffset)
+}
+
+func semanticFault(err error) error {
+	var semantic *json.SemanticError
+	if !errors.As(err, &semantic) {
+		return fault.New(fault.KindInvalid, "json_invalid", "The body is not valid JSON.")
+	}
+	param := spell(semantic.JSONPointer)
+	if errors.Is(err, json.ErrUnknownName) {
+		return fault.Invalid(param, "parameter_unknown", "This call has no such parameter.")
+	}
+	var rule ruleError
+	if errors.As(err, &rule) {
+		return fault.Invalid(param, "parameter_invalid", "Must be %s.", string(rule))
+	}
+	if param == "" {
+		return fault.New(fault.KindInvalid, "json_invalid", "The body must be a JSON object.")
+	}
+	return fault.Invalid(param, "parameter_invalid", "Must be %s.", typeRule(semantic.GoType))
+}
+
+// spell turns a JSON pointer into the path that callers write: a.b[0].
+func spell(p jsontext.Pointer) string {
+	var b strings.Builder
+	for token := range p.Tokens() {
+		if n, err := strconv.ParseUint(token, 10, 32); err == nil && b.Len() > 0 {
+			b.WriteString("[" + strconv.FormatUint(n, 10) + "]")
+			continue
+		}
+		if b.Len() > 0 {
+			b.WriteByte('.')
+		}
+		b.WriteString(token)
+	}
+	const longestBytes = 200 // the caller's own text is echoed: keep it short
+	if b.Len() > longestBytes {
+		return strings.ToValidUTF8(b.String()[:longestBytes], "") + "…"
+	}
+	return b.String()
+}
+
+// ruleError is what a value must be.
+type ruleError string
+
+func (e ruleError) Error() string { return string(e) }
+
+func typeRule(t reflect.Type) string {
+	if t == nil {
+		return "of another type"
+	}
+	switch t.Kind() {
+	case reflect.String:
+		return "a string"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Int64, reflect.Int:
+		return "a whole number of at most 64 bits, without fraction or exponent"
+	case reflect.Slice:
+		return "an array of " + strings.TrimPrefix(strings.TrimPrefix(typeRule(t.Elem()), "an "), "a ") + " values"
+	case reflect.Map:
+		return "an object of strings"
+	default:
+		return "an object"
+	}
+}
+
+// field is one member of a request body: absent, null or a value. Null is an
+// answer of its own only where the contract says so; elsewhere it is refused,
+// because a client that sends it may mean "none" or "the default".
+type field[T any] struct {
+	Set   bool
+	Value T
+}
+
+// UnmarshalJSONFrom reads the member.
+func (f *field[T]) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	if dec.PeekKind() == 'n' {
+		if err := dec.SkipValue(); err != nil {
+			return err
+		}
+		return ruleError(typeRule(reflect.TypeFor[T]()) + ", not null; leave the member out instead")
+	}
+	f.Set = true
+	return json.UnmarshalDecode(dec, &f.Value)
+}
+
+// nullable is a member in which null is an answer of its own.
+type nullable[T any] struct {
+	Set, Null bool
+	Value     T
+}
+
+// UnmarshalJSONFrom reads the member.
+func (f *nullable[T]) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	f.Set = true
+	if dec.PeekKind() == 'n' {
+		f.Null = true
+		return dec.SkipValue()
+	}
+	return json.UnmarshalDecode(dec, &f.Value)
+}
+
+// decimal is an amount as the caller spelled it: the text of a string, or the
+// very digits of a number. It never passes through a float.
+type decimal string
+
+// UnmarshalJSONFrom reads a string or a number. Whether the text is an amount
+// is for checkAmount: that is another error than a wrong type.
+func (d *decimal) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	v, err := dec.ReadValue()
+	if err != nil {
+		return err
+	}
+	switch v.Kind() {
+	case '"':
+		raw, err := jsontext.AppendUnquote(nil, v)
+		if err != nil {
+			return err
+		}
+		*d = decimal(raw)
+	case '0':
+		*d = decimal(v)
+	default:
+		return ruleError(`a decimal string such as "12.50", or a number`)
+	}
+	return nil
+}
+
+// plainDecimal accepts digits with at most one point between them. Leading
+// zeros, sizes and decimals are for package money, which knows the currency.
+func plainDecimal(s string) bool {
+	whole, frac, point := strings.Cut(s, ".")
+	return whole != "" && (frac != "") == point && allDigits(whole) && allDigits(frac)
+}
+
+func allDigits(s string) bool {
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return true
+}
+
+// need refuses an absent member.
+func need(set bool, param string) error {
+	if set {
+		return nil
+	}
+	return fault.Invalid(param, "parameter_missing", "This parameter is required.")
+}

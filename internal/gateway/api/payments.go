@@ -1,0 +1,251 @@
+package api
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/id"
+	"github.com/paylink/paylink/internal/issuer"
+	"github.com/paylink/paylink/internal/money"
+	"github.com/paylink/paylink/internal/payment"
+)
+
+// list is one page of objects.
+type list[T any] struct {
+	Object     string  `json:"object"`
+	Data       []T     `json:"data"`
+	HasMore    bool    `json:"hasMore"`
+	NextCursor *string `json:"nextCursor"`
+}
+
+// page makes a list of up to limit items out of those that a store gave when
+// asked for one more: the extra one proves that there is a next page.
+func page[S, T any](items []S, limit int, show func(S) T, at func(S) cursor) list[T] {
+	l := list[T]{Object: "list", Data: make([]T, 0, min(len(items), limit))}
+	if len(items) > limit {
+		items = items[:limit]
+		next := at(items[limit-1]).String()
+		l.HasMore, l.NextCursor = true, &next
+	}
+	for _, item := range items {
+		l.Data = append(l.Data, show(item))
+	}
+	return l
+}
+
+// publicStatuses are those that callers see.
+var publicStatuses = []string{
+	string(payment.Created), string(payment.RequiresAction), string(payment.Processing), string(payment.Unknown),
+	string(payment.Authorized), string(payment.Succeeded), string(payment.Declined), string(payment.CanceledS),
+	string(payment.Refunded), string(payment.PartiallyRefunded), string(payment.Late), string(payment.Review),
+}
+
+// paymentFilter reads the filters that the list and the export share.
+func paymentFilter(q *request) (payment.Filter, error) {
+	f := payment.Filter{Account: q.caller.account, Mode: q.caller.mode}
+	status, err := q.query.oneOf("status", publicStatuses...)
+	if err != nil {
+		return f, err
+	}
+	f.Status = payment.Status(status)
+	if f.Realm, err = q.query.text("realm"); err != nil {
+		return f, err
+	}
+	if s, given := q.query["currency"]; given {
+		if f.Currency, err = money.ParseCurrency(s); err != nil {
+			return f, fault.Invalid("currency", "parameter_invalid", "Must be an ISO 4217 currency code in upper case.")
+		}
+	}
+	if f.Link, err = q.query.id("link", id.Link); err != nil {
+		return f, err
+	}
+	if f.From, err = q.query.time("from"); err != nil {
+		return f, err
+	}
+	if f.To, err = q.query.time("to"); err != nil {
+		return f, err
+	}
+	if !f.From.IsZero() && !f.To.IsZero() && f.To.Before(f.From) {
+		return f, fault.Invalid("to", "parameter_invalid", "Must not be before from.")
+	}
+	return f, nil
+}
+
+func paymentCursor(p payment.Payment) cursor {
+	return cursor{ID: p.ID, At: p.CreatedAt.UnixMicro()}
+}
+
+func (a *API) listPayments(q *request) (any, error) {
+	f, err := paymentFilter(q)
+	if err != nil {
+		return nil, err
+	}
+	limit, err := q.query.limit()
+	if err != nil {
+		return nil, err
+	}
+	after, err := q.query.after(id.Payment, true)
+	if err != nil {
+		return nil, err
+	}
+	if after.ID != "" {
+		f.BeforeTime, f.BeforeID = time.UnixMicro(after.At).UTC(), after.ID
+	}
+	f.Limit = limit + 1
+	items, err := a.Payments.ListPayments(q.Context(), f)
+	if err != nil {
+		return nil, err
+	}
+	return page(items, limit, payment.Object, paymentCursor), nil
+}
+
+// findPayment reads a payment of the caller's account and mode.
+func (a *API) findPayment(ctx context.Context, q *request) (payment.Payment, error) {
+	p, err := a.Payments.GetPayment(ctx, q.caller.account, q.PathValue("id"))
+	if err == nil && p.Mode != q.caller.mode {
+		return p, fault.NotFound(nouns[id.Payment])
+	}
+	return p, err
+}
+
+func (a *API) getPayment(q *request) (any, error) {
+	p, err := a.findPayment(q.Context(), q)
+	if err != nil {
+		return nil, err
+	}
+	// Whoever looks at a stuck payment sees to it that somebody asks the issuer.
+	return payment.DetailObject(a.Transactions.Repair(q.Context(), p)), nil
+}
+
+// amountBody is the body of a refund and of a capture.
+type amountBody struct {
+	Amount field[decimal] `json:"amount"`
+}
+
+// amount is what the caller asked for; "" is all that is left.
+func (a *API) amount(q *request) (string, error) {
+	var in amountBody
+	if err := q.decode(&in); err != nil {
+		return "", err
+	}
+	return string(in.Amount.Value), checkAmount("amount", in.Amount)
+}
+
+func (a *API) refund(q *request) (any, error) {
+	amount, err := a.amount(q)
+	if err != nil {
+		return nil, err
+	}
+	p, r, err := a.Transactions.Refund(q.Context(), q.caller.account, q.caller.mode, q.PathValue("id"), amount, q.ticket)
+	if err != nil {
+		return nil, err
+	}
+	return payment.RefundObject(p, r), nil
+}
+
+// renderRefund shows the refund of a commit: itself, or the payment's newest.
+func (a *API) renderRefund(_ *request, committed any) (any, error) {
+	switch o := committed.(type) {
+	case payment.RefundView:
+		return o, nil
+	case payment.Payment:
+		if len(o.Refunds) > 0 {
+			return payment.RefundObject(o, o.Refunds[len(o.Refunds)-1]), nil
+		}
+	}
+	return nil, fmt.Errorf("a refund was committed as %T", committed)
+}
+
+func (a *API) capture(q *request) (any, error) {
+	amount, err := a.amount(q)
+	if err != nil {
+		return nil, err
+	}
+	p, err := a.Transactions.Capture(q.Context(), q.caller.account, q.caller.mode, q.PathValue("id"), amount, q.ticket)
+	if err != nil {
+		return nil, err
+	}
+	return payment.Object(p), nil
+}
+
+func (a *API) void(q *request) (any, error) {
+	p, err := a.Transactions.Void(q.Context(), q.caller.account, q.caller.mode, q.PathValue("id"), q.ticket)
+	if err != nil {
+		return nil, err
+	}
+	return payment.Object(p), nil
+}
+
+func (a *API) renderPayment(_ *request, committed any) (any, error) {
+	p, ok := committed.(payment.Payment)
+	if !ok {
+		return nil, fmt.Errorf("a payment was committed as %T", committed)
+	}
+	return payment.Object(p), nil
+}
+
+type balanceLine struct {
+	Currency  money.Currency `json:"currency"`
+	Available string         `json:"available"`
+	Pending   string         `json:"pending"`
+}
+
+type balanceObject struct {
+	Object   string        `json:"object"`
+	Mode     string        `json:"mode"`
+	Balances []balanceLine `json:"balances"`
+}
+
+func (a *API) balance(q *request) (any, error) {
+	balances, err := a.Payments.Balances(q.Context(), q.caller.account, q.caller.mode)
+	if err != nil {
+		return nil, err
+	}
+	o := balanceObject{Object: "balance", Mode: q.caller.mode, Balances: make([]balanceLine, 0, len(balances))}
+	for c, b := range balances {
+		o.Balances = append(o.Balances, balanceLine{
+			Currency: c, Available: money.Of(b.Available.Minor, c).Decimal(), Pending: money.Of(b.Pending.Minor, c).Decimal(),
+		})
+	}
+	slices.SortFunc(o.Balances, func(x, y balanceLine) int { return cmp.Compare(x.Currency, y.Currency) })
+	return o, nil
+}
+
+type issuerAmount struct {
+	Currency  money.Currency `json:"currency"`
+	MinAmount string         `json:"minAmount"`
+	MaxAmount string         `json:"maxAmount"`
+}
+
+type issuerObject struct {
+	ID         string           `json:"id"`
+	Object     string           `json:"object"`
+	Mode       string           `json:"mode"`
+	Types      []string         `json:"types"`
+	Currencies []money.Currency `json:"currencies"`
+	Amounts    []issuerAmount   `json:"amounts"`
+}
+
+// listIssuers shows every connector, whatever the mode: a user sets up payment
+// methods for both at once.
+func (a *API) listIssuers(*request) (any, error) {
+	show := func(c issuer.Connector) issuerObject {
+		can := c.Capabilities()
+		o := issuerObject{ID: c.Name(), Object: "issuer", Mode: "live", Types: can.Types, Currencies: slices.Sorted(slices.Values(can.Currencies))}
+		if can.Test {
+			o.Mode = "test"
+		}
+		o.Amounts = make([]issuerAmount, 0, len(can.Currencies))
+		for _, cur := range o.Currencies {
+			o.Amounts = append(o.Amounts, issuerAmount{
+				Currency: cur, MinAmount: money.Of(can.MinMinor, cur).Decimal(), MaxAmount: money.Of(can.MaxMinor, cur).Decimal(),
+			})
+		}
+		return o
+	}
+	return page(a.Connectors, len(a.Connectors), show, nil), nil
+}

@@ -1,0 +1,181 @@
+package api
+
+import (
+	"encoding/base64"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/id"
+)
+
+// Bounds of a list and of its filters.
+const (
+	DefaultLimit   = 20
+	MaxLimit       = 100
+	maxQueryBytes  = 4 << 10
+	maxFilterBytes = 500
+	maxCursorBytes = 256
+)
+
+// query holds the parameters of a URL, each at most once and each known.
+type query map[string]string
+
+func parseQuery(raw string, known ...string) (query, error) {
+	if len(raw) > maxQueryBytes {
+		return nil, fault.New(fault.KindInvalid, "query_too_long", "The query must be at most %d bytes.", maxQueryBytes)
+	}
+	values, err := url.ParseQuery(raw)
+	if err != nil {
+		return nil, fault.New(fault.KindInvalid, "query_invalid", "The query is not valid percent-encoded text.")
+	}
+	allowed := make(map[string]bool, len(known))
+	for _, name := range known {
+		allowed[name] = true
+	}
+	q := make(query, len(values))
+	for name, list := range values {
+		switch {
+		case !allowed[name]:
+			return nil, fault.Invalid(echo(name), "parameter_unknown", "This call has no such query parameter.")
+		case len(list) > 1:
+			return nil, fault.Invalid(name, "parameter_duplicate", "A query parameter must be given once.")
+		case !utf8.ValidString(list[0]) || strings.ContainsRune(list[0], 0):
+			return nil, fault.Invalid(name, "parameter_invalid", "Must be UTF-8 without NUL.")
+		case len(list[0]) > maxFilterBytes:
+			return nil, fault.Invalid(name, "parameter_invalid", "Must be at most %d bytes.", maxFilterBytes)
+		}
+		q[name] = list[0]
+	}
+	return q, nil
+}
+
+// echo bounds text of the caller that an answer repeats.
+func echo(s string) string {
+	const longestBytes = 100
+	s = strings.ToValidUTF8(s, "�")
+	if len(s) > longestBytes {
+		s = strings.ToValidUTF8(s[:longestBytes], "") + "…"
+	}
+	return s
+}
+
+// limit is the page size asked for.
+func (q query) limit() (int, error) {
+	s, given := q["limit"]
+	if !given {
+		return DefaultLimit, nil
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 1 || n > MaxLimit || !allDigits(s) {
+		return 0, fault.Invalid("limit", "parameter_invalid", "Must be a whole number from 1 to %d.", MaxLimit)
+	}
+	return n, nil
+}
+
+// oneOf is a filter that takes one of a few words.
+func (q query) oneOf(name string, words ...string) (string, error) {
+	s, given := q[name]
+	if !given {
+		return "", nil
+	}
+	for _, word := range words {
+		if s == word {
+			return s, nil
+		}
+	}
+	return "", fault.Invalid(name, "parameter_invalid", "Must be one of %s.", strings.Join(words, ", "))
+}
+
+// text is a filter by equality; an empty one would silently not filter.
+func (q query) text(name string) (string, error) {
+	s, given := q[name]
+	if given && s == "" {
+		return "", fault.Invalid(name, "parameter_invalid", "Must not be empty; leave the parameter out instead.")
+	}
+	return s, nil
+}
+
+// id is a filter by id.
+func (q query) id(name, prefix string) (string, error) {
+	s, given := q[name]
+	if given && !id.Valid(prefix, s) {
+		return "", fault.Invalid(name, "parameter_invalid", "Must be an id that begins with %s_.", prefix)
+	}
+	return s, nil
+}
+
+// time reads an RFC 3339 time or a date, which means its first moment in UTC.
+// Years outside 1970 to 9999 fit no store.
+func (q query) time(name string) (time.Time, error) {
+	s, given := q[name]
+	if !given {
+		return time.Time{}, nil
+	}
+	for _, layout := range []string{time.RFC3339Nano, time.DateOnly} {
+		t, err := time.Parse(layout, s)
+		if err != nil {
+			continue
+		}
+		if t = t.UTC(); t.Year() >= 1970 && t.Year() <= 9999 {
+			return t, nil
+		}
+	}
+	return time.Time{}, fault.Invalid(name, "parameter_invalid", "Must be a time by RFC 3339 such as 2026-03-01T12:00:00Z, or a date such as 2026-03-01.")
+}
+
+// cursor names the last item of a page. It is opaque to callers and holds
+// nothing secret; whatever it holds can only choose where a page of the
+// caller's own objects begins.
+type cursor struct {
+	ID string `json:"i"`
+	At int64  `json:"t,omitzero"` // microseconds since 1970, where a list sorts by time
+}
+
+func (c cursor) String() string {
+	raw, err := json.Marshal(c)
+	if err != nil {
+		return "" // a string and a number always marshal
+	}
+	return base64.RawURLEncoding.EncodeToString(raw)
+}
+
+// parseCursor reads a cursor of a list whose ids have the prefix. It accepts
+// only what String makes: another spelling of the same cursor is refused.
+func parseCursor(s, prefix string) (cursor, error) {
+	invalid := fault.Invalid("cursor", "cursor_invalid", "Must be the nextCursor of a page of this list.")
+	if s == "" || len(s) > maxCursorBytes {
+		return cursor{}, invalid
+	}
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(s)
+	if err != nil {
+		return cursor{}, invalid
+	}
+	var c cursor
+	if err := json.Unmarshal(raw, &c, json.RejectUnknownMembers(true)); err != nil {
+		return cursor{}, invalid
+	}
+	if !id.Valid(prefix, c.ID) || c.At < 0 || c.String() != s {
+		return cursor{}, invalid
+	}
+	return c, nil
+}
+
+// after is the cursor of the request, zero when there is none. timed lists sort
+// by time and then id; the others by id alone.
+func (q query) after(prefix string, timed bool) (cursor, error) {
+	s, given := q["cursor"]
+	if !given {
+		return cursor{}, nil
+	}
+	c, err := parseCursor(s, prefix)
+	if err == nil && timed != (c.At > 0) {
+		return cursor{}, fault.Invalid("cursor", "cursor_invalid", "Must be the nextCursor of a page of this list.")
+	}
+	return c, err
+}

@@ -1,0 +1,143 @@
+package api
+
+import (
+	"net/http"
+
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/id"
+)
+
+// authKind is who may make a call.
+type authKind uint8
+
+const (
+	authNone authKind = iota
+	authUser          // a signed-in user
+	authKey           // a merchant's backend
+	authBoth          // either
+)
+
+// bodyKind is what a call does with a body.
+type bodyKind uint8
+
+const (
+	bodyNone bodyKind = iota
+	bodyRequired
+	bodyOptional // none is as good as {}
+)
+
+// Route is one line of the table that the router is built from, and that a test
+// holds against the OpenAPI document.
+type Route struct {
+	Method, Path string
+	Auth         authKind
+	Scope        string   // what an API key needs; "" any key will do
+	Query        []string // known parameters, besides mode
+	body         bodyKind
+	ids          map[string]string // path parameter to the prefix of its id
+	handle       func(*API, *request) (any, error)
+	// render turns the object of a commit into the answer. Where it is set, the
+	// box takes an idempotency ticket.
+	render func(a *API, q *request, committed any) (any, error)
+	// stream answers by itself instead of handle.
+	stream func(*API, *request)
+}
+
+var (
+	pageQuery    = []string{"limit", "cursor"}
+	paymentQuery = []string{"status", "realm", "currency", "link", "from", "to"}
+)
+
+func with(a []string, b ...string) []string { return append(append([]string(nil), a...), b...) }
+
+func one(prefix string) map[string]string { return map[string]string{"id": prefix} }
+
+// Routes is every call that this package answers.
+func Routes() []Route { return routes }
+
+// routes is written once and never changed.
+var routes = concat(userRoutes(), linkRoutes(), paymentRoutes(), webhookRoutes(), publicRoutes())
+
+func concat(groups ...[]Route) []Route {
+	var all []Route
+	for _, g := range groups {
+		all = append(all, g...)
+	}
+	return all
+}
+
+func userRoutes() []Route {
+	return []Route{
+		{Method: "POST", Path: "/api/users", body: bodyRequired, handle: (*API).signUp, render: (*API).renderUser},
+		{Method: "PUT", Path: "/api/users", Auth: authUser, body: bodyRequired, handle: (*API).setMethods},
+		{Method: "GET", Path: "/api/users/me", Auth: authUser, handle: (*API).me},
+		{Method: "POST", Path: "/api/sessions", body: bodyRequired, handle: (*API).signIn, render: (*API).renderSession},
+		{Method: "DELETE", Path: "/api/sessions/current", Auth: authUser, handle: (*API).signOut},
+		{Method: "POST", Path: "/api/api-keys", Auth: authUser, body: bodyRequired, handle: (*API).createKey, render: (*API).renderKey},
+		{Method: "GET", Path: "/api/api-keys", Auth: authUser, Query: pageQuery, handle: (*API).listKeys},
+		{Method: "DELETE", Path: "/api/api-keys/{id}", Auth: authUser, ids: one(id.Key), handle: (*API).revokeKey},
+		{Method: "POST", Path: "/api/api-keys/{id}/rotate", Auth: authUser, body: bodyOptional, ids: one(id.Key), handle: (*API).rotateKey, render: (*API).renderKey},
+		{Method: "GET", Path: "/api/issuers", Auth: authBoth, handle: (*API).listIssuers},
+	}
+}
+
+func linkRoutes() []Route {
+	read, write := "links:read", "links:write"
+	return []Route{
+		{Method: "POST", Path: "/api/payment", Auth: authKey, Scope: write, body: bodyRequired, handle: (*API).createLink, render: (*API).renderLink},
+		{Method: "POST", Path: "/api/links", Auth: authKey, Scope: write, body: bodyRequired, handle: (*API).createLink, render: (*API).renderLink},
+		{Method: "GET", Path: "/api/links", Auth: authBoth, Scope: read, Query: with(pageQuery, "status", "realm", "reference"), handle: (*API).listLinks},
+		{Method: "GET", Path: "/api/links/{id}", Auth: authBoth, Scope: read, ids: one(id.Link), handle: (*API).getLink},
+		{Method: "POST", Path: "/api/links/{id}/cancel", Auth: authBoth, Scope: write, ids: one(id.Link), handle: (*API).cancelLink, render: (*API).renderLink},
+		{Method: "GET", Path: "/api/links/{id}/qr.svg", Auth: authBoth, Scope: read, ids: one(id.Link), stream: (*API).linkQR},
+	}
+}
+
+func paymentRoutes() []Route {
+	read, write := "payments:read", "payments:write"
+	return []Route{
+		{Method: "GET", Path: "/api/payments", Auth: authBoth, Scope: read, Query: with(pageQuery, paymentQuery...), handle: (*API).listPayments},
+		{Method: "GET", Path: "/api/payments.csv", Auth: authBoth, Scope: read, Query: paymentQuery, stream: (*API).exportPayments},
+		{Method: "GET", Path: "/api/payments/{id}", Auth: authBoth, Scope: read, ids: one(id.Payment), handle: (*API).getPayment},
+		{Method: "POST", Path: "/api/payments/{id}/refunds", Auth: authBoth, Scope: write, body: bodyOptional, ids: one(id.Payment), handle: (*API).refund, render: (*API).renderRefund},
+		{Method: "POST", Path: "/api/payments/{id}/capture", Auth: authBoth, Scope: write, body: bodyOptional, ids: one(id.Payment), handle: (*API).capture, render: (*API).renderPayment},
+		{Method: "POST", Path: "/api/payments/{id}/void", Auth: authBoth, Scope: write, ids: one(id.Payment), handle: (*API).void, render: (*API).renderPayment},
+		{Method: "GET", Path: "/api/balance", Auth: authBoth, Scope: "balance:read", handle: (*API).balance},
+	}
+}
+
+func webhookRoutes() []Route {
+	read, write := "webhooks:read", "webhooks:write"
+	const base = "/api/webhook-endpoints"
+	return []Route{
+		{Method: "POST", Path: base, Auth: authBoth, Scope: write, body: bodyRequired, handle: (*API).createEndpoint, render: (*API).renderEndpoint},
+		{Method: "GET", Path: base, Auth: authBoth, Scope: read, Query: pageQuery, handle: (*API).listEndpoints},
+		{Method: "GET", Path: base + "/{id}", Auth: authBoth, Scope: read, ids: one(id.Endpoint), handle: (*API).getEndpoint},
+		{Method: "DELETE", Path: base + "/{id}", Auth: authBoth, Scope: write, ids: one(id.Endpoint), handle: (*API).deleteEndpoint},
+		{Method: "POST", Path: base + "/{id}/rotate", Auth: authBoth, Scope: write, ids: one(id.Endpoint), handle: (*API).rotateEndpoint, render: (*API).renderEndpoint},
+		{Method: "GET", Path: base + "/{id}/deliveries", Auth: authBoth, Scope: read, Query: pageQuery, ids: one(id.Endpoint), handle: (*API).listDeliveries},
+		{Method: "POST", Path: base + "/{id}/deliveries/{delivery}/redeliver", Auth: authBoth, Scope: write,
+			ids: map[string]string{"id": id.Endpoint, "delivery": id.Delivery}, handle: (*API).redeliver, render: (*API).renderDelivery},
+		{Method: "GET", Path: "/api/events", Auth: authKey, Scope: "events:read", Query: []string{"afterSeq", "limit"}, handle: (*API).listEvents},
+	}
+}
+
+func publicRoutes() []Route {
+	return []Route{
+		{Method: "GET", Path: "/.well-known/jwks.json", stream: (*API).keySet},
+		{Method: "GET", Path: "/openapi.yaml", stream: (*API).document},
+	}
+}
+
+// nouns are what a person calls the objects that ids name.
+var nouns = map[string]string{
+	id.Key: "API key", id.Link: "payment link", id.Payment: "payment",
+	id.Endpoint: "webhook endpoint", id.Delivery: "delivery",
+}
+
+func pathID(r *http.Request, name, prefix string) error {
+	if id.Valid(prefix, r.PathValue(name)) {
+		return nil
+	}
+	return fault.NotFound(nouns[prefix])
+}

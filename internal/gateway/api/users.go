@@ -1,0 +1,258 @@
+package api
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/issuer"
+	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/merchant"
+)
+
+type methodObject struct {
+	ID         string   `json:"id"`
+	Object     string   `json:"object"`
+	Type       string   `json:"type"`
+	Issuer     string   `json:"issuer"`
+	Currencies []string `json:"currencies"`
+	Enabled    bool     `json:"enabled"`
+}
+
+type userObject struct {
+	ID             string            `json:"id"`
+	Object         string            `json:"object"`
+	Username       string            `json:"username"`
+	Email          string            `json:"email"`
+	Date           string            `json:"date"`
+	Account        string            `json:"account"`
+	PaymentMethods []methodObject    `json:"paymentMethods"`
+	CreatedAt      string            `json:"createdAt"`
+	Links          map[string]string `json:"links"`
+}
+
+func showUser(u merchant.User, methods []merchant.Method) userObject {
+	o := userObject{
+		ID: u.ID, Object: "user", Username: u.Username, Email: u.Email, Date: link.FormatTime(u.Date), Account: u.Account,
+		PaymentMethods: make([]methodObject, 0, len(methods)), CreatedAt: link.FormatTime(u.CreatedAt),
+		Links: map[string]string{
+			"self": "/api/users/me", "account": "/api/users/me", "sessions": "/api/sessions", "apiKeys": "/api/api-keys",
+			"issuers": "/api/issuers", "links": "/api/links", "payments": "/api/payments", "balance": "/api/balance",
+			"webhookEndpoints": "/api/webhook-endpoints",
+		},
+	}
+	for _, m := range methods {
+		shown := methodObject{ID: m.ID, Object: "payment_method", Type: m.Type, Issuer: m.Issuer, Currencies: []string{}, Enabled: m.Enabled}
+		for _, c := range m.Currencies {
+			shown.Currencies = append(shown.Currencies, string(c))
+		}
+		o.PaymentMethods = append(o.PaymentMethods, shown)
+	}
+	return o
+}
+
+// identifyUser finds whose session a token is. It acts in test mode unless the
+// query says otherwise.
+func (a *API) identifyUser(ctx context.Context, token string) (caller, error) {
+	s, u, err := a.Merchants.Authenticate(ctx, token)
+	if err != nil {
+		return caller{}, err
+	}
+	return caller{account: s.Account, mode: link.Test, session: s.ID, user: u.ID}, nil
+}
+
+// identifyKey finds whose API key it is, and what it may do.
+func (a *API) identifyKey(ctx context.Context, cred credentials) (caller, []string, error) {
+	var k merchant.Key
+	var err error
+	if cred.key != "" {
+		k, err = a.Merchants.AuthenticateKey(ctx, cred.key, cred.secret)
+	} else {
+		k, err = a.Merchants.AuthenticateSecret(ctx, cred.secret)
+	}
+	if err != nil {
+		return caller{}, nil, err
+	}
+	return caller{account: k.Account, mode: k.Mode, bound: true}, k.Scopes, nil
+}
+
+// payee is who is paid by a link, and how: the account's methods with the limits
+// of their connectors.
+func (a *API) payee(q *request) (string, []link.Method, error) {
+	account, err := a.Merchants.GetAccount(q.Context(), q.caller.account)
+	if err != nil {
+		return "", nil, err
+	}
+	methods := make([]link.Method, 0, len(account.Methods))
+	for _, m := range account.Methods {
+		can, known := a.capabilities(m.Issuer)
+		methods = append(methods, link.Method{
+			ID: m.ID, Type: m.Type, Issuer: m.Issuer, Currencies: m.Currencies, Enabled: m.Enabled && known,
+			MinMinor: can.MinMinor, MaxMinor: can.MaxMinor, Test: can.Test,
+		})
+	}
+	return account.Name, methods, nil
+}
+
+func (a *API) capabilities(name string) (issuer.Capabilities, bool) {
+	for _, c := range a.Connectors {
+		if c.Name() == name {
+			return c.Capabilities(), true
+		}
+	}
+	return issuer.Capabilities{}, false
+}
+
+type signUpBody struct {
+	Username field[string] `json:"username"`
+	Email    field[string] `json:"email"`
+	Date     field[string] `json:"date"`
+	Password field[string] `json:"password"`
+}
+
+func (a *API) signUp(q *request) (any, error) {
+	var in signUpBody
+	if err := q.decode(&in); err != nil {
+		return nil, err
+	}
+	for _, f := range []struct {
+		set  bool
+		name string
+	}{{in.Username.Set, "username"}, {in.Email.Set, "email"}, {in.Password.Set, "password"}} {
+		if err := need(f.set, f.name); err != nil {
+			return nil, err
+		}
+	}
+	if err := notEmpty("date", in.Date); err != nil {
+		return nil, err
+	}
+	up, err := a.Merchants.SignUp(q.Context(), merchant.SignUpRequest{
+		Username: in.Username.Value, Email: in.Email.Value, Password: in.Password.Value, Date: in.Date.Value,
+	}, q.ticket)
+	if err != nil {
+		return nil, err
+	}
+	return showUser(up.User, up.Account.Methods), nil
+}
+
+func (a *API) renderUser(_ *request, committed any) (any, error) {
+	up, ok := committed.(merchant.SignedUp)
+	if !ok {
+		return nil, fmt.Errorf("a user was committed as %T", committed)
+	}
+	return showUser(up.User, up.Account.Methods), nil
+}
+
+// notEmpty refuses a text that the box could not tell from an absent one.
+func notEmpty(param string, f field[string]) error {
+	if f.Set && f.Value == "" {
+		return fault.Invalid(param, "parameter_invalid", "Must not be empty; leave the member out instead.")
+	}
+	return nil
+}
+
+func (a *API) me(q *request) (any, error) {
+	u, account, err := a.Merchants.Me(q.Context(), q.caller.user)
+	if err != nil {
+		return nil, err
+	}
+	return showUser(u, account.Methods), nil
+}
+
+type methodBody struct {
+	Type        field[string]            `json:"type"`
+	Issuer      field[string]            `json:"issuer"`
+	Currencies  field[[]string]          `json:"currencies"`
+	Enabled     field[bool]              `json:"enabled"`
+	Credentials field[map[string]string] `json:"credentials"`
+}
+
+type setMethodsBody struct {
+	PaymentMethods field[[]methodBody] `json:"paymentMethods"`
+}
+
+func (a *API) setMethods(q *request) (any, error) {
+	var in setMethodsBody
+	if err := q.decode(&in); err != nil {
+		return nil, err
+	}
+	if err := need(in.PaymentMethods.Set, "paymentMethods"); err != nil {
+		return nil, err
+	}
+	methods := make([]merchant.MethodInput, 0, len(in.PaymentMethods.Value))
+	for i, m := range in.PaymentMethods.Value {
+		at := fmt.Sprintf("paymentMethods[%d].", i)
+		for _, f := range []struct {
+			set  bool
+			name string
+		}{{m.Type.Set, "type"}, {m.Issuer.Set, "issuer"}, {m.Currencies.Set, "currencies"}} {
+			if err := need(f.set, at+f.name); err != nil {
+				return nil, err
+			}
+		}
+		methods = append(methods, merchant.MethodInput{
+			Type: m.Type.Value, Issuer: m.Issuer.Value, Currencies: m.Currencies.Value,
+			Enabled: optional(m.Enabled), Credentials: m.Credentials.Value,
+		})
+	}
+	if _, err := a.Merchants.SetMethods(q.Context(), q.caller.account, methods, nil); err != nil {
+		return nil, err
+	}
+	return a.me(q)
+}
+
+type sessionObject struct {
+	ID        string            `json:"id"`
+	Object    string            `json:"object"`
+	Token     string            `json:"token"`
+	User      string            `json:"user"`
+	CreatedAt string            `json:"createdAt"`
+	ExpiresAt string            `json:"expiresAt"`
+	Links     map[string]string `json:"links"`
+}
+
+func showSession(s merchant.SignedIn) sessionObject {
+	return sessionObject{
+		ID: s.Session.ID, Object: "session", Token: s.Token, User: s.Session.User,
+		CreatedAt: link.FormatTime(s.Session.CreatedAt), ExpiresAt: link.FormatTime(s.Session.ExpiresAt),
+		Links: map[string]string{"self": "/api/sessions/current", "user": "/api/users/me"},
+	}
+}
+
+type signInBody struct {
+	Login    field[string] `json:"login"`
+	Password field[string] `json:"password"`
+}
+
+func (a *API) signIn(q *request) (any, error) {
+	var in signInBody
+	if err := q.decode(&in); err != nil {
+		return nil, err
+	}
+	if err := need(in.Login.Set, "login"); err != nil {
+		return nil, err
+	}
+	if err := need(in.Password.Set, "password"); err != nil {
+		return nil, err
+	}
+	s, err := a.Merchants.SignIn(q.Context(), in.Login.Value, in.Password.Value, q.ticket)
+	if err != nil {
+		return nil, err
+	}
+	return showSession(s), nil
+}
+
+func (a *API) renderSession(_ *request, committed any) (any, error) {
+	s, ok := committed.(merchant.SignedIn)
+	if !ok {
+		return nil, fmt.Errorf("a session was committed as %T", committed)
+	}
+	return showSession(s), nil
+}
+
+func (a *API) signOut(q *request) (any, error) {
+	if err := a.Merchants.SignOut(q.Context(), q.caller.session); err != nil {
+		return nil, err
+	}
+	return deleted{ID: q.caller.session, Object: "session", Deleted: true}, nil
+}

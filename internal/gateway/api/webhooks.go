@@ -1,0 +1,252 @@
+package api
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/id"
+	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/notify"
+	"github.com/paylink/paylink/internal/stream"
+)
+
+type endpointObject struct {
+	ID             string            `json:"id"`
+	Object         string            `json:"object"`
+	URL            string            `json:"url"`
+	Events         []string          `json:"events"`
+	Status         string            `json:"status"`
+	DisabledAt     string            `json:"disabledAt,omitempty"`
+	DisabledReason string            `json:"disabledReason,omitempty"`
+	Mode           string            `json:"mode"`
+	CreatedAt      string            `json:"createdAt"`
+	Links          map[string]string `json:"links"`
+	Secret         string            `json:"secret,omitempty"`
+}
+
+func showEndpoint(e notify.Endpoint) endpointObject {
+	self := "/api/webhook-endpoints/" + e.ID
+	o := endpointObject{
+		ID: e.ID, Object: "webhook_endpoint", URL: e.URL, Events: e.Events, Status: "enabled", Mode: e.Mode,
+		CreatedAt: link.FormatTime(e.CreatedAt), Links: map[string]string{"self": self, "deliveries": self + "/deliveries"},
+	}
+	if len(o.Events) == 0 {
+		o.Events = []string{notify.All}
+	}
+	if !e.Enabled() {
+		o.Status, o.DisabledAt, o.DisabledReason = "disabled", link.FormatTime(e.DisabledAt), e.DisabledReason
+	}
+	return o
+}
+
+func showRevealed(r notify.Revealed) endpointObject {
+	o := showEndpoint(r.Endpoint)
+	o.Secret = r.Secret
+	return o
+}
+
+type createEndpointBody struct {
+	URL    field[string]   `json:"url"`
+	Events field[[]string] `json:"events"`
+}
+
+func (a *API) createEndpoint(q *request) (any, error) {
+	var in createEndpointBody
+	if err := q.decode(&in); err != nil {
+		return nil, err
+	}
+	if err := need(in.URL.Set, "url"); err != nil {
+		return nil, err
+	}
+	d := notify.Draft{Account: q.caller.account, Mode: q.caller.mode, URL: in.URL.Value, Events: in.Events.Value}
+	r, err := a.Webhooks.Create(q.Context(), d, q.ticket)
+	if err != nil {
+		return nil, err
+	}
+	return showRevealed(r), nil
+}
+
+func (a *API) renderEndpoint(_ *request, committed any) (any, error) {
+	r, ok := committed.(notify.Revealed)
+	if !ok {
+		return nil, fmt.Errorf("a webhook endpoint was committed as %T", committed)
+	}
+	return showRevealed(r), nil
+}
+
+// listEndpoints cuts a page out of all of them: there are few.
+func (a *API) listEndpoints(q *request) (any, error) {
+	limit, err := q.query.limit()
+	if err != nil {
+		return nil, err
+	}
+	after, err := q.query.after(id.Endpoint, false)
+	if err != nil {
+		return nil, err
+	}
+	items, err := a.Webhooks.List(q.Context(), q.caller.account, q.caller.mode)
+	if err != nil {
+		return nil, err
+	}
+	byID := func(e notify.Endpoint) cursor { return cursor{ID: e.ID} }
+	return page(olderThan(items, after, byID), limit, showEndpoint, byID), nil
+}
+
+// olderThan is the part of a newest-first list after the cursor, whether or not
+// the item that it names is still there.
+func olderThan[T any](items []T, after cursor, at func(T) cursor) []T {
+	if after.ID == "" {
+		return items
+	}
+	for i, item := range items {
+		if at(item).ID < after.ID {
+			return items[i:]
+		}
+	}
+	return nil
+}
+
+func (a *API) getEndpoint(q *request) (any, error) {
+	e, err := a.Webhooks.Get(q.Context(), q.caller.account, q.caller.mode, q.PathValue("id"))
+	if err != nil {
+		return nil, err
+	}
+	return showEndpoint(e), nil
+}
+
+// deleted is the answer of a DELETE.
+type deleted struct {
+	ID      string `json:"id"`
+	Object  string `json:"object"`
+	Deleted bool   `json:"deleted"`
+}
+
+func (a *API) deleteEndpoint(q *request) (any, error) {
+	endpoint := q.PathValue("id")
+	if err := a.Webhooks.Delete(q.Context(), q.caller.account, q.caller.mode, endpoint); err != nil {
+		return nil, err
+	}
+	return deleted{ID: endpoint, Object: "webhook_endpoint", Deleted: true}, nil
+}
+
+func (a *API) rotateEndpoint(q *request) (any, error) {
+	r, err := a.Webhooks.Rotate(q.Context(), q.caller.account, q.caller.mode, q.PathValue("id"), q.ticket)
+	if err != nil {
+		return nil, err
+	}
+	return showRevealed(r), nil
+}
+
+type deliveryObject struct {
+	ID         string            `json:"id"`
+	Object     string            `json:"object"`
+	Endpoint   string            `json:"endpoint"`
+	Event      string            `json:"event"`
+	EventType  string            `json:"eventType"`
+	Status     notify.Status     `json:"status"`
+	Attempt    int               `json:"attempt"`
+	HTTPStatus int               `json:"httpStatus,omitempty"`
+	Answer     string            `json:"answer,omitempty"`
+	Error      string            `json:"error,omitempty"`
+	DurationMs int64             `json:"durationMs"`
+	NextAt     string            `json:"nextAt,omitempty"`
+	Mode       string            `json:"mode"`
+	CreatedAt  string            `json:"createdAt"`
+	Links      map[string]string `json:"links"`
+}
+
+func showDelivery(d notify.Delivery) deliveryObject {
+	base := "/api/webhook-endpoints/" + d.Endpoint
+	o := deliveryObject{
+		ID: d.ID, Object: "delivery", Endpoint: d.Endpoint, Event: d.Event, EventType: d.EventType, Status: d.Status,
+		Attempt: d.Attempt, HTTPStatus: d.HTTPStatus, Answer: d.Answer, Error: d.Error, DurationMs: d.DurationMs,
+		Mode: d.Mode, CreatedAt: link.FormatTime(d.At),
+		Links: map[string]string{"self": base + "/deliveries", "endpoint": base, "redeliver": base + "/deliveries/" + d.ID + "/redeliver"},
+	}
+	if !d.NextAt.IsZero() {
+		o.NextAt = link.FormatTime(d.NextAt)
+	}
+	return o
+}
+
+func (a *API) listDeliveries(q *request) (any, error) {
+	limit, err := q.query.limit()
+	if err != nil {
+		return nil, err
+	}
+	after, err := q.query.after(id.Delivery, false)
+	if err != nil {
+		return nil, err
+	}
+	items, err := a.Webhooks.Deliveries(q.Context(), q.caller.account, q.caller.mode, q.PathValue("id"), after.ID, limit+1)
+	if err != nil {
+		return nil, err
+	}
+	return page(items, limit, showDelivery, func(d notify.Delivery) cursor { return cursor{ID: d.ID} }), nil
+}
+
+func (a *API) redeliver(q *request) (any, error) {
+	d, err := a.Webhooks.Redeliver(q.Context(), q.caller.account, q.caller.mode, q.PathValue("id"), q.PathValue("delivery"), q.ticket)
+	if err != nil {
+		return nil, err
+	}
+	return showDelivery(d), nil
+}
+
+func (a *API) renderDelivery(_ *request, committed any) (any, error) {
+	d, ok := committed.(notify.Delivery)
+	if !ok {
+		return nil, fmt.Errorf("a delivery was committed as %T", committed)
+	}
+	return showDelivery(d), nil
+}
+
+type eventObject struct {
+	ID        string            `json:"id"`
+	Object    string            `json:"object"`
+	Type      string            `json:"type"`
+	Seq       int64             `json:"seq"`
+	ObjectSeq int64             `json:"objectSeq"`
+	CreatedAt string            `json:"createdAt"`
+	Mode      string            `json:"mode"`
+	Data      json.RawMessage   `json:"data"`
+	Links     map[string]string `json:"links"`
+}
+
+func showEvent(e stream.Event) eventObject {
+	self := "/api/events?limit=1&afterSeq=" + strconv.FormatInt(e.Seq-1, 10)
+	return eventObject{
+		ID: e.ID, Object: "event", Type: e.Type, Seq: e.Seq, ObjectSeq: e.ObjectSeq, CreatedAt: link.FormatTime(e.CreatedAt),
+		Mode: e.Mode, Data: e.Data, Links: map[string]string{"self": self},
+	}
+}
+
+type eventList struct {
+	Object  string        `json:"object"`
+	Data    []eventObject `json:"data"`
+	HasMore bool          `json:"hasMore"`
+}
+
+// listEvents is oldest first and pages by seq, which has no gaps: a client that
+// keeps the last one it has seen cannot miss any.
+func (a *API) listEvents(q *request) (any, error) {
+	limit, err := q.query.limit()
+	if err != nil {
+		return nil, err
+	}
+	var after int64
+	if s, given := q.query["afterSeq"]; given {
+		after, err = strconv.ParseInt(s, 10, 64)
+		if err != nil || !allDigits(s) {
+			return nil, fault.Invalid("afterSeq", "parameter_invalid", "Must be a whole number, 0 or more.")
+		}
+	}
+	events, err := a.Payments.Events(q.Context(), q.caller.account, q.caller.mode, after, limit+1)
+	if err != nil {
+		return nil, err
+	}
+	l := page(events, limit, showEvent, func(stream.Event) cursor { return cursor{} })
+	return eventList{Object: l.Object, Data: l.Data, HasMore: l.HasMore}, nil
+}

@@ -1,0 +1,137 @@
+// Package gateway is the one box that faces the internet: it names every
+// request, bounds it, routes it to the JSON API, the pages or an issuer's own
+// pages, and keeps a panic from taking the process down.
+package gateway
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/gateway/problem"
+	"github.com/paylink/paylink/internal/id"
+	"github.com/paylink/paylink/internal/obs"
+)
+
+// Bounds of a connection.
+const (
+	ReadHeaderTimeout = 5 * time.Second
+	ReadTimeout       = 30 * time.Second
+	IdleTimeout       = 2 * time.Minute
+	MaxHeaderBytes    = 32 << 10
+	readyTimeout      = 2 * time.Second
+)
+
+// Registrar adds its routes to a mux.
+type Registrar interface{ Register(*http.ServeMux) }
+
+// Config of a gateway.
+type Config struct {
+	Boxes    []Registrar             // the API and the pages
+	Mounts   map[string]http.Handler // issuers' own pages, by prefix
+	NotFound http.Handler
+	Ready    func(context.Context) error
+	Metrics  *obs.Metrics
+	Log      *slog.Logger
+}
+
+// New makes the handler of the public listener.
+func New(c Config) http.Handler {
+	mux := http.NewServeMux()
+	for _, b := range c.Boxes {
+		b.Register(mux)
+	}
+	for prefix, h := range c.Mounts {
+		mux.Handle(prefix, h)
+	}
+	mux.Handle("/", c.NotFound)
+	Health(mux, c.Ready)
+	return c.wrap(mux)
+}
+
+// Health adds the probes: alive says that the process runs, ready that it can
+// serve.
+func Health(mux *http.ServeMux, ready func(context.Context) error) {
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, `{"status":"ok"}`) })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
+		defer cancel()
+		if err := ready(ctx); err != nil {
+			say(w, http.StatusServiceUnavailable, `{"status":"unavailable"}`)
+			return
+		}
+		say(w, http.StatusOK, `{"status":"ok"}`)
+	})
+}
+
+func say(w http.ResponseWriter, status int, body string) {
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(body + "\n"))
+}
+
+func (c Config) wrap(mux *http.ServeMux) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start := time.Now()
+		requestID := id.New(id.Request)
+		ctx := obs.WithRequestID(problem.WithRequestID(r.Context(), requestID), requestID)
+		r = r.WithContext(ctx)
+		h := w.Header()
+		h.Set("Request-Id", requestID)
+		h.Set("X-Content-Type-Options", "nosniff")
+		rec := &recorder{ResponseWriter: w}
+		defer func() {
+			if p := recover(); p != nil {
+				if p == http.ErrAbortHandler { //nolint:errorlint // net/http compares it like this
+					panic(p)
+				}
+				c.Log.ErrorContext(ctx, "panic in a handler", "route", r.Pattern, "panic", p)
+				if rec.status == 0 {
+					problem.Write(rec, r, fault.New(fault.KindInternal, "internal", "Something went wrong on our side."), requestID)
+				}
+			}
+			route := r.Pattern
+			if route == "" {
+				route = "none"
+			}
+			c.Metrics.Request(route, strconv.Itoa(rec.code()), time.Since(start))
+		}()
+		mux.ServeHTTP(rec, r)
+		if rec.code() >= http.StatusInternalServerError {
+			c.Log.ErrorContext(ctx, "answered with an error", "route", r.Pattern, "status", rec.code())
+		}
+	})
+}
+
+// recorder remembers the status; Unwrap keeps flushing and deadlines working.
+type recorder struct {
+	http.ResponseWriter
+	status int
+}
+
+func (r *recorder) WriteHeader(status int) {
+	if r.status == 0 && status >= http.StatusOK {
+		r.status = status
+	}
+	r.ResponseWriter.WriteHeader(status)
+}
+
+func (r *recorder) Write(b []byte) (int, error) {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	return r.ResponseWriter.Write(b)
+}
+
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+func (r *recorder) code() int {
+	if r.status == 0 {
+		return http.StatusOK
+	}
+	return r.status
+}

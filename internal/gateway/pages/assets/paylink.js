@@ -1,0 +1,101 @@
+// Everything works without this file. With it, digits are grouped while they are
+// typed, times are shown in the payer's own zone, a form is sent once, and the
+// status page follows the payment live.
+(() => {
+  "use strict";
+
+  const localTimes = (root) => {
+    for (const t of root.querySelectorAll("time[datetime]")) {
+      const at = new Date(t.dateTime);
+      if (Number.isNaN(at.getTime())) continue;
+      t.title = t.textContent;
+      t.textContent = new Intl.DateTimeFormat("en-GB", {
+        weekday: "long", day: "numeric", month: "long", year: "numeric",
+        hour: "2-digit", minute: "2-digit", timeZoneName: "short",
+      }).format(at);
+    }
+  };
+
+  // regroup writes the digits as shape(digits), with the caret after the same digit.
+  const regroup = (input, max, shape) => {
+    const apply = () => {
+      if (/[^\d\s/-]/.test(input.value)) return; // not ours to mend: the server says what is wrong
+      const before = input.value.slice(0, input.selectionStart).replace(/\D/g, "").length;
+      const atEnd = input.selectionStart === input.value.length;
+      input.value = shape(input.value.replace(/\D/g, "").slice(0, max));
+      if (atEnd) return;
+      let pos = 0;
+      for (let seen = 0; pos < input.value.length && seen < before; pos++) {
+        if (/\d/.test(input.value[pos])) seen++;
+      }
+      input.setSelectionRange(pos, pos);
+    };
+    input.addEventListener("input", (e) => {
+      if (!e.isComposing && !(e.inputType || "").startsWith("delete")) apply();
+    });
+    input.addEventListener("blur", apply);
+  };
+
+  const cardShape = (d) => /^3[47]/.test(d)
+    ? d.replace(/^(\d{4})(\d{1,6})?(\d{1,5})?.*$/, (_, a, b, c) => [a, b, c].filter(Boolean).join(" "))
+    : d.replace(/(\d{4})(?=\d)/g, "$1 ");
+
+  const expiryShape = (d) => {
+    if (/^[2-9]$/.test(d)) d = "0" + d;
+    return d.length > 2 ? d.slice(0, 2) + " / " + d.slice(2) : d;
+  };
+
+  const payForm = (form) => {
+    const number = form.elements.namedItem("number");
+    if (number) regroup(number, 19, cardShape);
+    const exp = form.elements.namedItem("exp");
+    if (exp) regroup(exp, 6, expiryShape);
+    const button = form.querySelector("button[type=submit]");
+    const label = button.textContent;
+    let sent = false;
+    form.addEventListener("submit", (e) => {
+      if (sent) return e.preventDefault();
+      sent = true;
+      button.setAttribute("aria-disabled", "true");
+      button.textContent = button.dataset.busy;
+    });
+    addEventListener("pageshow", () => {
+      sent = false;
+      button.removeAttribute("aria-disabled");
+      button.textContent = label;
+    });
+  };
+
+  const follow = (main) => {
+    const source = new EventSource(main.dataset.stream);
+    let shown = main.dataset.state;
+    source.addEventListener("status", async (e) => {
+      const { link, payment } = JSON.parse(e.data);
+      const state = payment ? payment.status : link.status;
+      if (payment && payment.final) source.close();
+      if (state === shown) return;
+      shown = state;
+      const res = await fetch(main.dataset.stream, { headers: { Accept: "text/html" }, cache: "no-store" }).catch(() => null);
+      if (!res || !res.ok) return location.reload();
+      const page = new DOMParser().parseFromString(await res.text(), "text/html");
+      const next = page.querySelector("main");
+      localTimes(next);
+      document.querySelector("main").replaceWith(document.adoptNode(next));
+      document.title = page.title;
+      document.getElementById("live").textContent = next.querySelector("h1").textContent;
+      if (!next.dataset.stream) source.close();
+    });
+    // Refused for good (too many readers): look again by loading the page.
+    source.addEventListener("error", () => {
+      if (source.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), 10000);
+    });
+    addEventListener("pagehide", () => source.close());
+    addEventListener("pageshow", (e) => { if (e.persisted) location.reload(); });
+  };
+
+  localTimes(document);
+  const form = document.getElementById("pay");
+  if (form) payForm(form);
+  const main = document.querySelector("main[data-stream]");
+  if (main && main.dataset.stream && "EventSource" in window) follow(main);
+})();

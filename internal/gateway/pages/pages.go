@@ -1,0 +1,199 @@
+// Package pages is what a payer sees: the hosted payment page, its status page,
+// the page that tells whether a link is ours, and the payer's JSON beside them.
+//
+// Every page is rendered on the server and works without JavaScript; the script
+// only groups digits and follows the status live. Nothing is fetched from
+// anywhere but our own origin. GET and HEAD change nothing. A card is read from
+// the request, handed to Payments.Submit, and forgotten: it is never rendered,
+// logged or put into an error.
+//
+// If the process dies while a payment is submitted, the payer reloads the link
+// or the status page: both tell what the store knows.
+package pages
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/gateway/problem"
+	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/payment"
+)
+
+// Bounds.
+const (
+	maxBodyBytes     = 64 << 10
+	maxStreams       = 1000
+	maxPastedLength  = 2048
+	submitTimeout    = 40 * time.Second // longer than an issuer call (30 s)
+	streamLife       = 5 * time.Minute
+	streamPoll       = 500 * time.Millisecond
+	streamHeartbeat  = 15 * time.Second
+	streamWriteLimit = 10 * time.Second
+	relinkEveryPolls = 10 // the link itself is read again at least this often
+)
+
+// Links opens the tokens in link URLs. Open answers fault.NotFound, always the
+// same, for a token that is not ours; an expired or canceled link still opens.
+type Links interface {
+	Open(ctx context.Context, token string) (link.Link, error)
+	Verify(ctx context.Context, token string) (link.Verdict, error)
+}
+
+// Payments submits and finds payments of an opened link.
+type Payments interface {
+	// Submit pays. A decline is a payment, not an error. A fault of code
+	// link_paying, link_paid, link_expired or link_canceled: the link can't be paid.
+	Submit(context.Context, payment.Submit) (payment.Payment, error)
+	ByAttempt(ctx context.Context, l link.Link, attempt string) (payment.Payment, bool, error)
+	// Latest is the payment that reserved a use of the link last.
+	Latest(ctx context.Context, l link.Link) (payment.Payment, bool, error)
+}
+
+// Config of the pages; every field but Drain is needed.
+type Config struct {
+	Links     Links
+	Payments  Payments
+	Now       func() time.Time
+	Log       *slog.Logger
+	PublicURL string          // absolute; where payers reach us
+	Drain     <-chan struct{} // closing it ends the live streams
+}
+
+// Pages are the handlers. Make them with New.
+type Pages struct {
+	links    Links
+	payments Payments
+	now      func() time.Time
+	log      *slog.Logger
+	drain    <-chan struct{}
+
+	public  string // without a trailing slash
+	origin  string // scheme://host of public
+	base    string // path of public, "" for most
+	streams chan struct{}
+}
+
+// New makes the pages; it fails when the public URL is not an absolute http(s) URL.
+func New(c Config) (*Pages, error) {
+	u, err := url.Parse(c.PublicURL)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
+		return nil, fmt.Errorf("public URL %q: want http(s)://host with neither query nor fragment", c.PublicURL)
+	}
+	return &Pages{
+		links: c.Links, payments: c.Payments, now: c.Now, log: c.Log, drain: c.Drain,
+		public:  strings.TrimRight(c.PublicURL, "/"),
+		origin:  strings.ToLower(u.Scheme + "://" + u.Host),
+		base:    strings.TrimRight(u.EscapedPath(), "/"),
+		streams: make(chan struct{}, maxStreams),
+	}, nil
+}
+
+// Register adds the routes to mux. It takes no catch-all: the gateway mounts
+// NotFound where it wants one.
+func (p *Pages) Register(mux *http.ServeMux) {
+	mux.HandleFunc("GET /l/{token}", p.pay)
+	mux.HandleFunc("POST /l/{token}/payments", p.submit)
+	mux.HandleFunc("GET /l/{token}/status", p.status)
+	mux.HandleFunc("GET /verify", p.verify)
+	mux.HandleFunc("GET /{$}", p.landing)
+	mux.Handle("GET /l/", p.NotFound())
+	for _, a := range assets {
+		mux.Handle("GET "+a.path, a)
+	}
+}
+
+// NotFound is the page for what does not exist.
+func (p *Pages) NotFound() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p.failPage(w, r, fault.NotFound("page"))
+	})
+}
+
+// csp lets a page load our own files and post to us, and nothing else. After a
+// post the browser is sent to our own status page; a challenge or the merchant's
+// site is reached by a link from there, which form-action does not govern.
+const csp = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; " +
+	"form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+
+func secure(h http.Header) {
+	h.Set("Content-Security-Policy", csp)
+	h.Set("Referrer-Policy", "no-referrer") // the address carries the token
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("X-Robots-Tag", "noindex, nofollow")
+	h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
+}
+
+// open opens the request's token. ok is false when the answer has been given:
+// for everything that is not ours it is one and the same page or problem.
+func (p *Pages) open(w http.ResponseWriter, r *http.Request, html bool) (l link.Link, ok bool) {
+	l, err := p.links.Open(r.Context(), r.PathValue("token"))
+	if err != nil {
+		if html {
+			p.failPage(w, r, err)
+		} else {
+			p.fail(w, r, err)
+		}
+		return link.Link{}, false
+	}
+	l.Token = r.PathValue("token")
+	return l, true
+}
+
+// payPath and statusPath are links within our own site.
+func (p *Pages) payPath(token string) string { return p.base + "/l/" + url.PathEscape(token) }
+
+func (p *Pages) statusPath(token, attempt string) string {
+	s := p.payPath(token) + "/status"
+	if attempt != "" {
+		s += "?attempt=" + url.QueryEscape(attempt)
+	}
+	return s
+}
+
+// absolute is the full URL of a path that begins with base.
+func (p *Pages) absolute(path string) string { return p.public + strings.TrimPrefix(path, p.base) }
+
+// actionURL is where the payer passes the challenge: absolute, or a path on our
+// own site. Anything but http(s) is dropped.
+func (p *Pages) actionURL(pay payment.Payment) string {
+	if pay.Status.Public() != payment.RequiresAction || pay.ActionURL == "" {
+		return ""
+	}
+	if strings.HasPrefix(pay.ActionURL, "/") && !strings.HasPrefix(pay.ActionURL, "//") {
+		return p.public + pay.ActionURL
+	}
+	return webURL(pay.ActionURL)
+}
+
+// webURL returns s if it is an absolute http or https URL, and "" otherwise.
+func webURL(s string) string {
+	u, err := url.Parse(s)
+	if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" {
+		return ""
+	}
+	return u.String()
+}
+
+// fail answers a machine.
+func (p *Pages) fail(w http.ResponseWriter, r *http.Request, err error) {
+	p.record(r, err)
+	problem.Write(w, r, err, "")
+}
+
+// record logs what the answer does not tell.
+func (p *Pages) record(r *http.Request, err error) {
+	switch fault.KindOf(err) {
+	case fault.KindInternal, fault.KindUnavailable:
+		p.log.ErrorContext(r.Context(), "page failed", "error", err, "requestId", problem.RequestID(r.Context()), "method", r.Method, "route", r.Pattern)
+	}
+}

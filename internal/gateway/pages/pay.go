@@ -1,0 +1,98 @@
+package pages
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"net/http"
+
+	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/money"
+	"github.com/paylink/paylink/internal/payment"
+)
+
+// newAttempt names one submission of one form: whatever is sent under it again
+// (a double click, a reload, the back button) is the same payment.
+func newAttempt() string {
+	var b [18]byte
+	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+// pay shows the form of an open link, and of any other link the truth. It
+// changes nothing: a scanner that opens the link leaves no trace.
+func (p *Pages) pay(w http.ResponseWriter, r *http.Request) {
+	l, ok := p.open(w, r, true)
+	if !ok {
+		return
+	}
+	now := p.now()
+	if l.Status(now) == link.Open {
+		p.html(w, r, http.StatusOK, payPage(p.payView(r, l, newAttempt())))
+		return
+	}
+	p.truth(w, r, l, 0)
+}
+
+// truth tells why an opened link can't be paid; status 0 picks the one of a GET.
+// Whoever opens the link sees its payment; whoever was just refused does not: the
+// payment is somebody else's, and "your payment" would be a lie.
+func (p *Pages) truth(w http.ResponseWriter, r *http.Request, l link.Link, status int) {
+	var found *payment.Payment
+	if l.MaxUses == 1 && status != http.StatusConflict {
+		pay, ok, err := p.payments.Latest(r.Context(), l)
+		if err != nil {
+			p.failPage(w, r, err)
+			return
+		}
+		if ok {
+			found = &pay
+		}
+	}
+	state := l.Status(p.now())
+	if status == 0 {
+		status = http.StatusOK
+		if state == link.ExpiredS || state == link.Canceled {
+			status = http.StatusGone
+		}
+	}
+	p.html(w, r, status, statusPage(p.linkView(r, l, state, found)))
+}
+
+func (p *Pages) payView(r *http.Request, l link.Link, attempt string) payView {
+	v := payView{
+		page:  p.page("Pay "+l.Payee, l),
+		Payee: l.Payee, Description: l.Description,
+		PayBy: stampOf(l.ExpiresAt), Attempt: attempt,
+		Action: p.payPath(l.Token) + "/payments", Verify: p.verifyPath(l),
+		Currency: string(l.Amount.Currency), Choose: l.PayerChooses(),
+		Values: map[string]string{},
+	}
+	if v.Choose {
+		v.AmountHint = amountHint(r, l)
+		v.AmountMode = "decimal"
+		if l.Amount.Currency.Exponent() == 0 {
+			v.AmountMode = "numeric"
+		}
+	} else {
+		v.Amount = words(r, l.Amount)
+		v.Title = "Pay " + v.Amount + " to " + l.Payee
+	}
+	if l.Reference != "" {
+		v.Rows = append(v.Rows, row{Label: "Reference", Text: l.Reference})
+	}
+	return v
+}
+
+func amountHint(r *http.Request, l link.Link) string {
+	low, high := l.MinMinor, l.MaxMinor
+	c := l.Amount.Currency
+	switch {
+	case low > 0 && high > 0:
+		return "Between " + words(r, money.Of(low, c)) + " and " + words(r, money.Of(high, c)) + "."
+	case low > 0:
+		return "At least " + words(r, money.Of(low, c)) + "."
+	case high > 0:
+		return "At most " + words(r, money.Of(high, c)) + "."
+	}
+	return "You choose how much to pay."
+}

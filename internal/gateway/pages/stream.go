@@ -1,0 +1,134 @@
+package pages
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/payment"
+)
+
+// stream sends the status whenever it changes, as server-sent events (WHATWG
+// HTML, section 9.2), until nothing more can change, the stream has lived its
+// time, the reader is gone or we drain. A browser connects again by itself; a
+// reader that missed events gets the present state first, so nothing is lost.
+func (p *Pages) stream(w http.ResponseWriter, r *http.Request, l link.Link, attempt string) {
+	select {
+	case p.streams <- struct{}{}:
+		defer func() { <-p.streams }()
+	default:
+		p.fail(w, r, fault.Unavailable("too_many_streams", 10*time.Second, nil, "Too many readers follow live at the moment. Ask for the status as JSON instead."))
+		return
+	}
+	h := w.Header()
+	secure(h)
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("X-Accel-Buffering", "no") // a proxy that buffers would hold the events back
+	if r.Method == http.MethodHead {
+		return
+	}
+	s := &follower{p: p, w: w, c: http.NewResponseController(w), l: l, attempt: attempt}
+	if s.write([]byte("retry: 2000\n\n")) != nil {
+		return
+	}
+	s.follow(r.Context())
+}
+
+// follower is one live stream.
+type follower struct {
+	p       *Pages
+	w       http.ResponseWriter
+	c       *http.ResponseController
+	l       link.Link
+	attempt string
+	last    []byte // what was sent last
+	polls   int
+	seen    int64 // revision of the payment that was seen last
+}
+
+func (s *follower) follow(ctx context.Context) {
+	end := time.NewTimer(streamLife)
+	defer end.Stop()
+	poll := time.NewTicker(streamPoll)
+	defer poll.Stop()
+	beat := time.NewTicker(streamHeartbeat)
+	defer beat.Stop()
+	for {
+		if done := s.poll(ctx); done {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.p.drain:
+			return
+		case <-end.C:
+			return
+		case <-beat.C:
+			if s.write([]byte(": still here\n\n")) != nil {
+				return
+			}
+		case <-poll.C:
+		}
+	}
+}
+
+// poll looks once, tells what changed, and reports whether the stream is over. A
+// read that fails is tried again at the next poll.
+func (s *follower) poll(ctx context.Context) (done bool) {
+	pay, found, err := s.p.find(ctx, s.l, s.attempt)
+	if err != nil {
+		return false
+	}
+	if s.polls++; pay.Revision != s.seen || s.polls%relinkEveryPolls == 0 {
+		l, err := s.p.links.Open(ctx, s.l.Token)
+		if err != nil {
+			return fault.KindOf(err) == fault.KindNotFound
+		}
+		s.l, s.seen = l, pay.Revision
+	}
+	b, err := json.Marshal(s.p.answer(s.l, pay, found))
+	if err != nil {
+		return true
+	}
+	if !bytes.Equal(b, s.last) {
+		if s.write([]byte("event: status\ndata: "), b, []byte("\n\n")) != nil {
+			return true
+		}
+		s.last = b
+	}
+	return s.over(pay, found)
+}
+
+// over reports whether nothing more can change for this reader.
+func (s *follower) over(pay payment.Payment, found bool) bool {
+	if found {
+		return final(pay)
+	}
+	switch s.l.Status(s.p.now()) {
+	case link.Paid, link.Canceled, link.ExpiredS:
+		return true
+	}
+	return false
+}
+
+// write sends, within a deadline of its own: the server's write timeout is meant
+// for pages, and a reader that takes nothing must not hold the stream.
+func (s *follower) write(parts ...[]byte) error {
+	err := s.c.SetWriteDeadline(time.Now().Add(streamWriteLimit))
+	if err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return err
+	}
+	for _, b := range parts {
+		if _, err := s.w.Write(b); err != nil {
+			return err
+		}
+	}
+	return s.c.Flush()
+}

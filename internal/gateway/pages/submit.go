@@ -1,0 +1,236 @@
+package pages
+
+import (
+	"context"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/gateway/problem"
+	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/payment"
+)
+
+// submit takes a payment: a post of our own form, answered by a redirect to the
+// status page, or JSON, answered by JSON.
+//
+// The work does not hang on the browser: from here on it runs on a context that
+// a closed tab does not cancel. If this process dies, the sweep finishes the
+// payment and the status page tells.
+func (p *Pages) submit(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), submitTimeout)
+	defer cancel()
+	r = r.WithContext(ctx)
+	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	switch {
+	case err == nil && media == "application/json":
+		p.submitJSON(w, r)
+	case err == nil && media == "application/x-www-form-urlencoded":
+		p.submitForm(w, r)
+	default:
+		p.fail(w, r, fault.New(fault.KindUnsupported, "unsupported_media_type", "Send application/json or application/x-www-form-urlencoded."))
+	}
+}
+
+// body reads the request's body up to its bound.
+func body(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBodyBytes))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return nil, fault.New(fault.KindTooLarge, "body_too_large", "A body has at most %d bytes.", maxBodyBytes)
+	case err != nil:
+		return nil, fault.New(fault.KindInvalid, "body_unreadable", "The body did not arrive completely.")
+	}
+	return b, nil
+}
+
+// ownForm refuses a form that another site posts in the payer's browser. Browsers
+// say where a request comes from (Fetch Metadata); older ones send Origin. Ours
+// is "null" under no-referrer, so "null" proves nothing and is let through.
+func (p *Pages) ownForm(r *http.Request) error {
+	refused := fault.New(fault.KindForbidden, "cross_site_post", "This form was sent from another site. Open the payment link and pay there.")
+	switch r.Header.Get("Sec-Fetch-Site") {
+	case "", "same-origin", "none":
+	default:
+		return refused
+	}
+	o := r.Header.Get("Origin")
+	if o == "" || o == "null" || strings.EqualFold(o, p.origin) {
+		return nil
+	}
+	if u, err := url.Parse(o); err == nil && u.Host != "" && strings.EqualFold(u.Host, r.Host) {
+		return nil // reached under another name of ours, such as localhost
+	}
+	return refused
+}
+
+func (p *Pages) submitForm(w http.ResponseWriter, r *http.Request) {
+	if err := p.ownForm(r); err != nil {
+		p.failPage(w, r, err)
+		return
+	}
+	raw, err := body(w, r)
+	if err != nil {
+		p.failPage(w, r, err)
+		return
+	}
+	form, err := url.ParseQuery(string(raw))
+	if err != nil {
+		// The parser's words may quote what was typed.
+		p.failPage(w, r, fault.New(fault.KindInvalid, "form_invalid", "The form did not arrive as your browser should send it. Open the link again."))
+		return
+	}
+	l, ok := p.open(w, r, true)
+	if !ok {
+		return
+	}
+	s, errs := p.readForm(form, l)
+	if len(errs) > 0 {
+		p.refuseForm(w, r, l, form, errs)
+		return
+	}
+	_, err = p.payments.Submit(r.Context(), s)
+	if err == nil {
+		http.Redirect(w, r, p.statusPath(l.Token, s.Attempt), http.StatusSeeOther)
+		return
+	}
+	p.formFailed(w, r, l, form, err)
+}
+
+// readForm makes the submission, or tells all that is wrong with it.
+func (p *Pages) readForm(form url.Values, l link.Link) (payment.Submit, []*fault.Error) {
+	now := p.now()
+	s := payment.Submit{
+		Link: l, Attempt: form.Get("attempt"),
+		PayerName: strings.TrimSpace(form.Get("name")), PayerEmail: strings.TrimSpace(form.Get("email")),
+	}
+	s.ReturnURL = p.absolute(p.statusPath(l.Token, s.Attempt))
+	var errs []*fault.Error
+	var err *fault.Error
+	if s.Amount, err = parseAmount(typedAmount(form.Get("amount")), l); err != nil {
+		errs = append(errs, err)
+	}
+	f := cardFields{number: form.Get("number"), cvc: form.Get("cvc"), name: s.PayerName}
+	exp := form.Get("exp")
+	month, year, ok := parseExpiry(exp)
+	f.expMonth, f.expYear = month, year
+	f.expMissing, f.expBad = strip(exp) == "", !ok
+	var cardErrs []*fault.Error
+	s.Card, cardErrs = f.card(now)
+	errs = append(errs, cardErrs...)
+	if err := checkEmail("payer.email", s.PayerEmail); err != nil {
+		errs = append(errs, err)
+	}
+	if err := checkAttempt(s.Attempt); err != nil {
+		errs = append(errs, err)
+	}
+	return s, errs
+}
+
+// refuseForm shows the form again with what was typed, less the card's number
+// and code, and what to mend. If the attempt is already a payment (the browser
+// went back and sent an emptied form), that payment is the answer.
+func (p *Pages) refuseForm(w http.ResponseWriter, r *http.Request, l link.Link, form url.Values, errs []*fault.Error) {
+	attempt := form.Get("attempt")
+	if checkAttempt(attempt) != nil {
+		attempt = newAttempt()
+	} else if _, found, err := p.payments.ByAttempt(r.Context(), l, attempt); err == nil && found {
+		http.Redirect(w, r, p.statusPath(l.Token, attempt), http.StatusSeeOther)
+		return
+	}
+	if l.Status(p.now()) != link.Open {
+		p.truth(w, r, l, http.StatusConflict)
+		return
+	}
+	v := p.payView(r, l, attempt)
+	v.Title = "Error: " + v.Title
+	for _, name := range []string{"amount", "exp", "name", "email"} {
+		if s := strings.ToValidUTF8(form.Get(name), ""); len(s) <= maxEmailBytes {
+			v.Values[name] = s
+		}
+	}
+	for _, e := range errs {
+		v.Errors = append(v.Errors, fieldError{formField(e.Param), formWords(e, form)})
+	}
+	p.html(w, r, http.StatusBadRequest, payPage(v))
+}
+
+// formField is the form's field for a parameter of the JSON.
+func formField(param string) string {
+	switch param {
+	case "amount":
+		return "amount"
+	case "card.number":
+		return "number"
+	case "card.expMonth", "card.expYear":
+		return "exp"
+	case "card.cvc":
+		return "cvc"
+	case "card.name", "payer.name":
+		return "name"
+	case "payer.email":
+		return "email"
+	}
+	return ""
+}
+
+// formWords puts a fault into a payer's words.
+func formWords(e *fault.Error, form url.Values) string {
+	switch field := formField(e.Param); {
+	case field == "number" && strip(form.Get("number")) == "":
+		return "Enter the card number."
+	case field == "cvc" && strip(form.Get("cvc")) == "":
+		return "Enter the security code."
+	case e.Param == "attempt":
+		return "This form was incomplete. Please fill in your card again."
+	}
+	return e.Detail
+}
+
+// formFailed answers a form whose submission came back as an error.
+func (p *Pages) formFailed(w http.ResponseWriter, r *http.Request, l link.Link, form url.Values, err error) {
+	f := fault.From(err)
+	switch {
+	case f.Kind == fault.KindInvalid:
+		p.refuseForm(w, r, l, form, []*fault.Error{f})
+		return
+	case f.Kind == fault.KindConflict:
+		// Somebody else's payment, the clock or the merchant came first. What was
+		// read before is stale by now.
+		if fresh, openErr := p.links.Open(r.Context(), r.PathValue("token")); openErr == nil {
+			l = fresh
+		}
+		if l.Status(p.now()) != link.Open {
+			p.truth(w, r, l, http.StatusConflict)
+			return
+		}
+		p.html(w, r, http.StatusConflict, statusPage(p.conflictView(r, l, f)))
+		return
+	case f.Kind == fault.KindInternal || f.Kind == fault.KindUnavailable:
+		// If the attempt was recorded before it failed, its page tells the truth,
+		// and keeps telling it while the payment is recovered.
+		if _, found, e := p.payments.ByAttempt(r.Context(), l, form.Get("attempt")); e == nil && found {
+			p.record(r, err)
+			http.Redirect(w, r, p.statusPath(l.Token, form.Get("attempt")), http.StatusSeeOther)
+			return
+		}
+		p.record(r, err)
+		pr := problem.From(err, problem.RequestID(r.Context()))
+		if s := pr.RetryAfterSeconds(); s != "" {
+			w.Header().Set("Retry-After", s)
+		}
+		p.html(w, r, pr.Status, messagePage(messageView{
+			page:     p.page("Not confirmed", l),
+			Headline: "We could not confirm your payment",
+			Lead:     "Please look at its status before you pay again. If there is no payment, nothing was charged.",
+			Primary:  button{"See the status", p.statusPath(l.Token, form.Get("attempt"))}, RequestID: pr.RequestID,
+		}))
+		return
+	}
+	p.failPage(w, r, err)
+}

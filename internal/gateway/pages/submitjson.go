@@ -1,0 +1,228 @@
+package pages
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/gateway/problem"
+	"github.com/paylink/paylink/internal/issuer"
+	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/payment"
+)
+
+// paymentBody is the JSON of a payment. Numbers stay as their digits.
+type paymentBody struct {
+	Attempt string         `json:"attempt"`
+	Card    *cardBody      `json:"card"`
+	Payer   *payerBody     `json:"payer"`
+	Amount  jsontext.Value `json:"amount"`
+}
+
+type cardBody struct {
+	Number   string         `json:"number"`
+	ExpMonth jsontext.Value `json:"expMonth"`
+	ExpYear  jsontext.Value `json:"expYear"`
+	CVC      string         `json:"cvc"`
+	Name     string         `json:"name"`
+}
+
+type payerBody struct {
+	Name  string `json:"name"`
+	Email string `json:"email"`
+}
+
+type paymentAnswer struct {
+	ID        string      `json:"id"`
+	Object    string      `json:"object"`
+	Status    string      `json:"status"`
+	Amount    string      `json:"amount"`
+	Currency  string      `json:"currency"`
+	Link      string      `json:"link"`
+	Card      cardAnswer  `json:"card"`
+	ActionURL string      `json:"actionUrl,omitempty"`
+	CreatedAt string      `json:"createdAt"`
+	UpdatedAt string      `json:"updatedAt"`
+	Links     linksAnswer `json:"links"`
+}
+
+type cardAnswer struct {
+	Brand string `json:"brand"`
+	Last4 string `json:"last4"`
+}
+
+// linksAnswer: self is what a payer may read of the payment.
+type linksAnswer struct {
+	Self string `json:"self"`
+	Page string `json:"page"`
+}
+
+func (p *Pages) submitJSON(w http.ResponseWriter, r *http.Request) {
+	raw, err := body(w, r)
+	if err != nil {
+		p.fail(w, r, err)
+		return
+	}
+	l, ok := p.open(w, r, false)
+	if !ok {
+		return
+	}
+	s, err := p.readJSON(raw, l)
+	if err != nil {
+		p.fail(w, r, err)
+		return
+	}
+	pay, err := p.payments.Submit(r.Context(), s)
+	if err != nil {
+		p.fail(w, r, err)
+		return
+	}
+	if pay.Status == payment.Declined {
+		code, message := pay.DeclineCode, declineWords(pay.DeclineCode)
+		if code == "" {
+			code = issuer.CodeDeclined
+		}
+		pr := problem.From(fault.New(fault.KindDeclined, code, "%s", message), problem.RequestID(r.Context()))
+		pr.Payment = pay.ID
+		pr.Write(w, r)
+		return
+	}
+	p.json(w, r, paymentAnswer{
+		ID: pay.ID, Object: "payment", Status: string(pay.Status.Public()),
+		Amount: pay.Amount.Decimal(), Currency: string(pay.Amount.Currency), Link: pay.Link,
+		Card: cardAnswer{pay.CardBrand, pay.CardLast4}, ActionURL: p.actionURL(pay),
+		CreatedAt: link.FormatTime(pay.CreatedAt), UpdatedAt: link.FormatTime(pay.UpdatedAt),
+		Links: linksAnswer{Self: s.ReturnURL, Page: p.absolute(p.payPath(l.Token))},
+	})
+}
+
+// readJSON makes the submission, or tells the first thing that is wrong.
+func (p *Pages) readJSON(raw []byte, l link.Link) (payment.Submit, error) {
+	var b paymentBody
+	if err := json.Unmarshal(raw, &b, json.RejectUnknownMembers(true)); err != nil {
+		return payment.Submit{}, jsonFault(err)
+	}
+	s := payment.Submit{Link: l, Attempt: b.Attempt}
+	if err := checkAttempt(b.Attempt); err != nil {
+		return s, err
+	}
+	if b.Card == nil {
+		return s, fault.Invalid("card", "parameter_missing", "A payment needs a card.")
+	}
+	f := cardFields{number: b.Card.Number, cvc: b.Card.CVC, name: b.Card.Name}
+	var err *fault.Error
+	if f.expMonth, err = integer("card.expMonth", b.Card.ExpMonth); err != nil {
+		return s, err
+	}
+	if f.expYear, err = integer("card.expYear", b.Card.ExpYear); err != nil {
+		return s, err
+	}
+	var errs []*fault.Error
+	if s.Card, errs = f.card(p.now()); len(errs) > 0 {
+		return s, errs[0]
+	}
+	if b.Payer != nil {
+		s.PayerName, s.PayerEmail = b.Payer.Name, b.Payer.Email
+		if err := checkText("payer.name", s.PayerName, maxNameBytes); err != nil {
+			return s, err
+		}
+		if err := checkEmail("payer.email", s.PayerEmail); err != nil {
+			return s, err
+		}
+	}
+	text, err := scalar("amount", b.Amount)
+	if err != nil {
+		return s, err
+	}
+	if s.Amount, err = parseAmount(text, l); err != nil {
+		return s, err
+	}
+	s.ReturnURL = p.absolute(p.statusPath(l.Token, s.Attempt))
+	return s, nil
+}
+
+// scalar returns the digits of a number or the text of a string; "" for null and
+// for what is absent. A number is never converted.
+func scalar(param string, v jsontext.Value) (string, *fault.Error) {
+	switch v.Kind() {
+	case jsontext.KindNumber:
+		return string(v), nil
+	case jsontext.KindString:
+		s, err := jsontext.AppendUnquote(nil, v)
+		if err == nil && len(s) > 0 {
+			return string(s), nil
+		}
+	case jsontext.KindInvalid, jsontext.KindNull:
+		return "", nil
+	}
+	return "", fault.Invalid(param, "parameter_invalid", "A number, or a string of digits, is wanted here.")
+}
+
+func integer(param string, v jsontext.Value) (int, *fault.Error) {
+	s, err := scalar(param, v)
+	if err != nil {
+		return 0, err
+	}
+	if s == "" {
+		return 0, fault.Invalid(param, "parameter_missing", "The card's expiry is missing.")
+	}
+	n, convErr := strconv.Atoi(s)
+	if convErr != nil || len(s) > 4 || n < 0 {
+		return 0, fault.Invalid(param, "card_expiry_invalid", "A whole number is wanted here.")
+	}
+	return n, nil
+}
+
+// jsonFault tells what is wrong with a body and where. The decoder's own words
+// may quote a card number; they are dropped.
+func jsonFault(err error) *fault.Error {
+	var semantic *json.SemanticError
+	if errors.As(err, &semantic) {
+		param := paramOf(semantic.JSONPointer)
+		if errors.Is(semantic.Err, json.ErrUnknownName) {
+			return fault.Invalid(param, "parameter_unknown", "There is no such parameter.")
+		}
+		return fault.Invalid(param, "parameter_invalid", "The value has the wrong type.")
+	}
+	var syntactic *jsontext.SyntacticError
+	if errors.As(err, &syntactic) && errors.Is(syntactic.Err, jsontext.ErrDuplicateName) {
+		return fault.Invalid(paramOf(syntactic.JSONPointer), "parameter_duplicate", "The parameter is given twice.")
+	}
+	return fault.New(fault.KindInvalid, "json_invalid", "The body is not one JSON object in UTF-8.")
+}
+
+// maxParam bounds what of the caller's own spelling is sent back.
+const maxParam = 100
+
+func paramOf(ptr jsontext.Pointer) string {
+	var names []string
+	for t := range ptr.Tokens() {
+		names = append(names, t)
+	}
+	s := strings.Join(names, ".")
+	if len(s) > maxParam {
+		s = strings.ToValidUTF8(s[:maxParam], "")
+	}
+	return s
+}
+
+// json answers 200.
+func (p *Pages) json(w http.ResponseWriter, r *http.Request, v any) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		p.fail(w, r, err)
+		return
+	}
+	h := w.Header()
+	secure(h)
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(len(b)+1))
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(append(b, '\n')) // a failed write means that the client is gone
+	}
+}

@@ -1,0 +1,195 @@
+package pages
+
+import (
+	"bytes"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/a-h/templ"
+
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/gateway/problem"
+	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/money"
+)
+
+// stamp is a moment, for a machine and for a person. The script rewrites the
+// text in the payer's own time zone.
+type stamp struct{ ISO, Text string }
+
+func stampOf(t time.Time) stamp {
+	if t.IsZero() {
+		return stamp{}
+	}
+	t = t.UTC()
+	return stamp{ISO: link.FormatTime(t), Text: t.Format("Monday 2 January 2006, 15:04 UTC")}
+}
+
+// row is a line of a summary or receipt.
+type row struct {
+	Label, Text string
+	At          stamp // instead of Text
+	Code        bool  // an id: set in a fixed width
+}
+
+// page is what every page has.
+type page struct {
+	Title   string
+	Base    string // path prefix of our site
+	Test    bool   // test mode banner
+	Refresh bool   // without a script: load again every 3 seconds
+}
+
+// payView is the payment form.
+type payView struct {
+	page
+	Payee, Amount, Description string
+	Rows                       []row
+	PayBy                      stamp
+	Attempt, Action, Verify    string
+	Choose                     bool
+	Currency, AmountHint       string
+	AmountMode                 string // inputmode: numeric where the currency has no decimals
+	Errors                     []fieldError
+	Values                     map[string]string // never a number or a security code
+}
+
+// fieldError is one line of the error summary; Field "" is about the whole form.
+type fieldError struct{ Field, Text string }
+
+func (v payView) err(field string) string {
+	for _, e := range v.Errors {
+		if e.Field == field {
+			return e.Text
+		}
+	}
+	return ""
+}
+
+// focus tells whether the field is the first in error: it gets the focus, also
+// without a script.
+func (v payView) focus(field string) bool {
+	for _, e := range v.Errors {
+		if e.Field != "" {
+			return e.Field == field
+		}
+	}
+	return false
+}
+
+// described is the aria-describedby of a field: its error first, then its hint.
+func (v payView) described(field string, hint bool) string {
+	var ids []string
+	if v.err(field) != "" {
+		ids = append(ids, field+"-error")
+	}
+	if hint {
+		ids = append(ids, field+"-hint")
+	}
+	return strings.Join(ids, " ")
+}
+
+// statusView is the page of every state in which there is no form.
+type statusView struct {
+	page
+	Tone           string // good, wait, act, bad, quiet: picks colour and icon
+	Headline, Lead string
+	Next           string // what to do now
+	Amount         string
+	Rows           []row
+	Primary        button
+	Secondary      button
+	State          string // what the script compares
+	Stream         string // where the script listens; "" when final
+}
+
+type button struct{ Text, Href string }
+
+// messageView is an error, and the landing page's sibling.
+type messageView struct {
+	page
+	Headline, Lead, RequestID string
+	Primary                   button
+}
+
+// verifyView is the page that judges a link.
+type verifyView struct {
+	page
+	Link    string
+	Asked   bool
+	Tone    string
+	Verdict string
+	Lead    string
+	Rows    []row
+}
+
+// locale is the reader's English: the pages are in English, so numbers are
+// written as the region's English writes them.
+func locale(r *http.Request) string {
+	for part := range strings.SplitSeq(r.Header.Get("Accept-Language"), ",") {
+		tag, _, _ := strings.Cut(strings.TrimSpace(part), ";")
+		if len(tag) == 5 && strings.EqualFold(tag[:3], "en-") && isLetter(tag[3]) && isLetter(tag[4]) {
+			return "en-" + strings.ToUpper(tag[3:])
+		}
+	}
+	return "en"
+}
+
+func isLetter(c byte) bool { c |= 0x20; return c >= 'a' && c <= 'z' }
+
+func words(r *http.Request, a money.Amount) string { return a.Localized(locale(r)) }
+
+func (p *Pages) page(title string, l link.Link) page {
+	return page{Title: title, Base: p.base, Test: l.Mode == link.Test}
+}
+
+// html renders into memory first: a page is sent whole, with its status, or not
+// at all.
+func (p *Pages) html(w http.ResponseWriter, r *http.Request, status int, c templ.Component) {
+	var b bytes.Buffer
+	if err := c.Render(r.Context(), &b); err != nil {
+		p.log.ErrorContext(r.Context(), "page not rendered", "error", err, "requestId", problem.RequestID(r.Context()))
+		http.Error(w, "Something went wrong on our side.", http.StatusInternalServerError)
+		return
+	}
+	h := w.Header()
+	secure(h)
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Length", strconv.Itoa(b.Len()))
+	w.WriteHeader(status)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(b.Bytes()) // a failed write means that the browser is gone
+	}
+}
+
+// failPage answers a person with an error.
+func (p *Pages) failPage(w http.ResponseWriter, r *http.Request, err error) {
+	p.record(r, err)
+	pr := problem.From(err, problem.RequestID(r.Context()))
+	v := messageView{
+		page: page{Title: pr.Title, Base: p.base}, Headline: pr.Title, Lead: pr.Detail,
+		Primary: button{"Check a payment link", p.base + "/verify"},
+	}
+	switch fault.KindOf(err) {
+	case fault.KindNotFound:
+		// One page, to the byte, for all that is not ours.
+		v.Title, v.Headline = "Not found", "We can’t find this page"
+		v.Lead = "The address may be incomplete or mistyped, or it is not one of our payment links. Nothing was paid. Open the link again as you received it, or ask whoever sent it for a new one."
+	case fault.KindInternal:
+		v.RequestID = pr.RequestID
+		v.Headline = "Something went wrong on our side"
+	case fault.KindUnavailable:
+		v.RequestID = pr.RequestID
+		v.Headline = "We can’t answer right now"
+	}
+	if s := pr.RetryAfterSeconds(); s != "" {
+		w.Header().Set("Retry-After", s)
+	}
+	p.html(w, r, pr.Status, messagePage(v))
+}
+
+func (p *Pages) landing(w http.ResponseWriter, r *http.Request) {
+	p.html(w, r, http.StatusOK, landingPage(page{Title: "paylink", Base: p.base}))
+}

@@ -1,0 +1,156 @@
+// Package problem renders faults over HTTP: the one place where an error becomes
+// an answer (RFC 9457, application/problem+json), shared by the API and the
+// hosted pages.
+//
+// Only what a fault says on purpose leaves: its code, parameter and detail. The
+// cause, and the text of any error that is not a fault, stay inside; the caller
+// logs them under the request id that the answer carries.
+package problem
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/paylink/paylink/internal/fault"
+)
+
+// ContentType of a problem (RFC 9457, section 3).
+const ContentType = "application/problem+json"
+
+// typeBase makes a problem's type: a relative reference (RFC 9457, section
+// 3.1.1), resolved by the client against the address that it called.
+const typeBase = "/problems/"
+
+// defaultRetryAfter is told when a fault that must carry Retry-After names none.
+const defaultRetryAfter = time.Second
+
+// Problem is the body of an error answer.
+type Problem struct {
+	Type      string `json:"type"`
+	Title     string `json:"title"`
+	Status    int    `json:"status"`
+	Detail    string `json:"detail"`
+	Code      string `json:"code"`
+	Param     string `json:"param,omitempty"`
+	Payment   string `json:"payment,omitempty"` // id of the payment that a decline is about
+	RequestID string `json:"requestId,omitempty"`
+	Retryable bool   `json:"retryable,omitempty"`
+
+	retryAfter time.Duration
+}
+
+type status struct {
+	code      int
+	title     string
+	retryable bool // the very same request may succeed later
+}
+
+// statuses is total over fault.Kind; an unknown kind is treated as internal.
+var statuses = map[fault.Kind]status{
+	fault.KindInternal:        {http.StatusInternalServerError, "Internal error", true},
+	fault.KindInvalid:         {http.StatusBadRequest, "Invalid request", false},
+	fault.KindUnauthenticated: {http.StatusUnauthorized, "Not authenticated", false},
+	fault.KindDeclined:        {http.StatusPaymentRequired, "Payment declined", false},
+	fault.KindForbidden:       {http.StatusForbidden, "Forbidden", false},
+	fault.KindNotFound:        {http.StatusNotFound, "Not found", false},
+	fault.KindConflict:        {http.StatusConflict, "Conflict", false},
+	fault.KindTooLarge:        {http.StatusRequestEntityTooLarge, "Too large", false},
+	fault.KindUnsupported:     {http.StatusUnsupportedMediaType, "Unsupported media type", false},
+	fault.KindMismatch:        {http.StatusUnprocessableEntity, "Request does not match", false},
+	fault.KindRateLimited:     {http.StatusTooManyRequests, "Too many requests", true},
+	fault.KindUnavailable:     {http.StatusServiceUnavailable, "Unavailable", true},
+}
+
+func statusOf(k fault.Kind) status {
+	if s, ok := statuses[k]; ok {
+		return s
+	}
+	return statuses[fault.KindInternal]
+}
+
+// Status is the HTTP status of a kind of fault.
+func Status(k fault.Kind) int { return statusOf(k).code }
+
+// From makes the problem that tells err. An error that is not a fault, and a
+// fault of kind internal, tell nothing but that: their own text may name hosts,
+// tables or files. A request that was canceled or ran out of time is
+// unavailable: its outcome is not known, and asking again is right.
+func From(err error, requestID string) Problem {
+	f := fault.From(err)
+	var known *fault.Error
+	if !errors.As(err, &known) && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)) {
+		f = fault.Unavailable("timeout", defaultRetryAfter, err, "The request took too long; its outcome is not known yet. Repeat it, with the same key or attempt.")
+	}
+	s := statusOf(f.Kind)
+	if s.code == http.StatusInternalServerError {
+		f = fault.From(nil)
+	}
+	p := Problem{
+		Type: typeBase + f.Code, Title: s.title, Status: s.code, Detail: f.Detail,
+		Code: f.Code, Param: f.Param, RequestID: requestID,
+		Retryable: s.retryable || f.RetryAfter > 0, retryAfter: f.RetryAfter,
+	}
+	if p.retryAfter <= 0 && (f.Kind == fault.KindRateLimited || f.Kind == fault.KindUnavailable) {
+		p.retryAfter = defaultRetryAfter
+	}
+	return p
+}
+
+// RetryAfterSeconds is the value of the Retry-After header, rounded up; "" when
+// there is none to send.
+func (p Problem) RetryAfterSeconds() string {
+	if p.retryAfter <= 0 {
+		return ""
+	}
+	return strconv.FormatInt(int64((p.retryAfter+time.Second-1)/time.Second), 10)
+}
+
+// Write answers with the problem that tells err. requestID "" takes the one of
+// the request's context. It must be the first write to w.
+func Write(w http.ResponseWriter, r *http.Request, err error, requestID string) {
+	if requestID == "" {
+		requestID = RequestID(r.Context())
+	}
+	From(err, requestID).Write(w, r)
+}
+
+// Write answers with p; it must be the first write to w.
+func (p Problem) Write(w http.ResponseWriter, r *http.Request) {
+	body, err := json.Marshal(p)
+	if err != nil { // strings, a number and a bool: cannot fail
+		http.Error(w, http.StatusText(p.Status), p.Status)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", ContentType)
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	if s := p.RetryAfterSeconds(); s != "" {
+		h.Set("Retry-After", s)
+	}
+	if p.Status == http.StatusUnauthorized && h.Get("WWW-Authenticate") == "" {
+		h.Set("WWW-Authenticate", `Bearer realm="paylink"`)
+	}
+	h.Set("Content-Length", strconv.Itoa(len(body)+1))
+	w.WriteHeader(p.Status)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(append(body, '\n')) // a failed write means that the client is gone
+	}
+}
+
+type requestIDKey struct{}
+
+// WithRequestID puts the request id into ctx.
+func WithRequestID(ctx context.Context, id string) context.Context {
+	return context.WithValue(ctx, requestIDKey{}, id)
+}
+
+// RequestID is the request id in ctx; "" when there is none.
+func RequestID(ctx context.Context) string {
+	id, _ := ctx.Value(requestIDKey{}).(string)
+	return id
+}

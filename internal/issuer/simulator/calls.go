@@ -1,0 +1,348 @@
+package simulator
+
+import (
+	"context"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/paylink/paylink/internal/issuer"
+	"github.com/paylink/paylink/internal/money"
+)
+
+func notSent(why string) issuer.Answer {
+	return issuer.Answer{Outcome: issuer.NotSent, Message: why}
+}
+
+var (
+	tooLate  = notSent("The deadline had passed before anything was sent.")
+	isClosed = notSent("The simulator is closed.")
+	badNames = notSent("A reference and an operation's id have 1 to 200 bytes.")
+	noCard   = notSent("There is no card to authorise.")
+	noBook   = notSent("The issuer's book cannot be written.")
+	noAnswer = issuer.Answer{Outcome: issuer.Ambiguous, Message: "The issuer did not answer."}
+)
+
+func nameOK(s string) bool { return s != "" && len(s) <= maxNameBytes }
+
+// Authorize decides by the card's number. The entry is in the book before the
+// answer is given; a reference that is known gets its first answer again.
+func (s *Simulator) Authorize(ctx context.Context, a issuer.Authorization) issuer.Answer {
+	number, _, _, _, _ := a.Card.Reveal()
+	switch {
+	case ctx.Err() != nil:
+		return tooLate
+	case !nameOK(a.Reference):
+		return badNames
+	case number == "":
+		return noCard
+	}
+	answer, again := s.authorise(ctx, a, ruleOf(number))
+	if again {
+		s.notify(issuer.Notice{Reference: a.Reference, Answer: answer}, 0)
+	}
+	return answer
+}
+
+// authorise does it under the lock; again asks for the answer to be sent twice.
+func (s *Simulator) authorise(ctx context.Context, a issuer.Authorization, r rule) (_ issuer.Answer, again bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return isClosed, false
+	}
+	if ctx.Err() != nil {
+		return tooLate, false // it waited for the lock too long; nothing is recorded
+	}
+	now := s.now()
+	if known, ok := s.index.authorisations[keyOf(a.Reference)]; ok {
+		return s.repeat(a, known, now), false
+	}
+	if r.does == neverArrives {
+		return noAnswer, false
+	}
+	rec := s.decide(a, r, now)
+	if s.write(rec) != nil {
+		return noBook, false
+	}
+	known := s.index.authorisations[keyOf(a.Reference)]
+	switch known.does {
+	case lostAnswer, late, down:
+		return noAnswer, false
+	}
+	return s.current(a.Reference, known), known.does == twice && known.status == issuer.Approved
+}
+
+// decide makes the book's entry for an authorisation that is seen first.
+func (s *Simulator) decide(a issuer.Authorization, r rule, now time.Time) record {
+	rec := record{Kind: KindAuthorise, Reference: a.Reference, Minor: a.Amount.Minor, Currency: a.Amount.Currency,
+		Last4: a.Card.Last4(), At: now, Captured: a.Capture, Behaviour: behaviourNames[r.does], Outcome: outcomeNames[issuer.Approved]}
+	if !s.takes[a.Amount.Currency] || a.Amount.Minor < MinMinor || a.Amount.Minor > MaxMinor {
+		r = rule{why: whyUnsupported}
+		rec.Currency = money.Currency(shorten(string(a.Amount.Currency), 3))
+	}
+	if r.why != whyNone {
+		rec.Outcome, rec.Reason, rec.Captured, rec.Behaviour = outcomeNames[issuer.Declined], reasons[r.why].name, false, ""
+		return rec
+	}
+	switch r.does {
+	case challenge:
+		rec.Outcome = outcomeNames[issuer.ActionRequired]
+		rec.Statement = shorten(a.Statement, maxStatementBytes)
+		rec.ReturnURL = returnURL(a.ReturnURL)
+	case otherAmount:
+		rec.Minor++
+	case late:
+		rec.Outcome = outcomeNames[issuer.Pending]
+		rec.DueAt = a.ExpiresAt.UTC().Add(clockStep - 1).Truncate(clockStep) // rounded up: never before the end
+		if a.ExpiresAt.IsZero() {
+			rec.DueAt = now
+		}
+	}
+	return rec
+}
+
+// returnURL is the address if a browser may be sent there, or nothing.
+func returnURL(s string) string {
+	u, err := url.Parse(s)
+	if err != nil || len(s) > maxReturnURLBytes || strings.Contains(s, `\`) {
+		return ""
+	}
+	if (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && u.User == nil {
+		return u.String()
+	}
+	if u.Scheme == "" && u.Host == "" && strings.HasPrefix(u.Path, "/") && !strings.HasPrefix(u.Path, "//") {
+		return u.String()
+	}
+	return ""
+}
+
+// repeat answers for a reference that is known.
+func (s *Simulator) repeat(a issuer.Authorization, known authorisation, now time.Time) issuer.Answer {
+	if s.away(known, now) {
+		return noAnswer
+	}
+	if known.status == issuer.Reversed {
+		if known.unseen { // the original comes after its reversal: it goes into the book as refused, once
+			rec := s.decide(a, rule{why: whyReversed}, now)
+			if s.write(rec) != nil {
+				return noBook
+			}
+		}
+		return s.declined(a.Reference, whyReversed, fromMicro(known.at))
+	}
+	if known.does == lostAnswer || known.does == late {
+		return noAnswer
+	}
+	return s.current(a.Reference, known)
+}
+
+// Capture moves what is held, wholly or in part, once.
+func (s *Simulator) Capture(ctx context.Context, op issuer.Operation) issuer.Answer {
+	return s.operate(ctx, KindCapture, op)
+}
+
+// Refund gives back what was captured, in one or several parts.
+func (s *Simulator) Refund(ctx context.Context, op issuer.Operation) issuer.Answer {
+	return s.operate(ctx, KindRefund, op)
+}
+
+// Reverse gives up what is held, or makes sure that nothing ever will be.
+func (s *Simulator) Reverse(ctx context.Context, op issuer.Operation) issuer.Answer {
+	return s.operate(ctx, KindReverse, op)
+}
+
+func (s *Simulator) operate(ctx context.Context, kind Kind, op issuer.Operation) issuer.Answer {
+	if ctx.Err() != nil {
+		return tooLate
+	}
+	if !nameOK(op.ID) || !nameOK(op.Authorization) {
+		return badNames
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return isClosed
+	}
+	if ctx.Err() != nil {
+		return tooLate
+	}
+	now := s.now()
+	a, seen, err := s.settled(op.Authorization, now)
+	if err != nil {
+		return noBook
+	}
+	if seen && s.away(a, now) {
+		return noAnswer
+	}
+	if first, ok := s.index.operations[keyOf(op.ID)]; ok {
+		if !first.same(kind, op) {
+			return s.declined(op.ID, whyReusedID, fromMicro(first.at))
+		}
+		return s.operated(op.ID, first)
+	}
+	if s.write(s.judge(kind, op, a, seen, now)) != nil {
+		return noBook
+	}
+	return s.operated(op.ID, s.index.operations[keyOf(op.ID)])
+}
+
+// same reports whether op is the recorded operation sent again. The amount of a
+// reversal means nothing: it always reverses all.
+func (o operation) same(kind Kind, op issuer.Operation) bool {
+	return o.kind == kindByte(kind) && o.authorisation == keyOf(op.Authorization) &&
+		(kind == KindReverse || o.minor == op.Amount.Minor && o.currency == currencyBytes(op.Amount.Currency))
+}
+
+// judge makes the book's entry for an operation that is seen first.
+func (s *Simulator) judge(kind Kind, op issuer.Operation, a authorisation, seen bool, now time.Time) record {
+	rec := record{Kind: kind, Reference: op.Authorization, ID: op.ID, Last4: last4Of(a), Currency: currencyOf(a.currency), At: now,
+		Outcome: outcomeNames[issuer.Approved], Asked: op.Amount.Minor, AskedCurrency: money.Currency(shorten(string(op.Amount.Currency), 3))}
+	why := whyNone
+	switch kind {
+	case KindCapture:
+		why = a.mayCapture(seen, op.Amount)
+	case KindRefund:
+		why = a.mayRefund(seen, op.Amount)
+	default:
+		rec.Outcome = outcomeNames[issuer.Reversed]
+		if !seen {
+			rec.Kind = KindTombstone
+			return rec
+		}
+		if a.captured > 0 {
+			why = whyCaptured
+		} else if a.status == issuer.Approved || a.status == issuer.ActionRequired || a.status == issuer.Pending {
+			rec.Minor = a.minor
+		}
+	}
+	if why != whyNone {
+		rec.Outcome, rec.Reason = outcomeNames[issuer.Declined], reasons[why].name
+		return rec
+	}
+	if kind != KindReverse {
+		rec.Minor = op.Amount.Minor
+	}
+	return rec
+}
+
+func (a authorisation) mayCapture(seen bool, amount money.Amount) reason {
+	switch {
+	case !seen:
+		return whyUnknown
+	case a.status == issuer.Reversed:
+		return whyReversed
+	case a.status != issuer.Approved:
+		return whyNotAuthorised
+	case a.captured > 0:
+		return whyCaptured
+	case amount.Minor <= 0 || amount.Currency != currencyOf(a.currency):
+		return whyAmount
+	case amount.Minor > a.minor:
+		return whyOverAuthorised
+	}
+	return whyNone
+}
+
+func (a authorisation) mayRefund(seen bool, amount money.Amount) reason {
+	switch {
+	case !seen:
+		return whyUnknown
+	case a.captured == 0:
+		return whyNotCaptured
+	case amount.Minor <= 0 || amount.Currency != currencyOf(a.currency):
+		return whyAmount
+	case amount.Minor > a.captured-a.refunded:
+		return whyOverCaptured
+	}
+	return whyNone
+}
+
+// Lookup tells what became of an authorisation's reference or an operation's id.
+func (s *Simulator) Lookup(ctx context.Context, reference string) issuer.Answer {
+	if ctx.Err() != nil {
+		return tooLate
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return isClosed
+	}
+	now := s.now()
+	a, seen, err := s.settled(reference, now)
+	if err != nil {
+		return noAnswer
+	}
+	if seen {
+		if s.away(a, now) {
+			return noAnswer
+		}
+		return s.current(reference, a)
+	}
+	if o, ok := s.index.operations[keyOf(reference)]; ok {
+		if s.away(s.index.authorisations[o.authorisation], now) {
+			return noAnswer
+		}
+		return s.operated(reference, o)
+	}
+	return issuer.Answer{Outcome: issuer.NotFound}
+}
+
+// settled is the authorisation as of now: a pending one whose time has come is
+// decided, in the book first.
+func (s *Simulator) settled(reference string, now time.Time) (authorisation, bool, error) {
+	k := keyOf(reference)
+	a, seen := s.index.authorisations[k]
+	if !seen || a.status != issuer.Pending || now.UnixMicro() < a.at {
+		return a, seen, nil
+	}
+	rec := record{Kind: KindAuthorise, Reference: reference, Minor: a.minor, Currency: currencyOf(a.currency), Last4: last4Of(a),
+		At: fromMicro(a.at).Add(clockStep), Captured: a.oneStep, Behaviour: behaviourNames[a.does], Outcome: outcomeNames[issuer.Approved]}
+	if err := s.write(rec); err != nil {
+		return a, seen, err
+	}
+	return s.index.authorisations[k], true, nil
+}
+
+// away reports whether the issuer cannot be reached about this one.
+func (s *Simulator) away(a authorisation, now time.Time) bool {
+	return a.does == down && now.Before(fromMicro(a.at).Add(s.config.Downtime))
+}
+
+func (s *Simulator) current(reference string, a authorisation) issuer.Answer {
+	answer := issuer.Answer{Outcome: a.status, IssuerReference: s.issuerReference("authorisation", reference), At: fromMicro(a.at)}
+	switch a.status {
+	case issuer.Approved:
+		answer.Amount, answer.Captured = money.Of(a.minor, currencyOf(a.currency)), a.oneStep
+	case issuer.Declined:
+		answer.Code, answer.Message = reasons[a.why].code, reasons[a.why].message
+	case issuer.ActionRequired:
+		answer.ActionURL = s.actionURL(reference)
+	case issuer.Pending:
+		answer.At = time.Time{} // nothing is decided yet
+	}
+	return answer
+}
+
+func (s *Simulator) operated(id string, o operation) issuer.Answer {
+	answer := issuer.Answer{Outcome: o.outcome, IssuerReference: s.issuerReference("operation", id), At: fromMicro(o.at)}
+	switch o.outcome {
+	case issuer.Approved:
+		answer.Amount = money.Of(o.minor, currencyOf(o.currency))
+	case issuer.Declined:
+		answer.Code, answer.Message = reasons[o.why].code, reasons[o.why].message
+	}
+	return answer
+}
+
+func (s *Simulator) declined(name string, why reason, at time.Time) issuer.Answer {
+	return issuer.Answer{Outcome: issuer.Declined, IssuerReference: s.issuerReference("refusal", name),
+		Code: reasons[why].code, Message: reasons[why].message, At: at}
+}
+
+func last4Of(a authorisation) string {
+	if a.last4[0] == 0 {
+		return ""
+	}
+	return string(a.last4[:])
+}

@@ -1,0 +1,128 @@
+package simulator
+
+import "github.com/paylink/paylink/internal/issuer"
+
+// behaviour is what a test card makes the issuer do, beyond its decision.
+type behaviour uint8
+
+const (
+	plain        behaviour = iota
+	challenge              // asks for 3-D Secure first
+	lostAnswer             // approves, and the answer is lost
+	neverArrives           // the request is lost before the issuer sees it
+	late                   // approves once the offer has ended
+	twice                  // answers, and sends the answer again as a notice
+	otherAmount            // approves one minor unit more than asked
+	down                   // approves, and is unreachable for Config.Downtime
+)
+
+// The names under which behaviours stand in the journal: never change one.
+var behaviourNames = [...]string{"", "challenge", "lost_answer", "never_arrives", "late", "twice", "other_amount", "down"}
+
+func behaviourOf(name string) (behaviour, bool) {
+	for i, n := range behaviourNames {
+		if n == name {
+			return behaviour(i), true
+		}
+	}
+	return 0, false
+}
+
+// rule of a card number: what it does, and why it is declined (whyNone: it is not).
+type rule struct {
+	does behaviour
+	why  reason
+}
+
+// ruleOf a test card; any number that is not listed approves.
+func ruleOf(number string) rule {
+	switch number {
+	case "4000000000000002":
+		return rule{why: whyDeclined}
+	case "4000000000009995":
+		return rule{why: whyFunds}
+	case "4000000000009987":
+		return rule{why: whyLost}
+	case "4000000000009979":
+		return rule{why: whyStolen}
+	case "4000000000000069":
+		return rule{why: whyExpired}
+	case "4000000000000127":
+		return rule{why: whyCVC}
+	case "4000000000000119":
+		return rule{why: whyProcessing}
+	case "4000000000003220":
+		return rule{does: challenge}
+	case "4000000000006108":
+		return rule{does: lostAnswer}
+	case "4000000000006116":
+		return rule{does: neverArrives}
+	case "4000000000006124":
+		return rule{does: late}
+	case "4000000000006132":
+		return rule{does: twice}
+	case "4000000000006140":
+		return rule{does: otherAmount}
+	case "4000000000006157":
+		return rule{does: down}
+	}
+	return rule{}
+}
+
+// reason why something was declined; kept so that a repeated call gets the same
+// words again.
+type reason uint8
+
+const (
+	whyNone reason = iota
+	whyDeclined
+	whyFunds
+	whyLost
+	whyStolen
+	whyExpired
+	whyCVC
+	whyProcessing
+	whyAuthentication
+	whyUnsupported
+	whyReversed
+	whyUnknown
+	whyNotAuthorised
+	whyCaptured
+	whyNotCaptured
+	whyAmount
+	whyOverAuthorised
+	whyOverCaptured
+	whyReusedID
+)
+
+// reasons by number; the names stand in the journal: never change one.
+var reasons = [...]struct{ name, code, message string }{
+	whyNone:           {},
+	whyDeclined:       {"declined", issuer.CodeDeclined, "The issuer declined the card."},
+	whyFunds:          {"insufficient_funds", issuer.CodeInsufficientFunds, "The account has too little money."},
+	whyLost:           {"lost_card", issuer.CodeLost, "The card was reported lost."},
+	whyStolen:         {"stolen_card", issuer.CodeStolen, "The card was reported stolen."},
+	whyExpired:        {"expired_card", issuer.CodeExpired, "The issuer says that the card has expired."},
+	whyCVC:            {"incorrect_cvc", issuer.CodeIncorrectCVC, "The security code is wrong."},
+	whyProcessing:     {"processing_error", issuer.CodeProcessing, "The issuer could not process the request."},
+	whyAuthentication: {"authentication_failed", issuer.CodeAuthentication, "The payer did not pass the 3-D Secure check."},
+	whyUnsupported:    {"unsupported", issuer.CodeProcessing, "The issuer does not take this currency or amount."},
+	whyReversed:       {"reversed", issuer.CodeDeclined, "The authorisation was reversed."},
+	whyUnknown:        {"unknown_authorisation", issuer.CodeDeclined, "The issuer knows no such authorisation."},
+	whyNotAuthorised:  {"not_authorised", issuer.CodeDeclined, "Nothing is authorised under this reference."},
+	whyCaptured:       {"already_captured", issuer.CodeDeclined, "The authorisation was captured already."},
+	whyNotCaptured:    {"not_captured", issuer.CodeDeclined, "Nothing was captured that could be refunded."},
+	whyAmount:         {"amount_invalid", issuer.CodeDeclined, "The amount must be positive and in the currency of the authorisation."},
+	whyOverAuthorised: {"over_authorised", issuer.CodeDeclined, "The amount is more than was authorised."},
+	whyOverCaptured:   {"over_captured", issuer.CodeDeclined, "The amount is more than what was captured and not yet refunded."},
+	whyReusedID:       {"id_reused", issuer.CodeDeclined, "The operation's id was used for another operation."},
+}
+
+func reasonOf(name string) (reason, bool) {
+	for i := range reasons {
+		if reasons[i].name == name {
+			return reason(i), true
+		}
+	}
+	return 0, false
+}

@@ -1,0 +1,168 @@
+package simulator
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"time"
+
+	"github.com/paylink/paylink/internal/issuer"
+	"github.com/paylink/paylink/internal/money"
+)
+
+// key of a reference or an operation id: 128 bits of SHA-256, so that the index
+// costs the same however long the names are.
+type key [16]byte
+
+func keyOf(name string) key {
+	sum := sha256.Sum256([]byte(name))
+	return key(sum[:16])
+}
+
+// authorisation is what the index keeps of a reference. It holds no pointer and
+// no text: a reference costs about a hundred bytes with its share of the map, and
+// the garbage collector has nothing to walk in it.
+type authorisation struct {
+	minor    int64 // held by the issuer
+	captured int64
+	refunded int64
+	at       int64 // microseconds: when the issuer decided; of a pending one, when it will
+	currency [3]byte
+	last4    [4]byte
+	status   issuer.Outcome // Approved, Declined, ActionRequired, Reversed or Pending
+	why      reason
+	does     behaviour
+	oneStep  bool // capture was asked for with the authorisation
+	unseen   bool // reversed before it was seen: a tombstone
+}
+
+// operation is what the index keeps of a capture, refund or reversal.
+type operation struct {
+	authorisation key
+	minor         int64 // as asked
+	at            int64 // microseconds
+	currency      [3]byte
+	kind          byte // first letter of the kind; a tombstone is a reversal
+	outcome       issuer.Outcome
+	why           reason
+}
+
+// index is the fold of the journal. Live calls and replay go through the same
+// apply, so what a restart finds is what was answered before.
+type index struct {
+	authorisations map[key]authorisation
+	operations     map[key]operation
+	challenges     map[key]place // by reference: the line that has the challenge's words
+}
+
+func newIndex() *index {
+	return &index{authorisations: map[key]authorisation{}, operations: map[key]operation{}, challenges: map[key]place{}}
+}
+
+func kindByte(k Kind) byte {
+	if k == KindTombstone {
+		k = KindReverse
+	}
+	if k == KindRefund {
+		return 'f' // reverse has the r
+	}
+	return k[0]
+}
+
+func currencyOf(b [3]byte) money.Currency {
+	if b[0] == 0 {
+		return ""
+	}
+	return money.Currency(b[:])
+}
+
+func currencyBytes(c money.Currency) (b [3]byte) {
+	copy(b[:], c)
+	return b
+}
+
+// apply folds one record in. An error says that no correct journal holds it.
+func (x *index) apply(r record, p place) error {
+	outcome, ok := outcomeOf(r.Outcome)
+	if !ok {
+		return fmt.Errorf("unknown outcome %q", r.Outcome)
+	}
+	why, ok := reasonOf(r.Reason)
+	if !ok {
+		return fmt.Errorf("unknown reason %q", r.Reason)
+	}
+	does, ok := behaviourOf(r.Behaviour)
+	if !ok {
+		return fmt.Errorf("unknown behaviour %q", r.Behaviour)
+	}
+	k := keyOf(r.Reference)
+	a, seen := x.authorisations[k]
+	switch r.Kind {
+	case KindAuthorise:
+		return x.applyAuthorise(k, a, seen, r, p, outcome, why, does)
+	case KindCapture:
+		if outcome == issuer.Approved {
+			a.captured = r.Minor
+		}
+	case KindRefund:
+		if outcome == issuer.Approved {
+			a.refunded += r.Minor
+		}
+	case KindReverse:
+		if outcome == issuer.Reversed && a.status != issuer.Declined {
+			a.status = issuer.Reversed
+			a.at = r.At.UnixMicro()
+			a.does = plain // what a card does, it does to its authorisation
+		}
+	case KindTombstone:
+		if seen {
+			return fmt.Errorf("a tombstone for %q, which was seen", r.Reference)
+		}
+		a, seen = authorisation{status: issuer.Reversed, at: r.At.UnixMicro(), unseen: true}, true
+	default:
+		return fmt.Errorf("unknown kind %q", r.Kind)
+	}
+	if !seen && outcome != issuer.Declined {
+		return fmt.Errorf("%s of %q, which was never authorised", r.Kind, r.Reference)
+	}
+	if a.captured > a.minor || a.refunded > a.captured || a.captured < 0 || a.refunded < 0 {
+		return fmt.Errorf("%s of %q moves more than is there", r.Kind, r.Reference)
+	}
+	if seen {
+		x.authorisations[k] = a
+	}
+	if r.ID != "" {
+		x.operations[keyOf(r.ID)] = operation{authorisation: k, minor: r.Asked, currency: currencyBytes(r.AskedCurrency),
+			at: r.At.UnixMicro(), kind: kindByte(r.Kind), outcome: outcome, why: why}
+	}
+	return nil
+}
+
+func (x *index) applyAuthorise(k key, a authorisation, seen bool, r record, p place, outcome issuer.Outcome, why reason, does behaviour) error {
+	switch {
+	case seen && a.status == issuer.Reversed && a.unseen && outcome == issuer.Declined:
+		a.unseen = false // the refused original is in the book now; the reversal stands
+		x.authorisations[k] = a
+		return nil
+	case seen && a.status != issuer.Pending && a.status != issuer.ActionRequired:
+		return fmt.Errorf("%q is authorised twice", r.Reference)
+	case len(r.Currency) != 3 && outcome == issuer.Approved, len(r.Last4) > 4:
+		return fmt.Errorf("%q has no currency or a long card number", r.Reference)
+	}
+	a = authorisation{minor: r.Minor, at: r.At.UnixMicro(), currency: currencyBytes(r.Currency), status: outcome, why: why, does: does,
+		oneStep: r.Captured}
+	copy(a.last4[:], r.Last4)
+	switch outcome {
+	case issuer.Approved:
+		if r.Captured {
+			a.captured = r.Minor
+		}
+	case issuer.Pending:
+		a.at = r.DueAt.UnixMicro()
+	case issuer.ActionRequired:
+		x.challenges[k] = p
+	}
+	x.authorisations[k] = a
+	return nil
+}
+
+func fromMicro(us int64) time.Time { return time.UnixMicro(us).UTC() }

@@ -1,0 +1,366 @@
+package keyring
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"time"
+
+	"golang.org/x/crypto/chacha20poly1305"
+)
+
+const (
+	fileName     = "keys.json"
+	lockName     = "keys.lock"
+	fileVersion  = 1
+	secretBytes  = 32 // of every kind of key
+	maxFileBytes = 1 << 20
+)
+
+// file is keys.json.
+type file struct {
+	Version int     `json:"version"`
+	Keys    []entry `json:"keys"`
+}
+
+type entry struct {
+	ID        string    `json:"id"`
+	Purpose   Purpose   `json:"purpose"`
+	Secret    []byte    `json:"secret"` // Ed25519 seed, or the symmetric key
+	Check     string    `json:"check"`  // of the secret, so that a flipped bit is seen
+	CreatedAt time.Time `json:"createdAt"`
+	ActiveAt  time.Time `json:"activeAt"`
+	RetiredAt time.Time `json:"retiredAt,omitzero"` // when its successor became active
+	RevokedAt time.Time `json:"revokedAt,omitzero"`
+}
+
+func (e entry) check() string {
+	sum := sha256.Sum256(slices.Concat([]byte("paylink key\x00"+string(e.Purpose)+"\x00"+e.ID+"\x00"), e.Secret))
+	return hex.EncodeToString(sum[:8])
+}
+
+// Open reads the ring of a folder, and makes the folder, the file and the keys
+// that are missing. Many processes may do so at once: one file comes of it.
+// Nothing is written when nothing is missing, so the folder may be read-only. A
+// damaged file is refused, never replaced.
+func Open(dir string, now time.Time) (*Ring, error) {
+	r := newRing(dir, now)
+	f, raw, err := readFile(dir)
+	if errors.Is(err, fs.ErrNotExist) || (err == nil && !f.whole()) {
+		f, raw, err = change(dir, func(f *file) error { f.complete(now); return nil })
+	}
+	if err != nil {
+		return nil, err
+	}
+	s, err := f.set()
+	if err != nil {
+		return nil, err
+	}
+	r.keys.Store(s)
+	r.raw.Store(&raw)
+	return r, nil
+}
+
+// Reload reads the file again. On an error the keys in memory stay in use.
+func (r *Ring) Reload() error {
+	if r.dir == "" {
+		return nil
+	}
+	f, raw, err := readFile(r.dir)
+	if err != nil {
+		return err
+	}
+	if last := r.raw.Load(); last != nil && bytes.Equal(*last, raw) {
+		return nil
+	}
+	s, err := f.set()
+	if err != nil {
+		return err
+	}
+	r.keys.Store(s)
+	r.raw.Store(&raw)
+	return nil
+}
+
+// Watch reloads whenever the file has changed, until ctx ends (nil). A file that
+// cannot be read is reported and tried again: the keys in memory stay in use.
+func (r *Ring) Watch(ctx context.Context, interval time.Duration) error {
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			if err := r.Reload(); err != nil {
+				slog.WarnContext(ctx, "the keys cannot be reloaded; the old ones stay in use", "error", err)
+			}
+		}
+	}
+}
+
+// Rotate adds a key that becomes active ActivateAfter now, and drops the keys
+// under which nothing can be alive any more. The mac key cannot be rotated: what
+// is stored under it must stay findable.
+func Rotate(dir string, p Purpose, now time.Time) (kid uint32, err error) {
+	if p.kind() == 0 {
+		return 0, fmt.Errorf("keyring: %q is no purpose; purposes are %v", p, Purposes)
+	}
+	if p == MACKey {
+		return 0, errors.New("keyring: the mac key cannot be rotated: what is stored under it must stay findable")
+	}
+	_, _, err = change(dir, func(f *file) error {
+		f.complete(now)
+		f.retire(p, now.Add(ActivateAfter))
+		kid = f.add(p, now, now.Add(ActivateAfter))
+		f.drop(now)
+		return nil
+	})
+	return kid, err
+}
+
+// Revoke makes a key verify nothing and leave the JWKS, as soon as each instance
+// has reloaded. If it was the one in use, a new one takes its place at once.
+// Keys that data at rest hangs on cannot be revoked; rotate them.
+func Revoke(dir string, kid uint32, now time.Time) error {
+	_, _, err := change(dir, func(f *file) error {
+		i := slices.IndexFunc(f.Keys, func(e entry) bool { return e.ID == FormatKeyID(kid) })
+		if i < 0 {
+			return fmt.Errorf("keyring: there is no key %s", FormatKeyID(kid))
+		}
+		e := &f.Keys[i]
+		if e.Purpose.life() == 0 {
+			return fmt.Errorf("keyring: key %s (%s) keeps data at rest readable and cannot be revoked", e.ID, e.Purpose)
+		}
+		if e.RevokedAt.IsZero() {
+			e.RevokedAt = now.UTC()
+			if e.RetiredAt.IsZero() || e.RetiredAt.After(now) {
+				e.RetiredAt = now.UTC()
+			}
+		}
+		if !f.usable(e.Purpose, now) {
+			f.add(e.Purpose, now, now)
+		}
+		return nil
+	})
+	return err
+}
+
+// usable reports whether a key of the purpose is active and unrevoked.
+func (f *file) usable(p Purpose, now time.Time) bool {
+	return slices.ContainsFunc(f.Keys, func(e entry) bool {
+		return e.Purpose == p && e.RevokedAt.IsZero() && !e.ActiveAt.After(now)
+	})
+}
+
+// whole reports whether every purpose has an unrevoked key.
+func (f *file) whole() bool {
+	for _, p := range Purposes {
+		if !slices.ContainsFunc(f.Keys, func(e entry) bool { return e.Purpose == p && e.RevokedAt.IsZero() }) {
+			return false
+		}
+	}
+	return true
+}
+
+// complete adds the keys that are missing, active at once.
+func (f *file) complete(now time.Time) {
+	for _, p := range Purposes {
+		if !slices.ContainsFunc(f.Keys, func(e entry) bool { return e.Purpose == p && e.RevokedAt.IsZero() }) {
+			f.add(p, now, now)
+		}
+	}
+}
+
+func (f *file) add(p Purpose, now, activeAt time.Time) uint32 {
+	var b [4]byte
+	for {
+		_, _ = rand.Read(b[:])
+		kid := binary.BigEndian.Uint32(b[:])
+		taken := slices.ContainsFunc(f.Keys, func(e entry) bool { return e.ID == FormatKeyID(kid) })
+		if kid == 0 || taken { // 0 is no key, ever
+			continue
+		}
+		secret := make([]byte, secretBytes)
+		_, _ = rand.Read(secret)
+		e := entry{ID: FormatKeyID(kid), Purpose: p, Secret: secret, CreatedAt: now.UTC(), ActiveAt: activeAt.UTC()}
+		e.Check = e.check()
+		f.Keys = append(f.Keys, e)
+		return kid
+	}
+}
+
+// retire marks the keys that a key active at t succeeds.
+func (f *file) retire(p Purpose, t time.Time) {
+	for i := range f.Keys {
+		if e := &f.Keys[i]; e.Purpose == p && e.RetiredAt.IsZero() {
+			e.RetiredAt = t.UTC()
+		}
+	}
+}
+
+func (f *file) drop(now time.Time) {
+	f.Keys = slices.DeleteFunc(f.Keys, func(e entry) bool {
+		life := e.Purpose.life()
+		return life > 0 && !e.RetiredAt.IsZero() && e.RetiredAt.Add(life).Before(now)
+	})
+}
+
+// set makes the keys ready, and refuses a file that is not in order.
+func (f *file) set() (*set, error) {
+	if !f.whole() {
+		return nil, errors.New("keyring: the file lacks a key")
+	}
+	s := &set{byID: make(map[uint32]*key, len(f.Keys)), byPurpose: make(map[Purpose][]*key)}
+	for _, e := range f.Keys {
+		kid, ok := ParseKeyID(e.ID)
+		if !ok || kid == 0 || e.Purpose.kind() == 0 || len(e.Secret) != secretBytes || e.Check != e.check() {
+			return nil, fmt.Errorf("keyring: key %q in the file is damaged", e.ID)
+		}
+		if s.byID[kid] != nil {
+			return nil, fmt.Errorf("keyring: key %q is in the file twice", e.ID)
+		}
+		k := &key{id: kid, purpose: e.Purpose, activeAt: e.ActiveAt, revoked: !e.RevokedAt.IsZero()}
+		switch e.Purpose.kind() {
+		case kindSign:
+			k.private = ed25519.NewKeyFromSeed(e.Secret)
+			k.public = ed25519.PublicKey(k.private[32:])
+		case kindSeal:
+			aead, err := chacha20poly1305.NewX(e.Secret)
+			if err != nil {
+				return nil, fmt.Errorf("keyring: key %q: %w", e.ID, err)
+			}
+			k.aead = aead
+		case kindMAC:
+			k.mac = slices.Clone(e.Secret)
+		}
+		s.byID[kid] = k
+		s.byPurpose[e.Purpose] = append(s.byPurpose[e.Purpose], k)
+	}
+	for _, keys := range s.byPurpose { // stable: of two keys of one moment, the later in the file is the newer
+		slices.SortStableFunc(keys, func(a, b *key) int { return a.activeAt.Compare(b.activeAt) })
+	}
+	var err error
+	s.jwks, err = renderJWKS(s.byPurpose)
+	return s, err
+}
+
+func readFile(dir string) (f *file, raw []byte, err error) {
+	in, err := os.Open(filepath.Join(dir, fileName)) //nolint:gosec // the operator's own data folder
+	if err != nil {
+		return nil, nil, fmt.Errorf("keyring: %w", err)
+	}
+	defer func() { _ = in.Close() }()
+	info, err := in.Stat()
+	if err != nil {
+		return nil, nil, fmt.Errorf("keyring: %w", err)
+	}
+	if info.Mode().Perm()&0o027 != 0 {
+		return nil, nil, fmt.Errorf("keyring: %s can be read by others or written by the group; chmod 600 it", fileName)
+	}
+	raw, err = io.ReadAll(io.LimitReader(in, maxFileBytes+1))
+	if err != nil {
+		return nil, nil, fmt.Errorf("keyring: %w", err)
+	}
+	if len(raw) > maxFileBytes {
+		return nil, nil, fmt.Errorf("keyring: %s has more than %d bytes", fileName, maxFileBytes)
+	}
+	f = new(file)
+	if err := json.Unmarshal(raw, f); err != nil {
+		return nil, nil, fmt.Errorf("keyring: %s is damaged: %w", fileName, err)
+	}
+	if f.Version != fileVersion {
+		return nil, nil, fmt.Errorf("keyring: %s has version %d; this program reads version %d", fileName, f.Version, fileVersion)
+	}
+	return f, raw, nil
+}
+
+// change edits the file under the lock. The lock is the kernel's (flock): it is
+// given back when the holder dies, so nothing stale can block a start.
+func change(dir string, edit func(*file) error) (*file, []byte, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, nil, fmt.Errorf("keyring: %w", err)
+	}
+	lock, err := os.OpenFile(filepath.Join(dir, lockName), os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // the operator's own data folder
+	if err != nil {
+		return nil, nil, fmt.Errorf("keyring: %w", err)
+	}
+	defer func() { _ = lock.Close() }() // unlocks
+	if err := flock(lock); err != nil {
+		return nil, nil, fmt.Errorf("keyring: lock: %w", err)
+	}
+	f, _, err := readFile(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		f = &file{Version: fileVersion}
+	} else if err != nil {
+		return nil, nil, err
+	}
+	if err := edit(f); err != nil {
+		return nil, nil, err
+	}
+	if _, err := f.set(); err != nil {
+		return nil, nil, err
+	}
+	raw, err := json.MarshalIndent(f, "", "  ")
+	if err != nil {
+		return nil, nil, fmt.Errorf("keyring: %w", err)
+	}
+	return f, raw, replace(dir, raw)
+}
+
+func flock(f *os.File) error {
+	for {
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX) //nolint:gosec // a file descriptor fits an int
+		if !errors.Is(err, syscall.EINTR) {
+			return err
+		}
+	}
+}
+
+// replace puts raw in the place of keys.json. After a crash the file is the old
+// or the new one; at worst a temporary file is left beside it.
+func replace(dir string, raw []byte) (err error) {
+	tmp, err := os.CreateTemp(dir, fileName+".*.tmp") // mode 0600
+	if err != nil {
+		return fmt.Errorf("keyring: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			_ = tmp.Close()
+			_ = os.Remove(tmp.Name())
+			err = fmt.Errorf("keyring: %w", err)
+		}
+	}()
+	if _, err = tmp.Write(raw); err != nil {
+		return err
+	}
+	if err = tmp.Sync(); err != nil {
+		return err
+	}
+	if err = tmp.Close(); err != nil {
+		return err
+	}
+	if err = os.Rename(tmp.Name(), filepath.Join(dir, fileName)); err != nil {
+		return err
+	}
+	folder, err := os.Open(dir) //nolint:gosec // the operator's own data folder
+	if err != nil {
+		return err
+	}
+	err = folder.Sync()
+	return errors.Join(err, folder.Close())
+}

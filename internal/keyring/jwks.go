@@ -1,0 +1,105 @@
+package keyring
+
+import (
+	"crypto/ed25519"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"strconv"
+)
+
+// jwk is a public key after RFC 8037, with what the key is for.
+type jwk struct {
+	Type      string  `json:"kty"`
+	Curve     string  `json:"crv"`
+	Algorithm string  `json:"alg"`
+	Use       string  `json:"use"`
+	ID        string  `json:"kid"`
+	X         string  `json:"x"`
+	Purpose   Purpose `json:"paylink:purpose"`
+}
+
+type jwkSet struct {
+	Keys []jwk `json:"keys"`
+}
+
+// maxJWKSBytes bounds what ParseJWKS reads.
+const maxJWKSBytes = 1 << 20
+
+// FormatKeyID spells a key id as JWKS, tokens and commands do: 8 hex digits.
+func FormatKeyID(kid uint32) string { return fmt.Sprintf("%08x", kid) }
+
+// ParseKeyID is the reverse of FormatKeyID; there is one spelling.
+func ParseKeyID(s string) (uint32, bool) {
+	n, err := strconv.ParseUint(s, 16, 32)
+	if err != nil || FormatKeyID(uint32(n)) != s {
+		return 0, false
+	}
+	return uint32(n), true
+}
+
+// JWKS is the JSON Web Key Set (RFC 7517) of all unrevoked public keys, with
+// those that are retired but may still be met, and those not active yet.
+func (r *Ring) JWKS() []byte { return r.keys.Load().jwks }
+
+func renderJWKS(keys map[Purpose][]*key) ([]byte, error) {
+	out := jwkSet{Keys: []jwk{}}
+	for _, p := range Purposes {
+		for _, k := range keys[p] {
+			if k.public == nil || k.revoked {
+				continue
+			}
+			out.Keys = append(out.Keys, jwk{
+				Type: "OKP", Curve: "Ed25519", Algorithm: "EdDSA", Use: "sig",
+				ID: FormatKeyID(k.id), X: base64.RawURLEncoding.EncodeToString(k.public), Purpose: p,
+			})
+		}
+	}
+	return json.Marshal(out)
+}
+
+// Public is a set of public keys, for checks without the ring.
+type Public struct{ keys map[uint32]jwkKey }
+
+type jwkKey struct {
+	purpose Purpose
+	public  ed25519.PublicKey
+}
+
+// ParseJWKS reads a key set that JWKS rendered. Keys that are not Ed25519
+// signing keys with a purpose are passed over; a key id must not repeat.
+func ParseJWKS(b []byte) (*Public, error) {
+	if len(b) > maxJWKSBytes {
+		return nil, fmt.Errorf("keyring: a key set has at most %d bytes", maxJWKSBytes)
+	}
+	var in jwkSet
+	if err := json.Unmarshal(b, &in); err != nil {
+		return nil, fmt.Errorf("keyring: not a JSON Web Key Set: %w", err)
+	}
+	out := &Public{keys: make(map[uint32]jwkKey)}
+	for _, k := range in.Keys {
+		if k.Type != "OKP" || k.Curve != "Ed25519" || k.Use != "sig" || k.Purpose.kind() != kindSign {
+			continue
+		}
+		kid, ok := ParseKeyID(k.ID)
+		if !ok {
+			return nil, fmt.Errorf("keyring: key id %q is not 8 hex digits", k.ID)
+		}
+		x, err := base64.RawURLEncoding.Strict().DecodeString(k.X)
+		if err != nil || len(x) != ed25519.PublicKeySize {
+			return nil, fmt.Errorf("keyring: key %s has no Ed25519 public key of 32 bytes", k.ID)
+		}
+		if _, twice := out.keys[kid]; twice {
+			return nil, fmt.Errorf("keyring: key id %s occurs twice", k.ID)
+		}
+		out.keys[kid] = jwkKey{k.Purpose, x}
+	}
+	return out, nil
+}
+
+// Verify is Ring.Verify with public keys alone.
+func (p *Public) Verify(purpose Purpose, kid uint32, msg, sig []byte) bool {
+	k, ok := p.keys[kid]
+	ok = ok && k.purpose == purpose
+	return verify(k.public, ok, msg, sig)
+}

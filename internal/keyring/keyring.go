@@ -1,0 +1,312 @@
+// Package keyring holds paylink's own keys, one list per purpose, and does with
+// them the only things that are done with them: sign, verify, seal, unseal, MAC.
+// A key never leaves the package.
+//
+// The keys live in one file, keys.json, readable by its owner (and group) only.
+// It is replaced as a whole (write beside it, fsync, rename, fsync of the
+// folder), under a lock that the kernel gives back if the holder dies: after a
+// crash at any point the file is the old one or the new one.
+//
+// A rotated key becomes active ActivateAfter later, so that every instance has
+// reloaded the file before anyone signs with it. Its predecessor goes on
+// verifying for as long as anything that it signed may live. A revoked key
+// verifies nothing from the moment an instance has reloaded the file.
+//
+// All methods of a Ring are safe for concurrent use; using a key costs one
+// atomic load.
+package keyring
+
+import (
+	"crypto"
+	"crypto/cipher"
+	"crypto/ed25519"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/crypto/chacha20poly1305"
+)
+
+// Purpose of a key. A key does one thing, ever.
+type Purpose string
+
+// The purposes.
+const (
+	LinkSign    Purpose = "link-sign"    // Ed25519, tokens of payment links
+	LinkSeal    Purpose = "link-seal"    // XChaCha20-Poly1305, claims of payment links
+	SessionSign Purpose = "session-sign" // Ed25519, sessions of users
+	WebhookSign Purpose = "webhook-sign" // Ed25519, webhook deliveries
+	StoreSeal   Purpose = "store-seal"   // XChaCha20-Poly1305, secrets at rest
+	MACKey      Purpose = "mac"          // HMAC-SHA256, fingerprints
+)
+
+// Purposes lists them all.
+var Purposes = []Purpose{LinkSign, LinkSeal, SessionSign, WebhookSign, StoreSeal, MACKey}
+
+// Limits.
+const (
+	// ActivateAfter is how long a new key rests, so that all instances know it
+	// before one of them uses it. Watch at a third of this, or more often.
+	ActivateAfter = time.Minute
+	// SealOverheadBytes is what Seal adds: key id, nonce and tag.
+	SealOverheadBytes = 4 + chacha20poly1305.NonceSizeX + chacha20poly1305.Overhead
+
+	linkLife    = 181 * 24 * time.Hour // longest link, and a day
+	sessionLife = 24 * time.Hour
+	webhookLife = 7 * 24 * time.Hour // retries end after three days
+)
+
+// ErrUnseal is the one answer to everything that cannot be unsealed.
+var ErrUnseal = errors.New("sealed by none of our keys, or altered")
+
+type kind uint8
+
+const (
+	kindSign kind = iota + 1
+	kindSeal
+	kindMAC
+)
+
+func (p Purpose) kind() kind {
+	switch p {
+	case LinkSign, SessionSign, WebhookSign:
+		return kindSign
+	case LinkSeal, StoreSeal:
+		return kindSeal
+	case MACKey:
+		return kindMAC
+	}
+	return 0
+}
+
+// life is how long after its retirement a key is still needed; 0 is for ever.
+func (p Purpose) life() time.Duration {
+	switch p {
+	case LinkSign, LinkSeal:
+		return linkLife
+	case SessionSign:
+		return sessionLife
+	case WebhookSign:
+		return webhookLife
+	}
+	return 0
+}
+
+// key is one key, ready for use.
+type key struct {
+	id       uint32
+	purpose  Purpose
+	activeAt time.Time
+	revoked  bool
+	private  ed25519.PrivateKey
+	public   ed25519.PublicKey
+	aead     cipher.AEAD
+	mac      []byte
+}
+
+// set is an immutable view of all keys.
+type set struct {
+	byID      map[uint32]*key
+	byPurpose map[Purpose][]*key // oldest first
+	jwks      []byte
+}
+
+// Ring is the keys in memory.
+type Ring struct {
+	dir   string // "" in memory
+	keys  atomic.Pointer[set]
+	raw   atomic.Pointer[[]byte] // the file as last read
+	clock func() time.Time
+}
+
+// NewMemory makes a ring that is written nowhere, for tests.
+func NewMemory(now time.Time) *Ring {
+	f := file{Version: fileVersion}
+	f.complete(now)
+	s, err := f.set()
+	if err != nil {
+		panic("keyring: fresh keys are broken: " + err.Error())
+	}
+	r := newRing("", now)
+	r.keys.Store(s)
+	return r
+}
+
+// newRing counts time on from now by the monotonic clock: a wall clock that
+// jumps neither activates a key early nor goes back to an old one.
+func newRing(dir string, now time.Time) *Ring {
+	start := time.Now()
+	return &Ring{dir: dir, clock: func() time.Time { return now.Add(time.Since(start)) }}
+}
+
+// String hides the keys.
+func (*Ring) String() string { return "[keyring]" }
+
+// GoString hides the keys.
+func (*Ring) GoString() string { return "[keyring]" }
+
+// active is the newest key of the purpose that is active and not revoked. If
+// the clock stands before all of them, the oldest one must do.
+func (r *Ring) active(p Purpose) *key {
+	keys := r.keys.Load().byPurpose[p]
+	now := r.clock()
+	var oldest *key
+	for _, k := range slices.Backward(keys) {
+		if k.revoked {
+			continue
+		}
+		if !k.activeAt.After(now) {
+			return k
+		}
+		oldest = k
+	}
+	if oldest == nil {
+		panic(fmt.Sprintf("keyring: no key for %q", p)) // file.set refuses such a file
+	}
+	return oldest
+}
+
+// Signer is the active signing key of a purpose, held still so that its id can
+// be part of what it signs. It is a crypto.Signer.
+type Signer struct{ key *key }
+
+var _ crypto.Signer = Signer{}
+
+// Signer returns the active signing key.
+func (r *Ring) Signer(p Purpose) Signer {
+	if p.kind() != kindSign {
+		panic(fmt.Sprintf("keyring: %q does not sign", p))
+	}
+	return Signer{r.active(p)}
+}
+
+// KeyID of the signer.
+func (s Signer) KeyID() uint32 { return s.key.id }
+
+// SignMessage signs (RFC 8032 Ed25519).
+func (s Signer) SignMessage(msg []byte) []byte { return ed25519.Sign(s.key.private, msg) }
+
+// Public key of the signer.
+func (s Signer) Public() crypto.PublicKey { return s.key.public }
+
+// Sign is crypto.Signer's: msg is the message itself, not a digest.
+func (s Signer) Sign(_ io.Reader, msg []byte, opts crypto.SignerOpts) ([]byte, error) {
+	if opts != nil && opts.HashFunc() != 0 {
+		return nil, errors.New("keyring: Ed25519 signs messages, not digests")
+	}
+	return s.SignMessage(msg), nil
+}
+
+// String hides the key.
+func (Signer) String() string { return "[signer]" }
+
+// GoString hides the key.
+func (Signer) GoString() string { return "[signer]" }
+
+// Sign signs with the active key.
+func (r *Ring) Sign(p Purpose, msg []byte) (kid uint32, sig []byte) {
+	s := r.Signer(p)
+	return s.KeyID(), s.SignMessage(msg)
+}
+
+// Verify reports whether sig is the signature of msg under the unrevoked key kid
+// of the purpose. A refusal costs as much as an acceptance, whatever is wrong.
+func (r *Ring) Verify(p Purpose, kid uint32, msg, sig []byte) bool {
+	public, ok := r.PublicKey(p, kid)
+	return verify(public, ok, msg, sig)
+}
+
+// PublicKey of an unrevoked signing key.
+func (r *Ring) PublicKey(p Purpose, kid uint32) (ed25519.PublicKey, bool) {
+	k, ok := r.keys.Load().byID[kid]
+	if !ok || k.purpose != p || k.revoked || k.public == nil {
+		return nil, false
+	}
+	return k.public, true
+}
+
+// verify does the whole computation also when the answer is clear before it:
+// against a fixed key when there is none, and against a canonical scalar when
+// the given one would end the computation early.
+func verify(public ed25519.PublicKey, known bool, msg, sig []byte) bool {
+	good := known
+	if !known {
+		public = decoyPublic
+	}
+	if len(sig) != ed25519.SignatureSize || !canonicalScalar(sig[32:]) {
+		sig, good = decoySignature, false
+	}
+	return ed25519.Verify(public, msg, sig) && good
+}
+
+var (
+	decoyPrivate   = ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
+	decoyPublic    = ed25519.PublicKey(decoyPrivate[32:])
+	decoySignature = ed25519.Sign(decoyPrivate, []byte("paylink decoy"))
+)
+
+// groupOrder is L of RFC 8032 section 5.1, big endian.
+var groupOrder = [32]byte{
+	0x10, 15: 0,
+	16: 0x14, 0xde, 0xf9, 0xde, 0xa2, 0xf7, 0x9c, 0xd6,
+	24: 0x58, 0x12, 0x63, 0x1a, 0x5c, 0xf5, 0xd3, 0xed,
+}
+
+// canonicalScalar reports whether the little-endian scalar is below the order.
+func canonicalScalar(s []byte) bool {
+	for i := range 32 {
+		if c, l := s[31-i], groupOrder[i]; c != l {
+			return c < l
+		}
+	}
+	return false
+}
+
+// Seal encrypts and authenticates plaintext, and authenticates additional with
+// it: key id, nonce, ciphertext. The nonce has 24 random bytes, so that no count
+// of messages per key needs watching.
+func (r *Ring) Seal(p Purpose, plaintext, additional []byte) []byte {
+	if p.kind() != kindSeal {
+		panic(fmt.Sprintf("keyring: %q does not seal", p))
+	}
+	k := r.active(p)
+	out := make([]byte, 4+chacha20poly1305.NonceSizeX, SealOverheadBytes+len(plaintext))
+	binary.BigEndian.PutUint32(out, k.id)
+	_, _ = rand.Read(out[4:]) // never fails; the runtime ends the process instead
+	return k.aead.Seal(out, out[4:], plaintext, additional)
+}
+
+// Unseal is the reverse of Seal; the error is ErrUnseal.
+func (r *Ring) Unseal(p Purpose, sealed, additional []byte) ([]byte, error) {
+	if len(sealed) < SealOverheadBytes {
+		return nil, ErrUnseal
+	}
+	k, ok := r.keys.Load().byID[binary.BigEndian.Uint32(sealed)]
+	if !ok || k.purpose != p || k.revoked || k.aead == nil {
+		return nil, ErrUnseal
+	}
+	const head = 4 + chacha20poly1305.NonceSizeX
+	plain, err := k.aead.Open(nil, sealed[4:head], sealed[head:], additional)
+	if err != nil {
+		return nil, ErrUnseal
+	}
+	return plain, nil
+}
+
+// MAC is HMAC-SHA256 under the first key of the purpose, always: what is stored
+// keyed by it stays findable.
+func (r *Ring) MAC(p Purpose, msg []byte) []byte {
+	if p.kind() != kindMAC {
+		panic(fmt.Sprintf("keyring: %q does not authenticate", p))
+	}
+	m := hmac.New(sha256.New, r.keys.Load().byPurpose[p][0].mac)
+	m.Write(msg)
+	return m.Sum(nil)
+}

@@ -1,0 +1,309 @@
+package link
+
+import (
+	"context"
+	"log/slog"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/id"
+	"github.com/paylink/paylink/internal/idempotency"
+	"github.com/paylink/paylink/internal/keyring"
+	"github.com/paylink/paylink/internal/money"
+	"github.com/paylink/paylink/internal/stream"
+)
+
+// Bounds of reading and sweeping.
+const (
+	DefaultPage = 20
+	MaxPage     = 100 // and one more, by which a caller sees that there are more
+
+	sweepEvery = time.Second
+	sweepBatch = 200
+)
+
+// Method is a payment method of the account, as far as a link needs it.
+type Method struct {
+	ID         string // pm_…
+	Type       string // "card"
+	Issuer     string
+	Currencies []money.Currency
+	Enabled    bool
+	MinMinor   int64 // smallest amount, in minor units of any currency
+	MaxMinor   int64 // 0 is no limit but money's own
+	Test       bool  // serves test mode; false serves live mode
+}
+
+// CreateRequest is what a merchant asks for, as it was written: a fault names
+// the field. Account, Mode, Payee and Methods come from the credentials.
+type CreateRequest struct {
+	Account, Mode, Payee string
+	Methods              []Method
+
+	Amount               string // decimal; "" with MaxAmount: the payer chooses
+	MinAmount, MaxAmount string
+	Currency             string
+	Date                 string // RFC 3339 or YYYY-MM-DD; "" is now
+	PaymentMethod        string // "", "card" or pm_…
+	Realm                string
+	Description          string
+	Reference            string
+	Metadata             map[string]string
+	ExpiresAt            string // RFC 3339
+	ExpiresInSeconds     *int64 // not with ExpiresAt
+	MaxUses              *int64 // nil is 1
+	MaxUsesNull          bool   // unlimited
+	RedirectURL          string
+	Capture              string
+	LatePolicy           string
+
+	Ticket *idempotency.Ticket // Render is given the Link
+}
+
+// Verdict about a token.
+type Verdict struct {
+	Ours      bool
+	ExpiresAt time.Time
+	Expired   bool
+	KeyID     string // of the signature, 8 hex digits
+}
+
+// Service is the box: Local is the real thing, and a client over the wire may
+// stand for it.
+type Service interface {
+	// Create makes a link. idempotency.ErrRaced: read the record that won.
+	Create(context.Context, CreateRequest) (Link, error)
+	// Get finds a link of the account and mode, or is fault.NotFound.
+	Get(ctx context.Context, account, mode, id string) (Link, error)
+	// List is newest first; up to MaxPage+1 links.
+	List(context.Context, Filter) ([]Link, error)
+	// Cancel ends a link that is open. A 409 tells why not, when it is not; the
+	// ticket's Render is given the Link.
+	Cancel(ctx context.Context, account, mode, id string, t *idempotency.Ticket) (Link, error)
+	// Open finds the link of a token: ErrToken, or one keyed read. It says
+	// nothing about the link's status.
+	Open(ctx context.Context, token string) (Link, error)
+	// Verify tells whether a token, or the whole URL with it, is ours, without
+	// any read.
+	Verify(ctx context.Context, tokenOrURL string) (Verdict, error)
+}
+
+// LocalConfig of a Local. All but Log must be given.
+type LocalConfig struct {
+	Ring      *keyring.Ring
+	Store     Store
+	PublicURL string // scheme and host, without a slash at the end
+	Now       func() time.Time
+	Log       *slog.Logger
+}
+
+// Local is the Service in this process.
+type Local struct {
+	ring   *keyring.Ring
+	opener Opener
+	store  Store
+	public string
+	now    func() time.Time
+	log    *slog.Logger
+}
+
+var _ Service = (*Local)(nil)
+
+// NewLocal makes the service.
+func NewLocal(c LocalConfig) *Local {
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Local{
+		ring: c.Ring, opener: Opener{c.Ring}, store: c.Store,
+		public: strings.TrimRight(c.PublicURL, "/"), now: c.Now, log: c.Log,
+	}
+}
+
+// URL that the payer opens.
+func (l *Local) URL(k Link) string { return l.public + "/l/" + k.Token }
+
+// Create checks the request, and commits the link with its event and the
+// idempotency record. After a crash there is all of it or nothing.
+func (l *Local) Create(ctx context.Context, r CreateRequest) (Link, error) {
+	now := l.now().UTC().Truncate(time.Millisecond)
+	k, err := r.link(now)
+	if err != nil {
+		return Link{}, err
+	}
+	k.ID = id.New(id.Link)
+	k.Token = Mint(l.ring, Claims{Link: k.ID, Account: k.Account, Bucket: k.Bucket, ExpiresAt: k.ExpiresAt, Mode: k.Mode})
+	event, err := newEvent(EventCreated, seqCreated, k, l.URL(k), now)
+	if err != nil {
+		return Link{}, err
+	}
+	record, err := r.Ticket.Fill(k, now)
+	if err != nil {
+		return Link{}, err
+	}
+	if err := l.store.CreateLink(ctx, k, []stream.Event{event}, record); err != nil {
+		return Link{}, err
+	}
+	return k, nil
+}
+
+// Get reads one link.
+func (l *Local) Get(ctx context.Context, account, mode, linkID string) (Link, error) {
+	if !id.Valid(id.Link, linkID) {
+		return Link{}, fault.NotFound("link")
+	}
+	k, err := l.store.GetLink(ctx, account, linkID)
+	if err != nil {
+		return Link{}, err
+	}
+	if k.Mode != mode || k.Account != account {
+		return Link{}, fault.NotFound("link")
+	}
+	return k, nil
+}
+
+// List reads a page.
+func (l *Local) List(ctx context.Context, f Filter) ([]Link, error) {
+	statuses := []string{Open, Paying, Paid, ExpiredS, Canceled}
+	if f.Status != "" && !slices.Contains(statuses, f.Status) {
+		return nil, oneOf("status", statuses)
+	}
+	if f.Before != "" && !id.Valid(id.Link, f.Before) {
+		return nil, fault.Invalid("cursor", "cursor_invalid", "The cursor is not one that a list of links gave.")
+	}
+	if f.Limit <= 0 {
+		f.Limit = DefaultPage
+	}
+	f.Limit = min(f.Limit, MaxPage+1)
+	f.Now = l.now()
+	return l.store.ListLinks(ctx, f)
+}
+
+// Cancel ends an open link. The store decides: a payment that began meanwhile
+// wins over the cancel.
+func (l *Local) Cancel(ctx context.Context, account, mode, linkID string, t *idempotency.Ticket) (Link, error) {
+	k, err := l.Get(ctx, account, mode, linkID)
+	if err != nil {
+		return Link{}, err
+	}
+	now := l.now().UTC().Truncate(time.Millisecond)
+	if s := k.Status(now); s != Open {
+		return Link{}, Unpayable(k, s)
+	}
+	k.CanceledAt = now
+	event, err := newEvent(EventCanceled, seqEnded, k, l.URL(k), now)
+	if err != nil {
+		return Link{}, err
+	}
+	record, err := t.Fill(k, now)
+	if err != nil {
+		return Link{}, err
+	}
+	if err := l.store.CancelLink(ctx, account, linkID, now, event, record); err != nil {
+		return Link{}, err
+	}
+	return k, nil
+}
+
+// Unpayable is the 409 for what cannot be done with a link of this status, with
+// the reason and, where there is one, the time.
+func Unpayable(k Link, status string) *fault.Error {
+	code := UnpayableReason(status)
+	switch status {
+	case Paid:
+		if k.PaidAt.IsZero() {
+			return fault.New(fault.KindConflict, code, "The link has been paid.")
+		}
+		return fault.New(fault.KindConflict, code, "The link was paid at %s.", FormatTime(k.PaidAt))
+	case Canceled:
+		return fault.New(fault.KindConflict, code, "The link was canceled at %s.", FormatTime(k.CanceledAt))
+	case ExpiredS:
+		return fault.New(fault.KindConflict, code, "The link expired at %s.", FormatTime(k.ExpiresAt))
+	}
+	return fault.New(fault.KindConflict, code, "A payment of the link is running.")
+}
+
+// Open verifies first; only a token of ours reaches the store. A link that the
+// store does not have is answered like a token that is not ours.
+func (l *Local) Open(ctx context.Context, token string) (Link, error) {
+	c, err := l.opener.Open(token)
+	if err != nil {
+		return Link{}, err
+	}
+	k, err := l.store.GetLink(ctx, c.Account, c.Link)
+	if err != nil {
+		if fault.KindOf(err) == fault.KindNotFound {
+			return Link{}, ErrToken
+		}
+		return Link{}, err
+	}
+	if k.Mode != c.Mode || k.ID != c.Link || k.Account != c.Account {
+		return Link{}, ErrToken
+	}
+	return k, nil
+}
+
+// Verify judges a token. A URL must be on our own public address: our token on a
+// stranger's page is not our link.
+func (l *Local) Verify(_ context.Context, tokenOrURL string) (Verdict, error) {
+	token := strings.TrimSpace(tokenOrURL)
+	ours := true
+	if strings.ContainsAny(token, ":/") {
+		token, ours = l.tokenOf(token)
+	}
+	c, kid, err := l.opener.open(token)
+	if isTokenError(err) || !ours {
+		return Verdict{}, nil
+	}
+	if err != nil {
+		return Verdict{}, err
+	}
+	return Verdict{Ours: true, ExpiresAt: c.ExpiresAt, Expired: !l.now().Before(c.ExpiresAt), KeyID: keyring.FormatKeyID(kid)}, nil
+}
+
+func (l *Local) tokenOf(raw string) (token string, ours bool) {
+	u, err := url.Parse(raw)
+	public, perr := url.Parse(l.public)
+	if err != nil || perr != nil || u.User != nil || !strings.EqualFold(u.Scheme, public.Scheme) || !strings.EqualFold(u.Host, public.Host) {
+		return "", false
+	}
+	return strings.CutPrefix(u.Path, public.Path+"/l/")
+}
+
+// RunExpiry records expiries as they happen, until ctx ends (nil). Each batch is
+// one commit: a crash between two loses nothing, the next round goes on. A store
+// that fails is tried again a second later.
+func (l *Local) RunExpiry(ctx context.Context) error {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			if _, err := l.Sweep(ctx); err != nil && ctx.Err() == nil {
+				l.log.WarnContext(ctx, "expired links could not be recorded; trying again", "error", err)
+			}
+		}
+	}
+}
+
+// Sweep records the expiry of all links that have ended, and returns how many.
+func (l *Local) Sweep(ctx context.Context) (int, error) {
+	total := 0
+	for ctx.Err() == nil {
+		now := l.now().UTC().Truncate(time.Millisecond)
+		n, err := l.store.ExpireLinks(ctx, now, sweepBatch, func(k Link) (stream.Event, error) {
+			k.ExpiredAt = now
+			return newEvent(EventExpired, seqEnded, k, l.URL(k), now)
+		})
+		total += n
+		if err != nil || n < sweepBatch {
+			return total, err
+		}
+	}
+	return total, nil
+}

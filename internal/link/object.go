@@ -1,0 +1,129 @@
+package link
+
+import (
+	"bytes"
+	"encoding/json"
+	"time"
+
+	"github.com/paylink/paylink/internal/id"
+	"github.com/paylink/paylink/internal/money"
+	"github.com/paylink/paylink/internal/stream"
+)
+
+// Event types, and the place of each in a link's own order. A link that expired
+// while a payment ran may still be paid, so paid comes after expired; a reader
+// keeps the highest place it has seen.
+const (
+	EventCreated  = "link.created"
+	EventExpired  = "link.expired"
+	EventCanceled = "link.canceled"
+	EventPaid     = "link.paid"
+
+	seqCreated = 1
+	seqEnded   = 2 // expired or canceled
+	seqPaid    = 3
+)
+
+// FormatTime is how the API writes a time: RFC 3339, UTC, milliseconds.
+func FormatTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z07:00") }
+
+type object struct {
+	ID             string            `json:"id"`
+	Object         string            `json:"object"`
+	URL            string            `json:"url"`
+	Status         string            `json:"status"`
+	UnpayableCause string            `json:"unpayableReason,omitempty"`
+	Amount         *string           `json:"amount"` // null: the payer chooses
+	MinAmount      *string           `json:"minAmount,omitempty"`
+	MaxAmount      *string           `json:"maxAmount,omitempty"`
+	Currency       money.Currency    `json:"currency"`
+	Realm          *string           `json:"realm"`
+	PaymentMethod  string            `json:"paymentMethod"`
+	Description    *string           `json:"description"`
+	Reference      *string           `json:"reference"`
+	Metadata       map[string]string `json:"metadata"`
+	MaxUses        *int64            `json:"maxUses"` // null: unlimited
+	Uses           int64             `json:"uses"`
+	ExpiresAt      string            `json:"expiresAt"`
+	Date           string            `json:"date"`
+	RedirectURL    *string           `json:"redirectUrl"`
+	Capture        string            `json:"capture"`
+	LatePolicy     string            `json:"latePolicy"`
+	Mode           string            `json:"mode"`
+	CreatedAt      string            `json:"createdAt"`
+	Links          objectLinks       `json:"links"`
+}
+
+type objectLinks struct {
+	Self string `json:"self"`
+	URL  string `json:"url"`
+	QR   string `json:"qr"`
+}
+
+// Object is the link as the API and the events show it.
+func Object(l Link, url string, now time.Time) any {
+	o := object{
+		ID: l.ID, Object: "link", URL: url, Status: l.Status(now),
+		Currency: l.Amount.Currency, Realm: nullable(l.Realm), PaymentMethod: l.PaymentMethod,
+		Description: nullable(l.Description), Reference: nullable(l.Reference), Metadata: l.Metadata,
+		Uses: l.Uses, ExpiresAt: FormatTime(l.ExpiresAt), Date: FormatTime(l.Date),
+		RedirectURL: nullable(l.RedirectURL), Capture: l.Capture, LatePolicy: l.LatePolicy,
+		Mode: l.Mode, CreatedAt: FormatTime(l.CreatedAt),
+		Links: objectLinks{Self: "/api/links/" + l.ID, URL: url, QR: "/api/links/" + l.ID + "/qr.svg"},
+	}
+	o.UnpayableCause = UnpayableReason(o.Status)
+	if o.Metadata == nil {
+		o.Metadata = map[string]string{}
+	}
+	if l.MaxUses > 0 {
+		o.MaxUses = &l.MaxUses
+	}
+	if l.PayerChooses() {
+		o.MinAmount = decimal(l.MinMinor, l.Amount.Currency)
+		o.MaxAmount = decimal(l.MaxMinor, l.Amount.Currency)
+	} else {
+		o.Amount = decimal(l.Amount.Minor, l.Amount.Currency)
+	}
+	return o
+}
+
+// UnpayableReason is the code with which paying a link of this status is
+// refused; "" for an open link.
+func UnpayableReason(status string) string {
+	if status == Open {
+		return ""
+	}
+	return "link_" + status
+}
+
+func nullable(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+func decimal(minor int64, c money.Currency) *string {
+	s := money.Of(minor, c).Decimal()
+	return &s
+}
+
+// PaidEvent tells that the link's last use was completed, with the link as it is
+// then. It rides in the commit of the payment that completes the use.
+func PaidEvent(l Link, url string, now time.Time) (stream.Event, error) {
+	l.Uses, l.Reserved, l.PaidAt = l.MaxUses, 0, now
+	return newEvent(EventPaid, seqPaid, l, url, now)
+}
+
+func newEvent(kind string, seq int64, l Link, url string, now time.Time) (stream.Event, error) {
+	var data bytes.Buffer
+	enc := json.NewEncoder(&data)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(Object(l, url, now)); err != nil {
+		return stream.Event{}, err
+	}
+	return stream.Event{
+		ID: id.New(id.Event), Type: kind, Account: l.Account, Mode: l.Mode, Object: l.ID,
+		ObjectSeq: seq, CreatedAt: now, Data: bytes.TrimSpace(data.Bytes()),
+	}, nil
+}

@@ -1,0 +1,320 @@
+package link
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/id"
+	"github.com/paylink/paylink/internal/money"
+)
+
+// Limits of the texts in a request.
+const (
+	MaxRealmBytes       = 64
+	MaxDescriptionChars = 500
+	MaxReferenceChars   = 200
+	MaxRedirectBytes    = 2048
+	MaxMetadataKeyBytes = 64
+)
+
+// link checks the whole request and gives the link, without id and token.
+func (r CreateRequest) link(now time.Time) (Link, error) {
+	k := Link{
+		Account: r.Account, Mode: r.Mode, Payee: r.Payee, Realm: r.Realm, Description: r.Description,
+		Reference: r.Reference, RedirectURL: r.RedirectURL, Capture: r.Capture, LatePolicy: r.LatePolicy,
+		Metadata: maps.Clone(r.Metadata), CreatedAt: now,
+	}
+	if !id.Valid(id.Account, r.Account) {
+		return k, fmt.Errorf("link: %q is not an account", r.Account)
+	}
+	if r.Mode != Test && r.Mode != Live {
+		return k, oneOf("mode", []string{Test, Live})
+	}
+	for _, check := range []func(*Link, time.Time) error{
+		r.priced, r.dated, r.limited, r.described, r.governed,
+	} {
+		if err := check(&k, now); err != nil {
+			return Link{}, err
+		}
+	}
+	return k, nil
+}
+
+// priced reads currency and amounts, and picks the payment method.
+func (r CreateRequest) priced(k *Link, _ time.Time) error {
+	c, err := money.ParseCurrency(r.Currency)
+	if err != nil {
+		return fault.Invalid("currency", "currency_invalid", "A currency is an ISO 4217 code in upper case, such as EUR.")
+	}
+	k.Amount = money.Of(0, c)
+	if r.Amount == "" && r.MaxAmount == "" {
+		return fault.Invalid("amount", "amount_invalid", "An amount is needed, or a maxAmount up to which the payer chooses.")
+	}
+	if r.Amount != "" {
+		for _, other := range [...]struct{ param, value string }{{"minAmount", r.MinAmount}, {"maxAmount", r.MaxAmount}} {
+			if other.value != "" {
+				return fault.Invalid(other.param, "conflicting_fields", "Give an amount, or limits within which the payer chooses, not both.")
+			}
+		}
+		if k.Amount, err = parseAmount("amount", r.Amount, c); err != nil {
+			return err
+		}
+	} else {
+		top, err := parseAmount("maxAmount", r.MaxAmount, c)
+		if err != nil {
+			return err
+		}
+		k.MaxMinor, k.MinMinor = top.Minor, 1
+		if r.MinAmount != "" {
+			low, err := parseAmount("minAmount", r.MinAmount, c)
+			if err != nil {
+				return err
+			}
+			k.MinMinor = low.Minor
+		}
+		if k.MinMinor > k.MaxMinor {
+			return fault.Invalid("minAmount", "amount_invalid", "minAmount must not be greater than maxAmount.")
+		}
+	}
+	m, err := r.method(c)
+	if err != nil {
+		return err
+	}
+	k.PaymentMethod, k.Issuer = m.ID, m.Issuer
+	return m.limit(k, r.MinAmount != "")
+}
+
+func parseAmount(param, s string, c money.Currency) (money.Amount, error) {
+	a, err := money.Parse(s, c)
+	switch {
+	case errors.Is(err, money.ErrPrecision):
+		return a, fault.Invalid(param, "amount_too_many_decimals", "%s has %d decimals.", c, c.Exponent())
+	case errors.Is(err, money.ErrOverflow):
+		return a, fault.Invalid(param, "amount_too_large", "An amount in %s is at most %s.", c, money.Of(money.MaxMinor, c).Decimal())
+	case err != nil:
+		return a, fault.Invalid(param, "amount_invalid", "An amount is a plain decimal number, such as %s.", money.Of(1250, c).Decimal())
+	case a.Minor < 1:
+		return a, fault.Invalid(param, "amount_too_small", "An amount in %s is at least %s.", c, money.Of(1, c).Decimal())
+	}
+	return a, nil
+}
+
+// limit holds the amounts to what the method takes. The payer's own choice is
+// narrowed to it where the merchant set no lower limit.
+func (m Method) limit(k *Link, minGiven bool) error {
+	c := k.Amount.Currency
+	low, high := max(m.MinMinor, 1), m.MaxMinor
+	if high <= 0 {
+		high = money.MaxMinor
+	}
+	lowParam, highParam, asked, most := "amount", "amount", k.Amount.Minor, k.Amount.Minor
+	if k.PayerChooses() {
+		if !minGiven && k.MaxMinor >= low {
+			k.MinMinor = max(k.MinMinor, low)
+		}
+		lowParam, highParam, asked, most = "minAmount", "maxAmount", k.MinMinor, k.MaxMinor
+		if !minGiven {
+			lowParam = "maxAmount"
+		}
+	}
+	if asked < low {
+		return fault.Invalid(lowParam, "amount_too_small", "The payment method takes at least %s %s.", money.Of(low, c).Decimal(), c)
+	}
+	if most > high {
+		return fault.Invalid(highParam, "amount_too_large", "The payment method takes at most %s %s.", money.Of(high, c).Decimal(), c)
+	}
+	return nil
+}
+
+// method picks the first payment method that serves the wish, the mode and the
+// currency, and says which of these there is none for.
+func (r CreateRequest) method(c money.Currency) (Method, error) {
+	const param = "paymentMethod"
+	byID := strings.HasPrefix(r.PaymentMethod, id.Method+"_")
+	asked := slices.DeleteFunc(slices.Clone(r.Methods), func(m Method) bool {
+		return (byID && m.ID != r.PaymentMethod) || (!byID && r.PaymentMethod != "" && m.Type != r.PaymentMethod)
+	})
+	if len(asked) == 0 && (byID || (r.PaymentMethod != "" && r.PaymentMethod != "card")) {
+		return Method{}, fault.Invalid(param, "payment_method_unknown", "The account has no payment method %q. Give \"card\", or the id of one of its payment methods.", clip(r.PaymentMethod))
+	}
+	enabled := slices.DeleteFunc(asked, func(m Method) bool { return !m.Enabled })
+	if len(enabled) == 0 {
+		return Method{}, fault.Invalid(param, "payment_method_unavailable", "The account has no such payment method enabled.")
+	}
+	inMode := slices.DeleteFunc(enabled, func(m Method) bool { return m.Test != (r.Mode == Test) })
+	if len(inMode) == 0 && r.Mode == Live {
+		return Method{}, fault.Invalid(param, "live_mode_unavailable", "Live mode needs a payment method whose issuer is not the simulator.")
+	}
+	if len(inMode) == 0 {
+		return Method{}, fault.Invalid(param, "payment_method_unavailable", "The payment method serves live mode only, and this is test mode.")
+	}
+	var known []string
+	for _, m := range inMode {
+		if slices.Contains(m.Currencies, c) {
+			return m, nil
+		}
+		for _, e := range m.Currencies {
+			known = append(known, string(e))
+		}
+	}
+	slices.Sort(known)
+	return Method{}, fault.Invalid("currency", "currency_not_enabled", "%s is not enabled for the account's payment methods. Enabled: %s.", c, strings.Join(slices.Compact(known), ", "))
+}
+
+// dated reads date and expiry.
+func (r CreateRequest) dated(k *Link, now time.Time) error {
+	k.Date = now
+	if r.Date != "" {
+		t, err := time.Parse(time.DateOnly, r.Date)
+		if err != nil {
+			t, err = time.Parse(time.RFC3339Nano, r.Date)
+		}
+		if t = t.UTC(); err != nil || t.Year() < 1970 || t.Year() > 9999 {
+			return fault.Invalid("date", "date_invalid", "A date is YYYY-MM-DD or RFC 3339, from 1970 on.")
+		}
+		k.Date = t.Truncate(time.Millisecond)
+	}
+	end, param := now.Add(DefaultLife), "expiresAt"
+	switch {
+	case r.ExpiresAt != "" && r.ExpiresInSeconds != nil:
+		return fault.Invalid(param, "conflicting_fields", "Give expiresAt or expiresInSeconds, not both.")
+	case r.ExpiresAt != "":
+		t, err := time.Parse(time.RFC3339Nano, r.ExpiresAt)
+		if err != nil {
+			return fault.Invalid(param, "expiry_invalid", "expiresAt is a time in RFC 3339, such as %s.", FormatTime(end))
+		}
+		end = t.UTC()
+	case r.ExpiresInSeconds != nil:
+		param = "expiresInSeconds"
+		// Held to the bounds (and past them on one side) before it is multiplied.
+		s := min(max(*r.ExpiresInSeconds, 0), int64(MaxLife/time.Second)+1)
+		end = now.Add(time.Duration(s) * time.Second)
+	}
+	if end.Before(now.Add(MinLife)) || end.After(now.Add(MaxLife)) {
+		return fault.Invalid(param, "expiry_invalid", "A link lives from 1 minute to 180 days.")
+	}
+	// Whole seconds, as in the token; upwards, so that no link ends early.
+	if whole := end.Truncate(time.Second); whole.Before(end) {
+		end = whole.Add(time.Second)
+	}
+	k.ExpiresAt = end
+	return nil
+}
+
+func (r CreateRequest) limited(k *Link, _ time.Time) error {
+	switch {
+	case r.MaxUsesNull && r.MaxUses != nil:
+		return fault.Invalid("maxUses", "conflicting_fields", "maxUses is a number or null, not both.")
+	case r.MaxUsesNull:
+		k.MaxUses = 0
+	case r.MaxUses == nil:
+		k.MaxUses = 1
+	case *r.MaxUses < 1 || *r.MaxUses > MaxUsesLimit:
+		return fault.Invalid("maxUses", "max_uses_invalid", "maxUses is 1 to %d, or null for no limit.", MaxUsesLimit)
+	default:
+		k.MaxUses = *r.MaxUses
+	}
+	return nil
+}
+
+func (r CreateRequest) described(*Link, time.Time) error {
+	if len(r.Realm) > MaxRealmBytes {
+		return fault.Invalid("realm", "too_long", "A realm has at most %d bytes.", MaxRealmBytes)
+	}
+	if !utf8.ValidString(r.Realm) || strings.ContainsFunc(r.Realm, func(c rune) bool { return !unicode.IsPrint(c) }) {
+		return fault.Invalid("realm", "invalid_characters", "A realm has printable characters only.")
+	}
+	if err := text("description", r.Description, MaxDescriptionChars, "\n"); err != nil {
+		return err
+	}
+	if err := text("reference", r.Reference, MaxReferenceChars, ""); err != nil {
+		return err
+	}
+	if len(r.Metadata) > MaxMetadata {
+		return fault.Invalid("metadata", "metadata_invalid", "Metadata has at most %d entries.", MaxMetadata)
+	}
+	for _, key := range slices.Sorted(maps.Keys(r.Metadata)) {
+		if key == "" || len(key) > MaxMetadataKeyBytes || text("", key, MaxMetadataKeyBytes, "") != nil {
+			return fault.Invalid("metadata", "metadata_invalid", "A key of the metadata has 1 to %d bytes of printable text.", MaxMetadataKeyBytes)
+		}
+		if v := r.Metadata[key]; len(v) > MaxMetadataBytes || text("", v, MaxMetadataBytes, "\n\t") != nil {
+			return fault.Invalid("metadata."+key, "metadata_invalid", "A value of the metadata has at most %d bytes of text.", MaxMetadataBytes)
+		}
+	}
+	return nil
+}
+
+func (r CreateRequest) governed(k *Link, _ time.Time) error {
+	if k.Capture == "" {
+		k.Capture = CaptureAutomatic
+	}
+	if k.LatePolicy == "" {
+		k.LatePolicy = LateAccept
+	}
+	if all := []string{CaptureAutomatic, CaptureManual}; !slices.Contains(all, k.Capture) {
+		return oneOf("capture", all)
+	}
+	if all := []string{LateAccept, LateHold, LateRefund}; !slices.Contains(all, k.LatePolicy) {
+		return oneOf("latePolicy", all)
+	}
+	if r.RedirectURL != "" {
+		return checkRedirect(r.RedirectURL)
+	}
+	return nil
+}
+
+// checkRedirect keeps the payer's way back encrypted, except to the developer's
+// own machine, and free of credentials. A fragment may stay.
+func checkRedirect(s string) error {
+	const param = "redirectUrl"
+	if len(s) > MaxRedirectBytes {
+		return fault.Invalid(param, "too_long", "A URL has at most %d bytes.", MaxRedirectBytes)
+	}
+	u, err := url.Parse(s)
+	if err != nil || u.Hostname() == "" || u.Opaque != "" || u.User != nil || text("", s, MaxRedirectBytes, "") != nil {
+		return fault.Invalid(param, "url_invalid", "redirectUrl is an absolute https URL without credentials.")
+	}
+	host := u.Hostname()
+	ip := net.ParseIP(host)
+	loopback := strings.EqualFold(host, "localhost") || (ip != nil && ip.IsLoopback())
+	if u.Scheme != "https" && (u.Scheme != "http" || !loopback) {
+		return fault.Invalid(param, "url_invalid", "redirectUrl is an https URL; http is for localhost only.")
+	}
+	return nil
+}
+
+// text refuses what is not UTF-8, control characters, and the marks that reverse
+// the reading direction and so make a payer read something else.
+func text(param, s string, maxChars int, allowed string) error {
+	if utf8.RuneCountInString(s) > maxChars {
+		return fault.Invalid(param, "too_long", "At most %d characters.", maxChars)
+	}
+	bad := strings.ContainsFunc(s, func(c rune) bool {
+		reverses := (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069)
+		return (unicode.IsControl(c) && !strings.ContainsRune(allowed, c)) || reverses
+	})
+	if bad || !utf8.ValidString(s) {
+		return fault.Invalid(param, "invalid_characters", "Printable text in UTF-8 only.")
+	}
+	return nil
+}
+
+func oneOf(param string, values []string) error {
+	return fault.Invalid(param, "value_invalid", "One of: %s.", strings.Join(values, ", "))
+}
+
+func clip(s string) string {
+	if len(s) > 40 {
+		return strings.ToValidUTF8(s[:40], "") + "…"
+	}
+	return s
+}

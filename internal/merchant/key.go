@@ -1,0 +1,270 @@
+package merchant
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/id"
+	"github.com/paylink/paylink/internal/idempotency"
+)
+
+// Scopes that a key may have.
+var Scopes = []string{
+	"links:read", "links:write", "payments:read", "payments:write", "webhooks:read",
+	"webhooks:write", "events:read", "balance:read", "forms:read", "forms:write",
+}
+
+const (
+	touchEvery    = time.Minute
+	touchFlushFor = 5 * time.Second // the last flush, while stopping
+	maxTouched    = 100_000
+)
+
+// errKey does not tell an unknown key from a wrong secret. What is said of an
+// expired or revoked key is said only to who has its secret.
+var (
+	errKey        = fault.New(fault.KindUnauthenticated, "api_key_invalid", "There is no such API key, or the secret is wrong.")
+	errKeyExpired = fault.New(fault.KindUnauthenticated, "api_key_expired", "The API key has expired.")
+	errKeyRevoked = fault.New(fault.KindUnauthenticated, "api_key_revoked", "The API key has been revoked.")
+)
+
+// Allows reports whether the key has the scope.
+func (k Key) Allows(scope string) bool { return slices.Contains(k.Scopes, scope) }
+
+// CreateKey makes a key. The secret is in the answer and nowhere else.
+func (l *Local) CreateKey(ctx context.Context, r CreateKeyRequest, t *idempotency.Ticket) (NewKey, error) {
+	now := l.time()
+	k, err := l.newKey(r, now)
+	if err != nil {
+		return NewKey{}, err
+	}
+	out := NewKey{Secret: newSecret(k.Mode)}
+	k.Hash = hashSecret(out.Secret)
+	out.Key = k
+	record, err := t.Fill(out, now)
+	if err != nil {
+		return NewKey{}, err
+	}
+	if err := l.keys.CreateKey(ctx, k, record); err != nil {
+		return NewKey{}, err
+	}
+	return out, nil
+}
+
+func (l *Local) newKey(r CreateKeyRequest, now time.Time) (Key, error) {
+	k := Key{ID: id.New(id.Key), Account: r.Account, Name: r.Name, Mode: r.Mode, CreatedAt: now, Revision: 1}
+	switch {
+	case strings.TrimSpace(r.Name) == "":
+		return k, fault.Invalid("name", "name_missing", "A key has a name.")
+	case utf8.RuneCountInString(r.Name) > MaxNameChars:
+		return k, fault.Invalid("name", "too_long", "A name has at most %d characters.", MaxNameChars)
+	case !utf8.ValidString(r.Name) || strings.ContainsFunc(r.Name, unprintable):
+		return k, fault.Invalid("name", "invalid_characters", "A name has printable characters only.")
+	case r.Mode != Test && r.Mode != Live:
+		return k, fault.Invalid("mode", "value_invalid", "One of: test, live.")
+	case r.Mode == Live && !slices.ContainsFunc(l.connectors, func(c Connector) bool { return !c.Capabilities.Test }):
+		return k, fault.Invalid("mode", "live_mode_unavailable", "Live mode needs an issuer that is not the simulator, and there is none.")
+	case len(r.Scopes) == 0:
+		return k, fault.Invalid("scopes", "scopes_missing", "A key has at least one scope of: %s.", strings.Join(Scopes, ", "))
+	}
+	for _, s := range r.Scopes {
+		if !slices.Contains(Scopes, s) {
+			if len(s) > 40 {
+				s = strings.ToValidUTF8(s[:40], "") + "…"
+			}
+			return k, fault.Invalid("scopes", "scope_unknown", "There is no scope %q. Scopes are: %s.", s, strings.Join(Scopes, ", "))
+		}
+	}
+	for _, s := range Scopes { // in one order, each once
+		if slices.Contains(r.Scopes, s) {
+			k.Scopes = append(k.Scopes, s)
+		}
+	}
+	if r.ExpiresAt != "" {
+		t, err := time.Parse(time.RFC3339Nano, r.ExpiresAt)
+		if t = t.UTC(); err != nil || !t.After(now) || t.Year() > 9999 {
+			return k, fault.Invalid("expiresAt", "expiry_invalid", "expiresAt is a time to come, in RFC 3339.")
+		}
+		k.ExpiresAt = t.Truncate(time.Millisecond)
+	}
+	return k, nil
+}
+
+// Keys lists the keys of the account, revoked ones too.
+func (l *Local) Keys(ctx context.Context, account, before string, limit int) ([]Key, error) {
+	if before != "" && !id.Valid(id.Key, before) {
+		return nil, fault.Invalid("cursor", "cursor_invalid", "The cursor is not one that a list of keys gave.")
+	}
+	if limit <= 0 || limit > MaxKeyPage+1 {
+		limit = MaxKeyPage + 1
+	}
+	return l.keys.KeysByAccount(ctx, account, before, limit)
+}
+
+func (l *Local) key(ctx context.Context, account, keyID string) (Key, error) {
+	if !id.Valid(id.Key, keyID) {
+		return Key{}, fault.NotFound("API key")
+	}
+	k, err := l.keys.KeyByID(ctx, keyID)
+	if err == nil && k.Account != account {
+		err = fault.NotFound("API key")
+	}
+	return k, err
+}
+
+// RotateKey replaces the secret, if nobody changed the key meanwhile. A second
+// rotation within the grace period ends the first secret at once.
+func (l *Local) RotateKey(ctx context.Context, account, keyID string, graceSeconds int64, t *idempotency.Ticket) (NewKey, error) {
+	if graceSeconds < 0 || graceSeconds > int64(MaxGrace/time.Second) {
+		return NewKey{}, fault.Invalid("graceSeconds", "grace_invalid", "graceSeconds is 0 to %d.", int64(MaxGrace/time.Second))
+	}
+	k, err := l.key(ctx, account, keyID)
+	if err != nil {
+		return NewKey{}, err
+	}
+	now := l.time()
+	if !k.RevokedAt.IsZero() {
+		return NewKey{}, fault.New(fault.KindConflict, "api_key_revoked", "The API key has been revoked; make a new one.")
+	}
+	stored := k
+	out := NewKey{Secret: newSecret(k.Mode)}
+	k.PreviousHash, k.PreviousUntil = nil, time.Time{}
+	if graceSeconds > 0 {
+		k.PreviousHash, k.PreviousUntil = k.Hash, now.Add(time.Duration(graceSeconds)*time.Second)
+	}
+	k.Hash = hashSecret(out.Secret)
+	out.Key = k
+	out.Key.Revision = stored.Revision + 1
+	record, err := t.Fill(out, now)
+	if err != nil {
+		return NewKey{}, err
+	}
+	if err := l.keys.UpdateKey(ctx, k, record); err != nil {
+		return NewKey{}, err
+	}
+	return out, nil
+}
+
+// RevokeKey ends a key on every instance at once: no instance keeps keys.
+func (l *Local) RevokeKey(ctx context.Context, account, keyID string) (Key, error) {
+	for {
+		k, err := l.key(ctx, account, keyID)
+		if err != nil || !k.RevokedAt.IsZero() {
+			return k, err
+		}
+		k.RevokedAt = l.time()
+		err = l.keys.UpdateKey(ctx, k, nil)
+		if err == nil {
+			k.Revision++
+			return k, nil
+		}
+		// A rotation came between: the revocation must still win.
+		if !errors.Is(err, ErrChanged) {
+			return Key{}, err
+		}
+		if ctx.Err() != nil {
+			return Key{}, ctx.Err()
+		}
+	}
+}
+
+// AuthenticateKey checks HTTP Basic credentials.
+func (l *Local) AuthenticateKey(ctx context.Context, keyID, secret string) (Key, error) {
+	if !id.Valid(id.Key, keyID) || !CheckSecret(secret) {
+		return Key{}, errKey
+	}
+	k, err := l.keys.KeyByID(ctx, keyID)
+	if err != nil {
+		return Key{}, unknown(err, errKey)
+	}
+	return l.admit(k, secret)
+}
+
+// AuthenticateSecret checks a Bearer secret. One that is mistyped or made up is
+// refused by its checksum, without a read.
+func (l *Local) AuthenticateSecret(ctx context.Context, secret string) (Key, error) {
+	if !CheckSecret(secret) {
+		return Key{}, errKey
+	}
+	k, err := l.keys.KeyByHash(ctx, hashSecret(secret))
+	if err != nil {
+		return Key{}, unknown(err, errKey)
+	}
+	return l.admit(k, secret)
+}
+
+// admit compares both hashes in constant time, whichever is right.
+func (l *Local) admit(k Key, secret string) (Key, error) {
+	now := l.now()
+	hash := hashSecret(secret)
+	current := subtle.ConstantTimeCompare(hash, k.Hash)
+	previous := subtle.ConstantTimeCompare(hash, k.PreviousHash)
+	if !now.Before(k.PreviousUntil) {
+		previous = 0
+	}
+	switch {
+	case current|previous != 1:
+		return Key{}, errKey
+	case !k.RevokedAt.IsZero():
+		return Key{}, errKeyRevoked
+	case !k.ExpiresAt.IsZero() && !now.Before(k.ExpiresAt):
+		return Key{}, errKeyExpired
+	}
+	l.touch(k, now)
+	return k, nil
+}
+
+// touch notes a use in memory; RunTouches writes it. A crash loses the uses of
+// the last minute, which are no more than a hint.
+func (l *Local) touch(k Key, now time.Time) {
+	if now.Sub(k.LastUsedAt) < touchEvery {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if _, noted := l.touched[k.ID]; noted || len(l.touched) < maxTouched {
+		l.touched[k.ID] = now.UTC().Truncate(time.Millisecond)
+	}
+}
+
+// RunTouches writes the last uses of keys once a minute, until ctx ends (nil),
+// and once more then.
+func (l *Local) RunTouches(ctx context.Context) error {
+	tick := time.NewTicker(touchEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			l.flush(ctx)
+		case <-ctx.Done():
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), touchFlushFor)
+			defer cancel()
+			l.flush(last)
+			return nil
+		}
+	}
+}
+
+func (l *Local) flush(ctx context.Context) {
+	l.mu.Lock()
+	batch := l.touched
+	l.touched = make(map[string]time.Time)
+	l.mu.Unlock()
+	if len(batch) == 0 {
+		return
+	}
+	if err := l.keys.TouchKeys(ctx, batch); err != nil {
+		l.log.WarnContext(ctx, "last uses of API keys could not be written; trying again", "error", err)
+		l.mu.Lock()
+		maps.Copy(batch, l.touched) // later uses win
+		l.touched = batch
+		l.mu.Unlock()
+	}
+}

@@ -1,0 +1,260 @@
+// Package merchant is the box of those who use paylink: users and their
+// sessions, accounts with their payment methods, and the API keys of an account.
+//
+// Passwords are kept as argon2id hashes, API secrets as SHA-256 hashes (they are
+// 256 random bits, so a fast hash is right), credentials of issuers sealed.
+//
+// Every write is one call of a store, atomic with the idempotency record that
+// rides in it; idempotency.ErrRaced means that another request recorded the key
+// first and that nothing was kept. A ticket's Render is given the very value
+// that the call returns.
+package merchant
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/paylink/paylink/internal/idempotency"
+	"github.com/paylink/paylink/internal/issuer"
+	"github.com/paylink/paylink/internal/keyring"
+	"github.com/paylink/paylink/internal/money"
+)
+
+// Limits.
+const (
+	MinUsernameBytes = 3
+	MaxUsernameBytes = 64
+	MaxEmailBytes    = 254 // RFC 5321, as a path without its brackets
+	MinPasswordChars = 12
+	MaxPasswordBytes = 256
+	MaxNameChars     = 100
+	MaxMethods       = 20
+	MaxCredentials   = 20
+	SessionLife      = time.Hour
+	MaxGrace         = 7 * 24 * time.Hour
+	MaxKeyPage       = 100
+
+	maxCredentialKeyBytes   = 64
+	maxCredentialValueBytes = 4096
+)
+
+// Modes of a key. Test and live data never meet.
+const (
+	Test = "test"
+	Live = "live"
+)
+
+// User signs in. Username and Email are in lower case and unique.
+type User struct {
+	ID           string
+	Account      string
+	Username     string
+	Email        string
+	Date         time.Time // as the user gave it
+	PasswordHash string
+	CreatedAt    time.Time
+}
+
+// Account owns links, payments and keys.
+type Account struct {
+	ID        string
+	Name      string // as payers read it
+	Methods   []Method
+	Revision  int64 // grows by one with every PutMethods; 1 when created
+	CreatedAt time.Time
+}
+
+// Method is one way in which the account is paid. Its id is a function of
+// account, type and issuer, so that it stays the same for ever.
+type Method struct {
+	ID                string           `json:"id"`
+	Type              string           `json:"type"`
+	Issuer            string           `json:"issuer"`
+	Currencies        []money.Currency `json:"currencies"`
+	Enabled           bool             `json:"enabled"`
+	SealedCredentials []byte           `json:"sealedCredentials,omitempty"`
+}
+
+// Key lets a merchant's backend in.
+type Key struct {
+	ID            string
+	Account       string
+	Name          string
+	Mode          string
+	Scopes        []string
+	Hash          []byte // SHA-256 of the secret
+	PreviousHash  []byte // of the secret before the last rotation; nil: none
+	PreviousUntil time.Time
+	ExpiresAt     time.Time // zero: never
+	LastUsedAt    time.Time // to the minute; zero: never
+	RevokedAt     time.Time // zero: not
+	CreatedAt     time.Time
+	Revision      int64 // grows by one with every UpdateKey; 1 when created
+}
+
+// Session of a signed-in user.
+type Session struct {
+	ID        string
+	User      string
+	Account   string
+	CreatedAt time.Time
+	ExpiresAt time.Time
+	RevokedAt time.Time // zero: not
+}
+
+// UserStore keeps users and accounts. What is not there is fault.NotFound.
+type UserStore interface {
+	// CreateUser writes both or neither. A taken username or email is ErrTaken.
+	// No username looks like an email: it has no @.
+	CreateUser(context.Context, User, Account, *idempotency.Record) error
+	// UserByLogin finds by username or email, in lower case.
+	UserByLogin(ctx context.Context, login string) (User, error)
+	UserByID(ctx context.Context, id string) (User, error)
+	GetAccount(ctx context.Context, id string) (Account, error)
+	// PutMethods replaces the methods if the account's revision still is the one
+	// given, and ErrChanged otherwise.
+	PutMethods(ctx context.Context, account string, revision int64, m []Method, r *idempotency.Record) error
+}
+
+// KeyStore keeps API keys. What is not there is fault.NotFound.
+type KeyStore interface {
+	CreateKey(context.Context, Key, *idempotency.Record) error
+	KeyByID(ctx context.Context, id string) (Key, error)
+	// KeyByHash finds the key whose Hash or PreviousHash this is.
+	KeyByHash(ctx context.Context, hash []byte) (Key, error)
+	// KeysByAccount is newest first, those before an id ("" is the newest).
+	KeysByAccount(ctx context.Context, account, before string, limit int) ([]Key, error)
+	// UpdateKey writes all but LastUsedAt if the stored revision is
+	// Key.Revision, and counts it up; ErrChanged otherwise.
+	UpdateKey(context.Context, Key, *idempotency.Record) error
+	// TouchKeys moves LastUsedAt forward, never back. Unknown ids are passed over.
+	TouchKeys(context.Context, map[string]time.Time) error
+}
+
+// SessionStore keeps sessions. What is not there is fault.NotFound.
+type SessionStore interface {
+	CreateSession(context.Context, Session, *idempotency.Record) error
+	SessionByID(ctx context.Context, id string) (Session, error)
+	// RevokeSession keeps the first RevokedAt.
+	RevokeSession(ctx context.Context, id string, at time.Time) error
+}
+
+// SignUpRequest asks for a user with an account.
+type SignUpRequest struct {
+	Username, Email, Password string
+	Date                      string // RFC 3339 or YYYY-MM-DD; "" is now
+}
+
+// SignedUp is the new user and account.
+type SignedUp struct {
+	User    User
+	Account Account
+}
+
+// SignedIn is a session's token, shown once.
+type SignedIn struct {
+	Token   string
+	Session Session
+}
+
+// CreateKeyRequest asks for an API key.
+type CreateKeyRequest struct {
+	Account   string
+	Name      string
+	Mode      string
+	Scopes    []string
+	ExpiresAt string // RFC 3339; "" is never
+}
+
+// NewKey is a key with its secret, shown once.
+type NewKey struct {
+	Key    Key
+	Secret string
+}
+
+// MethodInput is a payment method as the merchant wants it.
+type MethodInput struct {
+	Type        string
+	Issuer      string
+	Currencies  []string
+	Enabled     *bool             // nil is true
+	Credentials map[string]string // nil keeps what is stored
+}
+
+// Service is the box.
+type Service interface {
+	SignUp(context.Context, SignUpRequest, *idempotency.Ticket) (SignedUp, error)
+	SignIn(ctx context.Context, login, password string, t *idempotency.Ticket) (SignedIn, error)
+	// Authenticate checks a session's token, and reads session and user.
+	Authenticate(ctx context.Context, bearer string) (Session, User, error)
+	SignOut(ctx context.Context, session string) error
+	Me(ctx context.Context, user string) (User, Account, error)
+	GetAccount(ctx context.Context, id string) (Account, error)
+	// SetMethods replaces the payment methods of the account.
+	SetMethods(ctx context.Context, account string, in []MethodInput, t *idempotency.Ticket) (Account, error)
+
+	CreateKey(context.Context, CreateKeyRequest, *idempotency.Ticket) (NewKey, error)
+	// Keys is newest first; up to MaxKeyPage+1.
+	Keys(ctx context.Context, account, before string, limit int) ([]Key, error)
+	// RotateKey gives the key a new secret; the old one works for the grace
+	// period, 0 to MaxGrace.
+	RotateKey(ctx context.Context, account, id string, graceSeconds int64, t *idempotency.Ticket) (NewKey, error)
+	// RevokeKey ends a key at once. Revoking again is no error.
+	RevokeKey(ctx context.Context, account, id string) (Key, error)
+	// AuthenticateKey checks id and secret (HTTP Basic), AuthenticateSecret a
+	// secret alone (Bearer).
+	AuthenticateKey(ctx context.Context, id, secret string) (Key, error)
+	AuthenticateSecret(ctx context.Context, secret string) (Key, error)
+}
+
+// Connector is what is known of an issuer's connector.
+type Connector struct {
+	Name         string
+	Capabilities issuer.Capabilities
+}
+
+// Config of a Local. All but Log must be given.
+type Config struct {
+	Users      UserStore
+	Keys       KeyStore
+	Sessions   SessionStore
+	Ring       *keyring.Ring
+	Connectors []Connector
+	PublicURL  string // the issuer of session tokens
+	Now        func() time.Time
+	Log        *slog.Logger
+}
+
+// Local is the Service in this process. RunTouches must run beside it.
+type Local struct {
+	users      UserStore
+	keys       KeyStore
+	sessions   SessionStore
+	ring       *keyring.Ring
+	connectors []Connector
+	public     string
+	now        func() time.Time
+	log        *slog.Logger
+	hasher     *hasher
+
+	mu      sync.Mutex
+	touched map[string]time.Time // last uses not written yet
+}
+
+var _ Service = (*Local)(nil)
+
+// New makes the service.
+func New(c Config) *Local {
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Local{
+		users: c.Users, keys: c.Keys, sessions: c.Sessions, ring: c.Ring, connectors: c.Connectors,
+		public: c.PublicURL, now: c.Now, log: c.Log, hasher: newHasher(), touched: make(map[string]time.Time),
+	}
+}
+
+// time is now, as precise as the API tells it.
+func (l *Local) time() time.Time { return l.now().UTC().Truncate(time.Millisecond) }

@@ -1,0 +1,167 @@
+package merchant
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/idempotency"
+	"github.com/paylink/paylink/internal/keyring"
+	"github.com/paylink/paylink/internal/money"
+)
+
+const putAttempts = 3
+
+// SetMethods replaces the payment methods. Credentials that are not given again
+// stay; so the methods are read first, and written only if they are still those.
+func (l *Local) SetMethods(ctx context.Context, account string, in []MethodInput, t *idempotency.Ticket) (Account, error) {
+	methods, err := l.methods(account, in)
+	if err != nil {
+		return Account{}, err
+	}
+	for range putAttempts {
+		var a Account
+		if a, err = l.users.GetAccount(ctx, account); err != nil {
+			return Account{}, err
+		}
+		revision := a.Revision
+		a.Methods, a.Revision = withKept(methods, in, a.Methods), revision+1
+		record, ferr := t.Fill(a, l.time())
+		if ferr != nil {
+			return Account{}, ferr
+		}
+		if err = l.users.PutMethods(ctx, account, revision, a.Methods, record); err == nil {
+			return a, nil
+		}
+		if !errors.Is(err, ErrChanged) {
+			return Account{}, err
+		}
+	}
+	return Account{}, err
+}
+
+// withKept fills in the credentials that stay.
+func withKept(methods []Method, in []MethodInput, old []Method) []Method {
+	out := slices.Clone(methods)
+	for i := range out {
+		if in[i].Credentials != nil {
+			continue
+		}
+		for _, o := range old {
+			if o.ID == out[i].ID {
+				out[i].SealedCredentials = o.SealedCredentials
+			}
+		}
+	}
+	return out
+}
+
+// methods checks the wishes against what the connectors can do.
+func (l *Local) methods(account string, in []MethodInput) ([]Method, error) {
+	if len(in) > MaxMethods {
+		return nil, fault.Invalid("paymentMethods", "too_long", "An account has at most %d payment methods.", MaxMethods)
+	}
+	out := make([]Method, 0, len(in))
+	for i, m := range in {
+		at := fmt.Sprintf("paymentMethods[%d].", i)
+		c, err := l.connector(at, m)
+		if err != nil {
+			return nil, err
+		}
+		method := Method{ID: methodID(account, m.Type, m.Issuer), Type: m.Type, Issuer: m.Issuer, Enabled: m.Enabled == nil || *m.Enabled}
+		if slices.ContainsFunc(out, func(o Method) bool { return o.ID == method.ID }) {
+			return nil, fault.Invalid(at+"issuer", "payment_method_duplicate", "There is a %s method of %s before this one.", m.Type, m.Issuer)
+		}
+		if method.Currencies, err = currencies(at, m, c); err != nil {
+			return nil, err
+		}
+		if m.Credentials != nil {
+			if method.SealedCredentials, err = l.sealCredentials(at, account, method.ID, m.Credentials); err != nil {
+				return nil, err
+			}
+		}
+		out = append(out, method)
+	}
+	return out, nil
+}
+
+func (l *Local) connector(at string, m MethodInput) (Connector, error) {
+	var names []string
+	for _, c := range l.connectors {
+		if c.Name != m.Issuer {
+			names = append(names, c.Name)
+			continue
+		}
+		if !slices.Contains(c.Capabilities.Types, m.Type) {
+			return c, fault.Invalid(at+"type", "type_unsupported", "%s serves: %s.", c.Name, strings.Join(c.Capabilities.Types, ", "))
+		}
+		return c, nil
+	}
+	return Connector{}, fault.Invalid(at+"issuer", "issuer_unknown", "The supported issuers are: %s.", strings.Join(names, ", "))
+}
+
+func currencies(at string, m MethodInput, c Connector) ([]money.Currency, error) {
+	if len(m.Currencies) == 0 {
+		return nil, fault.Invalid(at+"currencies", "currencies_missing", "A payment method has at least one currency.")
+	}
+	var out []money.Currency
+	for i, s := range m.Currencies {
+		param := fmt.Sprintf("%scurrencies[%d]", at, i)
+		cur, err := money.ParseCurrency(s)
+		if err != nil {
+			return nil, fault.Invalid(param, "currency_invalid", "A currency is an ISO 4217 code in upper case, such as EUR.")
+		}
+		if !slices.Contains(c.Capabilities.Currencies, cur) {
+			return nil, fault.Invalid(param, "currency_unsupported", "%s is not supported by %s.", cur, c.Name)
+		}
+		if slices.Contains(out, cur) {
+			return nil, fault.Invalid(param, "currency_duplicate", "%s is listed twice.", cur)
+		}
+		out = append(out, cur)
+	}
+	return out, nil
+}
+
+func (l *Local) sealCredentials(at, account, method string, c map[string]string) ([]byte, error) {
+	if len(c) > MaxCredentials {
+		return nil, fault.Invalid(at+"credentials", "too_long", "Credentials have at most %d entries.", MaxCredentials)
+	}
+	for k, v := range c {
+		if k == "" || len(k) > maxCredentialKeyBytes || len(v) > maxCredentialValueBytes {
+			return nil, fault.Invalid(at+"credentials", "too_long", "A credential has a name of 1 to %d bytes and a value of at most %d.", maxCredentialKeyBytes, maxCredentialValueBytes)
+		}
+	}
+	if len(c) == 0 {
+		return nil, nil // given as empty: removed
+	}
+	plain, err := json.Marshal(c)
+	if err != nil {
+		return nil, err
+	}
+	return l.ring.Seal(keyring.StoreSeal, plain, credentialContext(account, method)), nil
+}
+
+func credentialContext(account, method string) []byte {
+	return []byte("credentials\x00" + account + "\x00" + method)
+}
+
+// Credentials opens the credentials of a method, for its connector alone; nil
+// when there are none.
+func (l *Local) Credentials(account string, m Method) (map[string]string, error) {
+	if len(m.SealedCredentials) == 0 {
+		return nil, nil
+	}
+	plain, err := l.ring.Unseal(keyring.StoreSeal, m.SealedCredentials, credentialContext(account, m.ID))
+	if err != nil {
+		return nil, fmt.Errorf("merchant: credentials of %s: %w", m.ID, err)
+	}
+	var c map[string]string
+	if err := json.Unmarshal(plain, &c); err != nil {
+		return nil, fmt.Errorf("merchant: credentials of %s: %w", m.ID, err)
+	}
+	return c, nil
+}

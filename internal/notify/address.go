@@ -1,0 +1,114 @@
+package notify
+
+import (
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/paylink/paylink/internal/fault"
+)
+
+// refused are the ranges, within those that look like the public internet, that
+// are not: the IANA special-purpose registries (RFC 6890 and its updates), every
+// IPv6 form that embeds an IPv4 address, and metadata services.
+var refused = prefixes(
+	"0.0.0.0/8",         // this network
+	"10.0.0.0/8",        // private, RFC 1918
+	"100.64.0.0/10",     // carrier-grade NAT, RFC 6598
+	"127.0.0.0/8",       // loopback
+	"168.63.129.16/32",  // Azure's host agent
+	"169.254.0.0/16",    // link-local, with most metadata services
+	"172.16.0.0/12",     // private
+	"192.0.0.0/24",      // protocol assignments, RFC 6890
+	"192.0.2.0/24",      // documentation
+	"192.88.99.0/24",    // 6to4 relays, RFC 7526
+	"192.168.0.0/16",    // private
+	"198.18.0.0/15",     // benchmarks, RFC 2544
+	"198.51.100.0/24",   // documentation
+	"203.0.113.0/24",    // documentation
+	"224.0.0.0/3",       // multicast, reserved, broadcast
+	"2001::/23",         // protocol assignments: Teredo, benchmarks, ORCHID
+	"2001:db8::/32",     // documentation
+	"2002::/16",         // 6to4
+	"2620:4f:8000::/48", // AS112
+	"3fff::/20",         // documentation, RFC 9637
+)
+
+// global is what IPv6 hands out to hosts (RFC 4291). Everything else — loopback,
+// IPv4-mapped, NAT64, unique local, link-local, multicast — is outside it.
+var global = netip.MustParsePrefix("2000::/3")
+
+func prefixes(all ...string) []netip.Prefix {
+	out := make([]netip.Prefix, len(all))
+	for i, s := range all {
+		out[i] = netip.MustParsePrefix(s)
+	}
+	return out
+}
+
+// PublicAddress reports whether a is a unicast address of the public internet.
+// An IPv6 address that embeds an IPv4 one is not.
+func PublicAddress(a netip.Addr) bool {
+	if !a.IsValid() || a.Zone() != "" || a.Is4In6() || (a.Is6() && !global.Contains(a)) {
+		return false
+	}
+	return !slices.ContainsFunc(refused, func(p netip.Prefix) bool { return p.Contains(a) })
+}
+
+// checkURL holds an endpoint's URL to the rules. A name is resolved only when
+// something is sent, and checked then, on the very address connected to.
+func checkURL(raw string, allowPrivate bool) *fault.Error {
+	switch {
+	case raw == "":
+		return fault.Invalid("url", "parameter_missing", "An endpoint needs a URL.")
+	case utf8.RuneCountInString(raw) > MaxURLCharacters:
+		return fault.Invalid("url", "url_too_long", "A URL has at most %d characters.", MaxURLCharacters)
+	case strings.ContainsFunc(raw, func(r rune) bool { return r <= ' ' || r == 0x7f }):
+		return fault.Invalid("url", "url_invalid", "A URL holds no spaces or control characters.")
+	}
+	u, err := url.Parse(raw)
+	if err != nil || u.Host == "" || u.Hostname() == "" || u.Opaque != "" {
+		return fault.Invalid("url", "url_invalid", "The URL must be absolute, with a host: https://example.com/hooks.")
+	}
+	switch {
+	case u.Scheme != "https" && (u.Scheme != "http" || !allowPrivate):
+		return fault.Invalid("url", "url_not_https", "The URL must begin with https://.")
+	case u.User != nil:
+		return fault.Invalid("url", "url_has_credentials", "A URL carries no user name or password; verify the signature instead.")
+	case u.Fragment != "" || strings.Contains(raw, "#"):
+		return fault.Invalid("url", "url_has_fragment", "A URL has no fragment: it would not be sent.")
+	}
+	if a, err := netip.ParseAddr(u.Hostname()); err == nil && !allowPrivate && !PublicAddress(a) {
+		return fault.Invalid("url", "url_not_public", "The URL must name a host on the public internet.")
+	}
+	return nil
+}
+
+// checkEvents returns the subscription without repetitions.
+func checkEvents(events []string) ([]string, *fault.Error) {
+	known := EventTypes()
+	var out []string
+	for _, t := range events {
+		if t == All {
+			return []string{All}, checkKnown(events, known)
+		}
+		if !slices.Contains(out, t) {
+			out = append(out, t)
+		}
+	}
+	return out, checkKnown(events, known)
+}
+
+func checkKnown(events, known []string) *fault.Error {
+	if len(events) > len(known)+1 {
+		return fault.Invalid("events", "too_many_events", "A subscription names at most %d event types.", len(known)+1)
+	}
+	for _, t := range events {
+		if t != All && !slices.Contains(known, t) {
+			return fault.Invalid("events", "event_type_unknown", "There is no event type %.60q; there are: %s.", t, strings.Join(known, ", "))
+		}
+	}
+	return nil
+}

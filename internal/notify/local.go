@@ -1,0 +1,350 @@
+package notify
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/id"
+	"github.com/paylink/paylink/internal/idempotency"
+	"github.com/paylink/paylink/internal/stream"
+)
+
+// Config of a Local.
+type Config struct {
+	Store        Store
+	Queue        Queue
+	Keys         Keys             // Seal and Unseal are used; Sign is the sender's
+	Now          func() time.Time // time.Now when nil
+	AllowPrivate bool             // development: http and private addresses
+}
+
+// Local is the real Service, and the stream's consumer.
+type Local struct {
+	Config
+	cache cache
+}
+
+var _ Service = (*Local)(nil)
+
+// New makes a Local.
+func New(c Config) *Local {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return &Local{Config: c, cache: cache{endpoints: map[Owner]cached{}}}
+}
+
+// Create makes an endpoint. A crash before the commit leaves nothing; after it,
+// the client's repetition under its idempotency key is answered with the same
+// secret, and without a key it makes a second endpoint.
+func (l *Local) Create(ctx context.Context, d Draft, t *idempotency.Ticket) (Revealed, error) {
+	if f := checkURL(d.URL, l.AllowPrivate); f != nil {
+		return Revealed{}, f
+	}
+	events, f := checkEvents(d.Events)
+	if f != nil {
+		return Revealed{}, f
+	}
+	now := l.Now()
+	secret, sealed := l.newSecret()
+	out := Revealed{Secret: secret, Endpoint: Endpoint{
+		ID: id.New(id.Endpoint), Account: d.Account, Mode: d.Mode, URL: d.URL, Events: events,
+		SealedSecret: sealed, CreatedAt: now, Revision: 1,
+	}}
+	record, err := t.Fill(out, now)
+	if err != nil {
+		return Revealed{}, err
+	}
+	// Whatever the outcome, the cache may be wrong now: a commit whose answer was
+	// lost has happened.
+	defer l.cache.invalidate()
+	if err := l.Store.CreateEndpoint(ctx, out.Endpoint, record); err != nil {
+		return Revealed{}, err
+	}
+	return out, nil
+}
+
+// newSecret makes a secret, as it is shown and as it is kept.
+func (l *Local) newSecret() (shown string, sealed []byte) {
+	raw := make([]byte, SecretBytes)
+	_, _ = rand.Read(raw) // never fails: it ends the process instead
+	return SecretPrefix + base64.StdEncoding.EncodeToString(raw), l.Keys.Seal(raw)
+}
+
+// Get reads one endpoint.
+func (l *Local) Get(ctx context.Context, account, mode, endpoint string) (Endpoint, error) {
+	e, err := l.Store.Endpoint(ctx, account, endpoint)
+	if err == nil && e.Mode != mode {
+		return Endpoint{}, fault.NotFound("webhook endpoint")
+	}
+	return e, err
+}
+
+// List is all of the owner's endpoints, newest first.
+func (l *Local) List(ctx context.Context, account, mode string) ([]Endpoint, error) {
+	return l.Store.Endpoints(ctx, account, mode)
+}
+
+// Delete removes an endpoint. What is queued for it is dropped when its turn
+// comes.
+func (l *Local) Delete(ctx context.Context, account, mode, endpoint string) error {
+	if _, err := l.Get(ctx, account, mode, endpoint); err != nil {
+		return err
+	}
+	defer l.cache.invalidate()
+	return l.Store.DeleteEndpoint(ctx, account, endpoint)
+}
+
+// Rotate gives the endpoint a new secret. Rotating again within the overlap
+// retires the older of the two at once.
+func (l *Local) Rotate(ctx context.Context, account, mode, endpoint string, t *idempotency.Ticket) (Revealed, error) {
+	e, err := l.Get(ctx, account, mode, endpoint)
+	if err != nil {
+		return Revealed{}, err
+	}
+	now := l.Now()
+	secret, sealed := l.newSecret()
+	e.PreviousSealedSecret, e.PreviousUntil = e.SealedSecret, now.Add(RotationOverlap)
+	e.SealedSecret = sealed
+	out := Revealed{Endpoint: e, Secret: secret}
+	record, err := t.Fill(out, now)
+	if err != nil {
+		return Revealed{}, err
+	}
+	defer l.cache.invalidate()
+	if err := l.Store.UpdateEndpoint(ctx, e, nil, record); err != nil {
+		return Revealed{}, conflict(err)
+	}
+	out.Endpoint.Revision++
+	return out, nil
+}
+
+// conflict turns a lost race into what the caller may do about it.
+func conflict(err error) error {
+	if !errors.Is(err, ErrConflict) {
+		return err
+	}
+	f := fault.New(fault.KindConflict, "endpoint_changed", "The endpoint was changed at the same moment; read it and try again.")
+	f.Cause = err
+	return f
+}
+
+// Deliveries are the tries to reach an endpoint, newest first.
+func (l *Local) Deliveries(ctx context.Context, account, mode, endpoint, before string, limit int) ([]Delivery, error) {
+	if _, err := l.Get(ctx, account, mode, endpoint); err != nil {
+		return nil, err
+	}
+	if limit < 1 || limit > MaxPage+1 {
+		return nil, fault.Invalid("limit", "limit_out_of_range", "limit is 1 to %d.", MaxPage)
+	}
+	if before != "" && !id.Valid(id.Delivery, before) {
+		return nil, fault.Invalid("cursor", "cursor_invalid", "The cursor is not one that a list gave out.")
+	}
+	return l.Store.Deliveries(ctx, account, endpoint, before, limit)
+}
+
+// Redeliver sends the event of an earlier delivery once more. The job is queued
+// before the pending row is written: a crash in between sends it without a row
+// until its try is recorded, and a repetition sends it twice, never not at all.
+func (l *Local) Redeliver(ctx context.Context, account, mode, endpoint, delivery string, t *idempotency.Ticket) (Delivery, error) {
+	e, err := l.Get(ctx, account, mode, endpoint)
+	if err != nil {
+		return Delivery{}, err
+	}
+	old, err := l.Store.Delivery(ctx, account, delivery)
+	if err != nil {
+		return Delivery{}, err
+	}
+	switch {
+	case old.Endpoint != endpoint || old.Mode != mode:
+		return Delivery{}, fault.NotFound("delivery")
+	case !e.Enabled():
+		return Delivery{}, fault.New(fault.KindConflict, "endpoint_disabled", "The endpoint is disabled (%s); create another one.", e.DisabledReason)
+	case len(old.SealedBody) == 0:
+		return Delivery{}, fault.New(fault.KindConflict, "delivery_not_repeatable", "This delivery had no body that could be sent.")
+	}
+	now := l.Now()
+	d := Delivery{
+		ID: id.New(id.Delivery), Account: account, Mode: mode, Endpoint: endpoint,
+		Event: old.Event, EventType: old.EventType, Status: Pending, At: now, NextAt: now, SealedBody: old.SealedBody,
+	}
+	record, err := t.Fill(d, now)
+	if err != nil {
+		return Delivery{}, err
+	}
+	job := Job{
+		Account: account, Mode: mode, Endpoint: endpoint, Event: d.Event, EventType: d.EventType,
+		Delivery: d.ID, SealedBody: d.SealedBody,
+	}
+	if err := l.Queue.Enqueue(ctx, []Job{job}); err != nil {
+		return Delivery{}, fault.Unavailable("queue_unavailable", time.Second, err, "The delivery could not be queued; try again.")
+	}
+	return d, l.Store.RecordDelivery(ctx, d, record)
+}
+
+// Handle is the stream's consumer: it queues each event for each endpoint that
+// wants it. An error means that the batch must come again; nothing is lost and,
+// because jobs are unique, nothing is queued twice.
+func (l *Local) Handle(ctx context.Context, events []stream.Event) error {
+	var jobs []Job
+	for i := range events {
+		e := &events[i]
+		endpoints, err := l.endpoints(ctx, Owner{e.Account, e.Mode})
+		if err != nil {
+			return fmt.Errorf("read the endpoints of %s: %w", e.Account, err)
+		}
+		var sealed []byte
+		for j := range endpoints {
+			ep := &endpoints[j]
+			if !ep.Enabled() || !ep.Subscribed(e.Type) {
+				continue
+			}
+			if sealed == nil {
+				plain, err := Body(*e)
+				if err != nil {
+					return fmt.Errorf("spell event %s: %w", e.ID, err)
+				}
+				if len(plain) > MaxPayloadBytes {
+					if err := l.park(ctx, *e, endpoints, len(plain)); err != nil {
+						return err
+					}
+					break
+				}
+				sealed = l.Keys.Seal(plain)
+			}
+			jobs = append(jobs, Job{
+				Account: e.Account, Mode: e.Mode, Endpoint: ep.ID, Event: e.ID, EventType: e.Type, SealedBody: sealed,
+			})
+		}
+	}
+	if len(jobs) == 0 {
+		return nil
+	}
+	return l.Queue.Enqueue(ctx, jobs)
+}
+
+// park records that an event is too large to be sent. Its id is derived, so a
+// repeated batch records it once.
+func (l *Local) park(ctx context.Context, e stream.Event, endpoints []Endpoint, size int) error {
+	for _, ep := range endpoints {
+		if !ep.Enabled() || !ep.Subscribed(e.Type) {
+			continue
+		}
+		err := l.Store.RecordDelivery(ctx, Delivery{
+			ID: id.Derive(id.Delivery, e.ID, ep.ID), Account: e.Account, Mode: e.Mode, Endpoint: ep.ID,
+			Event: e.ID, EventType: e.Type, Status: Parked, At: l.Now(),
+			Error: fmt.Sprintf("payload_too_large: the body has %d bytes and a webhook at most %d; read the event at /api/events", size, MaxPayloadBytes),
+		}, nil)
+		if err != nil {
+			return fmt.Errorf("park event %s for %s: %w", e.ID, ep.ID, err)
+		}
+	}
+	return nil
+}
+
+// Disable turns an endpoint off for a reason and emits endpoint.disabled in the
+// same commit, so that the account's other endpoints hear of it. It is
+// repeatable: an endpoint that is disabled or gone stays as it is.
+func Disable(ctx context.Context, s Store, account, endpoint, reason string, now time.Time) error {
+	for {
+		e, err := s.Endpoint(ctx, account, endpoint)
+		if fault.KindOf(err) == fault.KindNotFound || (err == nil && !e.Enabled()) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		e.DisabledAt, e.DisabledReason = now, reason
+		data, err := e.data()
+		if err != nil {
+			return err
+		}
+		err = s.UpdateEndpoint(ctx, e, []stream.Event{{
+			ID: id.Derive(id.Event, e.ID, EndpointDisabled), Type: EndpointDisabled,
+			Account: e.Account, Mode: e.Mode, Object: e.ID, ObjectSeq: 1, CreatedAt: now, Data: data,
+		}}, nil)
+		// A rotation came between the read and the write: look again.
+		if !errors.Is(err, ErrConflict) {
+			return err
+		}
+	}
+}
+
+// cache spares Handle a read per event. The set of owners that have endpoints
+// at all is read once a second, so an event of anybody else costs a map look-up.
+type cache struct {
+	mu         sync.Mutex
+	generation int // raised by each change: a read that began before it is not kept
+	owners     map[Owner]struct{}
+	ownersAt   time.Time
+	endpoints  map[Owner]cached
+}
+
+type cached struct {
+	all []Endpoint
+	at  time.Time
+}
+
+func (c *cache) invalidate() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.generation++
+	c.owners = nil
+	clear(c.endpoints)
+}
+
+// fresh reports whether what was read at a time may still be used; a clock that
+// was set back makes it stale.
+func fresh(at, now time.Time) bool {
+	age := now.Sub(at)
+	return age >= 0 && age < cacheLife
+}
+
+// endpoints of an owner, at most cacheLife old.
+func (l *Local) endpoints(ctx context.Context, o Owner) ([]Endpoint, error) {
+	c, now := &l.cache, l.Now()
+	c.mu.Lock()
+	generation, known := c.generation, c.owners != nil && fresh(c.ownersAt, now)
+	_, subscribed := c.owners[o]
+	hit, ok := c.endpoints[o]
+	c.mu.Unlock()
+	if !known {
+		owners, err := l.Store.Owners(ctx)
+		if err != nil {
+			return nil, err
+		}
+		set := make(map[Owner]struct{}, len(owners))
+		for _, owner := range owners {
+			set[owner] = struct{}{}
+		}
+		_, subscribed = set[o]
+		c.mu.Lock()
+		if c.generation == generation {
+			c.owners, c.ownersAt = set, now
+			clear(c.endpoints) // bounded by who has endpoints now
+		}
+		c.mu.Unlock()
+	}
+	if !subscribed {
+		return nil, nil
+	}
+	if ok && fresh(hit.at, now) {
+		return hit.all, nil
+	}
+	all, err := l.Store.Endpoints(ctx, o.Account, o.Mode)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	if c.generation == generation {
+		c.endpoints[o] = cached{all, now}
+	}
+	c.mu.Unlock()
+	return all, nil
+}

@@ -1,0 +1,237 @@
+// Package notify is the box that tells a merchant's servers what happened: it
+// keeps webhook endpoints, decides which event goes to which endpoint, and signs
+// what is sent (Standard Webhooks). The sending itself is a Queue's work.
+//
+// Order of calls: the stream hands its events to Handle, which enqueues one job
+// for each subscribed endpoint and returns nil only when the queue has them
+// durably; only then does the stream's checkpoint move. A crash in between
+// repeats the batch, and the queue drops what it already has, because a job is
+// unique by event and endpoint. A receiver may still hear an event twice (a try
+// whose answer was lost), and tells by the header webhook-id.
+package notify
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/idempotency"
+	"github.com/paylink/paylink/internal/stream"
+)
+
+// Limits.
+const (
+	MaxEndpoints     = 16        // per account and mode
+	MaxURLCharacters = 2048      // of an endpoint
+	MaxPayloadBytes  = 20 * 1024 // of one webhook's body
+	MaxAnswerBytes   = 1024      // of a receiver's answer that is kept
+	MaxPage          = 100       // deliveries in one list
+	SecretBytes      = 32
+	RotationOverlap  = 24 * time.Hour // both secrets sign for so long
+	cacheLife        = time.Second
+)
+
+// SecretPrefix starts every endpoint secret; the rest is standard base64.
+const SecretPrefix = "whsec_"
+
+// All subscribes an endpoint to every event.
+const All = "*"
+
+// EndpointDisabled is the type of the one event that this package emits.
+const EndpointDisabled = "endpoint.disabled"
+
+// Reasons why an endpoint is disabled.
+const ReasonGone = "gone" // it answered 410
+
+// EventTypes are the types that an endpoint may subscribe to.
+func EventTypes() []string {
+	return []string{
+		"link.created", "link.paid", "link.expired", "link.canceled",
+		"payment.created", "payment.requires_action", "payment.processing", "payment.unknown",
+		"payment.authorized", "payment.succeeded", "payment.declined", "payment.canceled",
+		"payment.late", "payment.review",
+		"refund.created", "refund.succeeded", "refund.failed",
+		"fraud.flagged", EndpointDisabled,
+	}
+}
+
+// Endpoint is a URL that hears about an account's events.
+type Endpoint struct {
+	ID                   string
+	Account              string
+	Mode                 string
+	URL                  string
+	Events               []string // subscribed types; empty or {"*"} is all
+	SealedSecret         []byte
+	PreviousSealedSecret []byte    // signs too, until PreviousUntil
+	PreviousUntil        time.Time // zero: there is no previous secret
+	DisabledAt           time.Time // zero: enabled
+	DisabledReason       string
+	CreatedAt            time.Time
+	Revision             int64 // kept by the store; 1 when created
+}
+
+// Enabled reports whether events are sent there.
+func (e Endpoint) Enabled() bool { return e.DisabledAt.IsZero() }
+
+// Subscribed reports whether the endpoint wants events of this type.
+func (e Endpoint) Subscribed(eventType string) bool {
+	if len(e.Events) == 0 {
+		return true
+	}
+	for _, t := range e.Events {
+		if t == eventType || t == All {
+			return true
+		}
+	}
+	return false
+}
+
+// Status of a delivery.
+type Status string
+
+// The statuses. A failed delivery has another try coming; a parked one has none,
+// and waits for a person.
+const (
+	Pending   Status = "pending"
+	Succeeded Status = "succeeded"
+	Failed    Status = "failed"
+	Parked    Status = "parked"
+)
+
+// Delivery is one try to tell one endpoint about one event.
+type Delivery struct {
+	ID         string
+	Account    string
+	Mode       string
+	Endpoint   string
+	Event      string
+	EventType  string
+	Attempt    int // from 1; 0 when nothing was tried
+	Status     Status
+	HTTPStatus int    // 0: there was no answer
+	Answer     string // the first MaxAnswerBytes of it
+	Error      string // "code: sentence"; empty on success
+	DurationMs int64
+	At         time.Time
+	NextAt     time.Time // of the next try; zero: none is planned
+	SealedBody []byte    // what was sent, kept so that it can be sent again
+}
+
+// Owner is whose endpoints they are: test and live never meet.
+type Owner struct{ Account, Mode string }
+
+// ErrConflict is returned by UpdateEndpoint when the revision moved on.
+var ErrConflict = errors.New("the endpoint was changed meanwhile")
+
+// TooManyEndpoints is what a store answers past the limit.
+func TooManyEndpoints() *fault.Error {
+	return fault.New(fault.KindConflict, "too_many_endpoints", "An account has at most %d webhook endpoints per mode; delete one first.", MaxEndpoints)
+}
+
+// Store keeps endpoints and the record of deliveries. All of a call, or none.
+// idempotency.ErrRaced when another request recorded the same key first.
+type Store interface {
+	// CreateEndpoint is repeatable: the same id succeeds again. The owner's
+	// endpoint number MaxEndpoints+1 is fault too_many_endpoints.
+	CreateEndpoint(context.Context, Endpoint, *idempotency.Record) error
+	// Endpoint reads by id; unknown or another tenant's is fault.NotFound.
+	Endpoint(ctx context.Context, account, id string) (Endpoint, error)
+	// Endpoints of an owner, newest first.
+	Endpoints(ctx context.Context, account, mode string) ([]Endpoint, error)
+	// Owners are those with at least one endpoint.
+	Owners(ctx context.Context) ([]Owner, error)
+	// UpdateEndpoint replaces the endpoint whose revision is e.Revision, raises
+	// the revision, and adds the events in the same commit. ErrConflict when the
+	// revision differs or the endpoint is gone.
+	UpdateEndpoint(ctx context.Context, e Endpoint, events []stream.Event, r *idempotency.Record) error
+	// DeleteEndpoint removes it; unknown or another tenant's is fault.NotFound.
+	// Its deliveries stay.
+	DeleteEndpoint(ctx context.Context, account, id string) error
+	// RecordDelivery inserts by id, or replaces what is there; but a pending one
+	// never replaces another, because its try may be over already.
+	RecordDelivery(context.Context, Delivery, *idempotency.Record) error
+	// Deliveries to an endpoint, newest id first, strictly older than before
+	// (empty: from the newest), without their bodies.
+	Deliveries(ctx context.Context, account, endpoint, before string, limit int) ([]Delivery, error)
+	// Delivery reads by id, with its body; unknown or another tenant's is fault.NotFound.
+	Delivery(ctx context.Context, account, id string) (Delivery, error)
+}
+
+// Job asks the queue to tell one endpoint about one event.
+type Job struct {
+	Account    string
+	Mode       string
+	Endpoint   string
+	Event      string
+	EventType  string
+	Delivery   string // set: a redelivery, and the id of its first try
+	SealedBody []byte
+}
+
+// Queue keeps jobs durably and works them off, with retries.
+type Queue interface {
+	// Enqueue returns nil when every job is durable. A job with the event,
+	// endpoint and delivery of one it already has is dropped.
+	Enqueue(context.Context, []Job) error
+}
+
+// Service is what a gateway asks of this box. The account and mode are those of
+// the caller's credentials; what belongs to another is fault.NotFound.
+type Service interface {
+	// Create makes an endpoint; the answer holds its secret, the only time it
+	// is shown. The ticket's Render is called with the Revealed.
+	Create(context.Context, Draft, *idempotency.Ticket) (Revealed, error)
+	Get(ctx context.Context, account, mode, id string) (Endpoint, error)
+	// List is all of them, newest first; there are at most MaxEndpoints.
+	List(ctx context.Context, account, mode string) ([]Endpoint, error)
+	Delete(ctx context.Context, account, mode, id string) error
+	// Rotate gives the endpoint a new secret; the old one signs too for
+	// RotationOverlap. The ticket's Render is called with the Revealed.
+	Rotate(ctx context.Context, account, mode, id string, t *idempotency.Ticket) (Revealed, error)
+	// Deliveries are the tries, newest first, strictly older than before.
+	Deliveries(ctx context.Context, account, mode, endpoint, before string, limit int) ([]Delivery, error)
+	// Redeliver sends a delivery's event once more and answers the pending
+	// delivery. The ticket's Render is called with the Delivery.
+	Redeliver(ctx context.Context, account, mode, endpoint, id string, t *idempotency.Ticket) (Delivery, error)
+}
+
+// Draft of an endpoint.
+type Draft struct {
+	Account, Mode string
+	URL           string
+	Events        []string
+}
+
+// Revealed is an endpoint with the secret that is shown once.
+type Revealed struct {
+	Endpoint Endpoint
+	Secret   string
+}
+
+// disabledData is an endpoint as its own event shows it: without any secret.
+type disabledData struct {
+	ID             string   `json:"id"`
+	Object         string   `json:"object"`
+	URL            string   `json:"url"`
+	Events         []string `json:"events"`
+	DisabledAt     string   `json:"disabledAt"`
+	DisabledReason string   `json:"disabledReason"`
+	CreatedAt      string   `json:"createdAt"`
+}
+
+func (e Endpoint) data() (json.RawMessage, error) {
+	events := e.Events
+	if len(events) == 0 {
+		events = []string{All}
+	}
+	return json.Marshal(disabledData{
+		ID: e.ID, Object: "webhook_endpoint", URL: e.URL, Events: events,
+		DisabledAt: stamp(e.DisabledAt), DisabledReason: e.DisabledReason, CreatedAt: stamp(e.CreatedAt),
+	})
+}
+
+// stamp spells a time as the API does: RFC 3339, UTC, milliseconds.
+func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z07:00") }

@@ -1,0 +1,80 @@
+package notify
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/paylink/paylink/internal/stream"
+)
+
+// The headers of Standard Webhooks.
+const (
+	HeaderID        = "webhook-id"
+	HeaderTimestamp = "webhook-timestamp"
+	HeaderSignature = "webhook-signature"
+)
+
+// Keys are the functions of the key ring that webhooks need. Seal and Unseal
+// keep secrets and bodies from whoever reads a database file; Sign is Ed25519
+// under the key that the world reads at /.well-known/jwks.json.
+type Keys struct {
+	Seal   func(plaintext []byte) []byte
+	Unseal func(sealed []byte) ([]byte, error)
+	Sign   func(message []byte) []byte
+}
+
+// Headers are what a receiver verifies a body by.
+type Headers struct{ ID, Timestamp, Signature string }
+
+// SignFor signs the body of an event for an endpoint: HMAC-SHA256 under the
+// secret (and the one before, while it rolls), and Ed25519, over
+// id.timestamp.body, as Standard Webhooks 1.0 says.
+func (k Keys) SignFor(e Endpoint, event string, at time.Time, body []byte) (Headers, error) {
+	h := Headers{ID: event, Timestamp: strconv.FormatInt(at.Unix(), 10)}
+	message := make([]byte, 0, len(event)+len(h.Timestamp)+2+len(body))
+	message = append(message, event+"."+h.Timestamp+"."...)
+	message = append(message, body...)
+
+	sealed := [][]byte{e.SealedSecret}
+	if len(e.PreviousSealedSecret) > 0 && at.Before(e.PreviousUntil) {
+		sealed = append(sealed, e.PreviousSealedSecret)
+	}
+	var signatures []string
+	for _, s := range sealed {
+		secret, err := k.Unseal(s)
+		if err != nil {
+			return Headers{}, fmt.Errorf("unseal the secret of %s: %w", e.ID, err)
+		}
+		mac := hmac.New(sha256.New, secret)
+		mac.Write(message)
+		signatures = append(signatures, "v1,"+base64.StdEncoding.EncodeToString(mac.Sum(nil)))
+	}
+	signatures = append(signatures, "v1a,"+base64.StdEncoding.EncodeToString(k.Sign(message)))
+	h.Signature = strings.Join(signatures, " ")
+	return h, nil
+}
+
+// body is an event as it is sent; the order of its members is part of the look.
+type body struct {
+	ID        string          `json:"id"`
+	Type      string          `json:"type"`
+	Seq       int64           `json:"seq"`
+	ObjectSeq int64           `json:"objectSeq"`
+	CreatedAt string          `json:"createdAt"`
+	Mode      string          `json:"mode"`
+	Data      json.RawMessage `json:"data"`
+}
+
+// Body spells an event as its webhooks carry it.
+func Body(e stream.Event) ([]byte, error) {
+	return json.Marshal(body{
+		ID: e.ID, Type: e.Type, Seq: e.Seq, ObjectSeq: e.ObjectSeq,
+		CreatedAt: stamp(e.CreatedAt), Mode: e.Mode, Data: e.Data,
+	})
+}

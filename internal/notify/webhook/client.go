@@ -1,0 +1,168 @@
+package webhook
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/paylink/paylink/internal/notify"
+)
+
+const (
+	maxAnswerHeaderBytes = 16 << 10
+	idleConnections      = 64
+	idleLife             = 30 * time.Second
+	userAgent            = "paylink-webhooks/1"
+)
+
+var (
+	errAddress = errors.New("the address is not one of the public internet")
+	errScheme  = errors.New("the endpoint is not https")
+)
+
+// transport connects to public addresses only. The check sits where the socket
+// is about to be connected, after every look-up, so a name that resolves to one
+// address when checked and to another when dialled gains nothing. No proxy is
+// used: it would connect on our behalf, unchecked.
+func transport(c Config) *http.Transport {
+	dialer := &net.Dialer{Timeout: c.Timeout, Resolver: c.Resolver}
+	if !c.AllowPrivate {
+		dialer.Control = func(_, address string, _ syscall.RawConn) error {
+			to, err := netip.ParseAddrPort(address)
+			if err != nil || !notify.PublicAddress(to.Addr()) {
+				return errAddress
+			}
+			return nil
+		}
+	}
+	t := &http.Transport{
+		Proxy:                  nil,
+		DialContext:            dialer.DialContext,
+		ForceAttemptHTTP2:      true,
+		DisableCompression:     true,
+		MaxIdleConns:           idleConnections,
+		IdleConnTimeout:        idleLife,
+		TLSHandshakeTimeout:    c.Timeout,
+		MaxResponseHeaderBytes: maxAnswerHeaderBytes,
+	}
+	if !c.AllowPrivate {
+		t.RegisterProtocol("http", refuse{})
+	}
+	return t
+}
+
+// refuse answers for a scheme that may not be used.
+type refuse struct{}
+
+// RoundTrip implements http.RoundTripper.
+func (refuse) RoundTrip(*http.Request) (*http.Response, error) { return nil, errScheme }
+
+// client does not follow redirects: the signature is for the endpoint's URL.
+func client(t *http.Transport) *http.Client {
+	return &http.Client{Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error {
+		return http.ErrUseLastResponse
+	}}
+}
+
+// answer is what came of a try. A problem is "code: sentence", without internal
+// text, and empty on success.
+type answer struct {
+	status     int
+	body       string
+	problem    string
+	retryAfter time.Duration
+	took       time.Duration
+}
+
+// post makes one try. The whole of it, a dripping answer included, ends within
+// the timeout.
+func (s *sender) post(ctx context.Context, url string, h notify.Headers, body []byte) (a answer) {
+	start := time.Now()
+	defer func() { a.took = time.Since(start) }()
+	ctx, cancel := context.WithTimeout(ctx, s.config.Timeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
+	if err != nil {
+		return answer{problem: "url_invalid: the endpoint's URL cannot be used"}
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("User-Agent", userAgent)
+	req.Header.Set(notify.HeaderID, h.ID)
+	req.Header.Set(notify.HeaderTimestamp, h.Timestamp)
+	req.Header.Set(notify.HeaderSignature, h.Signature)
+	resp, err := s.client.Do(req)
+	if err != nil {
+		return answer{problem: s.explain(err)}
+	}
+	defer func() { _ = resp.Body.Close() }()
+	read, err := io.ReadAll(io.LimitReader(resp.Body, notify.MaxAnswerBytes))
+	a = answer{
+		status: resp.StatusCode, body: text(read),
+		retryAfter: retryAfter(resp.Header.Get("Retry-After"), s.config.Now()),
+	}
+	switch {
+	case resp.StatusCode == http.StatusGone:
+		a.problem = "gone: the endpoint answered 410 and was disabled"
+	case resp.StatusCode >= 300 && resp.StatusCode < 400:
+		a.problem = fmt.Sprintf("redirect_refused: the endpoint answered %d; redirects are not followed", resp.StatusCode)
+	case resp.StatusCode < 200 || resp.StatusCode > 299:
+		a.problem = fmt.Sprintf("http_status: the endpoint answered %d; only 2xx is success", resp.StatusCode)
+	case err != nil:
+		a.problem = s.explain(err)
+	}
+	return a
+}
+
+// explain says what went wrong without saying what we know about the network.
+func (s *sender) explain(err error) string {
+	var (
+		lookup      *net.DNSError
+		certificate *tls.CertificateVerificationError
+		record      tls.RecordHeaderError
+		alert       tls.AlertError
+		network     net.Error
+	)
+	switch {
+	case errors.Is(err, errAddress):
+		return "address_refused: the host does not lead to an address of the public internet"
+	case errors.Is(err, errScheme):
+		return "url_not_https: only https endpoints are sent to"
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &network) && network.Timeout():
+		return "timeout: no complete answer within " + s.config.Timeout.String()
+	case errors.As(err, &lookup):
+		return "dns_failed: the host name could not be resolved"
+	case errors.As(err, &certificate), errors.As(err, &record), errors.As(err, &alert):
+		return "tls_failed: no trusted TLS connection could be made"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "connection_refused: nothing listens at the endpoint's address"
+	}
+	return "connection_failed: the connection broke before a complete answer came"
+}
+
+// text makes a receiver's bytes fit to be stored and shown.
+func text(b []byte) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(string(b), "\ufffd"), "\x00", "\ufffd")
+}
+
+// retryAfter reads the header of RFC 9110, section 10.2.3: seconds or a date.
+// What cannot be read, or lies in the past, is 0.
+func retryAfter(v string, now time.Time) time.Duration {
+	v = strings.TrimSpace(v)
+	if seconds, err := strconv.ParseUint(v, 10, 32); err == nil {
+		return min(time.Duration(seconds)*time.Second, MaxRetryAfter)
+	}
+	if at, err := http.ParseTime(v); err == nil {
+		return min(max(at.Sub(now), 0), MaxRetryAfter)
+	}
+	return 0
+}

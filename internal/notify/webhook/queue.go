@@ -1,0 +1,284 @@
+// Package webhook sends what notify decided to send. It is a durable queue in a
+// database file of its own (River on SQLite: WAL, synchronous=FULL, a single
+// connection) and an HTTP sender that trusts no receiver.
+//
+// Enqueue returns when the jobs are on the disk. A try interrupted by a crash
+// is made again, so a receiver may hear an event twice, never not at all: a job
+// ends only by a 2xx answer, or with a parked delivery that an operator sees, or
+// because its endpoint was deleted. One process at a time has the file.
+package webhook
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riversqlite"
+	"github.com/riverqueue/river/rivermigrate"
+	"github.com/riverqueue/river/rivertype"
+	_ "modernc.org/sqlite" // the driver "sqlite"
+
+	"github.com/paylink/paylink/internal/notify"
+)
+
+// Bounds and defaults.
+const (
+	Timeout           = 15 * time.Second // one try, from the look-up to the last byte of the answer
+	MaxRetryAfter     = 24 * time.Hour   // a receiver that asks for more is asked again then
+	StopTimeout       = 20 * time.Second // running tries may finish for so long
+	defaultWorkers    = 32
+	fetchCooldown     = 50 * time.Millisecond
+	fetchPoll         = 100 * time.Millisecond // a webhook waits for at most about so long
+	insertBatch       = 200
+	busyTimeoutMillis = 10_000
+	cacheKibibyte     = 4 << 10
+	uniqueFor         = 24 * time.Hour // how long a finished job keeps a repeated event out
+	jitter            = 0.1            // of each delay, either way
+)
+
+// Schedule is the delay before each further try: ten tries over three days, as
+// Standard Webhooks recommends.
+func Schedule() []time.Duration {
+	return []time.Duration{
+		5 * time.Second, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 5 * time.Hour,
+		10 * time.Hour, 14 * time.Hour, 20 * time.Hour, 24 * time.Hour,
+	}
+}
+
+// Config of a Queue. Path, Store and Keys are needed; the rest has defaults.
+type Config struct {
+	Path         string // of the queue's own database file
+	Store        notify.Store
+	Keys         notify.Keys // Unseal and Sign are used
+	Logger       *slog.Logger
+	AllowPrivate bool // development: http and private addresses
+	Workers      int  // tries at the same time
+	Schedule     []time.Duration
+	Timeout      time.Duration
+	StopTimeout  time.Duration
+	Resolver     *net.Resolver // nil: the system's
+	Now          func() time.Time
+}
+
+func (c Config) withDefaults() Config {
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Workers == 0 {
+		c.Workers = defaultWorkers
+	}
+	if c.Schedule == nil {
+		c.Schedule = Schedule()
+	}
+	if c.Timeout == 0 {
+		c.Timeout = Timeout
+	}
+	if c.StopTimeout == 0 {
+		c.StopTimeout = StopTimeout
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return c
+}
+
+// Queue implements notify.Queue.
+type Queue struct {
+	db        *sql.DB
+	client    *river.Client[*sql.Tx]
+	transport *http.Transport
+	config    Config
+}
+
+var _ notify.Queue = (*Queue)(nil)
+
+// Open opens the queue's file, creating or migrating it if need be. Jobs that
+// were running when the last process died are made available again, and that
+// try does not count.
+func Open(ctx context.Context, c Config) (*Queue, error) {
+	c = c.withDefaults()
+	logger := slog.New(warnings{c.Logger.Handler()})
+	db, err := openFile(c.Path)
+	if err != nil {
+		return nil, fmt.Errorf("open the webhook queue: %w", err)
+	}
+	q := &Queue{db: db, config: c, transport: transport(c)}
+	if err := q.prepare(ctx, logger); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return q, nil
+}
+
+func openFile(path string) (*sql.DB, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, err
+	}
+	// The file is made here so that nobody else may read it; SQLite gives its
+	// companions the same mode.
+	f, err := os.OpenFile(filepath.Clean(path), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.Close(); err != nil {
+		return nil, err
+	}
+	v := url.Values{"_txlock": {"immediate"}}
+	v.Add("_pragma", fmt.Sprintf("busy_timeout(%d)", busyTimeoutMillis))
+	v.Add("_pragma", "journal_mode(WAL)")
+	v.Add("_pragma", "synchronous(FULL)")
+	v.Add("_pragma", fmt.Sprintf("cache_size(-%d)", cacheKibibyte))
+	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+v.Encode())
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(1) // SQLite has one writer; a second would only wait for it
+	return db, nil
+}
+
+func (q *Queue) prepare(ctx context.Context, logger *slog.Logger) error {
+	driver := riversqlite.New(q.db)
+	migrator, err := rivermigrate.New(driver, &rivermigrate.Config{Logger: logger})
+	if err != nil {
+		return fmt.Errorf("migrate the webhook queue: %w", err)
+	}
+	if _, err := migrator.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
+		return fmt.Errorf("migrate the webhook queue: %w", err)
+	}
+	const again = `UPDATE river_job SET state = 'available', attempt = max(attempt - 1, 0) WHERE state = 'running'`
+	if _, err := q.db.ExecContext(ctx, again); err != nil {
+		return fmt.Errorf("recover the webhook queue: %w", err)
+	}
+	workers := river.NewWorkers()
+	if err := river.AddWorkerSafely(workers, newSender(q.config, q.transport)); err != nil {
+		return err
+	}
+	q.client, err = river.NewClient(driver, &river.Config{
+		Logger:                      logger,
+		Workers:                     workers,
+		Queues:                      map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: q.config.Workers}},
+		PollOnly:                    true, // the other way polls too, twice as often, and writes a row per insert
+		FetchCooldown:               fetchCooldown,
+		FetchPollInterval:           fetchPoll,
+		MaxAttempts:                 len(q.config.Schedule) + 1,
+		CompletedJobRetentionPeriod: uniqueFor,
+		CancelledJobRetentionPeriod: uniqueFor,
+		DiscardedJobRetentionPeriod: uniqueFor, // the parked delivery is what stays
+		JobTimeout:                  2*q.config.Timeout + recordTimeout,
+		RescueStuckJobsAfter:        4*q.config.Timeout + 2*recordTimeout,
+		ReindexerIndexNames:         []string{}, // SQLite's indexes do not bloat
+	})
+	return err
+}
+
+// Run works the queue until ctx ends, lets running tries finish for StopTimeout,
+// and returns nil. A try cut short then is made again after the next start.
+func (q *Queue) Run(ctx context.Context) error {
+	base := context.WithoutCancel(ctx)
+	if err := q.client.Start(base); err != nil {
+		return fmt.Errorf("start the webhook queue: %w", err)
+	}
+	<-ctx.Done()
+	soft, cancel := context.WithTimeout(base, q.config.StopTimeout)
+	defer cancel()
+	if err := q.client.Stop(soft); err == nil {
+		return nil
+	}
+	hard, cancel := context.WithTimeout(base, recordTimeout)
+	defer cancel()
+	if err := q.client.StopAndCancel(hard); err != nil {
+		return fmt.Errorf("stop the webhook queue: %w", err)
+	}
+	return nil
+}
+
+// Close closes the file. Call it when Run has returned.
+func (q *Queue) Close() error {
+	q.transport.CloseIdleConnections()
+	return q.db.Close()
+}
+
+// Enqueue implements notify.Queue. It inserts in batches; when one fails, those
+// before it are kept, and a repetition of the whole call drops them.
+func (q *Queue) Enqueue(ctx context.Context, jobs []notify.Job) error {
+	type key struct{ event, endpoint, delivery string }
+	seen := make(map[key]struct{}, len(jobs))
+	batch := make([]river.InsertManyParams, 0, min(len(jobs), insertBatch))
+	flush := func() error {
+		if len(batch) == 0 {
+			return nil
+		}
+		_, err := q.client.InsertMany(ctx, batch)
+		batch = batch[:0]
+		return err
+	}
+	for _, j := range jobs {
+		k := key{j.Event, j.Endpoint, j.Delivery}
+		if _, twice := seen[k]; twice {
+			continue
+		}
+		seen[k] = struct{}{}
+		batch = append(batch, river.InsertManyParams{Args: args{
+			Event: j.Event, Endpoint: j.Endpoint, Delivery: j.Delivery,
+			Account: j.Account, Mode: j.Mode, EventType: j.EventType, SealedBody: j.SealedBody,
+		}})
+		if len(batch) == insertBatch {
+			if err := flush(); err != nil {
+				return fmt.Errorf("enqueue webhooks: %w", err)
+			}
+		}
+	}
+	if err := flush(); err != nil {
+		return fmt.Errorf("enqueue webhooks: %w", err)
+	}
+	return nil
+}
+
+// args is a job as it is kept. Event, endpoint and delivery make it unique.
+type args struct {
+	Event      string `json:"event" river:"unique"`
+	Endpoint   string `json:"endpoint" river:"unique"`
+	Delivery   string `json:"delivery" river:"unique"` // empty unless it is a redelivery
+	Account    string `json:"account"`
+	Mode       string `json:"mode"`
+	EventType  string `json:"eventType"`
+	SealedBody []byte `json:"sealedBody"`
+
+	next time.Time // set by a failed try: when the next one is due
+}
+
+// Kind implements river.JobArgs.
+func (args) Kind() string { return "webhook" }
+
+// InsertOpts implements river.JobArgsWithInsertOpts.
+func (args) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: rivertype.JobStates()}}
+}
+
+// spread moves a delay by up to the jitter, so that what failed together does
+// not come back together.
+func spread(d time.Duration) time.Duration {
+	return d + time.Duration((rand.Float64()*2-1)*jitter*float64(d)) //nolint:gosec // G404: spreading load needs no secret randomness
+}
+
+// warnings is a handler that drops everything below warn.
+type warnings struct{ slog.Handler }
+
+func (w warnings) Enabled(ctx context.Context, l slog.Level) bool {
+	return l >= slog.LevelWarn && w.Handler.Enabled(ctx, l)
+}
+
+func (w warnings) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return warnings{w.Handler.WithAttrs(attrs)}
+}
+
+func (w warnings) WithGroup(name string) slog.Handler { return warnings{w.Handler.WithGroup(name)} }

@@ -1,0 +1,151 @@
+package webhook
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"time"
+
+	"github.com/riverqueue/river"
+
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/id"
+	"github.com/paylink/paylink/internal/notify"
+)
+
+const (
+	recordTimeout = 10 * time.Second // for the row of a try
+	storeRetry    = 5 * time.Second  // while the store of endpoints cannot be read
+)
+
+// sender works one job at a time: one try to reach one endpoint.
+type sender struct {
+	river.WorkerDefaults[args]
+	config Config
+	client *http.Client
+	slots  *slots
+}
+
+func newSender(c Config, t *http.Transport) *sender {
+	return &sender{config: c, client: client(t), slots: newSlots(c.Workers)}
+}
+
+// NextRetry implements river.Worker with what the failed try decided.
+func (s *sender) NextRetry(job *river.Job[args]) time.Time {
+	if job.Args.next.IsZero() { // it panicked: the schedule alone decides
+		return time.Now().Add(s.delay(job.Attempt, 0))
+	}
+	return job.Args.next
+}
+
+// delay before the try after the attempt; never shorter than the receiver asked.
+func (s *sender) delay(attempt int, retryAfter time.Duration) time.Duration {
+	i := min(max(attempt, 1), len(s.config.Schedule)) - 1
+	if i < 0 {
+		return min(retryAfter, MaxRetryAfter)
+	}
+	return max(spread(s.config.Schedule[i]), min(retryAfter, MaxRetryAfter))
+}
+
+// Work implements river.Worker. A crash anywhere in it repeats the try.
+func (s *sender) Work(ctx context.Context, job *river.Job[args]) error {
+	a := &job.Args
+	endpoint, err := s.config.Store.Endpoint(ctx, a.Account, a.Endpoint)
+	switch {
+	case fault.KindOf(err) == fault.KindNotFound:
+		return river.JobCancel(errors.New("the endpoint was deleted"))
+	case err != nil:
+		s.config.Logger.WarnContext(ctx, "webhook: cannot read an endpoint", "endpoint", a.Endpoint, "error", err)
+		return river.JobSnooze(storeRetry)
+	}
+	d := notify.Delivery{
+		ID: a.Delivery, Account: a.Account, Mode: a.Mode, Endpoint: a.Endpoint, Event: a.Event,
+		EventType: a.EventType, Attempt: job.Attempt, At: s.config.Now(), SealedBody: a.SealedBody,
+	}
+	if d.ID == "" || job.Attempt > 1 {
+		d.ID = id.New(id.Delivery)
+	}
+	if !endpoint.Enabled() {
+		d.Attempt = job.Attempt - 1
+		d.Error = "endpoint_disabled: the endpoint was disabled (" + endpoint.DisabledReason + ") before this could be sent"
+		return s.park(ctx, d)
+	}
+	give, again := s.slots.take(a.Endpoint)
+	if give == nil {
+		return river.JobSnooze(again + rand.N(2*again)) //nolint:gosec // G404: spreading load needs no secret randomness
+	}
+	defer give()
+	body, headers, err := s.sign(endpoint, d)
+	if err != nil {
+		s.config.Logger.ErrorContext(ctx, "webhook: cannot sign", "delivery", d.ID, "error", err)
+		d.Error = "not_signed: the stored body or secret could not be opened with the keys at hand"
+		return s.park(ctx, d)
+	}
+	answer := s.post(ctx, endpoint.URL, headers, body)
+	if ctx.Err() != nil { // stopped hard: this try does not count
+		return river.JobSnooze(0)
+	}
+	d.HTTPStatus, d.Answer, d.Error, d.DurationMs = answer.status, answer.body, answer.problem, answer.took.Milliseconds()
+	return s.settle(ctx, job, d, answer)
+}
+
+func (s *sender) sign(e notify.Endpoint, d notify.Delivery) ([]byte, notify.Headers, error) {
+	body, err := s.config.Keys.Unseal(d.SealedBody)
+	if err != nil {
+		return nil, notify.Headers{}, fmt.Errorf("unseal the body: %w", err)
+	}
+	headers, err := s.config.Keys.SignFor(e, d.Event, d.At, body)
+	return body, headers, err
+}
+
+// settle records what came of a try and tells the queue how to go on.
+func (s *sender) settle(ctx context.Context, job *river.Job[args], d notify.Delivery, answer answer) error {
+	switch {
+	case answer.problem == "":
+		d.Status = notify.Succeeded
+		s.record(ctx, d)
+		return nil
+	case answer.status == http.StatusGone:
+		err := notify.Disable(ctx, s.config.Store, d.Account, d.Endpoint, notify.ReasonGone, d.At)
+		if err != nil {
+			s.config.Logger.ErrorContext(ctx, "webhook: cannot disable an endpoint", "endpoint", d.Endpoint, "error", err)
+			return river.JobSnooze(storeRetry)
+		}
+		return s.park(ctx, d)
+	case job.Attempt >= job.MaxAttempts:
+		return s.park(ctx, d)
+	}
+	delay := s.delay(job.Attempt, answer.retryAfter)
+	d.Status, d.NextAt = notify.Failed, s.config.Now().Add(delay)
+	job.Args.next = time.Now().Add(delay) // the queue lives by the machine's clock
+	s.record(ctx, d)
+	return errors.New(d.Error)
+}
+
+// park ends a job without success. Its row must be seen, so without it the job
+// does not end: the try is made again when the store is back.
+func (s *sender) park(ctx context.Context, d notify.Delivery) error {
+	d.Status, d.NextAt = notify.Parked, time.Time{}
+	if !s.record(ctx, d) {
+		return river.JobSnooze(storeRetry)
+	}
+	s.config.Logger.WarnContext(ctx, "webhook parked", "delivery", d.ID, "endpoint", d.Endpoint, "event", d.Event,
+		"attempt", d.Attempt, slog.String("reason", d.Error))
+	return river.JobCancel(errors.New(d.Error))
+}
+
+// record writes the row of a try, also while the queue is being stopped. A row
+// of a success or of a failure that could not be written is only logged: sending
+// again for its sake would disturb the receiver.
+func (s *sender) record(ctx context.Context, d notify.Delivery) bool {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
+	defer cancel()
+	if err := s.config.Store.RecordDelivery(ctx, d, nil); err != nil {
+		s.config.Logger.ErrorContext(ctx, "webhook: cannot record a delivery", "delivery", d.ID, "status", string(d.Status), "error", err)
+		return false
+	}
+	return true
+}

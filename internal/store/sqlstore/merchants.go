@@ -1,0 +1,258 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/idempotency"
+	"github.com/paylink/paylink/internal/merchant"
+)
+
+var (
+	_ merchant.UserStore    = (*Store)(nil)
+	_ merchant.KeyStore     = (*Store)(nil)
+	_ merchant.SessionStore = (*Store)(nil)
+)
+
+// missing turns "no row" into the one answer for what is not there.
+func missing(err error, object string) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return fault.NotFound(object)
+	}
+	return err
+}
+
+// CreateUser implements merchant.UserStore.
+func (s *Store) CreateUser(ctx context.Context, u merchant.User, a merchant.Account, r *idempotency.Record) error {
+	methods, err := json.Marshal(a.Methods)
+	if err != nil {
+		return err
+	}
+	return s.write(ctx, func(t *tx) error {
+		for _, login := range []string{u.Username, u.Email} {
+			n, err := t.exec("INSERT INTO logins (login, user_id) VALUES ($1, $2) ON CONFLICT (login) DO NOTHING", login, u.ID)
+			if err != nil {
+				return err
+			}
+			if n == 0 {
+				return merchant.ErrTaken
+			}
+		}
+		if _, err := t.exec("INSERT INTO accounts (id, name, methods, revision, created_at) VALUES ($1, $2, $3, $4, $5)",
+			a.ID, a.Name, string(methods), a.Revision, micros(a.CreatedAt)); err != nil {
+			return err
+		}
+		if _, err := t.exec("INSERT INTO users (id, account, username, email, date, password_hash, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+			u.ID, u.Account, u.Username, u.Email, micros(u.Date), u.PasswordHash, micros(u.CreatedAt)); err != nil {
+			return err
+		}
+		return putRecord(t, r)
+	})
+}
+
+const userColumns = "id, account, username, email, date, password_hash, created_at"
+
+func scanUser(row rowScanner) (merchant.User, error) {
+	var u merchant.User
+	var date, created int64
+	err := row.Scan(&u.ID, &u.Account, &u.Username, &u.Email, &date, &u.PasswordHash, &created)
+	u.Date, u.CreatedAt = fromMicros(date), fromMicros(created)
+	return u, missing(err, "user")
+}
+
+// UserByLogin implements merchant.UserStore.
+func (s *Store) UserByLogin(ctx context.Context, login string) (merchant.User, error) {
+	return scanUser(s.queryRow(ctx, "SELECT "+userColumns+" FROM users WHERE id = (SELECT user_id FROM logins WHERE login = $1)", login))
+}
+
+// UserByID implements merchant.UserStore.
+func (s *Store) UserByID(ctx context.Context, id string) (merchant.User, error) {
+	return scanUser(s.queryRow(ctx, "SELECT "+userColumns+" FROM users WHERE id = $1", id))
+}
+
+// GetAccount implements merchant.UserStore.
+func (s *Store) GetAccount(ctx context.Context, id string) (merchant.Account, error) {
+	a := merchant.Account{ID: id}
+	var methods string
+	var created int64
+	err := s.queryRow(ctx, "SELECT name, methods, revision, created_at FROM accounts WHERE id = $1", id).Scan(&a.Name, &methods, &a.Revision, &created)
+	if err != nil {
+		return a, missing(err, "account")
+	}
+	a.CreatedAt = fromMicros(created)
+	if err := json.Unmarshal([]byte(methods), &a.Methods); err != nil {
+		return a, damaged("account", id, err)
+	}
+	return a, nil
+}
+
+// PutMethods implements merchant.UserStore.
+func (s *Store) PutMethods(ctx context.Context, account string, revision int64, m []merchant.Method, r *idempotency.Record) error {
+	methods, err := json.Marshal(m)
+	if err != nil {
+		return err
+	}
+	return s.write(ctx, func(t *tx) error {
+		n, err := t.exec("UPDATE accounts SET methods = $1, revision = revision + 1 WHERE id = $2 AND revision = $3", string(methods), account, revision)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return merchant.ErrChanged
+		}
+		return putRecord(t, r)
+	})
+}
+
+const keyColumns = "id, account, name, mode, scopes, hash, previous_hash, previous_until, expires_at, last_used_at, revoked_at, created_at, revision"
+
+func scanKey(row rowScanner) (merchant.Key, error) {
+	var (
+		k                                   merchant.Key
+		scopes, hash, previous              string
+		until, expires, used, revoked, made int64
+	)
+	err := row.Scan(&k.ID, &k.Account, &k.Name, &k.Mode, &scopes, &hash, &previous, &until, &expires, &used, &revoked, &made, &k.Revision)
+	if err != nil {
+		return k, missing(err, "API key")
+	}
+	k.PreviousUntil, k.ExpiresAt, k.LastUsedAt = fromMicros(until), fromMicros(expires), fromMicros(used)
+	k.RevokedAt, k.CreatedAt = fromMicros(revoked), fromMicros(made)
+	if err := json.Unmarshal([]byte(scopes), &k.Scopes); err != nil {
+		return k, damaged("API key", k.ID, err)
+	}
+	if k.Hash, err = unbase64(hash); err == nil {
+		k.PreviousHash, err = unbase64(previous)
+	}
+	if err != nil {
+		return k, damaged("API key", k.ID, err)
+	}
+	return k, nil
+}
+
+func unbase64(s string) ([]byte, error) {
+	if s == "" {
+		return nil, nil
+	}
+	return base64.StdEncoding.DecodeString(s)
+}
+
+// CreateKey implements merchant.KeyStore.
+func (s *Store) CreateKey(ctx context.Context, k merchant.Key, r *idempotency.Record) error {
+	scopes, err := json.Marshal(k.Scopes)
+	if err != nil {
+		return err
+	}
+	return s.write(ctx, func(t *tx) error {
+		if _, err := t.exec("INSERT INTO api_keys ("+keyColumns+") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+			k.ID, k.Account, k.Name, k.Mode, string(scopes), base64.StdEncoding.EncodeToString(k.Hash), base64.StdEncoding.EncodeToString(k.PreviousHash),
+			micros(k.PreviousUntil), micros(k.ExpiresAt), micros(k.LastUsedAt), micros(k.RevokedAt), micros(k.CreatedAt), k.Revision); err != nil {
+			return err
+		}
+		return putRecord(t, r)
+	})
+}
+
+// KeyByID implements merchant.KeyStore.
+func (s *Store) KeyByID(ctx context.Context, id string) (merchant.Key, error) {
+	return scanKey(s.queryRow(ctx, "SELECT "+keyColumns+" FROM api_keys WHERE id = $1", id))
+}
+
+// KeyByHash implements merchant.KeyStore.
+func (s *Store) KeyByHash(ctx context.Context, hash []byte) (merchant.Key, error) {
+	h := base64.StdEncoding.EncodeToString(hash)
+	k, err := scanKey(s.queryRow(ctx, "SELECT "+keyColumns+" FROM api_keys WHERE hash = $1", h))
+	if err != nil && fault.KindOf(err) == fault.KindNotFound {
+		return scanKey(s.queryRow(ctx, "SELECT "+keyColumns+" FROM api_keys WHERE previous_hash = $1 AND previous_hash <> ''", h))
+	}
+	return k, err
+}
+
+// KeysByAccount implements merchant.KeyStore.
+func (s *Store) KeysByAccount(ctx context.Context, account, before string, limit int) ([]merchant.Key, error) {
+	var w where
+	w.add("account = ?", account)
+	w.addIf(before != "", "id < ?", before)
+	rows, err := s.read.QueryContext(ctx, "SELECT "+keyColumns+" FROM api_keys"+w.sql()+" ORDER BY id DESC LIMIT "+strconv.Itoa(limit), w.args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var list []merchant.Key
+	for rows.Next() {
+		k, err := scanKey(rows)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, k)
+	}
+	return list, rows.Err()
+}
+
+// UpdateKey implements merchant.KeyStore.
+func (s *Store) UpdateKey(ctx context.Context, k merchant.Key, r *idempotency.Record) error {
+	scopes, err := json.Marshal(k.Scopes)
+	if err != nil {
+		return err
+	}
+	return s.write(ctx, func(t *tx) error {
+		n, err := t.exec(`UPDATE api_keys SET name = $1, scopes = $2, hash = $3, previous_hash = $4, previous_until = $5, expires_at = $6,
+			revoked_at = $7, revision = revision + 1 WHERE id = $8 AND account = $9 AND revision = $10`,
+			k.Name, string(scopes), base64.StdEncoding.EncodeToString(k.Hash), base64.StdEncoding.EncodeToString(k.PreviousHash),
+			micros(k.PreviousUntil), micros(k.ExpiresAt), micros(k.RevokedAt), k.ID, k.Account, k.Revision)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return merchant.ErrChanged
+		}
+		return putRecord(t, r)
+	})
+}
+
+// TouchKeys implements merchant.KeyStore.
+func (s *Store) TouchKeys(ctx context.Context, used map[string]time.Time) error {
+	return s.write(ctx, func(t *tx) error {
+		for id, at := range used {
+			if _, err := t.exec("UPDATE api_keys SET last_used_at = $1 WHERE id = $2 AND last_used_at < $1", micros(at), id); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// CreateSession implements merchant.SessionStore.
+func (s *Store) CreateSession(ctx context.Context, ses merchant.Session, r *idempotency.Record) error {
+	return s.write(ctx, func(t *tx) error {
+		if _, err := t.exec("INSERT INTO sessions (id, user_id, account, created_at, expires_at, revoked_at) VALUES ($1, $2, $3, $4, $5, $6)",
+			ses.ID, ses.User, ses.Account, micros(ses.CreatedAt), micros(ses.ExpiresAt), micros(ses.RevokedAt)); err != nil {
+			return err
+		}
+		return putRecord(t, r)
+	})
+}
+
+// SessionByID implements merchant.SessionStore.
+func (s *Store) SessionByID(ctx context.Context, id string) (merchant.Session, error) {
+	ses := merchant.Session{ID: id}
+	var created, expires, revoked int64
+	err := s.queryRow(ctx, "SELECT user_id, account, created_at, expires_at, revoked_at FROM sessions WHERE id = $1", id).
+		Scan(&ses.User, &ses.Account, &created, &expires, &revoked)
+	ses.CreatedAt, ses.ExpiresAt, ses.RevokedAt = fromMicros(created), fromMicros(expires), fromMicros(revoked)
+	return ses, missing(err, "session")
+}
+
+// RevokeSession implements merchant.SessionStore.
+func (s *Store) RevokeSession(ctx context.Context, id string, at time.Time) error {
+	return s.write(ctx, func(t *tx) error {
+		_, err := t.exec("UPDATE sessions SET revoked_at = $1 WHERE id = $2 AND revoked_at = 0", micros(at), id)
+		return err
+	})
+}
