@@ -147,10 +147,12 @@ func (c *Local) begin(ctx context.Context, s payment.Submit, fresh payment.Payme
 			return seen, payment.Change{}, err
 		}
 		if ok { // the same attempt came before
-			seen.CardBrand, seen.CardLast4 = fresh.CardBrand, fresh.CardLast4
 			if seen.Status != payment.Created {
 				return seen, payment.Change{Nothing: true}, nil
 			}
+			// Nothing was sent: what the payer says now counts.
+			seen.CardBrand, seen.CardLast4, seen.Amount = fresh.CardBrand, fresh.CardLast4, fresh.Amount
+			seen.PayerName, seen.PayerEmail = fresh.PayerName, fresh.PayerEmail
 			fresh = seen
 		}
 	}
@@ -237,11 +239,30 @@ func (c *Local) settleWith(ctx context.Context, p payment.Payment, in payment.In
 			if p, err = c.cfg.Payments.GetPayment(ctx, p.Account, p.ID); err != nil {
 				return p, err
 			}
+			in.Answer = c.presentWord(ctx, p, in.Answer)
 		default:
 			return p, err
 		}
 	}
 	return p, busy()
+}
+
+// presentWord is what an answer is worth once others have worked on the payment.
+// That one call was not sent proves nothing about theirs; and an approval of what
+// was given up meanwhile may have been reversed since, so the issuer is asked.
+func (c *Local) presentWord(ctx context.Context, p payment.Payment, a issuer.Answer) issuer.Answer {
+	k, ok := c.connectors[p.Issuer]
+	switch {
+	case a.Outcome == issuer.NotSent:
+		a.Outcome = issuer.Ambiguous
+	case a.Outcome == issuer.Approved && givenUp(p.Status) && ok:
+		return c.lookup(ctx, k, p.IssuerKey())
+	}
+	return a
+}
+
+func givenUp(s payment.Status) bool {
+	return s == payment.CanceledS || s == payment.Declined || s == payment.Created
 }
 
 // ticketFor renders the first answer of an idempotent request into the commit
@@ -341,9 +362,11 @@ func (c *Local) Notice(ctx context.Context, n issuer.Notice) error {
 		return nil
 	}
 	answer := n.Answer
-	if answer.Outcome == issuer.Approved && (p.Status == payment.CanceledS || p.Status == payment.Declined || p.Status == payment.Created) {
-		// The payment was given up: only the issuer's present word counts.
-		answer = c.call(ctx, k, "lookup", func(ctx context.Context) issuer.Answer { return k.Lookup(ctx, n.Reference) })
+	if answer.Outcome == issuer.Approved && givenUp(p.Status) {
+		answer = c.presentWord(ctx, p, answer)
+		if answer.Outcome == issuer.Ambiguous || answer.Outcome == issuer.NotSent || answer.Outcome == issuer.Pending {
+			return fmt.Errorf("notice for %s, which was given up, could not be confirmed: %s", n.Reference, answer.Outcome)
+		}
 	}
 	done, err := c.settle(ctx, p, payment.Input{Kind: payment.Noticed, Actor: "issuer", Answer: answer})
 	if err != nil {

@@ -31,10 +31,8 @@ func (c *Local) Run(ctx context.Context) error {
 
 // Sweep works once on what is due and returns how many payments it took.
 func (c *Local) Sweep(ctx context.Context) (int, error) {
-	due, err := c.cfg.Payments.DuePayments(ctx, c.cfg.Now(), sweepBatch)
-	if err != nil {
-		return 0, err
-	}
+	// What can be read is carried on, also when one payment is damaged.
+	due, unread := c.cfg.Payments.DuePayments(ctx, c.cfg.Now(), sweepBatch)
 	var g errgroup.Group
 	g.SetLimit(sweepParallel)
 	for _, p := range due {
@@ -43,7 +41,7 @@ func (c *Local) Sweep(ctx context.Context) (int, error) {
 			return err
 		})
 	}
-	return len(due), g.Wait()
+	return len(due), errors.Join(unread, g.Wait())
 }
 
 // Repair carries on a payment whose outcome is not known, because somebody asks
@@ -52,7 +50,8 @@ func (c *Local) Sweep(ctx context.Context) (int, error) {
 func (c *Local) Repair(ctx context.Context, p payment.Payment) payment.Payment {
 	stuck := p.Status == payment.Unknown || p.Status == payment.Capturing || p.Status == payment.Voiding ||
 		(p.Status == payment.Processing && !c.cfg.Now().Before(p.Work.Until))
-	if !stuck || c.cfg.Now().Sub(p.Work.AskedAt) < repairEvery {
+	since := c.cfg.Now().Sub(p.Work.AskedAt) // negative when the clock was set back
+	if !stuck || (since >= 0 && since < repairEvery) {
 		return p
 	}
 	done, err := c.resolve(context.WithoutCancel(ctx), p, true)
@@ -131,6 +130,9 @@ func (c *Local) resolveStatus(ctx context.Context, k issuer.Connector, p payment
 		answer := c.lookup(ctx, k, p.CaptureKey())
 		if answer.Outcome == issuer.NotFound {
 			answer = c.capture(ctx, k, p)
+		}
+		if answer.Outcome == issuer.NotSent {
+			answer.Outcome = issuer.Ambiguous // this call was not sent; an earlier one may have been
 		}
 		return c.settle(ctx, p, payment.Input{Kind: payment.CaptureAnswer, Actor: "sweep", Answer: answer, Extra: extra})
 	case payment.Authorized: // the hold has run out

@@ -120,13 +120,35 @@ func (s *step) finish() (Change, error) {
 	if len(s.change.Entries) == 0 && !s.touched {
 		return Change{Nothing: true, Payment: s.p}, nil
 	}
-	if len(s.p.Log) > MaxLogEntries {
+	if len(s.p.Log) > MaxLogEntries-s.room() {
 		return Change{}, fault.New(fault.KindConflict, "payment_log_full", "A payment has at most %d log entries.", MaxLogEntries)
 	}
 	s.p.LastChange = s.in.Change
 	s.p.Revision = s.change.Expected + 1
 	s.change.Payment = s.p
 	return s.change, nil
+}
+
+// room is what an input that somebody asks for must leave in the log, so that
+// its answers, and those that are still outstanding, can always be written.
+func (s *step) room() int {
+	room := 0
+	switch s.in.Kind {
+	case Begin:
+		room = 12
+	case CaptureAsked:
+		room = 8
+	case RefundAsked:
+		room = 4
+	default:
+		return 0
+	}
+	for _, r := range s.p.Refunds {
+		if r.Status == RefundPending {
+			room++
+		}
+	}
+	return room
 }
 
 func (p Payment) clone() Payment {
@@ -157,7 +179,7 @@ func (s *step) begin() error {
 func (s *step) authorization() error {
 	p, a := &s.p, s.in.Answer
 	waiting := p.Status == Processing || p.Status == Unknown || p.Status == RequiresAction ||
-		(p.Status == Review && p.ReviewReason == ReasonUnresolved)
+		(p.Status == Review && p.ReviewReason == ReasonUnresolved && p.AuthorizedMinor == 0)
 	switch a.Outcome {
 	case issuer.Approved:
 		freed := p.Status == Created || p.Status == Declined || p.Status == CanceledS

@@ -235,7 +235,8 @@ type Store interface {
 	FindPayment(ctx context.Context, id string) (Payment, error)
 	// ListPayments is newest first, by creation time and then id.
 	ListPayments(context.Context, Filter) ([]Payment, error)
-	// DuePayments are those whose DueAt is not after now, oldest first.
+	// DuePayments are those whose DueAt is not after now, oldest first. Damaged ones
+	// are named by the error, and the others are given beside it.
 	DuePayments(ctx context.Context, now time.Time, limit int) ([]Payment, error)
 	// CommitPayment applies the change or nothing. ErrConflict: the revision moved on.
 	// A fault of code link_paying, link_paid, link_expired or link_canceled: the

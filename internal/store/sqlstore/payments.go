@@ -66,8 +66,12 @@ func (s *Store) ListPayments(ctx context.Context, f payment.Filter) ([]payment.P
 	if !f.BeforeTime.IsZero() {
 		w.add("(created_at, id) < (?, ?)", micros(f.BeforeTime), f.BeforeID)
 	}
-	return s.payments(ctx, "SELECT "+paymentColumns+" FROM payments"+w.sql()+
+	list, err := s.payments(ctx, "SELECT "+paymentColumns+" FROM payments"+w.sql()+
 		" ORDER BY created_at DESC, id DESC LIMIT "+strconv.Itoa(f.Limit), w.args...)
+	if err != nil {
+		return nil, err
+	}
+	return list, nil
 }
 
 // DuePayments implements payment.Store.
@@ -76,6 +80,7 @@ func (s *Store) DuePayments(ctx context.Context, now time.Time, limit int) ([]pa
 		strconv.Itoa(limit), micros(now))
 }
 
+// payments gives what can be read, with an error that names what cannot.
 func (s *Store) payments(ctx context.Context, query string, args ...any) ([]payment.Payment, error) {
 	rows, err := s.read.QueryContext(ctx, query, args...)
 	if err != nil {
@@ -83,14 +88,16 @@ func (s *Store) payments(ctx context.Context, query string, args ...any) ([]paym
 	}
 	defer func() { _ = rows.Close() }()
 	var list []payment.Payment
+	var broken error
 	for rows.Next() {
 		p, err := scanPayment(rows)
 		if err != nil {
-			return nil, err
+			broken = errors.Join(broken, err)
+			continue
 		}
 		list = append(list, p)
 	}
-	return list, rows.Err()
+	return list, errors.Join(broken, rows.Err())
 }
 
 // CommitPayment implements payment.Store.

@@ -159,16 +159,19 @@ func (s *Store) Ping(ctx context.Context) error {
 	return s.read.QueryRowContext(ctx, "SELECT 1").Scan(&one)
 }
 
-// Backup writes a consistent copy of the live database to a new file.
-func (s *Store) Backup(ctx context.Context, path string) error {
-	if _, err := os.Stat(path); err == nil {
-		return fmt.Errorf("%s exists already", path)
+// Copy writes a consistent copy of a live database to a new file.
+func Copy(ctx context.Context, from, to string) error {
+	if _, err := os.Stat(from); err != nil {
+		return err
 	}
-	db, err := open(s.path, false, 1, readerCacheKibibyte)
+	if _, err := os.Stat(to); err == nil {
+		return fmt.Errorf("%s exists already", to)
+	}
+	db, err := open(from, false, 1, readerCacheKibibyte)
 	if err != nil {
 		return err
 	}
-	_, err = db.ExecContext(ctx, "VACUUM INTO $1", path)
+	_, err = db.ExecContext(ctx, "VACUUM INTO $1", to)
 	return errors.Join(err, db.Close())
 }
 

@@ -9,6 +9,9 @@ import (
 	"sync"
 	"time"
 
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
 	"github.com/paylink/paylink/internal/fault"
 )
 
@@ -155,7 +158,7 @@ func (s *Store) runGroup(t *tx, group []*commit) {
 	for i, c := range group {
 		switch {
 		case results[i] != nil:
-			c.result <- results[i]
+			c.result <- refused(results[i])
 		case err != nil:
 			c.result <- fault.Unavailable("store_unavailable", time.Second, err, "The change could not be made durable. Try again.")
 		default:
@@ -163,6 +166,21 @@ func (s *Store) runGroup(t *tx, group []*commit) {
 		}
 	}
 	s.wake.signal()
+}
+
+// refused tells a write that the engine could not carry out (full disk, failed
+// or forbidden write) from a rule that the change broke.
+func refused(err error) error {
+	var engine *sqlite.Error
+	if !errors.As(err, &engine) {
+		return err
+	}
+	switch engine.Code() & 0xff {
+	case sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED,
+		sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_CANTOPEN:
+		return fault.Unavailable("store_unavailable", time.Second, err, "The change could not be made durable. Try again.")
+	}
+	return err
 }
 
 func (s *Store) inTransaction(t *tx, body func() error) error {

@@ -36,6 +36,7 @@ CREATE TABLE payments (
 );
 CREATE INDEX payments_history ON payments (account, mode, created_at, id);
 CREATE INDEX payments_due ON payments (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX payments_review ON payments (status) WHERE status = 'review';
 
 CREATE TABLE events (
     position   INTEGER PRIMARY KEY,

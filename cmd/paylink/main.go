@@ -1,0 +1,151 @@
+// Command paylink is the only binary: the server and the tools to operate it.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/paylink/paylink/internal/app"
+)
+
+// version is set by the linker.
+var version = "dev"
+
+// stores are the flags that say where the data is.
+type stores struct {
+	Data          string `help:"Folder of the data." default:"./data" type:"path"`
+	Store         string `help:"Where everything is kept: sqlite:PATH, under the data folder by default."`
+	PaymentsStore string `help:"Where links and payments are kept, when not in the store."`
+}
+
+type serving struct {
+	stores
+	Target               []string `help:"Boxes to run." default:"all"`
+	Listen               string   `help:"Address of the public listener." default:"127.0.0.1:8080"`
+	AdminListen          string   `help:"Address of health and metrics; port 0 takes a free one and logs it." default:"127.0.0.1:0"`
+	PublicURL            string   `help:"URL under which payers reach us; the listener's by default." name:"public-url"`
+	Demo                 bool     `help:"Make a demo account, an API key and a link, and print them."`
+	AllowPrivateWebhooks bool     `help:"Development: let webhooks reach private addresses, and plain http."`
+	LogLevel             string   `help:"debug, info, warn or error." default:"info"`
+}
+
+func (s serving) config() app.Config {
+	return app.Config{Targets: s.Target, DataDir: s.Data, Listen: s.Listen, AdminListen: s.AdminListen, PublicURL: s.PublicURL, Store: s.Store,
+		PaymentsStore: s.PaymentsStore, Demo: s.Demo, AllowPrivateWebhooks: s.AllowPrivateWebhooks, LogLevel: s.LogLevel}
+}
+
+func (s stores) config() app.Config {
+	return app.Config{Targets: []string{"all"}, DataDir: s.Data, Listen: "127.0.0.1:0", AdminListen: "127.0.0.1:0", Store: s.Store, PaymentsStore: s.PaymentsStore}
+}
+
+type commands struct {
+	Config kong.ConfigFlag `help:"JSON file whose members are flag names." type:"path"`
+
+	Serve       serving  `cmd:"" help:"Run the server."`
+	CheckConfig serving  `cmd:"" help:"Say what is wrong with the configuration."`
+	Migrate     stores   `cmd:"" help:"Bring the store to this version's schema."`
+	Verify      stores   `cmd:"" help:"Check every invariant on the data, also while the server runs."`
+	Backup      backup   `cmd:"" help:"Copy the data into a new folder, also while the server runs."`
+	Keys        keys     `cmd:"" help:"The keyring."`
+	Link        links    `cmd:"" help:"Payment links."`
+	Version     struct{} `cmd:"" help:"Print the version."`
+}
+
+type backup struct {
+	stores
+	Dir string `arg:"" help:"Folder to make." type:"path"`
+}
+
+type keys struct {
+	List struct {
+		stores
+	} `cmd:"" help:"List the public keys."`
+	Rotate struct {
+		stores
+		Purpose string `arg:"" optional:"" help:"link-sign, link-seal, session-sign, webhook-sign or store-seal; all of them by default."`
+	} `cmd:"" help:"Make new keys; the old ones stay valid for what they have signed."`
+	Revoke struct {
+		stores
+		Key string `arg:"" help:"Key id, 8 hexadecimal digits."`
+	} `cmd:"" help:"Make a key worthless at once, and everything that it signed."`
+}
+
+type links struct {
+	Verify struct {
+		stores
+		URL  string `arg:"" help:"The link's URL or token."`
+		JWKS string `help:"File with the published keys; the data folder's keys by default." name:"jwks" type:"path"`
+	} `cmd:"" help:"Tell whether a link is ours and unaltered, without the network."`
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run is main with its world passed in; it returns the exit status.
+func run(ctx context.Context, args []string, out, errs io.Writer) int {
+	var c commands
+	exit := -1
+	parser, err := kong.New(&c, kong.Name("paylink"), kong.Description("Self-hosted payment links."), kong.DefaultEnvars("PAYLINK"),
+		kong.Configuration(kong.JSON), kong.Writers(out, errs), kong.Exit(func(status int) { exit = status }), kong.UsageOnError())
+	if err != nil {
+		return fail(errs, err)
+	}
+	call, err := parser.Parse(args)
+	if exit >= 0 {
+		return exit
+	}
+	if err != nil {
+		return fail(errs, err)
+	}
+	if err := dispatch(ctx, call.Command(), c, out, errs); err != nil {
+		return fail(errs, err)
+	}
+	return 0
+}
+
+func fail(errs io.Writer, err error) int {
+	_, _ = fmt.Fprintln(errs, "paylink:", err)
+	return 1
+}
+
+func dispatch(ctx context.Context, command string, c commands, out, errs io.Writer) error {
+	switch command {
+	case "serve":
+		return app.Serve(ctx, c.Serve.config(), out, errs)
+	case "check-config":
+		if wrong := c.CheckConfig.config().Check(); len(wrong) > 0 {
+			return errors.New(strings.Join(wrong, "\n"))
+		}
+		_, err := fmt.Fprintln(out, "the configuration is good")
+		return err
+	case "migrate":
+		return app.Migrate(ctx, c.Migrate.config(), out)
+	case "verify":
+		return app.Verify(ctx, c.Verify.config(), out)
+	case "backup <dir>":
+		return app.Backup(ctx, c.Backup.config(), c.Backup.Dir, out)
+	case "keys list":
+		return app.ListKeys(c.Keys.List.config(), out)
+	case "keys rotate", "keys rotate <purpose>":
+		return app.RotateKeys(c.Keys.Rotate.config(), c.Keys.Rotate.Purpose, out)
+	case "keys revoke <key>":
+		return app.RevokeKey(c.Keys.Revoke.config(), c.Keys.Revoke.Key, out)
+	case "link verify <url>":
+		return app.VerifyLink(c.Link.Verify.config(), c.Link.Verify.URL, c.Link.Verify.JWKS, out)
+	case "version":
+		_, err := fmt.Fprintln(out, "paylink", version)
+		return err
+	}
+	return fmt.Errorf("unknown command %q", command)
+}

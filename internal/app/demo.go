@@ -1,0 +1,101 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/merchant"
+)
+
+// demoLogin is what --demo prints. It is kept in the data folder so that the
+// second start prints the same.
+type demoLogin struct {
+	Username string `json:"username"`
+	Password string `json:"password"`
+	KeyID    string `json:"keyId"`
+	Secret   string `json:"secret"`
+}
+
+// demo makes an account, a key and a link in test mode, and prints them.
+func (s *services) demo(ctx context.Context, out io.Writer) error {
+	d, err := s.demoAccount(ctx)
+	if err != nil {
+		return fmt.Errorf("demo account: %w", err)
+	}
+	key, err := s.merchants.AuthenticateKey(ctx, d.KeyID, d.Secret)
+	if err != nil {
+		return fmt.Errorf("demo key: %w", err)
+	}
+	account, err := s.merchants.GetAccount(ctx, key.Account)
+	if err != nil {
+		return err
+	}
+	var methods []link.Method
+	for _, m := range account.Methods {
+		caps := s.sim.Capabilities()
+		methods = append(methods, link.Method{ID: m.ID, Type: m.Type, Issuer: m.Issuer, Currencies: m.Currencies, Enabled: m.Enabled,
+			MinMinor: caps.MinMinor, MaxMinor: caps.MaxMinor, Test: caps.Test})
+	}
+	one := int64(1)
+	l, err := s.links.Create(ctx, link.CreateRequest{Account: account.ID, Payee: account.Name, Mode: link.Test, Methods: methods,
+		Amount: "12.50", Currency: "EUR", Description: "A first payment", Reference: "demo-1", MaxUses: &one})
+	if err != nil {
+		return fmt.Errorf("demo link: %w", err)
+	}
+	_, err = fmt.Fprintf(out, `
+paylink is running in test mode at %[1]s
+
+  pay this link   %[2]s
+  with the card   4242 4242 4242 4242, any future expiry, any security code
+
+  sign in as      %[3]s  password  %[4]s
+  API key         %[5]s  secret  %[6]s
+
+  see the history curl -u %[5]s:%[6]s %[1]s/api/payments
+
+`, s.cfg.PublicURL, s.links.URL(l), d.Username, d.Password, d.KeyID, d.Secret)
+	return err
+}
+
+func (s *services) demoAccount(ctx context.Context) (demoLogin, error) {
+	path := filepath.Join(s.cfg.DataDir, "demo.json")
+	raw, err := os.ReadFile(path)
+	if err == nil {
+		var d demoLogin
+		err = json.Unmarshal(raw, &d)
+		return d, err
+	}
+	if !errors.Is(err, os.ErrNotExist) {
+		return demoLogin{}, err
+	}
+	d := demoLogin{Username: "demo", Password: "try paylink today"}
+	up, err := s.merchants.SignUp(ctx, merchant.SignUpRequest{Username: d.Username, Email: "demo@example.com", Password: d.Password}, nil)
+	var account string
+	switch {
+	case err == nil:
+		account = up.Account.ID
+	case errors.Is(err, merchant.ErrTaken): // a crash came before the file was written
+		in, err := s.merchants.SignIn(ctx, d.Username, d.Password, nil)
+		if err != nil {
+			return d, err
+		}
+		account = in.Session.Account
+	default:
+		return d, err
+	}
+	key, err := s.merchants.CreateKey(ctx, merchant.CreateKeyRequest{Account: account, Name: "demo", Mode: link.Test, Scopes: merchant.Scopes}, nil)
+	if err != nil {
+		return d, err
+	}
+	d.KeyID, d.Secret = key.Key.ID, key.Secret
+	if raw, err = json.MarshalIndent(d, "", "  "); err != nil {
+		return d, err
+	}
+	return d, os.WriteFile(path, append(raw, '\n'), 0o600)
+}

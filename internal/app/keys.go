@@ -1,0 +1,108 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/paylink/paylink/internal/keyring"
+	"github.com/paylink/paylink/internal/link"
+)
+
+// ErrNotOurs is VerifyLink's verdict on everything that is not a link of ours.
+var ErrNotOurs = errors.New("this is not a link of ours, or it was altered")
+
+// ListKeys prints the public keys as a JWKS.
+func ListKeys(cfg Config, out io.Writer) error {
+	ring, err := openKeys(cfg)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(out, "%s\n", ring.JWKS())
+	return err
+}
+
+// openKeys opens existing keys: a tool must not make new ones in a wrong folder.
+func openKeys(cfg Config) (*keyring.Ring, error) {
+	if _, err := os.Stat(cfg.keysDir()); err != nil {
+		return nil, fmt.Errorf("no keys: %w", err)
+	}
+	return keyring.Open(cfg.keysDir(), time.Now())
+}
+
+// RotateKeys makes new keys; a running server takes them up by itself.
+func RotateKeys(cfg Config, purpose string, out io.Writer) error {
+	if _, err := openKeys(cfg); err != nil {
+		return err
+	}
+	purposes := []keyring.Purpose{keyring.LinkSign, keyring.LinkSeal, keyring.SessionSign, keyring.WebhookSign, keyring.StoreSeal}
+	if purpose != "" {
+		purposes = []keyring.Purpose{keyring.Purpose(purpose)}
+	}
+	for _, p := range purposes {
+		kid, err := keyring.Rotate(cfg.keysDir(), p, time.Now())
+		if err != nil {
+			return err
+		}
+		if _, err := fmt.Fprintf(out, "%s: new key %s, in use in %s\n", p, keyring.FormatKeyID(kid), keyring.ActivateAfter); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// RevokeKey makes a key worthless; a running server hears of it within seconds.
+func RevokeKey(cfg Config, key string, out io.Writer) error {
+	kid, ok := keyring.ParseKeyID(key)
+	if !ok {
+		return fmt.Errorf("key %q: want 8 hexadecimal digits", key)
+	}
+	if err := keyring.Revoke(cfg.keysDir(), kid, time.Now()); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(out, "%s is revoked\n", key)
+	return err
+}
+
+// VerifyLink tells whether a link is ours without the network: against published
+// keys, which prove who signed it, or the data folder's, which also open it.
+func VerifyLink(cfg Config, raw, jwks string, out io.Writer) error {
+	token := strings.TrimSpace(raw)
+	if u, err := url.Parse(token); err == nil && u.Host != "" {
+		_, token, _ = strings.Cut(u.Path, "/l/")
+	}
+	if jwks != "" {
+		file, err := os.ReadFile(jwks)
+		if err != nil {
+			return err
+		}
+		keys, err := keyring.ParseJWKS(file)
+		if err != nil {
+			return err
+		}
+		kid, err := link.VerifySignature(keys, token)
+		if err != nil {
+			return ErrNotOurs
+		}
+		_, err = fmt.Fprintf(out, "ours and unaltered, signed by key %s\n", keyring.FormatKeyID(kid))
+		return err
+	}
+	ring, err := openKeys(cfg)
+	if err != nil {
+		return err
+	}
+	claims, err := link.Opener{Ring: ring}.Open(token)
+	if err != nil {
+		return ErrNotOurs
+	}
+	state := "expires"
+	if !time.Now().Before(claims.ExpiresAt) {
+		state = "expired"
+	}
+	_, err = fmt.Fprintf(out, "ours and unaltered, %s %s\n", state, claims.ExpiresAt.UTC().Format(time.RFC3339))
+	return err
+}

@@ -1,0 +1,85 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/paylink/paylink/internal/store/sqlstore"
+)
+
+// Migrate brings the store to this binary's schema.
+func Migrate(ctx context.Context, cfg Config, out io.Writer) error {
+	path, err := cfg.DatabasePath()
+	if err != nil {
+		return err
+	}
+	from, to, err := sqlstore.Migrate(ctx, path)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(out, "%s: schema %d, was %d\n", path, to, from)
+	return err
+}
+
+// Backup copies everything that a restore needs into a new folder, beside a
+// running server: the store first, so that the queue and the book, copied later,
+// know at least as much.
+func Backup(ctx context.Context, cfg Config, dir string, out io.Writer) error {
+	path, err := cfg.DatabasePath()
+	if err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return fmt.Errorf("the backup needs a folder that does not exist yet: %w", err)
+	}
+	for _, db := range []struct{ from, to string }{{path, "paylink.db"}, {cfg.queuePath(), "webhooks.db"}} {
+		if _, err := os.Stat(db.from); errors.Is(err, os.ErrNotExist) && db.to != "paylink.db" {
+			continue
+		}
+		if err := sqlstore.Copy(ctx, db.from, filepath.Join(dir, db.to)); err != nil {
+			return fmt.Errorf("copy %s: %w", db.from, err)
+		}
+	}
+	if err := copyFile(cfg.bookPath(), filepath.Join(dir, filepath.Base(cfg.bookPath()))); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	if err := os.CopyFS(filepath.Join(dir, "keys"), os.DirFS(cfg.keysDir())); err != nil {
+		return err
+	}
+	if err := onlyOwner(filepath.Join(dir, "keys")); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(out, "copied to %s; it holds the keys, so guard it like them\n", dir)
+	return err
+}
+
+func copyFile(from, to string) (err error) {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = in.Close() }()
+	out, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	return errors.Join(err, out.Sync(), out.Close())
+}
+
+// onlyOwner takes everybody else's rights away: a keyring refuses to open otherwise.
+func onlyOwner(dir string) error {
+	return filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			return os.Chmod(path, 0o700) //nolint:gosec // a folder needs its x bit
+		}
+		return os.Chmod(path, 0o600)
+	})
+}

@@ -1,0 +1,267 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/paylink/paylink/internal/issuer"
+	"github.com/paylink/paylink/internal/issuer/simulator"
+	"github.com/paylink/paylink/internal/ledger"
+	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/store/sqlstore"
+	"github.com/paylink/paylink/internal/stream"
+)
+
+// overdueAfter is how long past its time a payment may lie before it counts as
+// forgotten (I11); a sweep runs every second.
+const overdueAfter = 10 * time.Minute
+
+// ErrBroken says that Verify found something.
+var ErrBroken = errors.New("the store breaks an invariant")
+
+// Verify reads the whole store as it is at this moment, beside a running server,
+// and names every invariant that does not hold.
+func Verify(ctx context.Context, cfg Config, out io.Writer) error {
+	path, err := cfg.DatabasePath()
+	if err != nil {
+		return err
+	}
+	store, err := sqlstore.OpenSnapshot(ctx, path)
+	if err != nil {
+		return fmt.Errorf("open %s: %w", path, err)
+	}
+	a := &audit{now: time.Now(), told: map[string]uint64{}, logged: map[string]uint64{}, taken: map[string]*uses{}, seqs: map[string]int64{},
+		sums: map[sqlstore.Owner]ledger.Balance{}, payments: map[string]settled{}}
+	err = errors.Join(a.read(ctx, store), store.Close())
+	if err != nil {
+		return err
+	}
+	if err := a.compareBook(cfg.bookPath()); err != nil {
+		return err
+	}
+	slices.Sort(a.broken)
+	for _, line := range a.broken {
+		if _, err := fmt.Fprintln(out, "BROKEN "+line); err != nil {
+			return err
+		}
+	}
+	_, err = fmt.Fprintf(out, "checked %d payments, %d links, %d events, %d entries of the simulator's book: %d broken\n",
+		len(a.payments), a.links, a.events, a.entries, len(a.broken))
+	if err == nil && len(a.broken) > 0 {
+		err = ErrBroken
+	}
+	return err
+}
+
+type uses struct{ successful, reserved int64 }
+
+// settled is what the issuer's book is held against.
+type settled struct {
+	final              bool
+	captured, refunded int64
+	status             payment.Status
+}
+
+type audit struct {
+	now      time.Time
+	broken   []string
+	told     map[string]uint64 // object to the set of its event numbers
+	logged   map[string]uint64 // payment to the set of its telling log entries
+	taken    map[string]*uses  // by link
+	seqs     map[string]int64  // last event seq by account and mode
+	sums     map[sqlstore.Owner]ledger.Balance
+	payments map[string]settled // by reference at the issuer
+	links    int
+	events   int
+	entries  int
+}
+
+func (a *audit) say(format string, args ...any) {
+	a.broken = append(a.broken, fmt.Sprintf(format, args...))
+}
+
+func (a *audit) read(ctx context.Context, s *sqlstore.Store) error {
+	found, err := s.Intact(ctx)
+	if err != nil {
+		return err
+	}
+	for _, f := range found {
+		a.say("F21 database file: %s", f)
+	}
+	if err := s.EachPayment(ctx, a.payment); err != nil {
+		return err
+	}
+	if err := s.EachLink(ctx, a.link); err != nil {
+		return err
+	}
+	projected, position, err := s.ProjectedBalances(ctx)
+	if err != nil {
+		return err
+	}
+	if err := s.EachEvent(ctx, func(e stream.Event) error { return a.event(e, position) }); err != nil {
+		return err
+	}
+	for id, want := range a.logged {
+		if a.told[id] != want {
+			a.say("I12 %s: log entries %b, events %b", id, want, a.told[id])
+		}
+	}
+	for o, sum := range a.sums {
+		if sum != projected[o] {
+			a.say("I1 balance of %s %s %s: the projection says %s/%s, the transfers say %s/%s", o.Account, o.Mode, o.Currency,
+				projected[o].Available, projected[o].Pending, sum.Available, sum.Pending)
+		}
+		if sum.Available.Minor < 0 || sum.Pending.Minor < 0 {
+			a.say("I4 balance of %s %s %s is below nought: %s available, %s pending", o.Account, o.Mode, o.Currency, sum.Available, sum.Pending)
+		}
+	}
+	return nil
+}
+
+func (a *audit) payment(p payment.Payment, damage error) error {
+	if damage != nil {
+		a.say("F21 %v", damage)
+		return nil
+	}
+	a.broken = append(a.broken, p.Verify()...)
+	for _, e := range p.Log {
+		if e.Event != "" && e.Seq < 64 {
+			a.logged[p.ID] |= 1 << e.Seq
+		}
+	}
+	u := a.taken[p.Link]
+	if u == nil {
+		u = &uses{}
+		a.taken[p.Link] = u
+	}
+	if p.UseReserved {
+		u.reserved++
+	}
+	switch p.Status {
+	case payment.Authorized, payment.Capturing, payment.Succeeded, payment.PartiallyRefunded:
+		u.successful++
+	}
+	if due := p.DueAt(); !due.IsZero() && a.now.Sub(due) > overdueAfter {
+		a.say("I11 %s: %s, and due since %s", p.ID, p.Status, due.Format(time.RFC3339))
+	}
+	final := p.DueAt().IsZero() && p.Status != payment.Review
+	a.payments[p.IssuerKey()] = settled{final: final, captured: p.CapturedMinor, refunded: p.RefundedMinor, status: p.Status}
+	return nil
+}
+
+func (a *audit) link(l link.Link, damage error) error {
+	a.links++
+	if damage != nil {
+		a.say("F21 %v", damage)
+		return nil
+	}
+	u := a.taken[l.ID]
+	if u == nil {
+		u = &uses{}
+	}
+	if l.MaxUses > 0 && u.successful > l.MaxUses {
+		a.say("I6 %s: %d successful payments, %d allowed", l.ID, u.successful, l.MaxUses)
+	}
+	if l.Reserved != u.reserved {
+		a.say("I6 %s: %d uses reserved, %d payments under way", l.ID, l.Reserved, u.reserved)
+	}
+	if l.Uses < u.successful || (l.MaxUses > 0 && l.Uses+l.Reserved > l.MaxUses) {
+		a.say("I6 %s: uses %d, reserved %d, successful %d of %d", l.ID, l.Uses, l.Reserved, u.successful, l.MaxUses)
+	}
+	return nil
+}
+
+func (a *audit) event(e stream.Event, projectedTo int64) error {
+	a.events++
+	owner := e.Account + " " + e.Mode
+	if e.Seq != a.seqs[owner]+1 {
+		a.say("I12 events of %s: seq %d follows %d", owner, e.Seq, a.seqs[owner])
+	}
+	a.seqs[owner] = e.Seq
+	if _, ok := a.logged[e.Object]; ok && e.ObjectSeq < 64 {
+		if a.told[e.Object]&(1<<e.ObjectSeq) != 0 {
+			a.say("I12 %s: entry %d is told twice", e.Object, e.ObjectSeq)
+		}
+		a.told[e.Object] |= 1 << e.ObjectSeq
+	}
+	if e.Position > projectedTo {
+		return nil
+	}
+	for _, t := range e.Transfers {
+		o := sqlstore.Owner{Account: e.Account, Mode: e.Mode, Currency: t.Currency}
+		available, pending := t.Effect(e.Account)
+		b := a.sums[o]
+		b.Available.Minor += available
+		b.Pending.Minor += pending
+		b.Available.Currency, b.Pending.Currency = t.Currency, t.Currency
+		a.sums[o] = b
+	}
+	return nil
+}
+
+// compareBook holds the payments against the simulator's own book (I6): what is
+// settled with us is settled there, for the same sums, and nothing was approved
+// there that we do not know of.
+func (a *audit) compareBook(path string) error {
+	book, err := simulator.OpenBook(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	a.entries = len(book)
+	type sums struct {
+		approvals          int
+		captured, refunded int64
+		reversed           bool
+		at                 time.Time
+	}
+	theirs := map[string]*sums{}
+	for _, e := range book {
+		if e.Outcome != issuer.Approved && e.Outcome != issuer.Reversed {
+			continue
+		}
+		b := theirs[e.Reference]
+		if b == nil {
+			b = &sums{at: e.At}
+			theirs[e.Reference] = b
+		}
+		switch e.Kind {
+		case simulator.KindAuthorise:
+			b.approvals++
+			if e.Captured {
+				b.captured += e.Minor
+			}
+		case simulator.KindCapture:
+			b.captured += e.Minor
+		case simulator.KindRefund:
+			b.refunded += e.Minor
+		case simulator.KindReverse, simulator.KindTombstone:
+			b.reversed = true
+		}
+	}
+	for reference, b := range theirs {
+		ours, known := a.payments[reference]
+		switch {
+		case b.approvals > 1:
+			a.say("I6 %s: authorised %d times at the issuer", reference, b.approvals)
+		case b.approvals == 1 && !b.reversed && !known && a.now.Sub(b.at) > overdueAfter:
+			a.say("I6 %s: approved at the issuer, unknown to us", reference)
+		case known && ours.final && (ours.captured != b.captured || ours.refunded > b.refunded) && !b.reversed:
+			a.say("I6 %s: we say captured %d and refunded %d (%s), the issuer says %d and %d", reference, ours.captured, ours.refunded, ours.status, b.captured, b.refunded)
+		}
+	}
+	for reference, ours := range a.payments {
+		if b := theirs[reference]; ours.captured > 0 && (b == nil || b.captured < ours.captured) {
+			a.say("I6 %s: we say captured %d, the issuer's book has no such capture", reference, ours.captured)
+		}
+	}
+	return nil
+}

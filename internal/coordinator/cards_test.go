@@ -1,0 +1,280 @@
+package coordinator_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/paylink/paylink/internal/issuer"
+	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/store/storetest"
+)
+
+// Every card of the simulator: what the submit answers, what stands at the end,
+// and what becomes of the link.
+func TestEveryCard(t *testing.T) {
+	for _, c := range []struct {
+		number     string
+		at, end    payment.Status
+		code, link string
+	}{
+		{good, payment.Succeeded, payment.Succeeded, "", link.Paid},
+		{"5555555555554444", payment.Succeeded, payment.Succeeded, "", link.Paid},
+		{"4000000000000002", payment.Declined, payment.Declined, issuer.CodeDeclined, link.Open},
+		{"4000000000009995", payment.Declined, payment.Declined, issuer.CodeInsufficientFunds, link.Open},
+		{"4000000000009987", payment.Declined, payment.Declined, issuer.CodeLost, link.Open},
+		{"4000000000009979", payment.Declined, payment.Declined, issuer.CodeStolen, link.Open},
+		{"4000000000000069", payment.Declined, payment.Declined, issuer.CodeExpired, link.Open},
+		{"4000000000000127", payment.Declined, payment.Declined, issuer.CodeIncorrectCVC, link.Open},
+		{"4000000000000119", payment.Declined, payment.Declined, issuer.CodeProcessing, link.Open},
+		{challenged, payment.RequiresAction, payment.CanceledS, "", link.Open},
+		{lostAnswer, payment.Unknown, payment.Succeeded, "", link.Paid},
+		{neverArrives, payment.Unknown, payment.CanceledS, "", link.Open},
+		{lateCard, payment.Unknown, payment.Succeeded, "", link.Paid},
+		{twiceCard, payment.Succeeded, payment.Succeeded, "", link.Paid},
+		{otherAmount, payment.Review, payment.Review, "", link.Paying},
+		{downCard, payment.Unknown, payment.Succeeded, "", link.Paid},
+	} {
+		t.Run(c.number[len(c.number)-4:], func(t *testing.T) {
+			w := newWorld(t)
+			l := w.link(lives(48 * 3600))
+			if p := w.submit(l, c.number); p.Status != c.at || p.DeclineCode != c.code || p.CardLast4 != c.number[12:] {
+				t.Fatalf("%s %q %s, want %s %q", p.Status, p.DeclineCode, p.CardLast4, c.at, c.code)
+			}
+			p := payment.Payment{Account: w.account, ID: payment.IDFor(l.ID, attempt(1))}
+			for range 5 {
+				w.later(10 * time.Hour)
+			}
+			if c.end == payment.Succeeded || c.end == payment.Review {
+				w.want(p, c.end)
+				if s := w.linkStatus(l); s != c.link {
+					t.Fatalf("the link is %s, want %s", s, c.link)
+				}
+				return
+			}
+			w.want(p, c.end)
+			if l := w.reload(l); l.Reserved != 0 || l.Uses != 0 {
+				t.Fatalf("the use was not given back: %d %d", l.Reserved, l.Uses)
+			}
+		})
+	}
+}
+
+func TestChallenge(t *testing.T) {
+	t.Run("passed", func(t *testing.T) {
+		w := newWorld(t)
+		l := w.link()
+		p := w.submit(l, challenged)
+		w.want(p, payment.RequiresAction)
+		w.answer(p, "approve")
+		w.want(p, payment.Succeeded)
+		w.answer(p, "fail") // the first decision stands
+		w.want(p, payment.Succeeded)
+		if s := w.linkStatus(l); s != link.Paid {
+			t.Fatal(s)
+		}
+	})
+	t.Run("failed", func(t *testing.T) {
+		w := newWorld(t)
+		l := w.link()
+		p := w.submit(l, challenged)
+		w.answer(p, "fail")
+		if q := w.want(p, payment.Declined); q.DeclineCode != issuer.CodeAuthentication {
+			t.Fatal(q.DeclineCode)
+		}
+		if s := w.linkStatus(l); s != link.Open {
+			t.Fatal(s)
+		}
+	})
+	t.Run("unanswered", func(t *testing.T) {
+		w := newWorld(t)
+		l := w.link()
+		p := w.submit(l, challenged)
+		w.later(payment.ChallengeLife - time.Microsecond)
+		w.want(p, payment.RequiresAction)
+		w.later(time.Microsecond)
+		w.want(p, payment.CanceledS)
+		if s := w.linkStatus(l); s != link.Open {
+			t.Fatal(s)
+		}
+	})
+	t.Run("passed, and the notice is lost", func(t *testing.T) {
+		w := newWorld(t)
+		p := w.submit(w.link(), challenged)
+		w.sim.OnNotice(nil)
+		w.answer(p, "approve")
+		w.restart()
+		w.later(payment.ChallengeLife)
+		w.want(p, payment.Succeeded)
+	})
+}
+
+func TestCaptureVoidRefund(t *testing.T) {
+	w := newWorld(t)
+	ctx := t.Context()
+	held := func() payment.Payment {
+		p := w.submit(w.link(manual), good)
+		return w.want(p, payment.Authorized)
+	}
+	t.Run("capture all", func(t *testing.T) {
+		p := must(w.c.Capture(ctx, w.account, link.Test, held().ID, "", nil))(t)
+		if q := w.want(p, payment.Succeeded); q.CapturedMinor != 1250 {
+			t.Fatal(q.CapturedMinor)
+		}
+		_, err := w.c.Capture(ctx, w.account, link.Test, p.ID, "", nil)
+		w.code(err, "payment_not_capturable")
+	})
+	t.Run("capture a part", func(t *testing.T) {
+		p := held()
+		_, err := w.c.Capture(ctx, w.account, link.Test, p.ID, "12.51", nil)
+		w.code(err, "amount_too_large")
+		_, err = w.c.Capture(ctx, w.account, link.Test, p.ID, "0", nil)
+		w.code(err, "amount_too_small")
+		_, err = w.c.Capture(ctx, w.account, link.Test, p.ID, "1.234", nil)
+		w.code(err, "amount_invalid")
+		must(w.c.Capture(ctx, w.account, link.Test, p.ID, "7.25", nil))(t)
+		if q := w.want(p, payment.Succeeded); q.CapturedMinor != 725 || q.Refundable() != 725 {
+			t.Fatal(q.CapturedMinor, q.Refundable())
+		}
+	})
+	t.Run("void", func(t *testing.T) {
+		p := held()
+		must(w.c.Void(ctx, w.account, link.Test, p.ID, nil))(t)
+		w.want(p, payment.CanceledS)
+		_, err := w.c.Void(ctx, w.account, link.Test, p.ID, nil)
+		w.code(err, "payment_not_voidable")
+	})
+	t.Run("a hold is voided in the end", func(t *testing.T) {
+		p := held()
+		w.later(payment.HoldLife)
+		w.want(p, payment.CanceledS)
+	})
+	t.Run("refunds", func(t *testing.T) {
+		p := w.submit(w.link(), good)
+		_, _, err := w.c.Refund(ctx, w.account, link.Test, p.ID, "12.51", nil)
+		w.code(err, "amount_too_large")
+		_, r, err := w.c.Refund(ctx, w.account, link.Test, p.ID, "2.50", nil)
+		if err != nil || r.Status != payment.RefundSucceeded || r.Minor != 250 {
+			t.Fatal(r, err)
+		}
+		w.want(p, payment.PartiallyRefunded)
+		_, _, err = w.c.Refund(ctx, w.account, link.Test, p.ID, "10.01", nil)
+		w.code(err, "amount_too_large")
+		if _, r, err = w.c.Refund(ctx, w.account, link.Test, p.ID, "", nil); err != nil || r.Minor != 1000 {
+			t.Fatal(r, err)
+		}
+		w.want(p, payment.Refunded)
+		_, _, err = w.c.Refund(ctx, w.account, link.Test, p.ID, "", nil)
+		w.code(err, "payment_not_refundable")
+	})
+	t.Run("another tenant's payment is not found", func(t *testing.T) {
+		p := held()
+		_, err := w.c.Void(ctx, "acct_other", link.Test, p.ID, nil)
+		w.code(err, "not_found")
+		_, err = w.c.Void(ctx, w.account, link.Live, p.ID, nil)
+		w.code(err, "not_found")
+	})
+}
+
+// Answers of the issuer to capture, void and refund that get lost: the sweep
+// finds what became of them, and nothing happens twice.
+func TestLostAnswersOfOperations(t *testing.T) {
+	for _, drop := range []string{"before", "after"} {
+		for _, call := range []string{"capture", "reverse", "refund"} {
+			t.Run(call+" "+drop, func(t *testing.T) {
+				w := newWorld(t)
+				options := []linkOption{manual}
+				if call == "refund" {
+					options = nil
+				}
+				p := w.submit(w.link(options...), good)
+				w.wire.set(func(c, _ string, send func() issuer.Answer) issuer.Answer {
+					if c == call {
+						if drop == "after" {
+							send()
+						}
+						return issuer.Answer{Outcome: issuer.Ambiguous}
+					}
+					return send()
+				})
+				end := payment.Succeeded
+				var err error
+				switch call {
+				case "capture":
+					_, err = w.c.Capture(t.Context(), w.account, link.Test, p.ID, "5.00", nil)
+				case "reverse":
+					end = payment.CanceledS
+					_, err = w.c.Void(t.Context(), w.account, link.Test, p.ID, nil)
+				case "refund":
+					end = payment.PartiallyRefunded
+					_, _, err = w.c.Refund(t.Context(), w.account, link.Test, p.ID, "5.00", nil)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				w.wire.set(nil)
+				w.later(2 * time.Minute)
+				w.want(p, end)
+			})
+		}
+	}
+}
+
+// An inquiry that was not sent proves nothing about the capture before it.
+func TestUnsentInquiryProvesNothing(t *testing.T) {
+	w := newWorld(t)
+	p := w.submit(w.link(manual), good)
+	w.wire.set(func(c, _ string, send func() issuer.Answer) issuer.Answer {
+		if c == "capture" {
+			send()
+			return issuer.Answer{Outcome: issuer.Ambiguous}
+		}
+		return issuer.Answer{Outcome: issuer.NotSent}
+	})
+	must(w.c.Capture(t.Context(), w.account, link.Test, p.ID, "", nil))(t)
+	w.later(2 * time.Minute)
+	w.want(p, payment.Capturing)
+	w.wire.set(nil)
+	w.later(time.Hour)
+	w.want(p, payment.Succeeded)
+}
+
+// The commit's answer is lost, or the commit itself, at every place.
+func TestLostCommits(t *testing.T) {
+	for n := 1; n <= 4; n++ {
+		for name, f := range map[string]storetest.Fault{"before": storetest.FailBefore, "after": storetest.FailAfter} {
+			for _, capture := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%s commit %d, manual %v", name, n, capture), func(t *testing.T) {
+					w := newWorld(t)
+					w.faulty.Fail = func(i int) storetest.Fault {
+						if i == n {
+							return f
+						}
+						return storetest.FailNot
+					}
+					var options []linkOption
+					if capture {
+						options = append(options, manual)
+					}
+					l := w.link(options...)
+					p := w.submit(l, good)
+					if capture {
+						must(w.c.Capture(t.Context(), w.account, link.Test, p.ID, "", nil))(t)
+					}
+					w.want(p, payment.Succeeded)
+					if _, r, err := w.c.Refund(t.Context(), w.account, link.Test, p.ID, "", nil); err != nil || r.Status != payment.RefundSucceeded {
+						t.Fatal(r, err)
+					}
+					q := w.want(p, payment.Refunded)
+					if entered(q, payment.Succeeded) != 1 || w.wire.count("authorize") != 1 || w.wire.count("refund") != 1 {
+						t.Fatalf("not once: %s, %v", story(q), w.wire.calls)
+					}
+					if s := w.linkStatus(l); s != link.Paid {
+						t.Fatal(s)
+					}
+				})
+			}
+		}
+	}
+}

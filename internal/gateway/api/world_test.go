@@ -1,0 +1,174 @@
+package api_test
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/paylink/paylink/internal/coordinator"
+	"github.com/paylink/paylink/internal/gateway/api"
+	"github.com/paylink/paylink/internal/gateway/api/apitest"
+	"github.com/paylink/paylink/internal/issuer"
+	"github.com/paylink/paylink/internal/issuer/simulator"
+	"github.com/paylink/paylink/internal/keyring"
+	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/merchant"
+	"github.com/paylink/paylink/internal/notify"
+	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/store/sqlstore"
+)
+
+// world is paylink without its gateway's outer layers: every box is the real
+// one, on a database of its own.
+type world struct {
+	t      *testing.T
+	server *httptest.Server
+	store  *sqlstore.Store
+	links  *link.Local
+	coord  *coordinator.Local
+	check  func(*http.Request, []byte, *http.Response, []byte)
+	token  string // of a signed-in user
+	key    string // the secret of a key with every scope
+	keyID  string
+}
+
+// nowhere is a queue that keeps jobs durable enough for these tests.
+type nowhere struct{}
+
+func (nowhere) Enqueue(context.Context, []notify.Job) error { return nil }
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	dir, now := t.TempDir(), time.Now
+	log := slog.New(slog.DiscardHandler)
+	path := filepath.Join(dir, "paylink.db")
+	if _, _, err := sqlstore.Migrate(t.Context(), path); err != nil {
+		t.Fatal(err)
+	}
+	store, err := sqlstore.OpenSQLite(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = store.Close() })
+	sim, err := simulator.New(simulator.Config{BookPath: filepath.Join(dir, "book"), Now: now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = sim.Close() })
+	ring := keyring.NewMemory(now())
+	const public = "https://pay.example"
+	links := link.NewLocal(link.LocalConfig{Ring: ring, Store: store, PublicURL: public, Now: now})
+	connectors := []issuer.Connector{sim}
+	coord := coordinator.New(coordinator.Config{Payments: store, Links: store, Connectors: connectors, LinkURL: links.URL, Now: now, Log: log})
+	merchants := merchant.New(merchant.Config{
+		Users: store, Keys: store, Sessions: store, Ring: ring, PublicURL: public, Now: now,
+		Connectors: []merchant.Connector{{Name: sim.Name(), Capabilities: sim.Capabilities()}},
+	})
+	hooks := notify.New(notify.Config{Store: store, Queue: nowhere{}, Now: now, Keys: notify.Keys{
+		Seal:   func(b []byte) []byte { return ring.Seal(keyring.StoreSeal, b, nil) },
+		Unseal: func(b []byte) ([]byte, error) { return ring.Unseal(keyring.StoreSeal, b, nil) },
+	}})
+	a := api.New(api.Config{
+		Merchants: merchants, Links: links, Payments: store, Transactions: coord, Webhooks: hooks, Connectors: connectors, Idempotency: store,
+		Seal:   func(b, with []byte) ([]byte, error) { return ring.Seal(keyring.StoreSeal, b, with), nil },
+		Unseal: func(b, with []byte) ([]byte, error) { return ring.Unseal(keyring.StoreSeal, b, with) },
+		MAC:    func(b []byte) []byte { return ring.MAC(keyring.MACKey, b) },
+		JWKS:   ring.JWKS, PublicURL: public, Now: now, Log: log,
+	})
+	mux := http.NewServeMux()
+	a.Register(mux)
+	w := &world{t: t, server: httptest.NewServer(mux), store: store, links: links, coord: coord, check: apitest.Validator(t)}
+	t.Cleanup(w.server.Close)
+	w.ok("POST", "/api/users", "", `{"username":"maria","email":"maria@example.com","password":"correct horse battery"}`)
+	w.token = w.ok("POST", "/api/sessions", "", `{"login":"maria","password":"correct horse battery"}`)["token"].(string)
+	k := w.ok("POST", "/api/api-keys", w.token, `{"name":"all","mode":"test","scopes":["links:read","links:write","payments:read","payments:write","webhooks:read","webhooks:write","events:read","balance:read"]}`)
+	w.key, w.keyID = k["secret"].(string), k["id"].(string)
+	return w
+}
+
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+	json   map[string]any
+}
+
+// do sends a request; headers are pairs of name and value.
+func (w *world) do(method, path, bearer, body string, headers ...string) answer {
+	w.t.Helper()
+	req, err := http.NewRequestWithContext(w.t.Context(), method, w.server.URL+path, strings.NewReader(body))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if body != "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if bearer != "" {
+		req.Header.Set("Authorization", "Bearer "+bearer)
+	}
+	for i := 0; i < len(headers); i += 2 {
+		req.Header.Add(headers[i], headers[i+1])
+	}
+	resp, err := w.server.Client().Do(req)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	raw, err := io.ReadAll(resp.Body)
+	_ = resp.Body.Close()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.check(req, []byte(body), resp, raw)
+	a := answer{status: resp.StatusCode, header: resp.Header, body: raw}
+	if strings.Contains(resp.Header.Get("Content-Type"), "json") && len(raw) > 0 {
+		if err := json.Unmarshal(raw, &a.json); err != nil {
+			w.t.Fatalf("%s %s: %v: %s", method, path, err, raw)
+		}
+	}
+	return a
+}
+
+func (w *world) ok(method, path, bearer, body string, headers ...string) map[string]any {
+	w.t.Helper()
+	a := w.do(method, path, bearer, body, headers...)
+	if a.status != http.StatusOK {
+		w.t.Fatalf("%s %s answered %d: %s", method, path, a.status, a.body)
+	}
+	return a.json
+}
+
+// refused asserts status, code and param of a problem.
+func (w *world) refused(a answer, status int, code, param string) {
+	w.t.Helper()
+	got, _ := a.json["param"].(string)
+	if a.status != status || a.json["code"] != code || got != param {
+		w.t.Errorf("got %d %v %q, want %d %s %q: %s", a.status, a.json["code"], got, status, code, param, a.body)
+	}
+}
+
+// pay makes a link and pays it with an approving card.
+func (w *world) pay(extra string) payment.Payment {
+	w.t.Helper()
+	made := w.ok("POST", "/api/payment", w.key, `{"amount":"12.50","currency":"EUR"`+extra+`}`)
+	token := strings.TrimPrefix(made["url"].(string), "https://pay.example/l/")
+	l, err := w.links.Open(w.t.Context(), token)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	card, err := issuer.NewCard("4242424242424242", 12, time.Now().Year()+2, "123", "", time.Now())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	p, err := w.coord.Submit(w.t.Context(), payment.Submit{Link: l, Attempt: "attempt-" + l.ID, Card: card, PayerName: "=A1"})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return p
+}

@@ -1,0 +1,161 @@
+package sqlstore
+
+import (
+	"context"
+	"errors"
+	"os"
+	"time"
+
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/ledger"
+	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/money"
+	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/stream"
+)
+
+// OpenSnapshot opens the file for reading only, as it is at this moment, beside a
+// process that may be writing to it. Close ends the snapshot.
+func OpenSnapshot(ctx context.Context, path string) (*Store, error) {
+	if _, err := os.Stat(path); err != nil {
+		return nil, err
+	}
+	db, err := open(path, true, 1, readerCacheKibibyte)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{path: path, writer: db, read: db, stop: make(chan struct{}), done: make(chan struct{}), wake: newBroadcast()}
+	close(s.done) // there is no writer
+	if err := s.checkSchema(ctx); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	// One connection, one transaction: all reads see the same moment.
+	for _, statement := range []string{"BEGIN", "SELECT COUNT(*) FROM checkpoints"} {
+		if _, err := db.ExecContext(ctx, statement); err != nil {
+			return nil, errors.Join(err, db.Close())
+		}
+	}
+	return s, nil
+}
+
+// CountPayments counts by status, as callers see it; for metrics.
+func (s *Store) CountPayments(ctx context.Context, status string) (n int64, err error) {
+	query := "SELECT COUNT(*) FROM payments WHERE status = $1 AND due_at IS NOT NULL"
+	if status == string(payment.Review) {
+		query = "SELECT COUNT(*) FROM payments WHERE status = $1 AND status = 'review'" // its own small index
+	}
+	err = s.read.QueryRowContext(ctx, query, status).Scan(&n)
+	return n, err
+}
+
+// CountDue counts what the sweep should have taken by now; for metrics.
+func (s *Store) CountDue(ctx context.Context, now time.Time) (n int64, err error) {
+	err = s.read.QueryRowContext(ctx, "SELECT COUNT(*) FROM payments WHERE due_at IS NOT NULL AND due_at <= $1", micros(now)).Scan(&n)
+	return n, err
+}
+
+// Intact asks the engine to check its own file and names what it finds.
+func (s *Store) Intact(ctx context.Context) ([]string, error) {
+	rows, err := s.read.QueryContext(ctx, "PRAGMA quick_check")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var found []string
+	for rows.Next() {
+		var line string
+		if err := rows.Scan(&line); err != nil {
+			return nil, err
+		}
+		if line != "ok" {
+			found = append(found, line)
+		}
+	}
+	return found, rows.Err()
+}
+
+// EachPayment visits every payment; one that is damaged is given by its error.
+func (s *Store) EachPayment(ctx context.Context, visit func(payment.Payment, error) error) error {
+	rows, err := s.read.QueryContext(ctx, "SELECT "+paymentColumns+" FROM payments ORDER BY id")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		p, err := scanPayment(rows)
+		var f *fault.Error
+		if err != nil && !errors.As(err, &f) {
+			return err
+		}
+		if err := visit(p, err); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// EachLink visits every link; one that is damaged is given by its error.
+func (s *Store) EachLink(ctx context.Context, visit func(link.Link, error) error) error {
+	rows, err := s.read.QueryContext(ctx, "SELECT "+linkColumns+" FROM links ORDER BY id")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		l, err := scanLink(rows)
+		var f *fault.Error
+		if err != nil && !errors.As(err, &f) {
+			return err
+		}
+		if err := visit(l, err); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// EachEvent visits every event in order.
+func (s *Store) EachEvent(ctx context.Context, visit func(stream.Event) error) error {
+	for position := int64(0); ; {
+		events, err := s.eventsAfter(ctx, position)
+		if err != nil || len(events) == 0 {
+			return err
+		}
+		for _, e := range events {
+			if err := visit(e); err != nil {
+				return err
+			}
+			position = e.Position
+		}
+	}
+}
+
+// Owner of a balance.
+type Owner struct {
+	Account, Mode string
+	Currency      money.Currency
+}
+
+// ProjectedBalances is the projection with the position that it has reached; the
+// two agree in a snapshot.
+func (s *Store) ProjectedBalances(ctx context.Context) (map[Owner]ledger.Balance, int64, error) {
+	var position int64
+	if err := s.read.QueryRowContext(ctx, "SELECT COALESCE(MAX(position), 0) FROM checkpoints WHERE consumer = $1", balanceConsumer).Scan(&position); err != nil {
+		return nil, 0, err
+	}
+	rows, err := s.read.QueryContext(ctx, "SELECT account, mode, currency, available, pending FROM balances")
+	if err != nil {
+		return nil, 0, err
+	}
+	defer func() { _ = rows.Close() }()
+	out := map[Owner]ledger.Balance{}
+	for rows.Next() {
+		var o Owner
+		var available, pending int64
+		if err := rows.Scan(&o.Account, &o.Mode, &o.Currency, &available, &pending); err != nil {
+			return nil, 0, err
+		}
+		out[o] = ledger.Balance{Available: money.Of(available, o.Currency), Pending: money.Of(pending, o.Currency)}
+	}
+	return out, position, rows.Err()
+}
