@@ -29,7 +29,7 @@ lint: ## formatting, go vet, golangci-lint
 	@scripts/lint.sh
 
 generate: ## the templates' Go code
-	@$(GO) tool -modfile=tools/go.mod templ generate -path internal/gateway/pages
+	@$(GO) tool -modfile=tools/templ/go.mod templ generate -path internal/gateway/pages
 
 fuzz: ## a minute for each fuzzer, beyond the committed seeds that test runs
 	@scripts/fuzz.sh

@@ -94,7 +94,7 @@ func (s *services) demoAccount(ctx context.Context) (demoLogin, error) {
 		return d, err
 	}
 	d.KeyID, d.Secret = key.Key.ID, key.Secret
-	if raw, err = json.MarshalIndent(d, "", "  "); err != nil {
+	if raw, err = json.MarshalIndent(d, "", "  "); err != nil { //nolint:gosec // the demo login is printed anyway; the file is the owner's alone
 		return d, err
 	}
 	return d, os.WriteFile(path, append(raw, '\n'), 0o600)

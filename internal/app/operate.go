@@ -80,6 +80,6 @@ func onlyOwner(dir string) error {
 		if d.IsDir() {
 			return os.Chmod(path, 0o700) //nolint:gosec // a folder needs its x bit
 		}
-		return os.Chmod(path, 0o600)
+		return os.Chmod(path, 0o600) //nolint:gosec // the folder was made by this process a moment ago, for its owner alone
 	})
 }

@@ -43,7 +43,7 @@ func TestEveryCard(t *testing.T) {
 				t.Fatalf("%s %q %s, want %s %q", p.Status, p.DeclineCode, p.CardLast4, c.at, c.code)
 			}
 			p := payment.Payment{Account: w.account, ID: payment.IDFor(l.ID, attempt(1))}
-			for range 5 {
+			for range 12 {
 				w.later(10 * time.Hour)
 			}
 			if c.end == payment.Succeeded || c.end == payment.Review {

@@ -350,7 +350,7 @@ func TestI7TamperedLog(t *testing.T) {
 // TestF14SameAttempt: an attempt names one payment.
 func TestF14SameAttempt(t *testing.T) {
 	l := id.New(id.Link)
-	if payment.IDFor(l, "a1") != payment.IDFor(l, "a1") || payment.IDFor(l, "a1") == payment.IDFor(l, "a2") {
+	if first := payment.IDFor(l, "a1"); first != payment.IDFor(l, "a1") || payment.IDFor(l, "a1") == payment.IDFor(l, "a2") {
 		t.Fatal("the id is not a function of link and attempt")
 	}
 	p := inStatus(t)[payment.Processing]

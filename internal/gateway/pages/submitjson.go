@@ -223,6 +223,6 @@ func (p *Pages) json(w http.ResponseWriter, r *http.Request, v any) {
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", strconv.Itoa(len(b)+1))
 	if r.Method != http.MethodHead {
-		_, _ = w.Write(append(b, '\n')) // a failed write means that the client is gone
+		_, _ = w.Write(append(b, '\n')) //nolint:gosec // JSON with its own content type and nosniff; a failed write means that the client is gone
 	}
 }

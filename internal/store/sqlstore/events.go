@@ -254,11 +254,12 @@ func (s *Store) Balances(ctx context.Context, account, mode string) (map[money.C
 	if err != nil {
 		return nil, err
 	}
+	defer func() { _ = rows.Close() }() // closed below already when all went well
 	for rows.Next() {
 		var c money.Currency
 		var available, pending int64
 		if err := rows.Scan(&c, &available, &pending); err != nil {
-			return nil, errors.Join(err, rows.Close())
+			return nil, err
 		}
 		sums[funds{account, mode, string(c)}] = ledger.Balance{Available: money.Of(available, c), Pending: money.Of(pending, c)}
 	}

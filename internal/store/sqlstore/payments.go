@@ -238,7 +238,7 @@ func (w *where) sql() string { return " WHERE " + strings.Join(w.conditions, " A
 
 // queryRow runs a read of one row through a prepared statement.
 func (s *Store) queryRow(ctx context.Context, query string, args ...any) rowScanner {
-	st, err := s.prepared(query)
+	st, err := s.prepared(query) //nolint:sqlclosecheck // kept for the next call
 	if err != nil {
 		return failedRow{err}
 	}
@@ -255,7 +255,7 @@ func (s *Store) prepared(query string) (*sql.Stmt, error) {
 		return nil, err
 	}
 	if old, raced := s.stmts.LoadOrStore(query, st); raced {
-		_ = st.Close()
+		_ = st.Close() //nolint:sqlclosecheck // the other one is kept
 		return old.(*sql.Stmt), nil
 	}
 	return st, nil

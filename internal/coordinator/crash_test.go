@@ -1,0 +1,297 @@
+package coordinator_test
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/paylink/paylink/internal/issuer"
+	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/store/storetest"
+)
+
+// crashing runs do in a goroutine that may end in the middle, as a process does.
+func crashing(do func()) {
+	var wg sync.WaitGroup
+	wg.Go(do)
+	wg.Wait()
+}
+
+// die ends the goroutine of the submit, before or after the issuer has it.
+func die(call string, after bool) func(string, string, func() issuer.Answer) issuer.Answer {
+	return func(c, _ string, send func() issuer.Answer) issuer.Answer {
+		if c != call {
+			return send()
+		}
+		if after {
+			send()
+		}
+		runtime.Goexit()
+		return issuer.Answer{}
+	}
+}
+
+func (w *world) paymentOf(l link.Link) payment.Payment {
+	return payment.Payment{Account: l.Account, ID: payment.IDFor(l.ID, attempt(1))}
+}
+
+func TestF1_CrashBeforeTheRecord(t *testing.T) {
+	w := newWorld(t)
+	l := w.link()
+	w.faulty.Fail = func(int) storetest.Fault { runtime.Goexit(); return storetest.FailBefore }
+	s := w.submitting(l, attempt(1), good)
+	crashing(func() { _, _ = w.c.Submit(t.Context(), s) })
+	w.faulty = &storetest.Faulty{Store: w.store, Fail: func(int) storetest.Fault { return storetest.FailNot }}
+	w.restart()
+	if _, ok, err := w.c.ByAttempt(t.Context(), l, attempt(1)); ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	if len(w.sim.Book()) != 0 || w.linkStatus(l) != link.Open {
+		t.Fatal("something was sent, or the link is not payable")
+	}
+	w.want(w.submit(l, good), payment.Succeeded)
+}
+
+func TestF2_CrashBeforeTheSend(t *testing.T) {
+	w := newWorld(t)
+	l := w.link()
+	w.wire.set(die("authorize", false))
+	s := w.submitting(l, attempt(1), good)
+	crashing(func() { _, _ = w.c.Submit(t.Context(), s) })
+	w.wire.set(nil)
+	w.restart()
+	p := w.want(w.paymentOf(l), payment.Processing)
+	w.later(payment.Lease - time.Microsecond)
+	w.want(p, payment.Processing)
+	w.later(time.Microsecond)
+	w.want(p, payment.CanceledS)
+	if w.wire.count("authorize") != 0 || w.linkStatus(l) != link.Open {
+		t.Fatalf("%v, the link is %s", w.wire.calls, w.linkStatus(l))
+	}
+	// The request that was stuck on its way is refused when it comes at last.
+	if a := w.sim.Authorize(t.Context(), issuer.Authorization{Reference: p.IssuerKey(), Amount: p.Amount, Card: s.Card, Capture: true}); a.Outcome != issuer.Declined {
+		t.Fatal(a.Outcome)
+	}
+	w.want(p, payment.CanceledS)
+}
+
+func TestF3_CrashAfterTheSend(t *testing.T) {
+	for _, c := range []struct {
+		number string
+		end    payment.Status
+	}{{good, payment.Succeeded}, {"4000000000000002", payment.Declined}, {challenged, payment.RequiresAction}, {otherAmount, payment.Review}} {
+		w := newWorld(t)
+		l := w.link()
+		w.wire.set(die("authorize", true))
+		s := w.submitting(l, attempt(1), c.number)
+		crashing(func() { _, _ = w.c.Submit(t.Context(), s) })
+		w.wire.set(nil)
+		w.restart()
+		w.later(payment.Lease)
+		if p := w.want(w.paymentOf(l), c.end); entered(p, payment.Unknown) != 1 || w.wire.count("authorize") != 1 {
+			t.Fatalf("%s; %v", story(p), w.wire.calls)
+		}
+	}
+}
+
+func TestF4_AnswerLost(t *testing.T) {
+	w := newWorld(t)
+	l := w.link()
+	p := w.submit(l, lostAnswer)
+	w.want(p, payment.Unknown)
+	w.later(payment.Schedule[0])
+	p = w.want(p, payment.Succeeded)
+	w.later(time.Hour)
+	if q := w.get(p); entered(q, payment.Succeeded) != 1 || len(q.Log) != len(p.Log) || w.wire.count("authorize") != 1 {
+		t.Fatal(story(q))
+	}
+}
+
+func TestF5_AnswerTwice(t *testing.T) {
+	w := newWorld(t)
+	p := w.submit(w.link(), twiceCard)
+	again := issuer.Notice{Reference: p.IssuerKey(), Answer: w.sim.Lookup(t.Context(), p.IssuerKey())}
+	for range 3 {
+		if err := w.c.Notice(t.Context(), again); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if q := w.want(p, payment.Succeeded); entered(q, payment.Succeeded) != 1 || q.Revision != p.Revision {
+		t.Fatal(story(q))
+	}
+}
+
+// stalled submits with a call that waits: before the issuer has it, or with the
+// answer in hand. finish lets it go on and gives what Submit answered.
+func (w *world) stalled(l link.Link, number string, answered bool) (finish func() payment.Payment) {
+	reached, goOn := make(chan struct{}), make(chan struct{})
+	w.wire.set(func(c, _ string, send func() issuer.Answer) issuer.Answer {
+		if c != "authorize" {
+			return send()
+		}
+		var a issuer.Answer
+		if answered {
+			a = send()
+		}
+		close(reached)
+		<-goOn
+		if !answered {
+			a = send()
+		}
+		return a
+	})
+	s, c := w.submitting(l, attempt(1), number), w.c
+	var p payment.Payment
+	var err error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		p, err = c.Submit(context.Background(), s)
+	}()
+	<-reached
+	return func() payment.Payment {
+		close(goOn)
+		<-done
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		return p
+	}
+}
+
+func TestF6_AnswerAfterReversal(t *testing.T) {
+	w := newWorld(t)
+	l := w.link(manual)
+	finish := w.stalled(l, good, true)
+	// Another worker is told that the issuer has never seen it, and reverses.
+	first := w.wire.hook
+	w.wire.set(func(c, ref string, send func() issuer.Answer) issuer.Answer {
+		if c == "lookup" {
+			w.wire.set(first)
+			return issuer.Answer{Outcome: issuer.NotFound}
+		}
+		return send()
+	})
+	w.restart()
+	w.later(payment.Lease)
+	w.want(w.paymentOf(l), payment.CanceledS)
+	if p := finish(); p.Status != payment.CanceledS {
+		t.Fatalf("the late answer made it %s: %s", p.Status, story(p))
+	}
+	w.want(w.paymentOf(l), payment.CanceledS)
+}
+
+func TestF7_ReversalOvertakesTheOriginal(t *testing.T) {
+	w := newWorld(t)
+	l := w.link()
+	finish := w.stalled(l, good, false)
+	w.restart()
+	w.later(payment.Lease)
+	w.want(w.paymentOf(l), payment.CanceledS)
+	if p := finish(); p.Status != payment.CanceledS {
+		t.Fatal(p.Status)
+	}
+	w.want(w.paymentOf(l), payment.CanceledS)
+	if w.linkStatus(l) != link.Open {
+		t.Fatal(w.linkStatus(l))
+	}
+}
+
+func TestF8_IssuerDownForHours(t *testing.T) {
+	w := newWorld(t)
+	l := w.link()
+	p := w.submit(l, downCard)
+	for end := w.clock.now().Add(3*time.Hour - time.Minute); w.clock.now().Before(end); {
+		w.restart()
+		w.later(time.Minute)
+		if q := w.get(p); q.Status != payment.Unknown && w.clock.now().Before(end) {
+			t.Fatalf("%s at %s", q.Status, w.clock.now())
+		}
+	}
+	if q := w.get(p); q.Work.Asked < 4 || q.Work.Asked > 6 || q.DueAt().Before(w.clock.now()) {
+		t.Fatalf("asked %d times, due at %s", q.Work.Asked, q.DueAt())
+	}
+	w.later(25 * time.Hour)
+	if q := w.want(p, payment.Succeeded); entered(q, payment.Declined)+entered(q, payment.CanceledS)+entered(q, payment.Review) != 0 {
+		t.Fatal(story(q))
+	}
+}
+
+// liar has never seen the reference, says that it is reversed, and approves it
+// all the same.
+func (w *world) liar(l link.Link) payment.Payment {
+	w.wire.set(func(c, _ string, send func() issuer.Answer) issuer.Answer {
+		switch c {
+		case "authorize":
+			send()
+			return issuer.Answer{Outcome: issuer.Ambiguous}
+		case "lookup":
+			return issuer.Answer{Outcome: issuer.NotFound}
+		case "reverse":
+			return issuer.Answer{Outcome: issuer.Reversed}
+		}
+		return send()
+	})
+	p := w.submit(l, good)
+	w.later(payment.Schedule[0])
+	if q := w.get(p); q.Status != payment.CanceledS {
+		w.t.Fatal(story(q))
+	}
+	w.wire.set(nil)
+	return p
+}
+
+func TestF9_ApprovedAfterNotFound(t *testing.T) {
+	for policyName, end := range map[string]payment.Status{link.LateAccept: payment.Succeeded, link.LateHold: payment.Late, link.LateRefund: payment.Refunded} {
+		for _, taken := range []bool{false, true} {
+			w := newWorld(t)
+			l := w.link(policy(policyName))
+			p := w.liar(l)
+			want := end
+			if taken { // somebody else paid the link meanwhile: the money goes back
+				must(w.c.Submit(t.Context(), w.submitting(l, attempt(2), good)))(t)
+				want = payment.Refunded
+			}
+			notice := issuer.Notice{Reference: p.IssuerKey(), Answer: w.sim.Lookup(t.Context(), p.IssuerKey())}
+			w.wire.set(func(string, string, func() issuer.Answer) issuer.Answer {
+				return issuer.Answer{Outcome: issuer.Ambiguous}
+			})
+			if err := w.c.Notice(t.Context(), notice); err == nil {
+				t.Fatal("a notice that could not be confirmed was taken as dealt with")
+			}
+			w.wire.set(nil)
+			if err := errors.Join(w.c.Notice(t.Context(), notice), w.c.Notice(t.Context(), notice)); err != nil {
+				t.Fatal(err)
+			}
+			if q := w.want(p, want); entered(q, payment.Late) != 1 {
+				t.Fatal(story(q))
+			}
+			if k := w.reload(l); k.Uses != 1 || k.Reserved != 0 {
+				t.Fatalf("uses %d, reserved %d", k.Uses, k.Reserved)
+			}
+		}
+	}
+}
+
+func TestF10_OtherAmount(t *testing.T) {
+	w := newWorld(t)
+	l := w.link(manual)
+	p := w.want(w.submit(l, otherAmount), payment.Review)
+	if p.ReviewReason != payment.ReasonMismatch || p.AuthorizedMinor != 0 {
+		t.Fatalf("%s %d", p.ReviewReason, p.AuthorizedMinor)
+	}
+	notice := issuer.Notice{Reference: p.IssuerKey(), Answer: issuer.Answer{Outcome: issuer.Approved, Amount: p.Amount, At: epoch}}
+	if err := w.c.Notice(t.Context(), notice); err != nil {
+		t.Fatal(err)
+	}
+	w.want(p, payment.Review)
+	must(w.c.Void(t.Context(), w.account, link.Test, p.ID, nil))(t)
+	w.want(p, payment.CanceledS)
+	if w.linkStatus(l) != link.Open {
+		t.Fatal(w.linkStatus(l))
+	}
+}
