@@ -120,7 +120,7 @@ func (c *Local) resolveStatus(ctx context.Context, k issuer.Connector, p payment
 	case payment.Created:
 		return c.settle(ctx, p, payment.Input{Kind: payment.Abandon, Actor: "sweep"})
 	case payment.Processing:
-		if p, err = c.settle(ctx, p, payment.Input{Kind: payment.Lost, Actor: "sweep"}); err != nil {
+		if p, err = c.settle(ctx, p, payment.Input{Kind: payment.Lost, Actor: "sweep", Owner: p.Work.Owner}); err != nil {
 			return p, err
 		}
 		return c.inquire(ctx, k, p, extra)

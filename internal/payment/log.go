@@ -91,7 +91,7 @@ func (p Payment) Verify() []string {
 		if e.From != status {
 			say("I8", "entry %d leaves %q, but the payment was %q", e.Seq, e.From, status)
 		}
-		if e.Event == "" && e.From.Public() != e.To.Public() && e.To != Voiding && e.From != Voiding && e.From != Capturing {
+		if e.Event == "" && e.From.Public() != e.To.Public() && e.To != Voiding && e.To != Capturing && e.From != Voiding && e.From != Capturing {
 			say("I12", "entry %d tells nobody", e.Seq)
 		}
 		for _, t := range e.Transfers {

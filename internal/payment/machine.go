@@ -354,11 +354,17 @@ func (s *step) canceled(reason string) {
 }
 
 // lost: the worker that held the lease is gone, so nobody knows what it did.
+// Whoever has claimed the payment since may say so, and keeps the lease.
 func (s *step) lost() {
+	mine := s.in.Owner != "" && s.in.Owner == s.p.Work.Owner
 	switch {
-	case s.p.Status != Processing || s.in.At.Before(s.p.Work.Until):
+	case s.p.Status != Processing || (s.in.At.Before(s.p.Work.Until) && !mine):
 	default:
-		s.rest(s.in.At)
+		if mine {
+			s.lease(s.in.At.Add(Lease))
+		} else {
+			s.rest(s.in.At)
+		}
 		s.to(Unknown, "the worker was lost on the way", "payment.unknown")
 	}
 }

@@ -91,7 +91,11 @@ func (s *step) captureAnswer() {
 	case issuer.Declined, issuer.NotSent, issuer.Reversed:
 		p.Capturing = 0
 		s.rest(s.in.At.Add(HoldLife))
-		s.to(Authorized, "not captured: "+a.Outcome.String()+" "+a.Code, "")
+		event := ""
+		if p.Log[len(p.Log)-1].From == Late { // callers saw it late: they hear that it is not any more
+			event = "payment.authorized"
+		}
+		s.to(Authorized, "not captured: "+a.Outcome.String()+" "+a.Code, event)
 	default:
 		s.again()
 	}

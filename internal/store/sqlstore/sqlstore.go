@@ -24,7 +24,6 @@ import (
 	"time"
 
 	"github.com/pressly/goose/v3"
-	_ "modernc.org/sqlite" // the driver "sqlite"
 
 	"github.com/paylink/paylink/internal/fault"
 )
