@@ -17,6 +17,7 @@ import (
 const (
 	DrainTimeout      = 30 * time.Second // for requests under way when asked to stop
 	keyReloadInterval = 10 * time.Second
+	restartPause      = time.Second // before a failed background job starts again
 )
 
 // Config of a process, as given by flags, environment or file.

@@ -65,9 +65,7 @@ func (s *services) run(ctx context.Context, public, admin net.Listener) error {
 	group, failed := errgroup.WithContext(background)
 	for name, run := range s.background() {
 		group.Go(func() error {
-			if err := run(failed); err != nil {
-				return fmt.Errorf("%s: %w", name, err)
-			}
+			s.keepRunning(failed, name, run)
 			return nil
 		})
 	}
@@ -99,6 +97,25 @@ func (s *services) run(ctx context.Context, public, admin net.Listener) error {
 	err := group.Wait()
 	s.log.Info("stopped")
 	return err
+}
+
+// keepRunning starts a background job again when it fails: each resumes from what
+// is stored, and a payment must not be refused because a webhook could not be
+// queued.
+func (s *services) keepRunning(ctx context.Context, name string, run func(context.Context) error) {
+	for ctx.Err() == nil {
+		err := run(ctx)
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		s.log.Error("a background job failed; it starts again", "job", name, "error", err)
+		pause := time.NewTimer(restartPause)
+		select {
+		case <-ctx.Done():
+		case <-pause.C:
+		}
+		pause.Stop()
+	}
 }
 
 func server(h http.Handler, log *slog.Logger) *http.Server {

@@ -9,9 +9,8 @@ import (
 	"sync"
 	"time"
 
-	sqlite3 "modernc.org/sqlite/lib"
-
 	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/paylink/paylink/internal/fault"
 )
@@ -179,16 +178,6 @@ func refused(err error) error {
 	switch engine.Code() & 0xff {
 	case sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED,
 		sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_CANTOPEN:
-		return fault.Unavailable("store_unavailable", time.Second, err, "The change could not be made durable. Try again.")
-	}
-	return err
-}
-
-// engineError tells what the engine refused (full disk, damaged file) from what
-// the domain did: the former is our trouble, and worth another try.
-func engineError(err error) error {
-	var engine *sqlite.Error
-	if errors.As(err, &engine) {
 		return fault.Unavailable("store_unavailable", time.Second, err, "The change could not be made durable. Try again.")
 	}
 	return err
