@@ -154,7 +154,7 @@ func (c *Local) inquire(ctx context.Context, k issuer.Connector, p payment.Payme
 		return p, nil
 	}
 	answer := c.lookup(ctx, k, p.IssuerKey())
-	given := answer.Outcome == issuer.ActionRequired && !c.cfg.Now().Before(p.ChallengeEnds())
+	given := answer.Outcome == issuer.ActionRequired && p.Status == payment.RequiresAction && !c.cfg.Now().Before(p.ChallengeEnds())
 	if answer.Outcome == issuer.NotFound || given {
 		answer = c.reverse(ctx, k, p)
 		if answer.Outcome == issuer.Declined {

@@ -1,0 +1,169 @@
+//go:build linux
+
+package bench
+
+import (
+	"bufio"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+const (
+	startTimeout  = 60 * time.Second
+	stopTimeout   = 40 * time.Second
+	ticksASecond  = 100 // USER_HZ, which Linux fixes at 100 in what it shows to programs
+	statUserTicks = 13  // utime in /proc/PID/stat, counted from 0; stime follows
+)
+
+// server is the binary under load.
+type server struct {
+	cmd   *exec.Cmd
+	host  string
+	admin string
+	basic string // the header that authenticates the demo key
+}
+
+// binary is PAYLINK_BINARY, or one that is built now.
+func binary(b *testing.B) string {
+	b.Helper()
+	if path := os.Getenv("PAYLINK_BINARY"); path != "" {
+		return path
+	}
+	path := filepath.Join(b.TempDir(), "paylink")
+	build := exec.CommandContext(b.Context(), "go", "build", "-trimpath", "-o", path, "github.com/paylink/paylink/cmd/paylink")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		b.Fatalf("build: %v\n%s", err, out)
+	}
+	return path
+}
+
+// start runs the binary on a fresh folder until the benchmark ends.
+func start(b *testing.B) *server {
+	b.Helper()
+	data := b.TempDir()
+	s := &server{cmd: exec.Command(binary(b), "serve", "--data", data, "--listen", "127.0.0.1:0", "--demo", "--allow-private-webhooks")} //nolint:gosec,noctx // stopped by a signal, so that it can drain
+	logs, err := s.cmd.StderrPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := s.cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { s.stop(b) })
+	serving := make(chan map[string]any, 1)
+	go func() {
+		lines := bufio.NewScanner(logs)
+		for lines.Scan() {
+			var entry map[string]any
+			if json.Unmarshal(lines.Bytes(), &entry) == nil && entry["msg"] == "serving" {
+				serving <- entry
+				continue
+			}
+			if entry["level"] != "INFO" {
+				_, _ = fmt.Fprintln(os.Stderr, "server:", lines.Text())
+			}
+		}
+	}()
+	select {
+	case entry := <-serving:
+		s.host, _ = entry["listen"].(string)
+		s.admin, _ = entry["metrics"].(string)
+	case <-time.After(startTimeout):
+		b.Fatal("the server does not start")
+	}
+	var demo struct{ KeyID, Secret string }
+	raw, err := os.ReadFile(filepath.Join(data, "demo.json")) //nolint:gosec // a path of our own
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := json.Unmarshal(raw, &demo); err != nil {
+		b.Fatal(err)
+	}
+	s.basic = "Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte(demo.KeyID+":"+demo.Secret)) + "\r\n"
+	return s
+}
+
+func (s *server) stop(b *testing.B) {
+	done := make(chan error, 1)
+	go func() { done <- s.cmd.Wait() }()
+	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		b.Error(err)
+	}
+	select {
+	case err := <-done:
+		if err != nil {
+			b.Errorf("the server ended with %v", err)
+		}
+	case <-time.After(stopTimeout):
+		b.Error("the server does not stop; killed")
+		_ = s.cmd.Process.Kill()
+	}
+}
+
+// cpu is the processor time that the server has used.
+func (s *server) cpu() (time.Duration, error) {
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.cmd.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	// The name in parentheses may hold spaces; the fields count from 0 with the pid.
+	_, after, _ := strings.Cut(string(raw), ") ")
+	fields := strings.Fields(after)
+	var ticks int64
+	for _, f := range fields[statUserTicks-2 : statUserTicks] {
+		n, err := strconv.ParseInt(f, 10, 64)
+		if err != nil {
+			return 0, err
+		}
+		ticks += n
+	}
+	return time.Duration(ticks) * time.Second / ticksASecond, nil
+}
+
+// memory is the resident memory now and at its highest, in MiB.
+func (s *server) memory() (now, peak float64, err error) {
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
+	if err != nil {
+		return 0, 0, err
+	}
+	for line := range strings.Lines(string(raw)) {
+		name, value, _ := strings.Cut(line, ":")
+		kib, _ := strconv.ParseFloat(strings.TrimSuffix(strings.TrimSpace(value), " kB"), 64)
+		switch name {
+		case "VmRSS":
+			now = kib / 1024
+		case "VmHWM":
+			peak = kib / 1024
+		}
+	}
+	return now, peak, nil
+}
+
+// ownCPU is the processor time of the load generator.
+func ownCPU() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// load is the machine's load average over the last minute.
+func load() string {
+	raw, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "unknown"
+	}
+	one, _, _ := strings.Cut(string(raw), " ")
+	return one
+}
