@@ -17,6 +17,7 @@ import (
 const (
 	DrainTimeout      = 30 * time.Second // for requests under way when asked to stop
 	keyReloadInterval = 10 * time.Second
+	gcPercent         = 300         // the live heap is small: trade some memory for time, unless GOGC says otherwise
 	restartPause      = time.Second // before a failed background job starts again
 )
 

@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -30,6 +32,9 @@ func Serve(ctx context.Context, cfg Config, out, logs io.Writer) (err error) {
 		return err
 	}
 	log := obs.NewLogger(logs, level)
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	var lc net.ListenConfig
 	public, err := lc.Listen(ctx, "tcp", cfg.Listen)
 	if err != nil {

@@ -106,24 +106,14 @@ func (s *sim) events(account string) map[string][]stream.Event {
 // with what is live at the issuer (I6).
 func (s *sim) checkLinks() {
 	byLink := map[string][]payment.Payment{}
-	for _, l := range s.all {
-		if _, ok := byLink[l.ID]; ok {
-			continue
-		}
-		for _, p := range s.payments(l.Account) {
-			byLink[p.Link] = append(byLink[p.Link], p)
-		}
-		break
-	}
 	seen := map[string]bool{}
 	for _, l := range s.all {
-		if !seen[l.Account] {
-			seen[l.Account] = true
-			for _, p := range s.payments(l.Account) {
-				if !slices.ContainsFunc(byLink[p.Link], func(q payment.Payment) bool { return q.ID == p.ID }) {
-					byLink[p.Link] = append(byLink[p.Link], p)
-				}
-			}
+		if seen[l.Account] {
+			continue
+		}
+		seen[l.Account] = true
+		for _, p := range s.payments(l.Account) {
+			byLink[p.Link] = append(byLink[p.Link], p)
 		}
 	}
 	for _, old := range s.all {
@@ -195,7 +185,7 @@ func (s *sim) compareBooks(list []payment.Payment) {
 			ours := theirs{refunds: map[string]int64{}}
 			if try == p.Try && p.Status != payment.CanceledS {
 				ours.approved, ours.captured = p.AuthorizedMinor, p.CapturedMinor
-			} else if b.reversed == b.approved {
+			} else if b.reversed == b.approved || b.approved == 0 {
 				ours.approved, ours.reversed = b.approved, b.reversed // whatever it was, nothing is left
 			}
 			if p.Status == payment.Review {

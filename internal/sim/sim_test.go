@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net/http/httptest"
 	"path/filepath"
+	"reflect"
 	"runtime"
 	"strconv"
 	"strings"
@@ -73,7 +74,7 @@ type sim struct {
 	quiet   bool // no more faults
 	all     []link.Link
 	made    []payment.Payment
-	answers map[string]string // idempotency: scope and key to the first answer
+	records []idempotency.Record // first answers as they were found; they never change (I14)
 }
 
 func (s *sim) now() time.Time {
@@ -182,11 +183,16 @@ func TestSimulation(t *testing.T) {
 		s.checkAccount(account)
 	}
 	s.checkLinks()
+	for _, first := range s.records {
+		if r, err := s.store.GetIdempotency(t.Context(), first.Scope, first.Key); err != nil || !reflect.DeepEqual(*r, first) {
+			t.Errorf("I14 the first answer to %s has changed: %v", first.Key, err)
+		}
+	}
 }
 
 func start(t *testing.T, seed uint64) *sim {
 	t.Helper()
-	s := &sim{t: t, at: epoch, dice: &dice{r: rand.New(rand.NewPCG(seed, 1))}, answers: map[string]string{}} //nolint:gosec // a simulation repeats
+	s := &sim{t: t, at: epoch, dice: &dice{r: rand.New(rand.NewPCG(seed, 1))}} //nolint:gosec // a simulation repeats
 	dir := t.TempDir()
 	path := filepath.Join(dir, "paylink.db")
 	if _, _, err := sqlstore.Migrate(t.Context(), path); err != nil {
@@ -344,11 +350,16 @@ func (s *sim) ticket(p payment.Payment) *idempotency.Ticket {
 		return nil
 	}
 	key := fmt.Sprintf("key-%s-%d", p.ID, s.dice.n(3))
-	if r, err := s.store.GetIdempotency(s.t.Context(), p.Account, key); err != nil || r != nil {
-		return nil // the gateway replays it
+	r, err := s.store.GetIdempotency(s.t.Context(), p.Account, key)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if r != nil { // the gateway replays it
+		s.records = append(s.records, *r)
+		return nil
 	}
 	return &idempotency.Ticket{Record: idempotency.Record{Scope: p.Account, Key: key, Fingerprint: []byte{1}, Status: 200},
-		Render: func(object any) ([]byte, error) { return fmt.Appendf(nil, "%T", object), nil }}
+		Render: func(object any) ([]byte, error) { return fmt.Appendf(nil, "%T %d", object, s.dice.n(1_000_000)), nil }}
 }
 
 // operation picks what the merchant or the payer does with a payment.

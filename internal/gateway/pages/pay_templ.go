@@ -254,7 +254,7 @@ func payPage(v payView) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = field(v, input{Name: "exp", Label: "Expiry date", Hint: "Month and year, like 04/28.", Auto: "cc-exp", Mode: "numeric", Max: "10", Required: true}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = field(v, input{Name: "exp", Label: "Expiry date", Hint: "MM/YY, like 04/28.", Auto: "cc-exp", Mode: "numeric", Max: "10", Required: true}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

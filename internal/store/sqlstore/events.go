@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/paylink/paylink/internal/idempotency"
@@ -19,9 +20,10 @@ import (
 const (
 	batchEvents     = 500
 	idleWait        = time.Second
-	gatherWait      = 10 * time.Millisecond // lets a busy feed fill a batch
+	gatherWait      = 20 * time.Millisecond // lets a busy feed fill a batch
 	checkpointPause = 250 * time.Millisecond
 	balanceConsumer = "balances"
+	eventFields     = 10 // columns of an insert
 )
 
 type eventRow struct {
@@ -56,14 +58,34 @@ func appendEvents(t *tx, events []eventRow) error {
 	if err != nil {
 		return err
 	}
+	args := make([]any, 0, len(events)*eventFields)
 	for i, e := range events {
-		if _, err := t.exec(`INSERT INTO events (id, type, account, mode, object, seq, object_seq, created_at, data, transfers)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`, e.ID, e.Type, e.Account, e.Mode, e.Object,
-			last-n+int64(i)+1, e.ObjectSeq, micros(e.CreatedAt), string(e.Data), e.transfers); err != nil {
-			return err
-		}
+		args = append(args, e.ID, e.Type, e.Account, e.Mode, e.Object, last-n+int64(i)+1, e.ObjectSeq, micros(e.CreatedAt), string(e.Data), e.transfers)
 	}
-	return nil
+	_, err = t.exec(insertEvents(len(events)), args...)
+	return err
+}
+
+// insertEvents is one statement for n events; n is small (the entries of one
+// change), so few statements are prepared.
+func insertEvents(n int) string {
+	var b strings.Builder
+	b.WriteString("INSERT INTO events (id, type, account, mode, object, seq, object_seq, created_at, data, transfers) VALUES ")
+	for i := range n {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteByte('(')
+		for j := range eventFields {
+			if j > 0 {
+				b.WriteByte(',')
+			}
+			b.WriteByte('$')
+			b.WriteString(strconv.Itoa(i*eventFields + j + 1))
+		}
+		b.WriteByte(')')
+	}
+	return b.String()
 }
 
 const eventColumns = "position, id, type, account, mode, object, seq, object_seq, created_at, data, transfers"
@@ -102,7 +124,17 @@ func (s *Store) Events(ctx context.Context, account, mode string, afterSeq int64
 }
 
 func (s *Store) eventsAfter(ctx context.Context, position int64) ([]stream.Event, error) {
-	rows, err := s.read.QueryContext(ctx, "SELECT "+eventColumns+" FROM events WHERE position > $1 ORDER BY position LIMIT "+
+	rows, err := s.feed.QueryContext(ctx, "SELECT "+eventColumns+" FROM events WHERE position > $1 ORDER BY position LIMIT "+
+		strconv.Itoa(batchEvents), position)
+	if err != nil {
+		return nil, err
+	}
+	return scanEvents(rows)
+}
+
+// transfersAfter is eventsAfter for who needs only the money that moved.
+func (s *Store) transfersAfter(ctx context.Context, position int64) ([]stream.Event, error) {
+	rows, err := s.feed.QueryContext(ctx, "SELECT position, '', '', account, mode, '', 0, 0, 0, '', transfers FROM events WHERE position > $1 ORDER BY position LIMIT "+
 		strconv.Itoa(batchEvents), position)
 	if err != nil {
 		return nil, err
@@ -115,12 +147,13 @@ var _ stream.Source = (*Store)(nil)
 // Consume implements stream.Source. The checkpoint is saved at most four times a
 // second: after a crash a consumer sees the last events again.
 func (s *Store) Consume(ctx context.Context, consumer string, handle func(context.Context, []stream.Event) error) error {
-	return s.follow(ctx, consumer, handle, func(position int64) error {
+	return s.follow(ctx, consumer, s.eventsAfter, handle, func(position int64) error {
 		return s.write(context.WithoutCancel(ctx), func(t *tx) error { return putCheckpoint(t, consumer, position) })
 	})
 }
 
-func (s *Store) follow(ctx context.Context, consumer string, handle func(context.Context, []stream.Event) error, save func(int64) error) error {
+func (s *Store) follow(ctx context.Context, consumer string, read func(context.Context, int64) ([]stream.Event, error),
+	handle func(context.Context, []stream.Event) error, save func(int64) error) error {
 	position, err := s.checkpoint(ctx, consumer)
 	if err != nil {
 		return err
@@ -135,7 +168,7 @@ func (s *Store) follow(ctx context.Context, consumer string, handle func(context
 	}
 	for ctx.Err() == nil {
 		wake := s.wake.wait()
-		events, err := s.eventsAfter(ctx, position)
+		events, err := read(ctx, position)
 		if err == nil && len(events) > 0 {
 			err = handle(ctx, events)
 		}
@@ -217,7 +250,7 @@ func (s *Store) RunBalances(ctx context.Context) error {
 		}
 		return nil
 	}
-	return s.follow(ctx, balanceConsumer, handle, func(position int64) error {
+	return s.follow(ctx, balanceConsumer, s.transfersAfter, handle, func(position int64) error {
 		done := sums
 		sums = map[funds]ledger.Balance{}
 		return s.write(context.WithoutCancel(ctx), func(t *tx) error {

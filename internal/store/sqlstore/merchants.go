@@ -78,6 +78,10 @@ func (s *Store) UserByID(ctx context.Context, id string) (merchant.User, error) 
 
 // GetAccount implements merchant.UserStore.
 func (s *Store) GetAccount(ctx context.Context, id string) (merchant.Account, error) {
+	return s.accounts.get(id, func() (merchant.Account, error) { return s.readAccount(ctx, id) })
+}
+
+func (s *Store) readAccount(ctx context.Context, id string) (merchant.Account, error) {
 	a := merchant.Account{ID: id}
 	var methods string
 	var created int64
@@ -98,6 +102,7 @@ func (s *Store) PutMethods(ctx context.Context, account string, revision int64, 
 	if err != nil {
 		return err
 	}
+	defer s.accounts.forget(account)
 	return s.write(ctx, func(t *tx) error {
 		n, err := t.exec("UPDATE accounts SET methods = $1, revision = revision + 1 WHERE id = $2 AND revision = $3", string(methods), account, revision)
 		if err != nil {
@@ -161,7 +166,9 @@ func (s *Store) CreateKey(ctx context.Context, k merchant.Key, r *idempotency.Re
 
 // KeyByID implements merchant.KeyStore.
 func (s *Store) KeyByID(ctx context.Context, id string) (merchant.Key, error) {
-	return scanKey(s.queryRow(ctx, "SELECT "+keyColumns+" FROM api_keys WHERE id = $1", id))
+	return s.keys.get(id, func() (merchant.Key, error) {
+		return scanKey(s.queryRow(ctx, "SELECT "+keyColumns+" FROM api_keys WHERE id = $1", id))
+	})
 }
 
 // KeyByHash implements merchant.KeyStore.
@@ -201,6 +208,7 @@ func (s *Store) UpdateKey(ctx context.Context, k merchant.Key, r *idempotency.Re
 	if err != nil {
 		return err
 	}
+	defer s.keys.forget(k.ID)
 	return s.write(ctx, func(t *tx) error {
 		n, err := t.exec(`UPDATE api_keys SET name = $1, scopes = $2, hash = $3, previous_hash = $4, previous_until = $5, expires_at = $6,
 			revoked_at = $7, revision = revision + 1 WHERE id = $8 AND account = $9 AND revision = $10`,
@@ -218,6 +226,11 @@ func (s *Store) UpdateKey(ctx context.Context, k merchant.Key, r *idempotency.Re
 
 // TouchKeys implements merchant.KeyStore.
 func (s *Store) TouchKeys(ctx context.Context, used map[string]time.Time) error {
+	defer func() {
+		for id := range used {
+			s.keys.forget(id)
+		}
+	}()
 	return s.write(ctx, func(t *tx) error {
 		for id, at := range used {
 			if _, err := t.exec("UPDATE api_keys SET last_used_at = $1 WHERE id = $2 AND last_used_at < $1", micros(at), id); err != nil {

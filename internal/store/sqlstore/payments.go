@@ -236,13 +236,15 @@ func (w *where) addIf(yes bool, condition string, args ...any) {
 
 func (w *where) sql() string { return " WHERE " + strings.Join(w.conditions, " AND ") }
 
-// queryRow runs a read of one row through a prepared statement.
+// queryRow runs a read of one row through a prepared statement. It is too short
+// to be worth cancelling, and a context that cannot be cancelled spares the
+// driver a goroutine per query.
 func (s *Store) queryRow(ctx context.Context, query string, args ...any) rowScanner {
 	st, err := s.prepared(query) //nolint:sqlclosecheck // kept for the next call
 	if err != nil {
 		return failedRow{err}
 	}
-	return st.QueryRowContext(ctx, args...)
+	return st.QueryRowContext(context.WithoutCancel(ctx), args...)
 }
 
 // prepared gives the reader's statement for a query, prepared once.

@@ -26,6 +26,7 @@ import (
 	"github.com/pressly/goose/v3"
 
 	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/merchant"
 )
 
 //go:embed migrations/*.sql
@@ -33,7 +34,8 @@ var migrations embed.FS
 
 // Bounds.
 const (
-	readerConnections   = 4
+	readerConnections   = 8
+	feedConnections     = 2
 	queueLength         = 4096
 	maxGroup            = 256
 	checkpointWALBytes  = 8 << 20
@@ -46,15 +48,18 @@ const (
 
 // Store implements the store contracts of the domain packages.
 type Store struct {
-	path   string
-	writer *sql.DB
-	read   *sql.DB
-	queue  chan *commit
-	stop   chan struct{}
-	done   chan struct{}
-	once   sync.Once
-	wake   *broadcast
-	stmts  sync.Map // query to *sql.Stmt of the readers
+	path     string
+	writer   *sql.DB
+	read     *sql.DB
+	feed     *sql.DB // the consumers' reads, so that they never take a request's place
+	queue    chan *commit
+	stop     chan struct{}
+	done     chan struct{}
+	once     sync.Once
+	wake     *broadcast
+	keys     cache[merchant.Key]
+	accounts cache[merchant.Account]
+	stmts    sync.Map // query to *sql.Stmt of the readers
 }
 
 // OpenSQLite opens the database file, creating it if need be. The schema must be
@@ -71,14 +76,18 @@ func OpenSQLite(path string) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(err, writer.Close())
 	}
-	s := &Store{path: path, writer: writer, read: reader, queue: make(chan *commit, queueLength),
+	feed, err := open(path, true, feedConnections, readerCacheKibibyte)
+	if err != nil {
+		return nil, errors.Join(err, writer.Close(), reader.Close())
+	}
+	s := &Store{path: path, writer: writer, read: reader, feed: feed, queue: make(chan *commit, queueLength),
 		stop: make(chan struct{}), done: make(chan struct{}), wake: newBroadcast()}
 	if err := s.checkSchema(context.Background()); err != nil {
-		return nil, errors.Join(err, writer.Close(), reader.Close())
+		return nil, errors.Join(err, writer.Close(), reader.Close(), feed.Close())
 	}
 	conn, err := writer.Conn(context.Background())
 	if err != nil {
-		return nil, errors.Join(err, writer.Close(), reader.Close())
+		return nil, errors.Join(err, writer.Close(), reader.Close(), feed.Close())
 	}
 	go s.runWriter(conn)
 	return s, nil
@@ -180,7 +189,7 @@ func (s *Store) Close() error {
 	s.once.Do(func() {
 		close(s.stop)
 		<-s.done
-		err = errors.Join(s.writer.Close(), s.read.Close())
+		err = errors.Join(s.writer.Close(), s.read.Close(), s.feed.Close())
 	})
 	return err
 }

@@ -24,7 +24,7 @@ func OpenSnapshot(ctx context.Context, path string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{path: path, writer: db, read: db, stop: make(chan struct{}), done: make(chan struct{}), wake: newBroadcast()}
+	s := &Store{path: path, writer: db, read: db, feed: db, stop: make(chan struct{}), done: make(chan struct{}), wake: newBroadcast()}
 	close(s.done) // there is no writer
 	if err := s.checkSchema(ctx); err != nil {
 		return nil, errors.Join(err, db.Close())

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"sync"
 	"time"
 
@@ -128,6 +129,7 @@ func (s *Store) runWriter(conn *sql.Conn) {
 				}
 			}
 		}
+		runtime.Gosched() // let those who are about to commit join
 	fill:
 		for len(group) < maxGroup {
 			select {
@@ -142,19 +144,29 @@ func (s *Store) runWriter(conn *sql.Conn) {
 	}
 }
 
-// runGroup commits the group in one transaction. If the final commit fails (full
-// disk, failed fsync) everyone hears so; SQLite has rolled back or will on open.
+// runGroup commits the group in one transaction and answers everyone after the
+// fsync. Commits seldom fail, so the group first runs without savepoints; if one
+// does fail, everything is rolled back and runs again with a savepoint for each,
+// and the bad one fails alone. If the final commit fails (full disk, failed
+// fsync) everyone hears so; SQLite has rolled back or will on open.
 func (s *Store) runGroup(t *tx, group []*commit) {
 	results := make([]error, len(group))
 	err := s.inTransaction(t, func() error {
 		for i, c := range group {
-			results[i] = inSavepoint(t, c.fn, len(group) > 1)
-			if len(group) == 1 && results[i] != nil {
+			if results[i] = c.fn(t); results[i] != nil {
 				return results[i]
 			}
 		}
 		return nil
 	})
+	if err != nil && len(group) > 1 && failedOne(results) {
+		err = s.inTransaction(t, func() error {
+			for i, c := range group {
+				results[i] = inSavepoint(t, c.fn)
+			}
+			return nil
+		})
+	}
 	for i, c := range group {
 		switch {
 		case results[i] != nil:
@@ -166,6 +178,15 @@ func (s *Store) runGroup(t *tx, group []*commit) {
 		}
 	}
 	s.wake.signal()
+}
+
+func failedOne(results []error) bool {
+	for _, err := range results {
+		if err != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // refused tells a write that the engine could not carry out (full disk, failed
@@ -198,10 +219,7 @@ func (s *Store) inTransaction(t *tx, body func() error) error {
 	return nil
 }
 
-func inSavepoint(t *tx, fn func(*tx) error, nested bool) error {
-	if !nested {
-		return fn(t)
-	}
+func inSavepoint(t *tx, fn func(*tx) error) error {
 	if _, err := t.exec("SAVEPOINT one"); err != nil {
 		return err
 	}

@@ -167,8 +167,9 @@ var errInjected = errors.New("injected: the connection was lost")
 func (f *Faulty) CommitPayment(ctx context.Context, c payment.Change) error {
 	f.mu.Lock()
 	f.n++
-	what := f.Fail(f.n)
+	n := f.n
 	f.mu.Unlock()
+	what := f.Fail(n) // without the lock: it may end the goroutine, as a crash does
 	if what == FailBefore {
 		return errInjected
 	}

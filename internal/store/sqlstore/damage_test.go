@@ -1,0 +1,215 @@
+package sqlstore_test
+
+import (
+	"bytes"
+	"database/sql"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/id"
+	"github.com/paylink/paylink/internal/issuer"
+	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/store/sqlstore"
+	"github.com/paylink/paylink/internal/store/storetest"
+)
+
+func begun(t *testing.T, s *sqlstore.Store, account string) payment.Payment {
+	t.Helper()
+	l := storetest.NewLink(account, 1)
+	c := storetest.Begin(t, l, "attempt-000000000001")
+	if err := s.CreateLink(t.Context(), l, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.CommitPayment(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	return c.Payment
+}
+
+func raw(t *testing.T, path, pragma string) *sql.DB {
+	t.Helper()
+	db, err := sql.Open("sqlite", "file:"+path+pragma)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
+func wantCode(t *testing.T, err error, code string) {
+	t.Helper()
+	if fault.Code(err) != code {
+		t.Fatalf("got %v, want %s", err, code)
+	}
+}
+
+// One bit of an amount flips in the file: the payment is refused, and the others
+// are served and swept as before.
+func TestF21_FlippedBit(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "paylink.db")
+	if _, _, err := sqlstore.Migrate(t.Context(), path); err != nil {
+		t.Fatal(err)
+	}
+	s, err := sqlstore.OpenSQLite(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	account := id.New(id.Account)
+	bad, sound := begun(t, s, account), begun(t, s, account)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := raw(t, path, "").ExecContext(t.Context(), "PRAGMA wal_checkpoint(TRUNCATE)"); err != nil {
+		t.Fatal(err)
+	}
+	flipAmount(t, path, bad.ID)
+	if s, err = sqlstore.OpenSQLite(path); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	_, err = s.GetPayment(t.Context(), account, bad.ID)
+	wantCode(t, err, "payment_damaged")
+	if fault.KindOf(err) != fault.KindInternal {
+		t.Fatal(err)
+	}
+	_, err = s.FindPayment(t.Context(), bad.ID)
+	wantCode(t, err, "payment_damaged")
+	_, err = s.ListPayments(t.Context(), payment.Filter{Account: account, Mode: link.Test, Limit: 10})
+	wantCode(t, err, "payment_damaged")
+	due, err := s.DuePayments(t.Context(), storetest.Epoch.Add(time.Hour), 10)
+	wantCode(t, err, "payment_damaged")
+	if len(due) != 1 || due[0].ID != sound.ID {
+		t.Fatalf("one damaged payment keeps %d others from the sweep", 1-len(due))
+	}
+	if _, err := s.GetPayment(t.Context(), account, sound.ID); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// flipAmount changes 1250 to 1251 in the payment's document, in the file itself.
+func flipAmount(t *testing.T, path, paymentID string) {
+	t.Helper()
+	file, err := os.ReadFile(path) //nolint:gosec // the test's own file
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc := bytes.Index(file, fmt.Appendf(nil, `{"id":%q`, paymentID))
+	if doc < 0 {
+		t.Fatal("the document is not in the file")
+	}
+	at := bytes.Index(file[doc:], []byte("1250"))
+	if at < 0 {
+		t.Fatal("the amount is not in the file")
+	}
+	file[doc+at+3] ^= 1
+	if err := os.WriteFile(path, file, 0o600); err != nil { //nolint:gosec // the test's own file
+		t.Fatal(err)
+	}
+}
+
+// The engine fails in the middle of a commit, at each of its statements: the
+// caller hears that nothing can be made durable, and nothing is half done.
+func TestF21_FailedWrite(t *testing.T) {
+	for _, table := range []string{"payments", "links", "events", "event_seqs"} {
+		t.Run(table, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "paylink.db")
+			if _, _, err := sqlstore.Migrate(t.Context(), path); err != nil {
+				t.Fatal(err)
+			}
+			s, err := sqlstore.OpenSQLite(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = s.Close() }()
+			account := id.New(id.Account)
+			p := begun(t, s, account)
+			before := contents(t, path)
+			trap := "CREATE TRIGGER broken AFTER %s ON " + table + " BEGIN SELECT RAISE(ROLLBACK, 'the disk failed'); END"
+			op := "UPDATE"
+			if table == "events" {
+				op = "INSERT"
+			}
+			db := raw(t, path, "")
+			if _, err := db.ExecContext(t.Context(), fmt.Sprintf(trap, op)); err != nil {
+				t.Fatal(err)
+			}
+			c := storetest.Answered(t, p, issuer.Approved)
+			if err := s.CommitPayment(t.Context(), c); err == nil {
+				t.Fatal("a commit that failed was acknowledged")
+			}
+			if after := contents(t, path); after != before {
+				t.Fatalf("half done:\n%s\nbefore:\n%s", after, before)
+			}
+			if _, err := db.ExecContext(t.Context(), "DROP TRIGGER broken"); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.CommitPayment(t.Context(), c); err != nil { // the writer is as good as new
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+// contents of everything that a commit touches.
+func contents(t *testing.T, path string) string {
+	t.Helper()
+	var all strings.Builder
+	db := raw(t, path, "")
+	for _, query := range []string{"SELECT id || revision || doc FROM payments", "SELECT id || uses || reserved || last_payment FROM links",
+		"SELECT id || seq FROM events", "SELECT account || last FROM event_seqs"} {
+		rows, err := db.QueryContext(t.Context(), query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for rows.Next() {
+			var line string
+			if err := rows.Scan(&line); err != nil {
+				t.Fatal(err)
+			}
+			all.WriteString(line + "\n")
+		}
+		if err := rows.Err(); err != nil {
+			t.Fatal(err)
+		}
+		_ = rows.Close()
+	}
+	return all.String()
+}
+
+// The disk is full: the change is refused as store_unavailable, and the same
+// change is taken once there is room.
+func TestF21_FullDisk(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "paylink.db")
+	if _, _, err := sqlstore.Migrate(t.Context(), path); err != nil {
+		t.Fatal(err)
+	}
+	s, err := sqlstore.OpenSQLite(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	account := id.New(id.Account)
+	p := begun(t, s, account)
+	before := contents(t, path)
+	if err := s.LimitPages(t.Context(), 1); err != nil { // the disk is full
+		t.Fatal(err)
+	}
+	c := storetest.Answered(t, p, issuer.Approved)
+	c.Events[0].Data = []byte(`"` + strings.Repeat("x", 1<<20) + `"`)
+	wantCode(t, s.CommitPayment(t.Context(), c), "store_unavailable")
+	if after := contents(t, path); after != before {
+		t.Fatal("half done")
+	}
+	if err := s.LimitPages(t.Context(), 1<<30); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.CommitPayment(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+}
