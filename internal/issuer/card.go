@@ -28,10 +28,13 @@ type cardSecret struct {
 
 const redacted = "[card]"
 
+// What people type between the digits.
+var separators = strings.NewReplacer(" ", "", "-", "")
+
 // NewCard checks what can be checked without asking anyone: the number's length
 // and Luhn digit (ISO/IEC 7812-1), the expiry, the length of the code.
 func NewCard(number string, expMonth, expYear int, cvc, name string, now time.Time) (Card, error) {
-	n := strings.NewReplacer(" ", "", "-", "").Replace(number)
+	n := separators.Replace(number)
 	switch {
 	case len(n) < 12 || len(n) > 19 || !allDigits(n):
 		return Card{}, fault.Invalid("card.number", "card_number_invalid", "A card number has 12 to 19 digits.")

@@ -33,7 +33,7 @@ import (
 
 var (
 	seedFlag = flag.Uint64("sim.seed", 0, "seed of the simulation; 0 takes one from the time")
-	opsFlag  = flag.Int("sim.ops", 3000, "operations of the simulation")
+	opsFlag  = flag.Int("sim.ops", 2000, "operations of the simulation")
 )
 
 var cards = [...]string{"4242424242424242", "5555555555554444", "4000000000000002", "4000000000009995", "4000000000003220", "4000000000006108",

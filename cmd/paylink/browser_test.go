@@ -1,0 +1,213 @@
+package main_test
+
+import (
+	"context"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/chromedp"
+)
+
+// browser is one tab of a real Chromium with a fresh profile.
+type browser struct {
+	t   testing.TB
+	ctx context.Context
+
+	mu       sync.Mutex
+	requests []string // URLs that pages asked for
+	policies map[string]string
+}
+
+// openBrowser starts Chromium; it is closed when the test ends.
+func openBrowser(t testing.TB) *browser {
+	t.Helper()
+	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath("/usr/bin/chromium"), chromedp.NoSandbox, chromedp.DisableGPU,
+		chromedp.Flag("disable-component-update", true),
+		// A page that comes back frozen fires no load event to wait for.
+		chromedp.Flag("disable-features", "Translate,BackForwardCache"), chromedp.UserDataDir(t.TempDir()), chromedp.WindowSize(1000, 900))
+	allocator, stop := chromedp.NewExecAllocator(context.Background(), opts...)
+	ctx, cancel := chromedp.NewContext(allocator)
+	b := &browser{t: t, ctx: ctx, policies: map[string]string{}}
+	t.Cleanup(func() {
+		if err := chromedp.Cancel(ctx); err != nil {
+			t.Logf("closing Chromium: %v", err)
+		}
+		cancel()
+		stop()
+	})
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatalf("Chromium (Debian's package chromium; scripts/needs.sh installs it): %v", err)
+	}
+	if err := chromedp.Listen(ctx, b.heard); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func (b *browser) heard(ev any) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch e := ev.(type) {
+	case *network.EventRequestWillBeSent:
+		b.requests = append(b.requests, e.Request.URL)
+	case *network.EventResponseReceived:
+		if e.Type != network.ResourceTypeDocument {
+			return
+		}
+		for name, value := range e.Response.Headers {
+			if strings.EqualFold(name, "Content-Security-Policy") {
+				b.policies[e.Response.URL], _ = value.(string)
+			}
+		}
+	}
+}
+
+// onlyOwnOrigin fails the test when a page asked for anything of another origin,
+// or came without a policy.
+func (b *browser) onlyOwnOrigin(origin string) {
+	b.t.Helper()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.requests) == 0 || len(b.policies) == 0 {
+		b.t.Error("no request was recorded")
+	}
+	for _, r := range b.requests {
+		u, err := url.Parse(r)
+		if err != nil || (u.Scheme+"://"+u.Host != origin && r != "about:blank") {
+			b.t.Errorf("a page asked for %s", r)
+		}
+	}
+	for page, policy := range b.policies {
+		if !strings.Contains(policy, "default-src 'none'") || !strings.Contains(policy, "frame-ancestors 'none'") || strings.Contains(policy, "unsafe") {
+			b.t.Errorf("%s has the policy %q", page, policy)
+		}
+	}
+}
+
+// run runs steps within the patience of a test.
+func (b *browser) run(steps ...chromedp.Action[chromedp.Void]) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	defer cancel()
+	for i, s := range steps {
+		if err := chromedp.Do(ctx, s); err != nil {
+			b.t.Fatalf("step %d: %v\n%s", i, err, b.html())
+		}
+	}
+}
+
+// ask evaluates an expression; it works on pages that forbid scripts too.
+func ask[T any](b *browser, expression string) T {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	defer cancel()
+	v, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
+	if err != nil {
+		b.t.Fatalf("%.200s: %v", expression, err)
+	}
+	return v
+}
+
+func (b *browser) html() string {
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	defer cancel()
+	s, err := chromedp.Run(ctx, chromedp.OuterHTML(chromedp.CSS("html")))
+	if err != nil {
+		return err.Error()
+	}
+	return s
+}
+
+func (b *browser) open(u string) {
+	b.t.Helper()
+	b.run(chromedp.Navigate(u))
+}
+
+// sees waits until the page's heading is the given one.
+func (b *browser) sees(heading string) {
+	b.t.Helper()
+	eventually(b.t, "the browser shows "+heading, func() bool {
+		ctx, cancel := context.WithTimeout(b.ctx, patience)
+		defer cancel()
+		// A page that is being left has no heading, or no document: look again.
+		h, err := chromedp.Run(ctx, chromedp.Evaluate[string](`document.querySelector("h1")?.textContent ?? ""`))
+		return err == nil && strings.Contains(h, heading)
+	})
+}
+
+func css(s string) chromedp.CSS { return chromedp.CSS(s) }
+
+// fill types a card into the form, key by key.
+func (b *browser) fill(number string) {
+	b.t.Helper()
+	b.run(chromedp.WaitVisible(css("#number")),
+		chromedp.Clear(css("#number")), chromedp.SendKeys(css("#number"), number),
+		chromedp.Clear(css("#exp")), chromedp.SendKeys(css("#exp"), "1234"),
+		chromedp.Clear(css("#cvc")), chromedp.SendKeys(css("#cvc"), "7391"))
+}
+
+// waitErrors waits for the list of what is wrong with the form.
+var waitErrors = chromedp.WaitVisible(css("#errors"))
+
+const payButton = "#pay button[type=submit]"
+
+func (b *browser) pay(number string) {
+	b.t.Helper()
+	b.fill(number)
+	b.run(chromedp.Click(css(payButton)))
+}
+
+func (b *browser) click(selector string) {
+	b.t.Helper()
+	b.run(chromedp.Click(css(selector)))
+}
+
+func (b *browser) scripts(on bool) {
+	b.t.Helper()
+	if _, err := chromedp.Call(b.ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: !on}); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// look is how a page is looked at.
+type look struct {
+	name, scheme  string
+	width, height int64
+}
+
+var looks = []look{{"light", "light", 1000, 900}, {"dark", "dark", 1000, 900}, {"narrow", "light", 320, 700}}
+
+func (b *browser) wear(l look) {
+	b.t.Helper()
+	_, err := chromedp.Call(b.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
+		{Name: "prefers-color-scheme", Value: l.scheme}, {Name: "prefers-reduced-motion", Value: "reduce"}}})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.run(chromedp.EmulateViewport(l.width, l.height))
+}
+
+// picture writes the page as it is into the folder PAYLINK_SCREENSHOTS, if set.
+func (b *browser) picture(name string) {
+	b.t.Helper()
+	dir := os.Getenv("PAYLINK_SCREENSHOTS")
+	if dir == "" {
+		return
+	}
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		b.t.Fatal(err)
+	}
+	png, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, name+".png"), png, 0o600); err != nil {
+		b.t.Fatal(err)
+	}
+}

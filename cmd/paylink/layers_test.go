@@ -1,0 +1,183 @@
+package main_test
+
+import (
+	"encoding/json"
+	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+const modulePath = "github.com/paylink/paylink"
+
+// layerRows is the ordered list of the design: a package imports only from rows
+// above its own. A package that is not here fails the test until somebody places
+// it.
+var layerRows = [][]string{
+	{"internal/money", "internal/id", "internal/fault", "internal/keyring", "internal/obs", "internal/idempotency", "docs/api"},
+	{"internal/issuer", "internal/ledger"},
+	{"internal/stream"},
+	{"internal/merchant", "internal/link"},
+	{"internal/payment", "internal/notify"},
+	{"internal/coordinator"},
+	{"internal/gateway/problem"},
+	{"internal/store/sqlstore", "internal/issuer/simulator", "internal/gateway/api", "internal/gateway/pages", "internal/notify/webhook"},
+	{"internal/gateway"},
+	{"internal/app"},
+	{"cmd/paylink"},
+}
+
+// testOnlyPackages packages may import what they like, and no package imports them.
+var testOnlyPackages = []string{"internal/store/storetest", "internal/issuer/issuertest", "internal/sim", "internal/gateway/api/apitest", "cmd/paylink/bench"}
+
+// firstHTTPRow is the first package of the first row that may know net/http.
+const firstHTTPRow = "internal/gateway/problem"
+
+// sqlPackages may know database/sql and its drivers.
+var sqlPackages = map[string]bool{"internal/store/sqlstore": true, "internal/notify/webhook": true}
+
+// sqlImports are the trees that know SQL.
+var sqlImports = []string{"database/sql", "modernc.org/sqlite", "github.com/pressly/goose", "github.com/riverqueue/river/riverdriver", "github.com/jackc/pgx"}
+
+// guardedCalls are the functions by which a package reads its environment or ends the
+// process, and the packages that may call them.
+var guardedCalls = map[string]map[string]bool{
+	"os.Getenv":    {"internal/app": true, "cmd/paylink": true},
+	"os.LookupEnv": {"internal/app": true, "cmd/paylink": true},
+	"os.Environ":   {"internal/app": true, "cmd/paylink": true},
+	"os.ExpandEnv": {"internal/app": true, "cmd/paylink": true},
+	"os.Exit":      {"cmd/paylink": true},
+	"log.Fatal":    {},
+	"log.Fatalf":   {},
+	"log.Fatalln":  {},
+}
+
+type listed struct {
+	Dir, ImportPath string
+	GoFiles         []string
+	Imports         []string
+}
+
+func (p listed) name() string {
+	return strings.TrimPrefix(strings.TrimPrefix(p.ImportPath, modulePath), "/")
+}
+
+func listPackages(t *testing.T) []listed {
+	t.Helper()
+	list := exec.CommandContext(t.Context(), "go", "list", "-json=Dir,ImportPath,GoFiles,Imports", modulePath+"/...")
+	out, err := list.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var all []listed
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p listed
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+}
+
+func TestLayers(t *testing.T) {
+	row := map[string]int{}
+	for i, names := range layerRows {
+		for _, n := range names {
+			row[n] = i + 1
+		}
+	}
+	apart := map[string]bool{}
+	for _, n := range testOnlyPackages {
+		apart[n] = true
+	}
+	seen := 0
+	for _, p := range listPackages(t) {
+		name := p.name()
+		switch {
+		case apart[name]:
+			continue
+		case row[name] == 0:
+			t.Errorf("%s is in no row: place it in the list of layers_test.go", name)
+			continue
+		}
+		seen++
+		for _, path := range p.Imports {
+			if path == modulePath || strings.HasPrefix(path, modulePath+"/") {
+				checkOurs(t, row, apart, name, strings.TrimPrefix(path, modulePath+"/"))
+				continue
+			}
+			checkTheirs(t, row, name, path)
+		}
+		checkWorld(t, p)
+	}
+	if seen < len(layerRows) {
+		t.Errorf("only %d packages were checked: is the list of packages complete?", seen)
+	}
+}
+
+func checkOurs(t *testing.T, row map[string]int, apart map[string]bool, name, path string) {
+	t.Helper()
+	switch {
+	case apart[path]:
+		t.Errorf("%s imports %s, which is for tests only", name, path)
+	case row[path] >= row[name]:
+		t.Errorf("%s (row %d) imports %s (row %d): only rows above are allowed", name, row[name], path, row[path])
+	}
+}
+
+func checkTheirs(t *testing.T, row map[string]int, name, path string) {
+	t.Helper()
+	if within(path, "net/http") && row[name] < row[firstHTTPRow] {
+		t.Errorf("%s (row %d) imports %s: HTTP begins with %s", name, row[name], path, firstHTTPRow)
+	}
+	for _, tree := range sqlImports {
+		if within(path, tree) && !sqlPackages[name] {
+			t.Errorf("%s imports %s: only the stores know SQL", name, path)
+		}
+	}
+}
+
+func within(path, tree string) bool { return path == tree || strings.HasPrefix(path, tree+"/") }
+
+// checkWorld looks at the syntax for calls that only some packages may make.
+func checkWorld(t *testing.T, p listed) {
+	t.Helper()
+	files := token.NewFileSet()
+	for _, f := range p.GoFiles {
+		tree, err := parser.ParseFile(files, filepath.Join(p.Dir, f), nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		as := map[string]string{} // the file's name of a package to its path
+		for _, i := range tree.Imports {
+			path := strings.Trim(i.Path.Value, `"`)
+			as[path] = path
+			if i.Name != nil {
+				as[i.Name.Name] = path
+				if i.Name.Name == "." && (path == "os" || path == "log") {
+					t.Errorf("%s imports %s with a dot, which hides what it calls", files.Position(i.Pos()), path)
+				}
+			}
+		}
+		ast.Inspect(tree, func(n ast.Node) bool {
+			s, ok := n.(*ast.SelectorExpr)
+			if !ok {
+				return true
+			}
+			if x, ok := s.X.(*ast.Ident); ok {
+				call := as[x.Name] + "." + s.Sel.Name
+				if may, guarded := guardedCalls[call]; guarded && !may[p.name()] {
+					t.Errorf("%s: %s may not use %s", files.Position(s.Pos()), p.name(), call)
+				}
+			}
+			return true
+		})
+	}
+}
