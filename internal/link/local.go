@@ -102,12 +102,13 @@ type LocalConfig struct {
 
 // Local is the Service in this process.
 type Local struct {
-	ring   *keyring.Ring
-	opener Opener
-	store  Store
-	public string
-	now    func() time.Time
-	log    *slog.Logger
+	ring     *keyring.Ring
+	opener   Opener
+	verified verified
+	store    Store
+	public   string
+	now      func() time.Time
+	log      *slog.Logger
 }
 
 var _ Service = (*Local)(nil)
@@ -229,7 +230,7 @@ func Unpayable(k Link, status string) *fault.Error {
 // Open verifies first; only a token of ours reaches the store. A link that the
 // store does not have is answered like a token that is not ours.
 func (l *Local) Open(ctx context.Context, token string) (Link, error) {
-	c, err := l.opener.Open(token)
+	c, err := l.claims(token)
 	if err != nil {
 		return Link{}, err
 	}
