@@ -148,6 +148,7 @@ func (l *Local) Create(ctx context.Context, r CreateRequest) (Link, error) {
 	if err := l.store.CreateLink(ctx, k, []stream.Event{event}, record); err != nil {
 		return Link{}, err
 	}
+	l.verified.add(k.Token)
 	return k, nil
 }
 

@@ -30,12 +30,25 @@ func (c *cache[T]) get(id string, read func() (T, error)) (T, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.changes == before {
-		if c.rows == nil || len(c.rows) >= maxCached {
-			c.rows = map[string]T{}
-		}
-		c.rows[id] = row
+		c.keep(id, row)
 	}
 	return row, nil
+}
+
+// put keeps a row that is being written for the first time. It is called inside
+// the commit, so that no later commit's forget can come before it; who could not
+// commit it forgets it.
+func (c *cache[T]) put(id string, row T) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.keep(id, row)
+}
+
+func (c *cache[T]) keep(id string, row T) {
+	if c.rows == nil || len(c.rows) >= maxCached {
+		c.rows = map[string]T{}
+	}
+	c.rows[id] = row
 }
 
 func (c *cache[T]) forget(id string) {

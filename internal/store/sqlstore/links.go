@@ -46,7 +46,7 @@ func (s *Store) CreateLink(ctx context.Context, l link.Link, events []stream.Eve
 	if err != nil {
 		return err
 	}
-	return s.write(ctx, func(t *tx) error {
+	err = s.write(ctx, func(t *tx) error {
 		n, err := t.exec(`INSERT INTO links (id, account, mode, realm, reference, max_uses, expires_at, doc, doc_sum)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO NOTHING`,
 			l.ID, l.Account, l.Mode, l.Realm, l.Reference, l.MaxUses, micros(l.ExpiresAt), doc, sum)
@@ -56,13 +56,27 @@ func (s *Store) CreateLink(ctx context.Context, l link.Link, events []stream.Eve
 		if err := appendEvents(t, rows); err != nil {
 			return err
 		}
-		return putRecord(t, r)
+		if err := putRecord(t, r); err != nil {
+			return err
+		}
+		s.links.put(l.ID, l) // it is about to be opened and paid
+		return nil
 	})
+	if err != nil {
+		s.links.forget(l.ID)
+	}
+	return err
 }
 
 // GetLink implements link.Store.
 func (s *Store) GetLink(ctx context.Context, account, id string) (link.Link, error) {
-	return scanLink(s.queryRow(ctx, "SELECT "+linkColumns+" FROM links WHERE id = $1 AND account = $2", id, account))
+	l, err := s.links.get(id, func() (link.Link, error) {
+		return scanLink(s.queryRow(ctx, "SELECT "+linkColumns+" FROM links WHERE id = $1 AND account = $2", id, account))
+	})
+	if err == nil && l.Account != account {
+		return link.Link{}, fault.NotFound("payment link")
+	}
+	return l, err
 }
 
 // Conditions of the derived statuses; link.Link.Status is the truth they mirror.
@@ -115,6 +129,7 @@ func (s *Store) CancelLink(ctx context.Context, account, id string, at time.Time
 	if err != nil {
 		return err
 	}
+	defer s.links.forget(id)
 	return s.write(ctx, func(t *tx) error {
 		n, err := t.exec(`UPDATE links SET canceled_at = $1, open = 0 WHERE id = $2 AND account = $3 AND canceled_at = 0
 			AND (max_uses = 0 OR uses + reserved < max_uses) AND expires_at > $1`, micros(at), id, account)
@@ -145,6 +160,11 @@ func (s *Store) ExpireLinks(ctx context.Context, now time.Time, limit int, event
 	if err != nil || len(ended) == 0 {
 		return 0, err
 	}
+	defer func() {
+		for _, l := range ended {
+			s.links.forget(l.ID)
+		}
+	}()
 	return len(ended), s.write(ctx, func(t *tx) error {
 		for _, l := range ended {
 			n, err := t.exec("UPDATE links SET open = 0, expired_at = $1 WHERE id = $2 AND open = 1", micros(now), l.ID)

@@ -114,6 +114,9 @@ func (s *Store) CommitPayment(ctx context.Context, c payment.Change) error {
 	if err != nil {
 		return err
 	}
+	if c.Use != payment.UseNone {
+		defer s.links.forget(c.Payment.Link)
+	}
 	return s.write(ctx, func(t *tx) error {
 		stored, err := putPayment(t, c, doc, sum)
 		if err != nil || !stored {

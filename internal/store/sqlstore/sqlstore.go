@@ -26,6 +26,7 @@ import (
 	"github.com/pressly/goose/v3"
 
 	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/merchant"
 )
 
@@ -38,6 +39,8 @@ const (
 	feedConnections     = 2
 	queueLength         = 4096
 	maxGroup            = 256
+	busyGroup           = 4                    // commits in a group from which on the writer waits for more
+	gatherMoment        = 2 * time.Millisecond // the longest it waits
 	checkpointWALBytes  = 8 << 20
 	restartWALBytes     = 64 << 20
 	checkpointEvery     = 200 * time.Millisecond
@@ -59,6 +62,7 @@ type Store struct {
 	wake     *broadcast
 	keys     cache[merchant.Key]
 	accounts cache[merchant.Account]
+	links    cache[link.Link]
 	stmts    sync.Map // query to *sql.Stmt of the readers
 }
 
