@@ -24,7 +24,7 @@ var layerRows = [][]string{
 	{"internal/stream"},
 	{"internal/merchant", "internal/link"},
 	{"internal/payment", "internal/notify"},
-	{"internal/coordinator"},
+	{"internal/coordinator", "internal/archive"},
 	{"internal/gateway/problem"},
 	{"internal/store/sqlstore", "internal/issuer/simulator", "internal/gateway/api", "internal/gateway/pages", "internal/notify/webhook"},
 	{"internal/gateway"},

@@ -84,6 +84,34 @@ type Link struct {
 	PaidAt      time.Time `json:"-"` // when the last use was completed; zero: not yet
 }
 
+// State is what commits change about a link, for who carries a link elsewhere.
+type State struct {
+	Uses        int64     `json:"uses"`
+	Reserved    int64     `json:"reserved"`
+	LastPayment string    `json:"lastPayment,omitempty"`
+	CanceledAt  time.Time `json:"canceledAt,omitzero"`
+	ExpiredAt   time.Time `json:"expiredAt,omitzero"`
+	PaidAt      time.Time `json:"paidAt,omitzero"`
+}
+
+// State of the link.
+func (l Link) State() State {
+	return State{Uses: l.Uses, Reserved: l.Reserved, LastPayment: l.LastPayment, CanceledAt: l.CanceledAt, ExpiredAt: l.ExpiredAt, PaidAt: l.PaidAt}
+}
+
+// With is the link in that state.
+func (l Link) With(s State) Link {
+	l.Uses, l.Reserved, l.LastPayment = s.Uses, s.Reserved, s.LastPayment
+	l.CanceledAt, l.ExpiredAt, l.PaidAt = s.CanceledAt, s.ExpiredAt, s.PaidAt
+	return l
+}
+
+// Ended reports whether nothing is left to record: the link is paid, canceled,
+// or told as expired.
+func (l Link) Ended() bool {
+	return !l.PaidAt.IsZero() || !l.CanceledAt.IsZero() || !l.ExpiredAt.IsZero()
+}
+
 // PayerChooses reports whether the payer types the amount.
 func (l Link) PayerChooses() bool { return l.Amount.Minor == 0 }
 

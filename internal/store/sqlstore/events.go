@@ -324,25 +324,32 @@ var _ idempotency.Store = (*Store)(nil)
 
 // GetIdempotency implements idempotency.Store.
 func (s *Store) GetIdempotency(ctx context.Context, scope, key string) (*idempotency.Record, error) {
-	r := idempotency.Record{Scope: scope, Key: key}
-	var fingerprint, answer string
-	var at int64
-	err := s.queryRow(ctx, "SELECT fingerprint, status, answer, created_at FROM idempotency WHERE scope = $1 AND key = $2", scope, key).
-		Scan(&fingerprint, &r.Status, &answer, &at)
+	r, err := scanRecord(s.queryRow(ctx, "SELECT "+recordColumns+" FROM idempotency WHERE scope = $1 AND key = $2", scope, key))
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	if r.Fingerprint, err = base64.StdEncoding.DecodeString(fingerprint); err != nil {
-		return nil, damaged("idempotency record", key, err)
+	return &r, nil
+}
+
+const recordColumns = "scope, key, fingerprint, status, answer, created_at"
+
+func scanRecord(row rowScanner) (r idempotency.Record, err error) {
+	var fingerprint, answer string
+	var at int64
+	if err := row.Scan(&r.Scope, &r.Key, &fingerprint, &r.Status, &answer, &at); err != nil {
+		return r, err
 	}
-	if r.Answer, err = base64.StdEncoding.DecodeString(answer); err != nil {
-		return nil, damaged("idempotency record", key, err)
+	if r.Fingerprint, err = base64.StdEncoding.DecodeString(fingerprint); err == nil {
+		r.Answer, err = base64.StdEncoding.DecodeString(answer)
+	}
+	if err != nil {
+		return idempotency.Record{}, damaged("idempotency record", r.Key, err)
 	}
 	r.CreatedAt = fromMicros(at)
-	return &r, nil
+	return r, nil
 }
 
 // PutIdempotency implements idempotency.Store.
@@ -355,7 +362,7 @@ func putRecord(t *tx, r *idempotency.Record) error {
 	if r == nil {
 		return nil
 	}
-	n, err := t.exec(`INSERT INTO idempotency (scope, key, fingerprint, status, answer, created_at) VALUES ($1, $2, $3, $4, $5, $6)
+	n, err := t.exec(`INSERT INTO idempotency (`+recordColumns+`) VALUES ($1, $2, $3, $4, $5, $6)
 		ON CONFLICT (scope, key) DO NOTHING`, r.Scope, r.Key, base64.StdEncoding.EncodeToString(r.Fingerprint), r.Status,
 		base64.StdEncoding.EncodeToString(r.Answer), micros(r.CreatedAt))
 	if err != nil {

@@ -48,12 +48,17 @@ func (s *Store) CreateUser(ctx context.Context, u merchant.User, a merchant.Acco
 			a.ID, a.Name, string(methods), a.Revision, micros(a.CreatedAt)); err != nil {
 			return err
 		}
-		if _, err := t.exec("INSERT INTO users (id, account, username, email, date, password_hash, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
-			u.ID, u.Account, u.Username, u.Email, micros(u.Date), u.PasswordHash, micros(u.CreatedAt)); err != nil {
+		if err := putUser(t, u, ""); err != nil {
 			return err
 		}
 		return putRecord(t, r)
 	})
+}
+
+func putUser(t *tx, u merchant.User, onConflict string) error {
+	_, err := t.exec("INSERT INTO users ("+userColumns+") VALUES ($1, $2, $3, $4, $5, $6, $7)"+onConflict,
+		u.ID, u.Account, u.Username, u.Email, micros(u.Date), u.PasswordHash, micros(u.CreatedAt))
+	return err
 }
 
 const userColumns = "id, account, username, email, date, password_hash, created_at"
@@ -150,18 +155,23 @@ func unbase64(s string) ([]byte, error) {
 
 // CreateKey implements merchant.KeyStore.
 func (s *Store) CreateKey(ctx context.Context, k merchant.Key, r *idempotency.Record) error {
-	scopes, err := json.Marshal(k.Scopes)
-	if err != nil {
-		return err
-	}
 	return s.write(ctx, func(t *tx) error {
-		if _, err := t.exec("INSERT INTO api_keys ("+keyColumns+") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
-			k.ID, k.Account, k.Name, k.Mode, string(scopes), base64.StdEncoding.EncodeToString(k.Hash), base64.StdEncoding.EncodeToString(k.PreviousHash),
-			micros(k.PreviousUntil), micros(k.ExpiresAt), micros(k.LastUsedAt), micros(k.RevokedAt), micros(k.CreatedAt), k.Revision); err != nil {
+		if err := putKey(t, k, ""); err != nil {
 			return err
 		}
 		return putRecord(t, r)
 	})
+}
+
+func putKey(t *tx, k merchant.Key, onConflict string) error {
+	scopes, err := json.Marshal(k.Scopes)
+	if err != nil {
+		return err
+	}
+	_, err = t.exec("INSERT INTO api_keys ("+keyColumns+") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"+onConflict,
+		k.ID, k.Account, k.Name, k.Mode, string(scopes), base64.StdEncoding.EncodeToString(k.Hash), base64.StdEncoding.EncodeToString(k.PreviousHash),
+		micros(k.PreviousUntil), micros(k.ExpiresAt), micros(k.LastUsedAt), micros(k.RevokedAt), micros(k.CreatedAt), k.Revision)
+	return err
 }
 
 // KeyByID implements merchant.KeyStore.
@@ -244,20 +254,30 @@ func (s *Store) TouchKeys(ctx context.Context, used map[string]time.Time) error 
 // CreateSession implements merchant.SessionStore.
 func (s *Store) CreateSession(ctx context.Context, ses merchant.Session, r *idempotency.Record) error {
 	return s.write(ctx, func(t *tx) error {
-		if _, err := t.exec("INSERT INTO sessions (id, user_id, account, created_at, expires_at, revoked_at) VALUES ($1, $2, $3, $4, $5, $6)",
-			ses.ID, ses.User, ses.Account, micros(ses.CreatedAt), micros(ses.ExpiresAt), micros(ses.RevokedAt)); err != nil {
+		if err := putSession(t, ses, ""); err != nil {
 			return err
 		}
 		return putRecord(t, r)
 	})
 }
 
+func putSession(t *tx, ses merchant.Session, onConflict string) error {
+	_, err := t.exec("INSERT INTO sessions ("+sessionColumns+") VALUES ($1, $2, $3, $4, $5, $6)"+onConflict,
+		ses.ID, ses.User, ses.Account, micros(ses.CreatedAt), micros(ses.ExpiresAt), micros(ses.RevokedAt))
+	return err
+}
+
 // SessionByID implements merchant.SessionStore.
 func (s *Store) SessionByID(ctx context.Context, id string) (merchant.Session, error) {
-	ses := merchant.Session{ID: id}
+	return scanSession(s.queryRow(ctx, "SELECT "+sessionColumns+" FROM sessions WHERE id = $1", id))
+}
+
+const sessionColumns = "id, user_id, account, created_at, expires_at, revoked_at"
+
+func scanSession(row rowScanner) (merchant.Session, error) {
+	var ses merchant.Session
 	var created, expires, revoked int64
-	err := s.queryRow(ctx, "SELECT user_id, account, created_at, expires_at, revoked_at FROM sessions WHERE id = $1", id).
-		Scan(&ses.User, &ses.Account, &created, &expires, &revoked)
+	err := row.Scan(&ses.ID, &ses.User, &ses.Account, &created, &expires, &revoked)
 	ses.CreatedAt, ses.ExpiresAt, ses.RevokedAt = fromMicros(created), fromMicros(expires), fromMicros(revoked)
 	return ses, missing(err, "session")
 }

@@ -56,16 +56,9 @@ func fromBase64(s string) ([]byte, error) {
 
 // CreateEndpoint implements notify.Store.
 func (s *Store) CreateEndpoint(ctx context.Context, e notify.Endpoint, r *idempotency.Record) error {
-	events, err := json.Marshal(e.Events)
-	if err != nil {
-		return err
-	}
+	e.Revision = 1
 	return s.write(ctx, func(t *tx) error {
-		n, err := t.exec(`INSERT INTO webhook_endpoints (`+endpointColumns+`)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 1) ON CONFLICT (id) DO NOTHING`,
-			e.ID, e.Account, e.Mode, e.URL, string(events), base64.StdEncoding.EncodeToString(e.SealedSecret),
-			base64.StdEncoding.EncodeToString(e.PreviousSealedSecret), micros(e.PreviousUntil),
-			micros(e.DisabledAt), e.DisabledReason, micros(e.CreatedAt))
+		n, err := putEndpoint(t, e)
 		if err != nil || n == 0 {
 			return err // 0: this very endpoint is in the store already
 		}
@@ -78,6 +71,18 @@ func (s *Store) CreateEndpoint(ctx context.Context, e notify.Endpoint, r *idempo
 		}
 		return putRecord(t, r)
 	})
+}
+
+func putEndpoint(t *tx, e notify.Endpoint) (int64, error) {
+	events, err := json.Marshal(e.Events)
+	if err != nil {
+		return 0, err
+	}
+	return t.exec(`INSERT INTO webhook_endpoints (`+endpointColumns+`)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (id) DO NOTHING`,
+		e.ID, e.Account, e.Mode, e.URL, string(events), base64.StdEncoding.EncodeToString(e.SealedSecret),
+		base64.StdEncoding.EncodeToString(e.PreviousSealedSecret), micros(e.PreviousUntil),
+		micros(e.DisabledAt), e.DisabledReason, micros(e.CreatedAt), e.Revision)
 }
 
 // Endpoint implements notify.Store.
@@ -185,19 +190,23 @@ func scanDelivery(row rowScanner, more ...any) (notify.Delivery, error) {
 // RecordDelivery implements notify.Store.
 func (s *Store) RecordDelivery(ctx context.Context, d notify.Delivery, r *idempotency.Record) error {
 	return s.write(ctx, func(t *tx) error {
-		_, err := t.exec(`INSERT INTO webhook_deliveries (`+deliveryColumns+`, body)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
-			ON CONFLICT (id) DO UPDATE SET attempt = excluded.attempt, status = excluded.status, http_status = excluded.http_status,
+		err := putDelivery(t, d, ` ON CONFLICT (id) DO UPDATE SET attempt = excluded.attempt, status = excluded.status, http_status = excluded.http_status,
 				answer = excluded.answer, error = excluded.error, duration_ms = excluded.duration_ms, at = excluded.at,
 				next_at = excluded.next_at, body = excluded.body
-			WHERE excluded.status <> 'pending' AND webhook_deliveries.account = excluded.account`,
-			d.ID, d.Account, d.Mode, d.Endpoint, d.Event, d.EventType, d.Attempt, string(d.Status), d.HTTPStatus,
-			d.Answer, d.Error, d.DurationMs, micros(d.At), micros(d.NextAt), base64.StdEncoding.EncodeToString(d.SealedBody))
+			WHERE excluded.status <> 'pending' AND webhook_deliveries.account = excluded.account`)
 		if err != nil {
 			return err
 		}
 		return putRecord(t, r)
 	})
+}
+
+func putDelivery(t *tx, d notify.Delivery, onConflict string) error {
+	_, err := t.exec(`INSERT INTO webhook_deliveries (`+deliveryColumns+`, body)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`+onConflict,
+		d.ID, d.Account, d.Mode, d.Endpoint, d.Event, d.EventType, d.Attempt, string(d.Status), d.HTTPStatus,
+		d.Answer, d.Error, d.DurationMs, micros(d.At), micros(d.NextAt), base64.StdEncoding.EncodeToString(d.SealedBody))
+	return err
 }
 
 // Deliveries implements notify.Store.
@@ -225,13 +234,17 @@ func (s *Store) Deliveries(ctx context.Context, account, endpoint, before string
 
 // Delivery implements notify.Store.
 func (s *Store) Delivery(ctx context.Context, account, id string) (notify.Delivery, error) {
+	return scanWholeDelivery(s.queryRow(ctx, "SELECT "+deliveryColumns+", body FROM webhook_deliveries WHERE id = $1 AND account = $2", id, account))
+}
+
+func scanWholeDelivery(row rowScanner) (notify.Delivery, error) {
 	var body string
-	d, err := scanDelivery(s.queryRow(ctx, "SELECT "+deliveryColumns+", body FROM webhook_deliveries WHERE id = $1 AND account = $2", id, account), &body)
+	d, err := scanDelivery(row, &body)
 	if err != nil {
 		return d, err
 	}
 	if d.SealedBody, err = fromBase64(body); err != nil {
-		return notify.Delivery{}, damaged("delivery", id, err)
+		return notify.Delivery{}, damaged("delivery", d.ID, err)
 	}
 	return d, nil
 }

@@ -141,18 +141,12 @@ func (s *Store) CommitPayment(ctx context.Context, c payment.Change) error {
 // change is in the store already.
 func putPayment(t *tx, c payment.Change, doc string, sum int64) (stored bool, err error) {
 	p := c.Payment
-	var due any
-	if at := p.DueAt(); !at.IsZero() {
-		due = micros(at)
-	}
 	var n int64
 	if c.Expected == 0 {
-		n, err = t.exec(`INSERT INTO payments (id, account, mode, link, status, currency, realm, created_at, due_at, revision, doc, doc_sum)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (id) DO NOTHING`,
-			p.ID, p.Account, p.Mode, p.Link, string(p.Status.Public()), string(p.Amount.Currency), p.Realm, micros(p.CreatedAt), due, p.Revision, doc, sum)
+		n, err = insertPayment(t, p, doc, sum)
 	} else {
 		n, err = t.exec("UPDATE payments SET status = $1, due_at = $2, revision = $3, doc = $4, doc_sum = $5 WHERE id = $6 AND account = $7 AND revision = $8",
-			string(p.Status.Public()), due, p.Revision, doc, sum, p.ID, p.Account, c.Expected)
+			string(p.Status.Public()), dueMicros(p), p.Revision, doc, sum, p.ID, p.Account, c.Expected)
 	}
 	if err != nil || n == 1 {
 		return err == nil, err
@@ -168,6 +162,20 @@ func putPayment(t *tx, c payment.Change, doc string, sum int64) (stored bool, er
 		return false, nil
 	}
 	return false, payment.ErrConflict
+}
+
+func insertPayment(t *tx, p payment.Payment, doc string, sum int64) (int64, error) {
+	return t.exec(`INSERT INTO payments (id, account, mode, link, status, currency, realm, created_at, due_at, revision, doc, doc_sum)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (id) DO NOTHING`,
+		p.ID, p.Account, p.Mode, p.Link, string(p.Status.Public()), string(p.Amount.Currency), p.Realm, micros(p.CreatedAt), dueMicros(p), p.Revision, doc, sum)
+}
+
+// dueMicros is nil when the sweep need not look.
+func dueMicros(p payment.Payment) any {
+	if at := p.DueAt(); !at.IsZero() {
+		return micros(at)
+	}
+	return nil
 }
 
 // useLink reserves, completes or gives back a use of the link, and reports

@@ -1,0 +1,356 @@
+// Package archive moves everything that an installation keeps from one store to
+// another: from the embedded file to PostgreSQL, and to DynamoDB. An archive is
+// a stream of JSON lines, one object each, that ends with a count per kind and a
+// SHA-256 of all lines before it: a file cut short or altered is refused.
+//
+// Order: stop the servers, Export, Import into an empty store, verify both, start
+// the new servers. Import may be repeated with the same archive after a crash: an
+// object that is there already is left as it is.
+//
+// Secrets stay sealed in an archive, and the key files are not in it: they move
+// beside it. Balances are not in it either: they follow from the events.
+package archive
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"maps"
+
+	"github.com/paylink/paylink/internal/idempotency"
+	"github.com/paylink/paylink/internal/ledger"
+	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/merchant"
+	"github.com/paylink/paylink/internal/notify"
+	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/stream"
+)
+
+// Bounds.
+const (
+	version      = 1
+	maxLineBytes = 1 << 20
+	batchObjects = 200
+)
+
+// ErrDamaged says that an archive is not what Export wrote.
+var ErrDamaged = errors.New("the archive is damaged")
+
+// Source is what is read. Each visits every object once, events in their order.
+type Source interface {
+	EachMerchant(context.Context, func(Merchant) error) error
+	EachLink(context.Context, func(link.Link, error) error) error
+	EachPayment(context.Context, func(payment.Payment, error) error) error
+	EachRecord(context.Context, func(idempotency.Record) error) error
+	EachEvent(context.Context, func(stream.Event) error) error
+	EachJob(context.Context, func(notify.Job) error) error
+	// Told is the position in the feed up to which the notifier has queued jobs.
+	Told(context.Context) (position int64, err error)
+}
+
+// Sink is what is filled. A call loads all of its objects or none; what is there
+// already stays as it is, and that is no error.
+type Sink interface {
+	// Empty reports whether the sink holds nothing that an archive could bring.
+	Empty(context.Context) (bool, error)
+	LoadMerchants(context.Context, []Merchant) error
+	LoadLinks(context.Context, []link.Link) error
+	LoadPayments(context.Context, []payment.Payment) error
+	LoadRecords(context.Context, []idempotency.Record) error
+	// LoadEvents keeps each event's Seq. Told marks those that the notifier has
+	// dealt with.
+	LoadEvents(ctx context.Context, events []stream.Event, told int64) error
+	LoadJobs(context.Context, []notify.Job) error
+}
+
+// Merchant is one object of those that belong to users and their accounts; one
+// member is set.
+type Merchant struct {
+	Account  *merchant.Account `json:"account,omitempty"`
+	User     *merchant.User    `json:"user,omitempty"`
+	Key      *merchant.Key     `json:"key,omitempty"`
+	Session  *merchant.Session `json:"session,omitempty"`
+	Endpoint *notify.Endpoint  `json:"endpoint,omitempty"`
+	Delivery *notify.Delivery  `json:"delivery,omitempty"`
+}
+
+// line is one object, or the end.
+type line struct {
+	Version  int                 `json:"version,omitempty"`
+	Told     *int64              `json:"told,omitempty"`
+	Merchant *Merchant           `json:"merchant,omitempty"`
+	Link     *linkLine           `json:"link,omitempty"`
+	Payment  *paymentLine        `json:"payment,omitempty"`
+	Record   *idempotency.Record `json:"record,omitempty"`
+	Event    *eventLine          `json:"event,omitempty"`
+	Job      *notify.Job         `json:"job,omitempty"`
+	End      *end                `json:"end,omitempty"`
+}
+
+// linkLine adds what a link's own JSON leaves to columns.
+type linkLine struct {
+	Link  link.Link  `json:"link"`
+	State link.State `json:"state"`
+}
+
+type paymentLine struct {
+	Payment  payment.Payment `json:"payment"`
+	Revision int64           `json:"revision"`
+}
+
+type eventLine struct {
+	Event     stream.Event      `json:"event"`
+	Position  int64             `json:"position"`
+	Account   string            `json:"account"`
+	Object    string            `json:"object"`
+	Transfers []ledger.Transfer `json:"transfers,omitempty"`
+}
+
+type end struct {
+	Counts Counts `json:"counts"`
+	SHA256 string `json:"sha256"` // of all lines before, hexadecimal
+}
+
+// Counts of the objects of an archive, by kind.
+type Counts map[string]int64
+
+// kind of an object, as the counts call it.
+func (l line) kind() string {
+	switch {
+	case l.Merchant != nil:
+		return "merchants"
+	case l.Link != nil:
+		return "links"
+	case l.Payment != nil:
+		return "payments"
+	case l.Record != nil:
+		return "records"
+	case l.Event != nil:
+		return "events"
+	case l.Job != nil:
+		return "jobs"
+	}
+	return ""
+}
+
+// Export writes everything that the source holds. An object that the source
+// finds damaged ends it: half an archive is none.
+func Export(ctx context.Context, from Source, to io.Writer) (Counts, error) {
+	w := &writer{out: bufio.NewWriterSize(to, 1<<16), hash: sha256.New(), counts: Counts{}}
+	told, err := from.Told(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, step := range []func() error{
+		func() error { return w.put(line{Version: version, Told: &told}) },
+		func() error {
+			return from.EachMerchant(ctx, func(m Merchant) error { return w.put(line{Merchant: &m}) })
+		},
+		func() error {
+			return from.EachLink(ctx, func(l link.Link, damage error) error {
+				return errors.Join(damage, w.put(line{Link: &linkLine{Link: l, State: l.State()}}))
+			})
+		},
+		func() error {
+			return from.EachPayment(ctx, func(p payment.Payment, damage error) error {
+				return errors.Join(damage, w.put(line{Payment: &paymentLine{Payment: p, Revision: p.Revision}}))
+			})
+		},
+		func() error {
+			return from.EachRecord(ctx, func(r idempotency.Record) error { return w.put(line{Record: &r}) })
+		},
+		func() error {
+			return from.EachEvent(ctx, func(e stream.Event) error {
+				return w.put(line{Event: &eventLine{Event: e, Position: e.Position, Account: e.Account, Object: e.Object, Transfers: e.Transfers}})
+			})
+		},
+		func() error { return from.EachJob(ctx, func(j notify.Job) error { return w.put(line{Job: &j}) }) },
+		func() error {
+			return w.put(line{End: &end{Counts: w.counts, SHA256: hex.EncodeToString(w.hash.Sum(nil))}})
+		},
+	} {
+		if err := step(); err != nil {
+			return nil, err
+		}
+	}
+	return w.counts, w.out.Flush()
+}
+
+type writer struct {
+	out    *bufio.Writer
+	hash   hash.Hash
+	counts Counts
+}
+
+func (w *writer) put(l line) error {
+	raw, err := json.Marshal(l)
+	if err != nil {
+		return err
+	}
+	if len(raw) >= maxLineBytes {
+		return fmt.Errorf("an object of %d bytes does not fit an archive", len(raw))
+	}
+	if kind := l.kind(); kind != "" {
+		w.counts[kind]++
+	}
+	raw = append(raw, '\n')
+	_, _ = w.hash.Write(raw) // a hash never fails
+	_, err = w.out.Write(raw)
+	return err
+}
+
+// Import fills the sink. The archive is read twice: nothing is loaded before its
+// end has proved it whole. Again says that an import of this archive was begun
+// before; otherwise a sink that holds anything is refused.
+func Import(ctx context.Context, from io.ReadSeeker, to Sink, again bool) (Counts, error) {
+	counts, told, err := check(from)
+	if err != nil {
+		return nil, err
+	}
+	if !again {
+		empty, err := to.Empty(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if !empty {
+			return nil, errors.New("the store is not empty: an archive is imported into a new one, or again into the one that an import was begun with")
+		}
+	}
+	if _, err := from.Seek(0, io.SeekStart); err != nil {
+		return nil, err
+	}
+	b := &batch{to: to, told: told}
+	err = each(from, func(l line, _ []byte) error { return b.add(ctx, l) })
+	if err == nil {
+		err = b.flush(ctx)
+	}
+	return counts, err
+}
+
+// check reads to the end and compares sum and counts.
+func check(from io.Reader) (counts Counts, told int64, err error) {
+	sum := sha256.New()
+	counts = Counts{}
+	first, ended := true, false
+	err = each(from, func(l line, raw []byte) error {
+		switch {
+		case first && l.Version != version:
+			return fmt.Errorf("%w: it is of version %d, this binary reads %d", ErrDamaged, l.Version, version)
+		case first && l.Told == nil, ended:
+			return ErrDamaged
+		case first:
+			told = *l.Told
+		case l.End != nil:
+			ended = true
+			if l.End.SHA256 != hex.EncodeToString(sum.Sum(nil)) || !maps.Equal(l.End.Counts, counts) {
+				return fmt.Errorf("%w: its sum or its counts do not fit", ErrDamaged)
+			}
+		case l.kind() == "":
+			return fmt.Errorf("%w: a line holds nothing known", ErrDamaged)
+		default:
+			counts[l.kind()]++
+		}
+		first = false
+		_, _ = sum.Write(raw)
+		return nil
+	})
+	if err == nil && !ended {
+		err = fmt.Errorf("%w: it has no end", ErrDamaged)
+	}
+	return counts, told, err
+}
+
+func each(from io.Reader, visit func(l line, raw []byte) error) error {
+	lines := bufio.NewReaderSize(from, maxLineBytes)
+	for {
+		raw, err := lines.ReadSlice('\n')
+		if errors.Is(err, io.EOF) && len(raw) == 0 {
+			return nil
+		}
+		if err != nil {
+			return errors.Join(ErrDamaged, err)
+		}
+		var l line
+		decoder := json.NewDecoder(bytes.NewReader(raw))
+		decoder.DisallowUnknownFields()
+		if err := decoder.Decode(&l); err != nil {
+			return errors.Join(ErrDamaged, err)
+		}
+		if err := visit(l, raw); err != nil {
+			return err
+		}
+	}
+}
+
+// batch collects objects of one kind until there are enough, or the next kind.
+type batch struct {
+	to   Sink
+	told int64
+	kind string
+	n    int
+
+	merchants []Merchant
+	links     []link.Link
+	payments  []payment.Payment
+	records   []idempotency.Record
+	events    []stream.Event
+	jobs      []notify.Job
+}
+
+func (b *batch) add(ctx context.Context, l line) error {
+	kind := l.kind()
+	if kind != b.kind || b.n >= batchObjects {
+		if err := b.flush(ctx); err != nil {
+			return err
+		}
+	}
+	b.kind, b.n = kind, b.n+1
+	switch {
+	case l.Merchant != nil:
+		b.merchants = append(b.merchants, *l.Merchant)
+	case l.Link != nil:
+		b.links = append(b.links, l.Link.Link.With(l.Link.State))
+	case l.Payment != nil:
+		p := l.Payment.Payment
+		p.Revision = l.Payment.Revision
+		b.payments = append(b.payments, p)
+	case l.Record != nil:
+		b.records = append(b.records, *l.Record)
+	case l.Event != nil:
+		e := l.Event.Event
+		e.Position, e.Account, e.Object, e.Transfers = l.Event.Position, l.Event.Account, l.Event.Object, l.Event.Transfers
+		b.events = append(b.events, e)
+	case l.Job != nil:
+		b.jobs = append(b.jobs, *l.Job)
+	}
+	return nil
+}
+
+func (b *batch) flush(ctx context.Context) (err error) {
+	switch b.kind {
+	case "merchants":
+		err = b.to.LoadMerchants(ctx, b.merchants)
+	case "links":
+		err = b.to.LoadLinks(ctx, b.links)
+	case "payments":
+		err = b.to.LoadPayments(ctx, b.payments)
+	case "records":
+		err = b.to.LoadRecords(ctx, b.records)
+	case "events":
+		err = b.to.LoadEvents(ctx, b.events, b.told)
+	case "jobs":
+		err = b.to.LoadJobs(ctx, b.jobs)
+	}
+	if err != nil {
+		return fmt.Errorf("load %s: %w", b.kind, err)
+	}
+	*b = batch{to: b.to, told: b.told}
+	return nil
+}

@@ -1,0 +1,216 @@
+package archive_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/paylink/paylink/internal/archive"
+	"github.com/paylink/paylink/internal/id"
+	"github.com/paylink/paylink/internal/idempotency"
+	"github.com/paylink/paylink/internal/issuer"
+	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/merchant"
+	"github.com/paylink/paylink/internal/money"
+	"github.com/paylink/paylink/internal/notify"
+	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/store/sqlstore"
+	"github.com/paylink/paylink/internal/store/storetest"
+	"github.com/paylink/paylink/internal/stream"
+)
+
+// world is a store with the jobs of a queue beside it.
+type world struct {
+	*sqlstore.Store
+	jobs []notify.Job
+}
+
+func (w *world) EachJob(_ context.Context, visit func(notify.Job) error) error {
+	for _, j := range w.jobs {
+		if err := visit(j); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *world) LoadJobs(_ context.Context, jobs []notify.Job) error {
+	w.jobs = append(w.jobs, jobs...)
+	return nil
+}
+
+func open(t *testing.T) *world {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "paylink.db")
+	if _, _, err := sqlstore.Migrate(t.Context(), path); err != nil {
+		t.Fatal(err)
+	}
+	s, err := sqlstore.OpenSQLite(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return &world{Store: s}
+}
+
+// fill puts one of everything into a store, and links in every state.
+func fill(t *testing.T, w *world) {
+	t.Helper()
+	ctx := t.Context()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	account, user := id.New(id.Account), id.New(id.User)
+	record := func(key string) *idempotency.Record {
+		return &idempotency.Record{Scope: account, Key: key, Fingerprint: []byte{1, 2}, Status: 200, Answer: []byte("sealed"), CreatedAt: storetest.Epoch}
+	}
+	must(w.CreateUser(ctx, merchant.User{ID: user, Account: account, Username: "ada", Email: "ada@example.com", PasswordHash: "$argon2id$x", CreatedAt: storetest.Epoch},
+		merchant.Account{ID: account, Name: "Ada's shop", Revision: 1, CreatedAt: storetest.Epoch, Methods: []merchant.Method{{ID: "pm_1", Type: "card",
+			Issuer: "simulator", Currencies: []money.Currency{"EUR"}, Enabled: true, SealedCredentials: []byte{0, 255}}}}, record("sign-up")))
+	must(w.CreateKey(ctx, merchant.Key{ID: id.New(id.Key), Account: account, Name: "till", Mode: merchant.Test, Scopes: []string{"links:read"},
+		Hash: []byte("hash"), PreviousHash: []byte("old"), PreviousUntil: storetest.Epoch, CreatedAt: storetest.Epoch, Revision: 1}, nil))
+	must(w.CreateSession(ctx, merchant.Session{ID: id.New(id.Session), User: user, Account: account, CreatedAt: storetest.Epoch, ExpiresAt: storetest.Epoch.Add(time.Hour)}, nil))
+	endpoint := notify.Endpoint{ID: id.New(id.Endpoint), Account: account, Mode: link.Test, URL: "https://example.com/hook", Events: []string{"*"},
+		SealedSecret: []byte("secret"), CreatedAt: storetest.Epoch}
+	must(w.CreateEndpoint(ctx, endpoint, nil))
+	must(w.RecordDelivery(ctx, notify.Delivery{ID: id.New(id.Delivery), Account: account, Mode: link.Test, Endpoint: endpoint.ID, Event: id.New(id.Event),
+		EventType: "link.created", Attempt: 2, Status: notify.Failed, HTTPStatus: 500, At: storetest.Epoch, SealedBody: []byte("body")}, nil))
+	for i, o := range []issuer.Outcome{issuer.Approved, issuer.Declined, issuer.Ambiguous} {
+		l := storetest.NewLink(account, int64(i)) // the first is unlimited
+		must(w.CreateLink(ctx, l, []stream.Event{{ID: id.New(id.Event), Type: "link.created", Account: account, Mode: link.Test, Object: l.ID,
+			ObjectSeq: 1, CreatedAt: storetest.Epoch, Data: []byte(`{}`)}}, record(l.ID)))
+		begin := storetest.Begin(t, l, "attempt-000000000001")
+		must(w.CommitPayment(ctx, begin))
+		must(w.CommitPayment(ctx, storetest.Answered(t, begin.Payment, o)))
+	}
+	canceled := storetest.NewLink(account, 1)
+	must(w.CreateLink(ctx, canceled, nil, nil))
+	must(w.CancelLink(ctx, account, canceled.ID, storetest.Epoch, stream.Event{ID: id.New(id.Event), Type: "link.canceled", Account: account, Mode: link.Test,
+		Object: canceled.ID, ObjectSeq: 2, CreatedAt: storetest.Epoch, Data: []byte(`{}`)}, nil))
+	w.jobs = []notify.Job{{Account: account, Mode: link.Test, Endpoint: endpoint.ID, Event: id.New(id.Event), EventType: "link.created", SealedBody: []byte("b")}}
+}
+
+func export(t *testing.T, w *world) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if _, err := archive.Export(t.Context(), w, &b); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func TestArchiveBringsEverythingAcross(t *testing.T) {
+	from, to := open(t), open(t)
+	fill(t, from)
+	// Part of the feed has been told, part has not.
+	ctx, stop := context.WithCancel(t.Context())
+	told := 0
+	if err := from.Consume(ctx, sqlstore.NotifyConsumer, func(_ context.Context, events []stream.Event) error {
+		told += len(events)
+		stop()
+		return nil
+	}); err != nil || told == 0 {
+		t.Fatal(told, err)
+	}
+	late := storetest.NewLink(id.New(id.Account), 1)
+	if err := from.CreateLink(t.Context(), late, []stream.Event{{ID: id.New(id.Event), Type: "link.created", Account: late.Account, Mode: link.Test,
+		Object: late.ID, ObjectSeq: 1, CreatedAt: storetest.Epoch, Data: []byte(`{}`)}}, nil); err != nil {
+		t.Fatal(err)
+	}
+	first := export(t, from)
+	counts, err := archive.Import(t.Context(), bytes.NewReader(first), to, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for kind, want := range map[string]int64{"merchants": 6, "links": 5, "payments": 3, "records": 4, "jobs": 1} {
+		if counts[kind] != want {
+			t.Errorf("%d %s, want %d", counts[kind], kind, want)
+		}
+	}
+	if second := export(t, to); !bytes.Equal(first, second) {
+		t.Fatalf("an archive of the new store differs:\n%s\n%s", first, second)
+	}
+	if _, err := archive.Import(t.Context(), bytes.NewReader(first), to, false); err == nil {
+		t.Fatal("an import into a store that holds something was accepted")
+	}
+	var account string
+	if err := to.EachPayment(t.Context(), func(p payment.Payment, err error) error {
+		account = p.Account
+		return errors.Join(err)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	want, err := from.Balances(t.Context(), account, link.Test)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := to.Balances(t.Context(), account, link.Test); err != nil || got["EUR"] != want["EUR"] || got["EUR"].Available.Minor == 0 {
+		t.Fatalf("balance %v, want %v, %v", got, want, err)
+	}
+}
+
+func TestArchiveDamagedIsRefusedWhole(t *testing.T) {
+	from, to := open(t), open(t)
+	fill(t, from)
+	whole := export(t, from)
+	lines := bytes.SplitAfter(whole, []byte("\n"))
+	cases := map[string][]byte{
+		"empty":          {},
+		"no end":         bytes.Join(lines[:len(lines)-2], nil),
+		"cut in a line":  whole[:len(whole)-10],
+		"a line missing": append(append([]byte{}, lines[0]...), bytes.Join(lines[2:], nil)...),
+		"a line twice":   append(append([]byte{}, bytes.Join(lines[:2], nil)...), bytes.Join(lines[1:], nil)...),
+		"an amount":      bytes.Replace(whole, []byte(`"capturedMinor":1250`), []byte(`"capturedMinor":9250`), 1),
+		"more after end": append(append([]byte{}, whole...), lines[1]...),
+		"other version":  bytes.Replace(whole, []byte(`{"version":1`), []byte(`{"version":2`), 1),
+	}
+	for name, damaged := range cases {
+		if _, err := archive.Import(t.Context(), bytes.NewReader(damaged), to, false); !errors.Is(err, archive.ErrDamaged) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if empty, err := to.Empty(t.Context()); err != nil || !empty {
+		t.Fatalf("something of a damaged archive was loaded, %v", err)
+	}
+}
+
+// dying fails its n-th load.
+type dying struct {
+	*world
+	left int
+}
+
+var errDied = errors.New("the process died")
+
+func (d *dying) LoadPayments(ctx context.Context, list []payment.Payment) error {
+	if d.left--; d.left < 0 {
+		return errDied
+	}
+	return d.world.LoadPayments(ctx, list)
+}
+
+func TestArchiveImportIsTakenUpAgain(t *testing.T) {
+	from, to := open(t), open(t)
+	fill(t, from)
+	whole := export(t, from)
+	if _, err := archive.Import(t.Context(), bytes.NewReader(whole), &dying{world: to}, false); !errors.Is(err, errDied) {
+		t.Fatal(err)
+	}
+	if _, err := archive.Import(t.Context(), io.NewSectionReader(bytes.NewReader(whole), 0, int64(len(whole))), to, true); err != nil {
+		t.Fatal(err)
+	}
+	if again := export(t, to); !bytes.Equal(whole, again) {
+		t.Fatal("an archive of the store differs after an import in two goes")
+	}
+}

@@ -1,0 +1,239 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+
+	"github.com/paylink/paylink/internal/archive"
+	"github.com/paylink/paylink/internal/idempotency"
+	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/merchant"
+	"github.com/paylink/paylink/internal/notify"
+	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/stream"
+)
+
+// What follows moves a store into another, or out of one: package archive says
+// in which order. Events, links and payments are read by the walks.
+
+// NotifyConsumer is the feed's consumer that queues webhooks.
+const NotifyConsumer = "notify"
+
+// EachMerchant implements archive.Source.
+func (s *Store) EachMerchant(ctx context.Context, visit func(archive.Merchant) error) error {
+	ids, err := s.ids(ctx, "SELECT id FROM accounts ORDER BY id")
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		a, err := s.readAccount(ctx, id)
+		if err == nil {
+			err = visit(archive.Merchant{Account: &a})
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if err := eachRow(ctx, s, "SELECT "+userColumns+" FROM users ORDER BY id", scanUser, func(u merchant.User) error {
+		return visit(archive.Merchant{User: &u})
+	}); err != nil {
+		return err
+	}
+	if err := eachRow(ctx, s, "SELECT "+keyColumns+" FROM api_keys ORDER BY id", scanKey, func(k merchant.Key) error {
+		return visit(archive.Merchant{Key: &k})
+	}); err != nil {
+		return err
+	}
+	if err := eachRow(ctx, s, "SELECT "+sessionColumns+" FROM sessions ORDER BY id", scanSession, func(n merchant.Session) error {
+		return visit(archive.Merchant{Session: &n})
+	}); err != nil {
+		return err
+	}
+	if err := eachRow(ctx, s, "SELECT "+endpointColumns+" FROM webhook_endpoints ORDER BY id", scanEndpoint, func(e notify.Endpoint) error {
+		return visit(archive.Merchant{Endpoint: &e})
+	}); err != nil {
+		return err
+	}
+	return eachRow(ctx, s, "SELECT "+deliveryColumns+", body FROM webhook_deliveries ORDER BY id", scanWholeDelivery, func(d notify.Delivery) error {
+		return visit(archive.Merchant{Delivery: &d})
+	})
+}
+
+func (s *Store) ids(ctx context.Context, query string) (ids []string, err error) {
+	err = eachRow(ctx, s, query, func(row rowScanner) (id string, err error) { return id, row.Scan(&id) }, func(id string) error {
+		ids = append(ids, id)
+		return nil
+	})
+	return ids, err
+}
+
+func eachRow[T any](ctx context.Context, s *Store, query string, scan func(rowScanner) (T, error), visit func(T) error) error {
+	rows, err := s.read.QueryContext(ctx, query)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		v, err := scan(rows)
+		if err != nil {
+			return err
+		}
+		if err := visit(v); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// EachRecord implements archive.Source.
+func (s *Store) EachRecord(ctx context.Context, visit func(idempotency.Record) error) error {
+	return eachRow(ctx, s, "SELECT "+recordColumns+" FROM idempotency ORDER BY scope, key", scanRecord, visit)
+}
+
+// Told implements archive.Source.
+func (s *Store) Told(ctx context.Context) (int64, error) { return s.checkpoint(ctx, NotifyConsumer) }
+
+// Empty implements archive.Sink.
+func (s *Store) Empty(ctx context.Context) (bool, error) {
+	for _, table := range []string{"accounts", "links", "payments", "events", "idempotency"} {
+		var one int
+		err := s.read.QueryRowContext(ctx, "SELECT 1 FROM "+table+" LIMIT 1").Scan(&one)
+		if !errors.Is(err, sql.ErrNoRows) {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// LoadMerchants implements archive.Sink.
+func (s *Store) LoadMerchants(ctx context.Context, list []archive.Merchant) error {
+	return s.write(ctx, func(t *tx) error {
+		for _, m := range list {
+			if err := loadMerchant(t, m); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func loadMerchant(t *tx, m archive.Merchant) error {
+	switch {
+	case m.Account != nil:
+		a := m.Account
+		methods, err := json.Marshal(a.Methods)
+		if err != nil {
+			return err
+		}
+		_, err = t.exec("INSERT INTO accounts (id, name, methods, revision, created_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (id) DO NOTHING",
+			a.ID, a.Name, string(methods), a.Revision, micros(a.CreatedAt))
+		return err
+	case m.User != nil:
+		u := m.User
+		for _, login := range []string{u.Username, u.Email} {
+			if _, err := t.exec("INSERT INTO logins (login, user_id) VALUES ($1, $2) ON CONFLICT (login) DO NOTHING", login, u.ID); err != nil {
+				return err
+			}
+		}
+		return putUser(t, *u, " ON CONFLICT (id) DO NOTHING")
+	case m.Key != nil:
+		return putKey(t, *m.Key, " ON CONFLICT (id) DO NOTHING")
+	case m.Session != nil:
+		return putSession(t, *m.Session, " ON CONFLICT (id) DO NOTHING")
+	case m.Endpoint != nil:
+		_, err := putEndpoint(t, *m.Endpoint)
+		return err
+	case m.Delivery != nil:
+		return putDelivery(t, *m.Delivery, " ON CONFLICT (id) DO NOTHING")
+	}
+	return nil
+}
+
+// LoadLinks implements archive.Sink.
+func (s *Store) LoadLinks(ctx context.Context, list []link.Link) error {
+	return s.write(ctx, func(t *tx) error {
+		for _, l := range list {
+			doc, sum, err := encode(l)
+			if err != nil {
+				return err
+			}
+			open := 1
+			if l.Ended() {
+				open = 0
+			}
+			if _, err := t.exec(`INSERT INTO links (id, account, mode, realm, reference, max_uses, uses, reserved, last_payment, expires_at,
+				canceled_at, expired_at, paid_at, open, doc, doc_sum) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+				ON CONFLICT (id) DO NOTHING`, l.ID, l.Account, l.Mode, l.Realm, l.Reference, l.MaxUses, l.Uses, l.Reserved, l.LastPayment,
+				micros(l.ExpiresAt), micros(l.CanceledAt), micros(l.ExpiredAt), micros(l.PaidAt), open, doc, sum); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// LoadPayments implements archive.Sink.
+func (s *Store) LoadPayments(ctx context.Context, list []payment.Payment) error {
+	return s.write(ctx, func(t *tx) error {
+		for _, p := range list {
+			doc, sum, err := encode(p)
+			if err != nil {
+				return err
+			}
+			if _, err := insertPayment(t, p, doc, sum); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// LoadRecords implements archive.Sink.
+func (s *Store) LoadRecords(ctx context.Context, list []idempotency.Record) error {
+	return s.write(ctx, func(t *tx) error {
+		for _, r := range list {
+			if err := putRecord(t, &r); err != nil && !errors.Is(err, idempotency.ErrRaced) {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// LoadEvents implements archive.Sink: each event gets a place of its own in this
+// feed, and the notifier's checkpoint stands behind the last that it had told.
+func (s *Store) LoadEvents(ctx context.Context, list []stream.Event, told int64) error {
+	rows, err := encodeEvents(list)
+	if err != nil {
+		return err
+	}
+	return s.write(ctx, func(t *tx) error {
+		for _, e := range rows {
+			n, err := t.exec(insertEvents(1)+" ON CONFLICT (account, mode, seq) DO NOTHING", e.Event.ID, e.Type, e.Account, e.Mode, e.Object, e.Seq,
+				e.ObjectSeq, micros(e.CreatedAt), string(e.Data), e.transfers)
+			if err != nil {
+				return err
+			}
+			if n == 0 {
+				continue
+			}
+			if _, err := t.exec(`INSERT INTO event_seqs (account, mode, last) VALUES ($1, $2, $3)
+				ON CONFLICT (account, mode) DO UPDATE SET last = excluded.last WHERE event_seqs.last < excluded.last`, e.Account, e.Mode, e.Seq); err != nil {
+				return err
+			}
+			if e.Position > told {
+				continue
+			}
+			var position int64
+			if err := t.row("SELECT position FROM events WHERE account = $1 AND mode = $2 AND seq = $3", e.Account, e.Mode, e.Seq).Scan(&position); err != nil {
+				return err
+			}
+			if err := putCheckpoint(t, NotifyConsumer, position); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
