@@ -2,6 +2,7 @@ package coordinator_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -219,6 +220,35 @@ func TestLostAnswersOfOperations(t *testing.T) {
 			})
 		}
 	}
+}
+
+// A refund that the issuer never answers keeps its money held, is asked for on
+// and on, and is told to a person once the schedule has run out.
+func TestI11_RefundWithoutAnAnswerIsTold(t *testing.T) {
+	w := newWorld(t)
+	p := w.submit(w.link(), good)
+	w.wire.set(func(c, _ string, send func() issuer.Answer) issuer.Answer {
+		if c == "refund" || c == "lookup" {
+			return issuer.Answer{Outcome: issuer.Ambiguous}
+		}
+		return send()
+	})
+	if _, _, err := w.c.Refund(t.Context(), w.account, link.Test, p.ID, "5.00", nil); err != nil {
+		t.Fatal(err)
+	}
+	for i := 1; i < len(payment.Schedule); i++ {
+		if told := strings.Contains(w.logs.String(), "a refund needs a person"); told {
+			t.Fatalf("told after %d of %d inquiries", i, len(payment.Schedule))
+		}
+		w.later(25 * time.Hour)
+	}
+	q := w.get(p)
+	if !strings.Contains(w.logs.String(), "a refund needs a person") || q.Refundable() != 750 || q.Refunds[0].Status != payment.RefundPending {
+		t.Fatalf("refundable %d, asked %d\n%s", q.Refundable(), q.Refunds[0].Asked, w.logs.String())
+	}
+	w.wire.set(nil)
+	w.later(25 * time.Hour)
+	w.want(p, payment.PartiallyRefunded)
 }
 
 // An inquiry that was not sent proves nothing about the capture before it.

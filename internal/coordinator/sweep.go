@@ -110,6 +110,10 @@ func (c *Local) resolve(ctx context.Context, p payment.Payment, extra bool) (pay
 		if p, err = c.settle(ctx, p, payment.Input{Kind: payment.RefundAnswer, Actor: "sweep", Answer: answer, Refund: r.ID}); err != nil {
 			return p, err
 		}
+		if now, ok := p.RefundByID(r.ID); ok && now.Overdue() {
+			c.cfg.Log.ErrorContext(ctx, "a refund needs a person: the issuer gave no clear answer in time; it is asked again each day",
+				"payment", p.ID, "refund", r.ID, "asked", now.Asked)
+		}
 	}
 	return p, nil
 }

@@ -3,7 +3,6 @@ package coordinator_test
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http/httptest"
 	"net/url"
@@ -135,6 +134,7 @@ type world struct {
 	links   *link.Local
 	c       *coordinator.Local
 	account string
+	logs    strings.Builder // what an operator would read
 }
 
 func newWorld(t *testing.T) *world {
@@ -171,7 +171,7 @@ func newWorld(t *testing.T) *world {
 // restart is a new coordinator on the same store: the process came back.
 func (w *world) restart() *coordinator.Local {
 	w.c = coordinator.New(coordinator.Config{Payments: w.faulty, Links: w.store, Connectors: []issuer.Connector{w.wire},
-		LinkURL: w.links.URL, Now: w.clock.now, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+		LinkURL: w.links.URL, Now: w.clock.now, Log: slog.New(slog.NewTextHandler(&w.logs, nil))})
 	return w.c
 }
 

@@ -156,6 +156,10 @@ func (p Payment) RefundByID(id string) (Refund, bool) {
 	return Refund{}, false
 }
 
+// Overdue reports whether the issuer was asked through the whole schedule without
+// a clear answer. The money stays held, and somebody must look.
+func (r Refund) Overdue() bool { return r.Status == RefundPending && r.Asked >= len(Schedule) }
+
 func (s *step) refundAsked() error {
 	p := &s.p
 	if _, ok := p.RefundByID(s.in.Refund); ok {
