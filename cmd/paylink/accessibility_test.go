@@ -11,19 +11,7 @@ import (
 // axeScript is axe-core, which scripts/needs.sh fetches.
 func axeScript(t testing.TB) string {
 	t.Helper()
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for ; ; dir = filepath.Dir(dir) {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			break
-		}
-		if dir == filepath.Dir(dir) {
-			t.Fatal("no go.mod above the test")
-		}
-	}
-	found, err := filepath.Glob(filepath.Join(dir, ".cache", "axe-*", "package", "axe.min.js"))
+	found, err := filepath.Glob(filepath.Join(moduleRoot(t), ".cache", "axe-*", "package", "axe.min.js"))
 	if err != nil || len(found) == 0 {
 		t.Fatalf("axe-core is not there; run scripts/needs.sh (%v)", err)
 	}
@@ -32,6 +20,23 @@ func axeScript(t testing.TB) string {
 		t.Fatal(err)
 	}
 	return string(script)
+}
+
+// moduleRoot is the folder of go.mod.
+func moduleRoot(t testing.TB) string {
+	t.Helper()
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for ; ; dir = filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir
+		}
+		if dir == filepath.Dir(dir) {
+			t.Fatal("no go.mod above the test")
+		}
+	}
 }
 
 const runAxe = `;(async () => {
