@@ -10,7 +10,7 @@
       if (Number.isNaN(at.getTime())) continue;
       t.title = t.textContent;
       t.textContent = new Intl.DateTimeFormat("en-GB", {
-        weekday: "long", day: "numeric", month: "long", year: "numeric",
+        weekday: "short", day: "numeric", month: "long", year: "numeric",
         hour: "2-digit", minute: "2-digit", timeZoneName: "short",
       }).format(at);
     }
