@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # Installs what the tests need and the machine lacks: a C compiler (the race
-# detector links with it), Chromium, and npm, which fetches axe-core.
+# detector links with it), Chromium, curl, which README.md uses, and npm, which
+# fetches axe-core.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 missing=()
 command -v gcc >/dev/null || missing+=(gcc libc6-dev)
 command -v chromium >/dev/null || missing+=(chromium)
+command -v curl >/dev/null || missing+=(curl)
 command -v npm >/dev/null || missing+=(npm)
 if [ ${#missing[@]} -gt 0 ]; then
   echo "needs: installing ${missing[*]} from Debian's packages"

@@ -5,12 +5,16 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 
+	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 )
 
@@ -22,15 +26,21 @@ type browser struct {
 	mu       sync.Mutex
 	requests []string // URLs that pages asked for
 	policies map[string]string
+	arrivals []page.NavigationType                    // how each page came
+	refetch  []page.BackForwardCacheNotRestoredReason // why pages that were gone back to had not been kept
 }
 
-// openBrowser starts Chromium; it is closed when the test ends.
-func openBrowser(t testing.TB) *browser {
+// keepsNoStore is Chromium's habit of keeping pages for the back button although
+// they say no-store.
+const keepsNoStore = "CacheControlNoStoreEnterBackForwardCache"
+
+// openBrowser starts Chromium, as people run it but for the features named; it is
+// closed when the test ends.
+func openBrowser(t testing.TB, without ...string) *browser {
 	t.Helper()
 	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath("/usr/bin/chromium"), chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.Flag("disable-component-update", true),
-		// A page that comes back frozen fires no load event to wait for.
-		chromedp.Flag("disable-features", "Translate,BackForwardCache"), chromedp.UserDataDir(t.TempDir()), chromedp.WindowSize(1000, 900))
+		chromedp.Flag("disable-features", strings.Join(append(without, "Translate"), ",")), chromedp.UserDataDir(t.TempDir()), chromedp.WindowSize(1000, 900))
 	allocator, stop := chromedp.NewExecAllocator(context.Background(), opts...)
 	ctx, cancel := chromedp.NewContext(allocator)
 	b := &browser{t: t, ctx: ctx, policies: map[string]string{}}
@@ -54,6 +64,12 @@ func (b *browser) heard(ev any) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch e := ev.(type) {
+	case *page.EventFrameNavigated:
+		b.arrivals = append(b.arrivals, e.Type)
+	case *page.EventBackForwardCacheNotUsed:
+		for _, why := range e.NotRestoredExplanations {
+			b.refetch = append(b.refetch, why.Reason)
+		}
 	case *network.EventRequestWillBeSent:
 		b.requests = append(b.requests, e.Request.URL)
 	case *network.EventResponseReceived:
@@ -83,9 +99,9 @@ func (b *browser) onlyOwnOrigin(origin string) {
 			b.t.Errorf("a page asked for %s", r)
 		}
 	}
-	for page, policy := range b.policies {
+	for address, policy := range b.policies {
 		if !strings.Contains(policy, "default-src 'none'") || !strings.Contains(policy, "frame-ancestors 'none'") || strings.Contains(policy, "unsafe") {
-			b.t.Errorf("%s has the policy %q", page, policy)
+			b.t.Errorf("%s has the policy %q", address, policy)
 		}
 	}
 }
@@ -127,6 +143,48 @@ func (b *browser) html() string {
 func (b *browser) open(u string) {
 	b.t.Helper()
 	b.run(chromedp.Navigate(u))
+}
+
+// back presses the back button. A page that was kept fires no load event, so it
+// waits until the browser says that a page came; it tells whether that one was kept.
+func (b *browser) back() (kept bool) {
+	b.t.Helper()
+	arrived := func() []page.NavigationType {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return b.arrivals
+	}
+	before := len(arrived())
+	history, err := chromedp.Call(b.ctx, page.GetNavigationHistory, cdp.Empty{})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	entry := history.Entries[history.CurrentIndex-1]
+	if _, err := chromedp.Call(b.ctx, page.NavigateToHistoryEntry, page.NavigateToHistoryEntryParams{EntryID: entry.ID}); err != nil {
+		b.t.Fatal(err)
+	}
+	eventually(b.t, "the back button shows a page", func() bool { return len(arrived()) > before })
+	return arrived()[before] == page.NavigationTypeBackForwardCacheRestore
+}
+
+// fetchedBecause waits until the browser says that it had not kept a page, for
+// this reason.
+func (b *browser) fetchedBecause(reason page.BackForwardCacheNotRestoredReason) {
+	b.t.Helper()
+	eventually(b.t, "the browser says "+reason.String(), func() bool {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return slices.Contains(b.refetch, reason)
+	})
+}
+
+// press clicks where an element stands on the screen. Unlike click it works in a
+// page that was kept, whose elements the debugger has lost sight of.
+func (b *browser) press(selector string) {
+	b.t.Helper()
+	at := ask[[]float64](b, `(() => { const e = document.querySelector(`+strconv.Quote(selector)+`); e.scrollIntoView({block: "center", behavior: "instant"});
+  const r = e.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2] })()`)
+	b.run(chromedp.MouseClickXY(at[0], at[1]))
 }
 
 // sees waits until the page's heading is the given one.

@@ -149,8 +149,9 @@ func shares(t *testing.T) {
 	verified(t, p.data)
 }
 
-// drains: payments under way when the server is told to stop are finished and
-// answered, or were never taken; what was answered is there afterwards.
+// drains: of many payments around the moment when the server is told to stop,
+// each is finished and answered, or was never taken; what was answered is there
+// afterwards. TestDrainFinishesAPayment looks at one that is surely under way.
 func drains(t *testing.T) {
 	p := serve(t)
 	_, key := p.merchant(t, "ada")

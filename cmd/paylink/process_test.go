@@ -99,9 +99,14 @@ func freeAddress(t testing.TB) string {
 // ready. When the test ends it is stopped, and must end well.
 func serveOn(t testing.TB, data, address string) *process {
 	t.Helper()
+	return serveWith(t, data, address)
+}
+
+func serveWith(t testing.TB, data, address string, flags ...string) *process {
+	t.Helper()
 	p := &process{t: t, url: "http://" + address, data: data, logs: &shared{}, done: make(chan struct{})}
-	p.cmd = exec.Command(paylinkBinary(t), "serve", "--data", data, "--listen", address, "--public-url", p.url, //nolint:noctx,gosec // stop ends it, and the binary is ours
-		"--allow-private-webhooks", "--log-level", "debug")
+	args := append([]string{"serve", "--data", data, "--listen", address, "--public-url", p.url, "--allow-private-webhooks", "--log-level", "debug"}, flags...)
+	p.cmd = exec.Command(paylinkBinary(t), args...) //nolint:noctx,gosec // stop ends it, and the binary is ours
 	p.cmd.Stdout, p.cmd.Stderr = p.logs, p.logs
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)

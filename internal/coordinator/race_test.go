@@ -277,6 +277,26 @@ func TestF31_ClockJumps(t *testing.T) {
 			t.Fatalf("%s: %s", jump, story(p))
 		}
 		w.wire.set(nil)
+		w.check()
+
+		// By the clock that jumped the link has ended, or the lease, while the issuer
+		// is asked: the attempt is judged by when the issuer approved it.
+		w = newWorld(t)
+		short := w.link(lives(1800), policy(link.LateRefund))
+		finish = w.stalled(short, good, true)
+		w.clock.add(jump)
+		if _, err := w.links.Sweep(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		w.sweep()
+		if p := finish(); p.Status != payment.Succeeded || entered(p, payment.Late) != 0 {
+			t.Fatalf("%s: %s", jump, story(p))
+		}
+		if status := w.linkStatus(short); status != link.Paid {
+			t.Fatalf("%s: the link is %s", jump, status)
+		}
+		w.wire.set(nil)
+
 		lost := w.submit(w.link(lives(48*3600)), lostAnswer)
 		w.clock.add(-jump)
 		if p := w.c.Repair(t.Context(), w.get(lost)); p.Status != payment.Succeeded {

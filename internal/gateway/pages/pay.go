@@ -62,8 +62,8 @@ func (p *Pages) payView(r *http.Request, l link.Link, attempt string) payView {
 	v := payView{
 		page:  p.page("Pay "+l.Payee, l),
 		Payee: l.Payee, Description: l.Description,
-		PayBy: stampOf(l.ExpiresAt), Attempt: attempt,
-		Action: p.payPath(l.Token) + "/payments", Verify: p.verifyPath(l),
+		Attempt: attempt,
+		Action:  p.payPath(l.Token) + "/payments", Verify: p.verifyPath(l),
 		Currency: string(l.Amount.Currency), Choose: l.PayerChooses(),
 		Values: map[string]string{},
 	}
@@ -80,6 +80,8 @@ func (p *Pages) payView(r *http.Request, l link.Link, attempt string) payView {
 	if l.Reference != "" {
 		v.Rows = append(v.Rows, row{Label: "Reference", Text: l.Reference})
 	}
+	v.Rows = append(v.Rows, row{Label: "Pay by", At: stampOf(l.ExpiresAt)})
+	v.Form = true
 	return v
 }
 

@@ -59,7 +59,7 @@ func paymentWords(v *statusView, pay payment.Payment, payee string) {
 	case payment.Succeeded:
 		v.Tone, v.Headline = "good", "Payment received"
 		v.Lead = "Thank you. " + payee + " has been paid."
-		v.Next = "You have nothing more to do. Keep the reference for your records."
+		v.Next = "You have nothing more to do. Keep the payment ID for your records."
 	case payment.PartiallyRefunded:
 		v.Tone, v.Headline = "good", "Paid, and refunded in part"
 		v.Lead = payee + " has sent part of the money back to your card."
@@ -93,7 +93,7 @@ func paymentWords(v *statusView, pay payment.Payment, payee string) {
 	case payment.Review:
 		v.Tone, v.Headline = "wait", "Your payment is being checked"
 		v.Lead = "Don’t pay again. A person is looking at it, because your bank’s answer was not clear."
-		v.Next = "Keep the reference, and ask " + payee + " if you want to know more."
+		v.Next = "Keep the payment ID, and ask " + payee + " if you want to know more."
 	default:
 		v.Tone, v.Headline = "wait", "The payment has not been sent"
 		v.Lead = "Your card details did not reach your bank, and nothing was charged."
@@ -157,7 +157,7 @@ func (p *Pages) paymentView(r *http.Request, l link.Link, pay payment.Payment, a
 	if !at.IsZero() {
 		v.Rows = append(v.Rows, row{Label: "Time", At: stampOf(at)})
 	}
-	v.Rows = append(v.Rows, row{Label: "Payment", Text: pay.ID, Code: true})
+	v.Rows = append(v.Rows, row{Label: "Payment ID", Text: pay.ID, Code: true})
 	if !final(pay) {
 		v.Refresh = true
 		v.Stream = p.statusPath(l.Token, attempt)
@@ -199,7 +199,7 @@ func (p *Pages) linkView(r *http.Request, l link.Link, state string, found *paym
 		v.at("Canceled", stampOf(l.CanceledAt))
 	case link.ExpiredS:
 		v.Headline = "This link has expired"
-		v.Lead, v.Next = linkWords(l, state), "If you still want to pay, ask "+l.Payee+" for a new link."
+		v.Lead, v.Next = "It can’t be paid any more. Nothing was charged.", "If you still want to pay, ask "+l.Payee+" for a new link."
 		v.at("Expired", stampOf(l.ExpiresAt))
 	default:
 		v.Tone, v.Headline = "act", "This link has not been paid yet"

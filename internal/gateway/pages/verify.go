@@ -86,11 +86,11 @@ func (p *Pages) tokenOf(pasted string) (string, bool) {
 
 func (p *Pages) verdictView(pasted string, v link.Verdict) verifyView {
 	view := verifyView{page: page{Base: p.base}, Asked: true}
-	if len(pasted) <= maxPastedLength {
-		view.Link = strings.ToValidUTF8(pasted, "")
-	}
 	switch {
 	case !v.Ours:
+		if len(pasted) <= maxPastedLength {
+			view.Link = strings.ToValidUTF8(pasted, "") // it may want mending
+		}
 		view.Tone, view.Verdict = "bad", "This is not our link"
 		view.Lead = "It was not made here, or something in it was altered. Don’t enter card details where it leads; ask whoever sent it."
 	case v.Expired:
@@ -100,6 +100,9 @@ func (p *Pages) verdictView(pasted string, v link.Verdict) verifyView {
 	default:
 		view.Tone, view.Verdict = "good", "Ours and unaltered"
 		view.Lead = "The link was made here, and nothing in it was changed."
+		if token, ok := p.tokenOf(pasted); ok {
+			view.Primary = button{"Open the payment link", p.payPath(token)}
+		}
 		view.Rows = append(view.Rows, row{Label: "Expires", At: stampOf(v.ExpiresAt)})
 	}
 	if v.Ours && v.KeyID != "" {

@@ -39,6 +39,7 @@ type page struct {
 	Title   string
 	Base    string // path prefix of our site
 	Test    bool   // test mode banner
+	Form    bool   // there is a card to type
 	Refresh bool   // without a script: load again every 3 seconds
 }
 
@@ -47,7 +48,6 @@ type payView struct {
 	page
 	Payee, Amount, Description string
 	Rows                       []row
-	PayBy                      stamp
 	Attempt, Action, Verify    string
 	Choose                     bool
 	Currency, AmountHint       string
@@ -123,6 +123,7 @@ type verifyView struct {
 	Verdict string
 	Lead    string
 	Rows    []row
+	Primary button
 }
 
 // locale is the reader's English: the pages are in English, so numbers are

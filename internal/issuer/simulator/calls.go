@@ -37,40 +37,55 @@ func (s *Simulator) Authorize(ctx context.Context, a issuer.Authorization) issue
 	case number == "":
 		return noCard
 	}
-	answer, again := s.authorise(ctx, a, ruleOf(number))
-	if again {
+	answer, manner := s.authorise(ctx, a, ruleOf(number))
+	switch manner {
+	case twice:
 		s.notify(issuer.Notice{Reference: a.Reference, Answer: answer}, 0)
+	case slow:
+		timer := time.NewTimer(s.config.Slowness)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			return noAnswer
+		case <-s.notices.ctx.Done():
+			return noAnswer
+		}
 	}
 	return answer
 }
 
-// authorise does it under the lock; again asks for the answer to be sent twice.
-func (s *Simulator) authorise(ctx context.Context, a issuer.Authorization, r rule) (_ issuer.Answer, again bool) {
+// authorise does it under the lock, and tells how an approval that is new is to
+// be answered: twice, slow, or plain.
+func (s *Simulator) authorise(ctx context.Context, a issuer.Authorization, r rule) (_ issuer.Answer, manner behaviour) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		return isClosed, false
+		return isClosed, plain
 	}
 	if ctx.Err() != nil {
-		return tooLate, false // it waited for the lock too long; nothing is recorded
+		return tooLate, plain // it waited for the lock too long; nothing is recorded
 	}
 	now := s.now()
 	if known, ok := s.index.authorisations[keyOf(a.Reference)]; ok {
-		return s.repeat(a, known, now), false
+		return s.repeat(a, known, now), plain
 	}
 	if r.does == neverArrives {
-		return noAnswer, false
+		return noAnswer, plain
 	}
 	rec := s.decide(a, r, now)
 	if s.write(rec) != nil {
-		return noBook, false
+		return noBook, plain
 	}
 	known := s.index.authorisations[keyOf(a.Reference)]
 	switch known.does {
 	case lostAnswer, late, down:
-		return noAnswer, false
+		return noAnswer, plain
 	}
-	return s.current(a.Reference, known), known.does == twice && known.status == issuer.Approved
+	if known.status != issuer.Approved {
+		return s.current(a.Reference, known), plain
+	}
+	return s.current(a.Reference, known), known.does
 }
 
 // decide makes the book's entry for an authorisation that is seen first.

@@ -14,10 +14,11 @@ const (
 	twice                  // answers, and sends the answer again as a notice
 	otherAmount            // approves one minor unit more than asked
 	down                   // approves, and is unreachable for Config.Downtime
+	slow                   // approves, and answers after Config.Slowness
 )
 
 // The names under which behaviours stand in the journal: never change one.
-var behaviourNames = [...]string{"", "challenge", "lost_answer", "never_arrives", "late", "twice", "other_amount", "down"}
+var behaviourNames = [...]string{"", "challenge", "lost_answer", "never_arrives", "late", "twice", "other_amount", "down", "slow"}
 
 func behaviourOf(name string) (behaviour, bool) {
 	for i, n := range behaviourNames {
@@ -65,6 +66,8 @@ func ruleOf(number string) rule {
 		return rule{does: otherAmount}
 	case "4000000000006157":
 		return rule{does: down}
+	case "4000000000006165":
+		return rule{does: slow}
 	}
 	return rule{}
 }

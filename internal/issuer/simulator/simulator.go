@@ -51,6 +51,7 @@ const Name = "simulator"
 const (
 	DefaultPublicPath = "/simulator"
 	DefaultDowntime   = time.Minute
+	DefaultSlowness   = 10 * time.Second // well within the time that callers give a call
 
 	MinMinor = 1
 	MaxMinor = 99_999_999
@@ -73,6 +74,7 @@ type Config struct {
 	Now        func() time.Time // default time.Now
 	Log        *slog.Logger     // default: silent
 	Downtime   time.Duration    // how long the "down" card keeps the issuer away; default 1 minute
+	Slowness   time.Duration    // how long after its decision the "slow" card is answered; default 10 seconds
 }
 
 // Simulator is an issuer. Make one with New.
@@ -112,6 +114,9 @@ func New(c Config) (*Simulator, error) {
 	}
 	if c.Downtime == 0 {
 		c.Downtime = DefaultDowntime
+	}
+	if c.Slowness == 0 {
+		c.Slowness = DefaultSlowness
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -198,7 +203,8 @@ func (s *Simulator) cut(f *os.File, size int64) error {
 	return f.Truncate(size)
 }
 
-// Close ends the notices that are on their way and closes the book.
+// Close ends the notices and the slow answers that are on their way and closes
+// the book.
 func (s *Simulator) Close() error {
 	s.mu.Lock()
 	if s.closed {

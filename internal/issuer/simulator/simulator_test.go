@@ -13,6 +13,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -191,6 +192,42 @@ func TestF8DownForAMinute(t *testing.T) {
 	if n := len(w.Book()); n != 2 {
 		t.Fatalf("%d entries", n)
 	}
+}
+
+// TestSlowAnswer: the decision is in the book, and can be looked up, long before
+// it is told; a caller that gives up, or a simulator that closes, hears nothing.
+func TestSlowAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t)
+		answer := make(chan issuer.Answer, 1)
+		authorise := func(ctx context.Context, reference string) {
+			go func() { answer <- w.Authorize(ctx, w.authorisation(reference, ending(t, "6165"))) }()
+			synctest.Wait()
+			if len(answer) != 0 {
+				t.Fatalf("%s is answered at once", reference)
+			}
+			want(t, w.Lookup(t.Context(), reference), issuer.Approved)
+		}
+		began := time.Now()
+		authorise(t.Context(), "waits")
+		want(t, <-answer, issuer.Approved)
+		if took := time.Since(began); took != simulator.DefaultSlowness {
+			t.Errorf("answered after %s", took)
+		}
+		want(t, w.Authorize(t.Context(), w.authorisation("waits", ending(t, "6165"))), issuer.Approved)
+		if took := time.Since(began); took != simulator.DefaultSlowness {
+			t.Errorf("the repetition is answered after %s", took)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		authorise(ctx, "gives up")
+		want(t, <-answer, issuer.Ambiguous)
+		authorise(t.Context(), "closes")
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		want(t, <-answer, issuer.Ambiguous)
+	})
 }
 
 func TestF5NoticeIsRepeatedUntilTaken(t *testing.T) {

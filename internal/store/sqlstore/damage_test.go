@@ -113,6 +113,87 @@ func flipAmount(t *testing.T, path, paymentID string) {
 	}
 }
 
+// The power fails while a commit is written: of the log's last frames any part
+// may be missing or half there. What was acknowledged before stays, whole and
+// checked; the torn commit is there as a whole or not at all; and the store takes
+// it when it is sent again.
+func TestF21_TornWrite(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "paylink.db")
+	if _, _, err := sqlstore.Migrate(t.Context(), path); err != nil {
+		t.Fatal(err)
+	}
+	s, err := sqlstore.OpenSQLite(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	account := id.New(id.Account)
+	p := begun(t, s, account)
+	whole := size(t, path+"-wal")
+	c := storetest.Answered(t, p, issuer.Approved)
+	if err := s.CommitPayment(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	end := size(t, path+"-wal")
+	if end <= whole {
+		t.Fatalf("the log did not grow: %d, %d", whole, end)
+	}
+	torn := 0
+	for cut := end - 1; cut >= whole; cut -= 1 + (end-whole)/23 {
+		copied := filepath.Join(t.TempDir(), "paylink.db")
+		for _, suffix := range []string{"", "-wal"} {
+			file, err := os.ReadFile(path + suffix) //nolint:gosec // the test's own file
+			if err != nil {
+				t.Fatal(err)
+			}
+			if suffix != "" {
+				file = file[:cut]
+			}
+			if err := os.WriteFile(copied+suffix, file, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		again, err := sqlstore.OpenSQLite(copied)
+		if err != nil {
+			t.Fatalf("cut at %d: %v", cut, err)
+		}
+		if found, err := again.Intact(t.Context()); err != nil || len(found) != 0 {
+			t.Fatalf("cut at %d: %v %v", cut, found, err)
+		}
+		q, err := again.GetPayment(t.Context(), account, p.ID)
+		if err != nil || q.Status != payment.Processing && q.Status != payment.Succeeded || len(q.Verify()) != 0 {
+			t.Fatalf("cut at %d: %s %v %v", cut, q.Status, err, q.Verify())
+		}
+		if q.Status == payment.Processing {
+			torn++
+		}
+		if err := again.CommitPayment(t.Context(), c); err != nil {
+			t.Fatalf("cut at %d: sent again: %v", cut, err)
+		}
+		if q, err = again.GetPayment(t.Context(), account, p.ID); err != nil || q.Status != payment.Succeeded {
+			t.Fatalf("cut at %d: %s %v", cut, q.Status, err)
+		}
+		if err := again.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if torn < 10 {
+		t.Errorf("only %d cuts tore the commit", torn)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func size(t *testing.T, path string) int64 {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.Size()
+}
+
 // The engine fails in the middle of a commit, at each of its statements: the
 // caller hears that nothing can be made durable, and nothing is half done.
 func TestF21_FailedWrite(t *testing.T) {

@@ -1,6 +1,6 @@
 // Everything works without this file. With it, digits are grouped while they are
-// typed, times are shown in the payer's own zone, a form is sent once, and the
-// status page follows the payment live.
+// typed, times are shown in the payer's own zone, a form is sent once, the status
+// page follows the payment live, and a page that the browser kept is loaded anew.
 (() => {
   "use strict";
 
@@ -10,7 +10,7 @@
       if (Number.isNaN(at.getTime())) continue;
       t.title = t.textContent;
       t.textContent = new Intl.DateTimeFormat("en-GB", {
-        weekday: "long", day: "numeric", month: "long", year: "numeric",
+        weekday: "short", day: "numeric", month: "long", year: "numeric",
         hour: "2-digit", minute: "2-digit", timeZoneName: "short",
       }).format(at);
     }
@@ -50,8 +50,8 @@
     if (number) regroup(number, 19, cardShape);
     const exp = form.elements.namedItem("exp");
     if (exp) regroup(exp, 6, expiryShape);
+    const cvc = form.elements.namedItem("cvc");
     const button = form.querySelector("button[type=submit]");
-    const label = button.textContent;
     let sent = false;
     form.addEventListener("submit", (e) => {
       if (sent) return e.preventDefault();
@@ -59,10 +59,9 @@
       button.setAttribute("aria-disabled", "true");
       button.textContent = button.dataset.busy;
     });
-    addEventListener("pageshow", () => {
-      sent = false;
-      button.removeAttribute("aria-disabled");
-      button.textContent = label;
+    // Whoever goes back to this page must not find the card in it.
+    addEventListener("pagehide", () => {
+      for (const field of [number, cvc]) if (field) field.value = "";
     });
   };
 
@@ -90,8 +89,17 @@
       if (source.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), 10000);
     });
     addEventListener("pagehide", () => source.close());
-    addEventListener("pageshow", (e) => { if (e.persisted) location.reload(); });
   };
+
+  // A page that comes back as it was left tells what was true then: browsers keep
+  // pages so, even those that say no-store. The answer to a form is not asked for
+  // again, that would send the form again; its link tells the same.
+  addEventListener("pageshow", (e) => {
+    if (!e.persisted) return;
+    const answer = "/payments";
+    if (location.pathname.endsWith(answer)) location.replace(location.pathname.slice(0, -answer.length));
+    else location.reload();
+  });
 
   localTimes(document);
   const form = document.getElementById("pay");

@@ -1,0 +1,111 @@
+package main_test
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/chromedp"
+
+	"github.com/paylink/paylink/internal/issuer/simulator"
+)
+
+// authorised counts what the issuer's own book has of a payment.
+func authorised(t *testing.T, p *process, id string) (n int) {
+	t.Helper()
+	book, err := simulator.OpenBook(filepath.Join(p.data, "simulator.book"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range book {
+		if e.Kind == simulator.KindAuthorise && strings.HasPrefix(e.Reference, id+"-") {
+			n++
+		}
+	}
+	return n
+}
+
+// watchReturn makes the page note, before it is left, how it comes back: whether
+// it was kept, and what its card fields then hold.
+const watchReturn = `addEventListener("pageshow", e => sessionStorage.setItem("return",
+  JSON.stringify({kept: e.persisted, typed: document.querySelector("#number").value + document.querySelector("#cvc").value}))); true`
+
+// TestF14DoubleClickRefreshBackButton pays with a double click, refreshes, goes
+// back and presses again: in a browser that shows the page as it was left, card
+// and all, and in one that fetches it anew; with our script and without.
+func TestF14DoubleClickRefreshBackButton(t *testing.T) {
+	p := serve(t)
+	_, key := p.merchant(t, "ada")
+	for _, c := range []struct {
+		name    string
+		without []string
+		script  bool
+	}{
+		{"page kept, script", nil, true},
+		{"page kept, no script", nil, false},
+		{"page fetched again, script", []string{keepsNoStore}, true},
+		{"page fetched again, no script", []string{keepsNoStore}, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := openBrowser(t, c.without...)
+			b.scripts(c.script)
+			kept := len(c.without) == 0
+			goBackAndPayAgain(t, p, b, &client{t: t, url: key.url, bearer: key.bearer, check: key.check}, kept, c.script)
+		})
+	}
+}
+
+func goBackAndPayAgain(t *testing.T, p *process, b *browser, key *client, kept, script bool) {
+	l := key.link(`"amount":"6"`)
+	b.open(str(t, l, "url"))
+	ask[bool](b, watchReturn)
+	b.fill("4242424242424242")
+	b.run(chromedp.DoubleClick(css(payButton)))
+	b.sees("Payment received")
+	b.run(chromedp.Reload())
+	b.sees("Payment received")
+	id := onePayment(key, l, "succeeded")
+
+	if got := b.back(); got != kept {
+		t.Fatalf("the browser kept the page: %t, want %t", got, kept)
+	}
+	switch {
+	case kept && script:
+		// The kept page has no card any more, and is gone before it can be used.
+		b.sees("Payment received")
+		if noted := ask[string](b, `sessionStorage.getItem("return")`); noted != `{"kept":true,"typed":""}` {
+			t.Errorf("the page came back as %s", noted)
+		}
+	case kept:
+		// Nothing of ours runs in it: the form stands there as it was sent. The same
+		// attempt is the same payment, with the same card or another.
+		b.sees("Pay ada")
+		b.press(payButton)
+		b.sees("Payment received")
+		b.back()
+		b.sees("Pay ada")
+		ask[string](b, `document.querySelector("#number").value = "5555555555554444"`)
+		b.press(payButton)
+		b.sees("Payment received")
+	default:
+		b.fetchedBecause(page.BackForwardCacheNotRestoredReasonMainResourceHasCacheControlNoStore)
+		b.sees("Payment received")
+	}
+	if ask[bool](b, `document.getElementById("pay") !== null`) {
+		t.Error("there is a form to pay with")
+	}
+	if again := onePayment(key, l, "succeeded"); again != id {
+		t.Errorf("payment %s became %s", id, again)
+	}
+	if n := authorised(t, p, id); n != 1 {
+		t.Errorf("the issuer's book has %d authorisations", n)
+	}
+	book, err := simulator.OpenBook(filepath.Join(p.data, "simulator.book"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if last := book[len(book)-1]; last.Kind != simulator.KindAuthorise || !strings.HasPrefix(last.Reference, id) {
+		t.Errorf("after the payment the issuer was asked for %v", last)
+	}
+}

@@ -1,0 +1,225 @@
+package main_test
+
+import (
+	"bytes"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"hash/crc32"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	_ "modernc.org/sqlite" // to harm a store with
+)
+
+// openStore opens a stopped server's database.
+func openStore(t *testing.T, data string) *sql.DB {
+	t.Helper()
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(data, "paylink.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
+// harmed changes rows of a store; it must hit some.
+func harmed(t *testing.T, data, statement string, args ...any) {
+	t.Helper()
+	db := openStore(t, data)
+	result, err := db.ExecContext(t.Context(), statement, args...)
+	if err != nil {
+		t.Fatalf("%s: %v", statement, err)
+	}
+	if n, err := result.RowsAffected(); err != nil || n == 0 {
+		t.Fatalf("%s: %d rows, %v", statement, n, err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// forged rewrites a payment's document, and its checksum with it, as somebody
+// who knows the format would.
+func forged(t *testing.T, data, id string, change func(doc map[string]any)) {
+	t.Helper()
+	var doc string
+	if err := openStore(t, data).QueryRowContext(t.Context(), "SELECT doc FROM payments WHERE id = $1", id).Scan(&doc); err != nil {
+		t.Fatal(err)
+	}
+	var object map[string]any
+	decoder := json.NewDecoder(strings.NewReader(doc))
+	decoder.UseNumber()
+	if err := decoder.Decode(&object); err != nil {
+		t.Fatal(err)
+	}
+	change(object)
+	raw, err := json.Marshal(object)
+	if err != nil {
+		t.Fatal(err)
+	}
+	harmed(t, data, "UPDATE payments SET doc = $1, doc_sum = $2 WHERE id = $3",
+		string(raw), int64(crc32.Checksum(raw, crc32.MakeTable(crc32.Castagnoli))), id)
+}
+
+func logEntry(doc map[string]any, i int) map[string]any {
+	return doc["log"].([]any)[i].(map[string]any)
+}
+
+// TestVerifyNamesWhatIsBroken harms a store in one way at a time: verify names
+// the invariant and what breaks it, and ends with a status that a script sees.
+func TestVerifyNamesWhatIsBroken(t *testing.T) {
+	p := serve(t)
+	_, key := p.merchant(t, "ada")
+	l, waiting := key.link(`"amount":"7"`), key.link(`"amount":"8"`)
+	key.payJSON(l, "attempt-0000000001", "4242424242424242")
+	key.payJSON(waiting, "attempt-0000000001", "4000000000006157")
+	paid, open := onePayment(key, l, "succeeded"), onePayment(key, waiting, "unknown")
+	key.ok("POST", "/api/payments/"+paid+"/refunds", `{"amount":"2"}`)
+	eventually(t, "the balance is written down", func() bool {
+		var available int64
+		err := openStore(t, p.data).QueryRowContext(t.Context(), "SELECT available FROM balances").Scan(&available)
+		return err == nil && available == 500
+	})
+	p.stop()
+	verified(t, p.data)
+	linkID := str(t, l, "id")
+	forge := func(id string, change func(map[string]any)) func(*testing.T, string) {
+		return func(t *testing.T, data string) { forged(t, data, id, change) }
+	}
+	harm := func(statement string, args ...any) func(*testing.T, string) {
+		return func(t *testing.T, data string) { harmed(t, data, statement, args...) }
+	}
+	// To write a document anew breaks nothing by itself.
+	control := filepath.Join(t.TempDir(), "data")
+	if err := os.CopyFS(control, os.DirFS(p.data)); err != nil {
+		t.Fatal(err)
+	}
+	forged(t, control, paid, func(map[string]any) {})
+	verified(t, control)
+	for _, c := range []struct {
+		name, says string
+		do         func(t *testing.T, data string)
+	}{
+		{"F21 a document is not what was written", "BROKEN F21", harm(`UPDATE payments SET doc = replace(doc, '"capturedMinor":700', '"capturedMinor":701') WHERE id = $1`, paid)},
+		{"F21 a link is not what was written", "BROKEN F21", harm(`UPDATE links SET doc = doc || ' ' WHERE id = $1`, linkID)},
+		{"I1 a balance is made up", "BROKEN I1", harm("UPDATE balances SET available = available + 1")},
+		{"I2 more is captured than was authorised", "BROKEN I2", forge(paid, func(d map[string]any) { d["authorizedMinor"] = 699 })},
+		{"I3 more is refunded than was captured", "BROKEN I3", forge(paid, func(d map[string]any) { d["refundedMinor"] = 701 })},
+		{"I4 the ledger has other funds than the payment", "BROKEN I4", forge(paid, func(d map[string]any) { d["capturedMinor"] = 600 })},
+		{"I5 a transfer is resolved twice", "BROKEN I1/I5", forge(paid, func(d map[string]any) {
+			last := logEntry(d, len(d["log"].([]any))-1)
+			last["transfers"] = append(last["transfers"].([]any), last["transfers"].([]any)...)
+		})},
+		{"I6 the link's count is wrong", "BROKEN I6", harm("UPDATE links SET uses = 0 WHERE id = $1", linkID)},
+		{"I6 a use is reserved by nobody", "BROKEN I6", harm("UPDATE links SET reserved = 1 WHERE id = $1", linkID)},
+		{"I6 the issuer knows of no such payment", "BROKEN I6", func(t *testing.T, data string) {
+			book, err := os.ReadFile(filepath.Join(data, "simulator.book"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			header := book[:bytes.IndexByte(book, '\n')+1]
+			if err := os.WriteFile(filepath.Join(data, "simulator.book"), header, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}},
+		{"I7 the log is rewritten", "BROKEN I7", forge(paid, func(d map[string]any) { logEntry(d, 0)["reason"] = "x" })},
+		{"I7 an entry is gone", "BROKEN I7", forge(paid, func(d map[string]any) { d["log"] = append(d["log"].([]any)[:1], d["log"].([]any)[2:]...) })},
+		{"I8 the status is not the log's", "BROKEN I8", forge(paid, func(d map[string]any) { d["status"] = "refunded" })},
+		{"I11 a payment is forgotten", "BROKEN I11", forge(open, func(d map[string]any) {
+			d["work"].(map[string]any)["nextAt"] = time.Now().Add(-time.Hour).UTC().Format(time.RFC3339Nano)
+		})},
+		{"I12 an event is gone", "BROKEN I12", harm("DELETE FROM events WHERE object = $1 AND object_seq = 1", paid)},
+		{"I12 an event is told twice", "BROKEN I12", harm("UPDATE events SET object_seq = 1 WHERE object = $1 AND object_seq = 2", paid)},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			data := filepath.Join(t.TempDir(), "data")
+			if err := os.CopyFS(data, os.DirFS(p.data)); err != nil {
+				t.Fatal(err)
+			}
+			c.do(t, data)
+			out, errs, status := command(t, "verify", "--data", data)
+			if status == 0 || !strings.Contains(out, c.says) || strings.Contains(errs, "goroutine ") {
+				t.Errorf("status %d, want %q in\n%s%s", status, c.says, out, errs)
+			}
+			if strings.Contains(out, " 0 broken") {
+				t.Error("it says that nothing is broken")
+			}
+		})
+	}
+}
+
+// rows is everything that a store holds, as text.
+func rows(t *testing.T, data string) string {
+	t.Helper()
+	db := openStore(t, data)
+	var all strings.Builder
+	for _, table := range []string{"links", "payments", "events", "event_seqs", "balances", "checkpoints", "idempotency", "accounts", "users", "api_keys"} {
+		found, err := db.QueryContext(t.Context(), "SELECT * FROM "+table+" ORDER BY 1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		columns, err := found.Columns()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for found.Next() {
+			values, places := make([]any, len(columns)), make([]any, len(columns))
+			for i := range values {
+				places[i] = &values[i]
+			}
+			if err := found.Scan(places...); err != nil {
+				t.Fatal(err)
+			}
+			fmt.Fprintln(&all, table, values)
+		}
+		if err := found.Err(); err != nil {
+			t.Fatal(err)
+		}
+		_ = found.Close()
+	}
+	return all.String()
+}
+
+// TestF32ScannersConsumeNothing: whoever opens a link, as a mail scanner, a
+// prefetching browser or a chat's preview does, leaves the store as it was; then
+// the payer pays.
+func TestF32ScannersConsumeNothing(t *testing.T) {
+	p := serve(t)
+	_, key := p.merchant(t, "ada")
+	l := key.link(`"amount":"7"`)
+	pages := []string{tokenPath(t, l), tokenPath(t, l) + "/status", tokenPath(t, l) + "/status?attempt=attempt-0000000001", "/verify?link=" + str(t, l, "url")}
+	eventually(t, "the consumers have followed the link's creation", func() bool {
+		var behind int
+		err := openStore(t, p.data).QueryRowContext(t.Context(),
+			"SELECT 2 - count(*) FROM checkpoints WHERE position = (SELECT max(position) FROM events)").Scan(&behind)
+		return err == nil && behind == 0
+	})
+	before := rows(t, p.data)
+	visitor := key.as("")
+	for _, path := range pages {
+		for range 3 {
+			for _, purpose := range [][2]string{{"User-Agent", "link scanner"}, {"Sec-Purpose", "prefetch"}, {"Accept", "text/html"}} {
+				get := visitor.do("GET", path, "", purpose[0], purpose[1], "Accept", "text/html")
+				head := visitor.do("HEAD", path, "", purpose[0], purpose[1], "Accept", "text/html")
+				if get.status != http.StatusOK || head.status != get.status || len(head.body) != 0 {
+					t.Errorf("%s: GET %d, HEAD %d %s", path, get.status, head.status, head.body)
+				}
+			}
+		}
+	}
+	if after := rows(t, p.data); after != before {
+		t.Errorf("reading changed the store:\n%s\nbefore:\n%s", after, before)
+	}
+	if a := key.payJSON(l, "attempt-0000000001", "4242424242424242"); a.status != http.StatusOK {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	onePayment(key, l, "succeeded")
+	if rows(t, p.data) == before {
+		t.Error("a payment left the store as it was: the comparison sees nothing")
+	}
+}
