@@ -90,6 +90,8 @@ func TestAccessibility(t *testing.T) {
 	visit("/verify?link="+str(t, l, "url"), "Ours and unaltered", "verify good")
 	visit("/verify?link="+p.url+"/l/abc", "This is not our link", "verify bad")
 	visit("/nowhere", "", "not found")
+	visit("/problems", "Problems", "problems")
+	visit("/problems/payment_method_unavailable", "Problem payment_method_unavailable", "problem")
 	visit(tokenPath(t, l), "Pay ada", "pay")
 	b.click(payButton)
 	b.run(waitErrors)
