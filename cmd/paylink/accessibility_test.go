@@ -123,6 +123,8 @@ func TestAccessibility(t *testing.T) {
 	g.visit("/verify?link="+g.p.url+"/l/abc", "This is not our link", "verify bad")
 	g.visit("/l/abc", "We can’t find this", "not ours")
 	g.visit("/nowhere", "", "not found")
+	g.visit("/problems", "Problems", "problems")
+	g.visit("/problems/payment_method_unavailable", "Problem payment_method_unavailable", "problem")
 	g.visit(tokenPath(t, l), "Pay ada", "pay")
 	g.b.click(payButton)
 	g.b.run(waitErrors)

@@ -47,12 +47,8 @@ func TestCommands(t *testing.T) {
 			t.Errorf("the message tells the password: %s", errs)
 		}
 		refusedWith(t, "unexpected argument", "fly")
-		file := filepath.Join(dir, "config.json")
-		if err := os.WriteFile(file, []byte(`{"serve":{"listen":"nowhere"},"listen":"nowhere"}`), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		refusedWith(t, "--listen", "check-config", "--config", file, "--data", dir)
 	})
+	t.Run("configuration file", configures)
 	t.Run("migrate", func(t *testing.T) {
 		dir := filepath.Join(t.TempDir(), "data")
 		worked(t, "was 0", "migrate", "--data", dir)
@@ -63,6 +59,73 @@ func TestCommands(t *testing.T) {
 	t.Run("keys and links", rotates)
 	t.Run("second process", shares)
 	t.Run("drain", drains)
+}
+
+// configures: every member of the file is a setting, spelled in one way, or the
+// file is refused by name.
+func configures(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "config.json")
+	holds := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for text, words := range map[string]string{
+		`{"listen":"nowhere"}`:                            `--listen "nowhere"`,
+		`{"target":["links"]}`:                            `--target "links"`,
+		`{"public-url":"https://pay.example.com"}`:        `"public-url" is no setting: write "public_url"`,
+		`{"publicUrl":"https://pay.example.com"}`:         `"publicUrl" is no setting: write "public_url"`,
+		`{"Listen":"127.0.0.1:0"}`:                        `"Listen" is no setting: write "listen"`,
+		`{"lissen":"127.0.0.1:0"}`:                        `"lissen" is no setting; known are admin_listen, allow_private_webhooks, data, demo,`,
+		`{"serve":{"listen":"127.0.0.1:0"}}`:              `"serve" is no setting; known are`,
+		`{"config":"other.json"}`:                         `"config" is no setting of the file`,
+		`{"help":true}`:                                   `"help" is no setting`,
+		`{"listen":"127.0.0.1:0","listen":"127.0.0.1:1"}`: `"listen" is there twice`,
+		`{"demo":"yes"}`:                                  `"demo" must be true or false`,
+		`{"demo":null}`:                                   `"demo" must be true or false`,
+		`{"listen":8080}`:                                 `"listen" must be a string`,
+		`{"listen":null}`:                                 `"listen" must be a string`,
+		`{"target":[1]}`:                                  `"target" must be a string, or a list of strings`,
+		`{"target":["all",null]}`:                         `"target" must be a string, or a list of strings`,
+		`{"target":true}`:                                 `"target" must be a string, or a list of strings`,
+		"{\n\"demo\": tru}":                               `line 2 is not valid JSON`,
+		`{"demo":true} {}`:                                `line 1 is not valid JSON`,
+		`[]`:                                              `must hold one JSON object`,
+		`null`:                                            `must hold one JSON object`,
+		``:                                                `not valid JSON`,
+		`{"listen":"` + strings.Repeat("x", 70_000) + `"}`: `larger than 65536 bytes`,
+		`{"typo":1,"demo":1,"data":"` + dir + `"}`:         "\"demo\" must be true or false, without quotes\n\"typo\" is no setting",
+	} {
+		holds(text)
+		for _, verb := range []string{"check-config", "serve"} {
+			refusedWith(t, words, verb, "--config", file, "--data", dir)
+		}
+		if strings.Contains(words, "setting") {
+			refusedWith(t, words, "migrate", "--config", file, "--data", dir)
+		}
+	}
+	refusedWith(t, "no such file", "check-config", "--config", filepath.Join(dir, "none.json"))
+	if _, err := os.Stat(filepath.Join(dir, "keys")); err == nil {
+		t.Error("a command with a refused file has made keys")
+	}
+
+	// One file for all commands, each taking what it has; a flag beats the file,
+	// and the file beats the variable.
+	data := filepath.Join(dir, "data")
+	holds(`{"data":"` + data + `","target":["all"],"listen":"nowhere","demo":false,"public_url":"https://pay.example.com","store":"sqlite:other.db","jwks":"none"}`)
+	t.Setenv("PAYLINK_LISTEN", "elsewhere")
+	refusedWith(t, `--listen "nowhere"`, "check-config", "--config", file)
+	worked(t, "is good", "check-config", "--config", file, "--listen", "127.0.0.1:0")
+	worked(t, "schema", "migrate", "--config", file)
+	if _, err := os.Stat(filepath.Join(data, "other.db")); err != nil {
+		t.Errorf("the file's data folder and store: %v", err)
+	}
+	t.Setenv("PAYLINK_CONFIG", file)
+	refusedWith(t, `--listen "nowhere"`, "check-config")
+	holds(`{"typo":1}`)
+	refusedWith(t, `"typo" is no setting`, "check-config")
 }
 
 func restores(t *testing.T) {

@@ -47,7 +47,7 @@ func (s stores) config() app.Config {
 }
 
 type commands struct {
-	Config kong.ConfigFlag `help:"JSON file whose members are flag names." type:"path"`
+	Config configFile `help:"JSON file whose members are flag names, with hyphens as underscores." type:"path"`
 
 	Serve       serving  `cmd:"" help:"Run the server."`
 	CheckConfig serving  `cmd:"" help:"Say what is wrong with the configuration."`
@@ -97,7 +97,7 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 	var c commands
 	exit := -1
 	parser, err := kong.New(&c, kong.Name("paylink"), kong.Description("Self-hosted payment links."), kong.DefaultEnvars("PAYLINK"),
-		kong.Configuration(kong.JSON), kong.Writers(out, errs), kong.Exit(func(status int) { exit = status }), kong.UsageOnError())
+		kong.Writers(out, errs), kong.Exit(func(status int) { exit = status }), kong.UsageOnError())
 	if err != nil {
 		return fail(errs, err)
 	}

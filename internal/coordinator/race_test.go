@@ -61,6 +61,91 @@ func TestF12_ExpiredBetweenSubmitAndApproval(t *testing.T) {
 	}
 }
 
+// latePayment is a payment that the issuer approved after its link had expired,
+// under the policy hold.
+func latePayment(t *testing.T, options ...linkOption) (*world, payment.Payment) {
+	t.Helper()
+	w := newWorld(t)
+	p := w.submit(w.link(append(options, lives(60), policy(link.LateHold))...), lateCard)
+	w.later(time.Hour)
+	return w, w.want(p, payment.Late)
+}
+
+// TestF12_LateHoldIsVoided: a late success that is only authorised is given back
+// when the merchant has not decided within the life of a hold.
+func TestF12_LateHoldIsVoided(t *testing.T) {
+	w, p := latePayment(t, manual)
+	if p.CapturedMinor != 0 || p.DueAt().IsZero() {
+		t.Fatalf("captured %d, due %s", p.CapturedMinor, p.DueAt())
+	}
+	w.clock.add(p.DueAt().Sub(w.clock.now()) - time.Microsecond)
+	w.sweep()
+	w.want(p, payment.Late)
+	w.later(time.Microsecond)
+	if q := w.want(p, payment.CanceledS); w.wire.count("reverse") != 1 || !q.DueAt().IsZero() {
+		t.Fatalf("%d reversals; %s", w.wire.count("reverse"), story(q))
+	}
+	_, err := w.c.Capture(t.Context(), w.account, link.Test, p.ID, "", nil)
+	w.code(err, "payment_not_capturable")
+}
+
+// TestF12_LateHoldOnlyAuthorised: the same for an automatic capture whose issuer
+// only authorised, and when the first void is lost.
+func TestF12_LateHoldOnlyAuthorised(t *testing.T) {
+	w := newWorld(t)
+	w.wire.set(func(_, _ string, send func() issuer.Answer) issuer.Answer {
+		a := send()
+		a.Captured = false
+		return a
+	})
+	p := w.submit(w.link(lives(60), policy(link.LateHold)), lateCard)
+	w.later(time.Hour)
+	if q := w.becomes(p, payment.Late); q.CapturedMinor != 0 || q.Capture != link.CaptureAutomatic {
+		t.Fatal(story(q))
+	}
+	lost := true
+	w.wire.set(func(call, _ string, send func() issuer.Answer) issuer.Answer {
+		if call == "reverse" && lost {
+			lost = false
+			return issuer.Answer{Outcome: issuer.Ambiguous}
+		}
+		return issuer.Answer{Outcome: issuer.Reversed, At: w.clock.now()}
+	})
+	w.later(payment.HoldLife)
+	w.becomes(p, payment.Voiding)
+	w.later(time.Minute)
+	w.becomes(p, payment.CanceledS)
+}
+
+// TestF12_LateCapturedWaitsForTheMerchant: money that came late is neither given
+// back nor forgotten; a partial refund of it is carried on like any other.
+func TestF12_LateCapturedWaitsForTheMerchant(t *testing.T) {
+	w, p := latePayment(t)
+	w.later(10 * payment.HoldLife)
+	if q := w.want(p, payment.Late); q.CapturedMinor != 1250 || !q.DueAt().IsZero() {
+		t.Fatal(story(q))
+	}
+	w.wire.set(func(call, _ string, send func() issuer.Answer) issuer.Answer {
+		if call == "refund" {
+			return issuer.Answer{Outcome: issuer.Ambiguous}
+		}
+		return send()
+	})
+	if _, r, err := w.c.Refund(t.Context(), w.account, link.Test, p.ID, "2.50", nil); err != nil || r.Status != payment.RefundPending {
+		t.Fatal(r, err)
+	}
+	w.wire.set(nil)
+	w.later(time.Minute)
+	if q := w.want(p, payment.PartiallyRefunded); q.RefundedMinor != 250 {
+		t.Fatal(story(q))
+	}
+	w2, p2 := latePayment(t)
+	must(w2.c.Capture(t.Context(), w2.account, link.Test, p2.ID, "", nil))(t)
+	if q := w2.want(p2, payment.Succeeded); w2.wire.count("capture") != 0 || q.Refundable() != 1250 {
+		t.Fatal(story(q))
+	}
+}
+
 func TestF13_TwoPayersAtOnce(t *testing.T) {
 	w := newWorld(t)
 	l := w.link()

@@ -139,7 +139,10 @@ func (c *Local) resolveStatus(ctx context.Context, k issuer.Connector, p payment
 			answer.Outcome = issuer.Ambiguous // this call was not sent; an earlier one may have been
 		}
 		return c.settle(ctx, p, payment.Input{Kind: payment.CaptureAnswer, Actor: "sweep", Answer: answer, Extra: extra})
-	case payment.Authorized: // the hold has run out
+	case payment.Authorized, payment.Late: // the hold has run out
+		if p.CapturedMinor > 0 {
+			return p, nil // a late success that was captured: the merchant decides, and it is due for a refund alone
+		}
 		if p, err = c.settle(ctx, p, payment.Input{Kind: payment.VoidAsked, Actor: "sweep", Owner: p.Work.Owner}); err != nil {
 			return p, err
 		}

@@ -308,6 +308,8 @@ func (s *step) late(goal Status, freed bool, move ledger.Transfer) {
 		p.VoidFrom = Late
 		s.rest(s.in.At)
 		s.to(Voiding, "voided by the late policy", "")
+	case goal == Authorized: // held for the merchant to decide, not longer than any authorisation
+		s.rest(s.in.At.Add(HoldLife))
 	case policy == link.LateRefund:
 		s.addRefund("rfd"+p.ID[len("pay"):], p.CapturedMinor, s.in.At, "refunded by the late policy")
 	}

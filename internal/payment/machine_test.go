@@ -81,6 +81,10 @@ func answer(kind payment.Kind, o issuer.Outcome, captured bool) payment.Input {
 	return payment.Input{Kind: kind, Actor: "issuer", Answer: a, Refund: "rfd_1"}
 }
 
+// lateHeld names a late payment that is authorised and not captured, beside the
+// late one of the table, which is captured.
+const lateHeld payment.Status = "late, not captured"
+
 // inStatus builds a payment of every status, by the machine alone.
 func inStatus(t testing.TB) map[payment.Status]payment.Payment {
 	begin := payment.Input{Kind: payment.Begin, Actor: "payer", Owner: "w1"}
@@ -96,6 +100,8 @@ func inStatus(t testing.TB) map[payment.Status]payment.Payment {
 	all = drive(t, all, refundOK)
 	late := answer(payment.Sync, issuer.Approved, true)
 	late.Answer.At = ends.Add(time.Second)
+	lateAuthorised := answer(payment.Sync, issuer.Approved, false)
+	lateAuthorised.Answer.At = ends.Add(time.Second)
 	wrong := answer(payment.Sync, issuer.Approved, true)
 	wrong.Answer.Amount = money.Of(1001, "EUR")
 	return map[payment.Status]payment.Payment{
@@ -113,6 +119,7 @@ func inStatus(t testing.TB) map[payment.Status]payment.Payment {
 		payment.Declined:          drive(t, processing, answer(payment.Sync, issuer.Declined, false)),
 		payment.CanceledS:         drive(t, processing, answer(payment.Sync, issuer.Ambiguous, false), answer(payment.Inquired, issuer.Reversed, false)),
 		payment.Late:              drive(t, processing, late),
+		lateHeld:                  drive(t, processing, lateAuthorised),
 		payment.Review:            drive(t, processing, wrong),
 	}
 }
@@ -141,9 +148,9 @@ func everyInput() []payment.Input {
 func TestTransitionTable(t *testing.T) {
 	var out bytes.Buffer
 	states := inStatus(t)
-	for _, from := range order {
+	for _, from := range append(order[:len(order):len(order)], lateHeld) {
 		p := states[from]
-		if p.Status != from {
+		if p.Status != from && (from != lateHeld || p.Status != payment.Late) {
 			t.Fatalf("the payment built for %q is %q", from, p.Status)
 		}
 		for _, in := range everyInput() {
@@ -252,6 +259,53 @@ func TestF12ExpiresBetweenSubmitAndApproval(t *testing.T) {
 		if c.err != nil || c.Payment.Status != want || c.Use != payment.UseComplete {
 			t.Errorf("%s: %q use %d err %v", policy, c.Payment.Status, c.Use, c.err)
 		}
+	}
+}
+
+// TestLateHoldEnds: a late success that was only authorised is held like any
+// authorisation, and voided when nobody has decided in time.
+func TestLateHoldEnds(t *testing.T) {
+	p := inStatus(t)[lateHeld]
+	if p.Status != payment.Late || p.CapturedMinor != 0 || !p.DueAt().Equal(start.Add(payment.HoldLife)) {
+		t.Fatalf("%q, captured %d, due %s", p.Status, p.CapturedMinor, p.DueAt())
+	}
+	ended := start.Add(payment.HoldLife)
+	voiding := drive(t, p, payment.Input{Kind: payment.Claim, Owner: "w2", At: ended}, payment.Input{Kind: payment.VoidAsked, Actor: "sweep", Owner: "w2", At: ended})
+	if voiding.Status != payment.Voiding || voiding.VoidFrom != payment.Late || voiding.DueAt().IsZero() {
+		t.Fatalf("%q from %q, due %s", voiding.Status, voiding.VoidFrom, voiding.DueAt())
+	}
+	c := step(voiding, answer(payment.VoidAnswer, issuer.Reversed, false))
+	if c.err != nil || c.Payment.Status != payment.CanceledS || !c.Payment.DueAt().IsZero() || len(c.Payment.Verify()) != 0 {
+		t.Fatalf("%q %v %v", c.Payment.Status, c.err, c.Payment.Verify())
+	}
+	if n := len(c.Events); n != 1 || c.Events[0].Type != "payment.canceled" {
+		t.Errorf("%d events", n)
+	}
+	refused := answer(payment.VoidAnswer, issuer.Declined, false)
+	refused.At = ended
+	if q := drive(t, voiding, refused); q.Status != payment.Late || !q.DueAt().Equal(ended.Add(payment.HoldLife)) {
+		t.Errorf("after a refused void: %q, due %s", q.Status, q.DueAt())
+	}
+	// A decision before that ends the hold.
+	taken := drive(t, p, payment.Input{Kind: payment.CaptureAsked, Actor: "merchant", Owner: "w"}, answer(payment.CaptureAnswer, issuer.Approved, false))
+	if taken.Status != payment.Succeeded || !taken.DueAt().IsZero() {
+		t.Errorf("captured: %q, due %s", taken.Status, taken.DueAt())
+	}
+}
+
+// TestLateCapturedWaits: what was captured late waits for the merchant, who
+// accepts or refunds it.
+func TestLateCapturedWaits(t *testing.T) {
+	p := inStatus(t)[payment.Late]
+	if p.CapturedMinor != 1000 || !p.DueAt().IsZero() {
+		t.Fatalf("captured %d, due %s", p.CapturedMinor, p.DueAt())
+	}
+	if q := drive(t, p, payment.Input{Kind: payment.CaptureAsked, Actor: "merchant"}); q.Status != payment.Succeeded || q.Refundable() != 1000 {
+		t.Errorf("accepted: %q", q.Status)
+	}
+	refunded := answer(payment.RefundAnswer, issuer.Approved, false)
+	if q := drive(t, p, payment.Input{Kind: payment.RefundAsked, Refund: "rfd_1"}, refunded); q.Status != payment.Refunded || q.RefundedMinor != 1000 {
+		t.Errorf("refunded: %q %d", q.Status, q.RefundedMinor)
 	}
 }
 

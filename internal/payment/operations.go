@@ -125,7 +125,7 @@ func (s *step) voidAnswer() {
 		back := p.VoidFrom
 		p.VoidFrom = None
 		next := time.Time{}
-		if back == Authorized {
+		if back == Authorized || back == Late {
 			next = s.in.At.Add(HoldLife)
 		}
 		s.rest(next)

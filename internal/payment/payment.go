@@ -45,7 +45,7 @@ const (
 	MaxLogEntries = 64
 	MaxRefunds    = 20
 	Lease         = 45 * time.Second
-	HoldLife      = 7 * 24 * time.Hour // an uncaptured authorisation is voided then
+	HoldLife      = 7 * 24 * time.Hour // an uncaptured authorisation is voided then, a late one too
 	ChallengeLife = 15 * time.Minute   // an unanswered challenge is given up then
 )
 

@@ -11,7 +11,7 @@ import (
 // elsewhere are the documented calls that other packages answer.
 var elsewhere = map[string]bool{
 	"GET /l/{token}": true, "POST /l/{token}/payments": true, "GET /l/{token}/status": true, "GET /verify": true,
-	"GET /healthz": true, "GET /readyz": true,
+	"GET /problems": true, "GET /problems/{code}": true, "GET /healthz": true, "GET /readyz": true,
 }
 
 func TestRouterAndDocumentAgree(t *testing.T) {

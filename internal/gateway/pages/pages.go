@@ -1,5 +1,6 @@
 // Package pages is what a payer sees: the hosted payment page, its status page,
-// the page that tells whether a link is ours, and the payer's JSON beside them.
+// the page that tells whether a link is ours, and the payer's JSON beside them;
+// and what a developer finds at the type of a problem.
 //
 // Every page is rendered on the server and works without JavaScript; the script
 // only groups digits and follows the status live. Nothing is fetched from
@@ -102,6 +103,8 @@ func (p *Pages) Register(mux *http.ServeMux) {
 	mux.HandleFunc("POST /l/{token}/payments", p.submit)
 	mux.HandleFunc("GET /l/{token}/status", p.status)
 	mux.HandleFunc("GET /verify", p.verify)
+	mux.HandleFunc("GET /problems", p.problems)
+	mux.HandleFunc("GET /problems/{code}", p.problem)
 	mux.HandleFunc("GET /{$}", p.landing)
 	mux.Handle("GET /l/", p.NotFound())
 	for _, a := range assets {

@@ -3,6 +3,7 @@ package pages
 import (
 	"flag"
 	"fmt"
+	"html"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -11,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/gateway/problem"
 	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/money"
@@ -96,6 +99,10 @@ func scenes(w *world) []scene {
 	add("verify-forged", "/verify?link="+publicURL+"/l/forged", 200, "This is not our link")
 	add("verify-elsewhere", "/verify?link=https://pay.example.com.evil.example/l/open", 200, "This is not our link")
 	add("landing", "/", 200, "Check a payment link")
+	add("problem", "/problems/link_expired", 200, "Problem", "link_expired", "409 Conflict", "What it means", "has expired", "What to do", `href="/problems"`)
+	add("problem-two-statuses", "/problems/api_key_revoked", 200, "401 Unauthorized, or 409 Conflict")
+	add("problem-unknown", "/problems/nonsense", 404, "can’t find this page")
+	add("problems", "/problems", 200, "Problems", `href="/problems/account_exists"`, `href="/problems/value_invalid"`)
 	add("not-found", "/nowhere", 404, "can’t find this page")
 	add("forged", "/l/forged", 404, "can’t find this page", "Nothing was paid")
 	add("forged-status", "/l/forged/status", 404, "can’t find this page")
@@ -188,6 +195,22 @@ func TestF32_ReadingChangesNothing(t *testing.T) {
 	}
 	if after := fmt.Sprint(w.links, w.payments); w.changes != 0 || after != before {
 		t.Error("reading changed something")
+	}
+}
+
+// TestTypeOfEveryProblemIsServed: whatever the table explains has its page at the
+// address that a problem's type gives.
+func TestTypeOfEveryProblemIsServed(t *testing.T) {
+	w := newWorld(t)
+	index := w.get("/problems").body
+	for _, c := range problem.Codes() {
+		p := problem.From(fault.New(fault.KindConflict, c.Name, "Words."), "")
+		a := w.get(p.Type)
+		if a.status != 200 {
+			t.Errorf("%s: %d", p.Type, a.status)
+		}
+		contains(t, p.Type, a.body, c.Name, html.EscapeString(c.Meaning), html.EscapeString(c.Do))
+		contains(t, "index", index, `href="`+p.Type+`"`)
 	}
 }
 

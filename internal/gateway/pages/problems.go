@@ -1,0 +1,36 @@
+package pages
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/gateway/problem"
+)
+
+// problemView is the page that explains a code: what the type of a problem names.
+type problemView struct {
+	page
+	problem.Code
+	Rows []row
+}
+
+func (p *Pages) problem(w http.ResponseWriter, r *http.Request) {
+	c, ok := problem.CodeByName(r.PathValue("code"))
+	if !ok {
+		p.failPage(w, r, fault.NotFound("problem"))
+		return
+	}
+	var statuses []string
+	for _, s := range c.Statuses {
+		statuses = append(statuses, strconv.Itoa(s)+" "+http.StatusText(s))
+	}
+	v := problemView{page: page{Title: "Problem " + c.Name, Base: p.base}, Code: c,
+		Rows: []row{{Label: "HTTP status", Text: strings.Join(statuses, ", or ")}}}
+	p.html(w, r, http.StatusOK, problemPage(v))
+}
+
+func (p *Pages) problems(w http.ResponseWriter, r *http.Request) {
+	p.html(w, r, http.StatusOK, problemsPage(page{Title: "Problems", Base: p.base}, problem.Codes()))
+}
