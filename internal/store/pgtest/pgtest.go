@@ -237,7 +237,7 @@ func (s *Server) Start(t testing.TB) {
 	_ = os.Remove(filepath.Join(s.dir, "keep"))
 	s.shell = s.command(leashed, s.dir, filepath.Join(s.bin, "postgres"), "-D", s.data(), "-p", strconv.Itoa(s.port), "-h", "127.0.0.1",
 		"-c", "unix_socket_directories=", "-c", "max_connections=200", "-c", "shared_buffers=32MB", "-c", "max_wal_size=256MB", "-c", "wal_level=minimal",
-		"-c", "max_wal_senders=0", "-c", "fsync=on", "-c", "log_line_prefix=%m %p %d ")
+		"-c", "max_wal_senders=0", "-c", "log_line_prefix=%m %p %d ")
 	s.shell.SysProcAttr = &syscall.SysProcAttr{Credential: who, Setpgid: true} // a terminal's Ctrl-C is for the test
 	stdin, err := s.shell.StdinPipe()
 	if err != nil {
@@ -274,6 +274,21 @@ func (s *Server) await(t testing.TB) {
 		case <-ctx.Done():
 			log, _ := os.ReadFile(filepath.Join(s.dir, "log"))
 			t.Fatalf("PostgreSQL does not start: %v\n%s", err, strings.TrimSpace(string(log)))
+		}
+	}
+}
+
+// Copy dumps a database and restores it into another, perhaps of another server,
+// with the programs that an operator uses.
+func (s *Server) Copy(t testing.TB, from, to string) {
+	t.Helper()
+	dump := filepath.Join(t.TempDir(), "dump")
+	for _, c := range []*exec.Cmd{
+		s.command("", filepath.Join(s.bin, "pg_dump"), "--format=custom", "--file="+dump, from),
+		s.command("", filepath.Join(s.bin, "pg_restore"), "--exit-on-error", "--dbname="+to, dump),
+	} {
+		if out, err := c.CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v\n%s", c.Args[0], err, out)
 		}
 	}
 }

@@ -98,14 +98,14 @@ func Migrate(ctx context.Context, url string) (from, to int64, err error) {
 	if err != nil {
 		return 0, 0, err
 	}
-	if from, err = p.GetDBVersion(ctx); err != nil { // takes the lock too
-		return 0, 0, err
+	from, to, err = p.GetVersions(ctx)
+	if err != nil || from >= to { // nothing to wait for
+		return from, from, err
 	}
 	if _, err = p.Up(ctx); err != nil {
 		return from, from, err
 	}
-	to, err = p.GetDBVersion(ctx)
-	return from, to, err
+	return from, to, nil
 }
 
 func checkSchema(ctx context.Context, d dialect, db *sql.DB) error {

@@ -177,19 +177,25 @@ func lockKey(name string) int32 {
 }
 
 // commit looks at what the server answers: to the COMMIT of a transaction in
-// which a statement failed it says ROLLBACK, without an error.
+// which a statement failed it says ROLLBACK, without an error. Once the COMMIT may
+// have left, only the server's word that it rolled back is proof; the driver's
+// "safe to retry" is not.
 func (p postgres) commit(t *tx) error {
 	var tag pgconn.CommandTag
+	sent := false
 	err := t.conn.Raw(func(c any) (err error) {
-		tag, err = c.(*stdlib.Conn).Conn().Exec(t.ctx, "COMMIT")
+		conn := c.(*stdlib.Conn).Conn()
+		if conn.IsClosed() {
+			return driver.ErrBadConn
+		}
+		sent = true
+		tag, err = conn.Exec(t.ctx, "COMMIT")
 		return err
 	})
 	switch {
 	case err == nil && tag.String() != "COMMIT":
 		return errors.New("the transaction was rolled back: one of its statements had failed")
-	case err == nil || pgconn.SafeToRetry(err):
-		return err
-	case sqlClass(err) == "40": // the server says that it rolled back
+	case err == nil || !sent || sqlClass(err) == "40":
 		return err
 	}
 	return outcomeUnknown{err}
