@@ -14,7 +14,11 @@ import (
 )
 
 func TestF11_ExpiredBetweenLoadAndSubmit(t *testing.T) {
-	w := newWorld(t)
+	onEach(t, testF11_ExpiredBetweenLoadAndSubmit)
+}
+
+func testF11_ExpiredBetweenLoadAndSubmit(t *testing.T, e engine) {
+	w := newWorld(t, e)
 	l := w.link(lives(60))
 	s := w.submitting(l, attempt(1), good)
 	w.clock.add(time.Minute)
@@ -29,6 +33,10 @@ func TestF11_ExpiredBetweenLoadAndSubmit(t *testing.T) {
 }
 
 func TestF12_ExpiredBetweenSubmitAndApproval(t *testing.T) {
+	onEach(t, testF12_ExpiredBetweenSubmitAndApproval)
+}
+
+func testF12_ExpiredBetweenSubmitAndApproval(t *testing.T, e engine) {
 	for _, c := range []struct {
 		policy  string
 		capture bool
@@ -37,7 +45,7 @@ func TestF12_ExpiredBetweenSubmitAndApproval(t *testing.T) {
 		{link.LateAccept, false, payment.Succeeded}, {link.LateHold, false, payment.Late}, {link.LateRefund, false, payment.Refunded},
 		{link.LateAccept, true, payment.Authorized}, {link.LateHold, true, payment.Late}, {link.LateRefund, true, payment.CanceledS},
 	} {
-		w := newWorld(t)
+		w := newWorld(t, e)
 		options := []linkOption{lives(60), policy(c.policy)}
 		if c.capture {
 			options = append(options, manual)
@@ -63,9 +71,9 @@ func TestF12_ExpiredBetweenSubmitAndApproval(t *testing.T) {
 
 // latePayment is a payment that the issuer approved after its link had expired,
 // under the policy hold.
-func latePayment(t *testing.T, options ...linkOption) (*world, payment.Payment) {
+func latePayment(t *testing.T, e engine, options ...linkOption) (*world, payment.Payment) {
 	t.Helper()
-	w := newWorld(t)
+	w := newWorld(t, e)
 	p := w.submit(w.link(append(options, lives(60), policy(link.LateHold))...), lateCard)
 	w.later(time.Hour)
 	return w, w.want(p, payment.Late)
@@ -73,8 +81,10 @@ func latePayment(t *testing.T, options ...linkOption) (*world, payment.Payment) 
 
 // TestF12_LateHoldIsVoided: a late success that is only authorised is given back
 // when the merchant has not decided within the life of a hold.
-func TestF12_LateHoldIsVoided(t *testing.T) {
-	w, p := latePayment(t, manual)
+func TestF12_LateHoldIsVoided(t *testing.T) { onEach(t, testF12_LateHoldIsVoided) }
+
+func testF12_LateHoldIsVoided(t *testing.T, e engine) {
+	w, p := latePayment(t, e, manual)
 	if p.CapturedMinor != 0 || p.DueAt().IsZero() {
 		t.Fatalf("captured %d, due %s", p.CapturedMinor, p.DueAt())
 	}
@@ -91,8 +101,10 @@ func TestF12_LateHoldIsVoided(t *testing.T) {
 
 // TestF12_LateHoldOnlyAuthorised: the same for an automatic capture whose issuer
 // only authorised, and when the first void is lost.
-func TestF12_LateHoldOnlyAuthorised(t *testing.T) {
-	w := newWorld(t)
+func TestF12_LateHoldOnlyAuthorised(t *testing.T) { onEach(t, testF12_LateHoldOnlyAuthorised) }
+
+func testF12_LateHoldOnlyAuthorised(t *testing.T, e engine) {
+	w := newWorld(t, e)
 	w.wire.set(func(_, _ string, send func() issuer.Answer) issuer.Answer {
 		a := send()
 		a.Captured = false
@@ -119,8 +131,10 @@ func TestF12_LateHoldOnlyAuthorised(t *testing.T) {
 
 // TestF12_LateCapturedWaitsForTheMerchant: money that came late is neither given
 // back nor forgotten; a partial refund of it is carried on like any other.
-func TestF12_LateCapturedWaitsForTheMerchant(t *testing.T) {
-	w, p := latePayment(t)
+func TestF12_LateCapturedWaitsForTheMerchant(t *testing.T) { onEach(t, testF12_LateCapturedWaitsForTheMerchant) }
+
+func testF12_LateCapturedWaitsForTheMerchant(t *testing.T, e engine) {
+	w, p := latePayment(t, e)
 	w.later(10 * payment.HoldLife)
 	if q := w.want(p, payment.Late); q.CapturedMinor != 1250 || !q.DueAt().IsZero() {
 		t.Fatal(story(q))
@@ -139,15 +153,17 @@ func TestF12_LateCapturedWaitsForTheMerchant(t *testing.T) {
 	if q := w.want(p, payment.PartiallyRefunded); q.RefundedMinor != 250 {
 		t.Fatal(story(q))
 	}
-	w2, p2 := latePayment(t)
+	w2, p2 := latePayment(t, e)
 	must(w2.c.Capture(t.Context(), w2.account, link.Test, p2.ID, "", nil))(t)
 	if q := w2.want(p2, payment.Succeeded); w2.wire.count("capture") != 0 || q.Refundable() != 1250 {
 		t.Fatal(story(q))
 	}
 }
 
-func TestF13_TwoPayersAtOnce(t *testing.T) {
-	w := newWorld(t)
+func TestF13_TwoPayersAtOnce(t *testing.T) { onEach(t, testF13_TwoPayersAtOnce) }
+
+func testF13_TwoPayersAtOnce(t *testing.T, e engine) {
+	w := newWorld(t, e)
 	l := w.link()
 	var wins, refused atomic.Int64
 	var wg sync.WaitGroup
@@ -172,8 +188,10 @@ func TestF13_TwoPayersAtOnce(t *testing.T) {
 	w.check()
 }
 
-func TestF14_DoubleClick(t *testing.T) {
-	w := newWorld(t)
+func TestF14_DoubleClick(t *testing.T) { onEach(t, testF14_DoubleClick) }
+
+func testF14_DoubleClick(t *testing.T, e engine) {
+	w := newWorld(t, e)
 	l := w.link(unlimited)
 	s := w.submitting(l, attempt(1), good)
 	other := w.submitting(l, attempt(1), "5555555555554444")
@@ -200,8 +218,10 @@ func TestF14_DoubleClick(t *testing.T) {
 	}
 }
 
-func TestNotSentIsPayableAgain(t *testing.T) {
-	w := newWorld(t)
+func TestNotSentIsPayableAgain(t *testing.T) { onEach(t, testNotSentIsPayableAgain) }
+
+func testNotSentIsPayableAgain(t *testing.T, e engine) {
+	w := newWorld(t, e)
 	l := w.link(func(r *link.CreateRequest) { r.Amount, r.MaxAmount = "", "50.00" })
 	s := w.submitting(l, attempt(1), good)
 	s.Amount = l.Amount
@@ -233,8 +253,10 @@ func TestNotSentIsPayableAgain(t *testing.T) {
 	w.want(payment.Payment{Account: w.account, ID: payment.IDFor(l.ID, attempt(1))}, payment.CanceledS)
 }
 
-func TestF18_NoticeBeforeTheAnswer(t *testing.T) {
-	w := newWorld(t)
+func TestF18_NoticeBeforeTheAnswer(t *testing.T) { onEach(t, testF18_NoticeBeforeTheAnswer) }
+
+func testF18_NoticeBeforeTheAnswer(t *testing.T, e engine) {
+	w := newWorld(t, e)
 	l := w.link()
 	finish := w.stalled(l, good, true)
 	p := w.get(w.paymentOf(l))
@@ -247,8 +269,10 @@ func TestF18_NoticeBeforeTheAnswer(t *testing.T) {
 	}
 }
 
-func TestF20_CaptureVoidRefundRace(t *testing.T) {
-	w := newWorld(t)
+func TestF20_CaptureVoidRefundRace(t *testing.T) { onEach(t, testF20_CaptureVoidRefundRace) }
+
+func testF20_CaptureVoidRefundRace(t *testing.T, e engine) {
+	w := newWorld(t, e)
 	for range 50 {
 		p := w.submit(w.link(manual), good)
 		var captured, voided atomic.Int64
@@ -301,8 +325,10 @@ func count(n *atomic.Int64, err error) {
 	}
 }
 
-func TestF24_TwoSweepers(t *testing.T) {
-	w := newWorld(t)
+func TestF24_TwoSweepers(t *testing.T) { onEach(t, testF24_TwoSweepers) }
+
+func testF24_TwoSweepers(t *testing.T, e engine) {
+	w := newWorld(t, e)
 	l := w.link(unlimited, policy(link.LateRefund), lives(60))
 	var list []payment.Payment
 	for i, number := range []string{lostAnswer, neverArrives, lateCard, lostAnswer, lateCard, challenged, lostAnswer, neverArrives} {
@@ -331,8 +357,10 @@ func TestF24_TwoSweepers(t *testing.T) {
 	}
 }
 
-func TestF25_LateLeaseHolder(t *testing.T) {
-	w := newWorld(t)
+func TestF25_LateLeaseHolder(t *testing.T) { onEach(t, testF25_LateLeaseHolder) }
+
+func testF25_LateLeaseHolder(t *testing.T, e engine) {
+	w := newWorld(t, e)
 	l := w.link()
 	finish := w.stalled(l, good, true)
 	late := w.get(w.paymentOf(l)) // what the holder has in hand
@@ -351,9 +379,11 @@ func TestF25_LateLeaseHolder(t *testing.T) {
 	}
 }
 
-func TestF31_ClockJumps(t *testing.T) {
+func TestF31_ClockJumps(t *testing.T) { onEach(t, testF31_ClockJumps) }
+
+func testF31_ClockJumps(t *testing.T, e engine) {
 	for _, jump := range []time.Duration{time.Hour, -time.Hour} {
-		w := newWorld(t)
+		w := newWorld(t, e)
 		running := w.link(lives(48 * 3600))
 		finish := w.stalled(running, good, true)
 		w.clock.add(jump)
@@ -366,7 +396,7 @@ func TestF31_ClockJumps(t *testing.T) {
 
 		// By the clock that jumped the link has ended, or the lease, while the issuer
 		// is asked: the attempt is judged by when the issuer approved it.
-		w = newWorld(t)
+		w = newWorld(t, e)
 		short := w.link(lives(1800), policy(link.LateRefund))
 		finish = w.stalled(short, good, true)
 		w.clock.add(jump)

@@ -70,7 +70,7 @@ func (s *Store) ids(ctx context.Context, query string) (ids []string, err error)
 }
 
 func eachRow[T any](ctx context.Context, s *Store, query string, scan func(rowScanner) (T, error), visit func(T) error) error {
-	rows, err := s.read.QueryContext(ctx, query)
+	rows, err := s.query(ctx, s.read, query)
 	if err != nil {
 		return err
 	}
@@ -93,7 +93,9 @@ func (s *Store) EachRecord(ctx context.Context, visit func(idempotency.Record) e
 }
 
 // Told implements archive.Source.
-func (s *Store) Told(ctx context.Context) (int64, error) { return s.checkpoint(ctx, NotifyConsumer) }
+func (s *Store) Told(ctx context.Context) (int64, error) {
+	return s.checkpoint(ctx, s.read, NotifyConsumer)
+}
 
 // Empty implements archive.Sink.
 func (s *Store) Empty(ctx context.Context) (bool, error) {
@@ -101,7 +103,7 @@ func (s *Store) Empty(ctx context.Context) (bool, error) {
 		var one int
 		err := s.read.QueryRowContext(ctx, "SELECT 1 FROM "+table+" LIMIT 1").Scan(&one)
 		if !errors.Is(err, sql.ErrNoRows) {
-			return false, err
+			return false, s.dialect.explain(err)
 		}
 	}
 	return true, nil
@@ -109,7 +111,7 @@ func (s *Store) Empty(ctx context.Context) (bool, error) {
 
 // LoadMerchants implements archive.Sink.
 func (s *Store) LoadMerchants(ctx context.Context, list []archive.Merchant) error {
-	return s.write(ctx, func(t *tx) error {
+	return s.write(ctx, nil, func(t *tx) error {
 		for _, m := range list {
 			if err := loadMerchant(t, m); err != nil {
 				return err
@@ -153,7 +155,7 @@ func loadMerchant(t *tx, m archive.Merchant) error {
 
 // LoadLinks implements archive.Sink.
 func (s *Store) LoadLinks(ctx context.Context, list []link.Link) error {
-	return s.write(ctx, func(t *tx) error {
+	return s.write(ctx, nil, func(t *tx) error {
 		for _, l := range list {
 			doc, sum, err := encode(l)
 			if err != nil {
@@ -176,7 +178,7 @@ func (s *Store) LoadLinks(ctx context.Context, list []link.Link) error {
 
 // LoadPayments implements archive.Sink.
 func (s *Store) LoadPayments(ctx context.Context, list []payment.Payment) error {
-	return s.write(ctx, func(t *tx) error {
+	return s.write(ctx, nil, func(t *tx) error {
 		for _, p := range list {
 			doc, sum, err := encode(p)
 			if err != nil {
@@ -192,7 +194,7 @@ func (s *Store) LoadPayments(ctx context.Context, list []payment.Payment) error 
 
 // LoadRecords implements archive.Sink.
 func (s *Store) LoadRecords(ctx context.Context, list []idempotency.Record) error {
-	return s.write(ctx, func(t *tx) error {
+	return s.write(ctx, nil, func(t *tx) error {
 		for _, r := range list {
 			if err := putRecord(t, &r); err != nil && !errors.Is(err, idempotency.ErrRaced) {
 				return err
@@ -209,31 +211,41 @@ func (s *Store) LoadEvents(ctx context.Context, list []stream.Event, told int64)
 	if err != nil {
 		return err
 	}
-	return s.write(ctx, func(t *tx) error {
+	var accounts []string
+	for _, e := range list {
+		accounts = append(accounts, e.Account)
+	}
+	return s.write(ctx, accounts, func(t *tx) error {
 		for _, e := range rows {
-			n, err := t.exec(insertEvents(1)+" ON CONFLICT (account, mode, seq) DO NOTHING", e.Event.ID, e.Type, e.Account, e.Mode, e.Object, e.Seq,
-				e.ObjectSeq, micros(e.CreatedAt), string(e.Data), e.transfers)
+			position, err := loadEvent(t, e)
+			if errors.Is(err, sql.ErrNoRows) {
+				continue // it is there already
+			}
+			if err == nil && e.Position <= told {
+				_, err = t.exec(`INSERT INTO checkpoints (consumer, position) VALUES ($1, $2)
+					ON CONFLICT (consumer) DO UPDATE SET position = excluded.position WHERE checkpoints.position < excluded.position`, NotifyConsumer, position)
+			}
 			if err != nil {
-				return err
-			}
-			if n == 0 {
-				continue
-			}
-			if _, err := t.exec(`INSERT INTO event_seqs (account, mode, last) VALUES ($1, $2, $3)
-				ON CONFLICT (account, mode) DO UPDATE SET last = excluded.last WHERE event_seqs.last < excluded.last`, e.Account, e.Mode, e.Seq); err != nil {
-				return err
-			}
-			if e.Position > told {
-				continue
-			}
-			var position int64
-			if err := t.row("SELECT position FROM events WHERE account = $1 AND mode = $2 AND seq = $3", e.Account, e.Mode, e.Seq).Scan(&position); err != nil {
-				return err
-			}
-			if err := putCheckpoint(t, NotifyConsumer, position); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+}
+
+func loadEvent(t *tx, e eventRow) (position int64, err error) {
+	var place sql.NullInt64
+	err = t.row(`INSERT INTO event_seqs (account, mode, last) VALUES ($1, $2, $3)
+		ON CONFLICT (account, mode) DO UPDATE SET last = CASE WHEN event_seqs.last < excluded.last THEN excluded.last ELSE event_seqs.last END
+		RETURNING `+t.dialect.place(), e.Account, e.Mode, e.Seq).Scan(&place)
+	if err != nil {
+		return 0, err
+	}
+	var at any // the table gives the next one
+	if place.Valid {
+		at = place.Int64 + t.placed
+	}
+	t.placed++
+	err = t.row(insertEvents(1)+" ON CONFLICT (account, mode, seq) DO NOTHING RETURNING position", e.columns(at)...).Scan(&position)
+	return position, err
 }
