@@ -2,8 +2,10 @@ package main_test
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -59,6 +61,7 @@ func TestCommands(t *testing.T) {
 	t.Run("keys and links", rotates)
 	t.Run("second process", shares)
 	t.Run("drain", drains)
+	t.Run("metrics", measures)
 }
 
 // configures: every member of the file is a setting, spelled in one way, or the
@@ -126,6 +129,45 @@ func configures(t *testing.T) {
 	refusedWith(t, `--listen "nowhere"`, "check-config")
 	holds(`{"typo":1}`)
 	refusedWith(t, `"typo" is no setting`, "check-config")
+}
+
+// measures: every metric that the operator is told of is there, the parked webhooks
+// among them.
+func measures(t *testing.T) {
+	told, err := os.ReadFile("../../docs/operate/alerts.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := map[string]bool{}
+	for _, name := range regexp.MustCompile(`\bpaylink_[a-z_]+`).FindAllString(string(told), -1) {
+		names[strings.TrimSuffix(name, "_count")] = true
+	}
+	if len(names) < 6 {
+		t.Fatalf("alerts.md tells of %v", names)
+	}
+	p := serve(t)
+	_, key := p.merchant(t, "ada")
+	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusGone) }))
+	defer receiver.Close()
+	key.ok("POST", "/api/webhook-endpoints", `{"url":"`+receiver.URL+`","events":["payment.succeeded"]}`)
+	if a := key.payJSON(key.link(`"amount":"1"`), "attempt-0000000001", "4242424242424242"); a.status != http.StatusOK {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	at := regexp.MustCompile(`"metrics":"http://([^/"]+)/metrics"`).FindStringSubmatch(p.logs.String())
+	if at == nil {
+		t.Fatalf("the log does not tell where the metrics are\n%s", p.logs)
+	}
+	admin := &process{url: "http://" + at[1]}
+	eventually(t, "the parked webhook is counted", func() bool {
+		status, body := admin.get(t, "/metrics")
+		return status == http.StatusOK && strings.Contains(body, "\npaylink_webhook_deliveries_parked 1\n")
+	})
+	_, body := admin.get(t, "/metrics")
+	for name := range names {
+		if !strings.Contains(body, "# TYPE "+name+" ") {
+			t.Errorf("alerts.md tells of %s, which is not there", name)
+		}
+	}
 }
 
 func restores(t *testing.T) {

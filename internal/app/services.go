@@ -54,7 +54,7 @@ func open(ctx context.Context, cfg Config, log *slog.Logger) (*services, error) 
 	s.links = link.NewLocal(link.LocalConfig{Ring: s.ring, Store: s.store, PublicURL: cfg.PublicURL, Now: time.Now, Log: log})
 	s.transactions = coordinator.New(coordinator.Config{Payments: s.store, Links: s.store, Connectors: connectors,
 		LinkURL: s.links.URL, Now: time.Now, Log: log, Observe: s.observeIssuer})
-	s.notifier = notify.New(notify.Config{Store: s.store, Queue: s.queue, Keys: s.webhookKeys(), Now: time.Now, AllowPrivate: cfg.AllowPrivateWebhooks})
+	s.notifier = notify.New(notify.Config{Store: s.store, Queue: s.queue, Keys: s.webhookKeys(), Now: time.Now, AllowPrivate: cfg.AllowPrivateWebhooks, Log: log})
 	public, err := pages.New(pages.Config{Links: s.links, Payments: s.transactions, Now: time.Now, Log: log, PublicURL: cfg.PublicURL, Drain: s.drain})
 	if err != nil {
 		return nil, errors.Join(err, s.close())
@@ -93,13 +93,15 @@ func (s *services) openStores(ctx context.Context) (err error) {
 // background is what runs beside the listeners; each blocks until ctx ends.
 func (s *services) background() map[string]func(context.Context) error {
 	return map[string]func(context.Context) error{
-		"sweep":     s.transactions.Run,
-		"expiry":    s.links.RunExpiry,
-		"balances":  s.store.RunBalances,
-		"notify":    func(ctx context.Context) error { return s.store.Consume(ctx, "notify", s.notifier.Handle) },
-		"webhooks":  s.queue.Run,
-		"last uses": s.merchants.RunTouches,
-		"keys":      func(ctx context.Context) error { return s.ring.Watch(ctx, keyReloadInterval) },
+		"sweep":          s.transactions.Run,
+		"expiry":         s.links.RunExpiry,
+		"balances":       s.store.RunBalances,
+		"notify":         func(ctx context.Context) error { return s.store.Consume(ctx, "notify", s.notifier.Handle) },
+		"webhooks":       s.queue.Run,
+		"last uses":      s.merchants.RunTouches,
+		"old sessions":   s.merchants.RunPrune,
+		"old deliveries": s.notifier.RunPrune,
+		"keys":           func(ctx context.Context) error { return s.ring.Watch(ctx, keyReloadInterval) },
 	}
 }
 
@@ -175,4 +177,5 @@ func (s *services) gauges() {
 	}
 	s.metrics.Gauge("paylink_due_payments", "Payments whose time has come and that the sweep has not taken yet.", nil,
 		read(func(ctx context.Context) (int64, error) { return s.store.CountDue(ctx, time.Now()) }))
+	s.metrics.Gauge("paylink_webhook_deliveries_parked", "Webhooks that were given up and that nobody has dealt with.", nil, read(s.store.CountParked))
 }

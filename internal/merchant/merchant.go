@@ -139,6 +139,9 @@ type SessionStore interface {
 	SessionByID(ctx context.Context, id string) (Session, error)
 	// RevokeSession keeps the first RevokedAt.
 	RevokeSession(ctx context.Context, id string, at time.Time) error
+	// PruneSessions removes at most limit sessions that expired before, oldest
+	// first, and returns how many.
+	PruneSessions(ctx context.Context, before time.Time, limit int) (int, error)
 }
 
 // SignUpRequest asks for a user with an account.
@@ -227,7 +230,7 @@ type Config struct {
 	Log        *slog.Logger
 }
 
-// Local is the Service in this process. RunTouches must run beside it.
+// Local is the Service in this process. RunTouches and RunPrune must run beside it.
 type Local struct {
 	users      UserStore
 	keys       KeyStore

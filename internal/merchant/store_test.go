@@ -205,6 +205,19 @@ func (s *shelf) CreateSession(_ context.Context, n Session, r *idempotency.Recor
 	return nil
 }
 
+func (s *shelf) PruneSessions(_ context.Context, before time.Time, limit int) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	for id, ses := range s.sessions {
+		if n < limit && ses.ExpiresAt.Before(before) {
+			delete(s.sessions, id)
+			n++
+		}
+	}
+	return n, nil
+}
+
 func (s *shelf) RevokeSession(_ context.Context, id string, at time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

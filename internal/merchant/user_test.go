@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -266,6 +267,68 @@ func TestSessionsOfOthers(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
+}
+
+// TestExpiredSessionsArePruned: a week after it has expired a session goes, whether
+// it was ended or not; its token was refused before and is refused after.
+func TestExpiredSessionsArePruned(t *testing.T) {
+	b := newBench()
+	b.signUp(t)
+	var tokens []string
+	for range 2 {
+		in, err := b.SignIn(t.Context(), "ada.l", password, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tokens = append(tokens, in.Token)
+	}
+	ses, _, err := b.Authenticate(t.Context(), tokens[0])
+	if err != nil || b.SignOut(t.Context(), ses.ID) != nil {
+		t.Fatal(err)
+	}
+	b.now = ses.ExpiresAt.Add(ExpiredSessionLife)
+	young, err := b.SignIn(t.Context(), "ada.l", password, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := b.Prune(t.Context()); n != 0 || err != nil {
+		t.Fatalf("a week after the expiry: %d, %v", n, err)
+	}
+	b.now = b.now.Add(time.Second)
+	if n, err := b.Prune(t.Context()); n != 2 || err != nil {
+		t.Fatalf("later: %d, %v", n, err)
+	}
+	for _, token := range tokens {
+		_, _, err := b.Authenticate(t.Context(), token)
+		is(t, err, "", "session_invalid")
+	}
+	if _, _, err := b.Authenticate(t.Context(), young.Token); err != nil {
+		t.Errorf("a session that is valid: %v", err)
+	}
+}
+
+// TestPruningRunsAtOnceAndEnds: the first round is not an hour away.
+func TestPruningRunsAtOnceAndEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench()
+		for i := range 3 * pruneBatch {
+			n := Session{ID: strconv.Itoa(i), ExpiresAt: b.now.Add(-ExpiredSessionLife - time.Second)}
+			if err := b.store.CreateSession(t.Context(), n, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- b.RunPrune(ctx) }()
+		synctest.Wait()
+		if n := len(b.store.sessions); n != 0 {
+			t.Errorf("%d are left", n)
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 func TestF16_TicketsRideInTheCommits(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -22,9 +23,10 @@ type Config struct {
 	Keys         Keys             // Seal and Unseal are used; Sign is the sender's
 	Now          func() time.Time // time.Now when nil
 	AllowPrivate bool             // development: http and private addresses
+	Log          *slog.Logger     // nil: nothing is logged
 }
 
-// Local is the real Service, and the stream's consumer.
+// Local is the real Service, and the stream's consumer. RunPrune must run beside it.
 type Local struct {
 	Config
 	cache cache
@@ -36,6 +38,9 @@ var _ Service = (*Local)(nil)
 func New(c Config) *Local {
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Local{Config: c, cache: cache{endpoints: map[Owner]cached{}}}
 }

@@ -158,6 +158,9 @@ type Store interface {
 	Deliveries(ctx context.Context, account, endpoint, before string, limit int) ([]Delivery, error)
 	// Delivery reads by id, with its body; unknown or another tenant's is fault.NotFound.
 	Delivery(ctx context.Context, account, id string) (Delivery, error)
+	// PruneDeliveries removes at most limit deliveries whose At is before, oldest
+	// first, and returns how many.
+	PruneDeliveries(ctx context.Context, before time.Time, limit int) (int, error)
 }
 
 // Job asks the queue to tell one endpoint about one event.

@@ -464,6 +464,62 @@ func testJobsOfADeletedEndpointAreDropped(t *testing.T, k keeper) {
 	}
 }
 
+// TestFinishedJobsAreRemoved: the queue's file keeps a job that succeeded or was
+// parked for a day, to know a repeated event, and not longer.
+func TestFinishedJobsAreRemoved(t *testing.T) {
+	w := newWorld(t, keepers["SQLite"], once)
+	w.endpoint(serve(t, answers(200, 500)).URL)
+	w.handle(event(1))
+	w.next()
+	w.handle(event(2))
+	if d := w.next(); d.Status != notify.Parked {
+		t.Fatalf("%+v", d)
+	}
+	w.stop()
+	db, err := sql.Open("sqlite", "file:"+strings.TrimPrefix(w.config.URL, "sqlite:")+"?_pragma=busy_timeout(10000)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	jobs := func() (n int) {
+		t.Helper()
+		if err := db.QueryRowContext(t.Context(), "SELECT COUNT(*) FROM river_job").Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	if n := jobs(); n != 2 {
+		t.Fatalf("%d jobs", n)
+	}
+	if _, err := db.ExecContext(t.Context(), "UPDATE river_job SET finalized_at = datetime('now', '-25 hours') WHERE id = (SELECT min(id) FROM river_job)"); err != nil {
+		t.Fatal(err)
+	}
+	w.run()
+	limit := time.NewTimer(patient)
+	defer limit.Stop()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for jobs() != 1 {
+		select {
+		case <-tick.C:
+		case <-limit.C:
+			t.Fatal("the finished job is still there")
+		}
+	}
+	if _, err := db.ExecContext(t.Context(), "UPDATE river_job SET finalized_at = datetime('now', '-25 hours')"); err != nil {
+		t.Fatal(err)
+	}
+	w.stop()
+	w.run()
+	for jobs() != 0 {
+		select {
+		case <-tick.C:
+		case <-limit.C:
+			t.Fatal("the parked job is still there")
+		}
+	}
+}
+
 // One endpoint that hangs must not keep the others from being told.
 func TestAHangingEndpointLeavesRoomForOthers(t *testing.T) {
 	onEach(t, testAHangingEndpointLeavesRoomForOthers)

@@ -60,19 +60,21 @@ type world struct {
 // keeper gives the URLs of an empty store and of an empty queue.
 type keeper func(t *testing.T) (store, queue string)
 
+var keepers = map[string]keeper{
+	"SQLite": func(t *testing.T) (store, queue string) {
+		dir := t.TempDir()
+		return "sqlite:" + filepath.Join(dir, "paylink.db"), "sqlite:" + filepath.Join(dir, "queue.db")
+	},
+	"PostgreSQL": func(t *testing.T) (store, queue string) {
+		url := pgtest.Database(t)
+		return url, url
+	},
+}
+
 // onEach runs the test on each engine.
 func onEach(t *testing.T, test func(*testing.T, keeper)) {
 	t.Helper()
-	for name, k := range map[string]keeper{
-		"SQLite": func(t *testing.T) (store, queue string) {
-			dir := t.TempDir()
-			return "sqlite:" + filepath.Join(dir, "paylink.db"), "sqlite:" + filepath.Join(dir, "queue.db")
-		},
-		"PostgreSQL": func(t *testing.T) (store, queue string) {
-			url := pgtest.Database(t)
-			return url, url
-		},
-	} {
+	for name, k := range keepers {
 		t.Run(name, func(t *testing.T) { test(t, k) })
 	}
 }

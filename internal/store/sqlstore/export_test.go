@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/paylink/paylink/internal/stream"
@@ -49,3 +50,26 @@ func (s *Store) WriterSetting(ctx context.Context, name string) (value string, e
 
 // Waiting counts the commits in the queue of the account's writer.
 func (s *Store) Waiting(account string) int { return len(s.writerFor([]string{account}).queue) }
+
+// Plan is how the engine would answer the queries of the metrics and of pruning.
+func (s *Store) Plan(ctx context.Context) (string, error) {
+	var plan string
+	for query, args := range map[string][]any{countParked: nil, pruneDeliveries: {1, 1}, pruneSessions: {1, 1}} {
+		rows, err := s.read.QueryContext(ctx, "EXPLAIN QUERY PLAN "+query, args...)
+		if err != nil {
+			return "", err
+		}
+		for rows.Next() {
+			var id, parent, unused int
+			var detail string
+			if err := rows.Scan(&id, &parent, &unused, &detail); err != nil {
+				return "", errors.Join(err, rows.Close())
+			}
+			plan += detail + "\n"
+		}
+		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+			return "", err
+		}
+	}
+	return plan, nil
+}

@@ -285,6 +285,18 @@ func scanSession(row rowScanner) (merchant.Session, error) {
 	return ses, missing(err, "session")
 }
 
+const pruneSessions = "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)"
+
+// PruneSessions implements merchant.SessionStore.
+func (s *Store) PruneSessions(ctx context.Context, before time.Time, limit int) (removed int, err error) {
+	err = s.write(ctx, nil, func(t *tx) error {
+		n, err := t.exec(pruneSessions, micros(before), limit)
+		removed = int(n)
+		return err
+	})
+	return removed, err
+}
+
 // RevokeSession implements merchant.SessionStore.
 func (s *Store) RevokeSession(ctx context.Context, id string, at time.Time) error {
 	return s.write(ctx, nil, func(t *tx) error {

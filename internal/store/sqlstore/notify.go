@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"strconv"
+	"time"
 
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/idempotency"
@@ -187,12 +188,13 @@ func scanDelivery(row rowScanner, more ...any) (notify.Delivery, error) {
 	return d, nil
 }
 
-// RecordDelivery implements notify.Store.
+// RecordDelivery implements notify.Store. What ends an event for an endpoint,
+// well or not, takes the place of what was parked of it before.
 func (s *Store) RecordDelivery(ctx context.Context, d notify.Delivery, r *idempotency.Record) error {
 	return s.write(ctx, nil, func(t *tx) error {
 		err := putDelivery(t, d, ` ON CONFLICT (id) DO UPDATE SET attempt = excluded.attempt, status = excluded.status, http_status = excluded.http_status,
 				answer = excluded.answer, error = excluded.error, duration_ms = excluded.duration_ms, at = excluded.at,
-				next_at = excluded.next_at, body = excluded.body
+				next_at = excluded.next_at, body = excluded.body, unresolved = excluded.unresolved
 			WHERE excluded.status <> 'pending' AND webhook_deliveries.account = excluded.account`)
 		if err != nil {
 			return err
@@ -202,10 +204,19 @@ func (s *Store) RecordDelivery(ctx context.Context, d notify.Delivery, r *idempo
 }
 
 func putDelivery(t *tx, d notify.Delivery, onConflict string) error {
-	_, err := t.exec(`INSERT INTO webhook_deliveries (`+deliveryColumns+`, body)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`+onConflict,
+	unresolved := 0
+	if d.Status == notify.Parked {
+		unresolved = 1
+	}
+	if d.Status == notify.Succeeded || d.Status == notify.Parked {
+		if _, err := t.exec("UPDATE webhook_deliveries SET unresolved = 0 WHERE unresolved = 1 AND event = $1 AND endpoint = $2", d.Event, d.Endpoint); err != nil {
+			return err
+		}
+	}
+	_, err := t.exec(`INSERT INTO webhook_deliveries (`+deliveryColumns+`, body, unresolved)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`+onConflict,
 		d.ID, d.Account, d.Mode, d.Endpoint, d.Event, d.EventType, d.Attempt, string(d.Status), d.HTTPStatus,
-		d.Answer, d.Error, d.DurationMs, micros(d.At), micros(d.NextAt), base64.StdEncoding.EncodeToString(d.SealedBody))
+		d.Answer, d.Error, d.DurationMs, micros(d.At), micros(d.NextAt), base64.StdEncoding.EncodeToString(d.SealedBody), unresolved)
 	return err
 }
 
@@ -247,4 +258,28 @@ func scanWholeDelivery(row rowScanner) (notify.Delivery, error) {
 		return notify.Delivery{}, damaged("delivery", d.ID, err)
 	}
 	return d, nil
+}
+
+const pruneDeliveries = "DELETE FROM webhook_deliveries WHERE id IN (SELECT id FROM webhook_deliveries WHERE at < $1 ORDER BY at LIMIT $2)"
+
+// PruneDeliveries implements notify.Store.
+func (s *Store) PruneDeliveries(ctx context.Context, before time.Time, limit int) (removed int, err error) {
+	err = s.write(ctx, nil, func(t *tx) error {
+		n, err := t.exec(pruneDeliveries, micros(before), limit)
+		removed = int(n)
+		return err
+	})
+	return removed, err
+}
+
+const countParked = `SELECT COUNT(*) FROM webhook_deliveries d WHERE d.unresolved = 1
+	AND EXISTS (SELECT 1 FROM webhook_endpoints e WHERE e.id = d.endpoint)`
+
+// CountParked counts the events of the last DeliveryLife that an endpoint was given
+// up on: neither sent again with success since, nor the endpoint deleted. It reads
+// the index of those alone; for metrics.
+func (s *Store) CountParked(ctx context.Context) (int64, error) {
+	var n int64
+	err := s.queryRow(ctx, countParked).Scan(&n)
+	return n, err
 }

@@ -2,6 +2,7 @@ package sqlstore_test
 
 import (
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/paylink/paylink/internal/store/pgtest"
@@ -50,4 +51,23 @@ func TestMerchants(t *testing.T) {
 	onEach(t, func(t *testing.T, url string) {
 		storetest.RunMerchants(t, func(t *testing.T) storetest.Merchants { return open(t, url) })
 	})
+}
+
+// TestBackgroundQueriesUseTheirIndex: what a scrape counts and what pruning looks for
+// must not read the table, which may be large.
+func TestBackgroundQueriesUseTheirIndex(t *testing.T) {
+	plan, err := open(t, engines["SQLite"](t)).Plan(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, index := range []string{"webhook_deliveries_unresolved", "webhook_deliveries_by_time", "sessions_by_expiry"} {
+		if !strings.Contains(plan, "INDEX "+index) {
+			t.Errorf("%s is not used:\n%s", index, plan)
+		}
+	}
+	for line := range strings.Lines(plan) {
+		if strings.HasPrefix(line, "SCAN ") && !strings.Contains(line, "INDEX webhook_deliveries_unresolved") {
+			t.Errorf("reads a whole table: %s", line)
+		}
+	}
 }

@@ -43,6 +43,7 @@ func RunMerchants(t *testing.T, open func(t *testing.T) Merchants) {
 		"a key changes under its revision":          keyUpdate,
 		"last use never goes back":                  touch,
 		"session is revoked once":                   sessions,
+		"expired sessions are pruned":               prunedSessions,
 		"I14 a record is kept with its effect":      merchantRecords,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, merchants{s, t.Context()}) })
@@ -258,6 +259,28 @@ func sessions(t *testing.T, s merchants) {
 	same(t, n)(s.SessionByID(s.ctx, n.ID))
 	_, err := s.SessionByID(s.ctx, id.New(id.Session))
 	wantCode(t, err, "not_found")
+}
+
+func prunedSessions(t *testing.T, s merchants) {
+	var ids []string
+	for i := range 5 {
+		n := merchant.Session{ID: id.New(id.Session), User: "usr_1", Account: "acct_1", CreatedAt: Epoch, ExpiresAt: Epoch.Add(-time.Duration(i) * time.Minute)}
+		ok(t, s.CreateSession(s.ctx, n, nil))
+		ids = append(ids, n.ID)
+	}
+	// The oldest first, as many as asked for, and none that ends at the bound.
+	for _, want := range []struct{ limit, removed, left int }{{1, 1, 4}, {10, 3, 1}, {10, 0, 1}} {
+		n, err := s.PruneSessions(s.ctx, Epoch, want.limit)
+		if err != nil || n != want.removed {
+			t.Fatalf("%d, %v, want %d", n, err, want.removed)
+		}
+		for i, sessionID := range ids {
+			_, err := s.SessionByID(s.ctx, sessionID)
+			if (err == nil) != (i < want.left) {
+				t.Fatalf("after %d: session %d is there: %v", n, i, err == nil)
+			}
+		}
+	}
 }
 
 // merchantRecords sends every write with a key that is recorded already.

@@ -1,0 +1,48 @@
+package notify
+
+import (
+	"context"
+	"time"
+)
+
+// How long the record of a try is kept, parked ones too, and how it is removed.
+// No job of the queue lives so long: its last try is parked within ten days, even
+// when a receiver asks to wait as long as it may before each.
+const (
+	DeliveryLife = 30 * 24 * time.Hour
+	pruneEvery   = time.Hour
+	pruneBatch   = 100 // deliveries in one commit; each may hold a body of MaxPayloadBytes
+)
+
+// RunPrune removes old deliveries once an hour, until ctx ends (nil). Each batch is
+// a commit of its own, so that other commits find their place between two, and a
+// crash loses nothing: the next round goes on. A store that fails is tried again
+// in the next round.
+func (l *Local) RunPrune(ctx context.Context) error {
+	tick := time.NewTicker(pruneEvery)
+	defer tick.Stop()
+	for {
+		if _, err := l.Prune(ctx); err != nil && ctx.Err() == nil {
+			l.Log.WarnContext(ctx, "old deliveries could not be removed; trying again", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// Prune removes every delivery that is older than DeliveryLife, and returns how
+// many there were.
+func (l *Local) Prune(ctx context.Context) (int, error) {
+	total := 0
+	for ctx.Err() == nil {
+		n, err := l.Store.PruneDeliveries(ctx, l.Now().Add(-DeliveryLife), pruneBatch)
+		total += n
+		if err != nil || n < pruneBatch {
+			return total, err
+		}
+	}
+	return total, nil
+}
