@@ -68,7 +68,7 @@ func goBackAndPayAgain(t *testing.T, p *process, b *browser, key *client, kept, 
 	id := onePayment(key, l, "succeeded")
 
 	if got := b.back(); got != kept {
-		t.Fatalf("the browser kept the page: %t, want %t", got, kept)
+		t.Fatalf("the browser kept the page: %t, want %t; %v", got, kept, b.notKept())
 	}
 	switch {
 	case kept && script:

@@ -26,8 +26,14 @@ type browser struct {
 	mu       sync.Mutex
 	requests []string // URLs that pages asked for
 	policies map[string]string
-	arrivals []page.NavigationType                    // how each page came
+	arrivals []arrival                                // how each page came
 	refetch  []page.BackForwardCacheNotRestoredReason // why pages that were gone back to had not been kept
+}
+
+// arrival is a page that came, and whether the browser had kept it.
+type arrival struct {
+	url  string
+	kept bool
 }
 
 // keepsNoStore is Chromium's habit of keeping pages for the back button although
@@ -65,7 +71,7 @@ func (b *browser) heard(ev any) {
 	defer b.mu.Unlock()
 	switch e := ev.(type) {
 	case *page.EventFrameNavigated:
-		b.arrivals = append(b.arrivals, e.Type)
+		b.arrivals = append(b.arrivals, arrival{e.Frame.URL, e.Type == page.NavigationTypeBackForwardCacheRestore})
 	case *page.EventBackForwardCacheNotUsed:
 		for _, why := range e.NotRestoredExplanations {
 			b.refetch = append(b.refetch, why.Reason)
@@ -149,33 +155,42 @@ func (b *browser) open(u string) {
 // waits until the browser says that a page came; it tells whether that one was kept.
 func (b *browser) back() (kept bool) {
 	b.t.Helper()
-	arrived := func() []page.NavigationType {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		return b.arrivals
-	}
-	before := len(arrived())
 	history, err := chromedp.Call(b.ctx, page.GetNavigationHistory, cdp.Empty{})
 	if err != nil {
 		b.t.Fatal(err)
 	}
 	entry := history.Entries[history.CurrentIndex-1]
+	b.mu.Lock()
+	before := len(b.arrivals)
+	b.mu.Unlock()
 	if _, err := chromedp.Call(b.ctx, page.NavigateToHistoryEntry, page.NavigateToHistoryEntryParams{EntryID: entry.ID}); err != nil {
 		b.t.Fatal(err)
 	}
-	eventually(b.t, "the back button shows a page", func() bool { return len(arrived()) > before })
-	return arrived()[before] == page.NavigationTypeBackForwardCacheRestore
+	eventually(b.t, "the back button shows "+entry.URL, func() bool {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		for _, a := range b.arrivals[before:] { // the page before may still be told
+			if a.url == entry.URL {
+				kept = a.kept
+				return true
+			}
+		}
+		return false
+	})
+	return kept
 }
 
 // fetchedBecause waits until the browser says that it had not kept a page, for
 // this reason.
 func (b *browser) fetchedBecause(reason page.BackForwardCacheNotRestoredReason) {
 	b.t.Helper()
-	eventually(b.t, "the browser says "+reason.String(), func() bool {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		return slices.Contains(b.refetch, reason)
-	})
+	eventually(b.t, "the browser says "+reason.String(), func() bool { return slices.Contains(b.notKept(), reason) })
+}
+
+func (b *browser) notKept() []page.BackForwardCacheNotRestoredReason {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.refetch)
 }
 
 // press clicks where an element stands on the screen. Unlike click it works in a

@@ -70,41 +70,22 @@ func logEntry(doc map[string]any, i int) map[string]any {
 	return doc["log"].([]any)[i].(map[string]any)
 }
 
-// TestVerifyNamesWhatIsBroken harms a store in one way at a time: verify names
-// the invariant and what breaks it, and ends with a status that a script sees.
-func TestVerifyNamesWhatIsBroken(t *testing.T) {
-	p := serve(t)
-	_, key := p.merchant(t, "ada")
-	l, waiting := key.link(`"amount":"7"`), key.link(`"amount":"8"`)
-	key.payJSON(l, "attempt-0000000001", "4242424242424242")
-	key.payJSON(waiting, "attempt-0000000001", "4000000000006157")
-	paid, open := onePayment(key, l, "succeeded"), onePayment(key, waiting, "unknown")
-	key.ok("POST", "/api/payments/"+paid+"/refunds", `{"amount":"2"}`)
-	eventually(t, "the balance is written down", func() bool {
-		var available int64
-		err := openStore(t, p.data).QueryRowContext(t.Context(), "SELECT available FROM balances").Scan(&available)
-		return err == nil && available == 500
-	})
-	p.stop()
-	verified(t, p.data)
-	linkID := str(t, l, "id")
+// storeHarm is one way to harm a store, and what verify says to it.
+type storeHarm struct {
+	name, says string
+	do         func(t *testing.T, data string)
+}
+
+// harms are done to a link, its payment that was paid and refunded in part, and a
+// payment whose outcome is open.
+func harms(linkID, paid, open string) []storeHarm {
 	forge := func(id string, change func(map[string]any)) func(*testing.T, string) {
 		return func(t *testing.T, data string) { forged(t, data, id, change) }
 	}
 	harm := func(statement string, args ...any) func(*testing.T, string) {
 		return func(t *testing.T, data string) { harmed(t, data, statement, args...) }
 	}
-	// To write a document anew breaks nothing by itself.
-	control := filepath.Join(t.TempDir(), "data")
-	if err := os.CopyFS(control, os.DirFS(p.data)); err != nil {
-		t.Fatal(err)
-	}
-	forged(t, control, paid, func(map[string]any) {})
-	verified(t, control)
-	for _, c := range []struct {
-		name, says string
-		do         func(t *testing.T, data string)
-	}{
+	return []storeHarm{
 		{"F21 a document is not what was written", "BROKEN F21", harm(`UPDATE payments SET doc = replace(doc, '"capturedMinor":700', '"capturedMinor":701') WHERE id = $1`, paid)},
 		{"F21 a link is not what was written", "BROKEN F21", harm(`UPDATE links SET doc = doc || ' ' WHERE id = $1`, linkID)},
 		{"I1 a balance is made up", "BROKEN I1", harm("UPDATE balances SET available = available + 1")},
@@ -135,7 +116,34 @@ func TestVerifyNamesWhatIsBroken(t *testing.T) {
 		})},
 		{"I12 an event is gone", "BROKEN I12", harm("DELETE FROM events WHERE object = $1 AND object_seq = 1", paid)},
 		{"I12 an event is told twice", "BROKEN I12", harm("UPDATE events SET object_seq = 1 WHERE object = $1 AND object_seq = 2", paid)},
-	} {
+	}
+}
+
+// TestVerifyNamesWhatIsBroken harms a store in one way at a time: verify names
+// the invariant and what breaks it, and ends with a status that a script sees.
+func TestVerifyNamesWhatIsBroken(t *testing.T) {
+	p := serve(t)
+	_, key := p.merchant(t, "ada")
+	l, waiting := key.link(`"amount":"7"`), key.link(`"amount":"8"`)
+	key.payJSON(l, "attempt-0000000001", "4242424242424242")
+	key.payJSON(waiting, "attempt-0000000001", "4000000000006157")
+	paid, open := onePayment(key, l, "succeeded"), onePayment(key, waiting, "unknown")
+	key.ok("POST", "/api/payments/"+paid+"/refunds", `{"amount":"2"}`)
+	eventually(t, "the balance is written down", func() bool {
+		var available int64
+		err := openStore(t, p.data).QueryRowContext(t.Context(), "SELECT available FROM balances").Scan(&available)
+		return err == nil && available == 500
+	})
+	p.stop()
+	verified(t, p.data)
+	// To write a document anew breaks nothing by itself.
+	control := filepath.Join(t.TempDir(), "data")
+	if err := os.CopyFS(control, os.DirFS(p.data)); err != nil {
+		t.Fatal(err)
+	}
+	forged(t, control, paid, func(map[string]any) {})
+	verified(t, control)
+	for _, c := range harms(str(t, l, "id"), paid, open) {
 		t.Run(c.name, func(t *testing.T) {
 			data := filepath.Join(t.TempDir(), "data")
 			if err := os.CopyFS(data, os.DirFS(p.data)); err != nil {
