@@ -3,6 +3,7 @@ module github.com/paylink/paylink
 go 1.26.4
 
 require (
+	connectrpc.com/connect v1.21.1 // indirect
 	github.com/a-h/templ v0.3.977 // indirect
 	github.com/alecthomas/kong v1.17.0 // indirect
 	github.com/alexedwards/argon2id v1.0.0 // indirect

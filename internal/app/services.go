@@ -60,7 +60,7 @@ func open(ctx context.Context, cfg Config, log *slog.Logger) (*services, error) 
 		return nil, errors.Join(err, s.close())
 	}
 	json := api.New(api.Config{Merchants: s.merchants, Links: s.links, Payments: s.store, Transactions: s.transactions, Webhooks: s.notifier,
-		Connectors: connectors, Idempotency: s.store, Seal: s.seal, Unseal: s.unseal, MAC: s.mac, JWKS: s.ring.JWKS,
+		Connectors: capabilities(connectors), Records: api.Records{Users: s.store, Links: s.store, Transactions: s.store, Webhooks: s.store}, Seal: s.seal, Unseal: s.unseal, MAC: s.mac, JWKS: s.ring.JWKS,
 		PublicURL: cfg.PublicURL, Now: time.Now, Log: log})
 	s.handler = gateway.New(gateway.Config{Boxes: []gateway.Registrar{json, public}, NotFound: public.NotFound(),
 		Mounts: map[string]http.Handler{simulator.DefaultPublicPath + "/": s.sim.Handler()}, Ready: s.store.Ping, Metrics: s.metrics, Log: log})
