@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -39,7 +40,7 @@ func RotateKeys(cfg Config, purpose string, out io.Writer) error {
 	if _, err := openKeys(cfg); err != nil {
 		return err
 	}
-	purposes := []keyring.Purpose{keyring.LinkSign, keyring.LinkSeal, keyring.SessionSign, keyring.WebhookSign, keyring.StoreSeal}
+	purposes := slices.DeleteFunc(slices.Clone(keyring.Purposes), func(p keyring.Purpose) bool { return p == keyring.MACKey })
 	if purpose != "" {
 		purposes = []keyring.Purpose{keyring.Purpose(purpose)}
 	}

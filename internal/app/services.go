@@ -133,8 +133,8 @@ func (s *services) observeIssuer(connector, call string, o issuer.Outcome, took 
 func (s *services) webhookKeys() notify.Keys {
 	about := []byte("webhook")
 	return notify.Keys{
-		Seal:   func(plain []byte) []byte { return s.ring.Seal(keyring.StoreSeal, plain, about) },
-		Unseal: func(sealed []byte) ([]byte, error) { return s.ring.Unseal(keyring.StoreSeal, sealed, about) },
+		Seal:   func(plain []byte) []byte { return s.ring.Seal(keyring.WebhookSeal, plain, about) },
+		Unseal: func(sealed []byte) ([]byte, error) { return s.ring.Unseal(keyring.WebhookSeal, sealed, about) },
 		Sign: func(message []byte) []byte {
 			_, signature := s.ring.Sign(keyring.WebhookSign, message)
 			return signature
@@ -143,11 +143,11 @@ func (s *services) webhookKeys() notify.Keys {
 }
 
 func (s *services) seal(plain, about []byte) ([]byte, error) {
-	return s.ring.Seal(keyring.StoreSeal, plain, about), nil
+	return s.ring.Seal(keyring.AnswerSeal, plain, about), nil
 }
 
 func (s *services) unseal(sealed, about []byte) ([]byte, error) {
-	return s.ring.Unseal(keyring.StoreSeal, sealed, about)
+	return s.ring.Unseal(keyring.AnswerSeal, sealed, about)
 }
 
 func (s *services) mac(message []byte) []byte { return s.ring.MAC(keyring.MACKey, message) }
