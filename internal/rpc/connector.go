@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/http/httputil"
+	"slices"
 	"time"
 
 	"github.com/paylink/paylink/internal/fault"
@@ -49,7 +50,11 @@ func (f authorizeForm) about() string { return "authorize\x00" + f.Reference }
 func (c *Connector) Name() string { return c.name }
 
 // Capabilities implements issuer.Connector.
-func (c *Connector) Capabilities() issuer.Capabilities { return c.can }
+func (c *Connector) Capabilities() issuer.Capabilities {
+	can := c.can // the lists are the caller's to keep
+	can.Types, can.Currencies = slices.Clone(can.Types), slices.Clone(can.Currencies)
+	return can
+}
 
 // Authorize implements issuer.Connector.
 func (c *Connector) Authorize(ctx context.Context, a issuer.Authorization) issuer.Answer {
