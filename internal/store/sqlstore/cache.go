@@ -13,9 +13,13 @@ type cache[T any] struct {
 	mu      sync.Mutex
 	rows    map[string]T
 	changes uint64 // counts what was forgotten
+	off     bool   // other processes change rows too: nothing is kept
 }
 
 func (c *cache[T]) get(id string, read func() (T, error)) (T, error) {
+	if c.off {
+		return read()
+	}
 	c.mu.Lock()
 	row, ok := c.rows[id]
 	before := c.changes

@@ -53,7 +53,7 @@ func wantCode(t *testing.T, err error, code string) {
 // are served and swept as before.
 func TestF21_FlippedBit(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "paylink.db")
-	if _, _, err := sqlstore.Migrate(t.Context(), path); err != nil {
+	if _, _, err := sqlstore.Migrate(t.Context(), "sqlite:"+path); err != nil {
 		t.Fatal(err)
 	}
 	s, err := sqlstore.OpenSQLite(path)
@@ -119,7 +119,7 @@ func TestF21_FailedWrite(t *testing.T) {
 	for _, table := range []string{"payments", "links", "events", "event_seqs"} {
 		t.Run(table, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "paylink.db")
-			if _, _, err := sqlstore.Migrate(t.Context(), path); err != nil {
+			if _, _, err := sqlstore.Migrate(t.Context(), "sqlite:"+path); err != nil {
 				t.Fatal(err)
 			}
 			s, err := sqlstore.OpenSQLite(path)
@@ -186,7 +186,7 @@ func contents(t *testing.T, path string) string {
 // change is taken once there is room.
 func TestF21_FullDisk(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "paylink.db")
-	if _, _, err := sqlstore.Migrate(t.Context(), path); err != nil {
+	if _, _, err := sqlstore.Migrate(t.Context(), "sqlite:"+path); err != nil {
 		t.Fatal(err)
 	}
 	s, err := sqlstore.OpenSQLite(path)

@@ -6,6 +6,8 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,11 +21,11 @@ import (
 // Bounds of the feed.
 const (
 	batchEvents     = 500
-	idleWait        = time.Second
 	gatherWait      = 20 * time.Millisecond // lets a busy feed fill a batch
 	checkpointPause = 250 * time.Millisecond
 	balanceConsumer = "balances"
-	eventFields     = 10 // columns of an insert
+	eventFields     = 11      // columns of an insert
+	maxPlaces       = 1 << 16 // events in a transaction
 )
 
 type eventRow struct {
@@ -51,17 +53,30 @@ func appendEvents(t *tx, events []eventRow) error {
 	if len(events) == 0 {
 		return nil
 	}
+	if _, ok := slices.BinarySearch(t.locked, events[0].Account); !ok {
+		return fmt.Errorf("a commit that was not declared for %s writes its events", events[0].Account)
+	}
 	n := int64(len(events))
+	if t.placed+n > maxPlaces {
+		return fmt.Errorf("more than %d events in one transaction", maxPlaces)
+	}
 	var last int64
+	var place sql.NullInt64
 	err := t.row(`INSERT INTO event_seqs (account, mode, last) VALUES ($1, $2, $3)
-		ON CONFLICT (account, mode) DO UPDATE SET last = event_seqs.last + $3 RETURNING last`, events[0].Account, events[0].Mode, n).Scan(&last)
+		ON CONFLICT (account, mode) DO UPDATE SET last = event_seqs.last + $3 RETURNING last, `+t.dialect.place(),
+		events[0].Account, events[0].Mode, n).Scan(&last, &place)
 	if err != nil {
 		return err
 	}
 	args := make([]any, 0, len(events)*eventFields)
 	for i, e := range events {
-		args = append(args, e.ID, e.Type, e.Account, e.Mode, e.Object, last-n+int64(i)+1, e.ObjectSeq, micros(e.CreatedAt), string(e.Data), e.transfers)
+		var position any // the table gives the next one
+		if place.Valid {
+			position = place.Int64 + t.placed + int64(i)
+		}
+		args = append(args, position, e.ID, e.Type, e.Account, e.Mode, e.Object, last-n+int64(i)+1, e.ObjectSeq, micros(e.CreatedAt), string(e.Data), e.transfers)
 	}
+	t.placed += n
 	_, err = t.exec(insertEvents(len(events)), args...)
 	return err
 }
@@ -70,7 +85,7 @@ func appendEvents(t *tx, events []eventRow) error {
 // change), so few statements are prepared.
 func insertEvents(n int) string {
 	var b strings.Builder
-	b.WriteString("INSERT INTO events (id, type, account, mode, object, seq, object_seq, created_at, data, transfers) VALUES ")
+	b.WriteString("INSERT INTO events (position, id, type, account, mode, object, seq, object_seq, created_at, data, transfers) VALUES ")
 	for i := range n {
 		if i > 0 {
 			b.WriteByte(',')
@@ -90,7 +105,7 @@ func insertEvents(n int) string {
 
 const eventColumns = "position, id, type, account, mode, object, seq, object_seq, created_at, data, transfers"
 
-func scanEvents(rows *sql.Rows) ([]stream.Event, error) {
+func scanEvents(rows *rows) ([]stream.Event, error) {
 	defer func() { _ = rows.Close() }()
 	var list []stream.Event
 	for rows.Next() {
@@ -115,7 +130,7 @@ func scanEvents(rows *sql.Rows) ([]stream.Event, error) {
 
 // Events implements payment.Store.
 func (s *Store) Events(ctx context.Context, account, mode string, afterSeq int64, limit int) ([]stream.Event, error) {
-	rows, err := s.read.QueryContext(ctx, "SELECT "+eventColumns+" FROM events WHERE account = $1 AND mode = $2 AND seq > $3 ORDER BY seq LIMIT "+
+	rows, err := s.query(ctx, s.read, "SELECT "+eventColumns+" FROM events WHERE account = $1 AND mode = $2 AND seq > $3 ORDER BY seq LIMIT "+
 		strconv.Itoa(limit), account, mode, afterSeq)
 	if err != nil {
 		return nil, err
@@ -123,19 +138,23 @@ func (s *Store) Events(ctx context.Context, account, mode string, afterSeq int64
 	return scanEvents(rows)
 }
 
-func (s *Store) eventsAfter(ctx context.Context, position int64) ([]stream.Event, error) {
-	rows, err := s.feed.QueryContext(ctx, "SELECT "+eventColumns+" FROM events WHERE position > $1 ORDER BY position LIMIT "+
-		strconv.Itoa(batchEvents), position)
-	if err != nil {
-		return nil, err
-	}
-	return scanEvents(rows)
+// eventsAfter reads the feed as far as no event can still appear in between; all
+// of it in a snapshot, which is of one moment.
+func (s *Store) eventsAfter(ctx context.Context, from reader, position int64) ([]stream.Event, error) {
+	return s.after(ctx, from, eventColumns, position)
 }
 
 // transfersAfter is eventsAfter for who needs only the money that moved.
-func (s *Store) transfersAfter(ctx context.Context, position int64) ([]stream.Event, error) {
-	rows, err := s.feed.QueryContext(ctx, "SELECT position, '', '', account, mode, '', 0, 0, 0, '', transfers FROM events WHERE position > $1 ORDER BY position LIMIT "+
-		strconv.Itoa(batchEvents), position)
+func (s *Store) transfersAfter(ctx context.Context, from reader, position int64) ([]stream.Event, error) {
+	return s.after(ctx, from, "position, '', '', account, mode, '', 0, 0, 0, '', transfers", position)
+}
+
+func (s *Store) after(ctx context.Context, from reader, columns string, position int64) ([]stream.Event, error) {
+	settled := s.dialect.settled()
+	if s.pool == nil {
+		settled = ""
+	}
+	rows, err := s.query(ctx, from, "SELECT "+columns+" FROM events WHERE position > $1"+settled+" ORDER BY position LIMIT "+strconv.Itoa(batchEvents), position)
 	if err != nil {
 		return nil, err
 	}
@@ -145,16 +164,25 @@ func (s *Store) transfersAfter(ctx context.Context, position int64) ([]stream.Ev
 var _ stream.Source = (*Store)(nil)
 
 // Consume implements stream.Source. The checkpoint is saved at most four times a
-// second: after a crash a consumer sees the last events again.
+// second: after a crash a consumer sees the last events again. Of several
+// processes one works; the others wait to take over.
 func (s *Store) Consume(ctx context.Context, consumer string, handle func(context.Context, []stream.Event) error) error {
-	return s.follow(ctx, consumer, s.eventsAfter, handle, func(position int64) error {
-		return s.write(context.WithoutCancel(ctx), func(t *tx) error { return putCheckpoint(t, consumer, position) })
+	return s.follow(ctx, consumer, s.eventsAfter, handle, func(from, to int64) error {
+		return s.write(context.WithoutCancel(ctx), nil, func(t *tx) error { return moveCheckpoint(t, consumer, from, to) })
 	})
 }
 
-func (s *Store) follow(ctx context.Context, consumer string, read func(context.Context, int64) ([]stream.Event, error),
-	handle func(context.Context, []stream.Event) error, save func(int64) error) error {
-	position, err := s.checkpoint(ctx, consumer)
+func (s *Store) follow(ctx context.Context, consumer string, read func(context.Context, reader, int64) ([]stream.Event, error),
+	handle func(context.Context, []stream.Event) error, save func(from, to int64) error) error {
+	feed, release, err := s.dialect.claim(ctx, s.feed, consumer)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return s.dialect.explain(err)
+	}
+	defer release()
+	position, err := s.checkpoint(ctx, feed, consumer)
 	if err != nil {
 		return err
 	}
@@ -163,12 +191,13 @@ func (s *Store) follow(ctx context.Context, consumer string, read func(context.C
 		if position == saved {
 			return nil
 		}
+		from := saved
 		saved, savedAt = position, time.Now()
-		return save(position)
+		return save(from, position)
 	}
 	for ctx.Err() == nil {
 		wake := s.wake.wait()
-		events, err := read(ctx, position)
+		events, err := read(ctx, feed, position)
 		if err == nil && len(events) > 0 {
 			err = handle(ctx, events)
 		}
@@ -193,9 +222,10 @@ func (s *Store) follow(ctx context.Context, consumer string, read func(context.C
 	return flush()
 }
 
-// idle waits for the next commit, and a moment longer.
+// idle waits for the next commit of this process, and a moment longer; or until it
+// is time to look for what others committed.
 func (s *Store) idle(ctx context.Context, wake <-chan struct{}) {
-	wait := time.NewTimer(idleWait)
+	wait := time.NewTimer(s.dialect.poll())
 	defer wait.Stop()
 	select {
 	case <-ctx.Done():
@@ -211,29 +241,35 @@ func (s *Store) idle(ctx context.Context, wake <-chan struct{}) {
 	}
 }
 
-func (s *Store) checkpoint(ctx context.Context, consumer string) (position int64, err error) {
-	err = s.read.QueryRowContext(ctx, "SELECT position FROM checkpoints WHERE consumer = $1", consumer).Scan(&position)
+func (s *Store) checkpoint(ctx context.Context, from reader, consumer string) (position int64, err error) {
+	err = from.QueryRowContext(ctx, "SELECT position FROM checkpoints WHERE consumer = $1", consumer).Scan(&position)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, nil
 	}
-	return position, err
+	return position, s.dialect.explain(err)
 }
 
-func putCheckpoint(t *tx, consumer string, position int64) error {
-	_, err := t.exec(`INSERT INTO checkpoints (consumer, position) VALUES ($1, $2)
-		ON CONFLICT (consumer) DO UPDATE SET position = excluded.position WHERE checkpoints.position < excluded.position`, consumer, position)
+// moveCheckpoint moves it from where this consumer read it, and from nowhere else:
+// whatever is in the same commit counts once, even if two processes believe that
+// they are the consumer.
+func moveCheckpoint(t *tx, consumer string, from, to int64) error {
+	n, err := t.exec(`INSERT INTO checkpoints (consumer, position) VALUES ($1, $2)
+		ON CONFLICT (consumer) DO UPDATE SET position = excluded.position WHERE checkpoints.position = $3`, consumer, to, from)
+	if err == nil && n == 0 {
+		return fmt.Errorf("another process has moved the checkpoint of %s", consumer)
+	}
 	return err
 }
 
-// Lag is how many events the consumer has not handled; for metrics.
-func (s *Store) Lag(ctx context.Context, consumer string) (int64, error) {
-	position, err := s.checkpoint(ctx, consumer)
+// Lag is how many events the consumer has not handled, up to a million; for
+// metrics.
+func (s *Store) Lag(ctx context.Context, consumer string) (n int64, err error) {
+	position, err := s.checkpoint(ctx, s.read, consumer)
 	if err != nil {
 		return 0, err
 	}
-	var last int64
-	err = s.read.QueryRowContext(ctx, "SELECT COALESCE(MAX(position), 0) FROM events").Scan(&last)
-	return last - position, err
+	err = s.read.QueryRowContext(ctx, "SELECT COUNT(*) FROM (SELECT 1 FROM events WHERE position > $1 LIMIT 1000000) AS behind", position).Scan(&n)
+	return n, s.dialect.explain(err)
 }
 
 type funds struct{ account, mode, currency string }
@@ -250,10 +286,10 @@ func (s *Store) RunBalances(ctx context.Context) error {
 		}
 		return nil
 	}
-	return s.follow(ctx, balanceConsumer, s.transfersAfter, handle, func(position int64) error {
+	return s.follow(ctx, balanceConsumer, s.transfersAfter, handle, func(from, to int64) error {
 		done := sums
 		sums = map[funds]ledger.Balance{}
-		return s.write(context.WithoutCancel(ctx), func(t *tx) error {
+		return s.write(context.WithoutCancel(ctx), nil, func(t *tx) error {
 			for f, b := range done {
 				if _, err := t.exec(`INSERT INTO balances (account, mode, currency, available, pending) VALUES ($1, $2, $3, $4, $5)
 					ON CONFLICT (account, mode, currency) DO UPDATE SET available = balances.available + excluded.available,
@@ -261,7 +297,7 @@ func (s *Store) RunBalances(ctx context.Context) error {
 					return err
 				}
 			}
-			return putCheckpoint(t, balanceConsumer, position)
+			return moveCheckpoint(t, balanceConsumer, from, to)
 		})
 	})
 }
@@ -277,13 +313,13 @@ func addEffect(sums map[funds]ledger.Balance, f funds, tr ledger.Transfer) {
 // Balances implements payment.Store: the projection plus the events that it has
 // not reached, read in one snapshot, so an answer is never behind a commit.
 func (s *Store) Balances(ctx context.Context, account, mode string) (map[money.Currency]ledger.Balance, error) {
-	snapshot, err := s.read.BeginTx(ctx, nil)
+	snapshot, end, err := s.moment(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = snapshot.Rollback() }()
+	defer end()
 	sums := map[funds]ledger.Balance{}
-	rows, err := snapshot.QueryContext(ctx, "SELECT currency, available, pending FROM balances WHERE account = $1 AND mode = $2", account, mode)
+	rows, err := s.query(ctx, snapshot, "SELECT currency, available, pending FROM balances WHERE account = $1 AND mode = $2", account, mode)
 	if err != nil {
 		return nil, err
 	}
@@ -299,7 +335,7 @@ func (s *Store) Balances(ctx context.Context, account, mode string) (map[money.C
 	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
 		return nil, err
 	}
-	tail, err := snapshot.QueryContext(ctx, "SELECT "+eventColumns+` FROM events WHERE account = $1 AND mode = $2 AND transfers <> ''
+	tail, err := s.query(ctx, snapshot, "SELECT "+eventColumns+` FROM events WHERE account = $1 AND mode = $2 AND transfers <> ''
 		AND position > COALESCE((SELECT position FROM checkpoints WHERE consumer = $3), 0) ORDER BY position`, account, mode, balanceConsumer)
 	if err != nil {
 		return nil, err
@@ -347,7 +383,7 @@ func (s *Store) GetIdempotency(ctx context.Context, scope, key string) (*idempot
 
 // PutIdempotency implements idempotency.Store.
 func (s *Store) PutIdempotency(ctx context.Context, r idempotency.Record) error {
-	return s.write(ctx, func(t *tx) error { return putRecord(t, &r) })
+	return s.write(ctx, nil, func(t *tx) error { return putRecord(t, &r) })
 }
 
 // putRecord writes the first answer in the commit of its effect.

@@ -3,13 +3,49 @@ package sqlstore
 import (
 	"context"
 	"fmt"
+
+	"github.com/paylink/paylink/internal/stream"
 )
 
 // LimitPages keeps the file from growing beyond so many pages (or beyond what it
 // has), as a full disk does.
 func (s *Store) LimitPages(ctx context.Context, pages int) error {
-	return s.write(ctx, func(t *tx) error {
+	return s.write(ctx, nil, func(t *tx) error {
 		var now int
 		return t.row(fmt.Sprintf("PRAGMA max_page_count(%d)", pages)).Scan(&now)
 	})
 }
+
+// AppendEvents writes the events, each in its account, in one transaction that
+// was declared for the accounts. Between is called after each of them.
+func (s *Store) AppendEvents(ctx context.Context, accounts []string, events []stream.Event, between func(i int)) error {
+	return s.write(ctx, accounts, func(t *tx) error {
+		for i, e := range events {
+			rows, err := encodeEvents([]stream.Event{e})
+			if err != nil {
+				return err
+			}
+			if err := appendEvents(t, rows); err != nil {
+				return err
+			}
+			if between != nil {
+				between(i)
+			}
+		}
+		return nil
+	})
+}
+
+// FeedAfter is what a consumer reads.
+func (s *Store) FeedAfter(ctx context.Context, position int64) ([]stream.Event, error) {
+	return s.eventsAfter(ctx, s.feed, position)
+}
+
+// WriterSetting is a setting of a session that writes.
+func (s *Store) WriterSetting(ctx context.Context, name string) (value string, err error) {
+	err = s.write(ctx, nil, func(t *tx) error { return t.row("SELECT current_setting($1)", name).Scan(&value) })
+	return value, err
+}
+
+// Waiting counts the commits in the queue of the account's writer.
+func (s *Store) Waiting(account string) int { return len(s.writerFor([]string{account}).queue) }

@@ -46,7 +46,7 @@ func (s *Store) CreateLink(ctx context.Context, l link.Link, events []stream.Eve
 	if err != nil {
 		return err
 	}
-	return s.write(ctx, func(t *tx) error {
+	return s.write(ctx, []string{l.Account}, func(t *tx) error {
 		n, err := t.exec(`INSERT INTO links (id, account, mode, realm, reference, max_uses, expires_at, doc, doc_sum)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO NOTHING`,
 			l.ID, l.Account, l.Mode, l.Realm, l.Reference, l.MaxUses, micros(l.ExpiresAt), doc, sum)
@@ -89,14 +89,14 @@ func (s *Store) ListLinks(ctx context.Context, f link.Filter) ([]link.Link, erro
 	default:
 		w.add(linkStatus[f.Status])
 	}
-	rows, err := s.read.QueryContext(ctx, "SELECT "+linkColumns+" FROM links"+w.sql()+" ORDER BY id DESC LIMIT "+strconv.Itoa(f.Limit), w.args...)
+	rows, err := s.query(ctx, s.read, "SELECT "+linkColumns+" FROM links"+w.sql()+" ORDER BY id DESC LIMIT "+strconv.Itoa(f.Limit), w.args...)
 	if err != nil {
 		return nil, err
 	}
 	return scanLinks(rows)
 }
 
-func scanLinks(rows *sql.Rows) ([]link.Link, error) {
+func scanLinks(rows *rows) ([]link.Link, error) {
 	defer func() { _ = rows.Close() }()
 	var list []link.Link
 	for rows.Next() {
@@ -115,7 +115,7 @@ func (s *Store) CancelLink(ctx context.Context, account, id string, at time.Time
 	if err != nil {
 		return err
 	}
-	return s.write(ctx, func(t *tx) error {
+	return s.write(ctx, []string{account}, func(t *tx) error {
 		n, err := t.exec(`UPDATE links SET canceled_at = $1, open = 0 WHERE id = $2 AND account = $3 AND canceled_at = 0
 			AND (max_uses = 0 OR uses + reserved < max_uses) AND expires_at > $1`, micros(at), id, account)
 		if err != nil {
@@ -137,7 +137,7 @@ func (s *Store) CancelLink(ctx context.Context, account, id string, at time.Time
 
 // ExpireLinks implements link.Store.
 func (s *Store) ExpireLinks(ctx context.Context, now time.Time, limit int, event func(link.Link) (stream.Event, error)) (int, error) {
-	rows, err := s.read.QueryContext(ctx, "SELECT "+linkColumns+" FROM links WHERE open = 1 AND expires_at <= $1 ORDER BY expires_at LIMIT "+strconv.Itoa(limit), micros(now))
+	rows, err := s.query(ctx, s.read, "SELECT "+linkColumns+" FROM links WHERE open = 1 AND expires_at <= $1 ORDER BY expires_at LIMIT "+strconv.Itoa(limit), micros(now))
 	if err != nil {
 		return 0, err
 	}
@@ -145,7 +145,11 @@ func (s *Store) ExpireLinks(ctx context.Context, now time.Time, limit int, event
 	if err != nil || len(ended) == 0 {
 		return 0, err
 	}
-	return len(ended), s.write(ctx, func(t *tx) error {
+	accounts := make([]string, len(ended))
+	for i, l := range ended {
+		accounts[i] = l.Account
+	}
+	return len(ended), s.write(ctx, accounts, func(t *tx) error {
 		for _, l := range ended {
 			n, err := t.exec("UPDATE links SET open = 0, expired_at = $1 WHERE id = $2 AND open = 1", micros(now), l.ID)
 			if err != nil {

@@ -6,6 +6,8 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"maps"
+	"slices"
 	"strconv"
 	"time"
 
@@ -34,7 +36,7 @@ func (s *Store) CreateUser(ctx context.Context, u merchant.User, a merchant.Acco
 	if err != nil {
 		return err
 	}
-	return s.write(ctx, func(t *tx) error {
+	return s.write(ctx, nil, func(t *tx) error {
 		for _, login := range []string{u.Username, u.Email} {
 			n, err := t.exec("INSERT INTO logins (login, user_id) VALUES ($1, $2) ON CONFLICT (login) DO NOTHING", login, u.ID)
 			if err != nil {
@@ -103,7 +105,7 @@ func (s *Store) PutMethods(ctx context.Context, account string, revision int64, 
 		return err
 	}
 	defer s.accounts.forget(account)
-	return s.write(ctx, func(t *tx) error {
+	return s.write(ctx, nil, func(t *tx) error {
 		n, err := t.exec("UPDATE accounts SET methods = $1, revision = revision + 1 WHERE id = $2 AND revision = $3", string(methods), account, revision)
 		if err != nil {
 			return err
@@ -154,7 +156,7 @@ func (s *Store) CreateKey(ctx context.Context, k merchant.Key, r *idempotency.Re
 	if err != nil {
 		return err
 	}
-	return s.write(ctx, func(t *tx) error {
+	return s.write(ctx, nil, func(t *tx) error {
 		if _, err := t.exec("INSERT INTO api_keys ("+keyColumns+") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
 			k.ID, k.Account, k.Name, k.Mode, string(scopes), base64.StdEncoding.EncodeToString(k.Hash), base64.StdEncoding.EncodeToString(k.PreviousHash),
 			micros(k.PreviousUntil), micros(k.ExpiresAt), micros(k.LastUsedAt), micros(k.RevokedAt), micros(k.CreatedAt), k.Revision); err != nil {
@@ -186,7 +188,7 @@ func (s *Store) KeysByAccount(ctx context.Context, account, before string, limit
 	var w where
 	w.add("account = ?", account)
 	w.addIf(before != "", "id < ?", before)
-	rows, err := s.read.QueryContext(ctx, "SELECT "+keyColumns+" FROM api_keys"+w.sql()+" ORDER BY id DESC LIMIT "+strconv.Itoa(limit), w.args...)
+	rows, err := s.query(ctx, s.read, "SELECT "+keyColumns+" FROM api_keys"+w.sql()+" ORDER BY id DESC LIMIT "+strconv.Itoa(limit), w.args...)
 	if err != nil {
 		return nil, err
 	}
@@ -209,7 +211,7 @@ func (s *Store) UpdateKey(ctx context.Context, k merchant.Key, r *idempotency.Re
 		return err
 	}
 	defer s.keys.forget(k.ID)
-	return s.write(ctx, func(t *tx) error {
+	return s.write(ctx, nil, func(t *tx) error {
 		n, err := t.exec(`UPDATE api_keys SET name = $1, scopes = $2, hash = $3, previous_hash = $4, previous_until = $5, expires_at = $6,
 			revoked_at = $7, revision = revision + 1 WHERE id = $8 AND account = $9 AND revision = $10`,
 			k.Name, string(scopes), base64.StdEncoding.EncodeToString(k.Hash), base64.StdEncoding.EncodeToString(k.PreviousHash),
@@ -231,8 +233,9 @@ func (s *Store) TouchKeys(ctx context.Context, used map[string]time.Time) error 
 			s.keys.forget(id)
 		}
 	}()
-	return s.write(ctx, func(t *tx) error {
-		for id, at := range used {
+	return s.write(ctx, nil, func(t *tx) error {
+		for _, id := range slices.Sorted(maps.Keys(used)) { // in one order, as every process does
+			at := used[id]
 			if _, err := t.exec("UPDATE api_keys SET last_used_at = $1 WHERE id = $2 AND last_used_at < $1", micros(at), id); err != nil {
 				return err
 			}
@@ -243,7 +246,7 @@ func (s *Store) TouchKeys(ctx context.Context, used map[string]time.Time) error 
 
 // CreateSession implements merchant.SessionStore.
 func (s *Store) CreateSession(ctx context.Context, ses merchant.Session, r *idempotency.Record) error {
-	return s.write(ctx, func(t *tx) error {
+	return s.write(ctx, nil, func(t *tx) error {
 		if _, err := t.exec("INSERT INTO sessions (id, user_id, account, created_at, expires_at, revoked_at) VALUES ($1, $2, $3, $4, $5, $6)",
 			ses.ID, ses.User, ses.Account, micros(ses.CreatedAt), micros(ses.ExpiresAt), micros(ses.RevokedAt)); err != nil {
 			return err
@@ -264,7 +267,7 @@ func (s *Store) SessionByID(ctx context.Context, id string) (merchant.Session, e
 
 // RevokeSession implements merchant.SessionStore.
 func (s *Store) RevokeSession(ctx context.Context, id string, at time.Time) error {
-	return s.write(ctx, func(t *tx) error {
+	return s.write(ctx, nil, func(t *tx) error {
 		_, err := t.exec("UPDATE sessions SET revoked_at = $1 WHERE id = $2 AND revoked_at = 0", micros(at), id)
 		return err
 	})

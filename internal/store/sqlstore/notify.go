@@ -60,7 +60,7 @@ func (s *Store) CreateEndpoint(ctx context.Context, e notify.Endpoint, r *idempo
 	if err != nil {
 		return err
 	}
-	return s.write(ctx, func(t *tx) error {
+	return s.write(ctx, []string{e.Account}, func(t *tx) error {
 		n, err := t.exec(`INSERT INTO webhook_endpoints (`+endpointColumns+`)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 1) ON CONFLICT (id) DO NOTHING`,
 			e.ID, e.Account, e.Mode, e.URL, string(events), base64.StdEncoding.EncodeToString(e.SealedSecret),
@@ -87,7 +87,7 @@ func (s *Store) Endpoint(ctx context.Context, account, id string) (notify.Endpoi
 
 // Endpoints implements notify.Store.
 func (s *Store) Endpoints(ctx context.Context, account, mode string) ([]notify.Endpoint, error) {
-	rows, err := s.read.QueryContext(ctx, "SELECT "+endpointColumns+` FROM webhook_endpoints
+	rows, err := s.query(ctx, s.read, "SELECT "+endpointColumns+` FROM webhook_endpoints
 		WHERE account = $1 AND mode = $2 ORDER BY id DESC LIMIT `+strconv.Itoa(notify.MaxEndpoints), account, mode)
 	if err != nil {
 		return nil, err
@@ -106,7 +106,7 @@ func (s *Store) Endpoints(ctx context.Context, account, mode string) ([]notify.E
 
 // Owners implements notify.Store.
 func (s *Store) Owners(ctx context.Context) ([]notify.Owner, error) {
-	rows, err := s.read.QueryContext(ctx, "SELECT DISTINCT account, mode FROM webhook_endpoints")
+	rows, err := s.query(ctx, s.read, "SELECT DISTINCT account, mode FROM webhook_endpoints")
 	if err != nil {
 		return nil, err
 	}
@@ -132,7 +132,7 @@ func (s *Store) UpdateEndpoint(ctx context.Context, e notify.Endpoint, events []
 	if err != nil {
 		return err
 	}
-	return s.write(ctx, func(t *tx) error {
+	return s.write(ctx, []string{e.Account}, func(t *tx) error {
 		n, err := t.exec(`UPDATE webhook_endpoints SET url = $1, events = $2, secret = $3, previous_secret = $4, previous_until = $5,
 			disabled_at = $6, disabled_reason = $7, revision = revision + 1 WHERE id = $8 AND account = $9 AND revision = $10`,
 			e.URL, string(subscribed), base64.StdEncoding.EncodeToString(e.SealedSecret),
@@ -153,7 +153,7 @@ func (s *Store) UpdateEndpoint(ctx context.Context, e notify.Endpoint, events []
 
 // DeleteEndpoint implements notify.Store.
 func (s *Store) DeleteEndpoint(ctx context.Context, account, id string) error {
-	return s.write(ctx, func(t *tx) error {
+	return s.write(ctx, nil, func(t *tx) error {
 		n, err := t.exec("DELETE FROM webhook_endpoints WHERE id = $1 AND account = $2", id, account)
 		if err == nil && n == 0 {
 			return fault.NotFound("webhook endpoint")
@@ -184,7 +184,7 @@ func scanDelivery(row rowScanner, more ...any) (notify.Delivery, error) {
 
 // RecordDelivery implements notify.Store.
 func (s *Store) RecordDelivery(ctx context.Context, d notify.Delivery, r *idempotency.Record) error {
-	return s.write(ctx, func(t *tx) error {
+	return s.write(ctx, nil, func(t *tx) error {
 		_, err := t.exec(`INSERT INTO webhook_deliveries (`+deliveryColumns+`, body)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
 			ON CONFLICT (id) DO UPDATE SET attempt = excluded.attempt, status = excluded.status, http_status = excluded.http_status,
@@ -206,7 +206,7 @@ func (s *Store) Deliveries(ctx context.Context, account, endpoint, before string
 	w.add("endpoint = ?", endpoint)
 	w.add("account = ?", account)
 	w.addIf(before != "", "id < ?", before)
-	rows, err := s.read.QueryContext(ctx, "SELECT "+deliveryColumns+" FROM webhook_deliveries"+w.sql()+
+	rows, err := s.query(ctx, s.read, "SELECT "+deliveryColumns+" FROM webhook_deliveries"+w.sql()+
 		" ORDER BY id DESC LIMIT "+strconv.Itoa(limit), w.args...)
 	if err != nil {
 		return nil, err

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/paylink/paylink/internal/fault"
@@ -82,7 +81,7 @@ func (s *Store) DuePayments(ctx context.Context, now time.Time, limit int) ([]pa
 
 // payments gives what can be read, with an error that names what cannot.
 func (s *Store) payments(ctx context.Context, query string, args ...any) ([]payment.Payment, error) {
-	rows, err := s.read.QueryContext(ctx, query, args...)
+	rows, err := s.query(ctx, s.read, query, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +113,7 @@ func (s *Store) CommitPayment(ctx context.Context, c payment.Change) error {
 	if err != nil {
 		return err
 	}
-	return s.write(ctx, func(t *tx) error {
+	return s.write(ctx, []string{c.Payment.Account}, func(t *tx) error {
 		stored, err := putPayment(t, c, doc, sum)
 		if err != nil || !stored {
 			return err
@@ -213,52 +212,3 @@ const (
 )
 
 var _ link.Store = (*Store)(nil)
-
-// where collects conditions with numbered parameters.
-type where struct {
-	conditions []string
-	args       []any
-}
-
-func (w *where) add(condition string, args ...any) {
-	for _, a := range args {
-		w.args = append(w.args, a)
-		condition = strings.Replace(condition, "?", "$"+strconv.Itoa(len(w.args)), 1)
-	}
-	w.conditions = append(w.conditions, condition)
-}
-
-func (w *where) addIf(yes bool, condition string, args ...any) {
-	if yes {
-		w.add(condition, args...)
-	}
-}
-
-func (w *where) sql() string { return " WHERE " + strings.Join(w.conditions, " AND ") }
-
-// queryRow runs a read of one row through a prepared statement. It is too short
-// to be worth cancelling, and a context that cannot be cancelled spares the
-// driver a goroutine per query.
-func (s *Store) queryRow(ctx context.Context, query string, args ...any) rowScanner {
-	st, err := s.prepared(query) //nolint:sqlclosecheck // kept for the next call
-	if err != nil {
-		return failedRow{err}
-	}
-	return st.QueryRowContext(context.WithoutCancel(ctx), args...)
-}
-
-// prepared gives the reader's statement for a query, prepared once.
-func (s *Store) prepared(query string) (*sql.Stmt, error) {
-	if st, ok := s.stmts.Load(query); ok {
-		return st.(*sql.Stmt), nil
-	}
-	st, err := s.read.PrepareContext(context.Background(), query)
-	if err != nil {
-		return nil, err
-	}
-	if old, raced := s.stmts.LoadOrStore(query, st); raced {
-		_ = st.Close() //nolint:sqlclosecheck // the other one is kept
-		return old.(*sql.Stmt), nil
-	}
-	return st, nil
-}

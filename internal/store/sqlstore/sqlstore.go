@@ -2,194 +2,120 @@
 // their logs, the change feed and the notifier's endpoints. It is the only
 // package that knows SQL. The text is written in the subset that SQLite and
 // PostgreSQL share: $n parameters, RETURNING, ON CONFLICT; times are BIGINT
-// microseconds, ids and JSON are TEXT.
+// microseconds, ids and JSON are TEXT. What differs is behind dialect.
 //
-// On SQLite one writer goroutine groups the commits that wait into one
-// transaction and one fsync (synchronous=FULL); each has a savepoint, so a bad
-// one fails alone. Nobody is answered before the fsync. Readers use connections
-// of their own beside it.
+// Writers group the commits that wait into one transaction and one fsync; when one
+// fails, the group runs again with a savepoint for each, so the bad one fails
+// alone. Nobody is answered before the fsync. Readers use connections of their own
+// beside them. On SQLite there is one writer, in the only process that has the
+// file. On PostgreSQL each process has several, and a commit goes to the one of its
+// account; what processes do to one account is ordered by a lock of the account.
 package sqlstore
 
 import (
 	"context"
 	"database/sql"
-	"embed"
 	"errors"
-	"fmt"
-	"io/fs"
-	"net/url"
-	"os"
-	"path/filepath"
 	"sync"
 	"time"
-
-	"github.com/pressly/goose/v3"
 
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/merchant"
 )
 
-//go:embed migrations/*.sql
-var migrations embed.FS
-
-// Bounds.
-const (
-	readerConnections   = 8
-	feedConnections     = 2
-	queueLength         = 4096
-	maxGroup            = 256
-	checkpointWALBytes  = 8 << 20
-	restartWALBytes     = 64 << 20
-	checkpointEvery     = 200 * time.Millisecond
-	busyTimeoutMillis   = 10_000
-	writerCacheKibibyte = 32 << 10
-	readerCacheKibibyte = 4 << 10
-)
+// queueLength bounds the commits that wait.
+const queueLength = 4096
 
 // Store implements the store contracts of the domain packages.
 type Store struct {
-	path     string
+	dialect  dialect
 	writer   *sql.DB
-	read     *sql.DB
+	read     reader  // a pool, or a snapshot's transaction
+	pool     *sql.DB // behind read; nil in a snapshot
 	feed     *sql.DB // the consumers' reads, so that they never take a request's place
-	queue    chan *commit
+	writers  []*writer
 	stop     chan struct{}
-	done     chan struct{}
 	once     sync.Once
+	close    func() error
 	wake     *broadcast
 	keys     cache[merchant.Key]
 	accounts cache[merchant.Account]
 	stmts    sync.Map // query to *sql.Stmt of the readers
 }
 
-// OpenSQLite opens the database file, creating it if need be. The schema must be
-// current: call Migrate first.
-func OpenSQLite(path string) (*Store, error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, err
-	}
-	writer, err := open(path, false, 1, writerCacheKibibyte)
+// Open opens the store: sqlite:PATH, a file that is created if need be, or
+// postgres://…, a database. The schema must be current: call Migrate first.
+func Open(ctx context.Context, url string) (*Store, error) {
+	d, err := dialectOf(url)
 	if err != nil {
 		return nil, err
 	}
-	reader, err := open(path, true, readerConnections, readerCacheKibibyte)
-	if err != nil {
-		return nil, errors.Join(err, writer.Close())
+	s := newStore(d)
+	var opened []*sql.DB
+	closeAll := func() (err error) {
+		for _, db := range opened {
+			err = errors.Join(err, db.Close())
+		}
+		return err
 	}
-	feed, err := open(path, true, feedConnections, readerCacheKibibyte)
-	if err != nil {
-		return nil, errors.Join(err, writer.Close(), reader.Close())
+	n := d.pools()
+	for _, pool := range []struct {
+		db          **sql.DB
+		readOnly    bool
+		connections int
+	}{{&s.writer, false, n.writers}, {&s.pool, true, n.read}, {&s.feed, true, n.feed}} {
+		db, err := d.open(pool.readOnly, pool.connections)
+		if err != nil {
+			return nil, errors.Join(err, closeAll())
+		}
+		opened, *pool.db = append(opened, db), db
+		if !pool.readOnly { // the first: it makes a file that is not there
+			if err := checkSchema(ctx, d, db); err != nil {
+				return nil, errors.Join(err, closeAll())
+			}
+		}
 	}
-	s := &Store{path: path, writer: writer, read: reader, feed: feed, queue: make(chan *commit, queueLength),
-		stop: make(chan struct{}), done: make(chan struct{}), wake: newBroadcast()}
-	if err := s.checkSchema(context.Background()); err != nil {
-		return nil, errors.Join(err, writer.Close(), reader.Close(), feed.Close())
+	if err := d.opened(ctx, s.writer); err != nil {
+		return nil, errors.Join(err, closeAll())
 	}
-	conn, err := writer.Conn(context.Background())
-	if err != nil {
-		return nil, errors.Join(err, writer.Close(), reader.Close(), feed.Close())
+	s.read = s.pool
+	stopBackground := d.background()
+	for range n.writers {
+		w := newWriter(s)
+		s.writers = append(s.writers, w)
+		go w.run()
 	}
-	go s.runWriter(conn)
+	s.close = func() error {
+		for _, w := range s.writers {
+			<-w.done
+		}
+		stopBackground()
+		return closeAll()
+	}
 	return s, nil
 }
 
-func open(path string, readOnly bool, connections, cacheKibibyte int) (*sql.DB, error) {
-	q := url.Values{}
-	q.Add("_pragma", fmt.Sprintf("busy_timeout(%d)", busyTimeoutMillis))
-	q.Add("_pragma", "journal_mode(WAL)")
-	q.Add("_pragma", "synchronous(FULL)")
-	q.Add("_pragma", "wal_autocheckpoint(0)")
-	q.Add("_pragma", fmt.Sprintf("cache_size(-%d)", cacheKibibyte))
-	q.Add("_pragma", "foreign_keys(ON)")
-	if readOnly {
-		q.Add("_pragma", "query_only(ON)")
-	}
-	db, err := sql.Open("sqlite", "file:"+path+"?"+q.Encode())
-	if err != nil {
-		return nil, err
-	}
-	db.SetMaxOpenConns(connections)
-	db.SetMaxIdleConns(connections)
-	return db, nil
-}
+// OpenSQLite opens a database file.
+func OpenSQLite(path string) (*Store, error) { return Open(context.Background(), "sqlite:"+path) }
 
-// Migrate brings the schema of the file to this binary's version. It is safe to
-// call from several processes: the file is locked while it runs.
-func Migrate(ctx context.Context, path string) (from, to int64, err error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return 0, 0, err
-	}
-	db, err := open(path, false, 1, writerCacheKibibyte)
-	if err != nil {
-		return 0, 0, err
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	p, err := provider(db)
-	if err != nil {
-		return 0, 0, err
-	}
-	if from, err = p.GetDBVersion(ctx); err != nil {
-		return 0, 0, err
-	}
-	if _, err = p.Up(ctx); err != nil {
-		return from, from, err
-	}
-	to, err = p.GetDBVersion(ctx)
-	return from, to, err
-}
-
-func provider(db *sql.DB) (*goose.Provider, error) {
-	dir, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return nil, err
-	}
-	return goose.NewProvider(goose.DialectSQLite3, db, dir)
-}
-
-func (s *Store) checkSchema(ctx context.Context) error {
-	p, err := provider(s.writer)
-	if err != nil {
-		return err
-	}
-	pending, err := p.HasPending(ctx)
-	if err != nil {
-		return fmt.Errorf("read the schema version of %s: %w", s.path, err)
-	}
-	if pending {
-		return fmt.Errorf("the schema of %s is older than this binary: run paylink migrate", s.path)
-	}
-	return nil
+func newStore(d dialect) *Store {
+	s := &Store{dialect: d, stop: make(chan struct{}), wake: newBroadcast()}
+	s.keys.off, s.accounts.off = !d.cached(), !d.cached()
+	return s
 }
 
 // Ping answers whether the store can be read; for readiness.
 func (s *Store) Ping(ctx context.Context) error {
 	var one int
-	return s.read.QueryRowContext(ctx, "SELECT 1").Scan(&one)
+	return s.dialect.explain(s.read.QueryRowContext(ctx, "SELECT 1").Scan(&one))
 }
 
-// Copy writes a consistent copy of a live database to a new file.
-func Copy(ctx context.Context, from, to string) error {
-	if _, err := os.Stat(from); err != nil {
-		return err
-	}
-	if _, err := os.Stat(to); err == nil {
-		return fmt.Errorf("%s exists already", to)
-	}
-	db, err := open(from, false, 1, readerCacheKibibyte)
-	if err != nil {
-		return err
-	}
-	_, err = db.ExecContext(ctx, "VACUUM INTO $1", to)
-	return errors.Join(err, db.Close())
-}
-
-// Close waits for the commits in the queue and closes the file.
+// Close waits for the commits in the queue and closes the connections.
 func (s *Store) Close() error {
 	var err error
 	s.once.Do(func() {
 		close(s.stop)
-		<-s.done
-		err = errors.Join(s.writer.Close(), s.read.Close(), s.feed.Close())
+		err = s.close()
 	})
 	return err
 }

@@ -3,7 +3,6 @@ package sqlstore
 import (
 	"context"
 	"errors"
-	"os"
 	"time"
 
 	"github.com/paylink/paylink/internal/fault"
@@ -14,26 +13,34 @@ import (
 	"github.com/paylink/paylink/internal/stream"
 )
 
-// OpenSnapshot opens the file for reading only, as it is at this moment, beside a
-// process that may be writing to it. Close ends the snapshot.
-func OpenSnapshot(ctx context.Context, path string) (*Store, error) {
-	if _, err := os.Stat(path); err != nil {
-		return nil, err
-	}
-	db, err := open(path, true, 1, readerCacheKibibyte)
+// OpenSnapshot opens the store for reading only, as it is at this moment, beside
+// processes that may be writing to it. Close ends the snapshot.
+func OpenSnapshot(ctx context.Context, url string) (*Store, error) {
+	d, err := dialectOf(url)
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{path: path, writer: db, read: db, feed: db, stop: make(chan struct{}), done: make(chan struct{}), wake: newBroadcast()}
-	close(s.done) // there is no writer
-	if err := s.checkSchema(ctx); err != nil {
+	db, err := d.open(true, 1)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkSchema(ctx, d, db); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	// One connection, one transaction: all reads see the same moment.
-	for _, statement := range []string{"BEGIN", "SELECT COUNT(*) FROM checkpoints"} {
-		if _, err := db.ExecContext(ctx, statement); err != nil {
-			return nil, errors.Join(err, db.Close())
-		}
+	tx, err := db.BeginTx(ctx, d.moment())
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	s := newStore(d)
+	s.read = tx
+	s.close = func() error {
+		_ = tx.Rollback() // there is nothing to keep
+		return db.Close()
+	}
+	// The moment is that of the first read.
+	var n int64
+	if err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM checkpoints").Scan(&n); err != nil {
+		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }
@@ -54,29 +61,14 @@ func (s *Store) CountDue(ctx context.Context, now time.Time) (n int64, err error
 	return n, err
 }
 
-// Intact asks the engine to check its own file and names what it finds.
+// Intact asks the engine to check itself and names what it finds.
 func (s *Store) Intact(ctx context.Context) ([]string, error) {
-	rows, err := s.read.QueryContext(ctx, "PRAGMA quick_check")
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = rows.Close() }()
-	var found []string
-	for rows.Next() {
-		var line string
-		if err := rows.Scan(&line); err != nil {
-			return nil, err
-		}
-		if line != "ok" {
-			found = append(found, line)
-		}
-	}
-	return found, rows.Err()
+	return s.dialect.intact(ctx, s.read)
 }
 
 // EachPayment visits every payment; one that is damaged is given by its error.
 func (s *Store) EachPayment(ctx context.Context, visit func(payment.Payment, error) error) error {
-	rows, err := s.read.QueryContext(ctx, "SELECT "+paymentColumns+" FROM payments ORDER BY id")
+	rows, err := s.query(ctx, s.read, "SELECT "+paymentColumns+" FROM payments ORDER BY id")
 	if err != nil {
 		return err
 	}
@@ -96,7 +88,7 @@ func (s *Store) EachPayment(ctx context.Context, visit func(payment.Payment, err
 
 // EachLink visits every link; one that is damaged is given by its error.
 func (s *Store) EachLink(ctx context.Context, visit func(link.Link, error) error) error {
-	rows, err := s.read.QueryContext(ctx, "SELECT "+linkColumns+" FROM links ORDER BY id")
+	rows, err := s.query(ctx, s.read, "SELECT "+linkColumns+" FROM links ORDER BY id")
 	if err != nil {
 		return err
 	}
@@ -117,7 +109,7 @@ func (s *Store) EachLink(ctx context.Context, visit func(link.Link, error) error
 // EachEvent visits every event in order.
 func (s *Store) EachEvent(ctx context.Context, visit func(stream.Event) error) error {
 	for position := int64(0); ; {
-		events, err := s.eventsAfter(ctx, position)
+		events, err := s.eventsAfter(ctx, s.read, position)
 		if err != nil || len(events) == 0 {
 			return err
 		}
@@ -143,7 +135,7 @@ func (s *Store) ProjectedBalances(ctx context.Context) (map[Owner]ledger.Balance
 	if err := s.read.QueryRowContext(ctx, "SELECT COALESCE(MAX(position), 0) FROM checkpoints WHERE consumer = $1", balanceConsumer).Scan(&position); err != nil {
 		return nil, 0, err
 	}
-	rows, err := s.read.QueryContext(ctx, "SELECT account, mode, currency, available, pending FROM balances")
+	rows, err := s.query(ctx, s.read, "SELECT account, mode, currency, available, pending FROM balances")
 	if err != nil {
 		return nil, 0, err
 	}

@@ -5,36 +5,37 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"os"
+	"math/rand/v2"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
-
-	"modernc.org/sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
-
-	"github.com/paylink/paylink/internal/fault"
 )
 
 // commit is one caller's transaction, waiting to be grouped.
 type commit struct {
-	fn     func(*tx) error
-	result chan error
+	accounts []string // whose events it may write; the first chooses the writer
+	fn       func(*tx) error
+	result   chan error
 }
 
 // tx is what a commit's function may do. Statements are prepared once per
-// connection. A function may run a second time: it must take its effects from
-// its arguments alone.
+// connection. A function may run several times: it must take its effects from its
+// arguments alone.
 type tx struct {
-	conn  *sql.Conn
-	stmts map[string]*sql.Stmt
+	ctx     context.Context // of the group, not of a caller: a commit in it must not be half interrupted
+	dialect dialect
+	conn    *sql.Conn
+	stmts   map[string]*sql.Stmt
+	locked  []string // accounts, sorted
+	placed  int64    // events so far in this transaction
 }
 
 func (t *tx) prepare(query string) (*sql.Stmt, error) {
 	if st, ok := t.stmts[query]; ok {
 		return st, nil
 	}
-	st, err := t.conn.PrepareContext(context.Background(), query)
+	st, err := t.conn.PrepareContext(t.ctx, query)
 	if err != nil {
 		return nil, fmt.Errorf("prepare: %w", err)
 	}
@@ -42,14 +43,13 @@ func (t *tx) prepare(query string) (*sql.Stmt, error) {
 	return st, nil
 }
 
-// exec runs a statement and returns how many rows it changed. The statement is
-// not cancellable on purpose: a commit in a group must not be half interrupted.
+// exec runs a statement and returns how many rows it changed.
 func (t *tx) exec(query string, args ...any) (int64, error) {
 	st, err := t.prepare(query) //nolint:sqlclosecheck // kept for the next commit
 	if err != nil {
 		return 0, err
 	}
-	res, err := st.ExecContext(context.Background(), args...)
+	res, err := st.ExecContext(t.ctx, args...)
 	if err != nil {
 		return 0, err
 	}
@@ -62,7 +62,7 @@ func (t *tx) row(query string, args ...any) rowScanner {
 	if err != nil {
 		return failedRow{err}
 	}
-	return st.QueryRowContext(context.Background(), args...)
+	return st.QueryRowContext(t.ctx, args...)
 }
 
 type rowScanner interface{ Scan(dest ...any) error }
@@ -72,16 +72,22 @@ type failedRow struct{ err error }
 func (f failedRow) Scan(...any) error { return f.err }
 
 // write runs fn in a transaction and returns when it is durable, or when nothing
-// of it was kept. When ctx ends first the outcome is not known to the caller.
-func (s *Store) write(ctx context.Context, fn func(t *tx) error) error {
-	c := &commit{fn: fn, result: make(chan error, 1)}
+// of it was kept. The accounts are those whose events fn may write; commits of one
+// account are ordered by it. When ctx ends first, or the answer is a fault of kind
+// unavailable, the outcome is not known to the caller.
+func (s *Store) write(ctx context.Context, accounts []string, fn func(t *tx) error) error {
+	if len(s.writers) == 0 { // a snapshot
+		return errClosed
+	}
+	c := &commit{accounts: accounts, fn: fn, result: make(chan error, 1)}
+	w := s.writerFor(accounts)
 	select {
 	case <-s.stop:
 		return errClosed
 	default:
 	}
 	select {
-	case s.queue <- c:
+	case w.queue <- c:
 	case <-s.stop:
 		return errClosed
 	case <-ctx.Done():
@@ -90,7 +96,7 @@ func (s *Store) write(ctx context.Context, fn func(t *tx) error) error {
 	select {
 	case err := <-c.result:
 		return err
-	case <-s.done: // the writer is gone: it may have answered just before
+	case <-w.done: // the writer is gone: it may have answered just before
 		select {
 		case err := <-c.result:
 			return err
@@ -102,28 +108,45 @@ func (s *Store) write(ctx context.Context, fn func(t *tx) error) error {
 	}
 }
 
-func (s *Store) runWriter(conn *sql.Conn) {
-	defer close(s.done)
-	t := &tx{conn: conn, stmts: map[string]*sql.Stmt{}}
-	stopCheckpoints := s.startCheckpoints()
-	defer func() {
-		stopCheckpoints()
-		for _, st := range t.stmts {
-			_ = st.Close()
-		}
-		_ = conn.Close()
-	}()
-	group := make([]*commit, 0, maxGroup)
+// writerFor gives an account's commits to one writer, so that a hot account is
+// locked once for a group of them.
+func (s *Store) writerFor(accounts []string) *writer {
+	if len(s.writers) == 1 {
+		return s.writers[0]
+	}
+	if len(accounts) == 0 {
+		return s.writers[rand.IntN(len(s.writers))] //nolint:gosec // any will do
+	}
+	return s.writers[uint32(lockKey(accounts[0]))%uint32(len(s.writers))]
+}
+
+// writer commits in groups, on a connection of its own.
+type writer struct {
+	store *Store
+	queue chan *commit
+	done  chan struct{}
+	tx    tx // of the group at hand; conn is nil while there is none
+}
+
+func newWriter(s *Store) *writer {
+	return &writer{store: s, queue: make(chan *commit, queueLength/s.dialect.pools().writers), done: make(chan struct{}), tx: tx{dialect: s.dialect}}
+}
+
+func (w *writer) run() {
+	defer close(w.done)
+	defer w.disconnect()
+	most := w.store.dialect.pools().group
+	group := make([]*commit, 0, most)
 	for {
 		group = group[:0]
 		select {
-		case c := <-s.queue:
+		case c := <-w.queue:
 			group = append(group, c)
-		case <-s.stop:
+		case <-w.store.stop:
 			for { // what was accepted is carried out
 				select {
-				case c := <-s.queue:
-					s.runGroup(t, append(group[:0], c))
+				case c := <-w.queue:
+					w.runGroup(append(group[:0], c))
 				default:
 					return
 				}
@@ -131,92 +154,145 @@ func (s *Store) runWriter(conn *sql.Conn) {
 		}
 		runtime.Gosched() // let those who are about to commit join
 	fill:
-		for len(group) < maxGroup {
+		for len(group) < most {
 			select {
-			case c := <-s.queue:
+			case c := <-w.queue:
 				group = append(group, c)
 			default:
 				break fill
 			}
 		}
-		s.runGroup(t, group)
-		s.restartLargeWAL(t)
+		w.runGroup(group)
+		if w.tx.conn != nil {
+			w.store.dialect.idle(&w.tx)
+		}
 	}
 }
 
-// runGroup commits the group in one transaction and answers everyone after the
-// fsync. Commits seldom fail, so the group first runs without savepoints; if one
-// does fail, everything is rolled back and runs again with a savepoint for each,
-// and the bad one fails alone. If the final commit fails (full disk, failed
-// fsync) everyone hears so; SQLite has rolled back or will on open.
-func (s *Store) runGroup(t *tx, group []*commit) {
+// runGroup commits the group in one transaction and answers everyone after it is
+// durable. Commits seldom fail, so the group first runs without savepoints; if one
+// does fail by a rule, everything is rolled back and runs again with a savepoint
+// for each, and the bad one fails alone. If the final commit fails (full disk,
+// failed fsync, lost connection) everyone hears so.
+//
+// Where several processes write, a conflict between them or a connection lost
+// before the commit means that nothing was kept: the group runs again, so many
+// times, with a growing pause. A connection lost with the commit under way is not
+// tried again here: each caller sends its own change again and has it recognised.
+func (w *writer) runGroup(group []*commit) {
+	ctx, cancel := w.store.dialect.group()
+	defer cancel()
 	results := make([]error, len(group))
-	err := s.inTransaction(t, func() error {
+	savepoints, err := false, error(nil)
+	for try := range groupTries {
+		if try > 0 {
+			pause := groupPause << try
+			wait := time.NewTimer(pause/2 + rand.N(pause/2)) //nolint:gosec // spreading load needs no secret randomness
+			<-wait.C
+		}
+		err = w.try(ctx, group, results, savepoints)
+		if err != nil && !savepoints && len(group) > 1 && failedByRule(w.store.dialect, results) {
+			savepoints = true
+			err = w.try(ctx, group, results, savepoints)
+		}
+		yes, lost := w.store.dialect.again(err)
+		if lost {
+			w.disconnect()
+		}
+		if !yes || ctx.Err() != nil {
+			break
+		}
+		clear(results) // nobody was refused: all of it comes again
+	}
+	for i, c := range group {
+		switch {
+		case results[i] != nil:
+			c.result <- w.store.dialect.explain(results[i])
+		case err != nil:
+			c.result <- notDurable(err)
+		default:
+			c.result <- nil
+		}
+	}
+	w.store.wake.signal()
+}
+
+// try runs the group once. The error is about all of it; results are each one's.
+func (w *writer) try(ctx context.Context, group []*commit, results []error, savepoints bool) error {
+	if err := w.connect(ctx); err != nil {
+		return err
+	}
+	var accounts []string
+	for _, c := range group {
+		accounts = append(accounts, c.accounts...)
+	}
+	slices.Sort(accounts)
+	w.tx.locked = slices.Compact(accounts)
+	return w.inTransaction(func(t *tx) error {
 		for i, c := range group {
-			if results[i] = c.fn(t); results[i] != nil {
+			if savepoints {
+				results[i] = inSavepoint(t, c.fn)
+				if yes, lost := t.dialect.again(results[i]); !yes && !lost {
+					continue
+				}
+			} else {
+				results[i] = c.fn(t)
+			}
+			if results[i] != nil {
 				return results[i]
 			}
 		}
 		return nil
 	})
-	if err != nil && len(group) > 1 && failedOne(results) {
-		err = s.inTransaction(t, func() error {
-			for i, c := range group {
-				results[i] = inSavepoint(t, c.fn)
-			}
-			return nil
-		})
-	}
-	for i, c := range group {
-		switch {
-		case results[i] != nil:
-			c.result <- refused(results[i])
-		case err != nil:
-			c.result <- fault.Unavailable("store_unavailable", time.Second, err, "The change could not be made durable. Try again.")
-		default:
-			c.result <- nil
-		}
-	}
-	s.wake.signal()
 }
 
-func failedOne(results []error) bool {
-	for _, err := range results {
-		if err != nil {
-			return true
-		}
-	}
-	return false
+func failedByRule(d dialect, results []error) bool {
+	return slices.ContainsFunc(results, func(err error) bool {
+		yes, lost := d.again(err)
+		return err != nil && !yes && !lost
+	})
 }
 
-// refused tells a write that the engine could not carry out (full disk, failed
-// or forbidden write) from a rule that the change broke.
-func refused(err error) error {
-	var engine *sqlite.Error
-	if !errors.As(err, &engine) {
+func (w *writer) connect(ctx context.Context) error {
+	w.tx.ctx = ctx
+	if w.tx.conn != nil {
+		return nil
+	}
+	conn, err := w.store.writer.Conn(ctx)
+	if err != nil {
 		return err
 	}
-	switch engine.Code() & 0xff {
-	case sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED,
-		sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_CANTOPEN:
-		return fault.Unavailable("store_unavailable", time.Second, err, "The change could not be made durable. Try again.")
+	w.tx.conn, w.tx.stmts = conn, map[string]*sql.Stmt{}
+	return nil
+}
+
+func (w *writer) disconnect() {
+	if w.tx.conn == nil {
+		return
+	}
+	for _, st := range w.tx.stmts {
+		_ = st.Close()
+	}
+	_ = w.tx.conn.Close()
+	w.tx.conn, w.tx.stmts = nil, nil
+}
+
+func (w *writer) inTransaction(body func(*tx) error) error {
+	t := &w.tx
+	t.placed = 0
+	err := t.dialect.begin(t, t.locked)
+	if err == nil {
+		err = body(t)
+	}
+	if err == nil {
+		err = t.dialect.commit(t)
+	}
+	if err != nil {
+		if _, lost := t.dialect.again(err); !lost && !t.dialect.rollback(t) {
+			w.disconnect()
+		}
 	}
 	return err
-}
-
-func (s *Store) inTransaction(t *tx, body func() error) error {
-	if _, err := t.exec("BEGIN IMMEDIATE"); err != nil {
-		return err
-	}
-	if err := body(); err != nil {
-		_, rollback := t.exec("ROLLBACK")
-		return errors.Join(err, rollback)
-	}
-	if _, err := t.exec("COMMIT"); err != nil {
-		_, _ = t.exec("ROLLBACK") // a failed COMMIT may leave the transaction open
-		return err
-	}
-	return nil
 }
 
 func inSavepoint(t *tx, fn func(*tx) error) error {
@@ -233,52 +309,6 @@ func inSavepoint(t *tx, fn func(*tx) error) error {
 		return errors.Join(err, release)
 	}
 	return err
-}
-
-// startCheckpoints moves the WAL's pages into the file on a connection of its
-// own, so that no commit waits for it.
-func (s *Store) startCheckpoints() (stop func()) {
-	ctx, cancel := context.WithCancel(context.Background())
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		db, err := open(s.path, false, 1, readerCacheKibibyte)
-		if err != nil {
-			return
-		}
-		defer func() { _ = db.Close() }()
-		tick := time.NewTicker(checkpointEvery)
-		defer tick.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-tick.C:
-				if s.walBytes() > checkpointWALBytes {
-					_, _ = db.ExecContext(ctx, "PRAGMA wal_checkpoint(PASSIVE)")
-				}
-			}
-		}
-	})
-	return func() { cancel(); wg.Wait() }
-}
-
-func (s *Store) walBytes() int64 {
-	info, err := os.Stat(s.path + "-wal")
-	if err != nil {
-		return 0
-	}
-	return info.Size()
-}
-
-// restartLargeWAL lets the WAL start anew from the writer, between two groups,
-// when passive checkpoints never found a quiet moment. Almost all pages are in
-// the file by then, so it is short.
-func (s *Store) restartLargeWAL(t *tx) {
-	if s.walBytes() < restartWALBytes {
-		return
-	}
-	var busy, log, moved int
-	_ = t.row("PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &log, &moved)
 }
 
 // broadcast wakes everyone who waits for the next commit.

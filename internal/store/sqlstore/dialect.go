@@ -1,0 +1,115 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/pressly/goose/v3"
+
+	"github.com/paylink/paylink/internal/fault"
+)
+
+// dialect is what differs between the engines. The text of the statements does
+// not, but for the few expressions named here.
+type dialect interface {
+	// name is the store's, without a password.
+	name() string
+	// open gives a pool of connections, for reading only or for all.
+	open(readOnly bool, connections int) (*sql.DB, error)
+	// pools says how many connections the pools have.
+	pools() pools
+	// provider gives the migrations.
+	provider(*sql.DB) (*goose.Provider, error)
+	// opened is called once the schema is known to be current.
+	opened(context.Context, *sql.DB) error
+
+	// begin starts a group's transaction. Where several processes write it first
+	// takes the locks of the group's accounts, before anything else is done.
+	begin(t *tx, accounts []string) error
+	// commit ends it. An error that is outcomeUnknown says so; after any other
+	// nothing was kept.
+	commit(t *tx) error
+	// rollback ends it without keeping anything, also after a failed commit. It
+	// reports whether the connection is as good as new.
+	rollback(t *tx) bool
+	// group is the context of a group's statements: a commit in it must not be half
+	// interrupted by one caller.
+	group() (context.Context, context.CancelFunc)
+	// again reports whether the error says that nothing was kept and that the same
+	// group may succeed on another try, on a new connection if lost.
+	again(error) (yes, lost bool)
+	// explain turns what the engine could not do into a fault; rules that a change
+	// broke pass as they are.
+	explain(error) error
+	// idle is called between two groups.
+	idle(t *tx)
+	// background starts what the writers need beside them.
+	background() (stop func())
+
+	// place is the expression, inside a writing statement, for the position of the
+	// transaction's first event; NULL lets the table choose.
+	place() string
+	// settled restricts a read of the feed to positions below which no other can
+	// appear any more.
+	settled() string
+	// claim waits until nobody else works for the consumer. The feed is to be read
+	// through what it gives: a read that succeeds proves that the claim held.
+	claim(ctx context.Context, feed *sql.DB, consumer string) (reader, func(), error)
+	// poll is how long a consumer waits at most before it looks at the feed.
+	poll() time.Duration
+	// moment is how a transaction is opened that reads one moment.
+	moment() *sql.TxOptions
+	// keyed is the context of a read of one row.
+	keyed(context.Context) (context.Context, context.CancelFunc)
+	// cached reports whether no other process can change a row.
+	cached() bool
+	// intact asks the engine to check itself.
+	intact(context.Context, reader) ([]string, error)
+}
+
+// pools are numbers of connections, and how many writers work at once on groups
+// of so many commits.
+type pools struct{ read, feed, writers, group int }
+
+// reader is a pool of connections or one transaction.
+type reader interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+	PrepareContext(ctx context.Context, query string) (*sql.Stmt, error)
+}
+
+// dialectOf chooses the engine by the store's URL.
+func dialectOf(url string) (dialect, error) {
+	if path, ok := strings.CutPrefix(url, "sqlite:"); ok && path != "" {
+		return sqliteFile{path}, nil
+	}
+	if IsPostgres(url) {
+		return newPostgres(url)
+	}
+	scheme, _, _ := strings.Cut(url, ":") // the rest may hold a password
+	return nil, fmt.Errorf("the store %q is not one of sqlite:PATH and postgres://…", scheme+":…")
+}
+
+// IsPostgres reports whether the store's URL names PostgreSQL.
+func IsPostgres(url string) bool {
+	return strings.HasPrefix(url, "postgres://") || strings.HasPrefix(url, "postgresql://")
+}
+
+// outcomeUnknown is a commit whose answer was lost: it may be durable.
+type outcomeUnknown struct{ cause error }
+
+func (o outcomeUnknown) Error() string {
+	return "the outcome of the commit is not known: " + o.cause.Error()
+}
+func (o outcomeUnknown) Unwrap() error { return o.cause }
+
+func notDurable(cause error) error {
+	return fault.Unavailable("store_unavailable", time.Second, cause, "The change could not be made durable. Try again.")
+}
+
+func notReadable(cause error) error {
+	return fault.Unavailable("store_unavailable", time.Second, cause, "The store cannot be reached now. Try again.")
+}

@@ -1,0 +1,373 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"io"
+	"math/rand/v2"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+
+	"github.com/paylink/paylink/internal/fault"
+)
+
+// Bounds of PostgreSQL, per process unless they say otherwise.
+const (
+	postgresWriters    = 8
+	postgresReaders    = 8
+	postgresFeed       = 4 // one for each consumer, and for the metrics
+	postgresGroup      = 64
+	postgresPoll       = 150 * time.Millisecond
+	postgresMinVersion = 150000
+	connectTimeout     = 5 * time.Second
+	keyedTimeout       = 10 * time.Second // of a read of one row
+	groupTimeout       = 15 * time.Second // of a group with all its tries
+	groupTries         = 8
+	groupPause         = 5 * time.Millisecond // before the second try; doubled for each further one, with jitter
+	claimEvery         = time.Second          // how soon a consumer takes over from one that died
+	releaseTimeout     = 2 * time.Second
+	connectionLife     = time.Hour // readers: so that they spread again after a failover
+	// Positions: the transaction's id, then the place in it.
+	placeBits = 16
+	// Classes of our advisory locks.
+	accountLocks  = 0x706c_0001
+	consumerLocks = 0x706c_0002
+)
+
+// sessionSettings of every connection. A server that lost its client lets go of
+// the client's locks within a minute; a writer that stopped between two statements
+// is thrown out before others give up waiting for it.
+var sessionSettings = map[string]string{
+	"application_name":                    "paylink",
+	"timezone":                            "UTC",
+	"tcp_keepalives_idle":                 "30",
+	"tcp_keepalives_interval":             "10",
+	"tcp_keepalives_count":                "3",
+	"default_transaction_isolation":       "read committed",
+	"idle_in_transaction_session_timeout": "0",
+}
+
+// writerSettings of the connections that write.
+var writerSettings = map[string]string{
+	"lock_timeout":                        "10s",
+	"idle_in_transaction_session_timeout": "8s",
+}
+
+// postgres is the dialect of a PostgreSQL database that several processes share.
+type postgres struct{ config *pgx.ConnConfig }
+
+func newPostgres(url string) (postgres, error) {
+	config, err := pgx.ParseConfig(url) // its errors name no password
+	if err != nil {
+		return postgres{}, err
+	}
+	for name, value := range sessionSettings {
+		if _, ours := config.RuntimeParams[name]; !ours {
+			config.RuntimeParams[name] = value
+		}
+	}
+	if config.ConnectTimeout == 0 {
+		config.ConnectTimeout = connectTimeout
+	}
+	if config.ValidateConnect == nil { // after a failover, the old primary is not ours any more
+		config.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
+	}
+	return postgres{config}, nil
+}
+
+func (p postgres) name() string {
+	return fmt.Sprintf("postgres://%s/%s", net.JoinHostPort(p.config.Host, strconv.Itoa(int(p.config.Port))), p.config.Database)
+}
+
+func (p postgres) pools() pools {
+	return pools{read: postgresReaders, feed: postgresFeed, writers: postgresWriters, group: postgresGroup}
+}
+
+func (p postgres) open(readOnly bool, connections int) (*sql.DB, error) {
+	config := p.config.Copy()
+	if readOnly {
+		config.RuntimeParams["default_transaction_read_only"] = "on"
+		config.ValidateConnect = nil // it asks for a session that may write
+	} else {
+		for name, value := range writerSettings {
+			config.RuntimeParams[name] = value
+		}
+	}
+	db := stdlib.OpenDB(*config, stdlib.OptionAfterConnect(durable))
+	db.SetMaxOpenConns(connections)
+	db.SetMaxIdleConns(connections)
+	if readOnly {
+		db.SetConnMaxLifetime(connectionLife)
+	}
+	return db, nil
+}
+
+// durable refuses a server that would forget what it acknowledged, and lifts a
+// session that would: nobody is answered before the commit is on the disk.
+func durable(ctx context.Context, conn *pgx.Conn) error {
+	var version int
+	var fsync, synchronous string
+	err := conn.QueryRow(ctx, `SELECT current_setting('server_version_num')::int, current_setting('fsync'), current_setting('synchronous_commit')`).
+		Scan(&version, &fsync, &synchronous)
+	switch {
+	case err != nil:
+		return err
+	case version < postgresMinVersion:
+		return fmt.Errorf("PostgreSQL %d is needed, or a later one; the server has %d", postgresMinVersion/10000, version/10000)
+	case fsync != "on":
+		return errors.New("the PostgreSQL server runs with fsync=off: it would lose acknowledged payments in a crash; turn fsync on")
+	case synchronous == "off" || synchronous == "local":
+		_, err = conn.Exec(ctx, "SET synchronous_commit = on")
+	}
+	return err
+}
+
+func (p postgres) provider(db *sql.DB) (*goose.Provider, error) { return postgresProvider(db) }
+
+// opened lifts the base of positions when the database was restored into a
+// cluster whose transaction ids are younger than those in the feed: without that
+// new events would get positions that consumers have passed already.
+func (p postgres) opened(ctx context.Context, db *sql.DB) error {
+	_, err := db.ExecContext(ctx, fmt.Sprintf(`UPDATE feed SET base = ((SELECT MAX(position) FROM events) >> %d) + 1 << %d
+		WHERE (SELECT MAX(position) FROM events) >= base + (pg_snapshot_xmax(pg_current_snapshot())::text::bigint << %d)`, placeBits, placeBits, placeBits))
+	return err
+}
+
+// begin takes the accounts' locks in one order in every process, hence no two
+// groups wait for each other in a circle on what belongs to an account. The locks
+// come before the transaction has an id, so per account the ids, and with them the
+// positions, rise in the order of the commits.
+func (p postgres) begin(t *tx, accounts []string) error {
+	statements := "BEGIN"
+	if len(accounts) > 0 {
+		var keys []int32
+		for _, a := range accounts {
+			keys = append(keys, lockKey(a))
+		}
+		slices.Sort(keys)
+		var list strings.Builder
+		for i, k := range slices.Compact(keys) {
+			if i > 0 {
+				list.WriteByte(',')
+			}
+			list.WriteString(strconv.Itoa(int(k)))
+		}
+		statements += fmt.Sprintf("; SELECT pg_advisory_xact_lock(%d, k) FROM unnest('{%s}'::int[]) AS k", accountLocks, list.String())
+	}
+	_, err := t.conn.ExecContext(t.ctx, statements)
+	return err
+}
+
+func lockKey(name string) int32 {
+	h := fnv.New32a()
+	_, _ = io.WriteString(h, name)
+	return int32(h.Sum32())
+}
+
+// commit looks at what the server answers: to the COMMIT of a transaction in
+// which a statement failed it says ROLLBACK, without an error. Once the COMMIT may
+// have left, only the server's word that it rolled back is proof; the driver's
+// "safe to retry" is not.
+func (p postgres) commit(t *tx) error {
+	var tag pgconn.CommandTag
+	sent := false
+	err := t.conn.Raw(func(c any) (err error) {
+		conn := c.(*stdlib.Conn).Conn()
+		if conn.IsClosed() {
+			return driver.ErrBadConn
+		}
+		sent = true
+		tag, err = conn.Exec(t.ctx, "COMMIT")
+		return err
+	})
+	switch {
+	case err == nil && tag.String() != "COMMIT":
+		return errors.New("the transaction was rolled back: one of its statements had failed")
+	case err == nil || !sent || sqlClass(err) == "40":
+		return err
+	}
+	return outcomeUnknown{err}
+}
+
+func (p postgres) rollback(t *tx) bool {
+	_, err := t.conn.ExecContext(t.ctx, "ROLLBACK")
+	return err == nil // if not, a BEGIN might continue the old one
+}
+
+func (p postgres) group() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), groupTimeout)
+}
+
+func sqlState(err error) string {
+	var e *pgconn.PgError
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return ""
+}
+
+func sqlClass(err error) string { return sqlState(err)[:min(2, len(sqlState(err)))] }
+
+func (p postgres) again(err error) (yes, lost bool) {
+	var unknown outcomeUnknown
+	if errors.As(err, &unknown) {
+		return false, true
+	}
+	if p.lost(err) {
+		return true, true
+	}
+	// Serialisation, deadlock, a lock not had in time.
+	return sqlClass(err) == "40" || sqlState(err) == "55P03", false
+}
+
+// lost reports whether the connection is of no use any more.
+func (p postgres) lost(err error) bool {
+	var connect *pgconn.ConnectError // refused, too many connections, starting up
+	if errors.As(err, &connect) {
+		return true
+	}
+	switch sqlState(err) {
+	case "57014": // a statement was canceled
+		return false
+	case "25006", "25P03", "25P04": // a standby now; thrown out in the middle of a transaction
+		return true
+	}
+	switch sqlClass(err) {
+	case "08", "57": // the connection; the operator (shut down, starting up, terminated)
+		return true
+	case "":
+		var network net.Error
+		return errors.As(err, &network) || errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) ||
+			errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || pgconn.SafeToRetry(err) || pgconn.Timeout(err)
+	}
+	return false
+}
+
+// explain: what the server could not carry out for want of itself, of room, of
+// memory or of time is to be tried again later.
+func (p postgres) explain(err error) error {
+	var told *fault.Error
+	if err == nil || errors.As(err, &told) {
+		return err
+	}
+	if yes, lost := p.again(err); yes || lost {
+		return notReadable(err)
+	}
+	if c := sqlClass(err); c == "53" || c == "57" || c == "58" {
+		return notReadable(err)
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return notReadable(err)
+	}
+	return err
+}
+
+func (p postgres) idle(*tx)                  {}
+func (p postgres) background() (stop func()) { return func() {} }
+func (p postgres) poll() time.Duration       { return postgresPoll }
+func (p postgres) cached() bool              { return false }
+
+func (p postgres) moment() *sql.TxOptions {
+	return &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}
+}
+
+// keyed reads are not cancelled by their caller: that would cost the connection.
+func (p postgres) keyed(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), keyedTimeout)
+}
+
+func (p postgres) place() string {
+	return fmt.Sprintf("(SELECT base FROM feed) + (pg_current_xact_id()::text::bigint << %d)", placeBits)
+}
+
+// settled: every transaction with a smaller id than the oldest one that runs has
+// ended, so below its position nothing can appear any more.
+func (p postgres) settled() string {
+	return fmt.Sprintf(" AND position < (SELECT base FROM feed) + (pg_snapshot_xmin(pg_current_snapshot())::text::bigint << %d)", placeBits)
+}
+
+// claim holds a lock of a session of its own, through which the feed is read. The
+// server lets go of it when the session ends, however it does.
+func (p postgres) claim(ctx context.Context, feed *sql.DB, consumer string) (reader, func(), error) {
+	conn, err := feed.Conn(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	for {
+		var mine bool
+		if err := conn.QueryRowContext(ctx, "SELECT pg_try_advisory_lock($1, $2)", consumerLocks, lockKey(consumer)).Scan(&mine); err != nil {
+			return nil, nil, errors.Join(err, discard(conn))
+		}
+		if mine {
+			return conn, func() { release(ctx, conn, consumer) }, nil
+		}
+		wait := time.NewTimer(claimEvery/2 + rand.N(claimEvery/2))
+		select {
+		case <-ctx.Done():
+			wait.Stop()
+			return nil, nil, errors.Join(ctx.Err(), conn.Close())
+		case <-wait.C:
+		}
+	}
+}
+
+func release(ctx context.Context, conn *sql.Conn, consumer string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTimeout)
+	defer cancel()
+	var held bool
+	err := conn.QueryRowContext(ctx, "SELECT pg_advisory_unlock($1, $2)", consumerLocks, lockKey(consumer)).Scan(&held)
+	if err != nil || !held {
+		_ = discard(conn)
+		return
+	}
+	_ = conn.Close()
+}
+
+// discard ends the session instead of giving it back to the pool.
+func discard(conn *sql.Conn) error {
+	err := conn.Raw(func(any) error { return driver.ErrBadConn })
+	if errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) {
+		return nil
+	}
+	return err
+}
+
+// intact asks for what the server knows already: pages whose checksum failed, and
+// indexes that are not valid. amcheck and pg_checksums look at everything.
+func (p postgres) intact(ctx context.Context, r reader) ([]string, error) {
+	var found []string
+	var failures int64
+	err := r.QueryRowContext(ctx, "SELECT COALESCE((SELECT checksum_failures FROM pg_stat_database WHERE datname = current_database()), 0)").Scan(&failures)
+	if err != nil {
+		return nil, err
+	}
+	if failures > 0 {
+		found = append(found, fmt.Sprintf("%d pages failed their checksum", failures))
+	}
+	rows, err := r.QueryContext(ctx, `SELECT c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+		WHERE NOT i.indisvalid AND pg_table_is_visible(c.oid) ORDER BY 1`)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			return nil, err
+		}
+		found = append(found, "the index "+name+" is not valid")
+	}
+	return found, rows.Err()
+}
