@@ -26,7 +26,6 @@ const (
 	maxSecrets     = 8
 	maxSecretBytes = 16 << 10
 	maxSkew        = 30 * time.Second // between two machines' clocks, with the time under way
-	WatchEvery     = 5 * time.Second  // the secret and the certificates are looked at
 )
 
 const (
@@ -85,8 +84,8 @@ func (c *Credentials) load() error {
 
 // Watch takes changed files up until ctx ends (nil). Files that are not in order
 // are reported, and what was read before stays in use.
-func (c *Credentials) Watch(ctx context.Context, log *slog.Logger) error {
-	tick := time.NewTicker(WatchEvery)
+func (c *Credentials) Watch(ctx context.Context, every time.Duration, log *slog.Logger) error {
+	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
 		select {

@@ -91,7 +91,7 @@ func try[Q, A any](ctx context.Context, p *Peer, client *connect.Client[Q, A], m
 		return response.Msg, nil
 	}
 	p.observe("client", p.service, method, connect.CodeOf(err).String(), time.Since(start))
-	if out := incoming(path(p.service, method), err); !errors.Is(out, ErrUnanswered) || r.sent {
+	if out := incoming(ctx, path(p.service, method), err); !errors.Is(out, ErrUnanswered) || r.sent {
 		return nil, out
 	}
 	return nil, unanswered(path(p.service, method), err, errNotSent)

@@ -104,7 +104,7 @@ func outgoing(err error) *connect.Error {
 
 // incoming turns what a call failed with into the error that the box gave, or
 // into one that tells that the box could not be asked.
-func incoming(procedure string, err error) error {
+func incoming(ctx context.Context, procedure string, err error) error {
 	var c *connect.Error
 	if !errors.As(err, &c) {
 		return unanswered(procedure, err, ErrUnanswered)
@@ -114,11 +114,12 @@ func incoming(procedure string, err error) error {
 			return e
 		}
 	}
+	// A stream that the other end cut off looks canceled too: whether it was our
+	// caller who gave up, our own context knows.
+	if over := ctx.Err(); over != nil {
+		return fmt.Errorf("%s: %w: %w", procedure, ErrUnanswered, over)
+	}
 	switch c.Code() {
-	case connect.CodeDeadlineExceeded:
-		return fmt.Errorf("%s: %w: %w", procedure, ErrUnanswered, context.DeadlineExceeded)
-	case connect.CodeCanceled:
-		return fmt.Errorf("%s: %w: %w", procedure, ErrUnanswered, context.Canceled)
 	case connect.CodeInternal:
 		if connect.IsWireError(c) {
 			return fmt.Errorf("%s failed; the log of the service tells why", procedure)

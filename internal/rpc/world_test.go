@@ -92,7 +92,7 @@ func newWorld(t *testing.T) *world {
 	w := &world{t: t, ring: keyring.NewMemory(now()), logs: &buffer{}, queue: &jobs{}}
 	w.log = slog.New(slog.NewTextHandler(w.logs, nil))
 	path := filepath.Join(dir, "paylink.db")
-	if _, _, err := sqlstore.Migrate(t.Context(), path); err != nil {
+	if _, _, err := sqlstore.Migrate(t.Context(), "sqlite:"+path); err != nil {
 		t.Fatal(err)
 	}
 	var err error

@@ -49,7 +49,7 @@ func newWorld(t *testing.T) *world {
 	dir, now := t.TempDir(), time.Now
 	log := slog.New(slog.DiscardHandler)
 	path := filepath.Join(dir, "paylink.db")
-	if _, _, err := sqlstore.Migrate(t.Context(), path); err != nil {
+	if _, _, err := sqlstore.Migrate(t.Context(), "sqlite:"+path); err != nil {
 		t.Fatal(err)
 	}
 	store, err := sqlstore.OpenSQLite(path)
