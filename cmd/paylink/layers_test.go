@@ -25,7 +25,7 @@ var layerRows = [][]string{
 	{"internal/merchant", "internal/link"},
 	{"internal/payment", "internal/notify"},
 	{"internal/coordinator"},
-	{"internal/gateway/problem"},
+	{"internal/gateway/problem", "internal/store/postgres"},
 	{"internal/store/sqlstore", "internal/issuer/simulator", "internal/gateway/api", "internal/gateway/pages", "internal/notify/webhook"},
 	{"internal/gateway"},
 	{"internal/app"},
@@ -33,13 +33,13 @@ var layerRows = [][]string{
 }
 
 // testOnlyPackages packages may import what they like, and no package imports them.
-var testOnlyPackages = []string{"internal/store/storetest", "internal/issuer/issuertest", "internal/sim", "internal/gateway/api/apitest", "cmd/paylink/bench"}
+var testOnlyPackages = []string{"internal/store/storetest", "internal/store/pgtest", "internal/issuer/issuertest", "internal/sim", "internal/gateway/api/apitest", "cmd/paylink/bench"}
 
 // firstHTTPRow is the first package of the first row that may know net/http.
 const firstHTTPRow = "internal/gateway/problem"
 
 // sqlPackages may know database/sql and its drivers.
-var sqlPackages = map[string]bool{"internal/store/sqlstore": true, "internal/notify/webhook": true}
+var sqlPackages = map[string]bool{"internal/store/postgres": true, "internal/store/sqlstore": true, "internal/notify/webhook": true}
 
 // sqlImports are the trees that know SQL.
 var sqlImports = []string{"database/sql", "modernc.org/sqlite", "github.com/pressly/goose", "github.com/riverqueue/river/riverdriver", "github.com/jackc/pgx"}

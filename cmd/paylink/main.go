@@ -22,7 +22,7 @@ var version = "dev"
 // stores are the flags that say where the data is.
 type stores struct {
 	Data          string `help:"Folder of the data." default:"./data" type:"path"`
-	Store         string `help:"Where everything is kept: sqlite:PATH, under the data folder by default."`
+	Store         string `help:"Where everything is kept: sqlite:PATH, under the data folder by default, or postgres://…."`
 	PaymentsStore string `help:"Where links and payments are kept, when not in the store."`
 }
 

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/paylink/paylink/internal/store/postgres"
 )
 
 // Bounds of a process.
@@ -61,7 +63,7 @@ func (c Config) Check() []string {
 			say("--public-url %q: want http(s)://HOST without query or fragment", c.PublicURL)
 		}
 	}
-	if _, err := c.DatabasePath(); err != nil {
+	if _, err := c.storeURL(); err != nil {
 		say("%v", err)
 	}
 	if c.PaymentsStore != "" {
@@ -74,19 +76,52 @@ func (c Config) Check() []string {
 	return wrong
 }
 
-// DatabasePath is the file of the embedded store.
-func (c Config) DatabasePath() (string, error) {
-	if c.Store == "" {
-		return filepath.Join(c.DataDir, "paylink.db"), nil
+// storeURL is where everything is kept: postgres://…, or sqlite: and the path of
+// a file, by default in the data folder.
+func (c Config) storeURL() (string, error) {
+	if postgres.Is(c.Store) {
+		_, err := postgres.Parse(c.Store)
+		if err != nil {
+			err = fmt.Errorf("--store %q: %w", scheme(c.Store), err)
+		}
+		return c.Store, err
 	}
 	path, ok := strings.CutPrefix(c.Store, "sqlite:")
-	if !ok || path == "" {
-		return "", fmt.Errorf("--store %q: this version knows sqlite:PATH", scheme(c.Store))
+	switch {
+	case c.Store == "":
+		path = "paylink.db"
+	case !ok || path == "":
+		return "", fmt.Errorf("--store %q: this version knows sqlite:PATH and postgres://…", scheme(c.Store))
 	}
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(c.DataDir, path)
 	}
-	return path, nil
+	return "sqlite:" + path, nil
+}
+
+// queueURL is where the webhooks wait: in the same database, or in a file of their
+// own beside the embedded store.
+func (c Config) queueURL() string {
+	if postgres.Is(c.Store) {
+		return c.Store
+	}
+	return "sqlite:" + c.queuePath()
+}
+
+// storeName is how messages call the store, without a password.
+func (c Config) storeName() string {
+	url, err := c.storeURL()
+	if err != nil {
+		return scheme(c.Store)
+	}
+	if path, ok := strings.CutPrefix(url, "sqlite:"); ok {
+		return path
+	}
+	config, err := postgres.Parse(url)
+	if err != nil {
+		return scheme(url)
+	}
+	return postgres.Name(config)
 }
 
 // scheme keeps a password in a store's URL out of messages.

@@ -7,42 +7,51 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
+	"github.com/paylink/paylink/internal/notify/webhook"
+	"github.com/paylink/paylink/internal/store/postgres"
 	"github.com/paylink/paylink/internal/store/sqlstore"
 )
 
-// Migrate brings the store to this binary's schema.
+// Migrate brings the store to this binary's schema, and the queue when it is in
+// the same database. Several may run at once.
 func Migrate(ctx context.Context, cfg Config, out io.Writer) error {
-	path, err := cfg.DatabasePath()
+	url, err := cfg.storeURL()
 	if err != nil {
 		return err
 	}
-	from, to, err := sqlstore.Migrate(ctx, path)
+	from, to, err := sqlstore.Migrate(ctx, url)
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(out, "%s: schema %d, was %d\n", path, to, from)
+	if postgres.Is(url) {
+		if err := webhook.Migrate(ctx, cfg.queueURL()); err != nil {
+			return err
+		}
+	}
+	_, err = fmt.Fprintf(out, "%s: schema %d, was %d\n", cfg.storeName(), to, from)
 	return err
 }
 
 // Backup copies everything that a restore needs into a new folder, beside a
 // running server: the store first, so that the queue and the book, copied later,
-// know at least as much.
+// know at least as much. A database on PostgreSQL is not copied: its own tools do
+// that, and the command says so.
 func Backup(ctx context.Context, cfg Config, dir string, out io.Writer) error {
-	path, err := cfg.DatabasePath()
+	url, err := cfg.storeURL()
 	if err != nil {
 		return err
 	}
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return fmt.Errorf("the backup needs a folder that does not exist yet: %w", err)
 	}
-	for _, db := range []struct{ from, to string }{{path, "paylink.db"}, {cfg.queuePath(), "webhooks.db"}} {
-		if _, err := os.Stat(db.from); errors.Is(err, os.ErrNotExist) && db.to != "paylink.db" {
-			continue
-		}
-		if err := sqlstore.Copy(ctx, db.from, filepath.Join(dir, db.to)); err != nil {
-			return fmt.Errorf("copy %s: %w", db.from, err)
-		}
+	path, embedded := strings.CutPrefix(url, "sqlite:")
+	if embedded {
+		err = copyDatabases(ctx, path, cfg.queuePath(), dir)
+	}
+	if err != nil {
+		return err
 	}
 	if err := copyFile(cfg.bookPath(), filepath.Join(dir, filepath.Base(cfg.bookPath()))); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
@@ -53,8 +62,26 @@ func Backup(ctx context.Context, cfg Config, dir string, out io.Writer) error {
 	if err := onlyOwner(filepath.Join(dir, "keys")); err != nil {
 		return err
 	}
+	if !embedded {
+		if _, err := fmt.Fprintf(out, "NOT COPIED: the database %s. Back it up with pg_dump, or continuously by archiving its log; "+
+			"take that backup before this one.\n", cfg.storeName()); err != nil {
+			return err
+		}
+	}
 	_, err = fmt.Fprintf(out, "copied to %s; it holds the keys, so guard it like them\n", dir)
 	return err
+}
+
+func copyDatabases(ctx context.Context, store, queue, dir string) error {
+	for _, db := range []struct{ from, to string }{{store, "paylink.db"}, {queue, "webhooks.db"}} {
+		if _, err := os.Stat(db.from); errors.Is(err, os.ErrNotExist) && db.to != "paylink.db" {
+			continue
+		}
+		if err := sqlstore.Copy(ctx, db.from, filepath.Join(dir, db.to)); err != nil {
+			return fmt.Errorf("copy %s: %w", db.from, err)
+		}
+	}
+	return nil
 }
 
 func copyFile(from, to string) (err error) {

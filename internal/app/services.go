@@ -69,23 +69,23 @@ func open(ctx context.Context, cfg Config, log *slog.Logger) (*services, error) 
 }
 
 func (s *services) openStores(ctx context.Context) (err error) {
-	path, err := s.cfg.DatabasePath()
+	url, err := s.cfg.storeURL()
 	if err != nil {
 		return err
 	}
 	if s.ring, err = keyring.Open(s.cfg.keysDir(), time.Now()); err != nil {
 		return err
 	}
-	if _, _, err = sqlstore.Migrate(ctx, path); err != nil {
+	if _, _, err = sqlstore.Migrate(ctx, url); err != nil {
 		return err
 	}
-	if s.store, err = sqlstore.OpenSQLite(path); err != nil {
+	if s.store, err = sqlstore.Open(ctx, url); err != nil {
 		return err
 	}
 	if s.sim, err = simulator.New(simulator.Config{BookPath: s.cfg.bookPath(), Seed: 1, Now: time.Now, Log: s.log}); err != nil {
 		return err
 	}
-	s.queue, err = webhook.Open(ctx, webhook.Config{Path: s.cfg.queuePath(), Store: s.store, Keys: s.webhookKeys(), Logger: s.log,
+	s.queue, err = webhook.Open(ctx, webhook.Config{URL: s.cfg.queueURL(), Store: s.store, Keys: s.webhookKeys(), Logger: s.log,
 		AllowPrivate: s.cfg.AllowPrivateWebhooks})
 	return err
 }

@@ -28,13 +28,13 @@ var ErrBroken = errors.New("the store breaks an invariant")
 // Verify reads the whole store as it is at this moment, beside a running server,
 // and names every invariant that does not hold.
 func Verify(ctx context.Context, cfg Config, out io.Writer) error {
-	path, err := cfg.DatabasePath()
+	url, err := cfg.storeURL()
 	if err != nil {
 		return err
 	}
-	store, err := sqlstore.OpenSnapshot(ctx, path)
+	store, err := sqlstore.OpenSnapshot(ctx, url)
 	if err != nil {
-		return fmt.Errorf("open %s: %w", path, err)
+		return fmt.Errorf("open %s: %w", cfg.storeName(), err)
 	}
 	a := &audit{now: time.Now(), told: map[string]uint64{}, logged: map[string]uint64{}, taken: map[string]*uses{}, seqs: map[string]int64{},
 		sums: map[sqlstore.Owner]ledger.Balance{}, payments: map[string]settled{}}
@@ -92,7 +92,7 @@ func (a *audit) read(ctx context.Context, s *sqlstore.Store) error {
 		return err
 	}
 	for _, f := range found {
-		a.say("F21 database file: %s", f)
+		a.say("F21 database: %s", f)
 	}
 	if err := s.EachPayment(ctx, a.payment); err != nil {
 		return err

@@ -142,7 +142,7 @@ func newWorld(t *testing.T) *world {
 	w := &world{t: t, clock: &clock{at: epoch}, account: id.New(id.Account)}
 	dir := t.TempDir()
 	path := filepath.Join(dir, "paylink.db")
-	if _, _, err := sqlstore.Migrate(t.Context(), path); err != nil {
+	if _, _, err := sqlstore.Migrate(t.Context(), "sqlite:"+path); err != nil {
 		t.Fatal(err)
 	}
 	var err error

@@ -21,6 +21,7 @@ import (
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/idempotency"
 	"github.com/paylink/paylink/internal/notify"
+	"github.com/paylink/paylink/internal/store/pgtest"
 	"github.com/paylink/paylink/internal/store/sqlstore"
 	"github.com/paylink/paylink/internal/stream"
 )
@@ -69,13 +70,21 @@ func (w *world) Enqueue(_ context.Context, jobs []notify.Job) error {
 	return nil
 }
 
-func openStore(t testing.TB) *sqlstore.Store {
+// onEach runs the test on each engine, with the URL of an empty store.
+func onEach(t *testing.T, test func(t *testing.T, store string)) {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "paylink.db")
-	if _, _, err := sqlstore.Migrate(t.Context(), path); err != nil {
+	t.Run("SQLite", func(t *testing.T) { test(t, file(t)) })
+	t.Run("PostgreSQL", func(t *testing.T) { test(t, pgtest.Database(t)) })
+}
+
+func file(t testing.TB) string { return "sqlite:" + filepath.Join(t.TempDir(), "paylink.db") }
+
+func openStore(t testing.TB, url string) *sqlstore.Store {
+	t.Helper()
+	if _, _, err := sqlstore.Migrate(t.Context(), url); err != nil {
 		t.Fatal(err)
 	}
-	s, err := sqlstore.OpenSQLite(path)
+	s, err := sqlstore.Open(t.Context(), url)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,13 +96,13 @@ func openStore(t testing.TB) *sqlstore.Store {
 	return s
 }
 
-func newWorld(t testing.TB) *world {
+func newWorld(t testing.TB, url string) *world {
 	t.Helper()
 	open, private, err := ed25519.GenerateKey(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{store: &counting{Store: openStore(t)}, now: start, open: open}
+	w := &world{store: &counting{Store: openStore(t, url)}, now: start, open: open}
 	w.Local = notify.New(notify.Config{Store: w.store, Queue: w, Now: func() time.Time { return w.now }, Keys: notify.Keys{
 		Seal: func(b []byte) []byte { return append([]byte("sealed:"), b...) },
 		Unseal: func(b []byte) ([]byte, error) {
@@ -124,8 +133,10 @@ func event(account, eventType string) stream.Event {
 	}
 }
 
-func TestCreateRules(t *testing.T) {
-	w := newWorld(t)
+func TestCreateRules(t *testing.T) { onEach(t, testCreateRules) }
+
+func testCreateRules(t *testing.T, store string) {
+	w := newWorld(t, store)
 	for _, c := range []struct {
 		name, url string
 		events    []string
@@ -162,8 +173,10 @@ func TestCreateRules(t *testing.T) {
 	}
 }
 
-func TestEndpointsOfAnOwner(t *testing.T) {
-	w, ctx := newWorld(t), t.Context()
+func TestEndpointsOfAnOwner(t *testing.T) { onEach(t, testEndpointsOfAnOwner) }
+
+func testEndpointsOfAnOwner(t *testing.T, store string) {
+	w, ctx := newWorld(t, store), t.Context()
 	var ids []string
 	for range notify.MaxEndpoints {
 		ids = append([]string{w.create(t, account, "link.paid", "link.paid").Endpoint.ID}, ids...)
@@ -200,8 +213,10 @@ func TestEndpointsOfAnOwner(t *testing.T) {
 	}
 }
 
-func TestCreateIsIdempotent(t *testing.T) {
-	w, ctx := newWorld(t), t.Context()
+func TestCreateIsIdempotent(t *testing.T) { onEach(t, testCreateIsIdempotent) }
+
+func testCreateIsIdempotent(t *testing.T, store string) {
+	w, ctx := newWorld(t, store), t.Context()
 	ticket := &idempotency.Ticket{
 		Record: idempotency.Record{Scope: account, Key: "k", Fingerprint: []byte("f"), Status: 200},
 		Render: func(o any) ([]byte, error) { return []byte(o.(notify.Revealed).Secret), nil },
@@ -235,7 +250,11 @@ func headers(h notify.Headers) http.Header {
 }
 
 func TestRotationOverlapIsVerifiedByThePublishedLibrary(t *testing.T) {
-	w, ctx := newWorld(t), t.Context()
+	onEach(t, testRotationOverlapIsVerifiedByThePublishedLibrary)
+}
+
+func testRotationOverlapIsVerifiedByThePublishedLibrary(t *testing.T, store string) {
+	w, ctx := newWorld(t, store), t.Context()
 	w.now = time.Now()
 	old := w.create(t, account)
 	fresh, err := w.Rotate(ctx, account, mode, old.Endpoint.ID, nil)
@@ -298,8 +317,10 @@ func TestBody(t *testing.T) {
 	}
 }
 
-func TestHandleQueuesWhatIsSubscribed(t *testing.T) {
-	w, ctx := newWorld(t), t.Context()
+func TestHandleQueuesWhatIsSubscribed(t *testing.T) { onEach(t, testHandleQueuesWhatIsSubscribed) }
+
+func testHandleQueuesWhatIsSubscribed(t *testing.T, store string) {
+	w, ctx := newWorld(t, store), t.Context()
 	all, some := w.create(t, account), w.create(t, account, "payment.succeeded")
 	off := w.create(t, account)
 	if err := notify.Disable(ctx, w.store, account, off.Endpoint.ID, notify.ReasonGone, start); err != nil {
@@ -328,8 +349,10 @@ func TestHandleQueuesWhatIsSubscribed(t *testing.T) {
 	}
 }
 
-func TestHandleReadsSeldom(t *testing.T) {
-	w, ctx := newWorld(t), t.Context()
+func TestHandleReadsSeldom(t *testing.T) { onEach(t, testHandleReadsSeldom) }
+
+func testHandleReadsSeldom(t *testing.T, store string) {
+	w, ctx := newWorld(t, store), t.Context()
 	batch := make([]stream.Event, 500)
 	for i := range batch {
 		batch[i] = event(id.New(id.Account), "payment.created")
@@ -364,8 +387,10 @@ func TestHandleReadsSeldom(t *testing.T) {
 	}
 }
 
-func TestTooLargeIsParkedOnce(t *testing.T) {
-	w, ctx := newWorld(t), t.Context()
+func TestTooLargeIsParkedOnce(t *testing.T) { onEach(t, testTooLargeIsParkedOnce) }
+
+func testTooLargeIsParkedOnce(t *testing.T, store string) {
+	w, ctx := newWorld(t, store), t.Context()
 	e := w.create(t, account).Endpoint
 	large := event(account, "payment.succeeded")
 	large.Data = json.RawMessage(`"` + strings.Repeat("x", notify.MaxPayloadBytes) + `"`)
@@ -386,8 +411,10 @@ func TestTooLargeIsParkedOnce(t *testing.T) {
 	}
 }
 
-func TestDeliveriesAndRedeliver(t *testing.T) {
-	w, ctx := newWorld(t), t.Context()
+func TestDeliveriesAndRedeliver(t *testing.T) { onEach(t, testDeliveriesAndRedeliver) }
+
+func testDeliveriesAndRedeliver(t *testing.T, store string) {
+	w, ctx := newWorld(t, store), t.Context()
 	e := w.create(t, account).Endpoint
 	var ids []string
 	for i := range 5 {
@@ -442,8 +469,10 @@ func TestDeliveriesAndRedeliver(t *testing.T) {
 	}
 }
 
-func TestDisableTellsTheOthersOnce(t *testing.T) {
-	w, ctx := newWorld(t), t.Context()
+func TestDisableTellsTheOthersOnce(t *testing.T) { onEach(t, testDisableTellsTheOthersOnce) }
+
+func testDisableTellsTheOthersOnce(t *testing.T, store string) {
+	w, ctx := newWorld(t, store), t.Context()
 	e := w.create(t, account).Endpoint
 	for range 2 {
 		if err := notify.Disable(ctx, w.store, account, e.ID, notify.ReasonGone, start); err != nil {
@@ -490,7 +519,7 @@ func TestPublicAddress(t *testing.T) {
 }
 
 func BenchmarkHandleWithoutEndpoints(b *testing.B) {
-	w := newWorld(b)
+	w := newWorld(b, file(b))
 	batch := make([]stream.Event, 500)
 	for i := range batch {
 		batch[i] = event(id.New(id.Account), "payment.created")

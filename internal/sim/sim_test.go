@@ -195,7 +195,7 @@ func start(t *testing.T, seed uint64) *sim {
 	s := &sim{t: t, at: epoch, dice: &dice{r: rand.New(rand.NewPCG(seed, 1))}} //nolint:gosec // a simulation repeats
 	dir := t.TempDir()
 	path := filepath.Join(dir, "paylink.db")
-	if _, _, err := sqlstore.Migrate(t.Context(), path); err != nil {
+	if _, _, err := sqlstore.Migrate(t.Context(), "sqlite:"+path); err != nil {
 		t.Fatal(err)
 	}
 	var err error

@@ -77,7 +77,7 @@ func signatures(took time.Duration) (sign, verify float64, err error) {
 func commits(b *testing.B, writers int, took time.Duration) float64 {
 	b.Helper()
 	path := filepath.Join(b.TempDir(), "commits.db")
-	if _, _, err := sqlstore.Migrate(b.Context(), path); err != nil {
+	if _, _, err := sqlstore.Migrate(b.Context(), "sqlite:"+path); err != nil {
 		b.Fatal(err)
 	}
 	store, err := sqlstore.OpenSQLite(path)

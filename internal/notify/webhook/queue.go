@@ -1,49 +1,44 @@
-// Package webhook sends what notify decided to send. It is a durable queue in a
-// database file of its own (River on SQLite: WAL, synchronous=FULL, a single
-// connection) and an HTTP sender that trusts no receiver.
+// Package webhook sends what notify decided to send. It is a durable queue (River)
+// and an HTTP sender that trusts no receiver. The queue is either a SQLite file of
+// its own (WAL, synchronous=FULL, a single connection), which one process at a time
+// has, or tables in a PostgreSQL database, which any number of processes work.
 //
 // Enqueue returns when the jobs are on the disk. A try interrupted by a crash
 // is made again, so a receiver may hear an event twice, never not at all: a job
 // ends only by a 2xx answer, or with a parked delivery that an operator sees, or
-// because its endpoint was deleted. One process at a time has the file.
+// because its endpoint was deleted.
 package webhook
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"net/url"
-	"os"
-	"path/filepath"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/riverdriver/riversqlite"
-	"github.com/riverqueue/river/rivermigrate"
 	"github.com/riverqueue/river/rivertype"
-	_ "modernc.org/sqlite" // the driver "sqlite"
 
 	"github.com/paylink/paylink/internal/notify"
+	"github.com/paylink/paylink/internal/store/postgres"
 )
 
 // Bounds and defaults.
 const (
-	Timeout           = 15 * time.Second // one try, from the look-up to the last byte of the answer
-	MaxRetryAfter     = 24 * time.Hour   // a receiver that asks for more is asked again then
-	StopTimeout       = 20 * time.Second // running tries may finish for so long
-	defaultWorkers    = 32
-	fetchCooldown     = 50 * time.Millisecond
-	fetchPoll         = 100 * time.Millisecond // a webhook waits for at most about so long
-	insertBatch       = 200
-	busyTimeoutMillis = 10_000
-	cacheKibibyte     = 4 << 10
-	uniqueFor         = 24 * time.Hour // how long a finished job keeps a repeated event out
-	jitter            = 0.1            // of each delay, either way
+	Timeout        = 15 * time.Second // one try, from the look-up to the last byte of the answer
+	MaxRetryAfter  = 24 * time.Hour   // a receiver that asks for more is asked again then
+	StopTimeout    = 20 * time.Second // running tries may finish for so long
+	defaultWorkers = 32
+	fetchCooldown  = 50 * time.Millisecond
+	fetchPoll      = 100 * time.Millisecond // a webhook waits for at most about so long
+	insertBatch    = 200
+	uniqueFor      = 24 * time.Hour // how long a finished job keeps a repeated event out
+	jitter         = 0.1            // of each delay, either way
 )
 
 // Schedule is the delay before each further try: ten tries over three days, as
@@ -55,9 +50,9 @@ func Schedule() []time.Duration {
 	}
 }
 
-// Config of a Queue. Path, Store and Keys are needed; the rest has defaults.
+// Config of a Queue. URL, Store and Keys are needed; the rest has defaults.
 type Config struct {
-	Path         string // of the queue's own database file
+	URL          string // sqlite:PATH of the queue's own file, or postgres://… of a database
 	Store        notify.Store
 	Keys         notify.Keys // Unseal and Sign are used
 	Logger       *slog.Logger
@@ -94,79 +89,86 @@ func (c Config) withDefaults() Config {
 
 // Queue implements notify.Queue.
 type Queue struct {
-	db        *sql.DB
-	client    *river.Client[*sql.Tx]
+	engine    engine
+	client    riverClient
 	transport *http.Transport
 	config    Config
 }
 
 var _ notify.Queue = (*Queue)(nil)
 
-// Open opens the queue's file, creating or migrating it if need be. Jobs that
-// were running when the last process died are made available again, and that
-// try does not count.
+// engine is where the jobs are kept.
+type engine interface {
+	// migrate brings River's tables up to date.
+	migrate(ctx context.Context, logger *slog.Logger) error
+	// client gives River's, with what the engine changes of its configuration.
+	client(*river.Config) (riverClient, error)
+	// alive says, until ctx ends, that this process works, and makes tries of
+	// processes that died available again; such a try does not count. It calls ready
+	// when the first of that is done.
+	alive(ctx context.Context, ready func()) error
+	close() error
+}
+
+// riverClient is what the queue needs of River, whatever the type of its transactions.
+type riverClient interface {
+	Start(context.Context) error
+	Stop(context.Context) error
+	StopAndCancel(context.Context) error
+	InsertMany(context.Context, []river.InsertManyParams) ([]*rivertype.JobInsertResult, error)
+}
+
+func newEngine(ctx context.Context, c Config) (engine, error) {
+	if postgres.Is(c.URL) {
+		return newDatabase(ctx, c)
+	}
+	path, ok := strings.CutPrefix(c.URL, "sqlite:")
+	if !ok {
+		return nil, errors.New("want sqlite:PATH or postgres://…")
+	}
+	return newFile(path)
+}
+
+// Open opens the queue, creating or migrating it if need be.
 func Open(ctx context.Context, c Config) (*Queue, error) {
 	c = c.withDefaults()
-	logger := slog.New(warnings{c.Logger.Handler()})
-	db, err := openFile(c.Path)
+	e, err := newEngine(ctx, c)
 	if err != nil {
 		return nil, fmt.Errorf("open the webhook queue: %w", err)
 	}
-	q := &Queue{db: db, config: c, transport: transport(c)}
-	if err := q.prepare(ctx, logger); err != nil {
-		return nil, errors.Join(err, db.Close())
+	q := &Queue{engine: e, config: c, transport: transport(c)}
+	if err := q.prepare(ctx, slog.New(warnings{c.Logger.Handler()})); err != nil {
+		return nil, errors.Join(err, e.close())
 	}
 	return q, nil
 }
 
-func openFile(path string) (*sql.DB, error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, err
-	}
-	// The file is made here so that nobody else may read it; SQLite gives its
-	// companions the same mode.
-	f, err := os.OpenFile(filepath.Clean(path), os.O_CREATE|os.O_RDWR, 0o600)
+// Migrate brings the queue's tables up to date.
+func Migrate(ctx context.Context, url string) error {
+	c := Config{URL: url}.withDefaults()
+	e, err := newEngine(ctx, c)
 	if err != nil {
-		return nil, err
+		return fmt.Errorf("open the webhook queue: %w", err)
 	}
-	if err := f.Close(); err != nil {
-		return nil, err
+	if err := errors.Join(e.migrate(ctx, c.Logger), e.close()); err != nil {
+		return fmt.Errorf("migrate the webhook queue: %w", err)
 	}
-	v := url.Values{"_txlock": {"immediate"}}
-	v.Add("_pragma", fmt.Sprintf("busy_timeout(%d)", busyTimeoutMillis))
-	v.Add("_pragma", "journal_mode(WAL)")
-	v.Add("_pragma", "synchronous(FULL)")
-	v.Add("_pragma", fmt.Sprintf("cache_size(-%d)", cacheKibibyte))
-	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+v.Encode())
-	if err != nil {
-		return nil, err
-	}
-	db.SetMaxOpenConns(1) // SQLite has one writer; a second would only wait for it
-	return db, nil
+	return nil
 }
 
 func (q *Queue) prepare(ctx context.Context, logger *slog.Logger) error {
-	driver := riversqlite.New(q.db)
-	migrator, err := rivermigrate.New(driver, &rivermigrate.Config{Logger: logger})
-	if err != nil {
+	if err := q.engine.migrate(ctx, logger); err != nil {
 		return fmt.Errorf("migrate the webhook queue: %w", err)
-	}
-	if _, err := migrator.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
-		return fmt.Errorf("migrate the webhook queue: %w", err)
-	}
-	const again = `UPDATE river_job SET state = 'available', attempt = max(attempt - 1, 0) WHERE state = 'running'`
-	if _, err := q.db.ExecContext(ctx, again); err != nil {
-		return fmt.Errorf("recover the webhook queue: %w", err)
 	}
 	workers := river.NewWorkers()
-	if err := river.AddWorkerSafely(workers, newSender(q.config, q.transport)); err != nil {
+	err := river.AddWorkerSafely(workers, newSender(q.config, q.transport))
+	if err != nil {
 		return err
 	}
-	q.client, err = river.NewClient(driver, &river.Config{
+	q.client, err = q.engine.client(&river.Config{
 		Logger:                      logger,
 		Workers:                     workers,
 		Queues:                      map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: q.config.Workers}},
-		PollOnly:                    true, // the other way polls too, twice as often, and writes a row per insert
 		FetchCooldown:               fetchCooldown,
 		FetchPollInterval:           fetchPoll,
 		MaxAttempts:                 len(q.config.Schedule) + 1,
@@ -175,7 +177,6 @@ func (q *Queue) prepare(ctx context.Context, logger *slog.Logger) error {
 		DiscardedJobRetentionPeriod: uniqueFor, // the parked delivery is what stays
 		JobTimeout:                  2*q.config.Timeout + recordTimeout,
 		RescueStuckJobsAfter:        4*q.config.Timeout + 2*recordTimeout,
-		ReindexerIndexNames:         []string{}, // SQLite's indexes do not bloat
 	})
 	return err
 }
@@ -184,6 +185,23 @@ func (q *Queue) prepare(ctx context.Context, logger *slog.Logger) error {
 // and returns nil. A try cut short then is made again after the next start.
 func (q *Queue) Run(ctx context.Context) error {
 	base := context.WithoutCancel(ctx)
+	living, die := context.WithCancel(base) // outlives ctx: tries that finish are not for others to take
+	ready, ended := make(chan struct{}), make(chan error, 1)
+	go func() { ended <- q.engine.alive(living, sync.OnceFunc(func() { close(ready) })) }()
+	err := error(nil)
+	select {
+	case <-ready:
+		err = q.work(ctx, base)
+	case <-ctx.Done():
+	case err = <-ended:
+		die()
+		return err
+	}
+	die()
+	return errors.Join(err, <-ended)
+}
+
+func (q *Queue) work(ctx, base context.Context) error {
 	if err := q.client.Start(base); err != nil {
 		return fmt.Errorf("start the webhook queue: %w", err)
 	}
@@ -201,10 +219,10 @@ func (q *Queue) Run(ctx context.Context) error {
 	return nil
 }
 
-// Close closes the file. Call it when Run has returned.
+// Close closes the file or the connections. Call it when Run has returned.
 func (q *Queue) Close() error {
 	q.transport.CloseIdleConnections()
-	return q.db.Close()
+	return q.engine.close()
 }
 
 // Enqueue implements notify.Queue. It inserts in batches; when one fails, those

@@ -17,6 +17,7 @@ import (
 
 	"github.com/paylink/paylink/internal/notify"
 	"github.com/paylink/paylink/internal/notify/webhook"
+	"github.com/paylink/paylink/internal/store/pgtest"
 	"github.com/paylink/paylink/internal/stream"
 )
 
@@ -33,8 +34,10 @@ func once(c *webhook.Config) {
 	c.Timeout = 300 * time.Millisecond
 }
 
-func TestF17_Answers500_Retried(t *testing.T) {
-	w := newWorld(t, nil)
+func TestF17_Answers500_Retried(t *testing.T) { onEach(t, testF17_Answers500_Retried) }
+
+func testF17_Answers500_Retried(t *testing.T, k keeper) {
+	w := newWorld(t, k, nil)
 	s := serve(t, answers(500, 503))
 	e := w.endpoint(s.URL).Endpoint
 	w.handle(event(1))
@@ -56,7 +59,11 @@ func TestF17_Answers500_Retried(t *testing.T) {
 }
 
 func TestF17_Answers500_ParkedAfterTheLastTry(t *testing.T) {
-	w := newWorld(t, nil)
+	onEach(t, testF17_Answers500_ParkedAfterTheLastTry)
+}
+
+func testF17_Answers500_ParkedAfterTheLastTry(t *testing.T, k keeper) {
+	w := newWorld(t, k, nil)
 	s := serve(t, answers(500, 500, 500, 500))
 	w.endpoint(s.URL)
 	w.handle(event(1))
@@ -71,8 +78,10 @@ func TestF17_Answers500_ParkedAfterTheLastTry(t *testing.T) {
 	}
 }
 
-func TestF17_Hangs_Cut(t *testing.T) {
-	w := newWorld(t, once)
+func TestF17_Hangs_Cut(t *testing.T) { onEach(t, testF17_Hangs_Cut) }
+
+func testF17_Hangs_Cut(t *testing.T, k keeper) {
+	w := newWorld(t, k, once)
 	release := make(chan struct{})
 	s := serve(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))
 	t.Cleanup(func() { close(release) })
@@ -84,8 +93,10 @@ func TestF17_Hangs_Cut(t *testing.T) {
 	}
 }
 
-func TestF17_DripsItsBody_Cut(t *testing.T) {
-	w := newWorld(t, once)
+func TestF17_DripsItsBody_Cut(t *testing.T) { onEach(t, testF17_DripsItsBody_Cut) }
+
+func testF17_DripsItsBody_Cut(t *testing.T, k keeper) {
+	w := newWorld(t, k, once)
 	s := serve(t, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		tick := time.NewTicker(10 * time.Millisecond)
 		defer tick.Stop()
@@ -107,8 +118,10 @@ func TestF17_DripsItsBody_Cut(t *testing.T) {
 	}
 }
 
-func TestF17_Redirects_Refused(t *testing.T) {
-	w := newWorld(t, once)
+func TestF17_Redirects_Refused(t *testing.T) { onEach(t, testF17_Redirects_Refused) }
+
+func testF17_Redirects_Refused(t *testing.T, k keeper) {
+	w := newWorld(t, k, once)
 	var reached atomic.Int64
 	target := serve(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached.Add(1) }))
 	for _, status := range []int{301, 302, 307, 308} {
@@ -128,8 +141,10 @@ func TestF17_Redirects_Refused(t *testing.T) {
 	}
 }
 
-func TestF17_Answers410_Disabled(t *testing.T) {
-	w := newWorld(t, nil)
+func TestF17_Answers410_Disabled(t *testing.T) { onEach(t, testF17_Answers410_Disabled) }
+
+func testF17_Answers410_Disabled(t *testing.T, k keeper) {
+	w := newWorld(t, k, nil)
 	s := serve(t, answers(410))
 	e := w.endpoint(s.URL).Endpoint
 	w.handle(event(1))
@@ -153,8 +168,10 @@ func TestF17_Answers410_Disabled(t *testing.T) {
 	}
 }
 
-func TestF17_PrivateAddress_Refused(t *testing.T) {
-	w := newWorld(t, func(c *webhook.Config) { once(c); c.AllowPrivate = false })
+func TestF17_PrivateAddress_Refused(t *testing.T) { onEach(t, testF17_PrivateAddress_Refused) }
+
+func testF17_PrivateAddress_Refused(t *testing.T, k keeper) {
+	w := newWorld(t, k, func(c *webhook.Config) { once(c); c.AllowPrivate = false })
 	var reached atomic.Int64
 	s := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached.Add(1) }))
 	t.Cleanup(s.Close)
@@ -180,8 +197,10 @@ func TestF17_PrivateAddress_Refused(t *testing.T) {
 	}
 }
 
-func TestF17_RebindsDNS_Refused(t *testing.T) {
-	w := newWorld(t, func(c *webhook.Config) { once(c); c.AllowPrivate = false; c.Resolver = rebinding(t) })
+func TestF17_RebindsDNS_Refused(t *testing.T) { onEach(t, testF17_RebindsDNS_Refused) }
+
+func testF17_RebindsDNS_Refused(t *testing.T, k keeper) {
+	w := newWorld(t, k, func(c *webhook.Config) { once(c); c.AllowPrivate = false; c.Resolver = rebinding(t) })
 	var reached atomic.Int64
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached.Add(1) }))
 	s.Config.ConnState = func(net.Conn, http.ConnState) { reached.Add(1) }
@@ -206,7 +225,11 @@ func TestF17_RebindsDNS_Refused(t *testing.T) {
 }
 
 func TestF19_RepeatedEventsAreDeliveredOnce(t *testing.T) {
-	w := newWorld(t, func(c *webhook.Config) { c.Workers = 1 })
+	onEach(t, testF19_RepeatedEventsAreDeliveredOnce)
+}
+
+func testF19_RepeatedEventsAreDeliveredOnce(t *testing.T, k keeper) {
+	w := newWorld(t, k, func(c *webhook.Config) { c.Workers = 1 })
 	heard := make(chan string, 100)
 	s := serve(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { heard <- r.Header.Get(notify.HeaderID) }))
 	w.endpoint(s.URL)
@@ -227,8 +250,10 @@ func TestF19_RepeatedEventsAreDeliveredOnce(t *testing.T) {
 	}
 }
 
-func TestSignedForTheReceiver(t *testing.T) {
-	w := newWorld(t, nil)
+func TestSignedForTheReceiver(t *testing.T) { onEach(t, testSignedForTheReceiver) }
+
+func testSignedForTheReceiver(t *testing.T, k keeper) {
+	w := newWorld(t, k, nil)
 	type request struct {
 		header http.Header
 		body   []byte
@@ -281,8 +306,10 @@ func TestSignedForTheReceiver(t *testing.T) {
 	}
 }
 
-func TestRetryAfterIsHonoured(t *testing.T) {
-	w := newWorld(t, nil)
+func TestRetryAfterIsHonoured(t *testing.T) { onEach(t, testRetryAfterIsHonoured) }
+
+func testRetryAfterIsHonoured(t *testing.T, k keeper) {
+	w := newWorld(t, k, nil)
 	for _, c := range []struct {
 		header   string
 		min, max time.Duration
@@ -307,8 +334,10 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 	}
 }
 
-func TestARetrySurvivesARestart(t *testing.T) {
-	w := newWorld(t, func(c *webhook.Config) { c.Schedule = []time.Duration{time.Second} })
+func TestARetrySurvivesARestart(t *testing.T) { onEach(t, testARetrySurvivesARestart) }
+
+func testARetrySurvivesARestart(t *testing.T, k keeper) {
+	w := newWorld(t, k, func(c *webhook.Config) { c.Schedule = []time.Duration{time.Second} })
 	s := serve(t, answers(500))
 	w.endpoint(s.URL)
 	w.handle(event(1))
@@ -322,9 +351,11 @@ func TestARetrySurvivesARestart(t *testing.T) {
 	}
 }
 
-// A process that dies during a try leaves the job running in the file.
-func TestATryCutByACrashIsMadeAgain(t *testing.T) {
-	w := newWorld(t, func(c *webhook.Config) { c.Schedule = []time.Duration{} })
+// A process that dies during a try leaves the job running.
+func TestATryCutByACrashIsMadeAgain(t *testing.T) { onEach(t, testATryCutByACrashIsMadeAgain) }
+
+func testATryCutByACrashIsMadeAgain(t *testing.T, k keeper) {
+	w := newWorld(t, k, func(c *webhook.Config) { c.Schedule = []time.Duration{} })
 	s := serve(t, answers())
 	e := w.endpoint(s.URL).Endpoint
 	w.stop()
@@ -339,15 +370,20 @@ func TestATryCutByACrashIsMadeAgain(t *testing.T) {
 	if err := q.Close(); err != nil {
 		t.Fatal(err)
 	}
-	db, err := sql.Open("sqlite", w.config.Path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := db.ExecContext(t.Context(), "UPDATE river_job SET state = 'running', attempt = 1"); err != nil {
-		t.Fatal(err)
-	}
-	if err := db.Close(); err != nil {
-		t.Fatal(err)
+	died := "UPDATE river_job SET state = 'running', attempt = 1"
+	if path, ok := strings.CutPrefix(w.config.URL, "sqlite:"); ok {
+		db, err := sql.Open("sqlite", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := db.ExecContext(t.Context(), died); err != nil {
+			t.Fatal(err)
+		}
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+	} else {
+		pgtest.Exec(t, w.config.URL, died+", attempted_at = now() - interval '1 minute', attempted_by = '{paylink-1}'")
 	}
 	w.run()
 	if d := w.next(); d.Status != notify.Succeeded || d.Attempt != 1 {
@@ -355,8 +391,10 @@ func TestATryCutByACrashIsMadeAgain(t *testing.T) {
 	}
 }
 
-func TestStopLetsARunningTryFinish(t *testing.T) {
-	w := newWorld(t, nil)
+func TestStopLetsARunningTryFinish(t *testing.T) { onEach(t, testStopLetsARunningTryFinish) }
+
+func testStopLetsARunningTryFinish(t *testing.T, k keeper) {
+	w := newWorld(t, k, nil)
 	arrived, release := make(chan struct{}), make(chan struct{})
 	s := serve(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 		arrived <- struct{}{}
@@ -374,8 +412,10 @@ func TestStopLetsARunningTryFinish(t *testing.T) {
 	}
 }
 
-func TestStopCutsATryThatHangs(t *testing.T) {
-	w := newWorld(t, func(c *webhook.Config) { c.Schedule, c.StopTimeout = []time.Duration{}, 50*time.Millisecond })
+func TestStopCutsATryThatHangs(t *testing.T) { onEach(t, testStopCutsATryThatHangs) }
+
+func testStopCutsATryThatHangs(t *testing.T, k keeper) {
+	w := newWorld(t, k, func(c *webhook.Config) { c.Schedule, c.StopTimeout = []time.Duration{}, 50*time.Millisecond })
 	arrived := make(chan struct{}, 2)
 	var hang atomic.Bool
 	hang.Store(true)
@@ -401,7 +441,11 @@ func TestStopCutsATryThatHangs(t *testing.T) {
 }
 
 func TestJobsOfADeletedEndpointAreDropped(t *testing.T) {
-	w := newWorld(t, func(c *webhook.Config) { c.Workers = 1 })
+	onEach(t, testJobsOfADeletedEndpointAreDropped)
+}
+
+func testJobsOfADeletedEndpointAreDropped(t *testing.T, k keeper) {
+	w := newWorld(t, k, func(c *webhook.Config) { c.Workers = 1 })
 	s := serve(t, answers())
 	gone := w.endpoint(s.URL).Endpoint
 	if err := w.local.Delete(t.Context(), account, mode, gone.ID); err != nil {
@@ -422,7 +466,11 @@ func TestJobsOfADeletedEndpointAreDropped(t *testing.T) {
 
 // One endpoint that hangs must not keep the others from being told.
 func TestAHangingEndpointLeavesRoomForOthers(t *testing.T) {
-	w := newWorld(t, func(c *webhook.Config) { c.Workers = 4 })
+	onEach(t, testAHangingEndpointLeavesRoomForOthers)
+}
+
+func testAHangingEndpointLeavesRoomForOthers(t *testing.T, k keeper) {
+	w := newWorld(t, k, func(c *webhook.Config) { c.Workers = 4 })
 	release := make(chan struct{})
 	bad := serve(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))
 	t.Cleanup(func() { close(release) })

@@ -20,6 +20,7 @@ import (
 	"github.com/paylink/paylink/internal/idempotency"
 	"github.com/paylink/paylink/internal/notify"
 	"github.com/paylink/paylink/internal/notify/webhook"
+	"github.com/paylink/paylink/internal/store/pgtest"
 	"github.com/paylink/paylink/internal/store/sqlstore"
 	"github.com/paylink/paylink/internal/stream"
 )
@@ -56,15 +57,34 @@ type world struct {
 	stop   func()
 }
 
-// newWorld starts one. change may alter the configuration, whose times are short.
-func newWorld(t *testing.T, change func(*webhook.Config)) *world {
+// keeper gives the URLs of an empty store and of an empty queue.
+type keeper func(t *testing.T) (store, queue string)
+
+// onEach runs the test on each engine.
+func onEach(t *testing.T, test func(*testing.T, keeper)) {
 	t.Helper()
-	dir := t.TempDir()
-	path := filepath.Join(dir, "paylink.db")
-	if _, _, err := sqlstore.Migrate(t.Context(), path); err != nil {
+	for name, k := range map[string]keeper{
+		"SQLite": func(t *testing.T) (store, queue string) {
+			dir := t.TempDir()
+			return "sqlite:" + filepath.Join(dir, "paylink.db"), "sqlite:" + filepath.Join(dir, "queue.db")
+		},
+		"PostgreSQL": func(t *testing.T) (store, queue string) {
+			url := pgtest.Database(t)
+			return url, url
+		},
+	} {
+		t.Run(name, func(t *testing.T) { test(t, k) })
+	}
+}
+
+// newWorld starts one. change may alter the configuration, whose times are short.
+func newWorld(t *testing.T, k keeper, change func(*webhook.Config)) *world {
+	t.Helper()
+	storeURL, queueURL := k(t)
+	if _, _, err := sqlstore.Migrate(t.Context(), storeURL); err != nil {
 		t.Fatal(err)
 	}
-	store, err := sqlstore.OpenSQLite(path)
+	store, err := sqlstore.Open(t.Context(), storeURL)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +99,7 @@ func newWorld(t *testing.T, change func(*webhook.Config)) *world {
 	}
 	w := &world{t: t, store: &telling{store, make(chan notify.Delivery, 1000)}}
 	w.config = webhook.Config{
-		Path: filepath.Join(dir, "queue.db"), Store: w.store, AllowPrivate: true,
+		URL: queueURL, Store: w.store, AllowPrivate: true,
 		Schedule: []time.Duration{50 * time.Millisecond, 50 * time.Millisecond}, Timeout: 10 * time.Second,
 		Keys: notify.Keys{
 			Seal: func(b []byte) []byte { return append([]byte("sealed:"), b...) },
@@ -100,7 +120,7 @@ func newWorld(t *testing.T, change func(*webhook.Config)) *world {
 	return w
 }
 
-// run opens the queue's file and works it until stop, or the test's end.
+// run opens the queue and works it until stop, or the test's end.
 func (w *world) run() {
 	w.t.Helper()
 	q, err := webhook.Open(w.t.Context(), w.config)

@@ -10,6 +10,7 @@ import (
 	"github.com/pressly/goose/v3"
 
 	"github.com/paylink/paylink/internal/fault"
+	pg "github.com/paylink/paylink/internal/store/postgres"
 )
 
 // dialect is what differs between the engines. The text of the statements does
@@ -86,16 +87,11 @@ func dialectOf(url string) (dialect, error) {
 	if path, ok := strings.CutPrefix(url, "sqlite:"); ok && path != "" {
 		return sqliteFile{path}, nil
 	}
-	if IsPostgres(url) {
+	if pg.Is(url) {
 		return newPostgres(url)
 	}
 	scheme, _, _ := strings.Cut(url, ":") // the rest may hold a password
 	return nil, fmt.Errorf("the store %q is not one of sqlite:PATH and postgres://…", scheme+":…")
-}
-
-// IsPostgres reports whether the store's URL names PostgreSQL.
-func IsPostgres(url string) bool {
-	return strings.HasPrefix(url, "postgres://") || strings.HasPrefix(url, "postgresql://")
 }
 
 // outcomeUnknown is a commit whose answer was lost: it may be durable.

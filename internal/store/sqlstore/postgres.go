@@ -21,24 +21,23 @@ import (
 	"github.com/pressly/goose/v3"
 
 	"github.com/paylink/paylink/internal/fault"
+	pg "github.com/paylink/paylink/internal/store/postgres"
 )
 
 // Bounds of PostgreSQL, per process unless they say otherwise.
 const (
-	postgresWriters    = 8
-	postgresReaders    = 8
-	postgresFeed       = 4 // one for each consumer, and for the metrics
-	postgresGroup      = 64
-	postgresPoll       = 150 * time.Millisecond
-	postgresMinVersion = 150000
-	connectTimeout     = 5 * time.Second
-	keyedTimeout       = 10 * time.Second // of a read of one row
-	groupTimeout       = 15 * time.Second // of a group with all its tries
-	groupTries         = 8
-	groupPause         = 5 * time.Millisecond // before the second try; doubled for each further one, with jitter
-	claimEvery         = time.Second          // how soon a consumer takes over from one that died
-	releaseTimeout     = 2 * time.Second
-	connectionLife     = time.Hour // readers: so that they spread again after a failover
+	postgresWriters = 8
+	postgresReaders = 8
+	postgresFeed    = 4 // one for each consumer, and for the metrics
+	postgresGroup   = 64
+	postgresPoll    = 150 * time.Millisecond
+	keyedTimeout    = 10 * time.Second // of a read of one row
+	groupTimeout    = 15 * time.Second // of a group with all its tries
+	groupTries      = 8
+	groupPause      = 5 * time.Millisecond // before the second try; doubled for each further one, with jitter
+	claimEvery      = time.Second          // how soon a consumer takes over from one that died
+	releaseTimeout  = 2 * time.Second
+	connectionLife  = time.Hour // readers: so that they spread again after a failover
 	// Positions: the transaction's id, then the place in it.
 	placeBits = 16
 	// Classes of our advisory locks.
@@ -46,20 +45,8 @@ const (
 	consumerLocks = 0x706c_0002
 )
 
-// sessionSettings of every connection. A server that lost its client lets go of
-// the client's locks within a minute; a writer that stopped between two statements
-// is thrown out before others give up waiting for it.
-var sessionSettings = map[string]string{
-	"application_name":                    "paylink",
-	"timezone":                            "UTC",
-	"tcp_keepalives_idle":                 "30",
-	"tcp_keepalives_interval":             "10",
-	"tcp_keepalives_count":                "3",
-	"default_transaction_isolation":       "read committed",
-	"idle_in_transaction_session_timeout": "0",
-}
-
-// writerSettings of the connections that write.
+// writerSettings of the connections that write: one that stopped between two
+// statements is thrown out before others give up waiting for its locks.
 var writerSettings = map[string]string{
 	"lock_timeout":                        "10s",
 	"idle_in_transaction_session_timeout": "8s",
@@ -69,27 +56,11 @@ var writerSettings = map[string]string{
 type postgres struct{ config *pgx.ConnConfig }
 
 func newPostgres(url string) (postgres, error) {
-	config, err := pgx.ParseConfig(url) // its errors name no password
-	if err != nil {
-		return postgres{}, err
-	}
-	for name, value := range sessionSettings {
-		if _, ours := config.RuntimeParams[name]; !ours {
-			config.RuntimeParams[name] = value
-		}
-	}
-	if config.ConnectTimeout == 0 {
-		config.ConnectTimeout = connectTimeout
-	}
-	if config.ValidateConnect == nil { // after a failover, the old primary is not ours any more
-		config.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
-	}
-	return postgres{config}, nil
+	config, err := pg.Parse(url)
+	return postgres{config}, err
 }
 
-func (p postgres) name() string {
-	return fmt.Sprintf("postgres://%s/%s", net.JoinHostPort(p.config.Host, strconv.Itoa(int(p.config.Port))), p.config.Database)
-}
+func (p postgres) name() string { return pg.Name(p.config) }
 
 func (p postgres) pools() pools {
 	return pools{read: postgresReaders, feed: postgresFeed, writers: postgresWriters, group: postgresGroup}
@@ -105,33 +76,13 @@ func (p postgres) open(readOnly bool, connections int) (*sql.DB, error) {
 			config.RuntimeParams[name] = value
 		}
 	}
-	db := stdlib.OpenDB(*config, stdlib.OptionAfterConnect(durable))
+	db := stdlib.OpenDB(*config, stdlib.OptionAfterConnect(pg.Check))
 	db.SetMaxOpenConns(connections)
 	db.SetMaxIdleConns(connections)
 	if readOnly {
 		db.SetConnMaxLifetime(connectionLife)
 	}
 	return db, nil
-}
-
-// durable refuses a server that would forget what it acknowledged, and lifts a
-// session that would: nobody is answered before the commit is on the disk.
-func durable(ctx context.Context, conn *pgx.Conn) error {
-	var version int
-	var fsync, synchronous string
-	err := conn.QueryRow(ctx, `SELECT current_setting('server_version_num')::int, current_setting('fsync'), current_setting('synchronous_commit')`).
-		Scan(&version, &fsync, &synchronous)
-	switch {
-	case err != nil:
-		return err
-	case version < postgresMinVersion:
-		return fmt.Errorf("PostgreSQL %d is needed, or a later one; the server has %d", postgresMinVersion/10000, version/10000)
-	case fsync != "on":
-		return errors.New("the PostgreSQL server runs with fsync=off: it would lose acknowledged payments in a crash; turn fsync on")
-	case synchronous == "off" || synchronous == "local":
-		_, err = conn.Exec(ctx, "SET synchronous_commit = on")
-	}
-	return err
 }
 
 func (p postgres) provider(db *sql.DB) (*goose.Provider, error) { return postgresProvider(db) }

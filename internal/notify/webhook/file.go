@@ -1,0 +1,79 @@
+package webhook
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riversqlite"
+	"github.com/riverqueue/river/rivermigrate"
+	_ "modernc.org/sqlite" // the driver "sqlite"
+)
+
+// Bounds of the file.
+const (
+	busyTimeoutMillis = 10_000
+	cacheKibibyte     = 4 << 10
+)
+
+// file keeps the jobs of the only process that has it.
+type file struct{ db *sql.DB }
+
+func newFile(path string) (*file, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, err
+	}
+	// The file is made here so that nobody else may read it; SQLite gives its
+	// companions the same mode.
+	f, err := os.OpenFile(filepath.Clean(path), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.Close(); err != nil {
+		return nil, err
+	}
+	v := url.Values{"_txlock": {"immediate"}}
+	v.Add("_pragma", fmt.Sprintf("busy_timeout(%d)", busyTimeoutMillis))
+	v.Add("_pragma", "journal_mode(WAL)")
+	v.Add("_pragma", "synchronous(FULL)")
+	v.Add("_pragma", fmt.Sprintf("cache_size(-%d)", cacheKibibyte))
+	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+v.Encode())
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(1) // SQLite has one writer; a second would only wait for it
+	return &file{db}, nil
+}
+
+func (f *file) migrate(ctx context.Context, logger *slog.Logger) error {
+	migrator, err := rivermigrate.New(riversqlite.New(f.db), &rivermigrate.Config{Logger: logger})
+	if err != nil {
+		return err
+	}
+	_, err = migrator.Migrate(ctx, rivermigrate.DirectionUp, nil)
+	return err
+}
+
+func (f *file) client(c *river.Config) (riverClient, error) {
+	c.PollOnly = true                  // the other way polls too, twice as often, and writes a row per insert
+	c.ReindexerIndexNames = []string{} // SQLite's indexes do not bloat
+	return river.NewClient(riversqlite.New(f.db), c)
+}
+
+// alive: whoever ran before this process is dead.
+func (f *file) alive(ctx context.Context, ready func()) error {
+	const again = `UPDATE river_job SET state = 'available', attempt = max(attempt - 1, 0) WHERE state = 'running'`
+	if _, err := f.db.ExecContext(ctx, again); err != nil {
+		return fmt.Errorf("recover the webhook queue: %w", err)
+	}
+	ready()
+	<-ctx.Done()
+	return nil
+}
+
+func (f *file) close() error { return f.db.Close() }

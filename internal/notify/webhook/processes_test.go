@@ -1,0 +1,141 @@
+package webhook_test
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/paylink/paylink/internal/notify"
+	"github.com/paylink/paylink/internal/notify/webhook"
+	"github.com/paylink/paylink/internal/store/pgtest"
+	"github.com/paylink/paylink/internal/store/sqlstore"
+	"github.com/paylink/paylink/internal/stream"
+)
+
+// second is another process on the world's store and queue.
+func (w *world) second() *world {
+	w.t.Helper()
+	store, err := sqlstore.Open(w.t.Context(), w.config.URL)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() {
+		if err := store.Close(); err != nil {
+			w.t.Error(err)
+		}
+	})
+	other := &world{t: w.t, config: w.config, store: &telling{store, make(chan notify.Delivery, 1000)}}
+	other.config.Store = other.store
+	other.run()
+	return other
+}
+
+func database(t *testing.T) (store, queue string) {
+	url := pgtest.Database(t)
+	return url, url
+}
+
+// Two processes work one queue: each job is sent once.
+func TestPostgres_TwoProcessesShareTheQueue(t *testing.T) {
+	const jobs = 60
+	w := newWorld(t, database, func(c *webhook.Config) { c.Workers = 4 })
+	other := w.second()
+	var mu sync.Mutex
+	got := map[string]int{}
+	s := serve(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		got[r.Header.Get("webhook-id")]++
+	}))
+	w.endpoint(s.URL)
+	for i := range jobs {
+		e := event(int64(i))
+		w.handle(e)
+		other.handle(e) // both consumers may tell of an event
+	}
+	for range jobs {
+		select {
+		case <-w.store.recorded:
+		case d := <-other.store.recorded:
+			if d.Status != notify.Succeeded {
+				t.Errorf("%+v", d)
+			}
+		case <-time.After(patient):
+			t.Fatal("jobs are missing")
+		}
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if len(got) != jobs {
+		t.Errorf("%d of %d events arrived", len(got), jobs)
+	}
+	for id, n := range got {
+		if n != 1 {
+			t.Errorf("%s arrived %d times", id, n)
+		}
+	}
+}
+
+// A process died during a try: another one makes it again. The long try of a
+// process that lives is left to it.
+func TestPostgres_TriesOfADeadProcess(t *testing.T) {
+	w := newWorld(t, database, func(c *webhook.Config) { c.Schedule, c.Timeout = []time.Duration{}, 10*time.Second })
+	arrived, release := make(chan string, 10), make(chan struct{})
+	s := serve(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		arrived <- r.Header.Get("webhook-id")
+		<-release
+	}))
+	e := w.endpoint(s.URL).Endpoint
+	w.handle(event(1))
+	living := wait(t, arrived)
+	// It looks as if it had begun long ago.
+	pgtest.Exec(t, w.config.URL, "UPDATE river_job SET attempted_at = now() - interval '1 minute' WHERE state = 'running'")
+	pgtest.Exec(t, w.config.URL, `INSERT INTO river_job (state, attempt, max_attempts, kind, args, attempted_at, attempted_by)
+		SELECT 'running', 1, max_attempts, kind, args || '{"event": "evt_dead"}', attempted_at, '{paylink-1}' FROM river_job`)
+	other := w.second()
+	if again := wait(t, arrived); again != "evt_dead" {
+		t.Fatalf("%s was sent again while its process lives", again)
+	}
+	close(release)
+	seen := map[string]notify.Delivery{}
+	for range 2 {
+		var d notify.Delivery
+		select {
+		case d = <-w.store.recorded:
+		case d = <-other.store.recorded:
+		case <-time.After(patient):
+			t.Fatal("a try was not recorded")
+		}
+		seen[d.Event] = d
+	}
+	if len(seen) != 2 || seen["evt_dead"].Attempt != 1 || seen[living].Attempt != 1 || len(arrived) > 0 || seen["evt_dead"].Endpoint != e.ID {
+		t.Fatalf("%+v", seen)
+	}
+}
+
+// PostgreSQL is stopped and started: the queue goes on by itself.
+func TestF26_QueueSurvivesTheServersRestart(t *testing.T) {
+	server := pgtest.New(t)
+	w := newWorld(t, func(t *testing.T) (string, string) {
+		url := server.Database(t)
+		return url, url
+	}, nil)
+	s := serve(t, answers())
+	w.endpoint(s.URL)
+	w.handle(event(1))
+	if d := w.next(); d.Status != notify.Succeeded {
+		t.Fatalf("%+v", d)
+	}
+	server.Stop(t)
+	second := event(2)
+	if err := w.local.Handle(context.Background(), []stream.Event{second}); err == nil {
+		t.Fatal("a job was queued while there is no queue")
+	}
+	server.Start(t)
+	w.handle(second) // what the consumer of the feed does
+	if d := w.next(); d.Status != notify.Succeeded || d.Event != second.ID {
+		t.Fatalf("%+v", d)
+	}
+}

@@ -1,0 +1,90 @@
+// Package postgres says how paylink connects to PostgreSQL, for whatever keeps
+// something there.
+//
+// A connection that it configures keeps the store's promise: what was acknowledged
+// is on the server's disk. It is refused by a server that runs without fsync, that
+// is too old, or that is a standby; a session whose commits would not wait for the
+// disk is told to.
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+const (
+	// ConnectTimeout is for one server, unless the URL says otherwise.
+	ConnectTimeout = 5 * time.Second
+	minVersion     = 150000
+)
+
+// settings of every session, unless the URL says otherwise. A server that lost its
+// client lets go of the client's locks within a minute.
+var settings = map[string]string{
+	"application_name":              "paylink",
+	"timezone":                      "UTC",
+	"default_transaction_isolation": "read committed",
+	"tcp_keepalives_idle":           "30",
+	"tcp_keepalives_interval":       "10",
+	"tcp_keepalives_count":          "3",
+}
+
+// Is reports whether a store's URL names PostgreSQL.
+func Is(url string) bool {
+	return strings.HasPrefix(url, "postgres://") || strings.HasPrefix(url, "postgresql://")
+}
+
+// Parse reads the URL. Its errors name no password.
+func Parse(url string) (*pgx.ConnConfig, error) {
+	config, err := pgx.ParseConfig(url)
+	if err != nil {
+		return nil, err
+	}
+	complete(config)
+	return config, nil
+}
+
+func complete(config *pgx.ConnConfig) {
+	params := maps.Clone(settings)
+	maps.Copy(params, config.RuntimeParams)
+	config.RuntimeParams = params
+	if config.ConnectTimeout == 0 {
+		config.ConnectTimeout = ConnectTimeout
+	}
+	if config.ValidateConnect == nil { // after a failover the old primary is not ours any more
+		config.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
+	}
+}
+
+// Name of the database, without user and password.
+func Name(config *pgx.ConnConfig) string {
+	return fmt.Sprintf("postgres://%s/%s", net.JoinHostPort(config.Host, strconv.Itoa(int(config.Port))), config.Database)
+}
+
+// Check is to be called with each new connection.
+func Check(ctx context.Context, conn *pgx.Conn) error {
+	var version int
+	var fsync, synchronous string
+	err := conn.QueryRow(ctx, "SELECT current_setting('server_version_num')::int, current_setting('fsync'), current_setting('synchronous_commit')").
+		Scan(&version, &fsync, &synchronous)
+	switch {
+	case err != nil:
+		return err
+	case version < minVersion:
+		return fmt.Errorf("PostgreSQL %d or later is needed; the server is %d", minVersion/10000, version/10000)
+	case fsync != "on":
+		return errors.New("the PostgreSQL server runs with fsync=off and would lose acknowledged payments in a crash: turn fsync on")
+	case synchronous == "off" || synchronous == "local":
+		_, err = conn.Exec(ctx, "SET synchronous_commit = on")
+	}
+	return err
+}
