@@ -46,6 +46,8 @@ func TestCommands(t *testing.T) {
 		if _, errs, _ := command(t, "check-config", "--data", dir, "--store", "mysql://root:hunter2@db/x"); strings.Contains(errs, "hunter2") {
 			t.Errorf("the message tells the password: %s", errs)
 		}
+		worked(t, "is good", "check-config", "--data", dir, "--store", "postgres://paylink@127.0.0.1/paylink")
+		refusedWith(t, "--store", "check-config", "--data", dir, "--store", "postgres://paylink:hunter2@127.0.0.1:none/paylink")
 		refusedWith(t, "unexpected argument", "fly")
 		file := filepath.Join(dir, "config.json")
 		if err := os.WriteFile(file, []byte(`{"serve":{"listen":"nowhere"},"listen":"nowhere"}`), 0o600); err != nil {

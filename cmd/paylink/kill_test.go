@@ -256,7 +256,10 @@ func (k *told) path(link string) string {
 // TestI10Kill9UnderLoad kills the server at random moments of a busy life. What
 // it had acknowledged is there when it is back, and in the end its books agree
 // with the issuer's.
-func TestI10Kill9UnderLoad(t *testing.T) {
+func TestI10Kill9UnderLoad(t *testing.T) { killUnderLoad(t, killRounds) }
+
+func killUnderLoad(t *testing.T, rounds int) {
+	t.Helper()
 	seed := uint64(time.Now().UnixNano()) //nolint:gosec // a seed, not a secret
 	if s := os.Getenv("PAYLINK_KILL_SEED"); s != "" {
 		n, err := strconv.ParseUint(s, 10, 64)
@@ -275,7 +278,7 @@ func TestI10Kill9UnderLoad(t *testing.T) {
 			s.kill()
 		}
 	})
-	for round := range killRounds {
+	for round := range rounds {
 		checked := k.everything()
 		var running sync.WaitGroup
 		for i := range killClients {

@@ -13,7 +13,9 @@ import (
 
 // Every card of the simulator: what the submit answers, what stands at the end,
 // and what becomes of the link.
-func TestEveryCard(t *testing.T) {
+func TestEveryCard(t *testing.T) { onEach(t, testEveryCard) }
+
+func testEveryCard(t *testing.T, e engine) {
 	for _, c := range []struct {
 		number     string
 		at, end    payment.Status
@@ -37,7 +39,7 @@ func TestEveryCard(t *testing.T) {
 		{downCard, payment.Unknown, payment.Succeeded, "", link.Paid},
 	} {
 		t.Run(c.number[len(c.number)-4:], func(t *testing.T) {
-			w := newWorld(t)
+			w := newWorld(t, e)
 			l := w.link(lives(48 * 3600))
 			if p := w.submit(l, c.number); p.Status != c.at || p.DeclineCode != c.code || p.CardLast4 != c.number[12:] {
 				t.Fatalf("%s %q %s, want %s %q", p.Status, p.DeclineCode, p.CardLast4, c.at, c.code)
@@ -61,9 +63,11 @@ func TestEveryCard(t *testing.T) {
 	}
 }
 
-func TestChallenge(t *testing.T) {
+func TestChallenge(t *testing.T) { onEach(t, testChallenge) }
+
+func testChallenge(t *testing.T, e engine) {
 	t.Run("passed", func(t *testing.T) {
-		w := newWorld(t)
+		w := newWorld(t, e)
 		l := w.link()
 		p := w.submit(l, challenged)
 		w.want(p, payment.RequiresAction)
@@ -76,7 +80,7 @@ func TestChallenge(t *testing.T) {
 		}
 	})
 	t.Run("failed", func(t *testing.T) {
-		w := newWorld(t)
+		w := newWorld(t, e)
 		l := w.link()
 		p := w.submit(l, challenged)
 		w.answer(p, "fail")
@@ -88,7 +92,7 @@ func TestChallenge(t *testing.T) {
 		}
 	})
 	t.Run("unanswered", func(t *testing.T) {
-		w := newWorld(t)
+		w := newWorld(t, e)
 		l := w.link()
 		p := w.submit(l, challenged)
 		w.later(payment.ChallengeLife - time.Microsecond)
@@ -100,7 +104,7 @@ func TestChallenge(t *testing.T) {
 		}
 	})
 	t.Run("passed, and the notice is lost", func(t *testing.T) {
-		w := newWorld(t)
+		w := newWorld(t, e)
 		p := w.submit(w.link(), challenged)
 		w.sim.OnNotice(nil)
 		w.answer(p, "approve")
@@ -110,8 +114,10 @@ func TestChallenge(t *testing.T) {
 	})
 }
 
-func TestCaptureVoidRefund(t *testing.T) {
-	w := newWorld(t)
+func TestCaptureVoidRefund(t *testing.T) { onEach(t, testCaptureVoidRefund) }
+
+func testCaptureVoidRefund(t *testing.T, e engine) {
+	w := newWorld(t, e)
 	ctx := t.Context()
 	held := func() payment.Payment {
 		p := w.submit(w.link(manual), good)
@@ -179,11 +185,13 @@ func TestCaptureVoidRefund(t *testing.T) {
 
 // Answers of the issuer to capture, void and refund that get lost: the sweep
 // finds what became of them, and nothing happens twice.
-func TestLostAnswersOfOperations(t *testing.T) {
+func TestLostAnswersOfOperations(t *testing.T) { onEach(t, testLostAnswersOfOperations) }
+
+func testLostAnswersOfOperations(t *testing.T, e engine) {
 	for _, drop := range []string{"before", "after"} {
 		for _, call := range []string{"capture", "reverse", "refund"} {
 			t.Run(call+" "+drop, func(t *testing.T) {
-				w := newWorld(t)
+				w := newWorld(t, e)
 				options := []linkOption{manual}
 				if call == "refund" {
 					options = nil
@@ -222,8 +230,10 @@ func TestLostAnswersOfOperations(t *testing.T) {
 }
 
 // An inquiry that was not sent proves nothing about the capture before it.
-func TestUnsentInquiryProvesNothing(t *testing.T) {
-	w := newWorld(t)
+func TestUnsentInquiryProvesNothing(t *testing.T) { onEach(t, testUnsentInquiryProvesNothing) }
+
+func testUnsentInquiryProvesNothing(t *testing.T, e engine) {
+	w := newWorld(t, e)
 	p := w.submit(w.link(manual), good)
 	w.wire.set(func(c, _ string, send func() issuer.Answer) issuer.Answer {
 		if c == "capture" {
@@ -241,12 +251,14 @@ func TestUnsentInquiryProvesNothing(t *testing.T) {
 }
 
 // The commit's answer is lost, or the commit itself, at every place.
-func TestLostCommits(t *testing.T) {
+func TestLostCommits(t *testing.T) { onEach(t, testLostCommits) }
+
+func testLostCommits(t *testing.T, e engine) {
 	for n := 1; n <= 4; n++ {
 		for name, f := range map[string]storetest.Fault{"before": storetest.FailBefore, "after": storetest.FailAfter} {
 			for _, capture := range []bool{false, true} {
 				t.Run(fmt.Sprintf("%s commit %d, manual %v", name, n, capture), func(t *testing.T) {
-					w := newWorld(t)
+					w := newWorld(t, e)
 					w.faulty.Fail = func(i int) storetest.Fault {
 						if i == n {
 							return f

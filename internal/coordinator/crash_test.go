@@ -39,8 +39,10 @@ func (w *world) paymentOf(l link.Link) payment.Payment {
 	return payment.Payment{Account: l.Account, ID: payment.IDFor(l.ID, attempt(1))}
 }
 
-func TestF1_CrashBeforeTheRecord(t *testing.T) {
-	w := newWorld(t)
+func TestF1_CrashBeforeTheRecord(t *testing.T) { onEach(t, testF1_CrashBeforeTheRecord) }
+
+func testF1_CrashBeforeTheRecord(t *testing.T, e engine) {
+	w := newWorld(t, e)
 	l := w.link()
 	w.faulty.Fail = func(int) storetest.Fault { runtime.Goexit(); return storetest.FailBefore }
 	s := w.submitting(l, attempt(1), good)
@@ -56,8 +58,10 @@ func TestF1_CrashBeforeTheRecord(t *testing.T) {
 	w.want(w.submit(l, good), payment.Succeeded)
 }
 
-func TestF2_CrashBeforeTheSend(t *testing.T) {
-	w := newWorld(t)
+func TestF2_CrashBeforeTheSend(t *testing.T) { onEach(t, testF2_CrashBeforeTheSend) }
+
+func testF2_CrashBeforeTheSend(t *testing.T, e engine) {
+	w := newWorld(t, e)
 	l := w.link()
 	w.wire.set(die("authorize", false))
 	s := w.submitting(l, attempt(1), good)
@@ -79,12 +83,14 @@ func TestF2_CrashBeforeTheSend(t *testing.T) {
 	w.want(p, payment.CanceledS)
 }
 
-func TestF3_CrashAfterTheSend(t *testing.T) {
+func TestF3_CrashAfterTheSend(t *testing.T) { onEach(t, testF3_CrashAfterTheSend) }
+
+func testF3_CrashAfterTheSend(t *testing.T, e engine) {
 	for _, c := range []struct {
 		number string
 		end    payment.Status
 	}{{good, payment.Succeeded}, {"4000000000000002", payment.Declined}, {challenged, payment.RequiresAction}, {otherAmount, payment.Review}} {
-		w := newWorld(t)
+		w := newWorld(t, e)
 		l := w.link()
 		w.wire.set(die("authorize", true))
 		s := w.submitting(l, attempt(1), c.number)
@@ -98,8 +104,10 @@ func TestF3_CrashAfterTheSend(t *testing.T) {
 	}
 }
 
-func TestF4_AnswerLost(t *testing.T) {
-	w := newWorld(t)
+func TestF4_AnswerLost(t *testing.T) { onEach(t, testF4_AnswerLost) }
+
+func testF4_AnswerLost(t *testing.T, e engine) {
+	w := newWorld(t, e)
 	l := w.link()
 	p := w.submit(l, lostAnswer)
 	w.want(p, payment.Unknown)
@@ -111,8 +119,10 @@ func TestF4_AnswerLost(t *testing.T) {
 	}
 }
 
-func TestF5_AnswerTwice(t *testing.T) {
-	w := newWorld(t)
+func TestF5_AnswerTwice(t *testing.T) { onEach(t, testF5_AnswerTwice) }
+
+func testF5_AnswerTwice(t *testing.T, e engine) {
+	w := newWorld(t, e)
 	p := w.submit(w.link(), twiceCard)
 	again := issuer.Notice{Reference: p.IssuerKey(), Answer: w.sim.Lookup(t.Context(), p.IssuerKey())}
 	for range 3 {
@@ -163,8 +173,10 @@ func (w *world) stalled(l link.Link, number string, answered bool) (finish func(
 	}
 }
 
-func TestF6_AnswerAfterReversal(t *testing.T) {
-	w := newWorld(t)
+func TestF6_AnswerAfterReversal(t *testing.T) { onEach(t, testF6_AnswerAfterReversal) }
+
+func testF6_AnswerAfterReversal(t *testing.T, e engine) {
+	w := newWorld(t, e)
 	l := w.link(manual)
 	finish := w.stalled(l, good, true)
 	// Another worker is told that the issuer has never seen it, and reverses.
@@ -186,7 +198,11 @@ func TestF6_AnswerAfterReversal(t *testing.T) {
 }
 
 func TestF7_ReversalOvertakesTheOriginal(t *testing.T) {
-	w := newWorld(t)
+	onEach(t, testF7_ReversalOvertakesTheOriginal)
+}
+
+func testF7_ReversalOvertakesTheOriginal(t *testing.T, e engine) {
+	w := newWorld(t, e)
 	l := w.link()
 	finish := w.stalled(l, good, false)
 	w.restart()
@@ -201,8 +217,10 @@ func TestF7_ReversalOvertakesTheOriginal(t *testing.T) {
 	}
 }
 
-func TestF8_IssuerDownForHours(t *testing.T) {
-	w := newWorld(t)
+func TestF8_IssuerDownForHours(t *testing.T) { onEach(t, testF8_IssuerDownForHours) }
+
+func testF8_IssuerDownForHours(t *testing.T, e engine) {
+	w := newWorld(t, e)
 	l := w.link()
 	p := w.submit(l, downCard)
 	for end := w.clock.now().Add(3*time.Hour - time.Minute); w.clock.now().Before(end); {
@@ -245,10 +263,12 @@ func (w *world) liar(l link.Link) payment.Payment {
 	return p
 }
 
-func TestF9_ApprovedAfterNotFound(t *testing.T) {
+func TestF9_ApprovedAfterNotFound(t *testing.T) { onEach(t, testF9_ApprovedAfterNotFound) }
+
+func testF9_ApprovedAfterNotFound(t *testing.T, e engine) {
 	for policyName, end := range map[string]payment.Status{link.LateAccept: payment.Succeeded, link.LateHold: payment.Late, link.LateRefund: payment.Refunded} {
 		for _, taken := range []bool{false, true} {
-			w := newWorld(t)
+			w := newWorld(t, e)
 			l := w.link(policy(policyName))
 			p := w.liar(l)
 			want := end
@@ -277,8 +297,10 @@ func TestF9_ApprovedAfterNotFound(t *testing.T) {
 	}
 }
 
-func TestF10_OtherAmount(t *testing.T) {
-	w := newWorld(t)
+func TestF10_OtherAmount(t *testing.T) { onEach(t, testF10_OtherAmount) }
+
+func testF10_OtherAmount(t *testing.T, e engine) {
+	w := newWorld(t, e)
 	l := w.link(manual)
 	p := w.want(w.submit(l, otherAmount), payment.Review)
 	if p.ReviewReason != payment.ReasonMismatch || p.AuthorizedMinor != 0 {

@@ -14,7 +14,11 @@ import (
 )
 
 func TestF11_ExpiredBetweenLoadAndSubmit(t *testing.T) {
-	w := newWorld(t)
+	onEach(t, testF11_ExpiredBetweenLoadAndSubmit)
+}
+
+func testF11_ExpiredBetweenLoadAndSubmit(t *testing.T, e engine) {
+	w := newWorld(t, e)
 	l := w.link(lives(60))
 	s := w.submitting(l, attempt(1), good)
 	w.clock.add(time.Minute)
@@ -29,6 +33,10 @@ func TestF11_ExpiredBetweenLoadAndSubmit(t *testing.T) {
 }
 
 func TestF12_ExpiredBetweenSubmitAndApproval(t *testing.T) {
+	onEach(t, testF12_ExpiredBetweenSubmitAndApproval)
+}
+
+func testF12_ExpiredBetweenSubmitAndApproval(t *testing.T, e engine) {
 	for _, c := range []struct {
 		policy  string
 		capture bool
@@ -37,7 +45,7 @@ func TestF12_ExpiredBetweenSubmitAndApproval(t *testing.T) {
 		{link.LateAccept, false, payment.Succeeded}, {link.LateHold, false, payment.Late}, {link.LateRefund, false, payment.Refunded},
 		{link.LateAccept, true, payment.Authorized}, {link.LateHold, true, payment.Late}, {link.LateRefund, true, payment.CanceledS},
 	} {
-		w := newWorld(t)
+		w := newWorld(t, e)
 		options := []linkOption{lives(60), policy(c.policy)}
 		if c.capture {
 			options = append(options, manual)
@@ -61,8 +69,10 @@ func TestF12_ExpiredBetweenSubmitAndApproval(t *testing.T) {
 	}
 }
 
-func TestF13_TwoPayersAtOnce(t *testing.T) {
-	w := newWorld(t)
+func TestF13_TwoPayersAtOnce(t *testing.T) { onEach(t, testF13_TwoPayersAtOnce) }
+
+func testF13_TwoPayersAtOnce(t *testing.T, e engine) {
+	w := newWorld(t, e)
 	l := w.link()
 	var wins, refused atomic.Int64
 	var wg sync.WaitGroup
@@ -87,8 +97,10 @@ func TestF13_TwoPayersAtOnce(t *testing.T) {
 	w.check()
 }
 
-func TestF14_DoubleClick(t *testing.T) {
-	w := newWorld(t)
+func TestF14_DoubleClick(t *testing.T) { onEach(t, testF14_DoubleClick) }
+
+func testF14_DoubleClick(t *testing.T, e engine) {
+	w := newWorld(t, e)
 	l := w.link(unlimited)
 	s := w.submitting(l, attempt(1), good)
 	other := w.submitting(l, attempt(1), "5555555555554444")
@@ -115,8 +127,10 @@ func TestF14_DoubleClick(t *testing.T) {
 	}
 }
 
-func TestNotSentIsPayableAgain(t *testing.T) {
-	w := newWorld(t)
+func TestNotSentIsPayableAgain(t *testing.T) { onEach(t, testNotSentIsPayableAgain) }
+
+func testNotSentIsPayableAgain(t *testing.T, e engine) {
+	w := newWorld(t, e)
 	l := w.link(func(r *link.CreateRequest) { r.Amount, r.MaxAmount = "", "50.00" })
 	s := w.submitting(l, attempt(1), good)
 	s.Amount = l.Amount
@@ -148,8 +162,10 @@ func TestNotSentIsPayableAgain(t *testing.T) {
 	w.want(payment.Payment{Account: w.account, ID: payment.IDFor(l.ID, attempt(1))}, payment.CanceledS)
 }
 
-func TestF18_NoticeBeforeTheAnswer(t *testing.T) {
-	w := newWorld(t)
+func TestF18_NoticeBeforeTheAnswer(t *testing.T) { onEach(t, testF18_NoticeBeforeTheAnswer) }
+
+func testF18_NoticeBeforeTheAnswer(t *testing.T, e engine) {
+	w := newWorld(t, e)
 	l := w.link()
 	finish := w.stalled(l, good, true)
 	p := w.get(w.paymentOf(l))
@@ -162,8 +178,10 @@ func TestF18_NoticeBeforeTheAnswer(t *testing.T) {
 	}
 }
 
-func TestF20_CaptureVoidRefundRace(t *testing.T) {
-	w := newWorld(t)
+func TestF20_CaptureVoidRefundRace(t *testing.T) { onEach(t, testF20_CaptureVoidRefundRace) }
+
+func testF20_CaptureVoidRefundRace(t *testing.T, e engine) {
+	w := newWorld(t, e)
 	for range 50 {
 		p := w.submit(w.link(manual), good)
 		var captured, voided atomic.Int64
@@ -216,8 +234,10 @@ func count(n *atomic.Int64, err error) {
 	}
 }
 
-func TestF24_TwoSweepers(t *testing.T) {
-	w := newWorld(t)
+func TestF24_TwoSweepers(t *testing.T) { onEach(t, testF24_TwoSweepers) }
+
+func testF24_TwoSweepers(t *testing.T, e engine) {
+	w := newWorld(t, e)
 	l := w.link(unlimited, policy(link.LateRefund), lives(60))
 	var list []payment.Payment
 	for i, number := range []string{lostAnswer, neverArrives, lateCard, lostAnswer, lateCard, challenged, lostAnswer, neverArrives} {
@@ -246,8 +266,10 @@ func TestF24_TwoSweepers(t *testing.T) {
 	}
 }
 
-func TestF25_LateLeaseHolder(t *testing.T) {
-	w := newWorld(t)
+func TestF25_LateLeaseHolder(t *testing.T) { onEach(t, testF25_LateLeaseHolder) }
+
+func testF25_LateLeaseHolder(t *testing.T, e engine) {
+	w := newWorld(t, e)
 	l := w.link()
 	finish := w.stalled(l, good, true)
 	late := w.get(w.paymentOf(l)) // what the holder has in hand
@@ -266,9 +288,11 @@ func TestF25_LateLeaseHolder(t *testing.T) {
 	}
 }
 
-func TestF31_ClockJumps(t *testing.T) {
+func TestF31_ClockJumps(t *testing.T) { onEach(t, testF31_ClockJumps) }
+
+func testF31_ClockJumps(t *testing.T, e engine) {
 	for _, jump := range []time.Duration{time.Hour, -time.Hour} {
-		w := newWorld(t)
+		w := newWorld(t, e)
 		running := w.link(lives(48 * 3600))
 		finish := w.stalled(running, good, true)
 		w.clock.add(jump)

@@ -22,6 +22,7 @@ import (
 	"github.com/paylink/paylink/internal/keyring"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/store/pgtest"
 	"github.com/paylink/paylink/internal/store/sqlstore"
 	"github.com/paylink/paylink/internal/store/storetest"
 )
@@ -127,8 +128,10 @@ func (w *wire) OnNotice(handle func(context.Context, issuer.Notice) error) {
 // world is a store, an issuer and a coordinator between them, under one clock.
 type world struct {
 	t       *testing.T
+	url     string
 	clock   *clock
 	store   *sqlstore.Store
+	others  []*sqlstore.Store // of the processes that came after it
 	faulty  *storetest.Faulty
 	sim     *simulator.Simulator
 	wire    *wire
@@ -137,27 +140,34 @@ type world struct {
 	account string
 }
 
-func newWorld(t *testing.T) *world {
+// engine gives the URL of an empty store.
+type engine func(t testing.TB) string
+
+// onEach runs the test on each engine.
+func onEach(t *testing.T, test func(*testing.T, engine)) {
 	t.Helper()
-	w := &world{t: t, clock: &clock{at: epoch}, account: id.New(id.Account)}
-	dir := t.TempDir()
-	path := filepath.Join(dir, "paylink.db")
-	if _, _, err := sqlstore.Migrate(t.Context(), "sqlite:"+path); err != nil {
+	for name, e := range map[string]engine{
+		"SQLite":     func(t testing.TB) string { return "sqlite:" + filepath.Join(t.TempDir(), "paylink.db") },
+		"PostgreSQL": func(t testing.TB) string { return pgtest.Database(t) },
+	} {
+		t.Run(name, func(t *testing.T) { test(t, e) })
+	}
+}
+
+func newWorld(t *testing.T, e engine) *world {
+	t.Helper()
+	w := &world{t: t, url: e(t), clock: &clock{at: epoch}, account: id.New(id.Account)}
+	if _, _, err := sqlstore.Migrate(t.Context(), w.url); err != nil {
 		t.Fatal(err)
 	}
+	w.store = w.openStore()
 	var err error
-	if w.store, err = sqlstore.OpenSQLite(path); err != nil {
-		t.Fatal(err)
-	}
-	w.sim, err = simulator.New(simulator.Config{BookPath: filepath.Join(dir, "book"), Now: w.clock.now, Downtime: 3 * time.Hour})
+	w.sim, err = simulator.New(simulator.Config{BookPath: filepath.Join(t.TempDir(), "book"), Now: w.clock.now, Downtime: 3 * time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		if err := w.sim.Close(); err != nil {
-			t.Error(err)
-		}
-		if err := w.store.Close(); err != nil {
 			t.Error(err)
 		}
 	})
@@ -168,8 +178,34 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// restart is a new coordinator on the same store: the process came back.
+func (w *world) openStore() *sqlstore.Store {
+	w.t.Helper()
+	s, err := sqlstore.Open(w.t.Context(), w.url)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			w.t.Error(err)
+		}
+	})
+	return s
+}
+
+// restart is a new coordinator on the same store: the process came back. On
+// PostgreSQL it is another process, with connections of its own, and the old one
+// may go on.
 func (w *world) restart() *coordinator.Local {
+	if w.c != nil && strings.HasPrefix(w.url, "postgres:") {
+		if n := len(w.others); n > 1 { // the last but one is gone for good
+			if err := w.others[n-2].Close(); err != nil {
+				w.t.Error(err)
+			}
+		}
+		next := w.openStore()
+		w.others = append(w.others, next)
+		w.faulty = &storetest.Faulty{Store: next, Fail: w.faulty.Fail}
+	}
 	w.c = coordinator.New(coordinator.Config{Payments: w.faulty, Links: w.store, Connectors: []issuer.Connector{w.wire},
 		LinkURL: w.links.URL, Now: w.clock.now, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
 	return w.c

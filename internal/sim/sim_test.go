@@ -27,6 +27,7 @@ import (
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/money"
 	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/store/pgtest"
 	"github.com/paylink/paylink/internal/store/sqlstore"
 	"github.com/paylink/paylink/internal/store/storetest"
 )
@@ -170,12 +171,19 @@ func TestSimulation(t *testing.T) {
 		seed = uint64(time.Now().UnixNano()) //nolint:gosec // any bits will do
 	}
 	t.Logf("seed %d; run it again with -sim.seed=%d", seed, seed)
-	s := start(t, seed)
+	t.Run("SQLite", func(t *testing.T) {
+		simulate(t, seed, *opsFlag, "sqlite:"+filepath.Join(t.TempDir(), "paylink.db"))
+	})
+	t.Run("PostgreSQL", func(t *testing.T) { simulate(t, seed, *opsFlag/4, pgtest.Database(t)) })
+}
+
+func simulate(t *testing.T, seed uint64, ops int, store string) {
+	s := start(t, seed, store)
 	ids := make([]string, accounts)
 	for i := range ids {
 		ids[i] = id.New(id.Account)
 	}
-	for range *opsFlag {
+	for range ops {
 		s.step(ids[s.dice.n(accounts)])
 	}
 	s.quiesce()
@@ -190,19 +198,17 @@ func TestSimulation(t *testing.T) {
 	}
 }
 
-func start(t *testing.T, seed uint64) *sim {
+func start(t *testing.T, seed uint64, store string) *sim {
 	t.Helper()
 	s := &sim{t: t, at: epoch, dice: &dice{r: rand.New(rand.NewPCG(seed, 1))}} //nolint:gosec // a simulation repeats
-	dir := t.TempDir()
-	path := filepath.Join(dir, "paylink.db")
-	if _, _, err := sqlstore.Migrate(t.Context(), "sqlite:"+path); err != nil {
+	if _, _, err := sqlstore.Migrate(t.Context(), store); err != nil {
 		t.Fatal(err)
 	}
 	var err error
-	if s.store, err = sqlstore.OpenSQLite(path); err != nil {
+	if s.store, err = sqlstore.Open(t.Context(), store); err != nil {
 		t.Fatal(err)
 	}
-	if s.issuer, err = simulator.New(simulator.Config{BookPath: filepath.Join(dir, "book"), Now: s.now, Seed: 1, Downtime: time.Hour}); err != nil {
+	if s.issuer, err = simulator.New(simulator.Config{BookPath: filepath.Join(t.TempDir(), "book"), Now: s.now, Seed: 1, Downtime: time.Hour}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

@@ -1,0 +1,63 @@
+package main_test
+
+import (
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/paylink/paylink/internal/store/pgtest"
+)
+
+// storeOn makes every paylink that the test runs keep everything in a database.
+func storeOn(t *testing.T, url string) { t.Helper(); t.Setenv("PAYLINK_STORE", url) }
+
+// TestPostgres is a merchant's day with everything on PostgreSQL, which an operator
+// restarts in the middle of it.
+func TestPostgres(t *testing.T) {
+	server := pgtest.New(t)
+	storeOn(t, server.Database(t))
+	worked(t, "was 0", "migrate", "--data", t.TempDir())
+	p := serve(t)
+	_, key := p.merchant(t, "ada")
+	shop := openShop(t)
+	shop.register(key)
+	l := key.link(`"amount":"12.50"`)
+	if a := key.payJSON(l, "attempt-0000000001", "4242424242424242"); a.status != http.StatusOK {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	onePayment(key, l, "succeeded")
+	shop.heard("link.created", "payment.succeeded", "link.paid")
+
+	server.Stop(t)
+	eventually(t, "the server says that it is not ready", func() bool {
+		status, _ := p.get(t, "/readyz")
+		return status == http.StatusServiceUnavailable
+	})
+	for _, call := range [][3]string{{"GET", "/api/payments", ""}, {"POST", "/api/payment", `{"currency":"EUR","amount":"1"}`}, {"GET", "/api/balance", ""}} {
+		if a := key.do(call[0], call[1], call[2]); a.status != http.StatusServiceUnavailable || a.header.Get("Retry-After") == "" {
+			t.Errorf("%s %s: %d %s", call[0], call[1], a.status, a.body)
+		}
+	}
+	server.Start(t)
+	eventually(t, "the server is ready again", func() bool {
+		status, _ := p.get(t, "/readyz")
+		return status == http.StatusOK
+	})
+	second := key.link(`"amount":"7.50"`)
+	if a := key.payJSON(second, "attempt-0000000002", "4242424242424242"); a.status != http.StatusOK {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	eventually(t, "the webhook of the second payment", func() bool {
+		return strings.Contains(shop.received(), str(t, second, "id"))
+	})
+	worked(t, " 0 broken", "verify", "--data", p.data)
+	copied := filepath.Join(t.TempDir(), "backup")
+	worked(t, "NOT COPIED: the database postgres://127.0.0.1", "backup", "--data", p.data, copied)
+}
+
+// TestI10Kill9UnderLoadPostgres is TestI10Kill9UnderLoad on the other engine.
+func TestI10Kill9UnderLoadPostgres(t *testing.T) {
+	storeOn(t, pgtest.Database(t))
+	killUnderLoad(t, killRounds/4)
+}
