@@ -90,6 +90,8 @@ type killed struct {
 	http       *http.Client
 	id, secret string
 	dying      atomic.Bool
+	fleet      *fleet // of which parts die instead: then an answer may be lost at any time
+	turn       atomic.Int64
 }
 
 func startKilled(t testing.TB, data, address string) *killed {
@@ -142,7 +144,11 @@ func (s *killed) call(method, path, key, body string) (int, []byte, error) {
 	if body != "" {
 		send = strings.NewReader(body)
 	}
-	r, err := http.NewRequestWithContext(s.t.Context(), method, s.url+path, send)
+	at := s.url
+	if s.fleet != nil { // a load balancer stands before the gateways
+		at = s.fleet.gatewayURL(int(s.turn.Add(1)))
+	}
+	r, err := http.NewRequestWithContext(s.t.Context(), method, at+path, send)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -179,7 +185,7 @@ func (s *killed) send(k *told, c killCall) (killObject, bool) {
 	var o killObject
 	if err != nil {
 		k.locked(func() { k.unheard = append(k.unheard, c) })
-		if !s.dying.Load() {
+		if !s.dying.Load() && s.fleet == nil {
 			k.say("%s %s: %v although the server lives", c.kind, c.path, err)
 		}
 		return o, false

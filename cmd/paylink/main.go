@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -24,26 +25,39 @@ type stores struct {
 	Data          string `help:"Folder of the data." default:"./data" type:"path"`
 	Store         string `help:"Where everything is kept: sqlite:PATH, under the data folder by default, or postgres://…."`
 	PaymentsStore string `help:"Where links and payments are kept, when not in the store."`
+	KeysDir       string `help:"Folder of the keys; keys in the data folder by default." name:"keys" type:"path"`
 }
 
 type serving struct {
 	stores
-	Target               []string `help:"Boxes to run." default:"all"`
-	Listen               string   `help:"Address of the public listener." default:"127.0.0.1:8080"`
-	AdminListen          string   `help:"Address of health and metrics; port 0 takes a free one and logs it." default:"127.0.0.1:0"`
-	PublicURL            string   `help:"URL under which payers reach us; the listener's by default." name:"public-url"`
-	Demo                 bool     `help:"Make a demo account, an API key and a link, and print them."`
-	AllowPrivateWebhooks bool     `help:"Development: let webhooks reach private addresses, and plain http."`
-	LogLevel             string   `help:"debug, info, warn or error." default:"info"`
+	Target               []string          `help:"Boxes to run: all, or some of gateway, users, links, verifier, payments, transactions, notifier, simulator." default:"all"`
+	Listen               string            `help:"Address of the public listener." default:"127.0.0.1:8080"`
+	AdminListen          string            `help:"Address of health and metrics; port 0 takes a free one and logs it." default:"127.0.0.1:0"`
+	PublicURL            string            `help:"URL under which payers reach us; the listener's by default." name:"public-url"`
+	InternalListen       string            `help:"Split: address on which the boxes of this process are served to the others."`
+	InternalSecretFile   string            `help:"Split: file of the secrets between services, one a line; the first is used, all are accepted." type:"path"`
+	InternalTLS          string            `help:"Split: folder with tls.crt, tls.key and ca.crt for mutual TLS between services." name:"internal-tls" type:"path"`
+	Service              map[string]string `help:"Split: where another service is, NAME=URL[,URL…]; may be repeated." mapsep:";" placeholder:"NAME=URL"`
+	Demo                 bool              `help:"Make a demo account, an API key and a link, and print them."`
+	AllowPrivateWebhooks bool              `help:"Development: let webhooks reach private addresses, and plain http."`
+	LogLevel             string            `help:"debug, info, warn or error." default:"info"`
 }
 
 func (s serving) config() app.Config {
-	return app.Config{Targets: s.Target, DataDir: s.Data, Listen: s.Listen, AdminListen: s.AdminListen, PublicURL: s.PublicURL, Store: s.Store,
-		PaymentsStore: s.PaymentsStore, Demo: s.Demo, AllowPrivateWebhooks: s.AllowPrivateWebhooks, LogLevel: s.LogLevel}
+	c := app.Config{Targets: s.Target, DataDir: s.Data, KeysDir: s.KeysDir, Listen: s.Listen, AdminListen: s.AdminListen, PublicURL: s.PublicURL,
+		Store: s.Store, PaymentsStore: s.PaymentsStore, InternalListen: s.InternalListen, InternalSecretFile: s.InternalSecretFile,
+		InternalTLS: s.InternalTLS, Demo: s.Demo, AllowPrivateWebhooks: s.AllowPrivateWebhooks, LogLevel: s.LogLevel}
+	for name, urls := range s.Service {
+		if c.Services == nil {
+			c.Services = map[string][]string{}
+		}
+		c.Services[name] = strings.Split(urls, ",")
+	}
+	return c
 }
 
 func (s stores) config() app.Config {
-	return app.Config{Targets: []string{"all"}, DataDir: s.Data, Listen: "127.0.0.1:0", AdminListen: "127.0.0.1:0", Store: s.Store, PaymentsStore: s.PaymentsStore}
+	return app.Config{Targets: []string{"all"}, DataDir: s.Data, KeysDir: s.KeysDir, Listen: "127.0.0.1:0", AdminListen: "127.0.0.1:0", Store: s.Store, PaymentsStore: s.PaymentsStore}
 }
 
 type commands struct {
@@ -68,9 +82,18 @@ type keys struct {
 	List struct {
 		stores
 	} `cmd:"" help:"List the public keys."`
+	Create struct {
+		stores
+	} `cmd:"" help:"Make the keys of a split deployment, from which each service gets its share."`
+	Export struct {
+		stores
+		Target []string `required:"" help:"Boxes whose share of the keys is wanted."`
+		Dir    string   `arg:"" help:"Folder to write it into." type:"path"`
+	} `cmd:"" help:"Write what a service holds of the keys into a folder of its own; again after each change."`
 	Rotate struct {
 		stores
-		Purpose string `arg:"" optional:"" help:"link-sign, link-seal, session-sign, webhook-sign or store-seal; all of them by default."`
+		Rest    time.Duration `help:"How long before the new keys are used; longer when they have to be exported first." default:"1m"`
+		Purpose string        `arg:"" optional:"" help:"link-sign, link-seal, session-sign, webhook-sign, store-seal, answer-seal, webhook-seal or card-seal; all of them by default."`
 	} `cmd:"" help:"Make new keys; the old ones stay valid for what they have signed."`
 	Revoke struct {
 		stores
@@ -138,7 +161,11 @@ func dispatch(ctx context.Context, command string, c commands, out, errs io.Writ
 	case "keys list":
 		return app.ListKeys(c.Keys.List.config(), out)
 	case "keys rotate", "keys rotate <purpose>":
-		return app.RotateKeys(c.Keys.Rotate.config(), c.Keys.Rotate.Purpose, out)
+		return app.RotateKeys(c.Keys.Rotate.config(), c.Keys.Rotate.Purpose, c.Keys.Rotate.Rest, out)
+	case "keys create":
+		return app.CreateKeys(c.Keys.Create.config(), out)
+	case "keys export <dir>":
+		return app.ExportKeys(c.Keys.Export.config(), c.Keys.Export.Target, c.Keys.Export.Dir, out)
 	case "keys revoke <key>":
 		return app.RevokeKey(c.Keys.Revoke.config(), c.Keys.Revoke.Key, out)
 	case "link verify <url>":

@@ -74,12 +74,13 @@ func (s *shared) String() string {
 // process is one running server.
 type process struct {
 	t    testing.TB
-	url  string
+	url  string // of its public listener, or else of its admin listener
 	data string
 	logs *shared
 	cmd  *exec.Cmd
 	done chan struct{} // closed when it has ended
 	err  error         // how it ended
+	all  *fleet        // the deployment of which this is the gateway; nil: one process is all
 }
 
 // freeAddress is a loopback address that nobody listens on at this moment.
@@ -104,25 +105,37 @@ func serveOn(t testing.TB, data, address string) *process {
 
 func serveWith(t testing.TB, data, address string, flags ...string) *process {
 	t.Helper()
-	p := &process{t: t, url: "http://" + address, data: data, logs: &shared{}, done: make(chan struct{})}
-	args := append([]string{"serve", "--data", data, "--listen", address, "--public-url", p.url, "--allow-private-webhooks", "--log-level", "debug"}, flags...)
-	p.cmd = exec.Command(paylinkBinary(t), args...) //nolint:noctx,gosec // stop ends it, and the binary is ours
+	p := &process{t: t, url: "http://" + address, data: data, logs: &shared{}}
+	p.start(append([]string{"--data", data, "--listen", address, "--public-url", p.url}, flags...)...)
+	t.Cleanup(p.stop)
+	p.ready()
+	return p
+}
+
+// start runs the binary with these flags.
+func (p *process) start(flags ...string) {
+	p.t.Helper()
+	p.done = make(chan struct{})
+	p.cmd = exec.Command(paylinkBinary(p.t), append([]string{"serve", "--allow-private-webhooks", "--log-level", "debug"}, flags...)...) //nolint:noctx,gosec // stop ends it, and the binary is ours
 	p.cmd.Stdout, p.cmd.Stderr = p.logs, p.logs
 	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
+		p.t.Fatal(err)
 	}
-	go func() { p.err = p.cmd.Wait(); close(p.done) }()
-	t.Cleanup(p.stop)
-	eventually(t, "the server is ready", func() bool {
+	cmd, done := p.cmd, p.done
+	go func() { p.err = cmd.Wait(); close(done) }()
+}
+
+func (p *process) ready() {
+	p.t.Helper()
+	eventually(p.t, "the server is ready", func() bool {
 		select {
 		case <-p.done:
-			t.Fatalf("the server ended: %v\n%s", p.err, p.logs)
+			p.t.Fatalf("the server ended: %v\n%s", p.err, p.logs)
 		default:
 		}
-		status, _ := p.get(t, "/readyz")
+		status, _ := p.get(p.t, "/readyz")
 		return status == http.StatusOK
 	})
-	return p
 }
 
 func serve(t testing.TB) *process {
@@ -133,6 +146,15 @@ func serve(t testing.TB) *process {
 // stop asks the server to end, and checks that it ends well. A second stop does
 // nothing.
 func (p *process) stop() {
+	p.t.Helper()
+	if p.all != nil {
+		p.all.stop()
+		return
+	}
+	p.end()
+}
+
+func (p *process) end() {
 	p.t.Helper()
 	select {
 	case <-p.done:

@@ -96,6 +96,9 @@ func searchWorld(t *testing.T, p *process, key *client, s *shop) {
 		keptNowhere(t, "the webhooks", []byte(s.received()))
 	}
 	folderKeepsNoCard(t, p.data)
+	if p.all != nil {
+		p.all.databaseKeepsNoCard()
+	}
 	copied := filepath.Join(t.TempDir(), "backup")
 	if out, errs, status := command(t, "backup", "--data", p.data, copied); status != 0 {
 		t.Fatalf("backup: %d %s%s", status, out, errs)

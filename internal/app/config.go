@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/paylink/paylink/internal/rpc"
 	"github.com/paylink/paylink/internal/store/postgres"
 )
 
@@ -19,6 +20,7 @@ import (
 const (
 	DrainTimeout      = 30 * time.Second // for requests under way when asked to stop
 	keyReloadInterval = 10 * time.Second
+	credentialsReload = 5 * time.Second
 	gcPercent         = 300         // the live heap is small: trade some memory for time, unless GOGC says otherwise
 	restartPause      = time.Second // before a failed background job starts again
 )
@@ -27,32 +29,33 @@ const (
 type Config struct {
 	Targets              []string
 	DataDir              string
+	KeysDir              string // "": DataDir/keys
 	Listen               string
 	AdminListen          string
 	PublicURL            string
 	Store                string
 	PaymentsStore        string
+	InternalListen       string              // where a split process serves its boxes
+	InternalSecretFile   string              // between services
+	InternalTLS          string              // between services: folder of certificates
+	Services             map[string][]string // name to the URLs of its instances
 	Demo                 bool
 	AllowPrivateWebhooks bool
 	LogLevel             string
 }
 
-// targets that this version runs: one process with every box inside.
-var targets = []string{"all"}
-
 // Check names everything that is wrong with the configuration.
 func (c Config) Check() []string {
 	var wrong []string
 	say := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
-	for _, t := range c.Targets {
-		if !slices.Contains(targets, t) {
-			say("--target %q: this version runs the target %s", t, strings.Join(targets, ", "))
-		}
-	}
 	if c.DataDir == "" {
 		say("--data: a folder is needed")
 	}
-	for flag, address := range map[string]string{"--listen": c.Listen, "--admin-listen": c.AdminListen} {
+	addresses := map[string]string{"--listen": c.Listen, "--admin-listen": c.AdminListen}
+	if c.InternalListen != "" {
+		addresses["--internal-listen"] = c.InternalListen
+	}
+	for flag, address := range addresses {
 		if _, _, err := net.SplitHostPort(address); err != nil {
 			say("%s %q: want HOST:PORT", flag, address)
 		}
@@ -72,8 +75,69 @@ func (c Config) Check() []string {
 	if _, err := c.level(); err != nil {
 		say("--log-level %q: want debug, info, warn or error", c.LogLevel)
 	}
+	c.checkTargets(say)
 	slices.Sort(wrong)
 	return wrong
+}
+
+// checkTargets looks at what a split process needs, and at what does nothing in a
+// whole one.
+func (c Config) checkTargets(say func(format string, args ...any)) {
+	if !c.split() {
+		for flag, given := range map[string]bool{"--internal-listen": c.InternalListen != "", "--internal-secret-file": c.InternalSecretFile != "",
+			"--internal-tls": c.InternalTLS != "", "--service": len(c.Services) > 0} {
+			if given {
+				say("%s: the target all has every box in one process and speaks to no other", flag)
+			}
+		}
+		return
+	}
+	if len(c.Targets) == 0 {
+		say("--target: want all, or some of %s", targetNames())
+	}
+	for i, t := range c.Targets {
+		if _, ok := boxes[t]; !ok {
+			say("--target %q: want all alone, or some of %s", t, targetNames())
+		} else if slices.Contains(c.Targets[:i], t) {
+			say("--target %q: named twice", t)
+		}
+	}
+	if c.InternalSecretFile == "" && c.InternalTLS == "" {
+		say("--internal-secret-file or --internal-tls: services must prove to each other who they are")
+	}
+	if c.InternalListen == "" && c.servesInternally() {
+		say("--internal-listen: an address on which the boxes of this process are served")
+	}
+	for _, name := range c.calls() {
+		if len(c.Services[name]) == 0 {
+			say("--service %s=URL: %s needs it, and it does not run in this process", name, strings.Join(c.Targets, ", "))
+		}
+	}
+	for name, urls := range c.Services {
+		if _, ok := boxes[name]; !ok || name == "gateway" {
+			say("--service %s: there is no such service", name)
+		}
+		for _, raw := range urls {
+			if _, err := rpc.ParseURL(raw, c.InternalTLS != ""); err != nil {
+				say("--service %s: %v", name, err)
+			}
+		}
+	}
+	if c.PublicURL == "" && c.any(func(b box) bool { return b.public }) {
+		say("--public-url: every process of a split deployment must know the same one")
+	}
+	if c.Demo {
+		say("--demo: only the target all makes a demo account")
+	}
+	// SQLite is one process's: two that each held the file would not see each
+	// other's commits as they must, so everything that keeps data stays together.
+	if !postgres.Is(c.Store) && c.keepsData() {
+		for t, b := range boxes {
+			if b.store && !c.runs(t) {
+				say("--store: on SQLite every box that keeps data runs in one process, and %s is not in this one; use postgres://…", t)
+			}
+		}
+	}
 }
 
 // storeURL is where everything is kept: postgres://…, or sqlite: and the path of
@@ -131,7 +195,13 @@ func scheme(store string) string {
 }
 
 // The files of a data folder.
-func (c Config) keysDir() string   { return filepath.Join(c.DataDir, "keys") }
+func (c Config) keysDir() string {
+	if c.KeysDir != "" {
+		return c.KeysDir
+	}
+	return filepath.Join(c.DataDir, "keys")
+}
+
 func (c Config) queuePath() string { return filepath.Join(c.DataDir, "webhooks.db") }
 func (c Config) bookPath() string  { return filepath.Join(c.DataDir, "simulator.book") }
 

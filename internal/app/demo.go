@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/paylink/paylink/internal/issuer/simulator"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/merchant"
 )
@@ -28,17 +29,17 @@ func (s *services) demo(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("demo account: %w", err)
 	}
-	key, err := s.merchants.AuthenticateKey(ctx, d.KeyID, d.Secret)
+	key, err := s.users.AuthenticateKey(ctx, d.KeyID, d.Secret)
 	if err != nil {
 		return fmt.Errorf("demo key: %w", err)
 	}
-	account, err := s.merchants.GetAccount(ctx, key.Account)
+	account, err := s.users.GetAccount(ctx, key.Account)
 	if err != nil {
 		return err
 	}
 	var methods []link.Method
+	caps := simulator.Capabilities()
 	for _, m := range account.Methods {
-		caps := s.sim.Capabilities()
 		methods = append(methods, link.Method{ID: m.ID, Type: m.Type, Issuer: m.Issuer, Currencies: m.Currencies, Enabled: m.Enabled,
 			MinMinor: caps.MinMinor, MaxMinor: caps.MaxMinor, Test: caps.Test})
 	}
@@ -59,7 +60,7 @@ paylink is running in test mode at %[1]s
 
   see the history curl -u %[5]s:%[6]s %[1]s/api/payments
 
-`, s.cfg.PublicURL, s.links.URL(l), d.Username, d.Password, d.KeyID, d.Secret)
+`, s.cfg.PublicURL, s.cfg.PublicURL+"/l/"+l.Token, d.Username, d.Password, d.KeyID, d.Secret)
 	return err
 }
 
@@ -75,13 +76,13 @@ func (s *services) demoAccount(ctx context.Context) (demoLogin, error) {
 		return demoLogin{}, err
 	}
 	d := demoLogin{Username: "demo", Password: "try paylink today"}
-	up, err := s.merchants.SignUp(ctx, merchant.SignUpRequest{Username: d.Username, Email: "demo@example.com", Password: d.Password}, nil)
+	up, err := s.users.SignUp(ctx, merchant.SignUpRequest{Username: d.Username, Email: "demo@example.com", Password: d.Password}, nil)
 	var account string
 	switch {
 	case err == nil:
 		account = up.Account.ID
 	case errors.Is(err, merchant.ErrTaken): // a crash came before the file was written
-		in, err := s.merchants.SignIn(ctx, d.Username, d.Password, nil)
+		in, err := s.users.SignIn(ctx, d.Username, d.Password, nil)
 		if err != nil {
 			return d, err
 		}
@@ -89,7 +90,7 @@ func (s *services) demoAccount(ctx context.Context) (demoLogin, error) {
 	default:
 		return d, err
 	}
-	key, err := s.merchants.CreateKey(ctx, merchant.CreateKeyRequest{Account: account, Name: "demo", Mode: link.Test, Scopes: merchant.Scopes}, nil)
+	key, err := s.users.CreateKey(ctx, merchant.CreateKeyRequest{Account: account, Name: "demo", Mode: link.Test, Scopes: merchant.Scopes}, nil)
 	if err != nil {
 		return d, err
 	}

@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/url"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,21 +36,57 @@ func openKeys(cfg Config) (*keyring.Ring, error) {
 	return keyring.Open(cfg.keysDir(), time.Now())
 }
 
-// RotateKeys makes new keys; a running server takes them up by itself.
-func RotateKeys(cfg Config, purpose string, out io.Writer) error {
+// CreateKeys makes the whole ring in a folder that has none: the start of a split
+// deployment, whose processes never make keys.
+func CreateKeys(cfg Config, out io.Writer) error {
+	if _, err := os.Stat(filepath.Join(cfg.keysDir(), "keys.json")); err == nil {
+		return fmt.Errorf("%s has keys already", cfg.keysDir())
+	}
+	if _, err := keyring.Open(cfg.keysDir(), time.Now()); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(out, "made the keys in %s; keep them where no service reads them, and export each its share\n", cfg.keysDir())
+	return err
+}
+
+// ExportKeys writes what the targets hold of the keys into a folder of their own.
+func ExportKeys(cfg Config, targets []string, dir string, out io.Writer) error {
+	for _, t := range targets {
+		if _, ok := boxes[t]; !ok {
+			return fmt.Errorf("--target %q: want some of %s", t, targetNames())
+		}
+	}
+	share := shares(targets)
+	if len(share) == 0 {
+		return fmt.Errorf("%s holds no keys and needs no folder of them", strings.Join(targets, ", "))
+	}
+	if err := keyring.Export(cfg.keysDir(), dir, share); err != nil {
+		return err
+	}
+	for _, s := range share {
+		if _, err := fmt.Fprintf(out, "%s: %s\n", strings.Join(targets, ","), s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// RotateKeys makes new keys; a running server takes them up by itself. They rest
+// before they are used, so that every process knows them by then.
+func RotateKeys(cfg Config, purpose string, rest time.Duration, out io.Writer) error {
 	if _, err := openKeys(cfg); err != nil {
 		return err
 	}
-	purposes := []keyring.Purpose{keyring.LinkSign, keyring.LinkSeal, keyring.SessionSign, keyring.WebhookSign, keyring.StoreSeal}
+	purposes := slices.DeleteFunc(slices.Clone(keyring.Purposes), func(p keyring.Purpose) bool { return p == keyring.MACKey })
 	if purpose != "" {
 		purposes = []keyring.Purpose{keyring.Purpose(purpose)}
 	}
 	for _, p := range purposes {
-		kid, err := keyring.Rotate(cfg.keysDir(), p, time.Now())
+		kid, err := keyring.RotateIn(cfg.keysDir(), p, time.Now(), rest)
 		if err != nil {
 			return err
 		}
-		if _, err := fmt.Fprintf(out, "%s: new key %s, in use in %s\n", p, keyring.FormatKeyID(kid), keyring.ActivateAfter); err != nil {
+		if _, err := fmt.Fprintf(out, "%s: new key %s, in use in %s\n", p, keyring.FormatKeyID(kid), rest); err != nil {
 			return err
 		}
 	}

@@ -35,60 +35,109 @@ func Serve(ctx context.Context, cfg Config, out, logs io.Writer) (err error) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
-	var lc net.ListenConfig
-	public, err := lc.Listen(ctx, "tcp", cfg.Listen)
+	on, err := cfg.listen(ctx)
 	if err != nil {
-		return fmt.Errorf("--listen: %w", err)
+		return err
 	}
-	admin, err := lc.Listen(ctx, "tcp", cfg.AdminListen)
-	if err != nil {
-		return errors.Join(fmt.Errorf("--admin-listen: %w", err), public.Close())
-	}
-	if cfg.PublicURL == "" {
-		cfg.PublicURL = "http://" + public.Addr().String()
+	if cfg.PublicURL == "" && on.public != nil {
+		cfg.PublicURL = "http://" + on.public.Addr().String()
 	}
 	cfg.PublicURL = strings.TrimRight(cfg.PublicURL, "/")
 	s, err := open(ctx, cfg, log)
 	if err != nil {
-		return errors.Join(err, public.Close(), admin.Close())
+		return errors.Join(err, on.close())
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
 	if cfg.Demo {
 		if err := s.demo(ctx, out); err != nil {
-			return errors.Join(err, public.Close(), admin.Close())
+			return errors.Join(err, on.close())
 		}
 	}
-	log.Info("serving", "listen", public.Addr().String(), "public_url", cfg.PublicURL, "metrics", "http://"+admin.Addr().String()+"/metrics")
-	return s.run(ctx, public, admin)
+	about := []any{"targets", strings.Join(cfg.Targets, ","), "public_url", cfg.PublicURL, "metrics", "http://" + on.admin.Addr().String() + "/metrics"}
+	if on.public != nil {
+		about = append(about, "listen", on.public.Addr().String())
+	}
+	if on.internal != nil {
+		about = append(about, "internal_listen", on.internal.Addr().String())
+	}
+	log.Info("serving", about...)
+	return s.run(ctx, on)
+}
+
+// listeners of a process: the public one is the gateway's, the internal one that
+// of all other boxes of a split process.
+type listeners struct{ public, internal, admin net.Listener }
+
+func (c Config) listen(ctx context.Context) (on listeners, err error) {
+	var lc net.ListenConfig
+	open := func(flag, address string, wanted bool, into *net.Listener) {
+		if err != nil || !wanted {
+			return
+		}
+		if *into, err = lc.Listen(ctx, "tcp", address); err != nil {
+			err = errors.Join(fmt.Errorf("%s: %w", flag, err), on.close())
+		}
+	}
+	open("--listen", c.Listen, c.runs("gateway"), &on.public)
+	open("--internal-listen", c.InternalListen, c.servesInternally(), &on.internal)
+	open("--admin-listen", c.AdminListen, true, &on.admin)
+	return on, err
+}
+
+func (l listeners) close() error {
+	var errs []error
+	for _, each := range []net.Listener{l.public, l.internal, l.admin} {
+		if each != nil {
+			errs = append(errs, each.Close())
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // run starts everything and stops it in order: the listeners first, so that the
 // last request still finds the boxes at work, then the background.
-func (s *services) run(ctx context.Context, public, admin net.Listener) error {
+func (s *services) run(ctx context.Context, on listeners) error {
 	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopBackground()
 	group, failed := errgroup.WithContext(background)
-	for name, run := range s.background() {
+	for name, run := range s.background {
 		group.Go(func() error {
 			s.keepRunning(failed, name, run)
 			return nil
 		})
 	}
-	servers := []*http.Server{server(s.handler, s.log), server(s.adminHandler(), s.log)}
-	for i, l := range []net.Listener{public, admin} {
+	var servers []*http.Server
+	start := func(srv *http.Server, serve func() error) {
+		servers = append(servers, srv)
 		group.Go(func() error {
-			if err := servers[i].Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			if err := serve(); !errors.Is(err, http.ErrServerClosed) {
 				return err
 			}
 			return nil
 		})
 	}
+	if on.public != nil {
+		srv := server(s.handler, s.log)
+		start(srv, func() error { return srv.Serve(on.public) })
+	}
+	if on.internal != nil {
+		srv := s.internal.HTTP()
+		start(srv, func() error {
+			if s.credentials.Secured() {
+				return srv.ServeTLS(on.internal, "", "")
+			}
+			return srv.Serve(on.internal)
+		})
+	}
+	admin := server(s.adminHandler(), s.log)
+	start(admin, func() error { return admin.Serve(on.admin) })
 	group.Go(func() error {
 		select {
 		case <-ctx.Done():
 			s.log.Info("stopping: finishing what is under way")
 		case <-failed.Done():
 		}
+		s.draining.Store(true)
 		close(s.drain)
 		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), DrainTimeout)
 		defer cancel()
@@ -130,7 +179,7 @@ func server(h http.Handler, log *slog.Logger) *http.Server {
 
 func (s *services) adminHandler() http.Handler {
 	mux := http.NewServeMux()
-	gateway.Health(mux, s.store.Ping)
+	gateway.Health(mux, s.ready)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics.Registry(), promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second}))
 	return mux
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/paylink/paylink/internal/coordinator"
@@ -19,163 +21,212 @@ import (
 	"github.com/paylink/paylink/internal/notify"
 	"github.com/paylink/paylink/internal/notify/webhook"
 	"github.com/paylink/paylink/internal/obs"
-	"github.com/paylink/paylink/internal/store/sqlstore"
+	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/rpc"
 )
 
-// services is the product on one screen: every box with what it needs. In one
-// process the boxes call one another directly.
-type services struct {
-	cfg     Config
-	log     *slog.Logger
-	metrics *obs.Metrics
-	drain   chan struct{}
-
-	ring  *keyring.Ring
-	store *sqlstore.Store
-	sim   *simulator.Simulator
-	queue *webhook.Queue
-
-	merchants    *merchant.Local
-	links        *link.Local
-	transactions *coordinator.Local
-	notifier     *notify.Local
-	handler      http.Handler
+// box is what a target needs: the services that it calls, its share of the keys,
+// whether it keeps or reads data, and whether it must know the public URL.
+type box struct {
+	calls  []string
+	keys   []keyring.Share
+	store  bool
+	public bool
 }
 
-// open builds the boxes, from the keys and the store up to the gateway.
+func use(p keyring.Purpose) keyring.Share    { return keyring.Share{Purpose: p} }
+func verify(p keyring.Purpose) keyring.Share { return keyring.Share{Purpose: p, VerifyOnly: true} }
+
+// boxes are the targets of a split deployment. `all` is every one of them in one
+// process, with direct calls.
+var boxes = map[string]box{
+	"gateway": {calls: []string{"users", "links", "verifier", "payments", "transactions", "notifier", "simulator"}, public: true,
+		keys: []keyring.Share{verify(keyring.LinkSign), verify(keyring.SessionSign), verify(keyring.WebhookSign), use(keyring.AnswerSeal), use(keyring.CardSeal), use(keyring.MACKey)}},
+	"users":        {store: true, public: true, keys: []keyring.Share{use(keyring.SessionSign), use(keyring.StoreSeal), use(keyring.AnswerSeal)}},
+	"links":        {store: true, public: true, keys: []keyring.Share{use(keyring.LinkSign), use(keyring.LinkSeal), use(keyring.AnswerSeal)}},
+	"verifier":     {store: true, public: true, keys: []keyring.Share{verify(keyring.LinkSign), use(keyring.LinkSeal)}},
+	"payments":     {store: true},
+	"transactions": {store: true, public: true, calls: []string{"simulator"}, keys: []keyring.Share{use(keyring.StoreSeal), use(keyring.AnswerSeal), use(keyring.CardSeal)}},
+	"notifier":     {store: true, public: true, keys: []keyring.Share{use(keyring.WebhookSign), use(keyring.WebhookSeal), use(keyring.AnswerSeal)}},
+	"simulator":    {calls: []string{"transactions"}, keys: []keyring.Share{use(keyring.CardSeal)}},
+}
+
+// services is one process: the boxes that it runs, and the way to the others.
+type services struct {
+	cfg        Config
+	log        *slog.Logger
+	metrics    *obs.Metrics
+	drain      chan struct{} // closed when asked to stop
+	draining   atomic.Bool
+	background map[string]func(context.Context) error
+	closers    []func() error
+
+	ring        *keyring.Ring
+	stores      stores
+	credentials *rpc.Credentials // nil in `all`
+	internal    *rpc.Server      // nil in `all`
+	pools       map[string]*rpc.Pool
+
+	users        merchant.Service
+	links        link.Service
+	verifier     link.Verifier
+	payments     payment.Reader
+	transactions coordinator.Service
+	notifier     notify.Service
+	connectors   []issuer.Connector
+	records      api.Records
+	handler      http.Handler // of the public listener; nil without the gateway
+}
+
+// open builds the process, from the keys and the stores up to the gateway.
 func open(ctx context.Context, cfg Config, log *slog.Logger) (*services, error) {
-	s := &services{cfg: cfg, log: log, metrics: obs.NewMetrics(), drain: make(chan struct{})}
-	if err := s.openStores(ctx); err != nil {
-		return nil, errors.Join(err, s.close())
+	s := &services{cfg: cfg, log: log, metrics: obs.NewMetrics(), drain: make(chan struct{}), background: map[string]func(context.Context) error{}, pools: map[string]*rpc.Pool{}}
+	for _, step := range []func(context.Context) error{s.openKeys, s.openInternal, s.openStores, s.openUsers, s.openLinks, s.openPayments,
+		s.openSimulator, s.openTransactions, s.openNotifier, s.openGateway} {
+		if err := step(ctx); err != nil {
+			return nil, errors.Join(err, s.close())
+		}
 	}
-	connectors := []issuer.Connector{s.sim}
-	s.merchants = merchant.New(merchant.Config{Users: s.store, Keys: s.store, Sessions: s.store, Ring: s.ring,
-		Connectors: capabilities(connectors), PublicURL: cfg.PublicURL, Now: time.Now, Log: log})
-	s.links = link.NewLocal(link.LocalConfig{Ring: s.ring, Store: s.store, PublicURL: cfg.PublicURL, Now: time.Now, Log: log})
-	s.transactions = coordinator.New(coordinator.Config{Payments: s.store, Links: s.store, Connectors: connectors,
-		LinkURL: s.links.URL, Now: time.Now, Log: log, Observe: s.observeIssuer})
-	s.notifier = notify.New(notify.Config{Store: s.store, Queue: s.queue, Keys: s.webhookKeys(), Now: time.Now, AllowPrivate: cfg.AllowPrivateWebhooks, Log: log})
-	public, err := pages.New(pages.Config{Links: s.links, Payments: s.transactions, Now: time.Now, Log: log, PublicURL: cfg.PublicURL, Drain: s.drain})
-	if err != nil {
-		return nil, errors.Join(err, s.close())
-	}
-	json := api.New(api.Config{Merchants: s.merchants, Links: s.links, Payments: s.store, Transactions: s.transactions, Webhooks: s.notifier,
-		Connectors: connectors, Idempotency: s.store, Seal: s.seal, Unseal: s.unseal, MAC: s.mac, JWKS: s.ring.JWKS,
-		PublicURL: cfg.PublicURL, Now: time.Now, Log: log})
-	s.handler = gateway.New(gateway.Config{Boxes: []gateway.Registrar{json, public}, NotFound: public.NotFound(),
-		Mounts: map[string]http.Handler{simulator.DefaultPublicPath + "/": s.sim.Handler()}, Ready: s.store.Ping, Metrics: s.metrics, Log: log})
-	s.gauges()
 	return s, nil
 }
 
-func (s *services) openStores(ctx context.Context) (err error) {
-	url, err := s.cfg.storeURL()
+// openUsers: accounts, payment methods, sessions, API keys.
+func (s *services) openUsers(context.Context) error {
+	if !s.cfg.runs("users") {
+		if p := s.peer("users"); p != nil {
+			far := rpc.NewUsers(p)
+			s.users, s.records.Users = far, far
+		}
+		return nil
+	}
+	local := merchant.New(merchant.Config{Users: s.stores.sql, Keys: s.stores.sql, Sessions: s.stores.sql, Ring: s.ring, Connectors: known(),
+		PublicURL: s.cfg.PublicURL, Now: time.Now, Log: s.log})
+	s.users, s.records.Users = local, s.stores.sql
+	s.background["last uses"], s.background["old sessions"] = local.RunTouches, local.RunPrune
+	s.serve(func(r *rpc.Server) { rpc.ServeUsers(r, local, s.stores.sql) })
+	return nil
+}
+
+// openLinks: making links, their expiry; and telling which are ours.
+func (s *services) openLinks(context.Context) error {
+	switch p := s.peer("links"); {
+	case s.cfg.runs("links"):
+		local := link.NewLocal(link.LocalConfig{Ring: s.ring, Store: s.stores.links, PublicURL: s.cfg.PublicURL, Now: time.Now, Log: s.log})
+		s.links, s.records.Links = local, s.stores.linkRecords
+		s.background["expiry"] = local.RunExpiry
+		s.serve(func(r *rpc.Server) { rpc.ServeLinks(r, local, s.stores.linkRecords) })
+	case p != nil:
+		far := rpc.NewLinks(p)
+		s.links, s.records.Links = far, far
+	}
+	switch p := s.peer("verifier"); {
+	case s.cfg.runs("verifier"):
+		s.verifier = link.NewVerifier(link.VerifierConfig{Ring: s.ring, Store: s.stores.links, PublicURL: s.cfg.PublicURL, Now: time.Now})
+		s.serve(func(r *rpc.Server) { rpc.ServeVerifier(r, s.verifier) })
+	case p != nil:
+		s.verifier = rpc.NewVerifier(p)
+	}
+	return nil
+}
+
+// openPayments: reading payments, events and balances.
+func (s *services) openPayments(context.Context) error {
+	switch p := s.peer("payments"); {
+	case s.cfg.runs("payments"):
+		s.payments = s.stores.payments
+		s.background["balances"] = s.stores.sql.RunBalances
+		s.serve(func(r *rpc.Server) { rpc.ServePayments(r, s.payments) })
+	case p != nil:
+		s.payments = rpc.NewPayments(p)
+	}
+	return nil
+}
+
+// openSimulator: the issuer of test mode, which tells transactions of its notices.
+func (s *services) openSimulator(context.Context) error {
+	cards := rpc.Cards{Ring: s.ring}
+	if !s.cfg.runs("simulator") {
+		if p := s.peer("simulator"); p != nil {
+			s.connectors = []issuer.Connector{rpc.NewConnector(p, simulator.Name, simulator.Capabilities(), cards)}
+		}
+		return nil
+	}
+	sim, err := simulator.New(simulator.Config{BookPath: s.cfg.bookPath(), Seed: 1, Now: time.Now, Log: s.log})
 	if err != nil {
 		return err
 	}
-	if s.ring, err = keyring.Open(s.cfg.keysDir(), time.Now()); err != nil {
-		return err
+	s.closers = append(s.closers, sim.Close)
+	s.connectors = []issuer.Connector{sim}
+	if p := s.peer("transactions"); p != nil {
+		sim.OnNotice(rpc.NewTransactions(p, cards, time.Now).Notice)
 	}
-	if _, _, err = sqlstore.Migrate(ctx, url); err != nil {
-		return err
-	}
-	if s.store, err = sqlstore.Open(ctx, url); err != nil {
-		return err
-	}
-	if s.sim, err = simulator.New(simulator.Config{BookPath: s.cfg.bookPath(), Seed: 1, Now: time.Now, Log: s.log}); err != nil {
-		return err
-	}
-	s.queue, err = webhook.Open(ctx, webhook.Config{URL: s.cfg.queueURL(), Store: s.store, Keys: s.webhookKeys(), Logger: s.log,
-		AllowPrivate: s.cfg.AllowPrivateWebhooks})
-	return err
+	s.serve(func(r *rpc.Server) {
+		rpc.ServeConnector(r, rpc.SimulatorService, sim, cards)
+		r.Mount(simulator.DefaultPublicPath+"/", sim.Handler())
+	})
+	return nil
 }
 
-// background is what runs beside the listeners; each blocks until ctx ends.
-func (s *services) background() map[string]func(context.Context) error {
-	return map[string]func(context.Context) error{
-		"sweep":          s.transactions.Run,
-		"expiry":         s.links.RunExpiry,
-		"balances":       s.store.RunBalances,
-		"notify":         func(ctx context.Context) error { return s.store.Consume(ctx, "notify", s.notifier.Handle) },
-		"webhooks":       s.queue.Run,
-		"last uses":      s.merchants.RunTouches,
-		"old sessions":   s.merchants.RunPrune,
-		"old deliveries": s.notifier.RunPrune,
-		"keys":           func(ctx context.Context) error { return s.ring.Watch(ctx, keyReloadInterval) },
-	}
-}
-
-// close ends what open began, in the opposite order.
-func (s *services) close() error {
-	var errs []error
-	if s.sim != nil {
-		errs = append(errs, s.sim.Close())
-	}
-	if s.queue != nil {
-		errs = append(errs, s.queue.Close())
-	}
-	if s.store != nil {
-		errs = append(errs, s.store.Close())
-	}
-	return errors.Join(errs...)
-}
-
-func capabilities(connectors []issuer.Connector) []merchant.Connector {
-	var list []merchant.Connector
-	for _, k := range connectors {
-		list = append(list, merchant.Connector{Name: k.Name(), Capabilities: k.Capabilities()})
-	}
-	return list
-}
-
-func (s *services) observeIssuer(connector, call string, o issuer.Outcome, took time.Duration) {
-	s.metrics.IssuerCall(connector, call, o.String(), took)
-}
-
-func (s *services) webhookKeys() notify.Keys {
-	about := []byte("webhook")
-	return notify.Keys{
-		Seal:   func(plain []byte) []byte { return s.ring.Seal(keyring.StoreSeal, plain, about) },
-		Unseal: func(sealed []byte) ([]byte, error) { return s.ring.Unseal(keyring.StoreSeal, sealed, about) },
-		Sign: func(message []byte) []byte {
-			_, signature := s.ring.Sign(keyring.WebhookSign, message)
-			return signature
-		},
-	}
-}
-
-func (s *services) seal(plain, about []byte) ([]byte, error) {
-	return s.ring.Seal(keyring.StoreSeal, plain, about), nil
-}
-
-func (s *services) unseal(sealed, about []byte) ([]byte, error) {
-	return s.ring.Unseal(keyring.StoreSeal, sealed, about)
-}
-
-func (s *services) mac(message []byte) []byte { return s.ring.MAC(keyring.MACKey, message) }
-
-// gauges read the store when the metrics are scraped.
-func (s *services) gauges() {
-	read := func(f func(context.Context) (int64, error)) func() float64 {
-		return func() float64 {
-			ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-			defer cancel()
-			n, err := f(ctx)
-			if err != nil {
-				return -1
-			}
-			return float64(n)
+// openTransactions: carrying payments through their issuer, and recovery.
+func (s *services) openTransactions(context.Context) error {
+	cards := rpc.Cards{Ring: s.ring}
+	if !s.cfg.runs("transactions") {
+		if p := s.peer("transactions"); p != nil {
+			far := rpc.NewTransactions(p, cards, time.Now)
+			s.transactions, s.records.Transactions = far, far
 		}
+		return nil
 	}
-	for _, consumer := range []string{"notify", "balances"} {
-		s.metrics.Gauge("paylink_stream_lag", "Events that the consumer has not handled.", map[string]string{"consumer": consumer},
-			read(func(ctx context.Context) (int64, error) { return s.store.Lag(ctx, consumer) }))
+	local := coordinator.New(coordinator.Config{Payments: s.stores.payments, Links: s.stores.links, Connectors: s.connectors,
+		LinkURL: func(l link.Link) string { return s.cfg.PublicURL + "/l/" + l.Token }, Now: time.Now, Log: s.log, Observe: s.observeIssuer})
+	s.transactions, s.records.Transactions = local, s.stores.paymentRecords
+	s.background["sweep"] = local.Run
+	s.serve(func(r *rpc.Server) { rpc.ServeTransactions(r, local, s.stores.links, cards, s.stores.paymentRecords) })
+	return nil
+}
+
+// openNotifier: webhook endpoints, and the queue that sends.
+func (s *services) openNotifier(ctx context.Context) error {
+	if !s.cfg.runs("notifier") {
+		if p := s.peer("notifier"); p != nil {
+			far := rpc.NewNotifier(p)
+			s.notifier, s.records.Webhooks = far, far
+		}
+		return nil
 	}
-	for _, status := range []string{"unknown", "processing", "review"} {
-		s.metrics.Gauge("paylink_payments", "Payments that are not settled.", map[string]string{"status": status},
-			read(func(ctx context.Context) (int64, error) { return s.store.CountPayments(ctx, status) }))
+	queue, err := webhook.Open(ctx, webhook.Config{URL: s.cfg.queueURL(), Store: s.stores.sql, Keys: s.webhookKeys(), Logger: s.log, AllowPrivate: s.cfg.AllowPrivateWebhooks})
+	if err != nil {
+		return err
 	}
-	s.metrics.Gauge("paylink_due_payments", "Payments whose time has come and that the sweep has not taken yet.", nil,
-		read(func(ctx context.Context) (int64, error) { return s.store.CountDue(ctx, time.Now()) }))
-	s.metrics.Gauge("paylink_webhook_deliveries_parked", "Webhooks that were given up and that nobody has dealt with.", nil, read(s.store.CountParked))
+	s.closers = append(s.closers, queue.Close)
+	local := notify.New(notify.Config{Store: s.stores.sql, Queue: queue, Keys: s.webhookKeys(), Now: time.Now, AllowPrivate: s.cfg.AllowPrivateWebhooks, Log: s.log})
+	s.notifier, s.records.Webhooks = local, s.stores.sql
+	s.background["webhooks"], s.background["old deliveries"] = queue.Run, local.RunPrune
+	s.background["notify"] = func(ctx context.Context) error { return s.stores.sql.Consume(ctx, "notify", local.Handle) }
+	s.serve(func(r *rpc.Server) { rpc.ServeNotifier(r, local, s.stores.sql) })
+	return nil
+}
+
+// openGateway: the one box that faces the internet. It has no database.
+func (s *services) openGateway(context.Context) error {
+	if !s.cfg.runs("gateway") {
+		return nil
+	}
+	public, err := pages.New(pages.Config{Links: s.verifier, Payments: s.transactions, Now: time.Now, Log: s.log, PublicURL: s.cfg.PublicURL, Drain: s.drain})
+	if err != nil {
+		return err
+	}
+	json := api.New(api.Config{Merchants: s.users, Links: s.links, Payments: s.payments, Transactions: s.transactions, Webhooks: s.notifier,
+		Connectors: known(), Records: s.records, Seal: s.seal, Unseal: s.unseal, MAC: s.mac, JWKS: s.ring.JWKS,
+		PublicURL: s.cfg.PublicURL, Now: time.Now, Log: s.log})
+	issuers := map[string]http.Handler{}
+	if pool := s.pools["simulator"]; pool != nil {
+		issuers[simulator.DefaultPublicPath+"/"] = rpc.Pages(pool)
+	}
+	if at := slices.IndexFunc(s.connectors, func(k issuer.Connector) bool { _, here := k.(*simulator.Simulator); return here }); at >= 0 {
+		issuers[simulator.DefaultPublicPath+"/"] = s.connectors[at].(*simulator.Simulator).Handler() //nolint:forcetypeassert // just seen
+	}
+	s.handler = gateway.New(gateway.Config{Boxes: []gateway.Registrar{json, public}, NotFound: public.NotFound(), Mounts: issuers,
+		Ready: s.ready, Metrics: s.metrics, Log: s.log})
+	return nil
 }

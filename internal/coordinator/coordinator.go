@@ -38,15 +38,32 @@ const (
 	maxFollowUps  = 3 // steps that fall due at once, such as a late refund
 )
 
-// LinkReader reads the link that a payment was made with.
-type LinkReader interface {
-	GetLink(ctx context.Context, account, id string) (link.Link, error)
+// Service is the box: Local is the real thing, and a client over the wire may
+// stand for it. Amount "" is all that is left. Where a ticket is given, its
+// record is part of the commit, rendered from the payment.Payment after the step,
+// or from a refund's payment.RefundView.
+type Service interface {
+	// Submit pays. A decline is a payment, not an error. A fault of code
+	// link_paying, link_paid, link_expired or link_canceled: the link can't be paid.
+	Submit(context.Context, payment.Submit) (payment.Payment, error)
+	ByAttempt(ctx context.Context, l link.Link, attempt string) (payment.Payment, bool, error)
+	// Latest is the payment that reserved a use of the link last.
+	Latest(ctx context.Context, l link.Link) (payment.Payment, bool, error)
+	Capture(ctx context.Context, account, mode, id, amount string, t *idempotency.Ticket) (payment.Payment, error)
+	Void(ctx context.Context, account, mode, id string, t *idempotency.Ticket) (payment.Payment, error)
+	Refund(ctx context.Context, account, mode, id, amount string, t *idempotency.Ticket) (payment.Payment, payment.Refund, error)
+	// Repair asks the issuer about a stuck payment, within a short time, and
+	// returns what is known then.
+	Repair(ctx context.Context, p payment.Payment) payment.Payment
+	// Notice takes an answer that an issuer sent on its own; nil when it is dealt
+	// with for good.
+	Notice(context.Context, issuer.Notice) error
 }
 
 // Config of a coordinator.
 type Config struct {
 	Payments   payment.Store
-	Links      LinkReader
+	Links      link.Reader
 	Connectors []issuer.Connector
 	LinkURL    func(link.Link) string
 	Now        func() time.Time
@@ -60,6 +77,8 @@ type Local struct {
 	cfg        Config
 	connectors map[string]issuer.Connector
 }
+
+var _ Service = (*Local)(nil)
 
 // New makes a coordinator and starts listening to its connectors' notices.
 func New(cfg Config) *Local {

@@ -48,10 +48,8 @@ func (c *Local) Sweep(ctx context.Context) (int, error) {
 // for it: the same work as the sweep's, without waiting for its turn. A payment
 // that somebody works on is left alone.
 func (c *Local) Repair(ctx context.Context, p payment.Payment) payment.Payment {
-	stuck := p.Status == payment.Unknown || p.Status == payment.Capturing || p.Status == payment.Voiding ||
-		(p.Status == payment.Processing && !c.cfg.Now().Before(p.Work.Until))
 	since := c.cfg.Now().Sub(p.Work.AskedAt) // negative when the clock was set back
-	if !stuck || (since >= 0 && since < repairEvery) {
+	if !p.Stuck(c.cfg.Now()) || (since >= 0 && since < repairEvery) {
 		return p
 	}
 	done, err := c.resolve(context.WithoutCancel(ctx), p, true)

@@ -29,12 +29,26 @@ type Record struct {
 	CreatedAt   time.Time
 }
 
+// Associated binds a sealed answer to the key that it was recorded under.
+func (r Record) Associated() []byte {
+	return []byte("idempotency\x00" + r.Scope + "\x00" + r.Key)
+}
+
 // Ticket travels from the gateway to the commit. A nil ticket means that the
 // client sent no key.
+//
+// Within a process Render does the work. To a box in another process only Record
+// and Shape travel: the answer depends on the committed object alone, so the far
+// side renders it by its shape, into its own commit, and sends the bytes back.
 type Ticket struct {
 	Record
+	// Shape names how the object becomes the answer.
+	Shape string
 	// Render gives the sealed answer for the object about to be committed.
 	Render func(object any) ([]byte, error)
+	// Rendered is the answer that was recorded, unsealed: the very bytes that a
+	// replay gives. Nil until a commit has carried the record.
+	Rendered []byte
 }
 
 // Fill renders the answer for the object and returns the record to commit; nil

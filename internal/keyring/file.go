@@ -34,14 +34,16 @@ const (
 // file is keys.json.
 type file struct {
 	Version int     `json:"version"`
+	Shares  []Share `json:"shares,omitempty"` // an export holds these; nil: the whole ring
 	Keys    []entry `json:"keys"`
 }
 
 type entry struct {
 	ID        string    `json:"id"`
 	Purpose   Purpose   `json:"purpose"`
-	Secret    []byte    `json:"secret"` // Ed25519 seed, or the symmetric key
-	Check     string    `json:"check"`  // of the secret, so that a flipped bit is seen
+	Secret    []byte    `json:"secret,omitempty"` // Ed25519 seed, or the symmetric key
+	Public    []byte    `json:"public,omitempty"` // instead of the secret, where verifying is enough
+	Check     string    `json:"check"`            // of the secret, so that a flipped bit is seen
 	CreatedAt time.Time `json:"createdAt"`
 	ActiveAt  time.Time `json:"activeAt"`
 	RetiredAt time.Time `json:"retiredAt,omitzero"` // when its successor became active
@@ -49,24 +51,27 @@ type entry struct {
 }
 
 func (e entry) check() string {
-	sum := sha256.Sum256(slices.Concat([]byte("paylink key\x00"+string(e.Purpose)+"\x00"+e.ID+"\x00"), e.Secret))
+	sum := sha256.Sum256(slices.Concat([]byte("paylink key\x00"+string(e.Purpose)+"\x00"+e.ID+"\x00"), e.Secret, e.Public))
 	return hex.EncodeToString(sum[:8])
 }
 
-// Open reads the ring of a folder, and makes the folder, the file and the keys
+// Open reads the whole ring of a folder, and makes the folder, the file and the keys
 // that are missing. Many processes may do so at once: one file comes of it.
 // Nothing is written when nothing is missing, so the folder may be read-only. A
 // damaged file is refused, never replaced.
 func Open(dir string, now time.Time) (*Ring, error) {
 	r := newRing(dir, now)
 	f, raw, err := readFile(dir)
+	if err == nil && f.Shares != nil {
+		return nil, errors.New("keyring: the folder holds the export for one box, not the whole ring")
+	}
 	if errors.Is(err, fs.ErrNotExist) || (err == nil && !f.whole()) {
 		f, raw, err = change(dir, func(f *file) error { f.complete(now); return nil })
 	}
 	if err != nil {
 		return nil, err
 	}
-	s, err := f.set()
+	s, err := r.setOf(f)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +92,7 @@ func (r *Ring) Reload() error {
 	if last := r.raw.Load(); last != nil && bytes.Equal(*last, raw) {
 		return nil
 	}
-	s, err := f.set()
+	s, err := r.setOf(f)
 	if err != nil {
 		return err
 	}
@@ -117,6 +122,15 @@ func (r *Ring) Watch(ctx context.Context, interval time.Duration) error {
 // under which nothing can be alive any more. The mac key cannot be rotated: what
 // is stored under it must stay findable.
 func Rotate(dir string, p Purpose, now time.Time) (kid uint32, err error) {
+	return RotateIn(dir, p, now, ActivateAfter)
+}
+
+// RotateIn is Rotate with a longer rest before the key becomes active: where each
+// box has an export of its own, until all of them have been written anew.
+func RotateIn(dir string, p Purpose, now time.Time, rest time.Duration) (kid uint32, err error) {
+	if rest < ActivateAfter || rest > MaxRest {
+		return 0, fmt.Errorf("keyring: a new key rests for %s to %s", ActivateAfter, MaxRest)
+	}
 	if p.kind() == 0 {
 		return 0, fmt.Errorf("keyring: %q is no purpose; purposes are %v", p, Purposes)
 	}
@@ -125,8 +139,8 @@ func Rotate(dir string, p Purpose, now time.Time) (kid uint32, err error) {
 	}
 	_, _, err = change(dir, func(f *file) error {
 		f.complete(now)
-		f.retire(p, now.Add(ActivateAfter))
-		kid = f.add(p, now, now.Add(ActivateAfter))
+		f.retire(p, now.Add(rest))
+		kid = f.add(p, now, now.Add(rest))
 		f.drop(now)
 		return nil
 	})
@@ -167,9 +181,12 @@ func (f *file) usable(p Purpose, now time.Time) bool {
 	})
 }
 
-// whole reports whether every purpose has an unrevoked key.
+// whole reports whether every purpose that the file is for has an unrevoked key.
 func (f *file) whole() bool {
 	for _, p := range Purposes {
+		if f.Shares != nil && !f.holds(Share{Purpose: p, VerifyOnly: true}) {
+			continue
+		}
 		if !slices.ContainsFunc(f.Keys, func(e entry) bool { return e.Purpose == p && e.RevokedAt.IsZero() }) {
 			return false
 		}
@@ -220,6 +237,15 @@ func (f *file) drop(now time.Time) {
 	})
 }
 
+// sound reports whether the entry has what its purpose asks for, unaltered.
+func (e entry) sound() bool {
+	key := len(e.Secret) == secretBytes && len(e.Public) == 0
+	if e.Purpose.kind() == kindSign {
+		key = key || len(e.Public) == ed25519.PublicKeySize && len(e.Secret) == 0
+	}
+	return key && e.Purpose.kind() != 0 && e.Check == e.check()
+}
+
 // set makes the keys ready, and refuses a file that is not in order.
 func (f *file) set() (*set, error) {
 	if !f.whole() {
@@ -228,7 +254,7 @@ func (f *file) set() (*set, error) {
 	s := &set{byID: make(map[uint32]*key, len(f.Keys)), byPurpose: make(map[Purpose][]*key)}
 	for _, e := range f.Keys {
 		kid, ok := ParseKeyID(e.ID)
-		if !ok || kid == 0 || e.Purpose.kind() == 0 || len(e.Secret) != secretBytes || e.Check != e.check() {
+		if !ok || kid == 0 || !e.sound() {
 			return nil, fmt.Errorf("keyring: key %q in the file is damaged", e.ID)
 		}
 		if s.byID[kid] != nil {
@@ -237,8 +263,10 @@ func (f *file) set() (*set, error) {
 		k := &key{id: kid, purpose: e.Purpose, activeAt: e.ActiveAt, revoked: !e.RevokedAt.IsZero()}
 		switch e.Purpose.kind() {
 		case kindSign:
-			k.private = ed25519.NewKeyFromSeed(e.Secret)
-			k.public = ed25519.PublicKey(k.private[32:])
+			if k.public = e.Public; len(e.Secret) > 0 {
+				k.private = ed25519.NewKeyFromSeed(e.Secret)
+				k.public = ed25519.PublicKey(k.private[32:])
+			}
 		case kindSeal:
 			aead, err := chacha20poly1305.NewX(e.Secret)
 			if err != nil {
@@ -308,6 +336,9 @@ func change(dir string, edit func(*file) error) (*file, []byte, error) {
 		f = &file{Version: fileVersion}
 	} else if err != nil {
 		return nil, nil, err
+	}
+	if f.Shares != nil {
+		return nil, nil, errors.New("keyring: this folder holds the export for one box; change the whole ring, and export it again")
 	}
 	if err := edit(f); err != nil {
 		return nil, nil, err

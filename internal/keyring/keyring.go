@@ -43,24 +43,30 @@ const (
 	LinkSeal    Purpose = "link-seal"    // XChaCha20-Poly1305, claims of payment links
 	SessionSign Purpose = "session-sign" // Ed25519, sessions of users
 	WebhookSign Purpose = "webhook-sign" // Ed25519, webhook deliveries
-	StoreSeal   Purpose = "store-seal"   // XChaCha20-Poly1305, secrets at rest
+	StoreSeal   Purpose = "store-seal"   // XChaCha20-Poly1305, credentials of issuers at rest
+	AnswerSeal  Purpose = "answer-seal"  // XChaCha20-Poly1305, answers kept for replay
+	WebhookSeal Purpose = "webhook-seal" // XChaCha20-Poly1305, secrets and bodies of webhooks at rest
+	CardSeal    Purpose = "card-seal"    // XChaCha20-Poly1305, a card between two of our processes
 	MACKey      Purpose = "mac"          // HMAC-SHA256, fingerprints
 )
 
 // Purposes lists them all.
-var Purposes = []Purpose{LinkSign, LinkSeal, SessionSign, WebhookSign, StoreSeal, MACKey}
+var Purposes = []Purpose{LinkSign, LinkSeal, SessionSign, WebhookSign, StoreSeal, AnswerSeal, WebhookSeal, CardSeal, MACKey}
 
 // Limits.
 const (
 	// ActivateAfter is how long a new key rests, so that all instances know it
 	// before one of them uses it. Watch at a third of this, or more often.
 	ActivateAfter = time.Minute
+	// MaxRest bounds a longer rest.
+	MaxRest = 7 * 24 * time.Hour
 	// SealOverheadBytes is what Seal adds: key id, nonce and tag.
 	SealOverheadBytes = 4 + chacha20poly1305.NonceSizeX + chacha20poly1305.Overhead
 
 	linkLife    = 181 * 24 * time.Hour // longest link, and a day
 	sessionLife = 24 * time.Hour
 	webhookLife = 7 * 24 * time.Hour // retries end after three days
+	cardLife    = 24 * time.Hour     // a card is under way for seconds
 )
 
 // ErrUnseal is the one answer to everything that cannot be unsealed.
@@ -78,7 +84,7 @@ func (p Purpose) kind() kind {
 	switch p {
 	case LinkSign, SessionSign, WebhookSign:
 		return kindSign
-	case LinkSeal, StoreSeal:
+	case LinkSeal, StoreSeal, AnswerSeal, WebhookSeal, CardSeal:
 		return kindSeal
 	case MACKey:
 		return kindMAC
@@ -95,6 +101,8 @@ func (p Purpose) life() time.Duration {
 		return sessionLife
 	case WebhookSign:
 		return webhookLife
+	case CardSeal:
+		return cardLife
 	}
 	return 0
 }
@@ -118,12 +126,15 @@ type set struct {
 	jwks      []byte
 }
 
-// Ring is the keys in memory.
+// Ring is the keys in memory: all of them, or one box's share. To ask for what a
+// share does not hold is a bug of ours and panics, except that a key which is not
+// held verifies and unseals nothing.
 type Ring struct {
-	dir   string // "" in memory
-	keys  atomic.Pointer[set]
-	raw   atomic.Pointer[[]byte] // the file as last read
-	clock func() time.Time
+	dir    string  // "" in memory
+	shares []Share // nil: everything
+	keys   atomic.Pointer[set]
+	raw    atomic.Pointer[[]byte] // the file as last read
+	clock  func() time.Time
 }
 
 // NewMemory makes a ring that is written nowhere, for tests.
@@ -168,7 +179,7 @@ func (r *Ring) active(p Purpose) *key {
 		oldest = k
 	}
 	if oldest == nil {
-		panic(fmt.Sprintf("keyring: no key for %q", p)) // file.set refuses such a file
+		panic(fmt.Sprintf("keyring: this process holds no key for %q", p)) // file.set refuses a file that lacks what it is for
 	}
 	return oldest
 }
@@ -184,7 +195,11 @@ func (r *Ring) Signer(p Purpose) Signer {
 	if p.kind() != kindSign {
 		panic(fmt.Sprintf("keyring: %q does not sign", p))
 	}
-	return Signer{r.active(p)}
+	k := r.active(p)
+	if k.private == nil {
+		panic(fmt.Sprintf("keyring: this process holds only the public keys of %q", p))
+	}
+	return Signer{k}
 }
 
 // KeyID of the signer.
@@ -306,7 +321,11 @@ func (r *Ring) MAC(p Purpose, msg []byte) []byte {
 	if p.kind() != kindMAC {
 		panic(fmt.Sprintf("keyring: %q does not authenticate", p))
 	}
-	m := hmac.New(sha256.New, r.keys.Load().byPurpose[p][0].mac)
+	keys := r.keys.Load().byPurpose[p]
+	if len(keys) == 0 {
+		panic(fmt.Sprintf("keyring: this process holds no key for %q", p))
+	}
+	m := hmac.New(sha256.New, keys[0].mac)
 	m.Write(msg)
 	return m.Sum(nil)
 }

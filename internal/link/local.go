@@ -3,9 +3,7 @@ package link
 import (
 	"context"
 	"log/slog"
-	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/paylink/paylink/internal/fault"
@@ -63,16 +61,8 @@ type CreateRequest struct {
 	Ticket *idempotency.Ticket // Render is given the Link
 }
 
-// Verdict about a token.
-type Verdict struct {
-	Ours      bool
-	ExpiresAt time.Time
-	Expired   bool
-	KeyID     string // of the signature, 8 hex digits
-}
-
-// Service is the box: Local is the real thing, and a client over the wire may
-// stand for it.
+// Service is the box that makes and keeps links: Local is the real thing, and a
+// client over the wire may stand for it.
 type Service interface {
 	// Create makes a link. idempotency.ErrRaced: read the record that won.
 	Create(context.Context, CreateRequest) (Link, error)
@@ -83,12 +73,6 @@ type Service interface {
 	// Cancel ends a link that is open. A 409 tells why not, when it is not; the
 	// ticket's Render is given the Link.
 	Cancel(ctx context.Context, account, mode, id string, t *idempotency.Ticket) (Link, error)
-	// Open finds the link of a token: ErrToken, or one keyed read. It says
-	// nothing about the link's status.
-	Open(ctx context.Context, token string) (Link, error)
-	// Verify tells whether a token, or the whole URL with it, is ours, without
-	// any read.
-	Verify(ctx context.Context, tokenOrURL string) (Verdict, error)
 }
 
 // LocalConfig of a Local. All but Log must be given.
@@ -100,15 +84,12 @@ type LocalConfig struct {
 	Log       *slog.Logger
 }
 
-// Local is the Service in this process.
+// Local is the Service in this process. It opens tokens too, as it has the keys.
 type Local struct {
-	ring     *keyring.Ring
-	opener   Opener
-	verified verified
-	store    Store
-	public   string
-	now      func() time.Time
-	log      *slog.Logger
+	*LocalVerifier
+	ring  *keyring.Ring
+	store Store
+	log   *slog.Logger
 }
 
 var _ Service = (*Local)(nil)
@@ -118,10 +99,8 @@ func NewLocal(c LocalConfig) *Local {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Local{
-		ring: c.Ring, opener: Opener{c.Ring}, store: c.Store,
-		public: strings.TrimRight(c.PublicURL, "/"), now: c.Now, log: c.Log,
-	}
+	return &Local{LocalVerifier: NewVerifier(VerifierConfig{Ring: c.Ring, Store: c.Store, PublicURL: c.PublicURL, Now: c.Now}),
+		ring: c.Ring, store: c.Store, log: c.Log}
 }
 
 // URL that the payer opens.
@@ -226,53 +205,6 @@ func Unpayable(k Link, status string) *fault.Error {
 		return fault.New(fault.KindConflict, code, "The link expired at %s.", FormatTime(k.ExpiresAt))
 	}
 	return fault.New(fault.KindConflict, code, "A payment of the link is running.")
-}
-
-// Open verifies first; only a token of ours reaches the store. A link that the
-// store does not have is answered like a token that is not ours.
-func (l *Local) Open(ctx context.Context, token string) (Link, error) {
-	c, err := l.claims(token)
-	if err != nil {
-		return Link{}, err
-	}
-	k, err := l.store.GetLink(ctx, c.Account, c.Link)
-	if err != nil {
-		if fault.KindOf(err) == fault.KindNotFound {
-			return Link{}, ErrToken
-		}
-		return Link{}, err
-	}
-	if k.Mode != c.Mode || k.ID != c.Link || k.Account != c.Account {
-		return Link{}, ErrToken
-	}
-	return k, nil
-}
-
-// Verify judges a token. A URL must be on our own public address: our token on a
-// stranger's page is not our link.
-func (l *Local) Verify(_ context.Context, tokenOrURL string) (Verdict, error) {
-	token := strings.TrimSpace(tokenOrURL)
-	ours := true
-	if strings.ContainsAny(token, ":/") {
-		token, ours = l.tokenOf(token)
-	}
-	c, kid, err := l.opener.open(token)
-	if isTokenError(err) || !ours {
-		return Verdict{}, nil
-	}
-	if err != nil {
-		return Verdict{}, err
-	}
-	return Verdict{Ours: true, ExpiresAt: c.ExpiresAt, Expired: !l.now().Before(c.ExpiresAt), KeyID: keyring.FormatKeyID(kid)}, nil
-}
-
-func (l *Local) tokenOf(raw string) (token string, ours bool) {
-	u, err := url.Parse(raw)
-	public, perr := url.Parse(l.public)
-	if err != nil || perr != nil || u.User != nil || !strings.EqualFold(u.Scheme, public.Scheme) || !strings.EqualFold(u.Host, public.Host) {
-		return "", false
-	}
-	return strings.CutPrefix(u.Path, public.Path+"/l/")
 }
 
 // RunExpiry records expiries as they happen, until ctx ends (nil). Each batch is

@@ -38,11 +38,11 @@ func (v *verified) has(token string) bool {
 }
 
 // claims opens a token, checking its signature only once in a while.
-func (l *Local) claims(token string) (Claims, error) {
+func (l *LocalVerifier) claims(token string) (Claims, error) {
 	if l.verified.has(token) {
 		raw, ok := decodeToken(token)
 		if ok {
-			if _, known := l.ring.PublicKey(keyring.LinkSign, binary.BigEndian.Uint32(raw[1:headBytes])); known {
+			if _, known := l.keys.PublicKey(keyring.LinkSign, binary.BigEndian.Uint32(raw[1:headBytes])); known {
 				return l.opener.unseal(raw)
 			}
 		}

@@ -12,6 +12,8 @@ type Metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.HistogramVec
 	issuer   *prometheus.HistogramVec
+	calls    *prometheus.HistogramVec
+	refused  prometheus.Counter
 }
 
 // NewMetrics makes an empty set.
@@ -21,8 +23,13 @@ func NewMetrics() *Metrics {
 			Help: "Time to answer a request.", Buckets: []float64{.001, .005, .01, .025, .05, .1, .25, .5, 1, 5, 30}}, []string{"route", "status"}),
 		issuer: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "paylink_issuer_call_seconds",
 			Help: "Time of a call to an issuer.", Buckets: []float64{.001, .01, .1, .5, 1, 5, 30}}, []string{"issuer", "call", "outcome"}),
+		calls: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "paylink_rpc_seconds",
+			Help: "Time of a try of a call between services, by who measured it.", Buckets: []float64{.001, .005, .01, .025, .05, .1, .25, .5, 1, 5, 30}},
+			[]string{"side", "service", "method", "code"}),
+		refused: prometheus.NewCounter(prometheus.CounterOpts{Name: "paylink_rpc_refused_total",
+			Help: "Internal requests that were refused because they prove nothing."}),
 	}
-	m.registry.MustRegister(m.requests, m.issuer, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.registry.MustRegister(m.requests, m.issuer, m.calls, m.refused, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
@@ -35,6 +42,14 @@ func (m *Metrics) Request(route, status string, took time.Duration) {
 func (m *Metrics) IssuerCall(issuer, call, outcome string, took time.Duration) {
 	m.issuer.WithLabelValues(issuer, call, outcome).Observe(took.Seconds())
 }
+
+// Call records one try of a call between services; side is client or server.
+func (m *Metrics) Call(side, service, method, code string, took time.Duration) {
+	m.calls.WithLabelValues(side, service, method, code).Observe(took.Seconds())
+}
+
+// Refused counts an internal request without credentials of ours.
+func (m *Metrics) Refused() { m.refused.Inc() }
 
 // Gauge is read when the metrics are.
 func (m *Metrics) Gauge(name, help string, labels map[string]string, read func() float64) {

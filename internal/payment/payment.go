@@ -115,6 +115,12 @@ func (p Payment) DueAt() time.Time {
 	return due
 }
 
+// Stuck reports whether only the issuer can tell how the payment goes on, and
+// nobody is at work on it.
+func (p Payment) Stuck(now time.Time) bool {
+	return p.Status == Unknown || p.Status == Capturing || p.Status == Voiding || (p.Status == Processing && !now.Before(p.Work.Until))
+}
+
 // RefundStatus of a refund.
 type RefundStatus string
 
@@ -226,15 +232,25 @@ type Filter struct {
 	Limit         int
 }
 
-// Store keeps payments with their logs and transfers.
-type Store interface {
+// Reader is the box that shows payments, balances and events. A Store is one,
+// and a client over the wire may stand for it.
+type Reader interface {
 	// GetPayment reads by id; unknown or another tenant's is fault.NotFound. Money that
 	// fails its checksum is never returned: fault payment_damaged.
 	GetPayment(ctx context.Context, account, id string) (Payment, error)
-	// FindPayment reads by id in whatever account: for issuers' notices alone.
-	FindPayment(ctx context.Context, id string) (Payment, error)
 	// ListPayments is newest first, by creation time and then id.
 	ListPayments(context.Context, Filter) ([]Payment, error)
+	// Balances folds all transfers committed so far.
+	Balances(ctx context.Context, account, mode string) (map[money.Currency]ledger.Balance, error)
+	// Events of the account in order, after a sequence number.
+	Events(ctx context.Context, account, mode string, afterSeq int64, limit int) ([]stream.Event, error)
+}
+
+// Store keeps payments with their logs and transfers.
+type Store interface {
+	Reader
+	// FindPayment reads by id in whatever account: for issuers' notices alone.
+	FindPayment(ctx context.Context, id string) (Payment, error)
 	// DuePayments are those whose DueAt is not after now, oldest first. Damaged ones
 	// are named by the error, and the others are given beside it.
 	DuePayments(ctx context.Context, now time.Time, limit int) ([]Payment, error)
@@ -243,10 +259,6 @@ type Store interface {
 	// use could not be had. idempotency.ErrRaced: the key was recorded meanwhile.
 	// Any other error: the outcome is not known; send the same change again.
 	CommitPayment(context.Context, Change) error
-	// Balances folds all transfers committed so far.
-	Balances(ctx context.Context, account, mode string) (map[money.Currency]ledger.Balance, error)
-	// Events of the account in order, after a sequence number.
-	Events(ctx context.Context, account, mode string, afterSeq int64, limit int) ([]stream.Event, error)
 }
 
 // ChallengeEnds is when an unanswered challenge is given up.

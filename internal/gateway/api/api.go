@@ -23,7 +23,6 @@ import (
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/gateway/problem"
 	"github.com/paylink/paylink/internal/idempotency"
-	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/merchant"
 	"github.com/paylink/paylink/internal/notify"
@@ -34,27 +33,28 @@ import (
 // seconds, so that the issuer's own bound is the one that strikes.
 const callTimeout = 45 * time.Second
 
-// Transactions is what a merchant may do with a payment. Amount "" is all that
-// is left. Where a ticket is given, its record is part of the commit, rendered
-// from the payment.Payment after the step, or from a refund's payment.RefundView.
+// Transactions is what a merchant may do with a payment; coordinator.Service
+// tells the rest.
 type Transactions interface {
 	Capture(ctx context.Context, account, mode, id, amount string, t *idempotency.Ticket) (payment.Payment, error)
 	Void(ctx context.Context, account, mode, id string, t *idempotency.Ticket) (payment.Payment, error)
 	Refund(ctx context.Context, account, mode, id, amount string, t *idempotency.Ticket) (payment.Payment, payment.Refund, error)
-	// Repair asks the issuer about a stuck payment, within a short time, and
-	// returns what is known then.
 	Repair(ctx context.Context, p payment.Payment) payment.Payment
 }
+
+// Records are the idempotency records: each lies with the box whose commit made
+// its effect.
+type Records struct{ Users, Links, Transactions, Webhooks idempotency.Store }
 
 // Config is what the API speaks to. Every member is required.
 type Config struct {
 	Merchants    merchant.Service
 	Links        link.Service
-	Payments     payment.Store
+	Payments     payment.Reader
 	Transactions Transactions
 	Webhooks     notify.Service
-	Connectors   []issuer.Connector // for GET /api/issuers
-	Idempotency  idempotency.Store
+	Connectors   []merchant.Connector // for GET /api/issuers
+	Records      Records
 	// Seal and Unseal keep answers secret at rest; associated binds an answer to
 	// the key that it was recorded under.
 	Seal      func(plaintext, associated []byte) ([]byte, error)
@@ -69,13 +69,14 @@ type Config struct {
 // API serves the JSON calls. It is safe for concurrent use.
 type API struct {
 	Config
-	flights flights
+	renderer Renderer
+	flights  flights
 }
 
 // New makes an API.
 func New(c Config) *API {
 	c.PublicURL = strings.TrimRight(c.PublicURL, "/")
-	return &API{Config: c}
+	return &API{Config: c, renderer: Renderer{PublicURL: c.PublicURL, Now: c.Now}}
 }
 
 // Register adds the routes to mux. It claims everything under /api/, and

@@ -61,11 +61,11 @@ func idempotencyKey(h http.Header) (string, error) {
 
 // guard is one POST with an idempotency key.
 type guard struct {
-	api      *API
-	rt       Route
-	q        *request
-	record   idempotency.Record
-	rendered []byte // what the commit recorded, unsealed; nil: the call took no ticket
+	api     *API
+	rt      Route
+	q       *request
+	records idempotency.Store
+	record  idempotency.Record
 }
 
 // servePost runs a POST. With a key, the first answer is recorded in the commit
@@ -87,7 +87,7 @@ func (a *API) servePost(rt Route, q *request) {
 		a.respond(q, object)
 		return
 	}
-	g := &guard{api: a, rt: rt, q: q, record: idempotency.Record{
+	g := &guard{api: a, rt: rt, q: q, records: rt.records(a.Records), record: idempotency.Record{
 		Scope: q.caller.scope(), Key: key, Status: http.StatusOK,
 		Fingerprint: a.MAC([]byte(q.Method + "\n" + q.URL.EscapedPath() + "\n" + string(q.body))),
 	}}
@@ -108,7 +108,7 @@ func (a *API) servePost(rt Route, q *request) {
 // replay answers from the record; false when there is none.
 func (g *guard) replay() bool {
 	a, q := g.api, g.q
-	rec, err := a.Idempotency.GetIdempotency(q.Context(), g.record.Scope, g.record.Key)
+	rec, err := g.records.GetIdempotency(q.Context(), g.record.Scope, g.record.Key)
 	if err != nil {
 		a.fail(q.w, q.Request, err)
 		return true
@@ -120,7 +120,7 @@ func (g *guard) replay() bool {
 		a.fail(q.w, q.Request, fault.New(fault.KindMismatch, "idempotency_key_reused", "This Idempotency-Key was used for another request. Use a new key for a new request."))
 		return true
 	}
-	body, err := a.Unseal(rec.Answer, g.associated())
+	body, err := a.Unseal(rec.Answer, g.record.Associated())
 	if err != nil {
 		a.fail(q.w, q.Request, err)
 		return true
@@ -133,8 +133,8 @@ func (g *guard) replay() bool {
 // run makes the call and sees to its record.
 func (g *guard) run() {
 	a, q := g.api, g.q
-	if g.rt.render != nil {
-		q.ticket = &idempotency.Ticket{Record: g.record, Render: g.render}
+	if g.rt.shape != "" {
+		q.ticket = &idempotency.Ticket{Record: g.record, Shape: g.rt.shape, Render: g.render}
 	}
 	object, err := g.rt.handle(a, q)
 	switch {
@@ -151,9 +151,9 @@ func (g *guard) run() {
 		g.finish(body)
 	case err != nil:
 		a.fail(q.w, q.Request, err)
-	case g.rendered != nil:
+	case q.ticket != nil && q.ticket.Rendered != nil:
 		// The very bytes that a replay will give.
-		a.write(q.w, q.Request, http.StatusOK, g.rendered)
+		a.write(q.w, q.Request, http.StatusOK, q.ticket.Rendered)
 	default:
 		body, marshalErr := json.Marshal(object)
 		if marshalErr != nil {
@@ -166,19 +166,15 @@ func (g *guard) run() {
 
 // render is the ticket's: it turns the object of the commit into the answer.
 func (g *guard) render(object any) ([]byte, error) {
-	shown, err := g.rt.render(g.api, g.q, object)
+	body, err := g.api.renderer.Render(g.rt.shape, object)
 	if err != nil {
 		return nil, err
 	}
-	body, err := json.Marshal(shown)
+	sealed, err := g.api.Seal(body, g.record.Associated())
 	if err != nil {
 		return nil, err
 	}
-	sealed, err := g.api.Seal(body, g.associated())
-	if err != nil {
-		return nil, err
-	}
-	g.rendered = body
+	g.q.ticket.Rendered = body
 	return sealed, nil
 }
 
@@ -187,10 +183,10 @@ func (g *guard) render(object any) ([]byte, error) {
 // a repetition then meets the effect instead of the record.
 func (g *guard) finish(body []byte) {
 	a, q := g.api, g.q
-	sealed, err := a.Seal(body, g.associated())
+	sealed, err := a.Seal(body, g.record.Associated())
 	if err == nil {
 		g.record.Answer, g.record.CreatedAt = sealed, a.Now()
-		err = a.Idempotency.PutIdempotency(q.Context(), g.record)
+		err = g.records.PutIdempotency(q.Context(), g.record)
 	}
 	if errors.Is(err, idempotency.ErrRaced) {
 		g.afterRace()
@@ -209,8 +205,4 @@ func (g *guard) afterRace() {
 	if !g.replay() {
 		g.api.fail(g.q.w, g.q.Request, fault.Unavailable("idempotency_key_raced", 0, idempotency.ErrRaced, "Another request with this Idempotency-Key came first. Repeat the request to read its answer."))
 	}
-}
-
-func (g *guard) associated() []byte {
-	return []byte("idempotency\x00" + g.record.Scope + "\x00" + g.record.Key)
 }

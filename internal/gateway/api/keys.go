@@ -1,7 +1,6 @@
 package api
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/paylink/paylink/internal/id"
@@ -76,14 +75,6 @@ func (a *API) createKey(q *request) (any, error) {
 	}, q.ticket)
 	if err != nil {
 		return nil, err
-	}
-	return showNewKey(n), nil
-}
-
-func (a *API) renderKey(_ *request, committed any) (any, error) {
-	n, ok := committed.(merchant.NewKey)
-	if !ok {
-		return nil, fmt.Errorf("an API key was committed as %T", committed)
 	}
 	return showNewKey(n), nil
 }

@@ -110,17 +110,7 @@ func (a *API) createLink(q *request) (any, error) {
 	return a.showLink(l), nil
 }
 
-func (a *API) showLink(l link.Link) any { return link.Object(l, a.linkURL(l), a.Now()) }
-
-func (a *API) linkURL(l link.Link) string { return a.PublicURL + "/l/" + l.Token }
-
-func (a *API) renderLink(_ *request, committed any) (any, error) {
-	l, ok := committed.(link.Link)
-	if !ok {
-		return nil, fmt.Errorf("a payment link was committed as %T", committed)
-	}
-	return a.showLink(l), nil
-}
+func (a *API) showLink(l link.Link) any { return a.renderer.link(l) }
 
 func (a *API) listLinks(q *request) (any, error) {
 	limit, err := q.query.limit()
@@ -175,7 +165,7 @@ func (a *API) linkQR(q *request) {
 		a.fail(q.w, q.Request, err)
 		return
 	}
-	code, err := qr.Encode(a.linkURL(l), qr.M)
+	code, err := qr.Encode(a.renderer.linkURL(l), qr.M)
 	if err != nil {
 		a.fail(q.w, q.Request, err)
 		return

@@ -3,13 +3,12 @@ package api
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
 	"time"
 
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/id"
-	"github.com/paylink/paylink/internal/issuer"
+	"github.com/paylink/paylink/internal/merchant"
 	"github.com/paylink/paylink/internal/money"
 	"github.com/paylink/paylink/internal/payment"
 )
@@ -147,19 +146,6 @@ func (a *API) refund(q *request) (any, error) {
 	return payment.RefundObject(p, r), nil
 }
 
-// renderRefund shows the refund of a commit: itself, or the payment's newest.
-func (a *API) renderRefund(_ *request, committed any) (any, error) {
-	switch o := committed.(type) {
-	case payment.RefundView:
-		return o, nil
-	case payment.Payment:
-		if len(o.Refunds) > 0 {
-			return payment.RefundObject(o, o.Refunds[len(o.Refunds)-1]), nil
-		}
-	}
-	return nil, fmt.Errorf("a refund was committed as %T", committed)
-}
-
 func (a *API) capture(q *request) (any, error) {
 	amount, err := a.amount(q)
 	if err != nil {
@@ -176,14 +162,6 @@ func (a *API) void(q *request) (any, error) {
 	p, err := a.Transactions.Void(q.Context(), q.caller.account, q.caller.mode, q.PathValue("id"), q.ticket)
 	if err != nil {
 		return nil, err
-	}
-	return payment.Object(p), nil
-}
-
-func (a *API) renderPayment(_ *request, committed any) (any, error) {
-	p, ok := committed.(payment.Payment)
-	if !ok {
-		return nil, fmt.Errorf("a payment was committed as %T", committed)
 	}
 	return payment.Object(p), nil
 }
@@ -233,9 +211,9 @@ type issuerObject struct {
 // listIssuers shows every connector, whatever the mode: a user sets up payment
 // methods for both at once.
 func (a *API) listIssuers(*request) (any, error) {
-	show := func(c issuer.Connector) issuerObject {
-		can := c.Capabilities()
-		o := issuerObject{ID: c.Name(), Object: "issuer", Mode: "live", Types: can.Types, Currencies: slices.Sorted(slices.Values(can.Currencies))}
+	show := func(c merchant.Connector) issuerObject {
+		can := c.Capabilities
+		o := issuerObject{ID: c.Name, Object: "issuer", Mode: "live", Types: can.Types, Currencies: slices.Sorted(slices.Values(can.Currencies))}
 		if can.Test {
 			o.Mode = "test"
 		}

@@ -2,9 +2,11 @@ package api
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/id"
+	"github.com/paylink/paylink/internal/idempotency"
 )
 
 // authKind is who may make a call.
@@ -36,9 +38,11 @@ type Route struct {
 	body         bodyKind
 	ids          map[string]string // path parameter to the prefix of its id
 	handle       func(*API, *request) (any, error)
-	// render turns the object of a commit into the answer. Where it is set, the
-	// box takes an idempotency ticket.
-	render func(a *API, q *request, committed any) (any, error)
+	// shape is that of the answer which the effect's commit carries. Where it is
+	// set, the box takes an idempotency ticket.
+	shape string
+	// records picks the box whose store has the idempotency records.
+	records func(Records) idempotency.Store
 	// stream answers by itself instead of handle.
 	stream func(*API, *request)
 }
@@ -56,27 +60,32 @@ func one(prefix string) map[string]string { return map[string]string{"id": prefi
 func Routes() []Route { return routes }
 
 // routes is written once and never changed.
-var routes = concat(userRoutes(), linkRoutes(), paymentRoutes(), webhookRoutes(), publicRoutes())
+var routes = slices.Concat(
+	in(userRoutes(), func(r Records) idempotency.Store { return r.Users }),
+	in(linkRoutes(), func(r Records) idempotency.Store { return r.Links }),
+	in(paymentRoutes(), func(r Records) idempotency.Store { return r.Transactions }),
+	in(webhookRoutes(), func(r Records) idempotency.Store { return r.Webhooks }),
+	publicRoutes())
 
-func concat(groups ...[]Route) []Route {
-	var all []Route
-	for _, g := range groups {
-		all = append(all, g...)
+// in says in which box the records of the routes lie.
+func in(routes []Route, records func(Records) idempotency.Store) []Route {
+	for i := range routes {
+		routes[i].records = records
 	}
-	return all
+	return routes
 }
 
 func userRoutes() []Route {
 	return []Route{
-		{Method: "POST", Path: "/api/users", body: bodyRequired, handle: (*API).signUp, render: (*API).renderUser},
+		{Method: "POST", Path: "/api/users", body: bodyRequired, handle: (*API).signUp, shape: shapeUser},
 		{Method: "PUT", Path: "/api/users", Auth: authUser, body: bodyRequired, handle: (*API).setMethods},
 		{Method: "GET", Path: "/api/users/me", Auth: authUser, handle: (*API).me},
-		{Method: "POST", Path: "/api/sessions", body: bodyRequired, handle: (*API).signIn, render: (*API).renderSession},
+		{Method: "POST", Path: "/api/sessions", body: bodyRequired, handle: (*API).signIn, shape: shapeSession},
 		{Method: "DELETE", Path: "/api/sessions/current", Auth: authUser, handle: (*API).signOut},
-		{Method: "POST", Path: "/api/api-keys", Auth: authUser, body: bodyRequired, handle: (*API).createKey, render: (*API).renderKey},
+		{Method: "POST", Path: "/api/api-keys", Auth: authUser, body: bodyRequired, handle: (*API).createKey, shape: shapeKey},
 		{Method: "GET", Path: "/api/api-keys", Auth: authUser, Query: pageQuery, handle: (*API).listKeys},
 		{Method: "DELETE", Path: "/api/api-keys/{id}", Auth: authUser, ids: one(id.Key), handle: (*API).revokeKey},
-		{Method: "POST", Path: "/api/api-keys/{id}/rotate", Auth: authUser, body: bodyOptional, ids: one(id.Key), handle: (*API).rotateKey, render: (*API).renderKey},
+		{Method: "POST", Path: "/api/api-keys/{id}/rotate", Auth: authUser, body: bodyOptional, ids: one(id.Key), handle: (*API).rotateKey, shape: shapeKey},
 		{Method: "GET", Path: "/api/issuers", Auth: authBoth, handle: (*API).listIssuers},
 	}
 }
@@ -84,11 +93,11 @@ func userRoutes() []Route {
 func linkRoutes() []Route {
 	read, write := "links:read", "links:write"
 	return []Route{
-		{Method: "POST", Path: "/api/payment", Auth: authKey, Scope: write, body: bodyRequired, handle: (*API).createLink, render: (*API).renderLink},
-		{Method: "POST", Path: "/api/links", Auth: authKey, Scope: write, body: bodyRequired, handle: (*API).createLink, render: (*API).renderLink},
+		{Method: "POST", Path: "/api/payment", Auth: authKey, Scope: write, body: bodyRequired, handle: (*API).createLink, shape: shapeLink},
+		{Method: "POST", Path: "/api/links", Auth: authKey, Scope: write, body: bodyRequired, handle: (*API).createLink, shape: shapeLink},
 		{Method: "GET", Path: "/api/links", Auth: authBoth, Scope: read, Query: with(pageQuery, "status", "realm", "reference"), handle: (*API).listLinks},
 		{Method: "GET", Path: "/api/links/{id}", Auth: authBoth, Scope: read, ids: one(id.Link), handle: (*API).getLink},
-		{Method: "POST", Path: "/api/links/{id}/cancel", Auth: authBoth, Scope: write, ids: one(id.Link), handle: (*API).cancelLink, render: (*API).renderLink},
+		{Method: "POST", Path: "/api/links/{id}/cancel", Auth: authBoth, Scope: write, ids: one(id.Link), handle: (*API).cancelLink, shape: shapeLink},
 		{Method: "GET", Path: "/api/links/{id}/qr.svg", Auth: authBoth, Scope: read, ids: one(id.Link), stream: (*API).linkQR},
 	}
 }
@@ -99,9 +108,9 @@ func paymentRoutes() []Route {
 		{Method: "GET", Path: "/api/payments", Auth: authBoth, Scope: read, Query: with(pageQuery, paymentQuery...), handle: (*API).listPayments},
 		{Method: "GET", Path: "/api/payments.csv", Auth: authBoth, Scope: read, Query: paymentQuery, stream: (*API).exportPayments},
 		{Method: "GET", Path: "/api/payments/{id}", Auth: authBoth, Scope: read, ids: one(id.Payment), handle: (*API).getPayment},
-		{Method: "POST", Path: "/api/payments/{id}/refunds", Auth: authBoth, Scope: write, body: bodyOptional, ids: one(id.Payment), handle: (*API).refund, render: (*API).renderRefund},
-		{Method: "POST", Path: "/api/payments/{id}/capture", Auth: authBoth, Scope: write, body: bodyOptional, ids: one(id.Payment), handle: (*API).capture, render: (*API).renderPayment},
-		{Method: "POST", Path: "/api/payments/{id}/void", Auth: authBoth, Scope: write, ids: one(id.Payment), handle: (*API).void, render: (*API).renderPayment},
+		{Method: "POST", Path: "/api/payments/{id}/refunds", Auth: authBoth, Scope: write, body: bodyOptional, ids: one(id.Payment), handle: (*API).refund, shape: shapeRefund},
+		{Method: "POST", Path: "/api/payments/{id}/capture", Auth: authBoth, Scope: write, body: bodyOptional, ids: one(id.Payment), handle: (*API).capture, shape: shapePayment},
+		{Method: "POST", Path: "/api/payments/{id}/void", Auth: authBoth, Scope: write, ids: one(id.Payment), handle: (*API).void, shape: shapePayment},
 		{Method: "GET", Path: "/api/balance", Auth: authBoth, Scope: "balance:read", handle: (*API).balance},
 	}
 }
@@ -110,14 +119,14 @@ func webhookRoutes() []Route {
 	read, write := "webhooks:read", "webhooks:write"
 	const base = "/api/webhook-endpoints"
 	return []Route{
-		{Method: "POST", Path: base, Auth: authBoth, Scope: write, body: bodyRequired, handle: (*API).createEndpoint, render: (*API).renderEndpoint},
+		{Method: "POST", Path: base, Auth: authBoth, Scope: write, body: bodyRequired, handle: (*API).createEndpoint, shape: shapeEndpoint},
 		{Method: "GET", Path: base, Auth: authBoth, Scope: read, Query: pageQuery, handle: (*API).listEndpoints},
 		{Method: "GET", Path: base + "/{id}", Auth: authBoth, Scope: read, ids: one(id.Endpoint), handle: (*API).getEndpoint},
 		{Method: "DELETE", Path: base + "/{id}", Auth: authBoth, Scope: write, ids: one(id.Endpoint), handle: (*API).deleteEndpoint},
-		{Method: "POST", Path: base + "/{id}/rotate", Auth: authBoth, Scope: write, ids: one(id.Endpoint), handle: (*API).rotateEndpoint, render: (*API).renderEndpoint},
+		{Method: "POST", Path: base + "/{id}/rotate", Auth: authBoth, Scope: write, ids: one(id.Endpoint), handle: (*API).rotateEndpoint, shape: shapeEndpoint},
 		{Method: "GET", Path: base + "/{id}/deliveries", Auth: authBoth, Scope: read, Query: pageQuery, ids: one(id.Endpoint), handle: (*API).listDeliveries},
 		{Method: "POST", Path: base + "/{id}/deliveries/{delivery}/redeliver", Auth: authBoth, Scope: write,
-			ids: map[string]string{"id": id.Endpoint, "delivery": id.Delivery}, handle: (*API).redeliver, render: (*API).renderDelivery},
+			ids: map[string]string{"id": id.Endpoint, "delivery": id.Delivery}, handle: (*API).redeliver, shape: shapeDelivery},
 		{Method: "GET", Path: "/api/events", Auth: authKey, Scope: "events:read", Query: []string{"afterSeq", "limit"}, handle: (*API).listEvents},
 	}
 }

@@ -96,8 +96,8 @@ func (a *API) payee(q *request) (string, []link.Method, error) {
 
 func (a *API) capabilities(name string) (issuer.Capabilities, bool) {
 	for _, c := range a.Connectors {
-		if c.Name() == name {
-			return c.Capabilities(), true
+		if c.Name == name {
+			return c.Capabilities, true
 		}
 	}
 	return issuer.Capabilities{}, false
@@ -131,14 +131,6 @@ func (a *API) signUp(q *request) (any, error) {
 	}, q.ticket)
 	if err != nil {
 		return nil, err
-	}
-	return showUser(up.User, up.Account.Methods), nil
-}
-
-func (a *API) renderUser(_ *request, committed any) (any, error) {
-	up, ok := committed.(merchant.SignedUp)
-	if !ok {
-		return nil, fmt.Errorf("a user was committed as %T", committed)
 	}
 	return showUser(up.User, up.Account.Methods), nil
 }
@@ -238,14 +230,6 @@ func (a *API) signIn(q *request) (any, error) {
 	s, err := a.Merchants.SignIn(q.Context(), in.Login.Value, in.Password.Value, q.ticket)
 	if err != nil {
 		return nil, err
-	}
-	return showSession(s), nil
-}
-
-func (a *API) renderSession(_ *request, committed any) (any, error) {
-	s, ok := committed.(merchant.SignedIn)
-	if !ok {
-		return nil, fmt.Errorf("a session was committed as %T", committed)
 	}
 	return showSession(s), nil
 }

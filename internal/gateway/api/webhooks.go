@@ -2,7 +2,6 @@ package api
 
 import (
 	"encoding/json"
-	"fmt"
 	"strconv"
 
 	"github.com/paylink/paylink/internal/fault"
@@ -64,14 +63,6 @@ func (a *API) createEndpoint(q *request) (any, error) {
 	r, err := a.Webhooks.Create(q.Context(), d, q.ticket)
 	if err != nil {
 		return nil, err
-	}
-	return showRevealed(r), nil
-}
-
-func (a *API) renderEndpoint(_ *request, committed any) (any, error) {
-	r, ok := committed.(notify.Revealed)
-	if !ok {
-		return nil, fmt.Errorf("a webhook endpoint was committed as %T", committed)
 	}
 	return showRevealed(r), nil
 }
@@ -191,14 +182,6 @@ func (a *API) redeliver(q *request) (any, error) {
 	d, err := a.Webhooks.Redeliver(q.Context(), q.caller.account, q.caller.mode, q.PathValue("id"), q.PathValue("delivery"), q.ticket)
 	if err != nil {
 		return nil, err
-	}
-	return showDelivery(d), nil
-}
-
-func (a *API) renderDelivery(_ *request, committed any) (any, error) {
-	d, ok := committed.(notify.Delivery)
-	if !ok {
-		return nil, fmt.Errorf("a delivery was committed as %T", committed)
 	}
 	return showDelivery(d), nil
 }

@@ -67,20 +67,22 @@ func newWorld(t *testing.T) *world {
 	links := link.NewLocal(link.LocalConfig{Ring: ring, Store: store, PublicURL: public, Now: now})
 	connectors := []issuer.Connector{sim}
 	coord := coordinator.New(coordinator.Config{Payments: store, Links: store, Connectors: connectors, LinkURL: links.URL, Now: now, Log: log})
+	known := []merchant.Connector{{Name: sim.Name(), Capabilities: sim.Capabilities()}}
 	merchants := merchant.New(merchant.Config{
 		Users: store, Keys: store, Sessions: store, Ring: ring, PublicURL: public, Now: now,
-		Connectors: []merchant.Connector{{Name: sim.Name(), Capabilities: sim.Capabilities()}},
+		Connectors: known,
 	})
 	hooks := notify.New(notify.Config{Store: store, Queue: nowhere{}, Now: now, Keys: notify.Keys{
-		Seal:   func(b []byte) []byte { return ring.Seal(keyring.StoreSeal, b, nil) },
-		Unseal: func(b []byte) ([]byte, error) { return ring.Unseal(keyring.StoreSeal, b, nil) },
+		Seal:   func(b []byte) []byte { return ring.Seal(keyring.WebhookSeal, b, nil) },
+		Unseal: func(b []byte) ([]byte, error) { return ring.Unseal(keyring.WebhookSeal, b, nil) },
 	}})
 	a := api.New(api.Config{
-		Merchants: merchants, Links: links, Payments: store, Transactions: coord, Webhooks: hooks, Connectors: connectors, Idempotency: store,
-		Seal:   func(b, with []byte) ([]byte, error) { return ring.Seal(keyring.StoreSeal, b, with), nil },
-		Unseal: func(b, with []byte) ([]byte, error) { return ring.Unseal(keyring.StoreSeal, b, with) },
-		MAC:    func(b []byte) []byte { return ring.MAC(keyring.MACKey, b) },
-		JWKS:   ring.JWKS, PublicURL: public, Now: now, Log: log,
+		Merchants: merchants, Links: links, Payments: store, Transactions: coord, Webhooks: hooks, Connectors: known,
+		Records: api.Records{Users: store, Links: store, Transactions: store, Webhooks: store},
+		Seal:    func(b, with []byte) ([]byte, error) { return ring.Seal(keyring.AnswerSeal, b, with), nil },
+		Unseal:  func(b, with []byte) ([]byte, error) { return ring.Unseal(keyring.AnswerSeal, b, with) },
+		MAC:     func(b []byte) []byte { return ring.MAC(keyring.MACKey, b) },
+		JWKS:    ring.JWKS, PublicURL: public, Now: now, Log: log,
 	})
 	mux := http.NewServeMux()
 	a.Register(mux)

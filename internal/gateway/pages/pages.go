@@ -40,13 +40,6 @@ const (
 	relinkEveryPolls = 10 // the link itself is read again at least this often
 )
 
-// Links opens the tokens in link URLs. Open answers fault.NotFound, always the
-// same, for a token that is not ours; an expired or canceled link still opens.
-type Links interface {
-	Open(ctx context.Context, token string) (link.Link, error)
-	Verify(ctx context.Context, token string) (link.Verdict, error)
-}
-
 // Payments submits and finds payments of an opened link.
 type Payments interface {
 	// Submit pays. A decline is a payment, not an error. A fault of code
@@ -59,7 +52,7 @@ type Payments interface {
 
 // Config of the pages; every field but Drain is needed.
 type Config struct {
-	Links     Links
+	Links     link.Verifier
 	Payments  Payments
 	Now       func() time.Time
 	Log       *slog.Logger
@@ -69,7 +62,7 @@ type Config struct {
 
 // Pages are the handlers. Make them with New.
 type Pages struct {
-	links    Links
+	links    link.Verifier
 	payments Payments
 	now      func() time.Time
 	log      *slog.Logger

@@ -119,6 +119,7 @@ var codes = []Code{
 	{"scope_missing", []int{403}, "The API key lacks the scope that this call needs.", "Use a key that has the scope which the detail names."},
 	{"scope_unknown", []int{400}, "There is no such scope.", "Use scopes that the detail lists."},
 	{"scopes_missing", []int{400}, "The API key has no scope.", "Give it at least one that the detail lists."},
+	{"service_unavailable", []int{503}, "A part of paylink cannot be reached at the moment, or did not answer in time. What was begun may have been done.", "Repeat the request under the same Idempotency-Key or attempt, after the time in Retry-After."},
 	{"session_invalid", []int{401}, "The session is unknown, expired or signed out.", "Sign in again."},
 	{"stolen_card", []int{402}, "The card was reported stolen. Nothing was charged.", "Let the payer use another card. Do not tell who holds the card why."},
 	{"store_closed", []int{503}, "The service is shutting down. Nothing was done.", "Repeat the request after the time in Retry-After."},

@@ -35,6 +35,7 @@ var computed = map[string][]string{
 	"internal/coordinator refusal(code)":                 issuerCodes,
 	"internal/gateway/pages submitJSON(code)":            issuerCodes,
 	"internal/gateway/problem From(f.Code)":              nil, // passes on what others made
+	"internal/rpc fromWire(w.Code)":                      nil, // passes on what another process made
 	"internal/issuer/simulator damaged(CodeBookDamaged)": nil, // internal: told as "internal"
 	"internal/store/sqlstore damaged(object+_damaged)":   nil,
 }

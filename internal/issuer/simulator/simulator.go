@@ -232,7 +232,11 @@ var currencies = [...]money.Currency{
 }
 
 // Capabilities of the simulator.
-func (s *Simulator) Capabilities() issuer.Capabilities {
+func (s *Simulator) Capabilities() issuer.Capabilities { return Capabilities() }
+
+// Capabilities of every simulator: who speaks to one in another process knows
+// them without asking.
+func Capabilities() issuer.Capabilities {
 	return issuer.Capabilities{Types: []string{"card"}, Currencies: append([]money.Currency(nil), currencies[:]...),
 		MinMinor: MinMinor, MaxMinor: MaxMinor, Test: true}
 }

@@ -1,0 +1,305 @@
+package main_test
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	mathrand "math/rand/v2"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/paylink/paylink/internal/store/pgtest"
+)
+
+// shapes are the ways in which the story is told.
+var shapes = map[string]func(*testing.T) *process{
+	"embedded": func(t *testing.T) *process { return serve(t) },
+	"one process on PostgreSQL": func(t *testing.T) *process {
+		storeOn(t, pgtest.Database(t))
+		return serve(t)
+	},
+	"split on PostgreSQL": func(t *testing.T) *process { return deploy(t).front() },
+}
+
+// targets of a split deployment with the number of instances: two of each that
+// keeps nothing of its own, one of the simulator, whose book is a file.
+var fleetTargets = map[string]int{"gateway": 2, "users": 2, "links": 2, "verifier": 2, "payments": 2, "transactions": 2, "notifier": 2, "simulator": 1}
+
+// fleet is a split deployment: every target a process of its own, with its share
+// of the keys and a data folder of its own.
+type fleet struct {
+	t         testing.TB
+	dir       string // holds the whole ring and the simulator's book, for the tools
+	database  string
+	logs      *shared
+	secret    string
+	public    []string // addresses of the gateways
+	internal  map[string][]string
+	instances map[string][]*process
+	stopOnce  sync.Once
+}
+
+// deploy starts every process, and waits until all are ready.
+func deploy(t *testing.T) *fleet {
+	t.Helper()
+	f := &fleet{t: t, dir: filepath.Join(t.TempDir(), "data"), database: pgtest.Database(t), logs: &shared{},
+		internal: map[string][]string{}, instances: map[string][]*process{}}
+	storeOn(t, f.database) // for the tools, too
+	worked(t, "made the keys", "keys", "create", "--data", f.dir)
+	var b [32]byte
+	_, _ = rand.Read(b[:])
+	f.secret = filepath.Join(f.dir, "internal.secret")
+	if err := os.WriteFile(f.secret, []byte(hex.EncodeToString(b[:])+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for target, n := range fleetTargets {
+		if target != "payments" {
+			worked(t, target+": ", "keys", "export", "--data", f.dir, "--target", target, f.share(target))
+		}
+		for range n {
+			if target == "gateway" {
+				f.public = append(f.public, freeAddress(t))
+			} else {
+				f.internal[target] = append(f.internal[target], freeAddress(t))
+			}
+		}
+	}
+	t.Cleanup(f.stop)
+	for target, n := range fleetTargets {
+		for i := range n {
+			f.instances[target] = append(f.instances[target], &process{t: t, logs: f.logs, url: "http://" + freeAddress(t)})
+			f.start(target, i)
+		}
+	}
+	for target := range fleetTargets {
+		for _, p := range f.instances[target] {
+			p.ready()
+		}
+	}
+	return f
+}
+
+func (f *fleet) share(target string) string { return filepath.Join(f.dir, "shares", target) }
+
+// front is the deployment as merchants and payers see it.
+func (f *fleet) front() *process {
+	return &process{t: f.t, url: "http://" + f.public[0], data: f.dir, logs: f.logs, all: f}
+}
+
+// start runs an instance, for the first time or again.
+func (f *fleet) start(target string, i int) {
+	f.t.Helper()
+	data := filepath.Join(f.dir, fmt.Sprintf("%s-%d", target, i))
+	if target == "simulator" {
+		data = f.dir
+	}
+	p := f.instances[target][i]
+	flags := []string{"--target", target, "--data", data, "--keys", f.share(target), "--admin-listen", strings.TrimPrefix(p.url, "http://"),
+		"--public-url", "http://" + f.public[0], "--internal-secret-file", f.secret}
+	if target == "gateway" {
+		flags = append(flags, "--listen", f.public[i])
+	} else {
+		flags = append(flags, "--internal-listen", f.internal[target][i])
+	}
+	for service, addresses := range f.internal { // the same list for all: what a target does not call it passes over
+		var urls []string
+		for _, a := range addresses {
+			urls = append(urls, "http://"+a)
+		}
+		flags = append(flags, "--service", service+"="+strings.Join(urls, ","))
+	}
+	p.start(flags...)
+}
+
+// kill ends an instance as a power cut does.
+func (f *fleet) kill(target string, i int) {
+	f.t.Helper()
+	p := f.instances[target][i]
+	if err := p.cmd.Process.Signal(syscall.SIGKILL); err != nil {
+		f.t.Errorf("kill %s: %v", target, err)
+	}
+	<-p.done
+}
+
+// stop ends every process, the gateways first, and checks that each ends well.
+func (f *fleet) stop() {
+	f.stopOnce.Do(func() {
+		for _, target := range []string{"gateway", "simulator", "users", "links", "verifier", "payments", "notifier", "transactions"} {
+			for _, p := range f.instances[target] {
+				if p.done != nil {
+					p.end()
+				}
+			}
+		}
+	})
+}
+
+func (f *fleet) gatewayURL(turn int) string {
+	return "http://" + f.public[turn%len(f.public)]
+}
+
+// databaseKeepsNoCard reads every row of the deployment's database.
+func (f *fleet) databaseKeepsNoCard() {
+	f.t.Helper()
+	ctx := f.t.Context()
+	conn, err := pgx.Connect(ctx, f.database)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(ctx) }()
+	rows, err := conn.Query(ctx, `SELECT table_schema || '.' || table_name FROM information_schema.tables WHERE table_type = 'BASE TABLE' AND table_schema NOT IN ('pg_catalog', 'information_schema')`)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	tables, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil || len(tables) < 8 {
+		f.t.Fatalf("tables %v: %v", tables, err)
+	}
+	read := 0
+	for _, table := range tables {
+		rows, err := conn.Query(ctx, "SELECT row_to_json(t)::text FROM "+table+" t")
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		content, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		read += len(content)
+		keptNowhere(f.t, "the table "+table, []byte(strings.Join(content, "\n")))
+	}
+	if read < 20 {
+		f.t.Errorf("only %d rows were read", read)
+	}
+}
+
+// The bounds of the load under which services are killed.
+const (
+	fleetClients  = 8
+	fleetRunsFor  = time.Second            // before and after each death
+	fleetDeadFor  = 700 * time.Millisecond // longer than a probe's pace would hide
+	fleetPayments = 40                     // that the load must have made at least
+)
+
+// TestF26EachServiceKilledInTurn kills, under a load of payments, one instance of
+// each service after another, and the only one of the simulator. Callers hear
+// clear errors or nothing; what was acknowledged is there; what was not answered
+// can be sent again; and in the end the books agree with the issuer's.
+func TestF26EachServiceKilledInTurn(t *testing.T) {
+	f := deploy(t)
+	_, key := f.front().merchant(t, "ada")
+	k := &told{links: map[string]toldLink{}, payments: map[string]toldPayment{}, refunds: map[string]toldRefund{}, answers: map[string]int{}}
+	s := &killed{t: t, fleet: f, logs: f.logs, http: &http.Client{Timeout: killCallLimit, Transport: &http.Transport{MaxIdleConnsPerHost: fleetClients}}}
+	s.id, s.secret = apiKey(t, f, key)
+	var running sync.WaitGroup
+	for i := range fleetClients {
+		own := mathrand.New(mathrand.NewPCG(1, uint64(i))) //nolint:gosec // a test's choices
+		running.Go(func() { s.customer(k, fmt.Sprintf("c%d", i), own) })
+	}
+	for _, target := range []string{"users", "links", "verifier", "payments", "transactions", "notifier", "simulator", "gateway"} {
+		wait(fleetRunsFor)
+		before := k.count()
+		f.kill(target, 0)
+		wait(fleetDeadFor)
+		during := k.count() - before
+		f.start(target, 0)
+		f.instances[target][0].ready()
+		t.Logf("%s was killed and came back; %d answers meanwhile", target, during)
+		if during == 0 {
+			t.Errorf("nothing was answered while an instance of %s was dead", target)
+		}
+	}
+	wait(fleetRunsFor)
+	s.dying.Store(true) // ends the customers
+	running.Wait()
+	s.dying.Store(false)
+	var again []killCall
+	k.locked(func() { again, k.unheard = k.unheard, nil; k.again += len(again) })
+	s.repeat(k, again)
+	s.settle(k)
+	s.check(k, k.everything())
+	s.report(k)
+	t.Logf("%d links, %d payments, %d refunds acknowledged; %d requests sent again; answers %v", len(k.links), len(k.payments), len(k.refunds), k.again, k.answers)
+	if len(k.payments) < fleetPayments {
+		t.Errorf("only %d payments: the test shows little", len(k.payments))
+	}
+	f.stop()
+	out, errs, status := command(t, "verify", "--data", f.dir)
+	if status != 0 || !strings.Contains(out, " 0 broken") {
+		t.Fatalf("verify ends with %d:\n%s%s", status, out, errs)
+	}
+	t.Log(strings.TrimSpace(out))
+}
+
+func wait(d time.Duration) {
+	timer := time.NewTimer(d)
+	<-timer.C
+}
+
+func (k *told) count() (n int) {
+	k.locked(func() {
+		for _, c := range k.answers {
+			n += c
+		}
+	})
+	return n
+}
+
+// apiKey makes a key whose id and secret are known, as Basic credentials want.
+func apiKey(t *testing.T, f *fleet, key *client) (id, secret string) {
+	t.Helper()
+	user := key.as(str(t, key.as("").ok("POST", "/api/sessions", `{"login":"ada","password":"correct horse battery"}`), "token"))
+	made := user.ok("POST", "/api/api-keys", `{"name":"load","mode":"test","scopes":`+everyScope+`}`)
+	return str(t, made, "id"), str(t, made, "secret")
+}
+
+// TestSplitKeepsToItsRoutes: what faces the internet serves no internal call, and
+// the internal listeners serve nobody who proves nothing.
+func TestSplitKeepsToItsRoutes(t *testing.T) {
+	f := deploy(t)
+	front := f.front()
+	for _, path := range []string{"/paylink.users/SignUp", "/paylink.transactions/Submit", "/metrics"} {
+		if status, body := front.get(t, path); status != http.StatusNotFound {
+			t.Errorf("the gateway answers %s with %d %s", path, status, body)
+		}
+	}
+	protocols := new(http.Protocols)
+	protocols.SetUnencryptedHTTP2(true)
+	raw := &http.Client{Transport: &http.Transport{Protocols: protocols}}
+	for target, addresses := range f.internal {
+		for _, path := range []string{"/", "/api/payments", "/openapi.yaml", "/.well-known/jwks.json", "/healthz", "/readyz", "/metrics", "/l/x", "/simulator/3ds.css", "/paylink." + target + "/Get"} {
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+addresses[0]+path, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp, err := raw.Do(r)
+			if err != nil {
+				t.Errorf("%s %s: %v", target, path, err)
+				continue
+			}
+			if _ = resp.Body.Close(); resp.StatusCode != http.StatusUnauthorized {
+				t.Errorf("%s answers %s with %d", target, path, resp.StatusCode)
+			}
+		}
+		for _, path := range []string{"/healthz", "/readyz", "/metrics"} {
+			if status, _ := f.instances[target][0].get(t, path); status != http.StatusOK {
+				t.Errorf("%s: the admin listener answers %s with %d", target, path, status)
+			}
+		}
+	}
+	if _, body := f.instances["gateway"][0].get(t, "/metrics"); !strings.Contains(body, `paylink_rpc_seconds_count{code=`) && !strings.Contains(body, "paylink_rpc_refused_total") {
+		t.Errorf("the gateway's metrics lack the calls: %.300s", body)
+	}
+	if slices.Contains(strings.Split(f.logs.String(), "\n"), "panic") {
+		t.Error("something panicked")
+	}
+}

@@ -1,0 +1,150 @@
+package keyring
+
+import (
+	"crypto/ed25519"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+)
+
+// Share is what one box holds of a purpose: its keys, or what is public of them.
+type Share struct {
+	Purpose    Purpose `json:"purpose"`
+	VerifyOnly bool    `json:"verifyOnly,omitempty"` // public keys; only for signing purposes
+}
+
+func (s Share) String() string {
+	if s.VerifyOnly {
+		return string(s.Purpose) + " (public)"
+	}
+	return string(s.Purpose)
+}
+
+func (s Share) check() error {
+	if s.Purpose.kind() == 0 || (s.VerifyOnly && s.Purpose.kind() != kindSign) {
+		return fmt.Errorf("keyring: there is no share %s", s)
+	}
+	return nil
+}
+
+// OpenShare opens what a box needs of a folder's keys and nothing else: the rest
+// is not kept in memory, also when the folder has all of them. The folder holds
+// the whole ring or what Export wrote. Nothing is ever made or written: of two
+// boxes that each made keys, neither could read what the other wrote.
+func OpenShare(dir string, shares []Share, now time.Time) (*Ring, error) {
+	r := newRing(dir, now)
+	r.shares = slices.Clone(shares)
+	if len(shares) == 0 { // a box without keys needs no file
+		r.dir = ""
+		s, err := (&file{Shares: []Share{}}).set()
+		r.keys.Store(s)
+		return r, err
+	}
+	f, raw, err := readFile(dir)
+	if err != nil {
+		return nil, err
+	}
+	s, err := r.setOf(f)
+	if err != nil {
+		return nil, err
+	}
+	r.keys.Store(s)
+	r.raw.Store(&raw)
+	return r, nil
+}
+
+// setOf is the part of the file that this ring may hold.
+func (r *Ring) setOf(f *file) (*set, error) {
+	if r.shares != nil {
+		var err error
+		if f, err = f.narrow(r.shares); err != nil {
+			return nil, err
+		}
+	}
+	return f.set()
+}
+
+// Export writes the shares of the folder's keys into a file of its own, in a
+// folder that has no keys of another kind: for a box on another machine. Export
+// again after each rotation; a running box takes the new file up by itself.
+func Export(from, to string, shares []Share) error {
+	if len(shares) == 0 {
+		return errors.New("keyring: there is nothing to export: this box holds no keys")
+	}
+	f, _, err := readFile(from)
+	if err != nil {
+		return err
+	}
+	if f.Shares != nil {
+		return errors.New("keyring: this folder is an export itself; export from the whole ring")
+	}
+	switch old, _, err := readFile(to); {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return err
+	case old.Shares == nil:
+		return fmt.Errorf("keyring: %s holds a whole ring, which an export would destroy", to)
+	}
+	part, err := f.narrow(shares)
+	if err != nil {
+		return err
+	}
+	if _, err := part.set(); err != nil {
+		return err
+	}
+	raw, err := json.MarshalIndent(part, "", "  ")
+	if err != nil {
+		return fmt.Errorf("keyring: %w", err)
+	}
+	if err := os.MkdirAll(filepath.Clean(to), 0o700); err != nil {
+		return fmt.Errorf("keyring: %w", err)
+	}
+	return replace(to, raw)
+}
+
+// narrow gives the part of the file that the shares name.
+func (f *file) narrow(shares []Share) (*file, error) {
+	part := &file{Version: f.Version, Shares: slices.Clone(shares)}
+	for _, s := range shares {
+		if err := s.check(); err != nil {
+			return nil, err
+		}
+		if !f.holds(s) {
+			return nil, fmt.Errorf("keyring: the file lacks %s; export it from the whole ring", s)
+		}
+	}
+	for _, e := range f.Keys {
+		i := slices.IndexFunc(shares, func(s Share) bool { return s.Purpose == e.Purpose })
+		if i < 0 {
+			continue
+		}
+		if shares[i].VerifyOnly {
+			e = e.publicPart()
+		}
+		part.Keys = append(part.Keys, e)
+	}
+	return part, nil
+}
+
+// holds reports whether the file has as much of a purpose as the share asks for.
+func (f *file) holds(s Share) bool {
+	if f.Shares == nil {
+		return true
+	}
+	return slices.ContainsFunc(f.Shares, func(h Share) bool { return h.Purpose == s.Purpose && (!h.VerifyOnly || s.VerifyOnly) })
+}
+
+// publicPart is the entry without its secret.
+func (e entry) publicPart() entry {
+	if len(e.Secret) == secretBytes {
+		private := ed25519.NewKeyFromSeed(e.Secret)
+		e.Public, e.Secret = append([]byte(nil), private[32:]...), nil
+		e.Check = e.check()
+	}
+	return e
+}

@@ -1,0 +1,159 @@
+package keyring
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// panics reports whether f does.
+func panics(f func()) (did bool) {
+	defer func() { did = recover() != nil }()
+	f()
+	return false
+}
+
+// TestShareHoldsNoMore exports a share and looks at the file and at the ring that
+// comes of it: what is not in the share cannot be done with either.
+func TestShareHoldsNoMore(t *testing.T) {
+	dir, to := t.TempDir(), filepath.Join(t.TempDir(), "verifier")
+	whole := at(t, dir, t0)
+	shares := []Share{{LinkSign, true}, {Purpose: LinkSeal}}
+	if err := Export(dir, to, shares); err != nil {
+		t.Fatal(err)
+	}
+	secrets, _, err := readFile(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	exported, err := os.ReadFile(filepath.Join(to, fileName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, folder := range []string{to, dir} { // an export, and the whole ring narrowed in memory
+		r, err := OpenShare(folder, shares, t0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		kid, sig := whole.Sign(LinkSign, []byte("m"))
+		if !r.Verify(LinkSign, kid, []byte("m"), sig) {
+			t.Errorf("%s: a good signature is refused", folder)
+		}
+		if plain, err := whole.Unseal(LinkSeal, r.Seal(LinkSeal, []byte("s"), nil), nil); err != nil || string(plain) != "s" {
+			t.Errorf("%s: %v", folder, err)
+		}
+		for _, e := range r.keys.Load().byPurpose[LinkSign] {
+			if e.private != nil {
+				t.Errorf("%s: a private key is in memory", folder)
+			}
+		}
+		if n := len(r.keys.Load().byID); n != 2 {
+			t.Errorf("%s: %d keys are in memory", folder, n)
+		}
+		for name, act := range map[string]func(){
+			"sign links":    func() { r.Sign(LinkSign, nil) },
+			"sign sessions": func() { r.Sign(SessionSign, nil) },
+			"seal answers":  func() { r.Seal(AnswerSeal, nil, nil) },
+			"authenticate":  func() { r.MAC(MACKey, nil) },
+		} {
+			if !panics(act) {
+				t.Errorf("%s: the share can %s", folder, name)
+			}
+		}
+		if _, err := r.Unseal(AnswerSeal, whole.Seal(AnswerSeal, nil, nil), nil); err == nil {
+			t.Errorf("%s: the share unseals answers", folder)
+		}
+		if strings.Count(string(r.JWKS()), `"kid"`) != 1 {
+			t.Errorf("%s: %s", folder, r.JWKS())
+		}
+	}
+	part, _, err := readFile(to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range secrets.Keys {
+		for _, p := range part.Keys {
+			if e.Purpose != LinkSeal && string(e.Secret) == string(p.Secret) {
+				t.Errorf("the export has the secret of %s", e.Purpose)
+			}
+		}
+	}
+	if strings.Contains(string(exported), "store-seal") {
+		t.Errorf("the export names what it lacks: %s", exported)
+	}
+}
+
+// TestShareRules: an export is never taken for a whole ring, nor changed in place,
+// nor written over one, and it lacks what it lacks.
+func TestShareRules(t *testing.T) {
+	dir, to := t.TempDir(), filepath.Join(t.TempDir(), "links")
+	r := at(t, dir, t0)
+	shares := []Share{{Purpose: LinkSign}}
+	if err := Export(dir, to, shares); err != nil {
+		t.Fatal(err)
+	}
+	refused := func(name string, err error) {
+		t.Helper()
+		if err == nil {
+			t.Errorf("%s: not refused", name)
+		}
+	}
+	_, err := Open(to, t0)
+	refused("an export opened as a ring", err)
+	_, err = Rotate(to, LinkSign, t0)
+	refused("an export rotated", err)
+	refused("an export revoked", Revoke(to, 1, t0))
+	refused("an export of an export", Export(to, t.TempDir(), shares))
+	refused("an export over a ring", Export(dir, dir, shares))
+	_, err = OpenShare(to, []Share{{Purpose: LinkSeal}}, t0)
+	refused("a share that the export lacks", err)
+	_, err = OpenShare(dir, []Share{{LinkSeal, true}}, t0)
+	refused("the public part of a secret key", err)
+	_, err = OpenShare(t.TempDir(), shares, t0)
+	refused("a share of nothing", err)
+	_, err = RotateIn(dir, LinkSign, t0, time.Second)
+	refused("a rest that is too short", err)
+	if none, err := OpenShare(t.TempDir(), nil, t0); err != nil || none.Reload() != nil {
+		t.Errorf("a box without keys: %v", err)
+	}
+	// A rotation reaches the share through the next export, before it is active.
+	share, err := OpenShare(to, shares, t0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kid, err := RotateIn(dir, LinkSign, t0, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := Export(dir, to, shares); err != nil {
+		t.Fatal(err)
+	}
+	if err := share.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	if _, known := share.PublicKey(LinkSign, kid); !known {
+		t.Error("the new key did not arrive")
+	}
+	if now, _ := share.Sign(LinkSign, nil); now == kid {
+		t.Error("the new key did not rest")
+	}
+	if old, _ := r.Sign(LinkSign, nil); old == kid {
+		t.Error("the old key is gone")
+	}
+	public := filepath.Join(t.TempDir(), "public")
+	if err := Export(dir, public, []Share{{LinkSign, true}}); err != nil {
+		t.Fatal(err)
+	}
+	raw, err := os.ReadFile(filepath.Join(public, fileName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	broken := strings.Replace(string(raw), `"public": "`, `"public": "A`, 1)
+	if err := os.WriteFile(filepath.Join(public, fileName), []byte(broken), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err = OpenShare(public, []Share{{LinkSign, true}}, t0)
+	refused("a damaged public key", err)
+}

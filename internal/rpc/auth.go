@@ -1,0 +1,218 @@
+package rpc
+
+import (
+	"bytes"
+	"context"
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// Bounds of what a request proves.
+const (
+	minSecretChars = 32
+	maxSecrets     = 8
+	maxSecretBytes = 16 << 10
+	maxSkew        = 30 * time.Second // between two machines' clocks, with the time under way
+)
+
+const (
+	authScheme = "Paylink-HMAC-SHA256 "
+	authInfo   = "paylink internal call v1"
+)
+
+// Credentials prove to the other services that a process is one of ours, and hold
+// them to the same. With a secret, each request carries an HMAC under it over
+// what is asked, the time and the body: the secret itself never crosses, and a
+// request cannot be altered. With certificates, both ends show one of the internal
+// authority (TLS 1.3), and nobody can read along. With both, both must be right.
+//
+// The files are read again when they change (Watch), so that they can be rotated
+// while processes run.
+type Credentials struct {
+	secretFile string
+	secrets    atomic.Pointer[[]secret]
+	tls        *certificates
+	now        func() time.Time
+}
+
+// secret is a key derived from a line of the file, with the name by which the
+// other end finds it.
+type secret struct {
+	id  string
+	key []byte
+}
+
+// NewCredentials reads the file of secrets, the folder of certificates, or both;
+// "" is none. With neither it fails.
+func NewCredentials(secretFile, tlsDir string, now func() time.Time) (*Credentials, error) {
+	if secretFile == "" && tlsDir == "" {
+		return nil, errors.New("services prove themselves by a secret, by certificates, or by both: there is neither")
+	}
+	c := &Credentials{secretFile: secretFile, now: now}
+	if tlsDir != "" {
+		c.tls = &certificates{dir: tlsDir}
+	}
+	return c, c.load()
+}
+
+func (c *Credentials) load() error {
+	if c.secretFile != "" {
+		s, err := readSecrets(c.secretFile)
+		if err != nil {
+			return err
+		}
+		c.secrets.Store(&s)
+	}
+	if c.tls != nil {
+		return c.tls.load()
+	}
+	return nil
+}
+
+// Watch takes changed files up until ctx ends (nil). Files that are not in order
+// are reported, and what was read before stays in use.
+func (c *Credentials) Watch(ctx context.Context, every time.Duration, log *slog.Logger) error {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			if err := c.load(); err != nil {
+				log.WarnContext(ctx, "the internal credentials cannot be read again; the old ones stay in use", "error", err)
+			}
+		}
+	}
+}
+
+// readSecrets reads one secret a line; the first is the one to send.
+func readSecrets(file string) ([]secret, error) {
+	info, err := os.Stat(file)
+	if err != nil {
+		return nil, err
+	}
+	if info.Mode().Perm()&0o027 != 0 {
+		return nil, fmt.Errorf("%s can be read by others or written by the group; chmod 600 it", file)
+	}
+	if info.Size() > maxSecretBytes {
+		return nil, fmt.Errorf("%s has more than %d bytes", file, maxSecretBytes)
+	}
+	raw, err := os.ReadFile(file) //nolint:gosec // the operator names the file
+	if err != nil {
+		return nil, err
+	}
+	var all []secret
+	for line := range strings.Lines(string(raw)) {
+		line = strings.TrimSpace(line)
+		if line == "" {
+			continue
+		}
+		if len(line) < minSecretChars {
+			return nil, fmt.Errorf("%s: an internal secret has at least %d characters", file, minSecretChars)
+		}
+		s, err := newSecret(line)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, s)
+	}
+	if len(all) == 0 || len(all) > maxSecrets {
+		return nil, fmt.Errorf("%s: want 1 to %d internal secrets, one a line, have %d", file, maxSecrets, len(all))
+	}
+	return all, nil
+}
+
+func newSecret(line string) (secret, error) {
+	key, err := hkdf.Key(sha256.New, []byte(line), nil, authInfo, sha256.Size)
+	if err != nil {
+		return secret{}, err
+	}
+	id := sha256.Sum256(append([]byte("id\x00"), key...))
+	return secret{id: hex.EncodeToString(id[:4]), key: key}, nil
+}
+
+// sign proves a request whose body is given. The host is no part of it: behind a
+// name stands any instance.
+func (c *Credentials) sign(r *http.Request, body []byte) {
+	all := c.secrets.Load()
+	if all == nil {
+		return
+	}
+	s := (*all)[0]
+	at := strconv.FormatInt(c.now().UnixMilli(), 10)
+	r.Header.Set("Authorization", authScheme+s.id+" "+at+" "+base64.RawURLEncoding.EncodeToString(s.mac(r, at, body)))
+}
+
+// mac covers whatever the server acts on.
+func (s secret) mac(r *http.Request, at string, body []byte) []byte {
+	sum := sha256.Sum256(body)
+	m := hmac.New(sha256.New, s.key)
+	for _, part := range []string{r.Method, r.URL.RequestURI(), at, r.Header.Get("Content-Type"), r.Header.Get(requestIDHeader),
+		r.Header.Get("Connect-Timeout-Ms"), hex.EncodeToString(sum[:])} {
+		_, _ = io.WriteString(m, strconv.Itoa(len(part))+":"+part+"\n")
+	}
+	return m.Sum(nil)
+}
+
+// proves reports whether the request was made by one of ours, not long ago.
+func (c *Credentials) proves(r *http.Request, body []byte) bool {
+	fields := strings.Fields(strings.TrimPrefix(r.Header.Get("Authorization"), authScheme))
+	if len(fields) != 3 || !strings.HasPrefix(r.Header.Get("Authorization"), authScheme) {
+		return false
+	}
+	at, err := strconv.ParseInt(fields[1], 10, 64)
+	got, macErr := base64.RawURLEncoding.DecodeString(fields[2])
+	if err != nil || macErr != nil {
+		return false
+	}
+	if age := c.now().Sub(time.UnixMilli(at)); age > maxSkew || age < -maxSkew {
+		return false
+	}
+	for _, s := range *c.secrets.Load() {
+		if s.id == fields[0] {
+			return hmac.Equal(got, s.mac(r, fields[1], body)) // in constant time
+		}
+	}
+	return false
+}
+
+// guard lets only requests through that prove themselves. Nothing is done for
+// any other, and nothing told but that.
+func (c *Credentials) guard(next http.Handler, log *slog.Logger, refused func()) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		why := ""
+		if c.tls != nil && (r.TLS == nil || len(r.TLS.VerifiedChains) == 0) {
+			why = "no certificate"
+		}
+		if why == "" && c.secrets.Load() != nil {
+			body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxRequestBytes))
+			if err != nil || !c.proves(r, body) {
+				why = "no proof of the secret"
+			}
+			r.Body = io.NopCloser(bytes.NewReader(body))
+		}
+		if why != "" {
+			refused()
+			log.WarnContext(r.Context(), "an internal request was refused", "from", r.RemoteAddr, "path", r.URL.Path, "reason", why)
+			w.Header().Set("Content-Length", "0")
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		r.Header.Del("Authorization")
+		next.ServeHTTP(w, r)
+	})
+}

@@ -1,0 +1,193 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"time"
+
+	"connectrpc.com/connect"
+
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/obs"
+)
+
+// repeat says what may be done when no answer came.
+type repeat uint8
+
+const (
+	once     repeat = iota // only when provably not sent
+	harmless               // a repetition finds what the first did
+	read                   // nothing is changed; a slow instance is left for another
+)
+
+// Peer is one service as its callers see it.
+type Peer struct {
+	service string
+	pool    *Pool
+	observe Observe
+	clients sync.Map // procedure to *connect.Client of its types
+}
+
+// NewPeer makes the peer of a service that the pool leads to.
+func NewPeer(service string, pool *Pool, observe Observe) *Peer {
+	if observe == nil {
+		observe = func(string, string, string, string, time.Duration) {}
+	}
+	return &Peer{service: service, pool: pool, observe: observe}
+}
+
+// clientOf makes the client of a procedure when it is first called.
+func clientOf[Q, A any](p *Peer, method string) *connect.Client[Q, A] {
+	if c, ok := p.clients.Load(method); ok {
+		return c.(*connect.Client[Q, A]) //nolint:forcetypeassert // a procedure has one pair of types
+	}
+	c := connect.NewClient[Q, A](p.pool, "http://"+p.service+path(p.service, method), connect.WithCodec(codec{}),
+		connect.WithReadMaxBytes(MaxAnswerBytes), connect.WithSendMaxBytes(MaxRequestBytes), connect.WithAcceptCompression("gzip", nil, nil))
+	kept, _ := p.clients.LoadOrStore(method, c)
+	return kept.(*connect.Client[Q, A]) //nolint:forcetypeassert // as above
+}
+
+// call asks the service, on another instance again when that is right.
+func call[Q, A any](ctx context.Context, p *Peer, method string, again repeat, q *Q) (*A, error) {
+	ctx, cancel := bounded(ctx, defaultTimeout+maxTimeout/2)
+	defer cancel()
+	client, route := clientOf[Q, A](p, method), &route{}
+	var err error
+	for n := range maxTries {
+		var answer *A
+		if answer, err = try(ctx, p, client, method, again, route, q); err == nil {
+			return answer, nil
+		}
+		if ctx.Err() != nil || !worthwhile(err, again) || n == maxTries-1 {
+			break
+		}
+		if p.pool.exhausted(route) && !pause(ctx, firstPause<<n) {
+			break
+		}
+	}
+	return nil, err
+}
+
+// try makes one call.
+func try[Q, A any](ctx context.Context, p *Peer, client *connect.Client[Q, A], method string, again repeat, r *route, q *Q) (*A, error) {
+	if again == read {
+		var cancel context.CancelFunc
+		ctx, cancel = bounded(ctx, readTimeout)
+		defer cancel()
+	}
+	request := connect.NewRequest(q)
+	if id := obs.RequestID(ctx); id != "" {
+		request.Header().Set(requestIDHeader, id)
+	}
+	r.sent = false
+	start := time.Now()
+	response, err := client.CallUnary(withRoute(ctx, r), request)
+	if err == nil {
+		p.observe("client", p.service, method, "ok", time.Since(start))
+		return response.Msg, nil
+	}
+	p.observe("client", p.service, method, connect.CodeOf(err).String(), time.Since(start))
+	if out := incoming(ctx, path(p.service, method), err); !errors.Is(out, ErrUnanswered) || r.sent {
+		return nil, out
+	}
+	return nil, unanswered(path(p.service, method), err, errNotSent)
+}
+
+// worthwhile reports whether another instance may do better.
+func worthwhile(err error, again repeat) bool {
+	switch {
+	case NotSent(err):
+		return true
+	case again == once:
+		return false
+	}
+	return errors.Is(err, ErrUnanswered) || fault.KindOf(err) == fault.KindUnavailable
+}
+
+// pause waits, with jitter; false when ctx ended.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d/2 + rand.N(d)) //nolint:gosec // spreading load needs no secret randomness
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// ServerConfig of a Server. All but Observe must be given.
+type ServerConfig struct {
+	Credentials *Credentials
+	Ready       func(context.Context) error
+	Log         *slog.Logger
+	Observe     Observe
+	Refused     func() // told of every request that proved nothing; may be nil
+	Tickets     Tickets
+}
+
+// Server serves boxes on the internal listener.
+type Server struct {
+	ServerConfig
+	mux *http.ServeMux
+}
+
+// NewServer makes a server without any box yet.
+func NewServer(c ServerConfig) *Server {
+	if c.Observe == nil {
+		c.Observe = func(string, string, string, string, time.Duration) {}
+	}
+	if c.Refused == nil {
+		c.Refused = func() {}
+	}
+	s := &Server{ServerConfig: c, mux: http.NewServeMux()}
+	s.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	s.mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		if err := c.Ready(r.Context()); err != nil {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		w.WriteHeader(http.StatusNoContent)
+	})
+	return s
+}
+
+// Mount adds pages that only our own gateway may ask for.
+func (s *Server) Mount(prefix string, h http.Handler) { s.mux.Handle(prefix, h) }
+
+// Handler is what the internal listener serves: nothing without credentials.
+func (s *Server) Handler() http.Handler {
+	return s.Credentials.guard(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(obs.WithRequestID(r.Context(), r.Header.Get(requestIDHeader)), maxTimeout)
+		defer cancel()
+		s.mux.ServeHTTP(w, r.WithContext(ctx))
+	}), s.Log, s.Refused)
+}
+
+// handle serves one procedure.
+func handle[Q, A any](s *Server, service, method string, do func(context.Context, *Q) (*A, error)) {
+	h := connect.NewUnaryHandler(path(service, method), func(ctx context.Context, q *connect.Request[Q]) (*connect.Response[A], error) {
+		start := time.Now()
+		answer, err := do(ctx, q.Msg)
+		if err == nil {
+			s.Observe("server", service, method, "ok", time.Since(start))
+			return connect.NewResponse(answer), nil
+		}
+		out := outgoing(err)
+		s.Observe("server", service, method, out.Code().String(), time.Since(start))
+		if out.Code() == connect.CodeInternal || out.Code() == connect.CodeUnavailable {
+			s.Log.ErrorContext(ctx, "an internal call failed", "procedure", path(service, method), "error", err)
+		}
+		return nil, out
+	}, connect.WithCodec(codec{}), connect.WithReadMaxBytes(MaxRequestBytes), connect.WithSendMaxBytes(MaxAnswerBytes),
+		connect.WithCompression("gzip", nil, nil), connect.WithRequireConnectProtocolHeader(),
+		connect.WithRecover(func(ctx context.Context, _ connect.Spec, _ http.Header, p any) error {
+			s.Log.ErrorContext(ctx, "panic in an internal call", "procedure", path(service, method), "panic", p)
+			return connect.NewError(connect.CodeInternal, errors.New("internal error"))
+		}))
+	s.mux.Handle(path(service, method), h)
+}

@@ -1,0 +1,115 @@
+package rpc
+
+import (
+	"context"
+
+	"github.com/paylink/paylink/internal/idempotency"
+	"github.com/paylink/paylink/internal/notify"
+)
+
+// NotifierService is the name of the box notifier.
+const NotifierService = "notifier"
+
+// Notifier is notify.Service on the far side, with the box's idempotency records.
+// Sealed secrets and bodies stay there: what it answers lacks them.
+type Notifier struct {
+	records
+	peer *Peer
+}
+
+var _ notify.Service = (*Notifier)(nil)
+
+// NewNotifier makes the client.
+func NewNotifier(p *Peer) *Notifier { return &Notifier{records: records{p}, peer: p} }
+
+type deliveriesForm struct {
+	owned
+	Before string
+	Limit  int
+}
+
+type redeliverForm struct {
+	owned
+	Delivery string
+}
+
+// Create implements notify.Service.
+func (n *Notifier) Create(ctx context.Context, d notify.Draft, t *idempotency.Ticket) (notify.Revealed, error) {
+	return callTicketed[notify.Draft, notify.Revealed](ctx, n.peer, "Create", d, t)
+}
+
+// Get implements notify.Service.
+func (n *Notifier) Get(ctx context.Context, account, mode, id string) (notify.Endpoint, error) {
+	return value(call[owned, notify.Endpoint](ctx, n.peer, "Get", read, &owned{account, mode, id}))
+}
+
+// List implements notify.Service.
+func (n *Notifier) List(ctx context.Context, account, mode string) ([]notify.Endpoint, error) {
+	return value(call[owned, []notify.Endpoint](ctx, n.peer, "List", read, &owned{Account: account, Mode: mode}))
+}
+
+// Delete implements notify.Service. Deleting again is a 404, so it is not repeated.
+func (n *Notifier) Delete(ctx context.Context, account, mode, id string) error {
+	_, err := call[owned, struct{}](ctx, n.peer, "Delete", once, &owned{account, mode, id})
+	return err
+}
+
+// Rotate implements notify.Service.
+func (n *Notifier) Rotate(ctx context.Context, account, mode, id string, t *idempotency.Ticket) (notify.Revealed, error) {
+	return callTicketed[owned, notify.Revealed](ctx, n.peer, "Rotate", owned{account, mode, id}, t)
+}
+
+// Deliveries implements notify.Service.
+func (n *Notifier) Deliveries(ctx context.Context, account, mode, endpoint, before string, limit int) ([]notify.Delivery, error) {
+	return value(call[deliveriesForm, []notify.Delivery](ctx, n.peer, "Deliveries", read, &deliveriesForm{owned{account, mode, endpoint}, before, limit}))
+}
+
+// Redeliver implements notify.Service.
+func (n *Notifier) Redeliver(ctx context.Context, account, mode, endpoint, id string, t *idempotency.Ticket) (notify.Delivery, error) {
+	return callTicketed[redeliverForm, notify.Delivery](ctx, n.peer, "Redeliver", redeliverForm{owned{account, mode, endpoint}, id}, t)
+}
+
+func bareEndpoint(e notify.Endpoint) notify.Endpoint {
+	e.SealedSecret, e.PreviousSealedSecret = nil, nil
+	return e
+}
+
+func bareRevealed(r notify.Revealed) notify.Revealed { r.Endpoint = bareEndpoint(r.Endpoint); return r }
+
+func bareDelivery(d notify.Delivery) notify.Delivery { d.SealedBody = nil; return d }
+
+// ServeNotifier serves the box.
+func ServeNotifier(s *Server, box notify.Service, store idempotency.Store) {
+	const name = NotifierService
+	serveRecords(s, name, store)
+	handleTicketed(s, name, "Create", func(ctx context.Context, q notify.Draft, t *idempotency.Ticket) (notify.Revealed, error) {
+		r, err := box.Create(ctx, q, t)
+		return bareRevealed(r), err
+	})
+	handle(s, name, "Get", func(ctx context.Context, q *owned) (*notify.Endpoint, error) {
+		e, err := box.Get(ctx, q.Account, q.Mode, q.ID)
+		e = bareEndpoint(e)
+		return &e, err
+	})
+	handle(s, name, "List", func(ctx context.Context, q *owned) (*[]notify.Endpoint, error) {
+		all, err := box.List(ctx, q.Account, q.Mode)
+		all = each(all, bareEndpoint)
+		return &all, err
+	})
+	handle(s, name, "Delete", func(ctx context.Context, q *owned) (*struct{}, error) {
+		return &struct{}{}, box.Delete(ctx, q.Account, q.Mode, q.ID)
+	})
+	handleTicketed(s, name, "Rotate", func(ctx context.Context, q owned, t *idempotency.Ticket) (notify.Revealed, error) {
+		r, err := box.Rotate(ctx, q.Account, q.Mode, q.ID, t)
+		return bareRevealed(r), err
+	})
+	handle(s, name, "Deliveries", func(ctx context.Context, q *deliveriesForm) (*[]notify.Delivery, error) {
+		all, err := box.Deliveries(ctx, q.Account, q.Mode, q.ID, q.Before, q.Limit)
+		all = each(all, bareDelivery)
+		return &all, err
+	})
+	handleTicketed(s, name, "Redeliver", func(ctx context.Context, q redeliverForm, t *idempotency.Ticket) (notify.Delivery, error) {
+		d, err := box.Redeliver(ctx, q.Account, q.Mode, q.ID, q.Delivery, t)
+		return bareDelivery(d), err
+	})
+}

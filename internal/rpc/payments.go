@@ -1,0 +1,110 @@
+package rpc
+
+import (
+	"context"
+	"time"
+
+	"github.com/paylink/paylink/internal/ledger"
+	"github.com/paylink/paylink/internal/money"
+	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/stream"
+)
+
+// PaymentsService is the name of the box payments.
+const PaymentsService = "payments"
+
+// paymentForm is a payment with what its stored document leaves out.
+type paymentForm struct {
+	Payment  payment.Payment
+	Revision int64
+}
+
+func paymentOut(p payment.Payment) paymentForm { return paymentForm{p, p.Revision} }
+
+func (f paymentForm) payment() payment.Payment {
+	f.Payment.Revision = f.Revision
+	return f.Payment
+}
+
+// eventForm is an event with all that the API's shape leaves out. Data is bytes:
+// they are rendered once and stay as they are.
+type eventForm struct {
+	Position       int64
+	ID, Type       string
+	Account, Mode  string
+	Object         string
+	Seq, ObjectSeq int64
+	CreatedAt      time.Time
+	Data           []byte
+	Transfers      []ledger.Transfer
+}
+
+func eventOut(e stream.Event) eventForm {
+	return eventForm{e.Position, e.ID, e.Type, e.Account, e.Mode, e.Object, e.Seq, e.ObjectSeq, e.CreatedAt, e.Data, e.Transfers}
+}
+
+func (f eventForm) event() stream.Event {
+	return stream.Event{Position: f.Position, ID: f.ID, Type: f.Type, Account: f.Account, Mode: f.Mode, Object: f.Object,
+		Seq: f.Seq, ObjectSeq: f.ObjectSeq, CreatedAt: f.CreatedAt, Data: f.Data, Transfers: f.Transfers}
+}
+
+// Payments is payment.Reader on the far side.
+type Payments struct{ peer *Peer }
+
+var _ payment.Reader = (*Payments)(nil)
+
+// NewPayments makes the client.
+func NewPayments(p *Peer) *Payments { return &Payments{p} }
+
+type eventsForm struct {
+	Account, Mode string
+	AfterSeq      int64
+	Limit         int
+}
+
+// GetPayment implements payment.Reader.
+func (p *Payments) GetPayment(ctx context.Context, account, id string) (payment.Payment, error) {
+	form, err := value(call[owned, paymentForm](ctx, p.peer, "Get", read, &owned{Account: account, ID: id}))
+	return form.payment(), err
+}
+
+// ListPayments implements payment.Reader.
+func (p *Payments) ListPayments(ctx context.Context, f payment.Filter) ([]payment.Payment, error) {
+	forms, err := value(call[payment.Filter, []paymentForm](ctx, p.peer, "List", read, &f))
+	return each(forms, paymentForm.payment), err
+}
+
+// Balances implements payment.Reader.
+func (p *Payments) Balances(ctx context.Context, account, mode string) (map[money.Currency]ledger.Balance, error) {
+	return value(call[owned, map[money.Currency]ledger.Balance](ctx, p.peer, "Balances", read, &owned{Account: account, Mode: mode}))
+}
+
+// Events implements payment.Reader.
+func (p *Payments) Events(ctx context.Context, account, mode string, afterSeq int64, limit int) ([]stream.Event, error) {
+	forms, err := value(call[eventsForm, []eventForm](ctx, p.peer, "Events", read, &eventsForm{account, mode, afterSeq, limit}))
+	return each(forms, eventForm.event), err
+}
+
+// ServePayments serves the box.
+func ServePayments(s *Server, box payment.Reader) {
+	const name = PaymentsService
+	handle(s, name, "Get", func(ctx context.Context, q *owned) (*paymentForm, error) {
+		p, err := box.GetPayment(ctx, q.Account, q.ID)
+		form := paymentOut(p)
+		return &form, err
+	})
+	handle(s, name, "List", func(ctx context.Context, q *payment.Filter) (*[]paymentForm, error) {
+		all, err := box.ListPayments(ctx, *q)
+		forms := each(all, paymentOut)
+		return &forms, err
+	})
+	handle(s, name, "Balances", func(ctx context.Context, q *owned) (*map[money.Currency]ledger.Balance, error) {
+		b, err := box.Balances(ctx, q.Account, q.Mode)
+		return &b, err
+	})
+	handle(s, name, "Events", func(ctx context.Context, q *eventsForm) (*[]eventForm, error) {
+		all, err := box.Events(ctx, q.Account, q.Mode, q.AfterSeq, q.Limit)
+		forms := each(all, eventOut)
+		return &forms, err
+	})
+}

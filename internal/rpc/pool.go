@@ -1,0 +1,369 @@
+package rpc
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Bounds of the connections to one service.
+const (
+	maxInstances       = 64 // of one service
+	maxConnections     = 8  // to one instance; each carries many calls at once
+	dialTimeout        = 2 * time.Second
+	idleTimeout        = 90 * time.Second
+	pingAfter          = 10 * time.Second // of silence on a connection in use
+	pingTimeout        = 5 * time.Second
+	probeEvery         = time.Second
+	probeTimeout       = time.Second
+	resolveEvery       = 5 * time.Second
+	firstRest          = 200 * time.Millisecond // of an instance that did not answer; it doubles
+	longestRest        = 5 * time.Second
+	maxHeaderListBytes = 64 << 10
+)
+
+// Pool is the instances of a service: every address that its URLs lead to. Calls
+// go round them in turn. An instance that does not answer rests for a while, and
+// one that says that it is not ready is asked last. When none is well the least
+// bad one is asked all the same: a wrong suspicion must not refuse a payment.
+//
+// Run probes and resolves; without it a pool learns from its calls alone.
+type Pool struct {
+	service     string
+	urls        []*url.URL
+	credentials *Credentials
+	log         *slog.Logger
+	lookup      func(ctx context.Context, host string) ([]string, error)
+
+	mu        sync.Mutex
+	instances []*instance
+	turn      int
+	resolved  time.Time
+}
+
+// instance is one process of the service.
+type instance struct {
+	url       *url.URL // as configured: its host is the name
+	address   string   // where it listens
+	transport *http.Transport
+
+	fails    int       // in a row
+	restsTil time.Time // it did not answer
+	unready  bool      // it said so
+}
+
+// NewPool makes a pool over URLs: http://HOST:PORT, or https:// with certificates.
+func NewPool(service string, urls []string, credentials *Credentials, log *slog.Logger) (*Pool, error) {
+	p := &Pool{service: service, credentials: credentials, log: log, lookup: net.DefaultResolver.LookupHost}
+	for _, raw := range urls {
+		u, err := ParseURL(raw, credentials.tls != nil)
+		if err != nil {
+			return nil, err
+		}
+		p.urls = append(p.urls, u)
+	}
+	if len(p.urls) == 0 {
+		return nil, fmt.Errorf("service %s: no URL", service)
+	}
+	return p, nil
+}
+
+// ParseURL checks the URL of a service.
+func ParseURL(raw string, secured bool) (*url.URL, error) {
+	want := "http"
+	if secured {
+		want = "https"
+	}
+	u, err := url.Parse(raw)
+	if err != nil || u.Scheme != want || u.Hostname() == "" || u.Port() == "" || u.User != nil || (u.Path != "" && u.Path != "/") || u.RawQuery != "" || u.Fragment != "" {
+		return nil, fmt.Errorf("%q: want %s://HOST:PORT (https with certificates, http without)", raw, want)
+	}
+	return u, nil
+}
+
+// route is what one call has tried, and what became of its last try.
+type route struct {
+	tried []*instance
+	sent  bool
+}
+
+type routeKey struct{}
+
+func withRoute(ctx context.Context, r *route) context.Context {
+	return context.WithValue(ctx, routeKey{}, r)
+}
+
+// exhausted reports whether the route has been to every instance, and lets it
+// begin again.
+func (p *Pool) exhausted(r *route) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, i := range p.instances {
+		if !slices.Contains(r.tried, i) {
+			return false
+		}
+	}
+	r.tried = r.tried[:0]
+	return true
+}
+
+// Do sends a request to an instance. It is what Connect calls.
+func (p *Pool) Do(r *http.Request) (*http.Response, error) {
+	way, _ := r.Context().Value(routeKey{}).(*route)
+	if way == nil {
+		way = &route{}
+	}
+	if err := p.resolve(r.Context(), false); err != nil {
+		return nil, err
+	}
+	i := p.pick(way)
+	if i == nil {
+		return nil, fmt.Errorf("service %s: its name leads to no address", p.service)
+	}
+	way.tried = append(way.tried, i)
+	response, err := p.send(r, i, way)
+	p.judge(r.Context(), i, err)
+	return response, err
+}
+
+// RoundTrip is Do for a reverse proxy.
+func (p *Pool) RoundTrip(r *http.Request) (*http.Response, error) { return p.Do(r) }
+
+func (p *Pool) send(r *http.Request, i *instance, way *route) (*http.Response, error) {
+	var body []byte
+	if r.Body != nil {
+		var err error
+		body, err = io.ReadAll(io.LimitReader(r.Body, MaxRequestBytes+1))
+		if err = errors.Join(err, r.Body.Close()); err != nil {
+			return nil, err
+		}
+		if len(body) > MaxRequestBytes {
+			return nil, fmt.Errorf("service %s: the request has more than %d bytes", p.service, MaxRequestBytes)
+		}
+	}
+	trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { way.sent = true }}
+	out := r.Clone(httptrace.WithClientTrace(r.Context(), trace))
+	out.URL.Scheme, out.URL.Host, out.Host = i.url.Scheme, i.url.Host, ""
+	out.RequestURI = ""
+	out.Body, out.GetBody, out.ContentLength = http.NoBody, nil, int64(len(body))
+	if len(body) > 0 {
+		out.Body = io.NopCloser(bytes.NewReader(body))
+		out.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+	}
+	p.credentials.sign(out, body)
+	return i.transport.RoundTrip(out)
+}
+
+// pick takes the next instance that the call has not been to: a well one if there
+// is one, else the one whose rest ends first.
+func (p *Pool) pick(way *route) *instance {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	var best *instance
+	for n := range p.instances {
+		i := p.instances[(p.turn+n)%len(p.instances)]
+		if slices.Contains(way.tried, i) {
+			continue
+		}
+		if i.well(now) {
+			best, p.turn = i, (p.turn+n+1)%len(p.instances)
+			break
+		}
+		if best == nil || i.restsTil.Before(best.restsTil) {
+			best = i
+		}
+	}
+	if best == nil && len(p.instances) > 0 { // been everywhere
+		best, p.turn = p.instances[p.turn%len(p.instances)], p.turn+1
+	}
+	return best
+}
+
+func (i *instance) well(now time.Time) bool { return !i.unready && !now.Before(i.restsTil) }
+
+// judge learns from a try. What the caller itself broke off tells nothing.
+func (p *Pool) judge(ctx context.Context, i *instance, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case err == nil:
+		i.fails, i.restsTil = 0, time.Time{}
+	case errors.Is(ctx.Err(), context.Canceled):
+	default:
+		i.restsTil = time.Now().Add(min(firstRest<<min(i.fails, 10), longestRest))
+		i.fails++
+		i.transport.CloseIdleConnections()
+	}
+}
+
+// Run probes the instances and follows their names until ctx ends (nil).
+func (p *Pool) Run(ctx context.Context) error {
+	tick := time.NewTicker(probeEvery)
+	defer tick.Stop()
+	defer p.close()
+	for {
+		if err := p.resolve(ctx, true); err != nil && ctx.Err() == nil {
+			p.log.WarnContext(ctx, "the name of a service leads nowhere", "service", p.service, "error", err)
+		}
+		var probes sync.WaitGroup
+		for _, i := range p.all() {
+			probes.Go(func() { p.probe(ctx, i) })
+		}
+		probes.Wait()
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+func (p *Pool) all() []*instance {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.instances)
+}
+
+func (p *Pool) close() {
+	for _, i := range p.all() {
+		i.transport.CloseIdleConnections()
+	}
+}
+
+// probe asks an instance whether it is ready.
+func (p *Pool) probe(ctx context.Context, i *instance) {
+	status, err := p.ask(ctx, i, "/readyz")
+	p.judge(ctx, i, err)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if unready := err == nil && status == http.StatusServiceUnavailable; unready != i.unready && err == nil {
+		i.unready = unready
+		p.log.InfoContext(ctx, "an instance changed", "service", p.service, "address", i.address, "ready", !unready)
+	}
+}
+
+func (p *Pool) ask(ctx context.Context, i *instance, path string) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+p.service+path, nil)
+	if err != nil {
+		return 0, err
+	}
+	response, err := p.send(r, i, &route{})
+	if err != nil {
+		return 0, err
+	}
+	return response.StatusCode, response.Body.Close()
+}
+
+// Answers reports whether any instance answers at all; nil when one does.
+func (p *Pool) Answers(ctx context.Context) error {
+	if err := p.resolve(ctx, false); err != nil {
+		return err
+	}
+	err := fmt.Errorf("service %s: no instance answers", p.service)
+	for _, i := range p.all() {
+		status, askErr := p.ask(ctx, i, "/healthz")
+		if askErr == nil && status == http.StatusNoContent {
+			return nil
+		}
+		err = errors.Join(err, askErr)
+	}
+	return err
+}
+
+// resolve finds the addresses behind the URLs: at once when there are none, and
+// every resolveEvery when Run asks. Names that lead nowhere for a moment keep the
+// addresses that they had.
+func (p *Pool) resolve(ctx context.Context, again bool) error {
+	p.mu.Lock()
+	known, fresh := len(p.instances) > 0, time.Since(p.resolved) < resolveEvery
+	p.mu.Unlock()
+	if known && (!again || fresh) {
+		return nil
+	}
+	found, err := p.addresses(ctx)
+	if len(found) == 0 {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.resolved = time.Now()
+	var next []*instance
+	for _, f := range found {
+		at := slices.IndexFunc(p.instances, func(i *instance) bool { return i.url == f.url && i.address == f.address })
+		if at >= 0 {
+			next = append(next, p.instances[at])
+			continue
+		}
+		f.transport = p.transport(f)
+		next = append(next, f)
+	}
+	for _, i := range p.instances {
+		if !slices.Contains(next, i) {
+			i.transport.CloseIdleConnections()
+		}
+	}
+	p.instances = next
+	return err
+}
+
+func (p *Pool) addresses(ctx context.Context) (found []*instance, err error) {
+	for _, u := range p.urls {
+		hosts := []string{u.Hostname()}
+		if net.ParseIP(u.Hostname()) == nil {
+			names, lookupErr := p.lookup(ctx, u.Hostname())
+			if lookupErr != nil {
+				err = errors.Join(err, lookupErr)
+				for _, i := range p.all() { // a name server away must not empty the pool
+					if i.url == u {
+						found = append(found, i)
+					}
+				}
+				continue
+			}
+			slices.Sort(names)
+			hosts = slices.Compact(names)
+		}
+		for _, host := range hosts {
+			if len(found) < maxInstances {
+				found = append(found, &instance{url: u, address: net.JoinHostPort(host, u.Port())})
+			}
+		}
+	}
+	return found, err
+}
+
+// transport to one instance: HTTP/2 on a few connections.
+func (p *Pool) transport(i *instance) *http.Transport {
+	dialer := &net.Dialer{Timeout: dialTimeout}
+	protocols := new(http.Protocols)
+	t := &http.Transport{Protocols: protocols, MaxConnsPerHost: maxConnections, IdleConnTimeout: idleTimeout,
+		MaxResponseHeaderBytes: maxHeaderListBytes, DisableCompression: true,
+		HTTP2: &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout}}
+	if p.credentials.tls != nil {
+		protocols.SetHTTP2(true)
+		t.DialTLSContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			ctx, cancel := context.WithTimeout(ctx, 2*dialTimeout)
+			defer cancel()
+			return p.credentials.tls.dial(ctx, dialer, i.address, i.url.Hostname())
+		}
+		return t
+	}
+	protocols.SetUnencryptedHTTP2(true)
+	t.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return dialer.DialContext(ctx, "tcp", i.address)
+	}
+	return t
+}

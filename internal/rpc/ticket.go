@@ -1,0 +1,124 @@
+package rpc
+
+import (
+	"context"
+
+	"github.com/paylink/paylink/internal/idempotency"
+)
+
+// Tickets renders and seals answers into the commits of this process, for
+// gateways in other processes.
+type Tickets struct {
+	Render func(shape string, object any) ([]byte, error)
+	Seal   func(plain, associated []byte) ([]byte, error)
+}
+
+// ticketForm is a ticket on its way to the box.
+type ticketForm struct {
+	Scope, Key  string
+	Fingerprint []byte
+	Status      int
+	Shape       string
+}
+
+// ticketed is a request with a ticket, and recorded its answer with the bytes
+// that the commit recorded.
+type ticketed[Q any] struct {
+	In     Q
+	Ticket *ticketForm
+}
+
+type recorded[A any] struct {
+	Out      A
+	Rendered []byte
+}
+
+// callTicketed is call where a ticket may ride along: with one, the call may be
+// repeated, because the second finds the record of the first (ErrRaced).
+func callTicketed[Q, A any](ctx context.Context, p *Peer, method string, q Q, t *idempotency.Ticket) (A, error) {
+	request, again := &ticketed[Q]{In: q}, once
+	if t != nil {
+		request.Ticket = &ticketForm{Scope: t.Scope, Key: t.Key, Fingerprint: t.Fingerprint, Status: t.Status, Shape: t.Shape}
+		again = harmless
+	}
+	answer, err := call[ticketed[Q], recorded[A]](ctx, p, method, again, request)
+	if err != nil {
+		var none A
+		return none, err
+	}
+	if t != nil {
+		t.Rendered = answer.Rendered
+	}
+	return answer.Out, nil
+}
+
+// handleTicketed serves such a call.
+func handleTicketed[Q, A any](s *Server, service, method string, do func(context.Context, Q, *idempotency.Ticket) (A, error)) {
+	handle(s, service, method, func(ctx context.Context, q *ticketed[Q]) (*recorded[A], error) {
+		t := s.Tickets.open(q.Ticket)
+		out, err := do(ctx, q.In, t)
+		if err != nil {
+			return nil, err
+		}
+		answer := &recorded[A]{Out: out}
+		if t != nil {
+			answer.Rendered = t.Rendered
+		}
+		return answer, nil
+	})
+}
+
+// open makes the ticket that the box fills.
+func (t Tickets) open(f *ticketForm) *idempotency.Ticket {
+	if f == nil {
+		return nil
+	}
+	ticket := &idempotency.Ticket{Shape: f.Shape,
+		Record: idempotency.Record{Scope: f.Scope, Key: f.Key, Fingerprint: f.Fingerprint, Status: f.Status}}
+	ticket.Render = func(object any) ([]byte, error) {
+		plain, err := t.Render(f.Shape, object)
+		if err != nil {
+			return nil, err
+		}
+		sealed, err := t.Seal(plain, ticket.Associated())
+		if err != nil {
+			return nil, err
+		}
+		ticket.Rendered = plain
+		return sealed, nil
+	}
+	return ticket
+}
+
+// records is the idempotency.Store of a box on the far side.
+type records struct{ peer *Peer }
+
+var _ idempotency.Store = records{}
+
+type recordName struct{ Scope, Key string }
+
+// GetIdempotency implements idempotency.Store.
+func (r records) GetIdempotency(ctx context.Context, scope, key string) (*idempotency.Record, error) {
+	answer, err := call[recordName, struct{ Record *idempotency.Record }](ctx, r.peer, "GetIdempotency", read, &recordName{scope, key})
+	if err != nil {
+		return nil, err
+	}
+	return answer.Record, nil
+}
+
+// PutIdempotency implements idempotency.Store. Putting again what a lost call has
+// put is ErrRaced, and the record that won is the same.
+func (r records) PutIdempotency(ctx context.Context, record idempotency.Record) error {
+	_, err := call[idempotency.Record, struct{}](ctx, r.peer, "PutIdempotency", harmless, &record)
+	return err
+}
+
+func serveRecords(s *Server, service string, store idempotency.Store) {
+	handle(s, service, "GetIdempotency", func(ctx context.Context, q *recordName) (*struct{ Record *idempotency.Record }, error) {
+		r, err := store.GetIdempotency(ctx, q.Scope, q.Key)
+		return &struct{ Record *idempotency.Record }{r}, err
+	})
+	handle(s, service, "PutIdempotency", func(ctx context.Context, q *idempotency.Record) (*struct{}, error) {
+		return &struct{}{}, store.PutIdempotency(ctx, *q)
+	})
+}

@@ -1,0 +1,175 @@
+package rpc
+
+import (
+	"context"
+	"time"
+
+	"github.com/paylink/paylink/internal/coordinator"
+	"github.com/paylink/paylink/internal/idempotency"
+	"github.com/paylink/paylink/internal/issuer"
+	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/money"
+	"github.com/paylink/paylink/internal/payment"
+)
+
+// TransactionsService is the name of the box transactions.
+const TransactionsService = "transactions"
+
+// Transactions is coordinator.Service on the far side, with the box's idempotency
+// records. The box reads the link anew: it does not take the gateway's word for
+// an amount.
+type Transactions struct {
+	records
+	peer  *Peer
+	cards Cards
+	now   func() time.Time
+}
+
+var _ coordinator.Service = (*Transactions)(nil)
+
+// NewTransactions makes the client; cards may be empty where nothing is submitted.
+func NewTransactions(p *Peer, cards Cards, now func() time.Time) *Transactions {
+	return &Transactions{records: records{p}, peer: p, cards: cards, now: now}
+}
+
+type submitForm struct {
+	Account, Link, Attempt string
+	Card                   []byte
+	PayerName, PayerEmail  string
+	Amount                 money.Amount
+	ReturnURL              string
+}
+
+func (f submitForm) about() string { return "submit\x00" + f.Link + "\x00" + f.Attempt }
+
+type linkName struct{ Account, Link, LastPayment, Attempt string }
+
+type foundPayment struct {
+	paymentForm
+	Found bool
+}
+
+type operationForm struct {
+	owned
+	Amount string
+}
+
+type refundAnswer struct {
+	Payment paymentForm
+	Refund  payment.Refund
+}
+
+// Submit implements coordinator.Service. The same attempt is the same payment, so
+// it may be sent again.
+func (t *Transactions) Submit(ctx context.Context, s payment.Submit) (payment.Payment, error) {
+	f := submitForm{Account: s.Link.Account, Link: s.Link.ID, Attempt: s.Attempt, PayerName: s.PayerName, PayerEmail: s.PayerEmail,
+		Amount: s.Amount, ReturnURL: s.ReturnURL}
+	var err error
+	if f.Card, err = t.cards.seal(s.Card, f.about()); err != nil {
+		return payment.Payment{}, err
+	}
+	form, err := value(call[submitForm, paymentForm](ctx, t.peer, "Submit", harmless, &f))
+	return form.payment(), err
+}
+
+// ByAttempt implements coordinator.Service.
+func (t *Transactions) ByAttempt(ctx context.Context, l link.Link, attempt string) (payment.Payment, bool, error) {
+	f, err := value(call[linkName, foundPayment](ctx, t.peer, "ByAttempt", read, &linkName{Account: l.Account, Link: l.ID, Attempt: attempt}))
+	return f.payment(), f.Found, err
+}
+
+// Latest implements coordinator.Service.
+func (t *Transactions) Latest(ctx context.Context, l link.Link) (payment.Payment, bool, error) {
+	if l.LastPayment == "" {
+		return payment.Payment{}, false, nil
+	}
+	f, err := value(call[linkName, foundPayment](ctx, t.peer, "Latest", read, &linkName{Account: l.Account, Link: l.ID, LastPayment: l.LastPayment}))
+	return f.payment(), f.Found, err
+}
+
+// Capture implements coordinator.Service.
+func (t *Transactions) Capture(ctx context.Context, account, mode, id, amount string, ticket *idempotency.Ticket) (payment.Payment, error) {
+	f, err := callTicketed[operationForm, paymentForm](ctx, t.peer, "Capture", operationForm{owned{account, mode, id}, amount}, ticket)
+	return f.payment(), err
+}
+
+// Void implements coordinator.Service.
+func (t *Transactions) Void(ctx context.Context, account, mode, id string, ticket *idempotency.Ticket) (payment.Payment, error) {
+	f, err := callTicketed[operationForm, paymentForm](ctx, t.peer, "Void", operationForm{owned: owned{account, mode, id}}, ticket)
+	return f.payment(), err
+}
+
+// Refund implements coordinator.Service. With a ticket the refund's id follows
+// from it, so a repetition is the same refund.
+func (t *Transactions) Refund(ctx context.Context, account, mode, id, amount string, ticket *idempotency.Ticket) (payment.Payment, payment.Refund, error) {
+	a, err := callTicketed[operationForm, refundAnswer](ctx, t.peer, "Refund", operationForm{owned{account, mode, id}, amount}, ticket)
+	return a.Payment.payment(), a.Refund, err
+}
+
+// Repair implements coordinator.Service. Most payments are not stuck, and nobody
+// is asked about those; if the box cannot be asked, what is known stands.
+func (t *Transactions) Repair(ctx context.Context, p payment.Payment) payment.Payment {
+	if !p.Stuck(t.now()) {
+		return p
+	}
+	form := paymentOut(p)
+	done, err := call[paymentForm, paymentForm](ctx, t.peer, "Repair", harmless, &form)
+	if err != nil {
+		return p
+	}
+	return done.payment()
+}
+
+// Notice implements coordinator.Service.
+func (t *Transactions) Notice(ctx context.Context, n issuer.Notice) error {
+	_, err := call[issuer.Notice, struct{}](ctx, t.peer, "Notice", harmless, &n)
+	return err
+}
+
+// ServeTransactions serves the box.
+func ServeTransactions(s *Server, box coordinator.Service, links link.Reader, cards Cards, store idempotency.Store) {
+	const name = TransactionsService
+	serveRecords(s, name, store)
+	handle(s, name, "Submit", func(ctx context.Context, q *submitForm) (*paymentForm, error) {
+		card, err := cards.open(q.Card, q.about())
+		if err != nil {
+			return nil, err
+		}
+		l, err := links.GetLink(ctx, q.Account, q.Link)
+		if err != nil {
+			return nil, err
+		}
+		p, err := box.Submit(ctx, payment.Submit{Link: l, Attempt: q.Attempt, Card: card, PayerName: q.PayerName, PayerEmail: q.PayerEmail,
+			Amount: q.Amount, ReturnURL: q.ReturnURL})
+		form := paymentOut(p)
+		return &form, err
+	})
+	found := func(p payment.Payment, ok bool, err error) (*foundPayment, error) {
+		return &foundPayment{paymentOut(p), ok}, err
+	}
+	handle(s, name, "ByAttempt", func(ctx context.Context, q *linkName) (*foundPayment, error) {
+		return found(box.ByAttempt(ctx, link.Link{ID: q.Link, Account: q.Account}, q.Attempt))
+	})
+	handle(s, name, "Latest", func(ctx context.Context, q *linkName) (*foundPayment, error) {
+		return found(box.Latest(ctx, link.Link{ID: q.Link, Account: q.Account, LastPayment: q.LastPayment}))
+	})
+	handleTicketed(s, name, "Capture", func(ctx context.Context, q operationForm, t *idempotency.Ticket) (paymentForm, error) {
+		p, err := box.Capture(ctx, q.Account, q.Mode, q.ID, q.Amount, t)
+		return paymentOut(p), err
+	})
+	handleTicketed(s, name, "Void", func(ctx context.Context, q operationForm, t *idempotency.Ticket) (paymentForm, error) {
+		p, err := box.Void(ctx, q.Account, q.Mode, q.ID, t)
+		return paymentOut(p), err
+	})
+	handleTicketed(s, name, "Refund", func(ctx context.Context, q operationForm, t *idempotency.Ticket) (refundAnswer, error) {
+		p, r, err := box.Refund(ctx, q.Account, q.Mode, q.ID, q.Amount, t)
+		return refundAnswer{paymentOut(p), r}, err
+	})
+	handle(s, name, "Repair", func(ctx context.Context, q *paymentForm) (*paymentForm, error) {
+		form := paymentOut(box.Repair(ctx, q.payment()))
+		return &form, nil
+	})
+	handle(s, name, "Notice", func(ctx context.Context, q *issuer.Notice) (*struct{}, error) {
+		return &struct{}{}, box.Notice(ctx, *q)
+	})
+}

@@ -1,0 +1,219 @@
+package rpc
+
+import (
+	"context"
+
+	"github.com/paylink/paylink/internal/idempotency"
+	"github.com/paylink/paylink/internal/merchant"
+)
+
+// UsersService is the name of the box users.
+const UsersService = "users"
+
+// Users is merchant.Service on the far side, with the box's idempotency records.
+// Hashes and sealed credentials stay there: what it answers lacks them.
+type Users struct {
+	records
+	peer *Peer
+}
+
+var _ merchant.Service = (*Users)(nil)
+
+// NewUsers makes the client.
+func NewUsers(p *Peer) *Users { return &Users{records: records{p}, peer: p} }
+
+type signInForm struct{ Login, Password string }
+
+type sessionAndUser struct {
+	Session merchant.Session
+	User    merchant.User
+}
+
+type userAndAccount struct {
+	User    merchant.User
+	Account merchant.Account
+}
+
+type methodsForm struct {
+	Account string
+	Methods []merchant.MethodInput
+}
+
+type keysForm struct {
+	Account, Before string
+	Limit           int
+}
+
+type keyForm struct {
+	Account, ID  string
+	GraceSeconds int64
+}
+
+type keyCredentials struct{ ID, Secret string }
+
+type named struct{ ID string }
+
+// SignUp implements merchant.Service.
+func (u *Users) SignUp(ctx context.Context, r merchant.SignUpRequest, t *idempotency.Ticket) (merchant.SignedUp, error) {
+	return callTicketed[merchant.SignUpRequest, merchant.SignedUp](ctx, u.peer, "SignUp", r, t)
+}
+
+// SignIn implements merchant.Service.
+func (u *Users) SignIn(ctx context.Context, login, password string, t *idempotency.Ticket) (merchant.SignedIn, error) {
+	return callTicketed[signInForm, merchant.SignedIn](ctx, u.peer, "SignIn", signInForm{login, password}, t)
+}
+
+// Authenticate implements merchant.Service.
+func (u *Users) Authenticate(ctx context.Context, bearer string) (merchant.Session, merchant.User, error) {
+	a, err := call[named, sessionAndUser](ctx, u.peer, "Authenticate", read, &named{bearer})
+	if err != nil {
+		return merchant.Session{}, merchant.User{}, err
+	}
+	return a.Session, a.User, nil
+}
+
+// SignOut implements merchant.Service.
+func (u *Users) SignOut(ctx context.Context, session string) error {
+	_, err := call[named, struct{}](ctx, u.peer, "SignOut", harmless, &named{session})
+	return err
+}
+
+// Me implements merchant.Service.
+func (u *Users) Me(ctx context.Context, user string) (merchant.User, merchant.Account, error) {
+	a, err := call[named, userAndAccount](ctx, u.peer, "Me", read, &named{user})
+	if err != nil {
+		return merchant.User{}, merchant.Account{}, err
+	}
+	return a.User, a.Account, nil
+}
+
+// GetAccount implements merchant.Service.
+func (u *Users) GetAccount(ctx context.Context, id string) (merchant.Account, error) {
+	return value(call[named, merchant.Account](ctx, u.peer, "GetAccount", read, &named{id}))
+}
+
+// SetMethods implements merchant.Service.
+func (u *Users) SetMethods(ctx context.Context, account string, in []merchant.MethodInput, t *idempotency.Ticket) (merchant.Account, error) {
+	return callTicketed[methodsForm, merchant.Account](ctx, u.peer, "SetMethods", methodsForm{account, in}, t)
+}
+
+// CreateKey implements merchant.Service.
+func (u *Users) CreateKey(ctx context.Context, r merchant.CreateKeyRequest, t *idempotency.Ticket) (merchant.NewKey, error) {
+	return callTicketed[merchant.CreateKeyRequest, merchant.NewKey](ctx, u.peer, "CreateKey", r, t)
+}
+
+// Keys implements merchant.Service.
+func (u *Users) Keys(ctx context.Context, account, before string, limit int) ([]merchant.Key, error) {
+	return value(call[keysForm, []merchant.Key](ctx, u.peer, "Keys", read, &keysForm{account, before, limit}))
+}
+
+// RotateKey implements merchant.Service.
+func (u *Users) RotateKey(ctx context.Context, account, id string, graceSeconds int64, t *idempotency.Ticket) (merchant.NewKey, error) {
+	return callTicketed[keyForm, merchant.NewKey](ctx, u.peer, "RotateKey", keyForm{account, id, graceSeconds}, t)
+}
+
+// RevokeKey implements merchant.Service.
+func (u *Users) RevokeKey(ctx context.Context, account, id string) (merchant.Key, error) {
+	return value(call[keyForm, merchant.Key](ctx, u.peer, "RevokeKey", harmless, &keyForm{Account: account, ID: id}))
+}
+
+// AuthenticateKey implements merchant.Service.
+func (u *Users) AuthenticateKey(ctx context.Context, id, secret string) (merchant.Key, error) {
+	return value(call[keyCredentials, merchant.Key](ctx, u.peer, "AuthenticateKey", read, &keyCredentials{id, secret}))
+}
+
+// AuthenticateSecret implements merchant.Service.
+func (u *Users) AuthenticateSecret(ctx context.Context, secret string) (merchant.Key, error) {
+	return value(call[keyCredentials, merchant.Key](ctx, u.peer, "AuthenticateSecret", read, &keyCredentials{Secret: secret}))
+}
+
+// value is what an answer points at.
+func value[A any](a *A, err error) (A, error) {
+	if err != nil {
+		var none A
+		return none, err
+	}
+	return *a, nil
+}
+
+// What never leaves the box.
+
+func bareUser(u merchant.User) merchant.User { u.PasswordHash = ""; return u }
+
+func bareKey(k merchant.Key) merchant.Key { k.Hash, k.PreviousHash = nil, nil; return k }
+
+func bareNewKey(n merchant.NewKey) merchant.NewKey { n.Key = bareKey(n.Key); return n }
+
+func bareAccount(a merchant.Account) merchant.Account {
+	methods := make([]merchant.Method, len(a.Methods))
+	for i, m := range a.Methods {
+		m.SealedCredentials = nil
+		methods[i] = m
+	}
+	a.Methods = methods
+	return a
+}
+
+// ServeUsers serves the box.
+func ServeUsers(s *Server, box merchant.Service, store idempotency.Store) {
+	const name = UsersService
+	serveRecords(s, name, store)
+	handleTicketed(s, name, "SignUp", func(ctx context.Context, q merchant.SignUpRequest, t *idempotency.Ticket) (merchant.SignedUp, error) {
+		out, err := box.SignUp(ctx, q, t)
+		return merchant.SignedUp{User: bareUser(out.User), Account: bareAccount(out.Account)}, err
+	})
+	handleTicketed(s, name, "SignIn", func(ctx context.Context, q signInForm, t *idempotency.Ticket) (merchant.SignedIn, error) {
+		return box.SignIn(ctx, q.Login, q.Password, t)
+	})
+	handle(s, name, "Authenticate", func(ctx context.Context, q *named) (*sessionAndUser, error) {
+		session, user, err := box.Authenticate(ctx, q.ID)
+		return &sessionAndUser{session, bareUser(user)}, err
+	})
+	handle(s, name, "SignOut", func(ctx context.Context, q *named) (*struct{}, error) { return &struct{}{}, box.SignOut(ctx, q.ID) })
+	handle(s, name, "Me", func(ctx context.Context, q *named) (*userAndAccount, error) {
+		user, account, err := box.Me(ctx, q.ID)
+		return &userAndAccount{bareUser(user), bareAccount(account)}, err
+	})
+	handle(s, name, "GetAccount", func(ctx context.Context, q *named) (*merchant.Account, error) {
+		account, err := box.GetAccount(ctx, q.ID)
+		account = bareAccount(account)
+		return &account, err
+	})
+	handleTicketed(s, name, "SetMethods", func(ctx context.Context, q methodsForm, t *idempotency.Ticket) (merchant.Account, error) {
+		account, err := box.SetMethods(ctx, q.Account, q.Methods, t)
+		return bareAccount(account), err
+	})
+	serveAPIKeys(s, box)
+}
+
+func serveAPIKeys(s *Server, box merchant.Service) {
+	const name = UsersService
+	handleTicketed(s, name, "CreateKey", func(ctx context.Context, q merchant.CreateKeyRequest, t *idempotency.Ticket) (merchant.NewKey, error) {
+		out, err := box.CreateKey(ctx, q, t)
+		return bareNewKey(out), err
+	})
+	handle(s, name, "Keys", func(ctx context.Context, q *keysForm) (*[]merchant.Key, error) {
+		keys, err := box.Keys(ctx, q.Account, q.Before, q.Limit)
+		for i := range keys {
+			keys[i] = bareKey(keys[i])
+		}
+		return &keys, err
+	})
+	handleTicketed(s, name, "RotateKey", func(ctx context.Context, q keyForm, t *idempotency.Ticket) (merchant.NewKey, error) {
+		out, err := box.RotateKey(ctx, q.Account, q.ID, q.GraceSeconds, t)
+		return bareNewKey(out), err
+	})
+	one := func(k merchant.Key, err error) (*merchant.Key, error) {
+		k = bareKey(k)
+		return &k, err
+	}
+	handle(s, name, "RevokeKey", func(ctx context.Context, q *keyForm) (*merchant.Key, error) {
+		return one(box.RevokeKey(ctx, q.Account, q.ID))
+	})
+	handle(s, name, "AuthenticateKey", func(ctx context.Context, q *keyCredentials) (*merchant.Key, error) {
+		return one(box.AuthenticateKey(ctx, q.ID, q.Secret))
+	})
+	handle(s, name, "AuthenticateSecret", func(ctx context.Context, q *keyCredentials) (*merchant.Key, error) {
+		return one(box.AuthenticateSecret(ctx, q.Secret))
+	})
+}

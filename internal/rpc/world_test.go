@@ -1,0 +1,307 @@
+package rpc_test
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/paylink/paylink/internal/coordinator"
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/gateway/api"
+	"github.com/paylink/paylink/internal/idempotency"
+	"github.com/paylink/paylink/internal/issuer"
+	"github.com/paylink/paylink/internal/issuer/simulator"
+	"github.com/paylink/paylink/internal/keyring"
+	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/merchant"
+	"github.com/paylink/paylink/internal/notify"
+	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/rpc"
+	"github.com/paylink/paylink/internal/store/sqlstore"
+)
+
+const public = "https://pay.example"
+
+// boxes are all services as a gateway has them: the real ones, or clients.
+type boxes struct {
+	users        merchant.Service
+	links        link.Service
+	verifier     link.Verifier
+	payments     payment.Reader
+	transactions coordinator.Service
+	notifier     notify.Service
+	records      api.Records
+	world        *world
+}
+
+// world is everything real: a database, an issuer, keys, and the boxes on them.
+type world struct {
+	t     *testing.T
+	store *sqlstore.Store
+	ring  *keyring.Ring
+	sim   *simulator.Simulator
+	local boxes
+	logs  *buffer
+	log   *slog.Logger
+	queue *jobs
+}
+
+type buffer struct {
+	mu  sync.Mutex
+	all strings.Builder
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.all.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.all.String()
+}
+
+// jobs is a queue that keeps what it is given.
+type jobs struct {
+	mu  sync.Mutex
+	all []notify.Job
+}
+
+func (q *jobs) Enqueue(_ context.Context, j []notify.Job) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.all = append(q.all, j...)
+	return nil
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	dir, now := t.TempDir(), time.Now
+	w := &world{t: t, ring: keyring.NewMemory(now()), logs: &buffer{}, queue: &jobs{}}
+	w.log = slog.New(slog.NewTextHandler(w.logs, nil))
+	path := filepath.Join(dir, "paylink.db")
+	if _, _, err := sqlstore.Migrate(t.Context(), "sqlite:"+path); err != nil {
+		t.Fatal(err)
+	}
+	var err error
+	if w.store, err = sqlstore.OpenSQLite(path); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = w.store.Close() })
+	if w.sim, err = simulator.New(simulator.Config{BookPath: filepath.Join(dir, "book"), Now: now}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = w.sim.Close() })
+	links := link.NewLocal(link.LocalConfig{Ring: w.ring, Store: w.store, PublicURL: public, Now: now})
+	webhook := []byte("webhook")
+	w.local = boxes{world: w, links: links, verifier: links, payments: w.store,
+		users: merchant.New(merchant.Config{Users: w.store, Keys: w.store, Sessions: w.store, Ring: w.ring, PublicURL: public, Now: now,
+			Connectors: []merchant.Connector{{Name: simulator.Name, Capabilities: simulator.Capabilities()}}}),
+		transactions: coordinator.New(coordinator.Config{Payments: w.store, Links: w.store, Connectors: []issuer.Connector{w.sim}, LinkURL: links.URL, Now: now, Log: w.log}),
+		notifier: notify.New(notify.Config{Store: w.store, Queue: w.queue, Now: now, Keys: notify.Keys{
+			Seal:   func(b []byte) []byte { return w.ring.Seal(keyring.WebhookSeal, b, webhook) },
+			Unseal: func(b []byte) ([]byte, error) { return w.ring.Unseal(keyring.WebhookSeal, b, webhook) }}}),
+		records: api.Records{Users: w.store, Links: w.store, Transactions: w.store, Webhooks: w.store}}
+	return w
+}
+
+func (w *world) tickets() rpc.Tickets {
+	return rpc.Tickets{Render: api.Renderer{PublicURL: public, Now: time.Now}.Render,
+		Seal: func(b, with []byte) ([]byte, error) { return w.ring.Seal(keyring.AnswerSeal, b, with), nil }}
+}
+
+func (w *world) cards() rpc.Cards { return rpc.Cards{Ring: w.ring} }
+
+// secretFile writes a file of fresh internal secrets.
+func secretFile(t *testing.T, secrets ...string) string {
+	t.Helper()
+	if len(secrets) == 0 {
+		var b [32]byte
+		_, _ = rand.Read(b[:])
+		secrets = []string{hex.EncodeToString(b[:])}
+	}
+	path := filepath.Join(t.TempDir(), "internal.secret")
+	if err := os.WriteFile(path, []byte(strings.Join(secrets, "\n")+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func credentials(t *testing.T, file, tlsDir string) *rpc.Credentials {
+	t.Helper()
+	c, err := rpc.NewCredentials(file, tlsDir, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// serve is a process: all boxes on one internal listener.
+func (w *world) serve(c *rpc.Credentials) *rpc.Server {
+	s := rpc.NewServer(rpc.ServerConfig{Credentials: c, Ready: w.store.Ping, Log: w.log, Tickets: w.tickets()})
+	b := w.local
+	rpc.ServeUsers(s, b.users, w.store)
+	rpc.ServeLinks(s, b.links, w.store)
+	rpc.ServeVerifier(s, b.verifier)
+	rpc.ServePayments(s, b.payments)
+	rpc.ServeTransactions(s, b.transactions, w.store, w.cards(), w.store)
+	rpc.ServeNotifier(s, b.notifier, w.store)
+	rpc.ServeConnector(s, rpc.SimulatorService, w.sim, w.cards())
+	s.Mount(simulator.DefaultPublicPath+"/", w.sim.Handler())
+	return s
+}
+
+// listen serves on loopback until the test or stop ends.
+func listen(t *testing.T, s *rpc.Server, wrap func(net.Listener) net.Listener) (url string, stop func()) {
+	t.Helper()
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return listenOn(t, s, l, wrap)
+}
+
+func listenOn(t *testing.T, s *rpc.Server, l net.Listener, wrap func(net.Listener) net.Listener) (url string, stop func()) {
+	t.Helper()
+	address := l.Addr().String()
+	if wrap != nil {
+		l = wrap(l)
+	}
+	h := s.HTTP()
+	done := make(chan error, 1)
+	go func() {
+		if s.Credentials.Secured() {
+			done <- h.ServeTLS(l, "", "")
+		} else {
+			done <- h.Serve(l)
+		}
+	}()
+	stop = sync.OnceFunc(func() {
+		_ = h.Close()
+		if err := <-done; !errors.Is(err, http.ErrServerClosed) {
+			t.Errorf("the internal listener ended with %v", err)
+		}
+	})
+	t.Cleanup(stop)
+	scheme := "http://"
+	if s.Credentials.Secured() {
+		scheme = "https://"
+	}
+	return scheme + address, stop
+}
+
+// clients are the boxes over the wire.
+func (w *world) clients(c *rpc.Credentials, urls ...string) boxes {
+	w.t.Helper()
+	peer := func(service string) *rpc.Peer { return rpc.NewPeer(service, w.pool(service, c, urls...), nil) }
+	users, links, notifier := rpc.NewUsers(peer("users")), rpc.NewLinks(peer("links")), rpc.NewNotifier(peer("notifier"))
+	transactions := rpc.NewTransactions(peer("transactions"), w.cards(), time.Now)
+	return boxes{world: w, users: users, links: links, verifier: rpc.NewVerifier(peer("verifier")), payments: rpc.NewPayments(peer("payments")),
+		transactions: transactions, notifier: notifier,
+		records: api.Records{Users: users, Links: links, Transactions: transactions, Webhooks: notifier}}
+}
+
+func (w *world) pool(service string, c *rpc.Credentials, urls ...string) *rpc.Pool {
+	w.t.Helper()
+	p, err := rpc.NewPool(service, urls, c, w.log)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return p
+}
+
+// remote makes a world whose boxes are asked over loopback.
+func remote(t *testing.T) boxes {
+	w := newWorld(t)
+	c := credentials(t, secretFile(t), "")
+	url, _ := listen(t, w.serve(c), nil)
+	return w.clients(c, url)
+}
+
+func local(t *testing.T) boxes { return newWorld(t).local }
+
+// both runs a suite of a box's contract on the real thing, and over the wire.
+func both(t *testing.T, suite func(t *testing.T, b boxes)) {
+	t.Run("local", func(t *testing.T) { suite(t, local(t)) })
+	t.Run("over the wire", func(t *testing.T) { suite(t, remote(t)) })
+}
+
+// is checks what a fault tells.
+func is(t *testing.T, err error, kind fault.Kind, code, param string) {
+	t.Helper()
+	var f *fault.Error
+	if !errors.As(err, &f) || f.Kind != kind || f.Code != code || f.Param != param || f.Detail == "" {
+		t.Errorf("want fault %d %s %q, have %#v", kind, code, param, err)
+	}
+}
+
+func good(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// ticket is a request's, as the gateway makes it for its own process.
+func (w *world) ticket(scope, key, shape string) *idempotency.Ticket {
+	t := &idempotency.Ticket{Shape: shape, Record: idempotency.Record{Scope: scope, Key: key, Fingerprint: []byte{1, 2, 3}, Status: 200}}
+	t.Render = func(object any) ([]byte, error) {
+		plain, err := w.tickets().Render(shape, object)
+		if err != nil {
+			return nil, err
+		}
+		t.Rendered = plain
+		return w.tickets().Seal(plain, t.Associated())
+	}
+	return t
+}
+
+// kept checks that the record of a ticket is in the store, and replays the very
+// bytes that the first caller was given.
+func (w *world) kept(t *testing.T, store idempotency.Store, ticket *idempotency.Ticket) {
+	t.Helper()
+	r, err := store.GetIdempotency(t.Context(), ticket.Scope, ticket.Key)
+	good(t, err)
+	if r == nil || r.Status != 200 || string(r.Fingerprint) != "\x01\x02\x03" {
+		t.Fatalf("record %+v", r)
+	}
+	plain, err := w.ring.Unseal(keyring.AnswerSeal, r.Answer, ticket.Associated())
+	good(t, err)
+	if len(plain) == 0 || string(plain) != string(ticket.Rendered) {
+		t.Errorf("a replay would give\n%s\nthe first caller got\n%s", plain, ticket.Rendered)
+	}
+}
+
+// account signs a merchant up.
+func (b boxes) account(t *testing.T) merchant.SignedUp {
+	t.Helper()
+	up, err := b.users.SignUp(t.Context(), merchant.SignUpRequest{Username: "ada", Email: "ada@example.com", Password: "correct horse battery"}, nil)
+	good(t, err)
+	return up
+}
+
+func wish(a merchant.Account) link.CreateRequest {
+	can := simulator.Capabilities()
+	m := a.Methods[0]
+	return link.CreateRequest{Account: a.ID, Mode: link.Test, Payee: a.Name, Amount: "12.50", Currency: "EUR", Metadata: map[string]string{"<k>": "ü"},
+		Methods: []link.Method{{ID: m.ID, Type: m.Type, Issuer: m.Issuer, Currencies: m.Currencies, Enabled: true, MinMinor: can.MinMinor, MaxMinor: can.MaxMinor, Test: true}}}
+}
+
+func card(t *testing.T, number string) issuer.Card {
+	t.Helper()
+	c, err := issuer.NewCard(number, 12, time.Now().Year()+2, "739", "Ada Payer", time.Now())
+	good(t, err)
+	return c
+}
