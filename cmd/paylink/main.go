@@ -68,6 +68,8 @@ type commands struct {
 	Migrate     stores   `cmd:"" help:"Bring the store to this version's schema."`
 	Verify      stores   `cmd:"" help:"Check every invariant on the data, also while the server runs."`
 	Backup      backup   `cmd:"" help:"Copy the data into a new folder, also while the server runs."`
+	Export      export   `cmd:"" help:"Write everything that the store holds into a new file, to move it into another store."`
+	Import      imports  `cmd:"" help:"Fill an empty store from such a file."`
 	Keys        keys     `cmd:"" help:"The keyring."`
 	Link        links    `cmd:"" help:"Payment links."`
 	Version     struct{} `cmd:"" help:"Print the version."`
@@ -76,6 +78,17 @@ type commands struct {
 type backup struct {
 	stores
 	Dir string `arg:"" help:"Folder to make." type:"path"`
+}
+
+type export struct {
+	stores
+	File string `arg:"" help:"File to make." type:"path"`
+}
+
+type imports struct {
+	stores
+	File  string `arg:"" help:"File that export made." type:"path"`
+	Again bool   `help:"Go on with an import of this file that was cut short."`
 }
 
 type keys struct {
@@ -158,6 +171,10 @@ func dispatch(ctx context.Context, command string, c commands, out, errs io.Writ
 		return app.Verify(ctx, c.Verify.config(), out)
 	case "backup <dir>":
 		return app.Backup(ctx, c.Backup.config(), c.Backup.Dir, out)
+	case "export <file>":
+		return app.Export(ctx, c.Export.config(), c.Export.File, out)
+	case "import <file>":
+		return app.Import(ctx, c.Import.config(), c.Import.File, c.Import.Again, out)
 	case "keys list":
 		return app.ListKeys(c.Keys.List.config(), out)
 	case "keys rotate", "keys rotate <purpose>":

@@ -24,6 +24,8 @@ type shop struct {
 	types   []string
 	bodies  []string
 	refused []string
+	closed  bool // answers 503
+	knocked int  // while it was closed
 }
 
 func openShop(t testing.TB) *shop {
@@ -33,6 +35,11 @@ func openShop(t testing.TB) *shop {
 		body, err := io.ReadAll(r.Body)
 		s.mu.Lock()
 		defer s.mu.Unlock()
+		if s.closed {
+			s.knocked++
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
 		var event struct{ ID, Type string }
 		if err == nil {
 			err = s.hook.Verify(body, r.Header)
@@ -49,6 +56,20 @@ func openShop(t testing.TB) *shop {
 	}))
 	t.Cleanup(s.server.Close)
 	return s
+}
+
+// shut closes the shop's door, or opens it.
+func (s *shop) shut(closed bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = closed
+}
+
+// knocks are the deliveries that found the door closed.
+func (s *shop) knocks() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.knocked
 }
 
 // register makes the shop an endpoint of the merchant.

@@ -232,7 +232,9 @@ func testLostAnswersOfOperations(t *testing.T, e engine) {
 
 // A refund that the issuer never answers keeps its money held, is asked for on
 // and on, and is told to a person once the schedule has run out.
-func TestI11_RefundWithoutAnAnswerIsTold(t *testing.T) { onEach(t, testI11_RefundWithoutAnAnswerIsTold) }
+func TestI11_RefundWithoutAnAnswerIsTold(t *testing.T) {
+	onEach(t, testI11_RefundWithoutAnAnswerIsTold)
+}
 
 func testI11_RefundWithoutAnAnswerIsTold(t *testing.T, e engine) {
 	w := newWorld(t, e)

@@ -131,7 +131,9 @@ func testF12_LateHoldOnlyAuthorised(t *testing.T, e engine) {
 
 // TestF12_LateCapturedWaitsForTheMerchant: money that came late is neither given
 // back nor forgotten; a partial refund of it is carried on like any other.
-func TestF12_LateCapturedWaitsForTheMerchant(t *testing.T) { onEach(t, testF12_LateCapturedWaitsForTheMerchant) }
+func TestF12_LateCapturedWaitsForTheMerchant(t *testing.T) {
+	onEach(t, testF12_LateCapturedWaitsForTheMerchant)
+}
 
 func testF12_LateCapturedWaitsForTheMerchant(t *testing.T, e engine) {
 	w, p := latePayment(t, e)

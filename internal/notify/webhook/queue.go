@@ -11,6 +11,7 @@ package webhook
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -116,6 +117,7 @@ type riverClient interface {
 	Stop(context.Context) error
 	StopAndCancel(context.Context) error
 	InsertMany(context.Context, []river.InsertManyParams) ([]*rivertype.JobInsertResult, error)
+	JobList(context.Context, *river.JobListParams) (*river.JobListResult, error)
 }
 
 func newEngine(ctx context.Context, c Config) (engine, error) {
@@ -259,6 +261,36 @@ func (q *Queue) Enqueue(ctx context.Context, jobs []notify.Job) error {
 		return fmt.Errorf("enqueue webhooks: %w", err)
 	}
 	return nil
+}
+
+// unfinished are the states of a job whose event is still to be told.
+var unfinished = []rivertype.JobState{rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRetryable,
+	rivertype.JobStateRunning, rivertype.JobStateScheduled}
+
+// EachJob visits the jobs that are not finished, oldest first, for who moves them
+// to another queue: there each has all its tries again.
+func (q *Queue) EachJob(ctx context.Context, visit func(notify.Job) error) error {
+	page := river.NewJobListParams().Kinds(args{}.Kind()).States(unfinished...).OrderBy(river.JobListOrderByID, river.SortOrderAsc).First(insertBatch)
+	for {
+		found, err := q.client.JobList(ctx, page)
+		if err != nil {
+			return fmt.Errorf("list webhooks: %w", err)
+		}
+		for _, row := range found.Jobs {
+			var a args
+			if err := json.Unmarshal(row.EncodedArgs, &a); err != nil {
+				return fmt.Errorf("read webhook job %d: %w", row.ID, err)
+			}
+			if err := visit(notify.Job{Account: a.Account, Mode: a.Mode, Endpoint: a.Endpoint, Event: a.Event, EventType: a.EventType,
+				Delivery: a.Delivery, SealedBody: a.SealedBody}); err != nil {
+				return err
+			}
+		}
+		if len(found.Jobs) < insertBatch {
+			return nil
+		}
+		page = page.After(found.LastCursor)
+	}
 }
 
 // args is a job as it is kept. Event, endpoint and delivery make it unique.

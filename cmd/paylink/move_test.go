@@ -1,0 +1,78 @@
+package main_test
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/paylink/paylink/internal/store/pgtest"
+)
+
+// TestMoveToPostgres takes a merchant who has outgrown the embedded file to
+// PostgreSQL: nothing is lost on the way, a link that was given out before is paid
+// after, and a webhook that the old server could not deliver comes from the new one.
+func TestMoveToPostgres(t *testing.T) {
+	p := serve(t)
+	_, key := p.merchant(t, "ada")
+	shop := openShop(t)
+	paid, open := key.link(`"amount":"12.50"`), key.link(`"amount":"7.50"`)
+	if a := key.payJSON(paid, "attempt-0000000001", "4242424242424242"); a.status != http.StatusOK {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	id := onePayment(key, paid, "succeeded")
+	key.ok("POST", "/api/payments/"+id+"/refunds", `{"amount":"2.50"}`, "Idempotency-Key", "refund-1")
+	shop.register(key)
+	shop.shut(true)
+	late := key.link(`"amount":"1.00"`)
+	eventually(t, "the shop has refused a webhook", func() bool { return shop.knocks() > 0 })
+	before := key.ok("GET", "/api/payments/"+id, "")
+	p.end()
+
+	file := filepath.Join(t.TempDir(), "archive")
+	worked(t, "exported 1 payments", "export", "--data", p.data, file)
+	refusedWith(t, "file exists", "export", "--data", p.data, file)
+	url := pgtest.Database(t)
+	half := filepath.Join(t.TempDir(), "half")
+	cut(t, file, half)
+	refusedWith(t, "the archive is damaged", "import", "--data", p.data, "--store", url, half)
+	worked(t, "imported 1 payments", "import", "--data", p.data, "--store", url, file)
+	refusedWith(t, "the store is not empty", "import", "--data", p.data, "--store", url, file)
+	worked(t, "imported 1 payments", "import", "--data", p.data, "--store", url, "--again", file)
+	worked(t, " 0 broken", "verify", "--data", p.data)
+	worked(t, " 0 broken", "verify", "--data", p.data, "--store", url)
+
+	shop.shut(false)
+	storeOn(t, url)
+	q := serveOn(t, p.data, strings.TrimPrefix(p.url, "http://"))
+	if after := key.ok("GET", "/api/payments/"+id, ""); !reflect.DeepEqual(before, after) {
+		t.Errorf("the payment became %v, was %v", after, before)
+	}
+	again := key.do("POST", "/api/payments/"+id+"/refunds", `{"amount":"2.50"}`, "Idempotency-Key", "refund-1")
+	if again.status != http.StatusOK || again.header.Get("Idempotent-Replayed") != "true" {
+		t.Errorf("the refund was not replayed: %d %s", again.status, again.body)
+	}
+	if a := key.payJSON(open, "attempt-0000000002", "4242424242424242"); a.status != http.StatusOK {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	if a := key.payJSON(paid, "attempt-0000000003", "4242424242424242"); a.status != http.StatusConflict {
+		t.Errorf("a paid link was paid again: %d %s", a.status, a.body)
+	}
+	shop.heard("link.created", "payment.succeeded", "link.paid")
+	eventually(t, "the webhook that the old server could not deliver", func() bool { return strings.Contains(shop.received(), str(t, late, "id")) })
+	worked(t, " 0 broken", "verify", "--data", q.data)
+}
+
+// cut writes the first half of a file.
+func cut(t *testing.T, from, to string) {
+	t.Helper()
+	raw, err := os.ReadFile(from)
+	if err == nil {
+		err = os.WriteFile(to, raw[:len(raw)/2], 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
