@@ -571,6 +571,10 @@ func TestDisableTellsTheOthersOnce(t *testing.T) {
 	if err != nil || len(events) != 1 || events[0].Type != "endpoint.disabled" || events[0].Seq != 1 {
 		t.Fatalf("%+v, %v", events, err)
 	}
+	shown, err := json.Marshal(notify.Object(got)) // what the API answers
+	if err != nil || string(shown) != string(events[0].Data) || !strings.Contains(string(shown), `"status":"disabled"`) {
+		t.Errorf("the event shows %s, the API %s", events[0].Data, shown)
+	}
 	if strings.Contains(string(events[0].Data), "ecret") || !strings.Contains(string(events[0].Data), `"disabledReason":"gone"`) {
 		t.Errorf("data: %s", events[0].Data)
 	}

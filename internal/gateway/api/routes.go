@@ -75,6 +75,7 @@ func userRoutes() []Route {
 		{Method: "DELETE", Path: "/api/sessions/current", Auth: authUser, handle: (*API).signOut},
 		{Method: "POST", Path: "/api/api-keys", Auth: authUser, body: bodyRequired, handle: (*API).createKey, render: (*API).renderKey},
 		{Method: "GET", Path: "/api/api-keys", Auth: authUser, Query: pageQuery, handle: (*API).listKeys},
+		{Method: "GET", Path: "/api/api-keys/{id}", Auth: authUser, ids: one(id.Key), handle: (*API).getKey},
 		{Method: "DELETE", Path: "/api/api-keys/{id}", Auth: authUser, ids: one(id.Key), handle: (*API).revokeKey},
 		{Method: "POST", Path: "/api/api-keys/{id}/rotate", Auth: authUser, body: bodyOptional, ids: one(id.Key), handle: (*API).rotateKey, render: (*API).renderKey},
 		{Method: "GET", Path: "/api/issuers", Auth: authBoth, handle: (*API).listIssuers},
@@ -118,7 +119,7 @@ func webhookRoutes() []Route {
 		{Method: "GET", Path: base + "/{id}/deliveries", Auth: authBoth, Scope: read, Query: pageQuery, ids: one(id.Endpoint), handle: (*API).listDeliveries},
 		{Method: "POST", Path: base + "/{id}/deliveries/{delivery}/redeliver", Auth: authBoth, Scope: write,
 			ids: map[string]string{"id": id.Endpoint, "delivery": id.Delivery}, handle: (*API).redeliver, render: (*API).renderDelivery},
-		{Method: "GET", Path: "/api/events", Auth: authKey, Scope: "events:read", Query: []string{"afterSeq", "limit"}, handle: (*API).listEvents},
+		{Method: "GET", Path: "/api/events", Auth: authKey, Scope: "events:read", Query: with(pageQuery, "afterSeq"), handle: (*API).listEvents},
 	}
 }
 
