@@ -108,6 +108,11 @@ func (l *Local) Keys(ctx context.Context, account, before string, limit int) ([]
 	return l.keys.KeysByAccount(ctx, account, before, limit)
 }
 
+// GetKey reads one of the account's keys, revoked ones too.
+func (l *Local) GetKey(ctx context.Context, account, keyID string) (Key, error) {
+	return l.key(ctx, account, keyID)
+}
+
 func (l *Local) key(ctx context.Context, account, keyID string) (Key, error) {
 	if !id.Valid(id.Key, keyID) {
 		return Key{}, fault.NotFound("API key")

@@ -201,6 +201,7 @@ type Service interface {
 	CreateKey(context.Context, CreateKeyRequest, *idempotency.Ticket) (NewKey, error)
 	// Keys is newest first; up to MaxKeyPage+1.
 	Keys(ctx context.Context, account, before string, limit int) ([]Key, error)
+	GetKey(ctx context.Context, account, id string) (Key, error)
 	// RotateKey gives the key a new secret; the old one works for the grace
 	// period, 0 to MaxGrace.
 	RotateKey(ctx context.Context, account, id string, graceSeconds int64, t *idempotency.Ticket) (NewKey, error)

@@ -113,7 +113,7 @@ func currencies(at string, m MethodInput, c Connector) ([]money.Currency, error)
 		param := fmt.Sprintf("%scurrencies[%d]", at, i)
 		cur, err := money.ParseCurrency(s)
 		if err != nil {
-			return nil, fault.Invalid(param, "currency_invalid", "A currency is an ISO 4217 code in upper case, such as EUR.")
+			return nil, fault.Invalid(param, "currency_invalid", "%.10q is not supported: a currency is an ISO 4217 code in upper case, such as EUR.", s)
 		}
 		if !slices.Contains(c.Capabilities.Currencies, cur) {
 			return nil, fault.Invalid(param, "currency_unsupported", "%s is not supported by %s.", cur, c.Name)

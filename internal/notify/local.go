@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -266,7 +267,7 @@ func Disable(ctx context.Context, s Store, account, endpoint, reason string, now
 			return err
 		}
 		e.DisabledAt, e.DisabledReason = now, reason
-		data, err := e.data()
+		data, err := json.Marshal(Object(e))
 		if err != nil {
 			return err
 		}

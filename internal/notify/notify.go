@@ -12,7 +12,6 @@ package notify
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"time"
 
@@ -214,26 +213,35 @@ type Revealed struct {
 	Secret   string
 }
 
-// disabledData is an endpoint as its own event shows it: without any secret.
-type disabledData struct {
-	ID             string   `json:"id"`
-	Object         string   `json:"object"`
-	URL            string   `json:"url"`
-	Events         []string `json:"events"`
-	DisabledAt     string   `json:"disabledAt"`
-	DisabledReason string   `json:"disabledReason"`
-	CreatedAt      string   `json:"createdAt"`
+// EndpointObject is an endpoint as callers see it, and as its own event shows it:
+// without any secret.
+type EndpointObject struct {
+	ID             string            `json:"id"`
+	Object         string            `json:"object"`
+	URL            string            `json:"url"`
+	Events         []string          `json:"events"`
+	Status         string            `json:"status"`
+	DisabledAt     string            `json:"disabledAt,omitempty"`
+	DisabledReason string            `json:"disabledReason,omitempty"`
+	Mode           string            `json:"mode"`
+	CreatedAt      string            `json:"createdAt"`
+	Links          map[string]string `json:"links"`
 }
 
-func (e Endpoint) data() (json.RawMessage, error) {
-	events := e.Events
-	if len(events) == 0 {
-		events = []string{All}
+// Object renders the endpoint.
+func Object(e Endpoint) EndpointObject {
+	self := "/api/webhook-endpoints/" + e.ID
+	o := EndpointObject{
+		ID: e.ID, Object: "webhook_endpoint", URL: e.URL, Events: e.Events, Status: "enabled", Mode: e.Mode,
+		CreatedAt: stamp(e.CreatedAt), Links: map[string]string{"self": self, "deliveries": self + "/deliveries"},
 	}
-	return json.Marshal(disabledData{
-		ID: e.ID, Object: "webhook_endpoint", URL: e.URL, Events: events,
-		DisabledAt: stamp(e.DisabledAt), DisabledReason: e.DisabledReason, CreatedAt: stamp(e.CreatedAt),
-	})
+	if len(o.Events) == 0 {
+		o.Events = []string{All}
+	}
+	if !e.Enabled() {
+		o.Status, o.DisabledAt, o.DisabledReason = "disabled", stamp(e.DisabledAt), e.DisabledReason
+	}
+	return o
 }
 
 // stamp spells a time as the API does: RFC 3339, UTC, milliseconds.

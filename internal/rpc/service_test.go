@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/idempotency"
 	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/link"
@@ -102,6 +103,12 @@ func keysSuite(t *testing.T, b boxes, account string) {
 	good(t, err)
 	if len(all) != 1 || all[0].Name != "all" || all[0].PreviousUntil.IsZero() || !all[0].RevokedAt.IsZero() {
 		t.Errorf("keys %+v", all)
+	}
+	if k, err := users.GetKey(ctx, account, made.Key.ID); err != nil || k.ID != made.Key.ID || k.Name != made.Key.Name {
+		t.Errorf("key %+v, %v", k, err)
+	}
+	if _, err := users.GetKey(ctx, id.New(id.Account), made.Key.ID); fault.KindOf(err) != fault.KindNotFound {
+		t.Errorf("another account's key: %v", err)
 	}
 	revoked, err := users.RevokeKey(ctx, account, made.Key.ID)
 	good(t, err)

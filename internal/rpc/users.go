@@ -107,6 +107,11 @@ func (u *Users) Keys(ctx context.Context, account, before string, limit int) ([]
 	return value(call[keysForm, []merchant.Key](ctx, u.peer, "Keys", read, &keysForm{account, before, limit}))
 }
 
+// GetKey implements merchant.Service.
+func (u *Users) GetKey(ctx context.Context, account, id string) (merchant.Key, error) {
+	return value(call[keyForm, merchant.Key](ctx, u.peer, "GetKey", read, &keyForm{Account: account, ID: id}))
+}
+
 // RotateKey implements merchant.Service.
 func (u *Users) RotateKey(ctx context.Context, account, id string, graceSeconds int64, t *idempotency.Ticket) (merchant.NewKey, error) {
 	return callTicketed[keyForm, merchant.NewKey](ctx, u.peer, "RotateKey", keyForm{account, id, graceSeconds}, t)
@@ -207,6 +212,9 @@ func serveAPIKeys(s *Server, box merchant.Service) {
 		k = bareKey(k)
 		return &k, err
 	}
+	handle(s, name, "GetKey", func(ctx context.Context, q *keyForm) (*merchant.Key, error) {
+		return one(box.GetKey(ctx, q.Account, q.ID))
+	})
 	handle(s, name, "RevokeKey", func(ctx context.Context, q *keyForm) (*merchant.Key, error) {
 		return one(box.RevokeKey(ctx, q.Account, q.ID))
 	})

@@ -110,13 +110,7 @@ func (a *API) unrouted(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, r, fault.New(fault.KindNotFound, "not_found", "There is nothing at this address."))
 		return
 	}
-	p := problem.Problem{
-		Type: "/problems/method_not_allowed", Title: "Method not allowed", Status: http.StatusMethodNotAllowed,
-		Detail: "This address answers " + strings.Join(allow, ", ") + ".", Code: "method_not_allowed",
-		RequestID: problem.RequestID(r.Context()),
-	}
-	w.Header().Set("Allow", strings.Join(allow, ", "))
-	p.Write(w, r)
+	problem.MethodNotAllowed(w, r, strings.Join(allow, ", "))
 }
 
 // matches reports whether a path fits a route's pattern.

@@ -119,6 +119,9 @@ func TestBadValues(t *testing.T) {
 		{"GET /api/payments.csv?limit=1", "key", ``, "parameter_unknown", "limit"},
 		{"GET /api/links?status=done", "key", ``, "parameter_invalid", "status"},
 		{"GET /api/events?afterSeq=-1", "key", ``, "parameter_invalid", "afterSeq"},
+		{"GET /api/events?cursor=x", "key", ``, "cursor_invalid", "cursor"},
+		{"GET /api/events?cursor=-1", "key", ``, "cursor_invalid", "cursor"},
+		{"GET /api/events?cursor=1&afterSeq=1", "key", ``, "conflicting_fields", "cursor"},
 		{"GET /api/balance?mode=both", "user", ``, "parameter_invalid", "mode"},
 	}
 	for _, row := range rows {
@@ -196,12 +199,45 @@ func TestIdempotency(t *testing.T) {
 	}
 }
 
+// TestF16_KeyInUse: the second of two at once is told to come back, and finds the
+// answer of the first.
+func TestF16_KeyInUse(t *testing.T) {
+	w := newWorld(t)
+	entered, release := make(chan struct{}), make(chan struct{})
+	w.records.hold = func(key string) {
+		if key == "slow" {
+			entered <- struct{}{}
+			<-release
+		}
+	}
+	body := `{"amount":"1","currency":"EUR"}`
+	first := make(chan answer, 1)
+	go func() { first <- w.do("POST", "/api/payment", w.key, body, "Idempotency-Key", "slow") }()
+	<-entered
+	a := w.do("POST", "/api/payment", w.key, body, "Idempotency-Key", "slow")
+	w.refused(a, 409, "idempotency_key_in_use", "")
+	if a.json["retryable"] != true || a.header.Get("Retry-After") != "1" {
+		t.Errorf("%s, Retry-After %q", a.body, a.header.Get("Retry-After"))
+	}
+	close(release)
+	one := <-first
+	go func() { <-entered }()
+	two := w.do("POST", "/api/payment", w.key, body, "Idempotency-Key", "slow")
+	if one.status != 200 || string(one.body) != string(two.body) || two.header.Get("Idempotent-Replayed") != "true" {
+		t.Errorf("%d %s\n%d %s", one.status, one.body, two.status, two.body)
+	}
+}
+
 func TestEveryAnswer(t *testing.T) {
 	w := newWorld(t)
 	w.ok("PUT", "/api/users", w.token, `{"paymentMethods":[{"type":"card","issuer":"simulator","currencies":["EUR","USD"]}]}`)
 	w.ok("GET", "/api/users/me", w.token, "")
 	w.ok("GET", "/api/issuers", w.key, "")
 	w.ok("GET", "/api/api-keys", w.token, "")
+	if k := w.ok("GET", "/api/api-keys/"+w.keyID, w.token, ""); k["id"] != w.keyID || k["secret"] != nil || k["links"].(map[string]any)["self"] != "/api/api-keys/"+w.keyID {
+		t.Errorf("the key reads %v", k)
+	}
+	w.refused(w.do("GET", "/api/api-keys/"+id.New(id.Key), w.token, ""), 404, "not_found", "")
 	w.ok("POST", "/api/api-keys/"+w.keyID+"/rotate", w.token, "")
 	made := w.ok("POST", "/api/links", w.key, `{"currency":"EUR","minAmount":5,"maxAmount":500.00,"maxUses":null,"metadata":{"a":"b"},"realm":"shop"}`)
 	w.ok("GET", "/api/links/"+made["id"].(string), w.token, "")
@@ -233,6 +269,48 @@ func TestEveryAnswer(t *testing.T) {
 		t.Errorf("the export: %v %v", rows, err)
 	}
 	w.ok("DELETE", "/api/api-keys/"+w.keyID, w.token, "")
+}
+
+// TestEventsPageLikeEveryList: by nextCursor, or by the last seq, none is missed.
+func TestEventsPageLikeEveryList(t *testing.T) {
+	w := newWorld(t)
+	for range 3 {
+		w.pay("")
+	}
+	var seqs []float64
+	for path := "/api/events?limit=4"; path != ""; {
+		page := w.ok("GET", path, w.key, "")
+		for _, item := range page["data"].([]any) {
+			seqs = append(seqs, item.(map[string]any)["seq"].(float64))
+		}
+		next, more := page["nextCursor"].(string)
+		if more != page["hasMore"].(bool) {
+			t.Errorf("hasMore %v, nextCursor %v", page["hasMore"], page["nextCursor"])
+		}
+		if path = ""; more {
+			path = "/api/events?limit=4&cursor=" + next
+		}
+	}
+	if len(seqs) < 9 {
+		t.Fatalf("only %d events", len(seqs))
+	}
+	for i, s := range seqs {
+		if s != float64(i+1) {
+			t.Fatalf("seqs %v", seqs)
+		}
+	}
+}
+
+// TestUnsupportedCurrencyIsNamed: the answer tells which one, known to ISO 4217 or not.
+func TestUnsupportedCurrencyIsNamed(t *testing.T) {
+	w := newWorld(t)
+	for currency, code := range map[string]string{"MAD": "currency_unsupported", "XYZ": "currency_invalid", "eur": "currency_invalid"} {
+		a := w.do("PUT", "/api/users", w.token, `{"paymentMethods":[{"type":"card","issuer":"simulator","currencies":["EUR","`+currency+`"]}]}`)
+		w.refused(a, 400, code, "paymentMethods[0].currencies[1]")
+		if detail, _ := a.json["detail"].(string); !strings.Contains(detail, currency) {
+			t.Errorf("%s is not named: %s", currency, detail)
+		}
+	}
 }
 
 // TestPaging lists each item once while new ones arrive.

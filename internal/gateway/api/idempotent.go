@@ -6,11 +6,15 @@ import (
 	"errors"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/gateway/problem"
 	"github.com/paylink/paylink/internal/idempotency"
 )
+
+// inUseRetry is when a request whose key is in use may be repeated: most are done.
+const inUseRetry = time.Second
 
 // publicScope holds the keys of callers without an account.
 const publicScope = "public"
@@ -93,7 +97,9 @@ func (a *API) servePost(rt Route, q *request) {
 	}}
 	flight := g.record.Scope + "\x00" + key
 	if !a.flights.begin(flight) {
-		a.fail(q.w, q.Request, fault.New(fault.KindConflict, "idempotency_key_in_use", "A request with this Idempotency-Key is under way. Repeat it in a moment to read its answer."))
+		f := fault.New(fault.KindConflict, "idempotency_key_in_use", "A request with this Idempotency-Key is under way. Repeat it in a moment to read its answer.")
+		f.RetryAfter = inUseRetry
+		a.fail(q.w, q.Request, f)
 		return
 	}
 	defer a.flights.end(flight)

@@ -95,6 +95,14 @@ func (a *API) listKeys(q *request) (any, error) {
 	return page(items, limit, showKey, func(k merchant.Key) cursor { return cursor{ID: k.ID} }), nil
 }
 
+func (a *API) getKey(q *request) (any, error) {
+	k, err := a.Merchants.GetKey(q.Context(), q.caller.account, q.PathValue("id"))
+	if err != nil {
+		return nil, err
+	}
+	return showKey(k), nil
+}
+
 type rotateBody struct {
 	GraceSeconds field[int64] `json:"graceSeconds"`
 }

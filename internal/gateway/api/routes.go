@@ -84,6 +84,7 @@ func userRoutes() []Route {
 		{Method: "DELETE", Path: "/api/sessions/current", Auth: authUser, handle: (*API).signOut},
 		{Method: "POST", Path: "/api/api-keys", Auth: authUser, body: bodyRequired, handle: (*API).createKey, shape: shapeKey},
 		{Method: "GET", Path: "/api/api-keys", Auth: authUser, Query: pageQuery, handle: (*API).listKeys},
+		{Method: "GET", Path: "/api/api-keys/{id}", Auth: authUser, ids: one(id.Key), handle: (*API).getKey},
 		{Method: "DELETE", Path: "/api/api-keys/{id}", Auth: authUser, ids: one(id.Key), handle: (*API).revokeKey},
 		{Method: "POST", Path: "/api/api-keys/{id}/rotate", Auth: authUser, body: bodyOptional, ids: one(id.Key), handle: (*API).rotateKey, shape: shapeKey},
 		{Method: "GET", Path: "/api/issuers", Auth: authBoth, handle: (*API).listIssuers},
@@ -127,7 +128,7 @@ func webhookRoutes() []Route {
 		{Method: "GET", Path: base + "/{id}/deliveries", Auth: authBoth, Scope: read, Query: pageQuery, ids: one(id.Endpoint), handle: (*API).listDeliveries},
 		{Method: "POST", Path: base + "/{id}/deliveries/{delivery}/redeliver", Auth: authBoth, Scope: write,
 			ids: map[string]string{"id": id.Endpoint, "delivery": id.Delivery}, handle: (*API).redeliver, shape: shapeDelivery},
-		{Method: "GET", Path: "/api/events", Auth: authKey, Scope: "events:read", Query: []string{"afterSeq", "limit"}, handle: (*API).listEvents},
+		{Method: "GET", Path: "/api/events", Auth: authKey, Scope: "events:read", Query: with(pageQuery, "afterSeq"), handle: (*API).listEvents},
 	}
 }
 

@@ -12,38 +12,16 @@ import (
 )
 
 type endpointObject struct {
-	ID             string            `json:"id"`
-	Object         string            `json:"object"`
-	URL            string            `json:"url"`
-	Events         []string          `json:"events"`
-	Status         string            `json:"status"`
-	DisabledAt     string            `json:"disabledAt,omitempty"`
-	DisabledReason string            `json:"disabledReason,omitempty"`
-	Mode           string            `json:"mode"`
-	CreatedAt      string            `json:"createdAt"`
-	Links          map[string]string `json:"links"`
-	Secret         string            `json:"secret,omitempty"`
+	notify.EndpointObject
+	Secret string `json:"secret,omitempty"`
 }
 
 func showEndpoint(e notify.Endpoint) endpointObject {
-	self := "/api/webhook-endpoints/" + e.ID
-	o := endpointObject{
-		ID: e.ID, Object: "webhook_endpoint", URL: e.URL, Events: e.Events, Status: "enabled", Mode: e.Mode,
-		CreatedAt: link.FormatTime(e.CreatedAt), Links: map[string]string{"self": self, "deliveries": self + "/deliveries"},
-	}
-	if len(o.Events) == 0 {
-		o.Events = []string{notify.All}
-	}
-	if !e.Enabled() {
-		o.Status, o.DisabledAt, o.DisabledReason = "disabled", link.FormatTime(e.DisabledAt), e.DisabledReason
-	}
-	return o
+	return endpointObject{EndpointObject: notify.Object(e)}
 }
 
 func showRevealed(r notify.Revealed) endpointObject {
-	o := showEndpoint(r.Endpoint)
-	o.Secret = r.Secret
-	return o
+	return endpointObject{EndpointObject: notify.Object(r.Endpoint), Secret: r.Secret}
 }
 
 type createEndpointBody struct {
@@ -206,10 +184,27 @@ func showEvent(e stream.Event) eventObject {
 	}
 }
 
-type eventList struct {
-	Object  string        `json:"object"`
-	Data    []eventObject `json:"data"`
-	HasMore bool          `json:"hasMore"`
+// afterSeq is where a page of events begins: after a seq, or where the page before
+// ended, which is a seq too.
+func (q *request) afterSeq() (int64, error) {
+	s, given := q.query["afterSeq"]
+	cursor, paged := q.query["cursor"]
+	switch {
+	case given && paged:
+		return 0, fault.Invalid("cursor", "conflicting_fields", "Give afterSeq or cursor, not both.")
+	case !given && !paged:
+		return 0, nil
+	case paged:
+		s = cursor
+	}
+	after, err := strconv.ParseInt(s, 10, 64)
+	switch {
+	case err == nil && allDigits(s):
+		return after, nil
+	case paged:
+		return 0, fault.Invalid("cursor", "cursor_invalid", "Must be the nextCursor of a page of this list.")
+	}
+	return 0, fault.Invalid("afterSeq", "parameter_invalid", "Must be a whole number, 0 or more.")
 }
 
 // listEvents is oldest first and pages by seq, which has no gaps: a client that
@@ -219,17 +214,18 @@ func (a *API) listEvents(q *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	var after int64
-	if s, given := q.query["afterSeq"]; given {
-		after, err = strconv.ParseInt(s, 10, 64)
-		if err != nil || !allDigits(s) {
-			return nil, fault.Invalid("afterSeq", "parameter_invalid", "Must be a whole number, 0 or more.")
-		}
+	after, err := q.afterSeq()
+	if err != nil {
+		return nil, err
 	}
 	events, err := a.Payments.Events(q.Context(), q.caller.account, q.caller.mode, after, limit+1)
 	if err != nil {
 		return nil, err
 	}
 	l := page(events, limit, showEvent, func(stream.Event) cursor { return cursor{} })
-	return eventList{Object: l.Object, Data: l.Data, HasMore: l.HasMore}, nil
+	if l.HasMore {
+		next := strconv.FormatInt(l.Data[len(l.Data)-1].Seq, 10)
+		l.NextCursor = &next
+	}
+	return l, nil
 }

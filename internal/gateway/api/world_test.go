@@ -15,6 +15,7 @@ import (
 	"github.com/paylink/paylink/internal/coordinator"
 	"github.com/paylink/paylink/internal/gateway/api"
 	"github.com/paylink/paylink/internal/gateway/api/apitest"
+	"github.com/paylink/paylink/internal/idempotency"
 	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/issuer/simulator"
 	"github.com/paylink/paylink/internal/keyring"
@@ -28,15 +29,16 @@ import (
 // world is paylink without its gateway's outer layers: every box is the real
 // one, on a database of its own.
 type world struct {
-	t      *testing.T
-	server *httptest.Server
-	store  *sqlstore.Store
-	links  *link.Local
-	coord  *coordinator.Local
-	check  func(*http.Request, []byte, *http.Response, []byte)
-	token  string // of a signed-in user
-	key    string // the secret of a key with every scope
-	keyID  string
+	t       *testing.T
+	server  *httptest.Server
+	store   *sqlstore.Store
+	links   *link.Local
+	coord   *coordinator.Local
+	records *holding
+	check   func(*http.Request, []byte, *http.Response, []byte)
+	token   string // of a signed-in user
+	key     string // the secret of a key with every scope
+	keyID   string
 }
 
 // nowhere is a queue that keeps jobs durable enough for these tests.
@@ -76,9 +78,10 @@ func newWorld(t *testing.T) *world {
 		Seal:   func(b []byte) []byte { return ring.Seal(keyring.WebhookSeal, b, nil) },
 		Unseal: func(b []byte) ([]byte, error) { return ring.Unseal(keyring.WebhookSeal, b, nil) },
 	}})
+	records := &holding{Store: store}
 	a := api.New(api.Config{
 		Merchants: merchants, Links: links, Payments: store, Transactions: coord, Webhooks: hooks, Connectors: known,
-		Records: api.Records{Users: store, Links: store, Transactions: store, Webhooks: store},
+		Records: api.Records{Users: records, Links: records, Transactions: records, Webhooks: records},
 		Seal:    func(b, with []byte) ([]byte, error) { return ring.Seal(keyring.AnswerSeal, b, with), nil },
 		Unseal:  func(b, with []byte) ([]byte, error) { return ring.Unseal(keyring.AnswerSeal, b, with) },
 		MAC:     func(b []byte) []byte { return ring.MAC(keyring.MACKey, b) },
@@ -86,13 +89,27 @@ func newWorld(t *testing.T) *world {
 	})
 	mux := http.NewServeMux()
 	a.Register(mux)
-	w := &world{t: t, server: httptest.NewServer(mux), store: store, links: links, coord: coord, check: apitest.Validator(t)}
+	w := &world{t: t, server: httptest.NewServer(mux), store: store, links: links, coord: coord, records: records, check: apitest.Validator(t)}
 	t.Cleanup(w.server.Close)
 	w.ok("POST", "/api/users", "", `{"username":"maria","email":"maria@example.com","password":"correct horse battery"}`)
 	w.token = w.ok("POST", "/api/sessions", "", `{"login":"maria","password":"correct horse battery"}`)["token"].(string)
 	k := w.ok("POST", "/api/api-keys", w.token, `{"name":"all","mode":"test","scopes":["links:read","links:write","payments:read","payments:write","webhooks:read","webhooks:write","events:read","balance:read"]}`)
 	w.key, w.keyID = k["secret"].(string), k["id"].(string)
 	return w
+}
+
+// holding keeps a request at the point where it looks for its record, for tests of
+// what a second one hears meanwhile.
+type holding struct {
+	*sqlstore.Store
+	hold func(key string)
+}
+
+func (h *holding) GetIdempotency(ctx context.Context, scope, key string) (*idempotency.Record, error) {
+	if h.hold != nil {
+		h.hold(key)
+	}
+	return h.Store.GetIdempotency(ctx, scope, key)
 }
 
 type answer struct {

@@ -92,17 +92,34 @@ func New(c Config) (*Pages, error) {
 // Register adds the routes to mux. It takes no catch-all: the gateway mounts
 // NotFound where it wants one.
 func (p *Pages) Register(mux *http.ServeMux) {
-	mux.HandleFunc("GET /l/{token}", p.pay)
+	for path, h := range map[string]http.HandlerFunc{"/l/{token}": p.pay, "/l/{token}/status": p.status, "/verify": p.verify,
+		"/problems": p.problems, "/problems/{code}": p.problem, "/{$}": p.landing} {
+		mux.HandleFunc("GET "+path, h)
+		mux.HandleFunc(path, refuse("GET, HEAD"))
+	}
 	mux.HandleFunc("POST /l/{token}/payments", p.submit)
-	mux.HandleFunc("GET /l/{token}/status", p.status)
-	mux.HandleFunc("GET /verify", p.verify)
-	mux.HandleFunc("GET /problems", p.problems)
-	mux.HandleFunc("GET /problems/{code}", p.problem)
-	mux.HandleFunc("GET /{$}", p.landing)
-	mux.Handle("GET /l/", p.NotFound())
+	mux.HandleFunc("GET /l/{token}/payments", p.backToPage)
+	mux.HandleFunc("/l/{token}/payments", refuse("POST"))
+	mux.Handle("/l/", p.NotFound())
 	for _, a := range assets {
 		mux.Handle("GET "+a.path, a)
 	}
+}
+
+// refuse answers other methods than a page has, whatever the token.
+func refuse(allow string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) { problem.MethodNotAllowed(w, r, allow) }
+}
+
+// backToPage is for a payer who opens the address of a form that was refused: they
+// find the form again. A machine hears what the address is for.
+func (p *Pages) backToPage(w http.ResponseWriter, r *http.Request) {
+	if accepts(r, "application/json", "text/html") != "text/html" {
+		problem.MethodNotAllowed(w, r, "POST")
+		return
+	}
+	secure(w.Header())
+	http.Redirect(w, r, p.payPath(r.PathValue("token")), http.StatusSeeOther) //nolint:gosec // G710: a path of our own, with the token escaped in it
 }
 
 // NotFound is the page for what does not exist.

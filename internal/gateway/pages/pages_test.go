@@ -235,6 +235,32 @@ func TestF27_NotOursIsOneAnswer(t *testing.T) {
 	}
 }
 
+// TestOtherMethodsAreRefused: a known address says what it answers, and says the same
+// whatever the token.
+func TestOtherMethodsAreRefused(t *testing.T) {
+	w := newWorld(t)
+	w.link("open", nil)
+	for _, c := range []struct{ method, target, allow string }{
+		{"POST", "/l/open", "GET, HEAD"}, {"PUT", "/l/forged", "GET, HEAD"}, {"DELETE", "/l/open/status", "GET, HEAD"},
+		{"PUT", "/l/open/payments", "POST"}, {"GET", "/l/open/payments", "POST"}, {"HEAD", "/l/forged/payments", "POST"},
+		{"POST", "/verify", "GET, HEAD"}, {"POST", "/", "GET, HEAD"}, {"POST", "/problems", "GET, HEAD"}, {"PATCH", "/problems/internal", "GET, HEAD"},
+	} {
+		a := w.do(c.method, c.target, "", nil)
+		if a.status != 405 || a.header.Get("Allow") != c.allow || a.header.Get("Content-Type") != problem.ContentType {
+			t.Errorf("%s %s: %d, Allow %q, %s", c.method, c.target, a.status, a.header.Get("Allow"), a.body)
+		}
+	}
+	if w.changes != 0 {
+		t.Error("a refused method changed something")
+	}
+	// Who opens the address of a refused form in a browser finds the form again.
+	for _, token := range []string{"open", "forged"} {
+		if a := w.get("/l/" + token + "/payments"); a.status != 303 || a.header.Get("Location") != "/l/"+token || a.header.Get("Referrer-Policy") != "no-referrer" {
+			t.Errorf("%d %v", a.status, a.header)
+		}
+	}
+}
+
 func TestHostileTextIsEscaped(t *testing.T) {
 	const bad = `"><script>alert(1)</script><img src=x onerror=alert(1)>`
 	w := newWorld(t)

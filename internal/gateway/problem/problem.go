@@ -142,6 +142,17 @@ func (p Problem) Write(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// MethodNotAllowed answers what a known address does not do (RFC 9110, section
+// 15.5.6), and tells what it does.
+func MethodNotAllowed(w http.ResponseWriter, r *http.Request, allow string) {
+	p := Problem{
+		Type: typeBase + "method_not_allowed", Title: "Method not allowed", Status: http.StatusMethodNotAllowed,
+		Detail: "This address answers " + allow + ".", Code: "method_not_allowed", RequestID: RequestID(r.Context()),
+	}
+	w.Header().Set("Allow", allow)
+	p.Write(w, r)
+}
+
 type requestIDKey struct{}
 
 // WithRequestID puts the request id into ctx.
