@@ -56,6 +56,7 @@ type commands struct {
 	Backup      backup   `cmd:"" help:"Copy the data into a new folder, also while the server runs."`
 	Keys        keys     `cmd:"" help:"The keyring."`
 	Link        links    `cmd:"" help:"Payment links."`
+	Probe       probe    `cmd:"" help:"Ask a health address: status 0 if it is well. For containers, which have no shell."`
 	Version     struct{} `cmd:"" help:"Print the version."`
 }
 
@@ -143,6 +144,8 @@ func dispatch(ctx context.Context, command string, c commands, out, errs io.Writ
 		return app.RevokeKey(c.Keys.Revoke.config(), c.Keys.Revoke.Key, out)
 	case "link verify <url>":
 		return app.VerifyLink(c.Link.Verify.config(), c.Link.Verify.URL, c.Link.Verify.JWKS, out)
+	case "probe", "probe <url>":
+		return c.Probe.ask(ctx)
 	case "version":
 		_, err := fmt.Fprintln(out, "paylink", version)
 		return err
