@@ -6,7 +6,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 LINT_VERSION := v2.15.0
 
-.PHONY: help run build test unit lint generate fuzz bench screenshots needs clean
+.PHONY: help run build test unit lint chart generate fuzz bench screenshots needs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -17,7 +17,7 @@ run: build ## build and start everything on ./data with a demo account
 build: ## bin/paylink, one static binary
 	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/paylink ./cmd/paylink
 
-test: needs lint unit ## every test with every real engine, under the race detector
+test: needs lint unit chart ## every test with every real engine, under the race detector
 
 unit: build
 	@echo "tests: race detector on, SQLite and PostgreSQL for the stores, Chromium for the pages"
@@ -27,6 +27,9 @@ lint: ## formatting, go vet, golangci-lint
 	@test -z "$$(gofmt -l cmd internal docs)" || { echo "gofmt would change:"; gofmt -l cmd internal docs; exit 1; }
 	@$(GO) vet ./...
 	@scripts/lint.sh
+
+chart: build ## the Helm chart and the compose file, against Kubernetes' own checks
+	@scripts/chart.sh
 
 generate: ## the templates' Go code
 	@$(GO) tool -modfile=tools/templ/go.mod templ generate -path internal/gateway/pages

@@ -53,6 +53,17 @@ func TestCommands(t *testing.T) {
 		refusedWith(t, "unexpected argument", "fly")
 	})
 	t.Run("configuration file", configures)
+	t.Run("probe", func(t *testing.T) {
+		health := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path != "/readyz" {
+				w.WriteHeader(http.StatusServiceUnavailable)
+			}
+		}))
+		worked(t, "", "probe", health.URL+"/readyz")
+		refusedWith(t, "503 Service Unavailable", "probe", health.URL+"/other")
+		health.Close()
+		refusedWith(t, "connection refused", "probe", health.URL+"/readyz")
+	})
 	t.Run("migrate", func(t *testing.T) {
 		dir := filepath.Join(t.TempDir(), "data")
 		worked(t, "was 0", "migrate", "--data", dir)

@@ -1,0 +1,38 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+)
+
+const (
+	probeTimeout  = 3 * time.Second
+	maxProbeBytes = 1 << 10
+)
+
+// probe is the health check of a container that holds nothing but this binary.
+type probe struct {
+	URL string `arg:"" optional:"" default:"http://127.0.0.1:9090/readyz" help:"Address to ask."`
+}
+
+func (p probe) ask(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, p.URL, nil)
+	if err != nil {
+		return err
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = answer.Body.Close() }()
+	if answer.StatusCode != http.StatusOK {
+		body, _ := io.ReadAll(io.LimitReader(answer.Body, maxProbeBytes))
+		return fmt.Errorf("%s: %s", answer.Status, body)
+	}
+	return nil
+}

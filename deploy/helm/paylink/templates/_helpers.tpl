@@ -1,0 +1,113 @@
+{{/* THE table: what each box calls, and what it holds. The arguments, the
+     NetworkPolicies and the mounts all follow from it. */}}
+{{- define "paylink.targets" -}}
+gateway:      {calls: [users, links, verifier, payments, transactions, notifier, simulator], public: true}
+users:        {calls: [], database: true}
+links:        {calls: [], database: true, dynamodb: true}
+verifier:     {calls: [], database: true, dynamodb: true}
+payments:     {calls: [], database: true, dynamodb: true}
+transactions: {calls: [simulator], database: true, dynamodb: true, issuers: true}
+notifier:     {calls: [], database: true, webhooks: true}
+simulator:    {calls: [transactions], single: true}
+{{- end }}
+
+{{/* The boxes that run here, each with its name and its values. */}}
+{{- define "paylink.running" -}}
+{{- $out := dict }}
+{{- range $name, $box := fromYaml (include "paylink.targets" .) }}
+{{- if or (ne $name "simulator") $.Values.simulator.enabled }}
+{{- $calls := list }}
+{{- range $box.calls }}{{ if or (ne . "simulator") $.Values.simulator.enabled }}{{ $calls = append $calls . }}{{ end }}{{ end }}
+{{- $_ := set $box "calls" $calls }}
+{{- $_ := set $box "dynamodb" (and (hasKey $box "dynamodb") (ne $.Values.paymentsStore.url "")) }}
+{{- $_ := set $out $name $box }}
+{{- end }}
+{{- end }}
+{{- toJson $out }}
+{{- end }}
+
+{{- define "paylink.check" -}}
+{{- if not (or .Values.internal.existingSecret .Values.internal.tls.enabled) }}
+{{- fail "internal.existingSecret or internal.tls.enabled: services must prove themselves to one another" }}
+{{- end }}
+{{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) }}
+{{- fail "httpRoute.parentRefs: name the Gateway that serves publicUrl's host" }}
+{{- end }}
+{{- end }}
+
+{{- define "paylink.fullname" -}}
+{{- if contains .Chart.Name .Release.Name }}{{ .Release.Name | trunc 40 | trimSuffix "-" }}{{ else }}{{ printf "%s-%s" .Release.Name .Chart.Name | trunc 40 | trimSuffix "-" }}{{ end }}
+{{- end }}
+
+{{- define "paylink.select" -}}
+app.kubernetes.io/name: paylink
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "paylink.labels" -}}
+{{ include "paylink.select" . }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+app.kubernetes.io/version: {{ .Values.image.tag | default .Chart.AppVersion | trunc 63 | quote }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 }}
+{{- end }}
+
+{{- define "paylink.image" -}}
+{{ .Values.image.repository }}{{ if .Values.image.digest }}@{{ .Values.image.digest }}{{ else }}:{{ .Values.image.tag | default .Chart.AppVersion }}{{ end }}
+{{- end }}
+
+{{- define "paylink.host" -}}
+{{ regexReplaceAll ":[0-9]+$" (urlParse .Values.publicUrl).host "" }}
+{{- end }}
+
+{{/* What the restricted Pod Security Standard asks for, and a bit more. */}}
+{{- define "paylink.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+fsGroup: 65532
+fsGroupChangePolicy: OnRootMismatch
+seccompProfile: {type: RuntimeDefault}
+{{- end }}
+
+{{- define "paylink.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities: {drop: [ALL]}
+{{- end }}
+
+{{/* The stores of a box. In: root, database and dynamodb (whether it has them),
+     secret (the database's). */}}
+{{- define "paylink.storeEnv" -}}
+{{- if .database }}
+- name: PAYLINK_STORE
+  valueFrom: {secretKeyRef: {name: {{ .secret | default .root.Values.database.existingSecret }}, key: {{ .root.Values.database.key }}}}
+{{- end }}
+{{- if .dynamodb }}
+- {name: PAYLINK_PAYMENTS_STORE, value: {{ .root.Values.paymentsStore.url | quote }}}
+{{- with .root.Values.paymentsStore.credentialsSecret }}
+- name: AWS_ACCESS_KEY_ID
+  valueFrom: {secretKeyRef: {name: {{ . }}, key: AWS_ACCESS_KEY_ID}}
+- name: AWS_SECRET_ACCESS_KEY
+  valueFrom: {secretKeyRef: {name: {{ . }}, key: AWS_SECRET_ACCESS_KEY}}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "paylink.dnsEgress" -}}
+- ports: [{protocol: UDP, port: 53}, {protocol: TCP, port: 53}]
+  to: {{ toJson .Values.networkPolicy.dnsTo }}
+{{- end }}
+
+{{- define "paylink.databaseEgress" -}}
+{{- with .Values.networkPolicy.database }}{{ if .to }}
+- ports: [{protocol: TCP, port: {{ .port }}}]
+  to: {{ toJson .to }}
+{{- end }}{{ end }}
+{{- end }}
+
+{{- define "paylink.dynamodbEgress" -}}
+{{- with .Values.networkPolicy.dynamodb }}{{ if .to }}
+- ports: [{protocol: TCP, port: {{ .port }}}]
+  to: {{ toJson .to }}
+{{- end }}{{ end }}
+{{- end }}

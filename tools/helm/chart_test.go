@@ -1,0 +1,364 @@
+package chart_test
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+)
+
+const (
+	chart   = "../../deploy/helm/paylink"
+	release = "paylink"
+)
+
+// helm runs the real one, which scripts/chart.sh has built.
+func helm(args ...string) (string, error) {
+	bin := os.Getenv("PAYLINK_HELM")
+	if bin == "" {
+		return "", fmt.Errorf("PAYLINK_HELM is not set: run make chart")
+	}
+	cmd := exec.Command(bin, args...)
+	var errs strings.Builder
+	cmd.Stderr = &errs
+	out, err := cmd.Output()
+	if err != nil {
+		return string(out), fmt.Errorf("helm %s: %w: %s%s", args[0], err, out, errs.String())
+	}
+	return string(out), nil
+}
+
+// eachValues runs f for every file of values in the chart's ci folder, rendered.
+func eachValues(t *testing.T, f func(t *testing.T, name string, objects []runtime.Object)) {
+	files, err := filepath.Glob(chart + "/ci/*-values.yaml")
+	if err != nil || len(files) < 4 {
+		t.Fatal("the files of values are missing", err)
+	}
+	for _, file := range files {
+		name := strings.TrimSuffix(filepath.Base(file), "-values.yaml")
+		t.Run(name, func(t *testing.T) {
+			out, err := helm("template", release, chart, "--namespace", namespace, "--values", file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			objects, err := manifests([]byte(out))
+			if err != nil {
+				t.Fatal(err)
+			}
+			f(t, name, objects)
+		})
+	}
+}
+
+func only[T runtime.Object](objects []runtime.Object) (found []T) {
+	for _, o := range objects {
+		if o, ok := o.(T); ok {
+			found = append(found, o)
+		}
+	}
+	return found
+}
+
+func named[T metav1.Object](all []T) map[string]T {
+	m := map[string]T{}
+	for _, o := range all {
+		m[o.GetName()] = o
+	}
+	return m
+}
+
+// boxes of the design, and what each may hold. A Secret's name says whose it is.
+var boxes = []string{"gateway", "users", "links", "verifier", "payments", "transactions", "notifier", "simulator"}
+
+func running(name string) []string {
+	if name == "live-dynamodb" {
+		return boxes[:7]
+	}
+	return boxes
+}
+
+func TestLint(t *testing.T) {
+	files, err := filepath.Glob(chart + "/ci/*-values.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		if _, err := helm("lint", "--strict", chart, "--values", file); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestSchema: every manifest of every set of values is one that Kubernetes accepts.
+func TestSchema(t *testing.T) {
+	eachValues(t, func(t *testing.T, name string, objects []runtime.Object) {
+		if got := slices.Sorted(maps.Keys(named(only[*appsv1.Deployment](objects)))); len(got) != len(running(name)) {
+			t.Errorf("Deployments %v", got)
+		}
+		t.Logf("%d objects are valid for Kubernetes 1.37", len(objects))
+	})
+}
+
+// TestValues: what is misspelled, of the wrong type or missing is refused.
+func TestValues(t *testing.T) {
+	for _, c := range []struct{ words, set string }{
+		{"additional properties 'replica' not allowed", "targets.gateway.replica=2"},
+		{"additional properties 'targetz' not allowed", "targetz.gateway.replicas=2"},
+		{"additional properties 'password' not allowed", "database.password=x"},
+		{"got string, want integer", "targets.links.replicas=two"},
+		{"does not match pattern", "targets.links.resources.limits.cpu=a lot"},
+		{"does not match pattern", "publicUrl=pay.example.com"},
+		{"does not match pattern", "publicUrl="},
+		{"services must prove themselves", "internal.existingSecret="},
+		{"name the Gateway", "httpRoute.enabled=true"},
+	} {
+		_, err := helm("template", release, chart, "--set", "publicUrl=https://pay.example.com", "--set", c.set)
+		if err == nil || !strings.Contains(err.Error(), c.words) {
+			t.Errorf("--set %s: want a refusal with %q, got: %v", c.set, c.words, err)
+		}
+	}
+}
+
+// TestContainers: bounds, probes, an image that cannot be written to, and a name
+// that Kubernetes cannot turn into one of our PAYLINK_ variables.
+func TestContainers(t *testing.T) {
+	eachValues(t, func(t *testing.T, _ string, objects []runtime.Object) {
+		for _, o := range objects {
+			template := podTemplate(o)
+			if template == nil {
+				continue
+			}
+			spec := template.Spec
+			if len(spec.Containers) != 1 || len(spec.InitContainers) != 0 {
+				t.Fatalf("%s: one container, please", spec.ServiceAccountName)
+			}
+			c := spec.Containers[0]
+			for _, r := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory} {
+				limit, request := c.Resources.Limits[r], c.Resources.Requests[r]
+				if limit.Sign() <= 0 || request.Sign() <= 0 {
+					t.Errorf("%s: no limit or request of %s", c.Name, r)
+				}
+			}
+			if c.SecurityContext.ReadOnlyRootFilesystem == nil || !*c.SecurityContext.ReadOnlyRootFilesystem {
+				t.Errorf("%s: its root can be written to", c.Name)
+			}
+			if spec.AutomountServiceAccountToken == nil || *spec.AutomountServiceAccountToken {
+				t.Errorf("%s: holds a token of the cluster", c.Name)
+			}
+			if spec.EnableServiceLinks == nil || *spec.EnableServiceLinks {
+				t.Errorf("%s: service links would set PAYLINK_ variables", c.Name)
+			}
+			if spec.HostNetwork || spec.HostPID || spec.HostIPC {
+				t.Errorf("%s: shares the host", c.Name)
+			}
+		}
+		for _, d := range only[*appsv1.Deployment](objects) {
+			c := d.Spec.Template.Spec.Containers[0]
+			for what, p := range map[string]*corev1.Probe{"/healthz startup": c.StartupProbe, "/readyz readiness": c.ReadinessProbe, "/healthz liveness": c.LivenessProbe} {
+				path, _, _ := strings.Cut(what, " ")
+				if p == nil || p.HTTPGet == nil || p.HTTPGet.Path != path || p.HTTPGet.Port.String() != "admin" {
+					t.Errorf("%s: %s probe: %+v", c.Name, what, p)
+				}
+			}
+		}
+	})
+}
+
+// TestUpgrade: payments in flight outlive a rolling upgrade.
+func TestUpgrade(t *testing.T) {
+	const drainSeconds, webhookSeconds = 30, 20 // app.DrainTimeout, webhook.StopTimeout
+	eachValues(t, func(t *testing.T, name string, objects []runtime.Object) {
+		budgets := named(only[*policyv1.PodDisruptionBudget](objects))
+		scalers := named(only[*autoscalingv2.HorizontalPodAutoscaler](objects))
+		for _, d := range only[*appsv1.Deployment](objects) {
+			box := d.Labels["app.kubernetes.io/component"]
+			spec := d.Spec.Template.Spec
+			rest := *spec.TerminationGracePeriodSeconds - spec.Containers[0].Lifecycle.PreStop.Sleep.Seconds
+			if rest < drainSeconds+webhookSeconds+5 {
+				t.Errorf("%s: %d s to stop in", box, rest)
+			}
+			if box == "simulator" {
+				if d.Spec.Strategy.Type != appsv1.RecreateDeploymentStrategyType || *d.Spec.Replicas != 1 || scalers[d.Name] != nil || budgets[d.Name] != nil {
+					t.Errorf("two simulators may meet: %+v", d.Spec.Strategy)
+				}
+				continue
+			}
+			r := d.Spec.Strategy.RollingUpdate
+			if r == nil || r.MaxUnavailable.IntValue() != 0 || r.MaxSurge.IntValue() != 1 || d.Spec.MinReadySeconds == 0 {
+				t.Errorf("%s: %+v", box, d.Spec.Strategy)
+			}
+			if name == "gateway-api" {
+				continue
+			}
+			if b := budgets[d.Name]; b == nil || !selects(b.Spec.Selector, d.Spec.Template.Labels) || b.Spec.MaxUnavailable.IntValue() != 1 {
+				t.Errorf("%s: no PodDisruptionBudget", box)
+			}
+			if s := scalers[d.Name]; s == nil || s.Spec.ScaleTargetRef.Name != d.Name || s.Spec.ScaleTargetRef.Kind != "Deployment" || *s.Spec.MinReplicas < 2 {
+				t.Errorf("%s: no HorizontalPodAutoscaler", box)
+			}
+		}
+		jobs := only[*batchv1.Job](objects)
+		if len(jobs) != 1 || jobs[0].Annotations["helm.sh/hook"] != "pre-install,pre-upgrade" {
+			t.Error("no migration before an install and an upgrade")
+		}
+	})
+}
+
+func selects(s *metav1.LabelSelector, of map[string]string) bool {
+	selector, err := metav1.LabelSelectorAsSelector(s)
+	return err == nil && selector.Matches(labels.Set(of))
+}
+
+// TestServices: each leads to its own box, callers see all addresses of a box, and
+// nothing but the gateway is led to from outside.
+func TestServices(t *testing.T) {
+	eachValues(t, func(t *testing.T, name string, objects []runtime.Object) {
+		deployments := only[*appsv1.Deployment](objects)
+		services := named(only[*corev1.Service](objects))
+		for _, box := range running(name) {
+			s := services[release+"-"+box]
+			if s == nil {
+				t.Fatalf("no Service for %s", box)
+			}
+			if s.Spec.Type != corev1.ServiceTypeClusterIP || (s.Spec.ClusterIP == corev1.ClusterIPNone) == (box == "gateway") {
+				t.Errorf("%s: %s %q", box, s.Spec.Type, s.Spec.ClusterIP)
+			}
+			for _, d := range deployments {
+				own := d.Labels["app.kubernetes.io/component"] == box
+				if labels.SelectorFromSet(s.Spec.Selector).Matches(labels.Set(d.Spec.Template.Labels)) != own {
+					t.Errorf("Service %s and Deployment %s", box, d.Name)
+				}
+			}
+		}
+		for _, i := range only[*networkingv1.Ingress](objects) {
+			for _, rule := range i.Spec.Rules {
+				for _, path := range rule.HTTP.Paths {
+					if path.Backend.Service.Name != release+"-gateway" || path.Backend.Service.Port.Name != "http" || rule.Host != "pay.example.com" {
+						t.Errorf("Ingress leads %s to %+v", rule.Host, path.Backend.Service)
+					}
+				}
+			}
+			if i.Spec.DefaultBackend != nil {
+				t.Error("Ingress has a default backend")
+			}
+		}
+		for _, r := range only[*gatewayv1.HTTPRoute](objects) {
+			for _, rule := range r.Spec.Rules {
+				for _, b := range rule.BackendRefs {
+					if b.Name != release+"-gateway" || *b.Port != 80 || r.Spec.Hostnames[0] != "pay.example.com" {
+						t.Errorf("HTTPRoute leads %v to %+v", r.Spec.Hostnames, b.BackendObjectReference)
+					}
+				}
+			}
+		}
+	})
+}
+
+// TestSecrets: the chart holds none, and each box refers to its own and no other.
+func TestSecrets(t *testing.T) {
+	want := map[string]map[string]string{ // values: box: Secrets
+		"default": {
+			"gateway": "keys-gateway internal", "users": "database keys-users internal", "links": "database keys-links internal",
+			"verifier": "database keys-verifier internal", "payments": "database keys-payments internal", "simulator": "internal",
+			"transactions": "database keys-transactions internal", "notifier": "database keys-notifier internal", "migrate": "database",
+		},
+		"live-dynamodb": {
+			"gateway": "keys-gateway internal-tls-gateway", "users": "database-users keys-users internal-tls-users",
+			"links": "database keys-links internal-tls-links", "verifier": "database keys-verifier internal-tls-verifier",
+			"payments": "database keys-payments internal-tls-payments", "transactions": "database keys-transactions internal-tls-transactions",
+			"notifier": "database keys-notifier internal-tls-notifier", "migrate": "database-owner",
+		},
+		"everything": {
+			"gateway": "keys-gateway internal internal-tls-gateway", "users": "database keys-users internal internal-tls-users",
+			"links":        "database aws aws keys-links internal internal-tls-links",
+			"verifier":     "database aws aws keys-verifier internal internal-tls-verifier",
+			"payments":     "database aws aws keys-payments internal internal-tls-payments",
+			"transactions": "database aws aws keys-transactions internal internal-tls-transactions",
+			"notifier":     "database keys-notifier internal internal-tls-notifier", "simulator": "internal internal-tls-simulator", "migrate": "database aws aws",
+		},
+	}
+	want["gateway-api"] = want["default"]
+	eachValues(t, func(t *testing.T, name string, objects []runtime.Object) {
+		if len(only[*corev1.Secret](objects))+len(only[*corev1.ConfigMap](objects)) != 0 {
+			t.Error("the chart makes Secrets or ConfigMaps")
+		}
+		accounts := map[string]bool{}
+		for _, o := range objects {
+			template := podTemplate(o)
+			if template == nil {
+				continue
+			}
+			box := template.Labels["app.kubernetes.io/component"]
+			if got := strings.Join(secretsOf(template.Spec), " "); got != want[name][box] {
+				t.Errorf("%s refers to the Secrets %q, want %q", box, got, want[name][box])
+			}
+			if a := template.Spec.ServiceAccountName; a != release+"-"+box || accounts[a] {
+				t.Errorf("%s runs as %s", box, a)
+			}
+			accounts[template.Spec.ServiceAccountName] = true
+		}
+		for _, a := range only[*corev1.ServiceAccount](objects) {
+			if !accounts[a.Name] || a.AutomountServiceAccountToken == nil || *a.AutomountServiceAccountToken {
+				t.Errorf("ServiceAccount %s", a.Name)
+			}
+		}
+	})
+}
+
+func secretsOf(spec corev1.PodSpec) (all []string) {
+	add := func(name string) { all = append(all, strings.TrimPrefix(name, "paylink-")) }
+	for _, e := range spec.Containers[0].Env {
+		if e.ValueFrom != nil && e.ValueFrom.SecretKeyRef != nil {
+			add(e.ValueFrom.SecretKeyRef.Name)
+		}
+	}
+	for _, v := range spec.Volumes {
+		if v.Secret != nil {
+			add(v.Secret.SecretName)
+		}
+	}
+	return all
+}
+
+// TestAlerts: the rules of the chart speak of metrics that the documents name, and
+// of the job that the ServiceMonitor makes.
+func TestAlerts(t *testing.T) {
+	rules, err := os.ReadFile(chart + "/alerts.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := os.ReadFile("../../docs/operate/alerts.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	metrics := regexp.MustCompile(`paylink_[a-z_]+`).FindAllString(string(rules), -1)
+	if len(metrics) < 5 {
+		t.Fatalf("the rules name %v", metrics)
+	}
+	for _, m := range metrics {
+		if !strings.Contains(string(doc), strings.TrimSuffix(m, "_count")) {
+			t.Errorf("docs/operate/alerts.md does not know %s", m)
+		}
+	}
+	for _, job := range regexp.MustCompile(`job="([^"]*)"`).FindAllStringSubmatch(string(rules), -1) {
+		if job[1] != "paylink" {
+			t.Errorf("job %q", job[1])
+		}
+	}
+}
