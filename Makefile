@@ -20,7 +20,7 @@ build: ## bin/paylink, one static binary
 test: needs lint unit ## every test with every real engine, under the race detector
 
 unit: build
-	@echo "tests: race detector on, Chromium for the pages"
+	@echo "tests: race detector on, SQLite and PostgreSQL for the stores, Chromium for the pages"
 	@PAYLINK_BINARY=$(CURDIR)/bin/paylink CGO_ENABLED=1 $(GO) test -race -timeout 25m ./...
 
 lint: ## formatting, go vet, golangci-lint

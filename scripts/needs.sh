@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need and the machine lacks: a C compiler (the race
-# detector links with it), Chromium, and npm, which fetches axe-core.
+# detector links with it), Chromium, PostgreSQL's programs, and npm, which fetches
+# axe-core.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 missing=()
@@ -13,6 +14,18 @@ if [ ${#missing[@]} -gt 0 ]; then
   [ "$(id -u)" = 0 ] || sudo=sudo
   $sudo apt-get update -qq
   DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+fi
+if [ ! -x /usr/lib/postgresql/15/bin/initdb ] && ! command -v initdb >/dev/null; then
+  echo "needs: installing PostgreSQL's programs from Debian's packages, without a cluster of the system's"
+  sudo=""
+  [ "$(id -u)" = 0 ] || sudo=sudo
+  # The tests start clusters of their own; one that Debian makes and starts would only take a port.
+  none=/etc/postgresql-common/createcluster.d/no-main-cluster.conf
+  $sudo mkdir -p "$(dirname $none)"
+  echo "create_main_cluster = false" | $sudo tee $none >/dev/null
+  $sudo apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends postgresql >/dev/null
+  $sudo rm -f $none
 fi
 axe=4.14.1
 if [ ! -f .cache/axe-$axe/package/axe.min.js ]; then

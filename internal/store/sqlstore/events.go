@@ -335,8 +335,13 @@ func (s *Store) Balances(ctx context.Context, account, mode string) (map[money.C
 	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
 		return nil, err
 	}
+	// Read first, not in the next statement: the planner must know how short the tail is.
+	position, err := s.checkpoint(ctx, snapshot, balanceConsumer)
+	if err != nil {
+		return nil, err
+	}
 	tail, err := s.query(ctx, snapshot, "SELECT "+eventColumns+` FROM events WHERE account = $1 AND mode = $2 AND transfers <> ''
-		AND position > COALESCE((SELECT position FROM checkpoints WHERE consumer = $3), 0) ORDER BY position`, account, mode, balanceConsumer)
+		AND position > $3 ORDER BY position`, account, mode, position)
 	if err != nil {
 		return nil, err
 	}
