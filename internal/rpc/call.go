@@ -53,23 +53,31 @@ func clientOf[Q, A any](p *Peer, method string) *connect.Client[Q, A] {
 
 // call asks the service, on another instance again when that is right.
 func call[Q, A any](ctx context.Context, p *Peer, method string, again repeat, q *Q) (*A, error) {
+	answer, _, err := callTwice[Q, A](ctx, p, method, again, q)
+	return answer, err
+}
+
+// callTwice is call; doubt is what an earlier try ended with that may have been
+// carried out although no answer came.
+func callTwice[Q, A any](ctx context.Context, p *Peer, method string, again repeat, q *Q) (answer *A, doubt, err error) {
 	ctx, cancel := bounded(ctx, maxTimeout)
 	defer cancel()
 	client, route := clientOf[Q, A](p, method), &route{}
-	var err error
 	for n := range maxTries {
-		var answer *A
 		if answer, err = try(ctx, p, client, method, again, route, q); err == nil {
-			return answer, nil
+			return answer, doubt, nil
 		}
 		if ctx.Err() != nil || !worthwhile(err, again) || n == maxTries-1 {
 			break
+		}
+		if !NotSent(err) {
+			doubt = err
 		}
 		if p.pool.exhausted(route) && !pause(ctx, firstPause<<n) {
 			break
 		}
 	}
-	return nil, err
+	return nil, doubt, err
 }
 
 // try makes one call.
