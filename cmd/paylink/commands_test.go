@@ -85,6 +85,12 @@ func splitConfigurations(t *testing.T) {
 		"--internal-listen=nowhere": "--internal-listen"} {
 		refusedWith(t, words, with(append(good, flag)...)...)
 	}
+	file := filepath.Join(dir, "split.json")
+	if err := os.WriteFile(file, []byte(`{"service":{"simulator":"http://127.0.0.1:7001,http://b:7001"},"internal_listen":"127.0.0.1:7000"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	worked(t, "is good", "check-config", "--config", file, "--data", dir, "--target", "transactions", "--store", "postgres://paylink@127.0.0.1/paylink",
+		"--public-url", "https://pay.example", "--internal-secret-file", file)
 	// Everything that keeps data in one process, beside a gateway: that SQLite can do.
 	keepers := []string{"--target", "users,links,verifier,payments,transactions,notifier,simulator", "--public-url", "https://pay.example",
 		"--internal-listen", "127.0.0.1:7000", "--internal-secret-file", filepath.Join(dir, "s")}
