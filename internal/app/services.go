@@ -47,7 +47,7 @@ var boxes = map[string]box{
 	"verifier":     {store: true, public: true, keys: []keyring.Share{verify(keyring.LinkSign), use(keyring.LinkSeal)}},
 	"payments":     {store: true},
 	"transactions": {store: true, public: true, calls: []string{"simulator"}, keys: []keyring.Share{use(keyring.StoreSeal), use(keyring.AnswerSeal), use(keyring.CardSeal)}},
-	"notifier":     {store: true, public: true, keys: []keyring.Share{use(keyring.WebhookSign), use(keyring.WebhookSeal), use(keyring.AnswerSeal)}},
+	"notifier":     {store: true, keys: []keyring.Share{use(keyring.WebhookSign), use(keyring.WebhookSeal), use(keyring.AnswerSeal)}},
 	"simulator":    {calls: []string{"transactions"}, keys: []keyring.Share{use(keyring.CardSeal)}},
 }
 

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/idempotency"
@@ -315,5 +316,61 @@ func TestF16AnswerLostBetweenServices(t *testing.T) {
 		if !nothing && (!errors.Is(err, idempotency.ErrRaced) || record == nil) {
 			t.Errorf("a cancel with a record: %v", err)
 		}
+	}
+}
+
+// freezer is a listener whose connections stop moving, as when a machine hangs or
+// a network forgets them: nothing is closed.
+type freezer struct {
+	net.Listener
+	frozen chan struct{}
+	ended  chan struct{}
+}
+
+func (l freezer) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	return frozenConn{c, l}, err
+}
+
+type frozenConn struct {
+	net.Conn
+	l freezer
+}
+
+func (c frozenConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	select {
+	case <-c.l.frozen:
+		<-c.l.ended
+	default:
+	}
+	return n, err
+}
+
+// TestHungInstanceIsLeft: a call that is under way at an instance which stops
+// moving is repeated at another one, long before the caller's deadline.
+func TestHungInstanceIsLeft(t *testing.T) {
+	w := newWorld(t)
+	c := credentials(t, secretFile(t), "")
+	hung := freezer{frozen: make(chan struct{}), ended: make(chan struct{})}
+	t.Cleanup(func() { close(hung.ended) })
+	var calls [2]atomic.Int64
+	serve := func(i int, wrap func(net.Listener) net.Listener) string {
+		url, _ := listen(t, w.notices(c, func(context.Context, issuer.Notice) error { calls[i].Add(1); return nil }), wrap)
+		return url
+	}
+	first := serve(0, func(l net.Listener) net.Listener { hung.Listener = l; return hung })
+	far := w.clients(c, first, serve(1, nil)).transactions
+	for range 2 {
+		good(t, far.Notice(t.Context(), issuer.Notice{}))
+	}
+	close(hung.frozen)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	for range 2 {
+		good(t, far.Notice(ctx, issuer.Notice{}))
+	}
+	if calls[0].Load() != 1 || calls[1].Load() != 3 {
+		t.Errorf("the instances had %d and %d calls", calls[0].Load(), calls[1].Load())
 	}
 }
