@@ -34,6 +34,8 @@ func TestPostgres_ConsumerTakesOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	reached, release, ended := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	free := sync.OnceFunc(func() { close(release) })
+	defer free()
 	go func() {
 		ended <- first.Consume(t.Context(), "test", func(context.Context, []stream.Event) error {
 			close(reached)
@@ -68,10 +70,25 @@ func TestPostgres_ConsumerTakesOver(t *testing.T) {
 	if err := wait(t, stop); err != nil { // the checkpoint is saved
 		t.Fatal(err)
 	}
-	close(release)
+	free()
 	if err := wait(t, ended); err == nil {
 		t.Fatal("a consumer that was replaced moved the checkpoint")
 	}
+}
+
+// A checkpoint moves from where its consumer read it, and from nowhere else.
+func TestCheckpointMovesFromWhereItWas(t *testing.T) {
+	onEach(t, func(t *testing.T, url string) {
+		s := open(t, url)
+		for _, c := range []struct {
+			from, to int64
+			moves    bool
+		}{{0, 5, true}, {0, 9, false}, {0, 5, false}, {5, 9, true}, {5, 12, false}} {
+			if err := s.MoveCheckpoint(t.Context(), "test", c.from, c.to); (err == nil) != c.moves {
+				t.Errorf("from %d to %d: %v", c.from, c.to, err)
+			}
+		}
+	})
 }
 
 // Two processes keep the balances while payments are made, and the session of the

@@ -47,5 +47,10 @@ func (s *Store) WriterSetting(ctx context.Context, name string) (value string, e
 	return value, err
 }
 
+// MoveCheckpoint is what a consumer does in the commit of its effect.
+func (s *Store) MoveCheckpoint(ctx context.Context, consumer string, from, to int64) error {
+	return s.write(ctx, nil, func(t *tx) error { return moveCheckpoint(t, consumer, from, to) })
+}
+
 // Waiting counts the commits in the queue of the account's writer.
 func (s *Store) Waiting(account string) int { return len(s.writerFor([]string{account}).queue) }

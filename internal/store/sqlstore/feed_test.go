@@ -68,6 +68,8 @@ func TestPostgres_LateCommitIsNotSkipped(t *testing.T) {
 	a, b := id.New(id.Account), id.New(id.Account)
 	early, late := happened(a, "link_1"), happened(b, "link_2")
 	written, release, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	free := sync.OnceFunc(func() { close(release) })
+	defer free()
 	go func() {
 		done <- slow.AppendEvents(t.Context(), []string{a}, []stream.Event{early}, func(int) {
 			close(written)
@@ -84,7 +86,7 @@ func TestPostgres_LateCommitIsNotSkipped(t *testing.T) {
 	if feed, err := fast.FeedAfter(t.Context(), 0); err != nil || len(feed) != 0 {
 		t.Fatalf("a reader went past a transaction that runs: %v %v", ids(feed), err)
 	}
-	close(release)
+	free()
 	if err := wait(t, done); err != nil {
 		t.Fatal(err)
 	}
@@ -102,6 +104,8 @@ func TestPostgres_AnAccountKeepsItsOrder(t *testing.T) {
 	first, second := open(t, url), open(t, url)
 	a, b := id.New(id.Account), id.New(id.Account)
 	reached, release, done := make(chan struct{}), make(chan struct{}), make(chan error, 2)
+	free := sync.OnceFunc(func() { close(release) })
+	defer free()
 	go func() {
 		done <- first.AppendEvents(t.Context(), []string{a, b}, []stream.Event{happened(a, "link_1"), happened(b, "link_2")}, func(i int) {
 			if i == 0 {
@@ -115,7 +119,7 @@ func TestPostgres_AnAccountKeepsItsOrder(t *testing.T) {
 		done <- second.AppendEvents(t.Context(), []string{b}, []stream.Event{happened(b, "link_2")}, nil)
 	}()
 	eventually(t, "the second waits for the account", func() bool { return waiting(t, url) == 1 })
-	close(release)
+	free()
 	if err := errors.Join(wait(t, done), wait(t, done)); err != nil {
 		t.Fatal(err)
 	}

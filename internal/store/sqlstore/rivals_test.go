@@ -214,6 +214,8 @@ func TestPostgres_OneOfAGroupIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	held, release, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	free := sync.OnceFunc(func() { close(release) })
+	defer free()
 	go func() {
 		done <- s.AppendEvents(t.Context(), []string{account}, []stream.Event{happened(account, "link_1")}, func(int) {
 			close(held)
@@ -237,7 +239,7 @@ func TestPostgres_OneOfAGroupIsRefused(t *testing.T) {
 		})
 	}
 	eventually(t, "the group waits", func() bool { return s.Waiting(account) == 20 })
-	close(release)
+	free()
 	work.Wait()
 	if err := wait(t, done); err != nil || won.Load() != 1 || refused.Load() != 19 {
 		t.Fatalf("%d won, %d refused, %v", won.Load(), refused.Load(), err)
