@@ -41,7 +41,7 @@ func TestCommands(t *testing.T) {
 		refusedWith(t, "--public-url", "check-config", "--data", dir, "--public-url", "ftp://example.com")
 		refusedWith(t, "--log-level", "check-config", "--data", dir, "--log-level", "loud")
 		for _, verb := range []string{"check-config", "serve"} {
-			refusedWith(t, "this version runs the target all", verb, "--data", dir, "--target", "links")
+			refusedWith(t, "want all alone, or some of gateway", verb, "--data", dir, "--target", "everything")
 			refusedWith(t, "this version knows sqlite:PATH", verb, "--data", dir, "--store", "mysql://root:hunter2@db/x")
 			refusedWith(t, "--payments-store", verb, "--data", dir, "--payments-store", "dynamodb://table")
 		}
@@ -64,6 +64,7 @@ func TestCommands(t *testing.T) {
 		health.Close()
 		refusedWith(t, "connection refused", "probe", health.URL+"/readyz")
 	})
+	t.Run("split configuration", splitConfigurations)
 	t.Run("migrate", func(t *testing.T) {
 		dir := filepath.Join(t.TempDir(), "data")
 		worked(t, "was 0", "migrate", "--data", dir)
@@ -181,6 +182,50 @@ func measures(t *testing.T) {
 			t.Errorf("alerts.md tells of %s, which is not there", name)
 		}
 	}
+}
+
+// splitConfigurations: check-config names everything that is wrong at once.
+func splitConfigurations(t *testing.T) {
+	dir := t.TempDir()
+	with := func(flags ...string) []string { return append([]string{"check-config", "--data", dir}, flags...) }
+	good := []string{"--target", "transactions", "--store", "postgres://paylink@127.0.0.1/paylink", "--public-url", "https://pay.example",
+		"--internal-listen", "127.0.0.1:7000", "--internal-secret-file", filepath.Join(dir, "s"), "--service", "simulator=http://127.0.0.1:7001,http://simulator:7001"}
+	worked(t, "is good", with(good...)...)
+	worked(t, "is good", with(append(good, "--service", "users=http://users:7000")...)...)
+	for _, words := range []string{"--internal-secret-file or --internal-tls", "--internal-listen", "--service simulator=URL: transactions needs it", "--public-url",
+		"--store: on SQLite every box that keeps data runs in one process, and users is not in this one"} {
+		refusedWith(t, words, with("--target", "transactions")...)
+	}
+	for flag, words := range map[string]string{"--service=simulator=ftp://x": "want http://HOST:PORT", "--service=nobody=http://x:1": "no such service",
+		"--service=simulator=https://x:1": "want http://HOST:PORT", "--demo": "--demo", "--target=transactions,links,links": "named twice", "--target=all,links": "want all alone",
+		"--internal-listen=nowhere": "--internal-listen"} {
+		refusedWith(t, words, with(append(good, flag)...)...)
+	}
+	file := filepath.Join(dir, "split.json")
+	if err := os.WriteFile(file, []byte(`{"service":{"simulator":"http://127.0.0.1:7001,http://b:7001"},"internal_listen":"127.0.0.1:7000"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	worked(t, "is good", "check-config", "--config", file, "--data", dir, "--target", "transactions", "--store", "postgres://paylink@127.0.0.1/paylink",
+		"--public-url", "https://pay.example", "--internal-secret-file", file)
+	// Everything that keeps data in one process, beside a gateway: that SQLite can do.
+	keepers := []string{"--target", "users,links,verifier,payments,transactions,notifier,simulator", "--public-url", "https://pay.example",
+		"--internal-listen", "127.0.0.1:7000", "--internal-secret-file", filepath.Join(dir, "s")}
+	worked(t, "is good", with(keepers...)...)
+	refusedWith(t, "--internal-tls: the target all", with("--internal-tls", dir)...)
+	// A target that holds no share of the keys cannot start, and makes none.
+	if err := os.WriteFile(filepath.Join(dir, "s"), []byte(strings.Repeat("secret", 8)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	refusedWith(t, "keyring", append([]string{"serve", "--data", dir, "--listen", freeAddress(t)}, keepers...)...)
+	if _, err := os.Stat(filepath.Join(dir, "keys")); !os.IsNotExist(err) {
+		t.Errorf("a split process made keys: %v", err)
+	}
+	worked(t, "made the keys", "keys", "create", "--data", dir)
+	refusedWith(t, "has keys already", "keys", "create", "--data", dir)
+	refusedWith(t, "holds no keys", "keys", "export", "--data", dir, "--target", "payments", filepath.Join(dir, "p"))
+	worked(t, "verifier: link-sign (public)\nverifier: link-seal\n", "keys", "export", "--data", dir, "--target", "verifier", filepath.Join(dir, "v"))
+	worked(t, "in use in 10m0s", "keys", "rotate", "--data", dir, "--rest", "10m", "link-sign")
+	refusedWith(t, "export for one box", "keys", "rotate", "--keys", filepath.Join(dir, "v"), "link-sign")
 }
 
 func restores(t *testing.T) {

@@ -1,10 +1,18 @@
 package main_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/hex"
+	"encoding/pem"
+	"errors"
 	"fmt"
+	"math/big"
 	mathrand "math/rand/v2"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -27,7 +35,7 @@ var shapes = map[string]func(*testing.T) *process{
 		storeOn(t, pgtest.Database(t))
 		return serve(t)
 	},
-	"split on PostgreSQL": func(t *testing.T) *process { return deploy(t).front() },
+	"split on PostgreSQL": func(t *testing.T) *process { return deploy(t, pgtest.Database(t), false).front() },
 }
 
 // targets of a split deployment with the number of instances: two of each that
@@ -41,26 +49,23 @@ type fleet struct {
 	dir       string // holds the whole ring and the simulator's book, for the tools
 	database  string
 	logs      *shared
-	secret    string
+	proof     []string // flags by which services prove themselves
+	scheme    string   // between services
 	public    []string // addresses of the gateways
 	internal  map[string][]string
 	instances map[string][]*process
 	stopOnce  sync.Once
 }
 
-// deploy starts every process, and waits until all are ready.
-func deploy(t *testing.T) *fleet {
+// deploy starts every process on a database, and waits until all are ready. The
+// services prove themselves by a secret, or by certificates.
+func deploy(t *testing.T, database string, mutualTLS bool) *fleet {
 	t.Helper()
-	f := &fleet{t: t, dir: filepath.Join(t.TempDir(), "data"), database: pgtest.Database(t), logs: &shared{},
+	f := &fleet{t: t, dir: filepath.Join(t.TempDir(), "data"), database: database, logs: &shared{},
 		internal: map[string][]string{}, instances: map[string][]*process{}}
 	storeOn(t, f.database) // for the tools, too
 	worked(t, "made the keys", "keys", "create", "--data", f.dir)
-	var b [32]byte
-	_, _ = rand.Read(b[:])
-	f.secret = filepath.Join(f.dir, "internal.secret")
-	if err := os.WriteFile(f.secret, []byte(hex.EncodeToString(b[:])+"\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	f.credentials(mutualTLS)
 	for target, n := range fleetTargets {
 		if target != "payments" {
 			worked(t, target+": ", "keys", "export", "--data", f.dir, "--target", target, f.share(target))
@@ -88,6 +93,57 @@ func deploy(t *testing.T) *fleet {
 	return f
 }
 
+// credentials makes what services prove themselves by.
+func (f *fleet) credentials(mutualTLS bool) {
+	f.t.Helper()
+	if mutualTLS {
+		f.scheme, f.proof = "https://", []string{"--internal-tls", f.certificates()}
+		return
+	}
+	var b [32]byte
+	_, _ = rand.Read(b[:])
+	file := filepath.Join(f.dir, "internal.secret")
+	if err := os.WriteFile(file, []byte(hex.EncodeToString(b[:])+"\n"), 0o600); err != nil {
+		f.t.Fatal(err)
+	}
+	f.scheme, f.proof = "http://", []string{"--internal-secret-file", file}
+}
+
+// certificates makes an authority, and one certificate of it for all services,
+// which all are on loopback.
+func (f *fleet) certificates() string {
+	f.t.Helper()
+	dir := filepath.Join(f.dir, "internal-tls")
+	write := func(name, kind string, der []byte, err error) {
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600)
+		}
+		if err != nil {
+			f.t.Fatal(err)
+		}
+	}
+	ca, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err := errors.Join(err, os.Mkdir(dir, 0o700)); err != nil {
+		f.t.Fatal(err)
+	}
+	authority := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "authority"}, NotBefore: time.Now().Add(-time.Hour),
+		NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
+	der, err := x509.CreateCertificate(rand.Reader, authority, authority, ca.Public(), ca)
+	write("ca.crt", "CERTIFICATE", der, err)
+	own, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	service := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "service"}, NotBefore: time.Now().Add(-time.Hour),
+		NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}}
+	der, err = x509.CreateCertificate(rand.Reader, service, authority, own.Public(), ca)
+	write("tls.crt", "CERTIFICATE", der, err)
+	der, err = x509.MarshalPKCS8PrivateKey(own)
+	write("tls.key", "PRIVATE KEY", der, err)
+	return dir
+}
+
 func (f *fleet) share(target string) string { return filepath.Join(f.dir, "shares", target) }
 
 // front is the deployment as merchants and payers see it.
@@ -104,7 +160,8 @@ func (f *fleet) start(target string, i int) {
 	}
 	p := f.instances[target][i]
 	flags := []string{"--target", target, "--data", data, "--keys", f.share(target), "--admin-listen", strings.TrimPrefix(p.url, "http://"),
-		"--public-url", "http://" + f.public[0], "--internal-secret-file", f.secret}
+		"--public-url", "http://" + f.public[0]}
+	flags = append(flags, f.proof...)
 	if target == "gateway" {
 		flags = append(flags, "--listen", f.public[i])
 	} else {
@@ -113,7 +170,7 @@ func (f *fleet) start(target string, i int) {
 	for service, addresses := range f.internal { // the same list for all: what a target does not call it passes over
 		var urls []string
 		for _, a := range addresses {
-			urls = append(urls, "http://"+a)
+			urls = append(urls, f.scheme+a)
 		}
 		flags = append(flags, "--service", service+"="+strings.Join(urls, ","))
 	}
@@ -182,35 +239,79 @@ func (f *fleet) databaseKeepsNoCard() {
 	}
 }
 
-// The bounds of the load under which services are killed.
+// The bounds of the load under which services end.
 const (
 	fleetClients  = 8
-	fleetRunsFor  = time.Second            // before and after each death
-	fleetDeadFor  = 700 * time.Millisecond // longer than a probe's pace would hide
-	fleetPayments = 40                     // that the load must have made at least
+	fleetRunsFor  = 700 * time.Millisecond // between two of them
+	fleetDeadFor  = 700 * time.Millisecond
+	fleetPayments = 40 // that the load must have made at least
 )
 
-// TestF26EachServiceKilledInTurn kills, under a load of payments, one instance of
-// each service after another, and the only one of the simulator. Callers hear
-// clear errors or nothing; what was acknowledged is there; what was not answered
-// can be sent again; and in the end the books agree with the issuer's.
-func TestF26EachServiceKilledInTurn(t *testing.T) {
-	f := deploy(t)
+// everyService in the order in which the tests end them.
+var everyService = []string{"users", "links", "verifier", "payments", "transactions", "notifier", "simulator", "gateway"}
+
+// load is customers who buy, pay and are refunded while parts of a fleet end.
+type load struct {
+	*killed
+	told    *told
+	running sync.WaitGroup
+}
+
+func (f *fleet) load(t *testing.T) *load {
+	t.Helper()
 	_, key := f.front().merchant(t, "ada")
-	k := &told{links: map[string]toldLink{}, payments: map[string]toldPayment{}, refunds: map[string]toldRefund{}, answers: map[string]int{}}
-	s := &killed{t: t, fleet: f, logs: f.logs, http: &http.Client{Timeout: killCallLimit, Transport: &http.Transport{MaxIdleConnsPerHost: fleetClients}}}
-	s.id, s.secret = apiKey(t, f, key)
-	var running sync.WaitGroup
+	l := &load{told: &told{links: map[string]toldLink{}, payments: map[string]toldPayment{}, refunds: map[string]toldRefund{}, answers: map[string]int{}},
+		killed: &killed{t: t, fleet: f, logs: f.logs, http: &http.Client{Timeout: killCallLimit, Transport: &http.Transport{MaxIdleConnsPerHost: fleetClients}}}}
+	l.id, l.secret = apiKey(t, key)
 	for i := range fleetClients {
 		own := mathrand.New(mathrand.NewPCG(1, uint64(i))) //nolint:gosec // a test's choices
-		running.Go(func() { s.customer(k, fmt.Sprintf("c%d", i), own) })
+		l.running.Go(func() { l.customer(l.told, fmt.Sprintf("c%d", i), own) })
 	}
-	for _, target := range []string{"users", "links", "verifier", "payments", "transactions", "notifier", "simulator", "gateway"} {
+	return l
+}
+
+// end stops the customers, sends again what was not answered, waits until every
+// payment is decided, and compares everything that was acknowledged; then the
+// whole fleet is stopped and its books are held against the issuer's.
+func (l *load) end(t *testing.T) {
+	t.Helper()
+	k := l.told
+	l.dying.Store(true)
+	l.running.Wait()
+	l.dying.Store(false)
+	var again []killCall
+	k.locked(func() { again, k.unheard = k.unheard, nil; k.again += len(again) })
+	l.repeat(k, again)
+	l.settle(k)
+	l.check(k, k.everything())
+	l.report(k)
+	t.Logf("%d links, %d payments, %d refunds acknowledged; %d requests sent again; answers %v", len(k.links), len(k.payments), len(k.refunds), k.again, k.answers)
+	if len(k.payments) < fleetPayments {
+		t.Errorf("only %d payments: the test shows little", len(k.payments))
+	}
+	l.fleet.stop()
+	out, errs, status := command(t, "verify", "--data", l.fleet.dir)
+	if status != 0 || !strings.Contains(out, " 0 broken") {
+		t.Fatalf("verify ends with %d:\n%s%s", status, out, errs)
+	}
+	t.Log(strings.TrimSpace(out))
+}
+
+// TestF26EachServiceKilledInTurn kills, under a load of payments, one instance of
+// each service after another, and the only one of the simulator; and stops
+// PostgreSQL for a while. Callers hear clear errors or nothing; what was
+// acknowledged is there; what was not answered can be sent again; and in the end
+// the books agree with the issuer's.
+func TestF26EachServiceKilledInTurn(t *testing.T) {
+	server := pgtest.New(t)
+	f := deploy(t, server.Database(t), false)
+	l := f.load(t)
+	for _, target := range everyService {
 		wait(fleetRunsFor)
-		before := k.count()
+		before := l.told.count()
 		f.kill(target, 0)
 		wait(fleetDeadFor)
-		during := k.count() - before
+		during := l.told.count() - before
 		f.start(target, 0)
 		f.instances[target][0].ready()
 		t.Logf("%s was killed and came back; %d answers meanwhile", target, during)
@@ -218,26 +319,44 @@ func TestF26EachServiceKilledInTurn(t *testing.T) {
 			t.Errorf("nothing was answered while an instance of %s was dead", target)
 		}
 	}
+	server.Stop(t)
+	wait(fleetDeadFor)
+	server.Start(t)
+	for _, target := range everyService {
+		for _, p := range f.instances[target] {
+			p.ready()
+		}
+	}
 	wait(fleetRunsFor)
-	s.dying.Store(true) // ends the customers
-	running.Wait()
-	s.dying.Store(false)
-	var again []killCall
-	k.locked(func() { again, k.unheard = k.unheard, nil; k.again += len(again) })
-	s.repeat(k, again)
-	s.settle(k)
-	s.check(k, k.everything())
-	s.report(k)
-	t.Logf("%d links, %d payments, %d refunds acknowledged; %d requests sent again; answers %v", len(k.links), len(k.payments), len(k.refunds), k.again, k.answers)
-	if len(k.payments) < fleetPayments {
-		t.Errorf("only %d payments: the test shows little", len(k.payments))
+	l.end(t)
+}
+
+// TestRollingRestart ends one instance of each service after another as an
+// upgrade does, and starts it again: under a load of payments, with mutual TLS
+// between the services. Nobody but the load balancer before the gateways notices.
+func TestRollingRestart(t *testing.T) {
+	f := deploy(t, pgtest.Database(t), true)
+	l := f.load(t)
+	for _, target := range everyService {
+		if target == "gateway" || target == "simulator" { // the one has no load balancer here that looks, the other no second instance
+			continue
+		}
+		wait(fleetRunsFor)
+		f.instances[target][0].end()
+		f.start(target, 0)
+		f.instances[target][0].ready()
 	}
-	f.stop()
-	out, errs, status := command(t, "verify", "--data", f.dir)
-	if status != 0 || !strings.Contains(out, " 0 broken") {
-		t.Fatalf("verify ends with %d:\n%s%s", status, out, errs)
-	}
-	t.Log(strings.TrimSpace(out))
+	l.told.locked(func() {
+		for answer, n := range l.told.answers {
+			if strings.HasSuffix(answer, " 503") || strings.HasSuffix(answer, " 409") {
+				t.Errorf("%d times %s", n, answer)
+			}
+		}
+		if len(l.told.unheard) > 0 {
+			t.Errorf("%d requests were not answered", len(l.told.unheard))
+		}
+	})
+	l.end(t)
 }
 
 func wait(d time.Duration) {
@@ -255,7 +374,7 @@ func (k *told) count() (n int) {
 }
 
 // apiKey makes a key whose id and secret are known, as Basic credentials want.
-func apiKey(t *testing.T, f *fleet, key *client) (id, secret string) {
+func apiKey(t *testing.T, key *client) (id, secret string) {
 	t.Helper()
 	user := key.as(str(t, key.as("").ok("POST", "/api/sessions", `{"login":"ada","password":"correct horse battery"}`), "token"))
 	made := user.ok("POST", "/api/api-keys", `{"name":"load","mode":"test","scopes":`+everyScope+`}`)
@@ -265,7 +384,7 @@ func apiKey(t *testing.T, f *fleet, key *client) (id, secret string) {
 // TestSplitKeepsToItsRoutes: what faces the internet serves no internal call, and
 // the internal listeners serve nobody who proves nothing.
 func TestSplitKeepsToItsRoutes(t *testing.T) {
-	f := deploy(t)
+	f := deploy(t, pgtest.Database(t), false)
 	front := f.front()
 	for _, path := range []string{"/paylink.users/SignUp", "/paylink.transactions/Submit", "/metrics"} {
 		if status, body := front.get(t, path); status != http.StatusNotFound {

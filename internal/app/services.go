@@ -47,7 +47,7 @@ var boxes = map[string]box{
 	"verifier":     {store: true, public: true, keys: []keyring.Share{verify(keyring.LinkSign), use(keyring.LinkSeal)}},
 	"payments":     {store: true},
 	"transactions": {store: true, public: true, calls: []string{"simulator"}, keys: []keyring.Share{use(keyring.StoreSeal), use(keyring.AnswerSeal), use(keyring.CardSeal)}},
-	"notifier":     {store: true, public: true, keys: []keyring.Share{use(keyring.WebhookSign), use(keyring.WebhookSeal), use(keyring.AnswerSeal)}},
+	"notifier":     {store: true, keys: []keyring.Share{use(keyring.WebhookSign), use(keyring.WebhookSeal), use(keyring.AnswerSeal)}},
 	"simulator":    {calls: []string{"transactions"}, keys: []keyring.Share{use(keyring.CardSeal)}},
 }
 
@@ -224,7 +224,7 @@ func (s *services) openGateway(context.Context) error {
 		issuers[simulator.DefaultPublicPath+"/"] = rpc.Pages(pool)
 	}
 	if at := slices.IndexFunc(s.connectors, func(k issuer.Connector) bool { _, here := k.(*simulator.Simulator); return here }); at >= 0 {
-		issuers[simulator.DefaultPublicPath+"/"] = s.connectors[at].(*simulator.Simulator).Handler() //nolint:forcetypeassert // just seen
+		issuers[simulator.DefaultPublicPath+"/"] = s.connectors[at].(*simulator.Simulator).Handler() // just seen
 	}
 	s.handler = gateway.New(gateway.Config{Boxes: []gateway.Registrar{json, public}, NotFound: public.NotFound(), Mounts: issuers,
 		Ready: s.ready, Metrics: s.metrics, Log: s.log})

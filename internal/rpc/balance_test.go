@@ -8,8 +8,10 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/idempotency"
 	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/notify"
@@ -251,43 +253,124 @@ func TestReadLeavesASlowInstance(t *testing.T) {
 	}
 }
 
-// TestTicketIsRepeatedAndReplays: the answer of a create is lost after its commit;
-// the repetition at another instance finds the record, and no second link is made.
-func TestTicketIsRepeatedAndReplays(t *testing.T) {
-	w := newWorld(t)
-	c := credentials(t, secretFile(t), "")
-	account := w.local.account(t).Account
-	lost := rpc.NewServer(rpc.ServerConfig{Credentials: c, Ready: w.store.Ping, Log: w.log, Tickets: w.tickets()})
-	rpc.ServeLinks(lost, losing{w.local.links}, w.store)
-	first, _ := listen(t, lost, nil)
-	second, _ := listen(t, w.serve(c), nil)
-	far := w.clients(c, first, second)
-	ticket := w.ticket(account.ID+"/test", "order-1", "link")
-	r := wish(account)
-	r.Ticket = ticket
-	if _, err := far.links.Create(t.Context(), r); err == nil {
-		t.Fatal("the answer was not lost")
-	}
-	all, err := w.store.ListLinks(t.Context(), link.Filter{Account: account.ID, Mode: link.Test, Limit: 10})
-	good(t, err)
-	record, err := far.records.Links.GetIdempotency(t.Context(), ticket.Scope, ticket.Key)
-	good(t, err)
-	if len(all) != 1 || record == nil {
-		t.Errorf("%d links, record %v", len(all), record)
-	}
-	r.Ticket = nil
-	if _, err := far.links.Create(t.Context(), r); err == nil || rpc.NotSent(err) {
-		// Without a key it is not repeated; the pool may also have gone to the well one first.
-		t.Logf("without a key: %v", err)
-	}
+// losing carries out what it is asked, and loses the answer.
+type losing struct {
+	link.Service
+	nothing bool // it carries out nothing
 }
-
-// losing commits, and loses the answer.
-type losing struct{ link.Service }
 
 func (l losing) Create(ctx context.Context, r link.CreateRequest) (link.Link, error) {
 	if _, err := l.Service.Create(ctx, r); err != nil {
 		return link.Link{}, err
 	}
 	return link.Link{}, cut()
+}
+
+func (l losing) Cancel(ctx context.Context, account, mode, id string, t *idempotency.Ticket) (link.Link, error) {
+	if l.nothing {
+		t = nil // as if it died before the record's commit, and somebody else went on
+	}
+	if _, err := l.Service.Cancel(ctx, account, mode, id, t); err != nil {
+		return link.Link{}, err
+	}
+	return link.Link{}, cut()
+}
+
+// TestF16AnswerLostBetweenServices: the answer of a call is lost after its commit,
+// and the call is repeated at another instance. With a key the caller is led to
+// the record of the first, also where a repetition by itself would be refused;
+// without one, or without a record, the caller hears that the outcome is unknown.
+func TestF16AnswerLostBetweenServices(t *testing.T) {
+	for _, nothing := range []bool{false, true} {
+		w := newWorld(t)
+		c := credentials(t, secretFile(t), "")
+		account := w.local.account(t).Account
+		lost := rpc.NewServer(rpc.ServerConfig{Credentials: c, Ready: w.store.Ping, Log: w.log, Tickets: w.tickets()})
+		rpc.ServeLinks(lost, losing{w.local.links, nothing}, w.store)
+		first, _ := listen(t, lost, nil)
+		second, _ := listen(t, w.serve(c), nil)
+		fresh := func() boxes { return w.clients(c, first, second) } // asks the first one first
+		count := func() int {
+			all, err := w.store.ListLinks(t.Context(), link.Filter{Account: account.ID, Mode: link.Test, Limit: 10})
+			good(t, err)
+			return len(all)
+		}
+		scope := account.ID + "/test"
+		r := wish(account)
+		r.Ticket = w.ticket(scope, "order-1", "link")
+		if _, err := fresh().links.Create(t.Context(), r); !errors.Is(err, idempotency.ErrRaced) || count() != 1 {
+			t.Errorf("a create with a key: %v, %d links", err, count())
+		}
+		r.Ticket = nil
+		if _, err := fresh().links.Create(t.Context(), r); fault.Code(err) != "service_unavailable" || rpc.NotSent(err) || count() != 2 {
+			t.Errorf("a create without a key: %v, %d links", err, count())
+		}
+		all, err := w.local.links.List(t.Context(), link.Filter{Account: account.ID, Mode: link.Test})
+		good(t, err)
+		_, err = fresh().links.Cancel(t.Context(), account.ID, link.Test, all[0].ID, w.ticket(scope, "cancel-1", "link"))
+		record, readErr := w.store.GetIdempotency(t.Context(), scope, "cancel-1")
+		good(t, readErr)
+		if nothing && (fault.Code(err) != "service_unavailable" || rpc.NotSent(err) || record != nil) {
+			t.Errorf("a cancel without a record: %v", err)
+		}
+		if !nothing && (!errors.Is(err, idempotency.ErrRaced) || record == nil) {
+			t.Errorf("a cancel with a record: %v", err)
+		}
+	}
+}
+
+// freezer is a listener whose connections stop moving, as when a machine hangs or
+// a network forgets them: nothing is closed.
+type freezer struct {
+	net.Listener
+	frozen chan struct{}
+	ended  chan struct{}
+}
+
+func (l freezer) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	return frozenConn{c, l}, err
+}
+
+type frozenConn struct {
+	net.Conn
+	l freezer
+}
+
+func (c frozenConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	select {
+	case <-c.l.frozen:
+		<-c.l.ended
+	default:
+	}
+	return n, err
+}
+
+// TestHungInstanceIsLeft: a call that is under way at an instance which stops
+// moving is repeated at another one, long before the caller's deadline.
+func TestHungInstanceIsLeft(t *testing.T) {
+	w := newWorld(t)
+	c := credentials(t, secretFile(t), "")
+	hung := freezer{frozen: make(chan struct{}), ended: make(chan struct{})}
+	t.Cleanup(func() { close(hung.ended) })
+	var calls [2]atomic.Int64
+	serve := func(i int, wrap func(net.Listener) net.Listener) string {
+		url, _ := listen(t, w.notices(c, func(context.Context, issuer.Notice) error { calls[i].Add(1); return nil }), wrap)
+		return url
+	}
+	first := serve(0, func(l net.Listener) net.Listener { hung.Listener = l; return hung })
+	far := w.clients(c, first, serve(1, nil)).transactions
+	for range 2 {
+		good(t, far.Notice(t.Context(), issuer.Notice{}))
+	}
+	close(hung.frozen)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	for range 2 {
+		good(t, far.Notice(ctx, issuer.Notice{}))
+	}
+	if calls[0].Load() != 1 || calls[1].Load() != 3 {
+		t.Errorf("the instances had %d and %d calls", calls[0].Load(), calls[1].Load())
+	}
 }

@@ -43,33 +43,41 @@ func NewPeer(service string, pool *Pool, observe Observe) *Peer {
 // clientOf makes the client of a procedure when it is first called.
 func clientOf[Q, A any](p *Peer, method string) *connect.Client[Q, A] {
 	if c, ok := p.clients.Load(method); ok {
-		return c.(*connect.Client[Q, A]) //nolint:forcetypeassert // a procedure has one pair of types
+		return c.(*connect.Client[Q, A]) // a procedure has one pair of types
 	}
 	c := connect.NewClient[Q, A](p.pool, "http://"+p.service+path(p.service, method), connect.WithCodec(codec{}),
 		connect.WithReadMaxBytes(MaxAnswerBytes), connect.WithSendMaxBytes(MaxRequestBytes), connect.WithAcceptCompression("gzip", nil, nil))
 	kept, _ := p.clients.LoadOrStore(method, c)
-	return kept.(*connect.Client[Q, A]) //nolint:forcetypeassert // as above
+	return kept.(*connect.Client[Q, A]) // as above
 }
 
 // call asks the service, on another instance again when that is right.
 func call[Q, A any](ctx context.Context, p *Peer, method string, again repeat, q *Q) (*A, error) {
-	ctx, cancel := bounded(ctx, defaultTimeout+maxTimeout/2)
+	answer, _, err := callTwice[Q, A](ctx, p, method, again, q)
+	return answer, err
+}
+
+// callTwice is call; doubt is what an earlier try ended with that may have been
+// carried out although no answer came.
+func callTwice[Q, A any](ctx context.Context, p *Peer, method string, again repeat, q *Q) (answer *A, doubt, err error) {
+	ctx, cancel := bounded(ctx, maxTimeout)
 	defer cancel()
 	client, route := clientOf[Q, A](p, method), &route{}
-	var err error
 	for n := range maxTries {
-		var answer *A
 		if answer, err = try(ctx, p, client, method, again, route, q); err == nil {
-			return answer, nil
+			return answer, doubt, nil
 		}
 		if ctx.Err() != nil || !worthwhile(err, again) || n == maxTries-1 {
 			break
+		}
+		if !NotSent(err) {
+			doubt = err
 		}
 		if p.pool.exhausted(route) && !pause(ctx, firstPause<<n) {
 			break
 		}
 	}
-	return nil, err
+	return nil, doubt, err
 }
 
 // try makes one call.

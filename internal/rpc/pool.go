@@ -22,8 +22,8 @@ const (
 	maxConnections     = 8  // to one instance; each carries many calls at once
 	dialTimeout        = 2 * time.Second
 	idleTimeout        = 90 * time.Second
-	pingAfter          = 10 * time.Second // of silence on a connection in use
-	pingTimeout        = 5 * time.Second
+	pingAfter          = 5 * time.Second // of silence on a connection in use
+	pingTimeout        = 3 * time.Second
 	probeEvery         = time.Second
 	probeTimeout       = time.Second
 	resolveEvery       = 5 * time.Second

@@ -36,11 +36,10 @@ const (
 	MaxRequestBytes = 1 << 20
 	MaxAnswerBytes  = 32 << 20 // a page of an export
 
-	defaultTimeout = 30 * time.Second // of a call without a deadline
-	maxTimeout     = time.Minute      // of a call, as a server sees it
-	readTimeout    = 5 * time.Second  // of one try to read; then another instance is asked
-	maxTries       = 5
-	firstPause     = 50 * time.Millisecond // before a second round over the instances; it doubles
+	maxTimeout  = time.Minute     // of a call, if its caller allows no less
+	readTimeout = 5 * time.Second // of one try to read; then another instance is asked
+	maxTries    = 5
+	firstPause  = 50 * time.Millisecond // before a second round over the instances; it doubles
 )
 
 const requestIDHeader = "Request-Id"

@@ -2,7 +2,9 @@ package rpc
 
 import (
 	"context"
+	"fmt"
 
+	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/idempotency"
 )
 
@@ -33,23 +35,40 @@ type recorded[A any] struct {
 	Rendered []byte
 }
 
-// callTicketed is call where a ticket may ride along: with one, the call may be
-// repeated, because the second finds the record of the first (ErrRaced).
+// callTicketed is call where a ticket may ride along. With one, the call may be
+// repeated: either the first was not carried out, or the second finds its record
+// (ErrRaced). A conflict that a repetition meets may be the first one's own doing,
+// such as capturing what is captured: then the record decides, and without one
+// the outcome stays as unknown as it was.
 func callTicketed[Q, A any](ctx context.Context, p *Peer, method string, q Q, t *idempotency.Ticket) (A, error) {
 	request, again := &ticketed[Q]{In: q}, once
 	if t != nil {
 		request.Ticket = &ticketForm{Scope: t.Scope, Key: t.Key, Fingerprint: t.Fingerprint, Status: t.Status, Shape: t.Shape}
 		again = harmless
 	}
-	answer, err := call[ticketed[Q], recorded[A]](ctx, p, method, again, request)
+	answer, doubt, err := callTwice[ticketed[Q], recorded[A]](ctx, p, method, again, request)
 	if err != nil {
 		var none A
+		if t != nil && doubt != nil && fault.KindOf(err) == fault.KindConflict {
+			err = settleDoubt(ctx, p, t, doubt)
+		}
 		return none, err
 	}
 	if t != nil {
 		t.Rendered = answer.Rendered
 	}
 	return answer.Out, nil
+}
+
+func settleDoubt(ctx context.Context, p *Peer, t *idempotency.Ticket, doubt error) error {
+	record, err := records{p}.GetIdempotency(ctx, t.Scope, t.Key)
+	switch {
+	case err != nil:
+		return err
+	case record != nil:
+		return fmt.Errorf("%s: %w", p.service, idempotency.ErrRaced)
+	}
+	return doubt
 }
 
 // handleTicketed serves such a call.
