@@ -91,11 +91,11 @@ func configures(t *testing.T) {
 	}
 	for text, words := range map[string]string{
 		`{"listen":"nowhere"}`:                            `--listen "nowhere"`,
-		`{"target":["links"]}`:                            `--target "links"`,
+		`{"target":["links"]}`:                            `--internal-listen: an address on which the boxes`,
 		`{"public-url":"https://pay.example.com"}`:        `"public-url" is no setting: write "public_url"`,
 		`{"publicUrl":"https://pay.example.com"}`:         `"publicUrl" is no setting: write "public_url"`,
 		`{"Listen":"127.0.0.1:0"}`:                        `"Listen" is no setting: write "listen"`,
-		`{"lissen":"127.0.0.1:0"}`:                        `"lissen" is no setting; known are admin_listen, allow_private_webhooks, data, demo,`,
+		`{"lissen":"127.0.0.1:0"}`:                        `"lissen" is no setting; known are admin_listen, again, allow_private_webhooks, data, demo,`,
 		`{"serve":{"listen":"127.0.0.1:0"}}`:              `"serve" is no setting; known are`,
 		`{"config":"other.json"}`:                         `"config" is no setting of the file`,
 		`{"help":true}`:                                   `"help" is no setting`,
@@ -106,6 +106,8 @@ func configures(t *testing.T) {
 		`{"listen":null}`:                                 `"listen" must be a string`,
 		`{"target":[1]}`:                                  `"target" must be a string, or a list of strings`,
 		`{"target":["all",null]}`:                         `"target" must be a string, or a list of strings`,
+		`{"service":"http://a:1"}`:                        `"service" must be an object whose members are strings`,
+		`{"service":{"links":["http://a:1"]}}`:            `"service" must be an object whose members are strings`,
 		`{"target":true}`:                                 `"target" must be a string, or a list of strings`,
 		"{\n\"demo\": tru}":                               `line 2 is not valid JSON`,
 		`{"demo":true} {}`:                                `line 1 is not valid JSON`,
@@ -154,7 +156,9 @@ func measures(t *testing.T) {
 	}
 	names := map[string]bool{}
 	for _, name := range regexp.MustCompile(`\bpaylink_[a-z_]+`).FindAllString(string(told), -1) {
-		names[strings.TrimSuffix(name, "_count")] = true
+		if !strings.HasPrefix(name, "paylink_rpc_") { // of a split deployment, whose test looks for them
+			names[strings.TrimSuffix(name, "_count")] = true
+		}
 	}
 	if len(names) < 6 {
 		t.Fatalf("alerts.md tells of %v", names)

@@ -135,14 +135,19 @@ func settingValue(v jsontext.Value, kind reflect.Kind) (any, error) {
 		return nil, err
 	}
 	_, isText := value.(string)
+	other := func(e any) bool { _, ok := e.(string); return !ok }
 	switch kind {
+	case reflect.Map:
+		object, ok := value.(map[string]any)
+		if !ok || slices.ContainsFunc(slices.Collect(maps.Values(object)), other) {
+			return nil, errors.New("an object whose members are strings")
+		}
 	case reflect.Bool:
 		if _, ok := value.(bool); !ok {
 			return nil, errors.New("true or false, without quotes")
 		}
 	case reflect.Slice:
 		list, isList := value.([]any)
-		other := func(e any) bool { _, ok := e.(string); return !ok }
 		if !isText && (!isList || slices.ContainsFunc(list, other)) {
 			return nil, errors.New("a string, or a list of strings")
 		}
