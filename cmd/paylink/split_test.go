@@ -415,6 +415,10 @@ func TestSplitKeepsToItsRoutes(t *testing.T) {
 			}
 		}
 	}
+	// A good look at a false session is a call to users.
+	if a := (&process{url: "http://" + f.public[0]}).client(t).as("eyJhbGciOiJFZERTQSJ9.e30.AA").do("GET", "/api/users/me", ""); a.status != http.StatusUnauthorized {
+		t.Errorf("a false session: %d", a.status)
+	}
 	if _, body := f.instances["gateway"][0].get(t, "/metrics"); !strings.Contains(body, `paylink_rpc_seconds_count{code=`) || !strings.Contains(body, "paylink_rpc_refused_total") {
 		t.Errorf("the gateway's metrics lack the calls: %.300s", body)
 	}
