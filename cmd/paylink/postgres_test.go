@@ -12,12 +12,22 @@ import (
 // storeOn makes every paylink that the test runs keep everything in a database.
 func storeOn(t *testing.T, url string) { t.Helper(); t.Setenv("PAYLINK_STORE", url) }
 
+// grants are what docs/operate/postgresql.md gives to the role that serves.
+const grants = `CREATE ROLE paylink_app LOGIN; GRANT USAGE ON SCHEMA public TO paylink_app;
+	GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO paylink_app;
+	GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO paylink_app;
+	ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO paylink_app;
+	ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT USAGE ON SEQUENCES TO paylink_app`
+
 // TestPostgres is a merchant's day with everything on PostgreSQL, which an operator
 // restarts in the middle of it.
 func TestPostgres(t *testing.T) {
 	server := pgtest.New(t)
-	storeOn(t, server.Database(t))
+	owner := server.Database(t)
+	storeOn(t, owner)
 	worked(t, "was 0", "migrate", "--data", t.TempDir())
+	pgtest.Exec(t, owner, grants)
+	storeOn(t, strings.Replace(owner, "postgres@", "paylink_app@", 1))
 	p := serve(t)
 	_, key := p.merchant(t, "ada")
 	shop := openShop(t)
@@ -52,6 +62,9 @@ func TestPostgres(t *testing.T) {
 		return strings.Contains(shop.received(), str(t, second, "id"))
 	})
 	worked(t, " 0 broken", "verify", "--data", p.data)
+	if strings.Contains(p.logs.String(), "permission denied") || strings.Contains(p.logs.String(), "must be owner") {
+		t.Errorf("the role lacks a right:\n%s", p.logs)
+	}
 	copied := filepath.Join(t.TempDir(), "backup")
 	worked(t, "NOT COPIED: the database postgres://127.0.0.1", "backup", "--data", p.data, copied)
 }

@@ -3,6 +3,7 @@ package sqlstore_test
 import (
 	"context"
 	"errors"
+	neturl "net/url"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -119,6 +120,13 @@ func TestF24_F25_TwoProcessesOnePayment(t *testing.T) {
 // caller never hears of it.
 func TestPostgres_DeadlockIsTriedAgain(t *testing.T) {
 	url := pgtest.Database(t)
+	u, err := neturl.Parse(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A session looks for a deadlock once, so long after it began to wait: time for
+	// the rival to come.
+	pgtest.Exec(t, url, "ALTER DATABASE "+u.Path[1:]+" SET deadlock_timeout = '3s'")
 	s := open(t, url)
 	account := id.New(id.Account)
 	p := begun(t, s, account)
@@ -150,7 +158,7 @@ func TestPostgres_DeadlockIsTriedAgain(t *testing.T) {
 	eventually(t, "the server counted a deadlock", func() bool {
 		var n int
 		row(t, url, "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()", &n)
-		return n == 1
+		return n > 0
 	})
 	paidOnce(t, s, p)
 }
