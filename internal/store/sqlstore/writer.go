@@ -228,7 +228,8 @@ func (w *writer) try(ctx context.Context, group []*commit, results []error, save
 	}
 	slices.Sort(accounts)
 	w.tx.locked = slices.Compact(accounts)
-	return w.inTransaction(func(t *tx) error {
+	judged := false
+	err := w.inTransaction(func(t *tx) error {
 		for i, c := range group {
 			if savepoints {
 				results[i] = inSavepoint(t, c.fn)
@@ -242,8 +243,13 @@ func (w *writer) try(ctx context.Context, group []*commit, results []error, save
 				return results[i]
 			}
 		}
+		judged = true
 		return nil
 	})
+	if err != nil && judged { // who was refused was refused because of what is not kept now
+		clear(results)
+	}
+	return err
 }
 
 func failedByRule(d dialect, results []error) bool {
