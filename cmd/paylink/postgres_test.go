@@ -1,7 +1,9 @@
 package main_test
 
 import (
+	"errors"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -73,4 +75,49 @@ func TestPostgres(t *testing.T) {
 func TestI10Kill9UnderLoadPostgres(t *testing.T) {
 	storeOn(t, pgtest.Database(t))
 	killUnderLoad(t, killRounds/4)
+}
+
+// Two processes share the database. What one does counts for the other at once;
+// one is killed, and the other goes on with what both did.
+func TestPostgresTwoProcesses(t *testing.T) {
+	storeOn(t, pgtest.Database(t))
+	a := serve(t)
+	data := filepath.Join(t.TempDir(), "data")
+	if err := os.CopyFS(filepath.Join(data, "keys"), os.DirFS(filepath.Join(a.data, "keys"))); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.Chmod(data, 0o700), os.Chmod(filepath.Join(data, "keys"), 0o700), os.Chmod(filepath.Join(data, "keys", "keys.json"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	b := serveOn(t, data, freeAddress(t))
+	user, key := a.merchant(t, "ada")
+	shop := openShop(t)
+	shop.register(key)
+	other := *key
+	other.url = b.url // the same merchant at the other process
+	l := key.link(`"amount":"12.50"`)
+	if p := other.payJSON(l, "attempt-0000000001", "4242424242424242"); p.status != http.StatusOK {
+		t.Fatalf("%d %s", p.status, p.body)
+	}
+	onePayment(key, l, "succeeded")
+	shop.heard("link.created", "payment.succeeded", "link.paid")
+	spare := user.ok("POST", "/api/api-keys", `{"name":"spare","mode":"test","scopes":`+everyScope+`}`)
+	seen := other.as(str(t, spare, "secret"))
+	seen.ok("GET", "/api/balance", "")
+	user.ok("DELETE", "/api/api-keys/"+str(t, spare, "id"), "")
+	if gone := seen.do("GET", "/api/balance", ""); gone.status != http.StatusUnauthorized {
+		t.Fatalf("a key revoked at one process is taken by the other: %d", gone.status)
+	}
+
+	if err := a.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	<-a.done
+	second := other.link(`"amount":"7.50"`)
+	if p := other.payJSON(second, "attempt-0000000002", "4242424242424242"); p.status != http.StatusOK {
+		t.Fatalf("%d %s", p.status, p.body)
+	}
+	eventually(t, "the webhook of the second payment", func() bool { return strings.Contains(shop.received(), str(t, second, "id")) })
+	shop.heard()
+	worked(t, " 0 broken", "verify", "--data", b.data)
 }
