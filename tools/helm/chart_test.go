@@ -335,7 +335,7 @@ func secretsOf(spec corev1.PodSpec) (all []string) {
 		}
 	}
 	for _, v := range spec.Volumes {
-		if v.Secret != nil {
+		if v.Secret != nil && *v.Secret.DefaultMode == 0o400 { // a wider one is not the Secret that is wanted
 			add(v.Secret.SecretName)
 		}
 	}
