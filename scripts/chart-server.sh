@@ -81,5 +81,13 @@ for broken in tools/helm/testdata/broken/*.yaml; do
     { echo "$(basename "$broken"): accepted, though it is broken"; failed=1; }
 done
 [ "$failed" = 1 ] || echo "the broken manifests were refused"
+if [ "${1:-}" != --current ]; then # a life of a release, without its hooks: no node would run them
+  life() { "$helm" --kubeconfig "$dir/kubeconfig" -n "$namespace" "$@" >/dev/null || { echo "helm $1 failed"; failed=1; }; }
+  life install paylink deploy/helm/paylink --no-hooks --values deploy/helm/paylink/ci/default-values.yaml
+  life upgrade paylink deploy/helm/paylink --no-hooks --values deploy/helm/paylink/ci/gateway-api-values.yaml
+  life rollback paylink 1 --no-hooks
+  "${kubectl[@]}" -n "$namespace" get deployments,hpa,pdb,networkpolicies --no-headers | wc -l | sed 's/$/ objects live after install, upgrade and rollback/'
+  life uninstall paylink --no-hooks
+fi
 [ "${1:-}" != --current ] || kubectl delete namespace "$namespace" --wait=false >/dev/null
 exit "$failed"

@@ -44,6 +44,9 @@ func helm(args ...string) (string, error) {
 	return string(out), nil
 }
 
+// rendered once; the tests only read.
+var rendered = map[string][]runtime.Object{}
+
 // eachValues runs f for every file of values in the chart's ci folder, rendered.
 func eachValues(t *testing.T, f func(t *testing.T, name string, objects []runtime.Object)) {
 	files, err := filepath.Glob(chart + "/ci/*-values.yaml")
@@ -53,15 +56,18 @@ func eachValues(t *testing.T, f func(t *testing.T, name string, objects []runtim
 	for _, file := range files {
 		name := strings.TrimSuffix(filepath.Base(file), "-values.yaml")
 		t.Run(name, func(t *testing.T) {
-			out, err := helm("template", release, chart, "--namespace", namespace, "--values", file)
-			if err != nil {
-				t.Fatal(err)
+			if rendered[name] == nil {
+				out, err := helm("template", release, chart, "--namespace", namespace, "--values", file)
+				if err != nil {
+					t.Fatal(err)
+				}
+				objects, err := manifests([]byte(out))
+				if err != nil {
+					t.Fatal(err)
+				}
+				rendered[name] = objects
 			}
-			objects, err := manifests([]byte(out))
-			if err != nil {
-				t.Fatal(err)
-			}
-			f(t, name, objects)
+			f(t, name, rendered[name])
 		})
 	}
 }
@@ -275,22 +281,22 @@ func TestSecrets(t *testing.T) {
 	want := map[string]map[string]string{ // values: box: Secrets
 		"default": {
 			"gateway": "keys-gateway internal", "users": "database keys-users internal", "links": "database keys-links internal",
-			"verifier": "database keys-verifier internal", "payments": "database keys-payments internal", "simulator": "internal",
+			"verifier": "database keys-verifier internal", "payments": "database internal", "simulator": "keys-simulator internal",
 			"transactions": "database keys-transactions internal", "notifier": "database keys-notifier internal", "migrate": "database",
 		},
 		"live-dynamodb": {
 			"gateway": "keys-gateway internal-tls-gateway", "users": "database-users keys-users internal-tls-users",
 			"links": "database keys-links internal-tls-links", "verifier": "database keys-verifier internal-tls-verifier",
-			"payments": "database keys-payments internal-tls-payments", "transactions": "database keys-transactions internal-tls-transactions",
+			"payments": "database internal-tls-payments", "transactions": "database keys-transactions internal-tls-transactions",
 			"notifier": "database keys-notifier internal-tls-notifier", "migrate": "database-owner",
 		},
 		"everything": {
 			"gateway": "keys-gateway internal internal-tls-gateway", "users": "database keys-users internal internal-tls-users",
 			"links":        "database aws aws keys-links internal internal-tls-links",
 			"verifier":     "database aws aws keys-verifier internal internal-tls-verifier",
-			"payments":     "database aws aws keys-payments internal internal-tls-payments",
+			"payments":     "database aws aws internal internal-tls-payments",
 			"transactions": "database aws aws keys-transactions internal internal-tls-transactions",
-			"notifier":     "database keys-notifier internal internal-tls-notifier", "simulator": "internal internal-tls-simulator", "migrate": "database aws aws",
+			"notifier":     "database keys-notifier internal internal-tls-notifier", "simulator": "keys-simulator internal internal-tls-simulator", "migrate": "database aws aws",
 		},
 	}
 	want["gateway-api"] = want["default"]
@@ -329,7 +335,7 @@ func secretsOf(spec corev1.PodSpec) (all []string) {
 		}
 	}
 	for _, v := range spec.Volumes {
-		if v.Secret != nil {
+		if v.Secret != nil && *v.Secret.DefaultMode == 0o400 { // a wider one is not the Secret that is wanted
 			add(v.Secret.SecretName)
 		}
 	}

@@ -117,7 +117,7 @@ func TestComposeArguments(t *testing.T) {
 	if err := os.WriteFile(config, []byte(`{"store":"postgres://paylink:secret@postgres:5432/paylink?sslmode=disable"}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	ring := filepath.Join(makeRing(t, t.TempDir()), "keys")
+	ring := makeRing(t)
 	for _, box := range boxes {
 		if err := os.RemoveAll(filepath.Join(etc, "keys")); err != nil {
 			t.Fatal(err)
