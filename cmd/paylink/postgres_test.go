@@ -1,7 +1,9 @@
 package main_test
 
 import (
+	"errors"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -12,12 +14,22 @@ import (
 // storeOn makes every paylink that the test runs keep everything in a database.
 func storeOn(t *testing.T, url string) { t.Helper(); t.Setenv("PAYLINK_STORE", url) }
 
+// grants are what docs/operate/postgresql.md gives to the role that serves.
+const grants = `CREATE ROLE paylink_app LOGIN; GRANT USAGE ON SCHEMA public TO paylink_app;
+	GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO paylink_app;
+	GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO paylink_app;
+	ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO paylink_app;
+	ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT USAGE ON SEQUENCES TO paylink_app`
+
 // TestPostgres is a merchant's day with everything on PostgreSQL, which an operator
 // restarts in the middle of it.
 func TestPostgres(t *testing.T) {
 	server := pgtest.New(t)
-	storeOn(t, server.Database(t))
+	owner := server.Database(t)
+	storeOn(t, owner)
 	worked(t, "was 0", "migrate", "--data", t.TempDir())
+	pgtest.Exec(t, owner, grants)
+	storeOn(t, strings.Replace(owner, "postgres@", "paylink_app@", 1))
 	p := serve(t)
 	_, key := p.merchant(t, "ada")
 	shop := openShop(t)
@@ -52,6 +64,9 @@ func TestPostgres(t *testing.T) {
 		return strings.Contains(shop.received(), str(t, second, "id"))
 	})
 	worked(t, " 0 broken", "verify", "--data", p.data)
+	if strings.Contains(p.logs.String(), "permission denied") || strings.Contains(p.logs.String(), "must be owner") {
+		t.Errorf("the role lacks a right:\n%s", p.logs)
+	}
 	copied := filepath.Join(t.TempDir(), "backup")
 	worked(t, "NOT COPIED: the database postgres://127.0.0.1", "backup", "--data", p.data, copied)
 }
@@ -60,4 +75,49 @@ func TestPostgres(t *testing.T) {
 func TestI10Kill9UnderLoadPostgres(t *testing.T) {
 	storeOn(t, pgtest.Database(t))
 	killUnderLoad(t, killRounds/4)
+}
+
+// Two processes share the database. What one does counts for the other at once;
+// one is killed, and the other goes on with what both did.
+func TestPostgresTwoProcesses(t *testing.T) {
+	storeOn(t, pgtest.Database(t))
+	a := serve(t)
+	data := filepath.Join(t.TempDir(), "data")
+	if err := os.CopyFS(filepath.Join(data, "keys"), os.DirFS(filepath.Join(a.data, "keys"))); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.Chmod(data, 0o700), os.Chmod(filepath.Join(data, "keys"), 0o700), os.Chmod(filepath.Join(data, "keys", "keys.json"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	b := serveOn(t, data, freeAddress(t))
+	user, key := a.merchant(t, "ada")
+	shop := openShop(t)
+	shop.register(key)
+	other := *key
+	other.url = b.url // the same merchant at the other process
+	l := key.link(`"amount":"12.50"`)
+	if p := other.payJSON(l, "attempt-0000000001", "4242424242424242"); p.status != http.StatusOK {
+		t.Fatalf("%d %s", p.status, p.body)
+	}
+	onePayment(key, l, "succeeded")
+	shop.heard("link.created", "payment.succeeded", "link.paid")
+	spare := user.ok("POST", "/api/api-keys", `{"name":"spare","mode":"test","scopes":`+everyScope+`}`)
+	seen := other.as(str(t, spare, "secret"))
+	seen.ok("GET", "/api/balance", "")
+	user.ok("DELETE", "/api/api-keys/"+str(t, spare, "id"), "")
+	if gone := seen.do("GET", "/api/balance", ""); gone.status != http.StatusUnauthorized {
+		t.Fatalf("a key revoked at one process is taken by the other: %d", gone.status)
+	}
+
+	if err := a.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	<-a.done
+	second := other.link(`"amount":"7.50"`)
+	if p := other.payJSON(second, "attempt-0000000002", "4242424242424242"); p.status != http.StatusOK {
+		t.Fatalf("%d %s", p.status, p.body)
+	}
+	eventually(t, "the webhook of the second payment", func() bool { return strings.Contains(shop.received(), str(t, second, "id")) })
+	shop.heard()
+	worked(t, " 0 broken", "verify", "--data", b.data)
 }

@@ -139,3 +139,19 @@ func TestF26_QueueSurvivesTheServersRestart(t *testing.T) {
 		t.Fatalf("%+v", d)
 	}
 }
+
+// Store and queue share a schema that the URL names.
+func TestPostgres_SchemaOfItsOwn(t *testing.T) {
+	w := newWorld(t, func(t *testing.T) (string, string) {
+		url := pgtest.Database(t)
+		pgtest.Exec(t, url, "CREATE SCHEMA paylink")
+		return url + "&search_path=paylink", url + "&search_path=paylink"
+	}, nil)
+	s := serve(t, answers())
+	w.endpoint(s.URL)
+	w.handle(event(1))
+	if d := w.next(); d.Status != notify.Succeeded {
+		t.Fatalf("%+v", d)
+	}
+	pgtest.Exec(t, w.config.URL, "SET search_path = paylink; SELECT 1 FROM paylink.goose_db_version, paylink.river_job, paylink.events")
+}

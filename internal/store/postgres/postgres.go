@@ -60,9 +60,9 @@ func complete(config *pgx.ConnConfig) {
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = ConnectTimeout
 	}
-	if config.ValidateConnect == nil { // after a failover the old primary is not ours any more
-		config.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
-	}
+	// Of several hosts the primary: a standby is behind, and after a failover the old
+	// primary is not ours any more.
+	config.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsPrimary
 }
 
 // Name of the database, without user and password.

@@ -147,13 +147,15 @@ func TestPostgres_ConnectionLostInCommit(t *testing.T) {
 	}
 }
 
+// suicide is a trigger's function that ends its own session, the first time.
+const suicide = `CREATE SEQUENCE tries; CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+	IF nextval('tries') = 1 THEN PERFORM pg_terminate_backend(pg_backend_pid()); END IF; RETURN NULL; END $$; `
+
 // The session is ended in the middle of the statements: nothing was kept, which is
 // known, so the store does it again by itself. It is ended when the COMMIT is under
 // way: nothing was kept either, but that cannot be known, so the caller has to send
 // the change again. Either way it happens once.
 func TestPostgres_SessionEnded(t *testing.T) {
-	const suicide = `CREATE SEQUENCE tries; CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-		IF nextval('tries') = 1 THEN PERFORM pg_terminate_backend(pg_backend_pid()); END IF; RETURN NULL; END $$; `
 	for name, c := range map[string]struct {
 		trigger string
 		unknown bool

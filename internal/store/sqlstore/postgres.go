@@ -70,7 +70,6 @@ func (p postgres) open(readOnly bool, connections int) (*sql.DB, error) {
 	config := p.config.Copy()
 	if readOnly {
 		config.RuntimeParams["default_transaction_read_only"] = "on"
-		config.ValidateConnect = nil // it asks for a session that may write
 	} else {
 		for name, value := range writerSettings {
 			config.RuntimeParams[name] = value

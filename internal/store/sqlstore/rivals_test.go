@@ -3,6 +3,7 @@ package sqlstore_test
 import (
 	"context"
 	"errors"
+	neturl "net/url"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -119,6 +120,13 @@ func TestF24_F25_TwoProcessesOnePayment(t *testing.T) {
 // caller never hears of it.
 func TestPostgres_DeadlockIsTriedAgain(t *testing.T) {
 	url := pgtest.Database(t)
+	u, err := neturl.Parse(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A session looks for a deadlock once, so long after it began to wait: time for
+	// the rival to come.
+	pgtest.Exec(t, url, "ALTER DATABASE "+u.Path[1:]+" SET deadlock_timeout = '3s'")
 	s := open(t, url)
 	account := id.New(id.Account)
 	p := begun(t, s, account)
@@ -150,7 +158,7 @@ func TestPostgres_DeadlockIsTriedAgain(t *testing.T) {
 	eventually(t, "the server counted a deadlock", func() bool {
 		var n int
 		row(t, url, "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()", &n)
-		return n == 1
+		return n > 0
 	})
 	paidOnce(t, s, p)
 }
@@ -204,15 +212,10 @@ func TestPostgres_SerialisationIsTriedAgain(t *testing.T) {
 	}
 }
 
-// One commit of a group breaks a rule: it alone is refused.
-func TestPostgres_OneOfAGroupIsRefused(t *testing.T) {
-	url := pgtest.Database(t)
-	s := open(t, url)
-	account := id.New(id.Account)
-	l := storetest.NewLink(account, 1)
-	if err := s.CreateLink(t.Context(), l, nil, nil); err != nil {
-		t.Fatal(err)
-	}
+// group makes the account's writer take twenty attempts at one link together, and
+// counts what they hear.
+func group(t *testing.T, s *sqlstore.Store, account string, attempts []payment.Change) map[string]int {
+	t.Helper()
 	held, release, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
 	free := sync.OnceFunc(func() { close(release) })
 	defer free()
@@ -223,26 +226,62 @@ func TestPostgres_OneOfAGroupIsRefused(t *testing.T) {
 		})
 	}()
 	wait(t, held) // the account's writer is busy, so that the next ones form a group
-	var won, refused atomic.Int32
+	var mu sync.Mutex
+	heard := map[string]int{}
 	var work sync.WaitGroup
-	for range 20 {
-		begin := storetest.Begin(t, l, id.New(id.Change))
+	for _, c := range attempts {
 		work.Go(func() {
-			switch err := s.CommitPayment(t.Context(), begin); fault.Code(err) {
-			case "":
-				won.Add(1)
-			case "link_paying":
-				refused.Add(1)
-			default:
-				t.Error(err)
-			}
+			err := s.CommitPayment(t.Context(), c)
+			mu.Lock()
+			defer mu.Unlock()
+			heard[fault.Code(err)]++
 		})
 	}
-	eventually(t, "the group waits", func() bool { return s.Waiting(account) == 20 })
+	eventually(t, "the group waits", func() bool { return s.Waiting(account) == len(attempts) })
 	free()
 	work.Wait()
-	if err := wait(t, done); err != nil || won.Load() != 1 || refused.Load() != 19 {
-		t.Fatalf("%d won, %d refused, %v", won.Load(), refused.Load(), err)
+	if err := wait(t, done); err != nil {
+		t.Fatal(err)
+	}
+	return heard
+}
+
+func attempts(t *testing.T, l link.Link) (list []payment.Change) {
+	t.Helper()
+	for range 20 {
+		list = append(list, storetest.Begin(t, l, id.New(id.Change)))
+	}
+	return list
+}
+
+// All but one commit of a group break a rule: they alone are refused.
+func TestPostgres_GroupWithRefusals(t *testing.T) {
+	s := open(t, pgtest.Database(t))
+	l := storetest.NewLink(id.New(id.Account), 1)
+	if err := s.CreateLink(t.Context(), l, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	if heard := group(t, s, l.Account, attempts(t, l)); heard[""] != 1 || heard["link_paying"] != 19 {
+		t.Fatalf("heard %v", heard)
+	}
+}
+
+// The group's commit is lost. Those who were refused were refused because of one
+// that may not be kept: they hear so too, instead of a refusal.
+func TestPostgres_RefusalsOfALostGroup(t *testing.T) {
+	url := pgtest.Database(t)
+	s := open(t, url)
+	l := storetest.NewLink(id.New(id.Account), 1)
+	if err := s.CreateLink(t.Context(), l, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	pgtest.Exec(t, url, suicide+"CREATE CONSTRAINT TRIGGER die AFTER INSERT ON payments DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION die()")
+	list := attempts(t, l)
+	if heard := group(t, s, l.Account, list); heard["store_unavailable"] != 20 {
+		t.Fatalf("heard %v", heard)
+	}
+	if heard := group(t, s, l.Account, list); heard[""] != 1 || heard["link_paying"] != 19 {
+		t.Fatalf("heard %v", heard)
 	}
 }
 

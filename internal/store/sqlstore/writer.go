@@ -143,13 +143,11 @@ func (w *writer) run() {
 		case c := <-w.queue:
 			group = append(group, c)
 		case <-w.store.stop:
-			for { // what was accepted is carried out
-				select {
-				case c := <-w.queue:
-					w.runGroup(append(group[:0], c))
-				default:
-					return
-				}
+			select {
+			case c := <-w.queue: // what was accepted is carried out
+				group = append(group, c)
+			default:
+				return
 			}
 		}
 		runtime.Gosched() // let those who are about to commit join
@@ -199,7 +197,7 @@ func (w *writer) runGroup(group []*commit) {
 		if lost {
 			w.disconnect()
 		}
-		if !yes || ctx.Err() != nil {
+		if !yes || ctx.Err() != nil || (lost && w.stopping()) {
 			break
 		}
 		clear(results) // nobody was refused: all of it comes again
@@ -217,6 +215,16 @@ func (w *writer) runGroup(group []*commit) {
 	w.store.wake.signal()
 }
 
+// stopping: while the store is closed, a server that is away is not waited for.
+func (w *writer) stopping() bool {
+	select {
+	case <-w.store.stop:
+		return true
+	default:
+		return false
+	}
+}
+
 // try runs the group once. The error is about all of it; results are each one's.
 func (w *writer) try(ctx context.Context, group []*commit, results []error, savepoints bool) error {
 	if err := w.connect(ctx); err != nil {
@@ -228,7 +236,8 @@ func (w *writer) try(ctx context.Context, group []*commit, results []error, save
 	}
 	slices.Sort(accounts)
 	w.tx.locked = slices.Compact(accounts)
-	return w.inTransaction(func(t *tx) error {
+	judged := false
+	err := w.inTransaction(func(t *tx) error {
 		for i, c := range group {
 			if savepoints {
 				results[i] = inSavepoint(t, c.fn)
@@ -242,8 +251,13 @@ func (w *writer) try(ctx context.Context, group []*commit, results []error, save
 				return results[i]
 			}
 		}
+		judged = true
 		return nil
 	})
+	if err != nil && judged { // who was refused was refused because of what is not kept now
+		clear(results)
+	}
+	return err
 }
 
 func failedByRule(d dialect, results []error) bool {
