@@ -244,7 +244,8 @@ const (
 	fleetClients  = 8
 	fleetRunsFor  = 700 * time.Millisecond // between two of them
 	fleetDeadFor  = 700 * time.Millisecond
-	fleetPayments = 40 // that the load must have made at least
+	fleetStoreOut = 3 * time.Second // longer than calls are repeated
+	fleetPayments = 40              // that the load must have made at least
 )
 
 // everyService in the order in which the tests end them.
@@ -320,7 +321,7 @@ func TestF26EachServiceKilledInTurn(t *testing.T) {
 		}
 	}
 	server.Stop(t)
-	wait(fleetDeadFor)
+	wait(fleetStoreOut)
 	server.Start(t)
 	for _, target := range everyService {
 		for _, p := range f.instances[target] {
@@ -381,10 +382,56 @@ func apiKey(t *testing.T, key *client) (id, secret string) {
 	return str(t, made, "id"), str(t, made, "secret")
 }
 
-// TestSplitKeepsToItsRoutes: what faces the internet serves no internal call, and
-// the internal listeners serve nobody who proves nothing.
-func TestSplitKeepsToItsRoutes(t *testing.T) {
+// TestSplit looks at one deployment from outside and from beside.
+func TestSplit(t *testing.T) {
 	f := deploy(t, pgtest.Database(t), false)
+	t.Run("routes", func(t *testing.T) { keepsToItsRoutes(t, f) })
+	t.Run("I14 the other gateway replays", func(t *testing.T) { replaysElsewhere(t, f) })
+}
+
+// replaysElsewhere sends every kind of request that takes a key to one gateway, and
+// again to the other: the answers are equal to the byte.
+func replaysElsewhere(t *testing.T, f *fleet) {
+	user, key := f.front().merchant(t, "ada")
+	twice := func(c *client, path, body string) map[string]any {
+		t.Helper()
+		name := "key of " + path
+		first := c.do("POST", path, body, "Idempotency-Key", name)
+		other := *c
+		other.url = f.gatewayURL(1)
+		again := other.do("POST", path, body, "Idempotency-Key", name)
+		if first.status != http.StatusOK || string(first.body) != string(again.body) || first.header.Get("Idempotent-Replayed") != "" || again.header.Get("Idempotent-Replayed") != "true" {
+			t.Errorf("%s: %d\n%s\nand again: %d\n%s", path, first.status, first.body, again.status, again.body)
+		}
+		if third := other.do("POST", path, strings.TrimSuffix(body, "}")+" }", "Idempotency-Key", name); third.status != http.StatusUnprocessableEntity {
+			t.Errorf("%s with another body: %d", path, third.status)
+		}
+		return first.json
+	}
+	pay := func(members, attempt string) string {
+		l := key.link(members)
+		if a := key.payJSON(l, attempt, "4242424242424242"); a.status != http.StatusOK {
+			t.Fatalf("%d %s", a.status, a.body)
+		}
+		return str(t, paymentsOf(key, l)[0], "id")
+	}
+	public := key.as("")
+	twice(public, "/api/users", `{"username":"bob","email":"bob@example.com","password":"correct horse battery"}`)
+	twice(public, "/api/sessions", `{"login":"bob","password":"correct horse battery"}`)
+	made := twice(user, "/api/api-keys", `{"name":"other","mode":"test","scopes":["links:read"]}`)
+	twice(user, "/api/api-keys/"+str(t, made, "id")+"/rotate", `{"graceSeconds":60}`)
+	l := twice(key, "/api/payment", `{"currency":"EUR","amount":"12.50","description":"<b> & \u2028 \"ü\""}`)
+	twice(key, "/api/links/"+str(t, l, "id")+"/cancel", `{}`)
+	twice(key, "/api/payments/"+pay(`"amount":"12.50"`, "attempt-0000000001")+"/refunds", `{"amount":"2.50"}`)
+	twice(key, "/api/payments/"+pay(`"amount":"12.50","capture":"manual"`, "attempt-0000000002")+"/capture", `{"amount":"10"}`)
+	twice(key, "/api/payments/"+pay(`"amount":"12.50","capture":"manual"`, "attempt-0000000003")+"/void", `{}`)
+	hook := twice(key, "/api/webhook-endpoints", `{"url":"https://shop.example/hooks"}`)
+	twice(key, "/api/webhook-endpoints/"+str(t, hook, "id")+"/rotate", `{}`)
+}
+
+// keepsToItsRoutes: what faces the internet serves no internal call, and the
+// internal listeners serve nobody who proves nothing.
+func keepsToItsRoutes(t *testing.T, f *fleet) {
 	front := f.front()
 	for _, path := range []string{"/paylink.users/SignUp", "/paylink.transactions/Submit", "/metrics"} {
 		if status, body := front.get(t, path); status != http.StatusNotFound {

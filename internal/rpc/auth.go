@@ -168,26 +168,47 @@ func (s secret) mac(r *http.Request, at string, body []byte) []byte {
 	return m.Sum(nil)
 }
 
-// proves reports whether the request was made by one of ours, not long ago.
-func (c *Credentials) proves(r *http.Request, body []byte) bool {
-	fields := strings.Fields(strings.TrimPrefix(r.Header.Get("Authorization"), authScheme))
-	if len(fields) != 3 || !strings.HasPrefix(r.Header.Get("Authorization"), authScheme) {
-		return false
+// claim is what a request says of itself; nothing of it is believed yet.
+type claim struct {
+	secret secret
+	at     string
+	mac    []byte
+}
+
+// claims reads it: false when no secret of ours is named, or the time is past.
+func (c *Credentials) claims(r *http.Request) (claim, bool) {
+	given, ok := strings.CutPrefix(r.Header.Get("Authorization"), authScheme)
+	fields := strings.Fields(given)
+	if !ok || len(fields) != 3 {
+		return claim{}, false
 	}
 	at, err := strconv.ParseInt(fields[1], 10, 64)
-	got, macErr := base64.RawURLEncoding.DecodeString(fields[2])
-	if err != nil || macErr != nil {
-		return false
-	}
-	if age := c.now().Sub(time.UnixMilli(at)); age > maxSkew || age < -maxSkew {
-		return false
+	mac, macErr := base64.RawURLEncoding.DecodeString(fields[2])
+	age := c.now().Sub(time.UnixMilli(at))
+	if err != nil || macErr != nil || age > maxSkew || age < -maxSkew {
+		return claim{}, false
 	}
 	for _, s := range *c.secrets.Load() {
 		if s.id == fields[0] {
-			return hmac.Equal(got, s.mac(r, fields[1], body)) // in constant time
+			return claim{s, fields[1], mac}, true
 		}
 	}
-	return false
+	return claim{}, false
+}
+
+// proved reads the body and reports whether the request, as it is, was made by
+// one of ours.
+func (c *Credentials) proved(w http.ResponseWriter, r *http.Request) bool {
+	said, ok := c.claims(r)
+	if !ok { // not worth reading a body for
+		return false
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxRequestBytes))
+	if err != nil || !hmac.Equal(said.mac, said.secret.mac(r, said.at, body)) { // in constant time
+		return false
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	return true
 }
 
 // guard lets only requests through that prove themselves. Nothing is done for
@@ -198,12 +219,8 @@ func (c *Credentials) guard(next http.Handler, log *slog.Logger, refused func())
 		if c.tls != nil && (r.TLS == nil || len(r.TLS.VerifiedChains) == 0) {
 			why = "no certificate"
 		}
-		if why == "" && c.secrets.Load() != nil {
-			body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxRequestBytes))
-			if err != nil || !c.proves(r, body) {
-				why = "no proof of the secret"
-			}
-			r.Body = io.NopCloser(bytes.NewReader(body))
+		if why == "" && c.secrets.Load() != nil && !c.proved(w, r) {
+			why = "no proof of the secret"
 		}
 		if why != "" {
 			refused()

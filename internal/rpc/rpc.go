@@ -9,8 +9,8 @@
 // that it happened in.
 //
 // Who may call: a process that proves to know the shared secret, or that has a
-// certificate of the internal authority. Everybody else is refused before
-// anything is read or done (Guard).
+// certificate of the internal authority. Everybody else is refused, and nothing
+// is done (Credentials).
 //
 // What is repeated: a call that was provably not sent, whatever it is; and one
 // that may have been sent, if its contract makes a repetition harmless: reads,
