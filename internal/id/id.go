@@ -7,6 +7,8 @@ package id
 import (
 	"crypto/sha256"
 	"encoding/base32"
+	"encoding/binary"
+	"hash/fnv"
 	"strings"
 
 	"github.com/google/uuid"
@@ -40,14 +42,59 @@ func New(prefix string) string {
 	return prefix + "_" + encoding.EncodeToString(u[:])
 }
 
+// A partitioned store spreads what belongs together over numbered buckets. The
+// bucket of an id is part of the id, so that finding a thing needs no index. Ids
+// of bucket 0 are of UUID version 7, like all others; ids of another bucket say
+// so by version 8, which RFC 9562 leaves to us, and end with the bucket's number.
+const (
+	versionByte  = 6
+	bucketOffset = 14
+	versionMask  = 0xf0
+	inBucket     = 0x80
+)
+
+// NewSpread is New in one of n buckets, picked by the hash of the id.
+func NewSpread(prefix string, n uint16) string {
+	u := uuid.Must(uuid.NewV7())
+	if n > 1 {
+		h := fnv.New32a()
+		_, _ = h.Write(u[:])
+		putBucket(u[:], uint16(h.Sum32()%uint32(n)))
+	}
+	return prefix + "_" + encoding.EncodeToString(u[:])
+}
+
+// Bucket is the bucket that an id of New or NewSpread carries. Of an id derived
+// from a link it is the link's; where that is 0, one id in sixteen says otherwise
+// by chance, so who looks a payment up by it must look in bucket 0 too.
+func Bucket(s string) uint16 {
+	b, ok := Bytes(s)
+	if !ok || b[versionByte]&versionMask != inBucket {
+		return 0
+	}
+	return binary.BigEndian.Uint16(b[bucketOffset:])
+}
+
+func putBucket(b []byte, bucket uint16) {
+	if bucket == 0 {
+		return
+	}
+	b[versionByte] = b[versionByte]&^versionMask | inBucket
+	binary.BigEndian.PutUint16(b[bucketOffset:], bucket)
+}
+
 // Derive makes an id that is a pure function of parent and name: the same pair
 // gives the same id, for ever. The first 48 bits are the parent's, so derived
-// ids of a young parent sit beside it in an index; the rest is SHA-256.
+// ids of a young parent sit beside it in an index; the rest is SHA-256, but for
+// the bucket of a link where that is not 0.
 func Derive(prefix, parent, name string) string {
 	raw, ok := Bytes(parent)
 	sum := sha256.Sum256([]byte(prefix + "\x00" + parent + "\x00" + name))
 	if ok {
 		copy(sum[:6], raw[:6])
+		if strings.HasPrefix(parent, Link+"_") {
+			putBucket(sum[:16], Bucket(parent))
+		}
 	}
 	return prefix + "_" + encoding.EncodeToString(sum[:16])
 }

@@ -116,6 +116,50 @@ func TestDerive(t *testing.T) {
 	})
 }
 
+// TestBuckets: an id carries its bucket, passes it on to what is derived from it,
+// and is otherwise an id like all others.
+func TestBuckets(t *testing.T) {
+	if got := id.Bucket(id.New(id.Link)); got != 0 {
+		t.Errorf("a plain id is in bucket %d", got)
+	}
+	for _, bad := range []string{"", "lnk_", "nothing"} {
+		if id.Bucket(bad) != 0 {
+			t.Errorf("%q is in a bucket", bad)
+		}
+	}
+	for _, n := range []uint16{0, 1, 2, 7, 256} {
+		counts := map[uint16]int{}
+		last := ""
+		for range 4000 {
+			s := id.NewSpread(id.Link, n)
+			b := id.Bucket(s)
+			if !id.Valid(id.Link, s) || b >= max(n, 1) {
+				t.Fatalf("%s is in bucket %d of %d", s, b, n)
+			}
+			// The first ten characters are the milliseconds.
+			if prefix := s[:len("lnk_")+9]; prefix < last {
+				t.Fatalf("%s sorts before an older one", s)
+			} else {
+				last = prefix
+			}
+			counts[b]++
+			p := id.Derive(id.Payment, s, "attempt")
+			if b != 0 && (id.Bucket(p) != b || !id.Valid(id.Payment, p)) {
+				t.Fatalf("the payment of bucket %d is in %d", b, id.Bucket(p))
+			}
+		}
+		for b := range max(n, 1) {
+			if want := 4000 / int(max(n, 1)); counts[b] < want/4 {
+				t.Errorf("bucket %d of %d holds %d, want about %d", b, n, counts[b], want)
+			}
+		}
+	}
+	// What was derived before there were buckets is derived unchanged.
+	if got := id.Derive(id.Payment, "lnk_01arz3ndektsv4rrffq69g5fag", "attempt-1"); got != "pay_01arz3ndeg1wx2p9sy7h7yrda8" {
+		t.Errorf("a derived id changed to %s", got)
+	}
+}
+
 // FuzzBytes: whatever is taken for an id is its only spelling.
 func FuzzBytes(f *testing.F) {
 	f.Add("pay_01arz3ndektsv4rrffq69g5fag")

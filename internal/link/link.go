@@ -129,6 +129,13 @@ type Filter struct {
 	Now                      time.Time
 }
 
+// Spreader is a Store that spreads the links of an account over buckets; a store
+// without it has one.
+type Spreader interface {
+	// Buckets is the number of the account's buckets: at least 1, and it only grows.
+	Buckets(ctx context.Context, account string) (uint16, error)
+}
+
 // Store keeps links. All of a call, or none.
 type Store interface {
 	// CreateLink is repeatable: the same link id succeeds again.

@@ -135,7 +135,14 @@ func (l *Local) Create(ctx context.Context, r CreateRequest) (Link, error) {
 	if err != nil {
 		return Link{}, err
 	}
-	k.ID = id.New(id.Link)
+	buckets := uint16(1)
+	if s, ok := l.store.(Spreader); ok {
+		if buckets, err = s.Buckets(ctx, k.Account); err != nil {
+			return Link{}, err
+		}
+	}
+	k.ID = id.NewSpread(id.Link, buckets)
+	k.Bucket = id.Bucket(k.ID)
 	k.Token = Mint(l.ring, Claims{Link: k.ID, Account: k.Account, Bucket: k.Bucket, ExpiresAt: k.ExpiresAt, Mode: k.Mode})
 	event, err := newEvent(EventCreated, seqCreated, k, l.URL(k), now)
 	if err != nil {
