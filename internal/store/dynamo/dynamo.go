@@ -29,6 +29,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
+	"github.com/aws/smithy-go/logging"
 )
 
 // Bounds.
@@ -106,6 +107,7 @@ func configure(ctx context.Context, rawURL string, client aws.HTTPClient) (table
 	}
 	load := []func(*config.LoadOptions) error{
 		config.WithHTTPClient(client),
+		config.WithLogger(logging.Nop{}), // what goes wrong comes back as an error
 		// We retry ourselves: a transaction's conflict too, and within one deadline.
 		config.WithRetryer(func() aws.Retryer { return aws.NopRetryer{} }),
 	}

@@ -85,7 +85,13 @@ func start(t testing.TB, f func(context.Context) error) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- f(ctx) }()
+	go func() {
+		err := f(ctx)
+		if err != nil {
+			t.Log("ended early:", err)
+		}
+		done <- err
+	}()
 	stopped := false
 	stop = func() {
 		if stopped {
