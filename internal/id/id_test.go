@@ -116,40 +116,41 @@ func TestDerive(t *testing.T) {
 	})
 }
 
-// TestBuckets: an id carries its bucket, passes it on to what is derived from it,
+// TestPlaced: an id carries its place, passes it on to what is derived from it,
 // and is otherwise an id like all others.
-func TestBuckets(t *testing.T) {
-	if got := id.Bucket(id.New(id.Link)); got != 0 {
-		t.Errorf("a plain id is in bucket %d", got)
-	}
-	for _, bad := range []string{"", "lnk_", "nothing"} {
-		if id.Bucket(bad) != 0 {
-			t.Errorf("%q is in a bucket", bad)
+func TestPlaced(t *testing.T) {
+	for _, plain := range []string{"", "lnk_", "nothing", id.New(id.Link)} {
+		if _, bucket, ok := id.Placed(plain); ok || bucket != 0 || id.Bucket(plain) != 0 {
+			t.Errorf("%q is placed", plain)
 		}
 	}
-	for _, n := range []uint16{0, 1, 2, 7, 256} {
+	owner := id.New(id.Account)
+	seen := map[string]bool{}
+	for _, n := range []uint16{0, 1, 2, 7, 256, 1000} {
+		n = max(n, 1)
 		counts := map[uint16]int{}
 		last := ""
 		for range 4000 {
-			s := id.NewSpread(id.Link, n)
-			b := id.Bucket(s)
-			if !id.Valid(id.Link, s) || b >= max(n, 1) {
-				t.Fatalf("%s is in bucket %d of %d", s, b, n)
+			s := id.NewPlaced(id.Link, owner, n)
+			tag, bucket, ok := id.Placed(s)
+			if !ok || !id.Valid(id.Link, s) || bucket >= n || tag != id.TagOf(owner) || seen[s] {
+				t.Fatalf("%s is in bucket %d of %d, %v", s, bucket, n, ok)
 			}
-			// The first ten characters are the milliseconds.
-			if prefix := s[:len("lnk_")+9]; prefix < last {
+			seen[s] = true
+			if s[:len("lnk_")+9] < last { // the milliseconds
 				t.Fatalf("%s sorts before an older one", s)
-			} else {
-				last = prefix
 			}
-			counts[b]++
+			last = s[:len("lnk_")+9]
+			counts[bucket]++
 			p := id.Derive(id.Payment, s, "attempt")
-			if b != 0 && (id.Bucket(p) != b || !id.Valid(id.Payment, p)) {
-				t.Fatalf("the payment of bucket %d is in %d", b, id.Bucket(p))
+			if ptag, pbucket, ok := id.Placed(p); !ok || ptag != tag || pbucket != bucket || !id.Valid(id.Payment, p) || seen[p] {
+				t.Fatalf("the payment of %s is %s", s, p)
 			}
+			seen[p] = true
 		}
-		for b := range max(n, 1) {
-			if want := 4000 / int(max(n, 1)); counts[b] < want/4 {
+		n = min(n, 256)
+		for b := range n {
+			if want := 4000 / int(n); counts[b] < want/5 {
 				t.Errorf("bucket %d of %d holds %d, want about %d", b, n, counts[b], want)
 			}
 		}

@@ -135,13 +135,9 @@ func (l *Local) Create(ctx context.Context, r CreateRequest) (Link, error) {
 	if err != nil {
 		return Link{}, err
 	}
-	buckets := uint16(1)
-	if s, ok := l.store.(Spreader); ok {
-		if buckets, err = s.Buckets(ctx, k.Account); err != nil {
-			return Link{}, err
-		}
+	if k.ID, err = l.newID(ctx, k.Account); err != nil {
+		return Link{}, err
 	}
-	k.ID = id.NewSpread(id.Link, buckets)
 	k.Bucket = id.Bucket(k.ID)
 	k.Token = Mint(l.ring, Claims{Link: k.ID, Account: k.Account, Bucket: k.Bucket, ExpiresAt: k.ExpiresAt, Mode: k.Mode})
 	event, err := newEvent(EventCreated, seqCreated, k, l.URL(k), now)
@@ -156,6 +152,15 @@ func (l *Local) Create(ctx context.Context, r CreateRequest) (Link, error) {
 		return Link{}, err
 	}
 	return k, nil
+}
+
+func (l *Local) newID(ctx context.Context, account string) (string, error) {
+	s, ok := l.store.(Spreader)
+	if !ok {
+		return id.New(id.Link), nil
+	}
+	n, err := s.Buckets(ctx, account)
+	return id.NewPlaced(id.Link, account, n), err
 }
 
 // Get reads one link.

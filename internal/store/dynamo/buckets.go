@@ -2,8 +2,11 @@ package dynamo
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
+
+	"github.com/paylink/paylink/internal/id"
 )
 
 // Bounds of an account's buckets.
@@ -140,7 +143,7 @@ func (s *Store) Buckets(ctx context.Context, account string) (uint16, error) {
 	now := time.Now()
 	known, want, fresh := s.heat.want(account, now)
 	if !fresh {
-		n, err := s.buckets(ctx, account)
+		n, err := s.introduce(ctx, account)
 		if err != nil {
 			return 0, err
 		}
@@ -161,19 +164,36 @@ func (s *Store) buckets(ctx context.Context, account string) (uint16, error) {
 	if err != nil {
 		return 0, err
 	}
-	return uint16(max(1, min(number(meta, attrBuckets), MaxBuckets))), nil
+	return bucketsIn(meta), nil
 }
+
+func bucketsIn(meta item) uint16 { return uint16(max(1, min(number(meta, attrBuckets), MaxBuckets))) }
+
+// introduce is buckets for an account that may be new here: before its first link
+// it is listed under its tag, so that its payments are found by their ids alone.
+func (s *Store) introduce(ctx context.Context, account string) (uint16, error) {
+	meta, err := s.getItem(ctx, metaKey(account), true)
+	if err != nil || meta != nil {
+		return bucketsIn(meta), err
+	}
+	listed := key{tagPartition(id.TagOf(account)), account}.item()
+	there := func(int, item, bool) error { return nil }
+	if err := s.commit(ctx, "", []write{{put: listed, condition: ifNew}}, there); err != nil {
+		return 0, err
+	}
+	fresh := metaKey(account).item()
+	fresh[attrBuckets] = num(1)
+	return 1, s.commit(ctx, "", []write{{put: fresh, condition: ifNew}}, there)
+}
+
+func tagPartition(tag uint32) string { return fmt.Sprintf("%s%06x", tagPrefix, tag) }
 
 func metaKey(account string) key { return key{"A#" + account, metaSort} }
 
 // grow raises the number; whoever raised it first is followed.
 func (s *Store) grow(ctx context.Context, account string, from, to uint16) (uint16, error) {
-	condition := "z = :from"
-	if from == 1 {
-		condition = "attribute_not_exists(z) OR z = :from"
-	}
 	n := to
-	err := s.commit(ctx, "", []write{{key: metaKey(account), update: "SET z = :to", condition: condition,
+	err := s.commit(ctx, "", []write{{key: metaKey(account), update: "SET z = :to", condition: "z = :from",
 		values: values{":from": num(int64(from)), ":to": num(int64(to))}}}, func(_ int, found item, _ bool) error {
 		n = uint16(max(1, number(found, attrBuckets)))
 		return nil

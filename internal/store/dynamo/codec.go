@@ -3,12 +3,16 @@ package dynamo
 import (
 	"bytes"
 	"compress/flate"
+	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
+	"regexp"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -61,42 +65,63 @@ type eventHead struct {
 // owner is what the events of an item have in common.
 type owner struct{ object, account, mode string }
 
-// seal gives the blob of a document and its events.
-func seal(o owner, doc any, metadata map[string]string, events []stream.Event) ([]byte, error) {
+// sealedEvent is an event as it stands in a blob: its head and its data.
+type sealedEvent [2][]byte
+
+// seal gives the blob of a document, the events that it had, and new ones, and
+// how many these are together.
+func seal(o owner, doc any, metadata map[string]string, had []sealedEvent, events []stream.Event) ([]byte, []sealedEvent, error) {
 	raw, err := json.Marshal(doc)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	plain := appendPiece(nil, raw)
 	shared, err := sharedText(metadata)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	all := had[:len(had):len(had)]
 	for _, e := range events {
 		if e.Account != o.account || e.Mode != o.mode {
-			return nil, fmt.Errorf("event %s is of another account or mode than %s", e.ID, o.object)
+			return nil, nil, fmt.Errorf("event %s is of another account or mode than %s", e.ID, o.object)
 		}
-		h := eventHead{ID: e.ID, Type: e.Type, Seq: e.ObjectSeq, At: e.CreatedAt.UnixMicro(), Transfers: e.Transfers}
-		if e.Object != o.object {
-			h.Object = e.Object
-		}
-		if e.ID == derivedID(e.Object, e.ObjectSeq) {
-			h.ID = ""
-		}
-		data := []byte(e.Data)
-		// The compressor looks back 32 KiB: long metadata is not left to it.
-		if at := bytes.Index(data, shared); len(shared) > 0 && at > 0 {
-			h.Cut = at
-			data = append(bytes.Clone(data[:at]), data[at+len(shared):]...)
-		}
-		head, err := json.Marshal(h)
+		sealed, err := sealEvent(o, shared, e)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		plain = appendPiece(appendPiece(plain, head), data)
+		all = append(all, sealed)
 	}
-	return pack(plain)
+	plain := appendPiece(nil, packHashes(raw))
+	for _, e := range all {
+		plain = appendPiece(appendPiece(plain, e[0]), e[1])
+	}
+	blob, err := pack(plain)
+	return blob, all, err
 }
+
+func sealEvent(o owner, shared []byte, e stream.Event) (sealedEvent, error) {
+	h := eventHead{ID: e.ID, Type: e.Type, Seq: e.ObjectSeq, At: e.CreatedAt.UnixMicro(), Transfers: e.Transfers}
+	data := bytes.Clone(e.Data)
+	if e.Object != o.object {
+		h.Object = e.Object
+		data = tokenText.ReplaceAll(data, []byte{'/', 'l', '/', lentToken, '"'})
+	}
+	if e.ID == derivedID(e.Object, e.ObjectSeq) {
+		h.ID = ""
+	}
+	// The compressor looks back 32 KiB: long metadata is not left to it.
+	if at := bytes.Index(data, shared); len(shared) > 0 && at > 0 {
+		h.Cut = at
+		data = append(bytes.Clone(data[:at]), data[at+len(shared):]...)
+	}
+	head, err := json.Marshal(h)
+	return sealedEvent{head, data}, err
+}
+
+// lentToken stands in an event of a link, inside the item of its payment, for the
+// link's token: it is random, and the link's item has it.
+const lentToken = 0x02
+
+var tokenText = regexp.MustCompile(`/l/[A-Za-z0-9_-]{128,256}"`)
 
 func derivedID(object string, seq int64) string {
 	return id.Derive(id.Event, object, strconv.FormatInt(seq, 10))
@@ -147,10 +172,41 @@ func unpack(blob []byte) ([]byte, error) {
 	return plain, nil
 }
 
+// rawHash stands before the 32 bytes of a log entry's hash, which the compressor
+// cannot shorten: as text they would be a fifth of a payment. JSON has no such
+// character.
+const rawHash = 0x01
+
+var hashText = regexp.MustCompile(`"hash":"[0-9a-f]{64}"`)
+
+func packHashes(doc []byte) []byte {
+	return hashText.ReplaceAllFunc(doc, func(found []byte) []byte {
+		text := found[len(`"hash":"`) : len(found)-1]
+		raw := make([]byte, hex.DecodedLen(len(text)))
+		_, _ = hex.Decode(raw, text) // the expression admits nothing else
+		return append(append([]byte(`"hash":"`), rawHash), append(raw, '"')...)
+	})
+}
+
+func unpackHashes(doc []byte) ([]byte, error) {
+	var out []byte
+	for {
+		at := bytes.IndexByte(doc, rawHash)
+		if at < 0 {
+			return append(out, doc...), nil
+		}
+		if len(doc) < at+1+sha256.Size {
+			return nil, errBlob
+		}
+		out = hex.AppendEncode(append(out, doc[:at]...), doc[at+1:at+1+sha256.Size])
+		doc = doc[at+1+sha256.Size:]
+	}
+}
+
 // pieces are the parts of an opened blob.
 type pieces struct {
 	doc    []byte
-	events [][2][]byte // head and data
+	events []sealedEvent
 }
 
 // open reads a blob; whatever is not exactly what was written is refused.
@@ -171,14 +227,24 @@ func open(blob []byte) (pieces, error) {
 	if len(all)%2 != 1 {
 		return pieces{}, errBlob
 	}
-	p := pieces{doc: all[0]}
+	p := pieces{}
+	if p.doc, err = unpackHashes(all[0]); err != nil {
+		return pieces{}, err
+	}
 	for i := 1; i < len(all); i += 2 {
-		p.events = append(p.events, [2][]byte{all[i], all[i+1]})
+		p.events = append(p.events, sealedEvent{all[i], all[i+1]})
 	}
 	return p, nil
 }
 
-// decodeEvents gives the events from the n-th on.
+// has reports whether an event of this id is among them.
+func (p pieces) has(o owner, eventID string) (bool, error) {
+	events, err := p.decodeEvents(o, nil, 0)
+	return slices.ContainsFunc(events, func(e stream.Event) bool { return e.ID == eventID }), err
+}
+
+// decodeEvents gives the events from the n-th on. Tokens that another item lends
+// are still missing: see complete.
 func (p pieces) decodeEvents(o owner, metadata map[string]string, from int) ([]stream.Event, error) {
 	shared, err := sharedText(metadata)
 	if err != nil {

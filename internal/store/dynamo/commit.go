@@ -9,7 +9,6 @@ import (
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/idempotency"
 	"github.com/paylink/paylink/internal/payment"
-	"github.com/paylink/paylink/internal/stream"
 )
 
 // CommitPayment implements payment.Store. The payment, with its log and all its
@@ -25,12 +24,6 @@ func (s *Store) CommitPayment(ctx context.Context, c payment.Change) error {
 	return errBusyLink
 }
 
-// before is what the item holds beside the payment's own document.
-type before struct {
-	events []stream.Event
-	usedAt int64
-}
-
 func (s *Store) commitOnce(ctx context.Context, c payment.Change) error {
 	p := c.Payment
 	had, done, err := s.before(ctx, c)
@@ -41,14 +34,14 @@ func (s *Store) commitOnce(ctx context.Context, c payment.Change) error {
 	if err != nil {
 		return err
 	}
-	now := before{events: slices.Concat(had.events, c.Events), usedAt: had.usedAt}
+	events := c.Events
 	if full {
-		now.events = append(now.events, c.WhenLinkPaid...)
+		events = slices.Concat(events, c.WhenLinkPaid)
 		if use == nil {
-			now.usedAt = micros(c.At)
+			had.usedAt = micros(c.At)
 		}
 	}
-	row, err := encodePayment(p, now.events, now.usedAt)
+	row, now, err := encodePayment(p, had, events)
 	if err != nil {
 		return err
 	}
@@ -90,7 +83,7 @@ func changed(found item, change string) error {
 	if found == nil {
 		return payment.ErrConflict
 	}
-	is, err := decodePayment(found, 1<<30)
+	is, err := decodePayment(found)
 	if err != nil {
 		return err
 	}
@@ -102,30 +95,30 @@ func changed(found item, change string) error {
 
 // before gives what the item holds already, or says that it holds this change.
 // Who committed the revision before usually commits this one too, and remembers.
-func (s *Store) before(ctx context.Context, c payment.Change) (had before, done bool, err error) {
+func (s *Store) before(ctx context.Context, c payment.Change) (had beside, done bool, err error) {
 	if c.Expected == 0 {
-		return before{}, false, nil
+		return beside{}, false, nil
 	}
 	if had, ok := s.recent.get(c.Payment.ID, c.Expected); ok {
 		return had, false, nil
 	}
 	found, err := s.getItem(ctx, paymentKey(c.Payment.Account, c.Payment.Link, c.Payment.ID), true)
 	if err != nil {
-		return before{}, false, err
+		return beside{}, false, err
 	}
 	if found == nil {
-		return before{}, false, payment.ErrConflict
+		return beside{}, false, payment.ErrConflict
 	}
-	is, err := decodePayment(found, 0)
+	is, err := decodePayment(found)
 	switch {
 	case err != nil:
-		return before{}, false, err
+		return beside{}, false, err
 	case is.HasChange(c.ID):
-		return before{}, true, nil
+		return beside{}, true, nil
 	case is.Revision != c.Expected:
-		return before{}, false, payment.ErrConflict
+		return beside{}, false, payment.ErrConflict
 	}
-	return before{is.events, is.usedAt}, false, nil
+	return is.beside, false, nil
 }
 
 // useLink is the write that the change makes to its link, if any, and whether it
@@ -185,7 +178,7 @@ func (s *Store) refusedUse(ctx context.Context, c payment.Change, found item) er
 	if found == nil {
 		return fault.NotFound("payment link")
 	}
-	o, err := decodeLink(found, 1<<30)
+	o, err := decodeLink(found)
 	if err != nil {
 		return err
 	}
@@ -212,21 +205,21 @@ type recent struct {
 
 type recentRow struct {
 	revision int64
-	before
+	beside
 }
 
 // maxRecent bounds the memory; a full one starts anew.
 const maxRecent = 4096
 
-func (r *recent) get(id string, revision int64) (before, bool) {
+func (r *recent) get(id string, revision int64) (beside, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	row, ok := r.rows[id]
-	return row.before, ok && row.revision == revision
+	return row.beside, ok && row.revision == revision
 }
 
 // keep remembers a payment that is not settled, and forgets one that is.
-func (r *recent) keep(p payment.Payment, b before) {
+func (r *recent) keep(p payment.Payment, b beside) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if p.DueAt().IsZero() {

@@ -18,5 +18,8 @@ func (s *Store) AllEvents(ctx context.Context) (all []stream.Event, err error) {
 		}
 		return nil
 	})
-	return all, err
+	if err != nil {
+		return nil, err
+	}
+	return s.complete(ctx, all)
 }

@@ -28,6 +28,7 @@ const (
 
 	attrRevision = "r" // of a payment
 	attrHistory  = "h" // of a payment: mode, creation time, id; sorts the history
+	attrNamed    = "i" // of a payment whose id does not say where it lies
 	attrUsedAt   = "u" // of a payment: when it completed the one use of its link
 
 	attrMaxUses  = "m" // of a link, 0 unlimited
@@ -40,7 +41,8 @@ const (
 	attrExpired  = "g" // absent: not recorded
 	attrPaid     = "q" // absent: not paid, or the last payment says so
 
-	attrBuckets = "z" // of an account's meta item
+	attrBuckets = "z"  // of an account's meta item
+	tagPrefix   = "T#" // partition of the accounts that share a tag
 
 	indexDue     = "due"
 	indexHistory = "history"
@@ -140,29 +142,38 @@ func historyKey(mode string, at time.Time, paymentID string) []byte {
 // stored is a payment with what its item holds beside the document.
 type stored struct {
 	payment.Payment
-	events []stream.Event
+	beside
+}
+
+// beside is what a payment's item holds beside the document.
+type beside struct {
+	events []sealedEvent
 	usedAt int64 // micros; see attrUsedAt
 }
 
-func encodePayment(p payment.Payment, events []stream.Event, usedAt int64) (item, error) {
-	blob, err := seal(owner{p.ID, p.Account, p.Mode}, p, p.Metadata, events)
+// encodePayment gives the item of a payment with one more change, and what it
+// then holds beside the document.
+func encodePayment(p payment.Payment, had beside, events []stream.Event) (item, beside, error) {
+	blob, all, err := seal(owner{p.ID, p.Account, p.Mode}, p, p.Metadata, had.events, events)
 	if err != nil {
-		return nil, err
+		return nil, beside{}, err
 	}
 	i := itemBuilder(paymentKey(p.Account, p.Link, p.ID).item())
 	i[attrBlob] = bin(blob)
 	i[attrHistory] = bin(historyKey(p.Mode, p.CreatedAt, p.ID))
 	i.setNum(attrRevision, p.Revision)
-	i.setNum(attrEvents, int64(len(events)))
-	i.setNum(attrUsedAt, usedAt)
+	i.setNum(attrEvents, int64(len(all)))
+	i.setNum(attrUsedAt, had.usedAt)
+	if _, _, placed := id.Placed(p.Link); !placed {
+		i[attrNamed] = str("1")
+	}
 	if at := p.DueAt(); !at.IsZero() {
 		i[attrDue], i[attrDueAt] = str(dueShard(paymentPrefix, p.ID)), num(at.UnixMicro())
 	}
-	return item(i), nil
+	return item(i), beside{all, had.usedAt}, nil
 }
 
-// decodePayment gives the payment, with its events from the n-th on.
-func decodePayment(i item, from int) (stored, error) {
+func decodePayment(i item) (stored, error) {
 	name := strings.TrimPrefix(text(i, attrSort), paymentPrefix)
 	parts, err := open(bytesOf(i, attrBlob))
 	if err != nil {
@@ -175,22 +186,21 @@ func decodePayment(i item, from int) (stored, error) {
 	if want := paymentKey(s.Account, s.Link, s.ID); want.sk != text(i, attrSort) || want.pk != text(i, attrPartition) {
 		return stored{}, damaged("payment", name, fmt.Errorf("it says that it is %s of %s", s.ID, s.Account))
 	}
-	if s.events, err = parts.decodeEvents(owner{s.ID, s.Account, s.Mode}, s.Metadata, from); err != nil {
-		return stored{}, damaged("payment", name, err)
-	}
-	s.Revision, s.usedAt = number(i, attrRevision), number(i, attrUsedAt)
+	s.Revision, s.beside = number(i, attrRevision), beside{parts.events, number(i, attrUsedAt)}
 	return s, nil
 }
 
 // offer is a link with what its item holds beside the document.
 type offer struct {
 	link.Link
-	events []stream.Event
-	count  int64 // of its events, those left out too
+	pieces
 }
 
+func (o offer) owner() owner { return owner{o.ID, o.Account, o.Mode} }
+func (o offer) count() int64 { return int64(len(o.events)) }
+
 func encodeLink(l link.Link, events []stream.Event) (item, error) {
-	blob, err := seal(owner{l.ID, l.Account, l.Mode}, l, l.Metadata, events)
+	blob, _, err := seal(owner{l.ID, l.Account, l.Mode}, l, l.Metadata, nil, events)
 	if err != nil {
 		return nil, err
 	}
@@ -220,23 +230,19 @@ func encodeLink(l link.Link, events []stream.Event) (item, error) {
 
 // decodeLink gives the link as its own item tells it; view adds what its payment
 // knows better.
-func decodeLink(i item, from int) (offer, error) {
+func decodeLink(i item) (offer, error) {
 	name := strings.TrimPrefix(text(i, attrSort), linkPrefix)
 	parts, err := open(bytesOf(i, attrBlob))
 	if err != nil {
 		return offer{}, damaged("link", name, err)
 	}
-	var o offer
+	o := offer{pieces: parts}
 	if err := json.Unmarshal(parts.doc, &o.Link); err != nil {
 		return offer{}, damaged("link", name, err)
 	}
 	if want := linkKey(o.Account, o.ID); want.sk != text(i, attrSort) || want.pk != text(i, attrPartition) {
 		return offer{}, damaged("link", name, fmt.Errorf("it says that it is %s of %s", o.ID, o.Account))
 	}
-	if o.events, err = parts.decodeEvents(owner{o.ID, o.Account, o.Mode}, o.Metadata, from); err != nil {
-		return offer{}, damaged("link", name, err)
-	}
-	o.count = int64(len(parts.events))
 	o.Uses, o.Reserved, o.LastPayment = number(i, attrUses), number(i, attrReserved), text(i, attrLast)
 	o.CanceledAt, o.ExpiredAt, o.PaidAt = fromMicros(number(i, attrCanceled)), fromMicros(number(i, attrExpired)), fromMicros(number(i, attrPaid))
 	return o, nil

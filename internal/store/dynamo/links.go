@@ -70,7 +70,7 @@ func (s *Store) readLink(ctx context.Context, account, linkID string) (offer, er
 	if found == nil {
 		return offer{}, fault.NotFound("payment link")
 	}
-	return decodeLink(found, 0)
+	return decodeLink(found)
 }
 
 // asksPayment reports whether the link's payment knows better than the link: the
@@ -162,7 +162,7 @@ func (s *Store) ListLinks(ctx context.Context, f link.Filter) ([]link.Link, erro
 func (s *Store) filterLinks(ctx context.Context, f link.Filter, rows []item) ([]link.Link, error) {
 	var links []link.Link
 	for _, row := range rows {
-		o, err := decodeLink(row, 1<<30) // without its events
+		o, err := decodeLink(row)
 		if err != nil {
 			return nil, err
 		}
@@ -195,14 +195,14 @@ func (s *Store) cancel(ctx context.Context, o offer, at time.Time, e stream.Even
 	if err := s.whyNot(ctx, o.Link, at); err != nil {
 		return err
 	}
-	blob, err := seal(owner{o.ID, o.Account, o.Mode}, o.Link, o.Metadata, append(o.events, e))
+	blob, _, err := seal(o.owner(), o.Link, o.Metadata, o.events, []stream.Event{e})
 	if err != nil {
 		return err
 	}
 	writes := []write{{key: linkKey(o.Account, o.ID), update: "SET b = :b, n = :m, c = :at REMOVE d, e",
 		condition: "n = :n AND attribute_not_exists(c) AND l > :none AND x > :at",
-		values:    values{":b": bin(blob), ":m": num(o.count + 1), ":n": num(o.count), ":at": num(micros(at)), ":none": num(0)}}}
-	if o.count == 0 {
+		values:    values{":b": bin(blob), ":m": num(o.count() + 1), ":n": num(o.count()), ":at": num(micros(at)), ":none": num(0)}}}
+	if o.count() == 0 {
 		writes[0].condition = strings.Replace(writes[0].condition, "n = :n", "attribute_not_exists(n)", 1)
 		delete(writes[0].values, ":n")
 	}
@@ -216,15 +216,15 @@ func (s *Store) cancel(ctx context.Context, o offer, at time.Time, e stream.Even
 		now := o
 		var err error
 		if place == 0 {
-			now, err = decodeLink(found, 0)
+			now, err = decodeLink(found)
 		} else if again {
 			now, err = s.readLink(ctx, o.Account, o.ID)
 		}
 		if err != nil {
 			return err
 		}
-		if slices.ContainsFunc(now.events, func(x stream.Event) bool { return x.ID == e.ID }) {
-			return nil // an earlier try of this very call
+		if ours, err := now.has(now.owner(), e.ID); err != nil || ours {
+			return err // an earlier try of this very call
 		}
 		if place == 1 {
 			return idempotency.ErrRaced
@@ -274,7 +274,7 @@ func (s *Store) ExpireLinks(ctx context.Context, now time.Time, limit int, event
 }
 
 func (s *Store) expire(ctx context.Context, row item, now time.Time, event func(link.Link) (stream.Event, error)) (bool, error) {
-	o, err := decodeLink(row, 0)
+	o, err := decodeLink(row)
 	if err != nil || number(row, attrDueAt) == 0 {
 		return false, err // no longer in the index: paid or canceled meanwhile
 	}
@@ -282,23 +282,23 @@ func (s *Store) expire(ctx context.Context, row item, now time.Time, event func(
 	if err != nil {
 		return false, err
 	}
-	w := write{key: linkKey(o.Account, o.ID), condition: "attribute_exists(d) AND n = :n", values: values{":n": num(o.count)}}
+	w := write{key: linkKey(o.Account, o.ID), condition: "attribute_exists(d) AND n = :n", values: values{":n": num(o.count())}}
 	if l.PaidAt.IsZero() {
 		e, err := event(o.Link)
 		if err != nil {
 			return false, err
 		}
-		blob, err := seal(owner{o.ID, o.Account, o.Mode}, o.Link, o.Metadata, append(o.events, e))
+		blob, _, err := seal(o.owner(), o.Link, o.Metadata, o.events, []stream.Event{e})
 		if err != nil {
 			return false, err
 		}
 		w.update = "SET b = :b, n = :m, g = :at REMOVE d, e"
-		w.values[":b"], w.values[":m"], w.values[":at"] = bin(blob), num(o.count+1), num(micros(now))
+		w.values[":b"], w.values[":m"], w.values[":at"] = bin(blob), num(o.count()+1), num(micros(now))
 	} else { // used up by its payment: the item now says so itself
 		w.update = "SET k = :one, q = :at REMOVE d, e, v"
 		w.values[":one"], w.values[":at"] = num(1), num(micros(l.PaidAt))
 	}
-	if o.count == 0 {
+	if o.count() == 0 {
 		w.condition = "attribute_exists(d) AND attribute_not_exists(n)"
 		delete(w.values, ":n")
 	}

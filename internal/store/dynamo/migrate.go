@@ -79,15 +79,17 @@ var attributes = []types.AttributeDefinition{
 	{AttributeName: aws.String(attrDue), AttributeType: types.ScalarAttributeTypeS},
 	{AttributeName: aws.String(attrDueAt), AttributeType: types.ScalarAttributeTypeN},
 	{AttributeName: aws.String(attrHistory), AttributeType: types.ScalarAttributeTypeB},
+	{AttributeName: aws.String(attrNamed), AttributeType: types.ScalarAttributeTypeS},
 }
 
 // The indexes hold keys alone, and only of items that have both of their
-// attributes: a settled payment is in no due index, and only a payment is in the
-// history and can be found by its id without its account.
+// attributes: a settled payment is in no due index, only a payment is in the
+// history, and only one whose id does not say where it lies (made by another
+// store, and brought here) is indexed by it.
 var indexes = map[string][2]string{
 	indexDue:     {attrDue, attrDueAt},
 	indexHistory: {attrPartition, attrHistory},
-	indexPayment: {attrSort, attrHistory},
+	indexPayment: {attrSort, attrNamed},
 }
 
 var bothImages = &types.StreamSpecification{StreamEnabled: aws.Bool(true), StreamViewType: types.StreamViewTypeNewAndOldImages}

@@ -32,20 +32,27 @@ func (s *Store) GetPayment(ctx context.Context, account, paymentID string) (paym
 		if found == nil {
 			continue
 		}
-		is, err := decodePayment(found, 0)
+		is, err := decodePayment(found)
 		if err != nil {
 			return payment.Payment{}, err
 		}
-		s.recent.keep(is.Payment, before{is.events, is.usedAt})
+		s.recent.keep(is.Payment, is.beside)
 		return is.Payment, nil
 	}
 	return payment.Payment{}, fault.NotFound("payment")
 }
 
-// FindPayment implements payment.Store: an index of the ids gives the account.
+// FindPayment implements payment.Store. The id carries the tag of its account; the
+// few accounts of one tag are asked. Only an id from another store needs an index.
 func (s *Store) FindPayment(ctx context.Context, paymentID string) (payment.Payment, error) {
 	if !id.Valid(id.Payment, paymentID) {
 		return payment.Payment{}, fault.NotFound("payment")
+	}
+	if tag, _, ok := id.Placed(paymentID); ok {
+		p, err := s.findTagged(ctx, tag, paymentID)
+		if fault.Code(err) != "not_found" {
+			return p, err
+		}
 	}
 	for i := range findTries {
 		rows, _, _, err := s.query(ctx, dynamodb.QueryInput{IndexName: aws.String(indexPayment), KeyConditionExpression: aws.String("sk = :s"),
@@ -61,6 +68,25 @@ func (s *Store) FindPayment(ctx context.Context, paymentID string) (payment.Paym
 		}
 	}
 	return payment.Payment{}, fault.NotFound("payment")
+}
+
+func (s *Store) findTagged(ctx context.Context, tag uint32, paymentID string) (payment.Payment, error) {
+	accounts := s.newPages(dynamodb.QueryInput{ConsistentRead: aws.Bool(true), KeyConditionExpression: aws.String("pk = :p"),
+		ExpressionAttributeValues: values{":p": str(tagPartition(tag))}})
+	for {
+		if err := accounts.fill(ctx); err != nil {
+			return payment.Payment{}, err
+		}
+		if len(accounts.rows) == 0 {
+			return payment.Payment{}, fault.NotFound("payment")
+		}
+		account := text(accounts.rows[0], attrSort)
+		accounts.rows = accounts.rows[1:]
+		p, err := s.GetPayment(ctx, account, paymentID)
+		if fault.Code(err) != "not_found" {
+			return p, err
+		}
+	}
 }
 
 // ListPayments implements payment.Store. The history index gives the order of
@@ -184,7 +210,7 @@ func (s *Store) paymentsAt(ctx context.Context, keys []key) ([]payment.Payment, 
 		if !ok {
 			continue
 		}
-		is, err := decodePayment(i, 1<<30)
+		is, err := decodePayment(i)
 		if err != nil {
 			broken = errors.Join(broken, err)
 			continue

@@ -1,10 +1,12 @@
 package dynamo
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -129,6 +131,10 @@ func (w *walker) rebuild(ctx context.Context, listed []shard) error {
 				return err
 			}
 			b.Events = append(b.Events, events...)
+		}
+		var err error
+		if b.Events, err = w.s.complete(ctx, b.Events); err != nil {
+			return err
 		}
 		return w.take(ctx, b)
 	})
@@ -267,7 +273,7 @@ func (s *Store) readShard(ctx context.Context, arn, id, at string, out chan<- po
 		}
 		iterator = next
 		p := portion{}
-		if p.events, err = eventsOf(records); err != nil {
+		if p.events, err = s.eventsOf(ctx, records); err != nil {
 			break
 		}
 		if len(records) > 0 {
@@ -333,7 +339,7 @@ func (s *Store) records(ctx context.Context, iterator string) (list []streams.Re
 	return list, next, err
 }
 
-func eventsOf(records []streams.Record) ([]stream.Event, error) {
+func (s *Store) eventsOf(ctx context.Context, records []streams.Record) ([]stream.Event, error) {
 	var all []stream.Event
 	for _, r := range records {
 		if r.Dynamodb == nil || len(r.Dynamodb.NewImage) == 0 {
@@ -345,7 +351,7 @@ func eventsOf(records []streams.Record) ([]stream.Event, error) {
 		}
 		all = append(all, events...)
 	}
-	return all, nil
+	return s.complete(ctx, all)
 }
 
 // changes are the events that an item has now and had not before.
@@ -356,13 +362,54 @@ func changes(now, was item) ([]stream.Event, error) {
 	}
 	switch {
 	case isPayment(now):
-		p, err := decodePayment(now, from)
-		return p.events, err
+		p, err := decodePayment(now)
+		if err != nil {
+			return nil, err
+		}
+		return pieces{events: p.events}.decodeEvents(owner{p.ID, p.Account, p.Mode}, p.Metadata, from)
 	case isLink(now):
-		l, err := decodeLink(now, from)
-		return l.events, err
+		l, err := decodeLink(now)
+		if err != nil {
+			return nil, err
+		}
+		return l.decodeEvents(l.owner(), l.Metadata, from)
 	}
 	return nil, nil
+}
+
+// complete puts the tokens of links back into the events that were told of them in
+// a payment's item.
+func (s *Store) complete(ctx context.Context, events []stream.Event) ([]stream.Event, error) {
+	var keys []key
+	for _, e := range events {
+		if bytes.IndexByte(e.Data, lentToken) >= 0 {
+			keys = append(keys, linkKey(e.Account, e.Object))
+		}
+	}
+	slices.SortFunc(keys, func(a, b key) int { return strings.Compare(a.pk+a.sk, b.pk+b.sk) })
+	rows, err := s.getItems(ctx, slices.Compact(keys))
+	if err != nil {
+		return nil, err
+	}
+	tokens := map[string]string{}
+	for _, row := range rows {
+		l, err := decodeLink(row)
+		if err != nil {
+			return nil, err
+		}
+		tokens[l.ID] = l.Token
+	}
+	for i, e := range events {
+		if bytes.IndexByte(e.Data, lentToken) < 0 {
+			continue
+		}
+		token, ok := tokens[e.Object]
+		if !ok {
+			return nil, damaged("link", e.Object, errors.New("it is gone, and its payment was told to whom it belongs"))
+		}
+		events[i].Data = bytes.ReplaceAll(e.Data, []byte{lentToken}, []byte(token))
+	}
+	return events, nil
 }
 
 func image(from map[string]streams.AttributeValue) item {

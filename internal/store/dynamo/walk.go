@@ -46,7 +46,7 @@ func (s *Store) EachPayment(ctx context.Context, visit func(payment.Payment, err
 			if !isPayment(row) {
 				continue
 			}
-			is, err := decodePayment(row, 1<<30)
+			is, err := decodePayment(row)
 			if err := visit(is.Payment, err); err != nil {
 				return err
 			}
@@ -76,7 +76,7 @@ func (s *Store) EachLink(ctx context.Context, visit func(link.Link, error) error
 }
 
 func (s *Store) whole(ctx context.Context, row item) (link.Link, error) {
-	o, err := decodeLink(row, 1<<30)
+	o, err := decodeLink(row)
 	if err != nil {
 		return link.Link{}, err
 	}
