@@ -100,13 +100,11 @@ func configure(ctx context.Context, rawURL string, client aws.HTTPClient) (table
 			return "", cfg, fmt.Errorf("the store's address has an unknown parameter %q", key)
 		}
 	}
-	if client == nil {
-		client = awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
-			t.MaxIdleConns, t.MaxIdleConnsPerHost, t.MaxConnsPerHost = connections, connections, connections
-		})
-	}
+	pooled := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
+		t.MaxIdleConns, t.MaxIdleConnsPerHost, t.MaxConnsPerHost = connections, connections, connections
+	})
 	load := []func(*config.LoadOptions) error{
-		config.WithHTTPClient(client),
+		config.WithHTTPClient(pooled),
 		config.WithLogger(logging.Nop{}), // what goes wrong comes back as an error
 		// We retry ourselves: a transaction's conflict too, and within one deadline.
 		config.WithRetryer(func() aws.Retryer { return aws.NopRetryer{} }),
@@ -119,6 +117,9 @@ func configure(ctx context.Context, rawURL string, client aws.HTTPClient) (table
 	}
 	if cfg, err = config.LoadDefaultConfig(ctx, load...); err != nil {
 		return "", cfg, fmt.Errorf("configure DynamoDB: %w", err)
+	}
+	if client != nil {
+		cfg.HTTPClient = client
 	}
 	if endpoint := q.Get("endpoint"); endpoint != "" {
 		cfg.BaseEndpoint = aws.String(endpoint)
