@@ -130,7 +130,7 @@ func (h *heat) learn(account string, n uint16, grown bool, now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	a := h.account(account)
-	if n > a.n || grown {
+	if grown || (a.n > 0 && n > a.n) {
 		a.grownAt, a.partsHot, a.refused = now, 0, false
 	}
 	a.n, a.readAt = n, now

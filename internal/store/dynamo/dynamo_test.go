@@ -18,6 +18,9 @@ import (
 	"github.com/paylink/paylink/internal/stream"
 )
 
+// timeoutOfTable is how long a change to a table may take.
+const timeoutOfTable = time.Minute
+
 func TestMain(m *testing.M) { os.Exit(dynamotest.Main(m)) }
 
 // open gives a store on a table of its own.
