@@ -9,6 +9,7 @@ import (
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/payment"
 	"github.com/paylink/paylink/internal/store/dynamo"
+	"github.com/paylink/paylink/internal/store/dynamotest"
 )
 
 func TestGrow(t *testing.T) {
@@ -29,12 +30,12 @@ func TestGrow(t *testing.T) {
 // another process follows.
 func TestBucketsGrow(t *testing.T) {
 	hurt := &wire{}
-	s, url := openAt(t, func(o *dynamo.Options) { o.HTTP = hurt })
+	s, url := dynamotest.Open(t, func(o *dynamo.Options) { o.HTTP = hurt })
 	other, err := dynamo.Open(t.Context(), url)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := newWorld(t, distributed{s, openFeed(t)})
+	w := newWorld(t, dynamotest.Distributed{Store: s, Feed: dynamotest.OpenFeed(t)})
 	var links []link.Link
 	var payments []payment.Payment
 	sell := func(n int) {

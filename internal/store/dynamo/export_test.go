@@ -1,29 +1,6 @@
 package dynamo
 
-import (
-	"context"
-	"time"
-
-	"github.com/paylink/paylink/internal/stream"
-)
-
-// AllEvents gives every event that the table holds.
-func (s *Store) AllEvents(ctx context.Context) (all []stream.Event, err error) {
-	err = s.scan(ctx, func(rows []item) error {
-		for _, row := range rows {
-			events, err := changes(row, nil)
-			if err != nil {
-				return err
-			}
-			all = append(all, events...)
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	return s.complete(ctx, all)
-}
+import "time"
 
 // ForgetRest lets an account's buckets grow again at once.
 func (s *Store) ForgetRest(account string) {

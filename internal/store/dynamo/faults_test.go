@@ -19,6 +19,7 @@ import (
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/payment"
 	"github.com/paylink/paylink/internal/store/dynamo"
+	"github.com/paylink/paylink/internal/store/dynamotest"
 	"github.com/paylink/paylink/internal/store/storetest"
 	"github.com/paylink/paylink/internal/stream"
 )
@@ -171,7 +172,7 @@ func TestF26EveryWriteSurvives(t *testing.T) {
 			if err != nil || p.Status != payment.Succeeded || len(p.Verify()) > 0 {
 				t.Fatal(p.Status, p.Verify(), err)
 			}
-			events, err := s.AllEvents(ctx)
+			events, err := dynamotest.AllEvents(ctx, s)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -277,10 +278,9 @@ func TestF26TheSuiteInAStorm(t *testing.T) {
 		hurt++
 		return []injury{throttle, conflict, drop, lose, broken}[r.IntN(5)]
 	})
-	feed := openFeed(t)
-	start(t, func(ctx context.Context) error { return stream.Relay(ctx, "dynamo", s, feed) })
-	storetest.Run(t, func(*testing.T) storetest.Store { return distributed{s, feed} }, storetest.Options{
-		CatchUp: func(ctx context.Context, account string) error { return caughtUp(ctx, s, feed, account) }})
+	d := dynamotest.Distributed{Store: s, Feed: dynamotest.OpenFeed(t)}
+	dynamotest.Start(t, func(ctx context.Context) error { return stream.Relay(ctx, "dynamo", d.Store, d.Feed) })
+	storetest.Run(t, func(*testing.T) storetest.Store { return d }, storetest.Options{CatchUp: d.CatchUp})
 	w.set(nil)
 	t.Logf("%d requests went wrong", hurt)
 	if hurt < 100 {

@@ -113,7 +113,7 @@ func TestAddresses(t *testing.T) {
 // TestWalk: every payment and link is visited, as it is read singly.
 func TestWalk(t *testing.T) {
 	s := open(t)
-	w := newWorld(t, distributed{s, openFeed(t)})
+	w := newWorld(t, dynamotest.Distributed{Store: s, Feed: dynamotest.OpenFeed(t)})
 	traffic(t, w, 10)
 	links, payments, paid := 0, 0, 0
 	err := errors.Join(s.EachLink(t.Context(), func(l link.Link, err error) error {

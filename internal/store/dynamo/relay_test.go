@@ -16,6 +16,7 @@ import (
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/payment"
 	"github.com/paylink/paylink/internal/store/dynamo"
+	"github.com/paylink/paylink/internal/store/dynamotest"
 	"github.com/paylink/paylink/internal/store/sqlstore"
 	"github.com/paylink/paylink/internal/store/storetest"
 	"github.com/paylink/paylink/internal/stream"
@@ -86,10 +87,10 @@ func traffic(t *testing.T, w *world, links int) (available int64) {
 // object's in order, and the money right.
 func checkFeed(t *testing.T, s *dynamo.Store, feed *sqlstore.Store, account string, available int64) {
 	t.Helper()
-	if err := caughtUp(t.Context(), s, feed, account); err != nil {
+	if err := (dynamotest.Distributed{Store: s, Feed: feed}).CatchUp(t.Context(), account); err != nil {
 		t.Fatal(err)
 	}
-	all, err := s.AllEvents(t.Context())
+	all, err := dynamotest.AllEvents(t.Context(), s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,10 +135,10 @@ func checkFeed(t *testing.T, s *dynamo.Store, feed *sqlstore.Store, account stri
 // TestRelay: what happens in DynamoDB arrives in the feed once and in order,
 // although the relay is killed around two batches of three.
 func TestRelay(t *testing.T) {
-	s, feed := open(t), openFeed(t)
-	w := newWorld(t, distributed{s, feed})
+	s, feed := open(t), dynamotest.OpenFeed(t)
+	w := newWorld(t, dynamotest.Distributed{Store: s, Feed: feed})
 	m := &mortal{Store: feed}
-	start(t, func(ctx context.Context) error {
+	dynamotest.Start(t, func(ctx context.Context) error {
 		for ctx.Err() == nil {
 			if err := stream.Relay(ctx, "dynamo", s, m); err != nil && !errors.Is(err, errKilled) {
 				return err
@@ -145,7 +146,7 @@ func TestRelay(t *testing.T) {
 		}
 		return nil
 	})
-	start(t, feed.RunBalances)
+	dynamotest.Start(t, feed.RunBalances)
 	available := traffic(t, w, 20)
 	checkFeed(t, s, feed, w.account, available)
 	available += traffic(t, w, 20)
@@ -157,10 +158,10 @@ func TestRelay(t *testing.T) {
 // is in the event as it was told.
 func TestLinkPaidCarriesItsURL(t *testing.T) {
 	s := open(t)
-	w := newWorld(t, distributed{s, openFeed(t)})
+	w := newWorld(t, dynamotest.Distributed{Store: s, Feed: dynamotest.OpenFeed(t)})
 	l := w.link()
 	w.pay(l, 1, goodCard)
-	events, err := s.AllEvents(t.Context())
+	events, err := dynamotest.AllEvents(t.Context(), s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -207,11 +208,11 @@ func TestF23RebuiltFromTheTable(t *testing.T) {
 					}
 				}
 			})
-			feed := openFeed(t)
-			w := newWorld(t, distributed{s, feed})
+			feed := dynamotest.OpenFeed(t)
+			w := newWorld(t, dynamotest.Distributed{Store: s, Feed: feed})
 			relay := func(ctx context.Context) error { return stream.Relay(ctx, "dynamo", s, feed) }
-			stop := start(t, relay)
-			start(t, feed.RunBalances)
+			stop := dynamotest.Start(t, relay)
+			dynamotest.Start(t, feed.RunBalances)
 			available := traffic(t, w, 6)
 			checkFeed(t, s, feed, w.account, available)
 			stop()
@@ -228,7 +229,7 @@ func TestF23RebuiltFromTheTable(t *testing.T) {
 			}
 			wire.once(c.operation, c.answer)
 			before := scans.Load()
-			start(t, relay)
+			dynamotest.Start(t, relay)
 			within(t, time.Minute, "the relay comes upon what is wrong", func() bool { return wire.told() && (!c.rebuilt || scans.Load() > before) })
 			checkFeed(t, s, feed, w.account, available)
 			now, err := feed.Checkpoints(t.Context(), "dynamo")
@@ -275,7 +276,7 @@ func (w *stuck) Do(r *http.Request) (*http.Response, error) {
 // TestF19TheFeedTakesEachEventOnce: duplicates and latecomers among what a relay
 // brings are told apart by object and number.
 func TestF19TheFeedTakesEachEventOnce(t *testing.T) {
-	feed := openFeed(t)
+	feed := dynamotest.OpenFeed(t)
 	l := storetest.NewLink(id.New(id.Account), 1)
 	begin := storetest.Begin(t, l, attempt1)
 	done := storetest.Answered(t, begin.Payment, issuer.Approved)

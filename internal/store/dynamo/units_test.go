@@ -10,6 +10,7 @@ import (
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/payment"
 	"github.com/paylink/paylink/internal/store/dynamo"
+	"github.com/paylink/paylink/internal/store/dynamotest"
 )
 
 // The budget: write units of a payment from creation to settled, indexes included.
@@ -53,7 +54,7 @@ func TestWriteUnits(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			var m meter
 			s := open(t, func(o *dynamo.Options) { o.Observe = m.observe })
-			w := newWorld(t, distributed{s, openFeed(t)})
+			w := newWorld(t, dynamotest.Distributed{Store: s, Feed: dynamotest.OpenFeed(t)})
 			var total float64
 			step := func(name string) {
 				write, read, calls := m.take()
