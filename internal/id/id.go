@@ -7,6 +7,8 @@ package id
 import (
 	"crypto/sha256"
 	"encoding/base32"
+	"encoding/binary"
+	"hash/fnv"
 	"strings"
 
 	"github.com/google/uuid"
@@ -40,14 +42,77 @@ func New(prefix string) string {
 	return prefix + "_" + encoding.EncodeToString(u[:])
 }
 
+// A partitioned store spreads what an account owns over numbered buckets, and must
+// find a thing by its id alone. So the ids that it hands out are placed: they are
+// of UUID version 8, which RFC 9562 leaves to us, and end with a tag of the owner
+// (24 bits of a hash; others may share it) and the bucket. All others are of
+// version 7 and in bucket 0.
+const (
+	timeBytes   = 6
+	versionByte = 6
+	placeOffset = 12 // tag 3 bytes, bucket 1 byte
+	versionMask = 0xf0
+	placed      = 0x80
+	maxBuckets  = 256
+	bucketBits  = 8
+	bucketMask  = maxBuckets - 1
+	tagBits     = 24
+	tagMask     = 1<<tagBits - 1
+)
+
+// NewPlaced is New for a thing of the owner, in one of n buckets (up to 256),
+// picked by the hash of the id.
+func NewPlaced(prefix, owner string, n uint16) string {
+	u := uuid.Must(uuid.NewV7())
+	putPlace(u[:], TagOf(owner)<<bucketBits|hash(string(u[:]))%uint32(min(max(n, 1), maxBuckets)))
+	return prefix + "_" + encoding.EncodeToString(u[:])
+}
+
+// TagOf is the tag in the ids of what the owner owns.
+func TagOf(owner string) uint32 { return hash(owner) & tagMask }
+
+func hash(s string) uint32 {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(s))
+	return h.Sum32()
+}
+
+// Placed gives the tag and the bucket that an id of NewPlaced carries, or one
+// derived from it. One in sixteen of the ids that are derived from others looks
+// placed by chance: who looks there and finds nothing must look in bucket 0 too.
+func Placed(s string) (tag uint32, bucket uint16, ok bool) {
+	b, valid := Bytes(s)
+	if !valid || b[versionByte]&versionMask != placed {
+		return 0, 0, false
+	}
+	place := binary.BigEndian.Uint32(b[placeOffset:])
+	return place >> bucketBits, uint16(place & bucketMask), true
+}
+
+// Bucket is the bucket of a placed id; 0 for others.
+func Bucket(s string) uint16 {
+	_, bucket, _ := Placed(s)
+	return bucket
+}
+
+func putPlace(b []byte, place uint32) {
+	b[versionByte] = b[versionByte]&^versionMask | placed
+	binary.BigEndian.PutUint32(b[placeOffset:], place)
+}
+
 // Derive makes an id that is a pure function of parent and name: the same pair
-// gives the same id, for ever. The first 48 bits are the parent's, so derived
-// ids of a young parent sit beside it in an index; the rest is SHA-256.
+// gives the same id, for ever. It is SHA-256, but for the first 48 bits, which are
+// the parent's, so that derived ids of a young parent sit beside it in an index;
+// what is derived from a placed link is placed with it instead.
 func Derive(prefix, parent, name string) string {
 	raw, ok := Bytes(parent)
 	sum := sha256.Sum256([]byte(prefix + "\x00" + parent + "\x00" + name))
-	if ok {
-		copy(sum[:6], raw[:6])
+	tag, bucket, isPlaced := Placed(parent)
+	switch {
+	case isPlaced && strings.HasPrefix(parent, Link+"_"):
+		putPlace(sum[:16], tag<<bucketBits|uint32(bucket))
+	case ok:
+		copy(sum[:timeBytes], raw[:timeBytes])
 	}
 	return prefix + "_" + encoding.EncodeToString(sum[:16])
 }

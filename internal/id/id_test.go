@@ -116,6 +116,51 @@ func TestDerive(t *testing.T) {
 	})
 }
 
+// TestPlaced: an id carries its place, passes it on to what is derived from it,
+// and is otherwise an id like all others.
+func TestPlaced(t *testing.T) {
+	for _, plain := range []string{"", "lnk_", "nothing", id.New(id.Link)} {
+		if _, bucket, ok := id.Placed(plain); ok || bucket != 0 || id.Bucket(plain) != 0 {
+			t.Errorf("%q is placed", plain)
+		}
+	}
+	owner := id.New(id.Account)
+	seen := map[string]bool{}
+	for _, n := range []uint16{0, 1, 2, 7, 256, 1000} {
+		n = max(n, 1)
+		counts := map[uint16]int{}
+		last := ""
+		for range 4000 {
+			s := id.NewPlaced(id.Link, owner, n)
+			tag, bucket, ok := id.Placed(s)
+			if !ok || !id.Valid(id.Link, s) || bucket >= n || tag != id.TagOf(owner) || seen[s] {
+				t.Fatalf("%s is in bucket %d of %d, %v", s, bucket, n, ok)
+			}
+			seen[s] = true
+			if s[:len("lnk_")+9] < last { // the milliseconds
+				t.Fatalf("%s sorts before an older one", s)
+			}
+			last = s[:len("lnk_")+9]
+			counts[bucket]++
+			p := id.Derive(id.Payment, s, "attempt")
+			if ptag, pbucket, ok := id.Placed(p); !ok || ptag != tag || pbucket != bucket || !id.Valid(id.Payment, p) || seen[p] {
+				t.Fatalf("the payment of %s is %s", s, p)
+			}
+			seen[p] = true
+		}
+		n = min(n, 256)
+		for b := range n {
+			if want := 4000 / int(n); counts[b] < want/5 {
+				t.Errorf("bucket %d of %d holds %d, want about %d", b, n, counts[b], want)
+			}
+		}
+	}
+	// What was derived before there were buckets is derived unchanged.
+	if got := id.Derive(id.Payment, "lnk_01arz3ndektsv4rrffq69g5fag", "attempt-1"); got != "pay_01arz3ndeg1wx2p9sy7h7yrda8" {
+		t.Errorf("a derived id changed to %s", got)
+	}
+}
+
 // FuzzBytes: whatever is taken for an id is its only spelling.
 func FuzzBytes(f *testing.F) {
 	f.Add("pay_01arz3ndektsv4rrffq69g5fag")

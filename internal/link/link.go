@@ -157,6 +157,13 @@ type Filter struct {
 	Now                      time.Time
 }
 
+// Spreader is a Store that spreads the links of an account over buckets, and reads
+// off an id where it lies (id.NewPlaced). Other stores have one place for all.
+type Spreader interface {
+	// Buckets is the number of the account's buckets: 1 to 256, and it only grows.
+	Buckets(ctx context.Context, account string) (uint16, error)
+}
+
 // Store keeps links. All of a call, or none.
 type Store interface {
 	// CreateLink is repeatable: the same link id succeeds again.

@@ -114,7 +114,10 @@ func (l *Local) Create(ctx context.Context, r CreateRequest) (Link, error) {
 	if err != nil {
 		return Link{}, err
 	}
-	k.ID = id.New(id.Link)
+	if k.ID, err = l.newID(ctx, k.Account); err != nil {
+		return Link{}, err
+	}
+	k.Bucket = id.Bucket(k.ID)
 	k.Token = Mint(l.ring, Claims{Link: k.ID, Account: k.Account, Bucket: k.Bucket, ExpiresAt: k.ExpiresAt, Mode: k.Mode})
 	event, err := newEvent(EventCreated, seqCreated, k, l.URL(k), now)
 	if err != nil {
@@ -129,6 +132,15 @@ func (l *Local) Create(ctx context.Context, r CreateRequest) (Link, error) {
 	}
 	l.verified.add(k.Token)
 	return k, nil
+}
+
+func (l *Local) newID(ctx context.Context, account string) (string, error) {
+	s, ok := l.store.(Spreader)
+	if !ok {
+		return id.New(id.Link), nil
+	}
+	n, err := s.Buckets(ctx, account)
+	return id.NewPlaced(id.Link, account, n), err
 }
 
 // Get reads one link.

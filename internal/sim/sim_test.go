@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"reflect"
 	"runtime"
@@ -27,6 +28,7 @@ import (
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/money"
 	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/store/dynamotest"
 	"github.com/paylink/paylink/internal/store/pgtest"
 	"github.com/paylink/paylink/internal/store/sqlstore"
 	"github.com/paylink/paylink/internal/store/storetest"
@@ -43,6 +45,8 @@ var cards = [...]string{"4242424242424242", "5555555555554444", "400000000000000
 var currencies = [...]money.Currency{"EUR", "JPY", "KWD"}
 
 const accounts = 4
+
+func TestMain(m *testing.M) { os.Exit(dynamotest.Main(m)) }
 
 var epoch = time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
 
@@ -64,7 +68,7 @@ func (d *dice) percent(p int) bool { return d.n(100) < p }
 type sim struct {
 	t      *testing.T
 	dice   *dice
-	store  *sqlstore.Store
+	store  storetest.Store
 	faulty *storetest.Faulty
 	issuer *simulator.Simulator
 	links  *link.Local
@@ -166,18 +170,29 @@ func (s *sim) restart() {
 }
 
 func TestSimulation(t *testing.T) {
+	now := func(context.Context) error { return nil }
+	t.Run("SQLite", func(t *testing.T) {
+		simulate(t, openSQL(t, "sqlite:"+filepath.Join(t.TempDir(), "paylink.db")), *opsFlag, now)
+	})
+	t.Run("PostgreSQL", func(t *testing.T) { simulate(t, openSQL(t, pgtest.Database(t)), *opsFlag/4, now) })
+}
+
+// TestSimulationOnDynamoDB is a shorter run: each operation is several calls over
+// the network.
+func TestSimulationOnDynamoDB(t *testing.T) {
+	d := dynamotest.OpenDistributed(t)
+	simulate(t, d, *opsFlag/4, func(ctx context.Context) error { return d.CatchUp(ctx, "") })
+}
+
+// simulate runs so many operations and checks everything; settled waits for what
+// follows the commits.
+func simulate(t *testing.T, store storetest.Store, ops int, settled func(context.Context) error) {
+	t.Helper()
 	seed := *seedFlag
 	if seed == 0 {
 		seed = uint64(time.Now().UnixNano()) //nolint:gosec // any bits will do
 	}
 	t.Logf("seed %d; run it again with -sim.seed=%d", seed, seed)
-	t.Run("SQLite", func(t *testing.T) {
-		simulate(t, seed, *opsFlag, "sqlite:"+filepath.Join(t.TempDir(), "paylink.db"))
-	})
-	t.Run("PostgreSQL", func(t *testing.T) { simulate(t, seed, *opsFlag/4, pgtest.Database(t)) })
-}
-
-func simulate(t *testing.T, seed uint64, ops int, store string) {
 	s := start(t, seed, store)
 	ids := make([]string, accounts)
 	for i := range ids {
@@ -187,6 +202,9 @@ func simulate(t *testing.T, seed uint64, ops int, store string) {
 		s.step(ids[s.dice.n(accounts)])
 	}
 	s.quiesce()
+	if err := settled(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	for _, account := range ids {
 		s.checkAccount(account)
 	}
@@ -198,24 +216,32 @@ func simulate(t *testing.T, seed uint64, ops int, store string) {
 	}
 }
 
-func start(t *testing.T, seed uint64, store string) *sim {
+func openSQL(t *testing.T, url string) *sqlstore.Store {
 	t.Helper()
-	s := &sim{t: t, at: epoch, dice: &dice{r: rand.New(rand.NewPCG(seed, 1))}} //nolint:gosec // a simulation repeats
-	if _, _, err := sqlstore.Migrate(t.Context(), store); err != nil {
+	if _, _, err := sqlstore.Migrate(t.Context(), url); err != nil {
 		t.Fatal(err)
 	}
+	s, err := sqlstore.Open(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func start(t *testing.T, seed uint64, store storetest.Store) *sim {
+	t.Helper()
+	s := &sim{t: t, at: epoch, store: store, dice: &dice{r: rand.New(rand.NewPCG(seed, 1))}} //nolint:gosec // a simulation repeats
 	var err error
-	if s.store, err = sqlstore.Open(t.Context(), store); err != nil {
-		t.Fatal(err)
-	}
 	if s.issuer, err = simulator.New(simulator.Config{BookPath: filepath.Join(t.TempDir(), "book"), Now: s.now, Seed: 1, Downtime: time.Hour}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		if err := s.issuer.Close(); err != nil {
-			t.Error(err)
-		}
-		if err := s.store.Close(); err != nil {
 			t.Error(err)
 		}
 	})

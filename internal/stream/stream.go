@@ -29,6 +29,44 @@ type Event struct {
 	Transfers []ledger.Transfer `json:"-"` // the money that moved with this change
 }
 
+// Batch is what a sharded source gives at once, with the checkpoints after it.
+type Batch struct {
+	Events      []Event
+	Checkpoints map[string]string // shard to its new checkpoint; empty: forget the shard
+	// Fresh says that Checkpoints are all there are: the source was read anew from
+	// what it keeps, and older checkpoints are void.
+	Fresh bool
+}
+
+// Sharded is a source in several parts, each with a checkpoint of its own. Events
+// of one object come in order; those of different objects may not.
+type Sharded interface {
+	// Follow calls handle with batches, one at a time, from the checkpoints on. A
+	// checkpoint that is too old, or none at all, makes it give everything that it
+	// keeps first. It blocks until ctx ends (nil) or the source or handle fails.
+	Follow(ctx context.Context, from map[string]string, handle func(context.Context, Batch) error) error
+}
+
+// Feed takes the events of another store into its own feed.
+type Feed interface {
+	// Checkpoints of the source, as the last batch left them.
+	Checkpoints(ctx context.Context, source string) (map[string]string, error)
+	// AppendBatch gives the events their places and keeps the checkpoints, in one
+	// commit. An event that the feed has is dropped.
+	AppendBatch(ctx context.Context, source string, b Batch) error
+}
+
+// Relay carries a source's events into the feed, until ctx ends (nil). After a
+// crash it goes on at the last checkpoint that the feed has; what comes twice is
+// dropped there.
+func Relay(ctx context.Context, name string, source Sharded, feed Feed) error {
+	from, err := feed.Checkpoints(ctx, name)
+	if err != nil {
+		return err
+	}
+	return source.Follow(ctx, from, func(ctx context.Context, b Batch) error { return feed.AppendBatch(ctx, name, b) })
+}
+
 // Source is a feed with a stored checkpoint per consumer.
 type Source interface {
 	// Consume calls handle with batches from the consumer's checkpoint on, and

@@ -17,6 +17,7 @@ import (
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/idempotency"
 	"github.com/paylink/paylink/internal/issuer"
+	"github.com/paylink/paylink/internal/ledger"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/money"
 	"github.com/paylink/paylink/internal/payment"
@@ -84,11 +85,41 @@ type suite struct {
 	Store
 	ctx     context.Context
 	account string
+	catchUp func(ctx context.Context, account string) error
+}
+
+// Options of a run.
+type Options struct {
+	// CatchUp is for an engine whose feed follows its commits later: it returns
+	// when the account's events, and the balances made of them, are all there.
+	CatchUp func(ctx context.Context, account string) error
+}
+
+// Events waits for a feed that follows later.
+func (s suite) Events(ctx context.Context, account, mode string, afterSeq int64, limit int) ([]stream.Event, error) {
+	if err := s.catchUp(ctx, account); err != nil {
+		return nil, err
+	}
+	return s.Store.Events(ctx, account, mode, afterSeq, limit)
+}
+
+// Balances waits for a feed that follows later.
+func (s suite) Balances(ctx context.Context, account, mode string) (map[money.Currency]ledger.Balance, error) {
+	if err := s.catchUp(ctx, account); err != nil {
+		return nil, err
+	}
+	return s.Store.Balances(ctx, account, mode)
 }
 
 // Run runs the suite. Each subtest uses an account of its own in one store.
-func Run(t *testing.T, open func(t *testing.T) Store) {
+func Run(t *testing.T, open func(t *testing.T) Store, options ...Options) {
 	s := open(t)
+	catchUp := func(context.Context, string) error { return nil }
+	for _, o := range options {
+		if o.CatchUp != nil {
+			catchUp = o.CatchUp
+		}
+	}
 	for name, test := range map[string]func(*testing.T, suite){
 		"link is read back as written":                 linkRoundTrip,
 		"another tenant's link is not found":           linkTenant,
@@ -113,7 +144,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"F22 many workers on one payment lose nothing": contention,
 	} {
 		t.Run(name, func(t *testing.T) {
-			test(t, suite{Store: s, ctx: t.Context(), account: id.New(id.Account)})
+			test(t, suite{Store: s, ctx: t.Context(), account: id.New(id.Account), catchUp: catchUp})
 		})
 	}
 }

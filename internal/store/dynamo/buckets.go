@@ -1,0 +1,206 @@
+package dynamo
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/paylink/paylink/internal/id"
+)
+
+// Bounds of an account's buckets.
+const (
+	// PartitionUnits is how many write units a second one partition takes.
+	PartitionUnits = 1000
+	// MaxBuckets of an account.
+	MaxBuckets = 256
+
+	hotUnits     = PartitionUnits * 6 / 10 // that one process counts in a second
+	metaSort     = "M"
+	bucketsFresh = 5 * time.Second // how long a number is used without looking
+	growRest     = 5 * time.Second // until a larger number shows its effect
+	maxHeated    = 4096            // partitions and accounts watched; more start anew
+)
+
+// Grow is how many buckets an account should have whose hottest partition took so
+// many units in a second, or was throttled in it.
+func Grow(n uint16, units float64, throttled bool) uint16 {
+	if n < 1 {
+		n = 1
+	}
+	if units < hotUnits && !throttled {
+		return n
+	}
+	return min(n*2, MaxBuckets)
+}
+
+// heat counts what each partition takes, as far as this process causes it, and
+// what DynamoDB refused it.
+type heat struct {
+	mu         sync.Mutex
+	partitions map[string]*warm
+	accounts   map[string]*spread
+}
+
+type warm struct {
+	second int64
+	units  float64
+}
+
+// spread is what this process knows of an account's buckets.
+type spread struct {
+	n        uint16
+	readAt   time.Time
+	grownAt  time.Time
+	partsHot float64 // highest peak of a partition since it grew
+	refused  bool
+}
+
+func (h *heat) warm(partition string) *warm {
+	if h.partitions == nil || len(h.partitions) >= maxHeated {
+		h.partitions = map[string]*warm{}
+	}
+	w := h.partitions[partition]
+	if w == nil {
+		w = &warm{}
+		h.partitions[partition] = w
+	}
+	return w
+}
+
+func (h *heat) account(account string) *spread {
+	if h.accounts == nil || len(h.accounts) >= maxHeated {
+		h.accounts = map[string]*spread{}
+	}
+	a := h.accounts[account]
+	if a == nil {
+		a = &spread{}
+		h.accounts[account] = a
+	}
+	return a
+}
+
+// add counts units that a partition took.
+func (h *heat) add(partition string, units float64) {
+	h.addAt(partition, units, time.Now())
+}
+
+func (h *heat) addAt(partition string, units float64, now time.Time) {
+	account := accountOf(partition)
+	if account == "" {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	w := h.warm(partition)
+	if second := now.Unix(); w.second != second {
+		w.second, w.units = second, 0
+	}
+	w.units += units
+	a := h.account(account)
+	a.partsHot = max(a.partsHot, w.units)
+}
+
+// throttle notes that DynamoDB refused a partition a write.
+func (h *heat) throttle(partition string) {
+	account := accountOf(partition)
+	if account == "" {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.account(account).refused = true
+}
+
+// want is the number of buckets that the account should have; fresh is false when
+// the number known must be read again first.
+func (h *heat) want(account string, now time.Time) (known, want uint16, fresh bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	a := h.account(account)
+	want = Grow(a.n, a.partsHot, a.refused)
+	if now.Sub(a.grownAt) < growRest {
+		want = a.n
+	}
+	return a.n, want, a.n > 0 && now.Sub(a.readAt) < bucketsFresh
+}
+
+func (h *heat) learn(account string, n uint16, grown bool, now time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	a := h.account(account)
+	if grown || (a.n > 0 && n > a.n) {
+		a.grownAt, a.partsHot, a.refused = now, 0, false
+	}
+	a.n, a.readAt = n, now
+}
+
+// Buckets implements link.Spreader. When a partition of the account runs hot, it
+// first raises their number; old items stay where they are, and what is created
+// from then on spreads over more partitions.
+func (s *Store) Buckets(ctx context.Context, account string) (uint16, error) {
+	now := time.Now()
+	known, want, fresh := s.heat.want(account, now)
+	if !fresh {
+		n, err := s.introduce(ctx, account)
+		if err != nil {
+			return 0, err
+		}
+		s.heat.learn(account, n, false, now)
+		if known, want, _ = s.heat.want(account, now); want <= known {
+			return n, nil
+		}
+	}
+	if want <= known {
+		return known, nil
+	}
+	return s.grow(ctx, account, known, want)
+}
+
+// buckets reads the number of the account's buckets.
+func (s *Store) buckets(ctx context.Context, account string) (uint16, error) {
+	meta, err := s.getItem(ctx, metaKey(account), true)
+	if err != nil {
+		return 0, err
+	}
+	return bucketsIn(meta), nil
+}
+
+func bucketsIn(meta item) uint16 { return uint16(max(1, min(number(meta, attrBuckets), MaxBuckets))) }
+
+// introduce is buckets for an account that may be new here: before its first link
+// it is listed under its tag, so that its payments are found by their ids alone.
+func (s *Store) introduce(ctx context.Context, account string) (uint16, error) {
+	meta, err := s.getItem(ctx, metaKey(account), true)
+	if err != nil || meta != nil {
+		return bucketsIn(meta), err
+	}
+	listed := key{tagPartition(id.TagOf(account)), account}.item()
+	there := func(int, item, bool) error { return nil }
+	if err := s.commit(ctx, "", []write{{put: listed, condition: ifNew}}, there); err != nil {
+		return 0, err
+	}
+	fresh := metaKey(account).item()
+	fresh[attrBuckets] = num(1)
+	return 1, s.commit(ctx, "", []write{{put: fresh, condition: ifNew}}, there)
+}
+
+func tagPartition(tag uint32) string { return fmt.Sprintf("%s%06x", tagPrefix, tag) }
+
+func metaKey(account string) key { return key{"A#" + account, metaSort} }
+
+// grow raises the number; whoever raised it first is followed.
+func (s *Store) grow(ctx context.Context, account string, from, to uint16) (uint16, error) {
+	n := to
+	err := s.commit(ctx, "", []write{{key: metaKey(account), update: "SET z = :to", condition: "z = :from",
+		values: values{":from": num(int64(from)), ":to": num(int64(to))}}}, func(_ int, found item, _ bool) error {
+		n = uint16(max(1, number(found, attrBuckets)))
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	s.heat.learn(account, n, true, time.Now())
+	return n, nil
+}

@@ -1,0 +1,233 @@
+package dynamo
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/idempotency"
+	"github.com/paylink/paylink/internal/payment"
+)
+
+// CommitPayment implements payment.Store. The payment, with its log and all its
+// events, is one item under one condition. Where a use of the link is reserved,
+// given back or retaken, the link is the second item of a transaction. The one
+// use of a single-use link is completed in the payment alone: see view.
+func (s *Store) CommitPayment(ctx context.Context, c payment.Change) error {
+	for range maxRebuilds {
+		if err := s.commitOnce(ctx, c); !errors.Is(err, errAgain) {
+			return err
+		}
+	}
+	return errBusyLink
+}
+
+func (s *Store) commitOnce(ctx context.Context, c payment.Change) error {
+	p := c.Payment
+	had, done, err := s.before(ctx, c)
+	if err != nil || done {
+		return err
+	}
+	use, full, err := s.useLink(ctx, c)
+	if err != nil {
+		return err
+	}
+	events := c.Events
+	if full {
+		events = slices.Concat(events, c.WhenLinkPaid)
+		if use == nil {
+			had.usedAt = micros(c.At)
+		}
+	}
+	row, now, err := encodePayment(p, had, events)
+	if err != nil {
+		return err
+	}
+	put := write{put: row, condition: ifNew}
+	if c.Expected != 0 {
+		put.condition, put.values = "r = :r", values{":r": num(c.Expected)}
+	}
+	writes := []write{put}
+	if use != nil {
+		writes = append(writes, *use)
+	}
+	if c.Record != nil {
+		writes = append(writes, putRecord(*c.Record))
+	}
+	err = s.commit(ctx, token(c.ID, writes), writes, func(place int, found item, again bool) error {
+		switch {
+		case place == 0:
+			return changed(found, c.ID)
+		case again: // an earlier try of ours may be why the condition failed
+			if is, err := s.getItem(ctx, paymentKey(p.Account, p.Link, p.ID), true); err != nil {
+				return err
+			} else if is != nil && changed(is, c.ID) == nil {
+				return nil
+			}
+		}
+		if use != nil && place == 1 {
+			return s.refusedUse(ctx, c, found)
+		}
+		return idempotency.ErrRaced
+	})
+	if err == nil {
+		s.recent.keep(p, now)
+	}
+	return err
+}
+
+// changed says whether the change is part of what is stored.
+func changed(found item, change string) error {
+	if found == nil {
+		return payment.ErrConflict
+	}
+	is, err := decodePayment(found)
+	if err != nil {
+		return err
+	}
+	if is.HasChange(change) {
+		return nil
+	}
+	return payment.ErrConflict
+}
+
+// before gives what the item holds already, or says that it holds this change.
+// Who committed the revision before usually commits this one too, and remembers.
+func (s *Store) before(ctx context.Context, c payment.Change) (had beside, done bool, err error) {
+	if c.Expected == 0 {
+		return beside{}, false, nil
+	}
+	if had, ok := s.recent.get(c.Payment.ID, c.Expected); ok {
+		return had, false, nil
+	}
+	found, err := s.getItem(ctx, paymentKey(c.Payment.Account, c.Payment.Link, c.Payment.ID), true)
+	if err != nil {
+		return beside{}, false, err
+	}
+	if found == nil {
+		return beside{}, false, payment.ErrConflict
+	}
+	is, err := decodePayment(found)
+	switch {
+	case err != nil:
+		return beside{}, false, err
+	case is.HasChange(c.ID):
+		return beside{}, true, nil
+	case is.Revision != c.Expected:
+		return beside{}, false, payment.ErrConflict
+	}
+	return is.beside, false, nil
+}
+
+// useLink is the write that the change makes to its link, if any, and whether it
+// completes the last use. The condition of the write holds it to what was read.
+func (s *Store) useLink(ctx context.Context, c payment.Change) (use *write, full bool, err error) {
+	p := c.Payment
+	w := &write{key: linkKey(p.Account, p.Link)}
+	one, less := num(1), num(-1)
+	switch c.Use {
+	case payment.UseNone:
+		return nil, false, nil
+	case payment.UseReserve:
+		w.update, w.condition = "SET p = :p ADD v :one, l :less", "attribute_not_exists(c) AND l > :none AND x > :at"
+		w.values = values{":p": str(p.ID), ":one": one, ":less": less, ":none": num(0), ":at": num(micros(c.At))}
+		return w, false, nil
+	case payment.UseRelease:
+		w.update, w.condition = "ADD v :less, l :one", "v > :none"
+		w.values = values{":one": one, ":less": less, ":none": num(0)}
+		return w, false, nil
+	}
+	if c.Use == payment.UseComplete && p.LinkUses == 1 {
+		return nil, true, nil
+	}
+	o, err := s.readLink(ctx, p.Account, p.Link)
+	if err != nil {
+		return nil, false, err
+	}
+	if c.Use == payment.UseComplete && o.MaxUses == 1 {
+		return nil, true, nil
+	}
+	w.update, w.condition = "SET p = :p ADD k :one, v :less", "v > :none"
+	if c.Use == payment.UseRetake {
+		w.update, w.condition = "SET p = :p ADD k :one, l :less", "l > :none"
+	}
+	w.values = values{":p": str(p.ID), ":one": one, ":less": less, ":none": num(0)}
+	switch {
+	case o.MaxUses == 0:
+	case o.Uses+1 < o.MaxUses:
+		w.condition += " AND (attribute_not_exists(k) OR k < :last)"
+		w.values[":last"] = num(o.MaxUses - 1)
+	default:
+		full = true
+		w.update = "SET p = :p, q = :at ADD k :one, " + map[bool]string{true: "l", false: "v"}[c.Use == payment.UseRetake] + " :less REMOVE d, e"
+		w.values[":at"] = num(micros(c.At))
+		if o.MaxUses == 1 {
+			w.condition += " AND attribute_not_exists(k)"
+		} else {
+			w.condition += " AND k = :last"
+			w.values[":last"] = num(o.MaxUses - 1)
+		}
+	}
+	return w, full, nil
+}
+
+// refusedUse tells why the use could not be had.
+func (s *Store) refusedUse(ctx context.Context, c payment.Change, found item) error {
+	if found == nil {
+		return fault.NotFound("payment link")
+	}
+	o, err := decodeLink(found)
+	if err != nil {
+		return err
+	}
+	if (c.Use == payment.UseComplete || c.Use == payment.UseRelease) && o.Reserved > 0 {
+		return errAgain // another payment completed a use since the link was read
+	}
+	if c.Use == payment.UseRetake && number(found, attrLeft) > 0 {
+		return errAgain
+	}
+	if err := s.whyNot(ctx, o.Link, c.At); err != nil {
+		return err
+	}
+	return errAgain
+}
+
+// recent remembers what the items of payments under way hold beside the document,
+// so that the commit of an answer need not read what the commit before it wrote.
+// It is exact: what belongs to a revision never changes, and the condition on the
+// revision is the store's.
+type recent struct {
+	mu   sync.Mutex
+	rows map[string]recentRow
+}
+
+type recentRow struct {
+	revision int64
+	beside
+}
+
+// maxRecent bounds the memory; a full one starts anew.
+const maxRecent = 4096
+
+func (r *recent) get(id string, revision int64) (beside, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	row, ok := r.rows[id]
+	return row.beside, ok && row.revision == revision
+}
+
+// keep remembers a payment that is not settled, and forgets one that is.
+func (r *recent) keep(p payment.Payment, b beside) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if p.DueAt().IsZero() {
+		delete(r.rows, p.ID)
+		return
+	}
+	if r.rows == nil || len(r.rows) >= maxRecent {
+		r.rows = map[string]recentRow{}
+	}
+	r.rows[p.ID] = recentRow{p.Revision, b}
+}

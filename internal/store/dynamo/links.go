@@ -1,0 +1,311 @@
+package dynamo
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/idempotency"
+	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/stream"
+)
+
+var (
+	_ link.Store    = (*Store)(nil)
+	_ link.Spreader = (*Store)(nil)
+)
+
+// errAgain says that what a commit was built on has moved on: build it anew.
+var errAgain = errors.New("the item has changed meanwhile")
+
+var errBusyLink = fault.Unavailable("store_busy", retryAfter, errAgain, "Many requests change this link at once. Try again.")
+
+const ifNew = "attribute_not_exists(pk)"
+
+// CreateLink implements link.Store.
+func (s *Store) CreateLink(ctx context.Context, l link.Link, events []stream.Event, r *idempotency.Record) error {
+	row, err := encodeLink(l, events)
+	if err != nil {
+		return err
+	}
+	writes := []write{{put: row, condition: ifNew}}
+	if r != nil {
+		writes = append(writes, putRecord(*r))
+	}
+	return s.commit(ctx, token(l.ID, writes), writes, func(place int, _ item, again bool) error {
+		if place == 0 {
+			return nil // this very link is in the store already
+		}
+		if again { // an earlier try of ours may have written the record, with the link
+			if there, err := s.getItem(ctx, linkKey(l.Account, l.ID), true); err != nil || there != nil {
+				return err
+			}
+		}
+		return idempotency.ErrRaced
+	})
+}
+
+// GetLink implements link.Store.
+func (s *Store) GetLink(ctx context.Context, account, linkID string) (link.Link, error) {
+	o, err := s.readLink(ctx, account, linkID)
+	if err != nil {
+		return link.Link{}, err
+	}
+	return s.view(ctx, o.Link)
+}
+
+func (s *Store) readLink(ctx context.Context, account, linkID string) (offer, error) {
+	found, err := s.getItem(ctx, linkKey(account, linkID), true)
+	if err != nil {
+		return offer{}, err
+	}
+	if found == nil {
+		return offer{}, fault.NotFound("payment link")
+	}
+	return decodeLink(found)
+}
+
+// asksPayment reports whether the link's payment knows better than the link: the
+// one use of a single-use link is completed in the payment's item alone.
+func asksPayment(l link.Link) bool {
+	return l.MaxUses == 1 && l.Uses == 0 && l.Reserved == 1 && l.LastPayment != ""
+}
+
+// view is the link as it is, with what its payment says. Nothing changes such a
+// link any more once the payment has used it: the reservation stays, so it can
+// be neither reserved nor canceled.
+func (s *Store) view(ctx context.Context, l link.Link) (link.Link, error) {
+	if !asksPayment(l) {
+		return l, nil
+	}
+	found, err := s.getItem(ctx, paymentKey(l.Account, l.ID, l.LastPayment), true)
+	if err != nil {
+		return link.Link{}, err
+	}
+	return used(l, found), nil
+}
+
+func used(l link.Link, paid item) link.Link {
+	if at := number(paid, attrUsedAt); at != 0 {
+		l.Uses, l.Reserved, l.PaidAt = 1, 0, fromMicros(at)
+	}
+	return l
+}
+
+// views is view for many links.
+func (s *Store) views(ctx context.Context, links []link.Link) ([]link.Link, error) {
+	var keys []key
+	for _, l := range links {
+		if asksPayment(l) {
+			keys = append(keys, paymentKey(l.Account, l.ID, l.LastPayment))
+		}
+	}
+	found, err := s.getItems(ctx, keys)
+	if err != nil {
+		return nil, err
+	}
+	payments := map[string]item{}
+	for _, i := range found {
+		payments[strings.TrimPrefix(text(i, attrSort), paymentPrefix)] = i
+	}
+	for i, l := range links {
+		if asksPayment(l) {
+			links[i] = used(l, payments[l.LastPayment])
+		}
+	}
+	return links, nil
+}
+
+// ListLinks implements link.Store: the account's buckets, merged.
+func (s *Store) ListLinks(ctx context.Context, f link.Filter) ([]link.Link, error) {
+	n, err := s.buckets(ctx, f.Account)
+	if err != nil {
+		return nil, err
+	}
+	last := linkPrefix + "~" // after every id
+	if f.Before != "" {
+		last = linkPrefix + f.Before
+	}
+	var pages []*pages
+	for b := range n {
+		pages = append(pages, s.newPages(dynamodb.QueryInput{ConsistentRead: aws.Bool(true), ScanIndexForward: aws.Bool(false), Limit: aws.Int32(batchItems),
+			KeyConditionExpression:    aws.String("pk = :p AND sk BETWEEN :a AND :z"),
+			ExpressionAttributeValues: values{":p": str(partition(f.Account, b)), ":a": str(linkPrefix), ":z": str(last)}}))
+	}
+	newest := func(a, b item) int { return strings.Compare(text(b, attrSort), text(a, attrSort)) }
+	var list []link.Link
+	for len(list) < f.Limit {
+		rows, err := merge(ctx, pages, newest, min(batchItems, max(f.Limit-len(list), 10)))
+		if err != nil {
+			return nil, err
+		}
+		if len(rows) == 0 {
+			break
+		}
+		kept, err := s.filterLinks(ctx, f, rows)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, kept...)
+	}
+	return list[:min(len(list), f.Limit)], nil
+}
+
+func (s *Store) filterLinks(ctx context.Context, f link.Filter, rows []item) ([]link.Link, error) {
+	var links []link.Link
+	for _, row := range rows {
+		o, err := decodeLink(row)
+		if err != nil {
+			return nil, err
+		}
+		if o.Mode == f.Mode && o.ID != f.Before && (f.Realm == "" || o.Realm == f.Realm) && (f.Reference == "" || o.Reference == f.Reference) {
+			links = append(links, o.Link)
+		}
+	}
+	links, err := s.views(ctx, links)
+	if err != nil || f.Status == "" {
+		return links, err
+	}
+	return slices.DeleteFunc(links, func(l link.Link) bool { return l.Status(f.Now) != f.Status }), nil
+}
+
+// CancelLink implements link.Store.
+func (s *Store) CancelLink(ctx context.Context, account, linkID string, at time.Time, e stream.Event, r *idempotency.Record) error {
+	for range maxRebuilds {
+		o, err := s.readLink(ctx, account, linkID)
+		if err != nil {
+			return err
+		}
+		if err := s.cancel(ctx, o, at, e, r); !errors.Is(err, errAgain) {
+			return err
+		}
+	}
+	return errBusyLink
+}
+
+func (s *Store) cancel(ctx context.Context, o offer, at time.Time, e stream.Event, r *idempotency.Record) error {
+	if err := s.whyNot(ctx, o.Link, at); err != nil {
+		return err
+	}
+	blob, _, err := seal(o.owner(), o.Link, o.Metadata, o.events, []stream.Event{e})
+	if err != nil {
+		return err
+	}
+	writes := []write{{key: linkKey(o.Account, o.ID), update: "SET b = :b, n = :m, c = :at REMOVE d, e",
+		condition: "n = :n AND attribute_not_exists(c) AND l > :none AND x > :at",
+		values:    values{":b": bin(blob), ":m": num(o.count() + 1), ":n": num(o.count()), ":at": num(micros(at)), ":none": num(0)}}}
+	if o.count() == 0 {
+		writes[0].condition = strings.Replace(writes[0].condition, "n = :n", "attribute_not_exists(n)", 1)
+		delete(writes[0].values, ":n")
+	}
+	if r != nil {
+		writes = append(writes, putRecord(*r))
+	}
+	return s.commit(ctx, token(e.ID, writes), writes, func(place int, found item, again bool) error {
+		if found == nil && place == 0 {
+			return fault.NotFound("payment link")
+		}
+		now := o
+		var err error
+		if place == 0 {
+			now, err = decodeLink(found)
+		} else if again {
+			now, err = s.readLink(ctx, o.Account, o.ID)
+		}
+		if err != nil {
+			return err
+		}
+		if ours, err := now.has(now.owner(), e.ID); err != nil || ours {
+			return err // an earlier try of this very call
+		}
+		if place == 1 {
+			return idempotency.ErrRaced
+		}
+		if err := s.whyNot(ctx, now.Link, at); err != nil {
+			return err
+		}
+		return errAgain
+	})
+}
+
+// whyNot is why the link cannot be paid or canceled.
+func (s *Store) whyNot(ctx context.Context, l link.Link, at time.Time) error {
+	l, err := s.view(ctx, l)
+	if err != nil {
+		return err
+	}
+	return l.Unpayable(at)
+}
+
+// ExpireLinks implements link.Store. Each link is a commit of its own; a crash
+// between two loses nothing. It also closes links that a payment used up, so
+// that they leave the due index.
+func (s *Store) ExpireLinks(ctx context.Context, now time.Time, limit int, event func(link.Link) (stream.Event, error)) (int, error) {
+	keys, err := s.due(ctx, linkPrefix, now, limit)
+	if err != nil || len(keys) == 0 {
+		return 0, err
+	}
+	rows, err := s.getItems(ctx, keys)
+	if err != nil {
+		return 0, err
+	}
+	var done atomic.Int64
+	var group errgroup.Group
+	group.SetLimit(parallelReads)
+	for _, row := range rows {
+		group.Go(func() error {
+			ended, err := s.expire(ctx, row, now, event)
+			if ended {
+				done.Add(1)
+			}
+			return err
+		})
+	}
+	err = group.Wait()
+	return int(done.Load()), err
+}
+
+func (s *Store) expire(ctx context.Context, row item, now time.Time, event func(link.Link) (stream.Event, error)) (bool, error) {
+	o, err := decodeLink(row)
+	if err != nil || number(row, attrDueAt) == 0 {
+		return false, err // no longer in the index: paid or canceled meanwhile
+	}
+	l, err := s.view(ctx, o.Link)
+	if err != nil {
+		return false, err
+	}
+	w := write{key: linkKey(o.Account, o.ID), condition: "attribute_exists(d) AND n = :n", values: values{":n": num(o.count())}}
+	if l.PaidAt.IsZero() {
+		e, err := event(o.Link)
+		if err != nil {
+			return false, err
+		}
+		blob, _, err := seal(o.owner(), o.Link, o.Metadata, o.events, []stream.Event{e})
+		if err != nil {
+			return false, err
+		}
+		w.update = "SET b = :b, n = :m, g = :at REMOVE d, e"
+		w.values[":b"], w.values[":m"], w.values[":at"] = bin(blob), num(o.count()+1), num(micros(now))
+	} else { // used up by its payment: the item now says so itself
+		w.update = "SET k = :one, q = :at REMOVE d, e, v"
+		w.values[":one"], w.values[":at"] = num(1), num(micros(l.PaidAt))
+	}
+	if o.count() == 0 {
+		w.condition = "attribute_exists(d) AND attribute_not_exists(n)"
+		delete(w.values, ":n")
+	}
+	ended := true
+	err = s.commit(ctx, "", []write{w}, func(int, item, bool) error {
+		ended = false // paid or canceled meanwhile, or the work of another sweep
+		return nil
+	})
+	return ended && err == nil, err
+}

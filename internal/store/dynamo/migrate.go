@@ -1,0 +1,243 @@
+package dynamo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/smithy-go"
+)
+
+const (
+	tableTimeout = 10 * time.Minute // until a new table or index is ready
+	tablePoll    = 500 * time.Millisecond
+	attrEndsAt   = "ttl" // seconds; tidies what a condition has ended already, never money
+)
+
+// Migrate creates the table, or checks that the one there is as it must be, and
+// adds what it lacks: the indexes, the stream with both images, the clock that
+// tidies, and, where the endpoint has it, recovery to a point in time. It may run
+// several times at once, and again after a crash.
+func Migrate(ctx context.Context, rawURL string, options ...func(*Options)) error {
+	s, err := Open(ctx, rawURL, options...)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, tableTimeout)
+	defer cancel()
+	if _, err := s.describe(ctx); err != nil {
+		var missing *types.ResourceNotFoundException
+		if !errors.As(err, &missing) {
+			return err
+		}
+		if err := s.createTable(ctx); err != nil {
+			return err
+		}
+	}
+	t, err := s.waitActive(ctx)
+	if err != nil {
+		return err
+	}
+	if err := checkKeys(t); err != nil {
+		return err
+	}
+	if err := s.addIndexes(ctx, t); err != nil {
+		return err
+	}
+	if err := s.addStream(ctx, t); err != nil {
+		return err
+	}
+	if err := s.addTidying(ctx); err != nil {
+		return err
+	}
+	return s.addRecovery(ctx)
+}
+
+func (s *Store) describe(ctx context.Context) (*types.TableDescription, error) {
+	var table *types.TableDescription
+	err := s.call(ctx, "DescribeTable", "", func(ctx context.Context, _ bool) error {
+		out, err := s.db.DescribeTable(ctx, &dynamodb.DescribeTableInput{TableName: &s.table})
+		if err == nil {
+			table = out.Table
+		}
+		return err
+	})
+	return table, err
+}
+
+func schema(hash, sort string) []types.KeySchemaElement {
+	return []types.KeySchemaElement{{AttributeName: aws.String(hash), KeyType: types.KeyTypeHash}, {AttributeName: aws.String(sort), KeyType: types.KeyTypeRange}}
+}
+
+var attributes = []types.AttributeDefinition{
+	{AttributeName: aws.String(attrPartition), AttributeType: types.ScalarAttributeTypeS},
+	{AttributeName: aws.String(attrSort), AttributeType: types.ScalarAttributeTypeS},
+	{AttributeName: aws.String(attrDue), AttributeType: types.ScalarAttributeTypeS},
+	{AttributeName: aws.String(attrDueAt), AttributeType: types.ScalarAttributeTypeN},
+	{AttributeName: aws.String(attrHistory), AttributeType: types.ScalarAttributeTypeB},
+	{AttributeName: aws.String(attrNamed), AttributeType: types.ScalarAttributeTypeS},
+}
+
+// The indexes hold keys alone, and only of items that have both of their
+// attributes: a settled payment is in no due index, only a payment is in the
+// history, and only one whose id does not say where it lies (made by another
+// store, and brought here) is indexed by it.
+var indexes = map[string][2]string{
+	indexDue:     {attrDue, attrDueAt},
+	indexHistory: {attrPartition, attrHistory},
+	indexPayment: {attrSort, attrNamed},
+}
+
+var bothImages = &types.StreamSpecification{StreamEnabled: aws.Bool(true), StreamViewType: types.StreamViewTypeNewAndOldImages}
+
+func (s *Store) createTable(ctx context.Context) error {
+	in := &dynamodb.CreateTableInput{TableName: &s.table, KeySchema: schema(attrPartition, attrSort), AttributeDefinitions: attributes,
+		BillingMode: types.BillingModePayPerRequest, StreamSpecification: bothImages}
+	for _, name := range []string{indexDue, indexHistory, indexPayment} {
+		k := indexes[name]
+		in.GlobalSecondaryIndexes = append(in.GlobalSecondaryIndexes, types.GlobalSecondaryIndex{IndexName: aws.String(name),
+			KeySchema: schema(k[0], k[1]), Projection: &types.Projection{ProjectionType: types.ProjectionTypeKeysOnly}})
+	}
+	_, err := s.db.CreateTable(ctx, in)
+	var inUse *types.ResourceInUseException
+	if errors.As(err, &inUse) { // another process creates it
+		return nil
+	}
+	return err
+}
+
+// waitActive waits until the table and all its indexes can be used.
+func (s *Store) waitActive(ctx context.Context) (*types.TableDescription, error) {
+	tick := time.NewTicker(tablePoll)
+	defer tick.Stop()
+	for {
+		t, err := s.describe(ctx)
+		if err != nil {
+			return nil, err
+		}
+		ready := t.TableStatus == types.TableStatusActive
+		for _, i := range t.GlobalSecondaryIndexes {
+			ready = ready && i.IndexStatus == types.IndexStatusActive
+		}
+		if ready {
+			return t, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("the table %s does not become ready: %w", s.table, ctx.Err())
+		case <-tick.C:
+		}
+	}
+}
+
+func sameKeys(got, want []types.KeySchemaElement) bool {
+	if len(got) != len(want) {
+		return false
+	}
+	for i := range got {
+		if aws.ToString(got[i].AttributeName) != aws.ToString(want[i].AttributeName) || got[i].KeyType != want[i].KeyType {
+			return false
+		}
+	}
+	return true
+}
+
+func checkKeys(t *types.TableDescription) error {
+	if !sameKeys(t.KeySchema, schema(attrPartition, attrSort)) {
+		return fmt.Errorf("the table %s has other keys than paylink's: it is not one of ours", aws.ToString(t.TableName))
+	}
+	for _, i := range t.GlobalSecondaryIndexes {
+		if k, ours := indexes[aws.ToString(i.IndexName)]; ours && !sameKeys(i.KeySchema, schema(k[0], k[1])) {
+			return fmt.Errorf("the index %s of the table %s has other keys than paylink's: remove it, and migrate again", aws.ToString(i.IndexName), aws.ToString(t.TableName))
+		}
+	}
+	return nil
+}
+
+// addIndexes adds what is missing, one after another, as DynamoDB wants it.
+func (s *Store) addIndexes(ctx context.Context, t *types.TableDescription) error {
+	have := map[string]bool{}
+	for _, i := range t.GlobalSecondaryIndexes {
+		have[aws.ToString(i.IndexName)] = true
+	}
+	for _, name := range []string{indexDue, indexHistory, indexPayment} {
+		if have[name] {
+			continue
+		}
+		k := indexes[name]
+		create := &types.CreateGlobalSecondaryIndexAction{IndexName: aws.String(name), KeySchema: schema(k[0], k[1]),
+			Projection: &types.Projection{ProjectionType: types.ProjectionTypeKeysOnly}}
+		if p := t.ProvisionedThroughput; p != nil && aws.ToInt64(p.WriteCapacityUnits) > 0 { // the operator provisions capacity
+			create.ProvisionedThroughput = &types.ProvisionedThroughput{ReadCapacityUnits: p.ReadCapacityUnits, WriteCapacityUnits: p.WriteCapacityUnits}
+		}
+		_, err := s.db.UpdateTable(ctx, &dynamodb.UpdateTableInput{TableName: &s.table, AttributeDefinitions: attributes,
+			GlobalSecondaryIndexUpdates: []types.GlobalSecondaryIndexUpdate{{Create: create}}})
+		if err != nil {
+			return fmt.Errorf("add the index %s: %w", name, err)
+		}
+		if _, err := s.waitActive(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Store) addStream(ctx context.Context, t *types.TableDescription) error {
+	if v := t.StreamSpecification; v != nil && aws.ToBool(v.StreamEnabled) {
+		if v.StreamViewType != types.StreamViewTypeNewAndOldImages {
+			return fmt.Errorf("the stream of the table %s carries %s, not both images: switch it off, and migrate again", s.table, v.StreamViewType)
+		}
+		return nil
+	}
+	if _, err := s.db.UpdateTable(ctx, &dynamodb.UpdateTableInput{TableName: &s.table, StreamSpecification: bothImages}); err != nil {
+		return fmt.Errorf("switch the stream on: %w", err)
+	}
+	_, err := s.waitActive(ctx)
+	return err
+}
+
+func (s *Store) addTidying(ctx context.Context) error {
+	out, err := s.db.DescribeTimeToLive(ctx, &dynamodb.DescribeTimeToLiveInput{TableName: &s.table})
+	if err != nil {
+		return err
+	}
+	if d := out.TimeToLiveDescription; d != nil && d.TimeToLiveStatus != types.TimeToLiveStatusDisabled && d.TimeToLiveStatus != "" {
+		if aws.ToString(d.AttributeName) != attrEndsAt {
+			return fmt.Errorf("the table %s deletes items by the attribute %q: that is not paylink's, switch it off", s.table, aws.ToString(d.AttributeName))
+		}
+		return nil
+	}
+	_, err = s.db.UpdateTimeToLive(ctx, &dynamodb.UpdateTimeToLiveInput{TableName: &s.table,
+		TimeToLiveSpecification: &types.TimeToLiveSpecification{AttributeName: aws.String(attrEndsAt), Enabled: aws.Bool(true)}})
+	return err
+}
+
+// addRecovery switches recovery to a point in time on, where there is such a thing.
+func (s *Store) addRecovery(ctx context.Context) error {
+	out, err := s.db.DescribeContinuousBackups(ctx, &dynamodb.DescribeContinuousBackupsInput{TableName: &s.table})
+	if unsupported(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if d := out.ContinuousBackupsDescription; d != nil && d.PointInTimeRecoveryDescription != nil &&
+		d.PointInTimeRecoveryDescription.PointInTimeRecoveryStatus == types.PointInTimeRecoveryStatusEnabled {
+		return nil
+	}
+	_, err = s.db.UpdateContinuousBackups(ctx, &dynamodb.UpdateContinuousBackupsInput{TableName: &s.table,
+		PointInTimeRecoverySpecification: &types.PointInTimeRecoverySpecification{PointInTimeRecoveryEnabled: aws.Bool(true)}})
+	if unsupported(err) {
+		return nil
+	}
+	return err
+}
+
+func unsupported(err error) bool {
+	var api smithy.APIError
+	return errors.As(err, &api) && (api.ErrorCode() == "UnknownOperationException" || api.ErrorCode() == "UnsupportedOperationException")
+}

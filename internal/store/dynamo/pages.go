@@ -1,0 +1,124 @@
+package dynamo
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"golang.org/x/sync/errgroup"
+)
+
+// pages reads a query as far as it is wanted.
+type pages struct {
+	read func(ctx context.Context, start item) (rows []item, next item, err error)
+	rows []item
+	next item
+	done bool
+}
+
+func (s *Store) newPages(q dynamodb.QueryInput) *pages {
+	return &pages{read: func(ctx context.Context, start item) ([]item, item, error) {
+		q.ExclusiveStartKey = start
+		rows, next, _, err := s.query(ctx, q)
+		return rows, next, err
+	}}
+}
+
+// fill makes sure that a row is at hand, unless there is none.
+func (p *pages) fill(ctx context.Context) error {
+	for len(p.rows) == 0 && !p.done {
+		rows, next, err := p.read(ctx, p.next)
+		if err != nil {
+			return err
+		}
+		p.rows, p.next, p.done = rows, next, next == nil
+	}
+	return nil
+}
+
+// merge takes up to limit rows, the first by order first. Each page's own rows
+// come in that order.
+func merge(ctx context.Context, all []*pages, order func(a, b item) int, limit int) ([]item, error) {
+	var out []item
+	for len(out) < limit {
+		var group errgroup.Group
+		group.SetLimit(parallelReads)
+		for _, p := range all {
+			if len(p.rows) == 0 && !p.done {
+				group.Go(func() error { return p.fill(ctx) })
+			}
+		}
+		if err := group.Wait(); err != nil {
+			return nil, err
+		}
+		var first *pages
+		for _, p := range all {
+			if len(p.rows) > 0 && (first == nil || order(p.rows[0], first.rows[0]) < 0) {
+				first = p
+			}
+		}
+		if first == nil {
+			break
+		}
+		out = append(out, first.rows[0])
+		first.rows = first.rows[1:]
+	}
+	return out, nil
+}
+
+// due gives the keys of what is due, oldest first, from all shards of the index.
+func (s *Store) due(ctx context.Context, kind string, now time.Time, limit int) ([]key, error) {
+	var shards []*pages
+	for _, shard := range dueNames(kind) {
+		shards = append(shards, s.newPages(dynamodb.QueryInput{IndexName: aws.String(indexDue), Limit: aws.Int32(int32(min(limit, 1000))),
+			KeyConditionExpression:    aws.String("d = :d AND e <= :now"),
+			ExpressionAttributeValues: values{":d": str(shard), ":now": num(now.UnixMicro())}}))
+	}
+	rows, err := merge(ctx, shards, func(a, b item) int { return int(number(a, attrDueAt) - number(b, attrDueAt)) }, limit)
+	if err != nil {
+		return nil, err
+	}
+	keys := make([]key, len(rows))
+	for i, row := range rows {
+		keys[i] = keyOf(row)
+	}
+	return keys, nil
+}
+
+func keyOf(row item) key { return key{text(row, attrPartition), text(row, attrSort)} }
+
+// token names a transaction for DynamoDB, which remembers it for ten minutes: the
+// same change with the same content. Our own recognition does not rest on it.
+func token(change string, writes []write) string {
+	h := sha256.New()
+	_, _ = h.Write([]byte(change))
+	for _, w := range writes {
+		_, _ = h.Write([]byte("\x00" + w.update + "\x00" + w.condition + "\x00"))
+		_, _ = h.Write(bytesOf(w.put, attrBlob))
+		names := make([]string, 0, len(w.values))
+		for name := range w.values {
+			names = append(names, name)
+		}
+		slices.Sort(names)
+		for _, name := range names {
+			raw, _ := json.Marshal(w.values[name]) // an attribute's value always has a spelling
+			_, _ = h.Write(append([]byte(strings.TrimPrefix(name, ":")+"="), raw...))
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+func dueNames(kind string) []string {
+	names := make([]string, dueShards)
+	for i := range names {
+		names[i] = kind + strconv.Itoa(i)
+	}
+	return names
+}

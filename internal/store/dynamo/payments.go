@@ -1,0 +1,259 @@
+package dynamo
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/id"
+	"github.com/paylink/paylink/internal/payment"
+)
+
+// findTries bounds the looks into an index that may be a moment behind.
+const findTries = 4
+
+// GetPayment implements payment.Store. The id says in which bucket the payment
+// lies; one of bucket 0 may by chance look like one of another.
+func (s *Store) GetPayment(ctx context.Context, account, paymentID string) (payment.Payment, error) {
+	buckets := []uint16{id.Bucket(paymentID), 0}
+	for _, b := range slices.Compact(buckets) {
+		found, err := s.getItem(ctx, key{partition(account, b), paymentPrefix + paymentID}, true)
+		if err != nil {
+			return payment.Payment{}, err
+		}
+		if found == nil {
+			continue
+		}
+		is, err := decodePayment(found)
+		if err != nil {
+			return payment.Payment{}, err
+		}
+		s.recent.keep(is.Payment, is.beside)
+		return is.Payment, nil
+	}
+	return payment.Payment{}, fault.NotFound("payment")
+}
+
+// FindPayment implements payment.Store. The id carries the tag of its account; the
+// few accounts of one tag are asked. Only an id from another store needs an index.
+func (s *Store) FindPayment(ctx context.Context, paymentID string) (payment.Payment, error) {
+	if !id.Valid(id.Payment, paymentID) {
+		return payment.Payment{}, fault.NotFound("payment")
+	}
+	if tag, _, ok := id.Placed(paymentID); ok {
+		p, err := s.findTagged(ctx, tag, paymentID)
+		if fault.Code(err) != "not_found" {
+			return p, err
+		}
+	}
+	for i := range findTries {
+		rows, _, _, err := s.query(ctx, dynamodb.QueryInput{IndexName: aws.String(indexPayment), KeyConditionExpression: aws.String("sk = :s"),
+			ExpressionAttributeValues: values{":s": str(paymentPrefix + paymentID)}})
+		if err != nil {
+			return payment.Payment{}, err
+		}
+		for _, row := range rows {
+			return s.GetPayment(ctx, accountOf(text(row, attrPartition)), paymentID)
+		}
+		if i < findTries-1 && !pause(ctx, i) {
+			break
+		}
+	}
+	return payment.Payment{}, fault.NotFound("payment")
+}
+
+func (s *Store) findTagged(ctx context.Context, tag uint32, paymentID string) (payment.Payment, error) {
+	accounts := s.newPages(dynamodb.QueryInput{ConsistentRead: aws.Bool(true), KeyConditionExpression: aws.String("pk = :p"),
+		ExpressionAttributeValues: values{":p": str(tagPartition(tag))}})
+	for {
+		if err := accounts.fill(ctx); err != nil {
+			return payment.Payment{}, err
+		}
+		if len(accounts.rows) == 0 {
+			return payment.Payment{}, fault.NotFound("payment")
+		}
+		account := text(accounts.rows[0], attrSort)
+		accounts.rows = accounts.rows[1:]
+		p, err := s.GetPayment(ctx, account, paymentID)
+		if fault.Code(err) != "not_found" {
+			return p, err
+		}
+	}
+}
+
+// ListPayments implements payment.Store. The history index gives the order of
+// each bucket; the items are read beside it, and what the index does not know is
+// filtered here.
+func (s *Store) ListPayments(ctx context.Context, f payment.Filter) ([]payment.Payment, error) {
+	buckets, err := s.bucketsOf(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	first, last, any := historyRange(f)
+	if !any {
+		return nil, nil
+	}
+	var all []*pages
+	for _, b := range buckets {
+		all = append(all, s.newPages(dynamodb.QueryInput{IndexName: aws.String(indexHistory), ScanIndexForward: aws.Bool(false), Limit: aws.Int32(batchItems),
+			KeyConditionExpression:    aws.String("pk = :p AND h BETWEEN :a AND :z"),
+			ExpressionAttributeValues: values{":p": str(partition(f.Account, b)), ":a": bin(first), ":z": bin(last)}}))
+	}
+	newest := func(a, b item) int { return bytes.Compare(bytesOf(b, attrHistory), bytesOf(a, attrHistory)) }
+	var list []payment.Payment
+	for len(list) < f.Limit {
+		rows, err := merge(ctx, all, newest, min(batchItems, max(f.Limit-len(list), 10)))
+		if err != nil {
+			return nil, err
+		}
+		if len(rows) == 0 {
+			break
+		}
+		found, err := s.readPayments(ctx, rows)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range found {
+			if matches(f, p) {
+				list = append(list, p)
+			}
+		}
+	}
+	return list[:min(len(list), f.Limit)], nil
+}
+
+func matches(f payment.Filter, p payment.Payment) bool {
+	return (f.Status == "" || p.Status.Public() == f.Status) && (f.Currency == "" || p.Amount.Currency == f.Currency) &&
+		(f.Realm == "" || p.Realm == f.Realm) && (f.Link == "" || p.Link == f.Link)
+}
+
+func (s *Store) bucketsOf(ctx context.Context, f payment.Filter) ([]uint16, error) {
+	if f.Link != "" { // a payment lies beside its link
+		return []uint16{id.Bucket(f.Link)}, nil
+	}
+	n, err := s.buckets(ctx, f.Account)
+	if err != nil {
+		return nil, err
+	}
+	var list []uint16
+	for b := range n {
+		list = append(list, b)
+	}
+	return list, nil
+}
+
+// historyRange is the first and the last key that the filter admits.
+func historyRange(f payment.Filter) (first, last []byte, any bool) {
+	if f.Mode == "" {
+		return nil, nil, false
+	}
+	first = historyKey(f.Mode, time.UnixMicro(0), "")
+	if !f.From.IsZero() {
+		first = historyKey(f.Mode, f.From, "")
+	}
+	end := historyKey(f.Mode, time.UnixMicro(1<<62), "")
+	if !f.To.IsZero() {
+		end = historyKey(f.Mode, f.To, "")
+	}
+	if !f.BeforeTime.IsZero() {
+		if cursor := historyKey(f.Mode, f.BeforeTime, f.BeforeID); bytes.Compare(cursor, end) < 0 {
+			end = cursor
+		}
+	}
+	last = justBefore(end)
+	return first, last, bytes.Compare(first, last) <= 0
+}
+
+// justBefore is the greatest key that is smaller, of the same length.
+func justBefore(b []byte) []byte {
+	b = bytes.Clone(b)
+	for i := len(b) - 1; i >= 0; i-- {
+		b[i]--
+		if b[i] != 0xff {
+			break
+		}
+	}
+	return b
+}
+
+// readPayments reads the items of index rows, in their order, and gives what can
+// be read, with an error that names what cannot.
+func (s *Store) readPayments(ctx context.Context, rows []item) ([]payment.Payment, error) {
+	keys := make([]key, len(rows))
+	for i, row := range rows {
+		keys[i] = keyOf(row)
+	}
+	return s.paymentsAt(ctx, keys)
+}
+
+func (s *Store) paymentsAt(ctx context.Context, keys []key) ([]payment.Payment, error) {
+	found, err := s.getItems(ctx, keys)
+	if err != nil {
+		return nil, err
+	}
+	at := map[string]item{}
+	for _, i := range found {
+		at[text(i, attrSort)] = i
+	}
+	var list []payment.Payment
+	var broken error
+	for _, k := range keys {
+		i, ok := at[k.sk]
+		if !ok {
+			continue
+		}
+		is, err := decodePayment(i)
+		if err != nil {
+			broken = errors.Join(broken, err)
+			continue
+		}
+		list = append(list, is.Payment)
+	}
+	return list, broken
+}
+
+// DuePayments implements payment.Store. The index may be a moment behind: what is
+// no longer due is left out.
+func (s *Store) DuePayments(ctx context.Context, now time.Time, limit int) ([]payment.Payment, error) {
+	keys, err := s.due(ctx, paymentPrefix, now, limit)
+	if err != nil {
+		return nil, err
+	}
+	list, broken := s.paymentsAt(ctx, keys)
+	list = slices.DeleteFunc(list, func(p payment.Payment) bool { at := p.DueAt(); return at.IsZero() || at.After(now) })
+	slices.SortStableFunc(list, func(a, b payment.Payment) int { return a.DueAt().Compare(b.DueAt()) })
+	return list, broken
+}
+
+// CountDue counts what the sweep should have taken by now; for metrics.
+func (s *Store) CountDue(ctx context.Context, now time.Time) (int64, error) {
+	var total int64
+	for _, shard := range dueNames(paymentPrefix) {
+		q := dynamodb.QueryInput{IndexName: aws.String(indexDue), Select: types.SelectCount, KeyConditionExpression: aws.String("d = :d AND e <= :now"),
+			ExpressionAttributeValues: values{":d": str(shard), ":now": num(now.UnixMicro())}}
+		for {
+			_, next, n, err := s.query(ctx, q)
+			if err != nil {
+				return 0, err
+			}
+			total += int64(n)
+			if next == nil {
+				break
+			}
+			q.ExclusiveStartKey = next
+		}
+	}
+	return total, nil
+}
+
+func isPayment(row item) bool { return strings.HasPrefix(text(row, attrSort), paymentPrefix) }
+
+func isLink(row item) bool { return strings.HasPrefix(text(row, attrSort), linkPrefix) }

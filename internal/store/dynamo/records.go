@@ -1,0 +1,51 @@
+package dynamo
+
+import (
+	"bytes"
+	"context"
+
+	"github.com/paylink/paylink/internal/idempotency"
+)
+
+var _ idempotency.Store = (*Store)(nil)
+
+// Attributes of an idempotency record. It has a partition of its own, so that no
+// account's keys crowd in one place, and is kept as long as what it answers for.
+const (
+	recordPrefix    = "I#"
+	attrFingerprint = "f"
+	attrStatus      = "s"
+	attrAnswer      = "a"
+	attrCreated     = "t"
+)
+
+func recordKey(scope, name string) key { return key{recordPrefix + scope + "#" + name, "I"} }
+
+func putRecord(r idempotency.Record) write {
+	i := itemBuilder(recordKey(r.Scope, r.Key).item())
+	i[attrFingerprint], i[attrAnswer] = bin(r.Fingerprint), bin(r.Answer)
+	i.setNum(attrStatus, int64(r.Status))
+	i.setNum(attrCreated, micros(r.CreatedAt))
+	return write{put: item(i), condition: ifNew}
+}
+
+// GetIdempotency implements idempotency.Store.
+func (s *Store) GetIdempotency(ctx context.Context, scope, name string) (*idempotency.Record, error) {
+	i, err := s.getItem(ctx, recordKey(scope, name), true)
+	if err != nil || i == nil {
+		return nil, err
+	}
+	return &idempotency.Record{Scope: scope, Key: name, Fingerprint: bytesOf(i, attrFingerprint), Status: int(number(i, attrStatus)),
+		Answer: bytesOf(i, attrAnswer), CreatedAt: fromMicros(number(i, attrCreated))}, nil
+}
+
+// PutIdempotency implements idempotency.Store.
+func (s *Store) PutIdempotency(ctx context.Context, r idempotency.Record) error {
+	return s.commit(ctx, "", []write{putRecord(r)}, func(_ int, found item, again bool) error {
+		// The answer is sealed with a nonce: only this very call wrote these bytes.
+		if again && bytes.Equal(bytesOf(found, attrAnswer), r.Answer) {
+			return nil
+		}
+		return idempotency.ErrRaced
+	})
+}

@@ -1,0 +1,501 @@
+package dynamo
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
+	streams "github.com/aws/aws-sdk-go-v2/service/dynamodbstreams/types"
+
+	"github.com/paylink/paylink/internal/stream"
+)
+
+var (
+	_ stream.Sharded = (*Store)(nil)
+	_ stream.Source  = (*Store)(nil)
+)
+
+// Bounds of the feed.
+const (
+	listEvery    = 10 * time.Second
+	maxReaders   = 1024
+	pollFirst    = 50 * time.Millisecond // after an answer without records; doubles
+	pollLongest  = time.Second
+	pollPause    = 200 * time.Millisecond // a shard answers five times a second
+	recordsBatch = 1000
+)
+
+var errGap = errors.New("the stream no longer has records that were not read")
+
+// Follow implements stream.Sharded on the table's stream. It lists the shards,
+// reads each after its parent, and gives every change's events. Where the stream
+// no longer has what was not read (its records live 24 hours), the table is read
+// anew: every item holds all its events.
+func (s *Store) Follow(ctx context.Context, from map[string]string, handle func(context.Context, stream.Batch) error) error {
+	t, err := s.describe(ctx)
+	if err != nil {
+		return quiet(ctx, err)
+	}
+	if t.LatestStreamArn == nil {
+		return fmt.Errorf("the table %s has no stream: run paylink migrate", s.table)
+	}
+	w := &walker{s: s, arn: *t.LatestStreamArn, known: maps.Clone(from), handle: handle}
+	return quiet(ctx, w.walk(ctx))
+}
+
+func quiet(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// walker is one run of Follow. Only its own goroutine calls handle and changes
+// what is known.
+type walker struct {
+	s      *Store
+	arn    string
+	known  map[string]string
+	handle func(context.Context, stream.Batch) error
+}
+
+// portion is what a reader got from a shard. The reader goes on when it is taken.
+type portion struct {
+	shard      string
+	events     []stream.Event
+	checkpoint string // empty: as before
+	err        error
+}
+
+func (w *walker) walk(ctx context.Context) error {
+	for ctx.Err() == nil {
+		listed, err := w.list(ctx)
+		if err != nil {
+			return err
+		}
+		if len(w.known) == 0 || chart(listed, w.known, time.Now()).gap {
+			if err := w.rebuild(ctx, listed); err != nil {
+				return err
+			}
+		}
+		if err := w.read(ctx); !errors.Is(err, errGap) {
+			return err
+		}
+		w.known = nil
+	}
+	return nil
+}
+
+// take hands a batch over and remembers its checkpoints.
+func (w *walker) take(ctx context.Context, b stream.Batch) error {
+	if len(b.Events) == 0 && len(b.Checkpoints) == 0 {
+		return nil
+	}
+	if err := w.handle(ctx, b); err != nil {
+		return err
+	}
+	if b.Fresh {
+		w.known = map[string]string{}
+	}
+	for id, at := range b.Checkpoints {
+		if at == "" {
+			delete(w.known, id)
+		} else {
+			w.known[id] = at
+		}
+	}
+	return nil
+}
+
+// rebuild gives every event that the table holds. The shards were listed before,
+// so what changes meanwhile is in them or in their children. A crash before the
+// last batch leaves the old checkpoints, and it starts again.
+func (w *walker) rebuild(ctx context.Context, listed []shard) error {
+	now := trimAt(time.Now())
+	w.known = map[string]string{}
+	err := w.s.scan(ctx, func(rows []item) error {
+		var b stream.Batch
+		for _, row := range rows {
+			events, err := changes(row, nil)
+			if err != nil {
+				return err
+			}
+			b.Events = append(b.Events, events...)
+		}
+		var err error
+		if b.Events, err = w.s.complete(ctx, b.Events); err != nil {
+			return err
+		}
+		return w.take(ctx, b)
+	})
+	if err != nil {
+		return err
+	}
+	b := stream.Batch{Fresh: true, Checkpoints: map[string]string{}}
+	for _, s := range listed {
+		b.Checkpoints[s.id] = now
+	}
+	return w.take(ctx, b)
+}
+
+// read follows the shards until ctx ends, something fails, or records turn out to
+// be gone (errGap). All its readers have ended when it returns.
+func (w *walker) read(ctx context.Context) error {
+	reading, stop := context.WithCancel(ctx)
+	var readers sync.WaitGroup
+	portions := make(chan portion)
+	defer func() { stop(); readers.Wait() }()
+	running := map[string]bool{}
+	tick := time.NewTicker(listEvery)
+	defer tick.Stop()
+	for {
+		listed, err := w.list(ctx)
+		if err != nil {
+			return err
+		}
+		c := chart(listed, w.known, time.Now())
+		if c.gap {
+			return errGap
+		}
+		b := stream.Batch{Checkpoints: c.begin}
+		for _, id := range c.forget {
+			b.Checkpoints[id] = ""
+		}
+		if err := w.take(ctx, b); err != nil {
+			return err
+		}
+		for _, id := range c.ready {
+			if !running[id] && len(running) < maxReaders {
+				running[id] = true
+				at := w.known[id]
+				readers.Go(func() { w.s.readShard(reading, w.arn, id, at, portions) })
+			}
+		}
+		if err := w.gather(ctx, tick.C, portions, running); err != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+	}
+}
+
+// gather takes what the readers give, until the shards are to be looked at again.
+func (w *walker) gather(ctx context.Context, tick <-chan time.Time, portions <-chan portion, running map[string]bool) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick:
+			return nil
+		case p := <-portions:
+			if p.err != nil {
+				return p.err
+			}
+			b := stream.Batch{Events: p.events, Checkpoints: map[string]string{}}
+			if p.checkpoint != "" {
+				b.Checkpoints[p.shard] = p.checkpoint
+			}
+			if err := w.take(ctx, b); err != nil {
+				return err
+			}
+			if p.checkpoint == checkpointDone {
+				delete(running, p.shard)
+				return nil // its children may be read now
+			}
+		}
+	}
+}
+
+func (w *walker) list(ctx context.Context) ([]shard, error) {
+	var all []shard
+	in := &dynamodbstreams.DescribeStreamInput{StreamArn: &w.arn}
+	for {
+		var out *dynamodbstreams.DescribeStreamOutput
+		err := w.s.call(ctx, "DescribeStream", "", func(ctx context.Context, _ bool) (err error) {
+			out, err = w.s.feed.DescribeStream(ctx, in)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range out.StreamDescription.Shards {
+			one := shard{id: aws.ToString(s.ShardId), parent: aws.ToString(s.ParentShardId)}
+			if s.SequenceNumberRange != nil {
+				one.first = aws.ToString(s.SequenceNumberRange.StartingSequenceNumber)
+			}
+			all = append(all, one)
+		}
+		if in.ExclusiveStartShardId = out.StreamDescription.LastEvaluatedShardId; in.ExclusiveStartShardId == nil {
+			return all, nil
+		}
+	}
+}
+
+// readShard gives the shard's portions from a checkpoint on, to its end.
+func (s *Store) readShard(ctx context.Context, arn, id, at string, out chan<- portion) {
+	give := func(p portion) bool {
+		p.shard = id
+		select {
+		case out <- p:
+			return true
+		case <-ctx.Done():
+			return false
+		}
+	}
+	iterator, err := s.iterator(ctx, arn, id, at)
+	wait := pollFirst
+	for err == nil {
+		if iterator == nil {
+			give(portion{checkpoint: checkpointDone})
+			return
+		}
+		var records []streams.Record
+		var next *string
+		records, next, err = s.records(ctx, *iterator)
+		var expired *streams.ExpiredIteratorException
+		if errors.As(err, &expired) { // an iterator lives 15 minutes
+			iterator, err = s.iterator(ctx, arn, id, at)
+			continue
+		}
+		if err != nil {
+			break
+		}
+		iterator = next
+		p := portion{}
+		if p.events, err = s.eventsOf(ctx, records); err != nil {
+			break
+		}
+		if len(records) > 0 {
+			at = checkpointAfter + aws.ToString(records[len(records)-1].Dynamodb.SequenceNumber)
+			p.checkpoint, wait = at, pollFirst
+		} else if taken, trim := trimTime(at); trim && time.Since(taken) > trimRefreshed {
+			at = trimAt(time.Now()) // it was looked at, and is empty
+			p.checkpoint = at
+		}
+		if p.checkpoint != "" && !give(p) {
+			return
+		}
+		if iterator != nil && !sleep(ctx, max(wait, pollPause)) {
+			return
+		}
+		wait = min(2*wait, pollLongest)
+	}
+	var trimmed *streams.TrimmedDataAccessException
+	var gone *streams.ResourceNotFoundException
+	if errors.As(err, &trimmed) || errors.As(err, &gone) {
+		err = errGap
+	}
+	give(portion{err: err})
+}
+
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+func (s *Store) iterator(ctx context.Context, arn, id, at string) (*string, error) {
+	in := &dynamodbstreams.GetShardIteratorInput{StreamArn: &arn, ShardId: &id, ShardIteratorType: streams.ShardIteratorTypeTrimHorizon}
+	if n, ok := strings.CutPrefix(at, checkpointAfter); ok {
+		in.ShardIteratorType, in.SequenceNumber = streams.ShardIteratorTypeAfterSequenceNumber, &n
+	} else if n, ok := strings.CutPrefix(at, checkpointAt); ok && n != "" {
+		in.ShardIteratorType, in.SequenceNumber = streams.ShardIteratorTypeAtSequenceNumber, &n
+	}
+	var iterator *string
+	err := s.call(ctx, "GetShardIterator", "", func(ctx context.Context, _ bool) error {
+		out, err := s.feed.GetShardIterator(ctx, in)
+		if err == nil {
+			iterator = out.ShardIterator
+		}
+		return err
+	})
+	return iterator, err
+}
+
+func (s *Store) records(ctx context.Context, iterator string) (list []streams.Record, next *string, err error) {
+	err = s.call(ctx, "GetRecords", "", func(ctx context.Context, _ bool) error {
+		out, err := s.feed.GetRecords(ctx, &dynamodbstreams.GetRecordsInput{ShardIterator: &iterator, Limit: aws.Int32(recordsBatch)})
+		if err == nil {
+			list, next = out.Records, out.NextShardIterator
+		}
+		return err
+	})
+	return list, next, err
+}
+
+func (s *Store) eventsOf(ctx context.Context, records []streams.Record) ([]stream.Event, error) {
+	var all []stream.Event
+	for _, r := range records {
+		if r.Dynamodb == nil || len(r.Dynamodb.NewImage) == 0 {
+			continue // removed: only what tidies itself is
+		}
+		events, err := changes(image(r.Dynamodb.NewImage), image(r.Dynamodb.OldImage))
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, events...)
+	}
+	return s.complete(ctx, all)
+}
+
+// changes are the events that an item has now and had not before.
+func changes(now, was item) ([]stream.Event, error) {
+	from := int(number(was, attrEvents))
+	if int(number(now, attrEvents)) <= from {
+		return nil, nil
+	}
+	switch {
+	case isPayment(now):
+		p, err := decodePayment(now)
+		if err != nil {
+			return nil, err
+		}
+		return pieces{events: p.events}.decodeEvents(owner{p.ID, p.Account, p.Mode}, p.Metadata, from)
+	case isLink(now):
+		l, err := decodeLink(now)
+		if err != nil {
+			return nil, err
+		}
+		return l.decodeEvents(l.owner(), l.Metadata, from)
+	}
+	return nil, nil
+}
+
+// complete puts the tokens of links back into the events that were told of them in
+// a payment's item.
+func (s *Store) complete(ctx context.Context, events []stream.Event) ([]stream.Event, error) {
+	var keys []key
+	for _, e := range events {
+		if bytes.IndexByte(e.Data, lentToken) >= 0 {
+			keys = append(keys, linkKey(e.Account, e.Object))
+		}
+	}
+	slices.SortFunc(keys, func(a, b key) int { return strings.Compare(a.pk+a.sk, b.pk+b.sk) })
+	rows, err := s.getItems(ctx, slices.Compact(keys))
+	if err != nil {
+		return nil, err
+	}
+	tokens := map[string]string{}
+	for _, row := range rows {
+		l, err := decodeLink(row)
+		if err != nil {
+			return nil, err
+		}
+		tokens[l.ID] = l.Token
+	}
+	for i, e := range events {
+		if bytes.IndexByte(e.Data, lentToken) < 0 {
+			continue
+		}
+		token, ok := tokens[e.Object]
+		if !ok {
+			return nil, damaged("link", e.Object, errors.New("it is gone, and its payment was told to whom it belongs"))
+		}
+		events[i].Data = bytes.ReplaceAll(e.Data, []byte{lentToken}, []byte(token))
+	}
+	return events, nil
+}
+
+func image(from map[string]streams.AttributeValue) item {
+	to := item{}
+	for name, v := range from {
+		switch v := v.(type) {
+		case *streams.AttributeValueMemberS:
+			to[name] = str(v.Value)
+		case *streams.AttributeValueMemberB:
+			to[name] = bin(v.Value)
+		case *streams.AttributeValueMemberN:
+			to[name] = &types.AttributeValueMemberN{Value: v.Value}
+		}
+	}
+	return to
+}
+
+const (
+	checkpointPrefix = "C#"
+	attrCheckpoint   = "w"
+)
+
+// Consume implements stream.Source. The checkpoints lie in the table, one item
+// for each shard. A consumer that was away longer than the stream's retention is
+// given everything again.
+func (s *Store) Consume(ctx context.Context, consumer string, handle func(context.Context, []stream.Event) error) error {
+	from, err := s.checkpoints(ctx, consumer)
+	if err != nil {
+		return quiet(ctx, err)
+	}
+	return s.Follow(ctx, from, func(ctx context.Context, b stream.Batch) error {
+		if len(b.Events) > 0 {
+			if err := handle(ctx, b.Events); err != nil {
+				return err
+			}
+		}
+		return s.saveCheckpoints(context.WithoutCancel(ctx), consumer, b)
+	})
+}
+
+func (s *Store) checkpoints(ctx context.Context, consumer string) (map[string]string, error) {
+	at := map[string]string{}
+	p := s.newPages(dynamodb.QueryInput{ConsistentRead: aws.Bool(true), KeyConditionExpression: aws.String("pk = :p"),
+		ExpressionAttributeValues: values{":p": str(checkpointPrefix + consumer)}})
+	for {
+		if err := p.fill(ctx); err != nil {
+			return nil, err
+		}
+		if len(p.rows) == 0 {
+			return at, nil
+		}
+		for _, row := range p.rows {
+			at[text(row, attrSort)] = text(row, attrCheckpoint)
+		}
+		p.rows = nil
+	}
+}
+
+func (s *Store) saveCheckpoints(ctx context.Context, consumer string, b stream.Batch) error {
+	set := maps.Clone(b.Checkpoints)
+	if b.Fresh {
+		old, err := s.checkpoints(ctx, consumer)
+		if err != nil {
+			return err
+		}
+		for id := range old {
+			if _, ok := set[id]; !ok {
+				set[id] = ""
+			}
+		}
+	}
+	for id, at := range set {
+		k := key{checkpointPrefix + consumer, id}
+		err := s.call(ctx, "PutItem", "", func(ctx context.Context, _ bool) error {
+			if at == "" {
+				_, err := s.db.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: &s.table, Key: k.item()})
+				return err
+			}
+			row := k.item()
+			row[attrCheckpoint] = str(at)
+			_, err := s.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: &s.table, Item: row})
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

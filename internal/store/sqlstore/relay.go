@@ -1,0 +1,127 @@
+package sqlstore
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/paylink/paylink/internal/stream"
+)
+
+var _ stream.Feed = (*Store)(nil)
+
+// maxObjectSeq is the highest number of an object's event that a relay carries:
+// a payment's log has no more entries.
+const maxObjectSeq = 64
+
+// Checkpoints implements stream.Feed.
+func (s *Store) Checkpoints(ctx context.Context, source string) (map[string]string, error) {
+	rows, err := s.query(ctx, s.read, "SELECT shard, checkpoint FROM relay_checkpoints WHERE source = $1", source)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	at := map[string]string{}
+	for rows.Next() {
+		var shard, checkpoint string
+		if err := rows.Scan(&shard, &checkpoint); err != nil {
+			return nil, err
+		}
+		at[shard] = checkpoint
+	}
+	return at, rows.Err()
+}
+
+// AppendBatch implements stream.Feed: the events, what is remembered of them, and
+// the checkpoints are one commit, so a relay that dies between two batches neither
+// loses nor doubles any.
+func (s *Store) AppendBatch(ctx context.Context, source string, b stream.Batch) error {
+	for _, e := range b.Events {
+		if e.ObjectSeq < 1 || e.ObjectSeq > maxObjectSeq {
+			return fmt.Errorf("event %s has the number %d of its object: a relay carries 1 to %d", e.ID, e.ObjectSeq, maxObjectSeq)
+		}
+	}
+	rows, err := encodeEvents(b.Events)
+	if err != nil {
+		return err
+	}
+	accounts := make([]string, len(b.Events))
+	for i, e := range b.Events {
+		accounts[i] = e.Account
+	}
+	return s.write(ctx, accounts, func(t *tx) error {
+		fresh, err := unseen(t, rows)
+		if err != nil {
+			return err
+		}
+		if err := appendByOwner(t, fresh); err != nil {
+			return err
+		}
+		if b.Fresh {
+			if _, err := t.exec("DELETE FROM relay_checkpoints WHERE source = $1", source); err != nil {
+				return err
+			}
+		}
+		for shard, checkpoint := range b.Checkpoints {
+			if checkpoint == "" {
+				if _, err := t.exec("DELETE FROM relay_checkpoints WHERE source = $1 AND shard = $2", source, shard); err != nil {
+					return err
+				}
+				continue
+			}
+			if _, err := t.exec(`INSERT INTO relay_checkpoints (source, shard, checkpoint) VALUES ($1, $2, $3)
+				ON CONFLICT (source, shard) DO UPDATE SET checkpoint = excluded.checkpoint`, source, shard, checkpoint); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// unseen marks the events as seen and gives those that were not.
+func unseen(t *tx, rows []eventRow) ([]eventRow, error) {
+	var fresh []eventRow
+	for _, e := range rows {
+		n, err := t.exec(`INSERT INTO relayed (object, seen) VALUES ($1, $2)
+			ON CONFLICT (object) DO UPDATE SET seen = relayed.seen | excluded.seen WHERE relayed.seen & excluded.seen = 0`,
+			e.Object, int64(1)<<(e.ObjectSeq-1))
+		if err != nil {
+			return nil, err
+		}
+		if n == 1 {
+			fresh = append(fresh, e)
+		}
+	}
+	return fresh, nil
+}
+
+// appendByOwner appends the events of each account and mode together, in their
+// order: so an object's stay in order too.
+func appendByOwner(t *tx, rows []eventRow) error {
+	type owner struct{ account, mode string }
+	groups := map[owner][]eventRow{}
+	for _, e := range rows {
+		o := owner{e.Account, e.Mode}
+		groups[o] = append(groups[o], e)
+	}
+	order := slices.SortedFunc(maps.Keys(groups), func(a, b owner) int {
+		return cmp.Or(strings.Compare(a.account, b.account), strings.Compare(a.mode, b.mode))
+	})
+	for _, o := range order { // always in one order, so that two relays never wait for each other
+		for group := groups[o]; len(group) > 0; {
+			n := min(len(group), maxInsert)
+			if err := appendEvents(t, group[:n]); err != nil {
+				return err
+			}
+			group = group[n:]
+		}
+	}
+	return nil
+}
+
+// maxInsert events in one statement; few statements of different length are kept
+// prepared.
+const maxInsert = 8
