@@ -35,8 +35,13 @@ func (s *Store) GetIdempotency(ctx context.Context, scope, name string) (*idempo
 	if err != nil || i == nil {
 		return nil, err
 	}
-	return &idempotency.Record{Scope: scope, Key: name, Fingerprint: bytesOf(i, attrFingerprint), Status: int(number(i, attrStatus)),
-		Answer: bytesOf(i, attrAnswer), CreatedAt: fromMicros(number(i, attrCreated))}, nil
+	r := recordOf(scope, name, i)
+	return &r, nil
+}
+
+func recordOf(scope, name string, i item) idempotency.Record {
+	return idempotency.Record{Scope: scope, Key: name, Fingerprint: bytesOf(i, attrFingerprint), Status: int(number(i, attrStatus)),
+		Answer: bytesOf(i, attrAnswer), CreatedAt: fromMicros(number(i, attrCreated))}
 }
 
 // PutIdempotency implements idempotency.Store.

@@ -77,7 +77,7 @@ func Open(t testing.TB, options ...func(*dynamo.Options)) (*dynamo.Store, string
 func OpenFeed(t testing.TB) *sqlstore.Store {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "paylink.db")
-	if _, _, err := sqlstore.Migrate(t.Context(), path); err != nil {
+	if _, _, err := sqlstore.Migrate(t.Context(), "sqlite:"+path); err != nil {
 		t.Fatal(err)
 	}
 	s, err := sqlstore.OpenSQLite(path)

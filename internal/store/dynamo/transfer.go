@@ -1,0 +1,115 @@
+package dynamo
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/paylink/paylink/internal/idempotency"
+	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/payment"
+)
+
+// What follows moves links and payments into the table, or out of it: package
+// archive says in which order. What is loaded brings no events along: the feed has
+// them already.
+
+// parallelLoads is how many items are put at once.
+const parallelLoads = 16
+
+// EachRecord visits every idempotency record.
+func (s *Store) EachRecord(ctx context.Context, visit func(idempotency.Record) error) error {
+	return s.scan(ctx, func(rows []item) error {
+		for _, row := range rows {
+			name, ok := strings.CutPrefix(text(row, attrPartition), recordPrefix)
+			if !ok {
+				continue
+			}
+			scope, key, _ := strings.Cut(name, "#")
+			if err := visit(recordOf(scope, key, row)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Empty reports whether the table holds nothing.
+func (s *Store) Empty(ctx context.Context) (bool, error) {
+	var empty bool
+	err := s.call(ctx, "Scan", "", func(ctx context.Context, _ bool) error {
+		out, err := s.db.Scan(ctx, &dynamodb.ScanInput{TableName: &s.table, ConsistentRead: aws.Bool(true), Limit: aws.Int32(1)})
+		if err == nil {
+			empty = len(out.Items) == 0
+		}
+		return err
+	})
+	return empty, err
+}
+
+// LoadLinks puts links that are not there, and introduces their accounts.
+func (s *Store) LoadLinks(ctx context.Context, list []link.Link) error {
+	introduced := map[string]bool{}
+	for _, l := range list {
+		if introduced[l.Account] {
+			continue
+		}
+		if _, err := s.introduce(ctx, l.Account); err != nil {
+			return err
+		}
+		introduced[l.Account] = true
+	}
+	return load(ctx, s, list, func(l link.Link) (item, error) { return encodeLink(l, nil) })
+}
+
+// LoadPayments puts payments that are not there.
+func (s *Store) LoadPayments(ctx context.Context, list []payment.Payment) error {
+	return load(ctx, s, list, func(p payment.Payment) (item, error) {
+		row, _, err := encodePayment(p, beside{}, nil)
+		return row, err
+	})
+}
+
+// LoadRecords puts records that are not there.
+func (s *Store) LoadRecords(ctx context.Context, list []idempotency.Record) error {
+	return load(ctx, s, list, func(r idempotency.Record) (item, error) { return putRecord(r).put, nil })
+}
+
+func load[T any](ctx context.Context, s *Store, list []T, encode func(T) (item, error)) error {
+	var group errgroup.Group
+	group.SetLimit(parallelLoads)
+	for _, one := range list {
+		group.Go(func() error {
+			row, err := encode(one)
+			if err != nil {
+				return err
+			}
+			there := func(int, item, bool) error { return nil } // it was loaded before
+			return s.commit(ctx, "", []write{{put: row, condition: ifNew}}, there)
+		})
+	}
+	return group.Wait()
+}
+
+// soon is how far ahead CountPayments looks: whoever waits for an issuer is asked
+// again within a day.
+const soon = 25 * time.Hour
+
+// maxCounted bounds what CountPayments reads.
+const maxCounted = 1000
+
+// CountPayments counts payments of a status whose outcome is open, among the first
+// thousand that are due; for metrics.
+func (s *Store) CountPayments(ctx context.Context, status string) (n int64, err error) {
+	list, err := s.DuePayments(ctx, time.Now().Add(soon), maxCounted)
+	for _, p := range list {
+		if string(p.Status.Public()) == status {
+			n++
+		}
+	}
+	return n, err
+}
