@@ -201,19 +201,33 @@ func (s *Store) addStream(ctx context.Context, t *types.TableDescription) error 
 }
 
 func (s *Store) addTidying(ctx context.Context) error {
-	out, err := s.db.DescribeTimeToLive(ctx, &dynamodb.DescribeTimeToLiveInput{TableName: &s.table})
-	if err != nil {
+	on, err := s.tidies(ctx)
+	if err != nil || on {
 		return err
-	}
-	if d := out.TimeToLiveDescription; d != nil && d.TimeToLiveStatus != types.TimeToLiveStatusDisabled && d.TimeToLiveStatus != "" {
-		if aws.ToString(d.AttributeName) != attrEndsAt {
-			return fmt.Errorf("the table %s deletes items by the attribute %q: that is not paylink's, switch it off", s.table, aws.ToString(d.AttributeName))
-		}
-		return nil
 	}
 	_, err = s.db.UpdateTimeToLive(ctx, &dynamodb.UpdateTimeToLiveInput{TableName: &s.table,
 		TimeToLiveSpecification: &types.TimeToLiveSpecification{AttributeName: aws.String(attrEndsAt), Enabled: aws.Bool(true)}})
+	if err != nil { // another process may have been faster
+		if on, again := s.tidies(ctx); again == nil && on {
+			return nil
+		}
+	}
 	return err
+}
+
+func (s *Store) tidies(ctx context.Context) (bool, error) {
+	out, err := s.db.DescribeTimeToLive(ctx, &dynamodb.DescribeTimeToLiveInput{TableName: &s.table})
+	if err != nil {
+		return false, err
+	}
+	d := out.TimeToLiveDescription
+	if d == nil || d.TimeToLiveStatus == types.TimeToLiveStatusDisabled || d.TimeToLiveStatus == "" {
+		return false, nil
+	}
+	if aws.ToString(d.AttributeName) != attrEndsAt {
+		return false, fmt.Errorf("the table %s deletes items by the attribute %q: that is not paylink's, switch it off", s.table, aws.ToString(d.AttributeName))
+	}
+	return true, nil
 }
 
 // addRecovery switches recovery to a point in time on, where there is such a thing.
