@@ -26,14 +26,14 @@ var layerRows = [][]string{
 	{"internal/payment", "internal/notify"},
 	{"internal/coordinator", "internal/archive"},
 	{"internal/gateway/problem", "internal/store/postgres"},
-	{"internal/store/sqlstore", "internal/issuer/simulator", "internal/gateway/api", "internal/gateway/pages", "internal/notify/webhook", "internal/rpc"},
+	{"internal/store/sqlstore", "internal/store/dynamo", "internal/issuer/simulator", "internal/gateway/api", "internal/gateway/pages", "internal/notify/webhook", "internal/rpc"},
 	{"internal/gateway"},
 	{"internal/app"},
 	{"cmd/paylink"},
 }
 
 // testOnlyPackages packages may import what they like, and no package imports them.
-var testOnlyPackages = []string{"internal/store/storetest", "internal/store/pgtest", "internal/issuer/issuertest", "internal/sim", "internal/gateway/api/apitest", "cmd/paylink/bench"}
+var testOnlyPackages = []string{"internal/store/storetest", "internal/store/pgtest", "internal/store/dynamotest", "internal/issuer/issuertest", "internal/sim", "internal/gateway/api/apitest", "cmd/paylink/bench"}
 
 // firstHTTPRow is the first package of the first row that may know net/http.
 const firstHTTPRow = "internal/gateway/problem"
@@ -43,6 +43,11 @@ var sqlPackages = map[string]bool{"internal/store/postgres": true, "internal/sto
 
 // sqlImports are the trees that know SQL.
 var sqlImports = []string{"database/sql", "modernc.org/sqlite", "github.com/pressly/goose", "github.com/riverqueue/river/riverdriver", "github.com/jackc/pgx"}
+
+// awsImports are the trees that know AWS, and awsPackage may.
+var awsImports = []string{"github.com/aws/aws-sdk-go-v2", "github.com/aws/smithy-go"}
+
+const awsPackage = "internal/store/dynamo"
 
 // guardedCalls are the functions by which a package reads its environment or ends the
 // process, and the packages that may call them.
@@ -140,6 +145,11 @@ func checkTheirs(t *testing.T, row map[string]int, name, path string) {
 	for _, tree := range sqlImports {
 		if within(path, tree) && !sqlPackages[name] {
 			t.Errorf("%s imports %s: only the stores know SQL", name, path)
+		}
+	}
+	for _, tree := range awsImports {
+		if within(path, tree) && name != awsPackage {
+			t.Errorf("%s imports %s: only %s knows AWS", name, path, awsPackage)
 		}
 	}
 }

@@ -10,9 +10,6 @@ import (
 	"github.com/paylink/paylink/internal/store/storetest"
 )
 
-// timeoutOfTable is how long a change to a table may take.
-const timeoutOfTable = time.Minute
-
 func TestMain(m *testing.M) { os.Exit(dynamotest.Main(m)) }
 
 func TestDynamoDB(t *testing.T) {

@@ -192,7 +192,7 @@ func (s *Store) CancelLink(ctx context.Context, account, linkID string, at time.
 }
 
 func (s *Store) cancel(ctx context.Context, o offer, at time.Time, e stream.Event, r *idempotency.Record) error {
-	if err := s.whyNot(ctx, o.Link, at); err != nil {
+	if err := errors.Join(s.whyNot(ctx, o.Link, at), toldExpired(o.Link)); err != nil {
 		return err
 	}
 	blob, _, err := seal(o.owner(), o.Link, o.Metadata, o.events, []stream.Event{e})
@@ -200,7 +200,7 @@ func (s *Store) cancel(ctx context.Context, o offer, at time.Time, e stream.Even
 		return err
 	}
 	writes := []write{{key: linkKey(o.Account, o.ID), update: "SET b = :b, n = :m, c = :at REMOVE d, e",
-		condition: "n = :n AND attribute_not_exists(c) AND l > :none AND x > :at",
+		condition: "n = :n AND attribute_not_exists(c) AND attribute_not_exists(g) AND l > :none AND x > :at",
 		values:    values{":b": bin(blob), ":m": num(o.count() + 1), ":n": num(o.count()), ":at": num(micros(at)), ":none": num(0)}}}
 	if o.count() == 0 {
 		writes[0].condition = strings.Replace(writes[0].condition, "n = :n", "attribute_not_exists(n)", 1)
@@ -234,6 +234,15 @@ func (s *Store) cancel(ctx context.Context, o offer, at time.Time, e stream.Even
 		}
 		return errAgain
 	})
+}
+
+// toldExpired refuses to cancel a link whose expiry was told, although a clock that
+// was set back says otherwise: a link ends once, by expiry or by cancel.
+func toldExpired(l link.Link) error {
+	if l.ExpiredAt.IsZero() {
+		return nil
+	}
+	return link.Unpayable(l, link.ExpiredS)
 }
 
 // whyNot is why the link cannot be paid or canceled.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -158,6 +159,23 @@ func checkKeys(t *types.TableDescription) error {
 	return nil
 }
 
+// definitions are those of the attributes that the table and these indexes use:
+// DynamoDB refuses any other.
+func definitions(of map[string]bool) []types.AttributeDefinition {
+	return slices.DeleteFunc(slices.Clone(attributes), func(d types.AttributeDefinition) bool {
+		name := aws.ToString(d.AttributeName)
+		if name == attrPartition || name == attrSort {
+			return false
+		}
+		for index, k := range indexes {
+			if of[index] && slices.Contains(k[:], name) {
+				return false
+			}
+		}
+		return true
+	})
+}
+
 // addIndexes adds what is missing, one after another, as DynamoDB wants it.
 func (s *Store) addIndexes(ctx context.Context, t *types.TableDescription) error {
 	have := map[string]bool{}
@@ -174,7 +192,8 @@ func (s *Store) addIndexes(ctx context.Context, t *types.TableDescription) error
 		if p := t.ProvisionedThroughput; p != nil && aws.ToInt64(p.WriteCapacityUnits) > 0 { // the operator provisions capacity
 			create.ProvisionedThroughput = &types.ProvisionedThroughput{ReadCapacityUnits: p.ReadCapacityUnits, WriteCapacityUnits: p.WriteCapacityUnits}
 		}
-		_, err := s.db.UpdateTable(ctx, &dynamodb.UpdateTableInput{TableName: &s.table, AttributeDefinitions: attributes,
+		have[name] = true
+		_, err := s.db.UpdateTable(ctx, &dynamodb.UpdateTableInput{TableName: &s.table, AttributeDefinitions: definitions(have),
 			GlobalSecondaryIndexUpdates: []types.GlobalSecondaryIndexUpdate{{Create: create}}})
 		if err != nil {
 			return fmt.Errorf("add the index %s: %w", name, err)
@@ -201,19 +220,33 @@ func (s *Store) addStream(ctx context.Context, t *types.TableDescription) error 
 }
 
 func (s *Store) addTidying(ctx context.Context) error {
-	out, err := s.db.DescribeTimeToLive(ctx, &dynamodb.DescribeTimeToLiveInput{TableName: &s.table})
-	if err != nil {
+	on, err := s.tidies(ctx)
+	if err != nil || on {
 		return err
-	}
-	if d := out.TimeToLiveDescription; d != nil && d.TimeToLiveStatus != types.TimeToLiveStatusDisabled && d.TimeToLiveStatus != "" {
-		if aws.ToString(d.AttributeName) != attrEndsAt {
-			return fmt.Errorf("the table %s deletes items by the attribute %q: that is not paylink's, switch it off", s.table, aws.ToString(d.AttributeName))
-		}
-		return nil
 	}
 	_, err = s.db.UpdateTimeToLive(ctx, &dynamodb.UpdateTimeToLiveInput{TableName: &s.table,
 		TimeToLiveSpecification: &types.TimeToLiveSpecification{AttributeName: aws.String(attrEndsAt), Enabled: aws.Bool(true)}})
+	if err != nil { // another process may have been faster
+		if on, again := s.tidies(ctx); again == nil && on {
+			return nil
+		}
+	}
 	return err
+}
+
+func (s *Store) tidies(ctx context.Context) (bool, error) {
+	out, err := s.db.DescribeTimeToLive(ctx, &dynamodb.DescribeTimeToLiveInput{TableName: &s.table})
+	if err != nil {
+		return false, err
+	}
+	d := out.TimeToLiveDescription
+	if d == nil || d.TimeToLiveStatus == types.TimeToLiveStatusDisabled || d.TimeToLiveStatus == "" {
+		return false, nil
+	}
+	if aws.ToString(d.AttributeName) != attrEndsAt {
+		return false, fmt.Errorf("the table %s deletes items by the attribute %q: that is not paylink's, switch it off", s.table, aws.ToString(d.AttributeName))
+	}
+	return true, nil
 }
 
 // addRecovery switches recovery to a point in time on, where there is such a thing.
