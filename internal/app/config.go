@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/paylink/paylink/internal/rpc"
+	"github.com/paylink/paylink/internal/store/dynamo"
 	"github.com/paylink/paylink/internal/store/postgres"
 )
 
@@ -70,7 +71,9 @@ func (c Config) Check() []string {
 		say("%v", err)
 	}
 	if c.PaymentsStore != "" {
-		say("--payments-store %q: this version keeps payments in --store", scheme(c.PaymentsStore))
+		if _, _, err := dynamo.Parse(c.PaymentsStore); err != nil {
+			say("--payments-store %q: %v", scheme(c.PaymentsStore), err)
+		}
 	}
 	if _, err := c.level(); err != nil {
 		say("--log-level %q: want debug, info, warn or error", c.LogLevel)
@@ -131,9 +134,9 @@ func (c Config) checkTargets(say func(format string, args ...any)) {
 	}
 	// SQLite is one process's: two that each held the file would not see each
 	// other's commits as they must, so everything that keeps data stays together.
-	if !postgres.Is(c.Store) && c.keepsData() {
+	if !postgres.Is(c.Store) && c.needsSQL() {
 		for t, b := range boxes {
-			if b.store && !c.runs(t) {
+			if (b.sql || (b.payments && c.PaymentsStore == "")) && !c.runs(t) {
 				say("--store: on SQLite every box that keeps data runs in one process, and %s is not in this one; use postgres://…", t)
 			}
 		}

@@ -9,8 +9,12 @@ import (
 	"slices"
 
 	"github.com/paylink/paylink/internal/archive"
+	"github.com/paylink/paylink/internal/idempotency"
+	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/notify"
 	"github.com/paylink/paylink/internal/notify/webhook"
+	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/store/dynamo"
 	"github.com/paylink/paylink/internal/store/sqlstore"
 )
 
@@ -31,11 +35,19 @@ func Export(ctx context.Context, cfg Config, path string, out io.Writer) (err er
 		return err
 	}
 	defer func() { err = errors.Join(err, queue.Close()) }()
+	from := source{Store: sql, walker: sql, queue: queue}
+	if cfg.PaymentsStore != "" {
+		table, err := dynamo.Open(ctx, cfg.PaymentsStore)
+		if err != nil {
+			return fmt.Errorf("--payments-store: %w", err)
+		}
+		from.walker, from.table = table, table
+	}
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600) //nolint:gosec // the operator names it
 	if err != nil {
 		return err
 	}
-	counts, err := archive.Export(ctx, source{Store: sql, queue: queue}, file)
+	counts, err := archive.Export(ctx, from, file)
 	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
 		return errors.Join(err, os.Remove(path))
 	}
@@ -67,7 +79,15 @@ func Import(ctx context.Context, cfg Config, path string, again bool, out io.Wri
 		return err
 	}
 	defer func() { err = errors.Join(err, queue.Close()) }()
-	counts, err := archive.Import(ctx, file, sink{Store: sql, queue: queue}, again)
+	to := sink{Store: sql, loader: sql, queue: queue}
+	if cfg.PaymentsStore != "" {
+		table, err := dynamo.Open(ctx, cfg.PaymentsStore)
+		if err != nil {
+			return fmt.Errorf("--payments-store: %w", err)
+		}
+		to.loader, to.table = table, table
+	}
+	counts, err := archive.Import(ctx, file, to, again)
 	if err != nil {
 		return err
 	}
@@ -88,10 +108,40 @@ func tell(out io.Writer, done string, counts archive.Counts) error {
 	return nil
 }
 
+// walker visits all links and payments of a store.
+type walker interface {
+	EachLink(context.Context, func(link.Link, error) error) error
+	EachPayment(context.Context, func(payment.Payment, error) error) error
+}
+
+// loader takes links and payments into a store.
+type loader interface {
+	LoadLinks(context.Context, []link.Link) error
+	LoadPayments(context.Context, []payment.Payment) error
+}
+
 // source is the stores and the queue, as an archive reads them.
 type source struct {
 	*sqlstore.Store
+	walker
+	table *dynamo.Store // nil: everything is in SQL
 	queue *webhook.Queue
+}
+
+func (s source) EachLink(ctx context.Context, visit func(link.Link, error) error) error {
+	return s.walker.EachLink(ctx, visit)
+}
+
+func (s source) EachPayment(ctx context.Context, visit func(payment.Payment, error) error) error {
+	return s.walker.EachPayment(ctx, visit)
+}
+
+// EachRecord visits those of both stores: each keeps the records of its effects.
+func (s source) EachRecord(ctx context.Context, visit func(idempotency.Record) error) error {
+	if err := s.Store.EachRecord(ctx, visit); err != nil || s.table == nil {
+		return err
+	}
+	return s.table.EachRecord(ctx, visit)
 }
 
 func (s source) EachJob(ctx context.Context, visit func(notify.Job) error) error {
@@ -101,7 +151,34 @@ func (s source) EachJob(ctx context.Context, visit func(notify.Job) error) error
 // sink is the stores and the queue, as an archive fills them.
 type sink struct {
 	*sqlstore.Store
+	loader
+	table *dynamo.Store // nil: everything is in SQL
 	queue *webhook.Queue
+}
+
+func (s sink) Empty(ctx context.Context) (bool, error) {
+	empty, err := s.Store.Empty(ctx)
+	if err != nil || !empty || s.table == nil {
+		return empty, err
+	}
+	return s.table.Empty(ctx)
+}
+
+func (s sink) LoadLinks(ctx context.Context, list []link.Link) error {
+	return s.loader.LoadLinks(ctx, list)
+}
+
+func (s sink) LoadPayments(ctx context.Context, list []payment.Payment) error {
+	return s.loader.LoadPayments(ctx, list)
+}
+
+// LoadRecords keeps each in both stores: which effect a record belongs to is not
+// written in it, and one too many does no harm.
+func (s sink) LoadRecords(ctx context.Context, list []idempotency.Record) error {
+	if err := s.Store.LoadRecords(ctx, list); err != nil || s.table == nil {
+		return err
+	}
+	return s.table.LoadRecords(ctx, list)
 }
 
 func (s sink) LoadJobs(ctx context.Context, jobs []notify.Job) error {

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/paylink/paylink/internal/notify/webhook"
+	"github.com/paylink/paylink/internal/store/dynamo"
 	"github.com/paylink/paylink/internal/store/postgres"
 	"github.com/paylink/paylink/internal/store/sqlstore"
 )
@@ -30,7 +31,16 @@ func Migrate(ctx context.Context, cfg Config, out io.Writer) error {
 			return err
 		}
 	}
-	_, err = fmt.Fprintf(out, "%s: schema %d, was %d\n", cfg.storeName(), to, from)
+	if _, err = fmt.Fprintf(out, "%s: schema %d, was %d\n", cfg.storeName(), to, from); err != nil || cfg.PaymentsStore == "" {
+		return err
+	}
+	if err := dynamo.Migrate(ctx, cfg.PaymentsStore); err != nil {
+		return fmt.Errorf("--payments-store: %w", err)
+	}
+	table, _, err := dynamo.Parse(cfg.PaymentsStore)
+	if err == nil {
+		_, err = fmt.Fprintf(out, "table %s: is as it must be\n", table)
+	}
 	return err
 }
 
@@ -61,6 +71,11 @@ func Backup(ctx context.Context, cfg Config, dir string, out io.Writer) error {
 	}
 	if err := onlyOwner(filepath.Join(dir, "keys")); err != nil {
 		return err
+	}
+	if cfg.PaymentsStore != "" {
+		if _, err := fmt.Fprintln(out, "NOT COPIED: the table of links and payments. Back it up with DynamoDB's point-in-time recovery, which migrate has turned on."); err != nil {
+			return err
+		}
 	}
 	if !embedded {
 		if _, err := fmt.Fprintf(out, "NOT COPIED: the database %s. Back it up with pg_dump, or continuously by archiving its log; "+

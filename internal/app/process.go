@@ -12,27 +12,13 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/paylink/paylink/internal/gateway/api"
-	"github.com/paylink/paylink/internal/idempotency"
 	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/issuer/simulator"
 	"github.com/paylink/paylink/internal/keyring"
-	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/merchant"
 	"github.com/paylink/paylink/internal/notify"
-	"github.com/paylink/paylink/internal/payment"
 	"github.com/paylink/paylink/internal/rpc"
-	"github.com/paylink/paylink/internal/store/sqlstore"
 )
-
-// stores is where the data is. Users, webhooks, the feed and balances are in SQL;
-// links and payments with their idempotency records may be elsewhere.
-type stores struct {
-	sql            *sqlstore.Store
-	links          link.Store
-	payments       payment.Store
-	linkRecords    idempotency.Store
-	paymentRecords idempotency.Store
-}
 
 // known are the connectors of this version; what they can do is known without
 // asking them.
@@ -92,28 +78,6 @@ func (s *services) openInternal(context.Context) (err error) {
 	return nil
 }
 
-// openStores: one store for everything.
-func (s *services) openStores(ctx context.Context) error {
-	if !s.cfg.keepsData() {
-		return nil
-	}
-	url, err := s.cfg.storeURL()
-	if err != nil {
-		return err
-	}
-	if _, _, err = sqlstore.Migrate(ctx, url); err != nil {
-		return err
-	}
-	store, err := sqlstore.Open(ctx, url)
-	if err != nil {
-		return err
-	}
-	s.closers = append(s.closers, store.Close)
-	s.stores = stores{sql: store, links: store, payments: store, linkRecords: store, paymentRecords: store}
-	s.gauges()
-	return nil
-}
-
 // peer is the way to a service that this process calls and does not run; nil
 // otherwise.
 func (s *services) peer(name string) *rpc.Peer {
@@ -141,6 +105,9 @@ func (s *services) ready(ctx context.Context) error {
 	var g errgroup.Group
 	if s.stores.sql != nil {
 		g.Go(func() error { return s.stores.sql.Ping(ctx) })
+	}
+	if s.stores.table != nil {
+		g.Go(func() error { return s.stores.table.Ping(ctx) })
 	}
 	for name, pool := range s.pools {
 		if name != "simulator" && !slices.Equal(s.cfg.Targets, []string{"simulator"}) {
@@ -185,40 +152,6 @@ func (s *services) unseal(sealed, about []byte) ([]byte, error) {
 
 func (s *services) mac(message []byte) []byte { return s.ring.MAC(keyring.MACKey, message) }
 
-// gauges read the store when the metrics are scraped.
-func (s *services) gauges() {
-	store := s.stores.sql
-	read := func(f func(context.Context) (int64, error)) func() float64 {
-		return func() float64 {
-			ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-			defer cancel()
-			n, err := f(ctx)
-			if err != nil {
-				return -1
-			}
-			return float64(n)
-		}
-	}
-	for target, consumer := range map[string]string{"notifier": "notify", "payments": "balances"} {
-		if s.cfg.runs(target) {
-			s.metrics.Gauge("paylink_stream_lag", "Events that the consumer has not handled.", map[string]string{"consumer": consumer},
-				read(func(ctx context.Context) (int64, error) { return store.Lag(ctx, consumer) }))
-		}
-	}
-	if s.cfg.runs("notifier") {
-		s.metrics.Gauge("paylink_webhook_deliveries_parked", "Webhooks that were given up and that nobody has dealt with.", nil, read(store.CountParked))
-	}
-	if !s.cfg.runs("transactions") {
-		return
-	}
-	for _, status := range []string{"unknown", "processing", "review"} {
-		s.metrics.Gauge("paylink_payments", "Payments that are not settled.", map[string]string{"status": status},
-			read(func(ctx context.Context) (int64, error) { return store.CountPayments(ctx, status) }))
-	}
-	s.metrics.Gauge("paylink_due_payments", "Payments whose time has come and that the sweep has not taken yet.", nil,
-		read(func(ctx context.Context) (int64, error) { return store.CountDue(ctx, time.Now()) }))
-}
-
 // The targets of a process.
 
 // split reports whether other boxes run elsewhere.
@@ -248,8 +181,12 @@ func (c Config) any(has func(box) bool) bool {
 	return slices.ContainsFunc(slices.Collect(maps.Keys(boxes)), func(t string) bool { return c.runs(t) && has(boxes[t]) })
 }
 
-// keepsData reports whether a store is needed.
-func (c Config) keepsData() bool { return c.any(func(b box) bool { return b.store }) }
+// needsSQL reports whether --store is needed, and needsPayments whether the store of
+// links and payments is.
+func (c Config) needsSQL() bool {
+	return c.any(func(b box) bool { return b.sql || (b.payments && c.PaymentsStore == "") })
+}
+func (c Config) needsPayments() bool { return c.any(func(b box) bool { return b.payments }) }
 
 func (c Config) servesInternally() bool {
 	return c.split() && slices.ContainsFunc(c.Targets, func(t string) bool { return t != "gateway" })

@@ -23,15 +23,18 @@ import (
 	"github.com/paylink/paylink/internal/obs"
 	"github.com/paylink/paylink/internal/payment"
 	"github.com/paylink/paylink/internal/rpc"
+	"github.com/paylink/paylink/internal/store/sqlstore"
 )
 
 // box is what a target needs: the services that it calls, its share of the keys,
-// whether it keeps or reads data, and whether it must know the public URL.
+// whether it needs the store of users and the feed, and the one of links and
+// payments (which may be the same), and whether it must know the public URL.
 type box struct {
-	calls  []string
-	keys   []keyring.Share
-	store  bool
-	public bool
+	calls    []string
+	keys     []keyring.Share
+	sql      bool
+	payments bool
+	public   bool
 }
 
 func use(p keyring.Purpose) keyring.Share    { return keyring.Share{Purpose: p} }
@@ -42,12 +45,12 @@ func verify(p keyring.Purpose) keyring.Share { return keyring.Share{Purpose: p, 
 var boxes = map[string]box{
 	"gateway": {calls: []string{"users", "links", "verifier", "payments", "transactions", "notifier", "simulator"}, public: true,
 		keys: []keyring.Share{verify(keyring.LinkSign), verify(keyring.SessionSign), verify(keyring.WebhookSign), use(keyring.AnswerSeal), use(keyring.CardSeal), use(keyring.MACKey)}},
-	"users":        {store: true, public: true, keys: []keyring.Share{use(keyring.SessionSign), use(keyring.StoreSeal), use(keyring.AnswerSeal)}},
-	"links":        {store: true, public: true, keys: []keyring.Share{use(keyring.LinkSign), use(keyring.LinkSeal), use(keyring.AnswerSeal)}},
-	"verifier":     {store: true, public: true, keys: []keyring.Share{verify(keyring.LinkSign), use(keyring.LinkSeal)}},
-	"payments":     {store: true},
-	"transactions": {store: true, public: true, calls: []string{"simulator"}, keys: []keyring.Share{use(keyring.StoreSeal), use(keyring.AnswerSeal), use(keyring.CardSeal)}},
-	"notifier":     {store: true, keys: []keyring.Share{use(keyring.WebhookSign), use(keyring.WebhookSeal), use(keyring.AnswerSeal)}},
+	"users":        {sql: true, public: true, keys: []keyring.Share{use(keyring.SessionSign), use(keyring.StoreSeal), use(keyring.AnswerSeal)}},
+	"links":        {payments: true, public: true, keys: []keyring.Share{use(keyring.LinkSign), use(keyring.LinkSeal), use(keyring.AnswerSeal)}},
+	"verifier":     {payments: true, public: true, keys: []keyring.Share{verify(keyring.LinkSign), use(keyring.LinkSeal)}},
+	"payments":     {sql: true, payments: true},
+	"transactions": {payments: true, public: true, calls: []string{"simulator"}, keys: []keyring.Share{use(keyring.StoreSeal), use(keyring.AnswerSeal), use(keyring.CardSeal)}},
+	"notifier":     {sql: true, payments: true, keys: []keyring.Share{use(keyring.WebhookSign), use(keyring.WebhookSeal), use(keyring.AnswerSeal)}},
 	"simulator":    {calls: []string{"transactions"}, keys: []keyring.Share{use(keyring.CardSeal)}},
 }
 
@@ -201,8 +204,11 @@ func (s *services) openNotifier(ctx context.Context) error {
 	s.closers = append(s.closers, queue.Close)
 	local := notify.New(notify.Config{Store: s.stores.sql, Queue: queue, Keys: s.webhookKeys(), Now: time.Now, AllowPrivate: s.cfg.AllowPrivateWebhooks, Log: s.log})
 	s.notifier, s.records.Webhooks = local, s.stores.sql
+	s.relay()
 	s.background["webhooks"], s.background["old deliveries"] = queue.Run, local.RunPrune
-	s.background["notify"] = func(ctx context.Context) error { return s.stores.sql.Consume(ctx, "notify", local.Handle) }
+	s.background["notify"] = func(ctx context.Context) error {
+		return s.stores.sql.Consume(ctx, sqlstore.NotifyConsumer, local.Handle)
+	}
 	s.serve(func(r *rpc.Server) { rpc.ServeNotifier(r, local, s.stores.sql) })
 	return nil
 }

@@ -5,15 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"slices"
 	"time"
 
+	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/issuer/simulator"
 	"github.com/paylink/paylink/internal/ledger"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/store/dynamo"
 	"github.com/paylink/paylink/internal/store/sqlstore"
 	"github.com/paylink/paylink/internal/stream"
 )
@@ -25,8 +28,13 @@ const overdueAfter = 10 * time.Minute
 // ErrBroken says that Verify found something.
 var ErrBroken = errors.New("the store breaks an invariant")
 
-// Verify reads the whole store as it is at this moment, beside a running server,
-// and names every invariant that does not hold.
+// relayDelay is how long an event may be on its way from the table to the feed
+// before a running deployment is said to have lost it.
+const relayDelay = 2 * time.Minute
+
+// Verify reads everything as it is at this moment, beside a running server, and
+// names every invariant that does not hold. A table has no one moment: what looks
+// wrong there is read again, by itself, before it is named.
 func Verify(ctx context.Context, cfg Config, out io.Writer) error {
 	url, err := cfg.storeURL()
 	if err != nil {
@@ -36,9 +44,19 @@ func Verify(ctx context.Context, cfg Config, out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("open %s: %w", cfg.storeName(), err)
 	}
-	a := &audit{now: time.Now(), told: map[string]uint64{}, logged: map[string]uint64{}, taken: map[string]*uses{}, seqs: map[string]int64{},
+	a := &audit{now: time.Now(), told: map[string]uint64{}, logged: map[string]uint64{}, due: map[string]uint64{}, taken: map[string]*uses{}, seqs: map[string]int64{},
 		sums: map[sqlstore.Owner]ledger.Balance{}, payments: map[string]settled{}}
-	err = errors.Join(a.read(ctx, store), store.Close())
+	var from walker = store
+	if cfg.PaymentsStore != "" {
+		if a.table, err = dynamo.Open(ctx, cfg.PaymentsStore); err != nil {
+			return errors.Join(fmt.Errorf("--payments-store: %w", err), store.Close())
+		}
+		from = a.table
+	}
+	err = errors.Join(a.read(ctx, store, from), store.Close())
+	if err == nil {
+		err = a.lookAgain(ctx)
+	}
 	if err != nil {
 		return err
 	}
@@ -59,7 +77,44 @@ func Verify(ctx context.Context, cfg Config, out io.Writer) error {
 	return err
 }
 
+// uses of a link, as its payments tell them.
 type uses struct{ successful, reserved int64 }
+
+func (a *audit) usesOf(linkID string) *uses {
+	u := a.taken[linkID]
+	if u == nil {
+		u = &uses{}
+		a.taken[linkID] = u
+	}
+	return u
+}
+
+func (u *uses) count(p payment.Payment) {
+	if p.UseReserved {
+		u.reserved++
+	}
+	switch p.Status {
+	case payment.Authorized, payment.Capturing, payment.Succeeded, payment.PartiallyRefunded:
+		u.successful++
+	}
+}
+
+// against names what the link's own counts contradict.
+func (u *uses) against(l link.Link) (wrong []string) {
+	if l.MaxUses > 0 && u.successful > l.MaxUses {
+		wrong = append(wrong, fmt.Sprintf("I6 %s: %d successful payments, %d allowed", l.ID, u.successful, l.MaxUses))
+	}
+	if l.Reserved != u.reserved {
+		wrong = append(wrong, fmt.Sprintf("I6 %s: %d uses reserved, %d payments under way", l.ID, l.Reserved, u.reserved))
+	}
+	if l.Uses < u.successful || (l.MaxUses > 0 && l.Uses+l.Reserved > l.MaxUses) {
+		wrong = append(wrong, fmt.Sprintf("I6 %s: uses %d, reserved %d, successful %d of %d", l.ID, l.Uses, l.Reserved, u.successful, l.MaxUses))
+	}
+	return wrong
+}
+
+// lookAgainTries is how often a link whose counts do not fit is read.
+const lookAgainTries = 3
 
 // settled is what the issuer's book is held against.
 type settled struct {
@@ -73,6 +128,9 @@ type audit struct {
 	broken   []string
 	told     map[string]uint64 // object to the set of its event numbers
 	logged   map[string]uint64 // payment to the set of its telling log entries
+	due      map[string]uint64 // those of them whose events must be in the feed by now
+	table    *dynamo.Store     // of links and payments; nil: they are in the snapshot too
+	unsure   []link.Link       // seen in the table with counts that do not fit
 	taken    map[string]*uses  // by link
 	seqs     map[string]int64  // last event seq by account and mode
 	sums     map[sqlstore.Owner]ledger.Balance
@@ -86,19 +144,15 @@ func (a *audit) say(format string, args ...any) {
 	a.broken = append(a.broken, fmt.Sprintf(format, args...))
 }
 
-func (a *audit) read(ctx context.Context, s *sqlstore.Store) error {
+// read visits the events first: what a table's payments tell is then never newer
+// in the feed than in their own logs.
+func (a *audit) read(ctx context.Context, s *sqlstore.Store, from walker) error {
 	found, err := s.Intact(ctx)
 	if err != nil {
 		return err
 	}
 	for _, f := range found {
 		a.say("F21 database: %s", f)
-	}
-	if err := s.EachPayment(ctx, a.payment); err != nil {
-		return err
-	}
-	if err := s.EachLink(ctx, a.link); err != nil {
-		return err
 	}
 	projected, position, err := s.ProjectedBalances(ctx)
 	if err != nil {
@@ -107,9 +161,15 @@ func (a *audit) read(ctx context.Context, s *sqlstore.Store) error {
 	if err := s.EachEvent(ctx, func(e stream.Event) error { return a.event(e, position) }); err != nil {
 		return err
 	}
+	if err := from.EachPayment(ctx, a.payment); err != nil {
+		return err
+	}
+	if err := from.EachLink(ctx, a.link); err != nil {
+		return err
+	}
 	for id, want := range a.logged {
-		if a.told[id] != want {
-			a.say("I12 %s: log entries %b, events %b", id, want, a.told[id])
+		if told := a.told[id]; told&^want != 0 || a.due[id]&^told != 0 {
+			a.say("I12 %s: log entries %b, events %b", id, want, told)
 		}
 	}
 	for o, sum := range a.sums {
@@ -133,20 +193,12 @@ func (a *audit) payment(p payment.Payment, damage error) error {
 	for _, e := range p.Log {
 		if e.Event != "" && e.Seq < 64 {
 			a.logged[p.ID] |= 1 << e.Seq
+			if a.table == nil || a.now.Sub(e.At) > relayDelay {
+				a.due[p.ID] |= 1 << e.Seq
+			}
 		}
 	}
-	u := a.taken[p.Link]
-	if u == nil {
-		u = &uses{}
-		a.taken[p.Link] = u
-	}
-	if p.UseReserved {
-		u.reserved++
-	}
-	switch p.Status {
-	case payment.Authorized, payment.Capturing, payment.Succeeded, payment.PartiallyRefunded:
-		u.successful++
-	}
+	a.usesOf(p.Link).count(p)
 	if due := p.DueAt(); !due.IsZero() && a.now.Sub(due) > overdueAfter {
 		a.say("I11 %s: %s, and due since %s", p.ID, p.Status, due.Format(time.RFC3339))
 	}
@@ -161,18 +213,38 @@ func (a *audit) link(l link.Link, damage error) error {
 		a.say("F21 %v", damage)
 		return nil
 	}
-	u := a.taken[l.ID]
-	if u == nil {
-		u = &uses{}
+	wrong := a.usesOf(l.ID).against(l)
+	if len(wrong) > 0 && a.table != nil {
+		a.unsure = append(a.unsure, l)
+		return nil
 	}
-	if l.MaxUses > 0 && u.successful > l.MaxUses {
-		a.say("I6 %s: %d successful payments, %d allowed", l.ID, u.successful, l.MaxUses)
-	}
-	if l.Reserved != u.reserved {
-		a.say("I6 %s: %d uses reserved, %d payments under way", l.ID, l.Reserved, u.reserved)
-	}
-	if l.Uses < u.successful || (l.MaxUses > 0 && l.Uses+l.Reserved > l.MaxUses) {
-		a.say("I6 %s: uses %d, reserved %d, successful %d of %d", l.ID, l.Uses, l.Reserved, u.successful, l.MaxUses)
+	a.broken = append(a.broken, wrong...)
+	return nil
+}
+
+// lookAgain reads the links and their payments by themselves whose counts did not
+// fit: a payment that went on during the walk is no loss.
+func (a *audit) lookAgain(ctx context.Context) error {
+	for _, l := range a.unsure {
+		var wrong []string
+		for range lookAgainTries {
+			now, err := a.table.GetLink(ctx, l.Account, l.ID)
+			if err != nil {
+				return err
+			}
+			all, err := a.table.ListPayments(ctx, payment.Filter{Account: l.Account, Mode: l.Mode, Link: l.ID, Limit: math.MaxInt32})
+			if err != nil {
+				return err
+			}
+			var u uses
+			for _, p := range all {
+				u.count(p)
+			}
+			if wrong = u.against(now); len(wrong) == 0 {
+				break
+			}
+		}
+		a.broken = append(a.broken, wrong...)
 	}
 	return nil
 }
@@ -184,7 +256,7 @@ func (a *audit) event(e stream.Event, projectedTo int64) error {
 		a.say("I12 events of %s: seq %d follows %d", owner, e.Seq, a.seqs[owner])
 	}
 	a.seqs[owner] = e.Seq
-	if _, ok := a.logged[e.Object]; ok && e.ObjectSeq < 64 {
+	if id.Valid(id.Payment, e.Object) && e.ObjectSeq < 64 {
 		if a.told[e.Object]&(1<<e.ObjectSeq) != 0 {
 			a.say("I12 %s: entry %d is told twice", e.Object, e.ObjectSeq)
 		}

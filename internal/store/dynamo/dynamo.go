@@ -84,21 +84,30 @@ func Open(ctx context.Context, rawURL string, options ...func(*Options)) (*Store
 
 var tableName = regexp.MustCompile(`^[A-Za-z0-9_.-]{3,255}$`)
 
-func configure(ctx context.Context, rawURL string, client aws.HTTPClient) (table string, cfg aws.Config, err error) {
+// Parse reads the store's URL; the error says what is wrong with it, without secrets.
+func Parse(rawURL string) (table string, settings url.Values, err error) {
 	u, err := url.Parse(rawURL)
 	if err != nil {
-		return "", cfg, errors.New("the store's address is not a URL") // the error would quote it, with its secrets
+		return "", nil, errors.New("the store's address is not a URL") // the error would quote it
 	}
 	if u.Scheme != "dynamodb" || !tableName.MatchString(u.Host) || (u.Path != "" && u.Path != "/") {
-		return "", cfg, errors.New("the store's address must be dynamodb://TABLE?region=REGION, with a table's name of 3 to 255 characters A-Z a-z 0-9 _ . -")
+		return "", nil, errors.New("the store's address must be dynamodb://TABLE?region=REGION, with a table's name of 3 to 255 characters A-Z a-z 0-9 _ . -")
 	}
 	q := u.Query()
 	for key := range q {
 		switch key {
 		case "region", "endpoint", "accessKey", "secretKey":
 		default:
-			return "", cfg, fmt.Errorf("the store's address has an unknown parameter %q", key)
+			return "", nil, fmt.Errorf("the store's address has an unknown parameter %q", key)
 		}
+	}
+	return u.Host, q, nil
+}
+
+func configure(ctx context.Context, rawURL string, client aws.HTTPClient) (table string, cfg aws.Config, err error) {
+	table, q, err := Parse(rawURL)
+	if err != nil {
+		return "", cfg, err
 	}
 	pooled := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
 		t.MaxIdleConns, t.MaxIdleConnsPerHost, t.MaxConnsPerHost = connections, connections, connections
@@ -127,7 +136,7 @@ func configure(ctx context.Context, rawURL string, client aws.HTTPClient) (table
 	if cfg.Region == "" {
 		return "", cfg, errors.New("DynamoDB needs a region: dynamodb://TABLE?region=REGION, or AWS_REGION")
 	}
-	return u.Host, cfg, nil
+	return table, cfg, nil
 }
 
 // Ping answers whether the table can be read; for readiness.

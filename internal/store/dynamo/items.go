@@ -44,6 +44,8 @@ const (
 	attrBuckets = "z"  // of an account's meta item
 	tagPrefix   = "T#" // partition of the accounts that share a tag
 
+	inReview = "R" // shard of the due index that no sweep reads
+
 	indexDue     = "due"
 	indexHistory = "history"
 	indexPayment = "payment"
@@ -169,6 +171,8 @@ func encodePayment(p payment.Payment, had beside, events []stream.Event) (item, 
 	}
 	if at := p.DueAt(); !at.IsZero() {
 		i[attrDue], i[attrDueAt] = str(dueShard(paymentPrefix, p.ID)), num(at.UnixMicro())
+	} else if p.Status == payment.Review { // nothing is due, but a person must find it
+		i[attrDue], i[attrDueAt] = str(inReview), num(p.UpdatedAt.UnixMicro())
 	}
 	return item(i), beside{all, had.usedAt}, nil
 }

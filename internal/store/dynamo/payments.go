@@ -234,24 +234,55 @@ func (s *Store) DuePayments(ctx context.Context, now time.Time, limit int) ([]pa
 }
 
 // CountDue counts what the sweep should have taken by now; for metrics.
-func (s *Store) CountDue(ctx context.Context, now time.Time) (int64, error) {
-	var total int64
+func (s *Store) CountDue(ctx context.Context, now time.Time) (total int64, err error) {
 	for _, shard := range dueNames(paymentPrefix) {
-		q := dynamodb.QueryInput{IndexName: aws.String(indexDue), Select: types.SelectCount, KeyConditionExpression: aws.String("d = :d AND e <= :now"),
-			ExpressionAttributeValues: values{":d": str(shard), ":now": num(now.UnixMicro())}}
-		for {
-			_, next, n, err := s.query(ctx, q)
-			if err != nil {
-				return 0, err
-			}
-			total += int64(n)
-			if next == nil {
-				break
-			}
-			q.ExclusiveStartKey = next
+		n, err := s.countDue(ctx, shard, now)
+		if err != nil {
+			return 0, err
 		}
+		total += n
 	}
 	return total, nil
+}
+
+func (s *Store) countDue(ctx context.Context, shard string, until time.Time) (total int64, err error) {
+	q := dynamodb.QueryInput{IndexName: aws.String(indexDue), Select: types.SelectCount, KeyConditionExpression: aws.String("d = :d AND e <= :now"),
+		ExpressionAttributeValues: values{":d": str(shard), ":now": num(until.UnixMicro())}}
+	for {
+		_, next, n, err := s.query(ctx, q)
+		if err != nil {
+			return 0, err
+		}
+		total += int64(n)
+		if next == nil {
+			return total, nil
+		}
+		q.ExclusiveStartKey = next
+	}
+}
+
+// soon is how far ahead CountPayments looks: whoever waits for an issuer is asked
+// again within a day.
+const soon = 25 * time.Hour
+
+// maxCounted bounds what CountPayments reads.
+const maxCounted = 1000
+
+// CountPayments counts payments of a status whose outcome is open: those in review,
+// and others among the first thousand that are due; for metrics.
+func (s *Store) CountPayments(ctx context.Context, status string) (n int64, err error) {
+	if status == string(payment.Review) {
+		if n, err = s.countDue(ctx, inReview, time.UnixMicro(1<<62)); err != nil {
+			return 0, err
+		}
+	}
+	list, err := s.DuePayments(ctx, time.Now().Add(soon), maxCounted)
+	for _, p := range list {
+		if string(p.Status.Public()) == status {
+			n++
+		}
+	}
+	return n, err
 }
 
 func isPayment(row item) bool { return strings.HasPrefix(text(row, attrSort), paymentPrefix) }

@@ -3,7 +3,6 @@ package dynamo
 import (
 	"context"
 	"strings"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -93,23 +92,4 @@ func load[T any](ctx context.Context, s *Store, list []T, encode func(T) (item, 
 		})
 	}
 	return group.Wait()
-}
-
-// soon is how far ahead CountPayments looks: whoever waits for an issuer is asked
-// again within a day.
-const soon = 25 * time.Hour
-
-// maxCounted bounds what CountPayments reads.
-const maxCounted = 1000
-
-// CountPayments counts payments of a status whose outcome is open, among the first
-// thousand that are due; for metrics.
-func (s *Store) CountPayments(ctx context.Context, status string) (n int64, err error) {
-	list, err := s.DuePayments(ctx, time.Now().Add(soon), maxCounted)
-	for _, p := range list {
-		if string(p.Status.Public()) == status {
-			n++
-		}
-	}
-	return n, err
 }

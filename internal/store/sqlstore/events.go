@@ -228,6 +228,21 @@ func (s *Store) follow(ctx context.Context, consumer string, read func(context.C
 	return flush()
 }
 
+// Alone runs the work in one process of those that share the store; when the session
+// of that one ends, another takes over. Two may run for a moment then, so the work
+// must be harmless twice.
+func (s *Store) Alone(ctx context.Context, name string, work func(context.Context) error) error {
+	_, release, err := s.dialect.claim(ctx, s.feed, name)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return s.dialect.explain(err)
+	}
+	defer release()
+	return work(ctx)
+}
+
 // idle waits for the next commit of this process, and a moment longer; or until it
 // is time to look for what others committed.
 func (s *Store) idle(ctx context.Context, wake <-chan struct{}) {

@@ -1,0 +1,143 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/paylink/paylink/internal/idempotency"
+	"github.com/paylink/paylink/internal/ledger"
+	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/money"
+	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/store/dynamo"
+	"github.com/paylink/paylink/internal/store/sqlstore"
+	"github.com/paylink/paylink/internal/stream"
+)
+
+// stores is where the data is. Users, webhooks, the feed and balances are in SQL;
+// links and payments with their idempotency records may be in a DynamoDB table.
+// What the boxes of this process do not need is nil.
+type stores struct {
+	sql   *sqlstore.Store
+	table *dynamo.Store
+
+	links          link.Store
+	payments       payment.Store
+	linkRecords    idempotency.Store
+	paymentRecords idempotency.Store
+	counts         counter
+}
+
+// counter is what the gauges ask of the store of payments.
+type counter interface {
+	CountPayments(ctx context.Context, status string) (int64, error)
+	CountDue(ctx context.Context, now time.Time) (int64, error)
+}
+
+// openStores opens what the boxes of this process need. A whole process brings the
+// schemas up to date by itself; the table of a split deployment is made by migrate,
+// because most services may not alter it.
+func (s *services) openStores(ctx context.Context) error {
+	if s.cfg.needsSQL() {
+		url, err := s.cfg.storeURL()
+		if err != nil {
+			return err
+		}
+		if _, _, err = sqlstore.Migrate(ctx, url); err != nil {
+			return err
+		}
+		store, err := sqlstore.Open(ctx, url)
+		if err != nil {
+			return err
+		}
+		s.closers = append(s.closers, store.Close)
+		s.stores = stores{sql: store, links: store, payments: store, linkRecords: store, paymentRecords: store, counts: store}
+	}
+	if s.cfg.PaymentsStore != "" && s.cfg.needsPayments() {
+		if !s.cfg.split() {
+			if err := dynamo.Migrate(ctx, s.cfg.PaymentsStore); err != nil {
+				return fmt.Errorf("--payments-store: %w", err)
+			}
+		}
+		table, err := dynamo.Open(ctx, s.cfg.PaymentsStore)
+		if err != nil {
+			return fmt.Errorf("--payments-store: %w", err)
+		}
+		s.closers = append(s.closers, table.Close)
+		s.stores = stores{sql: s.stores.sql, table: table, links: table, payments: apart{table, s.stores.sql}, linkRecords: table, paymentRecords: table, counts: table}
+	}
+	s.gauges()
+	return nil
+}
+
+// apart is the store of payments when they lie in a table: their events, and the
+// balances that follow from them, are where the relay puts them.
+type apart struct {
+	*dynamo.Store
+	feed *sqlstore.Store // nil where nobody asks for those
+}
+
+var errNoFeed = errors.New("this process does not read the feed")
+
+// Balances implements payment.Store, behind by what the relay has not carried yet.
+func (a apart) Balances(ctx context.Context, account, mode string) (map[money.Currency]ledger.Balance, error) {
+	if a.feed == nil {
+		return nil, errNoFeed
+	}
+	return a.feed.Balances(ctx, account, mode)
+}
+
+// Events implements payment.Store, behind by what the relay has not carried yet.
+func (a apart) Events(ctx context.Context, account, mode string, afterSeq int64, limit int) ([]stream.Event, error) {
+	if a.feed == nil {
+		return nil, errNoFeed
+	}
+	return a.feed.Events(ctx, account, mode, afterSeq, limit)
+}
+
+// relay carries the table's events into the feed that everybody else follows. One
+// notifier of several does it.
+func (s *services) relay() {
+	if s.stores.table == nil {
+		return
+	}
+	table, feed := s.stores.table, s.stores.sql
+	s.background["relay"] = func(ctx context.Context) error {
+		return feed.Alone(ctx, "relay", func(ctx context.Context) error { return stream.Relay(ctx, "dynamodb", table, feed) })
+	}
+}
+
+// gauges read the stores when the metrics are scraped.
+func (s *services) gauges() {
+	read := func(f func(context.Context) (int64, error)) func() float64 {
+		return func() float64 {
+			ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+			defer cancel()
+			n, err := f(ctx)
+			if err != nil {
+				return -1
+			}
+			return float64(n)
+		}
+	}
+	for target, consumer := range map[string]string{"notifier": sqlstore.NotifyConsumer, "payments": "balances"} {
+		if s.cfg.runs(target) {
+			s.metrics.Gauge("paylink_stream_lag", "Events that the consumer has not handled.", map[string]string{"consumer": consumer},
+				read(func(ctx context.Context) (int64, error) { return s.stores.sql.Lag(ctx, consumer) }))
+		}
+	}
+	if s.cfg.runs("notifier") {
+		s.metrics.Gauge("paylink_webhook_deliveries_parked", "Webhooks that were given up and that nobody has dealt with.", nil, read(s.stores.sql.CountParked))
+	}
+	if !s.cfg.runs("transactions") {
+		return
+	}
+	for _, status := range []string{"unknown", "processing", "review"} {
+		s.metrics.Gauge("paylink_payments", "Payments that are not settled.", map[string]string{"status": status},
+			read(func(ctx context.Context) (int64, error) { return s.stores.counts.CountPayments(ctx, status) }))
+	}
+	s.metrics.Gauge("paylink_due_payments", "Payments whose time has come and that the sweep has not taken yet.", nil,
+		read(func(ctx context.Context) (int64, error) { return s.stores.counts.CountDue(ctx, time.Now()) }))
+}
