@@ -18,15 +18,15 @@ import (
 	"github.com/paylink/paylink/internal/store/dynamotest"
 )
 
-// raw is the plain driver on the endpoint of a store's URL.
-func raw(t *testing.T, url string) (*dynamodb.Client, string) {
+// raw is the plain driver beside a store.
+func raw(t *testing.T, url, endpoint string) (*dynamodb.Client, string) {
 	t.Helper()
 	cfg, err := config.LoadDefaultConfig(t.Context(), config.WithRegion("eu-central-1"),
 		config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider("local", "local", "")))
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg.BaseEndpoint = aws.String(dynamotest.Endpoint(t))
+	cfg.BaseEndpoint = aws.String(endpoint)
 	table, _, _ := strings.Cut(strings.TrimPrefix(url, "dynamodb://"), "?")
 	return dynamodb.NewFromConfig(cfg), table
 }
@@ -43,14 +43,14 @@ func TestMigrate(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	complete(t, url)
+	complete(t, url, dynamotest.Endpoint(t))
 }
 
 // TestMigrateCompletes: a table of ours that lacks indexes, stream and tidying gets
 // them.
 func TestMigrateCompletes(t *testing.T) {
-	url := dynamotest.URL(t)
-	db, table := raw(t, url)
+	url, endpoint := dynamotest.FreshURL(t)
+	db, table := raw(t, url, endpoint)
 	if _, err := db.CreateTable(t.Context(), &dynamodb.CreateTableInput{TableName: &table, BillingMode: types.BillingModePayPerRequest,
 		AttributeDefinitions: []types.AttributeDefinition{{AttributeName: aws.String("pk"), AttributeType: types.ScalarAttributeTypeS},
 			{AttributeName: aws.String("sk"), AttributeType: types.ScalarAttributeTypeS}},
@@ -61,12 +61,12 @@ func TestMigrateCompletes(t *testing.T) {
 	if err := dynamo.Migrate(t.Context(), url); err != nil {
 		t.Fatal(err)
 	}
-	complete(t, url)
+	complete(t, url, endpoint)
 }
 
-func complete(t *testing.T, url string) {
+func complete(t *testing.T, url, endpoint string) {
 	t.Helper()
-	db, table := raw(t, url)
+	db, table := raw(t, url, endpoint)
 	out, err := db.DescribeTable(t.Context(), &dynamodb.DescribeTableInput{TableName: &table})
 	if err != nil {
 		t.Fatal(err)
@@ -85,7 +85,7 @@ func complete(t *testing.T, url string) {
 // TestMigrateRefusesAStrangersTable: a table with other keys is left alone.
 func TestMigrateRefusesAStrangersTable(t *testing.T) {
 	url := dynamotest.URL(t)
-	db, table := raw(t, url)
+	db, table := raw(t, url, dynamotest.Endpoint(t))
 	if _, err := db.CreateTable(t.Context(), &dynamodb.CreateTableInput{TableName: &table, BillingMode: types.BillingModePayPerRequest,
 		AttributeDefinitions: []types.AttributeDefinition{{AttributeName: aws.String("id"), AttributeType: types.ScalarAttributeTypeS}},
 		KeySchema:            []types.KeySchemaElement{{AttributeName: aws.String("id"), KeyType: types.KeyTypeHash}}}); err != nil {

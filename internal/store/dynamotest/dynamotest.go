@@ -72,9 +72,30 @@ func Endpoint(t testing.TB) string {
 // URL names a table that nobody else uses.
 func URL(t testing.TB) string {
 	t.Helper()
+	return tableAt(Endpoint(t))
+}
+
+// FreshURL names a table on a server of its own, which ends with the test. Adding
+// an index to a table needs one: a server that has worked for a while was seen
+// never to finish that.
+func FreshURL(t testing.TB) (url, endpoint string) {
+	t.Helper()
+	s, err := start()
+	if err != nil {
+		t.Fatalf("DynamoDB Local does not start (scripts/needs.sh fetches it and Java): %v", err)
+	}
+	t.Cleanup(func() {
+		if err := s.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return tableAt(s.endpoint), s.endpoint
+}
+
+func tableAt(endpoint string) string {
 	var name [8]byte
 	_, _ = rand.Read(name[:])
-	return "dynamodb://t" + hex.EncodeToString(name[:]) + "?region=eu-central-1&" + static + "&endpoint=" + Endpoint(t)
+	return "dynamodb://t" + hex.EncodeToString(name[:]) + "?region=eu-central-1&" + static + "&endpoint=" + endpoint
 }
 
 type server struct {
