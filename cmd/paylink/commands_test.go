@@ -43,7 +43,7 @@ func TestCommands(t *testing.T) {
 		for _, verb := range []string{"check-config", "serve"} {
 			refusedWith(t, "want all alone, or some of gateway", verb, "--data", dir, "--target", "everything")
 			refusedWith(t, "this version knows sqlite:PATH", verb, "--data", dir, "--store", "mysql://root:hunter2@db/x")
-			refusedWith(t, "--payments-store", verb, "--data", dir, "--payments-store", "dynamodb://table")
+			refusedWith(t, "--payments-store", verb, "--data", dir, "--payments-store", "dynamodb://table?regoin=eu-west-1")
 		}
 		if _, errs, _ := command(t, "check-config", "--data", dir, "--store", "mysql://root:hunter2@db/x"); strings.Contains(errs, "hunter2") {
 			t.Errorf("the message tells the password: %s", errs)

@@ -265,21 +265,6 @@ func TestF26ARefusalStaysARefusal(t *testing.T) {
 	}
 }
 
-// TestF31ALinkEndsOnce: a clock that is set back after an expiry was told does not
-// let the link be canceled as well, so no two events claim one place.
-func TestF31ALinkEndsOnce(t *testing.T) {
-	s := open(t)
-	l := newLink(t, s, 1)
-	n, err := s.ExpireLinks(t.Context(), l.ExpiresAt, 10, func(k link.Link) (stream.Event, error) { return linkEvent(k, link.EventExpired, 2), nil })
-	if err != nil || n != 1 {
-		t.Fatal(n, err)
-	}
-	err = s.CancelLink(t.Context(), l.Account, l.ID, l.ExpiresAt.Add(-time.Minute), linkEvent(l, link.EventCanceled, 2), nil)
-	if fault.Code(err) != "link_expired" {
-		t.Fatalf("got %v, want link_expired", err)
-	}
-}
-
 // TestF26TheSuiteInAStorm runs the conformance suite while every fifth request to
 // DynamoDB goes wrong in some way.
 func TestF26TheSuiteInAStorm(t *testing.T) {

@@ -132,7 +132,7 @@ func (s *Store) CancelLink(ctx context.Context, account, id string, at time.Time
 	defer s.links.forget(id)
 	return s.write(ctx, []string{account}, func(t *tx) error {
 		n, err := t.exec(`UPDATE links SET canceled_at = $1, open = 0 WHERE id = $2 AND account = $3 AND canceled_at = 0
-			AND (max_uses = 0 OR uses + reserved < max_uses) AND expires_at > $1`, micros(at), id, account)
+			AND (max_uses = 0 OR uses + reserved < max_uses) AND expires_at > $1 AND expired_at = 0`, micros(at), id, account)
 		if err != nil {
 			return err
 		}
@@ -141,7 +141,10 @@ func (s *Store) CancelLink(ctx context.Context, account, id string, at time.Time
 			if err != nil {
 				return err
 			}
-			return l.Unpayable(at)
+			if err := l.Unpayable(at); err != nil || l.ExpiredAt.IsZero() {
+				return err
+			}
+			return l.Unpayable(l.ExpiredAt) // the clock was set back after the expiry was told
 		}
 		if err := appendEvents(t, events); err != nil {
 			return err

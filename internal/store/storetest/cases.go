@@ -98,6 +98,19 @@ func linkFilters(t *testing.T, s suite) {
 	}
 }
 
+// A clock that is set back after an expiry was told does not let the link be
+// canceled as well: no two events claim one place.
+func endsOnce(t *testing.T, s suite) {
+	l := s.link(t, 1)
+	_, err := s.ExpireLinks(s.ctx, l.ExpiresAt, 1000, func(k link.Link) (stream.Event, error) {
+		return event(k.Account, k.ID, "link.expired", 2), nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantCode(t, s.CancelLink(s.ctx, s.account, l.ID, l.ExpiresAt.Add(-time.Minute), event(s.account, l.ID, "link.canceled", 2), nil), "link_expired")
+}
+
 func linkCancel(t *testing.T, s suite) {
 	l := s.link(t, 1)
 	cancel := func() error {

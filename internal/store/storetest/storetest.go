@@ -126,6 +126,7 @@ func Run(t *testing.T, open func(t *testing.T) Store, options ...Options) {
 		"links page newest first":                      linkPages,
 		"link statuses filter as they derive":          linkFilters,
 		"cancel wins once":                             linkCancel,
+		"F31 a link ends once":                         endsOnce,
 		"F13 one use is reserved once":                 reserveOnce,
 		"capped link never oversells":                  capped,
 		"a decline gives the use back":                 declineGivesBack,
