@@ -13,6 +13,7 @@ import (
 	"unsafe"
 
 	"github.com/paylink/paylink/internal/issuer/simulator"
+	"github.com/paylink/paylink/internal/store/dynamotest"
 )
 
 // noSync makes the test binary put itself under a filter in which every fsync
@@ -24,7 +25,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, becomeWithoutSync(os.Args[1:]))
 		os.Exit(70)
 	}
-	os.Exit(m.Run())
+	os.Exit(dynamotest.Main(m))
 }
 
 // becomeWithoutSync returns only with an error.

@@ -15,6 +15,13 @@ import (
 // PostgreSQL: nothing is lost on the way, a link that was given out before is paid
 // after, and a webhook that the old server could not deliver comes from the new one.
 func TestMoveToPostgres(t *testing.T) {
+	move(t, []string{"--store", pgtest.Database(t)})
+}
+
+// move exports what a server kept embedded, imports it into the stores that the
+// flags name, and goes on there.
+func move(t *testing.T, stores []string) {
+	t.Helper()
 	p := serve(t)
 	_, key := p.merchant(t, "ada")
 	shop := openShop(t)
@@ -34,19 +41,20 @@ func TestMoveToPostgres(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "archive")
 	worked(t, "exported 1 payments", "export", "--data", p.data, file)
 	refusedWith(t, "file exists", "export", "--data", p.data, file)
-	url := pgtest.Database(t)
+	to := func(verb string, more ...string) []string {
+		return append(append([]string{verb, "--data", p.data}, stores...), more...)
+	}
 	half := filepath.Join(t.TempDir(), "half")
 	cut(t, file, half)
-	refusedWith(t, "the archive is damaged", "import", "--data", p.data, "--store", url, half)
-	worked(t, "imported 1 payments", "import", "--data", p.data, "--store", url, file)
-	refusedWith(t, "the store is not empty", "import", "--data", p.data, "--store", url, file)
-	worked(t, "imported 1 payments", "import", "--data", p.data, "--store", url, "--again", file)
+	refusedWith(t, "the archive is damaged", to("import", half)...)
+	worked(t, "imported 1 payments", to("import", file)...)
+	refusedWith(t, "the store is not empty", to("import", file)...)
+	worked(t, "imported 1 payments", to("import", "--again", file)...)
 	worked(t, " 0 broken", "verify", "--data", p.data)
-	worked(t, " 0 broken", "verify", "--data", p.data, "--store", url)
+	worked(t, " 0 broken", to("verify")...)
 
 	shop.shut(false)
-	storeOn(t, url)
-	q := serveOn(t, p.data, strings.TrimPrefix(p.url, "http://"))
+	serveWith(t, p.data, strings.TrimPrefix(p.url, "http://"), stores...)
 	if after := key.ok("GET", "/api/payments/"+id, ""); !reflect.DeepEqual(before, after) {
 		t.Errorf("the payment became %v, was %v", after, before)
 	}
@@ -62,7 +70,7 @@ func TestMoveToPostgres(t *testing.T) {
 	}
 	shop.heard("link.created", "payment.succeeded", "link.paid")
 	eventually(t, "the webhook that the old server could not deliver", func() bool { return strings.Contains(shop.received(), str(t, late, "id")) })
-	worked(t, " 0 broken", "verify", "--data", q.data)
+	worked(t, " 0 broken", to("verify")...)
 }
 
 // cut writes the first half of a file.

@@ -25,6 +25,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/paylink/paylink/internal/store/dynamotest"
 	"github.com/paylink/paylink/internal/store/pgtest"
 )
 
@@ -35,7 +36,8 @@ var shapes = map[string]func(*testing.T) *process{
 		storeOn(t, pgtest.Database(t))
 		return serve(t)
 	},
-	"split on PostgreSQL": func(t *testing.T) *process { return deploy(t, pgtest.Database(t), false).front() },
+	"split on PostgreSQL":              func(t *testing.T) *process { return deploy(t, pgtest.Database(t), false).front() },
+	"split on PostgreSQL and DynamoDB": func(t *testing.T) *process { return distribute(t, dynamotest.URL(t)).front() },
 }
 
 // targets of a split deployment with the number of instances: two of each that
@@ -237,6 +239,9 @@ func (f *fleet) databaseKeepsNoCard() {
 	if read < 20 {
 		f.t.Errorf("only %d rows were read", read)
 	}
+	if table := os.Getenv(paymentsStore); table != "" {
+		tableKeepsNoCard(f.t, table)
+	}
 }
 
 // The bounds of the load under which services end.
@@ -307,6 +312,22 @@ func TestF26EachServiceKilledInTurn(t *testing.T) {
 	server := pgtest.New(t)
 	f := deploy(t, server.Database(t), false)
 	l := f.load(t)
+	f.killInTurn(t, l)
+	server.Stop(t)
+	wait(fleetStoreOut)
+	server.Start(t)
+	for _, target := range everyService {
+		for _, p := range f.instances[target] {
+			p.ready()
+		}
+	}
+	wait(fleetRunsFor)
+	l.end(t)
+}
+
+// killInTurn kills one instance of each service after another, and brings it back.
+func (f *fleet) killInTurn(t *testing.T, l *load) {
+	t.Helper()
 	for _, target := range everyService {
 		wait(fleetRunsFor)
 		before := l.told.count()
@@ -320,16 +341,6 @@ func TestF26EachServiceKilledInTurn(t *testing.T) {
 			t.Errorf("nothing was answered while an instance of %s was dead", target)
 		}
 	}
-	server.Stop(t)
-	wait(fleetStoreOut)
-	server.Start(t)
-	for _, target := range everyService {
-		for _, p := range f.instances[target] {
-			p.ready()
-		}
-	}
-	wait(fleetRunsFor)
-	l.end(t)
 }
 
 // TestRollingRestart ends one instance of each service after another as an
