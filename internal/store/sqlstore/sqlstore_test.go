@@ -53,6 +53,11 @@ func TestMerchants(t *testing.T) {
 	})
 }
 
+// TestF29_PagingWhileNewOnesArrive pages through 200,000 payments.
+func TestF29_PagingWhileNewOnesArrive(t *testing.T) {
+	onEach(t, func(t *testing.T, url string) { storetest.RunPaging(t, open(t, url), 200_000) })
+}
+
 // TestBackgroundQueriesUseTheirIndex: what a scrape counts and what pruning looks for
 // must not read the table, which may be large.
 func TestBackgroundQueriesUseTheirIndex(t *testing.T) {
