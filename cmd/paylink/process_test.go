@@ -7,7 +7,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
+	mathrand "math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -83,17 +85,30 @@ type process struct {
 	all  *fleet        // the deployment of which this is the gateway; nil: one process is all
 }
 
-// freeAddress is a loopback address that nobody listens on at this moment.
+// given are the ports that freeAddress gave: none is given twice.
+var given sync.Map
+
+// freeAddress is a loopback address that nobody listens on at this moment. It lies
+// below the ports that systems give to outgoing connections and to who asks for any
+// port, so that nobody takes it before the server does, or while it is down.
 func freeAddress(t testing.TB) string {
 	t.Helper()
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 1000 {
+		port := 12_000 + mathrand.IntN(20_000)
+		if _, taken := given.LoadOrStore(port, true); taken {
+			continue
+		}
+		l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err != nil {
+			continue // somebody listens there
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return l.Addr().String()
 	}
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return l.Addr().String()
+	t.Fatal("no port is free")
+	return ""
 }
 
 // serveOn starts a server on a data folder and an address, and waits until it is

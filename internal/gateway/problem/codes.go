@@ -122,6 +122,7 @@ var codes = []Code{
 	{"service_unavailable", []int{503}, "A part of paylink cannot be reached at the moment, or did not answer in time. What was begun may have been done.", "Repeat the request under the same Idempotency-Key or attempt, after the time in Retry-After."},
 	{"session_invalid", []int{401}, "The session is unknown, expired or signed out.", "Sign in again."},
 	{"stolen_card", []int{402}, "The card was reported stolen. Nothing was charged.", "Let the payer use another card. Do not tell who holds the card why."},
+	{"store_busy", []int{503}, "The store takes no more for this account or link at the moment. Nothing was done.", "Repeat the request after the time in Retry-After."},
 	{"store_closed", []int{503}, "The service is shutting down. Nothing was done.", "Repeat the request after the time in Retry-After."},
 	{"store_unavailable", []int{503}, "The change could not be made durable.", "Repeat the request under the same Idempotency-Key or attempt, after the time in Retry-After."},
 	{"text_invalid", []int{400}, "The text is not plain text on one line in UTF-8.", "Send it without line breaks and control characters."},

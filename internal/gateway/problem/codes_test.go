@@ -38,6 +38,7 @@ var computed = map[string][]string{
 	"internal/rpc fromWire(w.Code)":                      nil, // passes on what another process made
 	"internal/issuer/simulator damaged(CodeBookDamaged)": nil, // internal: told as "internal"
 	"internal/store/sqlstore damaged(object+_damaged)":   nil,
+	"internal/store/dynamo damaged(object+_damaged)":     nil,
 }
 
 // issuerCodes stands for the decline codes of package issuer, read from its source.

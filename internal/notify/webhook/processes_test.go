@@ -134,7 +134,19 @@ func TestF26_QueueSurvivesTheServersRestart(t *testing.T) {
 		t.Fatal("a job was queued while there is no queue")
 	}
 	server.Start(t)
-	w.handle(second) // what the consumer of the feed does
+	// What the consumer of the feed does: again, until the queue has it. Connections
+	// of the old server may still be in the pool.
+	limit := time.NewTimer(patient)
+	defer limit.Stop()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for w.local.Handle(context.Background(), []stream.Event{second}) != nil {
+		select {
+		case <-tick.C:
+		case <-limit.C:
+			t.Fatal("the queue does not come back")
+		}
+	}
 	if d := w.next(); d.Status != notify.Succeeded || d.Event != second.ID {
 		t.Fatalf("%+v", d)
 	}
