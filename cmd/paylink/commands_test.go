@@ -42,7 +42,7 @@ func TestCommands(t *testing.T) {
 		refusedWith(t, "--log-level", "check-config", "--data", dir, "--log-level", "loud")
 		for _, verb := range []string{"check-config", "serve"} {
 			refusedWith(t, "want all alone, or some of gateway", verb, "--data", dir, "--target", "everything")
-			refusedWith(t, "this version knows sqlite:PATH", verb, "--data", dir, "--store", "mysql://root:hunter2@db/x")
+			refusedWith(t, "want sqlite:PATH", verb, "--data", dir, "--store", "mysql://root:hunter2@db/x")
 			refusedWith(t, "--payments-store", verb, "--data", dir, "--payments-store", "dynamodb://table?regoin=eu-west-1")
 		}
 		if _, errs, _ := command(t, "check-config", "--data", dir, "--store", "mysql://root:hunter2@db/x"); strings.Contains(errs, "hunter2") {
