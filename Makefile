@@ -20,8 +20,8 @@ build: ## bin/paylink, one static binary
 test: needs lint unit chart ## every test with every real engine, under the race detector
 
 unit: build
-	@echo "tests: race detector on, SQLite and PostgreSQL for the stores, Chromium for the pages"
-	@PAYLINK_BINARY=$(CURDIR)/bin/paylink CGO_ENABLED=1 $(GO) test -race -timeout 25m ./...
+	@echo "tests: race detector on; SQLite, PostgreSQL and DynamoDB Local for the stores, Chromium for the pages"
+	@PAYLINK_BINARY=$(CURDIR)/bin/paylink GO=$(GO) scripts/test.sh
 
 lint: ## formatting, go vet, golangci-lint
 	@test -z "$$(gofmt -l cmd internal docs)" || { echo "gofmt would change:"; gofmt -l cmd internal docs; exit 1; }

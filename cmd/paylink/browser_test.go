@@ -44,6 +44,7 @@ const keepsNoStore = "CacheControlNoStoreEnterBackForwardCache"
 // closed when the test ends.
 func openBrowser(t testing.TB, without ...string) *browser {
 	t.Helper()
+	t.Log("engine: Chromium") // scripts/test.sh counts these
 	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath("/usr/bin/chromium"), chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("disable-features", strings.Join(append(without, "Translate"), ",")), chromedp.UserDataDir(t.TempDir()), chromedp.WindowSize(1000, 900))

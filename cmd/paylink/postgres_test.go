@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -69,6 +70,59 @@ func TestPostgres(t *testing.T) {
 	}
 	copied := filepath.Join(t.TempDir(), "backup")
 	worked(t, "NOT COPIED: the database postgres://127.0.0.1", "backup", "--data", p.data, copied)
+}
+
+// TestRestorePostgres restores a served store as docs/operate says: a dump beside
+// the running service, then the folder; all of it into a younger cluster, whose
+// transaction ids the feed's positions are ahead of.
+func TestRestorePostgres(t *testing.T) {
+	old, fresh := pgtest.New(t), pgtest.New(t)
+	lost, restored := old.Database(t), fresh.Database(t)
+	storeOn(t, lost)
+	p := serve(t)
+	_, key := p.merchant(t, "ada")
+	shop := openShop(t)
+	shop.register(key)
+	paid, open := key.link(`"amount":"12.50"`), key.link(`"amount":"7.50"`)
+	if a := key.payJSON(paid, "attempt-0000000001", "4242424242424242"); a.status != http.StatusOK {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	id := onePayment(key, paid, "succeeded")
+	key.ok("POST", "/api/payments/"+id+"/refunds", `{"amount":"2.50"}`, "Idempotency-Key", "refund-1")
+	shop.heard("link.created", "payment.succeeded", "link.paid")
+	before := key.ok("GET", "/api/payments/"+id, "")
+
+	old.Copy(t, lost, restored)
+	copied := filepath.Join(t.TempDir(), "backup")
+	worked(t, "NOT COPIED: the database", "backup", "--data", p.data, copied)
+	after := key.link(`"amount":"1.00"`) // which the backup does not have
+	p.end()
+	old.Kill(t)
+
+	storeOn(t, restored)
+	worked(t, " 0 broken", "verify", "--data", copied)
+	q := serveOn(t, copied, strings.TrimPrefix(p.url, "http://"))
+	if now := key.ok("GET", "/api/payments/"+id, ""); !reflect.DeepEqual(before, now) {
+		t.Errorf("the payment became %v, was %v", now, before)
+	}
+	again := key.do("POST", "/api/payments/"+id+"/refunds", `{"amount":"2.50"}`, "Idempotency-Key", "refund-1")
+	if again.status != http.StatusOK || again.header.Get("Idempotent-Replayed") != "true" {
+		t.Errorf("the refund was not replayed: %d %s", again.status, again.body)
+	}
+	if a := key.payJSON(open, "attempt-0000000002", "4242424242424242"); a.status != http.StatusOK {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	if a := key.payJSON(paid, "attempt-0000000003", "4242424242424242"); a.status != http.StatusConflict {
+		t.Errorf("a paid link was paid again: %d %s", a.status, a.body)
+	}
+	if a := key.payJSON(after, "attempt-0000000004", "4242424242424242"); a.status == http.StatusOK {
+		t.Errorf("a link that the backup does not have was paid: %s", a.body)
+	}
+	eventually(t, "the webhook of the second payment", func() bool { return strings.Contains(shop.received(), str(t, open, "id")) })
+	eventually(t, "the balance of both payments", func() bool {
+		return strings.Contains(string(key.do("GET", "/api/balance", "").body), `"17.50"`)
+	})
+	worked(t, " 0 broken", "verify", "--data", q.data)
 }
 
 // TestI10Kill9UnderLoadPostgres is TestI10Kill9UnderLoad on the other engine.

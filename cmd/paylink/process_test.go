@@ -120,6 +120,9 @@ func serveOn(t testing.TB, data, address string) *process {
 
 func serveWith(t testing.TB, data, address string, flags ...string) *process {
 	t.Helper()
+	if os.Getenv("PAYLINK_STORE") == "" {
+		t.Log("engine: SQLite") // scripts/test.sh counts these
+	}
 	p := &process{t: t, url: "http://" + address, data: data, logs: &shared{}}
 	p.start(append([]string{"--data", data, "--listen", address, "--public-url", p.url}, flags...)...)
 	t.Cleanup(p.stop)

@@ -158,7 +158,7 @@ func (c Config) storeURL() (string, error) {
 	case c.Store == "":
 		path = "paylink.db"
 	case !ok || path == "":
-		return "", fmt.Errorf("--store %q: this version knows sqlite:PATH and postgres://…", scheme(c.Store))
+		return "", fmt.Errorf("--store %q: want sqlite:PATH or postgres://…", scheme(c.Store))
 	}
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(c.DataDir, path)

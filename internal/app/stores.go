@@ -10,6 +10,7 @@ import (
 	"github.com/paylink/paylink/internal/ledger"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/money"
+	"github.com/paylink/paylink/internal/obs"
 	"github.com/paylink/paylink/internal/payment"
 	"github.com/paylink/paylink/internal/store/dynamo"
 	"github.com/paylink/paylink/internal/store/sqlstore"
@@ -104,9 +105,29 @@ func (s *services) relay() {
 		return
 	}
 	table, feed := s.stores.table, s.stores.sql
+	s.metrics.Relays()
 	s.background["relay"] = func(ctx context.Context) error {
-		return feed.Alone(ctx, "relay", func(ctx context.Context) error { return stream.Relay(ctx, "dynamodb", table, feed) })
+		return feed.Alone(ctx, "relay", func(ctx context.Context) error {
+			return stream.Relay(ctx, "dynamodb", table, timed{feed, s.metrics})
+		})
 	}
+}
+
+// timed tells how old events are when the feed has them.
+type timed struct {
+	stream.Feed
+	metrics *obs.Metrics
+}
+
+func (t timed) AppendBatch(ctx context.Context, source string, b stream.Batch) error {
+	if err := t.Feed.AppendBatch(ctx, source, b); err != nil {
+		return err
+	}
+	now := time.Now()
+	for _, e := range b.Events {
+		t.metrics.Relayed(max(0, now.Sub(e.CreatedAt)))
+	}
+	return nil
 }
 
 // gauges read the stores when the metrics are scraped.

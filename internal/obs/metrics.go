@@ -14,6 +14,7 @@ type Metrics struct {
 	issuer   *prometheus.HistogramVec
 	calls    *prometheus.HistogramVec
 	refused  prometheus.Counter
+	relayed  prometheus.Histogram
 }
 
 // NewMetrics makes an empty set.
@@ -28,6 +29,8 @@ func NewMetrics() *Metrics {
 			[]string{"side", "service", "method", "code"}),
 		refused: prometheus.NewCounter(prometheus.CounterOpts{Name: "paylink_rpc_refused_total",
 			Help: "Internal requests that were refused because they prove nothing."}),
+		relayed: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "paylink_relay_seconds",
+			Help: "Age of a change in DynamoDB when its event was in the feed.", Buckets: []float64{.1, .25, .5, 1, 2, 5, 10, 30, 60, 300, 3600}}),
 	}
 	m.registry.MustRegister(m.requests, m.issuer, m.calls, m.refused, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
@@ -50,6 +53,12 @@ func (m *Metrics) Call(side, service, method, code string, took time.Duration) {
 
 // Refused counts an internal request without credentials of ours.
 func (m *Metrics) Refused() { m.refused.Inc() }
+
+// Relays shows what the relay carries; for a process that may run it.
+func (m *Metrics) Relays() { m.registry.MustRegister(m.relayed) }
+
+// Relayed records that an event of this age is in the feed.
+func (m *Metrics) Relayed(age time.Duration) { m.relayed.Observe(age.Seconds()) }
 
 // Gauge is read when the metrics are.
 func (m *Metrics) Gauge(name, help string, labels map[string]string, read func() float64) {

@@ -286,17 +286,17 @@ func TestSecrets(t *testing.T) {
 		},
 		"live-dynamodb": {
 			"gateway": "keys-gateway internal-tls-gateway", "users": "database-users keys-users internal-tls-users",
-			"links": "database keys-links internal-tls-links", "verifier": "database keys-verifier internal-tls-verifier",
-			"payments": "database internal-tls-payments", "transactions": "database keys-transactions internal-tls-transactions",
+			"links": "keys-links internal-tls-links", "verifier": "keys-verifier internal-tls-verifier",
+			"payments": "database internal-tls-payments", "transactions": "keys-transactions internal-tls-transactions",
 			"notifier": "database keys-notifier internal-tls-notifier", "migrate": "database-owner",
 		},
 		"everything": {
 			"gateway": "keys-gateway internal internal-tls-gateway", "users": "database keys-users internal internal-tls-users",
-			"links":        "database aws aws keys-links internal internal-tls-links",
-			"verifier":     "database aws aws keys-verifier internal internal-tls-verifier",
+			"links":        "aws aws keys-links internal internal-tls-links",
+			"verifier":     "aws aws keys-verifier internal internal-tls-verifier",
 			"payments":     "database aws aws internal internal-tls-payments",
-			"transactions": "database aws aws keys-transactions internal internal-tls-transactions",
-			"notifier":     "database keys-notifier internal internal-tls-notifier", "simulator": "keys-simulator internal internal-tls-simulator", "migrate": "database aws aws",
+			"transactions": "aws aws keys-transactions internal internal-tls-transactions",
+			"notifier":     "database aws aws keys-notifier internal internal-tls-notifier", "simulator": "keys-simulator internal internal-tls-simulator", "migrate": "database aws aws",
 		},
 	}
 	want["gateway-api"] = want["default"]

@@ -163,20 +163,23 @@ func design(name string) []string {
 	if simulated {
 		want = append(want, "gateway→simulator:8081", "transactions→simulator:8081", "simulator→transactions:8081")
 	}
-	for _, box := range strings.Fields("users links verifier payments transactions notifier migrate") {
-		want = append(want, box+"→"+database)
-	}
-	if payments != "" {
-		for _, box := range strings.Fields("links verifier payments transactions migrate") {
-			want = append(want, box+"→"+payments)
-		}
+	onDatabase, onTable := "users links verifier payments transactions notifier migrate", ""
+	if payments != "" { // the notifier relays the table's stream into the database's feed
+		onDatabase, onTable = "users payments notifier migrate", "links verifier payments transactions notifier migrate"
 		want = append(want, "transactions→"+issuer)
 	}
+	for _, box := range strings.Fields(onDatabase) {
+		want = append(want, box+"→"+database)
+	}
+	for _, box := range strings.Fields(onTable) {
+		want = append(want, box+"→"+payments)
+	}
 	if name == "live-dynamodb" { // the rule for DynamoDB's public addresses holds these too
-		for _, box := range strings.Fields("links verifier payments transactions migrate") {
+		for _, box := range strings.Fields(onTable) {
 			want = append(want, box+"→issuer:443", box+"→other-issuer:443")
 		}
 	}
+	want = slices.Compact(slices.Sorted(slices.Values(want))) // the notifier may reach the internet twice over
 	for _, box := range append(running(name), "migrate") {
 		want = append(want, box+"→dns:53")
 		if box != "migrate" {

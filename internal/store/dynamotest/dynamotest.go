@@ -72,6 +72,7 @@ func Endpoint(t testing.TB) string {
 // URL names a table that nobody else uses.
 func URL(t testing.TB) string {
 	t.Helper()
+	t.Log("engine: DynamoDB") // scripts/test.sh counts these
 	return tableAt(Endpoint(t))
 }
 
@@ -80,6 +81,7 @@ func URL(t testing.TB) string {
 // never to finish that.
 func FreshURL(t testing.TB) (url, endpoint string) {
 	t.Helper()
+	t.Log("engine: DynamoDB")
 	s, err := start()
 	if err != nil {
 		t.Fatalf("DynamoDB Local does not start (scripts/needs.sh fetches it and Java): %v", err)

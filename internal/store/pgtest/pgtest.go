@@ -83,6 +83,7 @@ func New(t testing.TB) *Server {
 // Database makes an empty database, and drops it at the end of the test.
 func (s *Server) Database(t testing.TB) string {
 	t.Helper()
+	t.Log("engine: PostgreSQL") // scripts/test.sh counts these
 	name := fmt.Sprintf("test_%d", databases.Add(1))
 	s.Exec(t, "CREATE DATABASE "+name)
 	t.Cleanup(func() {

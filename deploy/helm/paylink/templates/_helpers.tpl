@@ -1,13 +1,15 @@
 {{/* THE table: what each box calls, and what it holds. The arguments, the
-     NetworkPolicies and the mounts all follow from it. */}}
+     NetworkPolicies and the mounts all follow from it. A box with payments keeps
+     links and payments: in DynamoDB if they are there, else in the database. One
+     with database needs PostgreSQL wherever they are. */}}
 {{- define "paylink.targets" -}}
 gateway:      {calls: [users, links, verifier, payments, transactions, notifier, simulator], public: true}
 users:        {calls: [], database: true}
-links:        {calls: [], database: true, dynamodb: true}
-verifier:     {calls: [], database: true, dynamodb: true}
-payments:     {calls: [], database: true, dynamodb: true}
-transactions: {calls: [simulator], database: true, dynamodb: true, issuers: true}
-notifier:     {calls: [], database: true, webhooks: true}
+links:        {calls: [], payments: true}
+verifier:     {calls: [], payments: true}
+payments:     {calls: [], database: true, payments: true}
+transactions: {calls: [simulator], payments: true, issuers: true}
+notifier:     {calls: [], database: true, payments: true, webhooks: true}
 simulator:    {calls: [transactions], single: true}
 {{- end }}
 
@@ -19,7 +21,9 @@ simulator:    {calls: [transactions], single: true}
 {{- $calls := list }}
 {{- range $box.calls }}{{ if or (ne . "simulator") $.Values.simulator.enabled }}{{ $calls = append $calls . }}{{ end }}{{ end }}
 {{- $_ := set $box "calls" $calls }}
-{{- $_ := set $box "dynamodb" (and (hasKey $box "dynamodb") (ne $.Values.paymentsStore.url "")) }}
+{{- $apart := ne $.Values.paymentsStore.url "" }}
+{{- $_ := set $box "dynamodb" (and (hasKey $box "payments") $apart) }}
+{{- $_ := set $box "database" (or (hasKey $box "database") (and (hasKey $box "payments") (not $apart))) }}
 {{- $_ := set $out $name $box }}
 {{- end }}
 {{- end }}

@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# Runs the Go tests under the race detector, and says how many ran on each engine.
+# Shown: a line for each package, whatever failed in full, and the engines at the end;
+# all the rest is in .cache/unit.log. The exit status is go test's, or 1 if a test was
+# skipped or, when all packages run, if an engine ran none.
+#
+# A test runs on an engine if the engine's name is a part of its path, or if it says
+# "engine: NAME" in its log, as pgtest, dynamotest and the browser do when they are used.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+mkdir -p .cache
+go=${GO:-go}
+CGO_ENABLED=1 "$go" test -race -timeout 25m -v "${@:-./...}" 2>&1 | tee .cache/unit.log | awk -v all=$(($# == 0)) '
+function name_of(line) { sub(/^ *--- [A-Z]+: /, "", line); sub(/ \([0-9.]+s\)$/, "", line); return line }
+function keep(line) { if (!(now in text)) order[++kept] = now; text[now] = text[now] line "\n" }
+function forget() { split("", text); split("", order); split("", result); split("", parent); split("", on); kept = 0; now = "" }
+# What passed is left out; what failed, never ended, or belongs to no test is shown.
+function show(i) { for (i = 1; i <= kept; i++) if (result[order[i]] != "PASS" && result[order[i]] != "SKIP") printf "%s", text[order[i]] }
+function count(test, e, up) {
+	for (test in result) {
+		if (result[test] != "PASS" || (test in parent)) continue
+		for (e = 1; e <= engines; e++) {
+			if (("/" test "/") ~ ("/" engine[e] "/")) { ran[e]++; continue }
+			up = test
+			while (!((up, e) in on) && sub(/\/[^\/]*$/, "", up)) {}
+			if ((up, e) in on) ran[e]++
+		}
+	}
+}
+BEGIN { engines = split("SQLite PostgreSQL DynamoDB Chromium", engine, " "); forget() }
+/^=== (RUN|NAME|CONT|PAUSE) / { now = $3; next }
+/^ *--- (PASS|FAIL|SKIP): / {
+	now = test = name_of($0); result[test] = substr($2, 1, 4)
+	if ($2 == "FAIL:") keep($0)
+	if ($2 == "SKIP:") skipped = skipped " " test
+	up = test; while (sub(/\/[^\/]*$/, "", up)) parent[up] = 1
+	now = ""; next
+}
+/ engine: [A-Za-z]+$/ { for (e = 1; e <= engines; e++) if ($NF == engine[e]) on[now, e] = 1 }
+/^(ok  |FAIL|\?   )\t/ { if (/^FAIL/) { show(); bad = bad " " $2 ";" } count(); forget(); print; fflush(); next }
+/^(PASS|FAIL)$/ { now = ""; next }
+/^\t/ && /coverage: / { print; next }
+{ keep($0) }
+END {
+	show()
+	line = "engines:"
+	for (e = 1; e <= engines; e++) {
+		line = line sprintf(" %s %d tests,", engine[e], ran[e])
+		if (all && !ran[e]) bad = bad " no test ran on " engine[e] ";"
+	}
+	if (skipped != "") bad = bad " skipped:" skipped
+	print line (skipped == "" ? " none skipped" : " some skipped")
+	if (bad != "") { print "FAIL:" bad; exit 1 }
+}'
+status=("${PIPESTATUS[@]}")
+[ "${status[0]}" -ne 0 ] && exit "${status[0]}"
+exit "${status[2]}"
