@@ -24,12 +24,12 @@ const (
 	statUserTicks = 13  // utime in /proc/PID/stat, counted from 0; stime follows
 )
 
-// server is the binary under load.
+// server is the binary under load, in one process or in several.
 type server struct {
-	cmd   *exec.Cmd
+	cmds  []*exec.Cmd // the one that answers clients first
 	host  string
 	admin string
-	basic string // the header that authenticates the demo key
+	basic string // the header that authenticates a key
 }
 
 // binary is PAYLINK_BINARY, or one that is built now.
@@ -47,40 +47,13 @@ func binary(b *testing.B) string {
 	return path
 }
 
-// start runs the binary on a fresh folder until the benchmark ends.
-func start(b *testing.B) *server {
+// start runs the binary as one process on a fresh folder until the benchmark ends.
+func start(b *testing.B, flags ...string) *server {
 	b.Helper()
 	data := b.TempDir()
-	s := &server{cmd: exec.Command(binary(b), "serve", "--data", data, "--listen", "127.0.0.1:0", "--demo", "--allow-private-webhooks")} //nolint:gosec,noctx // stopped by a signal, so that it can drain
-	logs, err := s.cmd.StderrPipe()
-	if err != nil {
-		b.Fatal(err)
-	}
-	if err := s.cmd.Start(); err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { s.stop(b) })
-	serving := make(chan map[string]any, 1)
-	go func() {
-		lines := bufio.NewScanner(logs)
-		for lines.Scan() {
-			var entry map[string]any
-			if json.Unmarshal(lines.Bytes(), &entry) == nil && entry["msg"] == "serving" {
-				serving <- entry
-				continue
-			}
-			if entry["level"] != "INFO" {
-				_, _ = fmt.Fprintln(os.Stderr, "server:", lines.Text())
-			}
-		}
-	}()
-	select {
-	case entry := <-serving:
-		s.host, _ = entry["listen"].(string)
-		s.admin, _ = entry["metrics"].(string)
-	case <-time.After(startTimeout):
-		b.Fatal("the server does not start")
-	}
+	s := &server{}
+	at := s.launch(b, append([]string{"--data", data, "--listen", "127.0.0.1:0", "--demo"}, flags...)...)
+	s.host, s.admin = at.Listen, at.Metrics
 	var demo struct{ KeyID, Secret string }
 	raw, err := os.ReadFile(filepath.Join(data, "demo.json")) //nolint:gosec // a path of our own
 	if err != nil {
@@ -89,14 +62,57 @@ func start(b *testing.B) *server {
 	if err := json.Unmarshal(raw, &demo); err != nil {
 		b.Fatal(err)
 	}
-	s.basic = "Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte(demo.KeyID+":"+demo.Secret)) + "\r\n"
+	s.authenticate(demo.KeyID, demo.Secret)
 	return s
 }
 
-func (s *server) stop(b *testing.B) {
+func (s *server) authenticate(id, secret string) {
+	s.basic = "Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte(id+":"+secret)) + "\r\n"
+}
+
+// address is where a process says that it listens.
+type address struct{ Msg, Level, Listen, Metrics string }
+
+// launch starts a process and waits until it serves; it ends with the benchmark.
+func (s *server) launch(b *testing.B, flags ...string) address {
+	b.Helper()
+	cmd := exec.Command(binary(b), append([]string{"serve", "--allow-private-webhooks"}, flags...)...) //nolint:gosec,noctx // stopped by a signal, so that it can drain
+	logs, err := cmd.StderrPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { stop(b, cmd) })
+	s.cmds = append(s.cmds, cmd)
+	serving := make(chan address, 1)
+	go func() {
+		lines := bufio.NewScanner(logs)
+		for lines.Scan() {
+			var entry address
+			if json.Unmarshal(lines.Bytes(), &entry) == nil && entry.Msg == "serving" {
+				serving <- entry
+				continue
+			}
+			if entry.Level != "INFO" {
+				_, _ = fmt.Fprintln(os.Stderr, "server:", lines.Text())
+			}
+		}
+	}()
+	select {
+	case entry := <-serving:
+		return entry
+	case <-time.After(startTimeout):
+		b.Fatal("the server does not start")
+	}
+	return address{}
+}
+
+func stop(b *testing.B, cmd *exec.Cmd) {
 	done := make(chan error, 1)
-	go func() { done <- s.cmd.Wait() }()
-	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+	go func() { done <- cmd.Wait() }()
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		b.Error(err)
 	}
 	select {
@@ -106,13 +122,24 @@ func (s *server) stop(b *testing.B) {
 		}
 	case <-time.After(stopTimeout):
 		b.Error("the server does not stop; killed")
-		_ = s.cmd.Process.Kill()
+		_ = cmd.Process.Kill()
 	}
 }
 
-// cpu is the processor time that the server has used.
-func (s *server) cpu() (time.Duration, error) {
-	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.cmd.Process.Pid))
+// cpu is the processor time that the server's processes have used.
+func (s *server) cpu() (all time.Duration, err error) {
+	for _, cmd := range s.cmds {
+		one, err := cpuOf(cmd.Process.Pid)
+		if err != nil {
+			return 0, err
+		}
+		all += one
+	}
+	return all, nil
+}
+
+func cpuOf(pid int) (time.Duration, error) {
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return 0, err
 	}
@@ -130,9 +157,10 @@ func (s *server) cpu() (time.Duration, error) {
 	return time.Duration(ticks) * time.Second / ticksASecond, nil
 }
 
-// memory is the resident memory now and at its highest, in MiB.
+// memory is the resident memory of the process that answers clients, now and at its
+// highest, in MiB.
 func (s *server) memory() (now, peak float64, err error) {
-	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmds[0].Process.Pid))
 	if err != nil {
 		return 0, 0, err
 	}
