@@ -25,6 +25,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/paylink/paylink/internal/store/dynamotest"
 	"github.com/paylink/paylink/internal/store/pgtest"
 )
 
@@ -34,6 +35,14 @@ var shapes = map[string]func(*testing.T) *process{
 	"one process on PostgreSQL": func(t *testing.T) *process {
 		storeOn(t, pgtest.Database(t))
 		return serve(t)
+	},
+	"split on PostgreSQL and DynamoDB": func(t *testing.T) *process {
+		table, _ := dynamotest.FreshURL(t)
+		t.Setenv("PAYLINK_PAYMENTS_STORE", table)
+		database := pgtest.Database(t)
+		storeOn(t, database)
+		worked(t, "is as it must be", "migrate", "--data", t.TempDir())
+		return deploy(t, database, false).front()
 	},
 	"split on PostgreSQL": func(t *testing.T) *process { return deploy(t, pgtest.Database(t), false).front() },
 }
