@@ -134,7 +134,17 @@ func TestF26_QueueSurvivesTheServersRestart(t *testing.T) {
 		t.Fatal("a job was queued while there is no queue")
 	}
 	server.Start(t)
-	w.handle(second) // what the consumer of the feed does
+	// The consumer of the feed brings a batch again until it is taken: the pool's
+	// connections to the old server are found dead one by one.
+	tick, deadline := time.NewTicker(50*time.Millisecond), time.After(patient)
+	defer tick.Stop()
+	for w.local.Handle(context.Background(), []stream.Event{second}) != nil {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatal("the queue takes no jobs after the restart")
+		}
+	}
 	if d := w.next(); d.Status != notify.Succeeded || d.Event != second.ID {
 		t.Fatalf("%+v", d)
 	}
