@@ -37,7 +37,7 @@ generate: ## the templates' Go code
 fuzz: ## a minute for each fuzzer, beyond the committed seeds that test runs
 	@scripts/fuzz.sh
 
-bench: build ## throughput and latency beside the machine's own limits
+bench: needs build ## throughput and latency beside the machine's own limits
 	@PAYLINK_BINARY=$(CURDIR)/bin/paylink $(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m ./cmd/paylink/bench
 
 screenshots: needs build ## the pages as pictures, in bin/screenshots
