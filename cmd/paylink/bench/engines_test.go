@@ -4,9 +4,12 @@ package bench
 
 import (
 	"context"
+	"crypto/rand"
 	"database/sql"
+	"encoding/hex"
 	"fmt"
-	"path/filepath"
+	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,37 +17,146 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/config"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-	"github.com/jackc/pgx/v5/pgxpool"
-	_ "modernc.org/sqlite" // the driver "sqlite"
+	"github.com/jackc/pgx/v5"
+	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx", to read a sample
+	_ "modernc.org/sqlite"             // the driver "sqlite"
 
 	"github.com/paylink/paylink/internal/store/dynamo"
+	"github.com/paylink/paylink/internal/store/sqlstore"
 )
 
-// plain is how many commits a second so many writers get from an engine through
-// its plain driver, each of a payment's size.
-type plain func(writers int, took time.Duration) (float64, error)
-
-// The sizes of what a step of a payment writes.
 const (
-	documentBytes = 2500 // a payment's row; compressed in the table
-	eventBytes    = 900
-	itemBytes     = 1000
+	rawWriters = 64
+	sampleScan = 200 // items that are looked at for a payment and a link
 )
 
-// writing counts the commits of so many writers.
-func writing(writers int, took time.Duration, commit func(writer, n int) error) (float64, error) {
+// sample is a payment that the product made, with its events, as the rows are.
+type sample struct {
+	payment []any   // id is the first
+	events  [][]any // position, id and seq are the first three
+}
+
+const (
+	insertPayment = `INSERT INTO payments (id, account, mode, link, status, currency, realm, created_at, due_at, revision, doc, doc_sum)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`
+	insertEvent = `INSERT INTO events (position, id, seq, type, account, mode, object, object_seq, created_at, data, transfers)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`
+)
+
+// sampled reads one settled payment of the store that was under load.
+func sampled(b *testing.B, driver, source string) (s sample) {
+	b.Helper()
+	db, err := sql.Open(driver, source)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	read := func(query string, args ...any) (all [][]any) {
+		b.Helper()
+		rows, err := db.QueryContext(b.Context(), query, args...)
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer func() { _ = rows.Close() }()
+		columns, _ := rows.Columns()
+		for rows.Next() {
+			row, into := make([]any, len(columns)), make([]any, len(columns))
+			for i := range row {
+				into[i] = &row[i]
+			}
+			if err := rows.Scan(into...); err != nil {
+				b.Fatal(err)
+			}
+			all = append(all, row)
+		}
+		if err := rows.Err(); err != nil || len(all) == 0 {
+			b.Fatalf("%s: %d rows, %v", query, len(all), err)
+		}
+		return all
+	}
+	s.payment = read(`SELECT id, account, mode, link, status, currency, realm, created_at, due_at, revision, doc, doc_sum FROM payments WHERE status = 'succeeded' LIMIT 1`)[0]
+	s.events = read(`SELECT position, id, seq, type, account, mode, object, object_seq, created_at, data, transfers FROM events WHERE object = $1`, s.payment[0])
+	return s
+}
+
+// insert writes the rows of one commit, with identities of their own.
+func (s sample) insert(n *atomic.Int64, exec func(query string, args ...any) error) error {
+	if err := exec(insertPayment, append([]any{fresh("pay_")}, s.payment[1:]...)...); err != nil {
+		return err
+	}
+	for _, e := range s.events {
+		i := n.Add(1)
+		if err := exec(insertEvent, append([]any{i, fresh("evt_"), i}, e[3:]...)...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func fresh(prefix string) string {
+	var b [16]byte
+	_, _ = rand.Read(b[:])
+	return prefix + hex.EncodeToString(b[:])
+}
+
+// rawSQLite is how many commits a second SQLite makes durable when every
+// transaction holds those of 64 writers, as the store groups them when it is busy.
+func rawSQLite(b *testing.B, s sample, took time.Duration) float64 {
+	b.Helper()
+	path := b.TempDir() + "/raw.db"
+	if _, _, err := sqlstore.Migrate(b.Context(), "sqlite:"+path); err != nil {
+		b.Fatal(err)
+	}
+	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=cache_size(-32768)")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	db.SetMaxOpenConns(1)
+	var n atomic.Int64
+	rate, err := repeat(took, func() error {
+		tx, err := db.BeginTx(b.Context(), nil)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = tx.Rollback() }()
+		for range rawWriters {
+			if err := s.insert(&n, func(q string, args ...any) error { _, err := tx.ExecContext(b.Context(), q, args...); return err }); err != nil {
+				return err
+			}
+		}
+		return tx.Commit()
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return rate * rawWriters
+}
+
+// many counts the commits a second of 64 writers, each of which has a step of its own.
+func many(b *testing.B, took time.Duration, writer func(ctx context.Context) (step func() error, end func(), err error)) float64 {
+	b.Helper()
 	var done atomic.Int64
-	failed := make(chan error, writers)
-	begin := time.Now()
 	var running sync.WaitGroup
-	for w := range writers {
+	failed := make(chan error, rawWriters)
+	steps := make([]func() error, rawWriters)
+	for i := range steps {
+		step, end, err := writer(b.Context())
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer end()
+		steps[i] = step
+	}
+	begin := time.Now()
+	for _, step := range steps {
 		running.Go(func() {
-			for n := 0; time.Since(begin) < took; n++ {
-				if err := commit(w, n); err != nil {
+			for time.Since(begin) < took {
+				if err := step(); err != nil {
 					failed <- err
 					return
 				}
@@ -53,128 +165,112 @@ func writing(writers int, took time.Duration, commit func(writer, n int) error) 
 		})
 	}
 	running.Wait()
-	rate := float64(done.Load()) / time.Since(begin).Seconds()
+	elapsed := time.Since(begin)
 	close(failed)
-	return rate, <-failed
+	for err := range failed {
+		b.Error(err)
+	}
+	return float64(done.Load()) / elapsed.Seconds()
 }
 
-const (
-	makePayments = "CREATE TABLE IF NOT EXISTS plain_payments (id TEXT PRIMARY KEY, doc TEXT NOT NULL)"
-	makeEvents   = "CREATE TABLE IF NOT EXISTS plain_events (id TEXT PRIMARY KEY, data TEXT NOT NULL)"
-	putPayment   = "INSERT INTO plain_payments (id, doc) VALUES ($1, $2)"
-	putEvent     = "INSERT INTO plain_events (id, data) VALUES ($1, $2)"
-)
-
-// plainSQLite gives the file to one writer, which puts as many commits into a
-// transaction as there are writers: the best that one file does.
-func plainSQLite(b *testing.B) plain {
+// rawPostgres is how many commits a second 64 connections make, one transaction each.
+func rawPostgres(b *testing.B, database string, s sample, took time.Duration) float64 {
 	b.Helper()
-	db, err := sql.Open("sqlite", "file:"+filepath.Join(b.TempDir(), "plain.db")+"?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)")
+	if _, _, err := sqlstore.Migrate(b.Context(), database); err != nil {
+		b.Fatal(err)
+	}
+	var n atomic.Int64
+	return many(b, took, func(ctx context.Context) (func() error, func(), error) {
+		conn, err := pgx.Connect(ctx, database)
+		if err != nil {
+			return nil, nil, err
+		}
+		step := func() error {
+			return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+				batch := &pgx.Batch{} // one round trip for all rows
+				_ = s.insert(&n, func(q string, args ...any) error { batch.Queue(q, args...); return nil })
+				return tx.SendBatch(ctx, batch).Close()
+			})
+		}
+		return step, func() { _ = conn.Close(context.Background()) }, nil
+	})
+}
+
+// rows of a table, and the client that writes them.
+type rows struct {
+	db    *dynamodb.Client
+	table string
+}
+
+func openRows(b *testing.B, raw string) rows {
+	b.Helper()
+	u, err := url.Parse(raw)
 	if err != nil {
 		b.Fatal(err)
 	}
-	db.SetMaxOpenConns(1)
-	b.Cleanup(func() { _ = db.Close() })
-	for _, statement := range []string{makePayments, makeEvents} {
-		if _, err := db.ExecContext(b.Context(), statement); err != nil {
+	q := u.Query()
+	pooled := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) { t.MaxIdleConns, t.MaxIdleConnsPerHost = rawWriters, rawWriters })
+	return rows{table: u.Host, db: dynamodb.New(dynamodb.Options{Region: q.Get("region"), BaseEndpoint: aws.String(q.Get("endpoint")), HTTPClient: pooled,
+		Credentials: credentials.NewStaticCredentialsProvider(q.Get("accessKey"), q.Get("secretKey"), "")})}
+}
+
+// pair finds a payment and a link that the product wrote.
+func (r rows) pair(b *testing.B) (payment, link map[string]types.AttributeValue) {
+	b.Helper()
+	var from map[string]types.AttributeValue
+	for payment == nil || link == nil {
+		page, err := r.db.Scan(b.Context(), &dynamodb.ScanInput{TableName: &r.table, Limit: aws.Int32(sampleScan), ExclusiveStartKey: from})
+		if err != nil {
 			b.Fatal(err)
 		}
-	}
-	doc, data, run := strings.Repeat("x", documentBytes), strings.Repeat("x", eventBytes), 0
-	return func(writers int, took time.Duration) (float64, error) {
-		run++
-		groups, err := writing(1, took, func(_, n int) error {
-			tx, err := db.BeginTx(b.Context(), nil)
-			if err != nil {
-				return err
+		for _, i := range page.Items {
+			sort, _ := i["sk"].(*types.AttributeValueMemberS)
+			switch {
+			case strings.HasPrefix(sort.Value, "P#"):
+				payment = i
+			case strings.HasPrefix(sort.Value, "L#"):
+				link = i
 			}
-			defer func() { _ = tx.Rollback() }()
-			for w := range writers {
-				id := fmt.Sprintf("%d-%d-%d", run, w, n)
-				if err := threeRows(id, doc, data, func(query, id, text string) error {
-					_, err := tx.ExecContext(b.Context(), query, id, text)
-					return err
-				}); err != nil {
-					return err
-				}
-			}
-			return tx.Commit()
-		})
-		return groups * float64(writers), err
-	}
-}
-
-func threeRows(id, doc, data string, put func(query, id, text string) error) error {
-	if err := put(putPayment, id, doc); err != nil {
-		return err
-	}
-	if err := put(putEvent, id+"a", data); err != nil {
-		return err
-	}
-	return put(putEvent, id+"b", data)
-}
-
-// plainPostgres is a transaction for each commit, on a connection for each writer.
-func plainPostgres(b *testing.B, url string) plain {
-	b.Helper()
-	c, err := pgxpool.ParseConfig(url)
-	if err != nil {
-		b.Fatal(err)
-	}
-	c.MaxConns = 64
-	pool, err := pgxpool.NewWithConfig(b.Context(), c)
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(pool.Close)
-	for _, statement := range []string{makePayments, makeEvents} {
-		if _, err := pool.Exec(b.Context(), statement); err != nil {
-			b.Fatal(err)
+		}
+		if from = page.LastEvaluatedKey; from == nil && (payment == nil || link == nil) {
+			b.Fatal("the table has no payment and link")
 		}
 	}
-	doc, data, run := strings.Repeat("x", documentBytes), strings.Repeat("x", eventBytes), 0
-	return func(writers int, took time.Duration) (float64, error) {
-		run++
-		return writing(writers, took, func(w, n int) error {
-			ctx := context.Background()
-			tx, err := pool.Begin(ctx)
-			if err != nil {
-				return err
-			}
-			defer func() { _ = tx.Rollback(ctx) }()
-			if err := threeRows(fmt.Sprintf("%d-%d-%d", run, w, n), doc, data, func(query, id, text string) error {
-				_, err := tx.Exec(ctx, query, id, text)
-				return err
-			}); err != nil {
-				return err
-			}
-			return tx.Commit(ctx)
-		})
-	}
+	return payment, link
 }
 
-// plainDynamoDB puts an item for each commit, on the condition that it is new.
-func plainDynamoDB(b *testing.B, url string) plain {
+// rawDynamo is how many commits a second 64 writers make in a table with the same
+// indexes and stream: as a payment's three are, one of a link alone and two of a
+// payment and its link together.
+func rawDynamo(b *testing.B, from, to string, took time.Duration) float64 {
 	b.Helper()
-	table, settings, err := dynamo.Parse(url)
-	if err != nil {
+	if err := dynamo.Migrate(b.Context(), to); err != nil {
 		b.Fatal(err)
 	}
-	c, err := config.LoadDefaultConfig(b.Context(), config.WithRegion(settings.Get("region")),
-		config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider(settings.Get("accessKey"), settings.Get("secretKey"), "")))
-	if err != nil {
-		b.Fatal(err)
+	payment, link := openRows(b, from).pair(b)
+	r := openRows(b, to)
+	put := func(i map[string]types.AttributeValue, partition, sort string) types.TransactWriteItem {
+		own := make(map[string]types.AttributeValue, len(i))
+		for k, v := range i {
+			own[k] = v
+		}
+		own["pk"], own["sk"] = &types.AttributeValueMemberS{Value: partition}, &types.AttributeValueMemberS{Value: sort}
+		return types.TransactWriteItem{Put: &types.Put{TableName: &r.table, Item: own}}
 	}
-	c.BaseEndpoint = aws.String(settings.Get("endpoint"))
-	db, run := dynamodb.NewFromConfig(c), 0
-	blob := &types.AttributeValueMemberB{Value: make([]byte, itemBytes)}
-	return func(writers int, took time.Duration) (float64, error) {
-		run++
-		return writing(writers, took, func(w, n int) error {
-			name := &types.AttributeValueMemberS{Value: fmt.Sprintf("PLAIN#%d-%d-%d", run, w, n)}
-			_, err := db.PutItem(context.Background(), &dynamodb.PutItemInput{TableName: &table, ConditionExpression: aws.String("attribute_not_exists(pk)"),
-				Item: map[string]types.AttributeValue{"pk": name, "sk": name, "b": blob}})
+	return many(b, took, func(ctx context.Context) (func() error, func(), error) {
+		turn, partition, name := 0, "", ""
+		return func() (err error) {
+			if turn++; turn%3 == 1 {
+				partition, name = fresh("A#"), fresh("")
+				_, err = r.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: &r.table, Item: put(link, partition, "L#"+name).Put.Item})
+			} else {
+				_, err = r.db.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{
+					TransactItems: []types.TransactWriteItem{put(payment, partition, "P#"+name), put(link, partition, "L#"+name)}})
+			}
+			if err != nil {
+				err = fmt.Errorf("commit %d: %w", turn, err)
+			}
 			return err
-		})
-	}
+		}, func() {}, nil
+	})
 }

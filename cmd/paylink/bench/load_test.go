@@ -28,6 +28,7 @@ type measured struct {
 	requests  []time.Duration // each request in it, sorted
 	serverCPU time.Duration
 	clientCPU time.Duration
+	engineCPU time.Duration // of the database's processes, where it has its own
 	rss       float64
 }
 
@@ -97,10 +98,10 @@ func (s *server) measure(name string, clients int, warm, took time.Duration, do 
 	m := measured{name: name, clients: clients, took: took}
 	<-time.After(time.Until(at.from))
 	server, errBefore := s.cpu()
-	own := ownCPU()
+	engine, own := s.engineCPU(), ownCPU()
 	<-time.After(time.Until(at.to))
 	serverAfter, errAfter := s.cpu()
-	m.serverCPU, m.clientCPU = serverAfter-server, ownCPU()-own
+	m.serverCPU, m.engineCPU, m.clientCPU = serverAfter-server, s.engineCPU()-engine, ownCPU()-own
 	running.Wait()
 	err := errors.Join(errBefore, errAfter)
 	for _, o := range all {

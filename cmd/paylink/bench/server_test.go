@@ -24,12 +24,14 @@ const (
 	statUserTicks = 13  // utime in /proc/PID/stat, counted from 0; stime follows
 )
 
-// server is the binary under load, in one process or in several.
+// server is the product under load: one process, or several that work together.
 type server struct {
-	cmds  []*exec.Cmd // the one that answers clients first
-	host  string
-	admin string
-	basic string // the header that authenticates a key
+	running []*exec.Cmd // in the order in which they are stopped
+	data    string
+	host    string
+	basic   string // the header that authenticates a key
+	stopped bool
+	engine  func() time.Duration // processor time of the database's processes; nil: it has none
 }
 
 // binary is PAYLINK_BINARY, or one that is built now.
@@ -47,15 +49,16 @@ func binary(b *testing.B) string {
 	return path
 }
 
-// start runs the binary as one process on a fresh folder until the benchmark ends.
+// start runs the binary as one process on a fresh folder until the benchmark ends
+// or stop is called.
 func start(b *testing.B, flags ...string) *server {
 	b.Helper()
-	data := b.TempDir()
-	s := &server{}
-	at := s.launch(b, append([]string{"--data", data, "--listen", "127.0.0.1:0", "--demo"}, flags...)...)
-	s.host, s.admin = at.Listen, at.Metrics
+	s := &server{data: b.TempDir()}
+	b.Cleanup(func() { s.stop(b) })
+	serving := s.launch(b, binary(b), append([]string{"--data", s.data, "--listen", "127.0.0.1:0", "--demo"}, flags...)...)
+	s.host, _ = serving["listen"].(string)
 	var demo struct{ KeyID, Secret string }
-	raw, err := os.ReadFile(filepath.Join(data, "demo.json")) //nolint:gosec // a path of our own
+	raw, err := os.ReadFile(filepath.Join(s.data, "demo.json"))
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -70,13 +73,10 @@ func (s *server) authenticate(id, secret string) {
 	s.basic = "Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte(id+":"+secret)) + "\r\n"
 }
 
-// address is where a process says that it listens.
-type address struct{ Msg, Level, Listen, Metrics string }
-
-// launch starts a process and waits until it serves; it ends with the benchmark.
-func (s *server) launch(b *testing.B, flags ...string) address {
+// launch starts one process and gives what it says when it serves.
+func (s *server) launch(b *testing.B, binary string, flags ...string) map[string]any {
 	b.Helper()
-	cmd := exec.Command(binary(b), append([]string{"serve", "--allow-private-webhooks"}, flags...)...) //nolint:gosec,noctx // stopped by a signal, so that it can drain
+	cmd := exec.Command(binary, append([]string{"serve", "--allow-private-webhooks"}, flags...)...) //nolint:gosec,noctx // stopped by a signal, so that it can drain
 	logs, err := cmd.StderrPipe()
 	if err != nil {
 		b.Fatal(err)
@@ -84,18 +84,17 @@ func (s *server) launch(b *testing.B, flags ...string) address {
 	if err := cmd.Start(); err != nil {
 		b.Fatal(err)
 	}
-	b.Cleanup(func() { stop(b, cmd) })
-	s.cmds = append(s.cmds, cmd)
-	serving := make(chan address, 1)
+	s.running = append(s.running, cmd)
+	serving := make(chan map[string]any, 1)
 	go func() {
 		lines := bufio.NewScanner(logs)
 		for lines.Scan() {
-			var entry address
-			if json.Unmarshal(lines.Bytes(), &entry) == nil && entry.Msg == "serving" {
+			var entry map[string]any
+			if json.Unmarshal(lines.Bytes(), &entry) == nil && entry["msg"] == "serving" {
 				serving <- entry
 				continue
 			}
-			if entry.Level != "INFO" {
+			if entry["level"] != "INFO" {
 				_, _ = fmt.Fprintln(os.Stderr, "server:", lines.Text())
 			}
 		}
@@ -105,40 +104,55 @@ func (s *server) launch(b *testing.B, flags ...string) address {
 		return entry
 	case <-time.After(startTimeout):
 		b.Fatal("the server does not start")
+		return nil
 	}
-	return address{}
 }
 
-func stop(b *testing.B, cmd *exec.Cmd) {
-	done := make(chan error, 1)
-	go func() { done <- cmd.Wait() }()
-	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		b.Error(err)
+// stop ends every process; a second stop does nothing.
+func (s *server) stop(b *testing.B) {
+	if s.stopped {
+		return
 	}
-	select {
-	case err := <-done:
-		if err != nil {
-			b.Errorf("the server ended with %v", err)
+	s.stopped = true
+	for _, cmd := range s.running {
+		done := make(chan error, 1)
+		go func() { done <- cmd.Wait() }()
+		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			b.Error(err)
 		}
-	case <-time.After(stopTimeout):
-		b.Error("the server does not stop; killed")
-		_ = cmd.Process.Kill()
+		select {
+		case err := <-done:
+			if err != nil {
+				b.Errorf("%v ended with %v", cmd.Args, err)
+			}
+		case <-time.After(stopTimeout):
+			b.Errorf("%v does not stop; killed", cmd.Args)
+			_ = cmd.Process.Kill()
+		}
 	}
 }
 
-// cpu is the processor time that the server's processes have used.
-func (s *server) cpu() (all time.Duration, err error) {
-	for _, cmd := range s.cmds {
-		one, err := cpuOf(cmd.Process.Pid)
+// cpu is the processor time that all processes have used.
+func (s *server) cpu() (used time.Duration, err error) {
+	for _, cmd := range s.running {
+		one, err := processorTime(cmd.Process.Pid)
 		if err != nil {
 			return 0, err
 		}
-		all += one
+		used += one
 	}
-	return all, nil
+	return used, nil
 }
 
-func cpuOf(pid int) (time.Duration, error) {
+func (s *server) engineCPU() time.Duration {
+	if s.engine == nil {
+		return 0
+	}
+	return s.engine()
+}
+
+// processorTime of one process, without its children.
+func processorTime(pid int) (time.Duration, error) {
 	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return 0, err
@@ -157,21 +171,22 @@ func cpuOf(pid int) (time.Duration, error) {
 	return time.Duration(ticks) * time.Second / ticksASecond, nil
 }
 
-// memory is the resident memory of the process that answers clients, now and at its
-// highest, in MiB.
+// memory is the resident memory now and at its highest, in MiB, of all processes.
 func (s *server) memory() (now, peak float64, err error) {
-	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmds[0].Process.Pid))
-	if err != nil {
-		return 0, 0, err
-	}
-	for line := range strings.Lines(string(raw)) {
-		name, value, _ := strings.Cut(line, ":")
-		kib, _ := strconv.ParseFloat(strings.TrimSuffix(strings.TrimSpace(value), " kB"), 64)
-		switch name {
-		case "VmRSS":
-			now = kib / 1024
-		case "VmHWM":
-			peak = kib / 1024
+	for _, cmd := range s.running {
+		raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", cmd.Process.Pid))
+		if err != nil {
+			return 0, 0, err
+		}
+		for line := range strings.Lines(string(raw)) {
+			name, value, _ := strings.Cut(line, ":")
+			kib, _ := strconv.ParseFloat(strings.TrimSuffix(strings.TrimSpace(value), " kB"), 64)
+			switch name {
+			case "VmRSS":
+				now += kib / 1024
+			case "VmHWM":
+				peak += kib / 1024
+			}
 		}
 	}
 	return now, peak, nil

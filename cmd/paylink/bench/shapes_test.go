@@ -3,177 +3,177 @@
 package bench
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
-	"io"
-	"net"
-	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"text/tabwriter"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/paylink/paylink/internal/store/dynamotest"
 	"github.com/paylink/paylink/internal/store/pgtest"
 )
 
-func TestMain(m *testing.M) { os.Exit(dynamotest.Main(m)) }
+// commitsEach is how many durable commits a complete payment is: the link, the
+// payment begun, the payment settled.
+const commitsEach = 3
 
-// shapeLevels are the numbers of clients at which the shapes are compared.
 var shapeLevels = []int{16, 64}
 
-// commitsOfPayment are those that a complete payment waits for: the link, the
-// attempt, the issuer's answer.
-const commitsOfPayment = 3
+// shape is one way to run the product, and the limit of the engine below it.
+type shape struct {
+	name   string
+	server *server
+	limit  func(took time.Duration) float64 // commits a second; the server has ended
+}
 
-// BenchmarkShapes pays in each shape, and measures beside it how many commits of
-// the same size the shape's engine takes from its plain driver.
+type shapeRow struct {
+	measured
+	limit float64
+}
+
+func (r shapeRow) share() float64 { return commitsEach * r.rate() / r.limit }
+
+func TestMain(m *testing.M) { os.Exit(dynamotest.Main(m)) }
+
+// BenchmarkShapes drives complete payments through the three shapes, each beside
+// what the plain driver gets out of the engine below, and prints one table.
 func BenchmarkShapes(b *testing.B) {
 	for range b.N {
 		warm, level, raw := times(b)
 		before := load()
-		out := &strings.Builder{}
-		t := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-		_, _ = fmt.Fprintln(t, "shape\tclients\tpayments/s\tp50\tp99\tservers' CPU each\tplain commits/s\tshare of the engine\t")
-		for _, shape := range []struct {
-			name   string
-			start  func(*testing.B) (*server, plain)
-			longer time.Duration // the emulator is slow: it needs time to tell
-		}{{"embedded, SQLite", embedded, 1}, {"one process, PostgreSQL", onPostgres, 1}, {"eight processes, PostgreSQL and DynamoDB Local", distributed, 3}} {
-			b.Run(shape.name, func(b *testing.B) {
-				s, engine := shape.start(b)
-				for _, clients := range shapeLevels {
-					limit, err := engine(clients, raw)
-					if err != nil {
-						b.Fatal(err)
-					}
-					m, err := s.measure(shape.name, clients, warm, shape.longer*level, s.payments)
-					if err != nil {
-						b.Fatalf("%s at %d clients: %v", shape.name, clients, err)
-					}
-					_, _ = fmt.Fprintf(t, "%s\t%d\t%.0f\t%s\t%s\t%s\t%.0f\t%.0f %%\t\n", shape.name, clients, m.rate(), ms(percentile(m.whole, 0.5)),
-						ms(percentile(m.whole, 0.99)), ms(m.each(m.serverCPU)), limit, 100*commitsOfPayment*m.rate()/limit)
-				}
-			})
+		var all []shapeRow
+		for _, open := range []func(*testing.B) shape{embedded, onPostgres, onBoth} {
+			all = append(all, open(b).rows(b, warm, level, raw)...)
 		}
-		_ = t.Flush()
-		_, _ = fmt.Fprintf(os.Stdout, "\ncomplete payments in three shapes, load average %s before and %s after\n\n%s\n", before, load(), out)
+		reportShapes(before, all)
 	}
 }
 
-func embedded(b *testing.B) (*server, plain) { return start(b), plainSQLite(b) }
-
-func onPostgres(b *testing.B) (*server, plain) {
-	url := pgtest.Database(b)
-	return start(b, "--store", url), plainPostgres(b, url)
-}
-
-// distributed runs every box in a process of its own.
-func distributed(b *testing.B) (*server, plain) {
-	dir, database, table := b.TempDir(), pgtest.Database(b), dynamotest.URL(b)
-	tool(b, "migrate", "--data", dir, "--store", database, "--payments-store", table)
-	tool(b, "keys", "create", "--data", dir)
-	secret := filepath.Join(dir, "internal.secret")
-	if err := os.WriteFile(secret, []byte(strings.Repeat("0123456789abcdef", 4)+"\n"), 0o600); err != nil {
-		b.Fatal(err)
-	}
-	s, public := &server{}, port(b)
-	common := []string{"--store", database, "--payments-store", table, "--internal-secret-file", secret, "--public-url", "http://" + public}
-	services := []string{"users", "links", "verifier", "payments", "transactions", "notifier", "simulator"}
-	at := map[string]string{}
-	for _, target := range services {
-		at[target] = port(b)
-		common = append(common, "--service", target+"=http://"+at[target])
-	}
-	flags := func(target string, more ...string) []string {
-		share := filepath.Join(dir, "shares", target)
-		if target != "payments" { // it holds no key
-			tool(b, "keys", "export", "--data", dir, "--target", target, share)
+func (s shape) rows(b *testing.B, warm, level, raw time.Duration) (all []shapeRow) {
+	b.Helper()
+	for _, clients := range shapeLevels {
+		m, err := s.server.measure(s.name, clients, warm, level, s.server.payments)
+		if err != nil {
+			b.Fatalf("%s at %d clients: %v", s.name, clients, err)
 		}
-		return append(append([]string{"--target", target, "--data", filepath.Join(dir, target), "--keys", share}, common...), more...)
+		all = append(all, shapeRow{measured: m})
 	}
-	s.host = public
-	s.launch(b, flags("gateway", "--listen", public)...)
-	for _, target := range services {
-		s.launch(b, flags(target, "--internal-listen", at[target])...)
+	s.server.stop(b)
+	limit := s.limit(raw)
+	for i := range all {
+		all[i].limit = limit
 	}
-	s.signUp(b)
-	return s, plainDynamoDB(b, table)
+	return all
 }
 
-// tool runs a command of the binary.
-func tool(b *testing.B, args ...string) {
-	b.Helper()
-	if out, err := exec.Command(binary(b), args...).CombinedOutput(); err != nil { //nolint:gosec,noctx // short, and ours
-		b.Fatalf("paylink %s: %v\n%s", strings.Join(args, " "), err, out)
-	}
+func embedded(b *testing.B) shape {
+	s := start(b)
+	return shape{name: "embedded, SQLite", server: s, limit: func(took time.Duration) float64 {
+		return rawSQLite(b, sampled(b, "sqlite", "file:"+filepath.Join(s.data, "paylink.db")), took)
+	}}
 }
 
-// port is a loopback address that nobody listens on now.
-func port(b *testing.B) string {
+func onPostgres(b *testing.B) shape {
+	cluster := pgtest.NewOnDisk(b)
+	database := cluster.Database(b)
+	s, root := start(b, "--store", database), postmaster(b, database)
+	s.engine = func() time.Duration { return timeOf(family(b, root)) }
+	return shape{name: "one process, PostgreSQL", server: s,
+		limit: func(took time.Duration) float64 {
+			return rawPostgres(b, cluster.Database(b), sampled(b, "pgx", database), took)
+		}}
+}
+
+func onBoth(b *testing.B) shape {
+	cluster := pgtest.NewOnDisk(b)
+	database, table := cluster.Database(b), dynamotest.URL(b)
+	b.Setenv("PAYLINK_STORE", database)
+	b.Setenv("PAYLINK_PAYMENTS_STORE", table)
+	s, root := distributed(b), postmaster(b, database)
+	s.engine = func() time.Duration { return timeOf(append(family(b, root), childrenNamed(b, os.Getpid(), "java")...)) }
+	return shape{name: "distributed, DynamoDB Local", server: s,
+		limit: func(took time.Duration) float64 { return rawDynamo(b, table, dynamotest.URL(b), took) }}
+}
+
+// postmaster is the parent of the process that answers a connection.
+func postmaster(b *testing.B, database string) int {
 	b.Helper()
-	l, err := (&net.ListenConfig{}).Listen(b.Context(), "tcp", "127.0.0.1:0")
+	conn, err := pgx.Connect(b.Context(), database)
 	if err != nil {
 		b.Fatal(err)
 	}
-	if err := l.Close(); err != nil {
+	defer func() { _ = conn.Close(b.Context()) }()
+	var pid int
+	if err := conn.QueryRow(b.Context(), "SELECT pg_backend_pid()").Scan(&pid); err != nil {
 		b.Fatal(err)
 	}
-	return l.Addr().String()
-}
-
-// signUp makes an account and a key, once every service answers.
-func (s *server) signUp(b *testing.B) {
-	b.Helper()
-	for status := 0; status != http.StatusOK; {
-		status, _ = s.call(b, "GET", "/readyz", "", "")
-	}
-	const login = `{"login":"bench","password":"correct horse battery"}`
-	s.must(b, "/api/users", "", `{"username":"bench","email":"bench@example.com","password":"correct horse battery"}`, nil)
-	var session struct{ Token string }
-	s.must(b, "/api/sessions", "", login, &session)
-	var key struct{ ID, Secret string }
-	s.must(b, "/api/api-keys", session.Token, `{"name":"bench","mode":"test","scopes":["links:write"]}`, &key)
-	s.authenticate(key.ID, key.Secret)
-}
-
-func (s *server) must(b *testing.B, path, token, body string, into any) {
-	b.Helper()
-	status, answer := s.call(b, "POST", path, token, body)
-	if status != http.StatusOK {
-		b.Fatalf("POST %s: %d %s", path, status, answer)
-	}
-	if into == nil {
-		return
-	}
-	if err := json.Unmarshal(answer, into); err != nil {
-		b.Fatal(err)
-	}
-}
-
-func (s *server) call(b *testing.B, method, path, token, body string) (status int, answer []byte) {
-	b.Helper()
-	r, err := http.NewRequestWithContext(b.Context(), method, "http://"+s.host+path, bytes.NewReader([]byte(body)))
+	_, parent, err := nameAndParent(pid)
 	if err != nil {
 		b.Fatal(err)
 	}
-	if body != "" {
-		r.Header.Set("Content-Type", "application/json")
-	}
-	if token != "" {
-		r.Header.Set("Authorization", "Bearer "+token)
-	}
-	resp, err := http.DefaultClient.Do(r)
+	return parent
+}
+
+// family is a process and its children.
+func family(b *testing.B, pid int) []int { return append(childrenNamed(b, pid, ""), pid) }
+
+// childrenNamed are the children of a process that have a name; all, if it is empty.
+func childrenNamed(b *testing.B, parent int, want string) (pids []int) {
+	b.Helper()
+	entries, err := os.ReadDir("/proc")
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer func() { _ = resp.Body.Close() }()
-	if answer, err = io.ReadAll(resp.Body); err != nil {
-		b.Fatal(err)
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil {
+			continue
+		}
+		name, above, err := nameAndParent(pid)
+		if err == nil && above == parent && (want == "" || name == want) { // an error: it has ended meanwhile
+			pids = append(pids, pid)
+		}
 	}
-	return resp.StatusCode, answer
+	return pids
+}
+
+func nameAndParent(pid int) (name string, parent int, err error) {
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return "", 0, err
+	}
+	before, after, _ := strings.Cut(string(raw), ") ")
+	_, name, _ = strings.Cut(before, "(")
+	fields := strings.Fields(after)
+	parent, err = strconv.Atoi(fields[1])
+	return name, parent, err
+}
+
+// timeOf processes; one that has ended meanwhile counts for nothing.
+func timeOf(pids []int) (used time.Duration) {
+	for _, pid := range pids {
+		if one, err := processorTime(pid); err == nil {
+			used += one
+		}
+	}
+	return used
+}
+
+func reportShapes(before string, all []shapeRow) {
+	out := &strings.Builder{}
+	_, _ = fmt.Fprintf(out, "\ncomplete payments in the three shapes; load average %s before and %s after; clients, servers and engines share the machine\n\n", before, load())
+	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	_, _ = fmt.Fprintln(t, "shape\tclients\tper second\tp50\tp99\tserver CPU each\tengine CPU each\tprocesses MiB\traw commits\tshare\t")
+	for _, r := range all {
+		_, _ = fmt.Fprintf(t, "%s\t%d\t%.0f\t%s\t%s\t%s\t%s\t%.0f\t%.0f\t%.0f %%\t\n", r.name, r.clients, r.rate(), ms(percentile(r.whole, 0.5)), ms(percentile(r.whole, 0.99)),
+			ms(r.each(r.serverCPU)), ms(r.each(r.engineCPU)), r.rss, r.limit, 100*r.share())
+	}
+	_ = t.Flush()
+	_, _ = fmt.Fprintf(out, "\nraw commits: what the engine's plain driver commits a second with the same rows at %d writers, server stopped; share: %d commits a payment x payments, of that\n", rawWriters, commitsEach)
+	_, _ = fmt.Fprintln(os.Stdout, out.String())
 }

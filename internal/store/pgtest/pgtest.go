@@ -58,7 +58,7 @@ func Database(t testing.TB) string {
 	t.Helper()
 	shared.Lock()
 	if shared.server == nil {
-		shared.server = create(t)
+		shared.server = create(t, disk())
 		shared.server.Start(t)
 	}
 	s := shared.server
@@ -67,9 +67,15 @@ func Database(t testing.TB) string {
 }
 
 // New starts a cluster that the test may stop, kill and start again.
-func New(t testing.TB) *Server {
+func New(t testing.TB) *Server { t.Helper(); return newIn(t, disk()) }
+
+// NewOnDisk is New in the temporary folder, never in memory: for those who
+// measure, because an fsync must cost what it costs.
+func NewOnDisk(t testing.TB) *Server { t.Helper(); return newIn(t, os.TempDir()) }
+
+func newIn(t testing.TB, folder string) *Server {
 	t.Helper()
-	s := create(t)
+	s := create(t, folder)
 	s.Start(t)
 	t.Cleanup(func() {
 		s.Kill(t)
@@ -120,13 +126,13 @@ func Exec(t testing.TB, url, statements string) {
 	}
 }
 
-func create(t testing.TB) *Server {
+func create(t testing.TB, folder string) *Server {
 	t.Helper()
 	bin, err := programs()
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir, err := os.MkdirTemp(disk(), "pgtest-")
+	dir, err := os.MkdirTemp(folder, "pgtest-")
 	if err != nil {
 		t.Fatal(err)
 	}
