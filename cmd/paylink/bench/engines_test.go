@@ -117,6 +117,12 @@ func rawSQLite(b *testing.B, s sample, took time.Duration) float64 {
 	}
 	defer func() { _ = db.Close() }()
 	db.SetMaxOpenConns(1)
+	prepared := map[string]*sql.Stmt{}
+	for _, query := range []string{insertPayment, insertEvent} {
+		if prepared[query], err = db.PrepareContext(b.Context(), query); err != nil {
+			b.Fatal(err)
+		}
+	}
 	var n atomic.Int64
 	rate, err := repeat(took, func() error {
 		tx, err := db.BeginTx(b.Context(), nil)
@@ -125,7 +131,10 @@ func rawSQLite(b *testing.B, s sample, took time.Duration) float64 {
 		}
 		defer func() { _ = tx.Rollback() }()
 		for range rawWriters {
-			if err := s.insert(&n, func(q string, args ...any) error { _, err := tx.ExecContext(b.Context(), q, args...); return err }); err != nil {
+			if err := s.insert(&n, func(q string, args ...any) error {
+				_, err := tx.StmtContext(b.Context(), prepared[q]).ExecContext(b.Context(), args...)
+				return err
+			}); err != nil {
 				return err
 			}
 		}
