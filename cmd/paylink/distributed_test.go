@@ -1,7 +1,6 @@
 package main_test
 
 import (
-	"context"
 	"encoding/json"
 	"io"
 	"log"
@@ -9,6 +8,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -142,15 +142,13 @@ func TestF26DistributedServicesKilledInTurn(t *testing.T) {
 }
 
 // TestMoveToDynamoDB takes a merchant from the embedded file to PostgreSQL and
-// DynamoDB.
+// DynamoDB, and back: an archive is a backup of the table, too.
 func TestMoveToDynamoDB(t *testing.T) {
-	table := dynamotest.URL(t)
-	move(t, []string{"--store", pgtest.Database(t), "--payments-store", table})
-	store, err := dynamo.Open(context.WithoutCancel(t.Context()), table)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if empty, err := store.Empty(t.Context()); err != nil || empty {
-		t.Errorf("the table is empty: %v, %v", empty, err)
-	}
+	stores := []string{"--store", pgtest.Database(t), "--payments-store", dynamotest.URL(t)}
+	q := move(t, stores)
+	q.end()
+	file, back := filepath.Join(t.TempDir(), "archive"), filepath.Join(t.TempDir(), "back")
+	worked(t, "exported 2 payments", append([]string{"export", "--data", q.data, file}, stores...)...)
+	worked(t, "imported 2 payments", "import", "--data", back, file)
+	worked(t, " 0 broken", "verify", "--data", back)
 }

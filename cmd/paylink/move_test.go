@@ -20,7 +20,7 @@ func TestMoveToPostgres(t *testing.T) {
 
 // move exports what a server kept embedded, imports it into the stores that the
 // flags name, and goes on there.
-func move(t *testing.T, stores []string) {
+func move(t *testing.T, stores []string) *process {
 	t.Helper()
 	p := serve(t)
 	_, key := p.merchant(t, "ada")
@@ -54,7 +54,7 @@ func move(t *testing.T, stores []string) {
 	worked(t, " 0 broken", to("verify")...)
 
 	shop.shut(false)
-	serveWith(t, p.data, strings.TrimPrefix(p.url, "http://"), stores...)
+	q := serveWith(t, p.data, strings.TrimPrefix(p.url, "http://"), stores...)
 	if after := key.ok("GET", "/api/payments/"+id, ""); !reflect.DeepEqual(before, after) {
 		t.Errorf("the payment became %v, was %v", after, before)
 	}
@@ -70,7 +70,11 @@ func move(t *testing.T, stores []string) {
 	}
 	shop.heard("link.created", "payment.succeeded", "link.paid")
 	eventually(t, "the webhook that the old server could not deliver", func() bool { return strings.Contains(shop.received(), str(t, late, "id")) })
+	eventually(t, "the feed tells of the last payment", func() bool {
+		return strings.Count(string(key.do("GET", "/api/events?limit=100", "").body), `"type":"link.paid"`) == 2
+	})
 	worked(t, " 0 broken", to("verify")...)
+	return q
 }
 
 // cut writes the first half of a file.
