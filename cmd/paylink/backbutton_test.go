@@ -48,15 +48,27 @@ func TestF14DoubleClickRefreshBackButton(t *testing.T) {
 		{"page fetched again, no script", []string{keepsNoStore}, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			b := openBrowser(t, c.without...)
-			b.scripts(c.script)
 			kept := len(c.without) == 0
-			goBackAndPayAgain(t, p, b, &client{t: t, url: key.url, bearer: key.bearer, check: key.check}, kept, c.script)
+			// Whether a page is kept is the browser's choice: a crowded machine may make
+			// it fetch one anew. Then that is looked at, and it is asked again.
+			for range keepTries {
+				b := openBrowser(t, c.without...)
+				b.scripts(c.script)
+				if goBackAndPayAgain(t, p, b, &client{t: t, url: key.url, bearer: key.bearer, check: key.check}, kept, c.script) {
+					return
+				}
+			}
+			t.Fatalf("the browser kept the page in none of %d tries", keepTries)
 		})
 	}
 }
 
-func goBackAndPayAgain(t *testing.T, p *process, b *browser, key *client, kept, script bool) {
+// keepTries is how often a browser is asked to keep a page.
+const keepTries = 4
+
+// goBackAndPayAgain reports whether the browser kept the page, or not, as wanted.
+func goBackAndPayAgain(t *testing.T, p *process, b *browser, key *client, want, script bool) bool {
+	t.Helper()
 	l := key.link(`"amount":"6"`)
 	b.open(str(t, l, "url"))
 	ask[bool](b, watchReturn)
@@ -67,8 +79,9 @@ func goBackAndPayAgain(t *testing.T, p *process, b *browser, key *client, kept, 
 	b.sees("Payment received")
 	id := onePayment(key, l, "succeeded")
 
-	if got := b.back(); got != kept {
-		t.Fatalf("the browser kept the page: %t, want %t; %v", got, kept, b.notKept())
+	kept := b.back()
+	if kept && !want {
+		t.Fatal("the browser kept a page that it was told not to keep")
 	}
 	switch {
 	case kept && script:
@@ -87,6 +100,9 @@ func goBackAndPayAgain(t *testing.T, p *process, b *browser, key *client, kept, 
 		b.sees("Pay ada")
 		ask[string](b, `document.querySelector("#number").value = "5555555555554444"`)
 		b.press(payButton)
+		b.sees("Payment received")
+	case want:
+		t.Logf("the browser did not keep the page: %v", b.notKept())
 		b.sees("Payment received")
 	default:
 		b.fetchedBecause(page.BackForwardCacheNotRestoredReasonMainResourceHasCacheControlNoStore)
@@ -108,4 +124,5 @@ func goBackAndPayAgain(t *testing.T, p *process, b *browser, key *client, kept, 
 	if last := book[len(book)-1]; last.Kind != simulator.KindAuthorise || !strings.HasPrefix(last.Reference, id) {
 		t.Errorf("after the payment the issuer was asked for %v", last)
 	}
+	return kept == want
 }
