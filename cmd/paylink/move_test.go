@@ -55,6 +55,22 @@ func move(t *testing.T, stores []string) *process {
 
 	shop.shut(false)
 	q := serveWith(t, p.data, strings.TrimPrefix(p.url, "http://"), stores...)
+	goesOn(t, key, before, paid, open)
+	shop.heard("link.created", "payment.succeeded", "link.paid")
+	eventually(t, "the webhook that the old server could not deliver", func() bool { return strings.Contains(shop.received(), str(t, late, "id")) })
+	eventually(t, "the feed tells of the last payment", func() bool {
+		return strings.Count(string(key.do("GET", "/api/events?limit=100", "").body), `"type":"link.paid"`) == 2
+	})
+	worked(t, " 0 broken", to("verify")...)
+	return q
+}
+
+// goesOn looks at a store that took another's place: the payment is as it was before,
+// its refund is replayed, the link that is open is paid, and the one that was paid is
+// not paid again.
+func goesOn(t *testing.T, key *client, before, paid, open map[string]any) {
+	t.Helper()
+	id := str(t, before, "id")
 	if after := key.ok("GET", "/api/payments/"+id, ""); !reflect.DeepEqual(before, after) {
 		t.Errorf("the payment became %v, was %v", after, before)
 	}
@@ -68,13 +84,6 @@ func move(t *testing.T, stores []string) *process {
 	if a := key.payJSON(paid, "attempt-0000000003", "4242424242424242"); a.status != http.StatusConflict {
 		t.Errorf("a paid link was paid again: %d %s", a.status, a.body)
 	}
-	shop.heard("link.created", "payment.succeeded", "link.paid")
-	eventually(t, "the webhook that the old server could not deliver", func() bool { return strings.Contains(shop.received(), str(t, late, "id")) })
-	eventually(t, "the feed tells of the last payment", func() bool {
-		return strings.Count(string(key.do("GET", "/api/events?limit=100", "").body), `"type":"link.paid"`) == 2
-	})
-	worked(t, " 0 broken", to("verify")...)
-	return q
 }
 
 // cut writes the first half of a file.

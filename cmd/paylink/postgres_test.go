@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"reflect"
 	"strings"
 	"testing"
 
@@ -102,19 +101,7 @@ func TestRestorePostgres(t *testing.T) {
 	storeOn(t, restored)
 	worked(t, " 0 broken", "verify", "--data", copied)
 	q := serveOn(t, copied, strings.TrimPrefix(p.url, "http://"))
-	if now := key.ok("GET", "/api/payments/"+id, ""); !reflect.DeepEqual(before, now) {
-		t.Errorf("the payment became %v, was %v", now, before)
-	}
-	again := key.do("POST", "/api/payments/"+id+"/refunds", `{"amount":"2.50"}`, "Idempotency-Key", "refund-1")
-	if again.status != http.StatusOK || again.header.Get("Idempotent-Replayed") != "true" {
-		t.Errorf("the refund was not replayed: %d %s", again.status, again.body)
-	}
-	if a := key.payJSON(open, "attempt-0000000002", "4242424242424242"); a.status != http.StatusOK {
-		t.Fatalf("%d %s", a.status, a.body)
-	}
-	if a := key.payJSON(paid, "attempt-0000000003", "4242424242424242"); a.status != http.StatusConflict {
-		t.Errorf("a paid link was paid again: %d %s", a.status, a.body)
-	}
+	goesOn(t, key, before, paid, open)
 	if a := key.payJSON(after, "attempt-0000000004", "4242424242424242"); a.status == http.StatusOK {
 		t.Errorf("a link that the backup does not have was paid: %s", a.body)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 
@@ -37,9 +38,9 @@ func Export(ctx context.Context, cfg Config, path string, out io.Writer) (err er
 	defer func() { err = errors.Join(err, queue.Close()) }()
 	from := source{Store: sql, walker: sql, queue: queue}
 	if cfg.PaymentsStore != "" {
-		table, err := dynamo.Open(ctx, cfg.PaymentsStore)
+		table, err := cfg.openTable(ctx)
 		if err != nil {
-			return fmt.Errorf("--payments-store: %w", err)
+			return err
 		}
 		from.walker, from.table = table, table
 	}
@@ -81,9 +82,9 @@ func Import(ctx context.Context, cfg Config, path string, again bool, out io.Wri
 	defer func() { err = errors.Join(err, queue.Close()) }()
 	to := sink{Store: sql, loader: sql, queue: queue}
 	if cfg.PaymentsStore != "" {
-		table, err := dynamo.Open(ctx, cfg.PaymentsStore)
+		table, err := cfg.openTable(ctx)
 		if err != nil {
-			return fmt.Errorf("--payments-store: %w", err)
+			return err
 		}
 		to.loader, to.table = table, table
 	}
@@ -95,12 +96,7 @@ func Import(ctx context.Context, cfg Config, path string, again bool, out io.Wri
 }
 
 func tell(out io.Writer, done string, counts archive.Counts) error {
-	var kinds []string
-	for kind := range counts {
-		kinds = append(kinds, kind)
-	}
-	slices.Sort(kinds)
-	for _, kind := range kinds {
+	for _, kind := range slices.Sorted(maps.Keys(counts)) {
 		if _, err := fmt.Fprintf(out, "%s %d %s\n", done, counts[kind], kind); err != nil {
 			return err
 		}

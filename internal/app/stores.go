@@ -62,15 +62,24 @@ func (s *services) openStores(ctx context.Context) error {
 				return fmt.Errorf("--payments-store: %w", err)
 			}
 		}
-		table, err := dynamo.Open(ctx, s.cfg.PaymentsStore)
+		table, err := s.cfg.openTable(ctx)
 		if err != nil {
-			return fmt.Errorf("--payments-store: %w", err)
+			return err
 		}
 		s.closers = append(s.closers, table.Close)
 		s.stores = stores{sql: s.stores.sql, table: table, links: table, payments: apart{table, s.stores.sql}, linkRecords: table, paymentRecords: table, counts: table}
 	}
 	s.gauges()
 	return nil
+}
+
+// openTable opens the table of links and payments that the configuration names.
+func (c Config) openTable(ctx context.Context) (*dynamo.Store, error) {
+	table, err := dynamo.Open(ctx, c.PaymentsStore)
+	if err != nil {
+		return nil, fmt.Errorf("--payments-store: %w", err)
+	}
+	return table, nil
 }
 
 // apart is the store of payments when they lie in a table: their events, and the

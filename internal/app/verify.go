@@ -48,8 +48,8 @@ func Verify(ctx context.Context, cfg Config, out io.Writer) error {
 		sums: map[sqlstore.Owner]ledger.Balance{}, payments: map[string]settled{}}
 	var from walker = store
 	if cfg.PaymentsStore != "" {
-		if a.table, err = dynamo.Open(ctx, cfg.PaymentsStore); err != nil {
-			return errors.Join(fmt.Errorf("--payments-store: %w", err), store.Close())
+		if a.table, err = cfg.openTable(ctx); err != nil {
+			return errors.Join(err, store.Close())
 		}
 		from = a.table
 	}
