@@ -1,0 +1,39 @@
+package app
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/paylink/paylink/internal/gateway"
+	"github.com/paylink/paylink/internal/gateway/api"
+	"github.com/paylink/paylink/internal/gateway/pages"
+	"github.com/paylink/paylink/internal/issuer"
+	"github.com/paylink/paylink/internal/issuer/simulator"
+	"github.com/paylink/paylink/internal/rpc"
+)
+
+// openGateway: the one box that faces the internet. It has no database.
+func (s *services) openGateway(context.Context) error {
+	if !s.cfg.runs("gateway") {
+		return nil
+	}
+	public, err := pages.New(pages.Config{Links: s.verifier, Payments: s.transactions, Now: time.Now, Log: s.log, PublicURL: s.cfg.PublicURL, Drain: s.drain})
+	if err != nil {
+		return err
+	}
+	json := api.New(api.Config{Merchants: s.users, Links: s.links, Payments: s.payments, Transactions: s.transactions, Webhooks: s.notifier,
+		Connectors: known(), Records: s.records, Seal: s.seal, Unseal: s.unseal, MAC: s.mac, JWKS: s.ring.JWKS,
+		PublicURL: s.cfg.PublicURL, Now: time.Now, Log: s.log})
+	issuers := map[string]http.Handler{}
+	if pool := s.pools["simulator"]; pool != nil {
+		issuers[simulator.DefaultPublicPath+"/"] = rpc.Pages(pool)
+	}
+	if at := slices.IndexFunc(s.connectors, func(k issuer.Connector) bool { _, here := k.(*simulator.Simulator); return here }); at >= 0 {
+		issuers[simulator.DefaultPublicPath+"/"] = s.connectors[at].(*simulator.Simulator).Handler() // just seen
+	}
+	s.handler = gateway.New(gateway.Config{Boxes: []gateway.Registrar{json, public}, NotFound: public.NotFound(), Mounts: issuers,
+		Ready: s.ready, Metrics: s.metrics, Log: s.log})
+	return nil
+}
