@@ -178,7 +178,7 @@ func (s *services) openTransactions(context.Context) error {
 		return nil
 	}
 	local := coordinator.New(coordinator.Config{Payments: s.stores.payments, Links: s.stores.links, Connectors: s.connectors,
-		LinkURL: func(l link.Link) string { return s.cfg.PublicURL + "/l/" + l.Token }, Now: time.Now, Log: s.log, Observe: s.observeIssuer})
+		LinkURL: func(l link.Link) string { return s.cfg.PublicURL + "/l/" + l.Token }, Ring: s.ring, PublicURL: s.cfg.PublicURL, Now: time.Now, Log: s.log, Observe: s.observeIssuer})
 	s.transactions, s.records.Transactions = local, s.stores.paymentRecords
 	s.background["sweep"] = local.Run
 	s.serve(func(r *rpc.Server) { rpc.ServeTransactions(r, local, s.stores.links, cards, s.stores.paymentRecords) })
