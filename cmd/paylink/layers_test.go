@@ -21,9 +21,10 @@ const modulePath = "github.com/paylink/paylink"
 var layerRows = [][]string{
 	{"internal/money", "internal/id", "internal/fault", "internal/keyring", "internal/obs", "internal/idempotency", "docs/api"},
 	{"internal/issuer", "internal/ledger", "internal/i18n"},
-	{"internal/stream"},
+	{"internal/stream", "internal/mail"},
 	{"internal/merchant", "internal/link"},
 	{"internal/payment", "internal/notify"},
+	{"internal/receipt"},
 	{"internal/coordinator", "internal/archive"},
 	{"internal/gateway/problem", "internal/store/postgres"},
 	{"internal/store/sqlstore", "internal/store/dynamo", "internal/issuer/simulator", "internal/gateway/api", "internal/gateway/pages", "internal/gateway/dashboard", "internal/notify/webhook", "internal/rpc"},

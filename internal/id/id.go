@@ -29,6 +29,7 @@ const (
 	Session  = "ses"
 	Change   = "chg"
 	Request  = "req"
+	Mail     = "mail"
 )
 
 // BodyLength is the number of characters after the underscore.
