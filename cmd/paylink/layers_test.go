@@ -26,7 +26,7 @@ var layerRows = [][]string{
 	{"internal/payment", "internal/notify"},
 	{"internal/coordinator", "internal/archive"},
 	{"internal/gateway/problem", "internal/store/postgres"},
-	{"internal/store/sqlstore", "internal/store/dynamo", "internal/issuer/simulator", "internal/gateway/api", "internal/gateway/pages", "internal/notify/webhook", "internal/rpc"},
+	{"internal/store/sqlstore", "internal/store/dynamo", "internal/issuer/simulator", "internal/gateway/api", "internal/gateway/pages", "internal/notify/webhook", "internal/rpc", "client"},
 	{"internal/gateway"},
 	{"internal/app"},
 	{"cmd/paylink"},
