@@ -43,7 +43,8 @@ type Route struct {
 	shape string
 	// records picks the box whose store has the idempotency records.
 	records func(Records) idempotency.Store
-	// stream answers by itself instead of handle.
+	// stream answers by itself instead of handle; where there is a handle too, only
+	// who asks for an event stream.
 	stream func(*API, *request)
 }
 
@@ -128,7 +129,8 @@ func webhookRoutes() []Route {
 		{Method: "GET", Path: base + "/{id}/deliveries", Auth: authBoth, Scope: read, Query: pageQuery, ids: one(id.Endpoint), handle: (*API).listDeliveries},
 		{Method: "POST", Path: base + "/{id}/deliveries/{delivery}/redeliver", Auth: authBoth, Scope: write,
 			ids: map[string]string{"id": id.Endpoint, "delivery": id.Delivery}, handle: (*API).redeliver, shape: shapeDelivery},
-		{Method: "GET", Path: "/api/events", Auth: authKey, Scope: "events:read", Query: with(pageQuery, "afterSeq"), handle: (*API).listEvents},
+		{Method: "GET", Path: "/api/events", Auth: authKey, Scope: "events:read", Query: with(pageQuery, "afterSeq"),
+			handle: (*API).listEvents, stream: (*API).followEvents},
 	}
 }
 
