@@ -121,7 +121,7 @@ func (s *services) openLinks(context.Context) error {
 	}
 	switch p := s.peer("verifier"); {
 	case s.cfg.runs("verifier"):
-		s.verifier = link.NewVerifier(link.VerifierConfig{Ring: s.ring, Store: s.stores.links, PublicURL: s.cfg.PublicURL, Now: time.Now})
+		s.verifier = link.NewVerifier(link.VerifierConfig{Ring: s.ring, Store: s.stores.links, Forms: s.stores.links, PublicURL: s.cfg.PublicURL, Now: time.Now})
 		s.serve(func(r *rpc.Server) { rpc.ServeVerifier(r, s.verifier) })
 	case p != nil:
 		s.verifier = rpc.NewVerifier(p)
