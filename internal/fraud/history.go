@@ -220,3 +220,12 @@ func (s *cardSet) count(now int64) float32 {
 	}
 	return n
 }
+
+// Entities is how many are remembered.
+func (h *History) Entities() int {
+	n := 0
+	for _, known := range h.known {
+		n += len(known)
+	}
+	return n
+}
