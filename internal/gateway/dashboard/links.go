@@ -60,7 +60,7 @@ func linkName(l link.Link) string {
 	case l.Reference != "":
 		return l.Reference
 	}
-	return "…" + l.ID[max(len(l.ID)-8, 0):]
+	return "…\u2060" + l.ID[max(len(l.ID)-8, 0):]
 }
 
 // linksView is the list of links with what narrows it.
@@ -143,7 +143,7 @@ func (v *visit) linkTable(items []link.Link, f link.Filter) table {
 	}
 	for _, l := range items {
 		t.Rows = append(t.Rows, tableRow{ID: l.ID, Href: v.path("links", l.ID),
-			Cells: []templ.Component{linkCell(l), linkAmount(l), badgePart(v.linkBadge(l)), text(v.usesText(l)), when(l.ExpiresAt)}})
+			Cells: []templ.Component{linkCell(l), linkAmount(l), badgePart(v.linkBadge(l)), figure(v.usesText(l)), when(l.ExpiresAt)}})
 	}
 	return t
 }
@@ -251,7 +251,7 @@ func (v *visit) linkFacts(l link.Link) []fact {
 	if l.Realm != "" {
 		add("payments.realm", text(l.Realm))
 	}
-	add("links.paidTimes", text(v.usesText(l)))
+	add("links.paidTimes", figure(v.usesText(l)))
 	add("links.ends", when(l.ExpiresAt))
 	if !l.CanceledAt.IsZero() {
 		add("links.canceledAt", when(l.CanceledAt))
