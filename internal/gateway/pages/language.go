@@ -4,6 +4,9 @@ import (
 	"context"
 	"net/http"
 	"strings"
+	"sync"
+
+	"github.com/a-h/templ"
 
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/gateway/problem"
@@ -74,11 +77,31 @@ func menuPrefix(r *http.Request) string {
 	return "?" + q.Encode() + "&lang="
 }
 
-// menuOf is the prefix of the menu's addresses, and "" where there is no menu.
-func menuOf(ctx context.Context) string {
-	s, _ := ctx.Value(menuKey{}).(string)
-	return s
+// menu is the menu of languages, and nothing on a page that has none. That of a page
+// without a query, as the payment page is, was made before.
+func menu(ctx context.Context) templ.Component {
+	prefix, _ := ctx.Value(menuKey{}).(string)
+	switch say := i18n.From(ctx); prefix {
+	case "":
+		return templ.NopComponent
+	case "?lang=":
+		return templ.Raw(plainMenus()[say.Tag()])
+	default:
+		return languageMenu(say, prefix)
+	}
 }
+
+var plainMenus = sync.OnceValue(func() map[string]string {
+	all := map[string]string{}
+	for _, l := range i18n.Languages() {
+		var b strings.Builder
+		if err := languageMenu(i18n.For(l.Tag), "?lang=").Render(context.Background(), &b); err != nil {
+			panic(err) // a builder takes everything
+		}
+		all[l.Tag] = b.String()
+	}
+	return all
+})
 
 // nameOf is the name of the language that is spoken, in itself.
 func nameOf(p *i18n.Printer) string {

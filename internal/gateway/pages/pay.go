@@ -75,8 +75,8 @@ func (p *Pages) payView(r *http.Request, l link.Link, attempt string) payView {
 			v.AmountMode = "numeric"
 		}
 	} else {
-		v.Amount, v.Sum = words(r, l.Amount), l.Amount
-		v.Title = say.T("pay.title.amount", "Amount", l.Amount, "Payee", l.Payee)
+		v.Amount = words(r, l.Amount)
+		v.Title = say.T("pay.title.amount", "Amount", v.Amount, "Payee", l.Payee)
 	}
 	if l.Reference != "" {
 		v.Rows = append(v.Rows, row{Label: say.T("pay.row.reference"), Text: l.Reference})

@@ -46,7 +46,6 @@ type page struct {
 type payView struct {
 	page
 	Payee, Amount, Description string
-	Sum                        money.Amount // of Amount
 	Rows                       []row
 	Attempt, Action, Verify    string
 	Choose                     bool
@@ -134,10 +133,14 @@ func (p *Pages) page(title string, l link.Link) page {
 	return page{Title: title, Base: p.base, Test: l.Mode == link.Test}
 }
 
+// usualPageBytes is what a payment page has; a buffer that grows to it costs twice that.
+const usualPageBytes = 12 << 10
+
 // html renders into memory first: a page is sent whole, with its status, or not
 // at all.
 func (p *Pages) html(w http.ResponseWriter, r *http.Request, status int, c templ.Component) {
 	var b bytes.Buffer
+	b.Grow(usualPageBytes)
 	if err := c.Render(r.Context(), &b); err != nil {
 		p.log.ErrorContext(r.Context(), "page not rendered", "error", err, "requestId", problem.RequestID(r.Context()))
 		http.Error(w, "Something went wrong on our side.", http.StatusInternalServerError)
