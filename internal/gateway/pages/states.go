@@ -136,11 +136,11 @@ func (p *Pages) paymentView(r *http.Request, l link.Link, pay payment.Payment, a
 	if pay.RefundedMinor > 0 {
 		back := pay.Amount
 		back.Minor = pay.RefundedMinor
-		v.Rows = append(v.Rows, row{Label: say.T("pay.row.back"), Text: words(r, back)})
+		v.Rows = append(v.Rows, row{Label: say.T("pay.row.back"), Text: words(r, back), Ours: true})
 	}
 	v.Rows = append(v.Rows, linkRows(say, l)...)
 	if own && pay.CardLast4 != "" {
-		v.Rows = append(v.Rows, row{Label: say.T("pay.row.card"), Text: say.T("pay.card.ending", "Brand", brandName(say, pay.CardBrand), "Last4", pay.CardLast4)})
+		v.Rows = append(v.Rows, row{Label: say.T("pay.row.card"), Text: say.T("pay.card.ending", "Brand", brandName(say, pay.CardBrand), "Last4", pay.CardLast4), Ours: true})
 	}
 	at := pay.UpdatedAt
 	if at.IsZero() {

@@ -31,6 +31,7 @@ type row struct {
 	Label, Text string
 	At          stamp // instead of Text
 	Code        bool  // an id: set in a fixed width
+	Ours        bool  // a phrase of ours, in the page's own direction; other texts have their own
 }
 
 // page is what every page has.
