@@ -181,6 +181,13 @@ type Reader struct {
 	Address string
 }
 
+// ParkedEndpoint is one that webhooks were given up for.
+type ParkedEndpoint struct {
+	Account, Mode string
+	Endpoint, URL string
+	Count         int
+}
+
 // Readers keeps who is written to, and what they said about it.
 type Readers interface {
 	// Readers of an account's mails.

@@ -302,6 +302,28 @@ func (s *Store) Refuses(ctx context.Context, account, address string) (bool, err
 	return err == nil, err
 }
 
+const parkedEndpoints = `SELECT e.account, e.mode, e.id, e.url, COUNT(*) FROM webhook_deliveries d
+	JOIN webhook_endpoints e ON e.id = d.endpoint WHERE d.unresolved = 1 AND d.at >= $1 GROUP BY e.account, e.mode, e.id, e.url ORDER BY e.id`
+
+// ParkedEndpoints are those that webhooks were given up for since a moment, and
+// that nobody has dealt with. It reads the index of those alone.
+func (s *Store) ParkedEndpoints(ctx context.Context, since time.Time) ([]mail.ParkedEndpoint, error) {
+	rows, err := s.query(ctx, s.read, parkedEndpoints, micros(since))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var list []mail.ParkedEndpoint
+	for rows.Next() {
+		var p mail.ParkedEndpoint
+		if err := rows.Scan(&p.Account, &p.Mode, &p.Endpoint, &p.URL, &p.Count); err != nil {
+			return nil, err
+		}
+		list = append(list, p)
+	}
+	return list, rows.Err()
+}
+
 // BeginAtEnd puts a consumer that is new behind everything that the feed holds: it
 // works on what comes from then on. One that has a checkpoint stays there.
 func (s *Store) BeginAtEnd(ctx context.Context, consumer string) error {
