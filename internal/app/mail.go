@@ -71,6 +71,9 @@ func (s *services) openMail(ctx context.Context) error {
 	if err := s.stores.sql.BeginAtEnd(ctx, sqlstore.MailConsumer); err != nil {
 		return err
 	}
+	if err := s.stores.sql.ReleaseMails(ctx); err != nil {
+		return err
+	}
 	s.background["mails"] = func(ctx context.Context) error {
 		return s.stores.sql.Consume(ctx, sqlstore.MailConsumer, local.Handle)
 	}

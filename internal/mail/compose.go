@@ -64,14 +64,16 @@ var (
 )
 
 // Compose writes a mail in a language. What comes from people is escaped in the
-// HTML, and takes one line in the subject.
+// HTML, and takes one line.
 func Compose(p *i18n.Printer, kind string, f Facts) (Letter, error) {
+	for _, typed := range []*string{&f.Payee, &f.Inviter, &f.Agent, &f.Card, &f.Reference, &f.Description, &f.Endpoint} {
+		*typed = strings.Join(strings.Fields(*typed), " ") // on one line: it must not look like lines of ours
+	}
 	c, ok := write(p, kind, f)
 	if !ok {
 		return Letter{}, fmt.Errorf("there is no mail of the kind %q", kind)
 	}
 	c.Lang, c.Dir, c.URL = p.Tag(), p.Dir(), f.URL
-	c.Subject = strings.Join(strings.Fields(c.Subject), " ")
 	if c.Button != "" {
 		c.Copy = p.T("mail.copy")
 	}
@@ -182,12 +184,11 @@ func writeMerchant(p *i18n.Printer, kind string, f Facts) content {
 	return c
 }
 
-// rows are those that have a value, each on one line: what people typed must not
-// look like rows of ours.
+// rows are those that have a value.
 func rows(all ...row) []row {
 	var out []row
 	for _, r := range all {
-		if r.Value = strings.Join(strings.Fields(r.Value), " "); r.Value != "" {
+		if r.Value != "" {
 			out = append(out, r)
 		}
 	}

@@ -49,7 +49,7 @@ func (l *Local) Run(ctx context.Context) error {
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
 	for {
-		n, err := l.round(ctx, under)
+		n, err := l.send(ctx, under)
 		if err != nil && ctx.Err() == nil {
 			l.Log.WarnContext(ctx, "mails that are due could not be read; trying again", "error", err)
 		}
@@ -65,8 +65,12 @@ func (l *Local) Run(ctx context.Context) error {
 	}
 }
 
-// round works off what is due now and returns how much it was.
-func (l *Local) round(ctx, under context.Context) (int, error) {
+// Send is one round of Run: it works off what is due now and returns how much it
+// was.
+func (l *Local) Send(ctx context.Context) (int, error) { return l.send(ctx, ctx) }
+
+// send takes up mails until ctx ends; those under way end with under.
+func (l *Local) send(ctx, under context.Context) (int, error) {
 	due, err := l.Outbox.DueMails(ctx, l.Now().UTC(), dueBatch)
 	if err != nil || len(due) == 0 {
 		return 0, err
