@@ -20,14 +20,21 @@ const modulePath = "github.com/paylink/paylink"
 // it.
 var layerRows = [][]string{
 	{"internal/money", "internal/id", "internal/fault", "internal/keyring", "internal/obs", "internal/idempotency", "docs/api"},
-	{"internal/issuer", "internal/ledger", "internal/i18n"},
+	{"internal/issuer", "internal/ledger", "internal/i18n", "internal/fraud"},
 	{"internal/stream", "internal/mail"},
 	{"internal/merchant", "internal/link"},
 	{"internal/payment", "internal/notify"},
 	{"internal/receipt"},
 	{"internal/coordinator", "internal/archive"},
 	{"internal/gateway/problem", "internal/store/postgres"},
-	{"internal/store/sqlstore", "internal/store/dynamo", "internal/issuer/simulator", "internal/gateway/api", "internal/gateway/pages", "internal/gateway/dashboard", "internal/notify/webhook", "internal/rpc"},
+	{
+		"internal/store/sqlstore", "internal/store/dynamo",
+		"internal/issuer/simulator",
+		"internal/notify/webhook",
+		"internal/rpc",
+		"internal/gateway/api", "internal/gateway/pages", "internal/gateway/dashboard",
+		"client",
+	},
 	{"internal/mail/smtp", "internal/mail/office"},
 	{"internal/gateway"},
 	{"internal/app"},
