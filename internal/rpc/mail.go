@@ -6,10 +6,7 @@ import (
 	"github.com/paylink/paylink/internal/mail"
 )
 
-// MailService is the name under which the box notifier serves mail.
-const MailService = "mail"
-
-// Mail is mail.Service on the far side.
+// Mail is mail.Service on the far side: the box notifier serves it beside webhooks.
 type Mail struct{ peer *Peer }
 
 var _ mail.Service = (*Mail)(nil)
@@ -65,9 +62,9 @@ func (m *Mail) Mails(ctx context.Context, account, before string, limit int) ([]
 	return value(call[mailsForm, []mail.Message](ctx, m.peer, "Mails", read, &mailsForm{account, before, limit}))
 }
 
-// ServeMail serves the box.
+// ServeMail serves mail in the box notifier.
 func ServeMail(s *Server, box mail.Service) {
-	const name = MailService
+	const name = NotifierService
 	handle(s, name, "Ready", func(ctx context.Context, _ *struct{}) (*bool, error) {
 		ready, err := box.Ready(ctx)
 		return &ready, err
