@@ -54,7 +54,7 @@ func scenes(w *world) []scene {
 	w.link("yen", func(l *link.Link) { l.Amount = money.Of(1200, "JPY") })
 	add("pay-yen", "/l/yen", 200, "¥1,200")
 	w.link("expired", expired)
-	add("expired", "/l/expired", 410, "This link has expired", "24 November 2026, 11:00 UTC", "ask Blue Door Books for a new link")
+	add("expired", "/l/expired", 410, "This link has expired", "November 24, 2026, 11:00 am UTC", "ask Blue Door Books for a new link")
 	w.link("canceled", canceled)
 	add("canceled", "/l/canceled", 410, "This link was canceled", "withdrawn")
 	w.link("paid", paid)
@@ -94,7 +94,7 @@ func scenes(w *world) []scene {
 	w.pay(w.link("many", many), attempt, payment.Succeeded, nil)
 	add("status-many-hidden", "/l/many/status", 200, "has not been paid yet").lacks = []string{"pay_", "ending in 4242", "received"}
 	add("verify", "/verify", 200, "Check a payment link", `name="link"`)
-	add("verify-ours", "/verify?link="+publicURL+"/l/open", 200, "Ours and unaltered", "25 November 2026", "1f2e3d4c")
+	add("verify-ours", "/verify?link="+publicURL+"/l/open", 200, "Ours and unaltered", "November 25, 2026", "1f2e3d4c")
 	add("verify-expired", "/verify?link="+publicURL+"/l/expired", 200, "Ours, but expired")
 	add("verify-forged", "/verify?link="+publicURL+"/l/forged", 200, "This is not our link")
 	add("verify-elsewhere", "/verify?link=https://pay.example.com.evil.example/l/open", 200, "This is not our link")
@@ -123,7 +123,7 @@ func TestEveryPage(t *testing.T) {
 			}
 			contains(t, s.target, a.body, s.wants...)
 			lacks(t, s.target, a.body, s.lacks...)
-			contains(t, s.target, a.body, `<html lang="en">`, "<h1", "<main id=\"main\"", "<footer", `href="`+cssAsset.path, `src="`+jsAsset.path)
+			contains(t, s.target, a.body, `<html lang="en" dir="ltr">`, "<h1", "<main id=\"main\"", "<footer", `href="`+cssAsset.path, `src="`+jsAsset.path)
 			if n := strings.Count(a.body, "<h1"); n != 1 {
 				t.Errorf("%d h1", n)
 			}
@@ -322,12 +322,12 @@ func TestPublicURL(t *testing.T) {
 	}
 }
 
-func TestAmountIsWrittenInTheReadersEnglish(t *testing.T) {
+func TestAmountIsWrittenAsTheReaderWrites(t *testing.T) {
 	w := newWorld(t)
 	w.link("usd", func(l *link.Link) { l.Amount = money.Of(123456, "USD") })
-	for accept, want := range map[string]string{"": "$1,234.56", "en-CA,fr;q=0.5": "US$1,234.56", "de-DE,de": "$1,234.56", "<script>,en-!!": "$1,234.56"} {
+	for accept, want := range map[string]string{"": "$1,234.56", "en-CA,fr;q=0.5": "US$1,234.56", "de-DE,de": "1.234,56\u00a0$", "<script>,en-!!": "$1,234.56"} {
 		a := w.do(http.MethodGet, "/l/usd", "", map[string]string{"Accept-Language": accept})
-		if !strings.Contains(a.body, "Amount: </span>"+want) {
+		if !strings.Contains(a.body, want+"</p>") {
 			t.Errorf("%q: want %s", accept, want)
 		}
 	}
