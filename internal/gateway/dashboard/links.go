@@ -31,6 +31,8 @@ func linkRoutes() []route {
 		{method: http.MethodGet, path: "/dashboard/{mode}/links/{id}", room: "links", handle: (*Dashboard).showLink},
 		{method: http.MethodGet, path: "/dashboard/{mode}/links/{id}/qr.svg", room: "links", handle: (*Dashboard).linkQRSVG},
 		{method: http.MethodGet, path: "/dashboard/{mode}/links/{id}/qr.png", room: "links", handle: (*Dashboard).linkQRPNG},
+		{method: http.MethodGet, path: "/dashboard/{mode}/links/{id}/send", room: "links", handle: (*Dashboard).askSendLink},
+		{method: http.MethodPost, path: "/dashboard/{mode}/links/{id}/send", room: "links", handle: (*Dashboard).sendLink},
 		{method: http.MethodGet, path: "/dashboard/{mode}/links/{id}/cancel", room: "links", handle: (*Dashboard).askCancelLink},
 		{method: http.MethodPost, path: "/dashboard/{mode}/links/{id}/cancel", room: "links", handle: (*Dashboard).cancelLink},
 	}
@@ -235,6 +237,11 @@ func (d *Dashboard) showLink(v *visit) error {
 	p.Payments = v.paymentTable(pageOf(items, pageSize), asked{Q: l.ID}, "")
 	p.Payments.Caption, p.Payments.CaptionHidden = v.print.T("links.payments"), false
 	p.Payments.Empty = empty{Icon: "card", Headline: v.print.T("links.unpaid"), Lead: v.print.T("links.unpaidLead")}
+	if ready, err := d.Mail.Ready(v.Context()); err != nil {
+		return err
+	} else if ready && open {
+		p.Send = button{Text: v.print.T("links.send"), Href: v.path("links", l.ID, "send"), Kind: "primary", Icon: "mail"}
+	}
 	return v.render(http.StatusOK, p.Head.Title, linkPage(p))
 }
 

@@ -166,3 +166,24 @@ func TestPaymentMethods(t *testing.T) {
 	}
 	p.has(t, "Choose at least one currency")
 }
+
+func TestSendALink(t *testing.T) {
+	w := newWorld(t)
+	at := "/dashboard/test/links/" + w.link(nil).ID
+	w.get(at).has(t, `href="`+at+`/send"`)
+	w.get(at+"/send").has(t, `value="maria@example.com"`)
+	for to, words := range map[string]string{"nobody": "looks like name@example.com", "stranger@example.com": "In test mode a link is mailed to your own address only."} {
+		p := w.post(at+"/send", url.Values{"to": {to}, "lang": {"de"}})
+		if p.status != http.StatusUnprocessableEntity {
+			t.Errorf("%s is answered %d", to, p.status)
+		}
+		p.has(t, words, `value="`+to+`"`, `id="to-error"`)
+	}
+	form := url.Values{"to": {"maria@example.com"}, "lang": {"de"}}
+	w.post(at+"/send", form).has(t, "The link is on its way to maria@example.com.")
+	w.post(at+"/send", form)
+	sent, err := w.mails.Mails(t.Context(), w.account, "", 10)
+	if err != nil || len(sent) != 1 || sent[0].To != "maria@example.com" || sent[0].Lang != "de" {
+		t.Errorf("%+v %v", sent, err)
+	}
+}
