@@ -31,6 +31,9 @@ const (
 	Request  = "req"
 )
 
+// Redelivery is the prefix of a bulk redelivery of webhooks.
+const Redelivery = "rdv"
+
 // BodyLength is the number of characters after the underscore.
 const BodyLength = 26
 
