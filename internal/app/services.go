@@ -41,13 +41,13 @@ func verify(p keyring.Purpose) keyring.Share { return keyring.Share{Purpose: p, 
 // process, with direct calls.
 var boxes = map[string]box{
 	"gateway": {calls: []string{"users", "links", "verifier", "payments", "transactions", "notifier", "simulator"}, public: true,
-		keys: []keyring.Share{verify(keyring.LinkSign), verify(keyring.SessionSign), verify(keyring.WebhookSign), use(keyring.AnswerSeal), use(keyring.CardSeal), use(keyring.MACKey)}},
-	"users":        {sql: true, public: true, keys: []keyring.Share{use(keyring.SessionSign), use(keyring.StoreSeal), use(keyring.AnswerSeal)}},
+		keys: []keyring.Share{verify(keyring.LinkSign), verify(keyring.SessionSign), verify(keyring.WebhookSign), verify(keyring.ReceiptSign), use(keyring.AnswerSeal), use(keyring.CardSeal), use(keyring.MACKey)}},
+	"users":        {sql: true, public: true, keys: []keyring.Share{use(keyring.SessionSign), use(keyring.StoreSeal), use(keyring.AnswerSeal), use(keyring.MailSeal)}},
 	"links":        {payments: true, public: true, keys: []keyring.Share{use(keyring.LinkSign), use(keyring.LinkSeal), use(keyring.AnswerSeal)}},
 	"verifier":     {payments: true, public: true, keys: []keyring.Share{verify(keyring.LinkSign), use(keyring.LinkSeal)}},
 	"payments":     {sql: true, payments: true},
-	"transactions": {payments: true, public: true, calls: []string{"simulator"}, keys: []keyring.Share{use(keyring.StoreSeal), use(keyring.AnswerSeal), use(keyring.CardSeal)}},
-	"notifier":     {sql: true, payments: true, keys: []keyring.Share{use(keyring.WebhookSign), use(keyring.WebhookSeal), use(keyring.AnswerSeal)}},
+	"transactions": {payments: true, public: true, calls: []string{"simulator"}, keys: []keyring.Share{use(keyring.StoreSeal), use(keyring.AnswerSeal), use(keyring.CardSeal), use(keyring.ReceiptSign)}},
+	"notifier":     {sql: true, payments: true, keys: []keyring.Share{use(keyring.WebhookSign), use(keyring.WebhookSeal), use(keyring.AnswerSeal), use(keyring.MailSeal), use(keyring.ReceiptSign)}},
 	"simulator":    {calls: []string{"transactions"}, keys: []keyring.Share{use(keyring.CardSeal)}},
 }
 
@@ -178,7 +178,7 @@ func (s *services) openTransactions(context.Context) error {
 		return nil
 	}
 	local := coordinator.New(coordinator.Config{Payments: s.stores.payments, Links: s.stores.links, Connectors: s.connectors,
-		LinkURL: func(l link.Link) string { return s.cfg.PublicURL + "/l/" + l.Token }, Now: time.Now, Log: s.log, Observe: s.observeIssuer})
+		LinkURL: func(l link.Link) string { return s.cfg.PublicURL + "/l/" + l.Token }, Ring: s.ring, PublicURL: s.cfg.PublicURL, Now: time.Now, Log: s.log, Observe: s.observeIssuer})
 	s.transactions, s.records.Transactions = local, s.stores.paymentRecords
 	s.background["sweep"] = local.Run
 	s.serve(func(r *rpc.Server) { rpc.ServeTransactions(r, local, s.stores.links, cards, s.stores.paymentRecords) })

@@ -29,6 +29,7 @@ const (
 	Session  = "ses"
 	Change   = "chg"
 	Request  = "req"
+	Mail     = "mail"
 )
 
 // Redelivery is the prefix of a bulk redelivery of webhooks.

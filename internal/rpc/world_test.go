@@ -109,7 +109,7 @@ func newWorld(t *testing.T) *world {
 	w.local = boxes{world: w, links: links, verifier: links, payments: w.store,
 		users: merchant.New(merchant.Config{Users: w.store, Keys: w.store, Sessions: w.store, Ring: w.ring, PublicURL: public, Now: now,
 			Connectors: []merchant.Connector{{Name: simulator.Name, Capabilities: simulator.Capabilities()}}}),
-		transactions: coordinator.New(coordinator.Config{Payments: w.store, Links: w.store, Connectors: []issuer.Connector{w.sim}, LinkURL: links.URL, Now: now, Log: w.log}),
+		transactions: coordinator.New(coordinator.Config{Payments: w.store, Links: w.store, Connectors: []issuer.Connector{w.sim}, LinkURL: links.URL, Ring: w.ring, PublicURL: public, Now: now, Log: w.log}),
 		notifier: notify.New(notify.Config{Store: w.store, Queue: w.queue, Now: now, Keys: notify.Keys{
 			Seal:   func(b []byte) []byte { return w.ring.Seal(keyring.WebhookSeal, b, webhook) },
 			Unseal: func(b []byte) ([]byte, error) { return w.ring.Unseal(keyring.WebhookSeal, b, webhook) }}}),
@@ -304,4 +304,12 @@ func card(t *testing.T, number string) issuer.Card {
 	c, err := issuer.NewCard(number, 12, time.Now().Year()+2, "739", "Ada Payer", time.Now())
 	good(t, err)
 	return c
+}
+
+// known is an account that is there.
+func (b boxes) known(t *testing.T, account string) merchant.Account {
+	t.Helper()
+	a, err := b.users.GetAccount(t.Context(), account)
+	good(t, err)
+	return a
 }

@@ -43,7 +43,8 @@ type Route struct {
 	shape string
 	// records picks the box whose store has the idempotency records.
 	records func(Records) idempotency.Store
-	// stream answers by itself instead of handle.
+	// stream answers by itself instead of handle; where there is a handle too, only
+	// who asks for an event stream.
 	stream func(*API, *request)
 }
 
@@ -139,7 +140,8 @@ func webhookRoutes() []Route {
 			ids: map[string]string{"id": id.Endpoint, "redelivery": id.Redelivery}, handle: (*API).getRedelivery},
 		{Method: "POST", Path: base + "/{id}/redeliveries/{redelivery}/cancel", Auth: authBoth, Scope: write,
 			ids: map[string]string{"id": id.Endpoint, "redelivery": id.Redelivery}, handle: (*API).cancelRedelivery},
-		{Method: "GET", Path: "/api/events", Auth: authKey, Scope: "events:read", Query: with(pageQuery, "afterSeq"), handle: (*API).listEvents},
+		{Method: "GET", Path: "/api/events", Auth: authKey, Scope: "events:read", Query: with(pageQuery, "afterSeq"),
+			handle: (*API).listEvents, stream: (*API).followEvents},
 	}
 }
 

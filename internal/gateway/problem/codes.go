@@ -134,7 +134,7 @@ var codes = []Code{
 	{"too_many_endpoints", []int{409}, "The account has as many webhook endpoints in this mode as it may.", "Delete one first."},
 	{"too_many_events", []int{400}, "The subscription names more event types than there are.", `Name each once, or "*" for all.`},
 	{"too_many_refunds", []int{409}, "The payment has as many refunds as it may.", "Settle the rest with the payer outside of paylink."},
-	{"too_many_streams", []int{503}, "Too many readers follow a status live at the moment.", "Ask for the status as JSON instead, or come back after the time in Retry-After."},
+	{"too_many_streams", []int{503}, "Too many readers follow a status, or events, live at the moment.", "Ask for the same as JSON instead, or come back after the time in Retry-After."},
 	{"type_unsupported", []int{400}, "The issuer does not serve payment methods of this type.", "Use a type that GET /api/issuers lists for it."},
 	{"unauthenticated", []int{401}, "The call needs credentials, and none came that could be read.", "Send one Authorization header: Bearer with a token or secret, or Basic with a key id and its secret."},
 	{"unsupported_media_type", []int{415}, "The body is not of a type that this call reads.", "Send JSON in UTF-8 as Content-Type: application/json, without a Content-Encoding."},
