@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/paylink/paylink/internal/progress"
 	"github.com/paylink/paylink/internal/rpc"
 	"github.com/paylink/paylink/internal/store/dynamo"
 	"github.com/paylink/paylink/internal/store/postgres"
@@ -43,6 +44,7 @@ type Config struct {
 	Demo                 bool
 	AllowPrivateWebhooks bool
 	LogLevel             string
+	Progress             progress.To // of commands that take long
 }
 
 // Check names everything that is wrong with the configuration.
