@@ -20,7 +20,7 @@ const modulePath = "github.com/paylink/paylink"
 // it.
 var layerRows = [][]string{
 	{"internal/money", "internal/id", "internal/fault", "internal/keyring", "internal/obs", "internal/idempotency", "internal/progress", "docs/api"},
-	{"internal/issuer", "internal/ledger", "internal/i18n"},
+	{"internal/issuer", "internal/ledger", "internal/i18n", "internal/fraud"},
 	{"internal/stream", "internal/mail"},
 	{"internal/merchant", "internal/link"},
 	{"internal/payment", "internal/notify"},

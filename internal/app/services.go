@@ -70,6 +70,8 @@ type services struct {
 	users        merchant.Service
 	links        link.Service
 	verifier     link.Verifier
+	forms        link.FormService
+	publicForms  link.PublicForms
 	payments     payment.Reader
 	transactions coordinator.Service
 	notifier     notify.Service
@@ -81,7 +83,7 @@ type services struct {
 // open builds the process, from the keys and the stores up to the gateway.
 func open(ctx context.Context, cfg Config, log *slog.Logger) (*services, error) {
 	s := &services{cfg: cfg, log: log, metrics: obs.NewMetrics(), drain: make(chan struct{}), background: map[string]func(context.Context) error{}, pools: map[string]*rpc.Pool{}}
-	for _, step := range []func(context.Context) error{s.openKeys, s.openInternal, s.openStores, s.openUsers, s.openLinks, s.openPayments,
+	for _, step := range []func(context.Context) error{s.openKeys, s.openInternal, s.openStores, s.openUsers, s.openLinks, s.openForms, s.openPayments,
 		s.openSimulator, s.openTransactions, s.openNotifier, s.openGateway} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, s.close())
@@ -121,7 +123,7 @@ func (s *services) openLinks(context.Context) error {
 	}
 	switch p := s.peer("verifier"); {
 	case s.cfg.runs("verifier"):
-		s.verifier = link.NewVerifier(link.VerifierConfig{Ring: s.ring, Store: s.stores.links, PublicURL: s.cfg.PublicURL, Now: time.Now})
+		s.verifier = link.NewVerifier(link.VerifierConfig{Ring: s.ring, Store: s.stores.links, Forms: s.stores.links, PublicURL: s.cfg.PublicURL, Now: time.Now})
 		s.serve(func(r *rpc.Server) { rpc.ServeVerifier(r, s.verifier) })
 	case p != nil:
 		s.verifier = rpc.NewVerifier(p)
