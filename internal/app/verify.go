@@ -16,6 +16,7 @@ import (
 	"github.com/paylink/paylink/internal/ledger"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/progress"
 	"github.com/paylink/paylink/internal/store/dynamo"
 	"github.com/paylink/paylink/internal/store/sqlstore"
 	"github.com/paylink/paylink/internal/stream"
@@ -53,7 +54,16 @@ func Verify(ctx context.Context, cfg Config, out io.Writer) error {
 		}
 		from = a.table
 	}
-	err = errors.Join(a.read(ctx, store, from), store.Close())
+	sizes := map[string]int64{}
+	if a.table == nil {
+		sizes, err = store.Sizes(ctx)
+	}
+	if err == nil {
+		a.meter = cfg.Progress.Start("check the database", "pages", 0)
+		err = a.read(ctx, store, from, sizes["events"]+sizes["payments"]+sizes["links"])
+		a.meter.End()
+	}
+	err = errors.Join(err, store.Close())
 	if err == nil {
 		err = a.lookAgain(ctx)
 	}
@@ -140,6 +150,7 @@ type audit struct {
 	made     map[string]string // form to one of the links that it made
 	events   int
 	entries  int
+	meter    *progress.Meter
 }
 
 func (a *audit) say(format string, args ...any) {
@@ -148,7 +159,7 @@ func (a *audit) say(format string, args ...any) {
 
 // read visits the events first: what a table's payments tell is then never newer
 // in the feed than in their own logs.
-func (a *audit) read(ctx context.Context, s *sqlstore.Store, from walker) error {
+func (a *audit) read(ctx context.Context, s *sqlstore.Store, from walker, total int64) error {
 	found, err := s.Intact(ctx)
 	if err != nil {
 		return err
@@ -156,17 +167,18 @@ func (a *audit) read(ctx context.Context, s *sqlstore.Store, from walker) error 
 	for _, f := range found {
 		a.say("F21 database: %s", f)
 	}
+	a.meter.Stage("verify", "objects", total)
 	projected, position, err := s.ProjectedBalances(ctx)
 	if err != nil {
 		return err
 	}
-	if err := s.EachEvent(ctx, func(e stream.Event) error { return a.event(e, position) }); err != nil {
+	if err := s.EachEvent(ctx, counted(a.meter, func(e stream.Event) error { return a.event(e, position) })); err != nil {
 		return err
 	}
-	if err := from.EachPayment(ctx, a.payment); err != nil {
+	if err := from.EachPayment(ctx, counted2(a.meter, a.payment)); err != nil {
 		return err
 	}
-	if err := from.EachLink(ctx, a.link); err != nil {
+	if err := from.EachLink(ctx, counted2(a.meter, a.link)); err != nil {
 		return err
 	}
 	if err := from.EachForm(ctx, a.form); err != nil {
