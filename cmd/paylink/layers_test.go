@@ -24,7 +24,7 @@ var layerRows = [][]string{
 	{"internal/stream"},
 	{"internal/merchant", "internal/link"},
 	{"internal/payment", "internal/notify"},
-	{"internal/coordinator", "internal/archive"},
+	{"internal/coordinator", "internal/archive", "internal/report"},
 	{"internal/gateway/problem", "internal/store/postgres"},
 	{"internal/store/sqlstore", "internal/store/dynamo", "internal/issuer/simulator", "internal/gateway/api", "internal/gateway/pages", "internal/notify/webhook", "internal/rpc"},
 	{"internal/gateway"},
