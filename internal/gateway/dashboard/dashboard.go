@@ -49,6 +49,7 @@ import (
 	"github.com/paylink/paylink/internal/merchant"
 	"github.com/paylink/paylink/internal/notify"
 	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/report"
 )
 
 // Bounds.
@@ -70,6 +71,7 @@ type Config struct {
 	Merchants    merchant.Service
 	Links        link.Service
 	Payments     payment.Reader
+	Reports      report.Service
 	Transactions coordinator.Service
 	Webhooks     notify.Service
 	Connectors   []merchant.Connector

@@ -346,17 +346,7 @@ const hoursOfDay = 24
 // add adds what was counted to the stored sums: of the hour, and of the day in UTC.
 func (p *projector) add() error {
 	for _, unit := range units {
-		sums, declines := map[hourKey]report.Figures{}, map[declineKey]int64{}
-		for key, f := range p.sums {
-			key.hour -= key.hour % unit
-			sum := sums[key]
-			sum.Add(f)
-			sums[key] = sum
-		}
-		for key, n := range p.declines {
-			key.hour -= key.hour % unit
-			declines[key] += n
-		}
+		sums, declines := p.by(unit)
 		if err := p.addSums(unit, sums); err != nil {
 			return err
 		}
@@ -365,6 +355,22 @@ func (p *projector) add() error {
 		}
 	}
 	return nil
+}
+
+// by sums up what was counted by the unit.
+func (p *projector) by(unit int64) (map[hourKey]report.Figures, map[declineKey]int64) {
+	sums, declines := map[hourKey]report.Figures{}, map[declineKey]int64{}
+	for key, f := range p.sums {
+		key.hour -= key.hour % unit
+		sum := sums[key]
+		sum.Add(f)
+		sums[key] = sum
+	}
+	for key, n := range p.declines {
+		key.hour -= key.hour % unit
+		declines[key] += n
+	}
+	return sums, declines
 }
 
 func (p *projector) addSums(unit int64, sums map[hourKey]report.Figures) error {
