@@ -82,6 +82,9 @@ func (p *Pages) payView(r *http.Request, l link.Link, attempt string) payView {
 	}
 	v.Rows = append(v.Rows, row{Label: "Pay by", At: stampOf(l.ExpiresAt)})
 	v.Form = true
+	if l.Shown != nil { // typed into the form already
+		v.Values["name"], v.Values["email"] = l.Shown.Name, l.Shown.Email
+	}
 	return v
 }
 
