@@ -109,9 +109,7 @@ func (p *Pages) formInactive(w http.ResponseWriter, r *http.Request, f link.Form
 		Headline: say.T("form.inactive"), Lead: say.T("form.inactiveLead", "Payee", f.Payee)}))
 }
 
-func formPrinter(r *http.Request) *i18n.Printer {
-	return i18n.Match(r.URL.Query().Get("lang"), r.Header.Get("Accept-Language"))
-}
+func formPrinter(r *http.Request) *i18n.Printer { return i18n.From(r.Context()) }
 
 func (p *Pages) formPage(title string, f link.Form) page {
 	return page{Title: title, Base: p.base, Test: f.Mode == link.Test}.dressed(f.ID, f.Origins, f.Look)
@@ -121,8 +119,8 @@ func (p *Pages) formView(r *http.Request, f link.Form, attempt string) formView 
 	say := formPrinter(r)
 	v := formView{page: p.formPage(say.T("form.title", "Payee", f.Payee), f), Payee: f.Payee, Description: f.Description, Attempt: attempt,
 		Action: p.base + "/f/" + f.ID, Currency: string(f.Currency), Typed: f.Typed(), Button: f.Button, Values: map[string]string{}, Say: say}
-	if lang := r.URL.Query().Get("lang"); lang != "" {
-		v.Action += "?lang=" + url.QueryEscape(say.Tag())
+	if picked := pickedLanguage(r); picked != "" { // a frame of another site has no cookies
+		v.Action += "?lang=" + picked
 	}
 	if v.Button == "" {
 		v.Button = say.T("form.button")
@@ -197,7 +195,7 @@ func (p *Pages) fillForm(w http.ResponseWriter, r *http.Request) {
 		p.failPage(w, r, busy)
 		return
 	}
-	q := link.FormLinkRequest{Form: f.ID, Attempt: form.Get("attempt"), Amount: typedAmount(form.Get("amount")), Values: map[string]string{}}
+	q := link.FormLinkRequest{Form: f.ID, Attempt: form.Get("attempt"), Amount: typedAmount(form.Get("amount")), Values: map[string]string{}, Lang: pickedLanguage(r)}
 	for _, field := range f.Fields {
 		q.Values[field.Name] = form.Get(field.Name)
 	}
@@ -210,11 +208,7 @@ func (p *Pages) fillForm(w http.ResponseWriter, r *http.Request) {
 		p.fillFailed(w, r, f, form, err)
 		return
 	}
-	to := p.payPath(l.Token)
-	if lang := r.URL.Query().Get("lang"); lang != "" {
-		to += "?lang=" + url.QueryEscape(formPrinter(r).Tag())
-	}
-	http.Redirect(w, r, to, http.StatusSeeOther) //nolint:gosec // G710: a path of our own, with the token escaped in it
+	http.Redirect(w, r, p.payPath(l.Token), http.StatusSeeOther) //nolint:gosec // G710: a path of our own, with the token escaped in it
 }
 
 // formErrors tells all missing fields at once, and what the box does not check.
@@ -360,7 +354,7 @@ func (p *Pages) registerForms(mux *http.ServeMux) {
 	if p.forms == nil {
 		return
 	}
-	mux.HandleFunc("GET /f/{form}", p.form)
-	mux.HandleFunc("POST /f/{form}", p.fillForm)
+	mux.HandleFunc("GET /f/{form}", p.spoken(p.form))
+	mux.HandleFunc("POST /f/{form}", p.spoken(p.fillForm))
 	mux.HandleFunc("/f/{form}", func(w http.ResponseWriter, r *http.Request) { problem.MethodNotAllowed(w, r, "GET, HEAD, POST") })
 }
