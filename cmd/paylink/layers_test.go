@@ -20,13 +20,14 @@ const modulePath = "github.com/paylink/paylink"
 // it.
 var layerRows = [][]string{
 	{"internal/money", "internal/id", "internal/fault", "internal/keyring", "internal/obs", "internal/idempotency", "docs/api"},
-	{"internal/issuer", "internal/ledger"},
+	{"internal/issuer", "internal/ledger", "internal/i18n"},
 	{"internal/stream"},
 	{"internal/merchant", "internal/link"},
 	{"internal/payment", "internal/notify"},
 	{"internal/coordinator", "internal/archive"},
 	{"internal/gateway/problem", "internal/store/postgres"},
-	{"internal/store/sqlstore", "internal/store/dynamo", "internal/issuer/simulator", "internal/gateway/api", "internal/gateway/pages", "internal/notify/webhook", "internal/rpc", "client"},
+	{"internal/store/sqlstore", "internal/store/dynamo", "internal/issuer/simulator", "internal/gateway/api", "internal/gateway/pages", "internal/gateway/dashboard", "internal/notify/webhook", "internal/rpc"},
+	{"client"},
 	{"internal/gateway"},
 	{"internal/app"},
 	{"cmd/paylink"},
