@@ -23,6 +23,8 @@ var shapes = map[string]any{
 	"Issuer": client.Issuer{}, "Key": client.Key{}, "KeyWithSecret": client.KeyWithSecret{}, "CreateKey": client.CreateKey{},
 	"CreateUser": client.CreateUser{}, "SignIn": client.SignIn{}, "Session": client.Session{}, "User": client.User{},
 	"PaymentMethod": client.PaymentMethod{}, "Problem": client.Error{}, "PayerPayment": client.PayerPayment{},
+	"Form": client.Form{}, "CreateForm": client.CreateForm{}, "UpdateForm": client.UpdateForm{},
+	"FormFieldIn": client.FormField{}, "FormLookIn": client.FormLook{},
 }
 
 // TestTypesAreTheDocuments holds every member of every type against the API
@@ -98,6 +100,13 @@ func checkValue(t *testing.T, name string, s *base.Schema, of reflect.Type) {
 	if len(s.AnyOf) > 0 && len(s.Type) == 0 { // a value, or null
 		s = s.AnyOf[0].Schema()
 	}
+	if len(s.Type) == 0 && len(properties(s)) == 0 { // a reference with a description of its own
+		for _, part := range s.AllOf {
+			if p := part.Schema(); len(p.Type) > 0 || len(p.OneOf) > 0 {
+				s = p
+			}
+		}
+	}
 	if len(s.OneOf) > 0 { // an amount: a string or a number
 		s = s.OneOf[0].Schema()
 	}
@@ -150,6 +159,7 @@ var calls = map[string]string{
 	"capturePayment": "Payments.Capture", "voidPayment": "Payments.Void", "getBalance": "Payments.Balance",
 	"createEndpoint": "Endpoints.Create", "listEndpoints": "Endpoints.All", "getEndpoint": "Endpoints.Get", "deleteEndpoint": "Endpoints.Delete",
 	"rotateEndpoint": "Endpoints.Rotate", "listDeliveries": "Endpoints.Deliveries", "redeliver": "Endpoints.Redeliver", "listEvents": "Events.Stream",
+	"createForm": "Forms.Create", "listForms": "Forms.All", "getForm": "Forms.Get", "updateForm": "Forms.Update", "archiveForm": "Forms.Archive",
 	"payLink": "Test.Pay", "getKeySet": "WebhookKeys",
 }
 

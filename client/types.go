@@ -53,6 +53,7 @@ type Link struct {
 	RedirectURL     string            `json:"redirectUrl,omitempty"`
 	Capture         string            `json:"capture"`
 	LatePolicy      string            `json:"latePolicy"`
+	Form            string            `json:"form,omitempty"` // that made it
 	Mode            Mode              `json:"mode"`
 	CreatedAt       time.Time         `json:"createdAt,omitzero"`
 	Links           map[string]string `json:"links"`

@@ -72,6 +72,7 @@ type commands struct {
 	Import      imports  `cmd:"" help:"Fill an empty store from such a file."`
 	Keys        keys     `cmd:"" help:"The keyring."`
 	Link        links    `cmd:"" help:"Payment links."`
+	Fraud       frauds   `cmd:"" help:"Learn what fraud looks like."`
 	Probe       probe    `cmd:"" help:"Ask a health address: status 0 if it is well. For containers, which have no shell."`
 	Version     struct{} `cmd:"" help:"Print the version."`
 
@@ -120,7 +121,7 @@ type keys struct {
 	Rotate struct {
 		stores
 		Rest    time.Duration `help:"How long before the new keys are used; longer when they have to be exported first." default:"1m"`
-		Purpose string        `arg:"" optional:"" help:"link-sign, link-seal, session-sign, webhook-sign, store-seal, answer-seal, webhook-seal or card-seal; all of them by default."`
+		Purpose string        `arg:"" optional:"" help:"link-sign, link-seal, session-sign, webhook-sign, store-seal, answer-seal, webhook-seal, card-seal, mail-seal or receipt-sign; all of them by default."`
 	} `cmd:"" help:"Make new keys; the old ones stay valid for what they have signed."`
 	Revoke struct {
 		stores
@@ -173,6 +174,9 @@ func fail(errs io.Writer, err error) int {
 }
 
 func dispatch(ctx context.Context, command string, c commands, out, errs io.Writer) error {
+	if strings.HasPrefix(command, "fraud ") {
+		return c.Fraud.dispatch(ctx, command, out)
+	}
 	switch command {
 	case "serve":
 		return app.Serve(ctx, c.Serve.config(), out, errs)

@@ -103,6 +103,10 @@ func fill(t *testing.T, w *world) (account string) {
 		must(w.CommitPayment(ctx, begin))
 		must(w.CommitPayment(ctx, storetest.Answered(t, begin.Payment, o)))
 	}
+	must(w.CreateForm(ctx, storetest.NewForm(account), nil))
+	gone := storetest.NewForm(account)
+	gone.ArchivedAt = storetest.Epoch
+	must(w.CreateForm(ctx, gone, nil))
 	canceled := storetest.NewLink(account, 1)
 	must(w.CreateLink(ctx, canceled, nil, nil))
 	must(w.CancelLink(ctx, account, canceled.ID, storetest.Epoch, stream.Event{ID: id.New(id.Event), Type: "link.canceled", Account: account, Mode: link.Test,
@@ -170,7 +174,7 @@ func bringsAcross(t *testing.T, from, to *world) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for kind, want := range map[string]int64{"merchants": 6, "links": 5, "payments": 3, "records": 4, "jobs": 1} {
+	for kind, want := range map[string]int64{"merchants": 6, "links": 5, "payments": 3, "forms": 2, "records": 4, "jobs": 1} {
 		if counts[kind] != want {
 			t.Errorf("%d %s, want %d", counts[kind], kind, want)
 		}

@@ -51,6 +51,7 @@ type Records struct{ Users, Links, Transactions, Webhooks idempotency.Store }
 type Config struct {
 	Merchants    merchant.Service
 	Links        link.Service
+	Forms        link.FormService
 	Payments     payment.Reader
 	Transactions Transactions
 	Webhooks     notify.Service

@@ -64,6 +64,7 @@ func Routes() []Route { return routes }
 var routes = slices.Concat(
 	in(userRoutes(), func(r Records) idempotency.Store { return r.Users }),
 	in(linkRoutes(), func(r Records) idempotency.Store { return r.Links }),
+	in(formRoutes(), func(r Records) idempotency.Store { return r.Links }),
 	in(paymentRoutes(), func(r Records) idempotency.Store { return r.Transactions }),
 	in(webhookRoutes(), func(r Records) idempotency.Store { return r.Webhooks }),
 	publicRoutes())
@@ -144,7 +145,7 @@ func publicRoutes() []Route {
 // nouns are what a person calls the objects that ids name.
 var nouns = map[string]string{
 	id.Key: "API key", id.Link: "payment link", id.Payment: "payment",
-	id.Endpoint: "webhook endpoint", id.Delivery: "delivery",
+	id.Form: "form", id.Endpoint: "webhook endpoint", id.Delivery: "delivery",
 }
 
 func pathID(r *http.Request, name, prefix string) error {

@@ -79,7 +79,13 @@ func (a *API) identifyKey(ctx context.Context, cred credentials) (caller, []stri
 // payee is who is paid by a link, and how: the account's methods with the limits
 // of their connectors.
 func (a *API) payee(q *request) (string, []link.Method, error) {
-	account, err := a.Merchants.GetAccount(q.Context(), q.caller.account)
+	return a.Payee(q.Context(), q.caller.account)
+}
+
+// Payee is who is paid by an account's links, and the payment methods that they
+// may ask for.
+func (a *API) Payee(ctx context.Context, of string) (string, []link.Method, error) {
+	account, err := a.Merchants.GetAccount(ctx, of)
 	if err != nil {
 		return "", nil, err
 	}

@@ -81,7 +81,7 @@ func newWorld(t *testing.T) *world {
 	}})
 	records, drain := &holding{Store: store}, make(chan struct{})
 	a := api.New(api.Config{
-		Merchants: merchants, Links: links, Payments: store, Transactions: coord, Webhooks: hooks, Connectors: known,
+		Merchants: merchants, Links: links, Forms: links, Payments: store, Transactions: coord, Webhooks: hooks, Connectors: known,
 		Records: api.Records{Users: records, Links: records, Transactions: records, Webhooks: records},
 		Seal:    func(b, with []byte) ([]byte, error) { return ring.Seal(keyring.AnswerSeal, b, with), nil },
 		Unseal:  func(b, with []byte) ([]byte, error) { return ring.Unseal(keyring.AnswerSeal, b, with) },
@@ -94,7 +94,7 @@ func newWorld(t *testing.T) *world {
 	t.Cleanup(w.server.Close)
 	w.ok("POST", "/api/users", "", `{"username":"maria","email":"maria@example.com","password":"correct horse battery"}`)
 	w.token = w.ok("POST", "/api/sessions", "", `{"login":"maria","password":"correct horse battery"}`)["token"].(string)
-	k := w.ok("POST", "/api/api-keys", w.token, `{"name":"all","mode":"test","scopes":["links:read","links:write","payments:read","payments:write","webhooks:read","webhooks:write","events:read","balance:read"]}`)
+	k := w.ok("POST", "/api/api-keys", w.token, `{"name":"all","mode":"test","scopes":["links:read","links:write","payments:read","payments:write","webhooks:read","webhooks:write","events:read","balance:read","forms:read","forms:write"]}`)
 	w.key, w.keyID = k["secret"].(string), k["id"].(string)
 	return w
 }
