@@ -24,7 +24,7 @@ var shapes = map[string]any{
 	"CreateUser": client.CreateUser{}, "SignIn": client.SignIn{}, "Session": client.Session{}, "User": client.User{},
 	"PaymentMethod": client.PaymentMethod{}, "Problem": client.Error{}, "PayerPayment": client.PayerPayment{},
 	"Form": client.Form{}, "CreateForm": client.CreateForm{}, "UpdateForm": client.UpdateForm{},
-	"FormFieldIn": client.FormField{}, "FormLookIn": client.FormLook{},
+	"FormFieldIn": client.FormField{}, "FormLookIn": client.FormLook{}, "TestClock": client.Clock{}, "MoveTestClock": client.MoveClock{},
 }
 
 // TestTypesAreTheDocuments holds every member of every type against the API
@@ -155,6 +155,7 @@ var calls = map[string]string{
 	"capturePayment": "Payments.Capture", "voidPayment": "Payments.Void", "getBalance": "Payments.Balance",
 	"createEndpoint": "Endpoints.Create", "listEndpoints": "Endpoints.All", "getEndpoint": "Endpoints.Get", "deleteEndpoint": "Endpoints.Delete",
 	"rotateEndpoint": "Endpoints.Rotate", "listDeliveries": "Endpoints.Deliveries", "redeliver": "Endpoints.Redeliver", "listEvents": "Events.Stream",
+	"getTestClock": "Clock.Get", "moveTestClock": "Clock.Advance",
 	"createForm": "Forms.Create", "listForms": "Forms.All", "getForm": "Forms.Get", "updateForm": "Forms.Update", "archiveForm": "Forms.Archive",
 	"payLink": "Test.Pay", "getKeySet": "WebhookKeys",
 }

@@ -198,6 +198,15 @@ type Service interface {
 	// Redeliver sends a delivery's event once more and answers the pending
 	// delivery. The ticket's Render is called with the Delivery.
 	Redeliver(ctx context.Context, account, mode, endpoint, id string, t *idempotency.Ticket) (Delivery, error)
+	// MoveClock tells that the account's test clock is so far ahead of real time: what
+	// waits to be tried again there, and in the store of payments where it is apart,
+	// waits for as much less. It may be told again, and of an older time.
+	MoveClock(ctx context.Context, account string, ahead time.Duration) error
+}
+
+// Clocks are told of test clocks on behalf of the box.
+type Clocks interface {
+	MoveClock(ctx context.Context, account string, ahead time.Duration) error
 }
 
 // Draft of an endpoint.

@@ -17,12 +17,13 @@ const PaymentsService = "payments"
 type paymentForm struct {
 	Payment  payment.Payment
 	Revision int64
+	Ahead    time.Duration `json:",omitzero,format:nano"`
 }
 
-func paymentOut(p payment.Payment) paymentForm { return paymentForm{p, p.Revision} }
+func paymentOut(p payment.Payment) paymentForm { return paymentForm{p, p.Revision, p.Ahead} }
 
 func (f paymentForm) payment() payment.Payment {
-	f.Payment.Revision = f.Revision
+	f.Payment.Revision, f.Payment.Ahead = f.Revision, f.Ahead
 	return f.Payment
 }
 
