@@ -67,7 +67,9 @@ func (l *listen) call(ctx context.Context, c *console) error {
 			opened = true
 			c.say("listening to %s from seq %d on; stop with Ctrl-C", c.url, last+1)
 		},
-		Broken: func(err error, pause time.Duration) { c.say("%v; connecting again in %s", err, pause.Round(time.Millisecond)) }}
+		Broken: func(err error, pause time.Duration) {
+			c.say("%v; connecting again in %s", err, pause.Round(time.Millisecond))
+		}}
 	for e, err := range c.Events.Stream(ctx, o) {
 		if err != nil {
 			if ctx.Err() != nil {

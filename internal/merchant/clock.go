@@ -13,7 +13,7 @@ import (
 // Clock is how far ahead of real time the test data of an account lives.
 type Clock struct {
 	Account string
-	Ahead   time.Duration `json:",format:nano"` // as it crosses between processes
+	Ahead   time.Duration
 	At      time.Time // real time, when it was read
 }
 

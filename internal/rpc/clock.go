@@ -11,24 +11,41 @@ import (
 
 // The test clock: users keeps it, and notifier tells it on.
 
+// clockForm is a clock in what JSON can spell.
+type clockForm struct {
+	Account     string
+	AheadMicros int64
+	At          time.Time
+}
+
+func clockOut(c merchant.Clock) clockForm { return clockForm{c.Account, c.Ahead.Microseconds(), c.At} }
+
+func (f clockForm) clock() merchant.Clock {
+	return merchant.Clock{Account: f.Account, Ahead: time.Duration(f.AheadMicros) * time.Microsecond, At: f.At}
+}
+
 // Clock implements merchant.Service.
 func (u *Users) Clock(ctx context.Context, account string) (merchant.Clock, error) {
-	return value(call[named, merchant.Clock](ctx, u.peer, "Clock", read, &named{account}))
+	form, err := value(call[named, clockForm](ctx, u.peer, "Clock", read, &named{account}))
+	return form.clock(), err
 }
 
 // MoveClock implements merchant.Service. Moving by a number of seconds again moves
 // further, so without a ticket it is not repeated.
 func (u *Users) MoveClock(ctx context.Context, m merchant.ClockMove, t *idempotency.Ticket) (merchant.Clock, error) {
-	return callTicketed[merchant.ClockMove, merchant.Clock](ctx, u.peer, "MoveClock", m, t)
+	form, err := callTicketed[merchant.ClockMove, clockForm](ctx, u.peer, "MoveClock", m, t)
+	return form.clock(), err
 }
 
 func serveClocks(s *Server, box merchant.Service) {
-	handle(s, UsersService, "Clock", func(ctx context.Context, q *named) (*merchant.Clock, error) {
+	handle(s, UsersService, "Clock", func(ctx context.Context, q *named) (*clockForm, error) {
 		c, err := box.Clock(ctx, q.ID)
-		return &c, err
+		form := clockOut(c)
+		return &form, err
 	})
-	handleTicketed(s, UsersService, "MoveClock", func(ctx context.Context, q merchant.ClockMove, t *idempotency.Ticket) (merchant.Clock, error) {
-		return box.MoveClock(ctx, q, t)
+	handleTicketed(s, UsersService, "MoveClock", func(ctx context.Context, q merchant.ClockMove, t *idempotency.Ticket) (clockForm, error) {
+		c, err := box.MoveClock(ctx, q, t)
+		return clockOut(c), err
 	})
 }
 

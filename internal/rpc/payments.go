@@ -15,15 +15,17 @@ const PaymentsService = "payments"
 
 // paymentForm is a payment with what its stored document leaves out.
 type paymentForm struct {
-	Payment  payment.Payment
-	Revision int64
-	Ahead    time.Duration `json:",omitzero,format:nano"`
+	Payment     payment.Payment
+	Revision    int64
+	AheadMicros int64
 }
 
-func paymentOut(p payment.Payment) paymentForm { return paymentForm{p, p.Revision, p.Ahead} }
+func paymentOut(p payment.Payment) paymentForm {
+	return paymentForm{p, p.Revision, p.Ahead.Microseconds()}
+}
 
 func (f paymentForm) payment() payment.Payment {
-	f.Payment.Revision, f.Payment.Ahead = f.Revision, f.Ahead
+	f.Payment.Revision, f.Payment.Ahead = f.Revision, time.Duration(f.AheadMicros)*time.Microsecond
 	return f.Payment
 }
 

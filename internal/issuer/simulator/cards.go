@@ -6,16 +6,16 @@ import "github.com/paylink/paylink/internal/issuer"
 type behaviour uint8
 
 const (
-	plain        behaviour = iota
-	challenge              // asks for 3-D Secure first
-	lostAnswer             // approves, and the answer is lost
-	neverArrives           // the request is lost before the issuer sees it
-	late                   // approves once the offer has ended
-	twice                  // answers, and sends the answer again as a notice
-	otherAmount            // approves one minor unit more than asked
-	down                   // approves, and is unreachable for Config.Downtime
-	slow                   // approves, and answers after Config.Slowness
-	refundRefused          // approves, and refuses every refund
+	plain         behaviour = iota
+	challenge               // asks for 3-D Secure first
+	lostAnswer              // approves, and the answer is lost
+	neverArrives            // the request is lost before the issuer sees it
+	late                    // approves once the offer has ended
+	twice                   // answers, and sends the answer again as a notice
+	otherAmount             // approves one minor unit more than asked
+	down                    // approves, and is unreachable for Config.Downtime
+	slow                    // approves, and answers after Config.Slowness
+	refundRefused           // approves, and refuses every refund
 )
 
 // The names under which behaviours stand in the journal: never change one.
