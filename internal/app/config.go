@@ -42,6 +42,7 @@ type Config struct {
 	Services             map[string][]string // name to the URLs of its instances
 	Demo                 bool
 	AllowPrivateWebhooks bool
+	SignUp               string // open, invitation or closed; "" is open
 	LogLevel             string
 }
 
@@ -78,6 +79,7 @@ func (c Config) Check() []string {
 	if _, err := c.level(); err != nil {
 		say("--log-level %q: want debug, info, warn or error", c.LogLevel)
 	}
+	c.checkSignUp(say)
 	c.checkTargets(say)
 	slices.Sort(wrong)
 	return wrong

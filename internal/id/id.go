@@ -16,19 +16,20 @@ import (
 
 // The prefixes: what an id names can be read off it.
 const (
-	User     = "usr"
-	Account  = "acct"
-	Key      = "key"
-	Method   = "pm"
-	Link     = "lnk"
-	Payment  = "pay"
-	Refund   = "rfd"
-	Event    = "evt"
-	Endpoint = "whe"
-	Delivery = "dlv"
-	Session  = "ses"
-	Change   = "chg"
-	Request  = "req"
+	User       = "usr"
+	Account    = "acct"
+	Key        = "key"
+	Method     = "pm"
+	Link       = "lnk"
+	Payment    = "pay"
+	Refund     = "rfd"
+	Event      = "evt"
+	Endpoint   = "whe"
+	Delivery   = "dlv"
+	Session    = "ses"
+	Change     = "chg"
+	Request    = "req"
+	Invitation = "inv"
 )
 
 // BodyLength is the number of characters after the underscore.
