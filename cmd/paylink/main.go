@@ -108,7 +108,7 @@ type keys struct {
 	Rotate struct {
 		stores
 		Rest    time.Duration `help:"How long before the new keys are used; longer when they have to be exported first." default:"1m"`
-		Purpose string        `arg:"" optional:"" help:"link-sign, link-seal, session-sign, webhook-sign, store-seal, answer-seal, webhook-seal or card-seal; all of them by default."`
+		Purpose string        `arg:"" optional:"" help:"link-sign, link-seal, session-sign, webhook-sign, store-seal, answer-seal, webhook-seal, card-seal, mail-seal or receipt-sign; all of them by default."`
 	} `cmd:"" help:"Make new keys; the old ones stay valid for what they have signed."`
 	Revoke struct {
 		stores

@@ -55,6 +55,7 @@ paylink is running in test mode at %[1]s
   pay this link   %[2]s
   with the card   4242 4242 4242 4242, any future expiry, any security code
 
+  dashboard       %[1]s/dashboard
   sign in as      %[3]s  password  %[4]s
   API key         %[5]s  secret  %[6]s
 

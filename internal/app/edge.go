@@ -23,9 +23,13 @@ func (s *services) openGateway(context.Context) error {
 	if err != nil {
 		return err
 	}
-	json := api.New(api.Config{Merchants: s.users, Links: s.links, Payments: s.payments, Transactions: s.transactions, Webhooks: s.notifier,
+	json := api.New(api.Config{Merchants: s.users, Links: s.links, Forms: s.forms, Payments: s.payments, Transactions: s.transactions, Webhooks: s.notifier,
 		Connectors: known(), Records: s.records, Seal: s.seal, Unseal: s.unseal, MAC: s.mac, JWKS: s.ring.JWKS,
-		PublicURL: s.cfg.PublicURL, Now: time.Now, Log: s.log})
+		PublicURL: s.cfg.PublicURL, Now: time.Now, Log: s.log, Drain: s.drain})
+	merchants, err := s.newDashboard()
+	if err != nil {
+		return err
+	}
 	issuers := map[string]http.Handler{}
 	if pool := s.pools["simulator"]; pool != nil {
 		issuers[simulator.DefaultPublicPath+"/"] = rpc.Pages(pool)
@@ -33,7 +37,7 @@ func (s *services) openGateway(context.Context) error {
 	if at := slices.IndexFunc(s.connectors, func(k issuer.Connector) bool { _, here := k.(*simulator.Simulator); return here }); at >= 0 {
 		issuers[simulator.DefaultPublicPath+"/"] = s.connectors[at].(*simulator.Simulator).Handler() // just seen
 	}
-	s.handler = gateway.New(gateway.Config{Boxes: []gateway.Registrar{json, public}, NotFound: public.NotFound(), Mounts: issuers,
+	s.handler = gateway.New(gateway.Config{Boxes: []gateway.Registrar{json, public, merchants}, NotFound: public.NotFound(), Mounts: issuers,
 		Ready: s.ready, Metrics: s.metrics, Log: s.log})
 	return nil
 }

@@ -36,16 +36,32 @@ func openKeys(cfg Config) (*keyring.Ring, error) {
 	return keyring.Open(cfg.keysDir(), time.Now())
 }
 
-// CreateKeys makes the whole ring in a folder that has none: the start of a split
-// deployment, whose processes never make keys.
+// CreateKeys makes the whole ring in a folder that has none, and what is missing in
+// one of an earlier version: the start and the upgrade of a split deployment, whose
+// processes never make keys.
 func CreateKeys(cfg Config, out io.Writer) error {
 	if _, err := os.Stat(filepath.Join(cfg.keysDir(), "keys.json")); err == nil {
-		return fmt.Errorf("%s has keys already", cfg.keysDir())
+		return completeKeys(cfg, out)
 	}
 	if _, err := keyring.Open(cfg.keysDir(), time.Now()); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintf(out, "made the keys in %s; keep them where no service reads them, and export each its share\n", cfg.keysDir())
+	return err
+}
+
+func completeKeys(cfg Config, out io.Writer) error {
+	missing, err := keyring.Missing(cfg.keysDir())
+	if err != nil {
+		return err
+	}
+	if len(missing) == 0 {
+		return fmt.Errorf("%s has keys already", cfg.keysDir())
+	}
+	if _, err := keyring.Open(cfg.keysDir(), time.Now()); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(out, "added %v to the keys in %s; export to each target again\n", missing, cfg.keysDir())
 	return err
 }
 

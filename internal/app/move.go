@@ -104,14 +104,16 @@ func tell(out io.Writer, done string, counts archive.Counts) error {
 	return nil
 }
 
-// walker visits all links and payments of a store.
+// walker visits all links, forms and payments of a store.
 type walker interface {
+	EachForm(context.Context, func(link.Form, error) error) error
 	EachLink(context.Context, func(link.Link, error) error) error
 	EachPayment(context.Context, func(payment.Payment, error) error) error
 }
 
-// loader takes links and payments into a store.
+// loader takes links, forms and payments into a store.
 type loader interface {
+	LoadForms(context.Context, []link.Form) error
 	LoadLinks(context.Context, []link.Link) error
 	LoadPayments(context.Context, []payment.Payment) error
 }
@@ -126,6 +128,10 @@ type source struct {
 
 func (s source) EachLink(ctx context.Context, visit func(link.Link, error) error) error {
 	return s.walker.EachLink(ctx, visit)
+}
+
+func (s source) EachForm(ctx context.Context, visit func(link.Form, error) error) error {
+	return s.walker.EachForm(ctx, visit)
 }
 
 func (s source) EachPayment(ctx context.Context, visit func(payment.Payment, error) error) error {
@@ -162,6 +168,10 @@ func (s sink) Empty(ctx context.Context) (bool, error) {
 
 func (s sink) LoadLinks(ctx context.Context, list []link.Link) error {
 	return s.loader.LoadLinks(ctx, list)
+}
+
+func (s sink) LoadForms(ctx context.Context, list []link.Form) error {
+	return s.loader.LoadForms(ctx, list)
 }
 
 func (s sink) LoadPayments(ctx context.Context, list []payment.Payment) error {

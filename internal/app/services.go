@@ -41,13 +41,13 @@ func verify(p keyring.Purpose) keyring.Share { return keyring.Share{Purpose: p, 
 // process, with direct calls.
 var boxes = map[string]box{
 	"gateway": {calls: []string{"users", "links", "verifier", "payments", "transactions", "notifier", "simulator"}, public: true,
-		keys: []keyring.Share{verify(keyring.LinkSign), verify(keyring.SessionSign), verify(keyring.WebhookSign), use(keyring.AnswerSeal), use(keyring.CardSeal), use(keyring.MACKey)}},
-	"users":        {sql: true, public: true, keys: []keyring.Share{use(keyring.SessionSign), use(keyring.StoreSeal), use(keyring.AnswerSeal)}},
+		keys: []keyring.Share{verify(keyring.LinkSign), verify(keyring.SessionSign), verify(keyring.WebhookSign), verify(keyring.ReceiptSign), use(keyring.AnswerSeal), use(keyring.CardSeal), use(keyring.MACKey)}},
+	"users":        {sql: true, public: true, keys: []keyring.Share{use(keyring.SessionSign), use(keyring.StoreSeal), use(keyring.AnswerSeal), use(keyring.MailSeal)}},
 	"links":        {payments: true, public: true, keys: []keyring.Share{use(keyring.LinkSign), use(keyring.LinkSeal), use(keyring.AnswerSeal)}},
 	"verifier":     {payments: true, public: true, keys: []keyring.Share{verify(keyring.LinkSign), use(keyring.LinkSeal)}},
 	"payments":     {sql: true, payments: true},
-	"transactions": {payments: true, public: true, calls: []string{"simulator"}, keys: []keyring.Share{use(keyring.StoreSeal), use(keyring.AnswerSeal), use(keyring.CardSeal)}},
-	"notifier":     {sql: true, payments: true, keys: []keyring.Share{use(keyring.WebhookSign), use(keyring.WebhookSeal), use(keyring.AnswerSeal)}},
+	"transactions": {payments: true, public: true, calls: []string{"simulator"}, keys: []keyring.Share{use(keyring.StoreSeal), use(keyring.AnswerSeal), use(keyring.CardSeal), use(keyring.ReceiptSign)}},
+	"notifier":     {sql: true, payments: true, keys: []keyring.Share{use(keyring.WebhookSign), use(keyring.WebhookSeal), use(keyring.AnswerSeal), use(keyring.MailSeal), use(keyring.ReceiptSign)}},
 	"simulator":    {calls: []string{"transactions"}, keys: []keyring.Share{use(keyring.CardSeal)}},
 }
 
@@ -70,6 +70,8 @@ type services struct {
 	users        merchant.Service
 	links        link.Service
 	verifier     link.Verifier
+	forms        link.FormService
+	publicForms  link.PublicForms
 	payments     payment.Reader
 	transactions coordinator.Service
 	notifier     notify.Service
@@ -81,7 +83,7 @@ type services struct {
 // open builds the process, from the keys and the stores up to the gateway.
 func open(ctx context.Context, cfg Config, log *slog.Logger) (*services, error) {
 	s := &services{cfg: cfg, log: log, metrics: obs.NewMetrics(), drain: make(chan struct{}), background: map[string]func(context.Context) error{}, pools: map[string]*rpc.Pool{}}
-	for _, step := range []func(context.Context) error{s.openKeys, s.openInternal, s.openStores, s.openUsers, s.openLinks, s.openPayments,
+	for _, step := range []func(context.Context) error{s.openKeys, s.openInternal, s.openStores, s.openUsers, s.openLinks, s.openForms, s.openPayments,
 		s.openSimulator, s.openTransactions, s.openNotifier, s.openGateway} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, s.close())
@@ -121,7 +123,7 @@ func (s *services) openLinks(context.Context) error {
 	}
 	switch p := s.peer("verifier"); {
 	case s.cfg.runs("verifier"):
-		s.verifier = link.NewVerifier(link.VerifierConfig{Ring: s.ring, Store: s.stores.links, PublicURL: s.cfg.PublicURL, Now: time.Now})
+		s.verifier = link.NewVerifier(link.VerifierConfig{Ring: s.ring, Store: s.stores.links, Forms: s.stores.links, PublicURL: s.cfg.PublicURL, Now: time.Now})
 		s.serve(func(r *rpc.Server) { rpc.ServeVerifier(r, s.verifier) })
 	case p != nil:
 		s.verifier = rpc.NewVerifier(p)
@@ -178,7 +180,7 @@ func (s *services) openTransactions(context.Context) error {
 		return nil
 	}
 	local := coordinator.New(coordinator.Config{Payments: s.stores.payments, Links: s.stores.links, Connectors: s.connectors,
-		LinkURL: func(l link.Link) string { return s.cfg.PublicURL + "/l/" + l.Token }, Now: time.Now, Log: s.log, Observe: s.observeIssuer})
+		LinkURL: func(l link.Link) string { return s.cfg.PublicURL + "/l/" + l.Token }, Ring: s.ring, PublicURL: s.cfg.PublicURL, Now: time.Now, Log: s.log, Observe: s.observeIssuer})
 	s.transactions, s.records.Transactions = local, s.stores.paymentRecords
 	s.background["sweep"] = local.Run
 	s.serve(func(r *rpc.Server) { rpc.ServeTransactions(r, local, s.stores.links, cards, s.stores.paymentRecords) })

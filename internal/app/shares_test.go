@@ -12,13 +12,13 @@ import (
 // allowed is the table of docs/operate/keys.md: what a process of each target can
 // do with each purpose. What is not here it must not be able to do.
 var allowed = map[string]map[keyring.Purpose]string{
-	"gateway":      {keyring.LinkSign: "verify", keyring.SessionSign: "verify", keyring.WebhookSign: "verify", keyring.AnswerSeal: "use", keyring.CardSeal: "use", keyring.MACKey: "use"},
-	"users":        {keyring.SessionSign: "use", keyring.StoreSeal: "use", keyring.AnswerSeal: "use"},
+	"gateway":      {keyring.LinkSign: "verify", keyring.SessionSign: "verify", keyring.WebhookSign: "verify", keyring.ReceiptSign: "verify", keyring.AnswerSeal: "use", keyring.CardSeal: "use", keyring.MACKey: "use"},
+	"users":        {keyring.SessionSign: "use", keyring.StoreSeal: "use", keyring.AnswerSeal: "use", keyring.MailSeal: "use"},
 	"links":        {keyring.LinkSign: "use", keyring.LinkSeal: "use", keyring.AnswerSeal: "use"},
 	"verifier":     {keyring.LinkSign: "verify", keyring.LinkSeal: "use"},
 	"payments":     {},
-	"transactions": {keyring.StoreSeal: "use", keyring.AnswerSeal: "use", keyring.CardSeal: "use"},
-	"notifier":     {keyring.WebhookSign: "use", keyring.WebhookSeal: "use", keyring.AnswerSeal: "use"},
+	"transactions": {keyring.StoreSeal: "use", keyring.AnswerSeal: "use", keyring.CardSeal: "use", keyring.ReceiptSign: "use"},
+	"notifier":     {keyring.WebhookSign: "use", keyring.WebhookSeal: "use", keyring.AnswerSeal: "use", keyring.MailSeal: "use", keyring.ReceiptSign: "use"},
 	"simulator":    {keyring.CardSeal: "use"},
 }
 
@@ -31,7 +31,7 @@ func does(act func()) (did bool) {
 // can finds out by trying what a ring does with a purpose.
 func can(whole, r *keyring.Ring, p keyring.Purpose) string {
 	switch p {
-	case keyring.LinkSign, keyring.SessionSign, keyring.WebhookSign:
+	case keyring.LinkSign, keyring.SessionSign, keyring.WebhookSign, keyring.ReceiptSign:
 		kid, sig := whole.Sign(p, []byte("m"))
 		switch {
 		case does(func() { r.Sign(p, nil) }):

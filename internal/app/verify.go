@@ -45,7 +45,7 @@ func Verify(ctx context.Context, cfg Config, out io.Writer) error {
 		return fmt.Errorf("open %s: %w", cfg.storeName(), err)
 	}
 	a := &audit{now: time.Now(), told: map[string]uint64{}, logged: map[string]uint64{}, due: map[string]uint64{}, taken: map[string]*uses{}, seqs: map[string]int64{},
-		sums: map[sqlstore.Owner]ledger.Balance{}, payments: map[string]settled{}}
+		sums: map[sqlstore.Owner]ledger.Balance{}, payments: map[string]settled{}, made: map[string]string{}}
 	var from walker = store
 	if cfg.PaymentsStore != "" {
 		if a.table, err = cfg.openTable(ctx); err != nil {
@@ -69,8 +69,8 @@ func Verify(ctx context.Context, cfg Config, out io.Writer) error {
 			return err
 		}
 	}
-	_, err = fmt.Fprintf(out, "checked %d payments, %d links, %d events, %d entries of the simulator's book: %d broken\n",
-		len(a.payments), a.links, a.events, a.entries, len(a.broken))
+	_, err = fmt.Fprintf(out, "checked %d payments, %d links, %d forms, %d events, %d entries of the simulator's book: %d broken\n",
+		len(a.payments), a.links, a.forms, a.events, a.entries, len(a.broken))
 	if err == nil && len(a.broken) > 0 {
 		err = ErrBroken
 	}
@@ -136,6 +136,8 @@ type audit struct {
 	sums     map[sqlstore.Owner]ledger.Balance
 	payments map[string]settled // by reference at the issuer
 	links    int
+	forms    int
+	made     map[string]string // form to one of the links that it made
 	events   int
 	entries  int
 }
@@ -166,6 +168,12 @@ func (a *audit) read(ctx context.Context, s *sqlstore.Store, from walker) error 
 	}
 	if err := from.EachLink(ctx, a.link); err != nil {
 		return err
+	}
+	if err := from.EachForm(ctx, a.form); err != nil {
+		return err
+	}
+	for form, made := range a.made {
+		a.say("%s: the form %s that made it is not there", made, form)
 	}
 	for id, want := range a.logged {
 		if told := a.told[id]; told&^want != 0 || a.due[id]&^told != 0 {
@@ -213,12 +221,26 @@ func (a *audit) link(l link.Link, damage error) error {
 		a.say("F21 %v", damage)
 		return nil
 	}
+	if l.Form != "" {
+		a.made[l.Form] = l.ID
+	}
 	wrong := a.usesOf(l.ID).against(l)
 	if len(wrong) > 0 && a.table != nil {
 		a.unsure = append(a.unsure, l)
 		return nil
 	}
 	a.broken = append(a.broken, wrong...)
+	return nil
+}
+
+// form comes after the links: whatever made one of them is there by then.
+func (a *audit) form(f link.Form, damage error) error {
+	a.forms++
+	if damage != nil {
+		a.say("F21 %v", damage)
+		return nil
+	}
+	delete(a.made, f.ID)
 	return nil
 }
 

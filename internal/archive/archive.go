@@ -47,6 +47,7 @@ var ErrDamaged = errors.New("the archive is damaged")
 type Source interface {
 	EachMerchant(context.Context, func(Merchant) error) error
 	EachLink(context.Context, func(link.Link, error) error) error
+	EachForm(context.Context, func(link.Form, error) error) error
 	EachPayment(context.Context, func(payment.Payment, error) error) error
 	EachRecord(context.Context, func(idempotency.Record) error) error
 	EachEvent(context.Context, func(stream.Event) error) error
@@ -62,6 +63,7 @@ type Sink interface {
 	Empty(context.Context) (bool, error)
 	LoadMerchants(context.Context, []Merchant) error
 	LoadLinks(context.Context, []link.Link) error
+	LoadForms(context.Context, []link.Form) error
 	LoadPayments(context.Context, []payment.Payment) error
 	LoadRecords(context.Context, []idempotency.Record) error
 	// LoadEvents keeps each event's Seq. Told marks those that the notifier has
@@ -95,6 +97,7 @@ type line struct {
 	Told     *int64              `json:"told,omitempty"`
 	Merchant *Merchant           `json:"merchant,omitempty"`
 	Link     *linkLine           `json:"link,omitempty"`
+	Form     *link.Form          `json:"form,omitempty"`
 	Payment  *paymentLine        `json:"payment,omitempty"`
 	Record   *idempotency.Record `json:"record,omitempty"`
 	Event    *eventLine          `json:"event,omitempty"`
@@ -136,6 +139,8 @@ func (l line) kind() string {
 		return "merchants"
 	case l.Link != nil:
 		return "links"
+	case l.Form != nil:
+		return "forms"
 	case l.Payment != nil:
 		return "payments"
 	case l.Record != nil:
@@ -165,6 +170,9 @@ func Export(ctx context.Context, from Source, to io.Writer) (Counts, error) {
 			return from.EachLink(ctx, func(l link.Link, damage error) error {
 				return errors.Join(damage, w.put(line{Link: &linkLine{Link: l, State: l.State()}}))
 			})
+		},
+		func() error {
+			return from.EachForm(ctx, func(f link.Form, damage error) error { return errors.Join(damage, w.put(line{Form: &f})) })
 		},
 		func() error {
 			return from.EachPayment(ctx, func(p payment.Payment, damage error) error {
@@ -306,6 +314,7 @@ type batch struct {
 
 	merchants []Merchant
 	links     []link.Link
+	forms     []link.Form
 	payments  []payment.Payment
 	records   []idempotency.Record
 	events    []stream.Event
@@ -325,6 +334,8 @@ func (b *batch) add(ctx context.Context, l line) error {
 		b.merchants = append(b.merchants, *l.Merchant)
 	case l.Link != nil:
 		b.links = append(b.links, l.Link.Link.With(l.Link.State))
+	case l.Form != nil:
+		b.forms = append(b.forms, *l.Form)
 	case l.Payment != nil:
 		p := l.Payment.Payment
 		p.Revision = l.Payment.Revision
@@ -347,6 +358,8 @@ func (b *batch) flush(ctx context.Context) (err error) {
 		err = b.to.LoadMerchants(ctx, b.merchants)
 	case "links":
 		err = b.to.LoadLinks(ctx, b.links)
+	case "forms":
+		err = b.to.LoadForms(ctx, b.forms)
 	case "payments":
 		err = b.to.LoadPayments(ctx, b.payments)
 	case "records":

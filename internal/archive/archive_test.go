@@ -86,7 +86,7 @@ func fill(t *testing.T, w *world) (account string) {
 	}
 	must(w.Apply(ctx, merchant.Change{User: &merchant.User{ID: user, Account: account, Username: "ada", Email: "ada@example.com", PasswordHash: "$argon2id$x",
 		CreatedAt: storetest.Epoch, ConfirmedAt: storetest.Epoch}, Guard: &merchant.Guard{User: user, SealedTOTP: []byte{7}, TOTPOn: true, TOTPStep: 3, Recovery: [][]byte{{1}}},
-		Tokens: []merchant.Token{{ID: id.New(id.Invitation), Hash: []byte("hash"), Kind: merchant.KindInvite, User: user, Account: account, Email: "bob@example.com",
+		Tokens: []merchant.Token{{ID: id.New(id.Invite), Hash: []byte("hash"), Kind: merchant.KindInvite, User: user, Account: account, Email: "bob@example.com",
 			CreatedAt: storetest.Epoch, ExpiresAt: storetest.Epoch.Add(time.Hour)}}, Record: record("sign-up"),
 		Account: &merchant.Account{ID: account, Name: "Ada's shop", Revision: 1, CreatedAt: storetest.Epoch, Methods: []merchant.Method{{ID: "pm_1", Type: "card",
 			Issuer: "simulator", Currencies: []money.Currency{"EUR"}, Enabled: true, SealedCredentials: []byte{0, 255}}}}}))
@@ -107,6 +107,10 @@ func fill(t *testing.T, w *world) (account string) {
 		must(w.CommitPayment(ctx, begin))
 		must(w.CommitPayment(ctx, storetest.Answered(t, begin.Payment, o)))
 	}
+	must(w.CreateForm(ctx, storetest.NewForm(account), nil))
+	gone := storetest.NewForm(account)
+	gone.ArchivedAt = storetest.Epoch
+	must(w.CreateForm(ctx, gone, nil))
 	canceled := storetest.NewLink(account, 1)
 	must(w.CreateLink(ctx, canceled, nil, nil))
 	must(w.CancelLink(ctx, account, canceled.ID, storetest.Epoch, stream.Event{ID: id.New(id.Event), Type: "link.canceled", Account: account, Mode: link.Test,
@@ -174,7 +178,7 @@ func bringsAcross(t *testing.T, from, to *world) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for kind, want := range map[string]int64{"merchants": 8, "links": 5, "payments": 3, "records": 4, "jobs": 1} {
+	for kind, want := range map[string]int64{"merchants": 8, "links": 5, "payments": 3, "forms": 2, "records": 4, "jobs": 1} {
 		if counts[kind] != want {
 			t.Errorf("%d %s, want %d", counts[kind], kind, want)
 		}

@@ -19,6 +19,7 @@ import (
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/idempotency"
 	"github.com/paylink/paylink/internal/issuer"
+	"github.com/paylink/paylink/internal/keyring"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/money"
 	"github.com/paylink/paylink/internal/payment"
@@ -55,6 +56,9 @@ type Service interface {
 	// Repair asks the issuer about a stuck payment, within a short time, and
 	// returns what is known then.
 	Repair(ctx context.Context, p payment.Payment) payment.Payment
+	// Receipt is the signed statement about a payment made with the link
+	// (package receipt), as the payment is now; any other is fault.NotFound.
+	Receipt(ctx context.Context, l link.Link, payment string) (string, error)
 	// Notice takes an answer that an issuer sent on its own; nil when it is dealt
 	// with for good.
 	Notice(context.Context, issuer.Notice) error
@@ -66,6 +70,8 @@ type Config struct {
 	Links      link.Reader
 	Connectors []issuer.Connector
 	LinkURL    func(link.Link) string
+	Ring       *keyring.Ring // signs receipts
+	PublicURL  string        // who makes them
 	Now        func() time.Time
 	Log        *slog.Logger
 	// Observe is told of every call to an issuer; may be nil.

@@ -10,26 +10,29 @@ import (
 	"encoding/binary"
 	"hash/fnv"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 )
 
 // The prefixes: what an id names can be read off it.
 const (
-	User       = "usr"
-	Account    = "acct"
-	Key        = "key"
-	Method     = "pm"
-	Link       = "lnk"
-	Payment    = "pay"
-	Refund     = "rfd"
-	Event      = "evt"
-	Endpoint   = "whe"
-	Delivery   = "dlv"
-	Session    = "ses"
-	Change     = "chg"
-	Request    = "req"
-	Invitation = "inv"
+	User     = "usr"
+	Account  = "acct"
+	Key      = "key"
+	Method   = "pm"
+	Link     = "lnk"
+	Payment  = "pay"
+	Refund   = "rfd"
+	Event    = "evt"
+	Endpoint = "whe"
+	Delivery = "dlv"
+	Session  = "ses"
+	Change   = "chg"
+	Request  = "req"
+	Invite   = "inv" // an invitation
+	Mail     = "mail"
+	Form     = "frm"
 )
 
 // BodyLength is the number of characters after the underscore.
@@ -54,6 +57,7 @@ const (
 	placeOffset = 12 // tag 3 bytes, bucket 1 byte
 	versionMask = 0xf0
 	placed      = 0x80
+	timed       = 0x70
 	maxBuckets  = 256
 	bucketBits  = 8
 	bucketMask  = maxBuckets - 1
@@ -116,6 +120,27 @@ func Derive(prefix, parent, name string) string {
 		copy(sum[:timeBytes], raw[:timeBytes])
 	}
 	return prefix + "_" + encoding.EncodeToString(sum[:16])
+}
+
+// DeriveAt is Derive for what a name alone decides and yet must sort by the time at
+// which it was made: the first 48 bits are the time's milliseconds, so the same
+// parent, name and time give the same id. It is placed with a placed parent.
+func DeriveAt(prefix, parent, name string, at time.Time) string {
+	sum := sha256.Sum256([]byte(prefix + "\x00" + parent + "\x00" + name))
+	binary.BigEndian.PutUint64(sum[16:], uint64(at.UnixMilli())) //nolint:gosec // after 1970
+	copy(sum[:timeBytes], sum[16+2:])
+	if tag, bucket, ok := Placed(parent); ok {
+		putPlace(sum[:16], tag<<bucketBits|uint32(bucket))
+	} else {
+		sum[versionByte] = sum[versionByte]&^versionMask | timed
+	}
+	return prefix + "_" + encoding.EncodeToString(sum[:16])
+}
+
+// Time is when an id was made; of an id of Derive it means nothing.
+func Time(s string) time.Time {
+	b, _ := Bytes(s)
+	return time.UnixMilli(int64(binary.BigEndian.Uint64(append([]byte{0, 0}, b[:timeBytes]...)))).UTC() //nolint:gosec // 48 bits
 }
 
 // Valid reports whether s is an id with the given prefix.

@@ -4,6 +4,7 @@ import (
 	"sort"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -11,7 +12,7 @@ import (
 )
 
 var prefixes = []string{id.User, id.Account, id.Key, id.Method, id.Link, id.Payment, id.Refund, id.Event, id.Endpoint, id.Delivery,
-	id.Session, id.Change, id.Request}
+	id.Session, id.Change, id.Request, id.Form}
 
 func TestNew(t *testing.T) {
 	seen := map[string]bool{}
@@ -174,4 +175,23 @@ func FuzzBytes(f *testing.F) {
 			t.Fatalf("%q is a second spelling of %s", s, id.FromBytes(prefix, b))
 		}
 	})
+}
+
+// What is derived at a time sorts by it, and lies with a placed parent.
+func TestDeriveAt(t *testing.T) {
+	at := time.UnixMilli(1_900_000_000_123)
+	for _, form := range []string{id.New(id.Form), id.NewPlaced(id.Form, "acct_1", 200)} {
+		first, later := id.DeriveAt(id.Link, form, "a", at), id.DeriveAt(id.Link, form, "a", at.Add(time.Millisecond))
+		if first != id.DeriveAt(id.Link, form, "a", at) || first == id.DeriveAt(id.Link, form, "b", at) || !id.Valid(id.Link, first) {
+			t.Errorf("%s is no function of its name", first)
+		}
+		if first >= later || !id.Time(first).Equal(at) {
+			t.Errorf("%s does not tell its time, or sorts after %s", first, later)
+		}
+		tag, bucket, placed := id.Placed(first)
+		wantTag, wantBucket, want := id.Placed(form)
+		if tag != wantTag || bucket != wantBucket || placed != want {
+			t.Errorf("%s does not lie with %s", first, form)
+		}
+	}
 }

@@ -80,6 +80,16 @@ func Open(dir string, now time.Time) (*Ring, error) {
 	return r, nil
 }
 
+// Missing are the purposes that the whole ring of a folder has no key for: those
+// that came with a later version than the one that made it. Open adds them.
+func Missing(dir string) ([]Purpose, error) {
+	f, _, err := readFile(dir)
+	if err != nil || f.Shares != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(slices.Clone(Purposes), f.hasKey), nil
+}
+
 // Reload reads the file again. On an error the keys in memory stay in use.
 func (r *Ring) Reload() error {
 	if r.dir == "" {
@@ -187,7 +197,7 @@ func (f *file) whole() bool {
 		if f.Shares != nil && !f.holds(Share{Purpose: p, VerifyOnly: true}) {
 			continue
 		}
-		if !slices.ContainsFunc(f.Keys, func(e entry) bool { return e.Purpose == p && e.RevokedAt.IsZero() }) {
+		if !f.hasKey(p) {
 			return false
 		}
 	}
@@ -197,10 +207,15 @@ func (f *file) whole() bool {
 // complete adds the keys that are missing, active at once.
 func (f *file) complete(now time.Time) {
 	for _, p := range Purposes {
-		if !slices.ContainsFunc(f.Keys, func(e entry) bool { return e.Purpose == p && e.RevokedAt.IsZero() }) {
+		if !f.hasKey(p) {
 			f.add(p, now, now)
 		}
 	}
+}
+
+// hasKey reports whether an unrevoked key of the purpose is there.
+func (f *file) hasKey(p Purpose) bool {
+	return slices.ContainsFunc(f.Keys, func(e entry) bool { return e.Purpose == p && e.RevokedAt.IsZero() })
 }
 
 func (f *file) add(p Purpose, now, activeAt time.Time) uint32 {

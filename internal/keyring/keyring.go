@@ -47,11 +47,13 @@ const (
 	AnswerSeal  Purpose = "answer-seal"  // XChaCha20-Poly1305, answers kept for replay
 	WebhookSeal Purpose = "webhook-seal" // XChaCha20-Poly1305, secrets and bodies of webhooks at rest
 	CardSeal    Purpose = "card-seal"    // XChaCha20-Poly1305, a card between two of our processes
+	MailSeal    Purpose = "mail-seal"    // XChaCha20-Poly1305, mails at rest, and what their one-click links say
+	ReceiptSign Purpose = "receipt-sign" // Ed25519, statements about payments
 	MACKey      Purpose = "mac"          // HMAC-SHA256, fingerprints
 )
 
 // Purposes lists them all.
-var Purposes = []Purpose{LinkSign, LinkSeal, SessionSign, WebhookSign, StoreSeal, AnswerSeal, WebhookSeal, CardSeal, MACKey}
+var Purposes = []Purpose{LinkSign, LinkSeal, SessionSign, WebhookSign, StoreSeal, AnswerSeal, WebhookSeal, CardSeal, MailSeal, ReceiptSign, MACKey}
 
 // Limits.
 const (
@@ -67,6 +69,7 @@ const (
 	sessionLife = 24 * time.Hour
 	webhookLife = 7 * 24 * time.Hour // retries end after three days
 	cardLife    = 24 * time.Hour     // a card is under way for seconds
+	receiptLife = 10 * 366 * 24 * time.Hour // receipts are kept with the books
 )
 
 // ErrUnseal is the one answer to everything that cannot be unsealed.
@@ -82,9 +85,9 @@ const (
 
 func (p Purpose) kind() kind {
 	switch p {
-	case LinkSign, SessionSign, WebhookSign:
+	case LinkSign, SessionSign, WebhookSign, ReceiptSign:
 		return kindSign
-	case LinkSeal, StoreSeal, AnswerSeal, WebhookSeal, CardSeal:
+	case LinkSeal, StoreSeal, AnswerSeal, WebhookSeal, CardSeal, MailSeal:
 		return kindSeal
 	case MACKey:
 		return kindMAC
@@ -103,6 +106,8 @@ func (p Purpose) life() time.Duration {
 		return webhookLife
 	case CardSeal:
 		return cardLife
+	case ReceiptSign:
+		return receiptLife
 	}
 	return 0
 }

@@ -35,7 +35,7 @@ func at(t *testing.T, dir string, now time.Time) *Ring {
 
 func TestSignSealMAC(t *testing.T) {
 	r, other := NewMemory(t0), NewMemory(t0)
-	for _, p := range []Purpose{LinkSign, SessionSign, WebhookSign} {
+	for _, p := range []Purpose{LinkSign, SessionSign, WebhookSign, ReceiptSign} {
 		kid, sig := r.Sign(p, []byte("message"))
 		if !r.Verify(p, kid, []byte("message"), sig) {
 			t.Errorf("%s: own signature refused", p)
@@ -286,7 +286,7 @@ func TestJWKS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, p := range []Purpose{LinkSign, SessionSign, WebhookSign} {
+	for _, p := range []Purpose{LinkSign, SessionSign, WebhookSign, ReceiptSign} {
 		kid, sig := r.Sign(p, []byte("m"))
 		if !pub.Verify(p, kid, []byte("m"), sig) {
 			t.Errorf("%s: not verifiable offline", p)
@@ -296,7 +296,7 @@ func TestJWKS(t *testing.T) {
 		}
 	}
 	var set map[string][]map[string]string
-	if err := json.Unmarshal(r.JWKS(), &set); err != nil || len(set["keys"]) != 3 {
+	if err := json.Unmarshal(r.JWKS(), &set); err != nil || len(set["keys"]) != 4 {
 		t.Fatalf("%s: %v", r.JWKS(), err)
 	}
 	for _, k := range set["keys"] {

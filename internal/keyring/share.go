@@ -77,11 +77,15 @@ func Export(from, to string, shares []Share) error {
 		return errors.New("keyring: there is nothing to export: this box holds no keys")
 	}
 	f, _, err := readFile(from)
+	if err == nil && f.Shares != nil {
+		return errors.New("keyring: this folder is an export itself; export from the whole ring")
+	}
+	if err == nil && !f.whole() { // it is of a version that knew fewer purposes
+		now := time.Now()
+		f, _, err = change(from, func(f *file) error { f.complete(now); return nil })
+	}
 	if err != nil {
 		return err
-	}
-	if f.Shares != nil {
-		return errors.New("keyring: this folder is an export itself; export from the whole ring")
 	}
 	switch old, _, err := readFile(to); {
 	case errors.Is(err, fs.ErrNotExist):
@@ -116,6 +120,9 @@ func (f *file) narrow(shares []Share) (*file, error) {
 		}
 		if !f.holds(s) {
 			return nil, fmt.Errorf("keyring: the file lacks %s; export it from the whole ring", s)
+		}
+		if f.Shares == nil && !f.hasKey(s.Purpose) {
+			return nil, fmt.Errorf("keyring: the ring is of an earlier version and lacks %s; paylink keys create adds what is missing", s)
 		}
 	}
 	for _, e := range f.Keys {

@@ -1,8 +1,10 @@
 package keyring
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -156,4 +158,70 @@ func TestShareRules(t *testing.T) {
 	}
 	_, err = OpenShare(public, []Share{{LinkSign, true}}, t0)
 	refused("a damaged public key", err)
+}
+
+// TestUpgradeAddsPurposes: a ring that an earlier version made, which knew fewer
+// purposes, gets what it lacks when it is opened or exported from; what was in it
+// stays. A process that must not make keys is told what to do.
+func TestUpgradeAddsPurposes(t *testing.T) {
+	older := func(t *testing.T) (dir string, old *Ring) {
+		t.Helper()
+		dir = t.TempDir()
+		old = at(t, dir, t0)
+		if _, _, err := change(dir, func(f *file) error {
+			f.Keys = slices.DeleteFunc(f.Keys, func(e entry) bool { return e.Purpose == MailSeal || e.Purpose == ReceiptSign })
+			return nil
+		}); err == nil {
+			t.Fatal("an incomplete ring was written by this version")
+		}
+		f, _, err := readFile(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.Keys = slices.DeleteFunc(f.Keys, func(e entry) bool { return e.Purpose == MailSeal || e.Purpose == ReceiptSign })
+		raw, err := json.Marshal(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := replace(dir, raw); err != nil {
+			t.Fatal(err)
+		}
+		return dir, old
+	}
+	same := func(t *testing.T, dir string, old *Ring) {
+		t.Helper()
+		r := at(t, dir, t0)
+		kid, sig := old.Sign(LinkSign, []byte("m"))
+		if !r.Verify(LinkSign, kid, []byte("m"), sig) {
+			t.Error("the upgrade changed a key")
+		}
+		r.Sign(ReceiptSign, nil)
+		r.Seal(MailSeal, nil, nil)
+		if missing, err := Missing(dir); err != nil || len(missing) > 0 {
+			t.Errorf("still missing: %v, %v", missing, err)
+		}
+	}
+	t.Run("open", func(t *testing.T) {
+		dir, old := older(t)
+		if missing, err := Missing(dir); err != nil || !slices.Equal(missing, []Purpose{MailSeal, ReceiptSign}) {
+			t.Errorf("missing: %v, %v", missing, err)
+		}
+		same(t, dir, old)
+	})
+	t.Run("export", func(t *testing.T) {
+		dir, old := older(t)
+		if err := Export(dir, filepath.Join(t.TempDir(), "notifier"), []Share{{Purpose: MailSeal}, {Purpose: ReceiptSign}}); err != nil {
+			t.Fatal(err)
+		}
+		same(t, dir, old)
+	})
+	t.Run("share", func(t *testing.T) {
+		dir, _ := older(t)
+		if _, err := OpenShare(dir, []Share{{Purpose: MailSeal}}, t0); err == nil || !strings.Contains(err.Error(), "paylink keys create adds") {
+			t.Errorf("%v", err)
+		}
+		if _, err := OpenShare(dir, []Share{{Purpose: LinkSign}}, t0); err != nil {
+			t.Errorf("a box that needs none of the new keys: %v", err)
+		}
+	})
 }

@@ -73,6 +73,8 @@ type Link struct {
 	Capture       string            `json:"capture"`
 	LatePolicy    string            `json:"latePolicy"`
 	Token         string            `json:"token"`
+	Form          string            `json:"form,omitempty"`  // that made it
+	Shown         *Shown            `json:"shown,omitempty"` // how its pages look, if a form made it
 	CreatedAt     time.Time         `json:"createdAt"`
 
 	// Changed by commits; the store keeps these in columns of their own.
@@ -164,8 +166,9 @@ type Spreader interface {
 	Buckets(ctx context.Context, account string) (uint16, error)
 }
 
-// Store keeps links. All of a call, or none.
+// Store keeps links and forms. All of a call, or none.
 type Store interface {
+	FormStore
 	// CreateLink is repeatable: the same link id succeeds again.
 	// idempotency.ErrRaced when another request recorded the same key first.
 	CreateLink(context.Context, Link, []stream.Event, *idempotency.Record) error

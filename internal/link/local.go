@@ -99,7 +99,7 @@ func NewLocal(c LocalConfig) *Local {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Local{LocalVerifier: NewVerifier(VerifierConfig{Ring: c.Ring, Store: c.Store, PublicURL: c.PublicURL, Now: c.Now}),
+	return &Local{LocalVerifier: NewVerifier(VerifierConfig{Ring: c.Ring, Store: c.Store, Forms: c.Store, PublicURL: c.PublicURL, Now: c.Now}),
 		ring: c.Ring, store: c.Store, log: c.Log}
 }
 
@@ -114,7 +114,7 @@ func (l *Local) Create(ctx context.Context, r CreateRequest) (Link, error) {
 	if err != nil {
 		return Link{}, err
 	}
-	if k.ID, err = l.newID(ctx, k.Account); err != nil {
+	if k.ID, err = l.placed(ctx, id.Link, k.Account); err != nil {
 		return Link{}, err
 	}
 	k.Bucket = id.Bucket(k.ID)
@@ -134,13 +134,14 @@ func (l *Local) Create(ctx context.Context, r CreateRequest) (Link, error) {
 	return k, nil
 }
 
-func (l *Local) newID(ctx context.Context, account string) (string, error) {
+// placed makes an id that says where its thing lies, if the store wants that.
+func (l *Local) placed(ctx context.Context, prefix, account string) (string, error) {
 	s, ok := l.store.(Spreader)
 	if !ok {
-		return id.New(id.Link), nil
+		return id.New(prefix), nil
 	}
 	n, err := s.Buckets(ctx, account)
-	return id.NewPlaced(id.Link, account, n), err
+	return id.NewPlaced(prefix, account, n), err
 }
 
 // Get reads one link.

@@ -21,8 +21,9 @@ import (
 	"github.com/paylink/paylink/internal/stream"
 )
 
-// shelf is a Store in memory.
+// shelf is a Store of links in memory. Forms are tested on the real stores.
 type shelf struct {
+	FormStore
 	mu      sync.Mutex
 	links   map[string]Link
 	events  []stream.Event

@@ -50,6 +50,7 @@ type object struct {
 	Capture        string            `json:"capture"`
 	LatePolicy     string            `json:"latePolicy"`
 	Mode           string            `json:"mode"`
+	Form           string            `json:"form,omitempty"` // that made it
 	CreatedAt      string            `json:"createdAt"`
 	Links          objectLinks       `json:"links"`
 }
@@ -68,7 +69,7 @@ func Object(l Link, url string, now time.Time) any {
 		Description: nullable(l.Description), Reference: nullable(l.Reference), Metadata: l.Metadata,
 		Uses: l.Uses, ExpiresAt: FormatTime(l.ExpiresAt), Date: FormatTime(l.Date),
 		RedirectURL: nullable(l.RedirectURL), Capture: l.Capture, LatePolicy: l.LatePolicy,
-		Mode: l.Mode, CreatedAt: FormatTime(l.CreatedAt),
+		Mode: l.Mode, Form: l.Form, CreatedAt: FormatTime(l.CreatedAt),
 		Links: objectLinks{Self: "/api/links/" + l.ID, URL: url, QR: "/api/links/" + l.ID + "/qr.svg"},
 	}
 	o.UnpayableCause = UnpayableReason(o.Status)
@@ -83,6 +84,87 @@ func Object(l Link, url string, now time.Time) any {
 		o.MaxAmount = decimal(l.MaxMinor, l.Amount.Currency)
 	} else {
 		o.Amount = decimal(l.Amount.Minor, l.Amount.Currency)
+	}
+	return o
+}
+
+type formObject struct {
+	ID              string            `json:"id"`
+	Object          string            `json:"object"`
+	URL             string            `json:"url"`
+	Name            string            `json:"name"`
+	Status          string            `json:"status"`
+	Amount          *string           `json:"amount"`            // null: the payer picks or types it
+	Amounts         []string          `json:"amounts,omitempty"` // to pick from
+	MinAmount       *string           `json:"minAmount,omitempty"`
+	MaxAmount       *string           `json:"maxAmount,omitempty"`
+	Currency        money.Currency    `json:"currency"`
+	PaymentMethod   *string           `json:"paymentMethod"`
+	Realm           *string           `json:"realm"`
+	Description     *string           `json:"description"`
+	Fields          []formField       `json:"fields"`
+	Button          *string           `json:"button"`
+	Look            Look              `json:"look"`
+	Origins         []string          `json:"origins"`
+	RedirectURL     *string           `json:"redirectUrl"`
+	LinkLifeSeconds int64             `json:"linkLifeSeconds"`
+	Capture         string            `json:"capture"`
+	LatePolicy      string            `json:"latePolicy"`
+	Disabled        bool              `json:"disabled"`
+	Mode            string            `json:"mode"`
+	Revision        int64             `json:"revision"`
+	CreatedAt       string            `json:"createdAt"`
+	UpdatedAt       string            `json:"updatedAt"`
+	ArchivedAt      string            `json:"archivedAt,omitempty"`
+	Links           map[string]string `json:"links"`
+}
+
+type formField struct {
+	Name     string `json:"name"`
+	Label    string `json:"label,omitempty"`
+	Required bool   `json:"required"`
+}
+
+// Statuses of a form.
+const (
+	FormActive   = "active"
+	FormDisabled = "disabled"
+	FormArchived = "archived"
+)
+
+// Status of the form.
+func (f Form) Status() string {
+	switch {
+	case !f.ArchivedAt.IsZero():
+		return FormArchived
+	case f.Disabled:
+		return FormDisabled
+	}
+	return FormActive
+}
+
+// FormObject is the form as the API shows it.
+func FormObject(f Form, url string) any {
+	o := formObject{ID: f.ID, Object: "form", URL: url, Name: f.Name, Status: f.Status(), Currency: f.Currency, PaymentMethod: nullable(f.PaymentMethod),
+		Realm: nullable(f.Realm), Description: nullable(f.Description), Fields: []formField{}, Button: nullable(f.Button), Look: f.Look,
+		Origins: append([]string{}, f.Origins...), RedirectURL: nullable(f.RedirectURL), LinkLifeSeconds: f.LifeSeconds, Capture: f.Capture,
+		LatePolicy: f.LatePolicy, Disabled: f.Disabled, Mode: f.Mode, Revision: f.Revision, CreatedAt: FormatTime(f.CreatedAt),
+		UpdatedAt: FormatTime(f.UpdatedAt), Links: map[string]string{"self": "/api/forms/" + f.ID, "url": url}}
+	for _, field := range f.Fields {
+		o.Fields = append(o.Fields, formField(field))
+	}
+	switch {
+	case f.Typed():
+		o.MinAmount, o.MaxAmount = decimal(f.MinMinor, f.Currency), decimal(f.MaxMinor, f.Currency)
+	case f.Fixed():
+		o.Amount = decimal(f.Amounts[0], f.Currency)
+	default:
+		for _, minor := range f.Amounts {
+			o.Amounts = append(o.Amounts, *decimal(minor, f.Currency))
+		}
+	}
+	if !f.ArchivedAt.IsZero() {
+		o.ArchivedAt = FormatTime(f.ArchivedAt)
 	}
 	return o
 }

@@ -34,10 +34,11 @@ type Reader interface {
 	GetLink(ctx context.Context, account, id string) (Link, error)
 }
 
-// VerifierConfig of a LocalVerifier. All must be given.
+// VerifierConfig of a LocalVerifier. All must be given; without Forms it knows none.
 type VerifierConfig struct {
 	Ring      *keyring.Ring // may hold link-sign for verifying alone
 	Store     Reader
+	Forms     FormReader
 	PublicURL string // scheme and host
 	Now       func() time.Time
 }
@@ -48,15 +49,19 @@ type LocalVerifier struct {
 	opener   Opener
 	verified verified
 	links    Reader
+	forms    FormReader
 	public   string
 	now      func() time.Time
 }
 
-var _ Verifier = (*LocalVerifier)(nil)
+var (
+	_ Verifier    = (*LocalVerifier)(nil)
+	_ PublicForms = (*LocalVerifier)(nil)
+)
 
 // NewVerifier makes the verifier.
 func NewVerifier(c VerifierConfig) *LocalVerifier {
-	return &LocalVerifier{keys: c.Ring, opener: Opener{c.Ring}, links: c.Store, public: strings.TrimRight(c.PublicURL, "/"), now: c.Now}
+	return &LocalVerifier{keys: c.Ring, opener: Opener{c.Ring}, links: c.Store, forms: c.Forms, public: strings.TrimRight(c.PublicURL, "/"), now: c.Now}
 }
 
 // Open verifies first; only a token of ours reaches the store. A link that the

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/paylink/paylink/internal/idempotency"
+	"github.com/paylink/paylink/internal/mail"
 )
 
 // Ways of signing up.
@@ -106,6 +107,7 @@ type Change struct {
 	Revoke, Keep string
 	// Forget drops the guesses of a key.
 	Forget string
+	Mails  []mail.Message // sealed
 	Record *idempotency.Record
 }
 

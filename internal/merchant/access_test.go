@@ -513,8 +513,8 @@ func TestPasswordChange(t *testing.T) {
 func TestWithoutMailNothingIsMailed(t *testing.T) {
 	w := newWorld(t, nil)
 	ada := w.signUp("ada")
-	w.code(w.RequestReset(t.Context(), "ada@example.com", ""), "mail_not_set_up")
-	w.code(w.SendConfirmation(t.Context(), ada.ID, ""), "mail_not_set_up")
+	w.code(w.RequestReset(t.Context(), "ada@example.com", ""), "mail_unavailable")
+	w.code(w.SendConfirmation(t.Context(), ada.ID, ""), "mail_unavailable")
 	w.code(w.Confirm(t.Context(), "x"), "token_invalid")
 	w.code(w.Reset(t.Context(), "x", "another good password", ""), "token_invalid")
 	_, err := w.CreateKey(t.Context(), merchant.CreateKeyRequest{Account: ada.Account, Name: "live", Mode: merchant.Live, Scopes: []string{"links:write"}}, nil)

@@ -235,13 +235,14 @@ type Connector struct {
 	Capabilities issuer.Capabilities
 }
 
-// Config of a Local. All but Log and SignUp must be given.
+// Config of a Local. All but Log, SignUp and Mails must be given.
 type Config struct {
 	Users      UserStore
 	Keys       KeyStore
 	Sessions   SessionStore
 	Access     AccessStore
 	SignUp     string // Open by default
+	Mails      bool   // what is written to the outbox is sent
 	Ring       *keyring.Ring
 	Connectors []Connector
 	PublicURL  string // the issuer of session tokens
@@ -283,7 +284,7 @@ func New(c Config) *Local {
 		c.SignUp = Open
 	}
 	return &Local{
-		users: c.Users, keys: c.Keys, sessions: c.Sessions, access: c.Access, signUp: c.SignUp, ring: c.Ring, connectors: c.Connectors,
+		users: c.Users, keys: c.Keys, sessions: c.Sessions, access: c.Access, signUp: c.SignUp, mails: c.Mails, ring: c.Ring, connectors: c.Connectors,
 		public: c.PublicURL, now: c.Now, log: c.Log, hasher: newHasher(), passkeys: relyingParty(c.PublicURL), resets: make(chan resetWish, maxResets),
 		touched: make(map[string]time.Time), seen: make(map[string]time.Time),
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/mail"
 )
 
 const (
@@ -53,9 +54,9 @@ func (l *Local) setPassword(ctx context.Context, u User, next, lang string) (Cha
 	now := l.time()
 	c := Change{At: now, Password: hash, PasswordUser: u.ID, Revoke: u.ID, Void: KindReset, VoidUser: u.ID, Forget: guessKey(u)}
 	if l.mails {
-		l.post(&c, mailTo{kind: "password_changed", email: u.Email, account: u.Account, lang: lang, data: map[string]string{"at": now.Format(time.RFC3339)}})
+		err = l.post(&c, mailTo{kind: mail.PasswordChanged, about: u.ID, email: u.Email, account: u.Account, lang: lang, data: map[string]string{"at": now.Format(time.RFC3339)}})
 	}
-	return c, nil
+	return c, err
 }
 
 // RequestReset notes the wish and answers; RunResets does the rest. So nothing about
@@ -63,7 +64,7 @@ func (l *Local) setPassword(ctx context.Context, u User, next, lang string) (Cha
 // the user asks again.
 func (l *Local) RequestReset(_ context.Context, email, lang string) error {
 	if !l.mails {
-		return fault.New(fault.KindConflict, "mail_not_set_up", "This installation sends no mail.")
+		return mail.Unavailable()
 	}
 	email, err := checkEmail(email)
 	if err != nil {
@@ -106,8 +107,10 @@ func (l *Local) mailReset(ctx context.Context, w resetWish) error {
 	secret, t := newToken(KindReset, now, ResetLife)
 	t.User, t.Account, t.Email, t.Mailed = u.ID, u.Account, u.Email, true
 	c := Change{At: now, Tokens: []Token{t}, Void: KindReset, VoidUser: u.ID}
-	l.post(&c, mailTo{kind: KindReset, email: u.Email, account: u.Account, lang: w.lang,
-		data: map[string]string{"url": l.public + "/dashboard/reset?token=" + secret, "minutes": strconv.Itoa(int(ResetLife / time.Minute))}})
+	if err := l.post(&c, mailTo{kind: mail.Reset, about: u.ID, email: u.Email, account: u.Account, lang: w.lang, ends: t.ExpiresAt,
+		data: map[string]string{"url": l.public + "/dashboard/reset?token=" + secret, "minutes": strconv.Itoa(int(ResetLife / time.Minute))}}); err != nil {
+		return err
+	}
 	return l.access.Apply(ctx, c)
 }
 

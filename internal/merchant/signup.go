@@ -7,6 +7,7 @@ import (
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/idempotency"
+	"github.com/paylink/paylink/internal/mail"
 )
 
 var (
@@ -57,7 +58,9 @@ func (l *Local) SignUp(ctx context.Context, r SignUpRequest, t *idempotency.Tick
 		c.Account = &a
 	}
 	c.User = &u
-	l.askToConfirm(&c, u, r.Lang, now)
+	if err := l.askToConfirm(&c, u, r.Lang); err != nil {
+		return SignedUp{}, err
+	}
 	out := SignedUp{User: u, Account: a}
 	if c.Record, err = t.Fill(out, now); err != nil {
 		return SignedUp{}, err
@@ -143,12 +146,15 @@ func (l *Local) invite(ctx context.Context, of Token, payee, lang string, now ti
 		return Invitation{}, fault.Invalid("email", "already_signed_up", "Somebody with this address has signed up already.")
 	}
 	secret, t := newToken(KindInvite, now, InviteLife)
-	t.ID, t.User, t.Account, t.Email, t.Mailed = id.New(id.Invitation), of.User, of.Account, of.Email, l.mails
+	t.ID, t.User, t.Account, t.Email, t.Mailed = id.New(id.Invite), of.User, of.Account, of.Email, l.mails
 	c := Change{At: now, Tokens: []Token{t}}
 	out := showInvitation(t, payee)
 	at := l.public + "/dashboard/sign-up?invitation=" + secret
 	if l.mails {
-		l.post(&c, mailTo{kind: KindInvite, email: t.Email, account: t.Account, lang: lang, withdraw: t.ID, data: map[string]string{"url": at, "inviter": payee}})
+		if err := l.post(&c, mailTo{kind: mail.Invite, about: t.ID, email: t.Email, account: t.Account, lang: lang, withdraw: t.ID, ends: t.ExpiresAt,
+			data: map[string]string{"url": at, "inviter": payee}}); err != nil {
+			return Invitation{}, err
+		}
 	} else {
 		out.URL = at
 	}
@@ -174,10 +180,10 @@ func (l *Local) Invitations(ctx context.Context, account string) ([]Invitation, 
 
 // WithdrawInvitation uses up one of the account's.
 func (l *Local) WithdrawInvitation(ctx context.Context, account, invitation string) error {
-	if !id.Valid(id.Invitation, invitation) {
+	if !id.Valid(id.Invite, invitation) {
 		return fault.NotFound("invitation")
 	}
-	return l.access.WithdrawInvitation(ctx, account, invitation, l.time())
+	return l.access.WithdrawInvitation(ctx, account, invitation, l.time()) // its mail too, if it waits
 }
 
 // Invitation reads one by its token.
@@ -206,14 +212,15 @@ func (l *Local) Users(ctx context.Context, account string) ([]User, error) {
 const resendAfter = time.Minute
 
 // askToConfirm adds the token and the mail that ask a new user to confirm the address.
-func (l *Local) askToConfirm(c *Change, u User, lang string, now time.Time) {
+func (l *Local) askToConfirm(c *Change, u User, lang string) error {
 	if !l.mails || !u.ConfirmedAt.IsZero() {
-		return
+		return nil
 	}
-	secret, t := newToken(KindConfirm, now, ConfirmLife)
+	secret, t := newToken(KindConfirm, c.At, ConfirmLife)
 	t.User, t.Account, t.Email, t.Mailed = u.ID, u.Account, u.Email, true
 	c.Tokens = append(c.Tokens, t)
-	l.post(c, mailTo{kind: KindConfirm, email: u.Email, account: u.Account, lang: lang, data: map[string]string{"url": l.public + "/dashboard/confirm?token=" + secret}})
+	return l.post(c, mailTo{kind: mail.Confirm, about: u.ID, email: u.Email, account: u.Account, lang: lang, ends: t.ExpiresAt,
+		data: map[string]string{"url": l.public + "/dashboard/confirm?token=" + secret}})
 }
 
 // SendConfirmation mails the link again.
@@ -223,7 +230,7 @@ func (l *Local) SendConfirmation(ctx context.Context, user, lang string) error {
 		return err
 	}
 	if !l.mails {
-		return fault.New(fault.KindConflict, "mail_not_set_up", "This installation sends no mail.")
+		return mail.Unavailable()
 	}
 	now := l.time()
 	if soon, err := l.sentLately(ctx, KindConfirm, user, now); soon || err != nil {
@@ -235,7 +242,9 @@ func (l *Local) SendConfirmation(ctx context.Context, user, lang string) error {
 		return err
 	}
 	c := Change{At: now}
-	l.askToConfirm(&c, u, lang, now)
+	if err := l.askToConfirm(&c, u, lang); err != nil {
+		return err
+	}
 	return l.access.Apply(ctx, c)
 }
 
@@ -275,8 +284,17 @@ func (l *Local) Confirm(ctx context.Context, token string) error {
 
 // mailTo is a mail that rides in a commit.
 type mailTo struct {
-	kind, email, account, lang, withdraw string
-	data                                 map[string]string
+	kind, about, email, account, lang, withdraw string
+	ends                                        time.Time // of no use from then on
+	data                                        map[string]string
 }
 
-func (l *Local) post(c *Change, m mailTo) {}
+
+// post seals a mail into the commit. Its id follows from what it is about and when,
+// so that it is written once.
+func (l *Local) post(c *Change, m mailTo) error {
+	out, err := mail.Message{ID: mail.NewID(m.about, m.kind, c.At.Format(time.RFC3339Nano)), Account: m.account, To: m.email, Kind: m.kind, Lang: m.lang,
+		Data: m.data, EndsAt: m.ends, Withdraw: m.withdraw, CreatedAt: c.At}.Seal(l.ring)
+	c.Mails = append(c.Mails, out)
+	return err
+}

@@ -11,10 +11,12 @@ import (
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/idempotency"
 	"github.com/paylink/paylink/internal/issuer"
+	"github.com/paylink/paylink/internal/keyring"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/merchant"
 	"github.com/paylink/paylink/internal/notify"
 	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/receipt"
 )
 
 func TestUsersService(t *testing.T) { both(t, usersSuite) }
@@ -238,8 +240,30 @@ func transactionsSuite(t *testing.T, b boxes) {
 	}
 	_, _, err = b.transactions.Refund(ctx, account.ID, link.Live, p.ID, "1", nil)
 	is(t, err, fault.KindNotFound, "not_found", "")
+	receiptSuite(t, b, l, done)
 	manualSuite(t, b, account)
 	paymentsSuite(t, b, account, done)
+}
+
+// receiptSuite: a receipt is a statement about one payment with its own link.
+func receiptSuite(t *testing.T, b boxes, l link.Link, p payment.Payment) {
+	ctx := t.Context()
+	token, err := b.transactions.Receipt(ctx, l, p.ID)
+	good(t, err)
+	published, err := keyring.ParseJWKS(b.world.ring.JWKS())
+	good(t, err)
+	s, err := receipt.Verify(published, token)
+	good(t, err)
+	if s.Payment != p.ID || s.Link != l.ID || s.Issuer != public || s.Status != "partially_refunded" || s.Refunded.Minor != 250 || s.Card != "visa 4242" || len(s.KeyID) != 8 {
+		t.Errorf("statement %+v", s)
+	}
+	_, err = b.transactions.Receipt(ctx, l, id.New(id.Payment))
+	is(t, err, fault.KindNotFound, "not_found", "")
+	r := wish(b.known(t, l.Account))
+	other, err := b.links.Create(ctx, r)
+	good(t, err)
+	_, err = b.transactions.Receipt(ctx, other, p.ID)
+	is(t, err, fault.KindNotFound, "not_found", "")
 }
 
 // manualSuite: authorised payments are captured, voided, repaired and noticed.

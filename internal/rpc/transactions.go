@@ -120,6 +120,11 @@ func (t *Transactions) Repair(ctx context.Context, p payment.Payment) payment.Pa
 	return done.payment()
 }
 
+// Receipt implements coordinator.Service.
+func (t *Transactions) Receipt(ctx context.Context, l link.Link, payment string) (string, error) {
+	return value(call[linkName, string](ctx, t.peer, "Receipt", read, &linkName{Account: l.Account, Link: l.ID, LastPayment: payment}))
+}
+
 // Notice implements coordinator.Service.
 func (t *Transactions) Notice(ctx context.Context, n issuer.Notice) error {
 	_, err := call[issuer.Notice, struct{}](ctx, t.peer, "Notice", harmless, &n)
@@ -168,6 +173,14 @@ func ServeTransactions(s *Server, box coordinator.Service, links link.Reader, ca
 	handle(s, name, "Repair", func(ctx context.Context, q *paymentForm) (*paymentForm, error) {
 		form := paymentOut(box.Repair(ctx, q.payment()))
 		return &form, nil
+	})
+	handle(s, name, "Receipt", func(ctx context.Context, q *linkName) (*string, error) {
+		l, err := links.GetLink(ctx, q.Account, q.Link)
+		if err != nil {
+			return nil, err
+		}
+		token, err := box.Receipt(ctx, l, q.LastPayment)
+		return &token, err
 	})
 	handle(s, name, "Notice", func(ctx context.Context, q *issuer.Notice) (*struct{}, error) {
 		return &struct{}{}, box.Notice(ctx, *q)

@@ -37,6 +37,8 @@ type boxes struct {
 	users        merchant.Service
 	links        link.Service
 	verifier     link.Verifier
+	forms        link.FormService
+	publicForms  link.PublicForms
 	payments     payment.Reader
 	transactions coordinator.Service
 	notifier     notify.Service
@@ -106,10 +108,10 @@ func newWorld(t *testing.T) *world {
 	t.Cleanup(func() { _ = w.sim.Close() })
 	links := link.NewLocal(link.LocalConfig{Ring: w.ring, Store: w.store, PublicURL: public, Now: now})
 	webhook := []byte("webhook")
-	w.local = boxes{world: w, links: links, verifier: links, payments: w.store,
+	w.local = boxes{world: w, links: links, verifier: links, forms: links, publicForms: links, payments: w.store,
 		users: merchant.New(merchant.Config{Users: w.store, Keys: w.store, Sessions: w.store, Access: w.store, Ring: w.ring, PublicURL: public, Now: now,
 			Connectors: []merchant.Connector{{Name: simulator.Name, Capabilities: simulator.Capabilities()}}}),
-		transactions: coordinator.New(coordinator.Config{Payments: w.store, Links: w.store, Connectors: []issuer.Connector{w.sim}, LinkURL: links.URL, Now: now, Log: w.log}),
+		transactions: coordinator.New(coordinator.Config{Payments: w.store, Links: w.store, Connectors: []issuer.Connector{w.sim}, LinkURL: links.URL, Ring: w.ring, PublicURL: public, Now: now, Log: w.log}),
 		notifier: notify.New(notify.Config{Store: w.store, Queue: w.queue, Now: now, Keys: notify.Keys{
 			Seal:   func(b []byte) []byte { return w.ring.Seal(keyring.WebhookSeal, b, webhook) },
 			Unseal: func(b []byte) ([]byte, error) { return w.ring.Unseal(keyring.WebhookSeal, b, webhook) }}}),
@@ -155,6 +157,8 @@ func (w *world) serve(c *rpc.Credentials) *rpc.Server {
 	rpc.ServeUsers(s, b.users, w.store)
 	rpc.ServeLinks(s, b.links, w.store)
 	rpc.ServeVerifier(s, b.verifier)
+	rpc.ServeForms(s, b.forms)
+	rpc.ServePublicForms(s, b.publicForms)
 	rpc.ServePayments(s, b.payments)
 	rpc.ServeTransactions(s, b.transactions, w.store, w.cards(), w.store)
 	rpc.ServeNotifier(s, b.notifier, w.store)
@@ -208,7 +212,7 @@ func (w *world) clients(c *rpc.Credentials, urls ...string) boxes {
 	peer := func(service string) *rpc.Peer { return rpc.NewPeer(service, w.pool(service, c, urls...), nil) }
 	users, links, notifier := rpc.NewUsers(peer("users")), rpc.NewLinks(peer("links")), rpc.NewNotifier(peer("notifier"))
 	transactions := rpc.NewTransactions(peer("transactions"), w.cards(), time.Now)
-	return boxes{world: w, users: users, links: links, verifier: rpc.NewVerifier(peer("verifier")), payments: rpc.NewPayments(peer("payments")),
+	return boxes{world: w, users: users, links: links, verifier: rpc.NewVerifier(peer("verifier")), forms: links, publicForms: rpc.NewVerifier(peer("verifier")), payments: rpc.NewPayments(peer("payments")),
 		transactions: transactions, notifier: notifier,
 		records: api.Records{Users: users, Links: links, Transactions: transactions, Webhooks: notifier}}
 }
@@ -304,4 +308,12 @@ func card(t *testing.T, number string) issuer.Card {
 	c, err := issuer.NewCard(number, 12, time.Now().Year()+2, "739", "Ada Payer", time.Now())
 	good(t, err)
 	return c
+}
+
+// known is an account that is there.
+func (b boxes) known(t *testing.T, account string) merchant.Account {
+	t.Helper()
+	a, err := b.users.GetAccount(t.Context(), account)
+	good(t, err)
+	return a
 }

@@ -18,6 +18,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/paylink/paylink/internal/fault"
@@ -50,6 +51,7 @@ type Records struct{ Users, Links, Transactions, Webhooks idempotency.Store }
 type Config struct {
 	Merchants    merchant.Service
 	Links        link.Service
+	Forms        link.FormService
 	Payments     payment.Reader
 	Transactions Transactions
 	Webhooks     notify.Service
@@ -64,13 +66,22 @@ type Config struct {
 	PublicURL string              // without a slash at the end
 	Now       func() time.Time
 	Log       *slog.Logger
+	Drain     <-chan struct{} // closing it ends the streams of events; nil: only their life does
 }
 
 // API serves the JSON calls. It is safe for concurrent use.
 type API struct {
 	Config
-	renderer Renderer
-	flights  flights
+	renderer  Renderer
+	flights   flights
+	followers followers
+}
+
+// followers counts the live streams of events.
+type followers struct {
+	sync.Mutex
+	all int
+	by  map[string]int // by account and mode
 }
 
 // New makes an API.
@@ -151,7 +162,7 @@ func (a *API) serve(rt Route) http.Handler {
 			a.fail(w, r, err)
 			return
 		}
-		if rt.stream != nil {
+		if rt.stream != nil && (rt.handle == nil || wantsStream(r)) {
 			rt.stream(a, q)
 			return
 		}

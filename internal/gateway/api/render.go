@@ -22,6 +22,7 @@ const (
 	shapeKey      = "api_key"
 	shapeEndpoint = "webhook_endpoint"
 	shapeDelivery = "delivery"
+	shapeForm     = "form"
 )
 
 // Renderer turns the object of a commit into the answer. It needs nothing of the
@@ -45,6 +46,8 @@ func (r Renderer) object(shape string, committed any) (any, bool) {
 	switch o := committed.(type) {
 	case link.Link:
 		return r.link(o), shape == shapeLink
+	case link.Form:
+		return r.form(o), shape == shapeForm
 	case payment.Payment:
 		if shape == shapeRefund && len(o.Refunds) > 0 {
 			return payment.RefundObject(o, o.Refunds[len(o.Refunds)-1]), true // the payment's newest
@@ -67,5 +70,7 @@ func (r Renderer) object(shape string, committed any) (any, bool) {
 }
 
 func (r Renderer) link(l link.Link) any { return link.Object(l, r.linkURL(l), r.Now()) }
+
+func (r Renderer) form(f link.Form) any { return link.FormObject(f, r.PublicURL+"/f/"+f.ID) }
 
 func (r Renderer) linkURL(l link.Link) string { return r.PublicURL + "/l/" + l.Token }

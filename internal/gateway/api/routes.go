@@ -43,7 +43,8 @@ type Route struct {
 	shape string
 	// records picks the box whose store has the idempotency records.
 	records func(Records) idempotency.Store
-	// stream answers by itself instead of handle.
+	// stream answers by itself instead of handle; where there is a handle too, only
+	// who asks for an event stream.
 	stream func(*API, *request)
 }
 
@@ -63,6 +64,7 @@ func Routes() []Route { return routes }
 var routes = slices.Concat(
 	in(userRoutes(), func(r Records) idempotency.Store { return r.Users }),
 	in(linkRoutes(), func(r Records) idempotency.Store { return r.Links }),
+	in(formRoutes(), func(r Records) idempotency.Store { return r.Links }),
 	in(paymentRoutes(), func(r Records) idempotency.Store { return r.Transactions }),
 	in(webhookRoutes(), func(r Records) idempotency.Store { return r.Webhooks }),
 	publicRoutes())
@@ -128,7 +130,8 @@ func webhookRoutes() []Route {
 		{Method: "GET", Path: base + "/{id}/deliveries", Auth: authBoth, Scope: read, Query: pageQuery, ids: one(id.Endpoint), handle: (*API).listDeliveries},
 		{Method: "POST", Path: base + "/{id}/deliveries/{delivery}/redeliver", Auth: authBoth, Scope: write,
 			ids: map[string]string{"id": id.Endpoint, "delivery": id.Delivery}, handle: (*API).redeliver, shape: shapeDelivery},
-		{Method: "GET", Path: "/api/events", Auth: authKey, Scope: "events:read", Query: with(pageQuery, "afterSeq"), handle: (*API).listEvents},
+		{Method: "GET", Path: "/api/events", Auth: authKey, Scope: "events:read", Query: with(pageQuery, "afterSeq"),
+			handle: (*API).listEvents, stream: (*API).followEvents},
 	}
 }
 
@@ -142,7 +145,7 @@ func publicRoutes() []Route {
 // nouns are what a person calls the objects that ids name.
 var nouns = map[string]string{
 	id.Key: "API key", id.Link: "payment link", id.Payment: "payment",
-	id.Endpoint: "webhook endpoint", id.Delivery: "delivery",
+	id.Form: "form", id.Endpoint: "webhook endpoint", id.Delivery: "delivery",
 }
 
 func pathID(r *http.Request, name, prefix string) error {

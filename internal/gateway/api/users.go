@@ -91,12 +91,24 @@ func remote(r *http.Request) string {
 // payee is who is paid by a link, and how: the account's methods with the limits
 // of their connectors.
 func (a *API) payee(q *request) (string, []link.Method, error) {
-	account, err := a.Merchants.GetAccount(q.Context(), q.caller.account)
+	if q.caller.mode == link.Live {
+		account, err := a.Merchants.GetAccount(q.Context(), q.caller.account)
+		if err == nil && account.TestOnly {
+			err = merchant.ErrUnconfirmed
+		}
+		if err != nil {
+			return "", nil, err
+		}
+	}
+	return a.Payee(q.Context(), q.caller.account)
+}
+
+// Payee is who is paid by an account's links, and the payment methods that they
+// may ask for.
+func (a *API) Payee(ctx context.Context, of string) (string, []link.Method, error) {
+	account, err := a.Merchants.GetAccount(ctx, of)
 	if err != nil {
 		return "", nil, err
-	}
-	if q.caller.mode == link.Live && account.TestOnly {
-		return "", nil, merchant.ErrUnconfirmed
 	}
 	methods := make([]link.Method, 0, len(account.Methods))
 	for _, m := range account.Methods {

@@ -35,6 +35,7 @@ type world struct {
 	links   *link.Local
 	coord   *coordinator.Local
 	records *holding
+	drain   chan struct{}
 	check   func(*http.Request, []byte, *http.Response, []byte)
 	token   string // of a signed-in user
 	key     string // the secret of a key with every scope
@@ -78,22 +79,22 @@ func newWorld(t *testing.T) *world {
 		Seal:   func(b []byte) []byte { return ring.Seal(keyring.WebhookSeal, b, nil) },
 		Unseal: func(b []byte) ([]byte, error) { return ring.Unseal(keyring.WebhookSeal, b, nil) },
 	}})
-	records := &holding{Store: store}
+	records, drain := &holding{Store: store}, make(chan struct{})
 	a := api.New(api.Config{
-		Merchants: merchants, Links: links, Payments: store, Transactions: coord, Webhooks: hooks, Connectors: known,
+		Merchants: merchants, Links: links, Forms: links, Payments: store, Transactions: coord, Webhooks: hooks, Connectors: known,
 		Records: api.Records{Users: records, Links: records, Transactions: records, Webhooks: records},
 		Seal:    func(b, with []byte) ([]byte, error) { return ring.Seal(keyring.AnswerSeal, b, with), nil },
 		Unseal:  func(b, with []byte) ([]byte, error) { return ring.Unseal(keyring.AnswerSeal, b, with) },
 		MAC:     func(b []byte) []byte { return ring.MAC(keyring.MACKey, b) },
-		JWKS:    ring.JWKS, PublicURL: public, Now: now, Log: log,
+		JWKS:    ring.JWKS, PublicURL: public, Now: now, Log: log, Drain: drain,
 	})
 	mux := http.NewServeMux()
 	a.Register(mux)
-	w := &world{t: t, server: httptest.NewServer(mux), store: store, links: links, coord: coord, records: records, check: apitest.Validator(t)}
+	w := &world{t: t, server: httptest.NewServer(mux), store: store, links: links, coord: coord, records: records, drain: drain, check: apitest.Validator(t)}
 	t.Cleanup(w.server.Close)
 	w.ok("POST", "/api/users", "", `{"username":"maria","email":"maria@example.com","password":"correct horse battery"}`)
 	w.token = w.ok("POST", "/api/sessions", "", `{"login":"maria","password":"correct horse battery"}`)["token"].(string)
-	k := w.ok("POST", "/api/api-keys", w.token, `{"name":"all","mode":"test","scopes":["links:read","links:write","payments:read","payments:write","webhooks:read","webhooks:write","events:read","balance:read"]}`)
+	k := w.ok("POST", "/api/api-keys", w.token, `{"name":"all","mode":"test","scopes":["links:read","links:write","payments:read","payments:write","webhooks:read","webhooks:write","events:read","balance:read","forms:read","forms:write"]}`)
 	w.key, w.keyID = k["secret"].(string), k["id"].(string)
 	return w
 }

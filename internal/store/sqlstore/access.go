@@ -35,6 +35,9 @@ func (s *Store) Apply(ctx context.Context, c merchant.Change) error {
 				return err
 			}
 		}
+		if err := putMails(t, c.Mails); err != nil {
+			return err
+		}
 		return putRecord(t, c.Record)
 	})
 	if confirmed != "" {
@@ -265,7 +268,10 @@ func (s *Store) WithdrawInvitation(ctx context.Context, account, id string, at t
 		if err == nil && n == 0 {
 			err = fault.NotFound("invitation")
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return withdrawMails(t, account, []string{id}, at)
 	})
 }
 

@@ -59,7 +59,8 @@ func (s *Store) Waiting(account string) int { return len(s.writerFor([]string{ac
 // Plan is how the engine would answer the queries of the metrics and of pruning.
 func (s *Store) Plan(ctx context.Context) (string, error) {
 	var plan string
-	for query, args := range map[string][]any{countParked: nil, pruneDeliveries: {1, 1}, pruneSessions: {1, 1}} {
+	for query, args := range map[string][]any{countParked: nil, pruneDeliveries: {1, 1}, pruneSessions: {1, 1},
+		pruneMails: {1, 1}, dueMails: {1, 1}, countParkedMails: nil, countDueMails: {1}} {
 		rows, err := s.read.QueryContext(ctx, "EXPLAIN QUERY PLAN "+query, args...)
 		if err != nil {
 			return "", err

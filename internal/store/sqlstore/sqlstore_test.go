@@ -53,6 +53,12 @@ func TestMerchants(t *testing.T) {
 	})
 }
 
+func TestMails(t *testing.T) {
+	onEach(t, func(t *testing.T, url string) {
+		storetest.RunMails(t, func(t *testing.T) storetest.MailStore { return open(t, url) })
+	})
+}
+
 // TestF29_PagingWhileNewOnesArrive pages through 200,000 payments.
 func TestF29_PagingWhileNewOnesArrive(t *testing.T) {
 	onEach(t, func(t *testing.T, url string) { storetest.RunPaging(t, open(t, url), 200_000) })
@@ -65,13 +71,13 @@ func TestBackgroundQueriesUseTheirIndex(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, index := range []string{"webhook_deliveries_unresolved", "webhook_deliveries_by_time", "sessions_by_expiry"} {
+	for _, index := range []string{"webhook_deliveries_unresolved", "webhook_deliveries_by_time", "sessions_by_expiry", "mails_ended", "mails_due", "mails_parked"} {
 		if !strings.Contains(plan, "INDEX "+index) {
 			t.Errorf("%s is not used:\n%s", index, plan)
 		}
 	}
 	for line := range strings.Lines(plan) {
-		if strings.HasPrefix(line, "SCAN ") && !strings.Contains(line, "INDEX webhook_deliveries_unresolved") {
+		if strings.HasPrefix(line, "SCAN ") && !strings.Contains(line, "INDEX webhook_deliveries_unresolved") && !strings.Contains(line, "INDEX mails_parked") && line != "SCAN due\n" {
 			t.Errorf("reads a whole table: %s", line)
 		}
 	}

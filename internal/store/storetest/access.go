@@ -151,7 +151,7 @@ func invitations(t *testing.T, s merchants) {
 	var made []merchant.Token
 	for range 4 {
 		k := newToken(merchant.KindInvite, user)
-		k.ID, k.Account, k.Mailed = id.New(id.Invitation), account, false
+		k.ID, k.Account, k.Mailed = id.New(id.Invite), account, false
 		made = append(made, k)
 	}
 	plain := newToken(merchant.KindConfirm, user)

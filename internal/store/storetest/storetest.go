@@ -143,6 +143,9 @@ func Run(t *testing.T, open func(t *testing.T) Store, options ...Options) {
 		"expired links are told once":                  expire,
 		"F19 a consumer resumes at its checkpoint":     consume,
 		"F22 many workers on one payment lose nothing": contention,
+		"form is read back as written":                 formRoundTrip,
+		"a form is changed once per revision":          formUpdates,
+		"forms page newest first":                      formPages,
 	} {
 		t.Run(name, func(t *testing.T) {
 			test(t, suite{Store: s, ctx: t.Context(), account: id.New(id.Account), catchUp: catchUp})

@@ -1,0 +1,49 @@
+package client
+
+import (
+	"context"
+	"iter"
+	"net/url"
+)
+
+// Page is a part of a list. Whoever wants all of it takes the list's All.
+type Page[T any] struct {
+	Object     string `json:"object"`
+	Data       []T    `json:"data"`
+	HasMore    bool   `json:"hasMore"`
+	NextCursor string `json:"nextCursor"` // of the next page, while HasMore
+}
+
+// pageItems is how many items All asks for at a time.
+const pageItems = 100
+
+// all walks the pages of a list. The error, if there is one, comes last.
+func all[T any](ctx context.Context, c *Client, path string, query url.Values, options []CallOption) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		q := url.Values{}
+		for name, values := range query {
+			q[name] = values
+		}
+		if q.Get("limit") == "" {
+			setInt(q, "limit", pageItems)
+		}
+		for {
+			page, err := get[Page[T]](ctx, c, path, q, options)
+			if err != nil {
+				var none T
+				yield(none, err)
+				return
+			}
+			for _, item := range page.Data {
+				if !yield(item, nil) {
+					return
+				}
+			}
+			if !page.HasMore {
+				return
+			}
+			q.Del("afterSeq") // the cursor says where to go on
+			q.Set("cursor", page.NextCursor)
+		}
+	}
+}

@@ -1,0 +1,252 @@
+package client
+
+import (
+	"context"
+	"iter"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// LinksAPI makes and reads payment links.
+type LinksAPI struct{ c *Client }
+
+// LinkFilter of a list; what is left out does not filter.
+type LinkFilter struct {
+	Status    LinkStatus
+	Realm     string
+	Reference string
+	Limit     int    // items of a page: 20 unless set, 100 at most
+	Cursor    string // NextCursor of the page before
+}
+
+func (f LinkFilter) query() url.Values {
+	q := url.Values{}
+	set(q, "status", string(f.Status))
+	set(q, "realm", f.Realm)
+	set(q, "reference", f.Reference)
+	setInt(q, "limit", int64(f.Limit))
+	set(q, "cursor", f.Cursor)
+	return q
+}
+
+// Create makes a link.
+func (a *LinksAPI) Create(ctx context.Context, l CreateLink, options ...CallOption) (Link, error) {
+	return post[Link](ctx, a.c, "/api/links", l, options)
+}
+
+// Get reads a link.
+func (a *LinksAPI) Get(ctx context.Context, id string, options ...CallOption) (Link, error) {
+	return get[Link](ctx, a.c, "/api/links/"+url.PathEscape(id), nil, options)
+}
+
+// Cancel ends an open link.
+func (a *LinksAPI) Cancel(ctx context.Context, id string, options ...CallOption) (Link, error) {
+	return post[Link](ctx, a.c, "/api/links/"+url.PathEscape(id)+"/cancel", nil, options)
+}
+
+// QR is the link's URL as a QR code, an SVG image.
+func (a *LinksAPI) QR(ctx context.Context, id string, options ...CallOption) ([]byte, error) {
+	var svg []byte
+	err := a.c.do(ctx, call{method: http.MethodGet, path: "/api/links/" + url.PathEscape(id) + "/qr.svg", accept: "image/svg+xml", out: &svg}, options)
+	return svg, err
+}
+
+// List is a page, newest first.
+func (a *LinksAPI) List(ctx context.Context, f LinkFilter, options ...CallOption) (Page[Link], error) {
+	return get[Page[Link]](ctx, a.c, "/api/links", f.query(), options)
+}
+
+// All walks the whole list, newest first.
+func (a *LinksAPI) All(ctx context.Context, f LinkFilter, options ...CallOption) iter.Seq2[Link, error] {
+	return all[Link](ctx, a.c, "/api/links", f.query(), options)
+}
+
+// PaymentsAPI reads payments, captures, voids and refunds them.
+type PaymentsAPI struct{ c *Client }
+
+// PaymentFilter of a list; what is left out does not filter.
+type PaymentFilter struct {
+	Status   PaymentStatus
+	Realm    string
+	Currency string
+	Link     string
+	From, To time.Time // created at or after From, and before To
+	Limit    int
+	Cursor   string
+}
+
+func (f PaymentFilter) query() url.Values {
+	q := url.Values{}
+	set(q, "status", string(f.Status))
+	set(q, "realm", f.Realm)
+	set(q, "currency", f.Currency)
+	set(q, "link", f.Link)
+	setTime(q, "from", f.From)
+	setTime(q, "to", f.To)
+	setInt(q, "limit", int64(f.Limit))
+	set(q, "cursor", f.Cursor)
+	return q
+}
+
+// Get reads a payment with its log and refunds.
+func (a *PaymentsAPI) Get(ctx context.Context, id string, options ...CallOption) (PaymentDetail, error) {
+	return get[PaymentDetail](ctx, a.c, "/api/payments/"+url.PathEscape(id), nil, options)
+}
+
+// List is a page, newest first.
+func (a *PaymentsAPI) List(ctx context.Context, f PaymentFilter, options ...CallOption) (Page[Payment], error) {
+	return get[Page[Payment]](ctx, a.c, "/api/payments", f.query(), options)
+}
+
+// All walks the whole list, newest first.
+func (a *PaymentsAPI) All(ctx context.Context, f PaymentFilter, options ...CallOption) iter.Seq2[Payment, error] {
+	return all[Payment](ctx, a.c, "/api/payments", f.query(), options)
+}
+
+// CSV is the history as a table. It is held in memory: filter by time.
+func (a *PaymentsAPI) CSV(ctx context.Context, f PaymentFilter, options ...CallOption) ([]byte, error) {
+	f.Limit, f.Cursor = 0, ""
+	var table []byte
+	err := a.c.do(ctx, call{method: http.MethodGet, path: "/api/payments.csv", query: f.query(), accept: "text/csv", out: &table}, options)
+	return table, err
+}
+
+type amountBody struct {
+	Amount string `json:"amount,omitempty"`
+}
+
+// Refund gives back an amount; "" is all that is left.
+func (a *PaymentsAPI) Refund(ctx context.Context, id, amount string, options ...CallOption) (Refund, error) {
+	return post[Refund](ctx, a.c, "/api/payments/"+url.PathEscape(id)+"/refunds", amountBody{amount}, options)
+}
+
+// Capture takes an amount of what is authorised; "" is all. It also accepts a late
+// success.
+func (a *PaymentsAPI) Capture(ctx context.Context, id, amount string, options ...CallOption) (Payment, error) {
+	return post[Payment](ctx, a.c, "/api/payments/"+url.PathEscape(id)+"/capture", amountBody{amount}, options)
+}
+
+// Void gives up what is authorised.
+func (a *PaymentsAPI) Void(ctx context.Context, id string, options ...CallOption) (Payment, error) {
+	return post[Payment](ctx, a.c, "/api/payments/"+url.PathEscape(id)+"/void", nil, options)
+}
+
+// Balance is what is available and pending, by currency.
+func (a *PaymentsAPI) Balance(ctx context.Context, options ...CallOption) (Balance, error) {
+	return get[Balance](ctx, a.c, "/api/balance", nil, options)
+}
+
+// Issuers are the connectors with what they take.
+func (a *PaymentsAPI) Issuers(ctx context.Context, options ...CallOption) ([]Issuer, error) {
+	page, err := get[Page[Issuer]](ctx, a.c, "/api/issuers", nil, options)
+	return page.Data, err
+}
+
+// EndpointsAPI keeps webhook endpoints.
+type EndpointsAPI struct{ c *Client }
+
+const endpointsPath = "/api/webhook-endpoints"
+
+func endpointPath(id string) string { return endpointsPath + "/" + url.PathEscape(id) }
+
+// Create makes an endpoint; its secret is shown this once.
+func (a *EndpointsAPI) Create(ctx context.Context, e CreateEndpoint, options ...CallOption) (EndpointWithSecret, error) {
+	return post[EndpointWithSecret](ctx, a.c, endpointsPath, e, options)
+}
+
+// Get reads an endpoint.
+func (a *EndpointsAPI) Get(ctx context.Context, id string, options ...CallOption) (Endpoint, error) {
+	return get[Endpoint](ctx, a.c, endpointPath(id), nil, options)
+}
+
+// All walks the endpoints, newest first.
+func (a *EndpointsAPI) All(ctx context.Context, options ...CallOption) iter.Seq2[Endpoint, error] {
+	return all[Endpoint](ctx, a.c, endpointsPath, nil, options)
+}
+
+// Rotate gives the endpoint a new secret. For 24 hours both sign: verify with both.
+func (a *EndpointsAPI) Rotate(ctx context.Context, id string, options ...CallOption) (EndpointWithSecret, error) {
+	return post[EndpointWithSecret](ctx, a.c, endpointPath(id)+"/rotate", nil, options)
+}
+
+// Delete removes an endpoint.
+func (a *EndpointsAPI) Delete(ctx context.Context, id string, options ...CallOption) error {
+	return remove(ctx, a.c, endpointPath(id), options)
+}
+
+// Deliveries walks the tries to reach an endpoint, newest first.
+func (a *EndpointsAPI) Deliveries(ctx context.Context, id string, options ...CallOption) iter.Seq2[Delivery, error] {
+	return all[Delivery](ctx, a.c, endpointPath(id)+"/deliveries", nil, options)
+}
+
+// Redeliver sends a delivery's event once more.
+func (a *EndpointsAPI) Redeliver(ctx context.Context, id, delivery string, options ...CallOption) (Delivery, error) {
+	return post[Delivery](ctx, a.c, endpointPath(id)+"/deliveries/"+url.PathEscape(delivery)+"/redeliver", nil, options)
+}
+
+// KeysAPI keeps API keys, for a signed-in user.
+type KeysAPI struct{ c *Client }
+
+const keysPath = "/api/api-keys"
+
+// Create makes a key; its secret is shown this once.
+func (a *KeysAPI) Create(ctx context.Context, k CreateKey, options ...CallOption) (KeyWithSecret, error) {
+	return post[KeyWithSecret](ctx, a.c, keysPath, k, options)
+}
+
+// Get reads a key.
+func (a *KeysAPI) Get(ctx context.Context, id string, options ...CallOption) (Key, error) {
+	return get[Key](ctx, a.c, keysPath+"/"+url.PathEscape(id), nil, options)
+}
+
+// All walks the keys, newest first, revoked ones too.
+func (a *KeysAPI) All(ctx context.Context, options ...CallOption) iter.Seq2[Key, error] {
+	return all[Key](ctx, a.c, keysPath, nil, options)
+}
+
+// Rotate gives a key a new secret; the one before works for the grace time.
+func (a *KeysAPI) Rotate(ctx context.Context, id string, grace time.Duration, options ...CallOption) (KeyWithSecret, error) {
+	body := struct {
+		GraceSeconds int64 `json:"graceSeconds"`
+	}{int64(grace / time.Second)}
+	return post[KeyWithSecret](ctx, a.c, keysPath+"/"+url.PathEscape(id)+"/rotate", body, options)
+}
+
+// Revoke ends a key at once.
+func (a *KeysAPI) Revoke(ctx context.Context, id string, options ...CallOption) error {
+	return remove(ctx, a.c, keysPath+"/"+url.PathEscape(id), options)
+}
+
+// UsersAPI signs people up and in.
+type UsersAPI struct{ c *Client }
+
+// SignUp makes a user with an account.
+func (a *UsersAPI) SignUp(ctx context.Context, u CreateUser, options ...CallOption) (User, error) {
+	return post[User](ctx, a.c, "/api/users", u, options)
+}
+
+// SignIn makes a session, whose token goes into WithSession.
+func (a *UsersAPI) SignIn(ctx context.Context, s SignIn, options ...CallOption) (Session, error) {
+	return post[Session](ctx, a.c, "/api/sessions", s, options)
+}
+
+// SignOut ends the session that the client uses.
+func (a *UsersAPI) SignOut(ctx context.Context, options ...CallOption) error {
+	return remove(ctx, a.c, "/api/sessions/current", options)
+}
+
+// Me is the signed-in user.
+func (a *UsersAPI) Me(ctx context.Context, options ...CallOption) (User, error) {
+	return get[User](ctx, a.c, "/api/users/me", nil, options)
+}
+
+// SetPaymentMethods replaces the payment methods of the account.
+func (a *UsersAPI) SetPaymentMethods(ctx context.Context, methods []SetPaymentMethod, options ...CallOption) (User, error) {
+	var out User
+	body := struct {
+		PaymentMethods []SetPaymentMethod `json:"paymentMethods"`
+	}{methods}
+	err := a.c.do(ctx, call{method: http.MethodPut, path: "/api/users", body: body, out: &out}, options)
+	return out, err
+}

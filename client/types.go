@@ -1,0 +1,382 @@
+package client
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Mode of data: test and live never meet.
+type Mode string
+
+// The modes.
+const (
+	ModeTest Mode = "test"
+	ModeLive Mode = "live"
+)
+
+// Amounts are decimal strings with all of the currency's decimals, such as "12.50":
+// no float ever rounds them. Times are UTC. A member that is absent or null is the
+// zero value.
+
+// LinkStatus of a payment link.
+type LinkStatus string
+
+// The statuses of a link.
+const (
+	LinkOpen     LinkStatus = "open"
+	LinkPaying   LinkStatus = "paying"
+	LinkPaid     LinkStatus = "paid"
+	LinkExpired  LinkStatus = "expired"
+	LinkCanceled LinkStatus = "canceled"
+)
+
+// Link is an offer to be paid. URL is what the payer opens.
+type Link struct {
+	ID              string            `json:"id"`
+	Object          string            `json:"object"`
+	URL             string            `json:"url"`
+	Status          LinkStatus        `json:"status"`
+	UnpayableReason string            `json:"unpayableReason"`
+	Amount          string            `json:"amount"` // "": the payer chooses
+	MinAmount       string            `json:"minAmount"`
+	MaxAmount       string            `json:"maxAmount"`
+	Currency        string            `json:"currency"`
+	Date            time.Time         `json:"date"`
+	Realm           string            `json:"realm"`
+	PaymentMethod   string            `json:"paymentMethod"`
+	Description     string            `json:"description"`
+	Reference       string            `json:"reference"`
+	Metadata        map[string]string `json:"metadata"`
+	MaxUses         *int64            `json:"maxUses"` // nil: unlimited
+	Uses            int64             `json:"uses"`
+	ExpiresAt       time.Time         `json:"expiresAt"`
+	RedirectURL     string            `json:"redirectUrl"`
+	Capture         string            `json:"capture"`
+	LatePolicy      string            `json:"latePolicy"`
+	Mode            Mode              `json:"mode"`
+	CreatedAt       time.Time         `json:"createdAt"`
+	Links           map[string]string `json:"links"`
+}
+
+// CreateLink asks for a link: Currency, and Amount or, where the payer chooses,
+// MaxAmount. Everything else may be left out.
+type CreateLink struct {
+	Amount           string            `json:"amount,omitempty"`
+	Currency         string            `json:"currency"`
+	Date             string            `json:"date,omitempty"` // a time by RFC 3339, or a date
+	PaymentMethod    string            `json:"paymentMethod,omitempty"`
+	Realm            string            `json:"realm,omitempty"`
+	Description      string            `json:"description,omitempty"`
+	Reference        string            `json:"reference,omitempty"`
+	Metadata         map[string]string `json:"metadata,omitempty"`
+	ExpiresAt        time.Time         `json:"expiresAt,omitzero"`
+	ExpiresInSeconds int64             `json:"expiresInSeconds,omitempty"`
+	MaxUses          Uses              `json:"maxUses,omitzero"` // 1 unless set
+	MinAmount        string            `json:"minAmount,omitempty"`
+	MaxAmount        string            `json:"maxAmount,omitempty"`
+	RedirectURL      string            `json:"redirectUrl,omitempty"`
+	Capture          string            `json:"capture,omitempty"`    // automatic or manual
+	LatePolicy       string            `json:"latePolicy,omitempty"` // accept, hold or refund
+}
+
+// Uses is how often a link may be paid: a number, or Unlimited.
+type Uses int64
+
+// Unlimited uses.
+const Unlimited Uses = -1
+
+// MarshalJSON spells Unlimited as null.
+func (u Uses) MarshalJSON() ([]byte, error) {
+	if u < 0 {
+		return []byte("null"), nil
+	}
+	return json.Marshal(int64(u))
+}
+
+// PaymentStatus of a payment.
+type PaymentStatus string
+
+// The statuses of a payment.
+const (
+	PaymentCreated           PaymentStatus = "created"
+	PaymentRequiresAction    PaymentStatus = "requires_action"
+	PaymentProcessing        PaymentStatus = "processing"
+	PaymentUnknown           PaymentStatus = "unknown"
+	PaymentAuthorized        PaymentStatus = "authorized"
+	PaymentSucceeded         PaymentStatus = "succeeded"
+	PaymentDeclined          PaymentStatus = "declined"
+	PaymentCanceled          PaymentStatus = "canceled"
+	PaymentRefunded          PaymentStatus = "refunded"
+	PaymentPartiallyRefunded PaymentStatus = "partially_refunded"
+	PaymentLate              PaymentStatus = "late"
+	PaymentReview            PaymentStatus = "review"
+)
+
+// Payment is one attempt to pay a link.
+type Payment struct {
+	ID             string            `json:"id"`
+	Object         string            `json:"object"`
+	Link           string            `json:"link"`
+	Amount         string            `json:"amount"`
+	Currency       string            `json:"currency"`
+	CapturedAmount string            `json:"capturedAmount"`
+	RefundedAmount string            `json:"refundedAmount"`
+	Status         PaymentStatus     `json:"status"`
+	Decline        *Decline          `json:"decline"`
+	ReviewReason   string            `json:"reviewReason"`
+	Card           *Card             `json:"card"`
+	Payer          *Payer            `json:"payer"`
+	Issuer         string            `json:"issuer"`
+	Realm          string            `json:"realm"`
+	Reference      string            `json:"reference"`
+	Metadata       map[string]string `json:"metadata"`
+	Mode           Mode              `json:"mode"`
+	CreatedAt      time.Time         `json:"createdAt"`
+	UpdatedAt      time.Time         `json:"updatedAt"`
+	Links          map[string]string `json:"links"`
+}
+
+// Decline says why the issuer declined.
+type Decline struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+// Card is what may be known of a card.
+type Card struct {
+	Brand string `json:"brand"`
+	Last4 string `json:"last4"`
+}
+
+// Payer is who paid, as they said.
+type Payer struct {
+	Name  string `json:"name"`
+	Email string `json:"email"`
+}
+
+// PaymentDetail is a payment with its log, which has no gaps, and its refunds.
+type PaymentDetail struct {
+	Payment
+	Log     []LogEntry `json:"log"`
+	Refunds []Refund   `json:"refunds"`
+}
+
+// LogEntry is one step of a payment. Hash covers it and the hash before it.
+type LogEntry struct {
+	Seq             int64     `json:"seq"`
+	At              time.Time `json:"at"`
+	From            string    `json:"from"`
+	To              string    `json:"to"`
+	Actor           string    `json:"actor"`
+	Reason          string    `json:"reason"`
+	IssuerReference string    `json:"issuerReference"`
+	Refund          string    `json:"refund"`
+	Hash            string    `json:"hash"`
+}
+
+// Refund gives captured money back: pending, succeeded or failed.
+type Refund struct {
+	ID        string            `json:"id"`
+	Object    string            `json:"object"`
+	Payment   string            `json:"payment"`
+	Amount    string            `json:"amount"`
+	Currency  string            `json:"currency"`
+	Status    string            `json:"status"`
+	Code      string            `json:"code"` // why it failed
+	CreatedAt time.Time         `json:"createdAt"`
+	Links     map[string]string `json:"links"`
+}
+
+// Balance of the account in one mode.
+type Balance struct {
+	Object   string          `json:"object"`
+	Mode     Mode            `json:"mode"`
+	Balances []BalanceAmount `json:"balances"`
+}
+
+// BalanceAmount is what is there in one currency.
+type BalanceAmount struct {
+	Currency  string `json:"currency"`
+	Available string `json:"available"`
+	Pending   string `json:"pending"`
+}
+
+// Event is something that happened. Seq counts per account and mode, ObjectSeq per
+// object, both without gaps.
+type Event struct {
+	ID        string            `json:"id"`
+	Object    string            `json:"object"`
+	Type      string            `json:"type"`
+	Seq       int64             `json:"seq"`
+	ObjectSeq int64             `json:"objectSeq"`
+	CreatedAt time.Time         `json:"createdAt"`
+	Mode      Mode              `json:"mode"`
+	Data      json.RawMessage   `json:"data"` // the object as it was after the change
+	Links     map[string]string `json:"links"`
+}
+
+func dataOf[T any](e Event) (T, error) {
+	var out T
+	err := json.Unmarshal(e.Data, &out)
+	return out, err
+}
+
+// Payment is the data of a payment.… event.
+func (e Event) Payment() (Payment, error) { return dataOf[Payment](e) }
+
+// Link is the data of a link.… event.
+func (e Event) Link() (Link, error) { return dataOf[Link](e) }
+
+// Refund is the data of a refund.… event.
+func (e Event) Refund() (Refund, error) { return dataOf[Refund](e) }
+
+// Endpoint is the data of an endpoint.… event.
+func (e Event) Endpoint() (Endpoint, error) { return dataOf[Endpoint](e) }
+
+// Endpoint is a URL of yours that is told of events.
+type Endpoint struct {
+	ID             string            `json:"id"`
+	Object         string            `json:"object"`
+	URL            string            `json:"url"`
+	Events         []string          `json:"events"` // "*" is every type
+	Status         string            `json:"status"`
+	DisabledAt     time.Time         `json:"disabledAt"`
+	DisabledReason string            `json:"disabledReason"`
+	Mode           Mode              `json:"mode"`
+	CreatedAt      time.Time         `json:"createdAt"`
+	Links          map[string]string `json:"links"`
+}
+
+// EndpointWithSecret is an endpoint when its secret is shown, which is once.
+type EndpointWithSecret struct {
+	Endpoint
+	Secret string `json:"secret"`
+}
+
+// CreateEndpoint asks for an endpoint. Without Events it hears of everything.
+type CreateEndpoint struct {
+	URL    string   `json:"url"`
+	Events []string `json:"events,omitempty"`
+}
+
+// Delivery is one try to tell an endpoint of an event.
+type Delivery struct {
+	ID         string            `json:"id"`
+	Object     string            `json:"object"`
+	Endpoint   string            `json:"endpoint"`
+	Event      string            `json:"event"`
+	EventType  string            `json:"eventType"`
+	Status     string            `json:"status"` // pending, succeeded, failed or parked
+	Attempt    int64             `json:"attempt"`
+	HTTPStatus int64             `json:"httpStatus"`
+	Answer     string            `json:"answer"`
+	Error      string            `json:"error"`
+	DurationMs int64             `json:"durationMs"`
+	NextAt     time.Time         `json:"nextAt"`
+	Mode       Mode              `json:"mode"`
+	CreatedAt  time.Time         `json:"createdAt"`
+	Links      map[string]string `json:"links"`
+}
+
+// Issuer is a connector that can take payments.
+type Issuer struct {
+	ID         string         `json:"id"`
+	Object     string         `json:"object"`
+	Mode       Mode           `json:"mode"`
+	Types      []string       `json:"types"`
+	Currencies []string       `json:"currencies"`
+	Amounts    []IssuerAmount `json:"amounts"`
+}
+
+// IssuerAmount is what an issuer takes in one currency.
+type IssuerAmount struct {
+	Currency  string `json:"currency"`
+	MinAmount string `json:"minAmount"`
+	MaxAmount string `json:"maxAmount"`
+}
+
+// Key lets a backend in.
+type Key struct {
+	ID         string            `json:"id"`
+	Object     string            `json:"object"`
+	Name       string            `json:"name"`
+	Mode       Mode              `json:"mode"`
+	Scopes     []string          `json:"scopes"`
+	CreatedAt  time.Time         `json:"createdAt"`
+	ExpiresAt  time.Time         `json:"expiresAt"`
+	LastUsedAt time.Time         `json:"lastUsedAt"`
+	RevokedAt  time.Time         `json:"revokedAt"`
+	Links      map[string]string `json:"links"`
+}
+
+// KeyWithSecret is a key when its secret is shown, which is once.
+type KeyWithSecret struct {
+	Key
+	Secret string `json:"secret"`
+}
+
+// CreateKey asks for a key.
+type CreateKey struct {
+	Name      string    `json:"name"`
+	Mode      Mode      `json:"mode"`
+	Scopes    []string  `json:"scopes"`
+	ExpiresAt time.Time `json:"expiresAt,omitzero"`
+}
+
+// CreateUser signs somebody up, with an account.
+type CreateUser struct {
+	Username string `json:"username"`
+	Email    string `json:"email"`
+	Date     string `json:"date,omitempty"`
+	Password string `json:"password"`
+}
+
+// SignIn asks for a session.
+type SignIn struct {
+	Login    string `json:"login"`
+	Password string `json:"password"`
+}
+
+// Session is a signed-in user's; Token goes into WithSession.
+type Session struct {
+	ID        string            `json:"id"`
+	Object    string            `json:"object"`
+	Token     string            `json:"token"`
+	User      string            `json:"user"`
+	CreatedAt time.Time         `json:"createdAt"`
+	ExpiresAt time.Time         `json:"expiresAt"`
+	Links     map[string]string `json:"links"`
+}
+
+// User who may sign in.
+type User struct {
+	ID             string            `json:"id"`
+	Object         string            `json:"object"`
+	Username       string            `json:"username"`
+	Email          string            `json:"email"`
+	Date           string            `json:"date"`
+	Account        string            `json:"account"`
+	PaymentMethods []PaymentMethod   `json:"paymentMethods"`
+	CreatedAt      time.Time         `json:"createdAt"`
+	Links          map[string]string `json:"links"`
+}
+
+// PaymentMethod of the account.
+type PaymentMethod struct {
+	ID         string   `json:"id"`
+	Object     string   `json:"object"`
+	Type       string   `json:"type"`
+	Issuer     string   `json:"issuer"`
+	Currencies []string `json:"currencies"`
+	Enabled    bool     `json:"enabled"`
+}
+
+// SetPaymentMethod is a payment method as you want it. Credentials are only ever
+// written.
+type SetPaymentMethod struct {
+	Type        string            `json:"type"`
+	Issuer      string            `json:"issuer"`
+	Currencies  []string          `json:"currencies"`
+	Enabled     *bool             `json:"enabled,omitempty"` // nil: true
+	Credentials map[string]string `json:"credentials,omitempty"`
+}

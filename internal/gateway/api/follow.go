@@ -1,0 +1,225 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/paylink/paylink/internal/fault"
+)
+
+// Bounds of the streams of events.
+const (
+	maxFollowers       = 1000            // in this process
+	maxAccountFollower = 16              // of one account and mode, in this process
+	followLife         = 5 * time.Minute // a reader connects again, with the last seq that it has
+	followPoll         = 500 * time.Millisecond
+	followHeartbeat    = 15 * time.Second
+	followWriteLimit   = 10 * time.Second
+	followPage         = 100
+	followRetry        = 2 * time.Second // what a reader is told to wait before it connects again
+)
+
+// wantsStream reports whether the caller asks for server-sent events.
+func wantsStream(r *http.Request) bool {
+	for _, part := range strings.Split(r.Header.Get("Accept"), ",") {
+		kind, _, _ := strings.Cut(strings.TrimSpace(part), ";")
+		if strings.EqualFold(strings.TrimSpace(kind), "text/event-stream") {
+			return true
+		}
+	}
+	return false
+}
+
+// enter takes a place among the streams; leave gives it back.
+func (a *API) enter(scope string) (leave func(), ok bool) {
+	a.followers.Lock()
+	defer a.followers.Unlock()
+	if a.followers.all >= maxFollowers || a.followers.by[scope] >= maxAccountFollower {
+		return nil, false
+	}
+	if a.followers.by == nil {
+		a.followers.by = map[string]int{}
+	}
+	a.followers.all++
+	a.followers.by[scope]++
+	return func() {
+		a.followers.Lock()
+		defer a.followers.Unlock()
+		a.followers.all--
+		if a.followers.by[scope]--; a.followers.by[scope] == 0 {
+			delete(a.followers.by, scope)
+		}
+	}, true
+}
+
+// followEvents sends the events of the caller's account as they happen
+// (server-sent events, WHATWG HTML, section 9.2): from after Last-Event-ID, or
+// afterSeq, or else from now on. It asks the box again and again, so it works
+// whichever process the box is in. It ends after its life, when we drain, when the
+// reader is gone, and when the credentials are no longer good; a reader that
+// connects again with the last seq that it has seen misses nothing.
+func (a *API) followEvents(q *request) {
+	after, err := a.followFrom(q)
+	if err != nil {
+		a.fail(q.w, q.Request, err)
+		return
+	}
+	leave, ok := a.enter(q.caller.scope())
+	if !ok {
+		a.fail(q.w, q.Request, fault.Unavailable("too_many_streams", 10*time.Second, nil, "Too many readers follow live at the moment. Ask for the events as JSON instead."))
+		return
+	}
+	defer leave()
+	h := q.w.Header()
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Accel-Buffering", "no") // a proxy that buffers would hold the events back
+	if q.Method == http.MethodHead {
+		return
+	}
+	f := &follower{a: a, q: q, c: http.NewResponseController(q.w), after: after}
+	// The first id lets a reader that sees no event yet go on from here.
+	if f.write([]byte("retry: "+strconv.FormatInt(followRetry.Milliseconds(), 10)+"\nid: "+strconv.FormatInt(after, 10)+"\n\n")) != nil {
+		return
+	}
+	f.follow(q.Context())
+}
+
+// followFrom is the seq after which the stream begins.
+func (a *API) followFrom(q *request) (int64, error) {
+	if _, paged := q.query["cursor"]; paged {
+		return 0, fault.Invalid("cursor", "conflicting_fields", "A stream takes Last-Event-ID or afterSeq, no cursor.")
+	}
+	if last := q.Header.Get("Last-Event-ID"); last != "" {
+		after, err := strconv.ParseInt(last, 10, 64)
+		if err != nil || !allDigits(last) {
+			return 0, fault.Invalid("Last-Event-ID", "parameter_invalid", "Must be the id of an event of this stream, a whole number.")
+		}
+		return after, nil
+	}
+	if _, given := q.query["afterSeq"]; given {
+		return q.afterSeq()
+	}
+	return a.lastSeq(q.Context(), q.caller.account, q.caller.mode)
+}
+
+// lastSeq finds the newest event's seq. There are no gaps, so whether one exists
+// tells on which side to look: some forty small reads, whatever the number.
+func (a *API) lastSeq(ctx context.Context, account, mode string) (int64, error) {
+	exists := func(seq int64) (bool, error) {
+		found, err := a.Payments.Events(ctx, account, mode, seq-1, 1)
+		return len(found) > 0, err
+	}
+	low, high := int64(0), int64(1) // low exists (or is 0), high is not known yet
+	for {
+		ok, err := exists(high)
+		if err != nil {
+			return 0, err
+		}
+		if !ok {
+			break
+		}
+		low, high = high, high*2
+	}
+	for high-low > 1 {
+		middle := low + (high-low)/2
+		ok, err := exists(middle)
+		if err != nil {
+			return 0, err
+		}
+		if ok {
+			low = middle
+		} else {
+			high = middle
+		}
+	}
+	return low, nil
+}
+
+// follower is one live stream.
+type follower struct {
+	a     *API
+	q     *request
+	c     *http.ResponseController
+	after int64
+}
+
+func (f *follower) follow(ctx context.Context) {
+	end := time.NewTimer(followLife)
+	defer end.Stop()
+	poll := time.NewTicker(followPoll)
+	defer poll.Stop()
+	beat := time.NewTicker(followHeartbeat)
+	defer beat.Stop()
+	for {
+		if f.send(ctx) != nil {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-f.a.Drain:
+			return
+		case <-end.C:
+			return
+		case <-beat.C:
+			if f.write([]byte(": still here\n\n")) != nil || !f.stillGood(ctx) {
+				return
+			}
+		case <-poll.C:
+		}
+	}
+}
+
+// stillGood asks for the caller again: a revoked key hears nothing more. While
+// nobody can tell, the stream stays.
+func (f *follower) stillGood(ctx context.Context) bool {
+	_, err := f.a.identify(Route{Auth: authKey, Scope: "events:read"}, f.q.WithContext(ctx))
+	return err == nil || fault.KindOf(err) == fault.KindUnavailable
+}
+
+// send tells what happened since. A read that fails is tried again at the next
+// look; an error is that the reader is gone.
+func (f *follower) send(ctx context.Context) error {
+	for {
+		events, err := f.a.Payments.Events(ctx, f.q.caller.account, f.q.caller.mode, f.after, followPage)
+		if err != nil {
+			return ctx.Err()
+		}
+		for _, e := range events {
+			data, err := json.Marshal(showEvent(e)) // one line: JSON escapes line breaks
+			if err != nil {
+				return err
+			}
+			head := "id: " + strconv.FormatInt(e.Seq, 10) + "\nevent: " + e.Type + "\ndata: "
+			if err := f.write([]byte(head), data, []byte("\n\n")); err != nil {
+				return err
+			}
+			f.after = e.Seq
+		}
+		if len(events) < followPage {
+			return nil
+		}
+	}
+}
+
+// write sends, within a deadline of its own: a reader that takes nothing must not
+// hold the stream.
+func (f *follower) write(parts ...[]byte) error {
+	err := f.c.SetWriteDeadline(time.Now().Add(followWriteLimit))
+	if err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return err
+	}
+	for _, b := range parts {
+		if _, err := f.q.w.Write(b); err != nil {
+			return err
+		}
+	}
+	return f.c.Flush()
+}

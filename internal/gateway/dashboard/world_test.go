@@ -1,0 +1,238 @@
+package dashboard_test
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/url"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/paylink/paylink/internal/coordinator"
+	"github.com/paylink/paylink/internal/gateway/api"
+	"github.com/paylink/paylink/internal/gateway/dashboard"
+	"github.com/paylink/paylink/internal/idempotency"
+	"github.com/paylink/paylink/internal/issuer"
+	"github.com/paylink/paylink/internal/issuer/simulator"
+	"github.com/paylink/paylink/internal/keyring"
+	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/merchant"
+	"github.com/paylink/paylink/internal/notify"
+	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/store/sqlstore"
+)
+
+// world is paylink behind its dashboard, every box the real one on a database of
+// its own, with a merchant who is signed in with a browser's cookies.
+type world struct {
+	t         *testing.T
+	server    *httptest.Server
+	client    *http.Client
+	store     *sqlstore.Store
+	links     *link.Local
+	coord     *coordinator.Local
+	merchants *merchant.Local
+	hooks     *notify.Local
+	account   string
+}
+
+const (
+	username = "maria"
+	password = "correct horse battery"
+)
+
+// nowhere is a queue that keeps nothing: these tests send no webhook.
+type nowhere struct{}
+
+func (nowhere) Enqueue(context.Context, []notify.Job) error { return nil }
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	dir, now := t.TempDir(), time.Now
+	path := filepath.Join(dir, "paylink.db")
+	if _, _, err := sqlstore.Migrate(t.Context(), "sqlite:"+path); err != nil {
+		t.Fatal(err)
+	}
+	store, err := sqlstore.OpenSQLite(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = store.Close() })
+	sim, err := simulator.New(simulator.Config{BookPath: filepath.Join(dir, "book"), Now: now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = sim.Close() })
+	w := &world{t: t, store: store}
+	mux := http.NewServeMux()
+	w.server = httptest.NewServer(mux)
+	t.Cleanup(w.server.Close)
+	ring, log := keyring.NewMemory(now()), slog.New(slog.DiscardHandler)
+	public := w.server.URL
+	w.links = link.NewLocal(link.LocalConfig{Ring: ring, Store: store, PublicURL: public, Now: now})
+	w.coord = coordinator.New(coordinator.Config{Payments: store, Links: store, Connectors: []issuer.Connector{sim}, LinkURL: w.links.URL, Now: now, Log: log})
+	known := []merchant.Connector{{Name: sim.Name(), Capabilities: sim.Capabilities()}}
+	w.merchants = merchant.New(merchant.Config{Users: store, Keys: store, Sessions: store, Access: store, Ring: ring, PublicURL: public, Now: now, Connectors: known})
+	w.hooks = notify.New(notify.Config{Store: store, Queue: nowhere{}, Now: now, Keys: notify.Keys{
+		Seal:   func(b []byte) []byte { return ring.Seal(keyring.WebhookSeal, b, nil) },
+		Unseal: func(b []byte) ([]byte, error) { return ring.Unseal(keyring.WebhookSeal, b, nil) },
+	}})
+	d, err := dashboard.New(dashboard.Config{Merchants: w.merchants, Links: w.links, Payments: store, Transactions: w.coord, Webhooks: w.hooks,
+		Connectors: known, Records: dashboard.Records{Users: store, Links: store, Transactions: store, Webhooks: store},
+		Seal:   func(b, with []byte) ([]byte, error) { return ring.Seal(keyring.AnswerSeal, b, with), nil },
+		Unseal: func(b, with []byte) ([]byte, error) { return ring.Unseal(keyring.AnswerSeal, b, with) },
+		MAC:    func(b []byte) []byte { return ring.MAC(keyring.MACKey, b) },
+		Render: api.Renderer{PublicURL: public, Now: now}.Render, PublicURL: public, Now: now, Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Register(mux)
+	up, err := w.merchants.SignUp(t.Context(), merchant.SignUpRequest{Username: username, Email: "maria@example.com", Password: password}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.account = up.Account.ID
+	w.client = w.stranger()
+	w.post("/dashboard/sign-in", url.Values{"login": {username}, "password": {password}})
+	return w
+}
+
+// stranger is a browser of its own, signed in nowhere.
+func (w *world) stranger() *http.Client {
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return &http.Client{Jar: jar}
+}
+
+// page is an answer, after the redirects that a browser follows.
+type page struct {
+	status int
+	header http.Header
+	path   string
+	body   string
+}
+
+// do sends a request; headers are pairs of name and value.
+func (w *world) do(c *http.Client, method, path string, form url.Values, headers ...string) page {
+	w.t.Helper()
+	var body io.Reader
+	if form != nil {
+		body = strings.NewReader(form.Encode())
+	}
+	req, err := http.NewRequestWithContext(w.t.Context(), method, w.server.URL+path, body)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if form != nil {
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		req.Header.Set("Sec-Fetch-Site", "same-origin")
+	}
+	for i := 0; i < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
+	}
+	resp, err := c.Do(req)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	raw, err := io.ReadAll(resp.Body)
+	_ = resp.Body.Close()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return page{resp.StatusCode, resp.Header, resp.Request.URL.RequestURI(), string(raw)}
+}
+
+// get reads a page as the merchant, which must be there.
+func (w *world) get(path string, headers ...string) page {
+	w.t.Helper()
+	p := w.do(w.client, http.MethodGet, path, nil, headers...)
+	if p.status != http.StatusOK {
+		w.t.Fatalf("GET %s answered %d: %s", path, p.status, p.body)
+	}
+	return p
+}
+
+// post sends a form as the merchant, and gives the page that the browser shows then.
+func (w *world) post(path string, form url.Values, headers ...string) page {
+	w.t.Helper()
+	return w.do(w.client, http.MethodPost, path, form, headers...)
+}
+
+var attemptValue = regexp.MustCompile(`name="attempt" value="([^"]+)"`)
+
+// attempt is the one that the page's form carries.
+func (w *world) attempt(p page) string {
+	w.t.Helper()
+	m := attemptValue.FindStringSubmatch(p.body)
+	if m == nil {
+		w.t.Fatalf("no attempt in %s: %s", p.path, p.body)
+	}
+	return m[1]
+}
+
+// link makes a link of 12.50 EUR in test mode, but for what change does to it.
+func (w *world) link(change func(*link.CreateRequest)) link.Link {
+	w.t.Helper()
+	account, err := w.merchants.GetAccount(w.t.Context(), w.account)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	r := link.CreateRequest{Account: account.ID, Payee: account.Name, Mode: link.Test, Amount: "12.50", Currency: "EUR"}
+	for _, m := range account.Methods {
+		r.Methods = append(r.Methods, link.Method{ID: m.ID, Type: m.Type, Issuer: m.Issuer, Currencies: m.Currencies, Enabled: true, Test: true})
+	}
+	if change != nil {
+		change(&r)
+	}
+	l, err := w.links.Create(w.t.Context(), r)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return l
+}
+
+// pay pays a link with a card; the number decides what the issuer says.
+func (w *world) pay(l link.Link, number string, change func(*payment.Submit)) payment.Payment {
+	w.t.Helper()
+	card, err := issuer.NewCard(number, 12, time.Now().Year()+2, "123", "", time.Now())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	s := payment.Submit{Link: l, Attempt: "attempt-" + l.ID + "-" + number[len(number)-4:], Amount: l.Amount, Card: card, PayerName: "Ada Payer", PayerEmail: "ada@example.com"}
+	if change != nil {
+		change(&s)
+	}
+	p, err := w.coord.Submit(w.t.Context(), s)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return p
+}
+
+func (p page) has(t *testing.T, wants ...string) {
+	t.Helper()
+	for _, s := range wants {
+		if !strings.Contains(p.body, s) {
+			t.Errorf("%s (%d) lacks %q: %s", p.path, p.status, s, p.body)
+		}
+	}
+}
+
+func (p page) lacks(t *testing.T, unwanted ...string) {
+	t.Helper()
+	for _, s := range unwanted {
+		if strings.Contains(p.body, s) {
+			t.Errorf("%s (%d) has %q", p.path, p.status, s)
+		}
+	}
+}
+
+var _ idempotency.Store = (*sqlstore.Store)(nil)

@@ -1,0 +1,158 @@
+package link
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/id"
+	"github.com/paylink/paylink/internal/stream"
+)
+
+var _ FormService = (*Local)(nil)
+
+// CreateForm checks the request, and commits the form with the idempotency record.
+func (l *Local) CreateForm(ctx context.Context, r FormRequest) (Form, error) {
+	now := l.now().UTC().Truncate(time.Millisecond)
+	f, err := r.form(now)
+	if err != nil {
+		return Form{}, err
+	}
+	if f.ID, err = l.placed(ctx, id.Form, f.Account); err != nil {
+		return Form{}, err
+	}
+	f.Revision, f.CreatedAt = 1, now
+	record, err := r.Ticket.Fill(f, now)
+	if err != nil {
+		return Form{}, err
+	}
+	if err := l.store.CreateForm(ctx, f, record); err != nil {
+		return Form{}, err
+	}
+	return f, nil
+}
+
+// GetForm reads one form.
+func (l *Local) GetForm(ctx context.Context, account, mode, formID string) (Form, error) {
+	f, err := l.Form(ctx, formID)
+	if err == nil && (f.Account != account || f.Mode != mode) {
+		err = fault.NotFound("form")
+	}
+	if err != nil {
+		return Form{}, err
+	}
+	return f, nil
+}
+
+// ListForms reads a page.
+func (l *Local) ListForms(ctx context.Context, f FormFilter) ([]Form, error) {
+	if f.Before != "" && !id.Valid(id.Form, f.Before) {
+		return nil, fault.Invalid("cursor", "cursor_invalid", "The cursor is not one that a list of forms gave.")
+	}
+	if f.Limit <= 0 {
+		f.Limit = DefaultPage
+	}
+	f.Limit = min(f.Limit, MaxPage+1)
+	return l.store.ListForms(ctx, f)
+}
+
+// UpdateForm replaces the form, in the revision that the caller has seen.
+func (l *Local) UpdateForm(ctx context.Context, formID string, revision int64, r FormRequest) (Form, error) {
+	was, err := l.GetForm(ctx, r.Account, r.Mode, formID)
+	if err != nil {
+		return Form{}, err
+	}
+	if !was.ArchivedAt.IsZero() {
+		return Form{}, fault.New(fault.KindConflict, "form_archived", "The form was archived at %s.", FormatTime(was.ArchivedAt))
+	}
+	if revision != 0 && revision != was.Revision {
+		return Form{}, formChanged()
+	}
+	f, err := r.form(l.now().UTC().Truncate(time.Millisecond))
+	if err != nil {
+		return Form{}, err
+	}
+	f.ID, f.CreatedAt = was.ID, was.CreatedAt
+	return l.replace(ctx, f, was.Revision)
+}
+
+func (l *Local) replace(ctx context.Context, f Form, expected int64) (Form, error) {
+	f.Revision = expected + 1
+	err := l.store.UpdateForm(ctx, f, expected)
+	if errors.Is(err, ErrFormChanged) {
+		err = formChanged()
+	}
+	if err != nil {
+		return Form{}, err
+	}
+	return f, nil
+}
+
+func formChanged() error {
+	return fault.New(fault.KindConflict, "changed_meanwhile", "The form was changed meanwhile. Read it again.")
+}
+
+// ArchiveForm ends a form. Links that it made live on.
+func (l *Local) ArchiveForm(ctx context.Context, account, mode, formID string) (Form, error) {
+	f, err := l.GetForm(ctx, account, mode, formID)
+	if err != nil || !f.ArchivedAt.IsZero() {
+		return f, err
+	}
+	f.ArchivedAt = l.now().UTC().Truncate(time.Millisecond)
+	f.UpdatedAt = f.ArchivedAt
+	return l.replace(ctx, f, f.Revision)
+}
+
+// FormLink makes the link of an attempt in one commit with its event. After a crash
+// there is all of it or nothing; the same attempt finds it.
+func (l *Local) FormLink(ctx context.Context, r FormLinkRequest) (Link, error) {
+	f, err := l.Form(ctx, r.Form)
+	if err != nil {
+		return Link{}, err
+	}
+	if !f.Active() {
+		return Link{}, FormInactive()
+	}
+	now := l.now().UTC().Truncate(time.Millisecond)
+	wish, shown, err := f.wish(r)
+	if err != nil {
+		return Link{}, err
+	}
+	linkID, err := f.linkID(r.Attempt, wish, shown, now)
+	if err != nil {
+		return Link{}, err
+	}
+	if made, err := l.store.GetLink(ctx, f.Account, linkID); err == nil || fault.KindOf(err) != fault.KindNotFound {
+		return made, err
+	}
+	k, err := wish.link(now)
+	if err != nil {
+		return Link{}, err
+	}
+	k.ID, k.Form, k.Shown = linkID, f.ID, &shown
+	k.Bucket = id.Bucket(k.ID)
+	k.Token = Mint(l.ring, Claims{Link: k.ID, Account: k.Account, Bucket: k.Bucket, ExpiresAt: k.ExpiresAt, Mode: k.Mode})
+	event, err := newEvent(EventCreated, seqCreated, k, l.URL(k), now)
+	if err != nil {
+		return Link{}, err
+	}
+	if err := l.store.CreateLink(ctx, k, []stream.Event{event}, nil); err != nil {
+		return Link{}, err
+	}
+	// Of two at once the first is kept: what the store has is the link.
+	return l.store.GetLink(ctx, f.Account, linkID)
+}
+
+// FormInactive is the refusal of a form that makes no links.
+func FormInactive() error {
+	return fault.New(fault.KindConflict, "form_inactive", "This form is not active. Nothing was paid.")
+}
+
+// Form implements PublicForms: one keyed read.
+func (l *LocalVerifier) Form(ctx context.Context, formID string) (Form, error) {
+	if !id.Valid(id.Form, formID) || l.forms == nil {
+		return Form{}, fault.NotFound("form")
+	}
+	return l.forms.FindForm(ctx, formID)
+}

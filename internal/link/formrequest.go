@@ -1,0 +1,303 @@
+package link
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"net"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/id"
+	"github.com/paylink/paylink/internal/money"
+)
+
+var (
+	fieldPattern = regexp.MustCompile(`^[a-z][a-z0-9_]{0,39}$`)
+	hostPattern  = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$`)
+	portPattern  = regexp.MustCompile(`^[1-9][0-9]{0,4}$`)
+)
+
+// formKey of a link's metadata names the form that made it: payments carry it on.
+const formKey = "form"
+
+func cutID(s string) (prefix, body string, ok bool) { return strings.Cut(s, "_") }
+
+// form checks the whole request and gives the form, without id and revision.
+func (r FormRequest) form(now time.Time) (Form, error) {
+	f := Form{Account: r.Account, Mode: r.Mode, Name: strings.TrimSpace(r.Name), Payee: r.Payee, PaymentMethod: r.PaymentMethod, Realm: r.Realm,
+		Description: r.Description, Button: strings.TrimSpace(r.Button), RedirectURL: r.RedirectURL, Disabled: r.Disabled, UpdatedAt: now}
+	if f.Name == "" {
+		return f, fault.Invalid("name", "name_missing", "A form has a name, by which you will know it.")
+	}
+	if err := text("name", f.Name, MaxFormName, ""); err != nil {
+		return f, err
+	}
+	if err := text("button", f.Button, MaxButtonChars, ""); err != nil {
+		return f, err
+	}
+	var err error
+	if f.Look, err = r.Look.Checked(); err != nil {
+		return f, err
+	}
+	if f.Fields, err = checkFields(r.Fields); err != nil {
+		return f, err
+	}
+	if f.Origins, err = checkOrigins(r.Origins); err != nil {
+		return f, err
+	}
+	return f, r.priced(&f, now)
+}
+
+// priced reads the amounts, and holds the form to what its links will be held to.
+func (r FormRequest) priced(f *Form, now time.Time) error {
+	wishes, err := r.wishes()
+	if err != nil {
+		return err
+	}
+	for i, wish := range wishes {
+		k, err := wish.link(now)
+		if err != nil {
+			return r.renamed(err, i)
+		}
+		f.Currency, f.Capture, f.LatePolicy = k.Amount.Currency, k.Capture, k.LatePolicy
+		f.LifeSeconds = int64(k.ExpiresAt.Sub(now) / time.Second)
+		if k.PayerChooses() {
+			f.MinMinor, f.MaxMinor = k.MinMinor, k.MaxMinor
+			continue
+		}
+		if slices.Contains(f.Amounts, k.Amount.Minor) {
+			return fault.Invalid(fmt.Sprintf("amounts[%d]", i), "amount_invalid", "Each amount of the list is there once.")
+		}
+		f.Amounts = append(f.Amounts, k.Amount.Minor)
+	}
+	return nil
+}
+
+// wishes are the links that the form could make, one for each amount.
+func (r FormRequest) wishes() ([]CreateRequest, error) {
+	life := int64(DefaultFormLife / time.Second)
+	if r.LinkLifeSeconds != nil {
+		life = *r.LinkLifeSeconds
+	}
+	w := CreateRequest{Account: r.Account, Mode: r.Mode, Payee: r.Payee, Methods: r.Methods, Currency: r.Currency, PaymentMethod: r.PaymentMethod,
+		Realm: r.Realm, Description: r.Description, RedirectURL: r.RedirectURL, Capture: r.Capture, LatePolicy: r.LatePolicy, ExpiresInSeconds: &life}
+	if len(r.Amounts) == 0 {
+		w.Amount, w.MinAmount, w.MaxAmount = r.Amount, r.MinAmount, r.MaxAmount
+		return []CreateRequest{w}, nil
+	}
+	if r.Amount != "" || r.MinAmount != "" || r.MaxAmount != "" {
+		return nil, fault.Invalid("amounts", "conflicting_fields", "Give one amount, or a list of amounts, or limits within which the payer types one.")
+	}
+	if len(r.Amounts) < 2 || len(r.Amounts) > MaxFormAmounts {
+		return nil, fault.Invalid("amounts", "amount_invalid", "A list has 2 to %d amounts.", MaxFormAmounts)
+	}
+	var all []CreateRequest
+	for _, amount := range r.Amounts {
+		w.Amount = amount
+		if amount == "" {
+			return nil, fault.Invalid("amounts", "amount_invalid", "An amount of the list is empty.")
+		}
+		all = append(all, w)
+	}
+	return all, nil
+}
+
+// renamed gives a link's fault in the words of the form.
+func (r FormRequest) renamed(err error, i int) error {
+	f := *fault.From(err)
+	if f.Kind != fault.KindInvalid {
+		return err
+	}
+	switch {
+	case f.Param == "expiresInSeconds":
+		f.Param = "linkLifeSeconds"
+	case f.Param == "amount" && len(r.Amounts) > 0:
+		f.Param = fmt.Sprintf("amounts[%d]", i)
+	}
+	return &f
+}
+
+func checkFields(fields []Field) ([]Field, error) {
+	var out []Field
+	seen, own := map[string]bool{}, 0
+	for i, f := range fields {
+		at := func(member string) string { return fmt.Sprintf("fields[%d].%s", i, member) }
+		f.Label = strings.TrimSpace(f.Label)
+		if !fieldPattern.MatchString(f.Name) || f.Name == formKey || f.Name == "amount" || f.Name == "attempt" {
+			return nil, fault.Invalid(at("name"), "field_invalid", "A field's name is 1 to 40 characters a-z, 0-9 and _, begins with a letter, and is not amount, attempt or form.")
+		}
+		if seen[f.Name] {
+			return nil, fault.Invalid(at("name"), "field_invalid", "Each field is there once.")
+		}
+		seen[f.Name] = true
+		if f.Custom() {
+			own++
+			if f.Label == "" {
+				return nil, fault.Invalid(at("label"), "field_invalid", "A field of your own has a label.")
+			}
+		}
+		if own > MaxCustomFields {
+			return nil, fault.Invalid("fields", "field_invalid", "A form has at most %d fields of its own, beside name, email and reference.", MaxCustomFields)
+		}
+		if err := text(at("label"), f.Label, MaxFieldLabel, ""); err != nil {
+			return nil, err
+		}
+		out = append(out, f)
+	}
+	return out, nil
+}
+
+func checkOrigins(origins []string) ([]string, error) {
+	if len(origins) > MaxFormOrigins {
+		return nil, fault.Invalid("origins", "too_long", "A form has at most %d origins.", MaxFormOrigins)
+	}
+	var out []string
+	for i, o := range origins {
+		exact, ok := exactOrigin(strings.TrimSpace(o))
+		if !ok {
+			return nil, fault.Invalid(fmt.Sprintf("origins[%d]", i), "origin_invalid", "An origin is https, a host and perhaps a port, and nothing more, such as https://shop.example; http is for localhost only.")
+		}
+		if !slices.Contains(out, exact) {
+			out = append(out, exact)
+		}
+	}
+	return out, nil
+}
+
+// exactOrigin spells an origin as browsers do (RFC 6454, section 6.2). Nothing that
+// means more than itself in a Content-Security-Policy gets through: no wildcard, no
+// path, no character but of a host's name.
+func exactOrigin(s string) (string, bool) {
+	s = strings.ToLower(strings.TrimSuffix(s, "/"))
+	scheme, rest, ok := strings.Cut(s, "://")
+	if !ok || len(s) > MaxOriginBytes {
+		return "", false
+	}
+	host, port, hasPort := strings.Cut(rest, ":")
+	if !hostPattern.MatchString(host) || strings.Contains(host, "..") || (hasPort && !portPattern.MatchString(port)) {
+		return "", false
+	}
+	ip := net.ParseIP(host)
+	loopback := host == "localhost" || strings.HasSuffix(host, ".localhost") || (ip != nil && ip.IsLoopback())
+	if scheme != "https" && (scheme != "http" || !loopback) {
+		return "", false
+	}
+	if (scheme == "https" && port == "443") || (scheme == "http" && port == "80") {
+		port = ""
+	}
+	if port != "" {
+		host += ":" + port
+	}
+	return scheme + "://" + host, true
+}
+
+// RedirectOrigin is where the payer is sent back to; "" without a redirect.
+func (f Form) RedirectOrigin() string { return originOf(f.RedirectURL) }
+
+func originOf(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil || u.Host == "" {
+		return ""
+	}
+	origin, _ := exactOrigin(u.Scheme + "://" + u.Host)
+	return origin
+}
+
+// wish turns what a payer filled in into a link's request. Every fault names the
+// field of the form.
+func (f Form) wish(r FormLinkRequest) (CreateRequest, Shown, error) {
+	shown := Shown{Origins: f.Origins, Look: f.Look}
+	if err := f.knows(r.Values); err != nil {
+		return CreateRequest{}, shown, err
+	}
+	one := int64(1)
+	w := CreateRequest{Account: f.Account, Mode: f.Mode, Payee: r.Payee, Methods: r.Methods, Currency: string(f.Currency), PaymentMethod: f.PaymentMethod,
+		Realm: f.Realm, Description: f.Description, RedirectURL: f.RedirectURL, Capture: f.Capture, LatePolicy: f.LatePolicy,
+		ExpiresInSeconds: &f.LifeSeconds, MaxUses: &one, Metadata: map[string]string{formKey: f.ID}}
+	amount, err := f.amount(r.Amount)
+	if err != nil {
+		return w, shown, err
+	}
+	w.Amount = amount.Decimal()
+	for _, field := range f.Fields {
+		value := strings.TrimSpace(r.Values[field.Name])
+		if value == "" {
+			if field.Required {
+				return w, shown, fault.Invalid(field.Name, "parameter_missing", "This field is required.")
+			}
+			continue
+		}
+		if err := text(field.Name, value, MaxFieldValue, ""); err != nil {
+			return w, shown, err
+		}
+		switch field.Name {
+		case FieldName:
+			shown.Name = value
+		case FieldEmail:
+			shown.Email = value
+		case FieldReference:
+			w.Reference = value
+		default:
+			w.Metadata[field.Name] = value
+		}
+	}
+	return w, shown, nil
+}
+
+func (f Form) knows(values map[string]string) error {
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		if !slices.ContainsFunc(f.Fields, func(field Field) bool { return field.Name == name }) {
+			return fault.Invalid("fields", "parameter_unknown", "The form has no such field.")
+		}
+	}
+	return nil
+}
+
+// amount is what the payer picked or typed; the form's own where it fixes it.
+func (f Form) amount(s string) (money.Amount, error) {
+	if f.Fixed() && s == "" {
+		return money.Of(f.Amounts[0], f.Currency), nil
+	}
+	if s == "" {
+		return money.Amount{}, fault.Invalid("amount", "parameter_missing", "Choose the amount to pay.")
+	}
+	a, err := parseAmount("amount", s, f.Currency)
+	if err != nil {
+		return a, err
+	}
+	switch {
+	case !f.Typed() && !slices.Contains(f.Amounts, a.Minor):
+		return a, fault.Invalid("amount", "amount_mismatch", "Choose one of the amounts that the form offers.")
+	case f.Typed() && a.Minor < f.MinMinor:
+		return a, fault.Invalid("amount", "amount_too_small", "The amount must be at least %s %s.", f.Currency, money.Of(f.MinMinor, f.Currency).Decimal())
+	case f.Typed() && a.Minor > f.MaxMinor:
+		return a, fault.Invalid("amount", "amount_too_large", "The amount must be at most %s %s.", f.Currency, money.Of(f.MaxMinor, f.Currency).Decimal())
+	}
+	return a, nil
+}
+
+// linkID of an attempt: a function of form, attempt and content, so that a double
+// click or a form sent again is one link, and another content is another.
+func (f Form) linkID(attempt string, w CreateRequest, shown Shown, now time.Time) (string, error) {
+	made := id.Time(id.Form + "_" + attempt)
+	if !id.Valid(id.Form, id.Form+"_"+attempt) || made.After(now.Add(formAttemptAhead)) || made.Before(now.Add(-FormAttemptLife)) {
+		return "", fault.Invalid("attempt", "attempt_invalid", "This form was open for too long. Send it again.")
+	}
+	sum := sha256.New()
+	put := func(s string) { _, _ = fmt.Fprintf(sum, "%d:%s", utf8.RuneCountInString(s), s) } // a hash never fails
+	for _, s := range []string{w.Amount, w.Reference, shown.Name, shown.Email} {
+		put(s)
+	}
+	for _, name := range slices.Sorted(maps.Keys(w.Metadata)) {
+		put(name)
+		put(w.Metadata[name])
+	}
+	return id.DeriveAt(id.Link, f.ID, attempt+" "+hex.EncodeToString(sum.Sum(nil)), made), nil
+}

@@ -1,0 +1,164 @@
+package link
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+
+	"github.com/paylink/paylink/internal/fault"
+)
+
+// Look is how a form looks, within limits that keep contrast.
+type Look struct {
+	// Accent is the colour of buttons and links on the light theme: #rrggbb.
+	Accent string `json:"accent,omitempty"`
+	// AccentDark is that of the dark theme. Not given, it is the accent made as
+	// light as it must be there.
+	AccentDark string `json:"accentDark,omitempty"`
+	Corners    string `json:"corners,omitempty"`
+}
+
+// The defaults are those of the payer's page.
+const (
+	DefaultAccent     = "#1f4fd1"
+	DefaultAccentDark = "#8fb0ff"
+)
+
+// Grounds that accents stand on, in each theme: card, page, and the soft ground
+// of a second button. A test holds the pages' stylesheet to them.
+var (
+	LightGrounds = []string{"#ffffff", "#f3f5f9", "#eef2fd"}
+	DarkGrounds  = []string{"#171b23", "#0d1016", "#1f2737"}
+)
+
+// minContrast of text, WCAG 2.2, success criterion 1.4.3 (AA).
+const minContrast = 4.5
+
+// lightenSteps is how finely an accent is made lighter for the dark theme.
+const lightenSteps = 20
+
+// Checked gives the look with its defaults, or names what has too little contrast.
+func (l Look) Checked() (Look, error) {
+	if l.Accent == "" && l.AccentDark == "" {
+		l.Accent, l.AccentDark = DefaultAccent, DefaultAccentDark
+	}
+	if l.Accent == "" {
+		l.Accent = DefaultAccent
+	}
+	if l.Corners == "" {
+		l.Corners = CornersRound
+	}
+	if all := []string{CornersRound, CornersSoft, CornersSquare}; !slices.Contains(all, l.Corners) {
+		return l, oneOf("look.corners", all)
+	}
+	accent, ok := parseColour(l.Accent)
+	if !ok {
+		return l, badColour("look.accent")
+	}
+	if l.AccentDark == "" {
+		l.AccentDark = lighten(accent).String()
+	}
+	dark, ok := parseColour(l.AccentDark)
+	if !ok {
+		return l, badColour("look.accentDark")
+	}
+	l.Accent, l.AccentDark = accent.String(), dark.String()
+	if c := worst(accent, LightGrounds); c < minContrast {
+		return l, lowContrast("look.accent", "light", c)
+	}
+	if c := worst(dark, DarkGrounds); c < minContrast {
+		return l, lowContrast("look.accentDark", "dark", c)
+	}
+	return l, nil
+}
+
+func badColour(param string) error {
+	return fault.Invalid(param, "colour_invalid", "A colour is #rrggbb, such as %s.", DefaultAccent)
+}
+
+func lowContrast(param, theme string, c float64) error {
+	return fault.Invalid(param, "contrast_too_low", "On the %s theme this colour has a contrast of %.1f to 1; at least %.1f is needed (WCAG AA).", theme, math.Floor(c*10)/10, minContrast)
+}
+
+// On is the colour of the text on an accent: white or black, whichever is plainer.
+// One of the two always has a contrast of 4.58 to 1 or more.
+func On(accent string) string {
+	c, _ := parseColour(accent)
+	white, black := colour{255, 255, 255}, colour{}
+	if c.against(white) >= c.against(black) {
+		return white.String()
+	}
+	return black.String()
+}
+
+// Strong is the accent under the pointer: away from the grounds of its theme.
+func Strong(accent string, dark bool) string {
+	c, _ := parseColour(accent)
+	to := colour{}
+	if dark {
+		to = colour{255, 255, 255}
+	}
+	return c.toward(to, 0.2).String()
+}
+
+// colour is sRGB, 0 to 255. Its arithmetic is about light, not money: floats are right.
+type colour struct{ r, g, b float64 }
+
+func parseColour(s string) (c colour, ok bool) {
+	if len(s) != 7 || s[0] != '#' {
+		return c, false
+	}
+	n, err := strconv.ParseUint(s[1:], 16, 24)
+	if err != nil {
+		return c, false
+	}
+	return colour{float64(n >> 16), float64(n >> 8 & 255), float64(n & 255)}, true
+}
+
+func (c colour) String() string {
+	return fmt.Sprintf("#%02x%02x%02x", int(c.r), int(c.g), int(c.b))
+}
+
+func (c colour) toward(to colour, share float64) colour {
+	mix := func(a, b float64) float64 { return math.Round(a + (b-a)*share) }
+	return colour{mix(c.r, to.r), mix(c.g, to.g), mix(c.b, to.b)}
+}
+
+// luminance is WCAG's relative luminance.
+func (c colour) luminance() float64 {
+	linear := func(v float64) float64 {
+		if v /= 255; v <= 0.04045 {
+			return v / 12.92
+		}
+		return math.Pow((v+0.055)/1.055, 2.4)
+	}
+	v := c
+	return 0.2126*linear(v.r) + 0.7152*linear(v.g) + 0.0722*linear(v.b)
+}
+
+func (c colour) against(other colour) float64 {
+	a, b := c.luminance(), other.luminance()
+	return (max(a, b) + 0.05) / (min(a, b) + 0.05)
+}
+
+// worst contrast of a colour with the grounds.
+func worst(c colour, grounds []string) float64 {
+	least := math.Inf(1)
+	for _, g := range grounds {
+		ground, _ := parseColour(g)
+		least = min(least, c.against(ground))
+	}
+	return least
+}
+
+// lighten gives the first step toward white that the dark theme can carry.
+func lighten(c colour) colour {
+	white := colour{255, 255, 255}
+	for i := range lightenSteps {
+		if v := c.toward(white, float64(i)/lightenSteps); worst(v, DarkGrounds) >= minContrast {
+			return v
+		}
+	}
+	return white
+}

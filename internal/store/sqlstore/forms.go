@@ -1,0 +1,141 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"strconv"
+
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/idempotency"
+	"github.com/paylink/paylink/internal/link"
+)
+
+const formColumns = "id, doc, doc_sum"
+
+func scanForm(row rowScanner) (f link.Form, err error) {
+	var id, doc string
+	var sum int64
+	if err := row.Scan(&id, &doc, &sum); err != nil {
+		if errors.Is(err, sql.ErrNoRows) {
+			err = fault.NotFound("form")
+		}
+		return link.Form{}, err
+	}
+	if err := decode("form", id, doc, sum, &f); err != nil {
+		return link.Form{}, err
+	}
+	return f, nil
+}
+
+func putForm(t *tx, f link.Form) (int64, error) {
+	doc, sum, err := encode(f)
+	if err != nil {
+		return 0, err
+	}
+	return t.exec(`INSERT INTO forms (id, account, mode, archived, revision, doc, doc_sum) VALUES ($1, $2, $3, $4, $5, $6, $7)
+		ON CONFLICT (id) DO NOTHING`, f.ID, f.Account, f.Mode, archived(f), f.Revision, doc, sum)
+}
+
+func archived(f link.Form) int64 {
+	if f.ArchivedAt.IsZero() {
+		return 0
+	}
+	return 1
+}
+
+// CreateForm implements link.FormStore.
+func (s *Store) CreateForm(ctx context.Context, f link.Form, r *idempotency.Record) error {
+	return s.write(ctx, []string{f.Account}, func(t *tx) error {
+		n, err := putForm(t, f)
+		if err != nil || n == 0 {
+			return err // 0: this very form is in the store already
+		}
+		return putRecord(t, r)
+	})
+}
+
+// UpdateForm implements link.FormStore. The whole document is compared when the
+// revision does not fit: it may be this very call, sent again.
+func (s *Store) UpdateForm(ctx context.Context, f link.Form, expected int64) error {
+	doc, sum, err := encode(f)
+	if err != nil {
+		return err
+	}
+	return s.write(ctx, []string{f.Account}, func(t *tx) error {
+		n, err := t.exec(`UPDATE forms SET archived = $1, revision = $2, doc = $3, doc_sum = $4 WHERE id = $5 AND account = $6 AND revision = $7`,
+			archived(f), f.Revision, doc, sum, f.ID, f.Account, expected)
+		if err != nil || n == 1 {
+			return err
+		}
+		var account, is string
+		err = t.row("SELECT account, doc FROM forms WHERE id = $1", f.ID).Scan(&account, &is)
+		switch {
+		case errors.Is(err, sql.ErrNoRows) || (err == nil && account != f.Account):
+			return fault.NotFound("form")
+		case err == nil && is != doc:
+			return link.ErrFormChanged
+		}
+		return err
+	})
+}
+
+// FindForm implements link.FormReader.
+func (s *Store) FindForm(ctx context.Context, id string) (link.Form, error) {
+	return scanForm(s.queryRow(ctx, "SELECT "+formColumns+" FROM forms WHERE id = $1", id))
+}
+
+// ListForms implements link.FormStore.
+func (s *Store) ListForms(ctx context.Context, f link.FormFilter) ([]link.Form, error) {
+	var w where
+	w.add("account = ?", f.Account)
+	w.add("mode = ?", f.Mode)
+	w.add("archived = ?", map[bool]int64{true: 1}[f.Archived])
+	w.addIf(f.Before != "", "id < ?", f.Before)
+	rows, err := s.query(ctx, s.read, "SELECT "+formColumns+" FROM forms"+w.sql()+" ORDER BY id DESC LIMIT "+strconv.Itoa(f.Limit), w.args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var list []link.Form
+	for rows.Next() {
+		form, err := scanForm(rows)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, form)
+	}
+	return list, rows.Err()
+}
+
+// EachForm visits every form; one that is damaged is given by its error.
+func (s *Store) EachForm(ctx context.Context, visit func(link.Form, error) error) error {
+	rows, err := s.query(ctx, s.read, "SELECT "+formColumns+" FROM forms ORDER BY id")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		f, err := scanForm(rows)
+		var refused *fault.Error
+		if err != nil && !errors.As(err, &refused) {
+			return err
+		}
+		if err := visit(f, err); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// LoadForms implements archive.Sink.
+func (s *Store) LoadForms(ctx context.Context, list []link.Form) error {
+	return s.write(ctx, nil, func(t *tx) error {
+		for _, f := range list {
+			if _, err := putForm(t, f); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}

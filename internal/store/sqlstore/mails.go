@@ -1,0 +1,315 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/paylink/paylink/internal/mail"
+)
+
+var (
+	_ mail.Outbox  = (*Store)(nil)
+	_ mail.Readers = (*Store)(nil)
+)
+
+// MailConsumer is the feed's consumer that writes mails.
+const MailConsumer = "mails"
+
+const mailColumns = "id, account, mode, recipient, kind, lang, data, withdraw, due_at, ends_at, status, attempt, error, created_at, ended_at"
+
+func scanMail(row rowScanner) (mail.Message, error) {
+	var (
+		m                         mail.Message
+		data                      string
+		due, ends, created, ended int64
+	)
+	err := row.Scan(&m.ID, &m.Account, &m.Mode, &m.To, &m.Kind, &m.Lang, &data, &m.Withdraw, &due, &ends, &m.Status, &m.Attempt, &m.Error, &created, &ended)
+	if err != nil {
+		return m, missing(err, "mail")
+	}
+	m.DueAt, m.EndsAt, m.CreatedAt, m.EndedAt = fromMicros(due), fromMicros(ends), fromMicros(created), fromMicros(ended)
+	if m.Sealed, err = fromBase64(data); err != nil {
+		return mail.Message{}, damaged("mail", m.ID, err)
+	}
+	return m, nil
+}
+
+// putMails writes mails in the commit of what they tell of. One whose id is there
+// stays as it is.
+func putMails(t *tx, list []mail.Message) error {
+	for _, m := range list {
+		if len(m.Sealed) == 0 || m.Data != nil || m.CreatedAt.IsZero() {
+			return fmt.Errorf("mail %s is not sealed or has no time", m.ID)
+		}
+		due := m.DueAt
+		if due.IsZero() {
+			due = m.CreatedAt
+		}
+		if _, err := t.exec("INSERT INTO mails ("+mailColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'waiting', 0, '', $11, 0)
+			ON CONFLICT (id) DO NOTHING`, m.ID, m.Account, m.Mode, m.To, m.Kind, m.Lang, base64.StdEncoding.EncodeToString(m.Sealed), m.Withdraw,
+			micros(due), micros(m.EndsAt), micros(m.CreatedAt)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// PutMails implements mail.Outbox.
+func (s *Store) PutMails(ctx context.Context, list []mail.Message) error {
+	if len(list) == 0 {
+		return nil
+	}
+	return s.write(ctx, nil, func(t *tx) error { return putMails(t, list) })
+}
+
+// PutMailWithin implements mail.Outbox. The commit holds the account's lock, so a
+// limit of an account is exact; one of an address may be passed by as many as
+// processes write to it at the same moment.
+func (s *Store) PutMailWithin(ctx context.Context, m mail.Message, limits []mail.Limit) error {
+	return s.write(ctx, []string{m.Account}, func(t *tx) error {
+		for _, l := range limits {
+			var w where
+			w.add("kind = ?", l.Kind)
+			w.add("created_at >= ?", micros(l.Since))
+			w.addIf(l.Account != "", "account = ?", l.Account)
+			w.addIf(l.To != "", "recipient = ?", l.To)
+			w.add("id <> ?", m.ID)
+			var n int64
+			if err := t.row("SELECT COUNT(*) FROM mails"+w.sql(), w.args...).Scan(&n); err != nil {
+				return err
+			}
+			if n >= int64(l.Most) {
+				return mail.TooMany(m.CreatedAt.Sub(l.Since))
+			}
+		}
+		return putMails(t, []mail.Message{m})
+	})
+}
+
+// WithdrawMails implements mail.Outbox.
+func (s *Store) WithdrawMails(ctx context.Context, account string, keys []string, at time.Time) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	return s.write(ctx, nil, func(t *tx) error { return withdrawMails(t, account, keys, at) })
+}
+
+func withdrawMails(t *tx, account string, keys []string, at time.Time) error {
+	for _, k := range keys {
+		if _, err := t.exec(`UPDATE mails SET status = 'dropped', data = '', ended_at = $1
+			WHERE account = $2 AND withdraw = $3 AND status = 'waiting' AND withdraw <> ''`, micros(at), account, k); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const dueMails = "SELECT " + mailColumns + " FROM mails WHERE status = 'waiting' AND due_at <= $1 ORDER BY due_at LIMIT $2"
+
+// DueMails implements mail.Outbox.
+func (s *Store) DueMails(ctx context.Context, now time.Time, limit int) ([]mail.Message, error) {
+	return s.mails(ctx, dueMails, micros(now), limit)
+}
+
+func (s *Store) mails(ctx context.Context, query string, args ...any) ([]mail.Message, error) {
+	rows, err := s.query(ctx, s.read, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var list []mail.Message
+	for rows.Next() {
+		m, err := scanMail(rows)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, m)
+	}
+	return list, rows.Err()
+}
+
+// ClaimMails implements mail.Outbox.
+func (s *Store) ClaimMails(ctx context.Context, due []mail.Message, until time.Time) ([]mail.Message, error) {
+	if len(due) == 0 {
+		return nil, nil
+	}
+	due = slices.Clone(due)
+	slices.SortFunc(due, func(a, b mail.Message) int { return strings.Compare(a.ID, b.ID) }) // in one order, as every process does
+	var claimed []mail.Message
+	err := s.write(ctx, nil, func(t *tx) error {
+		claimed = claimed[:0]
+		for _, m := range due {
+			n, err := t.exec("UPDATE mails SET due_at = $1, attempt = attempt + 1 WHERE id = $2 AND status = 'waiting' AND due_at = $3",
+				micros(until), m.ID, micros(m.DueAt))
+			if err != nil {
+				return err
+			}
+			if n == 1 {
+				m.DueAt = until
+				m.Attempt++
+				claimed = append(claimed, m)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return claimed, nil
+}
+
+// SettleMails implements mail.Outbox.
+func (s *Store) SettleMails(ctx context.Context, outcomes []mail.Outcome) error {
+	if len(outcomes) == 0 {
+		return nil
+	}
+	outcomes = slices.Clone(outcomes)
+	slices.SortFunc(outcomes, func(a, b mail.Outcome) int { return strings.Compare(a.ID, b.ID) })
+	return s.write(ctx, nil, func(t *tx) error {
+		for _, o := range outcomes {
+			var err error
+			if o.Status == mail.Waiting {
+				_, err = t.exec("UPDATE mails SET due_at = $1, error = $2 WHERE id = $3 AND status = 'waiting'", micros(o.NextAt), o.Error, o.ID)
+			} else {
+				_, err = t.exec("UPDATE mails SET status = $1, data = '', error = $2, ended_at = $3 WHERE id = $4 AND status = 'waiting'",
+					string(o.Status), o.Error, micros(o.At), o.ID)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Mails implements mail.Outbox.
+func (s *Store) Mails(ctx context.Context, account, before string, limit int) ([]mail.Message, error) {
+	var w where
+	w.add("account = ?", account)
+	w.addIf(before != "", "id < ?", before)
+	list, err := s.mails(ctx, "SELECT "+mailColumns+" FROM mails"+w.sql()+" ORDER BY id DESC LIMIT "+strconv.Itoa(limit), w.args...)
+	for i := range list {
+		list[i].Sealed = nil
+	}
+	return list, err
+}
+
+const pruneMails = "DELETE FROM mails WHERE id IN (SELECT id FROM mails WHERE ended_at > 0 AND ended_at < $1 ORDER BY ended_at LIMIT $2)"
+
+// PruneMails implements mail.Outbox.
+func (s *Store) PruneMails(ctx context.Context, before time.Time, limit int) (removed int, err error) {
+	err = s.write(ctx, nil, func(t *tx) error {
+		n, err := t.exec(pruneMails, micros(before), limit)
+		removed = int(n)
+		return err
+	})
+	return removed, err
+}
+
+const (
+	countParkedMails = "SELECT COUNT(*) FROM mails WHERE status = 'parked'"
+	countDueMails    = "SELECT COUNT(*) FROM (SELECT 1 FROM mails WHERE status = 'waiting' AND due_at <= $1 LIMIT 1000000) AS due"
+)
+
+// CountParkedMails counts the mails of the last mail.Life that were given up; for
+// metrics, as is CountDueMails.
+func (s *Store) CountParkedMails(ctx context.Context) (n int64, err error) {
+	err = s.queryRow(ctx, countParkedMails).Scan(&n)
+	return n, err
+}
+
+// CountDueMails counts those whose time has come.
+func (s *Store) CountDueMails(ctx context.Context, now time.Time) (n int64, err error) {
+	err = s.queryRow(ctx, countDueMails, micros(now)).Scan(&n)
+	return n, err
+}
+
+const readerColumns = "u.id, u.account, u.email, COALESCE(p.lang, ''), COALESCE(p.off, '[]') FROM users u LEFT JOIN mail_preferences p ON p.user_id = u.id"
+
+func scanReader(row rowScanner) (mail.Reader, error) {
+	var r mail.Reader
+	var off string
+	if err := row.Scan(&r.User, &r.Account, &r.Address, &r.Lang, &off); err != nil {
+		return r, missing(err, "user")
+	}
+	if err := json.Unmarshal([]byte(off), &r.Off); err != nil {
+		return mail.Reader{}, damaged("preferences", r.User, err)
+	}
+	return r, nil
+}
+
+// Readers implements mail.Readers.
+func (s *Store) Readers(ctx context.Context, account string) ([]mail.Reader, error) {
+	rows, err := s.query(ctx, s.read, "SELECT "+readerColumns+" WHERE u.account = $1 ORDER BY u.id", account)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var list []mail.Reader
+	for rows.Next() {
+		r, err := scanReader(rows)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, r)
+	}
+	return list, rows.Err()
+}
+
+// Reader implements mail.Readers.
+func (s *Store) Reader(ctx context.Context, user string) (mail.Reader, error) {
+	return scanReader(s.queryRow(ctx, "SELECT "+readerColumns+" WHERE u.id = $1", user))
+}
+
+// PutPreferences implements mail.Readers.
+func (s *Store) PutPreferences(ctx context.Context, p mail.Preferences) error {
+	off, err := json.Marshal(p.Off)
+	if err != nil {
+		return err
+	}
+	if len(p.Off) == 0 {
+		off = []byte("[]")
+	}
+	return s.write(ctx, nil, func(t *tx) error {
+		_, err := t.exec(`INSERT INTO mail_preferences (user_id, lang, off) VALUES ($1, $2, $3)
+			ON CONFLICT (user_id) DO UPDATE SET lang = excluded.lang, off = excluded.off`, p.User, p.Lang, string(off))
+		return err
+	})
+}
+
+// Refuse implements mail.Readers.
+func (s *Store) Refuse(ctx context.Context, account, address string, at time.Time) error {
+	return s.write(ctx, nil, func(t *tx) error {
+		_, err := t.exec("INSERT INTO mail_refusals (account, address, created_at) VALUES ($1, $2, $3) ON CONFLICT (account, address) DO NOTHING",
+			account, address, micros(at))
+		return err
+	})
+}
+
+// Refuses implements mail.Readers.
+func (s *Store) Refuses(ctx context.Context, account, address string) (bool, error) {
+	var one int
+	err := s.queryRow(ctx, "SELECT 1 FROM mail_refusals WHERE account = $1 AND address = $2", account, address).Scan(&one)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// BeginAtEnd puts a consumer that is new behind everything that the feed holds: it
+// works on what comes from then on. One that has a checkpoint stays there.
+func (s *Store) BeginAtEnd(ctx context.Context, consumer string) error {
+	return s.write(ctx, nil, func(t *tx) error {
+		_, err := t.exec(`INSERT INTO checkpoints (consumer, position) SELECT CAST($1 AS TEXT), COALESCE(MAX(position), 0) FROM events
+			WHERE TRUE ON CONFLICT (consumer) DO NOTHING`, consumer)
+		return err
+	})
+}
