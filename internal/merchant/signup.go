@@ -289,7 +289,6 @@ type mailTo struct {
 	data                                        map[string]string
 }
 
-
 // post seals a mail into the commit. Its id follows from what it is about and when,
 // so that it is written once.
 func (l *Local) post(c *Change, m mailTo) error {
