@@ -95,7 +95,7 @@ func configures(t *testing.T) {
 		`{"public-url":"https://pay.example.com"}`:        `"public-url" is no setting: write "public_url"`,
 		`{"publicUrl":"https://pay.example.com"}`:         `"publicUrl" is no setting: write "public_url"`,
 		`{"Listen":"127.0.0.1:0"}`:                        `"Listen" is no setting: write "listen"`,
-		`{"lissen":"127.0.0.1:0"}`:                        `"lissen" is no setting; known are admin_listen, again, allow_private_webhooks, data, demo,`,
+		`{"lissen":"127.0.0.1:0"}`:                        `"lissen" is no setting; known are admin_listen, again, allow_private_webhooks, csv, data,`,
 		`{"serve":{"listen":"127.0.0.1:0"}}`:              `"serve" is no setting; known are`,
 		`{"config":"other.json"}`:                         `"config" is no setting of the file`,
 		`{"help":true}`:                                   `"help" is no setting`,

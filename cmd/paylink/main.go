@@ -41,13 +41,16 @@ type serving struct {
 	Demo                 bool              `help:"Make a demo account, an API key and a link, and print them."`
 	AllowPrivateWebhooks bool              `help:"Development: let webhooks reach private addresses, and plain http."`
 	SignUp               string            `help:"Who may sign up: open, invitation (who was invited) or closed (nobody)." default:"open"`
+	MailURL              string            `help:"Mail server: smtp://USER:PASSWORD@HOST:587 (STARTTLS), smtps://…, or smtp://HOST:25?tls=off for a relay beside us; without it no mail is sent." name:"mail-url"`
+	MailFrom             string            `help:"In whose name mails are sent, such as 'Payments <pay@shop.example>'."`
 	LogLevel             string            `help:"debug, info, warn or error." default:"info"`
 }
 
 func (s serving) config() app.Config {
 	c := app.Config{Targets: s.Target, DataDir: s.Data, KeysDir: s.KeysDir, Listen: s.Listen, AdminListen: s.AdminListen, PublicURL: s.PublicURL,
 		Store: s.Store, PaymentsStore: s.PaymentsStore, InternalListen: s.InternalListen, InternalSecretFile: s.InternalSecretFile,
-		InternalTLS: s.InternalTLS, Demo: s.Demo, AllowPrivateWebhooks: s.AllowPrivateWebhooks, SignUp: s.SignUp, LogLevel: s.LogLevel}
+		InternalTLS: s.InternalTLS, Demo: s.Demo, AllowPrivateWebhooks: s.AllowPrivateWebhooks, SignUp: s.SignUp, LogLevel: s.LogLevel,
+		MailURL: s.MailURL, MailFrom: s.MailFrom}
 	for name, urls := range s.Service {
 		if c.Services == nil {
 			c.Services = map[string][]string{}
@@ -73,6 +76,7 @@ type commands struct {
 	Import      imports  `cmd:"" help:"Fill an empty store from such a file."`
 	Keys        keys     `cmd:"" help:"The keyring."`
 	Link        links    `cmd:"" help:"Payment links."`
+	Fraud       frauds   `cmd:"" help:"Learn what fraud looks like."`
 	Probe       probe    `cmd:"" help:"Ask a health address: status 0 if it is well. For containers, which have no shell."`
 	Version     struct{} `cmd:"" help:"Print the version."`
 }
@@ -158,6 +162,9 @@ func fail(errs io.Writer, err error) int {
 }
 
 func dispatch(ctx context.Context, command string, c commands, out, errs io.Writer) error {
+	if strings.HasPrefix(command, "fraud ") {
+		return c.Fraud.dispatch(ctx, command, out)
+	}
 	switch command {
 	case "serve":
 		return app.Serve(ctx, c.Serve.config(), out, errs)

@@ -3,6 +3,7 @@
 package app
 
 import (
+	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"net"
@@ -44,6 +45,9 @@ type Config struct {
 	AllowPrivateWebhooks bool
 	SignUp               string // open, invitation or closed; "" is open
 	LogLevel             string
+	MailURL              string      // the mail server; "": no mail is sent
+	MailFrom             string      // in whose name
+	MailTLS              *tls.Config // nil: the system's authorities; for tests
 }
 
 // Check names everything that is wrong with the configuration.
@@ -81,6 +85,7 @@ func (c Config) Check() []string {
 	}
 	c.checkSignUp(say)
 	c.checkTargets(say)
+	c.checkMail(say)
 	slices.Sort(wrong)
 	return wrong
 }

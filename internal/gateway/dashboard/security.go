@@ -2,12 +2,9 @@ package dashboard
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
-
-	"rsc.io/qr"
 
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/merchant"
@@ -310,29 +307,4 @@ func deviceName(ctx context.Context, s merchant.Session) string {
 		name = say(ctx, "account.unknownDevice")
 	}
 	return name
-}
-
-// qrModules is the white border that scanners need (ISO/IEC 18004).
-const qrModules = 4
-
-// qrPicture is a text as one path of the runs of black modules, row by row.
-func qrPicture(text string) (viewBox, path string, err error) {
-	code, err := qr.Encode(text, qr.M)
-	if err != nil {
-		return "", "", err
-	}
-	var b strings.Builder
-	for y := range code.Size {
-		for x := 0; x < code.Size; x++ {
-			start := x
-			for x < code.Size && code.Black(x, y) {
-				x++
-			}
-			if x > start {
-				fmt.Fprintf(&b, "M%d %dh%dv1h-%dz", start+qrModules, y+qrModules, x-start, x-start)
-			}
-		}
-	}
-	size := code.Size + 2*qrModules
-	return fmt.Sprintf("0 0 %d %d", size, size), b.String(), nil
 }

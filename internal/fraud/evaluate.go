@@ -1,0 +1,118 @@
+package fraud
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+)
+
+// Range is from its first moment up to, and without, its last.
+type Range struct{ From, To time.Time }
+
+// Has reports whether a time is in the range.
+func (r Range) Has(t time.Time) bool { return !t.Before(r.From) && t.Before(r.To) }
+
+// Protocol of an evaluation: what to learn from, how late labels come, what to
+// test on.
+type Protocol struct {
+	Train, Test Range
+	Delay       time.Duration
+}
+
+const week = 7 * 24 * time.Hour
+
+// Check names what is wrong with a protocol.
+func (p Protocol) Check() error {
+	switch {
+	case !p.Train.From.Before(p.Train.To):
+		return errors.New("train: FROM must be before TO")
+	case !p.Test.From.Before(p.Test.To):
+		return errors.New("test: FROM must be before TO")
+	case p.Delay < 0:
+		return errors.New("delay: must not be negative")
+	case p.Test.From.Before(p.Train.To.Add(p.Delay)):
+		return fmt.Errorf("test: begins before the labels of the training are known, which is on %s", p.Train.To.Add(p.Delay).Format(time.DateOnly))
+	}
+	return nil
+}
+
+// Set is rows with their truth.
+type Set struct {
+	Rows  []Vector
+	Fraud []bool
+	Meta  []Attempt
+}
+
+func (s *Set) add(v *Vector, l *Labelled) {
+	s.Rows, s.Fraud, s.Meta = append(s.Rows, *v), append(s.Fraud, l.Fraud), append(s.Meta, l.Attempt)
+}
+
+// Prepare runs through the attempts, which must be in the order of time, and gives
+// the rows of training and of test, each with what was known at its moment.
+//
+// A payment trains only if its label is known when the test begins. A card that was
+// defrauded in the last week of training or later, and known to be at a day's
+// beginning, is left out of that day's test: its issuer has blocked it.
+func Prepare(all iter.Seq2[Labelled, error], p Protocol) (train, test Set, err error) {
+	h := NewHistory(DefaultEntities)
+	known := map[string]time.Time{} // card: when its first fraud became known
+	blockedFrom := p.Train.To.Add(-week)
+	var v Vector
+	for l, err := range all {
+		if err != nil {
+			return train, test, err
+		}
+		if !l.At.Before(p.Test.To) {
+			break
+		}
+		h.Features(&l.Attempt, &v)
+		l.KnownAt = l.At.Add(p.Delay)
+		switch {
+		case p.Train.Has(l.At) && !l.KnownAt.After(p.Test.From):
+			train.add(&v, &l)
+		case p.Test.Has(l.At):
+			day := l.At.UTC().Truncate(24 * time.Hour)
+			if at, ok := known[l.Card]; !ok || at.After(day) {
+				test.add(&v, &l)
+			}
+		}
+		if _, ok := known[l.Card]; l.Fraud && !ok && !l.At.Before(blockedFrom) {
+			known[l.Card] = l.KnownAt
+		}
+		h.Observe(&l.Attempt, l.Outcome)
+		h.Learn(&l.Attempt, l.Fraud, l.KnownAt)
+	}
+	return train, test, nil
+}
+
+// Figures of one model on the test.
+type Figures struct {
+	Model                                      string
+	AUCROC, AveragePrecision, CardPrecision100 float64
+}
+
+const perfect = "perfect scores"
+
+// Evaluate gives the figures of a model and its parts, and those that a model which
+// knows the truth would reach.
+func Evaluate(m *Model, test Set) []Figures {
+	scored := make([]Scored, len(test.Rows))
+	figures := func(name string, score func(i int) float64) Figures {
+		for i, a := range test.Meta {
+			scored[i] = Scored{At: a.At, Card: a.Card, Score: score(i), Fraud: test.Fraud[i]}
+		}
+		return Figures{name, AUCROC(scored), AveragePrecision(scored), CardPrecision(scored, 100)}
+	}
+	return []Figures{
+		figures("logistic regression", func(i int) float64 { return m.Logistic.Logit(&test.Rows[i]) }),
+		figures("boosted trees", func(i int) float64 { return m.Trees.Logit(&test.Rows[i]) }),
+		figures("both, as used", func(i int) float64 { return m.Probability(&test.Rows[i]) }),
+		figures(perfect, func(i int) float64 {
+			if test.Fraud[i] {
+				return 1
+			}
+			return 0
+		}),
+	}
+}

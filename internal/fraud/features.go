@@ -1,0 +1,200 @@
+package fraud
+
+import (
+	"math"
+	"time"
+)
+
+// The entities that are counted.
+const (
+	byCard = iota
+	byAddress
+	byEmail
+	byLink
+	byAccount
+	byBIN
+	entities
+)
+
+var entityNames = [entities]string{"card", "address", "email", "link", "account", "bin"}
+
+// Features of one entity in one window.
+const (
+	fAttempted = iota
+	fAuthorised
+	fDeclined
+	fDisputed
+	fMean
+	fDisputeRate
+	perWindow
+)
+
+var windowFeatureNames = [perWindow]string{"attempted", "authorised", "declined", "disputed", "mean", "dispute_rate"}
+
+// Features of one entity beside its windows.
+const (
+	fAge        = iota // days since first seen, -1: never
+	fSince             // hours since the attempt before
+	fRatio             // amount against the entity's mean over 30 days
+	fDeviation         // the same in standard deviations of the logarithm
+	fPeak              // amount against the largest before, which fades by half in 30 days
+	fUnrest            // how far the attempts before deviated, the last weighing most
+	fLastLabels        // share of frauds in the last 8 labels, -1: none is known
+	perEntity
+)
+
+var entityFeatureNames = [perEntity]string{"age_days", "hours_since", "amount_ratio", "amount_deviation", "amount_peak", "unrest", "recent_disputes"}
+
+// Features that belong to the attempt alone.
+const (
+	fAmount = iota
+	fHourOfDay
+	fWeekend
+	fNight
+	fCardsOfAddress
+	fCardsOfLink
+	single
+)
+
+var singleNames = [single]string{"amount", "hour", "weekend", "night", "address.cards.1d", "link.cards.1d"}
+
+const entityWidth = len(spans)*perWindow + perEntity
+
+// Width is the number of features.
+const Width = single + entities*entityWidth
+
+// Vector is the features of one attempt, in the order of Names.
+type Vector [Width]float32
+
+// Names are what the features are called, in rules, reasons and documents.
+var Names = names()
+
+func names() [Width]string {
+	var out [Width]string
+	copy(out[:], singleNames[:])
+	for e, entity := range entityNames {
+		at := single + e*entityWidth
+		for w, window := range windowNames {
+			for f, feature := range windowFeatureNames {
+				out[at+w*perWindow+f] = entity + "." + feature + "." + window
+			}
+		}
+		for f, feature := range entityFeatureNames {
+			out[at+len(spans)*perWindow+f] = entity + "." + feature
+		}
+	}
+	return out
+}
+
+const (
+	unknown      = -1 // a feature of what was never seen
+	lastLabels   = 8
+	secondsOfDay = 24 * 60 * 60
+)
+
+// entity is what is known of one card, address, e-mail, link, account or BIN.
+type entity struct {
+	series
+	first, last int64   // seconds; of attempts
+	seen        float64 // attempts, fading by half in 30 days
+	logSum      float64 // of the logarithm of amounts, fading alike
+	logSquares  float64
+	peak        float64 // the largest amount, fading alike
+	unrest      float64 // deviations of the attempts before, each weighing 0.7 of the next
+	labels      uint8   // the last ones, newest lowest; 1 is fraud
+	labelCount  uint8
+}
+
+func (e *entity) observe(now int64, minor int64) {
+	deviation := e.deviation(minor)
+	t := e.at(unit(now))
+	t.attempted++
+	t.sum += minor
+	if e.first == 0 {
+		e.first = now
+	}
+	if e.last > 0 {
+		fade := math.Exp2(-float64(now-e.last) / (30 * secondsOfDay))
+		e.seen, e.logSum, e.logSquares = e.seen*fade, e.logSum*fade, e.logSquares*fade
+		e.peak *= fade
+	}
+	l := math.Log1p(float64(minor))
+	e.unrest = 0.7*e.unrest + 0.3*deviation
+	e.peak = max(e.peak, float64(minor))
+	e.last, e.seen, e.logSum, e.logSquares = now, e.seen+1, e.logSum+l, e.logSquares+l*l
+}
+
+// deviation of an amount from those before, in standard deviations of the
+// logarithm. Two payments of a middling spread are assumed beside what was seen, so
+// that a second payment is no outlier by being the second.
+func (e *entity) deviation(minor int64) float64 {
+	if e.seen == 0 {
+		return 0
+	}
+	const assumed, spread = 2, 0.5
+	mean := e.logSum / e.seen
+	variance := (max(e.logSquares-e.seen*mean*mean, 0) + assumed*spread) / (e.seen + assumed)
+	return (math.Log1p(float64(minor)) - mean) / math.Sqrt(variance)
+}
+
+func (e *entity) label(now int64, fraud bool) {
+	t := e.at(unit(now))
+	t.matured++
+	e.labels <<= 1
+	if fraud {
+		t.disputed++
+		e.labels |= 1
+	}
+	e.labelCount = min(e.labelCount+1, lastLabels)
+}
+
+func unit(seconds int64) int32 { return int32(seconds / units) } //nolint:gosec // fits until the year 22000
+
+// put writes the entity's features as of now, for an amount.
+func (e *entity) put(dst []float32, now int64, minor int64) {
+	windows := e.windows(unit(now))
+	for w := range windows {
+		t := &windows[w]
+		f := dst[w*perWindow:]
+		f[fAttempted], f[fAuthorised], f[fDeclined], f[fDisputed] = float32(t.attempted), float32(t.authorised), float32(t.declined), float32(t.disputed)
+		f[fMean], f[fDisputeRate] = unknown, unknown
+		if t.attempted > 0 {
+			f[fMean] = float32(float64(t.sum) / float64(t.attempted))
+		}
+		if t.matured > 0 {
+			f[fDisputeRate] = float32(t.disputed) / float32(t.matured)
+		}
+	}
+	f := dst[len(spans)*perWindow:]
+	f[fAge], f[fSince], f[fRatio], f[fDeviation], f[fPeak], f[fUnrest], f[fLastLabels] = unknown, unknown, unknown, 0, unknown, 0, unknown
+	if e.first > 0 {
+		f[fAge] = float32(now-e.first) / secondsOfDay
+		f[fSince] = float32(now-e.last) / 3600
+	}
+	if month := &windows[len(spans)-1]; month.sum > 0 {
+		f[fRatio] = float32(float64(minor) * float64(month.attempted) / float64(month.sum))
+	}
+	if e.seen > 0 {
+		f[fDeviation], f[fPeak], f[fUnrest] = float32(e.deviation(minor)), float32(float64(minor)/max(e.peak, 1)), float32(e.unrest)
+	}
+	if e.labelCount > 0 {
+		frauds := 0
+		for i := range e.labelCount {
+			frauds += int(e.labels >> i & 1)
+		}
+		f[fLastLabels] = float32(frauds) / float32(e.labelCount)
+	}
+}
+
+// putSingle writes what belongs to the attempt alone.
+func putSingle(v *Vector, at time.Time, minor int64) {
+	at = at.UTC()
+	v[fAmount] = float32(minor)
+	v[fHourOfDay] = float32(at.Hour())
+	if day := at.Weekday(); day == time.Saturday || day == time.Sunday {
+		v[fWeekend] = 1
+	}
+	if at.Hour() <= 6 {
+		v[fNight] = 1
+	}
+}
