@@ -77,6 +77,7 @@ type commands struct {
 	Keys        keys     `cmd:"" help:"The keyring."`
 	Link        links    `cmd:"" help:"Payment links."`
 	Fraud       frauds   `cmd:"" help:"Learn what fraud looks like."`
+	Invite      invite   `cmd:"" help:"Invite somebody to sign up with an account of their own."`
 	Probe       probe    `cmd:"" help:"Ask a health address: status 0 if it is well. For containers, which have no shell."`
 	Version     struct{} `cmd:"" help:"Print the version."`
 }
@@ -196,6 +197,8 @@ func dispatch(ctx context.Context, command string, c commands, out, errs io.Writ
 		return app.RevokeKey(c.Keys.Revoke.config(), c.Keys.Revoke.Key, out)
 	case "link verify <url>":
 		return app.VerifyLink(c.Link.Verify.config(), c.Link.Verify.URL, c.Link.Verify.JWKS, out)
+	case "invite <email>":
+		return app.Invite(ctx, c.Invite.config(), c.Invite.Email, out)
 	case "probe", "probe <url>":
 		return c.Probe.ask(ctx)
 	case "version":
