@@ -40,13 +40,17 @@ type serving struct {
 	Service              map[string]string `help:"Split: where another service is, NAME=URL[,URL…]; may be repeated." mapsep:";" placeholder:"NAME=URL"`
 	Demo                 bool              `help:"Make a demo account, an API key and a link, and print them."`
 	AllowPrivateWebhooks bool              `help:"Development: let webhooks reach private addresses, and plain http."`
+	Limit                []string          `help:"How often somebody may ask: NAME=COUNT/s, /m, /h or /d, with ,BURST after it, or NAME=off; may be repeated. Names: address, sign-in, sign-up, pay, link, key, account." sep:"none"`
+	LimitStore           string            `help:"redis://HOST:PORT/DATABASE, where several gateways count together; each counts for itself by default."`
+	TrustedProxies       []string          `help:"Networks of the proxies before us, whose X-Forwarded-For is believed, such as 10.0.0.0/8."`
 	LogLevel             string            `help:"debug, info, warn or error." default:"info"`
 }
 
 func (s serving) config() app.Config {
 	c := app.Config{Targets: s.Target, DataDir: s.Data, KeysDir: s.KeysDir, Listen: s.Listen, AdminListen: s.AdminListen, PublicURL: s.PublicURL,
 		Store: s.Store, PaymentsStore: s.PaymentsStore, InternalListen: s.InternalListen, InternalSecretFile: s.InternalSecretFile,
-		InternalTLS: s.InternalTLS, Demo: s.Demo, AllowPrivateWebhooks: s.AllowPrivateWebhooks, LogLevel: s.LogLevel}
+		InternalTLS: s.InternalTLS, Demo: s.Demo, AllowPrivateWebhooks: s.AllowPrivateWebhooks, LogLevel: s.LogLevel,
+		Limits: s.Limit, LimitStore: s.LimitStore, TrustedProxies: s.TrustedProxies}
 	for name, urls := range s.Service {
 		if c.Services == nil {
 			c.Services = map[string][]string{}

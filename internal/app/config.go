@@ -42,6 +42,9 @@ type Config struct {
 	Services             map[string][]string // name to the URLs of its instances
 	Demo                 bool
 	AllowPrivateWebhooks bool
+	Limits               []string // settings of the gateway's limits, NAME=COUNT/PERIOD,BURST or NAME=off
+	LimitStore           string   // redis://…: gateways count together
+	TrustedProxies       []string // networks whose X-Forwarded-For is believed
 	LogLevel             string
 }
 
@@ -75,6 +78,7 @@ func (c Config) Check() []string {
 			say("--payments-store %q: %v", scheme(c.PaymentsStore), err)
 		}
 	}
+	c.checkLimits(say)
 	if _, err := c.level(); err != nil {
 		say("--log-level %q: want debug, info, warn or error", c.LogLevel)
 	}

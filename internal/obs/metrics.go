@@ -15,6 +15,7 @@ type Metrics struct {
 	calls    *prometheus.HistogramVec
 	refused  prometheus.Counter
 	relayed  prometheus.Histogram
+	limited  *prometheus.CounterVec
 }
 
 // NewMetrics makes an empty set.
@@ -32,7 +33,9 @@ func NewMetrics() *Metrics {
 		relayed: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "paylink_relay_seconds",
 			Help: "Age of a change in DynamoDB when its event was in the feed.", Buckets: []float64{.1, .25, .5, 1, 2, 5, 10, 30, 60, 300, 3600}}),
 	}
-	m.registry.MustRegister(m.requests, m.issuer, m.calls, m.refused, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.limited = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "paylink_requests_limited_total",
+		Help: "Requests refused because somebody asked too often, by limit."}, []string{"limit"})
+	m.registry.MustRegister(m.requests, m.issuer, m.calls, m.refused, m.limited, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
@@ -53,6 +56,9 @@ func (m *Metrics) Call(side, service, method, code string, took time.Duration) {
 
 // Refused counts an internal request without credentials of ours.
 func (m *Metrics) Refused() { m.refused.Inc() }
+
+// Limited counts a request that was refused by a limit.
+func (m *Metrics) Limited(limit string) { m.limited.WithLabelValues(limit).Inc() }
 
 // Relays shows what the relay carries; for a process that may run it.
 func (m *Metrics) Relays() { m.registry.MustRegister(m.relayed) }

@@ -40,8 +40,8 @@ var ErrReceipt error = fault.New(fault.KindNotFound, "receipt_unknown", "This is
 
 // Statement is what is known of a payment.
 type Statement struct {
-	Issuer    string       // the public URL of who made it
-	Audience  string       // origin of the page that it is for; "" for anyone
+	Issuer    string // the public URL of who made it
+	Audience  string // origin of the page that it is for; "" for anyone
 	Payment   string
 	Link      string
 	Form      string       // "" when the link was not made by a form
