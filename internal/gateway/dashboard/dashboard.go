@@ -105,7 +105,8 @@ type route struct {
 // routes joins the rooms.
 func routes() []route {
 	var all []route
-	for _, room := range [][]route{signInRoutes(), homeRoutes(), paymentRoutes()} {
+	for _, room := range [][]route{signInRoutes(), homeRoutes(), paymentRoutes(),
+		webhookRoutes(), keyRoutes()} {
 		all = append(all, room...)
 	}
 	return all

@@ -39,6 +39,7 @@ type world struct {
 	coord     *coordinator.Local
 	merchants *merchant.Local
 	hooks     *notify.Local
+	seal      func([]byte) []byte // a webhook's body, as the notifier keeps it
 	account   string
 }
 
@@ -83,6 +84,7 @@ func newWorld(t *testing.T) *world {
 		Seal:   func(b []byte) []byte { return ring.Seal(keyring.WebhookSeal, b, nil) },
 		Unseal: func(b []byte) ([]byte, error) { return ring.Unseal(keyring.WebhookSeal, b, nil) },
 	}})
+	w.seal = func(b []byte) []byte { return ring.Seal(keyring.WebhookSeal, b, nil) }
 	d, err := dashboard.New(dashboard.Config{Merchants: w.merchants, Links: w.links, Payments: store, Transactions: w.coord, Webhooks: w.hooks,
 		Connectors: known, Records: dashboard.Records{Users: store, Links: store, Transactions: store, Webhooks: store},
 		Seal:   func(b, with []byte) ([]byte, error) { return ring.Seal(keyring.AnswerSeal, b, with), nil },

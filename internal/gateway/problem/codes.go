@@ -68,6 +68,7 @@ var codes = []Code{
 	{"endpoint_changed", []int{409}, "The webhook endpoint was changed at the same moment.", "Read it again, and repeat your change if it still makes sense."},
 	{"endpoint_disabled", []int{409}, "The webhook endpoint is disabled, so nothing is sent to it.", "Enable it with PUT /api/webhook-endpoints/{id} when its server is well again, then send what was parked with POST …/redeliver."},
 	{"event_type_unknown", []int{400}, "There is no event of this type.", `Use types that the detail lists, or "*" for all.`},
+	{"events_missing", []int{400}, "No type of event was chosen.", "Choose at least one, or all of them."},
 	{"expired_card", []int{402}, "The issuer says that the card has expired. Nothing was charged.", "Let the payer use another card."},
 	{"expiry_invalid", []int{400}, "The time of expiry is no time, is past, or is out of bounds.", "Send a time to come; a link lives from 1 minute to 180 days."},
 	{"field_invalid", []int{400}, "A field of the form has no name or label that can be used, is there twice, or is one too many.", "Name fields by a-z, 0-9 and _, give your own a label, and use at most five of them."},
