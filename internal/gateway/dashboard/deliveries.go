@@ -95,7 +95,7 @@ func (d *Dashboard) showEndpoint(v *visit) error {
 	view := endpointView{Head: v.endpointHead(e), Badge: v.endpointBadge(e), Enabled: e.Enabled(), Switch: v.path("webhooks", e.ID, "enabled"),
 		Test: v.path("webhooks", e.ID, "test"), Attempt: newAttempt(), Filter: asked, FilterTo: v.path("webhooks", e.ID), BulkHref: v.path("webhooks", e.ID, "redeliver"),
 		Types: v.eventOptions(option{notify.TestPing, p.T("webhooks.testPing")}), FilterTypes: v.eventOptions(option{"", p.T("webhooks.any")}),
-		Statuses: v.statusOptions(option{"", p.T("webhooks.any")}, notify.Pending, notify.Succeeded, notify.Failed, notify.Parked)}
+		Statuses: v.deliveryOptions(option{"", p.T("webhooks.any")}, notify.Pending, notify.Succeeded, notify.Failed, notify.Parked)}
 	if !e.Enabled() {
 		view.Why = v.why(e)
 		view.Facts = append(view.Facts, fact{p.T("webhooks.disabled"), when(e.DisabledAt)})
@@ -140,18 +140,18 @@ func (v *visit) eventOptions(first option) []option {
 	return all
 }
 
-var statusWords = map[notify.Status]struct{ key, tone string }{
+var deliveryWords = map[notify.Status]struct{ key, tone string }{
 	notify.Pending: {"webhooks.waiting", "wait"}, notify.Succeeded: {"webhooks.delivered", "good"},
 	notify.Failed: {"webhooks.failed", "wait"}, notify.Parked: {"webhooks.parked", "bad"},
 }
 
-func (v *visit) statusOptions(first option, all ...notify.Status) []option {
+func (v *visit) deliveryOptions(first option, all ...notify.Status) []option {
 	list := []option{first}
 	if first == (option{}) {
 		list = nil
 	}
 	for _, s := range all {
-		list = append(list, option{string(s), v.print.T(statusWords[s].key)})
+		list = append(list, option{string(s), v.print.T(deliveryWords[s].key)})
 	}
 	return list
 }
@@ -160,7 +160,7 @@ func (v *visit) deliveryBadge(d notify.Delivery) badge {
 	if d.Test && d.Status == notify.Failed {
 		return badge{v.print.T("webhooks.testFailed"), "bad"}
 	}
-	w := statusWords[d.Status]
+	w := deliveryWords[d.Status]
 	return badge{v.print.T(w.key), w.tone}
 }
 

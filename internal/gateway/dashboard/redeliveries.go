@@ -39,7 +39,7 @@ func (v *visit) bulkForm(status int, e notify.Endpoint, f bulkForm) error {
 	f.Back = v.path("webhooks", e.ID)
 	f.Head = head{Title: p.T("webhooks.bulk"), Lead: p.T("webhooks.bulkLead"), Back: button{Text: p.T("webhooks.toDeliveries"), Href: f.Back}}
 	f.Action = v.path("webhooks", e.ID, "redeliver")
-	f.Statuses = v.statusOptions(option{}, notify.Parked, notify.Failed, notify.Succeeded)
+	f.Statuses = v.deliveryOptions(option{}, notify.Parked, notify.Failed, notify.Succeeded)
 	f.Types = v.eventOptions(option{"", p.T("webhooks.any")})
 	return v.render(status, f.Head.Title, bulkFormPage(f))
 }
@@ -103,7 +103,7 @@ func (v *visit) bulk(r notify.Redelivery) bulkView {
 		Progress: progress{ID: "progress-" + r.ID, Label: p.T("webhooks.bulkProgress"), Done: sent, Total: max(r.Total, 1)},
 		Facts: []fact{{p.T("webhooks.bulkTotal"), text(p.Number(r.Total))}, {p.T("webhooks.bulkSucceeded"), text(p.Number(r.Succeeded))},
 			{p.T("webhooks.bulkFailed"), text(p.Number(r.Failed))}, {p.T("webhooks.waiting"), text(p.Number(r.Pending))},
-			{p.T("webhooks.bulkStatus"), text(p.T(statusWords[r.Filter.Status].key))}, {p.T("webhooks.at"), when(r.CreatedAt)}}}
+			{p.T("webhooks.bulkStatus"), text(p.T(deliveryWords[r.Filter.Status].key))}, {p.T("webhooks.at"), when(r.CreatedAt)}}}
 	if r.State == notify.Running {
 		b.Live, b.Cancel = self, self
 	}
