@@ -25,7 +25,7 @@ var layerRows = [][]string{
 	{"internal/merchant", "internal/link"},
 	{"internal/payment", "internal/notify"},
 	{"internal/receipt"},
-	{"internal/coordinator", "internal/archive"},
+	{"internal/coordinator", "internal/archive", "internal/report"},
 	{"internal/gateway/problem", "internal/store/postgres"},
 	{
 		"internal/store/sqlstore", "internal/store/dynamo",

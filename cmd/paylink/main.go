@@ -76,6 +76,7 @@ type commands struct {
 	Import      imports  `cmd:"" help:"Fill an empty store from such a file."`
 	Keys        keys     `cmd:"" help:"The keyring."`
 	Link        links    `cmd:"" help:"Payment links."`
+	Reports     reports  `cmd:"" help:"What people look at: figures and searches."`
 	Fraud       frauds   `cmd:"" help:"Learn what fraud looks like."`
 	Probe       probe    `cmd:"" help:"Ask a health address: status 0 if it is well. For containers, which have no shell."`
 	Version     struct{} `cmd:"" help:"Print the version."`
@@ -140,6 +141,12 @@ type links struct {
 	} `cmd:"" help:"Tell whether a link is ours and unaltered, without the network."`
 }
 
+type reports struct {
+	Rebuild struct {
+		stores
+	} `cmd:"" help:"Make them anew from the feed, also while the server runs."`
+}
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -186,6 +193,8 @@ func dispatch(ctx context.Context, command string, c commands, out, errs io.Writ
 		}
 		_, err := fmt.Fprintln(out, "the configuration is good")
 		return err
+	case "reports rebuild":
+		return app.RebuildReports(ctx, c.Reports.Rebuild.config(), out)
 	case "migrate":
 		return app.Migrate(ctx, c.Migrate.config(), out)
 	case "verify":

@@ -45,10 +45,10 @@ type Config struct {
 	Demo                 bool
 	AllowPrivateWebhooks bool
 	LogLevel             string
-	Progress             progress.To // of commands that take long
 	MailURL              string      // the mail server; "": no mail is sent
 	MailFrom             string      // in whose name
 	MailTLS              *tls.Config // nil: the system's authorities; for tests
+	Progress             progress.To // of commands that take long
 }
 
 // Check names everything that is wrong with the configuration.

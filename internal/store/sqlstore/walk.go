@@ -20,6 +20,10 @@ func OpenSnapshot(ctx context.Context, url string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	return snapshot(ctx, d)
+}
+
+func snapshot(ctx context.Context, d dialect) (*Store, error) {
 	db, err := d.open(true, 1)
 	if err != nil {
 		return nil, err
