@@ -3,9 +3,13 @@ package main_test
 import (
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 
+	cdpbrowser "github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/chromedp"
 )
 
@@ -62,10 +66,50 @@ func webhookPages(g *gallery) {
 	})
 	g.b.audit("dashboard webhook bulk done", g.axe)
 	g.show(one, "webhook")
+	streamsCSV(g)
 	g.b.click(`main form[action$="/test"] button`)
 	eventually(g.t, "the test shows its answer by itself", func() bool { return ask[bool](g.b, `document.querySelector("main .badge.good") !== null`) })
 	g.b.audit("dashboard webhook test", g.axe)
 	g.show(rooms, "webhooks")
+}
+
+// streamsCSV: with a script a table's CSV comes with a bar and the count of its rows,
+// and is kept when it came whole; what is no table says so and is not kept.
+func streamsCSV(g *gallery) {
+	g.t.Helper()
+	dir := g.t.TempDir()
+	if _, err := chromedp.CallBrowser(g.b.ctx, cdpbrowser.SetDownloadBehavior, cdpbrowser.SetDownloadBehaviorParams{
+		Behavior: cdpbrowser.SetDownloadBehaviorBehaviorAllow, DownloadPath: dir}); err != nil {
+		g.t.Fatal(err)
+	}
+	ask[any](g.b, `(() => {
+		const plain = window.fetch;
+		window.told = [];
+		window.fetch = async (...a) => { // let the bar be seen
+			window.told.push(document.querySelector(".csvbar progress") !== null);
+			return plain(...a);
+		};
+		return null;
+	})()`)
+	g.b.click("a[data-csv]")
+	eventually(g.t, "the table is kept", func() bool {
+		found, err := filepath.Glob(filepath.Join(dir, "deliveries-whe_*.csv"))
+		if err != nil || len(found) != 1 {
+			return false
+		}
+		raw, err := os.ReadFile(found[0])
+		return err == nil && strings.HasPrefix(string(raw), "id,createdAt,event,") && strings.Count(string(raw), "\r\n") > 2
+	})
+	if !ask[bool](g.b, `window.told.length === 1 && window.told[0] && document.querySelector(".csvbar") === null && !document.querySelector("a[data-csv]").hidden`) {
+		g.t.Error("the bar was not there while the rows came, or did not go")
+	}
+	ask[any](g.b, `document.querySelector("a[data-csv]").href = "/dashboard/test/keys", null`)
+	g.b.click("a[data-csv]")
+	eventually(g.t, "a table that did not come is told of", func() bool {
+		return ask[bool](g.b, `document.querySelector(".csvbar .error")?.textContent === "The download broke off. Try again."`)
+	})
+	g.b.audit("dashboard webhook csv failed", g.axe)
+	g.b.open(ask[string](g.b, `location.href`))
 }
 
 func keyPages(g *gallery, user *client) {

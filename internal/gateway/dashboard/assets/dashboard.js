@@ -84,15 +84,12 @@
     try {
       const answer = await fetch(link.href, { credentials: "same-origin", redirect: "error" });
       if (!answer.ok || !(answer.headers.get("Content-Type") || "").startsWith("text/csv")) throw new Error("no table");
-      const total = Number(answer.headers.get("X-Rows-Total"));
-      if (total > 0) bar.max = total;
       const rows = rowCounter(), parts = [], reader = answer.body.getReader();
       for (let told = 0; ;) {
         const { done, value } = await reader.read();
         if (done) break;
         parts.push(value);
         const n = rows(value);
-        if (total > 0) bar.value = Math.min(n, total);
         if (performance.now() - told > 200) {
           told = performance.now();
           said.textContent = `${words}: ${count.format(n)}`;
