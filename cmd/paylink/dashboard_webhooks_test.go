@@ -50,7 +50,9 @@ func webhookPages(g *gallery) {
 	g.show(one, "webhook without deliveries")
 	g.link(`"amount":"12.50"`)
 	eventually(g.t, "the endpoint is disabled", func() bool { return g.key.ok("GET", api, "")["status"] == "disabled" })
-	eventually(g.t, "its delivery is parked", func() bool { return len(list(g.t, g.key.ok("GET", api+"/deliveries?status=parked&eventType=link.created", ""), "data")) == 1 })
+	eventually(g.t, "its delivery is parked", func() bool {
+		return len(list(g.t, g.key.ok("GET", api+"/deliveries?status=parked&eventType=link.created", ""), "data")) == 1
+	})
 	g.show(one, "webhook disabled")
 	well.Store(true)
 	g.key.ok("PUT", api, `{"enabled":true,"events":["link.created","payment.succeeded","refund.succeeded"]}`)
