@@ -193,7 +193,7 @@ func (v *visit) deliveryTable(e notify.Endpoint, asked deliveryFilter, before st
 	}
 	t := table{ID: "deliveries", Caption: p.T("webhooks.deliveries"), CaptionHidden: true,
 		Columns: []column{{Label: p.T("webhooks.event")}, {Label: p.T("webhooks.status")}, {Label: p.T("webhooks.answer")},
-			{Label: p.T("webhooks.took"), Number: true}, {Label: p.T("webhooks.attempt"), Number: true}, {Label: p.T("webhooks.at")}},
+			{Label: p.T("webhooks.took"), Number: true}, {Label: p.T("webhooks.attempt"), Number: true}},
 		Empty: empty{Icon: "bell", Headline: p.T("webhooks.deliveriesEmpty"), Lead: p.T("webhooks.deliveriesEmptyLead")}}
 	if asked.set() || before != "" {
 		t.Empty = empty{Icon: "search", Headline: p.T("webhooks.noneFound"), Lead: p.T("webhooks.noneFoundLead"),
@@ -214,7 +214,7 @@ func (v *visit) deliveryTable(e notify.Endpoint, asked deliveryFilter, before st
 	}
 	for _, d := range found {
 		t.Rows = append(t.Rows, tableRow{ID: d.ID, Href: v.path("webhooks", e.ID, "deliveries", d.ID), Cells: []templ.Component{
-			eventCell(d), badgePart(v.deliveryBadge(d)), text(v.answerText(d)), text(v.millis(d.DurationMs)), text(p.Number(int64(d.Attempt))), when(d.At)}})
+			eventCell(d), badgePart(v.deliveryBadge(d)), answerCell(v.answerText(d)), text(v.millis(d.DurationMs)), text(p.Number(int64(d.Attempt)))}})
 	}
 	return t
 }

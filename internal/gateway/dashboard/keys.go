@@ -62,7 +62,7 @@ func (d *Dashboard) listKeys(v *visit) error {
 	}
 	add := button{Text: p.T("keys.add"), Href: v.path("keys", "new"), Kind: "primary", Icon: "plus"}
 	t := table{ID: "keys", Caption: p.T("keys.title"), CaptionHidden: true,
-		Columns: []column{{Label: p.T("keys.name")}, {Label: p.T("keys.status")}, {Label: p.T("keys.scopes")}, {Label: p.T("keys.lastUsed")}, {Label: p.T("keys.created")},
+		Columns: []column{{Label: p.T("keys.name")}, {Label: p.T("keys.status")}, {Label: p.T("keys.scopes")}, {Label: p.T("keys.lastUsed")},
 			{Label: p.T("keys.actions"), Hidden: true}},
 		Empty: empty{Icon: "key", Headline: p.T("keys.empty"), Lead: p.T("keys.emptyLead"), Actions: []button{add}}}
 	var last string
@@ -76,7 +76,7 @@ func (d *Dashboard) listKeys(v *visit) error {
 		}
 		last = k.ID
 		t.Rows = append(t.Rows, tableRow{ID: k.ID, Cells: []templ.Component{keyName(k), badgePart(v.keyBadge(k)), text(v.scopesText(k)), lastUse(k),
-			when(k.CreatedAt), keyActions(v.keyButtons(k))}})
+			keyActions(v.keyButtons(k))}})
 	}
 	if before != "" {
 		t.Pager.Newest = v.path("keys")
@@ -113,10 +113,7 @@ func (v *visit) scopesText(k merchant.Key) string {
 	if len(k.Scopes) == len(merchant.Scopes) {
 		return v.print.T("keys.everyScope")
 	}
-	if len(k.Scopes) > 2 {
-		return v.print.N("keys.scopeCount", len(k.Scopes))
-	}
-	return strings.Join(k.Scopes, ", ")
+	return v.print.N("keys.scopeCount", len(k.Scopes))
 }
 
 // keyForm asks for a key.

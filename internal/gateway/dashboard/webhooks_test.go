@@ -108,9 +108,9 @@ func TestDeliveriesAreShown(t *testing.T) {
 	})
 	p := w.get(path)
 	p.has(t, "Given up", "Delivered", "1,234 ms", "500", "204", path+"/deliveries/"+parked.ID)
-	w.get(path+"?status=parked").lacks(t, `data-label="Answer"><bdi>204`)
+	w.get(path+"?status=parked").lacks(t, `data-label="Answer"><bdi class="eventname">204`)
 	w.get(path+"?type=link.paid").lacks(t, parked.ID)
-	w.get(path+"?from="+time.Now().UTC().Format(time.DateOnly)).lacks(t, `data-label="Answer"><bdi>204`)
+	w.get(path+"?from="+time.Now().UTC().Format(time.DateOnly)).lacks(t, `data-label="Answer"><bdi class="eventname">204`)
 	w.get(path+"?status=pending").has(t, "No delivery matches")
 
 	one := w.get(path + "/deliveries/" + parked.ID)
