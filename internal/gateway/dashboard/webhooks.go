@@ -126,6 +126,8 @@ func (v *visit) askedEndpoint() (endpointForm, error) {
 // all of them.
 func (f endpointForm) events() ([]string, error) {
 	switch {
+	case f.URL == "":
+		return nil, fault.Invalid("url", "url_invalid", "An endpoint needs a URL.")
 	case f.All:
 		return []string{notify.All}, nil
 	case len(f.Chosen) == 0:

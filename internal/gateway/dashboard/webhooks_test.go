@@ -240,7 +240,7 @@ func TestKeys(t *testing.T) {
 	if _, err := w.merchants.AuthenticateSecret(t.Context(), fresh); err == nil {
 		t.Error("a revoked key still works")
 	}
-	w.post(keys, url.Values{"attempt": {id.New(id.Request)}, "name": {""}, "scopes": {"links:read"}}).has(t, "Give the key a name.")
+	w.post(keys, url.Values{"attempt": {id.New(id.Request)}, "name": {""}, "scopes": {"links:read"}}).has(t, "Give it a name.")
 	w.post(keys, url.Values{"attempt": {id.New(id.Request)}, "name": {"x"}}).has(t, "Tick at least one right.")
 	for range 30 {
 		w.post(keys, url.Values{"attempt": {id.New(id.Request)}, "name": {"many"}, "scopes": {"links:read"}})
