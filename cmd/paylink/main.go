@@ -98,6 +98,7 @@ type remoteCommands struct {
 	Listen   listen          `cmd:"" help:"Follow events as they happen, and forward them to a local URL."`
 	Trigger  trigger         `cmd:"" help:"Make an event happen in test mode."`
 	Clock    clockCommands   `cmd:"" help:"The test clock: time in test mode, moved forward."`
+	Webhooks webhookCommands `cmd:"" help:"Webhook endpoints, over the API."`
 }
 
 // long are the commands that tell how far they are.

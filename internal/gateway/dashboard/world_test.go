@@ -41,6 +41,7 @@ type world struct {
 	merchants *merchant.Local
 	ring      *keyring.Ring
 	hooks     *notify.Local
+	seal      func([]byte) []byte // a webhook's body, as the notifier keeps it
 	account   string
 	reports   *sqlstore.Reports
 }
@@ -96,6 +97,7 @@ func newWorldWith(t *testing.T, change func(*merchant.Config)) *world {
 		Seal:   func(b []byte) []byte { return ring.Seal(keyring.WebhookSeal, b, nil) },
 		Unseal: func(b []byte) ([]byte, error) { return ring.Unseal(keyring.WebhookSeal, b, nil) },
 	}})
+	w.seal = func(b []byte) []byte { return ring.Seal(keyring.WebhookSeal, b, nil) }
 	d, err := dashboard.New(dashboard.Config{Merchants: w.merchants, Links: w.links, Payments: store, Reports: w.reports, Transactions: w.coord, Webhooks: w.hooks,
 		Connectors: known, Records: dashboard.Records{Users: store, Links: store, Transactions: store, Webhooks: store},
 		Seal:   func(b, with []byte) ([]byte, error) { return ring.Seal(keyring.AnswerSeal, b, with), nil },
