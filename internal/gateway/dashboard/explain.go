@@ -49,6 +49,21 @@ var explained = map[string]string{
 	"totp_on":                    "account.fault.codesOn",
 	"totp_off":                   "account.fault.codesOff",
 	"payment_method_unavailable": "common.fault.methods",
+
+	"url_too_long":            "webhooks.fault.url",
+	"url_not_https":           "webhooks.fault.https",
+	"url_not_public":          "webhooks.fault.public",
+	"url_has_credentials":     "webhooks.fault.plain",
+	"url_has_fragment":        "webhooks.fault.plain",
+	"events_missing":          "webhooks.fault.events",
+	"too_many_endpoints":      "webhooks.fault.many",
+	"endpoint_disabled":       "webhooks.fault.disabled",
+	"redelivery_running":      "webhooks.fault.running",
+	"redelivery_too_large":    "webhooks.fault.large",
+	"range_invalid":           "webhooks.fault.dates",
+	"delivery_not_repeatable": "webhooks.fault.repeat",
+	"scopes_missing":          "keys.fault.scopes",
+	"api_key_revoked":         "keys.fault.revoked",
 }
 
 // explain is why something was refused, in the reader's language where the

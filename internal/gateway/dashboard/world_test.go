@@ -45,6 +45,7 @@ type world struct {
 	ring      *keyring.Ring
 	hooks     *notify.Local
 	mails     *office.Local
+	seal      func([]byte) []byte // a webhook's body, as the notifier keeps it
 	account   string
 	reports   *sqlstore.Reports
 }
@@ -100,6 +101,7 @@ func newWorldWith(t *testing.T, change func(*merchant.Config)) *world {
 		Seal:   func(b []byte) []byte { return ring.Seal(keyring.WebhookSeal, b, nil) },
 		Unseal: func(b []byte) ([]byte, error) { return ring.Unseal(keyring.WebhookSeal, b, nil) },
 	}})
+	w.seal = func(b []byte) []byte { return ring.Seal(keyring.WebhookSeal, b, nil) }
 	server := mailtest.Start(t, mailtest.Options{})
 	settings, err := smtp.Parse(server.URL())
 	if err != nil {
