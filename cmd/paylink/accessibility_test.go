@@ -72,6 +72,9 @@ func (b *browser) audit(name, axe string) {
 		if over := ask[float64](b, `document.documentElement.scrollWidth - document.documentElement.clientWidth`); over > 0 {
 			b.t.Errorf("%s, %s: %v px wider than the screen", name, l.name, over)
 		}
+		if cut := ask[[]string](b, `[...document.querySelectorAll(".panel")].filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.id + " " + (e.scrollWidth - e.clientWidth) + " px")`); len(cut) > 0 {
+			b.t.Errorf("%s, %s: cut off in its panel: %v", name, l.name, cut)
+		}
 		b.picture(strings.ReplaceAll(name, " ", "-") + "-" + l.name)
 	}
 	b.wear(b.looks[0])

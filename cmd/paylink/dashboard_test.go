@@ -50,7 +50,12 @@ func (g *gallery) show(path, name string) {
 // decides what the issuer says; it gives the link's id and the payment's.
 func (g *gallery) paidBy(number, more string) (link, payment string) {
 	g.t.Helper()
-	l := g.link(more)
+	return g.pays(g.link(more), number)
+}
+
+// pays pays a link.
+func (g *gallery) pays(l map[string]any, number string) (link, payment string) {
+	g.t.Helper()
 	link = str(g.t, l, "id")
 	if a := g.key.as("").do("POST", tokenPath(g.t, l)+"/payments", `{"attempt":"attempt-`+link+`","payer":{"name":"Grace Brewster Hopper","email":"grace@example.com"},`+
 		`"card":{"number":"`+number+`","expMonth":12,"expYear":2034,"cvc":"739"}}`); a.status >= 500 {
@@ -75,6 +80,10 @@ func paymentPages(g *gallery) {
 	_, held := g.paidBy("4242424242424242", `"amount":"300","capture":"manual"`)
 	_, part := g.paidBy("4242424242424242", `"amount":"120"`)
 	g.key.ok("POST", "/api/payments/"+part+"/refunds", `{"amount":"20"}`, "Idempotency-Key", "part")
+	long := strings.Repeat("Donaudampfschifffahrt", 9) // one word of 189 letters
+	_, wide := g.pays(g.key.link(`"amount":"999999.99","maxUses":1,"description":"`+long+long+`","reference":"`+long+`","realm":"`+long[:60]+`","metadata":{"`+long[:60]+`":"`+long+`"}`), "4000000000009995")
+	g.show("/dashboard/test/payments/"+wide, "payment of long words")
+	g.show("/dashboard/test/links", "links of long words")
 	g.show("/dashboard/test/payments", "payments")
 	g.show("/dashboard/test/payments?q=nobody", "payments no hit")
 	g.show("/dashboard/test/payments/"+part, "payment")
