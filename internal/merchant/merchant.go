@@ -226,6 +226,11 @@ type Service interface {
 	AuthenticateKey(ctx context.Context, id, secret string) (Key, error)
 	AuthenticateSecret(ctx context.Context, secret string) (Key, error)
 
+	// Clock reads the account's test clock, and MoveClock moves it forward. What is
+	// kept elsewhere hears of the move afterwards.
+	Clock(ctx context.Context, account string) (Clock, error)
+	MoveClock(context.Context, ClockMove, *idempotency.Ticket) (Clock, error)
+
 	Access
 }
 
@@ -235,14 +240,15 @@ type Connector struct {
 	Capabilities issuer.Capabilities
 }
 
-// Config of a Local. All but Log, SignUp and Mails must be given.
+// Config of a Local. All but Log, SignUp, Mails and Clocks must be given.
 type Config struct {
 	Users      UserStore
 	Keys       KeyStore
 	Sessions   SessionStore
 	Access     AccessStore
-	SignUp     string // Open by default
-	Mails      bool   // what is written to the outbox is sent
+	SignUp     string     // Open by default
+	Mails      bool       // what is written to the outbox is sent
+	Clocks     ClockStore // nil: nobody's test data lives ahead
 	Ring       *keyring.Ring
 	Connectors []Connector
 	PublicURL  string // the issuer of session tokens
@@ -261,6 +267,7 @@ type Local struct {
 	mails      bool               // there is an outbox
 	passkeys   *webauthn.WebAuthn // nil: the public URL has no host name
 	resets     chan resetWish
+	clocks     ClockStore
 	ring       *keyring.Ring
 	connectors []Connector
 	public     string
@@ -283,8 +290,11 @@ func New(c Config) *Local {
 	if c.SignUp == "" {
 		c.SignUp = Open
 	}
+	if c.Clocks == nil {
+		c.Clocks = noClocks{}
+	}
 	return &Local{
-		users: c.Users, keys: c.Keys, sessions: c.Sessions, access: c.Access, signUp: c.SignUp, mails: c.Mails, ring: c.Ring, connectors: c.Connectors,
+		users: c.Users, keys: c.Keys, sessions: c.Sessions, access: c.Access, clocks: c.Clocks, signUp: c.SignUp, mails: c.Mails, ring: c.Ring, connectors: c.Connectors,
 		public: c.PublicURL, now: c.Now, log: c.Log, hasher: newHasher(), passkeys: relyingParty(c.PublicURL), resets: make(chan resetWish, maxResets),
 		touched: make(map[string]time.Time), seen: make(map[string]time.Time),
 	}

@@ -188,6 +188,7 @@ func ServeUsers(s *Server, box merchant.Service, store idempotency.Store) {
 	})
 	serveAPIKeys(s, box)
 	serveAccess(s, box)
+	serveClocks(s, box)
 }
 
 func serveAPIKeys(s *Server, box merchant.Service) {
