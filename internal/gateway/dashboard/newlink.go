@@ -187,6 +187,9 @@ func (d *Dashboard) createLink(v *visit) error {
 	if values.Get("show") != "" { // the button without a script: the preview alone
 		return v.showNewLink(http.StatusOK, values, nil)
 	}
+	if v.mode == link.Live && v.account.TestOnly {
+		return v.showNewLink(http.StatusForbidden, values, problems{{Text: v.explain("email_unconfirmed", "")}})
+	}
 	wish, wrong := v.wish(values)
 	if len(wrong) > 0 {
 		return v.showNewLink(http.StatusUnprocessableEntity, values, wrong)
