@@ -13,6 +13,7 @@ import (
 
 	"github.com/paylink/paylink/internal/idempotency"
 	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/merchant"
 	"github.com/paylink/paylink/internal/money"
 )
 
@@ -188,7 +189,7 @@ func (d *Dashboard) createLink(v *visit) error {
 		return v.showNewLink(http.StatusOK, values, nil)
 	}
 	if v.mode == link.Live && v.account.TestOnly {
-		return v.showNewLink(http.StatusForbidden, values, problems{{Text: v.explain("email_unconfirmed", "")}})
+		return merchant.ErrUnconfirmed
 	}
 	wish, wrong := v.wish(values)
 	if len(wrong) > 0 {
