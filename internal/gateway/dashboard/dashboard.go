@@ -69,6 +69,8 @@ type Records struct {
 type Config struct {
 	Merchants    merchant.Service
 	Links        link.Service
+	Forms        link.FormService
+	FormPages    FormPages
 	Payments     payment.Reader
 	Transactions coordinator.Service
 	Webhooks     notify.Service
@@ -105,7 +107,7 @@ type route struct {
 // routes joins the rooms.
 func routes() []route {
 	var all []route
-	for _, room := range [][]route{signInRoutes(), homeRoutes(), paymentRoutes(), linkRoutes(), methodRoutes(), balanceRoutes()} {
+	for _, room := range [][]route{signInRoutes(), homeRoutes(), paymentRoutes(), linkRoutes(), methodRoutes(), balanceRoutes(), formRoutes()} {
 		all = append(all, room...)
 	}
 	return all

@@ -25,6 +25,12 @@ var explained = map[string]string{
 	"url_invalid":                "common.fault.redirect",
 	"max_uses_invalid":           "common.fault.uses",
 	"payment_method_unavailable": "common.fault.methods",
+	"contrast_too_low":           "forms.fault.contrast",
+	"colour_invalid":             "forms.fault.colour",
+	"origin_invalid":             "forms.fault.origin",
+	"field_invalid":              "forms.fault.field",
+	"form_archived":              "forms.fault.archived",
+	"name_missing":               "forms.fault.name",
 }
 
 // explain is why something was refused, in the reader's language where the
