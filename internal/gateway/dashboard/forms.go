@@ -246,7 +246,7 @@ func (v *visit) formFacts(f link.Form) []fact {
 		add("forms.asks", text(strings.Join(fields, ", ")))
 	}
 	if f.RedirectURL != "" {
-		add("links.redirect", text(f.RedirectURL))
+		add("forms.after", text(f.RedirectURL))
 	}
 	add("forms.lives", text(v.lifeText(f.LifeSeconds)))
 	if f.Capture == link.CaptureManual {

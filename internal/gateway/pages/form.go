@@ -139,6 +139,9 @@ func (p *Pages) formView(r *http.Request, f link.Form, attempt string) formView 
 	switch {
 	case f.Fixed():
 		v.Amount = say.Amount(money.Of(f.Amounts[0], f.Currency))
+		if f.Amounts[0] == 0 { // a form that is being made
+			v.Amount = "–"
+		}
 	case f.Typed():
 		v.AmountHint = say.T("form.between", "Low", money.Of(f.MinMinor, f.Currency), "High", money.Of(f.MaxMinor, f.Currency))
 		v.AmountMode = "decimal"
