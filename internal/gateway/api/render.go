@@ -22,8 +22,11 @@ const (
 	shapeKey      = "api_key"
 	shapeEndpoint = "webhook_endpoint"
 	shapeDelivery = "delivery"
+	shapeClock    = "test_clock"
 	shapeForm     = "form"
 )
+
+const shapeRedelivery = "redelivery"
 
 // Renderer turns the object of a commit into the answer. It needs nothing of the
 // request, so that a box in another process renders the same bytes into its own
@@ -63,8 +66,12 @@ func (r Renderer) object(shape string, committed any) (any, bool) {
 		return showNewKey(o), shape == shapeKey
 	case notify.Revealed:
 		return showRevealed(o), shape == shapeEndpoint
+	case merchant.Clock:
+		return showClock(o), shape == shapeClock
 	case notify.Delivery:
 		return showDelivery(o), shape == shapeDelivery
+	case notify.Redelivery:
+		return showRedelivery(o), shape == shapeRedelivery
 	}
 	return nil, false
 }

@@ -49,6 +49,7 @@ import (
 	"github.com/paylink/paylink/internal/merchant"
 	"github.com/paylink/paylink/internal/notify"
 	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/report"
 )
 
 // Bounds.
@@ -72,6 +73,7 @@ type Config struct {
 	Forms        link.FormService
 	FormPages    FormPages
 	Payments     payment.Reader
+	Reports      report.Service
 	Transactions coordinator.Service
 	Webhooks     notify.Service
 	Connectors   []merchant.Connector
@@ -107,7 +109,7 @@ type route struct {
 // routes joins the rooms.
 func routes() []route {
 	var all []route
-	for _, room := range [][]route{signInRoutes(), homeRoutes(), paymentRoutes(), linkRoutes(), methodRoutes(), balanceRoutes(), formRoutes()} {
+	for _, room := range [][]route{signInRoutes(), homeRoutes(), paymentRoutes(), linkRoutes(), methodRoutes(), balanceRoutes(), formRoutes(), overviewRoutes()} {
 		all = append(all, room...)
 	}
 	return all

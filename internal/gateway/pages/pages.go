@@ -63,6 +63,7 @@ type Config struct {
 	Log       *slog.Logger
 	PublicURL string          // absolute; where payers reach us
 	Drain     <-chan struct{} // closing it ends the live streams; may be nil
+	Beacons   Beacons         // nil: nobody counts
 }
 
 // Pages are the handlers. Make them with New.
@@ -75,6 +76,7 @@ type Pages struct {
 	now      func() time.Time
 	log      *slog.Logger
 	drain    <-chan struct{}
+	beacons  Beacons
 
 	public  string // without a trailing slash
 	origin  string // scheme://host of public
@@ -89,7 +91,7 @@ func New(c Config) (*Pages, error) {
 		return nil, fmt.Errorf("public URL %q: want http(s)://host with neither query nor fragment", c.PublicURL)
 	}
 	return &Pages{
-		links: c.Links, payments: c.Payments, forms: c.Forms, receipt: c.Receipt, now: c.Now, log: c.Log, drain: c.Drain,
+		links: c.Links, payments: c.Payments, forms: c.Forms, receipt: c.Receipt, now: c.Now, log: c.Log, drain: c.Drain, beacons: c.Beacons,
 		public:  strings.TrimRight(c.PublicURL, "/"),
 		origin:  strings.ToLower(u.Scheme + "://" + u.Host),
 		base:    strings.TrimRight(u.EscapedPath(), "/"),
@@ -108,6 +110,8 @@ func (p *Pages) Register(mux *http.ServeMux) {
 	mux.HandleFunc("POST /l/{token}/payments", p.spoken(p.submit))
 	mux.HandleFunc("GET /l/{token}/payments", p.spoken(p.backToPage))
 	mux.HandleFunc("/l/{token}/payments", refuse("POST"))
+	mux.HandleFunc("POST /l/{token}/seen", p.seen)
+	mux.HandleFunc("/l/{token}/seen", refuse("POST"))
 	mux.Handle("/l/", p.NotFound())
 	p.registerForms(mux)
 	for _, a := range assets {
