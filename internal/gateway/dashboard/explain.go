@@ -61,6 +61,11 @@ var explained = map[string]string{
 	"delivery_not_repeatable": "webhooks.fault.repeat",
 	"scopes_missing":          "keys.fault.scopes",
 	"api_key_revoked":         "keys.fault.revoked",
+	"contrast_too_low":        "forms.fault.contrast",
+	"colour_invalid":          "forms.fault.colour",
+	"origin_invalid":          "forms.fault.origin",
+	"field_invalid":           "forms.fault.field",
+	"form_archived":           "forms.fault.archived",
 }
 
 // explain is why something was refused, in the reader's language where the

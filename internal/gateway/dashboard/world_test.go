@@ -99,6 +99,7 @@ func newWorldWith(t *testing.T, change func(*merchant.Config)) *world {
 	}})
 	w.seal = func(b []byte) []byte { return ring.Seal(keyring.WebhookSeal, b, nil) }
 	d, err := dashboard.New(dashboard.Config{Merchants: w.merchants, Links: w.links, Payments: store, Reports: w.reports, Transactions: w.coord, Webhooks: w.hooks,
+		Forms: w.links, FormPages: formPages(t, w.links, public),
 		Connectors: known, Records: dashboard.Records{Users: store, Links: store, Transactions: store, Webhooks: store},
 		Seal:   func(b, with []byte) ([]byte, error) { return ring.Seal(keyring.AnswerSeal, b, with), nil },
 		Unseal: func(b, with []byte) ([]byte, error) { return ring.Unseal(keyring.AnswerSeal, b, with) },
