@@ -25,13 +25,14 @@ import (
 	"github.com/paylink/paylink/internal/gateway/problem"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/receipt"
 )
 
 // Bounds.
 const (
 	maxBodyBytes     = 64 << 10
 	maxStreams       = 1000
-	maxPastedLength  = 2048
+	maxPastedLength  = 2048             // of a link
 	submitTimeout    = 40 * time.Second // longer than an issuer call (30 s)
 	streamLife       = 5 * time.Minute
 	streamPoll       = 500 * time.Millisecond
@@ -54,6 +55,8 @@ type Payments interface {
 type Config struct {
 	Links     link.Verifier
 	Payments  Payments
+	Receipts  receipt.Keys
+	Mails     Mails
 	Now       func() time.Time
 	Log       *slog.Logger
 	PublicURL string          // absolute; where payers reach us
@@ -64,6 +67,8 @@ type Config struct {
 type Pages struct {
 	links    link.Verifier
 	payments Payments
+	receipts receipt.Keys
+	mails    Mails
 	now      func() time.Time
 	log      *slog.Logger
 	drain    <-chan struct{}
@@ -81,7 +86,7 @@ func New(c Config) (*Pages, error) {
 		return nil, fmt.Errorf("public URL %q: want http(s)://host with neither query nor fragment", c.PublicURL)
 	}
 	return &Pages{
-		links: c.Links, payments: c.Payments, now: c.Now, log: c.Log, drain: c.Drain,
+		links: c.Links, payments: c.Payments, receipts: c.Receipts, mails: c.Mails, now: c.Now, log: c.Log, drain: c.Drain,
 		public:  strings.TrimRight(c.PublicURL, "/"),
 		origin:  strings.ToLower(u.Scheme + "://" + u.Host),
 		base:    strings.TrimRight(u.EscapedPath(), "/"),
@@ -100,6 +105,9 @@ func (p *Pages) Register(mux *http.ServeMux) {
 	mux.HandleFunc("POST /l/{token}/payments", p.spoken(p.submit))
 	mux.HandleFunc("GET /l/{token}/payments", p.spoken(p.backToPage))
 	mux.HandleFunc("/l/{token}/payments", refuse("POST"))
+	mux.HandleFunc("GET /mail/{token}", p.spoken(p.unsubscribe))
+	mux.HandleFunc("POST /mail/{token}", p.spoken(p.unsubscribe))
+	mux.HandleFunc("/mail/{token}", refuse("GET, HEAD, POST"))
 	mux.Handle("/l/", p.NotFound())
 	for _, a := range assets {
 		mux.Handle("GET "+a.path, a)
