@@ -107,6 +107,14 @@ func (a apart) Events(ctx context.Context, account, mode string, afterSeq int64,
 	return a.feed.Events(ctx, account, mode, afterSeq, limit)
 }
 
+// Moves implements payment.Store, behind by what the relay has not carried yet.
+func (a apart) Moves(ctx context.Context, account, mode string, beforeSeq int64, limit int) ([]stream.Event, error) {
+	if a.feed == nil {
+		return nil, errNoFeed
+	}
+	return a.feed.Moves(ctx, account, mode, beforeSeq, limit)
+}
+
 // relay carries the table's events into the feed that everybody else follows. One
 // notifier of several does it.
 func (s *services) relay() {

@@ -105,7 +105,7 @@ type route struct {
 // routes joins the rooms.
 func routes() []route {
 	var all []route
-	for _, room := range [][]route{signInRoutes(), homeRoutes(), paymentRoutes()} {
+	for _, room := range [][]route{signInRoutes(), homeRoutes(), paymentRoutes(), linkRoutes(), methodRoutes(), balanceRoutes()} {
 		all = append(all, room...)
 	}
 	return all

@@ -14,6 +14,7 @@ import (
 
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/gateway/problem"
+	"github.com/paylink/paylink/internal/i18n"
 	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/money"
@@ -157,7 +158,7 @@ func checkHeaders(t *testing.T, h http.Header) {
 	}
 }
 
-// TestPreview writes every page and the assets, to be looked at in a browser:
+// TestPreview writes every page in every language and the assets, to be looked at in a browser:
 // go test ./internal/gateway/pages -run TestPreview -args -preview /tmp/pages
 func TestPreview(t *testing.T) {
 	dir := *preview
@@ -177,13 +178,15 @@ func TestPreview(t *testing.T) {
 	}
 	w := newWorld(t)
 	for _, s := range scenes(w) {
-		write(s.name+".html", w.get(s.target).body)
+		for _, l := range i18n.Languages() {
+			write(s.name+"."+l.Tag+".html", w.in(l.Tag, s.target).body)
+		}
 	}
 	form := goodForm()
 	form.Set("number", "4242 4242 4242 4241")
 	form.Set("cvc", "")
 	form.Set("exp", "13/99")
-	write("pay-errors.html", w.postForm("open", form, nil).body)
+	write("pay-errors.en.html", w.postForm("open", form, nil).body)
 }
 
 // TestF32_ReadingChangesNothing: scanners and prefetchers may open everything.
