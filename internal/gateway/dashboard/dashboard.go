@@ -46,6 +46,7 @@ import (
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/idempotency"
 	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/mail"
 	"github.com/paylink/paylink/internal/merchant"
 	"github.com/paylink/paylink/internal/notify"
 	"github.com/paylink/paylink/internal/payment"
@@ -72,6 +73,7 @@ type Config struct {
 	Payments     payment.Reader
 	Transactions coordinator.Service
 	Webhooks     notify.Service
+	Mail         mail.Service
 	Connectors   []merchant.Connector
 	Records      Records
 	// Seal, Unseal and Render keep recorded answers, as in the API.

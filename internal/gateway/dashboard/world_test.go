@@ -22,6 +22,9 @@ import (
 	"github.com/paylink/paylink/internal/issuer/simulator"
 	"github.com/paylink/paylink/internal/keyring"
 	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/mail/mailtest"
+	"github.com/paylink/paylink/internal/mail/office"
+	"github.com/paylink/paylink/internal/mail/smtp"
 	"github.com/paylink/paylink/internal/merchant"
 	"github.com/paylink/paylink/internal/notify"
 	"github.com/paylink/paylink/internal/payment"
@@ -39,6 +42,7 @@ type world struct {
 	coord     *coordinator.Local
 	merchants *merchant.Local
 	hooks     *notify.Local
+	mails     *office.Local
 	account   string
 }
 
@@ -83,7 +87,17 @@ func newWorld(t *testing.T) *world {
 		Seal:   func(b []byte) []byte { return ring.Seal(keyring.WebhookSeal, b, nil) },
 		Unseal: func(b []byte) ([]byte, error) { return ring.Unseal(keyring.WebhookSeal, b, nil) },
 	}})
-	d, err := dashboard.New(dashboard.Config{Merchants: w.merchants, Links: w.links, Payments: store, Transactions: w.coord, Webhooks: w.hooks,
+	server := mailtest.Start(t, mailtest.Options{})
+	settings, err := smtp.Parse(server.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	settings.TLS = server.TLS()
+	carrier := smtp.New(settings)
+	t.Cleanup(func() { _ = carrier.Close() })
+	w.mails = office.New(office.Config{Outbox: store, Readers: store, Parked: store, Payments: store, Links: store, Ring: ring, Carrier: carrier,
+		From: "Payments <pay@shop.example>", PublicURL: public, Now: now, Log: log})
+	d, err := dashboard.New(dashboard.Config{Merchants: w.merchants, Links: w.links, Payments: store, Transactions: w.coord, Webhooks: w.hooks, Mail: w.mails,
 		Connectors: known, Records: dashboard.Records{Users: store, Links: store, Transactions: store, Webhooks: store},
 		Seal:   func(b, with []byte) ([]byte, error) { return ring.Seal(keyring.AnswerSeal, b, with), nil },
 		Unseal: func(b, with []byte) ([]byte, error) { return ring.Unseal(keyring.AnswerSeal, b, with) },
