@@ -15,6 +15,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/paylink/paylink/internal/app"
+	"github.com/paylink/paylink/internal/progress"
 )
 
 // version is set by the linker.
@@ -69,29 +70,43 @@ type commands struct {
 	Serve       serving  `cmd:"" help:"Run the server."`
 	CheckConfig serving  `cmd:"" help:"Say what is wrong with the configuration."`
 	Migrate     stores   `cmd:"" help:"Bring the store to this version's schema."`
-	Verify      stores   `cmd:"" help:"Check every invariant on the data, also while the server runs."`
+	Verify      long     `cmd:"" help:"Check every invariant on the data, also while the server runs."`
 	Backup      backup   `cmd:"" help:"Copy the data into a new folder, also while the server runs."`
 	Export      export   `cmd:"" help:"Write everything that the store holds into a new file, to move it into another store."`
 	Import      imports  `cmd:"" help:"Fill an empty store from such a file."`
 	Keys        keys     `cmd:"" help:"The keyring."`
 	Link        links    `cmd:"" help:"Payment links."`
+	Receipt     receipts `cmd:"" help:"Receipts."`
+	Reports     reports  `cmd:"" help:"What people look at: figures and searches."`
 	Fraud       frauds   `cmd:"" help:"Learn what fraud looks like."`
 	Probe       probe    `cmd:"" help:"Ask a health address: status 0 if it is well. For containers, which have no shell."`
 	Version     struct{} `cmd:"" help:"Print the version."`
 }
 
-type backup struct {
+// long are the commands that tell how far they are.
+type long struct {
 	stores
+	Quiet bool `help:"Do not tell how far it is."`
+}
+
+func (l long) config(errs io.Writer) app.Config {
+	c := l.stores.config()
+	c.Progress = progress.To{Out: errs, Quiet: l.Quiet}
+	return c
+}
+
+type backup struct {
+	long
 	Dir string `arg:"" help:"Folder to make." type:"path"`
 }
 
 type export struct {
-	stores
+	long
 	File string `arg:"" help:"File to make." type:"path"`
 }
 
 type imports struct {
-	stores
+	long
 	File  string `arg:"" help:"File that export made." type:"path"`
 	Again bool   `help:"Go on with an import of this file that was cut short."`
 }
@@ -119,12 +134,26 @@ type keys struct {
 	} `cmd:"" help:"Make a key worthless at once, and everything that it signed."`
 }
 
+type receipts struct {
+	Verify struct {
+		stores
+		Receipt string `arg:"" help:"The receipt, or the address that the mail leads to."`
+		JWKS    string `help:"File with the published keys; the data folder's keys by default." name:"jwks" type:"path"`
+	} `cmd:"" help:"Tell whether a receipt is ours and unaltered, and what it says, without the network."`
+}
+
 type links struct {
 	Verify struct {
 		stores
 		URL  string `arg:"" help:"The link's URL or token."`
 		JWKS string `help:"File with the published keys; the data folder's keys by default." name:"jwks" type:"path"`
 	} `cmd:"" help:"Tell whether a link is ours and unaltered, without the network."`
+}
+
+type reports struct {
+	Rebuild struct {
+		stores
+	} `cmd:"" help:"Make them anew from the feed, also while the server runs."`
 }
 
 func main() {
@@ -173,16 +202,18 @@ func dispatch(ctx context.Context, command string, c commands, out, errs io.Writ
 		}
 		_, err := fmt.Fprintln(out, "the configuration is good")
 		return err
+	case "reports rebuild":
+		return app.RebuildReports(ctx, c.Reports.Rebuild.config(), out)
 	case "migrate":
 		return app.Migrate(ctx, c.Migrate.config(), out)
 	case "verify":
-		return app.Verify(ctx, c.Verify.config(), out)
+		return app.Verify(ctx, c.Verify.config(errs), out)
 	case "backup <dir>":
-		return app.Backup(ctx, c.Backup.config(), c.Backup.Dir, out)
+		return app.Backup(ctx, c.Backup.config(errs), c.Backup.Dir, out)
 	case "export <file>":
-		return app.Export(ctx, c.Export.config(), c.Export.File, out)
+		return app.Export(ctx, c.Export.config(errs), c.Export.File, out)
 	case "import <file>":
-		return app.Import(ctx, c.Import.config(), c.Import.File, c.Import.Again, out)
+		return app.Import(ctx, c.Import.config(errs), c.Import.File, c.Import.Again, out)
 	case "keys list":
 		return app.ListKeys(c.Keys.List.config(), out)
 	case "keys rotate", "keys rotate <purpose>":
@@ -195,6 +226,8 @@ func dispatch(ctx context.Context, command string, c commands, out, errs io.Writ
 		return app.RevokeKey(c.Keys.Revoke.config(), c.Keys.Revoke.Key, out)
 	case "link verify <url>":
 		return app.VerifyLink(c.Link.Verify.config(), c.Link.Verify.URL, c.Link.Verify.JWKS, out)
+	case "receipt verify <receipt>":
+		return app.VerifyReceipt(c.Receipt.Verify.config(), c.Receipt.Verify.Receipt, c.Receipt.Verify.JWKS, out)
 	case "probe", "probe <url>":
 		return c.Probe.ask(ctx)
 	case "version":

@@ -28,6 +28,7 @@ import (
 	"github.com/paylink/paylink/internal/merchant"
 	"github.com/paylink/paylink/internal/notify"
 	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/report"
 	"github.com/paylink/paylink/internal/rpc"
 	"github.com/paylink/paylink/internal/store/sqlstore"
 )
@@ -42,6 +43,7 @@ type boxes struct {
 	forms        link.FormService
 	publicForms  link.PublicForms
 	payments     payment.Reader
+	reports      report.Service
 	transactions coordinator.Service
 	notifier     notify.Service
 	mail         mail.Service
@@ -51,14 +53,15 @@ type boxes struct {
 
 // world is everything real: a database, an issuer, keys, and the boxes on them.
 type world struct {
-	t     *testing.T
-	store *sqlstore.Store
-	ring  *keyring.Ring
-	sim   *simulator.Simulator
-	local boxes
-	logs  *buffer
-	log   *slog.Logger
-	queue *jobs
+	t       *testing.T
+	store   *sqlstore.Store
+	reports *sqlstore.Reports
+	ring    *keyring.Ring
+	sim     *simulator.Simulator
+	local   boxes
+	logs    *buffer
+	log     *slog.Logger
+	queue   *jobs
 	// letters are those that were sent.
 	letters *letters
 }
@@ -120,13 +123,17 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = w.store.Close() })
+	if w.reports, err = sqlstore.OpenReports(t.Context(), w.store, filepath.Join(dir, "reports.db"), w.log); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = w.reports.Close() })
 	if w.sim, err = simulator.New(simulator.Config{BookPath: filepath.Join(dir, "book"), Now: now}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = w.sim.Close() })
 	links := link.NewLocal(link.LocalConfig{Ring: w.ring, Store: w.store, PublicURL: public, Now: now})
 	webhook := []byte("webhook")
-	w.local = boxes{world: w, links: links, verifier: links, forms: links, publicForms: links, payments: w.store,
+	w.local = boxes{world: w, links: links, verifier: links, forms: links, publicForms: links, payments: w.store, reports: w.reports,
 		users: merchant.New(merchant.Config{Users: w.store, Keys: w.store, Sessions: w.store, Ring: w.ring, PublicURL: public, Now: now,
 			Connectors: []merchant.Connector{{Name: simulator.Name, Capabilities: simulator.Capabilities()}}}),
 		transactions: coordinator.New(coordinator.Config{Payments: w.store, Links: w.store, Connectors: []issuer.Connector{w.sim}, LinkURL: links.URL, Ring: w.ring, PublicURL: public, Now: now, Log: w.log}),
@@ -180,6 +187,7 @@ func (w *world) serve(c *rpc.Credentials) *rpc.Server {
 	rpc.ServeForms(s, b.forms)
 	rpc.ServePublicForms(s, b.publicForms)
 	rpc.ServePayments(s, b.payments)
+	rpc.ServeReports(s, b.reports)
 	rpc.ServeTransactions(s, b.transactions, w.store, w.cards(), w.store)
 	rpc.ServeNotifier(s, b.notifier, w.store)
 	rpc.ServeMail(s, b.mail)
@@ -233,7 +241,7 @@ func (w *world) clients(c *rpc.Credentials, urls ...string) boxes {
 	peer := func(service string) *rpc.Peer { return rpc.NewPeer(service, w.pool(service, c, urls...), nil) }
 	users, links, notifier := rpc.NewUsers(peer("users")), rpc.NewLinks(peer("links")), rpc.NewNotifier(peer("notifier"))
 	transactions := rpc.NewTransactions(peer("transactions"), w.cards(), time.Now)
-	return boxes{world: w, users: users, links: links, verifier: rpc.NewVerifier(peer("verifier")), forms: links, publicForms: rpc.NewVerifier(peer("verifier")), payments: rpc.NewPayments(peer("payments")),
+	return boxes{world: w, users: users, links: links, verifier: rpc.NewVerifier(peer("verifier")), forms: links, publicForms: rpc.NewVerifier(peer("verifier")), payments: rpc.NewPayments(peer("payments")), reports: rpc.NewReports(peer("payments")),
 		transactions: transactions, notifier: notifier, mail: rpc.NewMail(peer("notifier")),
 		records: api.Records{Users: users, Links: links, Transactions: transactions, Webhooks: notifier}}
 }

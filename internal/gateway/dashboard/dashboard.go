@@ -50,6 +50,7 @@ import (
 	"github.com/paylink/paylink/internal/merchant"
 	"github.com/paylink/paylink/internal/notify"
 	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/report"
 )
 
 // Bounds.
@@ -71,6 +72,7 @@ type Config struct {
 	Merchants    merchant.Service
 	Links        link.Service
 	Payments     payment.Reader
+	Reports      report.Service
 	Transactions coordinator.Service
 	Webhooks     notify.Service
 	Mail         mail.Service
@@ -107,7 +109,7 @@ type route struct {
 // routes joins the rooms.
 func routes() []route {
 	var all []route
-	for _, room := range [][]route{signInRoutes(), homeRoutes(), paymentRoutes(), linkRoutes(), methodRoutes(), balanceRoutes(), notificationRoutes()} {
+	for _, room := range [][]route{signInRoutes(), homeRoutes(), paymentRoutes(), linkRoutes(), methodRoutes(), balanceRoutes(), overviewRoutes(), notificationRoutes()} {
 		all = append(all, room...)
 	}
 	return all

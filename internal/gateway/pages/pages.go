@@ -61,6 +61,7 @@ type Config struct {
 	Log       *slog.Logger
 	PublicURL string          // absolute; where payers reach us
 	Drain     <-chan struct{} // closing it ends the live streams
+	Beacons   Beacons         // nil: nobody counts
 }
 
 // Pages are the handlers. Make them with New.
@@ -72,6 +73,7 @@ type Pages struct {
 	now      func() time.Time
 	log      *slog.Logger
 	drain    <-chan struct{}
+	beacons  Beacons
 
 	public  string // without a trailing slash
 	origin  string // scheme://host of public
@@ -86,7 +88,7 @@ func New(c Config) (*Pages, error) {
 		return nil, fmt.Errorf("public URL %q: want http(s)://host with neither query nor fragment", c.PublicURL)
 	}
 	return &Pages{
-		links: c.Links, payments: c.Payments, receipts: c.Receipts, mails: c.Mails, now: c.Now, log: c.Log, drain: c.Drain,
+		links: c.Links, payments: c.Payments, receipts: c.Receipts, mails: c.Mails, now: c.Now, log: c.Log, drain: c.Drain, beacons: c.Beacons,
 		public:  strings.TrimRight(c.PublicURL, "/"),
 		origin:  strings.ToLower(u.Scheme + "://" + u.Host),
 		base:    strings.TrimRight(u.EscapedPath(), "/"),
@@ -108,6 +110,8 @@ func (p *Pages) Register(mux *http.ServeMux) {
 	mux.HandleFunc("GET /mail/{token}", p.spoken(p.unsubscribe))
 	mux.HandleFunc("POST /mail/{token}", p.spoken(p.unsubscribe))
 	mux.HandleFunc("/mail/{token}", refuse("GET, HEAD, POST"))
+	mux.HandleFunc("POST /l/{token}/seen", p.seen)
+	mux.HandleFunc("/l/{token}/seen", refuse("POST"))
 	mux.Handle("/l/", p.NotFound())
 	for _, a := range assets {
 		mux.Handle("GET "+a.path, a)
