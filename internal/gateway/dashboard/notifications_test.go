@@ -54,9 +54,9 @@ func TestNotifications(t *testing.T) {
 	p = w.get(at)
 	p.has(t, "Given up", "&lt;script&gt;alert(1)", "Waiting", "Not sent", "grace@example.com", "The payer", "A user of this account", "Receipt")
 	p.lacks(t, "<script>alert(1)")
-	w.get(at + "?before=" + list[5].ID).has(t, `id="`+list[0].ID+`"`)
+	w.get(at+"?before="+list[5].ID).has(t, `id="`+list[0].ID+`"`)
 	w.get(at+"?before="+list[5].ID).lacks(t, `id="`+list[5].ID+`"`)
-	w.get(at + "?before=nonsense").has(t, list[29].ID)
+	w.get(at+"?before=nonsense").has(t, list[29].ID)
 }
 
 // cookie is the merchant's, by its name.
