@@ -12,7 +12,7 @@ import (
 // anyway.
 func (s *services) newDashboard(public *pages.Pages) (*dashboard.Dashboard, error) {
 	return dashboard.New(dashboard.Config{Merchants: s.users, Links: s.links, Payments: s.payments, Reports: s.reports, Transactions: s.transactions, Webhooks: s.notifier,
-		Forms: s.forms, FormPages: s.formPages(public),
+		Mail: s.mail, Forms: s.forms, FormPages: s.formPages(public),
 		Connectors: known(), Seal: s.seal, Unseal: s.unseal, MAC: s.mac, Render: api.Renderer{PublicURL: s.cfg.PublicURL, Now: time.Now}.Render,
 		Records:   dashboard.Records{Users: s.records.Users, Links: s.records.Links, Transactions: s.records.Transactions, Webhooks: s.records.Webhooks},
 		PublicURL: s.cfg.PublicURL, Now: time.Now, Log: s.log, Drain: s.drain})

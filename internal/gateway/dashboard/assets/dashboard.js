@@ -5,14 +5,16 @@
   "use strict";
 
   const locale = document.documentElement.lang || "en";
-  const moment = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" });
+  const thisYear = new Date().getFullYear();
+  const near = new Intl.DateTimeFormat(locale, { month: "short", day: "numeric", hour: "numeric", minute: "2-digit" });
+  const far = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" });
 
   const localTimes = (root) => {
     for (const t of root.querySelectorAll("time[datetime]:not([title])")) {
       const at = new Date(t.dateTime);
       if (Number.isNaN(at.getTime())) continue;
       t.title = t.textContent;
-      t.textContent = moment.format(at);
+      t.textContent = (at.getFullYear() === thisYear ? near : far).format(at);
     }
   };
 
