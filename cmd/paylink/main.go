@@ -44,6 +44,9 @@ type serving struct {
 	SignUp               string            `help:"Who may sign up: open, invitation (who was invited) or closed (nobody)." default:"open"`
 	MailURL              string            `help:"Mail server: smtp://USER:PASSWORD@HOST:587 (STARTTLS), smtps://…, or smtp://HOST:25?tls=off for a relay beside us; without it no mail is sent." name:"mail-url"`
 	MailFrom             string            `help:"In whose name mails are sent, such as 'Payments <pay@shop.example>'."`
+	Limit                []string          `help:"How often somebody may ask: NAME=COUNT/s, /m, /h or /d, with ,BURST after it, or NAME=off; may be repeated. Names: address, sign-in, sign-up, pay, link, key, account." sep:"none"`
+	LimitStore           string            `help:"redis://HOST:PORT/DATABASE, where several gateways count together; each counts for itself by default."`
+	TrustedProxies       []string          `help:"Networks of the proxies before us, whose X-Forwarded-For is believed, such as 10.0.0.0/8."`
 	LogLevel             string            `help:"debug, info, warn or error." default:"info"`
 }
 
@@ -51,7 +54,7 @@ func (s serving) config() app.Config {
 	c := app.Config{Targets: s.Target, DataDir: s.Data, KeysDir: s.KeysDir, Listen: s.Listen, AdminListen: s.AdminListen, PublicURL: s.PublicURL,
 		Store: s.Store, PaymentsStore: s.PaymentsStore, InternalListen: s.InternalListen, InternalSecretFile: s.InternalSecretFile,
 		InternalTLS: s.InternalTLS, Demo: s.Demo, AllowPrivateWebhooks: s.AllowPrivateWebhooks, SignUp: s.SignUp, LogLevel: s.LogLevel,
-		MailURL: s.MailURL, MailFrom: s.MailFrom}
+		MailURL: s.MailURL, MailFrom: s.MailFrom, Limits: s.Limit, LimitStore: s.LimitStore, TrustedProxies: s.TrustedProxies}
 	for name, urls := range s.Service {
 		if c.Services == nil {
 			c.Services = map[string][]string{}
