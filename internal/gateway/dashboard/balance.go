@@ -80,7 +80,7 @@ func (v *visit) everyMove() iter.Seq2[[]string, error] {
 	return func(yield func([]string, error) bool) {
 		before := int64(0)
 		for {
-			moves, err := v.d.Payments.Moves(v.Context(), v.account.ID, v.mode, before, scanPage)
+			moves, err := v.d.Payments.Moves(v.Context(), v.account.ID, v.mode, before, movesPage)
 			if err != nil {
 				yield(nil, err)
 				return
@@ -95,7 +95,7 @@ func (v *visit) everyMove() iter.Seq2[[]string, error] {
 					}
 				}
 			}
-			if len(moves) < scanPage {
+			if len(moves) < movesPage {
 				return
 			}
 			before = moves[len(moves)-1].Seq

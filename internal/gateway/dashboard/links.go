@@ -145,7 +145,7 @@ func (v *visit) linkTable(items []link.Link, f link.Filter) table {
 	}
 	for _, l := range items {
 		t.Rows = append(t.Rows, tableRow{ID: l.ID, Href: v.path("links", l.ID),
-			Cells: []templ.Component{linkCell(l), linkAmount(l), badgePart(v.linkBadge(l)), figure(v.usesText(l)), when(l.ExpiresAt)}})
+			Cells: []templ.Component{linkCell(l), linkAmount(l), badgePart(v.linkBadge(l)), unbroken(v.usesText(l)), when(l.ExpiresAt)}})
 	}
 	return t
 }
@@ -258,7 +258,7 @@ func (v *visit) linkFacts(l link.Link) []fact {
 	if l.Realm != "" {
 		add("payments.realm", text(l.Realm))
 	}
-	add("links.paidTimes", figure(v.usesText(l)))
+	add("links.paidTimes", unbroken(v.usesText(l)))
 	add("links.ends", when(l.ExpiresAt))
 	if !l.CanceledAt.IsZero() {
 		add("links.canceledAt", when(l.CanceledAt))

@@ -2340,8 +2340,8 @@ func code(s string) templ.Component {
 	})
 }
 
-// figure is a short text that is not broken.
-func figure(s string) templ.Component {
+// unbroken is a short text that is not broken.
+func unbroken(s string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {

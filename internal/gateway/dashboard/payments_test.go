@@ -44,6 +44,7 @@ func TestPaymentsAreListedAndFound(t *testing.T) {
 	p := w.pay(w.link(func(r *link.CreateRequest) { r.Reference = "INV-2044" }), good, nil)
 	declined := w.pay(w.link(nil), declining, func(s *payment.Submit) { s.PayerName, s.PayerEmail = "Bert Buyer", "bert@example.com" })
 	w.get("/dashboard/test/payments").has(t, p.ID, declined.ID, "€12.50", "Paid", "Declined", "Ada Payer", "Visa ···· 4242")
+	w.reported()
 	for query, want := range map[string]payment.Payment{"q=" + p.ID: p, "q=inv-2044": p, "q=ada": p, "q=bert%40example": declined, "q=0002": declined,
 		"q=" + declined.Link: declined, "status=declined": declined, "status=succeeded&currency=EUR": p} {
 		other := p
@@ -184,6 +185,7 @@ func TestPaymentsAsCSV(t *testing.T) {
 	w := newWorld(t)
 	p := w.pay(w.link(nil), good, func(s *payment.Submit) { s.PayerName = "=cmd()" })
 	w.pay(w.link(nil), declining, nil)
+	w.reported()
 	a := w.get("/dashboard/test/payments.csv?status=succeeded")
 	rows, err := csv.NewReader(strings.NewReader(a.body)).ReadAll()
 	if err != nil || len(rows) != 2 || rows[0][0] != "id" || rows[1][0] != p.ID || rows[1][13] != "'=cmd()" {

@@ -12,13 +12,15 @@ import (
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/money"
 	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/report"
 )
 
-// Bounds of a search through the list itself.
+// Bounds of a search.
 const (
-	maxQueryBytes = 200
-	scanPage      = 500
-	maxScanned    = 5000 // newest payments that a search looks through
+	maxQueryBytes   = report.MaxText
+	maxSearchRounds = 20 // short pages of the reports for one of ours
+	exportPage      = 100
+	movesPage       = 500
 )
 
 // asked is what a reader wants to see of the payments, as the address says it.
@@ -80,16 +82,16 @@ func cursorOf(p payment.Payment) string {
 }
 
 // found is a page of payments. Next is the cursor of the page after it, "" on the
-// last. Cut: the search looked through the newest payments only.
+// last.
 type found struct {
 	Payments []payment.Payment
 	Next     string
-	Cut      bool
 }
 
 // findPayments reads a page of what was asked. It is the one place that knows how
-// payments are searched: by id and by link through the reader, by the rest through
-// the newest payments.
+// payments are searched: an id, a link and the plain list through the reader, which
+// is never behind; words, statuses and currencies through the reports, which find
+// them among millions, and are behind by their consumer's lag.
 func (v *visit) findPayments(a asked, limit int) (found, error) {
 	f := v.filter(a)
 	if id.Valid(id.Payment, a.Q) {
@@ -102,16 +104,15 @@ func (v *visit) findPayments(a asked, limit int) (found, error) {
 		}
 		return found{Payments: []payment.Payment{p}}, nil
 	}
-	words := strings.ToLower(a.Q)
 	if id.Valid(id.Link, a.Q) {
-		f.Link, words = a.Q, ""
+		f.Link, a.Q = a.Q, ""
+	}
+	if f.Link == "" && (a.Q != "" || f.Status != "" || f.Currency != "") {
+		return v.searchPayments(f, a, limit)
 	}
 	f.Limit = limit + 1
-	if words == "" {
-		items, err := v.d.Payments.ListPayments(v.Context(), f)
-		return pageOf(items, limit), err
-	}
-	return v.scanPayments(f, words, limit)
+	items, err := v.d.Payments.ListPayments(v.Context(), f)
+	return pageOf(items, limit), err
 }
 
 func pageOf(items []payment.Payment, limit int) found {
@@ -121,40 +122,37 @@ func pageOf(items []payment.Payment, limit int) found {
 	return found{Payments: items[:limit], Next: cursorOf(items[limit-1])}
 }
 
-// scanPayments looks for words in the newest payments.
-func (v *visit) scanPayments(f payment.Filter, words string, limit int) (found, error) {
-	var hits []payment.Payment
-	f.Limit = scanPage
-	for scanned := 0; scanned < maxScanned; scanned += scanPage {
-		items, err := v.d.Payments.ListPayments(v.Context(), f)
+// searchPayments asks the reports. A page of theirs may be short and go on: a few
+// are asked for, and then the reader goes on by the button.
+func (v *visit) searchPayments(f payment.Filter, a asked, limit int) (found, error) {
+	q := report.Query{Account: f.Account, Mode: f.Mode, Text: a.Q, Status: f.Status, Currency: f.Currency, From: f.From, To: f.To, Before: a.Before}
+	var out found
+	for range maxSearchRounds {
+		q.Limit = limit - len(out.Payments)
+		page, err := v.d.Reports.Search(v.Context(), q)
+		if fault.Code(err) == "cursor_invalid" && q.Before != "" {
+			q.Before = "" // of another list: begin again
+			continue
+		}
 		if err != nil {
 			return found{}, err
 		}
-		for _, p := range items {
-			if mentions(p, words) {
-				hits = append(hits, p)
-			}
+		for _, row := range page.Payments {
+			out.Payments = append(out.Payments, rowOf(row))
 		}
-		if len(hits) > limit || len(items) < scanPage {
-			return pageOf(hits, limit), nil
+		if out.Next = page.Next; out.Next == "" || len(out.Payments) >= limit {
+			break
 		}
-		last := items[len(items)-1]
-		f.BeforeTime, f.BeforeID = last.CreatedAt, last.ID
+		q.Before = page.Next
 	}
-	out := pageOf(hits, limit)
-	out.Cut = true
 	return out, nil
 }
 
-// mentions reports whether a payment has the words, in lower case, in its
-// reference, its payer's name or address, or is of the card with these digits.
-func mentions(p payment.Payment, words string) bool {
-	for _, s := range []string{p.Reference, p.PayerName, p.PayerEmail, p.Realm} {
-		if strings.Contains(strings.ToLower(s), words) {
-			return true
-		}
-	}
-	return p.CardLast4 != "" && p.CardLast4 == words
+// rowOf is what a list shows of a payment.
+func rowOf(r report.Payment) payment.Payment {
+	return payment.Payment{ID: r.ID, Account: r.Account, Mode: r.Mode, Link: r.Link, Realm: r.Realm, Reference: r.Reference, PayerName: r.PayerName, PayerEmail: r.PayerEmail,
+		CardBrand: r.CardBrand, CardLast4: r.CardLast4, DeclineCode: r.Decline, Status: r.Status, Amount: r.Amount, CapturedMinor: r.Captured, RefundedMinor: r.Refunded,
+		CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt, Revision: r.Seq}
 }
 
 // linkOf reads the link of a payment; the zero one when it is not there any more.
