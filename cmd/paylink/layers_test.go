@@ -35,13 +35,14 @@ var layerRows = [][]string{
 		"internal/gateway/api", "internal/gateway/pages", "internal/gateway/dashboard",
 		"client",
 	},
+	{"internal/mail/smtp", "internal/mail/office"},
 	{"internal/gateway"},
 	{"internal/app"},
 	{"cmd/paylink"},
 }
 
 // testOnlyPackages packages may import what they like, and no package imports them.
-var testOnlyPackages = []string{"internal/store/storetest", "internal/store/pgtest", "internal/store/dynamotest", "internal/issuer/issuertest", "internal/sim", "internal/gateway/api/apitest", "cmd/paylink/bench"}
+var testOnlyPackages = []string{"internal/store/storetest", "internal/store/pgtest", "internal/store/dynamotest", "internal/mail/mailtest", "internal/issuer/issuertest", "internal/sim", "internal/gateway/api/apitest", "cmd/paylink/bench"}
 
 // firstHTTPRow is the first package of the first row that may know net/http.
 const firstHTTPRow = "internal/gateway/problem"

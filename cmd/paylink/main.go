@@ -40,13 +40,16 @@ type serving struct {
 	Service              map[string]string `help:"Split: where another service is, NAME=URL[,URL…]; may be repeated." mapsep:";" placeholder:"NAME=URL"`
 	Demo                 bool              `help:"Make a demo account, an API key and a link, and print them."`
 	AllowPrivateWebhooks bool              `help:"Development: let webhooks reach private addresses, and plain http."`
+	MailURL              string            `help:"Mail server: smtp://USER:PASSWORD@HOST:587 (STARTTLS), smtps://…, or smtp://HOST:25?tls=off for a relay beside us; without it no mail is sent." name:"mail-url"`
+	MailFrom             string            `help:"In whose name mails are sent, such as 'Payments <pay@shop.example>'."`
 	LogLevel             string            `help:"debug, info, warn or error." default:"info"`
 }
 
 func (s serving) config() app.Config {
 	c := app.Config{Targets: s.Target, DataDir: s.Data, KeysDir: s.KeysDir, Listen: s.Listen, AdminListen: s.AdminListen, PublicURL: s.PublicURL,
 		Store: s.Store, PaymentsStore: s.PaymentsStore, InternalListen: s.InternalListen, InternalSecretFile: s.InternalSecretFile,
-		InternalTLS: s.InternalTLS, Demo: s.Demo, AllowPrivateWebhooks: s.AllowPrivateWebhooks, LogLevel: s.LogLevel}
+		InternalTLS: s.InternalTLS, Demo: s.Demo, AllowPrivateWebhooks: s.AllowPrivateWebhooks, LogLevel: s.LogLevel,
+		MailURL: s.MailURL, MailFrom: s.MailFrom}
 	for name, urls := range s.Service {
 		if c.Services == nil {
 			c.Services = map[string][]string{}

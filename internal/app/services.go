@@ -14,6 +14,7 @@ import (
 	"github.com/paylink/paylink/internal/issuer/simulator"
 	"github.com/paylink/paylink/internal/keyring"
 	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/mail"
 	"github.com/paylink/paylink/internal/merchant"
 	"github.com/paylink/paylink/internal/notify"
 	"github.com/paylink/paylink/internal/notify/webhook"
@@ -78,6 +79,7 @@ type services struct {
 	beacons      *report.Beacons // nil without the gateway
 	transactions coordinator.Service
 	notifier     notify.Service
+	mail         mail.Service
 	connectors   []issuer.Connector
 	records      api.Records
 	handler      http.Handler // of the public listener; nil without the gateway
@@ -87,7 +89,7 @@ type services struct {
 func open(ctx context.Context, cfg Config, log *slog.Logger) (*services, error) {
 	s := &services{cfg: cfg, log: log, metrics: obs.NewMetrics(), drain: make(chan struct{}), background: map[string]func(context.Context) error{}, pools: map[string]*rpc.Pool{}}
 	for _, step := range []func(context.Context) error{s.openKeys, s.openInternal, s.openStores, s.openUsers, s.openLinks, s.openForms, s.openPayments, s.openReports,
-		s.openSimulator, s.openTransactions, s.openNotifier, s.openGateway} {
+		s.openSimulator, s.openTransactions, s.openNotifier, s.openMail, s.openGateway} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, s.close())
 		}

@@ -341,6 +341,13 @@ func paymentsSuite(t *testing.T, b boxes, account merchant.Account, paid payment
 	if len(events) < 10 || !reflect.DeepEqual(events, direct) {
 		t.Errorf("%d events, %d in the store", len(events), len(direct))
 	}
+	moves, err := b.payments.Moves(ctx, account.ID, link.Test, events[len(events)-1].Seq, 3)
+	good(t, err)
+	direct, err = b.world.store.Moves(ctx, account.ID, link.Test, events[len(events)-1].Seq, 3)
+	good(t, err)
+	if len(moves) != 3 || len(moves) != len(direct) || moves[0].ID != direct[0].ID || !reflect.DeepEqual(moves[0].Transfers, direct[0].Transfers) {
+		t.Errorf("moves %+v, in the store %+v", moves, direct)
+	}
 }
 
 func TestNotifierService(t *testing.T) { both(t, notifierSuite) }

@@ -23,6 +23,8 @@ import (
 	"github.com/paylink/paylink/internal/issuer/simulator"
 	"github.com/paylink/paylink/internal/keyring"
 	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/mail"
+	"github.com/paylink/paylink/internal/mail/office"
 	"github.com/paylink/paylink/internal/merchant"
 	"github.com/paylink/paylink/internal/notify"
 	"github.com/paylink/paylink/internal/payment"
@@ -44,6 +46,7 @@ type boxes struct {
 	reports      report.Service
 	transactions coordinator.Service
 	notifier     notify.Service
+	mail         mail.Service
 	records      api.Records
 	world        *world
 }
@@ -59,6 +62,21 @@ type world struct {
 	logs    *buffer
 	log     *slog.Logger
 	queue   *jobs
+	// letters are those that were sent.
+	letters *letters
+}
+
+// letters is a mail server that keeps what it is given.
+type letters struct {
+	mu  sync.Mutex
+	all []mail.Letter
+}
+
+func (l *letters) Carry(_ context.Context, m mail.Letter) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.all = append(l.all, m)
+	return nil
 }
 
 type buffer struct {
@@ -94,7 +112,7 @@ func (q *jobs) Enqueue(_ context.Context, j []notify.Job) error {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	dir, now := t.TempDir(), time.Now
-	w := &world{t: t, ring: keyring.NewMemory(now()), logs: &buffer{}, queue: &jobs{}}
+	w := &world{t: t, ring: keyring.NewMemory(now()), logs: &buffer{}, queue: &jobs{}, letters: &letters{}}
 	w.log = slog.New(slog.NewTextHandler(w.logs, nil))
 	path := filepath.Join(dir, "paylink.db")
 	if _, _, err := sqlstore.Migrate(t.Context(), "sqlite:"+path); err != nil {
@@ -122,6 +140,8 @@ func newWorld(t *testing.T) *world {
 		notifier: notify.New(notify.Config{Store: w.store, Queue: w.queue, Now: now, Keys: notify.Keys{
 			Seal:   func(b []byte) []byte { return w.ring.Seal(keyring.WebhookSeal, b, webhook) },
 			Unseal: func(b []byte) ([]byte, error) { return w.ring.Unseal(keyring.WebhookSeal, b, webhook) }}}),
+		mail: office.New(office.Config{Outbox: w.store, Readers: w.store, Parked: w.store, Payments: w.store, Links: w.store, Ring: w.ring,
+			Carrier: w.letters, From: "pay@shop.example", PublicURL: public, Now: now, Log: w.log}),
 		records: api.Records{Users: w.store, Links: w.store, Transactions: w.store, Webhooks: w.store}}
 	return w
 }
@@ -170,6 +190,7 @@ func (w *world) serve(c *rpc.Credentials) *rpc.Server {
 	rpc.ServeReports(s, b.reports)
 	rpc.ServeTransactions(s, b.transactions, w.store, w.cards(), w.store)
 	rpc.ServeNotifier(s, b.notifier, w.store)
+	rpc.ServeMail(s, b.mail)
 	rpc.ServeConnector(s, rpc.SimulatorService, w.sim, w.cards())
 	s.Mount(simulator.DefaultPublicPath+"/", w.sim.Handler())
 	return s
@@ -221,7 +242,7 @@ func (w *world) clients(c *rpc.Credentials, urls ...string) boxes {
 	users, links, notifier := rpc.NewUsers(peer("users")), rpc.NewLinks(peer("links")), rpc.NewNotifier(peer("notifier"))
 	transactions := rpc.NewTransactions(peer("transactions"), w.cards(), time.Now)
 	return boxes{world: w, users: users, links: links, verifier: rpc.NewVerifier(peer("verifier")), forms: links, publicForms: rpc.NewVerifier(peer("verifier")), payments: rpc.NewPayments(peer("payments")), reports: rpc.NewReports(peer("payments")),
-		transactions: transactions, notifier: notifier,
+		transactions: transactions, notifier: notifier, mail: rpc.NewMail(peer("notifier")),
 		records: api.Records{Users: users, Links: links, Transactions: transactions, Webhooks: notifier}}
 }
 

@@ -38,7 +38,7 @@ func TestOverview(t *testing.T) {
 	w.get("/dashboard/live/overview").has(t, "Your figures will be here")
 	w.get("/dashboard/test/overview?span=dates&from=2020-01-01&to=2020-01-31").has(t, "Nothing in this period")
 	for _, lang := range []string{"de", "fr", "es", "pt", "ar", "ja"} {
-		w.get("/dashboard/test/overview?lang=" + lang).lacks(t, "overview.", "Success rate", "Not enough money")
+		w.get("/dashboard/test/overview?lang="+lang).lacks(t, "overview.", "Success rate", "Not enough money")
 	}
 	stranger := w.do(w.stranger(), http.MethodGet, "/dashboard/test/overview/volume", nil)
 	if !strings.HasPrefix(stranger.path, "/dashboard/sign-in") {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -138,6 +139,20 @@ func scanEvents(rows *rows) ([]stream.Event, error) {
 func (s *Store) Events(ctx context.Context, account, mode string, afterSeq int64, limit int) ([]stream.Event, error) {
 	rows, err := s.query(ctx, s.read, "SELECT "+eventColumns+" FROM events WHERE account = $1 AND mode = $2 AND seq > $3 ORDER BY seq LIMIT "+
 		strconv.Itoa(limit), account, mode, afterSeq)
+	if err != nil {
+		return nil, err
+	}
+	return scanEvents(rows)
+}
+
+// Moves implements payment.Reader.
+func (s *Store) Moves(ctx context.Context, account, mode string, beforeSeq int64, limit int) ([]stream.Event, error) {
+	if beforeSeq <= 0 {
+		beforeSeq = math.MaxInt64
+	}
+	columns := "position, id, type, account, mode, object, seq, object_seq, created_at, '', transfers"
+	rows, err := s.query(ctx, s.read, "SELECT "+columns+" FROM events WHERE account = $1 AND mode = $2 AND seq < $3 AND transfers <> '' ORDER BY seq DESC LIMIT "+
+		strconv.Itoa(limit), account, mode, beforeSeq)
 	if err != nil {
 		return nil, err
 	}

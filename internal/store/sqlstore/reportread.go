@@ -17,7 +17,6 @@ import (
 // Bounds of what one page looks at. Beyond them it says where it goes on.
 const (
 	reportMatches = 15_000 // payments that a word finds; a word that finds more is looked for among the newest
-	reportWindow  = 10_000 // payments that are looked through
 	reportHourly  = 62     // days of a period that is read by the hour
 )
 
@@ -166,7 +165,7 @@ func (s *search) window(ctx context.Context) (low int64, err error) {
 	w.add("number < ?", s.below)
 	w.add("number >= ?", s.above)
 	err = s.r.own.read.QueryRowContext(ctx, "SELECT COALESCE(MIN(number), 0) FROM (SELECT number FROM report_payments"+w.sql()+
-		" ORDER BY number DESC LIMIT 1 OFFSET "+strconv.Itoa(reportWindow)+") AS place", w.args...).Scan(&low)
+		" ORDER BY number DESC LIMIT 1 OFFSET "+strconv.Itoa(report.Window)+") AS place", w.args...).Scan(&low)
 	return low, s.r.own.dialect.explain(err)
 }
 

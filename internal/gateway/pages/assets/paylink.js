@@ -5,14 +5,18 @@
 (() => {
   "use strict";
 
+  // Arabic by itself is written with the digits 0 to 9, as on the server.
+  const lang = document.documentElement.lang;
+  const locale = lang === "ar" ? "ar-u-nu-latn" : lang;
+
   const localTimes = (root) => {
     for (const t of root.querySelectorAll("time[datetime]")) {
       const at = new Date(t.dateTime);
       if (Number.isNaN(at.getTime())) continue;
       t.title = t.textContent;
-      t.textContent = new Intl.DateTimeFormat("en-GB", {
-        weekday: "short", day: "numeric", month: "long", year: "numeric",
-        hour: "2-digit", minute: "2-digit", timeZoneName: "short",
+      t.textContent = new Intl.DateTimeFormat(locale, {
+        day: "numeric", month: "long", year: "numeric",
+        hour: "numeric", minute: "2-digit", timeZoneName: "short",
       }).format(at);
     }
   };
