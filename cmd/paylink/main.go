@@ -15,6 +15,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/paylink/paylink/internal/app"
+	"github.com/paylink/paylink/internal/progress"
 )
 
 // version is set by the linker.
@@ -69,7 +70,7 @@ type commands struct {
 	Serve       serving  `cmd:"" help:"Run the server."`
 	CheckConfig serving  `cmd:"" help:"Say what is wrong with the configuration."`
 	Migrate     stores   `cmd:"" help:"Bring the store to this version's schema."`
-	Verify      stores   `cmd:"" help:"Check every invariant on the data, also while the server runs."`
+	Verify      long     `cmd:"" help:"Check every invariant on the data, also while the server runs."`
 	Backup      backup   `cmd:"" help:"Copy the data into a new folder, also while the server runs."`
 	Export      export   `cmd:"" help:"Write everything that the store holds into a new file, to move it into another store."`
 	Import      imports  `cmd:"" help:"Fill an empty store from such a file."`
@@ -81,18 +82,30 @@ type commands struct {
 	Version     struct{} `cmd:"" help:"Print the version."`
 }
 
-type backup struct {
+// long are the commands that tell how far they are.
+type long struct {
 	stores
+	Quiet bool `help:"Do not tell how far it is."`
+}
+
+func (l long) config(errs io.Writer) app.Config {
+	c := l.stores.config()
+	c.Progress = progress.To{Out: errs, Quiet: l.Quiet}
+	return c
+}
+
+type backup struct {
+	long
 	Dir string `arg:"" help:"Folder to make." type:"path"`
 }
 
 type export struct {
-	stores
+	long
 	File string `arg:"" help:"File to make." type:"path"`
 }
 
 type imports struct {
-	stores
+	long
 	File  string `arg:"" help:"File that export made." type:"path"`
 	Again bool   `help:"Go on with an import of this file that was cut short."`
 }
@@ -185,13 +198,13 @@ func dispatch(ctx context.Context, command string, c commands, out, errs io.Writ
 	case "migrate":
 		return app.Migrate(ctx, c.Migrate.config(), out)
 	case "verify":
-		return app.Verify(ctx, c.Verify.config(), out)
+		return app.Verify(ctx, c.Verify.config(errs), out)
 	case "backup <dir>":
-		return app.Backup(ctx, c.Backup.config(), c.Backup.Dir, out)
+		return app.Backup(ctx, c.Backup.config(errs), c.Backup.Dir, out)
 	case "export <file>":
-		return app.Export(ctx, c.Export.config(), c.Export.File, out)
+		return app.Export(ctx, c.Export.config(errs), c.Export.File, out)
 	case "import <file>":
-		return app.Import(ctx, c.Import.config(), c.Import.File, c.Import.Again, out)
+		return app.Import(ctx, c.Import.config(errs), c.Import.File, c.Import.Again, out)
 	case "keys list":
 		return app.ListKeys(c.Keys.List.config(), out)
 	case "keys rotate", "keys rotate <purpose>":

@@ -72,3 +72,19 @@ func TestReportsVerifyAndRebuild(t *testing.T) {
 	}
 	verified(t, p.data)
 }
+
+// overviewPages are shown before and after there is something to tell: a year's
+// overview has other charts than a day's.
+func overviewPages(g *gallery) {
+	g.show("/dashboard/live/overview", "overview empty")
+	for i, card := range []string{"4242424242424242", "4242424242424242", "4000000000000002", "4000000000009995", "4242424242424242"} {
+		g.paidBy(card, `"amount":"`+string(rune('1'+i))+`249.50"`)
+	}
+	g.link(`"amount":"49"`)
+	reported(g.t, g.p.data)
+	g.show("/dashboard/test/overview", "overview")
+	g.show("/dashboard/test/overview?span=1", "overview of a day")
+	g.show("/dashboard/test/overview?span=365", "overview of a year")
+	g.show("/dashboard/test/overview?span=dates&from=2026-02-30&to=x", "overview wrong dates")
+	g.show("/dashboard/test/payments?q=grace", "payments found")
+}

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/paylink/paylink/internal/progress"
 	"github.com/paylink/paylink/internal/rpc"
 	"github.com/paylink/paylink/internal/store/dynamo"
 	"github.com/paylink/paylink/internal/store/postgres"
@@ -47,6 +48,7 @@ type Config struct {
 	MailURL              string      // the mail server; "": no mail is sent
 	MailFrom             string      // in whose name
 	MailTLS              *tls.Config // nil: the system's authorities; for tests
+	Progress             progress.To // of commands that take long
 }
 
 // Check names everything that is wrong with the configuration.

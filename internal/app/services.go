@@ -209,7 +209,7 @@ func (s *services) openNotifier(ctx context.Context) error {
 	local := notify.New(notify.Config{Store: s.stores.sql, Queue: queue, Keys: s.webhookKeys(), Now: time.Now, AllowPrivate: s.cfg.AllowPrivateWebhooks, Log: s.log})
 	s.notifier, s.records.Webhooks = local, s.stores.sql
 	s.relay()
-	s.background["webhooks"], s.background["old deliveries"] = queue.Run, local.RunPrune
+	s.background["webhooks"], s.background["old deliveries"], s.background["redeliveries"] = queue.Run, local.RunPrune, local.RunRedeliveries
 	s.background["notify"] = func(ctx context.Context) error {
 		return s.stores.sql.Consume(ctx, sqlstore.NotifyConsumer, local.Handle)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/paylink/paylink/internal/ledger"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/progress"
 	"github.com/paylink/paylink/internal/store/dynamo"
 	"github.com/paylink/paylink/internal/store/sqlstore"
 	"github.com/paylink/paylink/internal/stream"
@@ -57,7 +58,16 @@ func Verify(ctx context.Context, cfg Config, out io.Writer) error {
 		}
 		from = a.table
 	}
-	err = errors.Join(a.read(ctx, store, from), store.Close(), reports.close())
+	sizes := map[string]int64{}
+	if a.table == nil {
+		sizes, err = store.Sizes(ctx)
+	}
+	if err == nil {
+		a.meter = cfg.Progress.Start("check the database", "pages", 0)
+		err = a.read(ctx, store, from, sizes["events"]+sizes["payments"]+sizes["links"])
+		a.meter.End()
+	}
+	err = errors.Join(err, store.Close(), reports.close())
 	if err == nil {
 		err = a.lookAgain(ctx)
 	}
@@ -145,6 +155,7 @@ type audit struct {
 	events   int
 	entries  int
 	reports  *reportAudit
+	meter    *progress.Meter
 }
 
 func (a *audit) say(format string, args ...any) {
@@ -153,7 +164,7 @@ func (a *audit) say(format string, args ...any) {
 
 // read visits the events first: what a table's payments tell is then never newer
 // in the feed than in their own logs.
-func (a *audit) read(ctx context.Context, s *sqlstore.Store, from walker) error {
+func (a *audit) read(ctx context.Context, s *sqlstore.Store, from walker, total int64) error {
 	found, err := s.Intact(ctx)
 	if err != nil {
 		return err
@@ -161,20 +172,21 @@ func (a *audit) read(ctx context.Context, s *sqlstore.Store, from walker) error 
 	for _, f := range found {
 		a.say("F21 database: %s", f)
 	}
+	a.meter.Stage("verify", "objects", total)
 	projected, position, err := s.ProjectedBalances(ctx)
 	if err != nil {
 		return err
 	}
-	if err := s.EachEvent(ctx, func(e stream.Event) error { return a.event(e, position) }); err != nil {
+	if err := s.EachEvent(ctx, counted(a.meter, func(e stream.Event) error { return a.event(e, position) })); err != nil {
 		return err
 	}
 	if err := a.reports.rows(ctx, a.say); err != nil {
 		return err
 	}
-	if err := from.EachPayment(ctx, a.payment); err != nil {
+	if err := from.EachPayment(ctx, counted2(a.meter, a.payment)); err != nil {
 		return err
 	}
-	if err := from.EachLink(ctx, a.link); err != nil {
+	if err := from.EachLink(ctx, counted2(a.meter, a.link)); err != nil {
 		return err
 	}
 	if err := from.EachForm(ctx, a.form); err != nil {

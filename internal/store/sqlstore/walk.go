@@ -70,6 +70,20 @@ func (s *Store) Intact(ctx context.Context) ([]string, error) {
 	return s.dialect.intact(ctx, s.read)
 }
 
+// Sizes are how many objects the walks will visit, by kind: for progress.
+func (s *Store) Sizes(ctx context.Context) (map[string]int64, error) {
+	sizes := map[string]int64{}
+	for table, kind := range map[string]string{"accounts": "merchants", "users": "merchants", "api_keys": "merchants", "sessions": "merchants",
+		"webhook_endpoints": "merchants", "webhook_deliveries": "merchants", "links": "links", "payments": "payments", "idempotency": "records", "events": "events"} {
+		var n int64
+		if err := s.read.QueryRowContext(ctx, "SELECT COUNT(*) FROM "+table).Scan(&n); err != nil {
+			return nil, s.dialect.explain(err)
+		}
+		sizes[kind] += n
+	}
+	return sizes, nil
+}
+
 // EachPayment visits every payment; one that is damaged is given by its error.
 func (s *Store) EachPayment(ctx context.Context, visit func(payment.Payment, error) error) error {
 	rows, err := s.query(ctx, s.read, "SELECT "+paymentColumns+" FROM payments ORDER BY id")
