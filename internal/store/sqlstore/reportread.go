@@ -217,9 +217,18 @@ func (r *Reports) Overview(ctx context.Context, p report.Period) (report.Overvie
 		}
 	}
 	o := report.Fold(p, zone, hours, declines)
-	lag, err := r.Lag(ctx)
-	o.Behind = lag > 0
+	o.Behind, err = r.isBehind(ctx)
 	return o, err
+}
+
+// isBehind reports whether the feed has gone on.
+func (r *Reports) isBehind(ctx context.Context) (yes bool, err error) {
+	position, err := r.own.checkpoint(ctx, r.own.read, report.Consumer)
+	if err != nil {
+		return false, err
+	}
+	err = r.feed.read.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM events WHERE position > $1)", position).Scan(&yes)
+	return yes, r.feed.dialect.explain(err)
 }
 
 // unitOf is how the sums of a period are read: a long one by the days of UTC, so that
