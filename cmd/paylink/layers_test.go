@@ -19,7 +19,7 @@ const modulePath = "github.com/paylink/paylink"
 // above its own. A package that is not here fails the test until somebody places
 // it.
 var layerRows = [][]string{
-	{"internal/money", "internal/id", "internal/fault", "internal/keyring", "internal/obs", "internal/idempotency", "internal/progress", "docs/api"},
+	{"internal/money", "internal/id", "internal/fault", "internal/keyring", "internal/obs", "internal/idempotency", "internal/progress", "internal/testclock", "docs/api"},
 	{"internal/issuer", "internal/ledger", "internal/i18n", "internal/fraud"},
 	{"internal/stream", "internal/mail"},
 	{"internal/merchant", "internal/link"},

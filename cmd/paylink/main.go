@@ -80,6 +80,19 @@ type commands struct {
 	Fraud       frauds   `cmd:"" help:"Learn what fraud looks like."`
 	Probe       probe    `cmd:"" help:"Ask a health address: status 0 if it is well. For containers, which have no shell."`
 	Version     struct{} `cmd:"" help:"Print the version."`
+
+	remoteCommands
+}
+
+// remoteCommands call a server's API.
+type remoteCommands struct {
+	Login    login           `cmd:"" help:"Save the server and key that the commands below use."`
+	Links    linkCommands    `cmd:"" help:"Links, over the API."`
+	Payments paymentCommands `cmd:"" help:"Payments, over the API."`
+	Events   eventCommands   `cmd:"" help:"Events, over the API."`
+	Listen   listen          `cmd:"" help:"Follow events as they happen, and forward them to a local URL."`
+	Trigger  trigger         `cmd:"" help:"Make an event happen in test mode."`
+	Clock    clockCommands   `cmd:"" help:"The test clock: time in test mode, moved forward."`
 }
 
 // long are the commands that tell how far they are.
@@ -168,6 +181,9 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 	}
 	if err != nil {
 		return fail(errs, err)
+	}
+	if node := call.Selected(); isRemote(node) {
+		return runRemote(ctx, node.Target.Addr().Interface().(remoteCommand), out, errs) // just asked
 	}
 	if err := dispatch(ctx, call.Command(), c, out, errs); err != nil {
 		return fail(errs, err)

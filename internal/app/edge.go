@@ -19,13 +19,14 @@ func (s *services) openGateway(context.Context) error {
 	if !s.cfg.runs("gateway") {
 		return nil
 	}
-	public, err := pages.New(pages.Config{Links: s.verifier, Payments: s.transactions, Beacons: s.beacons, Now: time.Now, Log: s.log, PublicURL: s.cfg.PublicURL, Drain: s.drain})
+	public, err := pages.New(pages.Config{Links: s.verifier, Payments: s.transactions, Beacons: s.beacons, Now: time.Now, Log: s.log, PublicURL: s.cfg.PublicURL, Drain: s.drain,
+		Forms: s.publicDesk(), Receipt: s.transactions.Receipt})
 	if err != nil {
 		return err
 	}
 	json := api.New(api.Config{Merchants: s.users, Links: s.links, Forms: s.forms, Payments: s.payments, Transactions: s.transactions, Webhooks: s.notifier,
 		Connectors: known(), Records: s.records, Seal: s.seal, Unseal: s.unseal, MAC: s.mac, JWKS: s.ring.JWKS,
-		PublicURL: s.cfg.PublicURL, Now: time.Now, Log: s.log, Drain: s.drain})
+		PublicURL: s.cfg.PublicURL, Now: time.Now, Log: s.log, Drain: s.drain, ClockSpread: s.clockSpread()})
 	merchants, err := s.newDashboard()
 	if err != nil {
 		return err

@@ -154,8 +154,8 @@ type audit struct {
 	made     map[string]string // form to one of the links that it made
 	events   int
 	entries  int
-	reports  *reportAudit
 	meter    *progress.Meter
+	reports  *reportAudit
 }
 
 func (a *audit) say(format string, args ...any) {

@@ -89,7 +89,7 @@ func (l *Local) newKey(r CreateKeyRequest, now time.Time) (Key, error) {
 	}
 	if r.ExpiresAt != "" {
 		t, err := time.Parse(time.RFC3339Nano, r.ExpiresAt)
-		if t = t.UTC(); err != nil || !t.After(now) || t.Year() > 9999 {
+		if t = t.UTC(); err != nil || !t.After(l.clockOf(k, now)) || t.Year() > 9999 {
 			return k, fault.Invalid("expiresAt", "expiry_invalid", "expiresAt is a time to come, in RFC 3339.")
 		}
 		k.ExpiresAt = t.Truncate(time.Millisecond)
@@ -142,7 +142,7 @@ func (l *Local) RotateKey(ctx context.Context, account, keyID string, graceSecon
 	out := NewKey{Secret: newSecret(k.Mode)}
 	k.PreviousHash, k.PreviousUntil = nil, time.Time{}
 	if graceSeconds > 0 {
-		k.PreviousHash, k.PreviousUntil = k.Hash, now.Add(time.Duration(graceSeconds)*time.Second)
+		k.PreviousHash, k.PreviousUntil = k.Hash, l.clockOf(k, now).Add(time.Duration(graceSeconds)*time.Second)
 	}
 	k.Hash = hashSecret(out.Secret)
 	out.Key = k
@@ -207,7 +207,8 @@ func (l *Local) AuthenticateSecret(ctx context.Context, secret string) (Key, err
 
 // admit compares both hashes in constant time, whichever is right.
 func (l *Local) admit(k Key, secret string) (Key, error) {
-	now := l.now()
+	real := l.now()
+	now := l.clockOf(k, real)
 	hash := hashSecret(secret)
 	current := subtle.ConstantTimeCompare(hash, k.Hash)
 	previous := subtle.ConstantTimeCompare(hash, k.PreviousHash)
@@ -222,7 +223,7 @@ func (l *Local) admit(k Key, secret string) (Key, error) {
 	case !k.ExpiresAt.IsZero() && !now.Before(k.ExpiresAt):
 		return Key{}, errKeyExpired
 	}
-	l.touch(k, now)
+	l.touch(k, real)
 	return k, nil
 }
 

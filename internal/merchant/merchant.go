@@ -211,6 +211,11 @@ type Service interface {
 	// secret alone (Bearer).
 	AuthenticateKey(ctx context.Context, id, secret string) (Key, error)
 	AuthenticateSecret(ctx context.Context, secret string) (Key, error)
+
+	// Clock reads the account's test clock, and MoveClock moves it forward. What is
+	// kept elsewhere hears of the move afterwards.
+	Clock(ctx context.Context, account string) (Clock, error)
+	MoveClock(context.Context, ClockMove, *idempotency.Ticket) (Clock, error)
 }
 
 // Connector is what is known of an issuer's connector.
@@ -219,11 +224,12 @@ type Connector struct {
 	Capabilities issuer.Capabilities
 }
 
-// Config of a Local. All but Log must be given.
+// Config of a Local. All but Log and Clocks must be given.
 type Config struct {
 	Users      UserStore
 	Keys       KeyStore
 	Sessions   SessionStore
+	Clocks     ClockStore // nil: nobody's test data lives ahead
 	Ring       *keyring.Ring
 	Connectors []Connector
 	PublicURL  string // the issuer of session tokens
@@ -236,6 +242,7 @@ type Local struct {
 	users      UserStore
 	keys       KeyStore
 	sessions   SessionStore
+	clocks     ClockStore
 	ring       *keyring.Ring
 	connectors []Connector
 	public     string
@@ -254,8 +261,11 @@ func New(c Config) *Local {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
+	if c.Clocks == nil {
+		c.Clocks = noClocks{}
+	}
 	return &Local{
-		users: c.Users, keys: c.Keys, sessions: c.Sessions, ring: c.Ring, connectors: c.Connectors,
+		users: c.Users, keys: c.Keys, sessions: c.Sessions, clocks: c.Clocks, ring: c.Ring, connectors: c.Connectors,
 		public: c.PublicURL, now: c.Now, log: c.Log, hasher: newHasher(), touched: make(map[string]time.Time),
 	}
 }

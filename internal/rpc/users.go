@@ -189,6 +189,7 @@ func ServeUsers(s *Server, box merchant.Service, store idempotency.Store) {
 		return bareAccount(account), err
 	})
 	serveAPIKeys(s, box)
+	serveClocks(s, box)
 }
 
 func serveAPIKeys(s *Server, box merchant.Service) {

@@ -67,6 +67,9 @@ type Config struct {
 	Now       func() time.Time
 	Log       *slog.Logger
 	Drain     <-chan struct{} // closing it ends the streams of events; nil: only their life does
+	// ClockSpread is how long who moves a test clock waits until every process has
+	// heard of it; 0 where there is one.
+	ClockSpread time.Duration
 }
 
 // API serves the JSON calls. It is safe for concurrent use.
