@@ -3,13 +3,18 @@ package main_test
 import (
 	"bytes"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/creack/pty"
+
+	sdk "github.com/paylink/paylink/client"
 )
 
 // onTerminal runs a command whose messages go to a terminal of 100 columns, and gives
@@ -78,3 +83,52 @@ func TestProgressOnATerminal(t *testing.T) {
 		t.Errorf("where there is no terminal: %q", errs)
 	}
 }
+
+// TestWebhooksRedeliver sends again what an endpoint was not told, from the command
+// line: with a bar on a terminal, and a result that a program can read.
+func TestWebhooksRedeliver(t *testing.T) {
+	p, terminal, key := developer(t)
+	var well atomic.Bool
+	var heard atomic.Int64
+	shop := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+		if !well.Load() {
+			rw.WriteHeader(http.StatusGone)
+			return
+		}
+		heard.Add(1)
+	}))
+	t.Cleanup(shop.Close)
+	merchant := p.client(t).as(key[strings.Index(key, ":")+1:])
+	e := merchant.ok("POST", "/api/webhook-endpoints", `{"url":"`+shop.URL+`","events":["link.created"]}`)
+	id := str(t, e, "id")
+	path := "/api/webhook-endpoints/" + id
+	const events = 3
+	for range events { // each disables the endpoint, which is enabled for the next
+		merchant.ok("PUT", path, `{"enabled":true}`)
+		merchant.link(`"amount":"1.00"`)
+		eventually(t, "the endpoint is disabled", func() bool { return merchant.ok("GET", path, "")["disabledReason"] == "gone" })
+	}
+	eventually(t, "all are parked", func() bool { return len(list(t, merchant.ok("GET", path+"/deliveries?status=parked", ""), "data")) == events })
+	if _, errs, status := terminal.run("", "webhooks", "redeliver", id); status != exitRefusedStatus || !strings.Contains(errs, "disabled") {
+		t.Errorf("to a disabled endpoint: %d %s", status, errs)
+	}
+	well.Store(true)
+	merchant.ok("PUT", path, `{"enabled":true}`)
+	out, screen := onTerminal(t, "webhooks", "redeliver", id, "--url", p.url, "--api-key", key)
+	if !regexp.MustCompile(`redeliver \[=+\] 100% 3/3 events`).MatchString(screen) {
+		t.Errorf("the terminal shows %q", screen)
+	}
+	if !strings.Contains(out, "done: 3 of 3 sent again, 3 of them with success") || heard.Load() != events {
+		t.Errorf("%d heard; %s", heard.Load(), out)
+	}
+	none := object[sdk.Redelivery](t, terminal.ok("webhooks", "redeliver", id, "--json"))
+	if none.Status != "done" || none.Total != 0 {
+		t.Errorf("%+v", none)
+	}
+	if said := terminal.ok("webhooks", "cancel", id, none.ID); !strings.Contains(said, none.ID+" done") {
+		t.Errorf("canceling what has ended: %s", said)
+	}
+}
+
+// exitRefusedStatus is that of a command which the server will not carry out.
+const exitRefusedStatus = 5

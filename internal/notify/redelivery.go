@@ -153,7 +153,7 @@ func (f Filter) check() *fault.Error {
 	case f.EventType != "" && !slices.Contains(EventTypes(), f.EventType):
 		return unknownType("eventType", f.EventType, EventTypes())
 	case !f.From.IsZero() && !f.To.IsZero() && !f.From.Before(f.To):
-		return fault.Invalid("to", "date_invalid", "to must be later than from.")
+		return fault.Invalid("to", "range_invalid", "to must be later than from.")
 	}
 	return nil
 }

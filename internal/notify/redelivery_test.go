@@ -176,7 +176,7 @@ func testBulkRedeliveryFilters(t *testing.T, store string) {
 			t.Fatal(err)
 		}
 	}
-	for code, f := range map[string]notify.Filter{"status_invalid": {Status: notify.Pending}, "event_type_unknown": {EventType: "x"}, "date_invalid": {From: start, To: start}} {
+	for code, f := range map[string]notify.Filter{"status_invalid": {Status: notify.Pending}, "event_type_unknown": {EventType: "x"}, "range_invalid": {From: start, To: start}} {
 		if _, err := w.RedeliverAll(ctx, account, mode, e.ID, f, nil); fault.Code(err) != code {
 			t.Errorf("%v, want %s", err, code)
 		}

@@ -39,7 +39,9 @@ type world struct {
 	links     *link.Local
 	coord     *coordinator.Local
 	merchants *merchant.Local
+	ring      *keyring.Ring
 	hooks     *notify.Local
+	seal      func([]byte) []byte // a webhook's body, as the notifier keeps it
 	account   string
 	reports   *sqlstore.Reports
 }
@@ -54,7 +56,10 @@ type nowhere struct{}
 
 func (nowhere) Enqueue(context.Context, []notify.Job) error { return nil }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t *testing.T) *world { t.Helper(); return newWorldWith(t, nil) }
+
+// newWorldWith is newWorld with another box of users; maria signs up in an open one.
+func newWorldWith(t *testing.T, change func(*merchant.Config)) *world {
 	t.Helper()
 	dir, now := t.TempDir(), time.Now
 	path := filepath.Join(dir, "paylink.db")
@@ -81,11 +86,18 @@ func newWorld(t *testing.T) *world {
 	w.links = link.NewLocal(link.LocalConfig{Ring: ring, Store: store, PublicURL: public, Now: now})
 	w.coord = coordinator.New(coordinator.Config{Payments: store, Links: store, Connectors: []issuer.Connector{sim}, LinkURL: w.links.URL, Now: now, Log: log})
 	known := []merchant.Connector{{Name: sim.Name(), Capabilities: sim.Capabilities()}}
-	w.merchants = merchant.New(merchant.Config{Users: store, Keys: store, Sessions: store, Ring: ring, PublicURL: public, Now: now, Connectors: known})
+	users := merchant.Config{Users: store, Keys: store, Sessions: store, Access: store, Ring: ring, PublicURL: public, Now: now, Connectors: known}
+	if change != nil {
+		change(&users)
+	}
+	w.ring, w.merchants = ring, merchant.New(users)
+	users.SignUp = merchant.Open
+	door := merchant.New(users)
 	w.hooks = notify.New(notify.Config{Store: store, Queue: nowhere{}, Now: now, Keys: notify.Keys{
 		Seal:   func(b []byte) []byte { return ring.Seal(keyring.WebhookSeal, b, nil) },
 		Unseal: func(b []byte) ([]byte, error) { return ring.Unseal(keyring.WebhookSeal, b, nil) },
 	}})
+	w.seal = func(b []byte) []byte { return ring.Seal(keyring.WebhookSeal, b, nil) }
 	d, err := dashboard.New(dashboard.Config{Merchants: w.merchants, Links: w.links, Payments: store, Reports: w.reports, Transactions: w.coord, Webhooks: w.hooks,
 		Forms: w.links, FormPages: formPages(t, w.links, public),
 		Connectors: known, Records: dashboard.Records{Users: store, Links: store, Transactions: store, Webhooks: store},
@@ -97,7 +109,7 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	d.Register(mux)
-	up, err := w.merchants.SignUp(t.Context(), merchant.SignUpRequest{Username: username, Email: "maria@example.com", Password: password}, nil)
+	up, err := door.SignUp(t.Context(), merchant.SignUpRequest{Username: username, Email: "maria@example.com", Password: password}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

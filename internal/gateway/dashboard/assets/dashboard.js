@@ -66,6 +66,71 @@
     }
   });
 
+  // A table's CSV streams in with the count of its rows. It is kept only when it came
+  // whole: the server cuts the connection of a file that it cannot finish.
+  const count = new Intl.NumberFormat(locale);
+
+  const rowCounter = () => {
+    let quoted = false, ends = 0;
+    return (bytes) => {
+      for (const b of bytes) {
+        if (b === 34) quoted = !quoted;
+        else if (b === 10 && !quoted) ends++;
+      }
+      return Math.max(ends - 1, 0); // the first line is the heading
+    };
+  };
+
+  const download = async (link) => {
+    const words = link.dataset.csv;
+    const box = document.createElement("span");
+    box.className = "csvbar";
+    const bar = document.createElement("progress");
+    bar.setAttribute("aria-label", words);
+    const said = document.createElement("span");
+    said.setAttribute("role", "status");
+    box.append(bar, said);
+    link.after(box);
+    link.hidden = true;
+    try {
+      const answer = await fetch(link.href, { credentials: "same-origin", redirect: "error" });
+      if (!answer.ok || !(answer.headers.get("Content-Type") || "").startsWith("text/csv")) throw new Error("no table");
+      const rows = rowCounter(), parts = [], reader = answer.body.getReader();
+      for (let told = 0; ;) {
+        const { done, value } = await reader.read();
+        if (done) break;
+        parts.push(value);
+        const n = rows(value);
+        if (performance.now() - told > 200) {
+          told = performance.now();
+          said.textContent = `${words}: ${count.format(n)}`;
+        }
+      }
+      const name = /filename="([^"]+)"/.exec(answer.headers.get("Content-Disposition") || "");
+      const save = document.createElement("a");
+      save.href = URL.createObjectURL(new Blob(parts, { type: "text/csv;charset=utf-8" }));
+      save.download = name ? name[1] : "table.csv";
+      save.click();
+      setTimeout(() => URL.revokeObjectURL(save.href), 60000);
+      box.remove();
+    } catch {
+      bar.remove();
+      said.className = "error";
+      said.textContent = link.dataset.failed;
+    }
+    link.hidden = false;
+    link.focus();
+  };
+
+  document.addEventListener("click", (e) => {
+    const link = e.target.closest("a[data-csv]");
+    if (!link || e.button || e.metaKey || e.ctrlKey || e.shiftKey || e.altKey) return;
+    e.preventDefault();
+    const old = link.nextElementSibling;
+    if (old?.classList.contains("csvbar")) old.remove();
+    download(link);
+  });
+
   new MutationObserver((changes) => {
     for (const c of changes) for (const n of c.addedNodes) if (n.nodeType === 1) dress(n.parentElement || n);
   }).observe(document.body, { childList: true, subtree: true });

@@ -1,0 +1,131 @@
+package main_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	cdpbrowser "github.com/chromedp/cdproto/browser"
+	"github.com/chromedp/chromedp"
+)
+
+// hooksUser signs in to the rooms of webhooks and keys.
+const hooksUser = "ada-lovelace-and-daughters"
+
+// TestDashboardAccessibility_Webhooks shows the rooms of webhooks and of API keys to
+// axe-core: empty, with an endpoint whose server refuses and then answers, the
+// request and the answer of a delivery, a bulk redelivery, and the secrets.
+func TestDashboardAccessibility_Webhooks(t *testing.T) {
+	g := &gallery{t: t, axe: axeScript(t), p: serve(t), b: openBrowser(t)}
+	var user *client
+	user, g.key = g.p.merchant(t, hooksUser)
+	g.signIn(hooksUser)
+	webhookPages(g)
+	keyPages(g, user)
+	g.b.onlyOwnOrigin(g.p.url)
+}
+
+func webhookPages(g *gallery) {
+	g.t.Helper()
+	var well atomic.Bool
+	s := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+		if !well.Load() {
+			rw.WriteHeader(http.StatusGone)
+		}
+		_, _ = rw.Write([]byte(`{"error":"the queue of the shop is being rebuilt"}`))
+	}))
+	g.t.Cleanup(s.Close)
+	const rooms = "/dashboard/test/webhooks"
+	g.show("/dashboard/live/webhooks", "webhooks empty")
+	g.show(rooms+"/new", "webhook new")
+	g.b.run(chromedp.SetValue(css("#url"), s.URL+"/webhooks"), chromedp.Click(css("main form button.primary")), chromedp.WaitVisible(css("#secret")))
+	g.b.audit("dashboard webhook secret", g.axe)
+	listed := list(g.t, g.key.ok("GET", "/api/webhook-endpoints", ""), "data")
+	one := rooms + "/" + str(g.t, listed[0], "id")
+	api := "/api/webhook-endpoints/" + str(g.t, listed[0], "id")
+	g.show(one, "webhook without deliveries")
+	g.link(`"amount":"12.50"`)
+	eventually(g.t, "the endpoint is disabled", func() bool { return g.key.ok("GET", api, "")["status"] == "disabled" })
+	eventually(g.t, "its delivery is parked", func() bool {
+		return len(list(g.t, g.key.ok("GET", api+"/deliveries?status=parked&eventType=link.created", ""), "data")) == 1
+	})
+	g.show(one, "webhook disabled")
+	well.Store(true)
+	g.key.ok("PUT", api, `{"enabled":true,"events":["link.created","payment.succeeded","refund.succeeded"]}`)
+	parked := str(g.t, list(g.t, g.key.ok("GET", api+"/deliveries?status=parked&eventType=link.created", ""), "data")[0], "id")
+	g.show(one+"/deliveries/"+parked, "webhook delivery")
+	g.show(one+"/edit", "webhook edit")
+	g.show(one+"/rotate", "webhook rotate")
+	g.show(one+"/delete", "webhook delete")
+	g.show(one+"/redeliver", "webhook bulk")
+	g.b.click("main form button.primary")
+	eventually(g.t, "the bulk redelivery shows its end by itself", func() bool {
+		return ask[bool](g.b, `document.querySelector("main progress")?.value === document.querySelector("main progress")?.max && document.querySelector("main .badge.good") !== null`)
+	})
+	g.b.audit("dashboard webhook bulk done", g.axe)
+	g.show(one, "webhook")
+	streamsCSV(g)
+	g.b.click(`main form[action$="/test"] button`)
+	eventually(g.t, "the test shows its answer by itself", func() bool { return ask[bool](g.b, `document.querySelector("main .badge.good") !== null`) })
+	g.b.audit("dashboard webhook test", g.axe)
+	g.show(rooms, "webhooks")
+}
+
+// streamsCSV: with a script a table's CSV comes with a bar and the count of its rows,
+// and is kept when it came whole; what is no table says so and is not kept.
+func streamsCSV(g *gallery) {
+	g.t.Helper()
+	dir := g.t.TempDir()
+	if _, err := chromedp.CallBrowser(g.b.ctx, cdpbrowser.SetDownloadBehavior, cdpbrowser.SetDownloadBehaviorParams{
+		Behavior: cdpbrowser.SetDownloadBehaviorBehaviorAllow, DownloadPath: dir}); err != nil {
+		g.t.Fatal(err)
+	}
+	ask[any](g.b, `(() => {
+		const plain = window.fetch;
+		window.told = [];
+		window.fetch = async (...a) => { // let the bar be seen
+			window.told.push(document.querySelector(".csvbar progress") !== null);
+			return plain(...a);
+		};
+		return null;
+	})()`)
+	g.b.click("a[data-csv]")
+	eventually(g.t, "the table is kept", func() bool {
+		found, err := filepath.Glob(filepath.Join(dir, "deliveries-whe_*.csv"))
+		if err != nil || len(found) != 1 {
+			return false
+		}
+		raw, err := os.ReadFile(found[0])
+		return err == nil && strings.HasPrefix(string(raw), "id,createdAt,event,") && strings.Count(string(raw), "\r\n") > 2
+	})
+	if !ask[bool](g.b, `window.told.length === 1 && window.told[0] && document.querySelector(".csvbar") === null && !document.querySelector("a[data-csv]").hidden`) {
+		g.t.Error("the bar was not there while the rows came, or did not go")
+	}
+	ask[any](g.b, `document.querySelector("a[data-csv]").href = "/dashboard/test/keys", null`)
+	g.b.click("a[data-csv]")
+	eventually(g.t, "a table that did not come is told of", func() bool {
+		return ask[bool](g.b, `document.querySelector(".csvbar .error")?.textContent === "The download broke off. Try again."`)
+	})
+	g.b.audit("dashboard webhook csv failed", g.axe)
+	g.b.open(ask[string](g.b, `location.href`))
+}
+
+func keyPages(g *gallery, user *client) {
+	g.t.Helper()
+	const room = "/dashboard/test/keys"
+	user.ok("POST", "/api/api-keys", `{"name":"The shop’s order service, which has a long name","mode":"test","scopes":["links:read"],"expiresAt":"2031-01-01T00:00:00Z"}`)
+	gone := user.ok("POST", "/api/api-keys", `{"name":"old","mode":"test","scopes":["links:read","links:write"]}`)
+	user.ok("DELETE", "/api/api-keys/"+str(g.t, gone, "id"), "")
+	g.show("/dashboard/live/keys", "keys empty")
+	g.show(room, "keys")
+	g.show(room+"/new", "key new")
+	g.b.run(chromedp.SetValue(css("#name"), "accounting"), chromedp.Click(css("main form button.primary")), chromedp.WaitVisible(css("#secret")))
+	g.b.audit("dashboard key secret", g.axe)
+	newest := str(g.t, list(g.t, user.ok("GET", "/api/api-keys", ""), "data")[0], "id")
+	g.show(room+"/"+newest+"/rotate", "key rotate")
+	g.show(room+"/"+newest+"/revoke", "key revoke")
+}

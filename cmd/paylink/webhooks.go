@@ -1,0 +1,78 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/paylink/paylink/client"
+	"github.com/paylink/paylink/internal/progress"
+)
+
+// redeliveryLook is how often a bulk redelivery is asked how far it is.
+const redeliveryLook = 300 * time.Millisecond
+
+type webhookCommands struct {
+	Redeliver redeliver        `cmd:"" help:"Send again what an endpoint was not told, and show how far it is."`
+	Cancel    cancelRedelivery `cmd:"" help:"End a bulk redelivery; what is queued by then is still sent."`
+}
+
+// redeliver begins a bulk redelivery and follows it to its end. When it is
+// interrupted, the redelivery goes on by itself.
+type redeliver struct {
+	remote
+	Endpoint  string `arg:"" help:"Webhook endpoint, whe_…."`
+	Status    string `help:"Which: those whose last delivery is parked (given up), failed or succeeded." enum:"parked,failed,succeeded" default:"parked"`
+	EventType string `help:"Only events of this type." placeholder:"TYPE"`
+	From      string `help:"Deliveries from this time or date on." placeholder:"TIME"`
+	To        string `help:"Deliveries before this time or date." placeholder:"TIME"`
+	Quiet     bool   `help:"Do not tell how far it is."`
+}
+
+func (r *redeliver) call(ctx context.Context, c *console) error {
+	bulk, err := c.Endpoints.RedeliverAll(ctx, r.Endpoint, client.Redeliver{Status: r.Status, EventType: r.EventType, From: r.From, To: r.To})
+	if err != nil {
+		return err
+	}
+	meter := progress.To{Out: c.errs, Quiet: r.Quiet}.Start("redeliver", "events", bulk.Total)
+	tick := time.NewTicker(redeliveryLook)
+	defer tick.Stop()
+	for bulk.Status == "running" && err == nil {
+		select {
+		case <-ctx.Done():
+			err = ctx.Err()
+		case <-tick.C:
+			bulk, err = c.Endpoints.Redelivery(ctx, r.Endpoint, bulk.ID)
+			meter.Set(bulk.Succeeded + bulk.Failed)
+		}
+	}
+	if bulk.Status == "done" {
+		meter.Total(bulk.Succeeded + bulk.Failed) // of the others something became meanwhile
+	}
+	meter.End()
+	if err != nil {
+		c.say("%s goes on by itself; paylink webhooks cancel %s %s ends it", bulk.ID, r.Endpoint, bulk.ID)
+		return err
+	}
+	if err := c.print(bulk, "%s %s: %d of %d sent again, %d of them with success", bulk.ID, bulk.Status, bulk.Succeeded+bulk.Failed, bulk.Total, bulk.Succeeded); err != nil {
+		return err
+	}
+	if bulk.Status == "stopped" {
+		return fmt.Errorf("it was stopped: %s", bulk.Reason)
+	}
+	return nil
+}
+
+type cancelRedelivery struct {
+	remote
+	Endpoint   string `arg:"" help:"Webhook endpoint, whe_…."`
+	Redelivery string `arg:"" help:"Bulk redelivery, rdv_…."`
+}
+
+func (r *cancelRedelivery) call(ctx context.Context, c *console) error {
+	bulk, err := c.Endpoints.CancelRedelivery(ctx, r.Endpoint, r.Redelivery)
+	if err != nil {
+		return err
+	}
+	return c.print(bulk, "%s %s: %d of %d sent again", bulk.ID, bulk.Status, bulk.Succeeded+bulk.Failed, bulk.Total)
+}
