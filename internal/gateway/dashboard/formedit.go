@@ -13,6 +13,7 @@ import (
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/idempotency"
 	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/merchant"
 	"github.com/paylink/paylink/internal/money"
 )
 
@@ -249,6 +250,9 @@ func (d *Dashboard) createForm(v *visit) error {
 	values, err := v.form()
 	if err != nil {
 		return err
+	}
+	if v.mode == link.Live && v.account.TestOnly {
+		return merchant.ErrUnconfirmed
 	}
 	wish := v.formWish(values)
 	var made link.Form
