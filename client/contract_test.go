@@ -22,6 +22,7 @@ var shapes = map[string]any{
 	"EndpointWithSecret": client.EndpointWithSecret{}, "CreateEndpoint": client.CreateEndpoint{}, "Delivery": client.Delivery{},
 	"Issuer": client.Issuer{}, "Key": client.Key{}, "KeyWithSecret": client.KeyWithSecret{}, "CreateKey": client.CreateKey{},
 	"CreateUser": client.CreateUser{}, "SignIn": client.SignIn{}, "Session": client.Session{}, "User": client.User{},
+	"UpdateEndpoint": client.UpdateEndpoint{}, "DeliveryDetail": client.DeliveryDetail{}, "Redeliver": client.Redeliver{}, "Redelivery": client.Redelivery{},
 	"PaymentMethod": client.PaymentMethod{}, "Problem": client.Error{}, "PayerPayment": client.PayerPayment{},
 	"Form": client.Form{}, "CreateForm": client.CreateForm{}, "UpdateForm": client.UpdateForm{},
 	"FormFieldIn": client.FormField{}, "FormLookIn": client.FormLook{}, "TestClock": client.Clock{}, "MoveTestClock": client.MoveClock{},
@@ -157,6 +158,8 @@ var calls = map[string]string{
 	"rotateEndpoint": "Endpoints.Rotate", "listDeliveries": "Endpoints.Deliveries", "redeliver": "Endpoints.Redeliver", "listEvents": "Events.Stream",
 	"getTestClock": "Clock.Get", "moveTestClock": "Clock.Advance",
 	"createForm": "Forms.Create", "listForms": "Forms.All", "getForm": "Forms.Get", "updateForm": "Forms.Update", "archiveForm": "Forms.Archive",
+	"updateEndpoint": "Endpoints.Update", "testEndpoint": "Endpoints.Test", "getDelivery": "Endpoints.Delivery", "redeliverAll": "Endpoints.RedeliverAll",
+	"listRedeliveries": "Endpoints.Redeliveries", "getRedelivery": "Endpoints.Redelivery", "cancelRedelivery": "Endpoints.CancelRedelivery",
 	"payLink": "Test.Pay", "getKeySet": "WebhookKeys",
 }
 

@@ -242,7 +242,8 @@ type Endpoint struct {
 	Events         []string          `json:"events"` // "*" is every type
 	Status         string            `json:"status"`
 	DisabledAt     time.Time         `json:"disabledAt,omitzero"`
-	DisabledReason string            `json:"disabledReason,omitempty"`
+	DisabledReason string            `json:"disabledReason,omitempty"` // gone, failing or manual
+	FailingSince   time.Time         `json:"failingSince,omitzero"`
 	Mode           Mode              `json:"mode"`
 	CreatedAt      time.Time         `json:"createdAt,omitzero"`
 	Links          map[string]string `json:"links"`
@@ -267,7 +268,9 @@ type Delivery struct {
 	Endpoint   string            `json:"endpoint"`
 	Event      string            `json:"event"`
 	EventType  string            `json:"eventType"`
-	Status     string            `json:"status"` // pending, succeeded, failed or parked
+	Test       bool              `json:"test"`
+	Redelivery string            `json:"redelivery"` // the bulk redelivery whose first try this is
+	Status     string            `json:"status"`     // pending, succeeded, failed or parked
 	Attempt    int64             `json:"attempt"`
 	HTTPStatus int64             `json:"httpStatus,omitempty"`
 	Answer     string            `json:"answer,omitempty"`

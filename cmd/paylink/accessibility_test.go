@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/paylink/paylink/internal/i18n"
 )
 
 // axeScript is axe-core, which scripts/needs.sh fetches.
@@ -50,7 +52,7 @@ const runAxe = `;(async () => {
 // audit holds the page as it is against axe-core, in every look.
 func (b *browser) audit(name, axe string) {
 	b.t.Helper()
-	for _, l := range looks {
+	for _, l := range b.looks {
 		b.wear(l)
 		// Through the debugger, so the page's policy against foreign scripts stays.
 		ask[any](b, axe+`;null`)
@@ -72,7 +74,7 @@ func (b *browser) audit(name, axe string) {
 		}
 		b.picture(strings.ReplaceAll(name, " ", "-") + "-" + l.name)
 	}
-	b.wear(looks[0])
+	b.wear(b.looks[0])
 }
 
 // gallery is one server and one browser whose pages are shown to axe-core and to
@@ -83,6 +85,7 @@ type gallery struct {
 	p   *process
 	b   *browser
 	key *client
+	say *i18n.Printer // the language that the browser was told to read
 }
 
 const galleryMembers = `"description":"Two tickets for the evening of 12 December","reference":"order-1815"`
@@ -107,71 +110,105 @@ func (g *gallery) paid(l map[string]any, number, heading string) {
 	g.b.sees(heading)
 }
 
-// TestAccessibility shows every page in every state to axe-core.
-func TestAccessibility(t *testing.T) {
-	g := &gallery{t: t, axe: axeScript(t), p: serve(t), b: openBrowser(t)}
-	_, g.key = g.p.merchant(t, "ada-lovelace-and-daughters")
-	l := g.link(`"amount":"1250.50"`)
-	var expired string
-	g.p, expired = expiredLink(t, g.p, l)
-	g.visit(expired, "This link has expired", "expired")
-	g.visit("/verify?link="+g.p.url+expired, "Ours, but expired", "verify expired")
+// payee is the merchant of the gallery.
+const payee = "ada-lovelace-and-daughters"
 
-	g.visit("/", "Payment links", "landing")
-	g.visit("/verify", "Check a payment link", "verify")
-	g.visit("/verify?link="+str(t, l, "url"), "Ours and unaltered", "verify good")
-	g.visit("/verify?link="+g.p.url+"/l/abc", "This is not our link", "verify bad")
-	g.visit("/l/abc", "We can’t find this", "not ours")
-	g.visit("/nowhere", "", "not found")
-	g.visit("/problems", "Problems", "problems")
-	g.visit("/problems/payment_method_unavailable", "Problem payment_method_unavailable", "problem")
-	g.visit(tokenPath(t, l), "Pay ada", "pay")
+// shows visits a page whose heading is a message of the catalogue.
+func (g *gallery) shows(path, key, name string) {
+	g.t.Helper()
+	g.visit(path, g.say.T(key), name)
+}
+
+// TestAccessibility shows every page of a payer, in every state, to axe-core: from
+// left to right and from right to left.
+func TestAccessibility(t *testing.T) {
+	for _, lang := range []string{"en", "ar"} {
+		t.Run(lang, func(t *testing.T) {
+			g := &gallery{t: t, axe: axeScript(t), p: serve(t), b: openBrowser(t), say: i18n.For(lang)}
+			if g.say.Dir() == "rtl" {
+				g.b.looks = looksRightToLeft
+			}
+			_, g.key = g.p.merchant(t, payee)
+			l := g.link(`"amount":"1250.50"`)
+			var expired string
+			g.p, expired = expiredLink(t, g.p, l)
+			g.b.open(g.p.url + "/?lang=" + lang) // a cookie keeps it for all that follows
+			g.openToAll(l, expired)
+			g.paying(l)
+			g.undecided()
+			g.afterwards()
+			g.b.onlyOwnOrigin(g.p.url)
+		})
+	}
+}
+
+// openToAll shows what needs no link that can be paid.
+func (g *gallery) openToAll(l map[string]any, expired string) {
+	g.shows(expired, "pay.link.expired", "expired")
+	g.shows("/verify?link="+g.p.url+expired, "pay.verify.expired", "verify expired")
+	g.shows("/", "pay.landing", "landing")
+	g.b.click(".languages summary")
+	g.b.audit("landing with its languages", g.axe)
+	g.shows("/verify", "pay.verify", "verify")
+	g.shows("/verify?link="+str(g.t, l, "url"), "pay.verify.good", "verify good")
+	g.shows("/verify?link="+g.p.url+"/l/abc", "pay.verify.bad", "verify bad")
+	g.shows("/l/abc", "pay.missing", "not ours")
+	g.shows("/nowhere", "pay.missing", "not found")
+	if g.say.Tag() == "en" {
+		g.visit("/problems", "Problems", "problems")
+		g.visit("/problems/payment_method_unavailable", "Problem payment_method_unavailable", "problem")
+	}
+}
+
+// paying shows the form, and a link that is paid at the second card.
+func (g *gallery) paying(l map[string]any) {
+	title := g.say.T("pay.title", "Payee", payee)
+	g.visit(tokenPath(g.t, l), title, "pay")
 	g.b.click(payButton)
 	g.b.run(waitErrors)
 	g.b.audit("pay errors", g.axe)
 	g.b.pay("4000000000000002")
-	g.b.sees("The payment was declined")
+	g.b.sees(g.say.T("pay.declined"))
 	g.b.audit("declined", g.axe)
 	g.b.click("a.button")
-	g.b.sees("Pay ada")
+	g.b.sees(title)
 	g.b.pay("4242424242424242")
-	g.b.sees("Payment received")
+	g.b.sees(g.say.T("pay.succeeded"))
 	g.b.audit("receipt", g.axe)
-	g.visit(tokenPath(t, l), "Payment received", "paid")
+	g.shows(tokenPath(g.t, l), "pay.succeeded", "paid")
 
-	g.visit(tokenPath(t, g.link(`"minAmount":"5","maxAmount":"5000"`)), "Pay ada", "pay chosen amount")
+	g.visit(tokenPath(g.t, g.link(`"minAmount":"5","maxAmount":"5000"`)), title, "pay chosen amount")
 	canceled := g.link(`"amount":"10"`)
-	g.key.ok("POST", "/api/links/"+str(t, canceled, "id")+"/cancel", "")
-	g.visit(tokenPath(t, canceled), "This link was canceled", "canceled")
-	g.undecided()
-	g.afterwards()
-	g.b.onlyOwnOrigin(g.p.url)
+	g.key.ok("POST", "/api/links/"+str(g.t, canceled, "id")+"/cancel", "")
+	g.shows(tokenPath(g.t, canceled), "pay.link.canceled", "canceled")
 }
 
 // undecided shows the pages of payments whose outcome is open.
 func (g *gallery) undecided() {
-	g.paid(g.link(`"amount":"45"`), "4000000000003220", "Your bank wants to confirm it is you")
+	g.paid(g.link(`"amount":"45"`), "4000000000003220", g.say.T("pay.action"))
 	g.b.audit("requires action", g.axe)
-	g.b.click("a.button")
-	g.b.sees("Confirm your payment")
-	g.b.audit("challenge", g.axe)
-	g.paid(g.link(`"amount":"8"`), "4000000000006157", "We are confirming your payment")
+	if g.say.Tag() == "en" {
+		g.b.click("a.button")
+		g.b.sees("Confirm your payment")
+		g.b.audit("challenge", g.axe)
+	}
+	g.paid(g.link(`"amount":"8"`), "4000000000006157", g.say.T("pay.confirming"))
 	g.b.audit("confirming", g.axe)
-	g.paid(g.link(`"amount":"19.90"`), "4000000000006140", "Your payment is being checked")
+	g.paid(g.link(`"amount":"19.90"`), "4000000000006140", g.say.T("pay.review"))
 	g.b.audit("being checked", g.axe)
 }
 
 // afterwards shows payments with which something was done later.
 func (g *gallery) afterwards() {
 	l := g.link(`"amount":"120","redirectUrl":"https://shop.example/thanks"`)
-	g.paid(l, "4242424242424242", "Payment received")
+	g.paid(l, "4242424242424242", g.say.T("pay.succeeded"))
 	g.b.audit("receipt with a way back", g.axe)
 	id := onePayment(g.key, l, "succeeded")
 	g.key.ok("POST", "/api/payments/"+id+"/refunds", `{"amount":"20"}`, "Idempotency-Key", "part")
-	g.visit(tokenPath(g.t, l), "Paid, and refunded in part", "refunded in part")
+	g.shows(tokenPath(g.t, l), "pay.refunded.part", "refunded in part")
 	g.key.ok("POST", "/api/payments/"+id+"/refunds", `{}`, "Idempotency-Key", "rest")
-	g.visit(tokenPath(g.t, l), "Payment refunded", "refunded")
+	g.shows(tokenPath(g.t, l), "pay.refunded", "refunded")
 	held := g.link(`"amount":"300","capture":"manual"`)
-	g.paid(held, "4242424242424242", "Your bank approved the payment")
+	g.paid(held, "4242424242424242", g.say.T("pay.authorized"))
 	g.b.audit("approved", g.axe)
 }

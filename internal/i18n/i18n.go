@@ -174,8 +174,18 @@ func (p *Printer) value(v any) string {
 }
 
 // isolate keeps a text of the other direction from turning the words around it
-// (UAX 9, section 2.4: FSI and PDI). It stays out of where it is not needed.
+// (UAX 9, section 2.4: FSI and PDI). It stays out of where it is not needed. The
+// marks by which a text could end the isolation, or turn itself, are taken out: who
+// writes "Pay X" with a name of somebody else's choice must not be turned by it.
 func (p *Printer) isolate(s string) string {
+	if strings.IndexFunc(s, isDirectionMark) >= 0 {
+		s = strings.Map(func(r rune) rune {
+			if isDirectionMark(r) {
+				return -1
+			}
+			return r
+		}, s)
+	}
 	other := isRightToLeft
 	if p.lang.Dir == "rtl" {
 		other = isLatinOrDigit
@@ -184,6 +194,11 @@ func (p *Printer) isolate(s string) string {
 		return s
 	}
 	return "\u2068" + s + "\u2069"
+}
+
+// isDirectionMark reports embeddings, overrides and isolates with their ends.
+func isDirectionMark(r rune) bool {
+	return (r >= 0x202A && r <= 0x202E) || (r >= 0x2066 && r <= 0x2069)
 }
 
 // isRightToLeft reports letters of Hebrew, Arabic and their presentation forms.

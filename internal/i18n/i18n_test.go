@@ -97,11 +97,12 @@ func TestMessages(t *testing.T) {
 	for got, want := range map[string]string{
 		p.T("x.plain"): "Zahlungen",
 		p.T("x.sent", "Payee", "Blue {{.Sum}}", "Sum", money.Of(125050, "EUR"), "At", at, "Count", 1200): "Blue {{.Sum}} hat 1.250,50\u00a0€ am 24. November 2026, 15:04 UTC bekommen, 1.200 Mal.",
-		p.N("x.count", 1):                    "1 Zahlung",
-		p.N("x.count", 1234, "Payee", "Ada"): "1.234 Zahlungen an Ada",
-		p.N("x.count", 0, "Payee", "متجر"):   "0 Zahlungen an \u2068متجر\u2069",
-		p.T("pay.skip"):                      "Skip to the content", // lacking here: English
-		p.T("x.unknown"):                     "x.unknown",
+		p.N("x.count", 1):                            "1 Zahlung",
+		p.N("x.count", 1234, "Payee", "Ada"):         "1.234 Zahlungen an Ada",
+		p.N("x.count", 0, "Payee", "متجر"):           "0 Zahlungen an \u2068متجر\u2069",
+		p.N("x.count", 5, "Payee", "a\u202eb\u2069"): "5 Zahlungen an ab",
+		p.T("pay.skip"):                              "Skip to the content", // lacking here: English
+		p.T("x.unknown"):                             "x.unknown",
 		printerOf(t, "ar", map[string]string{"x.to": `"إلى {{.Payee}}"`}).T("x.to", "Payee", "Blue"): "إلى \u2068Blue\u2069",
 	} {
 		if got != want {

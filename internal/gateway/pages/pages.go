@@ -2,7 +2,7 @@
 // the page that tells whether a link is ours, and the payer's JSON beside them;
 // and what a developer finds at the type of a problem.
 //
-// Every page is rendered on the server and works without JavaScript; the script
+// Every page is rendered on the server in the reader's language (spoken) and works without JavaScript; the script
 // only groups digits and follows the status live. Nothing is fetched from
 // anywhere but our own origin. GET and HEAD change nothing. A card is read from
 // the request, handed to Payments.Submit, and forgotten: it is never rendered,
@@ -58,6 +58,7 @@ type Config struct {
 	Log       *slog.Logger
 	PublicURL string          // absolute; where payers reach us
 	Drain     <-chan struct{} // closing it ends the live streams
+	Beacons   Beacons         // nil: nobody counts
 }
 
 // Pages are the handlers. Make them with New.
@@ -67,6 +68,7 @@ type Pages struct {
 	now      func() time.Time
 	log      *slog.Logger
 	drain    <-chan struct{}
+	beacons  Beacons
 
 	public  string // without a trailing slash
 	origin  string // scheme://host of public
@@ -81,7 +83,7 @@ func New(c Config) (*Pages, error) {
 		return nil, fmt.Errorf("public URL %q: want http(s)://host with neither query nor fragment", c.PublicURL)
 	}
 	return &Pages{
-		links: c.Links, payments: c.Payments, now: c.Now, log: c.Log, drain: c.Drain,
+		links: c.Links, payments: c.Payments, now: c.Now, log: c.Log, drain: c.Drain, beacons: c.Beacons,
 		public:  strings.TrimRight(c.PublicURL, "/"),
 		origin:  strings.ToLower(u.Scheme + "://" + u.Host),
 		base:    strings.TrimRight(u.EscapedPath(), "/"),
@@ -92,14 +94,16 @@ func New(c Config) (*Pages, error) {
 // Register adds the routes to mux. It takes no catch-all: the gateway mounts
 // NotFound where it wants one.
 func (p *Pages) Register(mux *http.ServeMux) {
-	for path, h := range map[string]http.HandlerFunc{"/l/{token}": p.pay, "/l/{token}/status": p.status, "/verify": p.verify,
-		"/problems": p.problems, "/problems/{code}": p.problem, "/{$}": p.landing} {
+	for path, h := range map[string]http.HandlerFunc{"/l/{token}": p.spoken(p.pay), "/l/{token}/status": p.spoken(p.status),
+		"/verify": p.spoken(p.verify), "/{$}": p.spoken(p.landing), "/problems": english(p.problems), "/problems/{code}": english(p.problem)} {
 		mux.HandleFunc("GET "+path, h)
 		mux.HandleFunc(path, refuse("GET, HEAD"))
 	}
-	mux.HandleFunc("POST /l/{token}/payments", p.submit)
-	mux.HandleFunc("GET /l/{token}/payments", p.backToPage)
+	mux.HandleFunc("POST /l/{token}/payments", p.spoken(p.submit))
+	mux.HandleFunc("GET /l/{token}/payments", p.spoken(p.backToPage))
 	mux.HandleFunc("/l/{token}/payments", refuse("POST"))
+	mux.HandleFunc("POST /l/{token}/seen", p.seen)
+	mux.HandleFunc("/l/{token}/seen", refuse("POST"))
 	mux.Handle("/l/", p.NotFound())
 	for _, a := range assets {
 		mux.Handle("GET "+a.path, a)
@@ -119,12 +123,16 @@ func (p *Pages) backToPage(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	secure(w.Header())
-	http.Redirect(w, r, p.payPath(r.PathValue("token")), http.StatusSeeOther) //nolint:gosec // G710: a path of our own, with the token escaped in it
+	to := p.payPath(r.PathValue("token"))
+	if picked := pickedLanguage(r); picked != "" {
+		to += "?lang=" + picked // for browsers that keep no cookies
+	}
+	http.Redirect(w, r, to, http.StatusSeeOther) //nolint:gosec // G710: a path of our own, with the token escaped in it
 }
 
 // NotFound is the page for what does not exist.
 func (p *Pages) NotFound() http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return p.spoken(func(w http.ResponseWriter, r *http.Request) {
 		p.failPage(w, r, fault.NotFound("page"))
 	})
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/gateway/problem"
+	"github.com/paylink/paylink/internal/i18n"
 	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/money"
@@ -54,7 +55,7 @@ func scenes(w *world) []scene {
 	w.link("yen", func(l *link.Link) { l.Amount = money.Of(1200, "JPY") })
 	add("pay-yen", "/l/yen", 200, "¥1,200")
 	w.link("expired", expired)
-	add("expired", "/l/expired", 410, "This link has expired", "24 November 2026, 11:00 UTC", "ask Blue Door Books for a new link")
+	add("expired", "/l/expired", 410, "This link has expired", "November 24, 2026, 11:00 am UTC", "ask Blue Door Books for a new link")
 	w.link("canceled", canceled)
 	add("canceled", "/l/canceled", 410, "This link was canceled", "withdrawn")
 	w.link("paid", paid)
@@ -94,7 +95,7 @@ func scenes(w *world) []scene {
 	w.pay(w.link("many", many), attempt, payment.Succeeded, nil)
 	add("status-many-hidden", "/l/many/status", 200, "has not been paid yet").lacks = []string{"pay_", "ending in 4242", "received"}
 	add("verify", "/verify", 200, "Check a payment link", `name="link"`)
-	add("verify-ours", "/verify?link="+publicURL+"/l/open", 200, "Ours and unaltered", "25 November 2026", "1f2e3d4c")
+	add("verify-ours", "/verify?link="+publicURL+"/l/open", 200, "Ours and unaltered", "November 25, 2026", "1f2e3d4c")
 	add("verify-expired", "/verify?link="+publicURL+"/l/expired", 200, "Ours, but expired")
 	add("verify-forged", "/verify?link="+publicURL+"/l/forged", 200, "This is not our link")
 	add("verify-elsewhere", "/verify?link=https://pay.example.com.evil.example/l/open", 200, "This is not our link")
@@ -123,7 +124,7 @@ func TestEveryPage(t *testing.T) {
 			}
 			contains(t, s.target, a.body, s.wants...)
 			lacks(t, s.target, a.body, s.lacks...)
-			contains(t, s.target, a.body, `<html lang="en">`, "<h1", "<main id=\"main\"", "<footer", `href="`+cssAsset.path, `src="`+jsAsset.path)
+			contains(t, s.target, a.body, `<html lang="en" dir="ltr">`, "<h1", "<main id=\"main\"", "<footer", `href="`+cssAsset.path, `src="`+jsAsset.path)
 			if n := strings.Count(a.body, "<h1"); n != 1 {
 				t.Errorf("%d h1", n)
 			}
@@ -151,7 +152,7 @@ func checkHeaders(t *testing.T, h http.Header) {
 	}
 }
 
-// TestPreview writes every page and the assets, to be looked at in a browser:
+// TestPreview writes every page in every language and the assets, to be looked at in a browser:
 // go test ./internal/gateway/pages -run TestPreview -args -preview /tmp/pages
 func TestPreview(t *testing.T) {
 	dir := *preview
@@ -171,13 +172,15 @@ func TestPreview(t *testing.T) {
 	}
 	w := newWorld(t)
 	for _, s := range scenes(w) {
-		write(s.name+".html", w.get(s.target).body)
+		for _, l := range i18n.Languages() {
+			write(s.name+"."+l.Tag+".html", w.in(l.Tag, s.target).body)
+		}
 	}
 	form := goodForm()
 	form.Set("number", "4242 4242 4242 4241")
 	form.Set("cvc", "")
 	form.Set("exp", "13/99")
-	write("pay-errors.html", w.postForm("open", form, nil).body)
+	write("pay-errors.en.html", w.postForm("open", form, nil).body)
 }
 
 // TestF32_ReadingChangesNothing: scanners and prefetchers may open everything.
@@ -322,12 +325,12 @@ func TestPublicURL(t *testing.T) {
 	}
 }
 
-func TestAmountIsWrittenInTheReadersEnglish(t *testing.T) {
+func TestAmountIsWrittenAsTheReaderWrites(t *testing.T) {
 	w := newWorld(t)
 	w.link("usd", func(l *link.Link) { l.Amount = money.Of(123456, "USD") })
-	for accept, want := range map[string]string{"": "$1,234.56", "en-CA,fr;q=0.5": "US$1,234.56", "de-DE,de": "$1,234.56", "<script>,en-!!": "$1,234.56"} {
+	for accept, want := range map[string]string{"": "$1,234.56", "en-CA,fr;q=0.5": "US$1,234.56", "de-DE,de": "1.234,56\u00a0$", "<script>,en-!!": "$1,234.56"} {
 		a := w.do(http.MethodGet, "/l/usd", "", map[string]string{"Accept-Language": accept})
-		if !strings.Contains(a.body, "Amount: </span>"+want) {
+		if !strings.Contains(a.body, want+"</p>") {
 			t.Errorf("%q: want %s", accept, want)
 		}
 	}

@@ -59,8 +59,9 @@ func (p *Pages) truth(w http.ResponseWriter, r *http.Request, l link.Link, statu
 }
 
 func (p *Pages) payView(r *http.Request, l link.Link, attempt string) payView {
+	say := printer(r)
 	v := payView{
-		page:  p.page("Pay "+l.Payee, l),
+		page:  p.page(say.T("pay.title", "Payee", l.Payee), l),
 		Payee: l.Payee, Description: l.Description,
 		Attempt: attempt,
 		Action:  p.payPath(l.Token) + "/payments", Verify: p.verifyPath(l),
@@ -75,26 +76,26 @@ func (p *Pages) payView(r *http.Request, l link.Link, attempt string) payView {
 		}
 	} else {
 		v.Amount = words(r, l.Amount)
-		v.Title = "Pay " + v.Amount + " to " + l.Payee
+		v.Title = say.T("pay.title.amount", "Amount", v.Amount, "Payee", l.Payee)
 	}
 	if l.Reference != "" {
-		v.Rows = append(v.Rows, row{Label: "Reference", Text: l.Reference})
+		v.Rows = append(v.Rows, row{Label: say.T("pay.row.reference"), Text: l.Reference})
 	}
-	v.Rows = append(v.Rows, row{Label: "Pay by", At: stampOf(l.ExpiresAt)})
+	v.Rows = append(v.Rows, row{Label: say.T("pay.row.by"), At: stampOf(r, l.ExpiresAt)})
 	v.Form = true
 	return v
 }
 
 func amountHint(r *http.Request, l link.Link) string {
 	low, high := l.MinMinor, l.MaxMinor
-	c := l.Amount.Currency
+	c, say := l.Amount.Currency, printer(r)
 	switch {
 	case low > 0 && high > 0:
-		return "Between " + words(r, money.Of(low, c)) + " and " + words(r, money.Of(high, c)) + "."
+		return say.T("pay.amount.between", "Low", money.Of(low, c), "High", money.Of(high, c))
 	case low > 0:
-		return "At least " + words(r, money.Of(low, c)) + "."
+		return say.T("pay.amount.least", "Low", money.Of(low, c))
 	case high > 0:
-		return "At most " + words(r, money.Of(high, c)) + "."
+		return say.T("pay.amount.most", "High", money.Of(high, c))
 	}
-	return "You choose how much to pay."
+	return say.T("pay.amount.free")
 }

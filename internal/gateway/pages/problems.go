@@ -5,7 +5,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/gateway/problem"
 )
 
@@ -19,7 +18,7 @@ type problemView struct {
 func (p *Pages) problem(w http.ResponseWriter, r *http.Request) {
 	c, ok := problem.CodeByName(r.PathValue("code"))
 	if !ok {
-		p.failPage(w, r, fault.NotFound("problem"))
+		p.NotFound().ServeHTTP(w, r)
 		return
 	}
 	var statuses []string

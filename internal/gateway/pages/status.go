@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/i18n"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/payment"
 )
@@ -52,7 +53,7 @@ func (p *Pages) answer(l link.Link, pay payment.Payment, found bool) statusAnswe
 		ActionURL: p.actionURL(pay), UpdatedAt: link.FormatTime(pay.UpdatedAt),
 	}
 	if pay.Status == payment.Declined {
-		a.Payment.Decline = &declineState{Code: pay.DeclineCode, Message: declineWords(pay.DeclineCode)}
+		a.Payment.Decline = &declineState{Code: pay.DeclineCode, Message: declineWords(i18n.For("en"), pay.DeclineCode)}
 	}
 	return a
 }
@@ -117,8 +118,9 @@ func (p *Pages) conflictView(r *http.Request, l link.Link, f *fault.Error) statu
 		return p.linkView(r, l, state, nil)
 	}
 	v := p.linkView(r, l, link.Open, nil)
-	v.Headline, v.Lead, v.Tone = "The payment could not be made", f.Detail, "bad"
-	v.Title, v.Primary.Text = v.Headline, "Try again"
+	say := printer(r)
+	v.Headline, v.Lead, v.Tone = say.T("pay.failed"), detailOr(say, f, say.T("pay.failed.lead")), "bad"
+	v.Title, v.Primary.Text = v.Headline, say.T("pay.failed.again")
 	return v
 }
 

@@ -112,11 +112,11 @@ func (p *Pages) readForm(form url.Values, l link.Link) (payment.Submit, []*fault
 	s.ReturnURL = p.absolute(p.statusPath(l.Token, s.Attempt))
 	var errs []*fault.Error
 	var err *fault.Error
-	if s.Amount, err = parseAmount(typedAmount(form.Get("amount")), l); err != nil {
+	if s.Amount, err = parseAmount(typedAmount(ascii(form.Get("amount"))), l); err != nil {
 		errs = append(errs, err)
 	}
-	f := cardFields{number: form.Get("number"), cvc: form.Get("cvc"), name: s.PayerName}
-	exp := form.Get("exp")
+	f := cardFields{number: ascii(form.Get("number")), cvc: ascii(form.Get("cvc")), name: s.PayerName}
+	exp := ascii(form.Get("exp"))
 	month, year, ok := parseExpiry(exp)
 	f.expMonth, f.expYear = month, year
 	f.expMissing, f.expBad = strip(exp) == "", !ok
@@ -148,14 +148,16 @@ func (p *Pages) refuseForm(w http.ResponseWriter, r *http.Request, l link.Link, 
 		return
 	}
 	v := p.payView(r, l, attempt)
-	v.Title = "Error: " + v.Title
+	say := printer(r)
+	v.Title = say.T("pay.title.error", "Title", v.Title)
 	for _, name := range []string{"amount", "exp", "name", "email"} {
 		if s := strings.ToValidUTF8(form.Get(name), ""); len(s) <= maxEmailBytes {
 			v.Values[name] = s
 		}
 	}
 	for _, e := range errs {
-		v.Errors = append(v.Errors, fieldError{formField(e.Param), formWords(e, form)})
+		field := formField(e.Param)
+		v.Errors = append(v.Errors, fieldError{field, formWords(say, e, strip(form.Get(field)) == "", l)})
 	}
 	p.html(w, r, http.StatusBadRequest, payPage(v))
 }
@@ -177,19 +179,6 @@ func formField(param string) string {
 		return "email"
 	}
 	return ""
-}
-
-// formWords puts a fault into a payer's words.
-func formWords(e *fault.Error, form url.Values) string {
-	switch field := formField(e.Param); {
-	case field == "number" && strip(form.Get("number")) == "":
-		return "Enter the card number."
-	case field == "cvc" && strip(form.Get("cvc")) == "":
-		return "Enter the security code."
-	case e.Param == "attempt":
-		return "This form was incomplete. Please fill in your card again."
-	}
-	return e.Detail
 }
 
 // formFailed answers a form whose submission came back as an error.
@@ -224,11 +213,12 @@ func (p *Pages) formFailed(w http.ResponseWriter, r *http.Request, l link.Link, 
 		if s := pr.RetryAfterSeconds(); s != "" {
 			w.Header().Set("Retry-After", s)
 		}
+		say := printer(r)
 		p.html(w, r, pr.Status, messagePage(messageView{
-			page:     p.page("Not confirmed", l),
-			Headline: "We could not confirm your payment",
-			Lead:     "Please look at its status before you pay again. If there is no payment, nothing was charged.",
-			Primary:  button{"See the status", p.statusPath(l.Token, form.Get("attempt"))}, RequestID: pr.RequestID,
+			page:     p.page(say.T("pay.unsure.title"), l),
+			Headline: say.T("pay.unsure"),
+			Lead:     say.T("pay.unsure.lead"),
+			Primary:  button{say.T("pay.unsure.button"), p.statusPath(l.Token, form.Get("attempt"))}, RequestID: pr.RequestID,
 		}))
 		return
 	}

@@ -275,7 +275,7 @@ func TestFormFromElsewhereIsRefused(t *testing.T) {
 func TestFormMistakes(t *testing.T) {
 	for _, c := range []struct{ field, value, words string }{
 		{"number", "", "Enter the card number."},
-		{"number", "4242 4242 4242 4241", "check digit"},
+		{"number", "4242 4242 4242 4241", "mistyped"},
 		{"number", "<b>", "12 to 19 digits"},
 		{"exp", "", "Enter the expiry date."},
 		{"exp", "13/30", "Write the expiry date as"},
@@ -283,7 +283,7 @@ func TestFormMistakes(t *testing.T) {
 		{"exp", "01/20", "The card has expired."},
 		{"cvc", "", "Enter the security code."},
 		{"cvc", "12", "3 or 4 digits"},
-		{"name", strings.Repeat("n", 101), "At most 100 bytes."},
+		{"name", strings.Repeat("n", 101), "too long"},
 		{"email", "ada@", "looks like name@example.com"},
 	} {
 		w := newWorld(t)
@@ -336,7 +336,7 @@ func TestFormOutcomes(t *testing.T) {
 		{"canceled", canceled, failing(fault.New(fault.KindConflict, "link_canceled", "x")), 409, "This link was canceled"},
 		{"told before it shows", nil, failing(fault.New(fault.KindConflict, "link_paid", "x")), 409, "This link has been paid"},
 		{"another conflict", nil, failing(fault.New(fault.KindConflict, "odd", "In words.")), 409, "In words."},
-		{"refused amount", nil, failing(fault.Invalid("amount", "amount_too_small", "Too little.")), 400, "Too little."},
+		{"refused amount", nil, failing(fault.Invalid("amount", "amount_too_small", "Too little.")), 400, "more than nothing"},
 		{"down", nil, failing(fault.Unavailable("busy", 0, errInner, "Busy.")), 503, "could not confirm your payment"},
 		{"inner", nil, failing(errInner), 500, "req_test"},
 		{"limited", nil, failing(fault.New(fault.KindRateLimited, "slow", "Slow down.")), 429, "Slow down."},

@@ -11,6 +11,7 @@ import (
 
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/gateway/problem"
+	"github.com/paylink/paylink/internal/i18n"
 	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/payment"
@@ -83,7 +84,7 @@ func (p *Pages) submitJSON(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if pay.Status == payment.Declined {
-		code, message := pay.DeclineCode, declineWords(pay.DeclineCode)
+		code, message := pay.DeclineCode, declineWords(i18n.For("en"), pay.DeclineCode)
 		if code == "" {
 			code = issuer.CodeDeclined
 		}

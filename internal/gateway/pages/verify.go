@@ -32,7 +32,7 @@ func (p *Pages) verify(w http.ResponseWriter, r *http.Request) {
 			p.fail(w, r, fault.Invalid("link", "parameter_missing", "Name the link to check: /verify?link=URL."))
 			return
 		}
-		p.html(w, r, http.StatusOK, verifyPage(verifyView{page: page{Title: "Check a payment link", Base: p.base}}))
+		p.html(w, r, http.StatusOK, verifyPage(verifyView{page: page{Title: printer(r).T("pay.verify"), Base: p.base}}))
 		return
 	}
 	var verdict link.Verdict
@@ -59,7 +59,7 @@ func (p *Pages) verify(w http.ResponseWriter, r *http.Request) {
 		p.json(w, r, a)
 		return
 	}
-	p.html(w, r, http.StatusOK, verifyPage(p.verdictView(pasted, verdict)))
+	p.html(w, r, http.StatusOK, verifyPage(p.verdictView(r, pasted, verdict)))
 }
 
 // tokenOf takes the token out of a pasted link. A good token under another
@@ -84,29 +84,30 @@ func (p *Pages) tokenOf(pasted string) (string, bool) {
 	return token, ok && token != "" && !strings.Contains(token, "/")
 }
 
-func (p *Pages) verdictView(pasted string, v link.Verdict) verifyView {
+func (p *Pages) verdictView(r *http.Request, pasted string, v link.Verdict) verifyView {
+	say := printer(r)
 	view := verifyView{page: page{Base: p.base}, Asked: true}
 	switch {
 	case !v.Ours:
 		if len(pasted) <= maxPastedLength {
 			view.Link = strings.ToValidUTF8(pasted, "") // it may want mending
 		}
-		view.Tone, view.Verdict = "bad", "This is not our link"
-		view.Lead = "It was not made here, or something in it was altered. Don’t enter card details where it leads; ask whoever sent it."
+		view.Tone, view.Verdict = "bad", say.T("pay.verify.bad")
+		view.Lead = say.T("pay.verify.bad.lead")
 	case v.Expired:
-		view.Tone, view.Verdict = "quiet", "Ours, but expired"
-		view.Lead = "The link was made here and is unaltered, but it can’t be paid any more."
-		view.Rows = append(view.Rows, row{Label: "Expired", At: stampOf(v.ExpiresAt)})
+		view.Tone, view.Verdict = "quiet", say.T("pay.verify.expired")
+		view.Lead = say.T("pay.verify.expired.lead")
+		view.Rows = append(view.Rows, row{Label: say.T("pay.row.expired"), At: stampOf(r, v.ExpiresAt)})
 	default:
-		view.Tone, view.Verdict = "good", "Ours and unaltered"
-		view.Lead = "The link was made here, and nothing in it was changed."
+		view.Tone, view.Verdict = "good", say.T("pay.verify.good")
+		view.Lead = say.T("pay.verify.good.lead")
 		if token, ok := p.tokenOf(pasted); ok {
-			view.Primary = button{"Open the payment link", p.payPath(token)}
+			view.Primary = button{say.T("pay.verify.open"), p.payPath(token)}
 		}
-		view.Rows = append(view.Rows, row{Label: "Expires", At: stampOf(v.ExpiresAt)})
+		view.Rows = append(view.Rows, row{Label: say.T("pay.row.expires"), At: stampOf(r, v.ExpiresAt)})
 	}
 	if v.Ours && v.KeyID != "" {
-		view.Rows = append(view.Rows, row{Label: "Signed with key", Text: v.KeyID, Code: true})
+		view.Rows = append(view.Rows, row{Label: say.T("pay.row.key"), Text: v.KeyID, Code: true})
 	}
 	view.Title = view.Verdict
 	return view

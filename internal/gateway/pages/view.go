@@ -9,7 +9,6 @@ import (
 
 	"github.com/a-h/templ"
 
-	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/gateway/problem"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/money"
@@ -19,12 +18,12 @@ import (
 // text in the payer's own time zone.
 type stamp struct{ ISO, Text string }
 
-func stampOf(t time.Time) stamp {
+func stampOf(r *http.Request, t time.Time) stamp {
 	if t.IsZero() {
 		return stamp{}
 	}
 	t = t.UTC()
-	return stamp{ISO: link.FormatTime(t), Text: t.Format("Monday 2 January 2006, 15:04 UTC")}
+	return stamp{ISO: link.FormatTime(t), Text: printer(r).DateTime(t)}
 }
 
 // row is a line of a summary or receipt.
@@ -32,6 +31,7 @@ type row struct {
 	Label, Text string
 	At          stamp // instead of Text
 	Code        bool  // an id: set in a fixed width
+	Ours        bool  // a phrase of ours, in the page's own direction; other texts have their own
 }
 
 // page is what every page has.
@@ -126,30 +126,22 @@ type verifyView struct {
 	Primary button
 }
 
-// locale is the reader's English: the pages are in English, so numbers are
-// written as the region's English writes them.
-func locale(r *http.Request) string {
-	for part := range strings.SplitSeq(r.Header.Get("Accept-Language"), ",") {
-		tag, _, _ := strings.Cut(strings.TrimSpace(part), ";")
-		if len(tag) == 5 && strings.EqualFold(tag[:3], "en-") && isLetter(tag[3]) && isLetter(tag[4]) {
-			return "en-" + strings.ToUpper(tag[3:])
-		}
-	}
-	return "en"
-}
-
 func isLetter(c byte) bool { c |= 0x20; return c >= 'a' && c <= 'z' }
 
-func words(r *http.Request, a money.Amount) string { return a.Localized(locale(r)) }
+func words(r *http.Request, a money.Amount) string { return printer(r).Amount(a) }
 
 func (p *Pages) page(title string, l link.Link) page {
 	return page{Title: title, Base: p.base, Test: l.Mode == link.Test}
 }
 
+// usualPageBytes is what a payment page has; a buffer that grows to it costs twice that.
+const usualPageBytes = 12 << 10
+
 // html renders into memory first: a page is sent whole, with its status, or not
 // at all.
 func (p *Pages) html(w http.ResponseWriter, r *http.Request, status int, c templ.Component) {
 	var b bytes.Buffer
+	b.Grow(usualPageBytes)
 	if err := c.Render(r.Context(), &b); err != nil {
 		p.log.ErrorContext(r.Context(), "page not rendered", "error", err, "requestId", problem.RequestID(r.Context()))
 		http.Error(w, "Something went wrong on our side.", http.StatusInternalServerError)
@@ -159,6 +151,8 @@ func (p *Pages) html(w http.ResponseWriter, r *http.Request, status int, c templ
 	secure(h)
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Length", strconv.Itoa(b.Len()))
+	h.Set("Content-Language", printer(r).Tag())
+	h.Add("Vary", "Accept-Language, Cookie")
 	w.WriteHeader(status)
 	if r.Method != http.MethodHead {
 		_, _ = w.Write(b.Bytes()) // a failed write means that the browser is gone
@@ -169,22 +163,12 @@ func (p *Pages) html(w http.ResponseWriter, r *http.Request, status int, c templ
 func (p *Pages) failPage(w http.ResponseWriter, r *http.Request, err error) {
 	p.record(r, err)
 	pr := problem.From(err, problem.RequestID(r.Context()))
+	say := printer(r)
 	v := messageView{
-		page: page{Title: pr.Title, Base: p.base}, Headline: pr.Title, Lead: pr.Detail,
-		Primary: button{"Check a payment link", p.base + "/verify"},
+		page: page{Base: p.base}, RequestID: withRequest(r, err),
+		Primary: button{say.T("pay.verify"), p.base + "/verify"},
 	}
-	switch fault.KindOf(err) {
-	case fault.KindNotFound:
-		// One page, to the byte, for all that is not ours.
-		v.Title, v.Headline = "Not found", "We can’t find this page"
-		v.Lead = "The address may be incomplete or mistyped, or it is not one of our payment links. Nothing was paid. Open the link again as you received it, or ask whoever sent it for a new one."
-	case fault.KindInternal:
-		v.RequestID = pr.RequestID
-		v.Headline = "Something went wrong on our side"
-	case fault.KindUnavailable:
-		v.RequestID = pr.RequestID
-		v.Headline = "We can’t answer right now"
-	}
+	v.Title, v.Headline, v.Lead = failWords(say, err)
 	if s := pr.RetryAfterSeconds(); s != "" {
 		w.Header().Set("Retry-After", s)
 	}

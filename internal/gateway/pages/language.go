@@ -1,0 +1,231 @@
+package pages
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/a-h/templ"
+
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/gateway/problem"
+	"github.com/paylink/paylink/internal/i18n"
+	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/money"
+)
+
+// languageCookie keeps what a reader picked with ?lang=, for languageCookieAge.
+const (
+	languageCookie    = "paylink-lang"
+	languageCookieAge = 365 * 24 * 60 * 60 // seconds
+)
+
+// spoken gives a page's request its language: what ?lang= names, which is kept in a
+// cookie; else what was picked before; else what the browser asks for. Without
+// cookies a pick holds for the one page. The JSON beside the pages stays English.
+func (p *Pages) spoken(h http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		override := ""
+		if picked := pickedLanguage(r); picked != "" {
+			override = picked
+			http.SetCookie(w, &http.Cookie{
+				Name: languageCookie, Value: picked, Path: p.base + "/", MaxAge: languageCookieAge,
+				HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: strings.HasPrefix(p.origin, "https://"),
+			})
+		} else if c, err := r.Cookie(languageCookie); err == nil {
+			override = c.Value // one that we do not speak is as good as none
+		}
+		ctx := i18n.With(r.Context(), i18n.Match(override, r.Header.Get("Accept-Language")))
+		ctx = context.WithValue(ctx, menuKey{}, menuPrefix(r))
+		h(w, r.WithContext(ctx))
+	}
+}
+
+// pickedLanguage is the language that ?lang= names, "" for none that we speak.
+func pickedLanguage(r *http.Request) string {
+	if !strings.Contains(r.URL.RawQuery, "lang=") {
+		return ""
+	}
+	tag := strings.ToLower(r.URL.Query().Get("lang"))
+	if i18n.For(tag).Tag() != tag {
+		return ""
+	}
+	return tag
+}
+
+// english is for pages that are for developers: they are in English alone, and
+// have no menu of languages.
+func english(h http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		h(w, r.WithContext(i18n.With(r.Context(), i18n.For("en"))))
+	}
+}
+
+type menuKey struct{}
+
+// menuPrefix is the address of the same page in another language, less the
+// language: the page's query stays.
+func menuPrefix(r *http.Request) string {
+	if r.URL.RawQuery == "" {
+		return "?lang="
+	}
+	q := r.URL.Query()
+	if q.Del("lang"); len(q) == 0 {
+		return "?lang="
+	}
+	return "?" + q.Encode() + "&lang="
+}
+
+// menu is the menu of languages, and nothing on a page that has none. That of a page
+// without a query, as the payment page is, was made before.
+func menu(ctx context.Context) templ.Component {
+	prefix, _ := ctx.Value(menuKey{}).(string)
+	switch say := i18n.From(ctx); prefix {
+	case "":
+		return templ.NopComponent
+	case "?lang=":
+		return templ.Raw(plainMenus()[say.Tag()])
+	default:
+		return languageMenu(say, prefix)
+	}
+}
+
+var plainMenus = sync.OnceValue(func() map[string]string {
+	all := map[string]string{}
+	for _, l := range i18n.Languages() {
+		var b strings.Builder
+		if err := languageMenu(i18n.For(l.Tag), "?lang=").Render(context.Background(), &b); err != nil {
+			panic(err) // a builder takes everything
+		}
+		all[l.Tag] = b.String()
+	}
+	return all
+})
+
+// nameOf is the name of the language that is spoken, in itself.
+func nameOf(p *i18n.Printer) string {
+	for _, l := range i18n.Languages() {
+		if l.Tag == p.Tag() {
+			return l.Name
+		}
+	}
+	return p.Tag()
+}
+
+func printer(r *http.Request) *i18n.Printer { return i18n.From(r.Context()) }
+
+// formWords puts a fault of the form into the payer's words; the field is the form's.
+func formWords(say *i18n.Printer, e *fault.Error, empty bool, l link.Link) string {
+	switch formField(e.Param) {
+	case "number":
+		if empty {
+			return say.T("pay.error.number.missing")
+		}
+		return say.T("pay.error.number")
+	case "cvc":
+		if empty {
+			return say.T("pay.error.cvc.missing")
+		}
+		return say.T("pay.error.cvc")
+	case "amount":
+		return amountWords(say, e, l)
+	}
+	switch e.Code {
+	case "attempt_invalid":
+		return say.T("pay.error.attempt")
+	case "card_expiry_missing":
+		return say.T("pay.error.exp.missing")
+	case "card_expiry_invalid":
+		return say.T("pay.error.exp")
+	case "card_expired":
+		return say.T("pay.error.expired")
+	case "too_long":
+		return say.T("pay.error.long")
+	case "text_invalid":
+		return say.T("pay.error.text")
+	case "email_invalid":
+		return say.T("pay.error.email")
+	}
+	return detailOr(say, e, say.T("pay.error.other"))
+}
+
+// detailOr is the fault's own sentence for who reads English, and general words of
+// the reader's language for all others.
+func detailOr(say *i18n.Printer, e *fault.Error, words string) string {
+	if say.Tag() == "en" && e.Detail != "" {
+		return e.Detail
+	}
+	return words
+}
+
+// amountWords tells what parseAmount found wrong, with the link's own limits.
+func amountWords(say *i18n.Printer, e *fault.Error, l link.Link) string {
+	c := l.Amount.Currency
+	switch e.Code {
+	case "parameter_missing":
+		return say.T("pay.error.amount.missing")
+	case "amount_too_many_decimals":
+		return say.N("pay.error.amount.decimals", c.Exponent(), "Currency", string(c))
+	case "amount_too_large":
+		most := l.MaxMinor
+		if most <= 0 || !l.PayerChooses() {
+			most = money.MaxMinor
+		}
+		return say.T("pay.error.amount.large", "Max", money.Of(most, c))
+	case "amount_mismatch":
+		return say.T("pay.error.amount.mismatch", "Amount", l.Amount)
+	case "amount_too_small":
+		if l.MinMinor <= 0 {
+			return say.T("pay.error.amount.nothing")
+		}
+		return say.T("pay.error.amount.small", "Min", money.Of(l.MinMinor, c))
+	case "amount_invalid":
+		return say.T("pay.error.amount.invalid", "Example", money.Of(1250, c).Decimal())
+	}
+	return detailOr(say, e, say.T("pay.error.other"))
+}
+
+// failWords are headline and lead for a person who meets an error.
+func failWords(say *i18n.Printer, err error) (title, headline, lead string) {
+	f := fault.From(err)
+	switch f.Kind {
+	case fault.KindNotFound:
+		// One page, to the byte, for all that is not ours.
+		return say.T("pay.missing.title"), say.T("pay.missing"), say.T("pay.missing.lead")
+	case fault.KindInternal:
+		headline, lead = say.T("pay.broken"), say.T("pay.broken.lead")
+	case fault.KindUnavailable, fault.KindRateLimited:
+		headline, lead = say.T("pay.busy"), detailOr(say, f, say.T("pay.busy.lead"))
+	default:
+		headline, lead = say.T("pay.refused"), detailOr(say, f, say.T("pay.refused.lead"))
+	}
+	return headline, headline, lead
+}
+
+// ascii writes the digits that other scripts have as 0 to 9, the Arabic decimal sign
+// as a point, and full-width signs as plain ones: a payer types what the keyboard has.
+func ascii(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r >= '٠' && r <= '٩':
+			return r - '٠' + '0'
+		case r >= '۰' && r <= '۹':
+			return r - '۰' + '0'
+		case r == '٫':
+			return '.'
+		case r >= '！' && r <= '～': // U+FF01 to U+FF5E stand for ! to ~
+			return r - '！' + '!'
+		}
+		return r
+	}, s)
+}
+
+// withRequest is the line under a failure of ours that names the request.
+func withRequest(r *http.Request, err error) string {
+	switch fault.KindOf(err) {
+	case fault.KindInternal, fault.KindUnavailable:
+		return problem.RequestID(r.Context())
+	}
+	return ""
+}
