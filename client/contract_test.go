@@ -156,10 +156,10 @@ var calls = map[string]string{
 	"capturePayment": "Payments.Capture", "voidPayment": "Payments.Void", "getBalance": "Payments.Balance",
 	"createEndpoint": "Endpoints.Create", "listEndpoints": "Endpoints.All", "getEndpoint": "Endpoints.Get", "deleteEndpoint": "Endpoints.Delete",
 	"rotateEndpoint": "Endpoints.Rotate", "listDeliveries": "Endpoints.Deliveries", "redeliver": "Endpoints.Redeliver", "listEvents": "Events.Stream",
-	"getTestClock": "Clock.Get", "moveTestClock": "Clock.Advance",
-	"createForm": "Forms.Create", "listForms": "Forms.All", "getForm": "Forms.Get", "updateForm": "Forms.Update", "archiveForm": "Forms.Archive",
 	"updateEndpoint": "Endpoints.Update", "testEndpoint": "Endpoints.Test", "getDelivery": "Endpoints.Delivery", "redeliverAll": "Endpoints.RedeliverAll",
 	"listRedeliveries": "Endpoints.Redeliveries", "getRedelivery": "Endpoints.Redelivery", "cancelRedelivery": "Endpoints.CancelRedelivery",
+	"getTestClock": "Clock.Get", "moveTestClock": "Clock.Advance",
+	"createForm": "Forms.Create", "listForms": "Forms.All", "getForm": "Forms.Get", "updateForm": "Forms.Update", "archiveForm": "Forms.Archive",
 	"payLink": "Test.Pay", "getKeySet": "WebhookKeys",
 }
 

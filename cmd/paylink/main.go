@@ -41,6 +41,7 @@ type serving struct {
 	Service              map[string]string `help:"Split: where another service is, NAME=URL[,URL…]; may be repeated." mapsep:";" placeholder:"NAME=URL"`
 	Demo                 bool              `help:"Make a demo account, an API key and a link, and print them."`
 	AllowPrivateWebhooks bool              `help:"Development: let webhooks reach private addresses, and plain http."`
+	SignUp               string            `help:"Who may sign up: open, invitation (who was invited) or closed (nobody)." default:"open"`
 	MailURL              string            `help:"Mail server: smtp://USER:PASSWORD@HOST:587 (STARTTLS), smtps://…, or smtp://HOST:25?tls=off for a relay beside us; without it no mail is sent." name:"mail-url"`
 	MailFrom             string            `help:"In whose name mails are sent, such as 'Payments <pay@shop.example>'."`
 	LogLevel             string            `help:"debug, info, warn or error." default:"info"`
@@ -49,7 +50,7 @@ type serving struct {
 func (s serving) config() app.Config {
 	c := app.Config{Targets: s.Target, DataDir: s.Data, KeysDir: s.KeysDir, Listen: s.Listen, AdminListen: s.AdminListen, PublicURL: s.PublicURL,
 		Store: s.Store, PaymentsStore: s.PaymentsStore, InternalListen: s.InternalListen, InternalSecretFile: s.InternalSecretFile,
-		InternalTLS: s.InternalTLS, Demo: s.Demo, AllowPrivateWebhooks: s.AllowPrivateWebhooks, LogLevel: s.LogLevel,
+		InternalTLS: s.InternalTLS, Demo: s.Demo, AllowPrivateWebhooks: s.AllowPrivateWebhooks, SignUp: s.SignUp, LogLevel: s.LogLevel,
 		MailURL: s.MailURL, MailFrom: s.MailFrom}
 	for name, urls := range s.Service {
 		if c.Services == nil {
@@ -78,6 +79,7 @@ type commands struct {
 	Link        links    `cmd:"" help:"Payment links."`
 	Reports     reports  `cmd:"" help:"What people look at: figures and searches."`
 	Fraud       frauds   `cmd:"" help:"Learn what fraud looks like."`
+	Invite      invite   `cmd:"" help:"Invite somebody to sign up with an account of their own."`
 	Probe       probe    `cmd:"" help:"Ask a health address: status 0 if it is well. For containers, which have no shell."`
 	Version     struct{} `cmd:"" help:"Print the version."`
 
@@ -233,6 +235,8 @@ func dispatch(ctx context.Context, command string, c commands, out, errs io.Writ
 		return app.RevokeKey(c.Keys.Revoke.config(), c.Keys.Revoke.Key, out)
 	case "link verify <url>":
 		return app.VerifyLink(c.Link.Verify.config(), c.Link.Verify.URL, c.Link.Verify.JWKS, out)
+	case "invite <email>":
+		return app.Invite(ctx, c.Invite.config(), c.Invite.Email, out)
 	case "probe", "probe <url>":
 		return c.Probe.ask(ctx)
 	case "version":

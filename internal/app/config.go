@@ -44,6 +44,7 @@ type Config struct {
 	Services             map[string][]string // name to the URLs of its instances
 	Demo                 bool
 	AllowPrivateWebhooks bool
+	SignUp               string // open, invitation or closed; "" is open
 	LogLevel             string
 	MailURL              string      // the mail server; "": no mail is sent
 	MailFrom             string      // in whose name
@@ -84,6 +85,7 @@ func (c Config) Check() []string {
 	if _, err := c.level(); err != nil {
 		say("--log-level %q: want debug, info, warn or error", c.LogLevel)
 	}
+	c.checkSignUp(say)
 	c.checkTargets(say)
 	c.checkMail(say)
 	slices.Sort(wrong)

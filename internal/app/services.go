@@ -106,10 +106,10 @@ func (s *services) openUsers(context.Context) error {
 		}
 		return nil
 	}
-	local := merchant.New(merchant.Config{Users: s.stores.sql, Keys: s.stores.sql, Sessions: s.stores.sql, Clocks: s.stores.sql, Ring: s.ring, Connectors: known(),
+	local := merchant.New(merchant.Config{Users: s.stores.sql, Keys: s.stores.sql, Sessions: s.stores.sql, Access: s.stores.sql, SignUp: s.cfg.SignUp, Mails: s.cfg.mails(), Clocks: s.stores.sql, Ring: s.ring, Connectors: known(),
 		PublicURL: s.cfg.PublicURL, Now: time.Now, Log: s.log})
 	s.users, s.records.Users = local, s.stores.sql
-	s.background["last uses"], s.background["old sessions"] = local.RunTouches, local.RunPrune
+	s.background["last uses"], s.background["old sessions"], s.background["resets"] = local.RunTouches, local.RunPrune, local.RunResets
 	s.serve(func(r *rpc.Server) { rpc.ServeUsers(r, local, s.stores.sql) })
 	return nil
 }

@@ -45,6 +45,9 @@ func (l *Local) CreateKey(ctx context.Context, r CreateKeyRequest, t *idempotenc
 	if err != nil {
 		return NewKey{}, err
 	}
+	if err := l.mayGoLive(ctx, r.Account, r.Mode); err != nil {
+		return NewKey{}, err
+	}
 	out := NewKey{Secret: newSecret(k.Mode)}
 	k.Hash = hashSecret(out.Secret)
 	out.Key = k
@@ -240,7 +243,7 @@ func (l *Local) touch(k Key, now time.Time) {
 	}
 }
 
-// RunTouches writes the last uses of keys once a minute, until ctx ends (nil),
+// RunTouches writes the last uses of keys and sessions once a minute, until ctx ends (nil),
 // and once more then.
 func (l *Local) RunTouches(ctx context.Context) error {
 	tick := time.NewTicker(touchEvery)
@@ -249,10 +252,12 @@ func (l *Local) RunTouches(ctx context.Context) error {
 		select {
 		case <-tick.C:
 			l.flush(ctx)
+			l.flushSeen(ctx)
 		case <-ctx.Done():
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), touchFlushFor)
 			defer cancel()
 			l.flush(last)
+			l.flushSeen(last)
 			return nil
 		}
 	}

@@ -5,11 +5,6 @@ import (
 	"time"
 )
 
-// Clocks are told of test clocks on behalf of the box.
-type Clocks interface {
-	MoveClock(ctx context.Context, account string, ahead time.Duration) error
-}
-
 // MoveClock implements Service.
 func (l *Local) MoveClock(ctx context.Context, account string, ahead time.Duration) error {
 	if l.Clocks == nil {

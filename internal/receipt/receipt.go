@@ -64,6 +64,9 @@ func Of(p payment.Payment, l link.Link) Statement {
 	s := Statement{Payment: p.ID, Link: p.Link, Form: l.Form, Payee: l.Payee, Status: string(p.Status.Public()), Amount: p.Amount,
 		Captured: money.Of(p.CapturedMinor, c), Refunded: money.Of(p.RefundedMinor, c), Reference: p.Reference, Mode: p.Mode,
 		CreatedAt: p.CreatedAt.UTC().Truncate(time.Second), At: p.UpdatedAt.UTC().Truncate(time.Second), Audience: origin(l.RedirectURL)}
+	if s.Form = l.Form; s.Audience == "" && l.Shown != nil && len(l.Shown.Origins) == 1 {
+		s.Audience = l.Shown.Origins[0] // the one page that a form is on
+	}
 	if p.CardLast4 != "" {
 		s.Card = strings.TrimSpace(p.CardBrand + " " + p.CardLast4)
 	}
