@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -42,10 +43,13 @@ func TestRunLearnsAndWakes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var s testclock.Set
 		ctx, stop := context.WithCancel(t.Context())
+		var mu sync.Mutex // of what the store is said to have
 		stored, broken := map[string]time.Duration{}, false
 		ended := make(chan error)
 		go func() {
 			ended <- s.Run(ctx, func(context.Context) (map[string]time.Duration, error) {
+				mu.Lock()
+				defer mu.Unlock()
 				if broken {
 					return nil, errors.New("the store is away")
 				}
@@ -54,13 +58,17 @@ func TestRunLearnsAndWakes(t *testing.T) {
 		}()
 		synctest.Wait()
 		moved := s.Moved()
+		mu.Lock()
 		stored["a"] = time.Hour
+		mu.Unlock()
 		start := time.Now()
 		<-moved
 		if took := time.Since(start); took > testclock.Refresh || s.Ahead("a", "test") != time.Hour {
 			t.Errorf("%s ahead after %s", s.Ahead("a", "test"), took)
 		}
+		mu.Lock()
 		broken = true
+		mu.Unlock()
 		again := s.Moved()
 		select {
 		case <-again:
