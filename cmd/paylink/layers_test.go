@@ -32,7 +32,7 @@ var layerRows = [][]string{
 		"internal/issuer/simulator",
 		"internal/notify/webhook",
 		"internal/rpc",
-		"internal/gateway/api", "internal/gateway/pages", "internal/gateway/dashboard",
+		"internal/gateway/api", "internal/gateway/pages", "internal/gateway/apidocs", "internal/gateway/dashboard",
 		"client",
 	},
 	{"internal/gateway"},
