@@ -134,7 +134,11 @@ func rules(s *yaml.Node) (all []string) {
 		}
 		all = append(all, "one of "+strings.Join(names, ", "))
 	}
-	say("minLength", "at least ", " characters")
+	if text(s, "minLength") == "1" {
+		all = append(all, "not empty")
+	} else {
+		say("minLength", "at least ", " characters")
+	}
 	say("maxLength", "at most ", " characters")
 	say("minimum", "from ", "")
 	say("maximum", "up to ", "")
