@@ -41,7 +41,7 @@ bench: needs build ## throughput and latency beside the machine's own limits
 	@PAYLINK_BINARY=$(CURDIR)/bin/paylink $(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m ./cmd/paylink/bench
 
 screenshots: needs build ## the pages as pictures, in bin/screenshots
-	@PAYLINK_BINARY=$(CURDIR)/bin/paylink PAYLINK_SCREENSHOTS=$(CURDIR)/bin/screenshots $(GO) test -count 1 -run 'TestStory|TestAccessibility' ./cmd/paylink
+	@PAYLINK_BINARY=$(CURDIR)/bin/paylink PAYLINK_SCREENSHOTS=$(CURDIR)/bin/screenshots $(GO) test -count 1 -run 'TestStory|Accessibility' ./cmd/paylink
 
 needs:
 	@scripts/needs.sh

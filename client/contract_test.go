@@ -22,6 +22,7 @@ var shapes = map[string]any{
 	"EndpointWithSecret": client.EndpointWithSecret{}, "CreateEndpoint": client.CreateEndpoint{}, "Delivery": client.Delivery{},
 	"Issuer": client.Issuer{}, "Key": client.Key{}, "KeyWithSecret": client.KeyWithSecret{}, "CreateKey": client.CreateKey{},
 	"CreateUser": client.CreateUser{}, "SignIn": client.SignIn{}, "Session": client.Session{}, "User": client.User{},
+	"UpdateEndpoint": client.UpdateEndpoint{}, "DeliveryDetail": client.DeliveryDetail{}, "Redeliver": client.Redeliver{}, "Redelivery": client.Redelivery{},
 	"PaymentMethod": client.PaymentMethod{}, "Problem": client.Error{}, "PayerPayment": client.PayerPayment{},
 }
 
@@ -150,6 +151,8 @@ var calls = map[string]string{
 	"capturePayment": "Payments.Capture", "voidPayment": "Payments.Void", "getBalance": "Payments.Balance",
 	"createEndpoint": "Endpoints.Create", "listEndpoints": "Endpoints.All", "getEndpoint": "Endpoints.Get", "deleteEndpoint": "Endpoints.Delete",
 	"rotateEndpoint": "Endpoints.Rotate", "listDeliveries": "Endpoints.Deliveries", "redeliver": "Endpoints.Redeliver", "listEvents": "Events.Stream",
+	"updateEndpoint": "Endpoints.Update", "testEndpoint": "Endpoints.Test", "getDelivery": "Endpoints.Delivery", "redeliverAll": "Endpoints.RedeliverAll",
+	"listRedeliveries": "Endpoints.Redeliveries", "getRedelivery": "Endpoints.Redelivery", "cancelRedelivery": "Endpoints.CancelRedelivery",
 	"payLink": "Test.Pay", "getKeySet": "WebhookKeys",
 }
 

@@ -241,7 +241,8 @@ type Endpoint struct {
 	Events         []string          `json:"events"` // "*" is every type
 	Status         string            `json:"status"`
 	DisabledAt     time.Time         `json:"disabledAt"`
-	DisabledReason string            `json:"disabledReason"`
+	DisabledReason string            `json:"disabledReason"` // gone, failing or manual
+	FailingSince   time.Time         `json:"failingSince"`
 	Mode           Mode              `json:"mode"`
 	CreatedAt      time.Time         `json:"createdAt"`
 	Links          map[string]string `json:"links"`
@@ -266,7 +267,9 @@ type Delivery struct {
 	Endpoint   string            `json:"endpoint"`
 	Event      string            `json:"event"`
 	EventType  string            `json:"eventType"`
-	Status     string            `json:"status"` // pending, succeeded, failed or parked
+	Test       bool              `json:"test"`
+	Redelivery string            `json:"redelivery"` // the bulk redelivery whose first try this is
+	Status     string            `json:"status"`     // pending, succeeded, failed or parked
 	Attempt    int64             `json:"attempt"`
 	HTTPStatus int64             `json:"httpStatus"`
 	Answer     string            `json:"answer"`

@@ -19,13 +19,13 @@ const modulePath = "github.com/paylink/paylink"
 // above its own. A package that is not here fails the test until somebody places
 // it.
 var layerRows = [][]string{
-	{"internal/money", "internal/id", "internal/fault", "internal/keyring", "internal/obs", "internal/idempotency", "docs/api"},
+	{"internal/money", "internal/id", "internal/fault", "internal/keyring", "internal/obs", "internal/idempotency", "internal/progress", "docs/api"},
 	{"internal/issuer", "internal/ledger", "internal/i18n", "internal/fraud"},
 	{"internal/stream", "internal/mail"},
 	{"internal/merchant", "internal/link"},
 	{"internal/payment", "internal/notify"},
 	{"internal/receipt"},
-	{"internal/coordinator", "internal/archive"},
+	{"internal/coordinator", "internal/archive", "internal/report"},
 	{"internal/gateway/problem", "internal/store/postgres"},
 	{
 		"internal/store/sqlstore", "internal/store/dynamo",
@@ -35,13 +35,14 @@ var layerRows = [][]string{
 		"internal/gateway/api", "internal/gateway/pages", "internal/gateway/apidocs", "internal/gateway/dashboard",
 		"client",
 	},
+	{"internal/mail/smtp", "internal/mail/office"},
 	{"internal/gateway"},
 	{"internal/app"},
 	{"cmd/paylink"},
 }
 
 // testOnlyPackages packages may import what they like, and no package imports them.
-var testOnlyPackages = []string{"internal/store/storetest", "internal/store/pgtest", "internal/store/dynamotest", "internal/issuer/issuertest", "internal/sim", "internal/gateway/api/apitest", "cmd/paylink/bench"}
+var testOnlyPackages = []string{"internal/store/storetest", "internal/store/pgtest", "internal/store/dynamotest", "internal/mail/mailtest", "internal/issuer/issuertest", "internal/sim", "internal/gateway/api/apitest", "cmd/paylink/bench"}
 
 // firstHTTPRow is the first package of the first row that may know net/http.
 const firstHTTPRow = "internal/gateway/problem"

@@ -15,6 +15,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/paylink/paylink/internal/app"
+	"github.com/paylink/paylink/internal/progress"
 )
 
 // version is set by the linker.
@@ -40,13 +41,16 @@ type serving struct {
 	Service              map[string]string `help:"Split: where another service is, NAME=URL[,URL…]; may be repeated." mapsep:";" placeholder:"NAME=URL"`
 	Demo                 bool              `help:"Make a demo account, an API key and a link, and print them."`
 	AllowPrivateWebhooks bool              `help:"Development: let webhooks reach private addresses, and plain http."`
+	MailURL              string            `help:"Mail server: smtp://USER:PASSWORD@HOST:587 (STARTTLS), smtps://…, or smtp://HOST:25?tls=off for a relay beside us; without it no mail is sent." name:"mail-url"`
+	MailFrom             string            `help:"In whose name mails are sent, such as 'Payments <pay@shop.example>'."`
 	LogLevel             string            `help:"debug, info, warn or error." default:"info"`
 }
 
 func (s serving) config() app.Config {
 	c := app.Config{Targets: s.Target, DataDir: s.Data, KeysDir: s.KeysDir, Listen: s.Listen, AdminListen: s.AdminListen, PublicURL: s.PublicURL,
 		Store: s.Store, PaymentsStore: s.PaymentsStore, InternalListen: s.InternalListen, InternalSecretFile: s.InternalSecretFile,
-		InternalTLS: s.InternalTLS, Demo: s.Demo, AllowPrivateWebhooks: s.AllowPrivateWebhooks, LogLevel: s.LogLevel}
+		InternalTLS: s.InternalTLS, Demo: s.Demo, AllowPrivateWebhooks: s.AllowPrivateWebhooks, LogLevel: s.LogLevel,
+		MailURL: s.MailURL, MailFrom: s.MailFrom}
 	for name, urls := range s.Service {
 		if c.Services == nil {
 			c.Services = map[string][]string{}
@@ -66,29 +70,42 @@ type commands struct {
 	Serve       serving  `cmd:"" help:"Run the server."`
 	CheckConfig serving  `cmd:"" help:"Say what is wrong with the configuration."`
 	Migrate     stores   `cmd:"" help:"Bring the store to this version's schema."`
-	Verify      stores   `cmd:"" help:"Check every invariant on the data, also while the server runs."`
+	Verify      long     `cmd:"" help:"Check every invariant on the data, also while the server runs."`
 	Backup      backup   `cmd:"" help:"Copy the data into a new folder, also while the server runs."`
 	Export      export   `cmd:"" help:"Write everything that the store holds into a new file, to move it into another store."`
 	Import      imports  `cmd:"" help:"Fill an empty store from such a file."`
 	Keys        keys     `cmd:"" help:"The keyring."`
 	Link        links    `cmd:"" help:"Payment links."`
+	Reports     reports  `cmd:"" help:"What people look at: figures and searches."`
 	Fraud       frauds   `cmd:"" help:"Learn what fraud looks like."`
 	Probe       probe    `cmd:"" help:"Ask a health address: status 0 if it is well. For containers, which have no shell."`
 	Version     struct{} `cmd:"" help:"Print the version."`
 }
 
-type backup struct {
+// long are the commands that tell how far they are.
+type long struct {
 	stores
+	Quiet bool `help:"Do not tell how far it is."`
+}
+
+func (l long) config(errs io.Writer) app.Config {
+	c := l.stores.config()
+	c.Progress = progress.To{Out: errs, Quiet: l.Quiet}
+	return c
+}
+
+type backup struct {
+	long
 	Dir string `arg:"" help:"Folder to make." type:"path"`
 }
 
 type export struct {
-	stores
+	long
 	File string `arg:"" help:"File to make." type:"path"`
 }
 
 type imports struct {
-	stores
+	long
 	File  string `arg:"" help:"File that export made." type:"path"`
 	Again bool   `help:"Go on with an import of this file that was cut short."`
 }
@@ -122,6 +139,12 @@ type links struct {
 		URL  string `arg:"" help:"The link's URL or token."`
 		JWKS string `help:"File with the published keys; the data folder's keys by default." name:"jwks" type:"path"`
 	} `cmd:"" help:"Tell whether a link is ours and unaltered, without the network."`
+}
+
+type reports struct {
+	Rebuild struct {
+		stores
+	} `cmd:"" help:"Make them anew from the feed, also while the server runs."`
 }
 
 func main() {
@@ -170,16 +193,18 @@ func dispatch(ctx context.Context, command string, c commands, out, errs io.Writ
 		}
 		_, err := fmt.Fprintln(out, "the configuration is good")
 		return err
+	case "reports rebuild":
+		return app.RebuildReports(ctx, c.Reports.Rebuild.config(), out)
 	case "migrate":
 		return app.Migrate(ctx, c.Migrate.config(), out)
 	case "verify":
-		return app.Verify(ctx, c.Verify.config(), out)
+		return app.Verify(ctx, c.Verify.config(errs), out)
 	case "backup <dir>":
-		return app.Backup(ctx, c.Backup.config(), c.Backup.Dir, out)
+		return app.Backup(ctx, c.Backup.config(errs), c.Backup.Dir, out)
 	case "export <file>":
-		return app.Export(ctx, c.Export.config(), c.Export.File, out)
+		return app.Export(ctx, c.Export.config(errs), c.Export.File, out)
 	case "import <file>":
-		return app.Import(ctx, c.Import.config(), c.Import.File, c.Import.Again, out)
+		return app.Import(ctx, c.Import.config(errs), c.Import.File, c.Import.Again, out)
 	case "keys list":
 		return app.ListKeys(c.Keys.List.config(), out)
 	case "keys rotate", "keys rotate <purpose>":

@@ -3,6 +3,7 @@
 package app
 
 import (
+	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"net"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/paylink/paylink/internal/progress"
 	"github.com/paylink/paylink/internal/rpc"
 	"github.com/paylink/paylink/internal/store/dynamo"
 	"github.com/paylink/paylink/internal/store/postgres"
@@ -43,6 +45,10 @@ type Config struct {
 	Demo                 bool
 	AllowPrivateWebhooks bool
 	LogLevel             string
+	MailURL              string      // the mail server; "": no mail is sent
+	MailFrom             string      // in whose name
+	MailTLS              *tls.Config // nil: the system's authorities; for tests
+	Progress             progress.To // of commands that take long
 }
 
 // Check names everything that is wrong with the configuration.
@@ -79,6 +85,7 @@ func (c Config) Check() []string {
 		say("--log-level %q: want debug, info, warn or error", c.LogLevel)
 	}
 	c.checkTargets(say)
+	c.checkMail(say)
 	slices.Sort(wrong)
 	return wrong
 }

@@ -20,7 +20,8 @@ func (s *services) openGateway(context.Context) error {
 	if !s.cfg.runs("gateway") {
 		return nil
 	}
-	public, err := pages.New(pages.Config{Links: s.verifier, Payments: s.transactions, Now: time.Now, Log: s.log, PublicURL: s.cfg.PublicURL, Drain: s.drain})
+	public, err := pages.New(pages.Config{Links: s.verifier, Payments: s.transactions, Beacons: s.beacons, Now: time.Now, Log: s.log, PublicURL: s.cfg.PublicURL, Drain: s.drain,
+		Forms: s.publicDesk(), Receipt: s.transactions.Receipt})
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,8 @@ package app
 import (
 	"context"
 
+	"github.com/paylink/paylink/internal/gateway/api"
+	"github.com/paylink/paylink/internal/gateway/pages"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/rpc"
 )
@@ -22,4 +24,27 @@ func (s *services) openForms(context.Context) error {
 		}
 	}
 	return nil
+}
+
+// desk is what the pages of forms need of the other boxes.
+type desk struct {
+	link.PublicForms
+	box   link.FormService
+	payee func(ctx context.Context, account string) (string, []link.Method, error)
+}
+
+var _ pages.Forms = desk{}
+
+func (s *services) publicDesk() pages.Forms {
+	payee := api.New(api.Config{Merchants: s.users, Connectors: known()}).Payee
+	return desk{s.publicForms, s.forms, payee}
+}
+
+// Fill asks for the account's payment methods as they are now.
+func (d desk) Fill(ctx context.Context, f link.Form, r link.FormLinkRequest) (link.Link, error) {
+	var err error
+	if r.Payee, r.Methods, err = d.payee(ctx, f.Account); err != nil {
+		return link.Link{}, err
+	}
+	return d.box.FormLink(ctx, r)
 }

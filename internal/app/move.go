@@ -15,8 +15,10 @@ import (
 	"github.com/paylink/paylink/internal/notify"
 	"github.com/paylink/paylink/internal/notify/webhook"
 	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/progress"
 	"github.com/paylink/paylink/internal/store/dynamo"
 	"github.com/paylink/paylink/internal/store/sqlstore"
+	"github.com/paylink/paylink/internal/stream"
 )
 
 // Export writes everything that the stores hold into a new file, and says how much.
@@ -48,7 +50,13 @@ func Export(ctx context.Context, cfg Config, path string, out io.Writer) (err er
 	if err != nil {
 		return err
 	}
+	sizes, err := exported(ctx, from)
+	if err != nil {
+		return errors.Join(err, file.Close(), os.Remove(path))
+	}
+	from.meter = cfg.Progress.Start("export", "objects", sizes)
 	counts, err := archive.Export(ctx, from, file)
+	from.meter.End()
 	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
 		return errors.Join(err, os.Remove(path))
 	}
@@ -88,11 +96,46 @@ func Import(ctx context.Context, cfg Config, path string, again bool, out io.Wri
 		}
 		to.loader, to.table = table, table
 	}
-	counts, err := archive.Import(ctx, file, to, again)
+	info, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	meter := cfg.Progress.Start("import", progress.Bytes, importReads*info.Size())
+	counts, err := archive.Import(ctx, watched{file, meter}, to, again)
+	meter.End()
 	if err != nil {
 		return err
 	}
 	return tell(out, "imported", counts)
+}
+
+// importReads: an archive is read to its end before anything is loaded, and again.
+const importReads = 2
+
+// watched is a file whose reading is told of.
+type watched struct {
+	*os.File
+	meter *progress.Meter
+}
+
+// Read implements io.Reader.
+func (w watched) Read(b []byte) (int, error) {
+	n, err := w.File.Read(b)
+	w.meter.Add(int64(n))
+	return n, err
+}
+
+// exported is about how many objects an export will write; 0 when nobody knows: a
+// table is not counted, because that would read all of it.
+func exported(ctx context.Context, from source) (total int64, err error) {
+	if from.table != nil {
+		return 0, nil
+	}
+	sizes, err := from.Sizes(ctx)
+	for _, n := range sizes {
+		total += n
+	}
+	return total, err
 }
 
 func tell(out io.Writer, done string, counts archive.Counts) error {
@@ -124,10 +167,19 @@ type source struct {
 	walker
 	table *dynamo.Store // nil: everything is in SQL
 	queue *webhook.Queue
+	meter *progress.Meter // told of every object
+}
+
+func (s source) EachMerchant(ctx context.Context, visit func(archive.Merchant) error) error {
+	return s.Store.EachMerchant(ctx, counted(s.meter, visit))
+}
+
+func (s source) EachEvent(ctx context.Context, visit func(stream.Event) error) error {
+	return s.Store.EachEvent(ctx, counted(s.meter, visit))
 }
 
 func (s source) EachLink(ctx context.Context, visit func(link.Link, error) error) error {
-	return s.walker.EachLink(ctx, visit)
+	return s.walker.EachLink(ctx, counted2(s.meter, visit))
 }
 
 func (s source) EachForm(ctx context.Context, visit func(link.Form, error) error) error {
@@ -135,11 +187,27 @@ func (s source) EachForm(ctx context.Context, visit func(link.Form, error) error
 }
 
 func (s source) EachPayment(ctx context.Context, visit func(payment.Payment, error) error) error {
-	return s.walker.EachPayment(ctx, visit)
+	return s.walker.EachPayment(ctx, counted2(s.meter, visit))
+}
+
+// counted tells the meter of each object that is visited.
+func counted[T any](m *progress.Meter, visit func(T) error) func(T) error {
+	return func(v T) error {
+		m.Add(1)
+		return visit(v)
+	}
+}
+
+func counted2[T any](m *progress.Meter, visit func(T, error) error) func(T, error) error {
+	return func(v T, damage error) error {
+		m.Add(1)
+		return visit(v, damage)
+	}
 }
 
 // EachRecord visits those of both stores: each keeps the records of its effects.
 func (s source) EachRecord(ctx context.Context, visit func(idempotency.Record) error) error {
+	visit = counted(s.meter, visit)
 	if err := s.Store.EachRecord(ctx, visit); err != nil || s.table == nil {
 		return err
 	}

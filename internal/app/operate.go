@@ -8,8 +8,10 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/paylink/paylink/internal/notify/webhook"
+	"github.com/paylink/paylink/internal/progress"
 	"github.com/paylink/paylink/internal/store/dynamo"
 	"github.com/paylink/paylink/internal/store/postgres"
 	"github.com/paylink/paylink/internal/store/sqlstore"
@@ -58,7 +60,7 @@ func Backup(ctx context.Context, cfg Config, dir string, out io.Writer) error {
 	}
 	path, embedded := strings.CutPrefix(url, "sqlite:")
 	if embedded {
-		err = copyDatabases(ctx, path, cfg.queuePath(), dir)
+		err = copyDatabases(ctx, cfg.Progress, path, cfg.queuePath(), dir)
 	}
 	if err != nil {
 		return err
@@ -87,16 +89,61 @@ func Backup(ctx context.Context, cfg Config, dir string, out io.Writer) error {
 	return err
 }
 
-func copyDatabases(ctx context.Context, store, queue, dir string) error {
+// backupLook is how often the copy's size is asked for.
+const backupLook = 100 * time.Millisecond
+
+func copyDatabases(ctx context.Context, to progress.To, store, queue, dir string) error {
 	for _, db := range []struct{ from, to string }{{store, "paylink.db"}, {queue, "webhooks.db"}} {
-		if _, err := os.Stat(db.from); errors.Is(err, os.ErrNotExist) && db.to != "paylink.db" {
+		info, err := os.Stat(db.from)
+		if errors.Is(err, os.ErrNotExist) && db.to != "paylink.db" {
 			continue
 		}
-		if err := sqlstore.Copy(ctx, db.from, filepath.Join(dir, db.to)); err != nil {
+		if err != nil {
+			return fmt.Errorf("copy %s: %w", db.from, err)
+		}
+		meter := to.Start("copy "+db.to, progress.Bytes, info.Size())
+		end := watchSize(meter, filepath.Join(dir, db.to))
+		err = sqlstore.Copy(ctx, db.from, filepath.Join(dir, db.to))
+		end()
+		if err != nil {
 			return fmt.Errorf("copy %s: %w", db.from, err)
 		}
 	}
 	return nil
+}
+
+// watchSize tells how large a file has become until the end is called. The copy
+// leaves free pages out, so it may end smaller than what it was made of: then that
+// is all there is.
+func watchSize(m *progress.Meter, path string) (end func()) {
+	stop, ended := make(chan struct{}), make(chan struct{})
+	look := func() int64 {
+		info, err := os.Stat(path)
+		if err != nil {
+			return 0
+		}
+		m.Set(info.Size())
+		return info.Size()
+	}
+	go func() {
+		defer close(ended)
+		tick := time.NewTicker(backupLook)
+		defer tick.Stop()
+		for {
+			select {
+			case <-stop:
+				return
+			case <-tick.C:
+				look()
+			}
+		}
+	}()
+	return func() {
+		close(stop)
+		<-ended
+		m.Total(look())
+		m.End()
+	}
 }
 
 func copyFile(from, to string) (err error) {

@@ -14,11 +14,13 @@ import (
 	"github.com/paylink/paylink/internal/issuer/simulator"
 	"github.com/paylink/paylink/internal/keyring"
 	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/mail"
 	"github.com/paylink/paylink/internal/merchant"
 	"github.com/paylink/paylink/internal/notify"
 	"github.com/paylink/paylink/internal/notify/webhook"
 	"github.com/paylink/paylink/internal/obs"
 	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/report"
 	"github.com/paylink/paylink/internal/rpc"
 	"github.com/paylink/paylink/internal/store/sqlstore"
 )
@@ -73,8 +75,11 @@ type services struct {
 	forms        link.FormService
 	publicForms  link.PublicForms
 	payments     payment.Reader
+	reports      report.Service
+	beacons      *report.Beacons // nil without the gateway
 	transactions coordinator.Service
 	notifier     notify.Service
+	mail         mail.Service
 	connectors   []issuer.Connector
 	records      api.Records
 	handler      http.Handler // of the public listener; nil without the gateway
@@ -83,8 +88,8 @@ type services struct {
 // open builds the process, from the keys and the stores up to the gateway.
 func open(ctx context.Context, cfg Config, log *slog.Logger) (*services, error) {
 	s := &services{cfg: cfg, log: log, metrics: obs.NewMetrics(), drain: make(chan struct{}), background: map[string]func(context.Context) error{}, pools: map[string]*rpc.Pool{}}
-	for _, step := range []func(context.Context) error{s.openKeys, s.openInternal, s.openStores, s.openUsers, s.openLinks, s.openForms, s.openPayments,
-		s.openSimulator, s.openTransactions, s.openNotifier, s.openGateway} {
+	for _, step := range []func(context.Context) error{s.openKeys, s.openInternal, s.openStores, s.openUsers, s.openLinks, s.openForms, s.openPayments, s.openReports,
+		s.openSimulator, s.openTransactions, s.openNotifier, s.openMail, s.openGateway} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, s.close())
 		}
@@ -204,7 +209,7 @@ func (s *services) openNotifier(ctx context.Context) error {
 	local := notify.New(notify.Config{Store: s.stores.sql, Queue: queue, Keys: s.webhookKeys(), Now: time.Now, AllowPrivate: s.cfg.AllowPrivateWebhooks, Log: s.log})
 	s.notifier, s.records.Webhooks = local, s.stores.sql
 	s.relay()
-	s.background["webhooks"], s.background["old deliveries"] = queue.Run, local.RunPrune
+	s.background["webhooks"], s.background["old deliveries"], s.background["redeliveries"] = queue.Run, local.RunPrune, local.RunRedeliveries
 	s.background["notify"] = func(ctx context.Context) error {
 		return s.stores.sql.Consume(ctx, sqlstore.NotifyConsumer, local.Handle)
 	}

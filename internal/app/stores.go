@@ -107,6 +107,14 @@ func (a apart) Events(ctx context.Context, account, mode string, afterSeq int64,
 	return a.feed.Events(ctx, account, mode, afterSeq, limit)
 }
 
+// Moves implements payment.Store, behind by what the relay has not carried yet.
+func (a apart) Moves(ctx context.Context, account, mode string, beforeSeq int64, limit int) ([]stream.Event, error) {
+	if a.feed == nil {
+		return nil, errNoFeed
+	}
+	return a.feed.Moves(ctx, account, mode, beforeSeq, limit)
+}
+
 // relay carries the table's events into the feed that everybody else follows. One
 // notifier of several does it.
 func (s *services) relay() {
@@ -139,35 +147,37 @@ func (t timed) AppendBatch(ctx context.Context, source string, b stream.Batch) e
 	return nil
 }
 
+// gauge reads a number within a short time; -1: it could not be read.
+func gauge(f func(context.Context) (int64, error)) func() float64 {
+	return func() float64 {
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		defer cancel()
+		n, err := f(ctx)
+		if err != nil {
+			return -1
+		}
+		return float64(n)
+	}
+}
+
 // gauges read the stores when the metrics are scraped.
 func (s *services) gauges() {
-	read := func(f func(context.Context) (int64, error)) func() float64 {
-		return func() float64 {
-			ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-			defer cancel()
-			n, err := f(ctx)
-			if err != nil {
-				return -1
-			}
-			return float64(n)
-		}
-	}
 	for target, consumer := range map[string]string{"notifier": sqlstore.NotifyConsumer, "payments": "balances"} {
 		if s.cfg.runs(target) {
 			s.metrics.Gauge("paylink_stream_lag", "Events that the consumer has not handled.", map[string]string{"consumer": consumer},
-				read(func(ctx context.Context) (int64, error) { return s.stores.sql.Lag(ctx, consumer) }))
+				gauge(func(ctx context.Context) (int64, error) { return s.stores.sql.Lag(ctx, consumer) }))
 		}
 	}
 	if s.cfg.runs("notifier") {
-		s.metrics.Gauge("paylink_webhook_deliveries_parked", "Webhooks that were given up and that nobody has dealt with.", nil, read(s.stores.sql.CountParked))
+		s.metrics.Gauge("paylink_webhook_deliveries_parked", "Webhooks that were given up and that nobody has dealt with.", nil, gauge(s.stores.sql.CountParked))
 	}
 	if !s.cfg.runs("transactions") {
 		return
 	}
 	for _, status := range []string{"unknown", "processing", "review"} {
 		s.metrics.Gauge("paylink_payments", "Payments that are not settled.", map[string]string{"status": status},
-			read(func(ctx context.Context) (int64, error) { return s.stores.counts.CountPayments(ctx, status) }))
+			gauge(func(ctx context.Context) (int64, error) { return s.stores.counts.CountPayments(ctx, status) }))
 	}
 	s.metrics.Gauge("paylink_due_payments", "Payments whose time has come and that the sweep has not taken yet.", nil,
-		read(func(ctx context.Context) (int64, error) { return s.stores.counts.CountDue(ctx, time.Now()) }))
+		gauge(func(ctx context.Context) (int64, error) { return s.stores.counts.CountDue(ctx, time.Now()) }))
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/paylink/paylink/internal/ledger"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/progress"
 	"github.com/paylink/paylink/internal/store/dynamo"
 	"github.com/paylink/paylink/internal/store/sqlstore"
 	"github.com/paylink/paylink/internal/stream"
@@ -40,20 +41,33 @@ func Verify(ctx context.Context, cfg Config, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	reports, err := openReportsSnapshot(ctx, cfg, url) // before the store, which knows at least as much then
+	if err != nil {
+		return fmt.Errorf("open the reports: %w", err)
+	}
 	store, err := sqlstore.OpenSnapshot(ctx, url)
 	if err != nil {
-		return fmt.Errorf("open %s: %w", cfg.storeName(), err)
+		return errors.Join(fmt.Errorf("open %s: %w", cfg.storeName(), err), reports.close())
 	}
 	a := &audit{now: time.Now(), told: map[string]uint64{}, logged: map[string]uint64{}, due: map[string]uint64{}, taken: map[string]*uses{}, seqs: map[string]int64{},
-		sums: map[sqlstore.Owner]ledger.Balance{}, payments: map[string]settled{}, made: map[string]string{}}
+		sums: map[sqlstore.Owner]ledger.Balance{}, payments: map[string]settled{}, made: map[string]string{}, reports: reports}
 	var from walker = store
 	if cfg.PaymentsStore != "" {
 		if a.table, err = cfg.openTable(ctx); err != nil {
-			return errors.Join(err, store.Close())
+			return errors.Join(err, store.Close(), reports.close())
 		}
 		from = a.table
 	}
-	err = errors.Join(a.read(ctx, store, from), store.Close())
+	sizes := map[string]int64{}
+	if a.table == nil {
+		sizes, err = store.Sizes(ctx)
+	}
+	if err == nil {
+		a.meter = cfg.Progress.Start("check the database", "pages", 0)
+		err = a.read(ctx, store, from, sizes["events"]+sizes["payments"]+sizes["links"])
+		a.meter.End()
+	}
+	err = errors.Join(err, store.Close(), reports.close())
 	if err == nil {
 		err = a.lookAgain(ctx)
 	}
@@ -140,6 +154,8 @@ type audit struct {
 	made     map[string]string // form to one of the links that it made
 	events   int
 	entries  int
+	meter    *progress.Meter
+	reports  *reportAudit
 }
 
 func (a *audit) say(format string, args ...any) {
@@ -148,7 +164,7 @@ func (a *audit) say(format string, args ...any) {
 
 // read visits the events first: what a table's payments tell is then never newer
 // in the feed than in their own logs.
-func (a *audit) read(ctx context.Context, s *sqlstore.Store, from walker) error {
+func (a *audit) read(ctx context.Context, s *sqlstore.Store, from walker, total int64) error {
 	found, err := s.Intact(ctx)
 	if err != nil {
 		return err
@@ -156,17 +172,21 @@ func (a *audit) read(ctx context.Context, s *sqlstore.Store, from walker) error 
 	for _, f := range found {
 		a.say("F21 database: %s", f)
 	}
+	a.meter.Stage("verify", "objects", total)
 	projected, position, err := s.ProjectedBalances(ctx)
 	if err != nil {
 		return err
 	}
-	if err := s.EachEvent(ctx, func(e stream.Event) error { return a.event(e, position) }); err != nil {
+	if err := s.EachEvent(ctx, counted(a.meter, func(e stream.Event) error { return a.event(e, position) })); err != nil {
 		return err
 	}
-	if err := from.EachPayment(ctx, a.payment); err != nil {
+	if err := a.reports.rows(ctx, a.say); err != nil {
 		return err
 	}
-	if err := from.EachLink(ctx, a.link); err != nil {
+	if err := from.EachPayment(ctx, counted2(a.meter, a.payment)); err != nil {
+		return err
+	}
+	if err := from.EachLink(ctx, counted2(a.meter, a.link)); err != nil {
 		return err
 	}
 	if err := from.EachForm(ctx, a.form); err != nil {
@@ -175,6 +195,7 @@ func (a *audit) read(ctx context.Context, s *sqlstore.Store, from walker) error 
 	for form, made := range a.made {
 		a.say("%s: the form %s that made it is not there", made, form)
 	}
+	a.reports.rest(a.say)
 	for id, want := range a.logged {
 		if told := a.told[id]; told&^want != 0 || a.due[id]&^told != 0 {
 			a.say("I12 %s: log entries %b, events %b", id, want, told)
@@ -206,6 +227,7 @@ func (a *audit) payment(p payment.Payment, damage error) error {
 			}
 		}
 	}
+	a.reports.payment(p, a.say)
 	a.usesOf(p.Link).count(p)
 	if due := p.DueAt(); !due.IsZero() && a.now.Sub(due) > overdueAfter {
 		a.say("I11 %s: %s, and due since %s", p.ID, p.Status, due.Format(time.RFC3339))
@@ -278,6 +300,7 @@ func (a *audit) event(e stream.Event, projectedTo int64) error {
 		a.say("I12 events of %s: seq %d follows %d", owner, e.Seq, a.seqs[owner])
 	}
 	a.seqs[owner] = e.Seq
+	a.reports.event(e)
 	if id.Valid(id.Payment, e.Object) && e.ObjectSeq < 64 {
 		if a.told[e.Object]&(1<<e.ObjectSeq) != 0 {
 			a.say("I12 %s: entry %d is told twice", e.Object, e.ObjectSeq)

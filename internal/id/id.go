@@ -34,6 +34,9 @@ const (
 	Form     = "frm"
 )
 
+// Redelivery is the prefix of a bulk redelivery of webhooks.
+const Redelivery = "rdv"
+
 // BodyLength is the number of characters after the underscore.
 const BodyLength = 26
 

@@ -67,8 +67,8 @@ const (
 
 	linkLife    = 181 * 24 * time.Hour // longest link, and a day
 	sessionLife = 24 * time.Hour
-	webhookLife = 7 * 24 * time.Hour // retries end after three days
-	cardLife    = 24 * time.Hour     // a card is under way for seconds
+	webhookLife = 7 * 24 * time.Hour        // retries end after three days
+	cardLife    = 24 * time.Hour            // a card is under way for seconds
 	receiptLife = 10 * 366 * 24 * time.Hour // receipts are kept with the books
 )
 

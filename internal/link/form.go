@@ -90,6 +90,7 @@ type Shown struct {
 	Look    Look     `json:"look"`
 	Name    string   `json:"name,omitempty"`
 	Email   string   `json:"email,omitempty"`
+	Lang    string   `json:"lang,omitempty"` // that the payer picked
 }
 
 // Fixed reports whether the form asks for one amount.
@@ -173,6 +174,7 @@ type FormLinkRequest struct {
 	Attempt string // minted by the page (NewAttempt); the same, with the same content, is the same link
 	Amount  string // decimal; "" where the form fixes it
 	Values  map[string]string
+	Lang    string // that the payer picked; "" is the browser's
 	Payee   string
 	Methods []Method // of the form's account, as they are now
 }

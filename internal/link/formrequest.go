@@ -213,7 +213,7 @@ func originOf(raw string) string {
 // wish turns what a payer filled in into a link's request. Every fault names the
 // field of the form.
 func (f Form) wish(r FormLinkRequest) (CreateRequest, Shown, error) {
-	shown := Shown{Origins: f.Origins, Look: f.Look}
+	shown := Shown{Origins: f.Origins, Look: f.Look, Lang: r.Lang}
 	if err := f.knows(r.Values); err != nil {
 		return CreateRequest{}, shown, err
 	}

@@ -151,8 +151,8 @@ type Outbox interface {
 	WithdrawMails(ctx context.Context, account string, keys []string, at time.Time) error
 	// DueMails wait and are due, the longest first.
 	DueMails(ctx context.Context, now time.Time, limit int) ([]Message, error)
-	// ClaimMails moves those that nobody claimed since they were read to a later
-	// time, counts the attempt, and returns them.
+	// ClaimMails takes those that nobody claimed since they were read, until a
+	// time from which on another may; it counts the attempt, and returns them.
 	ClaimMails(ctx context.Context, due []Message, until time.Time) ([]Message, error)
 	// SettleMails records what became of tries. A mail that has ended stays so.
 	SettleMails(context.Context, []Outcome) error
@@ -179,6 +179,13 @@ type Reader struct {
 	Preferences
 	Account string
 	Address string
+}
+
+// ParkedEndpoint is one that webhooks were given up for.
+type ParkedEndpoint struct {
+	Account, Mode string
+	Endpoint, URL string
+	Count         int
 }
 
 // Readers keeps who is written to, and what they said about it.

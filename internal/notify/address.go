@@ -107,8 +107,12 @@ func checkKnown(events, known []string) *fault.Error {
 	}
 	for _, t := range events {
 		if t != All && !slices.Contains(known, t) {
-			return fault.Invalid("events", "event_type_unknown", "There is no event type %.60q; there are: %s.", t, strings.Join(known, ", "))
+			return unknownType("events", t, known)
 		}
 	}
 	return nil
+}
+
+func unknownType(param, t string, known []string) *fault.Error {
+	return fault.Invalid(param, "event_type_unknown", "There is no event type %.60q; there are: %s.", t, strings.Join(known, ", "))
 }

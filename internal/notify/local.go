@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -27,10 +26,12 @@ type Config struct {
 	Log          *slog.Logger     // nil: nothing is logged
 }
 
-// Local is the real Service, and the stream's consumer. RunPrune must run beside it.
+// Local is the real Service, and the stream's consumer. RunPrune and
+// RunRedeliveries must run beside it.
 type Local struct {
 	Config
 	cache cache
+	nudge chan struct{} // a bulk redelivery was begun
 }
 
 var _ Service = (*Local)(nil)
@@ -43,7 +44,7 @@ func New(c Config) *Local {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Local{Config: c, cache: cache{endpoints: map[Owner]cached{}}}
+	return &Local{Config: c, cache: cache{endpoints: map[Owner]cached{}}, nudge: make(chan struct{}, 1)}
 }
 
 // Create makes an endpoint. A crash before the commit leaves nothing; after it,
@@ -142,17 +143,45 @@ func conflict(err error) error {
 }
 
 // Deliveries are the tries to reach an endpoint, newest first.
-func (l *Local) Deliveries(ctx context.Context, account, mode, endpoint, before string, limit int) ([]Delivery, error) {
+func (l *Local) Deliveries(ctx context.Context, account, mode, endpoint string, q DeliveryQuery) ([]Delivery, error) {
 	if _, err := l.Get(ctx, account, mode, endpoint); err != nil {
 		return nil, err
 	}
+	if err := checkPage(id.Delivery, q.Before, q.Limit); err != nil {
+		return nil, err
+	}
+	return l.Store.Deliveries(ctx, account, endpoint, q)
+}
+
+func checkPage(prefix, before string, limit int) error {
 	if limit < 1 || limit > MaxPage+1 {
-		return nil, fault.Invalid("limit", "limit_out_of_range", "limit is 1 to %d.", MaxPage)
+		return fault.Invalid("limit", "limit_out_of_range", "limit is 1 to %d.", MaxPage)
 	}
-	if before != "" && !id.Valid(id.Delivery, before) {
-		return nil, fault.Invalid("cursor", "cursor_invalid", "The cursor is not one that a list gave out.")
+	if before != "" && !id.Valid(prefix, before) {
+		return fault.Invalid("cursor", "cursor_invalid", "The cursor is not one that a list gave out.")
 	}
-	return l.Store.Deliveries(ctx, account, endpoint, before, limit)
+	return nil
+}
+
+// Delivery is one try with its body, opened.
+func (l *Local) Delivery(ctx context.Context, account, mode, endpoint, delivery string) (Shown, error) {
+	if _, err := l.Get(ctx, account, mode, endpoint); err != nil {
+		return Shown{}, err
+	}
+	d, err := l.Store.Delivery(ctx, account, delivery)
+	switch {
+	case err != nil:
+		return Shown{}, err
+	case d.Endpoint != endpoint || d.Mode != mode:
+		return Shown{}, fault.NotFound("delivery")
+	case len(d.SealedBody) == 0:
+		return Shown{Delivery: d}, nil
+	}
+	body, err := l.Keys.Unseal(d.SealedBody)
+	if err != nil {
+		return Shown{}, fmt.Errorf("unseal the body of %s: %w", d.ID, err)
+	}
+	return Shown{Delivery: d, Body: body}, nil
 }
 
 // Redeliver sends the event of an earlier delivery once more. The job is queued
@@ -171,7 +200,9 @@ func (l *Local) Redeliver(ctx context.Context, account, mode, endpoint, delivery
 	case old.Endpoint != endpoint || old.Mode != mode:
 		return Delivery{}, fault.NotFound("delivery")
 	case !e.Enabled():
-		return Delivery{}, fault.New(fault.KindConflict, "endpoint_disabled", "The endpoint is disabled (%s); create another one.", e.DisabledReason)
+		return Delivery{}, disabled(e)
+	case old.Test:
+		return Delivery{}, fault.New(fault.KindConflict, "delivery_not_repeatable", "This was a test; send another one.")
 	case len(old.SealedBody) == 0:
 		return Delivery{}, fault.New(fault.KindConflict, "delivery_not_repeatable", "This delivery had no body that could be sent.")
 	}
@@ -189,9 +220,18 @@ func (l *Local) Redeliver(ctx context.Context, account, mode, endpoint, delivery
 		Delivery: d.ID, SealedBody: d.SealedBody,
 	}
 	if err := l.Queue.Enqueue(ctx, []Job{job}); err != nil {
-		return Delivery{}, fault.Unavailable("queue_unavailable", time.Second, err, "The delivery could not be queued; try again.")
+		return Delivery{}, notQueued(err)
 	}
 	return d, l.Store.RecordDelivery(ctx, d, record)
+}
+
+func notQueued(err error) error {
+	return fault.Unavailable("queue_unavailable", time.Second, err, "The delivery could not be queued; try again.")
+}
+
+// disabled refuses to send to an endpoint that is off.
+func disabled(e Endpoint) error {
+	return fault.New(fault.KindConflict, "endpoint_disabled", "The endpoint is disabled (%s); enable it first.", e.DisabledReason)
 }
 
 // Handle is the stream's consumer: it queues each event for each endpoint that
@@ -252,34 +292,6 @@ func (l *Local) park(ctx context.Context, e stream.Event, endpoints []Endpoint, 
 		}
 	}
 	return nil
-}
-
-// Disable turns an endpoint off for a reason and emits endpoint.disabled in the
-// same commit, so that the account's other endpoints hear of it. It is
-// repeatable: an endpoint that is disabled or gone stays as it is.
-func Disable(ctx context.Context, s Store, account, endpoint, reason string, now time.Time) error {
-	for {
-		e, err := s.Endpoint(ctx, account, endpoint)
-		if fault.KindOf(err) == fault.KindNotFound || (err == nil && !e.Enabled()) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		e.DisabledAt, e.DisabledReason = now, reason
-		data, err := json.Marshal(Object(e))
-		if err != nil {
-			return err
-		}
-		err = s.UpdateEndpoint(ctx, e, []stream.Event{{
-			ID: id.Derive(id.Event, e.ID, EndpointDisabled), Type: EndpointDisabled,
-			Account: e.Account, Mode: e.Mode, Object: e.ID, ObjectSeq: 1, CreatedAt: now, Data: data,
-		}}, nil)
-		// A rotation came between the read and the write: look again.
-		if !errors.Is(err, ErrConflict) {
-			return err
-		}
-	}
 }
 
 // cache spares Handle a read per event. The set of owners that have endpoints

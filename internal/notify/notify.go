@@ -28,7 +28,8 @@ const (
 	MaxAnswerBytes   = 1024      // of a receiver's answer that is kept
 	MaxPage          = 100       // deliveries in one list
 	SecretBytes      = 32
-	RotationOverlap  = 24 * time.Hour // both secrets sign for so long
+	RotationOverlap  = 24 * time.Hour     // both secrets sign for so long
+	FailingLimit     = 3 * 24 * time.Hour // of tries without any success; then the endpoint is disabled
 	cacheLife        = time.Second
 )
 
@@ -42,7 +43,11 @@ const All = "*"
 const EndpointDisabled = "endpoint.disabled"
 
 // Reasons why an endpoint is disabled.
-const ReasonGone = "gone" // it answered 410
+const (
+	ReasonGone    = "gone"    // it answered 410
+	ReasonFailing = "failing" // every try of FailingLimit failed
+	ReasonManual  = "manual"  // its owner asked for it
+)
 
 // EventTypes are the types that an endpoint may subscribe to.
 func EventTypes() []string {
@@ -68,12 +73,20 @@ type Endpoint struct {
 	PreviousUntil        time.Time // zero: there is no previous secret
 	DisabledAt           time.Time // zero: enabled
 	DisabledReason       string
+	FailingSince         time.Time // the first failed try since the last success; zero: none. Kept by the store
+	Told                 int64     // events that were emitted about it
 	CreatedAt            time.Time
 	Revision             int64 // kept by the store; 1 when created
 }
 
 // Enabled reports whether events are sent there.
 func (e Endpoint) Enabled() bool { return e.DisabledAt.IsZero() }
+
+// Failing reports whether every try of the last days failed, so that it is to be
+// disabled.
+func (e Endpoint) Failing(now time.Time) bool {
+	return !e.FailingSince.IsZero() && now.Sub(e.FailingSince) >= FailingLimit
+}
 
 // Subscribed reports whether the endpoint wants events of this type.
 func (e Endpoint) Subscribed(eventType string) bool {
@@ -91,8 +104,8 @@ func (e Endpoint) Subscribed(eventType string) bool {
 // Status of a delivery.
 type Status string
 
-// The statuses. A failed delivery has another try coming; a parked one has none,
-// and waits for a person.
+// The statuses. A failed delivery has another try coming, unless it was a test; a
+// parked one has none, and waits for a person.
 const (
 	Pending   Status = "pending"
 	Succeeded Status = "succeeded"
@@ -117,6 +130,40 @@ type Delivery struct {
 	At         time.Time
 	NextAt     time.Time // of the next try; zero: none is planned
 	SealedBody []byte    // what was sent, kept so that it can be sent again
+	Request    Request   // zero: nothing was sent
+	Test       bool      // of a test event, which is in no feed
+	Redelivery string    // the bulk redelivery whose first try this is
+}
+
+// Request is how a body was sent.
+type Request struct {
+	URL     string   `json:"url,omitempty"`
+	Headers []Header `json:"headers,omitempty"`
+}
+
+// Header is one line of a request.
+type Header struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// Sent reports whether there was a request: an attempt to reach the receiver, also
+// one that found no connection.
+func (r Request) Sent() bool { return r.URL != "" }
+
+// Shown is a delivery with the body that was sent.
+type Shown struct {
+	Delivery
+	Body []byte // nil: it had none
+}
+
+// DeliveryQuery chooses deliveries. Zero members choose nothing away.
+type DeliveryQuery struct {
+	Status    Status
+	EventType string
+	From, To  time.Time // At is in [From, To)
+	Before    string    // strictly older than this id
+	Limit     int
 }
 
 // Owner is whose endpoints they are: test and live never meet.
@@ -150,16 +197,18 @@ type Store interface {
 	// Its deliveries stay.
 	DeleteEndpoint(ctx context.Context, account, id string) error
 	// RecordDelivery inserts by id, or replaces what is there; but a pending one
-	// never replaces another, because its try may be over already.
+	// never replaces another, because its try may be over already. A try that was
+	// sent, and is no test, sets or clears the endpoint's FailingSince in the same
+	// commit, and raises its revision when it does.
 	RecordDelivery(context.Context, Delivery, *idempotency.Record) error
-	// Deliveries to an endpoint, newest id first, strictly older than before
-	// (empty: from the newest), without their bodies.
-	Deliveries(ctx context.Context, account, endpoint, before string, limit int) ([]Delivery, error)
+	// Deliveries to an endpoint, newest id first, without their bodies.
+	Deliveries(ctx context.Context, account, endpoint string, q DeliveryQuery) ([]Delivery, error)
 	// Delivery reads by id, with its body; unknown or another tenant's is fault.NotFound.
 	Delivery(ctx context.Context, account, id string) (Delivery, error)
 	// PruneDeliveries removes at most limit deliveries whose At is before, oldest
 	// first, and returns how many.
 	PruneDeliveries(ctx context.Context, before time.Time, limit int) (int, error)
+	RedeliveryStore
 }
 
 // Job asks the queue to tell one endpoint about one event.
@@ -169,7 +218,9 @@ type Job struct {
 	Endpoint   string
 	Event      string
 	EventType  string
-	Delivery   string // set: a redelivery, and the id of its first try
+	Delivery   string // set: a redelivery or a test, and the id of its first try
+	Test       bool   // one try, which says nothing about the endpoint's health
+	Redelivery string // the bulk redelivery that it belongs to
 	SealedBody []byte
 }
 
@@ -189,15 +240,42 @@ type Service interface {
 	Get(ctx context.Context, account, mode, id string) (Endpoint, error)
 	// List is all of them, newest first; there are at most MaxEndpoints.
 	List(ctx context.Context, account, mode string) ([]Endpoint, error)
+	// Update changes what the change names and answers the endpoint as it is then.
+	// Doing it again changes nothing. Enabling forgets that the endpoint failed.
+	Update(context.Context, Change) (Endpoint, error)
 	Delete(ctx context.Context, account, mode, id string) error
 	// Rotate gives the endpoint a new secret; the old one signs too for
 	// RotationOverlap. The ticket's Render is called with the Revealed.
 	Rotate(ctx context.Context, account, mode, id string, t *idempotency.Ticket) (Revealed, error)
-	// Deliveries are the tries, newest first, strictly older than before.
-	Deliveries(ctx context.Context, account, mode, endpoint, before string, limit int) ([]Delivery, error)
+	// Deliveries are the tries, newest first.
+	Deliveries(ctx context.Context, account, mode, endpoint string, q DeliveryQuery) ([]Delivery, error)
+	// Delivery is one try, with its body.
+	Delivery(ctx context.Context, account, mode, endpoint, id string) (Shown, error)
 	// Redeliver sends a delivery's event once more and answers the pending
 	// delivery. The ticket's Render is called with the Delivery.
 	Redeliver(ctx context.Context, account, mode, endpoint, id string, t *idempotency.Ticket) (Delivery, error)
+	// Test sends an event that is in no feed, also to a disabled endpoint, and
+	// answers the pending delivery; there is one try. The type is TestPing, when
+	// empty, or one of EventTypes, of which it sends a sample. The ticket's Render is
+	// called with the Delivery.
+	Test(ctx context.Context, account, mode, endpoint, eventType string, t *idempotency.Ticket) (Delivery, error)
+	// RedeliverAll begins a bulk redelivery. The ticket's Render is called with the
+	// Redelivery.
+	RedeliverAll(ctx context.Context, account, mode, endpoint string, f Filter, t *idempotency.Ticket) (Redelivery, error)
+	Redelivery(ctx context.Context, account, mode, endpoint, id string) (Redelivery, error)
+	// Redeliveries of an endpoint, newest first, strictly older than before.
+	Redeliveries(ctx context.Context, account, mode, endpoint, before string, limit int) ([]Redelivery, error)
+	// CancelRedelivery ends one; what is queued by then is sent. One that has ended
+	// stays as it is.
+	CancelRedelivery(ctx context.Context, account, mode, endpoint, id string) (Redelivery, error)
+}
+
+// Change of an endpoint; what is nil stays.
+type Change struct {
+	Account, Mode, ID string
+	URL               *string
+	Events            *[]string
+	Enabled           *bool
 }
 
 // Draft of an endpoint.
@@ -223,6 +301,7 @@ type EndpointObject struct {
 	Status         string            `json:"status"`
 	DisabledAt     string            `json:"disabledAt,omitempty"`
 	DisabledReason string            `json:"disabledReason,omitempty"`
+	FailingSince   string            `json:"failingSince,omitempty"`
 	Mode           string            `json:"mode"`
 	CreatedAt      string            `json:"createdAt"`
 	Links          map[string]string `json:"links"`
@@ -237,6 +316,9 @@ func Object(e Endpoint) EndpointObject {
 	}
 	if len(o.Events) == 0 {
 		o.Events = []string{All}
+	}
+	if !e.FailingSince.IsZero() {
+		o.FailingSince = stamp(e.FailingSince)
 	}
 	if !e.Enabled() {
 		o.Status, o.DisabledAt, o.DisabledReason = "disabled", stamp(e.DisabledAt), e.DisabledReason

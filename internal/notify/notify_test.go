@@ -52,6 +52,19 @@ type counting struct {
 	*sqlstore.Store
 	owners, endpoints int
 	pruned            chan int
+	cut               error // instead of a redelivery's commit
+	moved             chan notify.Redelivery
+}
+
+func (c *counting) UpdateRedelivery(ctx context.Context, r notify.Redelivery, pending []notify.Delivery) error {
+	if c.cut != nil {
+		return c.cut
+	}
+	err := c.Store.UpdateRedelivery(ctx, r, pending)
+	if c.moved != nil && err == nil {
+		c.moved <- r
+	}
+	return err
 }
 
 func (c *counting) PruneDeliveries(ctx context.Context, before time.Time, limit int) (int, error) {
@@ -409,7 +422,7 @@ func testTooLargeIsParkedOnce(t *testing.T, store string) {
 			t.Fatal(err)
 		}
 	}
-	got, err := w.Deliveries(ctx, account, mode, e.ID, "", 10)
+	got, err := w.Deliveries(ctx, account, mode, e.ID, notify.DeliveryQuery{Limit: 10})
 	if err != nil || len(got) != 1 || got[0].Status != notify.Parked || !strings.HasPrefix(got[0].Error, "payload_too_large: ") {
 		t.Fatalf("%+v, %v", got, err)
 	}
@@ -438,7 +451,7 @@ func testDeliveriesAndRedeliver(t *testing.T, store string) {
 	}
 	var seen []string
 	for before := ""; ; before = seen[len(seen)-1] {
-		page, err := w.Deliveries(ctx, account, mode, e.ID, before, 2)
+		page, err := w.Deliveries(ctx, account, mode, e.ID, notify.DeliveryQuery{Before: before, Limit: 2})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -452,7 +465,7 @@ func testDeliveriesAndRedeliver(t *testing.T, store string) {
 	if strings.Join(seen, " ") != strings.Join(ids, " ") {
 		t.Errorf("paged %v, want %v", seen, ids)
 	}
-	if _, err := w.Deliveries(ctx, account, mode, e.ID, "dlv_x", 2); fault.Code(err) != "cursor_invalid" {
+	if _, err := w.Deliveries(ctx, account, mode, e.ID, notify.DeliveryQuery{Before: "dlv_x", Limit: 2}); fault.Code(err) != "cursor_invalid" {
 		t.Errorf("bad cursor: %v", err)
 	}
 	again, err := w.Redeliver(ctx, account, mode, e.ID, ids[0], nil)

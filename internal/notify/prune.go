@@ -33,12 +33,21 @@ func (l *Local) RunPrune(ctx context.Context) error {
 	}
 }
 
-// Prune removes every delivery that is older than DeliveryLife, and returns how
-// many there were.
+// Prune removes every delivery and bulk redelivery that is older than DeliveryLife,
+// and returns how many deliveries there were.
 func (l *Local) Prune(ctx context.Context) (int, error) {
+	before := l.Now().Add(-DeliveryLife)
+	if _, err := all(ctx, before, l.Store.PruneRedeliveries); err != nil {
+		return 0, err
+	}
+	return all(ctx, before, l.Store.PruneDeliveries)
+}
+
+// all prunes batch by batch, until one is not full.
+func all(ctx context.Context, before time.Time, prune func(context.Context, time.Time, int) (int, error)) (int, error) {
 	total := 0
 	for ctx.Err() == nil {
-		n, err := l.Store.PruneDeliveries(ctx, l.Now().Add(-DeliveryLife), pruneBatch)
+		n, err := prune(ctx, before, pruneBatch)
 		total += n
 		if err != nil || n < pruneBatch {
 			return total, err

@@ -50,7 +50,7 @@ func testDeliveriesArePruned(t *testing.T, store string) {
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
-	left, err := w.Deliveries(t.Context(), account, mode, e.ID, "", 100)
+	left, err := w.Deliveries(t.Context(), account, mode, e.ID, notify.DeliveryQuery{Limit: 100})
 	if err != nil || len(left) != 1 || left[0].ID != kept.ID {
 		t.Errorf("%d left, %v", len(left), err)
 	}

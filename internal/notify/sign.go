@@ -64,6 +64,7 @@ func (k Keys) SignFor(e Endpoint, event string, at time.Time, body []byte) (Head
 type body struct {
 	ID        string          `json:"id"`
 	Type      string          `json:"type"`
+	Test      bool            `json:"test,omitempty"` // a test event: in no feed, without a number
 	Seq       int64           `json:"seq"`
 	ObjectSeq int64           `json:"objectSeq"`
 	CreatedAt string          `json:"createdAt"`

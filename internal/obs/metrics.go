@@ -15,6 +15,7 @@ type Metrics struct {
 	calls    *prometheus.HistogramVec
 	refused  prometheus.Counter
 	relayed  prometheus.Histogram
+	mails    *prometheus.CounterVec
 }
 
 // NewMetrics makes an empty set.
@@ -31,6 +32,8 @@ func NewMetrics() *Metrics {
 			Help: "Internal requests that were refused because they prove nothing."}),
 		relayed: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "paylink_relay_seconds",
 			Help: "Age of a change in DynamoDB when its event was in the feed.", Buckets: []float64{.1, .25, .5, 1, 2, 5, 10, 30, 60, 300, 3600}}),
+		mails: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "paylink_mail_tries_total",
+			Help: "Tries to send a mail, by what became of it: sent, waiting for another try, parked or dropped."}, []string{"kind", "outcome"}),
 	}
 	m.registry.MustRegister(m.requests, m.issuer, m.calls, m.refused, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
@@ -59,6 +62,12 @@ func (m *Metrics) Relays() { m.registry.MustRegister(m.relayed) }
 
 // Relayed records that an event of this age is in the feed.
 func (m *Metrics) Relayed(age time.Duration) { m.relayed.Observe(age.Seconds()) }
+
+// Mails shows what is sent by mail; for a process that sends.
+func (m *Metrics) Mails() { m.registry.MustRegister(m.mails) }
+
+// Mail records a try to send one.
+func (m *Metrics) Mail(kind, outcome string) { m.mails.WithLabelValues(kind, outcome).Inc() }
 
 // Gauge is read when the metrics are.
 func (m *Metrics) Gauge(name, help string, labels map[string]string, read func() float64) {

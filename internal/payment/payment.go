@@ -244,6 +244,9 @@ type Reader interface {
 	Balances(ctx context.Context, account, mode string) (map[money.Currency]ledger.Balance, error)
 	// Events of the account in order, after a sequence number.
 	Events(ctx context.Context, account, mode string, afterSeq int64, limit int) ([]stream.Event, error)
+	// Moves are the account's events that moved money, newest first: those before a
+	// sequence number, or 0 for the newest. Their Data is left out.
+	Moves(ctx context.Context, account, mode string, beforeSeq int64, limit int) ([]stream.Event, error)
 }
 
 // Store keeps payments with their logs and transfers.

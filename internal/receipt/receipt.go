@@ -40,8 +40,8 @@ var ErrReceipt error = fault.New(fault.KindNotFound, "receipt_unknown", "This is
 
 // Statement is what is known of a payment.
 type Statement struct {
-	Issuer    string       // the public URL of who made it
-	Audience  string       // origin of the page that it is for; "" for anyone
+	Issuer    string // the public URL of who made it
+	Audience  string // origin of the page that it is for; "" for anyone
 	Payment   string
 	Link      string
 	Form      string       // "" when the link was not made by a form
@@ -61,9 +61,12 @@ type Statement struct {
 // Of is the statement about a payment with its link, at the payment's last change.
 func Of(p payment.Payment, l link.Link) Statement {
 	c := p.Amount.Currency
-	s := Statement{Payment: p.ID, Link: p.Link, Payee: l.Payee, Status: string(p.Status.Public()), Amount: p.Amount,
+	s := Statement{Payment: p.ID, Link: p.Link, Form: l.Form, Payee: l.Payee, Status: string(p.Status.Public()), Amount: p.Amount,
 		Captured: money.Of(p.CapturedMinor, c), Refunded: money.Of(p.RefundedMinor, c), Reference: p.Reference, Mode: p.Mode,
 		CreatedAt: p.CreatedAt.UTC().Truncate(time.Second), At: p.UpdatedAt.UTC().Truncate(time.Second), Audience: origin(l.RedirectURL)}
+	if s.Form = l.Form; s.Audience == "" && l.Shown != nil && len(l.Shown.Origins) == 1 {
+		s.Audience = l.Shown.Origins[0] // the one page that a form is on
+	}
 	if p.CardLast4 != "" {
 		s.Card = strings.TrimSpace(p.CardBrand + " " + p.CardLast4)
 	}

@@ -24,6 +24,27 @@ func NewNotifier(p *Peer) *Notifier { return &Notifier{records: records{p}, peer
 
 type deliveriesForm struct {
 	owned
+	Query notify.DeliveryQuery
+}
+
+// childForm names something of an endpoint: a delivery, a bulk redelivery.
+type childForm struct {
+	owned
+	Child string
+}
+
+type testForm struct {
+	owned
+	EventType string
+}
+
+type redeliverAllForm struct {
+	owned
+	Filter notify.Filter
+}
+
+type redeliveriesForm struct {
+	owned
 	Before string
 	Limit  int
 }
@@ -59,9 +80,44 @@ func (n *Notifier) Rotate(ctx context.Context, account, mode, id string, t *idem
 	return callTicketed[owned, notify.Revealed](ctx, n.peer, "Rotate", owned{account, mode, id}, t)
 }
 
+// Update implements notify.Service. A repetition finds nothing left to change.
+func (n *Notifier) Update(ctx context.Context, c notify.Change) (notify.Endpoint, error) {
+	return value(call[notify.Change, notify.Endpoint](ctx, n.peer, "Update", harmless, &c))
+}
+
 // Deliveries implements notify.Service.
-func (n *Notifier) Deliveries(ctx context.Context, account, mode, endpoint, before string, limit int) ([]notify.Delivery, error) {
-	return value(call[deliveriesForm, []notify.Delivery](ctx, n.peer, "Deliveries", read, &deliveriesForm{owned{account, mode, endpoint}, before, limit}))
+func (n *Notifier) Deliveries(ctx context.Context, account, mode, endpoint string, q notify.DeliveryQuery) ([]notify.Delivery, error) {
+	return value(call[deliveriesForm, []notify.Delivery](ctx, n.peer, "Deliveries", read, &deliveriesForm{owned{account, mode, endpoint}, q}))
+}
+
+// Delivery implements notify.Service.
+func (n *Notifier) Delivery(ctx context.Context, account, mode, endpoint, id string) (notify.Shown, error) {
+	return value(call[childForm, notify.Shown](ctx, n.peer, "Delivery", read, &childForm{owned{account, mode, endpoint}, id}))
+}
+
+// Test implements notify.Service.
+func (n *Notifier) Test(ctx context.Context, account, mode, endpoint, eventType string, t *idempotency.Ticket) (notify.Delivery, error) {
+	return callTicketed[testForm, notify.Delivery](ctx, n.peer, "Test", testForm{owned{account, mode, endpoint}, eventType}, t)
+}
+
+// RedeliverAll implements notify.Service.
+func (n *Notifier) RedeliverAll(ctx context.Context, account, mode, endpoint string, f notify.Filter, t *idempotency.Ticket) (notify.Redelivery, error) {
+	return callTicketed[redeliverAllForm, notify.Redelivery](ctx, n.peer, "RedeliverAll", redeliverAllForm{owned{account, mode, endpoint}, f}, t)
+}
+
+// Redelivery implements notify.Service.
+func (n *Notifier) Redelivery(ctx context.Context, account, mode, endpoint, id string) (notify.Redelivery, error) {
+	return value(call[childForm, notify.Redelivery](ctx, n.peer, "Redelivery", read, &childForm{owned{account, mode, endpoint}, id}))
+}
+
+// Redeliveries implements notify.Service.
+func (n *Notifier) Redeliveries(ctx context.Context, account, mode, endpoint, before string, limit int) ([]notify.Redelivery, error) {
+	return value(call[redeliveriesForm, []notify.Redelivery](ctx, n.peer, "Redeliveries", read, &redeliveriesForm{owned{account, mode, endpoint}, before, limit}))
+}
+
+// CancelRedelivery implements notify.Service. One that has ended stays as it is.
+func (n *Notifier) CancelRedelivery(ctx context.Context, account, mode, endpoint, id string) (notify.Redelivery, error) {
+	return value(call[childForm, notify.Redelivery](ctx, n.peer, "CancelRedelivery", harmless, &childForm{owned{account, mode, endpoint}, id}))
 }
 
 // Redeliver implements notify.Service.
@@ -104,12 +160,49 @@ func ServeNotifier(s *Server, box notify.Service, store idempotency.Store) {
 		return bareRevealed(r), err
 	})
 	handle(s, name, "Deliveries", func(ctx context.Context, q *deliveriesForm) (*[]notify.Delivery, error) {
-		all, err := box.Deliveries(ctx, q.Account, q.Mode, q.ID, q.Before, q.Limit)
+		all, err := box.Deliveries(ctx, q.Account, q.Mode, q.ID, q.Query)
 		all = each(all, bareDelivery)
 		return &all, err
 	})
 	handleTicketed(s, name, "Redeliver", func(ctx context.Context, q redeliverForm, t *idempotency.Ticket) (notify.Delivery, error) {
 		d, err := box.Redeliver(ctx, q.Account, q.Mode, q.ID, q.Delivery, t)
 		return bareDelivery(d), err
+	})
+	serveDeliveries(s, name, box)
+	serveRedeliveries(s, name, box)
+}
+
+func serveDeliveries(s *Server, name string, box notify.Service) {
+	handle(s, name, "Update", func(ctx context.Context, q *notify.Change) (*notify.Endpoint, error) {
+		e, err := box.Update(ctx, *q)
+		e = bareEndpoint(e)
+		return &e, err
+	})
+	handle(s, name, "Delivery", func(ctx context.Context, q *childForm) (*notify.Shown, error) {
+		d, err := box.Delivery(ctx, q.Account, q.Mode, q.ID, q.Child)
+		d.Delivery = bareDelivery(d.Delivery)
+		return &d, err
+	})
+	handleTicketed(s, name, "Test", func(ctx context.Context, q testForm, t *idempotency.Ticket) (notify.Delivery, error) {
+		d, err := box.Test(ctx, q.Account, q.Mode, q.ID, q.EventType, t)
+		return bareDelivery(d), err
+	})
+}
+
+func serveRedeliveries(s *Server, name string, box notify.Service) {
+	handleTicketed(s, name, "RedeliverAll", func(ctx context.Context, q redeliverAllForm, t *idempotency.Ticket) (notify.Redelivery, error) {
+		return box.RedeliverAll(ctx, q.Account, q.Mode, q.ID, q.Filter, t)
+	})
+	handle(s, name, "Redelivery", func(ctx context.Context, q *childForm) (*notify.Redelivery, error) {
+		r, err := box.Redelivery(ctx, q.Account, q.Mode, q.ID, q.Child)
+		return &r, err
+	})
+	handle(s, name, "Redeliveries", func(ctx context.Context, q *redeliveriesForm) (*[]notify.Redelivery, error) {
+		all, err := box.Redeliveries(ctx, q.Account, q.Mode, q.ID, q.Before, q.Limit)
+		return &all, err
+	})
+	handle(s, name, "CancelRedelivery", func(ctx context.Context, q *childForm) (*notify.Redelivery, error) {
+		r, err := box.CancelRedelivery(ctx, q.Account, q.Mode, q.ID, q.Child)
+		return &r, err
 	})
 }

@@ -62,6 +62,12 @@ type eventsForm struct {
 	Limit         int
 }
 
+type movesForm struct {
+	Account, Mode string
+	BeforeSeq     int64
+	Limit         int
+}
+
 // GetPayment implements payment.Reader.
 func (p *Payments) GetPayment(ctx context.Context, account, id string) (payment.Payment, error) {
 	form, err := value(call[owned, paymentForm](ctx, p.peer, "Get", read, &owned{Account: account, ID: id}))
@@ -85,6 +91,12 @@ func (p *Payments) Events(ctx context.Context, account, mode string, afterSeq in
 	return each(forms, eventForm.event), err
 }
 
+// Moves implements payment.Reader.
+func (p *Payments) Moves(ctx context.Context, account, mode string, beforeSeq int64, limit int) ([]stream.Event, error) {
+	forms, err := value(call[movesForm, []eventForm](ctx, p.peer, "Moves", read, &movesForm{account, mode, beforeSeq, limit}))
+	return each(forms, eventForm.event), err
+}
+
 // ServePayments serves the box.
 func ServePayments(s *Server, box payment.Reader) {
 	const name = PaymentsService
@@ -104,6 +116,11 @@ func ServePayments(s *Server, box payment.Reader) {
 	})
 	handle(s, name, "Events", func(ctx context.Context, q *eventsForm) (*[]eventForm, error) {
 		all, err := box.Events(ctx, q.Account, q.Mode, q.AfterSeq, q.Limit)
+		forms := each(all, eventOut)
+		return &forms, err
+	})
+	handle(s, name, "Moves", func(ctx context.Context, q *movesForm) (*[]eventForm, error) {
+		all, err := box.Moves(ctx, q.Account, q.Mode, q.BeforeSeq, q.Limit)
 		forms := each(all, eventOut)
 		return &forms, err
 	})

@@ -341,6 +341,13 @@ func paymentsSuite(t *testing.T, b boxes, account merchant.Account, paid payment
 	if len(events) < 10 || !reflect.DeepEqual(events, direct) {
 		t.Errorf("%d events, %d in the store", len(events), len(direct))
 	}
+	moves, err := b.payments.Moves(ctx, account.ID, link.Test, events[len(events)-1].Seq, 3)
+	good(t, err)
+	direct, err = b.world.store.Moves(ctx, account.ID, link.Test, events[len(events)-1].Seq, 3)
+	good(t, err)
+	if len(moves) != 3 || len(moves) != len(direct) || moves[0].ID != direct[0].ID || !reflect.DeepEqual(moves[0].Transfers, direct[0].Transfers) {
+		t.Errorf("moves %+v, in the store %+v", moves, direct)
+	}
 }
 
 func TestNotifierService(t *testing.T) { both(t, notifierSuite) }
@@ -369,7 +376,7 @@ func notifierSuite(t *testing.T, b boxes) {
 	}
 	good(t, b.world.store.RecordDelivery(ctx, notify.Delivery{ID: "dlv_01234567890123456789012345", Account: account, Mode: "test", Endpoint: made.Endpoint.ID,
 		Event: "evt_1", EventType: "payment.succeeded", Attempt: 1, Status: notify.Failed, HTTPStatus: 500, At: time.Now(), SealedBody: []byte("sealed")}, nil))
-	tries, err := n.Deliveries(ctx, account, "test", made.Endpoint.ID, "", 10)
+	tries, err := n.Deliveries(ctx, account, "test", made.Endpoint.ID, notify.DeliveryQuery{Limit: 10})
 	good(t, err)
 	if len(tries) != 1 || tries[0].HTTPStatus != 500 || tries[0].Status != notify.Failed {
 		t.Errorf("tries %+v", tries)
@@ -384,12 +391,60 @@ func notifierSuite(t *testing.T, b boxes) {
 	if all, err := n.List(ctx, account, "test"); err != nil || len(all) != 1 {
 		t.Errorf("list %+v %v", all, err)
 	}
+	changeSuite(t, b, account, made.Endpoint.ID)
 	good(t, n.Delete(ctx, account, "test", made.Endpoint.ID))
 	_, err = n.Get(ctx, account, "test", made.Endpoint.ID)
 	is(t, err, fault.KindNotFound, "not_found", "")
 	if none, err := n.List(ctx, account, "test"); err != nil || len(none) != 0 {
 		t.Errorf("after the delete: %+v %v", none, err)
 	}
+}
+
+// changeSuite: changing an endpoint, reading a delivery, tests, bulk redelivery.
+func changeSuite(t *testing.T, b boxes, account, endpoint string) {
+	t.Helper()
+	ctx, n := t.Context(), b.notifier
+	off, events := false, []string{"link.paid"}
+	changed, err := n.Update(ctx, notify.Change{Account: account, Mode: "test", ID: endpoint, Events: &events, Enabled: &off})
+	good(t, err)
+	if changed.Enabled() || changed.DisabledReason != notify.ReasonManual || !changed.Subscribed("link.paid") || changed.URL == "" {
+		t.Errorf("changed %+v", changed)
+	}
+	_, err = n.RedeliverAll(ctx, account, "test", endpoint, notify.Filter{}, nil)
+	is(t, err, fault.KindConflict, "endpoint_disabled", "")
+	on := true
+	changed, err = n.Update(ctx, notify.Change{Account: account, Mode: "test", ID: endpoint, Enabled: &on})
+	good(t, err)
+	if !changed.Enabled() || !changed.Subscribed("link.paid") {
+		t.Errorf("changed %+v", changed)
+	}
+	ticket := b.world.ticket(account+"/test", "test-1", "delivery")
+	d, err := n.Test(ctx, account, "test", endpoint, "payment.succeeded", ticket)
+	good(t, err)
+	b.world.kept(t, b.records.Webhooks, ticket)
+	shown, err := n.Delivery(ctx, account, "test", endpoint, d.ID)
+	good(t, err)
+	if !shown.Test || !strings.Contains(string(shown.Body), `"test":true`) {
+		t.Errorf("shown %+v %s", shown, shown.Body)
+	}
+	_, err = n.Test(ctx, account, "test", endpoint, "no.such", nil)
+	is(t, err, fault.KindInvalid, "event_type_unknown", "type")
+	bulk := b.world.ticket(account+"/test", "bulk-1", "redelivery")
+	r, err := n.RedeliverAll(ctx, account, "test", endpoint, notify.Filter{Status: notify.Failed, From: time.Now().Add(-time.Hour)}, bulk)
+	good(t, err)
+	b.world.kept(t, b.records.Webhooks, bulk)
+	if all, err := n.Redeliveries(ctx, account, "test", endpoint, "", 10); err != nil || len(all) != 1 || all[0].State != notify.Running {
+		t.Errorf("redeliveries %+v %v", all, err)
+	}
+	ended, err := n.CancelRedelivery(ctx, account, "test", endpoint, r.ID)
+	good(t, err)
+	again, err := n.Redelivery(ctx, account, "test", endpoint, r.ID)
+	good(t, err)
+	if ended.State != notify.Canceled || again.State != notify.Canceled || again.Filter.Status != notify.Failed {
+		t.Errorf("canceled %+v, read %+v", ended, again)
+	}
+	_, err = n.Redelivery(ctx, account, "test", endpoint, "rdv_01234567890123456789012345")
+	is(t, err, fault.KindNotFound, "not_found", "")
 }
 
 // TestRecordsService: a record that no commit carries, such as a decline's.

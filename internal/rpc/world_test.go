@@ -23,9 +23,12 @@ import (
 	"github.com/paylink/paylink/internal/issuer/simulator"
 	"github.com/paylink/paylink/internal/keyring"
 	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/mail"
+	"github.com/paylink/paylink/internal/mail/office"
 	"github.com/paylink/paylink/internal/merchant"
 	"github.com/paylink/paylink/internal/notify"
 	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/report"
 	"github.com/paylink/paylink/internal/rpc"
 	"github.com/paylink/paylink/internal/store/sqlstore"
 )
@@ -40,22 +43,40 @@ type boxes struct {
 	forms        link.FormService
 	publicForms  link.PublicForms
 	payments     payment.Reader
+	reports      report.Service
 	transactions coordinator.Service
 	notifier     notify.Service
+	mail         mail.Service
 	records      api.Records
 	world        *world
 }
 
 // world is everything real: a database, an issuer, keys, and the boxes on them.
 type world struct {
-	t     *testing.T
-	store *sqlstore.Store
-	ring  *keyring.Ring
-	sim   *simulator.Simulator
-	local boxes
-	logs  *buffer
-	log   *slog.Logger
-	queue *jobs
+	t       *testing.T
+	store   *sqlstore.Store
+	reports *sqlstore.Reports
+	ring    *keyring.Ring
+	sim     *simulator.Simulator
+	local   boxes
+	logs    *buffer
+	log     *slog.Logger
+	queue   *jobs
+	// letters are those that were sent.
+	letters *letters
+}
+
+// letters is a mail server that keeps what it is given.
+type letters struct {
+	mu  sync.Mutex
+	all []mail.Letter
+}
+
+func (l *letters) Carry(_ context.Context, m mail.Letter) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.all = append(l.all, m)
+	return nil
 }
 
 type buffer struct {
@@ -91,7 +112,7 @@ func (q *jobs) Enqueue(_ context.Context, j []notify.Job) error {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	dir, now := t.TempDir(), time.Now
-	w := &world{t: t, ring: keyring.NewMemory(now()), logs: &buffer{}, queue: &jobs{}}
+	w := &world{t: t, ring: keyring.NewMemory(now()), logs: &buffer{}, queue: &jobs{}, letters: &letters{}}
 	w.log = slog.New(slog.NewTextHandler(w.logs, nil))
 	path := filepath.Join(dir, "paylink.db")
 	if _, _, err := sqlstore.Migrate(t.Context(), "sqlite:"+path); err != nil {
@@ -102,19 +123,25 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = w.store.Close() })
+	if w.reports, err = sqlstore.OpenReports(t.Context(), w.store, filepath.Join(dir, "reports.db"), w.log); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = w.reports.Close() })
 	if w.sim, err = simulator.New(simulator.Config{BookPath: filepath.Join(dir, "book"), Now: now}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = w.sim.Close() })
 	links := link.NewLocal(link.LocalConfig{Ring: w.ring, Store: w.store, PublicURL: public, Now: now})
 	webhook := []byte("webhook")
-	w.local = boxes{world: w, links: links, verifier: links, forms: links, publicForms: links, payments: w.store,
+	w.local = boxes{world: w, links: links, verifier: links, forms: links, publicForms: links, payments: w.store, reports: w.reports,
 		users: merchant.New(merchant.Config{Users: w.store, Keys: w.store, Sessions: w.store, Ring: w.ring, PublicURL: public, Now: now,
 			Connectors: []merchant.Connector{{Name: simulator.Name, Capabilities: simulator.Capabilities()}}}),
 		transactions: coordinator.New(coordinator.Config{Payments: w.store, Links: w.store, Connectors: []issuer.Connector{w.sim}, LinkURL: links.URL, Ring: w.ring, PublicURL: public, Now: now, Log: w.log}),
 		notifier: notify.New(notify.Config{Store: w.store, Queue: w.queue, Now: now, Keys: notify.Keys{
 			Seal:   func(b []byte) []byte { return w.ring.Seal(keyring.WebhookSeal, b, webhook) },
 			Unseal: func(b []byte) ([]byte, error) { return w.ring.Unseal(keyring.WebhookSeal, b, webhook) }}}),
+		mail: office.New(office.Config{Outbox: w.store, Readers: w.store, Parked: w.store, Payments: w.store, Links: w.store, Ring: w.ring,
+			Carrier: w.letters, From: "pay@shop.example", PublicURL: public, Now: now, Log: w.log}),
 		records: api.Records{Users: w.store, Links: w.store, Transactions: w.store, Webhooks: w.store}}
 	return w
 }
@@ -160,8 +187,10 @@ func (w *world) serve(c *rpc.Credentials) *rpc.Server {
 	rpc.ServeForms(s, b.forms)
 	rpc.ServePublicForms(s, b.publicForms)
 	rpc.ServePayments(s, b.payments)
+	rpc.ServeReports(s, b.reports)
 	rpc.ServeTransactions(s, b.transactions, w.store, w.cards(), w.store)
 	rpc.ServeNotifier(s, b.notifier, w.store)
+	rpc.ServeMail(s, b.mail)
 	rpc.ServeConnector(s, rpc.SimulatorService, w.sim, w.cards())
 	s.Mount(simulator.DefaultPublicPath+"/", w.sim.Handler())
 	return s
@@ -212,8 +241,8 @@ func (w *world) clients(c *rpc.Credentials, urls ...string) boxes {
 	peer := func(service string) *rpc.Peer { return rpc.NewPeer(service, w.pool(service, c, urls...), nil) }
 	users, links, notifier := rpc.NewUsers(peer("users")), rpc.NewLinks(peer("links")), rpc.NewNotifier(peer("notifier"))
 	transactions := rpc.NewTransactions(peer("transactions"), w.cards(), time.Now)
-	return boxes{world: w, users: users, links: links, verifier: rpc.NewVerifier(peer("verifier")), forms: links, publicForms: rpc.NewVerifier(peer("verifier")), payments: rpc.NewPayments(peer("payments")),
-		transactions: transactions, notifier: notifier,
+	return boxes{world: w, users: users, links: links, verifier: rpc.NewVerifier(peer("verifier")), forms: links, publicForms: rpc.NewVerifier(peer("verifier")), payments: rpc.NewPayments(peer("payments")), reports: rpc.NewReports(peer("payments")),
+		transactions: transactions, notifier: notifier, mail: rpc.NewMail(peer("notifier")),
 		records: api.Records{Users: users, Links: links, Transactions: transactions, Webhooks: notifier}}
 }
 

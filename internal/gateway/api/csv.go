@@ -12,12 +12,6 @@ import (
 // exportPage is how many payments are in memory at a time.
 const exportPage = 500
 
-// csvHeader is stable: columns are only ever added at its end.
-var csvHeader = []string{
-	"id", "createdAt", "updatedAt", "status", "mode", "link", "amount", "currency", "capturedAmount", "refundedAmount",
-	"declineCode", "cardBrand", "cardLast4", "payerName", "payerEmail", "issuer", "realm", "reference",
-}
-
 // exportPayments streams the history page by page. Once the first page is sent
 // there is no status left to change: an error then cuts the connection, so that a
 // file that ended well is whole.
@@ -44,7 +38,7 @@ func (a *API) exportPayments(q *request) {
 	out := csv.NewWriter(q.w)
 	out.UseCRLF = true // RFC 4180
 	flush := http.NewResponseController(q.w)
-	err = out.Write(csvHeader)
+	err = out.Write(payment.CSVHeader)
 	for err == nil {
 		for _, p := range items {
 			if err = out.Write(csvRow(payment.Object(p))); err != nil {
@@ -67,20 +61,7 @@ func (a *API) exportPayments(q *request) {
 }
 
 func csvRow(o payment.PaymentObject) []string {
-	var decline, brand, last4, name, email string
-	if o.Decline != nil {
-		decline = o.Decline.Code
-	}
-	if o.Card != nil {
-		brand, last4 = o.Card.Brand, o.Card.Last4
-	}
-	if o.Payer != nil {
-		name, email = o.Payer.Name, o.Payer.Email
-	}
-	row := []string{
-		o.ID, o.CreatedAt, o.UpdatedAt, string(o.Status), o.Mode, o.Link, o.Amount, string(o.Currency), o.CapturedAmount, o.RefundedAmount,
-		decline, brand, last4, name, email, o.Issuer, o.Realm, o.Reference,
-	}
+	row := payment.CSVRow(o)
 	for i, cell := range row {
 		row[i] = inert(cell)
 	}

@@ -1,12 +1,8 @@
 package api
 
 import (
-	"fmt"
 	"net/http"
 	"strconv"
-	"strings"
-
-	"rsc.io/qr"
 
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/id"
@@ -154,23 +150,18 @@ func (a *API) cancelLink(q *request) (any, error) {
 	return a.showLink(l), nil
 }
 
-// quietModules is the white border that scanners need (ISO/IEC 18004).
-const quietModules = 4
-
-// linkQR draws the link's URL. Level M survives a bad print and keeps the code of
-// the longest token small enough for a phone.
+// linkQR draws the link's URL.
 func (a *API) linkQR(q *request) {
 	l, err := a.Links.Get(q.Context(), q.caller.account, q.caller.mode, q.PathValue("id"))
 	if err != nil {
 		a.fail(q.w, q.Request, err)
 		return
 	}
-	code, err := qr.Encode(a.renderer.linkURL(l), qr.M)
+	svg, err := link.QRSVG(a.renderer.linkURL(l))
 	if err != nil {
 		a.fail(q.w, q.Request, err)
 		return
 	}
-	svg := drawQR(code)
 	h := q.w.Header()
 	h.Set("Content-Type", "image/svg+xml")
 	h.Set("Content-Security-Policy", "default-src 'none'")
@@ -180,25 +171,4 @@ func (a *API) linkQR(q *request) {
 	if q.Method != http.MethodHead {
 		_, _ = q.w.Write([]byte(svg))
 	}
-}
-
-// drawQR makes one path of the runs of black modules, row by row.
-func drawQR(code *qr.Code) string {
-	var path strings.Builder
-	for y := range code.Size {
-		for x := 0; x < code.Size; {
-			start := x
-			for x < code.Size && code.Black(x, y) {
-				x++
-			}
-			if x > start {
-				fmt.Fprintf(&path, "M%d %dh%dv1h-%dz", start+quietModules, y+quietModules, x-start, x-start)
-			} else {
-				x++
-			}
-		}
-	}
-	side := code.Size + 2*quietModules
-	return fmt.Sprintf(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" shape-rendering="crispEdges" role="img">`+
-		`<title>Payment link as a QR code</title><path fill="#fff" d="M0 0h%dv%dH0z"/><path d="%s"/></svg>`, side, side, side, side, path.String())
 }

@@ -25,6 +25,8 @@ const (
 	shapeForm     = "form"
 )
 
+const shapeRedelivery = "redelivery"
+
 // Renderer turns the object of a commit into the answer. It needs nothing of the
 // request, so that a box in another process renders the same bytes into its own
 // commit.
@@ -65,6 +67,8 @@ func (r Renderer) object(shape string, committed any) (any, bool) {
 		return showRevealed(o), shape == shapeEndpoint
 	case notify.Delivery:
 		return showDelivery(o), shape == shapeDelivery
+	case notify.Redelivery:
+		return showRedelivery(o), shape == shapeRedelivery
 	}
 	return nil, false
 }

@@ -125,11 +125,22 @@ func webhookRoutes() []Route {
 		{Method: "POST", Path: base, Auth: authBoth, Scope: write, body: bodyRequired, handle: (*API).createEndpoint, shape: shapeEndpoint},
 		{Method: "GET", Path: base, Auth: authBoth, Scope: read, Query: pageQuery, handle: (*API).listEndpoints},
 		{Method: "GET", Path: base + "/{id}", Auth: authBoth, Scope: read, ids: one(id.Endpoint), handle: (*API).getEndpoint},
+		{Method: "PUT", Path: base + "/{id}", Auth: authBoth, Scope: write, body: bodyRequired, ids: one(id.Endpoint), handle: (*API).updateEndpoint},
 		{Method: "DELETE", Path: base + "/{id}", Auth: authBoth, Scope: write, ids: one(id.Endpoint), handle: (*API).deleteEndpoint},
 		{Method: "POST", Path: base + "/{id}/rotate", Auth: authBoth, Scope: write, ids: one(id.Endpoint), handle: (*API).rotateEndpoint, shape: shapeEndpoint},
-		{Method: "GET", Path: base + "/{id}/deliveries", Auth: authBoth, Scope: read, Query: pageQuery, ids: one(id.Endpoint), handle: (*API).listDeliveries},
+		{Method: "POST", Path: base + "/{id}/test", Auth: authBoth, Scope: write, body: bodyOptional, ids: one(id.Endpoint), handle: (*API).testEndpoint, shape: shapeDelivery},
+		{Method: "GET", Path: base + "/{id}/deliveries", Auth: authBoth, Scope: read, Query: with(pageQuery, "status", "eventType", "from", "to"),
+			ids: one(id.Endpoint), handle: (*API).listDeliveries},
+		{Method: "GET", Path: base + "/{id}/deliveries/{delivery}", Auth: authBoth, Scope: read,
+			ids: map[string]string{"id": id.Endpoint, "delivery": id.Delivery}, handle: (*API).getDelivery},
 		{Method: "POST", Path: base + "/{id}/deliveries/{delivery}/redeliver", Auth: authBoth, Scope: write,
 			ids: map[string]string{"id": id.Endpoint, "delivery": id.Delivery}, handle: (*API).redeliver, shape: shapeDelivery},
+		{Method: "POST", Path: base + "/{id}/redeliver", Auth: authBoth, Scope: write, body: bodyOptional, ids: one(id.Endpoint), handle: (*API).redeliverAll, shape: shapeRedelivery},
+		{Method: "GET", Path: base + "/{id}/redeliveries", Auth: authBoth, Scope: read, Query: pageQuery, ids: one(id.Endpoint), handle: (*API).listRedeliveries},
+		{Method: "GET", Path: base + "/{id}/redeliveries/{redelivery}", Auth: authBoth, Scope: read,
+			ids: map[string]string{"id": id.Endpoint, "redelivery": id.Redelivery}, handle: (*API).getRedelivery},
+		{Method: "POST", Path: base + "/{id}/redeliveries/{redelivery}/cancel", Auth: authBoth, Scope: write,
+			ids: map[string]string{"id": id.Endpoint, "redelivery": id.Redelivery}, handle: (*API).cancelRedelivery},
 		{Method: "GET", Path: "/api/events", Auth: authKey, Scope: "events:read", Query: with(pageQuery, "afterSeq"),
 			handle: (*API).listEvents, stream: (*API).followEvents},
 	}
@@ -145,7 +156,7 @@ func publicRoutes() []Route {
 // nouns are what a person calls the objects that ids name.
 var nouns = map[string]string{
 	id.Key: "API key", id.Link: "payment link", id.Payment: "payment",
-	id.Form: "form", id.Endpoint: "webhook endpoint", id.Delivery: "delivery",
+	id.Form: "form", id.Endpoint: "webhook endpoint", id.Delivery: "delivery", id.Redelivery: "redelivery",
 }
 
 func pathID(r *http.Request, name, prefix string) error {

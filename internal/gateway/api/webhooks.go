@@ -85,6 +85,35 @@ func (a *API) getEndpoint(q *request) (any, error) {
 	return showEndpoint(e), nil
 }
 
+type updateEndpointBody struct {
+	URL     field[string]   `json:"url"`
+	Events  field[[]string] `json:"events"`
+	Enabled field[bool]     `json:"enabled"`
+}
+
+// updateEndpoint changes what the body names; the rest stays.
+func (a *API) updateEndpoint(q *request) (any, error) {
+	var in updateEndpointBody
+	if err := q.decode(&in); err != nil {
+		return nil, err
+	}
+	c := notify.Change{Account: q.caller.account, Mode: q.caller.mode, ID: q.PathValue("id")}
+	if in.URL.Set {
+		c.URL = &in.URL.Value
+	}
+	if in.Events.Set {
+		c.Events = &in.Events.Value
+	}
+	if in.Enabled.Set {
+		c.Enabled = &in.Enabled.Value
+	}
+	e, err := a.Webhooks.Update(q.Context(), c)
+	if err != nil {
+		return nil, err
+	}
+	return showEndpoint(e), nil
+}
+
 // deleted is the answer of a DELETE.
 type deleted struct {
 	ID      string `json:"id"`
@@ -106,62 +135,6 @@ func (a *API) rotateEndpoint(q *request) (any, error) {
 		return nil, err
 	}
 	return showRevealed(r), nil
-}
-
-type deliveryObject struct {
-	ID         string            `json:"id"`
-	Object     string            `json:"object"`
-	Endpoint   string            `json:"endpoint"`
-	Event      string            `json:"event"`
-	EventType  string            `json:"eventType"`
-	Status     notify.Status     `json:"status"`
-	Attempt    int               `json:"attempt"`
-	HTTPStatus int               `json:"httpStatus,omitempty"`
-	Answer     string            `json:"answer,omitempty"`
-	Error      string            `json:"error,omitempty"`
-	DurationMs int64             `json:"durationMs"`
-	NextAt     string            `json:"nextAt,omitempty"`
-	Mode       string            `json:"mode"`
-	CreatedAt  string            `json:"createdAt"`
-	Links      map[string]string `json:"links"`
-}
-
-func showDelivery(d notify.Delivery) deliveryObject {
-	base := "/api/webhook-endpoints/" + d.Endpoint
-	o := deliveryObject{
-		ID: d.ID, Object: "delivery", Endpoint: d.Endpoint, Event: d.Event, EventType: d.EventType, Status: d.Status,
-		Attempt: d.Attempt, HTTPStatus: d.HTTPStatus, Answer: d.Answer, Error: d.Error, DurationMs: d.DurationMs,
-		Mode: d.Mode, CreatedAt: link.FormatTime(d.At),
-		Links: map[string]string{"self": base + "/deliveries", "endpoint": base, "redeliver": base + "/deliveries/" + d.ID + "/redeliver"},
-	}
-	if !d.NextAt.IsZero() {
-		o.NextAt = link.FormatTime(d.NextAt)
-	}
-	return o
-}
-
-func (a *API) listDeliveries(q *request) (any, error) {
-	limit, err := q.query.limit()
-	if err != nil {
-		return nil, err
-	}
-	after, err := q.query.after(id.Delivery, false)
-	if err != nil {
-		return nil, err
-	}
-	items, err := a.Webhooks.Deliveries(q.Context(), q.caller.account, q.caller.mode, q.PathValue("id"), after.ID, limit+1)
-	if err != nil {
-		return nil, err
-	}
-	return page(items, limit, showDelivery, func(d notify.Delivery) cursor { return cursor{ID: d.ID} }), nil
-}
-
-func (a *API) redeliver(q *request) (any, error) {
-	d, err := a.Webhooks.Redeliver(q.Context(), q.caller.account, q.caller.mode, q.PathValue("id"), q.PathValue("delivery"), q.ticket)
-	if err != nil {
-		return nil, err
-	}
-	return showDelivery(d), nil
 }
 
 type eventObject struct {

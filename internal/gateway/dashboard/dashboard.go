@@ -49,6 +49,7 @@ import (
 	"github.com/paylink/paylink/internal/merchant"
 	"github.com/paylink/paylink/internal/notify"
 	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/report"
 )
 
 // Bounds.
@@ -70,6 +71,7 @@ type Config struct {
 	Merchants    merchant.Service
 	Links        link.Service
 	Payments     payment.Reader
+	Reports      report.Service
 	Transactions coordinator.Service
 	Webhooks     notify.Service
 	Connectors   []merchant.Connector
@@ -105,7 +107,7 @@ type route struct {
 // routes joins the rooms.
 func routes() []route {
 	var all []route
-	for _, room := range [][]route{signInRoutes(), homeRoutes(), paymentRoutes()} {
+	for _, room := range [][]route{signInRoutes(), homeRoutes(), paymentRoutes(), linkRoutes(), methodRoutes(), balanceRoutes(), overviewRoutes()} {
 		all = append(all, room...)
 	}
 	return all

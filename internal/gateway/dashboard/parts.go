@@ -68,6 +68,7 @@ type column struct {
 
 // tableRow: the first cell names the row. Href makes that cell a link.
 type tableRow struct {
+	Fresh bool // came just now
 	ID    string
 	Href  string
 	Cells []templ.Component

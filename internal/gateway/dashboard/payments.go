@@ -1,21 +1,234 @@
 package dashboard
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"iter"
 	"net/http"
+	"strings"
+	"time"
 
+	"github.com/a-h/templ"
+
+	"github.com/paylink/paylink/internal/money"
 	"github.com/paylink/paylink/internal/payment"
 )
 
 func paymentRoutes() []route {
 	return []route{
 		{method: http.MethodGet, path: "/dashboard/{mode}/payments", room: "payments", handle: (*Dashboard).listPayments},
+		{method: http.MethodGet, path: "/dashboard/{mode}/payments.csv", room: "payments", handle: (*Dashboard).exportPayments},
+		{method: http.MethodGet, path: "/dashboard/{mode}/payments/{id}", room: "payments", handle: (*Dashboard).showPayment},
+		{method: http.MethodGet, path: "/dashboard/{mode}/payments/{id}/refund", room: "payments", handle: (*Dashboard).askRefund},
+		{method: http.MethodPost, path: "/dashboard/{mode}/payments/{id}/refund", room: "payments", handle: (*Dashboard).refund},
+		{method: http.MethodGet, path: "/dashboard/{mode}/payments/{id}/capture", room: "payments", handle: (*Dashboard).askCapture},
+		{method: http.MethodPost, path: "/dashboard/{mode}/payments/{id}/capture", room: "payments", handle: (*Dashboard).capture},
+		{method: http.MethodGet, path: "/dashboard/{mode}/payments/{id}/void", room: "payments", handle: (*Dashboard).askVoid},
+		{method: http.MethodPost, path: "/dashboard/{mode}/payments/{id}/void", room: "payments", handle: (*Dashboard).void},
 	}
 }
 
+// paymentsView is the list with what narrows it.
+type paymentsView struct {
+	Head     head
+	Action   string // of the filters' form
+	Asked    asked
+	Statuses []option
+	Moneys   []option
+	Clear    string
+	Live     string // where the script asks what is new; "" on older pages
+	News     string // what a screen reader hears when there is something new
+	Cut      bool
+	Table    table
+}
+
+// listPayments shows a page of payments. The first page follows what is new: the
+// script asks again with a digest of what it shows, and hears nothing (204) while
+// that is still so.
 func (d *Dashboard) listPayments(v *visit) error {
-	_, err := d.Payments.ListPayments(v.Context(), payment.Filter{Account: v.account.ID, Mode: v.mode, Limit: pageSize + 1})
+	a := readAsked(v.URL.Query())
+	items, err := v.findPayments(a, pageSize)
 	if err != nil {
 		return err
 	}
-	return v.render(http.StatusOK, v.print.T("payments.title"), pageHeader(head{Title: v.print.T("payments.title")}))
+	seen, since := v.URL.Query().Get("seen"), v.URL.Query().Get("since")
+	now := digest(items.Payments)
+	if v.partial() && seen == now {
+		v.w.WriteHeader(http.StatusNoContent)
+		return nil
+	}
+	p := paymentsView{Action: v.path("payments"), Asked: a, Clear: v.path("payments"), Statuses: v.statusOptions(), Moneys: v.currencyOptions(), Cut: items.Cut,
+		Head: head{Title: v.print.T("payments.title"), Lead: v.print.T("payments.lead"), Actions: []button{
+			{Text: v.print.T("links.new"), Href: v.path("links", "new"), Kind: "primary", Icon: "plus"}}}}
+	p.Table = v.paymentTable(items, a, since)
+	if a.Before == "" {
+		p.Live = v.path("payments") + liveQuery(a, now, d.Now())
+		if fresh := freshOnes(items.Payments, since); fresh > 0 {
+			p.News = v.print.N("payments.news", fresh)
+		}
+	}
+	if v.partial() {
+		return v.render(http.StatusOK, p.Head.Title, paymentsLive(p))
+	}
+	return v.render(http.StatusOK, p.Head.Title, paymentsPage(p))
+}
+
+func liveQuery(a asked, seen string, now time.Time) string {
+	q := a.query("")
+	if q == "" {
+		q = "?"
+	} else {
+		q += "&"
+	}
+	return fmt.Sprintf("%sseen=%s&since=%d", q, seen, now.UnixMilli())
+}
+
+// digest names what a list shows, to the revision.
+func digest(items []payment.Payment) string {
+	h := sha256.New()
+	for _, p := range items {
+		_, _ = fmt.Fprintf(h, "%s %d %d\n", p.ID, p.Revision, p.UpdatedAt.UnixMilli())
+	}
+	return hex.EncodeToString(h.Sum(nil)[:8])
+}
+
+// isFresh reports whether a payment came after the list was shown before.
+func isFresh(p payment.Payment, since string) bool {
+	var ms int64
+	if _, err := fmt.Sscanf(since, "%d", &ms); err != nil || ms <= 0 {
+		return false
+	}
+	return p.CreatedAt.UnixMilli() > ms
+}
+
+func freshOnes(items []payment.Payment, since string) int {
+	n := 0
+	for _, p := range items {
+		if isFresh(p, since) {
+			n++
+		}
+	}
+	return n
+}
+
+func (v *visit) paymentTable(items found, a asked, since string) table {
+	t := table{ID: "payment-table", Caption: v.print.T("payments.title"), CaptionHidden: true, CSV: v.path("payments.csv") + a.query(""),
+		Columns: []column{{Label: v.print.T("payments.amount")}, {Label: v.print.T("payments.status")}, {Label: v.print.T("payments.payer")},
+			{Label: v.print.T("payments.reference")}, {Label: v.print.T("payments.date"), Number: true}},
+		Empty: empty{Icon: "card", Headline: v.print.T("payments.none"), Lead: v.print.T("payments.noneLead"), Actions: []button{
+			{Text: v.print.T("links.new"), Href: v.path("links", "new"), Kind: "primary", Icon: "plus"}}}}
+	if a.filtered() || a.Before != "" {
+		t.Empty = empty{Icon: "search", Headline: v.print.T("payments.noHit"), Lead: v.print.T("payments.noHitLead"), Actions: []button{
+			{Text: v.print.T("payments.clear"), Href: v.path("payments")}}}
+	}
+	for _, p := range items.Payments {
+		row := tableRow{ID: p.ID, Href: v.path("payments", p.ID), Fresh: isFresh(p, since),
+			Cells: []templ.Component{sum(p.Amount), badgePart(v.paymentBadge(p)), payerCell(p), text(p.Reference), when(p.CreatedAt)}}
+		t.Rows = append(t.Rows, row)
+	}
+	if a.Before != "" {
+		t.Pager.Newest = v.path("payments") + a.query("")
+	}
+	if items.Next != "" {
+		t.Pager.Older = v.path("payments") + a.query(items.Next)
+	}
+	return t
+}
+
+// statusWords are the statuses that callers see, with their words and tone.
+var statusWords = map[payment.Status]struct{ key, tone string }{
+	payment.Created:           {"payments.status.created", "quiet"},
+	payment.RequiresAction:    {"payments.status.requiresAction", "wait"},
+	payment.Processing:        {"payments.status.processing", "wait"},
+	payment.Unknown:           {"payments.status.unknown", "wait"},
+	payment.Authorized:        {"payments.status.authorized", "accent"},
+	payment.Succeeded:         {"payments.status.succeeded", "good"},
+	payment.PartiallyRefunded: {"payments.status.partiallyRefunded", "accent"},
+	payment.Refunded:          {"payments.status.refunded", "quiet"},
+	payment.Declined:          {"payments.status.declined", "bad"},
+	payment.CanceledS:         {"payments.status.canceled", "quiet"},
+	payment.Late:              {"payments.status.late", "wait"},
+	payment.Review:            {"payments.status.review", "bad"},
+}
+
+func (v *visit) paymentBadge(p payment.Payment) badge {
+	w := statusWords[p.Status.Public()]
+	return badge{Text: v.print.T(w.key), Tone: w.tone}
+}
+
+// statusOptions are the statuses to filter by, those that are met most first.
+func (v *visit) statusOptions() []option {
+	out := []option{{"", v.print.T("payments.all")}}
+	for _, s := range []payment.Status{payment.Succeeded, payment.Authorized, payment.Declined, payment.Refunded, payment.PartiallyRefunded, payment.Processing,
+		payment.RequiresAction, payment.Unknown, payment.Late, payment.Review, payment.CanceledS, payment.Created} {
+		out = append(out, option{string(s), v.print.T(statusWords[s].key)})
+	}
+	return out
+}
+
+// currencyOptions are those of the account's payment methods.
+func (v *visit) currencyOptions() []option {
+	out := []option{{"", v.print.T("payments.all")}}
+	for _, c := range v.currencies() {
+		out = append(out, option{string(c), string(c)})
+	}
+	return out
+}
+
+// currencies of the account's payment methods, each once, in their order.
+func (v *visit) currencies() []money.Currency {
+	seen := map[money.Currency]bool{}
+	var out []money.Currency
+	for _, m := range v.account.Methods {
+		for _, c := range m.Currencies {
+			if !seen[c] {
+				seen[c] = true
+				out = append(out, c)
+			}
+		}
+	}
+	return out
+}
+
+// cardName is how a card's brand is written.
+func cardName(brand string) string {
+	switch brand {
+	case "":
+		return ""
+	case "amex":
+		return "American Express"
+	case "jcb":
+		return "JCB"
+	}
+	return strings.ToUpper(brand[:1]) + brand[1:]
+}
+
+// exportPayments is the list that is asked for, whole, as a table for a spreadsheet.
+func (d *Dashboard) exportPayments(v *visit) error {
+	a := readAsked(v.URL.Query())
+	a.Before = ""
+	return v.csv("payments", payment.CSVHeader, v.everyPayment(a))
+}
+
+// everyPayment goes through all that was asked, a page in memory at a time.
+func (v *visit) everyPayment(a asked) iter.Seq2[[]string, error] {
+	return func(yield func([]string, error) bool) {
+		for {
+			items, err := v.findPayments(a, scanPage-1)
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			for _, p := range items.Payments {
+				if !yield(payment.CSVRow(payment.Object(p)), nil) {
+					return
+				}
+			}
+			if items.Next == "" {
+				return
+			}
+			a.Before = items.Next
+		}
+	}
 }

@@ -343,9 +343,9 @@ func (v *visit) csv(name string, header []string, rows iter.Seq2[[]string, error
 }
 
 // inert keeps a spreadsheet from running a cell as a formula: payers choose
-// their names.
+// their names. A number below nought stays a number.
 func inert(cell string) string {
-	if cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0])) {
+	if cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0])) && strings.Trim(cell[1:], "0123456789.") != "" {
 		return "'" + cell
 	}
 	return cell

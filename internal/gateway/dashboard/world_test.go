@@ -2,6 +2,7 @@ package dashboard_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -40,6 +41,7 @@ type world struct {
 	merchants *merchant.Local
 	hooks     *notify.Local
 	account   string
+	reports   *sqlstore.Reports
 }
 
 const (
@@ -70,6 +72,7 @@ func newWorld(t *testing.T) *world {
 	}
 	t.Cleanup(func() { _ = sim.Close() })
 	w := &world{t: t, store: store}
+	w.follow(filepath.Join(dir, "reports.db"))
 	mux := http.NewServeMux()
 	w.server = httptest.NewServer(mux)
 	t.Cleanup(w.server.Close)
@@ -83,7 +86,7 @@ func newWorld(t *testing.T) *world {
 		Seal:   func(b []byte) []byte { return ring.Seal(keyring.WebhookSeal, b, nil) },
 		Unseal: func(b []byte) ([]byte, error) { return ring.Unseal(keyring.WebhookSeal, b, nil) },
 	}})
-	d, err := dashboard.New(dashboard.Config{Merchants: w.merchants, Links: w.links, Payments: store, Transactions: w.coord, Webhooks: w.hooks,
+	d, err := dashboard.New(dashboard.Config{Merchants: w.merchants, Links: w.links, Payments: store, Reports: w.reports, Transactions: w.coord, Webhooks: w.hooks,
 		Connectors: known, Records: dashboard.Records{Users: store, Links: store, Transactions: store, Webhooks: store},
 		Seal:   func(b, with []byte) ([]byte, error) { return ring.Seal(keyring.AnswerSeal, b, with), nil },
 		Unseal: func(b, with []byte) ([]byte, error) { return ring.Unseal(keyring.AnswerSeal, b, with) },
@@ -101,6 +104,43 @@ func newWorld(t *testing.T) *world {
 	w.client = w.stranger()
 	w.post("/dashboard/sign-in", url.Values{"login": {username}, "password": {password}})
 	return w
+}
+
+// follow keeps the projection for people behind the store, as a server does.
+func (w *world) follow(path string) {
+	w.t.Helper()
+	var err error
+	if w.reports, err = sqlstore.OpenReports(w.t.Context(), w.store, path, slog.New(slog.DiscardHandler)); err != nil {
+		w.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(w.t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- w.reports.Run(ctx) }()
+	w.t.Cleanup(func() {
+		cancel()
+		if err := errors.Join(<-ended, w.reports.Close()); err != nil {
+			w.t.Error(err)
+		}
+	})
+}
+
+// reported waits until everything that was done is in the projection for people.
+func (w *world) reported() {
+	w.t.Helper()
+	limit, tick := time.After(30*time.Second), time.NewTicker(10*time.Millisecond)
+	defer tick.Stop()
+	for {
+		if n, err := w.reports.Lag(w.t.Context()); err != nil {
+			w.t.Fatal(err)
+		} else if n == 0 {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-limit:
+			w.t.Fatal("the reports do not catch up")
+		}
+	}
 }
 
 // stranger is a browser of its own, signed in nowhere.

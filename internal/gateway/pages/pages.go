@@ -23,6 +23,7 @@ import (
 
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/gateway/problem"
+	"github.com/paylink/paylink/internal/i18n"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/payment"
 )
@@ -50,23 +51,32 @@ type Payments interface {
 	Latest(ctx context.Context, l link.Link) (payment.Payment, bool, error)
 }
 
-// Config of the pages; every field but Drain is needed.
+// Config of the pages; every field is needed where nothing else is said.
 type Config struct {
-	Links     link.Verifier
-	Payments  Payments
+	Links    link.Verifier
+	Payments Payments
+	Forms    Forms // nil: there are none
+	// Receipt is the signed statement about a payment of the link, which a form
+	// hands to the merchant's page; nil: it hands none.
+	Receipt   func(ctx context.Context, l link.Link, payment string) (string, error)
 	Now       func() time.Time
 	Log       *slog.Logger
 	PublicURL string          // absolute; where payers reach us
-	Drain     <-chan struct{} // closing it ends the live streams
+	Drain     <-chan struct{} // closing it ends the live streams; may be nil
+	Beacons   Beacons         // nil: nobody counts
 }
 
 // Pages are the handlers. Make them with New.
 type Pages struct {
 	links    link.Verifier
 	payments Payments
+	forms    Forms
+	receipt  func(context.Context, link.Link, string) (string, error)
+	rates    rates
 	now      func() time.Time
 	log      *slog.Logger
 	drain    <-chan struct{}
+	beacons  Beacons
 
 	public  string // without a trailing slash
 	origin  string // scheme://host of public
@@ -81,7 +91,7 @@ func New(c Config) (*Pages, error) {
 		return nil, fmt.Errorf("public URL %q: want http(s)://host with neither query nor fragment", c.PublicURL)
 	}
 	return &Pages{
-		links: c.Links, payments: c.Payments, now: c.Now, log: c.Log, drain: c.Drain,
+		links: c.Links, payments: c.Payments, forms: c.Forms, receipt: c.Receipt, now: c.Now, log: c.Log, drain: c.Drain, beacons: c.Beacons,
 		public:  strings.TrimRight(c.PublicURL, "/"),
 		origin:  strings.ToLower(u.Scheme + "://" + u.Host),
 		base:    strings.TrimRight(u.EscapedPath(), "/"),
@@ -100,7 +110,10 @@ func (p *Pages) Register(mux *http.ServeMux) {
 	mux.HandleFunc("POST /l/{token}/payments", p.spoken(p.submit))
 	mux.HandleFunc("GET /l/{token}/payments", p.spoken(p.backToPage))
 	mux.HandleFunc("/l/{token}/payments", refuse("POST"))
+	mux.HandleFunc("POST /l/{token}/seen", p.seen)
+	mux.HandleFunc("/l/{token}/seen", refuse("POST"))
 	mux.Handle("/l/", p.NotFound())
+	p.registerForms(mux)
 	for _, a := range assets {
 		mux.Handle("GET "+a.path, a)
 	}
@@ -140,12 +153,15 @@ const csp = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 's
 	"form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 
 func secure(h http.Header) {
-	h.Set("Content-Security-Policy", csp)
+	if h.Get("Content-Security-Policy") == "" { // not framable
+		h.Set("Content-Security-Policy", csp)
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("X-Frame-Options", "DENY")
+	}
 	h.Set("Referrer-Policy", "no-referrer") // the address carries the token
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
-	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	h.Set("X-Robots-Tag", "noindex, nofollow")
 	h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
 }
@@ -163,6 +179,12 @@ func (p *Pages) open(w http.ResponseWriter, r *http.Request, html bool) (l link.
 		return link.Link{}, false
 	}
 	l.Token = r.PathValue("token")
+	if l.Shown != nil {
+		framable(w.Header(), l.Shown.Origins)
+		if l.Shown.Lang != "" && pickedLanguage(r) == "" { // the form's, as its frame has no cookies
+			*r = *r.WithContext(i18n.With(r.Context(), i18n.For(l.Shown.Lang)))
+		}
+	}
 	return l, true
 }
 

@@ -83,6 +83,9 @@ func (p *Pages) payView(r *http.Request, l link.Link, attempt string) payView {
 	}
 	v.Rows = append(v.Rows, row{Label: say.T("pay.row.by"), At: stampOf(r, l.ExpiresAt)})
 	v.Form = true
+	if l.Shown != nil { // typed into the form already
+		v.Values["name"], v.Values["email"] = l.Shown.Name, l.Shown.Email
+	}
 	return v
 }
 

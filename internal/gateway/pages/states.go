@@ -125,6 +125,9 @@ func (p *Pages) paymentView(r *http.Request, l link.Link, pay payment.Payment, a
 	case final(pay) && own && host != "":
 		v.Primary = button{say.T("pay.return", "Host", host), webURL(l.RedirectURL)}
 	}
+	if l.Form != "" && own {
+		p.tellForm(r, &v, l, pay)
+	}
 	if (pay.Status == payment.Declined || pay.Status == payment.CanceledS) && own && host != "" {
 		v.Secondary = button{say.T("pay.return", "Host", host), webURL(l.RedirectURL)}
 	}

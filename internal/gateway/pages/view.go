@@ -41,6 +41,11 @@ type page struct {
 	Test    bool   // test mode banner
 	Form    bool   // there is a card to type
 	Refresh bool   // without a script: load again every 3 seconds
+
+	// Of a form, and of a link that one made.
+	FormID  string
+	Origins string // that may frame the page, for its script
+	Look    string // path of its own stylesheet
 }
 
 // payView is the payment form.
@@ -103,6 +108,10 @@ type statusView struct {
 	Secondary      button
 	State          string // what the script compares
 	Stream         string // where the script listens; "" when final
+	Payment        string // its id, told to the page around a frame; "" when there is none to tell
+	Decline        string // its code
+	Result         string // the signed statement for the merchant
+	Redirect       string // back to the merchant, with the result
 }
 
 type button struct{ Text, Href string }
@@ -131,7 +140,11 @@ func isLetter(c byte) bool { c |= 0x20; return c >= 'a' && c <= 'z' }
 func words(r *http.Request, a money.Amount) string { return printer(r).Amount(a) }
 
 func (p *Pages) page(title string, l link.Link) page {
-	return page{Title: title, Base: p.base, Test: l.Mode == link.Test}
+	v := page{Title: title, Base: p.base, Test: l.Mode == link.Test}
+	if l.Shown != nil {
+		v = v.dressed(l.Form, l.Shown.Origins, l.Shown.Look)
+	}
+	return v
 }
 
 // usualPageBytes is what a payment page has; a buffer that grows to it costs twice that.

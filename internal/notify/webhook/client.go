@@ -84,22 +84,28 @@ type answer struct {
 	took       time.Duration
 }
 
+// request is what is sent beside the body, as it is also recorded.
+func request(url string, h notify.Headers) notify.Request {
+	return notify.Request{URL: url, Headers: []notify.Header{
+		{Name: "Content-Type", Value: "application/json"}, {Name: "User-Agent", Value: userAgent},
+		{Name: notify.HeaderID, Value: h.ID}, {Name: notify.HeaderTimestamp, Value: h.Timestamp}, {Name: notify.HeaderSignature, Value: h.Signature},
+	}}
+}
+
 // post makes one try. The whole of it, a dripping answer included, ends within
 // the timeout.
-func (s *sender) post(ctx context.Context, url string, h notify.Headers, body []byte) (a answer) {
+func (s *sender) post(ctx context.Context, r notify.Request, body []byte) (a answer) {
 	start := time.Now()
 	defer func() { a.took = time.Since(start) }()
 	ctx, cancel := context.WithTimeout(ctx, s.config.Timeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.URL, bytes.NewReader(body))
 	if err != nil {
 		return answer{problem: "url_invalid: the endpoint's URL cannot be used"}
 	}
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("User-Agent", userAgent)
-	req.Header.Set(notify.HeaderID, h.ID)
-	req.Header.Set(notify.HeaderTimestamp, h.Timestamp)
-	req.Header.Set(notify.HeaderSignature, h.Signature)
+	for _, h := range r.Headers {
+		req.Header.Set(h.Name, h.Value)
+	}
 	resp, err := s.client.Do(req)
 	if err != nil {
 		return answer{problem: s.explain(err)}

@@ -248,7 +248,7 @@ func (q *Queue) Enqueue(ctx context.Context, jobs []notify.Job) error {
 		}
 		seen[k] = struct{}{}
 		batch = append(batch, river.InsertManyParams{Args: args{
-			Event: j.Event, Endpoint: j.Endpoint, Delivery: j.Delivery,
+			Event: j.Event, Endpoint: j.Endpoint, Delivery: j.Delivery, Test: j.Test, Redelivery: j.Redelivery,
 			Account: j.Account, Mode: j.Mode, EventType: j.EventType, SealedBody: j.SealedBody,
 		}})
 		if len(batch) == insertBatch {
@@ -282,7 +282,7 @@ func (q *Queue) EachJob(ctx context.Context, visit func(notify.Job) error) error
 				return fmt.Errorf("read webhook job %d: %w", row.ID, err)
 			}
 			if err := visit(notify.Job{Account: a.Account, Mode: a.Mode, Endpoint: a.Endpoint, Event: a.Event, EventType: a.EventType,
-				Delivery: a.Delivery, SealedBody: a.SealedBody}); err != nil {
+				Delivery: a.Delivery, Test: a.Test, Redelivery: a.Redelivery, SealedBody: a.SealedBody}); err != nil {
 				return err
 			}
 		}
@@ -297,7 +297,9 @@ func (q *Queue) EachJob(ctx context.Context, visit func(notify.Job) error) error
 type args struct {
 	Event      string `json:"event" river:"unique"`
 	Endpoint   string `json:"endpoint" river:"unique"`
-	Delivery   string `json:"delivery" river:"unique"` // empty unless it is a redelivery
+	Delivery   string `json:"delivery" river:"unique"` // empty unless it is a redelivery or a test
+	Test       bool   `json:"test,omitempty"`
+	Redelivery string `json:"redelivery,omitempty"`
 	Account    string `json:"account"`
 	Mode       string `json:"mode"`
 	EventType  string `json:"eventType"`

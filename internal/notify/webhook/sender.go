@@ -63,12 +63,14 @@ func (s *sender) Work(ctx context.Context, job *river.Job[args]) error {
 	}
 	d := notify.Delivery{
 		ID: a.Delivery, Account: a.Account, Mode: a.Mode, Endpoint: a.Endpoint, Event: a.Event,
-		EventType: a.EventType, Attempt: job.Attempt, At: s.config.Now(), SealedBody: a.SealedBody,
+		EventType: a.EventType, Attempt: job.Attempt, At: s.config.Now(), SealedBody: a.SealedBody, Test: a.Test,
 	}
 	if d.ID == "" || job.Attempt > 1 {
 		d.ID = id.New(id.Delivery)
+	} else {
+		d.Redelivery = a.Redelivery
 	}
-	if !endpoint.Enabled() {
+	if !endpoint.Enabled() && !a.Test {
 		d.Attempt = job.Attempt - 1
 		d.Error = "endpoint_disabled: the endpoint was disabled (" + endpoint.DisabledReason + ") before this could be sent"
 		return s.park(ctx, d)
@@ -84,12 +86,31 @@ func (s *sender) Work(ctx context.Context, job *river.Job[args]) error {
 		d.Error = "not_signed: the stored body or secret could not be opened with the keys at hand"
 		return s.park(ctx, d)
 	}
-	answer := s.post(ctx, endpoint.URL, headers, body)
+	d.Request = request(endpoint.URL, headers)
+	answer := s.post(ctx, d.Request, body)
 	if ctx.Err() != nil { // stopped hard: this try does not count
 		return river.JobSnooze(0)
 	}
 	d.HTTPStatus, d.Answer, d.Error, d.DurationMs = answer.status, answer.body, answer.problem, answer.took.Milliseconds()
-	return s.settle(ctx, job, d, answer)
+	if d.Test {
+		return s.settleTest(ctx, d, answer)
+	}
+	return s.settle(ctx, job, endpoint, d, answer)
+}
+
+// settleTest records what came of a test. There is one try, and it changes nothing
+// about the endpoint: somebody is watching.
+func (s *sender) settleTest(ctx context.Context, d notify.Delivery, answer answer) error {
+	if answer.problem == "" {
+		d.Status = notify.Succeeded
+		s.record(ctx, d)
+		return nil
+	}
+	d.Status = notify.Failed
+	if !s.record(ctx, d) {
+		return river.JobSnooze(storeRetry)
+	}
+	return river.JobCancel(errors.New(d.Error))
 }
 
 func (s *sender) sign(e notify.Endpoint, d notify.Delivery) ([]byte, notify.Headers, error) {
@@ -102,19 +123,16 @@ func (s *sender) sign(e notify.Endpoint, d notify.Delivery) ([]byte, notify.Head
 }
 
 // settle records what came of a try and tells the queue how to go on.
-func (s *sender) settle(ctx context.Context, job *river.Job[args], d notify.Delivery, answer answer) error {
+func (s *sender) settle(ctx context.Context, job *river.Job[args], e notify.Endpoint, d notify.Delivery, answer answer) error {
 	switch {
 	case answer.problem == "":
 		d.Status = notify.Succeeded
 		s.record(ctx, d)
 		return nil
 	case answer.status == http.StatusGone:
-		err := notify.Disable(ctx, s.config.Store, d.Account, d.Endpoint, notify.ReasonGone, d.At)
-		if err != nil {
-			s.config.Logger.ErrorContext(ctx, "webhook: cannot disable an endpoint", "endpoint", d.Endpoint, "error", err)
-			return river.JobSnooze(storeRetry)
-		}
-		return s.park(ctx, d)
+		return s.disable(ctx, d, notify.ReasonGone)
+	case e.Failing(d.At):
+		return s.disable(ctx, d, notify.ReasonFailing)
 	case job.Attempt >= job.MaxAttempts:
 		return s.park(ctx, d)
 	}
@@ -123,6 +141,18 @@ func (s *sender) settle(ctx context.Context, job *river.Job[args], d notify.Deli
 	job.Args.next = time.Now().Add(delay) // the queue lives by the machine's clock
 	s.record(ctx, d)
 	return errors.New(d.Error)
+}
+
+// disable turns the endpoint off and parks what it did not take. The other jobs
+// of the endpoint are parked when their turn comes, unless it is enabled by then.
+func (s *sender) disable(ctx context.Context, d notify.Delivery, reason string) error {
+	err := notify.Disable(ctx, s.config.Store, d.Account, d.Endpoint, reason, d.At)
+	if err != nil {
+		s.config.Logger.ErrorContext(ctx, "webhook: cannot disable an endpoint", "endpoint", d.Endpoint, "error", err)
+		return river.JobSnooze(storeRetry)
+	}
+	s.config.Logger.WarnContext(ctx, "webhook endpoint disabled", "endpoint", d.Endpoint, "reason", reason)
+	return s.park(ctx, d)
 }
 
 // park ends a job without success. Its row must be seen, so without it the job

@@ -52,7 +52,7 @@ func testF17_Answers500_Retried(t *testing.T, k keeper) {
 		}
 		ids[d.ID] = true
 	}
-	list, err := w.local.Deliveries(t.Context(), account, mode, e.ID, "", 10)
+	list, err := w.local.Deliveries(t.Context(), account, mode, e.ID, notify.DeliveryQuery{Limit: 10})
 	if err != nil || len(list) != 3 || len(ids) != 3 || list[0].Status != notify.Succeeded {
 		t.Errorf("one row per try: %+v, %v", list, err)
 	}

@@ -39,6 +39,11 @@ func (d Distributed) Events(ctx context.Context, account, mode string, afterSeq 
 	return d.Feed.Events(ctx, account, mode, afterSeq, limit)
 }
 
+// Moves are the feed's.
+func (d Distributed) Moves(ctx context.Context, account, mode string, beforeSeq int64, limit int) ([]stream.Event, error) {
+	return d.Feed.Moves(ctx, account, mode, beforeSeq, limit)
+}
+
 // Balances are the feed's.
 func (d Distributed) Balances(ctx context.Context, account, mode string) (map[money.Currency]ledger.Balance, error) {
 	return d.Feed.Balances(ctx, account, mode)

@@ -85,7 +85,7 @@ type reader interface {
 // dialectOf chooses the engine by the store's URL.
 func dialectOf(url string) (dialect, error) {
 	if path, ok := strings.CutPrefix(url, "sqlite:"); ok && path != "" {
-		return sqliteFile{path}, nil
+		return sqliteFile{path: path}, nil
 	}
 	if pg.Is(url) {
 		return newPostgres(url)

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -144,6 +145,20 @@ func (s *Store) Events(ctx context.Context, account, mode string, afterSeq int64
 	return scanEvents(rows)
 }
 
+// Moves implements payment.Reader.
+func (s *Store) Moves(ctx context.Context, account, mode string, beforeSeq int64, limit int) ([]stream.Event, error) {
+	if beforeSeq <= 0 {
+		beforeSeq = math.MaxInt64
+	}
+	columns := "position, id, type, account, mode, object, seq, object_seq, created_at, '', transfers"
+	rows, err := s.query(ctx, s.read, "SELECT "+columns+" FROM events WHERE account = $1 AND mode = $2 AND seq < $3 AND transfers <> '' ORDER BY seq DESC LIMIT "+
+		strconv.Itoa(limit), account, mode, beforeSeq)
+	if err != nil {
+		return nil, err
+	}
+	return scanEvents(rows)
+}
+
 // eventsAfter reads the feed as far as no event can still appear in between; all
 // of it in a snapshot, which is of one moment.
 func (s *Store) eventsAfter(ctx context.Context, from reader, position int64) ([]stream.Event, error) {
@@ -173,14 +188,25 @@ var _ stream.Source = (*Store)(nil)
 // second: after a crash a consumer sees the last events again. Of several
 // processes one works; the others wait to take over.
 func (s *Store) Consume(ctx context.Context, consumer string, handle func(context.Context, []stream.Event) error) error {
-	return s.follow(ctx, consumer, s.eventsAfter, handle, func(from, to int64) error {
+	return s.follow(ctx, follower{consumer: consumer, read: s.eventsAfter, handle: handle, save: func(from, to int64) error {
 		return s.write(context.WithoutCancel(ctx), nil, func(t *tx) error { return moveCheckpoint(t, consumer, from, to) })
-	})
+	}})
 }
 
-func (s *Store) follow(ctx context.Context, consumer string, read func(context.Context, reader, int64) ([]stream.Event, error),
-	handle func(context.Context, []stream.Event) error, save func(from, to int64) error) error {
-	feed, release, err := s.dialect.claim(ctx, s.feed, consumer)
+// follower is what a consumer does with the feed.
+type follower struct {
+	consumer string
+	read     func(context.Context, reader, int64) ([]stream.Event, error)
+	handle   func(context.Context, []stream.Event) error
+	save     func(from, to int64) error // moves the checkpoint, with what handle gathered
+	// from is where the checkpoint is; nil: among this store's own.
+	from  func(context.Context) (int64, error)
+	pause time.Duration // between two saves; 0: checkpointPause
+	full  func() bool   // asks for a save before the pause is over; may be nil
+}
+
+func (s *Store) follow(ctx context.Context, f follower) error {
+	feed, release, err := s.dialect.claim(ctx, s.feed, f.consumer)
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil
@@ -188,7 +214,13 @@ func (s *Store) follow(ctx context.Context, consumer string, read func(context.C
 		return s.dialect.explain(err)
 	}
 	defer release()
-	position, err := s.checkpoint(ctx, feed, consumer)
+	if f.from == nil {
+		f.from = func(ctx context.Context) (int64, error) { return s.checkpoint(ctx, feed, f.consumer) }
+	}
+	if f.pause == 0 {
+		f.pause = checkpointPause
+	}
+	position, err := f.from(ctx)
 	if err != nil {
 		return err
 	}
@@ -199,13 +231,13 @@ func (s *Store) follow(ctx context.Context, consumer string, read func(context.C
 		}
 		from := saved
 		saved, savedAt = position, time.Now()
-		return save(from, position)
+		return f.save(from, position)
 	}
 	for ctx.Err() == nil {
 		wake := s.wake.wait()
-		events, err := read(ctx, feed, position)
+		events, err := f.read(ctx, feed, position)
 		if err == nil && len(events) > 0 {
-			err = handle(ctx, events)
+			err = f.handle(ctx, events)
 		}
 		if err != nil {
 			if ctx.Err() != nil {
@@ -216,13 +248,17 @@ func (s *Store) follow(ctx context.Context, consumer string, read func(context.C
 		if len(events) > 0 {
 			position = events[len(events)-1].Position
 		}
-		if time.Since(savedAt) >= checkpointPause {
+		if time.Since(savedAt) >= f.pause || (f.full != nil && f.full()) {
 			if err := flush(); err != nil {
 				return err
 			}
 		}
 		if len(events) < batchEvents {
-			s.idle(ctx, wake)
+			wait := s.dialect.poll()
+			if position != saved { // what was handled is not kept back until something else happens
+				wait = min(wait, max(0, f.pause-time.Since(savedAt)))
+			}
+			s.idle(ctx, wake, wait)
 		}
 	}
 	return flush()
@@ -245,8 +281,8 @@ func (s *Store) Alone(ctx context.Context, name string, work func(context.Contex
 
 // idle waits for the next commit of this process, and a moment longer; or until it
 // is time to look for what others committed.
-func (s *Store) idle(ctx context.Context, wake <-chan struct{}) {
-	wait := time.NewTimer(s.dialect.poll())
+func (s *Store) idle(ctx context.Context, wake <-chan struct{}, most time.Duration) {
+	wait := time.NewTimer(most)
 	defer wait.Stop()
 	select {
 	case <-ctx.Done():
@@ -277,10 +313,12 @@ func moveCheckpoint(t *tx, consumer string, from, to int64) error {
 	n, err := t.exec(`INSERT INTO checkpoints (consumer, position) VALUES ($1, $2)
 		ON CONFLICT (consumer) DO UPDATE SET position = excluded.position WHERE checkpoints.position = $3`, consumer, to, from)
 	if err == nil && n == 0 {
-		return fmt.Errorf("another process has moved the checkpoint of %s", consumer)
+		return fmt.Errorf("the checkpoint of %s: %w", consumer, errMoved)
 	}
 	return err
 }
+
+var errMoved = errors.New("another process has moved it")
 
 // Lag is how many events the consumer has not handled, up to a million; for
 // metrics.
@@ -289,6 +327,10 @@ func (s *Store) Lag(ctx context.Context, consumer string) (n int64, err error) {
 	if err != nil {
 		return 0, err
 	}
+	return s.behind(ctx, position)
+}
+
+func (s *Store) behind(ctx context.Context, position int64) (n int64, err error) {
 	err = s.read.QueryRowContext(ctx, "SELECT COUNT(*) FROM (SELECT 1 FROM events WHERE position > $1 LIMIT 1000000) AS behind", position).Scan(&n)
 	return n, s.dialect.explain(err)
 }
@@ -307,7 +349,7 @@ func (s *Store) RunBalances(ctx context.Context) error {
 		}
 		return nil
 	}
-	return s.follow(ctx, balanceConsumer, s.transfersAfter, handle, func(from, to int64) error {
+	return s.follow(ctx, follower{consumer: balanceConsumer, read: s.transfersAfter, handle: handle, save: func(from, to int64) error {
 		done := sums
 		sums = map[funds]ledger.Balance{}
 		return s.write(context.WithoutCancel(ctx), nil, func(t *tx) error {
@@ -320,7 +362,7 @@ func (s *Store) RunBalances(ctx context.Context) error {
 			}
 			return moveCheckpoint(t, balanceConsumer, from, to)
 		})
-	})
+	}})
 }
 
 func addEffect(sums map[funds]ledger.Balance, f funds, tr ledger.Transfer) {

@@ -23,15 +23,15 @@ var (
 // MailConsumer is the feed's consumer that writes mails.
 const MailConsumer = "mails"
 
-const mailColumns = "id, account, mode, recipient, kind, lang, data, withdraw, due_at, ends_at, status, attempt, error, created_at, ended_at"
+const mailColumns = "id, account, mode, recipient, kind, lang, data, withdraw, due_at, claimed, ends_at, status, attempt, error, created_at, ended_at"
 
 func scanMail(row rowScanner) (mail.Message, error) {
 	var (
-		m                         mail.Message
-		data                      string
-		due, ends, created, ended int64
+		m                                  mail.Message
+		data                               string
+		due, claimed, ends, created, ended int64
 	)
-	err := row.Scan(&m.ID, &m.Account, &m.Mode, &m.To, &m.Kind, &m.Lang, &data, &m.Withdraw, &due, &ends, &m.Status, &m.Attempt, &m.Error, &created, &ended)
+	err := row.Scan(&m.ID, &m.Account, &m.Mode, &m.To, &m.Kind, &m.Lang, &data, &m.Withdraw, &due, &claimed, &ends, &m.Status, &m.Attempt, &m.Error, &created, &ended)
 	if err != nil {
 		return m, missing(err, "mail")
 	}
@@ -53,7 +53,7 @@ func putMails(t *tx, list []mail.Message) error {
 		if due.IsZero() {
 			due = m.CreatedAt
 		}
-		if _, err := t.exec("INSERT INTO mails ("+mailColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'waiting', 0, '', $11, 0)
+		if _, err := t.exec("INSERT INTO mails ("+mailColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, 'waiting', 0, '', $11, 0)
 			ON CONFLICT (id) DO NOTHING`, m.ID, m.Account, m.Mode, m.To, m.Kind, m.Lang, base64.StdEncoding.EncodeToString(m.Sealed), m.Withdraw,
 			micros(due), micros(m.EndsAt), micros(m.CreatedAt)); err != nil {
 			return err
@@ -110,7 +110,7 @@ func (s *Store) WithdrawMails(ctx context.Context, account string, keys []string
 	})
 }
 
-const dueMails = "SELECT " + mailColumns + " FROM mails WHERE status = 'waiting' AND due_at <= $1 ORDER BY due_at LIMIT $2"
+const dueMails = "SELECT " + mailColumns + " FROM mails WHERE status = 'waiting' AND due_at <= $1 AND claimed <= $1 ORDER BY due_at LIMIT $2"
 
 // DueMails implements mail.Outbox.
 func (s *Store) DueMails(ctx context.Context, now time.Time, limit int) ([]mail.Message, error) {
@@ -145,13 +145,12 @@ func (s *Store) ClaimMails(ctx context.Context, due []mail.Message, until time.T
 	err := s.write(ctx, nil, func(t *tx) error {
 		claimed = claimed[:0]
 		for _, m := range due {
-			n, err := t.exec("UPDATE mails SET due_at = $1, attempt = attempt + 1 WHERE id = $2 AND status = 'waiting' AND due_at = $3",
-				micros(until), m.ID, micros(m.DueAt))
+			n, err := t.exec("UPDATE mails SET claimed = $1, attempt = attempt + 1 WHERE id = $2 AND status = 'waiting' AND attempt = $3",
+				micros(until), m.ID, m.Attempt)
 			if err != nil {
 				return err
 			}
 			if n == 1 {
-				m.DueAt = until
 				m.Attempt++
 				claimed = append(claimed, m)
 			}
@@ -162,6 +161,18 @@ func (s *Store) ClaimMails(ctx context.Context, due []mail.Message, until time.T
 		return nil, err
 	}
 	return claimed, nil
+}
+
+// ReleaseMails ends the claims of a process that died, at the start of the next one.
+// Where several processes share the store, claims run out by themselves.
+func (s *Store) ReleaseMails(ctx context.Context) error {
+	if !s.dialect.cached() {
+		return nil
+	}
+	return s.write(ctx, nil, func(t *tx) error {
+		_, err := t.exec("UPDATE mails SET claimed = 0 WHERE status = 'waiting' AND claimed > 0")
+		return err
+	})
 }
 
 // SettleMails implements mail.Outbox.
@@ -175,7 +186,7 @@ func (s *Store) SettleMails(ctx context.Context, outcomes []mail.Outcome) error 
 		for _, o := range outcomes {
 			var err error
 			if o.Status == mail.Waiting {
-				_, err = t.exec("UPDATE mails SET due_at = $1, error = $2 WHERE id = $3 AND status = 'waiting'", micros(o.NextAt), o.Error, o.ID)
+				_, err = t.exec("UPDATE mails SET due_at = $1, claimed = 0, error = $2 WHERE id = $3 AND status = 'waiting'", micros(o.NextAt), o.Error, o.ID)
 			} else {
 				_, err = t.exec("UPDATE mails SET status = $1, data = '', error = $2, ended_at = $3 WHERE id = $4 AND status = 'waiting'",
 					string(o.Status), o.Error, micros(o.At), o.ID)
@@ -300,6 +311,28 @@ func (s *Store) Refuses(ctx context.Context, account, address string) (bool, err
 		return false, nil
 	}
 	return err == nil, err
+}
+
+const parkedEndpoints = `SELECT e.account, e.mode, e.id, e.url, COUNT(*) FROM webhook_deliveries d
+	JOIN webhook_endpoints e ON e.id = d.endpoint WHERE d.unresolved = 1 AND d.at >= $1 GROUP BY e.account, e.mode, e.id, e.url ORDER BY e.id`
+
+// ParkedEndpoints are those that webhooks were given up for since a moment, and
+// that nobody has dealt with. It reads the index of those alone.
+func (s *Store) ParkedEndpoints(ctx context.Context, since time.Time) ([]mail.ParkedEndpoint, error) {
+	rows, err := s.query(ctx, s.read, parkedEndpoints, micros(since))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var list []mail.ParkedEndpoint
+	for rows.Next() {
+		var p mail.ParkedEndpoint
+		if err := rows.Scan(&p.Account, &p.Mode, &p.Endpoint, &p.URL, &p.Count); err != nil {
+			return nil, err
+		}
+		list = append(list, p)
+	}
+	return list, rows.Err()
 }
 
 // BeginAtEnd puts a consumer that is new behind everything that the feed holds: it

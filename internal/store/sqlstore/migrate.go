@@ -32,8 +32,10 @@ const (
 // SQLite's do, so that ids list in the order in which they were made.
 var postgresWords = strings.NewReplacer("INTEGER PRIMARY KEY", "BIGINT PRIMARY KEY", " TEXT ", ` TEXT COLLATE "C" `)
 
-func sharedMigrations() fs.FS {
-	dir, err := fs.Sub(migrations, "migrations")
+func sharedMigrations() fs.FS { return migrationsIn("migrations") }
+
+func migrationsIn(folder string) fs.FS {
+	dir, err := fs.Sub(migrations, folder)
 	if err != nil {
 		panic(err) // it is embedded
 	}
@@ -89,6 +91,10 @@ func Migrate(ctx context.Context, url string) (from, to int64, err error) {
 	if err != nil {
 		return 0, 0, err
 	}
+	return migrate(ctx, d)
+}
+
+func migrate(ctx context.Context, d dialect) (from, to int64, err error) {
 	db, err := d.open(false, 1)
 	if err != nil {
 		return 0, 0, err

@@ -18,16 +18,17 @@ import (
 var _ notify.Store = (*Store)(nil)
 
 const endpointColumns = `id, account, mode, url, events, secret, previous_secret, previous_until,
-	disabled_at, disabled_reason, created_at, revision`
+	disabled_at, disabled_reason, created_at, revision, failing_since, told`
 
 func scanEndpoint(row rowScanner) (notify.Endpoint, error) {
 	var (
 		e                        notify.Endpoint
 		events, secret, previous string
 		until, disabled, created int64
+		failing                  int64
 	)
 	if err := row.Scan(&e.ID, &e.Account, &e.Mode, &e.URL, &events, &secret, &previous, &until,
-		&disabled, &e.DisabledReason, &created, &e.Revision); err != nil {
+		&disabled, &e.DisabledReason, &created, &e.Revision, &failing, &e.Told); err != nil {
 		if errors.Is(err, sql.ErrNoRows) {
 			return e, fault.NotFound("webhook endpoint")
 		}
@@ -43,7 +44,7 @@ func scanEndpoint(row rowScanner) (notify.Endpoint, error) {
 	if err != nil {
 		return notify.Endpoint{}, damaged("webhook endpoint", e.ID, err)
 	}
-	e.PreviousUntil, e.DisabledAt, e.CreatedAt = fromMicros(until), fromMicros(disabled), fromMicros(created)
+	e.PreviousUntil, e.DisabledAt, e.CreatedAt, e.FailingSince = fromMicros(until), fromMicros(disabled), fromMicros(created), fromMicros(failing)
 	return e, nil
 }
 
@@ -80,10 +81,10 @@ func putEndpoint(t *tx, e notify.Endpoint) (int64, error) {
 		return 0, err
 	}
 	return t.exec(`INSERT INTO webhook_endpoints (`+endpointColumns+`)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (id) DO NOTHING`,
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT (id) DO NOTHING`,
 		e.ID, e.Account, e.Mode, e.URL, string(events), base64.StdEncoding.EncodeToString(e.SealedSecret),
 		base64.StdEncoding.EncodeToString(e.PreviousSealedSecret), micros(e.PreviousUntil),
-		micros(e.DisabledAt), e.DisabledReason, micros(e.CreatedAt), e.Revision)
+		micros(e.DisabledAt), e.DisabledReason, micros(e.CreatedAt), e.Revision, micros(e.FailingSince), e.Told)
 }
 
 // Endpoint implements notify.Store.
@@ -140,10 +141,11 @@ func (s *Store) UpdateEndpoint(ctx context.Context, e notify.Endpoint, events []
 	}
 	return s.write(ctx, []string{e.Account}, func(t *tx) error {
 		n, err := t.exec(`UPDATE webhook_endpoints SET url = $1, events = $2, secret = $3, previous_secret = $4, previous_until = $5,
-			disabled_at = $6, disabled_reason = $7, revision = revision + 1 WHERE id = $8 AND account = $9 AND revision = $10`,
+			disabled_at = $6, disabled_reason = $7, failing_since = $8, told = $9, revision = revision + 1
+			WHERE id = $10 AND account = $11 AND revision = $12`,
 			e.URL, string(subscribed), base64.StdEncoding.EncodeToString(e.SealedSecret),
 			base64.StdEncoding.EncodeToString(e.PreviousSealedSecret), micros(e.PreviousUntil),
-			micros(e.DisabledAt), e.DisabledReason, e.ID, e.Account, e.Revision)
+			micros(e.DisabledAt), e.DisabledReason, micros(e.FailingSince), e.Told, e.ID, e.Account, e.Revision)
 		if err != nil {
 			return err
 		}
@@ -169,44 +171,78 @@ func (s *Store) DeleteEndpoint(ctx context.Context, account, id string) error {
 }
 
 const deliveryColumns = `id, account, mode, endpoint, event, event_type, attempt, status, http_status,
-	answer, error, duration_ms, at, next_at`
+	answer, error, duration_ms, at, next_at, request, test, redelivery`
 
 func scanDelivery(row rowScanner, more ...any) (notify.Delivery, error) {
 	var (
-		d        notify.Delivery
-		at, next int64
+		d              notify.Delivery
+		request        string
+		at, next, test int64
 	)
 	into := append([]any{&d.ID, &d.Account, &d.Mode, &d.Endpoint, &d.Event, &d.EventType, &d.Attempt, &d.Status, &d.HTTPStatus,
-		&d.Answer, &d.Error, &d.DurationMs, &at, &next}, more...)
+		&d.Answer, &d.Error, &d.DurationMs, &at, &next, &request, &test, &d.Redelivery}, more...)
 	if err := row.Scan(into...); err != nil {
 		if errors.Is(err, sql.ErrNoRows) {
 			return d, fault.NotFound("delivery")
 		}
 		return d, err
 	}
-	d.At, d.NextAt = fromMicros(at), fromMicros(next)
+	if request != "" {
+		if err := json.Unmarshal([]byte(request), &d.Request); err != nil {
+			return notify.Delivery{}, damaged("delivery", d.ID, err)
+		}
+	}
+	d.At, d.NextAt, d.Test = fromMicros(at), fromMicros(next), test == 1
 	return d, nil
 }
 
 // RecordDelivery implements notify.Store. What ends an event for an endpoint,
-// well or not, takes the place of what was parked of it before.
+// well or not, takes the place of what was parked of it before. Only the first
+// failure after a success, and the first success after a failure, change the
+// endpoint: the others find nothing to change, and lock nothing.
 func (s *Store) RecordDelivery(ctx context.Context, d notify.Delivery, r *idempotency.Record) error {
 	return s.write(ctx, nil, func(t *tx) error {
 		err := putDelivery(t, d, ` ON CONFLICT (id) DO UPDATE SET attempt = excluded.attempt, status = excluded.status, http_status = excluded.http_status,
 				answer = excluded.answer, error = excluded.error, duration_ms = excluded.duration_ms, at = excluded.at,
-				next_at = excluded.next_at, body = excluded.body, unresolved = excluded.unresolved
+				next_at = excluded.next_at, body = excluded.body, unresolved = excluded.unresolved, request = excluded.request
 			WHERE excluded.status <> 'pending' AND webhook_deliveries.account = excluded.account`)
 		if err != nil {
+			return err
+		}
+		if err := putHealth(t, d); err != nil {
 			return err
 		}
 		return putRecord(t, r)
 	})
 }
 
+// putHealth keeps what a try says about its endpoint.
+func putHealth(t *tx, d notify.Delivery) (err error) {
+	switch {
+	case !d.Request.Sent() || d.Test:
+	case d.Status == notify.Succeeded:
+		_, err = t.exec("UPDATE webhook_endpoints SET failing_since = 0, revision = revision + 1 WHERE id = $1 AND failing_since <> 0", d.Endpoint)
+	default:
+		_, err = t.exec("UPDATE webhook_endpoints SET failing_since = $1, revision = revision + 1 WHERE id = $2 AND failing_since = 0 AND disabled_at = 0",
+			micros(d.At), d.Endpoint)
+	}
+	return err
+}
+
 func putDelivery(t *tx, d notify.Delivery, onConflict string) error {
-	unresolved := 0
-	if d.Status == notify.Parked {
+	unresolved, test, request := 0, 0, ""
+	switch {
+	case d.Test:
+		test = 1
+	case d.Status == notify.Parked:
 		unresolved = 1
+	}
+	if d.Request.Sent() {
+		raw, err := json.Marshal(d.Request)
+		if err != nil {
+			return err
+		}
+		request = string(raw)
 	}
 	if d.Status == notify.Succeeded || d.Status == notify.Parked {
 		if _, err := t.exec("UPDATE webhook_deliveries SET unresolved = 0 WHERE unresolved = 1 AND event = $1 AND endpoint = $2", d.Event, d.Endpoint); err != nil {
@@ -214,20 +250,25 @@ func putDelivery(t *tx, d notify.Delivery, onConflict string) error {
 		}
 	}
 	_, err := t.exec(`INSERT INTO webhook_deliveries (`+deliveryColumns+`, body, unresolved)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`+onConflict,
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)`+onConflict,
 		d.ID, d.Account, d.Mode, d.Endpoint, d.Event, d.EventType, d.Attempt, string(d.Status), d.HTTPStatus,
-		d.Answer, d.Error, d.DurationMs, micros(d.At), micros(d.NextAt), base64.StdEncoding.EncodeToString(d.SealedBody), unresolved)
+		d.Answer, d.Error, d.DurationMs, micros(d.At), micros(d.NextAt), request, test, d.Redelivery,
+		base64.StdEncoding.EncodeToString(d.SealedBody), unresolved)
 	return err
 }
 
 // Deliveries implements notify.Store.
-func (s *Store) Deliveries(ctx context.Context, account, endpoint, before string, limit int) ([]notify.Delivery, error) {
+func (s *Store) Deliveries(ctx context.Context, account, endpoint string, q notify.DeliveryQuery) ([]notify.Delivery, error) {
 	var w where
 	w.add("endpoint = ?", endpoint)
 	w.add("account = ?", account)
-	w.addIf(before != "", "id < ?", before)
+	w.addIf(q.Status != "", "status = ?", string(q.Status))
+	w.addIf(q.EventType != "", "event_type = ?", q.EventType)
+	w.addIf(!q.From.IsZero(), "at >= ?", micros(q.From))
+	w.addIf(!q.To.IsZero(), "at < ?", micros(q.To))
+	w.addIf(q.Before != "", "id < ?", q.Before)
 	rows, err := s.query(ctx, s.read, "SELECT "+deliveryColumns+" FROM webhook_deliveries"+w.sql()+
-		" ORDER BY id DESC LIMIT "+strconv.Itoa(limit), w.args...)
+		" ORDER BY id DESC LIMIT "+strconv.Itoa(q.Limit), w.args...)
 	if err != nil {
 		return nil, err
 	}

@@ -32,7 +32,10 @@ const (
 )
 
 // sqliteFile is the dialect of one file with one writer, in one process.
-type sqliteFile struct{ path string }
+type sqliteFile struct {
+	path    string
+	reports bool // it is that of the projection for people
+}
 
 func (f sqliteFile) name() string { return f.path }
 
@@ -45,19 +48,35 @@ func (f sqliteFile) open(readOnly bool, connections int) (*sql.DB, error) {
 		if err := os.MkdirAll(filepath.Dir(f.path), 0o700); err != nil {
 			return nil, err
 		}
-		return open(f.path, false, connections, writerCacheKibibyte)
+		return open(f.path, false, connections, f.writerCache(), f.synchronous())
 	}
 	if _, err := os.Stat(f.path); err != nil {
 		return nil, err
 	}
-	return open(f.path, true, connections, readerCacheKibibyte)
+	return open(f.path, true, connections, readerCacheKibibyte, f.synchronous())
 }
 
-func open(path string, readOnly bool, connections, cacheKibibyte int) (*sql.DB, error) {
+// writerCache in KiB: a projection has many indexes that are written all over.
+func (f sqliteFile) writerCache() int {
+	if f.reports {
+		return 2 * writerCacheKibibyte
+	}
+	return writerCacheKibibyte
+}
+
+// synchronous: a projection may lose its last commits, never their order.
+func (f sqliteFile) synchronous() string {
+	if f.reports {
+		return "NORMAL"
+	}
+	return "FULL"
+}
+
+func open(path string, readOnly bool, connections, cacheKibibyte int, synchronous string) (*sql.DB, error) {
 	q := url.Values{}
 	q.Add("_pragma", fmt.Sprintf("busy_timeout(%d)", busyTimeoutMillis))
 	q.Add("_pragma", "journal_mode(WAL)")
-	q.Add("_pragma", "synchronous(FULL)")
+	q.Add("_pragma", "synchronous("+synchronous+")")
 	q.Add("_pragma", "wal_autocheckpoint(0)")
 	q.Add("_pragma", fmt.Sprintf("cache_size(-%d)", cacheKibibyte))
 	q.Add("_pragma", "foreign_keys(ON)")
@@ -74,6 +93,9 @@ func open(path string, readOnly bool, connections, cacheKibibyte int) (*sql.DB, 
 }
 
 func (f sqliteFile) provider(db *sql.DB) (*goose.Provider, error) {
+	if f.reports {
+		return goose.NewProvider(goose.DialectSQLite3, db, migrationsIn("migrations/reports"))
+	}
 	return goose.NewProvider(goose.DialectSQLite3, db, sharedMigrations())
 }
 
@@ -159,7 +181,7 @@ func (f sqliteFile) background() (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		db, err := open(f.path, false, 1, readerCacheKibibyte)
+		db, err := open(f.path, false, 1, readerCacheKibibyte, f.synchronous())
 		if err != nil {
 			return
 		}
@@ -207,7 +229,7 @@ func Copy(ctx context.Context, from, to string) error {
 	if _, err := os.Stat(to); err == nil {
 		return fmt.Errorf("%s exists already", to)
 	}
-	db, err := open(from, false, 1, readerCacheKibibyte)
+	db, err := open(from, false, 1, readerCacheKibibyte, "FULL")
 	if err != nil {
 		return err
 	}

@@ -56,6 +56,10 @@ func Open(ctx context.Context, url string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	return openStore(ctx, d)
+}
+
+func openStore(ctx context.Context, d dialect) (*Store, error) {
 	s := newStore(d)
 	var opened []*sql.DB
 	closeAll := func() (err error) {

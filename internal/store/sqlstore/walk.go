@@ -20,6 +20,10 @@ func OpenSnapshot(ctx context.Context, url string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	return snapshot(ctx, d)
+}
+
+func snapshot(ctx context.Context, d dialect) (*Store, error) {
 	db, err := d.open(true, 1)
 	if err != nil {
 		return nil, err
@@ -64,6 +68,20 @@ func (s *Store) CountDue(ctx context.Context, now time.Time) (n int64, err error
 // Intact asks the engine to check itself and names what it finds.
 func (s *Store) Intact(ctx context.Context) ([]string, error) {
 	return s.dialect.intact(ctx, s.read)
+}
+
+// Sizes are how many objects the walks will visit, by kind: for progress.
+func (s *Store) Sizes(ctx context.Context) (map[string]int64, error) {
+	sizes := map[string]int64{}
+	for table, kind := range map[string]string{"accounts": "merchants", "users": "merchants", "api_keys": "merchants", "sessions": "merchants",
+		"webhook_endpoints": "merchants", "webhook_deliveries": "merchants", "links": "links", "payments": "payments", "idempotency": "records", "events": "events"} {
+		var n int64
+		if err := s.read.QueryRowContext(ctx, "SELECT COUNT(*) FROM "+table).Scan(&n); err != nil {
+			return nil, s.dialect.explain(err)
+		}
+		sizes[kind] += n
+	}
+	return sizes, nil
 }
 
 // EachPayment visits every payment; one that is damaged is given by its error.

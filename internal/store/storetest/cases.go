@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"reflect"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -438,6 +439,46 @@ func eventSeq(t *testing.T, s suite) {
 			t.Fatalf("events of %s are out of order", e.Object)
 		}
 		objects[e.Object] = e.ObjectSeq
+	}
+}
+
+// moves: the events with transfers alone, backwards, page by page.
+func moves(t *testing.T, s suite) {
+	for i := range 3 {
+		s.commit(t, Answered(t, s.commit(t, Begin(t, s.link(t, 1), attempt(i))), issuer.Approved))
+	}
+	all, err := s.Events(s.ctx, s.account, link.Test, 0, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []string
+	for i := len(all) - 1; i >= 0; i-- {
+		if len(all[i].Transfers) > 0 {
+			want = append(want, all[i].ID)
+		}
+	}
+	var got []string
+	for before := int64(0); ; {
+		page, err := s.Moves(s.ctx, s.account, link.Test, before, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(page) == 0 {
+			break
+		}
+		for _, e := range page {
+			if len(e.Transfers) == 0 || len(e.Data) != 0 || e.CreatedAt.IsZero() || e.Object == "" {
+				t.Errorf("%+v", e)
+			}
+			got = append(got, e.ID)
+		}
+		before = page[len(page)-1].Seq
+	}
+	if len(want) < 3 || !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	if other, err := s.Moves(s.ctx, id.New(id.Account), link.Test, 0, 10); err != nil || len(other) != 0 {
+		t.Errorf("a stranger reads %v, %v", other, err)
 	}
 }
 

@@ -103,7 +103,7 @@ func mailClaim(t *testing.T, s mails) {
 	ok(t, s.PutMails(s.ctx, []mail.Message{m}))
 	due := s.due(t, m.Account, Epoch)
 	claimed, err := s.ClaimMails(s.ctx, due, Epoch.Add(time.Minute))
-	if err != nil || len(claimed) != 1 || claimed[0].Attempt != 1 || !claimed[0].DueAt.Equal(Epoch.Add(time.Minute)) {
+	if err != nil || len(claimed) != 1 || claimed[0].Attempt != 1 {
 		t.Fatalf("claimed %+v, %v", claimed, err)
 	}
 	if again, err := s.ClaimMails(s.ctx, due, Epoch.Add(time.Hour)); err != nil || len(again) != 0 {

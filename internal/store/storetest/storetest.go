@@ -103,6 +103,14 @@ func (s suite) Events(ctx context.Context, account, mode string, afterSeq int64,
 	return s.Store.Events(ctx, account, mode, afterSeq, limit)
 }
 
+// Moves waits for a feed that follows later.
+func (s suite) Moves(ctx context.Context, account, mode string, beforeSeq int64, limit int) ([]stream.Event, error) {
+	if err := s.catchUp(ctx, account); err != nil {
+		return nil, err
+	}
+	return s.Store.Moves(ctx, account, mode, beforeSeq, limit)
+}
+
 // Balances waits for a feed that follows later.
 func (s suite) Balances(ctx context.Context, account, mode string) (map[money.Currency]ledger.Balance, error) {
 	if err := s.catchUp(ctx, account); err != nil {
@@ -140,6 +148,7 @@ func Run(t *testing.T, open func(t *testing.T) Store, options ...Options) {
 		"I14 a record is kept with its effect or not":  records,
 		"events are gap-free per account":              eventSeq,
 		"balances follow the commits":                  balances,
+		"moves of money come newest first":             moves,
 		"expired links are told once":                  expire,
 		"F19 a consumer resumes at its checkpoint":     consume,
 		"F22 many workers on one payment lose nothing": contention,

@@ -9,6 +9,7 @@ CREATE TABLE mails (
     data       TEXT   NOT NULL,            -- sealed, base64; empty once the mail has ended
     withdraw   TEXT   NOT NULL DEFAULT '', -- names the mails that can be withdrawn together
     due_at     BIGINT NOT NULL,            -- of the next try
+    claimed    BIGINT NOT NULL DEFAULT 0,  -- until when a process is at work on it
     ends_at    BIGINT NOT NULL DEFAULT 0,  -- of no use from then on
     status     TEXT   NOT NULL,
     attempt    BIGINT NOT NULL DEFAULT 0,

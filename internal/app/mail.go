@@ -1,0 +1,95 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/paylink/paylink/internal/mail"
+	"github.com/paylink/paylink/internal/mail/office"
+	"github.com/paylink/paylink/internal/mail/smtp"
+	"github.com/paylink/paylink/internal/rpc"
+	"github.com/paylink/paylink/internal/store/sqlstore"
+)
+
+// mails reports whether mail is set up: a process that only writes mails into the
+// outbox needs no server, but must know that somebody sends them.
+func (c Config) mails() bool { return c.MailFrom != "" }
+
+// checkMail looks at the settings of mail. The server's address may hold a password
+// and is not repeated.
+func (c Config) checkMail(say func(format string, args ...any)) {
+	if c.MailFrom != "" {
+		if err := smtp.CheckFrom(c.MailFrom); err != nil {
+			say("--mail-from %q: %v", c.MailFrom, err)
+		}
+	}
+	if c.MailURL != "" {
+		if _, err := smtp.Parse(c.MailURL); err != nil {
+			say("--mail-url: %v", err)
+		}
+	}
+	switch {
+	case c.MailURL != "" && c.MailFrom == "":
+		say("--mail-from: an address in whose name mails are sent, such as Payments <pay@shop.example>")
+	case c.MailFrom != "" && c.MailURL == "" && c.runs("notifier"):
+		say("--mail-url: the mail server that takes the mails, such as smtp://USER:PASSWORD@HOST:587")
+	}
+	if c.MailFrom != "" && c.PublicURL == "" && c.split() && c.runs("notifier") {
+		say("--public-url: mails lead there")
+	}
+}
+
+// openMail: the outbox's postman, and the consumer of the feed that writes mails.
+// They run where webhooks are sent.
+func (s *services) openMail(ctx context.Context) error {
+	if !s.cfg.runs("notifier") {
+		if p := s.peer("notifier"); p != nil {
+			s.mail = rpc.NewMail(p)
+		}
+		return nil
+	}
+	settings := office.Config{Outbox: s.stores.sql, Readers: s.stores.sql, Parked: s.stores.sql, Payments: s.stores.payments, Links: s.stores.links,
+		Ring: s.ring, From: s.cfg.MailFrom, PublicURL: s.cfg.PublicURL, Now: time.Now, Log: s.log,
+		Observe: func(kind string, o mail.Status) { s.metrics.Mail(kind, string(o)) }}
+	if s.cfg.mails() {
+		server, err := smtp.Parse(s.cfg.MailURL)
+		if err != nil {
+			return errors.New("--mail-url: " + err.Error())
+		}
+		server.TLS = s.cfg.MailTLS
+		carrier := smtp.New(server)
+		s.closers = append(s.closers, carrier.Close)
+		settings.Carrier = carrier
+	}
+	local := office.New(settings)
+	s.mail = local
+	s.serve(func(r *rpc.Server) { rpc.ServeMail(r, local) })
+	if !s.cfg.mails() {
+		return nil
+	}
+	if err := s.stores.sql.BeginAtEnd(ctx, sqlstore.MailConsumer); err != nil {
+		return err
+	}
+	if err := s.stores.sql.ReleaseMails(ctx); err != nil {
+		return err
+	}
+	s.background["mails"] = func(ctx context.Context) error {
+		return s.stores.sql.Consume(ctx, sqlstore.MailConsumer, local.Handle)
+	}
+	s.background["postman"], s.background["old mails"] = local.Run, local.RunPrune
+	s.background["parked webhooks"] = func(ctx context.Context) error {
+		return s.stores.sql.Alone(ctx, "parked webhooks", local.RunParked)
+	}
+	s.mailGauges()
+	return nil
+}
+
+func (s *services) mailGauges() {
+	s.metrics.Mails()
+	read := gauge(func(ctx context.Context) (int64, error) { return s.stores.sql.CountDueMails(ctx, time.Now()) })
+	s.metrics.Gauge("paylink_mails_due", "Mails whose time has come and that are not sent.", nil, read)
+	s.metrics.Gauge("paylink_mails_parked", "Mails of the last 30 days that were given up.", nil, gauge(s.stores.sql.CountParkedMails))
+	s.metrics.Gauge("paylink_stream_lag", "Events that the consumer has not handled.", map[string]string{"consumer": sqlstore.MailConsumer},
+		gauge(func(ctx context.Context) (int64, error) { return s.stores.sql.Lag(ctx, sqlstore.MailConsumer) }))
+}

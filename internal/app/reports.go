@@ -1,0 +1,73 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"path/filepath"
+
+	"github.com/paylink/paylink/internal/obs"
+	"github.com/paylink/paylink/internal/report"
+	"github.com/paylink/paylink/internal/rpc"
+	"github.com/paylink/paylink/internal/store/sqlstore"
+)
+
+// reportsPath is the file of the projection for people, beside a store in SQLite.
+func (c Config) reportsPath() string { return filepath.Join(c.DataDir, "reports.db") }
+
+// openReports: the projection for people, in the box payments; and in the gateway
+// what gathers the steps that browsers tell.
+func (s *services) openReports(ctx context.Context) error {
+	switch p := s.peer("payments"); {
+	case s.cfg.runs("payments"):
+		local, err := sqlstore.OpenReports(ctx, s.stores.sql, s.cfg.reportsPath(), s.log)
+		if err != nil {
+			return err
+		}
+		s.closers = append(s.closers, local.Close)
+		s.reports, s.background["reports"] = local, local.Run
+		s.metrics.Gauge("paylink_stream_lag", "Events that the consumer has not handled.", map[string]string{"consumer": report.Consumer}, gauge(local.Lag))
+		s.serve(func(r *rpc.Server) { rpc.ServeReports(r, local) })
+	case p != nil:
+		s.reports = rpc.NewReports(p)
+	}
+	if s.cfg.runs("gateway") {
+		s.beacons = report.NewBeacons(s.reports, s.log)
+		s.background["beacons"] = s.beacons.Run
+	}
+	return nil
+}
+
+// RebuildReports makes the projection for people anew from the feed, also while the
+// server runs.
+func RebuildReports(ctx context.Context, cfg Config, out io.Writer) error {
+	url, err := cfg.storeURL()
+	if err != nil {
+		return err
+	}
+	store, err := sqlstore.Open(ctx, url)
+	if err != nil {
+		return fmt.Errorf("open %s: %w", cfg.storeName(), err)
+	}
+	defer func() { _ = store.Close() }()
+	level, err := cfg.level()
+	if err != nil {
+		return err
+	}
+	reports, err := sqlstore.OpenReports(ctx, store, cfg.reportsPath(), obs.NewLogger(out, level))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = reports.Close() }()
+	var told int64 = -1
+	err = reports.Rebuild(ctx, func(left int64) {
+		if left != told {
+			_, _ = fmt.Fprintf(out, "%d events to go\n", left)
+			told = left
+		}
+	})
+	if err == nil {
+		_, err = fmt.Fprintln(out, "the reports are made anew")
+	}
+	return err
+}

@@ -1,0 +1,96 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"hash/maphash"
+	"io/fs"
+
+	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/report"
+	"github.com/paylink/paylink/internal/store/sqlstore"
+	"github.com/paylink/paylink/internal/stream"
+)
+
+// reportAudit holds the projection for people to the payments: as far as it has
+// followed the feed, each row is what its payment's log says, and the sums are those
+// of the rows. That it is behind is no error.
+type reportAudit struct {
+	store    *sqlstore.Reports // nil: there is no projection
+	position int64             // how far it has come
+	told     map[string]int64  // payment to its last event as far as that
+	seed     maphash.Seed
+	kept     map[string]mark
+}
+
+// mark is enough of a row to see whether it is the one that it should be.
+type mark struct {
+	seq  int64
+	hash uint64
+}
+
+func openReportsSnapshot(ctx context.Context, cfg Config, url string) (*reportAudit, error) {
+	a := &reportAudit{told: map[string]int64{}, kept: map[string]mark{}, seed: maphash.MakeSeed()}
+	store, err := sqlstore.OpenReportsSnapshot(ctx, url, cfg.reportsPath())
+	if errors.Is(err, fs.ErrNotExist) {
+		return a, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	a.store = store
+	if a.position, err = store.Position(ctx); err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	return a, nil
+}
+
+func (a *reportAudit) close() error {
+	if a.store == nil {
+		return nil
+	}
+	return a.store.Close()
+}
+
+func (a *reportAudit) event(e stream.Event) {
+	if a.store != nil && e.Position <= a.position && report.OfPayment(e) {
+		a.told[e.Object] = max(a.told[e.Object], e.ObjectSeq)
+	}
+}
+
+// rows reads them, after the events and before the payments.
+func (a *reportAudit) rows(ctx context.Context, say func(string, ...any)) error {
+	if a.store == nil {
+		return nil
+	}
+	wrong, err := a.store.Audit(ctx, func(row report.Payment) error {
+		a.kept[row.ID] = mark{row.Seq, maphash.Comparable(a.seed, row)}
+		return nil
+	})
+	for _, w := range wrong {
+		say("%s", w)
+	}
+	return err
+}
+
+func (a *reportAudit) payment(p payment.Payment, say func(string, ...any)) {
+	if a.store == nil {
+		return
+	}
+	row, told := a.kept[p.ID], a.told[p.ID]
+	delete(a.kept, p.ID)
+	want := report.Expected(p)
+	switch {
+	case row.seq != told:
+		say("I8 reports: the row of %s is at event %d, the feed told %d", p.ID, row.seq, told)
+	case told != 0 && told == want.Seq && row.hash != maphash.Comparable(a.seed, want):
+		say("I8 reports: the row of %s is not what its log says", p.ID)
+	}
+}
+
+// rest are rows of payments that are not there.
+func (a *reportAudit) rest(say func(string, ...any)) {
+	for id := range a.kept {
+		say("I8 reports: there is a row of %s, and no such payment", id)
+	}
+}

@@ -1,0 +1,219 @@
+package api
+
+import (
+	"github.com/paylink/paylink/internal/id"
+	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/notify"
+)
+
+type deliveryObject struct {
+	ID         string            `json:"id"`
+	Object     string            `json:"object"`
+	Endpoint   string            `json:"endpoint"`
+	Event      string            `json:"event"`
+	EventType  string            `json:"eventType"`
+	Test       bool              `json:"test,omitempty"`
+	Redelivery string            `json:"redelivery,omitempty"`
+	Status     notify.Status     `json:"status"`
+	Attempt    int               `json:"attempt"`
+	HTTPStatus int               `json:"httpStatus,omitempty"`
+	Answer     string            `json:"answer,omitempty"`
+	Error      string            `json:"error,omitempty"`
+	DurationMs int64             `json:"durationMs"`
+	NextAt     string            `json:"nextAt,omitempty"`
+	Mode       string            `json:"mode"`
+	CreatedAt  string            `json:"createdAt"`
+	Links      map[string]string `json:"links"`
+	Request    *requestObject    `json:"request,omitempty"`
+}
+
+// requestObject is what a delivery's receiver was sent; one delivery read alone
+// shows it.
+type requestObject struct {
+	URL     string          `json:"url,omitempty"`
+	Headers []notify.Header `json:"headers"`
+	Body    string          `json:"body,omitempty"`
+}
+
+func showDelivery(d notify.Delivery) deliveryObject {
+	base := "/api/webhook-endpoints/" + d.Endpoint
+	self := base + "/deliveries/" + d.ID
+	return deliveryObject{
+		ID: d.ID, Object: "delivery", Endpoint: d.Endpoint, Event: d.Event, EventType: d.EventType, Status: d.Status,
+		Test: d.Test, Redelivery: d.Redelivery,
+		Attempt: d.Attempt, HTTPStatus: d.HTTPStatus, Answer: d.Answer, Error: d.Error, DurationMs: d.DurationMs,
+		NextAt: optionalTime(d.NextAt), Mode: d.Mode, CreatedAt: link.FormatTime(d.At),
+		Links: map[string]string{"self": self, "endpoint": base, "redeliver": self + "/redeliver"},
+	}
+}
+
+func (a *API) listDeliveries(q *request) (any, error) {
+	limit, err := q.query.limit()
+	if err != nil {
+		return nil, err
+	}
+	after, err := q.query.after(id.Delivery, false)
+	if err != nil {
+		return nil, err
+	}
+	status, err := q.query.oneOf("status", string(notify.Pending), string(notify.Succeeded), string(notify.Failed), string(notify.Parked))
+	if err != nil {
+		return nil, err
+	}
+	eventType, err := q.query.oneOf("eventType", append(notify.EventTypes(), notify.TestPing)...)
+	if err != nil {
+		return nil, err
+	}
+	want := notify.DeliveryQuery{Status: notify.Status(status), EventType: eventType, Before: after.ID, Limit: limit + 1}
+	if want.From, err = q.query.time("from"); err != nil {
+		return nil, err
+	}
+	if want.To, err = q.query.time("to"); err != nil {
+		return nil, err
+	}
+	items, err := a.Webhooks.Deliveries(q.Context(), q.caller.account, q.caller.mode, q.PathValue("id"), want)
+	if err != nil {
+		return nil, err
+	}
+	return page(items, limit, showDelivery, func(d notify.Delivery) cursor { return cursor{ID: d.ID} }), nil
+}
+
+func (a *API) getDelivery(q *request) (any, error) {
+	d, err := a.Webhooks.Delivery(q.Context(), q.caller.account, q.caller.mode, q.PathValue("id"), q.PathValue("delivery"))
+	if err != nil {
+		return nil, err
+	}
+	o := showDelivery(d.Delivery)
+	o.Request = &requestObject{URL: d.Request.URL, Headers: d.Request.Headers, Body: string(d.Body)}
+	if o.Request.Headers == nil {
+		o.Request.Headers = []notify.Header{}
+	}
+	return o, nil
+}
+
+func (a *API) redeliver(q *request) (any, error) {
+	d, err := a.Webhooks.Redeliver(q.Context(), q.caller.account, q.caller.mode, q.PathValue("id"), q.PathValue("delivery"), q.ticket)
+	if err != nil {
+		return nil, err
+	}
+	return showDelivery(d), nil
+}
+
+type testBody struct {
+	Type field[string] `json:"type"`
+}
+
+func (a *API) testEndpoint(q *request) (any, error) {
+	var in testBody
+	if err := q.decode(&in); err != nil {
+		return nil, err
+	}
+	d, err := a.Webhooks.Test(q.Context(), q.caller.account, q.caller.mode, q.PathValue("id"), in.Type.Value, q.ticket)
+	if err != nil {
+		return nil, err
+	}
+	return showDelivery(d), nil
+}
+
+type redeliveryObject struct {
+	ID        string            `json:"id"`
+	Object    string            `json:"object"`
+	Endpoint  string            `json:"endpoint"`
+	Filter    filterObject      `json:"filter"`
+	Status    string            `json:"status"`
+	Reason    string            `json:"reason,omitempty"`
+	Total     int64             `json:"total"`
+	Queued    int64             `json:"queued"`
+	Pending   int64             `json:"pending"`
+	Succeeded int64             `json:"succeeded"`
+	Failed    int64             `json:"failed"`
+	Mode      string            `json:"mode"`
+	CreatedAt string            `json:"createdAt"`
+	UpdatedAt string            `json:"updatedAt"`
+	EndedAt   string            `json:"endedAt,omitempty"`
+	Links     map[string]string `json:"links"`
+}
+
+type filterObject struct {
+	Status    notify.Status `json:"status"`
+	EventType string        `json:"eventType,omitempty"`
+	From      string        `json:"from,omitempty"`
+	To        string        `json:"to,omitempty"`
+}
+
+func showRedelivery(r notify.Redelivery) redeliveryObject {
+	base := "/api/webhook-endpoints/" + r.Endpoint
+	self := base + "/redeliveries/" + r.ID
+	return redeliveryObject{
+		ID: r.ID, Object: "redelivery", Endpoint: r.Endpoint, Status: string(r.State), Reason: r.Reason, Total: r.Total, Queued: r.Queued(),
+		Filter:  filterObject{Status: r.Filter.Status, EventType: r.Filter.EventType, From: optionalTime(r.Filter.From), To: optionalTime(r.Filter.To)},
+		Pending: r.Pending, Succeeded: r.Succeeded, Failed: r.Failed, Mode: r.Mode,
+		CreatedAt: link.FormatTime(r.CreatedAt), UpdatedAt: link.FormatTime(r.UpdatedAt), EndedAt: optionalTime(r.EndedAt),
+		Links: map[string]string{"self": self, "endpoint": base, "cancel": self + "/cancel"},
+	}
+}
+
+type redeliverBody struct {
+	Status    field[string] `json:"status"`
+	EventType field[string] `json:"eventType"`
+	From      field[string] `json:"from"`
+	To        field[string] `json:"to"`
+}
+
+func (a *API) redeliverAll(q *request) (any, error) {
+	var in redeliverBody
+	if err := q.decode(&in); err != nil {
+		return nil, err
+	}
+	f := notify.Filter{Status: notify.Status(in.Status.Value), EventType: in.EventType.Value}
+	times := query{}
+	for name, given := range map[string]field[string]{"from": in.From, "to": in.To} {
+		if given.Set {
+			times[name] = given.Value
+		}
+	}
+	var err error
+	if f.From, err = times.time("from"); err != nil {
+		return nil, err
+	}
+	if f.To, err = times.time("to"); err != nil {
+		return nil, err
+	}
+	r, err := a.Webhooks.RedeliverAll(q.Context(), q.caller.account, q.caller.mode, q.PathValue("id"), f, q.ticket)
+	if err != nil {
+		return nil, err
+	}
+	return showRedelivery(r), nil
+}
+
+func (a *API) listRedeliveries(q *request) (any, error) {
+	limit, err := q.query.limit()
+	if err != nil {
+		return nil, err
+	}
+	after, err := q.query.after(id.Redelivery, false)
+	if err != nil {
+		return nil, err
+	}
+	items, err := a.Webhooks.Redeliveries(q.Context(), q.caller.account, q.caller.mode, q.PathValue("id"), after.ID, limit+1)
+	if err != nil {
+		return nil, err
+	}
+	return page(items, limit, showRedelivery, func(r notify.Redelivery) cursor { return cursor{ID: r.ID} }), nil
+}
+
+func (a *API) getRedelivery(q *request) (any, error) {
+	r, err := a.Webhooks.Redelivery(q.Context(), q.caller.account, q.caller.mode, q.PathValue("id"), q.PathValue("redelivery"))
+	if err != nil {
+		return nil, err
+	}
+	return showRedelivery(r), nil
+}
+
+func (a *API) cancelRedelivery(q *request) (any, error) {
+	r, err := a.Webhooks.CancelRedelivery(q.Context(), q.caller.account, q.caller.mode, q.PathValue("id"), q.PathValue("redelivery"))
+	if err != nil {
+		return nil, err
+	}
+	return showRedelivery(r), nil
+}

@@ -1,0 +1,167 @@
+package dashboard
+
+import (
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/id"
+	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/money"
+	"github.com/paylink/paylink/internal/payment"
+)
+
+// Bounds of a search through the list itself.
+const (
+	maxQueryBytes = 200
+	scanPage      = 500
+	maxScanned    = 5000 // newest payments that a search looks through
+)
+
+// asked is what a reader wants to see of the payments, as the address says it.
+type asked struct {
+	Q, Status, Currency, From, To, Before string
+}
+
+func readAsked(q url.Values) asked {
+	clip := func(s string) string { return strings.TrimSpace(s[:min(len(s), maxQueryBytes)]) }
+	return asked{clip(q.Get("q")), clip(q.Get("status")), clip(q.Get("currency")), clip(q.Get("from")), clip(q.Get("to")), clip(q.Get("before"))}
+}
+
+// filtered reports whether anything narrows the list.
+func (a asked) filtered() bool {
+	return a.Q != "" || a.Status != "" || a.Currency != "" || a.From != "" || a.To != ""
+}
+
+// query is the address's question mark and what follows, with a cursor.
+func (a asked) query(before string) string {
+	v := url.Values{}
+	for name, value := range map[string]string{"q": a.Q, "status": a.Status, "currency": a.Currency, "from": a.From, "to": a.To, "before": before} {
+		if value != "" {
+			v.Set(name, value)
+		}
+	}
+	if len(v) == 0 {
+		return ""
+	}
+	return "?" + v.Encode()
+}
+
+// filter turns what was asked into the reader's filter. What makes no sense, such
+// as a day that is none, does not filter: the form shows it as it was written.
+func (v *visit) filter(a asked) payment.Filter {
+	f := payment.Filter{Account: v.account.ID, Mode: v.mode}
+	if _, known := statusWords[payment.Status(a.Status)]; known {
+		f.Status = payment.Status(a.Status)
+	}
+	if c, err := money.ParseCurrency(strings.ToUpper(a.Currency)); err == nil {
+		f.Currency = c
+	}
+	if t, err := time.Parse(time.DateOnly, a.From); err == nil {
+		f.From = t
+	}
+	if t, err := time.Parse(time.DateOnly, a.To); err == nil {
+		f.To = t.AddDate(0, 0, 1) // the day itself is meant too
+	}
+	if at, last, ok := strings.Cut(a.Before, "."); ok && id.Valid(id.Payment, last) {
+		if micro, err := strconv.ParseInt(at, 10, 64); err == nil {
+			f.BeforeTime, f.BeforeID = time.UnixMicro(micro).UTC(), last
+		}
+	}
+	return f
+}
+
+// cursorOf is where the list goes on after a payment.
+func cursorOf(p payment.Payment) string {
+	return fmt.Sprintf("%d.%s", p.CreatedAt.UnixMicro(), p.ID)
+}
+
+// found is a page of payments. Next is the cursor of the page after it, "" on the
+// last. Cut: the search looked through the newest payments only.
+type found struct {
+	Payments []payment.Payment
+	Next     string
+	Cut      bool
+}
+
+// findPayments reads a page of what was asked. It is the one place that knows how
+// payments are searched: by id and by link through the reader, by the rest through
+// the newest payments.
+func (v *visit) findPayments(a asked, limit int) (found, error) {
+	f := v.filter(a)
+	if id.Valid(id.Payment, a.Q) {
+		p, err := v.d.Payments.GetPayment(v.Context(), v.account.ID, a.Q)
+		if err != nil && fault.KindOf(err) != fault.KindNotFound {
+			return found{}, err
+		}
+		if err != nil || p.Mode != v.mode {
+			return found{}, nil
+		}
+		return found{Payments: []payment.Payment{p}}, nil
+	}
+	words := strings.ToLower(a.Q)
+	if id.Valid(id.Link, a.Q) {
+		f.Link, words = a.Q, ""
+	}
+	f.Limit = limit + 1
+	if words == "" {
+		items, err := v.d.Payments.ListPayments(v.Context(), f)
+		return pageOf(items, limit), err
+	}
+	return v.scanPayments(f, words, limit)
+}
+
+func pageOf(items []payment.Payment, limit int) found {
+	if len(items) <= limit {
+		return found{Payments: items}
+	}
+	return found{Payments: items[:limit], Next: cursorOf(items[limit-1])}
+}
+
+// scanPayments looks for words in the newest payments.
+func (v *visit) scanPayments(f payment.Filter, words string, limit int) (found, error) {
+	var hits []payment.Payment
+	f.Limit = scanPage
+	for scanned := 0; scanned < maxScanned; scanned += scanPage {
+		items, err := v.d.Payments.ListPayments(v.Context(), f)
+		if err != nil {
+			return found{}, err
+		}
+		for _, p := range items {
+			if mentions(p, words) {
+				hits = append(hits, p)
+			}
+		}
+		if len(hits) > limit || len(items) < scanPage {
+			return pageOf(hits, limit), nil
+		}
+		last := items[len(items)-1]
+		f.BeforeTime, f.BeforeID = last.CreatedAt, last.ID
+	}
+	out := pageOf(hits, limit)
+	out.Cut = true
+	return out, nil
+}
+
+// mentions reports whether a payment has the words, in lower case, in its
+// reference, its payer's name or address, or is of the card with these digits.
+func mentions(p payment.Payment, words string) bool {
+	for _, s := range []string{p.Reference, p.PayerName, p.PayerEmail, p.Realm} {
+		if strings.Contains(strings.ToLower(s), words) {
+			return true
+		}
+	}
+	return p.CardLast4 != "" && p.CardLast4 == words
+}
+
+// linkOf reads the link of a payment; the zero one when it is not there any more.
+func (v *visit) linkOf(p payment.Payment) (link.Link, error) {
+	l, err := v.d.Links.Get(v.Context(), v.account.ID, v.mode, p.Link)
+	if err != nil && fault.KindOf(err) == fault.KindNotFound {
+		return link.Link{}, nil
+	}
+	return l, err
+}

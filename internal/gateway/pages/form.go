@@ -1,0 +1,360 @@
+package pages
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/gateway/problem"
+	"github.com/paylink/paylink/internal/i18n"
+	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/money"
+)
+
+// Bounds of how often a form is filled in, counted in this process.
+const (
+	formRate     = 20 // a second
+	formBurst    = 100
+	maxFormRates = 4096 // forms that are counted; more start anew
+)
+
+// Forms finds forms, and makes their links.
+type Forms interface {
+	// Form finds a form by its public id, or is fault.NotFound.
+	Form(ctx context.Context, id string) (link.Form, error)
+	// Fill makes the link of an attempt, or finds it; r lacks payee and methods.
+	Fill(ctx context.Context, f link.Form, r link.FormLinkRequest) (link.Link, error)
+}
+
+// formView is the page of a form.
+type formView struct {
+	page
+	Payee, Description string
+	Attempt, Action    string
+	Amount             string // fixed, as the reader's language writes it
+	Choices            []formChoice
+	Typed              bool
+	Currency           string
+	AmountHint         string
+	AmountMode         string
+	Fields             []formInput
+	Button             string
+	Errors             []fieldError
+	Values             map[string]string
+	Say                *i18n.Printer
+}
+
+type formChoice struct{ Value, Text string }
+
+// formInput is one field of the form.
+type formInput struct {
+	Name, Label, Type, Auto, Mode string
+	Required                      bool
+}
+
+func (v formView) err(field string) string { return payView{Errors: v.Errors}.err(field) }
+
+// anchor is the id of a field: a merchant's own name is never an id of the page's.
+func (v formView) anchor(field string) string { return "f-" + field }
+
+func (v formView) described(field string, hint bool) string {
+	var renamed []fieldError
+	for _, e := range v.Errors {
+		renamed = append(renamed, fieldError{v.anchor(e.Field), e.Text})
+	}
+	return payView{Errors: renamed}.described(v.anchor(field), hint)
+}
+
+// chosen is what the payer picked; the first when nothing was.
+func (v formView) chosen(value string) bool {
+	if picked, ok := v.Values["amount"]; ok {
+		return picked == value
+	}
+	return v.Choices[0].Value == value
+}
+
+// form shows the page of a form. It changes nothing, and mints the attempt that
+// makes a form sent twice one link.
+func (p *Pages) form(w http.ResponseWriter, r *http.Request) {
+	f, ok := p.openForm(w, r)
+	if !ok {
+		return
+	}
+	p.html(w, r, http.StatusOK, formPage(p.formView(r, f, link.NewAttempt())))
+}
+
+// openForm finds the request's form, and lets its origins frame the page. ok is
+// false when the answer has been given.
+func (p *Pages) openForm(w http.ResponseWriter, r *http.Request) (link.Form, bool) {
+	f, err := p.forms.Form(r.Context(), r.PathValue("form"))
+	if err != nil {
+		p.failPage(w, r, err)
+		return f, false
+	}
+	framable(w.Header(), f.Origins)
+	if !f.Active() {
+		p.formInactive(w, r, f)
+		return f, false
+	}
+	return f, true
+}
+
+func (p *Pages) formInactive(w http.ResponseWriter, r *http.Request, f link.Form) {
+	say := formPrinter(r)
+	p.html(w, r, http.StatusGone, messagePage(messageView{page: p.formPage(say.T("form.inactive"), f),
+		Headline: say.T("form.inactive"), Lead: say.T("form.inactiveLead", "Payee", f.Payee)}))
+}
+
+func formPrinter(r *http.Request) *i18n.Printer { return i18n.From(r.Context()) }
+
+func (p *Pages) formPage(title string, f link.Form) page {
+	return page{Title: title, Base: p.base, Test: f.Mode == link.Test}.dressed(f.ID, f.Origins, f.Look)
+}
+
+func (p *Pages) formView(r *http.Request, f link.Form, attempt string) formView {
+	say := formPrinter(r)
+	v := formView{page: p.formPage(say.T("form.title", "Payee", f.Payee), f), Payee: f.Payee, Description: f.Description, Attempt: attempt,
+		Action: p.base + "/f/" + f.ID, Currency: string(f.Currency), Typed: f.Typed(), Button: f.Button, Values: map[string]string{}, Say: say}
+	if picked := pickedLanguage(r); picked != "" { // a frame of another site has no cookies
+		v.Action += "?lang=" + picked
+	}
+	if v.Button == "" {
+		v.Button = say.T("form.button")
+	}
+	switch {
+	case f.Fixed():
+		v.Amount = say.Amount(money.Of(f.Amounts[0], f.Currency))
+	case f.Typed():
+		v.AmountHint = say.T("form.between", "Low", money.Of(f.MinMinor, f.Currency), "High", money.Of(f.MaxMinor, f.Currency))
+		v.AmountMode = "decimal"
+		if f.Currency.Exponent() == 0 {
+			v.AmountMode = "numeric"
+		}
+	default:
+		for _, minor := range f.Amounts {
+			a := money.Of(minor, f.Currency)
+			v.Choices = append(v.Choices, formChoice{a.Decimal(), say.Amount(a)})
+		}
+	}
+	for _, field := range f.Fields {
+		v.Fields = append(v.Fields, formInputOf(field, say))
+	}
+	return v
+}
+
+func formInputOf(f link.Field, say *i18n.Printer) formInput {
+	in := formInput{Name: f.Name, Label: f.Label, Type: "text", Auto: "off", Required: f.Required}
+	label := ""
+	switch f.Name {
+	case link.FieldName:
+		label, in.Auto = say.T("form.name"), "name"
+	case link.FieldEmail:
+		label, in.Type, in.Auto, in.Mode = say.T("form.email"), "email", "email", "email"
+	case link.FieldReference:
+		label = say.T("form.reference")
+	}
+	if in.Label == "" {
+		in.Label = label
+	}
+	return in
+}
+
+// fillForm makes the link, and goes on to it within the same frame. Like a payment,
+// the work does not hang on the browser; a crash leaves a link or none, and the same
+// form sent again finds it.
+func (p *Pages) fillForm(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), submitTimeout)
+	defer cancel()
+	r = r.WithContext(ctx)
+	if err := p.ownForm(r); err != nil {
+		p.failPage(w, r, err)
+		return
+	}
+	raw, err := body(w, r)
+	if err != nil {
+		p.failPage(w, r, err)
+		return
+	}
+	form, err := url.ParseQuery(string(raw))
+	if err != nil {
+		// The parser's words may quote what was typed.
+		p.failPage(w, r, fault.New(fault.KindInvalid, "form_invalid", "The form did not arrive as your browser should send it. Open it again."))
+		return
+	}
+	f, ok := p.openForm(w, r)
+	if !ok {
+		return
+	}
+	if wait := p.rates.take(f.ID, p.now()); wait > 0 {
+		busy := fault.New(fault.KindRateLimited, "rate_limited", "This form is filled in too often at the moment. Nothing was done. Try again in a few seconds.")
+		busy.RetryAfter = wait
+		p.failPage(w, r, busy)
+		return
+	}
+	q := link.FormLinkRequest{Form: f.ID, Attempt: form.Get("attempt"), Amount: typedAmount(form.Get("amount")), Values: map[string]string{}, Lang: pickedLanguage(r)}
+	for _, field := range f.Fields {
+		q.Values[field.Name] = form.Get(field.Name)
+	}
+	if errs := p.formErrors(f, q); len(errs) > 0 {
+		p.refuseFilled(w, r, f, form, errs)
+		return
+	}
+	l, err := p.forms.Fill(r.Context(), f, q)
+	if err != nil {
+		p.fillFailed(w, r, f, form, err)
+		return
+	}
+	http.Redirect(w, r, p.payPath(l.Token), http.StatusSeeOther) //nolint:gosec // G710: a path of our own, with the token escaped in it
+}
+
+// formErrors tells all missing fields at once, and what the box does not check.
+func (p *Pages) formErrors(f link.Form, q link.FormLinkRequest) (errs []*fault.Error) {
+	if !f.Fixed() && q.Amount == "" {
+		errs = append(errs, fault.Invalid("amount", "parameter_missing", "Choose the amount to pay."))
+	}
+	for _, field := range f.Fields {
+		value := strings.TrimSpace(q.Values[field.Name])
+		if value == "" && field.Required {
+			errs = append(errs, fault.Invalid(field.Name, "parameter_missing", "This field is required."))
+		}
+		if field.Name == link.FieldEmail {
+			if err := checkEmail(field.Name, value); err != nil {
+				errs = append(errs, err)
+			}
+		}
+	}
+	return errs
+}
+
+func (p *Pages) fillFailed(w http.ResponseWriter, r *http.Request, f link.Form, form url.Values, err error) {
+	refused := fault.From(err)
+	fields := map[string]bool{"amount": true, "attempt": true}
+	for _, field := range f.Fields {
+		fields[field.Name] = true
+	}
+	switch {
+	case refused.Kind == fault.KindInvalid && fields[refused.Param]:
+		p.refuseFilled(w, r, f, form, []*fault.Error{refused})
+	case refused.Kind == fault.KindInvalid, refused.Code == "form_inactive":
+		// The merchant's payment methods do not carry the form any more.
+		p.record(r, err)
+		p.formInactive(w, r, f)
+	default:
+		p.failPage(w, r, err)
+	}
+}
+
+// refuseFilled shows the form again with what was typed and what to mend.
+func (p *Pages) refuseFilled(w http.ResponseWriter, r *http.Request, f link.Form, form url.Values, errs []*fault.Error) {
+	attempt := form.Get("attempt")
+	for _, e := range errs {
+		if e.Param == "attempt" {
+			attempt = link.NewAttempt()
+		}
+	}
+	say := formPrinter(r)
+	v := p.formView(r, f, attempt)
+	v.Title = say.T("form.errorTitle", "Title", v.Title)
+	for _, name := range append([]string{"amount"}, namesOf(f.Fields)...) {
+		if s := strings.ToValidUTF8(form.Get(name), ""); len(s) <= 4*link.MaxFieldValue {
+			v.Values[name] = s
+		}
+	}
+	for _, e := range errs {
+		field := e.Param
+		if field == "attempt" {
+			field = ""
+		}
+		v.Errors = append(v.Errors, fieldError{field, formFault(say, f, e)})
+	}
+	p.html(w, r, http.StatusBadRequest, formPage(v))
+}
+
+func namesOf(fields []link.Field) (names []string) {
+	for _, f := range fields {
+		names = append(names, f.Name)
+	}
+	return names
+}
+
+// formFault puts a fault into the reader's language.
+func formFault(say *i18n.Printer, f link.Form, e *fault.Error) string {
+	switch e.Code {
+	case "parameter_missing":
+		if e.Param == "amount" {
+			return say.T("form.fault.amount")
+		}
+		for _, field := range f.Fields {
+			if field.Name == e.Param {
+				return say.T("form.fault.required", "Field", formInputOf(field, say).Label)
+			}
+		}
+	case "amount_mismatch":
+		return say.T("form.fault.amount")
+	case "amount_too_small":
+		return say.T("form.fault.small", "Low", money.Of(f.MinMinor, f.Currency))
+	case "amount_too_large":
+		return say.T("form.fault.large", "High", money.Of(f.MaxMinor, f.Currency))
+	case "amount_invalid", "amount_too_many_decimals":
+		return say.T("form.fault.digits", "Example", money.Of(1250, f.Currency).Decimal())
+	case "email_invalid":
+		return say.T("form.fault.email")
+	case "too_long":
+		return say.T("form.fault.long")
+	case "invalid_characters", "text_invalid":
+		return say.T("form.fault.characters")
+	case "attempt_invalid":
+		return say.T("form.fault.again")
+	}
+	return e.Detail
+}
+
+// rates counts how often each form is filled in: a bucket that fills at formRate
+// and holds formBurst. It is this process's own; a form that nobody fills in is full.
+type rates struct {
+	mu    sync.Mutex
+	forms map[string]*bucket
+}
+
+type bucket struct {
+	left float64
+	at   time.Time
+}
+
+// take takes one; the wait is 0 when it was there.
+func (r *rates) take(form string, now time.Time) time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.forms == nil || len(r.forms) >= maxFormRates {
+		r.forms = map[string]*bucket{}
+	}
+	b := r.forms[form]
+	if b == nil {
+		b = &bucket{left: formBurst, at: now}
+		r.forms[form] = b
+	}
+	b.left = min(formBurst, b.left+max(0, now.Sub(b.at).Seconds())*formRate)
+	b.at = now
+	if b.left < 1 {
+		return time.Second
+	}
+	b.left--
+	return 0
+}
+
+// registerForms adds the routes of forms.
+func (p *Pages) registerForms(mux *http.ServeMux) {
+	mux.HandleFunc("GET /embed.js", p.embedScript)
+	mux.HandleFunc("/embed.js", refuse("GET, HEAD"))
+	mux.HandleFunc("GET /assets/look/{look}", p.look)
+	if p.forms == nil {
+		return
+	}
+	mux.HandleFunc("GET /f/{form}", p.spoken(p.form))
+	mux.HandleFunc("POST /f/{form}", p.spoken(p.fillForm))
+	mux.HandleFunc("/f/{form}", func(w http.ResponseWriter, r *http.Request) { problem.MethodNotAllowed(w, r, "GET, HEAD, POST") })
+}

@@ -1,0 +1,138 @@
+package pages
+
+import (
+	_ "embed" // the script below
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/a-h/templ"
+
+	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/payment"
+)
+
+// resultParam carries the signed statement back to the merchant's page.
+const resultParam = "paylink_result"
+
+//go:embed assets/frame.js
+var frameBytes []byte
+
+var frameAsset = newAsset(".js", "text/javascript; charset=utf-8", frameBytes)
+
+// framable lets a page be framed by these origins and nobody else. They come from
+// the form, or from the link that it made: the store's word, never the request's.
+// Called before the page is written; secure leaves what is set here.
+func framable(h http.Header, origins []string) {
+	if len(origins) == 0 {
+		return
+	}
+	h.Set("Content-Security-Policy", strings.Replace(csp, "frame-ancestors 'none'", "frame-ancestors "+strings.Join(origins, " "), 1))
+	h.Set("Cross-Origin-Resource-Policy", "cross-origin") // for a site that isolates itself
+}
+
+// dressed is the page in the look of the form behind it.
+func (v page) dressed(form string, origins []string, look link.Look) page {
+	v.FormID, v.Origins, v.Look = form, strings.Join(origins, " "), lookPath(look)
+	return v
+}
+
+// lookPath is where a look's stylesheet is. All of the look is in the address, so
+// it needs no store and may be kept for ever.
+func lookPath(l link.Look) string {
+	return "/assets/look/" + strings.TrimPrefix(l.Accent, "#") + "-" + strings.TrimPrefix(l.AccentDark, "#") + "-" + l.Corners + ".css"
+}
+
+// look serves a stylesheet of a look that keeps contrast; others do not exist.
+func (p *Pages) look(w http.ResponseWriter, r *http.Request) {
+	name, isSheet := strings.CutSuffix(r.PathValue("look"), ".css")
+	parts := strings.Split(name, "-")
+	if !isSheet || len(parts) != 3 {
+		p.NotFound().ServeHTTP(w, r)
+		return
+	}
+	l, err := link.Look{Accent: "#" + parts[0], AccentDark: "#" + parts[1], Corners: parts[2]}.Checked()
+	if err != nil {
+		p.NotFound().ServeHTTP(w, r)
+		return
+	}
+	sheet := lookSheet(l)
+	h := w.Header()
+	h.Set("Content-Type", "text/css; charset=utf-8")
+	h.Set("Content-Length", strconv.Itoa(len(sheet)))
+	h.Set("Cache-Control", "public, max-age=31536000, immutable")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	if r.Method != http.MethodHead {
+		_, _ = w.Write([]byte(sheet)) // a failed write means that the browser is gone
+	}
+}
+
+func lookSheet(l link.Look) string {
+	theme := func(accent string, dark bool) string {
+		return ":root{--accent:" + accent + ";--accent-strong:" + link.Strong(accent, dark) + ";--on-accent:" + link.On(accent) + "}"
+	}
+	radius := map[string][2]string{link.CornersRound: {"1.25rem", ".75rem"}, link.CornersSoft: {".625rem", ".375rem"}, link.CornersSquare: {"0", "0"}}[l.Corners]
+	return theme(l.Accent, false) + "@media (prefers-color-scheme:dark){" + theme(l.AccentDark, true) + "}" +
+		".card{border-radius:" + radius[0] + "}.button,input,.choice label,.covered{border-radius:" + radius[1] + "}"
+}
+
+// apart opens a page of ours that no frame may show in a window of its own.
+func (v page) apart() templ.Attributes {
+	if v.Origins == "" {
+		return nil
+	}
+	return templ.Attributes{"target": "_blank", "rel": "noopener"}
+}
+
+// whole gives the whole window to a link that leads out of a framed page: to the bank
+// or back to the merchant. A bank shows its own address then, has its own cookies,
+// and need not admit any frame.
+func (v page) whole(href string) templ.Attributes {
+	if u, err := url.Parse(href); v.Origins == "" || err != nil || u.Host == "" {
+		return nil
+	}
+	return templ.Attributes{"target": "_top"}
+}
+
+// tellForm adds what the merchant's page hears of a payment: its id and status, and
+// once it is paid the signed statement, which goes back with the payer too. Without
+// the statement the payer still goes back, and the merchant asks the API.
+func (p *Pages) tellForm(r *http.Request, v *statusView, l link.Link, pay payment.Payment) {
+	v.Payment, v.Decline = pay.ID, pay.DeclineCode
+	if !final(pay) || payable(pay) || p.receipt == nil {
+		return
+	}
+	result, err := p.receipt(r.Context(), l, pay.ID)
+	if err != nil {
+		p.record(r, err)
+		return
+	}
+	v.Result = result
+	back, err := url.Parse(webURL(l.RedirectURL))
+	if err != nil || back.Host == "" {
+		return
+	}
+	q := back.Query()
+	q.Set(resultParam, result)
+	back.RawQuery = q.Encode()
+	v.Redirect = back.String()
+	if v.Primary.Href == webURL(l.RedirectURL) {
+		v.Primary.Href = v.Redirect
+	}
+}
+
+// told is what the page around a frame hears of a payment.
+func (v statusView) told() templ.Attributes {
+	if v.FormID == "" || v.Payment == "" {
+		return nil
+	}
+	a := templ.Attributes{"data-payment": v.Payment}
+	for name, value := range map[string]string{"data-code": v.Decline, "data-result": v.Result, "data-redirect": v.Redirect} {
+		if value != "" {
+			a[name] = value
+		}
+	}
+	return a
+}

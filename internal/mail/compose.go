@@ -1,0 +1,196 @@
+package mail
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	htmltemplate "html/template"
+	"strings"
+	texttemplate "text/template"
+	"time"
+
+	"github.com/paylink/paylink/internal/i18n"
+	"github.com/paylink/paylink/internal/money"
+)
+
+// Facts are what the texts tell. Each kind uses some of them.
+type Facts struct {
+	Site        string // our own host, as a reader knows it
+	Payee       string
+	Inviter     string
+	Agent       string // browser
+	Card        string
+	Reference   string
+	Description string
+	Payment     string // number
+	Endpoint    string // URL
+	Gone        bool   // the endpoint answered 410; otherwise it failed for days
+	Amount      money.Amount
+	At          time.Time
+	Minutes     int
+	Count       int
+	URL         string // where the button leads
+	Preferences string // page on which mails are chosen; "" where there is none
+	Unsubscribe string // page of the one-click link; "" where there is none
+	Test        bool
+}
+
+// content is a mail before it is text and HTML.
+type content struct {
+	Lang, Dir   string
+	Subject     string
+	Lead        string
+	Rows        []row
+	Button      string
+	URL         string
+	Copy        string
+	Note        string
+	Test        string
+	Why         string // the reader gets it
+	Unsubscribe action
+	Preferences action
+}
+
+type row struct{ Label, Value string }
+
+type action struct{ Label, URL string }
+
+//go:embed texts
+var texts embed.FS
+
+var (
+	htmlLayout = htmltemplate.Must(htmltemplate.ParseFS(texts, "texts/mail.html"))
+	textLayout = texttemplate.Must(texttemplate.ParseFS(texts, "texts/mail.txt"))
+)
+
+// Compose writes a mail in a language. What comes from people is escaped in the
+// HTML, and takes one line.
+func Compose(p *i18n.Printer, kind string, f Facts) (Letter, error) {
+	for _, typed := range []*string{&f.Payee, &f.Inviter, &f.Agent, &f.Card, &f.Reference, &f.Description, &f.Endpoint} {
+		*typed = strings.Join(strings.Fields(*typed), " ") // on one line: it must not look like lines of ours
+	}
+	c, ok := write(p, kind, f)
+	if !ok {
+		return Letter{}, fmt.Errorf("there is no mail of the kind %q", kind)
+	}
+	c.Lang, c.Dir, c.URL = p.Tag(), p.Dir(), f.URL
+	if c.Button != "" {
+		c.Copy = p.T("mail.copy")
+	}
+	if f.Test {
+		c.Test = p.T("mail.test")
+	}
+	if f.Unsubscribe != "" {
+		c.Unsubscribe = action{p.T("mail.unsubscribe"), f.Unsubscribe}
+	}
+	if f.Preferences != "" {
+		c.Preferences = action{p.T("mail.preferences"), f.Preferences}
+	}
+	var html, text bytes.Buffer
+	if err := htmlLayout.Execute(&html, c); err != nil {
+		return Letter{}, err
+	}
+	if err := textLayout.Execute(&text, c); err != nil {
+		return Letter{}, err
+	}
+	return Letter{Subject: c.Subject, Text: text.String(), HTML: html.String(), Lang: c.Lang}, nil
+}
+
+// write gives the words of a kind.
+func write(p *i18n.Printer, kind string, f Facts) (content, bool) {
+	switch kind {
+	case Confirm, Reset, Invite, PasswordChanged, NewSignIn:
+		return writeAccount(p, kind, f), true
+	case Receipt, Refund, Link:
+		return writePayer(p, kind, f), true
+	case Expiring, EndpointDisabled, Parked:
+		return writeMerchant(p, kind, f), true
+	}
+	return content{}, false
+}
+
+// writeAccount: what a user needs to get in, and hears for safety.
+func writeAccount(p *i18n.Printer, kind string, f Facts) content {
+	c := content{Why: p.T("mail.why.user", "Site", f.Site)}
+	switch kind {
+	case Confirm:
+		c.Subject, c.Lead, c.Button = p.T("mail.confirm.subject"), p.T("mail.confirm.lead", "Site", f.Site), p.T("mail.confirm.button")
+		c.Note, c.Why = p.T("mail.confirm.note"), p.T("mail.why.address", "Site", f.Site)
+	case Reset:
+		c.Subject, c.Lead, c.Button = p.T("mail.reset.subject"), p.T("mail.reset.lead", "Site", f.Site), p.T("mail.reset.button")
+		c.Note = p.N("mail.reset.note", f.Minutes)
+	case Invite:
+		c.Subject, c.Lead = p.T("mail.invite.subject", "Inviter", f.Inviter), p.T("mail.invite.lead", "Inviter", f.Inviter, "Site", f.Site)
+		c.Button, c.Note, c.Why = p.T("mail.invite.button"), p.T("mail.invite.note"), p.T("mail.why.address", "Site", f.Site)
+	case PasswordChanged:
+		c.Subject, c.Lead = p.T("mail.changed.subject"), p.T("mail.changed.lead", "At", f.At)
+		c.Button, c.Note = p.T("mail.reset.button"), p.T("mail.notyou")
+	case NewSignIn:
+		c.Subject, c.Lead = p.T("mail.signin.subject"), p.T("mail.signin.lead", "Site", f.Site)
+		c.Rows = rows(row{p.T("mail.row.date"), p.DateTime(f.At)}, row{p.T("mail.row.agent"), f.Agent})
+		c.Button, c.Note = p.T("mail.reset.button"), p.T("mail.notyou")
+	}
+	return c
+}
+
+// writePayer: what a payer gets.
+func writePayer(p *i18n.Printer, kind string, f Facts) content {
+	details := rows(row{p.T("mail.row.description"), f.Description}, row{p.T("mail.row.reference"), f.Reference})
+	switch kind {
+	case Receipt:
+		return content{Subject: p.T("mail.receipt.subject", "Payee", f.Payee, "Amount", f.Amount), Lead: p.T("mail.receipt.lead", "Payee", f.Payee),
+			Rows: append(rows(row{p.T("mail.row.amount"), p.Amount(f.Amount)}, row{p.T("mail.row.payee"), f.Payee}, row{p.T("mail.row.date"), p.DateTime(f.At)},
+				row{p.T("mail.row.card"), f.Card}, row{p.T("mail.row.payment"), f.Payment}), details...),
+			Button: p.T("mail.receipt.button"), Note: p.T("mail.receipt.note"), Why: p.T("mail.why.payer", "Payee", f.Payee)}
+	case Refund:
+		return content{Subject: p.T("mail.refund.subject", "Payee", f.Payee, "Amount", f.Amount), Lead: p.T("mail.refund.lead", "Payee", f.Payee, "Amount", f.Amount),
+			Rows: append(rows(row{p.T("mail.row.refunded"), p.Amount(f.Amount)}, row{p.T("mail.row.date"), p.DateTime(f.At)},
+				row{p.T("mail.row.card"), f.Card}, row{p.T("mail.row.payment"), f.Payment}), details...),
+			Button: p.T("mail.receipt.button"), Note: p.T("mail.receipt.note"), Why: p.T("mail.why.payer", "Payee", f.Payee)}
+	}
+	c := content{Lead: p.T("mail.link.lead", "Payee", f.Payee), Note: p.T("mail.link.note", "Site", f.Site), Why: p.T("mail.why.link", "Payee", f.Payee)}
+	if f.Amount.Zero() { // the payer chooses
+		c.Subject, c.Button = p.T("mail.link.subject_open", "Payee", f.Payee), p.T("mail.link.button_open")
+	} else {
+		c.Subject, c.Button = p.T("mail.link.subject", "Payee", f.Payee, "Amount", f.Amount), p.T("mail.link.button", "Amount", f.Amount)
+		c.Rows = rows(row{p.T("mail.row.amount"), p.Amount(f.Amount)})
+	}
+	c.Rows = append(append(c.Rows, details...), row{p.T("mail.row.until"), p.DateTime(f.At)})
+	return c
+}
+
+// writeMerchant: what a merchant hears of the business.
+func writeMerchant(p *i18n.Printer, kind string, f Facts) content {
+	c := content{Why: p.T("mail.why.user", "Site", f.Site)}
+	switch kind {
+	case Expiring:
+		c.Subject, c.Lead, c.Button = p.T("mail.expiring.subject"), p.T("mail.expiring.lead", "At", f.At), p.T("mail.expiring.button")
+		if !f.Amount.Zero() {
+			c.Rows = rows(row{p.T("mail.row.amount"), p.Amount(f.Amount)})
+		}
+		c.Rows = append(c.Rows, rows(row{p.T("mail.row.description"), f.Description}, row{p.T("mail.row.reference"), f.Reference},
+			row{p.T("mail.row.until"), p.DateTime(f.At)})...)
+	case EndpointDisabled:
+		c.Subject, c.Button, c.Note = p.T("mail.disabled.subject"), p.T("mail.disabled.button"), p.T("mail.disabled.note")
+		if c.Lead = p.T("mail.disabled.lead_failing"); f.Gone {
+			c.Lead = p.T("mail.disabled.lead_gone")
+		}
+		c.Rows = rows(row{p.T("mail.row.endpoint"), f.Endpoint}, row{p.T("mail.row.date"), p.DateTime(f.At)})
+	case Parked:
+		c.Subject, c.Lead = p.N("mail.parked.subject", f.Count), p.T("mail.parked.lead")
+		c.Button, c.Note = p.T("mail.parked.button"), p.T("mail.parked.note")
+		c.Rows = rows(row{p.T("mail.row.endpoint"), f.Endpoint}, row{p.T("mail.row.count"), p.Number(int64(f.Count))})
+	}
+	return c
+}
+
+// rows are those that have a value.
+func rows(all ...row) []row {
+	var out []row
+	for _, r := range all {
+		if r.Value != "" {
+			out = append(out, r)
+		}
+	}
+	return out
+}

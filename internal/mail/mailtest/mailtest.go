@@ -1,0 +1,334 @@
+// Package mailtest is a mail server in the test process: a real one, that speaks
+// SMTP with STARTTLS or TLS and asks for a password, and that can be told to
+// refuse, to break off, or to hang.
+package mailtest
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"errors"
+	"io"
+	"log"
+	"math/big"
+	"mime"
+	"mime/multipart"
+	"mime/quotedprintable"
+	"net"
+	"net/mail"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/emersion/go-sasl"
+	"github.com/emersion/go-smtp"
+)
+
+// waitLimit is how long Next waits for a letter.
+const waitLimit = 20 * time.Second
+
+// Options of a server. Where User is set, nobody else may send.
+type Options struct {
+	Implicit   bool // TLS from the start
+	NoStartTLS bool
+	User       string
+	Password   string
+	// Listen is an address; "" is a free port of the loopback.
+	Listen string
+}
+
+// Stage of a conversation at which Script is asked.
+type Stage string
+
+// The stages. After is when the letter has been read and not been answered yet.
+const (
+	From  Stage = "from"
+	To    Stage = "to"
+	After Stage = "after"
+)
+
+// Break makes the server close the connection instead of answering.
+var Break = errors.New("the server breaks off")
+
+// Refuse makes an answer such as 451 or 550.
+func Refuse(code int, message string) error {
+	return &smtp.SMTPError{Code: code, EnhancedCode: smtp.EnhancedCode{code / 100, 0, 0}, Message: message}
+}
+
+// Letter as it arrived.
+type Letter struct {
+	From, To string // of the envelope
+	Header   mail.Header
+	Subject  string // decoded
+	Text     string
+	HTML     string
+	User     string // who sent it
+}
+
+// Server is running. It ends with the test.
+type Server struct {
+	options Options
+	address string
+	roots   *x509.CertPool
+	smtp    *smtp.Server
+
+	mu       sync.Mutex
+	script   func(stage Stage, to string, n int) error
+	counts   map[Stage]int
+	sessions int
+	open     int
+	most     int
+	letters  chan Letter
+}
+
+// Start starts a server on loopback.
+func Start(t testing.TB, o Options) *Server {
+	t.Helper()
+	certificate, roots := authority(t)
+	s := &Server{options: o, roots: roots, counts: map[Stage]int{}, letters: make(chan Letter, 10_000)}
+	s.smtp = smtp.NewServer(smtp.BackendFunc(s.session))
+	s.smtp.Domain, s.smtp.AllowInsecureAuth, s.smtp.EnableSMTPUTF8 = "mail.test", true, true
+	s.smtp.ErrorLog = log.New(io.Discard, "", 0)
+	if !o.NoStartTLS {
+		s.smtp.TLSConfig = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
+	}
+	if o.Listen == "" {
+		o.Listen = "127.0.0.1:0"
+	}
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", o.Listen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.address = l.Addr().String()
+	if o.Implicit {
+		l = tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12})
+		s.smtp.TLSConfig = nil
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = s.smtp.Serve(l)
+	}()
+	t.Cleanup(func() {
+		_ = s.smtp.Close()
+		<-done
+	})
+	return s
+}
+
+// authority makes a certificate for 127.0.0.1 that signs itself.
+func authority(t testing.TB) (tls.Certificate, *x509.CertPool) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	form := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "mail.test"}, NotBefore: time.Now().Add(-time.Hour),
+		NotAfter: time.Now().Add(24 * time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: []string{"localhost"},
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign}
+	der, err := x509.CreateCertificate(rand.Reader, form, form, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(parsed)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, roots
+}
+
+// URL is how a client is told of the server.
+func (s *Server) URL() string {
+	u := url.URL{Scheme: "smtp", Host: s.address}
+	switch {
+	case s.options.Implicit:
+		u.Scheme = "smtps"
+	case s.options.NoStartTLS:
+		u.RawQuery = "tls=off"
+	}
+	if s.options.User != "" {
+		u.User = url.UserPassword(s.options.User, s.options.Password)
+	}
+	return u.String()
+}
+
+// Address is HOST:PORT.
+func (s *Server) Address() string { return s.address }
+
+// TLS trusts the server.
+func (s *Server) TLS() *tls.Config {
+	return &tls.Config{RootCAs: s.roots, MinVersion: tls.VersionTLS12}
+}
+
+// Script sets what is answered at each stage, for the n-th time (from 1) that it
+// comes; nil accepts.
+func (s *Server) Script(f func(stage Stage, to string, n int) error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.script, s.counts = f, map[Stage]int{}
+}
+
+// Connections tells how many there were, and how many at once.
+func (s *Server) Connections() (all, most int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sessions, s.most
+}
+
+// Next waits for the next letter that arrived.
+func (s *Server) Next(t testing.TB) Letter {
+	t.Helper()
+	limit := time.NewTimer(waitLimit)
+	defer limit.Stop()
+	select {
+	case l := <-s.letters:
+		return l
+	case <-limit.C:
+		t.Fatal("no letter arrived")
+		return Letter{}
+	}
+}
+
+// Waiting is how many letters arrived and were not taken by Next.
+func (s *Server) Waiting() int { return len(s.letters) }
+
+func (s *Server) ask(stage Stage, to string) error {
+	s.mu.Lock()
+	s.counts[stage]++
+	f, n := s.script, s.counts[stage]
+	s.mu.Unlock()
+	if f == nil {
+		return nil
+	}
+	return f(stage, to, n)
+}
+
+func (s *Server) session(c *smtp.Conn) (smtp.Session, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sessions++
+	s.open++
+	s.most = max(s.most, s.open)
+	return &session{server: s, conn: c}, nil
+}
+
+type session struct {
+	server   *Server
+	conn     *smtp.Conn
+	user     string
+	from, to string
+	ended    bool
+}
+
+// AuthMechanisms implements smtp.AuthSession.
+func (s *session) AuthMechanisms() []string { return []string{sasl.Plain} }
+
+// Auth implements smtp.AuthSession.
+func (s *session) Auth(string) (sasl.Server, error) {
+	return sasl.NewPlainServer(func(_, user, password string) error {
+		if o := s.server.options; user != o.User || password != o.Password {
+			return smtp.ErrAuthFailed
+		}
+		s.user = user
+		return nil
+	}), nil
+}
+
+func (s *session) answer(stage Stage) error {
+	err := s.server.ask(stage, s.to)
+	if errors.Is(err, Break) {
+		_ = s.conn.Conn().Close()
+	}
+	return err
+}
+
+// Mail implements smtp.Session.
+func (s *session) Mail(from string, _ *smtp.MailOptions) error {
+	if s.server.options.User != "" && s.user == "" {
+		return Refuse(530, "sign in first")
+	}
+	s.from = from
+	return s.answer(From)
+}
+
+// Rcpt implements smtp.Session.
+func (s *session) Rcpt(to string, _ *smtp.RcptOptions) error {
+	s.to = to
+	return s.answer(To)
+}
+
+// Data implements smtp.Session. A letter that is broken off after it was read has
+// arrived all the same: its sender cannot know.
+func (s *session) Data(r io.Reader) error {
+	raw, err := io.ReadAll(r)
+	if err != nil {
+		return err
+	}
+	l, err := read(raw)
+	if err != nil {
+		return Refuse(554, err.Error())
+	}
+	l.From, l.To, l.User = s.from, s.to, s.user
+	err = s.answer(After)
+	if err == nil || errors.Is(err, Break) {
+		s.server.letters <- l
+	}
+	return err
+}
+
+// Reset implements smtp.Session.
+func (s *session) Reset() { s.from, s.to = "", "" }
+
+// Logout implements smtp.Session.
+func (s *session) Logout() error {
+	s.server.mu.Lock()
+	defer s.server.mu.Unlock()
+	if !s.ended {
+		s.ended = true
+		s.server.open--
+	}
+	return nil
+}
+
+// read takes a multipart/alternative letter apart.
+func read(raw []byte) (Letter, error) {
+	m, err := mail.ReadMessage(bytes.NewReader(raw))
+	if err != nil {
+		return Letter{}, err
+	}
+	l := Letter{Header: m.Header}
+	if l.Subject, err = new(mime.WordDecoder).DecodeHeader(m.Header.Get("Subject")); err != nil {
+		return l, err
+	}
+	kind, parameters, err := mime.ParseMediaType(m.Header.Get("Content-Type"))
+	if err != nil || kind != "multipart/alternative" {
+		return l, errors.New("not a letter with alternatives")
+	}
+	for parts := multipart.NewReader(m.Body, parameters["boundary"]); ; {
+		p, err := parts.NextRawPart()
+		if errors.Is(err, io.EOF) {
+			return l, nil
+		}
+		if err != nil {
+			return l, err
+		}
+		body, err := io.ReadAll(quotedprintable.NewReader(p))
+		if err != nil {
+			return l, err
+		}
+		switch text := strings.ReplaceAll(string(body), "\r\n", "\n"); {
+		case strings.HasPrefix(p.Header.Get("Content-Type"), "text/plain"):
+			l.Text = text
+		case strings.HasPrefix(p.Header.Get("Content-Type"), "text/html"):
+			l.HTML = text
+		}
+	}
+}

@@ -1,0 +1,195 @@
+package office
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/paylink/paylink/internal/id"
+	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/mail"
+	"github.com/paylink/paylink/internal/notify"
+	"github.com/paylink/paylink/internal/stream"
+)
+
+// When links are written about.
+const (
+	remindBefore = 24 * time.Hour     // the end of a link
+	remindFrom   = 2 * remindBefore   // the shortest life of a link that its merchant is reminded of
+	maxEventAge  = 3 * 24 * time.Hour // older news is no news: what an import brings, or a consumer that was away
+	parkedEvery  = 10 * time.Minute
+	parkedWithin = 24 * time.Hour
+	pruneEvery   = time.Hour
+	pruneBatch   = 500
+)
+
+// batch is what the events of one delivery ask for.
+type batch struct {
+	office   *Local
+	now      time.Time
+	readers  map[string][]mail.Reader // by account
+	mails    []mail.Message
+	withdraw map[string][]string // by account
+}
+
+// Handle is the stream's consumer. Most events cost a look at their type: a link
+// that lives shorter than remindFrom, and a payer without an address, make no mail.
+func (l *Local) Handle(ctx context.Context, events []stream.Event) error {
+	b := &batch{office: l, now: l.Now().UTC(), readers: map[string][]mail.Reader{}, withdraw: map[string][]string{}}
+	for i := range events {
+		e := &events[i]
+		if b.now.Sub(e.CreatedAt) > maxEventAge {
+			continue
+		}
+		if err := b.event(ctx, e); err != nil {
+			return fmt.Errorf("mails about event %s: %w", e.ID, err)
+		}
+	}
+	if len(b.mails) > 0 {
+		if err := l.Outbox.PutMails(ctx, b.mails); err != nil {
+			return err
+		}
+		l.signal()
+	}
+	for account, keys := range b.withdraw {
+		if err := l.Outbox.WithdrawMails(ctx, account, keys, b.now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *batch) event(ctx context.Context, e *stream.Event) error {
+	switch e.Type {
+	case "payment.succeeded":
+		// The payer's address is looked for as text first: most have none.
+		if bytes.Contains(e.Data, []byte(`"email"`)) {
+			return b.put(mail.Message{ID: mail.NewID(e.Object, mail.Receipt, ""), Account: e.Account, Mode: e.Mode, To: e.Object, Kind: mail.Receipt})
+		}
+	case "refund.succeeded":
+		var refund struct{ ID string }
+		if json.Unmarshal(e.Data, &refund) == nil && id.Valid(id.Refund, refund.ID) {
+			return b.put(mail.Message{ID: mail.NewID(refund.ID, mail.Refund, ""), Account: e.Account, Mode: e.Mode, To: e.Object, Kind: mail.Refund,
+				Data: map[string]string{"refund": refund.ID}})
+		}
+	case link.EventCreated:
+		if ends, ok := reminded(e); ok {
+			return b.toReaders(ctx, e.Account, mail.Message{Mode: e.Mode, Kind: mail.Expiring, DueAt: ends.Add(-remindBefore), EndsAt: ends,
+				Withdraw: e.Object, Data: map[string]string{"link": e.Object}}, e.Object)
+		}
+	case link.EventPaid, link.EventCanceled:
+		if _, ok := reminded(e); ok {
+			b.withdraw[e.Account] = append(b.withdraw[e.Account], e.Object)
+		}
+	case notify.EndpointDisabled:
+		var endpoint struct{ URL, DisabledReason string }
+		if err := json.Unmarshal(e.Data, &endpoint); err != nil {
+			return nil //nolint:nilerr // it is ours; what cannot be read can't be written about
+		}
+		return b.toReaders(ctx, e.Account, mail.Message{Mode: e.Mode, Kind: mail.EndpointDisabled,
+			Data: map[string]string{"url": endpoint.URL, "reason": endpoint.DisabledReason, "at": e.CreatedAt.UTC().Format(time.RFC3339)}}, e.ID)
+	}
+	return nil
+}
+
+// reminded tells when a new link ends, if it lives long enough for a reminder.
+func reminded(e *stream.Event) (ends time.Time, ok bool) {
+	var l struct{ CreatedAt, ExpiresAt time.Time }
+	if json.Unmarshal(e.Data, &l) != nil || l.ExpiresAt.Sub(l.CreatedAt) < remindFrom {
+		return time.Time{}, false
+	}
+	return l.ExpiresAt, true
+}
+
+func (b *batch) put(m mail.Message) error {
+	m.CreatedAt = b.now
+	sealed, err := m.Seal(b.office.Ring)
+	b.mails = append(b.mails, sealed)
+	return err
+}
+
+// toReaders writes to each user of the account who wants it now; whether they still
+// do is looked at again when it is sent.
+func (b *batch) toReaders(ctx context.Context, account string, m mail.Message, thing string) error {
+	readers, known := b.readers[account]
+	if !known {
+		var err error
+		if readers, err = b.office.Readers.Readers(ctx, account); err != nil {
+			return err
+		}
+		b.readers[account] = readers
+	}
+	for _, r := range readers {
+		if !r.Wants(m.Kind) {
+			continue
+		}
+		m.ID, m.Account, m.To = mail.NewID(thing, m.Kind, r.User), account, r.User
+		if err := b.put(m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ParkedReader finds the endpoints that webhooks were given up for since a moment.
+type ParkedReader interface {
+	ParkedEndpoints(ctx context.Context, since time.Time) ([]mail.ParkedEndpoint, error)
+}
+
+// RunParked tells merchants of webhooks that were given up, until ctx ends (nil): at
+// most once a day for an endpoint, because the mail's id follows from both.
+func (l *Local) RunParked(ctx context.Context) error {
+	return l.every(ctx, parkedEvery, "webhooks that were given up could not be told of", l.TellParked)
+}
+
+// TellParked is one round of RunParked.
+func (l *Local) TellParked(ctx context.Context) error {
+	b := &batch{office: l, now: l.Now().UTC(), readers: map[string][]mail.Reader{}}
+	endpoints, err := l.Parked.ParkedEndpoints(ctx, b.now.Add(-parkedWithin))
+	if err != nil {
+		return err
+	}
+	for _, p := range endpoints {
+		m := mail.Message{Mode: p.Mode, Kind: mail.Parked, Data: map[string]string{"url": p.URL, "count": fmt.Sprint(p.Count)}}
+		if err := b.toReaders(ctx, p.Account, m, p.Endpoint+" "+b.now.Format(time.DateOnly)); err != nil {
+			return err
+		}
+	}
+	if len(b.mails) == 0 {
+		return nil
+	}
+	l.signal()
+	return l.Outbox.PutMails(ctx, b.mails)
+}
+
+// RunPrune removes mails that ended long ago, until ctx ends (nil). Each batch is a
+// commit of its own: a crash between two loses nothing.
+func (l *Local) RunPrune(ctx context.Context) error {
+	return l.every(ctx, pruneEvery, "old mails could not be removed", func(ctx context.Context) error {
+		for ctx.Err() == nil {
+			n, err := l.Outbox.PruneMails(ctx, l.Now().Add(-mail.Life), pruneBatch)
+			if err != nil || n < pruneBatch {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// every runs a round now and then; one that fails is made again in the next.
+func (l *Local) every(ctx context.Context, pause time.Duration, failed string, round func(context.Context) error) error {
+	tick := time.NewTicker(pause)
+	defer tick.Stop()
+	for {
+		if err := round(ctx); err != nil && ctx.Err() == nil {
+			l.Log.WarnContext(ctx, failed+"; trying again", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}

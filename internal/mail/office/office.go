@@ -1,0 +1,293 @@
+// Package office is the box that writes and sends mails: it turns events into
+// mails, answers the gateway (mail.Service), and is the postman.
+//
+// Handle is the stream's consumer. The mails of a batch are durable before its
+// checkpoint moves; their ids follow from what they tell of, so a batch that comes
+// again writes nothing twice. What a mail says of a payment or a link is read when
+// it is sent: a refund names the sum of then, and a link that was paid meanwhile is
+// not written about.
+package office
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"log/slog"
+	netmail "net/mail"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/i18n"
+	"github.com/paylink/paylink/internal/id"
+	"github.com/paylink/paylink/internal/keyring"
+	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/mail"
+	"github.com/paylink/paylink/internal/payment"
+)
+
+// Bounds of what a merchant may cause to be sent to others.
+const (
+	linksPerHour    = 60  // of an account
+	linksPerDay     = 300 // of an account
+	linksPerAddress = 5   // a day, from all accounts together
+	maxTokenChars   = 1024
+	maxLangChars    = 35 // BCP 47 tags in use are shorter
+)
+
+// Config of a Local. All but Observe must be given; without a Carrier mail is not
+// set up, and nothing is written.
+type Config struct {
+	Outbox    mail.Outbox
+	Readers   mail.Readers
+	Parked    ParkedReader
+	Payments  PaymentReader
+	Links     link.Reader
+	Ring      *keyring.Ring
+	Carrier   mail.Carrier
+	From      string
+	PublicURL string // without a slash at the end
+	Now       func() time.Time
+	Log       *slog.Logger
+	// Observe is told of every try; may be nil.
+	Observe func(kind string, outcome mail.Status)
+}
+
+// PaymentReader is what the office reads of payments.
+type PaymentReader interface {
+	GetPayment(ctx context.Context, account, id string) (payment.Payment, error)
+}
+
+// Local is the office in this process. Run, RunPrune and RunParked run beside it,
+// and Handle consumes the feed, where a Carrier is given.
+type Local struct {
+	Config
+	site string // our host, as a reader knows it
+	wake chan struct{}
+}
+
+var _ mail.Service = (*Local)(nil)
+
+// New makes an office.
+func New(c Config) *Local {
+	if c.Observe == nil {
+		c.Observe = func(string, mail.Status) {}
+	}
+	l := &Local{Config: c, wake: make(chan struct{}, 1)}
+	if u, err := url.Parse(c.PublicURL); err == nil {
+		l.site = u.Host
+	}
+	return l
+}
+
+// Ready implements mail.Service.
+func (l *Local) Ready(context.Context) (bool, error) { return l.Carrier != nil, nil }
+
+// SendLink writes a link to its payer. The mail's id follows from link, address and
+// day: pressed twice, or repeated after a lost answer, it is one mail. In test mode
+// links go to the account's own users alone, so that an account that proved nothing
+// can't write to strangers.
+func (l *Local) SendLink(ctx context.Context, account, mode, linkID, to, lang string) error {
+	if l.Carrier == nil {
+		return mail.Unavailable()
+	}
+	to, err := address(to)
+	if err != nil {
+		return err
+	}
+	if len(lang) > maxLangChars {
+		lang = ""
+	}
+	now := l.Now().UTC()
+	k, err := l.Links.GetLink(ctx, account, linkID)
+	if err == nil && k.Mode != mode {
+		err = fault.NotFound("link")
+	}
+	if err == nil {
+		err = k.Unpayable(now)
+	}
+	if err == nil {
+		err = l.mayWrite(ctx, account, mode, to)
+	}
+	if err != nil {
+		return err
+	}
+	m, err := mail.Message{ID: mail.NewID(linkID, mail.Link, to+"\x00"+now.Format(time.DateOnly)), Account: account, Mode: mode, To: to, Kind: mail.Link,
+		Lang: i18n.For(lang).Tag(), Data: map[string]string{"link": linkID}, CreatedAt: now, EndsAt: k.ExpiresAt, Withdraw: linkID}.Seal(l.Ring)
+	if err != nil {
+		return err
+	}
+	day := now.Add(-24 * time.Hour)
+	err = l.Outbox.PutMailWithin(ctx, m, []mail.Limit{{Kind: mail.Link, Account: account, Since: now.Add(-time.Hour), Most: linksPerHour},
+		{Kind: mail.Link, Account: account, Since: day, Most: linksPerDay}, {Kind: mail.Link, To: to, Since: day, Most: linksPerAddress}})
+	l.signal()
+	return err
+}
+
+// mayWrite reports why an account may not write to an address.
+func (l *Local) mayWrite(ctx context.Context, account, mode, to string) error {
+	refused, err := l.Readers.Refuses(ctx, account, to)
+	if err != nil {
+		return err
+	}
+	if refused {
+		return fault.New(fault.KindConflict, "mail_refused", "Whoever reads this address wants no payment links by mail. Send the link in another way.")
+	}
+	if mode == link.Live {
+		return nil
+	}
+	readers, err := l.Readers.Readers(ctx, account)
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(readers, func(r mail.Reader) bool { return strings.EqualFold(r.Address, to) }) {
+		return fault.Invalid("to", "mail_test_mode", "In test mode a link goes to your own address alone.")
+	}
+	return nil
+}
+
+// address checks a bare address, and spells it as we count it.
+func address(s string) (string, error) {
+	a, err := netmail.ParseAddress(s)
+	if err != nil || a.Address != s || len(s) > mail.MaxAddressBytes {
+		return "", fault.Invalid("to", "email_invalid", "An email is a bare address of at most %d bytes, such as a@example.com.", mail.MaxAddressBytes)
+	}
+	return strings.ToLower(s), nil
+}
+
+// Preferences implements mail.Service.
+func (l *Local) Preferences(ctx context.Context, user string) (mail.Preferences, error) {
+	r, err := l.Readers.Reader(ctx, user)
+	return r.Preferences, err
+}
+
+// SetPreferences implements mail.Service.
+func (l *Local) SetPreferences(ctx context.Context, p mail.Preferences) error {
+	if p.Lang != "" && i18n.For(p.Lang).Tag() != p.Lang {
+		return fault.Invalid("lang", "language_unknown", "There are no texts in this language.")
+	}
+	var off []string
+	for _, kind := range mail.Optional { // each once, in one order
+		if slices.Contains(p.Off, kind) {
+			off = append(off, kind)
+		}
+	}
+	for _, kind := range p.Off {
+		if !slices.Contains(mail.Optional, kind) {
+			return fault.Invalid("off", "mail_kind_unknown", "This kind of mail cannot be turned off.")
+		}
+	}
+	if _, err := l.Readers.Reader(ctx, p.User); err != nil {
+		return err
+	}
+	p.Off = off
+	return l.Readers.PutPreferences(ctx, p)
+}
+
+// Mails implements mail.Service.
+func (l *Local) Mails(ctx context.Context, account, before string, limit int) ([]mail.Message, error) {
+	if limit < 1 || limit > mail.MaxPage+1 {
+		return nil, fault.Invalid("limit", "limit_out_of_range", "limit is 1 to %d.", mail.MaxPage)
+	}
+	if before != "" && !id.Valid(id.Mail, before) {
+		return nil, fault.Invalid("cursor", "cursor_invalid", "The cursor is not one that a list gave out.")
+	}
+	return l.Outbox.Mails(ctx, account, before, limit)
+}
+
+// ErrToken is the one answer to every one-click link that is not ours.
+var ErrToken error = fault.New(fault.KindNotFound, "token_invalid", "This link is not ours, or it was altered.")
+
+// ticket is what a one-click link holds, sealed: it needs no session, and nobody
+// but us can make one or read whom it is about. It does not expire: an old mail
+// must be able to end what it belongs to.
+type ticket struct {
+	User    string `json:"u,omitempty"`
+	Kind    string `json:"k,omitempty"`
+	Account string `json:"a,omitempty"`
+	Address string `json:"t,omitempty"`
+	Lang    string `json:"l,omitempty"`
+}
+
+var (
+	spelling    = base64.RawURLEncoding.Strict()
+	aboutTicket = []byte("unsubscribe")
+)
+
+// unsubscribe is the address of a one-click link.
+func (l *Local) unsubscribe(t ticket) (string, error) {
+	raw, err := json.Marshal(t)
+	if err != nil {
+		return "", err
+	}
+	return l.PublicURL + "/mail/" + spelling.EncodeToString(l.Ring.Seal(keyring.MailSeal, raw, aboutTicket)), nil
+}
+
+func (l *Local) ticket(token string) (t ticket, err error) {
+	if len(token) > maxTokenChars {
+		return t, ErrToken
+	}
+	sealed, err := spelling.DecodeString(token)
+	if err != nil {
+		return t, ErrToken
+	}
+	raw, err := l.Ring.Unseal(keyring.MailSeal, sealed, aboutTicket)
+	if err != nil || json.Unmarshal(raw, &t) != nil {
+		return ticket{}, ErrToken
+	}
+	return t, nil
+}
+
+// Subscription implements mail.Service.
+func (l *Local) Subscription(ctx context.Context, token string) (mail.Subscription, error) {
+	t, err := l.ticket(token)
+	if err != nil {
+		return mail.Subscription{}, err
+	}
+	s := mail.Subscription{User: t.User, Account: t.Account, Address: t.Address, Kind: t.Kind, Lang: t.Lang}
+	if t.User == "" {
+		s.Ended, err = l.Readers.Refuses(ctx, t.Account, t.Address)
+		return s, err
+	}
+	r, err := l.Readers.Reader(ctx, t.User)
+	if err != nil {
+		if fault.KindOf(err) == fault.KindNotFound { // the user is gone: nothing is sent there
+			s.Ended = true
+			return s, nil
+		}
+		return s, err
+	}
+	s.Ended = !r.Wants(t.Kind)
+	return s, nil
+}
+
+// Unsubscribe implements mail.Service.
+func (l *Local) Unsubscribe(ctx context.Context, token string) (mail.Subscription, error) {
+	s, err := l.Subscription(ctx, token)
+	if err != nil || s.Ended {
+		return s, err
+	}
+	if s.User == "" {
+		err = l.Readers.Refuse(ctx, s.Account, s.Address, l.Now().UTC())
+	} else {
+		var p mail.Preferences
+		if p, err = l.Preferences(ctx, s.User); err == nil {
+			p.Off = append(p.Off, s.Kind)
+			err = l.SetPreferences(ctx, p)
+		}
+	}
+	s.Ended = err == nil
+	return s, err
+}
+
+// signal tells the postman of this process that there is something new.
+func (l *Local) signal() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+func notFound(err error) bool { return fault.KindOf(err) == fault.KindNotFound }

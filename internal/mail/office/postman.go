@@ -1,0 +1,321 @@
+package office
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/i18n"
+	"github.com/paylink/paylink/internal/id"
+	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/mail"
+	"github.com/paylink/paylink/internal/money"
+	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/receipt"
+)
+
+// Bounds of sending.
+const (
+	workers   = 4 // letters at once, as many as a carrier has connections
+	dueBatch  = 100
+	pollEvery = time.Second
+	claimLife = 3 * time.Minute  // longer than a try takes: afterwards another process may try
+	tryLimit  = 90 * time.Second // of one try
+	stopLimit = 10 * time.Second // for tries under way when asked to stop
+	maxError  = 500              // bytes of what is kept of an error
+)
+
+// pauses before the next tries: the last is two days after the first. Each is
+// lengthened or shortened by up to a fifth, so that many letters to one server do
+// not come at the same moment.
+var pauses = []time.Duration{time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour, 3 * time.Hour, 8 * time.Hour, 12 * time.Hour, 24 * time.Hour}
+
+// MaxAttempts is after how many tries a mail is parked.
+var MaxAttempts = len(pauses) + 1
+
+// Run sends what is due, until ctx ends (nil); then those under way have stopLimit.
+// Several processes may run it: each mail is claimed by one. A process that dies in
+// the middle leaves a claim that runs out.
+func (l *Local) Run(ctx context.Context) error {
+	under, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(stopLimit, cancel) })()
+	tick := time.NewTicker(pollEvery)
+	defer tick.Stop()
+	for {
+		n, err := l.send(ctx, under)
+		if err != nil && ctx.Err() == nil {
+			l.Log.WarnContext(ctx, "mails that are due could not be read; trying again", "error", err)
+		}
+		if n == dueBatch && err == nil && ctx.Err() == nil {
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-l.wake:
+		case <-tick.C:
+		}
+	}
+}
+
+// Send is one round of Run: it works off what is due now and returns how much it
+// was.
+func (l *Local) Send(ctx context.Context) (int, error) { return l.send(ctx, ctx) }
+
+// send takes up mails until ctx ends; those under way end with under.
+func (l *Local) send(ctx, under context.Context) (int, error) {
+	due, err := l.Outbox.DueMails(ctx, l.Now().UTC(), dueBatch)
+	if err != nil || len(due) == 0 {
+		return 0, err
+	}
+	var wg sync.WaitGroup
+	work := make(chan mail.Message)
+	for range min(workers, len(due)) {
+		wg.Go(func() {
+			for m := range work {
+				l.try(under, m)
+			}
+		})
+	}
+	for _, m := range due {
+		if ctx.Err() != nil {
+			break
+		}
+		work <- m
+	}
+	close(work)
+	wg.Wait()
+	return len(due), nil
+}
+
+// try claims a mail, sends it, and records the outcome. If that cannot be recorded
+// the claim runs out, and the mail is sent again.
+func (l *Local) try(ctx context.Context, m mail.Message) {
+	ctx, cancel := context.WithTimeout(ctx, tryLimit)
+	defer cancel()
+	claimed, err := l.Outbox.ClaimMails(ctx, []mail.Message{m}, l.Now().UTC().Add(claimLife))
+	if err != nil {
+		l.Log.WarnContext(ctx, "a mail could not be claimed; trying again", "mail", m.ID, "error", err)
+		return
+	}
+	if len(claimed) == 0 {
+		return // another process has it, or it was withdrawn
+	}
+	m = claimed[0]
+	o := l.judge(m, l.deliver(ctx, m))
+	l.Observe(m.Kind, o.Status)
+	if o.Status == mail.ParkedS {
+		l.Log.ErrorContext(ctx, "a mail was given up", "mail", m.ID, "kind", m.Kind, "account", m.Account, "attempt", m.Attempt, "error", o.Error)
+	}
+	if err := l.Outbox.SettleMails(context.WithoutCancel(ctx), []mail.Outcome{o}); err != nil {
+		l.Log.ErrorContext(ctx, "what became of a mail could not be recorded; it may be sent again", "mail", m.ID, "outcome", string(o.Status), "error", err)
+	}
+}
+
+// unwanted says why a mail is not sent after all.
+type unwanted string
+
+func (u unwanted) Error() string { return string(u) }
+
+// judge turns what a try ended with into the outcome.
+func (l *Local) judge(m mail.Message, err error) mail.Outcome {
+	now := l.Now().UTC()
+	o := mail.Outcome{ID: m.ID, Status: mail.Sent, At: now}
+	if err == nil {
+		return o
+	}
+	var no unwanted
+	if o.Error = err.Error(); len(o.Error) > maxError {
+		o.Error = strings.ToValidUTF8(o.Error[:maxError], "")
+	}
+	switch {
+	case errors.As(err, &no):
+		o.Status = mail.Dropped
+	case errors.Is(err, mail.ErrPermanent), errors.Is(err, mail.ErrSealed), m.Attempt >= MaxAttempts:
+		o.Status = mail.ParkedS
+	default:
+		pause := pauses[max(m.Attempt, 1)-1]
+		o.Status, o.NextAt = mail.Waiting, now.Add(pause-pause/5+rand.N(pause*2/5)) //nolint:gosec // spreading load needs no secret randomness
+	}
+	return o
+}
+
+// deliver composes the letter from what is so now, and hands it over.
+func (l *Local) deliver(ctx context.Context, m mail.Message) error {
+	if !m.EndsAt.IsZero() && !l.Now().Before(m.EndsAt) {
+		return unwanted("too_late: it was of no use any more")
+	}
+	m, err := m.Open(l.Ring)
+	if err != nil {
+		return err
+	}
+	d := &draft{office: l, m: m, lang: m.Lang, facts: mail.Facts{Site: l.site, Test: m.Mode == link.Test}}
+	if err := d.fill(ctx); err != nil {
+		return err
+	}
+	letter, err := mail.Compose(i18n.For(d.lang), m.Kind, d.facts)
+	if err != nil {
+		return err
+	}
+	letter.ID, letter.From, letter.To, letter.At, letter.Unsubscribe = m.ID, l.From, d.to, l.Now(), d.facts.Unsubscribe
+	return l.Carrier.Carry(ctx, letter)
+}
+
+// draft is a mail on its way to become a letter.
+type draft struct {
+	office *Local
+	m      mail.Message
+	to     string
+	lang   string
+	facts  mail.Facts
+}
+
+func (d *draft) fill(ctx context.Context) error {
+	if err := d.reader(ctx); err != nil {
+		return err
+	}
+	data, public := d.m.Data, d.office.PublicURL
+	d.facts.URL, d.facts.Inviter, d.facts.Agent = data["url"], data["inviter"], data["agent"]
+	d.facts.Minutes, d.facts.Count = number(data["minutes"]), number(data["count"])
+	d.facts.At, _ = time.Parse(time.RFC3339, data["at"])
+	if d.facts.At.IsZero() {
+		d.facts.At = d.m.CreatedAt
+	}
+	switch d.m.Kind {
+	case mail.PasswordChanged, mail.NewSignIn:
+		d.facts.URL = public + "/dashboard/forgotten"
+	case mail.Receipt, mail.Refund:
+		return d.payment(ctx)
+	case mail.Link, mail.Expiring:
+		return d.link(ctx)
+	case mail.EndpointDisabled, mail.Parked:
+		d.facts.Endpoint, d.facts.Gone = data["url"], data["reason"] == "gone"
+		d.facts.URL = public + "/dashboard/" + d.m.Mode + "/webhooks"
+	}
+	return nil
+}
+
+func number(s string) int {
+	n, _ := strconv.Atoi(s)
+	return n
+}
+
+// reader finds out to whom the mail goes, in which language, and whether they want
+// it. A payment's payer is found with the payment.
+func (d *draft) reader(ctx context.Context) error {
+	o := d.office
+	switch {
+	case id.Valid(id.Payment, d.m.To):
+		return nil
+	case !id.Valid(id.User, d.m.To):
+		d.to = d.m.To
+		return d.stranger(ctx)
+	}
+	r, err := o.Readers.Reader(ctx, d.m.To)
+	if notFound(err) {
+		return unwanted("reader_gone: the user is no more")
+	}
+	if err != nil {
+		return err
+	}
+	if !r.Wants(d.m.Kind) {
+		return unwanted("unsubscribed: the reader does not want mails of this kind")
+	}
+	d.to = r.Address
+	if d.lang == "" {
+		d.lang = r.Lang
+	}
+	for _, kind := range mail.Optional {
+		if kind == d.m.Kind {
+			d.facts.Preferences = o.PublicURL + "/dashboard/account/notifications"
+			d.facts.Unsubscribe, err = o.unsubscribe(ticket{User: r.User, Kind: kind, Lang: d.lang})
+		}
+	}
+	return err
+}
+
+// stranger is a reader who is no user of ours.
+func (d *draft) stranger(ctx context.Context) error {
+	if d.m.Kind != mail.Link {
+		return nil
+	}
+	refused, err := d.office.Readers.Refuses(ctx, d.m.Account, d.to)
+	if err != nil {
+		return err
+	}
+	if refused {
+		return unwanted("unsubscribed: the reader does not want links from this account")
+	}
+	d.facts.Unsubscribe, err = d.office.unsubscribe(ticket{Account: d.m.Account, Address: d.to, Kind: mail.Link, Lang: d.lang})
+	return err
+}
+
+// payment fills in a receipt, or what a refund gave back.
+func (d *draft) payment(ctx context.Context) error {
+	o := d.office
+	p, err := o.Payments.GetPayment(ctx, d.m.Account, d.m.To)
+	if err != nil {
+		return gone(err)
+	}
+	if p.PayerEmail == "" {
+		return unwanted("no_address: the payer gave no address")
+	}
+	l, err := o.Links.GetLink(ctx, p.Account, p.Link)
+	if err != nil {
+		return gone(err)
+	}
+	c := p.Amount.Currency
+	d.to, d.facts.Payee, d.facts.Description, d.facts.Reference, d.facts.Payment = p.PayerEmail, l.Payee, l.Description, p.Reference, p.ID
+	d.facts.Card, d.facts.Amount, d.facts.At = card(p), money.Of(p.CapturedMinor, c), p.CreatedAt
+	if d.m.Kind == mail.Refund {
+		r, ok := p.RefundByID(d.m.Data["refund"])
+		if !ok {
+			return unwanted("refund_unknown: the payment has no such refund")
+		}
+		d.facts.Amount, d.facts.At = money.Of(r.Minor, c), r.CreatedAt
+	}
+	s := receipt.Of(p, l)
+	s.Issuer = o.PublicURL
+	token, err := receipt.Sign(o.Ring, s)
+	d.facts.URL = o.PublicURL + "/verify?receipt=" + url.QueryEscape(token)
+	return err
+}
+
+func card(p payment.Payment) string {
+	if p.CardLast4 == "" {
+		return ""
+	}
+	return strings.TrimSpace(p.CardBrand + " •••• " + p.CardLast4)
+}
+
+// link fills in a link that is still to be paid.
+func (d *draft) link(ctx context.Context) error {
+	o := d.office
+	l, err := o.Links.GetLink(ctx, d.m.Account, d.m.Data["link"])
+	if err != nil {
+		return gone(err)
+	}
+	if err := l.Unpayable(o.Now()); err != nil {
+		return unwanted(fault.Code(err) + ": the link cannot be paid any more")
+	}
+	d.facts.Payee, d.facts.Description, d.facts.Reference, d.facts.Amount, d.facts.At = l.Payee, l.Description, l.Reference, l.Amount, l.ExpiresAt
+	if d.facts.URL = o.PublicURL + "/l/" + l.Token; d.m.Kind == mail.Expiring {
+		d.facts.URL = o.PublicURL + "/dashboard/" + l.Mode + "/links/" + l.ID
+	}
+	return nil
+}
+
+// gone drops a mail about what is not there; everything else is tried again.
+func gone(err error) error {
+	if notFound(err) {
+		return unwanted("gone: what it tells of is no more")
+	}
+	return err
+}

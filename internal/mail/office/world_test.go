@@ -1,0 +1,186 @@
+package office_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/paylink/paylink/internal/coordinator"
+	"github.com/paylink/paylink/internal/id"
+	"github.com/paylink/paylink/internal/issuer"
+	"github.com/paylink/paylink/internal/issuer/simulator"
+	"github.com/paylink/paylink/internal/keyring"
+	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/mail"
+	"github.com/paylink/paylink/internal/mail/mailtest"
+	"github.com/paylink/paylink/internal/mail/office"
+	"github.com/paylink/paylink/internal/mail/smtp"
+	"github.com/paylink/paylink/internal/merchant"
+	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/store/sqlstore"
+	"github.com/paylink/paylink/internal/stream"
+)
+
+const public = "https://pay.example"
+
+type clock struct {
+	mu sync.Mutex
+	at time.Time
+}
+
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.at
+}
+
+func (c *clock) add(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = c.at.Add(d)
+}
+
+// world is everything real: a store, an issuer, a mail server, and a merchant.
+type world struct {
+	t       *testing.T
+	clock   *clock
+	store   *sqlstore.Store
+	ring    *keyring.Ring
+	links   *link.Local
+	coord   *coordinator.Local
+	server  *mailtest.Server
+	office  *office.Local
+	account merchant.Account
+	user    merchant.User
+	mode    string
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	dir := t.TempDir()
+	w := &world{t: t, clock: &clock{at: time.Date(2030, 5, 6, 7, 8, 9, 0, time.UTC)}, server: mailtest.Start(t, mailtest.Options{User: "shop", Password: "s3cret"}), mode: link.Test}
+	w.ring = keyring.NewMemory(w.clock.now())
+	path := filepath.Join(dir, "paylink.db")
+	if _, _, err := sqlstore.Migrate(t.Context(), "sqlite:"+path); err != nil {
+		t.Fatal(err)
+	}
+	var err error
+	if w.store, err = sqlstore.OpenSQLite(path); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = w.store.Close() })
+	sim, err := simulator.New(simulator.Config{BookPath: filepath.Join(dir, "book"), Now: w.clock.now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = sim.Close() })
+	w.links = link.NewLocal(link.LocalConfig{Ring: w.ring, Store: w.store, PublicURL: public, Now: w.clock.now})
+	w.coord = coordinator.New(coordinator.Config{Payments: w.store, Links: w.store, Connectors: []issuer.Connector{sim}, LinkURL: w.links.URL,
+		Ring: w.ring, PublicURL: public, Now: w.clock.now, Log: slog.New(slog.DiscardHandler)})
+	w.office = w.openOffice(w.carrier())
+	w.user = merchant.User{ID: id.New(id.User), Account: id.New(id.Account), Username: "ada", Email: "ada@shop.example", CreatedAt: w.clock.now()}
+	w.account = merchant.Account{ID: w.user.Account, Name: "Ada’s <b>shop</b>", Revision: 1, CreatedAt: w.clock.now()}
+	w.good(w.store.CreateUser(t.Context(), w.user, w.account, nil))
+	return w
+}
+
+func (w *world) carrier() mail.Carrier {
+	c, err := smtp.Parse(w.server.URL())
+	w.good(err)
+	c.TLS = w.server.TLS()
+	k := smtp.New(c)
+	w.t.Cleanup(func() { _ = k.Close() })
+	return k
+}
+
+func (w *world) openOffice(k mail.Carrier) *office.Local {
+	return office.New(office.Config{Outbox: w.store, Readers: w.store, Parked: w.store, Payments: w.store, Links: w.store, Ring: w.ring, Carrier: k,
+		From: "Payments <pay@shop.example>", PublicURL: public, Now: w.clock.now, Log: slog.New(slog.DiscardHandler),
+	})
+}
+
+func (w *world) good(err error) {
+	w.t.Helper()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// link makes one that lives so long.
+func (w *world) link(life time.Duration) link.Link {
+	w.t.Helper()
+	seconds := int64(life / time.Second)
+	l, err := w.links.Create(w.t.Context(), link.CreateRequest{Account: w.account.ID, Mode: w.mode, Payee: w.account.Name, Amount: "12.50", Currency: "EUR",
+		Description: "Tea & <script>alert(1)</script>\nTotal: 0", Reference: "order-1", ExpiresInSeconds: &seconds,
+		Methods: []link.Method{{ID: "pm_1", Type: "card", Issuer: simulator.Name, Currencies: simulator.Capabilities().Currencies, Enabled: true, Test: w.mode == link.Test}}})
+	w.good(err)
+	return l
+}
+
+func (w *world) pay(l link.Link, email string) payment.Payment {
+	w.t.Helper()
+	c, err := issuer.NewCard("4242424242424242", 12, w.clock.now().Year()+2, "739", "", w.clock.now())
+	w.good(err)
+	p, err := w.coord.Submit(w.t.Context(), payment.Submit{Link: l, Attempt: "attempt-0000000001", Card: c, PayerName: "Grace", PayerEmail: email})
+	w.good(err)
+	if p.Status != payment.Succeeded {
+		w.t.Fatalf("paid: %s", p.Status)
+	}
+	return p
+}
+
+// events of the account that the office has not seen.
+func (w *world) events() []stream.Event {
+	w.t.Helper()
+	all, err := w.store.Events(w.t.Context(), w.account.ID, w.mode, 0, 1000)
+	w.good(err)
+	return all
+}
+
+// handle gives the office all events, from the first on: it has seen most of them.
+func (w *world) handle() {
+	w.t.Helper()
+	w.good(w.office.Handle(w.t.Context(), w.events()))
+}
+
+// send is one round of the postman.
+func (w *world) send() {
+	w.t.Helper()
+	_, err := w.office.Send(w.t.Context())
+	w.good(err)
+}
+
+// mails of the account, by kind and status, oldest first.
+func (w *world) mails() string {
+	w.t.Helper()
+	all, err := w.store.Mails(w.t.Context(), w.account.ID, "", 1000)
+	w.good(err)
+	counts := map[string]int{}
+	for _, m := range all {
+		counts[m.Kind+" "+string(m.Status)]++
+	}
+	return strings.TrimPrefix(fmt.Sprint(counts), "map")
+}
+
+func (w *world) only(kind string) mail.Message {
+	w.t.Helper()
+	all, err := w.store.Mails(w.t.Context(), w.account.ID, "", 1000)
+	w.good(err)
+	for _, m := range all {
+		if m.Kind == kind {
+			return m
+		}
+	}
+	w.t.Fatalf("no mail of kind %s", kind)
+	return mail.Message{}
+}
+
+// carrierFunc is a carrier of the test's own, for what no server does.
+type carrierFunc func(context.Context, mail.Letter) error
+
+func (f carrierFunc) Carry(ctx context.Context, l mail.Letter) error { return f(ctx, l) }

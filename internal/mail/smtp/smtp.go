@@ -1,0 +1,382 @@
+// Package smtp hands letters to a mail server: RFC 5321 under TLS, over a few
+// connections that are kept and used again.
+//
+// A letter that the server has taken is sent, also when the connection breaks right
+// after. If it breaks before the server's word, nobody knows: the letter is sent
+// again under the same Message-ID, and a reader may find it twice, never not at
+// all. What the server refuses for good (5xx about the reader or the letter) is
+// mail.ErrPermanent; everything else, our own sign-in there too, may be tried again.
+package smtp
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	netmail "net/mail"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	gomail "github.com/wneessen/go-mail"
+	wire "github.com/wneessen/go-mail/smtp"
+
+	"github.com/paylink/paylink/internal/mail"
+)
+
+// Bounds.
+const (
+	MaxConnections  = 4
+	maxUses         = 100 // letters over one connection
+	maxIdle         = 20 * time.Second
+	connectTimeout  = 15 * time.Second // until the server has greeted us and let us in
+	letterTimeout   = 60 * time.Second // for one letter
+	maxReasonBytes  = 300              // of what a server says
+	submissionPort  = 587
+	submissionsPort = 465
+)
+
+// Config of a Carrier, as Parse reads it.
+type Config struct {
+	Host     string
+	Port     int
+	User     string
+	Password string
+	Security Security
+	TLS      *tls.Config // nil: the system's authorities; for tests
+}
+
+// Security of the connection.
+type Security uint8
+
+// The kinds of security. Plain is for a relay on the same machine.
+const (
+	StartTLS Security = iota
+	ImplicitTLS
+	Plain
+)
+
+// Parse reads smtp://user:password@host:587 (STARTTLS, which the server must
+// offer), smtps://… (TLS from the start, port 465), or smtp://…?tls=off. Errors do
+// not repeat the URL, which may hold a password.
+func Parse(raw string) (Config, error) {
+	u, err := url.Parse(raw)
+	if err != nil || u.Host == "" || (u.Path != "" && u.Path != "/") || u.Fragment != "" {
+		return Config{}, errors.New("want smtp://USER:PASSWORD@HOST:PORT or smtps://…")
+	}
+	c := Config{Host: u.Hostname(), User: u.User.Username()}
+	c.Password, _ = u.User.Password()
+	query := u.Query()
+	switch off := query.Get("tls"); {
+	case u.Scheme == "smtps" && len(query) == 0:
+		c.Security, c.Port = ImplicitTLS, submissionsPort
+	case u.Scheme == "smtp" && len(query) == 0:
+		c.Port = submissionPort
+	case u.Scheme == "smtp" && len(query) == 1 && off == "off":
+		c.Security, c.Port = Plain, submissionPort
+		if c.User != "" && !loopback(c.Host) {
+			return Config{}, errors.New("a password goes to another machine under TLS alone: leave ?tls=off out")
+		}
+	default:
+		return Config{}, errors.New("want smtp:// or smtps://, with no parameter but ?tls=off")
+	}
+	if p := u.Port(); p != "" {
+		n, err := strconv.ParseUint(p, 10, 16)
+		if err != nil || n == 0 {
+			return Config{}, errors.New("want a port from 1 to 65535")
+		}
+		c.Port = int(n)
+	}
+	return c, nil
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || (ip != nil && ip.IsLoopback())
+}
+
+// CheckFrom checks the address in whose name we write: a bare one, or Name <address>.
+func CheckFrom(from string) error {
+	a, err := netmail.ParseAddress(from)
+	if err != nil || !strings.Contains(a.Address, "@") {
+		return errors.New("want an address, such as Payments <pay@shop.example>")
+	}
+	return nil
+}
+
+// Carrier is a mail.Carrier. Close it.
+type Carrier struct {
+	config Config
+	slots  chan struct{} // one for each connection in use
+
+	mu     sync.Mutex
+	idle   []*conn
+	closed bool
+}
+
+var _ mail.Carrier = (*Carrier)(nil)
+
+// conn is one session with the server.
+type conn struct {
+	client *gomail.Client
+	wire   *wire.Client
+	mu     sync.Mutex
+	net    net.Conn
+	uses   int
+	since  time.Time // when it became idle
+}
+
+// New makes a carrier. Nothing is connected yet.
+func New(c Config) *Carrier { return &Carrier{config: c, slots: make(chan struct{}, MaxConnections)} }
+
+// Carry implements mail.Carrier. A kept connection that turns out to be dead before
+// the letter was offered is replaced once.
+func (c *Carrier) Carry(ctx context.Context, l mail.Letter) error {
+	m, err := compose(l)
+	if err != nil {
+		return fmt.Errorf("%w: %w", mail.ErrPermanent, err)
+	}
+	select {
+	case c.slots <- struct{}{}:
+		defer func() { <-c.slots }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	s := c.take(time.Now())
+	if s != nil && !s.alive(ctx) {
+		s.close()
+		s = nil
+	}
+	if s == nil {
+		if s, err = c.connect(ctx); err != nil {
+			return fmt.Errorf("smtp_connect: %s", reason(err))
+		}
+	}
+	return c.send(ctx, s, m)
+}
+
+// send offers the letter, and keeps the connection if it is still good.
+func (c *Carrier) send(ctx context.Context, s *conn, m *gomail.Msg) error {
+	stop := context.AfterFunc(ctx, s.close)
+	_ = s.net.SetDeadline(time.Now().Add(letterTimeout))
+	err := s.client.SendWithSMTPClient(s.wire, m)
+	interrupted := !stop()
+	s.uses++
+	if err == nil && !interrupted {
+		c.give(s)
+		return nil
+	}
+	if m.IsDelivered() { // what failed came after the server's word
+		s.close()
+		return nil
+	}
+	var refused *gomail.SendError
+	if !interrupted && errors.As(err, &refused) && refused.ErrorCode() >= 400 && refused.Reason != gomail.ErrConnCheck {
+		c.give(s) // an answer: the session goes on
+	} else {
+		s.close()
+	}
+	return verdict(err)
+}
+
+// verdict tells a refusal for good from what may be tried again. Whom we write as,
+// and whether we may at all, is between the operator and the server: no letter is
+// given up for that.
+func verdict(err error) error {
+	var refused *gomail.SendError
+	if !errors.As(err, &refused) {
+		return fmt.Errorf("smtp_failed: %s", reason(err))
+	}
+	code := refused.ErrorCode()
+	switch {
+	case code == 0:
+		return fmt.Errorf("smtp_failed: %s", reason(err))
+	case code >= 500 && code != 530 && code != 535 && code != 538 && refused.Reason != gomail.ErrSMTPMailFrom:
+		return fmt.Errorf("%w: smtp_%d: %s", mail.ErrPermanent, code, reason(err))
+	}
+	return fmt.Errorf("smtp_%d: %s", code, reason(err))
+}
+
+// reason is what a server said, cut short and on one line.
+func reason(err error) string {
+	text, _, _ := strings.Cut(err.Error(), ", affected ") // addresses belong in no log
+	text = strings.Join(strings.Fields(strings.ToValidUTF8(text, "")), " ")
+	if len(text) > maxReasonBytes {
+		text = strings.ToValidUTF8(text[:maxReasonBytes], "") + "…"
+	}
+	return text
+}
+
+// take gives a connection that waits, and closes those that are too old.
+func (c *Carrier) take(now time.Time) *conn {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for len(c.idle) > 0 {
+		s := c.idle[len(c.idle)-1]
+		c.idle = c.idle[:len(c.idle)-1]
+		if now.Sub(s.since) < maxIdle {
+			return s
+		}
+		s.close()
+	}
+	return nil
+}
+
+func (c *Carrier) give(s *conn) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed || s.uses >= maxUses {
+		s.quit()
+		return
+	}
+	s.since = time.Now()
+	c.idle = append(c.idle, s)
+}
+
+// Close ends the connections that wait.
+func (c *Carrier) Close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed = true
+	for _, s := range c.idle {
+		s.quit()
+	}
+	c.idle = nil
+	return nil
+}
+
+// connect opens a session: TLS, then our name and password if there are any.
+func (c *Carrier) connect(ctx context.Context) (*conn, error) {
+	s := &conn{}
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	settings := c.config.TLS.Clone()
+	if settings == nil {
+		settings = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	settings.ServerName = c.config.Host
+	options := []gomail.Option{gomail.WithPort(c.config.Port), gomail.WithTimeout(letterTimeout), gomail.WithTLSConfig(settings),
+		gomail.WithDialContextFunc(func(ctx context.Context, network, address string) (net.Conn, error) {
+			var d net.Dialer
+			raw, err := d.DialContext(ctx, network, address)
+			if err != nil {
+				return nil, err
+			}
+			s.opened(raw)
+			if c.config.Security != ImplicitTLS {
+				return raw, nil
+			}
+			under := tls.Client(raw, settings)
+			return under, under.HandshakeContext(ctx)
+		})}
+	switch c.config.Security {
+	case StartTLS:
+		options = append(options, gomail.WithTLSPolicy(gomail.TLSMandatory))
+	case ImplicitTLS:
+		options = append(options, gomail.WithSSL())
+	case Plain:
+		options = append(options, gomail.WithTLSPolicy(gomail.NoTLS))
+	}
+	var err error
+	if s.client, err = gomail.NewClient(c.config.Host, options...); err != nil {
+		return nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { s.close() })
+	if s.wire, err = s.client.DialToSMTPClientWithContext(ctx); err == nil {
+		err = c.signIn(s.wire)
+	}
+	if !stop() && err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		s.close() // a session that failed half way is not closed by the client
+		return nil, err
+	}
+	return s, nil
+}
+
+// signIn shows our name and password, if there are any, in the best way that the
+// server offers. The connection is under TLS, or does not leave this machine.
+func (c *Carrier) signIn(w *wire.Client) error {
+	if c.config.User == "" {
+		return nil
+	}
+	user, password, plain := c.config.User, c.config.Password, c.config.Security == Plain
+	_, offered := w.Extension("AUTH")
+	for _, way := range []struct {
+		name string
+		auth wire.Auth
+	}{
+		{"SCRAM-SHA-256", wire.ScramSHA256Auth(user, password)}, {"PLAIN", wire.PlainAuth("", user, password, c.config.Host, plain)},
+		{"LOGIN", wire.LoginAuth(user, password, c.config.Host, plain)}, {"CRAM-MD5", wire.CRAMMD5Auth(user, password)},
+	} {
+		if slices.Contains(strings.Fields(offered), way.name) {
+			return w.Auth(way.auth)
+		}
+	}
+	return errors.New("the mail server takes no password in a way that we know")
+}
+
+// alive asks a kept connection, shortly.
+func (s *conn) alive(ctx context.Context) bool {
+	stop := context.AfterFunc(ctx, s.close)
+	_ = s.net.SetDeadline(time.Now().Add(connectTimeout))
+	err := s.wire.Noop()
+	return stop() && err == nil
+}
+
+// close may be called while the session is being opened, when time is up.
+func (s *conn) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.net != nil {
+		_ = s.net.Close()
+	}
+}
+
+func (s *conn) opened(raw net.Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.net = raw
+}
+
+// quit says goodbye, without waiting long for the answer.
+func (s *conn) quit() {
+	_ = s.net.SetDeadline(time.Now().Add(time.Second))
+	_ = s.wire.Quit()
+	s.close()
+}
+
+// compose makes the message of RFC 5322: plain text, and the same as HTML.
+func compose(l mail.Letter) (*gomail.Msg, error) {
+	m := gomail.NewMsg(gomail.WithCharset(gomail.CharsetUTF8), gomail.WithEncoding(gomail.EncodingQP), gomail.WithNoDefaultUserAgent())
+	if err := m.From(l.From); err != nil {
+		return nil, errors.New("address_invalid: the sender's address cannot be written to a mail server")
+	}
+	if err := m.To(l.To); err != nil {
+		return nil, errors.New("address_invalid: the reader's address is none that a mail server takes")
+	}
+	from, err := netmail.ParseAddress(l.From)
+	if err != nil {
+		return nil, err
+	}
+	_, domain, _ := strings.Cut(from.Address, "@")
+	m.SetMessageIDWithValue(l.ID + "@" + domain)
+	m.SetDateWithValue(l.At)
+	m.Subject(l.Subject)
+	m.SetGenHeader("Auto-Submitted", "auto-generated") // holiday replies stay away (RFC 3834)
+	if l.Lang != "" {
+		m.SetGenHeader("Content-Language", l.Lang)
+	}
+	if l.Unsubscribe != "" {
+		m.SetGenHeaderPreformatted("List-Unsubscribe", "<"+l.Unsubscribe+">")
+		m.SetGenHeader("List-Unsubscribe-Post", "List-Unsubscribe=One-Click")
+	}
+	m.SetBodyString(gomail.TypeTextPlain, l.Text)
+	m.AddAlternativeString(gomail.TypeTextHTML, l.HTML)
+	return m, nil
+}

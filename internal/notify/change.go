@@ -1,0 +1,119 @@
+package notify
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/id"
+	"github.com/paylink/paylink/internal/stream"
+)
+
+// maxChangeTries bounds how often a change is made on a newer revision.
+const maxChangeTries = 20
+
+// Update changes an endpoint. A change that a rotation, or the start of a failure,
+// came before is made again on what they left: it names what it wants.
+func (l *Local) Update(ctx context.Context, c Change) (Endpoint, error) {
+	if c.URL != nil {
+		if f := checkURL(*c.URL, l.AllowPrivate); f != nil {
+			return Endpoint{}, f
+		}
+	}
+	if c.Events != nil {
+		events, f := checkEvents(*c.Events)
+		if f != nil {
+			return Endpoint{}, f
+		}
+		c.Events = &events
+	}
+	defer l.cache.invalidate()
+	for n := 1; ; n++ {
+		e, err := l.Get(ctx, c.Account, c.Mode, c.ID)
+		if err != nil {
+			return Endpoint{}, err
+		}
+		changed, events, err := c.apply(e, l.Now())
+		if err != nil || changed.same(e) {
+			return e, err
+		}
+		err = l.Store.UpdateEndpoint(ctx, changed, events, nil)
+		if errors.Is(err, ErrConflict) && n < maxChangeTries {
+			continue
+		}
+		changed.Revision++
+		return changed, conflict(err)
+	}
+}
+
+// same reports whether nothing that an owner may change differs.
+func (e Endpoint) same(o Endpoint) bool {
+	return e.URL == o.URL && slices.Equal(e.Events, o.Events) && e.Enabled() == o.Enabled()
+}
+
+// apply gives the endpoint after the change, with the events that tell of it. An
+// endpoint that already is as asked keeps its reason.
+func (c Change) apply(e Endpoint, now time.Time) (Endpoint, []stream.Event, error) {
+	if c.URL != nil {
+		e.URL = *c.URL
+	}
+	if c.Events != nil {
+		e.Events = *c.Events
+	}
+	switch {
+	case c.Enabled == nil || *c.Enabled == e.Enabled():
+		return e, nil, nil
+	case *c.Enabled:
+		e.DisabledAt, e.DisabledReason, e.FailingSince = time.Time{}, "", time.Time{}
+		return e, nil, nil
+	}
+	return disable(e, ReasonManual, now)
+}
+
+// Disable turns an endpoint off for a reason and emits endpoint.disabled in the
+// same commit, so that the account's other endpoints, and whoever writes mails,
+// hear of it. It is repeatable: an endpoint that is disabled or gone stays as it
+// is, and so does one that is said to fail and has had a success meanwhile.
+func Disable(ctx context.Context, s Store, account, endpoint, reason string, now time.Time) error {
+	for {
+		e, err := s.Endpoint(ctx, account, endpoint)
+		if fault.KindOf(err) == fault.KindNotFound || (err == nil && !e.Enabled()) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if reason == ReasonFailing && !e.Failing(now) {
+			return nil
+		}
+		off, events, err := disable(e, reason, now)
+		if err != nil {
+			return err
+		}
+		err = s.UpdateEndpoint(ctx, off, events, nil)
+		// Something came between the read and the write: look again.
+		if !errors.Is(err, ErrConflict) {
+			return err
+		}
+	}
+}
+
+// disable gives the endpoint, turned off, and the event of that. The event's id
+// follows from how often the endpoint was turned off before.
+func disable(e Endpoint, reason string, now time.Time) (Endpoint, []stream.Event, error) {
+	e.DisabledAt, e.DisabledReason = now, reason
+	e.Told++
+	name := EndpointDisabled
+	if e.Told > 1 {
+		name += "/" + strconv.FormatInt(e.Told, 10)
+	}
+	data, err := json.Marshal(Object(e))
+	return e, []stream.Event{{
+		ID: id.Derive(id.Event, e.ID, name), Type: EndpointDisabled,
+		Account: e.Account, Mode: e.Mode, Object: e.ID, ObjectSeq: e.Told, CreatedAt: now, Data: data,
+	}}, err
+}

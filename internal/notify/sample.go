@@ -1,0 +1,132 @@
+package notify
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/paylink/paylink/internal/id"
+	"github.com/paylink/paylink/internal/idempotency"
+	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/money"
+)
+
+// TestPing is the type of the test event that shows only that a receiver is
+// reached and verifies. It is in no feed, so nothing can subscribe to it.
+const TestPing = "test.ping"
+
+// Test sends a test event. Its body says "test": true and its numbers are 0, so
+// that no receiver takes it for a link in the chain of events. It is queued before
+// its pending row is written, as a redelivery is.
+func (l *Local) Test(ctx context.Context, account, mode, endpoint, eventType string, t *idempotency.Ticket) (Delivery, error) {
+	if eventType == "" {
+		eventType = TestPing
+	}
+	if eventType != TestPing && !slices.Contains(EventTypes(), eventType) {
+		return Delivery{}, unknownType("type", eventType, append([]string{TestPing}, EventTypes()...))
+	}
+	e, err := l.Get(ctx, account, mode, endpoint)
+	if err != nil {
+		return Delivery{}, err
+	}
+	now := l.Now()
+	d := Delivery{ID: id.New(id.Delivery), Account: account, Mode: mode, Endpoint: endpoint, Event: id.New(id.Event), EventType: eventType,
+		Status: Pending, At: now, NextAt: now, Test: true}
+	data, err := json.Marshal(sample(eventType, e, now))
+	if err != nil {
+		return Delivery{}, err
+	}
+	plain, err := json.Marshal(body{ID: d.Event, Type: eventType, Test: true, CreatedAt: stamp(now), Mode: mode, Data: data})
+	if err != nil {
+		return Delivery{}, err
+	}
+	d.SealedBody = l.Keys.Seal(plain)
+	record, err := t.Fill(d, now)
+	if err != nil {
+		return Delivery{}, err
+	}
+	if err := l.Queue.Enqueue(ctx, []Job{{Account: account, Mode: mode, Endpoint: endpoint, Event: d.Event, EventType: eventType,
+		Delivery: d.ID, Test: true, SealedBody: d.SealedBody}}); err != nil {
+		return Delivery{}, notQueued(err)
+	}
+	return d, l.Store.RecordDelivery(ctx, d, record)
+}
+
+// sample is an object as an event of the type shows it, of things that do not exist.
+func sample(eventType string, e Endpoint, now time.Time) any {
+	kind, what, _ := strings.Cut(eventType, ".")
+	switch kind {
+	case "link":
+		return sampleLink(what, e, now)
+	case "payment":
+		return samplePayment(what, e, now)
+	case "refund":
+		return sampleRefund(what, e, now)
+	case "endpoint":
+		e.DisabledAt, e.DisabledReason = now, ReasonFailing
+		return Object(e)
+	}
+	return map[string]any{"object": kind, "endpoint": e.ID, "createdAt": stamp(now)}
+}
+
+// The things that samples show have ids that follow from the endpoint's, so that
+// the samples of one endpoint fit each other.
+func sampleID(prefix string, e Endpoint) string { return id.Derive(prefix, e.ID, "sample") }
+
+func sampleLink(what string, e Endpoint, now time.Time) any {
+	l := link.Link{ID: sampleID(id.Link, e), Account: e.Account, Mode: e.Mode, Amount: money.Of(sampleMinor, "EUR"), MaxUses: 1,
+		PaymentMethod: "card", Description: "A sample", Reference: "sample-1", Capture: "automatic", LatePolicy: "accept",
+		CreatedAt: now.Add(-time.Hour), Date: now.Add(-time.Hour), ExpiresAt: now.Add(sampleLife)}
+	switch what {
+	case "paid":
+		l.Uses, l.PaidAt = 1, now
+	case "expired":
+		l.ExpiresAt, l.ExpiredAt = now, now
+	case "canceled":
+		l.CanceledAt = now
+	}
+	return link.Object(l, "https://pay.example/l/sample", now)
+}
+
+const (
+	sampleMinor  = 1250
+	sampleAmount = "12.50"
+	sampleLife   = 24 * time.Hour
+)
+
+func samplePayment(what string, e Endpoint, now time.Time) any {
+	payment, from := sampleID(id.Payment, e), sampleID(id.Link, e)
+	o := map[string]any{
+		"id": payment, "object": "payment", "link": from, "amount": sampleAmount, "currency": "EUR", "capturedAmount": "0.00",
+		"refundedAmount": "0.00", "status": what, "card": map[string]string{"brand": "visa", "last4": "4242"}, "issuer": "simulator",
+		"payer": map[string]string{"name": "Sam Sample", "email": "sam@example.com"}, "reference": "sample-1", "mode": e.Mode,
+		"createdAt": stamp(now.Add(-time.Minute)), "updatedAt": stamp(now),
+		"links": map[string]string{"self": "/api/payments/" + payment, "link": "/api/links/" + from},
+	}
+	switch what {
+	case "succeeded":
+		o["capturedAmount"] = sampleAmount
+	case "declined":
+		o["decline"] = map[string]string{"code": "insufficient_funds", "message": "The card has insufficient funds."}
+	case "review":
+		o["reviewReason"] = "sample"
+	}
+	return o
+}
+
+func sampleRefund(what string, e Endpoint, now time.Time) any {
+	payment, status := "/api/payments/"+sampleID(id.Payment, e), what
+	if what == "created" {
+		status = "pending"
+	}
+	o := map[string]any{
+		"id": sampleID(id.Refund, e), "object": "refund", "payment": sampleID(id.Payment, e), "amount": sampleAmount, "currency": "EUR",
+		"status": status, "createdAt": stamp(now), "links": map[string]string{"self": payment, "payment": payment},
+	}
+	if status == "failed" {
+		o["code"] = "refund_refused"
+	}
+	return o
+}

@@ -1,0 +1,274 @@
+package report
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"time"
+	_ "time/tzdata" // an image has no zones of its own
+
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/money"
+	"github.com/paylink/paylink/internal/payment"
+)
+
+// Unit is how long a point of a series is.
+type Unit string
+
+// The units.
+const (
+	ByHour  Unit = "hour"
+	ByDay   Unit = "day"
+	ByWeek  Unit = "week"
+	ByMonth Unit = "month"
+)
+
+// Bounds of a series: at most so many days are shown by the unit.
+const (
+	hourlyDays = 2
+	dailyDays  = 62
+	weeklyDays = 200
+)
+
+const day = 24 * time.Hour
+
+// Period of an overview: [From, To), by full hours. The one before it is as long
+// and ends where it begins.
+type Period struct {
+	Account, Mode string
+	From, To      time.Time
+	Zone          string // IANA name, in which days begin; "" is UTC
+}
+
+// Statuses are those that a payment counts under.
+var Statuses = [...]payment.Status{payment.Created, payment.RequiresAction, payment.Processing, payment.Unknown, payment.Authorized,
+	payment.Succeeded, payment.PartiallyRefunded, payment.Refunded, payment.Declined, payment.CanceledS, payment.Late, payment.Review}
+
+// Figures are sums over payments and links of one currency that were made in one
+// time. They add up.
+type Figures struct {
+	Volume, Refunded int64 // captured, and of that given back; minor units
+	ByStatus         map[payment.Status]int64
+	Links            [len(Steps) + 1]int64 // made, and then those that came to each step
+}
+
+// Add adds other figures.
+func (f *Figures) Add(o Figures) {
+	f.Volume += o.Volume
+	f.Refunded += o.Refunded
+	for s, n := range o.ByStatus {
+		if f.ByStatus == nil {
+			f.ByStatus = map[payment.Status]int64{}
+		}
+		f.ByStatus[s] += n
+	}
+	for i, n := range o.Links {
+		f.Links[i] += n
+	}
+}
+
+// Payments is how many there are.
+func (f Figures) Payments() (n int64) {
+	for _, of := range f.ByStatus {
+		n += of
+	}
+	return n
+}
+
+// Approved is how many the issuer said yes to. Of Approved and Declined together
+// it is the success rate; who is still on the way counts for neither.
+func (f Figures) Approved() (n int64) {
+	for s, of := range f.ByStatus {
+		if Approved(s) {
+			n += of
+		}
+	}
+	return n
+}
+
+// Declined is how many the issuer said no to.
+func (f Figures) Declined() int64 { return f.ByStatus[payment.Declined] }
+
+// Empty reports whether nothing was counted.
+func (f Figures) Empty() bool { return f.Payments() == 0 && f.Links[0] == 0 }
+
+// Point of a series.
+type Point struct {
+	From time.Time
+	Figures
+}
+
+// Reason why issuers declined.
+type Reason struct {
+	Code  string
+	Count int64
+}
+
+// Part of an overview is what is in one currency.
+type Part struct {
+	Currency      money.Currency
+	Total, Before Figures
+	Series        []Point  // every one of the period, also those without anything
+	Declines      []Reason // most frequent first
+}
+
+// Overview of a period.
+type Overview struct {
+	From, To time.Time
+	Unit     Unit
+	Parts    []Part // the currency with the most payments first
+	// Behind says that changes were made that are not counted yet.
+	Behind bool
+}
+
+// Hour is what a store kept for a stretch of time that begins at From.
+type Hour struct {
+	From     time.Time
+	Currency money.Currency
+	Figures
+}
+
+// Check holds the period to its bounds: full hours in its zone, and not too long.
+func (p *Period) Check() (*time.Location, error) {
+	zone, err := time.LoadLocation(p.Zone)
+	if err != nil || p.Zone == "Local" {
+		return nil, fault.Invalid("zone", "value_invalid", "Must be a time zone such as Europe/Berlin.")
+	}
+	p.From, p.To = p.From.UTC().Truncate(time.Hour), p.To.UTC().Truncate(time.Hour)
+	if !p.From.Before(p.To) {
+		return nil, fault.Invalid("to", "date_invalid", "The period must end after it begins.")
+	}
+	if p.To.Sub(p.From) > MaxPeriodDays*day {
+		return nil, fault.Invalid("from", "date_invalid", "A period has at most %d days.", MaxPeriodDays)
+	}
+	return zone, nil
+}
+
+// Unit that suits the period's length.
+func (p Period) Unit() Unit {
+	switch days := p.To.Sub(p.From) / day; {
+	case days <= hourlyDays:
+		return ByHour
+	case days <= dailyDays:
+		return ByDay
+	case days <= weeklyDays:
+		return ByWeek
+	}
+	return ByMonth
+}
+
+// Start is where the period before this one begins.
+func (p Period) Start() time.Time { return p.From.Add(p.From.Sub(p.To)) }
+
+// begin is the start of the unit that t is in.
+func (u Unit) begin(t time.Time, zone *time.Location) time.Time {
+	if u == ByHour {
+		return t.Truncate(time.Hour)
+	}
+	l := t.In(zone)
+	y, m, d := l.Date()
+	switch u {
+	case ByWeek: // from Monday on, by ISO 8601
+		d -= (int(l.Weekday()) + 6) % 7 //nolint:mnd // days of a week
+	case ByMonth:
+		d = 1
+	}
+	return time.Date(y, m, d, 0, 0, 0, 0, zone)
+}
+
+// after is the start of the next unit.
+func (u Unit) after(t time.Time, zone *time.Location) time.Time {
+	l := t.In(zone)
+	switch u {
+	case ByHour:
+		return t.Add(time.Hour)
+	case ByWeek:
+		return l.AddDate(0, 0, 7) //nolint:mnd // days of a week
+	case ByMonth:
+		return l.AddDate(0, 1, 0)
+	}
+	return l.AddDate(0, 0, 1)
+}
+
+// Fold makes the overview of a checked period from what the store kept, which may
+// reach back into the period before. Declines are by currency.
+func Fold(p Period, zone *time.Location, hours []Hour, declines map[money.Currency][]Reason) Overview {
+	o := Overview{From: p.From.In(zone), To: p.To.In(zone), Unit: p.Unit()}
+	parts := map[money.Currency]*Part{}
+	for _, h := range hours {
+		part := parts[h.Currency]
+		if part == nil {
+			part = &Part{Currency: h.Currency, Series: o.series(zone), Declines: declines[h.Currency]}
+			parts[h.Currency] = part
+		}
+		if h.From.Before(p.From) {
+			part.Before.Add(h.Figures)
+			continue
+		}
+		part.Total.Add(h.Figures)
+		at, found := slices.BinarySearchFunc(part.Series, h.From, func(a Point, t time.Time) int { return a.From.Compare(t) })
+		if !found {
+			at--
+		}
+		part.Series[max(at, 0)].Add(h.Figures)
+	}
+	for _, part := range parts {
+		slices.SortFunc(part.Declines, func(a, b Reason) int { return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Code, b.Code)) })
+		o.Parts = append(o.Parts, *part)
+	}
+	slices.SortFunc(o.Parts, func(a, b Part) int {
+		return cmp.Or(cmp.Compare(b.Total.Payments(), a.Total.Payments()), cmp.Compare(b.Total.Links[0], a.Total.Links[0]), cmp.Compare(a.Currency, b.Currency))
+	})
+	return o
+}
+
+// series is an empty point for each unit of the overview.
+func (o Overview) series(zone *time.Location) (all []Point) {
+	for at := o.Unit.begin(o.From, zone); at.Before(o.To); at = o.Unit.after(at, zone) {
+		all = append(all, Point{From: at})
+	}
+	return all
+}
+
+// FiguresOf are what a payment's row counts for, and the code of its decline.
+func FiguresOf(p Payment) (f Figures, decline string) {
+	if p.ID == "" {
+		return f, ""
+	}
+	f = Figures{Volume: p.Captured, Refunded: p.Refunded, ByStatus: map[payment.Status]int64{p.Status: 1}}
+	if p.Status == payment.Declined {
+		decline = p.Decline
+	}
+	return f, decline
+}
+
+// FiguresOfLink are what a link's row counts for.
+func FiguresOfLink(l Link) (f Figures) {
+	if l.CreatedAt.IsZero() {
+		return f
+	}
+	f.Links[0] = 1
+	for i, s := range Steps {
+		if l.Reached()&s != 0 {
+			f.Links[i+1] = 1
+		}
+	}
+	return f
+}
+
+// Minus takes other figures away.
+func (f Figures) Minus(o Figures) Figures {
+	out := Figures{Volume: f.Volume - o.Volume, Refunded: f.Refunded - o.Refunded, ByStatus: maps.Clone(f.ByStatus)}
+	if out.ByStatus == nil {
+		out.ByStatus = map[payment.Status]int64{}
+	}
+	for s, n := range o.ByStatus {
+		if out.ByStatus[s] -= n; out.ByStatus[s] == 0 {
+			delete(out.ByStatus, s)
+		}
+	}
+	for i := range f.Links {
+		out.Links[i] = f.Links[i] - o.Links[i]
+	}
+	return out
+}

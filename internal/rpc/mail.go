@@ -1,0 +1,94 @@
+package rpc
+
+import (
+	"context"
+
+	"github.com/paylink/paylink/internal/mail"
+)
+
+// Mail is mail.Service on the far side: the box notifier serves it beside webhooks.
+type Mail struct{ peer *Peer }
+
+var _ mail.Service = (*Mail)(nil)
+
+// NewMail makes the client.
+func NewMail(p *Peer) *Mail { return &Mail{p} }
+
+type sendLinkForm struct {
+	owned
+	To, Lang string
+}
+
+type mailsForm struct {
+	Account, Before string
+	Limit           int
+}
+
+// Ready implements mail.Service.
+func (m *Mail) Ready(ctx context.Context) (bool, error) {
+	return value(call[struct{}, bool](ctx, m.peer, "Ready", read, &struct{}{}))
+}
+
+// SendLink implements mail.Service. The mail's id follows from what is asked, so it
+// may be asked again.
+func (m *Mail) SendLink(ctx context.Context, account, mode, link, to, lang string) error {
+	_, err := call[sendLinkForm, struct{}](ctx, m.peer, "SendLink", harmless, &sendLinkForm{owned{account, mode, link}, to, lang})
+	return err
+}
+
+// Preferences implements mail.Service.
+func (m *Mail) Preferences(ctx context.Context, user string) (mail.Preferences, error) {
+	return value(call[string, mail.Preferences](ctx, m.peer, "Preferences", read, &user))
+}
+
+// SetPreferences implements mail.Service.
+func (m *Mail) SetPreferences(ctx context.Context, p mail.Preferences) error {
+	_, err := call[mail.Preferences, struct{}](ctx, m.peer, "SetPreferences", harmless, &p)
+	return err
+}
+
+// Subscription implements mail.Service.
+func (m *Mail) Subscription(ctx context.Context, token string) (mail.Subscription, error) {
+	return value(call[string, mail.Subscription](ctx, m.peer, "Subscription", read, &token))
+}
+
+// Unsubscribe implements mail.Service.
+func (m *Mail) Unsubscribe(ctx context.Context, token string) (mail.Subscription, error) {
+	return value(call[string, mail.Subscription](ctx, m.peer, "Unsubscribe", harmless, &token))
+}
+
+// Mails implements mail.Service.
+func (m *Mail) Mails(ctx context.Context, account, before string, limit int) ([]mail.Message, error) {
+	return value(call[mailsForm, []mail.Message](ctx, m.peer, "Mails", read, &mailsForm{account, before, limit}))
+}
+
+// ServeMail serves mail in the box notifier.
+func ServeMail(s *Server, box mail.Service) {
+	const name = NotifierService
+	handle(s, name, "Ready", func(ctx context.Context, _ *struct{}) (*bool, error) {
+		ready, err := box.Ready(ctx)
+		return &ready, err
+	})
+	handle(s, name, "SendLink", func(ctx context.Context, q *sendLinkForm) (*struct{}, error) {
+		return &struct{}{}, box.SendLink(ctx, q.Account, q.Mode, q.ID, q.To, q.Lang)
+	})
+	handle(s, name, "Preferences", func(ctx context.Context, user *string) (*mail.Preferences, error) {
+		p, err := box.Preferences(ctx, *user)
+		return &p, err
+	})
+	handle(s, name, "SetPreferences", func(ctx context.Context, p *mail.Preferences) (*struct{}, error) {
+		return &struct{}{}, box.SetPreferences(ctx, *p)
+	})
+	handle(s, name, "Subscription", func(ctx context.Context, token *string) (*mail.Subscription, error) {
+		sub, err := box.Subscription(ctx, *token)
+		return &sub, err
+	})
+	handle(s, name, "Unsubscribe", func(ctx context.Context, token *string) (*mail.Subscription, error) {
+		sub, err := box.Unsubscribe(ctx, *token)
+		return &sub, err
+	})
+	handle(s, name, "Mails", func(ctx context.Context, q *mailsForm) (*[]mail.Message, error) {
+		all, err := box.Mails(ctx, q.Account, q.Before, q.Limit)
+		return &all, err
+	})
+}

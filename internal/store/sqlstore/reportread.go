@@ -1,0 +1,335 @@
+package sqlstore
+
+import (
+	"context"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/id"
+	"github.com/paylink/paylink/internal/money"
+	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/report"
+)
+
+// Bounds of what one page looks at. Beyond them it says where it goes on.
+const (
+	reportMatches = 15_000 // payments that a word finds; a word that finds more is looked for among the newest
+	reportWindow  = 10_000 // payments that are looked through
+	reportHourly  = 62     // days of a period that is read by the hour
+)
+
+// cursorBase is how a place in a list is written.
+const cursorBase = 36
+
+// Search implements report.Service: by keyset, newest first. What narrows the list
+// most leads: an id, a word that finds little, or else the list of the link, status
+// or currency.
+func (r *Reports) Search(ctx context.Context, q report.Query) (report.Page, error) {
+	q.Bound()
+	below, above := int64(math.MaxInt64), int64(0)
+	if !q.From.IsZero() {
+		above = max(0, q.From.UnixMilli()) << numberBits
+	}
+	if !q.To.IsZero() {
+		below = max(0, q.To.UnixMilli()) << numberBits
+	}
+	if q.Before != "" {
+		n, err := strconv.ParseInt(q.Before, cursorBase, 64)
+		if err != nil || n <= 0 || strconv.FormatInt(n, cursorBase) != q.Before {
+			return report.Page{}, fault.Invalid("cursor", "cursor_invalid", "Must be the next place that a page of this list gave.")
+		}
+		below = min(below, n)
+	}
+	owner, err := r.owner(ctx, q.Account, q.Mode)
+	if err != nil || owner == 0 {
+		return report.Page{}, err
+	}
+	s := &search{r: r, q: q, owner: owner, below: below, above: above}
+	s.text(strings.TrimSpace(q.Text))
+	page, err := s.page(ctx)
+	for i := range page.Payments {
+		page.Payments[i].Account, page.Payments[i].Mode = q.Account, q.Mode
+	}
+	return page, err
+}
+
+// search is one page at work.
+type search struct {
+	r            *Reports
+	q            report.Query
+	owner        int64
+	below, above int64 // numbers: [above, below)
+	payment      string
+	words        []string
+}
+
+// text tells an id from words.
+func (s *search) text(text string) {
+	switch {
+	case text == "":
+	case id.Valid(id.Payment, text):
+		s.payment = text
+	case id.Valid(id.Link, text) && (s.q.Link == "" || s.q.Link == text):
+		s.q.Link = text
+	default:
+		s.words = s.q.Words()
+	}
+}
+
+// filter are the conditions that every row must meet.
+func (s *search) filter(below, above int64) *where {
+	var w where
+	w.add("owner = ?", s.owner)
+	w.add("number < ?", below)
+	w.add("number >= ?", above)
+	w.addIf(s.q.Status != "", "status = ?", string(s.q.Status))
+	w.addIf(s.q.Currency != "", "currency = ?", string(s.q.Currency))
+	w.addIf(s.q.Link != "", "link = ?", s.q.Link)
+	w.addIf(s.payment != "", "id = ?", s.payment)
+	for _, word := range s.words {
+		w.add(`terms LIKE ? ESCAPE '\'`, "%"+termMark+likely.Replace(word)+"%")
+	}
+	return &w
+}
+
+// likely spells a text so that LIKE takes it as it is.
+var likely = strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`)
+
+func (s *search) page(ctx context.Context) (report.Page, error) {
+	if len(s.words) > 0 {
+		word, rare, err := s.rarest(ctx)
+		if err != nil {
+			return report.Page{}, err
+		}
+		if rare {
+			w := s.filter(s.below, s.above)
+			w.add(`number IN (SELECT number FROM report_terms WHERE owner = ? AND term >= ? AND term < ?)`, s.owner, word, word+lastRune)
+			return s.rows(ctx, w, 0)
+		}
+	}
+	if len(s.words) == 0 && s.single() {
+		return s.rows(ctx, s.filter(s.below, s.above), 0)
+	}
+	low, err := s.window(ctx)
+	if err != nil {
+		return report.Page{}, err
+	}
+	return s.rows(ctx, s.filter(s.below, max(low, s.above)), low)
+}
+
+// lastRune comes after every text that goes on from a word.
+const lastRune = "\U0010ffff"
+
+// single reports whether an index alone answers: then nothing is looked at in vain.
+func (s *search) single() bool {
+	n := 0
+	for _, given := range []bool{s.q.Link != "", s.q.Status != "", s.q.Currency != ""} {
+		if given {
+			n++
+		}
+	}
+	return s.payment != "" || n <= 1
+}
+
+// rarest is the word that finds the least, and whether that is little enough.
+func (s *search) rarest(ctx context.Context) (word string, rare bool, err error) {
+	least := int64(reportMatches)
+	for _, w := range s.words {
+		var n int64
+		err := s.r.own.read.QueryRowContext(ctx, `SELECT COUNT(*) FROM (SELECT 1 FROM report_terms WHERE owner = $1 AND term >= $2 AND term < $3
+			LIMIT `+strconv.Itoa(reportMatches)+`) AS found`, s.owner, w, w+lastRune).Scan(&n)
+		if err != nil {
+			return "", false, s.r.own.dialect.explain(err)
+		}
+		if n < least {
+			word, least, rare = w, n, true
+		}
+	}
+	return word, rare, nil
+}
+
+// window is the number at which the page stops looking; 0: it sees all there is.
+func (s *search) window(ctx context.Context) (low int64, err error) {
+	var w where
+	w.add("owner = ?", s.owner)
+	switch { // the list that leads
+	case s.q.Link != "":
+		w.add("link = ?", s.q.Link)
+	case s.q.Status != "":
+		w.add("status = ?", string(s.q.Status))
+	case s.q.Currency != "":
+		w.add("currency = ?", string(s.q.Currency))
+	}
+	w.add("number < ?", s.below)
+	w.add("number >= ?", s.above)
+	err = s.r.own.read.QueryRowContext(ctx, "SELECT COALESCE(MIN(number), 0) FROM (SELECT number FROM report_payments"+w.sql()+
+		" ORDER BY number DESC LIMIT 1 OFFSET "+strconv.Itoa(reportWindow)+") AS place", w.args...).Scan(&low)
+	return low, s.r.own.dialect.explain(err)
+}
+
+// rows reads a page. Low is where it stopped looking, if there is more below.
+func (s *search) rows(ctx context.Context, w *where, low int64) (report.Page, error) {
+	rows, err := s.r.own.query(ctx, s.r.own.read, "SELECT "+reportColumns+" FROM report_payments"+w.sql()+
+		" ORDER BY number DESC LIMIT "+strconv.Itoa(s.q.Limit+1), w.args...)
+	if err != nil {
+		return report.Page{}, err
+	}
+	defer func() { _ = rows.Close() }()
+	var page report.Page
+	var last int64
+	for rows.Next() {
+		row, err := scanReport(rows, false)
+		if err != nil {
+			return report.Page{}, err
+		}
+		if len(page.Payments) == s.q.Limit {
+			page.Next = strconv.FormatInt(last, cursorBase)
+			break
+		}
+		page.Payments, last = append(page.Payments, row.Payment), row.number
+	}
+	if page.Next == "" && low > s.above {
+		page.Next = strconv.FormatInt(low, cursorBase)
+	}
+	return page, rows.Err()
+}
+
+// Overview implements report.Service.
+func (r *Reports) Overview(ctx context.Context, p report.Period) (report.Overview, error) {
+	zone, err := p.Check()
+	if err != nil {
+		return report.Overview{}, err
+	}
+	owner, err := r.owner(ctx, p.Account, p.Mode)
+	if err != nil {
+		return report.Overview{}, err
+	}
+	var hours []report.Hour
+	declines := map[money.Currency][]report.Reason{}
+	if owner != 0 {
+		if hours, err = r.sums(ctx, owner, p); err != nil {
+			return report.Overview{}, err
+		}
+		if declines, err = r.reasons(ctx, owner, p); err != nil {
+			return report.Overview{}, err
+		}
+	}
+	o := report.Fold(p, zone, hours, declines)
+	lag, err := r.Lag(ctx)
+	o.Behind = lag > 0
+	return o, err
+}
+
+// unitOf is how the sums of a period are read: a long one by the days of UTC, so that
+// a day in another zone has some hours of the one beside it.
+func unitOf(p report.Period) int64 {
+	if p.To.Sub(p.From) > reportHourly*hoursOfDay*time.Hour {
+		return hoursOfDay
+	}
+	return 1
+}
+
+// sums reads those of the period, and the one of the period before.
+func (r *Reports) sums(ctx context.Context, owner int64, p report.Period) ([]report.Hour, error) {
+	before, from, to := hourOf(p.Start()), hourOf(p.From), hourOf(p.To)
+	unit := unitOf(p)
+	if unit == hoursOfDay { // whole days
+		from, to = from-from%unit, to+(unit-to%unit)%unit
+		before = from - (to - from)
+	}
+	var columns []string
+	for _, c := range sumColumns {
+		columns = append(columns, "SUM("+c+")")
+	}
+	of := " FROM report_sums WHERE owner = $1 AND unit = $2 AND hour >= $3 AND hour < $4"
+	all, err := r.readSums(ctx, "SELECT hour, currency, "+strings.Join(sumColumns, ", ")+of, owner, unit, from, to)
+	if err != nil {
+		return nil, err
+	}
+	old, err := r.readSums(ctx, "SELECT MIN(hour), currency, "+strings.Join(columns, ", ")+of+" GROUP BY currency", owner, unit, before, from)
+	if err != nil {
+		return nil, err
+	}
+	for i := range all { // the first day may begin before the period
+		all[i].From = later(all[i].From, p.From)
+	}
+	for i := range old {
+		old[i].From = p.Start()
+	}
+	return append(old, all...), nil
+}
+
+func later(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
+}
+
+func (r *Reports) readSums(ctx context.Context, query string, args ...any) ([]report.Hour, error) {
+	rows, err := r.own.query(ctx, r.own.read, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var all []report.Hour
+	for rows.Next() {
+		h, err := scanHour(rows)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, h)
+	}
+	return all, rows.Err()
+}
+
+func scanHour(rows rowScanner) (h report.Hour, err error) {
+	var start int64
+	statuses := make([]int64, len(report.Statuses))
+	to := []any{&start, &h.Currency, &h.Volume, &h.Refunded}
+	for i := range statuses {
+		to = append(to, &statuses[i])
+	}
+	for i := range h.Links {
+		to = append(to, &h.Links[i])
+	}
+	if err := rows.Scan(to...); err != nil {
+		return h, err
+	}
+	for i, n := range statuses {
+		if n == 0 {
+			continue
+		}
+		if h.ByStatus == nil {
+			h.ByStatus = map[payment.Status]int64{}
+		}
+		h.ByStatus[report.Statuses[i]] = n
+	}
+	h.From = time.Unix(start*int64(time.Hour/time.Second), 0).UTC()
+	return h, nil
+}
+
+// reasons are those of the period's declines.
+func (r *Reports) reasons(ctx context.Context, owner int64, p report.Period) (map[money.Currency][]report.Reason, error) {
+	rows, err := r.own.query(ctx, r.own.read, "SELECT currency, code, SUM(n) FROM report_declines WHERE owner = $1 AND unit = $2 AND hour >= $3 AND hour < $4 GROUP BY currency, code",
+		owner, unitOf(p), hourOf(p.From)/unitOf(p)*unitOf(p), hourOf(p.To))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	all := map[money.Currency][]report.Reason{}
+	for rows.Next() {
+		var c money.Currency
+		var one report.Reason
+		if err := rows.Scan(&c, &one.Code, &one.Count); err != nil {
+			return nil, err
+		}
+		if one.Count != 0 {
+			all[c] = append(all[c], one)
+		}
+	}
+	return all, rows.Err()
+}
