@@ -50,6 +50,7 @@ type Client struct {
 
 	Links     *LinksAPI
 	Payments  *PaymentsAPI
+	Forms     *FormsAPI
 	Events    *EventsAPI
 	Endpoints *EndpointsAPI
 	Keys      *KeysAPI
@@ -95,7 +96,7 @@ func New(base string, options ...Option) (*Client, error) {
 	}
 	c.Links, c.Payments, c.Events = &LinksAPI{c}, &PaymentsAPI{c}, &EventsAPI{c}
 	c.Endpoints, c.Keys, c.Users = &EndpointsAPI{c}, &KeysAPI{c}, &UsersAPI{c}
-	c.Clock, c.Test = &ClockAPI{c}, &TestAPI{c}
+	c.Forms, c.Clock, c.Test = &FormsAPI{c}, &ClockAPI{c}, &TestAPI{c}
 	return c, nil
 }
 

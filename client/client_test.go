@@ -401,3 +401,26 @@ func TestImportsNothingOfOurs(t *testing.T) {
 		t.Errorf("the SDK needs %s, %v", out, err)
 	}
 }
+
+func TestForms(t *testing.T) {
+	c := signedIn(t)
+	f, err := c.Forms.Create(t.Context(), client.CreateForm{Name: "Donations", Amounts: []string{"5.00", "20.00"}, Currency: "EUR",
+		Origins: []string{"https://shop.example"}, Fields: []client.FormField{{Name: "email", Required: true}}})
+	if err != nil || len(f.Amounts) != 2 || f.Status != "active" || !f.Fields[0].Required {
+		t.Fatalf("%+v, %v", f, err)
+	}
+	change := client.UpdateForm{CreateForm: client.CreateForm{Name: "Gifts", Amount: "5.00", Currency: "EUR"}, Revision: f.Revision}
+	f, err = c.Forms.Update(t.Context(), f.ID, change)
+	if err != nil || f.Name != "Gifts" || f.Amount != "5.00" {
+		t.Errorf("%+v, %v", f, err)
+	}
+	if _, err := c.Forms.Update(t.Context(), f.ID, change); client.Code(err) != "changed_meanwhile" {
+		t.Errorf("an old revision: %v", err)
+	}
+	if err := c.Forms.Archive(t.Context(), f.ID); err != nil {
+		t.Error(err)
+	}
+	if read, err := c.Forms.Get(t.Context(), f.ID); err != nil || read.Status != "archived" {
+		t.Errorf("%+v, %v", read, err)
+	}
+}

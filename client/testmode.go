@@ -20,6 +20,7 @@ const (
 	CardLostAnswer        = "4000000000006108" // approves, and the answer is lost
 	CardLate              = "4000000000006124" // approves once the link has expired
 	CardOtherAmount       = "4000000000006140" // approves another amount than was asked
+	CardRefundRefused     = "4000000000006173" // approves, and refuses every refund
 )
 
 // TestPayment is how Pay pays.

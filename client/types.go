@@ -36,25 +36,26 @@ type Link struct {
 	Object          string            `json:"object"`
 	URL             string            `json:"url"`
 	Status          LinkStatus        `json:"status"`
-	UnpayableReason string            `json:"unpayableReason"`
-	Amount          string            `json:"amount"` // "": the payer chooses
-	MinAmount       string            `json:"minAmount"`
-	MaxAmount       string            `json:"maxAmount"`
+	UnpayableReason string            `json:"unpayableReason,omitempty"`
+	Amount          string            `json:"amount,omitempty"` // "": the payer chooses
+	MinAmount       string            `json:"minAmount,omitempty"`
+	MaxAmount       string            `json:"maxAmount,omitempty"`
 	Currency        string            `json:"currency"`
-	Date            time.Time         `json:"date"`
-	Realm           string            `json:"realm"`
-	PaymentMethod   string            `json:"paymentMethod"`
-	Description     string            `json:"description"`
-	Reference       string            `json:"reference"`
-	Metadata        map[string]string `json:"metadata"`
+	Date            time.Time         `json:"date,omitzero"`
+	Realm           string            `json:"realm,omitempty"`
+	PaymentMethod   string            `json:"paymentMethod,omitempty"`
+	Description     string            `json:"description,omitempty"`
+	Reference       string            `json:"reference,omitempty"`
+	Metadata        map[string]string `json:"metadata,omitempty"`
 	MaxUses         *int64            `json:"maxUses"` // nil: unlimited
 	Uses            int64             `json:"uses"`
-	ExpiresAt       time.Time         `json:"expiresAt"`
-	RedirectURL     string            `json:"redirectUrl"`
+	ExpiresAt       time.Time         `json:"expiresAt,omitzero"`
+	RedirectURL     string            `json:"redirectUrl,omitempty"`
 	Capture         string            `json:"capture"`
 	LatePolicy      string            `json:"latePolicy"`
+	Form            string            `json:"form,omitempty"` // that made it
 	Mode            Mode              `json:"mode"`
-	CreatedAt       time.Time         `json:"createdAt"`
+	CreatedAt       time.Time         `json:"createdAt,omitzero"`
 	Links           map[string]string `json:"links"`
 }
 
@@ -122,17 +123,17 @@ type Payment struct {
 	CapturedAmount string            `json:"capturedAmount"`
 	RefundedAmount string            `json:"refundedAmount"`
 	Status         PaymentStatus     `json:"status"`
-	Decline        *Decline          `json:"decline"`
-	ReviewReason   string            `json:"reviewReason"`
-	Card           *Card             `json:"card"`
-	Payer          *Payer            `json:"payer"`
+	Decline        *Decline          `json:"decline,omitempty"`
+	ReviewReason   string            `json:"reviewReason,omitempty"`
+	Card           *Card             `json:"card,omitempty"`
+	Payer          *Payer            `json:"payer,omitempty"`
 	Issuer         string            `json:"issuer"`
-	Realm          string            `json:"realm"`
-	Reference      string            `json:"reference"`
-	Metadata       map[string]string `json:"metadata"`
+	Realm          string            `json:"realm,omitempty"`
+	Reference      string            `json:"reference,omitempty"`
+	Metadata       map[string]string `json:"metadata,omitempty"`
 	Mode           Mode              `json:"mode"`
-	CreatedAt      time.Time         `json:"createdAt"`
-	UpdatedAt      time.Time         `json:"updatedAt"`
+	CreatedAt      time.Time         `json:"createdAt,omitzero"`
+	UpdatedAt      time.Time         `json:"updatedAt,omitzero"`
 	Links          map[string]string `json:"links"`
 }
 
@@ -164,13 +165,13 @@ type PaymentDetail struct {
 // LogEntry is one step of a payment. Hash covers it and the hash before it.
 type LogEntry struct {
 	Seq             int64     `json:"seq"`
-	At              time.Time `json:"at"`
+	At              time.Time `json:"at,omitzero"`
 	From            string    `json:"from"`
 	To              string    `json:"to"`
 	Actor           string    `json:"actor"`
 	Reason          string    `json:"reason"`
-	IssuerReference string    `json:"issuerReference"`
-	Refund          string    `json:"refund"`
+	IssuerReference string    `json:"issuerReference,omitempty"`
+	Refund          string    `json:"refund,omitempty"`
 	Hash            string    `json:"hash"`
 }
 
@@ -182,8 +183,8 @@ type Refund struct {
 	Amount    string            `json:"amount"`
 	Currency  string            `json:"currency"`
 	Status    string            `json:"status"`
-	Code      string            `json:"code"` // why it failed
-	CreatedAt time.Time         `json:"createdAt"`
+	Code      string            `json:"code,omitempty"` // why it failed
+	CreatedAt time.Time         `json:"createdAt,omitzero"`
 	Links     map[string]string `json:"links"`
 }
 
@@ -209,7 +210,7 @@ type Event struct {
 	Type      string            `json:"type"`
 	Seq       int64             `json:"seq"`
 	ObjectSeq int64             `json:"objectSeq"`
-	CreatedAt time.Time         `json:"createdAt"`
+	CreatedAt time.Time         `json:"createdAt,omitzero"`
 	Mode      Mode              `json:"mode"`
 	Data      json.RawMessage   `json:"data"` // the object as it was after the change
 	Links     map[string]string `json:"links"`
@@ -240,11 +241,11 @@ type Endpoint struct {
 	URL            string            `json:"url"`
 	Events         []string          `json:"events"` // "*" is every type
 	Status         string            `json:"status"`
-	DisabledAt     time.Time         `json:"disabledAt"`
-	DisabledReason string            `json:"disabledReason"` // gone, failing or manual
+	DisabledAt     time.Time         `json:"disabledAt,omitzero"`
+	DisabledReason string            `json:"disabledReason,omitempty"` // gone, failing or manual
 	FailingSince   time.Time         `json:"failingSince"`
 	Mode           Mode              `json:"mode"`
-	CreatedAt      time.Time         `json:"createdAt"`
+	CreatedAt      time.Time         `json:"createdAt,omitzero"`
 	Links          map[string]string `json:"links"`
 }
 
@@ -271,13 +272,13 @@ type Delivery struct {
 	Redelivery string            `json:"redelivery"` // the bulk redelivery whose first try this is
 	Status     string            `json:"status"`     // pending, succeeded, failed or parked
 	Attempt    int64             `json:"attempt"`
-	HTTPStatus int64             `json:"httpStatus"`
-	Answer     string            `json:"answer"`
-	Error      string            `json:"error"`
+	HTTPStatus int64             `json:"httpStatus,omitempty"`
+	Answer     string            `json:"answer,omitempty"`
+	Error      string            `json:"error,omitempty"`
 	DurationMs int64             `json:"durationMs"`
-	NextAt     time.Time         `json:"nextAt"`
+	NextAt     time.Time         `json:"nextAt,omitzero"`
 	Mode       Mode              `json:"mode"`
-	CreatedAt  time.Time         `json:"createdAt"`
+	CreatedAt  time.Time         `json:"createdAt,omitzero"`
 	Links      map[string]string `json:"links"`
 }
 
@@ -294,8 +295,8 @@ type Issuer struct {
 // IssuerAmount is what an issuer takes in one currency.
 type IssuerAmount struct {
 	Currency  string `json:"currency"`
-	MinAmount string `json:"minAmount"`
-	MaxAmount string `json:"maxAmount"`
+	MinAmount string `json:"minAmount,omitempty"`
+	MaxAmount string `json:"maxAmount,omitempty"`
 }
 
 // Key lets a backend in.
@@ -305,10 +306,10 @@ type Key struct {
 	Name       string            `json:"name"`
 	Mode       Mode              `json:"mode"`
 	Scopes     []string          `json:"scopes"`
-	CreatedAt  time.Time         `json:"createdAt"`
-	ExpiresAt  time.Time         `json:"expiresAt"`
-	LastUsedAt time.Time         `json:"lastUsedAt"`
-	RevokedAt  time.Time         `json:"revokedAt"`
+	CreatedAt  time.Time         `json:"createdAt,omitzero"`
+	ExpiresAt  time.Time         `json:"expiresAt,omitzero"`
+	LastUsedAt time.Time         `json:"lastUsedAt,omitzero"`
+	RevokedAt  time.Time         `json:"revokedAt,omitzero"`
 	Links      map[string]string `json:"links"`
 }
 
@@ -346,8 +347,8 @@ type Session struct {
 	Object    string            `json:"object"`
 	Token     string            `json:"token"`
 	User      string            `json:"user"`
-	CreatedAt time.Time         `json:"createdAt"`
-	ExpiresAt time.Time         `json:"expiresAt"`
+	CreatedAt time.Time         `json:"createdAt,omitzero"`
+	ExpiresAt time.Time         `json:"expiresAt,omitzero"`
 	Links     map[string]string `json:"links"`
 }
 
@@ -360,7 +361,7 @@ type User struct {
 	Date           string            `json:"date"`
 	Account        string            `json:"account"`
 	PaymentMethods []PaymentMethod   `json:"paymentMethods"`
-	CreatedAt      time.Time         `json:"createdAt"`
+	CreatedAt      time.Time         `json:"createdAt,omitzero"`
 	Links          map[string]string `json:"links"`
 }
 

@@ -43,9 +43,13 @@ func (configFile) BeforeResolve(ctx *kong.Context, trace *kong.Path) error {
 func settingName(flag string) string { return strings.ReplaceAll(flag, "-", "_") }
 
 // settingKinds are the settings that a file may hold, and what their values are:
-// the flags of all commands, without the one that names the file.
+// the flags of all commands but those that call a server, which have a file of
+// their own, without the one that names the file.
 func settingKinds(node *kong.Node) map[string]reflect.Kind {
 	known := map[string]reflect.Kind{}
+	if isRemote(node) {
+		return known
+	}
 	for _, f := range node.Flags {
 		if f.Name != "config" && f.Name != "help" {
 			known[settingName(f.Name)] = f.Target.Kind()

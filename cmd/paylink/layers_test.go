@@ -19,7 +19,7 @@ const modulePath = "github.com/paylink/paylink"
 // above its own. A package that is not here fails the test until somebody places
 // it.
 var layerRows = [][]string{
-	{"internal/money", "internal/id", "internal/fault", "internal/keyring", "internal/obs", "internal/idempotency", "internal/progress", "docs/api"},
+	{"internal/money", "internal/id", "internal/fault", "internal/keyring", "internal/obs", "internal/idempotency", "internal/progress", "internal/testclock", "docs/api"},
 	{"internal/issuer", "internal/ledger", "internal/i18n", "internal/fraud"},
 	{"internal/stream", "internal/mail"},
 	{"internal/merchant", "internal/link"},
@@ -32,7 +32,7 @@ var layerRows = [][]string{
 		"internal/issuer/simulator",
 		"internal/notify/webhook",
 		"internal/rpc",
-		"internal/gateway/api", "internal/gateway/pages", "internal/gateway/apidocs", "internal/gateway/dashboard",
+		"internal/gateway/api", "internal/gateway/pages", "internal/gateway/apidocs", "internal/gateway/dashboard", "internal/gateway/limit",
 		"client",
 	},
 	{"internal/mail/smtp", "internal/mail/office"},

@@ -41,16 +41,20 @@ type serving struct {
 	Service              map[string]string `help:"Split: where another service is, NAME=URL[,URL…]; may be repeated." mapsep:";" placeholder:"NAME=URL"`
 	Demo                 bool              `help:"Make a demo account, an API key and a link, and print them."`
 	AllowPrivateWebhooks bool              `help:"Development: let webhooks reach private addresses, and plain http."`
+	SignUp               string            `help:"Who may sign up: open, invitation (who was invited) or closed (nobody)." default:"open"`
 	MailURL              string            `help:"Mail server: smtp://USER:PASSWORD@HOST:587 (STARTTLS), smtps://…, or smtp://HOST:25?tls=off for a relay beside us; without it no mail is sent." name:"mail-url"`
 	MailFrom             string            `help:"In whose name mails are sent, such as 'Payments <pay@shop.example>'."`
+	Limit                []string          `help:"How often somebody may ask: NAME=COUNT/s, /m, /h or /d, with ,BURST after it, or NAME=off; may be repeated. Names: address, sign-in, sign-up, pay, link, key, account." sep:"none"`
+	LimitStore           string            `help:"redis://HOST:PORT/DATABASE, where several gateways count together; each counts for itself by default."`
+	TrustedProxies       []string          `help:"Networks of the proxies before us, whose X-Forwarded-For is believed, such as 10.0.0.0/8."`
 	LogLevel             string            `help:"debug, info, warn or error." default:"info"`
 }
 
 func (s serving) config() app.Config {
 	c := app.Config{Targets: s.Target, DataDir: s.Data, KeysDir: s.KeysDir, Listen: s.Listen, AdminListen: s.AdminListen, PublicURL: s.PublicURL,
 		Store: s.Store, PaymentsStore: s.PaymentsStore, InternalListen: s.InternalListen, InternalSecretFile: s.InternalSecretFile,
-		InternalTLS: s.InternalTLS, Demo: s.Demo, AllowPrivateWebhooks: s.AllowPrivateWebhooks, LogLevel: s.LogLevel,
-		MailURL: s.MailURL, MailFrom: s.MailFrom}
+		InternalTLS: s.InternalTLS, Demo: s.Demo, AllowPrivateWebhooks: s.AllowPrivateWebhooks, SignUp: s.SignUp, LogLevel: s.LogLevel,
+		MailURL: s.MailURL, MailFrom: s.MailFrom, Limits: s.Limit, LimitStore: s.LimitStore, TrustedProxies: s.TrustedProxies}
 	for name, urls := range s.Service {
 		if c.Services == nil {
 			c.Services = map[string][]string{}
@@ -78,8 +82,22 @@ type commands struct {
 	Link        links    `cmd:"" help:"Payment links."`
 	Reports     reports  `cmd:"" help:"What people look at: figures and searches."`
 	Fraud       frauds   `cmd:"" help:"Learn what fraud looks like."`
+	Invite      invite   `cmd:"" help:"Invite somebody to sign up with an account of their own."`
 	Probe       probe    `cmd:"" help:"Ask a health address: status 0 if it is well. For containers, which have no shell."`
 	Version     struct{} `cmd:"" help:"Print the version."`
+
+	remoteCommands
+}
+
+// remoteCommands call a server's API.
+type remoteCommands struct {
+	Login    login           `cmd:"" help:"Save the server and key that the commands below use."`
+	Links    linkCommands    `cmd:"" help:"Links, over the API."`
+	Payments paymentCommands `cmd:"" help:"Payments, over the API."`
+	Events   eventCommands   `cmd:"" help:"Events, over the API."`
+	Listen   listen          `cmd:"" help:"Follow events as they happen, and forward them to a local URL."`
+	Trigger  trigger         `cmd:"" help:"Make an event happen in test mode."`
+	Clock    clockCommands   `cmd:"" help:"The test clock: time in test mode, moved forward."`
 }
 
 // long are the commands that tell how far they are.
@@ -169,6 +187,9 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 	if err != nil {
 		return fail(errs, err)
 	}
+	if node := call.Selected(); isRemote(node) {
+		return runRemote(ctx, node.Target.Addr().Interface().(remoteCommand), out, errs) // just asked
+	}
 	if err := dispatch(ctx, call.Command(), c, out, errs); err != nil {
 		return fail(errs, err)
 	}
@@ -217,6 +238,8 @@ func dispatch(ctx context.Context, command string, c commands, out, errs io.Writ
 		return app.RevokeKey(c.Keys.Revoke.config(), c.Keys.Revoke.Key, out)
 	case "link verify <url>":
 		return app.VerifyLink(c.Link.Verify.config(), c.Link.Verify.URL, c.Link.Verify.JWKS, out)
+	case "invite <email>":
+		return app.Invite(ctx, c.Invite.config(), c.Invite.Email, out)
 	case "probe", "probe <url>":
 		return c.Probe.ask(ctx)
 	case "version":

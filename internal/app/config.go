@@ -44,6 +44,10 @@ type Config struct {
 	Services             map[string][]string // name to the URLs of its instances
 	Demo                 bool
 	AllowPrivateWebhooks bool
+	SignUp               string   // open, invitation or closed; "" is open
+	Limits               []string // settings of the gateway's limits, NAME=COUNT/PERIOD,BURST or NAME=off
+	LimitStore           string   // redis://…: gateways count together
+	TrustedProxies       []string // networks whose X-Forwarded-For is believed
 	LogLevel             string
 	MailURL              string      // the mail server; "": no mail is sent
 	MailFrom             string      // in whose name
@@ -81,9 +85,11 @@ func (c Config) Check() []string {
 			say("--payments-store %q: %v", scheme(c.PaymentsStore), err)
 		}
 	}
+	c.checkLimits(say)
 	if _, err := c.level(); err != nil {
 		say("--log-level %q: want debug, info, warn or error", c.LogLevel)
 	}
+	c.checkSignUp(say)
 	c.checkTargets(say)
 	c.checkMail(say)
 	slices.Sort(wrong)

@@ -83,7 +83,7 @@ func (s *services) demoAccount(ctx context.Context) (demoLogin, error) {
 	case err == nil:
 		account = up.Account.ID
 	case errors.Is(err, merchant.ErrTaken): // a crash came before the file was written
-		in, err := s.users.SignIn(ctx, d.Username, d.Password, nil)
+		in, err := s.users.SignIn(ctx, merchant.SignInRequest{Login: d.Username, Password: d.Password}, nil)
 		if err != nil {
 			return d, err
 		}

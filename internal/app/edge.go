@@ -25,9 +25,13 @@ func (s *services) openGateway(context.Context) error {
 	if err != nil {
 		return err
 	}
+	gate, err := s.openGate(public.Refuse)
+	if err != nil {
+		return err
+	}
 	json := api.New(api.Config{Merchants: s.users, Links: s.links, Forms: s.forms, Payments: s.payments, Transactions: s.transactions, Webhooks: s.notifier,
 		Connectors: known(), Records: s.records, Seal: s.seal, Unseal: s.unseal, MAC: s.mac, JWKS: s.ring.JWKS,
-		PublicURL: s.cfg.PublicURL, Now: time.Now, Log: s.log, Drain: s.drain})
+		PublicURL: s.cfg.PublicURL, Now: time.Now, Log: s.log, Drain: s.drain, ClockSpread: s.clockSpread(), Limit: gate.Account})
 	merchants, err := s.newDashboard()
 	if err != nil {
 		return err
@@ -44,6 +48,6 @@ func (s *services) openGateway(context.Context) error {
 		issuers[simulator.DefaultPublicPath+"/"] = s.connectors[at].(*simulator.Simulator).Handler() // just seen
 	}
 	s.handler = gateway.New(gateway.Config{Boxes: []gateway.Registrar{json, public, merchants, docs}, NotFound: public.NotFound(), Mounts: issuers,
-		Ready: s.ready, Metrics: s.metrics, Log: s.log})
+		Ready: s.ready, Metrics: s.metrics, Log: s.log, Limit: gate.Wrap})
 	return nil
 }

@@ -88,7 +88,7 @@ type services struct {
 // open builds the process, from the keys and the stores up to the gateway.
 func open(ctx context.Context, cfg Config, log *slog.Logger) (*services, error) {
 	s := &services{cfg: cfg, log: log, metrics: obs.NewMetrics(), drain: make(chan struct{}), background: map[string]func(context.Context) error{}, pools: map[string]*rpc.Pool{}}
-	for _, step := range []func(context.Context) error{s.openKeys, s.openInternal, s.openStores, s.openUsers, s.openLinks, s.openForms, s.openPayments, s.openReports,
+	for _, step := range []func(context.Context) error{s.openKeys, s.openInternal, s.openStores, s.openClocks, s.openUsers, s.openLinks, s.openForms, s.openPayments, s.openReports,
 		s.openSimulator, s.openTransactions, s.openNotifier, s.openMail, s.openGateway} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, s.close())
@@ -106,10 +106,10 @@ func (s *services) openUsers(context.Context) error {
 		}
 		return nil
 	}
-	local := merchant.New(merchant.Config{Users: s.stores.sql, Keys: s.stores.sql, Sessions: s.stores.sql, Ring: s.ring, Connectors: known(),
+	local := merchant.New(merchant.Config{Users: s.stores.sql, Keys: s.stores.sql, Sessions: s.stores.sql, Access: s.stores.sql, SignUp: s.cfg.SignUp, Mails: s.cfg.mails(), Clocks: s.stores.sql, Ring: s.ring, Connectors: known(),
 		PublicURL: s.cfg.PublicURL, Now: time.Now, Log: s.log})
 	s.users, s.records.Users = local, s.stores.sql
-	s.background["last uses"], s.background["old sessions"] = local.RunTouches, local.RunPrune
+	s.background["last uses"], s.background["old sessions"], s.background["resets"] = local.RunTouches, local.RunPrune, local.RunResets
 	s.serve(func(r *rpc.Server) { rpc.ServeUsers(r, local, s.stores.sql) })
 	return nil
 }
@@ -206,7 +206,9 @@ func (s *services) openNotifier(ctx context.Context) error {
 		return err
 	}
 	s.closers = append(s.closers, queue.Close)
-	local := notify.New(notify.Config{Store: s.stores.sql, Queue: queue, Keys: s.webhookKeys(), Now: time.Now, AllowPrivate: s.cfg.AllowPrivateWebhooks, Log: s.log})
+	clocks := &clockwork{feed: s.stores.sql, table: s.stores.table, queue: queue}
+	s.background["clockwork"] = clocks.run
+	local := notify.New(notify.Config{Store: s.stores.sql, Queue: queue, Clocks: clocks, Keys: s.webhookKeys(), Now: time.Now, AllowPrivate: s.cfg.AllowPrivateWebhooks, Log: s.log})
 	s.notifier, s.records.Webhooks = local, s.stores.sql
 	s.relay()
 	s.background["webhooks"], s.background["old deliveries"], s.background["redeliveries"] = queue.Run, local.RunPrune, local.RunRedeliveries

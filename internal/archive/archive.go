@@ -79,8 +79,16 @@ type Merchant struct {
 	User     *merchant.User    `json:"user,omitempty"`
 	Key      *merchant.Key     `json:"key,omitempty"`
 	Session  *merchant.Session `json:"session,omitempty"`
+	Guard    *Guard            `json:"guard,omitempty"`
+	Token    *merchant.Token   `json:"token,omitempty"`
 	Endpoint *notify.Endpoint  `json:"endpoint,omitempty"`
 	Delivery *notify.Delivery  `json:"delivery,omitempty"`
+}
+
+// Guard adds what a guard's own JSON leaves to a column.
+type Guard struct {
+	Guard    merchant.Guard `json:"guard"`
+	Revision int64          `json:"revision"`
 }
 
 // line is one object, or the end.

@@ -84,12 +84,16 @@ func fill(t *testing.T, w *world) (account string) {
 	record := func(key string) *idempotency.Record {
 		return &idempotency.Record{Scope: account, Key: key, Fingerprint: []byte{1, 2}, Status: 200, Answer: []byte("sealed"), CreatedAt: storetest.Epoch}
 	}
-	must(w.CreateUser(ctx, merchant.User{ID: user, Account: account, Username: "ada", Email: "ada@example.com", PasswordHash: "$argon2id$x", CreatedAt: storetest.Epoch},
-		merchant.Account{ID: account, Name: "Ada's shop", Revision: 1, CreatedAt: storetest.Epoch, Methods: []merchant.Method{{ID: "pm_1", Type: "card",
-			Issuer: "simulator", Currencies: []money.Currency{"EUR"}, Enabled: true, SealedCredentials: []byte{0, 255}}}}, record("sign-up")))
+	must(w.Apply(ctx, merchant.Change{User: &merchant.User{ID: user, Account: account, Username: "ada", Email: "ada@example.com", PasswordHash: "$argon2id$x",
+		CreatedAt: storetest.Epoch, ConfirmedAt: storetest.Epoch}, Guard: &merchant.Guard{User: user, SealedTOTP: []byte{7}, TOTPOn: true, TOTPStep: 3, Recovery: [][]byte{{1}}},
+		Tokens: []merchant.Token{{ID: id.New(id.Invite), Hash: []byte("hash"), Kind: merchant.KindInvite, User: user, Account: account, Email: "bob@example.com",
+			CreatedAt: storetest.Epoch, ExpiresAt: storetest.Epoch.Add(time.Hour)}}, Record: record("sign-up"),
+		Account: &merchant.Account{ID: account, Name: "Ada's shop", Revision: 1, CreatedAt: storetest.Epoch, Methods: []merchant.Method{{ID: "pm_1", Type: "card",
+			Issuer: "simulator", Currencies: []money.Currency{"EUR"}, Enabled: true, SealedCredentials: []byte{0, 255}}}}}))
 	must(w.CreateKey(ctx, merchant.Key{ID: id.New(id.Key), Account: account, Name: "till", Mode: merchant.Test, Scopes: []string{"links:read"},
 		Hash: []byte("hash"), PreviousHash: []byte("old"), PreviousUntil: storetest.Epoch, CreatedAt: storetest.Epoch, Revision: 1}, nil))
-	must(w.CreateSession(ctx, merchant.Session{ID: id.New(id.Session), User: user, Account: account, CreatedAt: storetest.Epoch, ExpiresAt: storetest.Epoch.Add(time.Hour)}, nil))
+	must(w.Apply(ctx, merchant.Change{Session: &merchant.Session{ID: id.New(id.Session), User: user, Account: account, CreatedAt: storetest.Epoch,
+		ExpiresAt: storetest.Epoch.Add(time.Hour), Browser: true, Agent: "Firefox", Network: "192.0.2.0/24", LastSeenAt: storetest.Epoch}}))
 	endpoint := notify.Endpoint{ID: id.New(id.Endpoint), Account: account, Mode: link.Test, URL: "https://example.com/hook", Events: []string{"*"},
 		SealedSecret: []byte("secret"), CreatedAt: storetest.Epoch}
 	must(w.CreateEndpoint(ctx, endpoint, nil))
@@ -174,7 +178,7 @@ func bringsAcross(t *testing.T, from, to *world) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for kind, want := range map[string]int64{"merchants": 6, "links": 5, "payments": 3, "forms": 2, "records": 4, "jobs": 1} {
+	for kind, want := range map[string]int64{"merchants": 8, "links": 5, "payments": 3, "forms": 2, "records": 4, "jobs": 1} {
 		if counts[kind] != want {
 			t.Errorf("%d %s, want %d", counts[kind], kind, want)
 		}

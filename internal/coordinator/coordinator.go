@@ -144,7 +144,7 @@ func (c *Local) Submit(ctx context.Context, s payment.Submit) (payment.Payment, 
 	}
 	answer := c.call(ctx, connector, "authorize", func(ctx context.Context) issuer.Answer {
 		return connector.Authorize(ctx, issuer.Authorization{Reference: p.IssuerKey(), Amount: p.Amount, Card: s.Card,
-			Capture: p.Capture == link.CaptureAutomatic, Statement: s.Link.Payee, ReturnURL: s.ReturnURL, ExpiresAt: p.LinkEndsAt})
+			Capture: p.Capture == link.CaptureAutomatic, Statement: s.Link.Payee, ReturnURL: s.ReturnURL, ExpiresAt: p.LinkEndsAt.Add(-p.Ahead)})
 	})
 	done, err := c.settle(ctx, p, payment.Input{Kind: payment.Sync, Actor: "issuer", Answer: answer, Link: s.Link})
 	if err != nil {
@@ -158,7 +158,7 @@ func (c *Local) Submit(ctx context.Context, s payment.Submit) (payment.Payment, 
 // begin commits the attempt before anything leaves.
 func (c *Local) begin(ctx context.Context, s payment.Submit, fresh payment.Payment) (payment.Payment, payment.Change, error) {
 	for range maxConflicts {
-		in := payment.Input{Kind: payment.Begin, Change: id.New(id.Change), At: c.cfg.Now(), Actor: "payer", Owner: id.New(id.Change), Link: s.Link}
+		in := payment.Input{Kind: payment.Begin, Change: id.New(id.Change), At: s.Link.At(c.cfg.Now()), Actor: "payer", Owner: id.New(id.Change), Link: s.Link}
 		change, err := payment.Next(fresh, in)
 		if err != nil || change.Nothing {
 			return change.Payment, change, err
@@ -218,8 +218,8 @@ func (c *Local) check(s payment.Submit, now time.Time) (issuer.Connector, paymen
 	} else if s.Amount.Minor != 0 && s.Amount != amount {
 		return nil, none, fault.Invalid("amount", "amount_mismatch", "The amount of this link is %s.", amount)
 	}
-	now = now.UTC().Truncate(time.Microsecond)
-	return connector, payment.Payment{
+	now = l.At(now).UTC().Truncate(time.Microsecond)
+	return connector, payment.Payment{Ahead: l.Ahead,
 		ID: payment.IDFor(l.ID, s.Attempt), Account: l.Account, Mode: l.Mode, Link: l.ID, Attempt: s.Attempt, Issuer: l.Issuer,
 		Amount: amount, Capture: l.Capture, LatePolicy: l.LatePolicy, LinkEndsAt: l.ExpiresAt, LinkUses: l.MaxUses,
 		CardBrand: s.Card.Brand(), CardLast4: s.Card.Last4(), PayerName: s.PayerName, PayerEmail: s.PayerEmail,
@@ -245,8 +245,8 @@ func (c *Local) settle(ctx context.Context, p payment.Payment, in payment.Input)
 
 func (c *Local) settleWith(ctx context.Context, p payment.Payment, in payment.Input, ticket *ticketFor) (payment.Payment, error) {
 	for range maxConflicts {
-		in.Change, in.At = id.New(id.Change), c.cfg.Now()
-		change, err := payment.Next(p, in)
+		in.Change, in.At = id.New(id.Change), p.At(c.cfg.Now())
+		change, err := payment.Next(p, inTimeOf(p, in))
 		if err != nil || change.Nothing {
 			return p, err
 		}
@@ -270,6 +270,15 @@ func (c *Local) settleWith(ctx context.Context, p payment.Payment, in payment.In
 		}
 	}
 	return p, busy()
+}
+
+// inTimeOf moves the issuer's word to the payment's own time: an issuer lives by the
+// real one.
+func inTimeOf(p payment.Payment, in payment.Input) payment.Input {
+	if !in.Answer.At.IsZero() {
+		in.Answer.At = p.At(in.Answer.At)
+	}
+	return in
 }
 
 // presentWord is what an answer is worth once others have worked on the payment.

@@ -24,9 +24,18 @@ func (c *Local) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-c.clockMoved(): // what is due may have changed
 		case <-tick.C:
 		}
 	}
+}
+
+// clockMoved is closed when a test clock moves; nil where there are none.
+func (c *Local) clockMoved() <-chan struct{} {
+	if s, ok := c.cfg.Payments.(interface{ ClockMoved() <-chan struct{} }); ok {
+		return s.ClockMoved()
+	}
+	return nil
 }
 
 // Sweep works once on what is due and returns how many payments it took.
@@ -48,8 +57,9 @@ func (c *Local) Sweep(ctx context.Context) (int, error) {
 // for it: the same work as the sweep's, without waiting for its turn. A payment
 // that somebody works on is left alone.
 func (c *Local) Repair(ctx context.Context, p payment.Payment) payment.Payment {
-	since := c.cfg.Now().Sub(p.Work.AskedAt) // negative when the clock was set back
-	if !p.Stuck(c.cfg.Now()) || (since >= 0 && since < repairEvery) {
+	now := p.At(c.cfg.Now())
+	since := now.Sub(p.Work.AskedAt) // negative when the clock was set back
+	if !p.Stuck(now) || (since >= 0 && since < repairEvery) {
 		return p
 	}
 	done, err := c.resolve(context.WithoutCancel(ctx), p, true)
@@ -63,7 +73,7 @@ func (c *Local) Repair(ctx context.Context, p payment.Payment) payment.Payment {
 func (c *Local) followUp(ctx context.Context, p payment.Payment) payment.Payment {
 	for range maxFollowUps {
 		due := p.DueAt()
-		if due.IsZero() || due.After(c.cfg.Now()) {
+		if due.IsZero() || due.After(p.At(c.cfg.Now())) {
 			break
 		}
 		next, err := c.resolve(ctx, p, false)
@@ -95,7 +105,7 @@ func (c *Local) resolve(ctx context.Context, p payment.Payment, extra bool) (pay
 		return p, err
 	}
 	for _, r := range due.Refunds {
-		if r.Status != payment.RefundPending || r.DueAt.After(c.cfg.Now()) {
+		if r.Status != payment.RefundPending || r.DueAt.After(p.At(c.cfg.Now())) {
 			continue
 		}
 		answer := c.lookup(ctx, k, r.ID)
@@ -159,7 +169,7 @@ func (c *Local) inquire(ctx context.Context, k issuer.Connector, p payment.Payme
 		return p, nil
 	}
 	answer := c.lookup(ctx, k, p.IssuerKey())
-	given := answer.Outcome == issuer.ActionRequired && p.Status == payment.RequiresAction && !c.cfg.Now().Before(p.ChallengeEnds())
+	given := answer.Outcome == issuer.ActionRequired && p.Status == payment.RequiresAction && !p.At(c.cfg.Now()).Before(p.ChallengeEnds())
 	if answer.Outcome == issuer.NotFound || given {
 		answer = c.reverse(ctx, k, p)
 		if answer.Outcome == issuer.Declined {
@@ -179,8 +189,8 @@ func (c *Local) lookup(ctx context.Context, k issuer.Connector, reference string
 
 // settleOnce commits one input without re-reading: a conflict is the caller's.
 func (c *Local) settleOnce(ctx context.Context, p payment.Payment, in payment.Input) (payment.Payment, error) {
-	in.Change, in.At = id.New(id.Change), c.cfg.Now()
-	change, err := payment.Next(p, in)
+	in.Change, in.At = id.New(id.Change), p.At(c.cfg.Now())
+	change, err := payment.Next(p, inTimeOf(p, in))
 	if err != nil || change.Nothing {
 		return p, err
 	}

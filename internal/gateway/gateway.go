@@ -33,6 +33,7 @@ type Config struct {
 	Boxes    []Registrar             // the API and the pages
 	Mounts   map[string]http.Handler // issuers' own pages, by prefix
 	NotFound http.Handler
+	Limit    func(http.Handler) http.Handler // nil: nothing is limited
 	Ready    func(context.Context) error
 	Metrics  *obs.Metrics
 	Log      *slog.Logger
@@ -49,6 +50,9 @@ func New(c Config) http.Handler {
 	}
 	mux.Handle("/", c.NotFound)
 	Health(mux, c.Ready)
+	if c.Limit != nil {
+		return c.wrap(c.Limit(mux))
+	}
 	return c.wrap(mux)
 }
 
@@ -77,7 +81,7 @@ func say(w http.ResponseWriter, status int, body string) {
 	_, _ = w.Write([]byte(body + "\n"))
 }
 
-func (c Config) wrap(mux *http.ServeMux) http.Handler {
+func (c Config) wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
 		requestID := id.New(id.Request)
@@ -103,7 +107,7 @@ func (c Config) wrap(mux *http.ServeMux) http.Handler {
 			}
 			c.Metrics.Request(route, strconv.Itoa(rec.code()), time.Since(start))
 		}()
-		mux.ServeHTTP(rec, r)
+		next.ServeHTTP(rec, r)
 		if rec.code() >= http.StatusInternalServerError {
 			c.Log.ErrorContext(ctx, "answered with an error", "route", r.Pattern, "status", rec.code())
 		}

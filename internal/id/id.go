@@ -30,6 +30,7 @@ const (
 	Session  = "ses"
 	Change   = "chg"
 	Request  = "req"
+	Invite   = "inv" // an invitation
 	Mail     = "mail"
 	Form     = "frm"
 )

@@ -84,7 +84,28 @@ type Link struct {
 	CanceledAt  time.Time `json:"-"` // zero: not canceled
 	ExpiredAt   time.Time `json:"-"` // when the expiry was recorded; zero: not yet
 	PaidAt      time.Time `json:"-"` // when the last use was completed; zero: not yet
+
+	// Ahead is how far ahead of real time the link lives: by its account's test
+	// clock, set by whoever reads the link for somebody. Its own times are by that.
+	Ahead time.Duration `json:"-"`
 }
+
+// Clocked is a Store, or what stands for one, that knows the test clocks.
+type Clocked interface {
+	// Ahead is how far ahead of real time the account's data of the mode lives.
+	Ahead(account, mode string) time.Duration
+}
+
+// aheadIn asks the store, if it knows.
+func aheadIn(store any, account, mode string) time.Duration {
+	if c, ok := store.(Clocked); ok {
+		return c.Ahead(account, mode)
+	}
+	return 0
+}
+
+// At is the link's time at a real time.
+func (l Link) At(now time.Time) time.Time { return now.Add(l.Ahead) }
 
 // State is what commits change about a link, for who carries a link elsewhere.
 type State struct {
@@ -118,8 +139,9 @@ func (l Link) Ended() bool {
 func (l Link) PayerChooses() bool { return l.Amount.Minor == 0 }
 
 // Status is derived from facts, in this order: paid, canceled, paying, expired,
-// open. A running payment outlives the expiry.
+// open. A running payment outlives the expiry. Now is real time.
 func (l Link) Status(now time.Time) string {
+	now = l.At(now)
 	switch {
 	case l.MaxUses > 0 && l.Uses >= l.MaxUses:
 		return Paid
@@ -143,7 +165,7 @@ func (l Link) Unpayable(now time.Time) error {
 	case Canceled:
 		return fault.New(fault.KindConflict, "link_canceled", "This link was canceled on %s.", when(l.CanceledAt))
 	case Paying:
-		return fault.New(fault.KindConflict, "link_paying", "A payment with this link is under way (seen at %s).", when(now))
+		return fault.New(fault.KindConflict, "link_paying", "A payment with this link is under way (seen at %s).", when(l.At(now)))
 	case ExpiredS:
 		return fault.New(fault.KindConflict, "link_expired", "This link expired on %s.", when(l.ExpiresAt))
 	}

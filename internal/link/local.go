@@ -109,7 +109,8 @@ func (l *Local) URL(k Link) string { return l.public + "/l/" + k.Token }
 // Create checks the request, and commits the link with its event and the
 // idempotency record. After a crash there is all of it or nothing.
 func (l *Local) Create(ctx context.Context, r CreateRequest) (Link, error) {
-	now := l.now().UTC().Truncate(time.Millisecond)
+	ahead := aheadIn(l.store, r.Account, r.Mode)
+	now := l.now().Add(ahead).UTC().Truncate(time.Millisecond)
 	k, err := r.link(now)
 	if err != nil {
 		return Link{}, err
@@ -123,6 +124,7 @@ func (l *Local) Create(ctx context.Context, r CreateRequest) (Link, error) {
 	if err != nil {
 		return Link{}, err
 	}
+	k.Ahead = ahead
 	record, err := r.Ticket.Fill(k, now)
 	if err != nil {
 		return Link{}, err
@@ -172,7 +174,7 @@ func (l *Local) List(ctx context.Context, f Filter) ([]Link, error) {
 		f.Limit = DefaultPage
 	}
 	f.Limit = min(f.Limit, MaxPage+1)
-	f.Now = l.now()
+	f.Now = l.now().Add(aheadIn(l.store, f.Account, f.Mode))
 	return l.store.ListLinks(ctx, f)
 }
 
@@ -183,8 +185,9 @@ func (l *Local) Cancel(ctx context.Context, account, mode, linkID string, t *ide
 	if err != nil {
 		return Link{}, err
 	}
-	now := l.now().UTC().Truncate(time.Millisecond)
-	if s := k.Status(now); s != Open {
+	real := l.now().UTC().Truncate(time.Millisecond)
+	now := k.At(real)
+	if s := k.Status(real); s != Open {
 		return Link{}, Unpayable(k, s)
 	}
 	k.CanceledAt = now
@@ -230,12 +233,21 @@ func (l *Local) RunExpiry(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-l.clockMoved(): // what is due may have changed
 		case <-tick.C:
-			if _, err := l.Sweep(ctx); err != nil && ctx.Err() == nil {
-				l.log.WarnContext(ctx, "expired links could not be recorded; trying again", "error", err)
-			}
+		}
+		if _, err := l.Sweep(ctx); err != nil && ctx.Err() == nil {
+			l.log.WarnContext(ctx, "expired links could not be recorded; trying again", "error", err)
 		}
 	}
+}
+
+// clockMoved is closed when a test clock moves; nil where there are none.
+func (l *Local) clockMoved() <-chan struct{} {
+	if c, ok := l.store.(interface{ ClockMoved() <-chan struct{} }); ok {
+		return c.ClockMoved()
+	}
+	return nil
 }
 
 // Sweep records the expiry of all links that have ended, and returns how many.
@@ -244,8 +256,8 @@ func (l *Local) Sweep(ctx context.Context) (int, error) {
 	for ctx.Err() == nil {
 		now := l.now().UTC().Truncate(time.Millisecond)
 		n, err := l.store.ExpireLinks(ctx, now, sweepBatch, func(k Link) (stream.Event, error) {
-			k.ExpiredAt = now
-			return newEvent(EventExpired, seqEnded, k, l.URL(k), now)
+			k.ExpiredAt = k.At(now)
+			return newEvent(EventExpired, seqEnded, k, l.URL(k), k.ExpiredAt)
 		})
 		total += n
 		if err != nil || n < sweepBatch {

@@ -197,7 +197,9 @@ func PaidEvent(l Link, url string, now time.Time) (stream.Event, error) {
 	return newEvent(EventPaid, seqPaid, l, url, now)
 }
 
+// newEvent tells of the link at its own time.
 func newEvent(kind string, seq int64, l Link, url string, now time.Time) (stream.Event, error) {
+	l.Ahead = 0
 	var data bytes.Buffer
 	enc := json.NewEncoder(&data)
 	enc.SetEscapeHTML(false)

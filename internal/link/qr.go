@@ -13,11 +13,12 @@ const quietModules = 4
 // QRSVG draws a link's URL. Level M survives a bad print and keeps the code of the
 // longest token small enough for a phone.
 func QRSVG(url string) (string, error) {
-	code, err := qr.Encode(url, qr.M)
+	side, path, err := QRPath(url)
 	if err != nil {
 		return "", err
 	}
-	return drawQR(code), nil
+	return fmt.Sprintf(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" shape-rendering="crispEdges" role="img">`+
+		`<title>Payment link as a QR code</title><path fill="#fff" d="M0 0h%dv%dH0z"/><path d="%s"/></svg>`, side, side, side, side, path), nil
 }
 
 // QRPNG is the same as a picture of points, for programs that know no SVG.
@@ -29,9 +30,14 @@ func QRPNG(url string) ([]byte, error) {
 	return code.PNG(), nil
 }
 
-// drawQR makes one path of the runs of black modules, row by row.
-func drawQR(code *qr.Code) string {
-	var path strings.Builder
+// QRPath is the code of a text as one path of the runs of black modules, row by row,
+// on a square of that side with the border that scanners need.
+func QRPath(text string) (side int, path string, err error) {
+	code, err := qr.Encode(text, qr.M)
+	if err != nil {
+		return 0, "", err
+	}
+	var b strings.Builder
 	for y := range code.Size {
 		for x := 0; x < code.Size; {
 			start := x
@@ -39,13 +45,11 @@ func drawQR(code *qr.Code) string {
 				x++
 			}
 			if x > start {
-				fmt.Fprintf(&path, "M%d %dh%dv1h-%dz", start+quietModules, y+quietModules, x-start, x-start)
+				fmt.Fprintf(&b, "M%d %dh%dv1h-%dz", start+quietModules, y+quietModules, x-start, x-start)
 			} else {
 				x++
 			}
 		}
 	}
-	side := code.Size + 2*quietModules
-	return fmt.Sprintf(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" shape-rendering="crispEdges" role="img">`+
-		`<title>Payment link as a QR code</title><path fill="#fff" d="M0 0h%dv%dH0z"/><path d="%s"/></svg>`, side, side, side, side, path.String())
+	return code.Size + 2*quietModules, b.String(), nil
 }

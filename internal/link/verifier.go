@@ -99,7 +99,8 @@ func (l *LocalVerifier) Verify(_ context.Context, tokenOrURL string) (Verdict, e
 	if err != nil {
 		return Verdict{}, err
 	}
-	return Verdict{Ours: true, ExpiresAt: c.ExpiresAt, Expired: !l.now().Before(c.ExpiresAt), KeyID: keyring.FormatKeyID(kid)}, nil
+	now := l.now().Add(aheadIn(l.links, c.Account, c.Mode))
+	return Verdict{Ours: true, ExpiresAt: c.ExpiresAt, Expired: !now.Before(c.ExpiresAt), KeyID: keyring.FormatKeyID(kid)}, nil
 }
 
 func (l *LocalVerifier) tokenOf(raw string) (token string, ours bool) {

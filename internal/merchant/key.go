@@ -45,6 +45,9 @@ func (l *Local) CreateKey(ctx context.Context, r CreateKeyRequest, t *idempotenc
 	if err != nil {
 		return NewKey{}, err
 	}
+	if err := l.mayGoLive(ctx, r.Account, r.Mode); err != nil {
+		return NewKey{}, err
+	}
 	out := NewKey{Secret: newSecret(k.Mode)}
 	k.Hash = hashSecret(out.Secret)
 	out.Key = k
@@ -89,7 +92,7 @@ func (l *Local) newKey(r CreateKeyRequest, now time.Time) (Key, error) {
 	}
 	if r.ExpiresAt != "" {
 		t, err := time.Parse(time.RFC3339Nano, r.ExpiresAt)
-		if t = t.UTC(); err != nil || !t.After(now) || t.Year() > 9999 {
+		if t = t.UTC(); err != nil || !t.After(l.clockOf(k, now)) || t.Year() > 9999 {
 			return k, fault.Invalid("expiresAt", "expiry_invalid", "expiresAt is a time to come, in RFC 3339.")
 		}
 		k.ExpiresAt = t.Truncate(time.Millisecond)
@@ -142,7 +145,7 @@ func (l *Local) RotateKey(ctx context.Context, account, keyID string, graceSecon
 	out := NewKey{Secret: newSecret(k.Mode)}
 	k.PreviousHash, k.PreviousUntil = nil, time.Time{}
 	if graceSeconds > 0 {
-		k.PreviousHash, k.PreviousUntil = k.Hash, now.Add(time.Duration(graceSeconds)*time.Second)
+		k.PreviousHash, k.PreviousUntil = k.Hash, l.clockOf(k, now).Add(time.Duration(graceSeconds)*time.Second)
 	}
 	k.Hash = hashSecret(out.Secret)
 	out.Key = k
@@ -207,7 +210,8 @@ func (l *Local) AuthenticateSecret(ctx context.Context, secret string) (Key, err
 
 // admit compares both hashes in constant time, whichever is right.
 func (l *Local) admit(k Key, secret string) (Key, error) {
-	now := l.now()
+	real := l.now()
+	now := l.clockOf(k, real)
 	hash := hashSecret(secret)
 	current := subtle.ConstantTimeCompare(hash, k.Hash)
 	previous := subtle.ConstantTimeCompare(hash, k.PreviousHash)
@@ -222,7 +226,7 @@ func (l *Local) admit(k Key, secret string) (Key, error) {
 	case !k.ExpiresAt.IsZero() && !now.Before(k.ExpiresAt):
 		return Key{}, errKeyExpired
 	}
-	l.touch(k, now)
+	l.touch(k, real)
 	return k, nil
 }
 
@@ -239,7 +243,7 @@ func (l *Local) touch(k Key, now time.Time) {
 	}
 }
 
-// RunTouches writes the last uses of keys once a minute, until ctx ends (nil),
+// RunTouches writes the last uses of keys and sessions once a minute, until ctx ends (nil),
 // and once more then.
 func (l *Local) RunTouches(ctx context.Context) error {
 	tick := time.NewTicker(touchEvery)
@@ -248,10 +252,12 @@ func (l *Local) RunTouches(ctx context.Context) error {
 		select {
 		case <-tick.C:
 			l.flush(ctx)
+			l.flushSeen(ctx)
 		case <-ctx.Done():
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), touchFlushFor)
 			defer cancel()
 			l.flush(last)
+			l.flushSeen(last)
 			return nil
 		}
 	}

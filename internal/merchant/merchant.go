@@ -16,6 +16,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/go-webauthn/webauthn/webauthn"
+
 	"github.com/paylink/paylink/internal/idempotency"
 	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/keyring"
@@ -55,6 +57,7 @@ type User struct {
 	Date         time.Time // as the user gave it
 	PasswordHash string
 	CreatedAt    time.Time
+	ConfirmedAt  time.Time // the user has shown to read Email; zero: not
 }
 
 // Account owns links, payments and keys.
@@ -64,6 +67,11 @@ type Account struct {
 	Methods   []Method
 	Revision  int64 // grows by one with every PutMethods; 1 when created
 	CreatedAt time.Time
+	// ConfirmedAt is when the first of its users confirmed an address; zero: none did.
+	ConfirmedAt time.Time
+	// TestOnly says that live mode waits for a confirmed address. It is not stored:
+	// the box says it, which knows whether mail is configured.
+	TestOnly bool `json:",omitempty"`
 }
 
 // Method is one way in which the account is paid. Its id is a function of
@@ -96,19 +104,21 @@ type Key struct {
 
 // Session of a signed-in user.
 type Session struct {
-	ID        string
-	User      string
-	Account   string
-	CreatedAt time.Time
-	ExpiresAt time.Time
-	RevokedAt time.Time // zero: not
+	ID         string
+	User       string
+	Account    string
+	CreatedAt  time.Time
+	ExpiresAt  time.Time
+	RevokedAt  time.Time // zero: not
+	Browser    bool      // of the dashboard: it also ends by idleness
+	Agent      string    // as the browser or program calls itself
+	Network    string    // the first bits of the address that signed in
+	LastSeenAt time.Time // to the minute
 }
 
-// UserStore keeps users and accounts. What is not there is fault.NotFound.
+// UserStore keeps users and accounts, which a Change makes. What is not there is
+// fault.NotFound. No username looks like an email: it has no @.
 type UserStore interface {
-	// CreateUser writes both or neither. A taken username or email is ErrTaken.
-	// No username looks like an email: it has no @.
-	CreateUser(context.Context, User, Account, *idempotency.Record) error
 	// UserByLogin finds by username or email, in lower case.
 	UserByLogin(ctx context.Context, login string) (User, error)
 	UserByID(ctx context.Context, id string) (User, error)
@@ -133,9 +143,9 @@ type KeyStore interface {
 	TouchKeys(context.Context, map[string]time.Time) error
 }
 
-// SessionStore keeps sessions. What is not there is fault.NotFound.
+// SessionStore keeps sessions, which a Change makes. What is not there is
+// fault.NotFound.
 type SessionStore interface {
-	CreateSession(context.Context, Session, *idempotency.Record) error
 	SessionByID(ctx context.Context, id string) (Session, error)
 	// RevokeSession keeps the first RevokedAt.
 	RevokeSession(ctx context.Context, id string, at time.Time) error
@@ -148,6 +158,8 @@ type SessionStore interface {
 type SignUpRequest struct {
 	Username, Email, Password string
 	Date                      string // RFC 3339 or YYYY-MM-DD; "" is now
+	Invitation                string // the token of one; "" is none
+	Lang                      string // of the mail that asks to confirm the address
 }
 
 // SignedUp is the new user and account.
@@ -156,10 +168,12 @@ type SignedUp struct {
 	Account Account
 }
 
-// SignedIn is a session's token, shown once.
+// SignedIn is a session's token, shown once; or, between two steps, a proof that
+// the password was right.
 type SignedIn struct {
 	Token   string
 	Session Session
+	Proof   string
 }
 
 // CreateKeyRequest asks for an API key.
@@ -189,7 +203,7 @@ type MethodInput struct {
 // Service is the box.
 type Service interface {
 	SignUp(context.Context, SignUpRequest, *idempotency.Ticket) (SignedUp, error)
-	SignIn(ctx context.Context, login, password string, t *idempotency.Ticket) (SignedIn, error)
+	SignIn(context.Context, SignInRequest, *idempotency.Ticket) (SignedIn, error)
 	// Authenticate checks a session's token, and reads session and user.
 	Authenticate(ctx context.Context, bearer string) (Session, User, error)
 	SignOut(ctx context.Context, session string) error
@@ -211,6 +225,13 @@ type Service interface {
 	// secret alone (Bearer).
 	AuthenticateKey(ctx context.Context, id, secret string) (Key, error)
 	AuthenticateSecret(ctx context.Context, secret string) (Key, error)
+
+	// Clock reads the account's test clock, and MoveClock moves it forward. What is
+	// kept elsewhere hears of the move afterwards.
+	Clock(ctx context.Context, account string) (Clock, error)
+	MoveClock(context.Context, ClockMove, *idempotency.Ticket) (Clock, error)
+
+	Access
 }
 
 // Connector is what is known of an issuer's connector.
@@ -219,11 +240,15 @@ type Connector struct {
 	Capabilities issuer.Capabilities
 }
 
-// Config of a Local. All but Log must be given.
+// Config of a Local. All but Log, Clocks, SignUp and Mails must be given.
 type Config struct {
 	Users      UserStore
 	Keys       KeyStore
 	Sessions   SessionStore
+	Clocks     ClockStore // nil: nobody's test data lives ahead
+	Access     AccessStore
+	SignUp     string // Open by default
+	Mails      bool   // what is written to the outbox is sent
 	Ring       *keyring.Ring
 	Connectors []Connector
 	PublicURL  string // the issuer of session tokens
@@ -231,11 +256,18 @@ type Config struct {
 	Log        *slog.Logger
 }
 
-// Local is the Service in this process. RunTouches and RunPrune must run beside it.
+// Local is the Service in this process. RunTouches, RunPrune and RunResets must run
+// beside it.
 type Local struct {
 	users      UserStore
 	keys       KeyStore
 	sessions   SessionStore
+	clocks     ClockStore
+	access     AccessStore
+	signUp     string
+	mails      bool               // there is an outbox
+	passkeys   *webauthn.WebAuthn // nil: the public URL has no host name
+	resets     chan resetWish
 	ring       *keyring.Ring
 	connectors []Connector
 	public     string
@@ -245,6 +277,7 @@ type Local struct {
 
 	mu      sync.Mutex
 	touched map[string]time.Time // last uses not written yet
+	seen    map[string]time.Time // of sessions
 }
 
 var _ Service = (*Local)(nil)
@@ -254,9 +287,16 @@ func New(c Config) *Local {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
+	if c.Clocks == nil {
+		c.Clocks = noClocks{}
+	}
+	if c.SignUp == "" {
+		c.SignUp = Open
+	}
 	return &Local{
-		users: c.Users, keys: c.Keys, sessions: c.Sessions, ring: c.Ring, connectors: c.Connectors,
-		public: c.PublicURL, now: c.Now, log: c.Log, hasher: newHasher(), touched: make(map[string]time.Time),
+		users: c.Users, keys: c.Keys, sessions: c.Sessions, clocks: c.Clocks, access: c.Access, signUp: c.SignUp, mails: c.Mails, ring: c.Ring, connectors: c.Connectors,
+		public: c.PublicURL, now: c.Now, log: c.Log, hasher: newHasher(), passkeys: relyingParty(c.PublicURL), resets: make(chan resetWish, maxResets),
+		touched: make(map[string]time.Time), seen: make(map[string]time.Time),
 	}
 }
 

@@ -31,12 +31,23 @@ func (l *Local) RunPrune(ctx context.Context) error {
 	}
 }
 
-// Prune removes every session that expired more than ExpiredSessionLife ago, and
-// returns how many there were.
+// Prune removes every session that expired more than ExpiredSessionLife ago, with
+// tokens of that age and forgotten guesses, and returns how many sessions there were.
 func (l *Local) Prune(ctx context.Context) (int, error) {
-	total := 0
+	now := l.now()
+	total, err := pruned(ctx, l.sessions.PruneSessions, now.Add(-ExpiredSessionLife))
+	if err == nil {
+		_, err = pruned(ctx, l.access.PruneTokens, now.Add(-ExpiredSessionLife))
+	}
+	if err == nil {
+		_, err = pruned(ctx, l.access.PruneGuesses, now.Add(-guessLife))
+	}
+	return total, err
+}
+
+func pruned(ctx context.Context, prune func(context.Context, time.Time, int) (int, error), before time.Time) (total int, err error) {
 	for ctx.Err() == nil {
-		n, err := l.sessions.PruneSessions(ctx, l.now().Add(-ExpiredSessionLife), pruneBatch)
+		n, err := prune(ctx, before, pruneBatch)
 		total += n
 		if err != nil || n < pruneBatch {
 			return total, err

@@ -16,8 +16,9 @@ import (
 	"github.com/paylink/paylink/internal/money"
 )
 
-// shelf is the three stores in memory.
+// shelf is the stores in memory.
 type shelf struct {
+	AccessStore
 	mu       sync.Mutex
 	users    map[string]User
 	accounts map[string]Account
@@ -41,20 +42,33 @@ func (s *shelf) record(r *idempotency.Record) error {
 	return nil
 }
 
-func (s *shelf) CreateUser(_ context.Context, u User, a Account, r *idempotency.Record) error {
+// Apply makes users and sessions; what else lets people in is tested on a real store.
+func (s *shelf) Apply(_ context.Context, c Change) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, o := range s.users {
-		if o.Username == u.Username || o.Email == u.Email {
+		if c.User != nil && (o.Username == c.User.Username || o.Email == c.User.Email) {
 			return ErrTaken
 		}
 	}
-	if err := s.record(r); err != nil {
+	if err := s.record(c.Record); err != nil {
 		return err
 	}
-	s.users[u.ID], s.accounts[a.ID] = u, a
+	if c.User != nil {
+		s.users[c.User.ID], s.accounts[c.Account.ID] = *c.User, *c.Account
+	}
+	if c.Session != nil {
+		s.sessions[c.Session.ID] = *c.Session
+	}
 	return nil
 }
+
+func (s *shelf) GuardOf(_ context.Context, user string) (Guard, error)     { return Guard{User: user}, nil }
+func (s *shelf) GuessesOf(context.Context, string) (Guesses, error)        { return Guesses{}, nil }
+func (s *shelf) Guess(context.Context, string, time.Time, time.Time) error { return nil }
+func (s *shelf) PruneTokens(context.Context, time.Time, int) (int, error)  { return 0, nil }
+func (s *shelf) PruneGuesses(context.Context, time.Time, int) (int, error) { return 0, nil }
+func (s *shelf) TouchSessions(context.Context, map[string]time.Time) error { return nil }
 
 func (s *shelf) UserByLogin(_ context.Context, login string) (User, error) {
 	s.mu.Lock()
@@ -195,16 +209,6 @@ func (s *shelf) failNext(err error) {
 	s.fail = err
 }
 
-func (s *shelf) CreateSession(_ context.Context, n Session, r *idempotency.Record) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := s.record(r); err != nil {
-		return err
-	}
-	s.sessions[n.ID] = n
-	return nil
-}
-
 func (s *shelf) PruneSessions(_ context.Context, before time.Time, limit int) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -246,7 +250,7 @@ func newBench(connectors ...Connector) *bench {
 		connectors = []Connector{{"simulator", issuer.Capabilities{Types: []string{"card"}, Currencies: []money.Currency{"EUR", "USD", "JPY"}, Test: true}}}
 	}
 	b := &bench{store: s, ring: keyring.NewMemory(t0), now: t0}
-	b.Local = New(Config{Users: s, Keys: s, Sessions: s, Ring: b.ring, Connectors: connectors, PublicURL: publicURL, Now: func() time.Time { return b.now }})
+	b.Local = New(Config{Users: s, Keys: s, Sessions: s, Access: s, Ring: b.ring, Connectors: connectors, PublicURL: publicURL, Now: func() time.Time { return b.now }})
 	return b
 }
 

@@ -2,6 +2,7 @@ package merchant
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/mail"
 	"slices"
@@ -14,7 +15,6 @@ import (
 
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/id"
-	"github.com/paylink/paylink/internal/idempotency"
 	"github.com/paylink/paylink/internal/keyring"
 )
 
@@ -33,33 +33,14 @@ var (
 const (
 	sessionType     = "paylink-session+jwt"
 	sessionAudience = "paylink-api"
+	proofType       = "paylink-proof+jwt"    // of a password, between two steps
+	registerType    = "paylink-register+jwt" // of a passkey's registration
+	passkeyType     = "paylink-passkey+jwt"  // of a sign-in with one
+	stateAudience   = "paylink-sign-in"
 	maxBearerBytes  = 2048
+	maxStateBytes   = 8192
 	clockSkew       = 5 * time.Second // between instances
 )
-
-// SignUp makes a user with an account of its own, which takes payments from the
-// simulator in test mode.
-func (l *Local) SignUp(ctx context.Context, r SignUpRequest, t *idempotency.Ticket) (SignedUp, error) {
-	now := l.time()
-	u, err := r.user(now)
-	if err != nil {
-		return SignedUp{}, err
-	}
-	// Hashed before the store is asked, so that a taken name takes as long.
-	if u.PasswordHash, err = l.hasher.hash(ctx, r.Password); err != nil {
-		return SignedUp{}, err
-	}
-	a := Account{ID: u.Account, Name: u.Username, Methods: l.defaults(u.Account), Revision: 1, CreatedAt: now}
-	out := SignedUp{User: u, Account: a}
-	record, err := t.Fill(out, now)
-	if err != nil {
-		return SignedUp{}, err
-	}
-	if err := l.users.CreateUser(ctx, u, a, record); err != nil {
-		return SignedUp{}, err
-	}
-	return out, nil
-}
 
 func (r SignUpRequest) user(now time.Time) (User, error) {
 	u := User{ID: id.New(id.User), Account: id.New(id.Account), Username: strings.ToLower(r.Username), Date: now, CreatedAt: now}
@@ -67,12 +48,11 @@ func (r SignUpRequest) user(now time.Time) (User, error) {
 	if len(u.Username) < MinUsernameBytes || len(u.Username) > MaxUsernameBytes || strings.ContainsFunc(u.Username, odd) {
 		return u, fault.Invalid("username", "username_invalid", "A username has %d to %d of the characters a-z, 0-9, dot, underscore and hyphen.", MinUsernameBytes, MaxUsernameBytes)
 	}
-	at, err := mail.ParseAddress(r.Email)
-	// The address alone: ParseAddress also takes a name and comments.
-	if err != nil || at.Address != r.Email || len(r.Email) > MaxEmailBytes || strings.ContainsFunc(r.Email, unprintable) {
-		return u, fault.Invalid("email", "email_invalid", "An email is a bare address of at most %d bytes, such as a@example.com.", MaxEmailBytes)
+	email, err := checkEmail(r.Email)
+	if err != nil {
+		return u, err
 	}
-	u.Email = strings.ToLower(r.Email)
+	u.Email = email
 	if r.Date != "" {
 		d, err := time.Parse(time.DateOnly, r.Date)
 		if err != nil {
@@ -83,108 +63,85 @@ func (r SignUpRequest) user(now time.Time) (User, error) {
 		}
 		u.Date = d.Truncate(time.Millisecond)
 	}
-	switch {
-	case !utf8.ValidString(r.Password):
-		return u, fault.Invalid("password", "invalid_characters", "A password is text in UTF-8.")
-	case utf8.RuneCountInString(r.Password) < MinPasswordChars:
-		return u, fault.Invalid("password", "password_too_short", "A password has at least %d characters.", MinPasswordChars)
-	case len(r.Password) > MaxPasswordBytes:
-		return u, fault.Invalid("password", "too_long", "A password has at most %d bytes.", MaxPasswordBytes)
+	return u, checkPassword(r.Password)
+}
+
+// checkEmail gives the address in lower case.
+func checkEmail(email string) (string, error) {
+	at, err := mail.ParseAddress(email)
+	// The address alone: ParseAddress also takes a name and comments.
+	if err != nil || at.Address != email || len(email) > MaxEmailBytes || strings.ContainsFunc(email, unprintable) {
+		return "", fault.Invalid("email", "email_invalid", "An email is a bare address of at most %d bytes, such as a@example.com.", MaxEmailBytes)
 	}
-	return u, nil
+	return strings.ToLower(email), nil
+}
+
+func checkPassword(password string) error {
+	switch {
+	case !utf8.ValidString(password):
+		return fault.Invalid("password", "invalid_characters", "A password is text in UTF-8.")
+	case utf8.RuneCountInString(password) < MinPasswordChars:
+		return fault.Invalid("password", "password_too_short", "A password has at least %d characters.", MinPasswordChars)
+	case len(password) > MaxPasswordBytes:
+		return fault.Invalid("password", "too_long", "A password has at most %d bytes.", MaxPasswordBytes)
+	}
+	return nil
 }
 
 func unprintable(c rune) bool { return !unicode.IsPrint(c) }
 
-// claims of a session's token.
+// claims of a session's token, or of a statement to ourselves.
 type claims struct {
 	jwt.RegisteredClaims
-	Account string `json:"acct"`
-}
-
-// SignIn opens a session. An unknown login and a wrong password have one answer
-// and take one time.
-func (l *Local) SignIn(ctx context.Context, login, password string, t *idempotency.Ticket) (SignedIn, error) {
-	if len(password) > MaxPasswordBytes {
-		password = "" // no password of ours; compared all the same
-	}
-	var u User
-	err := error(fault.NotFound("user"))
-	if len(login) <= MaxEmailBytes && utf8.ValidString(login) {
-		u, err = l.users.UserByLogin(ctx, strings.ToLower(login))
-	}
-	known := err == nil
-	if !known {
-		if fault.KindOf(err) != fault.KindNotFound {
-			return SignedIn{}, err
-		}
-		u.PasswordHash = decoyHash
-	}
-	match, err := l.hasher.matches(ctx, password, u.PasswordHash)
-	if err != nil {
-		return SignedIn{}, err
-	}
-	if !match || !known {
-		return SignedIn{}, ErrCredentials
-	}
-	now := l.time()
-	s := Session{ID: id.New(id.Session), User: u.ID, Account: u.Account, CreatedAt: now, ExpiresAt: now.Truncate(time.Second).Add(SessionLife)}
-	token, err := l.token(s, now)
-	if err != nil {
-		return SignedIn{}, err
-	}
-	out := SignedIn{Token: token, Session: s}
-	record, err := t.Fill(out, now)
-	if err != nil {
-		return SignedIn{}, err
-	}
-	if err := l.sessions.CreateSession(ctx, s, record); err != nil {
-		return SignedIn{}, err
-	}
-	return out, nil
+	Account string          `json:"acct,omitempty"`
+	Data    json.RawMessage `json:"data,omitempty"`
 }
 
 func (l *Local) token(s Session, now time.Time) (string, error) {
+	return l.signed(sessionType, sessionAudience, claims{RegisteredClaims: jwt.RegisteredClaims{Subject: s.User, ID: s.ID}, Account: s.Account}, now, s.ExpiresAt)
+}
+
+// signed is a statement of ours of one type, for one audience.
+func (l *Local) signed(kind, audience string, c claims, now, until time.Time) (string, error) {
 	signer := l.ring.Signer(keyring.SessionSign)
-	t := jwt.NewWithClaims(jwt.SigningMethodEdDSA, claims{
-		RegisteredClaims: jwt.RegisteredClaims{
-			Issuer: l.public, Audience: jwt.ClaimStrings{sessionAudience}, Subject: s.User, ID: s.ID,
-			IssuedAt: jwt.NewNumericDate(now), NotBefore: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(s.ExpiresAt),
-		},
-		Account: s.Account,
-	})
-	t.Header["typ"], t.Header["kid"] = sessionType, keyring.FormatKeyID(signer.KeyID())
+	c.Issuer, c.Audience = l.public, jwt.ClaimStrings{audience}
+	c.IssuedAt, c.NotBefore, c.ExpiresAt = jwt.NewNumericDate(now), jwt.NewNumericDate(now), jwt.NewNumericDate(until)
+	t := jwt.NewWithClaims(jwt.SigningMethodEdDSA, c)
+	t.Header["typ"], t.Header["kid"] = kind, keyring.FormatKeyID(signer.KeyID())
 	return t.SignedString(signer)
 }
 
 var errSessionKey = errors.New("not signed by a session key of ours")
 
-// sessionKey picks the key by the header. The parser has refused every
-// algorithm but EdDSA before; a key of another purpose is none.
-func (l *Local) sessionKey(t *jwt.Token) (any, error) {
-	kid, _ := t.Header["kid"].(string)
-	n, ok := keyring.ParseKeyID(kid)
-	if typ, _ := t.Header["typ"].(string); typ != sessionType || !ok {
-		return nil, errSessionKey
-	}
-	key, ok := l.ring.PublicKey(keyring.SessionSign, n)
-	if !ok {
-		return nil, errSessionKey
-	}
-	return key, nil
+// parse reads a statement that is signed by us, of that type, in its time. The
+// parser refuses every algorithm but EdDSA; a key of another purpose is none.
+func (l *Local) parse(kind, audience, statement string) (claims, error) {
+	var c claims
+	_, err := jwt.ParseWithClaims(statement, &c, func(t *jwt.Token) (any, error) {
+		kid, _ := t.Header["kid"].(string)
+		n, ok := keyring.ParseKeyID(kid)
+		if typ, _ := t.Header["typ"].(string); typ != kind || !ok {
+			return nil, errSessionKey
+		}
+		key, ok := l.ring.PublicKey(keyring.SessionSign, n)
+		if !ok {
+			return nil, errSessionKey
+		}
+		return key, nil
+	}, jwt.WithValidMethods([]string{jwt.SigningMethodEdDSA.Alg()}), jwt.WithIssuer(l.public),
+		jwt.WithAudience(audience), jwt.WithExpirationRequired(), jwt.WithNotBeforeRequired(),
+		jwt.WithIssuedAt(), jwt.WithTimeFunc(l.now), jwt.WithStrictDecoding(), jwt.WithLeeway(clockSkew))
+	return c, err
 }
 
 // Authenticate accepts a token that is signed by us for us, in its time, whose
-// session is not signed out. The answer to all else is ErrSession.
+// session is not signed out and, in a browser, not idle. The answer to all else is
+// ErrSession.
 func (l *Local) Authenticate(ctx context.Context, bearer string) (Session, User, error) {
 	if len(bearer) > maxBearerBytes {
 		return Session{}, User{}, ErrSession
 	}
-	var c claims
-	_, err := jwt.ParseWithClaims(bearer, &c, l.sessionKey,
-		jwt.WithValidMethods([]string{jwt.SigningMethodEdDSA.Alg()}), jwt.WithIssuer(l.public),
-		jwt.WithAudience(sessionAudience), jwt.WithExpirationRequired(), jwt.WithNotBeforeRequired(),
-		jwt.WithIssuedAt(), jwt.WithTimeFunc(l.now), jwt.WithStrictDecoding(), jwt.WithLeeway(clockSkew))
+	c, err := l.parse(sessionType, sessionAudience, bearer)
 	if err != nil || !id.Valid(id.Session, c.ID) {
 		return Session{}, User{}, ErrSession
 	}
@@ -192,13 +149,14 @@ func (l *Local) Authenticate(ctx context.Context, bearer string) (Session, User,
 	if err != nil {
 		return Session{}, User{}, unknown(err, ErrSession)
 	}
-	if s.User != c.Subject || s.Account != c.Account || !s.RevokedAt.IsZero() || !l.now().Before(s.ExpiresAt) {
+	if s.User != c.Subject || s.Account != c.Account || l.over(s) {
 		return Session{}, User{}, ErrSession
 	}
 	u, err := l.users.UserByID(ctx, s.User)
 	if err != nil {
 		return Session{}, User{}, unknown(err, ErrSession)
 	}
+	l.saw(s)
 	return s, u, nil
 }
 
@@ -210,24 +168,21 @@ func unknown(err, answer error) error {
 	return err
 }
 
-// SignOut ends a session at once, on every instance.
-func (l *Local) SignOut(ctx context.Context, session string) error {
-	return l.sessions.RevokeSession(ctx, session, l.time())
-}
-
 // Me reads the user and its account.
 func (l *Local) Me(ctx context.Context, user string) (User, Account, error) {
 	u, err := l.users.UserByID(ctx, user)
 	if err != nil {
 		return User{}, Account{}, err
 	}
-	a, err := l.users.GetAccount(ctx, u.Account)
+	a, err := l.GetAccount(ctx, u.Account)
 	return u, a, err
 }
 
 // GetAccount reads an account.
 func (l *Local) GetAccount(ctx context.Context, account string) (Account, error) {
-	return l.users.GetAccount(ctx, account)
+	a, err := l.users.GetAccount(ctx, account)
+	a.TestOnly = err == nil && l.mails && a.ConfirmedAt.IsZero()
+	return a, err
 }
 
 // defaults are the methods of a new account: every connector for test mode.

@@ -76,7 +76,7 @@ func TestSignIn(t *testing.T) {
 	b := newBench()
 	u := b.signUp(t).User
 	for _, login := range []string{"ada.l", "ADA.L", "ada@example.com", "Ada@Example.com"} {
-		in, err := b.SignIn(t.Context(), login, password, nil)
+		in, err := b.SignIn(t.Context(), SignInRequest{Login: login, Password: password}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -86,7 +86,7 @@ func TestSignIn(t *testing.T) {
 		}
 	}
 	for _, c := range [][2]string{{"ada.l", "wrong horse battery"}, {"nobody", password}, {"", ""}, {"ada.l", strings.Repeat("x", 300)}, {"nobody", ""}, {"\xff", password}, {strings.Repeat("a", 255), password}} {
-		if _, err := b.SignIn(t.Context(), c[0], c[1], nil); err != ErrCredentials { //nolint:errorlint // the very same value is the point
+		if _, err := b.SignIn(t.Context(), SignInRequest{Login: c[0], Password: c[1]}, nil); err != ErrCredentials { //nolint:errorlint // the very same value is the point
 			t.Errorf("%q: %v", c, err)
 		}
 	}
@@ -111,17 +111,17 @@ func TestHashingIsBounded(t *testing.T) {
 			b.hasher.slots <- struct{}{}
 		}
 		start := time.Now()
-		_, err := b.SignIn(t.Context(), "ada", password, nil)
+		_, err := b.SignIn(t.Context(), SignInRequest{Login: "ada", Password: password}, nil)
 		if f := fault.From(err); f.Kind != fault.KindUnavailable || f.Code != "hashing_busy" || f.RetryAfter != time.Second || time.Since(start) != hashWait {
 			t.Errorf("%v after %v", err, time.Since(start))
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if _, err := b.SignIn(ctx, "ada", password, nil); !errors.Is(err, context.Canceled) {
+		if _, err := b.SignIn(ctx, SignInRequest{Login: "ada", Password: password}, nil); !errors.Is(err, context.Canceled) {
 			t.Error(err)
 		}
 		b.hasher.leave()
-		if _, err := b.SignIn(t.Context(), "ada", password, nil); !errors.Is(err, ErrCredentials) {
+		if _, err := b.SignIn(t.Context(), SignInRequest{Login: "ada", Password: password}, nil); !errors.Is(err, ErrCredentials) {
 			t.Error(err)
 		}
 	})
@@ -130,7 +130,7 @@ func TestHashingIsBounded(t *testing.T) {
 func TestSessionEnds(t *testing.T) {
 	b := newBench()
 	b.signUp(t)
-	in, err := b.SignIn(t.Context(), "ada.l", password, nil)
+	in, err := b.SignIn(t.Context(), SignInRequest{Login: "ada.l", Password: password}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,7 +180,7 @@ func newForgery(t *testing.T) forgery {
 	t.Helper()
 	b := newBench()
 	b.signUp(t)
-	in, err := b.SignIn(t.Context(), "ada.l", password, nil)
+	in, err := b.SignIn(t.Context(), SignInRequest{Login: "ada.l", Password: password}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -276,7 +276,7 @@ func TestExpiredSessionsArePruned(t *testing.T) {
 	b.signUp(t)
 	var tokens []string
 	for range 2 {
-		in, err := b.SignIn(t.Context(), "ada.l", password, nil)
+		in, err := b.SignIn(t.Context(), SignInRequest{Login: "ada.l", Password: password}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -287,7 +287,7 @@ func TestExpiredSessionsArePruned(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.now = ses.ExpiresAt.Add(ExpiredSessionLife)
-	young, err := b.SignIn(t.Context(), "ada.l", password, nil)
+	young, err := b.SignIn(t.Context(), SignInRequest{Login: "ada.l", Password: password}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -313,7 +313,7 @@ func TestPruningRunsAtOnceAndEnds(t *testing.T) {
 		b := newBench()
 		for i := range 3 * pruneBatch {
 			n := Session{ID: strconv.Itoa(i), ExpiresAt: b.now.Add(-ExpiredSessionLife - time.Second)}
-			if err := b.store.CreateSession(t.Context(), n, nil); err != nil {
+			if err := b.store.Apply(t.Context(), Change{Session: &n}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -346,10 +346,10 @@ func TestF16_TicketsRideInTheCommits(t *testing.T) {
 		t.Errorf("%v; %d users", err, len(b.store.users))
 	}
 	account := out.Account.ID
-	if _, err := b.SignIn(t.Context(), "ada", password, ticket("session")); err != nil {
+	if _, err := b.SignIn(t.Context(), SignInRequest{Login: "ada", Password: password}, ticket("session")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.SignIn(t.Context(), "ada", password, ticket("session")); !errors.Is(err, idempotency.ErrRaced) {
+	if _, err := b.SignIn(t.Context(), SignInRequest{Login: "ada", Password: password}, ticket("session")); !errors.Is(err, idempotency.ErrRaced) {
 		t.Error(err)
 	}
 	if _, err := b.SetMethods(t.Context(), account, nil, ticket("methods")); err != nil {

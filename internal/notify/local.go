@@ -20,6 +20,7 @@ import (
 type Config struct {
 	Store        Store
 	Queue        Queue
+	Clocks       Clocks           // nil: nobody's test data lives ahead
 	Keys         Keys             // Seal and Unseal are used; Sign is the sender's
 	Now          func() time.Time // time.Now when nil
 	AllowPrivate bool             // development: http and private addresses

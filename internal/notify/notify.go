@@ -268,6 +268,15 @@ type Service interface {
 	// CancelRedelivery ends one; what is queued by then is sent. One that has ended
 	// stays as it is.
 	CancelRedelivery(ctx context.Context, account, mode, endpoint, id string) (Redelivery, error)
+	// MoveClock tells that the account's test clock is so far ahead of real time: what
+	// waits to be tried again there, and in the store of payments where it is apart,
+	// waits for as much less. It may be told again, and of an older time.
+	MoveClock(ctx context.Context, account string, ahead time.Duration) error
+}
+
+// Clocks are told of test clocks on behalf of the box.
+type Clocks interface {
+	MoveClock(ctx context.Context, account string, ahead time.Duration) error
 }
 
 // Change of an endpoint; what is nil stays.

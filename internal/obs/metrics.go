@@ -16,6 +16,7 @@ type Metrics struct {
 	refused  prometheus.Counter
 	relayed  prometheus.Histogram
 	mails    *prometheus.CounterVec
+	limited  *prometheus.CounterVec
 }
 
 // NewMetrics makes an empty set.
@@ -35,7 +36,9 @@ func NewMetrics() *Metrics {
 		mails: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "paylink_mail_tries_total",
 			Help: "Tries to send a mail, by what became of it: sent, waiting for another try, parked or dropped."}, []string{"kind", "outcome"}),
 	}
-	m.registry.MustRegister(m.requests, m.issuer, m.calls, m.refused, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.limited = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "paylink_requests_limited_total",
+		Help: "Requests refused because somebody asked too often, by limit."}, []string{"limit"})
+	m.registry.MustRegister(m.requests, m.issuer, m.calls, m.refused, m.limited, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
@@ -56,6 +59,9 @@ func (m *Metrics) Call(side, service, method, code string, took time.Duration) {
 
 // Refused counts an internal request without credentials of ours.
 func (m *Metrics) Refused() { m.refused.Inc() }
+
+// Limited counts a request that was refused by a limit.
+func (m *Metrics) Limited(limit string) { m.limited.WithLabelValues(limit).Inc() }
 
 // Relays shows what the relay carries; for a process that may run it.
 func (m *Metrics) Relays() { m.registry.MustRegister(m.relayed) }

@@ -92,7 +92,14 @@ type Payment struct {
 	Work            Work     `json:"work"`
 	LastChange      string   `json:"lastChange"`
 	Revision        int64    `json:"-"`
+
+	// Ahead is how far ahead of real time the payment lives: by its account's test
+	// clock, set by whoever reads the payment for somebody. Its own times are by that.
+	Ahead time.Duration `json:"-"`
 }
+
+// At is the payment's time at a real time.
+func (p Payment) At(now time.Time) time.Time { return now.Add(p.Ahead) }
 
 // Work is who works on the payment and when it is next looked at.
 type Work struct {

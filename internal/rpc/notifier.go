@@ -138,6 +138,7 @@ func bareDelivery(d notify.Delivery) notify.Delivery { d.SealedBody = nil; retur
 func ServeNotifier(s *Server, box notify.Service, store idempotency.Store) {
 	const name = NotifierService
 	serveRecords(s, name, store)
+	serveAhead(s, box)
 	handleTicketed(s, name, "Create", func(ctx context.Context, q notify.Draft, t *idempotency.Ticket) (notify.Revealed, error) {
 		r, err := box.Create(ctx, q, t)
 		return bareRevealed(r), err

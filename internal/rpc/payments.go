@@ -15,14 +15,17 @@ const PaymentsService = "payments"
 
 // paymentForm is a payment with what its stored document leaves out.
 type paymentForm struct {
-	Payment  payment.Payment
-	Revision int64
+	Payment     payment.Payment
+	Revision    int64
+	AheadMicros int64
 }
 
-func paymentOut(p payment.Payment) paymentForm { return paymentForm{p, p.Revision} }
+func paymentOut(p payment.Payment) paymentForm {
+	return paymentForm{p, p.Revision, p.Ahead.Microseconds()}
+}
 
 func (f paymentForm) payment() payment.Payment {
-	f.Payment.Revision = f.Revision
+	f.Payment.Revision, f.Payment.Ahead = f.Revision, time.Duration(f.AheadMicros)*time.Microsecond
 	return f.Payment
 }
 

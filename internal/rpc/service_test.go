@@ -37,11 +37,11 @@ func usersSuite(t *testing.T, b boxes) {
 	if !errors.Is(err, idempotency.ErrRaced) {
 		t.Errorf("a key that was recorded: %v", err)
 	}
-	_, err = users.SignIn(ctx, "ada", "wrong", nil)
+	_, err = users.SignIn(ctx, merchant.SignInRequest{Login: "ada", Password: "wrong"}, nil)
 	if !errors.Is(err, merchant.ErrCredentials) {
 		t.Errorf("a wrong password: %v", err)
 	}
-	in, err := users.SignIn(ctx, "ada", "correct horse battery", nil)
+	in, err := users.SignIn(ctx, merchant.SignInRequest{Login: "ada", Password: "correct horse battery"}, nil)
 	good(t, err)
 	session, user, err := users.Authenticate(ctx, in.Token)
 	good(t, err)

@@ -109,7 +109,7 @@ func (t *Transactions) Refund(ctx context.Context, account, mode, id, amount str
 // Repair implements coordinator.Service. Most payments are not stuck, and nobody
 // is asked about those; if the box cannot be asked, what is known stands.
 func (t *Transactions) Repair(ctx context.Context, p payment.Payment) payment.Payment {
-	if !p.Stuck(t.now()) {
+	if !p.Stuck(p.At(t.now())) {
 		return p
 	}
 	form := paymentOut(p)

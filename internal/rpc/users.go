@@ -22,8 +22,6 @@ var _ merchant.Service = (*Users)(nil)
 // NewUsers makes the client.
 func NewUsers(p *Peer) *Users { return &Users{records: records{p}, peer: p} }
 
-type signInForm struct{ Login, Password string }
-
 type sessionAndUser struct {
 	Session merchant.Session
 	User    merchant.User
@@ -59,8 +57,8 @@ func (u *Users) SignUp(ctx context.Context, r merchant.SignUpRequest, t *idempot
 }
 
 // SignIn implements merchant.Service.
-func (u *Users) SignIn(ctx context.Context, login, password string, t *idempotency.Ticket) (merchant.SignedIn, error) {
-	return callTicketed[signInForm, merchant.SignedIn](ctx, u.peer, "SignIn", signInForm{login, password}, t)
+func (u *Users) SignIn(ctx context.Context, r merchant.SignInRequest, t *idempotency.Ticket) (merchant.SignedIn, error) {
+	return callTicketed[merchant.SignInRequest, merchant.SignedIn](ctx, u.peer, "SignIn", r, t)
 }
 
 // Authenticate implements merchant.Service.
@@ -167,8 +165,8 @@ func ServeUsers(s *Server, box merchant.Service, store idempotency.Store) {
 		out, err := box.SignUp(ctx, q, t)
 		return merchant.SignedUp{User: bareUser(out.User), Account: bareAccount(out.Account)}, err
 	})
-	handleTicketed(s, name, "SignIn", func(ctx context.Context, q signInForm, t *idempotency.Ticket) (merchant.SignedIn, error) {
-		return box.SignIn(ctx, q.Login, q.Password, t)
+	handleTicketed(s, name, "SignIn", func(ctx context.Context, q merchant.SignInRequest, t *idempotency.Ticket) (merchant.SignedIn, error) {
+		return box.SignIn(ctx, q, t)
 	})
 	handle(s, name, "Authenticate", func(ctx context.Context, q *named) (*sessionAndUser, error) {
 		session, user, err := box.Authenticate(ctx, q.ID)
@@ -189,6 +187,8 @@ func ServeUsers(s *Server, box merchant.Service, store idempotency.Store) {
 		return bareAccount(account), err
 	})
 	serveAPIKeys(s, box)
+	serveClocks(s, box)
+	serveAccess(s, box)
 }
 
 func serveAPIKeys(s *Server, box merchant.Service) {

@@ -59,14 +59,20 @@ type Config struct {
 	Records      Records
 	// Seal and Unseal keep answers secret at rest; associated binds an answer to
 	// the key that it was recorded under.
-	Seal      func(plaintext, associated []byte) ([]byte, error)
-	Unseal    func(sealed, associated []byte) ([]byte, error)
-	MAC       func([]byte) []byte // keyed hash: fingerprints of requests
-	JWKS      func() []byte       // the public keys, rendered
-	PublicURL string              // without a slash at the end
+	Seal   func(plaintext, associated []byte) ([]byte, error)
+	Unseal func(sealed, associated []byte) ([]byte, error)
+	MAC    func([]byte) []byte // keyed hash: fingerprints of requests
+	JWKS   func() []byte       // the public keys, rendered
+	// Limit counts a call for an account and writes where it stands into the
+	// answer's headers; an error refuses the call. Nil: nothing is limited.
+	Limit     func(ctx context.Context, h http.Header, account string) error
+	PublicURL string // without a slash at the end
 	Now       func() time.Time
 	Log       *slog.Logger
 	Drain     <-chan struct{} // closing it ends the streams of events; nil: only their life does
+	// ClockSpread is how long who moves a test clock waits until every process has
+	// heard of it; 0 where there is one.
+	ClockSpread time.Duration
 }
 
 // API serves the JSON calls. It is safe for concurrent use.
@@ -189,6 +195,11 @@ func (a *API) admit(rt Route, q *request) error {
 	var err error
 	if q.caller, err = a.authenticate(rt, q.Request, q.w.Header()); err != nil {
 		return err
+	}
+	if a.Limit != nil && q.caller.account != "" {
+		if err := a.Limit(q.Context(), q.w.Header(), q.caller.account); err != nil {
+			return err
+		}
 	}
 	known := rt.Query
 	if rt.Auth == authBoth || rt.Auth == authKey {

@@ -22,6 +22,7 @@ const (
 	shapeKey      = "api_key"
 	shapeEndpoint = "webhook_endpoint"
 	shapeDelivery = "delivery"
+	shapeClock    = "test_clock"
 	shapeForm     = "form"
 )
 
@@ -65,6 +66,8 @@ func (r Renderer) object(shape string, committed any) (any, bool) {
 		return showNewKey(o), shape == shapeKey
 	case notify.Revealed:
 		return showRevealed(o), shape == shapeEndpoint
+	case merchant.Clock:
+		return showClock(o), shape == shapeClock
 	case notify.Delivery:
 		return showDelivery(o), shape == shapeDelivery
 	case notify.Redelivery:

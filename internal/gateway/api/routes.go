@@ -90,6 +90,8 @@ func userRoutes() []Route {
 		{Method: "DELETE", Path: "/api/api-keys/{id}", Auth: authUser, ids: one(id.Key), handle: (*API).revokeKey},
 		{Method: "POST", Path: "/api/api-keys/{id}/rotate", Auth: authUser, body: bodyOptional, ids: one(id.Key), handle: (*API).rotateKey, shape: shapeKey},
 		{Method: "GET", Path: "/api/issuers", Auth: authBoth, handle: (*API).listIssuers},
+		{Method: "GET", Path: "/api/test-clock", Auth: authBoth, Scope: "payments:read", handle: (*API).getClock},
+		{Method: "POST", Path: "/api/test-clock", Auth: authBoth, Scope: "payments:write", body: bodyRequired, handle: (*API).moveClock, shape: shapeClock},
 	}
 }
 

@@ -2,7 +2,10 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
+	"net/http"
 
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/issuer"
@@ -76,9 +79,27 @@ func (a *API) identifyKey(ctx context.Context, cred credentials) (caller, []stri
 	return caller{account: k.Account, mode: k.Mode, bound: true}, k.Scopes, nil
 }
 
+// remote is the address that a request comes from, without its port.
+func remote(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return ""
+	}
+	return host
+}
+
 // payee is who is paid by a link, and how: the account's methods with the limits
 // of their connectors.
 func (a *API) payee(q *request) (string, []link.Method, error) {
+	if q.caller.mode == link.Live {
+		account, err := a.Merchants.GetAccount(q.Context(), q.caller.account)
+		if err == nil && account.TestOnly {
+			err = merchant.ErrUnconfirmed
+		}
+		if err != nil {
+			return "", nil, err
+		}
+	}
 	return a.Payee(q.Context(), q.caller.account)
 }
 
@@ -114,6 +135,8 @@ type signUpBody struct {
 	Email    field[string] `json:"email"`
 	Date     field[string] `json:"date"`
 	Password field[string] `json:"password"`
+
+	Invitation field[string] `json:"invitation"`
 }
 
 func (a *API) signUp(q *request) (any, error) {
@@ -129,11 +152,12 @@ func (a *API) signUp(q *request) (any, error) {
 			return nil, err
 		}
 	}
-	if err := notEmpty("date", in.Date); err != nil {
+	if err := errors.Join(notEmpty("date", in.Date), notEmpty("invitation", in.Invitation)); err != nil {
 		return nil, err
 	}
 	up, err := a.Merchants.SignUp(q.Context(), merchant.SignUpRequest{
 		Username: in.Username.Value, Email: in.Email.Value, Password: in.Password.Value, Date: in.Date.Value,
+		Invitation: in.Invitation.Value,
 	}, q.ticket)
 	if err != nil {
 		return nil, err
@@ -220,6 +244,7 @@ func showSession(s merchant.SignedIn) sessionObject {
 type signInBody struct {
 	Login    field[string] `json:"login"`
 	Password field[string] `json:"password"`
+	OTP      field[string] `json:"otp"`
 }
 
 func (a *API) signIn(q *request) (any, error) {
@@ -233,7 +258,8 @@ func (a *API) signIn(q *request) (any, error) {
 	if err := need(in.Password.Set, "password"); err != nil {
 		return nil, err
 	}
-	s, err := a.Merchants.SignIn(q.Context(), in.Login.Value, in.Password.Value, q.ticket)
+	s, err := a.Merchants.SignIn(q.Context(), merchant.SignInRequest{Login: in.Login.Value, Password: in.Password.Value, OTP: in.OTP.Value,
+		Client: merchant.Client{Agent: q.UserAgent(), Address: remote(q.Request)}}, q.ticket)
 	if err != nil {
 		return nil, err
 	}

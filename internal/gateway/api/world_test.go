@@ -72,7 +72,7 @@ func newWorld(t *testing.T) *world {
 	coord := coordinator.New(coordinator.Config{Payments: store, Links: store, Connectors: connectors, LinkURL: links.URL, Now: now, Log: log})
 	known := []merchant.Connector{{Name: sim.Name(), Capabilities: sim.Capabilities()}}
 	merchants := merchant.New(merchant.Config{
-		Users: store, Keys: store, Sessions: store, Ring: ring, PublicURL: public, Now: now,
+		Users: store, Keys: store, Sessions: store, Access: store, Ring: ring, PublicURL: public, Now: now,
 		Connectors: known,
 	})
 	hooks := notify.New(notify.Config{Store: store, Queue: nowhere{}, Now: now, Keys: notify.Keys{

@@ -21,6 +21,9 @@ var jsBytes []byte
 //go:embed assets/htmx.min.js
 var htmxBytes []byte
 
+//go:embed assets/passkey.js
+var passkeyBytes []byte
+
 //go:embed assets/paylink.svg
 var svgBytes []byte
 
@@ -37,11 +40,12 @@ func newAsset(name, ext, contentType string, body []byte) asset {
 }
 
 var (
-	cssAsset  = newAsset("dashboard", ".css", "text/css; charset=utf-8", cssBytes)
-	jsAsset   = newAsset("dashboard", ".js", "text/javascript; charset=utf-8", jsBytes)
-	htmxAsset = newAsset("htmx", ".js", "text/javascript; charset=utf-8", htmxBytes)
-	svgAsset  = newAsset("paylink", ".svg", "image/svg+xml", svgBytes)
-	assets    = []asset{cssAsset, jsAsset, htmxAsset, svgAsset}
+	cssAsset     = newAsset("dashboard", ".css", "text/css; charset=utf-8", cssBytes)
+	jsAsset      = newAsset("dashboard", ".js", "text/javascript; charset=utf-8", jsBytes)
+	htmxAsset    = newAsset("htmx", ".js", "text/javascript; charset=utf-8", htmxBytes)
+	passkeyAsset = newAsset("passkey", ".js", "text/javascript; charset=utf-8", passkeyBytes)
+	svgAsset     = newAsset("paylink", ".svg", "image/svg+xml", svgBytes)
+	assets       = []asset{cssAsset, jsAsset, htmxAsset, passkeyAsset, svgAsset}
 )
 
 func (a asset) ServeHTTP(w http.ResponseWriter, r *http.Request) {

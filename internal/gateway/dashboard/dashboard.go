@@ -107,7 +107,7 @@ type route struct {
 // routes joins the rooms.
 func routes() []route {
 	var all []route
-	for _, room := range [][]route{signInRoutes(), homeRoutes(), paymentRoutes(), linkRoutes(), methodRoutes(), balanceRoutes(), overviewRoutes()} {
+	for _, room := range [][]route{signInRoutes(), doorRoutes(), securityRoutes(), teamRoutes(), homeRoutes(), paymentRoutes(), linkRoutes(), methodRoutes(), balanceRoutes(), overviewRoutes()} {
 		all = append(all, room...)
 	}
 	return all

@@ -46,6 +46,7 @@ type frame struct {
 	TestPath, LivePath     string
 	Languages              []langItem
 	Said                   *notice
+	Unconfirmed            bool // live mode waits for a confirmed address
 	Narrow                 bool // a card in the middle: sign-in and the like
 }
 
@@ -73,6 +74,7 @@ func (v *visit) frame(title string) frame {
 		return f
 	}
 	f.User, f.Account = v.user.Username, v.account.Name
+	f.Unconfirmed = v.account.TestOnly
 	if v.inMode {
 		f.Mode = v.mode
 	}

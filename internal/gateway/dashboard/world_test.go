@@ -39,6 +39,7 @@ type world struct {
 	links     *link.Local
 	coord     *coordinator.Local
 	merchants *merchant.Local
+	ring      *keyring.Ring
 	hooks     *notify.Local
 	account   string
 	reports   *sqlstore.Reports
@@ -54,7 +55,10 @@ type nowhere struct{}
 
 func (nowhere) Enqueue(context.Context, []notify.Job) error { return nil }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t *testing.T) *world { t.Helper(); return newWorldWith(t, nil) }
+
+// newWorldWith is newWorld with another box of users; maria signs up in an open one.
+func newWorldWith(t *testing.T, change func(*merchant.Config)) *world {
 	t.Helper()
 	dir, now := t.TempDir(), time.Now
 	path := filepath.Join(dir, "paylink.db")
@@ -81,7 +85,13 @@ func newWorld(t *testing.T) *world {
 	w.links = link.NewLocal(link.LocalConfig{Ring: ring, Store: store, PublicURL: public, Now: now})
 	w.coord = coordinator.New(coordinator.Config{Payments: store, Links: store, Connectors: []issuer.Connector{sim}, LinkURL: w.links.URL, Now: now, Log: log})
 	known := []merchant.Connector{{Name: sim.Name(), Capabilities: sim.Capabilities()}}
-	w.merchants = merchant.New(merchant.Config{Users: store, Keys: store, Sessions: store, Ring: ring, PublicURL: public, Now: now, Connectors: known})
+	users := merchant.Config{Users: store, Keys: store, Sessions: store, Access: store, Ring: ring, PublicURL: public, Now: now, Connectors: known}
+	if change != nil {
+		change(&users)
+	}
+	w.ring, w.merchants = ring, merchant.New(users)
+	users.SignUp = merchant.Open
+	door := merchant.New(users)
 	w.hooks = notify.New(notify.Config{Store: store, Queue: nowhere{}, Now: now, Keys: notify.Keys{
 		Seal:   func(b []byte) []byte { return ring.Seal(keyring.WebhookSeal, b, nil) },
 		Unseal: func(b []byte) ([]byte, error) { return ring.Unseal(keyring.WebhookSeal, b, nil) },
@@ -96,7 +106,7 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	d.Register(mux)
-	up, err := w.merchants.SignUp(t.Context(), merchant.SignUpRequest{Username: username, Email: "maria@example.com", Password: password}, nil)
+	up, err := door.SignUp(t.Context(), merchant.SignUpRequest{Username: username, Email: "maria@example.com", Password: password}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -265,6 +265,8 @@ func (a authorisation) mayRefund(seen bool, amount money.Amount) reason {
 		return whyUnknown
 	case a.captured == 0:
 		return whyNotCaptured
+	case a.does == refundRefused:
+		return whyNoRefund
 	case amount.Minor <= 0 || amount.Currency != currencyOf(a.currency):
 		return whyAmount
 	case amount.Minor > a.captured-a.refunded:

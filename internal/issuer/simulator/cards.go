@@ -6,19 +6,20 @@ import "github.com/paylink/paylink/internal/issuer"
 type behaviour uint8
 
 const (
-	plain        behaviour = iota
-	challenge              // asks for 3-D Secure first
-	lostAnswer             // approves, and the answer is lost
-	neverArrives           // the request is lost before the issuer sees it
-	late                   // approves once the offer has ended
-	twice                  // answers, and sends the answer again as a notice
-	otherAmount            // approves one minor unit more than asked
-	down                   // approves, and is unreachable for Config.Downtime
-	slow                   // approves, and answers after Config.Slowness
+	plain         behaviour = iota
+	challenge               // asks for 3-D Secure first
+	lostAnswer              // approves, and the answer is lost
+	neverArrives            // the request is lost before the issuer sees it
+	late                    // approves once the offer has ended
+	twice                   // answers, and sends the answer again as a notice
+	otherAmount             // approves one minor unit more than asked
+	down                    // approves, and is unreachable for Config.Downtime
+	slow                    // approves, and answers after Config.Slowness
+	refundRefused           // approves, and refuses every refund
 )
 
 // The names under which behaviours stand in the journal: never change one.
-var behaviourNames = [...]string{"", "challenge", "lost_answer", "never_arrives", "late", "twice", "other_amount", "down", "slow"}
+var behaviourNames = [...]string{"", "challenge", "lost_answer", "never_arrives", "late", "twice", "other_amount", "down", "slow", "refund_refused"}
 
 func behaviourOf(name string) (behaviour, bool) {
 	for i, n := range behaviourNames {
@@ -68,6 +69,8 @@ func ruleOf(number string) rule {
 		return rule{does: down}
 	case "4000000000006165":
 		return rule{does: slow}
+	case "4000000000006173":
+		return rule{does: refundRefused}
 	}
 	return rule{}
 }
@@ -96,6 +99,7 @@ const (
 	whyOverAuthorised
 	whyOverCaptured
 	whyReusedID
+	whyNoRefund
 )
 
 // reasons by number; the names stand in the journal: never change one.
@@ -119,6 +123,7 @@ var reasons = [...]struct{ name, code, message string }{
 	whyOverAuthorised: {"over_authorised", issuer.CodeDeclined, "The amount is more than was authorised."},
 	whyOverCaptured:   {"over_captured", issuer.CodeDeclined, "The amount is more than what was captured and not yet refunded."},
 	whyReusedID:       {"id_reused", issuer.CodeDeclined, "The operation's id was used for another operation."},
+	whyNoRefund:       {"refund_refused", issuer.CodeDeclined, "The card takes no refund."},
 }
 
 func reasonOf(name string) (reason, bool) {

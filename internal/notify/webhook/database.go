@@ -125,6 +125,15 @@ func (d *database) hold(ctx context.Context, conn *pgxpool.Conn, ready func()) e
 	}
 }
 
+const advanceDatabase = `UPDATE river_job SET scheduled_at = scheduled_at - make_interval(secs => $1),
+	state = CASE WHEN scheduled_at - make_interval(secs => $1) <= now() THEN 'available' ELSE state END
+	WHERE kind = 'webhook' AND state IN ('retryable', 'scheduled') AND args->>'account' = $2 AND args->>'mode' = 'test'`
+
+func (d *database) advance(ctx context.Context, account string, by time.Duration) error {
+	_, err := d.pool.Exec(ctx, advanceDatabase, by.Seconds(), account)
+	return err
+}
+
 func (d *database) close() error {
 	d.pool.Close()
 	return nil

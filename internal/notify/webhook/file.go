@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riversqlite"
@@ -74,6 +75,15 @@ func (f *file) alive(ctx context.Context, ready func()) error {
 	ready()
 	<-ctx.Done()
 	return nil
+}
+
+const advanceFile = `UPDATE river_job SET scheduled_at = strftime('%Y-%m-%d %H:%M:%f', scheduled_at, $1),
+	state = CASE WHEN strftime('%Y-%m-%d %H:%M:%f', scheduled_at, $1) <= datetime('now', 'subsec') THEN 'available' ELSE state END
+	WHERE kind = 'webhook' AND state IN ('retryable', 'scheduled') AND json_extract(args, '$.account') = $2 AND json_extract(args, '$.mode') = 'test'`
+
+func (f *file) advance(ctx context.Context, account string, by time.Duration) error {
+	_, err := f.db.ExecContext(ctx, advanceFile, fmt.Sprintf("-%.3f seconds", by.Seconds()), account)
+	return err
 }
 
 func (f *file) close() error { return f.db.Close() }

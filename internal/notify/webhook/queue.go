@@ -108,6 +108,8 @@ type engine interface {
 	// processes that died available again; such a try does not count. It calls ready
 	// when the first of that is done.
 	alive(ctx context.Context, ready func()) error
+	// advance lets what waits for a time of an account's test mode wait for so much less.
+	advance(ctx context.Context, account string, by time.Duration) error
 	close() error
 }
 
@@ -259,6 +261,15 @@ func (q *Queue) Enqueue(ctx context.Context, jobs []notify.Job) error {
 	}
 	if err := flush(); err != nil {
 		return fmt.Errorf("enqueue webhooks: %w", err)
+	}
+	return nil
+}
+
+// Advance lets the tries of an account's test mode that wait for their time wait for
+// so much less: those whose time has come by then are made at once.
+func (q *Queue) Advance(ctx context.Context, account string, by time.Duration) error {
+	if err := q.engine.advance(ctx, account, by); err != nil {
+		return fmt.Errorf("move webhooks in time: %w", err)
 	}
 	return nil
 }

@@ -30,6 +30,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
 	"github.com/aws/smithy-go/logging"
+
+	"github.com/paylink/paylink/internal/testclock"
 )
 
 // Bounds.
@@ -64,6 +66,7 @@ type Store struct {
 	observe func(Call)
 	heat    heat
 	recent  recent
+	clocks  testclock.Set
 }
 
 // Open reads a URL of the form dynamodb://TABLE?region=R&endpoint=URL. Without

@@ -59,7 +59,9 @@ func (s *Store) GetLink(ctx context.Context, account, linkID string) (link.Link,
 	if err != nil {
 		return link.Link{}, err
 	}
-	return s.view(ctx, o.Link)
+	l, err := s.view(ctx, o.Link)
+	l.Ahead = s.Ahead(l.Account, l.Mode)
+	return l, err
 }
 
 func (s *Store) readLink(ctx context.Context, account, linkID string) (offer, error) {
@@ -156,7 +158,11 @@ func (s *Store) ListLinks(ctx context.Context, f link.Filter) ([]link.Link, erro
 		}
 		list = append(list, kept...)
 	}
-	return list[:min(len(list), f.Limit)], nil
+	list = list[:min(len(list), f.Limit)]
+	for i, l := range list {
+		list[i].Ahead = s.Ahead(l.Account, l.Mode)
+	}
+	return list, nil
 }
 
 func (s *Store) filterLinks(ctx context.Context, f link.Filter, rows []item) ([]link.Link, error) {
@@ -259,9 +265,17 @@ func (s *Store) whyNot(ctx context.Context, l link.Link, at time.Time) error {
 // that they leave the due index.
 func (s *Store) ExpireLinks(ctx context.Context, now time.Time, limit int, event func(link.Link) (stream.Event, error)) (int, error) {
 	keys, err := s.due(ctx, linkPrefix, now, limit)
-	if err != nil || len(keys) == 0 {
+	if err != nil {
 		return 0, err
 	}
+	more, err := s.dueByClocks(ctx, linkPrefix, now)
+	if err != nil {
+		return 0, err
+	}
+	if keys = append(keys, more...); len(keys) == 0 {
+		return 0, nil
+	}
+	keys = keys[:min(len(keys), limit)]
 	rows, err := s.getItems(ctx, keys)
 	if err != nil {
 		return 0, err
@@ -293,10 +307,13 @@ func (s *Store) expire(ctx context.Context, row item, now time.Time, event func(
 	}
 	w := write{key: linkKey(o.Account, o.ID), condition: "attribute_exists(d) AND n = :n", values: values{":n": num(o.count())}}
 	if l.PaidAt.IsZero() {
+		o.Ahead = s.Ahead(o.Account, o.Mode)
+		now = o.At(now)
 		e, err := event(o.Link)
 		if err != nil {
 			return false, err
 		}
+		o.Ahead = 0
 		blob, _, err := seal(o.owner(), o.Link, o.Metadata, o.events, []stream.Event{e})
 		if err != nil {
 			return false, err

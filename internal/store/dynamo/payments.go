@@ -37,6 +37,7 @@ func (s *Store) GetPayment(ctx context.Context, account, paymentID string) (paym
 			return payment.Payment{}, err
 		}
 		s.recent.keep(is.Payment, is.beside)
+		is.Payment.Ahead = s.Ahead(is.Payment.Account, is.Payment.Mode)
 		return is.Payment, nil
 	}
 	return payment.Payment{}, fault.NotFound("payment")
@@ -215,6 +216,7 @@ func (s *Store) paymentsAt(ctx context.Context, keys []key) ([]payment.Payment, 
 			broken = errors.Join(broken, err)
 			continue
 		}
+		is.Payment.Ahead = s.Ahead(is.Payment.Account, is.Payment.Mode)
 		list = append(list, is.Payment)
 	}
 	return list, broken
@@ -227,8 +229,13 @@ func (s *Store) DuePayments(ctx context.Context, now time.Time, limit int) ([]pa
 	if err != nil {
 		return nil, err
 	}
-	list, broken := s.paymentsAt(ctx, keys)
-	list = slices.DeleteFunc(list, func(p payment.Payment) bool { at := p.DueAt(); return at.IsZero() || at.After(now) })
+	more, err := s.dueByClocks(ctx, paymentPrefix, now)
+	if err != nil {
+		return nil, err
+	}
+	keys = append(keys, more...)
+	list, broken := s.paymentsAt(ctx, keys[:min(len(keys), limit)])
+	list = slices.DeleteFunc(list, func(p payment.Payment) bool { at := p.DueAt(); return at.IsZero() || at.After(p.At(now)) })
 	slices.SortStableFunc(list, func(a, b payment.Payment) int { return a.DueAt().Compare(b.DueAt()) })
 	return list, broken
 }

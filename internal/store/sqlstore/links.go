@@ -76,6 +76,7 @@ func (s *Store) GetLink(ctx context.Context, account, id string) (link.Link, err
 	if err == nil && l.Account != account {
 		return link.Link{}, fault.NotFound("payment link")
 	}
+	l.Ahead = s.Ahead(l.Account, l.Mode)
 	return l, err
 }
 
@@ -107,7 +108,11 @@ func (s *Store) ListLinks(ctx context.Context, f link.Filter) ([]link.Link, erro
 	if err != nil {
 		return nil, err
 	}
-	return scanLinks(rows)
+	list, err := scanLinks(rows)
+	for i, l := range list {
+		list[i].Ahead = s.Ahead(l.Account, l.Mode)
+	}
+	return list, err
 }
 
 func scanLinks(rows *rows) ([]link.Link, error) {
@@ -155,11 +160,7 @@ func (s *Store) CancelLink(ctx context.Context, account, id string, at time.Time
 
 // ExpireLinks implements link.Store.
 func (s *Store) ExpireLinks(ctx context.Context, now time.Time, limit int, event func(link.Link) (stream.Event, error)) (int, error) {
-	rows, err := s.query(ctx, s.read, "SELECT "+linkColumns+" FROM links WHERE open = 1 AND expires_at <= $1 ORDER BY expires_at LIMIT "+strconv.Itoa(limit), micros(now))
-	if err != nil {
-		return 0, err
-	}
-	ended, err := scanLinks(rows)
+	ended, err := s.endedLinks(ctx, now, limit)
 	if err != nil || len(ended) == 0 {
 		return 0, err
 	}
@@ -170,7 +171,7 @@ func (s *Store) ExpireLinks(ctx context.Context, now time.Time, limit int, event
 	}
 	return len(ended), s.write(ctx, accounts, func(t *tx) error {
 		for _, l := range ended {
-			n, err := t.exec("UPDATE links SET open = 0, expired_at = $1 WHERE id = $2 AND open = 1", micros(now), l.ID)
+			n, err := t.exec("UPDATE links SET open = 0, expired_at = $1 WHERE id = $2 AND open = 1", micros(l.At(now)), l.ID)
 			if err != nil {
 				return err
 			}
@@ -191,4 +192,31 @@ func (s *Store) ExpireLinks(ctx context.Context, now time.Time, limit int, event
 		}
 		return nil
 	})
+}
+
+// endedLinks are open links whose time is over, by their accounts' clocks.
+func (s *Store) endedLinks(ctx context.Context, now time.Time, limit int) ([]link.Link, error) {
+	const open = "SELECT " + linkColumns + " FROM links WHERE open = 1 AND expires_at <= $1"
+	most := " ORDER BY expires_at LIMIT " + strconv.Itoa(limit)
+	rows, err := s.query(ctx, s.read, open+most, micros(now))
+	if err != nil {
+		return nil, err
+	}
+	ended, err := scanLinks(rows)
+	if err != nil {
+		return nil, err
+	}
+	err = s.clocks.Round("links", func(account string, ahead time.Duration) error {
+		rows, err := s.query(ctx, s.read, open+" AND account = $2 AND mode = $3 AND expires_at > $4"+most, micros(now.Add(ahead)), account, link.Test, micros(now))
+		if err != nil {
+			return err
+		}
+		more, err := scanLinks(rows)
+		ended = append(ended, more...)
+		return err
+	})
+	for i, l := range ended {
+		ended[i].Ahead = s.Ahead(l.Account, l.Mode)
+	}
+	return ended[:min(len(ended), limit)], err
 }

@@ -99,15 +99,17 @@ func (s *Store) WithdrawMails(ctx context.Context, account string, keys []string
 	if len(keys) == 0 {
 		return nil
 	}
-	return s.write(ctx, nil, func(t *tx) error {
-		for _, k := range keys {
-			if _, err := t.exec(`UPDATE mails SET status = 'dropped', data = '', ended_at = $1
-				WHERE account = $2 AND withdraw = $3 AND status = 'waiting' AND withdraw <> ''`, micros(at), account, k); err != nil {
-				return err
-			}
+	return s.write(ctx, nil, func(t *tx) error { return withdrawMails(t, account, keys, at) })
+}
+
+func withdrawMails(t *tx, account string, keys []string, at time.Time) error {
+	for _, k := range keys {
+		if _, err := t.exec(`UPDATE mails SET status = 'dropped', data = '', ended_at = $1
+			WHERE account = $2 AND withdraw = $3 AND status = 'waiting' AND withdraw <> ''`, micros(at), account, k); err != nil {
+			return err
 		}
-		return nil
-	})
+	}
+	return nil
 }
 
 const dueMails = "SELECT " + mailColumns + " FROM mails WHERE status = 'waiting' AND due_at <= $1 AND claimed <= $1 ORDER BY due_at LIMIT $2"

@@ -30,46 +30,19 @@ func missing(err error, object string) error {
 	return err
 }
 
-// CreateUser implements merchant.UserStore.
-func (s *Store) CreateUser(ctx context.Context, u merchant.User, a merchant.Account, r *idempotency.Record) error {
-	methods, err := json.Marshal(a.Methods)
-	if err != nil {
-		return err
-	}
-	return s.write(ctx, nil, func(t *tx) error {
-		for _, login := range []string{u.Username, u.Email} {
-			n, err := t.exec("INSERT INTO logins (login, user_id) VALUES ($1, $2) ON CONFLICT (login) DO NOTHING", login, u.ID)
-			if err != nil {
-				return err
-			}
-			if n == 0 {
-				return merchant.ErrTaken
-			}
-		}
-		if _, err := t.exec("INSERT INTO accounts (id, name, methods, revision, created_at) VALUES ($1, $2, $3, $4, $5)",
-			a.ID, a.Name, string(methods), a.Revision, micros(a.CreatedAt)); err != nil {
-			return err
-		}
-		if err := putUser(t, u, ""); err != nil {
-			return err
-		}
-		return putRecord(t, r)
-	})
-}
-
 func putUser(t *tx, u merchant.User, onConflict string) error {
-	_, err := t.exec("INSERT INTO users ("+userColumns+") VALUES ($1, $2, $3, $4, $5, $6, $7)"+onConflict,
-		u.ID, u.Account, u.Username, u.Email, micros(u.Date), u.PasswordHash, micros(u.CreatedAt))
+	_, err := t.exec("INSERT INTO users ("+userColumns+") VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"+onConflict,
+		u.ID, u.Account, u.Username, u.Email, micros(u.Date), u.PasswordHash, micros(u.CreatedAt), micros(u.ConfirmedAt))
 	return err
 }
 
-const userColumns = "id, account, username, email, date, password_hash, created_at"
+const userColumns = "id, account, username, email, date, password_hash, created_at, confirmed_at"
 
 func scanUser(row rowScanner) (merchant.User, error) {
 	var u merchant.User
-	var date, created int64
-	err := row.Scan(&u.ID, &u.Account, &u.Username, &u.Email, &date, &u.PasswordHash, &created)
-	u.Date, u.CreatedAt = fromMicros(date), fromMicros(created)
+	var date, created, confirmed int64
+	err := row.Scan(&u.ID, &u.Account, &u.Username, &u.Email, &date, &u.PasswordHash, &created, &confirmed)
+	u.Date, u.CreatedAt, u.ConfirmedAt = fromMicros(date), fromMicros(created), fromMicros(confirmed)
 	return u, missing(err, "user")
 }
 
@@ -91,12 +64,13 @@ func (s *Store) GetAccount(ctx context.Context, id string) (merchant.Account, er
 func (s *Store) readAccount(ctx context.Context, id string) (merchant.Account, error) {
 	a := merchant.Account{ID: id}
 	var methods string
-	var created int64
-	err := s.queryRow(ctx, "SELECT name, methods, revision, created_at FROM accounts WHERE id = $1", id).Scan(&a.Name, &methods, &a.Revision, &created)
+	var created, confirmed int64
+	err := s.queryRow(ctx, "SELECT name, methods, revision, created_at, confirmed_at FROM accounts WHERE id = $1", id).
+		Scan(&a.Name, &methods, &a.Revision, &created, &confirmed)
 	if err != nil {
 		return a, missing(err, "account")
 	}
-	a.CreatedAt = fromMicros(created)
+	a.CreatedAt, a.ConfirmedAt = fromMicros(created), fromMicros(confirmed)
 	if err := json.Unmarshal([]byte(methods), &a.Methods); err != nil {
 		return a, damaged("account", id, err)
 	}
@@ -254,19 +228,10 @@ func (s *Store) TouchKeys(ctx context.Context, used map[string]time.Time) error 
 	})
 }
 
-// CreateSession implements merchant.SessionStore.
-func (s *Store) CreateSession(ctx context.Context, ses merchant.Session, r *idempotency.Record) error {
-	return s.write(ctx, nil, func(t *tx) error {
-		if err := putSession(t, ses, ""); err != nil {
-			return err
-		}
-		return putRecord(t, r)
-	})
-}
-
 func putSession(t *tx, ses merchant.Session, onConflict string) error {
-	_, err := t.exec("INSERT INTO sessions ("+sessionColumns+") VALUES ($1, $2, $3, $4, $5, $6)"+onConflict,
-		ses.ID, ses.User, ses.Account, micros(ses.CreatedAt), micros(ses.ExpiresAt), micros(ses.RevokedAt))
+	_, err := t.exec("INSERT INTO sessions ("+sessionColumns+") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"+onConflict,
+		ses.ID, ses.User, ses.Account, micros(ses.CreatedAt), micros(ses.ExpiresAt), micros(ses.RevokedAt),
+		bit(ses.Browser), ses.Agent, ses.Network, micros(ses.LastSeenAt))
 	return err
 }
 
@@ -275,26 +240,22 @@ func (s *Store) SessionByID(ctx context.Context, id string) (merchant.Session, e
 	return scanSession(s.queryRow(ctx, "SELECT "+sessionColumns+" FROM sessions WHERE id = $1", id))
 }
 
-const sessionColumns = "id, user_id, account, created_at, expires_at, revoked_at"
+const sessionColumns = "id, user_id, account, created_at, expires_at, revoked_at, browser, agent, network, last_seen_at"
 
 func scanSession(row rowScanner) (merchant.Session, error) {
 	var ses merchant.Session
-	var created, expires, revoked int64
-	err := row.Scan(&ses.ID, &ses.User, &ses.Account, &created, &expires, &revoked)
+	var created, expires, revoked, browser, seen int64
+	err := row.Scan(&ses.ID, &ses.User, &ses.Account, &created, &expires, &revoked, &browser, &ses.Agent, &ses.Network, &seen)
 	ses.CreatedAt, ses.ExpiresAt, ses.RevokedAt = fromMicros(created), fromMicros(expires), fromMicros(revoked)
+	ses.Browser, ses.LastSeenAt = browser != 0, fromMicros(seen)
 	return ses, missing(err, "session")
 }
 
 const pruneSessions = "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)"
 
 // PruneSessions implements merchant.SessionStore.
-func (s *Store) PruneSessions(ctx context.Context, before time.Time, limit int) (removed int, err error) {
-	err = s.write(ctx, nil, func(t *tx) error {
-		n, err := t.exec(pruneSessions, micros(before), limit)
-		removed = int(n)
-		return err
-	})
-	return removed, err
+func (s *Store) PruneSessions(ctx context.Context, before time.Time, limit int) (int, error) {
+	return s.prune(ctx, pruneSessions, before, limit)
 }
 
 // RevokeSession implements merchant.SessionStore.

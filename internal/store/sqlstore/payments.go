@@ -36,6 +36,7 @@ func scanPayment(row rowScanner) (payment.Payment, error) {
 // GetPayment implements payment.Store.
 func (s *Store) GetPayment(ctx context.Context, account, id string) (payment.Payment, error) {
 	p, err := scanPayment(s.queryRow(ctx, "SELECT "+paymentColumns+" FROM payments WHERE id = $1 AND account = $2", id, account))
+	p.Ahead = s.Ahead(p.Account, p.Mode)
 	if errors.Is(err, sql.ErrNoRows) {
 		return p, fault.NotFound("payment")
 	}
@@ -45,6 +46,7 @@ func (s *Store) GetPayment(ctx context.Context, account, id string) (payment.Pay
 // FindPayment implements payment.Store.
 func (s *Store) FindPayment(ctx context.Context, id string) (payment.Payment, error) {
 	p, err := scanPayment(s.queryRow(ctx, "SELECT "+paymentColumns+" FROM payments WHERE id = $1", id))
+	p.Ahead = s.Ahead(p.Account, p.Mode)
 	if errors.Is(err, sql.ErrNoRows) {
 		return p, fault.NotFound("payment")
 	}
@@ -75,8 +77,15 @@ func (s *Store) ListPayments(ctx context.Context, f payment.Filter) ([]payment.P
 
 // DuePayments implements payment.Store.
 func (s *Store) DuePayments(ctx context.Context, now time.Time, limit int) ([]payment.Payment, error) {
-	return s.payments(ctx, "SELECT "+paymentColumns+" FROM payments WHERE due_at IS NOT NULL AND due_at <= $1 ORDER BY due_at LIMIT "+
-		strconv.Itoa(limit), micros(now))
+	const due = "SELECT " + paymentColumns + " FROM payments WHERE due_at IS NOT NULL AND due_at <= $1"
+	most := " ORDER BY due_at LIMIT " + strconv.Itoa(limit)
+	list, broken := s.payments(ctx, due+most, micros(now))
+	err := s.clocks.Round("payments", func(account string, ahead time.Duration) error { // due by the account's clock alone
+		more, err := s.payments(ctx, due+" AND account = $2 AND mode = $3 AND due_at > $4"+most, micros(now.Add(ahead)), account, link.Test, micros(now))
+		list = append(list, more...)
+		return err
+	})
+	return list[:min(len(list), limit)], errors.Join(broken, err)
 }
 
 // payments gives what can be read, with an error that names what cannot.
@@ -94,6 +103,7 @@ func (s *Store) payments(ctx context.Context, query string, args ...any) ([]paym
 			broken = errors.Join(broken, err)
 			continue
 		}
+		p.Ahead = s.Ahead(p.Account, p.Mode)
 		list = append(list, p)
 	}
 	return list, errors.Join(broken, rows.Err())

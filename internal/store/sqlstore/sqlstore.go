@@ -22,6 +22,7 @@ import (
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/merchant"
+	"github.com/paylink/paylink/internal/testclock"
 )
 
 // Bounds of the writers.
@@ -47,6 +48,7 @@ type Store struct {
 	accounts cache[merchant.Account]
 	links    cache[link.Link]
 	stmts    sync.Map // query to *sql.Stmt of the readers
+	clocks   testclock.Set
 }
 
 // Open opens the store: sqlite:PATH, a file that is created if need be, or

@@ -3,7 +3,6 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 
 	"github.com/paylink/paylink/internal/archive"
@@ -48,6 +47,16 @@ func (s *Store) EachMerchant(ctx context.Context, visit func(archive.Merchant) e
 	}
 	if err := eachRow(ctx, s, "SELECT "+sessionColumns+" FROM sessions ORDER BY id", scanSession, func(n merchant.Session) error {
 		return visit(archive.Merchant{Session: &n})
+	}); err != nil {
+		return err
+	}
+	if err := eachRow(ctx, s, "SELECT "+guardColumns+" FROM guards ORDER BY user_id", scanGuard, func(g merchant.Guard) error {
+		return visit(archive.Merchant{Guard: &archive.Guard{Guard: g, Revision: g.Revision}})
+	}); err != nil {
+		return err
+	}
+	if err := eachRow(ctx, s, "SELECT "+tokenColumns+" FROM tokens ORDER BY hash", scanToken, func(k merchant.Token) error {
+		return visit(archive.Merchant{Token: &k})
 	}); err != nil {
 		return err
 	}
@@ -124,14 +133,7 @@ func (s *Store) LoadMerchants(ctx context.Context, list []archive.Merchant) erro
 func loadMerchant(t *tx, m archive.Merchant) error {
 	switch {
 	case m.Account != nil:
-		a := m.Account
-		methods, err := json.Marshal(a.Methods)
-		if err != nil {
-			return err
-		}
-		_, err = t.exec("INSERT INTO accounts (id, name, methods, revision, created_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (id) DO NOTHING",
-			a.ID, a.Name, string(methods), a.Revision, micros(a.CreatedAt))
-		return err
+		return putAccount(t, *m.Account, " ON CONFLICT (id) DO NOTHING")
 	case m.User != nil:
 		u := m.User
 		for _, login := range []string{u.Username, u.Email} {
@@ -144,6 +146,11 @@ func loadMerchant(t *tx, m archive.Merchant) error {
 		return putKey(t, *m.Key, " ON CONFLICT (id) DO NOTHING")
 	case m.Session != nil:
 		return putSession(t, *m.Session, " ON CONFLICT (id) DO NOTHING")
+	case m.Guard != nil:
+		return loadGuard(t, *m.Guard)
+	case m.Token != nil:
+		_, err := putToken(t, *m.Token)
+		return err
 	case m.Endpoint != nil:
 		_, err := putEndpoint(t, *m.Endpoint)
 		return err
@@ -151,6 +158,15 @@ func loadMerchant(t *tx, m archive.Merchant) error {
 		return putDelivery(t, *m.Delivery, " ON CONFLICT (id) DO NOTHING")
 	}
 	return nil
+}
+
+func loadGuard(t *tx, g archive.Guard) error {
+	doc, sum, err := encode(g.Guard)
+	if err != nil {
+		return err
+	}
+	_, err = t.exec("INSERT INTO guards ("+guardColumns+") VALUES ($1, $2, $3, $4) ON CONFLICT (user_id) DO NOTHING", g.Guard.User, doc, sum, g.Revision)
+	return err
 }
 
 // LoadLinks implements archive.Sink.

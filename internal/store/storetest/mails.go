@@ -19,6 +19,7 @@ type MailStore interface {
 	mail.Outbox
 	mail.Readers
 	merchant.UserStore
+	merchant.AccessStore
 }
 
 type mails struct {
@@ -269,7 +270,7 @@ func mailPruned(t *testing.T, s mails) {
 
 func mailReaders(t *testing.T, s mails) {
 	u, a := newUser()
-	ok(t, s.CreateUser(s.ctx, u, a, nil))
+	ok(t, s.Apply(s.ctx, merchant.Change{At: Epoch, User: &u, Account: &a}))
 	plain := mail.Reader{Preferences: mail.Preferences{User: u.ID, Off: []string{}}, Account: a.ID, Address: u.Email}
 	same(t, []mail.Reader{plain})(s.Readers(s.ctx, a.ID))
 	for _, p := range []mail.Preferences{{User: u.ID, Lang: "ja", Off: []string{mail.Expiring, mail.Parked}}, {User: u.ID, Lang: "de", Off: []string{}}} {

@@ -21,12 +21,21 @@ type Merchants interface {
 	merchant.UserStore
 	merchant.KeyStore
 	merchant.SessionStore
+	merchant.AccessStore
 	idempotency.Store
 }
 
 type merchants struct {
 	Merchants
 	ctx context.Context
+}
+
+func (s merchants) createUser(u merchant.User, a merchant.Account, r *idempotency.Record) error {
+	return s.Apply(s.ctx, merchant.Change{At: Epoch, User: &u, Account: &a, Record: r})
+}
+
+func (s merchants) createSession(n merchant.Session, r *idempotency.Record) error {
+	return s.Apply(s.ctx, merchant.Change{At: Epoch, Session: &n, Record: r})
 }
 
 // RunMerchants runs the suite of the merchant's stores.
@@ -44,6 +53,17 @@ func RunMerchants(t *testing.T, open func(t *testing.T) Merchants) {
 		"last use never goes back":                  touch,
 		"session is revoked once":                   sessions,
 		"expired sessions are pruned":               prunedSessions,
+		"a joined account is not made again":        joinedAccount,
+		"a guard changes under its revision":        guards,
+		"a token is spent once":                     tokens,
+		"a challenge is answered once":              challenges,
+		"a password ends sessions and tokens":       passwords,
+		"an address is confirmed":                   confirmed,
+		"invitations are listed and withdrawn":      invitations,
+		"sessions of a user":                        userSessions,
+		"guesses are counted and forgotten":         guesses,
+		"a refused change leaves nothing":           refusedChange,
+		"old tokens and guesses are pruned":         prunedAccess,
 		"I14 a record is kept with its effect":      merchantRecords,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, merchants{s, t.Context()}) })
@@ -94,7 +114,7 @@ func same[T any](t *testing.T, want T) func(T, error) {
 
 func userRoundTrip(t *testing.T, s merchants) {
 	u, a := newUser()
-	ok(t, s.CreateUser(s.ctx, u, a, nil))
+	ok(t, s.createUser(u, a, nil))
 	same(t, u)(s.UserByID(s.ctx, u.ID))
 	same(t, u)(s.UserByLogin(s.ctx, u.Username))
 	same(t, u)(s.UserByLogin(s.ctx, u.Email))
@@ -109,7 +129,7 @@ func userRoundTrip(t *testing.T, s merchants) {
 
 func takenLogin(t *testing.T, s merchants) {
 	u, a := newUser()
-	ok(t, s.CreateUser(s.ctx, u, a, nil))
+	ok(t, s.createUser(u, a, nil))
 	for _, take := range []func(*merchant.User){
 		func(v *merchant.User) { v.Username = u.Username },
 		func(v *merchant.User) { v.Email = u.Email },
@@ -117,13 +137,13 @@ func takenLogin(t *testing.T, s merchants) {
 		v, b := newUser()
 		fresh := v
 		take(&v)
-		wantErr(t, s.CreateUser(s.ctx, v, b, record(b.ID)), merchant.ErrTaken)
+		wantErr(t, s.createUser(v, b, record(b.ID)), merchant.ErrTaken)
 		_, err := s.UserByID(s.ctx, v.ID)
 		wantCode(t, err, "not_found")
 		_, err = s.GetAccount(s.ctx, b.ID)
 		wantCode(t, err, "not_found")
 		same[*idempotency.Record](t, nil)(s.GetIdempotency(s.ctx, b.ID, "k"))
-		ok(t, s.CreateUser(s.ctx, fresh, b, nil)) // the free half of the refused one was not kept
+		ok(t, s.createUser(fresh, b, nil)) // the free half of the refused one was not kept
 	}
 	same(t, u)(s.UserByLogin(s.ctx, u.Email))
 }
@@ -136,7 +156,7 @@ func signUpRace(t *testing.T, s merchants) {
 		wg.Go(func() {
 			u, a := newUser()
 			u.Username = first.Username
-			switch err := s.CreateUser(s.ctx, u, a, nil); {
+			switch err := s.createUser(u, a, nil); {
 			case err == nil:
 				won.Add(1)
 			case !errors.Is(err, merchant.ErrTaken):
@@ -152,7 +172,7 @@ func signUpRace(t *testing.T, s merchants) {
 
 func methods(t *testing.T, s merchants) {
 	u, a := newUser()
-	ok(t, s.CreateUser(s.ctx, u, a, nil))
+	ok(t, s.createUser(u, a, nil))
 	a.Methods = append(a.Methods, merchant.Method{ID: "pm_2", Type: "card", Issuer: "other", Currencies: []money.Currency{"USD"}})
 	ok(t, s.PutMethods(s.ctx, a.ID, 1, a.Methods, nil))
 	a.Revision = 2
@@ -252,7 +272,7 @@ func touch(t *testing.T, s merchants) {
 
 func sessions(t *testing.T, s merchants) {
 	n := merchant.Session{ID: id.New(id.Session), User: id.New(id.User), Account: id.New(id.Account), CreatedAt: Epoch, ExpiresAt: Epoch.Add(time.Hour)}
-	ok(t, s.CreateSession(s.ctx, n, nil))
+	ok(t, s.createSession(n, nil))
 	same(t, n)(s.SessionByID(s.ctx, n.ID))
 	ok(t, s.RevokeSession(s.ctx, n.ID, Epoch.Add(time.Minute)), s.RevokeSession(s.ctx, n.ID, Epoch.Add(2*time.Minute)))
 	n.RevokedAt = Epoch.Add(time.Minute)
@@ -265,7 +285,7 @@ func prunedSessions(t *testing.T, s merchants) {
 	var ids []string
 	for i := range 5 {
 		n := merchant.Session{ID: id.New(id.Session), User: "usr_1", Account: "acct_1", CreatedAt: Epoch, ExpiresAt: Epoch.Add(-time.Duration(i) * time.Minute)}
-		ok(t, s.CreateSession(s.ctx, n, nil))
+		ok(t, s.createSession(n, nil))
 		ids = append(ids, n.ID)
 	}
 	// The oldest first, as many as asked for, and none that ends at the bound.
@@ -287,10 +307,10 @@ func prunedSessions(t *testing.T, s merchants) {
 func merchantRecords(t *testing.T, s merchants) {
 	u, a := newUser()
 	r := record(a.ID)
-	ok(t, s.CreateUser(s.ctx, u, a, r))
+	ok(t, s.createUser(u, a, r))
 	same(t, r)(s.GetIdempotency(s.ctx, a.ID, "k"))
 	other, b := newUser()
-	wantErr(t, s.CreateUser(s.ctx, other, b, r), idempotency.ErrRaced)
+	wantErr(t, s.createUser(other, b, r), idempotency.ErrRaced)
 	_, err := s.UserByLogin(s.ctx, other.Email)
 	wantCode(t, err, "not_found")
 	wantErr(t, s.PutMethods(s.ctx, a.ID, 1, nil, r), idempotency.ErrRaced)
@@ -305,7 +325,7 @@ func merchantRecords(t *testing.T, s merchants) {
 	wantErr(t, s.UpdateKey(s.ctx, renamed, r), idempotency.ErrRaced)
 	same(t, k)(s.KeyByID(s.ctx, k.ID))
 	n := merchant.Session{ID: id.New(id.Session), User: u.ID, Account: a.ID, CreatedAt: Epoch, ExpiresAt: Epoch.Add(time.Hour)}
-	wantErr(t, s.CreateSession(s.ctx, n, r), idempotency.ErrRaced)
+	wantErr(t, s.createSession(n, r), idempotency.ErrRaced)
 	_, err = s.SessionByID(s.ctx, n.ID)
 	wantCode(t, err, "not_found")
 	if got, err := s.GetIdempotency(s.ctx, a.ID, "k"); err != nil || !bytes.Equal(got.Answer, r.Answer) {

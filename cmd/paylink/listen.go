@@ -1,0 +1,153 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/paylink/paylink/client"
+)
+
+// Bounds of forwarding.
+const (
+	forwardTimeout     = 15 * time.Second // as the server gives a webhook
+	maxForwardAnswer   = 200              // bytes of an answer that are shown
+	listenSecretLength = 24
+)
+
+// listen follows the account's events and sends each to a local URL, signed as
+// webhooks are, so that a receiver is tried without being reachable from outside.
+type listen struct {
+	remote
+	ForwardTo string   `help:"Where to send each event; they are only shown by default." placeholder:"URL"`
+	Events    []string `help:"Of these types; all by default." placeholder:"TYPE"`
+	AfterSeq  int64    `help:"Begin after this seq, instead of with what happens from now on." default:"-1"`
+	Secret    string   `help:"The secret to sign with; a fresh one is made and printed by default." placeholder:"whsec_…"`
+}
+
+// forwarded is what came of sending an event.
+type forwarded struct {
+	Event      client.Event `json:"event"`
+	Status     int          `json:"status,omitempty"`
+	Answer     string       `json:"answer,omitempty"`
+	Error      string       `json:"error,omitempty"`
+	DurationMs int64        `json:"durationMs"`
+}
+
+func (l *listen) call(ctx context.Context, c *console) error {
+	if l.ForwardTo != "" {
+		if u, err := url.Parse(l.ForwardTo); err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+			return fmt.Errorf("--forward-to %q: want a URL such as http://localhost:3000/webhooks", l.ForwardTo)
+		}
+		if l.Secret == "" {
+			raw := make([]byte, listenSecretLength)
+			_, _ = rand.Read(raw) // never fails
+			l.Secret = "whsec_" + base64.StdEncoding.EncodeToString(raw)
+		}
+		c.say("signing with the secret %s", l.Secret)
+	}
+	last := max(l.AfterSeq, 0)
+	opened := false
+	o := client.StreamOptions{AfterSeq: last, FromNow: l.AfterSeq < 0, Types: l.Events,
+		Opened: func(after int64) {
+			last = max(last, after)
+			if opened {
+				c.say("connected again, going on after seq %d", last)
+				return
+			}
+			opened = true
+			c.say("listening to %s from seq %d on; stop with Ctrl-C", c.url, last+1)
+		},
+		Broken: func(err error, pause time.Duration) {
+			c.say("%v; connecting again in %s", err, pause.Round(time.Millisecond))
+		}}
+	for e, err := range c.Events.Stream(ctx, o) {
+		if err != nil {
+			if ctx.Err() != nil {
+				c.say("stopped; go on with --after-seq %d", last)
+			}
+			return err
+		}
+		if err := l.one(ctx, c, e); err != nil {
+			return err
+		}
+		last = e.Seq
+	}
+	return nil
+}
+
+func (l *listen) one(ctx context.Context, c *console, e client.Event) error {
+	head := fmt.Sprintf("%s  seq %-6d  %-24s  %s", time.Now().Format(time.TimeOnly), e.Seq, e.Type, about(e))
+	if l.ForwardTo == "" {
+		return c.print(e, "%s", head)
+	}
+	f := l.forward(ctx, e)
+	if f.Error != "" {
+		return c.print(f, "%s  → %s", head, f.Error)
+	}
+	answer := printable(strings.Join(strings.Fields(f.Answer), " "))
+	return c.print(f, "%s  → %d in %d ms  %s", head, f.Status, f.DurationMs, answer)
+}
+
+// forward sends the event once: there is a person at the terminal who sees what came
+// of it, and events list --after-seq has it again.
+func (l *listen) forward(ctx context.Context, e client.Event) (f forwarded) {
+	f.Event = e
+	ctx, end := context.WithTimeout(ctx, forwardTimeout)
+	defer end()
+	body, err := webhookBody(e)
+	if err != nil {
+		f.Error = err.Error()
+		return f
+	}
+	headers, err := client.SignWebhook(l.Secret, e.ID, time.Now(), body)
+	if err != nil {
+		f.Error = err.Error()
+		return f
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, l.ForwardTo, bytes.NewReader(body))
+	if err != nil {
+		f.Error = err.Error()
+		return f
+	}
+	req.Header = headers
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("User-Agent", "paylink-listen/"+version)
+	start := time.Now()
+	resp, err := (&http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}).Do(req)
+	f.DurationMs = time.Since(start).Milliseconds()
+	if err != nil {
+		var at *url.Error
+		if errors.As(err, &at) {
+			err = at.Err
+		}
+		f.Error = "no answer: " + err.Error()
+		return f
+	}
+	defer func() { _ = resp.Body.Close() }()
+	answer, _ := io.ReadAll(io.LimitReader(resp.Body, maxForwardAnswer)) // as much as there is
+	f.Status, f.Answer = resp.StatusCode, string(answer)
+	return f
+}
+
+// webhookBody spells an event as its webhooks do.
+func webhookBody(e client.Event) ([]byte, error) {
+	return json.Marshal(struct {
+		ID        string          `json:"id"`
+		Type      string          `json:"type"`
+		Seq       int64           `json:"seq"`
+		ObjectSeq int64           `json:"objectSeq"`
+		CreatedAt string          `json:"createdAt"`
+		Mode      client.Mode     `json:"mode"`
+		Data      json.RawMessage `json:"data"`
+	}{e.ID, e.Type, e.Seq, e.ObjectSeq, e.CreatedAt.UTC().Format("2006-01-02T15:04:05.000Z07:00"), e.Mode, e.Data})
+}

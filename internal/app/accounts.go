@@ -1,0 +1,69 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	neturl "net/url"
+	"strings"
+	"time"
+
+	"github.com/paylink/paylink/internal/mail/smtp"
+	"github.com/paylink/paylink/internal/merchant"
+	"github.com/paylink/paylink/internal/store/sqlstore"
+)
+
+// checkSignUp looks at who may sign up.
+func (c Config) checkSignUp(say func(format string, args ...any)) {
+	switch c.SignUp {
+	case "", merchant.Open:
+	case merchant.ByInvitation, merchant.Closed:
+		if c.Demo {
+			say("--demo signs up for its account by itself: it needs --sign-up open")
+		}
+	default:
+		say("--sign-up %q: want open, invitation or closed", c.SignUp)
+	}
+}
+
+// Invite invites an address to sign up with an account of its own, beside a running
+// server or without one. Where mail is set up the invitation goes to the address and
+// nowhere else, so that using it proves the address; otherwise its link is printed.
+func Invite(ctx context.Context, cfg Config, email string, out io.Writer) (err error) {
+	if u, err := neturl.Parse(cfg.PublicURL); err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+		return errors.New("--public-url: want http(s)://HOST, where the invitation leads")
+	}
+	if cfg.mails() {
+		if err := smtp.CheckFrom(cfg.MailFrom); err != nil {
+			return fmt.Errorf("--mail-from %q: %w", cfg.MailFrom, err)
+		}
+	}
+	ring, err := openKeys(cfg)
+	if err != nil {
+		return err
+	}
+	url, err := cfg.storeURL()
+	if err != nil {
+		return err
+	}
+	store, err := sqlstore.Open(ctx, url)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	local := merchant.New(merchant.Config{Users: store, Keys: store, Sessions: store, Access: store, Ring: ring, PublicURL: strings.TrimRight(cfg.PublicURL, "/"),
+		Mails: cfg.mails(), Now: time.Now, Log: slog.New(slog.DiscardHandler)})
+	made, err := local.InviteMerchant(ctx, email, "")
+	if err != nil {
+		return err
+	}
+	ends := made.ExpiresAt.Format(time.RFC3339)
+	if made.URL == "" {
+		_, err = fmt.Fprintf(out, "the invitation to %s is on its way by mail; it works once, until %s\n", made.Email, ends)
+		return err
+	}
+	_, err = fmt.Fprintf(out, "give this to %s alone; it works once, until %s:\n%s\n", made.Email, ends, made.URL)
+	return err
+}

@@ -1,0 +1,90 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/paylink/paylink/internal/notify/webhook"
+	"github.com/paylink/paylink/internal/store/dynamo"
+	"github.com/paylink/paylink/internal/store/postgres"
+	"github.com/paylink/paylink/internal/store/sqlstore"
+	"github.com/paylink/paylink/internal/testclock"
+)
+
+// openClocks learns the test clocks before anything is served, and keeps them fresh.
+func (s *services) openClocks(ctx context.Context) error {
+	var errs []error
+	if feed := s.stores.sql; feed != nil {
+		errs = append(errs, feed.LearnClocks(ctx))
+		s.background["test clocks"] = feed.RunClocks
+	}
+	if table := s.stores.table; table != nil {
+		errs = append(errs, table.LearnClocks(ctx))
+		s.background["test clocks of the table"] = table.RunClocks
+	}
+	return errors.Join(errs...)
+}
+
+// clockSpread is how long who moves a clock waits until every process knows.
+func (s *services) clockSpread() time.Duration {
+	if s.cfg.split() || s.stores.table != nil || postgres.Is(s.cfg.Store) {
+		return testclock.Spread
+	}
+	return 0
+}
+
+// clockwork tells a clock on: into the table of payments, if there is one, and to
+// the queue of webhooks. What it has told it notes, so that a crash on the way only
+// makes it tell again; a queue that hears twice tries somewhat earlier.
+type clockwork struct {
+	feed  *sqlstore.Store
+	table *dynamo.Store // nil: payments are in the feed's store
+	queue *webhook.Queue
+	mu    sync.Mutex
+}
+
+// MoveClock implements notify.Clocks.
+func (c *clockwork) MoveClock(ctx context.Context, account string, ahead time.Duration) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	applied, err := c.feed.ClockApplied(ctx, account)
+	if err != nil {
+		return err
+	}
+	if c.table != nil {
+		if err := c.table.PutClock(ctx, account, ahead); err != nil {
+			return err
+		}
+	}
+	if ahead <= applied {
+		return nil
+	}
+	if err := c.queue.Advance(ctx, account, ahead-applied); err != nil {
+		return err
+	}
+	return c.feed.ApplyClock(ctx, account, ahead)
+}
+
+// run tells on what a crash has left untold, until ctx ends (nil).
+func (c *clockwork) run(ctx context.Context) error {
+	tick := time.NewTicker(2 * testclock.Spread)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		behind, err := c.feed.ClocksBehind(ctx)
+		if err != nil {
+			return err
+		}
+		for account, ahead := range behind {
+			if err := c.MoveClock(ctx, account, ahead); err != nil {
+				return err
+			}
+		}
+	}
+}

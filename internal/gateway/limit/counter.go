@@ -1,0 +1,102 @@
+package limit
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	redisrate "github.com/go-redis/redis_rate/v10"
+	"github.com/redis/go-redis/v9"
+	"github.com/throttled/throttled/v2"
+	"github.com/throttled/throttled/v2/store/memstore"
+)
+
+// Bounds of counting.
+const (
+	maxKeys      = 200_000 // remembered in this process; the ones longest unused go first
+	redisTimeout = 100 * time.Millisecond
+	redisPause   = time.Second // after a failure, before Redis is asked again
+	redisPrefix  = "paylink:"
+)
+
+// verdict of one policy on one request.
+type verdict struct {
+	policy    Policy
+	limited   bool
+	remaining int
+	reset     time.Duration // until the whole burst is there again
+	retry     time.Duration // until one more is allowed; only when limited
+}
+
+// counter counts one policy's keys.
+type counter interface {
+	take(ctx context.Context, key string) (verdict, error)
+}
+
+// local counts in this process.
+type local struct {
+	policy  Policy
+	limiter *throttled.GCRARateLimiterCtx
+}
+
+func newLocal(p Policy, now func() time.Time) (*local, error) {
+	store, err := memstore.New(maxKeys)
+	if err != nil {
+		return nil, err
+	}
+	store.SetTimeNow(now)
+	// A burst of throttled is what is allowed beyond the first.
+	limiter, err := throttled.NewGCRARateLimiterCtx(throttled.WrapStoreWithContext(store), throttled.RateQuota{MaxRate: throttled.PerDuration(p.Count, p.Per), MaxBurst: p.Burst - 1})
+	if err != nil {
+		return nil, fmt.Errorf("policy %s: %w", p.Name, err)
+	}
+	// Each lost race is another's success, so trying on ends.
+	limiter.SetMaxCASAttemptsLimit(maxAttempts)
+	return &local{p, limiter}, nil
+}
+
+const maxAttempts = 1000
+
+func (l *local) take(ctx context.Context, key string) (verdict, error) {
+	limited, r, err := l.limiter.RateLimitCtx(ctx, key, 1)
+	return verdict{l.policy, limited, r.Remaining, r.ResetAfter, max(r.RetryAfter, 0)}, err
+}
+
+// shared counts in Redis, and in this process while Redis does not answer.
+type shared struct {
+	policy  Policy
+	limiter *redisrate.Limiter
+	local   *local
+	down    *atomic.Int64 // until when Redis is not asked; of all policies
+	log     *slog.Logger
+	now     func() time.Time
+}
+
+func (s *shared) take(ctx context.Context, key string) (verdict, error) {
+	if s.now().UnixNano() < s.down.Load() {
+		return s.local.take(ctx, key)
+	}
+	bounded, cancel := context.WithTimeout(ctx, redisTimeout)
+	defer cancel()
+	r, err := s.limiter.Allow(bounded, redisPrefix+s.policy.Name+":"+key, redisrate.Limit{Rate: s.policy.Count, Burst: s.policy.Burst, Period: s.policy.Per})
+	if err != nil {
+		if ctx.Err() == nil {
+			s.down.Store(s.now().Add(redisPause).UnixNano())
+			s.log.WarnContext(ctx, "Redis does not count requests; this process counts for itself", "error", err.Error())
+		}
+		return s.local.take(ctx, key)
+	}
+	return verdict{s.policy, r.Allowed == 0, r.Remaining, r.ResetAfter, max(r.RetryAfter, 0)}, nil
+}
+
+// OpenRedis reads a Redis URL: redis://user:password@host:port/database, or rediss.
+func OpenRedis(url string) (*redis.Client, error) {
+	o, err := redis.ParseURL(url)
+	if err != nil {
+		// What it says may hold the password.
+		return nil, fmt.Errorf("want redis://HOST:PORT/DATABASE or rediss://…")
+	}
+	return redis.NewClient(o), nil
+}

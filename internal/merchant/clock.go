@@ -1,0 +1,103 @@
+package merchant
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/idempotency"
+	"github.com/paylink/paylink/internal/testclock"
+)
+
+// Clock is how far ahead of real time the test data of an account lives.
+type Clock struct {
+	Account string
+	Ahead   time.Duration
+	At      time.Time // real time, when it was read
+}
+
+// ClockMove asks for a clock to move: by whole seconds, or to a time.
+type ClockMove struct {
+	Account string
+	Seconds int64     // 0: To is given
+	To      time.Time // zero: Seconds is given
+}
+
+// ClockStore keeps the test clocks. The one that Keys is may be one.
+type ClockStore interface {
+	// TestClock is nought for an account that has none.
+	TestClock(ctx context.Context, account string) (time.Duration, error)
+	// MoveTestClock moves it, with the record; ErrChanged when it is not at from.
+	MoveTestClock(ctx context.Context, account string, from, to time.Duration, now time.Time, r *idempotency.Record) error
+	// Ahead is what this process knows, without a read.
+	Ahead(account, mode string) time.Duration
+}
+
+// maxClockTries bounds moves of one clock that come at once.
+const maxClockTries = 20
+
+// Clock reads the account's test clock.
+func (l *Local) Clock(ctx context.Context, account string) (Clock, error) {
+	ahead, err := l.clocks.TestClock(ctx, account)
+	return Clock{Account: account, Ahead: ahead, At: l.time()}, err
+}
+
+// MoveClock moves it forward. Moving to where it is already is no error; back is.
+func (l *Local) MoveClock(ctx context.Context, m ClockMove, t *idempotency.Ticket) (Clock, error) {
+	for range maxClockTries {
+		now := l.time()
+		from, err := l.clocks.TestClock(ctx, m.Account)
+		if err != nil {
+			return Clock{}, err
+		}
+		to, err := m.target(from, now)
+		if err != nil {
+			return Clock{}, err
+		}
+		out := Clock{Account: m.Account, Ahead: to, At: now}
+		record, err := t.Fill(out, now)
+		if err != nil {
+			return Clock{}, err
+		}
+		if err = l.clocks.MoveTestClock(ctx, m.Account, from, to, now, record); !errors.Is(err, ErrChanged) {
+			return out, err
+		}
+	}
+	return Clock{}, fault.Unavailable("store_busy", time.Second, ErrChanged, "The clock is moved by many at once. Try again.")
+}
+
+func (m ClockMove) target(from time.Duration, now time.Time) (time.Duration, error) {
+	const most = int64(testclock.MaxAhead / time.Second)
+	param, to := "now", m.To.Sub(now) // held to what a Duration can hold
+	if m.To.IsZero() {
+		param = "advanceSeconds"
+		if m.Seconds < 1 || m.Seconds > most {
+			return 0, fault.Invalid(param, "clock_invalid", "A clock moves forward, by 1 to %d seconds.", most)
+		}
+		to = from + time.Duration(m.Seconds)*time.Second
+	}
+	switch {
+	case to < from:
+		return 0, fault.Invalid(param, "clock_backward", "A test clock only moves forward; it is at %s.", now.Add(from).Format(time.RFC3339))
+	case to > testclock.MaxAhead:
+		return 0, fault.Invalid(param, "clock_too_far", "A test clock is at most 2 years ahead of real time.")
+	}
+	return to, nil
+}
+
+// clockOf is the time by which the key's own times are judged.
+func (l *Local) clockOf(k Key, now time.Time) time.Time {
+	return now.Add(l.clocks.Ahead(k.Account, k.Mode))
+}
+
+// noClocks stands where there is no store of clocks.
+type noClocks struct{}
+
+func (noClocks) TestClock(context.Context, string) (time.Duration, error) { return 0, nil }
+
+func (noClocks) MoveTestClock(context.Context, string, time.Duration, time.Duration, time.Time, *idempotency.Record) error {
+	return errors.New("merchant: no store of test clocks")
+}
+
+func (noClocks) Ahead(string, string) time.Duration { return 0 }

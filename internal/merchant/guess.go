@@ -1,0 +1,71 @@
+package merchant
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"github.com/paylink/paylink/internal/fault"
+)
+
+// Guessing is bounded by user: after freeGuesses failures each further try waits
+// twice as long as the one before, up to longestWait; a day without a failure, a
+// password reset or a success forgets them. A try within the wait is refused
+// unlooked at, and not counted. Tries at the same moment are bounded by the hasher.
+//
+// A login that nobody has is counted like one that somebody has, so that neither
+// the answer nor the time to it tells which it is; such logins share a fixed number
+// of counters, so that made-up ones do not fill the store.
+const (
+	freeGuesses   = 5
+	firstWait     = time.Second
+	longestWait   = 15 * time.Minute
+	guessLife     = 24 * time.Hour
+	strangersMask = 1<<20 - 1
+)
+
+func guessKey(u User) string { return "user:" + u.ID }
+
+func strangerKey(login string) string {
+	sum := sha256.Sum256([]byte(login))
+	return fmt.Sprintf("login:%05x", binary.BigEndian.Uint32(sum[:])&strangersMask)
+}
+
+// wait is how long after the last failure the next try is looked at.
+func (g Guesses) wait() time.Duration {
+	n := g.Failures - freeGuesses
+	if n < 0 {
+		return 0
+	}
+	if d := firstWait << min(n, 20); d < longestWait {
+		return d
+	}
+	return longestWait
+}
+
+// mayGuess refuses a try that comes too soon.
+func (l *Local) mayGuess(ctx context.Context, key string) error {
+	g, err := l.access.GuessesOf(ctx, key)
+	if err != nil {
+		return err
+	}
+	now := l.time()
+	left := g.At.Add(g.wait()).Sub(now)
+	if left <= 0 || now.Sub(g.At) >= guessLife {
+		return nil
+	}
+	f := fault.New(fault.KindRateLimited, "too_many_attempts", "Too many wrong attempts. Wait before the next one.")
+	f.RetryAfter = left.Truncate(time.Second) + time.Second
+	return f
+}
+
+// wrong counts a failure and gives the answer to it.
+func (l *Local) wrong(ctx context.Context, key string, answer error) error {
+	now := l.time()
+	if err := l.access.Guess(ctx, key, now, now.Add(-guessLife)); err != nil {
+		return err
+	}
+	return answer
+}

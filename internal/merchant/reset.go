@@ -1,0 +1,137 @@
+package merchant
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/mail"
+)
+
+const (
+	maxResets  = 1000 // wishes that wait in this process
+	resetBound = 10 * time.Second
+)
+
+// resetWish is somebody's wish for a new password.
+type resetWish struct{ email, lang string }
+
+// ChangePassword sets a new one and ends all sessions but keep.
+func (l *Local) ChangePassword(ctx context.Context, user, keep, current, next, lang string) error {
+	if err := newPassword(next); err != nil {
+		return err
+	}
+	u, err := l.again(ctx, user, current)
+	if err != nil {
+		return err
+	}
+	c, err := l.setPassword(ctx, u, next, lang)
+	if err != nil {
+		return err
+	}
+	c.Keep = keep
+	return l.access.Apply(ctx, c)
+}
+
+// newPassword checks one that is set in place of another.
+func newPassword(next string) error {
+	if err := checkPassword(next); err != nil {
+		f := *fault.From(err)
+		f.Param = "newPassword"
+		return &f
+	}
+	return nil
+}
+
+// setPassword is the commit of a new password: other links that would set one are
+// void, guesses are forgotten, and the user is told.
+func (l *Local) setPassword(ctx context.Context, u User, next, lang string) (Change, error) {
+	hash, err := l.hasher.hash(ctx, next)
+	if err != nil {
+		return Change{}, err
+	}
+	now := l.time()
+	c := Change{At: now, Password: hash, PasswordUser: u.ID, Revoke: u.ID, Void: KindReset, VoidUser: u.ID, Forget: guessKey(u)}
+	if l.mails {
+		err = l.post(&c, mailTo{kind: mail.PasswordChanged, about: u.ID, email: u.Email, account: u.Account, lang: lang, data: map[string]string{"at": now.Format(time.RFC3339)}})
+	}
+	return c, err
+}
+
+// RequestReset notes the wish and answers; RunResets does the rest. So nothing about
+// the answer depends on whether anyone has the address. A crash loses what waits:
+// the user asks again.
+func (l *Local) RequestReset(_ context.Context, email, lang string) error {
+	if !l.mails {
+		return mail.Unavailable()
+	}
+	email, err := checkEmail(email)
+	if err != nil {
+		return err
+	}
+	select {
+	case l.resets <- resetWish{email, lang}:
+		return nil
+	default:
+		return fault.Unavailable("resets_busy", time.Second, nil, "Too many are asking at this moment. Nothing was done; try again.")
+	}
+}
+
+// RunResets mails the links that were asked for, until ctx ends (nil).
+func (l *Local) RunResets(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case w := <-l.resets:
+			one, cancel := context.WithTimeout(ctx, resetBound)
+			if err := l.mailReset(one, w); err != nil && ctx.Err() == nil {
+				l.log.WarnContext(ctx, "a link to reset a password could not be mailed", "error", err)
+			}
+			cancel()
+		}
+	}
+}
+
+// mailReset mails one user at most one link a minute; a new link voids the old.
+func (l *Local) mailReset(ctx context.Context, w resetWish) error {
+	u, err := l.users.UserByLogin(ctx, w.email)
+	if err != nil {
+		return unknown(err, nil)
+	}
+	now := l.time()
+	if soon, err := l.sentLately(ctx, KindReset, u.ID, now); soon || err != nil {
+		return err
+	}
+	secret, t := newToken(KindReset, now, ResetLife)
+	t.User, t.Account, t.Email, t.Mailed = u.ID, u.Account, u.Email, true
+	c := Change{At: now, Tokens: []Token{t}, Void: KindReset, VoidUser: u.ID}
+	if err := l.post(&c, mailTo{kind: mail.Reset, about: u.ID, email: u.Email, account: u.Account, lang: w.lang, ends: t.ExpiresAt,
+		data: map[string]string{"url": l.public + "/dashboard/reset?token=" + secret, "minutes": strconv.Itoa(int(ResetLife / time.Minute))}}); err != nil {
+		return err
+	}
+	return l.access.Apply(ctx, c)
+}
+
+// Reset sets a new password by the token of such a link, and ends all sessions. The
+// link shows that its user reads the address. Codes and passkeys stay as they are.
+func (l *Local) Reset(ctx context.Context, token, next, lang string) error {
+	if err := newPassword(next); err != nil {
+		return err
+	}
+	t, err := l.usableToken(ctx, KindReset, token, l.time())
+	if err != nil {
+		return err
+	}
+	u, err := l.users.UserByID(ctx, t.User)
+	if err != nil {
+		return unknown(err, ErrToken)
+	}
+	c, err := l.setPassword(ctx, u, next, lang)
+	if err != nil {
+		return err
+	}
+	c.Spend, c.Confirmed, c.ConfirmedEmail = &t, u.ID, t.Email
+	return l.access.Apply(ctx, c)
+}

@@ -1,0 +1,105 @@
+package merchant
+
+import (
+	"context"
+	"maps"
+	"time"
+
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/id"
+)
+
+// maxSeen bounds the sessions whose last use waits to be written.
+const maxSeen = 100_000
+
+// over reports whether the session has ended: signed out, expired, or, in a
+// browser, unused for too long. What other instances saw in the last minute is not
+// known here, so that a session may end up to a minute early on one of them.
+func (l *Local) over(s Session) bool {
+	now := l.now()
+	if !s.RevokedAt.IsZero() || !now.Before(s.ExpiresAt) {
+		return true
+	}
+	return s.Browser && now.Sub(l.lastSeen(s)) >= BrowserIdle
+}
+
+func (l *Local) lastSeen(s Session) time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if at := l.seen[s.ID]; at.After(s.LastSeenAt) {
+		return at
+	}
+	return s.LastSeenAt
+}
+
+// saw notes a use in memory; RunTouches writes it. A crash loses the uses of the
+// last minute: a session that lay idle for 59 minutes before may be over then.
+func (l *Local) saw(s Session) {
+	now := l.time()
+	if now.Sub(s.LastSeenAt) < touchEvery {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if _, noted := l.seen[s.ID]; noted || len(l.seen) < maxSeen {
+		l.seen[s.ID] = now
+	}
+}
+
+func (l *Local) flushSeen(ctx context.Context) {
+	l.mu.Lock()
+	batch := l.seen
+	l.seen = make(map[string]time.Time)
+	l.mu.Unlock()
+	if len(batch) == 0 {
+		return
+	}
+	if err := l.access.TouchSessions(ctx, batch); err != nil {
+		l.log.WarnContext(ctx, "last uses of sessions could not be written; trying again", "error", err)
+		l.mu.Lock()
+		maps.Copy(batch, l.seen) // later uses win
+		l.seen = batch
+		l.mu.Unlock()
+	}
+}
+
+// SignOut ends a session at once, on every instance.
+func (l *Local) SignOut(ctx context.Context, session string) error {
+	return l.sessions.RevokeSession(ctx, session, l.time())
+}
+
+// Sessions of the user that are not over.
+func (l *Local) Sessions(ctx context.Context, user string) ([]Session, error) {
+	list, err := l.access.SessionsByUser(ctx, user, l.now(), maxListed)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Session, 0, len(list))
+	for _, s := range list {
+		if !l.over(s) {
+			s.LastSeenAt = l.lastSeen(s)
+			out = append(out, s)
+		}
+	}
+	return out, nil
+}
+
+// EndSession ends one of the user's sessions.
+func (l *Local) EndSession(ctx context.Context, user, session string) error {
+	if !id.Valid(id.Session, session) {
+		return fault.NotFound("session")
+	}
+	s, err := l.sessions.SessionByID(ctx, session)
+	if err == nil && s.User != user {
+		err = fault.NotFound("session")
+	}
+	if err != nil {
+		return err
+	}
+	return l.sessions.RevokeSession(ctx, session, l.time())
+}
+
+// EndSessions ends all sessions of the user but keep.
+func (l *Local) EndSessions(ctx context.Context, user, keep string) error {
+	return l.access.Apply(ctx, Change{At: l.time(), Revoke: user, Keep: keep})
+}

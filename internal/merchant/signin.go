@@ -1,0 +1,254 @@
+package merchant
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"net/netip"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/id"
+	"github.com/paylink/paylink/internal/idempotency"
+)
+
+// Faults of signing in that callers may compare with.
+var (
+	// ErrOTPRequired says that the password was right and a code is missing.
+	ErrOTPRequired error = fault.New(fault.KindUnauthenticated, "otp_required", "This user signs in with a code of an authenticator, too: send it as otp.")
+	// ErrOTP does not tell a wrong code from one that was used.
+	ErrOTP error = fault.New(fault.KindUnauthenticated, "otp_invalid", "The code is wrong, or was used already.")
+	// ErrProof says that the second step came too late, or to another password.
+	ErrProof error = fault.New(fault.KindUnauthenticated, "sign_in_expired", "The sign-in took too long. Start again.")
+)
+
+// guardTries bounds how often a change of a guard is made again on what another
+// request made of it meanwhile.
+const guardTries = 5
+
+// SignIn opens a session. An unknown login and a wrong password have one answer
+// and take one time.
+func (l *Local) SignIn(ctx context.Context, r SignInRequest, t *idempotency.Ticket) (SignedIn, error) {
+	u, err := l.firstFactor(ctx, r)
+	if err != nil {
+		return SignedIn{}, err
+	}
+	for range guardTries {
+		var guard Guard
+		if guard, err = l.access.GuardOf(ctx, u.ID); err != nil {
+			return SignedIn{}, err
+		}
+		c := Change{Forget: guessKey(u)}
+		if guard.TOTPOn {
+			if strings.TrimSpace(r.OTP) == "" {
+				return l.between(u, r)
+			}
+			if !l.useCode(&guard, r.OTP) {
+				return SignedIn{}, l.wrong(ctx, guessKey(u), ErrOTP)
+			}
+			c.Guard = &guard
+		}
+		var out SignedIn
+		if out, err = l.openSession(ctx, u, r.Client, c, t); !errors.Is(err, ErrChanged) {
+			return out, err
+		}
+	}
+	return SignedIn{}, err
+}
+
+// firstFactor is the user whose password was given, or proved a moment ago.
+func (l *Local) firstFactor(ctx context.Context, r SignInRequest) (User, error) {
+	if r.Proof != "" {
+		return l.proved(ctx, r.Proof)
+	}
+	login, password := strings.ToLower(r.Login), r.Password
+	if len(password) > MaxPasswordBytes {
+		password = "" // no password of ours; compared all the same
+	}
+	var u User
+	err := error(fault.NotFound("user"))
+	if len(login) <= MaxEmailBytes && utf8.ValidString(login) {
+		u, err = l.users.UserByLogin(ctx, login)
+	}
+	known, key := err == nil, ""
+	if known {
+		key = guessKey(u)
+	} else {
+		if fault.KindOf(err) != fault.KindNotFound {
+			return User{}, err
+		}
+		u.PasswordHash, key = decoyHash, strangerKey(login)
+	}
+	if err := l.mayGuess(ctx, key); err != nil {
+		return User{}, err
+	}
+	match, err := l.hasher.matches(ctx, password, u.PasswordHash)
+	if err != nil {
+		return User{}, err
+	}
+	if !match || !known {
+		return User{}, l.wrong(ctx, key, ErrCredentials)
+	}
+	return u, nil
+}
+
+// again checks the password of a signed-in user.
+func (l *Local) again(ctx context.Context, user, password string) (User, error) {
+	u, err := l.users.UserByID(ctx, user)
+	if err != nil {
+		return User{}, err
+	}
+	if err := l.mayGuess(ctx, guessKey(u)); err != nil {
+		return User{}, err
+	}
+	if len(password) > MaxPasswordBytes {
+		password = ""
+	}
+	match, err := l.hasher.matches(ctx, password, u.PasswordHash)
+	if err != nil {
+		return User{}, err
+	}
+	if !match {
+		return User{}, l.wrong(ctx, guessKey(u), fault.Invalid("password", "password_wrong", "The password is wrong."))
+	}
+	return u, nil
+}
+
+// proof says that a user's password was right a moment ago.
+type proof struct {
+	User     string
+	Password []byte // SHA-256 of the hash that it was compared with
+}
+
+// between the two steps of a sign-in.
+func (l *Local) between(u User, r SignInRequest) (SignedIn, error) {
+	if !r.TwoSteps {
+		return SignedIn{}, ErrOTPRequired
+	}
+	of := sha256.Sum256([]byte(u.PasswordHash))
+	statement, err := l.state(proofType, proof{u.ID, of[:]}, proofLife)
+	return SignedIn{Proof: statement}, err
+}
+
+func (l *Local) proved(ctx context.Context, statement string) (User, error) {
+	var p proof
+	if err := l.readState(proofType, statement, &p); err != nil {
+		return User{}, ErrProof
+	}
+	u, err := l.users.UserByID(ctx, p.User)
+	if err != nil {
+		return User{}, unknown(err, ErrProof)
+	}
+	if of := sha256.Sum256([]byte(u.PasswordHash)); string(of[:]) != string(p.Password) {
+		return User{}, ErrProof
+	}
+	return u, l.mayGuess(ctx, guessKey(u))
+}
+
+// openSession commits a session with what was used up to open it.
+func (l *Local) openSession(ctx context.Context, u User, client Client, c Change, t *idempotency.Ticket) (SignedIn, error) {
+	now := l.time()
+	life := SessionLife
+	if client.Browser {
+		life = BrowserLife
+	}
+	s := Session{ID: id.New(id.Session), User: u.ID, Account: u.Account, CreatedAt: now, ExpiresAt: now.Truncate(time.Second).Add(life),
+		Browser: client.Browser, Agent: printable(client.Agent, maxAgentBytes), Network: network(client.Address), LastSeenAt: now}
+	token, err := l.token(s, now)
+	if err != nil {
+		return SignedIn{}, err
+	}
+	out := SignedIn{Token: token, Session: s}
+	if c.Record, err = t.Fill(out, now); err != nil {
+		return SignedIn{}, err
+	}
+	c.At, c.Session = now, &s
+	if err := l.access.Apply(ctx, c); err != nil {
+		return SignedIn{}, err
+	}
+	return out, nil
+}
+
+// amend changes the user's guard, and what else belongs to the commit. It is made
+// again on what another request made of the guard meanwhile.
+func (l *Local) amend(ctx context.Context, user string, change func(*Guard) (Change, error)) error {
+	var err error
+	for range guardTries {
+		var guard Guard
+		if guard, err = l.access.GuardOf(ctx, user); err != nil {
+			return err
+		}
+		var c Change
+		if c, err = change(&guard); err != nil {
+			return err
+		}
+		c.At, c.Guard = l.time(), &guard
+		if err = l.access.Apply(ctx, c); !errors.Is(err, ErrChanged) {
+			return err
+		}
+	}
+	return err
+}
+
+// printable is at most n bytes of text that can be shown in one line.
+func printable(s string, n int) string {
+	s = strings.Map(func(c rune) rune {
+		if unprintable(c) {
+			return -1
+		}
+		return c
+	}, strings.ToValidUTF8(s, ""))
+	if len(s) > n {
+		s = strings.ToValidUTF8(s[:n], "")
+	}
+	return s
+}
+
+// How much of an address is kept: enough to recognise a place, not a household.
+const (
+	networkBits4 = 24
+	networkBits6 = 48
+)
+
+// network is the first bits of an address; "" for what is none.
+func network(address string) string {
+	a, err := netip.ParseAddr(address)
+	if err != nil {
+		return ""
+	}
+	a = a.Unmap().WithZone("")
+	bits := networkBits6
+	if a.Is4() {
+		bits = networkBits4
+	}
+	p, err := a.Prefix(bits)
+	if err != nil {
+		return ""
+	}
+	return p.String()
+}
+
+// state is a statement of ours to ourselves, carried by a browser: signed, of one
+// type, for a short time.
+func (l *Local) state(kind string, v any, life time.Duration) (string, error) {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return "", err
+	}
+	now := l.time()
+	return l.signed(kind, stateAudience, claims{Data: data}, now, now.Add(life))
+}
+
+func (l *Local) readState(kind, statement string, v any) error {
+	if len(statement) > maxStateBytes {
+		return errSessionKey
+	}
+	c, err := l.parse(kind, stateAudience, statement)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(c.Data, v)
+}

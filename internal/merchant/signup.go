@@ -1,0 +1,299 @@
+package merchant
+
+import (
+	"context"
+	"time"
+
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/id"
+	"github.com/paylink/paylink/internal/idempotency"
+	"github.com/paylink/paylink/internal/mail"
+)
+
+var (
+	errClosed       = fault.New(fault.KindForbidden, "signup_closed", "Nobody can sign up here.")
+	errByInvitation = fault.New(fault.KindForbidden, "signup_by_invitation", "Signing up here needs an invitation.")
+)
+
+// Policy is what a page must know before anyone has signed in.
+func (l *Local) Policy(context.Context) (Policy, error) {
+	return Policy{SignUp: l.signUp, Mail: l.mails, Passkeys: l.passkeys != nil}, nil
+}
+
+// SignUp makes a user. With an invitation into an account the user joins it, with
+// all that its users may do; otherwise it gets an account of its own, which takes
+// payments from the simulator in test mode. An invitation that was mailed proves
+// the address.
+func (l *Local) SignUp(ctx context.Context, r SignUpRequest, t *idempotency.Ticket) (SignedUp, error) {
+	now := l.time()
+	invitation, err := l.admitUser(ctx, r.Invitation, now)
+	if err != nil {
+		return SignedUp{}, err
+	}
+	u, err := r.user(now)
+	if err != nil {
+		return SignedUp{}, err
+	}
+	if invitation != nil && invitation.Email != u.Email {
+		return SignedUp{}, fault.Invalid("email", "invitation_address", "The invitation is for another address.")
+	}
+	// Hashed before the store is asked, so that a taken name takes as long.
+	if u.PasswordHash, err = l.hasher.hash(ctx, r.Password); err != nil {
+		return SignedUp{}, err
+	}
+	c := Change{At: now, Spend: invitation}
+	if invitation != nil && invitation.Mailed {
+		u.ConfirmedAt = now
+	}
+	a := Account{ID: u.Account, Name: u.Username, Methods: l.defaults(u.Account), Revision: 1, CreatedAt: now, ConfirmedAt: u.ConfirmedAt}
+	if invitation != nil && invitation.Account != "" {
+		if a, err = l.users.GetAccount(ctx, invitation.Account); err != nil {
+			return SignedUp{}, err
+		}
+		u.Account = a.ID
+		if !u.ConfirmedAt.IsZero() {
+			c.Confirmed, c.ConfirmedEmail = u.ID, u.Email // the account's, too
+		}
+	} else {
+		c.Account = &a
+	}
+	c.User = &u
+	if err := l.askToConfirm(&c, u, r.Lang); err != nil {
+		return SignedUp{}, err
+	}
+	out := SignedUp{User: u, Account: a}
+	if c.Record, err = t.Fill(out, now); err != nil {
+		return SignedUp{}, err
+	}
+	if err := l.access.Apply(ctx, c); err != nil {
+		return SignedUp{}, err
+	}
+	return out, nil
+}
+
+// admitUser holds a sign-up to the way that is configured.
+func (l *Local) admitUser(ctx context.Context, secret string, now time.Time) (*Token, error) {
+	switch {
+	case l.signUp == Closed:
+		return nil, errClosed
+	case secret == "" && l.signUp == ByInvitation:
+		return nil, errByInvitation
+	case secret == "":
+		return nil, nil
+	}
+	t, err := l.usableToken(ctx, KindInvite, secret, now)
+	if err != nil {
+		return nil, err
+	}
+	return &t, nil
+}
+
+// usableToken reads a token that can still be spent; ErrToken otherwise.
+func (l *Local) usableToken(ctx context.Context, kind, secret string, now time.Time) (Token, error) {
+	if secret == "" || len(secret) > maxTokenChars {
+		return Token{}, ErrToken
+	}
+	t, err := l.access.TokenByHash(ctx, kind, hashToken(kind, secret))
+	if err == nil && !t.usable(now) {
+		err = ErrToken
+	}
+	return t, unknown(err, ErrToken)
+}
+
+// Invite lets an address into the user's account: who signs up with the invitation
+// joins it. Whoever has an account already cannot join another.
+func (l *Local) Invite(ctx context.Context, r InviteRequest) (Invitation, error) {
+	email, err := checkEmail(r.Email)
+	if err != nil {
+		return Invitation{}, err
+	}
+	if l.signUp == Closed {
+		return Invitation{}, errClosed
+	}
+	u, account, err := l.Me(ctx, r.User)
+	if err != nil {
+		return Invitation{}, err
+	}
+	if account.ID != r.Account {
+		return Invitation{}, fault.NotFound("account")
+	}
+	now := l.time()
+	open, err := l.access.Invitations(ctx, r.Account, now, MaxInvitations)
+	if err != nil {
+		return Invitation{}, err
+	}
+	if len(open) >= MaxInvitations {
+		return Invitation{}, fault.New(fault.KindConflict, "invitation_limit", "An account has at most %d open invitations. Withdraw one first.", MaxInvitations)
+	}
+	return l.invite(ctx, Token{User: u.ID, Account: r.Account, Email: email}, account.Name, r.Lang, now)
+}
+
+// InviteMerchant invites an address to sign up with an account of its own: what an
+// operator does, whatever the way of signing up is.
+func (l *Local) InviteMerchant(ctx context.Context, email, lang string) (Invitation, error) {
+	email, err := checkEmail(email)
+	if err != nil {
+		return Invitation{}, err
+	}
+	return l.invite(ctx, Token{Email: email}, "", lang, l.time())
+}
+
+func (l *Local) invite(ctx context.Context, of Token, payee, lang string, now time.Time) (Invitation, error) {
+	if _, err := l.users.UserByLogin(ctx, of.Email); fault.KindOf(err) != fault.KindNotFound || err == nil {
+		if err != nil {
+			return Invitation{}, err
+		}
+		return Invitation{}, fault.Invalid("email", "already_signed_up", "Somebody with this address has signed up already.")
+	}
+	secret, t := newToken(KindInvite, now, InviteLife)
+	t.ID, t.User, t.Account, t.Email, t.Mailed = id.New(id.Invite), of.User, of.Account, of.Email, l.mails
+	c := Change{At: now, Tokens: []Token{t}}
+	out := showInvitation(t, payee)
+	at := l.public + "/dashboard/sign-up?invitation=" + secret
+	if l.mails {
+		if err := l.post(&c, mailTo{kind: mail.Invite, about: t.ID, email: t.Email, account: t.Account, lang: lang, withdraw: t.ID, ends: t.ExpiresAt,
+			data: map[string]string{"url": at, "inviter": payee}}); err != nil {
+			return Invitation{}, err
+		}
+	} else {
+		out.URL = at
+	}
+	return out, l.access.Apply(ctx, c)
+}
+
+func showInvitation(t Token, payee string) Invitation {
+	return Invitation{ID: t.ID, Email: t.Email, Account: t.Account, Payee: payee, CreatedAt: t.CreatedAt, ExpiresAt: t.ExpiresAt}
+}
+
+// Invitations of the account that can be used.
+func (l *Local) Invitations(ctx context.Context, account string) ([]Invitation, error) {
+	list, err := l.access.Invitations(ctx, account, l.time(), MaxInvitations)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Invitation, 0, len(list))
+	for _, t := range list {
+		out = append(out, showInvitation(t, ""))
+	}
+	return out, nil
+}
+
+// WithdrawInvitation uses up one of the account's.
+func (l *Local) WithdrawInvitation(ctx context.Context, account, invitation string) error {
+	if !id.Valid(id.Invite, invitation) {
+		return fault.NotFound("invitation")
+	}
+	return l.access.WithdrawInvitation(ctx, account, invitation, l.time()) // its mail too, if it waits
+}
+
+// Invitation reads one by its token.
+func (l *Local) Invitation(ctx context.Context, token string) (Invitation, error) {
+	t, err := l.usableToken(ctx, KindInvite, token, l.time())
+	if err != nil {
+		return Invitation{}, err
+	}
+	payee := ""
+	if t.Account != "" {
+		a, err := l.users.GetAccount(ctx, t.Account)
+		if err != nil {
+			return Invitation{}, err
+		}
+		payee = a.Name
+	}
+	return showInvitation(t, payee), nil
+}
+
+// Users of an account.
+func (l *Local) Users(ctx context.Context, account string) ([]User, error) {
+	return l.access.UsersByAccount(ctx, account, maxListed)
+}
+
+// resendAfter bounds the mails of one kind that one user is sent.
+const resendAfter = time.Minute
+
+// askToConfirm adds the token and the mail that ask a new user to confirm the address.
+func (l *Local) askToConfirm(c *Change, u User, lang string) error {
+	if !l.mails || !u.ConfirmedAt.IsZero() {
+		return nil
+	}
+	secret, t := newToken(KindConfirm, c.At, ConfirmLife)
+	t.User, t.Account, t.Email, t.Mailed = u.ID, u.Account, u.Email, true
+	c.Tokens = append(c.Tokens, t)
+	return l.post(c, mailTo{kind: mail.Confirm, about: u.ID, email: u.Email, account: u.Account, lang: lang, ends: t.ExpiresAt,
+		data: map[string]string{"url": l.public + "/dashboard/confirm?token=" + secret}})
+}
+
+// SendConfirmation mails the link again.
+func (l *Local) SendConfirmation(ctx context.Context, user, lang string) error {
+	u, err := l.users.UserByID(ctx, user)
+	if err != nil || !u.ConfirmedAt.IsZero() {
+		return err
+	}
+	if !l.mails {
+		return mail.Unavailable()
+	}
+	now := l.time()
+	if soon, err := l.sentLately(ctx, KindConfirm, user, now); soon || err != nil {
+		if err == nil {
+			f := fault.New(fault.KindRateLimited, "mail_sent_just_now", "A mail was sent a moment ago. Look for it before you ask for another.")
+			f.RetryAfter = resendAfter
+			err = f
+		}
+		return err
+	}
+	c := Change{At: now}
+	if err := l.askToConfirm(&c, u, lang); err != nil {
+		return err
+	}
+	return l.access.Apply(ctx, c)
+}
+
+func (l *Local) sentLately(ctx context.Context, kind, user string, now time.Time) (bool, error) {
+	t, err := l.access.LatestToken(ctx, kind, user)
+	if fault.KindOf(err) == fault.KindNotFound && err != nil {
+		return false, nil
+	}
+	return now.Sub(t.CreatedAt) < resendAfter, err
+}
+
+// ErrUnconfirmed is the answer to live mode before an address is confirmed.
+var ErrUnconfirmed error = &fault.Error{Kind: fault.KindForbidden, Code: "email_unconfirmed", Param: "mode",
+	Detail: "Live mode needs a confirmed email address. Open the link that we mailed, or ask for it again in the dashboard."}
+
+// mayGoLive holds live mode to a confirmed address.
+func (l *Local) mayGoLive(ctx context.Context, account, mode string) error {
+	if mode != Live || !l.mails {
+		return nil
+	}
+	a, err := l.GetAccount(ctx, account)
+	if err == nil && a.TestOnly {
+		err = ErrUnconfirmed
+	}
+	return err
+}
+
+// Confirm marks the address as read by its user.
+func (l *Local) Confirm(ctx context.Context, token string) error {
+	now := l.time()
+	t, err := l.usableToken(ctx, KindConfirm, token, now)
+	if err != nil {
+		return err
+	}
+	return l.access.Apply(ctx, Change{At: now, Spend: &t, Confirmed: t.User, ConfirmedEmail: t.Email, Void: KindConfirm, VoidUser: t.User})
+}
+
+// mailTo is a mail that rides in a commit.
+type mailTo struct {
+	kind, about, email, account, lang, withdraw string
+	ends                                        time.Time // of no use from then on
+	data                                        map[string]string
+}
+
+// post seals a mail into the commit. Its id follows from what it is about and when,
+// so that it is written once.
+func (l *Local) post(c *Change, m mailTo) error {
+	out, err := mail.Message{ID: mail.NewID(m.about, m.kind, c.At.Format(time.RFC3339Nano)), Account: m.account, To: m.email, Kind: m.kind, Lang: m.lang,
+		Data: m.data, EndsAt: m.ends, Withdraw: m.withdraw, CreatedAt: c.At}.Seal(l.ring)
+	c.Mails = append(c.Mails, out)
+	return err
+}

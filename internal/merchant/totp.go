@@ -1,0 +1,219 @@
+package merchant
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base32"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/pquerna/otp"
+	"github.com/pquerna/otp/hotp"
+	"github.com/pquerna/otp/totp"
+
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/keyring"
+)
+
+// A code is of RFC 6238 with the parameters that every authenticator knows. One
+// step before and after the present one is taken, for clocks that differ; a step
+// whose code was used, and those before it, never again.
+const (
+	totpSeconds     = 30
+	totpSkew        = 1 // steps
+	totpSecretBytes = 20
+	totpIssuer      = "paylink"
+
+	recoveryCodes     = 10
+	recoveryBytes     = 10 // 80 random bits, so that a fast hash is right
+	recoveryChars     = 16
+	recoveryGroup     = 4
+	maxCodeInputBytes = 64
+)
+
+var (
+	totpOptions    = hotp.ValidateOpts{Digits: otp.DigitsSix, Algorithm: otp.AlgorithmSHA1}
+	recoveryCoding = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)
+	errTOTPOff     = fault.New(fault.KindConflict, "totp_off", "Sign-in codes are not turned on.")
+)
+
+func totpContext(user string) []byte { return []byte("totp\x00" + user) }
+
+// Security is what the user has turned on.
+func (l *Local) Security(ctx context.Context, user string) (Security, error) {
+	g, err := l.access.GuardOf(ctx, user)
+	if err != nil {
+		return Security{}, err
+	}
+	out := Security{TOTPSince: g.TOTPSince, RecoveryLeft: len(g.Recovery), Passkeys: make([]Passkey, 0, len(g.Passkeys))}
+	for _, p := range g.Passkeys {
+		p.Credential = nil
+		out.Passkeys = append(out.Passkeys, p)
+	}
+	return out, nil
+}
+
+// BeginTOTP makes a secret, in place of one that was not confirmed.
+func (l *Local) BeginTOTP(ctx context.Context, user, password string) (TOTPOffer, error) {
+	u, err := l.again(ctx, user, password)
+	if err != nil {
+		return TOTPOffer{}, err
+	}
+	key, err := totp.Generate(totp.GenerateOpts{Issuer: totpIssuer, AccountName: u.Email, SecretSize: totpSecretBytes, Rand: rand.Reader})
+	if err != nil {
+		return TOTPOffer{}, fmt.Errorf("merchant: secret of an authenticator: %w", err)
+	}
+	sealed := l.ring.Seal(keyring.StoreSeal, []byte(key.Secret()), totpContext(user))
+	err = l.amend(ctx, user, func(g *Guard) (Change, error) {
+		if g.TOTPOn {
+			return Change{}, fault.New(fault.KindConflict, "totp_on", "Sign-in codes are turned on. Turn them off to use another authenticator.")
+		}
+		g.SealedTOTP, g.TOTPStep = sealed, 0
+		return Change{Forget: guessKey(u)}, nil
+	})
+	if err != nil {
+		return TOTPOffer{}, err
+	}
+	return TOTPOffer{Secret: key.Secret(), URL: offerURL(u.Email, key.Secret())}, nil
+}
+
+// offerURL is short, so that its QR code is easily read: the parameters that are
+// left out are the ones that everybody assumes.
+func offerURL(email, secret string) string {
+	return "otpauth://totp/" + url.PathEscape(totpIssuer+":"+email) + "?secret=" + secret + "&issuer=" + totpIssuer
+}
+
+// ConfirmTOTP turns codes on and gives the recovery codes.
+func (l *Local) ConfirmTOTP(ctx context.Context, user, code string) ([]string, error) {
+	u, err := l.users.UserByID(ctx, user)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.mayGuess(ctx, guessKey(u)); err != nil {
+		return nil, err
+	}
+	var codes []string
+	wrong := fault.Invalid("code", "otp_invalid", "The code is wrong. Check the time of your device, and take the next code.")
+	err = l.amend(ctx, user, func(g *Guard) (Change, error) {
+		if g.TOTPOn || g.SealedTOTP == nil {
+			return Change{}, errTOTPOff
+		}
+		if !l.useTOTP(g, tidyCode(code)) {
+			return Change{}, wrong
+		}
+		g.TOTPOn, g.TOTPSince = true, l.time()
+		codes, g.Recovery = newRecovery(user)
+		return Change{Forget: guessKey(u)}, nil
+	})
+	if err == error(wrong) { //nolint:errorlint // this very value
+		return nil, l.wrong(ctx, guessKey(u), wrong)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return codes, nil
+}
+
+// EndTOTP turns codes off, and forgets secret and recovery codes.
+func (l *Local) EndTOTP(ctx context.Context, user, password string) error {
+	u, err := l.again(ctx, user, password)
+	if err != nil {
+		return err
+	}
+	return l.amend(ctx, user, func(g *Guard) (Change, error) {
+		g.TOTPOn, g.SealedTOTP, g.TOTPStep, g.Recovery, g.TOTPSince = false, nil, 0, nil, time.Time{}
+		return Change{Forget: guessKey(u)}, nil
+	})
+}
+
+// RenewRecovery replaces the recovery codes.
+func (l *Local) RenewRecovery(ctx context.Context, user, password string) ([]string, error) {
+	u, err := l.again(ctx, user, password)
+	if err != nil {
+		return nil, err
+	}
+	var codes []string
+	err = l.amend(ctx, user, func(g *Guard) (Change, error) {
+		if !g.TOTPOn {
+			return Change{}, errTOTPOff
+		}
+		codes, g.Recovery = newRecovery(user)
+		return Change{Forget: guessKey(u)}, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return codes, nil
+}
+
+// useCode uses up a code of the authenticator or a recovery code in the guard.
+func (l *Local) useCode(g *Guard, input string) bool {
+	code := tidyCode(input)
+	if len(code) == recoveryChars {
+		return useRecovery(g, code)
+	}
+	return l.useTOTP(g, code)
+}
+
+// tidyCode drops what people put between the characters of a code.
+func tidyCode(s string) string {
+	if len(s) > maxCodeInputBytes {
+		return ""
+	}
+	return strings.ToLower(strings.NewReplacer(" ", "", "-", "", "\u00a0", "").Replace(strings.TrimSpace(s)))
+}
+
+func (l *Local) useTOTP(g *Guard, code string) bool {
+	if len(code) != int(otp.DigitsSix) {
+		return false
+	}
+	secret, err := l.ring.Unseal(keyring.StoreSeal, g.SealedTOTP, totpContext(g.User))
+	if err != nil {
+		l.log.Error("the secret of an authenticator cannot be opened", "user", g.User, "error", err)
+		return false
+	}
+	present := l.now().Unix() / totpSeconds
+	for step := present - totpSkew; step <= present+totpSkew; step++ {
+		want, err := hotp.GenerateCodeCustom(string(secret), uint64(step), totpOptions)
+		if err == nil && subtle.ConstantTimeCompare([]byte(want), []byte(code)) == 1 && step > g.TOTPStep {
+			g.TOTPStep = step
+			return true
+		}
+	}
+	return false
+}
+
+func useRecovery(g *Guard, code string) bool {
+	hash := hashRecovery(g.User, strings.NewReplacer("o", "0", "i", "1", "l", "1").Replace(code)) // as they are misread
+	at := slices.IndexFunc(g.Recovery, func(h []byte) bool { return subtle.ConstantTimeCompare(h, hash) == 1 })
+	if at < 0 {
+		return false
+	}
+	g.Recovery = slices.Delete(slices.Clone(g.Recovery), at, at+1)
+	return true
+}
+
+func newRecovery(user string) (codes []string, hashes [][]byte) {
+	for range recoveryCodes {
+		var b [recoveryBytes]byte
+		_, _ = rand.Read(b[:]) // never fails; the runtime ends the process instead
+		code := recoveryCoding.EncodeToString(b[:])
+		hashes = append(hashes, hashRecovery(user, code))
+		var groups []string
+		for part := range slices.Chunk([]byte(code), recoveryGroup) {
+			groups = append(groups, string(part))
+		}
+		codes = append(codes, strings.Join(groups, "-"))
+	}
+	return codes, hashes
+}
+
+func hashRecovery(user, code string) []byte {
+	sum := sha256.Sum256([]byte("paylink recovery\x00" + user + "\x00" + code))
+	return sum[:]
+}

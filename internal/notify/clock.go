@@ -1,0 +1,14 @@
+package notify
+
+import (
+	"context"
+	"time"
+)
+
+// MoveClock implements Service.
+func (l *Local) MoveClock(ctx context.Context, account string, ahead time.Duration) error {
+	if l.Clocks == nil {
+		return nil
+	}
+	return l.Clocks.MoveClock(ctx, account, ahead)
+}

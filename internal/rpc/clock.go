@@ -1,0 +1,67 @@
+package rpc
+
+import (
+	"context"
+	"time"
+
+	"github.com/paylink/paylink/internal/idempotency"
+	"github.com/paylink/paylink/internal/merchant"
+	"github.com/paylink/paylink/internal/notify"
+)
+
+// The test clock: users keeps it, and notifier tells it on.
+
+// clockForm is a clock in what JSON can spell.
+type clockForm struct {
+	Account     string
+	AheadMicros int64
+	At          time.Time
+}
+
+func clockOut(c merchant.Clock) clockForm { return clockForm{c.Account, c.Ahead.Microseconds(), c.At} }
+
+func (f clockForm) clock() merchant.Clock {
+	return merchant.Clock{Account: f.Account, Ahead: time.Duration(f.AheadMicros) * time.Microsecond, At: f.At}
+}
+
+// Clock implements merchant.Service.
+func (u *Users) Clock(ctx context.Context, account string) (merchant.Clock, error) {
+	form, err := value(call[named, clockForm](ctx, u.peer, "Clock", read, &named{account}))
+	return form.clock(), err
+}
+
+// MoveClock implements merchant.Service. Moving by a number of seconds again moves
+// further, so without a ticket it is not repeated.
+func (u *Users) MoveClock(ctx context.Context, m merchant.ClockMove, t *idempotency.Ticket) (merchant.Clock, error) {
+	form, err := callTicketed[merchant.ClockMove, clockForm](ctx, u.peer, "MoveClock", m, t)
+	return form.clock(), err
+}
+
+func serveClocks(s *Server, box merchant.Service) {
+	handle(s, UsersService, "Clock", func(ctx context.Context, q *named) (*clockForm, error) {
+		c, err := box.Clock(ctx, q.ID)
+		form := clockOut(c)
+		return &form, err
+	})
+	handleTicketed(s, UsersService, "MoveClock", func(ctx context.Context, q merchant.ClockMove, t *idempotency.Ticket) (clockForm, error) {
+		c, err := box.MoveClock(ctx, q, t)
+		return clockOut(c), err
+	})
+}
+
+type aheadForm struct {
+	Account     string
+	AheadMicros int64
+}
+
+// MoveClock implements notify.Service.
+func (n *Notifier) MoveClock(ctx context.Context, account string, ahead time.Duration) error {
+	_, err := call[aheadForm, struct{}](ctx, n.peer, "MoveClock", harmless, &aheadForm{account, ahead.Microseconds()})
+	return err
+}
+
+func serveAhead(s *Server, box notify.Service) {
+	handle(s, NotifierService, "MoveClock", func(ctx context.Context, q *aheadForm) (*struct{}, error) {
+		return &struct{}{}, box.MoveClock(ctx, q.Account, time.Duration(q.AheadMicros)*time.Microsecond)
+	})
+}

@@ -1,0 +1,108 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"github.com/paylink/paylink/internal/idempotency"
+	"github.com/paylink/paylink/internal/merchant"
+	"github.com/paylink/paylink/internal/testclock"
+)
+
+var _ merchant.ClockStore = (*Store)(nil)
+
+// Clocks of the accounts, as this process knows them; RunClocks keeps them fresh.
+func (s *Store) Clocks() *testclock.Set { return &s.clocks }
+
+// Ahead is how far ahead of real time the account's data of the mode lives.
+func (s *Store) Ahead(account, mode string) time.Duration { return s.clocks.Ahead(account, mode) }
+
+// RunClocks reads the clocks again and again, until ctx ends (nil).
+func (s *Store) RunClocks(ctx context.Context) error { return s.clocks.Run(ctx, s.TestClocks) }
+
+// LearnClocks reads them once: before anything is served.
+func (s *Store) LearnClocks(ctx context.Context) error {
+	all, err := s.TestClocks(ctx)
+	if err == nil {
+		s.clocks.Learn(all)
+	}
+	return err
+}
+
+// TestClocks reads all clocks.
+func (s *Store) TestClocks(ctx context.Context) (map[string]time.Duration, error) {
+	return s.clocksWhere(ctx, "")
+}
+
+// ClocksBehind are the clocks that moved and that not everybody has heard of.
+func (s *Store) ClocksBehind(ctx context.Context) (map[string]time.Duration, error) {
+	return s.clocksWhere(ctx, " WHERE applied_us < ahead_us")
+}
+
+func (s *Store) clocksWhere(ctx context.Context, where string) (map[string]time.Duration, error) {
+	rows, err := s.query(ctx, s.read, "SELECT account, ahead_us FROM test_clocks"+where)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	all := map[string]time.Duration{}
+	for rows.Next() {
+		var account string
+		var ahead int64
+		if err := rows.Scan(&account, &ahead); err != nil {
+			return nil, err
+		}
+		all[account] = time.Duration(ahead) * time.Microsecond
+	}
+	return all, rows.Err()
+}
+
+// TestClock implements merchant.ClockStore.
+func (s *Store) TestClock(ctx context.Context, account string) (time.Duration, error) {
+	var ahead int64
+	err := s.queryRow(ctx, "SELECT ahead_us FROM test_clocks WHERE account = $1", account).Scan(&ahead)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
+	return time.Duration(ahead) * time.Microsecond, err
+}
+
+// MoveTestClock implements merchant.ClockStore.
+func (s *Store) MoveTestClock(ctx context.Context, account string, from, to time.Duration, now time.Time, r *idempotency.Record) error {
+	err := s.write(ctx, []string{account}, func(t *tx) error {
+		n, err := t.exec(`INSERT INTO test_clocks (account, ahead_us, moved_at) VALUES ($1, $2, $3)
+			ON CONFLICT (account) DO UPDATE SET ahead_us = excluded.ahead_us, moved_at = excluded.moved_at WHERE test_clocks.ahead_us = $4`,
+			account, to.Microseconds(), micros(now), from.Microseconds())
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return merchant.ErrChanged
+		}
+		return putRecord(t, r)
+	})
+	if err == nil {
+		s.clocks.Put(account, to)
+	}
+	return err
+}
+
+// ClockApplied is how much of a clock was told on.
+func (s *Store) ClockApplied(ctx context.Context, account string) (time.Duration, error) {
+	var applied int64
+	err := s.queryRow(ctx, "SELECT applied_us FROM test_clocks WHERE account = $1", account).Scan(&applied)
+	return time.Duration(applied) * time.Microsecond, missing(err, "test clock")
+}
+
+// ApplyClock notes that everybody has heard of the clock as it was then.
+func (s *Store) ApplyClock(ctx context.Context, account string, ahead time.Duration) error {
+	return s.write(ctx, []string{account}, func(t *tx) error {
+		_, err := t.exec("UPDATE test_clocks SET applied_us = $1 WHERE account = $2 AND applied_us < $1", ahead.Microseconds(), account)
+		return err
+	})
+}
+
+// ClockMoved is closed when a clock moves: what is due may have changed.
+func (s *Store) ClockMoved() <-chan struct{} { return s.clocks.Moved() }
