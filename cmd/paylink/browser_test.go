@@ -281,6 +281,10 @@ func (b *browser) wear(l look) {
 	b.run(chromedp.EmulateViewport(l.width, l.height))
 }
 
+// maxPictureHeight is in pixels; Chromium makes no picture of a page that is much
+// longer, so of such a one the screenful is taken.
+const maxPictureHeight = 12_000
+
 // picture writes the page as it is into the folder PAYLINK_SCREENSHOTS, if set.
 func (b *browser) picture(name string) {
 	b.t.Helper()
@@ -291,7 +295,11 @@ func (b *browser) picture(name string) {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		b.t.Fatal(err)
 	}
-	png, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
+	shot := chromedp.FullScreenshot(100)
+	if ask[float64](b, `document.documentElement.scrollHeight`) > maxPictureHeight {
+		shot = chromedp.CaptureScreenshot()
+	}
+	png, err := chromedp.Run(b.ctx, shot)
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/paylink/paylink/internal/gateway"
 	"github.com/paylink/paylink/internal/gateway/api"
+	"github.com/paylink/paylink/internal/gateway/apidocs"
 	"github.com/paylink/paylink/internal/gateway/pages"
 	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/issuer/simulator"
@@ -35,6 +36,10 @@ func (s *services) openGateway(context.Context) error {
 	if err != nil {
 		return err
 	}
+	docs, err := apidocs.New(s.cfg.PublicURL)
+	if err != nil {
+		return err
+	}
 	issuers := map[string]http.Handler{}
 	if pool := s.pools["simulator"]; pool != nil {
 		issuers[simulator.DefaultPublicPath+"/"] = rpc.Pages(pool)
@@ -42,7 +47,7 @@ func (s *services) openGateway(context.Context) error {
 	if at := slices.IndexFunc(s.connectors, func(k issuer.Connector) bool { _, here := k.(*simulator.Simulator); return here }); at >= 0 {
 		issuers[simulator.DefaultPublicPath+"/"] = s.connectors[at].(*simulator.Simulator).Handler() // just seen
 	}
-	s.handler = gateway.New(gateway.Config{Boxes: []gateway.Registrar{json, public, merchants}, NotFound: public.NotFound(), Mounts: issuers,
+	s.handler = gateway.New(gateway.Config{Boxes: []gateway.Registrar{json, public, merchants, docs}, NotFound: public.NotFound(), Mounts: issuers,
 		Ready: s.ready, Metrics: s.metrics, Log: s.log, Limit: gate.Wrap})
 	return nil
 }
