@@ -72,3 +72,47 @@ func TestReportsVerifyAndRebuild(t *testing.T) {
 	}
 	verified(t, p.data)
 }
+
+// overviewPages are shown before and after there is something to tell: a year's
+// overview has other charts than a day's.
+func overviewPages(g *gallery) {
+	g.show("/dashboard/live/overview", "overview empty")
+	for i, card := range []string{"4242424242424242", "4242424242424242", "4000000000000002", "4000000000009995", "4242424242424242"} {
+		g.paidBy(card, `"amount":"`+string(rune('1'+i))+`249.50"`)
+	}
+	g.link(`"amount":"49"`)
+	reported(g.t, g.p.data)
+	g.show("/dashboard/test/overview", "overview")
+	g.show("/dashboard/test/overview?span=1", "overview of a day")
+	g.show("/dashboard/test/overview?span=365", "overview of a year")
+	g.show("/dashboard/test/overview?span=dates&from=2026-02-30&to=x", "overview wrong dates")
+	g.show("/dashboard/test/payments?q=grace", "payments found")
+}
+
+// TestF32BrowsersTellSteps: a page that is read leaves no trace; one that a person
+// looks at counts as opened, and as started once they type. Without scripts it
+// counts when the payment is submitted.
+func TestF32BrowsersTellSteps(t *testing.T) {
+	p, b := serve(t), openBrowser(t)
+	_, key := p.merchant(t, "ada")
+	steps := func(l map[string]any, column string) (n int) {
+		if err := openReports(t, p.data).QueryRowContext(t.Context(), "SELECT "+column+" FROM report_links WHERE id = $1", l["id"]).Scan(&n); err != nil {
+			return -1
+		}
+		return n
+	}
+	read, looked, plain := key.link(`"amount":"7"`), key.link(`"amount":"7"`), key.link(`"amount":"7"`)
+	key.as("").do("GET", tokenPath(t, read), "", "Accept", "text/html")
+	b.open(p.url + tokenPath(t, looked))
+	eventually(t, "the link counts as opened", func() bool { return steps(looked, "seen") == 1 })
+	b.fill("4242424242424242")
+	eventually(t, "the link counts as started", func() bool { return steps(looked, "seen") == 3 })
+	b.scripts(false)
+	b.open(p.url + tokenPath(t, plain))
+	b.pay("4242424242424242")
+	eventually(t, "the plain browser's link counts as submitted and paid", func() bool { return steps(plain, "steps") == 12 })
+	if n := steps(read, "seen"); n != 0 {
+		t.Errorf("who only read the link is counted: %d", n)
+	}
+	b.onlyOwnOrigin(p.url)
+}

@@ -31,10 +31,11 @@ const Consumer = "reports"
 const (
 	DefaultPage   = 25
 	MaxPage       = 100
-	MaxText       = 200  // bytes of what is searched for
-	MaxWords      = 4    // of those that are looked for
-	MaxPeriodDays = 400  // of an overview
-	MaxSightings  = 1000 // in one call of Seen
+	MaxText       = 200    // bytes of what is searched for
+	MaxWords      = 4      // of those that are looked for
+	MaxPeriodDays = 400    // of an overview
+	MaxSightings  = 1000   // in one call of Seen
+	Window        = 10_000 // payments that one page of a search looks through
 )
 
 // Payment is a row: the payment as its last event told it.
@@ -42,6 +43,7 @@ type Payment struct {
 	ID, Account, Mode     string
 	Link                  string
 	Realm, Reference      string
+	Issuer                string
 	PayerName, PayerEmail string
 	CardBrand, CardLast4  string
 	Decline               string // the issuer's code

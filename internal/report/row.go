@@ -23,6 +23,7 @@ type told struct {
 	Status    payment.Status `json:"status"`
 	Realm     string         `json:"realm"`
 	Reference string         `json:"reference"`
+	Issuer    string         `json:"issuer"`
 	CreatedAt time.Time      `json:"createdAt"`
 	UpdatedAt time.Time      `json:"updatedAt"`
 	Decline   struct {
@@ -82,7 +83,7 @@ func Apply(row Payment, e stream.Event) (Payment, error) {
 	if err != nil {
 		return row, fmt.Errorf("event %s of %s: %w", e.ID, e.Object, err)
 	}
-	return Payment{ID: e.Object, Account: e.Account, Mode: e.Mode, Link: t.Link, Realm: t.Realm, Reference: t.Reference,
+	return Payment{ID: e.Object, Account: e.Account, Mode: e.Mode, Link: t.Link, Realm: t.Realm, Reference: t.Reference, Issuer: t.Issuer,
 		PayerName: t.Payer.Name, PayerEmail: t.Payer.Email, CardBrand: t.Card.Brand, CardLast4: t.Card.Last4, Decline: t.Decline.Code,
 		Status: t.Status, Amount: amount, Captured: captured, Refunded: refunded,
 		CreatedAt: t.CreatedAt.UTC(), UpdatedAt: t.UpdatedAt.UTC(), Seq: e.ObjectSeq}, nil
@@ -96,7 +97,7 @@ func minor(s string, c money.Currency) (int64, error) {
 // Expected is the row that a payment's own log asks for once all its events are
 // told: what an audit holds the projection to. Seq 0: none is told yet.
 func Expected(p payment.Payment) Payment {
-	row := Payment{ID: p.ID, Account: p.Account, Mode: p.Mode, Link: p.Link, Realm: p.Realm, Reference: p.Reference, PayerName: p.PayerName,
+	row := Payment{ID: p.ID, Account: p.Account, Mode: p.Mode, Link: p.Link, Realm: p.Realm, Reference: p.Reference, Issuer: p.Issuer, PayerName: p.PayerName,
 		PayerEmail: p.PayerEmail, CardBrand: p.CardBrand, CardLast4: p.CardLast4, Decline: p.DeclineCode, Amount: p.Amount,
 		CreatedAt: p.CreatedAt.UTC().Truncate(time.Millisecond)}
 	for _, e := range p.Log {

@@ -236,6 +236,11 @@ func TestMailedLinks(t *testing.T) {
 	go func() { _ = w.merchants.RunResets(t.Context()) }()
 	w.get(security).has(t, "not confirmed", "Confirm your email address to use live mode.")
 	w.post(security+"/confirmation", url.Values{}).has(t, "A mail was sent a moment ago.")
+	if p := w.post("/dashboard/live/links", url.Values{"attempt": {"attempt-of-sixteen"}, "amount": {"5"}, "currency": {"EUR"}}); p.status != http.StatusForbidden {
+		t.Errorf("a live link before the address is confirmed: %d", p.status)
+	} else {
+		p.has(t, "Live mode needs a confirmed email address.")
+	}
 	link := w.mailed("maria@example.com", mail.Confirm)
 	c := w.stranger() // the mail may be read in another browser
 	for range 2 {     // a program that looks through mails follows the link, and uses nothing up

@@ -71,6 +71,8 @@ type Records struct {
 type Config struct {
 	Merchants    merchant.Service
 	Links        link.Service
+	Forms        link.FormService
+	FormPages    FormPages
 	Payments     payment.Reader
 	Reports      report.Service
 	Transactions coordinator.Service
@@ -110,7 +112,7 @@ type route struct {
 func routes() []route {
 	var all []route
 	for _, room := range [][]route{signInRoutes(), doorRoutes(), securityRoutes(), teamRoutes(), homeRoutes(), paymentRoutes(), linkRoutes(), methodRoutes(), balanceRoutes(), overviewRoutes(),
-		webhookRoutes(), keyRoutes()} {
+		webhookRoutes(), keyRoutes(), formRoutes(), notificationRoutes()} {
 		all = append(all, room...)
 	}
 	return all

@@ -13,6 +13,7 @@ import (
 
 	"github.com/paylink/paylink/internal/idempotency"
 	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/merchant"
 	"github.com/paylink/paylink/internal/money"
 )
 
@@ -186,6 +187,9 @@ func (d *Dashboard) createLink(v *visit) error {
 	}
 	if values.Get("show") != "" { // the button without a script: the preview alone
 		return v.showNewLink(http.StatusOK, values, nil)
+	}
+	if v.mode == link.Live && v.account.TestOnly {
+		return merchant.ErrUnconfirmed
 	}
 	wish, wrong := v.wish(values)
 	if len(wrong) > 0 {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/money"
 	"github.com/paylink/paylink/internal/report"
 )
@@ -131,8 +132,8 @@ func (a overviewAsked) query() string {
 	return "?" + q.Encode()
 }
 
-// figure is a number with the one before.
-type figure struct {
+// keyFigure is a number with the one before.
+type keyFigure struct {
 	Label, Value string
 	Before       string
 	Change       badge // no text: none
@@ -170,7 +171,7 @@ type overviewView struct {
 	Currencies []option
 	Zones      []option
 	Behind     bool
-	Figures    []figure
+	Figures    []keyFigure
 	Charts     []chart
 	Declines   meters
 	Funnel     meters
@@ -242,7 +243,7 @@ func (v *visit) overviewEmpty() (*empty, error) {
 	return e, nil
 }
 
-func (v *visit) overviewFigures(p report.Part) []figure {
+func (v *visit) overviewFigures(p report.Part) []keyFigure {
 	now, before := p.Total, p.Before
 	amount := func(minor int64) string { return v.print.Amount(money.Of(minor, p.Currency)) }
 	count := v.print.Number
@@ -252,7 +253,7 @@ func (v *visit) overviewFigures(p report.Part) []figure {
 		}
 		return v.print.Percent(f.Approved(), f.Approved()+f.Declined())
 	}
-	out := []figure{
+	out := []keyFigure{
 		{Label: v.print.T("overview.volume"), Value: amount(now.Volume), Before: amount(before.Volume), Change: v.change(now.Volume, before.Volume, true)},
 		{Label: v.print.T("overview.approved"), Value: count(now.Approved()), Before: count(before.Approved()), Change: v.change(now.Approved(), before.Approved(), true)},
 		{Label: v.print.T("overview.rate"), Value: rate(now), Before: rate(before)},
@@ -305,15 +306,16 @@ func (v *visit) pointLabel(u report.Unit, t time.Time) string {
 	return v.print.Date(t)
 }
 
-// declineWords are the issuers' codes in words.
-var declineWords = map[string]string{
-	"card_declined": "overview.decline.cardDeclined", "insufficient_funds": "overview.decline.insufficientFunds", "lost_card": "overview.decline.lostCard",
-	"stolen_card": "overview.decline.stolenCard", "expired_card": "overview.decline.expiredCard", "incorrect_cvc": "overview.decline.incorrectCvc",
-	"processing_error": "overview.decline.processingError", "authentication_failed": "overview.decline.authenticationFailed",
+// reasonWords are the issuers' codes in few words, for a list.
+var reasonWords = map[string]string{
+	issuer.CodeDeclined: "overview.decline.cardDeclined", issuer.CodeInsufficientFunds: "overview.decline.insufficientFunds",
+	issuer.CodeLost: "overview.decline.lostCard", issuer.CodeStolen: "overview.decline.stolenCard", issuer.CodeExpired: "overview.decline.expiredCard",
+	issuer.CodeIncorrectCVC: "overview.decline.incorrectCvc", issuer.CodeProcessing: "overview.decline.processingError",
+	issuer.CodeAuthentication: "overview.decline.authenticationFailed",
 }
 
-func (v *visit) declineReason(code string) string {
-	if key, ok := declineWords[code]; ok {
+func (v *visit) reasonText(code string) string {
+	if key, ok := reasonWords[code]; ok {
 		return v.print.T(key)
 	}
 	return v.print.T("overview.decline.other", "Code", code)
@@ -327,7 +329,7 @@ func (v *visit) declineMeters(p report.Part, a overviewAsked) meters {
 		all += r.Count
 	}
 	for _, r := range p.Declines {
-		m.Rows = append(m.Rows, meter{Label: v.declineReason(r.Code), Count: v.print.Number(r.Count), Share: v.print.Percent(r.Count, all), Part: r.Count, Whole: p.Declines[0].Count})
+		m.Rows = append(m.Rows, meter{Label: v.reasonText(r.Code), Count: v.print.Number(r.Count), Share: v.print.Percent(r.Count, all), Part: r.Count, Whole: p.Declines[0].Count})
 	}
 	return m
 }

@@ -37,6 +37,7 @@ type paymentsView struct {
 	Statuses []option
 	Moneys   []option
 	Clear    string
+	Cut      bool
 	Live     string // where the script asks what is new; "" on older pages
 	News     string // what a screen reader hears when there is something new
 	Table    table
@@ -57,7 +58,7 @@ func (d *Dashboard) listPayments(v *visit) error {
 		v.w.WriteHeader(http.StatusNoContent)
 		return nil
 	}
-	p := paymentsView{Action: v.path("payments"), Asked: a, Clear: v.path("payments"), Statuses: v.statusOptions(), Moneys: v.currencyOptions(),
+	p := paymentsView{Cut: items.Cut, Action: v.path("payments"), Asked: a, Clear: v.path("payments"), Statuses: v.statusOptions(), Moneys: v.currencyOptions(),
 		Head: head{Title: v.print.T("payments.title"), Lead: v.print.T("payments.lead"), Actions: []button{
 			{Text: v.print.T("links.new"), Href: v.path("links", "new"), Kind: "primary", Icon: "plus"}}}}
 	p.Table = v.paymentTable(items, a, since)

@@ -15,12 +15,11 @@ import (
 	"github.com/paylink/paylink/internal/report"
 )
 
-// Bounds of a search.
+// Bounds of what is asked, and of a page of a file.
 const (
-	maxQueryBytes   = report.MaxText
-	maxSearchRounds = 20 // short pages of the reports for one of ours
-	exportPage      = 100
-	movesPage       = 500
+	maxQueryBytes = 200
+	exportPage    = 100
+	movesPage     = 500 // entries in memory at once
 )
 
 // asked is what a reader wants to see of the payments, as the address says it.
@@ -82,16 +81,17 @@ func cursorOf(p payment.Payment) string {
 }
 
 // found is a page of payments. Next is the cursor of the page after it, "" on the
-// last.
+// last. Cut: the search looked through so many payments and goes on in the next page.
 type found struct {
 	Payments []payment.Payment
 	Next     string
+	Cut      bool
 }
 
 // findPayments reads a page of what was asked. It is the one place that knows how
-// payments are searched: an id, a link and the plain list through the reader, which
-// is never behind; words, statuses and currencies through the reports, which find
-// them among millions, and are behind by their consumer's lag.
+// payments are found: by id, and the whole list, from the payments themselves, as
+// they are now; everything else from the projection for people, which has an index
+// for each question and is behind by a moment.
 func (v *visit) findPayments(a asked, limit int) (found, error) {
 	f := v.filter(a)
 	if id.Valid(id.Payment, a.Q) {
@@ -104,15 +104,32 @@ func (v *visit) findPayments(a asked, limit int) (found, error) {
 		}
 		return found{Payments: []payment.Payment{p}}, nil
 	}
-	if id.Valid(id.Link, a.Q) {
-		f.Link, a.Q = a.Q, ""
+	if a.Q == "" && f.Status == "" && f.Currency == "" {
+		f.Limit = limit + 1
+		items, err := v.d.Payments.ListPayments(v.Context(), f)
+		return pageOf(items, limit), err
 	}
-	if f.Link == "" && (a.Q != "" || f.Status != "" || f.Currency != "") {
-		return v.searchPayments(f, a, limit)
+	q := report.Query{Account: f.Account, Mode: f.Mode, Text: a.Q, Status: f.Status, Currency: f.Currency, From: f.From, To: f.To, Before: a.Before, Limit: limit}
+	page, err := v.d.Reports.Search(v.Context(), q)
+	if fault.Code(err) == "cursor_invalid" { // as with all that makes no sense here
+		q.Before = ""
+		page, err = v.d.Reports.Search(v.Context(), q)
 	}
-	f.Limit = limit + 1
-	items, err := v.d.Payments.ListPayments(v.Context(), f)
-	return pageOf(items, limit), err
+	if err != nil {
+		return found{}, err
+	}
+	out := found{Next: page.Next, Cut: page.Next != "" && len(page.Payments) < min(limit, report.MaxPage)}
+	for _, row := range page.Payments {
+		out.Payments = append(out.Payments, paymentOf(row))
+	}
+	return out, nil
+}
+
+// paymentOf is as much of a payment as a list shows.
+func paymentOf(row report.Payment) payment.Payment {
+	return payment.Payment{ID: row.ID, Account: row.Account, Mode: row.Mode, Link: row.Link, Issuer: row.Issuer, Realm: row.Realm, Reference: row.Reference,
+		PayerName: row.PayerName, PayerEmail: row.PayerEmail, CardBrand: row.CardBrand, CardLast4: row.CardLast4, DeclineCode: row.Decline, Status: row.Status,
+		Amount: row.Amount, CapturedMinor: row.Captured, RefundedMinor: row.Refunded, CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt, Revision: row.Seq}
 }
 
 func pageOf(items []payment.Payment, limit int) found {
@@ -120,39 +137,6 @@ func pageOf(items []payment.Payment, limit int) found {
 		return found{Payments: items}
 	}
 	return found{Payments: items[:limit], Next: cursorOf(items[limit-1])}
-}
-
-// searchPayments asks the reports. A page of theirs may be short and go on: a few
-// are asked for, and then the reader goes on by the button.
-func (v *visit) searchPayments(f payment.Filter, a asked, limit int) (found, error) {
-	q := report.Query{Account: f.Account, Mode: f.Mode, Text: a.Q, Status: f.Status, Currency: f.Currency, From: f.From, To: f.To, Before: a.Before}
-	var out found
-	for range maxSearchRounds {
-		q.Limit = limit - len(out.Payments)
-		page, err := v.d.Reports.Search(v.Context(), q)
-		if fault.Code(err) == "cursor_invalid" && q.Before != "" {
-			q.Before = "" // of another list: begin again
-			continue
-		}
-		if err != nil {
-			return found{}, err
-		}
-		for _, row := range page.Payments {
-			out.Payments = append(out.Payments, rowOf(row))
-		}
-		if out.Next = page.Next; out.Next == "" || len(out.Payments) >= limit {
-			break
-		}
-		q.Before = page.Next
-	}
-	return out, nil
-}
-
-// rowOf is what a list shows of a payment.
-func rowOf(r report.Payment) payment.Payment {
-	return payment.Payment{ID: r.ID, Account: r.Account, Mode: r.Mode, Link: r.Link, Realm: r.Realm, Reference: r.Reference, PayerName: r.PayerName, PayerEmail: r.PayerEmail,
-		CardBrand: r.CardBrand, CardLast4: r.CardLast4, DeclineCode: r.Decline, Status: r.Status, Amount: r.Amount, CapturedMinor: r.Captured, RefundedMinor: r.Refunded,
-		CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt, Revision: r.Seq}
 }
 
 // linkOf reads the link of a payment; the zero one when it is not there any more.

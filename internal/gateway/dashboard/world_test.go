@@ -44,8 +44,8 @@ type world struct {
 	merchants *merchant.Local
 	ring      *keyring.Ring
 	hooks     *notify.Local
-	mails     *office.Local
 	seal      func([]byte) []byte // a webhook's body, as the notifier keeps it
+	mails     *office.Local
 	account   string
 	reports   *sqlstore.Reports
 }
@@ -112,9 +112,8 @@ func newWorldWith(t *testing.T, change func(*merchant.Config)) *world {
 	t.Cleanup(func() { _ = carrier.Close() })
 	w.mails = office.New(office.Config{Outbox: store, Readers: store, Parked: store, Payments: store, Links: store, Ring: ring, Carrier: carrier,
 		From: "Payments <pay@shop.example>", PublicURL: public, Now: now, Log: log})
-	d, err := dashboard.New(dashboard.Config{Merchants: w.merchants, Links: w.links, Payments: store, Transactions: w.coord, Webhooks: w.hooks,
-		Reports:    w.reports,
-		Mail:       w.mails,
+	d, err := dashboard.New(dashboard.Config{Merchants: w.merchants, Links: w.links, Payments: store, Reports: w.reports, Transactions: w.coord, Webhooks: w.hooks, Mail: w.mails,
+		Forms: w.links, FormPages: formPages(t, w.links, public),
 		Connectors: known, Records: dashboard.Records{Users: store, Links: store, Transactions: store, Webhooks: store},
 		Seal:   func(b, with []byte) ([]byte, error) { return ring.Seal(keyring.AnswerSeal, b, with), nil },
 		Unseal: func(b, with []byte) ([]byte, error) { return ring.Unseal(keyring.AnswerSeal, b, with) },

@@ -17,7 +17,6 @@ import (
 // Bounds of what one page looks at. Beyond them it says where it goes on.
 const (
 	reportMatches = 15_000 // payments that a word finds; a word that finds more is looked for among the newest
-	reportWindow  = 10_000 // payments that are looked through
 	reportHourly  = 62     // days of a period that is read by the hour
 )
 
@@ -166,7 +165,7 @@ func (s *search) window(ctx context.Context) (low int64, err error) {
 	w.add("number < ?", s.below)
 	w.add("number >= ?", s.above)
 	err = s.r.own.read.QueryRowContext(ctx, "SELECT COALESCE(MIN(number), 0) FROM (SELECT number FROM report_payments"+w.sql()+
-		" ORDER BY number DESC LIMIT 1 OFFSET "+strconv.Itoa(reportWindow)+") AS place", w.args...).Scan(&low)
+		" ORDER BY number DESC LIMIT 1 OFFSET "+strconv.Itoa(report.Window)+") AS place", w.args...).Scan(&low)
 	return low, s.r.own.dialect.explain(err)
 }
 
@@ -218,9 +217,18 @@ func (r *Reports) Overview(ctx context.Context, p report.Period) (report.Overvie
 		}
 	}
 	o := report.Fold(p, zone, hours, declines)
-	lag, err := r.Lag(ctx)
-	o.Behind = lag > 0
+	o.Behind, err = r.isBehind(ctx)
 	return o, err
+}
+
+// isBehind reports whether the feed has gone on.
+func (r *Reports) isBehind(ctx context.Context) (yes bool, err error) {
+	position, err := r.own.checkpoint(ctx, r.own.read, report.Consumer)
+	if err != nil {
+		return false, err
+	}
+	err = r.feed.read.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM events WHERE position > $1)", position).Scan(&yes)
+	return yes, r.feed.dialect.explain(err)
 }
 
 // unitOf is how the sums of a period are read: a long one by the days of UTC, so that

@@ -25,9 +25,9 @@ const (
 )
 
 const (
-	reportColumns = "owner, number, id, link, realm, reference, payer_name, payer_email, card_brand, card_last4, decline, status, currency, " +
+	reportColumns = "owner, number, id, link, realm, reference, issuer, payer_name, payer_email, card_brand, card_last4, decline, status, currency, " +
 		"amount, captured, refunded, created_at, updated_at, seq, terms"
-	reportFields = 20
+	reportFields = 21
 	linkFields   = 6
 	termFields   = 3
 	numberBits   = 22     // below a payment's millisecond
@@ -176,7 +176,7 @@ func scanReport(row rowScanner, owned bool) (r reportRow, err error) {
 	var created, updated int64
 	var terms string
 	p := &r.Payment
-	to := []any{&r.owner, &r.number, &p.ID, &p.Link, &p.Realm, &p.Reference, &p.PayerName, &p.PayerEmail, &p.CardBrand, &p.CardLast4,
+	to := []any{&r.owner, &r.number, &p.ID, &p.Link, &p.Realm, &p.Reference, &p.Issuer, &p.PayerName, &p.PayerEmail, &p.CardBrand, &p.CardLast4,
 		&p.Decline, &p.Status, &p.Amount.Currency, &p.Amount.Minor, &p.Captured, &p.Refunded, &created, &updated, &p.Seq, &terms}
 	if owned {
 		to = slices.Concat([]any{&p.Account, &p.Mode}, to)
@@ -188,7 +188,7 @@ func scanReport(row rowScanner, owned bool) (r reportRow, err error) {
 
 func (r reportRow) columns() []any {
 	p := r.Payment
-	return []any{r.owner, r.number, p.ID, p.Link, p.Realm, p.Reference, p.PayerName, p.PayerEmail, p.CardBrand, p.CardLast4, p.Decline,
+	return []any{r.owner, r.number, p.ID, p.Link, p.Realm, p.Reference, p.Issuer, p.PayerName, p.PayerEmail, p.CardBrand, p.CardLast4, p.Decline,
 		string(p.Status), string(p.Amount.Currency), p.Amount.Minor, p.Captured, p.Refunded, p.CreatedAt.UnixMilli(), p.UpdatedAt.UnixMilli(), p.Seq,
 		marked(p.Terms())}
 }
@@ -291,7 +291,7 @@ var (
 
 func putReportRows(n int) string {
 	return "INSERT INTO report_payments (" + reportColumns + ") VALUES " + values(n, reportFields) + `
-		ON CONFLICT (owner, number) DO UPDATE SET link = excluded.link, realm = excluded.realm, reference = excluded.reference,
+		ON CONFLICT (owner, number) DO UPDATE SET link = excluded.link, realm = excluded.realm, reference = excluded.reference, issuer = excluded.issuer,
 		payer_name = excluded.payer_name, payer_email = excluded.payer_email, card_brand = excluded.card_brand, card_last4 = excluded.card_last4,
 		decline = excluded.decline, status = excluded.status, currency = excluded.currency, amount = excluded.amount, captured = excluded.captured,
 		refunded = excluded.refunded, updated_at = excluded.updated_at, seq = excluded.seq, terms = excluded.terms

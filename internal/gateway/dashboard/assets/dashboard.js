@@ -40,6 +40,17 @@
     b.timer = setTimeout(() => { words.textContent = b.dataset.word; }, 2000);
   });
 
+  // A form that shows itself in a frame does so while it is typed.
+  document.addEventListener("input", (e) => {
+    const form = e.target.form;
+    if (!form || !form.dataset.preview) return;
+    clearTimeout(form.timer);
+    form.timer = setTimeout(() => {
+      const frame = document.querySelector(`iframe[name="${form.dataset.frame}"]`);
+      frame.contentWindow.location.replace(form.dataset.preview + "?" + new URLSearchParams(new FormData(form)));
+    }, 300);
+  });
+
   // A form is sent once; a page that the back button brings again may send again:
   // its attempt makes that harmless.
   document.addEventListener("submit", (e) => {

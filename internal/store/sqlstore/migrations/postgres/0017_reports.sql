@@ -16,6 +16,7 @@ CREATE TABLE report_payments (
     link        TEXT COLLATE "C"   NOT NULL,
     realm       TEXT COLLATE "C"   NOT NULL,
     reference   TEXT COLLATE "C"   NOT NULL,
+    issuer      TEXT COLLATE "C"   NOT NULL,
     payer_name  TEXT COLLATE "C"   NOT NULL,
     payer_email TEXT COLLATE "C"   NOT NULL,
     card_brand  TEXT COLLATE "C"   NOT NULL,

@@ -18,6 +18,7 @@ CREATE TABLE report_payments (
     link        TEXT   NOT NULL,
     realm       TEXT   NOT NULL,
     reference   TEXT   NOT NULL,
+    issuer      TEXT   NOT NULL,
     payer_name  TEXT   NOT NULL,
     payer_email TEXT   NOT NULL,
     card_brand  TEXT   NOT NULL,
