@@ -32,7 +32,7 @@ chart: build ## the Helm chart and the compose file, against Kubernetes' own che
 	@scripts/chart.sh
 
 generate: ## the templates' Go code
-	@for pages in internal/gateway/pages internal/gateway/dashboard; do $(GO) tool -modfile=tools/templ/go.mod templ generate -path $$pages; done
+	@for pages in internal/gateway/pages internal/gateway/dashboard internal/gateway/apidocs; do $(GO) tool -modfile=tools/templ/go.mod templ generate -path $$pages; done
 
 fuzz: ## a minute for each fuzzer, beyond the committed seeds that test runs
 	@scripts/fuzz.sh

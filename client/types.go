@@ -243,7 +243,7 @@ type Endpoint struct {
 	Status         string            `json:"status"`
 	DisabledAt     time.Time         `json:"disabledAt,omitzero"`
 	DisabledReason string            `json:"disabledReason,omitempty"` // gone, failing or manual
-	FailingSince   time.Time         `json:"failingSince"`
+	FailingSince   time.Time         `json:"failingSince,omitzero"`
 	Mode           Mode              `json:"mode"`
 	CreatedAt      time.Time         `json:"createdAt,omitzero"`
 	Links          map[string]string `json:"links"`
@@ -329,16 +329,18 @@ type CreateKey struct {
 
 // CreateUser signs somebody up, with an account.
 type CreateUser struct {
-	Username string `json:"username"`
-	Email    string `json:"email"`
-	Date     string `json:"date,omitempty"`
-	Password string `json:"password"`
+	Username   string `json:"username"`
+	Email      string `json:"email"`
+	Date       string `json:"date,omitempty"`
+	Password   string `json:"password"`
+	Invitation string `json:"invitation,omitempty"` // where signing up needs one
 }
 
 // SignIn asks for a session.
 type SignIn struct {
 	Login    string `json:"login"`
 	Password string `json:"password"`
+	OTP      string `json:"otp,omitempty"` // of an authenticator, where the user has one
 }
 
 // Session is a signed-in user's; Token goes into WithSession.

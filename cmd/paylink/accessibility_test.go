@@ -157,6 +157,7 @@ func (g *gallery) openToAll(l map[string]any, expired string) {
 	if g.say.Tag() == "en" {
 		g.visit("/problems", "Problems", "problems")
 		g.visit("/problems/payment_method_unavailable", "Problem payment_method_unavailable", "problem")
+		g.visit("/docs", "paylink API", "api documentation")
 	}
 }
 

@@ -348,7 +348,7 @@ func TestListen(t *testing.T) {
 	address := strings.TrimPrefix(p.url, "http://")
 	p.stop()
 	l.says("connecting again in")
-	p = serveOn(t, p.data, address)
+	serveOn(t, p.data, address)
 	c.ok("links", "cancel", made.ID)
 	l.says("link.canceled")
 	l.says("connected again, going on after seq")

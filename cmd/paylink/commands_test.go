@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/paylink/paylink/internal/mail/mailtest"
 )
 
 // refusedWith runs a command that must fail and say why.
@@ -164,7 +166,8 @@ func measures(t *testing.T) {
 	if len(names) < 6 {
 		t.Fatalf("alerts.md tells of %v", names)
 	}
-	p := serve(t)
+	post := mailtest.Start(t, mailtest.Options{NoStartTLS: true})
+	p := serveWith(t, filepath.Join(t.TempDir(), "data"), freeAddress(t), "--mail-url", post.URL(), "--mail-from", "pay@shop.example")
 	_, key := p.merchant(t, "ada")
 	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusGone) }))
 	defer receiver.Close()
@@ -177,6 +180,14 @@ func measures(t *testing.T) {
 		t.Fatalf("the log does not tell where the metrics are\n%s", p.logs)
 	}
 	admin := &process{url: "http://" + at[1]}
+	if a := key.as("").do("POST", tokenPath(t, key.link(`"amount":"1"`))+"/payments", `{"attempt":"attempt-0000000002","payer":{"email":"grace@example.com"},`+
+		`"card":{"number":"4242424242424242","expMonth":12,"expYear":2034,"cvc":"739"}}`); a.status != http.StatusOK {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	eventually(t, "the receipt is counted", func() bool {
+		_, body := admin.get(t, "/metrics")
+		return strings.Contains(body, "\npaylink_mail_tries_total{kind=\"receipt\",outcome=\"sent\"} 1\n")
+	})
 	eventually(t, "the parked webhook is counted", func() bool {
 		status, body := admin.get(t, "/metrics")
 		return status == http.StatusOK && strings.Contains(body, "\npaylink_webhook_deliveries_parked 1\n")

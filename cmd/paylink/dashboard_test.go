@@ -18,7 +18,7 @@ func TestDashboardAccessibility(t *testing.T) {
 	_, g.key = g.p.merchant(t, "ada-lovelace-and-daughters")
 	g.show("/dashboard/sign-in", "sign in")
 	g.signIn("ada-lovelace-and-daughters")
-	for _, walk := range []func(*gallery){paymentPages, linkPages, overviewPages} {
+	for _, walk := range []func(*gallery){paymentPages, linkPages, formRooms, overviewPages} {
 		walk(g)
 	}
 	g.b.onlyOwnOrigin(g.p.url)

@@ -88,7 +88,7 @@ func localhost(address string) string { return strings.Replace(address, "127.0.0
 func numbered(origin string) string { return strings.Replace(origin, "localhost", "127.0.0.1", 1) }
 
 // formOn makes a form that the site may frame.
-func formOn(t *testing.T, key *client, origin, more string) string {
+func formOn(t testing.TB, key *client, origin, more string) string {
 	t.Helper()
 	return str(t, key.ok("POST", "/api/forms", `{"name":"Tickets","amounts":["5","12.50"],"currency":"EUR","fields":[{"name":"email","required":true},{"name":"size","label":"Size"}],
 		"origins":["`+origin+`"],"redirectUrl":"`+origin+`/thanks"`+more+`}`), "id")
@@ -354,7 +354,9 @@ func TestFormAgainstAHostilePage(t *testing.T) {
 		b.open(good + "/")
 		ask[any](b, `fetch("`+p.url+`/f/`+form+`", {method: "POST", mode: "no-cors", body: new URLSearchParams({amount: "5", email: "a@b.example"})}).catch(() => null)`)
 		ask[any](b, `document.body.insertAdjacentHTML("beforeend", '<form id=theirs method=post action="`+p.url+`/f/`+form+`"><input name=amount value=5><input name=email value=a@b.example></form>'), document.getElementById("theirs").submit(), null`)
-		b.sees("Forbidden")
+		eventually(t, "our refusal is shown", func() bool {
+			return ask[bool](b, `location.href.startsWith("`+p.url+`/f/") && document.querySelector("h1") !== null && document.querySelector("form#fill, form#pay") === null`)
+		})
 		if after := len(list(t, key.ok("GET", "/api/links", ""), "data")); after != before {
 			t.Errorf("%d links became %d", before, after)
 		}
@@ -426,4 +428,23 @@ func TestFormIsArchived(t *testing.T) {
 		status, body := p.get(t, "/f/"+form)
 		return status == http.StatusGone && strings.Contains(body, "This form is not active")
 	})
+}
+
+// formRooms shows the dashboard's room of forms.
+func formRooms(g *gallery) {
+	g.show("/dashboard/test/forms", "forms empty")
+	form := formOn(g.t, g.key, "https://shop.example", `,"description":"Two tickets for the evening of 12 December"`)
+	g.key.ok("POST", "/api/forms", `{"name":"Donations","minAmount":"5","maxAmount":"500","currency":"EUR","disabled":true}`)
+	g.show("/dashboard/test/forms", "forms")
+	g.show("/dashboard/test/forms/new", "form new")
+	g.b.click("main form button.primary")
+	g.b.run(waitErrors)
+	g.b.audit("dashboard form new errors", g.axe)
+	g.show("/dashboard/test/forms/"+form, "form")
+	g.show("/dashboard/test/forms/"+form+"/edit", "form edit")
+	g.show("/dashboard/test/forms/"+form+"/archive", "form archive")
+	g.show("/f/"+form, "form page")
+	g.b.click("#fill button[type=submit]")
+	g.b.run(waitErrors)
+	g.b.audit("form page errors", g.axe)
 }

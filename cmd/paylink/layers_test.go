@@ -32,7 +32,7 @@ var layerRows = [][]string{
 		"internal/issuer/simulator",
 		"internal/notify/webhook",
 		"internal/rpc",
-		"internal/gateway/api", "internal/gateway/pages", "internal/gateway/dashboard", "internal/gateway/limit",
+		"internal/gateway/api", "internal/gateway/pages", "internal/gateway/apidocs", "internal/gateway/dashboard", "internal/gateway/limit",
 		"client",
 	},
 	{"internal/mail/smtp", "internal/mail/office"},

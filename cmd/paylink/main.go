@@ -80,6 +80,7 @@ type commands struct {
 	Import      imports  `cmd:"" help:"Fill an empty store from such a file."`
 	Keys        keys     `cmd:"" help:"The keyring."`
 	Link        links    `cmd:"" help:"Payment links."`
+	Receipt     receipts `cmd:"" help:"Receipts."`
 	Reports     reports  `cmd:"" help:"What people look at: figures and searches."`
 	Fraud       frauds   `cmd:"" help:"Learn what fraud looks like."`
 	Invite      invite   `cmd:"" help:"Invite somebody to sign up with an account of their own."`
@@ -150,6 +151,14 @@ type keys struct {
 		stores
 		Key string `arg:"" help:"Key id, 8 hexadecimal digits."`
 	} `cmd:"" help:"Make a key worthless at once, and everything that it signed."`
+}
+
+type receipts struct {
+	Verify struct {
+		stores
+		Receipt string `arg:"" help:"The receipt, or the address that the mail leads to."`
+		JWKS    string `help:"File with the published keys; the data folder's keys by default." name:"jwks" type:"path"`
+	} `cmd:"" help:"Tell whether a receipt is ours and unaltered, and what it says, without the network."`
 }
 
 type links struct {
@@ -241,6 +250,8 @@ func dispatch(ctx context.Context, command string, c commands, out, errs io.Writ
 		return app.VerifyLink(c.Link.Verify.config(), c.Link.Verify.URL, c.Link.Verify.JWKS, out)
 	case "invite <email>":
 		return app.Invite(ctx, c.Invite.config(), c.Invite.Email, out)
+	case "receipt verify <receipt>":
+		return app.VerifyReceipt(c.Receipt.Verify.config(), c.Receipt.Verify.Receipt, c.Receipt.Verify.JWKS, out)
 	case "probe", "probe <url>":
 		return c.Probe.ask(ctx)
 	case "version":

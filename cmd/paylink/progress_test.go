@@ -108,7 +108,9 @@ func TestWebhooksRedeliver(t *testing.T) {
 		merchant.link(`"amount":"1.00"`)
 		eventually(t, "the endpoint is disabled", func() bool { return merchant.ok("GET", path, "")["disabledReason"] == "gone" })
 	}
-	eventually(t, "all are parked", func() bool { return len(list(t, merchant.ok("GET", path+"/deliveries?status=parked", ""), "data")) == events })
+	eventually(t, "all are parked", func() bool {
+		return len(list(t, merchant.ok("GET", path+"/deliveries?status=parked", ""), "data")) == events
+	})
 	if _, errs, status := terminal.run("", "webhooks", "redeliver", id); status != exitRefusedStatus || !strings.Contains(errs, "disabled") {
 		t.Errorf("to a disabled endpoint: %d %s", status, errs)
 	}

@@ -5,12 +5,14 @@ import (
 
 	"github.com/paylink/paylink/internal/gateway/api"
 	"github.com/paylink/paylink/internal/gateway/dashboard"
+	"github.com/paylink/paylink/internal/gateway/pages"
 )
 
 // newDashboard: the merchant's pages, on the services that the gateway calls
 // anyway.
-func (s *services) newDashboard() (*dashboard.Dashboard, error) {
+func (s *services) newDashboard(public *pages.Pages) (*dashboard.Dashboard, error) {
 	return dashboard.New(dashboard.Config{Merchants: s.users, Links: s.links, Payments: s.payments, Reports: s.reports, Transactions: s.transactions, Webhooks: s.notifier,
+		Mail: s.mail, Forms: s.forms, FormPages: s.formPages(public),
 		Connectors: known(), Seal: s.seal, Unseal: s.unseal, MAC: s.mac, Render: api.Renderer{PublicURL: s.cfg.PublicURL, Now: time.Now}.Render,
 		Records:   dashboard.Records{Users: s.records.Users, Links: s.records.Links, Transactions: s.records.Transactions, Webhooks: s.records.Webhooks},
 		PublicURL: s.cfg.PublicURL, Now: time.Now, Log: s.log, Drain: s.drain})

@@ -8,6 +8,7 @@ import (
 
 	"github.com/paylink/paylink/internal/gateway"
 	"github.com/paylink/paylink/internal/gateway/api"
+	"github.com/paylink/paylink/internal/gateway/apidocs"
 	"github.com/paylink/paylink/internal/gateway/pages"
 	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/issuer/simulator"
@@ -19,7 +20,7 @@ func (s *services) openGateway(context.Context) error {
 	if !s.cfg.runs("gateway") {
 		return nil
 	}
-	public, err := pages.New(pages.Config{Links: s.verifier, Payments: s.transactions, Beacons: s.beacons, Now: time.Now, Log: s.log, PublicURL: s.cfg.PublicURL, Drain: s.drain,
+	public, err := pages.New(pages.Config{Links: s.verifier, Payments: s.transactions, Receipts: s.ring, Mails: s.mail, Beacons: s.beacons, Now: time.Now, Log: s.log, PublicURL: s.cfg.PublicURL, Drain: s.drain,
 		Forms: s.publicDesk(), Receipt: s.transactions.Receipt})
 	if err != nil {
 		return err
@@ -31,7 +32,11 @@ func (s *services) openGateway(context.Context) error {
 	json := api.New(api.Config{Merchants: s.users, Links: s.links, Forms: s.forms, Payments: s.payments, Transactions: s.transactions, Webhooks: s.notifier,
 		Connectors: known(), Records: s.records, Seal: s.seal, Unseal: s.unseal, MAC: s.mac, JWKS: s.ring.JWKS,
 		PublicURL: s.cfg.PublicURL, Now: time.Now, Log: s.log, Drain: s.drain, ClockSpread: s.clockSpread(), Limit: gate.Account})
-	merchants, err := s.newDashboard()
+	merchants, err := s.newDashboard(public)
+	if err != nil {
+		return err
+	}
+	docs, err := apidocs.New(s.cfg.PublicURL)
 	if err != nil {
 		return err
 	}
@@ -42,7 +47,7 @@ func (s *services) openGateway(context.Context) error {
 	if at := slices.IndexFunc(s.connectors, func(k issuer.Connector) bool { _, here := k.(*simulator.Simulator); return here }); at >= 0 {
 		issuers[simulator.DefaultPublicPath+"/"] = s.connectors[at].(*simulator.Simulator).Handler() // just seen
 	}
-	s.handler = gateway.New(gateway.Config{Boxes: []gateway.Registrar{json, public, merchants}, NotFound: public.NotFound(), Mounts: issuers,
+	s.handler = gateway.New(gateway.Config{Boxes: []gateway.Registrar{json, public, merchants, docs}, NotFound: public.NotFound(), Mounts: issuers,
 		Ready: s.ready, Metrics: s.metrics, Log: s.log, Limit: gate.Wrap})
 	return nil
 }

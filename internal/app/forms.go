@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/paylink/paylink/internal/gateway/api"
+	"github.com/paylink/paylink/internal/gateway/dashboard"
 	"github.com/paylink/paylink/internal/gateway/pages"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/rpc"
@@ -47,4 +48,10 @@ func (d desk) Fill(ctx context.Context, f link.Form, r link.FormLinkRequest) (li
 		return link.Link{}, err
 	}
 	return d.box.FormLink(ctx, r)
+}
+
+// formPages are the payer's pages, as the dashboard's room of forms shows them.
+func (s *services) formPages(public *pages.Pages) dashboard.FormPages {
+	src, integrity := pages.Embed(s.cfg.PublicURL)
+	return dashboard.FormPages{Script: src, Integrity: integrity, Preview: public.PreviewForm}
 }

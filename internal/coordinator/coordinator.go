@@ -177,7 +177,7 @@ func (c *Local) begin(ctx context.Context, s payment.Submit, fresh payment.Payme
 			}
 			// Nothing was sent: what the payer says now counts.
 			seen.CardBrand, seen.CardLast4, seen.Amount = fresh.CardBrand, fresh.CardLast4, fresh.Amount
-			seen.PayerName, seen.PayerEmail = fresh.PayerName, fresh.PayerEmail
+			seen.PayerName, seen.PayerEmail, seen.PayerLang = fresh.PayerName, fresh.PayerEmail, fresh.PayerLang
 			fresh = seen
 		}
 	}
@@ -222,7 +222,7 @@ func (c *Local) check(s payment.Submit, now time.Time) (issuer.Connector, paymen
 	return connector, payment.Payment{Ahead: l.Ahead,
 		ID: payment.IDFor(l.ID, s.Attempt), Account: l.Account, Mode: l.Mode, Link: l.ID, Attempt: s.Attempt, Issuer: l.Issuer,
 		Amount: amount, Capture: l.Capture, LatePolicy: l.LatePolicy, LinkEndsAt: l.ExpiresAt, LinkUses: l.MaxUses,
-		CardBrand: s.Card.Brand(), CardLast4: s.Card.Last4(), PayerName: s.PayerName, PayerEmail: s.PayerEmail,
+		CardBrand: s.Card.Brand(), CardLast4: s.Card.Last4(), PayerName: s.PayerName, PayerEmail: s.PayerEmail, PayerLang: s.PayerLang,
 		Realm: l.Realm, Reference: l.Reference, Metadata: l.Metadata, CreatedAt: now, UpdatedAt: now,
 	}, nil
 }

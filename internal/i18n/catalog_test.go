@@ -155,15 +155,20 @@ func callOf(c *ast.CallExpr) (use, bool) {
 	case *ast.Ident:
 		name = f.Name
 	}
-	if (name != "T" && name != "N") || len(c.Args) == 0 {
+	args := c.Args
+	// The dashboard's say and sayN are T and N with the context before.
+	if (name == "say" || name == "sayN") && len(args) > 1 {
+		name, args = map[string]string{"say": "T", "sayN": "N"}[name], args[1:]
+	}
+	if (name != "T" && name != "N") || len(args) == 0 {
 		return use{}, false
 	}
-	key, ok := literal(c.Args[0])
+	key, ok := literal(args[0])
 	if !ok || !keyShape.MatchString(key) {
 		return use{}, false
 	}
 	u := use{key: key, method: name, spread: c.Ellipsis.IsValid()}
-	rest := c.Args[1:]
+	rest := args[1:]
 	if name == "N" && len(rest) > 0 {
 		rest = rest[1:]
 		u.names = append(u.names, "N")

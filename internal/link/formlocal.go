@@ -114,18 +114,18 @@ func (l *Local) FormLink(ctx context.Context, r FormLinkRequest) (Link, error) {
 	if !f.Active() {
 		return Link{}, FormInactive()
 	}
-	now := l.now().UTC().Truncate(time.Millisecond)
 	wish, shown, err := f.wish(r)
 	if err != nil {
 		return Link{}, err
 	}
-	linkID, err := f.linkID(r.Attempt, wish, shown, now)
+	linkID, err := f.linkID(r.Attempt, wish, shown, l.now())
 	if err != nil {
 		return Link{}, err
 	}
 	if made, err := l.store.GetLink(ctx, f.Account, linkID); err == nil || fault.KindOf(err) != fault.KindNotFound {
 		return made, err
 	}
+	now := l.now().Add(aheadIn(l.store, f.Account, f.Mode)).UTC().Truncate(time.Millisecond)
 	k, err := wish.link(now)
 	if err != nil {
 		return Link{}, err

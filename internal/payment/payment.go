@@ -67,6 +67,7 @@ type Payment struct {
 	CardLast4  string            `json:"cardLast4,omitempty"`
 	PayerName  string            `json:"payerName,omitempty"`
 	PayerEmail string            `json:"payerEmail,omitempty"`
+	PayerLang  string            `json:"payerLang,omitempty"` // of the page that was read; mails are written in it
 	Realm      string            `json:"realm,omitempty"`
 	Reference  string            `json:"reference,omitempty"`
 	Metadata   map[string]string `json:"metadata,omitempty"`

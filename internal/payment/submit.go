@@ -14,6 +14,7 @@ type Submit struct {
 	Card       issuer.Card
 	PayerName  string
 	PayerEmail string
+	PayerLang  string       // of the page that was read; "" where it is not known
 	Amount     money.Amount // the payer's choice; ignored when the link fixes the amount
 	ReturnURL  string       // where a challenge sends the payer back to
 }

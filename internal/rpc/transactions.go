@@ -36,6 +36,7 @@ type submitForm struct {
 	Account, Link, Attempt string
 	Card                   []byte
 	PayerName, PayerEmail  string
+	PayerLang              string
 	Amount                 money.Amount
 	ReturnURL              string
 }
@@ -62,7 +63,7 @@ type refundAnswer struct {
 // Submit implements coordinator.Service. The same attempt is the same payment, so
 // it may be sent again.
 func (t *Transactions) Submit(ctx context.Context, s payment.Submit) (payment.Payment, error) {
-	f := submitForm{Account: s.Link.Account, Link: s.Link.ID, Attempt: s.Attempt, PayerName: s.PayerName, PayerEmail: s.PayerEmail,
+	f := submitForm{Account: s.Link.Account, Link: s.Link.ID, Attempt: s.Attempt, PayerName: s.PayerName, PayerEmail: s.PayerEmail, PayerLang: s.PayerLang,
 		Amount: s.Amount, ReturnURL: s.ReturnURL}
 	var err error
 	if f.Card, err = t.cards.seal(s.Card, f.about()); err != nil {
@@ -144,7 +145,7 @@ func ServeTransactions(s *Server, box coordinator.Service, links link.Reader, ca
 		if err != nil {
 			return nil, err
 		}
-		p, err := box.Submit(ctx, payment.Submit{Link: l, Attempt: q.Attempt, Card: card, PayerName: q.PayerName, PayerEmail: q.PayerEmail,
+		p, err := box.Submit(ctx, payment.Submit{Link: l, Attempt: q.Attempt, Card: card, PayerName: q.PayerName, PayerEmail: q.PayerEmail, PayerLang: q.PayerLang,
 			Amount: q.Amount, ReturnURL: q.ReturnURL})
 		form := paymentOut(p)
 		return &form, err

@@ -134,7 +134,7 @@ func newWorld(t *testing.T) *world {
 	links := link.NewLocal(link.LocalConfig{Ring: w.ring, Store: w.store, PublicURL: public, Now: now})
 	webhook := []byte("webhook")
 	w.local = boxes{world: w, links: links, verifier: links, forms: links, publicForms: links, payments: w.store, reports: w.reports,
-		users: merchant.New(merchant.Config{Users: w.store, Keys: w.store, Sessions: w.store, Access: w.store, Ring: w.ring, PublicURL: public, Now: now,
+		users: merchant.New(merchant.Config{Users: w.store, Keys: w.store, Sessions: w.store, Clocks: w.store, Access: w.store, Ring: w.ring, PublicURL: public, Now: now,
 			Connectors: []merchant.Connector{{Name: simulator.Name, Capabilities: simulator.Capabilities()}}}),
 		transactions: coordinator.New(coordinator.Config{Payments: w.store, Links: w.store, Connectors: []issuer.Connector{w.sim}, LinkURL: links.URL, Ring: w.ring, PublicURL: public, Now: now, Log: w.log}),
 		notifier: notify.New(notify.Config{Store: w.store, Queue: w.queue, Now: now, Keys: notify.Keys{

@@ -65,7 +65,7 @@ func (v *visit) moveTable(moves []stream.Event, before int64) table {
 	for _, e := range moves {
 		for _, m := range slices.Backward(e.Transfers) {
 			cells := v.transferCells(v.account.ID, m, e.CreatedAt)
-			cells = slices.Insert(cells, 1, templ.Component(linked(v.path("payments", e.Object), "…"+e.Object[max(len(e.Object)-8, 0):])))
+			cells = slices.Insert(cells, 1, templ.Component(linked(v.path("payments", e.Object), "…\u2060"+e.Object[max(len(e.Object)-8, 0):])))
 			t.Rows = append(t.Rows, tableRow{ID: m.ID, Cells: cells})
 		}
 	}
@@ -80,7 +80,7 @@ func (v *visit) everyMove() iter.Seq2[[]string, error] {
 	return func(yield func([]string, error) bool) {
 		before := int64(0)
 		for {
-			moves, err := v.d.Payments.Moves(v.Context(), v.account.ID, v.mode, before, scanPage)
+			moves, err := v.d.Payments.Moves(v.Context(), v.account.ID, v.mode, before, movesPage)
 			if err != nil {
 				yield(nil, err)
 				return
@@ -95,7 +95,7 @@ func (v *visit) everyMove() iter.Seq2[[]string, error] {
 					}
 				}
 			}
-			if len(moves) < scanPage {
+			if len(moves) < movesPage {
 				return
 			}
 			before = moves[len(moves)-1].Seq

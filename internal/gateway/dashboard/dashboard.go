@@ -46,6 +46,7 @@ import (
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/idempotency"
 	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/mail"
 	"github.com/paylink/paylink/internal/merchant"
 	"github.com/paylink/paylink/internal/notify"
 	"github.com/paylink/paylink/internal/payment"
@@ -70,10 +71,13 @@ type Records struct {
 type Config struct {
 	Merchants    merchant.Service
 	Links        link.Service
+	Forms        link.FormService
+	FormPages    FormPages
 	Payments     payment.Reader
 	Reports      report.Service
 	Transactions coordinator.Service
 	Webhooks     notify.Service
+	Mail         mail.Service
 	Connectors   []merchant.Connector
 	Records      Records
 	// Seal, Unseal and Render keep recorded answers, as in the API.
@@ -108,7 +112,7 @@ type route struct {
 func routes() []route {
 	var all []route
 	for _, room := range [][]route{signInRoutes(), doorRoutes(), securityRoutes(), teamRoutes(), homeRoutes(), paymentRoutes(), linkRoutes(), methodRoutes(), balanceRoutes(), overviewRoutes(),
-		webhookRoutes(), keyRoutes()} {
+		webhookRoutes(), keyRoutes(), formRoutes(), notificationRoutes()} {
 		all = append(all, room...)
 	}
 	return all

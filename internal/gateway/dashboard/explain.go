@@ -17,6 +17,9 @@ var explained = map[string]string{
 	"too_long":                   "common.fault.long",
 	"invalid_characters":         "common.fault.characters",
 	"changed_meanwhile":          "common.fault.changed",
+	"too_many_mails":             "common.fault.manyMails",
+	"mail_refused":               "common.fault.mailRefused",
+	"mail_test_mode":             "common.fault.mailTest",
 	"link_paid":                  "common.fault.linkPaid",
 	"link_paying":                "common.fault.linkPaying",
 	"link_canceled":              "common.fault.linkCanceled",
@@ -25,7 +28,6 @@ var explained = map[string]string{
 	"url_invalid":                "common.fault.redirect",
 	"max_uses_invalid":           "common.fault.uses",
 	"username_invalid":           "account.fault.username",
-	"email_invalid":              "account.fault.email",
 	"password_too_short":         "account.fault.passwordShort",
 	"password_wrong":             "account.fault.passwordWrong",
 	"account_exists":             "account.fault.taken",
@@ -41,7 +43,6 @@ var explained = map[string]string{
 	"invitation_limit":           "account.fault.invitationLimit",
 	"already_signed_up":          "account.fault.signedUp",
 	"mail_sent_just_now":         "account.fault.mailJustNow",
-	"mail_unavailable":           "account.fault.mailUnavailable",
 	"email_unconfirmed":          "account.fault.unconfirmed",
 	"totp_on":                    "account.fault.codesOn",
 	"totp_off":                   "account.fault.codesOff",
@@ -61,6 +62,11 @@ var explained = map[string]string{
 	"delivery_not_repeatable": "webhooks.fault.repeat",
 	"scopes_missing":          "keys.fault.scopes",
 	"api_key_revoked":         "keys.fault.revoked",
+	"contrast_too_low":        "forms.fault.contrast",
+	"colour_invalid":          "forms.fault.colour",
+	"origin_invalid":          "forms.fault.origin",
+	"field_invalid":           "forms.fault.field",
+	"form_archived":           "forms.fault.archived",
 }
 
 // explain is why something was refused, in the reader's language where the

@@ -62,7 +62,7 @@ func (d *Dashboard) listKeys(v *visit) error {
 	}
 	add := button{Text: p.T("keys.add"), Href: v.path("keys", "new"), Kind: "primary", Icon: "plus"}
 	t := table{ID: "keys", Caption: p.T("keys.title"), CaptionHidden: true,
-		Columns: []column{{Label: p.T("keys.name")}, {Label: p.T("keys.status")}, {Label: p.T("keys.scopes")}, {Label: p.T("keys.lastUsed")},
+		Columns: []column{{Label: p.T("keys.name")}, {Label: p.T("keys.status")}, {Label: p.T("keys.lastUsed")},
 			{Label: p.T("keys.actions"), Hidden: true}},
 		Empty: empty{Icon: "key", Headline: p.T("keys.empty"), Lead: p.T("keys.emptyLead"), Actions: []button{add}}}
 	var last string
@@ -75,7 +75,7 @@ func (d *Dashboard) listKeys(v *visit) error {
 			break
 		}
 		last = k.ID
-		t.Rows = append(t.Rows, tableRow{ID: k.ID, Cells: []templ.Component{keyName(k), badgePart(v.keyBadge(k)), text(v.scopesText(k)), lastUse(k),
+		t.Rows = append(t.Rows, tableRow{ID: k.ID, Cells: []templ.Component{keyName(k, v.scopesText(k)), badgePart(v.keyBadge(k)), lastUse(k),
 			keyActions(v.keyButtons(k))}})
 	}
 	if before != "" {

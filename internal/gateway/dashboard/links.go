@@ -31,6 +31,8 @@ func linkRoutes() []route {
 		{method: http.MethodGet, path: "/dashboard/{mode}/links/{id}", room: "links", handle: (*Dashboard).showLink},
 		{method: http.MethodGet, path: "/dashboard/{mode}/links/{id}/qr.svg", room: "links", handle: (*Dashboard).linkQRSVG},
 		{method: http.MethodGet, path: "/dashboard/{mode}/links/{id}/qr.png", room: "links", handle: (*Dashboard).linkQRPNG},
+		{method: http.MethodGet, path: "/dashboard/{mode}/links/{id}/send", room: "links", handle: (*Dashboard).askSendLink},
+		{method: http.MethodPost, path: "/dashboard/{mode}/links/{id}/send", room: "links", handle: (*Dashboard).sendLink},
 		{method: http.MethodGet, path: "/dashboard/{mode}/links/{id}/cancel", room: "links", handle: (*Dashboard).askCancelLink},
 		{method: http.MethodPost, path: "/dashboard/{mode}/links/{id}/cancel", room: "links", handle: (*Dashboard).cancelLink},
 	}
@@ -60,7 +62,7 @@ func linkName(l link.Link) string {
 	case l.Reference != "":
 		return l.Reference
 	}
-	return "…" + l.ID[max(len(l.ID)-8, 0):]
+	return "…\u2060" + l.ID[max(len(l.ID)-8, 0):]
 }
 
 // linksView is the list of links with what narrows it.
@@ -143,7 +145,7 @@ func (v *visit) linkTable(items []link.Link, f link.Filter) table {
 	}
 	for _, l := range items {
 		t.Rows = append(t.Rows, tableRow{ID: l.ID, Href: v.path("links", l.ID),
-			Cells: []templ.Component{linkCell(l), linkAmount(l), badgePart(v.linkBadge(l)), text(v.usesText(l)), when(l.ExpiresAt)}})
+			Cells: []templ.Component{linkCell(l), linkAmount(l), badgePart(v.linkBadge(l)), unbroken(v.usesText(l)), when(l.ExpiresAt)}})
 	}
 	return t
 }
@@ -235,6 +237,11 @@ func (d *Dashboard) showLink(v *visit) error {
 	p.Payments = v.paymentTable(pageOf(items, pageSize), asked{Q: l.ID}, "")
 	p.Payments.Caption, p.Payments.CaptionHidden = v.print.T("links.payments"), false
 	p.Payments.Empty = empty{Icon: "card", Headline: v.print.T("links.unpaid"), Lead: v.print.T("links.unpaidLead")}
+	if ready, err := d.Mail.Ready(v.Context()); err != nil {
+		return err
+	} else if ready && open {
+		p.Send = button{Text: v.print.T("links.send"), Href: v.path("links", l.ID, "send"), Kind: "primary", Icon: "mail"}
+	}
 	return v.render(http.StatusOK, p.Head.Title, linkPage(p))
 }
 
@@ -251,7 +258,7 @@ func (v *visit) linkFacts(l link.Link) []fact {
 	if l.Realm != "" {
 		add("payments.realm", text(l.Realm))
 	}
-	add("links.paidTimes", text(v.usesText(l)))
+	add("links.paidTimes", unbroken(v.usesText(l)))
 	add("links.ends", when(l.ExpiresAt))
 	if !l.CanceledAt.IsZero() {
 		add("links.canceledAt", when(l.CanceledAt))

@@ -97,6 +97,9 @@ func (v *visit) methodView(key, kind, name string, can issuer.Capabilities, valu
 	}
 	if len(currencies) > 0 && can.MaxMinor > 0 {
 		c := currencies[0]
+		if chosen := values["currencies."+key]; len(chosen) > 0 && slices.Contains(currencies, money.Currency(chosen[0])) {
+			c = money.Currency(chosen[0])
+		}
 		m.Limits = v.print.T("methods.limits", "Low", money.Of(max(can.MinMinor, 1), c), "High", money.Of(can.MaxMinor, c))
 	}
 	for _, old := range v.account.Methods {

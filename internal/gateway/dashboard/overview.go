@@ -132,8 +132,8 @@ func (a overviewAsked) query() string {
 	return "?" + q.Encode()
 }
 
-// figure is a number with the one before.
-type figure struct {
+// keyFigure is a number with the one before.
+type keyFigure struct {
 	Label, Value string
 	Before       string
 	Change       badge // no text: none
@@ -171,7 +171,7 @@ type overviewView struct {
 	Currencies []option
 	Zones      []option
 	Behind     bool
-	Figures    []figure
+	Figures    []keyFigure
 	Charts     []chart
 	Declines   meters
 	Funnel     meters
@@ -243,7 +243,7 @@ func (v *visit) overviewEmpty() (*empty, error) {
 	return e, nil
 }
 
-func (v *visit) overviewFigures(p report.Part) []figure {
+func (v *visit) overviewFigures(p report.Part) []keyFigure {
 	now, before := p.Total, p.Before
 	amount := func(minor int64) string { return v.print.Amount(money.Of(minor, p.Currency)) }
 	count := v.print.Number
@@ -253,7 +253,7 @@ func (v *visit) overviewFigures(p report.Part) []figure {
 		}
 		return v.print.Percent(f.Approved(), f.Approved()+f.Declined())
 	}
-	out := []figure{
+	out := []keyFigure{
 		{Label: v.print.T("overview.volume"), Value: amount(now.Volume), Before: amount(before.Volume), Change: v.change(now.Volume, before.Volume, true)},
 		{Label: v.print.T("overview.approved"), Value: count(now.Approved()), Before: count(before.Approved()), Change: v.change(now.Approved(), before.Approved(), true)},
 		{Label: v.print.T("overview.rate"), Value: rate(now), Before: rate(before)},

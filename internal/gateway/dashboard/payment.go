@@ -286,6 +286,9 @@ func (v *visit) stepWords(p payment.Payment, e payment.Entry) (words, tone, icon
 	}
 	switch e.To {
 	case payment.Created:
+		if e.From == payment.None {
+			return v.print.T("payments.step.submitted"), "quiet", "flag"
+		}
 		return v.print.T("payments.step.notSent"), "quiet", "clock"
 	case payment.Processing:
 		return v.print.T("payments.step.sent"), "quiet", "card"

@@ -37,9 +37,9 @@ type paymentsView struct {
 	Statuses []option
 	Moneys   []option
 	Clear    string
+	Cut      bool
 	Live     string // where the script asks what is new; "" on older pages
 	News     string // what a screen reader hears when there is something new
-	Cut      bool
 	Table    table
 }
 
@@ -58,7 +58,7 @@ func (d *Dashboard) listPayments(v *visit) error {
 		v.w.WriteHeader(http.StatusNoContent)
 		return nil
 	}
-	p := paymentsView{Action: v.path("payments"), Asked: a, Clear: v.path("payments"), Statuses: v.statusOptions(), Moneys: v.currencyOptions(), Cut: items.Cut,
+	p := paymentsView{Cut: items.Cut, Action: v.path("payments"), Asked: a, Clear: v.path("payments"), Statuses: v.statusOptions(), Moneys: v.currencyOptions(),
 		Head: head{Title: v.print.T("payments.title"), Lead: v.print.T("payments.lead"), Actions: []button{
 			{Text: v.print.T("links.new"), Href: v.path("links", "new"), Kind: "primary", Icon: "plus"}}}}
 	p.Table = v.paymentTable(items, a, since)
@@ -211,7 +211,8 @@ func (d *Dashboard) exportPayments(v *visit) error {
 	return v.csv("payments", payment.CSVHeader, v.everyPayment(a))
 }
 
-// everyPayment goes through all that was asked, a page in memory at a time.
+// everyPayment goes through all that was asked, a page in memory at a time. A row of
+// the reports lacks some columns: its payment is read.
 func (v *visit) everyPayment(a asked) iter.Seq2[[]string, error] {
 	return func(yield func([]string, error) bool) {
 		for {
@@ -221,6 +222,12 @@ func (v *visit) everyPayment(a asked) iter.Seq2[[]string, error] {
 				return
 			}
 			for _, p := range items.Payments {
+				if p.Issuer == "" {
+					if p, err = v.d.Payments.GetPayment(v.Context(), v.account.ID, p.ID); err != nil {
+						yield(nil, err)
+						return
+					}
+				}
 				if !yield(payment.CSVRow(payment.Object(p)), nil) {
 					return
 				}

@@ -19,7 +19,7 @@ import (
 const (
 	maxQueryBytes = 200
 	exportPage    = 100
-	scanPage      = 500 // entries in memory at once
+	movesPage     = 500 // entries in memory at once
 )
 
 // asked is what a reader wants to see of the payments, as the address says it.

@@ -62,6 +62,7 @@ func (d *Dashboard) sessionCookie() string {
 // cookie makes a cookie that no script reads. It is Secure wherever we are reached
 // by https; a plain http address is for a machine of one's own.
 func (d *Dashboard) cookie(name, value string, life time.Duration) *http.Cookie {
+	//nolint:gosec // G124: Secure wherever there is https to be reached by
 	c := &http.Cookie{Name: name, Value: value, Path: "/", HttpOnly: true, Secure: d.secure, SameSite: http.SameSiteLaxMode, MaxAge: int(life / time.Second)}
 	if life <= 0 {
 		c.MaxAge = -1

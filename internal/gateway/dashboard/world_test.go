@@ -23,6 +23,9 @@ import (
 	"github.com/paylink/paylink/internal/issuer/simulator"
 	"github.com/paylink/paylink/internal/keyring"
 	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/mail/mailtest"
+	"github.com/paylink/paylink/internal/mail/office"
+	"github.com/paylink/paylink/internal/mail/smtp"
 	"github.com/paylink/paylink/internal/merchant"
 	"github.com/paylink/paylink/internal/notify"
 	"github.com/paylink/paylink/internal/payment"
@@ -42,6 +45,7 @@ type world struct {
 	ring      *keyring.Ring
 	hooks     *notify.Local
 	seal      func([]byte) []byte // a webhook's body, as the notifier keeps it
+	mails     *office.Local
 	account   string
 	reports   *sqlstore.Reports
 }
@@ -98,7 +102,18 @@ func newWorldWith(t *testing.T, change func(*merchant.Config)) *world {
 		Unseal: func(b []byte) ([]byte, error) { return ring.Unseal(keyring.WebhookSeal, b, nil) },
 	}})
 	w.seal = func(b []byte) []byte { return ring.Seal(keyring.WebhookSeal, b, nil) }
-	d, err := dashboard.New(dashboard.Config{Merchants: w.merchants, Links: w.links, Payments: store, Reports: w.reports, Transactions: w.coord, Webhooks: w.hooks,
+	server := mailtest.Start(t, mailtest.Options{})
+	settings, err := smtp.Parse(server.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	settings.TLS = server.TLS()
+	carrier := smtp.New(settings)
+	t.Cleanup(func() { _ = carrier.Close() })
+	w.mails = office.New(office.Config{Outbox: store, Readers: store, Parked: store, Payments: store, Links: store, Ring: ring, Carrier: carrier,
+		From: "Payments <pay@shop.example>", PublicURL: public, Now: now, Log: log})
+	d, err := dashboard.New(dashboard.Config{Merchants: w.merchants, Links: w.links, Payments: store, Reports: w.reports, Transactions: w.coord, Webhooks: w.hooks, Mail: w.mails,
+		Forms: w.links, FormPages: formPages(t, w.links, public),
 		Connectors: known, Records: dashboard.Records{Users: store, Links: store, Transactions: store, Webhooks: store},
 		Seal:   func(b, with []byte) ([]byte, error) { return ring.Seal(keyring.AnswerSeal, b, with), nil },
 		Unseal: func(b, with []byte) ([]byte, error) { return ring.Unseal(keyring.AnswerSeal, b, with) },

@@ -46,6 +46,7 @@ type formView struct {
 	Errors             []fieldError
 	Values             map[string]string
 	Say                *i18n.Printer
+	Preview            bool // nothing can be sent
 }
 
 type formChoice struct{ Value, Text string }
@@ -85,6 +86,16 @@ func (p *Pages) form(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p.html(w, r, http.StatusOK, formPage(p.formView(r, f, link.NewAttempt())))
+}
+
+// PreviewForm shows the page of a form to the merchant who makes it, in a frame of our
+// own pages. Whoever calls it has seen to it that the form is the reader's own.
+func (p *Pages) PreviewForm(w http.ResponseWriter, r *http.Request, f link.Form) {
+	v := p.formView(r, f, "")
+	v.Preview, v.Origins = true, "" // the merchant's pages are not there to be spoken with
+	w.Header().Del("Content-Security-Policy")
+	framable(w.Header(), []string{"'self'"})
+	p.html(w, r, http.StatusOK, formPage(v))
 }
 
 // openForm finds the request's form, and lets its origins frame the page. ok is
@@ -128,6 +139,9 @@ func (p *Pages) formView(r *http.Request, f link.Form, attempt string) formView 
 	switch {
 	case f.Fixed():
 		v.Amount = say.Amount(money.Of(f.Amounts[0], f.Currency))
+		if f.Amounts[0] == 0 { // a form that is being made
+			v.Amount = "–"
+		}
 	case f.Typed():
 		v.AmountHint = say.T("form.between", "Low", money.Of(f.MinMinor, f.Currency), "High", money.Of(f.MaxMinor, f.Currency))
 		v.AmountMode = "decimal"

@@ -75,7 +75,7 @@ func lookSheet(l link.Look) string {
 	}
 	radius := map[string][2]string{link.CornersRound: {"1.25rem", ".75rem"}, link.CornersSoft: {".625rem", ".375rem"}, link.CornersSquare: {"0", "0"}}[l.Corners]
 	return theme(l.Accent, false) + "@media (prefers-color-scheme:dark){" + theme(l.AccentDark, true) + "}" +
-		".card{border-radius:" + radius[0] + "}.button,input,.choice label,.covered{border-radius:" + radius[1] + "}"
+		"@media (min-width:24.01rem){.card{border-radius:" + radius[0] + "}}.button,input,.choice label,.covered{border-radius:" + radius[1] + "}"
 }
 
 // apart opens a page of ours that no frame may show in a window of its own.

@@ -90,6 +90,19 @@ func TestLanguageOfAReader(t *testing.T) {
 	}
 }
 
+// TestPayersLanguageIsKeptWithThePayment, for the mails about it.
+func TestPayersLanguageIsKeptWithThePayment(t *testing.T) {
+	w := newWorld(t)
+	w.link("open", nil)
+	body := `{"attempt":"` + attempt + `","card":{"number":"4242424242424242","expMonth":12,"expYear":2034,"cvc":"739"}}`
+	if a := w.do(http.MethodPost, "/l/open/payments", body, map[string]string{"Content-Type": "application/json", "Accept-Language": "ja,en;q=0.5"}); a.status >= 300 {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	if w.last.PayerLang != "ja" {
+		t.Errorf("the payer's language is %q", w.last.PayerLang)
+	}
+}
+
 // TestFormIsRefusedInThePayersLanguage: every mistake that a form can have has words in
 // every language, which are not the English ones.
 func TestFormIsRefusedInThePayersLanguage(t *testing.T) {

@@ -26,13 +26,14 @@ import (
 	"github.com/paylink/paylink/internal/i18n"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/receipt"
 )
 
 // Bounds.
 const (
 	maxBodyBytes     = 64 << 10
 	maxStreams       = 1000
-	maxPastedLength  = 2048
+	maxPastedLength  = 2048             // of a link
 	submitTimeout    = 40 * time.Second // longer than an issuer call (30 s)
 	streamLife       = 5 * time.Minute
 	streamPoll       = 500 * time.Millisecond
@@ -55,6 +56,8 @@ type Payments interface {
 type Config struct {
 	Links    link.Verifier
 	Payments Payments
+	Receipts receipt.Keys
+	Mails    Mails
 	Forms    Forms // nil: there are none
 	// Receipt is the signed statement about a payment of the link, which a form
 	// hands to the merchant's page; nil: it hands none.
@@ -70,6 +73,8 @@ type Config struct {
 type Pages struct {
 	links    link.Verifier
 	payments Payments
+	receipts receipt.Keys
+	mails    Mails
 	forms    Forms
 	receipt  func(context.Context, link.Link, string) (string, error)
 	rates    rates
@@ -91,7 +96,7 @@ func New(c Config) (*Pages, error) {
 		return nil, fmt.Errorf("public URL %q: want http(s)://host with neither query nor fragment", c.PublicURL)
 	}
 	return &Pages{
-		links: c.Links, payments: c.Payments, forms: c.Forms, receipt: c.Receipt, now: c.Now, log: c.Log, drain: c.Drain, beacons: c.Beacons,
+		links: c.Links, payments: c.Payments, receipts: c.Receipts, mails: c.Mails, forms: c.Forms, receipt: c.Receipt, now: c.Now, log: c.Log, drain: c.Drain, beacons: c.Beacons,
 		public:  strings.TrimRight(c.PublicURL, "/"),
 		origin:  strings.ToLower(u.Scheme + "://" + u.Host),
 		base:    strings.TrimRight(u.EscapedPath(), "/"),
@@ -110,6 +115,9 @@ func (p *Pages) Register(mux *http.ServeMux) {
 	mux.HandleFunc("POST /l/{token}/payments", p.spoken(p.submit))
 	mux.HandleFunc("GET /l/{token}/payments", p.spoken(p.backToPage))
 	mux.HandleFunc("/l/{token}/payments", refuse("POST"))
+	mux.HandleFunc("GET /mail/{token}", p.spoken(p.unsubscribe))
+	mux.HandleFunc("POST /mail/{token}", p.spoken(p.unsubscribe))
+	mux.HandleFunc("/mail/{token}", refuse("GET, HEAD, POST"))
 	mux.HandleFunc("POST /l/{token}/seen", p.seen)
 	mux.HandleFunc("/l/{token}/seen", refuse("POST"))
 	mux.Handle("/l/", p.NotFound())

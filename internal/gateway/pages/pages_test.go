@@ -98,6 +98,12 @@ func scenes(w *world) []scene {
 	add("verify-ours", "/verify?link="+publicURL+"/l/open", 200, "Ours and unaltered", "November 25, 2026", "1f2e3d4c")
 	add("verify-expired", "/verify?link="+publicURL+"/l/expired", 200, "Ours, but expired")
 	add("verify-forged", "/verify?link="+publicURL+"/l/forged", 200, "This is not our link")
+	token := w.receipt(w.link("receipt", paid), payment.PartiallyRefunded, func(p *payment.Payment) { p.CapturedMinor, p.RefundedMinor = 1250, 500 })
+	add("verify-receipt", "/verify?receipt="+token, 200, "A genuine receipt", "Partly refunded", "€12.50", "€5.00", "Blue Door Books", "INV-2044", "visa 4242", "pay_")
+	add("verify-receipt-forged", "/verify?receipt="+token[:len(token)-2]+"AA", 200, "This is not our receipt")
+	add("unsubscribe-user", "/mail/user-1", 200, "Payment links that expire soon", `method="post" action="/mail/user-1"`)
+	add("unsubscribe-payer", "/mail/payer-grace", 200, "grace@example.com", "Other senders are not affected")
+	add("unsubscribe-odd", "/mail/odd", 404, "This link does not work")
 	add("verify-elsewhere", "/verify?link=https://pay.example.com.evil.example/l/open", 200, "This is not our link")
 	add("landing", "/", 200, "Check a payment link")
 	add("problem", "/problems/link_expired", 200, "Problem", "link_expired", "409 Conflict", "What it means", "has expired", "What to do", `href="/problems"`)
@@ -246,7 +252,7 @@ func TestOtherMethodsAreRefused(t *testing.T) {
 	for _, c := range []struct{ method, target, allow string }{
 		{"POST", "/l/open", "GET, HEAD"}, {"PUT", "/l/forged", "GET, HEAD"}, {"DELETE", "/l/open/status", "GET, HEAD"},
 		{"PUT", "/l/open/payments", "POST"}, {"GET", "/l/open/payments", "POST"}, {"HEAD", "/l/forged/payments", "POST"},
-		{"POST", "/verify", "GET, HEAD"}, {"POST", "/", "GET, HEAD"}, {"POST", "/problems", "GET, HEAD"}, {"PATCH", "/problems/internal", "GET, HEAD"},
+		{"POST", "/verify", "GET, HEAD"}, {"PUT", "/mail/user-1", "GET, HEAD, POST"}, {"POST", "/", "GET, HEAD"}, {"POST", "/problems", "GET, HEAD"}, {"PATCH", "/problems/internal", "GET, HEAD"},
 	} {
 		a := w.do(c.method, c.target, "", nil)
 		if a.status != 405 || a.header.Get("Allow") != c.allow || a.header.Get("Content-Type") != problem.ContentType {

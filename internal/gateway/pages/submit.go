@@ -94,6 +94,7 @@ func (p *Pages) submitForm(w http.ResponseWriter, r *http.Request) {
 		p.refuseForm(w, r, l, form, errs)
 		return
 	}
+	s.PayerLang = printer(r).Tag()
 	_, err = p.payments.Submit(r.Context(), s)
 	if err == nil {
 		http.Redirect(w, r, p.statusPath(l.Token, s.Attempt), http.StatusSeeOther)

@@ -78,6 +78,7 @@ func (p *Pages) submitJSON(w http.ResponseWriter, r *http.Request) {
 		p.fail(w, r, err)
 		return
 	}
+	s.PayerLang = printer(r).Tag()
 	pay, err := p.payments.Submit(r.Context(), s)
 	if err != nil {
 		p.fail(w, r, err)

@@ -21,12 +21,21 @@ func (p *Pages) verifyPath(l link.Link) string {
 	return p.base + "/verify?link=" + url.QueryEscape(p.public+"/l/"+l.Token)
 }
 
-// verify tells whether a pasted link is ours, unaltered, and until when. It reads
-// no store: the signature says it all.
+// verify tells whether a pasted link is ours, unaltered, and until when, or what a
+// receipt of ours says. It reads no store: the signature says it all.
 func (p *Pages) verify(w http.ResponseWriter, r *http.Request) {
 	w.Header().Add("Vary", "Accept")
 	machine := accepts(r, "text/html", "application/json") == "application/json"
-	pasted := strings.TrimSpace(r.URL.Query().Get("link"))
+	query := r.URL.Query()
+	pasted := strings.TrimSpace(query.Get("link"))
+	if token := strings.TrimSpace(query.Get("receipt")); token != "" {
+		p.proof(w, r, token, machine)
+		return
+	}
+	if token, ok := receiptOf(pasted); ok {
+		p.proof(w, r, token, machine)
+		return
+	}
 	if pasted == "" {
 		if machine {
 			p.fail(w, r, fault.Invalid("link", "parameter_missing", "Name the link to check: /verify?link=URL."))

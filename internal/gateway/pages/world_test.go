@@ -13,10 +13,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/gateway/problem"
+	"github.com/paylink/paylink/internal/keyring"
 	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/mail"
 	"github.com/paylink/paylink/internal/money"
 	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/receipt"
 )
 
 const (
@@ -40,13 +44,15 @@ type world struct {
 	logged   strings.Builder
 	drain    chan struct{}
 	pages    *Pages
+	ring     *keyring.Ring
+	ended    map[string]bool // one-click links that were used
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{links: map[string]link.Link{}, payments: map[string]payment.Payment{}, drain: make(chan struct{})}
+	w := &world{ring: keyring.NewMemory(noon), ended: map[string]bool{}, links: map[string]link.Link{}, payments: map[string]payment.Payment{}, drain: make(chan struct{})}
 	p, err := New(Config{
-		Links: w, Payments: w, Now: func() time.Time { return noon }, PublicURL: publicURL, Drain: w.drain,
+		Links: w, Payments: w, Receipts: w.ring, Mails: w, Now: func() time.Time { return noon }, PublicURL: publicURL, Drain: w.drain,
 		Log: slog.New(slog.NewTextHandler(&w.logged, nil)),
 	})
 	if err != nil {
@@ -88,6 +94,53 @@ func (w *world) pay(l link.Link, attempt string, status payment.Status, change f
 	l.LastPayment = attempt
 	w.links[l.Token] = l
 	return p
+}
+
+// subscription of a one-click link: "user-…" and "payer-…" are good ones.
+func (w *world) Subscription(_ context.Context, token string) (mail.Subscription, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.broken != nil {
+		return mail.Subscription{}, w.broken
+	}
+	s := mail.Subscription{Ended: w.ended[token]}
+	switch kind, rest, _ := strings.Cut(token, "-"); kind {
+	case "user":
+		s.User, s.Kind = "usr_1", mail.Expiring
+	case "payer":
+		s.Account, s.Address, s.Kind = "acct_1", rest+"@example.com", mail.Link
+	default:
+		return s, fault.New(fault.KindNotFound, "token_invalid", "This link is not ours, or it was altered.")
+	}
+	return s, nil
+}
+
+func (w *world) Unsubscribe(ctx context.Context, token string) (mail.Subscription, error) {
+	s, err := w.Subscription(ctx, token)
+	if err == nil {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.ended[token], s.Ended = true, true
+		w.changes++
+	}
+	return s, err
+}
+
+// receipt signs a statement about a payment.
+func (w *world) receipt(l link.Link, status payment.Status, change func(*payment.Payment)) string {
+	p := w.pay(l, attempt, status, func(p *payment.Payment) {
+		p.Mode, p.Reference = l.Mode, l.Reference
+		if change != nil {
+			change(p)
+		}
+	})
+	s := receipt.Of(p, l)
+	s.Issuer = publicURL
+	token, err := receipt.Sign(w.ring, s)
+	if err != nil {
+		panic(err)
+	}
+	return token
 }
 
 func (w *world) Open(_ context.Context, token string) (link.Link, error) {

@@ -79,6 +79,18 @@ func (w *world) statement(l mailtest.Letter) receipt.Statement {
 	return s
 }
 
+// TestPayerReadsTheirLanguage: that of the page on which they paid.
+func TestPayerReadsTheirLanguage(t *testing.T) {
+	w := newWorld(t)
+	w.lang = "pt"
+	w.pay(w.link(time.Hour), "grace@example.com")
+	w.handle()
+	w.send()
+	if got := w.server.Next(t); got.Header.Get("Content-Language") != "pt" || !strings.HasPrefix(got.Subject, "Recibo de ") {
+		t.Errorf("receipt %+v", got)
+	}
+}
+
 // TestNobodyIsWrittenToWithoutAnAddress, and old news is no news.
 func TestNobodyIsWrittenToWithoutAnAddress(t *testing.T) {
 	w := newWorld(t)

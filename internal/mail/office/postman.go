@@ -272,6 +272,9 @@ func (d *draft) payment(ctx context.Context) error {
 		return gone(err)
 	}
 	c := p.Amount.Currency
+	if d.lang == "" {
+		d.lang = p.PayerLang
+	}
 	d.to, d.facts.Payee, d.facts.Description, d.facts.Reference, d.facts.Payment = p.PayerEmail, l.Payee, l.Description, p.Reference, p.ID
 	d.facts.Card, d.facts.Amount, d.facts.At = card(p), money.Of(p.CapturedMinor, c), p.CreatedAt
 	if d.m.Kind == mail.Refund {

@@ -58,6 +58,7 @@ type world struct {
 	account merchant.Account
 	user    merchant.User
 	mode    string
+	lang    string // of the payer
 }
 
 func newWorld(t *testing.T) *world {
@@ -126,7 +127,7 @@ func (w *world) pay(l link.Link, email string) payment.Payment {
 	w.t.Helper()
 	c, err := issuer.NewCard("4242424242424242", 12, w.clock.now().Year()+2, "739", "", w.clock.now())
 	w.good(err)
-	p, err := w.coord.Submit(w.t.Context(), payment.Submit{Link: l, Attempt: "attempt-0000000001", Card: c, PayerName: "Grace", PayerEmail: email})
+	p, err := w.coord.Submit(w.t.Context(), payment.Submit{Link: l, Attempt: "attempt-0000000001", Card: c, PayerName: "Grace", PayerEmail: email, PayerLang: w.lang})
 	w.good(err)
 	if p.Status != payment.Succeeded {
 		w.t.Fatalf("paid: %s", p.Status)

@@ -5,14 +5,16 @@
   "use strict";
 
   const locale = document.documentElement.lang || "en";
-  const moment = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" });
+  const thisYear = new Date().getFullYear();
+  const near = new Intl.DateTimeFormat(locale, { month: "short", day: "numeric", hour: "numeric", minute: "2-digit" });
+  const far = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" });
 
   const localTimes = (root) => {
     for (const t of root.querySelectorAll("time[datetime]:not([title])")) {
       const at = new Date(t.dateTime);
       if (Number.isNaN(at.getTime())) continue;
       t.title = t.textContent;
-      t.textContent = moment.format(at);
+      t.textContent = (at.getFullYear() === thisYear ? near : far).format(at);
     }
   };
 
@@ -36,6 +38,17 @@
     words.textContent = b.dataset.done;
     clearTimeout(b.timer);
     b.timer = setTimeout(() => { words.textContent = b.dataset.word; }, 2000);
+  });
+
+  // A form that shows itself in a frame does so while it is typed.
+  document.addEventListener("input", (e) => {
+    const form = e.target.form;
+    if (!form || !form.dataset.preview) return;
+    clearTimeout(form.timer);
+    form.timer = setTimeout(() => {
+      const frame = document.querySelector(`iframe[name="${form.dataset.frame}"]`);
+      frame.contentWindow.location.replace(form.dataset.preview + "?" + new URLSearchParams(new FormData(form)));
+    }, 300);
   });
 
   // A form is sent once; a page that the back button brings again may send again:

@@ -1,0 +1,91 @@
+package main_test
+
+import (
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/paylink/paylink/internal/mail/mailtest"
+)
+
+var receiptAddress = regexp.MustCompile(`https?://[^\s]+/verify\?receipt=[^\s]+`)
+
+// TestMailOutlivesItsProcess: a payment is answered, and the process that would mail
+// the receipt is killed while the mail server keeps it waiting. The next process
+// sends the receipt, at once. It is checked on the page, and offline against the
+// published keys.
+func TestMailOutlivesItsProcess(t *testing.T) {
+	server := mailtest.Start(t, mailtest.Options{NoStartTLS: true})
+	reached, hang := make(chan struct{}), make(chan struct{})
+	defer close(hang)
+	server.Script(func(stage mailtest.Stage, _ string, n int) error {
+		if stage == mailtest.To && n == 1 {
+			close(reached)
+			<-hang
+		}
+		return nil
+	})
+	flags := []string{"--mail-url", server.URL(), "--mail-from", "Payments <pay@shop.example>"}
+	p := serveWith(t, filepath.Join(t.TempDir(), "data"), freeAddress(t), flags...)
+	_, key := p.merchant(t, payee)
+	l := key.link(`"amount":"12.50"`)
+	if a := key.as("").do("POST", tokenPath(t, l)+"/payments", `{"attempt":"attempt-0000000001","payer":{"email":"grace@example.com"},`+
+		`"card":{"number":"4242424242424242","expMonth":12,"expYear":2034,"cvc":"739"}}`); a.status >= 300 {
+		t.Fatalf("paying answers %d: %s", a.status, a.body)
+	}
+	<-reached
+	if err := p.cmd.Process.Signal(syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	<-p.done
+	if server.Waiting() != 0 {
+		t.Fatal("the receipt was sent before")
+	}
+	p.start(append([]string{"--data", p.data, "--listen", strings.TrimPrefix(p.url, "http://"), "--public-url", p.url}, flags...)...)
+	p.ready()
+	got := server.Next(t)
+	if got.To != "grace@example.com" || !strings.Contains(got.Subject, "€12.50") || server.Waiting() != 0 {
+		t.Errorf("receipt %+v, and %d more", got, server.Waiting())
+	}
+	address := receiptAddress.FindString(got.Text)
+	if status, page := p.get(t, strings.TrimPrefix(address, p.url)); status != 200 || !strings.Contains(page, "A genuine receipt") || !strings.Contains(page, "€12.50") {
+		t.Errorf("the page says %d: %s", status, page)
+	}
+	_, keys := p.get(t, "/.well-known/jwks.json")
+	file := filepath.Join(t.TempDir(), "keys.json")
+	if err := os.WriteFile(file, []byte(keys), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token := u.Query().Get("receipt")
+	worked(t, "amount     EUR 12.50\n", "receipt", "verify", "--jwks", file, token)
+	worked(t, "status     succeeded\n", "receipt", "verify", "--jwks", file, address)
+	worked(t, "ours and unaltered", "receipt", "verify", "--data", p.data, token)
+	refusedWith(t, "not a receipt of ours", "receipt", "verify", "--jwks", file, token[:len(token)-4]+"AAAA")
+	refusedWith(t, "not a receipt of ours", "receipt", "verify", "--jwks", file, strings.TrimPrefix(str(t, l, "url"), p.url+"/l/"))
+}
+
+// TestMailSettings: what is wrong with them is named, and no password is repeated.
+func TestMailSettings(t *testing.T) {
+	dir := t.TempDir()
+	worked(t, "is good", "check-config", "--data", dir, "--mail-url", "smtp://u:s3cret@mail.example", "--mail-from", "pay@shop.example")
+	for words, args := range map[string][]string{
+		"--mail-from":                 {"--mail-url", "smtp://mail.example"},
+		"--mail-url: the mail server": {"--mail-from", "pay@shop.example"},
+		"--mail-from \"shop\"":        {"--mail-from", "shop", "--mail-url", "smtp://mail.example"},
+		"?tls=off out":                {"--mail-from", "pay@shop.example", "--mail-url", "smtp://u:s3cret@mail.example?tls=off"},
+		"want smtp:// or smtps://":    {"--mail-from", "pay@shop.example", "--mail-url", "http://u:s3cret@mail.example"},
+	} {
+		out, errs, status := command(t, append([]string{"check-config", "--data", dir}, args...)...)
+		if status == 0 || !strings.Contains(errs, words) || strings.Contains(out+errs, "s3cret") {
+			t.Errorf("%v: %d %s %s", args, status, out, errs)
+		}
+	}
+}

@@ -1,0 +1,134 @@
+// Package apidocs is the API's documentation at /docs: one page, made on the server
+// from the OpenAPI document that the API is held to, in English, for developers. It has
+// every operation with its parameters, bodies, answers, errors and samples in curl and
+// in Go, and every shape that has a name.
+//
+// Nothing is fetched from anywhere but our own origin, and there is no script: the
+// browser's own search finds everything. The page is made once, at the first request,
+// and is the same for everybody.
+package apidocs
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"crypto/sha256"
+	_ "embed" // style and icon
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	apispec "github.com/paylink/paylink/docs/api"
+	"github.com/paylink/paylink/internal/gateway/problem"
+)
+
+//go:embed assets/apidocs.css
+var cssBytes []byte
+
+//go:embed assets/paylink.svg
+var iconBytes []byte
+
+// cssPath and iconPath carry the content's hash: another content has another path, so
+// a browser may keep it for ever.
+var (
+	cssPath  = assetPath(cssBytes, ".css")
+	iconPath = assetPath(iconBytes, ".svg")
+)
+
+func assetPath(content []byte, ext string) string {
+	sum := sha256.Sum256(content)
+	return "/assets/apidocs." + hex.EncodeToString(sum[:6]) + ext
+}
+
+func asset(contentType string, content []byte) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Type", contentType)
+		h.Set("Cache-Control", "public, max-age=31536000, immutable")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
+	}
+}
+
+// csp lets the page load its style and icon, and nothing else.
+const csp = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
+
+// Docs is the handler of /docs. Make it with New.
+type Docs struct {
+	page func() (*made, error)
+}
+
+// made is the page as it is sent.
+type made struct {
+	html, zipped []byte
+	etag         string
+}
+
+// New makes the documentation of a server that is reached at publicURL.
+func New(publicURL string) (*Docs, error) {
+	u, err := url.Parse(publicURL)
+	if err != nil || u.Host == "" {
+		return nil, fmt.Errorf("public URL %q: want http(s)://host", publicURL)
+	}
+	public, base := strings.TrimRight(publicURL, "/"), strings.TrimRight(u.EscapedPath(), "/")
+	return &Docs{page: sync.OnceValues(func() (*made, error) { return render(public, base) })}, nil
+}
+
+// Register adds the routes to mux.
+func (d *Docs) Register(mux *http.ServeMux) {
+	mux.HandleFunc("GET /docs", d.show)
+	mux.HandleFunc("/docs", func(w http.ResponseWriter, r *http.Request) { problem.MethodNotAllowed(w, r, "GET, HEAD") })
+	mux.HandleFunc("GET "+cssPath, asset("text/css; charset=utf-8", cssBytes))
+	mux.HandleFunc("GET "+iconPath, asset("image/svg+xml", iconBytes))
+}
+
+func render(public, base string) (*made, error) {
+	doc, err := read(apispec.YAML, public, base)
+	if err != nil {
+		return nil, err
+	}
+	var page bytes.Buffer
+	if err := docsPage(doc, base).Render(context.Background(), &page); err != nil {
+		return nil, fmt.Errorf("the API's documentation: %w", err)
+	}
+	var zipped bytes.Buffer
+	z := gzip.NewWriter(&zipped)
+	if _, err := z.Write(page.Bytes()); err != nil {
+		return nil, fmt.Errorf("the API's documentation: %w", err)
+	}
+	if err := z.Close(); err != nil {
+		return nil, fmt.Errorf("the API's documentation: %w", err)
+	}
+	sum := sha256.Sum256(page.Bytes())
+	return &made{html: page.Bytes(), zipped: zipped.Bytes(), etag: `W/"` + hex.EncodeToString(sum[:8]) + `"`}, nil
+}
+
+func (d *Docs) show(w http.ResponseWriter, r *http.Request) {
+	page, err := d.page()
+	if err != nil {
+		problem.Write(w, r, err, "")
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Security-Policy", csp)
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Language", "en")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Cache-Control", "no-cache") // ask again, and hear that it is the same
+	h.Set("Vary", "Accept-Encoding")
+	h.Set("ETag", page.etag)
+	body := page.html
+	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+		h.Set("Content-Encoding", "gzip")
+		body = page.zipped
+	}
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))
+}
