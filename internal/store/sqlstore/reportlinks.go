@@ -2,7 +2,6 @@ package sqlstore
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -66,18 +65,12 @@ func (p *projector) countLink(old report.Link, row linkRow) {
 func (p *projector) loadLinks(ids []string) (map[string]linkRow, error) {
 	found := make(map[string]linkRow, len(ids))
 	for chunk := range slices.Chunk(ids, reportIDs) {
-		rows, err := p.t.query(linksByIDs, padded(chunk)...)
-		if err != nil {
-			return nil, err
-		}
-		for rows.Next() {
+		err := p.t.each(func(rows rowScanner) error {
 			row, err := scanReportLink(rows)
-			if err != nil {
-				return nil, errors.Join(err, rows.Close())
-			}
 			found[row.ID] = row
-		}
-		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+			return err
+		}, linksByIDs, padded(chunk)...)
+		if err != nil {
 			return nil, err
 		}
 	}

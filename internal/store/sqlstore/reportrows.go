@@ -3,7 +3,6 @@ package sqlstore
 import (
 	"cmp"
 	"context"
-	"errors"
 	"hash/fnv"
 	"io"
 	"maps"
@@ -142,18 +141,12 @@ func numberOf(p report.Payment) int64 {
 func (p *projector) load(ids []string) (map[string]reportRow, error) {
 	found := make(map[string]reportRow, len(ids))
 	for chunk := range slices.Chunk(ids, reportIDs) {
-		rows, err := p.t.query(reportByIDs, padded(chunk)...)
-		if err != nil {
-			return nil, err
-		}
-		for rows.Next() {
+		err := p.t.each(func(rows rowScanner) error {
 			row, err := scanReport(rows, true)
-			if err != nil {
-				return nil, errors.Join(err, rows.Close())
-			}
 			found[row.ID] = row
-		}
-		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+			return err
+		}, reportByIDs, padded(chunk)...)
+		if err != nil {
 			return nil, err
 		}
 	}

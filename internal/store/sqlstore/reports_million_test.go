@@ -98,7 +98,7 @@ func TestMillionPayments(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		q    report.Query
-		rows int // of the first page
+		rows int // of the first page: a search of words that many have looks through the newest 10,000, and goes on
 	}{
 		"the newest":             {q(func(*report.Query) {}), 100},
 		"by status":              {q(func(q *report.Query) { q.Status = payment.Declined }), 100},
@@ -114,7 +114,7 @@ func TestMillionPayments(t *testing.T) {
 		}), 100},
 		"a rare status of a month": {q(func(q *report.Query) {
 			q.Status, q.From, q.To = payment.Refunded, storetest.Epoch.AddDate(0, 3, 0), storetest.Epoch.AddDate(0, 4, 0)
-		}), 84},
+		}), 78},
 		"by id":                          {q(func(q *report.Query) { q.Text = some.ID }), 1},
 		"by reference":                   {q(func(q *report.Query) { q.Text = "inv-0123456" }), 1},
 		"by the end of a reference":      {q(func(q *report.Query) { q.Text = "0123456" }), 1},
@@ -123,7 +123,7 @@ func TestMillionPayments(t *testing.T) {
 		"by the last four":               {q(func(q *report.Query) { q.Text = "4242" }), 93},
 		"by first name":                  {q(func(q *report.Query) { q.Text = "ada" }), 100},
 		"by family name":                 {q(func(q *report.Query) { q.Text = "LOVE" }), 100},
-		"by both names":                  {q(func(q *report.Query) { q.Text = "ada lovelace" }), 100},
+		"by both names":                  {q(func(q *report.Query) { q.Text = "ada lovelace" }), 49},
 		"by name and a rare status":      {q(func(q *report.Query) { q.Text, q.Status = "ada lovelace", payment.Review }), 0},
 		"by address":                     {q(func(q *report.Query) { q.Text = "PAYER1234@" }), 1},
 		"by domain":                      {q(func(q *report.Query) { q.Text = "example7.org" }), 100},

@@ -64,13 +64,23 @@ func (t *tx) row(query string, args ...any) rowScanner {
 	return st.QueryRowContext(t.ctx, args...)
 }
 
-// query runs a query that gives many rows, which the caller closes.
-func (t *tx) query(query string, args ...any) (*sql.Rows, error) {
+// each visits the rows of a query.
+func (t *tx) each(visit func(rowScanner) error, query string, args ...any) error {
 	st, err := t.prepare(query) //nolint:sqlclosecheck // kept for the next commit
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return st.QueryContext(t.ctx, args...)
+	rows, err := st.QueryContext(t.ctx, args...)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		if err := visit(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
 }
 
 type rowScanner interface{ Scan(dest ...any) error }
