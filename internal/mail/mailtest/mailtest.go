@@ -53,8 +53,8 @@ const (
 	After Stage = "after"
 )
 
-// Break makes the server close the connection instead of answering.
-var Break = errors.New("the server breaks off")
+// ErrBreak makes the server close the connection instead of answering.
+var ErrBreak = errors.New("the server breaks off")
 
 // Refuse makes an answer such as 451 or 550.
 func Refuse(code int, message string) error {
@@ -244,7 +244,7 @@ func (s *session) Auth(string) (sasl.Server, error) {
 
 func (s *session) answer(stage Stage) error {
 	err := s.server.ask(stage, s.to)
-	if errors.Is(err, Break) {
+	if errors.Is(err, ErrBreak) {
 		_ = s.conn.Conn().Close()
 	}
 	return err
@@ -278,7 +278,7 @@ func (s *session) Data(r io.Reader) error {
 	}
 	l.From, l.To, l.User = s.from, s.to, s.user
 	err = s.answer(After)
-	if err == nil || errors.Is(err, Break) {
+	if err == nil || errors.Is(err, ErrBreak) {
 		s.server.letters <- l
 	}
 	return err

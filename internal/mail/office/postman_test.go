@@ -103,7 +103,7 @@ func TestBrokenOffAfterData(t *testing.T) {
 	w.reset(1)
 	w.server.Script(func(stage mailtest.Stage, _ string, n int) error {
 		if stage == mailtest.After && n == 1 {
-			return mailtest.Break
+			return mailtest.ErrBreak
 		}
 		return nil
 	})

@@ -139,7 +139,7 @@ func TestBrokenOffAfterData(t *testing.T) {
 	k := carrier(t, s)
 	s.Script(func(stage mailtest.Stage, _ string, n int) error {
 		if stage == mailtest.After && n == 1 {
-			return mailtest.Break
+			return mailtest.ErrBreak
 		}
 		return nil
 	})
@@ -174,7 +174,7 @@ func TestConnectionsAreKeptAndBounded(t *testing.T) {
 	// The next ones are broken off where they stand: the letters find new ones.
 	s.Script(func(stage mailtest.Stage, _ string, n int) error {
 		if stage == mailtest.From && n <= 1 {
-			return mailtest.Break
+			return mailtest.ErrBreak
 		}
 		return nil
 	})
