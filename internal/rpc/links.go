@@ -20,18 +20,18 @@ type linkForm struct {
 	Uses, Reserved                int64
 	LastPayment                   string
 	CanceledAt, ExpiredAt, PaidAt time.Time
-	AheadMicros                   int64
+	AheadNanos                    int64
 }
 
 func linkOut(l link.Link) linkForm {
 	return linkForm{Link: l, Uses: l.Uses, Reserved: l.Reserved, LastPayment: l.LastPayment,
-		CanceledAt: l.CanceledAt, ExpiredAt: l.ExpiredAt, PaidAt: l.PaidAt, AheadMicros: l.Ahead.Microseconds()}
+		CanceledAt: l.CanceledAt, ExpiredAt: l.ExpiredAt, PaidAt: l.PaidAt, AheadNanos: l.Ahead.Nanoseconds()}
 }
 
 func (f linkForm) link() link.Link {
 	l := f.Link
 	l.Uses, l.Reserved, l.LastPayment, l.CanceledAt, l.ExpiredAt, l.PaidAt = f.Uses, f.Reserved, f.LastPayment, f.CanceledAt, f.ExpiredAt, f.PaidAt
-	l.Ahead = time.Duration(f.AheadMicros) * time.Microsecond
+	l.Ahead = time.Duration(f.AheadNanos)
 	return l
 }
 

@@ -15,17 +15,17 @@ const PaymentsService = "payments"
 
 // paymentForm is a payment with what its stored document leaves out.
 type paymentForm struct {
-	Payment     payment.Payment
-	Revision    int64
-	AheadMicros int64
+	Payment    payment.Payment
+	Revision   int64
+	AheadNanos int64
 }
 
 func paymentOut(p payment.Payment) paymentForm {
-	return paymentForm{p, p.Revision, p.Ahead.Microseconds()}
+	return paymentForm{p, p.Revision, p.Ahead.Nanoseconds()}
 }
 
 func (f paymentForm) payment() payment.Payment {
-	f.Payment.Revision, f.Payment.Ahead = f.Revision, time.Duration(f.AheadMicros)*time.Microsecond
+	f.Payment.Revision, f.Payment.Ahead = f.Revision, time.Duration(f.AheadNanos)
 	return f.Payment
 }
 
