@@ -27,6 +27,8 @@ var explained = map[string]string{
 	"expiry_invalid":             "common.fault.expiry",
 	"url_invalid":                "common.fault.redirect",
 	"max_uses_invalid":           "common.fault.uses",
+	"email_invalid":              "account.fault.email",
+	"mail_unavailable":           "account.fault.mailUnavailable",
 	"username_invalid":           "account.fault.username",
 	"password_too_short":         "account.fault.passwordShort",
 	"password_wrong":             "account.fault.passwordWrong",
