@@ -61,6 +61,10 @@ type claim struct{ policy, key string }
 // Wrap puts the gate before a handler.
 func (g *Gate) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// What stands behind sees whom a proxy of ours speaks for.
+		if a, err := clientAddress(r, g.Proxies); err == nil && len(g.Proxies) > 0 {
+			r.RemoteAddr = netip.AddrPortFrom(a, 0).String()
+		}
 		if err := g.admit(r.Context(), w.Header(), g.claims(r)); err != nil {
 			g.Refuse(w, r, err)
 			return
@@ -175,8 +179,13 @@ func under(path string, prefixes []string) bool {
 	return slices.ContainsFunc(prefixes, func(p string) bool { return path == p || strings.HasPrefix(path, p+"/") })
 }
 
-// payment reports whether the path is that of a try to pay, and with which token.
-func payment(path string) (token string, ok bool) {
+// payment reports whether the path is that of a try to pay, and with which link's
+// token or form's id.
+func payment(path string) (name string, ok bool) {
+	if form, ok := strings.CutPrefix(path, "/f/"); ok {
+		name, _, _ = strings.Cut(form, "/")
+		return name, true
+	}
 	rest, ok := strings.CutPrefix(path, "/l/")
 	if !ok {
 		return "", false
@@ -191,10 +200,11 @@ func (g *Gate) hash(kind, value string) string {
 
 // from is whom a request counts for, and whether it is from this machine itself.
 func (g *Gate) from(r *http.Request) (prefix string, ours bool) {
-	a, err := clientAddress(r, g.Proxies)
+	at, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
 		return "unknown", false
 	}
+	a := at.Addr().Unmap().WithZone("")
 	return Prefix(a), a.IsLoopback()
 }
 

@@ -31,6 +31,7 @@ type world struct {
 	handler http.Handler
 	gate    *limit.Gate
 	passed  atomic.Int64
+	heard   atomic.Value // whom the handler last heard
 	now     atomic.Int64
 	limited map[string]int
 }
@@ -51,7 +52,7 @@ func newWorld(t *testing.T, client *redis.Client, proxies []netip.Prefix, settin
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.handler = w.gate.Wrap(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { w.passed.Add(1) }))
+	w.handler = w.gate.Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { w.passed.Add(1); w.heard.Store(r.RemoteAddr) }))
 	return w
 }
 
@@ -155,7 +156,8 @@ func TestWhoIsWho(t *testing.T) {
 		"one payer, many links": {50, func(w *world, i int) *http.Response {
 			return w.ask("POST", "/l/tok"+strconv.Itoa(i)+"/payments", "198.51.100.7")
 		}},
-		"opening a link": {50, func(w *world, _ int) *http.Response { return w.ask("GET", "/l/tok", "198.51.100.7") }},
+		"one payer, one form": {3, func(w *world, _ int) *http.Response { return w.ask("POST", "/f/frm_1", "198.51.100.7") }},
+		"opening a link":      {50, func(w *world, _ int) *http.Response { return w.ask("GET", "/l/tok", "198.51.100.7") }},
 		"one key, many addresses": {4, func(w *world, i int) *http.Response {
 			return w.ask("GET", "/api/links", "198.51.100."+strconv.Itoa(i), "Authorization", "Bearer pl_test_x")
 		}},
@@ -171,6 +173,17 @@ func TestWhoIsWho(t *testing.T) {
 		passed, _ := w.until(50, func() *http.Response { i++; return c.ask(w, i) })
 		if passed != c.want || int(w.passed.Load()) != passed {
 			t.Errorf("%s: %d passed, want %d; the handler saw %d", name, passed, c.want, w.passed.Load())
+		}
+	}
+}
+
+// TestHandlersHearWhoAsks: behind a proxy of ours the request is the client's.
+func TestHandlersHearWhoAsks(t *testing.T) {
+	w := newWorld(t, nil, []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")})
+	for from, want := range map[string]string{"10.1.2.3": "198.51.100.7:0", "203.0.113.5": "203.0.113.5:0"} {
+		w.ask("GET", "/dashboard", from, "X-Forwarded-For", "198.51.100.7")
+		if got := w.heard.Load(); got != want {
+			t.Errorf("from %s the handler heard %v, want %s", from, got, want)
 		}
 	}
 }
