@@ -36,5 +36,8 @@ func (p *Pages) seen(w http.ResponseWriter, r *http.Request) {
 	if p.beacons != nil {
 		p.beacons.Tell(l.Account, l.Mode, l.ID, step)
 	}
+	// An answer to a post is kept nowhere anyway; saying so would keep the browser
+	// from keeping the page that asked, for the way back.
+	w.Header().Del("Cache-Control")
 	w.WriteHeader(http.StatusNoContent)
 }

@@ -397,7 +397,11 @@ func records(t *testing.T, s suite) {
 	if none, err := s.GetIdempotency(s.ctx, s.account, "other"); none != nil || err != nil {
 		t.Fatal(none, err)
 	}
-	if err := s.PutIdempotency(s.ctx, *r); !errors.Is(err, idempotency.ErrRaced) {
+	// Sealed with a nonce, no two calls have the same answer: with the bytes of the
+	// first it would be that call, repeated.
+	other := *r
+	other.Answer = []byte("sealed otherwise")
+	if err := s.PutIdempotency(s.ctx, other); !errors.Is(err, idempotency.ErrRaced) {
 		t.Fatal(err)
 	}
 }
