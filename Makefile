@@ -24,7 +24,7 @@ unit: build
 	@PAYLINK_BINARY=$(CURDIR)/bin/paylink GO=$(GO) scripts/test.sh
 
 lint: ## formatting, go vet, golangci-lint
-	@test -z "$$(gofmt -l cmd internal docs)" || { echo "gofmt would change:"; gofmt -l cmd internal docs; exit 1; }
+	@test -z "$$(gofmt -l client cmd internal docs)" || { echo "gofmt would change:"; gofmt -l client cmd internal docs; exit 1; }
 	@$(GO) vet ./...
 	@scripts/lint.sh
 
