@@ -99,7 +99,7 @@ func scenes(w *world) []scene {
 	add("verify-expired", "/verify?link="+publicURL+"/l/expired", 200, "Ours, but expired")
 	add("verify-forged", "/verify?link="+publicURL+"/l/forged", 200, "This is not our link")
 	token := w.receipt(w.link("receipt", paid), payment.PartiallyRefunded, func(p *payment.Payment) { p.CapturedMinor, p.RefundedMinor = 1250, 500 })
-	add("verify-receipt", "/verify?receipt="+token, 200, "A genuine receipt", "Partly refunded", "€12.50", "€5.00", "Blue Door Books", "INV-2044", "visa 4242", "pay_")
+	add("verify-receipt", "/verify?receipt="+token, 200, "A genuine receipt", "Partly refunded", "€12.50", "€5.00", "Blue Door Books", "INV-2044", "Visa ending in 4242", "pay_")
 	add("verify-receipt-forged", "/verify?receipt="+token[:len(token)-2]+"AA", 200, "This is not our receipt")
 	add("unsubscribe-user", "/mail/user-1", 200, "Payment links that expire soon", `method="post" action="/mail/user-1"`)
 	add("unsubscribe-payer", "/mail/payer-grace", 200, "grace@example.com", "Other senders are not affected")

@@ -79,7 +79,7 @@ func proofRows(r *http.Request, s receipt.Statement) []row {
 		all = append(all, row{Label: say.T("mail.row.refunded"), Text: say.Amount(s.Refunded), Ours: true})
 	}
 	for _, each := range []row{{Label: say.T("mail.row.payee"), Text: s.Payee}, {Label: say.T("mail.row.reference"), Text: s.Reference},
-		{Label: say.T("mail.row.card"), Text: s.Card}, {Label: say.T("mail.row.date"), At: stampOf(r, s.CreatedAt)},
+		{Label: say.T("mail.row.card"), Text: cardWords(say, s.Card)}, {Label: say.T("mail.row.date"), At: stampOf(r, s.CreatedAt)},
 		{Label: say.T("mail.row.stated"), At: stampOf(r, s.At)}, {Label: say.T("mail.row.payment"), Text: s.Payment, Code: true},
 		{Label: say.T("mail.row.link"), Text: s.Link, Code: true}, {Label: say.T("pay.row.key"), Text: s.KeyID, Code: true}} {
 		if each.Text != "" || each.At != (stamp{}) {
@@ -106,4 +106,13 @@ func stateName(say *i18n.Printer, status string) string {
 		return say.T("mail.state.canceled")
 	}
 	return say.T("mail.state.open")
+}
+
+// cardWords puts a statement's card ("visa 4242") into words.
+func cardWords(say *i18n.Printer, card string) string {
+	brand, last4, ok := strings.Cut(card, " ")
+	if !ok {
+		return card
+	}
+	return say.T("pay.card.ending", "Brand", brandName(say, brand), "Last4", last4)
 }
