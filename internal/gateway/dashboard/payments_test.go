@@ -2,6 +2,7 @@ package dashboard_test
 
 import (
 	"encoding/csv"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -10,8 +11,10 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/store/storetest"
 )
 
 const (
@@ -69,13 +72,56 @@ func TestPaymentsPageByPage(t *testing.T) {
 		p := w.pay(l, good, func(s *payment.Submit) { s.Attempt = fmt.Sprintf("attempt-0123456789-%d", i) })
 		want[p.ID] = true
 	}
+	w.walk("/dashboard/test/payments", want)
+}
+
+// TestTenThousandPayments: the list pages through all of them, the file has a line
+// for each, and a filter finds the one that is different.
+func TestTenThousandPayments(t *testing.T) {
+	const many, hands = 10_000, 64
+	w := newWorld(t)
+	different := w.pay(w.link(nil), declining, nil)
+	l := storetest.NewLink(w.account, 0)
+	if err := w.store.CreateLink(t.Context(), l, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	ids := make([]string, many)
+	var all sync.WaitGroup
+	for hand := range hands {
+		all.Go(func() {
+			for i := hand; i < many; i += hands {
+				begin := storetest.Begin(t, l, fmt.Sprintf("attempt-0123456789-%d", i))
+				ids[i] = begin.Payment.ID
+				done := storetest.Answered(t, begin.Payment, issuer.Approved)
+				if err := errors.Join(w.store.CommitPayment(t.Context(), begin), w.store.CommitPayment(t.Context(), done)); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	want := map[string]bool{different.ID: true}
+	for _, id := range ids {
+		want[id] = true
+	}
+	w.walk("/dashboard/test/payments", want)
+	if lines := strings.Count(w.get("/dashboard/test/payments.csv").body, "\n"); lines != many+2 {
+		t.Errorf("the file has %d lines, want a header and %d", lines, many+1)
+	}
+	w.reported()
+	w.get("/dashboard/test/payments?status=declined").has(t, different.ID, "Declined")
+}
+
+// walk goes through a list's pages to their end: each payment is on exactly one.
+func (w *world) walk(path string, want map[string]bool) {
+	w.t.Helper()
 	row := regexp.MustCompile(`class="rowlink" href="/dashboard/test/payments/(pay_[a-z0-9]+)"`)
 	older := regexp.MustCompile(`rel="next" href="([^"]+)"`)
-	for path, pages := "/dashboard/test/payments", 0; path != ""; pages++ {
+	for most := len(want)/10 + 2; path != ""; most-- {
 		p := w.get(path)
 		for _, m := range row.FindAllStringSubmatch(p.body, -1) {
 			if !want[m[1]] {
-				t.Errorf("%s is shown twice, or is nobody's", m[1])
+				w.t.Errorf("%s is shown twice, or is nobody's", m[1])
 			}
 			delete(want, m[1])
 		}
@@ -83,12 +129,12 @@ func TestPaymentsPageByPage(t *testing.T) {
 		if m := older.FindStringSubmatch(p.body); m != nil {
 			path = strings.ReplaceAll(m[1], "&amp;", "&")
 		}
-		if pages > 3 {
-			t.Fatal("the pages have no end")
+		if most < 0 {
+			w.t.Fatal("the pages have no end")
 		}
 	}
 	if len(want) > 0 {
-		t.Errorf("%d payments are on no page", len(want))
+		w.t.Errorf("%d payments are on no page", len(want))
 	}
 }
 
