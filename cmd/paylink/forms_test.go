@@ -448,3 +448,26 @@ func formRooms(g *gallery) {
 	g.b.run(waitErrors)
 	g.b.audit("form page errors", g.axe)
 }
+
+// TestFormAsAButton: with mode="button" the element is a button, labelled by the
+// site, that leads to the form's own page; nothing is framed.
+func TestFormAsAButton(t *testing.T) {
+	p := serve(t)
+	_, key := p.merchant(t, "ada-lovelace")
+	var form string
+	shop := site(t, func(*http.Request) string {
+		return `<h1>Shop</h1>` + strings.Replace(snippet(t, p, form), "<paylink-form ", `<paylink-form mode="button" label="Buy a ticket" `, 1)
+	})
+	form = formOn(t, key, shop, "")
+	b := openBrowser(t)
+	b.open(shop + "/")
+	eventually(t, "the button is there, and no frame", func() bool {
+		return ask[string](b, `(e => e && e.shadowRoot && !e.shadowRoot.querySelector("iframe") && (e.shadowRoot.querySelector("a") || {}).textContent || "")(document.querySelector("paylink-form"))`) == "Buy a ticket"
+	})
+	ask[bool](b, `(document.querySelector("paylink-form").shadowRoot.querySelector("a").click(), true)`)
+	b.sees("Pay ada-lovelace")
+	b.typed("#f-email", "grace@example.com")
+	b.click("#fill button[type=submit]")
+	b.pay("4242424242424242")
+	b.sees("Payment received")
+}
