@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -22,8 +23,9 @@ func TestMailOutlivesItsProcess(t *testing.T) {
 	server := mailtest.Start(t, mailtest.Options{NoStartTLS: true})
 	reached, hang := make(chan struct{}), make(chan struct{})
 	defer close(hang)
-	server.Script(func(stage mailtest.Stage, _ string, n int) error {
-		if stage == mailtest.To && n == 1 {
+	var seen atomic.Bool
+	server.Script(func(stage mailtest.Stage, to string, _ int) error {
+		if stage == mailtest.To && to == "grace@example.com" && seen.CompareAndSwap(false, true) {
 			close(reached)
 			<-hang
 		}
@@ -32,6 +34,9 @@ func TestMailOutlivesItsProcess(t *testing.T) {
 	flags := []string{"--mail-url", server.URL(), "--mail-from", "Payments <pay@shop.example>"}
 	p := serveWith(t, filepath.Join(t.TempDir(), "data"), freeAddress(t), flags...)
 	_, key := p.merchant(t, payee)
+	if got := server.Next(t); got.Subject != "Confirm your address" {
+		t.Fatalf("the first mail is %q", got.Subject)
+	}
 	l := key.link(`"amount":"12.50"`)
 	if a := key.as("").do("POST", tokenPath(t, l)+"/payments", `{"attempt":"attempt-0000000001","payer":{"email":"grace@example.com"},`+
 		`"card":{"number":"4242424242424242","expMonth":12,"expYear":2034,"cvc":"739"}}`); a.status >= 300 {
