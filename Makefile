@@ -22,6 +22,8 @@ test: needs lint unit chart ## every test with every real engine, under the race
 unit: build
 	@echo "tests: race detector on; SQLite, PostgreSQL and DynamoDB Local for the stores, Chromium for the pages"
 	@PAYLINK_BINARY=$(CURDIR)/bin/paylink GO=$(GO) scripts/test.sh
+	@echo "tests: a list over a million payments, without the race detector, which would be what is measured"
+	@$(GO) test -count 1 -run TestMillionPayments ./internal/store/sqlstore
 
 lint: ## formatting, go vet, golangci-lint
 	@test -z "$$(gofmt -l client cmd internal docs)" || { echo "gofmt would change:"; gofmt -l client cmd internal docs; exit 1; }

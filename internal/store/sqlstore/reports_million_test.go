@@ -1,8 +1,9 @@
+//go:build !race
+
 package sqlstore_test
 
 import (
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
@@ -14,20 +15,8 @@ import (
 	"github.com/paylink/paylink/internal/money"
 	"github.com/paylink/paylink/internal/payment"
 	"github.com/paylink/paylink/internal/report"
-	"github.com/paylink/paylink/internal/store/sqlstore"
 	"github.com/paylink/paylink/internal/store/storetest"
 )
-
-// openReports opens the projection of the store's feed.
-func openReports(t testing.TB, s *sqlstore.Store, path string) *sqlstore.Reports {
-	t.Helper()
-	r, err := sqlstore.OpenReports(t.Context(), s, path, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = r.Close() })
-	return r
-}
 
 // The shape of the merchant with a million payments.
 const (
