@@ -28,14 +28,14 @@ const (
 
 // formEdit is the page on which a form is made or changed.
 type formEdit struct {
+	filled
+
 	Head       head
 	Action     string
 	Preview    string
 	Attempt    string
 	Revision   string
 	Save       string
-	Values     url.Values
-	Problems   problems
 	Currencies []option
 	Lives      []option
 	Asks       []option
@@ -104,7 +104,7 @@ func formValues(f link.Form) url.Values {
 }
 
 func (v *visit) showFormEdit(status int, f link.Form, values url.Values, wrong problems) error {
-	p := formEdit{Action: v.path("forms"), Preview: v.path("forms", "preview"), Attempt: newAttempt(), Values: values, Problems: wrong, Save: v.print.T("forms.create"),
+	p := formEdit{Action: v.path("forms"), Preview: v.path("forms", "preview"), Attempt: newAttempt(), filled: filled{values, wrong}, Save: v.print.T("forms.create"),
 		Head: head{Title: v.print.T("forms.new"), Back: button{Text: v.print.T("forms.title"), Href: v.path("forms")}}, Methods: v.accountPath("methods"),
 		FrameTitle: v.print.T("links.preview"),
 		Asks:       []option{{askNot, v.print.T("forms.ask.not")}, {askOptional, v.print.T("forms.ask.optional")}, {askRequired, v.print.T("forms.ask.required")}},
@@ -343,36 +343,10 @@ func (d *Dashboard) previewForm(v *visit) error {
 	return nil
 }
 
-func (p formEdit) field(id, label, hint string) field {
-	return field{ID: id, Label: label, Hint: hint, Value: p.Values.Get(id), Error: p.Problems.of(id)}
-}
-
-func (p formEdit) money(id, label string) field {
-	f := p.field(id, label, "")
-	f.InputMode, f.Max, f.Attrs = "decimal", 20, templ.Attributes{"autocomplete": "off"}
-	return f
-}
-
-func (p formEdit) choice(id, label, hint string, options []option) field {
-	f := p.field(id, label, hint)
-	f.Options = options
-	return f
-}
-
-func (p formEdit) long(id, label, hint string, most int) field {
-	f := p.field(id, label, hint)
-	f.Optional, f.Max = true, most
-	return f
-}
-
 func (p formEdit) lines(id, label, hint string, rows int) field {
 	f := p.field(id, label, hint)
 	f.Lines, f.Attrs = rows, templ.Attributes{"dir": "ltr", "spellcheck": "false"}
 	return f
-}
-
-func (p formEdit) radio(name, value, label, hint string) check {
-	return check{ID: name + "-" + value, Name: name, Value: value, Label: label, Hint: hint, Radio: true, Checked: p.Values.Get(name) == value}
 }
 
 // kept are values that the page carries along and does not show.

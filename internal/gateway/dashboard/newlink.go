@@ -9,8 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/a-h/templ"
-
 	"github.com/paylink/paylink/internal/idempotency"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/merchant"
@@ -29,12 +27,12 @@ const (
 
 // newLinkView is the form of a new link beside what the payer will see.
 type newLinkView struct {
+	filled
+
 	Head       head
 	Action     string
 	Preview    string // where the script asks for the preview
 	Attempt    string
-	Values     url.Values
-	Problems   problems
 	Currencies []option
 	Lives      []option
 	Late       []option
@@ -117,7 +115,7 @@ func (v *visit) linkCurrencies() []money.Currency {
 }
 
 func (v *visit) showNewLink(status int, values url.Values, wrong problems) error {
-	p := newLinkView{Action: v.path("links"), Preview: v.path("links", "preview"), Attempt: newAttempt(), Values: values, Problems: wrong,
+	p := newLinkView{Action: v.path("links"), Preview: v.path("links", "preview"), Attempt: newAttempt(), filled: filled{values, wrong},
 		Head:  head{Title: v.print.T("links.new"), Back: button{Text: v.print.T("links.title"), Href: v.path("links")}},
 		Shown: v.preview(values), Methods: v.accountPath("methods")}
 	if typed := values.Get("attempt"); attemptOK(typed) {
@@ -265,31 +263,4 @@ func (v *visit) wish(values url.Values) (link.CreateRequest, problems) {
 		r.Metadata[strings.TrimSpace(k)] = strings.TrimSpace(value)
 	}
 	return r, wrong
-}
-
-// field of the form, with its value and what is wrong with it.
-func (p newLinkView) field(id, label, hint string) field {
-	return field{ID: id, Label: label, Hint: hint, Value: p.Values.Get(id), Error: p.Problems.of(id)}
-}
-
-func (p newLinkView) money(id, label string) field {
-	f := p.field(id, label, "")
-	f.InputMode, f.Max, f.Attrs = "decimal", 20, templ.Attributes{"autocomplete": "off"}
-	return f
-}
-
-func (p newLinkView) choice(id, label, hint string, options []option) field {
-	f := p.field(id, label, hint)
-	f.Options = options
-	return f
-}
-
-func (p newLinkView) long(id, label, hint string, most int) field {
-	f := p.field(id, label, hint)
-	f.Optional, f.Max = true, most
-	return f
-}
-
-func (p newLinkView) radio(name, value, label, hint string) check {
-	return check{ID: name + "-" + value, Name: name, Value: value, Label: label, Hint: hint, Radio: true, Checked: p.Values.Get(name) == value}
 }
