@@ -184,19 +184,8 @@ func (p *Pages) fillForm(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), submitTimeout)
 	defer cancel()
 	r = r.WithContext(ctx)
-	if err := p.ownForm(r); err != nil {
-		p.failPage(w, r, err)
-		return
-	}
-	raw, err := body(w, r)
-	if err != nil {
-		p.failPage(w, r, err)
-		return
-	}
-	form, err := url.ParseQuery(string(raw))
-	if err != nil {
-		// The parser's words may quote what was typed.
-		p.failPage(w, r, fault.New(fault.KindInvalid, "form_invalid", "The form did not arrive as your browser should send it. Open it again."))
+	form, ok := p.posted(w, r, "Open it again.")
+	if !ok {
 		return
 	}
 	f, ok := p.openForm(w, r)

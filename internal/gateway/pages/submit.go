@@ -69,20 +69,29 @@ func (p *Pages) ownForm(r *http.Request) error {
 	return refused
 }
 
-func (p *Pages) submitForm(w http.ResponseWriter, r *http.Request) {
+// posted reads a form of ours. ok is false when the answer has been given.
+func (p *Pages) posted(w http.ResponseWriter, r *http.Request, again string) (form url.Values, ok bool) {
 	if err := p.ownForm(r); err != nil {
 		p.failPage(w, r, err)
-		return
+		return nil, false
 	}
 	raw, err := body(w, r)
 	if err != nil {
 		p.failPage(w, r, err)
-		return
+		return nil, false
 	}
-	form, err := url.ParseQuery(string(raw))
+	form, err = url.ParseQuery(string(raw))
 	if err != nil {
 		// The parser's words may quote what was typed.
-		p.failPage(w, r, fault.New(fault.KindInvalid, "form_invalid", "The form did not arrive as your browser should send it. Open the link again."))
+		p.failPage(w, r, fault.New(fault.KindInvalid, "form_invalid", "The form did not arrive as your browser should send it. %s", again))
+		return nil, false
+	}
+	return form, true
+}
+
+func (p *Pages) submitForm(w http.ResponseWriter, r *http.Request) {
+	form, ok := p.posted(w, r, "Open the link again.")
+	if !ok {
 		return
 	}
 	l, ok := p.open(w, r, true)
@@ -95,7 +104,7 @@ func (p *Pages) submitForm(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.PayerLang = printer(r).Tag()
-	_, err = p.payments.Submit(r.Context(), s)
+	_, err := p.payments.Submit(r.Context(), s)
 	if err == nil {
 		http.Redirect(w, r, p.statusPath(l.Token, s.Attempt), http.StatusSeeOther)
 		return
