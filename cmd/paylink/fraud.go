@@ -13,7 +13,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/fraud/score"
 )
 
 // learning is what both commands that learn are told.
@@ -44,12 +44,12 @@ func (f frauds) dispatch(ctx context.Context, command string, out io.Writer) err
 	return fmt.Errorf("unknown command %q", command)
 }
 
-func parseDays(flag, s string) (fraud.Range, error) {
+func parseDays(flag, s string) (score.Range, error) {
 	from, to, ok := strings.Cut(s, "..")
 	if !ok {
-		return fraud.Range{}, fmt.Errorf("--%s: %q is not FROM..TO, such as 2018-07-04..2018-07-11", flag, s)
+		return score.Range{}, fmt.Errorf("--%s: %q is not FROM..TO, such as 2018-07-04..2018-07-11", flag, s)
 	}
-	var r fraud.Range
+	var r score.Range
 	for _, end := range []struct {
 		text string
 		into *time.Time
@@ -91,7 +91,7 @@ func (l learning) open() (io.ReadCloser, error) {
 	}{z, f}, nil
 }
 
-func (l learning) prepare(test string) (train, tests fraud.Set, p fraud.Protocol, err error) {
+func (l learning) prepare(test string) (train, tests score.Set, p score.Protocol, err error) {
 	if p.Train, err = parseDays("train", l.Train); err != nil {
 		return train, tests, p, err
 	}
@@ -100,7 +100,7 @@ func (l learning) prepare(test string) (train, tests fraud.Set, p fraud.Protocol
 	}
 	// Without a test, what is learned is used from the moment on that its labels
 	// are known.
-	p.Test = fraud.Range{From: p.Train.To.Add(p.Delay), To: p.Train.To.Add(p.Delay + 1)}
+	p.Test = score.Range{From: p.Train.To.Add(p.Delay), To: p.Train.To.Add(p.Delay + 1)}
 	if test != "" {
 		if p.Test, err = parseDays("test", test); err != nil {
 			return train, tests, p, err
@@ -114,7 +114,7 @@ func (l learning) prepare(test string) (train, tests fraud.Set, p fraud.Protocol
 		return train, tests, p, err
 	}
 	defer func() { _ = in.Close() }()
-	train, tests, err = fraud.Prepare(fraud.ReadCSV(in), p)
+	train, tests, err = score.Prepare(score.ReadCSV(in), p)
 	if err != nil {
 		err = fmt.Errorf("%s: %w", l.CSV, err)
 	}
@@ -132,7 +132,7 @@ func (f frauds) evaluate(_ context.Context, out io.Writer) error {
 	}
 	read := time.Since(start)
 	start = time.Now()
-	m, err := fraud.Fit(train, p.Train, time.Now())
+	m, err := score.Fit(train, p.Train, time.Now())
 	if err != nil {
 		return err
 	}
@@ -146,7 +146,7 @@ func (f frauds) evaluate(_ context.Context, out io.Writer) error {
 	_, _ = fmt.Fprintf(out, "tested on %d transactions with %d frauds, labels %s late, cards known to be defrauded left out\n\n", len(test.Rows), frauds, f.Evaluate.Delay)
 	w := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
 	_, _ = fmt.Fprintln(w, "model\tAUC ROC\taverage precision\tcard precision@100")
-	for _, r := range fraud.Evaluate(m, test) {
+	for _, r := range score.Evaluate(m, test) {
 		_, _ = fmt.Fprintf(w, "%s\t%.4f\t%.4f\t%.4f\n", r.Model, r.AUCROC, r.AveragePrecision, r.CardPrecision100)
 	}
 	return w.Flush()
@@ -157,11 +157,11 @@ func (f frauds) train(_ context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	m, err := fraud.Fit(train, p.Train, time.Now())
+	m, err := score.Fit(train, p.Train, time.Now())
 	if err != nil {
 		return err
 	}
-	if err := fraud.WriteModelFile(f.Train.Out, m); err != nil {
+	if err := score.WriteModelFile(f.Train.Out, m); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(out, "model %s: learned from %d transactions with %d frauds\n", m.Version, m.Payments, m.Frauds)

@@ -11,7 +11,7 @@ import (
 // newDashboard: the merchant's pages, on the services that the gateway calls
 // anyway.
 func (s *services) newDashboard(public *pages.Pages) (*dashboard.Dashboard, error) {
-	return dashboard.New(dashboard.Config{Merchants: s.users, Links: s.links, Payments: s.payments, Reports: s.reports, Transactions: s.transactions, Webhooks: s.notifier,
+	return dashboard.New(dashboard.Config{Merchants: s.users, Links: s.links, Payments: s.payments, Reports: s.reports, Transactions: s.transactions, Webhooks: s.notifier, Fraud: s.fraud,
 		Mail: s.mail, Forms: s.forms, FormPages: s.formPages(public),
 		Connectors: known(), Seal: s.seal, Unseal: s.unseal, MAC: s.mac, Render: api.Renderer{PublicURL: s.cfg.PublicURL, Now: time.Now}.Render,
 		Records:   dashboard.Records{Users: s.records.Users, Links: s.records.Links, Transactions: s.records.Transactions, Webhooks: s.records.Webhooks},

@@ -29,7 +29,7 @@ func (s *services) openGateway(context.Context) error {
 	if err != nil {
 		return err
 	}
-	json := api.New(api.Config{Merchants: s.users, Links: s.links, Forms: s.forms, Payments: s.payments, Transactions: s.transactions, Webhooks: s.notifier,
+	json := api.New(api.Config{Merchants: s.users, Links: s.links, Forms: s.forms, Payments: s.payments, Transactions: s.transactions, Webhooks: s.notifier, Fraud: s.fraud,
 		Connectors: known(), Records: s.records, Seal: s.seal, Unseal: s.unseal, MAC: s.mac, JWKS: s.ring.JWKS,
 		PublicURL: s.cfg.PublicURL, Now: time.Now, Log: s.log, Drain: s.drain, ClockSpread: s.clockSpread(), Limit: gate.Account})
 	merchants, err := s.newDashboard(public)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/paylink/paylink/internal/coordinator"
+	"github.com/paylink/paylink/internal/fraud"
 	"github.com/paylink/paylink/internal/gateway/api"
 	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/issuer/simulator"
@@ -42,14 +43,15 @@ func verify(p keyring.Purpose) keyring.Share { return keyring.Share{Purpose: p, 
 // boxes are the targets of a split deployment. `all` is every one of them in one
 // process, with direct calls.
 var boxes = map[string]box{
-	"gateway": {calls: []string{"users", "links", "verifier", "payments", "transactions", "notifier", "simulator"}, public: true,
+	"gateway": {calls: []string{"users", "links", "verifier", "payments", "transactions", "notifier", "fraud", "simulator"}, public: true,
 		keys: []keyring.Share{verify(keyring.LinkSign), verify(keyring.SessionSign), verify(keyring.WebhookSign), verify(keyring.ReceiptSign), use(keyring.AnswerSeal), use(keyring.CardSeal), use(keyring.MACKey)}},
 	"users":        {sql: true, public: true, keys: []keyring.Share{use(keyring.SessionSign), use(keyring.StoreSeal), use(keyring.AnswerSeal), use(keyring.MailSeal)}},
 	"links":        {payments: true, public: true, keys: []keyring.Share{use(keyring.LinkSign), use(keyring.LinkSeal), use(keyring.AnswerSeal)}},
 	"verifier":     {payments: true, public: true, keys: []keyring.Share{verify(keyring.LinkSign), use(keyring.LinkSeal)}},
 	"payments":     {sql: true, payments: true},
-	"transactions": {payments: true, public: true, calls: []string{"simulator"}, keys: []keyring.Share{use(keyring.StoreSeal), use(keyring.AnswerSeal), use(keyring.CardSeal), use(keyring.ReceiptSign)}},
+	"transactions": {payments: true, public: true, calls: []string{"fraud", "simulator"}, keys: []keyring.Share{use(keyring.StoreSeal), use(keyring.AnswerSeal), use(keyring.CardSeal), use(keyring.ReceiptSign)}},
 	"notifier":     {sql: true, payments: true, keys: []keyring.Share{use(keyring.WebhookSign), use(keyring.WebhookSeal), use(keyring.AnswerSeal), use(keyring.MailSeal), use(keyring.ReceiptSign)}},
+	"fraud":        {sql: true, payments: true},
 	"simulator":    {calls: []string{"transactions"}, keys: []keyring.Share{use(keyring.CardSeal)}},
 }
 
@@ -77,6 +79,7 @@ type services struct {
 	payments     payment.Reader
 	reports      report.Service
 	beacons      *report.Beacons // nil without the gateway
+	fraud        fraud.Box
 	transactions coordinator.Service
 	notifier     notify.Service
 	mail         mail.Service
@@ -88,7 +91,7 @@ type services struct {
 // open builds the process, from the keys and the stores up to the gateway.
 func open(ctx context.Context, cfg Config, log *slog.Logger) (*services, error) {
 	s := &services{cfg: cfg, log: log, metrics: obs.NewMetrics(), drain: make(chan struct{}), background: map[string]func(context.Context) error{}, pools: map[string]*rpc.Pool{}}
-	for _, step := range []func(context.Context) error{s.openKeys, s.openInternal, s.openStores, s.openClocks, s.openUsers, s.openLinks, s.openForms, s.openPayments, s.openReports,
+	for _, step := range []func(context.Context) error{s.openKeys, s.openInternal, s.openStores, s.openClocks, s.openUsers, s.openLinks, s.openForms, s.openPayments, s.openReports, s.openFraud,
 		s.openSimulator, s.openTransactions, s.openNotifier, s.openMail, s.openGateway} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, s.close())

@@ -74,25 +74,27 @@ type Payment struct {
 	CreatedAt  time.Time         `json:"createdAt"`
 	UpdatedAt  time.Time         `json:"updatedAt"`
 
-	Status          Status   `json:"status"`
-	VoidFrom        Status   `json:"voidFrom,omitempty"` // where Voiding came from
-	Try             int      `json:"try"`                // number of authorisations sent
-	IssuerReference string   `json:"issuerReference,omitempty"`
-	DeclineCode     string   `json:"declineCode,omitempty"`
-	DeclineMessage  string   `json:"declineMessage,omitempty"`
-	ActionURL       string   `json:"actionUrl,omitempty"`
-	ReviewReason    string   `json:"reviewReason,omitempty"`
-	Captures        int      `json:"captures,omitempty"` // number of capture calls started
-	AuthorizedMinor int64    `json:"authorizedMinor"`
-	CapturedMinor   int64    `json:"capturedMinor"`
-	RefundedMinor   int64    `json:"refundedMinor"`
-	UseReserved     bool     `json:"useReserved"` // holds a use of the link
-	Capturing       int64    `json:"capturing,omitempty"`
-	Refunds         []Refund `json:"refunds,omitempty"`
-	Log             []Entry  `json:"log"`
-	Work            Work     `json:"work"`
-	LastChange      string   `json:"lastChange"`
-	Revision        int64    `json:"-"`
+	Status          Status    `json:"status"`
+	VoidFrom        Status    `json:"voidFrom,omitempty"` // where Voiding came from
+	Try             int       `json:"try"`                // number of authorisations sent
+	IssuerReference string    `json:"issuerReference,omitempty"`
+	DeclineCode     string    `json:"declineCode,omitempty"`
+	DeclineMessage  string    `json:"declineMessage,omitempty"`
+	ActionURL       string    `json:"actionUrl,omitempty"`
+	ReviewReason    string    `json:"reviewReason,omitempty"`
+	Captures        int       `json:"captures,omitempty"` // number of capture calls started
+	AuthorizedMinor int64     `json:"authorizedMinor"`
+	CapturedMinor   int64     `json:"capturedMinor"`
+	RefundedMinor   int64     `json:"refundedMinor"`
+	UseReserved     bool      `json:"useReserved"` // holds a use of the link
+	Risk            Risk      `json:"risk,omitzero"`
+	Disputes        []Dispute `json:"disputes,omitempty"`
+	Capturing       int64     `json:"capturing,omitempty"`
+	Refunds         []Refund  `json:"refunds,omitempty"`
+	Log             []Entry   `json:"log"`
+	Work            Work      `json:"work"`
+	LastChange      string    `json:"lastChange"`
+	Revision        int64     `json:"-"`
 
 	// Ahead is how far ahead of real time the payment lives: by its account's test
 	// clock, set by whoever reads the payment for somebody. Its own times are by that.

@@ -1,6 +1,8 @@
 package payment
 
 import (
+	"net/netip"
+
 	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/money"
@@ -17,4 +19,7 @@ type Submit struct {
 	PayerLang  string       // of the page that was read; "" where it is not known
 	Amount     money.Amount // the payer's choice; ignored when the link fixes the amount
 	ReturnURL  string       // where a challenge sends the payer back to
+	Client     netip.Addr   // of the payer; zero where it is not known
+	Country    string       // of that address, by a trusted proxy; "" where it is not known
+	Proof      string       // what the page worked out, where it was asked to (package shield)
 }

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/fraud"
 	"github.com/paylink/paylink/internal/gateway/problem"
 	"github.com/paylink/paylink/internal/idempotency"
 	"github.com/paylink/paylink/internal/link"
@@ -55,6 +56,7 @@ type Config struct {
 	Payments     payment.Reader
 	Transactions Transactions
 	Webhooks     notify.Service
+	Fraud        fraud.Box
 	Connectors   []merchant.Connector // for GET /api/issuers
 	Records      Records
 	// Seal and Unseal keep answers secret at rest; associated binds an answer to

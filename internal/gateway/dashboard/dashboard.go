@@ -44,6 +44,7 @@ import (
 
 	"github.com/paylink/paylink/internal/coordinator"
 	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/fraud"
 	"github.com/paylink/paylink/internal/idempotency"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/mail"
@@ -77,6 +78,7 @@ type Config struct {
 	Reports      report.Service
 	Transactions coordinator.Service
 	Webhooks     notify.Service
+	Fraud        fraud.Box
 	Mail         mail.Service
 	Connectors   []merchant.Connector
 	Records      Records

@@ -1,4 +1,4 @@
-package fraud
+package score
 
 // Windows over which an entity is counted.
 const (

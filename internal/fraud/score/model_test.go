@@ -1,4 +1,4 @@
-package fraud_test
+package score_test
 
 import (
 	"bytes"
@@ -8,14 +8,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/fraud/score"
 )
 
 const week = 7 * 24 * time.Hour
 
-func protocol(s sample) fraud.Protocol {
+func protocol(s sample) score.Protocol {
 	day := func(n int) time.Time { return s.start().AddDate(0, 0, n) }
-	return fraud.Protocol{Train: fraud.Range{From: day(30), To: day(44)}, Test: fraud.Range{From: day(51), To: day(58)}, Delay: week}
+	return score.Protocol{Train: score.Range{From: day(30), To: day(44)}, Test: score.Range{From: day(51), To: day(58)}, Delay: week}
 }
 
 // TestLearnsWhatIsThere trains and tests on made payments, whose frauds are known
@@ -28,16 +28,16 @@ func TestLearnsWhatIsThere(t *testing.T) {
 	if err := p.Check(); err != nil {
 		t.Fatal(err)
 	}
-	train, test, err := fraud.Prepare(each(s.payments()), p)
+	train, test, err := score.Prepare(each(s.payments()), p)
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := fraud.Fit(train, p.Train, time.Now())
+	m, err := score.Fit(train, p.Train, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
-	figures := map[string]fraud.Figures{}
-	for _, f := range fraud.Evaluate(m, test) {
+	figures := map[string]score.Figures{}
+	for _, f := range score.Evaluate(m, test) {
 		t.Logf("%+v", f)
 		figures[f.Model] = f
 	}
@@ -47,27 +47,27 @@ func TestLearnsWhatIsThere(t *testing.T) {
 	if f := figures["perfect scores"]; f.AUCROC != 1 || f.AveragePrecision != 1 {
 		t.Errorf("the truth itself does not score perfectly: %+v", f)
 	}
-	var best fraud.Assessment
+	var best score.Assessment
 	for i := range test.Rows {
 		if a := m.Assess(&test.Rows[i]); a.Score > best.Score {
 			best = a
 		}
 	}
-	if best.Score < 80 || best.Basis != fraud.Known || len(best.Reasons) == 0 || best.Reasons[0].Share <= 0 {
+	if best.Score < 80 || best.Basis != score.Known || len(best.Reasons) == 0 || best.Reasons[0].Share <= 0 {
 		t.Errorf("the surest fraud has no convincing assessment: %+v", best)
 	}
-	again, err := fraud.Fit(train, p.Train, m.TrainedAt)
+	again, err := score.Fit(train, p.Train, m.TrainedAt)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var one, two bytes.Buffer
-	if err := errors.Join(fraud.WriteModel(&one, m), fraud.WriteModel(&two, again)); err != nil {
+	if err := errors.Join(score.WriteModel(&one, m), score.WriteModel(&two, again)); err != nil {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(one.Bytes(), two.Bytes()) {
 		t.Error("the same payments gave two models")
 	}
-	read, err := fraud.ReadModel(bytes.NewReader(one.Bytes()))
+	read, err := score.ReadModel(bytes.NewReader(one.Bytes()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +80,7 @@ func TestLearnsWhatIsThere(t *testing.T) {
 	for at := 0; at < one.Len(); at += one.Len()/50 + 1 {
 		flipped := bytes.Clone(one.Bytes())
 		flipped[at] ^= 1
-		if _, err := fraud.ReadModel(bytes.NewReader(flipped)); err != nil {
+		if _, err := score.ReadModel(bytes.NewReader(flipped)); err != nil {
 			damaged++
 		} else if at > 9 { // the header's time and system are not read
 			t.Errorf("byte %d was flipped and nobody noticed", at)
@@ -96,7 +96,7 @@ func TestLearnsWhatIsThere(t *testing.T) {
 func TestTrainingSeesNoTest(t *testing.T) {
 	s := sample{cards: 300, payees: 30, days: 58, seed: 2}
 	p, all := protocol(s), s.payments()
-	honest, _, err := fraud.Prepare(each(all), p)
+	honest, _, err := score.Prepare(each(all), p)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +106,7 @@ func TestTrainingSeesNoTest(t *testing.T) {
 			all[i].Minor *= 3
 		}
 	}
-	turned, _, err := fraud.Prepare(each(all), p)
+	turned, _, err := score.Prepare(each(all), p)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,26 +125,26 @@ func TestTrainingSeesNoTest(t *testing.T) {
 }
 
 func TestColdStart(t *testing.T) {
-	var v fraud.Vector
-	h := fraud.NewHistory(10)
-	h.Features(&fraud.Attempt{At: time.Unix(1_800_000_000, 0), Card: "c", Minor: 1000}, &v)
-	var none *fraud.Model
-	if a := none.Assess(&v); a.Basis != fraud.NoModel || a.Score != 0 || a.Model != "" {
+	var v score.Vector
+	h := score.NewHistory(10)
+	h.Features(&score.Attempt{At: time.Unix(1_800_000_000, 0), Card: "c", Minor: 1000}, &v)
+	var none *score.Model
+	if a := none.Assess(&v); a.Basis != score.NoModel || a.Score != 0 || a.Model != "" {
 		t.Errorf("without a model: %+v", a)
 	}
-	if _, err := fraud.Fit(fraud.Set{Rows: make([]fraud.Vector, 1000), Fraud: make([]bool, 1000)}, fraud.Range{}, time.Now()); !errors.Is(err, fraud.ErrTooFewFrauds) {
+	if _, err := score.Fit(score.Set{Rows: make([]score.Vector, 1000), Fraud: make([]bool, 1000)}, score.Range{}, time.Now()); !errors.Is(err, score.ErrTooFewFrauds) {
 		t.Errorf("learning from no fraud: %v", err)
 	}
 	s := sample{cards: 300, payees: 30, days: 58, seed: 3}
-	train, _, err := fraud.Prepare(each(s.payments()), protocol(s))
+	train, _, err := score.Prepare(each(s.payments()), protocol(s))
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := fraud.Fit(train, protocol(s).Train, time.Now())
+	m, err := score.Fit(train, protocol(s).Train, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a := m.Assess(&v); a.Basis != fraud.NoHistory {
+	if a := m.Assess(&v); a.Basis != score.NoHistory {
 		t.Errorf("a stranger's score claims to stand on %q", a.Basis)
 	}
 }
@@ -153,15 +153,15 @@ func TestColdStart(t *testing.T) {
 func TestLogisticFindsTheWeights(t *testing.T) {
 	const bias, weight = -1.0, 2.0
 	random := rand.New(rand.NewPCG(7, 7))
-	rows, truth := make([]fraud.Vector, 40_000), make([]bool, 40_000)
+	rows, truth := make([]score.Vector, 40_000), make([]bool, 40_000)
 	for i := range rows {
 		x := float32(random.Float64() * 4)
 		rows[i][0] = x
 		truth[i] = random.Float64() < 1/(1+math.Exp(-(bias+weight*math.Log1p(float64(x)))))
 	}
-	m := fraud.FitLogistic(rows, truth)
+	m := score.FitLogistic(rows, truth)
 	for _, x := range []float32{0, 1, 3} {
-		v := fraud.Vector{x}
+		v := score.Vector{x}
 		if got, want := m.Logit(&v), bias+weight*math.Log1p(float64(x)); math.Abs(got-want) > 0.1 {
 			t.Errorf("logit at %v is %.3f, want %.3f", x, got, want)
 		}
@@ -172,15 +172,15 @@ func TestLogisticFindsTheWeights(t *testing.T) {
 // tells, are found, and the explanation adds up to the logit.
 func TestTreesFindTheSteps(t *testing.T) {
 	random := rand.New(rand.NewPCG(9, 9))
-	rows, truth := make([]fraud.Vector, 20_000), make([]bool, 20_000)
+	rows, truth := make([]score.Vector, 20_000), make([]bool, 20_000)
 	for i := range rows {
 		a, b := random.Float32(), random.Float32()
 		rows[i][0], rows[i][1], rows[i][2] = a, b, random.Float32()
 		truth[i] = (a > 0.5) != (b > 0.5)
 	}
-	c := fraud.DefaultTrees()
+	c := score.DefaultTrees()
 	c.ColumnShare = 1
-	m := fraud.FitTrees(rows, truth, c)
+	m := score.FitTrees(rows, truth, c)
 	wrong := 0
 	for i := range rows {
 		if (m.Logit(&rows[i]) > 0) != truth[i] {
@@ -190,7 +190,7 @@ func TestTreesFindTheSteps(t *testing.T) {
 	if wrong > len(rows)/50 {
 		t.Errorf("%d of %d are wrong", wrong, len(rows))
 	}
-	var shares [fraud.Width]float64
+	var shares [score.Width]float64
 	m.Explain(&rows[0], &shares)
 	sum := m.Base
 	for _, s := range shares {
@@ -208,19 +208,19 @@ func TestTreesFindTheSteps(t *testing.T) {
 func BenchmarkAssess(b *testing.B) {
 	s := sample{cards: 600, payees: 60, days: 58, seed: 1}
 	all := s.payments()
-	train, _, err := fraud.Prepare(each(all), protocol(s))
+	train, _, err := score.Prepare(each(all), protocol(s))
 	if err != nil {
 		b.Fatal(err)
 	}
-	m, err := fraud.Fit(train, protocol(s).Train, time.Now())
+	m, err := score.Fit(train, protocol(s).Train, time.Now())
 	if err != nil {
 		b.Fatal(err)
 	}
-	h := fraud.NewHistory(fraud.DefaultEntities)
+	h := score.NewHistory(score.DefaultEntities)
 	for i := range all {
 		h.Observe(&all[i].Attempt, all[i].Outcome)
 	}
-	var v fraud.Vector
+	var v score.Vector
 	i := 0
 	b.ReportAllocs()
 	for b.Loop() {
@@ -228,6 +228,6 @@ func BenchmarkAssess(b *testing.B) {
 		i++
 		h.Features(&a, &v)
 		_ = m.Assess(&v)
-		h.Observe(&a, fraud.Authorised)
+		h.Observe(&a, score.Authorised)
 	}
 }

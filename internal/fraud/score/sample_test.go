@@ -1,4 +1,4 @@
-package fraud_test
+package score_test
 
 import (
 	"cmp"
@@ -9,7 +9,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/fraud/score"
 )
 
 // sample makes labelled payments with three kinds of fraud in them: amounts that
@@ -21,14 +21,14 @@ type sample struct {
 
 func (s sample) start() time.Time { return time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC) }
 
-func (s sample) payments() []fraud.Labelled {
+func (s sample) payments() []score.Labelled {
 	random := rand.New(rand.NewPCG(s.seed, 0))
 	badPayee, badCard := map[int]int{}, map[int]int{} // until day
 	spend := make([]float64, s.cards)
 	for i := range spend {
 		spend[i] = 5 + 80*random.Float64()
 	}
-	var out []fraud.Labelled
+	var out []score.Labelled
 	for day := range s.days {
 		badPayee[random.IntN(s.payees)] = day + 20
 		badCard[random.IntN(s.cards)] = day + 10
@@ -44,19 +44,19 @@ func (s sample) payments() []fraud.Labelled {
 					bad = true
 				}
 				at := s.start().AddDate(0, 0, day).Add(time.Duration(random.IntN(86400)) * time.Second)
-				out = append(out, fraud.Labelled{
-					Attempt: fraud.Attempt{ID: fmt.Sprint(len(out)), At: at, Card: fmt.Sprint("c", card), Account: fmt.Sprint("m", payee), Minor: int64(100 * amount)},
-					Outcome: fraud.Authorised, Fraud: bad,
+				out = append(out, score.Labelled{
+					Attempt: score.Attempt{ID: fmt.Sprint(len(out)), At: at, Card: fmt.Sprint("c", card), Account: fmt.Sprint("m", payee), Minor: int64(100 * amount)},
+					Outcome: score.Authorised, Fraud: bad,
 				})
 			}
 		}
 	}
-	slices.SortStableFunc(out, func(a, b fraud.Labelled) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.ID, b.ID)) })
+	slices.SortStableFunc(out, func(a, b score.Labelled) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.ID, b.ID)) })
 	return out
 }
 
-func each(all []fraud.Labelled) iter.Seq2[fraud.Labelled, error] {
-	return func(yield func(fraud.Labelled, error) bool) {
+func each(all []score.Labelled) iter.Seq2[score.Labelled, error] {
+	return func(yield func(score.Labelled, error) bool) {
 		for _, l := range all {
 			if !yield(l, nil) {
 				return

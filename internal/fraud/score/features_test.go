@@ -1,16 +1,16 @@
-package fraud_test
+package score_test
 
 import (
 	"slices"
 	"testing"
 	"time"
 
-	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/fraud/score"
 )
 
-func feature(t *testing.T, v *fraud.Vector, name string) float32 {
+func feature(t *testing.T, v *score.Vector, name string) float32 {
 	t.Helper()
-	i := slices.Index(fraud.Names[:], name)
+	i := slices.Index(score.Names[:], name)
 	if i < 0 {
 		t.Fatalf("no feature is called %q", name)
 	}
@@ -21,8 +21,8 @@ func feature(t *testing.T, v *fraud.Vector, name string) float32 {
 // moments on the windows' own grid, where they are exact.
 func TestWindowsAgainstCounting(t *testing.T) {
 	all := sample{cards: 6, payees: 3, days: 45, seed: 11}.payments()
-	h := fraud.NewHistory(1000)
-	var v fraud.Vector
+	h := score.NewHistory(1000)
+	var v score.Vector
 	checked := 0
 	for i, l := range all {
 		h.Features(&l.Attempt, &v)
@@ -64,14 +64,14 @@ func TestNoLabelBeforeItIsKnown(t *testing.T) {
 	const delay = 5 * 24 * time.Hour
 	all := sample{cards: 40, payees: 10, days: 40, seed: 5}.payments()
 	cut := all[len(all)*3/4].At
-	see := func(lie bool) []fraud.Vector {
-		h := fraud.NewHistory(1000)
-		var out []fraud.Vector
+	see := func(lie bool) []score.Vector {
+		h := score.NewHistory(1000)
+		var out []score.Vector
 		for _, l := range all {
 			if l.At.After(cut) {
 				break
 			}
-			var v fraud.Vector
+			var v score.Vector
 			h.Features(&l.Attempt, &v)
 			out = append(out, v)
 			h.Observe(&l.Attempt, l.Outcome)
@@ -84,23 +84,23 @@ func TestNoLabelBeforeItIsKnown(t *testing.T) {
 	if len(truth) < 1000 || !slices.Equal(truth, lies) {
 		t.Fatalf("labels from the future were seen, in %d vectors", len(truth))
 	}
-	if !slices.ContainsFunc(truth, func(v fraud.Vector) bool { return feature(t, &v, "account.disputed.30d") > 0 }) {
+	if !slices.ContainsFunc(truth, func(v score.Vector) bool { return feature(t, &v, "account.disputed.30d") > 0 }) {
 		t.Fatal("no label was ever seen: the test shows nothing")
 	}
 }
 
 // TestAttemptDoesNotSeeItself: asking for features counts nothing, however often.
 func TestAttemptDoesNotSeeItself(t *testing.T) {
-	h := fraud.NewHistory(10)
-	a := fraud.Attempt{At: time.Unix(1_800_000_000, 0), Card: "c", Link: "l", Address: "192.0.2.0/24", Minor: 1000}
-	var v fraud.Vector
+	h := score.NewHistory(10)
+	a := score.Attempt{At: time.Unix(1_800_000_000, 0), Card: "c", Link: "l", Address: "192.0.2.0/24", Minor: 1000}
+	var v score.Vector
 	for range 3 {
 		h.Features(&a, &v)
 	}
 	if feature(t, &v, "card.attempted.30d") != 0 || feature(t, &v, "card.age_days") != -1 || feature(t, &v, "link.cards.1d") != 0 {
 		t.Fatal("an attempt saw itself")
 	}
-	h.Observe(&a, fraud.Declined)
+	h.Observe(&a, score.Declined)
 	h.Features(&a, &v)
 	if feature(t, &v, "card.declined.1h") != 1 || feature(t, &v, "link.cards.1d") != 1 || feature(t, &v, "address.cards.1d") != 1 || feature(t, &v, "email.attempted.30d") != 0 {
 		t.Fatal("an attempt was not counted, or where it has no name")
@@ -110,14 +110,14 @@ func TestAttemptDoesNotSeeItself(t *testing.T) {
 // TestHistoryIsBounded: however many cards come, no more than the limit and a
 // quarter of a day's are remembered, and the newest are.
 func TestHistoryIsBounded(t *testing.T) {
-	h := fraud.NewHistory(500)
+	h := score.NewHistory(500)
 	at := time.Unix(1_800_000_000, 0)
-	var v fraud.Vector
-	var last fraud.Attempt
+	var v score.Vector
+	var last score.Attempt
 	for i := range 20_000 {
 		at = at.Add(time.Minute)
-		last = fraud.Attempt{At: at, Card: time.Duration(i).String(), Minor: 100}
-		h.Observe(&last, fraud.Authorised)
+		last = score.Attempt{At: at, Card: time.Duration(i).String(), Minor: 100}
+		h.Observe(&last, score.Authorised)
 	}
 	if n := h.Entities(); n > 500+6*60+1 {
 		t.Fatalf("%d entities are remembered, of at most 500", n)

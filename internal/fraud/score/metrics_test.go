@@ -1,17 +1,17 @@
-package fraud_test
+package score_test
 
 import (
 	"math"
 	"testing"
 	"time"
 
-	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/fraud/score"
 )
 
-func scored(pairs ...float64) []fraud.Scored {
-	var out []fraud.Scored
+func scored(pairs ...float64) []score.Scored {
+	var out []score.Scored
 	for i := 0; i < len(pairs); i += 2 {
-		out = append(out, fraud.Scored{Score: pairs[i], Fraud: pairs[i+1] == 1})
+		out = append(out, score.Scored{Score: pairs[i], Fraud: pairs[i+1] == 1})
 	}
 	return out
 }
@@ -20,7 +20,7 @@ func scored(pairs ...float64) []fraud.Scored {
 func TestRankingFigures(t *testing.T) {
 	for _, c := range []struct {
 		name    string
-		in      []fraud.Scored
+		in      []score.Scored
 		roc, ap float64
 	}{
 		{"perfect", scored(0.9, 1, 0.8, 1, 0.2, 0, 0.1, 0), 1, 1},
@@ -30,10 +30,10 @@ func TestRankingFigures(t *testing.T) {
 		{"a tie counts half", scored(0.9, 1, 0.5, 1, 0.5, 0, 0.1, 0), 0.875, 0.5 + 0.5*2/3},
 		{"no fraud", scored(0.5, 0), 0, 0},
 	} {
-		if got := fraud.AUCROC(c.in); math.Abs(got-c.roc) > 1e-12 {
+		if got := score.AUCROC(c.in); math.Abs(got-c.roc) > 1e-12 {
 			t.Errorf("%s: AUC ROC %v, want %v", c.name, got, c.roc)
 		}
-		if got := fraud.AveragePrecision(c.in); math.Abs(got-c.ap) > 1e-12 {
+		if got := score.AveragePrecision(c.in); math.Abs(got-c.ap) > 1e-12 {
 			t.Errorf("%s: average precision %v, want %v", c.name, got, c.ap)
 		}
 	}
@@ -41,13 +41,13 @@ func TestRankingFigures(t *testing.T) {
 
 func TestCardPrecision(t *testing.T) {
 	day := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
-	in := []fraud.Scored{
+	in := []score.Scored{
 		// First day: a's best score is its second; a and b are the top two, a is bad.
 		{At: day, Card: "a", Score: 0.1, Fraud: true}, {At: day, Card: "a", Score: 0.9}, {At: day, Card: "b", Score: 0.8}, {At: day, Card: "c", Score: 0.7, Fraud: true},
 		// Second day: a was found and is left out, so c makes the top two.
 		{At: day.AddDate(0, 0, 1), Card: "a", Score: 0.99, Fraud: true}, {At: day.AddDate(0, 0, 1), Card: "b", Score: 0.5}, {At: day.AddDate(0, 0, 1), Card: "c", Score: 0.4, Fraud: true},
 	}
-	if got := fraud.CardPrecision(in, 2); got != 0.5 {
+	if got := score.CardPrecision(in, 2); got != 0.5 {
 		t.Errorf("card precision@2 is %v, want (1/2 + 1/2) / 2", got)
 	}
 }

@@ -1,0 +1,107 @@
+package payment
+
+import "time"
+
+// Action is what is done with an attempt to pay, before the issuer is asked.
+type Action string
+
+// The actions, in the order in which their rules are asked. A match of Challenge
+// stands beside what the others say (Risk.Challenge); of the others the first match
+// ends it: what an allow rule spares, no block and no review rule touches.
+const (
+	Challenge Action = "request_3ds" // the issuer is told to challenge the payer
+	Allow     Action = "allow"
+	Block     Action = "block"  // the issuer is never asked
+	Hold      Action = "review" // authorised, not captured: a person decides
+)
+
+// The states of a review.
+const (
+	ReviewOpen     = "open"
+	ReviewApproved = "approved"
+	ReviewDeclined = "declined" // the authorisation is voided
+	ReviewRefunded = "refunded" // refunded as fraud
+	ReviewLapsed   = "lapsed"   // the payment ended by itself, before anybody said anything
+)
+
+// The labels: what a payment turned out to be, said by a person or by a dispute.
+const (
+	LabelFraud      = "fraud"
+	LabelLegitimate = "legitimate"
+)
+
+// Risk is what was known and thought of an attempt before the issuer was asked, and
+// what people said of the payment since. It rides in the payment, so it is committed
+// with it, told by its events, and never apart from the money.
+//
+// Fingerprint and Address are of this account and mode alone: the same card has
+// another fingerprint at another account, so no two tenants can compare theirs.
+type Risk struct {
+	Fingerprint string `json:"fingerprint,omitempty"` // of the card: a keyed hash
+	BIN         string `json:"bin,omitempty"`         // the card's first six digits (PCI DSS 3.4.1)
+	Address     string `json:"address,omitempty"`     // prefix of the payer's address: /24 or /48
+	Country     string `json:"country,omitempty"`     // of the address, as a trusted proxy said it; ISO 3166 alpha-2
+
+	Action    Action       `json:"action,omitempty"`    // allow, block or review; "" while nobody assessed it
+	Challenge bool         `json:"challenge,omitempty"` // 3-D Secure is asked for
+	Why       string       `json:"why,omitempty"`       // rule, shield, list, policy (nobody answered in time), default
+	Rule      string       `json:"rule,omitempty"`      // id of the rule that decided
+	Version   int          `json:"version,omitempty"`   // of the rule
+	Values    []RiskValue  `json:"values,omitempty"`    // what the rule saw
+	Shadow    []ShadowHit  `json:"shadow,omitempty"`    // rules in shadow that would have matched
+	Score     int          `json:"score,omitempty"`     // 0 to 100
+	Basis     string       `json:"basis,omitempty"`     // no_model, no_history, known
+	Model     string       `json:"model,omitempty"`     // its version
+	Reasons   []RiskReason `json:"reasons,omitempty"`   // what raised the score most
+
+	Review     string    `json:"review,omitempty"`
+	ReviewedAt time.Time `json:"reviewedAt,omitzero"`
+	ReviewedBy string    `json:"reviewedBy,omitempty"` // id of the user or API key
+	Label      string    `json:"label,omitempty"`
+	LabelledAt time.Time `json:"labelledAt,omitzero"`
+	LabelledBy string    `json:"labelledBy,omitempty"` // id of who said it, or of the dispute
+}
+
+// RiskValue is one value that a rule saw, as text.
+type RiskValue struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// RiskReason is a feature that raised the score, and its share of all that did.
+type RiskReason struct {
+	Feature string  `json:"feature"`
+	Value   float64 `json:"value"`
+	Share   float64 `json:"share"`
+}
+
+// ShadowHit is a rule in shadow that matched, with what it would have done.
+type ShadowHit struct {
+	Rule    string `json:"rule"`
+	Version int    `json:"version"`
+	Action  Action `json:"action"`
+}
+
+// The states of a dispute.
+const (
+	DisputeNeedsResponse = "needs_response" // evidence is due
+	DisputeUnderReview   = "under_review"   // evidence was sent
+	DisputeWon           = "won"
+	DisputeLost          = "lost"
+)
+
+// MaxDisputes of one payment.
+const MaxDisputes = 5
+
+// Dispute is a payer's objection at the issuer. It moves no money here: what the
+// acquirer takes back is settled with the acquirer.
+type Dispute struct {
+	ID            string    `json:"id"`
+	Minor         int64     `json:"minor"`
+	Reason        string    `json:"reason"` // fraudulent, product_not_received, duplicate, unrecognized, other
+	State         string    `json:"state"`
+	Reference     string    `json:"reference,omitempty"` // the issuer's own, unique per payment
+	EvidenceDueAt time.Time `json:"evidenceDueAt,omitzero"`
+	CreatedAt     time.Time `json:"createdAt"`
+	ClosedAt      time.Time `json:"closedAt,omitzero"`
+}
