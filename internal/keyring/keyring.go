@@ -49,11 +49,12 @@ const (
 	CardSeal    Purpose = "card-seal"    // XChaCha20-Poly1305, a card between two of our processes
 	MailSeal    Purpose = "mail-seal"    // XChaCha20-Poly1305, mails at rest, and what their one-click links say
 	ReceiptSign Purpose = "receipt-sign" // Ed25519, statements about payments
-	MACKey      Purpose = "mac"          // HMAC-SHA256, fingerprints
+	MACKey      Purpose = "mac"          // HMAC-SHA256, fingerprints of requests
+	CardMAC     Purpose = "card-mac"     // HMAC-SHA256, fingerprints of cards
 )
 
 // Purposes lists them all.
-var Purposes = []Purpose{LinkSign, LinkSeal, SessionSign, WebhookSign, StoreSeal, AnswerSeal, WebhookSeal, CardSeal, MailSeal, ReceiptSign, MACKey}
+var Purposes = []Purpose{LinkSign, LinkSeal, SessionSign, WebhookSign, StoreSeal, AnswerSeal, WebhookSeal, CardSeal, MailSeal, ReceiptSign, MACKey, CardMAC}
 
 // Limits.
 const (
@@ -89,11 +90,15 @@ func (p Purpose) kind() kind {
 		return kindSign
 	case LinkSeal, StoreSeal, AnswerSeal, WebhookSeal, CardSeal, MailSeal:
 		return kindSeal
-	case MACKey:
+	case MACKey, CardMAC:
 		return kindMAC
 	}
 	return 0
 }
+
+// Rotates reports whether a new key may succeed the one in use. Fingerprints are
+// compared with older ones, so their keys stay.
+func (p Purpose) Rotates() bool { return p.kind() != kindMAC }
 
 // life is how long after its retirement a key is still needed; 0 is for ever.
 func (p Purpose) life() time.Duration {
