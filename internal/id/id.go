@@ -33,6 +33,7 @@ const (
 	Invite   = "inv" // an invitation
 	Mail     = "mail"
 	Form     = "frm"
+	Dispute  = "dsp"
 )
 
 // Redelivery is the prefix of a bulk redelivery of webhooks.
