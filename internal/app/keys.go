@@ -93,7 +93,7 @@ func RotateKeys(cfg Config, purpose string, rest time.Duration, out io.Writer) e
 	if _, err := openKeys(cfg); err != nil {
 		return err
 	}
-	purposes := slices.DeleteFunc(slices.Clone(keyring.Purposes), func(p keyring.Purpose) bool { return p == keyring.MACKey })
+	purposes := slices.DeleteFunc(slices.Clone(keyring.Purposes), func(p keyring.Purpose) bool { return !p.Rotates() })
 	if purpose != "" {
 		purposes = []keyring.Purpose{keyring.Purpose(purpose)}
 	}

@@ -129,7 +129,7 @@ func (r *Ring) Watch(ctx context.Context, interval time.Duration) error {
 }
 
 // Rotate adds a key that becomes active ActivateAfter now, and drops the keys
-// under which nothing can be alive any more. The mac key cannot be rotated: what
+// under which nothing can be alive any more. A MAC key cannot be rotated: what
 // is stored under it must stay findable.
 func Rotate(dir string, p Purpose, now time.Time) (kid uint32, err error) {
 	return RotateIn(dir, p, now, ActivateAfter)
@@ -144,8 +144,8 @@ func RotateIn(dir string, p Purpose, now time.Time, rest time.Duration) (kid uin
 	if p.kind() == 0 {
 		return 0, fmt.Errorf("keyring: %q is no purpose; purposes are %v", p, Purposes)
 	}
-	if p == MACKey {
-		return 0, errors.New("keyring: the mac key cannot be rotated: what is stored under it must stay findable")
+	if !p.Rotates() {
+		return 0, fmt.Errorf("keyring: the key %s cannot be rotated: what was made under it must stay findable", p)
 	}
 	_, _, err = change(dir, func(f *file) error {
 		f.complete(now)

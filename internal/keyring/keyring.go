@@ -50,10 +50,11 @@ const (
 	MailSeal    Purpose = "mail-seal"    // XChaCha20-Poly1305, mails at rest, and what their one-click links say
 	ReceiptSign Purpose = "receipt-sign" // Ed25519, statements about payments
 	MACKey      Purpose = "mac"          // HMAC-SHA256, fingerprints
+	PuzzleMAC   Purpose = "puzzle-mac"   // HMAC-SHA256, proofs of work that payers are asked for
 )
 
 // Purposes lists them all.
-var Purposes = []Purpose{LinkSign, LinkSeal, SessionSign, WebhookSign, StoreSeal, AnswerSeal, WebhookSeal, CardSeal, MailSeal, ReceiptSign, MACKey}
+var Purposes = []Purpose{LinkSign, LinkSeal, SessionSign, WebhookSign, StoreSeal, AnswerSeal, WebhookSeal, CardSeal, MailSeal, ReceiptSign, MACKey, PuzzleMAC}
 
 // Limits.
 const (
@@ -89,11 +90,14 @@ func (p Purpose) kind() kind {
 		return kindSign
 	case LinkSeal, StoreSeal, AnswerSeal, WebhookSeal, CardSeal, MailSeal:
 		return kindSeal
-	case MACKey:
+	case MACKey, PuzzleMAC:
 		return kindMAC
 	}
 	return 0
 }
+
+// Rotates reports whether a key of the purpose may be succeeded.
+func (p Purpose) Rotates() bool { return p.kind() != kindMAC }
 
 // life is how long after its retirement a key is still needed; 0 is for ever.
 func (p Purpose) life() time.Duration {
