@@ -51,7 +51,7 @@ var boxes = map[string]box{
 	"payments":     {sql: true, payments: true},
 	"transactions": {payments: true, public: true, calls: []string{"fraud", "simulator"}, keys: []keyring.Share{use(keyring.StoreSeal), use(keyring.AnswerSeal), use(keyring.CardSeal), use(keyring.ReceiptSign), use(keyring.CardMAC)}},
 	"notifier":     {sql: true, payments: true, keys: []keyring.Share{use(keyring.WebhookSign), use(keyring.WebhookSeal), use(keyring.AnswerSeal), use(keyring.MailSeal), use(keyring.ReceiptSign)}},
-	"fraud":        {sql: true, payments: true},
+	"fraud":        {sql: true, payments: true, keys: []keyring.Share{use(keyring.PuzzleMAC)}},
 	"simulator":    {calls: []string{"transactions"}, keys: []keyring.Share{use(keyring.CardSeal)}},
 }
 

@@ -101,6 +101,9 @@ func (c *Local) disputeNoticed(ctx context.Context, p payment.Payment, d issuer.
 		in.Dispute.EvidenceDueAt = p.At(d.EvidenceDueAt) // an issuer lives by the real time
 	}
 	_, err := c.settle(ctx, p, in)
+	if fault.Code(err) == "payment_not_disputable" {
+		return err // the success may be about to be written down: the issuer tells again
+	}
 	if kind := fault.KindOf(err); err != nil && (kind == fault.KindConflict || kind == fault.KindInvalid) {
 		c.cfg.Log.ErrorContext(ctx, "word of a dispute cannot be taken down; a person must look", "payment", p.ID, "reference", d.Reference, "error", err)
 		return nil

@@ -96,10 +96,13 @@ func (r Row) Fraud() (fraud bool, since time.Time, known bool) {
 	return false, time.Time{}, false
 }
 
+// Closed asks for the reviews that are not open any more, whatever came of them.
+const Closed = "closed"
+
 // Query of rows. Zero values do not filter.
 type Query struct {
 	Account, Mode string
-	Review        string         // a state of review
+	Review        string         // a state of review; Closed is any but open
 	Action        payment.Action // what was decided
 	From, To      time.Time      // of being made, [From, To)
 	Disputed      bool

@@ -129,7 +129,7 @@ func (r *Ring) Watch(ctx context.Context, interval time.Duration) error {
 }
 
 // Rotate adds a key that becomes active ActivateAfter now, and drops the keys
-// under which nothing can be alive any more. The mac key cannot be rotated: what
+// under which nothing can be alive any more. A MAC key cannot be rotated: what
 // is stored under it must stay findable.
 func Rotate(dir string, p Purpose, now time.Time) (kid uint32, err error) {
 	return RotateIn(dir, p, now, ActivateAfter)
@@ -145,7 +145,7 @@ func RotateIn(dir string, p Purpose, now time.Time, rest time.Duration) (kid uin
 		return 0, fmt.Errorf("keyring: %q is no purpose; purposes are %v", p, Purposes)
 	}
 	if !p.Rotates() {
-		return 0, fmt.Errorf("keyring: the key %s cannot be rotated: what is stored under it must stay findable", p)
+		return 0, fmt.Errorf("keyring: the key %s cannot be rotated: what was made under it must stay findable", p)
 	}
 	_, _, err = change(dir, func(f *file) error {
 		f.complete(now)

@@ -51,10 +51,11 @@ const (
 	ReceiptSign Purpose = "receipt-sign" // Ed25519, statements about payments
 	MACKey      Purpose = "mac"          // HMAC-SHA256, fingerprints of requests
 	CardMAC     Purpose = "card-mac"     // HMAC-SHA256, fingerprints of cards
+	PuzzleMAC   Purpose = "puzzle-mac"   // HMAC-SHA256, proofs of work that payers are asked for
 )
 
 // Purposes lists them all.
-var Purposes = []Purpose{LinkSign, LinkSeal, SessionSign, WebhookSign, StoreSeal, AnswerSeal, WebhookSeal, CardSeal, MailSeal, ReceiptSign, MACKey, CardMAC}
+var Purposes = []Purpose{LinkSign, LinkSeal, SessionSign, WebhookSign, StoreSeal, AnswerSeal, WebhookSeal, CardSeal, MailSeal, ReceiptSign, MACKey, CardMAC, PuzzleMAC}
 
 // Limits.
 const (
@@ -90,14 +91,13 @@ func (p Purpose) kind() kind {
 		return kindSign
 	case LinkSeal, StoreSeal, AnswerSeal, WebhookSeal, CardSeal, MailSeal:
 		return kindSeal
-	case MACKey, CardMAC:
+	case MACKey, CardMAC, PuzzleMAC:
 		return kindMAC
 	}
 	return 0
 }
 
-// Rotates reports whether a new key may succeed the one in use. Fingerprints are
-// compared with older ones, so their keys stay.
+// Rotates reports whether a key of the purpose may be succeeded.
 func (p Purpose) Rotates() bool { return p.kind() != kindMAC }
 
 // life is how long after its retirement a key is still needed; 0 is for ever.

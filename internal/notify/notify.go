@@ -57,7 +57,9 @@ func EventTypes() []string {
 		"payment.authorized", "payment.succeeded", "payment.declined", "payment.canceled",
 		"payment.late", "payment.review",
 		"refund.created", "refund.succeeded", "refund.failed",
-		"fraud.flagged", "fraud.reviewed", "dispute.created", "dispute.updated", "dispute.closed", EndpointDisabled,
+		"fraud.flagged", "fraud.reviewed",
+		"dispute.created", "dispute.updated", "dispute.closed",
+		EndpointDisabled,
 	}
 }
 

@@ -64,6 +64,10 @@ func sample(eventType string, e Endpoint, now time.Time) any {
 		return samplePayment(what, e, now)
 	case "refund":
 		return sampleRefund(what, e, now)
+	case "fraud":
+		return sampleFraud(what, e, now)
+	case "dispute":
+		return sampleDispute(what, e, now)
 	case "endpoint":
 		e.DisabledAt, e.DisabledReason = now, ReasonFailing
 		return Object(e)
@@ -127,6 +131,43 @@ func sampleRefund(what string, e Endpoint, now time.Time) any {
 	}
 	if status == "failed" {
 		o["code"] = "refund_refused"
+	}
+	return o
+}
+
+// sampleFraud is a payment that is held for review, or was.
+func sampleFraud(what string, e Endpoint, now time.Time) any {
+	status, review := "authorized", "open"
+	if what == "reviewed" {
+		status, review = "succeeded", "approved"
+	}
+	o := samplePayment(status, e, now).(map[string]any) // which it makes
+	risk := map[string]any{"action": "review", "why": "rule", "rule": "frl_sample", "version": 1, "score": sampleScore, "basis": "known", "review": review,
+		"values": []map[string]string{{"name": "card.attempted_1h", "value": "6"}}}
+	if what == "reviewed" {
+		risk["reviewedAt"], risk["reviewedBy"] = stamp(now), sampleID(id.User, e)
+	}
+	o["risk"] = risk
+	return o
+}
+
+const (
+	sampleScore   = 81
+	sampleToReply = 7 * 24 * time.Hour // until a dispute's evidence is due
+)
+
+func sampleDispute(what string, e Endpoint, now time.Time) any {
+	payment := sampleID(id.Payment, e)
+	o := map[string]any{
+		"id": sampleID(id.Dispute, e), "object": "dispute", "payment": payment, "amount": sampleAmount, "currency": "EUR", "reason": "fraudulent",
+		"state": "needs_response", "reference": "sample-1", "evidenceDueAt": stamp(now.Add(sampleToReply)), "createdAt": stamp(now.Add(-time.Minute)),
+		"links": map[string]string{"self": "/api/payments/" + payment, "payment": "/api/payments/" + payment},
+	}
+	switch what {
+	case "updated":
+		o["state"] = "under_review"
+	case "closed":
+		o["state"], o["closedAt"] = "lost", stamp(now)
 	}
 	return o
 }

@@ -1,0 +1,79 @@
+package shield
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"math/bits"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A puzzle is a seed and a number of bits. Solved, it is a proof: the seed, a point,
+// and a decimal number, such that the SHA-256 of all of it begins with that many zero
+// bits. The seed is bound to one payment, which its holder's link and attempt make,
+// so a proof serves one attempt and nobody else's; it is sealed by us, so the work
+// cannot be made less, and nothing is stored until it comes back.
+const (
+	// PuzzleLife is how long a puzzle is good for: long enough for a slow phone, too
+	// short to lay in many.
+	PuzzleLife = 5 * time.Minute
+
+	puzzleVersion = 1
+	macBytes      = 16
+	headBytes     = 1 + 1 + 8 // version, bits, end in seconds
+	maxNumberLen  = 16        // digits of the number
+	seedLen       = 35        // of headBytes and macBytes in base64, without padding
+)
+
+// MAC is HMAC under a key that is held where puzzles are sealed and opened.
+type MAC func(message []byte) []byte
+
+// Seal makes the seed of a puzzle of so many bits for a payment.
+func Seal(mac MAC, payment string, bits int, now time.Time) (seed string) {
+	head := make([]byte, headBytes, headBytes+macBytes)
+	head[0], head[1] = puzzleVersion, byte(bits)                             //nolint:gosec // at most MaxBits
+	binary.BigEndian.PutUint64(head[2:], uint64(now.Add(PuzzleLife).Unix())) //nolint:gosec // after 1970
+	return base64.RawURLEncoding.EncodeToString(append(head, seal(mac, payment, head)...))
+}
+
+func seal(mac MAC, payment string, head []byte) []byte {
+	return mac(append(append([]byte("paylink proof of work\x00"), head...), payment...))[:macBytes]
+}
+
+// Open reports whether a proof is one of the payment, in time, with its work done.
+func Open(mac MAC, payment, proof string, now time.Time) bool {
+	seed, number, ok := strings.Cut(proof, ".")
+	if !ok || len(seed) != seedLen || number == "" || len(number) > maxNumberLen {
+		return false
+	}
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(seed)
+	if err != nil || len(raw) != headBytes+macBytes || raw[0] != puzzleVersion {
+		return false
+	}
+	head := raw[:headBytes]
+	end := time.Unix(int64(binary.BigEndian.Uint64(head[2:])), 0) //nolint:gosec // sealed by us, checked below
+	return hmac.Equal(raw[headBytes:], seal(mac, payment, head)) && now.Before(end) && zeros(proof) >= int(head[1])
+}
+
+// Solve works a puzzle out, as a page does. It is for clients in Go and for tests.
+func Solve(seed string, bits int) (proof string) {
+	for n := 0; ; n++ {
+		if proof = seed + "." + strconv.Itoa(n); zeros(proof) >= bits {
+			return proof
+		}
+	}
+}
+
+// zeros is how many zero bits the SHA-256 of a text begins with.
+func zeros(text string) (n int) {
+	for _, b := range sha256.Sum256([]byte(text)) {
+		n += bits.LeadingZeros8(b)
+		if b != 0 {
+			break
+		}
+	}
+	return n
+}

@@ -1,0 +1,105 @@
+package shield
+
+import "iter"
+
+// table remembers at most max values by key; the longest unused goes first. Its
+// entries are used again, so that a flood of new keys makes no garbage.
+type table[V any] struct {
+	max   int
+	items map[uint64]*entry[V]
+	root  entry[V] // of a ring: next is the last used, prev the longest unused
+}
+
+type entry[V any] struct {
+	next, prev *entry[V]
+	key        uint64
+	value      V
+}
+
+// get finds a value, and counts as a use; nil if there is none.
+func (t *table[V]) get(key uint64) *V {
+	e := t.items[key]
+	if e == nil {
+		return nil
+	}
+	e.cut()
+	t.front(e)
+	return &e.value
+}
+
+// make finds a value, or begins with the zero one.
+func (t *table[V]) make(key uint64) *V {
+	if v := t.get(key); v != nil {
+		return v
+	}
+	if t.items == nil {
+		t.items = map[uint64]*entry[V]{}
+		t.root.next, t.root.prev = &t.root, &t.root
+	}
+	e := &entry[V]{}
+	if len(t.items) >= t.max {
+		e = t.root.prev
+		e.cut()
+		delete(t.items, e.key)
+		var zero V
+		e.value = zero
+	}
+	e.key = key
+	t.items[key] = e
+	t.front(e)
+	return &e.value
+}
+
+func (t *table[V]) front(e *entry[V]) {
+	e.prev, e.next = &t.root, t.root.next
+	e.prev.next, e.next.prev = e, e
+}
+
+func (e *entry[V]) cut() { e.prev.next, e.next.prev = e.next, e.prev }
+
+// all are the values, in no order, without using them.
+func (t *table[V]) all() iter.Seq[*V] {
+	return func(yield func(*V) bool) {
+		for _, e := range t.items {
+			if !yield(&e.value) {
+				return
+			}
+		}
+	}
+}
+
+// payments are those that were counted: the last maxPayments of them.
+type payments struct {
+	state map[uint64]bool // whether the answer was counted, too
+	ring  []uint64
+	next  int
+}
+
+func (p *payments) has(key uint64) bool { _, ok := p.state[key]; return ok }
+
+func (p *payments) add(key uint64) {
+	if p.has(key) {
+		return
+	}
+	if p.state == nil {
+		p.state, p.ring = map[uint64]bool{}, make([]uint64, 0, maxPayments)
+	}
+	if len(p.ring) < maxPayments {
+		p.ring = append(p.ring, key)
+	} else {
+		delete(p.state, p.ring[p.next])
+		p.ring[p.next] = key
+		p.next = (p.next + 1) % maxPayments
+	}
+	p.state[key] = false
+}
+
+// answer marks a payment as answered; false if it was already.
+func (p *payments) answer(key uint64) bool {
+	p.add(key)
+	if p.state[key] {
+		return false
+	}
+	p.state[key] = true
+	return true
+}

@@ -1,0 +1,127 @@
+package shield
+
+import (
+	"math"
+	"math/bits"
+	"time"
+)
+
+// span counts over the last window in two buckets: the one that runs, and the one
+// before it, which counts for the part of it that is still within (the sliding
+// window counter). The zero value is empty.
+type span[B any] struct {
+	index     int64 // of the running bucket
+	now, last B
+}
+
+// roll moves on to a moment. What is older than the bucket before has no place any
+// more: false.
+func (s *span[B]) roll(at time.Time, window time.Duration) bool {
+	var zero B
+	switch i := at.UnixNano() / int64(window); {
+	case i == s.index:
+	case i == s.index+1:
+		s.last, s.now, s.index = s.now, zero, i
+	case i > s.index:
+		s.last, s.now, s.index = zero, zero, i
+	default:
+		return i == s.index-1 // counted in the running one: clocks differ, and feeds are late
+	}
+	return true
+}
+
+// share of the bucket before that is still within the window.
+func (s *span[B]) share(at time.Time, window time.Duration) float64 {
+	return min(1, max(0, 1-float64(at.UnixNano()-s.index*int64(window))/float64(window)))
+}
+
+// within is a count over the window.
+func within(share float64, now, last uint32) int { return int(float64(now) + share*float64(last)) }
+
+// set tells about how many different things it has seen (linear counting): exact
+// enough up to a few times its bits.
+type set [8]uint64
+
+func (s *set) add(key uint64) { s[key>>6&7] |= 1 << (key & 63) }
+
+// distinct of both sets together.
+func distinct(a, b *set) int {
+	const size = len(set{}) * 64
+	ones := 0
+	for i := range a {
+		ones += bits.OnesCount64(a[i] | b[i])
+	}
+	if ones == size {
+		ones-- // full: say the most that can be said
+	}
+	return int(math.Round(-float64(size) * math.Log(1-float64(ones)/float64(size))))
+}
+
+// answers are what issuers said.
+type answers struct {
+	authorised, declined uint32
+	cards, links         set // of what was declined
+}
+
+// tally of a card, a range or a prefix: it begins with the first decline.
+type tally struct{ span[answers] }
+
+func (t *tally) authorised(at time.Time, window time.Duration) {
+	if t.roll(at, window) {
+		t.now.authorised++
+	}
+}
+
+func (t *tally) declined(at time.Time, window time.Duration, card, link uint64) {
+	if t.roll(at, window) {
+		t.now.declined++
+		t.now.cards.add(card)
+		t.now.links.add(link)
+	}
+}
+
+// heard is what a tally says of the last window.
+type heard struct{ authorised, declined, cards, links int }
+
+func (t *tally) heard(at time.Time, window time.Duration) heard {
+	t.roll(at, window)
+	share := t.share(at, window)
+	return heard{within(share, t.now.authorised, t.last.authorised), within(share, t.now.declined, t.last.declined),
+		distinct(&t.now.cards, &t.last.cards), distinct(&t.now.links, &t.last.links)}
+}
+
+// bad reports whether declines are a large part of all answers.
+func (h heard) bad(percent int) bool {
+	return h.declined > 0 && 100*h.declined >= percent*(h.declined+h.authorised)
+}
+
+// fresh is a link on which something is tried.
+type fresh struct{ span[tries] }
+
+type tries struct {
+	attempts, answers uint32
+	cards             set
+}
+
+func (f *fresh) answered(at time.Time, window time.Duration) {
+	if f.roll(at, window) {
+		f.now.answers++
+	}
+}
+
+// lane lets attempts through at a rate, by the generic cell rate algorithm.
+type lane struct{ due time.Time }
+
+// take reports whether one may pass; if not, when the next may.
+func (l *lane) take(at time.Time, r Rate) (wait time.Duration, ok bool) {
+	each := r.Per / time.Duration(r.Count)
+	due := l.due
+	if due.Before(at) {
+		due = at
+	}
+	if ahead := due.Sub(at) + each; ahead > time.Duration(r.Burst)*each {
+		return ahead - time.Duration(r.Burst)*each, false
+	}
+	l.due = due.Add(each)
+	return 0, true
+}
