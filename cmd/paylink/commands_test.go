@@ -224,7 +224,7 @@ func splitConfigurations(t *testing.T) {
 	worked(t, "is good", "check-config", "--config", file, "--data", dir, "--target", "transactions", "--store", "postgres://paylink@127.0.0.1/paylink",
 		"--public-url", "https://pay.example", "--internal-secret-file", file)
 	// Everything that keeps data in one process, beside a gateway: that SQLite can do.
-	keepers := []string{"--target", "users,links,verifier,payments,transactions,notifier,simulator", "--public-url", "https://pay.example",
+	keepers := []string{"--target", "users,links,verifier,payments,transactions,notifier,fraud,simulator", "--public-url", "https://pay.example",
 		"--internal-listen", "127.0.0.1:7000", "--internal-secret-file", filepath.Join(dir, "s")}
 	worked(t, "is good", with(keepers...)...)
 	refusedWith(t, "--internal-tls: the target all", with("--internal-tls", dir)...)

@@ -31,7 +31,7 @@ type stores struct {
 
 type serving struct {
 	stores
-	Target               []string          `help:"Boxes to run: all, or some of gateway, users, links, verifier, payments, transactions, notifier, simulator." default:"all"`
+	Target               []string          `help:"Boxes to run: all, or some of gateway, users, links, verifier, payments, transactions, notifier, fraud, simulator." default:"all"`
 	Listen               string            `help:"Address of the public listener." default:"127.0.0.1:8080"`
 	AdminListen          string            `help:"Address of health and metrics; port 0 takes a free one and logs it." default:"127.0.0.1:0"`
 	PublicURL            string            `help:"URL under which payers reach us; the listener's by default." name:"public-url"`

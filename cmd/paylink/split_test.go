@@ -42,7 +42,7 @@ var shapes = map[string]func(*testing.T) *process{
 
 // targets of a split deployment with the number of instances: two of each that
 // keeps nothing of its own, one of the simulator, whose book is a file.
-var fleetTargets = map[string]int{"gateway": 2, "users": 2, "links": 2, "verifier": 2, "payments": 2, "transactions": 2, "notifier": 2, "simulator": 1}
+var fleetTargets = map[string]int{"gateway": 2, "users": 2, "links": 2, "verifier": 2, "payments": 2, "transactions": 2, "notifier": 2, "fraud": 2, "simulator": 1}
 
 // fleet is a split deployment: every target a process of its own, with its share
 // of the keys and a data folder of its own.
@@ -192,7 +192,7 @@ func (f *fleet) kill(target string, i int) {
 // stop ends every process, the gateways first, and checks that each ends well.
 func (f *fleet) stop() {
 	f.stopOnce.Do(func() {
-		for _, target := range []string{"gateway", "simulator", "users", "links", "verifier", "payments", "notifier", "transactions"} {
+		for _, target := range []string{"gateway", "simulator", "users", "links", "verifier", "payments", "notifier", "transactions", "fraud"} {
 			for _, p := range f.instances[target] {
 				if p.done != nil {
 					p.end()
@@ -254,7 +254,7 @@ const (
 )
 
 // everyService in the order in which the tests end them.
-var everyService = []string{"users", "links", "verifier", "payments", "transactions", "notifier", "simulator", "gateway"}
+var everyService = []string{"users", "links", "verifier", "payments", "transactions", "notifier", "fraud", "simulator", "gateway"}
 
 // load is customers who buy, pay and are refunded while parts of a fleet end.
 type load struct {

@@ -80,6 +80,7 @@ type services struct {
 	reports      report.Service
 	beacons      *report.Beacons // nil without the gateway
 	fraud        fraud.Box
+	rules        *fraud.Rules // nil without the box fraud
 	transactions coordinator.Service
 	notifier     notify.Service
 	mail         mail.Service

@@ -14,6 +14,8 @@ const (
 	RuleOn     = "on"
 	RuleShadow = "shadow" // evaluated and recorded, and does nothing
 	RuleOff    = "off"
+	// RuleDeleted is the last of the versions of a rule that is no more.
+	RuleDeleted = "deleted"
 )
 
 // Rule is a condition in CEL with the action to take. Every change makes a new
@@ -73,11 +75,13 @@ type Backtest struct {
 }
 
 // BacktestResult is its answer, over the account's own history by features as they
-// were at the time.
+// were at the time. Fraud, Legitimate, Unknown, AlreadyBlocked and Declined add up to
+// Matched. Legitimate is what somebody marked so, and what was authorised and not
+// objected to for MatureAfter.
 type BacktestResult struct {
 	Payments, Matched int64
 	Fraud, Legitimate int64 // matched, and known to be
-	Unknown           int64 // matched, and not known yet
+	Unknown           int64 // matched, authorised, and not known yet
 	MissedFraud       int64 // known fraud that the rule did not match
 	AlreadyBlocked    int64 // matched, and blocked at the time by something else: their end cannot be known
 	Money             map[money.Currency]BacktestMoney
@@ -85,6 +89,7 @@ type BacktestResult struct {
 	Mature            int64   // payments old enough that a dispute would have come
 	MatureAfter       time.Duration
 	Examples          []Row // matched, newest first, at most 20
+	Declined          int64 // matched, and refused by the issuer: no money was at stake
 	Errors            int64 // payments on which the rule could not be evaluated (cost limit)
 	Took              time.Duration
 }

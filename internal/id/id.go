@@ -36,6 +36,12 @@ const (
 	Dispute  = "dsp" // of a payment
 )
 
+// The prefixes of what an account keeps against fraud: rules, and entries of lists.
+const (
+	FraudRule  = "frl"
+	FraudEntry = "fle"
+)
+
 // Redelivery is the prefix of a bulk redelivery of webhooks.
 const Redelivery = "rdv"
 

@@ -17,6 +17,7 @@ type Metrics struct {
 	relayed  prometheus.Histogram
 	mails    *prometheus.CounterVec
 	limited  *prometheus.CounterVec
+	assessed *prometheus.HistogramVec
 }
 
 // NewMetrics makes an empty set.
@@ -36,6 +37,8 @@ func NewMetrics() *Metrics {
 		mails: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "paylink_mail_tries_total",
 			Help: "Tries to send a mail, by what became of it: sent, waiting for another try, parked or dropped."}, []string{"kind", "outcome"}),
 	}
+	m.assessed = prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "paylink_fraud_assess_seconds",
+		Help: "Time to say what to do with an attempt to pay, by what was said and why.", Buckets: []float64{.0001, .0005, .001, .0025, .005, .01, .025, .1, 1}}, []string{"action", "why"})
 	m.limited = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "paylink_requests_limited_total",
 		Help: "Requests refused because somebody asked too often, by limit."}, []string{"limit"})
 	m.registry.MustRegister(m.requests, m.issuer, m.calls, m.refused, m.limited, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -68,6 +71,14 @@ func (m *Metrics) Relays() { m.registry.MustRegister(m.relayed) }
 
 // Relayed records that an event of this age is in the feed.
 func (m *Metrics) Relayed(age time.Duration) { m.relayed.Observe(age.Seconds()) }
+
+// Assessments shows what the box fraud says; for a process that runs it.
+func (m *Metrics) Assessments() { m.registry.MustRegister(m.assessed) }
+
+// Assessed records what was said of an attempt, and why.
+func (m *Metrics) Assessed(action, why string, took time.Duration) {
+	m.assessed.WithLabelValues(action, why).Observe(took.Seconds())
+}
 
 // Mails shows what is sent by mail; for a process that sends.
 func (m *Metrics) Mails() { m.registry.MustRegister(m.mails) }

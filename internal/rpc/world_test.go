@@ -17,6 +17,7 @@ import (
 
 	"github.com/paylink/paylink/internal/coordinator"
 	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/fraud"
 	"github.com/paylink/paylink/internal/gateway/api"
 	"github.com/paylink/paylink/internal/idempotency"
 	"github.com/paylink/paylink/internal/issuer"
@@ -48,6 +49,7 @@ type boxes struct {
 	notifier     notify.Service
 	mail         mail.Service
 	records      api.Records
+	assessor     fraud.Assessor
 	world        *world
 }
 
@@ -142,7 +144,8 @@ func newWorld(t *testing.T) *world {
 			Unseal: func(b []byte) ([]byte, error) { return w.ring.Unseal(keyring.WebhookSeal, b, webhook) }}}),
 		mail: office.New(office.Config{Outbox: w.store, Readers: w.store, Parked: w.store, Payments: w.store, Links: w.store, Ring: w.ring,
 			Carrier: w.letters, From: "pay@shop.example", PublicURL: public, Now: now, Log: w.log}),
-		records: api.Records{Users: w.store, Links: w.store, Transactions: w.store, Webhooks: w.store}}
+		assessor: fraud.NewLocal(fraud.LocalConfig{Feed: w.store, Now: now, Log: w.log}),
+		records:  api.Records{Users: w.store, Links: w.store, Transactions: w.store, Webhooks: w.store}}
 	return w
 }
 
@@ -191,6 +194,7 @@ func (w *world) serve(c *rpc.Credentials) *rpc.Server {
 	rpc.ServeTransactions(s, b.transactions, w.store, w.cards(), w.store)
 	rpc.ServeNotifier(s, b.notifier, w.store)
 	rpc.ServeMail(s, b.mail)
+	rpc.ServeAssessor(s, b.assessor)
 	rpc.ServeConnector(s, rpc.SimulatorService, w.sim, w.cards())
 	s.Mount(simulator.DefaultPublicPath+"/", w.sim.Handler())
 	return s
@@ -242,7 +246,7 @@ func (w *world) clients(c *rpc.Credentials, urls ...string) boxes {
 	users, links, notifier := rpc.NewUsers(peer("users")), rpc.NewLinks(peer("links")), rpc.NewNotifier(peer("notifier"))
 	transactions := rpc.NewTransactions(peer("transactions"), w.cards(), time.Now)
 	return boxes{world: w, users: users, links: links, verifier: rpc.NewVerifier(peer("verifier")), forms: links, publicForms: rpc.NewVerifier(peer("verifier")), payments: rpc.NewPayments(peer("payments")), reports: rpc.NewReports(peer("payments")),
-		transactions: transactions, notifier: notifier, mail: rpc.NewMail(peer("notifier")),
+		transactions: transactions, notifier: notifier, mail: rpc.NewMail(peer("notifier")), assessor: rpc.NewAssessor(peer("fraud")),
 		records: api.Records{Users: users, Links: links, Transactions: transactions, Webhooks: notifier}}
 }
 

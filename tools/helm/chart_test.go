@@ -90,11 +90,11 @@ func named[T metav1.Object](all []T) map[string]T {
 }
 
 // boxes of the design, and what each may hold. A Secret's name says whose it is.
-var boxes = []string{"gateway", "users", "links", "verifier", "payments", "transactions", "notifier", "simulator"}
+var boxes = []string{"gateway", "users", "links", "verifier", "payments", "transactions", "notifier", "fraud", "simulator"}
 
 func running(name string) []string {
 	if name == "live-dynamodb" {
-		return boxes[:7]
+		return boxes[:8]
 	}
 	return boxes
 }
@@ -282,13 +282,13 @@ func TestSecrets(t *testing.T) {
 		"default": {
 			"gateway": "keys-gateway internal", "users": "database keys-users internal", "links": "database keys-links internal",
 			"verifier": "database keys-verifier internal", "payments": "database internal", "simulator": "keys-simulator internal",
-			"transactions": "database keys-transactions internal", "notifier": "database keys-notifier internal", "migrate": "database",
+			"transactions": "database keys-transactions internal", "notifier": "database keys-notifier internal", "fraud": "database keys-fraud internal", "migrate": "database",
 		},
 		"live-dynamodb": {
 			"gateway": "keys-gateway internal-tls-gateway", "users": "database-users keys-users internal-tls-users",
 			"links": "keys-links internal-tls-links", "verifier": "keys-verifier internal-tls-verifier",
 			"payments": "database internal-tls-payments", "transactions": "keys-transactions internal-tls-transactions",
-			"notifier": "database keys-notifier internal-tls-notifier", "migrate": "database-owner",
+			"notifier": "database keys-notifier internal-tls-notifier", "fraud": "database keys-fraud internal-tls-fraud", "migrate": "database-owner",
 		},
 		"everything": {
 			"gateway": "keys-gateway internal internal-tls-gateway", "users": "database keys-users internal internal-tls-users",
@@ -296,7 +296,8 @@ func TestSecrets(t *testing.T) {
 			"verifier":     "aws aws keys-verifier internal internal-tls-verifier",
 			"payments":     "database aws aws internal internal-tls-payments",
 			"transactions": "aws aws keys-transactions internal internal-tls-transactions",
-			"notifier":     "database aws aws keys-notifier internal internal-tls-notifier", "simulator": "keys-simulator internal internal-tls-simulator", "migrate": "database aws aws",
+			"notifier":     "database aws aws keys-notifier internal internal-tls-notifier", "simulator": "keys-simulator internal internal-tls-simulator",
+			"fraud": "database aws aws keys-fraud internal internal-tls-fraud", "migrate": "database aws aws",
 		},
 	}
 	want["gateway-api"] = want["default"]

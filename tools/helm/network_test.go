@@ -150,7 +150,7 @@ func inBlock(block *networkingv1.IPBlock, a netip.Addr) bool {
 // policies let through is a hole, and what they do not is an outage.
 func design(name string) []string {
 	want := strings.Fields(`gateway→users:8081 gateway→links:8081 gateway→verifier:8081 gateway→payments:8081
-		gateway→transactions:8081 gateway→notifier:8081 ingress-controller→gateway:8080
+		gateway→transactions:8081 gateway→notifier:8081 gateway→fraud:8081 transactions→fraud:8081 ingress-controller→gateway:8080
 		notifier→internet:443 notifier→internet:8443 notifier→internet-v6:443`)
 	database, simulated := "postgresql:5432", true
 	var payments, issuer string
@@ -163,9 +163,9 @@ func design(name string) []string {
 	if simulated {
 		want = append(want, "gateway→simulator:8081", "transactions→simulator:8081", "simulator→transactions:8081")
 	}
-	onDatabase, onTable := "users links verifier payments transactions notifier migrate", ""
+	onDatabase, onTable := "users links verifier payments transactions notifier fraud migrate", ""
 	if payments != "" { // the notifier relays the table's stream into the database's feed
-		onDatabase, onTable = "users payments notifier migrate", "links verifier payments transactions notifier migrate"
+		onDatabase, onTable = "users payments notifier fraud migrate", "links verifier payments transactions notifier fraud migrate"
 		want = append(want, "transactions→"+issuer)
 	}
 	for _, box := range strings.Fields(onDatabase) {

@@ -19,7 +19,7 @@ import (
 
 // services of the distributed shape, in the order in which they are stopped: who
 // calls before who is called.
-var services = []string{"gateway", "simulator", "users", "links", "verifier", "payments", "notifier", "transactions"}
+var services = []string{"gateway", "simulator", "users", "links", "verifier", "payments", "notifier", "transactions", "fraud"}
 
 // distributed starts one process for each service, on the stores that the
 // environment names, and makes a merchant with a key.

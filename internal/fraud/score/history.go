@@ -2,6 +2,7 @@ package score
 
 import (
 	"hash/maphash"
+	"math"
 	"time"
 )
 
@@ -12,6 +13,7 @@ const (
 	idle            = 31 * secondsOfDay // forgotten after that
 	pruneEvery      = secondsOfDay / 4
 	cardsKept       = 64 // distinct cards of an address or link that are told apart
+	sampled         = 16 // entities that are looked at to find an idle one
 )
 
 // History is what is known at a moment: feed it in the order of time. It is not
@@ -29,7 +31,7 @@ type History struct {
 
 type waiting struct {
 	known int64
-	keys  [entities]uint64
+	keys  Keys
 	fraud bool
 }
 
@@ -43,11 +45,22 @@ func NewHistory(limit int) *History {
 	return h
 }
 
-func (h *History) keys(a *Attempt) [entities]uint64 {
-	var out [entities]uint64
+// Keys are what a History knows an attempt's entities by; they are good for the one
+// that gave them. They stand in for the attempt where its outcome and its label are
+// told later.
+type Keys struct{ of [entities]uint64 }
+
+// Keys of an attempt. This needs no lock.
+func (h *History) Keys(a *Attempt) (out Keys) {
+	var m maphash.Hash
+	m.SetSeed(h.seed)
 	for i, s := range [entities]string{a.Card, a.Address, a.Email, a.Link, a.Account, a.BIN} {
 		if s != "" {
-			out[i] = maphash.String(h.seed, s) | 1 // never 0, which is none
+			m.Reset()
+			_, _ = m.WriteString(a.Scope) // it never fails
+			_ = m.WriteByte(0)
+			_, _ = m.WriteString(s)
+			out.of[i] = m.Sum64() | 1 // never 0, which is none
 		}
 	}
 	return out
@@ -59,7 +72,7 @@ func (h *History) advance(at time.Time) int64 {
 	for h.consumed < len(h.waiting) && h.waiting[h.consumed].known <= h.now {
 		w := &h.waiting[h.consumed]
 		h.consumed++
-		for kind, key := range w.keys {
+		for kind, key := range w.keys.of {
 			if key != 0 {
 				h.entity(kind, key).label(w.known, w.fraud)
 			}
@@ -78,21 +91,41 @@ func (h *History) advance(at time.Time) int64 {
 func (h *History) entity(kind int, key uint64) *entity {
 	e := h.known[kind][key]
 	if e == nil {
+		if len(h.known[kind]) >= h.limit {
+			h.forget(kind)
+		}
 		e = &entity{}
 		h.known[kind][key] = e
 	}
 	return e
 }
 
+// forget makes room: of a few entities, the idlest goes.
+func (h *History) forget(kind int) {
+	var idlest uint64
+	last, seen := int64(math.MaxInt64), 0
+	for key, e := range h.known[kind] { // begins anywhere
+		if at := max(e.last, h.lastLabel(e)); at < last {
+			idlest, last = key, at
+		}
+		if seen++; seen == sampled {
+			break
+		}
+	}
+	delete(h.known[kind], idlest)
+}
+
 // Features of an attempt, from what was known before it. The attempt itself is not
-// counted: that is Observe's.
-func (h *History) Features(a *Attempt, v *Vector) {
+// counted: that is Attempted's.
+func (h *History) Features(a *Attempt, v *Vector) { h.FeaturesOf(h.Keys(a), a, v) }
+
+// FeaturesOf is Features for who has the keys.
+func (h *History) FeaturesOf(keys Keys, a *Attempt, v *Vector) {
 	now := h.advance(a.At)
 	*v = Vector{}
 	putSingle(v, a.At, a.Minor)
-	keys := h.keys(a)
 	var none entity
-	for kind, key := range keys {
+	for kind, key := range keys.of {
 		e := &none
 		if key != 0 {
 			if known := h.known[kind][key]; known != nil {
@@ -102,32 +135,64 @@ func (h *History) Features(a *Attempt, v *Vector) {
 		at := single + kind*entityWidth
 		e.put(v[at:at+entityWidth], now, a.Minor)
 	}
-	v[fCardsOfAddress] = h.cards[0][keys[byAddress]].count(now)
-	v[fCardsOfLink] = h.cards[1][keys[byLink]].count(now)
+	v[fCardsOfAddress] = h.cards[0][keys.of[byAddress]].count(now)
+	v[fCardsOfLink] = h.cards[1][keys.of[byLink]].count(now)
 }
 
 // Observe counts an attempt and, where known, its outcome.
 func (h *History) Observe(a *Attempt, o Outcome) {
-	now := h.advance(a.At)
-	keys := h.keys(a)
-	for kind, key := range keys {
-		if key == 0 {
-			continue
+	keys := h.Keys(a)
+	h.Attempted(keys, a.At, a.Minor)
+	h.Answered(keys, a.At, o)
+}
+
+// Attempted counts an attempt of an amount.
+func (h *History) Attempted(keys Keys, at time.Time, minor int64) {
+	now := h.advance(at)
+	for kind, key := range keys.of {
+		if key != 0 {
+			h.entity(kind, key).observe(now, minor)
 		}
-		e := h.entity(kind, key)
-		e.observe(now, a.Minor)
-		h.outcome(e, now, o)
 	}
-	for i, key := range [2]uint64{keys[byAddress], keys[byLink]} {
-		if key == 0 || keys[byCard] == 0 {
+	card := keys.of[byCard]
+	for i, key := range [2]uint64{keys.of[byAddress], keys.of[byLink]} {
+		if key == 0 || card == 0 {
 			continue
 		}
 		set := h.cards[i][key]
 		if set == nil {
+			if len(h.cards[i]) >= h.limit {
+				h.forgetCards(i)
+			}
 			set = &cardSet{}
 			h.cards[i][key] = set
 		}
-		set.add(keys[byCard], now)
+		set.add(card, now)
+	}
+}
+
+// forgetCards makes room: of a few sets, the idlest goes.
+func (h *History) forgetCards(i int) {
+	var idlest uint64
+	last, seen := int64(math.MaxInt64), 0
+	for key, s := range h.cards[i] { // begins anywhere
+		if s.last < last {
+			idlest, last = key, s.last
+		}
+		if seen++; seen == sampled {
+			break
+		}
+	}
+	delete(h.cards[i], idlest)
+}
+
+// Answered counts the outcome of an attempt, when it became known.
+func (h *History) Answered(keys Keys, at time.Time, o Outcome) {
+	now := h.advance(at)
+	for kind, key := range keys.of {
+		if key != 0 {
+			h.outcome(h.entity(kind, key), now, o)
+		}
 	}
 }
 
@@ -142,25 +207,21 @@ func (h *History) outcome(e *entity, now int64, o Outcome) {
 }
 
 // Learn has a label come in when it is known. Calls must be in the order of known.
-func (h *History) Learn(a *Attempt, fraud bool, known time.Time) {
-	h.waiting = append(h.waiting, waiting{known: known.Unix(), keys: h.keys(a), fraud: fraud})
+func (h *History) Learn(a *Attempt, fraud bool, known time.Time) { h.Learned(h.Keys(a), fraud, known) }
+
+// Learned is Learn for who has the keys.
+func (h *History) Learned(keys Keys, fraud bool, known time.Time) {
+	h.waiting = append(h.waiting, waiting{known: known.Unix(), keys: keys, fraud: fraud})
 }
 
-// prune forgets what was idle, and the idlest beyond the limit.
+// prune forgets what was idle.
 func (h *History) prune() {
 	h.pruned = h.now
 	for _, known := range h.known {
-		oldest := h.now - idle
-		for len(known) > 0 {
-			for key, e := range known {
-				if max(e.last, h.lastLabel(e)) < oldest {
-					delete(known, key)
-				}
+		for key, e := range known {
+			if max(e.last, h.lastLabel(e)) < h.now-idle {
+				delete(known, key)
 			}
-			if len(known) <= h.limit || oldest >= h.now {
-				break
-			}
-			oldest += (h.now - oldest + 1) / 2 // halve the time that is remembered until it fits
 		}
 	}
 	for _, sets := range h.cards {
@@ -181,18 +242,19 @@ func (h *History) lastLabel(e *entity) int64 {
 
 // cardSet is the distinct cards of a day: the last cardsKept of them.
 type cardSet struct {
-	cards [cardsKept]struct {
-		key uint64
-		at  int64
-	}
-	n    int
-	last int64
+	cards []cardAt
+	last  int64
+}
+
+type cardAt struct {
+	key uint64
+	at  int64
 }
 
 func (s *cardSet) add(key uint64, now int64) {
 	s.last = now
 	slot := 0
-	for i := range s.n {
+	for i := range s.cards {
 		if s.cards[i].key == key {
 			s.cards[i].at = now
 			return
@@ -201,11 +263,11 @@ func (s *cardSet) add(key uint64, now int64) {
 			slot = i
 		}
 	}
-	if s.n < cardsKept {
-		slot = s.n
-		s.n++
+	if len(s.cards) < cardsKept {
+		s.cards = append(s.cards, cardAt{key, now})
+		return
 	}
-	s.cards[slot].key, s.cards[slot].at = key, now
+	s.cards[slot] = cardAt{key, now}
 }
 
 func (s *cardSet) count(now int64) float32 {
@@ -213,7 +275,7 @@ func (s *cardSet) count(now int64) float32 {
 		return 0
 	}
 	var n float32
-	for i := range s.n {
+	for i := range s.cards {
 		if s.cards[i].at > now-secondsOfDay {
 			n++
 		}

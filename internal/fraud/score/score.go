@@ -20,6 +20,7 @@ import "time"
 // an address a prefix; what is not known is empty and counts nothing.
 type Attempt struct {
 	ID      string
+	Scope   string // whose history this is; entities of two scopes never meet
 	At      time.Time
 	Account string // who is paid
 	Link    string

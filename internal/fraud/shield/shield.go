@@ -32,6 +32,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/paylink/paylink/internal/fault"
 )
 
 // Bounds of what is remembered; the longest unused goes first.
@@ -84,6 +86,16 @@ type Outcome struct {
 	Puzzle       int           // bits of the proof that would spare, or help, the payer; 0: none
 	Why          string        // of the above; "" if nothing is asked
 	Level        Level         // of the link
+}
+
+// Fault is what a refused attempt is answered with; nil if it was not refused. It
+// names neither card nor reason: whoever tests cards learns nothing.
+func (o Outcome) Fault() error {
+	if !o.Refuse {
+		return nil
+	}
+	return &fault.Error{Kind: fault.KindRateLimited, Code: "attempts_exceeded", RetryAfter: max(o.RetryAfter, time.Second),
+		Detail: "Too many attempts were made. Nothing was charged. Wait a moment, then open the link and try again."}
 }
 
 // Change of a link's level.

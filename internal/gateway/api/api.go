@@ -46,7 +46,7 @@ type Transactions interface {
 
 // Records are the idempotency records: each lies with the box whose commit made
 // its effect.
-type Records struct{ Users, Links, Transactions, Webhooks idempotency.Store }
+type Records struct{ Users, Links, Transactions, Webhooks, Fraud idempotency.Store }
 
 // Config is what the API speaks to. Every member is required.
 type Config struct {

@@ -35,7 +35,7 @@ var (
 	cssAsset = newAsset(".css", "text/css; charset=utf-8", cssBytes)
 	jsAsset  = newAsset(".js", "text/javascript; charset=utf-8", jsBytes)
 	svgAsset = newAsset(".svg", "image/svg+xml", svgBytes)
-	assets   = []asset{cssAsset, jsAsset, svgAsset, frameAsset}
+	assets   = []asset{cssAsset, jsAsset, svgAsset, frameAsset, solveAsset}
 )
 
 func (a asset) ServeHTTP(w http.ResponseWriter, r *http.Request) {

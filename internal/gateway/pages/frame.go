@@ -100,7 +100,7 @@ func (v page) whole(href string) templ.Attributes {
 // once it is paid the signed statement, which goes back with the payer too. Without
 // the statement the payer still goes back, and the merchant asks the API.
 func (p *Pages) tellForm(r *http.Request, v *statusView, l link.Link, pay payment.Payment) {
-	v.Payment, v.Decline = pay.ID, pay.DeclineCode
+	v.Payment, v.Decline = pay.ID, toldCode(pay)
 	if !final(pay) || payable(pay) || p.receipt == nil {
 		return
 	}

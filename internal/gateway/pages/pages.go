@@ -67,6 +67,7 @@ type Config struct {
 	PublicURL string          // absolute; where payers reach us
 	Drain     <-chan struct{} // closing it ends the live streams; may be nil
 	Beacons   Beacons         // nil: nobody counts
+	Challenge Challenge       // nil: no work is asked for
 }
 
 // Pages are the handlers. Make them with New.
@@ -82,6 +83,7 @@ type Pages struct {
 	log      *slog.Logger
 	drain    <-chan struct{}
 	beacons  Beacons
+	asks     Challenge
 
 	public  string // without a trailing slash
 	origin  string // scheme://host of public
@@ -96,7 +98,7 @@ func New(c Config) (*Pages, error) {
 		return nil, fmt.Errorf("public URL %q: want http(s)://host with neither query nor fragment", c.PublicURL)
 	}
 	return &Pages{
-		links: c.Links, payments: c.Payments, receipts: c.Receipts, mails: c.Mails, forms: c.Forms, receipt: c.Receipt, now: c.Now, log: c.Log, drain: c.Drain, beacons: c.Beacons,
+		links: c.Links, payments: c.Payments, receipts: c.Receipts, mails: c.Mails, forms: c.Forms, receipt: c.Receipt, now: c.Now, log: c.Log, drain: c.Drain, beacons: c.Beacons, asks: c.Challenge,
 		public:  strings.TrimRight(c.PublicURL, "/"),
 		origin:  strings.ToLower(u.Scheme + "://" + u.Host),
 		base:    strings.TrimRight(u.EscapedPath(), "/"),
@@ -118,6 +120,8 @@ func (p *Pages) Register(mux *http.ServeMux) {
 	mux.HandleFunc("GET /mail/{token}", p.spoken(p.unsubscribe))
 	mux.HandleFunc("POST /mail/{token}", p.spoken(p.unsubscribe))
 	mux.HandleFunc("/mail/{token}", refuse("GET, HEAD, POST"))
+	mux.HandleFunc("GET /l/{token}/challenge", p.challenge)
+	mux.HandleFunc("/l/{token}/challenge", refuse("GET, HEAD"))
 	mux.HandleFunc("POST /l/{token}/seen", p.seen)
 	mux.HandleFunc("/l/{token}/seen", refuse("POST"))
 	mux.Handle("/l/", p.NotFound())

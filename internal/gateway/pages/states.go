@@ -77,7 +77,7 @@ func paymentWords(say *i18n.Printer, v *statusView, pay payment.Payment, payee s
 		v.Lead, v.Next = say.T("pay.confirming.lead"), say.T("pay.confirming.next")
 	case payment.Declined:
 		v.Tone, v.Headline = "bad", say.T("pay.declined")
-		v.Lead, v.Next = declineWords(say, pay.DeclineCode), declineNext(say, pay.DeclineCode)
+		v.Lead, v.Next = declineWords(say, toldCode(pay)), declineNext(say, toldCode(pay))
 	case payment.CanceledS:
 		v.Tone, v.Headline = "quiet", say.T("pay.canceled")
 		v.Lead = say.T("pay.canceled.lead")

@@ -116,7 +116,7 @@ func (p *Pages) submitForm(w http.ResponseWriter, r *http.Request) {
 func (p *Pages) readForm(form url.Values, l link.Link) (payment.Submit, []*fault.Error) {
 	now := p.now()
 	s := payment.Submit{
-		Link: l, Attempt: form.Get("attempt"),
+		Link: l, Attempt: form.Get("attempt"), Proof: form.Get("proof"),
 		PayerName: strings.TrimSpace(form.Get("name")), PayerEmail: strings.TrimSpace(form.Get("email")),
 	}
 	s.ReturnURL = p.absolute(p.statusPath(l.Token, s.Attempt))
@@ -230,6 +230,9 @@ func (p *Pages) formFailed(w http.ResponseWriter, r *http.Request, l link.Link, 
 			Lead:     say.T("pay.unsure.lead"),
 			Primary:  button{say.T("pay.unsure.button"), p.statusPath(l.Token, form.Get("attempt"))}, RequestID: pr.RequestID,
 		}))
+		return
+	case f.Code == attemptsExceeded:
+		p.exceeded(w, r, l, err)
 		return
 	}
 	p.failPage(w, r, err)

@@ -23,6 +23,7 @@ type paymentBody struct {
 	Card    *cardBody      `json:"card"`
 	Payer   *payerBody     `json:"payer"`
 	Amount  jsontext.Value `json:"amount"`
+	Proof   string         `json:"proof"`
 }
 
 type cardBody struct {
@@ -85,7 +86,7 @@ func (p *Pages) submitJSON(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if pay.Status == payment.Declined {
-		code, message := pay.DeclineCode, declineWords(i18n.For("en"), pay.DeclineCode)
+		code, message := toldCode(pay), declineWords(i18n.For("en"), toldCode(pay))
 		if code == "" {
 			code = issuer.CodeDeclined
 		}
@@ -109,7 +110,7 @@ func (p *Pages) readJSON(raw []byte, l link.Link) (payment.Submit, error) {
 	if err := json.Unmarshal(raw, &b, json.RejectUnknownMembers(true)); err != nil {
 		return payment.Submit{}, jsonFault(err)
 	}
-	s := payment.Submit{Link: l, Attempt: b.Attempt}
+	s := payment.Submit{Link: l, Attempt: b.Attempt, Proof: b.Proof}
 	if err := checkAttempt(b.Attempt); err != nil {
 		return s, err
 	}

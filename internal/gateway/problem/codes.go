@@ -40,6 +40,7 @@ var codes = []Code{
 	{"api_key_invalid", []int{401}, "There is no such API key, or the secret is wrong.", "Check that id and secret belong together and are of this server. Repeating the request changes nothing."},
 	{"api_key_revoked", []int{401, 409}, "The API key has been revoked; it can neither be used nor rotated.", "Make a new key and use that."},
 	{"attempt_invalid", []int{400}, "The attempt is not 16 to 64 characters of A-Z, a-z, 0-9, hyphen and underscore.", "Mint a fresh random one for each payment, and repeat it only to repeat that payment."},
+	{"attempts_exceeded", []int{429}, "Too many cards are tried on this link, or this card was declined too often. Nothing was charged, and no payment was made.", "Wait for the time in Retry-After, ask GET /l/{token}/challenge?attempt=… for a puzzle, and send its solution as proof with the next attempt."},
 	{"authentication_failed", []int{402}, "The payer did not pass the bank's check (3-D Secure). Nothing was charged.", "Let the payer try again, or use another card."},
 	{"body_too_large", []int{413}, "The body of the request is larger than 64 KiB.", "Send less."},
 	{"body_unexpected", []int{400}, "This call takes no body, and one was sent.", "Send the request without a body."},

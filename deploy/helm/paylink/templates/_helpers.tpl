@@ -3,13 +3,14 @@
      links and payments: in DynamoDB if they are there, else in the database. One
      with database needs PostgreSQL wherever they are. */}}
 {{- define "paylink.targets" -}}
-gateway:      {calls: [users, links, verifier, payments, transactions, notifier, simulator], public: true}
+gateway:      {calls: [users, links, verifier, payments, transactions, notifier, fraud, simulator], public: true}
 users:        {calls: [], database: true}
 links:        {calls: [], payments: true}
 verifier:     {calls: [], payments: true}
 payments:     {calls: [], database: true, payments: true}
-transactions: {calls: [simulator], payments: true, issuers: true}
+transactions: {calls: [fraud, simulator], payments: true, issuers: true}
 notifier:     {calls: [], database: true, payments: true, webhooks: true}
+fraud:        {calls: [], database: true, payments: true}
 simulator:    {calls: [transactions], single: true}
 {{- end }}
 

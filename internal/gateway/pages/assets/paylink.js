@@ -1,6 +1,6 @@
 // Everything works without this file. With it, digits are grouped while they are
-// typed, times are shown in the payer's own zone, a form is sent once, the payee
-// can count who came and who began to type, the status page follows the payment
+// typed, times are shown in the payer's own zone, a form is sent once, with a proof of
+// work where one is wanted, the payee can count who came and who began to type, the status page follows the payment
 // live, and a page that the browser kept is loaded anew.
 (() => {
   "use strict";
@@ -65,6 +65,26 @@
     form.addEventListener("input", () => said("started"), { once: true });
   };
 
+  // prove asks whether work is wanted before this attempt is sent, and has a worker do
+  // it. Whatever goes wrong, the form is sent without: then the bank asks the payer.
+  const prove = async (form) => {
+    const name = form.elements.namedItem("attempt").value, stop = new AbortController();
+    setTimeout(() => stop.abort(), 4000);
+    const answer = await fetch(form.action.replace(/payments$/, "challenge?attempt=") + name, { credentials: "omit", signal: stop.signal });
+    const { seed, bits } = await answer.json();
+    if (!bits) return;
+    const told = document.getElementById("proof"), bar = told.nextElementSibling;
+    told.textContent = told.dataset.words;
+    bar.hidden = false;
+    form.elements.namedItem("proof").value = await new Promise((done, fail) => {
+      const worker = new Worker(told.dataset.solve);
+      worker.onerror = fail;
+      worker.onmessage = ({ data }) => data.proof ? done(data.proof) : bar.value = data.part;
+      worker.postMessage({ seed, bits });
+      setTimeout(fail, 60000);
+    });
+  };
+
   const payForm = (form) => {
     tell(form);
     const number = form.elements.namedItem("number");
@@ -75,10 +95,12 @@
     const button = form.querySelector("button[type=submit]");
     let sent = false;
     form.addEventListener("submit", (e) => {
-      if (sent) return e.preventDefault();
+      e.preventDefault();
+      if (sent) return;
       sent = true;
       button.setAttribute("aria-disabled", "true");
       button.textContent = button.dataset.busy;
+      prove(form).catch(() => {}).then(() => form.submit());
     });
     // Whoever goes back to this page must not find the card in it.
     addEventListener("pagehide", () => {

@@ -1,0 +1,141 @@
+package fraud
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/stream"
+)
+
+// Bounds of following.
+const (
+	followAgain = time.Second      // before the feed is read again after a failure
+	recallAgain = 10 * time.Second // before the past is read again after a failure
+)
+
+// Feed is the change feed for one that keeps its own place in it.
+type Feed interface {
+	// End is the place of the last event; what is committed later comes after it.
+	End(ctx context.Context) (int64, error)
+	// Tail calls handle with the events after a position, as they come, until ctx ends
+	// (nil), or the feed or handle fails; end says that there are no more for now. Only
+	// an object's first event, and those that are not told of a payment's status, are
+	// sure to carry their data.
+	Tail(ctx context.Context, position int64, handle func(events []stream.Event, end bool) error) error
+}
+
+// Run keeps the memory, until ctx ends (nil). First it follows the feed from now on,
+// so that what happens is counted from the first moment; beside that it reads the
+// month before into a second memory, brings that one to the feed's end too, and puts
+// it in the first one's place.
+func (l *Local) Run(ctx context.Context) error {
+	from, err := l.cfg.Feed.End(ctx)
+	if err != nil {
+		return err
+	}
+	started := l.cfg.Now()
+	cold := l.memory.Load()
+	if l.cfg.History == nil {
+		l.warm.Store(true) // there is nothing to wait for
+		l.follow(ctx, cold, from, func() {})
+		return nil
+	}
+	coldContext, stop := context.WithCancel(ctx)
+	defer stop()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		l.follow(coldContext, cold, from, func() {})
+	}()
+	if warm := l.recall(ctx, started); warm != nil {
+		l.follow(ctx, warm, from, func() {
+			if l.memory.CompareAndSwap(cold, warm) {
+				l.warm.Store(true)
+				stop()
+				l.cfg.Log.InfoContext(ctx, "the month before is counted", "entities", warm.entities(), "took", l.cfg.Now().Sub(started).String())
+			}
+		})
+	}
+	<-ended
+	return nil
+}
+
+// recall reads the past into a memory of its own, as often as it takes; nil: ctx ended.
+func (l *Local) recall(ctx context.Context, started time.Time) *memory {
+	for ctx.Err() == nil {
+		m, err := l.recalled(ctx, started)
+		if err == nil {
+			return m
+		}
+		if ctx.Err() == nil {
+			l.cfg.Log.ErrorContext(ctx, "the month before cannot be read; it is tried again", "error", err)
+			rest(ctx, recallAgain)
+		}
+	}
+	return nil
+}
+
+// recalled counts the rows of the past. Those that the feed may tell again are kept
+// as open or known, so that none counts twice.
+func (l *Local) recalled(ctx context.Context, started time.Time) (*memory, error) {
+	const overlap = 10 * time.Minute // more than the clocks of our processes differ
+	past := NewPast(l.cfg.Now(), MaxEntities)
+	m := newMemory(past.history)
+	err := l.cfg.History.Replay(ctx, "", "", started.Add(-Window), started.Add(time.Hour), func(r Row) error {
+		past.Next(&r, nil)
+		if r.CreatedAt.After(started.Add(-overlap)) || r.AnsweredAt.IsZero() {
+			a := r.seen(r.CreatedAt)
+			m.put(r.ID, opened{keys: m.history.Keys(&a), blocked: r.Risk.Action == payment.Block || !r.AnsweredAt.IsZero()})
+		}
+		return ctx.Err()
+	})
+	if err != nil {
+		return nil, err
+	}
+	past.catchUp(past.until)
+	return m, nil
+}
+
+// follow counts the feed in a memory until ctx ends; atEnd is called whenever it has
+// come to the feed's end. A feed that fails is read again from where it was.
+func (l *Local) follow(ctx context.Context, m *memory, position int64, atEnd func()) {
+	for ctx.Err() == nil {
+		err := l.cfg.Feed.Tail(ctx, position, func(events []stream.Event, end bool) error {
+			now := l.cfg.Now()
+			for i := range events {
+				if err := m.apply(&events[i], now); err != nil {
+					l.cfg.Log.ErrorContext(ctx, "an event cannot be read and is passed over", "error", err)
+				}
+				position = events[i].Position
+			}
+			if end {
+				l.lag.Store(0)
+				atEnd()
+			} else if n := len(events); n > 0 {
+				l.lag.Store(max(0, now.Sub(events[n-1].CreatedAt)).Nanoseconds())
+			}
+			return nil
+		})
+		if err != nil && ctx.Err() == nil && !errors.Is(err, context.Canceled) {
+			l.cfg.Log.ErrorContext(ctx, "the feed cannot be read; it is tried again", "error", err)
+			rest(ctx, followAgain)
+		}
+	}
+}
+
+func rest(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+func (m *memory) entities() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.history.Entities()
+}

@@ -1,0 +1,174 @@
+package fraud
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/paylink/paylink/internal/fraud/score"
+	"github.com/paylink/paylink/internal/money"
+	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/stream"
+)
+
+// Bounds of the memory.
+const (
+	// MaxEntities of each kind (cards, addresses, e-mails, links, accounts, BINs) are
+	// remembered: with a million payments a month, about 500 MiB.
+	MaxEntities = 300_000
+	// maxOpen attempts are known by their payment until their outcome is told. One that
+	// fell out counts as attempted, and its outcome as never told.
+	maxOpen = 1 << 18
+)
+
+// memory is what is known of payments, for the path. What is done under its lock is
+// short, and reads nothing from anywhere.
+type memory struct {
+	mu      sync.Mutex
+	history *score.History
+	open    map[string]opened // by payment
+	ring    []string          // their ids as they came; the oldest is overwritten
+	next    int
+}
+
+// opened is an attempt that is counted and whose outcome is not.
+type opened struct {
+	keys    score.Keys
+	verdict *Verdict // what the path said of it; nil: another instance did
+	blocked bool     // by us: the issuer said nothing
+}
+
+func newMemory(h *score.History) *memory {
+	return &memory{history: h, open: map[string]opened{}, ring: make([]string, maxOpen)}
+}
+
+// attempt gives the features of an attempt and counts it, unless it is counted
+// already: then it gives what was said of it, or nil if that was said elsewhere.
+func (m *memory) attempt(a *score.Attempt, v *score.Vector) (again bool, said *Verdict) {
+	keys := m.history.Keys(a)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	known, again := m.open[a.ID]
+	if again && known.verdict != nil {
+		return true, known.verdict
+	}
+	m.history.FeaturesOf(keys, a, v)
+	if !again {
+		m.count(a, keys, opened{keys: keys})
+	}
+	return again, nil
+}
+
+// count an attempt; the lock is held.
+func (m *memory) count(a *score.Attempt, keys score.Keys, o opened) {
+	m.history.Attempted(keys, a.At, a.Minor)
+	m.put(a.ID, o)
+}
+
+// put keeps an open attempt; the lock is held.
+func (m *memory) put(id string, o opened) {
+	delete(m.open, m.ring[m.next])
+	m.ring[m.next] = id
+	m.next = (m.next + 1) % len(m.ring)
+	m.open[id] = o
+}
+
+// said keeps what the path said of an attempt, for who asks again.
+func (m *memory) said(id string, v *Verdict) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if o, ok := m.open[id]; ok {
+		o.verdict, o.blocked = v, v.Risk.Action == payment.Block
+		m.open[id] = o
+	}
+}
+
+// told is what is read of an event's object.
+type told struct {
+	ID       string         `json:"id"`
+	Link     string         `json:"link"`
+	Amount   string         `json:"amount"`
+	Currency money.Currency `json:"currency"`
+	Card     struct {
+		Fingerprint string `json:"fingerprint"`
+		BIN         string `json:"bin"`
+	} `json:"card"`
+	Payer struct {
+		Email string `json:"email"`
+	} `json:"payer"`
+	Risk struct {
+		Address    string         `json:"address"`
+		Action     payment.Action `json:"action"`
+		Label      string         `json:"label"`
+		LabelledAt time.Time      `json:"labelledAt"`
+	} `json:"risk"`
+}
+
+// apply counts what an event tells and the path has not seen. It is harmless twice
+// for what is open, and events come in the order of their objects.
+func (m *memory) apply(e *stream.Event, now time.Time) error {
+	at := e.CreatedAt
+	if at.After(now) { // an account's test clock may be ahead; what is counted is real time
+		at = now
+	}
+	switch {
+	case strings.HasPrefix(e.Type, "payment.") && e.ObjectSeq == 1:
+		return m.begun(e, at)
+	case e.Type == "payment.authorized", e.Type == "payment.succeeded", e.Type == "payment.late":
+		m.answered(e.Object, at, score.Authorised)
+	case e.Type == "payment.declined":
+		m.answered(e.Object, at, score.Declined)
+	}
+	return nil
+}
+
+// begun counts an attempt that the feed tells first: another instance assessed it,
+// or nobody did.
+func (m *memory) begun(e *stream.Event, at time.Time) error {
+	m.mu.Lock()
+	_, known := m.open[e.Object]
+	m.mu.Unlock()
+	if known {
+		return nil
+	}
+	t, a, err := attemptOf(e, at)
+	if err != nil {
+		return err
+	}
+	keys := m.history.Keys(&a)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, known := m.open[e.Object]; !known { // the path may have been quicker
+		m.count(&a, keys, opened{keys: keys, blocked: t.Risk.Action == payment.Block})
+	}
+	return nil
+}
+
+func attemptOf(e *stream.Event, at time.Time) (told, score.Attempt, error) {
+	var t told
+	if err := json.Unmarshal(e.Data, &t); err != nil {
+		return t, score.Attempt{}, fmt.Errorf("event %s: %w", e.ID, err)
+	}
+	amount, err := money.Parse(t.Amount, t.Currency)
+	if err != nil {
+		return t, score.Attempt{}, fmt.Errorf("event %s: %w", e.ID, err)
+	}
+	return t, score.Attempt{ID: e.Object, Scope: scope(e.Account, e.Mode, string(t.Currency)), At: at, Account: e.Account, Link: t.Link,
+		Card: t.Card.Fingerprint, BIN: t.Card.BIN, Email: t.Payer.Email, Address: t.Risk.Address, Minor: amount.Minor}, nil
+}
+
+// answered counts the issuer's first word on an open attempt.
+func (m *memory) answered(id string, at time.Time, o score.Outcome) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	known, ok := m.open[id]
+	if !ok {
+		return
+	}
+	delete(m.open, id)
+	if !known.blocked {
+		m.history.Answered(known.keys, at, o)
+	}
+}

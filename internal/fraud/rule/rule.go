@@ -1,0 +1,218 @@
+// Package rule compiles and evaluates the conditions that merchants and operators
+// write in CEL, over what is known of an attempt to pay.
+//
+// A condition is typed: what does not type-check, or is not a yes or a no, is
+// refused with line, column and the rule that it breaks. Its cost is bounded twice:
+// a condition whose worst case is above MaxCost does not compile, and one that is
+// not known to be cheap is counted while it runs and stopped at MaxCost. It reads the
+// attempt and nothing else: no clock, no store, no other tenant.
+//
+// A Program is safe for concurrent use; a Vars is one caller's.
+package rule
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"unicode/utf8"
+
+	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/ast"
+	"cel.dev/cel-go/common/cost"
+	"cel.dev/cel-go/common/types"
+)
+
+// Bounds of a condition. Cost is in CEL's units: about one for each thing that is
+// looked up, compared or called.
+const (
+	MaxWhenChars = 2000 // characters
+	MaxCost      = 20_000
+	// cheapCost is the worst case up to which a condition is run without being
+	// counted: counting costs more than so few steps do.
+	cheapCost     = 400
+	maxDepth      = 40 // of parentheses and operators
+	maxNodes      = 1000
+	maxRegexSize  = 500 // instructions of a compiled pattern
+	maxNested     = 2   // comprehensions in one another
+	maxTextBytes  = 256 // of any text of an attempt, the longest is the e-mail
+	maxValues     = 16  // that a decision keeps
+	maxValueBytes = 100
+)
+
+// Error is why a condition does not compile.
+type Error struct {
+	Line   int // from 1
+	Column int // from 1, in characters
+	Text   string
+}
+
+func (e *Error) Error() string {
+	return fmt.Sprintf("line %d, column %d: %s", e.Line, e.Column, e.Text)
+}
+
+// ErrCost is the answer of a condition that was stopped because it cost too much.
+var ErrCost = fmt.Errorf("the condition was stopped: it cost more than %d", MaxCost)
+
+// Program is a condition ready to run.
+type Program struct {
+	run  cel.Program
+	vars []int // what it reads, by index in variables, in the order of the text
+	cost uint64
+}
+
+// environment is the same for every condition.
+var environment = sync.OnceValues(func() (*cel.Env, error) {
+	options := []cel.EnvOption{
+		cel.CrossTypeNumericComparisons(true), // amount > 100 is as good as amount > 100.0
+		cel.ParserExpressionSizeLimit(MaxWhenChars),
+		cel.ParserRecursionLimit(maxDepth),
+		cel.ParserErrorRecoveryLimit(10),
+		cel.ExpressionNodeLimit(maxNodes),
+		cel.RegexProgramSizeLimit(maxRegexSize),
+		cel.EagerlyValidateDeclarations(true),
+		cel.ASTValidators(cel.ValidateRegexLiterals(), cel.ValidateDurationLiterals(), cel.ValidateTimestampLiterals(),
+			cel.ValidateComprehensionNestingLimit(maxNested)),
+	}
+	for i := range variables {
+		options = append(options, cel.Variable(variables[i].Name, variables[i].celType()))
+	}
+	return cel.NewEnv(options...)
+})
+
+// Compile checks a condition. The error is an *Error where the text is wrong.
+func Compile(when string) (*Program, error) {
+	if strings.TrimSpace(when) == "" {
+		return nil, &Error{Line: 1, Column: 1, Text: "A rule needs a condition, such as card.declined_1h >= 3."}
+	}
+	if utf8.RuneCountInString(when) > MaxWhenChars {
+		return nil, &Error{Line: 1, Column: 1, Text: fmt.Sprintf("A condition has at most %d characters.", MaxWhenChars)}
+	}
+	if !utf8.ValidString(when) {
+		return nil, &Error{Line: 1, Column: 1, Text: "The condition is not valid UTF-8."}
+	}
+	env, err := environment()
+	if err != nil {
+		return nil, err
+	}
+	checked, issues := env.Compile(when)
+	if issues.Err() != nil {
+		return nil, explain(issues.Errors(), when)
+	}
+	if out := checked.OutputType(); !out.IsExactType(types.BoolType) {
+		return nil, &Error{Line: 1, Column: 1, Text: fmt.Sprintf("A condition must say yes or no, and this one is %s. Compare it with something.", typeName(out.String()))}
+	}
+	tree := checked.NativeRep()
+	if wrong := refuse(tree); wrong != nil {
+		return nil, wrong
+	}
+	estimate, err := env.EstimateCost(checked, sizes{})
+	if err != nil {
+		return nil, &Error{Line: 1, Column: 1, Text: "The cost of this condition cannot be bounded."}
+	}
+	if estimate.Max > MaxCost {
+		return nil, &Error{Line: 1, Column: 1, Text: fmt.Sprintf("This condition may cost %s in the worst case, and %d is allowed. Shorten its lists, or nest them less.", costText(estimate.Max), MaxCost)}
+	}
+	options := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize)}
+	if estimate.Max > cheapCost {
+		options = append(options, cel.CostLimit(MaxCost))
+	}
+	run, err := env.Program(checked, options...)
+	if err != nil {
+		return nil, &Error{Line: 1, Column: 1, Text: "This condition cannot be run: " + firstLine(err.Error())}
+	}
+	return &Program{run: run, vars: reads(tree), cost: estimate.Max}, nil
+}
+
+func costText(n uint64) string {
+	if n > 1_000_000_000 {
+		return "more than a billion"
+	}
+	return fmt.Sprint(n)
+}
+
+// refuse names what type-checks and yet is not allowed.
+func refuse(tree *ast.AST) *Error {
+	var wrong *Error
+	say := func(e ast.Expr, text string) {
+		if wrong == nil {
+			at := tree.SourceInfo().GetStartLocation(e.ID())
+			wrong = &Error{Line: max(at.Line(), 1), Column: at.Column() + 1, Text: text}
+		}
+	}
+	ast.PreOrderVisit(tree.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
+		if e.Kind() != ast.CallKind {
+			return
+		}
+		call := e.AsCall()
+		switch call.FunctionName() {
+		case "dyn":
+			say(e, "dyn() is not allowed: every value of a rule has its type.")
+		case "matches":
+			args := call.Args()
+			if len(args) == 0 || args[len(args)-1].Kind() != ast.LiteralKind {
+				say(e, "The pattern of matches() must be written out, between quotes.")
+			}
+		}
+	}))
+	return wrong
+}
+
+// reads lists the variables of a condition.
+func reads(tree *ast.AST) []int {
+	var out []int
+	ast.PreOrderVisit(tree.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
+		r, ok := tree.ReferenceMap()[e.ID()]
+		if !ok {
+			return
+		}
+		if i, ok := byName[r.Name]; ok && !slices.Contains(out, i) && len(out) < maxValues {
+			out = append(out, i)
+		}
+	}))
+	return out
+}
+
+// sizes tells how long the texts of an attempt are at most.
+type sizes struct{}
+
+func (sizes) EstimateSize(n cost.AstNode) *cost.SizeEstimate {
+	if path := n.Path(); len(path) > 0 && n.Type().IsExactType(types.StringType) {
+		return &cost.SizeEstimate{Min: 0, Max: maxTextBytes}
+	}
+	return nil
+}
+
+func (sizes) EstimateCallCost(string, string, *cost.AstNode, []cost.AstNode) *cost.CallEstimate {
+	return nil
+}
+
+// Eval reports whether the condition holds. An error is the condition's own, such
+// as a division by zero, or ErrCost; it then does not hold.
+func (p *Program) Eval(v *Vars) (bool, error) {
+	out, _, err := p.run.Eval(v)
+	if err != nil {
+		if strings.Contains(err.Error(), "cost limit exceeded") {
+			return false, ErrCost
+		}
+		return false, errors.New(firstLine(err.Error()))
+	}
+	return out == types.True, nil
+}
+
+// WorstCost is the most that the condition can cost.
+func (p *Program) WorstCost() uint64 { return p.cost }
+
+// Value is a variable as a condition saw it.
+type Value struct{ Name, Text string }
+
+// Values are what the condition reads, in the order of its text, for the record of a
+// decision: at most 16.
+func (p *Program) Values(v *Vars) []Value {
+	out := make([]Value, len(p.vars))
+	for n, i := range p.vars {
+		out[n] = Value{Name: variables[i].Name, Text: v.text(i)}
+	}
+	return out
+}

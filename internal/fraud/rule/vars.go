@@ -1,0 +1,270 @@
+package rule
+
+import (
+	"strconv"
+	"strings"
+
+	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/types"
+
+	"github.com/paylink/paylink/internal/fraud/score"
+	"github.com/paylink/paylink/internal/money"
+)
+
+// Type of a variable, as documents write it.
+type Type string
+
+// The types.
+const (
+	Int    Type = "int"
+	Double Type = "double"
+	String Type = "string"
+	Bool   Type = "bool"
+)
+
+// Variable is what a condition may read. docs/fraud-rules.md explains each.
+type Variable struct {
+	Name string
+	Type Type
+	kind kind
+	at   int // of a feature: its place in the vector
+}
+
+func (v *Variable) celType() *cel.Type {
+	switch v.Type {
+	case Int:
+		return cel.IntType
+	case Double:
+		return cel.DoubleType
+	case Bool:
+		return cel.BoolType
+	}
+	return cel.StringType
+}
+
+// kind is where a variable's value comes from.
+type kind uint8
+
+const (
+	amount kind = iota
+	amountMinor
+	currency
+	cardFingerprint
+	cardBIN
+	cardBrand
+	payerEmail
+	payerDomain
+	payerAddress
+	payerCountry
+	linkID
+	risk
+	scored
+	count   // a feature that counts
+	ratio   // a feature that measures
+	flag    // a feature that is 0 or 1
+	average // a feature in minor units, given in units of the currency
+)
+
+// variables are all that there are.
+var variables = all()
+
+var byName = func() map[string]int {
+	out := make(map[string]int, len(variables))
+	for i, v := range variables {
+		out[v.Name] = i
+	}
+	return out
+}()
+
+// Variables are all that a condition may read, those of the attempt first.
+func Variables() []Variable { return variables }
+
+func all() []Variable {
+	out := []Variable{
+		{Name: "amount", Type: Double, kind: amount},
+		{Name: "amount_minor", Type: Int, kind: amountMinor},
+		{Name: "currency", Type: String, kind: currency},
+		{Name: "card.fingerprint", Type: String, kind: cardFingerprint},
+		{Name: "card.bin", Type: String, kind: cardBIN},
+		{Name: "card.brand", Type: String, kind: cardBrand},
+		{Name: "payer.email", Type: String, kind: payerEmail},
+		{Name: "payer.email_domain", Type: String, kind: payerDomain},
+		{Name: "payer.address", Type: String, kind: payerAddress},
+		{Name: "payer.country", Type: String, kind: payerCountry},
+		{Name: "link.id", Type: String, kind: linkID},
+		{Name: "score", Type: Int, kind: risk},
+		{Name: "scored", Type: Bool, kind: scored},
+	}
+	for i, name := range score.Names {
+		if name == "amount" {
+			continue // given exactly, above
+		}
+		v := Variable{Name: spelled(name), at: i}
+		v.Type, v.kind = typeOf(name)
+		out = append(out, v)
+	}
+	return out
+}
+
+// spelled is a feature's name as CEL can read it: card.declined.1h is card.declined_1h.
+func spelled(name string) string {
+	entity, rest, found := strings.Cut(name, ".")
+	if !found {
+		return name
+	}
+	return entity + "." + strings.ReplaceAll(rest, ".", "_")
+}
+
+func typeOf(name string) (Type, kind) {
+	_, what, found := strings.Cut(name, ".")
+	what, _, _ = strings.Cut(what, ".")
+	if !found {
+		what = name
+	}
+	switch what {
+	case "attempted", "authorised", "declined", "disputed", "cards", "hour":
+		return Int, count
+	case "weekend", "night":
+		return Bool, flag
+	case "mean":
+		return Double, average
+	}
+	return Double, ratio
+}
+
+// Vars are the values of one attempt. It is an activation of CEL's, so that nothing
+// is copied to ask a condition.
+type Vars struct {
+	Amount      money.Amount
+	Fingerprint string
+	BIN         string
+	Brand       string
+	Email       string // in lower case
+	Address     string
+	Country     string
+	Link        string
+	Features    *score.Vector
+	Score       int
+	Scored      bool
+}
+
+var _ cel.Activation = (*Vars)(nil)
+
+// Parent implements CEL's activation.
+func (v *Vars) Parent() cel.Activation { return nil }
+
+// ResolveName implements CEL's activation.
+func (v *Vars) ResolveName(name string) (any, bool) {
+	i, ok := byName[name]
+	if !ok {
+		return nil, false
+	}
+	at := &variables[i]
+	switch at.kind {
+	case amount:
+		return types.Double(v.units(v.Amount.Minor)), true
+	case amountMinor:
+		return types.Int(v.Amount.Minor), true
+	case risk:
+		return types.Int(v.Score), true
+	case scored:
+		return types.Bool(v.Scored), true
+	case count:
+		return types.Int(v.feature(at.at)), true
+	case ratio:
+		return types.Double(v.feature(at.at)), true
+	case flag:
+		return types.Bool(v.feature(at.at) != 0), true
+	case average:
+		return types.Double(v.mean(at.at)), true
+	}
+	return types.String(v.string(at.kind)), true
+}
+
+func (v *Vars) string(k kind) string {
+	s := ""
+	switch k {
+	case currency:
+		s = string(v.Amount.Currency)
+	case cardFingerprint:
+		s = v.Fingerprint
+	case cardBIN:
+		s = v.BIN
+	case cardBrand:
+		s = v.Brand
+	case payerEmail:
+		s = v.Email
+	case payerDomain:
+		_, s, _ = strings.Cut(v.Email, "@")
+	case payerAddress:
+		s = v.Address
+	case payerCountry:
+		s = v.Country
+	case linkID:
+		s = v.Link
+	}
+	if len(s) > maxTextBytes { // what the cost was estimated with
+		s = strings.ToValidUTF8(s[:maxTextBytes], "")
+	}
+	return s
+}
+
+func (v *Vars) feature(at int) float32 {
+	if v.Features == nil {
+		return 0
+	}
+	return v.Features[at]
+}
+
+// units of the currency. The quotient of two whole numbers below 2^53 is rounded
+// once, as a decimal of a condition is, so 19.99 equals 19.99.
+func (v *Vars) units(minor int64) float64 {
+	whole := 1.0
+	for range v.Amount.Currency.Exponent() {
+		whole *= 10
+	}
+	return float64(minor) / whole
+}
+
+// mean of a feature in minor units; -1, which is unknown, stays.
+func (v *Vars) mean(at int) float64 {
+	f := v.feature(at)
+	if f < 0 {
+		return float64(f)
+	}
+	return v.units(int64(f))
+}
+
+// text of a variable, as a decision keeps it.
+func (v *Vars) text(i int) string {
+	at := &variables[i]
+	switch at.kind {
+	case amount:
+		return v.Amount.Decimal()
+	case amountMinor:
+		return strconv.FormatInt(v.Amount.Minor, 10)
+	case risk:
+		return strconv.Itoa(v.Score)
+	case scored:
+		return strconv.FormatBool(v.Scored)
+	case count:
+		return strconv.Itoa(int(v.feature(at.at)))
+	case flag:
+		return strconv.FormatBool(v.feature(at.at) != 0)
+	case ratio:
+		return decimal(float64(v.feature(at.at)))
+	case average:
+		return decimal(v.mean(at.at))
+	}
+	s := v.string(at.kind)
+	if len(s) > maxValueBytes {
+		s = strings.ToValidUTF8(s[:maxValueBytes], "")
+	}
+	return s
+}
+
+// decimal with at most two digits after the point.
+func decimal(f float64) string {
+	s := strconv.FormatFloat(f, 'f', 2, 64)
+	return strings.TrimSuffix(strings.TrimRight(s, "0"), ".")
+}

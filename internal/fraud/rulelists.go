@@ -1,0 +1,140 @@
+package fraud
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/id"
+	"github.com/paylink/paylink/internal/idempotency"
+	"github.com/paylink/paylink/internal/payment"
+)
+
+// ListKinds are all kinds.
+var ListKinds = []ListKind{ListCard, ListBIN, ListEmail, ListAddress, ListCountry}
+
+// Lists implements Rulebook: an account's own entries, newest first.
+func (l *LocalRules) Lists(ctx context.Context, account, mode string, kind ListKind, before string, limit int) ([]ListEntry, error) {
+	if kind != "" && !slices.Contains(ListKinds, kind) {
+		return nil, badKind()
+	}
+	if limit <= 0 {
+		limit = 25
+	}
+	return l.Store.FraudListEntries(ctx, account, mode, kind, before, min(limit, maxEntriesPage))
+}
+
+func badKind() error {
+	return fault.Invalid("kind", "list_kind_invalid", "Must be card, bin, email, address or country.")
+}
+
+// PutListEntry implements Rulebook. Of an entry that is there, kind and value stay.
+func (l *LocalRules) PutListEntry(ctx context.Context, e ListEntry, by string, t *idempotency.Ticket) (ListEntry, error) {
+	now := l.Now().UTC().Truncate(time.Microsecond)
+	if err := checkMode(e.Mode); err != nil {
+		return ListEntry{}, err
+	}
+	if e.ID != "" {
+		was, err := l.Store.FraudListEntry(ctx, e.Account, e.Mode, e.ID)
+		if err != nil {
+			return ListEntry{}, err
+		}
+		e.Kind, e.Value, e.CreatedAt, e.CreatedBy = was.Kind, was.Value, was.CreatedAt, was.CreatedBy
+	}
+	if err := checkEntry(&e, now); err != nil {
+		return ListEntry{}, err
+	}
+	if e.ID == "" {
+		e.ID, e.CreatedAt, e.CreatedBy = id.New(id.FraudEntry), now, by
+	}
+	record, err := t.Fill(e, now)
+	if err != nil {
+		return ListEntry{}, err
+	}
+	if err := l.Store.PutFraudListEntry(ctx, e, record); err != nil {
+		return ListEntry{}, err
+	}
+	l.changed(ctx)
+	return e, nil
+}
+
+func checkEntry(e *ListEntry, now time.Time) error {
+	if !slices.Contains(ListKinds, e.Kind) {
+		return badKind()
+	}
+	if e.Account == "" && e.Kind == ListCard {
+		return fault.Invalid("kind", "list_kind_invalid", "A card's fingerprint is one account's: the installation has no list of cards.")
+	}
+	if e.Action != payment.Allow && e.Action != payment.Block && e.Action != payment.Hold {
+		return fault.Invalid("action", "list_action_invalid", "Must be allow, block or review.")
+	}
+	if utf8.RuneCountInString(e.Note) > maxNoteChars || !utf8.ValidString(e.Note) {
+		return fault.Invalid("note", "text_too_long", "A note has at most %d characters.", maxNoteChars)
+	}
+	if !e.ExpiresAt.IsZero() && !e.ExpiresAt.After(now) {
+		return fault.Invalid("expiresAt", "time_in_the_past", "Must be in the future.")
+	}
+	value, rule := canonical(e.Kind, strings.TrimSpace(e.Value))
+	if value == "" {
+		return fault.Invalid("value", "list_value_invalid", "%s", rule)
+	}
+	e.Value = value
+	return nil
+}
+
+// Lengths of values, in bytes.
+const (
+	minFingerprint = 16
+	maxFingerprint = 64
+	binDigits      = 6
+	maxEmailBytes  = 254
+)
+
+// canonical is a value as attempts carry it; "" with the rule that it breaks.
+func canonical(kind ListKind, v string) (value, rule string) {
+	lower := strings.ToLower(v)
+	switch kind {
+	case ListCard:
+		if len(v) < minFingerprint || len(v) > maxFingerprint || strings.Trim(lower, "abcdefghijklmnopqrstuvwxyz0123456789_-") != "" {
+			return "", "Must be a card's fingerprint, as a payment shows it."
+		}
+		return v, ""
+	case ListBIN:
+		if len(v) != binDigits || strings.Trim(v, "0123456789") != "" {
+			return "", "Must be the first 6 digits of a card number."
+		}
+		return v, ""
+	case ListEmail:
+		local, domain, found := strings.Cut(lower, "@")
+		if !found || domain == "" || len(v) > maxEmailBytes || strings.ContainsAny(lower, " \t\r\n,;<>") || strings.Contains(domain, "@") || (local != "" && strings.HasPrefix(domain, ".")) {
+			return "", "Must be an e-mail address, or @ and a domain for all of its addresses."
+		}
+		return lower, ""
+	case ListAddress:
+		if prefix, err := netip.ParsePrefix(v); err == nil && Prefix(prefix.Addr()) == prefix.Masked().String() {
+			return Prefix(prefix.Addr()), ""
+		}
+		if addr, err := netip.ParseAddr(v); err == nil {
+			return Prefix(addr), ""
+		}
+		return "", "Must be an IP address, or its /24 (IPv4) or /48 (IPv6) network: lists hold networks of this size."
+	}
+	upper := strings.ToUpper(v)
+	if len(upper) != 2 || upper[0] < 'A' || upper[0] > 'Z' || upper[1] < 'A' || upper[1] > 'Z' {
+		return "", "Must be a country's two letters (ISO 3166), such as DE."
+	}
+	return upper, ""
+}
+
+// DeleteListEntry implements Rulebook.
+func (l *LocalRules) DeleteListEntry(ctx context.Context, account, mode, id string) error {
+	if err := l.Store.DeleteFraudListEntry(ctx, account, mode, id); err != nil {
+		return err
+	}
+	l.changed(ctx)
+	return nil
+}

@@ -1,0 +1,314 @@
+package fraud
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/fraud/rule"
+	"github.com/paylink/paylink/internal/id"
+	"github.com/paylink/paylink/internal/idempotency"
+)
+
+// Bounds of a book.
+const (
+	MaxRules       = 100    // of an account and mode, beside the default set
+	MaxRulesCost   = 40_000 // of its rules in force and in shadow together, in the worst case
+	MaxEntries     = 10_000
+	MaxRuleName    = 100 // characters
+	maxVersions    = 100 // that are listed
+	maxNoteChars   = 500
+	maxEntriesPage = 101 // one more than a page tells whether there is another
+	minReviewFor   = time.Hour
+	maxReviewFor   = 7 * 24 * time.Hour // an authorisation's hold
+	modeTest       = "test"
+	putTries       = 3
+)
+
+// ErrRuleChanged is a store's word that the rule has another version by now.
+var ErrRuleChanged = fault.New(fault.KindConflict, "changed_meanwhile", "The rule was changed meanwhile. Read it again, then change it.")
+
+// ErrEntryExists is a store's word that the value is on a list already.
+var ErrEntryExists = fault.New(fault.KindConflict, "list_entry_exists", "This value is on a list already. Change or delete that entry.")
+
+// TooManyRules is what a full book answers.
+func TooManyRules() error {
+	return fault.New(fault.KindConflict, "rules_limit_reached", "An account has at most %d rules per mode. Delete one that is off.", MaxRules)
+}
+
+// TooManyEntries is what full lists answer.
+func TooManyEntries() error {
+	return fault.New(fault.KindConflict, "list_limit_reached", "The lists of an account hold at most %d values per mode.", MaxEntries)
+}
+
+// LocalRulesConfig is what the box's rules need.
+type LocalRulesConfig struct {
+	Store   RuleStore
+	History History // nil: nothing can be backtested here
+	Source  *Rules  // hears of a change at once; nil: only its own reload tells it
+	Now     func() time.Time
+	Log     *slog.Logger
+}
+
+// LocalRules is the rulebook itself.
+type LocalRules struct {
+	LocalRulesConfig
+	backtests chan struct{} // a place for each that runs
+}
+
+var _ Rulebook = (*LocalRules)(nil)
+
+// NewLocalRules makes the rulebook.
+func NewLocalRules(c LocalRulesConfig) *LocalRules {
+	return &LocalRules{LocalRulesConfig: c, backtests: make(chan struct{}, maxBacktests)}
+}
+
+func defaultPolicy() Policy { return Policy{FailOpen: true} }
+
+// changed has this process judge by the change at once; the others read within a
+// second. A failure is the next reload's to mend.
+func (l *LocalRules) changed(ctx context.Context) {
+	if l.Source == nil {
+		return
+	}
+	if err := l.Source.Load(ctx); err != nil && ctx.Err() == nil {
+		l.Log.Warn("a change of rules is not in force here yet", "error", err)
+	}
+}
+
+// Rules implements Rulebook.
+func (l *LocalRules) Rules(ctx context.Context, account, mode string) ([]Rule, error) {
+	own, err := l.Store.FraudRules(ctx, account, mode)
+	if err != nil {
+		return nil, err
+	}
+	var common []Rule
+	if account != "" {
+		if common, err = l.Store.FraudRules(ctx, "", mode); err != nil {
+			return nil, err
+		}
+	}
+	return effective(mode, own, common), nil
+}
+
+// find is a rule as the account sees it: its own, or one of the default set.
+func (l *LocalRules) find(ctx context.Context, account, mode, id string) (Rule, error) {
+	all, err := l.Rules(ctx, account, mode)
+	if err != nil {
+		return Rule{}, err
+	}
+	for _, r := range all {
+		if r.ID == id && (r.Account == account || r.Builtin) {
+			return r, nil
+		}
+	}
+	return Rule{}, fault.NotFound("rule")
+}
+
+// PutRule implements Rulebook. Version is the one that the caller has read, 0 for
+// whichever it is.
+func (l *LocalRules) PutRule(ctx context.Context, r Rule, by string, t *idempotency.Ticket) (Rule, error) {
+	if err := checkMode(r.Mode); err != nil {
+		return Rule{}, err
+	}
+	for try := 1; ; try++ {
+		made, err := l.putRule(ctx, r, by, t)
+		if errors.Is(err, ErrRuleChanged) && r.Version == 0 && try < putTries {
+			continue
+		}
+		if err == nil {
+			l.changed(ctx)
+		}
+		return made, err
+	}
+}
+
+func (l *LocalRules) putRule(ctx context.Context, r Rule, by string, t *idempotency.Ticket) (Rule, error) {
+	all, err := l.Rules(ctx, r.Account, r.Mode)
+	if err != nil {
+		return Rule{}, err
+	}
+	next, expected := r, 0
+	if r.ID != "" {
+		next, expected, err = replacement(all, r)
+		if err != nil {
+			return Rule{}, err
+		}
+	}
+	if err := checkRule(&next); err != nil {
+		return Rule{}, err
+	}
+	if err := checkCost(all, next); err != nil {
+		return Rule{}, err
+	}
+	if r.ID == "" {
+		next.ID, next.Version, next.Builtin = id.New(id.FraudRule), 1, false
+	}
+	next.UpdatedAt, next.UpdatedBy = l.Now().UTC().Truncate(time.Microsecond), by
+	record, err := t.Fill(next, next.UpdatedAt)
+	if err != nil {
+		return Rule{}, err
+	}
+	return next, l.Store.PutFraudRule(ctx, next, expected, record)
+}
+
+// replacement is a rule's next version. Of the default set only the state can change;
+// what the caller sends beside it must be what it is.
+func replacement(all []Rule, r Rule) (next Rule, expected int, err error) {
+	for _, was := range all {
+		if was.ID != r.ID || (was.Account != r.Account && !was.Builtin) {
+			continue
+		}
+		if r.Version != 0 && r.Version != was.Version {
+			return Rule{}, 0, ErrRuleChanged
+		}
+		next = r
+		next.Version, next.Builtin = was.Version+1, was.Builtin
+		if was.Builtin {
+			if (r.Name != "" && r.Name != was.Name) || (r.Action != "" && r.Action != was.Action) || (r.When != "" && r.When != was.When) {
+				return Rule{}, 0, fault.New(fault.KindConflict, "rule_builtin", "A rule of the default set can be switched, and not rewritten. Make a rule of your own from its condition.")
+			}
+			next.Name, next.Action, next.When = was.Name, was.Action, was.When
+		}
+		expected = was.Version
+		if was.Builtin && was.Account != r.Account { // the first switch of this account
+			expected = 0
+		}
+		return next, expected, nil
+	}
+	return Rule{}, 0, fault.NotFound("rule")
+}
+
+func checkMode(mode string) error {
+	if mode != modeTest && mode != modeLive {
+		return fault.Invalid("mode", "parameter_invalid", "Must be test or live.")
+	}
+	return nil
+}
+
+// checkRule refuses what is no rule, and trims its name and its condition.
+func checkRule(r *Rule) error {
+	r.Name, r.When = strings.TrimSpace(r.Name), strings.TrimSpace(r.When)
+	if n := utf8.RuneCountInString(r.Name); n == 0 || n > MaxRuleName || strings.ContainsAny(r.Name, "\r\n\x00") {
+		return fault.Invalid("name", "rule_name_invalid", "A rule's name has 1 to %d characters in one line.", MaxRuleName)
+	}
+	if rank(r.Action) < 0 {
+		return fault.Invalid("action", "rule_action_invalid", "Must be request_3ds, allow, block or review.")
+	}
+	switch r.State {
+	case "":
+		r.State = RuleShadow // who does not say wants to look first
+	case RuleOn, RuleShadow, RuleOff:
+	default:
+		return fault.Invalid("state", "rule_state_invalid", "Must be on, shadow or off.")
+	}
+	_, err := CompileRule(r.When)
+	return err
+}
+
+// CompileRule compiles a condition; the error is a fault of code rule_condition_invalid
+// that says where and why.
+func CompileRule(when string) (*rule.Program, error) {
+	run, err := rule.Compile(when)
+	var wrong *rule.Error
+	if errors.As(err, &wrong) {
+		return nil, fault.Invalid("when", "rule_condition_invalid", "Line %d, column %d: %s", wrong.Line, wrong.Column, wrong.Text)
+	}
+	return run, err
+}
+
+// checkCost bounds what all rules of a book may cost together: each payment waits for
+// them.
+func checkCost(all []Rule, next Rule) error {
+	var sum uint64
+	for _, r := range append([]Rule{next}, all...) {
+		if r.State == RuleOff || r.Builtin || r.Account != next.Account || (r.ID == next.ID && r.Version != next.Version) {
+			continue
+		}
+		if run, err := rule.Compile(r.When); err == nil {
+			sum += run.WorstCost()
+		}
+	}
+	if sum > MaxRulesCost && next.State != RuleOff {
+		return fault.New(fault.KindConflict, "rules_too_costly", "The rules together may cost %d for one payment, and %d is allowed. Switch one off, or shorten it.", sum, MaxRulesCost)
+	}
+	return nil
+}
+
+// DeleteRule implements Rulebook.
+func (l *LocalRules) DeleteRule(ctx context.Context, account, mode, id string) error {
+	r, err := l.find(ctx, account, mode, id)
+	if err != nil {
+		return err
+	}
+	if r.Builtin {
+		return fault.New(fault.KindConflict, "rule_builtin", "A rule of the default set cannot be deleted. Switch it off.")
+	}
+	r.Version, r.State, r.UpdatedAt = r.Version+1, RuleDeleted, l.Now().UTC().Truncate(time.Microsecond)
+	if err := l.Store.DeleteFraudRule(ctx, r); err != nil {
+		return err
+	}
+	l.changed(ctx)
+	return nil
+}
+
+// RuleVersions implements Rulebook.
+func (l *LocalRules) RuleVersions(ctx context.Context, account, mode, id string) ([]Rule, error) {
+	kept, err := l.Store.FraudRuleVersions(ctx, account, mode, id, maxVersions)
+	if err != nil {
+		return nil, err
+	}
+	b, isDefault := builtinByID[id]
+	if !isDefault {
+		if len(kept) == 0 {
+			return nil, fault.NotFound("rule")
+		}
+		return kept, nil
+	}
+	if account != "" { // the operator's switches are a default's versions for everybody
+		common, err := l.Store.FraudRuleVersions(ctx, "", mode, id, maxVersions)
+		if err != nil {
+			return nil, err
+		}
+		kept = append(kept, common...)
+	}
+	return append(kept, b.rule(mode)), nil
+}
+
+// Policy implements Rulebook.
+func (l *LocalRules) Policy(ctx context.Context, account, mode string) (Policy, error) {
+	for _, of := range []string{account, ""} {
+		p, err := l.Store.FraudPolicy(ctx, of, mode)
+		if err != nil || p != nil {
+			return deref(p), err
+		}
+	}
+	return defaultPolicy(), nil
+}
+
+func deref(p *Policy) Policy {
+	if p == nil {
+		return Policy{}
+	}
+	return *p
+}
+
+// PutPolicy implements Rulebook.
+func (l *LocalRules) PutPolicy(ctx context.Context, account, mode string, p Policy) (Policy, error) {
+	if err := checkMode(mode); err != nil {
+		return Policy{}, err
+	}
+	if p.ReviewFor != 0 && (p.ReviewFor < minReviewFor || p.ReviewFor > maxReviewFor) {
+		return Policy{}, fault.Invalid("reviewSeconds", "review_time_invalid", "Must be 0, or %d to %d seconds (an hour to seven days).", int64(minReviewFor/time.Second), int64(maxReviewFor/time.Second))
+	}
+	p.UpdatedAt = l.Now().UTC().Truncate(time.Microsecond)
+	if err := l.Store.PutFraudPolicy(ctx, account, mode, p); err != nil {
+		return Policy{}, err
+	}
+	l.changed(ctx)
+	return p, nil
+}

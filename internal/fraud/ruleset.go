@@ -1,0 +1,252 @@
+package fraud
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/paylink/paylink/internal/fraud/rule"
+	"github.com/paylink/paylink/internal/fraud/score"
+	"github.com/paylink/paylink/internal/payment"
+)
+
+// The reasons of a decision (payment.Risk.Why) that rules and lists give.
+const (
+	WhyRule    = "rule"
+	WhyList    = "list"
+	WhyDefault = "default" // nothing matched
+)
+
+const (
+	modeLive      = "live"
+	maxShadowHits = 20 // that a decision keeps
+)
+
+// actions in the order in which they are asked.
+var actions = [...]payment.Action{payment.Challenge, payment.Allow, payment.Block, payment.Hold}
+
+func rank(a payment.Action) int { return slices.Index(actions[:], a) }
+
+// inOrder sorts rules by their action, and leaves the rest of the order as it is.
+func inOrder(rules []Rule) {
+	slices.SortStableFunc(rules, func(a, b Rule) int { return cmp.Compare(rank(a.Action), rank(b.Action)) })
+}
+
+// Ruleset is everything that an account and mode is judged by, ready to be asked:
+// rules compiled, lists as maps. It never changes; a change makes another one. It is
+// safe for concurrent use.
+type Ruleset struct {
+	policy Policy
+	rules  [len(actions)][]compiled // in force
+	shadow []compiled
+	own    lists // the account's
+	common lists // the installation's
+	broken []string
+}
+
+type compiled struct {
+	id      string
+	version int
+	action  payment.Action
+	run     *rule.Program
+}
+
+// newRuleset compiles what an account is judged by. A rule that does not compile,
+// because a release took something away that it stands on, is left out and named by
+// Broken: it must not take the others with it.
+func newRuleset(mode string, own, common Book, programs *programs) *Ruleset {
+	s := &Ruleset{policy: defaultPolicy(), own: newLists(own.Entries), common: newLists(common.Entries)}
+	for _, p := range []*Policy{own.Policy, common.Policy} {
+		if p != nil {
+			s.policy = *p
+			break
+		}
+	}
+	for _, r := range effective(mode, own.Rules, common.Rules) {
+		if r.State == RuleOff {
+			continue
+		}
+		run, err := programs.compile(r.When)
+		if err != nil {
+			s.broken = append(s.broken, r.ID)
+			continue
+		}
+		c := compiled{id: r.ID, version: r.Version, action: r.Action, run: run}
+		if r.State == RuleShadow {
+			s.shadow = append(s.shadow, c)
+			continue
+		}
+		s.rules[rank(r.Action)] = append(s.rules[rank(r.Action)], c)
+	}
+	return s
+}
+
+// Policy of the account.
+func (s *Ruleset) Policy() Policy { return s.policy }
+
+// Broken are the ids of rules that do not compile.
+func (s *Ruleset) Broken() []string { return s.broken }
+
+var varsPool = sync.Pool{New: func() any { return new(rule.Vars) }}
+
+// Decide asks lists and rules in their order: every request_3ds rule, then allow,
+// block and review, of which the first match ends it; lists before the rules of their
+// action, the account's before the installation's. It fills Action, Challenge, Why,
+// Rule, Version, Values and Shadow. Rules in shadow are asked too, and do nothing. A
+// rule that fails on this attempt (a division by zero, its cost) does not match.
+func (s *Ruleset) Decide(a *Attempt, f *score.Vector, sc *score.Assessment) payment.Risk {
+	v := varsPool.Get().(*rule.Vars) //nolint:forcetypeassert // nothing else is put there
+	defer varsPool.Put(v)
+	fillVars(v, a, f, sc)
+	out := payment.Risk{Action: payment.Allow, Why: WhyDefault}
+	for _, c := range s.rules[0] {
+		if c.matches(v) {
+			out.Challenge = true
+			c.decided(&out, v)
+			break
+		}
+	}
+	s.decide(&out, a, v)
+	for i := range s.shadow {
+		if c := &s.shadow[i]; len(out.Shadow) < maxShadowHits && c.matches(v) {
+			out.Shadow = append(out.Shadow, payment.ShadowHit{Rule: c.id, Version: c.version, Action: c.action})
+		}
+	}
+	return out
+}
+
+func (s *Ruleset) decide(out *payment.Risk, a *Attempt, v *rule.Vars) {
+	for i, action := range actions[1:] {
+		for _, l := range [2]*lists{&s.own, &s.common} {
+			if e := l.find(action, a, v); e != nil {
+				out.Action, out.Why, out.Rule, out.Version = action, WhyList, e.id, 0
+				out.Values = []payment.RiskValue{{Name: string(e.kind), Value: e.value}}
+				return
+			}
+		}
+		for _, c := range s.rules[i+1] {
+			if c.matches(v) {
+				out.Action = action
+				c.decided(out, v)
+				return
+			}
+		}
+	}
+}
+
+func (c *compiled) matches(v *rule.Vars) bool {
+	ok, err := c.run.Eval(v)
+	return ok && err == nil
+}
+
+// decided notes which rule it was, and what it saw.
+func (c *compiled) decided(out *payment.Risk, v *rule.Vars) {
+	out.Why, out.Rule, out.Version = WhyRule, c.id, c.version
+	seen := c.run.Values(v)
+	out.Values = make([]payment.RiskValue, len(seen))
+	for i, s := range seen {
+		out.Values[i] = payment.RiskValue{Name: s.Name, Value: s.Text}
+	}
+}
+
+// fillVars is what rules see of an attempt.
+func fillVars(v *rule.Vars, a *Attempt, f *score.Vector, sc *score.Assessment) {
+	*v = rule.Vars{Amount: a.Amount, Fingerprint: a.Fingerprint, BIN: a.BIN, Brand: a.Brand, Email: strings.ToLower(a.Email),
+		Address: a.Address, Country: a.Country, Link: a.Link, Features: f}
+	if sc != nil && sc.Basis != "" && sc.Basis != score.NoModel {
+		v.Score, v.Scored = sc.Score, true
+	}
+}
+
+// lists are the entries of one account (or of the installation), by kind and value.
+type lists struct {
+	entries map[listKey]*entry
+	kinds   map[payment.Action][]ListKind // that have entries at all
+}
+
+type listKey struct {
+	kind   ListKind
+	action payment.Action
+	value  string
+}
+
+type entry struct {
+	id, value string
+	kind      ListKind
+	expires   time.Time
+}
+
+func newLists(all []ListEntry) lists {
+	l := lists{entries: make(map[listKey]*entry, len(all)), kinds: map[payment.Action][]ListKind{}}
+	for _, e := range all {
+		l.entries[listKey{e.Kind, e.Action, e.Value}] = &entry{id: e.ID, value: e.Value, kind: e.Kind, expires: e.ExpiresAt}
+		if !slices.Contains(l.kinds[e.Action], e.Kind) {
+			l.kinds[e.Action] = append(l.kinds[e.Action], e.Kind)
+		}
+	}
+	return l
+}
+
+// find is the entry that the attempt is on. An entry is over at its end, whatever
+// still lies in memory.
+func (l *lists) find(action payment.Action, a *Attempt, v *rule.Vars) *entry {
+	for _, kind := range l.kinds[action] {
+		var values [2]string
+		switch kind {
+		case ListCard:
+			values[0] = a.Fingerprint
+		case ListBIN:
+			values[0] = a.BIN
+		case ListEmail:
+			values[0] = v.Email
+			if at := strings.LastIndexByte(v.Email, '@'); at >= 0 {
+				values[1] = v.Email[at:]
+			}
+		case ListAddress:
+			values[0] = a.Address
+		case ListCountry:
+			values[0] = a.Country
+		}
+		for _, value := range values {
+			if value == "" {
+				continue
+			}
+			if e := l.entries[listKey{kind, action, value}]; e != nil && (e.expires.IsZero() || a.At.Before(e.expires)) {
+				return e
+			}
+		}
+	}
+	return nil
+}
+
+// programs remembers what was compiled, by its text: the default set is compiled
+// once for all accounts.
+type programs struct {
+	mu  sync.Mutex
+	all map[string]*rule.Program
+}
+
+// maxPrograms bounds the texts that are remembered; a full memory starts anew.
+const maxPrograms = 10_000
+
+func (p *programs) compile(when string) (*rule.Program, error) {
+	p.mu.Lock()
+	known := p.all[when]
+	p.mu.Unlock()
+	if known != nil {
+		return known, nil
+	}
+	made, err := rule.Compile(when)
+	if err != nil {
+		return nil, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.all == nil || len(p.all) >= maxPrograms {
+		p.all = map[string]*rule.Program{}
+	}
+	p.all[when] = made
+	return made, nil
+}

@@ -1,0 +1,94 @@
+package pages
+
+import (
+	"context"
+	_ "embed" // the script below
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/gateway/problem"
+	"github.com/paylink/paylink/internal/issuer"
+	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/payment"
+)
+
+// challengeTimeout is how long the box that knows may take. A page that hears
+// nothing submits without a proof.
+const challengeTimeout = 2 * time.Second
+
+//go:embed assets/solve.js
+var solveBytes []byte
+
+// solveAsset works puzzles out, in a worker. It is fetched only when there is one.
+var solveAsset = newAsset(".js", "text/javascript; charset=utf-8", solveBytes)
+
+// Challenge is what whoever pays the link from the address must work out before
+// submitting the attempt; the zero Puzzle is nothing.
+type Challenge func(ctx context.Context, l link.Link, attempt, address string) (fraud.Puzzle, error)
+
+// challenge tells what is to be worked out for an attempt: 0 bits on a quiet link. It
+// changes nothing and reads no store but to open the link; the answer is signed, so
+// nothing is kept until it comes back as a proof.
+func (p *Pages) challenge(w http.ResponseWriter, r *http.Request) {
+	attempt := r.URL.Query().Get("attempt")
+	if err := checkAttempt(attempt); err != nil {
+		p.fail(w, r, err)
+		return
+	}
+	l, ok := p.open(w, r, false)
+	if !ok {
+		return
+	}
+	if p.asks == nil || l.Status(p.now()) != link.Open {
+		p.json(w, r, fraud.Puzzle{})
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), challengeTimeout)
+	defer cancel()
+	puzzle, err := p.asks(ctx, l, attempt, fraud.Prefix(addressOf(r)))
+	if err != nil {
+		// Whoever can't be asked is not kept from paying.
+		p.record(r, fault.Unavailable("payment_busy", time.Second, err, "The puzzle could not be made."))
+		puzzle = fraud.Puzzle{}
+	}
+	p.json(w, r, puzzle)
+}
+
+// attemptsExceeded is the code of what the shield refuses.
+const attemptsExceeded = "attempts_exceeded"
+
+// exceeded answers an attempt that the shield refused. It says nothing of the card,
+// and shows the way back: the page asks for a proof before the next attempt.
+func (p *Pages) exceeded(w http.ResponseWriter, r *http.Request, l link.Link, err error) {
+	pr := problem.From(err, problem.RequestID(r.Context()))
+	if s := pr.RetryAfterSeconds(); s != "" {
+		w.Header().Set("Retry-After", s)
+	}
+	say := printer(r)
+	p.html(w, r, pr.Status, messagePage(messageView{page: p.page(say.T("pay.attempts"), l), Headline: say.T("pay.attempts"), Lead: say.T("pay.attempts.lead"),
+		Primary: button{say.T("pay.failed.again"), p.payPath(l.Token)}}))
+}
+
+// toldCode is the decline code that a payer hears of. While cards are tested, every
+// decline sounds alike: "insufficient funds" would tell a tester that a card is good.
+func toldCode(pay payment.Payment) string {
+	if pay.DeclineCode != "" && pay.Risk.Why == whyShield {
+		return issuer.CodeDeclined
+	}
+	return pay.DeclineCode
+}
+
+// whyShield is the payment.Risk.Why of an attempt that the shield asked for more.
+const whyShield = "shield"
+
+// addressOf is who asks, as the gateway's limits found out; zero where it is not known.
+func addressOf(r *http.Request) netip.Addr {
+	at, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return at.Addr()
+}

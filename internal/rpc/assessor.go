@@ -1,0 +1,48 @@
+package rpc
+
+import (
+	"context"
+
+	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/link"
+)
+
+// FraudService is the name of the box fraud.
+const FraudService = "fraud"
+
+// Assessor is fraud.Assessor on the far side.
+type Assessor struct{ peer *Peer }
+
+var _ fraud.Assessor = (*Assessor)(nil)
+
+// NewAssessor makes the client.
+func NewAssessor(p *Peer) *Assessor { return &Assessor{p} }
+
+// Assess implements fraud.Assessor. It may be repeated: an instance counts a payment
+// once, and the feed tells the others.
+func (a *Assessor) Assess(ctx context.Context, attempt fraud.Attempt) (fraud.Verdict, error) {
+	return value(call[fraud.Attempt, fraud.Verdict](ctx, a.peer, "Assess", harmless, &attempt))
+}
+
+// challenged is an attempt on a link that is about to be made.
+type challenged struct {
+	Link             linkForm
+	Attempt, Address string
+}
+
+// Challenge implements fraud.Assessor.
+func (a *Assessor) Challenge(ctx context.Context, l link.Link, attempt, address string) (fraud.Puzzle, error) {
+	return value(call[challenged, fraud.Puzzle](ctx, a.peer, "Challenge", read, &challenged{linkOut(l), attempt, address}))
+}
+
+// ServeAssessor serves the box.
+func ServeAssessor(s *Server, box fraud.Assessor) {
+	handle(s, FraudService, "Assess", func(ctx context.Context, q *fraud.Attempt) (*fraud.Verdict, error) {
+		v, err := box.Assess(ctx, *q)
+		return &v, err
+	})
+	handle(s, FraudService, "Challenge", func(ctx context.Context, q *challenged) (*fraud.Puzzle, error) {
+		p, err := box.Challenge(ctx, q.Link.link(), q.Attempt, q.Address)
+		return &p, err
+	})
+}

@@ -1,0 +1,185 @@
+package rpc
+
+import (
+	"context"
+	"time"
+
+	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/idempotency"
+)
+
+// FraudService is the name of the box fraud.
+const FraudService = "fraud"
+
+// Rulebook is fraud.Rulebook on the far side, with the box's idempotency records.
+type Rulebook struct {
+	records
+	peer *Peer
+}
+
+var _ fraud.Rulebook = (*Rulebook)(nil)
+
+// NewRulebook makes the client.
+func NewRulebook(p *Peer) *Rulebook { return &Rulebook{records: records{p}, peer: p} }
+
+type ruleForm struct {
+	Rule fraud.Rule
+	By   string
+}
+
+type entryForm struct {
+	Entry fraud.ListEntry
+	By    string
+}
+
+type listForm struct {
+	owned
+	Kind   fraud.ListKind
+	Before string
+	Limit  int
+}
+
+// policyForm is a policy on the wire, which has no durations.
+type policyForm struct {
+	owned
+	FailOpen  bool
+	ReviewFor int64 // nanoseconds
+	UpdatedAt time.Time
+}
+
+func policyOut(p fraud.Policy) policyForm {
+	return policyForm{FailOpen: p.FailOpen, ReviewFor: int64(p.ReviewFor), UpdatedAt: p.UpdatedAt}
+}
+
+func (f policyForm) policy() fraud.Policy {
+	return fraud.Policy{FailOpen: f.FailOpen, ReviewFor: time.Duration(f.ReviewFor), UpdatedAt: f.UpdatedAt}
+}
+
+// backtestForm is a result on the wire, which has no durations.
+type backtestForm struct {
+	fraud.BacktestResult
+	MatureAfter, Took int64 // nanoseconds
+}
+
+func backtestOut(r fraud.BacktestResult) backtestForm {
+	form := backtestForm{BacktestResult: r, MatureAfter: int64(r.MatureAfter), Took: int64(r.Took)}
+	form.BacktestResult.MatureAfter, form.BacktestResult.Took = 0, 0
+	return form
+}
+
+func (f backtestForm) result() fraud.BacktestResult {
+	r := f.BacktestResult
+	r.MatureAfter, r.Took = time.Duration(f.MatureAfter), time.Duration(f.Took)
+	return r
+}
+
+// Rules implements fraud.Rulebook.
+func (r *Rulebook) Rules(ctx context.Context, account, mode string) ([]fraud.Rule, error) {
+	return value(call[owned, []fraud.Rule](ctx, r.peer, "Rules", read, &owned{Account: account, Mode: mode}))
+}
+
+// PutRule implements fraud.Rulebook.
+func (r *Rulebook) PutRule(ctx context.Context, rule fraud.Rule, by string, t *idempotency.Ticket) (fraud.Rule, error) {
+	return callTicketed[ruleForm, fraud.Rule](ctx, r.peer, "PutRule", ruleForm{rule, by}, t)
+}
+
+// DeleteRule implements fraud.Rulebook. Deleting again is a 404, so it is not repeated.
+func (r *Rulebook) DeleteRule(ctx context.Context, account, mode, id string) error {
+	_, err := call[owned, struct{}](ctx, r.peer, "DeleteRule", once, &owned{account, mode, id})
+	return err
+}
+
+// RuleVersions implements fraud.Rulebook.
+func (r *Rulebook) RuleVersions(ctx context.Context, account, mode, id string) ([]fraud.Rule, error) {
+	return value(call[owned, []fraud.Rule](ctx, r.peer, "RuleVersions", read, &owned{account, mode, id}))
+}
+
+// Lists implements fraud.Rulebook.
+func (r *Rulebook) Lists(ctx context.Context, account, mode string, kind fraud.ListKind, before string, limit int) ([]fraud.ListEntry, error) {
+	return value(call[listForm, []fraud.ListEntry](ctx, r.peer, "Lists", read, &listForm{owned{Account: account, Mode: mode}, kind, before, limit}))
+}
+
+// PutListEntry implements fraud.Rulebook.
+func (r *Rulebook) PutListEntry(ctx context.Context, e fraud.ListEntry, by string, t *idempotency.Ticket) (fraud.ListEntry, error) {
+	return callTicketed[entryForm, fraud.ListEntry](ctx, r.peer, "PutListEntry", entryForm{e, by}, t)
+}
+
+// DeleteListEntry implements fraud.Rulebook. Deleting again is a 404, so it is not
+// repeated.
+func (r *Rulebook) DeleteListEntry(ctx context.Context, account, mode, id string) error {
+	_, err := call[owned, struct{}](ctx, r.peer, "DeleteListEntry", once, &owned{account, mode, id})
+	return err
+}
+
+// Policy implements fraud.Rulebook.
+func (r *Rulebook) Policy(ctx context.Context, account, mode string) (fraud.Policy, error) {
+	form, err := value(call[owned, policyForm](ctx, r.peer, "Policy", read, &owned{Account: account, Mode: mode}))
+	return form.policy(), err
+}
+
+// PutPolicy implements fraud.Rulebook. The same policy again changes nothing but its
+// time.
+func (r *Rulebook) PutPolicy(ctx context.Context, account, mode string, p fraud.Policy) (fraud.Policy, error) {
+	q := policyOut(p)
+	q.owned = owned{Account: account, Mode: mode}
+	form, err := value(call[policyForm, policyForm](ctx, r.peer, "PutPolicy", harmless, &q))
+	return form.policy(), err
+}
+
+// Backtest implements fraud.Rulebook. It may take longer than a read is given, so it is
+// asked of one instance.
+func (r *Rulebook) Backtest(ctx context.Context, b fraud.Backtest) (fraud.BacktestResult, error) {
+	form, err := value(call[fraud.Backtest, backtestForm](ctx, r.peer, "Backtest", once, &b))
+	return form.result(), err
+}
+
+// ServeRulebook serves the rules, lists and policies of the box fraud, and its
+// idempotency records.
+func ServeRulebook(s *Server, box fraud.Rulebook, kept idempotency.Store) {
+	const name = FraudService
+	serveRecords(s, name, kept)
+	handle(s, name, "Rules", func(ctx context.Context, q *owned) (*[]fraud.Rule, error) {
+		all, err := box.Rules(ctx, q.Account, q.Mode)
+		return &all, err
+	})
+	handleTicketed(s, name, "PutRule", func(ctx context.Context, q ruleForm, t *idempotency.Ticket) (fraud.Rule, error) {
+		return box.PutRule(ctx, q.Rule, q.By, t)
+	})
+	handle(s, name, "DeleteRule", func(ctx context.Context, q *owned) (*struct{}, error) {
+		return &struct{}{}, box.DeleteRule(ctx, q.Account, q.Mode, q.ID)
+	})
+	handle(s, name, "RuleVersions", func(ctx context.Context, q *owned) (*[]fraud.Rule, error) {
+		all, err := box.RuleVersions(ctx, q.Account, q.Mode, q.ID)
+		return &all, err
+	})
+	serveLists(s, box)
+	handle(s, name, "Policy", func(ctx context.Context, q *owned) (*policyForm, error) {
+		p, err := box.Policy(ctx, q.Account, q.Mode)
+		form := policyOut(p)
+		return &form, err
+	})
+	handle(s, name, "PutPolicy", func(ctx context.Context, q *policyForm) (*policyForm, error) {
+		p, err := box.PutPolicy(ctx, q.Account, q.Mode, q.policy())
+		form := policyOut(p)
+		return &form, err
+	})
+	handle(s, name, "Backtest", func(ctx context.Context, q *fraud.Backtest) (*backtestForm, error) {
+		r, err := box.Backtest(ctx, *q)
+		form := backtestOut(r)
+		return &form, err
+	})
+}
+
+func serveLists(s *Server, box fraud.Rulebook) {
+	const name = FraudService
+	handle(s, name, "Lists", func(ctx context.Context, q *listForm) (*[]fraud.ListEntry, error) {
+		all, err := box.Lists(ctx, q.Account, q.Mode, q.Kind, q.Before, q.Limit)
+		return &all, err
+	})
+	handleTicketed(s, name, "PutListEntry", func(ctx context.Context, q entryForm, t *idempotency.Ticket) (fraud.ListEntry, error) {
+		return box.PutListEntry(ctx, q.Entry, q.By, t)
+	})
+	handle(s, name, "DeleteListEntry", func(ctx context.Context, q *owned) (*struct{}, error) {
+		return &struct{}{}, box.DeleteListEntry(ctx, q.Account, q.Mode, q.ID)
+	})
+}

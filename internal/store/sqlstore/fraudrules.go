@@ -1,0 +1,298 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/idempotency"
+)
+
+var _ fraud.RuleStore = (*Store)(nil)
+
+// bookLock is the account that writers of a book name: the installation's book has one
+// of its own.
+func bookLock(account string) []string {
+	if account == "" {
+		return []string{"fraud:installation"}
+	}
+	return []string{account}
+}
+
+// writeBook runs a change of a book, and notes that it changed if fn says so.
+func (s *Store) writeBook(ctx context.Context, account, mode string, fn func(t *tx) (changed bool, err error)) error {
+	return s.write(ctx, bookLock(account), func(t *tx) error {
+		changed, err := fn(t)
+		if err != nil || !changed {
+			return err
+		}
+		return touchBook(t, account, mode)
+	})
+}
+
+// touchBook raises the revision. The row is locked until the commit, so who reads a
+// revision sees the books of all those before it.
+func touchBook(t *tx, account, mode string) error {
+	var revision int64
+	if err := t.row("UPDATE fraud_revision SET revision = revision + 1 WHERE one = 1 RETURNING revision").Scan(&revision); err != nil {
+		return err
+	}
+	_, err := t.exec(`INSERT INTO fraud_books (account, mode, revision) VALUES ($1, $2, $3)
+		ON CONFLICT (account, mode) DO UPDATE SET revision = excluded.revision`, account, mode, revision)
+	return err
+}
+
+// FraudBooks implements fraud.RuleStore.
+func (s *Store) FraudBooks(ctx context.Context, after int64) (names []fraud.BookName, revision int64, err error) {
+	if err := s.queryRow(ctx, "SELECT revision FROM fraud_revision WHERE one = 1").Scan(&revision); err != nil || revision <= after {
+		return nil, revision, err
+	}
+	// What changed since comes along, and again with the next reload.
+	rows, err := s.query(ctx, s.read, "SELECT account, mode FROM fraud_books WHERE revision > $1", after)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var n fraud.BookName
+		if err := rows.Scan(&n.Account, &n.Mode); err != nil {
+			return nil, 0, err
+		}
+		names = append(names, n)
+	}
+	return names, revision, rows.Err()
+}
+
+// FraudBook implements fraud.RuleStore.
+func (s *Store) FraudBook(ctx context.Context, account, mode string) (b fraud.Book, err error) {
+	if b.Rules, err = s.FraudRules(ctx, account, mode); err != nil {
+		return b, err
+	}
+	if b.Policy, err = s.FraudPolicy(ctx, account, mode); err != nil {
+		return b, err
+	}
+	b.Entries, err = s.listEntries(ctx, "SELECT id, doc, doc_sum FROM fraud_list_entries WHERE account = $1 AND mode = $2 ORDER BY id", account, mode)
+	return b, err
+}
+
+// FraudRules implements fraud.RuleStore.
+func (s *Store) FraudRules(ctx context.Context, account, mode string) ([]fraud.Rule, error) {
+	return documents[fraud.Rule](ctx, s, "rule", "SELECT id, doc, doc_sum FROM fraud_rules WHERE account = $1 AND mode = $2 ORDER BY id", account, mode)
+}
+
+// FraudRuleVersions implements fraud.RuleStore.
+func (s *Store) FraudRuleVersions(ctx context.Context, account, mode, id string, limit int) ([]fraud.Rule, error) {
+	return documents[fraud.Rule](ctx, s, "rule", "SELECT id, doc, doc_sum FROM fraud_rule_versions WHERE account = $1 AND mode = $2 AND id = $3 ORDER BY version DESC LIMIT "+strconv.Itoa(limit), account, mode, id)
+}
+
+func (s *Store) listEntries(ctx context.Context, query string, args ...any) ([]fraud.ListEntry, error) {
+	return documents[fraud.ListEntry](ctx, s, "list_entry", query, args...)
+}
+
+// documents reads rows of id, doc and doc_sum.
+func documents[T any](ctx context.Context, s *Store, object, query string, args ...any) ([]T, error) {
+	rows, err := s.query(ctx, s.read, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var list []T
+	for rows.Next() {
+		var id, doc string
+		var sum int64
+		if err := rows.Scan(&id, &doc, &sum); err != nil {
+			return nil, err
+		}
+		var v T
+		if err := decode(object, id, doc, sum, &v); err != nil {
+			return nil, err
+		}
+		list = append(list, v)
+	}
+	return list, rows.Err()
+}
+
+// FraudPolicy implements fraud.RuleStore.
+func (s *Store) FraudPolicy(ctx context.Context, account, mode string) (*fraud.Policy, error) {
+	all, err := documents[fraud.Policy](ctx, s, "policy", "SELECT account, doc, doc_sum FROM fraud_policies WHERE account = $1 AND mode = $2", account, mode)
+	if err != nil || len(all) == 0 {
+		return nil, err
+	}
+	return &all[0], nil
+}
+
+// PutFraudRule implements fraud.RuleStore.
+func (s *Store) PutFraudRule(ctx context.Context, r fraud.Rule, expected int, record *idempotency.Record) error {
+	doc, sum, err := encode(r)
+	if err != nil {
+		return err
+	}
+	return s.writeBook(ctx, r.Account, r.Mode, func(t *tx) (bool, error) {
+		var is string
+		err := t.row("SELECT doc FROM fraud_rule_versions WHERE account = $1 AND mode = $2 AND id = $3 AND version = $4", r.Account, r.Mode, r.ID, r.Version).Scan(&is)
+		switch {
+		case err == nil && is == doc:
+			return false, nil // this very change is in the store already
+		case err == nil:
+			return false, fraud.ErrRuleChanged
+		case !errors.Is(err, sql.ErrNoRows):
+			return false, err
+		}
+		if err := replaceRule(t, r, expected, doc, sum); err != nil {
+			return false, err
+		}
+		return true, putRecord(t, record)
+	})
+}
+
+func replaceRule(t *tx, r fraud.Rule, expected int, doc string, sum int64) error {
+	var version int
+	err := t.row("SELECT version FROM fraud_rules WHERE account = $1 AND mode = $2 AND id = $3", r.Account, r.Mode, r.ID).Scan(&version)
+	switch {
+	case errors.Is(err, sql.ErrNoRows) && expected > 0:
+		return fault.NotFound("rule")
+	case err != nil && !errors.Is(err, sql.ErrNoRows):
+		return err
+	case err == nil && version != expected:
+		return fraud.ErrRuleChanged
+	}
+	builtin := map[bool]int64{true: 1}[r.Builtin]
+	if _, err := t.exec(`INSERT INTO fraud_rules (account, mode, id, version, builtin, doc, doc_sum) VALUES ($1, $2, $3, $4, $5, $6, $7)
+		ON CONFLICT (account, mode, id) DO UPDATE SET version = excluded.version, doc = excluded.doc, doc_sum = excluded.doc_sum`,
+		r.Account, r.Mode, r.ID, r.Version, builtin, doc, sum); err != nil {
+		return err
+	}
+	if expected == 0 && !r.Builtin {
+		var n int
+		if err := t.row("SELECT count(*) FROM fraud_rules WHERE account = $1 AND mode = $2 AND builtin = 0", r.Account, r.Mode).Scan(&n); err != nil {
+			return err
+		}
+		if n > fraud.MaxRules {
+			return fraud.TooManyRules()
+		}
+	}
+	return putRuleVersion(t, r, doc, sum)
+}
+
+func putRuleVersion(t *tx, r fraud.Rule, doc string, sum int64) error {
+	_, err := t.exec(`INSERT INTO fraud_rule_versions (account, mode, id, version, doc, doc_sum) VALUES ($1, $2, $3, $4, $5, $6)
+		ON CONFLICT (account, mode, id, version) DO NOTHING`, r.Account, r.Mode, r.ID, r.Version, doc, sum)
+	return err
+}
+
+// DeleteFraudRule implements fraud.RuleStore.
+func (s *Store) DeleteFraudRule(ctx context.Context, gone fraud.Rule) error {
+	doc, sum, err := encode(gone)
+	if err != nil {
+		return err
+	}
+	return s.writeBook(ctx, gone.Account, gone.Mode, func(t *tx) (bool, error) {
+		n, err := t.exec("DELETE FROM fraud_rules WHERE account = $1 AND mode = $2 AND id = $3 AND version < $4", gone.Account, gone.Mode, gone.ID, gone.Version)
+		if err != nil {
+			return false, err
+		}
+		if n == 0 {
+			return false, fault.NotFound("rule")
+		}
+		return true, putRuleVersion(t, gone, doc, sum)
+	})
+}
+
+// FraudListEntries implements fraud.RuleStore.
+func (s *Store) FraudListEntries(ctx context.Context, account, mode string, kind fraud.ListKind, before string, limit int) ([]fraud.ListEntry, error) {
+	var w where
+	w.add("account = ?", account)
+	w.add("mode = ?", mode)
+	w.addIf(kind != "", "kind = ?", string(kind))
+	w.addIf(before != "", "id < ?", before)
+	return s.listEntries(ctx, "SELECT id, doc, doc_sum FROM fraud_list_entries"+w.sql()+" ORDER BY id DESC LIMIT "+strconv.Itoa(limit), w.args...)
+}
+
+// FraudListEntry implements fraud.RuleStore.
+func (s *Store) FraudListEntry(ctx context.Context, account, mode, id string) (fraud.ListEntry, error) {
+	all, err := s.listEntries(ctx, "SELECT id, doc, doc_sum FROM fraud_list_entries WHERE account = $1 AND mode = $2 AND id = $3", account, mode, id)
+	switch {
+	case err != nil:
+		return fraud.ListEntry{}, err
+	case len(all) == 0:
+		return fraud.ListEntry{}, fault.NotFound("list entry")
+	}
+	return all[0], nil
+}
+
+// PutFraudListEntry implements fraud.RuleStore.
+func (s *Store) PutFraudListEntry(ctx context.Context, e fraud.ListEntry, record *idempotency.Record) error {
+	doc, sum, err := encode(e)
+	if err != nil {
+		return err
+	}
+	return s.writeBook(ctx, e.Account, e.Mode, func(t *tx) (bool, error) {
+		var id, is string
+		err := t.row("SELECT id, doc FROM fraud_list_entries WHERE account = $1 AND mode = $2 AND kind = $3 AND value = $4", e.Account, e.Mode, string(e.Kind), e.Value).Scan(&id, &is)
+		switch {
+		case err == nil && id != e.ID:
+			return false, fraud.ErrEntryExists
+		case err == nil && is == doc:
+			return false, nil // this very entry is in the store already
+		case err != nil && !errors.Is(err, sql.ErrNoRows):
+			return false, err
+		}
+		fresh := err != nil
+		if _, err := t.exec(`INSERT INTO fraud_list_entries (id, account, mode, kind, value, expires_at, doc, doc_sum) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+			ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at, doc = excluded.doc, doc_sum = excluded.doc_sum
+			WHERE fraud_list_entries.account = excluded.account AND fraud_list_entries.mode = excluded.mode`,
+			e.ID, e.Account, e.Mode, string(e.Kind), e.Value, micros(e.ExpiresAt), doc, sum); err != nil {
+			return false, err
+		}
+		if fresh {
+			var n int
+			if err := t.row("SELECT count(*) FROM fraud_list_entries WHERE account = $1 AND mode = $2", e.Account, e.Mode).Scan(&n); err != nil {
+				return false, err
+			}
+			if n > fraud.MaxEntries {
+				return false, fraud.TooManyEntries()
+			}
+		}
+		return true, putRecord(t, record)
+	})
+}
+
+// DeleteFraudListEntry implements fraud.RuleStore.
+func (s *Store) DeleteFraudListEntry(ctx context.Context, account, mode, id string) error {
+	return s.writeBook(ctx, account, mode, func(t *tx) (bool, error) {
+		n, err := t.exec("DELETE FROM fraud_list_entries WHERE account = $1 AND mode = $2 AND id = $3", account, mode, id)
+		if err == nil && n == 0 {
+			err = fault.NotFound("list entry")
+		}
+		return n > 0, err
+	})
+}
+
+// PutFraudPolicy implements fraud.RuleStore.
+func (s *Store) PutFraudPolicy(ctx context.Context, account, mode string, p fraud.Policy) error {
+	doc, sum, err := encode(p)
+	if err != nil {
+		return err
+	}
+	return s.writeBook(ctx, account, mode, func(t *tx) (bool, error) {
+		_, err := t.exec(`INSERT INTO fraud_policies (account, mode, doc, doc_sum) VALUES ($1, $2, $3, $4)
+			ON CONFLICT (account, mode) DO UPDATE SET doc = excluded.doc, doc_sum = excluded.doc_sum`, account, mode, doc, sum)
+		return true, err
+	})
+}
+
+// PruneFraudLists implements fraud.RuleStore. What ended matches nothing any more, so no
+// book changes by it.
+func (s *Store) PruneFraudLists(ctx context.Context, before time.Time, limit int) (removed int, err error) {
+	err = s.write(ctx, nil, func(t *tx) error {
+		n, err := t.exec(`DELETE FROM fraud_list_entries WHERE id IN
+			(SELECT id FROM fraud_list_entries WHERE expires_at > 0 AND expires_at < $1 ORDER BY expires_at LIMIT $2)`, micros(before), limit)
+		removed = int(n)
+		return err
+	})
+	return removed, err
+}
