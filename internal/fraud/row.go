@@ -73,6 +73,10 @@ func OfPayment(e stream.Event) bool { return id.Valid(id.Payment, e.Object) }
 // OfLink reports whether the event is told of a link.
 func OfLink(e stream.Event) bool { return id.Valid(id.Link, e.Object) }
 
+// Quiet reports whether a payment's row does not wait for events of the type: another
+// one follows within the lease. They are most of the feed, and are not read.
+func Quiet(kind string) bool { return kind == "payment.created" || kind == "payment.processing" }
+
 // Told gathers, of one payment's events in their order, what its row still needs:
 // an event that tells all of the payment makes those before it superfluous, and none
 // is decoded before the row is asked for. An event that comes again is dropped.

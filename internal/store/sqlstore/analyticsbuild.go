@@ -158,7 +158,7 @@ func (a *Analytics) build(ctx context.Context, feed reader, progress func(Build)
 		err = a.finish(ctx, generation, at)
 	}
 	if err != nil {
-		return at, err
+		return at, errors.Join(err, a.giveUp(context.WithoutCancel(ctx), generation))
 	}
 	progress(Build{Walked: b.walked, Whole: true})
 	return at, nil
@@ -188,6 +188,14 @@ func (a *Analytics) finish(ctx context.Context, generation int64, at place) erro
 		if err == nil && n == 0 {
 			err = errMoved
 		}
+		return err
+	})
+}
+
+// giveUp tells the others that nobody is at it.
+func (a *Analytics) giveUp(ctx context.Context, generation int64) error {
+	return a.own.write(ctx, []string{analyticsLock}, func(t *tx) error {
+		_, err := t.exec("UPDATE analytics_state SET builder = '' WHERE one = 1 AND generation = $1", generation)
 		return err
 	})
 }
