@@ -142,7 +142,7 @@ func (t *Told) Row(row Row) (Row, error) {
 func (t *Told) Refunds() ([]Refund, error) {
 	var all []Refund
 	for _, e := range t.refunds {
-		var r told
+		var r payload
 		if err := json.Unmarshal(e.Data, &r); err != nil {
 			return nil, fmt.Errorf("event %s of %s: %w", e.ID, e.Object, err)
 		}
@@ -156,8 +156,8 @@ func (t *Told) Refunds() ([]Refund, error) {
 	return all, nil
 }
 
-// told is what of an event's object makes a row: of a payment, a refund, or a dispute.
-type told struct {
+// payload is what of an event's object makes a row: of a payment, a refund, or a dispute.
+type payload struct {
 	ID        string         `json:"id"`
 	Object    string         `json:"object"`
 	Link      string         `json:"link"`
@@ -205,7 +205,7 @@ func (d toldDispute) dispute(c money.Currency) (payment.Dispute, error) {
 }
 
 func apply(row Row, e stream.Event) (Row, error) {
-	var t told
+	var t payload
 	if err := json.Unmarshal(e.Data, &t); err != nil {
 		return row, err
 	}

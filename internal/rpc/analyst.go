@@ -7,9 +7,6 @@ import (
 	"github.com/paylink/paylink/internal/fraud"
 )
 
-// FraudService is the name of the box that looks at attempts.
-const FraudService = "fraud"
-
 // Analyst is fraud.Analyst on the far side. It is served by the box fraud.
 type Analyst struct{ peer *Peer }
 
