@@ -24,6 +24,9 @@ type learning struct {
 }
 
 type frauds struct {
+	Rebuild struct {
+		long
+	} `cmd:"" help:"Make the analytics store anew from the links and payments, also while the server runs."`
 	Evaluate struct {
 		learning
 		Test string `required:"" help:"Days to test on, FROM..TO, the last one not included. They begin after the training's labels are known."`

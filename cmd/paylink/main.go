@@ -212,6 +212,9 @@ func fail(errs io.Writer, err error) int {
 }
 
 func dispatch(ctx context.Context, command string, c commands, out, errs io.Writer) error {
+	if command == "fraud rebuild" {
+		return app.RebuildAnalytics(ctx, c.Fraud.Rebuild.config(errs), out)
+	}
 	if strings.HasPrefix(command, "fraud ") {
 		return c.Fraud.dispatch(ctx, command, out)
 	}

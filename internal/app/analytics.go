@@ -1,6 +1,86 @@
 package app
 
-import "context"
+import (
+	"context"
+	"fmt"
+	"io"
+	"path/filepath"
 
-// openAnalytics: the analytics store, and its consumer.
-func (s *services) openAnalytics(context.Context) error { return nil }
+	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/obs"
+	"github.com/paylink/paylink/internal/rpc"
+	"github.com/paylink/paylink/internal/store/sqlstore"
+)
+
+// analyticsPath is the file of the analytics store, beside a store in SQLite.
+func (c Config) analyticsPath() string { return filepath.Join(c.DataDir, "analytics.db") }
+
+// openAnalytics: the analytics store in the box fraud, and its consumer.
+func (s *services) openAnalytics(ctx context.Context) error {
+	switch p := s.peer("fraud"); {
+	case s.cfg.runs("fraud"):
+		local, err := sqlstore.OpenAnalytics(ctx, s.stores.sql, s.cfg.analyticsPath(), s.log)
+		if err != nil {
+			return err
+		}
+		if s.stores.table != nil {
+			local.Walk(s.stores.table)
+		}
+		s.closers = append(s.closers, local.Close)
+		s.analytics, s.fraud.Analyst, s.background["analytics"] = local, local, local.Run
+		s.metrics.Gauge("paylink_stream_lag", "Events that the consumer has not handled.", map[string]string{"consumer": fraud.Consumer}, gauge(local.Lag))
+		s.serve(func(r *rpc.Server) { rpc.ServeAnalyst(r, local) })
+	case p != nil:
+		s.fraud.Analyst = rpc.NewAnalyst(p)
+	}
+	return nil
+}
+
+// RebuildAnalytics makes the analytics store anew from the links and payments, also
+// while servers run.
+func RebuildAnalytics(ctx context.Context, cfg Config, out io.Writer) error {
+	url, err := cfg.storeURL()
+	if err != nil {
+		return err
+	}
+	level, err := cfg.level()
+	if err != nil {
+		return err
+	}
+	store, err := sqlstore.Open(ctx, url)
+	if err != nil {
+		return fmt.Errorf("open %s: %w", cfg.storeName(), err)
+	}
+	defer func() { _ = store.Close() }()
+	analytics, err := sqlstore.OpenAnalytics(ctx, store, cfg.analyticsPath(), obs.NewLogger(out, level))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = analytics.Close() }()
+	var total int64 // of a table it is not known
+	if cfg.PaymentsStore == "" {
+		sizes, err := store.Sizes(ctx)
+		if err != nil {
+			return err
+		}
+		total = sizes["links"] + sizes["payments"]
+	} else {
+		table, err := cfg.openTable(ctx)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = table.Close() }()
+		analytics.Walk(table)
+	}
+	meter := cfg.Progress.Start("rebuild the analytics store", "objects", total)
+	var walked int64
+	err = analytics.Rebuild(ctx, func(b sqlstore.Build) {
+		walked = b.Walked
+		meter.Set(walked)
+	})
+	meter.End()
+	if err == nil {
+		_, err = fmt.Fprintf(out, "the analytics store is made anew from %d links and payments\n", walked)
+	}
+	return err
+}

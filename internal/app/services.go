@@ -78,7 +78,8 @@ type services struct {
 	publicForms  link.PublicForms
 	payments     payment.Reader
 	reports      report.Service
-	beacons      *report.Beacons // nil without the gateway
+	beacons      *report.Beacons     // nil without the gateway
+	analytics    *sqlstore.Analytics // nil without the box fraud
 	fraud        fraud.Box
 	rules        *fraud.Rules // nil without the box fraud
 	transactions coordinator.Service

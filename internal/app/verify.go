@@ -45,16 +45,21 @@ func Verify(ctx context.Context, cfg Config, out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("open the reports: %w", err)
 	}
+	analytics, err := openAnalyticsSnapshot(ctx, cfg, url) // as above
+	if err != nil {
+		return errors.Join(fmt.Errorf("open the analytics store: %w", err), reports.close())
+	}
+	projections := func() error { return errors.Join(reports.close(), analytics.close()) }
 	store, err := sqlstore.OpenSnapshot(ctx, url)
 	if err != nil {
-		return errors.Join(fmt.Errorf("open %s: %w", cfg.storeName(), err), reports.close())
+		return errors.Join(fmt.Errorf("open %s: %w", cfg.storeName(), err), projections())
 	}
 	a := &audit{now: time.Now(), told: map[string]uint64{}, logged: map[string]uint64{}, due: map[string]uint64{}, taken: map[string]*uses{}, seqs: map[string]int64{},
-		sums: map[sqlstore.Owner]ledger.Balance{}, payments: map[string]settled{}, made: map[string]string{}, reports: reports}
+		sums: map[sqlstore.Owner]ledger.Balance{}, payments: map[string]settled{}, made: map[string]string{}, reports: reports, analytics: analytics}
 	var from walker = store
 	if cfg.PaymentsStore != "" {
 		if a.table, err = cfg.openTable(ctx); err != nil {
-			return errors.Join(err, store.Close(), reports.close())
+			return errors.Join(err, store.Close(), projections())
 		}
 		from = a.table
 	}
@@ -67,7 +72,7 @@ func Verify(ctx context.Context, cfg Config, out io.Writer) error {
 		err = a.read(ctx, store, from, sizes["events"]+sizes["payments"]+sizes["links"])
 		a.meter.End()
 	}
-	err = errors.Join(err, store.Close(), reports.close())
+	err = errors.Join(err, store.Close(), projections())
 	if err == nil {
 		err = a.lookAgain(ctx)
 	}
@@ -138,24 +143,25 @@ type settled struct {
 }
 
 type audit struct {
-	now      time.Time
-	broken   []string
-	told     map[string]uint64 // object to the set of its event numbers
-	logged   map[string]uint64 // payment to the set of its telling log entries
-	due      map[string]uint64 // those of them whose events must be in the feed by now
-	table    *dynamo.Store     // of links and payments; nil: they are in the snapshot too
-	unsure   []link.Link       // seen in the table with counts that do not fit
-	taken    map[string]*uses  // by link
-	seqs     map[string]int64  // last event seq by account and mode
-	sums     map[sqlstore.Owner]ledger.Balance
-	payments map[string]settled // by reference at the issuer
-	links    int
-	forms    int
-	made     map[string]string // form to one of the links that it made
-	events   int
-	entries  int
-	meter    *progress.Meter
-	reports  *reportAudit
+	now       time.Time
+	broken    []string
+	told      map[string]uint64 // object to the set of its event numbers
+	logged    map[string]uint64 // payment to the set of its telling log entries
+	due       map[string]uint64 // those of them whose events must be in the feed by now
+	table     *dynamo.Store     // of links and payments; nil: they are in the snapshot too
+	unsure    []link.Link       // seen in the table with counts that do not fit
+	taken     map[string]*uses  // by link
+	seqs      map[string]int64  // last event seq by account and mode
+	sums      map[sqlstore.Owner]ledger.Balance
+	payments  map[string]settled // by reference at the issuer
+	links     int
+	forms     int
+	made      map[string]string // form to one of the links that it made
+	events    int
+	entries   int
+	meter     *progress.Meter
+	reports   *reportAudit
+	analytics *analyticsAudit
 }
 
 func (a *audit) say(format string, args ...any) {
@@ -180,7 +186,7 @@ func (a *audit) read(ctx context.Context, s *sqlstore.Store, from walker, total 
 	if err := s.EachEvent(ctx, counted(a.meter, func(e stream.Event) error { return a.event(e, position) })); err != nil {
 		return err
 	}
-	if err := a.reports.rows(ctx, a.say); err != nil {
+	if err := errors.Join(a.reports.rows(ctx, a.say), a.analytics.rows(ctx, a.say)); err != nil {
 		return err
 	}
 	if err := from.EachPayment(ctx, counted2(a.meter, a.payment)); err != nil {
@@ -196,6 +202,7 @@ func (a *audit) read(ctx context.Context, s *sqlstore.Store, from walker, total 
 		a.say("%s: the form %s that made it is not there", made, form)
 	}
 	a.reports.rest(a.say)
+	a.analytics.rest(a.say)
 	for id, want := range a.logged {
 		if told := a.told[id]; told&^want != 0 || a.due[id]&^told != 0 {
 			a.say("I12 %s: log entries %b, events %b", id, want, told)
@@ -228,6 +235,7 @@ func (a *audit) payment(p payment.Payment, damage error) error {
 		}
 	}
 	a.reports.payment(p, a.say)
+	a.analytics.payment(p, a.say)
 	a.usesOf(p.Link).count(p)
 	if due := p.DueAt(); !due.IsZero() && a.now.Sub(due) > overdueAfter {
 		a.say("I11 %s: %s, and due since %s", p.ID, p.Status, due.Format(time.RFC3339))
@@ -301,6 +309,7 @@ func (a *audit) event(e stream.Event, projectedTo int64) error {
 	}
 	a.seqs[owner] = e.Seq
 	a.reports.event(e)
+	a.analytics.event(e)
 	if id.Valid(id.Payment, e.Object) && e.ObjectSeq < 64 {
 		if a.told[e.Object]&(1<<e.ObjectSeq) != 0 {
 			a.say("I12 %s: entry %d is told twice", e.Object, e.ObjectSeq)

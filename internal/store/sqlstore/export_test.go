@@ -79,3 +79,11 @@ func (s *Store) Plan(ctx context.Context) (string, error) {
 	}
 	return plan, nil
 }
+
+// TrimFeed leaves the newest events, as a feed does that does not keep them for ever.
+func (s *Store) TrimFeed(ctx context.Context, left int) error {
+	return s.write(ctx, nil, func(t *tx) error {
+		_, err := t.exec("DELETE FROM events WHERE position NOT IN (SELECT position FROM events ORDER BY position DESC LIMIT $1)", left)
+		return err
+	})
+}

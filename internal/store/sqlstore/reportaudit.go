@@ -22,7 +22,7 @@ func OpenReportsSnapshot(ctx context.Context, storeURL, path string) (*Reports, 
 		if _, err := os.Stat(path); err != nil {
 			return nil, fmt.Errorf("%s: %w", path, fs.ErrNotExist)
 		}
-		d = sqliteFile{path: path, reports: true}
+		d = sqliteFile{path: path, projection: "reports"}
 	}
 	own, err := snapshot(ctx, d)
 	if err != nil {

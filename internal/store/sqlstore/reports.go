@@ -58,7 +58,7 @@ func (s *Store) reportsDialect(path string) dialect {
 	if p, ok := s.dialect.(postgres); ok {
 		return reportsPostgres{p}
 	}
-	return sqliteFile{path: path, reports: true}
+	return sqliteFile{path: path, projection: "reports"}
 }
 
 // OpenReports opens the projection of the store's feed. The path is that of the

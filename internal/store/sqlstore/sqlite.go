@@ -33,8 +33,9 @@ const (
 
 // sqliteFile is the dialect of one file with one writer, in one process.
 type sqliteFile struct {
-	path    string
-	reports bool // it is that of the projection for people
+	path string
+	// projection is the folder of its migrations: reports, analytics; "": it is the store
+	projection string
 }
 
 func (f sqliteFile) name() string { return f.path }
@@ -58,7 +59,7 @@ func (f sqliteFile) open(readOnly bool, connections int) (*sql.DB, error) {
 
 // writerCache in KiB: a projection has many indexes that are written all over.
 func (f sqliteFile) writerCache() int {
-	if f.reports {
+	if f.projection != "" {
 		return 2 * writerCacheKibibyte
 	}
 	return writerCacheKibibyte
@@ -66,7 +67,7 @@ func (f sqliteFile) writerCache() int {
 
 // synchronous: a projection may lose its last commits, never their order.
 func (f sqliteFile) synchronous() string {
-	if f.reports {
+	if f.projection != "" {
 		return "NORMAL"
 	}
 	return "FULL"
@@ -93,8 +94,8 @@ func open(path string, readOnly bool, connections, cacheKibibyte int, synchronou
 }
 
 func (f sqliteFile) provider(db *sql.DB) (*goose.Provider, error) {
-	if f.reports {
-		return goose.NewProvider(goose.DialectSQLite3, db, migrationsIn("migrations/reports"))
+	if f.projection != "" {
+		return goose.NewProvider(goose.DialectSQLite3, db, migrationsIn("migrations/"+f.projection))
 	}
 	return goose.NewProvider(goose.DialectSQLite3, db, sharedMigrations())
 }

@@ -24,6 +24,11 @@ func OpenSnapshot(ctx context.Context, url string) (*Store, error) {
 }
 
 func snapshot(ctx context.Context, d dialect) (*Store, error) {
+	return snapshotOf(ctx, d, "checkpoints")
+}
+
+// snapshotOf is a snapshot whose moment is that of the first read, of a small table.
+func snapshotOf(ctx context.Context, d dialect, table string) (*Store, error) {
 	db, err := d.open(true, 1)
 	if err != nil {
 		return nil, err
@@ -41,9 +46,8 @@ func snapshot(ctx context.Context, d dialect) (*Store, error) {
 		_ = tx.Rollback() // there is nothing to keep
 		return db.Close()
 	}
-	// The moment is that of the first read.
 	var n int64
-	if err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM checkpoints").Scan(&n); err != nil {
+	if err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM "+table).Scan(&n); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil

@@ -1,0 +1,394 @@
+package fraud
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/paylink/paylink/internal/id"
+	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/money"
+	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/stream"
+)
+
+// Consumer is the name of the analytics store's place in the feed.
+const Consumer = "fraud"
+
+// blockedCode is the decline of a payment whose issuer was never asked.
+const blockedCode = "payment_blocked"
+
+// Prefixes of the types of events that do not carry a whole payment.
+const (
+	refundPrefix  = "refund."
+	disputePrefix = "dispute."
+)
+
+// Refusal counts attempts of an hour that the shield refused: no payment was made of them.
+type Refusal struct {
+	Account, Mode, Link string
+	Hour                time.Time
+	Count               int64
+}
+
+// Refund is a refund as the analytics store knows it.
+type Refund struct {
+	ID, Payment, Account, Mode string
+	Amount                     money.Amount
+	Status                     payment.RefundStatus
+	Code                       string
+	CreatedAt, UpdatedAt       time.Time
+	Seq                        int64 // of its last event, among the payment's
+}
+
+// The states of a link.
+const (
+	LinkOpen     = "open"
+	LinkPaid     = "paid"
+	LinkExpired  = "expired"
+	LinkCanceled = "canceled"
+)
+
+// The places of a link's events in its own order, as package link gives them.
+const (
+	linkCreated = 1
+	linkEnded   = 2
+	linkPaid    = 3
+)
+
+// Link is a link as the analytics store knows it. Minor is 0 when the payer chooses.
+type Link struct {
+	ID, Account, Mode    string
+	Amount               money.Amount
+	Realm, Reference     string
+	State                string
+	CreatedAt, ExpiresAt time.Time
+	Seq                  int64
+}
+
+// OfPayment reports whether the event is told of a payment, OfLink of a link.
+func OfPayment(e stream.Event) bool { return id.Valid(id.Payment, e.Object) }
+
+// OfLink reports whether the event is told of a link.
+func OfLink(e stream.Event) bool { return id.Valid(id.Link, e.Object) }
+
+// Quiet reports whether a payment's row does not wait for events of the type: another
+// one follows within the lease. They are most of the feed, and are not read.
+func Quiet(kind string) bool { return kind == "payment.created" || kind == "payment.processing" }
+
+// Told gathers, of one payment's events in their order, what its row still needs:
+// an event that tells all of the payment makes those before it superfluous, and none
+// is decoded before the row is asked for. An event that comes again is dropped.
+type Told struct {
+	seq        int64
+	events     []stream.Event // the last whole one, and what came after it
+	refunds    []stream.Event
+	answerSeq  int64 // of the issuer's first word among the events
+	answeredAt time.Time
+	authorised bool
+}
+
+// Add takes the next event.
+func (t *Told) Add(e stream.Event) {
+	if e.ObjectSeq <= t.seq {
+		return
+	}
+	t.seq = e.ObjectSeq
+	if yes, answers := answer(e.Type); answers && t.answerSeq == 0 {
+		t.answerSeq, t.answeredAt, t.authorised = e.ObjectSeq, milli(e.CreatedAt), yes
+	}
+	switch {
+	case strings.HasPrefix(e.Type, refundPrefix):
+		t.refunds = append(t.refunds, e)
+	case !strings.HasPrefix(e.Type, disputePrefix):
+		t.events = t.events[:0]
+	}
+	t.events = append(t.events, e)
+}
+
+// answer tells the events that are the issuer's word: yes or no.
+func answer(kind string) (yes, answers bool) {
+	switch kind {
+	case "payment.authorized", "payment.succeeded", "payment.late":
+		return true, true
+	case "payment.declined":
+		return false, true
+	}
+	return false, false
+}
+
+// Row is the payment after the events. What is not newer than the row before changes
+// nothing; the zero row is a payment that nobody has heard of.
+func (t *Told) Row(row Row) (Row, error) {
+	known := row.Seq
+	for _, e := range t.events {
+		if e.ObjectSeq <= row.Seq {
+			continue
+		}
+		next, err := apply(row, e)
+		if err != nil {
+			return row, fmt.Errorf("event %s of %s: %w", e.ID, e.Object, err)
+		}
+		row = next
+	}
+	if row.AnsweredAt.IsZero() && t.answerSeq > known && row.ID != "" && row.Decline != blockedCode {
+		row.AnsweredAt, row.Authorised = t.answeredAt, t.authorised
+	}
+	return row, nil
+}
+
+// Refunds are those that the events told of.
+func (t *Told) Refunds() ([]Refund, error) {
+	var all []Refund
+	for _, e := range t.refunds {
+		var r payload
+		if err := json.Unmarshal(e.Data, &r); err != nil {
+			return nil, fmt.Errorf("event %s of %s: %w", e.ID, e.Object, err)
+		}
+		amount, err := money.Parse(r.Amount, r.Currency)
+		if err != nil {
+			return nil, fmt.Errorf("event %s of %s: %w", e.ID, e.Object, err)
+		}
+		all = append(all, Refund{ID: r.ID, Payment: e.Object, Account: e.Account, Mode: e.Mode, Amount: amount, Status: payment.RefundStatus(r.Status), Code: r.Code,
+			CreatedAt: milli(r.CreatedAt), UpdatedAt: milli(e.CreatedAt), Seq: e.ObjectSeq})
+	}
+	return all, nil
+}
+
+// payload is what of an event's object makes a row: of a payment, a refund, or a dispute.
+type payload struct {
+	ID        string         `json:"id"`
+	Object    string         `json:"object"`
+	Link      string         `json:"link"`
+	Amount    string         `json:"amount"`
+	Currency  money.Currency `json:"currency"`
+	Captured  string         `json:"capturedAmount"`
+	Refunded  string         `json:"refundedAmount"`
+	Status    payment.Status `json:"status"`
+	Code      string         `json:"code"`
+	Realm     string         `json:"realm"`
+	Reference string         `json:"reference"`
+	CreatedAt time.Time      `json:"createdAt"`
+	UpdatedAt time.Time      `json:"updatedAt"`
+	Decline   struct {
+		Code string `json:"code"`
+	} `json:"decline"`
+	Card struct {
+		Brand       string `json:"brand"`
+		Last4       string `json:"last4"`
+		Fingerprint string `json:"fingerprint"`
+		BIN         string `json:"bin"`
+	} `json:"card"`
+	Payer    payment.PayerObject `json:"payer"`
+	Risk     payment.Risk        `json:"risk"`
+	Disputes []toldDispute       `json:"disputes"`
+}
+
+// toldDispute is a dispute as the API shows it: its amount in decimals.
+type toldDispute struct {
+	payment.Dispute
+	Amount   string         `json:"amount"`
+	Currency money.Currency `json:"currency"`
+}
+
+func (d toldDispute) dispute(c money.Currency) (payment.Dispute, error) {
+	one := d.Dispute
+	if d.Amount != "" {
+		a, err := money.Parse(d.Amount, c)
+		if err != nil {
+			return one, err
+		}
+		one.Minor = a.Minor
+	}
+	return wholeMillis(one), nil
+}
+
+func apply(row Row, e stream.Event) (Row, error) {
+	var t payload
+	if err := json.Unmarshal(e.Data, &t); err != nil {
+		return row, err
+	}
+	if t.Object == "dispute" {
+		return applyDispute(row, e)
+	}
+	amount, err := money.Parse(t.Amount, t.Currency)
+	if err != nil {
+		return row, err
+	}
+	if t.Object == "refund" {
+		return applyRefund(row, e, amount), nil
+	}
+	captured, err := money.Parse(t.Captured, t.Currency)
+	if err != nil {
+		return row, err
+	}
+	refunded, err := money.Parse(t.Refunded, t.Currency)
+	if err != nil {
+		return row, err
+	}
+	next := Row{ID: e.Object, Account: e.Account, Mode: e.Mode, Link: t.Link, Amount: amount, Captured: captured.Minor, Refunded: refunded.Minor, Status: t.Status,
+		CreatedAt: milli(t.CreatedAt), UpdatedAt: milli(t.UpdatedAt), AnsweredAt: row.AnsweredAt, Authorised: row.Authorised, Decline: t.Decline.Code,
+		CardBrand: t.Card.Brand, CardLast4: t.Card.Last4, PayerName: t.Payer.Name, PayerEmail: t.Payer.Email, Realm: t.Realm, Reference: t.Reference,
+		Risk: riskMillis(t.Risk), Seq: e.ObjectSeq}
+	if next.Risk.Fingerprint == "" {
+		next.Risk.Fingerprint = t.Card.Fingerprint
+	}
+	if next.Risk.BIN == "" {
+		next.Risk.BIN = t.Card.BIN
+	}
+	for _, d := range t.Disputes {
+		one, err := d.dispute(t.Currency)
+		if err != nil {
+			return row, err
+		}
+		next.Disputes = append(next.Disputes, one)
+	}
+	return next, nil
+}
+
+// applyRefund: the event carries the refund, and the payment follows from it.
+func applyRefund(row Row, e stream.Event, amount money.Amount) Row {
+	if row.ID == "" {
+		return row // its payment was never told of
+	}
+	if e.Type == "refund.succeeded" {
+		row.Refunded += amount.Minor
+		row.Status = payment.PartiallyRefunded
+		if row.Refunded >= row.Captured {
+			row.Status = payment.Refunded
+		}
+	}
+	row.UpdatedAt, row.Seq = milli(e.CreatedAt), e.ObjectSeq
+	return row
+}
+
+// applyDispute: the event carries the dispute.
+func applyDispute(row Row, e stream.Event) (Row, error) {
+	if row.ID == "" {
+		return row, nil
+	}
+	var t toldDispute
+	if err := json.Unmarshal(e.Data, &t); err != nil {
+		return row, err
+	}
+	one, err := t.dispute(row.Amount.Currency)
+	if err != nil {
+		return row, err
+	}
+	all, found := append([]payment.Dispute(nil), row.Disputes...), false
+	for i := range all {
+		if all[i].ID == one.ID {
+			all[i], found = one, true
+		}
+	}
+	if !found {
+		all = append(all, one)
+	}
+	row.Disputes, row.UpdatedAt, row.Seq = all, milli(e.CreatedAt), e.ObjectSeq
+	return row, nil
+}
+
+// RowOf is the row of a payment once all its events are told: what the store is made
+// anew from, and held to. Seq 0: none is told yet.
+func RowOf(p payment.Payment) Row {
+	row := Row{ID: p.ID, Account: p.Account, Mode: p.Mode, Link: p.Link, Amount: p.Amount, CreatedAt: milli(p.CreatedAt), Decline: p.DeclineCode,
+		CardBrand: p.CardBrand, CardLast4: p.CardLast4, PayerName: p.PayerName, PayerEmail: p.PayerEmail, Realm: p.Realm, Reference: p.Reference, Risk: riskMillis(p.Risk)}
+	for _, d := range p.Disputes {
+		row.Disputes = append(row.Disputes, wholeMillis(d))
+	}
+	for _, e := range p.Log {
+		if e.Event == "" {
+			continue
+		}
+		row.Seq, row.Status, row.Captured, row.Refunded, row.UpdatedAt = e.Seq, e.To.Public(), e.Captured, e.Refunded, milli(e.At)
+		if yes, answers := answer(e.Event); answers && row.AnsweredAt.IsZero() && row.Decline != blockedCode {
+			row.AnsweredAt, row.Authorised = milli(e.At), yes
+		}
+	}
+	return row
+}
+
+// RefundsOf are the refunds of a payment.
+func RefundsOf(p payment.Payment) []Refund {
+	var all []Refund
+	for _, r := range p.Refunds {
+		one := Refund{ID: r.ID, Payment: p.ID, Account: p.Account, Mode: p.Mode, Amount: money.Of(r.Minor, p.Amount.Currency), Status: r.Status, Code: r.Code, CreatedAt: milli(r.CreatedAt)}
+		for _, e := range p.Log {
+			if e.Refund == r.ID && e.Event != "" {
+				one.Seq, one.UpdatedAt = e.Seq, milli(e.At)
+			}
+		}
+		all = append(all, one)
+	}
+	return all
+}
+
+// ApplyLink gives the link after one of its events.
+func ApplyLink(row Link, e stream.Event) (Link, error) {
+	if e.ObjectSeq <= row.Seq {
+		return row, nil
+	}
+	var t struct {
+		Amount    *string        `json:"amount"`
+		Currency  money.Currency `json:"currency"`
+		Realm     string         `json:"realm"`
+		Reference string         `json:"reference"`
+		CreatedAt time.Time      `json:"createdAt"`
+		ExpiresAt time.Time      `json:"expiresAt"`
+	}
+	if err := json.Unmarshal(e.Data, &t); err != nil {
+		return row, fmt.Errorf("event %s of %s: %w", e.ID, e.Object, err)
+	}
+	amount := money.Of(0, t.Currency)
+	if t.Amount != nil {
+		var err error
+		if amount, err = money.Parse(*t.Amount, t.Currency); err != nil {
+			return row, fmt.Errorf("event %s of %s: %w", e.ID, e.Object, err)
+		}
+	}
+	state := LinkOpen
+	switch e.Type {
+	case link.EventPaid:
+		state = LinkPaid
+	case link.EventExpired:
+		state = LinkExpired
+	case link.EventCanceled:
+		state = LinkCanceled
+	}
+	return Link{ID: e.Object, Account: e.Account, Mode: e.Mode, Amount: amount, Realm: t.Realm, Reference: t.Reference, State: state,
+		CreatedAt: milli(t.CreatedAt), ExpiresAt: milli(t.ExpiresAt), Seq: e.ObjectSeq}, nil
+}
+
+// milli is a time as the store keeps it.
+func milli(t time.Time) time.Time {
+	if t.IsZero() {
+		return time.Time{}
+	}
+	return t.UTC().Truncate(time.Millisecond)
+}
+
+func riskMillis(r payment.Risk) payment.Risk {
+	r.ReviewedAt, r.LabelledAt = milli(r.ReviewedAt), milli(r.LabelledAt)
+	return r
+}
+
+func wholeMillis(d payment.Dispute) payment.Dispute {
+	d.EvidenceDueAt, d.CreatedAt, d.ClosedAt = milli(d.EvidenceDueAt), milli(d.CreatedAt), milli(d.ClosedAt)
+	return d
+}
+
+// LinkOf is the row of a link once all its events are told.
+func LinkOf(l link.Link) Link {
+	row := Link{ID: l.ID, Account: l.Account, Mode: l.Mode, Amount: l.Amount, Realm: l.Realm, Reference: l.Reference, State: LinkOpen,
+		CreatedAt: milli(l.CreatedAt), ExpiresAt: milli(l.ExpiresAt), Seq: linkCreated}
+	switch {
+	case !l.PaidAt.IsZero():
+		row.State, row.Seq = LinkPaid, linkPaid
+	case !l.CanceledAt.IsZero():
+		row.State, row.Seq = LinkCanceled, linkEnded
+	case !l.ExpiredAt.IsZero():
+		row.State, row.Seq = LinkExpired, linkEnded
+	}
+	return row
+}
