@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/fraud/shield"
+	"github.com/paylink/paylink/internal/keyring"
 	"github.com/paylink/paylink/internal/rpc"
 )
 
@@ -12,7 +14,9 @@ import (
 func (s *services) openAssessor(context.Context) error {
 	switch p := s.peer("fraud"); {
 	case s.cfg.runs("fraud"):
-		local := fraud.NewLocal(fraud.LocalConfig{Feed: s.stores.sql, Now: time.Now, Log: s.log, Observe: s.assessments()})
+		guard := shield.New(shield.Config{Policy: shield.Default()})
+		local := fraud.NewLocal(fraud.LocalConfig{Feed: s.stores.sql, Shield: guard, Puzzle: func(m []byte) []byte { return s.ring.MAC(keyring.PuzzleMAC, m) },
+			Now: time.Now, Log: s.log, Observe: s.assessments()})
 		s.fraud.Assessor, s.background["fraud"] = local, local.Run
 		s.metrics.Gauge("paylink_fraud_lag_seconds", "Age of the last event when the box counted it; 0 at the feed's end.", nil, func() float64 { return local.Lag().Seconds() })
 		s.serve(func(r *rpc.Server) { rpc.ServeAssessor(r, local) })
@@ -23,13 +27,17 @@ func (s *services) openAssessor(context.Context) error {
 }
 
 // assessments shows what the box says; for a process that runs it.
-func (s *services) assessments() func(fraud.Verdict, time.Duration) {
+func (s *services) assessments() func(fraud.Verdict, bool, time.Duration) {
 	s.metrics.Assessments()
-	return func(v fraud.Verdict, took time.Duration) {
+	return func(v fraud.Verdict, refused bool, took time.Duration) {
 		action := string(v.Risk.Action)
 		if v.Risk.Challenge && action == "allow" {
 			action = "request_3ds"
 		}
-		s.metrics.Assessed(action, v.Risk.Why, took)
+		why := v.Risk.Why
+		if refused {
+			action, why = "refuse", "shield"
+		}
+		s.metrics.Assessed(action, why, took)
 	}
 }

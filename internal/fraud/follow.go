@@ -105,8 +105,12 @@ func (l *Local) follow(ctx context.Context, m *memory, position int64, atEnd fun
 		err := l.cfg.Feed.Tail(ctx, position, func(events []stream.Event, end bool) error {
 			now := l.cfg.Now()
 			for i := range events {
-				if err := m.apply(&events[i], now); err != nil {
+				w, err := m.apply(&events[i], now)
+				if err != nil {
 					l.cfg.Log.ErrorContext(ctx, "an event cannot be read and is passed over", "error", err)
+				}
+				if w != nil && l.cfg.Shield != nil {
+					l.cfg.Shield.Answered(w.attempt, w.authorised)
 				}
 				position = events[i].Position
 			}
