@@ -16,14 +16,18 @@ import (
 type LocalConfig struct {
 	Feed    Feed
 	History History // what there was before the start; nil: nothing is known of it
+	// Behind is how many events History has not heard of yet; needed with History.
+	Behind func(context.Context) (int64, error)
 	// Decide asks rules and lists, and gives the account's policy for what nobody
 	// assesses in time; nil: everything is allowed.
 	Decide func(*Attempt, *score.Vector, *score.Assessment) (r payment.Risk, failOpen bool)
 	Models ModelSource    // nil: nothing is scored
 	Shield *shield.Shield // nil: nobody is held off
 	Puzzle shield.MAC     // seals and opens proofs of work; nil: none is asked for
-	Now    func() time.Time
-	Log    *slog.Logger
+	// Refused keeps what the shield refused; may be nil.
+	Refused func(context.Context, []Refusal) error
+	Now     func() time.Time
+	Log     *slog.Logger
 	// Observe is told of every verdict; may be nil. What the shield refused has none.
 	Observe func(v Verdict, refused bool, took time.Duration)
 }
@@ -32,10 +36,11 @@ type LocalConfig struct {
 // follows the feed for itself; what was assessed here is counted at once. A crash
 // loses nothing that the next start does not read again.
 type Local struct {
-	cfg    LocalConfig
-	memory atomic.Pointer[memory]
-	warm   atomic.Bool
-	lag    atomic.Int64 // age of the last event that was applied, in nanoseconds; 0 at the feed's end
+	cfg     LocalConfig
+	memory  atomic.Pointer[memory]
+	warm    atomic.Bool
+	refused refusals
+	lag     atomic.Int64 // age of the last event that was applied, in nanoseconds; 0 at the feed's end
 }
 
 var _ Assessor = (*Local)(nil)
@@ -64,6 +69,9 @@ func (l *Local) Assess(_ context.Context, a Attempt) (Verdict, error) {
 	guarded := a.guarded(at)
 	outcome, err := l.guard(&a, &guarded)
 	if err != nil {
+		if l.cfg.Refused != nil {
+			l.refused.add(&a, at)
+		}
 		l.cfg.Observe(Verdict{}, true, time.Since(start))
 		return Verdict{}, err
 	}
