@@ -84,6 +84,7 @@ var codes = []Code{
 	{"form_inactive", []int{409}, "The form is disabled or archived, so it makes no links. Nothing was paid.", "Ask the payee for another way to pay. The merchant enables the form, or makes a new one."},
 	{"form_invalid", []int{400}, "The form did not arrive as a browser sends it.", "Open the page again."},
 	{"form_resent", []int{422}, "The dashboard's form was sent before, with other contents, and was carried out then.", "Open the page again and send its form."},
+	{"fraud_unavailable", []int{503}, "The rules cannot be reached now. Nothing was changed.", "Try again."},
 	{"grace_invalid", []int{400}, "The grace for the old secret is out of bounds.", "Send graceSeconds within the bounds that the detail tells."},
 	{"hashing_busy", []int{503}, "Too many are signing in at this moment. Nothing was done.", "Repeat the request after the time in Retry-After."},
 	{"idempotency_key_in_use", []int{409}, "A request with this Idempotency-Key is under way.", "Repeat the request in a moment, under the same key, to read its answer."},
