@@ -25,6 +25,7 @@ var shapes = map[string]any{
 	"UpdateEndpoint": client.UpdateEndpoint{}, "DeliveryDetail": client.DeliveryDetail{}, "Redeliver": client.Redeliver{}, "Redelivery": client.Redelivery{},
 	"PaymentMethod": client.PaymentMethod{}, "Problem": client.Error{}, "PayerPayment": client.PayerPayment{},
 	"Form": client.Form{}, "CreateForm": client.CreateForm{}, "UpdateForm": client.UpdateForm{},
+	"Risk": client.Risk{}, "Dispute": client.Dispute{},
 	"FormFieldIn": client.FormField{}, "FormLookIn": client.FormLook{}, "TestClock": client.Clock{}, "MoveTestClock": client.MoveClock{},
 }
 
