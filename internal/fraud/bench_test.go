@@ -10,8 +10,12 @@ import (
 	"time"
 
 	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/fraud/score"
+	"github.com/paylink/paylink/internal/fraud/shield"
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/money"
+	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/store/sqlstore"
 	"github.com/paylink/paylink/internal/stream"
 )
 
@@ -21,7 +25,9 @@ import (
 func BenchmarkAssessAtRate(b *testing.B) {
 	const rate, seconds, step = 1500, 5, 10 * time.Millisecond
 	store, analytics := embedded(b)
-	w := fraud.NewLocal(fraud.LocalConfig{Feed: store, History: analytics, Behind: analytics.Lag, Now: time.Now, Log: slog.New(slog.DiscardHandler)})
+	config := fraud.LocalConfig{Feed: store, History: analytics, Behind: analytics.Lag, Now: time.Now, Log: slog.New(slog.DiscardHandler)}
+	judges(b, store, &config)
+	w := fraud.NewLocal(config)
 	background(b, analytics.Run)
 	background(b, w.Run)
 	account := id.New(id.Account)
@@ -71,3 +77,38 @@ func BenchmarkAssessAtRate(b *testing.B) {
 		b.ReportMetric(float64(len(took))/seconds, "attempts/s")
 	}
 }
+
+// judges gives a Local the default rules and a model of the usual size, so that what
+// is measured is all that an attempt goes through.
+func judges(b *testing.B, store *sqlstore.Store, c *fraud.LocalConfig) {
+	b.Helper()
+	rules := fraud.NewRules(store, time.Now, c.Log)
+	if err := rules.Load(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	c.Decide = func(a *fraud.Attempt, v *score.Vector, s *score.Assessment) (payment.Risk, bool) {
+		set := rules.Ruleset(a.Account, a.Mode)
+		return set.Decide(a, v, s), set.Policy().FailOpen
+	}
+	random := rand.New(rand.NewPCG(1, 1)) //nolint:gosec // rows to learn from
+	var s score.Set
+	for n := range 4000 {
+		var v score.Vector
+		for i := range v {
+			v[i] = random.Float32() * 100
+		}
+		s.Rows, s.Fraud, s.Meta = append(s.Rows, v), append(s.Fraud, n%10 == 0), append(s.Meta, score.Attempt{})
+	}
+	model, err := score.Fit(s, score.Range{}, time.Now())
+	if err != nil {
+		b.Fatal(err)
+	}
+	c.Models = always{model}
+	c.Shield = shield.New(shield.Config{Policy: shield.Default()})
+}
+
+// always is a source of one model.
+type always struct{ *score.Model }
+
+func (a always) Running() *score.Model { return a.Model }
+func (a always) Shadow() *score.Model  { return nil }
