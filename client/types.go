@@ -131,6 +131,8 @@ type Payment struct {
 	Realm          string            `json:"realm,omitempty"`
 	Reference      string            `json:"reference,omitempty"`
 	Metadata       map[string]string `json:"metadata,omitempty"`
+	Risk           *Risk             `json:"risk,omitempty"`
+	Disputes       []Dispute         `json:"disputes,omitempty"`
 	Mode           Mode              `json:"mode"`
 	CreatedAt      time.Time         `json:"createdAt,omitzero"`
 	UpdatedAt      time.Time         `json:"updatedAt,omitzero"`
@@ -143,10 +145,13 @@ type Decline struct {
 	Message string `json:"message"`
 }
 
-// Card is what may be known of a card.
+// Card is what may be known of a card. Fingerprint is the same for the same card, in
+// one account and mode.
 type Card struct {
-	Brand string `json:"brand"`
-	Last4 string `json:"last4"`
+	Brand       string `json:"brand"`
+	Last4       string `json:"last4"`
+	Fingerprint string `json:"fingerprint,omitempty"`
+	BIN         string `json:"bin,omitempty"`
 }
 
 // Payer is who paid, as they said.
@@ -227,6 +232,9 @@ func (e Event) Payment() (Payment, error) { return dataOf[Payment](e) }
 
 // Link is the data of a link.… event.
 func (e Event) Link() (Link, error) { return dataOf[Link](e) }
+
+// Dispute is the data of a dispute.… event; that of a fraud.… event is a payment.
+func (e Event) Dispute() (Dispute, error) { return dataOf[Dispute](e) }
 
 // Refund is the data of a refund.… event.
 func (e Event) Refund() (Refund, error) { return dataOf[Refund](e) }

@@ -69,6 +69,12 @@ var explained = map[string]string{
 	"origin_invalid":          "forms.fault.origin",
 	"field_invalid":           "forms.fault.field",
 	"form_archived":           "forms.fault.archived",
+	"payment_not_in_review":   "review.fault.decided",
+	"payment_held":            "review.fault.held",
+	"dispute_closed":          "review.fault.dispute",
+	"dispute_state_conflict":  "review.fault.dispute",
+	"payment_not_disputable":  "payments.notPossible",
+	"too_many_disputes":       "payments.notPossible",
 }
 
 // explain is why something was refused, in the reader's language where the
