@@ -17,6 +17,7 @@ const (
 	shapeLink     = "link"
 	shapePayment  = "payment"
 	shapeRefund   = "refund"
+	shapeDispute  = "dispute"
 	shapeUser     = "user"
 	shapeSession  = "session"
 	shapeKey      = "api_key"

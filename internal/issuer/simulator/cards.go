@@ -16,10 +16,11 @@ const (
 	down                    // approves, and is unreachable for Config.Downtime
 	slow                    // approves, and answers after Config.Slowness
 	refundRefused           // approves, and refuses every refund
+	disputed                // approves, and the payer disputes it as fraud soon after the capture
 )
 
 // The names under which behaviours stand in the journal: never change one.
-var behaviourNames = [...]string{"", "challenge", "lost_answer", "never_arrives", "late", "twice", "other_amount", "down", "slow", "refund_refused"}
+var behaviourNames = [...]string{"", "challenge", "lost_answer", "never_arrives", "late", "twice", "other_amount", "down", "slow", "refund_refused", "disputed"}
 
 func behaviourOf(name string) (behaviour, bool) {
 	for i, n := range behaviourNames {
@@ -71,6 +72,8 @@ func ruleOf(number string) rule {
 		return rule{does: slow}
 	case "4000000000006173":
 		return rule{does: refundRefused}
+	case "4000000000006181":
+		return rule{does: disputed}
 	}
 	return rule{}
 }
