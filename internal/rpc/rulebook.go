@@ -8,9 +8,6 @@ import (
 	"github.com/paylink/paylink/internal/idempotency"
 )
 
-// FraudService is the name of the box fraud.
-const FraudService = "fraud"
-
 // Rulebook is fraud.Rulebook on the far side, with the box's idempotency records.
 type Rulebook struct {
 	records
