@@ -25,7 +25,6 @@ const (
 	shapeDelivery = "delivery"
 	shapeClock    = "test_clock"
 	shapeForm     = "form"
-	shapeDispute  = "dispute"
 )
 
 const shapeRedelivery = "redelivery"

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/paylink/paylink/internal/fraud"
-	"github.com/paylink/paylink/internal/issuer/simulator"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/payment"
 )
@@ -38,7 +37,9 @@ func (byEmail) Assess(_ context.Context, a fraud.Attempt) (fraud.Verdict, error)
 // held is a payment of 12.50 EUR that waits in review.
 func (w *world) held(change func(*link.CreateRequest)) payment.Payment {
 	w.t.Helper()
-	p := w.pay(w.link(change), good, func(s *payment.Submit) { s.PayerEmail, s.Client = "hold@example.com", netip.MustParseAddr("203.0.113.7") })
+	p := w.pay(w.link(change), good, func(s *payment.Submit) {
+		s.PayerEmail, s.Client = "hold@example.com", netip.MustParseAddr("203.0.113.7")
+	})
 	if p.Risk.Review != payment.ReviewOpen {
 		w.t.Fatalf("it is not held: %+v", p)
 	}
@@ -67,7 +68,9 @@ func TestReviewApproves(t *testing.T) {
 	queue := w.get("/dashboard/test/review")
 	queue.has(t, p.ID, "€12.50", "81", "frl_1", "version 3", "data-keys", at+"/approve?from=review", at+"/decline?from=review", at+"/fraud?from=review", "6 days")
 	w.get("/dashboard/live/review").lacks(t, p.ID)
-	w.get(at).has(t, "Held for review", "This card: 14 attempts in the last hour", "5 different cards from this network", "81 of 100", "60%", "203.0.113.0/24").lacks(t, at+"/capture", at+"/void")
+	shown1 := w.get(at)
+	shown1.has(t, "Held for review", "This card: 14 attempts in the last hour", "5 different cards from this network", "81 of 100", "60%", "203.0.113.0/24")
+	shown1.lacks(t, at+"/capture", at+"/void")
 	path := at + "/approve?from=review"
 	form := url.Values{"attempt": {w.attempt(w.get(path))}}
 	done := w.post(path, form)
@@ -135,16 +138,22 @@ func TestMarks(t *testing.T) {
 func TestBlockedPaymentSaysWhy(t *testing.T) {
 	w := newWorld(t)
 	p := w.pay(w.link(nil), good, func(s *payment.Submit) { s.PayerEmail = "block@example.com" })
-	w.get("/dashboard/test/payments/"+p.ID).has(t, "Blocked", "one of your lists", "Flagged, and blocked").lacks(t, "/approve", "Record a dispute")
+	shown2 := w.get("/dashboard/test/payments/" + p.ID)
+	shown2.has(t, "Blocked", "one of your lists", "Flagged, and blocked")
+	shown2.lacks(t, "/approve", "Record a dispute")
 }
 
 func TestRelatedPayments(t *testing.T) {
 	w := newWorld(t)
 	one := w.held(nil)
-	other := w.pay(w.link(nil), good, func(s *payment.Submit) { s.PayerEmail, s.Client = "HOLD@example.com", netip.MustParseAddr("203.0.113.99") })
+	other := w.pay(w.link(nil), good, func(s *payment.Submit) {
+		s.PayerEmail, s.Client = "HOLD@example.com", netip.MustParseAddr("203.0.113.99")
+	})
 	stranger := w.pay(w.link(nil), "5555555555554444", func(s *payment.Submit) { s.PayerEmail = "other@example.com" })
 	w.analysed()
-	w.get("/dashboard/test/payments/"+one.ID).has(t, "Related payments", `href="/dashboard/test/payments/`+other.ID, "card · email · network").lacks(t, stranger.ID)
+	shown3 := w.get("/dashboard/test/payments/" + one.ID)
+	shown3.has(t, "Related payments", `href="/dashboard/test/payments/`+other.ID, "card · email · network")
+	shown3.lacks(t, stranger.ID)
 }
 
 // A dispute is recorded, its deadline passes, evidence is sent, and it is lost.
@@ -169,9 +178,13 @@ func TestDisputes(t *testing.T) {
 		t.Fatalf("disputes %+v", got.Disputes)
 	}
 	w.analysed()
-	w.get("/dashboard/test/review?view=disputes").has(t, "Overdue", "Open", "Fraud", at+"#disputes").lacks(t, "<script>alert")
+	shown4 := w.get("/dashboard/test/review?view=disputes")
+	shown4.has(t, "Overdue", "Open", "Fraud", at+"#disputes")
+	shown4.lacks(t, "<script>alert")
 	one := path + "/" + got.Disputes[0].ID
-	w.post(one+"?to=under_review", url.Values{"attempt": {w.attempt(w.get(one + "?to=under_review"))}}).has(t, "The dispute was updated.", "Evidence sent").lacks(t, "Overdue")
+	shown5 := w.post(one+"?to=under_review", url.Values{"attempt": {w.attempt(w.get(one + "?to=under_review"))}})
+	shown5.has(t, "The dispute was updated.", "Evidence sent")
+	shown5.lacks(t, "Overdue")
 	w.post(one+"?to=lost", url.Values{"attempt": {w.attempt(w.get(one + "?to=lost"))}}).has(t, "Lost", "The dispute ended")
 	w.get(one+"?to=won").has(t, "This is not possible")
 	w.get(one+"?to=nowhere").has(t, "This is not possible")
@@ -183,7 +196,7 @@ func TestDisputes(t *testing.T) {
 // The simulator's disputed card opens one by the issuer's notice.
 func TestDisputeByNotice(t *testing.T) {
 	w := newWorld(t)
-	p := w.pay(w.link(nil), simulator.DisputedCard, nil)
+	p := w.pay(w.link(nil), "4000000000006181", nil)
 	w.until("the dispute comes", func() bool { return len(w.payment(p.ID).Disputes) == 1 })
 	w.analysed()
 	w.get("/dashboard/test/review?view=disputes").has(t, "Fraud", "Open", p.ID)
@@ -202,7 +215,9 @@ func TestReviewQueueFollows(t *testing.T) {
 	}
 	held := w.held(nil)
 	w.analysed()
-	w.do(w.client, http.MethodGet, path, nil, "HX-Request", "true").has(t, held.ID, "1 payment waits for a decision").lacks(t, "<html")
+	shown6 := w.do(w.client, http.MethodGet, path, nil, "HX-Request", "true")
+	shown6.has(t, held.ID, "1 payment waits for a decision")
+	shown6.lacks(t, "<html")
 }
 
 func TestReviewPages(t *testing.T) {
@@ -210,7 +225,9 @@ func TestReviewPages(t *testing.T) {
 	want := map[string]bool{}
 	l := w.link(func(r *link.CreateRequest) { r.MaxUsesNull = true })
 	for i := range 30 {
-		p := w.pay(l, good, func(s *payment.Submit) { s.Attempt, s.PayerEmail = fmt.Sprintf("attempt-0123456789-%d", i), "hold@example.com" })
+		p := w.pay(l, good, func(s *payment.Submit) {
+			s.Attempt, s.PayerEmail = fmt.Sprintf("attempt-0123456789-%d", i), "hold@example.com"
+		})
 		want[p.ID] = true
 	}
 	w.analysed()
