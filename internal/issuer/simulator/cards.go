@@ -1,6 +1,10 @@
 package simulator
 
-import "github.com/paylink/paylink/internal/issuer"
+import (
+	"strings"
+
+	"github.com/paylink/paylink/internal/issuer"
+)
 
 // behaviour is what a test card makes the issuer do, beyond its decision.
 type behaviour uint8
@@ -37,8 +41,15 @@ type rule struct {
 	why  reason
 }
 
-// ruleOf a test card; any number that is not listed approves.
+// testedRange begins the numbers of nine ranges (400001 to 400009) that decline one
+// and all, so that card testing can be played.
+const testedRange = "40000"
+
+// ruleOf a test card; any number that is neither listed nor of those ranges approves.
 func ruleOf(number string) rule {
+	if next, ok := strings.CutPrefix(number, testedRange); ok && next[0] != '0' {
+		return rule{why: whyDeclined}
+	}
 	switch number {
 	case "4000000000000002":
 		return rule{why: whyDeclined}

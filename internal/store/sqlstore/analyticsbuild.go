@@ -130,7 +130,8 @@ func (a *Analytics) build(ctx context.Context, feed reader, progress func(Build)
 	if err != nil {
 		return at, err
 	}
-	generation, err := a.empty(ctx)
+	done := context.WithoutCancel(ctx) // a commit that is asked for is waited for, so that its end is known
+	generation, err := a.empty(done)
 	if err != nil {
 		return at, err
 	}
@@ -155,10 +156,10 @@ func (a *Analytics) build(ctx context.Context, feed reader, progress func(Build)
 		err = b.flush(ctx)
 	}
 	if err == nil {
-		err = a.finish(ctx, generation, at)
+		err = a.finish(done, generation, at)
 	}
 	if err != nil {
-		return at, errors.Join(err, a.giveUp(context.WithoutCancel(ctx), generation))
+		return at, errors.Join(err, a.giveUp(done, generation))
 	}
 	progress(Build{Walked: b.walked, Whole: true})
 	return at, nil
@@ -241,7 +242,7 @@ func (b *building) flush(ctx context.Context) error {
 		return err
 	}
 	b.walked += int64(len(b.order) + len(b.links))
-	err = b.a.own.write(ctx, []string{analyticsLock}, func(t *tx) error {
+	err = b.a.own.write(context.WithoutCancel(ctx), []string{analyticsLock}, func(t *tx) error {
 		n, err := t.exec("UPDATE analytics_state SET beat = $1, walked = $2 WHERE one = 1 AND whole = 0 AND generation = $3", millis(time.Now()), b.walked, b.generation)
 		if err == nil && n == 0 {
 			err = fmt.Errorf("the analytics store: %w", errMoved)

@@ -28,7 +28,7 @@ import (
 const (
 	postgresWriters = 8
 	postgresReaders = 8
-	postgresFeed    = 8 // one for each consumer, and for the metrics
+	postgresFeed    = 12 // one for each consumer, and for the metrics
 	postgresGroup   = 64
 	postgresPoll    = 150 * time.Millisecond
 	keyedTimeout    = 10 * time.Second // of a read of one row
