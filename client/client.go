@@ -52,6 +52,7 @@ type Client struct {
 	Payments  *PaymentsAPI
 	Disputes  *DisputesAPI
 	Forms     *FormsAPI
+	Fraud     *FraudAPI
 	Events    *EventsAPI
 	Endpoints *EndpointsAPI
 	Keys      *KeysAPI
@@ -98,6 +99,7 @@ func New(base string, options ...Option) (*Client, error) {
 	c.Disputes = &DisputesAPI{c}
 	c.Links, c.Payments, c.Events = &LinksAPI{c}, &PaymentsAPI{c}, &EventsAPI{c}
 	c.Endpoints, c.Keys, c.Users = &EndpointsAPI{c}, &KeysAPI{c}, &UsersAPI{c}
+	c.Fraud = &FraudAPI{c}
 	c.Forms, c.Clock, c.Test = &FormsAPI{c}, &ClockAPI{c}, &TestAPI{c}
 	return c, nil
 }

@@ -75,6 +75,11 @@ var explained = map[string]string{
 	"dispute_state_conflict":  "review.fault.dispute",
 	"payment_not_disputable":  "payments.notPossible",
 	"too_many_disputes":       "payments.notPossible",
+	"rule_name_invalid":       "fraud.fault.name",
+	"list_value_invalid":      "fraud.fault.value",
+	"rules_too_costly":        "fraud.fault.costly",
+	"backtest_busy":           "fraud.fault.busy",
+	"backtest_too_long":       "fraud.fault.long",
 }
 
 // explain is why something was refused, in the reader's language where the
