@@ -10,66 +10,6 @@ import (
 // What people do with a suspicious payment: the queue of those that are held, the
 // verdict, marks, and disputes.
 
-// Risk is what was known and thought of an attempt before the issuer was asked, and
-// what people said of the payment since.
-type Risk struct {
-	Address    string       `json:"address,omitempty"`
-	Country    string       `json:"country,omitempty"`
-	Action     string       `json:"action,omitempty"` // allow, block or review
-	Challenge  bool         `json:"challenge,omitempty"`
-	Why        string       `json:"why,omitempty"`
-	Rule       string       `json:"rule,omitempty"`
-	Version    int          `json:"version,omitempty"`
-	Values     []RiskValue  `json:"values,omitempty"`
-	Shadow     []ShadowHit  `json:"shadow,omitempty"`
-	Score      *int         `json:"score,omitempty"` // nil: no model has scored
-	Basis      string       `json:"basis,omitempty"`
-	Model      string       `json:"model,omitempty"`
-	Reasons    []RiskReason `json:"reasons,omitempty"`
-	Review     ReviewState  `json:"review,omitempty"`
-	ReviewedAt time.Time    `json:"reviewedAt,omitzero"`
-	ReviewedBy string       `json:"reviewedBy,omitempty"`
-	Label      string       `json:"label,omitempty"` // fraud or legitimate
-	LabelledAt time.Time    `json:"labelledAt,omitzero"`
-	LabelledBy string       `json:"labelledBy,omitempty"`
-}
-
-// RiskValue is one value that a rule saw.
-type RiskValue struct {
-	Name  string `json:"name"`
-	Value string `json:"value"`
-}
-
-// ShadowHit is a rule in shadow that matched, with what it would have done.
-type ShadowHit struct {
-	Rule    string `json:"rule"`
-	Version int    `json:"version"`
-	Action  string `json:"action"`
-}
-
-// RiskReason is a feature that raised the score, and its share of all that did.
-type RiskReason struct {
-	Feature string  `json:"feature"`
-	Value   float64 `json:"value"`
-	Share   float64 `json:"share"`
-}
-
-// Dispute is a payer's objection at the issuer: needs_response, under_review, won or
-// lost.
-type Dispute struct {
-	ID            string    `json:"id"`
-	Object        string    `json:"object"`
-	Payment       string    `json:"payment"`
-	Amount        string    `json:"amount"`
-	Currency      string    `json:"currency"`
-	Reason        string    `json:"reason"`
-	State         string    `json:"state"`
-	Reference     string    `json:"reference,omitempty"`
-	EvidenceDueAt time.Time `json:"evidenceDueAt,omitzero"`
-	CreatedAt     time.Time `json:"createdAt,omitzero"`
-	ClosedAt      time.Time `json:"closedAt,omitzero"`
-}
-
 // ReviewState of a payment that was held.
 type ReviewState string
 

@@ -127,12 +127,12 @@ type Payment struct {
 	ReviewReason   string            `json:"reviewReason,omitempty"`
 	Card           *Card             `json:"card,omitempty"`
 	Payer          *Payer            `json:"payer,omitempty"`
+	Risk           *Risk             `json:"risk,omitempty"`
+	Disputes       []Dispute         `json:"disputes,omitempty"`
 	Issuer         string            `json:"issuer"`
 	Realm          string            `json:"realm,omitempty"`
 	Reference      string            `json:"reference,omitempty"`
 	Metadata       map[string]string `json:"metadata,omitempty"`
-	Risk           *Risk             `json:"risk,omitempty"`
-	Disputes       []Dispute         `json:"disputes,omitempty"`
 	Mode           Mode              `json:"mode"`
 	CreatedAt      time.Time         `json:"createdAt,omitzero"`
 	UpdatedAt      time.Time         `json:"updatedAt,omitzero"`
@@ -150,8 +150,8 @@ type Decline struct {
 type Card struct {
 	Brand       string `json:"brand"`
 	Last4       string `json:"last4"`
-	Fingerprint string `json:"fingerprint,omitempty"`
 	BIN         string `json:"bin,omitempty"`
+	Fingerprint string `json:"fingerprint,omitempty"` // the same for the same card of this account and mode, alone
 }
 
 // Payer is who paid, as they said.
