@@ -50,6 +50,7 @@ type Client struct {
 
 	Links     *LinksAPI
 	Payments  *PaymentsAPI
+	Disputes  *DisputesAPI
 	Forms     *FormsAPI
 	Fraud     *FraudAPI
 	Events    *EventsAPI
@@ -95,6 +96,7 @@ func New(base string, options ...Option) (*Client, error) {
 		// The API never redirects: following one could only carry credentials elsewhere.
 		c.http = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	}
+	c.Disputes = &DisputesAPI{c}
 	c.Links, c.Payments, c.Events = &LinksAPI{c}, &PaymentsAPI{c}, &EventsAPI{c}
 	c.Endpoints, c.Keys, c.Users = &EndpointsAPI{c}, &KeysAPI{c}, &UsersAPI{c}
 	c.Fraud = &FraudAPI{c}

@@ -28,7 +28,8 @@ var shapes = map[string]any{
 	"FraudListEntry": client.FraudListEntry{}, "CreateFraudListEntry": client.CreateFraudListEntry{}, "UpdateFraudListEntry": client.UpdateFraudListEntry{},
 	"FraudPolicy": client.FraudPolicy{}, "UpdateFraudPolicy": client.UpdateFraudPolicy{}, "BacktestFraudRule": client.BacktestFraudRule{}, "FraudBacktest": client.FraudBacktest{},
 	"Form": client.Form{}, "CreateForm": client.CreateForm{}, "UpdateForm": client.UpdateForm{},
-	"Risk": client.Risk{}, "Dispute": client.Dispute{},
+	"Risk": client.Risk{}, "Dispute": client.Dispute{}, "OpenDispute": client.OpenDispute{}, "MoveDispute": client.MoveDispute{}, "ReviewBody": client.ReviewBody{},
+	"MarkBody": client.MarkBody{}, "RelatedPayment": client.RelatedPayment{},
 	"FormFieldIn": client.FormField{}, "FormLookIn": client.FormLook{}, "TestClock": client.Clock{}, "MoveTestClock": client.MoveClock{},
 }
 
@@ -162,6 +163,8 @@ var calls = map[string]string{
 	"rotateEndpoint": "Endpoints.Rotate", "listDeliveries": "Endpoints.Deliveries", "redeliver": "Endpoints.Redeliver", "listEvents": "Events.Stream",
 	"updateEndpoint": "Endpoints.Update", "testEndpoint": "Endpoints.Test", "getDelivery": "Endpoints.Delivery", "redeliverAll": "Endpoints.RedeliverAll",
 	"listRedeliveries": "Endpoints.Redeliveries", "getRedelivery": "Endpoints.Redelivery", "cancelRedelivery": "Endpoints.CancelRedelivery",
+	"listReviews": "Payments.Reviews", "reviewPayment": "Payments.Review", "markPayment": "Payments.Mark", "listRelated": "Payments.Related",
+	"listDisputes": "Disputes.All", "openDispute": "Disputes.Open", "moveDispute": "Disputes.Move",
 	"getTestClock": "Clock.Get", "moveTestClock": "Clock.Advance",
 	"createForm": "Forms.Create", "listForms": "Forms.All", "getForm": "Forms.Get", "updateForm": "Forms.Update", "archiveForm": "Forms.Archive",
 	"listFraudRules": "Fraud.Rules", "createFraudRule": "Fraud.CreateRule", "getFraudRule": "Fraud.Rule", "updateFraudRule": "Fraud.UpdateRule",

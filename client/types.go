@@ -145,7 +145,8 @@ type Decline struct {
 	Message string `json:"message"`
 }
 
-// Card is what may be known of a card.
+// Card is what may be known of a card. Fingerprint is the same for the same card, in
+// one account and mode.
 type Card struct {
 	Brand       string `json:"brand"`
 	Last4       string `json:"last4"`
@@ -231,6 +232,9 @@ func (e Event) Payment() (Payment, error) { return dataOf[Payment](e) }
 
 // Link is the data of a link.… event.
 func (e Event) Link() (Link, error) { return dataOf[Link](e) }
+
+// Dispute is the data of a dispute.… event; that of a fraud.… event is a payment.
+func (e Event) Dispute() (Dispute, error) { return dataOf[Dispute](e) }
 
 // Refund is the data of a refund.… event.
 func (e Event) Refund() (Refund, error) { return dataOf[Refund](e) }

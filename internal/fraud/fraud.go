@@ -13,6 +13,7 @@ package fraud
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/paylink/paylink/internal/link"
@@ -182,4 +183,19 @@ type Box struct {
 	Analyst  Analyst
 	Rulebook Rulebook
 	Models   Models
+}
+
+// Shared is what a row has in common with a payment: card, email, address.
+func Shared(p payment.Payment, r Row) []string {
+	var out []string
+	if p.Risk.Fingerprint != "" && p.Risk.Fingerprint == r.Risk.Fingerprint {
+		out = append(out, "card")
+	}
+	if p.PayerEmail != "" && strings.EqualFold(p.PayerEmail, r.PayerEmail) {
+		out = append(out, "email")
+	}
+	if p.Risk.Address != "" && p.Risk.Address == r.Risk.Address {
+		out = append(out, "address")
+	}
+	return out
 }

@@ -18,7 +18,16 @@ type caller struct {
 	mode    string
 	session string // the token of a signed-in user; "" for a key
 	user    string // the id of a signed-in user; "" for a key
+	key     string // the id of a key; "" for a user
 	bound   bool   // a key acts in its own mode alone
+}
+
+// by is the id of who calls, as decisions keep it.
+func (c caller) by() string {
+	if c.user != "" {
+		return c.user
+	}
+	return c.key
 }
 
 // scope is the space that the caller's idempotency keys live in.

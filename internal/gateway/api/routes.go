@@ -66,6 +66,7 @@ var routes = slices.Concat(
 	in(linkRoutes(), func(r Records) idempotency.Store { return r.Links }),
 	in(formRoutes(), func(r Records) idempotency.Store { return r.Links }),
 	in(paymentRoutes(), func(r Records) idempotency.Store { return r.Transactions }),
+	in(deskRoutes(), func(r Records) idempotency.Store { return r.Transactions }),
 	in(fraudRuleRoutes(), func(r Records) idempotency.Store { return r.Fraud }),
 	in(webhookRoutes(), func(r Records) idempotency.Store { return r.Webhooks }),
 	publicRoutes())
@@ -158,7 +159,7 @@ func publicRoutes() []Route {
 
 // nouns are what a person calls the objects that ids name.
 var nouns = map[string]string{
-	id.Key: "API key", id.Link: "payment link", id.Payment: "payment",
+	id.Key: "API key", id.Link: "payment link", id.Payment: "payment", id.Dispute: "dispute",
 	id.Form: "form", id.Endpoint: "webhook endpoint", id.Delivery: "delivery", id.Redelivery: "redelivery",
 }
 

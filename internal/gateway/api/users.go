@@ -76,7 +76,7 @@ func (a *API) identifyKey(ctx context.Context, cred credentials) (caller, []stri
 	if err != nil {
 		return caller{}, nil, err
 	}
-	return caller{account: k.Account, mode: k.Mode, bound: true}, k.Scopes, nil
+	return caller{account: k.Account, mode: k.Mode, key: k.ID, bound: true}, k.Scopes, nil
 }
 
 // remote is the address that a request comes from, without its port.

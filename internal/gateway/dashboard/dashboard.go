@@ -113,7 +113,7 @@ type route struct {
 // routes joins the rooms.
 func routes() []route {
 	var all []route
-	for _, room := range [][]route{signInRoutes(), doorRoutes(), securityRoutes(), teamRoutes(), homeRoutes(), paymentRoutes(), linkRoutes(), methodRoutes(), balanceRoutes(), overviewRoutes(),
+	for _, room := range [][]route{signInRoutes(), doorRoutes(), securityRoutes(), teamRoutes(), homeRoutes(), paymentRoutes(), reviewRoutes(), linkRoutes(), methodRoutes(), balanceRoutes(), overviewRoutes(),
 		webhookRoutes(), keyRoutes(), formRoutes(), notificationRoutes(), fraudRoutes()} {
 		all = append(all, room...)
 	}

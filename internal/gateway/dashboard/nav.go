@@ -23,6 +23,7 @@ type room struct {
 var rooms = []room{
 	{"overview", "/dashboard/{mode}/overview", "common.overview", "chart", ""},
 	{"payments", "/dashboard/{mode}/payments", "common.payments", "card", ""},
+	{"review", "/dashboard/{mode}/review", "common.review", "flag", ""},
 	{"links", "/dashboard/{mode}/links", "common.links", "link", ""},
 	{"forms", "/dashboard/{mode}/forms", "common.forms", "form", ""},
 	{"fraud", "/dashboard/{mode}/fraud", "common.fraud", "shield", ""},

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/a-h/templ"
@@ -38,6 +39,7 @@ type paymentView struct {
 	Metadata []fact
 	Refunds  table
 	Moves    table
+	Desk     deskView
 }
 
 // paymentStep is an entry of the log, told to a person.
@@ -83,7 +85,7 @@ func (d *Dashboard) showPayment(v *visit) error {
 }
 
 func (v *visit) paymentView(p payment.Payment, l link.Link) paymentView {
-	view := paymentView{Amount: p.Amount, Badge: v.paymentBadge(p), Explains: v.explainStatus(p), Steps: v.steps(p), Facts: v.paymentFacts(p, l),
+	view := paymentView{Amount: p.Amount, Badge: v.paymentBadge(p), Explains: v.explainStatus(p), Steps: v.steps(p), Facts: v.paymentFacts(p, l), Desk: v.deskView(p),
 		Head: head{Title: v.print.Amount(p.Amount), Back: button{Text: v.print.T("payments.title"), Href: v.path("payments")}, Actions: v.paymentActions(p)}}
 	if !settled(p) {
 		view.Live = v.path("payments", p.ID) + "?seen=" + digest([]payment.Payment{p})
@@ -116,11 +118,11 @@ func settled(p payment.Payment) bool {
 }
 
 func canCapture(p payment.Payment) bool {
-	return p.Status == payment.Authorized || p.Status == payment.Late
+	return (p.Status == payment.Authorized || p.Status == payment.Late) && p.Risk.Review != payment.ReviewOpen
 }
 
 func canVoid(p payment.Payment) bool {
-	return p.CapturedMinor == 0 && (p.Status == payment.Authorized || p.Status == payment.Late || p.Status == payment.Review)
+	return p.CapturedMinor == 0 && p.Risk.Review != payment.ReviewOpen && (p.Status == payment.Authorized || p.Status == payment.Late || p.Status == payment.Review)
 }
 
 func canRefund(p payment.Payment) bool {
@@ -148,6 +150,9 @@ func (v *visit) paymentActions(p payment.Payment) []button {
 
 // explainStatus says what is going on, where the status alone leaves a question.
 func (v *visit) explainStatus(p payment.Payment) string {
+	if p.Risk.Review == payment.ReviewOpen {
+		return v.print.T("review.heldLead")
+	}
 	switch p.Status.Public() {
 	case payment.Processing:
 		return v.print.T("payments.why.processing")
@@ -178,6 +183,7 @@ var declineKeys = map[string]string{
 	issuer.CodeIncorrectCVC:      "payments.decline.cvc",
 	issuer.CodeProcessing:        "payments.decline.processing",
 	issuer.CodeAuthentication:    "payments.decline.authentication",
+	payment.CodeBlocked:          "review.blockedLead",
 }
 
 // declineText is why the issuer declined, in words for the merchant. What the
@@ -251,9 +257,15 @@ func issuerName(name string) string {
 func (v *visit) steps(p payment.Payment) []paymentStep {
 	c := p.Amount.Currency
 	var out []paymentStep
+	var before payment.Entry
 	for _, e := range p.Log {
 		s := paymentStep{At: e.At, Actor: v.actor(e.Actor), Reason: e.Reason}
-		s.Text, s.Tone, s.Icon = v.stepWords(p, e)
+		if strings.HasPrefix(e.Event, "fraud.") || strings.HasPrefix(e.Event, "dispute.") {
+			s.Text, s.Tone, s.Icon = v.deskStep(before, e)
+		} else {
+			s.Text, s.Tone, s.Icon = v.stepWords(p, e)
+		}
+		before = e
 		if r, ok := p.RefundByID(e.Refund); ok && e.Refund != "" {
 			s.Amount = money.Of(r.Minor, c)
 		}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/paylink/paylink/internal/coordinator"
+	"github.com/paylink/paylink/internal/fraud"
 	"github.com/paylink/paylink/internal/gateway/api"
 	"github.com/paylink/paylink/internal/gateway/dashboard"
 	"github.com/paylink/paylink/internal/idempotency"
@@ -48,6 +49,7 @@ type world struct {
 	mails     *office.Local
 	account   string
 	reports   *sqlstore.Reports
+	analytics *sqlstore.Analytics
 }
 
 const (
@@ -82,13 +84,15 @@ func newWorldWith(t *testing.T, change func(*merchant.Config)) *world {
 	t.Cleanup(func() { _ = sim.Close() })
 	w := &world{t: t, store: store}
 	w.follow(filepath.Join(dir, "reports.db"))
+	w.analyse(filepath.Join(dir, "analytics.db"))
 	mux := http.NewServeMux()
 	w.server = httptest.NewServer(mux)
 	t.Cleanup(w.server.Close)
 	ring, log := keyring.NewMemory(now()), slog.New(slog.DiscardHandler)
 	public := w.server.URL
 	w.links = link.NewLocal(link.LocalConfig{Ring: ring, Store: store, PublicURL: public, Now: now})
-	w.coord = coordinator.New(coordinator.Config{Payments: store, Links: store, Connectors: []issuer.Connector{sim}, LinkURL: w.links.URL, Now: now, Log: log})
+	w.coord = coordinator.New(coordinator.Config{Payments: store, Links: store, Connectors: []issuer.Connector{sim}, LinkURL: w.links.URL, Ring: ring, Now: now, Log: log,
+		Fraud: byEmail{}, FraudBudget: time.Minute})
 	known := []merchant.Connector{{Name: sim.Name(), Capabilities: sim.Capabilities()}}
 	users := merchant.Config{Users: store, Keys: store, Sessions: store, Access: store, Ring: ring, PublicURL: public, Now: now, Connectors: known}
 	if change != nil {
@@ -112,7 +116,7 @@ func newWorldWith(t *testing.T, change func(*merchant.Config)) *world {
 	t.Cleanup(func() { _ = carrier.Close() })
 	w.mails = office.New(office.Config{Outbox: store, Readers: store, Parked: store, Payments: store, Links: store, Ring: ring, Carrier: carrier,
 		From: "Payments <pay@shop.example>", PublicURL: public, Now: now, Log: log})
-	d, err := dashboard.New(dashboard.Config{Merchants: w.merchants, Links: w.links, Payments: store, Reports: w.reports, Transactions: w.coord, Webhooks: w.hooks, Mail: w.mails,
+	d, err := dashboard.New(dashboard.Config{Merchants: w.merchants, Links: w.links, Payments: store, Reports: w.reports, Transactions: w.coord, Webhooks: w.hooks, Mail: w.mails, Fraud: fraud.Box{Analyst: w.analytics},
 		Forms: w.links, FormPages: formPages(t, w.links, public),
 		Connectors: known, Records: dashboard.Records{Users: store, Links: store, Transactions: store, Webhooks: store},
 		Seal:   func(b, with []byte) ([]byte, error) { return ring.Seal(keyring.AnswerSeal, b, with), nil },
@@ -140,32 +144,58 @@ func (w *world) follow(path string) {
 	if w.reports, err = sqlstore.OpenReports(w.t.Context(), w.store, path, slog.New(slog.DiscardHandler)); err != nil {
 		w.t.Fatal(err)
 	}
+	w.runs(w.reports.Run, w.reports.Close)
+}
+
+// analyse keeps the analytics store behind the store, as a server does.
+func (w *world) analyse(path string) {
+	w.t.Helper()
+	var err error
+	if w.analytics, err = sqlstore.OpenAnalytics(w.t.Context(), w.store, path, slog.New(slog.DiscardHandler)); err != nil {
+		w.t.Fatal(err)
+	}
+	w.runs(w.analytics.Run, w.analytics.Close)
+}
+
+func (w *world) runs(run func(context.Context) error, end func() error) {
 	ctx, cancel := context.WithCancel(w.t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- w.reports.Run(ctx) }()
+	go func() { ended <- run(ctx) }()
 	w.t.Cleanup(func() {
 		cancel()
-		if err := errors.Join(<-ended, w.reports.Close()); err != nil {
+		if err := errors.Join(<-ended, end()); err != nil {
 			w.t.Error(err)
 		}
 	})
 }
 
 // reported waits until everything that was done is in the projection for people.
-func (w *world) reported() {
+func (w *world) reported() { w.t.Helper(); w.caughtUp("reports", w.reports.Lag) }
+
+func (w *world) caughtUp(what string, lag func(context.Context) (int64, error)) {
+	w.t.Helper()
+	w.until("the "+what+" catch up", func() bool {
+		n, err := lag(w.t.Context())
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		return n == 0
+	})
+}
+
+// until waits for something that comes by itself.
+func (w *world) until(what string, done func() bool) {
 	w.t.Helper()
 	limit, tick := time.After(30*time.Second), time.NewTicker(10*time.Millisecond)
 	defer tick.Stop()
 	for {
-		if n, err := w.reports.Lag(w.t.Context()); err != nil {
-			w.t.Fatal(err)
-		} else if n == 0 {
+		if done() {
 			return
 		}
 		select {
 		case <-tick.C:
 		case <-limit:
-			w.t.Fatal("the reports do not catch up")
+			w.t.Fatalf("this did not happen: %s", what)
 		}
 	}
 }

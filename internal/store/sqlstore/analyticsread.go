@@ -48,7 +48,11 @@ func (a *Analytics) Rows(ctx context.Context, q fraud.Query) (fraud.Page, error)
 	w.add("owner = ?", owner)
 	w.add("number < ?", below)
 	w.add("number >= ?", above)
-	w.addIf(q.Review != "", "review <> '' AND review = ?", q.Review)
+	if q.Review == fraud.Closed {
+		w.add("review <> '' AND review <> ?", payment.ReviewOpen)
+	} else {
+		w.addIf(q.Review != "", "review <> '' AND review = ?", q.Review)
+	}
 	if q.Action == payment.Challenge {
 		w.add("challenge = 1")
 	} else {

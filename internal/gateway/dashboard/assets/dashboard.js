@@ -68,6 +68,17 @@
     }
   });
 
+  // In a queue keys act on the row that has the focus, and nowhere else (WCAG 2.1.4).
+  document.addEventListener("keydown", (e) => {
+    const row = e.target.closest("[data-keys] tbody tr");
+    if (!row || e.ctrlKey || e.metaKey || e.altKey || !/^[a-z]$/i.test(e.key)) return;
+    const key = e.key.toLowerCase();
+    const to = key === "j" ? row.nextElementSibling?.querySelector("a") :
+      key === "k" ? row.previousElementSibling?.querySelector("a") : null;
+    if (to) to.focus();
+    else row.querySelector(`a[data-key="${key}"]`)?.click();
+  });
+
   // A table's CSV streams in with the count of its rows. It is kept only when it came
   // whole: the server cuts the connection of a file that it cannot finish.
   const count = new Intl.NumberFormat(locale);

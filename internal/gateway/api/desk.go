@@ -1,0 +1,349 @@
+package api
+
+import (
+	"encoding/base64"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/id"
+	"github.com/paylink/paylink/internal/payment"
+)
+
+// What people do with a suspicious payment: the queue of reviews, verdicts, marks,
+// disputes. The lists come from the analytics store, which is behind by its
+// consumer's lag; each payment in them is read anew.
+
+const (
+	maxRelated   = 50
+	firstRelated = 10
+)
+
+func deskRoutes() []Route {
+	read, write := "payments:read", "payments:write"
+	const at = "/api/payments/{id}"
+	return []Route{
+		{Method: "GET", Path: "/api/reviews", Auth: authBoth, Scope: read, Query: with(pageQuery, "state", "from", "to"), handle: (*API).listReviews},
+		{Method: "POST", Path: at + "/review", Auth: authBoth, Scope: write, body: bodyRequired, ids: one(id.Payment), handle: (*API).review, shape: shapePayment},
+		{Method: "POST", Path: at + "/mark", Auth: authBoth, Scope: write, body: bodyRequired, ids: one(id.Payment), handle: (*API).mark, shape: shapePayment},
+		{Method: "GET", Path: at + "/related", Auth: authBoth, Scope: read, Query: []string{"limit"}, ids: one(id.Payment), handle: (*API).related},
+		{Method: "GET", Path: "/api/disputes", Auth: authBoth, Scope: read, Query: with(pageQuery, "state", "from", "to"), handle: (*API).listDisputes},
+		{Method: "POST", Path: at + "/disputes", Auth: authBoth, Scope: write, body: bodyRequired, ids: one(id.Payment), handle: (*API).openDispute, shape: shapeDispute},
+		{Method: "POST", Path: at + "/disputes/{dispute}", Auth: authBoth, Scope: write, body: bodyRequired,
+			ids: map[string]string{"id": id.Payment, "dispute": id.Dispute}, handle: (*API).moveDispute, shape: shapeDispute},
+	}
+}
+
+var errNoAnalyst = fault.Unavailable("fraud_unavailable", time.Minute, nil, "The box that knows the risk of payments is not available now.")
+
+// rows reads a page of the analytics store with the filters that both lists have.
+func (a *API) rows(q *request, f fraud.Query) (fraud.Page, deskCursor, int, error) {
+	var none fraud.Page
+	if a.Fraud.Analyst == nil {
+		return none, deskCursor{}, 0, errNoAnalyst
+	}
+	f.Account, f.Mode = q.caller.account, q.caller.mode
+	limit, err := q.query.limit()
+	if err != nil {
+		return none, deskCursor{}, 0, err
+	}
+	after, err := q.query.desk()
+	if err != nil {
+		return none, after, 0, err
+	}
+	if f.From, err = q.query.time("from"); err != nil {
+		return none, after, 0, err
+	}
+	if f.To, err = q.query.time("to"); err != nil {
+		return none, after, 0, err
+	}
+	if !f.From.IsZero() && !f.To.IsZero() && f.To.Before(f.From) {
+		return none, after, 0, fault.Invalid("to", "parameter_invalid", "Must not be before from.")
+	}
+	f.Before, f.Limit = after.Before, limit
+	page, err := a.Fraud.Analyst.Rows(q.Context(), f)
+	return page, after, limit, err
+}
+
+// fresh is the payment of a row as it is now.
+func (a *API) fresh(q *request, id string) (payment.Payment, error) {
+	return a.Payments.GetPayment(q.Context(), q.caller.account, id)
+}
+
+// reviewStates are those that a list of reviews can be narrowed to.
+var reviewStates = []string{payment.ReviewOpen, fraud.Closed, payment.ReviewApproved, payment.ReviewDeclined, payment.ReviewRefunded, payment.ReviewLapsed}
+
+// inState reports whether a review is in a state asked for.
+func inState(review, state string) bool {
+	if state == fraud.Closed {
+		return review != "" && review != payment.ReviewOpen
+	}
+	return review == state
+}
+
+// listReviews is the queue. What was decided since the analytics store heard of it is
+// left out, so a page may be shorter than its limit.
+func (a *API) listReviews(q *request) (any, error) {
+	state, err := q.query.oneOf("state", reviewStates...)
+	if err != nil {
+		return nil, err
+	}
+	if state == "" {
+		state = payment.ReviewOpen
+	}
+	page, _, _, err := a.rows(q, fraud.Query{Review: state})
+	if err != nil {
+		return nil, err
+	}
+	out := list[payment.PaymentObject]{Object: "list", Data: []payment.PaymentObject{}}
+	for _, r := range page.Rows {
+		p, err := a.fresh(q, r.ID)
+		if err != nil {
+			return nil, err
+		}
+		if inState(p.Risk.Review, state) {
+			out.Data = append(out.Data, payment.Object(p))
+		}
+	}
+	if page.Next != "" {
+		next := deskCursor{Before: page.Next}.String()
+		out.HasMore, out.NextCursor = true, &next
+	}
+	return out, nil
+}
+
+type reviewBody struct {
+	Verdict field[string] `json:"verdict"`
+}
+
+// verdicts are what a caller says, and what the review becomes by it.
+var verdicts = map[string]string{"approve": payment.ReviewApproved, "decline": payment.ReviewDeclined, "refund": payment.ReviewRefunded}
+
+func (a *API) review(q *request) (any, error) {
+	var in reviewBody
+	if err := q.decode(&in); err != nil {
+		return nil, err
+	}
+	if err := need(in.Verdict.Set, "verdict"); err != nil {
+		return nil, err
+	}
+	verdict, known := verdicts[in.Verdict.Value]
+	if !known {
+		return nil, fault.Invalid("verdict", "parameter_invalid", "Must be one of approve, decline, refund.")
+	}
+	p, err := a.Transactions.Review(q.Context(), q.caller.account, q.caller.mode, q.PathValue("id"), verdict, q.caller.by(), q.ticket)
+	if err != nil {
+		return nil, err
+	}
+	return payment.Object(p), nil
+}
+
+type markBody struct {
+	Label nullable[string] `json:"label"`
+}
+
+// mark keeps what a person says a payment was; null takes it back.
+func (a *API) mark(q *request) (any, error) {
+	var in markBody
+	if err := q.decode(&in); err != nil {
+		return nil, err
+	}
+	if err := need(in.Label.Set, "label"); err != nil {
+		return nil, err
+	}
+	if !in.Label.Null && in.Label.Value != payment.LabelFraud && in.Label.Value != payment.LabelLegitimate {
+		return nil, fault.Invalid("label", "parameter_invalid", "Must be fraud, legitimate or null.")
+	}
+	p, err := a.Transactions.Mark(q.Context(), q.caller.account, q.caller.mode, q.PathValue("id"), in.Label.Value, q.caller.by(), q.ticket)
+	if err != nil {
+		return nil, err
+	}
+	return payment.Object(p), nil
+}
+
+// relatedObject is a payment beside another, and what they share.
+type relatedObject struct {
+	Object  string                `json:"object"`
+	Shared  []string              `json:"shared"`
+	Payment payment.PaymentObject `json:"payment"`
+}
+
+func (a *API) related(q *request) (any, error) {
+	limit := firstRelated
+	if _, given := q.query["limit"]; given {
+		n, err := q.query.limit()
+		if err != nil {
+			return nil, err
+		}
+		limit = min(n, maxRelated)
+	}
+	p, err := a.findPayment(q.Context(), q)
+	if err != nil {
+		return nil, err
+	}
+	if a.Fraud.Analyst == nil {
+		return nil, errNoAnalyst
+	}
+	out := list[relatedObject]{Object: "list", Data: []relatedObject{}}
+	rows, err := a.Fraud.Analyst.Related(q.Context(), p.Account, p.Mode, p.ID, limit)
+	if err != nil {
+		if fault.KindOf(err) == fault.KindNotFound {
+			return out, nil // so young that the analytics store has not heard of it
+		}
+		return nil, err
+	}
+	for _, r := range rows {
+		other, err := a.fresh(q, r.ID)
+		if err != nil {
+			return nil, err
+		}
+		out.Data = append(out.Data, relatedObject{Object: "related_payment", Shared: fraud.Shared(p, r), Payment: payment.Object(other)})
+	}
+	return out, nil
+}
+
+var disputeStates = []string{payment.DisputeNeedsResponse, payment.DisputeUnderReview, payment.DisputeWon, payment.DisputeLost}
+
+// listDisputes goes by payment, newest first, and by the order in which a payment's
+// disputes came. A page that ends inside a payment says after which dispute.
+func (a *API) listDisputes(q *request) (any, error) {
+	state, err := q.query.oneOf("state", disputeStates...)
+	if err != nil {
+		return nil, err
+	}
+	page, after, limit, err := a.rows(q, fraud.Query{Disputed: true})
+	if err != nil {
+		return nil, err
+	}
+	out := list[payment.DisputeObject]{Object: "list", Data: []payment.DisputeObject{}}
+	skip := after.After
+	for _, r := range page.Rows {
+		p, err := a.fresh(q, r.ID)
+		if err != nil {
+			return nil, err
+		}
+		for _, d := range p.Disputes {
+			if skip != "" { // shown before, up to and with this one
+				if d.ID == skip {
+					skip = ""
+				}
+				continue
+			}
+			if state != "" && d.State != state {
+				continue
+			}
+			if len(out.Data) == limit {
+				next := deskCursor{Before: after.Before, After: out.Data[limit-1].ID}.String()
+				out.HasMore, out.NextCursor = true, &next
+				return out, nil
+			}
+			out.Data = append(out.Data, payment.NewDisputeObject(p, d))
+		}
+		skip = "" // only the page's first payment goes on from before
+	}
+	if page.Next != "" {
+		next := deskCursor{Before: page.Next}.String()
+		out.HasMore, out.NextCursor = true, &next
+	}
+	return out, nil
+}
+
+type openDisputeBody struct {
+	Amount        field[decimal] `json:"amount"`
+	Reason        field[string]  `json:"reason"`
+	Reference     field[string]  `json:"reference"`
+	State         field[string]  `json:"state"`
+	EvidenceDueAt field[string]  `json:"evidenceDueAt"`
+}
+
+func (a *API) openDispute(q *request) (any, error) {
+	var in openDisputeBody
+	if err := q.decode(&in); err != nil {
+		return nil, err
+	}
+	if err := need(in.Reason.Set, "reason"); err != nil {
+		return nil, err
+	}
+	if err := checkAmount("amount", in.Amount); err != nil {
+		return nil, err
+	}
+	due, err := dueTime(in.EvidenceDueAt)
+	if err != nil {
+		return nil, err
+	}
+	return a.dispute(q, payment.DisputeInput{Amount: string(in.Amount.Value), Reason: in.Reason.Value, Reference: in.Reference.Value, State: in.State.Value, EvidenceDueAt: due})
+}
+
+type moveDisputeBody struct {
+	State         field[string] `json:"state"`
+	EvidenceDueAt field[string] `json:"evidenceDueAt"`
+}
+
+func (a *API) moveDispute(q *request) (any, error) {
+	var in moveDisputeBody
+	if err := q.decode(&in); err != nil {
+		return nil, err
+	}
+	if err := need(in.State.Set || in.EvidenceDueAt.Set, "state"); err != nil {
+		return nil, err
+	}
+	due, err := dueTime(in.EvidenceDueAt)
+	if err != nil {
+		return nil, err
+	}
+	return a.dispute(q, payment.DisputeInput{ID: q.PathValue("dispute"), State: in.State.Value, EvidenceDueAt: due})
+}
+
+// dueTime is until when evidence is taken; zero is not said.
+func dueTime(f field[string]) (time.Time, error) {
+	if !f.Set {
+		return time.Time{}, nil
+	}
+	t, err := time.Parse(time.RFC3339Nano, f.Value)
+	if t = t.UTC(); err != nil || t.Year() < 1970 || t.Year() > 9999 {
+		return t, fault.Invalid("evidenceDueAt", "parameter_invalid", "Must be a time by RFC 3339 such as 2026-03-01T12:00:00Z.")
+	}
+	return t, nil
+}
+
+func (a *API) dispute(q *request, in payment.DisputeInput) (any, error) {
+	p, d, err := a.Transactions.Dispute(q.Context(), q.caller.account, q.caller.mode, q.PathValue("id"), in, q.ticket)
+	if err != nil {
+		return nil, err
+	}
+	return payment.NewDisputeObject(p, d), nil
+}
+
+// deskCursor names where a page of the analytics store begins, and the dispute after
+// which it goes on within its first payment. It can only choose where a page of the
+// caller's own payments begins.
+type deskCursor struct {
+	Before string `json:"b,omitzero"`
+	After  string `json:"a,omitzero"`
+}
+
+func (c deskCursor) String() string {
+	raw, err := json.Marshal(c)
+	if err != nil {
+		return "" // two strings always marshal
+	}
+	return base64.RawURLEncoding.EncodeToString(raw)
+}
+
+// desk is the request's cursor, zero when there is none. It accepts only what String
+// makes.
+func (q query) desk() (deskCursor, error) {
+	s, given := q["cursor"]
+	if !given {
+		return deskCursor{}, nil
+	}
+	var c deskCursor
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(s)
+	if err != nil || len(s) > maxCursorBytes || json.Unmarshal(raw, &c, json.RejectUnknownMembers(true)) != nil || c.String() != s || c == (deskCursor{}) ||
+		(c.After != "" && !id.Valid(id.Dispute, c.After)) {
+		return deskCursor{}, fault.Invalid("cursor", "cursor_invalid", "Must be the nextCursor of a page of this list.")
+	}
+	return c, nil
+}
