@@ -225,7 +225,7 @@ func dispatch(ctx context.Context, command string, c commands, out, errs io.Writ
 		return app.RebuildAnalytics(ctx, c.Fraud.Rebuild.config(errs), out)
 	}
 	if strings.HasPrefix(command, "fraud ") {
-		return c.Fraud.dispatch(ctx, command, out)
+		return c.Fraud.dispatch(ctx, command, out, errs)
 	}
 	switch command {
 	case "serve":

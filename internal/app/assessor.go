@@ -12,7 +12,7 @@ import (
 func (s *services) openAssessor(context.Context) error {
 	switch p := s.peer("fraud"); {
 	case s.cfg.runs("fraud"):
-		local := fraud.NewLocal(fraud.LocalConfig{Feed: s.stores.sql, Now: time.Now, Log: s.log, Observe: s.assessments()})
+		local := fraud.NewLocal(fraud.LocalConfig{Feed: s.stores.sql, Models: s.models, Now: time.Now, Log: s.log, Observe: s.assessments()})
 		s.fraud.Assessor, s.background["fraud"] = local, local.Run
 		s.metrics.Gauge("paylink_fraud_lag_seconds", "Age of the last event when the box counted it; 0 at the feed's end.", nil, func() float64 { return local.Lag().Seconds() })
 		s.serve(func(r *rpc.Server) { rpc.ServeAssessor(r, local) })

@@ -14,7 +14,8 @@ import (
 // LocalConfig of a Local. Feed, Now and Log must be given.
 type LocalConfig struct {
 	Feed    Feed
-	History History // what there was before the start; nil: nothing is known of it
+	History History     // what there was before the start; nil: nothing is known of it
+	Models  ModelSource // nil: there is no model
 	Now     func() time.Time
 	Log     *slog.Logger
 	// Observe is told of every verdict; may be nil.
@@ -66,6 +67,9 @@ func (l *Local) Assess(_ context.Context, a Attempt) (Verdict, error) {
 func (l *Local) judge(a *Attempt, v *score.Vector) Verdict {
 	r := payment.Risk{Fingerprint: a.Fingerprint, BIN: a.BIN, Address: a.Address, Country: a.Country}
 	var model *score.Model
+	if l.cfg.Models != nil {
+		model = l.cfg.Models.Running()
+	}
 	assessed := model.Assess(v)
 	r.Score, r.Basis, r.Model = assessed.Score, string(assessed.Basis), assessed.Model
 	for _, reason := range assessed.Reasons {
