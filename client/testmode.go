@@ -21,6 +21,7 @@ const (
 	CardLate              = "4000000000006124" // approves once the link has expired
 	CardOtherAmount       = "4000000000006140" // approves another amount than was asked
 	CardRefundRefused     = "4000000000006173" // approves, and refuses every refund
+	CardDisputed          = "4000000000006181" // approves, and is disputed as fraud soon after its capture
 )
 
 // TestPayment is how Pay pays.

@@ -61,7 +61,11 @@ var causes = map[string]happening{
 }
 
 // neverYet are event types that nothing causes in this version.
-var neverYet = map[string]string{"fraud.flagged": "this version never sends it"}
+var neverYet = map[string]string{
+	"fraud.flagged":   "it takes a rule that blocks or holds payments",
+	"fraud.reviewed":  "it takes a person",
+	"dispute.created": "it takes a dispute", "dispute.updated": "it takes a dispute", "dispute.closed": "it takes a dispute",
+}
 
 func (t *trigger) call(ctx context.Context, c *console) error {
 	if t.Event == "list" {

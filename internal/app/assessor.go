@@ -5,16 +5,30 @@ import (
 	"time"
 
 	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/fraud/shield"
+	"github.com/paylink/paylink/internal/keyring"
 	"github.com/paylink/paylink/internal/rpc"
 )
 
-// openAssessor: the path: what to do with an attempt.
+// openAssessor: the path: what to do with an attempt. It stands on everything else
+// that the box holds.
 func (s *services) openAssessor(context.Context) error {
 	switch p := s.peer("fraud"); {
 	case s.cfg.runs("fraud"):
-		local := fraud.NewLocal(fraud.LocalConfig{Feed: s.stores.sql, Models: s.models, Now: time.Now, Log: s.log, Observe: s.assessments()})
+		config := fraud.LocalConfig{Feed: s.stores.sql, Models: s.models, Shield: shield.New(shield.Config{Policy: shield.Default()}),
+			Puzzle: func(m []byte) []byte { return s.ring.MAC(keyring.PuzzleMAC, m) }, Now: time.Now, Log: s.log, Observe: s.assessments()}
+		if a := s.analytics; a != nil {
+			config.History, config.Behind, config.Refused = a, a.Lag, a.CountShield
+		}
+		local := fraud.NewLocal(config)
 		s.fraud.Assessor, s.background["fraud"] = local, local.Run
 		s.metrics.Gauge("paylink_fraud_lag_seconds", "Age of the last event when the box counted it; 0 at the feed's end.", nil, func() float64 { return local.Lag().Seconds() })
+		s.metrics.Gauge("paylink_fraud_warm", "Whether the month before the start is counted.", nil, func() float64 {
+			if local.Warm() {
+				return 1
+			}
+			return 0
+		})
 		s.serve(func(r *rpc.Server) { rpc.ServeAssessor(r, local) })
 	case p != nil:
 		s.fraud.Assessor = rpc.NewAssessor(p)
@@ -23,13 +37,16 @@ func (s *services) openAssessor(context.Context) error {
 }
 
 // assessments shows what the box says; for a process that runs it.
-func (s *services) assessments() func(fraud.Verdict, time.Duration) {
+func (s *services) assessments() func(fraud.Verdict, bool, time.Duration) {
 	s.metrics.Assessments()
-	return func(v fraud.Verdict, took time.Duration) {
-		action := string(v.Risk.Action)
-		if v.Risk.Challenge && action == "allow" {
+	return func(v fraud.Verdict, refused bool, took time.Duration) {
+		action, why := string(v.Risk.Action), v.Risk.Why
+		switch {
+		case refused:
+			action, why = "refuse", "shield"
+		case v.Risk.Challenge && action == "allow":
 			action = "request_3ds"
 		}
-		s.metrics.Assessed(action, v.Risk.Why, took)
+		s.metrics.Assessed(action, why, took)
 	}
 }

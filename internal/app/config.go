@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/paylink/paylink/internal/fraud/shield"
 	"github.com/paylink/paylink/internal/progress"
 	"github.com/paylink/paylink/internal/rpc"
 	"github.com/paylink/paylink/internal/store/dynamo"
@@ -48,6 +49,7 @@ type Config struct {
 	Limits               []string // settings of the gateway's limits, NAME=COUNT/PERIOD,BURST or NAME=off
 	LimitStore           string   // redis://…: gateways count together
 	TrustedProxies       []string // networks whose X-Forwarded-For is believed
+	Shield               []string // settings of the shield against card testing, NAME=NUMBER or off
 	LogLevel             string
 	MailURL              string      // the mail server; "": no mail is sent
 	MailFrom             string      // in whose name
@@ -88,6 +90,9 @@ func (c Config) Check() []string {
 		}
 	}
 	c.checkLimits(say)
+	if _, err := shield.Parse(c.Shield); err != nil {
+		say("--shield %v", err)
+	}
 	if _, err := c.level(); err != nil {
 		say("--log-level %q: want debug, info, warn or error", c.LogLevel)
 	}

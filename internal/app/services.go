@@ -49,7 +49,7 @@ var boxes = map[string]box{
 	"links":        {payments: true, public: true, keys: []keyring.Share{use(keyring.LinkSign), use(keyring.LinkSeal), use(keyring.AnswerSeal)}},
 	"verifier":     {payments: true, public: true, keys: []keyring.Share{verify(keyring.LinkSign), use(keyring.LinkSeal)}},
 	"payments":     {sql: true, payments: true},
-	"transactions": {payments: true, public: true, calls: []string{"fraud", "simulator"}, keys: []keyring.Share{use(keyring.StoreSeal), use(keyring.AnswerSeal), use(keyring.CardSeal), use(keyring.ReceiptSign)}},
+	"transactions": {payments: true, public: true, calls: []string{"fraud", "simulator"}, keys: []keyring.Share{use(keyring.StoreSeal), use(keyring.AnswerSeal), use(keyring.CardSeal), use(keyring.ReceiptSign), use(keyring.CardMAC)}},
 	"notifier":     {sql: true, payments: true, keys: []keyring.Share{use(keyring.WebhookSign), use(keyring.WebhookSeal), use(keyring.AnswerSeal), use(keyring.MailSeal), use(keyring.ReceiptSign)}},
 	"fraud":        {sql: true, payments: true, keys: []keyring.Share{use(keyring.PuzzleMAC)}},
 	"simulator":    {calls: []string{"transactions"}, keys: []keyring.Share{use(keyring.CardSeal)}},
@@ -191,7 +191,7 @@ func (s *services) openTransactions(context.Context) error {
 		return nil
 	}
 	local := coordinator.New(coordinator.Config{Payments: s.stores.payments, Links: s.stores.links, Connectors: s.connectors,
-		LinkURL: func(l link.Link) string { return s.cfg.PublicURL + "/l/" + l.Token }, Ring: s.ring, PublicURL: s.cfg.PublicURL, Now: time.Now, Log: s.log, Observe: s.observeIssuer})
+		LinkURL: func(l link.Link) string { return s.cfg.PublicURL + "/l/" + l.Token }, Ring: s.ring, PublicURL: s.cfg.PublicURL, Now: time.Now, Log: s.log, Observe: s.observeIssuer, Fraud: s.fraud.Assessor})
 	s.transactions, s.records.Transactions = local, s.stores.paymentRecords
 	s.background["sweep"] = local.Run
 	s.serve(func(r *rpc.Server) { rpc.ServeTransactions(r, local, s.stores.links, cards, s.stores.paymentRecords) })

@@ -17,7 +17,7 @@ var allowed = map[string]map[keyring.Purpose]string{
 	"links":        {keyring.LinkSign: "use", keyring.LinkSeal: "use", keyring.AnswerSeal: "use"},
 	"verifier":     {keyring.LinkSign: "verify", keyring.LinkSeal: "use"},
 	"payments":     {},
-	"transactions": {keyring.StoreSeal: "use", keyring.AnswerSeal: "use", keyring.CardSeal: "use", keyring.ReceiptSign: "use"},
+	"transactions": {keyring.StoreSeal: "use", keyring.AnswerSeal: "use", keyring.CardSeal: "use", keyring.ReceiptSign: "use", keyring.CardMAC: "use"},
 	"notifier":     {keyring.WebhookSign: "use", keyring.WebhookSeal: "use", keyring.AnswerSeal: "use", keyring.MailSeal: "use", keyring.ReceiptSign: "use"},
 	"fraud":        {keyring.PuzzleMAC: "use"},
 	"simulator":    {keyring.CardSeal: "use"},
@@ -40,7 +40,7 @@ func can(whole, r *keyring.Ring, p keyring.Purpose) string {
 		case r.Verify(p, kid, []byte("m"), sig):
 			return "verify"
 		}
-	case keyring.MACKey, keyring.PuzzleMAC:
+	case keyring.MACKey, keyring.CardMAC, keyring.PuzzleMAC:
 		if does(func() { r.MAC(p, nil) }) {
 			return "use"
 		}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/fraud"
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/idempotency"
 	"github.com/paylink/paylink/internal/issuer"
@@ -53,6 +54,16 @@ type Service interface {
 	Capture(ctx context.Context, account, mode, id, amount string, t *idempotency.Ticket) (payment.Payment, error)
 	Void(ctx context.Context, account, mode, id string, t *idempotency.Ticket) (payment.Payment, error)
 	Refund(ctx context.Context, account, mode, id, amount string, t *idempotency.Ticket) (payment.Payment, payment.Refund, error)
+	// Review says what becomes of a payment that waits in review: payment.ReviewApproved
+	// (captured, if its link captures by itself) or ReviewDeclined (voided); or
+	// ReviewRefunded, which gives back any payment as fraud. By is who says so.
+	Review(ctx context.Context, account, mode, id, verdict, by string, t *idempotency.Ticket) (payment.Payment, error)
+	// Mark says what a payment turned out to be: payment.LabelFraud, LabelLegitimate, or
+	// "" to take it back.
+	Mark(ctx context.Context, account, mode, id, label, by string, t *idempotency.Ticket) (payment.Payment, error)
+	// Dispute opens a dispute or moves one on; its record is rendered from the
+	// payment.DisputeObject.
+	Dispute(ctx context.Context, account, mode, id string, d payment.DisputeInput, t *idempotency.Ticket) (payment.Payment, payment.Dispute, error)
 	// Repair asks the issuer about a stuck payment, within a short time, and
 	// returns what is known then.
 	Repair(ctx context.Context, p payment.Payment) payment.Payment
@@ -74,6 +85,12 @@ type Config struct {
 	PublicURL  string        // who makes them
 	Now        func() time.Time
 	Log        *slog.Logger
+	// Fraud looks at attempts before the issuer is asked; nil: nobody does.
+	Fraud fraud.Assessor
+	// FraudBudget is how long it may take, before the account's policy decides.
+	FraudBudget time.Duration // DefaultFraudBudget when zero
+	// ObserveFraud is told how long each look took, and whether it came in time; may be nil.
+	ObserveFraud func(took time.Duration, inTime bool)
 	// Observe is told of every call to an issuer; may be nil.
 	Observe func(connector, call string, outcome issuer.Outcome, took time.Duration)
 }
@@ -81,6 +98,7 @@ type Config struct {
 // Local is the coordinator in this process.
 type Local struct {
 	cfg        Config
+	policies   policies
 	connectors map[string]issuer.Connector
 }
 
@@ -91,6 +109,12 @@ func New(cfg Config) *Local {
 	c := &Local{cfg: cfg, connectors: map[string]issuer.Connector{}}
 	if cfg.Observe == nil {
 		c.cfg.Observe = func(string, string, issuer.Outcome, time.Duration) {}
+	}
+	if cfg.ObserveFraud == nil {
+		c.cfg.ObserveFraud = func(time.Duration, bool) {}
+	}
+	if cfg.FraudBudget <= 0 {
+		c.cfg.FraudBudget = DefaultFraudBudget
 	}
 	for _, k := range cfg.Connectors {
 		c.connectors[k.Name()] = k
@@ -135,16 +159,25 @@ func (c *Local) Submit(ctx context.Context, s payment.Submit) (payment.Payment, 
 	if err != nil {
 		return c.orExisting(ctx, s, err)
 	}
-	p, change, err := c.begin(ctx, s, fresh)
+	if s.Link.LastPayment == fresh.ID { // most repetitions: what was decided stands, and nobody need look again
+		if p, ok, err := c.ByAttempt(ctx, s.Link, s.Attempt); err == nil && ok && p.Status != payment.Created {
+			return p, nil
+		}
+	}
+	risk, err := c.assess(ctx, s, fresh)
 	if err != nil {
 		return c.orExisting(ctx, s, err)
 	}
-	if change.Nothing {
+	p, change, err := c.begin(ctx, s, fresh, risk)
+	if err != nil {
+		return c.orExisting(ctx, s, err)
+	}
+	if change.Nothing || p.Status != payment.Processing { // said before, or blocked
 		return p, nil
 	}
 	answer := c.call(ctx, connector, "authorize", func(ctx context.Context) issuer.Answer {
 		return connector.Authorize(ctx, issuer.Authorization{Reference: p.IssuerKey(), Amount: p.Amount, Card: s.Card,
-			Capture: p.Capture == link.CaptureAutomatic, Statement: s.Link.Payee, ReturnURL: s.ReturnURL, ExpiresAt: p.LinkEndsAt.Add(-p.Ahead)})
+			Capture: p.Capture == link.CaptureAutomatic && p.Risk.Action != payment.Hold, Challenge: p.Risk.Challenge, Statement: s.Link.Payee, ReturnURL: s.ReturnURL, ExpiresAt: p.LinkEndsAt.Add(-p.Ahead)})
 	})
 	done, err := c.settle(ctx, p, payment.Input{Kind: payment.Sync, Actor: "issuer", Answer: answer, Link: s.Link})
 	if err != nil {
@@ -156,9 +189,9 @@ func (c *Local) Submit(ctx context.Context, s payment.Submit) (payment.Payment, 
 }
 
 // begin commits the attempt before anything leaves.
-func (c *Local) begin(ctx context.Context, s payment.Submit, fresh payment.Payment) (payment.Payment, payment.Change, error) {
+func (c *Local) begin(ctx context.Context, s payment.Submit, fresh payment.Payment, risk payment.Risk) (payment.Payment, payment.Change, error) {
 	for range maxConflicts {
-		in := payment.Input{Kind: payment.Begin, Change: id.New(id.Change), At: s.Link.At(c.cfg.Now()), Actor: "payer", Owner: id.New(id.Change), Link: s.Link}
+		in := payment.Input{Kind: payment.Begin, Change: id.New(id.Change), At: s.Link.At(c.cfg.Now()), Actor: "payer", Owner: id.New(id.Change), Link: s.Link, Risk: risk}
 		change, err := payment.Next(fresh, in)
 		if err != nil || change.Nothing {
 			return change.Payment, change, err
@@ -394,6 +427,9 @@ func (c *Local) Notice(ctx context.Context, n issuer.Notice) error {
 			return fmt.Errorf("the earlier try %s could not be reversed: %s", n.Reference, a.Outcome)
 		}
 		return nil
+	}
+	if n.Dispute != nil {
+		return c.disputeNoticed(ctx, p, *n.Dispute)
 	}
 	answer := n.Answer
 	if answer.Outcome == issuer.Approved && givenUp(p.Status) {

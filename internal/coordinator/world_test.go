@@ -138,16 +138,20 @@ type world struct {
 	c       *coordinator.Local
 	account string
 	logs    strings.Builder // what an operator would read
+	fraud   *looks
+	ring    *keyring.Ring
 }
 
 // engine gives the URL of an empty store.
 type engine func(t testing.TB) string
 
+func sqlite(t testing.TB) string { return "sqlite:" + filepath.Join(t.TempDir(), "paylink.db") }
+
 // onEach runs the test on each engine.
 func onEach(t *testing.T, test func(*testing.T, engine)) {
 	t.Helper()
 	for name, e := range map[string]engine{
-		"SQLite":     func(t testing.TB) string { return "sqlite:" + filepath.Join(t.TempDir(), "paylink.db") },
+		"SQLite":     sqlite,
 		"PostgreSQL": func(t testing.TB) string { return pgtest.Database(t) },
 	} {
 		t.Run(name, func(t *testing.T) { test(t, e) })
@@ -156,13 +160,13 @@ func onEach(t *testing.T, test func(*testing.T, engine)) {
 
 func newWorld(t *testing.T, e engine) *world {
 	t.Helper()
-	w := &world{t: t, url: e(t), clock: &clock{at: epoch}, account: id.New(id.Account)}
+	w := &world{t: t, url: e(t), clock: &clock{at: epoch}, account: id.New(id.Account), fraud: &looks{}, ring: keyring.NewMemory(epoch)}
 	if _, _, err := sqlstore.Migrate(t.Context(), w.url); err != nil {
 		t.Fatal(err)
 	}
 	w.store = w.openStore()
 	var err error
-	w.sim, err = simulator.New(simulator.Config{BookPath: filepath.Join(t.TempDir(), "book"), Now: w.clock.now, Downtime: 3 * time.Hour})
+	w.sim, err = simulator.New(simulator.Config{BookPath: filepath.Join(t.TempDir(), "book"), Now: w.clock.now, Downtime: 3 * time.Hour, DisputeAfter: time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,7 +177,7 @@ func newWorld(t *testing.T, e engine) *world {
 	})
 	w.faulty = &storetest.Faulty{Store: w.store, Fail: func(int) storetest.Fault { return storetest.FailNot }}
 	w.wire = &wire{Connector: w.sim}
-	w.links = link.NewLocal(link.LocalConfig{Ring: keyring.NewMemory(epoch), Store: w.store, PublicURL: "https://pay.example", Now: w.clock.now})
+	w.links = link.NewLocal(link.LocalConfig{Ring: w.ring, Store: w.store, PublicURL: "https://pay.example", Now: w.clock.now})
 	w.c = w.restart()
 	return w
 }
@@ -207,7 +211,7 @@ func (w *world) restart() *coordinator.Local {
 		w.faulty = &storetest.Faulty{Store: next, Fail: w.faulty.Fail}
 	}
 	w.c = coordinator.New(coordinator.Config{Payments: w.faulty, Links: w.store, Connectors: []issuer.Connector{w.wire},
-		LinkURL: w.links.URL, Now: w.clock.now, Log: slog.New(slog.NewTextHandler(&w.logs, nil))})
+		Fraud: w.fraud, FraudBudget: w.fraud.budget, Ring: w.ring, LinkURL: w.links.URL, Now: w.clock.now, Log: slog.New(slog.NewTextHandler(&w.logs, nil))})
 	return w.c
 }
 

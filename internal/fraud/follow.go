@@ -13,12 +13,15 @@ import (
 const (
 	followAgain = time.Second      // before the feed is read again after a failure
 	recallAgain = 10 * time.Second // before the past is read again after a failure
+	recallLook  = 100 * time.Millisecond
 )
 
 // Feed is the change feed for one that keeps its own place in it.
 type Feed interface {
 	// End is the place of the last event; what is committed later comes after it.
 	End(ctx context.Context) (int64, error)
+	// Since is how many events come after a position, up to a million.
+	Since(ctx context.Context, position int64) (int64, error)
 	// Tail calls handle with the events after a position, as they come, until ctx ends
 	// (nil), or the feed or handle fails; end says that there are no more for now. Only
 	// an object's first event, and those that are not told of a payment's status, are
@@ -35,6 +38,14 @@ func (l *Local) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if l.cfg.Refused != nil {
+		counted := make(chan struct{})
+		go func() {
+			defer close(counted)
+			l.refused.run(ctx, l.cfg.Refused, l.cfg.Log)
+		}()
+		defer func() { <-counted }()
+	}
 	started := l.cfg.Now()
 	cold := l.memory.Load()
 	if l.cfg.History == nil {
@@ -49,7 +60,7 @@ func (l *Local) Run(ctx context.Context) error {
 		defer close(ended)
 		l.follow(coldContext, cold, from, func() {})
 	}()
-	if warm := l.recall(ctx, started); warm != nil {
+	if warm := l.recall(ctx, from, started); warm != nil {
 		l.follow(ctx, warm, from, func() {
 			if l.memory.CompareAndSwap(cold, warm) {
 				l.warm.Store(true)
@@ -62,10 +73,23 @@ func (l *Local) Run(ctx context.Context) error {
 	return nil
 }
 
-// recall reads the past into a memory of its own, as often as it takes; nil: ctx ended.
-func (l *Local) recall(ctx context.Context, started time.Time) *memory {
+// recall reads the past into a memory of its own, as often as it takes; nil: ctx
+// ended. It waits until the past reaches to where the feed is followed from.
+func (l *Local) recall(ctx context.Context, from int64, started time.Time) *memory {
 	for ctx.Err() == nil {
-		m, err := l.recalled(ctx, started)
+		since, err := l.cfg.Feed.Since(ctx, from)
+		var behind int64
+		if err == nil {
+			behind, err = l.cfg.Behind(ctx)
+		}
+		if err == nil && behind > since {
+			rest(ctx, recallLook)
+			continue
+		}
+		var m *memory
+		if err == nil {
+			m, err = l.recalled(ctx, started)
+		}
 		if err == nil {
 			return m
 		}
@@ -105,8 +129,12 @@ func (l *Local) follow(ctx context.Context, m *memory, position int64, atEnd fun
 		err := l.cfg.Feed.Tail(ctx, position, func(events []stream.Event, end bool) error {
 			now := l.cfg.Now()
 			for i := range events {
-				if err := m.apply(&events[i], now); err != nil {
+				w, err := m.apply(&events[i], now)
+				if err != nil {
 					l.cfg.Log.ErrorContext(ctx, "an event cannot be read and is passed over", "error", err)
+				}
+				if w != nil && l.cfg.Shield != nil {
+					l.cfg.Shield.Answered(w.attempt, w.authorised)
 				}
 				position = events[i].Position
 			}

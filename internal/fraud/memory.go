@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/paylink/paylink/internal/fraud/score"
+	"github.com/paylink/paylink/internal/fraud/shield"
 	"github.com/paylink/paylink/internal/money"
 	"github.com/paylink/paylink/internal/payment"
 	"github.com/paylink/paylink/internal/stream"
@@ -38,27 +39,30 @@ type opened struct {
 	keys    score.Keys
 	verdict *Verdict // what the path said of it; nil: another instance did
 	blocked bool     // by us: the issuer said nothing
+	shield  shield.Attempt
 }
 
 func newMemory(h *score.History) *memory {
 	return &memory{history: h, open: map[string]opened{}, ring: make([]string, maxOpen)}
 }
 
+// before is what was said of an attempt that is not answered yet; nil: nothing.
+func (m *memory) before(id string) *Verdict {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.open[id].verdict
+}
+
 // attempt gives the features of an attempt and counts it, unless it is counted
-// already: then it gives what was said of it, or nil if that was said elsewhere.
-func (m *memory) attempt(a *score.Attempt, v *score.Vector) (again bool, said *Verdict) {
+// already.
+func (m *memory) attempt(a *score.Attempt, guarded shield.Attempt, v *score.Vector) {
 	keys := m.history.Keys(a)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	known, again := m.open[a.ID]
-	if again && known.verdict != nil {
-		return true, known.verdict
-	}
 	m.history.FeaturesOf(keys, a, v)
-	if !again {
-		m.count(a, keys, opened{keys: keys})
+	if _, known := m.open[a.ID]; !known {
+		m.count(a, keys, opened{keys: keys, shield: guarded})
 	}
-	return again, nil
 }
 
 // count an attempt; the lock is held.
@@ -104,24 +108,35 @@ type told struct {
 		Label      string         `json:"label"`
 		LabelledAt time.Time      `json:"labelledAt"`
 	} `json:"risk"`
+	Disputes []struct {
+		Reason string `json:"reason"`
+	} `json:"disputes"`
 }
 
-// apply counts what an event tells and the path has not seen. It is harmless twice
-// for what is open, and events come in the order of their objects.
-func (m *memory) apply(e *stream.Event, now time.Time) error {
+// word is the issuer's first one on an attempt.
+type word struct {
+	attempt    shield.Attempt
+	authorised bool
+}
+
+// apply counts what an event tells and the path has not seen, and gives the issuer's
+// word if the event is one.
+func (m *memory) apply(e *stream.Event, now time.Time) (w *word, err error) {
 	at := e.CreatedAt
 	if at.After(now) { // an account's test clock may be ahead; what is counted is real time
 		at = now
 	}
 	switch {
 	case strings.HasPrefix(e.Type, "payment.") && e.ObjectSeq == 1:
-		return m.begun(e, at)
+		return nil, m.begun(e, at)
 	case e.Type == "payment.authorized", e.Type == "payment.succeeded", e.Type == "payment.late":
-		m.answered(e.Object, at, score.Authorised)
+		return m.answered(e.Object, at, score.Authorised), nil
 	case e.Type == "payment.declined":
-		m.answered(e.Object, at, score.Declined)
+		return m.answered(e.Object, at, score.Declined), nil
+	case strings.HasPrefix(e.Type, "fraud."), strings.HasPrefix(e.Type, "dispute."):
+		return nil, m.labelled(e, at)
 	}
-	return nil
+	return nil, nil
 }
 
 // begun counts an attempt that the feed tells first: another instance assessed it,
@@ -141,7 +156,8 @@ func (m *memory) begun(e *stream.Event, at time.Time) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if _, known := m.open[e.Object]; !known { // the path may have been quicker
-		m.count(&a, keys, opened{keys: keys, blocked: t.Risk.Action == payment.Block})
+		m.count(&a, keys, opened{keys: keys, blocked: t.Risk.Action == payment.Block,
+			shield: shield.Attempt{Account: e.Account, Mode: e.Mode, Link: t.Link, BIN: t.Card.BIN, Address: t.Risk.Address, Payment: e.Object}})
 	}
 	return nil
 }
@@ -160,15 +176,49 @@ func attemptOf(e *stream.Event, at time.Time) (told, score.Attempt, error) {
 }
 
 // answered counts the issuer's first word on an open attempt.
-func (m *memory) answered(id string, at time.Time, o score.Outcome) {
+func (m *memory) answered(id string, at time.Time, o score.Outcome) *word {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	known, ok := m.open[id]
 	if !ok {
-		return
+		return nil
 	}
 	delete(m.open, id)
-	if !known.blocked {
-		m.history.Answered(known.keys, at, o)
+	if known.blocked {
+		return nil
 	}
+	m.history.Answered(known.keys, at, o)
+	known.shield.At = at
+	return &word{known.shield, o == score.Authorised}
+}
+
+// labelled counts what a payment turned out to be, in the event that tells it first.
+// A label that is changed counts as another one from then on: what was known before
+// was known, and rules decided by it. A start counts the last label alone.
+func (m *memory) labelled(e *stream.Event, at time.Time) error {
+	t, a, err := attemptOf(e, at)
+	if err != nil {
+		return err
+	}
+	fresh := func(when time.Time) bool { return !when.IsZero() && when.UnixMilli() == e.CreatedAt.UnixMilli() }
+	fraud := false
+	switch {
+	case t.Risk.Label != "":
+		if !fresh(t.Risk.LabelledAt) {
+			return nil
+		}
+		fraud = t.Risk.Label == payment.LabelFraud
+	case e.Type == "dispute.created":
+		if len(t.Disputes) == 0 || t.Disputes[len(t.Disputes)-1].Reason != "fraudulent" {
+			return nil
+		}
+		fraud = true
+	default:
+		return nil
+	}
+	keys := m.history.Keys(&a)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.history.Learned(keys, fraud, at)
+	return nil
 }

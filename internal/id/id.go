@@ -33,7 +33,7 @@ const (
 	Invite   = "inv" // an invitation
 	Mail     = "mail"
 	Form     = "frm"
-	Dispute  = "dsp"
+	Dispute  = "dsp" // of a payment
 )
 
 // The prefixes of what an account keeps against fraud: rules, and entries of lists.

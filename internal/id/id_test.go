@@ -12,7 +12,7 @@ import (
 )
 
 var prefixes = []string{id.User, id.Account, id.Key, id.Method, id.Link, id.Payment, id.Refund, id.Event, id.Endpoint, id.Delivery,
-	id.Session, id.Change, id.Request, id.Form}
+	id.Session, id.Change, id.Request, id.Form, id.Dispute}
 
 func TestNew(t *testing.T) {
 	seen := map[string]bool{}

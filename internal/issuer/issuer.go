@@ -69,6 +69,7 @@ type Authorization struct {
 	Statement string    // what the payer reads on the statement
 	ReturnURL string    // where a challenge sends the payer back to
 	ExpiresAt time.Time // when the payer's offer ends
+	Challenge bool      // the payer is to be challenged (3-D Secure) before anything is approved
 }
 
 // Operation acts on an authorised reference: capture, reverse or refund. ID is
@@ -109,10 +110,22 @@ type Connector interface {
 	Lookup(ctx context.Context, reference string) Answer
 }
 
-// Notice is an answer that the issuer sends on its own, later or again.
+// Notice is what the issuer sends on its own, later or again: an answer, or word of
+// a dispute.
 type Notice struct {
 	Reference string // of the authorisation
 	Answer    Answer
+	Dispute   *Dispute // set: the notice is about it alone, and Answer says nothing
+}
+
+// Dispute is a payer's objection, as the issuer tells of it. Reason and State are in
+// the words of package payment.
+type Dispute struct {
+	Reference     string // the issuer's own name of it
+	Amount        money.Amount
+	Reason        string
+	State         string
+	EvidenceDueAt time.Time
 }
 
 // Notifier is the optional power of a connector that receives notices. OnNotice

@@ -49,12 +49,13 @@ const (
 	CardSeal    Purpose = "card-seal"    // XChaCha20-Poly1305, a card between two of our processes
 	MailSeal    Purpose = "mail-seal"    // XChaCha20-Poly1305, mails at rest, and what their one-click links say
 	ReceiptSign Purpose = "receipt-sign" // Ed25519, statements about payments
-	MACKey      Purpose = "mac"          // HMAC-SHA256, fingerprints
+	MACKey      Purpose = "mac"          // HMAC-SHA256, fingerprints of requests
+	CardMAC     Purpose = "card-mac"     // HMAC-SHA256, fingerprints of cards
 	PuzzleMAC   Purpose = "puzzle-mac"   // HMAC-SHA256, proofs of work that payers are asked for
 )
 
 // Purposes lists them all.
-var Purposes = []Purpose{LinkSign, LinkSeal, SessionSign, WebhookSign, StoreSeal, AnswerSeal, WebhookSeal, CardSeal, MailSeal, ReceiptSign, MACKey, PuzzleMAC}
+var Purposes = []Purpose{LinkSign, LinkSeal, SessionSign, WebhookSign, StoreSeal, AnswerSeal, WebhookSeal, CardSeal, MailSeal, ReceiptSign, MACKey, CardMAC, PuzzleMAC}
 
 // Limits.
 const (
@@ -90,7 +91,7 @@ func (p Purpose) kind() kind {
 		return kindSign
 	case LinkSeal, StoreSeal, AnswerSeal, WebhookSeal, CardSeal, MailSeal:
 		return kindSeal
-	case MACKey, PuzzleMAC:
+	case MACKey, CardMAC, PuzzleMAC:
 		return kindMAC
 	}
 	return 0

@@ -28,6 +28,7 @@ func (s *step) entry(e Entry) {
 	e.Seq, e.At, e.From, e.Actor, e.Change = int64(len(p.Log))+1, s.in.At, p.Status, s.in.Actor, s.in.Change
 	p.Status = e.To
 	e.Authorized, e.Captured, e.Refunded = p.AuthorizedMinor, p.CapturedMinor, p.RefundedMinor
+	e.Review, e.Label = p.Risk.Review, p.Risk.Label
 	for _, t := range e.Transfers {
 		if err := t.Check(); err != nil {
 			s.err = err
@@ -120,5 +121,6 @@ func (p Payment) Verify() []string {
 	} else if p.CapturedMinor != 0 {
 		say("I8", "captured without a transfer")
 	}
+	p.verifyRisk(say)
 	return broken
 }

@@ -29,11 +29,15 @@ const (
 	VoidAnswer                // the answer to Reverse while voiding
 	RefundAsked               // the merchant refunds
 	RefundAnswer              // the answer to Refund, or to its inquiry
+	Reviewed                  // a person says what becomes of a payment, see Verdict
+	Marked                    // a person says what the payment was, see Label
+	Disputed                  // a dispute is opened or moves on
 	kinds                     // the number of kinds
 )
 
 var kindNames = [...]string{"begin", "sync", "inquired", "noticed", "lost", "claim", "abandon",
-	"capture asked", "capture answer", "void asked", "void answer", "refund asked", "refund answer"}
+	"capture asked", "capture answer", "void asked", "void answer", "refund asked", "refund answer",
+	"reviewed", "marked", "disputed"}
 
 func (k Kind) String() string { return kindNames[k] }
 
@@ -44,8 +48,8 @@ type Input struct {
 	At     time.Time
 	Actor  string // who caused it: payer, merchant, issuer, sweep
 	Answer issuer.Answer
-	Minor  int64  // of a capture (0: all) or refund (0: all that is left)
-	Refund string // id of the refund
+	Minor  int64  // of a capture (0: all), a refund (0: all that is left) or a dispute (0: all that was captured)
+	Refund string // id of the refund; Reviewed: of the one that it may need
 	Owner  string // of the lease
 	// NoUse says that no use of the link was left for a success that came after
 	// its use had been given back: the money goes back, whatever the policy.
@@ -54,6 +58,13 @@ type Input struct {
 	Extra bool
 	Link  link.Link // Begin: the link as it was read; a success: to tell that it is paid
 	URL   string    // the link's URL, for its event
+
+	Risk      Risk         // Begin: what was thought of the attempt before it is committed
+	Verdict   string       // Reviewed: ReviewApproved, ReviewDeclined or ReviewRefunded
+	Label     string       // Marked: a label, or "" to take it back
+	By        string       // Reviewed, Marked: id of who says so
+	Dispute   DisputeInput // Disputed
+	DisputeID string       // Disputed: the id if it is a new one
 }
 
 // Schedule of inquiries while an outcome is not known; then a person looks.
@@ -97,6 +108,12 @@ func Next(p Payment, in Input) (Change, error) {
 		err = s.refundAsked()
 	case RefundAnswer:
 		s.refundAnswer()
+	case Reviewed:
+		err = s.reviewed()
+	case Marked:
+		err = s.marked()
+	case Disputed:
+		err = s.disputed()
 	}
 	if err != nil {
 		return Change{}, err
@@ -136,10 +153,12 @@ func (s *step) room() int {
 	switch s.in.Kind {
 	case Begin:
 		room = 12
-	case CaptureAsked:
+	case CaptureAsked, Reviewed:
 		room = 8
-	case RefundAsked:
+	case RefundAsked, Disputed:
 		room = 4
+	case Marked: // may be said again and again: never at the cost of what money needs
+		room = 16
 	default:
 		return 0
 	}
@@ -154,6 +173,7 @@ func (s *step) room() int {
 func (p Payment) clone() Payment {
 	p.Log = append([]Entry(nil), p.Log...)
 	p.Refunds = append([]Refund(nil), p.Refunds...)
+	p.Disputes = append([]Dispute(nil), p.Disputes...)
 	return p
 }
 
@@ -161,10 +181,16 @@ func (s *step) begin() error {
 	p, l := &s.p, s.in.Link
 	switch p.Status {
 	case None:
+		p.Risk = s.in.Risk
 		s.to(Created, "submitted", "payment.created")
-	case Created: // proved not sent: the payer tries again
+	case Created: // proved not sent: the payer tries again, maybe with another card
+		p.Risk = s.in.Risk
 	default:
-		return nil // the same attempt is the same payment
+		return nil // the same attempt is the same payment, and what was decided of it stands
+	}
+	if p.Risk.Action == Block {
+		s.blocked()
+		return nil
 	}
 	p.LinkEndsAt = l.ExpiresAt
 	p.Try++
@@ -272,9 +298,10 @@ func (s *step) approved(freed bool) {
 	}
 	if !freed && decided.Before(p.LinkEndsAt) {
 		s.settle(goal, reason, move)
-		return
+	} else {
+		s.late(goal, freed, move)
 	}
-	s.late(goal, freed, move)
+	s.hold()
 }
 
 // settle enters Authorized or Succeeded.
@@ -298,7 +325,7 @@ func (s *step) late(goal Status, freed bool, move ledger.Transfer) {
 	}
 	s.to(Late, reason, "payment.late", move)
 	policy := p.LatePolicy
-	if s.in.NoUse {
+	if s.in.NoUse || p.Risk.Action == Block {
 		policy = link.LateRefund
 	}
 	switch {
@@ -320,7 +347,7 @@ func (s *step) take(freed bool) {
 	switch {
 	case s.p.UseReserved:
 		s.change.Use = UseComplete
-	case freed && !s.in.NoUse:
+	case freed && !s.in.NoUse && s.p.Risk.Action != Block:
 		s.change.Use = UseRetake
 	}
 	s.p.UseReserved = false
@@ -349,6 +376,9 @@ func (s *step) canceled(reason string) {
 	s.release()
 	s.rest(time.Time{})
 	var moves []ledger.Transfer
+	if s.p.Risk.Review == ReviewOpen {
+		s.p.Risk.Review = ReviewLapsed
+	}
 	if held, ok := s.p.heldAuthorization(); ok {
 		moves = append(moves, ledger.Release(s.transferID(0), ledger.Voided, held))
 	}

@@ -2,6 +2,7 @@ package payment_test
 
 import (
 	"bytes"
+	"cmp"
 	"flag"
 	"fmt"
 	"os"
@@ -85,6 +86,32 @@ func answer(kind payment.Kind, o issuer.Outcome, captured bool) payment.Input {
 // late one of the table, which is captured.
 const lateHeld payment.Status = "late, not captured"
 
+// Payments that the assessment of their attempt made special.
+const (
+	heldOpen    payment.Status = "authorized, held"   // waits in review
+	heldLate    payment.Status = "late, held"         // the same, after the link's end
+	blockedOnce payment.Status = "declined, blocked"  // never sent
+	sent        payment.Status = "succeeded, allowed" // looked at, and let through
+)
+
+var specials = []payment.Status{heldOpen, heldLate, blockedOnce, sent}
+
+func assessed(a payment.Action) payment.Input {
+	return payment.Input{Kind: payment.Begin, Actor: "payer", Owner: "w1", Risk: payment.Risk{Fingerprint: "f00", BIN: "424242", Action: a, Why: "rule", Rule: "frl_1", Version: 3}}
+}
+
+func verdict(v string) payment.Input {
+	return payment.Input{Kind: payment.Reviewed, Actor: "merchant", Verdict: v, By: "usr_1", Refund: "rfd_7", Owner: "w3"}
+}
+
+func marking(label string) payment.Input {
+	return payment.Input{Kind: payment.Marked, Actor: "merchant", Label: label, By: "usr_1"}
+}
+
+func disputing(state string) payment.Input {
+	return payment.Input{Kind: payment.Disputed, Actor: "issuer", DisputeID: "dsp_1", Dispute: payment.DisputeInput{Reference: "case 1", Reason: "fraudulent", State: state}}
+}
+
 // inStatus builds a payment of every status, by the machine alone.
 func inStatus(t testing.TB) map[payment.Status]payment.Payment {
 	begin := payment.Input{Kind: payment.Begin, Actor: "payer", Owner: "w1"}
@@ -121,6 +148,10 @@ func inStatus(t testing.TB) map[payment.Status]payment.Payment {
 		payment.Late:              drive(t, processing, late),
 		lateHeld:                  drive(t, processing, lateAuthorised),
 		payment.Review:            drive(t, processing, wrong),
+		heldOpen:                  drive(t, fresh(link.LateHold), assessed(payment.Hold), answer(payment.Sync, issuer.Approved, false)),
+		heldLate:                  drive(t, fresh(link.LateHold), assessed(payment.Hold), lateAuthorised),
+		blockedOnce:               drive(t, fresh(link.LateHold), assessed(payment.Block)),
+		sent:                      drive(t, fresh(link.LateHold), assessed(payment.Allow), answer(payment.Sync, issuer.Approved, true)),
 	}
 }
 
@@ -139,7 +170,33 @@ func everyInput() []payment.Input {
 	for _, k := range []payment.Kind{payment.Begin, payment.Lost, payment.Claim, payment.Abandon, payment.CaptureAsked, payment.VoidAsked, payment.RefundAsked} {
 		list = append(list, payment.Input{Kind: k, Actor: "merchant", Owner: "w2", Refund: "rfd_9", At: ends.Add(payment.HoldLife)})
 	}
-	return list
+	for _, v := range []string{payment.ReviewApproved, payment.ReviewDeclined, payment.ReviewRefunded} {
+		list = append(list, verdict(v))
+	}
+	list = append(list, marking(payment.LabelFraud), marking(""))
+	for _, s := range []string{payment.DisputeNeedsResponse, payment.DisputeLost} {
+		list = append(list, disputing(s))
+	}
+	return append(list, assessed(payment.Block), assessed(payment.Hold))
+}
+
+// named is an input as the table calls it.
+func named(in payment.Input) string {
+	switch in.Kind {
+	case payment.Sync, payment.Inquired, payment.Noticed, payment.CaptureAnswer, payment.VoidAnswer, payment.RefundAnswer:
+		return in.Kind.String() + ": " + in.Answer.Outcome.String()
+	case payment.Reviewed:
+		return in.Kind.String() + ": " + in.Verdict
+	case payment.Marked:
+		return in.Kind.String() + ": " + cmp.Or(in.Label, "nothing")
+	case payment.Disputed:
+		return in.Kind.String() + ": " + in.Dispute.State
+	case payment.Begin:
+		if in.Risk.Action != "" {
+			return in.Kind.String() + ": " + string(in.Risk.Action)
+		}
+	}
+	return in.Kind.String()
 }
 
 // TestTransitionTable is the machine as a person can read it: every status with
@@ -148,17 +205,13 @@ func everyInput() []payment.Input {
 func TestTransitionTable(t *testing.T) {
 	var out bytes.Buffer
 	states := inStatus(t)
-	for _, from := range append(order[:len(order):len(order)], lateHeld) {
+	for _, from := range append(append(order[:len(order):len(order)], lateHeld), specials...) {
 		p := states[from]
-		if p.Status != from && (from != lateHeld || p.Status != payment.Late) {
+		if status, _, _ := strings.Cut(string(from), ","); p.Status != payment.Status(status) {
 			t.Fatalf("the payment built for %q is %q", from, p.Status)
 		}
 		for _, in := range everyInput() {
-			name := in.Kind.String()
-			if in.Kind == payment.Sync || in.Kind == payment.Inquired || in.Kind == payment.Noticed || strings.HasSuffix(name, "answer") {
-				name += ": " + in.Answer.Outcome.String()
-			}
-			fmt.Fprintf(&out, "%-20s %-32s %s\n", orNone(from), name, cell(t, p, in))
+			fmt.Fprintf(&out, "%-20s %-32s %s\n", orNone(from), named(in), cell(t, p, in))
 		}
 	}
 	const file = "testdata/transitions.golden"
@@ -202,7 +255,11 @@ func cell(t *testing.T, p payment.Payment, in payment.Input) string {
 	}
 	var path []string
 	for _, e := range c.Entries {
-		path = append(path, string(e.To))
+		step := string(e.To)
+		if strings.HasPrefix(e.Event, "fraud.") || strings.HasPrefix(e.Event, "dispute.") {
+			step += " (" + e.Event + ")"
+		}
+		path = append(path, step)
 	}
 	return strings.Join(path, " -> ") + map[payment.UseOp]string{payment.UseReserve: " +use", payment.UseComplete: " use done",
 		payment.UseRelease: " -use", payment.UseRetake: " use retaken"}[c.Use]
@@ -320,9 +377,14 @@ func TestF20RefundsNeverPassTheCap(t *testing.T) {
 			issuer.Reversed, issuer.NotFound, issuer.Pending}
 		for range rapid.IntRange(1, 40).Draw(rt, "steps") {
 			now = now.Add(time.Duration(rapid.IntRange(-3600, 7200).Draw(rt, "seconds")) * time.Second) // F31: clocks jump
-			in := payment.Input{Kind: payment.Kind(rapid.IntRange(0, int(payment.RefundAnswer)).Draw(rt, "kind")), At: now, Actor: "sweep",
+			in := payment.Input{Kind: payment.Kind(rapid.IntRange(0, int(payment.Disputed)).Draw(rt, "kind")), At: now, Actor: "sweep",
 				Owner: rapid.SampledFrom([]string{"a", "b"}).Draw(rt, "owner"), Minor: rapid.Int64Range(0, 1100).Draw(rt, "minor"),
 				Refund: "rfd_" + strconv.Itoa(rapid.IntRange(0, 5).Draw(rt, "refund")), NoUse: rapid.Bool().Draw(rt, "nouse")}
+			in.Risk.Action = rapid.SampledFrom([]payment.Action{"", payment.Allow, payment.Hold, payment.Hold, payment.Block}).Draw(rt, "action")
+			in.Verdict = rapid.SampledFrom([]string{payment.ReviewApproved, payment.ReviewDeclined, payment.ReviewRefunded}).Draw(rt, "verdict")
+			in.Label = rapid.SampledFrom([]string{"", payment.LabelFraud, payment.LabelLegitimate}).Draw(rt, "label")
+			in.By, in.DisputeID = "usr_1", "dsp_"+strconv.Itoa(rapid.IntRange(0, 6).Draw(rt, "dispute"))
+			in.Dispute.State = rapid.SampledFrom([]string{"", payment.DisputeNeedsResponse, payment.DisputeUnderReview, payment.DisputeWon, payment.DisputeLost}).Draw(rt, "state")
 			amount := rapid.SampledFrom([]int64{1000, 1000, 1000, 400, 1001}).Draw(rt, "amount")
 			in.Answer = issuer.Answer{Outcome: rapid.SampledFrom(outcomes).Draw(rt, "outcome"), Amount: money.Of(amount, "EUR"),
 				Captured: rapid.Bool().Draw(rt, "captured"), At: now}

@@ -25,6 +25,8 @@ type PaymentObject struct {
 	Realm          string            `json:"realm,omitempty"`
 	Reference      string            `json:"reference,omitempty"`
 	Metadata       map[string]string `json:"metadata,omitempty"`
+	Risk           *RiskObject       `json:"risk,omitempty"`
+	Disputes       []DisputeObject   `json:"disputes,omitempty"`
 	Mode           string            `json:"mode"`
 	CreatedAt      string            `json:"createdAt"`
 	UpdatedAt      string            `json:"updatedAt"`
@@ -41,8 +43,10 @@ type DeclineObject struct {
 
 // CardObject is what may be shown of a card.
 type CardObject struct {
-	Brand string `json:"brand"`
-	Last4 string `json:"last4"`
+	Brand       string `json:"brand"`
+	Last4       string `json:"last4"`
+	BIN         string `json:"bin,omitempty"`
+	Fingerprint string `json:"fingerprint,omitempty"` // the same card of the same account and mode has the same one
 }
 
 // PayerObject is who paid.
@@ -89,10 +93,14 @@ func Object(p Payment) PaymentObject {
 		o.Decline = &DeclineObject{Code: p.DeclineCode, Message: p.DeclineMessage}
 	}
 	if p.CardLast4 != "" {
-		o.Card = &CardObject{Brand: p.CardBrand, Last4: p.CardLast4}
+		o.Card = &CardObject{Brand: p.CardBrand, Last4: p.CardLast4, BIN: p.Risk.BIN, Fingerprint: p.Risk.Fingerprint}
 	}
 	if p.PayerName != "" || p.PayerEmail != "" {
 		o.Payer = &PayerObject{Name: p.PayerName, Email: p.PayerEmail}
+	}
+	o.Risk = riskObject(p.Risk)
+	for _, d := range p.Disputes {
+		o.Disputes = append(o.Disputes, NewDisputeObject(p, d))
 	}
 	return o
 }

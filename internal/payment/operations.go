@@ -45,6 +45,9 @@ func conflict(code, format string, args ...any) error {
 
 func (s *step) captureAsked() error {
 	p := &s.p
+	if p.Risk.holds() && (p.Status == Authorized || p.Status == Late) {
+		return conflict("payment_held", "The payment is held for review: it is captured once somebody has approved it there.")
+	}
 	if p.Status == Late && p.CapturedMinor > 0 { // accepting a late success
 		if s.in.Minor != 0 && s.in.Minor != p.CapturedMinor {
 			return fault.Invalid("amount", "amount_invalid", "The payment is captured already: it can only be accepted whole.")
@@ -62,11 +65,15 @@ func (s *step) captureAsked() error {
 	if minor < 0 || minor > p.AuthorizedMinor {
 		return fault.Invalid("amount", "amount_too_large", "At most the authorised %s can be captured.", s.amount(p.AuthorizedMinor))
 	}
-	p.Capturing = minor
-	p.Captures++
+	s.startCapture(minor)
+	return nil
+}
+
+func (s *step) startCapture(minor int64) {
+	s.p.Capturing = minor
+	s.p.Captures++
 	s.lease(s.in.At.Add(Lease))
 	s.to(Capturing, "capture of "+s.amount(minor).String(), "")
-	return nil
 }
 
 func (s *step) captureAnswer() {
@@ -107,10 +114,14 @@ func (s *step) voidAsked() error {
 	if !voidable || p.CapturedMinor > 0 {
 		return conflict("payment_not_voidable", "A payment that is %s cannot be voided.", p.Status.Public())
 	}
-	p.VoidFrom = p.Status
-	s.lease(s.in.At.Add(Lease))
-	s.to(Voiding, "void asked by the "+s.in.Actor, "")
+	s.startVoid("void asked by the " + s.in.Actor)
 	return nil
+}
+
+func (s *step) startVoid(reason string) {
+	s.p.VoidFrom = s.p.Status
+	s.lease(s.in.At.Add(Lease))
+	s.to(Voiding, reason, "")
 }
 
 func (s *step) voidAnswer() {
@@ -130,6 +141,7 @@ func (s *step) voidAnswer() {
 		}
 		s.rest(next)
 		s.to(back, "the issuer refused the void: "+s.in.Answer.Code, "")
+		s.hold()
 	default: // also when proved not sent: the decision to void stands
 		s.again()
 	}

@@ -168,6 +168,8 @@ type Entry struct {
 	Authorized      int64             `json:"authorized"`
 	Captured        int64             `json:"captured"`
 	Refunded        int64             `json:"refunded"`
+	Review          string            `json:"review,omitempty"` // state of the review after it
+	Label           string            `json:"label,omitempty"`  // and the label
 	Transfers       []ledger.Transfer `json:"transfers,omitempty"`
 	Change          string            `json:"change"`
 	Hash            string            `json:"hash"`

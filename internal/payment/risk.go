@@ -59,7 +59,7 @@ type Risk struct {
 	ReviewedBy string    `json:"reviewedBy,omitempty"` // id of the user or API key
 	Label      string    `json:"label,omitempty"`
 	LabelledAt time.Time `json:"labelledAt,omitzero"`
-	LabelledBy string    `json:"labelledBy,omitempty"` // id of who said it, or of the dispute
+	LabelledBy string    `json:"labelledBy,omitempty"` // id of the user or API key
 }
 
 // RiskValue is one value that a rule saw, as text.

@@ -141,7 +141,7 @@ func TestProofCoversTheRequest(t *testing.T) {
 		header[name] = seen.last.Get(name)
 	}
 	seen.mu.Unlock()
-	const body = `{"Reference":"a","Answer":{"Outcome":0,"IssuerReference":"","Amount":{"minor":0,"currency":""},"Captured":false,"Code":"","Message":"","ActionURL":"","At":"0001-01-01T00:00:00Z"}}`
+	const body = `{"Reference":"a","Answer":{"Outcome":0,"IssuerReference":"","Amount":{"minor":0,"currency":""},"Captured":false,"Code":"","Message":"","ActionURL":"","At":"0001-01-01T00:00:00Z"},"Dispute":null}`
 	raw := cleartext()
 	if status, answer := ask(t, raw, "POST", url+noticePath, body, header); status != http.StatusOK {
 		t.Fatalf("the request as it was seen: %d %s (the test spells the body wrongly?)", status, answer)

@@ -39,6 +39,7 @@ type authorizeForm struct {
 	Amount    money.Amount
 	Card      []byte
 	Capture   bool
+	Challenge bool
 	Statement string
 	ReturnURL string
 	ExpiresAt time.Time
@@ -58,7 +59,7 @@ func (c *Connector) Capabilities() issuer.Capabilities {
 
 // Authorize implements issuer.Connector.
 func (c *Connector) Authorize(ctx context.Context, a issuer.Authorization) issuer.Answer {
-	f := authorizeForm{Reference: a.Reference, Amount: a.Amount, Capture: a.Capture, Statement: a.Statement, ReturnURL: a.ReturnURL, ExpiresAt: a.ExpiresAt}
+	f := authorizeForm{Reference: a.Reference, Amount: a.Amount, Capture: a.Capture, Statement: a.Statement, ReturnURL: a.ReturnURL, ExpiresAt: a.ExpiresAt, Challenge: a.Challenge}
 	var err error
 	if f.Card, err = c.cards.seal(a.Card, f.about()); err != nil {
 		return issuer.Answer{Outcome: issuer.NotSent}
@@ -106,7 +107,7 @@ func ServeConnector(s *Server, service string, k issuer.Connector, cards Cards) 
 			return &issuer.Answer{Outcome: issuer.NotSent}, nil
 		}
 		a := k.Authorize(ctx, issuer.Authorization{Reference: q.Reference, Amount: q.Amount, Card: card, Capture: q.Capture,
-			Statement: q.Statement, ReturnURL: q.ReturnURL, ExpiresAt: q.ExpiresAt})
+			Statement: q.Statement, ReturnURL: q.ReturnURL, ExpiresAt: q.ExpiresAt, Challenge: q.Challenge})
 		return &a, nil
 	})
 	operation := func(method string, do func(context.Context, issuer.Operation) issuer.Answer) {

@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"net/netip"
 	"time"
 
 	"github.com/paylink/paylink/internal/coordinator"
@@ -39,6 +40,8 @@ type submitForm struct {
 	PayerLang              string
 	Amount                 money.Amount
 	ReturnURL              string
+	Client                 netip.Addr
+	Country, Proof         string
 }
 
 func (f submitForm) about() string { return "submit\x00" + f.Link + "\x00" + f.Attempt }
@@ -55,6 +58,22 @@ type operationForm struct {
 	Amount string
 }
 
+// saidForm is what a person says of a payment: a verdict or a label.
+type saidForm struct {
+	owned
+	Word, By string
+}
+
+type disputeForm struct {
+	owned
+	Dispute payment.DisputeInput
+}
+
+type disputeAnswer struct {
+	Payment paymentForm
+	Dispute payment.Dispute
+}
+
 type refundAnswer struct {
 	Payment paymentForm
 	Refund  payment.Refund
@@ -64,7 +83,7 @@ type refundAnswer struct {
 // it may be sent again.
 func (t *Transactions) Submit(ctx context.Context, s payment.Submit) (payment.Payment, error) {
 	f := submitForm{Account: s.Link.Account, Link: s.Link.ID, Attempt: s.Attempt, PayerName: s.PayerName, PayerEmail: s.PayerEmail, PayerLang: s.PayerLang,
-		Amount: s.Amount, ReturnURL: s.ReturnURL}
+		Amount: s.Amount, ReturnURL: s.ReturnURL, Client: s.Client, Country: s.Country, Proof: s.Proof}
 	var err error
 	if f.Card, err = t.cards.seal(s.Card, f.about()); err != nil {
 		return payment.Payment{}, err
@@ -107,6 +126,26 @@ func (t *Transactions) Refund(ctx context.Context, account, mode, id, amount str
 	return a.Payment.payment(), a.Refund, err
 }
 
+// Review implements coordinator.Service. A verdict that was said before changes
+// nothing, but only with a ticket is it known to be one's own.
+func (t *Transactions) Review(ctx context.Context, account, mode, id, verdict, by string, ticket *idempotency.Ticket) (payment.Payment, error) {
+	f, err := callTicketed[saidForm, paymentForm](ctx, t.peer, "Review", saidForm{owned{account, mode, id}, verdict, by}, ticket)
+	return f.payment(), err
+}
+
+// Mark implements coordinator.Service.
+func (t *Transactions) Mark(ctx context.Context, account, mode, id, label, by string, ticket *idempotency.Ticket) (payment.Payment, error) {
+	f, err := callTicketed[saidForm, paymentForm](ctx, t.peer, "Mark", saidForm{owned{account, mode, id}, label, by}, ticket)
+	return f.payment(), err
+}
+
+// Dispute implements coordinator.Service. With a ticket the dispute's id follows from
+// it, so a repetition is the same dispute.
+func (t *Transactions) Dispute(ctx context.Context, account, mode, id string, d payment.DisputeInput, ticket *idempotency.Ticket) (payment.Payment, payment.Dispute, error) {
+	a, err := callTicketed[disputeForm, disputeAnswer](ctx, t.peer, "Dispute", disputeForm{owned{account, mode, id}, d}, ticket)
+	return a.Payment.payment(), a.Dispute, err
+}
+
 // Repair implements coordinator.Service. Most payments are not stuck, and nobody
 // is asked about those; if the box cannot be asked, what is known stands.
 func (t *Transactions) Repair(ctx context.Context, p payment.Payment) payment.Payment {
@@ -146,7 +185,7 @@ func ServeTransactions(s *Server, box coordinator.Service, links link.Reader, ca
 			return nil, err
 		}
 		p, err := box.Submit(ctx, payment.Submit{Link: l, Attempt: q.Attempt, Card: card, PayerName: q.PayerName, PayerEmail: q.PayerEmail, PayerLang: q.PayerLang,
-			Amount: q.Amount, ReturnURL: q.ReturnURL})
+			Amount: q.Amount, ReturnURL: q.ReturnURL, Client: q.Client, Country: q.Country, Proof: q.Proof})
 		form := paymentOut(p)
 		return &form, err
 	})
@@ -171,6 +210,7 @@ func ServeTransactions(s *Server, box coordinator.Service, links link.Reader, ca
 		p, r, err := box.Refund(ctx, q.Account, q.Mode, q.ID, q.Amount, t)
 		return refundAnswer{paymentOut(p), r}, err
 	})
+	serveReviews(s, name, box)
 	handle(s, name, "Repair", func(ctx context.Context, q *paymentForm) (*paymentForm, error) {
 		form := paymentOut(box.Repair(ctx, q.payment()))
 		return &form, nil
@@ -185,5 +225,21 @@ func ServeTransactions(s *Server, box coordinator.Service, links link.Reader, ca
 	})
 	handle(s, name, "Notice", func(ctx context.Context, q *issuer.Notice) (*struct{}, error) {
 		return &struct{}{}, box.Notice(ctx, *q)
+	})
+}
+
+// serveReviews serves what people say of payments.
+func serveReviews(s *Server, name string, box coordinator.Service) {
+	handleTicketed(s, name, "Review", func(ctx context.Context, q saidForm, t *idempotency.Ticket) (paymentForm, error) {
+		p, err := box.Review(ctx, q.Account, q.Mode, q.ID, q.Word, q.By, t)
+		return paymentOut(p), err
+	})
+	handleTicketed(s, name, "Mark", func(ctx context.Context, q saidForm, t *idempotency.Ticket) (paymentForm, error) {
+		p, err := box.Mark(ctx, q.Account, q.Mode, q.ID, q.Word, q.By, t)
+		return paymentOut(p), err
+	})
+	handleTicketed(s, name, "Dispute", func(ctx context.Context, q disputeForm, t *idempotency.Ticket) (disputeAnswer, error) {
+		p, d, err := box.Dispute(ctx, q.Account, q.Mode, q.ID, q.Dispute, t)
+		return disputeAnswer{paymentOut(p), d}, err
 	})
 }

@@ -12,7 +12,7 @@ type guarded struct {
 	hot                 time.Time // when it last looked like an attack
 	raised              time.Time // when it reached its level; what was declined before counted for that
 	all                 span[pressure]
-	since               tally // of the attempts on the present level
+	since               tally // on the present level; beyond quiet, of those that proved
 	proved, unproved    lane
 }
 
@@ -176,7 +176,9 @@ func (s *Shield) authorised(a Attempt, k keys) {
 		if g.all.roll(a.At, s.policy.Window) {
 			g.all.now.authorised++
 		}
-		g.since.authorised(a.At, s.policy.Window)
+		if g.level == Quiet || a.Proved {
+			g.since.authorised(a.At, s.policy.Window)
+		}
 	}
 	for _, t := range []*tally{s.pairs.get(k.pair), s.ranges.get(k.bin), s.addresses.get(k.address)} {
 		if t != nil {
@@ -193,7 +195,7 @@ func (s *Shield) declined(a Attempt, k keys) {
 		g.all.now.declined++
 		g.all.now.cards.add(k.card)
 	}
-	if !a.At.Before(g.raised) {
+	if (g.level == Quiet || a.Proved) && !a.At.Before(g.raised) {
 		g.since.declined(a.At, s.policy.Window, k.card, k.link)
 	}
 	spread := false
@@ -211,7 +213,7 @@ func (s *Shield) declined(a Attempt, k keys) {
 }
 
 // consider raises a link that is under attack. Proof is left for guard only when
-// cards go on being declined in spite of it.
+// the cards of those who proved go on being declined.
 func (s *Shield) consider(g *guarded, spread bool, at time.Time) {
 	p, h := s.policy, g.since.heard(at, s.policy.Window)
 	tested := h.bad(p.Ratio) && ((h.declined >= p.Declines && h.cards >= p.Cards) || h.declined >= 2*p.Declines)

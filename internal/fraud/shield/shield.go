@@ -192,7 +192,7 @@ func (s *Shield) Attempt(a Attempt) Outcome {
 	}
 	o := s.judge(a, k, !known)
 	if !o.Refuse && !known {
-		s.payments.add(k.payment)
+		s.payments.add(k.payment, a.Proved)
 	}
 	return o
 }
@@ -206,9 +206,11 @@ func (s *Shield) Answered(a Attempt, authorised bool) {
 	k := s.keys(a)
 	s.mu.Lock()
 	defer s.unlock()
-	if !s.payments.answer(k.payment) {
+	first, proved := s.payments.answer(k.payment)
+	if !first {
 		return
 	}
+	a.Proved = proved
 	if f := s.fresh.get(k.link); f != nil {
 		f.answered(a.At, s.policy.Window)
 	}
@@ -228,7 +230,8 @@ func (s *Shield) Dropped(a Attempt) {
 	k := s.keys(a)
 	s.mu.Lock()
 	defer s.unlock()
-	if f := s.fresh.get(k.link); f != nil && s.payments.answer(k.payment) {
+	first, _ := s.payments.answer(k.payment)
+	if f := s.fresh.get(k.link); f != nil && first {
 		f.answered(a.At, s.policy.Window)
 	}
 }

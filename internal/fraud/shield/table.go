@@ -70,19 +70,22 @@ func (t *table[V]) all() iter.Seq[*V] {
 
 // payments are those that were counted: the last maxPayments of them.
 type payments struct {
-	state map[uint64]bool // whether the answer was counted, too
+	state map[uint64]counting
 	ring  []uint64
 	next  int
 }
 
+// counting is what was counted of a payment.
+type counting struct{ answered, proved bool }
+
 func (p *payments) has(key uint64) bool { _, ok := p.state[key]; return ok }
 
-func (p *payments) add(key uint64) {
+func (p *payments) add(key uint64, proved bool) {
 	if p.has(key) {
 		return
 	}
 	if p.state == nil {
-		p.state, p.ring = map[uint64]bool{}, make([]uint64, 0, maxPayments)
+		p.state, p.ring = map[uint64]counting{}, make([]uint64, 0, maxPayments)
 	}
 	if len(p.ring) < maxPayments {
 		p.ring = append(p.ring, key)
@@ -91,15 +94,15 @@ func (p *payments) add(key uint64) {
 		p.ring[p.next] = key
 		p.next = (p.next + 1) % maxPayments
 	}
-	p.state[key] = false
+	p.state[key] = counting{proved: proved}
 }
 
-// answer marks a payment as answered; false if it was already.
-func (p *payments) answer(key uint64) bool {
-	p.add(key)
-	if p.state[key] {
-		return false
-	}
-	p.state[key] = true
-	return true
+// answer marks a payment as answered; false if it was already. Whether it was proved is
+// known where it came by.
+func (p *payments) answer(key uint64) (first, proved bool) {
+	p.add(key, false)
+	c := p.state[key]
+	first, c.answered = !c.answered, true
+	p.state[key] = c
+	return first, c.proved
 }

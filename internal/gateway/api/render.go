@@ -17,6 +17,7 @@ const (
 	shapeLink     = "link"
 	shapePayment  = "payment"
 	shapeRefund   = "refund"
+	shapeDispute  = "dispute"
 	shapeUser     = "user"
 	shapeSession  = "session"
 	shapeKey      = "api_key"
@@ -56,6 +57,8 @@ func (r Renderer) object(shape string, committed any) (any, bool) {
 			return payment.RefundObject(o, o.Refunds[len(o.Refunds)-1]), true // the payment's newest
 		}
 		return payment.Object(o), shape == shapePayment
+	case payment.DisputeObject:
+		return o, shape == shapeDispute
 	case payment.RefundView:
 		return o, shape == shapeRefund
 	case merchant.SignedUp:

@@ -65,7 +65,7 @@ const (
 // Records are where the first answers to a form are kept, by the box whose commit
 // makes the change.
 type Records struct {
-	Users, Links, Transactions, Webhooks idempotency.Store
+	Users, Links, Transactions, Webhooks, Fraud idempotency.Store
 }
 
 // Config of the dashboard; every field but Drain is needed.
@@ -114,7 +114,7 @@ type route struct {
 func routes() []route {
 	var all []route
 	for _, room := range [][]route{signInRoutes(), doorRoutes(), securityRoutes(), teamRoutes(), homeRoutes(), paymentRoutes(), linkRoutes(), methodRoutes(), balanceRoutes(), overviewRoutes(),
-		webhookRoutes(), keyRoutes(), formRoutes(), notificationRoutes()} {
+		webhookRoutes(), keyRoutes(), formRoutes(), notificationRoutes(), fraudRoutes()} {
 		all = append(all, room...)
 	}
 	return all

@@ -69,6 +69,11 @@ var explained = map[string]string{
 	"origin_invalid":          "forms.fault.origin",
 	"field_invalid":           "forms.fault.field",
 	"form_archived":           "forms.fault.archived",
+	"rule_name_invalid":       "fraud.fault.name",
+	"list_value_invalid":      "fraud.fault.value",
+	"rules_too_costly":        "fraud.fault.costly",
+	"backtest_busy":           "fraud.fault.busy",
+	"backtest_too_long":       "fraud.fault.long",
 }
 
 // explain is why something was refused, in the reader's language where the

@@ -25,6 +25,7 @@ var rooms = []room{
 	{"payments", "/dashboard/{mode}/payments", "common.payments", "card", ""},
 	{"links", "/dashboard/{mode}/links", "common.links", "link", ""},
 	{"forms", "/dashboard/{mode}/forms", "common.forms", "form", ""},
+	{"fraud", "/dashboard/{mode}/fraud", "common.fraud", "shield", ""},
 	{"balance", "/dashboard/{mode}/balance", "common.balance", "scale", ""},
 	{"webhooks", "/dashboard/{mode}/webhooks", "common.webhooks", "bell", "build"},
 	{"keys", "/dashboard/{mode}/keys", "common.keys", "key", "build"},

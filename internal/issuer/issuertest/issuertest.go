@@ -440,34 +440,41 @@ func challenge(t *testing.T, b bench) {
 	if b.cards.Action.Empty() || b.cards.Decide == nil {
 		return
 	}
-	for _, pass := range []bool{true, false} {
-		for _, capture := range []bool{true, false} {
-			a := b.authorisation(b.cards.Action, capture)
-			asked := want(t, "authorise", b.Authorize(within(t), a), issuer.ActionRequired)
-			if asked.ActionURL == "" {
-				t.Fatal("no URL to send the payer to")
-			}
-			same(t, "lookup", b.Lookup(within(t), a.Reference), asked)
-			want(t, "capture before the decision", b.Capture(within(t), operation(a.Reference, a.Amount)), issuer.Declined)
-			b.cards.Decide(t, asked.ActionURL, pass)
-			if !pass {
-				got := want(t, "failed", b.Lookup(within(t), a.Reference), issuer.Declined)
-				if got.Code != issuer.CodeAuthentication {
-					t.Fatalf("failed with %q", got.Code)
-				}
-				continue
-			}
-			got := want(t, "passed", b.Lookup(within(t), a.Reference), issuer.Approved)
-			if got.Captured != capture || got.Amount != a.Amount {
-				t.Fatalf("passed as %+v", got)
-			}
-			same(t, "authorise again", b.Authorize(within(t), a), got)
+	// A card that asks by itself, and one that is asked because we want it.
+	for i := range 8 {
+		pass, capture, ours := i&1 == 0, i&2 == 0, i&4 == 0
+		a := b.authorisation(b.cards.Action, capture)
+		if ours {
+			a.Card, a.Challenge = b.cards.Approve, true
 		}
+		challengeOnce(t, b, a, pass)
 	}
 	a := b.authorisation(b.cards.Action, true)
 	want(t, "authorise", b.Authorize(within(t), a), issuer.ActionRequired)
 	want(t, "given up", b.Reverse(within(t), operation(a.Reference, a.Amount)), issuer.Reversed)
 	want(t, "lookup", b.Lookup(within(t), a.Reference), issuer.Reversed)
+}
+
+func challengeOnce(t *testing.T, b bench, a issuer.Authorization, pass bool) {
+	t.Helper()
+	asked := want(t, "authorise", b.Authorize(within(t), a), issuer.ActionRequired)
+	if asked.ActionURL == "" {
+		t.Fatal("no URL to send the payer to")
+	}
+	same(t, "lookup", b.Lookup(within(t), a.Reference), asked)
+	want(t, "capture before the decision", b.Capture(within(t), operation(a.Reference, a.Amount)), issuer.Declined)
+	b.cards.Decide(t, asked.ActionURL, pass)
+	if !pass {
+		if got := want(t, "failed", b.Lookup(within(t), a.Reference), issuer.Declined); got.Code != issuer.CodeAuthentication {
+			t.Fatalf("failed with %q", got.Code)
+		}
+		return
+	}
+	got := want(t, "passed", b.Lookup(within(t), a.Reference), issuer.Approved)
+	if got.Captured != a.Capture || got.Amount != a.Amount {
+		t.Fatalf("passed as %+v", got)
+	}
+	same(t, "authorise again", b.Authorize(within(t), a), got)
 }
 
 func crash(t *testing.T, b bench) {

@@ -41,6 +41,10 @@ func (s *Simulator) Authorize(ctx context.Context, a issuer.Authorization) issue
 	switch manner {
 	case twice:
 		s.notify(issuer.Notice{Reference: a.Reference, Answer: answer}, 0)
+	case disputed:
+		if answer.Captured {
+			s.dispute(a.Reference, answer.Amount)
+		}
 	case slow:
 		timer := time.NewTimer(s.config.Slowness)
 		defer timer.Stop()
@@ -100,14 +104,15 @@ func (s *Simulator) decide(a issuer.Authorization, r rule, now time.Time) record
 		rec.Outcome, rec.Reason, rec.Captured, rec.Behaviour = outcomeNames[issuer.Declined], reasons[r.why].name, false, ""
 		return rec
 	}
-	switch r.does {
-	case challenge:
+	if r.does == otherAmount {
+		rec.Minor++
+	}
+	switch {
+	case r.does == challenge, a.Challenge && r.does != late: // that one is not decided yet
 		rec.Outcome = outcomeNames[issuer.ActionRequired]
 		rec.Statement = shorten(a.Statement, maxStatementBytes)
 		rec.ReturnURL = returnURL(a.ReturnURL)
-	case otherAmount:
-		rec.Minor++
-	case late:
+	case r.does == late:
 		rec.Outcome = outcomeNames[issuer.Pending]
 		rec.DueAt = a.ExpiresAt.UTC().Add(clockStep - 1).Truncate(clockStep) // rounded up: never before the end
 		if a.ExpiresAt.IsZero() {
@@ -199,7 +204,18 @@ func (s *Simulator) operate(ctx context.Context, kind Kind, op issuer.Operation)
 	if s.write(s.judge(kind, op, a, seen, now)) != nil {
 		return noBook
 	}
-	return s.operated(op.ID, s.index.operations[keyOf(op.ID)])
+	answer := s.operated(op.ID, s.index.operations[keyOf(op.ID)])
+	if kind == KindCapture && a.does == disputed && answer.Outcome == issuer.Approved {
+		s.dispute(op.Authorization, answer.Amount)
+	}
+	return answer
+}
+
+// dispute tells of a payer who says that it was somebody else. The payment is
+// captured by then, here; paylink may still be about to write it down.
+func (s *Simulator) dispute(reference string, amount money.Amount) {
+	s.notify(issuer.Notice{Reference: reference, Dispute: &issuer.Dispute{Reference: s.issuerReference("dispute", reference), Amount: amount,
+		Reason: "fraudulent", State: "needs_response", EvidenceDueAt: s.now().Add(evidenceTime)}}, s.config.DisputeAfter)
 }
 
 // same reports whether op is the recorded operation sent again. The amount of a

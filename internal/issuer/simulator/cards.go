@@ -1,6 +1,10 @@
 package simulator
 
-import "github.com/paylink/paylink/internal/issuer"
+import (
+	"strings"
+
+	"github.com/paylink/paylink/internal/issuer"
+)
 
 // behaviour is what a test card makes the issuer do, beyond its decision.
 type behaviour uint8
@@ -16,10 +20,11 @@ const (
 	down                    // approves, and is unreachable for Config.Downtime
 	slow                    // approves, and answers after Config.Slowness
 	refundRefused           // approves, and refuses every refund
+	disputed                // approves, and the payer disputes it as fraud soon after the capture
 )
 
 // The names under which behaviours stand in the journal: never change one.
-var behaviourNames = [...]string{"", "challenge", "lost_answer", "never_arrives", "late", "twice", "other_amount", "down", "slow", "refund_refused"}
+var behaviourNames = [...]string{"", "challenge", "lost_answer", "never_arrives", "late", "twice", "other_amount", "down", "slow", "refund_refused", "disputed"}
 
 func behaviourOf(name string) (behaviour, bool) {
 	for i, n := range behaviourNames {
@@ -36,8 +41,15 @@ type rule struct {
 	why  reason
 }
 
-// ruleOf a test card; any number that is not listed approves.
+// testedRange begins the numbers of nine ranges (400001 to 400009) that decline one
+// and all, so that card testing can be played.
+const testedRange = "40000"
+
+// ruleOf a test card; any number that is neither listed nor of those ranges approves.
 func ruleOf(number string) rule {
+	if next, ok := strings.CutPrefix(number, testedRange); ok && next[0] != '0' {
+		return rule{why: whyDeclined}
+	}
 	switch number {
 	case "4000000000000002":
 		return rule{why: whyDeclined}
@@ -71,6 +83,8 @@ func ruleOf(number string) rule {
 		return rule{does: slow}
 	case "4000000000006173":
 		return rule{does: refundRefused}
+	case "4000000000006181":
+		return rule{does: disputed}
 	}
 	return rule{}
 }

@@ -121,6 +121,9 @@ func (s *Simulator) serveDecision(w http.ResponseWriter, r *http.Request) {
 	if s.send(context.WithoutCancel(r.Context()), n) != nil {
 		s.notify(n, firstNoticePause)
 	}
+	if asked.Behaviour == behaviourNames[disputed] && answer.Captured {
+		s.dispute(asked.Reference, answer.Amount)
+	}
 	if asked.ReturnURL == "" {
 		s.renderDecided(w, asked, answer)
 		return

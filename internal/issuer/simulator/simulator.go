@@ -52,6 +52,9 @@ const (
 	DefaultPublicPath = "/simulator"
 	DefaultDowntime   = time.Minute
 	DefaultSlowness   = 10 * time.Second // well within the time that callers give a call
+	DefaultDispute    = 2 * time.Second
+
+	evidenceTime = 7 * 24 * time.Hour // from a dispute until its evidence is due
 
 	MinMinor = 1
 	MaxMinor = 99_999_999
@@ -75,6 +78,9 @@ type Config struct {
 	Log        *slog.Logger     // default: silent
 	Downtime   time.Duration    // how long the "down" card keeps the issuer away; default 1 minute
 	Slowness   time.Duration    // how long after its decision the "slow" card is answered; default 10 seconds
+	// DisputeAfter is how long after its capture the "disputed" card's payer objects;
+	// default 2 seconds.
+	DisputeAfter time.Duration
 }
 
 // Simulator is an issuer. Make one with New.
@@ -117,6 +123,9 @@ func New(c Config) (*Simulator, error) {
 	}
 	if c.Slowness == 0 {
 		c.Slowness = DefaultSlowness
+	}
+	if c.DisputeAfter == 0 {
+		c.DisputeAfter = DefaultDispute
 	}
 	if c.Now == nil {
 		c.Now = time.Now

@@ -20,6 +20,11 @@ func (s *Store) End(ctx context.Context) (position int64, err error) {
 	return position, s.dialect.explain(err)
 }
 
+// Since implements fraud.Feed.
+func (s *Store) Since(ctx context.Context, position int64) (int64, error) {
+	return s.behind(ctx, position)
+}
+
 // Tail implements fraud.Feed: as a consumer follows, without a checkpoint and beside
 // any number of others.
 func (s *Store) Tail(ctx context.Context, position int64, handle func(events []stream.Event, end bool) error) error {

@@ -1,0 +1,123 @@
+package coordinator
+
+import (
+	"context"
+	"encoding/hex"
+	"sync"
+	"time"
+
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/keyring"
+	"github.com/paylink/paylink/internal/payment"
+)
+
+// DefaultFraudBudget is how long a look at an attempt may take.
+const DefaultFraudBudget = 25 * time.Millisecond
+
+const (
+	maxPolicies      = 8192 // accounts whose policy is remembered
+	fingerprintBytes = 16
+	binDigits        = 6 // PCI DSS 3.4.1: the first six and the last four may be shown
+
+	whyPolicy = "policy" // nobody answered in time
+)
+
+// policies are what the accounts want done with an attempt that nobody looked at in
+// time, as the last verdict said. An account that is not here fails open. In memory
+// alone: after a start, and when they are too many, the first verdict tells again.
+type policies struct {
+	mu     sync.RWMutex
+	closed map[string]struct{} // accounts that fail closed
+}
+
+func (p *policies) learn(account string, open bool) {
+	if p.failsClosed(account) != open {
+		return // as known
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case open:
+		delete(p.closed, account)
+	case p.closed == nil || len(p.closed) >= maxPolicies:
+		p.closed = map[string]struct{}{account: {}}
+	default:
+		p.closed[account] = struct{}{}
+	}
+}
+
+func (p *policies) failsClosed(account string) bool {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	_, closed := p.closed[account]
+	return closed
+}
+
+// assess asks what to do with an attempt before anything of it is committed. An
+// error is a refusal: no payment is made. Whatever else goes wrong, or takes too
+// long, the account's policy decides, so a payer never waits for this box.
+func (c *Local) assess(ctx context.Context, s payment.Submit, fresh payment.Payment) (payment.Risk, error) {
+	known, a := c.known(s, fresh)
+	if c.cfg.Fraud == nil {
+		return known, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.FraudBudget)
+	defer cancel()
+	type answer struct {
+		fraud.Verdict
+		err error
+	}
+	said := make(chan answer, 1) // whoever comes too late finds room, and ends
+	start := time.Now()
+	go func() {
+		v, err := c.cfg.Fraud.Assess(ctx, a)
+		said <- answer{v, err}
+	}()
+	var got answer
+	select {
+	case got = <-said:
+	case <-ctx.Done():
+		got.err = ctx.Err()
+	}
+	if fault.KindOf(got.err) == fault.KindRateLimited && got.err != nil {
+		c.cfg.ObserveFraud(time.Since(start), true)
+		return known, got.err
+	}
+	c.cfg.ObserveFraud(time.Since(start), got.err == nil)
+	if got.err != nil {
+		known.Action, known.Why = payment.Allow, whyPolicy
+		if c.policies.failsClosed(a.Account) {
+			known.Action = payment.Block
+		}
+		c.cfg.Log.WarnContext(ctx, "an attempt was not assessed in time; the account's policy decides", "payment", a.Payment, "action", known.Action, "error", got.err)
+		return known, nil
+	}
+	c.policies.learn(a.Account, got.FailOpen)
+	risk := got.Risk
+	risk.Fingerprint, risk.BIN, risk.Address, risk.Country = known.Fingerprint, known.BIN, known.Address, known.Country
+	// What people say of a payment they say later.
+	risk.Review, risk.ReviewedAt, risk.ReviewedBy = "", time.Time{}, ""
+	risk.Label, risk.LabelledAt, risk.LabelledBy = "", time.Time{}, ""
+	return risk, nil
+}
+
+// known is what an attempt looks like. The card's number goes no further than the
+// keyed hashes made here.
+func (c *Local) known(s payment.Submit, p payment.Payment) (payment.Risk, fraud.Attempt) {
+	a := fraud.Attempt{Payment: p.ID, At: p.CreatedAt, Account: p.Account, Mode: p.Mode, Link: p.Link, Amount: p.Amount, Brand: p.CardBrand,
+		Email: p.PayerEmail, Address: fraud.Prefix(s.Client), Country: s.Country, Proof: s.Proof}
+	number, _, _, _, _ := s.Card.Reveal()
+	if len(number) >= binDigits {
+		a.BIN = number[:binDigits]
+	}
+	if c.cfg.Ring != nil {
+		a.Fingerprint = c.fingerprint("account\x00" + p.Account + "\x00" + p.Mode + "\x00" + number)
+		a.Card = c.fingerprint("installation\x00" + number)
+	}
+	return payment.Risk{Fingerprint: a.Fingerprint, BIN: a.BIN, Address: a.Address, Country: a.Country}, a
+}
+
+func (c *Local) fingerprint(of string) string {
+	return hex.EncodeToString(c.cfg.Ring.MAC(keyring.CardMAC, []byte(of))[:fingerprintBytes])
+}

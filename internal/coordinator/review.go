@@ -1,0 +1,121 @@
+package coordinator
+
+import (
+	"context"
+
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/id"
+	"github.com/paylink/paylink/internal/idempotency"
+	"github.com/paylink/paylink/internal/issuer"
+	"github.com/paylink/paylink/internal/payment"
+)
+
+// Review commits what a person said together with the intent that follows from it,
+// calls the issuer, and commits the answer. A crash after the first commit leaves a
+// payment that captures, voids or refunds: the sweep carries it out.
+func (c *Local) Review(ctx context.Context, account, mode, paymentID, verdict, by string, t *idempotency.Ticket) (payment.Payment, error) {
+	ctx = context.WithoutCancel(ctx)
+	p, k, err := c.find(ctx, account, mode, paymentID)
+	if err != nil {
+		return p, err
+	}
+	refundID := id.Derive(id.Refund, p.ID, "\x00review") // there is one verdict that refunds
+	settled := func(p payment.Payment) (any, bool) {
+		r, _ := p.RefundByID(refundID)
+		return p, p.Status != payment.Capturing && p.Status != payment.Voiding && r.Status != payment.RefundPending
+	}
+	p, err = c.settleWith(ctx, p, payment.Input{Kind: payment.Reviewed, Actor: "merchant", Verdict: verdict, By: by, Refund: refundID, Owner: id.New(id.Change)},
+		&ticketFor{t, settled})
+	if err != nil {
+		return p, err
+	}
+	in := payment.Input{Actor: "issuer", Refund: refundID}
+	switch r, _ := p.RefundByID(refundID); {
+	case p.Status == payment.Capturing:
+		in.Kind, in.Answer = payment.CaptureAnswer, c.capture(ctx, k, p)
+	case p.Status == payment.Voiding:
+		in.Kind, in.Answer = payment.VoidAnswer, c.reverse(ctx, k, p)
+	case r.Status == payment.RefundPending:
+		in.Kind, in.Answer = payment.RefundAnswer, c.refund(ctx, k, p, r)
+	default:
+		return p, nil
+	}
+	// The verdict stands whatever the issuer says to what follows from it: the payment
+	// tells how far that is.
+	return c.settleWith(ctx, p, in, &ticketFor{t, whole})
+}
+
+// Mark says what a payment turned out to be.
+func (c *Local) Mark(ctx context.Context, account, mode, paymentID, label, by string, t *idempotency.Ticket) (payment.Payment, error) {
+	ctx = context.WithoutCancel(ctx)
+	p, err := c.read(ctx, account, mode, paymentID)
+	if err != nil {
+		return p, err
+	}
+	return c.settleWith(ctx, p, payment.Input{Kind: payment.Marked, Actor: "merchant", Label: label, By: by}, &ticketFor{t, whole})
+}
+
+// Dispute records what an issuer told the merchant of a dispute.
+func (c *Local) Dispute(ctx context.Context, account, mode, paymentID string, d payment.DisputeInput, t *idempotency.Ticket) (payment.Payment, payment.Dispute, error) {
+	ctx = context.WithoutCancel(ctx)
+	p, err := c.read(ctx, account, mode, paymentID)
+	if err != nil {
+		return p, payment.Dispute{}, err
+	}
+	m, err := minor(d.Amount, p.Amount.Currency)
+	if err != nil {
+		return p, payment.Dispute{}, err
+	}
+	fresh := id.New(id.Dispute)
+	if t != nil { // a repetition whose first answer was lost is the same dispute
+		fresh = id.Derive(id.Dispute, p.ID, "key\x00"+t.Key)
+	}
+	named := func(p payment.Payment) (payment.Dispute, bool) {
+		if found, ok := p.DisputeByID(d.ID); ok {
+			return found, true
+		}
+		if found, ok := p.DisputeByReference(d.Reference); ok {
+			return found, true
+		}
+		return p.DisputeByID(fresh)
+	}
+	view := func(p payment.Payment) (any, bool) {
+		found, ok := named(p)
+		return payment.NewDisputeObject(p, found), ok
+	}
+	p, err = c.settleWith(ctx, p, payment.Input{Kind: payment.Disputed, Actor: "merchant", Dispute: d, DisputeID: fresh, Minor: m}, &ticketFor{t, view})
+	if err != nil {
+		return p, payment.Dispute{}, err
+	}
+	found, _ := named(p)
+	return p, found, nil
+}
+
+// disputeNoticed takes an issuer's word of a dispute. What comes twice or out of
+// order changes nothing, and is dealt with; the same words under the same reference
+// are the same dispute.
+func (c *Local) disputeNoticed(ctx context.Context, p payment.Payment, d issuer.Dispute) error {
+	in := payment.Input{Kind: payment.Disputed, Actor: "issuer", DisputeID: id.Derive(id.Dispute, p.ID, "reference\x00"+d.Reference), Minor: d.Amount.Minor,
+		Dispute: payment.DisputeInput{Reference: d.Reference, Reason: d.Reason, State: d.State, EvidenceDueAt: d.EvidenceDueAt}}
+	if !d.EvidenceDueAt.IsZero() {
+		in.Dispute.EvidenceDueAt = p.At(d.EvidenceDueAt) // an issuer lives by the real time
+	}
+	_, err := c.settle(ctx, p, in)
+	if fault.Code(err) == "payment_not_disputable" {
+		return err // the success may be about to be written down: the issuer tells again
+	}
+	if kind := fault.KindOf(err); err != nil && (kind == fault.KindConflict || kind == fault.KindInvalid) {
+		c.cfg.Log.ErrorContext(ctx, "word of a dispute cannot be taken down; a person must look", "payment", p.ID, "reference", d.Reference, "error", err)
+		return nil
+	}
+	return err
+}
+
+// read is find where no issuer is asked.
+func (c *Local) read(ctx context.Context, account, mode, paymentID string) (payment.Payment, error) {
+	p, err := c.cfg.Payments.GetPayment(ctx, account, paymentID)
+	if err == nil && p.Mode != mode {
+		return p, fault.NotFound("payment")
+	}
+	return p, err
+}

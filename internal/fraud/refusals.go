@@ -1,0 +1,71 @@
+package fraud
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// Bounds of what the shield refused, on its way to the analytics store.
+const (
+	refusalsEvery = 2 * time.Second
+	maxRefusals   = 10_000 // links and hours; what comes beside them is not counted
+	refusalsTime  = 5 * time.Second
+)
+
+// refusals gathers in memory what the shield refused. A crash loses the last seconds:
+// they are told too low, never too high.
+type refusals struct {
+	mu  sync.Mutex
+	all map[Refusal]int64 // by what they are, without a count
+}
+
+func (r *refusals) add(a *Attempt, at time.Time) {
+	key := Refusal{Account: a.Account, Mode: a.Mode, Link: a.Link, Hour: at.UTC().Truncate(time.Hour)}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.all == nil {
+		r.all = map[Refusal]int64{}
+	}
+	if _, known := r.all[key]; known || len(r.all) < maxRefusals {
+		r.all[key]++
+	}
+}
+
+func (r *refusals) take() (out []Refusal) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for key, n := range r.all {
+		key.Count = n
+		out = append(out, key)
+	}
+	r.all = nil
+	return out
+}
+
+// run hands them on until ctx ends, and the last of them then.
+func (r *refusals) run(ctx context.Context, count func(context.Context, []Refusal) error, log *slog.Logger) {
+	flush := func() {
+		all := r.take()
+		if len(all) == 0 {
+			return
+		}
+		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), refusalsTime)
+		defer cancel()
+		if err := count(bounded, all); err != nil {
+			log.ErrorContext(ctx, "refused attempts could not be counted", "error", err)
+		}
+	}
+	tick := time.NewTicker(refusalsEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			flush()
+			return
+		case <-tick.C:
+			flush()
+		}
+	}
+}

@@ -1,0 +1,169 @@
+package payment
+
+import (
+	"slices"
+	"time"
+
+	"github.com/paylink/paylink/internal/fault"
+)
+
+// Reasons of a dispute, in the words that most networks can be mapped to.
+var disputeReasons = []string{"fraudulent", "product_not_received", "duplicate", "unrecognized", "other"}
+
+// MaxDisputeReferenceBytes bounds the issuer's own name of a dispute.
+const MaxDisputeReferenceBytes = 100
+
+// DisputeInput opens a dispute, or moves one on. One is named by its ID, or by the
+// issuer's Reference, which is another dispute's never: a reference that the payment
+// does not have opens one. What is left empty stays as it is.
+type DisputeInput struct {
+	ID            string
+	Reference     string
+	Reason        string // fraudulent, product_not_received, duplicate, unrecognized, other
+	Amount        string // decimal; "" is all that was captured
+	State         string // "" opens one that needs a response
+	EvidenceDueAt time.Time
+}
+
+// Closed reports whether the dispute has ended.
+func (d Dispute) Closed() bool { return d.State == DisputeWon || d.State == DisputeLost }
+
+// DisputeByID finds a dispute of the payment.
+func (p Payment) DisputeByID(id string) (Dispute, bool) {
+	return p.dispute(func(d Dispute) bool { return d.ID == id })
+}
+
+// DisputeByReference finds a dispute by the issuer's own name.
+func (p Payment) DisputeByReference(reference string) (Dispute, bool) {
+	return p.dispute(func(d Dispute) bool { return reference != "" && d.Reference == reference })
+}
+
+func (p Payment) dispute(want func(Dispute) bool) (Dispute, bool) {
+	if i := slices.IndexFunc(p.Disputes, want); i >= 0 {
+		return p.Disputes[i], true
+	}
+	return Dispute{}, false
+}
+
+// disputed opens a dispute or moves it on. No money moves: what the acquirer takes
+// back is settled with the acquirer.
+func (s *step) disputed() error {
+	in := s.in.Dispute
+	if err := in.check(); err != nil {
+		return err
+	}
+	at := slices.IndexFunc(s.p.Disputes, func(d Dispute) bool {
+		return (in.ID != "" && d.ID == in.ID) || (in.ID == "" && in.Reference != "" && d.Reference == in.Reference) || (in.ID == "" && d.ID == s.in.DisputeID)
+	})
+	switch {
+	case at >= 0:
+		return s.disputeMoves(at)
+	case in.ID != "":
+		return fault.NotFound("dispute")
+	}
+	return s.disputeOpens()
+}
+
+func (in DisputeInput) check() error {
+	switch in.State {
+	case "", DisputeNeedsResponse, DisputeUnderReview, DisputeWon, DisputeLost:
+	default:
+		return fault.Invalid("state", "parameter_invalid", "A dispute's state is needs_response, under_review, won or lost.")
+	}
+	if in.Reason != "" && !slices.Contains(disputeReasons, in.Reason) {
+		return fault.Invalid("reason", "parameter_invalid", "A dispute's reason is fraudulent, product_not_received, duplicate, unrecognized or other.")
+	}
+	if len(in.Reference) > MaxDisputeReferenceBytes {
+		return fault.Invalid("reference", "too_long", "The reference has at most %d bytes.", MaxDisputeReferenceBytes)
+	}
+	return nil
+}
+
+func (s *step) disputeOpens() error {
+	p, in := &s.p, s.in.Dispute
+	minor := s.in.Minor
+	if minor == 0 {
+		minor = p.CapturedMinor
+	}
+	switch {
+	case p.CapturedMinor == 0:
+		return conflict("payment_not_disputable", "Nothing was captured of a payment that is %s: there is nothing to dispute.", p.Status.Public())
+	case minor < 0 || minor > p.CapturedMinor:
+		return fault.Invalid("amount", "amount_too_large", "At most the captured %s can be disputed.", s.amount(p.CapturedMinor))
+	case len(p.Disputes) >= MaxDisputes:
+		return conflict("too_many_disputes", "A payment has at most %d disputes.", MaxDisputes)
+	}
+	d := Dispute{ID: s.in.DisputeID, Minor: minor, Reason: in.Reason, State: in.State, Reference: in.Reference,
+		EvidenceDueAt: in.EvidenceDueAt.UTC().Truncate(time.Microsecond), CreatedAt: s.in.At}
+	if d.Reason == "" {
+		d.Reason = "other"
+	}
+	if d.State == "" {
+		d.State = DisputeNeedsResponse
+	}
+	if d.Closed() {
+		d.ClosedAt = s.in.At
+	}
+	p.Disputes = append(p.Disputes, d)
+	s.said("dispute.created", "disputed as "+d.Reason+": "+s.amount(minor).String())
+	if d.Closed() {
+		s.said("dispute.closed", "the dispute was "+d.State)
+	}
+	return nil
+}
+
+// disputeMoves: needs_response, then under_review, then won or lost, which end it.
+// A step back is refused; what says nothing new changes nothing.
+func (s *step) disputeMoves(at int) error {
+	d, in := &s.p.Disputes[at], s.in.Dispute
+	next := *d
+	if in.State != "" {
+		next.State = in.State
+	}
+	if !in.EvidenceDueAt.IsZero() {
+		next.EvidenceDueAt = in.EvidenceDueAt.UTC().Truncate(time.Microsecond)
+	}
+	if in.Reason != "" {
+		next.Reason = in.Reason
+	}
+	if in.Reference != "" && d.Reference == "" {
+		if _, taken := s.p.DisputeByReference(in.Reference); !taken {
+			next.Reference = in.Reference
+		}
+	}
+	switch {
+	case next == *d:
+		return nil
+	case d.Closed():
+		return conflict("dispute_closed", "The dispute was %s; it does not move any more.", d.State)
+	case d.State == DisputeUnderReview && next.State == DisputeNeedsResponse:
+		return conflict("dispute_state_conflict", "A dispute under review does not need a response again.")
+	}
+	if next.Closed() {
+		next.ClosedAt = s.in.At
+		*d = next
+		s.said("dispute.closed", "the dispute was "+next.State)
+		return nil
+	}
+	*d = next
+	s.said("dispute.updated", "the dispute is "+next.State)
+	return nil
+}
+
+func (p Payment) verifyDisputes(say func(invariant, format string, args ...any)) {
+	references := map[string]bool{}
+	for _, d := range p.Disputes {
+		switch {
+		case d.Minor <= 0 || d.Minor > p.CapturedMinor:
+			say("dispute", "%s is over %d of %d", d.ID, d.Minor, p.CapturedMinor)
+		case d.Closed() == d.ClosedAt.IsZero():
+			say("dispute", "%s is %s, and does not say when it ended", d.ID, d.State)
+		case d.Reference != "" && references[d.Reference]:
+			say("dispute", "two disputes are %q at the issuer", d.Reference)
+		}
+		references[d.Reference] = true
+	}
+	if len(p.Disputes) > MaxDisputes {
+		say("dispute", "%d disputes", len(p.Disputes))
+	}
+}

@@ -1,0 +1,180 @@
+package payment
+
+import (
+	"time"
+
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/link"
+)
+
+// CodeBlocked is the decline code of a payment that was never sent to the issuer.
+// The payer reads the words of any decline: who tries cards learns nothing by it.
+const CodeBlocked = "payment_blocked"
+
+const (
+	eventFlagged  = "fraud.flagged"
+	eventReviewed = "fraud.reviewed"
+)
+
+// because names what decided, for the log.
+func (r Risk) because() string {
+	switch {
+	case r.Rule != "":
+		return "rule " + r.Rule
+	case r.Why != "":
+		return r.Why
+	}
+	return "default"
+}
+
+// holds reports whether the money may not be captured: it was to be held, and
+// nobody has approved it.
+func (r Risk) holds() bool { return r.Action == Hold && r.Review != ReviewApproved }
+
+// blocked ends the attempt before anything leaves: no use of the link is kept, no
+// lease is taken, and nothing will ever be due.
+func (s *step) blocked() {
+	s.p.DeclineCode, s.p.DeclineMessage = CodeBlocked, "The payment was blocked before the issuer was asked."
+	s.release()
+	s.p.Work = Work{}
+	s.to(Declined, "blocked by "+s.p.Risk.because(), "payment.declined")
+	s.entry(Entry{To: Declined, Reason: "flagged: blocked", Event: eventFlagged})
+}
+
+// hold opens the review of a success that was to be held. Money that goes back by
+// itself needs nobody.
+func (s *step) hold() {
+	p := &s.p
+	if p.Risk.Action != Hold || (p.Risk.Review != "" && p.Risk.Review != ReviewLapsed) || len(p.Refunds) > 0 {
+		return
+	}
+	switch p.Status {
+	case Authorized, Late, Succeeded: // the last: an issuer captured although it was not asked to
+		p.Risk.Review = ReviewOpen
+		s.entry(Entry{To: p.Status, Reason: "held for review by " + p.Risk.because(), Event: eventFlagged})
+	}
+}
+
+func (s *step) said(event, reason string) {
+	s.entry(Entry{To: s.p.Status, Reason: reason, Event: event})
+}
+
+// reviewed: a person decides. What was said is not taken back by another word; a
+// payment that was approved may still be refunded as fraud.
+func (s *step) reviewed() error {
+	p := &s.p
+	if s.in.By == "" {
+		return fault.Invalid("by", "parameter_missing", "A review says who made it.")
+	}
+	if s.in.Verdict != "" && p.Risk.Review == s.in.Verdict {
+		return nil // said before
+	}
+	switch s.in.Verdict {
+	case ReviewApproved, ReviewDeclined:
+		if p.Risk.Review != ReviewOpen {
+			return conflict("payment_not_in_review", "The payment is not waiting in review.")
+		}
+	case ReviewRefunded:
+	default:
+		return fault.Invalid("verdict", "parameter_invalid", "A verdict is approved, declined or refunded.")
+	}
+	uncaptured := (p.Status == Authorized || p.Status == Late) && p.CapturedMinor == 0
+	switch {
+	case s.in.Verdict == ReviewApproved:
+		return s.approvedInReview(uncaptured)
+	case uncaptured:
+		s.verdict("declined in review by " + s.in.By)
+		s.startVoid("void after the review")
+		return nil
+	case s.in.Verdict == ReviewDeclined && p.Status == Voiding: // as somebody asked already
+		s.verdict("declined in review by " + s.in.By)
+		return nil
+	case s.in.Verdict == ReviewDeclined:
+		return conflict("payment_not_voidable", "A payment that is %s cannot be declined; what was captured is refunded.", p.Status.Public())
+	}
+	return s.refundedInReview()
+}
+
+func (s *step) approvedInReview(uncaptured bool) error {
+	p := &s.p
+	if p.Status == Voiding {
+		return conflict("payment_not_capturable", "The payment is being voided.")
+	}
+	s.verdict("approved in review by " + s.in.By)
+	if uncaptured && p.Capture == link.CaptureAutomatic {
+		s.startCapture(p.AuthorizedMinor)
+	}
+	return nil
+}
+
+func (s *step) refundedInReview() error {
+	p := &s.p
+	refundable := p.Status == Succeeded || p.Status == PartiallyRefunded || (p.Status == Late && p.CapturedMinor > 0)
+	left := p.Refundable()
+	switch {
+	case !refundable || left <= 0:
+		return conflict("payment_not_refundable", "Nothing of a payment that is %s can be given back; mark it as fraud instead.", p.Status.Public())
+	case len(p.Refunds) >= MaxRefunds:
+		return conflict("too_many_refunds", "A payment has at most %d refunds.", MaxRefunds)
+	}
+	s.verdict("refunded as fraud by " + s.in.By)
+	s.addRefund(s.in.Refund, left, s.in.At.Add(Lease), "refund of "+s.amount(left).String())
+	return nil
+}
+
+// verdict records what was said; giving money back as fraud says that it was.
+func (s *step) verdict(reason string) {
+	r := &s.p.Risk
+	r.Review, r.ReviewedAt, r.ReviewedBy = s.in.Verdict, s.in.At, s.in.By
+	if s.in.Verdict == ReviewRefunded {
+		r.Label, r.LabelledAt, r.LabelledBy = LabelFraud, s.in.At, s.in.By
+	}
+	s.said(eventReviewed, reason)
+}
+
+// marked: a person says what the payment was, whatever became of it.
+func (s *step) marked() error {
+	r := &s.p.Risk
+	switch {
+	case s.in.By == "":
+		return fault.Invalid("by", "parameter_missing", "A mark says who made it.")
+	case s.in.Label != "" && s.in.Label != LabelFraud && s.in.Label != LabelLegitimate:
+		return fault.Invalid("label", "parameter_invalid", "A label is fraud, legitimate, or nothing.")
+	case s.in.Label == r.Label || s.p.Status == None:
+		return nil
+	case s.in.Label == "":
+		r.Label, r.LabelledAt, r.LabelledBy = "", time.Time{}, ""
+		s.said(eventReviewed, "the label was taken back by "+s.in.By)
+		return nil
+	}
+	r.Label, r.LabelledAt, r.LabelledBy = s.in.Label, s.in.At, s.in.By
+	s.said(eventReviewed, "marked as "+s.in.Label+" by "+s.in.By)
+	return nil
+}
+
+// verifyRisk holds what was decided and said against the log: what was held is not
+// captured before somebody approved it, and a word comes with who said it.
+func (p Payment) verifyRisk(say func(invariant, format string, args ...any)) {
+	r := p.Risk
+	var last Entry
+	for _, e := range p.Log {
+		if e.To == Capturing && e.Review != "" && e.Review != ReviewApproved {
+			say("review", "entry %d captures what is %s in review", e.Seq, e.Review)
+		}
+		last = e
+	}
+	if last.Review != r.Review || last.Label != r.Label {
+		say("I8", "the log says %q in review and label %q, the payment %q and %q", last.Review, last.Label, r.Review, r.Label)
+	}
+	said := r.Review == ReviewApproved || r.Review == ReviewDeclined || r.Review == ReviewRefunded
+	if said != (r.ReviewedBy != "" && !r.ReviewedAt.IsZero()) {
+		say("review", "%q in review does not say who said it, and when", r.Review)
+	}
+	if (r.Label != "") != (r.LabelledBy != "" && !r.LabelledAt.IsZero()) {
+		say("review", "the label %q does not say who gave it, and when", r.Label)
+	}
+	if p.DeclineCode == CodeBlocked && r.Action != Block {
+		say("review", "it was blocked, and nothing says by what")
+	}
+	p.verifyDisputes(say)
+}
