@@ -15,13 +15,6 @@ const (
 	modelsRead   = 4 * time.Second
 )
 
-// ModelSource gives the models that score, from memory. nil: there is none, and a
-// score says so.
-type ModelSource interface {
-	Running() *score.Model
-	Shadow() *score.Model
-}
-
 // ModelHolder is the source that follows what is kept. Load it before it is asked,
 // then Run it.
 type ModelHolder struct {
