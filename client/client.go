@@ -51,6 +51,7 @@ type Client struct {
 	Links     *LinksAPI
 	Payments  *PaymentsAPI
 	Forms     *FormsAPI
+	Fraud     *FraudAPI
 	Events    *EventsAPI
 	Endpoints *EndpointsAPI
 	Keys      *KeysAPI
@@ -96,6 +97,7 @@ func New(base string, options ...Option) (*Client, error) {
 	}
 	c.Links, c.Payments, c.Events = &LinksAPI{c}, &PaymentsAPI{c}, &EventsAPI{c}
 	c.Endpoints, c.Keys, c.Users = &EndpointsAPI{c}, &KeysAPI{c}, &UsersAPI{c}
+	c.Fraud = &FraudAPI{c}
 	c.Forms, c.Clock, c.Test = &FormsAPI{c}, &ClockAPI{c}, &TestAPI{c}
 	return c, nil
 }

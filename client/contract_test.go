@@ -24,6 +24,9 @@ var shapes = map[string]any{
 	"CreateUser": client.CreateUser{}, "SignIn": client.SignIn{}, "Session": client.Session{}, "User": client.User{},
 	"UpdateEndpoint": client.UpdateEndpoint{}, "DeliveryDetail": client.DeliveryDetail{}, "Redeliver": client.Redeliver{}, "Redelivery": client.Redelivery{},
 	"PaymentMethod": client.PaymentMethod{}, "Problem": client.Error{}, "PayerPayment": client.PayerPayment{},
+	"FraudRule": client.FraudRule{}, "CreateFraudRule": client.CreateFraudRule{}, "UpdateFraudRule": client.UpdateFraudRule{},
+	"FraudListEntry": client.FraudListEntry{}, "CreateFraudListEntry": client.CreateFraudListEntry{}, "UpdateFraudListEntry": client.UpdateFraudListEntry{},
+	"FraudPolicy": client.FraudPolicy{}, "UpdateFraudPolicy": client.UpdateFraudPolicy{}, "BacktestFraudRule": client.BacktestFraudRule{}, "FraudBacktest": client.FraudBacktest{},
 	"Form": client.Form{}, "CreateForm": client.CreateForm{}, "UpdateForm": client.UpdateForm{},
 	"FormFieldIn": client.FormField{}, "FormLookIn": client.FormLook{}, "TestClock": client.Clock{}, "MoveTestClock": client.MoveClock{},
 }
@@ -160,6 +163,10 @@ var calls = map[string]string{
 	"listRedeliveries": "Endpoints.Redeliveries", "getRedelivery": "Endpoints.Redelivery", "cancelRedelivery": "Endpoints.CancelRedelivery",
 	"getTestClock": "Clock.Get", "moveTestClock": "Clock.Advance",
 	"createForm": "Forms.Create", "listForms": "Forms.All", "getForm": "Forms.Get", "updateForm": "Forms.Update", "archiveForm": "Forms.Archive",
+	"listFraudRules": "Fraud.Rules", "createFraudRule": "Fraud.CreateRule", "getFraudRule": "Fraud.Rule", "updateFraudRule": "Fraud.UpdateRule",
+	"deleteFraudRule": "Fraud.DeleteRule", "listFraudRuleVersions": "Fraud.RuleVersions",
+	"listFraudListEntries": "Fraud.ListEntries", "createFraudListEntry": "Fraud.CreateListEntry", "updateFraudListEntry": "Fraud.UpdateListEntry",
+	"deleteFraudListEntry": "Fraud.DeleteListEntry", "getFraudPolicy": "Fraud.Policy", "updateFraudPolicy": "Fraud.UpdatePolicy", "backtestFraudRule": "Fraud.Backtest",
 	"payLink": "Test.Pay", "getKeySet": "WebhookKeys",
 }
 

@@ -13,7 +13,7 @@ import (
 )
 
 // cliScopes are what a key needs for every command.
-var cliScopes = []string{"links:read", "links:write", "payments:read", "payments:write", "webhooks:read", "webhooks:write", "events:read", "balance:read", "forms:read", "forms:write"}
+var cliScopes = []string{"links:read", "links:write", "payments:read", "payments:write", "webhooks:read", "webhooks:write", "events:read", "balance:read", "forms:read", "forms:write", "fraud:read", "fraud:write"}
 
 // login saves a key for the commands that call a server: the one that is given, or
 // one that it makes for whoever signs in.

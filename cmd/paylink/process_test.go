@@ -340,7 +340,7 @@ func list(t testing.TB, o map[string]any, member string) []map[string]any {
 	return all
 }
 
-const everyScope = `["links:read","links:write","payments:read","payments:write","webhooks:read","webhooks:write","events:read","balance:read","forms:read","forms:write"]`
+const everyScope = `["links:read","links:write","payments:read","payments:write","webhooks:read","webhooks:write","events:read","balance:read","forms:read","forms:write","fraud:read","fraud:write"]`
 
 // merchant makes an account that takes EUR and USD through the simulator, and
 // returns the clients of its user and of its API key.

@@ -27,9 +27,13 @@ func (s *services) openAnalytics(ctx context.Context) error {
 			local.Walk(s.stores.table)
 		}
 		s.closers = append(s.closers, local.Close)
-		s.analytics, s.fraud.Analyst, s.background["analytics"] = local, local, local.Run
-		s.metrics.Gauge("paylink_stream_lag", "Events that the consumer has not handled.", map[string]string{"consumer": fraud.Consumer}, gauge(local.Lag))
+		s.analytics, s.fraud.Analyst = local, local
 		s.serve(func(r *rpc.Server) { rpc.ServeAnalyst(r, local) })
+		if s.cfg.FraudOff { // what was kept can be read, and nothing is added
+			return nil
+		}
+		s.background["analytics"] = local.Run
+		s.metrics.Gauge("paylink_stream_lag", "Events that the consumer has not handled.", map[string]string{"consumer": fraud.Consumer}, gauge(local.Lag))
 	case p != nil:
 		s.fraud.Analyst = rpc.NewAnalyst(p)
 	}

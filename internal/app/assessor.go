@@ -5,20 +5,38 @@ import (
 	"time"
 
 	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/fraud/score"
 	"github.com/paylink/paylink/internal/fraud/shield"
 	"github.com/paylink/paylink/internal/keyring"
+	"github.com/paylink/paylink/internal/payment"
 	"github.com/paylink/paylink/internal/rpc"
 )
 
 // openAssessor: the path: what to do with an attempt. It stands on everything else
 // that the box holds.
 func (s *services) openAssessor(context.Context) error {
+	if s.cfg.FraudOff {
+		return nil
+	}
 	switch p := s.peer("fraud"); {
 	case s.cfg.runs("fraud"):
-		config := fraud.LocalConfig{Feed: s.stores.sql, Models: s.models, Shield: shield.New(shield.Config{Policy: shield.Default()}),
+		policy, err := shield.Parse(s.cfg.Shield)
+		if err != nil {
+			return err
+		}
+		guard := shield.New(shield.Config{Policy: policy, Changed: func(c shield.Change) {
+			s.log.Warn("the shield changed what it asks of a link", "account", c.Account, "mode", c.Mode, "link", c.Link, "from", c.From.String(), "to", c.To.String(), "why", c.Why)
+		}})
+		config := fraud.LocalConfig{Feed: s.stores.sql, Models: s.models, Shield: guard,
 			Puzzle: func(m []byte) []byte { return s.ring.MAC(keyring.PuzzleMAC, m) }, Now: time.Now, Log: s.log, Observe: s.assessments()}
 		if a := s.analytics; a != nil {
 			config.History, config.Behind, config.Refused = a, a.Lag, a.CountShield
+		}
+		if s.rules != nil {
+			config.Decide = func(a *fraud.Attempt, v *score.Vector, scored *score.Assessment) (payment.Risk, bool) {
+				set := s.rules.Ruleset(a.Account, a.Mode)
+				return set.Decide(a, v, scored), set.Policy().FailOpen
+			}
 		}
 		local := fraud.NewLocal(config)
 		s.fraud.Assessor, s.background["fraud"] = local, local.Run

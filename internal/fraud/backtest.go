@@ -87,7 +87,7 @@ func (l *LocalRules) admit(b *Backtest) (*rule.Program, error) {
 		b.From = b.To.AddDate(0, 0, -30)
 	}
 	if !b.From.Before(b.To) || b.To.Sub(b.From) > maxBacktestDays*24*time.Hour {
-		return nil, fault.Invalid("from", "period_invalid", "A backtest's period has a beginning before its end, and at most %d days.", maxBacktestDays)
+		return nil, fault.Invalid("from", "range_invalid", "A backtest's period has a beginning before its end, and at most %d days.", maxBacktestDays)
 	}
 	if rank(b.Rule.Action) < 0 {
 		return nil, fault.Invalid("action", "rule_action_invalid", "Must be request_3ds, allow, block or review.")

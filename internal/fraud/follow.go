@@ -138,6 +138,9 @@ func (l *Local) follow(ctx context.Context, m *memory, position int64, atEnd fun
 				}
 				position = events[i].Position
 			}
+			if m == l.memory.Load() {
+				l.place.Store(position)
+			}
 			if end {
 				l.lag.Store(0)
 				atEnd()

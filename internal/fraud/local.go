@@ -40,6 +40,7 @@ type Local struct {
 	memory  atomic.Pointer[memory]
 	warm    atomic.Bool
 	refused refusals
+	place   atomic.Int64
 	lag     atomic.Int64 // age of the last event that was applied, in nanoseconds; 0 at the feed's end
 }
 
@@ -151,6 +152,9 @@ func (l *Local) Challenge(_ context.Context, k link.Link, attempt, address strin
 
 // Lag is how old the last event was when it was counted here; 0 at the feed's end.
 func (l *Local) Lag() time.Duration { return time.Duration(l.lag.Load()) }
+
+// Position is the place in the feed up to which all is counted.
+func (l *Local) Position() int64 { return l.place.Load() }
 
 // Warm reports whether the month before the start is counted.
 func (l *Local) Warm() bool { return l.warm.Load() }

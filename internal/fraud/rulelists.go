@@ -73,10 +73,10 @@ func checkEntry(e *ListEntry, now time.Time) error {
 		return fault.Invalid("action", "list_action_invalid", "Must be allow, block or review.")
 	}
 	if utf8.RuneCountInString(e.Note) > maxNoteChars || !utf8.ValidString(e.Note) {
-		return fault.Invalid("note", "text_too_long", "A note has at most %d characters.", maxNoteChars)
+		return fault.Invalid("note", "note_too_long", "A note has at most %d characters.", maxNoteChars)
 	}
 	if !e.ExpiresAt.IsZero() && !e.ExpiresAt.After(now) {
-		return fault.Invalid("expiresAt", "time_in_the_past", "Must be in the future.")
+		return fault.Invalid("expiresAt", "expiry_invalid", "Must be in the future.")
 	}
 	value, rule := canonical(e.Kind, strings.TrimSpace(e.Value))
 	if value == "" {

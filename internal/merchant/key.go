@@ -19,6 +19,7 @@ import (
 var Scopes = []string{
 	"links:read", "links:write", "payments:read", "payments:write", "webhooks:read",
 	"webhooks:write", "events:read", "balance:read", "forms:read", "forms:write",
+	"fraud:read", "fraud:write",
 }
 
 const (

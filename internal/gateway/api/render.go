@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/paylink/paylink/internal/fraud"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/merchant"
 	"github.com/paylink/paylink/internal/notify"
@@ -28,6 +29,12 @@ const (
 )
 
 const shapeRedelivery = "redelivery"
+
+// Shapes of the rules and lists against fraud.
+const (
+	shapeFraudRule = "fraud_rule"
+	shapeListEntry = "fraud_list_entry"
+)
 
 // Renderer turns the object of a commit into the answer. It needs nothing of the
 // request, so that a box in another process renders the same bytes into its own
@@ -73,6 +80,10 @@ func (r Renderer) object(shape string, committed any) (any, bool) {
 		return showClock(o), shape == shapeClock
 	case notify.Delivery:
 		return showDelivery(o), shape == shapeDelivery
+	case fraud.Rule:
+		return showRule(o), shape == shapeFraudRule
+	case fraud.ListEntry:
+		return showEntry(o), shape == shapeListEntry
 	case notify.Redelivery:
 		return showRedelivery(o), shape == shapeRedelivery
 	}

@@ -66,6 +66,7 @@ var routes = slices.Concat(
 	in(linkRoutes(), func(r Records) idempotency.Store { return r.Links }),
 	in(formRoutes(), func(r Records) idempotency.Store { return r.Links }),
 	in(paymentRoutes(), func(r Records) idempotency.Store { return r.Transactions }),
+	in(fraudRuleRoutes(), func(r Records) idempotency.Store { return r.Fraud }),
 	in(webhookRoutes(), func(r Records) idempotency.Store { return r.Webhooks }),
 	publicRoutes())
 

@@ -94,7 +94,7 @@ func newWorld(t *testing.T) *world {
 	t.Cleanup(w.server.Close)
 	w.ok("POST", "/api/users", "", `{"username":"maria","email":"maria@example.com","password":"correct horse battery"}`)
 	w.token = w.ok("POST", "/api/sessions", "", `{"login":"maria","password":"correct horse battery"}`)["token"].(string)
-	k := w.ok("POST", "/api/api-keys", w.token, `{"name":"all","mode":"test","scopes":["links:read","links:write","payments:read","payments:write","webhooks:read","webhooks:write","events:read","balance:read","forms:read","forms:write"]}`)
+	k := w.ok("POST", "/api/api-keys", w.token, `{"name":"all","mode":"test","scopes":["links:read","links:write","payments:read","payments:write","webhooks:read","webhooks:write","events:read","balance:read","forms:read","forms:write","fraud:read","fraud:write"]}`)
 	w.key, w.keyID = k["secret"].(string), k["id"].(string)
 	return w
 }

@@ -82,3 +82,9 @@ func TestBackgroundQueriesUseTheirIndex(t *testing.T) {
 		}
 	}
 }
+
+func TestFraudRules(t *testing.T) {
+	onEach(t, func(t *testing.T, url string) {
+		storetest.RunRules(t, func(t *testing.T) storetest.RuleStore { return open(t, url) })
+	})
+}

@@ -1,0 +1,209 @@
+package api
+
+import (
+	"time"
+
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/id"
+	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/payment"
+)
+
+type entryObject struct {
+	ID        string `json:"id"`
+	Object    string `json:"object"`
+	Kind      string `json:"kind"`
+	Action    string `json:"action"`
+	Value     string `json:"value"`
+	Note      string `json:"note,omitempty"`
+	Mode      string `json:"mode"`
+	ExpiresAt string `json:"expiresAt,omitempty"`
+	CreatedAt string `json:"createdAt"`
+	CreatedBy string `json:"createdBy,omitempty"`
+}
+
+func showEntry(e fraud.ListEntry) entryObject {
+	return entryObject{ID: e.ID, Object: "fraud_list_entry", Kind: string(e.Kind), Action: string(e.Action), Value: e.Value, Note: e.Note, Mode: e.Mode,
+		ExpiresAt: timeOrNone(e.ExpiresAt), CreatedAt: link.FormatTime(e.CreatedAt), CreatedBy: e.CreatedBy}
+}
+
+type updateEntryBody struct {
+	Action    field[string] `json:"action"`
+	Note      field[string] `json:"note"`
+	ExpiresAt field[string] `json:"expiresAt"`
+}
+
+type entryBody struct {
+	Kind  field[string] `json:"kind"`
+	Value field[string] `json:"value"`
+	updateEntryBody
+}
+
+func (b *updateEntryBody) entry(q *request) (fraud.ListEntry, error) {
+	e := fraud.ListEntry{Account: q.caller.account, Mode: q.caller.mode, Action: payment.Action(b.Action.Value), Note: b.Note.Value}
+	if err := need(b.Action.Set, "action"); err != nil {
+		return e, err
+	}
+	if b.ExpiresAt.Set {
+		at, err := (query{"expiresAt": b.ExpiresAt.Value}).time("expiresAt")
+		if err != nil {
+			return e, err
+		}
+		e.ExpiresAt = at.Truncate(time.Microsecond)
+	}
+	return e, nil
+}
+
+func (a *API) listEntries(q *request) (any, error) {
+	limit, err := q.query.limit()
+	if err != nil {
+		return nil, err
+	}
+	after, err := q.query.after(id.FraudEntry, false)
+	if err != nil {
+		return nil, err
+	}
+	kind, err := q.query.oneOf("kind", "card", "bin", "email", "address", "country")
+	if err != nil {
+		return nil, err
+	}
+	book, err := a.rulebook()
+	if err != nil {
+		return nil, err
+	}
+	items, err := book.Lists(q.Context(), q.caller.account, q.caller.mode, fraud.ListKind(kind), after.ID, limit+1)
+	if err != nil {
+		return nil, err
+	}
+	return page(items, limit, showEntry, func(e fraud.ListEntry) cursor { return cursor{ID: e.ID} }), nil
+}
+
+func (a *API) createEntry(q *request) (any, error) {
+	var in entryBody
+	if err := q.decode(&in); err != nil {
+		return nil, err
+	}
+	if err := need(in.Kind.Set, "kind"); err != nil {
+		return nil, err
+	}
+	if err := need(in.Value.Set, "value"); err != nil {
+		return nil, err
+	}
+	e, err := in.entry(q)
+	if err != nil {
+		return nil, err
+	}
+	e.Kind, e.Value = fraud.ListKind(in.Kind.Value), in.Value.Value
+	return a.putEntry(q, e)
+}
+
+// updateEntry replaces all but kind and value.
+func (a *API) updateEntry(q *request) (any, error) {
+	var in updateEntryBody
+	if err := q.decode(&in); err != nil {
+		return nil, err
+	}
+	e, err := in.entry(q)
+	if err != nil {
+		return nil, err
+	}
+	e.ID = q.PathValue("id")
+	return a.putEntry(q, e)
+}
+
+func (a *API) putEntry(q *request, e fraud.ListEntry) (any, error) {
+	book, err := a.rulebook()
+	if err != nil {
+		return nil, err
+	}
+	e, err = book.PutListEntry(q.Context(), e, q.by(), q.ticket)
+	if err != nil {
+		return nil, err
+	}
+	return showEntry(e), nil
+}
+
+func (a *API) deleteEntry(q *request) (any, error) {
+	book, err := a.rulebook()
+	if err != nil {
+		return nil, err
+	}
+	if err := book.DeleteListEntry(q.Context(), q.caller.account, q.caller.mode, q.PathValue("id")); err != nil {
+		return nil, err
+	}
+	return deleted{ID: q.PathValue("id"), Object: "fraud_list_entry", Deleted: true}, nil
+}
+
+// What an attempt gets that nobody assessed in time.
+const (
+	timeoutAllow = "allow"
+	timeoutBlock = "block"
+)
+
+type policyObject struct {
+	Object        string `json:"object"`
+	OnTimeout     string `json:"onTimeout"`
+	ReviewSeconds int64  `json:"reviewSeconds"`
+	Mode          string `json:"mode"`
+	UpdatedAt     string `json:"updatedAt,omitempty"`
+}
+
+func showPolicy(p fraud.Policy, mode string) policyObject {
+	o := policyObject{Object: "fraud_policy", OnTimeout: timeoutBlock, ReviewSeconds: int64(p.ReviewFor / time.Second), Mode: mode, UpdatedAt: timeOrNone(p.UpdatedAt)}
+	if p.FailOpen {
+		o.OnTimeout = timeoutAllow
+	}
+	return o
+}
+
+func (a *API) getPolicy(q *request) (any, error) {
+	book, err := a.rulebook()
+	if err != nil {
+		return nil, err
+	}
+	p, err := book.Policy(q.Context(), q.caller.account, q.caller.mode)
+	if err != nil {
+		return nil, err
+	}
+	return showPolicy(p, q.caller.mode), nil
+}
+
+type policyBody struct {
+	OnTimeout     field[string] `json:"onTimeout"`
+	ReviewSeconds field[int64]  `json:"reviewSeconds"`
+}
+
+// putPolicy changes what the body names; the rest stays.
+func (a *API) putPolicy(q *request) (any, error) {
+	var in policyBody
+	if err := q.decode(&in); err != nil {
+		return nil, err
+	}
+	book, err := a.rulebook()
+	if err != nil {
+		return nil, err
+	}
+	p, err := book.Policy(q.Context(), q.caller.account, q.caller.mode)
+	if err != nil {
+		return nil, err
+	}
+	if in.OnTimeout.Set {
+		if in.OnTimeout.Value != timeoutAllow && in.OnTimeout.Value != timeoutBlock {
+			return nil, fault.Invalid("onTimeout", "parameter_invalid", "Must be allow or block.")
+		}
+		p.FailOpen = in.OnTimeout.Value == timeoutAllow
+	}
+	if in.ReviewSeconds.Set {
+		const most = 7 * 24 * 60 * 60 // beyond it the multiplication below could overflow
+		if in.ReviewSeconds.Value < 0 || in.ReviewSeconds.Value > most {
+			return nil, fault.Invalid("reviewSeconds", "review_time_invalid", "Must be 0, or 3600 to %d seconds (an hour to seven days).", most)
+		}
+		p.ReviewFor = time.Duration(in.ReviewSeconds.Value) * time.Second
+	}
+	p, err = book.PutPolicy(q.Context(), q.caller.account, q.caller.mode, p)
+	if err != nil {
+		return nil, err
+	}
+	return showPolicy(p, q.caller.mode), nil
+}

@@ -1,0 +1,314 @@
+package api
+
+import (
+	"time"
+
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/id"
+	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/money"
+	"github.com/paylink/paylink/internal/payment"
+)
+
+func fraudRuleRoutes() []Route {
+	read, write := "fraud:read", "fraud:write"
+	const rules, lists = "/api/fraud/rules", "/api/fraud/lists"
+	return []Route{
+		{Method: "GET", Path: rules, Auth: authBoth, Scope: read, handle: (*API).listRules},
+		{Method: "POST", Path: rules, Auth: authBoth, Scope: write, body: bodyRequired, handle: (*API).createRule, shape: shapeFraudRule},
+		{Method: "GET", Path: rules + "/{id}", Auth: authBoth, Scope: read, ids: one(id.FraudRule), handle: (*API).getRule},
+		{Method: "PUT", Path: rules + "/{id}", Auth: authBoth, Scope: write, body: bodyRequired, ids: one(id.FraudRule), handle: (*API).updateRule},
+		{Method: "DELETE", Path: rules + "/{id}", Auth: authBoth, Scope: write, ids: one(id.FraudRule), handle: (*API).deleteRule},
+		{Method: "GET", Path: rules + "/{id}/versions", Auth: authBoth, Scope: read, ids: one(id.FraudRule), handle: (*API).listRuleVersions},
+		{Method: "GET", Path: lists, Auth: authBoth, Scope: read, Query: with(pageQuery, "kind"), handle: (*API).listEntries},
+		{Method: "POST", Path: lists, Auth: authBoth, Scope: write, body: bodyRequired, handle: (*API).createEntry, shape: shapeListEntry},
+		{Method: "PUT", Path: lists + "/{id}", Auth: authBoth, Scope: write, body: bodyRequired, ids: one(id.FraudEntry), handle: (*API).updateEntry},
+		{Method: "DELETE", Path: lists + "/{id}", Auth: authBoth, Scope: write, ids: one(id.FraudEntry), handle: (*API).deleteEntry},
+		{Method: "GET", Path: "/api/fraud/policy", Auth: authBoth, Scope: read, handle: (*API).getPolicy},
+		{Method: "PUT", Path: "/api/fraud/policy", Auth: authBoth, Scope: write, body: bodyRequired, handle: (*API).putPolicy},
+		{Method: "POST", Path: "/api/fraud/backtests", Auth: authBoth, Scope: read, body: bodyRequired, handle: (*API).backtest},
+	}
+}
+
+// The two scopes of a rule: who wrote it.
+const (
+	scopeAccount      = "account"
+	scopeInstallation = "installation"
+)
+
+type ruleObject struct {
+	ID        string `json:"id"`
+	Object    string `json:"object"`
+	Name      string `json:"name"`
+	Action    string `json:"action"`
+	When      string `json:"when"`
+	State     string `json:"state"`
+	Version   int    `json:"version"`
+	Scope     string `json:"scope"`
+	Builtin   bool   `json:"builtin"`
+	Mode      string `json:"mode"`
+	UpdatedAt string `json:"updatedAt,omitempty"`
+	UpdatedBy string `json:"updatedBy,omitempty"`
+}
+
+func showRule(r fraud.Rule) ruleObject {
+	o := ruleObject{ID: r.ID, Object: "fraud_rule", Name: r.Name, Action: string(r.Action), When: r.When, State: r.State, Version: r.Version,
+		Scope: scopeAccount, Builtin: r.Builtin, Mode: r.Mode, UpdatedAt: timeOrNone(r.UpdatedAt), UpdatedBy: r.UpdatedBy}
+	if r.Account == "" { // who of the operator's people it was is theirs to know
+		o.Scope, o.UpdatedBy = scopeInstallation, ""
+	}
+	return o
+}
+
+func timeOrNone(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return link.FormatTime(t)
+}
+
+type ruleBody struct {
+	Name   field[string] `json:"name"`
+	Action field[string] `json:"action"`
+	When   field[string] `json:"when"`
+	State  field[string] `json:"state"`
+}
+
+type updateRuleBody struct {
+	ruleBody
+	Version field[int64] `json:"version"`
+}
+
+// rulebook refuses where this process has no way to the rules.
+func (a *API) rulebook() (fraud.Rulebook, error) {
+	if a.Fraud.Rulebook == nil {
+		return nil, fault.Unavailable("fraud_unavailable", time.Second, nil, "The rules cannot be reached now. Try again.")
+	}
+	return a.Fraud.Rulebook, nil
+}
+
+// by is who asks, for the record of a change.
+func (q *request) by() string {
+	if q.caller.user != "" {
+		return q.caller.user
+	}
+	return "api_key"
+}
+
+// every is a list that is never more than one page.
+func every[S, T any](items []S, show func(S) T) list[T] {
+	return page(items, len(items)+1, show, func(S) cursor { return cursor{} })
+}
+
+func (a *API) listRules(q *request) (any, error) {
+	book, err := a.rulebook()
+	if err != nil {
+		return nil, err
+	}
+	all, err := book.Rules(q.Context(), q.caller.account, q.caller.mode)
+	if err != nil {
+		return nil, err
+	}
+	return every(all, showRule), nil
+}
+
+func (a *API) createRule(q *request) (any, error) {
+	var in ruleBody
+	if err := q.decode(&in); err != nil {
+		return nil, err
+	}
+	for _, m := range []struct {
+		name string
+		set  bool
+	}{{"name", in.Name.Set}, {"action", in.Action.Set}, {"when", in.When.Set}} {
+		if err := need(m.set, m.name); err != nil {
+			return nil, err
+		}
+	}
+	return a.putRule(q, fraud.Rule{Name: in.Name.Value, Action: payment.Action(in.Action.Value), When: in.When.Value, State: in.State.Value})
+}
+
+func (a *API) putRule(q *request, r fraud.Rule) (any, error) {
+	book, err := a.rulebook()
+	if err != nil {
+		return nil, err
+	}
+	r.Account, r.Mode = q.caller.account, q.caller.mode
+	r, err = book.PutRule(q.Context(), r, q.by(), q.ticket)
+	if err != nil {
+		return nil, err
+	}
+	return showRule(r), nil
+}
+
+// ruleOf is a rule that the caller sees.
+func (a *API) ruleOf(q *request) (fraud.Rule, error) {
+	book, err := a.rulebook()
+	if err != nil {
+		return fraud.Rule{}, err
+	}
+	all, err := book.Rules(q.Context(), q.caller.account, q.caller.mode)
+	if err != nil {
+		return fraud.Rule{}, err
+	}
+	for _, r := range all {
+		if r.ID == q.PathValue("id") {
+			return r, nil
+		}
+	}
+	return fraud.Rule{}, fault.NotFound("rule")
+}
+
+func (a *API) getRule(q *request) (any, error) {
+	r, err := a.ruleOf(q)
+	if err != nil {
+		return nil, err
+	}
+	return showRule(r), nil
+}
+
+// updateRule changes what the body names; the rest stays. The version that was read is
+// the one that is replaced.
+func (a *API) updateRule(q *request) (any, error) {
+	var in updateRuleBody
+	if err := q.decode(&in); err != nil {
+		return nil, err
+	}
+	r, err := a.ruleOf(q)
+	if err != nil {
+		return nil, err
+	}
+	if in.Version.Set {
+		if in.Version.Value < 1 || in.Version.Value > 1<<31 {
+			return nil, fault.Invalid("version", "parameter_invalid", "Must be the version that the rule had when you read it.")
+		}
+		r.Version = int(in.Version.Value)
+	}
+	if in.Name.Set {
+		r.Name = in.Name.Value
+	}
+	if in.Action.Set {
+		r.Action = payment.Action(in.Action.Value)
+	}
+	if in.When.Set {
+		r.When = in.When.Value
+	}
+	if in.State.Set {
+		r.State = in.State.Value
+	}
+	return a.putRule(q, r)
+}
+
+func (a *API) deleteRule(q *request) (any, error) {
+	book, err := a.rulebook()
+	if err != nil {
+		return nil, err
+	}
+	if err := book.DeleteRule(q.Context(), q.caller.account, q.caller.mode, q.PathValue("id")); err != nil {
+		return nil, err
+	}
+	return deleted{ID: q.PathValue("id"), Object: "fraud_rule", Deleted: true}, nil
+}
+
+func (a *API) listRuleVersions(q *request) (any, error) {
+	book, err := a.rulebook()
+	if err != nil {
+		return nil, err
+	}
+	all, err := book.RuleVersions(q.Context(), q.caller.account, q.caller.mode, q.PathValue("id"))
+	if err != nil {
+		return nil, err
+	}
+	return every(all, showRule), nil
+}
+
+type backtestBody struct {
+	Action field[string] `json:"action"`
+	When   field[string] `json:"when"`
+	From   field[string] `json:"from"`
+	To     field[string] `json:"to"`
+}
+
+type backtestObject struct {
+	Object           string                    `json:"object"`
+	Payments         int64                     `json:"payments"`
+	Matched          int64                     `json:"matched"`
+	Fraud            int64                     `json:"fraud"`
+	Legitimate       int64                     `json:"legitimate"`
+	Unknown          int64                     `json:"unknown"`
+	Declined         int64                     `json:"declined"`
+	AlreadyBlocked   int64                     `json:"alreadyBlocked"`
+	MissedFraud      int64                     `json:"missedFraud"`
+	Errors           int64                     `json:"errors"`
+	Precision        *float64                  `json:"precision"`
+	Recall           *float64                  `json:"recall"`
+	Mature           int64                     `json:"mature"`
+	MatureAfterDays  int64                     `json:"matureAfterDays"`
+	Money            map[string]backtestAmount `json:"money"`
+	Examples         []string                  `json:"examples"`
+	TookMilliseconds int64                     `json:"tookMilliseconds"`
+}
+
+type backtestAmount struct {
+	FraudStopped   string `json:"fraudStopped"`
+	HonestStopped  string `json:"honestStopped"`
+	UnknownStopped string `json:"unknownStopped"`
+	FraudMissed    string `json:"fraudMissed"`
+}
+
+func showBacktest(r fraud.BacktestResult) backtestObject {
+	o := backtestObject{Object: "fraud_backtest", Payments: r.Payments, Matched: r.Matched, Fraud: r.Fraud, Legitimate: r.Legitimate, Unknown: r.Unknown,
+		Declined: r.Declined, AlreadyBlocked: r.AlreadyBlocked, MissedFraud: r.MissedFraud, Errors: r.Errors, Mature: r.Mature,
+		MatureAfterDays: int64(r.MatureAfter / (24 * time.Hour)), Money: map[string]backtestAmount{}, Examples: []string{}, TookMilliseconds: r.Took.Milliseconds()}
+	if r.Precision >= 0 {
+		o.Precision = &r.Precision
+	}
+	if r.Recall >= 0 {
+		o.Recall = &r.Recall
+	}
+	for currency, m := range r.Money {
+		amount := func(minor int64) string { return money.Of(minor, currency).Decimal() }
+		o.Money[string(currency)] = backtestAmount{amount(m.FraudStopped), amount(m.HonestStopped), amount(m.UnknownStopped), amount(m.FraudMissed)}
+	}
+	for _, e := range r.Examples {
+		o.Examples = append(o.Examples, e.ID)
+	}
+	return o
+}
+
+func (a *API) backtest(q *request) (any, error) {
+	var in backtestBody
+	if err := q.decode(&in); err != nil {
+		return nil, err
+	}
+	if err := need(in.When.Set, "when"); err != nil {
+		return nil, err
+	}
+	b := fraud.Backtest{Account: q.caller.account, Mode: q.caller.mode, Rule: fraud.Rule{When: in.When.Value, Action: payment.Block}}
+	if in.Action.Set {
+		b.Rule.Action = payment.Action(in.Action.Value)
+	}
+	for _, at := range []struct {
+		name string
+		in   field[string]
+		out  *time.Time
+	}{{"from", in.From, &b.From}, {"to", in.To, &b.To}} {
+		if !at.in.Set {
+			continue
+		}
+		var err error
+		if *at.out, err = (query{at.name: at.in.Value}).time(at.name); err != nil {
+			return nil, err
+		}
+	}
+	book, err := a.rulebook()
+	if err != nil {
+		return nil, err
+	}
+	r, err := book.Backtest(q.Context(), b)
+	if err != nil {
+		return nil, err
+	}
+	return showBacktest(r), nil
+}
