@@ -6,7 +6,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 LINT_VERSION := v2.15.0
 
-.PHONY: help run build test unit lint chart generate fuzz bench screenshots needs clean
+.PHONY: help run build test unit lint chart lake generate fuzz bench screenshots needs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -17,7 +17,7 @@ run: build ## build and start everything on ./data with a demo account
 build: ## bin/paylink, one static binary
 	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/paylink ./cmd/paylink
 
-test: needs lint unit chart ## every test with every real engine, under the race detector
+test: needs lint unit chart lake ## every test with every real engine, under the race detector
 
 unit: build
 	@echo "tests: race detector on; SQLite, PostgreSQL and DynamoDB Local for the stores, Chromium for the pages"
@@ -32,6 +32,9 @@ lint: ## formatting, go vet, golangci-lint
 
 chart: build ## the Helm chart and the compose file, against Kubernetes' own checks
 	@scripts/chart.sh
+
+lake: build ## the lake that paylink writes, read back by DuckDB
+	@scripts/lake.sh
 
 generate: ## the templates' Go code
 	@for pages in internal/gateway/pages internal/gateway/dashboard internal/gateway/apidocs; do $(GO) tool -modfile=tools/templ/go.mod templ generate -path $$pages; done

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Installs what the tests need and the machine lacks: a C compiler (the race
-# detector links with it), Chromium, PostgreSQL's programs, curl, which README.md
+# detector links with it) and a C++ one (DuckDB does), Chromium, PostgreSQL's programs, curl, which README.md
 # uses, Redis, Java for DynamoDB Local, and npm, which fetches axe-core and DynamoDB Local.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 missing=()
 command -v gcc >/dev/null || missing+=(gcc libc6-dev)
+command -v g++ >/dev/null || missing+=(g++)
 command -v chromium >/dev/null || missing+=(chromium)
 command -v curl >/dev/null || missing+=(curl)
 command -v npm >/dev/null || missing+=(npm)

@@ -13,6 +13,8 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/paylink/paylink/internal/app"
+	"github.com/paylink/paylink/internal/fraud"
 	"github.com/paylink/paylink/internal/fraud/score"
 )
 
@@ -32,17 +34,65 @@ type frauds struct {
 		Test string `required:"" help:"Days to test on, FROM..TO, the last one not included. They begin after the training's labels are known."`
 	} `cmd:"" help:"Learn from one stretch of labelled transactions and tell how well another is scored."`
 	Train struct {
-		learning
-		Out string `required:"" help:"File to write the model to." type:"path"`
-	} `cmd:"" help:"Learn a model from labelled transactions."`
+		long
+		CSV      string `help:"Learn from this file instead of the labels in the analytics store; with --train and --out." name:"csv" type:"path"`
+		Train    string `help:"With --csv: days to learn from, FROM..TO, the last one not included."`
+		Out      string `help:"With --csv: file to write the model to." type:"path"`
+		Delay    string `help:"How long after a payment it is known whether it was fraud, such as 30d or 36h." default:"7d"`
+		Days     int    `help:"Days to learn from." default:"28"`
+		TestDays int    `help:"Days to test on, after the labels of the training are known." default:"7"`
+	} `cmd:"" help:"Learn a model from labels: disputes, and what people said in review. It decides nothing until it is promoted."`
+	Models modelCommands `cmd:"" help:"What was trained."`
 }
 
-func (f frauds) dispatch(ctx context.Context, command string, out io.Writer) error {
+type modelCommands struct {
+	List struct {
+		stores
+	} `cmd:"" help:"List them, the newest first."`
+	Compare struct {
+		stores
+		Version string `arg:"" help:"Version of the model to set beside the running one."`
+		Delay   string `help:"How long after a payment it is known whether it was fraud." default:"7d"`
+		Days    int    `help:"Days to compare on; those from which one of them learned are left out." default:"14"`
+	} `cmd:"" help:"Set a model beside the running one, on payments from which neither learned."`
+	Shadow   modelVersion `cmd:"" help:"Let a model score beside the running one, without a say."`
+	Promote  modelVersion `cmd:"" help:"Let a model score from now on; the one before is retired."`
+	Retire   modelVersion `cmd:"" help:"Take a model out. Without a running one there is no score."`
+	Rollback struct {
+		stores
+	} `cmd:"" help:"Promote the model that ran before."`
+}
+
+type modelVersion struct {
+	stores
+	Version string `arg:"" help:"Version of the model."`
+}
+
+func (f frauds) dispatch(ctx context.Context, command string, out, errs io.Writer) error {
+	set := func(m modelVersion, state string) error {
+		return app.SetModel(ctx, m.config(), m.Version, state, out)
+	}
 	switch command {
 	case "fraud evaluate":
 		return f.evaluate(ctx, out)
 	case "fraud train":
-		return f.train(ctx, out)
+		return f.train(ctx, out, errs)
+	case "fraud models list":
+		return app.ListModels(ctx, f.Models.List.config(), out)
+	case "fraud models compare <version>":
+		delay, err := parseDelay(f.Models.Compare.Delay)
+		if err != nil {
+			return err
+		}
+		return app.CompareModel(ctx, f.Models.Compare.config(), f.Models.Compare.Version, delay, f.Models.Compare.Days, out)
+	case "fraud models shadow <version>":
+		return set(f.Models.Shadow, fraud.ModelShadow)
+	case "fraud models promote <version>":
+		return set(f.Models.Promote, fraud.ModelRunning)
+	case "fraud models retire <version>":
+		return set(f.Models.Retire, fraud.ModelRetired)
+	case "fraud models rollback":
+		return app.RollBackModel(ctx, f.Models.Rollback.config(), out)
 	}
 	return fmt.Errorf("unknown command %q", command)
 }
@@ -155,8 +205,19 @@ func (f frauds) evaluate(_ context.Context, out io.Writer) error {
 	return w.Flush()
 }
 
-func (f frauds) train(_ context.Context, out io.Writer) error {
-	train, _, p, err := f.Train.prepare("")
+func (f frauds) train(ctx context.Context, out, errs io.Writer) error {
+	t := f.Train
+	if t.CSV == "" && t.Train == "" && t.Out == "" {
+		delay, err := parseDelay(t.Delay)
+		if err != nil {
+			return err
+		}
+		return app.TrainModel(ctx, t.config(errs), fraud.Training{Now: time.Now(), Delay: delay, Days: t.Days, Test: t.TestDays}, out)
+	}
+	if t.CSV == "" || t.Train == "" || t.Out == "" {
+		return errors.New("--csv, --train and --out go together; without them it learns from the analytics store")
+	}
+	train, _, p, err := learning{CSV: t.CSV, Train: t.Train, Delay: t.Delay}.prepare("")
 	if err != nil {
 		return err
 	}
@@ -164,7 +225,7 @@ func (f frauds) train(_ context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if err := score.WriteModelFile(f.Train.Out, m); err != nil {
+	if err := score.WriteModelFile(t.Out, m); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(out, "model %s: learned from %d transactions with %d frauds\n", m.Version, m.Payments, m.Frauds)

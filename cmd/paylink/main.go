@@ -48,6 +48,8 @@ type serving struct {
 	LimitStore           string            `help:"redis://HOST:PORT/DATABASE, where several gateways count together; each counts for itself by default."`
 	TrustedProxies       []string          `help:"Networks of the proxies before us, whose X-Forwarded-For is believed, such as 10.0.0.0/8."`
 	CountryHeader        string            `help:"Header in which those proxies say the country of the payer's address, such as CF-IPCountry." placeholder:"NAME"`
+	Lake                 string            `help:"Where the change feed is written as Parquet, for engines of your own: a folder, or s3://BUCKET/PREFIX; nowhere by default."`
+	LakeAge              time.Duration     `help:"How old an event may be before it is written there." default:"1m"`
 	Fraud                string            `help:"Look at attempts to pay before the issuer is asked: on or off." enum:"on,off" default:"on"`
 	Shield               []string          `help:"When a link is under attack by card testers: off, or NAME=NUMBER; may be repeated. Names: declines, cards, ratio, spread, bin, address, card, waiting, crowd, bits, proved, unproved, calm, window." sep:"none"`
 	LogLevel             string            `help:"debug, info, warn or error." default:"info"`
@@ -57,7 +59,8 @@ func (s serving) config() app.Config {
 	c := app.Config{Targets: s.Target, DataDir: s.Data, KeysDir: s.KeysDir, Listen: s.Listen, AdminListen: s.AdminListen, PublicURL: s.PublicURL,
 		Store: s.Store, PaymentsStore: s.PaymentsStore, InternalListen: s.InternalListen, InternalSecretFile: s.InternalSecretFile,
 		InternalTLS: s.InternalTLS, Demo: s.Demo, AllowPrivateWebhooks: s.AllowPrivateWebhooks, SignUp: s.SignUp, LogLevel: s.LogLevel,
-		MailURL: s.MailURL, MailFrom: s.MailFrom, Limits: s.Limit, LimitStore: s.LimitStore, TrustedProxies: s.TrustedProxies, CountryHeader: s.CountryHeader, Shield: s.Shield, FraudOff: s.Fraud == "off"}
+		MailURL: s.MailURL, MailFrom: s.MailFrom, Limits: s.Limit, LimitStore: s.LimitStore, TrustedProxies: s.TrustedProxies, CountryHeader: s.CountryHeader, Shield: s.Shield,
+		Lake: s.Lake, LakeAge: s.LakeAge, FraudOff: s.Fraud == "off"}
 	for name, urls := range s.Service {
 		if c.Services == nil {
 			c.Services = map[string][]string{}
@@ -85,6 +88,7 @@ type commands struct {
 	Link        links    `cmd:"" help:"Payment links."`
 	Receipt     receipts `cmd:"" help:"Receipts."`
 	Reports     reports  `cmd:"" help:"What people look at: figures and searches."`
+	Lake        lakes    `cmd:"" help:"The files that engines of your own read."`
 	Fraud       frauds   `cmd:"" help:"Learn what fraud looks like."`
 	Invite      invite   `cmd:"" help:"Invite somebody to sign up with an account of their own."`
 	Probe       probe    `cmd:"" help:"Ask a health address: status 0 if it is well. For containers, which have no shell."`
@@ -178,6 +182,12 @@ type reports struct {
 	} `cmd:"" help:"Make them anew from the feed, also while the server runs."`
 }
 
+type lakes struct {
+	Rebuild struct {
+		stores
+	} `cmd:"" help:"Have them made anew from the feed, by the process that writes them."`
+}
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -219,7 +229,7 @@ func dispatch(ctx context.Context, command string, c commands, out, errs io.Writ
 		return app.RebuildAnalytics(ctx, c.Fraud.Rebuild.config(errs), out)
 	}
 	if strings.HasPrefix(command, "fraud ") {
-		return c.Fraud.dispatch(ctx, command, out)
+		return c.Fraud.dispatch(ctx, command, out, errs)
 	}
 	switch command {
 	case "serve":
@@ -232,6 +242,8 @@ func dispatch(ctx context.Context, command string, c commands, out, errs io.Writ
 		return err
 	case "reports rebuild":
 		return app.RebuildReports(ctx, c.Reports.Rebuild.config(), out)
+	case "lake rebuild":
+		return app.RebuildLake(ctx, c.Lake.Rebuild.config(), out)
 	case "migrate":
 		return app.Migrate(ctx, c.Migrate.config(), out)
 	case "verify":

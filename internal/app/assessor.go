@@ -27,7 +27,7 @@ func (s *services) openAssessor(context.Context) error {
 		guard := shield.New(shield.Config{Policy: policy, Changed: func(c shield.Change) {
 			s.log.Warn("the shield changed what it asks of a link", "account", c.Account, "mode", c.Mode, "link", c.Link, "from", c.From.String(), "to", c.To.String(), "why", c.Why)
 		}})
-		config := fraud.LocalConfig{Feed: s.stores.sql, Shield: guard,
+		config := fraud.LocalConfig{Feed: s.stores.sql, Models: s.models, Shield: guard,
 			Puzzle: func(m []byte) []byte { return s.ring.MAC(keyring.PuzzleMAC, m) }, Now: time.Now, Log: s.log, Observe: s.assessments()}
 		if a := s.analytics; a != nil {
 			config.History, config.Behind, config.Refused = a, a.Lag, a.CountShield

@@ -56,6 +56,8 @@ type Config struct {
 	MailURL              string      // the mail server; "": no mail is sent
 	MailFrom             string      // in whose name
 	MailTLS              *tls.Config // nil: the system's authorities; for tests
+	Lake                 string      // folder or s3://BUCKET/PREFIX for files that other engines read; "": none
+	LakeAge              time.Duration
 	Progress             progress.To // of commands that take long
 }
 
@@ -99,6 +101,7 @@ func (c Config) Check() []string {
 	c.checkSignUp(say)
 	c.checkTargets(say)
 	c.checkMail(say)
+	c.checkLake(say)
 	slices.Sort(wrong)
 	return wrong
 }

@@ -1,6 +1,142 @@
 package app
 
-import "context"
+import (
+	"context"
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
 
-// openModels: what was trained.
-func (s *services) openModels(context.Context) error { return nil }
+	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/fraud/score"
+	"github.com/paylink/paylink/internal/obs"
+	"github.com/paylink/paylink/internal/rpc"
+	"github.com/paylink/paylink/internal/store/sqlstore"
+)
+
+// openModels: what was trained, and in the box fraud what scores. A model that cannot
+// be read stops no process: without one, a score says that it knows nothing.
+func (s *services) openModels(ctx context.Context) error {
+	switch p := s.peer("fraud"); {
+	case s.cfg.runs("fraud"):
+		s.fraud.Models, s.models = s.stores.sql, fraud.NewModelHolder(s.stores.sql, s.log)
+		if err := s.models.Load(ctx); err != nil {
+			s.log.ErrorContext(ctx, "the models of fraud could not be read", "error", err)
+		}
+		s.background["models"] = s.models.Run
+		s.serve(func(r *rpc.Server) { rpc.ServeModels(r, s.stores.sql) })
+	case p != nil:
+		s.fraud.Models = rpc.NewModels(p)
+	}
+	return nil
+}
+
+// lab is what the commands about models work with.
+type lab struct {
+	store     *sqlstore.Store
+	analytics *sqlstore.Analytics // nil unless asked for
+}
+
+func (c Config) openLab(ctx context.Context, history bool, out io.Writer, work func(lab) error) error {
+	url, err := c.storeURL()
+	if err != nil {
+		return err
+	}
+	store, err := sqlstore.Open(ctx, url)
+	if err != nil {
+		return fmt.Errorf("open %s: %w", c.storeName(), err)
+	}
+	defer func() { _ = store.Close() }()
+	l := lab{store: store}
+	if history {
+		level, err := c.level()
+		if err != nil {
+			return err
+		}
+		if l.analytics, err = sqlstore.OpenAnalytics(ctx, store, c.analyticsPath(), obs.NewLogger(out, level)); err != nil {
+			return err
+		}
+		defer func() { _ = l.analytics.Close() }()
+	}
+	return work(l)
+}
+
+// TrainModel learns from the labels in the analytics store and keeps the model.
+func TrainModel(ctx context.Context, cfg Config, t fraud.Training, out io.Writer) error {
+	return cfg.openLab(ctx, true, out, func(l lab) error {
+		meter := cfg.Progress.Start("read the payments", "payments", 0)
+		read := int64(0)
+		info, err := fraud.Train(ctx, l.analytics, l.store, t, func() { read++; meter.Set(read) })
+		meter.End()
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(out, `model %s: learned from %d payments with %d frauds, of %s to %s
+tested on %d payments of %s to %s: AUC ROC %.4f, average precision %.4f, card precision@100 %.4f
+It decides nothing yet. Next: paylink fraud models shadow %[1]s, and promote.
+`, info.Version, info.Payments, info.Frauds, date(info.From), date(info.To), info.TestedPayments, date(info.TestedFrom), date(info.TestedTo), info.AUC, info.AveragePrecision, info.CardPrecision)
+		return err
+	})
+}
+
+func date(t time.Time) string { return t.UTC().Format(time.DateOnly) }
+
+// ListModels shows what was trained, the newest first.
+func ListModels(ctx context.Context, cfg Config, out io.Writer) error {
+	return cfg.openLab(ctx, false, out, func(l lab) error {
+		all, err := l.store.Models(ctx)
+		if err != nil {
+			return err
+		}
+		if len(all) == 0 {
+			_, err := fmt.Fprintf(out, "there is no model yet: paylink fraud train needs %d known frauds\n", score.MinFrauds)
+			return err
+		}
+		w := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
+		_, _ = fmt.Fprintln(w, "version\tstate\ttrained\tlearned from\tpayments\tfrauds\tAUC ROC\taverage precision\tcard precision@100")
+		for _, m := range all {
+			_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s..%s\t%d\t%d\t%.4f\t%.4f\t%.4f\n", m.Version, m.State, m.TrainedAt.UTC().Format(time.RFC3339), date(m.From), date(m.To),
+				m.Payments, m.Frauds, m.AUC, m.AveragePrecision, m.CardPrecision)
+		}
+		return w.Flush()
+	})
+}
+
+// CompareModel sets a model beside the one that runs.
+func CompareModel(ctx context.Context, cfg Config, version string, delay time.Duration, days int, out io.Writer) error {
+	return cfg.openLab(ctx, true, out, func(l lab) error {
+		c, err := fraud.Compare(ctx, l.analytics, l.store, version, time.Now(), delay, days)
+		if err != nil {
+			return err
+		}
+		_, _ = fmt.Fprintf(out, "%d payments of %s to %s with %d known frauds, from which neither has learned\n\n", c.Payments, date(c.From), date(c.To), c.Frauds)
+		w := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
+		_, _ = fmt.Fprintln(w, "model\tAUC ROC\taverage precision\tcard precision@100")
+		_, _ = fmt.Fprintf(w, "%s (running)\t%.4f\t%.4f\t%.4f\n", c.Running.Version, c.RunningAUC, c.RunningAveragePrecision, c.RunningCardPrecision)
+		_, _ = fmt.Fprintf(w, "%s (%s)\t%.4f\t%.4f\t%.4f\n", c.Candidate.Version, c.Candidate.State, c.CandidateAUC, c.CandidateAveragePrecision, c.CandidateCardPrecision)
+		return w.Flush()
+	})
+}
+
+// SetModel moves a model to a state; processes that run notice within ten seconds.
+func SetModel(ctx context.Context, cfg Config, version, state string, out io.Writer) error {
+	return cfg.openLab(ctx, false, out, func(l lab) error {
+		if err := l.store.SetModel(ctx, version, state); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintf(out, "model %s is %s; every process knows within ten seconds\n", version, state)
+		return err
+	})
+}
+
+// RollBackModel promotes the model that ran before.
+func RollBackModel(ctx context.Context, cfg Config, out io.Writer) error {
+	return cfg.openLab(ctx, false, out, func(l lab) error {
+		m, err := fraud.RollBack(ctx, l.store)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(out, "model %s is running again; every process knows within ten seconds\n", m.Version)
+		return err
+	})
+}

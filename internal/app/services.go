@@ -81,7 +81,8 @@ type services struct {
 	beacons      *report.Beacons     // nil without the gateway
 	analytics    *sqlstore.Analytics // nil without the box fraud
 	fraud        fraud.Box
-	rules        *fraud.Rules // nil without the box fraud
+	models       *fraud.ModelHolder // nil without the box fraud
+	rules        *fraud.Rules       // nil without the box fraud
 	transactions coordinator.Service
 	notifier     notify.Service
 	mail         mail.Service

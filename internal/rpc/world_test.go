@@ -50,6 +50,7 @@ type boxes struct {
 	mail         mail.Service
 	records      api.Records
 	assessor     fraud.Assessor
+	models       fraud.Models
 	world        *world
 }
 
@@ -145,6 +146,7 @@ func newWorld(t *testing.T) *world {
 		mail: office.New(office.Config{Outbox: w.store, Readers: w.store, Parked: w.store, Payments: w.store, Links: w.store, Ring: w.ring,
 			Carrier: w.letters, From: "pay@shop.example", PublicURL: public, Now: now, Log: w.log}),
 		assessor: fraud.NewLocal(fraud.LocalConfig{Feed: w.store, Now: now, Log: w.log}),
+		models:   w.store,
 		records:  api.Records{Users: w.store, Links: w.store, Transactions: w.store, Webhooks: w.store}}
 	return w
 }
@@ -195,6 +197,7 @@ func (w *world) serve(c *rpc.Credentials) *rpc.Server {
 	rpc.ServeNotifier(s, b.notifier, w.store)
 	rpc.ServeMail(s, b.mail)
 	rpc.ServeAssessor(s, b.assessor)
+	rpc.ServeModels(s, w.store)
 	rpc.ServeConnector(s, rpc.SimulatorService, w.sim, w.cards())
 	s.Mount(simulator.DefaultPublicPath+"/", w.sim.Handler())
 	return s
@@ -246,7 +249,7 @@ func (w *world) clients(c *rpc.Credentials, urls ...string) boxes {
 	users, links, notifier := rpc.NewUsers(peer("users")), rpc.NewLinks(peer("links")), rpc.NewNotifier(peer("notifier"))
 	transactions := rpc.NewTransactions(peer("transactions"), w.cards(), time.Now)
 	return boxes{world: w, users: users, links: links, verifier: rpc.NewVerifier(peer("verifier")), forms: links, publicForms: rpc.NewVerifier(peer("verifier")), payments: rpc.NewPayments(peer("payments")), reports: rpc.NewReports(peer("payments")),
-		transactions: transactions, notifier: notifier, mail: rpc.NewMail(peer("notifier")), assessor: rpc.NewAssessor(peer("fraud")),
+		transactions: transactions, notifier: notifier, mail: rpc.NewMail(peer("notifier")), assessor: rpc.NewAssessor(peer("fraud")), models: rpc.NewModels(peer("fraud")),
 		records: api.Records{Users: users, Links: links, Transactions: transactions, Webhooks: notifier}}
 }
 

@@ -44,8 +44,9 @@ type Set struct {
 	Meta  []Attempt
 }
 
-func (s *Set) add(v *Vector, l *Labelled) {
-	s.Rows, s.Fraud, s.Meta = append(s.Rows, *v), append(s.Fraud, l.Fraud), append(s.Meta, l.Attempt)
+// Add puts a row with its truth into the set.
+func (s *Set) Add(v *Vector, a Attempt, fraud bool) {
+	s.Rows, s.Fraud, s.Meta = append(s.Rows, *v), append(s.Fraud, fraud), append(s.Meta, a)
 }
 
 // Prepare runs through the attempts, which must be in the order of time, and gives
@@ -70,11 +71,11 @@ func Prepare(all iter.Seq2[Labelled, error], p Protocol) (train, test Set, err e
 		l.KnownAt = l.At.Add(p.Delay)
 		switch {
 		case p.Train.Has(l.At) && !l.KnownAt.After(p.Test.From):
-			train.add(&v, &l)
+			train.Add(&v, l.Attempt, l.Fraud)
 		case p.Test.Has(l.At):
 			day := l.At.UTC().Truncate(24 * time.Hour)
 			if at, ok := known[l.Card]; !ok || at.After(day) {
-				test.add(&v, &l)
+				test.Add(&v, l.Attempt, l.Fraud)
 			}
 		}
 		if _, ok := known[l.Card]; l.Fraud && !ok && !l.At.Before(blockedFrom) {
@@ -97,12 +98,10 @@ const perfect = "perfect scores"
 // Evaluate gives the figures of a model and its parts, and those that a model which
 // knows the truth would reach.
 func Evaluate(m *Model, test Set) []Figures {
-	scored := make([]Scored, len(test.Rows))
 	figures := func(name string, score func(i int) float64) Figures {
-		for i, a := range test.Meta {
-			scored[i] = Scored{At: a.At, Card: a.Card, Score: score(i), Fraud: test.Fraud[i]}
-		}
-		return Figures{name, AUCROC(scored), AveragePrecision(scored), CardPrecision(scored, 100)}
+		f := measure(test, score)
+		f.Model = name
+		return f
 	}
 	return []Figures{
 		figures("logistic regression", func(i int) float64 { return m.Logistic.Logit(&test.Rows[i]) }),
@@ -115,4 +114,27 @@ func Evaluate(m *Model, test Set) []Figures {
 			return 0
 		}),
 	}
+}
+
+// Measure gives the figures of any score of the rows; all are 0 where the set has only
+// one kind of them.
+func Measure(test Set, score func(*Vector) float64) Figures {
+	frauds := 0
+	for _, is := range test.Fraud {
+		if is {
+			frauds++
+		}
+	}
+	if frauds == 0 || frauds == len(test.Rows) {
+		return Figures{}
+	}
+	return measure(test, func(i int) float64 { return score(&test.Rows[i]) })
+}
+
+func measure(test Set, score func(i int) float64) Figures {
+	scored := make([]Scored, len(test.Rows))
+	for i, a := range test.Meta {
+		scored[i] = Scored{At: a.At, Card: a.Card, Score: score(i), Fraud: test.Fraud[i]}
+	}
+	return Figures{AUCROC: AUCROC(scored), AveragePrecision: AveragePrecision(scored), CardPrecision100: CardPrecision(scored, 100)}
 }

@@ -1,6 +1,6 @@
 // Package dynamo keeps links, payments with their logs and transfers, and
 // idempotency records in one DynamoDB table, and gives the table's stream as the
-// change feed. It is the only package that knows AWS.
+// change feed. Beside the lake it is the only package that knows AWS.
 //
 // Everything of an account lies in partitions A#<account>#<bucket>; a link's id
 // says in which, and a payment lies beside its link. A payment is one item, and

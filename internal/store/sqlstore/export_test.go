@@ -37,20 +37,10 @@ func (s *Store) AppendEvents(ctx context.Context, accounts []string, events []st
 	})
 }
 
-// FeedAfter is what a consumer reads.
-func (s *Store) FeedAfter(ctx context.Context, position int64) ([]stream.Event, error) {
-	return s.eventsAfter(ctx, s.feed, position)
-}
-
 // WriterSetting is a setting of a session that writes.
 func (s *Store) WriterSetting(ctx context.Context, name string) (value string, err error) {
 	err = s.write(ctx, nil, func(t *tx) error { return t.row("SELECT current_setting($1)", name).Scan(&value) })
 	return value, err
-}
-
-// MoveCheckpoint is what a consumer does in the commit of its effect.
-func (s *Store) MoveCheckpoint(ctx context.Context, consumer string, from, to int64) error {
-	return s.write(ctx, nil, func(t *tx) error { return moveCheckpoint(t, consumer, from, to) })
 }
 
 // Waiting counts the commits in the queue of the account's writer.

@@ -1,0 +1,65 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/paylink/paylink/internal/fraud/lake"
+	"github.com/paylink/paylink/internal/store/sqlstore"
+)
+
+const maxLakeAge = time.Hour
+
+func (c Config) checkLake(say func(format string, args ...any)) {
+	if c.Lake == "" {
+		return
+	}
+	if err := lake.Check(c.Lake); err != nil {
+		say("--lake: %v", err)
+	}
+	if c.LakeAge < 0 || c.LakeAge > maxLakeAge || (c.LakeAge > 0 && c.LakeAge < time.Second) {
+		say("--lake-age %s: want 1s to %s", c.LakeAge, maxLakeAge)
+	}
+	if !c.runs("fraud") {
+		say("--lake: the box fraud writes it, and it does not run in this process")
+	}
+}
+
+// openLake: the files that engines of the company's own read. One process of those
+// with the box writes them.
+func (s *services) openLake(ctx context.Context) error {
+	if s.cfg.Lake == "" || !s.cfg.runs("fraud") {
+		return nil
+	}
+	files, err := lake.Open(ctx, s.cfg.Lake)
+	if err != nil {
+		return fmt.Errorf("--lake: %w", err)
+	}
+	s.background["lake"] = lake.New(s.stores.sql, files, s.cfg.LakeAge, s.log).Run
+	s.metrics.Gauge("paylink_stream_lag", "Events that the consumer has not handled.", map[string]string{"consumer": lake.Consumer},
+		gauge(func(ctx context.Context) (int64, error) { return s.stores.sql.Lag(ctx, lake.Consumer) }))
+	return nil
+}
+
+// RebuildLake has the lake made anew: the process that writes it does the work.
+func RebuildLake(ctx context.Context, cfg Config, out io.Writer) error {
+	url, err := cfg.storeURL()
+	if err != nil {
+		return err
+	}
+	store, err := sqlstore.Open(ctx, url)
+	if err != nil {
+		return fmt.Errorf("open %s: %w", cfg.storeName(), err)
+	}
+	defer func() { _ = store.Close() }()
+	if err := lake.Reset(ctx, store); err != nil {
+		return err
+	}
+	left, err := store.Lag(ctx, lake.Consumer)
+	if err == nil {
+		_, err = fmt.Fprintf(out, "the process that runs the box fraud with --lake makes it anew: %d events to go\n", left)
+	}
+	return err
+}

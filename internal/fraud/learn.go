@@ -1,0 +1,243 @@
+package fraud
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/paylink/paylink/internal/fraud/score"
+	"github.com/paylink/paylink/internal/payment"
+)
+
+// Bounds of a training. Each payment is a row of about a kilobyte in memory.
+const (
+	maxLearned = 400_000
+	maxTested  = 400_000
+)
+
+const day = 24 * time.Hour
+
+// Training says which payments a model learns from, and which it is tested on.
+//
+//	from ───── train ─────┤── delay ──├── test ──┤── delay ──┤ now
+//
+// The model is what could have been trained when the test begins: from the payments
+// whose time to become known was over by then, with the labels that were known by
+// then. The test's payments have had the same time until now. So no label reaches
+// back, and the figures are of this very model.
+type Training struct {
+	Now        time.Time
+	Delay      time.Duration // after it a payment that nobody called fraud counts as honest
+	Days, Test int           // how many to learn from, and to test on
+}
+
+// windows are the periods, in whole days of UTC.
+func (t Training) windows() (train, test score.Range) {
+	test.To = t.Now.UTC().Add(-t.Delay).Truncate(day)
+	test.From = test.To.AddDate(0, 0, -t.Test)
+	train.To = test.From.Add(-t.Delay).Truncate(day)
+	train.From = train.To.AddDate(0, 0, -t.Days)
+	return train, test
+}
+
+// Check names what is wrong with it.
+func (t Training) Check() error {
+	switch {
+	case t.Delay < 0 || t.Delay > 365*day:
+		return errors.New("the delay is 0 to 365 days")
+	case t.Days < 1 || t.Days > 400:
+		return errors.New("1 to 400 days can be learned from")
+	case t.Test < 1 || t.Test > 100:
+		return errors.New("1 to 100 days can be tested on")
+	}
+	return nil
+}
+
+// teaches reports whether what became of the payment says anything: it was authorised
+// (whoever was declined or blocked never had the chance to defraud), or somebody said
+// what it was. fraud is what was known at a moment.
+func (r Row) teaches(at time.Time) (fraud, teaches bool) {
+	is, since, known := r.Fraud()
+	if known && !since.After(at) {
+		return is, true
+	}
+	return false, r.Authorised && r.Risk.Action != payment.Block
+}
+
+// Learn trains a model from the labels of all accounts. It refuses with
+// score.ErrTooFewFrauds where there is too little to learn from. done may be nil; it is
+// told of every payment that was looked at.
+func Learn(ctx context.Context, h History, t Training, done func()) (*score.Model, ModelInfo, error) {
+	if err := t.Check(); err != nil {
+		return nil, ModelInfo{}, err
+	}
+	train, test := t.windows()
+	var learned, tested score.Set
+	past := NewPast(t.Now, MaxEntities)
+	caught := map[string]time.Time{} // a card and when it was known to be defrauded
+	var v score.Vector
+	err := h.Replay(ctx, "", "", train.From.Add(-Window), test.To, func(r Row) error {
+		if done != nil {
+			done()
+		}
+		past.Next(&r, &v)
+		a := r.seen(r.CreatedAt)
+		a.Card = a.Scope + a.Card // one account's
+		switch {
+		case train.Has(r.CreatedAt):
+			if is, ok := r.teaches(test.From); ok {
+				if len(learned.Rows) == maxLearned {
+					return fmt.Errorf("there are more than %d payments to learn from: name fewer days", maxLearned)
+				}
+				learned.Add(&v, a, is)
+			}
+		case test.Has(r.CreatedAt):
+			if since, known := caught[a.Card]; known && since.Before(r.CreatedAt.UTC().Truncate(day)) {
+				break // its issuer has blocked it
+			}
+			if is, ok := r.teaches(t.Now); ok {
+				if len(tested.Rows) == maxTested {
+					return fmt.Errorf("there are more than %d payments to test on: name fewer days", maxTested)
+				}
+				tested.Add(&v, a, is)
+			}
+		}
+		if is, since, known := r.Fraud(); known && is && r.Risk.Fingerprint != "" {
+			if before, ok := caught[a.Card]; !ok || since.Before(before) {
+				caught[a.Card] = since
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, ModelInfo{}, err
+	}
+	m, err := score.Fit(learned, train, t.Now)
+	if err != nil {
+		return nil, ModelInfo{}, err
+	}
+	f := score.Measure(tested, m.Probability)
+	return m, ModelInfo{TrainedAt: m.TrainedAt, From: m.From, To: m.To, Payments: m.Payments, Frauds: m.Frauds, AUC: f.AUCROC, AveragePrecision: f.AveragePrecision,
+		CardPrecision: f.CardPrecision100, TestedFrom: test.From, TestedTo: test.To, TestedPayments: len(tested.Rows)}, nil
+}
+
+// Train learns a model and keeps it, as trained: it decides nothing until somebody
+// promotes it.
+func Train(ctx context.Context, h History, models Models, t Training, done func()) (ModelInfo, error) {
+	m, info, err := Learn(ctx, h, t, done)
+	if err != nil {
+		return info, err
+	}
+	var file bytes.Buffer
+	if err := score.WriteModel(&file, m); err != nil {
+		return info, err
+	}
+	info.Version, info.State = m.Version, ModelTrained
+	return info, models.AddModel(ctx, info, file.Bytes())
+}
+
+// ErrNoModelRuns is the answer to a comparison with, or a roll-back of, nothing.
+var ErrNoModelRuns = errors.New("no model is running")
+
+// Compare sets a model beside the running one, on the payments that were made after
+// both had learned and that have had the time to become known.
+func Compare(ctx context.Context, h History, models Models, version string, now time.Time, delay time.Duration, days int) (c ModelComparison, err error) {
+	all, err := models.Models(ctx)
+	if err != nil {
+		return c, err
+	}
+	for _, m := range all {
+		if m.State == ModelRunning {
+			c.Running = m
+		}
+		if m.Version == version {
+			c.Candidate = m
+		}
+	}
+	if c.Running.Version == "" {
+		return c, ErrNoModelRuns
+	}
+	running, err := load(ctx, models, c.Running.Version)
+	if err != nil {
+		return c, err
+	}
+	candidate, err := load(ctx, models, version)
+	if err != nil {
+		return c, err
+	}
+	c.To = now.UTC().Add(-delay).Truncate(day)
+	c.From = c.To.AddDate(0, 0, -days)
+	for _, m := range []ModelInfo{c.Running, c.Candidate} { // what one of them learned from says nothing
+		if c.From.Before(m.TestedFrom) {
+			c.From = m.TestedFrom
+		}
+	}
+	var set score.Set
+	past := NewPast(now, MaxEntities)
+	var v score.Vector
+	err = h.Replay(ctx, "", "", c.From.Add(-Window), c.To, func(r Row) error {
+		past.Next(&r, &v)
+		if is, ok := r.teaches(now); ok && !r.CreatedAt.Before(c.From) {
+			if len(set.Rows) == maxTested {
+				return fmt.Errorf("there are more than %d payments to compare on: name fewer days", maxTested)
+			}
+			a := r.seen(r.CreatedAt)
+			a.Card = a.Scope + a.Card
+			set.Add(&v, a, is)
+			if is {
+				c.Frauds++
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return c, err
+	}
+	c.Payments = len(set.Rows)
+	if c.Frauds == 0 || c.Frauds == c.Payments {
+		return c, fmt.Errorf("of the %d payments from %s to %s, which neither model learned from, %d are known frauds: nothing can be compared yet",
+			c.Payments, c.From.Format(time.DateOnly), c.To.Format(time.DateOnly), c.Frauds)
+	}
+	a, b := score.Measure(set, running.Probability), score.Measure(set, candidate.Probability)
+	c.RunningAUC, c.RunningAveragePrecision, c.RunningCardPrecision = a.AUCROC, a.AveragePrecision, a.CardPrecision100
+	c.CandidateAUC, c.CandidateAveragePrecision, c.CandidateCardPrecision = b.AUCROC, b.AveragePrecision, b.CardPrecision100
+	return c, nil
+}
+
+// RollBack promotes the model that ran before the one that runs.
+func RollBack(ctx context.Context, models Models) (ModelInfo, error) {
+	all, err := models.Models(ctx)
+	if err != nil {
+		return ModelInfo{}, err
+	}
+	var running, before ModelInfo
+	for _, m := range all {
+		switch {
+		case m.State == ModelRunning:
+			running = m
+		case m.PromotedAt.After(before.PromotedAt):
+			before = m
+		}
+	}
+	switch {
+	case running.Version == "":
+		return before, ErrNoModelRuns
+	case before.Version == "":
+		return before, errors.New("no model ran before this one")
+	}
+	return before, models.SetModel(ctx, before.Version, ModelRunning)
+}
+
+func load(ctx context.Context, models Models, version string) (*score.Model, error) {
+	file, err := models.Model(ctx, version)
+	if err != nil {
+		return nil, err
+	}
+	m, err := score.ReadModel(bytes.NewReader(file))
+	if err == nil && m.Version != version {
+		err = score.ErrDamagedModel
+	}
+	return m, err
+}

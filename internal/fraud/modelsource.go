@@ -1,0 +1,85 @@
+package fraud
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/paylink/paylink/internal/fraud/score"
+)
+
+// The rhythm of a source of models.
+const (
+	modelsReload = 5 * time.Second // a promotion is in force in every process within two of these
+	modelsRead   = 4 * time.Second
+)
+
+// ModelHolder is the source that follows what is kept. Load it before it is asked,
+// then Run it.
+type ModelHolder struct {
+	models          Models
+	log             *slog.Logger
+	running, shadow atomic.Pointer[score.Model]
+}
+
+var _ ModelSource = (*ModelHolder)(nil)
+
+// NewModelHolder makes one that knows no model.
+func NewModelHolder(models Models, log *slog.Logger) *ModelHolder {
+	return &ModelHolder{models: models, log: log}
+}
+
+// Running implements ModelSource.
+func (h *ModelHolder) Running() *score.Model { return h.running.Load() }
+
+// Shadow implements ModelSource.
+func (h *ModelHolder) Shadow() *score.Model { return h.shadow.Load() }
+
+// Load reads what runs now, as far as it is not what runs here. A model that cannot be
+// read leaves the one that is there.
+func (h *ModelHolder) Load(ctx context.Context) error {
+	all, err := h.models.Models(ctx)
+	if err != nil {
+		return err
+	}
+	for state, to := range map[string]*atomic.Pointer[score.Model]{ModelRunning: &h.running, ModelShadow: &h.shadow} {
+		version := ""
+		for _, m := range all {
+			if m.State == state {
+				version = m.Version
+			}
+		}
+		is := to.Load()
+		switch {
+		case version == "":
+			to.Store(nil)
+		case is == nil || is.Version != version:
+			m, err := load(ctx, h.models, version)
+			if err != nil {
+				return err
+			}
+			to.Store(m)
+			h.log.InfoContext(ctx, "a model of fraud scores from now on", "version", version, "state", state)
+		}
+	}
+	return nil
+}
+
+// Run reloads until ctx ends (nil). While the store is away, what is known stays.
+func (h *ModelHolder) Run(ctx context.Context) error {
+	look := time.NewTicker(modelsReload)
+	defer look.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-look.C:
+		}
+		reading, cancel := context.WithTimeout(ctx, modelsRead)
+		if err := h.Load(reading); err != nil && ctx.Err() == nil {
+			h.log.WarnContext(ctx, "the models of fraud could not be read; what runs stays", "error", err)
+		}
+		cancel()
+	}
+}

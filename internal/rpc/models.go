@@ -1,0 +1,64 @@
+package rpc
+
+import (
+	"context"
+
+	"github.com/paylink/paylink/internal/fraud"
+)
+
+// Models is fraud.Models on the far side. It is served by the box fraud.
+type Models struct{ peer *Peer }
+
+var _ fraud.Models = (*Models)(nil)
+
+// NewModels makes the client.
+func NewModels(p *Peer) *Models { return &Models{p} }
+
+type modelForm struct {
+	Info    fraud.ModelInfo
+	Version string
+	State   string
+	File    []byte
+}
+
+// Models implements fraud.Models.
+func (m *Models) Models(ctx context.Context) ([]fraud.ModelInfo, error) {
+	return value(call[modelForm, []fraud.ModelInfo](ctx, m.peer, "Models", read, &modelForm{}))
+}
+
+// Model implements fraud.Models.
+func (m *Models) Model(ctx context.Context, version string) ([]byte, error) {
+	return value(call[modelForm, []byte](ctx, m.peer, "Model", read, &modelForm{Version: version}))
+}
+
+// AddModel implements fraud.Models; one that is there already is no error, so it may
+// be repeated.
+func (m *Models) AddModel(ctx context.Context, info fraud.ModelInfo, file []byte) error {
+	_, err := call[modelForm, struct{}](ctx, m.peer, "AddModel", harmless, &modelForm{Info: info, File: file})
+	return err
+}
+
+// SetModel implements fraud.Models; setting it again changes nothing.
+func (m *Models) SetModel(ctx context.Context, version, state string) error {
+	_, err := call[modelForm, struct{}](ctx, m.peer, "SetModel", harmless, &modelForm{Version: version, State: state})
+	return err
+}
+
+// ServeModels serves the models in the box fraud.
+func ServeModels(s *Server, models fraud.Models) {
+	const name = FraudService
+	handle(s, name, "Models", func(ctx context.Context, _ *modelForm) (*[]fraud.ModelInfo, error) {
+		all, err := models.Models(ctx)
+		return &all, err
+	})
+	handle(s, name, "Model", func(ctx context.Context, f *modelForm) (*[]byte, error) {
+		file, err := models.Model(ctx, f.Version)
+		return &file, err
+	})
+	handle(s, name, "AddModel", func(ctx context.Context, f *modelForm) (*struct{}, error) {
+		return &struct{}{}, models.AddModel(ctx, f.Info, f.File)
+	})
+	handle(s, name, "SetModel", func(ctx context.Context, f *modelForm) (*struct{}, error) {
+		return &struct{}{}, models.SetModel(ctx, f.Version, f.State)
+	})
+}

@@ -1,0 +1,124 @@
+package sqlstore
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"time"
+
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/fraud"
+)
+
+var _ fraud.Models = (*Store)(nil)
+
+// modelLock orders the changes of models, in whatever process.
+var modelLock = []string{"fraud:models"}
+
+// modelDoc is what never changes of a model.
+type modelDoc struct {
+	Info     fraud.ModelInfo
+	Checksum string // SHA-256 of the file
+}
+
+// Models implements fraud.Models: the newest first.
+func (s *Store) Models(ctx context.Context) ([]fraud.ModelInfo, error) {
+	rows, err := s.query(ctx, s.read, "SELECT version, state, promoted_at, doc, doc_sum FROM fraud_models ORDER BY trained_at DESC, version")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var list []fraud.ModelInfo
+	for rows.Next() {
+		var version, state, doc string
+		var promoted, sum int64
+		if err := rows.Scan(&version, &state, &promoted, &doc, &sum); err != nil {
+			return nil, err
+		}
+		var d modelDoc
+		if err := decode("model", version, doc, sum, &d); err != nil {
+			return nil, err
+		}
+		d.Info.State = state
+		if promoted != 0 {
+			d.Info.PromotedAt = fromMicros(promoted)
+		}
+		list = append(list, d.Info)
+	}
+	return list, rows.Err()
+}
+
+// Model implements fraud.Models. A file that is not what was written is not served.
+func (s *Store) Model(ctx context.Context, version string) ([]byte, error) {
+	var doc, text string
+	var sum int64
+	err := s.queryRow(ctx, "SELECT doc, doc_sum, file FROM fraud_models WHERE version = $1", version).Scan(&doc, &sum, &text)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, fault.NotFound("model")
+	}
+	if err != nil {
+		return nil, err
+	}
+	var d modelDoc
+	if err := decode("model", version, doc, sum, &d); err != nil {
+		return nil, err
+	}
+	file, err := base64.StdEncoding.DecodeString(text)
+	if err != nil || checksum(file) != d.Checksum {
+		return nil, damaged("model", version, err)
+	}
+	return file, nil
+}
+
+func checksum(file []byte) string {
+	sum := sha256.Sum256(file)
+	return hex.EncodeToString(sum[:])
+}
+
+// AddModel implements fraud.Models. A model that is there stays what it is.
+func (s *Store) AddModel(ctx context.Context, info fraud.ModelInfo, file []byte) error {
+	info.State, info.PromotedAt = "", time.Time{}
+	doc, sum, err := encode(modelDoc{Info: info, Checksum: checksum(file)})
+	if err != nil {
+		return err
+	}
+	return s.write(ctx, modelLock, func(t *tx) error {
+		_, err := t.exec(`INSERT INTO fraud_models (version, state, trained_at, promoted_at, doc, doc_sum, file) VALUES ($1, $2, $3, 0, $4, $5, $6)
+			ON CONFLICT (version) DO NOTHING`, info.Version, fraud.ModelTrained, micros(info.TrainedAt), doc, sum, base64.StdEncoding.EncodeToString(file))
+		return err
+	})
+}
+
+// SetModel implements fraud.Models: whichever was in that state makes room in the same
+// commit.
+func (s *Store) SetModel(ctx context.Context, version, state string) error {
+	switch state {
+	case fraud.ModelRunning, fraud.ModelShadow, fraud.ModelRetired:
+	default:
+		return fault.Invalid("state", "value_invalid", "Must be running, shadow or retired.")
+	}
+	return s.write(ctx, modelLock, func(t *tx) error {
+		var is string
+		err := t.row("SELECT state FROM fraud_models WHERE version = $1", version).Scan(&is)
+		if errors.Is(err, sql.ErrNoRows) {
+			return fault.NotFound("model")
+		}
+		if err != nil || is == state {
+			return err
+		}
+		if state != fraud.ModelRetired {
+			if _, err := t.exec("UPDATE fraud_models SET state = $1 WHERE state = $2", fraud.ModelRetired, state); err != nil {
+				return err
+			}
+		}
+		promoted := int64(0)
+		if state == fraud.ModelRunning {
+			promoted = micros(time.Now())
+		}
+		_, err = t.exec("UPDATE fraud_models SET state = $1, promoted_at = CASE WHEN $2 > 0 THEN $2 ELSE promoted_at END WHERE version = $3", state, promoted, version)
+		return err
+	})
+}
