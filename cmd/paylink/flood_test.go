@@ -221,10 +221,10 @@ func TestF28CardTestingFlood(t *testing.T) {
 		"--limit", "pay=off", "--limit", "link=off", "--limit", "address=off")
 	_, key := p.merchant(t, "tested")
 	f := newFlood(t, p)
-	attacked := key.link(`"amount":"1.00","maxUses":0`)
+	attacked := key.link(`"amount":"1.00","maxUses":null`)
 	var others []string
 	for range honestLinks {
-		others = append(others, tokenPath(t, key.link(`"amount":"10.00","maxUses":0`)))
+		others = append(others, tokenPath(t, key.link(`"amount":"10.00","maxUses":null`)))
 	}
 	var counts sync.Map
 	var quiet, flooded []time.Duration
@@ -269,7 +269,7 @@ func TestF28LimitsStandBefore(t *testing.T) {
 	p := serveWith(t, filepath.Join(t.TempDir(), "data"), freeAddress(t), "--log-level", "warn", "--trusted-proxies", "127.0.0.0/8")
 	_, key := p.merchant(t, "tested")
 	f := newFlood(t, p)
-	attacked := key.link(`"amount":"1.00","maxUses":0`)
+	attacked := key.link(`"amount":"1.00","maxUses":null`)
 	var counts sync.Map
 	const attempts = 10_000
 	if err := f.attack(tokenPath(t, attacked), attempts, 0, &counts); err != nil {
