@@ -20,13 +20,10 @@ func (s *services) openAssessor(context.Context) error {
 	}
 	switch p := s.peer("fraud"); {
 	case s.cfg.runs("fraud"):
-		policy, err := shield.Parse(s.cfg.Shield)
+		guard, err := s.openShield()
 		if err != nil {
 			return err
 		}
-		guard := shield.New(shield.Config{Policy: policy, Changed: func(c shield.Change) {
-			s.log.Warn("the shield changed what it asks of a link", "account", c.Account, "mode", c.Mode, "link", c.Link, "from", c.From.String(), "to", c.To.String(), "why", c.Why)
-		}})
 		config := fraud.LocalConfig{Feed: s.stores.sql, Models: s.models, Shield: guard,
 			Puzzle: func(m []byte) []byte { return s.ring.MAC(keyring.PuzzleMAC, m) }, Now: time.Now, Log: s.log, Observe: s.assessments()}
 		if a := s.analytics; a != nil {
@@ -52,6 +49,27 @@ func (s *services) openAssessor(context.Context) error {
 		s.fraud.Assessor = rpc.NewAssessor(p)
 	}
 	return nil
+}
+
+// openShield makes what turns card testers away, and says whom it guards.
+func (s *services) openShield() (*shield.Shield, error) {
+	policy, err := shield.Parse(s.cfg.Shield)
+	if err != nil {
+		return nil, err
+	}
+	guard := shield.New(shield.Config{Policy: policy, Changed: func(c shield.Change) {
+		s.log.Warn("a link's guard changed", "link", c.Link, "account", c.Account, "from", c.From.String(), "to", c.To.String(), "why", c.Why)
+	}})
+	for _, at := range []shield.Level{shield.Proof, shield.Guard} {
+		s.metrics.Gauge("paylink_shield_links", "Links that the shield guards, by level.", map[string]string{"level": at.String()}, func() float64 {
+			proof, guarded := guard.Levels(time.Now())
+			if at == shield.Proof {
+				return float64(proof)
+			}
+			return float64(guarded)
+		})
+	}
+	return guard, nil
 }
 
 // assessments shows what the box says; for a process that runs it.
