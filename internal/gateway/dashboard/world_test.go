@@ -50,6 +50,8 @@ type world struct {
 	account   string
 	reports   *sqlstore.Reports
 	analytics *sqlstore.Analytics
+	rulebook  *fraud.LocalRules
+	analyst   *analyst
 }
 
 const (
@@ -116,9 +118,11 @@ func newWorldWith(t *testing.T, change func(*merchant.Config)) *world {
 	t.Cleanup(func() { _ = carrier.Close() })
 	w.mails = office.New(office.Config{Outbox: store, Readers: store, Parked: store, Payments: store, Links: store, Ring: ring, Carrier: carrier,
 		From: "Payments <pay@shop.example>", PublicURL: public, Now: now, Log: log})
-	d, err := dashboard.New(dashboard.Config{Merchants: w.merchants, Links: w.links, Payments: store, Reports: w.reports, Transactions: w.coord, Webhooks: w.hooks, Mail: w.mails, Fraud: fraud.Box{Analyst: w.analytics},
+	w.analyst = &analyst{Analytics: w.analytics}
+	w.rulebook = fraud.NewLocalRules(fraud.LocalRulesConfig{Store: store, History: w.analyst, Now: now, Log: log})
+	d, err := dashboard.New(dashboard.Config{Merchants: w.merchants, Links: w.links, Payments: store, Reports: w.reports, Transactions: w.coord, Webhooks: w.hooks, Mail: w.mails, Fraud: fraud.Box{Analyst: w.analyst, Rulebook: w.rulebook},
 		Forms: w.links, FormPages: formPages(t, w.links, public),
-		Connectors: known, Records: dashboard.Records{Users: store, Links: store, Transactions: store, Webhooks: store},
+		Connectors: known, Records: dashboard.Records{Users: store, Links: store, Transactions: store, Webhooks: store, Fraud: store},
 		Seal:   func(b, with []byte) ([]byte, error) { return ring.Seal(keyring.AnswerSeal, b, with), nil },
 		Unseal: func(b, with []byte) ([]byte, error) { return ring.Unseal(keyring.AnswerSeal, b, with) },
 		MAC:    func(b []byte) []byte { return ring.MAC(keyring.MACKey, b) },
