@@ -114,11 +114,11 @@ func (s *Store) SetModel(ctx context.Context, version, state string) error {
 				return err
 			}
 		}
-		promoted := int64(0)
 		if state == fraud.ModelRunning {
-			promoted = micros(time.Now())
+			_, err = t.exec("UPDATE fraud_models SET state = $1, promoted_at = $2 WHERE version = $3", state, micros(time.Now()), version)
+			return err
 		}
-		_, err = t.exec("UPDATE fraud_models SET state = $1, promoted_at = CASE WHEN $2 > 0 THEN $2 ELSE promoted_at END WHERE version = $3", state, promoted, version)
+		_, err = t.exec("UPDATE fraud_models SET state = $1 WHERE version = $2", state, version)
 		return err
 	})
 }
