@@ -28,6 +28,7 @@ var shapes = map[string]any{
 	"FraudListEntry": client.FraudListEntry{}, "CreateFraudListEntry": client.CreateFraudListEntry{}, "UpdateFraudListEntry": client.UpdateFraudListEntry{},
 	"FraudPolicy": client.FraudPolicy{}, "UpdateFraudPolicy": client.UpdateFraudPolicy{}, "BacktestFraudRule": client.BacktestFraudRule{}, "FraudBacktest": client.FraudBacktest{},
 	"Form": client.Form{}, "CreateForm": client.CreateForm{}, "UpdateForm": client.UpdateForm{},
+	"Risk": client.Risk{}, "Dispute": client.Dispute{},
 	"FormFieldIn": client.FormField{}, "FormLookIn": client.FormLook{}, "TestClock": client.Clock{}, "MoveTestClock": client.MoveClock{},
 }
 

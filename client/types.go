@@ -127,6 +127,8 @@ type Payment struct {
 	ReviewReason   string            `json:"reviewReason,omitempty"`
 	Card           *Card             `json:"card,omitempty"`
 	Payer          *Payer            `json:"payer,omitempty"`
+	Risk           *Risk             `json:"risk,omitempty"`
+	Disputes       []Dispute         `json:"disputes,omitempty"`
 	Issuer         string            `json:"issuer"`
 	Realm          string            `json:"realm,omitempty"`
 	Reference      string            `json:"reference,omitempty"`
@@ -145,8 +147,10 @@ type Decline struct {
 
 // Card is what may be known of a card.
 type Card struct {
-	Brand string `json:"brand"`
-	Last4 string `json:"last4"`
+	Brand       string `json:"brand"`
+	Last4       string `json:"last4"`
+	BIN         string `json:"bin,omitempty"`
+	Fingerprint string `json:"fingerprint,omitempty"` // the same for the same card of this account and mode, alone
 }
 
 // Payer is who paid, as they said.

@@ -49,6 +49,7 @@ type serving struct {
 	TrustedProxies       []string          `help:"Networks of the proxies before us, whose X-Forwarded-For is believed, such as 10.0.0.0/8."`
 	Lake                 string            `help:"Where the change feed is written as Parquet, for engines of your own: a folder, or s3://BUCKET/PREFIX; nowhere by default."`
 	LakeAge              time.Duration     `help:"How old an event may be before it is written there." default:"1m"`
+	CountryHeader        string            `help:"Header in which those proxies say the country of the payer's address, such as CF-IPCountry." placeholder:"NAME"`
 	Fraud                string            `help:"Look at attempts to pay before the issuer is asked: on or off." enum:"on,off" default:"on"`
 	Shield               []string          `help:"When a link is under attack by card testers: off, or NAME=NUMBER; may be repeated. Names: declines, cards, ratio, spread, bin, address, card, waiting, crowd, bits, proved, unproved, calm, window." sep:"none"`
 	LogLevel             string            `help:"debug, info, warn or error." default:"info"`
@@ -58,7 +59,7 @@ func (s serving) config() app.Config {
 	c := app.Config{Targets: s.Target, DataDir: s.Data, KeysDir: s.KeysDir, Listen: s.Listen, AdminListen: s.AdminListen, PublicURL: s.PublicURL,
 		Store: s.Store, PaymentsStore: s.PaymentsStore, InternalListen: s.InternalListen, InternalSecretFile: s.InternalSecretFile,
 		InternalTLS: s.InternalTLS, Demo: s.Demo, AllowPrivateWebhooks: s.AllowPrivateWebhooks, SignUp: s.SignUp, LogLevel: s.LogLevel,
-		MailURL: s.MailURL, MailFrom: s.MailFrom, Limits: s.Limit, LimitStore: s.LimitStore, TrustedProxies: s.TrustedProxies, Shield: s.Shield,
+		MailURL: s.MailURL, MailFrom: s.MailFrom, Limits: s.Limit, LimitStore: s.LimitStore, TrustedProxies: s.TrustedProxies, CountryHeader: s.CountryHeader, Shield: s.Shield,
 		Lake: s.Lake, LakeAge: s.LakeAge, FraudOff: s.Fraud == "off"}
 	for name, urls := range s.Service {
 		if c.Services == nil {

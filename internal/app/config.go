@@ -49,6 +49,7 @@ type Config struct {
 	Limits               []string // settings of the gateway's limits, NAME=COUNT/PERIOD,BURST or NAME=off
 	LimitStore           string   // redis://…: gateways count together
 	TrustedProxies       []string // networks whose X-Forwarded-For is believed
+	CountryHeader        string   // in which they say the country of the payer's address; "": they don't
 	FraudOff             bool     // attempts to pay are not looked at
 	Shield               []string // settings of the shield against card testing, NAME=NUMBER or off
 	LogLevel             string

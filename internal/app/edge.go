@@ -24,7 +24,7 @@ func (s *services) openGateway(context.Context) error {
 	if s.fraud.Assessor != nil {
 		asks = s.fraud.Assessor.Challenge
 	}
-	public, err := pages.New(pages.Config{Challenge: asks, Links: s.verifier, Payments: s.transactions, Receipts: s.ring, Mails: s.mail, Beacons: s.beacons, Now: time.Now, Log: s.log, PublicURL: s.cfg.PublicURL, Drain: s.drain,
+	public, err := pages.New(pages.Config{Challenge: asks, CountryHeader: s.cfg.CountryHeader, Links: s.verifier, Payments: s.transactions, Receipts: s.ring, Mails: s.mail, Beacons: s.beacons, Now: time.Now, Log: s.log, PublicURL: s.cfg.PublicURL, Drain: s.drain,
 		Forms: s.publicDesk(), Receipt: s.transactions.Receipt})
 	if err != nil {
 		return err

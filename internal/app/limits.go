@@ -20,6 +20,9 @@ func (c Config) checkLimits(say func(format string, args ...any)) {
 			say("--limit-store %q: %v", scheme(c.LimitStore), err)
 		}
 	}
+	if c.CountryHeader != "" && len(c.TrustedProxies) == 0 {
+		say("--country-header %q: it is believed from a proxy alone, and --trusted-proxies names none", c.CountryHeader)
+	}
 	for _, p := range c.TrustedProxies {
 		if _, err := netip.ParsePrefix(p); err != nil {
 			say("--trusted-proxies %q: want a network, such as 10.0.0.0/8", p)
@@ -48,6 +51,6 @@ func (s *services) openGate(refuse func(http.ResponseWriter, *http.Request, erro
 		}
 		proxies = append(proxies, network)
 	}
-	return limit.New(limit.Config{Policies: policies, Redis: client, Proxies: proxies, MAC: s.mac, Refuse: refuse,
+	return limit.New(limit.Config{Policies: policies, Redis: client, Proxies: proxies, CountryHeader: s.cfg.CountryHeader, MAC: s.mac, Refuse: refuse,
 		Limited: s.metrics.Limited, Now: time.Now, Log: s.log})
 }

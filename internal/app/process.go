@@ -96,7 +96,8 @@ func (s *services) serve(add func(*rpc.Server)) {
 
 // ready tells whether this process can do its work: its store answers, and so
 // does some instance of each service that it calls. An issuer that is away is no
-// reason: payments have an answer for that. Nor does an issuer wait for
+// reason: payments have an answer for that; nor is nobody who looks at attempts, for
+// which accounts have a policy. Nor does an issuer wait for
 // transactions, which would wait for each other.
 func (s *services) ready(ctx context.Context) error {
 	if s.draining.Load() {
@@ -110,7 +111,7 @@ func (s *services) ready(ctx context.Context) error {
 		g.Go(func() error { return s.stores.table.Ping(ctx) })
 	}
 	for name, pool := range s.pools {
-		if name != "simulator" && !slices.Equal(s.cfg.Targets, []string{"simulator"}) {
+		if name != "simulator" && name != "fraud" && !slices.Equal(s.cfg.Targets, []string{"simulator"}) {
 			g.Go(func() error { return pool.Answers(ctx) })
 		}
 	}

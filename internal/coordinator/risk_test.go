@@ -11,6 +11,7 @@ import (
 
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/payment"
@@ -126,7 +127,7 @@ func TestBlockedNeverLeaves(t *testing.T) {
 func TestFingerprintIsOfOneAccount(t *testing.T) {
 	w := patient(t, sqlite)
 	w.submit(w.link(), good)
-	w.submit(w.linkOf("acct_other"), good)
+	w.submit(w.linkOf(id.New(id.Account)), good)
 	w.submit(w.link(), "5555555555554444")
 	a := w.fraud.attempts()
 	if len(a) != 3 || a[0].Fingerprint == a[1].Fingerprint || a[0].Card != a[1].Card || a[0].Card == a[2].Card || a[0].Card == a[0].Fingerprint {
@@ -304,7 +305,7 @@ func TestPolicyWhenNobodyAnswers(t *testing.T) {
 	if p.DeclineCode != payment.CodeBlocked || p.Risk.Why != "policy" || !strings.Contains(w.logs.String(), "the account's policy decides") {
 		t.Errorf("fails closed: %+v", p.Risk)
 	}
-	other := w.submit(w.linkOf("acct_other", func(r *link.CreateRequest) { r.Amount = "13" }), good)
+	other := w.submit(w.linkOf(id.New(id.Account), func(r *link.CreateRequest) { r.Amount = "13" }), good)
 	if other.Status != payment.Succeeded {
 		t.Errorf("another account: %+v", other.Risk)
 	}

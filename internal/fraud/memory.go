@@ -157,7 +157,7 @@ func (m *memory) begun(e *stream.Event, at time.Time) error {
 	defer m.mu.Unlock()
 	if _, known := m.open[e.Object]; !known { // the path may have been quicker
 		m.count(&a, keys, opened{keys: keys, blocked: t.Risk.Action == payment.Block,
-			shield: shield.Attempt{Account: e.Account, Mode: e.Mode, Link: t.Link, BIN: t.Card.BIN, Address: t.Risk.Address, Payment: e.Object}})
+			shield: shield.Attempt{Account: e.Account, Mode: e.Mode, Link: t.Link, Card: t.Card.Fingerprint, BIN: t.Card.BIN, Address: t.Risk.Address, Payment: e.Object}})
 	}
 	return nil
 }

@@ -16,9 +16,6 @@ import (
 // Consumer is the name of the analytics store's place in the feed.
 const Consumer = "fraud"
 
-// blockedCode is the decline of a payment whose issuer was never asked.
-const blockedCode = "payment_blocked"
-
 // Prefixes of the types of events that do not carry a whole payment.
 const (
 	refundPrefix  = "refund."
@@ -132,7 +129,7 @@ func (t *Told) Row(row Row) (Row, error) {
 		}
 		row = next
 	}
-	if row.AnsweredAt.IsZero() && t.answerSeq > known && row.ID != "" && row.Decline != blockedCode {
+	if row.AnsweredAt.IsZero() && t.answerSeq > known && row.ID != "" && row.Decline != payment.CodeBlocked {
 		row.AnsweredAt, row.Authorised = t.answeredAt, t.authorised
 	}
 	return row, nil
@@ -302,7 +299,7 @@ func RowOf(p payment.Payment) Row {
 			continue
 		}
 		row.Seq, row.Status, row.Captured, row.Refunded, row.UpdatedAt = e.Seq, e.To.Public(), e.Captured, e.Refunded, milli(e.At)
-		if yes, answers := answer(e.Event); answers && row.AnsweredAt.IsZero() && row.Decline != blockedCode {
+		if yes, answers := answer(e.Event); answers && row.AnsweredAt.IsZero() && row.Decline != payment.CodeBlocked {
 			row.AnsweredAt, row.Authorised = milli(e.At), yes
 		}
 	}

@@ -26,10 +26,12 @@ type Config struct {
 	Redis    *redis.Client       // nil: this process counts for itself
 	Proxies  []netip.Prefix      // whose X-Forwarded-For is believed
 	MAC      func([]byte) []byte // keyed hash, so that no credential lies in a count
-	Refuse   func(http.ResponseWriter, *http.Request, error)
-	Limited  func(policy string) // told of each refusal
-	Now      func() time.Time
-	Log      *slog.Logger
+	// CountryHeader is believed from a proxy of ours alone; "": there is none.
+	CountryHeader string
+	Refuse        func(http.ResponseWriter, *http.Request, error)
+	Limited       func(policy string) // told of each refusal
+	Now           func() time.Time
+	Log           *slog.Logger
 }
 
 // Gate lets requests pass, or not.
@@ -61,6 +63,9 @@ type claim struct{ policy, key string }
 // Wrap puts the gate before a handler.
 func (g *Gate) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if g.CountryHeader != "" && !g.proxied(r) {
+			r.Header.Del(g.CountryHeader)
+		}
 		// What stands behind sees whom a proxy of ours speaks for.
 		if a, err := clientAddress(r, g.Proxies); err == nil && len(g.Proxies) > 0 {
 			r.RemoteAddr = netip.AddrPortFrom(a, 0).String()
@@ -206,6 +211,12 @@ func (g *Gate) from(r *http.Request) (prefix string, ours bool) {
 	}
 	a := at.Addr().Unmap().WithZone("")
 	return Prefix(a), a.IsLoopback()
+}
+
+// proxied reports whether a proxy of ours handed the request on.
+func (g *Gate) proxied(r *http.Request) bool {
+	at, err := netip.ParseAddrPort(r.RemoteAddr)
+	return err == nil && slices.ContainsFunc(g.Proxies, func(p netip.Prefix) bool { return p.Contains(at.Addr().Unmap().WithZone("")) })
 }
 
 // clientAddress is the last hop that no proxy of ours is: proxies append whom they

@@ -5,6 +5,7 @@ import (
 	_ "embed" // the script below
 	"net/http"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/paylink/paylink/internal/fault"
@@ -74,8 +75,9 @@ func (p *Pages) exceeded(w http.ResponseWriter, r *http.Request, l link.Link, er
 
 // toldCode is the decline code that a payer hears of. While cards are tested, every
 // decline sounds alike: "insufficient funds" would tell a tester that a card is good.
+// What was blocked always sounds like a card that was declined.
 func toldCode(pay payment.Payment) string {
-	if pay.DeclineCode != "" && pay.Risk.Why == whyShield {
+	if pay.DeclineCode == payment.CodeBlocked || (pay.DeclineCode != "" && pay.Risk.Why == whyShield) {
 		return issuer.CodeDeclined
 	}
 	return pay.DeclineCode
@@ -91,4 +93,17 @@ func addressOf(r *http.Request) netip.Addr {
 		return netip.Addr{}
 	}
 	return at.Addr()
+}
+
+// countryOf is where that address is, as a proxy of ours says: the gateway takes the
+// header away from everybody else. Not a country, such as Cloudflare's T1, is nothing.
+func (p *Pages) countryOf(r *http.Request) string {
+	if p.countryHeader == "" {
+		return ""
+	}
+	c := strings.ToUpper(r.Header.Get(p.countryHeader))
+	if len(c) != 2 || c == "XX" || strings.Trim(c, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
+		return ""
+	}
+	return c
 }

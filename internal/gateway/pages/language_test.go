@@ -149,7 +149,7 @@ func TestWhatGoesWrongIsToldInThePayersLanguage(t *testing.T) {
 	contains(t, "declined", a.body, "Ihre Bank hat die Karte abgelehnt")
 	lacks(t, "declined", a.body, "gestohlen", "stolen")
 	a = w.do(http.MethodGet, "/l/no/status?attempt="+attempt, "", map[string]string{"Accept": "application/json", "Accept-Language": "de"})
-	contains(t, "json", a.body, "Your bank declined the card.")
+	contains(t, "json", a.body, "The card was declined.")
 }
 
 // TestDigitsOfOtherScripts: a payer types the digits that the keyboard has.

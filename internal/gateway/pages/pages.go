@@ -68,6 +68,9 @@ type Config struct {
 	Drain     <-chan struct{} // closing it ends the live streams; may be nil
 	Beacons   Beacons         // nil: nobody counts
 	Challenge Challenge       // nil: no work is asked for
+	// CountryHeader names the header in which a trusted proxy says the country of the
+	// payer's address, such as Cf-Ipcountry; "": nobody says.
+	CountryHeader string
 }
 
 // Pages are the handlers. Make them with New.
@@ -85,6 +88,8 @@ type Pages struct {
 	beacons  Beacons
 	asks     Challenge
 
+	countryHeader string
+
 	public  string // without a trailing slash
 	origin  string // scheme://host of public
 	base    string // path of public, "" for most
@@ -98,7 +103,7 @@ func New(c Config) (*Pages, error) {
 		return nil, fmt.Errorf("public URL %q: want http(s)://host with neither query nor fragment", c.PublicURL)
 	}
 	return &Pages{
-		links: c.Links, payments: c.Payments, receipts: c.Receipts, mails: c.Mails, forms: c.Forms, receipt: c.Receipt, now: c.Now, log: c.Log, drain: c.Drain, beacons: c.Beacons, asks: c.Challenge,
+		links: c.Links, payments: c.Payments, receipts: c.Receipts, mails: c.Mails, forms: c.Forms, receipt: c.Receipt, now: c.Now, log: c.Log, drain: c.Drain, beacons: c.Beacons, asks: c.Challenge, countryHeader: c.CountryHeader,
 		public:  strings.TrimRight(c.PublicURL, "/"),
 		origin:  strings.ToLower(u.Scheme + "://" + u.Host),
 		base:    strings.TrimRight(u.EscapedPath(), "/"),

@@ -82,7 +82,7 @@ func scenes(w *world) []scene {
 		{payment.Succeeded, nil, paid, []string{"Payment received", "Return to shop.example.org", "Visa ending in 4242", "pay_"}},
 		{payment.PartiallyRefunded, func(p *payment.Payment) { p.RefundedMinor = 500 }, paid, []string{"refunded in part", "€5.00"}},
 		{payment.Refunded, func(p *payment.Payment) { p.RefundedMinor = 1250 }, paid, []string{"Payment refunded"}},
-		{payment.Declined, func(p *payment.Payment) { p.DeclineCode = issuer.CodeLost }, nil, []string{"The payment was declined", "Your bank declined the card", "Try another card", `href="/l/st-declined"`}},
+		{payment.Declined, func(p *payment.Payment) { p.DeclineCode = issuer.CodeLost }, nil, []string{"The payment was declined", "The card was declined", "Try another card", `href="/l/st-declined"`}},
 		{payment.CanceledS, nil, expired, []string{"The payment was canceled", "No money was taken", "could be paid until"}},
 		{payment.Late, nil, expired, []string{"came after the deadline"}},
 		{payment.Review, nil, paying, []string{"is being checked"}},

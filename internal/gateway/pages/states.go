@@ -18,7 +18,7 @@ func final(pay payment.Payment) bool {
 		payment.CanceledS, payment.Late, payment.Review:
 		return true
 	case payment.Authorized:
-		return pay.Capture == link.CaptureManual
+		return pay.Capture == link.CaptureManual || pay.Risk.Review == payment.ReviewOpen // the merchant decides
 	}
 	return false
 }
@@ -69,6 +69,9 @@ func paymentWords(say *i18n.Printer, v *statusView, pay payment.Payment, payee s
 	case payment.Authorized:
 		v.Tone, v.Headline = "good", say.T("pay.authorized")
 		v.Lead, v.Next = say.T("pay.authorized.lead", "Payee", payee), say.T("pay.authorized.next")
+		if pay.Risk.Review == payment.ReviewOpen {
+			v.Next = say.T("pay.held.next")
+		}
 	case payment.RequiresAction:
 		v.Tone, v.Headline = "act", say.T("pay.action")
 		v.Lead, v.Next = say.T("pay.action.lead"), say.T("pay.action.next")

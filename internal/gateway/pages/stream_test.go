@@ -202,7 +202,7 @@ func TestStatusJSON(t *testing.T) {
 		"/l/open/status":                    open,
 		"/l/open/status?attempt=" + attempt: open,
 		"/l/many/status":                    strings.ReplaceAll(open, "lnk_open", "lnk_many"),
-		"/l/lost/status":                    `"decline":{"code":"lost_card","message":"Your bank declined the card. Nothing was charged."}`,
+		"/l/lost/status":                    `"decline":{"code":"lost_card","message":"The card was declined. Nothing was charged."}`,
 		"/l/act/status":                     `"unpayableReason":"link_paying"`,
 		"/l/act/status?attempt=" + attempt:  `"actionUrl":"https://pay.example.com/challenge"`,
 		"/l/many/status?attempt=" + attempt: `"status":"succeeded","final":true,"amount":"12.50","currency":"EUR"`,

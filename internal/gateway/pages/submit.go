@@ -103,7 +103,7 @@ func (p *Pages) submitForm(w http.ResponseWriter, r *http.Request) {
 		p.refuseForm(w, r, l, form, errs)
 		return
 	}
-	s.PayerLang = printer(r).Tag()
+	s.PayerLang, s.Client, s.Country = printer(r).Tag(), addressOf(r), p.countryOf(r)
 	_, err := p.payments.Submit(r.Context(), s)
 	if err == nil {
 		http.Redirect(w, r, p.statusPath(l.Token, s.Attempt), http.StatusSeeOther)

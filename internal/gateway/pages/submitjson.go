@@ -79,7 +79,7 @@ func (p *Pages) submitJSON(w http.ResponseWriter, r *http.Request) {
 		p.fail(w, r, err)
 		return
 	}
-	s.PayerLang = printer(r).Tag()
+	s.PayerLang, s.Client, s.Country = printer(r).Tag(), addressOf(r), p.countryOf(r)
 	pay, err := p.payments.Submit(r.Context(), s)
 	if err != nil {
 		p.fail(w, r, err)

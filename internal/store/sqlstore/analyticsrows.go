@@ -304,8 +304,11 @@ func (f *folding) store(rows []analyticsRow) error {
 		}
 		taken[[2]int64{rows[i].owner, rows[i].number}] = true
 	}
+	// SQLite's driver looks for each value's place among all of the statement's, so
+	// wide rows go one by one there; elsewhere each statement is a way to a server.
+	_, embedded := f.t.dialect.(sqliteFile)
 	for from := 0; from < len(rows); {
-		if from+analyticsRows <= len(rows) {
+		if !embedded && from+analyticsRows <= len(rows) {
 			args := make([]any, 0, analyticsRows*len(analyticsFields))
 			for _, row := range rows[from : from+analyticsRows] {
 				one, err := row.columns()

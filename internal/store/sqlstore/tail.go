@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"time"
 
 	"github.com/paylink/paylink/internal/fraud"
 	"github.com/paylink/paylink/internal/stream"
@@ -12,6 +13,10 @@ var _ fraud.Feed = (*Store)(nil)
 // tailColumns leave out the money that moved, and what only a payment's status tells.
 const tailColumns = "position, id, type, account, mode, object, seq, object_seq, created_at, " +
 	"CASE WHEN object_seq = 1 OR type NOT LIKE 'payment.%' THEN data ELSE '' END, ''"
+
+// tailGather lets a feed that is not busy fill a batch: what counts at once was
+// counted before it was committed.
+const tailGather = 30 * time.Millisecond
 
 // End implements fraud.Feed: the place below which no event can still appear.
 func (s *Store) End(ctx context.Context) (position int64, err error) {
@@ -45,6 +50,12 @@ func (s *Store) Tail(ctx context.Context, position int64, handle func(events []s
 		}
 		if len(events) < batchEvents {
 			s.idle(ctx, wake, s.dialect.poll())
+			pause := time.NewTimer(tailGather)
+			select {
+			case <-ctx.Done():
+				pause.Stop()
+			case <-pause.C:
+			}
 		}
 	}
 	return nil
