@@ -24,6 +24,8 @@ unit: build
 	@PAYLINK_BINARY=$(CURDIR)/bin/paylink GO=$(GO) scripts/test.sh
 	@echo "tests: a list over a million payments, without the race detector, which would be what is measured"
 	@$(GO) test -count 1 -run TestMillionPayments ./internal/store/sqlstore
+	@echo "tests: a flood of card tests, without the race detector, which would be what payers wait for"
+	@PAYLINK_BINARY=$(CURDIR)/bin/paylink $(GO) test -count 1 -run TestF28 ./cmd/paylink
 
 lint: ## formatting, go vet, golangci-lint
 	@test -z "$$(gofmt -l client cmd internal docs)" || { echo "gofmt would change:"; gofmt -l client cmd internal docs; exit 1; }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/keyring"
 	"github.com/paylink/paylink/internal/payment"
 )
@@ -18,7 +19,6 @@ const DefaultFraudBudget = 25 * time.Millisecond
 const (
 	maxPolicies      = 8192 // accounts whose policy is remembered
 	fingerprintBytes = 16
-	binDigits        = 6 // PCI DSS 3.4.1: the first six and the last four may be shown
 
 	whyPolicy = "policy" // nobody answered in time
 )
@@ -102,22 +102,18 @@ func (c *Local) assess(ctx context.Context, s payment.Submit, fresh payment.Paym
 	return risk, nil
 }
 
-// known is what an attempt looks like. The card's number goes no further than the
-// keyed hashes made here.
+// known is what an attempt looks like. The card's number is not in it: keyed hashes are.
 func (c *Local) known(s payment.Submit, p payment.Payment) (payment.Risk, fraud.Attempt) {
 	a := fraud.Attempt{Payment: p.ID, At: p.CreatedAt, Account: p.Account, Mode: p.Mode, Link: p.Link, Amount: p.Amount, Brand: p.CardBrand,
-		Email: p.PayerEmail, Address: fraud.Prefix(s.Client), Country: s.Country, Proof: s.Proof}
-	number, _, _, _, _ := s.Card.Reveal()
-	if len(number) >= binDigits {
-		a.BIN = number[:binDigits]
-	}
+		BIN: s.Card.BIN(), Email: p.PayerEmail, Address: fraud.Prefix(s.Client), Country: s.Country, Proof: s.Proof}
 	if c.cfg.Ring != nil {
-		a.Fingerprint = c.fingerprint("account\x00" + p.Account + "\x00" + p.Mode + "\x00" + number)
-		a.Card = c.fingerprint("installation\x00" + number)
+		a.Fingerprint = c.fingerprint(s.Card, "account\x00"+p.Account+"\x00"+p.Mode)
+		a.Card = c.fingerprint(s.Card, "installation")
 	}
 	return payment.Risk{Fingerprint: a.Fingerprint, BIN: a.BIN, Address: a.Address, Country: a.Country}, a
 }
 
-func (c *Local) fingerprint(of string) string {
-	return hex.EncodeToString(c.cfg.Ring.MAC(keyring.CardMAC, []byte(of))[:fingerprintBytes])
+func (c *Local) fingerprint(card issuer.Card, of string) string {
+	mac := card.MAC(func(b []byte) []byte { return c.cfg.Ring.MAC(keyring.CardMAC, b) }, of)
+	return hex.EncodeToString(mac[:min(fingerprintBytes, len(mac))])
 }

@@ -35,7 +35,7 @@ var builtins = []builtin{
 		when: "address.cards_1d >= 8 && address.declined_1d >= 6 && address.declined_1d * 2 > address.attempted_1d"},
 	{name: "card_disputed", version: 1, title: "The card's owner called a payment fraud in the last 30 days", action: payment.Block, state: RuleOn,
 		when: "card.disputed_30d >= 1"},
-	{name: "score_very_high", version: 1, title: "Very high score of a payer with a history", action: payment.Block, state: RuleShadow,
+	{name: "score_very_high", version: 1, title: "Very high score", action: payment.Block, state: RuleShadow,
 		when: "scored && score >= 95"},
 	{name: "amount_far_above", version: 1, title: "Amount far above what the account takes", action: payment.Hold, state: RuleShadow,
 		when: "account.attempted_30d >= 50 && account.amount_ratio >= 10 && account.amount_deviation > 4"},

@@ -99,7 +99,7 @@ func canonical(kind ListKind, v string) (value, rule string) {
 	lower := strings.ToLower(v)
 	switch kind {
 	case ListCard:
-		if len(v) < minFingerprint || len(v) > maxFingerprint || strings.Trim(lower, "abcdefghijklmnopqrstuvwxyz0123456789_-") != "" {
+		if len(v) < minFingerprint || len(v) > maxFingerprint || strings.Trim(lower, "abcdefghijklmnopqrstuvwxyz0123456789_-") != "" || strings.Trim(v, "0123456789-") == "" { // the last: a card number is never kept
 			return "", "Must be a card's fingerprint, as a payment shows it."
 		}
 		return v, ""

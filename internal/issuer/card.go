@@ -84,6 +84,28 @@ func (c Card) Last4() string {
 	return n[len(n)-4:]
 }
 
+// binDigits may be stored and shown beside the last four (PCI DSS 3.4.1).
+const binDigits = 6
+
+// BIN is the first six digits, which name the issuer (ISO/IEC 7812-1).
+func (c Card) BIN() string {
+	if c.secret == nil {
+		return ""
+	}
+	return (*c.secret).number[:binDigits]
+}
+
+// MAC is what a keyed hash makes of the number and of what it is bound to, so that a
+// card is known again without its number; nil without a card.
+func (c Card) MAC(hash func([]byte) []byte, bound string) []byte {
+	if c.secret == nil {
+		return nil
+	}
+	message := []byte(bound + "\x00" + (*c.secret).number)
+	defer clear(message)
+	return hash(message)
+}
+
 // Brand by the issuer identification number (ISO/IEC 7812-1).
 func (c Card) Brand() string {
 	if c.secret == nil {

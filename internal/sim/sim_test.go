@@ -20,6 +20,7 @@ import (
 
 	"github.com/paylink/paylink/internal/coordinator"
 	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/fraud"
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/idempotency"
 	"github.com/paylink/paylink/internal/issuer"
@@ -40,7 +41,7 @@ var (
 )
 
 var cards = [...]string{"4242424242424242", "5555555555554444", "4000000000000002", "4000000000009995", "4000000000003220", "4000000000006108",
-	"4000000000006116", "4000000000006124", "4000000000006132", "4000000000006140", "4000000000006157", "4242424242424242"}
+	"4000000000006116", "4000000000006124", "4000000000006132", "4000000000006140", "4000000000006157", "4000000000006181", "4242424242424242"}
 
 var currencies = [...]money.Currency{"EUR", "JPY", "KWD"}
 
@@ -166,7 +167,28 @@ func (w wire) OnNotice(handle func(context.Context, issuer.Notice) error) {
 
 func (s *sim) restart() {
 	s.c = coordinator.New(coordinator.Config{Payments: s.faulty, Links: s.store, Connectors: []issuer.Connector{wire{s.issuer, s}},
-		LinkURL: s.links.URL, Now: s.now, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+		Fraud: guess{s: s}, FraudBudget: time.Minute, LinkURL: s.links.URL, Now: s.now, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+}
+
+// guess is a box fraud that says anything.
+type guess struct {
+	fraud.Assessor
+	s *sim
+}
+
+func (g guess) Assess(context.Context, fraud.Attempt) (fraud.Verdict, error) {
+	v := fraud.Verdict{FailOpen: g.s.dice.percent(50), Risk: payment.Risk{Action: payment.Allow, Challenge: g.s.dice.percent(10)}}
+	switch n := g.s.dice.n(100); {
+	case n < 8:
+		v.Risk.Action, v.Risk.Why = payment.Block, "shield"
+	case n < 25:
+		v.Risk.Action, v.Risk.Why, v.Risk.Rule = payment.Hold, "rule", "frl_1"
+	case n < 28:
+		return v, fault.New(fault.KindRateLimited, "attempts_exceeded", "Too many attempts.")
+	case n < 31:
+		return v, fault.Unavailable("fraud_unreachable", time.Second, nil, "Nobody is there.")
+	}
+	return v, nil
 }
 
 func TestSimulation(t *testing.T) {
@@ -237,7 +259,7 @@ func start(t *testing.T, seed uint64, store storetest.Store) *sim {
 	t.Helper()
 	s := &sim{t: t, at: epoch, store: store, dice: &dice{r: rand.New(rand.NewPCG(seed, 1))}} //nolint:gosec // a simulation repeats
 	var err error
-	if s.issuer, err = simulator.New(simulator.Config{BookPath: filepath.Join(t.TempDir(), "book"), Now: s.now, Seed: 1, Downtime: time.Hour}); err != nil {
+	if s.issuer, err = simulator.New(simulator.Config{BookPath: filepath.Join(t.TempDir(), "book"), Now: s.now, Seed: 1, Downtime: time.Hour, DisputeAfter: time.Millisecond}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -401,6 +423,9 @@ func (s *sim) operation(p payment.Payment) func() {
 	if s.dice.percent(60) {
 		amount = strconv.Itoa(1 + s.dice.n(200))
 	}
+	if s.dice.percent(30) {
+		return s.word(p)
+	}
 	what, action, t := s.dice.n(6), []string{"approve", "fail"}[s.dice.n(2)], s.ticket(p)
 	return func() {
 		var err error
@@ -421,6 +446,30 @@ func (s *sim) operation(p payment.Payment) func() {
 				r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 				s.issuer.Handler().ServeHTTP(httptest.NewRecorder(), r)
 			}
+		}
+		if err != nil && !strings.Contains(err.Error(), idempotency.ErrRaced.Error()) {
+			s.known(err)
+		}
+	}
+}
+
+// word picks what a person or an issuer says of a payment.
+func (s *sim) word(p payment.Payment) func() {
+	ctx := context.Background()
+	what, t := s.dice.n(5), s.ticket(p)
+	verdict := []string{payment.ReviewApproved, payment.ReviewApproved, payment.ReviewDeclined, payment.ReviewRefunded}[s.dice.n(4)]
+	label := []string{payment.LabelFraud, payment.LabelLegitimate, ""}[s.dice.n(3)]
+	d := payment.DisputeInput{Reference: "case " + strconv.Itoa(s.dice.n(3)),
+		State: []string{"", payment.DisputeUnderReview, payment.DisputeWon, payment.DisputeLost}[s.dice.n(4)]}
+	return func() {
+		var err error
+		switch what {
+		case 0, 1, 2:
+			_, err = s.c.Review(ctx, p.Account, p.Mode, p.ID, verdict, "usr_1", t)
+		case 3:
+			_, err = s.c.Mark(ctx, p.Account, p.Mode, p.ID, label, "usr_1", t)
+		default:
+			_, _, err = s.c.Dispute(ctx, p.Account, p.Mode, p.ID, d, t)
 		}
 		if err != nil && !strings.Contains(err.Error(), idempotency.ErrRaced.Error()) {
 			s.known(err)

@@ -146,7 +146,7 @@ func TestWhatGoesWrongIsToldInThePayersLanguage(t *testing.T) {
 	w.decide = nil
 	w.pay(w.link("no", nil), attempt, payment.Declined, func(p *payment.Payment) { p.DeclineCode = issuer.CodeStolen })
 	a := w.in("de", "/l/no/status?attempt="+attempt)
-	contains(t, "declined", a.body, "Ihre Bank hat die Karte abgelehnt")
+	contains(t, "declined", a.body, "Die Karte wurde abgelehnt")
 	lacks(t, "declined", a.body, "gestohlen", "stolen")
 	a = w.do(http.MethodGet, "/l/no/status?attempt="+attempt, "", map[string]string{"Accept": "application/json", "Accept-Language": "de"})
 	contains(t, "json", a.body, "The card was declined.")

@@ -83,13 +83,19 @@ func scenes(w *world) []scene {
 		{payment.PartiallyRefunded, func(p *payment.Payment) { p.RefundedMinor = 500 }, paid, []string{"refunded in part", "€5.00"}},
 		{payment.Refunded, func(p *payment.Payment) { p.RefundedMinor = 1250 }, paid, []string{"Payment refunded"}},
 		{payment.Declined, func(p *payment.Payment) { p.DeclineCode = issuer.CodeLost }, nil, []string{"The payment was declined", "The card was declined", "Try another card", `href="/l/st-declined"`}},
+		{payment.Authorized + "-held", func(p *payment.Payment) {
+			p.Status, p.Risk.Action, p.Risk.Review = payment.Authorized, payment.Hold, payment.ReviewOpen
+		}, paying, []string{"Your bank approved", "has not been taken yet"}},
+		{payment.Declined + "-blocked", func(p *payment.Payment) {
+			p.Status, p.DeclineCode, p.Risk.Action = payment.Declined, payment.CodeBlocked, payment.Block
+		}, nil, []string{"The payment was declined", "The card was declined", "Try another card"}},
 		{payment.CanceledS, nil, expired, []string{"The payment was canceled", "No money was taken", "could be paid until"}},
 		{payment.Late, nil, expired, []string{"came after the deadline"}},
 		{payment.Review, nil, paying, []string{"is being checked"}},
 	} {
 		token := "st-" + string(s.status)
 		w.pay(w.link(token, s.link), attempt, s.status, s.change)
-		add("status-"+string(s.status), "/l/"+token+"/status?attempt="+attempt, 200, s.words...).lacks = []string{"lost", "stolen"}
+		add("status-"+string(s.status), "/l/"+token+"/status?attempt="+attempt, 200, s.words...).lacks = []string{"lost", "stolen", "payment_blocked"}
 	}
 	add("status-none", "/l/open/status?attempt="+attempt, 200, "has not been paid yet", "Pay now")
 	w.pay(w.link("many", many), attempt, payment.Succeeded, nil)

@@ -162,6 +162,7 @@ func TestJSONOutcomes(t *testing.T) {
 	}{
 		{"declined", declined(issuer.CodeInsufficientFunds), 402, "insufficient_funds", []string{`"payment":"pay_`, "enough funds"}, ""},
 		{"lost", declined(issuer.CodeLost), 402, "lost_card", []string{"The card was declined"}, ""},
+		{"blocked", declined(payment.CodeBlocked), 402, "card_declined", []string{"The card was declined"}, ""},
 		{"declined for no reason", declined(""), 402, "card_declined", nil, ""},
 		{"paid", failing(fault.New(fault.KindConflict, "link_paid", "This link was paid.")), 409, "link_paid", []string{"This link was paid."}, ""},
 		{"limited", failing(&fault.Error{Kind: fault.KindRateLimited, Code: "too_many_attempts", Detail: "Slow down."}), 429, "too_many_attempts", nil, "1"},

@@ -45,9 +45,15 @@ func NewLink(account string, maxUses int64) link.Link {
 // Begin is the first change of a payment with the link.
 func Begin(t testing.TB, l link.Link, attempt string) payment.Change {
 	t.Helper()
+	return BeginWith(t, l, attempt, payment.Risk{})
+}
+
+// BeginWith is Begin of an attempt that was looked at.
+func BeginWith(t testing.TB, l link.Link, attempt string, r payment.Risk) payment.Change {
+	t.Helper()
 	p := payment.Payment{ID: payment.IDFor(l.ID, attempt), Account: l.Account, Mode: l.Mode, Link: l.ID, Attempt: attempt, Issuer: l.Issuer,
 		Amount: l.Amount, Capture: l.Capture, LatePolicy: l.LatePolicy, LinkEndsAt: l.ExpiresAt, Realm: l.Realm, CreatedAt: Epoch, UpdatedAt: Epoch}
-	return next(t, p, payment.Input{Kind: payment.Begin, Actor: "payer", Owner: "w", Link: l})
+	return next(t, p, payment.Input{Kind: payment.Begin, Actor: "payer", Owner: "w", Link: l, Risk: r})
 }
 
 func next(t testing.TB, p payment.Payment, in payment.Input) payment.Change {
@@ -140,6 +146,7 @@ func Run(t *testing.T, open func(t *testing.T) Store, options ...Options) {
 		"a decline gives the use back":                 declineGivesBack,
 		"a late success retakes a use or is refused":   retake,
 		"payment is read back as written":              paymentRoundTrip,
+		"what was thought of a payment rides in it":    riskRoundTrip,
 		"F25 a stale revision is refused":              staleRevision,
 		"the same change twice succeeds once":          repeated,
 		"a refused change leaves nothing":              nothingLeft,

@@ -1,0 +1,159 @@
+package fraud
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/money"
+	"github.com/paylink/paylink/internal/payment"
+)
+
+// past is a history in memory.
+type past []Row
+
+func (p past) Replay(ctx context.Context, account, mode string, from, to time.Time, each func(Row) error) error {
+	for _, r := range p {
+		if r.Account != account || r.Mode != mode || r.CreatedAt.Before(from) || !r.CreatedAt.Before(to) {
+			continue
+		}
+		if err := each(r); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+func paid(n int, at time.Time, card string, minor int64) Row {
+	return Row{ID: fmt.Sprintf("pay_%d", n), Account: "acct_1", Mode: modeTest, Link: "lnk_1", Amount: money.Of(minor, "EUR"), CreatedAt: at, AnsweredAt: at.Add(time.Second),
+		Authorised: true, Risk: payment.Risk{Fingerprint: card, Action: payment.Allow}}
+}
+
+func declined(r Row) Row {
+	r.Authorised, r.Decline = false, "card_declined"
+	return r
+}
+
+func labelled(r Row, label string, at time.Time) Row {
+	r.Risk.Label, r.Risk.LabelledAt = label, at
+	return r
+}
+
+func backtester(h History) *LocalRules {
+	return NewLocalRules(LocalRulesConfig{History: h, Now: func() time.Time { return epoch }, Log: slog.New(slog.DiscardHandler)})
+}
+
+// TestBacktest: what matched falls into one of five, with money on both sides.
+func TestBacktest(t *testing.T) {
+	day := 24 * time.Hour
+	old, young := epoch.Add(-100*day), epoch.Add(-10*day)
+	blocked := declined(paid(6, young, "c6", 6000))
+	blocked.Risk.Action = payment.Block
+	other := paid(9, young, "c9", 9000)
+	other.Account = "acct_2"
+	h := past{
+		paid(0, epoch.Add(-130*day), "c0", 9900), // before the period: it only teaches
+		paid(1, old, "c1", 1000),                 // silence for so long is honest
+		labelled(paid(2, old.Add(time.Hour), "c2", 2000), payment.LabelFraud, old.Add(20*day)),
+		labelled(paid(3, young.Add(-time.Hour), "c3", 3000), payment.LabelLegitimate, young),
+		paid(4, young, "c4", 4000),           // nothing is known
+		declined(paid(5, young, "c5", 5000)), // no money was at stake
+		blocked,
+		labelled(paid(7, young, "c7", 100), payment.LabelFraud, young), // fraud that does not match
+		other,
+	}
+	got, err := backtester(h).Backtest(t.Context(), Backtest{Account: "acct_1", Mode: modeTest, From: epoch.Add(-120 * day), To: epoch, Rule: Rule{Action: payment.Block, When: "amount >= 10"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Payments != 7 || got.Matched != 6 || got.Fraud != 1 || got.Legitimate != 2 || got.Unknown != 1 || got.Declined != 1 || got.AlreadyBlocked != 1 || got.MissedFraud != 1 || got.Mature != 2 || got.Errors != 0 {
+		t.Errorf("%+v", got)
+	}
+	if want := (BacktestMoney{FraudStopped: 2000, HonestStopped: 4000, UnknownStopped: 4000, FraudMissed: 100}); got.Money["EUR"] != want {
+		t.Errorf("money %+v", got.Money)
+	}
+	if got.Precision < 0.33 || got.Precision > 0.34 || got.Recall != 0.5 {
+		t.Errorf("precision %v, recall %v", got.Precision, got.Recall)
+	}
+	if len(got.Examples) != 6 || got.Examples[0].CreatedAt.Before(got.Examples[5].CreatedAt) {
+		t.Errorf("examples %+v", got.Examples)
+	}
+	nothing, err := backtester(h).Backtest(t.Context(), Backtest{Account: "acct_3", Mode: modeTest, Rule: Rule{Action: payment.Block, When: "amount > 1"}})
+	if err != nil || nothing.Payments != 0 || nothing.Precision != -1 || nothing.Recall != -1 {
+		t.Errorf("of another account: %+v, %v", nothing, err)
+	}
+}
+
+// TestBacktestSeesOnlyWhatWasBefore: counts are those before the payment, and a label
+// counts from when it was known, not from when the payment was made.
+func TestBacktestSeesOnlyWhatWasBefore(t *testing.T) {
+	at := func(h int) time.Time { return epoch.Add(time.Duration(h-300) * time.Hour) }
+	var h past
+	for n := range 5 {
+		h = append(h, declined(paid(n, at(0).Add(time.Duration(n)*time.Minute), "c", 1000)))
+	}
+	h = append(h, labelled(paid(5, at(10), "d", 1000), payment.LabelFraud, at(50)), paid(6, at(40), "d", 1000), paid(7, at(60), "d", 1000))
+	for when, want := range map[string]int64{
+		"card.declined_1h >= 3":  2, // the fourth and the fifth
+		"card.disputed_30d >= 1": 1, // the one after the label was known
+		"card.age_days < 0":      2, // the first of each card
+	} {
+		got, err := backtester(h).Backtest(t.Context(), Backtest{Account: "acct_1", Mode: modeTest, Rule: Rule{Action: payment.Block, When: when}})
+		if err != nil || got.Matched != want {
+			t.Errorf("%s: %d matched, want %d, %v", when, got.Matched, want, err)
+		}
+	}
+}
+
+func TestBacktestRefuses(t *testing.T) {
+	l := backtester(past{})
+	for code, b := range map[string]Backtest{
+		"rule_condition_invalid": {Account: "a", Mode: modeTest, Rule: Rule{Action: payment.Block, When: "amount >"}},
+		"rule_action_invalid":    {Account: "a", Mode: modeTest, Rule: Rule{When: "amount > 1"}},
+		"range_invalid":          {Account: "a", Mode: modeTest, From: epoch, To: epoch, Rule: Rule{Action: payment.Block, When: "amount > 1"}},
+		"parameter_invalid":      {Mode: modeTest, Rule: Rule{Action: payment.Block, When: "amount > 1"}},
+	} {
+		if _, err := l.Backtest(t.Context(), b); fault.Code(err) != code {
+			t.Errorf("want %s, have %v", code, err)
+		}
+	}
+	ask := Backtest{Account: "a", Mode: modeTest, Rule: Rule{Action: payment.Block, When: "amount > 1"}}
+	l.backtests <- struct{}{}
+	l.backtests <- struct{}{}
+	if _, err := l.Backtest(t.Context(), ask); fault.Code(err) != "backtest_busy" {
+		t.Errorf("a third: %v", err)
+	}
+	if _, err := backtester(nil).Backtest(t.Context(), ask); fault.Code(err) != "history_unavailable" {
+		t.Errorf("without a history: %v", err)
+	}
+}
+
+// TestListValues: a value is kept as attempts carry it.
+func TestListValues(t *testing.T) {
+	for _, c := range []struct {
+		kind    ListKind
+		in, out string
+	}{
+		{ListEmail, "Eve@Mail.Example", "eve@mail.example"}, {ListEmail, "@Mail.example", "@mail.example"}, {ListEmail, "eve", ""}, {ListEmail, "eve@", ""}, {ListEmail, "a b@c", ""},
+		{ListBIN, "424242", "424242"}, {ListBIN, "42424", ""}, {ListBIN, "42424x", ""},
+		{ListAddress, "203.0.113.9", "203.0.113.0/24"}, {ListAddress, "203.0.113.0/24", "203.0.113.0/24"}, {ListAddress, "203.0.0.0/16", ""}, {ListAddress, "2001:db8:1:2::3", "2001:db8:1::/48"}, {ListAddress, "here", ""},
+		{ListCountry, "de", "DE"}, {ListCountry, "DEU", ""}, {ListCountry, "D1", ""},
+		{ListCard, "fp_card_00000000001", "fp_card_00000000001"}, {ListCard, "4242", ""}, {ListCard, "4242 4242 4242 4242", ""}, {ListCard, "4242424242424242", ""}, {ListCard, "4242-4242-4242-4242", ""},
+	} {
+		got, broken := canonical(c.kind, c.in)
+		if got != c.out || (got == "") != (broken != "") {
+			t.Errorf("%s %q is %q (%s), want %q", c.kind, c.in, got, broken, c.out)
+		}
+	}
+	if err := checkEntry(&ListEntry{Kind: ListCard, Action: payment.Block, Value: "fp_card_00000000001"}, epoch); fault.Code(err) != "list_kind_invalid" {
+		t.Errorf("a card of the installation: %v", err)
+	}
+	var refused *fault.Error
+	if err := checkRule(&Rule{Name: "n", Action: payment.Block, When: "amount\n > 'x'"}); !errors.As(err, &refused) || refused.Param != "when" || refused.Detail != "Line 2, column 2: > cannot be used between a number and a text." {
+		t.Errorf("%+v", refused)
+	}
+}
