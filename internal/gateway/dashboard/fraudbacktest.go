@@ -135,14 +135,14 @@ func (v *visit) who(user string) string {
 func (v *visit) ruleVersions(r fraud.Rule) (table, error) {
 	p := v.print
 	t := table{ID: "versions", Caption: p.T("fraud.history"), Columns: []column{{Label: p.T("fraud.versionHead")}, {Label: p.T("fraud.state")}, {Label: p.T("fraud.action")}, {Label: p.T("fraud.condition")},
-		{Label: p.T("fraud.by")}, {Label: p.T("fraud.changed"), Number: true}}}
+		{Label: p.T("fraud.changed")}}}
 	t.Empty = empty{Icon: "clock", Headline: p.T("fraud.history"), Lead: p.T("fraud.noHistory")}
 	if !v.switches(r) {
 		return t, nil // what the operator wrote before is the operator's
 	}
 	list, err := v.d.Fraud.Rulebook.RuleVersions(v.Context(), v.account.ID, v.mode, r.ID)
 	for _, o := range list {
-		t.Rows = append(t.Rows, tableRow{Cells: []templ.Component{text(strconv.Itoa(o.Version)), badgePart(v.stateBadge(o.State)), badgePart(v.actionBadge(o.Action)), condition(o.When), text(v.who(o.UpdatedBy)), when(o.UpdatedAt)}})
+		t.Rows = append(t.Rows, tableRow{Cells: []templ.Component{text(strconv.Itoa(o.Version)), badgePart(v.stateBadge(o.State)), badgePart(v.actionBadge(o.Action)), condition(o.When), changeCell(v.who(o.UpdatedBy), o.UpdatedAt)}})
 	}
 	return t, err
 }

@@ -86,7 +86,7 @@ func (d *Dashboard) showLists(v *visit) error {
 		return err
 	}
 	view.Table = table{ID: "entries", Caption: p.T("fraud.lists"), CaptionHidden: true, Columns: []column{{Label: p.T("fraud.value")}, {Label: p.T("fraud.kind")}, {Label: p.T("fraud.action")}, {Label: p.T("fraud.note")},
-		{Label: p.T("fraud.expires"), Number: true}, {Label: p.T("fraud.added"), Number: true}, {Label: p.T("fraud.remove"), Hidden: true}},
+		{Label: p.T("fraud.expires"), Number: true}, {Label: p.T("fraud.remove"), Hidden: true}},
 		Empty: empty{Icon: "shield", Headline: p.T("fraud.noEntries"), Lead: p.T("fraud.noEntriesLead"), Actions: []button{add}}}
 	query := "?kind=" + view.Kind
 	if before != "" {
@@ -98,7 +98,7 @@ func (d *Dashboard) showLists(v *visit) error {
 	}
 	for _, e := range entries {
 		view.Table.Rows = append(view.Table.Rows, tableRow{ID: e.ID, Cells: []templ.Component{code(e.Value), text(v.kindWords(e.Kind)), badgePart(v.actionBadge(e.Action)), text(orElse(e.Note, "–")),
-			v.expiry(e), when(e.CreatedAt), v.removal(e)}})
+			v.expiry(e), v.removal(e)}})
 	}
 	return v.render(http.StatusOK, view.Head.Title, listsPage(view))
 }
@@ -174,6 +174,20 @@ func valueOf(p payment.Payment, k fraud.ListKind) string {
 		return p.Risk.Country
 	}
 	return ""
+}
+
+// listing leads to the form of a list, for each thing of a payment that can be on one.
+func (v *visit) listing(p payment.Payment) []button {
+	if v.d.Fraud.Rulebook == nil {
+		return nil
+	}
+	var out []button
+	for _, l := range listKinds {
+		if valueOf(p, l.kind) != "" {
+			out = append(out, button{Text: v.print.T(l.words), Kind: "small", Href: v.path("fraud", "lists", "new") + "?payment=" + p.ID + "&kind=" + string(l.kind)})
+		}
+	}
+	return out
 }
 
 func (v *visit) listForm(status int, f listForm) error {

@@ -3,7 +3,6 @@ package dashboard
 import (
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/a-h/templ"
@@ -81,7 +80,7 @@ func (d *Dashboard) listRules(v *visit) error {
 	for _, r := range rules {
 		h := hits[r.ID]
 		row := tableRow{ID: r.ID, Href: v.path("fraud", "rules", r.ID), Cells: []templ.Component{ruleNameCell(r), badgePart(v.actionBadge(r.Action)), badgePart(v.stateBadge(r.State)),
-			text(p.Number(h.Hits)), text(p.Number(h.Shadow)), text(strconv.Itoa(r.Version)), when(r.UpdatedAt)}}
+			text(p.Number(h.Hits)), text(p.Number(h.Shadow))}}
 		if r.Account == "" || r.Builtin {
 			view.House.Rows = append(view.House.Rows, row)
 		} else {
@@ -94,7 +93,7 @@ func (d *Dashboard) listRules(v *visit) error {
 func (v *visit) ruleTable(id, caption string) table {
 	p := v.print
 	return table{ID: id, Caption: caption, Columns: []column{{Label: p.T("fraud.rule")}, {Label: p.T("fraud.action")}, {Label: p.T("fraud.state")}, {Label: p.T("fraud.hits30"), Number: true},
-		{Label: p.T("fraud.shadow30"), Number: true}, {Label: p.T("fraud.versionHead"), Number: true}, {Label: p.T("fraud.changed"), Number: true}}}
+		{Label: p.T("fraud.shadow30"), Number: true}}}
 }
 
 func (v *visit) stateBadge(state string) badge {

@@ -38,6 +38,7 @@ type paymentView struct {
 	Metadata []fact
 	Refunds  table
 	Moves    table
+	Listing  []button // what of the payment can be put on a list
 }
 
 // paymentStep is an entry of the log, told to a person.
@@ -88,6 +89,7 @@ func (v *visit) paymentView(p payment.Payment, l link.Link) paymentView {
 	if !settled(p) {
 		view.Live = v.path("payments", p.ID) + "?seen=" + digest([]payment.Payment{p})
 	}
+	view.Listing = v.listing(p)
 	for _, k := range slices.Sorted(maps.Keys(p.Metadata)) {
 		view.Metadata = append(view.Metadata, fact{k, text(p.Metadata[k])})
 	}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/paylink/paylink/internal/coordinator"
+	"github.com/paylink/paylink/internal/fraud"
 	"github.com/paylink/paylink/internal/gateway/api"
 	"github.com/paylink/paylink/internal/gateway/dashboard"
 	"github.com/paylink/paylink/internal/idempotency"
@@ -48,6 +49,8 @@ type world struct {
 	mails     *office.Local
 	account   string
 	reports   *sqlstore.Reports
+	rulebook  *fraud.LocalRules
+	analyst   *analyst
 }
 
 const (
@@ -112,9 +115,11 @@ func newWorldWith(t *testing.T, change func(*merchant.Config)) *world {
 	t.Cleanup(func() { _ = carrier.Close() })
 	w.mails = office.New(office.Config{Outbox: store, Readers: store, Parked: store, Payments: store, Links: store, Ring: ring, Carrier: carrier,
 		From: "Payments <pay@shop.example>", PublicURL: public, Now: now, Log: log})
-	d, err := dashboard.New(dashboard.Config{Merchants: w.merchants, Links: w.links, Payments: store, Reports: w.reports, Transactions: w.coord, Webhooks: w.hooks, Mail: w.mails,
+	w.analyst = w.analysed(filepath.Join(dir, "analytics.db"))
+	w.rulebook = fraud.NewLocalRules(fraud.LocalRulesConfig{Store: store, History: w.analyst, Now: now, Log: log})
+	d, err := dashboard.New(dashboard.Config{Fraud: fraud.Box{Analyst: w.analyst, Rulebook: w.rulebook}, Merchants: w.merchants, Links: w.links, Payments: store, Reports: w.reports, Transactions: w.coord, Webhooks: w.hooks, Mail: w.mails,
 		Forms: w.links, FormPages: formPages(t, w.links, public),
-		Connectors: known, Records: dashboard.Records{Users: store, Links: store, Transactions: store, Webhooks: store},
+		Connectors: known, Records: dashboard.Records{Users: store, Links: store, Transactions: store, Webhooks: store, Fraud: store},
 		Seal:   func(b, with []byte) ([]byte, error) { return ring.Seal(keyring.AnswerSeal, b, with), nil },
 		Unseal: func(b, with []byte) ([]byte, error) { return ring.Unseal(keyring.AnswerSeal, b, with) },
 		MAC:    func(b []byte) []byte { return ring.MAC(keyring.MACKey, b) },
@@ -149,6 +154,25 @@ func (w *world) follow(path string) {
 			w.t.Error(err)
 		}
 	})
+}
+
+// analysed keeps the analytics store behind the store, as a server does.
+func (w *world) analysed(path string) *analyst {
+	w.t.Helper()
+	a, err := sqlstore.OpenAnalytics(w.t.Context(), w.store, path, slog.New(slog.DiscardHandler))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(w.t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- a.Run(ctx) }()
+	w.t.Cleanup(func() {
+		cancel()
+		if err := errors.Join(<-ended, a.Close()); err != nil {
+			w.t.Error(err)
+		}
+	})
+	return &analyst{Analytics: a}
 }
 
 // reported waits until everything that was done is in the projection for people.
