@@ -40,12 +40,18 @@ type PayerPayment struct {
 	Amount    string            `json:"amount"`
 	Currency  string            `json:"currency"`
 	Link      string            `json:"link"`
-	Card      *Card             `json:"card"`
+	Card      *PayerCard        `json:"card"`
 	Decline   *Decline          `json:"decline"`
 	ActionURL string            `json:"actionUrl"` // where the payer passes the challenge
 	CreatedAt time.Time         `json:"createdAt"`
 	UpdatedAt time.Time         `json:"updatedAt"`
 	Links     map[string]string `json:"links"`
+}
+
+// PayerCard is what a payer is shown of the card.
+type PayerCard struct {
+	Brand string `json:"brand"`
+	Last4 string `json:"last4"`
 }
 
 // Pay pays a link of test mode as a payer would, through its address and without

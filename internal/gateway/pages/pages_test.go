@@ -106,7 +106,7 @@ func scenes(w *world) []scene {
 	add("verify-forged", "/verify?link="+publicURL+"/l/forged", 200, "This is not our link")
 	token := w.receipt(w.link("receipt", paid), payment.PartiallyRefunded, func(p *payment.Payment) { p.CapturedMinor, p.RefundedMinor = 1250, 500 })
 	add("verify-receipt", "/verify?receipt="+token, 200, "A genuine receipt", "Partly refunded", "€12.50", "€5.00", "Blue Door Books", "INV-2044", "Visa ending in 4242", "pay_")
-	add("verify-receipt-forged", "/verify?receipt="+token[:len(token)-2]+"AA", 200, "This is not our receipt")
+	add("verify-receipt-forged", "/verify?receipt="+altered(token), 200, "This is not our receipt")
 	add("unsubscribe-user", "/mail/user-1", 200, "Payment links that expire soon", `method="post" action="/mail/user-1"`)
 	add("unsubscribe-payer", "/mail/payer-grace", 200, "grace@example.com", "Other senders are not affected")
 	add("unsubscribe-odd", "/mail/odd", 404, "This link does not work")
@@ -123,6 +123,16 @@ func scenes(w *world) []scene {
 }
 
 var inline = regexp.MustCompile(`(?i)\sstyle=|<style|\son[a-z]+=|<script(?:>|\s+[^>]*>[^<])|javascript:`)
+
+// altered is a token with another signature: of its last character the low bits say
+// nothing, so one before is taken.
+func altered(token string) string {
+	at, other := len(token)-5, "A"
+	if token[at] == 'A' {
+		other = "B"
+	}
+	return token[:at] + other + token[at+1:]
+}
 
 // TestEveryPage: each state has its page, with its words, its status, the strict
 // headers, and nothing that the policy would block.
