@@ -126,7 +126,6 @@ func TestPathSeesWhatTheStoreGives(t *testing.T) {
 	random := rand.New(rand.NewPCG(7, 7)) //nolint:gosec // a test's choices
 	account, other := id.New(id.Account), id.New(id.Account)
 	var open []*paid
-	ids := make([]string, 0, attempts)
 	for n := range attempts {
 		at = at.Add(time.Duration(1+random.IntN(20000)) * time.Second)
 		w.set(at)
@@ -141,7 +140,6 @@ func TestPathSeesWhatTheStoreGives(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		ids = append(ids, p.Payment)
 		events := []stream.Event{p.tell(t, "payment.created", "created", at), p.tell(t, "payment.processing", "processing", at)}
 		if random.IntN(4) == 0 {
 			events = append(events, p.tell(t, "payment.declined", "declined", at.Add(time.Second)))

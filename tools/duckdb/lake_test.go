@@ -90,11 +90,15 @@ func (s *server) until(what string, is func() bool) {
 // call is a request with the demo's key, and its answer.
 func (s *server) call(method, url string, body any) (int, map[string]any) {
 	s.t.Helper()
-	raw, err := json.Marshal(body)
-	if err != nil {
-		s.t.Fatal(err)
+	var sent io.Reader // nothing with a GET
+	if body != nil {
+		raw, err := json.Marshal(body)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		sent = bytes.NewReader(raw)
 	}
-	r, err := http.NewRequestWithContext(s.t.Context(), method, url, bytes.NewReader(raw))
+	r, err := http.NewRequestWithContext(s.t.Context(), method, url, sent)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -131,7 +135,7 @@ func (s *server) pay(i int) {
 		capture = "manual"
 	}
 	status, link := s.call("POST", s.url+"/api/payment", map[string]any{"amount": amount, "currency": currency, "capture": capture})
-	if status != http.StatusCreated {
+	if status != http.StatusOK {
 		s.t.Fatalf("link: %d %v", status, link)
 	}
 	card := []string{"4242424242424242", "5555555555554444", "4000000000000002", "4242424242424242"}[i%4]
@@ -224,7 +228,7 @@ func TestLakeByDuckDB(t *testing.T) {
 		"a leg of a transfer is there twice": "SELECT COUNT(*) - COUNT(DISTINCT (transfer, leg)) FROM transfers",
 		"an event of a payment is twice":     "SELECT COUNT(*) - COUNT(DISTINCT event_id) FROM payments",
 		"the legs do not sum to zero":        "SELECT COUNT(*) FROM (SELECT 1 FROM transfers GROUP BY transfer HAVING SUM(minor) <> 0)",
-		"a day is not its partition's":       "SELECT COUNT(*) FROM payments WHERE CAST(day AS DATE) <> CAST(timezone('UTC', at) AS DATE)",
+		"a day is not its partition's":       "SELECT COUNT(*) FROM payments WHERE CAST(day AS DATE) <> CAST(timezone('UTC', \"at\") AS DATE)",
 		"a payment has no link":              "SELECT COUNT(*) FROM payments p ANTI JOIN links l ON l.id = p.link",
 	} {
 		if n := number(t, db, query); n != 0 {
@@ -240,7 +244,10 @@ func TestLakeByDuckDB(t *testing.T) {
 // ledger's.
 func (s *server) checkBalances(db *sql.DB) {
 	s.t.Helper()
-	_, answer := s.call("GET", s.url+"/api/balance", nil)
+	status, answer := s.call("GET", s.url+"/api/balance", nil)
+	if status != http.StatusOK {
+		s.t.Fatalf("balance: %d %v", status, answer)
+	}
 	want := map[string][2]int64{}
 	list, _ := answer["balances"].([]any)
 	for _, one := range list {

@@ -1,6 +1,7 @@
 package sqlstore
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -144,7 +145,7 @@ func (f *folding) write(order []string, facts map[string]fact, links []fraud.Lin
 		}
 	}
 	slices.SortFunc(rows, func(a, b analyticsRow) int { // neighbours are written together
-		return compareInts(a.owner, b.owner, a.number, b.number)
+		return cmp.Or(cmp.Compare(a.owner, b.owner), cmp.Compare(a.number, b.number))
 	})
 	if err := f.store(rows); err != nil {
 		return err
@@ -153,18 +154,6 @@ func (f *folding) write(order []string, facts map[string]fact, links []fraud.Lin
 		return err
 	}
 	return f.sums.add(f.t)
-}
-
-func compareInts(pairs ...int64) int {
-	for i := 0; i < len(pairs); i += 2 {
-		switch {
-		case pairs[i] < pairs[i+1]:
-			return -1
-		case pairs[i] > pairs[i+1]:
-			return 1
-		}
-	}
-	return 0
 }
 
 // placeOf is the place of a payment in lists: its millisecond, then some bits of its
