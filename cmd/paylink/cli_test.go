@@ -205,7 +205,7 @@ func exits(t *testing.T, p *process, c *terminal, key string) {
 	}{
 		{1, "is no time", nil, []string{"links", "create", "--amount", "1.00", "--expires", "soon"}},
 		{1, "there is no event", nil, []string{"trigger", "payment.invented"}},
-		{1, "never sends it", nil, []string{"trigger", "fraud.flagged"}},
+		{1, "cannot be triggered", nil, []string{"trigger", "fraud.flagged"}},
 		{1, "--forward-to", nil, []string{"listen", "--forward-to", "localhost"}},
 		{3, "no credentials", []string{"PAYLINK_URL=" + p.url}, []string{"links", "list"}},
 		{3, "api_key_invalid", []string{"PAYLINK_URL=" + p.url, "PAYLINK_API_KEY=" + key + "x"}, []string{"links", "list"}},

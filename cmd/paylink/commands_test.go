@@ -43,7 +43,7 @@ func TestCommands(t *testing.T) {
 		refusedWith(t, "--public-url", "check-config", "--data", dir, "--public-url", "ftp://example.com")
 		refusedWith(t, "--log-level", "check-config", "--data", dir, "--log-level", "loud")
 		for _, verb := range []string{"check-config", "serve"} {
-			refusedWith(t, "want all alone, or some of gateway", verb, "--data", dir, "--target", "everything")
+			refusedWith(t, "want all alone, or some of fraud, gateway", verb, "--data", dir, "--target", "everything")
 			refusedWith(t, "want sqlite:PATH", verb, "--data", dir, "--store", "mysql://root:hunter2@db/x")
 			refusedWith(t, "--payments-store", verb, "--data", dir, "--payments-store", "dynamodb://table?regoin=eu-west-1")
 		}
@@ -97,7 +97,7 @@ func configures(t *testing.T) {
 		`{"public-url":"https://pay.example.com"}`:        `"public-url" is no setting: write "public_url"`,
 		`{"publicUrl":"https://pay.example.com"}`:         `"publicUrl" is no setting: write "public_url"`,
 		`{"Listen":"127.0.0.1:0"}`:                        `"Listen" is no setting: write "listen"`,
-		`{"lissen":"127.0.0.1:0"}`:                        `"lissen" is no setting; known are admin_listen, again, allow_private_webhooks, csv, data,`,
+		`{"lissen":"127.0.0.1:0"}`:                        `"lissen" is no setting; known are admin_listen, again, allow_private_webhooks, country_header, csv, data,`,
 		`{"serve":{"listen":"127.0.0.1:0"}}`:              `"serve" is no setting; known are`,
 		`{"config":"other.json"}`:                         `"config" is no setting of the file`,
 		`{"help":true}`:                                   `"help" is no setting`,
@@ -205,7 +205,7 @@ func splitConfigurations(t *testing.T) {
 	dir := t.TempDir()
 	with := func(flags ...string) []string { return append([]string{"check-config", "--data", dir}, flags...) }
 	good := []string{"--target", "transactions", "--store", "postgres://paylink@127.0.0.1/paylink", "--public-url", "https://pay.example",
-		"--internal-listen", "127.0.0.1:7000", "--internal-secret-file", filepath.Join(dir, "s"), "--service", "simulator=http://127.0.0.1:7001,http://simulator:7001"}
+		"--internal-listen", "127.0.0.1:7000", "--internal-secret-file", filepath.Join(dir, "s"), "--service", "simulator=http://127.0.0.1:7001,http://simulator:7001", "--service", "fraud=http://fraud:7000"}
 	worked(t, "is good", with(good...)...)
 	worked(t, "is good", with(append(good, "--service", "users=http://users:7000")...)...)
 	for _, words := range []string{"--internal-secret-file or --internal-tls", "--internal-listen", "--service simulator=URL: transactions needs it", "--public-url",
@@ -218,7 +218,7 @@ func splitConfigurations(t *testing.T) {
 		refusedWith(t, words, with(append(good, flag)...)...)
 	}
 	file := filepath.Join(dir, "split.json")
-	if err := os.WriteFile(file, []byte(`{"service":{"simulator":"http://127.0.0.1:7001,http://b:7001"},"internal_listen":"127.0.0.1:7000"}`), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(`{"service":{"simulator":"http://127.0.0.1:7001,http://b:7001","fraud":"http://fraud:7000"},"internal_listen":"127.0.0.1:7000"}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	worked(t, "is good", "check-config", "--config", file, "--data", dir, "--target", "transactions", "--store", "postgres://paylink@127.0.0.1/paylink",

@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"fmt"
+	"net/http"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -100,7 +101,7 @@ func (s *fraudStory) attack() string {
 			refused++
 		case a.json["status"] == "succeeded":
 			worked = str(s.t, a.json, "id")
-		case a.json["status"] == "declined":
+		case a.status == http.StatusPaymentRequired:
 			declined++
 		}
 	}
@@ -162,7 +163,10 @@ func (s *fraudStory) marks(honest, stolen string) {
 }
 
 // condition types one over what is there.
-func (s *fraudStory) condition(when string) { s.b.write("#when", when) }
+func (s *fraudStory) condition(when string) {
+	s.t.Helper()
+	s.b.run(chromedp.WaitVisible(css("#when")), chromedp.SetValue(css("#when"), ""), chromedp.SendKeys(css("#when"), when))
+}
 
 // writesRule makes a mistake, which is said while it is typed and again when it is
 // sent, with its place; mends it, tests it, and keeps it in shadow.

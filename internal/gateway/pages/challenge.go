@@ -44,7 +44,7 @@ func (p *Pages) challenge(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if p.asks == nil || l.Status(p.now()) != link.Open {
-		p.json(w, r, fraud.Puzzle{})
+		p.jsonKept(w, r, fraud.Puzzle{}, puzzleCache)
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), challengeTimeout)
@@ -55,8 +55,12 @@ func (p *Pages) challenge(w http.ResponseWriter, r *http.Request) {
 		p.record(r, fault.Unavailable("payment_busy", time.Second, err, "The puzzle could not be made."))
 		puzzle = fraud.Puzzle{}
 	}
-	p.json(w, r, puzzle)
+	p.jsonKept(w, r, puzzle, puzzleCache)
 }
+
+// puzzleCache: a puzzle is good for its attempt alone and asked for anew each time. It
+// is not no-store, since Chromium then no longer keeps the page for the back button.
+const puzzleCache = "private, max-age=0, must-revalidate"
 
 // attemptsExceeded is the code of what the shield refuses.
 const attemptsExceeded = "attempts_exceeded"

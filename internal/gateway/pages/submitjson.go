@@ -215,7 +215,10 @@ func paramOf(ptr jsontext.Pointer) string {
 }
 
 // json answers 200.
-func (p *Pages) json(w http.ResponseWriter, r *http.Request, v any) {
+func (p *Pages) json(w http.ResponseWriter, r *http.Request, v any) { p.jsonKept(w, r, v, "no-store") }
+
+// jsonKept is json that a browser may keep as cache says.
+func (p *Pages) jsonKept(w http.ResponseWriter, r *http.Request, v any, cache string) {
 	b, err := json.Marshal(v)
 	if err != nil {
 		p.fail(w, r, err)
@@ -223,6 +226,7 @@ func (p *Pages) json(w http.ResponseWriter, r *http.Request, v any) {
 	}
 	h := w.Header()
 	secure(h)
+	h.Set("Cache-Control", cache)
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", strconv.Itoa(len(b)+1))
 	if r.Method != http.MethodHead {

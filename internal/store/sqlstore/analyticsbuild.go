@@ -167,13 +167,9 @@ func (a *Analytics) build(ctx context.Context, feed reader, progress func(Build)
 
 // empty forgets everything but what the shield counted, and says who begins anew.
 func (a *Analytics) empty(ctx context.Context) (generation int64, err error) {
-	forget := "DELETE FROM "
-	if _, ok := a.own.dialect.(reportsPostgres); ok {
-		forget = "TRUNCATE "
-	}
 	err = a.own.write(ctx, []string{analyticsLock}, func(t *tx) error {
 		for _, table := range []string{"payments", "links", "refunds", "disputes", "days", "scores", "rules"} {
-			if _, err := t.exec(forget + "analytics_" + table); err != nil {
+			if _, err := t.exec("DELETE FROM analytics_" + table); err != nil {
 				return err
 			}
 		}

@@ -187,10 +187,7 @@ func (r *Reports) start(ctx context.Context) (int64, error) {
 // at its start. It may be done beside a process that works; that one notices at its
 // next commit.
 func (r *Reports) Reset(ctx context.Context) error {
-	empty := "DELETE FROM "
-	if _, ok := r.own.dialect.(reportsPostgres); ok {
-		empty = "TRUNCATE "
-	}
+	const empty = "DELETE FROM " // TRUNCATE is the owner's, and the server need not be that
 	return r.own.write(ctx, []string{reportLock}, func(t *tx) error {
 		for _, statement := range []string{empty + "report_payments", empty + "report_terms", empty + "report_sums", empty + "report_declines",
 			empty + "report_anchor", "DELETE FROM report_links WHERE seen = 0", "UPDATE report_links SET created_at = 0, steps = 0, currency = ''",
