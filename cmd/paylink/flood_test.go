@@ -27,8 +27,8 @@ const (
 	floodCards     = 5000
 	floodRounds    = 8
 	floodWorkers   = 8
-	floodPace      = 1500 // attempts a second, which leaves payers something of two cores
-	floodProved    = 250  // one attempt of so many comes with a proof
+	floodPace      = 500 // attempts a second: those who attack run on the same two cores as those who pay
+	floodProved    = 250 // one attempt of so many comes with a proof
 	quietTime      = 2500 * time.Millisecond
 	honestPace     = 40 // payments a second, with and without the flood
 	honestLinks    = 100
