@@ -200,6 +200,27 @@ func TestHeldLapses(t *testing.T) {
 	w.code(err, "payment_not_in_review")
 }
 
+// TestReviewTime: by the account's policy nobody waits as long as the authorisation
+// lives; and what was approved in time, and is captured by hand, waits like any other.
+func TestReviewTime(t *testing.T) {
+	w := patient(t, sqlite)
+	day := holding
+	day.ReviewSeconds = 24 * 60 * 60
+	w.fraud.will(day)
+	p, approved := w.submit(w.link(), good), w.submit(w.link(manual), good)
+	w.later(23 * time.Hour)
+	w.want(p, payment.Authorized)
+	must(w.c.Review(t.Context(), w.account, link.Test, approved.ID, payment.ReviewApproved, "usr_1", nil))(t)
+	w.later(time.Hour + time.Minute)
+	if p = w.want(p, payment.CanceledS); p.Risk.Review != payment.ReviewLapsed {
+		t.Errorf("%+v", p.Risk)
+	}
+	w.later(6*24*time.Hour - 2*time.Minute)
+	w.want(approved, payment.Authorized)
+	w.later(2 * time.Minute)
+	w.want(approved, payment.CanceledS)
+}
+
 // TestReviewSurvivesALostAnswer: the verdict and its intent are one commit, so the
 // sweep carries out what was said, once.
 func TestReviewSurvivesALostAnswer(t *testing.T) {

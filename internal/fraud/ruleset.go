@@ -109,6 +109,9 @@ func (s *Ruleset) Decide(a *Attempt, f *score.Vector, sc *score.Assessment) paym
 		}
 	}
 	s.decide(&out, a, v)
+	if out.Action == payment.Hold {
+		out.ReviewSeconds = int64(s.policy.ReviewFor / time.Second)
+	}
 	for i := range s.shadow {
 		if c := &s.shadow[i]; len(out.Shadow) < maxShadowHits && c.matches(v) {
 			out.Shadow = append(out.Shadow, payment.ShadowHit{Rule: c.id, Version: c.version, Action: c.action})

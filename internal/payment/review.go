@@ -51,6 +51,10 @@ func (s *step) hold() {
 	switch p.Status {
 	case Authorized, Late, Succeeded: // the last: an issuer captured although it was not asked to
 		p.Risk.Review = ReviewOpen
+		until := s.in.At.Add(time.Duration(p.Risk.ReviewSeconds) * time.Second)
+		if p.Risk.ReviewSeconds > 0 && p.CapturedMinor == 0 && until.Before(p.Work.NextAt) {
+			s.rest(until) // what nobody decides by then is voided
+		}
 		s.entry(Entry{To: p.Status, Reason: "held for review by " + p.Risk.because(), Event: eventFlagged})
 	}
 }
@@ -95,14 +99,27 @@ func (s *step) reviewed() error {
 	return s.refundedInReview()
 }
 
+// holdEnds is when an authorisation that nobody captures is voided.
+func (p Payment) holdEnds() time.Time {
+	for _, e := range p.Log {
+		if e.To == Authorized || e.To == Late {
+			return e.At.Add(HoldLife)
+		}
+	}
+	return p.CreatedAt.Add(HoldLife)
+}
+
 func (s *step) approvedInReview(uncaptured bool) error {
 	p := &s.p
 	if p.Status == Voiding {
 		return conflict("payment_not_capturable", "The payment is being voided.")
 	}
 	s.verdict("approved in review by " + s.in.By)
-	if uncaptured && p.Capture == link.CaptureAutomatic {
+	switch {
+	case uncaptured && p.Capture == link.CaptureAutomatic:
 		s.startCapture(p.AuthorizedMinor)
+	case uncaptured && p.Risk.ReviewSeconds > 0: // it now waits like every authorisation
+		s.rest(p.holdEnds())
 	}
 	return nil
 }

@@ -54,12 +54,15 @@ type Risk struct {
 	Model     string       `json:"model,omitempty"`     // its version
 	Reasons   []RiskReason `json:"reasons,omitempty"`   // what raised the score most
 
-	Review     string    `json:"review,omitempty"`
-	ReviewedAt time.Time `json:"reviewedAt,omitzero"`
-	ReviewedBy string    `json:"reviewedBy,omitempty"` // id of the user or API key
-	Label      string    `json:"label,omitempty"`
-	LabelledAt time.Time `json:"labelledAt,omitzero"`
-	LabelledBy string    `json:"labelledBy,omitempty"` // id of the user or API key
+	// ReviewSeconds is how long a held payment waits for a person: by the account's
+	// policy; 0 as long as the authorisation lives.
+	ReviewSeconds int64     `json:"reviewSeconds,omitempty"`
+	Review        string    `json:"review,omitempty"`
+	ReviewedAt    time.Time `json:"reviewedAt,omitzero"`
+	ReviewedBy    string    `json:"reviewedBy,omitempty"` // id of the user or API key
+	Label         string    `json:"label,omitempty"`
+	LabelledAt    time.Time `json:"labelledAt,omitzero"`
+	LabelledBy    string    `json:"labelledBy,omitempty"` // id of the user or API key
 }
 
 // RiskValue is one value that a rule saw, as text.
