@@ -123,6 +123,10 @@ func TestPathSeesWhatTheStoreGives(t *testing.T) {
 	background(t, analytics.Run)
 	background(t, w.Run)
 	eventually(t, "it follows", w.Warm)
+	eventually(t, "the analytics store follows", func() bool { // its first build walks payments, and these are events alone
+		_, whole, err := analytics.Position(t.Context())
+		return err == nil && whole
+	})
 	random := rand.New(rand.NewPCG(7, 7)) //nolint:gosec // a test's choices
 	account, other := id.New(id.Account), id.New(id.Account)
 	var open []*paid
