@@ -99,14 +99,14 @@ func (s *step) reviewed() error {
 	return s.refundedInReview()
 }
 
-// holdEnds is when an authorisation that nobody captures is voided.
-func (p Payment) holdEnds() time.Time {
+// HeldSince is when the payment was authorised, and so began to wait.
+func (p Payment) HeldSince() time.Time {
 	for _, e := range p.Log {
 		if e.To == Authorized || e.To == Late {
-			return e.At.Add(HoldLife)
+			return e.At
 		}
 	}
-	return p.CreatedAt.Add(HoldLife)
+	return p.CreatedAt
 }
 
 func (s *step) approvedInReview(uncaptured bool) error {
@@ -119,7 +119,7 @@ func (s *step) approvedInReview(uncaptured bool) error {
 	case uncaptured && p.Capture == link.CaptureAutomatic:
 		s.startCapture(p.AuthorizedMinor)
 	case uncaptured && p.Risk.ReviewSeconds > 0: // it now waits like every authorisation
-		s.rest(p.holdEnds())
+		s.rest(p.HeldSince().Add(HoldLife))
 	}
 	return nil
 }

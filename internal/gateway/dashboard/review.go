@@ -171,7 +171,7 @@ func (v *visit) openTable(items []payment.Payment) table {
 		}
 		now := p.At(v.d.Now())
 		t.Rows = append(t.Rows, tableRow{ID: p.ID, Href: v.path("payments", p.ID), Cells: []templ.Component{sum(p.Amount), v.scoreCell(p.Risk),
-			text(v.whyText(p.Risk, names)), payerCell(p), unbroken(v.span(now.Sub(heldSince(p)))), v.leftCell(holdEnds(p).Sub(now)),
+			text(v.whyText(p.Risk, names)), payerCell(p), unbroken(v.span(now.Sub(p.HeldSince()))), v.leftCell(holdEnds(p).Sub(now)),
 			actionsCell(v.verdictButtons(p, "review"))}})
 	}
 	return t
@@ -190,22 +190,12 @@ func (v *visit) closedTable(items []payment.Payment) table {
 	return t
 }
 
-// heldSince is when the payment was authorised, and so began to wait.
-func heldSince(p payment.Payment) time.Time {
-	for _, e := range p.Log {
-		if e.To == payment.Authorized || e.To == payment.Late {
-			return e.At
-		}
-	}
-	return p.CreatedAt
-}
-
 // holdEnds is when the authorisation lapses by itself.
 func holdEnds(p payment.Payment) time.Time {
 	if p.Status == payment.Authorized && !p.Work.NextAt.IsZero() {
 		return p.Work.NextAt
 	}
-	return heldSince(p).Add(payment.HoldLife)
+	return p.HeldSince().Add(payment.HoldLife)
 }
 
 // span is a length of time in its largest whole unit.
