@@ -61,6 +61,9 @@ type Feed interface {
 // dropped there.
 func Relay(ctx context.Context, name string, source Sharded, feed Feed) error {
 	from, err := feed.Checkpoints(ctx, name)
+	if ctx.Err() != nil {
+		return nil
+	}
 	if err != nil {
 		return err
 	}

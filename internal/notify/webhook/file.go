@@ -66,10 +66,14 @@ func (f *file) client(c *river.Config) (riverClient, error) {
 	return river.NewClient(riversqlite.New(f.db), c)
 }
 
-// alive: whoever ran before this process is dead.
+// alive: whoever ran before this process is dead. It returns nil when ctx ends.
 func (f *file) alive(ctx context.Context, ready func()) error {
 	const again = `UPDATE river_job SET state = 'available', attempt = max(attempt - 1, 0) WHERE state = 'running'`
-	if _, err := f.db.ExecContext(ctx, again); err != nil {
+	_, err := f.db.ExecContext(ctx, again)
+	if ctx.Err() != nil {
+		return nil // stopped before it began: a try that still runs by its state is taken at the next start
+	}
+	if err != nil {
 		return fmt.Errorf("recover the webhook queue: %w", err)
 	}
 	ready()
