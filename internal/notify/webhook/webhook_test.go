@@ -391,6 +391,24 @@ func testATryCutByACrashIsMadeAgain(t *testing.T, k keeper) {
 	}
 }
 
+// TestStoppedBeforeItBegan: a server that is told to stop while it starts stops
+// without an error, and the queue works at the next start.
+func TestStoppedBeforeItBegan(t *testing.T) { onEach(t, testStoppedBeforeItBegan) }
+
+func testStoppedBeforeItBegan(t *testing.T, k keeper) {
+	w := newWorld(t, k, nil)
+	for range 20 {
+		w.stop()
+		w.run()
+	}
+	s := serve(t, answers())
+	w.endpoint(s.URL)
+	w.handle(event(1))
+	if d := w.next(); d.Status != notify.Succeeded {
+		t.Errorf("%+v", d)
+	}
+}
+
 func TestStopLetsARunningTryFinish(t *testing.T) { onEach(t, testStopLetsARunningTryFinish) }
 
 func testStopLetsARunningTryFinish(t *testing.T, k keeper) {

@@ -154,6 +154,21 @@ func TestRelay(t *testing.T) {
 	t.Logf("%d batches, two of three ended in a kill", m.n.Load())
 }
 
+// TestRelayStoppedBeforeItBegan: whoever is told to stop while it starts ends without
+// an error.
+func TestRelayStoppedBeforeItBegan(t *testing.T) {
+	s, feed := open(t), dynamotest.OpenFeed(t)
+	for range 20 {
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- stream.Relay(ctx, "dynamo", s, feed) }()
+		cancel()
+		if err := <-ended; err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // TestLinkPaidCarriesItsURL: the token that a payment's item borrows from the link
 // is in the event as it was told.
 func TestLinkPaidCarriesItsURL(t *testing.T) {
