@@ -35,6 +35,9 @@ type Feed interface {
 // it in the first one's place.
 func (l *Local) Run(ctx context.Context) error {
 	from, err := l.cfg.Feed.End(ctx)
+	if ctx.Err() != nil {
+		return nil
+	}
 	if err != nil {
 		return err
 	}

@@ -222,7 +222,7 @@ func (s *Store) follow(ctx context.Context, f follower) error {
 	}
 	position, err := f.from(ctx)
 	if err != nil {
-		return err
+		return ignoreEnd(ctx, err)
 	}
 	saved, savedAt := position, time.Now()
 	flush := func() error {
