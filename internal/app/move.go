@@ -174,6 +174,14 @@ func (s source) EachMerchant(ctx context.Context, visit func(archive.Merchant) e
 	return s.Store.EachMerchant(ctx, counted(s.meter, visit))
 }
 
+func (s source) EachFraud(ctx context.Context, visit func(archive.Fraud) error) error {
+	return s.Store.EachFraud(ctx, counted(s.meter, visit))
+}
+
+func (s source) EachModel(ctx context.Context, visit func(archive.Model) error) error {
+	return s.Store.EachModel(ctx, counted(s.meter, visit))
+}
+
 func (s source) EachEvent(ctx context.Context, visit func(stream.Event) error) error {
 	return s.Store.EachEvent(ctx, counted(s.meter, visit))
 }
@@ -183,7 +191,7 @@ func (s source) EachLink(ctx context.Context, visit func(link.Link, error) error
 }
 
 func (s source) EachForm(ctx context.Context, visit func(link.Form, error) error) error {
-	return s.walker.EachForm(ctx, visit)
+	return s.walker.EachForm(ctx, counted2(s.meter, visit))
 }
 
 func (s source) EachPayment(ctx context.Context, visit func(payment.Payment, error) error) error {

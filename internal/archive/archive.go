@@ -35,7 +35,8 @@ import (
 
 // Bounds.
 const (
-	version      = 1
+	version      = 2 // since it carries rules, lists, policies and models of fraud; 1 had none of them
+	oldest       = 1 // that is read
 	maxLineBytes = 1 << 20
 	batchObjects = 200
 )
@@ -46,6 +47,8 @@ var ErrDamaged = errors.New("the archive is damaged")
 // Source is what is read. Each visits every object once, events in their order.
 type Source interface {
 	EachMerchant(context.Context, func(Merchant) error) error
+	EachFraud(context.Context, func(Fraud) error) error
+	EachModel(context.Context, func(Model) error) error
 	EachLink(context.Context, func(link.Link, error) error) error
 	EachForm(context.Context, func(link.Form, error) error) error
 	EachPayment(context.Context, func(payment.Payment, error) error) error
@@ -62,6 +65,8 @@ type Sink interface {
 	// Empty reports whether the sink holds nothing that an archive could bring.
 	Empty(context.Context) (bool, error)
 	LoadMerchants(context.Context, []Merchant) error
+	LoadFraud(context.Context, []Fraud) error
+	LoadModel(context.Context, Model) error
 	LoadLinks(context.Context, []link.Link) error
 	LoadForms(context.Context, []link.Form) error
 	LoadPayments(context.Context, []payment.Payment) error
@@ -91,11 +96,14 @@ type Guard struct {
 	Revision int64          `json:"revision"`
 }
 
-// line is one object, or the end.
+// line is one object, or the end. The first has version and told, in every version, so
+// that one which is too new is told as that.
 type line struct {
 	Version  int                 `json:"version,omitempty"`
 	Told     *int64              `json:"told,omitempty"`
 	Merchant *Merchant           `json:"merchant,omitempty"`
+	Fraud    *Fraud              `json:"fraud,omitempty"`
+	Model    *modelLine          `json:"model,omitempty"`
 	Link     *linkLine           `json:"link,omitempty"`
 	Form     *link.Form          `json:"form,omitempty"`
 	Payment  *paymentLine        `json:"payment,omitempty"`
@@ -137,6 +145,10 @@ func (l line) kind() string {
 	switch {
 	case l.Merchant != nil:
 		return "merchants"
+	case l.Fraud != nil:
+		return l.Fraud.kind()
+	case l.Model != nil:
+		return kindModels
 	case l.Link != nil:
 		return "links"
 	case l.Form != nil:
@@ -153,6 +165,13 @@ func (l line) kind() string {
 	return ""
 }
 
+// count adds the object of a line; a piece of a model is none of its own.
+func (c Counts) count(l line) {
+	if kind := l.kind(); kind != "" && (l.Model == nil || l.Model.Info != nil) {
+		c[kind]++
+	}
+}
+
 // Export writes everything that the source holds. An object that the source
 // finds damaged ends it: half an archive is none.
 func Export(ctx context.Context, from Source, to io.Writer) (Counts, error) {
@@ -166,6 +185,7 @@ func Export(ctx context.Context, from Source, to io.Writer) (Counts, error) {
 		func() error {
 			return from.EachMerchant(ctx, func(m Merchant) error { return w.put(line{Merchant: &m}) })
 		},
+		func() error { return exportFraud(ctx, from, w) },
 		func() error {
 			return from.EachLink(ctx, func(l link.Link, damage error) error {
 				return errors.Join(damage, w.put(line{Link: &linkLine{Link: l, State: l.State()}}))
@@ -213,9 +233,7 @@ func (w *writer) put(l line) error {
 	if len(raw) >= maxLineBytes {
 		return fmt.Errorf("an object of %d bytes does not fit an archive", len(raw))
 	}
-	if kind := l.kind(); kind != "" {
-		w.counts[kind]++
-	}
+	w.counts.count(l)
 	raw = append(raw, '\n')
 	_, _ = w.hash.Write(raw) // a hash never fails
 	_, err = w.out.Write(raw)
@@ -254,11 +272,12 @@ func Import(ctx context.Context, from io.ReadSeeker, to Sink, again bool) (Count
 func check(from io.Reader) (counts Counts, told int64, err error) {
 	sum := sha256.New()
 	counts = Counts{}
+	var model pieces
 	first, ended := true, false
-	err = each(from, func(l line, raw []byte) error {
+	err = each(from, func(l line, raw []byte) (err error) {
 		switch {
-		case first && l.Version != version:
-			return fmt.Errorf("%w: it is of version %d, this binary reads %d", ErrDamaged, l.Version, version)
+		case first && (l.Version < oldest || l.Version > version):
+			return fmt.Errorf("%w: it is of version %d, this binary reads %d to %d", ErrDamaged, l.Version, oldest, version)
 		case first && l.Told == nil, ended:
 			return ErrDamaged
 		case first:
@@ -268,14 +287,18 @@ func check(from io.Reader) (counts Counts, told int64, err error) {
 			if l.End.SHA256 != hex.EncodeToString(sum.Sum(nil)) || !maps.Equal(l.End.Counts, counts) {
 				return fmt.Errorf("%w: its sum or its counts do not fit", ErrDamaged)
 			}
+			err = model.done()
 		case l.kind() == "":
 			return fmt.Errorf("%w: a line holds nothing known", ErrDamaged)
+		case l.Model != nil:
+			_, err = model.take(l.Model)
+			counts.count(l)
 		default:
-			counts[l.kind()]++
+			counts.count(l)
 		}
 		first = false
 		_, _ = sum.Write(raw)
-		return nil
+		return err
 	})
 	if err == nil && !ended {
 		err = fmt.Errorf("%w: it has no end", ErrDamaged)
@@ -312,7 +335,9 @@ type batch struct {
 	kind string
 	n    int
 
+	model     pieces // the one that is being read
 	merchants []Merchant
+	fraud     []Fraud
 	links     []link.Link
 	forms     []link.Form
 	payments  []payment.Payment
@@ -322,6 +347,9 @@ type batch struct {
 }
 
 func (b *batch) add(ctx context.Context, l line) error {
+	if l.Model != nil {
+		return b.addModel(ctx, l.Model)
+	}
 	kind := l.kind()
 	if kind != b.kind || b.n >= batchObjects {
 		if err := b.flush(ctx); err != nil {
@@ -332,6 +360,8 @@ func (b *batch) add(ctx context.Context, l line) error {
 	switch {
 	case l.Merchant != nil:
 		b.merchants = append(b.merchants, *l.Merchant)
+	case l.Fraud != nil:
+		b.fraud = append(b.fraud, *l.Fraud)
 	case l.Link != nil:
 		b.links = append(b.links, l.Link.Link.With(l.Link.State))
 	case l.Form != nil:
@@ -356,6 +386,8 @@ func (b *batch) flush(ctx context.Context) (err error) {
 	switch b.kind {
 	case "merchants":
 		err = b.to.LoadMerchants(ctx, b.merchants)
+	case kindRules, kindVersions, kindEntries, kindPolicies:
+		err = b.to.LoadFraud(ctx, b.fraud)
 	case "links":
 		err = b.to.LoadLinks(ctx, b.links)
 	case "forms":
@@ -372,6 +404,6 @@ func (b *batch) flush(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("load %s: %w", b.kind, err)
 	}
-	*b = batch{to: b.to, told: b.told}
+	*b = batch{to: b.to, told: b.told, model: b.model}
 	return nil
 }

@@ -53,7 +53,11 @@ var engines = map[string]func(*testing.T) string{
 
 func open(t *testing.T, engine string) *world {
 	t.Helper()
-	url := engines[engine](t)
+	return openAt(t, engines[engine](t))
+}
+
+func openAt(t *testing.T, url string) *world {
+	t.Helper()
 	if _, _, err := sqlstore.Migrate(t.Context(), url); err != nil {
 		t.Fatal(err)
 	}
@@ -224,7 +228,7 @@ func TestArchiveDamagedIsRefusedWhole(t *testing.T) {
 		"a line twice":   append(append([]byte{}, bytes.Join(lines[:2], nil)...), bytes.Join(lines[1:], nil)...),
 		"an amount":      bytes.Replace(whole, []byte(`"capturedMinor":1250`), []byte(`"capturedMinor":9250`), 1),
 		"more after end": append(append([]byte{}, whole...), lines[1]...),
-		"other version":  bytes.Replace(whole, []byte(`{"version":1`), []byte(`{"version":2`), 1),
+		"other version":  bytes.Replace(whole, []byte(`{"version":2`), []byte(`{"version":3`), 1),
 	}
 	for name, damaged := range cases {
 		if _, err := archive.Import(t.Context(), bytes.NewReader(damaged), to, false); !errors.Is(err, archive.ErrDamaged) {

@@ -108,7 +108,8 @@ func (s *Store) Told(ctx context.Context) (int64, error) {
 
 // Empty implements archive.Sink.
 func (s *Store) Empty(ctx context.Context) (bool, error) {
-	for _, table := range []string{"accounts", "links", "forms", "payments", "events", "idempotency"} {
+	for _, table := range []string{"accounts", "links", "forms", "payments", "events", "idempotency",
+		"fraud_rules", "fraud_rule_versions", "fraud_list_entries", "fraud_policies", "fraud_models"} {
 		var one int
 		err := s.read.QueryRowContext(ctx, "SELECT 1 FROM "+table+" LIMIT 1").Scan(&one)
 		if !errors.Is(err, sql.ErrNoRows) {

@@ -78,7 +78,9 @@ func (s *Store) Intact(ctx context.Context) ([]string, error) {
 func (s *Store) Sizes(ctx context.Context) (map[string]int64, error) {
 	sizes := map[string]int64{}
 	for table, kind := range map[string]string{"accounts": "merchants", "users": "merchants", "api_keys": "merchants", "sessions": "merchants",
-		"webhook_endpoints": "merchants", "webhook_deliveries": "merchants", "links": "links", "payments": "payments", "idempotency": "records", "events": "events"} {
+		"guards": "merchants", "tokens": "merchants", "webhook_endpoints": "merchants", "webhook_deliveries": "merchants", "fraud_rules": "fraud",
+		"fraud_rule_versions": "fraud", "fraud_list_entries": "fraud", "fraud_policies": "fraud", "fraud_models": "fraud", "links": "links", "forms": "forms",
+		"payments": "payments", "idempotency": "records", "events": "events"} {
 		var n int64
 		if err := s.read.QueryRowContext(ctx, "SELECT COUNT(*) FROM "+table).Scan(&n); err != nil {
 			return nil, s.dialect.explain(err)

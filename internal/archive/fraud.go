@@ -1,0 +1,140 @@
+package archive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/paylink/paylink/internal/fraud"
+)
+
+// Bounds of a model: its file goes in pieces, each of which fits a line.
+const (
+	maxModelBytes = 64 << 20
+	pieceBytes    = 512 << 10 // two thirds of a line, in base64
+)
+
+// Fraud is one object of those that accounts and the operator keep against fraud; one
+// member is set. A rule is in force, or in shadow, or off; versions are all that rules
+// ever were, which decisions name.
+type Fraud struct {
+	Rule    *fraud.Rule      `json:"rule,omitempty"`
+	Version *fraud.Rule      `json:"version,omitempty"`
+	Entry   *fraud.ListEntry `json:"entry,omitempty"`
+	Policy  *Policy          `json:"policy,omitempty"`
+}
+
+// Policy of an account, or of the installation (account "").
+type Policy struct {
+	Account string       `json:"account"`
+	Mode    string       `json:"mode"`
+	Policy  fraud.Policy `json:"policy"`
+}
+
+// The kinds of what is kept against fraud, as the counts call them.
+const (
+	kindRules    = "rules"
+	kindVersions = "rule versions"
+	kindEntries  = "list entries"
+	kindPolicies = "policies"
+	kindModels   = "models"
+)
+
+func (f *Fraud) kind() string {
+	switch {
+	case f.Rule != nil:
+		return kindRules
+	case f.Version != nil:
+		return kindVersions
+	case f.Entry != nil:
+		return kindEntries
+	case f.Policy != nil:
+		return kindPolicies
+	}
+	return ""
+}
+
+// Model is a model with its state and its file.
+type Model struct {
+	Info fraud.ModelInfo
+	File []byte
+}
+
+// modelLine is a piece of a model's file; the first says which model, and how long the
+// file is.
+type modelLine struct {
+	Info  *fraud.ModelInfo `json:"info,omitempty"`
+	Bytes int              `json:"bytes,omitempty"`
+	Data  []byte           `json:"data,omitempty"`
+}
+
+// putModel writes a model in as many lines as its file needs.
+func (w *writer) putModel(m Model) error {
+	if len(m.File) > maxModelBytes {
+		return fmt.Errorf("the model %s of %d bytes does not fit an archive", m.Info.Version, len(m.File))
+	}
+	first := modelLine{Info: &m.Info, Bytes: len(m.File), Data: m.File[:min(len(m.File), pieceBytes)]}
+	err := w.put(line{Model: &first})
+	for rest := m.File[len(first.Data):]; err == nil && len(rest) > 0; {
+		n := min(len(rest), pieceBytes)
+		err = w.put(line{Model: &modelLine{Data: rest[:n]}})
+		rest = rest[n:]
+	}
+	return err
+}
+
+// pieces puts a model together again.
+type pieces struct {
+	model Model
+	bytes int // of the whole file
+}
+
+// take adds the next line; whole says that it was the model's last.
+func (p *pieces) take(l *modelLine) (whole bool, err error) {
+	if l.Info != nil {
+		if err := p.done(); err != nil {
+			return false, err
+		}
+		if l.Bytes < 0 || l.Bytes > maxModelBytes {
+			return false, fmt.Errorf("%w: a model of %d bytes", ErrDamaged, l.Bytes)
+		}
+		*p = pieces{model: Model{Info: *l.Info}, bytes: l.Bytes}
+	} else if len(l.Data) == 0 {
+		return false, fmt.Errorf("%w: a piece of a model holds nothing", ErrDamaged)
+	}
+	if len(p.model.File)+len(l.Data) > p.bytes {
+		return false, fmt.Errorf("%w: a model is longer than it says", ErrDamaged)
+	}
+	p.model.File = append(p.model.File, l.Data...)
+	return len(p.model.File) == p.bytes, nil
+}
+
+// done reports a model of which pieces are missing.
+func (p *pieces) done() error {
+	if len(p.model.File) != p.bytes {
+		return fmt.Errorf("%w: a piece of the model %s is missing", ErrDamaged, p.model.Info.Version)
+	}
+	return nil
+}
+
+// exportFraud writes what is kept against fraud, and the models.
+func exportFraud(ctx context.Context, from Source, w *writer) error {
+	return errors.Join(
+		from.EachFraud(ctx, func(f Fraud) error { return w.put(line{Fraud: &f}) }),
+		from.EachModel(ctx, w.putModel))
+}
+
+// addModel loads a model with the last of its pieces.
+func (b *batch) addModel(ctx context.Context, l *modelLine) error {
+	if err := b.flush(ctx); err != nil {
+		return err
+	}
+	whole, err := b.model.take(l)
+	if err != nil || !whole {
+		return err
+	}
+	if err := b.to.LoadModel(ctx, b.model.model); err != nil {
+		return fmt.Errorf("load the model %s: %w", b.model.model.Info.Version, err)
+	}
+	return nil
+}

@@ -1,0 +1,153 @@
+package sqlstore
+
+import (
+	"context"
+	"encoding/base64"
+	"time"
+
+	"github.com/paylink/paylink/internal/archive"
+	"github.com/paylink/paylink/internal/fraud"
+)
+
+// EachFraud implements archive.Source.
+func (s *Store) EachFraud(ctx context.Context, visit func(archive.Fraud) error) error {
+	if err := eachRow(ctx, s, "SELECT id, doc, doc_sum FROM fraud_rules ORDER BY account, mode, id", scanDocument[fraud.Rule]("rule"), func(r fraud.Rule) error {
+		return visit(archive.Fraud{Rule: &r})
+	}); err != nil {
+		return err
+	}
+	if err := eachRow(ctx, s, "SELECT id, doc, doc_sum FROM fraud_rule_versions ORDER BY account, mode, id, version", scanDocument[fraud.Rule]("rule"), func(r fraud.Rule) error {
+		return visit(archive.Fraud{Version: &r})
+	}); err != nil {
+		return err
+	}
+	if err := eachRow(ctx, s, "SELECT id, doc, doc_sum FROM fraud_list_entries ORDER BY id", scanDocument[fraud.ListEntry]("list_entry"), func(e fraud.ListEntry) error {
+		return visit(archive.Fraud{Entry: &e})
+	}); err != nil {
+		return err
+	}
+	return eachRow(ctx, s, "SELECT account, mode, doc, doc_sum FROM fraud_policies ORDER BY account, mode", scanPolicy, func(p archive.Policy) error {
+		return visit(archive.Fraud{Policy: &p})
+	})
+}
+
+// scanDocument reads a row of id, doc and doc_sum.
+func scanDocument[T any](object string) func(rowScanner) (T, error) {
+	return func(row rowScanner) (v T, err error) {
+		var id, doc string
+		var sum int64
+		if err = row.Scan(&id, &doc, &sum); err == nil {
+			err = decode(object, id, doc, sum, &v)
+		}
+		return v, err
+	}
+}
+
+func scanPolicy(row rowScanner) (p archive.Policy, err error) {
+	var doc string
+	var sum int64
+	if err = row.Scan(&p.Account, &p.Mode, &doc, &sum); err == nil {
+		err = decode("policy", p.Account, doc, sum, &p.Policy)
+	}
+	return p, err
+}
+
+// EachModel implements archive.Source.
+func (s *Store) EachModel(ctx context.Context, visit func(archive.Model) error) error {
+	all, err := s.Models(ctx)
+	if err != nil {
+		return err
+	}
+	for _, info := range all {
+		file, err := s.Model(ctx, info.Version)
+		if err == nil {
+			err = visit(archive.Model{Info: info, File: file})
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// LoadFraud implements archive.Sink: the books that got something count as changed.
+func (s *Store) LoadFraud(ctx context.Context, list []archive.Fraud) error {
+	var locks []string
+	for _, f := range list {
+		locks = append(locks, bookLock(bookOf(f).Account)...)
+	}
+	return s.write(ctx, locks, func(t *tx) error {
+		changed := map[fraud.BookName]bool{}
+		for _, f := range list {
+			n, err := loadFraud(t, f)
+			if err != nil {
+				return err
+			}
+			if book := bookOf(f); n > 0 && !changed[book] {
+				changed[book] = true
+				if err := touchBook(t, book.Account, book.Mode); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+}
+
+func bookOf(f archive.Fraud) fraud.BookName {
+	switch {
+	case f.Rule != nil:
+		return fraud.BookName{Account: f.Rule.Account, Mode: f.Rule.Mode}
+	case f.Version != nil:
+		return fraud.BookName{Account: f.Version.Account, Mode: f.Version.Mode}
+	case f.Entry != nil:
+		return fraud.BookName{Account: f.Entry.Account, Mode: f.Entry.Mode}
+	case f.Policy != nil:
+		return fraud.BookName{Account: f.Policy.Account, Mode: f.Policy.Mode}
+	}
+	return fraud.BookName{}
+}
+
+func loadFraud(t *tx, f archive.Fraud) (n int64, err error) {
+	var doc string
+	var sum int64
+	switch {
+	case f.Rule != nil:
+		r := f.Rule
+		if doc, sum, err = encode(*r); err == nil {
+			n, err = t.exec(`INSERT INTO fraud_rules (account, mode, id, version, builtin, doc, doc_sum) VALUES ($1, $2, $3, $4, $5, $6, $7)
+				ON CONFLICT (account, mode, id) DO NOTHING`, r.Account, r.Mode, r.ID, r.Version, map[bool]int64{true: 1}[r.Builtin], doc, sum)
+		}
+	case f.Version != nil:
+		if doc, sum, err = encode(*f.Version); err == nil {
+			err = putRuleVersion(t, *f.Version, doc, sum) // nobody is judged by it
+		}
+	case f.Entry != nil:
+		e := f.Entry
+		if doc, sum, err = encode(*e); err == nil {
+			n, err = t.exec(`INSERT INTO fraud_list_entries (id, account, mode, kind, value, expires_at, doc, doc_sum) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+				ON CONFLICT (id) DO NOTHING`, e.ID, e.Account, e.Mode, string(e.Kind), e.Value, micros(e.ExpiresAt), doc, sum)
+		}
+	case f.Policy != nil:
+		if doc, sum, err = encode(f.Policy.Policy); err == nil {
+			n, err = t.exec(`INSERT INTO fraud_policies (account, mode, doc, doc_sum) VALUES ($1, $2, $3, $4)
+				ON CONFLICT (account, mode) DO NOTHING`, f.Policy.Account, f.Policy.Mode, doc, sum)
+		}
+	}
+	return n, err
+}
+
+// LoadModel implements archive.Sink.
+func (s *Store) LoadModel(ctx context.Context, m archive.Model) error {
+	state, promoted := m.Info.State, m.Info.PromotedAt
+	m.Info.State, m.Info.PromotedAt = "", time.Time{}
+	doc, sum, err := encode(modelDoc{Info: m.Info, Checksum: checksum(m.File)})
+	if err != nil {
+		return err
+	}
+	return s.write(ctx, modelLock, func(t *tx) error {
+		_, err := t.exec(`INSERT INTO fraud_models (version, state, trained_at, promoted_at, doc, doc_sum, file) VALUES ($1, $2, $3, $4, $5, $6, $7)
+			ON CONFLICT (version) DO NOTHING`, m.Info.Version, state, micros(m.Info.TrainedAt), micros(promoted), doc, sum, base64.StdEncoding.EncodeToString(m.File))
+		return err
+	})
+}
