@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"errors"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -8,7 +9,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/paylink/paylink/internal/fraud"
 	"github.com/paylink/paylink/internal/store/pgtest"
+	"github.com/paylink/paylink/internal/store/sqlstore"
 )
 
 // TestMoveToPostgres takes a merchant who has outgrown the embedded file to
@@ -31,15 +34,22 @@ func move(t *testing.T, stores []string) *process {
 	}
 	id := onePayment(key, paid, "succeeded")
 	key.ok("POST", "/api/payments/"+id+"/refunds", `{"amount":"2.50"}`, "Idempotency-Key", "refund-1")
+	guarded := guard(t, key, id)
 	shop.register(key)
 	shop.shut(true)
 	late := key.link(`"amount":"1.00"`)
 	eventually(t, "the shop has refused a webhook", func() bool { return shop.knocks() > 0 })
 	before := key.ok("GET", "/api/payments/"+id, "")
 	p.end()
+	model := promoted(t, p.data)
 
 	file := filepath.Join(t.TempDir(), "archive")
-	worked(t, "exported 1 payments", "export", "--data", p.data, file)
+	out, _, _ := command(t, "export", "--data", p.data, file)
+	for _, kind := range []string{"1 payments", "1 rules", "2 rule versions", "1 list entries", "1 policies", "1 models"} {
+		if !strings.Contains(out, "exported "+kind) {
+			t.Errorf("not exported: %s\n%s", kind, out)
+		}
+	}
 	refusedWith(t, "file exists", "export", "--data", p.data, file)
 	to := func(verb string, more ...string) []string {
 		return append(append([]string{verb, "--data", p.data}, stores...), more...)
@@ -56,6 +66,10 @@ func move(t *testing.T, stores []string) *process {
 	shop.shut(false)
 	q := serveWith(t, p.data, strings.TrimPrefix(p.url, "http://"), stores...)
 	goesOn(t, key, before, paid, open)
+	if after := guards(key, guarded); !reflect.DeepEqual(after, guarded) {
+		t.Errorf("against fraud there is\n%v\nwas\n%v", after, guarded)
+	}
+	eventually(t, "the model scores", func() bool { return strings.Contains(q.logs.String(), `"version":"`+model+`","state":"running"`) })
 	shop.heard("link.created", "payment.succeeded", "link.paid")
 	eventually(t, "the webhook that the old server could not deliver", func() bool { return strings.Contains(shop.received(), str(t, late, "id")) })
 	eventually(t, "the feed tells of the last payment", func() bool {
@@ -96,4 +110,42 @@ func cut(t *testing.T, from, to string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// guard marks and disputes a payment, and keeps a rule with two versions, a list entry
+// and a policy; it gives what the API says of them then.
+func guard(t *testing.T, key *client, payment string) map[string]any {
+	t.Helper()
+	rule := str(t, key.ok("POST", "/api/fraud/rules", `{"name":"Large","action":"review","when":"amount > 500"}`), "id")
+	key.ok("PUT", "/api/fraud/rules/"+rule, `{"state":"on"}`)
+	key.ok("POST", "/api/fraud/lists", `{"kind":"email","value":"@mail.example","action":"block","note":"seen"}`)
+	key.ok("PUT", "/api/fraud/policy", `{"onTimeout":"block","reviewSeconds":7200}`)
+	key.ok("POST", "/api/payments/"+payment+"/mark", `{"label":"legitimate"}`)
+	key.ok("POST", "/api/payments/"+payment+"/disputes", `{"reason":"fraudulent","amount":"2.50","reference":"CB-2044","evidenceDueAt":"2036-03-01T23:59:59Z"}`)
+	return guards(key, map[string]any{"/api/fraud/rules": nil, "/api/fraud/rules/" + rule + "/versions": nil, "/api/fraud/lists": nil, "/api/fraud/policy": nil})
+}
+
+// guards asks again.
+func guards(key *client, paths map[string]any) map[string]any {
+	key.t.Helper()
+	all := map[string]any{}
+	for path := range paths {
+		all[path] = key.ok("GET", path, "")
+	}
+	return all
+}
+
+// promoted gives a stopped server's store a model that runs.
+func promoted(t *testing.T, data string) (version string) {
+	t.Helper()
+	store, err := sqlstore.Open(t.Context(), "sqlite:"+filepath.Join(data, "paylink.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, file := fitted(t, 1)
+	err = errors.Join(store.AddModel(t.Context(), info, file), store.SetModel(t.Context(), info.Version, fraud.ModelRunning))
+	if err := errors.Join(err, store.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return info.Version
 }

@@ -2,7 +2,6 @@ package archive
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/paylink/paylink/internal/fraud"
@@ -119,9 +118,10 @@ func (p *pieces) done() error {
 
 // exportFraud writes what is kept against fraud, and the models.
 func exportFraud(ctx context.Context, from Source, w *writer) error {
-	return errors.Join(
-		from.EachFraud(ctx, func(f Fraud) error { return w.put(line{Fraud: &f}) }),
-		from.EachModel(ctx, w.putModel))
+	if err := from.EachFraud(ctx, func(f Fraud) error { return w.put(line{Fraud: &f}) }); err != nil {
+		return err
+	}
+	return from.EachModel(ctx, w.putModel)
 }
 
 // addModel loads a model with the last of its pieces.
