@@ -254,6 +254,7 @@ func (a *audit) link(l link.Link, damage error) error {
 	if l.Form != "" {
 		a.made[l.Form] = l.ID
 	}
+	a.analytics.link(l, a.say)
 	wrong := a.usesOf(l.ID).against(l)
 	if len(wrong) > 0 && a.table != nil {
 		a.unsure = append(a.unsure, l)

@@ -8,25 +8,28 @@ import (
 	"io/fs"
 
 	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/payment"
 	"github.com/paylink/paylink/internal/store/sqlstore"
 	"github.com/paylink/paylink/internal/stream"
 )
 
-// analyticsAudit holds the analytics store to the payments: as far as it has followed
-// the feed no payment is missing, each row is what its payment's log says, and the
-// sums are those of the rows. That it is behind, or ahead of its place in the feed
+// analyticsAudit holds the analytics store to the payments and links: as far as it has
+// followed the feed none is missing, each row is what the payment's log, its refunds or
+// the link say, and disputes and sums are those of the rows. That it is behind, or ahead of its place in the feed
 // after it was made anew, is no error.
 type analyticsAudit struct {
 	store    *sqlstore.Analytics // nil: there is none, or it is being made anew
 	position int64
-	told     map[string]int64 // payment to its last event as far as that
+	told     map[string]int64 // payment or link to its last event as far as that
 	seed     maphash.Seed
-	kept     map[string]mark
+	kept     map[string]mark // of payments
+	refunds  map[string]mark
+	links    map[string]mark
 }
 
 func openAnalyticsSnapshot(ctx context.Context, cfg Config, url string) (*analyticsAudit, error) {
-	a := &analyticsAudit{told: map[string]int64{}, kept: map[string]mark{}, seed: maphash.MakeSeed()}
+	a := &analyticsAudit{told: map[string]int64{}, kept: map[string]mark{}, refunds: map[string]mark{}, links: map[string]mark{}, seed: maphash.MakeSeed()}
 	store, err := sqlstore.OpenAnalyticsSnapshot(ctx, url, cfg.analyticsPath())
 	if errors.Is(err, fs.ErrNotExist) {
 		return a, nil
@@ -51,18 +54,18 @@ func (a *analyticsAudit) close() error {
 
 // event notes what the rows must have: the first two of a payment are not waited for.
 func (a *analyticsAudit) event(e stream.Event) {
-	if a.store != nil && e.Position <= a.position && fraud.OfPayment(e) && !fraud.Quiet(e.Type) {
+	if a.store != nil && e.Position <= a.position && (fraud.OfPayment(e) && !fraud.Quiet(e.Type) || fraud.OfLink(e)) {
 		a.told[e.Object] = max(a.told[e.Object], e.ObjectSeq)
 	}
 }
 
-// mark of a row, which has lists in it.
-func (a *analyticsAudit) mark(row fraud.Row) mark {
+// mark of a row, which may have lists in it.
+func (a *analyticsAudit) mark(seq int64, row any) mark {
 	raw, err := json.Marshal(row)
 	if err != nil {
 		return mark{} // fits nothing
 	}
-	return mark{row.Seq, maphash.Bytes(a.seed, raw)}
+	return mark{seq, maphash.Bytes(a.seed, raw)}
 }
 
 // rows reads them, after the events and before the payments.
@@ -71,9 +74,21 @@ func (a *analyticsAudit) rows(ctx context.Context, say func(string, ...any)) err
 		return nil
 	}
 	wrong, err := a.store.Audit(ctx, func(row fraud.Row) error {
-		a.kept[row.ID] = a.mark(row)
+		a.kept[row.ID] = a.mark(row.Seq, row)
 		return nil
 	})
+	if err == nil {
+		err = a.store.EachRefund(ctx, func(r fraud.Refund) error {
+			a.refunds[r.ID] = a.mark(r.Seq, r)
+			return nil
+		})
+	}
+	if err == nil {
+		err = a.store.EachLink(ctx, func(l fraud.Link) error {
+			a.links[l.ID] = a.mark(l.Seq, l)
+			return nil
+		})
+	}
 	for _, w := range wrong {
 		say("%s", w)
 	}
@@ -91,14 +106,38 @@ func (a *analyticsAudit) payment(p payment.Payment, say func(string, ...any)) {
 		say("I8 analytics: the row of %s is at event %d, the feed told %d", p.ID, is.seq, a.told[p.ID])
 	case is.seq > want.Seq:
 		say("I8 analytics: the row of %s is at event %d, its log has %d", p.ID, is.seq, want.Seq)
-	case is.seq == want.Seq && want.Seq > 0 && is != a.mark(want):
+	case is.seq == want.Seq && want.Seq > 0 && is != a.mark(want.Seq, want):
 		say("I8 analytics: the row of %s is not what its log says", p.ID)
+	}
+	for _, r := range fraud.RefundsOf(p) {
+		row := a.refunds[r.ID]
+		delete(a.refunds, r.ID)
+		// A row is behind with its payment's, or not at all.
+		if r.Seq > 0 && row != a.mark(r.Seq, r) && (is.seq >= r.Seq || row.seq >= r.Seq) {
+			say("I8 analytics: the row of the refund %s of %s is not what the payment's log says", r.ID, p.ID)
+		}
 	}
 }
 
-// rest are rows of payments that are not there.
+func (a *analyticsAudit) link(l link.Link, say func(string, ...any)) {
+	if a.store == nil {
+		return
+	}
+	is, want := a.links[l.ID], fraud.LinkOf(l)
+	delete(a.links, l.ID)
+	switch {
+	case is.seq < a.told[l.ID]:
+		say("I8 analytics: the row of %s is at event %d, the feed told %d", l.ID, is.seq, a.told[l.ID])
+	case is.seq > want.Seq, is.seq == want.Seq && is != a.mark(want.Seq, want):
+		say("I8 analytics: the row of %s is not what the link says", l.ID)
+	}
+}
+
+// rest are rows of what is not there.
 func (a *analyticsAudit) rest(say func(string, ...any)) {
-	for id := range a.kept {
-		say("I8 analytics: there is a row of %s, and no such payment", id)
+	for kind, left := range map[string]map[string]mark{"payment": a.kept, "refund": a.refunds, "link": a.links} {
+		for id := range left {
+			say("I8 analytics: there is a row of %s, and no such %s", id, kind)
+		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/payment"
 )
 
 // OpenAnalyticsSnapshot opens the analytics store for reading only, as it is at this
@@ -38,7 +39,8 @@ func (a *Analytics) Position(ctx context.Context) (position int64, whole bool, e
 	return s.position, s.whole, err
 }
 
-// Audit visits every row, and names the sums that are not those of the rows.
+// Audit visits every row of a payment, and names what is not as the rows say: columns
+// that stand beside a row's JSON, disputes, sums.
 func (a *Analytics) Audit(ctx context.Context, visit func(fraud.Row) error) (wrong []string, err error) {
 	sums := newDaySums()
 	names := map[int64]ownerKey{} // before the rows: a snapshot has one connection
@@ -53,10 +55,18 @@ func (a *Analytics) Audit(ctx context.Context, visit func(fraud.Row) error) (wro
 	if err != nil {
 		return nil, err
 	}
+	disputes := map[string]string{}
 	err = eachReport(ctx, a.own, selectAnalytics, func(row rowScanner) error {
-		one, err := a.scan(ctx, row)
+		beside := &beside{row: row}
+		one, err := a.scan(ctx, beside)
 		if err != nil {
 			return err
+		}
+		if fits, err := beside.fit(one); err != nil || !fits {
+			wrong = append(wrong, "I8 analytics: columns of "+one.ID+" are not what its row says")
+		}
+		for _, d := range one.Disputes {
+			disputes[d.ID] = disputeText(one, d)
 		}
 		sums.change(one.owner, one.Row, 1)
 		return visit(one.Row)
@@ -64,6 +74,11 @@ func (a *Analytics) Audit(ctx context.Context, visit func(fraud.Row) error) (wro
 	if err != nil {
 		return nil, err
 	}
+	more, err := a.auditDisputes(ctx, disputes)
+	if err != nil {
+		return nil, err
+	}
+	wrong = append(wrong, more...)
 	days := func(key dayKey) string {
 		return fmt.Sprintf("%s of %s on %s", key.currency, names[key.owner].account, time.UnixMilli(key.day*dayMillis).UTC().Format(time.DateOnly))
 	}
@@ -94,6 +109,108 @@ func (a *Analytics) Audit(ctx context.Context, visit func(fraud.Row) error) (wro
 		wrong = append(wrong, more...)
 	}
 	return wrong, nil
+}
+
+// beside is a row whose columns that are not read otherwise are kept.
+type beside struct {
+	row    rowScanner
+	values map[int]any
+}
+
+// Scan implements rowScanner.
+func (b *beside) Scan(to ...any) error {
+	values := make([]any, len(to))
+	for i := range to {
+		if _, skipped := to[i].(*any); skipped {
+			to[i] = &values[i]
+		}
+	}
+	if err := b.row.Scan(to...); err != nil {
+		return err
+	}
+	b.values = map[int]any{}
+	for i := range to {
+		if _, skipped := to[i].(*any); skipped {
+			b.values[i] = values[i]
+		}
+	}
+	return nil
+}
+
+// fit reports whether they are what the row would be written with.
+func (b *beside) fit(row analyticsRow) (bool, error) {
+	want, err := row.columns()
+	if err != nil {
+		return false, err
+	}
+	for i, is := range b.values {
+		if text, ok := is.([]byte); ok {
+			is = string(text)
+		}
+		if is != want[i] {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// disputeText is all that the row of a dispute says, but for its number.
+func disputeText(row analyticsRow, d payment.Dispute) string {
+	return fmt.Sprintf("%q", []any{row.owner, row.ID, string(row.Amount.Currency), d.Minor, d.Reason, d.State, d.Reference, millis(d.EvidenceDueAt), millis(d.CreatedAt), millis(d.ClosedAt)})
+}
+
+// auditDisputes holds the table of disputes to those of the payments' rows.
+func (a *Analytics) auditDisputes(ctx context.Context, want map[string]string) (wrong []string, err error) {
+	err = eachReport(ctx, a.own, "SELECT id, owner, payment, currency, amount, reason, state, reference, evidence_due_at, created_at, closed_at FROM analytics_disputes", func(row rowScanner) error {
+		var id, payment, currency, reason, state, reference string
+		var owner, minor, due, created, closed int64
+		if err := row.Scan(&id, &owner, &payment, &currency, &minor, &reason, &state, &reference, &due, &created, &closed); err != nil {
+			return err
+		}
+		if is := fmt.Sprintf("%q", []any{owner, payment, currency, minor, reason, state, reference, due, created, closed}); is != want[id] {
+			wrong = append(wrong, "I8 analytics: the row of the dispute "+id+" is not what its payment's says")
+		}
+		delete(want, id)
+		return nil
+	})
+	for id := range want {
+		wrong = append(wrong, "I8 analytics: the dispute "+id+" has no row")
+	}
+	return wrong, err
+}
+
+// EachRefund visits every refund, after Audit.
+func (a *Analytics) EachRefund(ctx context.Context, visit func(fraud.Refund) error) error {
+	return eachReport(ctx, a.own, "SELECT id, owner, payment, currency, amount, status, code, created_at, updated_at, seq FROM analytics_refunds", func(row rowScanner) error {
+		var r fraud.Refund
+		var owner, created, updated int64
+		if err := row.Scan(&r.ID, &owner, &r.Payment, &r.Amount.Currency, &r.Amount.Minor, &r.Status, &r.Code, &created, &updated, &r.Seq); err != nil {
+			return err
+		}
+		key, err := a.name(ctx, owner)
+		if err != nil {
+			return err
+		}
+		r.Account, r.Mode, r.CreatedAt, r.UpdatedAt = key.account, key.mode, fromMillis(created), fromMillis(updated)
+		return visit(r)
+	})
+}
+
+// EachLink visits every link, after Audit.
+func (a *Analytics) EachLink(ctx context.Context, visit func(fraud.Link) error) error {
+	return eachReport(ctx, a.own, "SELECT "+linkColumnsAnalytics+" FROM analytics_links", func(row rowScanner) error {
+		var l fraud.Link
+		var owner, created, expires int64
+		if err := row.Scan(&l.ID, &owner, &l.Amount.Currency, &l.Amount.Minor, &l.Realm, &l.Reference, &l.State, &created, &expires, &l.Seq); err != nil {
+			return err
+		}
+		key, err := a.name(ctx, owner)
+		if err != nil {
+			return err
+		}
+		l.Account, l.Mode, l.CreatedAt, l.ExpiresAt = key.account, key.mode, fromMillis(created), fromMillis(expires)
+		return visit(l)
+	})
 }
 
 // compareSums holds the stored sums of a table to those of the rows.
