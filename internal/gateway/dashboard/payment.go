@@ -267,6 +267,9 @@ func (v *visit) steps(p payment.Payment) []paymentStep {
 		} else {
 			s.Text, s.Tone, s.Icon = v.stepWords(p, e)
 		}
+		if e.Event == "fraud.flagged" || (e.To == payment.Declined && p.DeclineCode == payment.CodeBlocked) {
+			s.Actor = v.actor("") // found while the payer or the issuer was heard, and not their doing
+		}
 		before = e
 		if r, ok := p.RefundByID(e.Refund); ok && e.Refund != "" {
 			s.Amount = money.Of(r.Minor, c)
