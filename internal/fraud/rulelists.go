@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/paylink/paylink/internal/fault"
@@ -110,7 +111,7 @@ func canonical(kind ListKind, v string) (value, rule string) {
 		return v, ""
 	case ListEmail:
 		local, domain, found := strings.Cut(lower, "@")
-		if !found || domain == "" || len(v) > maxEmailBytes || strings.ContainsAny(lower, " \t\r\n,;<>") || strings.Contains(domain, "@") || (local != "" && strings.HasPrefix(domain, ".")) {
+		if !found || domain == "" || len(v) > maxEmailBytes || strings.ContainsAny(lower, " ,;<>") || strings.ContainsFunc(lower, unicode.IsControl) || strings.Contains(domain, "@") || (local != "" && strings.HasPrefix(domain, ".")) {
 			return "", "Must be an e-mail address, or @ and a domain for all of its addresses."
 		}
 		return lower, ""

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/paylink/paylink/internal/fault"
@@ -193,8 +194,8 @@ func checkMode(mode string) error {
 // checkRule refuses what is no rule, and trims its name and its condition.
 func checkRule(r *Rule) error {
 	r.Name, r.When = strings.TrimSpace(r.Name), strings.TrimSpace(r.When)
-	if n := utf8.RuneCountInString(r.Name); n == 0 || n > MaxRuleName || strings.ContainsAny(r.Name, "\r\n\x00") {
-		return fault.Invalid("name", "rule_name_invalid", "A rule's name has 1 to %d characters in one line.", MaxRuleName)
+	if n := utf8.RuneCountInString(r.Name); n == 0 || n > MaxRuleName || strings.ContainsFunc(r.Name, unicode.IsControl) {
+		return fault.Invalid("name", "rule_name_invalid", "A rule's name has 1 to %d characters in one line, without control characters.", MaxRuleName)
 	}
 	if rank(r.Action) < 0 {
 		return fault.Invalid("action", "rule_action_invalid", "Must be request_3ds, allow, block or review.")

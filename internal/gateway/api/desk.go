@@ -2,6 +2,8 @@ package api
 
 import (
 	"encoding/base64"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -241,21 +243,20 @@ func (a *API) listDisputes(q *request) (any, error) {
 			}
 			out.Data = append(out.Data, payment.NewDisputeObject(p, d))
 		}
-		skip = "" // only the page's first payment goes on from before
 	}
 	if page.Next != "" {
-		next := deskCursor{Before: page.Next}.String()
+		// Payments that were disputed meanwhile may have moved the one to go on from.
+		next := deskCursor{Before: page.Next, After: skip}.String()
 		out.HasMore, out.NextCursor = true, &next
 	}
 	return out, nil
 }
 
 type openDisputeBody struct {
-	Amount        field[decimal] `json:"amount"`
-	Reason        field[string]  `json:"reason"`
-	Reference     field[string]  `json:"reference"`
-	State         field[string]  `json:"state"`
-	EvidenceDueAt field[string]  `json:"evidenceDueAt"`
+	Amount    field[decimal] `json:"amount"`
+	Reason    field[string]  `json:"reason"`
+	Reference field[string]  `json:"reference"`
+	moveDisputeBody
 }
 
 func (a *API) openDispute(q *request) (any, error) {
@@ -269,7 +270,10 @@ func (a *API) openDispute(q *request) (any, error) {
 	if err := checkAmount("amount", in.Amount); err != nil {
 		return nil, err
 	}
-	due, err := dueTime(in.EvidenceDueAt)
+	if in.Reason.Value == "" {
+		return nil, fault.Invalid("reason", "parameter_invalid", "Must be one of fraudulent, product_not_received, duplicate, unrecognized, other.")
+	}
+	due, err := in.due()
 	if err != nil {
 		return nil, err
 	}
@@ -289,19 +293,22 @@ func (a *API) moveDispute(q *request) (any, error) {
 	if err := need(in.State.Set || in.EvidenceDueAt.Set, "state"); err != nil {
 		return nil, err
 	}
-	due, err := dueTime(in.EvidenceDueAt)
+	due, err := in.due()
 	if err != nil {
 		return nil, err
 	}
 	return a.dispute(q, payment.DisputeInput{ID: q.PathValue("dispute"), State: in.State.Value, EvidenceDueAt: due})
 }
 
-// dueTime is until when evidence is taken; zero is not said.
-func dueTime(f field[string]) (time.Time, error) {
-	if !f.Set {
+// due is until when evidence is taken; zero is not said. A state that is given is one.
+func (b moveDisputeBody) due() (time.Time, error) {
+	if b.State.Set && !slices.Contains(disputeStates, b.State.Value) {
+		return time.Time{}, fault.Invalid("state", "parameter_invalid", "Must be one of %s.", strings.Join(disputeStates, ", "))
+	}
+	if !b.EvidenceDueAt.Set {
 		return time.Time{}, nil
 	}
-	t, err := time.Parse(time.RFC3339Nano, f.Value)
+	t, err := time.Parse(time.RFC3339Nano, b.EvidenceDueAt.Value)
 	if t = t.UTC(); err != nil || t.Year() < 1970 || t.Year() > 9999 {
 		return t, fault.Invalid("evidenceDueAt", "parameter_invalid", "Must be a time by RFC 3339 such as 2026-03-01T12:00:00Z.")
 	}
@@ -317,7 +324,7 @@ func (a *API) dispute(q *request, in payment.DisputeInput) (any, error) {
 }
 
 // deskCursor names where a page of the analytics store begins, and the dispute after
-// which it goes on within its first payment. It can only choose where a page of the
+// which it goes on: those before it were shown. It can only choose where a page of the
 // caller's own payments begins.
 type deskCursor struct {
 	Before string `json:"b,omitzero"`

@@ -117,7 +117,7 @@ func (a *API) putEntry(q *request, e fraud.ListEntry) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	e, err = book.PutListEntry(q.Context(), e, q.by(), q.ticket)
+	e, err = book.PutListEntry(q.Context(), e, q.caller.by(), q.ticket)
 	if err != nil {
 		return nil, err
 	}

@@ -80,20 +80,20 @@ type updateRuleBody struct {
 	Version field[int64] `json:"version"`
 }
 
+// state refuses one that is given and none: left out, it stays as it is.
+func (b ruleBody) state() error {
+	if b.State.Set && b.State.Value == "" {
+		return fault.Invalid("state", "rule_state_invalid", "Must be on, shadow or off.")
+	}
+	return nil
+}
+
 // rulebook refuses where this process has no way to the rules.
 func (a *API) rulebook() (fraud.Rulebook, error) {
 	if a.Fraud.Rulebook == nil {
 		return nil, fault.Unavailable("fraud_unavailable", time.Second, nil, "The rules cannot be reached now. Try again.")
 	}
 	return a.Fraud.Rulebook, nil
-}
-
-// by is who asks, for the record of a change.
-func (q *request) by() string {
-	if q.caller.user != "" {
-		return q.caller.user
-	}
-	return "api_key"
 }
 
 // every is a list that is never more than one page.
@@ -126,6 +126,9 @@ func (a *API) createRule(q *request) (any, error) {
 			return nil, err
 		}
 	}
+	if err := in.state(); err != nil {
+		return nil, err
+	}
 	return a.putRule(q, fraud.Rule{Name: in.Name.Value, Action: payment.Action(in.Action.Value), When: in.When.Value, State: in.State.Value})
 }
 
@@ -135,7 +138,7 @@ func (a *API) putRule(q *request, r fraud.Rule) (any, error) {
 		return nil, err
 	}
 	r.Account, r.Mode = q.caller.account, q.caller.mode
-	r, err = book.PutRule(q.Context(), r, q.by(), q.ticket)
+	r, err = book.PutRule(q.Context(), r, q.caller.by(), q.ticket)
 	if err != nil {
 		return nil, err
 	}
@@ -173,6 +176,9 @@ func (a *API) getRule(q *request) (any, error) {
 func (a *API) updateRule(q *request) (any, error) {
 	var in updateRuleBody
 	if err := q.decode(&in); err != nil {
+		return nil, err
+	}
+	if err := in.state(); err != nil {
 		return nil, err
 	}
 	r, err := a.ruleOf(q)

@@ -161,6 +161,7 @@ func publicRoutes() []Route {
 var nouns = map[string]string{
 	id.Key: "API key", id.Link: "payment link", id.Payment: "payment", id.Dispute: "dispute",
 	id.Form: "form", id.Endpoint: "webhook endpoint", id.Delivery: "delivery", id.Redelivery: "redelivery",
+	id.FraudRule: "rule", id.FraudEntry: "list entry",
 }
 
 func pathID(r *http.Request, name, prefix string) error {

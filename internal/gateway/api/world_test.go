@@ -9,10 +9,12 @@ import (
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/paylink/paylink/internal/coordinator"
+	"github.com/paylink/paylink/internal/fraud"
 	"github.com/paylink/paylink/internal/gateway/api"
 	"github.com/paylink/paylink/internal/gateway/api/apitest"
 	"github.com/paylink/paylink/internal/idempotency"
@@ -30,6 +32,8 @@ import (
 // one, on a database of its own.
 type world struct {
 	t       *testing.T
+	config  api.Config
+	mux     *http.ServeMux
 	server  *httptest.Server
 	store   *sqlstore.Store
 	links   *link.Local
@@ -40,6 +44,9 @@ type world struct {
 	token   string // of a signed-in user
 	key     string // the secret of a key with every scope
 	keyID   string
+
+	mu       sync.Mutex
+	answered map[string]map[int]bool // statuses by route
 }
 
 // nowhere is a queue that keeps jobs durable enough for these tests.
@@ -48,6 +55,12 @@ type nowhere struct{}
 func (nowhere) Enqueue(context.Context, []notify.Job) error { return nil }
 
 func newWorld(t *testing.T) *world {
+	t.Helper()
+	return newWorldWith(t, func(*sqlstore.Store, string) fraud.Box { return fraud.Box{} })
+}
+
+// newWorldWith has the box fraud that open makes on the store, in a folder.
+func newWorldWith(t *testing.T, open func(*sqlstore.Store, string) fraud.Box) *world {
 	t.Helper()
 	dir, now := t.TempDir(), time.Now
 	log := slog.New(slog.DiscardHandler)
@@ -69,7 +82,9 @@ func newWorld(t *testing.T) *world {
 	const public = "https://pay.example"
 	links := link.NewLocal(link.LocalConfig{Ring: ring, Store: store, PublicURL: public, Now: now})
 	connectors := []issuer.Connector{sim}
-	coord := coordinator.New(coordinator.Config{Payments: store, Links: store, Connectors: connectors, LinkURL: links.URL, Now: now, Log: log})
+	box := open(store, dir)
+	coord := coordinator.New(coordinator.Config{Payments: store, Links: store, Connectors: connectors, LinkURL: links.URL, Ring: ring, Now: now, Log: log,
+		Fraud: box.Assessor, FraudBudget: time.Minute})
 	known := []merchant.Connector{{Name: sim.Name(), Capabilities: sim.Capabilities()}}
 	merchants := merchant.New(merchant.Config{
 		Users: store, Keys: store, Sessions: store, Access: store, Ring: ring, PublicURL: public, Now: now,
@@ -80,23 +95,29 @@ func newWorld(t *testing.T) *world {
 		Unseal: func(b []byte) ([]byte, error) { return ring.Unseal(keyring.WebhookSeal, b, nil) },
 	}})
 	records, drain := &holding{Store: store}, make(chan struct{})
-	a := api.New(api.Config{
-		Merchants: merchants, Links: links, Forms: links, Payments: store, Transactions: coord, Webhooks: hooks, Connectors: known,
-		Records: api.Records{Users: records, Links: records, Transactions: records, Webhooks: records},
+	config := api.Config{
+		Merchants: merchants, Links: links, Forms: links, Payments: store, Transactions: coord, Webhooks: hooks, Fraud: box, Connectors: known,
+		Records: api.Records{Users: records, Links: records, Transactions: records, Webhooks: records, Fraud: records},
 		Seal:    func(b, with []byte) ([]byte, error) { return ring.Seal(keyring.AnswerSeal, b, with), nil },
 		Unseal:  func(b, with []byte) ([]byte, error) { return ring.Unseal(keyring.AnswerSeal, b, with) },
 		MAC:     func(b []byte) []byte { return ring.MAC(keyring.MACKey, b) },
 		JWKS:    ring.JWKS, PublicURL: public, Now: now, Log: log, Drain: drain,
-	})
-	mux := http.NewServeMux()
-	a.Register(mux)
-	w := &world{t: t, server: httptest.NewServer(mux), store: store, links: links, coord: coord, records: records, drain: drain, check: apitest.Validator(t)}
-	t.Cleanup(w.server.Close)
+	}
+	w := &world{t: t, store: store, links: links, coord: coord, records: records, drain: drain, check: apitest.Validator(t), answered: map[string]map[int]bool{}}
+	w.serve(config)
 	w.ok("POST", "/api/users", "", `{"username":"maria","email":"maria@example.com","password":"correct horse battery"}`)
 	w.token = w.ok("POST", "/api/sessions", "", `{"login":"maria","password":"correct horse battery"}`)["token"].(string)
 	k := w.ok("POST", "/api/api-keys", w.token, `{"name":"all","mode":"test","scopes":["links:read","links:write","payments:read","payments:write","webhooks:read","webhooks:write","events:read","balance:read","forms:read","forms:write","fraud:read","fraud:write"]}`)
 	w.key, w.keyID = k["secret"].(string), k["id"].(string)
 	return w
+}
+
+// serve answers by another API from now on, on the same boxes and for the same users.
+func (w *world) serve(c api.Config) {
+	w.config, w.mux = c, http.NewServeMux()
+	api.New(c).Register(w.mux)
+	w.server = httptest.NewServer(w.mux)
+	w.t.Cleanup(w.server.Close)
 }
 
 // holding keeps a request at the point where it looks for its record, for tests of
@@ -146,6 +167,7 @@ func (w *world) do(method, path, bearer, body string, headers ...string) answer 
 		w.t.Fatal(err)
 	}
 	w.check(req, []byte(body), resp, raw)
+	w.note(req, resp.StatusCode)
 	a := answer{status: resp.StatusCode, header: resp.Header, body: raw}
 	if strings.Contains(resp.Header.Get("Content-Type"), "json") && len(raw) > 0 {
 		if err := json.Unmarshal(raw, &a.json); err != nil {
@@ -153,6 +175,17 @@ func (w *world) do(method, path, bearer, body string, headers ...string) answer 
 		}
 	}
 	return a
+}
+
+// note keeps which statuses a route has answered.
+func (w *world) note(req *http.Request, status int) {
+	_, route := w.mux.Handler(req)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.answered[route] == nil {
+		w.answered[route] = map[int]bool{}
+	}
+	w.answered[route][status] = true
 }
 
 func (w *world) ok(method, path, bearer, body string, headers ...string) map[string]any {
@@ -174,7 +207,10 @@ func (w *world) refused(a answer, status int, code, param string) {
 }
 
 // pay makes a link and pays it with an approving card.
-func (w *world) pay(extra string) payment.Payment {
+func (w *world) pay(extra string) payment.Payment { w.t.Helper(); return w.payAs(extra, "") }
+
+// payAs is pay by somebody with an e-mail address.
+func (w *world) payAs(extra, email string) payment.Payment {
 	w.t.Helper()
 	made := w.ok("POST", "/api/payment", w.key, `{"amount":"12.50","currency":"EUR"`+extra+`}`)
 	token := strings.TrimPrefix(made["url"].(string), "https://pay.example/l/")
@@ -186,7 +222,7 @@ func (w *world) pay(extra string) payment.Payment {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	p, err := w.coord.Submit(w.t.Context(), payment.Submit{Link: l, Attempt: "attempt-" + l.ID, Card: card, PayerName: "=A1"})
+	p, err := w.coord.Submit(w.t.Context(), payment.Submit{Link: l, Attempt: "attempt-" + l.ID, Card: card, PayerName: "=A1", PayerEmail: email})
 	if err != nil {
 		w.t.Fatal(err)
 	}

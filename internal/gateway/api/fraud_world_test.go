@@ -1,0 +1,104 @@
+package api_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/fraud/score"
+	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/store/sqlstore"
+)
+
+// fraudWorld is a world whose payments are judged by rules and lists, and which keeps
+// what became of them.
+type fraudWorld struct {
+	*world
+	analytics *sqlstore.Analytics
+	books     *crossing
+	stop      func() // ends what follows the store
+}
+
+func newFraudWorld(t *testing.T) *fraudWorld {
+	t.Helper()
+	f := &fraudWorld{}
+	log, now := slog.New(slog.DiscardHandler), time.Now
+	f.world = newWorldWith(t, func(store *sqlstore.Store, dir string) fraud.Box {
+		var err error
+		if f.analytics, err = sqlstore.OpenAnalytics(t.Context(), store, filepath.Join(dir, "analytics.db"), log); err != nil {
+			t.Fatal(err)
+		}
+		f.follow(t)
+		rules := fraud.NewRules(store, now, log)
+		if err := rules.Load(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		f.books = &crossing{Store: store}
+		return fraud.Box{Analyst: f.analytics,
+			Rulebook: fraud.NewLocalRules(fraud.LocalRulesConfig{Store: f.books, History: f.analytics, Source: rules, Now: now, Log: log}),
+			Assessor: fraud.NewLocal(fraud.LocalConfig{Feed: store, Now: now, Log: log,
+				Decide: func(a *fraud.Attempt, v *score.Vector, scored *score.Assessment) (payment.Risk, bool) {
+					set := rules.Ruleset(a.Account, a.Mode)
+					return set.Decide(a, v, scored), set.Policy().FailOpen
+				}})}
+	})
+	return f
+}
+
+// follow keeps the analytics store behind the store, as a server does.
+func (f *fraudWorld) follow(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- f.analytics.Run(ctx) }()
+	stopped := false
+	f.stop = func() {
+		if stopped {
+			return
+		}
+		stopped = true
+		cancel()
+		if err := errors.Join(<-ended, f.analytics.Close()); err != nil {
+			t.Error(err)
+		}
+	}
+	t.Cleanup(func() { f.stop() })
+}
+
+// analysed waits until all that happened is in the analytics store.
+func (f *fraudWorld) analysed() {
+	f.t.Helper()
+	limit, tick := time.After(30*time.Second), time.NewTicker(10*time.Millisecond)
+	defer tick.Stop()
+	for {
+		n, err := f.analytics.Lag(f.t.Context())
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		if n == 0 {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-limit:
+			f.t.Fatalf("the analytics store is %d events behind", n)
+		}
+	}
+}
+
+// crossing lets something happen between a book's reading and its writing.
+type crossing struct {
+	*sqlstore.Store
+	between func()
+}
+
+func (c *crossing) FraudListEntry(ctx context.Context, account, mode, id string) (fraud.ListEntry, error) {
+	e, err := c.Store.FraudListEntry(ctx, account, mode, id)
+	if err == nil && c.between != nil {
+		c.between()
+	}
+	return e, err
+}
