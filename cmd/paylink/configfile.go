@@ -44,14 +44,14 @@ func settingName(flag string) string { return strings.ReplaceAll(flag, "-", "_")
 
 // settingKinds are the settings that a file may hold, and what their values are:
 // the flags of all commands but those that call a server, which have a file of
-// their own, without the one that names the file.
+// their own, without the one that names the file and those that no variable sets.
 func settingKinds(node *kong.Node) map[string]reflect.Kind {
 	known := map[string]reflect.Kind{}
 	if isRemote(node) {
 		return known
 	}
 	for _, f := range node.Flags {
-		if f.Name != "config" && f.Name != "help" {
+		if f.Name != "config" && f.Name != "help" && len(f.Envs) > 0 {
 			known[settingName(f.Name)] = f.Target.Kind()
 		}
 	}

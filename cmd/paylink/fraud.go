@@ -42,7 +42,9 @@ type frauds struct {
 		Days     int    `help:"Days to learn from." default:"28"`
 		TestDays int    `help:"Days to test on, after the labels of the training are known." default:"7"`
 	} `cmd:"" help:"Learn a model from labels: disputes, and what people said in review. It decides nothing until it is promoted."`
-	Models modelCommands `cmd:"" help:"What was trained."`
+	Models modelCommands     `cmd:"" help:"What was trained."`
+	Rules  ruleCommands      `cmd:"" help:"The installation's rules: every account's payments are held against them."`
+	Lists  fraudListCommands `cmd:"" help:"The installation's lists."`
 }
 
 type modelCommands struct {
@@ -71,6 +73,12 @@ type modelVersion struct {
 func (f frauds) dispatch(ctx context.Context, command string, out, errs io.Writer) error {
 	set := func(m modelVersion, state string) error {
 		return app.SetModel(ctx, m.config(), m.Version, state, out)
+	}
+	switch {
+	case strings.HasPrefix(command, "fraud rules "):
+		return f.Rules.dispatch(ctx, command, out)
+	case strings.HasPrefix(command, "fraud lists "):
+		return f.Lists.dispatch(ctx, command, out)
 	}
 	switch command {
 	case "fraud evaluate":

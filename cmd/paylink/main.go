@@ -89,7 +89,7 @@ type commands struct {
 	Receipt     receipts `cmd:"" help:"Receipts."`
 	Reports     reports  `cmd:"" help:"What people look at: figures and searches."`
 	Lake        lakes    `cmd:"" help:"The files that engines of your own read."`
-	Fraud       frauds   `cmd:"" help:"Learn what fraud looks like."`
+	Fraud       frauds   `cmd:"" help:"What stands against fraud: what is learned, the installation's rules and lists."`
 	Invite      invite   `cmd:"" help:"Invite somebody to sign up with an account of their own."`
 	Probe       probe    `cmd:"" help:"Ask a health address: status 0 if it is well. For containers, which have no shell."`
 	Version     struct{} `cmd:"" help:"Print the version."`

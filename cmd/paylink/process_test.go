@@ -231,9 +231,10 @@ func eventually(t testing.TB, what string, so func() bool) {
 // command runs the binary to its end and returns what it said and its exit status.
 func command(t testing.TB, args ...string) (out, errs string, status int) {
 	t.Helper()
+	binary := paylinkBinary(t) // making it may take longer than what it does
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, paylinkBinary(t), args...) //nolint:gosec // our own binary
+	cmd := exec.CommandContext(ctx, binary, args...) //nolint:gosec // our own binary
 	var o, e bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &o, &e
 	err := cmd.Run()
