@@ -63,7 +63,7 @@ func startServer(dir string) (stop func() error, err error) {
 	var logs journal
 	go func() {
 		ended <- app.Serve(ctx, app.Config{Targets: []string{"all"}, DataDir: dir, Listen: address, AdminListen: "127.0.0.1:0", Demo: true,
-			AllowPrivateWebhooks: true}, io.Discard, &logs)
+			AllowPrivateWebhooks: true, FraudBudget: time.Second}, io.Discard, &logs)
 	}()
 	stop = func() error { cancel(); return <-ended }
 	server.url = "http://" + address

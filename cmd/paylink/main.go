@@ -51,6 +51,7 @@ type serving struct {
 	Lake                 string            `help:"Where the change feed is written as Parquet, for engines of your own: a folder, or s3://BUCKET/PREFIX; nowhere by default."`
 	LakeAge              time.Duration     `help:"How old an event may be before it is written there." default:"1m"`
 	Fraud                string            `help:"Look at attempts to pay before the issuer is asked: on or off." enum:"on,off" default:"on"`
+	FraudBudget          time.Duration     `help:"How long that may take before the account's policy decides: 1ms to 1s." default:"25ms"`
 	Shield               []string          `help:"When a link is under attack by card testers: off, or NAME=NUMBER; may be repeated. Names: declines, cards, ratio, spread, bin, address, card, waiting, crowd, bits, proved, unproved, calm, window." sep:"none"`
 	LogLevel             string            `help:"debug, info, warn or error." default:"info"`
 }
@@ -60,7 +61,7 @@ func (s serving) config() app.Config {
 		Store: s.Store, PaymentsStore: s.PaymentsStore, InternalListen: s.InternalListen, InternalSecretFile: s.InternalSecretFile,
 		InternalTLS: s.InternalTLS, Demo: s.Demo, AllowPrivateWebhooks: s.AllowPrivateWebhooks, SignUp: s.SignUp, LogLevel: s.LogLevel,
 		MailURL: s.MailURL, MailFrom: s.MailFrom, Limits: s.Limit, LimitStore: s.LimitStore, TrustedProxies: s.TrustedProxies, CountryHeader: s.CountryHeader, Shield: s.Shield,
-		Lake: s.Lake, LakeAge: s.LakeAge, FraudOff: s.Fraud == "off"}
+		Lake: s.Lake, LakeAge: s.LakeAge, FraudOff: s.Fraud == "off", FraudBudget: s.FraudBudget}
 	for name, urls := range s.Service {
 		if c.Services == nil {
 			c.Services = map[string][]string{}

@@ -45,13 +45,14 @@ type Config struct {
 	Services             map[string][]string // name to the URLs of its instances
 	Demo                 bool
 	AllowPrivateWebhooks bool
-	SignUp               string   // open, invitation or closed; "" is open
-	Limits               []string // settings of the gateway's limits, NAME=COUNT/PERIOD,BURST or NAME=off
-	LimitStore           string   // redis://…: gateways count together
-	TrustedProxies       []string // networks whose X-Forwarded-For is believed
-	CountryHeader        string   // in which they say the country of the payer's address; "": they don't
-	FraudOff             bool     // attempts to pay are not looked at
-	Shield               []string // settings of the shield against card testing, NAME=NUMBER or off
+	SignUp               string        // open, invitation or closed; "" is open
+	Limits               []string      // settings of the gateway's limits, NAME=COUNT/PERIOD,BURST or NAME=off
+	LimitStore           string        // redis://…: gateways count together
+	TrustedProxies       []string      // networks whose X-Forwarded-For is believed
+	CountryHeader        string        // in which they say the country of the payer's address; "": they don't
+	FraudOff             bool          // attempts to pay are not looked at
+	FraudBudget          time.Duration // of one look; then the account's policy decides
+	Shield               []string      // settings of the shield against card testing, NAME=NUMBER or off
 	LogLevel             string
 	MailURL              string      // the mail server; "": no mail is sent
 	MailFrom             string      // in whose name
@@ -92,6 +93,7 @@ func (c Config) Check() []string {
 		}
 	}
 	c.checkLimits(say)
+	c.checkFraud(say)
 	if _, err := shield.Parse(c.Shield); err != nil {
 		say("--shield %v", err)
 	}
