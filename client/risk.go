@@ -46,6 +46,14 @@ type ShadowHit struct {
 	Action  string `json:"action"`
 }
 
+// The states of a dispute; the last two end it.
+const (
+	DisputeNeedsResponse = "needs_response"
+	DisputeUnderReview   = "under_review"
+	DisputeWon           = "won"
+	DisputeLost          = "lost"
+)
+
 // Dispute is a payer's objection at the issuer: needs_response, under_review, won or lost.
 type Dispute struct {
 	ID            string    `json:"id"`

@@ -176,7 +176,7 @@ func TestCommandLine(t *testing.T) {
 	}
 	watch.says(paid.ID + "  succeeded")
 	watch.stop()
-	if out := c.ok("payments", "list", "--status", "succeeded"); !strings.Contains(out, paid.ID) || !strings.Contains(out, "4242") {
+	if out := c.ok("payments", "list", "--status", "succeeded"); !strings.Contains(out, paid.ID) || !strings.Contains(out, "4242") || !strings.Contains(out, "  – allow") {
 		t.Errorf("payments list:\n%s", out)
 	}
 	if r := object[sdk.Refund](t, c.ok("payments", "refund", paid.ID, "--amount", "2.00", "--json")); r.Status != "succeeded" || r.Amount != "2.00" {
@@ -189,8 +189,30 @@ func TestCommandLine(t *testing.T) {
 	if n := strings.Count(events, "\n"); n != 2 || !strings.Contains(events, event.ID) {
 		t.Errorf("%d events: %s", n, events)
 	}
+	riskIsShown(t, c)
 	exits(t, p, c, key)
 	profilesWork(t, p, key)
+}
+
+// riskIsShown: who looks at a payment reads what was decided, by what, and what followed.
+func riskIsShown(t *testing.T, c *terminal) {
+	t.Helper()
+	held := object[sdk.Event](t, c.ok("trigger", "fraud.reviewed", "--json"))
+	reviewed, err := held.Payment()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out := c.ok("payments", "get", reviewed.ID); !regexp.MustCompile(`risk – review approved  by list fle_\w+, email = trigger-`).MatchString(out) {
+		t.Errorf("payments get:\n%s", out)
+	}
+	lost := object[sdk.Event](t, c.ok("trigger", "dispute.closed", "--json"))
+	disputed, err := lost.Payment()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out := c.ok("payments", "get", disputed.ID); !strings.Contains(out, "12.50 EUR  fraudulent  lost") {
+		t.Errorf("payments get:\n%s", out)
+	}
 }
 
 // exits: the status tells a script what went wrong.
@@ -205,7 +227,6 @@ func exits(t *testing.T, p *process, c *terminal, key string) {
 	}{
 		{1, "is no time", nil, []string{"links", "create", "--amount", "1.00", "--expires", "soon"}},
 		{1, "there is no event", nil, []string{"trigger", "payment.invented"}},
-		{1, "cannot be triggered", nil, []string{"trigger", "fraud.flagged"}},
 		{1, "--forward-to", nil, []string{"listen", "--forward-to", "localhost"}},
 		{3, "no credentials", []string{"PAYLINK_URL=" + p.url}, []string{"links", "list"}},
 		{3, "api_key_invalid", []string{"PAYLINK_URL=" + p.url, "PAYLINK_API_KEY=" + key + "x"}, []string{"links", "list"}},
@@ -259,7 +280,7 @@ func profilesWork(t *testing.T, p *process, key string) {
 
 // TestTriggers causes every event that trigger lists, for real, some at a time.
 func TestTriggers(t *testing.T) {
-	_, c, _ := developer(t)
+	p, c, key := developer(t)
 	type line struct{ Event string }
 	var group sync.WaitGroup
 	places := make(chan struct{}, 6)
@@ -281,8 +302,18 @@ func TestTriggers(t *testing.T) {
 		})
 	}
 	group.Wait()
-	if n < 17 {
+	if n < 22 {
 		t.Errorf("only %d events", n)
+	}
+	_, secret, _ := strings.Cut(key, ":")
+	merchant := p.client(t).as(secret)
+	if left := list(t, merchant.ok("GET", "/api/fraud/lists", ""), "data"); len(left) != 0 {
+		t.Errorf("left on lists: %v", left)
+	}
+	// The account's own rules stand: what they allow cannot be flagged.
+	merchant.ok("POST", "/api/fraud/rules", `{"name":"All are welcome","action":"allow","when":"amount > 0.0","state":"on"}`)
+	if out, errs, status := c.run("", "trigger", "fraud.flagged"); status != 1 || !strings.Contains(errs, "a list or rule of the account allows it") {
+		t.Errorf("an account that allows everything: status %d\n%s%s", status, out, errs)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -184,12 +185,61 @@ func (c *console) paymentLine(p client.Payment) error {
 	if p.Decline != nil {
 		why = p.Decline.Code
 	}
-	return c.print(p, "%-19s  %-30s  %-18s  %14s  %-16s  %s", stamp(p.UpdatedAt), p.ID, p.Status, money(p.Amount, p.Currency), printable(card), printable(why))
+	return c.print(p, "%-19s  %-30s  %-18s  %14s  %-16s  %-19s  %s", stamp(p.UpdatedAt), p.ID, p.Status, money(p.Amount, p.Currency), printable(card), risk(p.Risk), printable(why))
+}
+
+// risk is what was thought of a payment: its score, if a model scored it, and what was
+// decided, or where the review is that followed.
+func risk(r *client.Risk) string {
+	if r == nil || r.Action == "" {
+		return ""
+	}
+	score, decided := "–", r.Action
+	if r.Model != "" {
+		score = strconv.Itoa(r.Score)
+	}
+	switch {
+	case r.Review != "":
+		decided = "review " + r.Review
+	case r.Challenge && r.Action == "allow":
+		decided = "request_3ds"
+	}
+	return fmt.Sprintf("%3s %s", score, decided)
+}
+
+// riskLines tell why it was decided so, and what people said since.
+func (c *console) riskLines(p client.Payment) error {
+	if r := p.Risk; r != nil && r.Action != "" {
+		why := r.Why
+		if r.Rule != "" {
+			why += " " + r.Rule
+		}
+		if r.Version > 0 {
+			why += fmt.Sprintf(" version %d", r.Version)
+		}
+		for _, v := range r.Values {
+			why += ", " + v.Name + " = " + v.Value
+		}
+		if err := c.print(nil, "risk %s  by %s", strings.TrimSpace(risk(r)), printable(why)); err != nil {
+			return err
+		}
+		if r.Label != "" {
+			if err := c.print(nil, "marked as %s by %s at %s", r.Label, r.LabelledBy, stamp(r.LabelledAt)); err != nil {
+				return err
+			}
+		}
+	}
+	for _, d := range p.Disputes {
+		if err := c.print(d, "dispute %s  %s  %s  %s", d.ID, money(d.Amount, d.Currency), d.Reason, d.State); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (l *listPayments) call(ctx context.Context, c *console) error {
 	if !c.json {
-		if err := c.print(nil, "%-19s  %-30s  %-18s  %14s  %-16s  %s", "AT", "ID", "STATUS", "AMOUNT", "CARD", "REFERENCE"); err != nil {
+		if err := c.print(nil, "%-19s  %-30s  %-18s  %14s  %-16s  %-19s  %s", "AT", "ID", "STATUS", "AMOUNT", "CARD", "RISK", "REFERENCE"); err != nil {
 			return err
 		}
 	}
@@ -267,6 +317,9 @@ func (g *getPayment) call(ctx context.Context, c *console) error {
 		return c.print(p, "")
 	}
 	if err := c.paymentLine(p.Payment); err != nil {
+		return err
+	}
+	if err := c.riskLines(p.Payment); err != nil {
 		return err
 	}
 	t := c.table("SEQ", "AT", "STATUS", "BY", "WHY")
