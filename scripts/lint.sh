@@ -7,7 +7,7 @@ bin=$PWD/.cache/golangci-lint-$version
 if [ ! -x "$bin" ]; then
   echo "lint: building golangci-lint $version from the Go module proxy"
   mkdir -p .cache/gobin
-  GOFLAGS= CGO_ENABLED=0 GOBIN=$PWD/.cache/gobin go install "github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$version"
+  GOBIN=$PWD/.cache/gobin go install "github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$version"
   mv .cache/gobin/golangci-lint "$bin"
 fi
 exec "$bin" run ./...
