@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -165,7 +166,9 @@ func pause(ctx context.Context, d time.Duration) {
 
 // quiet are the types of events that a payment's row does not wait for: another one
 // follows within the lease. They are most of the feed, and are not read.
-const quiet = "'payment.created', 'payment.processing'"
+const quiet = "'" + quietCreated + "', '" + quietProcessing + "'"
+
+const quietCreated, quietProcessing = "payment.created", "payment.processing"
 
 // end is the last place of the feed before which nothing can appear any more; from
 // itself when there is nothing new.
@@ -181,6 +184,11 @@ func (a *Analytics) end(ctx context.Context, feed reader, from place) (place, er
 
 // tail reads what is new in the feed, but for the quiet events, and how far that is.
 func (a *Analytics) tail(ctx context.Context, feed reader, from place) ([]stream.Event, place, error) {
+	if list := a.feed.recent.after(from.position, recentEvents); len(list) > 0 {
+		last := list[len(list)-1]
+		loud := slices.DeleteFunc(slices.Clone(list), func(e stream.Event) bool { return e.Type == quietCreated || e.Type == quietProcessing })
+		return loud, place{last.Position, last.ID}, nil
+	}
 	to, err := a.end(ctx, feed, from)
 	if err != nil || to == from {
 		return nil, from, err

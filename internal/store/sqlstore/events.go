@@ -70,17 +70,33 @@ func appendEvents(t *tx, events []eventRow) error {
 		return err
 	}
 	args := make([]any, 0, len(events)*eventFields)
-	for i, e := range events {
+	for i := range events {
 		var position any // the table gives the next one
 		if place.Valid {
 			position = place.Int64 + t.placed + int64(i)
 		}
-		e.Seq = last - n + int64(i) + 1
-		args = append(args, e.columns(position)...)
+		events[i].Seq = last - n + int64(i) + 1
+		args = append(args, events[i].columns(position)...)
 	}
 	t.placed += n
-	_, err = t.exec(insertEvents(len(events)), args...)
+	end, err := t.insert(insertEvents(len(events)), args...)
+	if err == nil {
+		t.tell(events, end)
+	}
 	return err
+}
+
+// tell keeps what was written for the consumers of this process, as they would read
+// it. The table gave the last one its position, and those before it the ones before.
+func (t *tx) tell(events []eventRow, end int64) {
+	if !t.dialect.cached() {
+		return
+	}
+	for i, e := range events {
+		e.Position = end - int64(len(events)-1-i)
+		e.CreatedAt = fromMicros(micros(e.CreatedAt))
+		t.told = append(t.told, e.Event)
+	}
 }
 
 // columns are the values of an insert.
@@ -171,6 +187,9 @@ func (s *Store) transfersAfter(ctx context.Context, from reader, position int64)
 }
 
 func (s *Store) after(ctx context.Context, from reader, columns string, position int64) ([]stream.Event, error) {
+	if list := s.recent.after(position, batchEvents); len(list) > 0 {
+		return list, nil
+	}
 	settled := s.dialect.settled()
 	if s.pool == nil {
 		settled = ""

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/paylink/paylink/internal/stream"
 )
@@ -76,4 +77,17 @@ func (s *Store) TrimFeed(ctx context.Context, left int) error {
 		_, err := t.exec("DELETE FROM events WHERE position NOT IN (SELECT position FROM events ORDER BY position DESC LIMIT $1)", left)
 		return err
 	})
+}
+
+// FromMemory gives what consumers read of the feed without the file, and FromFile the
+// same from the file.
+func (s *Store) FromMemory(position int64) []stream.Event { return s.recent.after(position, batchEvents) }
+
+// FromFile reads the feed from the file.
+func (s *Store) FromFile(ctx context.Context, position int64) ([]stream.Event, error) {
+	rows, err := s.query(ctx, s.read, "SELECT "+eventColumns+" FROM events WHERE position > $1 ORDER BY position LIMIT "+strconv.Itoa(batchEvents), position)
+	if err != nil {
+		return nil, err
+	}
+	return scanEvents(rows)
 }

@@ -44,6 +44,7 @@ type Store struct {
 	once     sync.Once
 	close    func() error
 	wake     *broadcast
+	recent   *recent // of the feed; nil where other processes write, or nobody does
 	keys     cache[merchant.Key]
 	accounts cache[merchant.Account]
 	links    cache[link.Link]
@@ -96,6 +97,9 @@ func openStore(ctx context.Context, d dialect) (*Store, error) {
 		w := newWriter(s)
 		s.writers = append(s.writers, w)
 		go w.run()
+	}
+	if d.cached() {
+		s.recent = &recent{}
 	}
 	s.close = func() error {
 		for _, w := range s.writers {

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/paylink/paylink/internal/stream"
 )
 
 // commit is one caller's transaction, waiting to be grouped.
@@ -26,8 +28,9 @@ type tx struct {
 	dialect dialect
 	conn    *sql.Conn
 	stmts   map[string]*sql.Stmt
-	locked  []string // accounts, sorted
-	placed  int64    // events so far in this transaction
+	locked  []string       // accounts, sorted
+	placed  int64          // events so far in this transaction
+	told    []stream.Event // those of them that consumers will read from memory
 }
 
 func (t *tx) prepare(query string) (*sql.Stmt, error) {
@@ -53,6 +56,19 @@ func (t *tx) exec(query string, args ...any) (int64, error) {
 		return 0, err
 	}
 	return res.RowsAffected()
+}
+
+// insert runs a statement and returns the last row's number, where the table gives it.
+func (t *tx) insert(query string, args ...any) (int64, error) {
+	st, err := t.prepare(query) //nolint:sqlclosecheck // kept for the next commit
+	if err != nil {
+		return 0, err
+	}
+	res, err := st.ExecContext(t.ctx, args...)
+	if err != nil || !t.dialect.cached() {
+		return 0, err
+	}
+	return res.LastInsertId()
 }
 
 // row runs a query that gives at most one row.
@@ -336,13 +352,16 @@ func (w *writer) disconnect() {
 
 func (w *writer) inTransaction(body func(*tx) error) error {
 	t := &w.tx
-	t.placed = 0
+	t.placed, t.told = 0, nil
 	err := t.dialect.begin(t, t.locked)
 	if err == nil {
 		err = body(t)
 	}
 	if err == nil {
 		err = t.dialect.commit(t)
+	}
+	if err == nil {
+		w.store.recent.add(t.told)
 	}
 	if err != nil {
 		if _, lost := t.dialect.again(err); !lost && !t.dialect.rollback(t) {
@@ -356,8 +375,10 @@ func inSavepoint(t *tx, fn func(*tx) error) error {
 	if _, err := t.exec("SAVEPOINT one"); err != nil {
 		return err
 	}
+	told := len(t.told)
 	err := fn(t)
 	if err != nil {
+		t.told = t.told[:told]
 		if _, back := t.exec("ROLLBACK TO one"); back != nil {
 			return errors.Join(err, back)
 		}
