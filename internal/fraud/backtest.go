@@ -2,7 +2,6 @@ package fraud
 
 import (
 	"cmp"
-	"container/heap"
 	"context"
 	"errors"
 	"slices"
@@ -22,8 +21,6 @@ const (
 	backtestTime     = 30 * time.Second
 	backtestExamples = 20
 	backtestEntities = 200_000
-	// featureMemory is how long before a payment its features look back.
-	featureMemory = 30 * 24 * time.Hour
 	// matureAfter is when a payment that nobody objected to counts as honest. Most
 	// payers who object do so within two statements of their card.
 	matureAfter = 60 * 24 * time.Hour
@@ -32,9 +29,9 @@ const (
 var errBacktestLong = fault.New(fault.KindConflict, "backtest_too_long", "The backtest took longer than %d seconds. Choose a shorter period.", int(backtestTime/time.Second))
 
 // Backtest implements Rulebook. It replays the account's payments in the order of
-// their making; each is asked about with what was known before it: counts of earlier
-// attempts, and labels from the moment at which they became known. A score is the one
-// that the payment was given at the time.
+// their making; each is asked about with what was known before it, as Past gives it: an
+// outcome from when the issuer told it, a label from when it became known. A score is
+// the one that the payment was given at the time.
 func (l *LocalRules) Backtest(ctx context.Context, b Backtest) (BacktestResult, error) {
 	run, err := l.admit(&b)
 	if err != nil {
@@ -52,11 +49,12 @@ func (l *LocalRules) Backtest(ctx context.Context, b Backtest) (BacktestResult, 
 	ctx, cancel := context.WithTimeoutCause(ctx, backtestTime, errBacktestLong)
 	defer cancel()
 	t := newTester(b, run, began)
-	err = l.History.Replay(ctx, b.Account, b.Mode, b.From.Add(-featureMemory), b.To, func(r Row) error {
+	err = l.History.Replay(ctx, b.Account, b.Mode, b.From.Add(-Window), b.To, func(r Row) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		return t.see(&r)
+		t.see(&r)
+		return nil
 	})
 	if err != nil {
 		if errors.Is(context.Cause(ctx), errBacktestLong) {
@@ -97,62 +95,28 @@ func (l *LocalRules) admit(b *Backtest) (*rule.Program, error) {
 
 // tester asks one rule about payment after payment.
 type tester struct {
-	ask       Backtest
-	run       *rule.Program
-	mature    time.Time // payments made before are old enough
-	histories map[money.Currency]*score.History
-	waiting   labels
-	out       BacktestResult
-	vars      rule.Vars
-	vector    score.Vector
+	ask    Backtest
+	run    *rule.Program
+	mature time.Time // payments made before are old enough
+	past   *Past
+	out    BacktestResult
+	vars   rule.Vars
+	vector score.Vector
 }
 
 func newTester(b Backtest, run *rule.Program, now time.Time) *tester {
-	return &tester{ask: b, run: run, mature: now.Add(-matureAfter), histories: map[money.Currency]*score.History{},
+	return &tester{ask: b, run: run, mature: now.Add(-matureAfter), past: NewPast(now, backtestEntities),
 		out: BacktestResult{Money: map[money.Currency]BacktestMoney{}, MatureAfter: matureAfter}}
 }
 
-// see takes the next payment: first it lets in what became known before it, then it
-// asks, then it counts it. Payments before the period only teach.
-func (t *tester) see(r *Row) error {
-	for len(t.waiting) > 0 && !t.waiting[0].known.After(r.CreatedAt) {
-		w := heap.Pop(&t.waiting).(label) //nolint:forcetypeassert // nothing else is put there
-		t.history(w.currency).Learn(&w.attempt, w.fraud, w.known)
+// see takes the next payment. Those before the period only teach.
+func (t *tester) see(r *Row) {
+	if r.CreatedAt.Before(t.ask.From) || !r.CreatedAt.Before(t.ask.To) {
+		t.past.Next(r, nil)
+		return
 	}
-	a := scoreAttempt(r)
-	h := t.history(r.Amount.Currency)
-	if !r.CreatedAt.Before(t.ask.From) && r.CreatedAt.Before(t.ask.To) {
-		h.Features(&a, &t.vector)
-		t.judge(r)
-	}
-	outcome := score.Outcome(0)
-	switch {
-	case r.AnsweredAt.IsZero():
-	case r.Authorised:
-		outcome = score.Authorised
-	default:
-		outcome = score.Declined
-	}
-	h.Observe(&a, outcome)
-	if fraud, since, known := r.Fraud(); known {
-		heap.Push(&t.waiting, label{known: since, fraud: fraud, attempt: a, currency: r.Amount.Currency})
-	}
-	return nil
-}
-
-func (t *tester) history(c money.Currency) *score.History {
-	h := t.histories[c]
-	if h == nil {
-		h = score.NewHistory(backtestEntities)
-		t.histories[c] = h
-	}
-	return h
-}
-
-// scoreAttempt is a payment as features see it.
-func scoreAttempt(r *Row) score.Attempt {
-	return score.Attempt{ID: r.ID, At: r.CreatedAt, Account: r.Account, Link: r.Link, Card: r.Risk.Fingerprint, BIN: r.Risk.BIN,
-		Email: r.PayerEmail, Address: r.Risk.Address, Minor: r.Amount.Minor}
+	t.past.Next(r, &t.vector)
+	t.judge(r)
 }
 
 // judge asks the rule about a payment of the period, and books the answer.
@@ -218,26 +182,4 @@ func (t *tester) result() BacktestResult {
 		out.Recall = float64(out.Fraud) / float64(n)
 	}
 	return out
-}
-
-// label waits until it is known.
-type label struct {
-	known    time.Time
-	fraud    bool
-	attempt  score.Attempt
-	currency money.Currency
-}
-
-// labels is a heap by the time of becoming known.
-type labels []label
-
-func (l labels) Len() int           { return len(l) }
-func (l labels) Less(i, j int) bool { return l[i].known.Before(l[j].known) }
-func (l labels) Swap(i, j int)      { l[i], l[j] = l[j], l[i] }
-func (l *labels) Push(x any)        { *l = append(*l, x.(label)) } //nolint:forcetypeassert // heap.Push gives what it was given
-func (l *labels) Pop() any {
-	old := *l
-	last := old[len(old)-1]
-	*l = old[:len(old)-1]
-	return last
 }

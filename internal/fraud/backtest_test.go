@@ -88,8 +88,10 @@ func TestBacktest(t *testing.T) {
 	}
 }
 
-// TestBacktestSeesOnlyWhatWasBefore: counts are those before the payment, and a label
-// counts from when it was known, not from when the payment was made.
+// TestBacktestSeesOnlyWhatWasBefore: counts are those before the payment, an outcome
+// counts from when the issuer told it and a label from when it was known, not from when
+// the payment was made; another currency is another card, and what was blocked has no
+// outcome.
 func TestBacktestSeesOnlyWhatWasBefore(t *testing.T) {
 	at := func(h int) time.Time { return epoch.Add(time.Duration(h-300) * time.Hour) }
 	var h past
@@ -97,10 +99,22 @@ func TestBacktestSeesOnlyWhatWasBefore(t *testing.T) {
 		h = append(h, declined(paid(n, at(0).Add(time.Duration(n)*time.Minute), "c", 1000)))
 	}
 	h = append(h, labelled(paid(5, at(10), "d", 1000), payment.LabelFraud, at(50)), paid(6, at(40), "d", 1000), paid(7, at(60), "d", 1000))
+	late := declined(paid(8, at(70), "e", 1000)) // its issuer thinks for an hour
+	late.AnsweredAt = late.CreatedAt.Add(time.Hour)
+	foreign := paid(11, at(70).Add(90*time.Minute), "e", 1000)
+	foreign.Amount = money.Of(1000, "USD")
+	h = append(h, late, paid(9, at(70).Add(30*time.Minute), "e", 1000), paid(10, at(70).Add(90*time.Minute), "e", 1000), foreign)
+	blocked := declined(paid(12, at(80), "f", 1000))
+	blocked.Risk.Action = payment.Block
+	h = append(h, blocked, paid(13, at(81), "f", 1000))
 	for when, want := range map[string]int64{
-		"card.declined_1h >= 3":  2, // the fourth and the fifth
-		"card.disputed_30d >= 1": 1, // the one after the label was known
-		"card.age_days < 0":      2, // the first of each card
+		"card.declined_1d == 1 && card.attempted_1d == 1":   1, // the second of the five
+		"card.declined_1d == 1 && card.attempted_1d == 2":   1, // the one after the late no, which the one before it does not see
+		"card.declined_1d == 0 && card.attempted_1d == 1":   3, // the one before that no was told, the last of d, and the one after what was blocked
+		"card.authorised_1d == 1 && card.attempted_1d == 1": 1, // the last of d
+		"card.declined_1h >= 3":                             2, // the fourth and the fifth
+		"card.disputed_30d >= 1":                            1, // the one after the label was known
+		"card.age_days < 0":                                 5, // the first of each card, and of a currency
 	} {
 		got, err := backtester(h).Backtest(t.Context(), Backtest{Account: "acct_1", Mode: modeTest, Rule: Rule{Action: payment.Block, When: when}})
 		if err != nil || got.Matched != want {

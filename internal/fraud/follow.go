@@ -116,6 +116,10 @@ func (l *Local) recalled(ctx context.Context, started time.Time) (*memory, error
 			a := r.seen(r.CreatedAt)
 			m.put(r.ID, opened{keys: m.history.Keys(&a), blocked: r.Risk.Action == payment.Block || !r.AnsweredAt.IsZero()})
 		}
+		if fraud, since, known := r.Fraud(); known {
+			a := r.seen(r.CreatedAt)
+			m.label(r.ID, counted{m.history.Keys(&a), true, fraud, past.at(since)})
+		}
 		return ctx.Err()
 	})
 	if err != nil {

@@ -22,6 +22,9 @@ const (
 	// maxOpen attempts are known by their payment until their outcome is told. One that
 	// fell out counts as attempted, and its outcome as never told.
 	maxOpen = 1 << 18
+	// maxLabelled payments are known with what they turned out to be, so that a later
+	// word replaces it. Of one that fell out, a later word counts beside the former.
+	maxLabelled = 1 << 17
 )
 
 // memory is what is known of payments, for the path. What is done under its lock is
@@ -29,9 +32,30 @@ const (
 type memory struct {
 	mu      sync.Mutex
 	history *score.History
-	open    map[string]opened // by payment
-	ring    []string          // their ids as they came; the oldest is overwritten
-	next    int
+	open    map[string]opened  // by payment
+	labels  map[string]counted // by payment
+	opens   ring
+	labeled ring
+}
+
+// ring is ids as they came; the oldest is overwritten.
+type ring struct {
+	ids  []string
+	next int
+}
+
+// add an id, and give the one that it overwrites.
+func (r *ring) add(id string) (out string) {
+	out, r.ids[r.next] = r.ids[r.next], id
+	r.next = (r.next + 1) % len(r.ids)
+	return out
+}
+
+// counted is what a payment is counted as; nothing while known is false.
+type counted struct {
+	keys         score.Keys
+	known, fraud bool
+	since        time.Time
 }
 
 // opened is an attempt that is counted and whose outcome is not.
@@ -43,7 +67,7 @@ type opened struct {
 }
 
 func newMemory(h *score.History) *memory {
-	return &memory{history: h, open: map[string]opened{}, ring: make([]string, maxOpen)}
+	return &memory{history: h, open: map[string]opened{}, labels: map[string]counted{}, opens: ring{ids: make([]string, maxOpen)}, labeled: ring{ids: make([]string, maxLabelled)}}
 }
 
 // before is what was said of an attempt that is not answered yet; nil: nothing.
@@ -73,9 +97,7 @@ func (m *memory) count(a *score.Attempt, keys score.Keys, o opened) {
 
 // put keeps an open attempt; the lock is held.
 func (m *memory) put(id string, o opened) {
-	delete(m.open, m.ring[m.next])
-	m.ring[m.next] = id
-	m.next = (m.next + 1) % len(m.ring)
+	delete(m.open, m.opens.add(id))
 	m.open[id] = o
 }
 
@@ -108,9 +130,12 @@ type told struct {
 		Label      string         `json:"label"`
 		LabelledAt time.Time      `json:"labelledAt"`
 	} `json:"risk"`
-	Disputes []struct {
-		Reason string `json:"reason"`
-	} `json:"disputes"`
+	Disputes []payment.Dispute `json:"disputes"`
+}
+
+// fraud is what is known of the payment.
+func (t *told) fraud() (fraud bool, since time.Time, known bool) {
+	return Row{Risk: payment.Risk{Label: t.Risk.Label, LabelledAt: t.Risk.LabelledAt}, Disputes: t.Disputes}.Fraud()
 }
 
 // word is the issuer's first one on an attempt.
@@ -192,33 +217,40 @@ func (m *memory) answered(id string, at time.Time, o score.Outcome) *word {
 	return &word{known.shield, o == score.Authorised}
 }
 
-// labelled counts what a payment turned out to be, in the event that tells it first.
-// A label that is changed counts as another one from then on: what was known before
-// was known, and rules decided by it. A start counts the last label alone.
+// labelled counts what a payment turned out to be, from when it is known. What was
+// known of it before is not counted any more, as a start would count it.
 func (m *memory) labelled(e *stream.Event, at time.Time) error {
 	t, a, err := attemptOf(e, at)
 	if err != nil {
 		return err
 	}
-	fresh := func(when time.Time) bool { return !when.IsZero() && when.UnixMilli() == e.CreatedAt.UnixMilli() }
-	fraud := false
-	switch {
-	case t.Risk.Label != "":
-		if !fresh(t.Risk.LabelledAt) {
-			return nil
-		}
-		fraud = t.Risk.Label == payment.LabelFraud
-	case e.Type == "dispute.created":
-		if len(t.Disputes) == 0 || t.Disputes[len(t.Disputes)-1].Reason != "fraudulent" {
-			return nil
-		}
-		fraud = true
-	default:
-		return nil
+	fraud, since, known := t.fraud()
+	if since.After(at) {
+		since = at
 	}
 	keys := m.history.Keys(&a)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.history.Learned(keys, fraud, at)
+	before := m.labels[e.Object]
+	if before.known && known && before.fraud == fraud && before.since.UnixMilli() == since.UnixMilli() {
+		return nil
+	}
+	if before.known {
+		m.history.Unlearned(before.keys, before.fraud, before.since)
+	}
+	if known {
+		m.history.Learned(keys, fraud, since)
+	}
+	if known || before.known {
+		m.label(e.Object, counted{keys, known, fraud, since})
+	}
 	return nil
+}
+
+// label keeps what a payment is counted as; the lock is held.
+func (m *memory) label(id string, c counted) {
+	if _, known := m.labels[id]; !known {
+		delete(m.labels, m.labeled.add(id))
+	}
+	m.labels[id] = c
 }

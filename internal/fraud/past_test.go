@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -17,23 +19,45 @@ import (
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/money"
 	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/store/pgtest"
 	"github.com/paylink/paylink/internal/store/sqlstore"
 	"github.com/paylink/paylink/internal/stream"
 )
 
+// engines that a store is on.
+var engines = map[string]func(testing.TB) string{
+	"SQLite": func(t testing.TB) string {
+		t.Log("engine: SQLite") // scripts/test.sh counts these
+		return "sqlite:" + filepath.Join(t.TempDir(), "paylink.db")
+	},
+	"PostgreSQL": func(t testing.TB) string { return pgtest.Database(t) },
+}
+
+func onEach(t *testing.T, test func(t *testing.T, url string)) {
+	t.Helper()
+	for name, empty := range engines {
+		t.Run(name, func(t *testing.T) { test(t, empty(t)) })
+	}
+}
+
 // embedded is a store in files, with its analytics store, which follows it.
 func embedded(t testing.TB) (*sqlstore.Store, *sqlstore.Analytics) {
 	t.Helper()
-	dir := t.TempDir()
-	path := "sqlite:" + filepath.Join(dir, "paylink.db")
-	if _, _, err := sqlstore.Migrate(t.Context(), path); err != nil {
+	return opened(t, engines["SQLite"](t))
+}
+
+// opened brings a store's schema up to date and opens it as a process does, with its
+// analytics store.
+func opened(t testing.TB, url string) (*sqlstore.Store, *sqlstore.Analytics) {
+	t.Helper()
+	if _, _, err := sqlstore.Migrate(t.Context(), url); err != nil {
 		t.Fatal(err)
 	}
-	store, err := sqlstore.Open(t.Context(), path)
+	store, err := sqlstore.Open(t.Context(), url)
 	if err != nil {
 		t.Fatal(err)
 	}
-	analytics, err := sqlstore.OpenAnalytics(t.Context(), store, filepath.Join(dir, "analytics.db"), slog.New(slog.DiscardHandler))
+	analytics, err := sqlstore.OpenAnalytics(t.Context(), store, filepath.Join(t.TempDir(), "analytics.db"), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +66,6 @@ func embedded(t testing.TB) (*sqlstore.Store, *sqlstore.Analytics) {
 			t.Error(err)
 		}
 	})
-	t.Log("engine: SQLite")
 	return store, analytics
 }
 
@@ -111,18 +134,55 @@ func feed(t testing.TB, s *sqlstore.Store, events ...stream.Event) {
 	}
 }
 
-// TestPathSeesWhatTheStoreGives: what each attempt was told of the time before it,
-// in the path, is what the analytics store gives for it afterwards, to the last bit:
-// nothing that came later, and nothing less. And an instance that starts then knows
-// what the one that was there all along knows.
+// followed waits until they have counted what was just fed: the store's end was before
+// it, and is given as it is now.
+func followed(t testing.TB, store *sqlstore.Store, before int64, all ...*watched) (end int64) {
+	t.Helper()
+	eventually(t, "the feed has it", func() bool { // on PostgreSQL once no older commit is under way
+		var err error
+		end, err = store.End(t.Context())
+		return err == nil && end > before
+	})
+	for _, w := range all {
+		eventually(t, "the path has counted the feed", func() bool { return w.Position() >= end })
+	}
+	return end
+}
+
+// known is what somebody says of a payment at a moment: a person, or the issuer.
+func (p *paid) known(t testing.TB, n int, label string, at time.Time) stream.Event {
+	t.Helper()
+	if n%8 == 3 {
+		p.label, p.labelled = label, at
+		return p.tell(t, "fraud.reviewed", p.status, at)
+	}
+	p.disputes = []map[string]any{{"id": "dp_1", "object": "dispute", "payment": p.Payment, "amount": p.Amount.Decimal(),
+		"currency": "EUR", "reason": "fraudulent", "state": "needs_response", "createdAt": link.FormatTime(at)}}
+	return p.tell(t, "dispute.created", p.status, at)
+}
+
+// TestPathSeesWhatTheStoreGives: what each attempt was told of the time before it, in
+// either of two instances (two processes where the store allows it), is what the analytics store gives for it afterwards, to the
+// last bit: nothing that came later, and nothing less. And an instance that starts then
+// knows what those know that were there all along.
 func TestPathSeesWhatTheStoreGives(t *testing.T) {
+	onEach(t, pathSeesWhatTheStoreGives)
+}
+
+func pathSeesWhatTheStoreGives(t *testing.T, url string) {
 	const attempts = 120
-	store, analytics := embedded(t)
+	store, analytics := opened(t, url)
 	at := time.Now().UTC().Truncate(time.Second).Add(-attempts * 3 * time.Hour)
-	w := watch(fraud.LocalConfig{Feed: store}, at)
+	far := store
+	if !strings.HasPrefix(url, "sqlite:") { // which is one process's alone
+		far, _ = opened(t, url)
+	}
+	w, beside := watch(fraud.LocalConfig{Feed: store}, at), watch(fraud.LocalConfig{Feed: far}, at)
 	background(t, analytics.Run)
-	background(t, w.Run)
-	eventually(t, "it follows", w.Warm)
+	for _, each := range []*watched{w, beside} {
+		background(t, each.Run)
+		eventually(t, "it follows", each.Warm)
+	}
 	eventually(t, "the analytics store follows", func() bool { // its first build walks payments, and these are events alone
 		_, whole, err := analytics.Position(t.Context())
 		return err == nil && whole
@@ -130,17 +190,19 @@ func TestPathSeesWhatTheStoreGives(t *testing.T) {
 	random := rand.New(rand.NewPCG(7, 7)) //nolint:gosec // a test's choices
 	account, other := id.New(id.Account), id.New(id.Account)
 	var open []*paid
+	var end int64
 	for n := range attempts {
 		at = at.Add(time.Duration(1+random.IntN(20000)) * time.Second)
 		w.set(at)
+		beside.set(at)
 		p := &paid{at: at, Attempt: fraud.Attempt{Payment: id.New(id.Payment), Account: account, Mode: "test", Link: "plink_" + fmt.Sprint(random.IntN(3)),
 			Amount: money.Of(int64(100+random.IntN(90000)), "EUR"), Fingerprint: fmt.Sprint("card", random.IntN(9)), BIN: "424242",
 			Email: fmt.Sprint("payer", random.IntN(5), "@example.com"), Address: fmt.Sprint("192.0.", random.IntN(4), ".0/24")}}
 		if n%5 == 0 {
 			p.Account = other
 		}
-		if n%3 > 0 { // the rest was assessed by somebody else, or by nobody
-			if _, err := w.Assess(t.Context(), p.Attempt); err != nil {
+		if n%4 > 0 { // the rest was assessed by nobody
+			if _, err := []*watched{w, beside}[n%4%2].Assess(t.Context(), p.Attempt); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -152,63 +214,142 @@ func TestPathSeesWhatTheStoreGives(t *testing.T) {
 		}
 		if open = append(open, p); n%4 == 3 { // somebody says what an earlier one was
 			early := open[random.IntN(len(open))]
-			known := at.Add(2 * time.Second)
 			if early.label == "" && early.disputes == nil {
-				if n%8 == 3 {
-					early.label, early.labelled = []string{payment.LabelFraud, payment.LabelLegitimate}[random.IntN(2)], known
-					events = append(events, early.tell(t, "fraud.reviewed", early.status, known))
-				} else {
-					early.disputes = []map[string]any{{"id": "dp_1", "object": "dispute", "payment": early.Payment, "amount": early.Amount.Decimal(),
-						"currency": "EUR", "reason": "fraudulent", "state": "needs_response", "createdAt": link.FormatTime(known)}}
-					events = append(events, early.tell(t, "dispute.created", early.status, known))
-				}
+				events = append(events, early.known(t, n, []string{payment.LabelFraud, payment.LabelLegitimate}[random.IntN(2)], at.Add(2*time.Second)))
 			}
 		}
 		feed(t, store, events...)
-		end, err := store.End(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		eventually(t, "the path has counted the feed", func() bool { return w.Position() >= end })
+		end = followed(t, store, end, w, beside)
 	}
 	eventually(t, "the analytics store has it all", func() bool { n, err := analytics.Lag(t.Context()); return err == nil && n == 0 })
+	compared, labels := compare(t, analytics, at, w, beside)
+	if compared < attempts/2 || labels < 10 {
+		t.Fatalf("%d vectors compared, %d labels", compared, labels)
+	}
+	late := watch(fraud.LocalConfig{Feed: far, History: analytics, Behind: analytics.Lag}, at.Add(time.Minute))
+	background(t, late.Run)
+	eventually(t, "the new instance has counted the month before", late.Warm)
+	agree(t, "", open[len(open)-1].Attempt, at.Add(time.Minute), w, beside, late)
+}
+
+// compare holds what attempts were told in the path to what the store gives for them.
+func compare(t *testing.T, history fraud.History, at time.Time, all ...*watched) (compared, labels int) {
+	t.Helper()
 	past := fraud.NewPast(time.Now(), fraud.MaxEntities)
-	compared, labels := 0, 0
 	var v score.Vector
-	err := analytics.Replay(t.Context(), "", "", at.AddDate(0, -2, 0), at.Add(time.Hour), func(r fraud.Row) error {
+	err := history.Replay(t.Context(), "", "", at.AddDate(0, -2, 0), at.Add(time.Hour), func(r fraud.Row) error {
 		past.Next(&r, &v)
 		if _, _, known := r.Fraud(); known {
 			labels++
 		}
-		w.mu.Lock()
-		saw, ok := w.saw[r.ID]
-		w.mu.Unlock()
-		if !ok {
-			return nil
-		}
-		compared++
-		for i := range v {
-			if v[i] != saw[i] {
-				t.Errorf("payment of %s: %s was %v in the path, and is %v from the store", r.CreatedAt, score.Names[i], saw[i], v[i])
+		for _, w := range all {
+			w.mu.Lock()
+			saw, ok := w.saw[r.ID]
+			w.mu.Unlock()
+			if !ok {
+				continue
+			}
+			compared++
+			for i := range v {
+				if v[i] != saw[i] {
+					t.Errorf("payment of %s: %s was %v in the path, and is %v from the store", r.CreatedAt, score.Names[i], saw[i], v[i])
+				}
 			}
 		}
 		return nil
 	})
-	if err != nil || compared < attempts/2 || labels < 10 {
-		t.Fatalf("%d vectors compared, %d labels, %v", compared, labels, err)
+	if err != nil {
+		t.Fatal(err)
 	}
-	late := watch(fraud.LocalConfig{Feed: store, History: analytics, Behind: analytics.Lag}, at.Add(time.Minute))
-	background(t, late.Run)
-	eventually(t, "the new instance has counted the month before", late.Warm)
-	w.set(at.Add(time.Minute))
-	probe := open[len(open)-1].Attempt
+	return compared, labels
+}
+
+// agree holds that all of them know the same of an attempt at a moment, as another
+// payment: all features, or those whose name has the word.
+func agree(t *testing.T, word string, probe fraud.Attempt, at time.Time, all ...*watched) score.Vector {
+	t.Helper()
 	probe.Payment = id.New(id.Payment)
-	for _, each := range []*watched{w, late} {
-		if _, err := each.Assess(t.Context(), probe); err != nil {
+	for _, w := range all {
+		w.set(at)
+		if _, err := w.Assess(t.Context(), probe); err != nil {
 			t.Fatal(err)
 		}
+		is, want := w.saw[probe.Payment], all[0].saw[probe.Payment]
+		for i, name := range score.Names {
+			if strings.Contains(name, word) && is[i] != want[i] {
+				t.Errorf("%s is %v to one instance, %v to another", name, is[i], want[i])
+			}
+		}
 	}
-	if w.saw[probe.Payment] != late.saw[probe.Payment] {
-		t.Errorf("one that starts knows\n%v\nthe one that was there\n%v", late.saw[probe.Payment], w.saw[probe.Payment])
+	return all[0].saw[probe.Payment]
+}
+
+// TestALaterWordReplaces: who marks a payment anew, takes the mark back, or wins a
+// dispute changes what the path counts, in every process, as if the former word had
+// never been said; and an event that comes again changes nothing. An instance that
+// starts then knows the same.
+func TestALaterWordReplaces(t *testing.T) {
+	onEach(t, laterWordReplaces)
+}
+
+func laterWordReplaces(t *testing.T, url string) {
+	store, analytics := opened(t, url)
+	at := time.Now().UTC().Truncate(time.Second).Add(-72 * time.Hour)
+	w := watch(fraud.LocalConfig{Feed: store}, at)
+	background(t, analytics.Run)
+	background(t, w.Run)
+	eventually(t, "it follows", w.Warm)
+	eventually(t, "the analytics store follows", func() bool {
+		_, whole, err := analytics.Position(t.Context())
+		return err == nil && whole
+	})
+	p := &paid{at: at, Attempt: try(1, id.New(id.Account))}
+	feed(t, store, p.tell(t, "payment.created", "created", at), p.tell(t, "payment.processing", "processing", at), p.tell(t, "payment.succeeded", "succeeded", at.Add(time.Second)))
+	end := followed(t, store, 0, w)
+	mark := func(label string) func(time.Time) stream.Event {
+		return func(at time.Time) stream.Event {
+			p.label, p.labelled = label, at
+			return p.tell(t, "fraud.reviewed", p.status, at)
+		}
+	}
+	dispute := func(kind, state string) func(time.Time) stream.Event {
+		return func(at time.Time) stream.Event {
+			if p.disputes == nil {
+				p.disputes = []map[string]any{{"id": "dp_1", "object": "dispute", "payment": p.Payment, "amount": p.Amount.Decimal(), "currency": "EUR", "reason": "fraudulent", "createdAt": link.FormatTime(at)}}
+			}
+			p.disputes[0]["state"] = state
+			return p.tell(t, kind, p.status, at)
+		}
+	}
+	for n, c := range []struct {
+		said           string
+		event          func(time.Time) stream.Event
+		disputed, rate float32
+	}{
+		{"fraud", mark(payment.LabelFraud), 1, 1},
+		{"honest after all", mark(payment.LabelLegitimate), 0, 0},
+		{"fraud again", mark(payment.LabelFraud), 1, 1},
+		{"nothing", mark(""), 0, -1},
+		{"disputed", dispute("dispute.created", payment.DisputeNeedsResponse), 1, 1},
+		{"disputed, with evidence", dispute("dispute.updated", payment.DisputeUnderReview), 1, 1},
+		{"disputed, and honest by a person's word", mark(payment.LabelLegitimate), 0, 0},
+		{"disputed", mark(""), 1, 1},
+		{"the dispute is won", dispute("dispute.closed", payment.DisputeWon), 0, -1},
+		{"fraud by a person's word", mark(payment.LabelFraud), 1, 1},
+	} {
+		at = at.Add(time.Duration(1+n%3*60) * time.Minute) // within a bucket, and beyond one
+		w.set(at)
+		feed(t, store, c.event(at))
+		end = followed(t, store, end, w)
+		eventually(t, "the analytics store has it", func() bool { n, err := analytics.Lag(t.Context()); return err == nil && n == 0 })
+		late := watch(fraud.LocalConfig{Feed: store, History: analytics, Behind: analytics.Lag}, at)
+		background(t, late.Run)
+		eventually(t, "the new instance has counted the month before", late.Warm)
+		v := agree(t, "dispute", p.Attempt, at.Add(time.Second), w, late)
+		for name, want := range map[string]float32{"card.disputed.30d": c.disputed, "card.dispute_rate.30d": c.rate, "email.disputed.1d": c.disputed, "link.disputed.30d": c.disputed} {
+			if i := slices.Index(score.Names[:], name); i < 0 || v[i] != want {
+				t.Errorf("%s: %s is %v, want %v", c.said, name, v[max(i, 0)], want)
+			}
+		}
 	}
 }

@@ -99,10 +99,16 @@ type entity struct {
 	seen        float64 // attempts, fading by half in 30 days
 	logSum      float64 // of the logarithm of amounts, fading alike
 	logSquares  float64
-	peak        float64 // the largest amount, fading alike
-	unrest      float64 // deviations of the attempts before, each weighing 0.7 of the next
-	labels      uint8   // the last ones, newest lowest; 1 is fraud
+	peak        float64              // the largest amount, fading alike
+	unrest      float64              // deviations of the attempts before, each weighing 0.7 of the next
+	labels      *[lastLabels]labelAt // the last ones, newest first; nil: none
 	labelCount  uint8
+}
+
+// labelAt is a label and the unit in which it became known.
+type labelAt struct {
+	unit  int32
+	fraud bool
 }
 
 func (e *entity) observe(now int64, minor int64) {
@@ -137,15 +143,40 @@ func (e *entity) deviation(minor int64) float64 {
 	return (math.Log1p(float64(minor)) - mean) / math.Sqrt(variance)
 }
 
-func (e *entity) label(now int64, fraud bool) {
-	t := e.at(unit(now))
+// label counts what a payment was known to be at a moment.
+func (e *entity) label(known int64, fraud bool) {
+	t := e.late(unit(known))
 	t.matured++
-	e.labels <<= 1
 	if fraud {
 		t.disputed++
-		e.labels |= 1
 	}
+	if e.labels == nil {
+		e.labels = new([lastLabels]labelAt)
+	}
+	copy(e.labels[1:], e.labels[:])
+	e.labels[0] = labelAt{unit(known), fraud}
 	e.labelCount = min(e.labelCount+1, lastLabels)
+}
+
+// unlabel takes a label back. One that fell out of the last ones meanwhile does not
+// come back to them.
+func (e *entity) unlabel(known int64, fraud bool) {
+	if i := e.after(unit(known)); i > 0 { // its bucket may be an hour or a day by now
+		t := &e.buckets[i-1].tally
+		if t.matured > 0 {
+			t.matured--
+		}
+		if fraud && t.disputed > 0 {
+			t.disputed--
+		}
+	}
+	for i := range e.labelCount {
+		if e.labels[i] == (labelAt{unit(known), fraud}) {
+			copy(e.labels[i:], e.labels[i+1:])
+			e.labelCount--
+			break
+		}
+	}
 }
 
 func unit(seconds int64) int32 { return int32(seconds / units) } //nolint:gosec // fits until the year 22000
@@ -180,7 +211,9 @@ func (e *entity) put(dst []float32, now int64, minor int64) {
 	if e.labelCount > 0 {
 		frauds := 0
 		for i := range e.labelCount {
-			frauds += int(e.labels >> i & 1)
+			if e.labels[i].fraud {
+				frauds++
+			}
 		}
 		f[fLastLabels] = float32(frauds) / float32(e.labelCount)
 	}

@@ -3,6 +3,7 @@ package score
 import (
 	"hash/maphash"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -206,12 +207,29 @@ func (h *History) outcome(e *entity, now int64, o Outcome) {
 	}
 }
 
-// Learn has a label come in when it is known. Calls must be in the order of known.
+// Learn has a label come in when it is known. Calls must be in the order of known; one
+// that comes late counts for when it was known, as far as nobody asked before.
 func (h *History) Learn(a *Attempt, fraud bool, known time.Time) { h.Learned(h.Keys(a), fraud, known) }
 
 // Learned is Learn for who has the keys.
 func (h *History) Learned(keys Keys, fraud bool, known time.Time) {
 	h.waiting = append(h.waiting, waiting{known: known.Unix(), keys: keys, fraud: fraud})
+}
+
+// Unlearned takes back what Learned was told, as if it had never been known.
+func (h *History) Unlearned(keys Keys, fraud bool, known time.Time) {
+	at := known.Unix()
+	for i := h.consumed; i < len(h.waiting); i++ {
+		if h.waiting[i] == (waiting{at, keys, fraud}) {
+			h.waiting = slices.Delete(h.waiting, i, i+1)
+			return
+		}
+	}
+	for kind, key := range keys.of {
+		if e := h.known[kind][key]; key != 0 && e != nil {
+			e.unlabel(at, fraud)
+		}
+	}
 }
 
 // prune forgets what was idle.

@@ -1,5 +1,10 @@
 package score
 
+import (
+	"slices"
+	"sort"
+)
+
 // Windows over which an entity is counted.
 const (
 	hour  = 12 // in units
@@ -50,6 +55,25 @@ func (s *series) at(now int32) *tally {
 	s.fold(now)
 	s.buckets = append(s.buckets, bucket{start: now})
 	return &s.buckets[len(s.buckets)-1].tally
+}
+
+// late gives the tally of a unit that may lie before others, for what is told late.
+func (s *series) late(then int32) *tally {
+	n := len(s.buckets)
+	if n == 0 || s.buckets[n-1].start <= then {
+		return s.at(then)
+	}
+	i := s.after(then)
+	if i == 0 || s.buckets[i-1].start != then {
+		s.buckets = slices.Insert(s.buckets, i, bucket{start: then})
+		i++
+	}
+	return &s.buckets[i-1].tally
+}
+
+// after is where the buckets begin that lie behind a unit.
+func (s *series) after(then int32) int {
+	return sort.Search(len(s.buckets), func(i int) bool { return s.buckets[i].start > then })
 }
 
 // fold puts 5 minutes older than an hour into their hour, hours older than a day
