@@ -123,7 +123,7 @@ func (s *server) call(method, url string, body any) (int, map[string]any) {
 }
 
 // pay makes a link, pays it with a card that the issuer approves, declines or holds,
-// and gives some of it back.
+// gives some of it back, and records that its payer objects.
 func (s *server) pay(i int) {
 	s.t.Helper()
 	currency, amount := "EUR", fmt.Sprintf("%d.%02d", 5+i, i)
@@ -146,6 +146,23 @@ func (s *server) pay(i int) {
 	}
 	if id, _ := paid["id"].(string); id != "" && i%3 == 0 && capture == "automatic" {
 		s.call("POST", s.url+"/api/payments/"+id+"/refunds", map[string]any{"amount": map[string]string{"EUR": "1.25", "JPY": "100"}[currency]})
+		s.object(id, i, map[string]string{"EUR": "2.75", "JPY": "120"}[currency])
+	}
+}
+
+// object records disputes of a payment that was captured, and moves the first one on.
+func (s *server) object(id string, i int, amount string) {
+	s.t.Helper()
+	at := s.url + "/api/payments/" + id + "/disputes"
+	status, d := s.call("POST", at, map[string]any{"reason": "fraudulent", "amount": amount, "reference": "CB-1", "evidenceDueAt": "2039-03-01T23:59:59Z"})
+	if status != http.StatusOK {
+		return // it was declined, or its outcome is not known
+	}
+	if status, answer := s.call("POST", at+"/"+d["id"].(string), map[string]any{"state": []string{"under_review", "lost", "won"}[i%9/3]}); status != http.StatusOK {
+		s.t.Fatalf("dispute: %d %v", status, answer)
+	}
+	if status, answer := s.call("POST", at, map[string]any{"reason": "duplicate", "reference": "CB-2"}); status != http.StatusOK {
+		s.t.Fatalf("dispute: %d %v", status, answer)
 	}
 }
 
@@ -218,18 +235,23 @@ func TestLakeByDuckDB(t *testing.T) {
 	}
 	defer func() { _ = db.Close() }()
 	view := strings.ReplaceAll(documented(t, "read_parquet('/var/lib"), "/var/lib/paylink-lake", s.lake)
-	for _, table := range []string{"payments", "refunds", "transfers", "links"} {
+	for _, table := range []string{"payments", "refunds", "disputes", "transfers", "links"} {
 		run(t, db, strings.ReplaceAll(strings.ReplaceAll(view, "VIEW payments", "VIEW "+table), "table=payments", "table="+table))
 	}
 	run(t, db, documented(t, "payments_now"))
+	run(t, db, documented(t, "disputes_now"))
 	s.checkBalances(db)
 	s.checkPayments(db)
+	s.checkDisputes(db)
 	for what, query := range map[string]string{
-		"a leg of a transfer is there twice": "SELECT COUNT(*) - COUNT(DISTINCT (transfer, leg)) FROM transfers",
-		"an event of a payment is twice":     "SELECT COUNT(*) - COUNT(DISTINCT event_id) FROM payments",
-		"the legs do not sum to zero":        "SELECT COUNT(*) FROM (SELECT 1 FROM transfers GROUP BY transfer HAVING SUM(minor) <> 0)",
-		"a day is not its partition's":       "SELECT COUNT(*) FROM payments WHERE CAST(day AS DATE) <> CAST(timezone('UTC', \"at\") AS DATE)",
-		"a payment has no link":              "SELECT COUNT(*) FROM payments p ANTI JOIN links l ON l.id = p.link",
+		"a leg of a transfer is there twice":        "SELECT COUNT(*) - COUNT(DISTINCT (transfer, leg)) FROM transfers",
+		"an event of a payment is twice":            "SELECT COUNT(*) - COUNT(DISTINCT event_id) FROM payments",
+		"the legs do not sum to zero":               "SELECT COUNT(*) FROM (SELECT 1 FROM transfers GROUP BY transfer HAVING SUM(minor) <> 0)",
+		"a day is not its partition's":              "SELECT COUNT(*) FROM payments WHERE CAST(day AS DATE) <> CAST(timezone('UTC', \"at\") AS DATE)",
+		"refunds are not what the ledger gave back": "SELECT (SELECT SUM(amount_minor) FROM refunds WHERE status = 'succeeded') - (SELECT SUM(minor) FROM transfers WHERE kind = 'refund' AND phase = 'posted' AND minor > 0)",
+		"an event says twice what a dispute is":     "SELECT COUNT(*) - COUNT(DISTINCT (event_id, id)) FROM disputes",
+		"a dispute has no payment":                  "SELECT COUNT(*) FROM disputes d ANTI JOIN payments p ON p.id = d.payment",
+		"a payment has no link":                     "SELECT COUNT(*) FROM payments p ANTI JOIN links l ON l.id = p.link",
 	} {
 		if n := number(t, db, query); n != 0 {
 			t.Errorf("%s: %d", what, n)
@@ -302,6 +324,58 @@ func (s *server) checkPayments(db *sql.DB) {
 	if err := rows.Err(); err != nil || refunded == 0 {
 		s.t.Errorf("refunded %d, %v", refunded, err)
 	}
+}
+
+// checkDisputes holds every dispute, as its last row says, to the API's, and their
+// sums.
+func (s *server) checkDisputes(db *sql.DB) {
+	s.t.Helper()
+	rows, err := db.Query("SELECT payment, id, currency, amount_minor, state, reason, reference, evidence_due_at IS NOT NULL, closed_at IS NOT NULL FROM disputes_now")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer func() { _ = rows.Close() }()
+	got := map[string]map[string]string{} // by payment and dispute
+	sums := map[string]int64{}
+	for rows.Next() {
+		var payment, id, currency, state, reason, reference string
+		var amount int64
+		var due, closed bool
+		if err := rows.Scan(&payment, &id, &currency, &amount, &state, &reason, &reference, &due, &closed); err != nil {
+			s.t.Fatal(err)
+		}
+		if got[payment] == nil {
+			got[payment] = map[string]string{}
+		}
+		got[payment][id] = fmt.Sprint(currency, amount, state, reason, reference, due, closed)
+		sums[currency] += amount
+	}
+	if err := rows.Err(); err != nil {
+		s.t.Fatal(err)
+	}
+	want := map[string]int64{}
+	for payment, found := range got {
+		_, p := s.call("GET", s.url+"/api/payments/"+payment, nil)
+		all, _ := p["disputes"].([]any)
+		if len(all) != len(found) {
+			s.t.Errorf("%s: %d disputes in the lake, by the API %v", payment, len(found), all)
+		}
+		for _, one := range all {
+			d := one.(map[string]any)
+			currency := d["currency"].(string)
+			amount := minor(s.t, d["amount"], currency)
+			want[currency] += amount
+			if is := fmt.Sprint(currency, amount, d["state"], d["reason"], d["reference"], d["evidenceDueAt"] != nil, d["closedAt"] != nil); is != found[d["id"].(string)] {
+				s.t.Errorf("dispute %v of %s: %s, by the API %s", d["id"], payment, found[d["id"].(string)], is)
+			}
+		}
+	}
+	_, all := s.call("GET", s.url+"/api/disputes?limit=100", nil)
+	list, _ := all["data"].([]any)
+	if len(sums) != 2 || !maps.Equal(sums, want) || len(list) != 2*len(got) {
+		s.t.Errorf("disputed by DuckDB %v, by the API %v; the API lists %d of %d payments", sums, want, len(list), len(got))
+	}
+	s.t.Logf("disputed by DuckDB and by the API: %v", sums)
 }
 
 func minor(t *testing.T, decimal any, currency string) int64 {

@@ -60,8 +60,8 @@ func open(t *testing.T, url string) *sqlstore.Store {
 	return s
 }
 
-// pay makes payments of the account: captured and partly refunded, declined, and one
-// without a clear answer, in turn.
+// pay makes payments of the account: captured, partly refunded, marked and disputed,
+// declined, and one without a clear answer, in turn.
 func pay(t *testing.T, s *sqlstore.Store, account string, n int) {
 	t.Helper()
 	for i := range n {
@@ -83,7 +83,37 @@ func pay(t *testing.T, s *sqlstore.Store, account string, n int) {
 				t.Fatal(err)
 			}
 			refund(t, s, p, 100, issuer.Declined)
+			object(t, s, p.ID, account, i)
 		}
+	}
+}
+
+// object opens disputes of a payment and moves them on, each as far as n says, and
+// marks it.
+func object(t *testing.T, s *sqlstore.Store, paid, account string, n int) {
+	t.Helper()
+	p, err := s.GetPayment(t.Context(), account, paid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	due := storetest.Epoch.AddDate(0, 0, 20)
+	for _, in := range []payment.Input{
+		{Kind: payment.Disputed, DisputeID: "dsp_1" + paid, Dispute: payment.DisputeInput{Reference: "1", Reason: "fraudulent", Amount: fmt.Sprintf("%d.50", 1+n), EvidenceDueAt: due}},
+		{Kind: payment.Disputed, DisputeID: "dsp_1" + paid, Dispute: payment.DisputeInput{Reference: "1", State: payment.DisputeUnderReview}},
+		{Kind: payment.Marked, Label: payment.LabelFraud, By: "usr_1"},
+		{Kind: payment.Disputed, DisputeID: "dsp_2" + paid, Dispute: payment.DisputeInput{Reference: "2", Reason: "duplicate"}},
+		{Kind: payment.Disputed, DisputeID: "dsp_1" + paid, Dispute: payment.DisputeInput{Reference: "1", State: []string{payment.DisputeLost, payment.DisputeWon}[n%2]}},
+		{Kind: payment.Marked, Label: payment.LabelLegitimate, By: "usr_1"},
+	} {
+		in.Change, in.At, in.Actor = id.New(id.Change), storetest.Epoch.Add(25*time.Hour), "merchant"
+		c, err := payment.Next(p, in)
+		if err == nil {
+			err = s.CommitPayment(t.Context(), c)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		p = c.Payment
 	}
 }
 
@@ -191,21 +221,121 @@ func agrees(t *testing.T, s *sqlstore.Store, files map[string][]byte, account st
 			last[r.ID] = r
 		}
 	}
-	refunded := map[string]int64{}
-	for _, r := range rows[lake.RefundRow](t, files, "refunds") {
-		if r.Status == string(payment.RefundSucceeded) {
-			refunded[r.Payment] += r.AmountMinor
-		}
-	}
+	refunded := refundsAgree(t, s, files, account)
+	disputed := disputesAgree(t, s, files, account)
 	for _, r := range last {
 		p, err := s.GetPayment(t.Context(), r.Account, r.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if r.CapturedMinor != p.CapturedMinor || refunded[r.ID] != p.RefundedMinor || r.AmountMinor != p.Amount.Minor || r.DeclineCode != p.DeclineCode {
+		if r.CapturedMinor != p.CapturedMinor || refunded[r.ID] != p.RefundedMinor || r.AmountMinor != p.Amount.Minor || r.DeclineCode != p.DeclineCode || r.Label != p.Risk.Label {
 			t.Errorf("%+v\nis in the store %s, captured %d, refunded %d, %s", r, p.Amount, p.CapturedMinor, p.RefundedMinor, p.DeclineCode)
 		}
+		var minor int64
+		for _, d := range p.Disputes {
+			minor += d.Minor
+		}
+		if disputed[p.ID] != minor {
+			t.Errorf("of %s %d are disputed by the lake, %d by the store", p.ID, disputed[p.ID], minor)
+		}
 	}
+}
+
+// refundsAgree holds every refund, as its last row says, to the payment's, and what was
+// given back by all to the ledger's; it gives the sums by payment.
+func refundsAgree(t *testing.T, s *sqlstore.Store, files map[string][]byte, account string) map[string]int64 {
+	t.Helper()
+	last := map[string]lake.RefundRow{}
+	for _, r := range rows[lake.RefundRow](t, files, "refunds") {
+		if r.Seq > last[r.ID].Seq {
+			last[r.ID] = r
+		}
+	}
+	sums, all := map[string]int64{}, int64(0)
+	for _, p := range paymentsOf(t, s, account) {
+		for _, want := range p.Refunds {
+			r := last[want.ID]
+			delete(last, want.ID)
+			if r.Payment != p.ID || r.Status != string(want.Status) || r.AmountMinor != want.Minor || r.Currency != string(p.Amount.Currency) || r.Code != want.Code || r.CreatedAt != want.CreatedAt.UnixMicro() {
+				t.Errorf("%+v\nis in the store %+v", r, want)
+			}
+			if r.Status == string(payment.RefundSucceeded) {
+				sums[p.ID] += r.AmountMinor
+				all += r.AmountMinor
+			}
+		}
+	}
+	if len(last) > 0 {
+		t.Errorf("refunds that no payment has: %v", slices.Sorted(maps.Keys(last)))
+	}
+	var moved int64
+	for _, r := range rows[lake.TransferRow](t, files, "transfers") {
+		if r.Kind == string(ledger.KindRefund) && r.Phase == string(ledger.Posted) && r.Account == account && r.Book == ledger.Funds(account) {
+			moved += r.Minor
+		}
+	}
+	if all == 0 || moved != all {
+		t.Errorf("the ledger gave back %d, the refunds are %d", moved, all)
+	}
+	return sums
+}
+
+// disputesAgree holds every dispute, as its last row says, to the payment's, and gives
+// the sums by payment.
+func disputesAgree(t *testing.T, s *sqlstore.Store, files map[string][]byte, account string) map[string]int64 {
+	t.Helper()
+	last, events := map[string]lake.DisputeRow{}, map[string]bool{}
+	for _, r := range rows[lake.DisputeRow](t, files, "disputes") {
+		if key := r.EventID + r.ID; events[key] {
+			t.Errorf("%s says twice what %s is", r.EventID, r.ID)
+		} else {
+			events[key] = true
+		}
+		if r.Seq > last[r.ID].Seq {
+			last[r.ID] = r
+		}
+	}
+	sums, states := map[string]int64{}, map[string]int{}
+	for _, p := range paymentsOf(t, s, account) {
+		for _, want := range p.Disputes {
+			r := last[want.ID]
+			delete(last, want.ID)
+			due, closed := int64(0), int64(0) // null where there is none
+			if !want.EvidenceDueAt.IsZero() {
+				due = want.EvidenceDueAt.UnixMicro()
+			}
+			if !want.ClosedAt.IsZero() {
+				closed = want.ClosedAt.UnixMicro()
+			}
+			if r.Payment != p.ID || r.State != want.State || r.Reason != want.Reason || r.AmountMinor != want.Minor || r.Currency != string(p.Amount.Currency) ||
+				r.Reference != want.Reference || r.EvidenceDueAt != due || r.CreatedAt != want.CreatedAt.UnixMicro() || r.ClosedAt != closed {
+				t.Errorf("%+v\nis in the store %+v", r, want)
+			}
+			sums[p.ID] += r.AmountMinor
+			states[r.State]++
+		}
+	}
+	if len(last) > 0 {
+		t.Errorf("disputes that no payment has: %v", slices.Sorted(maps.Keys(last)))
+	}
+	if states[payment.DisputeLost] == 0 || states[payment.DisputeNeedsResponse] == 0 {
+		t.Errorf("the disputes are %v", states)
+	}
+	return sums
+}
+
+func paymentsOf(t *testing.T, s *sqlstore.Store, account string) (all []payment.Payment) {
+	t.Helper()
+	err := s.EachPayment(t.Context(), func(p payment.Payment, damage error) error {
+		if p.Account == account {
+			all = append(all, p)
+		}
+		return damage
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
 }
 
 // TestLake: what the store holds is in the files once, also when the process dies
