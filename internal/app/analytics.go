@@ -4,10 +4,10 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"path/filepath"
 
 	"github.com/paylink/paylink/internal/fraud"
-	"github.com/paylink/paylink/internal/obs"
 	"github.com/paylink/paylink/internal/rpc"
 	"github.com/paylink/paylink/internal/store/sqlstore"
 )
@@ -43,48 +43,37 @@ func (s *services) openAnalytics(ctx context.Context) error {
 // RebuildAnalytics makes the analytics store anew from the links and payments, also
 // while servers run.
 func RebuildAnalytics(ctx context.Context, cfg Config, out io.Writer) error {
-	url, err := cfg.storeURL()
-	if err != nil {
-		return err
-	}
-	level, err := cfg.level()
-	if err != nil {
-		return err
-	}
-	store, err := sqlstore.Open(ctx, url)
-	if err != nil {
-		return fmt.Errorf("open %s: %w", cfg.storeName(), err)
-	}
-	defer func() { _ = store.Close() }()
-	analytics, err := sqlstore.OpenAnalytics(ctx, store, cfg.analyticsPath(), obs.NewLogger(out, level))
-	if err != nil {
-		return err
-	}
-	defer func() { _ = analytics.Close() }()
-	var total int64 // of a table it is not known
-	if cfg.PaymentsStore == "" {
-		sizes, err := store.Sizes(ctx)
+	return withStore(ctx, cfg, out, func(store *sqlstore.Store, log *slog.Logger) error {
+		analytics, err := sqlstore.OpenAnalytics(ctx, store, cfg.analyticsPath(), log)
 		if err != nil {
 			return err
 		}
-		total = sizes["links"] + sizes["payments"]
-	} else {
-		table, err := cfg.openTable(ctx)
-		if err != nil {
-			return err
+		defer func() { _ = analytics.Close() }()
+		var total int64 // of a table it is not known
+		if cfg.PaymentsStore == "" {
+			sizes, err := store.Sizes(ctx)
+			if err != nil {
+				return err
+			}
+			total = sizes["links"] + sizes["payments"]
+		} else {
+			table, err := cfg.openTable(ctx)
+			if err != nil {
+				return err
+			}
+			defer func() { _ = table.Close() }()
+			analytics.Walk(table)
 		}
-		defer func() { _ = table.Close() }()
-		analytics.Walk(table)
-	}
-	meter := cfg.Progress.Start("rebuild the analytics store", "objects", total)
-	var walked int64
-	err = analytics.Rebuild(ctx, func(b sqlstore.Build) {
-		walked = b.Walked
-		meter.Set(walked)
+		meter := cfg.Progress.Start("rebuild the analytics store", "objects", total)
+		var walked int64
+		err = analytics.Rebuild(ctx, func(b sqlstore.Build) {
+			walked = b.Walked
+			meter.Set(walked)
+		})
+		meter.End()
+		if err == nil {
+			_, err = fmt.Fprintf(out, "the analytics store is made anew from %d links and payments\n", walked)
+		}
+		return err
 	})
-	meter.End()
-	if err == nil {
-		_, err = fmt.Fprintf(out, "the analytics store is made anew from %d links and payments\n", walked)
-	}
-	return err
 }

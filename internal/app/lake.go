@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"time"
 
 	"github.com/paylink/paylink/internal/fraud/lake"
@@ -45,21 +46,14 @@ func (s *services) openLake(ctx context.Context) error {
 
 // RebuildLake has the lake made anew: the process that writes it does the work.
 func RebuildLake(ctx context.Context, cfg Config, out io.Writer) error {
-	url, err := cfg.storeURL()
-	if err != nil {
+	return withStore(ctx, cfg, out, func(store *sqlstore.Store, _ *slog.Logger) error {
+		if err := lake.Reset(ctx, store); err != nil {
+			return err
+		}
+		left, err := store.Lag(ctx, lake.Consumer)
+		if err == nil {
+			_, err = fmt.Fprintf(out, "the process that runs the box fraud with --lake makes it anew: %d events to go\n", left)
+		}
 		return err
-	}
-	store, err := sqlstore.Open(ctx, url)
-	if err != nil {
-		return fmt.Errorf("open %s: %w", cfg.storeName(), err)
-	}
-	defer func() { _ = store.Close() }()
-	if err := lake.Reset(ctx, store); err != nil {
-		return err
-	}
-	left, err := store.Lag(ctx, lake.Consumer)
-	if err == nil {
-		_, err = fmt.Fprintf(out, "the process that runs the box fraud with --lake makes it anew: %d events to go\n", left)
-	}
-	return err
+	})
 }

@@ -4,12 +4,12 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"text/tabwriter"
 	"time"
 
 	"github.com/paylink/paylink/internal/fraud"
 	"github.com/paylink/paylink/internal/fraud/score"
-	"github.com/paylink/paylink/internal/obs"
 	"github.com/paylink/paylink/internal/rpc"
 	"github.com/paylink/paylink/internal/store/sqlstore"
 )
@@ -38,27 +38,17 @@ type lab struct {
 }
 
 func (c Config) openLab(ctx context.Context, history bool, out io.Writer, work func(lab) error) error {
-	url, err := c.storeURL()
-	if err != nil {
-		return err
-	}
-	store, err := sqlstore.Open(ctx, url)
-	if err != nil {
-		return fmt.Errorf("open %s: %w", c.storeName(), err)
-	}
-	defer func() { _ = store.Close() }()
-	l := lab{store: store}
-	if history {
-		level, err := c.level()
-		if err != nil {
-			return err
+	return withStore(ctx, c, out, func(store *sqlstore.Store, log *slog.Logger) error {
+		l := lab{store: store}
+		if history {
+			var err error
+			if l.analytics, err = sqlstore.OpenAnalytics(ctx, store, c.analyticsPath(), log); err != nil {
+				return err
+			}
+			defer func() { _ = l.analytics.Close() }()
 		}
-		if l.analytics, err = sqlstore.OpenAnalytics(ctx, store, c.analyticsPath(), obs.NewLogger(out, level)); err != nil {
-			return err
-		}
-		defer func() { _ = l.analytics.Close() }()
-	}
-	return work(l)
+		return work(l)
+	})
 }
 
 // TrainModel learns from the labels in the analytics store and keeps the model.

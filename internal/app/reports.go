@@ -4,9 +4,9 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"path/filepath"
 
-	"github.com/paylink/paylink/internal/obs"
 	"github.com/paylink/paylink/internal/report"
 	"github.com/paylink/paylink/internal/rpc"
 	"github.com/paylink/paylink/internal/store/sqlstore"
@@ -41,33 +41,22 @@ func (s *services) openReports(ctx context.Context) error {
 // RebuildReports makes the projection for people anew from the feed, also while the
 // server runs.
 func RebuildReports(ctx context.Context, cfg Config, out io.Writer) error {
-	url, err := cfg.storeURL()
-	if err != nil {
-		return err
-	}
-	store, err := sqlstore.Open(ctx, url)
-	if err != nil {
-		return fmt.Errorf("open %s: %w", cfg.storeName(), err)
-	}
-	defer func() { _ = store.Close() }()
-	level, err := cfg.level()
-	if err != nil {
-		return err
-	}
-	reports, err := sqlstore.OpenReports(ctx, store, cfg.reportsPath(), obs.NewLogger(out, level))
-	if err != nil {
-		return err
-	}
-	defer func() { _ = reports.Close() }()
-	var told int64 = -1
-	err = reports.Rebuild(ctx, func(left int64) {
-		if left != told {
-			_, _ = fmt.Fprintf(out, "%d events to go\n", left)
-			told = left
+	return withStore(ctx, cfg, out, func(store *sqlstore.Store, log *slog.Logger) error {
+		reports, err := sqlstore.OpenReports(ctx, store, cfg.reportsPath(), log)
+		if err != nil {
+			return err
 		}
+		defer func() { _ = reports.Close() }()
+		var told int64 = -1
+		err = reports.Rebuild(ctx, func(left int64) {
+			if left != told {
+				_, _ = fmt.Fprintf(out, "%d events to go\n", left)
+				told = left
+			}
+		})
+		if err == nil {
+			_, err = fmt.Fprintln(out, "the reports are made anew")
+		}
+		return err
 	})
-	if err == nil {
-		_, err = fmt.Fprintln(out, "the reports are made anew")
-	}
-	return err
 }

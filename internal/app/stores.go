@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"time"
 
 	"github.com/paylink/paylink/internal/idempotency"
@@ -180,4 +182,22 @@ func (s *services) gauges() {
 	}
 	s.metrics.Gauge("paylink_due_payments", "Payments whose time has come and that the sweep has not taken yet.", nil,
 		gauge(func(ctx context.Context) (int64, error) { return s.stores.counts.CountDue(ctx, time.Now()) }))
+}
+
+// withStore opens the store for a command that works with it beside servers that run.
+func withStore(ctx context.Context, cfg Config, out io.Writer, work func(*sqlstore.Store, *slog.Logger) error) (err error) {
+	url, err := cfg.storeURL()
+	if err != nil {
+		return err
+	}
+	level, err := cfg.level()
+	if err != nil {
+		return err
+	}
+	store, err := sqlstore.Open(ctx, url)
+	if err != nil {
+		return fmt.Errorf("open %s: %w", cfg.storeName(), err)
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	return work(store, obs.NewLogger(out, level))
 }
