@@ -94,3 +94,26 @@ func TestMailSettings(t *testing.T) {
 		}
 	}
 }
+
+// TestMailAboutAHeldPayment: a rule holds a payment, and its merchant hears of it.
+func TestMailAboutAHeldPayment(t *testing.T) {
+	server := mailtest.Start(t, mailtest.Options{NoStartTLS: true})
+	p := serveWith(t, filepath.Join(t.TempDir(), "data"), freeAddress(t), "--mail-url", server.URL(), "--mail-from", "Payments <pay@shop.example>")
+	_, key := p.merchant(t, payee)
+	if got := server.Next(t); got.Subject != "Confirm your address" {
+		t.Fatalf("the first mail is %q", got.Subject)
+	}
+	key.ok("POST", "/api/fraud/rules", `{"name":"Large amounts","action":"review","when":"amount >= 200","state":"on"}`)
+	l := key.link(`"amount":"250"`)
+	key.payJSON(l, "attempt-0000000001", "4242424242424242")
+	held := onePayment(key, l, "authorized")
+	got := server.Next(t)
+	if got.To != payee+"@example.com" || got.Subject != "A payment of €250.00 waits for your review" || !strings.Contains(got.Text, p.url+"/dashboard/test/payments/"+held) {
+		t.Errorf("mail %+v", got)
+	}
+	key.ok("POST", "/api/payments/"+held+"/review", `{"verdict":"approve"}`, "Idempotency-Key", "approve")
+	key.ok("POST", "/api/payments/"+held+"/disputes", `{"reason":"duplicate","amount":"50","evidenceDueAt":"2031-02-03T23:59:59Z"}`, "Idempotency-Key", "dispute")
+	if got := server.Next(t); got.Subject != "A payment is disputed: €50.00" || !strings.Contains(got.Text, "Charged twice") || !strings.Contains(got.Text, "February 3, 2031") {
+		t.Errorf("mail %+v", got)
+	}
+}

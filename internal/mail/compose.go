@@ -25,6 +25,8 @@ type Facts struct {
 	Payment     string // number
 	Endpoint    string // URL
 	Gone        bool   // the endpoint answered 410; otherwise it failed for days
+	Several     bool   // payments or disputes together, of which the mail tells no single one
+	Reason      string // of a dispute, as payment.Dispute has it
 	Amount      money.Amount
 	At          time.Time
 	Minutes     int
@@ -105,6 +107,8 @@ func write(p *i18n.Printer, kind string, f Facts) (content, bool) {
 		return writePayer(p, kind, f), true
 	case Expiring, EndpointDisabled, Parked:
 		return writeMerchant(p, kind, f), true
+	case PaymentHeld, DisputeOpened:
+		return writeDesk(p, kind, f), true
 	}
 	return content{}, false
 }
@@ -182,6 +186,49 @@ func writeMerchant(p *i18n.Printer, kind string, f Facts) content {
 		c.Rows = rows(row{p.T("mail.row.endpoint"), f.Endpoint}, row{p.T("mail.row.count"), p.Number(int64(f.Count))})
 	}
 	return c
+}
+
+// writeDesk: what waits for a merchant's word.
+func writeDesk(p *i18n.Printer, kind string, f Facts) content {
+	c := content{Why: p.T("mail.why.user", "Site", f.Site)}
+	if !f.Several {
+		c.Rows = rows(row{p.T("mail.row.amount"), p.Amount(f.Amount)}, row{p.T("mail.row.card"), f.Card}, row{p.T("mail.row.description"), f.Description},
+			row{p.T("mail.row.reference"), f.Reference}, row{p.T("mail.row.payment"), f.Payment})
+	}
+	switch {
+	case kind == PaymentHeld && f.Several:
+		c.Subject, c.Lead = p.N("mail.held.several", f.Count), p.T("mail.held.lead_several", "At", f.At)
+		c.Button, c.Note = p.T("mail.held.button_several"), p.T("mail.held.note")
+	case kind == PaymentHeld:
+		c.Subject, c.Lead = p.T("mail.held.subject", "Amount", f.Amount), p.T("mail.held.lead", "At", f.At)
+		c.Button, c.Note = p.T("mail.held.button"), p.T("mail.held.note")
+	case f.Several:
+		c.Subject, c.Lead, c.Button = p.T("mail.dispute.several"), p.T("mail.dispute.lead_several"), p.T("mail.dispute.button_several")
+	default:
+		c.Subject, c.Lead, c.Button = p.T("mail.dispute.subject", "Amount", f.Amount), p.T("mail.dispute.lead"), p.T("mail.dispute.button")
+		c.Rows = append(rows(row{p.T("mail.row.reason"), disputeReason(p, f.Reason)}), c.Rows...)
+		if !f.At.IsZero() {
+			c.Note = p.T("mail.dispute.note", "At", f.At)
+		}
+	}
+	return c
+}
+
+// disputeReason in words; one that came later than these texts is told as it is.
+func disputeReason(p *i18n.Printer, reason string) string {
+	switch reason {
+	case "fraudulent":
+		return p.T("review.dispute.reason.fraudulent")
+	case "unrecognized":
+		return p.T("review.dispute.reason.unrecognized")
+	case "product_not_received":
+		return p.T("review.dispute.reason.notReceived")
+	case "duplicate":
+		return p.T("review.dispute.reason.duplicate")
+	case "other":
+		return p.T("review.dispute.reason.other")
+	}
+	return reason
 }
 
 // rows are those that have a value.

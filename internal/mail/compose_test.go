@@ -18,7 +18,7 @@ import (
 )
 
 var kinds = []string{mail.Confirm, mail.Reset, mail.Invite, mail.PasswordChanged, mail.NewSignIn, mail.Receipt, mail.Refund, mail.Link, mail.Expiring,
-	mail.EndpointDisabled, mail.Parked}
+	mail.EndpointDisabled, mail.Parked, mail.PaymentHeld, mail.DisputeOpened}
 
 const hostile = "\"><script>alert(1)</script><img src=x onerror=alert(1)>{{.Lead}}\r\nBcc: eve@example.com"
 
@@ -29,6 +29,12 @@ func facts(text string) mail.Facts {
 		Preferences: "https://pay.example/dashboard/account/notifications", Unsubscribe: "https://pay.example/mail/token", Test: true}
 }
 
+func several() mail.Facts {
+	f := facts("Ada’s shop")
+	f.Several = true
+	return f
+}
+
 var remote = regexp.MustCompile(`(?i)<img|<link|<script|<iframe|<object|@import|url\(|<[^>]* src=|background="|javascript:`)
 
 // TestEveryMailInEveryLanguage: all kinds are written, as text and as HTML that says
@@ -36,7 +42,7 @@ var remote = regexp.MustCompile(`(?i)<img|<link|<script|<iframe|<object|@import|
 func TestEveryMailInEveryLanguage(t *testing.T) {
 	for _, l := range i18n.Languages() {
 		for _, kind := range kinds {
-			for name, f := range map[string]mail.Facts{"plain": facts("Ada’s shop"), "long": facts(strings.Repeat("Donaudampfschifffahrtsgesellschaft", 20)), "hostile": facts(hostile)} {
+			for name, f := range map[string]mail.Facts{"plain": facts("Ada’s shop"), "several": several(), "long": facts(strings.Repeat("Donaudampfschifffahrtsgesellschaft", 20)), "hostile": facts(hostile)} {
 				got, err := mail.Compose(i18n.For(l.Tag), kind, f)
 				if err != nil {
 					t.Fatalf("%s %s %s: %v", l.Tag, kind, name, err)

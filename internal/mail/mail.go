@@ -42,11 +42,13 @@ const (
 	Expiring         = "expiring"          // link
 	EndpointDisabled = "endpoint_disabled" // url, reason
 	Parked           = "parked"            // url, count
+	PaymentHeld      = "payment_held"      // payment; or since: several together
+	DisputeOpened    = "dispute_opened"    // payment, dispute; or since: several together
 )
 
 // Optional are the kinds that their reader may turn off, in the order in which
 // they are shown. The others belong to an account or a payment.
-var Optional = []string{Expiring, EndpointDisabled, Parked}
+var Optional = []string{PaymentHeld, DisputeOpened, Expiring, EndpointDisabled, Parked}
 
 // Status of a mail.
 type Status string
@@ -116,12 +118,12 @@ func about(mail string) []byte { return []byte("mail\x00" + mail) }
 // has several.
 func NewID(thing, kind, to string) string { return id.Derive(id.Mail, thing, kind+"\x00"+to) }
 
-// Limit bounds how many mails of a kind may be written since a moment. Account and
-// To restrict what is counted; "" counts all.
+// Limit bounds how many mails of a kind may be written since a moment. Account, Mode
+// and To restrict what is counted; "" counts all.
 type Limit struct {
-	Kind, Account, To string
-	Since             time.Time
-	Most              int
+	Kind, Account, Mode, To string
+	Since                   time.Time
+	Most                    int
 }
 
 // TooMany is what a store answers past a limit.

@@ -25,6 +25,10 @@ func KindName(p *i18n.Printer, kind string) string {
 		return p.T("mail.kind.expiring")
 	case EndpointDisabled:
 		return p.T("mail.kind.endpoint_disabled")
+	case PaymentHeld:
+		return p.T("mail.kind.payment_held")
+	case DisputeOpened:
+		return p.T("mail.kind.dispute_opened")
 	case Parked:
 		return p.T("mail.kind.parked")
 	}

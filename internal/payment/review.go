@@ -109,6 +109,14 @@ func (p Payment) HeldSince() time.Time {
 	return p.CreatedAt
 }
 
+// HoldEnds is when what is authorised is given back, unless somebody decides before.
+func (p Payment) HoldEnds() time.Time {
+	if p.Status == Authorized && !p.Work.NextAt.IsZero() {
+		return p.Work.NextAt
+	}
+	return p.HeldSince().Add(HoldLife)
+}
+
 func (s *step) approvedInReview(uncaptured bool) error {
 	p := &s.p
 	if p.Status == Voiding {

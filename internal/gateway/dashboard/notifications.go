@@ -64,6 +64,10 @@ func (v *visit) showNotifications(status int, p mail.Preferences, wrong problems
 
 func (v *visit) kindHint(kind string) string {
 	switch kind {
+	case mail.PaymentHeld:
+		return v.print.T("mail.page.hint.held")
+	case mail.DisputeOpened:
+		return v.print.T("mail.page.hint.dispute")
 	case mail.Expiring:
 		return v.print.T("mail.page.hint.expiring")
 	case mail.EndpointDisabled:

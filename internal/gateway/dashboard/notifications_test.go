@@ -28,7 +28,7 @@ func TestNotifications(t *testing.T) {
 		t.Fatal(err)
 	}
 	kept, err := w.mails.Preferences(t.Context(), user.User)
-	if err != nil || kept.Lang != "ja" || !slices.Equal(kept.Off, []string{mail.Expiring, mail.EndpointDisabled}) {
+	if err != nil || kept.Lang != "ja" || !slices.Equal(kept.Off, []string{mail.PaymentHeld, mail.DisputeOpened, mail.Expiring, mail.EndpointDisabled}) {
 		t.Errorf("kept %+v, %v", kept, err)
 	}
 	if p := w.post(at, url.Values{"lang": {"tlh"}}); p.status != http.StatusUnprocessableEntity || !strings.Contains(p.body, `id="lang-error"`) {

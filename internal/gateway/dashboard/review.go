@@ -171,7 +171,7 @@ func (v *visit) openTable(items []payment.Payment) table {
 		}
 		now := p.At(v.d.Now())
 		t.Rows = append(t.Rows, tableRow{ID: p.ID, Href: v.path("payments", p.ID), Cells: []templ.Component{sum(p.Amount), v.scoreCell(p.Risk),
-			text(v.whyText(p.Risk, names)), payerCell(p), unbroken(v.span(now.Sub(p.HeldSince()))), v.leftCell(holdEnds(p).Sub(now)),
+			text(v.whyText(p.Risk, names)), payerCell(p), unbroken(v.span(now.Sub(p.HeldSince()))), v.leftCell(p.HoldEnds().Sub(now)),
 			actionsCell(v.verdictButtons(p, "review"))}})
 	}
 	return t
@@ -188,14 +188,6 @@ func (v *visit) closedTable(items []payment.Payment) table {
 			badgePart(v.paymentBadge(p)), text(v.whyText(p.Risk, names)), payerCell(p), when(p.Risk.ReviewedAt)}})
 	}
 	return t
-}
-
-// holdEnds is when the authorisation lapses by itself.
-func holdEnds(p payment.Payment) time.Time {
-	if p.Status == payment.Authorized && !p.Work.NextAt.IsZero() {
-		return p.Work.NextAt
-	}
-	return p.HeldSince().Add(payment.HoldLife)
 }
 
 // span is a length of time in its largest whole unit.

@@ -32,12 +32,14 @@ type batch struct {
 	readers  map[string][]mail.Reader // by account
 	mails    []mail.Message
 	withdraw map[string][]string // by account
+	full     map[string]bool     // readers who had their share of a kind within the hour
+	together map[string]bool     // ids of mails about several things, written by this batch
 }
 
 // Handle is the stream's consumer. Most events cost a look at their type: a link
 // that lives shorter than remindFrom, and a payer without an address, make no mail.
 func (l *Local) Handle(ctx context.Context, events []stream.Event) error {
-	b := &batch{office: l, now: l.Now().UTC(), readers: map[string][]mail.Reader{}, withdraw: map[string][]string{}}
+	b := &batch{office: l, now: l.Now().UTC(), readers: map[string][]mail.Reader{}, withdraw: map[string][]string{}, full: map[string]bool{}, together: map[string]bool{}}
 	for i := range events {
 		e := &events[i]
 		if b.now.Sub(e.CreatedAt) > maxEventAge {
@@ -83,6 +85,10 @@ func (b *batch) event(ctx context.Context, e *stream.Event) error {
 		if _, ok := reminded(e); ok {
 			b.withdraw[e.Account] = append(b.withdraw[e.Account], e.Object)
 		}
+	case "fraud.flagged":
+		return b.held(ctx, e)
+	case "dispute.created":
+		return b.disputed(ctx, e)
 	case notify.EndpointDisabled:
 		var endpoint struct{ URL, DisabledReason string }
 		if err := json.Unmarshal(e.Data, &endpoint); err != nil {
@@ -113,13 +119,9 @@ func (b *batch) put(m mail.Message) error {
 // toReaders writes to each user of the account who wants it now; whether they still
 // do is looked at again when it is sent.
 func (b *batch) toReaders(ctx context.Context, account string, m mail.Message, thing string) error {
-	readers, known := b.readers[account]
-	if !known {
-		var err error
-		if readers, err = b.office.Readers.Readers(ctx, account); err != nil {
-			return err
-		}
-		b.readers[account] = readers
+	readers, err := b.readersOf(ctx, account)
+	if err != nil {
+		return err
 	}
 	for _, r := range readers {
 		if !r.Wants(m.Kind) {
@@ -131,6 +133,19 @@ func (b *batch) toReaders(ctx context.Context, account string, m mail.Message, t
 		}
 	}
 	return nil
+}
+
+// readersOf an account, read once for a batch.
+func (b *batch) readersOf(ctx context.Context, account string) ([]mail.Reader, error) {
+	if readers, known := b.readers[account]; known {
+		return readers, nil
+	}
+	readers, err := b.office.Readers.Readers(ctx, account)
+	if err != nil {
+		return nil, err
+	}
+	b.readers[account] = readers
+	return readers, nil
 }
 
 // ParkedReader finds the endpoints that webhooks were given up for since a moment.

@@ -58,6 +58,7 @@ type Config struct {
 // PaymentReader is what the office reads of payments.
 type PaymentReader interface {
 	GetPayment(ctx context.Context, account, id string) (payment.Payment, error)
+	ListPayments(context.Context, payment.Filter) ([]payment.Payment, error)
 }
 
 // Local is the office in this process. Run, RunPrune and RunParked run beside it,

@@ -195,6 +195,10 @@ func (d *draft) fill(ctx context.Context) error {
 		return d.payment(ctx)
 	case mail.Link, mail.Expiring:
 		return d.link(ctx)
+	case mail.PaymentHeld:
+		return d.held(ctx)
+	case mail.DisputeOpened:
+		return d.dispute(ctx)
 	case mail.EndpointDisabled, mail.Parked:
 		d.facts.Endpoint, d.facts.Gone = data["url"], data["reason"] == "gone"
 		d.facts.URL = public + "/dashboard/" + d.m.Mode + "/webhooks"

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/paylink/paylink/internal/coordinator"
+	"github.com/paylink/paylink/internal/fraud"
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/issuer/simulator"
@@ -82,7 +83,7 @@ func newWorld(t *testing.T) *world {
 	t.Cleanup(func() { _ = sim.Close() })
 	w.links = link.NewLocal(link.LocalConfig{Ring: w.ring, Store: w.store, PublicURL: public, Now: w.clock.now})
 	w.coord = coordinator.New(coordinator.Config{Payments: w.store, Links: w.store, Connectors: []issuer.Connector{sim}, LinkURL: w.links.URL,
-		Ring: w.ring, PublicURL: public, Now: w.clock.now, Log: slog.New(slog.DiscardHandler)})
+		Ring: w.ring, PublicURL: public, Now: w.clock.now, Log: slog.New(slog.DiscardHandler), Fraud: byEmail{}, FraudBudget: time.Minute})
 	w.office = w.openOffice(w.carrier())
 	w.user = merchant.User{ID: id.New(id.User), Account: id.New(id.Account), Username: "ada", Email: "ada@shop.example", CreatedAt: w.clock.now()}
 	w.account = merchant.Account{ID: w.user.Account, Name: "Ada’s <b>shop</b>", Revision: 1, CreatedAt: w.clock.now()}
@@ -125,14 +126,34 @@ func (w *world) link(life time.Duration) link.Link {
 
 func (w *world) pay(l link.Link, email string) payment.Payment {
 	w.t.Helper()
+	return w.ends(l, email, payment.Succeeded)
+}
+
+// ends pays a link, and wants the payment to end so.
+func (w *world) ends(l link.Link, email string, status payment.Status) payment.Payment {
+	w.t.Helper()
 	c, err := issuer.NewCard("4242424242424242", 12, w.clock.now().Year()+2, "739", "", w.clock.now())
 	w.good(err)
 	p, err := w.coord.Submit(w.t.Context(), payment.Submit{Link: l, Attempt: "attempt-0000000001", Card: c, PayerName: "Grace", PayerEmail: email, PayerLang: w.lang})
 	w.good(err)
-	if p.Status != payment.Succeeded {
+	if p.Status != status {
 		w.t.Fatalf("paid: %s", p.Status)
 	}
 	return p
+}
+
+// byEmail holds and blocks as the payer's address says.
+type byEmail struct{ fraud.Assessor }
+
+func (byEmail) Assess(_ context.Context, a fraud.Attempt) (fraud.Verdict, error) {
+	v := fraud.Verdict{FailOpen: true, Risk: payment.Risk{Action: payment.Allow, Why: "default"}}
+	switch name, _, _ := strings.Cut(a.Email, "@"); name {
+	case "hold":
+		v.Risk.Action, v.Risk.Why = payment.Hold, "list"
+	case "block":
+		v.Risk.Action, v.Risk.Why = payment.Block, "list"
+	}
+	return v, nil
 }
 
 // events of the account that the office has not seen.

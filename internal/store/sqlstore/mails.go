@@ -80,6 +80,7 @@ func (s *Store) PutMailWithin(ctx context.Context, m mail.Message, limits []mail
 			w.add("kind = ?", l.Kind)
 			w.add("created_at >= ?", micros(l.Since))
 			w.addIf(l.Account != "", "account = ?", l.Account)
+			w.addIf(l.Mode != "", "mode = ?", l.Mode)
 			w.addIf(l.To != "", "recipient = ?", l.To)
 			w.add("id <> ?", m.ID)
 			var n int64

@@ -214,6 +214,23 @@ func mailLimits(t *testing.T, s mails) {
 	ok(t, put(id.New(id.Account), Epoch), put(id.New(id.Account), Epoch))
 	wantCode(t, put(id.New(id.Account), Epoch), "too_many_mails")
 	ok(t, put(account, Epoch.Add(2*time.Hour)))
+
+	// A limit of one mode counts nothing of the other; a mail that is there already
+	// stands in its own way no more than it did.
+	again := ""
+	for _, mode := range []string{"test", "live", "test"} {
+		m, err := mail.Message{ID: id.New(id.Mail), Account: account, Mode: mode, To: to, Kind: mail.PaymentHeld, CreatedAt: Epoch}.Seal(s.ring)
+		ok(t, err)
+		limits := []mail.Limit{{Kind: mail.PaymentHeld, Account: account, Mode: mode, To: to, Since: Epoch.Add(-time.Hour), Most: 1}}
+		if again == mode {
+			wantCode(t, s.PutMailWithin(s.ctx, m, limits), "too_many_mails")
+			continue
+		}
+		ok(t, s.PutMailWithin(s.ctx, m, limits), s.PutMailWithin(s.ctx, m, limits))
+		if again == "" {
+			again = mode
+		}
+	}
 }
 
 func mailPages(t *testing.T, s mails) {
