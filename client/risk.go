@@ -5,25 +5,27 @@ import "time"
 // Risk is what was known and thought of an attempt to pay before the issuer was
 // asked, and what people said of the payment since.
 type Risk struct {
-	Address    string       `json:"address,omitempty"` // prefix of the payer's address
-	Country    string       `json:"country,omitempty"`
-	Action     string       `json:"action,omitempty"`    // allow, block or review
-	Challenge  bool         `json:"challenge,omitempty"` // 3-D Secure was asked for
-	Why        string       `json:"why,omitempty"`       // rule, shield, list, policy or default
-	Rule       string       `json:"rule,omitempty"`      // id of the rule that decided
-	Version    int          `json:"version,omitempty"`
-	Values     []RiskValue  `json:"values,omitempty"` // what the rule saw
-	Shadow     []ShadowHit  `json:"shadow,omitempty"` // rules in shadow that would have matched
-	Score      int          `json:"score,omitempty"`  // 0 to 100; only with Model
-	Basis      string       `json:"basis,omitempty"`
-	Model      string       `json:"model,omitempty"`
-	Reasons    []RiskReason `json:"reasons,omitempty"`
-	Review     string       `json:"review,omitempty"` // open, approved, declined, refunded or lapsed
-	ReviewedAt time.Time    `json:"reviewedAt,omitzero"`
-	ReviewedBy string       `json:"reviewedBy,omitempty"`
-	Label      string       `json:"label,omitempty"` // fraud or legitimate
-	LabelledAt time.Time    `json:"labelledAt,omitzero"`
-	LabelledBy string       `json:"labelledBy,omitempty"`
+	Address     string       `json:"address,omitempty"` // prefix of the payer's address
+	Country     string       `json:"country,omitempty"`
+	Action      string       `json:"action,omitempty"`    // allow, block or review
+	Challenge   bool         `json:"challenge,omitempty"` // 3-D Secure was asked for
+	Why         string       `json:"why,omitempty"`       // rule, shield, list, policy or default
+	Rule        string       `json:"rule,omitempty"`      // id of the rule that decided
+	Version     int          `json:"version,omitempty"`
+	Values      []RiskValue  `json:"values,omitempty"` // what the rule saw
+	Shadow      []ShadowHit  `json:"shadow,omitempty"` // rules in shadow that would have matched
+	Score       int          `json:"score,omitempty"`  // 0 to 100; only with Model
+	Basis       string       `json:"basis,omitempty"`
+	Model       string       `json:"model,omitempty"`
+	Reasons     []RiskReason `json:"reasons,omitempty"`
+	ShadowModel string       `json:"shadowModel,omitempty"` // a model in shadow, which decides nothing
+	ShadowScore int          `json:"shadowScore,omitempty"` // what that one thought; only with ShadowModel
+	Review      string       `json:"review,omitempty"`      // open, approved, declined, refunded or lapsed
+	ReviewedAt  time.Time    `json:"reviewedAt,omitzero"`
+	ReviewedBy  string       `json:"reviewedBy,omitempty"`
+	Label       string       `json:"label,omitempty"` // fraud or legitimate
+	LabelledAt  time.Time    `json:"labelledAt,omitzero"`
+	LabelledBy  string       `json:"labelledBy,omitempty"`
 }
 
 // RiskValue is one value that a rule saw.

@@ -131,10 +131,21 @@ func (l *Local) judge(a *Attempt, v *score.Vector) Verdict {
 	for _, reason := range assessed.Reasons {
 		r.Reasons = append(r.Reasons, payment.RiskReason{Feature: reason.Feature, Value: float64(reason.Value), Share: reason.Share})
 	}
+	if shadow := l.shadow(); shadow != nil {
+		r.ShadowModel, r.ShadowScore = shadow.Version, shadow.Score(v)
+	}
 	if model != nil && !l.warm.Load() { // the month before is being read: what looks new may be old
 		r.Basis = string(score.NoHistory)
 	}
 	return Verdict{Risk: r, FailOpen: open}
+}
+
+// shadow is the model that scores without a say; nil: none does.
+func (l *Local) shadow() *score.Model {
+	if l.cfg.Models == nil {
+		return nil
+	}
+	return l.cfg.Models.Shadow()
 }
 
 // Challenge implements Assessor. Nothing is kept of it: the seed says all.

@@ -53,6 +53,9 @@ type Risk struct {
 	Basis     string       `json:"basis,omitempty"`     // no_model, no_history, known
 	Model     string       `json:"model,omitempty"`     // its version
 	Reasons   []RiskReason `json:"reasons,omitempty"`   // what raised the score most
+	// What a model in shadow thought of it, beside the one that has a say.
+	ShadowModel string `json:"shadowModel,omitempty"` // its version
+	ShadowScore int    `json:"shadowScore,omitempty"` // 0 to 100
 
 	// ReviewSeconds is how long a held payment waits for a person: by the account's
 	// policy; 0 as long as the authorisation lives.

@@ -10,25 +10,27 @@ import (
 // RiskObject is what was known and thought of an attempt, as the merchant sees it.
 // No payer ever does.
 type RiskObject struct {
-	Address    string       `json:"address,omitempty"`
-	Country    string       `json:"country,omitempty"`
-	Action     Action       `json:"action,omitempty"`
-	Challenge  bool         `json:"challenge,omitempty"`
-	Why        string       `json:"why,omitempty"`
-	Rule       string       `json:"rule,omitempty"`
-	Version    int          `json:"version,omitempty"`
-	Values     []RiskValue  `json:"values,omitempty"`
-	Shadow     []ShadowHit  `json:"shadow,omitempty"`
-	Score      *int         `json:"score,omitempty"` // left out where no model has scored
-	Basis      string       `json:"basis,omitempty"`
-	Model      string       `json:"model,omitempty"`
-	Reasons    []RiskReason `json:"reasons,omitempty"`
-	Review     string       `json:"review,omitempty"`
-	ReviewedAt string       `json:"reviewedAt,omitempty"`
-	ReviewedBy string       `json:"reviewedBy,omitempty"`
-	Label      string       `json:"label,omitempty"`
-	LabelledAt string       `json:"labelledAt,omitempty"`
-	LabelledBy string       `json:"labelledBy,omitempty"`
+	Address     string       `json:"address,omitempty"`
+	Country     string       `json:"country,omitempty"`
+	Action      Action       `json:"action,omitempty"`
+	Challenge   bool         `json:"challenge,omitempty"`
+	Why         string       `json:"why,omitempty"`
+	Rule        string       `json:"rule,omitempty"`
+	Version     int          `json:"version,omitempty"`
+	Values      []RiskValue  `json:"values,omitempty"`
+	Shadow      []ShadowHit  `json:"shadow,omitempty"`
+	Score       *int         `json:"score,omitempty"` // left out where no model has scored
+	Basis       string       `json:"basis,omitempty"`
+	Model       string       `json:"model,omitempty"`
+	Reasons     []RiskReason `json:"reasons,omitempty"`
+	ShadowModel string       `json:"shadowModel,omitempty"`
+	ShadowScore *int         `json:"shadowScore,omitempty"` // left out where no model is in shadow
+	Review      string       `json:"review,omitempty"`
+	ReviewedAt  string       `json:"reviewedAt,omitempty"`
+	ReviewedBy  string       `json:"reviewedBy,omitempty"`
+	Label       string       `json:"label,omitempty"`
+	LabelledAt  string       `json:"labelledAt,omitempty"`
+	LabelledBy  string       `json:"labelledBy,omitempty"`
 }
 
 // DisputeObject is a dispute as callers see it.
@@ -53,10 +55,13 @@ func riskObject(r Risk) *RiskObject {
 	}
 	o := &RiskObject{Address: r.Address, Country: r.Country, Action: r.Action, Challenge: r.Challenge, Why: r.Why, Rule: r.Rule,
 		Version: r.Version, Values: r.Values, Shadow: r.Shadow, Basis: r.Basis, Model: r.Model, Reasons: r.Reasons,
-		Review: r.Review, ReviewedAt: timeOrNone(r.ReviewedAt), ReviewedBy: r.ReviewedBy,
+		ShadowModel: r.ShadowModel, Review: r.Review, ReviewedAt: timeOrNone(r.ReviewedAt), ReviewedBy: r.ReviewedBy,
 		Label: r.Label, LabelledAt: timeOrNone(r.LabelledAt), LabelledBy: r.LabelledBy}
 	if r.Model != "" {
 		o.Score = &r.Score
+	}
+	if r.ShadowModel != "" {
+		o.ShadowScore = &r.ShadowScore
 	}
 	return o
 }

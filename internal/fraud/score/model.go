@@ -95,12 +95,15 @@ type Assessment struct {
 	Reasons []Reason `json:"reasons,omitempty"`
 }
 
+// Score is the chance of fraud in percent.
+func (m *Model) Score(v *Vector) int { return int(math.Round(100 * m.Probability(v))) }
+
 // Assess scores a vector. A nil model knows nothing, and says so.
 func (m *Model) Assess(v *Vector) Assessment {
 	if m == nil {
 		return Assessment{Basis: NoModel}
 	}
-	a := Assessment{Score: int(math.Round(100 * m.Probability(v))), Basis: NoHistory, Model: m.Version}
+	a := Assessment{Score: m.Score(v), Basis: NoHistory, Model: m.Version}
 	for e := range entities {
 		if v[single+e*entityWidth+len(spans)*perWindow+fAge] != unknown {
 			a.Basis = Known

@@ -2,11 +2,13 @@ package sqlstore_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -111,6 +113,65 @@ func TestTrainFromLabels(t *testing.T) {
 	}
 }
 
+// history is what a model can learn from without a store.
+type history []fraud.Row
+
+func (h history) Replay(_ context.Context, _, _ string, from, to time.Time, each func(fraud.Row) error) error {
+	for _, r := range h {
+		if r.CreatedAt.Before(from) || !r.CreatedAt.Before(to) {
+			continue
+		}
+		if err := each(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+type trained struct {
+	info fraud.ModelInfo
+	file []byte
+}
+
+// trainedTwo are two models of neighbouring days, trained once for all engines.
+var trainedTwo = sync.OnceValue(func() (two []trained) {
+	now := storetest.Epoch.Truncate(24 * time.Hour)
+	rows := history(labelled(id.New(id.Account), now))
+	for _, days := range []int{-2, -1} {
+		m, info, err := fraud.Learn(context.Background(), rows, fraud.Training{Now: now.AddDate(0, 0, days), Delay: 7 * 24 * time.Hour, Days: 28, Test: 7}, nil)
+		if err != nil {
+			panic(err)
+		}
+		var file bytes.Buffer
+		if err := score.WriteModel(&file, m); err != nil {
+			panic(err)
+		}
+		info.Version, info.State = m.Version, fraud.ModelTrained
+		two = append(two, trained{info, file.Bytes()})
+	}
+	return two
+})
+
+// bothScore: an attempt is scored by the model that runs, and beside it by the one in
+// shadow, each by what it has learned.
+func bothScore(t *testing.T, h *fraud.ModelHolder) {
+	t.Helper()
+	var saw score.Vector
+	l := fraud.NewLocal(fraud.LocalConfig{Models: h, Now: time.Now, Log: slog.New(slog.DiscardHandler),
+		Decide: func(_ *fraud.Attempt, v *score.Vector, _ *score.Assessment) (payment.Risk, bool) {
+			saw = *v
+			return payment.Risk{Action: payment.Allow}, true
+		}})
+	v, err := l.Assess(t.Context(), fraud.Attempt{Payment: id.New(id.Payment), Account: "acct_1", Mode: link.Test, Link: "plink_1", Amount: money.Of(900_00, "EUR"), Fingerprint: "card"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	running, shadow := h.Running(), h.Shadow()
+	if r := v.Risk; r.Model != running.Version || r.Score != running.Score(&saw) || r.ShadowModel != shadow.Version || r.ShadowScore != shadow.Score(&saw) || r.Score == 0 {
+		t.Errorf("scored %+v; the one that runs says %d, the one in shadow %d", r, running.Score(&saw), shadow.Score(&saw))
+	}
+}
+
 // TestModels: what was trained is kept, one runs and one is in shadow, a process that
 // runs follows, and a roll-back is the promotion of the one before. A damaged file is
 // not served, and leaves what runs.
@@ -137,23 +198,22 @@ func TestModels(t *testing.T) {
 		if a := holder.Running().Assess(&score.Vector{}); a.Basis != score.NoModel || a.Score != 0 {
 			t.Errorf("without a model: %+v", a)
 		}
-		account, now := id.New(id.Account), storetest.Epoch.Truncate(24*time.Hour)
+		now, two := storetest.Epoch.Truncate(24*time.Hour), trainedTwo()
 		a := openAnalytics(t, s, filepath.Join(t.TempDir(), "analytics.db"))
-		if err := a.Load(ctx, labelled(account, now)); err != nil {
+		if err := a.Load(ctx, labelled(id.New(id.Account), now)); err != nil {
 			t.Fatal(err)
 		}
-		training := fraud.Training{Now: now.AddDate(0, 0, -2), Delay: 7 * 24 * time.Hour, Days: 28, Test: 7}
-		first, err := fraud.Train(ctx, a, s, training, nil)
-		if err != nil {
-			t.Fatal(err)
+		for _, m := range two {
+			if err := s.AddModel(ctx, m.info, m.file); err != nil {
+				t.Fatal(err)
+			}
 		}
-		training.Now = now.AddDate(0, 0, -1)
-		second, err := fraud.Train(ctx, a, s, training, nil)
-		if err != nil || second.Version == first.Version {
-			t.Fatalf("%s, %s: %v", first.Version, second.Version, err)
+		first, second, delay := two[0].info, two[1].info, 7*24*time.Hour
+		if first.Version == second.Version {
+			t.Fatal("two trainings made the same model")
 		}
 		runs("", "") // trained is not running
-		if _, err := fraud.Compare(ctx, a, s, second.Version, now, training.Delay, 14); !errors.Is(err, fraud.ErrNoModelRuns) {
+		if _, err := fraud.Compare(ctx, a, s, second.Version, now, delay, 14); !errors.Is(err, fraud.ErrNoModelRuns) {
 			t.Errorf("a comparison with nothing: %v", err)
 		}
 		set := func(version, state string) {
@@ -165,7 +225,8 @@ func TestModels(t *testing.T) {
 		set(first.Version, fraud.ModelRunning)
 		set(second.Version, fraud.ModelShadow)
 		runs(first.Version, second.Version)
-		c, err := fraud.Compare(ctx, a, s, second.Version, now, training.Delay, 14)
+		bothScore(t, holder)
+		c, err := fraud.Compare(ctx, a, s, second.Version, now, delay, 14)
 		if err != nil || c.Payments < 100 || c.Frauds == 0 || c.RunningAUC < 0.7 || c.CandidateAUC < 0.7 || c.From.Before(first.TestedFrom) || c.From.Before(second.TestedFrom) {
 			t.Errorf("comparison %+v, %v", c, err)
 		}
