@@ -26,8 +26,8 @@ test: needs lint unit chart lake ## every test with every real engine, under the
 unit: build
 	@echo "tests: race detector on; SQLite, PostgreSQL and DynamoDB Local for the stores, Chromium for the pages"
 	@PAYLINK_BINARY=$(CURDIR)/bin/paylink GO=$(GO) scripts/test.sh
-	@echo "tests: a list over a million payments, without the race detector, which would be what is measured"
-	@$(GO) test -vet off -count 1 -run TestMillionPayments ./internal/store/sqlstore
+	@echo "tests: lists over a million payments, and pages of 200,000, without the race detector, which would be what is measured"
+	@$(GO) test -vet off -count 1 -run 'TestMillionPayments|TestF29' ./internal/store/sqlstore
 	@echo "tests: a flood of card tests, without the race detector, which would be what payers wait for"
 	@PAYLINK_BINARY=$(CURDIR)/bin/paylink $(GO) test -vet off -count 1 -run TestF28 ./cmd/paylink
 
