@@ -32,12 +32,8 @@ type ReviewFilter struct {
 }
 
 func (f ReviewFilter) query() url.Values {
-	q := url.Values{}
+	q := period(f.From, f.To, f.Limit, f.Cursor)
 	set(q, "state", string(f.State))
-	setTime(q, "from", f.From)
-	setTime(q, "to", f.To)
-	setInt(q, "limit", int64(f.Limit))
-	set(q, "cursor", f.Cursor)
 	return q
 }
 
@@ -63,7 +59,7 @@ type ReviewBody struct {
 
 // Review decides a payment that is held.
 func (a *PaymentsAPI) Review(ctx context.Context, id string, v Verdict, options ...CallOption) (Payment, error) {
-	return post[Payment](ctx, a.c, "/api/payments/"+url.PathEscape(id)+"/review", ReviewBody{v}, options)
+	return post[Payment](ctx, a.c, paymentPath(id)+"/review", ReviewBody{v}, options)
 }
 
 // The labels of a payment.
@@ -83,7 +79,7 @@ func (a *PaymentsAPI) Mark(ctx context.Context, id, label string, options ...Cal
 	if label != "" {
 		body.Label = &label
 	}
-	return post[Payment](ctx, a.c, "/api/payments/"+url.PathEscape(id)+"/mark", body, options)
+	return post[Payment](ctx, a.c, paymentPath(id)+"/mark", body, options)
 }
 
 // RelatedPayment shares the card, the email or the address prefix with another.
@@ -98,7 +94,7 @@ type RelatedPayment struct {
 func (a *PaymentsAPI) Related(ctx context.Context, id string, limit int, options ...CallOption) ([]RelatedPayment, error) {
 	q := url.Values{}
 	setInt(q, "limit", int64(limit))
-	page, err := get[Page[RelatedPayment]](ctx, a.c, "/api/payments/"+url.PathEscape(id)+"/related", q, options)
+	page, err := get[Page[RelatedPayment]](ctx, a.c, paymentPath(id)+"/related", q, options)
 	return page.Data, err
 }
 
@@ -130,12 +126,8 @@ type DisputeFilter struct {
 }
 
 func (f DisputeFilter) query() url.Values {
-	q := url.Values{}
+	q := period(f.From, f.To, f.Limit, f.Cursor)
 	set(q, "state", f.State)
-	setTime(q, "from", f.From)
-	setTime(q, "to", f.To)
-	setInt(q, "limit", int64(f.Limit))
-	set(q, "cursor", f.Cursor)
 	return q
 }
 
@@ -146,10 +138,10 @@ func (a *DisputesAPI) All(ctx context.Context, f DisputeFilter, options ...CallO
 
 // Open records a dispute of a payment. The same Reference is the same dispute.
 func (a *DisputesAPI) Open(ctx context.Context, payment string, d OpenDispute, options ...CallOption) (Dispute, error) {
-	return post[Dispute](ctx, a.c, "/api/payments/"+url.PathEscape(payment)+"/disputes", d, options)
+	return post[Dispute](ctx, a.c, paymentPath(payment)+"/disputes", d, options)
 }
 
 // Move says where a dispute is now.
 func (a *DisputesAPI) Move(ctx context.Context, payment, dispute string, d MoveDispute, options ...CallOption) (Dispute, error) {
-	return post[Dispute](ctx, a.c, "/api/payments/"+url.PathEscape(payment)+"/disputes/"+url.PathEscape(dispute), d, options)
+	return post[Dispute](ctx, a.c, paymentPath(payment)+"/disputes/"+url.PathEscape(dispute), d, options)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 	"net/url"
+	"time"
 )
 
 // Page is a part of a list. Whoever wants all of it takes the list's All.
@@ -12,6 +13,16 @@ type Page[T any] struct {
 	Data       []T    `json:"data"`
 	HasMore    bool   `json:"hasMore"`
 	NextCursor string `json:"nextCursor"` // of the next page, while HasMore
+}
+
+// period begins the query of a list of what payments were made in a period.
+func period(from, to time.Time, limit int, cursor string) url.Values {
+	q := url.Values{}
+	setTime(q, "from", from)
+	setTime(q, "to", to)
+	setInt(q, "limit", int64(limit))
+	set(q, "cursor", cursor)
+	return q
 }
 
 // pageItems is how many items All asks for at a time.

@@ -77,21 +77,19 @@ type PaymentFilter struct {
 }
 
 func (f PaymentFilter) query() url.Values {
-	q := url.Values{}
+	q := period(f.From, f.To, f.Limit, f.Cursor)
 	set(q, "status", string(f.Status))
 	set(q, "realm", f.Realm)
 	set(q, "currency", f.Currency)
 	set(q, "link", f.Link)
-	setTime(q, "from", f.From)
-	setTime(q, "to", f.To)
-	setInt(q, "limit", int64(f.Limit))
-	set(q, "cursor", f.Cursor)
 	return q
 }
 
+func paymentPath(id string) string { return "/api/payments/" + url.PathEscape(id) }
+
 // Get reads a payment with its log and refunds.
 func (a *PaymentsAPI) Get(ctx context.Context, id string, options ...CallOption) (PaymentDetail, error) {
-	return get[PaymentDetail](ctx, a.c, "/api/payments/"+url.PathEscape(id), nil, options)
+	return get[PaymentDetail](ctx, a.c, paymentPath(id), nil, options)
 }
 
 // List is a page, newest first.
@@ -118,18 +116,18 @@ type amountBody struct {
 
 // Refund gives back an amount; "" is all that is left.
 func (a *PaymentsAPI) Refund(ctx context.Context, id, amount string, options ...CallOption) (Refund, error) {
-	return post[Refund](ctx, a.c, "/api/payments/"+url.PathEscape(id)+"/refunds", amountBody{amount}, options)
+	return post[Refund](ctx, a.c, paymentPath(id)+"/refunds", amountBody{amount}, options)
 }
 
 // Capture takes an amount of what is authorised; "" is all. It also accepts a late
 // success.
 func (a *PaymentsAPI) Capture(ctx context.Context, id, amount string, options ...CallOption) (Payment, error) {
-	return post[Payment](ctx, a.c, "/api/payments/"+url.PathEscape(id)+"/capture", amountBody{amount}, options)
+	return post[Payment](ctx, a.c, paymentPath(id)+"/capture", amountBody{amount}, options)
 }
 
 // Void gives up what is authorised.
 func (a *PaymentsAPI) Void(ctx context.Context, id string, options ...CallOption) (Payment, error) {
-	return post[Payment](ctx, a.c, "/api/payments/"+url.PathEscape(id)+"/void", nil, options)
+	return post[Payment](ctx, a.c, paymentPath(id)+"/void", nil, options)
 }
 
 // Balance is what is available and pending, by currency.
