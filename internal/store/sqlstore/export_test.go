@@ -81,7 +81,9 @@ func (s *Store) TrimFeed(ctx context.Context, left int) error {
 
 // FromMemory gives what consumers read of the feed without the file, and FromFile the
 // same from the file.
-func (s *Store) FromMemory(position int64) []stream.Event { return s.recent.after(position, batchEvents) }
+func (s *Store) FromMemory(position int64) []stream.Event {
+	return s.recent.after(position, batchEvents)
+}
 
 // FromFile reads the feed from the file.
 func (s *Store) FromFile(ctx context.Context, position int64) ([]stream.Event, error) {
