@@ -264,12 +264,13 @@ func (b *browser) scripts(on bool) {
 type look struct {
 	name, scheme  string
 	width, height int64
+	colours       bool // differs from another look in its colours alone
 }
 
-var looks = []look{{"light", "light", 1000, 900}, {"dark", "dark", 1000, 900}, {"narrow", "light", 320, 700}}
+var looks = []look{{"light", "light", 1000, 900, false}, {"dark", "dark", 1000, 900, true}, {"narrow", "light", 320, 700, false}}
 
 // looksRightToLeft are for pages in a language that is written so.
-var looksRightToLeft = []look{{"rtl", "light", 1000, 900}, {"rtl-dark-narrow", "dark", 320, 700}}
+var looksRightToLeft = []look{{"rtl", "light", 1000, 900, false}, {"rtl-dark-narrow", "dark", 320, 700, true}}
 
 func (b *browser) wear(l look) {
 	b.t.Helper()
