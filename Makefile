@@ -28,8 +28,8 @@ unit: build
 	@PAYLINK_BINARY=$(CURDIR)/bin/paylink GO=$(GO) scripts/test.sh
 	@echo "tests: lists over a million payments, and pages of 200,000, without the race detector, which would be what is measured"
 	@$(GO) test -vet off -count 1 -run 'TestMillionPayments|TestF29' ./internal/store/sqlstore
-	@echo "tests: a flood of card tests, without the race detector, which would be what payers wait for"
-	@PAYLINK_BINARY=$(CURDIR)/bin/paylink $(GO) test -vet off -count 1 -run TestF28 ./cmd/paylink
+	@echo "tests: a flood of card tests, and how soon the payment page can be used, without the race detector, which would be what payers wait for"
+	@PAYLINK_BINARY=$(CURDIR)/bin/paylink $(GO) test -vet off -count 1 -run 'TestF28|TestPaymentPageIsUsableAtOnce' ./cmd/paylink
 
 lint: ## formatting, and golangci-lint, which has go vet's own checks in it
 	@test -z "$$(gofmt -l client cmd internal docs)" || { echo "gofmt would change:"; gofmt -l client cmd internal docs; exit 1; }

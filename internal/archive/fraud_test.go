@@ -32,7 +32,7 @@ import (
 func looked(action payment.Action) payment.Risk {
 	return payment.Risk{Fingerprint: "0123456789abcdef0123456789abcdef", BIN: "424242", Address: "203.0.113.0/24", Country: "NZ", Action: action, Challenge: true, Why: "rule",
 		Rule: "frl_1", Version: 3, Values: []payment.RiskValue{{Name: "country", Value: "NZ"}}, Shadow: []payment.ShadowHit{{Rule: "frl_2", Version: 1, Action: payment.Block}},
-		Score: 71, Basis: "known", Model: "m1", Reasons: []payment.RiskReason{{Feature: "card.attempted_1h", Value: 3.5, Share: 0.25}}, ReviewSeconds: 7200}
+		Score: 71, Basis: "known", Model: "m1", Reasons: []payment.RiskReason{{Feature: "card.attempted_1h", Value: 3.5, Share: 0.25}}, ShadowModel: "m2", ShadowScore: 12, ReviewSeconds: 7200}
 }
 
 // judged puts payments into a store that were blocked, held, reviewed in each way,
