@@ -270,7 +270,7 @@ type look struct {
 var looks = []look{{"light", "light", 1000, 900, false}, {"dark", "dark", 1000, 900, true}, {"narrow", "light", 320, 700, false}}
 
 // looksRightToLeft are for pages in a language that is written so.
-var looksRightToLeft = []look{{"rtl", "light", 1000, 900, false}, {"rtl-dark-narrow", "dark", 320, 700, true}}
+var looksRightToLeft = []look{{"rtl", "light", 1000, 900, false}, {"rtl-dark-narrow", "dark", 320, 700, false}}
 
 func (b *browser) wear(l look) {
 	b.t.Helper()
