@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Applies every rendering of the chart to a real API server: kube-apiserver, etcd and
-# kubectl are built from the Go module proxy into .cache (some minutes, once), and run
+# Applies every rendering of the chart to a real API server: kube-apiserver, etcd,
+# kubectl and helm are built from the Go module proxy into .cache (some minutes, once), and run
 # on loopback for as long as this takes. Nothing is scheduled: there are no nodes. But
 # admission, defaults, quotas of names and the Pod Security Standard are the real ones.
 #
@@ -11,7 +11,10 @@ cd "$(dirname "$0")/.."
 root=$PWD
 namespace=paylink-dry-run
 helm=$root/.cache/helm-$(sed -nE 's|^\s*helm.sh/helm/v4 (v[0-9.]+).*|\1|p' tools/helm/go.mod)
-[ -x "$helm" ] || scripts/chart.sh
+if [ ! -x "$helm" ]; then
+  echo "chart-server: building helm from the Go module proxy"
+  CGO_ENABLED=0 go -C tools/helm build -ldflags '-s -w' -o "$helm" helm.sh/helm/v4/cmd/helm
+fi
 kubernetes=$(sed -nE 's|^\s*k8s.io/kubernetes (v[0-9.]+).*|\1|p' tools/apiserver/go.mod)
 gateway_api=$(sed -nE 's|^\s*sigs.k8s.io/gateway-api (v[0-9.]+).*|\1|p' tools/helm/go.mod)
 prometheus_operator=v0.93.0 # its definitions are no Go package, so no modfile holds them

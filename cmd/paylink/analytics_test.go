@@ -21,7 +21,7 @@ import (
 
 func openAnalytics(t *testing.T, data string) *sql.DB {
 	t.Helper()
-	db, err := sql.Open("sqlite", "file:"+filepath.Join(data, "analytics.db"))
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(data, "analytics.db")+"?_pragma=busy_timeout(10000)")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,7 +23,7 @@ func reported(t *testing.T, data string) {
 
 func openReports(t *testing.T, data string) *sql.DB {
 	t.Helper()
-	db, err := sql.Open("sqlite", "file:"+filepath.Join(data, "reports.db"))
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(data, "reports.db")+"?_pragma=busy_timeout(10000)")
 	if err != nil {
 		t.Fatal(err)
 	}

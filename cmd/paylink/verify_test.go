@@ -19,7 +19,7 @@ import (
 // openStore opens a stopped server's database.
 func openStore(t *testing.T, data string) *sql.DB {
 	t.Helper()
-	db, err := sql.Open("sqlite", "file:"+filepath.Join(data, "paylink.db"))
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(data, "paylink.db")+"?_pragma=busy_timeout(10000)")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -416,7 +416,7 @@ func TestArchiveOfDamagedFraudIsNone(t *testing.T) {
 		w := openAt(t, "sqlite:"+path)
 		kept(t, w, id.New(id.Account))
 		export(t, w)
-		db, err := sql.Open("sqlite", "file:"+path)
+		db, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(10000)")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -29,7 +29,7 @@ type Peer struct {
 	service string
 	pool    *Pool
 	observe Observe
-	clients sync.Map // procedure to *connect.Client of its types
+	clients sync.Map // procedure to *connect.Client
 }
 
 // NewPeer makes the peer of a service that the pool leads to.
@@ -40,15 +40,16 @@ func NewPeer(service string, pool *Pool, observe Observe) *Peer {
 	return &Peer{service: service, pool: pool, observe: observe}
 }
 
-// clientOf makes the client of a procedure when it is first called.
-func clientOf[Q, A any](p *Peer, method string) *connect.Client[Q, A] {
+// client makes the client of a procedure when it is first called.
+func (p *Peer) client(method string, initialize func(connect.Spec, any) error) *connect.Client[message, message] {
 	if c, ok := p.clients.Load(method); ok {
-		return c.(*connect.Client[Q, A]) // a procedure has one pair of types
+		return c.(*connect.Client[message, message])
 	}
-	c := connect.NewClient[Q, A](p.pool, "http://"+p.service+path(p.service, method), connect.WithCodec(codec{}),
-		connect.WithReadMaxBytes(MaxAnswerBytes), connect.WithSendMaxBytes(MaxRequestBytes), connect.WithAcceptCompression("gzip", nil, nil))
+	c := connect.NewClient[message, message](p.pool, "http://"+p.service+path(p.service, method), connect.WithCodec(codec{}),
+		connect.WithResponseInitializer(initialize), connect.WithReadMaxBytes(MaxAnswerBytes), connect.WithSendMaxBytes(MaxRequestBytes),
+		connect.WithAcceptCompression("gzip", nil, nil))
 	kept, _ := p.clients.LoadOrStore(method, c)
-	return kept.(*connect.Client[Q, A]) // as above
+	return kept.(*connect.Client[message, message])
 }
 
 // call asks the service, on another instance again when that is right.
@@ -60,11 +61,19 @@ func call[Q, A any](ctx context.Context, p *Peer, method string, again repeat, q
 // callTwice is call; doubt is what an earlier try ended with that may have been
 // carried out although no answer came.
 func callTwice[Q, A any](ctx context.Context, p *Peer, method string, again repeat, q *Q) (answer *A, doubt, err error) {
+	value, doubt, err := p.call(ctx, p.client(method, incomingAs[A]), method, again, q)
+	if err != nil {
+		return nil, doubt, err
+	}
+	return value.(*A), doubt, nil // a procedure has one pair of types
+}
+
+func (p *Peer) call(ctx context.Context, client *connect.Client[message, message], method string, again repeat, q any) (answer any, doubt, err error) {
 	ctx, cancel := bounded(ctx, maxTimeout)
 	defer cancel()
-	client, route := clientOf[Q, A](p, method), &route{}
+	route := &route{}
 	for n := range maxTries {
-		if answer, err = try(ctx, p, client, method, again, route, q); err == nil {
+		if answer, err = p.try(ctx, client, method, again, route, q); err == nil {
 			return answer, doubt, nil
 		}
 		if ctx.Err() != nil || !worthwhile(err, again) || n == maxTries-1 {
@@ -81,13 +90,13 @@ func callTwice[Q, A any](ctx context.Context, p *Peer, method string, again repe
 }
 
 // try makes one call.
-func try[Q, A any](ctx context.Context, p *Peer, client *connect.Client[Q, A], method string, again repeat, r *route, q *Q) (*A, error) {
+func (p *Peer) try(ctx context.Context, client *connect.Client[message, message], method string, again repeat, r *route, q any) (any, error) {
 	if again == read {
 		var cancel context.CancelFunc
 		ctx, cancel = bounded(ctx, readTimeout)
 		defer cancel()
 	}
-	request := connect.NewRequest(q)
+	request := connect.NewRequest(&message{q})
 	if id := obs.RequestID(ctx); id != "" {
 		request.Header().Set(requestIDHeader, id)
 	}
@@ -96,7 +105,7 @@ func try[Q, A any](ctx context.Context, p *Peer, client *connect.Client[Q, A], m
 	response, err := client.CallUnary(withRoute(ctx, r), request)
 	if err == nil {
 		p.observe("client", p.service, method, "ok", time.Since(start))
-		return response.Msg, nil
+		return response.Msg.value, nil
 	}
 	p.observe("client", p.service, method, connect.CodeOf(err).String(), time.Since(start))
 	if out := incoming(ctx, path(p.service, method), err); !errors.Is(out, ErrUnanswered) || r.sent {
@@ -178,12 +187,16 @@ func (s *Server) Handler() http.Handler {
 
 // handle serves one procedure.
 func handle[Q, A any](s *Server, service, method string, do func(context.Context, *Q) (*A, error)) {
-	h := connect.NewUnaryHandler(path(service, method), func(ctx context.Context, q *connect.Request[Q]) (*connect.Response[A], error) {
+	s.handle(service, method, incomingAs[Q], func(ctx context.Context, q any) (any, error) { return do(ctx, q.(*Q)) })
+}
+
+func (s *Server) handle(service, method string, initialize func(connect.Spec, any) error, do func(context.Context, any) (any, error)) {
+	h := connect.NewUnaryHandler(path(service, method), func(ctx context.Context, q *connect.Request[message]) (*connect.Response[message], error) {
 		start := time.Now()
-		answer, err := do(ctx, q.Msg)
+		answer, err := do(ctx, q.Msg.value)
 		if err == nil {
 			s.Observe("server", service, method, "ok", time.Since(start))
-			return connect.NewResponse(answer), nil
+			return connect.NewResponse(&message{answer}), nil
 		}
 		out := outgoing(err)
 		s.Observe("server", service, method, out.Code().String(), time.Since(start))
@@ -191,7 +204,7 @@ func handle[Q, A any](s *Server, service, method string, do func(context.Context
 			s.Log.ErrorContext(ctx, "an internal call failed", "procedure", path(service, method), "error", err)
 		}
 		return nil, out
-	}, connect.WithCodec(codec{}), connect.WithReadMaxBytes(MaxRequestBytes), connect.WithSendMaxBytes(MaxAnswerBytes),
+	}, connect.WithCodec(codec{}), connect.WithRequestInitializer(initialize), connect.WithReadMaxBytes(MaxRequestBytes), connect.WithSendMaxBytes(MaxAnswerBytes),
 		connect.WithCompression("gzip", nil, nil), connect.WithRequireConnectProtocolHeader(),
 		connect.WithRecover(func(ctx context.Context, _ connect.Spec, _ http.Header, p any) error {
 			s.Log.ErrorContext(ctx, "panic in an internal call", "procedure", path(service, method), "panic", p)

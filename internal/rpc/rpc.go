@@ -28,6 +28,7 @@ import (
 	"context"
 	"time"
 
+	"connectrpc.com/connect"
 	"github.com/go-json-experiment/json"
 )
 
@@ -50,6 +51,10 @@ type Observe func(side, service, method, code string, took time.Duration)
 // path of a procedure.
 func path(service, method string) string { return "/paylink." + service + "/" + method }
 
+// message is what connect carries: one type for all procedures, or it would be
+// compiled anew for each of them. An initializer says what an incoming one is.
+type message struct{ value any }
+
 // codec spells messages as JSON. A member that the reader does not know is passed
 // over, so that a newer peer can say more; a repeated one, another spelling or
 // invalid UTF-8 is an error. Nil stays apart from empty.
@@ -57,11 +62,17 @@ type codec struct{}
 
 func (codec) Name() string { return "paylink+json" }
 
-func (codec) Marshal(message any) ([]byte, error) {
-	return json.Marshal(message, json.FormatNilSliceAsNull(true), json.FormatNilMapAsNull(true))
+func (codec) Marshal(m any) ([]byte, error) {
+	return json.Marshal(m.(*message).value, json.FormatNilSliceAsNull(true), json.FormatNilMapAsNull(true))
 }
 
-func (codec) Unmarshal(raw []byte, message any) error { return json.Unmarshal(raw, message) }
+func (codec) Unmarshal(raw []byte, m any) error { return json.Unmarshal(raw, m.(*message).value) }
+
+// incomingAs says that a message to read is a T.
+func incomingAs[T any](_ connect.Spec, m any) error {
+	m.(*message).value = new(T)
+	return nil
+}
 
 // bounded gives a call that has no deadline one.
 func bounded(ctx context.Context, most time.Duration) (context.Context, context.CancelFunc) {

@@ -1,16 +1,16 @@
 package chart_test
 
 import (
-	"fmt"
 	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
+	"helm.sh/helm/v4/pkg/chart/common"
+	"helm.sh/helm/v4/pkg/strvals"
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	batchv1 "k8s.io/api/batch/v1"
@@ -28,22 +28,6 @@ const (
 	release = "paylink"
 )
 
-// helm runs the real one, which scripts/chart.sh has built.
-func helm(args ...string) (string, error) {
-	bin := os.Getenv("PAYLINK_HELM")
-	if bin == "" {
-		return "", fmt.Errorf("PAYLINK_HELM is not set: run make chart")
-	}
-	cmd := exec.Command(bin, args...)
-	var errs strings.Builder
-	cmd.Stderr = &errs
-	out, err := cmd.Output()
-	if err != nil {
-		return string(out), fmt.Errorf("helm %s: %w: %s%s", args[0], err, out, errs.String())
-	}
-	return string(out), nil
-}
-
 // rendered once; the tests only read.
 var rendered = map[string][]runtime.Object{}
 
@@ -57,7 +41,11 @@ func eachValues(t *testing.T, f func(t *testing.T, name string, objects []runtim
 		name := strings.TrimSuffix(filepath.Base(file), "-values.yaml")
 		t.Run(name, func(t *testing.T) {
 			if rendered[name] == nil {
-				out, err := helm("template", release, chart, "--namespace", namespace, "--values", file)
+				values, err := common.ReadValuesFile(file)
+				if err != nil {
+					t.Fatal(err)
+				}
+				out, err := render(values)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -105,8 +93,12 @@ func TestLint(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, file := range files {
-		if _, err := helm("lint", "--strict", chart, "--values", file); err != nil {
-			t.Error(err)
+		values, err := common.ReadValuesFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := lintStrict(values); err != nil {
+			t.Error(file, err)
 		}
 	}
 }
@@ -134,7 +126,11 @@ func TestValues(t *testing.T) {
 		{"services must prove themselves", "internal.existingSecret="},
 		{"name the Gateway", "httpRoute.enabled=true"},
 	} {
-		_, err := helm("template", release, chart, "--set", "publicUrl=https://pay.example.com", "--set", c.set)
+		values := map[string]any{"publicUrl": "https://pay.example.com"}
+		if err := strvals.ParseInto(c.set, values); err != nil {
+			t.Fatal(err)
+		}
+		_, err := render(values)
 		if err == nil || !strings.Contains(err.Error(), c.words) {
 			t.Errorf("--set %s: want a refusal with %q, got: %v", c.set, c.words, err)
 		}

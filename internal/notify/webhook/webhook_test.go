@@ -372,7 +372,7 @@ func testATryCutByACrashIsMadeAgain(t *testing.T, k keeper) {
 	}
 	died := "UPDATE river_job SET state = 'running', attempt = 1"
 	if path, ok := strings.CutPrefix(w.config.URL, "sqlite:"); ok {
-		db, err := sql.Open("sqlite", path)
+		db, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(10000)")
 		if err != nil {
 			t.Fatal(err)
 		}

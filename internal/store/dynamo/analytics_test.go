@@ -78,7 +78,7 @@ func TestF23_AnalyticsOverATable(t *testing.T) {
 	if err != nil || balances["EUR"].Available.Minor != want || want == 0 {
 		t.Fatalf("the ledger has %v, want %d; %v", balances, want, err)
 	}
-	db, err := sql.Open("sqlite", "file:"+path)
+	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(10000)") // the relay writes meanwhile
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,7 +38,7 @@ func TestAnalyticsAudit(t *testing.T) {
 	if rows, wrong := audit(); rows != 3 || len(wrong) > 0 {
 		t.Fatalf("%d rows, %v", rows, wrong)
 	}
-	db, err := sql.Open("sqlite", "file:"+path)
+	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(10000)")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -89,7 +89,7 @@ func TestFeedFromMemory(t *testing.T) {
 		}
 	}
 
-	file, err := sql.Open("sqlite", path)
+	file, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(10000)")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -32,6 +32,15 @@ var contract = sync.OnceValues(func() (*v3.Document, error) {
 	return &model.Model, nil
 })
 
+// judge compiles every schema of the document, which takes longer still.
+var judge = sync.OnceValue(func() validator.Validator {
+	model, _ := contract() // a Validator has asked for it before
+	return validator.NewValidatorFromV3Model(model, config.WithFormatAssertions(), config.WithContentAssertions())
+})
+
+// judging is held while the judge works: it makes no promise for two at a time.
+var judging sync.Mutex
+
 // Model is the parsed document.
 func Model(t testing.TB) *v3.Document {
 	t.Helper()
@@ -50,12 +59,11 @@ func Model(t testing.TB) *v3.Document {
 func Validator(t testing.TB) func(req *http.Request, reqBody []byte, resp *http.Response, respBody []byte) {
 	t.Helper()
 	model := Model(t)
-	v := validator.NewValidatorFromV3Model(model, config.WithFormatAssertions(), config.WithContentAssertions())
-	var mu sync.Mutex
+	v := judge()
 	return func(req *http.Request, reqBody []byte, resp *http.Response, respBody []byte) {
 		t.Helper()
-		mu.Lock()
-		defer mu.Unlock()
+		judging.Lock()
+		defer judging.Unlock()
 		req = req.Clone(req.Context())
 		req.Body = io.NopCloser(bytes.NewReader(reqBody))
 		if req.URL.Path == "" || undocumented(req, model) {
