@@ -13,6 +13,7 @@ namespace=paylink-dry-run
 helm=$root/.cache/helm-$(sed -nE 's|^\s*helm.sh/helm/v4 (v[0-9.]+).*|\1|p' tools/helm/go.mod)
 if [ ! -x "$helm" ]; then
   echo "chart-server: building helm from the Go module proxy"
+  mkdir -p .cache
   CGO_ENABLED=0 go -C tools/helm build -ldflags '-s -w' -o "$helm" helm.sh/helm/v4/cmd/helm
 fi
 kubernetes=$(sed -nE 's|^\s*k8s.io/kubernetes (v[0-9.]+).*|\1|p' tools/apiserver/go.mod)

@@ -19,15 +19,7 @@ import (
 	"github.com/paylink/paylink/internal/store/storetest"
 )
 
-func openAnalytics(t *testing.T, data string) *sql.DB {
-	t.Helper()
-	db, err := sql.Open("sqlite", "file:"+filepath.Join(data, "analytics.db")+"?_pragma=busy_timeout(10000)")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Close() })
-	return db
-}
+func openAnalytics(t *testing.T, data string) *sql.DB { return openFile(t, data, "analytics.db") }
 
 // analysed waits until the analytics store is whole and has come to the feed's end.
 func analysed(t *testing.T, data string) {

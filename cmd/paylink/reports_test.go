@@ -2,7 +2,6 @@ package main_test
 
 import (
 	"database/sql"
-	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -21,15 +20,7 @@ func reported(t *testing.T, data string) {
 	})
 }
 
-func openReports(t *testing.T, data string) *sql.DB {
-	t.Helper()
-	db, err := sql.Open("sqlite", "file:"+filepath.Join(data, "reports.db")+"?_pragma=busy_timeout(10000)")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Close() })
-	return db
-}
+func openReports(t *testing.T, data string) *sql.DB { return openFile(t, data, "reports.db") }
 
 // TestReportsVerifyAndRebuild: verify holds the rows and sums for people to the
 // payments; what somebody has harmed is named and made anew, also beside a server

@@ -16,10 +16,12 @@ import (
 	_ "modernc.org/sqlite" // to harm a store with
 )
 
-// openStore opens a stopped server's database.
-func openStore(t *testing.T, data string) *sql.DB {
+func openStore(t *testing.T, data string) *sql.DB { return openFile(t, data, "paylink.db") }
+
+// openFile opens one of a server's databases beside it, or after it has stopped.
+func openFile(t *testing.T, data, name string) *sql.DB {
 	t.Helper()
-	db, err := sql.Open("sqlite", "file:"+filepath.Join(data, "paylink.db")+"?_pragma=busy_timeout(10000)")
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(data, name)+"?_pragma=busy_timeout(10000)")
 	if err != nil {
 		t.Fatal(err)
 	}
