@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/paylink/paylink/internal/notify"
 	"github.com/paylink/paylink/internal/notify/webhook"
 	"github.com/paylink/paylink/internal/store/pgtest"
@@ -87,18 +89,20 @@ func TestPostgres_TriesOfADeadProcess(t *testing.T) {
 		arrived <- r.Header.Get("webhook-id")
 		<-release
 	}))
+	let := sync.OnceFunc(func() { close(release) })
+	t.Cleanup(let)
 	e := w.endpoint(s.URL).Endpoint
 	w.handle(event(1))
 	living := wait(t, arrived)
-	// It looks as if it had begun long ago.
-	pgtest.Exec(t, w.config.URL, "UPDATE river_job SET attempted_at = now() - interval '1 minute' WHERE state = 'running'")
+	// It looks as if it had begun long ago, yet not so long that River takes it for stuck.
+	pgtest.Exec(t, w.config.URL, "UPDATE river_job SET attempted_at = now() - interval '20 seconds' WHERE state = 'running'")
 	pgtest.Exec(t, w.config.URL, `INSERT INTO river_job (state, attempt, max_attempts, kind, args, attempted_at, attempted_by)
 		SELECT 'running', 1, max_attempts, kind, args || '{"event": "evt_dead"}', attempted_at, '{paylink-1}' FROM river_job`)
 	other := w.second()
 	if again := wait(t, arrived); again != "evt_dead" {
 		t.Fatalf("%s was sent again while its process lives", again)
 	}
-	close(release)
+	let()
 	seen := map[string]notify.Delivery{}
 	for range 2 {
 		var d notify.Delivery
@@ -112,6 +116,39 @@ func TestPostgres_TriesOfADeadProcess(t *testing.T) {
 	}
 	if len(seen) != 2 || seen["evt_dead"].Attempt != 1 || seen[living].Attempt != 1 || len(arrived) > 0 || seen["evt_dead"].Endpoint != e.ID {
 		t.Fatalf("%+v", seen)
+	}
+}
+
+// A machine vanished in the last try, and the server still takes it for alive. River
+// takes the job for stuck: it is tried once more, for it was neither told nor parked.
+func TestPostgres_LastTryOfAVanishedMachine(t *testing.T) {
+	w := newWorld(t, database, func(c *webhook.Config) { c.Schedule, c.Timeout = []time.Duration{}, time.Second })
+	arrived := make(chan string, 10)
+	s := serve(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { arrived <- r.Header.Get("webhook-id") }))
+	w.endpoint(s.URL)
+	w.handle(event(1))
+	wait(t, arrived)
+	if d := w.next(); d.Status != notify.Succeeded || d.Attempt != 1 {
+		t.Fatalf("%+v", d)
+	}
+	w.stop()
+	pgtest.Exec(t, w.config.URL, `UPDATE river_job SET state = 'running', finalized_at = NULL, args = args || '{"event": "evt_last"}',
+		attempted_at = now() - interval '5 minutes', attempted_by = '{paylink-1}'`)
+	conn, err := pgx.Connect(t.Context(), w.config.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close(context.Background()) })
+	const lives = 0x706c_0003
+	if _, err := conn.Exec(t.Context(), "SELECT pg_advisory_lock($1, 1)", lives); err != nil {
+		t.Fatal(err)
+	}
+	w.run()
+	if again := wait(t, arrived); again != "evt_last" {
+		t.Fatalf("%s was sent", again)
+	}
+	if d := w.next(); d.Status != notify.Succeeded || d.Event != "evt_last" || d.Attempt != 2 {
+		t.Fatalf("%+v", d)
 	}
 }
 

@@ -40,6 +40,7 @@ const (
 	insertBatch    = 200
 	uniqueFor      = 24 * time.Hour // how long a finished job keeps a repeated event out
 	jitter         = 0.1            // of each delay, either way
+	spareTries     = 10             // for tries that nobody finished, so that River does not end a job that was not parked
 )
 
 // Schedule is the delay before each further try: ten tries over three days, as
@@ -87,6 +88,9 @@ func (c Config) withDefaults() Config {
 	}
 	return c
 }
+
+// tries is how many of them fail before a job is parked.
+func (c Config) tries() int { return len(c.Schedule) + 1 }
 
 // Queue implements notify.Queue.
 type Queue struct {
@@ -175,7 +179,7 @@ func (q *Queue) prepare(ctx context.Context, logger *slog.Logger) error {
 		Queues:                      map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: q.config.Workers}},
 		FetchCooldown:               fetchCooldown,
 		FetchPollInterval:           fetchPoll,
-		MaxAttempts:                 len(q.config.Schedule) + 1,
+		MaxAttempts:                 q.config.tries() + spareTries,
 		CompletedJobRetentionPeriod: uniqueFor,
 		CancelledJobRetentionPeriod: uniqueFor,
 		DiscardedJobRetentionPeriod: uniqueFor, // the parked delivery is what stays

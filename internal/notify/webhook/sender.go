@@ -133,7 +133,7 @@ func (s *sender) settle(ctx context.Context, job *river.Job[args], e notify.Endp
 		return s.disable(ctx, d, notify.ReasonGone)
 	case e.Failing(d.At):
 		return s.disable(ctx, d, notify.ReasonFailing)
-	case job.Attempt >= job.MaxAttempts:
+	case job.Attempt >= s.config.tries():
 		return s.park(ctx, d)
 	}
 	delay := s.delay(job.Attempt, answer.retryAfter)
