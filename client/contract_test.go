@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pb33f/libopenapi/datamodel/high/base"
+	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/paylink/paylink/client"
 	"github.com/paylink/paylink/internal/gateway/api/apitest"
@@ -36,28 +36,26 @@ var shapes = map[string]any{
 // TestTypesAreTheDocuments holds every member of every type against the API
 // document: none is missing, none is made up, and each has the right type.
 func TestTypesAreTheDocuments(t *testing.T) {
-	schemas := apitest.Model(t).Components.Schemas
 	for name, value := range shapes {
-		proxy := schemas.GetOrZero(name)
-		if proxy == nil {
+		s := apitest.Model(t).Schema(t, name)
+		if s == nil {
 			t.Errorf("the document has no schema %s", name)
 			continue
 		}
-		checkObject(t, name, properties(proxy.Schema()), reflect.TypeOf(value))
+		checkObject(t, name, properties(s), reflect.TypeOf(value))
 	}
 }
 
 // properties of an object, with those of what it is composed of.
-func properties(s *base.Schema) map[string]*base.Schema {
-	all := map[string]*base.Schema{}
+func properties(s *jsonschema.Schema) map[string]*jsonschema.Schema {
+	all := map[string]*jsonschema.Schema{}
+	if s.Ref != nil {
+		all = properties(s.Ref)
+	}
 	for _, part := range s.AllOf {
-		maps.Copy(all, properties(part.Schema()))
+		maps.Copy(all, properties(part))
 	}
-	if s.Properties != nil {
-		for name, p := range s.Properties.FromOldest() {
-			all[name] = p.Schema()
-		}
-	}
+	maps.Copy(all, s.Properties)
 	return all
 }
 
@@ -77,7 +75,7 @@ func members(of reflect.Type) map[string]reflect.Type {
 	return all
 }
 
-func checkObject(t *testing.T, name string, want map[string]*base.Schema, of reflect.Type) {
+func checkObject(t *testing.T, name string, want map[string]*jsonschema.Schema, of reflect.Type) {
 	t.Helper()
 	got := members(of)
 	for _, member := range slices.Sorted(maps.Keys(want)) {
@@ -95,7 +93,15 @@ func checkObject(t *testing.T, name string, want map[string]*base.Schema, of ref
 	}
 }
 
-func checkValue(t *testing.T, name string, s *base.Schema, of reflect.Type) {
+// types that a schema names itself.
+func types(s *jsonschema.Schema) []string {
+	if s.Types == nil {
+		return nil
+	}
+	return s.Types.ToStrings()
+}
+
+func checkValue(t *testing.T, name string, s *jsonschema.Schema, of reflect.Type) {
 	t.Helper()
 	for of.Kind() == reflect.Pointer {
 		of = of.Elem()
@@ -103,16 +109,21 @@ func checkValue(t *testing.T, name string, s *base.Schema, of reflect.Type) {
 	if of == reflect.TypeFor[json.RawMessage]() {
 		return
 	}
-	if len(s.AnyOf) > 0 && len(s.Type) == 0 { // a value, or null
-		s = s.AnyOf[0].Schema()
+	for len(types(s)) == 0 {
+		switch {
+		case s.Ref != nil:
+			s = s.Ref
+			continue
+		case len(s.AnyOf) > 0: // a value, or null
+			s = s.AnyOf[0]
+			continue
+		case len(s.OneOf) > 0: // an amount: a string or a number
+			s = s.OneOf[0]
+			continue
+		}
+		break
 	}
-	if len(s.Type)+len(s.OneOf)+len(s.AllOf)+len(properties(s)) == 0 && s.Const == nil && s.AdditionalProperties == nil && of.Kind() == reflect.String {
-		return // the library does not resolve a reference that has a description beside it; those are amounts
-	}
-	if len(s.OneOf) > 0 { // an amount: a string or a number
-		s = s.OneOf[0].Schema()
-	}
-	kinds := slices.DeleteFunc(slices.Clone(s.Type), func(k string) bool { return k == "null" })
+	kinds := slices.DeleteFunc(types(s), func(k string) bool { return k == "null" })
 	kind := "object"
 	switch {
 	case len(kinds) > 0:
@@ -138,7 +149,7 @@ func checkValue(t *testing.T, name string, s *base.Schema, of reflect.Type) {
 			t.Errorf("%s is a list, and %s in the SDK", name, of)
 			return
 		}
-		checkValue(t, name+"[]", s.Items.A.Schema(), of.Elem())
+		checkValue(t, name+"[]", s.Items2020, of.Elem())
 	case "object":
 		switch inner := properties(s); {
 		case of.Kind() == reflect.Map:
@@ -178,25 +189,23 @@ var calls = map[string]string{
 // The payer's pages, and what is for people and machines that watch, need none.
 func TestEveryCallIsThere(t *testing.T) {
 	c := reflect.ValueOf(connect(t))
-	for path, item := range apitest.Model(t).Paths.PathItems.FromOldest() {
-		for method, op := range item.GetOperations().FromOldest() {
-			where, known := calls[op.OperationId]
-			if !known {
-				if strings.HasPrefix(path, "/api/") {
-					t.Errorf("%s %s (%s) has no method in the SDK", strings.ToUpper(method), path, op.OperationId)
-				}
-				continue
+	for _, op := range apitest.Model(t).Operations {
+		where, known := calls[op.ID]
+		if !known {
+			if strings.HasPrefix(op.Path, "/api/") {
+				t.Errorf("%s %s (%s) has no method in the SDK", op.Method, op.Path, op.ID)
 			}
-			at := c
-			group, name, grouped := strings.Cut(where, ".")
-			if grouped {
-				at = at.Elem().FieldByName(group)
-			} else {
-				name = group
-			}
-			if !at.MethodByName(name).IsValid() {
-				t.Errorf("%s: the SDK has no %s", op.OperationId, where)
-			}
+			continue
+		}
+		at := c
+		group, name, grouped := strings.Cut(where, ".")
+		if grouped {
+			at = at.Elem().FieldByName(group)
+		} else {
+			name = group
+		}
+		if !at.MethodByName(name).IsValid() {
+			t.Errorf("%s: the SDK has no %s", op.ID, where)
 		}
 	}
 }

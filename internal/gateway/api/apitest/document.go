@@ -1,0 +1,242 @@
+package apitest
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"go.yaml.in/yaml/v4"
+
+	apispec "github.com/paylink/paylink/docs/api"
+)
+
+// Document is the OpenAPI document of the API. Version 3.1's schemas are JSON Schema
+// 2020-12, so a library for that judges values; what is around them is read here.
+type Document struct {
+	Operations []*Operation // by path, then by method
+	root       place
+	compiling  sync.Mutex
+	compiler   *jsonschema.Compiler
+}
+
+// Operation is one method of one path.
+type Operation struct {
+	ID, Method, Path, Summary string
+	Tags                      []string
+	Parameters                []Parameter
+	Statuses                  []int
+	at                        place
+	schemes                   []string // any one of these HTTP authentication schemes; none: open to everyone
+}
+
+// Parameter is what an operation takes besides its body.
+type Parameter struct {
+	Name, In string
+	Required bool
+	at       place
+}
+
+// resource is what the compiler knows the document by.
+const resource = "paylink:openapi.yaml"
+
+var loaded = sync.OnceValues(func() (*Document, error) { return load(apispec.YAML) })
+
+// Model is the parsed document: parsing it takes a while, so once is enough.
+func Model(t testing.TB) *Document {
+	t.Helper()
+	d, err := loaded()
+	if err != nil {
+		t.Fatalf("the OpenAPI document: %v", err)
+	}
+	return d
+}
+
+func load(file []byte) (*Document, error) {
+	var tree any
+	if err := yaml.Unmarshal(file, &tree); err != nil {
+		return nil, err
+	}
+	text, err := json.Marshal(tree)
+	if err != nil {
+		return nil, err
+	}
+	whole, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+	if err != nil {
+		return nil, err
+	}
+	d := &Document{compiler: jsonschema.NewCompiler()}
+	d.compiler.DefaultDraft(jsonschema.Draft2020)
+	d.compiler.AssertFormat()
+	if err := d.compiler.AddResource(resource, whole); err != nil {
+		return nil, err
+	}
+	d.root = place{d, "", whole}
+	paths := d.root.get("paths")
+	for _, path := range paths.keys() {
+		for _, method := range paths.get(path).keys() {
+			if method != "parameters" {
+				d.Operations = append(d.Operations, d.operation(method, path, paths.get(path)))
+			}
+		}
+	}
+	return d, nil
+}
+
+func (d *Document) operation(method, path string, item place) *Operation {
+	at := item.get(method)
+	o := &Operation{ID: at.get("operationId").text(), Method: strings.ToUpper(method), Path: path, Summary: at.get("summary").text(), at: at}
+	for _, t := range at.get("tags").items() {
+		o.Tags = append(o.Tags, t.text())
+	}
+	for _, p := range slices.Concat(item.get("parameters").items(), at.get("parameters").items()) {
+		o.Parameters = append(o.Parameters, Parameter{p.get("name").text(), p.get("in").text(), p.get("required").value == true, p})
+	}
+	for _, status := range at.get("responses").keys() {
+		n, err := strconv.Atoi(status)
+		if err != nil {
+			panic(fmt.Sprintf("%s %s answers %q, which is no status", o.Method, path, status))
+		}
+		o.Statuses = append(o.Statuses, n)
+	}
+	for _, way := range at.get("security").items() {
+		for _, name := range way.keys() {
+			o.schemes = append(o.schemes, d.root.get("components").get("securitySchemes").get(name).get("scheme").text())
+		}
+	}
+	return o
+}
+
+// Find is the operation that a method and an escaped path lead to, or nil. A literal
+// address goes before one with a parameter in it.
+func (d *Document) Find(method, path string) (found *Operation) {
+	for _, o := range d.Operations {
+		if o.Method != method || o.values(path) == nil {
+			continue
+		}
+		if found == nil || strings.Count(o.Path, "{") < strings.Count(found.Path, "{") {
+			found = o
+		}
+	}
+	return found
+}
+
+// values are those of a path's parameters; nil if the path is not of this form.
+func (o *Operation) values(path string) map[string]string {
+	want, got := strings.Split(o.Path, "/"), strings.Split(path, "/")
+	if len(want) != len(got) {
+		return nil
+	}
+	found := map[string]string{}
+	for i, segment := range want {
+		value, err := url.PathUnescape(got[i])
+		before, name, parameter := strings.Cut(segment, "{")
+		name, after, _ := strings.Cut(name, "}")
+		switch {
+		case err != nil, !strings.HasPrefix(value, before), !strings.HasSuffix(value, after):
+			return nil
+		case parameter && len(value) > len(before)+len(after):
+			found[name] = value[len(before) : len(value)-len(after)]
+		case parameter || value != segment:
+			return nil
+		}
+	}
+	return found
+}
+
+// Schemas are the names of the shapes to which others refer.
+func (d *Document) Schemas() []string { return d.root.get("components").get("schemas").keys() }
+
+// SecuritySchemes are the names of the ways to sign in.
+func (d *Document) SecuritySchemes() []string {
+	return d.root.get("components").get("securitySchemes").keys()
+}
+
+// Schema is the shape with this name, or nil.
+func (d *Document) Schema(t testing.TB, name string) *jsonschema.Schema {
+	t.Helper()
+	all := d.root.get("components").get("schemas")
+	if !slices.Contains(all.keys(), name) {
+		return nil
+	}
+	s, err := all.schema(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// place is a value of the document, and where it stands as a JSON pointer.
+type place struct {
+	in    *Document
+	at    string
+	value any
+}
+
+// get is a member, or what the member refers to.
+func (p place) get(name string) place {
+	of, _ := p.value.(map[string]any)
+	return p.in.follow(place{p.in, p.at + "/" + pointer.Replace(name), of[name]})
+}
+
+// items are those of a list, or what they refer to.
+func (p place) items() (all []place) {
+	list, _ := p.value.([]any)
+	for i, v := range list {
+		all = append(all, p.in.follow(place{p.in, p.at + "/" + strconv.Itoa(i), v}))
+	}
+	return all
+}
+
+func (p place) keys() []string {
+	of, _ := p.value.(map[string]any)
+	return slices.Sorted(maps.Keys(of))
+}
+
+func (p place) text() string {
+	s, _ := p.value.(string)
+	return s
+}
+
+// schema is that of a member, or nil where there is none. What it refers to is the
+// compiler's to find.
+func (p place) schema(name string) (*jsonschema.Schema, error) {
+	if of, _ := p.value.(map[string]any); of[name] == nil {
+		return nil, nil
+	}
+	p.in.compiling.Lock()
+	defer p.in.compiling.Unlock()
+	return p.in.compiler.Compile(resource + "#" + (&url.URL{Path: p.at + "/" + pointer.Replace(name)}).EscapedPath())
+}
+
+// pointer escapes a name for a JSON pointer (RFC 6901).
+var pointer = strings.NewReplacer("~", "~0", "/", "~1")
+
+func (d *Document) follow(p place) place {
+	of, _ := p.value.(map[string]any)
+	ref, ok := of["$ref"].(string)
+	if !ok {
+		return p
+	}
+	to := d.root
+	for name := range strings.SplitSeq(strings.TrimPrefix(ref, "#/"), "/") {
+		to = to.get(strings.NewReplacer("~1", "/", "~0", "~").Replace(name))
+	}
+	return to
+}
+
+// methodOf is the documented method for a request's: HEAD is answered as GET is.
+func methodOf(r *http.Request) string {
+	if r.Method == http.MethodHead {
+		return http.MethodGet
+	}
+	return r.Method
+}
