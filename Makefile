@@ -6,7 +6,8 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 LINT_VERSION := v2.15.0
 # One way to compile for all but the race detector and DuckDB, which need C: what build
-# has made, lint, the chart and the unhurried tests find in Go's cache.
+# has made, the chart and the end-to-end tests find in Go's cache. Lint asks for what the
+# race detector's tests need (scripts/race.sh).
 export CGO_ENABLED := 0
 export GOFLAGS := -trimpath
 
@@ -21,15 +22,13 @@ run: build ## build and start everything on ./data with a demo account
 build: ## bin/paylink, one static binary
 	@$(GO) build -ldflags '$(LDFLAGS)' -o bin/paylink ./cmd/paylink
 
-test: needs lint unit chart lake ## every test with every real engine, under the race detector
+test: needs lint unit chart lake ## lint, and every test with every real engine
 
 unit: build
-	@echo "tests: race detector on; SQLite, PostgreSQL and DynamoDB Local for the stores, Chromium for the pages"
+	@echo "tests: race detector on for all but the end-to-end tests, which come last; SQLite, PostgreSQL and DynamoDB Local for the stores, Chromium for the pages"
 	@PAYLINK_BINARY=$(CURDIR)/bin/paylink GO=$(GO) scripts/test.sh
 	@echo "tests: lists over a million payments, and pages of 200,000, without the race detector, which would be what is measured"
 	@$(GO) test -vet off -count 1 -run 'TestMillionPayments|TestF29' ./internal/store/sqlstore
-	@echo "tests: a flood of card tests, and how soon the payment page can be used, without the race detector, which would be what payers wait for"
-	@PAYLINK_BINARY=$(CURDIR)/bin/paylink $(GO) test -vet off -count 1 -run 'TestF28|TestPaymentPageIsUsableAtOnce' ./cmd/paylink
 
 lint: ## formatting, and golangci-lint, which has go vet's own checks in it
 	@test -z "$$(gofmt -l client cmd internal docs)" || { echo "gofmt would change:"; gofmt -l client cmd internal docs; exit 1; }

@@ -10,4 +10,5 @@ if [ ! -x "$bin" ]; then
   GOBIN=$PWD/.cache/gobin go install "github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$version"
   mv .cache/gobin/golangci-lint "$bin"
 fi
-exec "$bin" run ./...
+. scripts/race.sh
+GOFLAGS="${GOFLAGS:-} ${race[*]}" exec "$bin" run ./...

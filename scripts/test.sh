@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs the Go tests under the race detector, and says how many ran on each engine.
+# Runs the Go tests, under the race detector but for the end-to-end tests, and says how
+# many ran on each engine. With arguments, those packages alone, under the detector.
 # Shown: a line for each package, whatever failed in full, and the engines at the end;
 # all the rest is in .cache/unit.log. The exit status is go test's, or 1 if a test was
 # skipped or, when all packages run, if an engine ran none.
@@ -11,13 +12,26 @@ cd "$(dirname "$0")/.."
 mkdir -p .cache
 go=${GO:-go}
 # go vet is lint's, which need not compile everything anew for it.
-# The packages whose tests take minutes come first, or the last one would run alone.
-all=(./internal/store/sqlstore ./cmd/paylink ./internal/store/dynamo ./internal/coordinator ./internal/rpc ./...)
-# SQLite, which is C put into Go, is left without the detector: it guards itself, and
-# would take half of the time. So is what trains and scores, which is arithmetic on
-# what it is given and starts nothing. Garbage may wait: memory is not what is short.
-unwatched=(-gcflags 'modernc.org/sqlite/lib=-race=false' -gcflags 'modernc.org/libc/...=-race=false' -gcflags 'github.com/paylink/paylink/internal/fraud/score=-race=false')
-CGO_ENABLED=1 "$go" test -race "${unwatched[@]}" -exec 'env GOGC=300' -vet off -timeout 35m -v "${@:-${all[@]}}" 2>&1 | tee .cache/unit.log | awk -v all=$(($# == 0)) '
+under_race() (
+	. scripts/race.sh
+	# Garbage may wait: memory is not what is short.
+	"$go" test "${race[@]}" -exec 'env GOGC=300' -vet off -timeout 20m -v "$@" 2>&1
+)
+# The end-to-end tests drive a binary that is built without the detector, which would see
+# their own steps alone; and some measure what a payer waits for. They mostly wait for
+# browsers and processes, so two run at a time.
+end_to_end() {
+	"$go" test -count 1 -vet off -parallel 2 -timeout 25m -v ./cmd/paylink 2>&1
+}
+everything() {
+	# The packages whose tests take minutes come first, or the last one would run alone.
+	under_race ./internal/store/sqlstore ./internal/store/dynamo ./internal/coordinator ./internal/rpc $("$go" list ./... | grep -v '/cmd/paylink$')
+	local failed=$?
+	end_to_end && return "$failed"
+}
+run=(everything)
+[ $# -gt 0 ] && run=(under_race "$@")
+"${run[@]}" | tee .cache/unit.log | awk -v all=$(($# == 0)) '
 function name_of(line) { sub(/^ *--- [A-Z]+: /, "", line); sub(/ \([0-9.]+s\)$/, "", line); return line }
 function keep(line) { if (!(now in text)) order[++kept] = now; text[now] = text[now] line "\n" }
 function forget() { split("", text); split("", order); split("", result); split("", parent); split("", on); kept = 0; now = "" }

@@ -10,6 +10,7 @@ import (
 // where a rule decides, to axe-core: the proof while it is worked out, declines that
 // tell nothing, a payment that is held, and the page that asks for patience.
 func TestAccessibility_Fraud(t *testing.T) {
+	t.Parallel()
 	for _, lang := range []string{"en", "ar"} {
 		t.Run(lang, func(t *testing.T) {
 			g := &gallery{t: t, axe: axeScript(t), p: serve(t), b: openBrowser(t), say: i18n.For(lang)}

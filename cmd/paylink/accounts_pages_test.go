@@ -14,6 +14,7 @@ import (
 // account to axe-core, as TestDashboardAccessibility does with the others. Mail is
 // set up, and goes nowhere.
 func TestAccountAccessibility(t *testing.T) {
+	t.Parallel()
 	address := freeAddress(t)
 	url := "http://localhost:" + address[strings.LastIndex(address, ":")+1:]
 	p := serveWith(t, filepath.Join(t.TempDir(), "data"), address, "--public-url", url, "--mail-from", "pay@shop.example", "--mail-url", "smtp://"+freeAddress(t)+"?tls=off")

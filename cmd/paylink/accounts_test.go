@@ -85,6 +85,7 @@ func (a account) says(words string) {
 // recovery code, then adds a passkey on an authenticator of Chromium's own and signs
 // in with it, and without it once it is removed.
 func TestAccountInABrowser(t *testing.T) {
+	t.Parallel()
 	a := newAccount(t)
 	a.open(a.url + "/dashboard/sign-up?lang=en")
 	a.form("main form button", "#username", "ada", "#email", "ada@example.com", "#password", userPassword)
@@ -122,6 +123,7 @@ func TestAccountInABrowser(t *testing.T) {
 // TestPasskeyInABrowser adds a passkey on an authenticator of Chromium's own, signs in
 // with it alone, and cannot once it is removed.
 func TestPasskeyInABrowser(t *testing.T) {
+	t.Parallel()
 	a := newAccount(t)
 	a.authenticator()
 	a.open(a.url + "/dashboard/sign-up?lang=en")

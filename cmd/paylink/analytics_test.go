@@ -155,6 +155,7 @@ var analyticsHarms = []string{
 // each row and sum to payments and links: what somebody has harmed is named, and made
 // anew. What the store has not come to is no error.
 func TestAnalyticsVerifyAndRebuild(t *testing.T) {
+	t.Parallel()
 	p := serve(t)
 	_, key := p.merchant(t, "ada")
 	suspicious(t, key)
@@ -230,6 +231,7 @@ func manyLinks(t *testing.T, data string, n int) {
 // TestF23AnalyticsRebuildKilledHalfWay: a rebuild that is killed leaves a store that is
 // not whole, of which verify says nothing wrong; run again it makes all of it.
 func TestF23AnalyticsRebuildKilledHalfWay(t *testing.T) {
+	t.Parallel()
 	const links = 20_000
 	p := serve(t)
 	_, key := p.merchant(t, "ada")
@@ -250,6 +252,7 @@ func TestF23AnalyticsRebuildKilledHalfWay(t *testing.T) {
 		return whole, walked
 	}
 	c := exec.CommandContext(t.Context(), paylinkBinary(t), "fraud", "rebuild", "--quiet", "--data", p.data) //nolint:gosec // the binary is ours
+	c.Env = environ(t)
 	c.Stdout, c.Stderr = os.Stderr, os.Stderr
 	if err := c.Start(); err != nil {
 		t.Fatal(err)

@@ -35,6 +35,7 @@ const watchReturn = `addEventListener("pageshow", e => sessionStorage.setItem("r
 // back and presses again: in a browser that shows the page as it was left, card
 // and all, and in one that fetches it anew; with our script and without.
 func TestF14DoubleClickRefreshBackButton(t *testing.T) {
+	t.Parallel()
 	p := serve(t)
 	_, key := p.merchant(t, "ada")
 	for _, c := range []struct {

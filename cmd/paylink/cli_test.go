@@ -146,6 +146,7 @@ func developer(t testing.TB) (*process, *terminal, string) {
 }
 
 func TestCommandLine(t *testing.T) {
+	t.Parallel()
 	p, c, key := developer(t)
 
 	// A link, and what may be done with it.
@@ -280,6 +281,7 @@ func profilesWork(t *testing.T, p *process, key string) {
 
 // TestTriggers causes every event that trigger lists, for real, some at a time.
 func TestTriggers(t *testing.T) {
+	t.Parallel()
 	p, c, key := developer(t)
 	type line struct{ Event string }
 	var group sync.WaitGroup

@@ -10,6 +10,7 @@ import (
 // TestClock moves time in each shape that paylink is deployed in: what would take a
 // month happens within a second or two of the call, for that account alone.
 func TestClock(t *testing.T) {
+	t.Parallel()
 	for name, deploy := range shapes {
 		t.Run(name, func(t *testing.T) { timePasses(t, deploy(t)) })
 	}

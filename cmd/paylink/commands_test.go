@@ -35,6 +35,7 @@ func worked(t *testing.T, words string, args ...string) {
 
 // TestCommands runs every command that an operator has.
 func TestCommands(t *testing.T) {
+	t.Parallel()
 	t.Run("configuration", func(t *testing.T) {
 		dir := t.TempDir()
 		worked(t, "paylink", "version")
@@ -139,14 +140,14 @@ func configures(t *testing.T) {
 	// and the file beats the variable.
 	data := filepath.Join(dir, "data")
 	holds(`{"data":"` + data + `","target":["all"],"listen":"nowhere","demo":false,"public_url":"https://pay.example.com","store":"sqlite:other.db","jwks":"none"}`)
-	t.Setenv("PAYLINK_LISTEN", "elsewhere")
+	setenv(t, "PAYLINK_LISTEN", "elsewhere")
 	refusedWith(t, `--listen "nowhere"`, "check-config", "--config", file)
 	worked(t, "is good", "check-config", "--config", file, "--listen", "127.0.0.1:0")
 	worked(t, "schema", "migrate", "--config", file)
 	if _, err := os.Stat(filepath.Join(data, "other.db")); err != nil {
 		t.Errorf("the file's data folder and store: %v", err)
 	}
-	t.Setenv("PAYLINK_CONFIG", file)
+	setenv(t, "PAYLINK_CONFIG", file)
 	refusedWith(t, `--listen "nowhere"`, "check-config")
 	holds(`{"typo":1}`)
 	refusedWith(t, `"typo" is no setting`, "check-config")

@@ -10,6 +10,7 @@ import (
 // payment, with figures, rules with a mistake and with the answer of a backtest, the
 // pages that ask, lists, policy and models.
 func TestDashboardAccessibility_Fraud(t *testing.T) {
+	t.Parallel()
 	const user = "ada-lovelace-and-daughters"
 	g := &gallery{t: t, axe: axeScript(t), p: serve(t), b: openBrowser(t)}
 	_, g.key = g.p.merchant(t, user)

@@ -15,6 +15,7 @@ import (
 // held, blocked and disputed, with reasons, timeline and related payments; and every
 // page that asks.
 func TestDashboardAccessibility_Review(t *testing.T) {
+	t.Parallel()
 	const user = "ada-lovelace-and-daughters"
 	g := &gallery{t: t, axe: axeScript(t), p: serve(t), b: openBrowser(t)}
 	_, g.key = g.p.merchant(t, user)

@@ -14,6 +14,7 @@ const userPassword = "correct horse battery"
 // every look, and in Arabic, which is read from the right. A room adds a function
 // like paymentPages that shows its pages; make screenshots keeps pictures of all.
 func TestDashboardAccessibility(t *testing.T) {
+	t.Parallel()
 	g := &gallery{t: t, axe: axeScript(t), p: serve(t), b: openBrowser(t)}
 	_, g.key = g.p.merchant(t, "ada-lovelace-and-daughters")
 	g.show("/dashboard/sign-in", "sign in")
@@ -42,7 +43,10 @@ func (g *gallery) show(path, name string) {
 	g.b.open(g.p.url + path + separator + "lang=en")
 	g.b.audit("dashboard "+name, g.axe)
 	g.b.open(g.p.url + path + separator + "lang=ar")
+	left := g.b.looks
+	g.b.looks = looksRightToLeft
 	g.b.audit("dashboard "+name+" arabic", g.axe)
+	g.b.looks = left
 	g.b.open(g.p.url + path + separator + "lang=en")
 }
 

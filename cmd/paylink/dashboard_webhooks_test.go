@@ -20,6 +20,7 @@ const hooksUser = "ada-lovelace-and-daughters"
 // axe-core: empty, with an endpoint whose server refuses and then answers, the
 // request and the answer of a delivery, a bulk redelivery, and the secrets.
 func TestDashboardAccessibility_Webhooks(t *testing.T) {
+	t.Parallel()
 	g := &gallery{t: t, axe: axeScript(t), p: serve(t), b: openBrowser(t)}
 	var user *client
 	user, g.key = g.p.merchant(t, hooksUser)

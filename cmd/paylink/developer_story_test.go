@@ -13,6 +13,7 @@ import (
 // server: a link paid in a real browser, told to the local server as a webhook, what
 // goes wrong in life made to happen by trigger, and a month that passes in a second.
 func TestDeveloperStory(t *testing.T) {
+	t.Parallel()
 	p, terminal, key := developer(t)
 	b := openBrowser(t)
 	_, secret, _ := strings.Cut(key, ":")

@@ -24,7 +24,7 @@ const paymentsStore = "PAYLINK_PAYMENTS_STORE"
 
 // paymentsOn makes every paylink that the test runs keep links and payments in a
 // table.
-func paymentsOn(t *testing.T, url string) { t.Helper(); t.Setenv(paymentsStore, url) }
+func paymentsOn(t *testing.T, url string) { t.Helper(); setenv(t, paymentsStore, url) }
 
 // distribute deploys every box apart, on PostgreSQL and DynamoDB.
 func distribute(t *testing.T, table string) *fleet {
@@ -126,6 +126,7 @@ func (n *narrow) before(t *testing.T, table string) string {
 // TestF26DistributedServicesKilledInTurn is TestF26EachServiceKilledInTurn on
 // PostgreSQL and DynamoDB, which throttles for a while.
 func TestF26DistributedServicesKilledInTurn(t *testing.T) {
+	t.Parallel()
 	var way narrow
 	f := distribute(t, way.before(t, dynamotest.URL(t)))
 	l := f.load(t)
@@ -144,6 +145,7 @@ func TestF26DistributedServicesKilledInTurn(t *testing.T) {
 // TestMoveToDynamoDB takes a merchant from the embedded file to PostgreSQL and
 // DynamoDB, and back: an archive is a backup of the table, too.
 func TestMoveToDynamoDB(t *testing.T) {
+	t.Parallel()
 	stores := []string{"--store", pgtest.Database(t), "--payments-store", dynamotest.URL(t)}
 	q := move(t, stores)
 	q.end()

@@ -191,6 +191,7 @@ func (b *browser) typed(field, text string) {
 // TestFormOnAWebsite: a visitor pays on the page of docs/forms.md, which is another
 // site than ours; the page hears of it, is sent the signed result, and checks it.
 func TestFormOnAWebsite(t *testing.T) {
+	t.Parallel()
 	p := serve(t)
 	_, key := p.merchant(t, "ada-lovelace")
 	address := freeAddress(t)
@@ -259,6 +260,7 @@ func (b *browser) resultIsUsedOnce(origin, result string) {
 // TestFormSendsThePayerBack: without a listener the page goes on by itself; a bank's
 // challenge takes the window and comes back; the plain link works without a script.
 func TestFormSendsThePayerBack(t *testing.T) {
+	t.Parallel()
 	p := serve(t)
 	_, key := p.merchant(t, "ada-lovelace")
 	address := freeAddress(t)
@@ -314,6 +316,7 @@ func site(t testing.TB, body func(r *http.Request) string) string {
 // that is cannot be impersonated by another, nor make a payer press what is covered,
 // nor send the form for them.
 func TestFormAgainstAHostilePage(t *testing.T) {
+	t.Parallel()
 	p := serve(t)
 	_, key := p.merchant(t, "ada-lovelace")
 	var form string
@@ -452,6 +455,7 @@ func formRooms(g *gallery) {
 // TestFormAsAButton: with mode="button" the element is a button, labelled by the
 // site, that leads to the form's own page; nothing is framed.
 func TestFormAsAButton(t *testing.T) {
+	t.Parallel()
 	p := serve(t)
 	_, key := p.merchant(t, "ada-lovelace")
 	var form string

@@ -39,6 +39,7 @@ type fraudStory struct {
 // holds large payments, and the queue is cleared: one approved, one declined, one
 // refunded as fraud.
 func TestFraudStory(t *testing.T) {
+	t.Parallel()
 	p := serveWith(t, filepath.Join(t.TempDir(), "data"), freeAddress(t), "--trusted-proxies", "127.0.0.1/32")
 	g := &gallery{t: t, p: p, b: openBrowser(t)}
 	_, g.key = p.merchant(t, "babbage-tickets")

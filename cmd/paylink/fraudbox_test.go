@@ -13,6 +13,7 @@ import (
 // attempts: the account's policy decides, payments go on, no other service stops
 // being ready; and when an instance is back, attempts are looked at again.
 func TestF26PaymentsGoOnWithoutTheFraudBox(t *testing.T) {
+	t.Parallel()
 	f := deploy(t, pgtest.Database(t), false)
 	_, key := f.front().merchant(t, "ada")
 	n := 0

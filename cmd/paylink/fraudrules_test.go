@@ -12,6 +12,7 @@ import (
 // payments of a server that runs, for an account that said nothing itself, until it is
 // taken back; and what is wrong is named.
 func TestInstallationRules(t *testing.T) {
+	t.Parallel()
 	data := filepath.Join(t.TempDir(), "data")
 	p := serveOn(t, data, freeAddress(t))
 	_, key := p.merchant(t, "ada")

@@ -76,7 +76,7 @@ func TestF21FailedFsync(t *testing.T) {
 	address := strings.TrimPrefix(p.url, "http://")
 	broken := &process{t: t, url: p.url, data: p.data, logs: &shared{}, done: make(chan struct{})}
 	broken.cmd = exec.Command(self, paylinkBinary(t), "serve", "--data", p.data, "--listen", address, "--public-url", p.url, "--log-level", "debug") //nolint:noctx // it is killed below
-	broken.cmd.Env = append(os.Environ(), noSync+"=1")
+	broken.cmd.Env = append(environ(t), noSync+"=1")
 	broken.cmd.Stdout, broken.cmd.Stderr = broken.logs, broken.logs
 	if err := broken.cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -100,7 +100,7 @@ func startKilled(t testing.TB, data, address string) *killed {
 		http: &http.Client{Timeout: killCallLimit, Transport: &http.Transport{MaxIdleConnsPerHost: killClients,
 			DialContext: (&net.Dialer{Timeout: killCallLimit}).DialContext}}}
 	s.cmd = exec.Command(paylinkBinary(t), "serve", "--data", data, "--listen", address, "--demo", "--allow-private-webhooks") //nolint:noctx,gosec // the test kills it, and the binary is ours
-	s.cmd.Stdout, s.cmd.Stderr = s.logs, s.logs
+	s.cmd.Env, s.cmd.Stdout, s.cmd.Stderr = environ(t), s.logs, s.logs
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -262,7 +262,10 @@ func (k *told) path(link string) string {
 // TestI10Kill9UnderLoad kills the server at random moments of a busy life. What
 // it had acknowledged is there when it is back, and in the end its books agree
 // with the issuer's.
-func TestI10Kill9UnderLoad(t *testing.T) { killUnderLoad(t, killRounds) }
+func TestI10Kill9UnderLoad(t *testing.T) {
+	t.Parallel()
+	killUnderLoad(t, killRounds)
+}
 
 func killUnderLoad(t *testing.T, rounds int) {
 	t.Helper()

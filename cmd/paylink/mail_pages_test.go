@@ -14,6 +14,7 @@ import (
 // axe-core: a receipt, genuine and altered; the page that ends a kind of mail,
 // before, after, and for a stranger's address.
 func TestMailAccessibility(t *testing.T) {
+	t.Parallel()
 	server := mailtest.Start(t, mailtest.Options{NoStartTLS: true})
 	p := serveWith(t, filepath.Join(t.TempDir(), "data"), freeAddress(t), "--mail-url", server.URL(), "--mail-from", "Payments <pay@shop.example>")
 	g := &gallery{t: t, axe: axeScript(t), p: p, b: openBrowser(t)}
@@ -38,6 +39,7 @@ func TestMailAccessibility(t *testing.T) {
 	g.show("/mail/nobodys", "mail of nobody")
 	g.b.open(g.p.url + unsubscribe)
 	g.b.press("main form button")
+	g.b.sees("You are unsubscribed")
 	g.b.audit("dashboard mail ended", g.axe)
 	g.signIn("ada-lovelace-and-daughters")
 	g.show("/dashboard/account/notifications", "notifications")

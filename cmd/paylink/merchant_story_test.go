@@ -48,6 +48,7 @@ func (b *browser) write(selector, words string) {
 // a link is made, and paid in another tab; the payment appears by itself, is
 // refunded, and goes to the accountant as a table.
 func TestMerchantStory(t *testing.T) {
+	t.Parallel()
 	p, b := serve(t), openBrowser(t)
 	b.signUp(p.url, "lovelace-books")
 	b.open(p.url + "/dashboard/test/payments?lang=en")

@@ -40,6 +40,7 @@ func fitted(t *testing.T, seed uint64) (fraud.ModelInfo, []byte) {
 // TestModelCommands: a server that runs follows a promotion and a roll-back within ten
 // seconds, and every command says what it cannot do.
 func TestModelCommands(t *testing.T) {
+	t.Parallel()
 	data := filepath.Join(t.TempDir(), "data")
 	p := serveOn(t, data, freeAddress(t))
 	models := func(words string, args ...string) {

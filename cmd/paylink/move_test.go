@@ -18,6 +18,7 @@ import (
 // PostgreSQL: nothing is lost on the way, a link that was given out before is paid
 // after, and a webhook that the old server could not deliver comes from the new one.
 func TestMoveToPostgres(t *testing.T) {
+	t.Parallel()
 	move(t, []string{"--store", pgtest.Database(t)})
 }
 

@@ -46,6 +46,7 @@ func (b *browser) fits(page string) {
 // whether the link is genuine, picks Arabic and comes back, mistypes, is declined, is
 // asked by the bank, pays, and finds the same truth when the link is opened again.
 func TestPayerStory(t *testing.T) {
+	t.Parallel()
 	p, b := serve(t), openBrowser(t)
 	_, key := p.merchant(t, payee)
 	b.becomePhone("de-DE,de,en")

@@ -12,7 +12,7 @@ import (
 )
 
 // storeOn makes every paylink that the test runs keep everything in a database.
-func storeOn(t *testing.T, url string) { t.Helper(); t.Setenv("PAYLINK_STORE", url) }
+func storeOn(t *testing.T, url string) { t.Helper(); setenv(t, "PAYLINK_STORE", url) }
 
 // grants are what docs/operate/postgresql.md gives to the role that serves.
 const grants = `CREATE ROLE paylink_app LOGIN; GRANT USAGE ON SCHEMA public TO paylink_app;
@@ -24,6 +24,7 @@ const grants = `CREATE ROLE paylink_app LOGIN; GRANT USAGE ON SCHEMA public TO p
 // TestPostgres is a merchant's day with everything on PostgreSQL, which an operator
 // restarts in the middle of it.
 func TestPostgres(t *testing.T) {
+	t.Parallel()
 	server := pgtest.New(t)
 	owner := server.Database(t)
 	storeOn(t, owner)
@@ -75,6 +76,7 @@ func TestPostgres(t *testing.T) {
 // the running service, then the folder; all of it into a younger cluster, whose
 // transaction ids the feed's positions are ahead of.
 func TestRestorePostgres(t *testing.T) {
+	t.Parallel()
 	old, fresh := pgtest.New(t), pgtest.New(t)
 	lost, restored := old.Database(t), fresh.Database(t)
 	storeOn(t, lost)
@@ -114,6 +116,7 @@ func TestRestorePostgres(t *testing.T) {
 
 // TestI10Kill9UnderLoadPostgres is TestI10Kill9UnderLoad on the other engine.
 func TestI10Kill9UnderLoadPostgres(t *testing.T) {
+	t.Parallel()
 	storeOn(t, pgtest.Database(t))
 	killUnderLoad(t, killRounds/4)
 }

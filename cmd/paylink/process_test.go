@@ -55,6 +55,56 @@ func paylinkBinary(t testing.TB) string {
 	return b
 }
 
+// environments are what tests set for the processes that they start, by the tests'
+// names. This process keeps its own, so that tests run side by side.
+var environments struct {
+	sync.Mutex
+	of map[string][]string
+}
+
+// setenv sets a variable for what the test and its subtests start from now on.
+func setenv(t testing.TB, name, value string) {
+	t.Helper()
+	environments.Lock()
+	defer environments.Unlock()
+	if environments.of == nil {
+		environments.of = map[string][]string{}
+	}
+	if environments.of[t.Name()] == nil {
+		t.Cleanup(func() {
+			environments.Lock()
+			defer environments.Unlock()
+			delete(environments.of, t.Name())
+		})
+	}
+	environments.of[t.Name()] = append(environments.of[t.Name()], name+"="+value)
+}
+
+// environ is what the test's processes start with; of a variable that is there twice,
+// the last counts.
+func environ(t testing.TB) []string {
+	t.Helper()
+	environments.Lock()
+	defer environments.Unlock()
+	all, at := os.Environ(), ""
+	for part := range strings.SplitSeq(t.Name(), "/") {
+		at += part
+		all = append(all, environments.of[at]...)
+		at += "/"
+	}
+	return all
+}
+
+func getenv(t testing.TB, name string) (value string) {
+	t.Helper()
+	for _, v := range environ(t) {
+		if n, is, _ := strings.Cut(v, "="); n == name {
+			value = is
+		}
+	}
+	return value
+}
+
 // shared is a buffer that a process writes while a test reads.
 type shared struct {
 	mu  sync.Mutex
@@ -120,7 +170,7 @@ func serveOn(t testing.TB, data, address string) *process {
 
 func serveWith(t testing.TB, data, address string, flags ...string) *process {
 	t.Helper()
-	if os.Getenv("PAYLINK_STORE") == "" {
+	if getenv(t, "PAYLINK_STORE") == "" {
 		t.Log("engine: SQLite") // scripts/test.sh counts these
 	}
 	p := &process{t: t, url: "http://" + address, data: data, logs: &shared{}}
@@ -135,7 +185,7 @@ func (p *process) start(flags ...string) {
 	p.t.Helper()
 	p.done = make(chan struct{})
 	p.cmd = exec.Command(paylinkBinary(p.t), append([]string{"serve", "--allow-private-webhooks", "--log-level", "debug"}, flags...)...) //nolint:noctx,gosec // stop ends it, and the binary is ours
-	p.cmd.Stdout, p.cmd.Stderr = p.logs, p.logs
+	p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = environ(p.t), p.logs, p.logs
 	if err := p.cmd.Start(); err != nil {
 		p.t.Fatal(err)
 	}
@@ -236,7 +286,7 @@ func command(t testing.TB, args ...string) (out, errs string, status int) {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, binary, args...) //nolint:gosec // our own binary
 	var o, e bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &o, &e
+	cmd.Env, cmd.Stdout, cmd.Stderr = environ(t), &o, &e
 	err := cmd.Run()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {

@@ -35,7 +35,7 @@ func onTerminal(t *testing.T, args ...string) (out, screen string) {
 	}()
 	var result bytes.Buffer
 	c := exec.CommandContext(t.Context(), paylinkBinary(t), args...) //nolint:gosec // the binary is ours
-	c.Stdout, c.Stderr = &result, near
+	c.Env, c.Stdout, c.Stderr = environ(t), &result, near
 	err = c.Run()
 	_ = near.Close()
 	screen = <-read
@@ -99,13 +99,13 @@ func TestWebhooksRedeliver(t *testing.T) {
 	}))
 	t.Cleanup(shop.Close)
 	merchant := p.client(t).as(key[strings.Index(key, ":")+1:])
-	e := merchant.ok("POST", "/api/webhook-endpoints", `{"url":"`+shop.URL+`","events":["link.created"]}`)
+	e := merchant.ok("POST", "/api/webhook-endpoints", `{"url":"`+shop.URL+`","events":["link.canceled"]}`) // not link.created: the demo link is just being told
 	id := str(t, e, "id")
 	path := "/api/webhook-endpoints/" + id
 	const events = 3
 	for range events { // each disables the endpoint, which is enabled for the next
 		merchant.ok("PUT", path, `{"enabled":true}`)
-		merchant.link(`"amount":"1.00"`)
+		merchant.ok("POST", "/api/links/"+str(t, merchant.link(`"amount":"1.00"`), "id")+"/cancel", "")
 		eventually(t, "the endpoint is disabled", func() bool { return merchant.ok("GET", path, "")["disabledReason"] == "gone" })
 	}
 	eventually(t, "all are parked", func() bool {

@@ -172,6 +172,7 @@ func follows(t *testing.T, name string, expect []string) *reader {
 
 // TestDeveloperQuickStart types what docs/quickstart/developer.md tells to type.
 func TestDeveloperQuickStart(t *testing.T) {
+	t.Parallel()
 	r := follows(t, "developer.md", []string{
 		`saved the profile default for http`,
 		`(?s)lnk_\S+\nhttp\S+/l/\S+\nopen until`,

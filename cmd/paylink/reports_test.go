@@ -26,6 +26,7 @@ func openReports(t *testing.T, data string) *sql.DB { return openFile(t, data, "
 // payments; what somebody has harmed is named and made anew, also beside a server
 // that works. What the projection has not come to is no error.
 func TestReportsVerifyAndRebuild(t *testing.T) {
+	t.Parallel()
 	p := serve(t)
 	_, key := p.merchant(t, "ada")
 	for i, card := range []string{"4242424242424242", "4000000000000002", "4242424242424242"} {
@@ -84,6 +85,7 @@ func overviewPages(g *gallery) {
 // looks at counts as opened, and as started once they type. Without scripts it
 // counts when the payment is submitted.
 func TestF32BrowsersTellSteps(t *testing.T) {
+	t.Parallel()
 	p, b := serve(t), openBrowser(t)
 	_, key := p.merchant(t, "ada")
 	steps := func(l map[string]any, column string) (n int) {

@@ -15,11 +15,12 @@ import (
 // of links and payments: a dump that is older than the table is restored, and the
 // relay brings what it lacks.
 func TestRestoreDynamoDB(t *testing.T) {
+	t.Parallel()
 	old, fresh := pgtest.New(t), pgtest.New(t)
 	lost, restored := old.Database(t), fresh.Database(t)
 	table, _ := dynamotest.FreshURL(t)
 	storeOn(t, lost)
-	t.Setenv("PAYLINK_PAYMENTS_STORE", table)
+	paymentsOn(t, table)
 	p := serve(t)
 	_, key := p.merchant(t, "ada")
 	shop := openShop(t)

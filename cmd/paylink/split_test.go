@@ -239,7 +239,7 @@ func (f *fleet) databaseKeepsNoCard() {
 	if read < 20 {
 		f.t.Errorf("only %d rows were read", read)
 	}
-	if table := os.Getenv(paymentsStore); table != "" {
+	if table := getenv(f.t, paymentsStore); table != "" {
 		tableKeepsNoCard(f.t, table)
 	}
 }
@@ -309,6 +309,7 @@ func (l *load) end(t *testing.T) {
 // acknowledged is there; what was not answered can be sent again; and in the end
 // the books agree with the issuer's.
 func TestF26EachServiceKilledInTurn(t *testing.T) {
+	t.Parallel()
 	server := pgtest.New(t)
 	f := deploy(t, server.Database(t), false)
 	l := f.load(t)
@@ -370,6 +371,7 @@ func (f *fleet) newerSchema(t *testing.T) {
 // payments, with mutual TLS between the services. Nobody but the load balancer
 // before the gateways notices.
 func TestF30RollingUpgrade(t *testing.T) {
+	t.Parallel()
 	f := deploy(t, pgtest.Database(t), true)
 	l := f.load(t)
 	wait(fleetRunsFor)
@@ -420,6 +422,7 @@ func apiKey(t *testing.T, key *client) (id, secret string) {
 
 // TestSplit looks at one deployment from outside and from beside.
 func TestSplit(t *testing.T) {
+	t.Parallel()
 	f := deploy(t, pgtest.Database(t), false)
 	t.Run("routes", func(t *testing.T) { keepsToItsRoutes(t, f) })
 	t.Run("I14 the other gateway replays", func(t *testing.T) { replaysElsewhere(t, f) })

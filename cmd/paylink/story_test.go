@@ -127,6 +127,7 @@ func onePayment(key *client, l map[string]any, status string) string {
 // TestStory is what the README promises, seen by the merchant over the API and
 // by the payer in Chromium, in each shape that paylink is deployed in.
 func TestStory(t *testing.T) {
+	t.Parallel()
 	for name, deploy := range shapes {
 		t.Run(name, func(t *testing.T) { story(t, deploy(t)) })
 	}

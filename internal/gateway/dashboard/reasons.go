@@ -28,9 +28,9 @@ var reasonCounts = map[string]string{
 	"declined": "review.feature.declined", "disputed": "review.feature.disputed",
 }
 
-// reasonText is a reason as a merchant understands it. A feature that the catalogue
+// ReasonText is a reason as a merchant understands it. A feature that the catalogue
 // does not know is told by its name.
-func reasonText(p *i18n.Printer, r payment.RiskReason, c money.Currency) string {
+func ReasonText(p *i18n.Printer, r payment.RiskReason, c money.Currency) string {
 	if math.IsNaN(r.Value) || math.IsInf(r.Value, 0) || math.Abs(r.Value) > 1e15 {
 		return r.Feature
 	}

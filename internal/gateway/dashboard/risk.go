@@ -87,7 +87,7 @@ func (v *visit) riskView(p payment.Payment) riskView {
 		view.ScoreTip = v.print.T("review.noHistory")
 	}
 	for _, reason := range r.Reasons {
-		view.Reasons = append(view.Reasons, riskReason{reasonText(v.print, reason, p.Amount.Currency), shareText(v.print, reason.Share)})
+		view.Reasons = append(view.Reasons, riskReason{ReasonText(v.print, reason, p.Amount.Currency), shareText(v.print, reason.Share)})
 	}
 	for _, hit := range r.Shadow {
 		view.Shadow = append(view.Shadow, v.print.T("review.shadowHit", "Rule", nameOf(names, hit.Rule), "Version", versionText(hit.Version), "Action", v.decisionBadge(hit.Action).Text))

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -228,14 +229,7 @@ wait $pid
 func (s *Server) Start(t testing.TB) {
 	t.Helper()
 	if s.port == 0 {
-		l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.port = l.Addr().(*net.TCPAddr).Port
-		if err := l.Close(); err != nil {
-			t.Fatal(err)
-		}
+		s.port = freePort(t)
 	}
 	who, err := owner()
 	if err != nil {
@@ -243,7 +237,7 @@ func (s *Server) Start(t testing.TB) {
 	}
 	_ = os.Remove(filepath.Join(s.dir, "keep"))
 	s.shell = s.command(leashed, s.dir, filepath.Join(s.bin, "postgres"), "-D", s.data(), "-p", strconv.Itoa(s.port), "-h", "127.0.0.1",
-		"-c", "unix_socket_directories=", "-c", "max_connections=200", "-c", "shared_buffers=32MB", "-c", "max_wal_size=256MB", "-c", "wal_level=minimal",
+		"-c", "unix_socket_directories=", "-c", "max_connections=500", "-c", "shared_buffers=32MB", "-c", "max_wal_size=256MB", "-c", "wal_level=minimal",
 		"-c", "max_wal_senders=0", "-c", "log_line_prefix=%m %p %d ")
 	s.shell.SysProcAttr = &syscall.SysProcAttr{Credential: who, Setpgid: true} // a terminal's Ctrl-C is for the test
 	stdin, err := s.shell.StdinPipe()
@@ -262,6 +256,26 @@ func (s *Server) Start(t testing.TB) {
 		t.Fatal(err)
 	}
 	s.await(t)
+}
+
+// freePort is a loopback port that nobody listens on at this moment. It lies below
+// those that systems give to outgoing connections and to who asks for any port, so that
+// nobody has it while the server is down.
+func freePort(t testing.TB) int {
+	t.Helper()
+	for range 1000 {
+		port := 5500 + rand.IntN(6500)
+		l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:"+strconv.Itoa(port))
+		if err != nil {
+			continue // somebody listens there
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return port
+	}
+	t.Fatal("no port is free")
+	return 0
 }
 
 func (s *Server) await(t testing.TB) {
