@@ -13,6 +13,7 @@ func TestAccessibility_Fraud(t *testing.T) {
 	t.Parallel()
 	for _, lang := range []string{"en", "ar"} {
 		t.Run(lang, func(t *testing.T) {
+			t.Parallel()
 			g := &gallery{t: t, axe: axeScript(t), p: serve(t), b: openBrowser(t), say: i18n.For(lang)}
 			if g.say.Dir() == "rtl" {
 				g.b.looks = looksRightToLeft

@@ -3,7 +3,9 @@
 package main_test
 
 import (
+	"math"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
@@ -30,18 +32,19 @@ func TestPaymentPageIsUsableAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	address := str(t, key.link(galleryMembers+`,"amount":"1250.50"`), "url")
-	best := 0.0
-	eventually(t, "the page can be used in time", func() bool {
+	best := math.Inf(1)
+	for start := time.Now(); best > maxUsableTime; {
+		if time.Since(start) > 4*patience {
+			t.Fatalf("the page can be used after %.1f ms at best, want %.0f", best, maxUsableTime)
+		}
 		b.open(address)
-		at := 0.0
 		eventually(t, "the browser says when it could be used", func() bool {
-			at = ask[float64](b, usable)
+			at := ask[float64](b, usable)
+			if at > 0 && at < best {
+				best = at
+				t.Logf("usable after %.1f ms", best)
+			}
 			return at > 0
 		})
-		if best == 0 || at < best {
-			best = at
-			t.Logf("usable after %.1f ms", best)
-		}
-		return best <= maxUsableTime
-	})
+	}
 }

@@ -42,6 +42,7 @@ func suspect(account string, n int, r *rand.Rand) fraud.Row {
 // TestMillionPaymentsAnalysed: lists, the review queue and related payments, over a
 // million payments of one account in the embedded store, take at most 100 ms a page.
 func TestMillionPaymentsAnalysed(t *testing.T) {
+	unhurried(t)
 	a := openAnalytics(t, open(t, engines["SQLite"](t)), filepath.Join(t.TempDir(), "analytics.db"))
 	account, random := id.New(id.Account), rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same payments each time
 	start := time.Now()

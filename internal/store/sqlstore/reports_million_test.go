@@ -62,6 +62,7 @@ func shopper(account string, n int, r *rand.Rand) report.Payment {
 // TestMillionPayments: each page of each list, and each search, over a million
 // payments of one account in the embedded store takes at most 100 ms.
 func TestMillionPayments(t *testing.T) {
+	unhurried(t)
 	s := open(t, engines["SQLite"](t))
 	reports := openReports(t, s, filepath.Join(t.TempDir(), "reports.db"))
 	account, random := id.New(id.Account), rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same payments each time

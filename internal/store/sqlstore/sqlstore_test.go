@@ -62,6 +62,7 @@ func TestMails(t *testing.T) {
 // TestF29_PagingWhileNewOnesArrive: whoever pages while new payments arrive sees each
 // that was there, once.
 func TestF29_PagingWhileNewOnesArrive(t *testing.T) {
+	unhurried(t)
 	onEach(t, func(t *testing.T, url string) { storetest.RunPaging(t, open(t, url), paged) })
 }
 
