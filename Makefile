@@ -30,7 +30,7 @@ unit: build
 	@echo "tests: lists over a million payments, and pages of 200,000, without the race detector, which would be what is measured"
 	@$(GO) test -vet off -count 1 -run 'TestMillionPayments|TestF29' ./internal/store/sqlstore
 
-lint: ## formatting, and golangci-lint, which has go vet's own checks in it
+lint: needs ## formatting, and golangci-lint, which has go vet's own checks in it
 	@test -z "$$(gofmt -l client cmd internal docs)" || { echo "gofmt would change:"; gofmt -l client cmd internal docs; exit 1; }
 	@scripts/lint.sh
 
