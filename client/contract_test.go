@@ -101,6 +101,23 @@ func types(s *jsonschema.Schema) []string {
 	return s.Types.ToStrings()
 }
 
+// typed is the schema that says of what type a value is.
+func typed(s *jsonschema.Schema) *jsonschema.Schema {
+	for len(types(s)) == 0 {
+		switch {
+		case s.Ref != nil:
+			s = s.Ref
+		case len(s.AnyOf) > 0: // a value, or null
+			s = s.AnyOf[0]
+		case len(s.OneOf) > 0: // an amount: a string or a number
+			s = s.OneOf[0]
+		default:
+			return s
+		}
+	}
+	return s
+}
+
 func checkValue(t *testing.T, name string, s *jsonschema.Schema, of reflect.Type) {
 	t.Helper()
 	for of.Kind() == reflect.Pointer {
@@ -109,20 +126,7 @@ func checkValue(t *testing.T, name string, s *jsonschema.Schema, of reflect.Type
 	if of == reflect.TypeFor[json.RawMessage]() {
 		return
 	}
-	for len(types(s)) == 0 {
-		switch {
-		case s.Ref != nil:
-			s = s.Ref
-			continue
-		case len(s.AnyOf) > 0: // a value, or null
-			s = s.AnyOf[0]
-			continue
-		case len(s.OneOf) > 0: // an amount: a string or a number
-			s = s.OneOf[0]
-			continue
-		}
-		break
-	}
+	s = typed(s)
 	kinds := slices.DeleteFunc(types(s), func(k string) bool { return k == "null" })
 	kind := "object"
 	switch {

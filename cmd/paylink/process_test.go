@@ -7,14 +7,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
-	mathrand "math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -22,6 +20,7 @@ import (
 	"time"
 
 	"github.com/paylink/paylink/internal/gateway/api/apitest"
+	"github.com/paylink/paylink/internal/store/pgtest"
 )
 
 // Bounds of the tests: how long something may take on a busy machine.
@@ -57,19 +56,16 @@ func paylinkBinary(t testing.TB) string {
 
 // environments are what tests set for the processes that they start, by the tests'
 // names. This process keeps its own, so that tests run side by side.
-var environments struct {
+var environments = struct {
 	sync.Mutex
 	of map[string][]string
-}
+}{of: map[string][]string{}}
 
 // setenv sets a variable for what the test and its subtests start from now on.
 func setenv(t testing.TB, name, value string) {
 	t.Helper()
 	environments.Lock()
 	defer environments.Unlock()
-	if environments.of == nil {
-		environments.of = map[string][]string{}
-	}
 	if environments.of[t.Name()] == nil {
 		t.Cleanup(func() {
 			environments.Lock()
@@ -135,30 +131,11 @@ type process struct {
 	all  *fleet        // the deployment of which this is the gateway; nil: one process is all
 }
 
-// given are the ports that freeAddress gave: none is given twice.
-var given sync.Map
-
-// freeAddress is a loopback address that nobody listens on at this moment. It lies
-// below the ports that systems give to outgoing connections and to who asks for any
-// port, so that nobody takes it before the server does, or while it is down.
+// freeAddress is a loopback address that nobody listens on, nor will while the server
+// that gets it is down.
 func freeAddress(t testing.TB) string {
 	t.Helper()
-	for range 1000 {
-		port := 12_000 + mathrand.IntN(20_000)
-		if _, taken := given.LoadOrStore(port, true); taken {
-			continue
-		}
-		l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		if err != nil {
-			continue // somebody listens there
-		}
-		if err := l.Close(); err != nil {
-			t.Fatal(err)
-		}
-		return l.Addr().String()
-	}
-	t.Fatal("no port is free")
-	return ""
+	return "127.0.0.1:" + strconv.Itoa(pgtest.FreePort(t, 12_000, 32_000))
 }
 
 // serveOn starts a server on a data folder and an address, and waits until it is

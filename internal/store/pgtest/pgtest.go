@@ -229,7 +229,7 @@ wait $pid
 func (s *Server) Start(t testing.TB) {
 	t.Helper()
 	if s.port == 0 {
-		s.port = freePort(t)
+		s.port = FreePort(t, 5500, 12_000)
 	}
 	who, err := owner()
 	if err != nil {
@@ -258,13 +258,19 @@ func (s *Server) Start(t testing.TB) {
 	s.await(t)
 }
 
-// freePort is a loopback port that nobody listens on at this moment. It lies below
-// those that systems give to outgoing connections and to who asks for any port, so that
-// nobody has it while the server is down.
-func freePort(t testing.TB) int {
+// given are the ports that FreePort gave: none is given twice.
+var given sync.Map
+
+// FreePort is a loopback port in [from, to) that nobody listens on at this moment. It
+// must lie below those that systems give to outgoing connections and to who asks for
+// any port, so that nobody has it before the server does, or while it is down.
+func FreePort(t testing.TB, from, to int) int {
 	t.Helper()
 	for range 1000 {
-		port := 5500 + rand.IntN(6500)
+		port := from + rand.IntN(to-from)
+		if _, taken := given.LoadOrStore(port, true); taken {
+			continue
+		}
 		l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:"+strconv.Itoa(port))
 		if err != nil {
 			continue // somebody listens there

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
@@ -83,15 +82,20 @@ func load(file []byte) (*Document, error) {
 	paths := d.root.get("paths")
 	for _, path := range paths.keys() {
 		for _, method := range paths.get(path).keys() {
-			if method != "parameters" {
-				d.Operations = append(d.Operations, d.operation(method, path, paths.get(path)))
+			if method == "parameters" {
+				continue
 			}
+			o, err := d.operation(method, path, paths.get(path))
+			if err != nil {
+				return nil, err
+			}
+			d.Operations = append(d.Operations, o)
 		}
 	}
 	return d, nil
 }
 
-func (d *Document) operation(method, path string, item place) *Operation {
+func (d *Document) operation(method, path string, item place) (*Operation, error) {
 	at := item.get(method)
 	o := &Operation{ID: at.get("operationId").text(), Method: strings.ToUpper(method), Path: path, Summary: at.get("summary").text(), at: at}
 	for _, t := range at.get("tags").items() {
@@ -103,16 +107,20 @@ func (d *Document) operation(method, path string, item place) *Operation {
 	for _, status := range at.get("responses").keys() {
 		n, err := strconv.Atoi(status)
 		if err != nil {
-			panic(fmt.Sprintf("%s %s answers %q, which is no status", o.Method, path, status))
+			return nil, fmt.Errorf("%s %s answers %q, which is no status", o.Method, path, status)
 		}
 		o.Statuses = append(o.Statuses, n)
 	}
-	for _, way := range at.get("security").items() {
+	security := at.get("security")
+	if security.value == nil {
+		security = d.root.get("security")
+	}
+	for _, way := range security.items() {
 		for _, name := range way.keys() {
 			o.schemes = append(o.schemes, d.root.get("components").get("securitySchemes").get(name).get("scheme").text())
 		}
 	}
-	return o
+	return o, nil
 }
 
 // Find is the operation that a method and an escaped path lead to, or nil. A literal
@@ -217,8 +225,11 @@ func (p place) schema(name string) (*jsonschema.Schema, error) {
 	return p.in.compiler.Compile(resource + "#" + (&url.URL{Path: p.at + "/" + pointer.Replace(name)}).EscapedPath())
 }
 
-// pointer escapes a name for a JSON pointer (RFC 6901).
-var pointer = strings.NewReplacer("~", "~0", "/", "~1")
+// pointer escapes a name for a JSON pointer (RFC 6901), and plain takes it back.
+var (
+	pointer = strings.NewReplacer("~", "~0", "/", "~1")
+	plain   = strings.NewReplacer("~1", "/", "~0", "~")
+)
 
 func (d *Document) follow(p place) place {
 	of, _ := p.value.(map[string]any)
@@ -228,15 +239,7 @@ func (d *Document) follow(p place) place {
 	}
 	to := d.root
 	for name := range strings.SplitSeq(strings.TrimPrefix(ref, "#/"), "/") {
-		to = to.get(strings.NewReplacer("~1", "/", "~0", "~").Replace(name))
+		to = to.get(plain.Replace(name))
 	}
 	return to
-}
-
-// methodOf is the documented method for a request's: HEAD is answered as GET is.
-func methodOf(r *http.Request) string {
-	if r.Method == http.MethodHead {
-		return http.MethodGet
-	}
-	return r.Method
 }

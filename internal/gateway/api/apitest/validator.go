@@ -27,7 +27,11 @@ func Validator(t testing.TB) func(req *http.Request, reqBody []byte, resp *http.
 	d := Model(t)
 	return func(req *http.Request, reqBody []byte, resp *http.Response, respBody []byte) {
 		t.Helper()
-		o := d.Find(methodOf(req), req.URL.EscapedPath())
+		method := req.Method
+		if method == http.MethodHead {
+			method = http.MethodGet // which it is answered as
+		}
+		o := d.Find(method, req.URL.EscapedPath())
 		if o == nil {
 			if resp.StatusCode != http.StatusNotFound && resp.StatusCode != http.StatusMethodNotAllowed {
 				t.Errorf("%s %s is not in the document and answered %d", req.Method, req.URL.Path, resp.StatusCode)
@@ -71,7 +75,7 @@ func (o *Operation) CheckRequest(r *http.Request, body []byte) (wrong []string) 
 			wrong = append(wrong, p.Name+" is missing")
 		}
 		for _, v := range values {
-			wrong = append(wrong, against(p.at, "schema", p.Name, v)...)
+			wrong = append(wrong, judge(p.at, p.Name, inText(v))...)
 		}
 	}
 	for name := range query {
@@ -111,7 +115,7 @@ func (o *Operation) CheckAnswer(resp *http.Response, body []byte) (wrong []strin
 			wrong = append(wrong, name+" is missing")
 		}
 		for _, v := range values {
-			wrong = append(wrong, against(header, "schema", name, v)...)
+			wrong = append(wrong, judge(header, name, inText(v))...)
 		}
 	}
 	content := want.get("content")
@@ -149,27 +153,29 @@ func inMedia(content place, kind string, body []byte) []string {
 	default:
 		value = string(body)
 	}
-	return judge(content.get(media), "schema", "the body", value)
+	return judge(content.get(media), "the body", value)
 }
 
-// against holds a text of an address or a header against a schema: a number there is one.
-func against(at place, member, name, text string) []string {
-	s, err := at.schema(member)
-	if err != nil {
-		return []string{name + ": " + err.Error()}
-	}
+// inText is a value of an address or a header, where a number is written as a text too.
+type inText string
+
+// as is the value as the schema wants it.
+func (v inText) as(s *jsonschema.Schema) any {
 	for s != nil && s.Ref != nil {
 		s = s.Ref
 	}
-	var value any = text
-	if _, err := strconv.ParseInt(text, 10, 64); err == nil && s != nil && s.Types != nil && slices.Contains(s.Types.ToStrings(), "integer") {
-		value = json.Number(text)
+	if _, err := strconv.ParseInt(string(v), 10, 64); err == nil && s != nil && s.Types != nil && slices.Contains(s.Types.ToStrings(), "integer") {
+		return json.Number(v)
 	}
-	return judge(at, member, name, value)
+	return string(v)
 }
 
-func judge(at place, member, name string, value any) []string {
-	s, err := at.schema(member)
+// judge holds a value against the schema of what stands at a place.
+func judge(at place, name string, value any) []string {
+	s, err := at.schema("schema")
+	if text, ok := value.(inText); ok {
+		value = text.as(s)
+	}
 	if err == nil && s != nil {
 		err = s.Validate(value)
 	}

@@ -9,6 +9,7 @@ import (
 
 const small = `
 openapi: 3.1.0
+security: [{user: []}]
 paths:
   /things/{thing}:
     parameters: [{$ref: '#/components/parameters/Thing'}]
@@ -17,7 +18,6 @@ paths:
       parameters:
         - {name: limit, in: query, schema: {$ref: '#/components/schemas/Limit', description: items}}
         - {name: Since, in: header, required: true, schema: {type: string, format: date}}
-      security: [{user: []}]
       responses:
         '200':
           headers: {Age: {required: true, schema: {type: string, pattern: '^[0-9]+$'}}}
@@ -25,6 +25,7 @@ paths:
         '204': {description: nothing}
     post:
       operationId: setThing
+      security: []
       requestBody:
         required: true
         content:
