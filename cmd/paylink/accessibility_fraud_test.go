@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"path/filepath"
 	"testing"
 
 	"github.com/paylink/paylink/internal/i18n"
@@ -14,7 +15,7 @@ func TestAccessibility_Fraud(t *testing.T) {
 	for _, lang := range []string{"en", "ar"} {
 		t.Run(lang, func(t *testing.T) {
 			t.Parallel()
-			g := &gallery{t: t, axe: axeScript(t), p: serve(t), b: openBrowser(t), say: i18n.For(lang)}
+			g := &gallery{t: t, axe: axeScript(t), p: serveWith(t, filepath.Join(t.TempDir(), "data"), freeAddress(t), slowLane...), b: openBrowser(t), say: i18n.For(lang)}
 			if g.say.Dir() == "rtl" {
 				g.b.looks = looksRightToLeft
 			}
