@@ -1,6 +1,7 @@
 package notify_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -129,6 +130,49 @@ func testFailingSince(t *testing.T, store string) {
 	got, err := w.Update(ctx, notify.Change{Account: account, Mode: mode, ID: e.ID, Enabled: &on})
 	if err != nil || !got.Enabled() || !got.FailingSince.IsZero() {
 		t.Errorf("enabled again: %+v, %v", got, err)
+	}
+}
+
+// TestRotationMeetsAChange: a delivery that begins to fail, or a change, at the same
+// moment does not keep a merchant from a new secret; another rotation does.
+func TestRotationMeetsAChange(t *testing.T) { onEach(t, testRotationMeetsAChange) }
+
+func testRotationMeetsAChange(t *testing.T, store string) {
+	w, ctx := newWorld(t, store), t.Context()
+	old := w.create(t, account)
+	e := old.Endpoint
+	w.store.between = func() {
+		d := notify.Delivery{ID: id.New(id.Delivery), Account: account, Mode: mode, Endpoint: e.ID, Event: id.New(id.Event), EventType: "link.paid",
+			Attempt: 1, Status: notify.Failed, At: start.Add(time.Hour), Request: notify.Request{URL: hook}, SealedBody: []byte("sealed:{}")}
+		if err := w.store.RecordDelivery(ctx, d, nil); err != nil {
+			t.Fatal(err)
+		}
+		events := []string{"link.paid"}
+		if _, err := w.Update(ctx, notify.Change{Account: account, Mode: mode, ID: e.ID, Events: &events}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fresh, err := w.Rotate(ctx, account, mode, e.ID, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := w.Get(ctx, account, mode, e.ID)
+	if err != nil || got.Revision != fresh.Endpoint.Revision || !got.FailingSince.Equal(start.Add(time.Hour)) || len(got.Events) != 1 {
+		t.Errorf("what came between is lost: %+v, %v", got, err)
+	}
+	if !bytes.Equal(got.PreviousSealedSecret, e.SealedSecret) || bytes.Equal(got.SealedSecret, e.SealedSecret) {
+		t.Error("the secrets did not change places")
+	}
+	w.store.between = func() {
+		if _, err := w.Rotate(ctx, account, mode, e.ID, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := w.Rotate(ctx, account, mode, e.ID, nil); fault.Code(err) != "endpoint_changed" {
+		t.Errorf("the later of two rotations: %v", err)
+	}
+	if last, err := w.Get(ctx, account, mode, e.ID); err != nil || !bytes.Equal(last.PreviousSealedSecret, got.SealedSecret) {
+		t.Errorf("the receiver's secret is gone: %+v, %v", last, err)
 	}
 }
 

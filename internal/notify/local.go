@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/base64"
@@ -110,27 +111,40 @@ func (l *Local) Delete(ctx context.Context, account, mode, endpoint string) erro
 }
 
 // Rotate gives the endpoint a new secret. Rotating again within the overlap
-// retires the older of the two at once.
+// retires the older of the two at once. What changed meanwhile, as the start of a
+// failure, is kept; but of two rotations at the same moment one is told so, or the
+// receiver would lose the secret that it knows.
 func (l *Local) Rotate(ctx context.Context, account, mode, endpoint string, t *idempotency.Ticket) (Revealed, error) {
-	e, err := l.Get(ctx, account, mode, endpoint)
-	if err != nil {
-		return Revealed{}, err
-	}
-	now := l.Now()
 	secret, sealed := l.newSecret()
-	e.PreviousSealedSecret, e.PreviousUntil = e.SealedSecret, now.Add(RotationOverlap)
-	e.SealedSecret = sealed
-	out := Revealed{Endpoint: e, Secret: secret}
-	record, err := t.Fill(out, now)
-	if err != nil {
-		return Revealed{}, err
-	}
 	defer l.cache.invalidate()
-	if err := l.Store.UpdateEndpoint(ctx, e, nil, record); err != nil {
-		return Revealed{}, conflict(err)
+	var before []byte // the secret that this rotation replaces
+	for n := 1; ; n++ {
+		e, err := l.Get(ctx, account, mode, endpoint)
+		if err != nil {
+			return Revealed{}, err
+		}
+		if n > 1 && !bytes.Equal(e.SealedSecret, before) {
+			return Revealed{}, conflict(ErrConflict)
+		}
+		now := l.Now()
+		before = e.SealedSecret
+		e.PreviousSealedSecret, e.PreviousUntil = before, now.Add(RotationOverlap)
+		e.SealedSecret = sealed
+		out := Revealed{Endpoint: e, Secret: secret}
+		record, err := t.Fill(out, now)
+		if err != nil {
+			return Revealed{}, err
+		}
+		err = l.Store.UpdateEndpoint(ctx, e, nil, record)
+		if errors.Is(err, ErrConflict) && n < maxChangeTries {
+			continue
+		}
+		if err != nil {
+			return Revealed{}, conflict(err)
+		}
+		out.Endpoint.Revision++
+		return out, nil
 	}
-	out.Endpoint.Revision++
-	return out, nil
 }
 
 // conflict turns a lost race into what the caller may do about it.

@@ -54,6 +54,15 @@ type counting struct {
 	pruned            chan int
 	cut               error // instead of a redelivery's commit
 	moved             chan notify.Redelivery
+	between           func() // once, between a change's read and its write
+}
+
+func (c *counting) UpdateEndpoint(ctx context.Context, e notify.Endpoint, events []stream.Event, r *idempotency.Record) error {
+	if first := c.between; first != nil {
+		c.between = nil
+		first()
+	}
+	return c.Store.UpdateEndpoint(ctx, e, events, r)
 }
 
 func (c *counting) UpdateRedelivery(ctx context.Context, r notify.Redelivery, pending []notify.Delivery) error {
