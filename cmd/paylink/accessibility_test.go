@@ -48,7 +48,7 @@ const (
 )
 
 // axeLimit is for the longest page, the API's documentation, on a busy machine.
-const axeLimit = 4 * patience
+const axeLimit = 2 * patience
 
 // runAxe gives what axe-core found; nothing where the page does not have it yet.
 const runAxe = `;(async () => {

@@ -25,7 +25,7 @@ import (
 
 // Bounds of the tests: how long something may take on a busy machine.
 const (
-	patience = 30 * time.Second
+	patience = 60 * time.Second
 	lookPace = 20 * time.Millisecond
 )
 
