@@ -45,6 +45,7 @@ type frauds struct {
 	Models modelCommands     `cmd:"" help:"What was trained."`
 	Rules  ruleCommands      `cmd:"" help:"The installation's rules: every account's payments are held against them."`
 	Lists  fraudListCommands `cmd:"" help:"The installation's lists."`
+	Policy policyCommands    `cmd:"" help:"What happens where no rule decides, to accounts that do not say."`
 }
 
 type modelCommands struct {
@@ -79,6 +80,8 @@ func (f frauds) dispatch(ctx context.Context, command string, out, errs io.Write
 		return f.Rules.dispatch(ctx, command, out)
 	case strings.HasPrefix(command, "fraud lists "):
 		return f.Lists.dispatch(ctx, command, out)
+	case strings.HasPrefix(command, "fraud policy "):
+		return f.Policy.dispatch(ctx, command, out)
 	}
 	switch command {
 	case "fraud evaluate":

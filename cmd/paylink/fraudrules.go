@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -11,12 +12,12 @@ import (
 	"github.com/paylink/paylink/internal/payment"
 )
 
-// The installation's rules and lists. What they are told is no setting: neither the
+// The installation's rules, lists and policy. What they are told is no setting: neither the
 // environment nor the configuration file says it.
 
 type inMode struct {
 	stores
-	Mode string `help:"test or live: each has rules and lists of its own." enum:"test,live" default:"live" env:"-"`
+	Mode string `help:"test or live: each has its own." enum:"test,live" default:"live" env:"-"`
 }
 
 type ruleCommands struct {
@@ -58,6 +59,42 @@ type fraudListCommands struct {
 		inMode
 		ID string `arg:"" help:"The entry."`
 	} `cmd:"" help:"Take a value off its list."`
+}
+
+type policyCommands struct {
+	Show struct {
+		inMode
+	} `cmd:"" help:"Show the installation's policy."`
+	Set struct {
+		inMode
+		OnTimeout string `help:"What an attempt gets that nobody assessed in time: allow or block. What is left out stays." env:"-"`
+		Review    string `help:"After how long a held payment that nobody reviewed is declined, 1h to 7d; 0: at the end of the authorisation's hold." env:"-" placeholder:"TIME"`
+	} `cmd:"" help:"Change it: it holds for every account without one of its own."`
+}
+
+func (p policyCommands) dispatch(ctx context.Context, command string, out io.Writer) error {
+	switch command {
+	case "fraud policy show":
+		return app.ShowPolicy(ctx, p.Show.config(), p.Show.Mode, out)
+	case "fraud policy set":
+		change := app.PolicyChange{OnTimeout: p.Set.OnTimeout}
+		switch p.Set.Review {
+		case "":
+			if change.OnTimeout == "" {
+				return errors.New("nothing is to change: say --on-timeout or --review")
+			}
+		case "0":
+			change.ReviewFor = new(time.Duration)
+		default:
+			span, err := parseSpan(p.Set.Review)
+			if err != nil {
+				return fmt.Errorf("--review: %w", err)
+			}
+			change.ReviewFor = &span
+		}
+		return app.SetPolicy(ctx, p.Set.config(), p.Set.Mode, change, out)
+	}
+	return fmt.Errorf("unknown command %q", command)
 }
 
 func (r ruleCommands) dispatch(ctx context.Context, command string, out io.Writer) error {

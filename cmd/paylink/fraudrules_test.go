@@ -80,6 +80,26 @@ func TestInstallationRules(t *testing.T) {
 	run("is off its list", "lists", "delete", entry)
 	becomes("mallory@bad.example", "succeeded by <nil>")
 
+	policy := func() string {
+		got := key.ok("GET", "/api/fraud/policy", "")
+		return fmt.Sprint(got["onTimeout"], " ", got["reviewSeconds"])
+	}
+	run("is allowed, and a held payment that nobody reviewed is declined at the end of the hold", "policy", "show")
+	run("is blocked, and a held payment that nobody reviewed is declined after 48h", "policy", "set", "--on-timeout", "block", "--review", "2d")
+	eventually(t, "the account's policy is the installation's", func() bool { return policy() == "block 172800" })
+	run("is blocked, and a held payment that nobody reviewed is declined at the end", "policy", "set", "--review", "0")
+	run("is allowed", "policy", "set", "--on-timeout", "allow")
+	eventually(t, "the policy is as it was", func() bool { return policy() == "allow 0" })
+	key.ok("PUT", "/api/fraud/policy", `{"reviewSeconds":7200}`)
+	run("is blocked", "policy", "set", "--on-timeout", "block")
+	if got := policy(); got != "allow 7200" {
+		t.Errorf("what the account said itself is overruled: %s", got)
+	}
+	refused("nothing is to change", "policy", "set")
+	refused("neither allow nor block", "policy", "set", "--on-timeout", "wait")
+	refused("--review", "policy", "set", "--review", "soon")
+	refused("an hour to seven days", "policy", "set", "--review", "8d")
+
 	refused("when: rule_condition_invalid: Line 1, column 9:", "rules", "put", "--name", "Broken", "--action", "block", "--when", "amount > ")
 	refused("action: rule_action_invalid", "rules", "put", "--name", "Broken", "--action", "stop", "--when", "amount > 1.0")
 	refused("name: rule_name_invalid", "rules", "put", "--action", "block", "--when", "amount > 1.0")

@@ -13,7 +13,7 @@ import (
 	"github.com/paylink/paylink/internal/fraud"
 )
 
-// The installation's rules and lists, from the operator's command line. They lie in
+// The installation's rules, lists and policy, from the operator's command line. They lie in
 // the store; every process reads what changed within two seconds.
 const (
 	installation = ""         // the account that stands for everybody
@@ -183,4 +183,58 @@ func DeleteEntry(ctx context.Context, cfg Config, mode, id string, out io.Writer
 		_, err := fmt.Fprintf(out, "entry %s is off its list; %s\n", id, inForce)
 		return err
 	})
+}
+
+// PolicyChange is what an operator says of the installation's policy; what is empty or
+// nil stays.
+type PolicyChange struct {
+	OnTimeout string // allow or block
+	ReviewFor *time.Duration
+}
+
+// ShowPolicy tells what holds where no rule decides.
+func ShowPolicy(ctx context.Context, cfg Config, mode string, out io.Writer) error {
+	return cfg.openRules(ctx, func(book fraud.Rulebook) error {
+		p, err := book.Policy(ctx, installation, mode)
+		if err != nil {
+			return err
+		}
+		return tellPolicy(out, mode, p, "accounts may say otherwise for themselves")
+	})
+}
+
+// SetPolicy changes the installation's policy.
+func SetPolicy(ctx context.Context, cfg Config, mode string, change PolicyChange, out io.Writer) error {
+	return cfg.openRules(ctx, func(book fraud.Rulebook) error {
+		p, err := book.Policy(ctx, installation, mode)
+		if err != nil {
+			return err
+		}
+		switch change.OnTimeout {
+		case "":
+		case "allow", "block":
+			p.FailOpen = change.OnTimeout == "allow"
+		default:
+			return fmt.Errorf("--on-timeout: %q is neither allow nor block", change.OnTimeout)
+		}
+		if change.ReviewFor != nil {
+			p.ReviewFor = *change.ReviewFor
+		}
+		if p, err = book.PutPolicy(ctx, installation, mode, p); err != nil {
+			return err
+		}
+		return tellPolicy(out, mode, p, inForce)
+	})
+}
+
+func tellPolicy(out io.Writer, mode string, p fraud.Policy, end string) error {
+	late, review := "blocked", "at the end of the hold"
+	if p.FailOpen {
+		late = "allowed"
+	}
+	if p.ReviewFor != 0 {
+		review = "after " + p.ReviewFor.String()
+	}
+	_, err := fmt.Fprintf(out, "in %s mode an attempt that nobody assessed in time is %s, and a held payment that nobody reviewed is declined %s; %s\n", mode, late, review, end)
+	return err
 }
