@@ -27,8 +27,8 @@ test: needs lint unit chart lake ## lint, and every test with every real engine
 unit: build
 	@echo "tests: race detector on for all but the end-to-end tests, which come last; SQLite, PostgreSQL and DynamoDB Local for the stores, Chromium for the pages"
 	@PAYLINK_BINARY=$(CURDIR)/bin/paylink GO=$(GO) scripts/test.sh
-	@echo "tests: lists over a million payments, and pages of 200,000, without the race detector, which would be what is measured"
-	@$(GO) test -vet off -count 1 -run 'TestMillionPayments|TestF29' ./internal/store/sqlstore
+	@echo "tests: lists over a million payments, pages of 200,000 and a hot shard, without the race detector, which would be what is measured"
+	@$(GO) test -vet off -count 1 -run 'TestMillionPayments|TestF29|TestTenThousandPayments|TestHotShard' ./internal/store/sqlstore ./internal/store/dynamo ./internal/gateway/dashboard
 
 lint: needs ## formatting, and golangci-lint, which has go vet's own checks in it
 	@test -z "$$(gofmt -l client cmd internal docs)" || { echo "gofmt would change:"; gofmt -l client cmd internal docs; exit 1; }

@@ -14,8 +14,9 @@ go=${GO:-go}
 # go vet is lint's, which need not compile everything anew for it.
 under_race() (
 	. scripts/race.sh
-	# Garbage may wait: memory is not what is short.
-	"$go" test "${race[@]}" -exec 'env GOGC=300' -vet off -timeout 20m -v "$@" 2>&1
+	# Garbage may wait: memory is not what is short. Nor are processors while tests wait for
+	# disks and servers: half as many packages again as there are processors run at a time.
+	"$go" test "${race[@]}" -p "$(($(nproc) * 3 / 2))" -exec 'env GOGC=300' -vet off -timeout 20m -v "$@" 2>&1
 )
 # The end-to-end tests drive a binary that is built without the detector, which would see
 # their own steps alone. They mostly wait for browsers and processes, so two run at a time;
