@@ -62,7 +62,7 @@ func (s *sim) checkAccount(account string) {
 			events = events[1:]
 		}
 		if len(events) != 0 {
-			s.t.Errorf("I12 %s: %d events too many", p.ID, len(events))
+			s.t.Errorf("I12 %s: %d events too many, the first is %s, entry %d; %s", p.ID, len(events), events[0].Type, events[0].ObjectSeq, story(p))
 		}
 	}
 	s.t.Logf("%s: %d payments %v", account, len(list), statuses)

@@ -72,6 +72,7 @@ type sim struct {
 	store  storetest.Store
 	faulty *storetest.Faulty
 	issuer *simulator.Simulator
+	book   string // the issuer's
 	links  *link.Local
 	c      *coordinator.Local
 
@@ -258,15 +259,8 @@ func openSQL(t *testing.T, url string) *sqlstore.Store {
 func start(t *testing.T, seed uint64, store storetest.Store) *sim {
 	t.Helper()
 	s := &sim{t: t, at: epoch, store: store, dice: &dice{r: rand.New(rand.NewPCG(seed, 1))}} //nolint:gosec // a simulation repeats
-	var err error
-	if s.issuer, err = simulator.New(simulator.Config{BookPath: filepath.Join(t.TempDir(), "book"), Now: s.now, Seed: 1, Downtime: time.Hour, DisputeAfter: time.Millisecond}); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.issuer.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	s.book = filepath.Join(t.TempDir(), "book")
+	s.openIssuer()
 	s.faulty = &storetest.Faulty{Store: s.store, Fail: func(int) storetest.Fault {
 		if s.calm() {
 			return storetest.FailNot
@@ -284,6 +278,20 @@ func start(t *testing.T, seed uint64, store storetest.Store) *sim {
 	s.links = link.NewLocal(link.LocalConfig{Ring: keyring.NewMemory(epoch), Store: s.store, PublicURL: "https://pay.example", Now: s.now})
 	s.restart()
 	return s
+}
+
+// openIssuer starts the issuer, on the book that it had.
+func (s *sim) openIssuer() {
+	i, err := simulator.New(simulator.Config{BookPath: s.book, Now: s.now, Seed: 1, Downtime: time.Hour, DisputeAfter: time.Millisecond})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() {
+		if err := i.Close(); err != nil {
+			s.t.Error(err)
+		}
+	})
+	s.issuer = i
 }
 
 // alone runs f in a goroutine that may be ended in the middle by a crash.
@@ -484,12 +492,28 @@ func (s *sim) sweep() {
 	}
 }
 
-// quiesce lets everything come to rest: no more faults, and time goes on.
+// quiesce lets everything come to rest: no more faults, and time goes on. The issuer
+// ends and comes back until nothing was left to do since: whatever it was about to tell
+// has been told or is lost, and nothing moves while the checks look.
 func (s *sim) quiesce() {
 	s.mu.Lock()
 	s.quiet = true
 	s.mu.Unlock()
-	s.restart()
+	for moved := true; moved; {
+		if err := s.issuer.Close(); err != nil {
+			s.t.Fatal(err)
+		}
+		s.openIssuer()
+		s.restart()
+		moved = s.tenDays()
+	}
+	if _, err := s.links.Sweep(context.Background()); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// tenDays pass; it tells whether a payment moved in them.
+func (s *sim) tenDays() (moved bool) {
 	for range 40 {
 		s.move(6 * time.Hour)
 		for {
@@ -500,9 +524,8 @@ func (s *sim) quiesce() {
 			if n == 0 {
 				break
 			}
+			moved = true
 		}
 	}
-	if _, err := s.links.Sweep(context.Background()); err != nil {
-		s.t.Fatal(err)
-	}
+	return moved
 }
