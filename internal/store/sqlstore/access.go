@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/paylink/paylink/internal/fault"
@@ -21,27 +22,29 @@ var _ merchant.AccessStore = (*Store)(nil)
 // that two commits wait for each other's rows in one order, too; who is refused is
 // refused before anything that others might wait for.
 func (s *Store) Apply(ctx context.Context, c merchant.Change) error {
-	var confirmed string // the account
+	var confirmed atomic.Value // the account; the change may go on when nobody waits for it any more
+	confirmed.Store("")
 	err := s.write(ctx, nil, func(t *tx) error {
-		confirmed = ""
+		confirmed.Store("")
 		for _, part := range []func(*tx, merchant.Change) error{spendToken, makeUser, putGuard, changeUser, changeTokens, changeSessions} {
 			if err := part(t, c); err != nil {
 				return err
 			}
 		}
 		if c.Confirmed != "" {
-			var err error
-			if confirmed, err = confirm(t, c); err != nil {
+			account, err := confirm(t, c)
+			if err != nil {
 				return err
 			}
+			confirmed.Store(account)
 		}
 		if err := putMails(t, c.Mails); err != nil {
 			return err
 		}
 		return putRecord(t, c.Record)
 	})
-	if confirmed != "" {
-		s.accounts.forget(confirmed)
+	if account, _ := confirmed.Load().(string); account != "" {
+		s.accounts.forget(account)
 	}
 	return err
 }
@@ -330,11 +333,10 @@ func (s *Store) PruneGuesses(ctx context.Context, before time.Time, limit int) (
 	return s.prune(ctx, "DELETE FROM guesses WHERE who IN (SELECT who FROM guesses WHERE at < $1 ORDER BY at LIMIT $2)", before, limit)
 }
 
+// prune runs a query that deletes some of what is older, and tells how many.
 func (s *Store) prune(ctx context.Context, query string, before time.Time, limit int) (removed int, err error) {
-	err = s.write(ctx, nil, func(t *tx) error {
+	return writeFor(ctx, s, nil, func(t *tx) (int, error) {
 		n, err := t.exec(query, micros(before), limit)
-		removed = int(n)
-		return err
+		return int(n), err
 	})
-	return removed, err
 }

@@ -308,9 +308,10 @@ func (a *Analytics) need(ctx context.Context, key ownerKey) (int64, error) {
 	if err != nil || n != 0 {
 		return n, err
 	}
-	err = a.own.write(ctx, []string{analyticsLock}, func(t *tx) error {
-		return t.row(`INSERT INTO analytics_owners (account, mode) VALUES ($1, $2)
+	n, err = writeFor(ctx, a.own, []string{analyticsLock}, func(t *tx) (n int64, err error) {
+		err = t.row(`INSERT INTO analytics_owners (account, mode) VALUES ($1, $2)
 			ON CONFLICT (account, mode) DO UPDATE SET mode = excluded.mode RETURNING id`, key.account, key.mode).Scan(&n)
+		return n, err
 	})
 	if err == nil && n == 0 {
 		err = fault.Unavailable("store_unavailable", time.Second, nil, "The analytics store cannot be written now. Try again.")

@@ -167,16 +167,16 @@ func (a *Analytics) build(ctx context.Context, feed reader, progress func(Build)
 
 // empty forgets everything but what the shield counted, and says who begins anew.
 func (a *Analytics) empty(ctx context.Context) (generation int64, err error) {
-	err = a.own.write(ctx, []string{analyticsLock}, func(t *tx) error {
+	return writeFor(ctx, a.own, []string{analyticsLock}, func(t *tx) (generation int64, err error) {
 		for _, table := range []string{"payments", "links", "refunds", "disputes", "days", "scores", "rules"} {
 			if _, err := t.exec("DELETE FROM analytics_" + table); err != nil {
-				return err
+				return 0, err
 			}
 		}
-		return t.row("UPDATE analytics_state SET generation = generation + 1, whole = 0, position = 0, event = '', builder = $1, beat = $2, walked = 0 WHERE one = 1 RETURNING generation",
+		err = t.row("UPDATE analytics_state SET generation = generation + 1, whole = 0, position = 0, event = '', builder = $1, beat = $2, walked = 0 WHERE one = 1 RETURNING generation",
 			a.builder, millis(time.Now())).Scan(&generation)
+		return generation, err
 	})
-	return generation, err
 }
 
 func (a *Analytics) finish(ctx context.Context, generation int64, at place) error {

@@ -288,11 +288,6 @@ func (s *Store) PutFraudPolicy(ctx context.Context, account, mode string, p frau
 // PruneFraudLists implements fraud.RuleStore. What ended matches nothing any more, so no
 // book changes by it.
 func (s *Store) PruneFraudLists(ctx context.Context, before time.Time, limit int) (removed int, err error) {
-	err = s.write(ctx, nil, func(t *tx) error {
-		n, err := t.exec(`DELETE FROM fraud_list_entries WHERE id IN
-			(SELECT id FROM fraud_list_entries WHERE expires_at > 0 AND expires_at < $1 ORDER BY expires_at LIMIT $2)`, micros(before), limit)
-		removed = int(n)
-		return err
-	})
-	return removed, err
+	return s.prune(ctx, `DELETE FROM fraud_list_entries WHERE id IN
+		(SELECT id FROM fraud_list_entries WHERE expires_at > 0 AND expires_at < $1 ORDER BY expires_at LIMIT $2)`, before, limit)
 }

@@ -218,12 +218,7 @@ const pruneMails = "DELETE FROM mails WHERE id IN (SELECT id FROM mails WHERE en
 
 // PruneMails implements mail.Outbox.
 func (s *Store) PruneMails(ctx context.Context, before time.Time, limit int) (removed int, err error) {
-	err = s.write(ctx, nil, func(t *tx) error {
-		n, err := t.exec(pruneMails, micros(before), limit)
-		removed = int(n)
-		return err
-	})
-	return removed, err
+	return s.prune(ctx, pruneMails, before, limit)
 }
 
 const (

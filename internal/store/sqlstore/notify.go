@@ -305,12 +305,7 @@ const pruneDeliveries = "DELETE FROM webhook_deliveries WHERE id IN (SELECT id F
 
 // PruneDeliveries implements notify.Store.
 func (s *Store) PruneDeliveries(ctx context.Context, before time.Time, limit int) (removed int, err error) {
-	err = s.write(ctx, nil, func(t *tx) error {
-		n, err := t.exec(pruneDeliveries, micros(before), limit)
-		removed = int(n)
-		return err
-	})
-	return removed, err
+	return s.prune(ctx, pruneDeliveries, before, limit)
 }
 
 const countParked = `SELECT COUNT(*) FROM webhook_deliveries d WHERE d.unresolved = 1

@@ -163,11 +163,6 @@ func (s *Store) UpdateRedelivery(ctx context.Context, r notify.Redelivery, pendi
 
 // PruneRedeliveries implements notify.RedeliveryStore.
 func (s *Store) PruneRedeliveries(ctx context.Context, before time.Time, limit int) (removed int, err error) {
-	err = s.write(ctx, nil, func(t *tx) error {
-		n, err := t.exec(`DELETE FROM webhook_redeliveries WHERE id IN
-			(SELECT id FROM webhook_redeliveries WHERE created_at < $1 ORDER BY created_at LIMIT $2)`, micros(before), limit)
-		removed = int(n)
-		return err
-	})
-	return removed, err
+	return s.prune(ctx, `DELETE FROM webhook_redeliveries WHERE id IN
+		(SELECT id FROM webhook_redeliveries WHERE created_at < $1 ORDER BY created_at LIMIT $2)`, before, limit)
 }

@@ -271,9 +271,10 @@ func (r *Reports) need(ctx context.Context, account, mode string) (int64, error)
 	if err != nil || n != 0 {
 		return n, err
 	}
-	err = r.own.write(ctx, []string{reportLock}, func(t *tx) error {
-		return t.row(`INSERT INTO report_owners (account, mode) VALUES ($1, $2)
+	n, err = writeFor(ctx, r.own, []string{reportLock}, func(t *tx) (n int64, err error) {
+		err = t.row(`INSERT INTO report_owners (account, mode) VALUES ($1, $2)
 			ON CONFLICT (account, mode) DO UPDATE SET mode = excluded.mode RETURNING id`, account, mode).Scan(&n)
+		return n, err
 	})
 	if err == nil && n == 0 {
 		err = fault.Unavailable("store_unavailable", time.Second, nil, "The reports cannot be written now. Try again.")

@@ -142,6 +142,20 @@ func (s *Store) write(ctx context.Context, accounts []string, fn func(t *tx) err
 	}
 }
 
+// writeFor is write with an answer. Whoever stops waiting gets none: the change may
+// still be under way then, and with it what fn says.
+func writeFor[T any](ctx context.Context, s *Store, accounts []string, fn func(t *tx) (T, error)) (T, error) {
+	var said, none T
+	err := s.write(ctx, accounts, func(t *tx) (err error) {
+		said, err = fn(t)
+		return err
+	})
+	if err != nil {
+		return none, err
+	}
+	return said, nil
+}
+
 // writerFor gives an account's commits to one writer, so that a hot account is
 // locked once for a group of them.
 func (s *Store) writerFor(accounts []string) *writer {
