@@ -50,9 +50,7 @@ func (g *gallery) proving(l map[string]any) {
 	g.b.open(str(g.t, l, "url"))
 	ask[any](g.b, `window.Worker = class { postMessage() { setTimeout(() => this.onmessage({data: {part: .4}})) } }, null`)
 	g.b.pay("4242424242424242")
-	eventually(g.t, "the page says that it works", func() bool {
-		return ask[bool](g.b, `document.querySelector("progress").checkVisibility() && document.querySelector("progress").value === .4`)
-	})
+	g.b.shows("the page says that it works", `document.querySelector("progress").checkVisibility() && document.querySelector("progress").value === .4`)
 	if said := ask[string](g.b, `document.getElementById("proof").innerText`); said != g.say.T("pay.proof") {
 		g.t.Errorf("the page says %q", said)
 	}

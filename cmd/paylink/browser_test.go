@@ -2,16 +2,18 @@ package main_test
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto"
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/network"
@@ -131,10 +133,62 @@ func (b *browser) run(steps ...chromedp.Action[chromedp.Void]) {
 	ctx, cancel := context.WithTimeout(b.ctx, patience)
 	defer cancel()
 	for i, s := range steps {
-		if err := chromedp.Do(ctx, s); err != nil {
+		b.arrived()
+		err := chromedp.Do(ctx, s)
+		for lostSight(err) {
+			err = chromedp.Do(ctx, s)
+		}
+		if err != nil {
 			b.t.Fatalf("step %d: %v\n%s", i, err, b.html())
 		}
 	}
+}
+
+// lostSight tells whether a step found its element and lost it before it did anything:
+// when a page has arrived, the browser names all elements anew to the debugger, those
+// that could be seen before included.
+func lostSight(err error) bool {
+	var said *cdproto.Error
+	return errors.As(err, &said) && slices.Contains([]string{
+		"Could not find node with given id", "No node with given id found", "Node with given id does not belong to the document",
+	}, said.Message)
+}
+
+// arrived waits until all of the page has come and its scripts have begun.
+func (b *browser) arrived() {
+	b.t.Helper()
+	b.shows("all of the page has come", "true")
+}
+
+// shows waits until an expression holds in a page that has arrived. One that is being
+// left may have no heading, or no document: it looks again.
+func (b *browser) shows(what, expression string) {
+	b.t.Helper()
+	var last error
+	defer func() {
+		if b.t.Failed() && last != nil {
+			b.t.Log(last)
+		}
+	}()
+	eventually(b.t, what, func() bool {
+		ctx, cancel := context.WithTimeout(b.ctx, patience)
+		defer cancel()
+		so, err := chromedp.Run(ctx, chromedp.Evaluate[bool](`document.readyState === "complete" && !!(`+expression+`)`))
+		last = err
+		return err == nil && so
+	})
+}
+
+// reads waits until the element has the words.
+func (b *browser) reads(selector, words string) {
+	b.t.Helper()
+	b.shows("the browser shows "+words, `document.querySelector(`+quoted(selector)+`).innerText.includes(`+quoted(words)+`)`)
+}
+
+// quoted is a text as a script writes it.
+func quoted(s string) string {
+	raw, _ := json.Marshal(s) //nolint:errchkjson // a text can always be written
+	return string(raw)
 }
 
 // ask evaluates an expression; it works on pages that forbid scripts too.
@@ -145,6 +199,7 @@ func ask[T any](b *browser, expression string) T {
 
 func askWithin[T any](b *browser, limit time.Duration, expression string) T {
 	b.t.Helper()
+	b.arrived()
 	ctx, cancel := context.WithTimeout(b.ctx, limit)
 	defer cancel()
 	v, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
@@ -215,21 +270,21 @@ func (b *browser) notKept() []page.BackForwardCacheNotRestoredReason {
 // page that was kept, whose elements the debugger has lost sight of.
 func (b *browser) press(selector string) {
 	b.t.Helper()
-	at := ask[[]float64](b, `(() => { const e = document.querySelector(`+strconv.Quote(selector)+`); e.scrollIntoView({block: "center", behavior: "instant"});
+	at := ask[[]float64](b, `(() => { const e = document.querySelector(`+quoted(selector)+`); e.scrollIntoView({block: "center", behavior: "instant"});
   const r = e.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2] })()`)
 	b.run(chromedp.MouseClickXY(at[0], at[1]))
 }
 
-// sees waits until the page's heading is the given one.
+// sees waits until the page's heading has the words.
 func (b *browser) sees(heading string) {
 	b.t.Helper()
-	eventually(b.t, "the browser shows "+heading, func() bool {
-		ctx, cancel := context.WithTimeout(b.ctx, patience)
-		defer cancel()
-		// A page that is being left has no heading, or no document: look again.
-		h, err := chromedp.Run(ctx, chromedp.Evaluate[string](`document.querySelector("h1")?.textContent ?? ""`))
-		return err == nil && strings.Contains(h, heading)
-	})
+	b.reads("h1", heading)
+}
+
+// text waits until the page's main part has the words.
+func (b *browser) text(words string) {
+	b.t.Helper()
+	b.reads("main", words)
 }
 
 func css(s string) chromedp.CSS { return chromedp.CSS(s) }

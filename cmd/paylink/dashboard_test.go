@@ -30,7 +30,7 @@ func (g *gallery) signIn(login string) {
 	g.t.Helper()
 	g.b.open(g.p.url + "/dashboard/sign-in?lang=en")
 	g.b.run(chromedp.SendKeys(css("#login"), login), chromedp.SendKeys(css("#password"), userPassword), chromedp.Click(css("main button[type=submit]")))
-	eventually(g.t, "the dashboard opens", func() bool { return ask[bool](g.b, `document.querySelector(".side") !== null`) })
+	g.b.shows("the dashboard opens", `document.querySelector(".side") !== null`)
 }
 
 // show audits a page of the dashboard, and the same page in Arabic.

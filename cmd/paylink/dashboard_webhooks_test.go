@@ -64,14 +64,12 @@ func webhookPages(g *gallery) {
 	g.show(one+"/delete", "webhook delete")
 	g.show(one+"/redeliver", "webhook bulk")
 	g.b.click("main form button.primary")
-	eventually(g.t, "the bulk redelivery shows its end by itself", func() bool {
-		return ask[bool](g.b, `document.querySelector("main progress")?.value === document.querySelector("main progress")?.max && document.querySelector("main .badge.good") !== null`)
-	})
+	g.b.shows("the bulk redelivery shows its end by itself", `document.querySelector("main progress")?.value === document.querySelector("main progress")?.max && document.querySelector("main .badge.good") !== null`)
 	g.b.audit("dashboard webhook bulk done", g.axe)
 	g.show(one, "webhook")
 	streamsCSV(g)
 	g.b.click(`main form[action$="/test"] button`)
-	eventually(g.t, "the test shows its answer by itself", func() bool { return ask[bool](g.b, `document.querySelector("main .badge.good") !== null`) })
+	g.b.shows("the test shows its answer by itself", `document.querySelector("main .badge.good") !== null`)
 	g.b.audit("dashboard webhook test", g.axe)
 	g.show(rooms, "webhooks")
 }
@@ -108,9 +106,7 @@ func streamsCSV(g *gallery) {
 	}
 	ask[any](g.b, `document.querySelector("a[data-csv]").href = "/dashboard/test/keys", null`)
 	g.b.click("a[data-csv]")
-	eventually(g.t, "a table that did not come is told of", func() bool {
-		return ask[bool](g.b, `document.querySelector(".csvbar .error")?.textContent === "The download broke off. Try again."`)
-	})
+	g.b.shows("a table that did not come is told of", `document.querySelector(".csvbar .error")?.textContent === "The download broke off. Try again."`)
 	g.b.audit("dashboard webhook csv failed", g.axe)
 	g.b.open(ask[string](g.b, `location.href`))
 }

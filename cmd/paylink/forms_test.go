@@ -165,9 +165,7 @@ func (b *browser) watching(more string) {
 
 func (b *browser) heardEvent(kind string) {
 	b.t.Helper()
-	eventually(b.t, "the page hears "+kind, func() bool {
-		return ask[bool](b, `window.heard.some(e => e.type === "`+kind+`")`)
-	})
+	b.shows("the page hears "+kind, `window.heard.some(e => e.type === "`+kind+`")`)
 }
 
 // fillIn fills in the form of formOn in the frame.
@@ -342,9 +340,7 @@ func TestFormAgainstAHostilePage(t *testing.T) {
 	t.Run("a page that is not allowed frames nothing", func(t *testing.T) {
 		b.open(evil + "/")
 		b.sees("Win a prize")
-		eventually(t, "the component gives up and shows the link", func() bool {
-			return ask[bool](b, `!!document.querySelector("paylink-form").shadowRoot.querySelector("slot")`)
-		})
+		b.shows("the component gives up and shows the link", `!!document.querySelector("paylink-form").shadowRoot.querySelector("slot")`)
 		if b.frames(p.url) {
 			t.Error("the form is framed")
 		}
@@ -357,9 +353,7 @@ func TestFormAgainstAHostilePage(t *testing.T) {
 		b.open(good + "/")
 		ask[any](b, `fetch("`+p.url+`/f/`+form+`", {method: "POST", mode: "no-cors", body: new URLSearchParams({amount: "5", email: "a@b.example"})}).catch(() => null)`)
 		ask[any](b, `document.body.insertAdjacentHTML("beforeend", '<form id=theirs method=post action="`+p.url+`/f/`+form+`"><input name=amount value=5><input name=email value=a@b.example></form>'), document.getElementById("theirs").submit(), null`)
-		eventually(t, "our refusal is shown", func() bool {
-			return ask[bool](b, `location.href.startsWith("`+p.url+`/f/") && document.querySelector("h1") !== null && document.querySelector("form#fill, form#pay") === null`)
-		})
+		b.shows("our refusal is shown", `location.href.startsWith("`+p.url+`/f/") && document.querySelector("h1") !== null && document.querySelector("form#fill, form#pay") === null`)
 		if after := len(list(t, key.ok("GET", "/api/links", ""), "data")); after != before {
 			t.Errorf("%d links became %d", before, after)
 		}
@@ -377,7 +371,7 @@ func (b *browser) linkIsNotFramed(p *process, key *client, good, form string) {
 		return `<h1>Thief</h1><iframe src="` + made + `" onload="window.loaded = true"></iframe>`
 	})
 	b.open(thief + "/")
-	eventually(b.t, "the frame has an answer", func() bool { return ask[bool](b, `!!window.loaded`) })
+	b.shows("the frame has an answer", `!!window.loaded`)
 	if b.frames(p.url) {
 		b.t.Error("the link is framed by a site that its form does not know")
 	}
@@ -409,9 +403,7 @@ func (b *browser) overlaid(p *process, key *client, good, form string) {
 	frame := b.inFrame(p.url + "/f/" + form)
 	frame.fillIn()
 	frame.click("#fill button[type=submit]")
-	eventually(b.t, "a press under the layer is refused", func() bool {
-		return ask[bool](frame, `!document.getElementById("covered").hidden`)
-	})
+	frame.shows("a press under the layer is refused", `!document.getElementById("covered").hidden`)
 	if after := len(list(b.t, key.ok("GET", "/api/links", ""), "data")); after != before {
 		b.t.Errorf("%d links became %d under a layer", before, after)
 	}

@@ -1,7 +1,6 @@
 package main_test
 
 import (
-	"context"
 	"encoding/csv"
 	"os"
 	"path/filepath"
@@ -25,17 +24,6 @@ func (b *browser) tab() *browser {
 		b.t.Fatal(err)
 	}
 	return other
-}
-
-// text waits until the page's main part has the words.
-func (b *browser) text(words string) {
-	b.t.Helper()
-	eventually(b.t, "the page says "+words, func() bool {
-		ctx, cancel := context.WithTimeout(b.ctx, patience)
-		defer cancel()
-		s, err := chromedp.Run(ctx, chromedp.Evaluate[string](`document.querySelector("main")?.innerText ?? ""`))
-		return err == nil && strings.Contains(s, words)
-	})
 }
 
 // write types into a field, in place of what is there.
@@ -87,7 +75,7 @@ func (b *browser) signUp(url, name string) {
 	b.write("#email", name+"@example.com")
 	b.write("#password", userPassword)
 	b.click("main form button[type=submit]")
-	eventually(b.t, "the dashboard opens", func() bool { return ask[bool](b, `document.querySelector(".side") !== null`) })
+	b.shows("the dashboard opens", `document.querySelector(".side") !== null`)
 }
 
 // makeLink fills the form, looks at the preview, and gives the link's address.

@@ -27,7 +27,8 @@ func hidden(t *testing.T, p page, name string) string {
 	return html.UnescapeString(m[1])
 }
 
-// codeAt is what an authenticator shows some steps from now.
+// codeAt is what an authenticator shows some steps from now. The present one is still
+// good, and the next one already, if a step of time ends on the way.
 func codeAt(t *testing.T, secret string, steps int) string {
 	t.Helper()
 	code, err := totp.GenerateCode(secret, time.Now().Add(time.Duration(steps)*30*time.Second))
@@ -45,7 +46,7 @@ func (w *world) enrol() (secret string, recovery []string) {
 	secret = hidden(w.t, p, "secret")
 	wrong := w.post(security+"/codes/confirm", url.Values{"code": {"000000"}, "secret": {secret}, "offer": {hidden(w.t, p, "offer")}})
 	wrong.has(w.t, secret, "The code is wrong, or was used already.")
-	done := w.post(security+"/codes/confirm", url.Values{"code": {codeAt(w.t, secret, -1)}, "secret": {secret}})
+	done := w.post(security+"/codes/confirm", url.Values{"code": {codeAt(w.t, secret, 0)}, "secret": {secret}})
 	for _, m := range regexp.MustCompile(`<code><bdi>([0-9a-z-]+)</bdi></code>`).FindAllStringSubmatch(done.body, -1) {
 		recovery = append(recovery, m[1])
 	}
@@ -138,7 +139,7 @@ func TestCodesInTwoSteps(t *testing.T) {
 	if p.status != http.StatusUnauthorized || hidden(t, p, "proof") != proof {
 		t.Errorf("answered %d", p.status)
 	}
-	p = w.do(c, http.MethodPost, "/dashboard/sign-in", url.Values{"proof": {proof}, "next": {next}, "code": {codeAt(t, secret, 0)}})
+	p = w.do(c, http.MethodPost, "/dashboard/sign-in", url.Values{"proof": {proof}, "next": {next}, "code": {codeAt(t, secret, 1)}})
 	if p.path != security {
 		t.Errorf("signed in, and shown %s: %s", p.path, p.body)
 	}
