@@ -170,7 +170,7 @@ func TestPathSeesWhatTheStoreGives(t *testing.T) {
 }
 
 func pathSeesWhatTheStoreGives(t *testing.T, url string) {
-	const attempts = 120
+	const attempts, told = 120, 2 * time.Second // from an attempt until all is told of it
 	store, analytics := opened(t, url)
 	at := time.Now().UTC().Truncate(time.Second).Add(-attempts * 3 * time.Hour)
 	far := store
@@ -192,7 +192,7 @@ func pathSeesWhatTheStoreGives(t *testing.T, url string) {
 	var open []*paid
 	var end int64
 	for n := range attempts {
-		at = at.Add(time.Duration(1+random.IntN(20000)) * time.Second)
+		at = at.Add(told + time.Duration(random.IntN(20000))*time.Second)
 		w.set(at)
 		beside.set(at)
 		p := &paid{at: at, Attempt: fraud.Attempt{Payment: id.New(id.Payment), Account: account, Mode: "test", Link: "plink_" + fmt.Sprint(random.IntN(3)),
@@ -206,6 +206,9 @@ func pathSeesWhatTheStoreGives(t *testing.T, url string) {
 				t.Fatal(err)
 			}
 		}
+		for _, each := range []*watched{w, beside} { // no event comes from the future
+			each.set(at.Add(told))
+		}
 		events := []stream.Event{p.tell(t, "payment.created", "created", at), p.tell(t, "payment.processing", "processing", at)}
 		if random.IntN(4) == 0 {
 			events = append(events, p.tell(t, "payment.declined", "declined", at.Add(time.Second)))
@@ -215,7 +218,7 @@ func pathSeesWhatTheStoreGives(t *testing.T, url string) {
 		if open = append(open, p); n%4 == 3 { // somebody says what an earlier one was
 			early := open[random.IntN(len(open))]
 			if early.label == "" && early.disputes == nil {
-				events = append(events, early.known(t, n, []string{payment.LabelFraud, payment.LabelLegitimate}[random.IntN(2)], at.Add(2*time.Second)))
+				events = append(events, early.known(t, n, []string{payment.LabelFraud, payment.LabelLegitimate}[random.IntN(2)], at.Add(told)))
 			}
 		}
 		feed(t, store, events...)
