@@ -209,7 +209,7 @@ func (w *world) mailed(to, kind string) string {
 	w.t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(time.Minute)
 	for {
 		due, err := w.store.DueMails(w.t.Context(), time.Now().Add(time.Minute), 100)
 		if err != nil {

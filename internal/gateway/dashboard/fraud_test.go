@@ -203,7 +203,7 @@ func TestFraudBacktest(t *testing.T) {
 // counted waits until everything that was done is in the analytics store.
 func (w *world) counted() {
 	w.t.Helper()
-	limit, tick := time.After(30*time.Second), time.NewTicker(10*time.Millisecond)
+	limit, tick := time.After(time.Minute), time.NewTicker(10*time.Millisecond)
 	defer tick.Stop()
 	for {
 		if n, err := w.analyst.Lag(w.t.Context()); err != nil {

@@ -30,7 +30,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 const (
 	account = "acct_a"
 	mode    = "test"
-	patient = 20 * time.Second // how long a test waits before it gives up
+	patient = time.Minute // how long a test waits before it gives up
 )
 
 // telling passes each recorded delivery on, once it is durable.

@@ -18,7 +18,7 @@ import (
 	"github.com/paylink/paylink/internal/stream"
 )
 
-const patient = 20 * time.Second // how long a test waits before it gives up
+const patient = time.Minute // how long a test waits before it gives up
 
 func wait[T any](t testing.TB, c <-chan T) (v T) {
 	t.Helper()
