@@ -112,7 +112,7 @@ func TestAccountInABrowser(t *testing.T) {
 		a.form("main form button[type=submit]", "#login", "ada", "#password", userPassword)
 		a.sees("Enter your code")
 		a.form("main form button", "#code", second)
-		a.shows("the dashboard opens", `document.querySelector(".side") !== null`)
+		a.inDashboard()
 		a.signOut()
 	}
 	a.onlyOwnOrigin(a.url)
@@ -137,7 +137,7 @@ func TestPasskeyInABrowser(t *testing.T) {
 
 	a.run(chromedp.WaitVisible(css("[data-passkey]")))
 	a.click("[data-passkey]")
-	a.shows("the dashboard opens", `document.querySelector(".side") !== null`)
+	a.inDashboard()
 	a.open(a.url + "/dashboard/account/security")
 	a.click(`a[href*="/passkeys/"]`)
 	a.sees("laptop")

@@ -287,6 +287,12 @@ func (b *browser) text(words string) {
 	b.reads("main", words)
 }
 
+// inDashboard waits until a page of the dashboard is there, for somebody who is signed in.
+func (b *browser) inDashboard() {
+	b.t.Helper()
+	b.shows("the dashboard opens", `document.querySelector(".side") !== null`)
+}
+
 func css(s string) chromedp.CSS { return chromedp.CSS(s) }
 
 // fill types a card into the form, key by key.

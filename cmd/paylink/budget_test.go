@@ -16,7 +16,7 @@ const (
 	maxPageFiles = 4      // the page, its style, its script, its icon
 )
 
-// visit is what one visit with an empty cache asked for.
+// visit is what pages asked for, without a cache.
 type visit struct {
 	mu       sync.Mutex
 	requests map[network.RequestID]*network.EventRequestWillBeSent
@@ -40,12 +40,6 @@ func (l *visit) heard(ev any) {
 	}
 }
 
-func (l *visit) forget() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.requests, l.bytes = map[network.RequestID]*network.EventRequestWillBeSent{}, map[network.RequestID]float64{}
-}
-
 // transferred are the bytes of the page and of all that it names, headers too; 0 until
 // all has come. The icon, which the browser fetches when it likes, is counted apart.
 const transferred = `(() => {
@@ -60,8 +54,7 @@ const transferred = `(() => {
 func TestPaymentPageBudget(t *testing.T) {
 	p, b := serve(t), openBrowser(t)
 	_, key := p.merchant(t, payee)
-	l := &visit{}
-	l.forget()
+	l := &visit{requests: map[network.RequestID]*network.EventRequestWillBeSent{}, bytes: map[network.RequestID]float64{}}
 	if err := chromedp.Listen(b.ctx, l.heard); err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +63,6 @@ func TestPaymentPageBudget(t *testing.T) {
 	}
 	address := str(t, key.link(galleryMembers+`,"amount":"1250.50"`), "url")
 	for _, lang := range []string{"en", "de", "ar", "ja"} {
-		l.forget()
 		at := address + "?lang=" + lang
 		b.open(at)
 		total := 0.0
@@ -89,8 +81,8 @@ func TestPaymentPageBudget(t *testing.T) {
 }
 
 // holdRound holds what the page asked for to the budgets: everything is named by the
-// page itself, nothing by something that the page had to fetch first. The icon of the
-// page before may come as late as this one.
+// page itself, nothing by something that the page had to fetch first. What other pages
+// asked for is theirs: an icon may come as late as the next page.
 func holdRound(t *testing.T, l *visit, address string, total float64) {
 	t.Helper()
 	l.mu.Lock()

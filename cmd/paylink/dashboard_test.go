@@ -30,7 +30,7 @@ func (g *gallery) signIn(login string) {
 	g.t.Helper()
 	g.b.open(g.p.url + "/dashboard/sign-in?lang=en")
 	g.b.run(chromedp.SendKeys(css("#login"), login), chromedp.SendKeys(css("#password"), userPassword), chromedp.Click(css("main button[type=submit]")))
-	g.b.shows("the dashboard opens", `document.querySelector(".side") !== null`)
+	g.b.inDashboard()
 }
 
 // show audits a page of the dashboard, and the same page in Arabic.

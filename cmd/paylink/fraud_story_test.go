@@ -195,9 +195,7 @@ func (s *fraudStory) writesRule() string {
 	s.b.write("#name", "Many cards from one address")
 	s.b.run(chromedp.SetValue(css("#action"), "block"))
 	s.condition("address.card_1d >= 3")
-	eventually(s.t, "the mistake is said while it is typed", func() bool {
-		return strings.Contains(ask[string](s.b, `document.querySelector("#checked").innerText`), "Did you mean address.cards_1d?")
-	})
+	s.b.reads("#checked", "Did you mean address.cards_1d?") // while it is typed
 	s.b.click(`main form button[value="save"]`)
 	s.b.run(waitErrors)
 	s.b.text("Did you mean address.cards_1d?")

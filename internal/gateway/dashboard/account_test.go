@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -205,31 +206,25 @@ func TestPasswordChangeAndSessions(t *testing.T) {
 }
 
 // mailed waits for the newest mail of a kind to an address, and gives the path of its link.
-func (w *world) mailed(to, kind string) string {
+func (w *world) mailed(to, kind string) (path string) {
 	w.t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	deadline := time.After(time.Minute)
-	for {
+	w.until("a mail, "+kind+", to "+to, func() bool {
 		due, err := w.store.DueMails(w.t.Context(), time.Now().Add(time.Minute), 100)
 		if err != nil {
 			w.t.Fatal(err)
 		}
-		for _, m := range due {
-			if m.To == to && m.Kind == kind {
-				m, err := m.Open(w.ring)
-				if err != nil {
-					w.t.Fatal(err)
-				}
-				return strings.TrimPrefix(m.Data["url"], w.server.URL)
-			}
+		at := slices.IndexFunc(due, func(m mail.Message) bool { return m.To == to && m.Kind == kind })
+		if at < 0 {
+			return false
 		}
-		select {
-		case <-tick.C:
-		case <-deadline:
-			w.t.Fatalf("no %s to %s", kind, to)
+		m, err := due[at].Open(w.ring)
+		if err != nil {
+			w.t.Fatal(err)
 		}
-	}
+		path = strings.TrimPrefix(m.Data["url"], w.server.URL)
+		return true
+	})
+	return path
 }
 
 func TestMailedLinks(t *testing.T) {

@@ -201,23 +201,7 @@ func TestFraudBacktest(t *testing.T) {
 }
 
 // counted waits until everything that was done is in the analytics store.
-func (w *world) counted() {
-	w.t.Helper()
-	limit, tick := time.After(time.Minute), time.NewTicker(10*time.Millisecond)
-	defer tick.Stop()
-	for {
-		if n, err := w.analyst.Lag(w.t.Context()); err != nil {
-			w.t.Fatal(err)
-		} else if n == 0 {
-			return
-		}
-		select {
-		case <-tick.C:
-		case <-limit:
-			w.t.Fatal("the analytics store does not catch up")
-		}
-	}
-}
+func (w *world) counted() { w.t.Helper(); w.caughtUp("analytics", w.analyst.Lag) }
 
 // TestFraudFigures: what is known is drawn with a table behind, and what is not is
 // said: no payments, no model, no labels, too little to estimate from.
