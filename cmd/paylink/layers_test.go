@@ -19,7 +19,7 @@ const modulePath = "github.com/paylink/paylink"
 // above its own. A package that is not here fails the test until somebody places
 // it.
 var layerRows = [][]string{
-	{"internal/money", "internal/id", "internal/fault", "internal/keyring", "internal/obs", "internal/idempotency", "internal/progress", "internal/testclock", "docs/api"},
+	{"internal/money", "internal/id", "internal/fault", "internal/keyring", "internal/obs", "internal/idempotency", "internal/progress", "internal/testclock", "internal/spelling", "docs/api"},
 	{"internal/issuer", "internal/ledger", "internal/i18n", "internal/fraud/score", "internal/fraud/shield"},
 	{"internal/stream", "internal/mail", "internal/fraud/rule"},
 	{"internal/merchant", "internal/link"},

@@ -1,0 +1,234 @@
+// Package spelling reads text that identifies somebody or something: an email
+// address, a host, a name, a card number, a search. People paste such text with
+// characters that nobody sees, compose it in more than one way, and write a domain
+// in their own script; two spellings of one thing must be one thing, and no spelling
+// may pass for another.
+//
+// Every package that stores, compares or sends such text calls this one, so a list
+// entry, a search and an address on the wire agree. The rules:
+//
+//   - Text is kept in Unicode's composed form, NFC (UAX 15).
+//   - Characters that nobody sees (Default_Ignorable_Code_Point, UAX 44) are removed
+//     where people paste. In names the joiners that scripts and emoji need are kept.
+//   - Characters that change the reading direction are refused where text is shown to
+//     somebody else, because they make a reader see something else.
+//   - Hosts are compared and sent in ASCII (UTS 46, RFC 5891).
+package spelling
+
+import (
+	"errors"
+	"net/mail"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/net/idna"
+	"golang.org/x/text/cases"
+	"golang.org/x/text/unicode/norm"
+)
+
+// MaxEmailBytes bounds an address as it is sent: RFC 5321, section 4.5.3.1.3, less
+// the brackets.
+const MaxEmailBytes = 254
+
+// maxLocalBytes is RFC 5321, section 4.5.3.1.1.
+const maxLocalBytes = 64
+
+// Errors of this package. Callers turn them into faults that name their field.
+var (
+	ErrEmail = errors.New("not an email address that mail can be sent to")
+	ErrHost  = errors.New("not a host name")
+)
+
+// Unseen reports whether c takes no room of its own on a screen: joiners, direction
+// marks, soft hyphens, byte order marks, variation selectors, tags.
+func Unseen(c rune) bool {
+	return unicode.Is(unicode.Other_Default_Ignorable_Code_Point, c) || unicode.Is(unicode.Variation_Selector, c) ||
+		unicode.Is(unicode.Cf, c) && !unicode.Is(unicode.Prepended_Concatenation_Mark, c)
+}
+
+// Reverses reports whether c changes the direction in which the text after it is read
+// (UAX 9): an embedding, an override or an isolate, or the end of one.
+func Reverses(c rune) bool { return (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069) }
+
+// joins reports whether c is one of the two joiners, which Persian, the scripts of
+// India and emoji are spelled with.
+func joins(c rune) bool { return c == 0x200c || c == 0x200d }
+
+// Pasted returns s as it was meant by somebody who pasted it into a field for one
+// short value: composed, without unseen characters, without spaces around it.
+func Pasted(s string) string {
+	return strings.TrimSpace(norm.NFC.String(without(s, Unseen)))
+}
+
+// Name returns s as the name of a person or thing: composed, without unseen
+// characters except the joiners and variation selectors that scripts and emoji need,
+// without spaces around it. It keeps characters that Deceives reports, for the caller
+// to refuse.
+func Name(s string) string {
+	return strings.TrimSpace(norm.NFC.String(without(s, func(c rune) bool {
+		return Unseen(c) && !joins(c) && !Reverses(c) && !unicode.Is(unicode.Variation_Selector, c)
+	})))
+}
+
+// Deceives reports whether s, shown to a person, may read as something other than what
+// it is, or breaks the line that it stands on: characters that reverse the reading
+// direction, line and paragraph separators, control characters, or bytes that are not
+// UTF-8. The characters of allowed are fine.
+func Deceives(s, allowed string) bool {
+	return !utf8.ValidString(s) || strings.ContainsFunc(s, func(c rune) bool {
+		return !strings.ContainsRune(allowed, c) && (unicode.IsControl(c) || Reverses(c) || c == 0x2028 || c == 0x2029)
+	})
+}
+
+// Typed returns s with spaces of every kind and unseen characters removed, and with
+// the decimal digits of every script in ASCII: what is left is what the keys meant in
+// a field for a number.
+func Typed(s string) string {
+	return strings.Map(func(c rune) rune {
+		switch {
+		case unicode.IsSpace(c) || Unseen(c):
+			return -1
+		case c < utf8.RuneSelf:
+			return c
+		case unicode.Is(unicode.Nd, c):
+			return '0' + digit(c)
+		case c >= 0xff01 && c <= 0xff5e: // full-width forms of ASCII
+			return c - 0xff01 + '!'
+		}
+		return c
+	}, s)
+}
+
+// digit returns the value of a decimal digit: Unicode keeps the ten digits of a script
+// together, in order (section 4.6).
+func digit(c rune) rune {
+	var below rune
+	for below < 9 && unicode.Is(unicode.Nd, c-below-1) {
+		below++
+	}
+	// Scripts whose digits follow each other without a gap, such as the mathematical
+	// ones, are aligned by tens from the first of the run.
+	if below == 9 && unicode.Is(unicode.Nd, c-10) {
+		start := c
+		for unicode.Is(unicode.Nd, start-1) {
+			start--
+		}
+		return (c - start) % 10
+	}
+	return below
+}
+
+// Password returns the password as it is hashed: NFC, with every space an ASCII one,
+// as RFC 8265 (OpaqueString) says. It removes nothing.
+func Password(s string) string {
+	return norm.NFC.String(strings.Map(func(c rune) rune {
+		if unicode.Is(unicode.Zs, c) {
+			return ' '
+		}
+		return c
+	}, s))
+}
+
+var hosts = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.StrictDomainName(true), idna.VerifyDNSLength(true), idna.CheckHyphens(false))
+
+// Host returns a host name in ASCII and lower case, as DNS and browsers know it:
+// "Bücher.example" is "xn--bcher-kva.example". It takes no port, no brackets and no
+// dot at the end. An IPv4 address is a host name by this rule.
+func Host(s string) (string, error) {
+	ascii, err := hosts.ToASCII(s)
+	if err != nil || ascii == "" || !utf8.ValidString(s) {
+		return "", ErrHost
+	}
+	if again, err := hosts.ToASCII(ascii); err != nil || again != ascii {
+		return "", ErrHost // such as a label that only looks like Punycode
+	}
+	for label := range strings.SplitSeq(ascii, ".") {
+		if label == "" || strings.HasPrefix(label, "-") || strings.HasSuffix(label, "-") {
+			return "", ErrHost
+		}
+	}
+	return ascii, nil
+}
+
+// Email returns the address as mail is sent to it, and as it is shown: Pasted, with
+// its domain in ASCII. The local part keeps its case and its script, since only the
+// reader's own server knows what it means; a mail server that lacks SMTPUTF8 refuses
+// one that is not ASCII. The error is ErrEmail.
+func Email(s string) (string, error) {
+	s = Pasted(s)
+	at, err := mail.ParseAddress(s)
+	// The address alone: ParseAddress also takes a name and comments. A quoted local part
+	// is the same address as without the quotes, unless it needs them: those are refused.
+	if err != nil || at.Name != "" || (at.Address != s && !strings.HasPrefix(s, `"`)) || strings.ContainsAny(s, "<>()") {
+		return "", ErrEmail
+	}
+	cut := strings.LastIndexByte(at.Address, '@')
+	local, domain := at.Address[:cut], at.Address[cut+1:]
+	host, err := Host(domain)
+	if err != nil || len(local) > maxLocalBytes || !dotAtom(local) || len(local)+1+len(host) > MaxEmailBytes {
+		return "", ErrEmail
+	}
+	return local + "@" + host, nil
+}
+
+// dotAtom reports whether local needs no quotes (RFC 5322, section 3.2.3, and RFC 6532).
+func dotAtom(local string) bool {
+	return local != "" && !strings.HasPrefix(local, ".") && !strings.HasSuffix(local, ".") && !strings.Contains(local, "..") &&
+		!strings.ContainsFunc(local, func(c rune) bool {
+			return !unicode.IsGraphic(c) || unicode.IsSpace(c) || strings.ContainsRune(`()<>[]:;@\,"`, c)
+		})
+}
+
+// EmailKey returns what two spellings of one address share, for comparing: Email, with
+// compatibility forms and case folded. The empty string is no address.
+func EmailKey(s string) string {
+	e, err := Email(s)
+	if err != nil {
+		return ""
+	}
+	cut := strings.LastIndexByte(e, '@')
+	return caseless(e[:cut]) + e[cut:]
+}
+
+func caseless(s string) string { return norm.NFC.String(folded(s)) }
+
+// folded folds case and compatibility forms. The library exchanges the two cases of
+// Cherokee instead of choosing one, so lower case is chosen afterwards.
+func folded(s string) string {
+	return strings.ToLower(cases.Fold().String(norm.NFKC.String(s)))
+}
+
+// Fold returns what a search compares: case, composition, compatibility forms and the
+// accents of Latin and Greek letters are folded, unseen characters are removed, and
+// the several apostrophes are one. "O’Brien" is "o'brien"; "Müller" and "MULLER" are
+// "muller".
+func Fold(s string) string {
+	s = norm.NFKD.String(folded(without(strings.ToValidUTF8(s, ""), Unseen)))
+	var out strings.Builder
+	out.Grow(len(s))
+	latin := false // the last letter takes accents that people leave out
+	for _, c := range s {
+		switch {
+		case unicode.Is(unicode.Mn, c):
+			if latin {
+				continue
+			}
+		case c == '‘' || c == '’' || c == 'ʼ' || c == '`' || c == '´':
+			c = '\''
+		default:
+			latin = unicode.In(c, unicode.Latin, unicode.Greek)
+		}
+		out.WriteRune(c)
+	}
+	return strings.TrimSpace(norm.NFC.String(out.String()))
+}
+
+func without(s string, drop func(rune) bool) string {
+	return strings.Map(func(c rune) rune {
+		if drop(c) {
+			return -1
+		}
+		return c
+	}, s)
+}
