@@ -29,7 +29,7 @@ func TestF26PaymentsGoOnWithoutTheFraudBox(t *testing.T) {
 		return said
 	}
 	looked := func() bool { // the budget is short, and the machine may be busy
-		tick, limit := time.NewTicker(100*time.Millisecond), time.After(time.Minute)
+		tick, limit := time.NewTicker(100*time.Millisecond), time.After(patience)
 		defer tick.Stop()
 		for why() != "default" {
 			select {

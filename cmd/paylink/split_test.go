@@ -59,10 +59,15 @@ type fleet struct {
 	stopOnce  sync.Once
 }
 
+// fleetsAtOnce bounds the deployments of 17 processes that start and run side by side.
+var fleetsAtOnce = make(chan struct{}, 2)
+
 // deploy starts every process on a database, and waits until all are ready. The
 // services prove themselves by a secret, or by certificates.
 func deploy(t *testing.T, database string, mutualTLS bool) *fleet {
 	t.Helper()
+	fleetsAtOnce <- struct{}{}
+	t.Cleanup(func() { <-fleetsAtOnce })
 	f := &fleet{t: t, dir: filepath.Join(t.TempDir(), "data"), database: database, logs: &shared{},
 		internal: map[string][]string{}, instances: map[string][]*process{}}
 	storeOn(t, f.database) // for the tools, too

@@ -390,7 +390,7 @@ func TestDisputes(t *testing.T) {
 // eventually asks until the answer is yes.
 func eventually(t *testing.T, yes func() bool) {
 	t.Helper()
-	limit := time.NewTimer(time.Minute)
+	limit := time.NewTimer(3 * time.Minute)
 	defer limit.Stop()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()

@@ -85,7 +85,7 @@ func background(t testing.TB, run func(context.Context) error) {
 
 func eventually(t testing.TB, what string, is func() bool) {
 	t.Helper()
-	tick, limit := time.NewTicker(time.Millisecond), time.After(time.Minute)
+	tick, limit := time.NewTicker(time.Millisecond), time.After(3*time.Minute)
 	defer tick.Stop()
 	for !is() {
 		select {

@@ -45,7 +45,7 @@ func (w *world) resetting() func(to string, n int) mail.Message {
 		w.t.Helper()
 		tick := time.NewTicker(5 * time.Millisecond)
 		defer tick.Stop()
-		deadline := time.After(time.Minute)
+		deadline := time.After(3 * time.Minute)
 		for {
 			if got := w.mails(to, mail.Reset); len(got) == n {
 				return got[n-1]

@@ -60,7 +60,7 @@ func (w *world) reported(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- w.reports.Run(ctx) }()
-	tick, limit := time.NewTicker(10*time.Millisecond), time.After(time.Minute)
+	tick, limit := time.NewTicker(10*time.Millisecond), time.After(3*time.Minute)
 	defer tick.Stop()
 	for {
 		if n, err := w.reports.Lag(ctx); err == nil && n == 0 {

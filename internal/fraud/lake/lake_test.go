@@ -554,7 +554,7 @@ func TestFollows(t *testing.T) {
 		if !errors.Is(err, lake.ErrMoved) {
 			t.Fatal(err)
 		}
-	case <-time.After(time.Minute):
+	case <-time.After(3 * time.Minute):
 		t.Fatal("it does not notice that its checkpoint was moved")
 	}
 	go run()
@@ -570,7 +570,7 @@ func until(t *testing.T, is func() bool) {
 	t.Helper()
 	look := time.NewTicker(20 * time.Millisecond)
 	defer look.Stop()
-	late := time.After(time.Minute)
+	late := time.After(3 * time.Minute)
 	for !is() {
 		select {
 		case <-late:

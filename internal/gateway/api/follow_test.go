@@ -126,7 +126,7 @@ func TestStreamsAreBoundedAndRefused(t *testing.T) {
 		t.Errorf("one stream too many: %d", more.resp.StatusCode)
 	}
 	open[0].end()
-	deadline := time.After(time.Minute)
+	deadline := time.After(3 * time.Minute)
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for w.follow("").resp.StatusCode != http.StatusOK {

@@ -71,7 +71,7 @@ func (f *fraudWorld) follow(t *testing.T) {
 // analysed waits until all that happened is in the analytics store.
 func (f *fraudWorld) analysed() {
 	f.t.Helper()
-	limit, tick := time.After(time.Minute), time.NewTicker(10*time.Millisecond)
+	limit, tick := time.After(3*time.Minute), time.NewTicker(10*time.Millisecond)
 	defer tick.Stop()
 	for {
 		n, err := f.analytics.Lag(f.t.Context())

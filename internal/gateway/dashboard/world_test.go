@@ -190,7 +190,7 @@ func (w *world) caughtUp(what string, lag func(context.Context) (int64, error)) 
 // until waits for something that comes by itself.
 func (w *world) until(what string, done func() bool) {
 	w.t.Helper()
-	limit, tick := time.After(time.Minute), time.NewTicker(10*time.Millisecond)
+	limit, tick := time.After(3*time.Minute), time.NewTicker(10*time.Millisecond)
 	defer tick.Stop()
 	for {
 		if done() {

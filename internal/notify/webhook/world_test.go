@@ -30,7 +30,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 const (
 	account = "acct_a"
 	mode    = "test"
-	patient = time.Minute // how long a test waits before it gives up
+	patient = 3 * time.Minute // how long a test waits before it gives up
 )
 
 // telling passes each recorded delivery on, once it is durable.

@@ -67,6 +67,8 @@ type Store struct {
 	heat    heat
 	recent  recent
 	clocks  testclock.Set
+
+	callBudget, tryTimeout time.Duration
 }
 
 // Open reads a URL of the form dynamodb://TABLE?region=R&endpoint=URL. Without
@@ -82,7 +84,8 @@ func Open(ctx context.Context, rawURL string, options ...func(*Options)) (*Store
 	if err != nil {
 		return nil, err
 	}
-	return &Store{table: table, db: dynamodb.NewFromConfig(cfg), feed: dynamodbstreams.NewFromConfig(cfg), observe: o.Observe}, nil
+	return &Store{table: table, db: dynamodb.NewFromConfig(cfg), feed: dynamodbstreams.NewFromConfig(cfg), observe: o.Observe,
+		callBudget: callBudget, tryTimeout: tryTimeout}, nil
 }
 
 var tableName = regexp.MustCompile(`^[A-Za-z0-9_.-]{3,255}$`)

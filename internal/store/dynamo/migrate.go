@@ -28,6 +28,7 @@ func Migrate(ctx context.Context, rawURL string, options ...func(*Options)) erro
 	if err != nil {
 		return err
 	}
+	s.callBudget, s.tryTimeout = migrationCallBudget, migrationTryTimeout
 	ctx, cancel := context.WithTimeout(ctx, tableTimeout)
 	defer cancel()
 	if _, err := s.describe(ctx); err != nil {

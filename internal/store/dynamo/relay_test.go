@@ -245,7 +245,7 @@ func TestF23RebuiltFromTheTable(t *testing.T) {
 			wire.once(c.operation, c.answer)
 			before := scans.Load()
 			dynamotest.Start(t, relay)
-			within(t, time.Minute, "the relay comes upon what is wrong", func() bool { return wire.told() && (!c.rebuilt || scans.Load() > before) })
+			within(t, 3*time.Minute, "the relay comes upon what is wrong", func() bool { return wire.told() && (!c.rebuilt || scans.Load() > before) })
 			checkFeed(t, s, feed, w.account, available)
 			now, err := feed.Checkpoints(t.Context(), "dynamo")
 			if err != nil || now["shardId-00000000000000000000-gone"] != "" {
@@ -327,7 +327,7 @@ func TestConsume(t *testing.T) {
 	last := map[string]int64{}
 	read := func(want int) {
 		t.Helper()
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 		defer cancel()
 		fresh := 0
 		err := s.Consume(ctx, "fraud", func(_ context.Context, events []stream.Event) error {

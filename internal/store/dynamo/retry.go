@@ -17,12 +17,16 @@ import (
 
 // Bounds of a call.
 const (
-	callBudget   = 10 * time.Second // all tries together, or the caller's deadline if that is sooner
-	tryTimeout   = 3 * time.Second
-	maxTries     = 10
-	firstPause   = 25 * time.Millisecond
-	longestPause = time.Second
-	retryAfter   = time.Second
+	callBudget = 10 * time.Second // all tries together, or the caller's deadline if that is sooner
+	tryTimeout = 3 * time.Second
+	// A migration's bounds are wider: nobody waits to pay, and an endpoint that has just
+	// started may be slow.
+	migrationCallBudget = 2 * time.Minute
+	migrationTryTimeout = 30 * time.Second
+	maxTries            = 10
+	firstPause          = 25 * time.Millisecond
+	longestPause        = time.Second
+	retryAfter          = time.Second
 )
 
 // effect is what a failed try left behind.
@@ -42,7 +46,7 @@ type try func(ctx context.Context, again bool) error
 // no decision is told as unavailable: store_busy when nothing can have been done,
 // store_unavailable when that is not known. What is sent again is recognised.
 func (s *Store) call(ctx context.Context, operation, partition string, do try) error {
-	ctx, cancel := context.WithTimeout(ctx, callBudget)
+	ctx, cancel := context.WithTimeout(ctx, s.callBudget)
 	defer cancel()
 	again := false
 	for i := 0; ; i++ {
@@ -65,7 +69,7 @@ func (s *Store) call(ctx context.Context, operation, partition string, do try) e
 }
 
 func (s *Store) once(ctx context.Context, operation string, again bool, do try) error {
-	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.tryTimeout)
 	defer cancel()
 	start := time.Now()
 	err := do(ctx, again)

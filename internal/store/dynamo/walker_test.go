@@ -212,7 +212,7 @@ func TestWalkOverSplittingShards(t *testing.T) {
 	total := 0
 	walk := func(until int) {
 		t.Helper()
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 		defer cancel()
 		err := s.Follow(ctx, at, func(_ context.Context, batch stream.Batch) error {
 			for _, e := range batch.Events {

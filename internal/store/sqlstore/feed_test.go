@@ -18,7 +18,7 @@ import (
 	"github.com/paylink/paylink/internal/stream"
 )
 
-const patient = time.Minute // how long a test waits before it gives up
+const patient = 3 * time.Minute // how long a test waits before it gives up
 
 func wait[T any](t testing.TB, c <-chan T) (v T) {
 	t.Helper()
