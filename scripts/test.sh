@@ -22,7 +22,7 @@ large='TestMillionPayments|TestF29|TestTenThousandPayments|TestHotShard|TestF28C
 engines=SQLite,PostgreSQL,DynamoDB,Chromium
 
 quick() {
-	"$go" test -json -vet off -count 1 -timeout 40m -skip "$large" -parallel 4 -p 3 ./cmd/paylink \
+	"$go" test -json -vet off -count 1 -timeout 40m -ldflags "-s -w" -skip "$large" -parallel 4 -p 3 ./cmd/paylink \
 		./internal/store/sqlstore ./internal/store/dynamo ./internal/coordinator ./internal/rpc ./... 2>&1
 }
 race() (
@@ -35,7 +35,7 @@ race() (
 	"$go" test -json "${race[@]}" -p "$(($(nproc) * 3 / 2))" -exec 'env GOGC=300' -vet off -timeout 30m "$@" 2>&1
 )
 large() {
-	"$go" test -json -vet off -count 1 -timeout 30m -p 1 -run "$large" ./cmd/paylink ./internal/store/sqlstore ./internal/store/dynamo ./internal/gateway/dashboard 2>&1
+	"$go" test -json -vet off -count 1 -ldflags "-s -w" -timeout 30m -p 1 -run "$large" ./cmd/paylink ./internal/store/sqlstore ./internal/store/dynamo ./internal/gateway/dashboard 2>&1
 }
 case $mode in
 quick) ;;

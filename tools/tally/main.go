@@ -1,7 +1,7 @@
 // Tally reads what go test -json prints and writes what a person wants to know while
 // tests run: a line for each package, a line for each slow test, the whole output of
-// whatever failed, and at the end where the time went and how many tests ran on each
-// engine. It exits with status 1 if something failed, if a test was skipped, or, under
+// whatever failed, a line now and then while nothing ends, and at the end where the time
+// went and how many tests ran on each engine. It exits with status 1 if something failed, if a test was skipped, or, under
 // -engines, if an engine ran no test.
 //
 // A test runs on an engine if the engine's name is part of its path, or if the test or
@@ -22,6 +22,9 @@ import (
 
 // slow is from when on a test gets a line of its own while others still run.
 const slow = 5.0 // seconds
+
+// quiet is after how long without a line one is written.
+const quiet = 30 * time.Second
 
 // slowest bounds the list of where the time went.
 const slowest = 12
@@ -48,6 +51,8 @@ type tally struct {
 	running  map[string]map[string]*test // package, test
 	counted  map[string]int              // engine
 	passed   int
+	going    int  // passed in packages that have not ended
+	wrote    bool // a line since the last tick
 	failed   []string
 	skipped  []string
 	times    []timed
@@ -65,7 +70,9 @@ func main() {
 	flag.Parse()
 	began := time.Now()
 	t := newTally(os.Stdout, *module, []string{"SQLite", "PostgreSQL", "DynamoDB", "Chromium"})
-	if err := t.read(os.Stdin); err != nil {
+	still := time.NewTicker(quiet)
+	defer still.Stop()
+	if err := t.read(os.Stdin, still.C); err != nil {
 		fmt.Fprintln(os.Stderr, "tally:", err)
 		os.Exit(1)
 	}
@@ -82,20 +89,55 @@ func newTally(out io.Writer, module string, engines []string) *tally {
 	return &tally{out: out, strip: module, engines: engines, running: map[string]map[string]*test{}, counted: map[string]int{}, building: map[string][]string{}}
 }
 
-func (t *tally) read(in io.Reader) error {
-	lines := bufio.NewReader(in)
-	for {
-		line, err := lines.ReadBytes('\n')
-		if len(line) > 0 {
-			t.line(line)
+// read takes every line of in. At each tick that follows one without a line written in
+// between, it says what is still running.
+func (t *tally) read(in io.Reader, tick <-chan time.Time) error {
+	lines, ended := make(chan []byte), make(chan error, 1)
+	go func() {
+		from := bufio.NewReader(in)
+		for {
+			line, err := from.ReadBytes('\n')
+			if len(line) > 0 {
+				lines <- line
+			}
+			if err != nil {
+				close(lines)
+				ended <- err
+				return
+			}
 		}
-		switch {
-		case err == io.EOF:
-			return nil
-		case err != nil:
-			return err
+	}()
+	began := time.Now()
+	for {
+		select {
+		case line, more := <-lines:
+			if !more {
+				if err := <-ended; err != io.EOF {
+					return err
+				}
+				return nil
+			}
+			t.line(line)
+		case <-tick:
+			if !t.wrote {
+				t.still(time.Since(began))
+			}
+			t.wrote = false
 		}
 	}
+}
+
+// still says what runs while nothing ends.
+func (t *tally) still(since time.Duration) {
+	names := make([]string, 0, len(t.running))
+	for pkg := range t.running {
+		names = append(names, t.short(pkg))
+	}
+	slices.Sort(names)
+	if len(names) == 0 {
+		names = []string{"compiling"}
+	}
+	fmt.Fprintf(t.out, "    \t%s: %d tests passed; now %s\n", since.Round(time.Second), t.passed+t.going, strings.Join(names, ", "))
 }
 
 // line takes one line: an event, or what a command printed beside them.
@@ -106,6 +148,8 @@ func (t *tally) line(line []byte) {
 		return
 	}
 	switch e.Action {
+	case "start":
+		t.test(e)
 	case "build-output":
 		t.building[e.ImportPath] = append(t.building[e.ImportPath], e.Output)
 	case "build-fail":
@@ -120,8 +164,12 @@ func (t *tally) line(line []byte) {
 		}
 		at := t.test(e)
 		at.result, at.seconds = e.Action, e.Elapsed
+		if e.Action == "pass" && !at.parent {
+			t.going++
+		}
 		if e.Elapsed >= slow && !strings.Contains(e.Test, "/") {
 			fmt.Fprintf(t.out, "    \t%s %s\t%.1fs\n", t.short(e.Package), e.Test, e.Elapsed)
+			t.wrote = true
 		}
 	}
 }
@@ -180,7 +228,8 @@ func (t *tally) ended(e event) {
 			t.failed = append(t.failed, pkg+" "+name)
 		}
 	}
-	t.passed += ran
+	t.passed, t.going = t.passed+ran, t.going-ran
+	t.wrote = true
 	switch {
 	case e.Action == "fail":
 		t.failed = append(t.failed, pkg)

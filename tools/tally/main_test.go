@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -22,7 +23,7 @@ func run(t *testing.T, required []string, lines ...string) (string, bool) {
 	}
 	var out strings.Builder
 	tally := newTally(&out, "m/", []string{"SQLite", "PostgreSQL"})
-	if err := tally.read(strings.NewReader(in.String())); err != nil {
+	if err := tally.read(strings.NewReader(in.String()), nil); err != nil {
 		t.Fatal(err)
 	}
 	good := tally.sum(time.Minute, required)
@@ -64,5 +65,27 @@ func TestTally(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestStillRunning(t *testing.T) {
+	in, feed := io.Pipe()
+	tick, ended := make(chan time.Time), make(chan error)
+	out := &strings.Builder{}
+	tally := newTally(out, "m/", nil)
+	go func() { ended <- tally.read(in, tick) }()
+	tick <- time.Now()
+	for _, line := range []string{`{"Action":"start","Package":"m/p"}`, `{"Action":"pass","Package":"m/p","Test":"TestA"}`} {
+		if _, err := io.WriteString(feed, line+"\n"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_ = feed.Close()
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	tally.still(time.Minute)
+	if got, want := out.String(), "    \t0s: 0 tests passed; now compiling\n    \t1m0s: 1 tests passed; now p\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
