@@ -29,6 +29,8 @@ unit: build
 	@PAYLINK_BINARY=$(CURDIR)/bin/paylink GO=$(GO) scripts/test.sh
 	@echo "tests: lists over a million payments, pages of 200,000 and a hot shard, without the race detector, which would be what is measured"
 	@$(GO) test -vet off -count 1 -run 'TestMillionPayments|TestF29|TestTenThousandPayments|TestHotShard' ./internal/store/sqlstore ./internal/store/dynamo ./internal/gateway/dashboard
+	@echo "tests: 20,000 requests made from the API's document"
+	@$(GO) test -vet off -count 1 -run 'TestGeneratedRequests' ./internal/gateway/api -generated 20000
 
 lint: needs ## formatting, and golangci-lint, which has go vet's own checks in it
 	@test -z "$$(gofmt -l client cmd internal docs)" || { echo "gofmt would change:"; gofmt -l client cmd internal docs; exit 1; }

@@ -88,7 +88,7 @@ func newWorldWith(t *testing.T, open func(*sqlstore.Store, string) fraud.Box) *w
 		Fraud: box.Assessor, FraudBudget: time.Minute})
 	known := []merchant.Connector{{Name: sim.Name(), Capabilities: sim.Capabilities()}}
 	merchants := merchant.New(merchant.Config{
-		Users: store, Keys: store, Sessions: store, Access: store, Ring: ring, PublicURL: public, Now: now,
+		Users: store, Keys: store, Sessions: store, Clocks: store, Access: store, Ring: ring, PublicURL: public, Now: now,
 		Connectors: known,
 	})
 	hooks := notify.New(notify.Config{Store: store, Queue: nowhere{}, Now: now, Keys: notify.Keys{
