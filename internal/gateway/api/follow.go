@@ -27,7 +27,10 @@ const (
 // wantsStream reports whether the caller asks for server-sent events.
 func wantsStream(r *http.Request) bool {
 	for _, part := range strings.Split(r.Header.Get("Accept"), ",") {
-		kind, _, _ := strings.Cut(strings.TrimSpace(part), ";")
+		kind, params, _ := strings.Cut(strings.TrimSpace(part), ";")
+		if refused := strings.ReplaceAll(params, " ", ""); refused == "q=0" || strings.HasPrefix(refused, "q=0.0") {
+			continue
+		}
 		if strings.EqualFold(strings.TrimSpace(kind), "text/event-stream") {
 			return true
 		}

@@ -65,6 +65,9 @@ func (g *Generator) Make(o *Operation, authorization string) Request {
 	body := o.at.get("requestBody")
 	if media := body.get("content").get("application/json"); media.value != nil && (body.get("required").value == true || g.one(2)) {
 		value := g.value(media.get("schema"), 0)
+		if examples := media.get("examples"); len(examples.keys()) > 0 && g.one(3) {
+			value = copied(examples.get(pick(g, examples.keys())).get("value").value)
+		}
 		for range faults {
 			value = g.spoil(value, 0)
 		}
@@ -83,6 +86,25 @@ func (g *Generator) Make(o *Operation, authorization string) Request {
 		g.spoilRequest(&r)
 	}
 	return r
+}
+
+// copied is a value of the document that may be changed.
+func copied(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		out := map[string]any{}
+		for name, member := range v {
+			out[name] = copied(member)
+		}
+		return out
+	case []any:
+		out := make([]any, 0, len(v))
+		for _, item := range v {
+			out = append(out, copied(item))
+		}
+		return out
+	}
+	return v
 }
 
 // identifier is a path's id: mostly one of an object that exists.
@@ -217,7 +239,10 @@ func (g *Generator) text(s place) any {
 		if known := g.Known[prefix]; len(known) > 0 && !g.one(4) {
 			return pick(g, known)
 		}
-		return pick(g, append(amounts, made)[g.amount(pattern):])
+		if strings.Contains(pattern, `(\.[0-9]{1,4})`) { // digits at random are rarely an amount that a call takes
+			return pick(g, []string{"1.00", "12.50", "5", "0.5", made})
+		}
+		return made
 	}
 	least, most := int(number(s, "minLength", 0)), int(number(s, "maxLength", 40))
 	n := least + g.IntN(min(most-least, 30)+1)
@@ -229,19 +254,6 @@ func (g *Generator) text(s place) any {
 		out = append(out, pick(g, letters))
 	}
 	return string(out)
-}
-
-// amounts are those that most calls take; a pattern of another kind has none.
-var amounts = []string{"1.00", "12.50", "5", "0.5"}
-
-func (g *Generator) amount(pattern string) int {
-	if strings.Contains(pattern, `(\.[0-9]{1,4})`) {
-		return 0
-	}
-	if pattern == "^[A-Z]{3}$" {
-		return len(amounts)
-	}
-	return len(amounts)
 }
 
 // fromPattern is a text that a regular expression of the document matches.
