@@ -28,8 +28,9 @@ const (
 func wantsStream(r *http.Request) bool {
 	for _, part := range strings.Split(r.Header.Get("Accept"), ",") {
 		kind, params, _ := strings.Cut(strings.TrimSpace(part), ";")
-		if refused := strings.ReplaceAll(params, " ", ""); refused == "q=0" || strings.HasPrefix(refused, "q=0.0") {
-			continue
+		q, err := strconv.ParseFloat(strings.TrimPrefix(strings.ReplaceAll(params, " ", ""), "q="), 64)
+		if err == nil && q == 0 {
+			continue // the one kind that the caller does not want
 		}
 		if strings.EqualFold(strings.TrimSpace(kind), "text/event-stream") {
 			return true
