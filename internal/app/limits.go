@@ -24,7 +24,7 @@ func (c Config) checkLimits(say func(format string, args ...any)) {
 		say("--country-header %q: it is believed from a proxy alone, and --trusted-proxies names none", c.CountryHeader)
 	}
 	for _, p := range c.TrustedProxies {
-		if _, err := netip.ParsePrefix(p); err != nil {
+		if _, err := limit.Network(p); err != nil {
 			say("--trusted-proxies %q: want a network, such as 10.0.0.0/8", p)
 		}
 	}
@@ -45,7 +45,7 @@ func (s *services) openGate(refuse func(http.ResponseWriter, *http.Request, erro
 	}
 	var proxies []netip.Prefix
 	for _, p := range s.cfg.TrustedProxies {
-		network, err := netip.ParsePrefix(p)
+		network, err := limit.Network(p)
 		if err != nil {
 			return nil, err
 		}

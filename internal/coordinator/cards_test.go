@@ -139,7 +139,7 @@ func testCaptureVoidRefund(t *testing.T, e engine) {
 		_, err = w.c.Capture(ctx, w.account, link.Test, p.ID, "0", nil)
 		w.code(err, "amount_too_small")
 		_, err = w.c.Capture(ctx, w.account, link.Test, p.ID, "1.234", nil)
-		w.code(err, "amount_invalid")
+		w.code(err, "amount_too_many_decimals")
 		must(w.c.Capture(ctx, w.account, link.Test, p.ID, "7.25", nil))(t)
 		if q := w.want(p, payment.Succeeded); q.CapturedMinor != 725 || q.Refundable() != 725 {
 			t.Fatal(q.CapturedMinor, q.Refundable())

@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/paylink/paylink/internal/fault"
@@ -34,7 +35,12 @@ func minor(s string, c money.Currency) (int64, error) {
 		return 0, nil
 	}
 	a, err := money.Parse(s, c)
-	if err != nil {
+	switch {
+	case errors.Is(err, money.ErrPrecision):
+		return 0, fault.Invalid("amount", "amount_too_many_decimals", "%s has %d decimals.", c, c.Exponent())
+	case errors.Is(err, money.ErrOverflow):
+		return 0, fault.Invalid("amount", "amount_too_large", "An amount in %s is at most %s.", c, money.Of(money.MaxMinor, c).Decimal())
+	case err != nil:
 		return 0, fault.Invalid("amount", "amount_invalid", "The amount is a decimal number with at most %d decimals for %s: %v.", c.Exponent(), c, err)
 	}
 	if a.Minor == 0 {

@@ -22,6 +22,9 @@ const (
 	ReadTimeout       = 30 * time.Second
 	IdleTimeout       = 2 * time.Minute
 	MaxHeaderBytes    = 32 << 10
+	// ServerHeaderBytes is where net/http stops reading, with an answer in plain text.
+	// It is more, so that a problem can say what is too large.
+	ServerHeaderBytes = 2 * MaxHeaderBytes
 	readyTimeout      = 2 * time.Second
 )
 
@@ -107,11 +110,27 @@ func (c Config) wrap(next http.Handler) http.Handler {
 			}
 			c.Metrics.Request(route, strconv.Itoa(rec.code()), time.Since(start))
 		}()
+		if headerBytes(r) > MaxHeaderBytes {
+			problem.HeadersTooLarge(rec, r, MaxHeaderBytes)
+			return
+		}
 		next.ServeHTTP(rec, r)
 		if rec.code() >= http.StatusInternalServerError {
 			c.Log.ErrorContext(ctx, "answered with an error", "route", r.Pattern, "status", rec.code())
 		}
 	})
+}
+
+// headerBytes is the size of a request's address and headers, as they were sent.
+func headerBytes(r *http.Request) int {
+	const around = len(": \r\n")
+	n := len(r.Method) + len(r.RequestURI) + len(r.Proto) + len(r.Host)
+	for name, values := range r.Header {
+		for _, v := range values {
+			n += len(name) + len(v) + around
+		}
+	}
+	return n
 }
 
 // recorder remembers the status; Unwrap keeps flushing and deadlines working.

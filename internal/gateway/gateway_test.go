@@ -3,12 +3,51 @@ package gateway_test
 import (
 	"context"
 	"errors"
+	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/paylink/paylink/internal/gateway"
+	"github.com/paylink/paylink/internal/obs"
 )
+
+// TestHeadersTooLarge: a request with too much in its headers or its address gets a
+// problem, through a real server, and no call is made.
+func TestHeadersTooLarge(t *testing.T) {
+	called := false
+	h := gateway.New(gateway.Config{NotFound: http.HandlerFunc(func(http.ResponseWriter, *http.Request) { called = true }),
+		Ready: func(context.Context) error { return nil }, Metrics: obs.NewMetrics(), Log: slog.New(slog.DiscardHandler)})
+	server := httptest.NewUnstartedServer(h)
+	server.Config.MaxHeaderBytes = gateway.ServerHeaderBytes
+	server.Start()
+	defer server.Close()
+	for _, c := range []struct {
+		query, header int
+		status        int
+	}{{0, 0, 200}, {0, 30 << 10, 200}, {0, 33 << 10, 431}, {33 << 10, 0, 431}, {17 << 10, 17 << 10, 431}} {
+		called = false
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+"/x?"+strings.Repeat("q", c.query), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Cookie", strings.Repeat("c", c.header))
+		resp, err := server.Client().Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		if err != nil || resp.StatusCode != c.status || called != (c.status == 200) {
+			t.Errorf("%d bytes of query, %d of a header: %d, called %v, %v", c.query, c.header, resp.StatusCode, called, err)
+		}
+		if c.status != 200 && (resp.Header.Get("Content-Type") != "application/problem+json" || !strings.Contains(string(body), `"code":"headers_too_large"`)) {
+			t.Errorf("it says %s %s", resp.Header.Get("Content-Type"), body)
+		}
+	}
+}
 
 func TestProbes(t *testing.T) {
 	var broken error

@@ -222,14 +222,15 @@ func (a *API) admit(rt Route, q *request) error {
 			return err
 		}
 	}
+	if rt.body == bodyNone && q.Method != http.MethodPost {
+		return noBody(q.Request)
+	}
 	if q.body, err = readBody(q.w, q.Request); err != nil {
 		return err
 	}
 	switch {
-	case rt.body == bodyNone && len(q.body) > 0 && q.Method == http.MethodPost:
-		return decode(q.body, &struct{}{}) // {} is as good as nothing
 	case rt.body == bodyNone && len(q.body) > 0:
-		return fault.New(fault.KindInvalid, "body_unexpected", "This call takes no body.")
+		return decode(q.body, &struct{}{}) // {} is as good as nothing
 	case rt.body == bodyOptional && len(q.body) == 0:
 		q.body = []byte("{}")
 	}

@@ -1,11 +1,13 @@
 package api
 
 import (
+	"encoding/base64"
 	"net/http"
 	"slices"
 	"strings"
 
 	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/link"
 )
 
@@ -68,19 +70,48 @@ func readCredentials(r *http.Request) (credentials, error) {
 	case len(values) > 1:
 		return credentials{}, fault.New(fault.KindUnauthenticated, "unauthenticated", "The Authorization header must be sent once.")
 	}
-	scheme, rest, _ := strings.Cut(values[0], " ")
+	scheme, rest, _ := strings.Cut(strings.ReplaceAll(strings.TrimSpace(values[0]), "\t", " "), " ")
 	rest = strings.TrimSpace(rest)
 	switch {
-	case strings.EqualFold(scheme, "Bearer") && strings.HasPrefix(rest, secretPrefix):
-		return credentials{secret: rest}, nil
 	case strings.EqualFold(scheme, "Bearer") && rest != "":
-		return credentials{token: rest}, nil
+		return bearer(rest)
 	case strings.EqualFold(scheme, "Basic"):
-		if key, secret, ok := r.BasicAuth(); ok && key != "" {
-			return credentials{key: key, secret: secret}, nil
+		if cred, err := basic(rest); cred.key != "" || err != nil {
+			return cred, err
 		}
 	}
 	return credentials{}, fault.New(fault.KindUnauthenticated, "unauthenticated", "The Authorization header must be Bearer with a token or secret, or Basic with a key id and its secret.")
+}
+
+// bearer reads a token. What is one half of a key, or both at once, is no session
+// that has ended: it gets an answer about keys.
+func bearer(s string) (credentials, error) {
+	keyID, secret, both := strings.Cut(s, ":")
+	switch isKey := strings.HasPrefix(keyID, id.Key+"_"); {
+	case strings.HasPrefix(s, secretPrefix):
+		return credentials{secret: s}, nil
+	case isKey && both && strings.HasPrefix(secret, secretPrefix):
+		return credentials{}, fault.New(fault.KindUnauthenticated, "unauthenticated", "This is an API key's id and secret in one. Send them as Basic, with the id as user name and the secret as password, or send the secret alone as Bearer.")
+	case isKey:
+		return credentials{}, fault.New(fault.KindUnauthenticated, "unauthenticated", "This is the id of an API key, not its secret. Send the secret, which begins with %s, as Bearer.", secretPrefix)
+	}
+	return credentials{token: s}, nil
+}
+
+// basic reads a key's id and secret; with or without the padding, as clients send it.
+func basic(s string) (credentials, error) {
+	raw, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(s, "="))
+	if err != nil {
+		return credentials{}, nil //nolint:nilerr // not credentials at all, which the caller explains
+	}
+	keyID, secret, ok := strings.Cut(string(raw), ":")
+	if !ok {
+		return credentials{}, nil
+	}
+	if strings.HasPrefix(keyID, secretPrefix) {
+		return credentials{}, fault.New(fault.KindUnauthenticated, "unauthenticated", "The user name is an API key's secret. Send the key's id as user name and the secret as password, or send the secret alone as Bearer.")
+	}
+	return credentials{key: keyID, secret: secret}, nil
 }
 
 // authenticate finds the caller and holds it to the route. On a refusal it says
@@ -101,6 +132,16 @@ func (a *API) authenticate(rt Route, r *http.Request, h http.Header) (caller, er
 	return c, err
 }
 
+// fromPage reports whether a script in a browser's page sent the request. A browser
+// adds Origin to whatever crosses origins or changes something, and Sec-Fetch-Site
+// with Sec-Fetch-Mode to everything. A server's runtime may send one of the two:
+// Node's fetch always sends Sec-Fetch-Mode. An address that a person opens is no
+// page's doing.
+func fromPage(h http.Header) bool {
+	mode := h.Get("Sec-Fetch-Mode")
+	return h.Get("Origin") != "" || (h.Get("Sec-Fetch-Site") != "" && mode != "" && !strings.EqualFold(mode, "navigate"))
+}
+
 func (a *API) identify(rt Route, r *http.Request) (caller, error) {
 	cred, err := readCredentials(r)
 	if err != nil {
@@ -115,7 +156,7 @@ func (a *API) identify(rt Route, r *http.Request) (caller, error) {
 	}
 	// A secret in a web page is a leaked secret: refusing it makes the mistake
 	// show at once, whether or not the secret is right.
-	if r.Header.Get("Origin") != "" || strings.EqualFold(r.Header.Get("Sec-Fetch-Mode"), "cors") {
+	if fromPage(r.Header) {
 		return caller{}, fault.New(fault.KindForbidden, "browser_origin_refused", "An API key must never be used from a browser. Call from your backend.")
 	}
 	c, scopes, err := a.identifyKey(r.Context(), cred)

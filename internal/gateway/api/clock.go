@@ -42,8 +42,8 @@ func (a *API) getClock(q *request) (any, error) {
 }
 
 type moveClockBody struct {
-	AdvanceSeconds field[int64]  `json:"advanceSeconds"`
-	Now            field[string] `json:"now"`
+	AdvanceSeconds field[int64] `json:"advanceSeconds"`
+	Now            field[stamp] `json:"now"`
 }
 
 // moveClock answers when every process knows of the move, so that what is due is
@@ -61,7 +61,7 @@ func (a *API) moveClock(q *request) (any, error) {
 	case in.AdvanceSeconds.Set == in.Now.Set:
 		return nil, fault.Invalid("now", "conflicting_fields", "Give advanceSeconds or now, one of them.")
 	case in.Now.Set:
-		t, err := time.Parse(time.RFC3339Nano, in.Now.Value)
+		t, err := time.Parse(time.RFC3339Nano, string(in.Now.Value))
 		if err != nil {
 			return nil, fault.Invalid("now", "clock_invalid", "now is a time in RFC 3339.")
 		}

@@ -1,11 +1,13 @@
 package api
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"mime"
 	"net/http"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -36,10 +38,20 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 		}
 		return nil, &fault.Error{Kind: fault.KindInvalid, Code: "body_unreadable", Detail: "The body ended before it was complete.", Cause: err}
 	}
-	if len(body) == 0 {
+	// Some clients begin with a byte order mark, which readers may ignore (RFC 8259,
+	// section 8.1).
+	if body = bytes.TrimPrefix(body, []byte("\ufeff")); len(body) == 0 {
 		return nil, nil
 	}
 	return body, checkContentType(r.Header)
+}
+
+// noBody refuses a body, of any kind and size, where the call has no use for one.
+func noBody(r *http.Request) error {
+	if n, err := io.ReadFull(r.Body, make([]byte, 1)); n > 0 || (err != nil && !errors.Is(err, io.EOF)) {
+		return fault.New(fault.KindInvalid, "body_unexpected", "This call takes no body.")
+	}
+	return nil
 }
 
 func errTooLarge() error {
@@ -48,14 +60,15 @@ func errTooLarge() error {
 
 func checkContentType(h http.Header) error {
 	unsupported := fault.New(fault.KindUnsupported, "unsupported_media_type", "The body must be JSON in UTF-8, sent as Content-Type: application/json without a Content-Encoding.")
-	if len(h.Values("Content-Type")) != 1 || h.Get("Content-Encoding") != "" {
+	if encoding := h.Get("Content-Encoding"); len(h.Values("Content-Type")) != 1 || (encoding != "" && !strings.EqualFold(encoding, "identity")) {
 		return unsupported
 	}
 	kind, params, err := mime.ParseMediaType(h.Get("Content-Type"))
 	if err != nil || kind != "application/json" {
 		return unsupported
 	}
-	if charset, ok := params["charset"]; ok && !strings.EqualFold(charset, "utf-8") {
+	// UTF8 and US-ASCII, a part of it, are other names that clients write.
+	if charset, ok := params["charset"]; ok && !slices.Contains([]string{"utf-8", "utf8", "us-ascii"}, strings.ToLower(charset)) {
 		return unsupported
 	}
 	return nil
@@ -68,7 +81,7 @@ func decode(body []byte, dst any) error {
 	if len(body) == 0 {
 		return fault.New(fault.KindInvalid, "json_invalid", "The body must be a JSON object; it is empty.")
 	}
-	err := json.Unmarshal(body, dst, json.RejectUnknownMembers(true))
+	err := json.Unmarshal(body, dst, json.RejectUnknownMembers(true), json.WithUnmarshalers(noNullTexts))
 	if err == nil {
 		if jsontext.Value(body).Kind() != '{' { // null decodes into anything
 			return fault.New(fault.KindInvalid, "json_invalid", "The body must be a JSON object.")
@@ -82,6 +95,18 @@ func decode(body []byte, dst any) error {
 	}
 	return semanticFault(err)
 }
+
+// noNullTexts refuses null in place of a text in a list or a map, as a field refuses
+// it in place of a member: "" is another value.
+var noNullTexts = json.UnmarshalFromFunc(func(dec *jsontext.Decoder, _ *string) error {
+	if dec.PeekKind() != 'n' {
+		return errors.ErrUnsupported // the usual way
+	}
+	if err := dec.SkipValue(); err != nil {
+		return err
+	}
+	return ruleError("a string, not null; leave it out instead")
+})
 
 func syntaxFault(body []byte, err error) error {
 	var syntactic *jsontext.SyntacticError
@@ -236,6 +261,9 @@ func allDigits(s string) bool {
 	}
 	return true
 }
+
+// text is a time's member as a text's.
+func text(f field[stamp]) field[string] { return field[string]{f.Set, string(f.Value)} }
 
 // need refuses an absent member.
 func need(set bool, param string) error {

@@ -100,7 +100,7 @@ func (a *API) redeliver(q *request) (any, error) {
 }
 
 type testBody struct {
-	Type field[string] `json:"type"`
+	Type field[string] `json:"type" default:"\"test.ping\""`
 }
 
 func (a *API) testEndpoint(q *request) (any, error) {

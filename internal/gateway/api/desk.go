@@ -28,12 +28,12 @@ func deskRoutes() []Route {
 	const at = "/api/payments/{id}"
 	return []Route{
 		{Method: "GET", Path: "/api/reviews", Auth: authBoth, Scope: read, Query: with(pageQuery, "state", "from", "to"), handle: (*API).listReviews},
-		{Method: "POST", Path: at + "/review", Auth: authBoth, Scope: write, body: bodyRequired, ids: one(id.Payment), handle: (*API).review, shape: shapePayment},
-		{Method: "POST", Path: at + "/mark", Auth: authBoth, Scope: write, body: bodyRequired, ids: one(id.Payment), handle: (*API).mark, shape: shapePayment},
+		{Method: "POST", Path: at + "/review", Auth: authBoth, Scope: write, body: bodyRequired, in: reviewBody{}, ids: one(id.Payment), handle: (*API).review, shape: shapePayment},
+		{Method: "POST", Path: at + "/mark", Auth: authBoth, Scope: write, body: bodyRequired, in: markBody{}, ids: one(id.Payment), handle: (*API).mark, shape: shapePayment},
 		{Method: "GET", Path: at + "/related", Auth: authBoth, Scope: read, Query: []string{"limit"}, ids: one(id.Payment), handle: (*API).related},
 		{Method: "GET", Path: "/api/disputes", Auth: authBoth, Scope: read, Query: with(pageQuery, "state", "from", "to"), handle: (*API).listDisputes},
-		{Method: "POST", Path: at + "/disputes", Auth: authBoth, Scope: write, body: bodyRequired, ids: one(id.Payment), handle: (*API).openDispute, shape: shapeDispute},
-		{Method: "POST", Path: at + "/disputes/{dispute}", Auth: authBoth, Scope: write, body: bodyRequired,
+		{Method: "POST", Path: at + "/disputes", Auth: authBoth, Scope: write, body: bodyRequired, in: openDisputeBody{}, ids: one(id.Payment), handle: (*API).openDispute, shape: shapeDispute},
+		{Method: "POST", Path: at + "/disputes/{dispute}", Auth: authBoth, Scope: write, body: bodyRequired, in: moveDisputeBody{},
 			ids: map[string]string{"id": id.Payment, "dispute": id.Dispute}, handle: (*API).moveDispute, shape: shapeDispute},
 	}
 }
@@ -282,7 +282,7 @@ func (a *API) openDispute(q *request) (any, error) {
 
 type moveDisputeBody struct {
 	State         field[string] `json:"state"`
-	EvidenceDueAt field[string] `json:"evidenceDueAt"`
+	EvidenceDueAt field[stamp]  `json:"evidenceDueAt"`
 }
 
 func (a *API) moveDispute(q *request) (any, error) {
@@ -308,7 +308,7 @@ func (b moveDisputeBody) due() (time.Time, error) {
 	if !b.EvidenceDueAt.Set {
 		return time.Time{}, nil
 	}
-	t, err := time.Parse(time.RFC3339Nano, b.EvidenceDueAt.Value)
+	t, err := time.Parse(time.RFC3339Nano, string(b.EvidenceDueAt.Value))
 	if t = t.UTC(); err != nil || t.Year() < 1970 || t.Year() > 9999 {
 		return t, fault.Invalid("evidenceDueAt", "parameter_invalid", "Must be a time by RFC 3339 such as 2026-03-01T12:00:00Z.")
 	}

@@ -27,7 +27,11 @@ const (
 // wantsStream reports whether the caller asks for server-sent events.
 func wantsStream(r *http.Request) bool {
 	for _, part := range strings.Split(r.Header.Get("Accept"), ",") {
-		kind, _, _ := strings.Cut(strings.TrimSpace(part), ";")
+		kind, params, _ := strings.Cut(strings.TrimSpace(part), ";")
+		q, err := strconv.ParseFloat(strings.TrimPrefix(strings.ReplaceAll(params, " ", ""), "q="), 64)
+		if err == nil && q == 0 {
+			continue // the one kind that the caller does not want
+		}
 		if strings.EqualFold(strings.TrimSpace(kind), "text/event-stream") {
 			return true
 		}

@@ -12,7 +12,7 @@ func formRoutes() []Route {
 	read, write := "forms:read", "forms:write"
 	const base = "/api/forms"
 	return []Route{
-		{Method: "POST", Path: base, Auth: authBoth, Scope: write, body: bodyRequired, handle: (*API).createForm, shape: shapeForm},
+		{Method: "POST", Path: base, Auth: authBoth, Scope: write, body: bodyRequired, in: formBody{}, handle: (*API).createForm, shape: shapeForm},
 		{Method: "GET", Path: base, Auth: authBoth, Scope: read, Query: with(pageQuery, "archived"), handle: (*API).listForms},
 		{Method: "GET", Path: base + "/{id}", Auth: authBoth, Scope: read, ids: one(id.Form), handle: (*API).getForm},
 		{Method: "PUT", Path: base + "/{id}", Auth: authBoth, Scope: write, body: bodyRequired, ids: one(id.Form), handle: (*API).updateForm},
@@ -29,17 +29,17 @@ type formBody struct {
 	MaxAmount       field[decimal]     `json:"maxAmount"`
 	Currency        field[string]      `json:"currency"`
 	PaymentMethod   field[string]      `json:"paymentMethod"`
-	Realm           field[string]      `json:"realm"`
-	Description     field[string]      `json:"description"`
-	Fields          field[[]fieldBody] `json:"fields"`
+	Realm           field[string]      `json:"realm" default:"\"\""`
+	Description     field[string]      `json:"description" default:"\"\""`
+	Fields          field[[]fieldBody] `json:"fields" default:"[]"`
 	Button          field[string]      `json:"button"`
 	Look            field[lookBody]    `json:"look"`
-	Origins         field[[]string]    `json:"origins"`
+	Origins         field[[]string]    `json:"origins" default:"[]"`
 	RedirectURL     field[string]      `json:"redirectUrl"`
 	LinkLifeSeconds field[int64]       `json:"linkLifeSeconds"`
-	Capture         field[string]      `json:"capture"`
-	LatePolicy      field[string]      `json:"latePolicy"`
-	Disabled        field[bool]        `json:"disabled"`
+	Capture         field[string]      `json:"capture" default:"\"automatic\""`
+	LatePolicy      field[string]      `json:"latePolicy" default:"\"accept\""`
+	Disabled        field[bool]        `json:"disabled" default:"false"`
 }
 
 // formUpdateBody adds the revision that the caller has seen.
@@ -51,7 +51,7 @@ type formUpdateBody struct {
 type fieldBody struct {
 	Name     field[string] `json:"name"`
 	Label    field[string] `json:"label"`
-	Required field[bool]   `json:"required"`
+	Required field[bool]   `json:"required" default:"false"`
 }
 
 type lookBody struct {

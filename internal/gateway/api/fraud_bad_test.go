@@ -110,7 +110,7 @@ func TestBadFraudValues(t *testing.T) {
 		{"POST " + paid + "/disputes", `{"reason":"other","amount":""}`, "amount_invalid", "amount"},
 		{"POST " + paid + "/disputes", `{"reason":"other","amount":0}`, "amount_too_small", "amount"},
 		{"POST " + paid + "/disputes", `{"reason":"other","amount":"12.51"}`, "amount_too_large", "amount"},
-		{"POST " + paid + "/disputes", `{"reason":"other","amount":"1.001"}`, "amount_invalid", "amount"},
+		{"POST " + paid + "/disputes", `{"reason":"other","amount":"1.001"}`, "amount_too_many_decimals", "amount"},
 		{"POST " + paid + "/disputes", `{"reason":"other","reference":"` + words(101) + `"}`, "too_long", "reference"},
 		{"POST " + paid + "/disputes", `{"reason":"other","state":"open"}`, "parameter_invalid", "state"},
 		{"POST " + paid + "/disputes", `{"reason":"other","state":""}`, "parameter_invalid", "state"},

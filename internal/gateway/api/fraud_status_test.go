@@ -76,7 +76,7 @@ func TestEveryAnswerOfFraud(t *testing.T) {
 		if replayed := f.do(c.method, c.path, f.key, c.body, "Idempotency-Key", key); replayed.json["id"] != first["id"] || replayed.header.Get("Idempotent-Replayed") != "true" {
 			t.Errorf("%s: %v, again %s", c.path, first, replayed.body)
 		}
-		f.refused(f.do(c.method, c.path, f.key, c.body+" ", "Idempotency-Key", key), http.StatusUnprocessableEntity, "idempotency_key_reused", "")
+		f.refused(f.do(c.method, c.path, f.key, strings.Replace(c.body, "{", `{"other":1,`, 1), "Idempotency-Key", key), http.StatusUnprocessableEntity, "idempotency_key_reused", "")
 	}
 	f.busy(calls)
 	f.farAway(calls)

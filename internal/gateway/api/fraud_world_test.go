@@ -21,6 +21,7 @@ type fraudWorld struct {
 	analytics *sqlstore.Analytics
 	books     *crossing
 	stop      func() // ends what follows the store
+	wrong     int    // answers that are not as the document says
 }
 
 func newFraudWorld(t *testing.T) *fraudWorld {

@@ -30,8 +30,8 @@ func showEntry(e fraud.ListEntry) entryObject {
 
 type updateEntryBody struct {
 	Action    field[string] `json:"action"`
-	Note      field[string] `json:"note"`
-	ExpiresAt field[string] `json:"expiresAt"`
+	Note      field[string] `json:"note" default:"\"\""`
+	ExpiresAt field[stamp]  `json:"expiresAt"`
 }
 
 type entryBody struct {
@@ -46,7 +46,7 @@ func (b *updateEntryBody) entry(q *request) (fraud.ListEntry, error) {
 		return e, err
 	}
 	if b.ExpiresAt.Set {
-		at, err := (query{"expiresAt": b.ExpiresAt.Value}).time("expiresAt")
+		at, err := (query{"expiresAt": string(b.ExpiresAt.Value)}).time("expiresAt")
 		if err != nil {
 			return e, err
 		}

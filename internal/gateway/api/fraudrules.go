@@ -16,18 +16,18 @@ func fraudRuleRoutes() []Route {
 	const rules, lists = "/api/fraud/rules", "/api/fraud/lists"
 	return []Route{
 		{Method: "GET", Path: rules, Auth: authBoth, Scope: read, handle: (*API).listRules},
-		{Method: "POST", Path: rules, Auth: authBoth, Scope: write, body: bodyRequired, handle: (*API).createRule, shape: shapeFraudRule},
+		{Method: "POST", Path: rules, Auth: authBoth, Scope: write, body: bodyRequired, in: ruleBody{}, handle: (*API).createRule, shape: shapeFraudRule},
 		{Method: "GET", Path: rules + "/{id}", Auth: authBoth, Scope: read, ids: one(id.FraudRule), handle: (*API).getRule},
 		{Method: "PUT", Path: rules + "/{id}", Auth: authBoth, Scope: write, body: bodyRequired, ids: one(id.FraudRule), handle: (*API).updateRule},
 		{Method: "DELETE", Path: rules + "/{id}", Auth: authBoth, Scope: write, ids: one(id.FraudRule), handle: (*API).deleteRule},
 		{Method: "GET", Path: rules + "/{id}/versions", Auth: authBoth, Scope: read, ids: one(id.FraudRule), handle: (*API).listRuleVersions},
 		{Method: "GET", Path: lists, Auth: authBoth, Scope: read, Query: with(pageQuery, "kind"), handle: (*API).listEntries},
-		{Method: "POST", Path: lists, Auth: authBoth, Scope: write, body: bodyRequired, handle: (*API).createEntry, shape: shapeListEntry},
+		{Method: "POST", Path: lists, Auth: authBoth, Scope: write, body: bodyRequired, in: entryBody{}, handle: (*API).createEntry, shape: shapeListEntry},
 		{Method: "PUT", Path: lists + "/{id}", Auth: authBoth, Scope: write, body: bodyRequired, ids: one(id.FraudEntry), handle: (*API).updateEntry},
 		{Method: "DELETE", Path: lists + "/{id}", Auth: authBoth, Scope: write, ids: one(id.FraudEntry), handle: (*API).deleteEntry},
 		{Method: "GET", Path: "/api/fraud/policy", Auth: authBoth, Scope: read, handle: (*API).getPolicy},
 		{Method: "PUT", Path: "/api/fraud/policy", Auth: authBoth, Scope: write, body: bodyRequired, handle: (*API).putPolicy},
-		{Method: "POST", Path: "/api/fraud/backtests", Auth: authBoth, Scope: read, body: bodyRequired, handle: (*API).backtest},
+		{Method: "POST", Path: "/api/fraud/backtests", Auth: authBoth, Scope: read, body: bodyRequired, in: backtestBody{}, handle: (*API).backtest},
 	}
 }
 
@@ -230,7 +230,7 @@ func (a *API) listRuleVersions(q *request) (any, error) {
 }
 
 type backtestBody struct {
-	Action field[string] `json:"action"`
+	Action field[string] `json:"action" default:"\"block\""`
 	When   field[string] `json:"when"`
 	From   field[string] `json:"from"`
 	To     field[string] `json:"to"`

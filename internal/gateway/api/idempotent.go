@@ -70,6 +70,8 @@ type guard struct {
 	q       *request
 	records idempotency.Store
 	record  idempotency.Record
+	// fingerprints are those that a record of the same request may have.
+	fingerprints [2][]byte
 }
 
 // servePost runs a POST. With a key, the first answer is recorded in the commit
@@ -93,8 +95,8 @@ func (a *API) servePost(rt Route, q *request) {
 	}
 	g := &guard{api: a, rt: rt, q: q, records: rt.records(a.Records), record: idempotency.Record{
 		Scope: q.caller.scope(), Key: key, Status: http.StatusOK,
-		Fingerprint: a.MAC([]byte(q.Method + "\n" + q.URL.EscapedPath() + "\n" + string(q.body))),
-	}}
+	}, fingerprints: a.fingerprints(rt, q)}
+	g.record.Fingerprint = g.fingerprints[0]
 	flight := g.record.Scope + "\x00" + key
 	if !a.flights.begin(flight) {
 		f := fault.New(fault.KindConflict, "idempotency_key_in_use", "A request with this Idempotency-Key is under way. Repeat it in a moment to read its answer.")
@@ -122,7 +124,7 @@ func (g *guard) replay() bool {
 	if rec == nil {
 		return false
 	}
-	if !hmac.Equal(rec.Fingerprint, g.record.Fingerprint) {
+	if !hmac.Equal(rec.Fingerprint, g.fingerprints[0]) && !hmac.Equal(rec.Fingerprint, g.fingerprints[1]) {
 		a.fail(q.w, q.Request, fault.New(fault.KindMismatch, "idempotency_key_reused", "This Idempotency-Key was used for another request. Use a new key for a new request."))
 		return true
 	}

@@ -51,7 +51,7 @@ type createKeyBody struct {
 	Name      field[string]   `json:"name"`
 	Mode      field[string]   `json:"mode"`
 	Scopes    field[[]string] `json:"scopes"`
-	ExpiresAt field[string]   `json:"expiresAt"`
+	ExpiresAt field[stamp]    `json:"expiresAt"`
 }
 
 func (a *API) createKey(q *request) (any, error) {
@@ -67,11 +67,11 @@ func (a *API) createKey(q *request) (any, error) {
 			return nil, err
 		}
 	}
-	if err := notEmpty("expiresAt", in.ExpiresAt); err != nil {
+	if err := notEmpty("expiresAt", text(in.ExpiresAt)); err != nil {
 		return nil, err
 	}
 	n, err := a.Merchants.CreateKey(q.Context(), merchant.CreateKeyRequest{
-		Account: q.caller.account, Name: in.Name.Value, Mode: in.Mode.Value, Scopes: in.Scopes.Value, ExpiresAt: in.ExpiresAt.Value,
+		Account: q.caller.account, Name: in.Name.Value, Mode: in.Mode.Value, Scopes: in.Scopes.Value, ExpiresAt: string(in.ExpiresAt.Value),
 	}, q.ticket)
 	if err != nil {
 		return nil, err
@@ -104,7 +104,7 @@ func (a *API) getKey(q *request) (any, error) {
 }
 
 type rotateBody struct {
-	GraceSeconds field[int64] `json:"graceSeconds"`
+	GraceSeconds field[int64] `json:"graceSeconds" default:"86400"`
 }
 
 func (a *API) rotateKey(q *request) (any, error) {

@@ -13,20 +13,20 @@ import (
 type createLinkBody struct {
 	Amount           field[decimal]           `json:"amount"`
 	Currency         field[string]            `json:"currency"`
-	Date             field[string]            `json:"date"`
+	Date             field[stamp]             `json:"date"`
 	PaymentMethod    field[string]            `json:"paymentMethod"`
-	Realm            field[string]            `json:"realm"`
-	Description      field[string]            `json:"description"`
-	Reference        field[string]            `json:"reference"`
-	Metadata         field[map[string]string] `json:"metadata"`
-	ExpiresAt        field[string]            `json:"expiresAt"`
-	ExpiresInSeconds field[int64]             `json:"expiresInSeconds"`
-	MaxUses          nullable[int64]          `json:"maxUses"`
+	Realm            field[string]            `json:"realm" default:"\"\""`
+	Description      field[string]            `json:"description" default:"\"\""`
+	Reference        field[string]            `json:"reference" default:"\"\""`
+	Metadata         field[map[string]string] `json:"metadata" default:"{}"`
+	ExpiresAt        field[stamp]             `json:"expiresAt"`
+	ExpiresInSeconds field[int64]             `json:"expiresInSeconds" default:"86400"`
+	MaxUses          nullable[int64]          `json:"maxUses" default:"1"`
 	MinAmount        field[decimal]           `json:"minAmount"`
 	MaxAmount        field[decimal]           `json:"maxAmount"`
 	RedirectURL      field[string]            `json:"redirectUrl"`
-	Capture          field[string]            `json:"capture"`
-	LatePolicy       field[string]            `json:"latePolicy"`
+	Capture          field[string]            `json:"capture" default:"\"automatic\""`
+	LatePolicy       field[string]            `json:"latePolicy" default:"\"accept\""`
 }
 
 // check refuses what the box could not tell from an absent member.
@@ -40,14 +40,14 @@ func (b *createLinkBody) check() error {
 	if err := need(b.Currency.Set, "currency"); err != nil {
 		return err
 	}
-	for _, text := range []struct {
+	for _, given := range []struct {
 		name string
 		field[string]
 	}{
-		{"date", b.Date}, {"paymentMethod", b.PaymentMethod}, {"expiresAt", b.ExpiresAt},
+		{"date", text(b.Date)}, {"paymentMethod", b.PaymentMethod}, {"expiresAt", text(b.ExpiresAt)},
 		{"redirectUrl", b.RedirectURL}, {"capture", b.Capture}, {"latePolicy", b.LatePolicy},
 	} {
-		if err := notEmpty(text.name, text.field); err != nil {
+		if err := notEmpty(given.name, given.field); err != nil {
 			return err
 		}
 	}
@@ -91,9 +91,9 @@ func (a *API) createLink(q *request) (any, error) {
 	wish := link.CreateRequest{
 		Account: q.caller.account, Mode: q.caller.mode, Payee: payee, Methods: methods,
 		Amount: string(in.Amount.Value), MinAmount: string(in.MinAmount.Value), MaxAmount: string(in.MaxAmount.Value),
-		Currency: in.Currency.Value, Date: in.Date.Value, PaymentMethod: in.PaymentMethod.Value, Realm: in.Realm.Value,
+		Currency: in.Currency.Value, Date: string(in.Date.Value), PaymentMethod: in.PaymentMethod.Value, Realm: in.Realm.Value,
 		Description: in.Description.Value, Reference: in.Reference.Value, Metadata: in.Metadata.Value,
-		ExpiresAt: in.ExpiresAt.Value, ExpiresInSeconds: optional(in.ExpiresInSeconds), MaxUsesNull: in.MaxUses.Null,
+		ExpiresAt: string(in.ExpiresAt.Value), ExpiresInSeconds: optional(in.ExpiresInSeconds), MaxUsesNull: in.MaxUses.Null,
 		RedirectURL: in.RedirectURL.Value, Capture: in.Capture.Value, LatePolicy: in.LatePolicy.Value, Ticket: q.ticket,
 	}
 	if in.MaxUses.Set && !in.MaxUses.Null {

@@ -49,10 +49,26 @@ func parseQuery(raw string, known ...string) (query, error) {
 			return nil, fault.Invalid(name, "parameter_invalid", "Must be UTF-8 without NUL.")
 		case len(list[0]) > maxFilterBytes:
 			return nil, fault.Invalid(name, "parameter_invalid", "Must be at most %d bytes.", maxFilterBytes)
+		case timed(name) && lostPlus(list[0]):
+			return nil, fault.Invalid(name, "parameter_invalid", "A plus sign in a query stands for a space: write the + of the time's offset as %%2B.")
 		}
-		q[name] = list[0]
+		if q[name] = list[0]; timed(name) {
+			q[name] = rfc3339(list[0])
+		}
 	}
 	return q, nil
+}
+
+// timed reports whether a parameter is a time.
+func timed(name string) bool { return name == "from" || name == "to" }
+
+// lostPlus reports whether a text would be a time if its space were a plus sign.
+func lostPlus(s string) bool {
+	if !strings.Contains(s, " ") {
+		return false
+	}
+	_, err := time.Parse(time.RFC3339Nano, rfc3339(strings.Replace(s, " ", "+", 1)))
+	return err == nil
 }
 
 // echo bounds text of the caller that an answer repeats.

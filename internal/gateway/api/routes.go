@@ -36,6 +36,7 @@ type Route struct {
 	Scope        string   // what an API key needs; "" any key will do
 	Query        []string // known parameters, besides mode
 	body         bodyKind
+	in           any               // the struct that a POST's body is decoded into; nil: it has none
 	ids          map[string]string // path parameter to the prefix of its id
 	handle       func(*API, *request) (any, error)
 	// shape is that of the answer which the effect's commit carries. Where it is
@@ -81,27 +82,27 @@ func in(routes []Route, records func(Records) idempotency.Store) []Route {
 
 func userRoutes() []Route {
 	return []Route{
-		{Method: "POST", Path: "/api/users", body: bodyRequired, handle: (*API).signUp, shape: shapeUser},
+		{Method: "POST", Path: "/api/users", body: bodyRequired, in: signUpBody{}, handle: (*API).signUp, shape: shapeUser},
 		{Method: "PUT", Path: "/api/users", Auth: authUser, body: bodyRequired, handle: (*API).setMethods},
 		{Method: "GET", Path: "/api/users/me", Auth: authUser, handle: (*API).me},
-		{Method: "POST", Path: "/api/sessions", body: bodyRequired, handle: (*API).signIn, shape: shapeSession},
+		{Method: "POST", Path: "/api/sessions", body: bodyRequired, in: signInBody{}, handle: (*API).signIn, shape: shapeSession},
 		{Method: "DELETE", Path: "/api/sessions/current", Auth: authUser, handle: (*API).signOut},
-		{Method: "POST", Path: "/api/api-keys", Auth: authUser, body: bodyRequired, handle: (*API).createKey, shape: shapeKey},
+		{Method: "POST", Path: "/api/api-keys", Auth: authUser, body: bodyRequired, in: createKeyBody{}, handle: (*API).createKey, shape: shapeKey},
 		{Method: "GET", Path: "/api/api-keys", Auth: authUser, Query: pageQuery, handle: (*API).listKeys},
 		{Method: "GET", Path: "/api/api-keys/{id}", Auth: authUser, ids: one(id.Key), handle: (*API).getKey},
 		{Method: "DELETE", Path: "/api/api-keys/{id}", Auth: authUser, ids: one(id.Key), handle: (*API).revokeKey},
-		{Method: "POST", Path: "/api/api-keys/{id}/rotate", Auth: authUser, body: bodyOptional, ids: one(id.Key), handle: (*API).rotateKey, shape: shapeKey},
+		{Method: "POST", Path: "/api/api-keys/{id}/rotate", Auth: authUser, body: bodyOptional, in: rotateBody{}, ids: one(id.Key), handle: (*API).rotateKey, shape: shapeKey},
 		{Method: "GET", Path: "/api/issuers", Auth: authBoth, handle: (*API).listIssuers},
 		{Method: "GET", Path: "/api/test-clock", Auth: authBoth, Scope: "payments:read", handle: (*API).getClock},
-		{Method: "POST", Path: "/api/test-clock", Auth: authBoth, Scope: "payments:write", body: bodyRequired, handle: (*API).moveClock, shape: shapeClock},
+		{Method: "POST", Path: "/api/test-clock", Auth: authBoth, Scope: "payments:write", body: bodyRequired, in: moveClockBody{}, handle: (*API).moveClock, shape: shapeClock},
 	}
 }
 
 func linkRoutes() []Route {
 	read, write := "links:read", "links:write"
 	return []Route{
-		{Method: "POST", Path: "/api/payment", Auth: authKey, Scope: write, body: bodyRequired, handle: (*API).createLink, shape: shapeLink},
-		{Method: "POST", Path: "/api/links", Auth: authKey, Scope: write, body: bodyRequired, handle: (*API).createLink, shape: shapeLink},
+		{Method: "POST", Path: "/api/payment", Auth: authKey, Scope: write, body: bodyRequired, in: createLinkBody{}, handle: (*API).createLink, shape: shapeLink},
+		{Method: "POST", Path: "/api/links", Auth: authKey, Scope: write, body: bodyRequired, in: createLinkBody{}, handle: (*API).createLink, shape: shapeLink},
 		{Method: "GET", Path: "/api/links", Auth: authBoth, Scope: read, Query: with(pageQuery, "status", "realm", "reference"), handle: (*API).listLinks},
 		{Method: "GET", Path: "/api/links/{id}", Auth: authBoth, Scope: read, ids: one(id.Link), handle: (*API).getLink},
 		{Method: "POST", Path: "/api/links/{id}/cancel", Auth: authBoth, Scope: write, ids: one(id.Link), handle: (*API).cancelLink, shape: shapeLink},
@@ -115,8 +116,8 @@ func paymentRoutes() []Route {
 		{Method: "GET", Path: "/api/payments", Auth: authBoth, Scope: read, Query: with(pageQuery, paymentQuery...), handle: (*API).listPayments},
 		{Method: "GET", Path: "/api/payments.csv", Auth: authBoth, Scope: read, Query: paymentQuery, stream: (*API).exportPayments},
 		{Method: "GET", Path: "/api/payments/{id}", Auth: authBoth, Scope: read, ids: one(id.Payment), handle: (*API).getPayment},
-		{Method: "POST", Path: "/api/payments/{id}/refunds", Auth: authBoth, Scope: write, body: bodyOptional, ids: one(id.Payment), handle: (*API).refund, shape: shapeRefund},
-		{Method: "POST", Path: "/api/payments/{id}/capture", Auth: authBoth, Scope: write, body: bodyOptional, ids: one(id.Payment), handle: (*API).capture, shape: shapePayment},
+		{Method: "POST", Path: "/api/payments/{id}/refunds", Auth: authBoth, Scope: write, body: bodyOptional, in: amountBody{}, ids: one(id.Payment), handle: (*API).refund, shape: shapeRefund},
+		{Method: "POST", Path: "/api/payments/{id}/capture", Auth: authBoth, Scope: write, body: bodyOptional, in: amountBody{}, ids: one(id.Payment), handle: (*API).capture, shape: shapePayment},
 		{Method: "POST", Path: "/api/payments/{id}/void", Auth: authBoth, Scope: write, ids: one(id.Payment), handle: (*API).void, shape: shapePayment},
 		{Method: "GET", Path: "/api/balance", Auth: authBoth, Scope: "balance:read", handle: (*API).balance},
 	}
@@ -126,20 +127,20 @@ func webhookRoutes() []Route {
 	read, write := "webhooks:read", "webhooks:write"
 	const base = "/api/webhook-endpoints"
 	return []Route{
-		{Method: "POST", Path: base, Auth: authBoth, Scope: write, body: bodyRequired, handle: (*API).createEndpoint, shape: shapeEndpoint},
+		{Method: "POST", Path: base, Auth: authBoth, Scope: write, body: bodyRequired, in: createEndpointBody{}, handle: (*API).createEndpoint, shape: shapeEndpoint},
 		{Method: "GET", Path: base, Auth: authBoth, Scope: read, Query: pageQuery, handle: (*API).listEndpoints},
 		{Method: "GET", Path: base + "/{id}", Auth: authBoth, Scope: read, ids: one(id.Endpoint), handle: (*API).getEndpoint},
 		{Method: "PUT", Path: base + "/{id}", Auth: authBoth, Scope: write, body: bodyRequired, ids: one(id.Endpoint), handle: (*API).updateEndpoint},
 		{Method: "DELETE", Path: base + "/{id}", Auth: authBoth, Scope: write, ids: one(id.Endpoint), handle: (*API).deleteEndpoint},
 		{Method: "POST", Path: base + "/{id}/rotate", Auth: authBoth, Scope: write, ids: one(id.Endpoint), handle: (*API).rotateEndpoint, shape: shapeEndpoint},
-		{Method: "POST", Path: base + "/{id}/test", Auth: authBoth, Scope: write, body: bodyOptional, ids: one(id.Endpoint), handle: (*API).testEndpoint, shape: shapeDelivery},
+		{Method: "POST", Path: base + "/{id}/test", Auth: authBoth, Scope: write, body: bodyOptional, in: testBody{}, ids: one(id.Endpoint), handle: (*API).testEndpoint, shape: shapeDelivery},
 		{Method: "GET", Path: base + "/{id}/deliveries", Auth: authBoth, Scope: read, Query: with(pageQuery, "status", "eventType", "from", "to"),
 			ids: one(id.Endpoint), handle: (*API).listDeliveries},
 		{Method: "GET", Path: base + "/{id}/deliveries/{delivery}", Auth: authBoth, Scope: read,
 			ids: map[string]string{"id": id.Endpoint, "delivery": id.Delivery}, handle: (*API).getDelivery},
 		{Method: "POST", Path: base + "/{id}/deliveries/{delivery}/redeliver", Auth: authBoth, Scope: write,
 			ids: map[string]string{"id": id.Endpoint, "delivery": id.Delivery}, handle: (*API).redeliver, shape: shapeDelivery},
-		{Method: "POST", Path: base + "/{id}/redeliver", Auth: authBoth, Scope: write, body: bodyOptional, ids: one(id.Endpoint), handle: (*API).redeliverAll, shape: shapeRedelivery},
+		{Method: "POST", Path: base + "/{id}/redeliver", Auth: authBoth, Scope: write, body: bodyOptional, in: redeliverBody{}, ids: one(id.Endpoint), handle: (*API).redeliverAll, shape: shapeRedelivery},
 		{Method: "GET", Path: base + "/{id}/redeliveries", Auth: authBoth, Scope: read, Query: pageQuery, ids: one(id.Endpoint), handle: (*API).listRedeliveries},
 		{Method: "GET", Path: base + "/{id}/redeliveries/{redelivery}", Auth: authBoth, Scope: read,
 			ids: map[string]string{"id": id.Endpoint, "redelivery": id.Redelivery}, handle: (*API).getRedelivery},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strings"
 
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/issuer"
@@ -133,7 +134,7 @@ func (a *API) capabilities(name string) (issuer.Capabilities, bool) {
 type signUpBody struct {
 	Username field[string] `json:"username"`
 	Email    field[string] `json:"email"`
-	Date     field[string] `json:"date"`
+	Date     field[stamp]  `json:"date"`
 	Password field[string] `json:"password"`
 
 	Invitation field[string] `json:"invitation"`
@@ -152,11 +153,11 @@ func (a *API) signUp(q *request) (any, error) {
 			return nil, err
 		}
 	}
-	if err := errors.Join(notEmpty("date", in.Date), notEmpty("invitation", in.Invitation)); err != nil {
+	if err := errors.Join(notEmpty("date", text(in.Date)), notEmpty("invitation", in.Invitation)); err != nil {
 		return nil, err
 	}
 	up, err := a.Merchants.SignUp(q.Context(), merchant.SignUpRequest{
-		Username: in.Username.Value, Email: in.Email.Value, Password: in.Password.Value, Date: in.Date.Value,
+		Username: in.Username.Value, Email: in.Email.Value, Password: in.Password.Value, Date: string(in.Date.Value),
 		Invitation: in.Invitation.Value,
 	}, q.ticket)
 	if err != nil {
@@ -241,10 +242,14 @@ func showSession(s merchant.SignedIn) sessionObject {
 	}
 }
 
+// maxOTPBytes bounds a code of an authenticator and a recovery code, with what
+// people type between the digits.
+const maxOTPBytes = 64
+
 type signInBody struct {
 	Login    field[string] `json:"login"`
 	Password field[string] `json:"password"`
-	OTP      field[string] `json:"otp"`
+	OTP      field[string] `json:"otp" default:"\"\""`
 }
 
 func (a *API) signIn(q *request) (any, error) {
@@ -258,7 +263,10 @@ func (a *API) signIn(q *request) (any, error) {
 	if err := need(in.Password.Set, "password"); err != nil {
 		return nil, err
 	}
-	s, err := a.Merchants.SignIn(q.Context(), merchant.SignInRequest{Login: in.Login.Value, Password: in.Password.Value, OTP: in.OTP.Value,
+	if len(in.OTP.Value) > maxOTPBytes {
+		return nil, fault.Invalid("otp", "too_long", "A code has at most %d bytes.", maxOTPBytes)
+	}
+	s, err := a.Merchants.SignIn(q.Context(), merchant.SignInRequest{Login: strings.TrimSpace(in.Login.Value), Password: in.Password.Value, OTP: in.OTP.Value,
 		Client: merchant.Client{Agent: q.UserAgent(), Address: remote(q.Request)}}, q.ticket)
 	if err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/paylink/paylink/internal/fault"
@@ -72,7 +73,7 @@ func (d *Dashboard) signIn(v *visit) error {
 	if err != nil {
 		return err
 	}
-	f := signInForm{Base: d.base, Login: form.Get("login"), Next: form.Get("next"), Proof: form.Get("proof")}
+	f := signInForm{Base: d.base, Login: strings.TrimSpace(form.Get("login")), Next: form.Get("next"), Proof: form.Get("proof")}
 	in, err := d.Merchants.SignIn(v.Context(), merchant.SignInRequest{Login: f.Login, Password: form.Get("password"), Proof: f.Proof, OTP: form.Get("code"),
 		TwoSteps: true, Client: v.client()}, nil)
 	switch {

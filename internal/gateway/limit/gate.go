@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
-	"net"
 	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -37,7 +37,8 @@ type Config struct {
 // Gate lets requests pass, or not.
 type Gate struct {
 	Config
-	counters map[string]counter
+	counters              map[string]counter
+	untrusted, unreadable sync.Once // each warning is logged once
 }
 
 // New makes a gate.
@@ -66,8 +67,10 @@ func (g *Gate) Wrap(next http.Handler) http.Handler {
 		if g.CountryHeader != "" && !g.proxied(r) {
 			r.Header.Del(g.CountryHeader)
 		}
+		a, ok := clientAddress(r, g.Proxies)
+		g.warn(r, ok)
 		// What stands behind sees whom a proxy of ours speaks for.
-		if a, err := clientAddress(r, g.Proxies); err == nil && len(g.Proxies) > 0 {
+		if len(g.Proxies) > 0 {
 			r.RemoteAddr = netip.AddrPortFrom(a, 0).String()
 		}
 		if err := g.admit(r.Context(), w.Header(), g.claims(r)); err != nil {
@@ -174,10 +177,20 @@ func (g *Gate) claims(r *http.Request) []claim {
 			out = append(out, claim{Link, link})
 		}
 	}
-	if credential := r.Header.Get("Authorization"); credential != "" {
+	if credential := credential(r); credential != "" {
 		out = append(out, claim{Key, g.hash("key", credential)})
 	}
 	return out
+}
+
+// credential is the request's in one spelling, so that spaces and the scheme's
+// letters make no new one.
+func credential(r *http.Request) string {
+	scheme, rest, _ := strings.Cut(strings.TrimSpace(r.Header.Get("Authorization")), " ")
+	if scheme == "" {
+		return ""
+	}
+	return strings.ToLower(scheme) + " " + strings.TrimRight(strings.TrimSpace(rest), "=")
 }
 
 func under(path string, prefixes []string) bool {
@@ -207,42 +220,16 @@ func (g *Gate) hash(kind, value string) string {
 func (g *Gate) from(r *http.Request) (prefix string, ours bool) {
 	at, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
-		return "unknown", false
+		return Prefix(stranger), false
 	}
-	a := at.Addr().Unmap().WithZone("")
+	a := plain(at.Addr())
 	return Prefix(a), a.IsLoopback()
 }
 
 // proxied reports whether a proxy of ours handed the request on.
 func (g *Gate) proxied(r *http.Request) bool {
 	at, err := netip.ParseAddrPort(r.RemoteAddr)
-	return err == nil && slices.ContainsFunc(g.Proxies, func(p netip.Prefix) bool { return p.Contains(at.Addr().Unmap().WithZone("")) })
-}
-
-// clientAddress is the last hop that no proxy of ours is: proxies append whom they
-// heard, so what stands left of the first stranger from the right is hearsay.
-func clientAddress(r *http.Request, proxies []netip.Prefix) (netip.Addr, error) {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return netip.Addr{}, err
-	}
-	a, err := netip.ParseAddr(host)
-	if err != nil {
-		return netip.Addr{}, err
-	}
-	a = a.Unmap().WithZone("")
-	trusted := func(a netip.Addr) bool {
-		return slices.ContainsFunc(proxies, func(p netip.Prefix) bool { return p.Contains(a) })
-	}
-	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
-	for i := len(hops) - 1; i >= 0 && trusted(a); i-- {
-		next, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
-		if err != nil {
-			break
-		}
-		a = next.Unmap().WithZone("")
-	}
-	return a, nil
+	return err == nil && within(g.Proxies, plain(at.Addr()))
 }
 
 // Prefix is what one customer of a network holds: an IPv4 address, or an IPv6 /56.

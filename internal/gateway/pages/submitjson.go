@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"bytes"
 	"errors"
 	"net/http"
 	"strconv"
@@ -104,11 +105,30 @@ func (p *Pages) submitJSON(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
+// firstNull names the first member of a document that is null; "" if none is. No
+// member of a payment has null as a value of its own, and decoding would take it as
+// absent: as the amount of the link where the payer meant another.
+func firstNull(raw []byte) string {
+	dec := jsontext.NewDecoder(bytes.NewReader(raw))
+	for {
+		token, err := dec.ReadToken()
+		if err != nil {
+			return ""
+		}
+		if token.Kind() == 'n' {
+			return strings.ReplaceAll(strings.TrimPrefix(string(dec.StackPointer()), "/"), "/", ".")
+		}
+	}
+}
+
 // readJSON makes the submission, or tells the first thing that is wrong.
 func (p *Pages) readJSON(raw []byte, l link.Link) (payment.Submit, error) {
 	var b paymentBody
 	if err := json.Unmarshal(raw, &b, json.RejectUnknownMembers(true)); err != nil {
 		return payment.Submit{}, jsonFault(err)
+	}
+	if param := firstNull(raw); param != "" {
+		return payment.Submit{}, fault.Invalid(param, "parameter_invalid", "Must not be null; leave the member out instead.")
 	}
 	s := payment.Submit{Link: l, Attempt: b.Attempt, Proof: b.Proof}
 	if err := checkAttempt(b.Attempt); err != nil {

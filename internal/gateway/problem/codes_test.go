@@ -238,9 +238,8 @@ func composite(c *ast.CompositeLit) (code ast.Expr, status int, ok bool) {
 			_, kind, _ := strings.Cut(spelled(kv.Value), "fault.")
 			status = kindStatus[kind]
 		case "Status":
-			if spelled(kv.Value) == "http.StatusMethodNotAllowed" {
-				status = http.StatusMethodNotAllowed
-			}
+			status = map[string]int{"http.StatusMethodNotAllowed": http.StatusMethodNotAllowed,
+				"http.StatusRequestHeaderFieldsTooLarge": http.StatusRequestHeaderFieldsTooLarge}[spelled(kv.Value)]
 		}
 	}
 	return code, status, code != nil

@@ -153,6 +153,17 @@ func MethodNotAllowed(w http.ResponseWriter, r *http.Request, allow string) {
 	p.Write(w, r)
 }
 
+// HeadersTooLarge answers a request whose address and headers have more bytes than
+// are read (RFC 6585, section 5), and closes the connection.
+func HeadersTooLarge(w http.ResponseWriter, r *http.Request, most int) {
+	p := Problem{
+		Type: typeBase + "headers_too_large", Title: "Headers too large", Status: http.StatusRequestHeaderFieldsTooLarge,
+		Detail: "The address and the headers of a request have at most " + strconv.Itoa(most) + " bytes together.", Code: "headers_too_large", RequestID: RequestID(r.Context()),
+	}
+	w.Header().Set("Connection", "close")
+	p.Write(w, r)
+}
+
 type requestIDKey struct{}
 
 // WithRequestID puts the request id into ctx.

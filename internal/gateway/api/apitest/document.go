@@ -243,3 +243,9 @@ func (d *Document) follow(p place) place {
 	}
 	return to
 }
+
+// OnlyUsers reports whether no API key will do for the operation.
+func (o *Operation) OnlyUsers() bool {
+	ways := o.at.get("security").items()
+	return len(ways) == 1 && slices.Contains(ways[0].keys(), "user")
+}

@@ -1,6 +1,7 @@
 package apitest
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -143,6 +144,30 @@ func holds(t *testing.T, what string, got []string, want string) {
 	case want != "" && (len(got) != 1 || !strings.Contains(got[0], want)):
 		t.Errorf("%s\nis refused for %v, want %q", what, got, want)
 	}
+}
+
+// TestNoSentenceIsCut: in YAML a comma in an unquoted text between braces ends the
+// text, and what follows becomes a member without a value.
+func TestNoSentenceIsCut(t *testing.T) {
+	var visit func(at string, v any)
+	visit = func(at string, v any) {
+		switch v := v.(type) {
+		case map[string]any:
+			for name, member := range v {
+				if member == nil {
+					t.Errorf("%s has a member %q without a value: put the text before it in quotes", at, name)
+				}
+				if name != "value" && name != "example" { // what an example says may be null
+					visit(at+"/"+name, member)
+				}
+			}
+		case []any:
+			for i, item := range v {
+				visit(fmt.Sprintf("%s/%d", at, i), item)
+			}
+		}
+	}
+	visit("", Model(t).root.value)
 }
 
 // TestTheDocumentItself: every schema of it is one.

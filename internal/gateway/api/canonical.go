@@ -1,0 +1,162 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"reflect"
+	"strings"
+	"time"
+)
+
+// A repeated request is the same request however it is spelled: members have no
+// order, 12.5 is 12.50, and a member that says its default says nothing. So the
+// fingerprint of an idempotency key is made over the decoded request.
+//
+// A member whose absence means a certain value carries it as the struct tag
+// `default`, in JSON.
+
+// canonicalPrefix keeps a fingerprint over a decoded request apart from one over
+// the bytes of a request, which versions before made.
+const canonicalPrefix = "decoded request\n"
+
+// fingerprints are of a request, the one to record first. Records of versions
+// before hold the second; it fits an exact repetition alone.
+func (a *API) fingerprints(rt Route, q *request) [2][]byte {
+	at := q.Method + "\n" + q.URL.EscapedPath() + "\n"
+	bytewise := a.MAC([]byte(at + string(q.body)))
+	body, ok := canonical(rt, q.body)
+	if !ok {
+		return [2][]byte{bytewise, bytewise}
+	}
+	return [2][]byte{a.MAC(append([]byte(canonicalPrefix+at), body...)), bytewise}
+}
+
+// canonical is the one spelling of a body; false if it does not decode, and so has
+// no meaning but its bytes.
+func canonical(rt Route, body []byte) ([]byte, bool) {
+	in := reflect.New(reflect.TypeOf(struct{}{}))
+	if rt.in != nil {
+		in = reflect.New(reflect.TypeOf(rt.in))
+	}
+	if len(body) == 0 {
+		body = []byte("{}")
+	}
+	if err := decode(body, in.Interface()); err != nil {
+		return nil, false
+	}
+	out, err := json.Marshal(members(in.Elem())) // sorts the members
+	return out, err == nil
+}
+
+// members are those of a decoded object that say something.
+func members(object reflect.Value) map[string]any {
+	out := map[string]any{}
+	for i := range object.NumField() {
+		f := object.Type().Field(i)
+		if f.Anonymous {
+			for name, value := range members(object.Field(i)) {
+				out[name] = value
+			}
+			continue
+		}
+		m, ok := object.Field(i).Interface().(member)
+		if !ok || !m.given() {
+			continue
+		}
+		value := spelling(reflect.ValueOf(m.value()))
+		if def, ok := f.Tag.Lookup("default"); ok {
+			if said, err := json.Marshal(value); err == nil && bytes.Equal(said, []byte(def)) {
+				continue
+			}
+		}
+		out[f.Tag.Get("json")] = value
+	}
+	return out
+}
+
+// member is what a field and a nullable have in common.
+type member interface {
+	given() bool
+	value() any // nil: null
+}
+
+func (f field[T]) given() bool { return f.Set }
+func (f field[T]) value() any  { return f.Value }
+
+func (f nullable[T]) given() bool { return f.Set }
+func (f nullable[T]) value() any {
+	if f.Null {
+		return nil
+	}
+	return f.Value
+}
+
+// spelling is a value in its one form, ready for encoding/json.
+func spelling(v reflect.Value) any {
+	if !v.IsValid() {
+		return nil
+	}
+	switch value := v.Interface().(type) {
+	case decimal:
+		return value.plain()
+	case stamp:
+		return value.instant()
+	}
+	switch v.Kind() {
+	case reflect.Struct:
+		return members(v)
+	case reflect.Slice:
+		all := make([]any, 0, v.Len())
+		for i := range v.Len() {
+			all = append(all, spelling(v.Index(i)))
+		}
+		return all
+	default:
+		return v.Interface()
+	}
+}
+
+// plain is an amount without leading zeros, and without zeros at its end. What is
+// no plain decimal stays as it is.
+func (d decimal) plain() string {
+	if !plainDecimal(string(d)) {
+		return string(d)
+	}
+	whole, frac, _ := strings.Cut(string(d), ".")
+	whole, frac = strings.TrimLeft(whole, "0"), strings.TrimRight(frac, "0")
+	if whole == "" {
+		whole = "0"
+	}
+	if frac != "" {
+		return whole + "." + frac
+	}
+	return whole
+}
+
+// stamp is a time, or where the contract says so a date, as the caller wrote it.
+// RFC 3339, section 5.6, lets T and Z be written small.
+type stamp string
+
+// UnmarshalText reads the member.
+func (s *stamp) UnmarshalText(text []byte) error {
+	*s = stamp(rfc3339(string(text)))
+	return nil
+}
+
+// rfc3339 is a time with a capital T and Z; another text as it is.
+func rfc3339(s string) string {
+	const date = len("2006-01-02")
+	if len(s) <= date || (s[date] != 't' && s[date] != 'T') {
+		return s
+	}
+	return s[:date] + strings.ToUpper(s[date:])
+}
+
+// instant is the same for two spellings of one moment.
+func (s stamp) instant() string {
+	t, err := time.Parse(time.RFC3339Nano, string(s))
+	if err != nil {
+		return string(s)
+	}
+	return t.UTC().Format(time.RFC3339Nano)
+}
