@@ -26,9 +26,9 @@ func (s suite) sweep(t *testing.T, now time.Time) {
 	for {
 		n, err := s.ExpireLinks(s.ctx, now, 100, event)
 		if err != nil {
-			t.Fatal(err)
+			t.Error(err) // not Fatal: sweeps also run beside the test
 		}
-		if n == 0 {
+		if n == 0 || err != nil {
 			return
 		}
 	}
@@ -106,7 +106,7 @@ func held(t *testing.T, s suite) {
 
 // heldRace: sweeps beside payments that end report each link once.
 func heldRace(t *testing.T, s suite) {
-	const links = 12
+	const links = 6
 	var all []link.Link
 	var running []payment.Change
 	for i := range links {
@@ -116,9 +116,9 @@ func heldRace(t *testing.T, s suite) {
 	}
 	over := all[links-1].ExpiresAt
 	var wg sync.WaitGroup
-	for range 3 {
+	for range 2 {
 		wg.Go(func() {
-			for range 5 {
+			for range 3 {
 				s.sweep(t, over)
 			}
 		})
