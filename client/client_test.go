@@ -347,9 +347,24 @@ func TestTheRest(t *testing.T) {
 		must("pay", err)
 		ids = append(ids, p.ID)
 	}
+	if _, err := c.Payments.Capture(ctx, ids[0], ""); err == nil || !strings.Contains(err.Error(), "amount is empty") {
+		t.Errorf("an empty amount captures: %v", err)
+	}
 	captured, err := c.Payments.Capture(ctx, ids[0], "6.00")
 	if err != nil || captured.Status != client.PaymentSucceeded || captured.CapturedAmount != "6.00" {
 		t.Errorf("%+v, %v", captured, err)
+	}
+	if _, err := c.Payments.Refund(ctx, ids[0], ""); err == nil || !strings.Contains(err.Error(), "amount is empty") {
+		t.Errorf("an empty amount refunds: %v", err)
+	}
+	if _, err := c.Payments.Refund(ctx, ids[0], "1.00", client.RefundableAmount("7.00")); client.Code(err) != "refundable_amount_changed" {
+		t.Errorf("refunded although 6.00 is refundable: %v", err)
+	}
+	if r, err := c.Payments.Refund(ctx, ids[0], "1.00", client.RefundableAmount(captured.RefundableAmount), client.AllowDisputed()); err != nil || r.Amount != "1.00" {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if r, err := c.Payments.Refund(ctx, ids[0], client.All); err != nil || r.Amount != "5.00" {
+		t.Errorf("%+v, %v", r, err)
 	}
 	voided, err := c.Payments.Void(ctx, ids[1])
 	if err != nil || voided.Status != client.PaymentCanceled {

@@ -113,7 +113,7 @@ func ExamplePaymentsAPI_Refund() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	for _, amount := range []string{"2.50", ""} { // "" is all that is left
+	for _, amount := range []string{"2.50", client.All} {
 		refund, err := c.Payments.Refund(ctx, paid.ID, amount)
 		if err != nil {
 			log.Fatal(err)

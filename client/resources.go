@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"net/http"
 	"net/url"
@@ -110,19 +111,65 @@ func (a *PaymentsAPI) CSV(ctx context.Context, f PaymentFilter, options ...CallO
 	return table, err
 }
 
+// All stands for the whole sum where a call takes an amount: everything that is left to
+// refund, or everything that is authorised.
+const All = "all"
+
 type amountBody struct {
-	Amount string `json:"amount,omitempty"`
+	Amount           string `json:"amount,omitempty"`
+	RefundableAmount string `json:"refundableAmount,omitempty"`
+	AllowDisputed    bool   `json:"allowDisputed,omitempty"`
 }
 
-// Refund gives back an amount; "" is all that is left.
+// bodyOf is the body that asks for an amount, or for All. An empty amount is an error: a
+// variable that nobody set must not move the whole sum.
+func bodyOf(amount string) (*amountBody, error) {
+	switch amount {
+	case "":
+		return nil, errors.New("paylink: amount is empty; pass a decimal such as \"12.50\", or client.All for the whole sum")
+	case All:
+		return &amountBody{}, nil
+	}
+	return &amountBody{Amount: amount}, nil
+}
+
+// RefundableAmount makes a refund conditional: it is made only while the payment's
+// refundableAmount is this one. Otherwise the error's code is refundable_amount_changed.
+func RefundableAmount(amount string) CallOption {
+	return func(c *call) {
+		if b, ok := c.body.(*amountBody); ok {
+			b.RefundableAmount = amount
+		}
+	}
+}
+
+// AllowDisputed lets a refund give back what a dispute claims, although the issuer may
+// give it back too. Without it, such a refund fails with the code payment_disputed.
+func AllowDisputed() CallOption {
+	return func(c *call) {
+		if b, ok := c.body.(*amountBody); ok {
+			b.AllowDisputed = true
+		}
+	}
+}
+
+// Refund gives back an amount, or All that is left. An empty amount is an error.
 func (a *PaymentsAPI) Refund(ctx context.Context, id, amount string, options ...CallOption) (Refund, error) {
-	return post[Refund](ctx, a.c, paymentPath(id)+"/refunds", amountBody{amount}, options)
+	body, err := bodyOf(amount)
+	if err != nil {
+		return Refund{}, err
+	}
+	return post[Refund](ctx, a.c, paymentPath(id)+"/refunds", body, options)
 }
 
-// Capture takes an amount of what is authorised; "" is all. It also accepts a late
-// success.
+// Capture takes an amount of what is authorised, or All of it. It also accepts a late
+// success. An empty amount is an error.
 func (a *PaymentsAPI) Capture(ctx context.Context, id, amount string, options ...CallOption) (Payment, error) {
-	return post[Payment](ctx, a.c, paymentPath(id)+"/capture", amountBody{amount}, options)
+	body, err := bodyOf(amount)
+	if err != nil {
+		return Payment{}, err
+	}
+	return post[Payment](ctx, a.c, paymentPath(id)+"/capture", body, options)
 }
 
 // Void gives up what is authorised.

@@ -115,28 +115,31 @@ const (
 
 // Payment is one attempt to pay a link.
 type Payment struct {
-	ID             string            `json:"id"`
-	Object         string            `json:"object"`
-	Link           string            `json:"link"`
-	Amount         string            `json:"amount"`
-	Currency       string            `json:"currency"`
-	CapturedAmount string            `json:"capturedAmount"`
-	RefundedAmount string            `json:"refundedAmount"`
-	Status         PaymentStatus     `json:"status"`
-	Decline        *Decline          `json:"decline,omitempty"`
-	ReviewReason   string            `json:"reviewReason,omitempty"`
-	Card           *Card             `json:"card,omitempty"`
-	Payer          *Payer            `json:"payer,omitempty"`
-	Risk           *Risk             `json:"risk,omitempty"`
-	Disputes       []Dispute         `json:"disputes,omitempty"`
-	Issuer         string            `json:"issuer"`
-	Realm          string            `json:"realm,omitempty"`
-	Reference      string            `json:"reference,omitempty"`
-	Metadata       map[string]string `json:"metadata,omitempty"`
-	Mode           Mode              `json:"mode"`
-	CreatedAt      time.Time         `json:"createdAt,omitzero"`
-	UpdatedAt      time.Time         `json:"updatedAt,omitzero"`
-	Links          map[string]string `json:"links"`
+	ID             string `json:"id"`
+	Object         string `json:"object"`
+	Link           string `json:"link"`
+	Amount         string `json:"amount"`
+	Currency       string `json:"currency"`
+	CapturedAmount string `json:"capturedAmount"`
+	RefundedAmount string `json:"refundedAmount"`
+	// RefundableAmount is what can be refunded now: captured, neither refunded nor held for
+	// a refund, and not claimed by a dispute.
+	RefundableAmount string            `json:"refundableAmount,omitempty"`
+	Status           PaymentStatus     `json:"status"`
+	Decline          *Decline          `json:"decline,omitempty"`
+	ReviewReason     string            `json:"reviewReason,omitempty"`
+	Card             *Card             `json:"card,omitempty"`
+	Payer            *Payer            `json:"payer,omitempty"`
+	Risk             *Risk             `json:"risk,omitempty"`
+	Disputes         []Dispute         `json:"disputes,omitempty"`
+	Issuer           string            `json:"issuer"`
+	Realm            string            `json:"realm,omitempty"`
+	Reference        string            `json:"reference,omitempty"`
+	Metadata         map[string]string `json:"metadata,omitempty"`
+	Mode             Mode              `json:"mode"`
+	CreatedAt        time.Time         `json:"createdAt,omitzero"`
+	UpdatedAt        time.Time         `json:"updatedAt,omitzero"`
+	Links            map[string]string `json:"links"`
 }
 
 // Decline says why the issuer declined.
@@ -188,7 +191,8 @@ type Refund struct {
 	Amount    string            `json:"amount"`
 	Currency  string            `json:"currency"`
 	Status    string            `json:"status"`
-	Code      string            `json:"code,omitempty"` // why it failed
+	Code      string            `json:"code,omitempty"`      // why it failed
+	AllowedBy string            `json:"allowedBy,omitempty"` // who let it give back disputed money
 	CreatedAt time.Time         `json:"createdAt,omitzero"`
 	Links     map[string]string `json:"links"`
 }

@@ -104,6 +104,8 @@ func (b *browser) refundInBrowser() {
 	b.sees("Refund this payment")
 	b.write("#amount", "9.90")
 	b.click("main form button.primary")
+	b.sees("Refund €9.90 to the payer?")
+	b.click("main form button.primary")
 	b.text("The refund was carried out.")
 	b.text("Partly refunded")
 	b.picture("merchant-5-refunded")

@@ -342,7 +342,9 @@ func (g *getPayment) call(ctx context.Context, c *console) error {
 type refundPayment struct {
 	remote
 	ID     string `arg:"" help:"The payment's id."`
-	Amount string `help:"How much; all that is left by default."`
+	Amount string `help:"How much, such as 12.50; or all, for everything that is left." required:""`
+	Seen   string `help:"What you saw as refundable: nothing is refunded if that has changed." name:"refundable-amount"`
+	Allow  bool   `help:"Refund disputed money too, although the issuer may give it back as well." name:"allow-disputed"`
 	Key    string `help:"Idempotency-Key: the same command twice is one refund." name:"idempotency-key"`
 }
 
@@ -350,6 +352,19 @@ func (r *refundPayment) call(ctx context.Context, c *console) error {
 	var options []client.CallOption
 	if r.Key != "" {
 		options = append(options, client.IdempotencyKey(r.Key))
+	}
+	if r.Seen != "" {
+		options = append(options, client.RefundableAmount(r.Seen))
+	}
+	if r.Allow {
+		options = append(options, client.AllowDisputed())
+	}
+	if r.Amount == client.All && r.Seen == "" { // the sum is fixed before anything moves
+		p, err := c.Payments.Get(ctx, r.ID)
+		if err != nil {
+			return err
+		}
+		options = append(options, client.RefundableAmount(p.RefundableAmount))
 	}
 	done, err := c.Payments.Refund(ctx, r.ID, r.Amount, options...)
 	if err != nil {

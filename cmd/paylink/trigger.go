@@ -226,7 +226,7 @@ func refunded(card string) func(*trigger, context.Context, *console) (string, er
 		if err != nil {
 			return "", err
 		}
-		r, err := c.Payments.Refund(ctx, id, "")
+		r, err := c.Payments.Refund(ctx, id, client.All)
 		return r.ID, err
 	}
 }

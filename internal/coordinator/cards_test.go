@@ -159,20 +159,20 @@ func testCaptureVoidRefund(t *testing.T, e engine) {
 	})
 	t.Run("refunds", func(t *testing.T) {
 		p := w.submit(w.link(), good)
-		_, _, err := w.c.Refund(ctx, w.account, link.Test, p.ID, "12.51", nil)
+		_, _, err := w.c.Refund(ctx, w.account, link.Test, p.ID, payment.RefundInput{Amount: "12.51"}, nil)
 		w.code(err, "amount_too_large")
-		_, r, err := w.c.Refund(ctx, w.account, link.Test, p.ID, "2.50", nil)
+		_, r, err := w.c.Refund(ctx, w.account, link.Test, p.ID, payment.RefundInput{Amount: "2.50"}, nil)
 		if err != nil || r.Status != payment.RefundSucceeded || r.Minor != 250 {
 			t.Fatal(r, err)
 		}
 		w.want(p, payment.PartiallyRefunded)
-		_, _, err = w.c.Refund(ctx, w.account, link.Test, p.ID, "10.01", nil)
+		_, _, err = w.c.Refund(ctx, w.account, link.Test, p.ID, payment.RefundInput{Amount: "10.01"}, nil)
 		w.code(err, "amount_too_large")
-		if _, r, err = w.c.Refund(ctx, w.account, link.Test, p.ID, "", nil); err != nil || r.Minor != 1000 {
+		if _, r, err = w.c.Refund(ctx, w.account, link.Test, p.ID, payment.RefundInput{Amount: ""}, nil); err != nil || r.Minor != 1000 {
 			t.Fatal(r, err)
 		}
 		w.want(p, payment.Refunded)
-		_, _, err = w.c.Refund(ctx, w.account, link.Test, p.ID, "", nil)
+		_, _, err = w.c.Refund(ctx, w.account, link.Test, p.ID, payment.RefundInput{Amount: ""}, nil)
 		w.code(err, "payment_not_refundable")
 	})
 	t.Run("another tenant's payment is not found", func(t *testing.T) {
@@ -217,7 +217,7 @@ func testLostAnswersOfOperations(t *testing.T, e engine) {
 					_, err = w.c.Void(t.Context(), w.account, link.Test, p.ID, nil)
 				case "refund":
 					end = payment.PartiallyRefunded
-					_, _, err = w.c.Refund(t.Context(), w.account, link.Test, p.ID, "5.00", nil)
+					_, _, err = w.c.Refund(t.Context(), w.account, link.Test, p.ID, payment.RefundInput{Amount: "5.00"}, nil)
 				}
 				if err != nil {
 					t.Fatal(err)
@@ -245,7 +245,7 @@ func testI11_RefundWithoutAnAnswerIsTold(t *testing.T, e engine) {
 		}
 		return send()
 	})
-	if _, _, err := w.c.Refund(t.Context(), w.account, link.Test, p.ID, "5.00", nil); err != nil {
+	if _, _, err := w.c.Refund(t.Context(), w.account, link.Test, p.ID, payment.RefundInput{Amount: "5.00"}, nil); err != nil {
 		t.Fatal(err)
 	}
 	for i := 1; i < len(payment.Schedule); i++ {
@@ -309,7 +309,7 @@ func testLostCommits(t *testing.T, e engine) {
 						must(w.c.Capture(t.Context(), w.account, link.Test, p.ID, "", nil))(t)
 					}
 					w.want(p, payment.Succeeded)
-					if _, r, err := w.c.Refund(t.Context(), w.account, link.Test, p.ID, "", nil); err != nil || r.Status != payment.RefundSucceeded {
+					if _, r, err := w.c.Refund(t.Context(), w.account, link.Test, p.ID, payment.RefundInput{Amount: ""}, nil); err != nil || r.Status != payment.RefundSucceeded {
 						t.Fatal(r, err)
 					}
 					q := w.want(p, payment.Refunded)

@@ -53,7 +53,9 @@ type Service interface {
 	Latest(ctx context.Context, l link.Link) (payment.Payment, bool, error)
 	Capture(ctx context.Context, account, mode, id, amount string, t *idempotency.Ticket) (payment.Payment, error)
 	Void(ctx context.Context, account, mode, id string, t *idempotency.Ticket) (payment.Payment, error)
-	Refund(ctx context.Context, account, mode, id, amount string, t *idempotency.Ticket) (payment.Payment, payment.Refund, error)
+	// Refund is refused with the code refundable_amount_changed when what the caller saw is
+	// no longer so, and with payment_disputed past what disputes leave.
+	Refund(ctx context.Context, account, mode, id string, in payment.RefundInput, t *idempotency.Ticket) (payment.Payment, payment.Refund, error)
 	// Review says what becomes of a payment that waits in review: payment.ReviewApproved
 	// (captured, if its link captures by itself) or ReviewDeclined (voided); or
 	// ReviewRefunded, which gives back any payment as fraud. By is who says so.

@@ -44,9 +44,21 @@ func minor(s string, c money.Currency) (int64, error) {
 		return 0, fault.Invalid("amount", "amount_invalid", "The amount is a decimal number with at most %d decimals for %s: %v.", c.Exponent(), c, err)
 	}
 	if a.Minor == 0 {
-		return 0, fault.Invalid("amount", "amount_too_small", "The amount is more than nought.")
+		return 0, fault.Invalid("amount", "amount_too_small", "The amount must be greater than zero.")
 	}
 	return a.Minor, nil
+}
+
+// seen reads what a caller saw as refundable; nil for nothing.
+func seen(s string, c money.Currency) (*int64, error) {
+	if s == "" {
+		return nil, nil
+	}
+	a, err := money.Parse(s, c)
+	if err != nil {
+		return nil, fault.Invalid("refundableAmount", "amount_invalid", "refundableAmount is a decimal number with at most %d decimals for %s: %v.", c.Exponent(), c, err)
+	}
+	return &a.Minor, nil
 }
 
 // whole renders the payment itself, once the operation is decided or handed to
@@ -115,15 +127,20 @@ func (c *Local) reverse(ctx context.Context, k issuer.Connector, p payment.Payme
 
 // Refund gives captured money back, wholly or in part. With an idempotency key
 // the refund's id is derived from it: however often it is sent, and whatever
-// crashed between, it is one refund.
-func (c *Local) Refund(ctx context.Context, account, mode, paymentID, amount string, t *idempotency.Ticket) (payment.Payment, payment.Refund, error) {
+// crashed between, it is one refund. What the caller saw as refundable, and what
+// disputes claim, is judged with the payment that the commit builds on.
+func (c *Local) Refund(ctx context.Context, account, mode, paymentID string, asked payment.RefundInput, t *idempotency.Ticket) (payment.Payment, payment.Refund, error) {
 	ctx = context.WithoutCancel(ctx)
 	none := payment.Refund{}
 	p, k, err := c.find(ctx, account, mode, paymentID)
 	if err != nil {
 		return p, none, err
 	}
-	m, err := minor(amount, p.Amount.Currency)
+	m, err := minor(asked.Amount, p.Amount.Currency)
+	if err != nil {
+		return p, none, err
+	}
+	refundable, err := seen(asked.Refundable, p.Amount.Currency)
 	if err != nil {
 		return p, none, err
 	}
@@ -131,7 +148,8 @@ func (c *Local) Refund(ctx context.Context, account, mode, paymentID, amount str
 	if t != nil {
 		refundID = id.Derive(id.Refund, p.ID, t.Key)
 	}
-	p, err = c.settle(ctx, p, payment.Input{Kind: payment.RefundAsked, Actor: "merchant", Minor: m, Refund: refundID})
+	p, err = c.settle(ctx, p, payment.Input{Kind: payment.RefundAsked, Actor: "merchant", Minor: m, Refund: refundID,
+		Refundable: refundable, AllowDisputed: asked.AllowDisputed, By: asked.By})
 	if err != nil {
 		return p, none, err
 	}

@@ -147,7 +147,7 @@ func testF12_LateCapturedWaitsForTheMerchant(t *testing.T, e engine) {
 		}
 		return send()
 	})
-	if _, r, err := w.c.Refund(t.Context(), w.account, link.Test, p.ID, "2.50", nil); err != nil || r.Status != payment.RefundPending {
+	if _, r, err := w.c.Refund(t.Context(), w.account, link.Test, p.ID, payment.RefundInput{Amount: "2.50"}, nil); err != nil || r.Status != payment.RefundPending {
 		t.Fatal(r, err)
 	}
 	w.wire.set(nil)
@@ -288,7 +288,9 @@ func testF20_CaptureVoidRefundRace(t *testing.T, e engine) {
 				count(&captured, err)
 			},
 			func() { _, err := w.c.Void(context.Background(), w.account, link.Test, p.ID, nil); count(&voided, err) },
-			func() { _, _, _ = w.c.Refund(context.Background(), w.account, link.Test, p.ID, "1.00", nil) },
+			func() {
+				_, _, _ = w.c.Refund(context.Background(), w.account, link.Test, p.ID, payment.RefundInput{Amount: "1.00"}, nil)
+			},
 		)
 		q := w.get(p)
 		if captured.Load()+voided.Load() != 1 || (voided.Load() == 1) != (q.Status == payment.CanceledS) {
@@ -300,7 +302,7 @@ func testF20_CaptureVoidRefundRace(t *testing.T, e engine) {
 		var refunded atomic.Int64
 		left := q.Refundable()
 		refund := func() {
-			_, _, err := w.c.Refund(context.Background(), w.account, link.Test, p.ID, "3.00", nil)
+			_, _, err := w.c.Refund(context.Background(), w.account, link.Test, p.ID, payment.RefundInput{Amount: "3.00"}, nil)
 			count(&refunded, err)
 		}
 		race(refund, refund, refund, refund, refund)

@@ -201,8 +201,10 @@ type Store interface {
 	// CancelLink sets CanceledAt if the link is not paid, canceled or paying; the
 	// fault names which (409). Repeating the cancel that won is fault link_canceled.
 	CancelLink(ctx context.Context, account, id string, at time.Time, e stream.Event, r *idempotency.Record) error
-	// ExpireLinks records the expiry of up to limit links that ended before now
-	// and were neither paid nor canceled, with one event each; running payments
-	// do not hinder it. It returns how many.
+	// ExpireLinks records the expiry of links that ended before now and are neither
+	// paid nor canceled, with one event each, made of the link as the commit leaves
+	// it. A link of which a payment holds a use is set aside; the commit that gives
+	// the last use back, or completes it, makes it due again. It handles up to limit
+	// links, and returns how many.
 	ExpireLinks(ctx context.Context, now time.Time, limit int, event func(Link) (stream.Event, error)) (int, error)
 }

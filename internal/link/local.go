@@ -250,7 +250,8 @@ func (l *Local) clockMoved() <-chan struct{} {
 	return nil
 }
 
-// Sweep records the expiry of all links that have ended, and returns how many.
+// Sweep records the expiry of all links that have ended and that no payment holds. It
+// returns how many links it handled.
 func (l *Local) Sweep(ctx context.Context) (int, error) {
 	total := 0
 	for ctx.Err() == nil {

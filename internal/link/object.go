@@ -10,8 +10,9 @@ import (
 	"github.com/paylink/paylink/internal/stream"
 )
 
-// Event types, and the place of each in a link's own order. A link that expired
-// while a payment ran may still be paid, so paid comes after expired; a reader
+// Event types, and the place of each in a link's own order. An expiry is recorded
+// when no payment holds a use of the link. A success that comes after its payment
+// had been given up may still pay the link, so paid comes after expired; a reader
 // keeps the highest place it has seen.
 const (
 	EventCreated  = "link.created"

@@ -2,6 +2,7 @@ package payment
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/paylink/paylink/internal/fault"
@@ -25,6 +26,46 @@ type DisputeInput struct {
 	EvidenceDueAt time.Time
 }
 
+// Claims reports whether the issuer gives the disputed money back to the payer, or may
+// do so: all but a dispute that the merchant won.
+func (d Dispute) Claims() bool { return d.State != DisputeWon }
+
+// Disputed is the sum of the disputes that claim money, in minor units.
+func (p Payment) Disputed() (minor int64) {
+	for _, d := range p.Disputes {
+		if d.Claims() {
+			minor += d.Minor
+		}
+	}
+	return minor
+}
+
+// Undisputed is what can be refunded without paying twice, in minor units: what is
+// Refundable and no dispute claims.
+func (p Payment) Undisputed() int64 { return max(0, p.Refundable()-p.Disputed()) }
+
+// claimed refuses a refund of what disputes claim.
+func (s *step) claimed(free int64, out string) error {
+	var names []string
+	for _, d := range s.p.Disputes {
+		switch {
+		case !d.Claims():
+		case d.State == DisputeLost:
+			names = append(names, d.ID+", lost")
+		case d.EvidenceDueAt.IsZero():
+			names = append(names, d.ID+", open")
+		default:
+			names = append(names, d.ID+", open until "+d.EvidenceDueAt.Format(time.DateOnly))
+		}
+	}
+	most := "Nothing else can be refunded"
+	if free > 0 {
+		most = "Refund at most " + s.amount(free).String()
+	}
+	return conflict("payment_disputed", "%s of this payment is disputed (%s): the issuer may give it back to the payer, and refunding it too would pay twice. %s; or %s.",
+		s.amount(s.p.Disputed()), strings.Join(names, "; "), most, out)
+}
+
 // Closed reports whether the dispute has ended.
 func (d Dispute) Closed() bool { return d.State == DisputeWon || d.State == DisputeLost }
 
@@ -46,7 +87,9 @@ func (p Payment) dispute(want func(Dispute) bool) (Dispute, bool) {
 }
 
 // disputed opens a dispute or moves it on. No money moves: what the acquirer takes
-// back is settled with the acquirer.
+// back is settled with the acquirer. Until it is won, a dispute keeps its amount from
+// being refunded too. A refund that was asked for before goes on: its money may have
+// left already.
 func (s *step) disputed() error {
 	in := s.in.Dispute
 	if err := in.check(); err != nil {

@@ -51,6 +51,11 @@ type Input struct {
 	Minor  int64  // of a capture (0: all), a refund (0: all that is left) or a dispute (0: all that was captured)
 	Refund string // id of the refund; Reviewed: of the one that it may need
 	Owner  string // of the lease
+	// Refundable is what the caller of RefundAsked saw as refundable, in minor units: it
+	// must still be so. nil: any sum is right.
+	Refundable *int64
+	// AllowDisputed lets RefundAsked give back what a dispute claims; By says who allows it.
+	AllowDisputed bool
 	// NoUse says that no use of the link was left for a success that came after
 	// its use had been given back: the money goes back, whatever the policy.
 	NoUse bool
@@ -62,7 +67,7 @@ type Input struct {
 	Risk      Risk         // Begin: what was thought of the attempt before it is committed
 	Verdict   string       // Reviewed: ReviewApproved, ReviewDeclined or ReviewRefunded
 	Label     string       // Marked: a label, or "" to take it back
-	By        string       // Reviewed, Marked: id of who says so
+	By        string       // Reviewed, Marked, RefundAsked: id of who says so
 	Dispute   DisputeInput // Disputed
 	DisputeID string       // Disputed: the id if it is a new one
 }
@@ -338,7 +343,7 @@ func (s *step) late(goal Status, freed bool, move ledger.Transfer) {
 	case goal == Authorized: // held for the merchant to decide, not longer than any authorisation
 		s.rest(s.in.At.Add(HoldLife))
 	case policy == link.LateRefund:
-		s.addRefund("rfd"+p.ID[len("pay"):], p.CapturedMinor, s.in.At, "refunded by the late policy")
+		s.addRefund("rfd"+p.ID[len("pay"):], p.CapturedMinor, s.in.At, "refunded by the late policy", "") // no dispute comes before the capture
 	}
 }
 

@@ -94,7 +94,25 @@ const (
 	sent        payment.Status = "succeeded, allowed" // looked at, and let through
 )
 
-var specials = []payment.Status{heldOpen, heldLate, blockedOnce, sent}
+// Payments of 10.00 with disputes.
+const (
+	disputedPart payment.Status = "succeeded, dsp 4.00"
+	disputedAll  payment.Status = "succeeded, dsp all"
+	disputedLost payment.Status = "succeeded, dsp lost"
+	disputedWon  payment.Status = "succeeded, dsp won"
+	disputedTwo  payment.Status = "partially_refunded, dsp 5.00"
+)
+
+var specials = []payment.Status{heldOpen, heldLate, blockedOnce, sent, disputedPart, disputedAll, disputedLost, disputedWon, disputedTwo}
+
+// refunding asks for a refund beside a dispute, or in the belief that seen is refundable.
+func refunding(minor int64, allow bool, seen ...int64) payment.Input {
+	in := payment.Input{Kind: payment.RefundAsked, Actor: "merchant", Refund: "rfd_9", Minor: minor, AllowDisputed: allow, By: "usr_1"}
+	if len(seen) > 0 {
+		in.Refundable = &seen[0]
+	}
+	return in
+}
 
 func assessed(a payment.Action) payment.Input {
 	return payment.Input{Kind: payment.Begin, Actor: "payer", Owner: "w1", Risk: payment.Risk{Fingerprint: "f00", BIN: "424242", Action: a, Why: "rule", Rule: "frl_1", Version: 3}}
@@ -110,6 +128,10 @@ func marking(label string) payment.Input {
 
 func disputing(state string) payment.Input {
 	return payment.Input{Kind: payment.Disputed, Actor: "issuer", DisputeID: "dsp_1", Dispute: payment.DisputeInput{Reference: "case 1", Reason: "fraudulent", State: state}}
+}
+
+func disputed(id, state string, minor int64) payment.Input {
+	return payment.Input{Kind: payment.Disputed, Actor: "issuer", DisputeID: id, Minor: minor, Dispute: payment.DisputeInput{Reference: id, State: state}}
 }
 
 // inStatus builds a payment of every status, by the machine alone.
@@ -151,6 +173,11 @@ func inStatus(t testing.TB) map[payment.Status]payment.Payment {
 		heldOpen:                  drive(t, fresh(link.LateHold), assessed(payment.Hold), answer(payment.Sync, issuer.Approved, false)),
 		heldLate:                  drive(t, fresh(link.LateHold), assessed(payment.Hold), lateAuthorised),
 		blockedOnce:               drive(t, fresh(link.LateHold), assessed(payment.Block)),
+		disputedPart:              drive(t, succeeded, disputed("dsp_8", "", 400)),
+		disputedAll:               drive(t, succeeded, disputed("dsp_8", "", 0)),
+		disputedLost:              drive(t, succeeded, disputed("dsp_8", payment.DisputeLost, 0)),
+		disputedWon:               drive(t, succeeded, disputed("dsp_8", payment.DisputeWon, 0)),
+		disputedTwo:               drive(t, part, disputed("dsp_8", "", 200), disputed("dsp_9", payment.DisputeLost, 300)),
 		sent:                      drive(t, fresh(link.LateHold), assessed(payment.Allow), answer(payment.Sync, issuer.Approved, true)),
 	}
 }
@@ -174,6 +201,7 @@ func everyInput() []payment.Input {
 		list = append(list, verdict(v))
 	}
 	list = append(list, marking(payment.LabelFraud), marking(""))
+	list = append(list, refunding(0, true), refunding(600, false), refunding(600, true), refunding(100, false), refunding(100, false, 600), refunding(100, false, 1000))
 	for _, s := range []string{payment.DisputeNeedsResponse, payment.DisputeLost} {
 		list = append(list, disputing(s))
 	}
@@ -187,6 +215,18 @@ func named(in payment.Input) string {
 		return in.Kind.String() + ": " + in.Answer.Outcome.String()
 	case payment.Reviewed:
 		return in.Kind.String() + ": " + in.Verdict
+	case payment.RefundAsked:
+		name := in.Kind.String()
+		if in.Minor != 0 {
+			name += ": " + money.Of(in.Minor, "EUR").Decimal()
+		}
+		if in.Refundable != nil {
+			name += ", seen " + money.Of(*in.Refundable, "EUR").Decimal()
+		}
+		if in.AllowDisputed {
+			name += ", anyway"
+		}
+		return name
 	case payment.Marked:
 		return in.Kind.String() + ": " + cmp.Or(in.Label, "nothing")
 	case payment.Disputed:
@@ -399,6 +439,9 @@ func TestF20RefundsNeverPassTheCap(t *testing.T) {
 			p = c.Payment
 			if broken := p.Verify(); len(broken) > 0 {
 				rt.Fatalf("%s in %q breaks %v", in.Kind, before.Status, broken)
+			}
+			for _, e := range c.Events {
+				fits(rt, e.Type, e.Data)
 			}
 			if len(c.Events) != countEvents(c.Entries) {
 				rt.Fatalf("%d events for %d telling entries", len(c.Events), countEvents(c.Entries))

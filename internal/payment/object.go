@@ -16,6 +16,7 @@ type PaymentObject struct {
 	Currency       money.Currency    `json:"currency"`
 	CapturedAmount string            `json:"capturedAmount"`
 	RefundedAmount string            `json:"refundedAmount"`
+	Refundable     string            `json:"refundableAmount"` // undisputed
 	Status         Status            `json:"status"`
 	Decline        *DeclineObject    `json:"decline,omitempty"`
 	ReviewReason   string            `json:"reviewReason,omitempty"`
@@ -77,6 +78,7 @@ type RefundView struct {
 	Currency  money.Currency    `json:"currency"`
 	Status    RefundStatus      `json:"status"`
 	Code      string            `json:"code,omitempty"`
+	AllowedBy string            `json:"allowedBy,omitempty"`
 	CreatedAt string            `json:"createdAt"`
 	Links     map[string]string `json:"links"`
 }
@@ -85,7 +87,7 @@ type RefundView struct {
 func Object(p Payment) PaymentObject {
 	c := p.Amount.Currency
 	o := PaymentObject{ID: p.ID, Object: "payment", Link: p.Link, Amount: p.Amount.Decimal(), Currency: c,
-		CapturedAmount: money.Of(p.CapturedMinor, c).Decimal(), RefundedAmount: money.Of(p.RefundedMinor, c).Decimal(),
+		CapturedAmount: money.Of(p.CapturedMinor, c).Decimal(), RefundedAmount: money.Of(p.RefundedMinor, c).Decimal(), Refundable: money.Of(p.Undisputed(), c).Decimal(),
 		Status: p.Status.Public(), ReviewReason: p.ReviewReason, Issuer: p.Issuer, Realm: p.Realm, Reference: p.Reference,
 		Metadata: p.Metadata, Mode: p.Mode, CreatedAt: link.FormatTime(p.CreatedAt), UpdatedAt: link.FormatTime(p.UpdatedAt),
 		Links: map[string]string{"self": "/api/payments/" + p.ID, "link": "/api/links/" + p.Link}}
@@ -122,6 +124,6 @@ func DetailObject(p Payment) PaymentObject {
 // RefundObject renders a refund.
 func RefundObject(p Payment, r Refund) RefundView {
 	return RefundView{ID: r.ID, Object: "refund", Payment: p.ID, Amount: money.Of(r.Minor, p.Amount.Currency).Decimal(),
-		Currency: p.Amount.Currency, Status: r.Status, Code: r.Code, CreatedAt: link.FormatTime(r.CreatedAt),
+		Currency: p.Amount.Currency, Status: r.Status, Code: r.Code, AllowedBy: r.AllowedBy, CreatedAt: link.FormatTime(r.CreatedAt),
 		Links: map[string]string{"self": "/api/payments/" + p.ID, "payment": "/api/payments/" + p.ID}}
 }

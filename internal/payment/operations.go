@@ -147,7 +147,8 @@ func (s *step) voidAnswer() {
 	}
 }
 
-// Refundable is what can still be refunded, in minor units.
+// Refundable is what was captured and is neither refunded nor held for a refund, in
+// minor units. Undisputed says how much of it nobody claims by a dispute.
 func (p Payment) Refundable() int64 {
 	left := p.CapturedMinor - p.RefundedMinor
 	for _, r := range p.Refunds {
@@ -177,11 +178,14 @@ func (s *step) refundAsked() error {
 	if _, ok := p.RefundByID(s.in.Refund); ok {
 		return nil // asked before, under the same id
 	}
+	left, free := p.Refundable(), p.Undisputed()
+	if seen := s.in.Refundable; seen != nil && *seen != free {
+		return conflict("refundable_amount_changed", "%s of this payment can be refunded now, not %s. Read the payment, and decide again.", s.amount(free), s.amount(*seen))
+	}
 	refundable := p.Status == Succeeded || p.Status == PartiallyRefunded || (p.Status == Late && p.CapturedMinor > 0)
 	if !refundable {
 		return conflict("payment_not_refundable", "A payment that is %s cannot be refunded.", p.Status.Public())
 	}
-	left := p.Refundable()
 	minor := s.in.Minor
 	if minor == 0 {
 		minor = left
@@ -193,15 +197,25 @@ func (s *step) refundAsked() error {
 		return fault.Invalid("amount", "amount_too_large", "At most %s can be refunded.", s.amount(left))
 	case len(p.Refunds) >= MaxRefunds:
 		return conflict("too_many_refunds", "A payment has at most %d refunds.", MaxRefunds)
+	case minor > free && !s.in.AllowDisputed:
+		return s.claimed(free, "send allowDisputed to refund it anyway")
+	case minor > free && s.in.By == "":
+		return fault.Invalid("by", "parameter_missing", "A refund of disputed money says who allows it.")
 	}
-	s.addRefund(s.in.Refund, minor, s.in.At.Add(Lease), "refund of "+s.amount(minor).String())
+	allowed, reason := "", "refund of "+s.amount(minor).String()
+	if minor > free {
+		allowed = s.in.By
+		reason += ", of which " + s.amount(minor-free).String() + " is disputed, allowed by " + allowed
+	}
+	s.addRefund(s.in.Refund, minor, s.in.At.Add(Lease), reason, allowed)
 	return nil
 }
 
-func (s *step) addRefund(id string, minor int64, due time.Time, reason string) {
+// addRefund holds the money of a refund; allowed is who allowed that it is disputed.
+func (s *step) addRefund(id string, minor int64, due time.Time, reason, allowed string) {
 	p := &s.p
 	hold := ledger.HoldRefund(s.transferID(0), p.Account, p.Issuer, s.amount(minor))
-	p.Refunds = append(p.Refunds, Refund{ID: id, Minor: minor, Status: RefundPending, CreatedAt: s.in.At, Hold: hold.ID, DueAt: due})
+	p.Refunds = append(p.Refunds, Refund{ID: id, Minor: minor, Status: RefundPending, CreatedAt: s.in.At, Hold: hold.ID, DueAt: due, AllowedBy: allowed})
 	s.entry(Entry{To: p.Status, Reason: reason, Event: "refund.created", Refund: id, Transfers: []ledger.Transfer{hold}})
 }
 

@@ -151,6 +151,15 @@ type Refund struct {
 	Hold      string       `json:"hold"` // the pending transfer
 	DueAt     time.Time    `json:"dueAt,omitzero"`
 	Asked     int          `json:"asked,omitempty"`
+	AllowedBy string       `json:"allowedBy,omitempty"` // who let it give back what a dispute claimed
+}
+
+// RefundInput is what a caller asks of a refund, as it was written.
+type RefundInput struct {
+	Amount        string // decimal; "" is everything that is left
+	Refundable    string // decimal: what the caller saw as refundable, which must still be so; "" is anything
+	AllowDisputed bool   // also what a dispute claims
+	By            string // id of who asks
 }
 
 // Entry of a payment's log: one transition, with the facts after it and the

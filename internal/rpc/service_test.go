@@ -228,17 +228,17 @@ func transactionsSuite(t *testing.T, b boxes) {
 	_, err = b.transactions.Submit(ctx, payment.Submit{Link: l, Attempt: "attempt-0000000002", Card: card(t, "4242424242424242")})
 	is(t, err, fault.KindConflict, "link_paid", "")
 	refund := b.world.ticket(account.ID+"/test", "refund-1", "refund")
-	done, r, err := b.transactions.Refund(ctx, account.ID, link.Test, p.ID, "2.50", refund)
+	done, r, err := b.transactions.Refund(ctx, account.ID, link.Test, p.ID, payment.RefundInput{Amount: "2.50"}, refund)
 	good(t, err)
 	b.world.kept(t, b.records.Transactions, refund)
 	if r.Status != payment.RefundSucceeded || done.RefundedMinor != 250 {
 		t.Errorf("refunded %+v %+v", r, done)
 	}
-	_, _, err = b.transactions.Refund(ctx, account.ID, link.Test, p.ID, "999", nil)
+	_, _, err = b.transactions.Refund(ctx, account.ID, link.Test, p.ID, payment.RefundInput{Amount: "999"}, nil)
 	if fault.KindOf(err) == fault.KindInternal || err == nil {
 		t.Errorf("too much: %v", err)
 	}
-	_, _, err = b.transactions.Refund(ctx, account.ID, link.Live, p.ID, "1", nil)
+	_, _, err = b.transactions.Refund(ctx, account.ID, link.Live, p.ID, payment.RefundInput{Amount: "1"}, nil)
 	is(t, err, fault.KindNotFound, "not_found", "")
 	receiptSuite(t, b, l, done)
 	manualSuite(t, b, account)

@@ -58,6 +58,11 @@ type operationForm struct {
 	Amount string
 }
 
+type refundForm struct {
+	owned
+	payment.RefundInput
+}
+
 // saidForm is what a person says of a payment: a verdict or a label.
 type saidForm struct {
 	owned
@@ -121,8 +126,8 @@ func (t *Transactions) Void(ctx context.Context, account, mode, id string, ticke
 
 // Refund implements coordinator.Service. With a ticket the refund's id follows
 // from it, so a repetition is the same refund.
-func (t *Transactions) Refund(ctx context.Context, account, mode, id, amount string, ticket *idempotency.Ticket) (payment.Payment, payment.Refund, error) {
-	a, err := callTicketed[operationForm, refundAnswer](ctx, t.peer, "Refund", operationForm{owned{account, mode, id}, amount}, ticket)
+func (t *Transactions) Refund(ctx context.Context, account, mode, id string, in payment.RefundInput, ticket *idempotency.Ticket) (payment.Payment, payment.Refund, error) {
+	a, err := callTicketed[refundForm, refundAnswer](ctx, t.peer, "Refund", refundForm{owned{account, mode, id}, in}, ticket)
 	return a.Payment.payment(), a.Refund, err
 }
 
@@ -206,8 +211,8 @@ func ServeTransactions(s *Server, box coordinator.Service, links link.Reader, ca
 		p, err := box.Void(ctx, q.Account, q.Mode, q.ID, t)
 		return paymentOut(p), err
 	})
-	handleTicketed(s, name, "Refund", func(ctx context.Context, q operationForm, t *idempotency.Ticket) (refundAnswer, error) {
-		p, r, err := box.Refund(ctx, q.Account, q.Mode, q.ID, q.Amount, t)
+	handleTicketed(s, name, "Refund", func(ctx context.Context, q refundForm, t *idempotency.Ticket) (refundAnswer, error) {
+		p, r, err := box.Refund(ctx, q.Account, q.Mode, q.ID, q.RefundInput, t)
 		return refundAnswer{paymentOut(p), r}, err
 	})
 	serveReviews(s, name, box)

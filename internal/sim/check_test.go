@@ -2,6 +2,7 @@ package sim_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 
@@ -102,6 +103,31 @@ func (s *sim) events(account string) map[string][]stream.Event {
 	}
 }
 
+// checkLinkEvents: an event of a link carries the status that its type names, an expiry
+// is reported once, and a link is paid after it only by a success that came late.
+func (s *sim) checkLinkEvents(l link.Link, events []stream.Event, payments []payment.Payment) {
+	late := slices.ContainsFunc(payments, func(p payment.Payment) bool {
+		return slices.ContainsFunc(p.Log, func(e payment.Entry) bool { return e.To == payment.Late })
+	})
+	status := map[string]string{link.EventCreated: link.Open, link.EventPaid: link.Paid, link.EventExpired: link.ExpiredS, link.EventCanceled: link.Canceled}
+	expired := 0
+	for _, e := range events {
+		var o struct{ Status string }
+		if err := json.Unmarshal(e.Data, &o); err != nil || o.Status != status[e.Type] {
+			s.t.Errorf("%s of %s carries %s, %v", e.Type, l.ID, e.Data, err)
+		}
+		switch {
+		case e.Type == link.EventExpired:
+			expired++
+		case e.Type == link.EventPaid && expired > 0 && !late:
+			s.t.Errorf("%s was reported as expired, and then paid by a payment that was under way", l.ID)
+		}
+	}
+	if (expired == 1) == l.ExpiredAt.IsZero() || expired > 1 {
+		s.t.Errorf("%s expired at %s, and that is reported %d times", l.ID, l.ExpiredAt, expired)
+	}
+}
+
 // checkLinks compares each link's uses with the payments that took one, and
 // with what is live at the issuer (I6).
 func (s *sim) checkLinks() {
@@ -116,11 +142,16 @@ func (s *sim) checkLinks() {
 			byLink[p.Link] = append(byLink[p.Link], p)
 		}
 	}
+	told := map[string]map[string][]stream.Event{}
+	for account := range seen {
+		told[account] = s.events(account)
+	}
 	for _, old := range s.all {
 		l, err := s.store.GetLink(context.Background(), old.Account, old.ID)
 		if err != nil {
 			s.t.Fatal(err)
 		}
+		s.checkLinkEvents(l, told[l.Account][l.ID], byLink[l.ID])
 		var uses, reserved, kept int64
 		for _, p := range byLink[l.ID] {
 			if p.UseReserved {

@@ -443,7 +443,7 @@ func (s *sim) operation(p payment.Payment) func() {
 		case 1:
 			_, err = s.c.Void(ctx, p.Account, p.Mode, p.ID, t)
 		case 2, 3:
-			_, _, err = s.c.Refund(ctx, p.Account, p.Mode, p.ID, amount, t)
+			_, _, err = s.c.Refund(ctx, p.Account, p.Mode, p.ID, payment.RefundInput{Amount: amount}, t)
 		case 4:
 			if p, err = s.store.GetPayment(ctx, p.Account, p.ID); err == nil {
 				s.c.Repair(ctx, p)

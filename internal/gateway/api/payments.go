@@ -120,12 +120,32 @@ func (a *API) getPayment(q *request) (any, error) {
 	return payment.DetailObject(a.Transactions.Repair(q.Context(), p)), nil
 }
 
-// amountBody is the body of a refund and of a capture.
+// amountBody is the body of a capture.
 type amountBody struct {
 	Amount field[decimal] `json:"amount"`
 }
 
-// amount is what the caller asked for; "" is all that is left.
+// refundBody is the body of a refund. RefundableAmount is what the caller saw.
+type refundBody struct {
+	Amount           field[decimal] `json:"amount"`
+	RefundableAmount field[decimal] `json:"refundableAmount"`
+	AllowDisputed    field[bool]    `json:"allowDisputed"`
+}
+
+// refundAsked is what the caller asked for; without an amount it is all that is left.
+func refundAsked(q *request) (payment.RefundInput, error) {
+	var in refundBody
+	if err := q.decode(&in); err != nil {
+		return payment.RefundInput{}, err
+	}
+	if err := checkAmount("amount", in.Amount); err != nil {
+		return payment.RefundInput{}, err
+	}
+	return payment.RefundInput{Amount: string(in.Amount.Value), Refundable: string(in.RefundableAmount.Value), AllowDisputed: in.AllowDisputed.Value,
+		By: q.caller.by()}, checkAmount("refundableAmount", in.RefundableAmount)
+}
+
+// amount is what the caller asked for; without one it is all that is left.
 func (a *API) amount(q *request) (string, error) {
 	var in amountBody
 	if err := q.decode(&in); err != nil {
@@ -135,11 +155,11 @@ func (a *API) amount(q *request) (string, error) {
 }
 
 func (a *API) refund(q *request) (any, error) {
-	amount, err := a.amount(q)
+	in, err := refundAsked(q)
 	if err != nil {
 		return nil, err
 	}
-	p, r, err := a.Transactions.Refund(q.Context(), q.caller.account, q.caller.mode, q.PathValue("id"), amount, q.ticket)
+	p, r, err := a.Transactions.Refund(q.Context(), q.caller.account, q.caller.mode, q.PathValue("id"), in, q.ticket)
 	if err != nil {
 		return nil, err
 	}

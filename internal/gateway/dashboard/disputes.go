@@ -230,6 +230,9 @@ func (d *Dashboard) recordDispute(v *visit) error {
 		return err
 	}
 	id := v.PathValue("id")
+	if typedAmount(form.Get("amount")) == "" { // a dispute keeps its sum from being refunded
+		return v.disputePage(problems{{Field: "amount", Text: v.print.T("payments.fault.sum")}})
+	}
 	due, err := dueDate(form.Get("evidenceDueAt"))
 	if err == nil {
 		in := payment.DisputeInput{Reference: form.Get("reference"), Reason: form.Get("reason"), Amount: typedAmount(form.Get("amount")), EvidenceDueAt: due}

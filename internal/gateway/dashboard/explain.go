@@ -49,6 +49,8 @@ var explained = map[string]string{
 	"totp_on":                    "account.fault.codesOn",
 	"totp_off":                   "account.fault.codesOff",
 	"payment_method_unavailable": "common.fault.methods",
+	"refundable_amount_changed":  "payments.fault.refundable",
+	"payment_disputed":           "payments.fault.disputed",
 
 	"url_too_long":            "webhooks.fault.url",
 	"url_not_https":           "webhooks.fault.https",

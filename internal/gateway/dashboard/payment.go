@@ -1,7 +1,6 @@
 package dashboard
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"net/http"
@@ -12,7 +11,6 @@ import (
 	"github.com/a-h/templ"
 
 	"github.com/paylink/paylink/internal/fault"
-	"github.com/paylink/paylink/internal/idempotency"
 	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/ledger"
 	"github.com/paylink/paylink/internal/link"
@@ -295,6 +293,9 @@ func (v *visit) stepWords(p payment.Payment, e payment.Entry) (words, tone, icon
 	if e.Refund != "" {
 		switch e.Event {
 		case "refund.created":
+			if r, _ := p.RefundByID(e.Refund); r.AllowedBy != "" {
+				return v.print.T("payments.step.refundDisputed"), "wait", "refund"
+			}
 			return v.print.T("payments.step.refundAsked"), "wait", "refund"
 		case "refund.succeeded":
 			return v.print.T("payments.step.refunded"), "good", "refund"
@@ -340,12 +341,17 @@ func (v *visit) stepWords(p payment.Payment, e payment.Entry) (words, tone, icon
 type asking struct {
 	Head     head
 	Lead     string
+	Notes    []string // what the reader must know before the answer
 	Action   string
 	Attempt  string
+	Hidden   []hidden
 	Amount   field // no label: the whole, and no other
 	Problems problems
 	OK, Back button
 }
+
+// hidden is a value that a form carries: what the page said.
+type hidden struct{ Name, Value string }
 
 func (v *visit) asking(p payment.Payment, verb string) asking {
 	a := asking{Action: v.path("payments", p.ID, verb), Attempt: newAttempt(), Back: button{Text: v.print.T("payments.back"), Href: v.path("payments", p.ID)},
@@ -387,8 +393,8 @@ func (v *visit) askFor(make func(*visit, payment.Payment) (asking, bool), wrong 
 	status := http.StatusOK
 	if len(wrong) > 0 {
 		a.Problems, a.Amount.Error, status = wrong, wrong.of("amount"), http.StatusUnprocessableEntity
-		if typed := v.PostForm.Get("amount"); typed != "" {
-			a.Amount.Value = typed
+		if v.PostForm.Has("amount") {
+			a.Amount.Value = v.PostForm.Get("amount")
 		}
 	}
 	return v.render(status, a.Head.Title, askingPage(a))
@@ -399,6 +405,8 @@ func refundAsking(v *visit, p payment.Payment) (asking, bool) {
 	a.Head.Title, a.Lead = v.print.T("payments.refundTitle"), v.print.T("payments.refundLead")
 	a.OK = button{Text: v.print.T("payments.refundOK"), Kind: "primary", Icon: "refund"}
 	a.Amount = v.amountField(v.print.T("payments.refundAmount"), money.Of(p.Refundable(), p.Amount.Currency))
+	a.Amount.Value = money.Of(p.Undisputed(), p.Amount.Currency).Decimal()
+	a.Hidden = []hidden{{fieldSeen, a.Amount.Value}}
 	return a, canRefund(p)
 }
 
@@ -408,6 +416,7 @@ func captureAsking(v *visit, p payment.Payment) (asking, bool) {
 	if p.CapturedMinor > 0 {
 		a.Head.Title, a.Lead = v.print.T("payments.acceptTitle"), v.print.T("payments.acceptLead")
 		a.OK.Text = v.print.T("payments.accept")
+		a.Hidden = saidSum(money.Of(p.CapturedMinor, p.Amount.Currency))
 		return a, canCapture(p)
 	}
 	a.Head.Title, a.Lead = v.print.T("payments.captureTitle"), v.print.T("payments.captureLead")
@@ -420,74 +429,6 @@ func voidAsking(v *visit, p payment.Payment) (asking, bool) {
 	a.Head.Title, a.Lead = v.print.T("payments.voidTitle"), v.print.T("payments.voidLead", "Amount", p.Amount)
 	a.OK = button{Text: v.print.T("payments.voidOK"), Kind: "danger", Icon: "cross"}
 	return a, canVoid(p)
-}
-
-// refund gives money back. The refund's id follows from payment and attempt, so a
-// form that is sent twice is one refund, whatever crashed in between.
-func (d *Dashboard) refund(v *visit) error {
-	form, err := v.form()
-	if err != nil {
-		return err
-	}
-	var r payment.Refund
-	replayed, err := v.once(d.Records.Transactions, shapeRefund, func(t *idempotency.Ticket) (err error) {
-		_, r, err = d.Transactions.Refund(v.Context(), v.account.ID, v.mode, v.PathValue("id"), typedAmount(form.Get("amount")), t)
-		return err
-	})
-	if err != nil {
-		return v.askAgain(refundAsking, err)
-	}
-	tone, words := "good", v.print.T("payments.said.refunded")
-	switch {
-	case replayed != nil:
-	case r.Status == payment.RefundPending:
-		tone, words = "wait", v.print.T("payments.said.refunding")
-	case r.Status == payment.RefundFailed:
-		tone, words = "bad", v.print.T("payments.said.refundFailed")
-	}
-	return v.redirect(v.path("payments", v.PathValue("id")), tone, words)
-}
-
-// askAgain shows the form with what is wrong; what the reader cannot mend is returned.
-func (v *visit) askAgain(make func(*visit, payment.Payment) (asking, bool), err error) error {
-	wrong := v.problems(err)
-	if wrong == nil {
-		return err
-	}
-	return v.askFor(make, wrong)
-}
-
-func (d *Dashboard) capture(v *visit) error {
-	return v.changePayment(captureAsking, func(ctx context.Context, id, amount string, t *idempotency.Ticket) (payment.Payment, error) {
-		return d.Transactions.Capture(ctx, v.account.ID, v.mode, id, amount, t)
-	})
-}
-
-func (d *Dashboard) void(v *visit) error {
-	return v.changePayment(voidAsking, func(ctx context.Context, id, _ string, t *idempotency.Ticket) (payment.Payment, error) {
-		return d.Transactions.Void(ctx, v.account.ID, v.mode, id, t)
-	})
-}
-
-func (v *visit) changePayment(make func(*visit, payment.Payment) (asking, bool), change func(ctx context.Context, id, amount string, t *idempotency.Ticket) (payment.Payment, error)) error {
-	form, err := v.form()
-	if err != nil {
-		return err
-	}
-	id := v.PathValue("id")
-	var p payment.Payment
-	replayed, err := v.once(v.d.Records.Transactions, shapePayment, func(t *idempotency.Ticket) (err error) {
-		p, err = change(v.Context(), id, typedAmount(form.Get("amount")), t)
-		return err
-	})
-	if err != nil {
-		return v.askAgain(make, err)
-	}
-	tone, words := "good", v.print.T("payments.said.done")
-	if replayed == nil && (p.Status == payment.Capturing || p.Status == payment.Voiding) {
-		tone, words = "wait", v.print.T("payments.said.underway")
-	}
-	return v.redirect(v.path("payments", id), tone, words)
 }
 
 // transferCells tells a transfer by what it does to the merchant's funds.

@@ -139,15 +139,14 @@ func TestRefund(t *testing.T) {
 	path := "/dashboard/test/payments/" + p.ID + "/refund"
 	ask := w.get(path)
 	ask.has(t, `value="12.50"`, "can’t be taken back")
-	for amount, words := range map[string]string{"12.51": "too large", "x": "Write the amount in digits", "0": "too small"} {
+	for amount, words := range map[string]string{"": "An empty field moves nothing", " ": "An empty field moves nothing", "12.51": "too large", "x": "Write the amount in digits", "0": "too small"} {
 		wrong := w.post(path, url.Values{"attempt": {w.attempt(ask)}, "amount": {amount}})
 		if wrong.status != http.StatusUnprocessableEntity {
 			t.Errorf("%s is answered %d", amount, wrong.status)
 		}
 		wrong.has(t, words, `aria-invalid="true"`, `href="#amount"`)
 	}
-	form := url.Values{"attempt": {w.attempt(ask)}, "amount": {"2,50"}}
-	done := w.post(path, form)
+	form, done := w.moves(path, "2,50")
 	if done.path != "/dashboard/test/payments/"+p.ID {
 		t.Fatalf("after the refund: %s %d %s", done.path, done.status, done.body)
 	}
@@ -161,11 +160,16 @@ func TestRefund(t *testing.T) {
 	if got := w.payment(p.ID); got.RefundedMinor != 250 || len(got.Refunds) != 1 {
 		t.Errorf("one form refunded %d in %d refunds", got.RefundedMinor, len(got.Refunds))
 	}
-	form.Set("amount", "3")
+	form.Set("amount", "3.00")
+	if again := w.post(path, form); !strings.Contains(again.body, "Refund €3.00 to the payer?") {
+		t.Errorf("a sum that was not said is answered %d: %s", again.status, again.body)
+	}
+	form.Set("confirmed", "3.00")
 	if again := w.post(path, form); again.status != http.StatusUnprocessableEntity {
 		t.Errorf("the same form with another amount is answered %d", again.status)
 	}
-	w.post(path, url.Values{"attempt": {w.attempt(w.get(path))}, "amount": {"10"}}).has(t, "Refunded")
+	_, done = w.moves(path, "10")
+	done.has(t, "Refunded")
 	w.get(path).has(t, "This is not possible with the payment as it is now.")
 }
 
@@ -175,8 +179,18 @@ func TestCaptureAndVoid(t *testing.T) {
 	p := w.pay(w.link(manual), good, nil)
 	at := "/dashboard/test/payments/" + p.ID
 	w.get(at).has(t, "The money is held for you", at+"/capture", at+"/void")
-	form := url.Values{"attempt": {w.attempt(w.get(at + "/capture"))}, "amount": {"10.00"}}
-	w.post(at+"/capture", form).has(t, "Done.", "Paid", "€10.00")
+	for _, amount := range []url.Values{{"amount": {""}}, {"amount": {"  "}}, {}} {
+		amount.Set("attempt", w.attempt(w.get(at+"/capture")))
+		if p := w.post(at+"/capture", amount); p.status != http.StatusUnprocessableEntity || !strings.Contains(p.body, "An empty field moves nothing") {
+			t.Errorf("%v is answered %d", amount, p.status)
+		}
+	}
+	if got := w.payment(p.ID); got.CapturedMinor != 0 {
+		t.Fatalf("%d captured by an empty amount", got.CapturedMinor)
+	}
+	w.post(at+"/capture", w.sent(w.get(at+"/capture"), url.Values{"amount": {"10"}})).has(t, "Take €10.00 from the payer’s card?", "€2.50 goes back to the payer.")
+	form, done := w.moves(at+"/capture", "10.00")
+	done.has(t, "Done.", "Paid", "€10.00")
 	w.post(at+"/capture", form).has(t, "Done.") // sent twice
 	if got := w.payment(p.ID); got.CapturedMinor != 1000 {
 		t.Errorf("%d captured", got.CapturedMinor)
@@ -207,7 +221,7 @@ func TestBalance(t *testing.T) {
 	p := w.paid()
 	w.get("/dashboard/test/balance").has(t, "€12.50", "Received", p.ID)
 	path := "/dashboard/test/payments/" + p.ID + "/refund"
-	w.post(path, url.Values{"attempt": {w.attempt(w.get(path))}, "amount": {"2.50"}})
+	w.moves(path, "2.50")
 	w.get("/dashboard/test/balance").has(t, "€10.00", "Set aside for a refund")
 	rows, err := csv.NewReader(strings.NewReader(w.get("/dashboard/test/balance.csv").body)).ReadAll()
 	if err != nil || len(rows) != 4 || rows[2][7] != "-2.50" {

@@ -311,7 +311,7 @@ func (v *visit) verdictButtons(p payment.Payment, from string) []button {
 }
 
 func canRefundAsFraud(p payment.Payment) bool {
-	return p.Risk.Review == payment.ReviewOpen || canRefund(p)
+	return p.Risk.Review == payment.ReviewOpen || (canRefund(p) && p.Undisputed() > 0)
 }
 
 // verdictAsking is the page that asks before a verdict.
@@ -343,9 +343,11 @@ func declineAsking(v *visit, p payment.Payment) (asking, bool) {
 func fraudAsking(v *visit, p payment.Payment) (asking, bool) {
 	lead := v.print.T("review.refundHeldLead", "Amount", p.Amount)
 	if p.CapturedMinor > 0 {
-		lead = v.print.T("review.refundLead", "Amount", money.Of(p.Refundable(), p.Amount.Currency))
+		lead = v.print.T("review.refundLead", "Amount", money.Of(p.Undisputed(), p.Amount.Currency))
 	}
-	return v.verdictAsking(p, "fraud", v.print.T("review.refundTitle"), lead, v.print.T("review.refundOK"), "danger", "flag"), canRefundAsFraud(p)
+	a := v.verdictAsking(p, "fraud", v.print.T("review.refundTitle"), lead, v.print.T("review.refundOK"), "danger", "flag")
+	a.Hidden = []hidden{{fieldSeen, money.Of(p.Undisputed(), p.Amount.Currency).Decimal()}}
+	return a, canRefundAsFraud(p)
 }
 
 // asks is the handler of a page that asks.
@@ -362,6 +364,9 @@ func decides(make func(*visit, payment.Payment) (asking, bool), verdict, said st
 		}
 		id := v.PathValue("id")
 		_, err := v.once(d.Records.Transactions, shapePayment, func(t *idempotency.Ticket) error {
+			if err := v.sumStands(id, verdict); err != nil {
+				return err
+			}
 			_, err := d.Transactions.Review(v.Context(), v.account.ID, v.mode, id, verdict, v.user.ID, t)
 			return err
 		})

@@ -101,7 +101,7 @@ func TestReviewDeclinesAndRefunds(t *testing.T) {
 	paid := w.paid() // never held
 	at = "/dashboard/test/payments/" + paid.ID
 	w.get(at+"/fraud").has(t, "€12.50")
-	w.post(at+"/fraud", url.Values{"attempt": {w.attempt(w.get(at + "/fraud"))}}).has(t, "marked as fraud", "Refunded")
+	w.post(at+"/fraud", w.sent(w.get(at+"/fraud"), nil)).has(t, "marked as fraud", "Refunded")
 	got := w.payment(paid.ID)
 	if got.RefundedMinor != 1250 || got.Risk.Label != payment.LabelFraud || got.Risk.Review != payment.ReviewRefunded {
 		t.Errorf("refunded %+v", got)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/money"
 	"github.com/paylink/paylink/internal/payment"
 )
 
@@ -45,6 +46,7 @@ type markView struct {
 type deskView struct {
 	Risk      riskView
 	Disputes  table
+	Refunded  string // beside disputes: what was given back already
 	Record    button // no Href: there is nothing to dispute
 	Related   table
 	NoRelated bool // it could not be read
@@ -54,6 +56,9 @@ func (v *visit) deskView(p payment.Payment) deskView {
 	d := deskView{Risk: v.riskView(p), Disputes: v.disputesOf(p)}
 	if canDispute(p) {
 		d.Record = button{Text: v.print.T("review.record"), Href: v.path("payments", p.ID, "disputes"), Icon: "flag"}
+	}
+	if len(p.Disputes) > 0 && p.RefundedMinor > 0 {
+		d.Refunded = v.print.T("review.disputeRefunded", "Amount", money.Of(p.RefundedMinor, p.Amount.Currency))
 	}
 	d.Related, d.NoRelated = v.relatedTable(p)
 	return d

@@ -267,6 +267,33 @@ func (w *world) post(path string, form url.Values, headers ...string) page {
 	return w.do(w.client, http.MethodPost, path, form, headers...)
 }
 
+var hiddenValue = regexp.MustCompile(`<input type="hidden" name="([^"]+)" value="([^"]*)"`)
+
+// sent is the form of the page with its hidden values, and those given.
+func (w *world) sent(p page, more url.Values) url.Values {
+	w.t.Helper()
+	form := url.Values{"attempt": {w.attempt(p)}}
+	for _, m := range hiddenValue.FindAllStringSubmatch(p.body[strings.Index(p.body, "<main"):], -1) {
+		form.Set(m[1], m[2])
+	}
+	for k, v := range more {
+		form[k] = v
+	}
+	return form
+}
+
+// moves types the amount, and confirms the page that says it again. It returns what was
+// confirmed, to be sent again, and the page after it.
+func (w *world) moves(path, amount string) (url.Values, page) {
+	w.t.Helper()
+	said := w.post(path, w.sent(w.get(path), url.Values{"amount": {amount}}))
+	if said.status != http.StatusOK {
+		w.t.Fatalf("%s of %q is answered %d: %s", path, amount, said.status, said.body)
+	}
+	form := w.sent(said, nil)
+	return form, w.post(path, form)
+}
+
 var attemptValue = regexp.MustCompile(`name="attempt" value="([^"]+)"`)
 
 // attempt is the one that the page's form carries.

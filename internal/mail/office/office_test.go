@@ -48,7 +48,7 @@ func TestPayerIsTold(t *testing.T) {
 	if s.Payment != p.ID || s.Issuer != public || s.Status != "succeeded" || s.Captured.Minor != 1250 {
 		t.Errorf("statement %+v", s)
 	}
-	if _, _, err := w.coord.Refund(t.Context(), w.account.ID, w.mode, p.ID, "2.50", nil); err != nil {
+	if _, _, err := w.coord.Refund(t.Context(), w.account.ID, w.mode, p.ID, payment.RefundInput{Amount: "2.50"}, nil); err != nil {
 		t.Fatal(err)
 	}
 	w.handle()

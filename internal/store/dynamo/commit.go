@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/paylink/paylink/internal/fault"
@@ -135,8 +136,9 @@ func (s *Store) useLink(ctx context.Context, c payment.Change) (use *write, full
 		w.values = values{":p": str(p.ID), ":one": one, ":less": less, ":none": num(0), ":at": num(micros(c.At))}
 		return w, false, nil
 	case payment.UseRelease:
-		w.update, w.condition = "ADD v :less, l :one", "v > :none"
-		w.values = values{":one": one, ":less": less, ":none": num(0)}
+		// It is due at its end again: the sweep set it aside if that is over (see expire).
+		w.update, w.condition = "SET d = :d, e = :e ADD v :less, l :one", "v > :none"
+		w.values = values{":one": one, ":less": less, ":none": num(0), ":d": str(dueShard(linkPrefix, p.Link)), ":e": num(micros(p.LinkEndsAt))}
 		return w, false, nil
 	}
 	if c.Use == payment.UseComplete && p.LinkUses == 1 {
@@ -154,6 +156,10 @@ func (s *Store) useLink(ctx context.Context, c payment.Change) (use *write, full
 		w.update, w.condition = "SET p = :p ADD k :one, l :less", "l > :none"
 	}
 	w.values = values{":p": str(p.ID), ":one": one, ":less": less, ":none": num(0)}
+	if c.Use == payment.UseComplete && !o.Ended() { // as where a use is given back
+		w.update = strings.Replace(w.update, "SET p = :p", "SET p = :p, d = :d, e = :e", 1)
+		w.values[":d"], w.values[":e"] = str(dueShard(linkPrefix, p.Link)), num(micros(o.ExpiresAt))
+	}
 	switch {
 	case o.MaxUses == 0:
 	case o.Uses+1 < o.MaxUses:
@@ -163,6 +169,8 @@ func (s *Store) useLink(ctx context.Context, c payment.Change) (use *write, full
 		full = true
 		w.update = "SET p = :p, q = :at ADD k :one, " + map[bool]string{true: "l", false: "v"}[c.Use == payment.UseRetake] + " :less REMOVE d, e"
 		w.values[":at"] = num(micros(c.At))
+		delete(w.values, ":d")
+		delete(w.values, ":e")
 		if o.MaxUses == 1 {
 			w.condition += " AND attribute_not_exists(k)"
 		} else {

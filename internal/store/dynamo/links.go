@@ -260,9 +260,14 @@ func (s *Store) whyNot(ctx context.Context, l link.Link, at time.Time) error {
 	return l.Unpayable(at)
 }
 
+// heldAgain is when a link that has ended and is held by payments is looked at again.
+// The commit that gives back a use makes it due at once; this is for a process of the
+// version before, which does not, and for a single-use link that its payment used up.
+const heldAgain = time.Hour
+
 // ExpireLinks implements link.Store. Each link is a commit of its own; a crash
 // between two loses nothing. It also closes links that a payment used up, so
-// that they leave the due index.
+// that they leave the due index, and sets aside those that payments hold.
 func (s *Store) ExpireLinks(ctx context.Context, now time.Time, limit int, event func(link.Link) (stream.Event, error)) (int, error) {
 	keys, err := s.due(ctx, linkPrefix, now, limit)
 	if err != nil {
@@ -306,27 +311,28 @@ func (s *Store) expire(ctx context.Context, row item, now time.Time, event func(
 		return false, err
 	}
 	w := write{key: linkKey(o.Account, o.ID), condition: "attribute_exists(d) AND n = :n", values: values{":n": num(o.count())}}
-	if l.PaidAt.IsZero() {
-		o.Ahead = s.Ahead(o.Account, o.Mode)
-		now = o.At(now)
-		e, err := event(o.Link)
-		if err != nil {
-			return false, err
-		}
-		o.Ahead = 0
-		blob, _, err := seal(o.owner(), o.Link, o.Metadata, o.events, []stream.Event{e})
-		if err != nil {
-			return false, err
-		}
-		w.update = "SET b = :b, n = :m, g = :at REMOVE d, e"
-		w.values[":b"], w.values[":m"], w.values[":at"] = bin(blob), num(o.count()+1), num(micros(now))
-	} else { // used up by its payment: the item now says so itself
-		w.update = "SET k = :one, q = :at REMOVE d, e, v"
-		w.values[":one"], w.values[":at"] = num(1), num(micros(l.PaidAt))
-	}
 	if o.count() == 0 {
 		w.condition = "attribute_exists(d) AND attribute_not_exists(n)"
 		delete(w.values, ":n")
+	}
+	o.Ahead = s.Ahead(o.Account, o.Mode)
+	now = o.At(now)
+	switch {
+	case number(row, attrDueAt) > micros(now):
+		return false, nil // set aside a moment ago, which the index does not know yet
+	case o.Ended(): // a payment that gave back its use made it due again
+		w.update = "REMOVE d, e"
+	case !l.PaidAt.IsZero(): // used up by its payment: the item now says so itself
+		w.update = "SET k = :one, q = :at REMOVE d, e, v"
+		w.values[":one"], w.values[":at"] = num(1), num(micros(l.PaidAt))
+	case l.Reserved > 0:
+		w.update = "SET e = :again"
+		w.condition += " AND v = :v"
+		w.values[":again"], w.values[":v"] = num(micros(now.Add(heldAgain))), num(o.Reserved)
+	default:
+		if err := s.recordExpiry(&w, o, now, event); err != nil {
+			return false, err
+		}
 	}
 	ended := true
 	err = s.commit(ctx, "", []write{w}, func(int, item, bool) error {
@@ -334,4 +340,28 @@ func (s *Store) expire(ctx context.Context, row item, now time.Time, event func(
 		return nil
 	})
 	return ended && err == nil, err
+}
+
+// recordExpiry adds to the write the event and the time of the expiry, on the condition
+// that the uses are those of which the event says so.
+func (s *Store) recordExpiry(w *write, o offer, now time.Time, event func(link.Link) (stream.Event, error)) error {
+	e, err := event(o.Link)
+	if err != nil {
+		return err
+	}
+	o.Ahead = 0
+	blob, _, err := seal(o.owner(), o.Link, o.Metadata, o.events, []stream.Event{e})
+	if err != nil {
+		return err
+	}
+	w.update = "SET b = :b, n = :m, g = :at REMOVE d, e"
+	w.condition += " AND (attribute_not_exists(v) OR v = :none)"
+	w.values[":b"], w.values[":m"], w.values[":at"], w.values[":none"] = bin(blob), num(o.count()+1), num(micros(now)), num(0)
+	if o.Uses == 0 {
+		w.condition += " AND (attribute_not_exists(k) OR k = :none)"
+	} else {
+		w.condition += " AND k = :k"
+		w.values[":k"] = num(o.Uses)
+	}
+	return nil
 }

@@ -93,3 +93,13 @@ func (s *Store) FromFile(ctx context.Context, position int64) ([]stream.Event, e
 	}
 	return scanEvents(rows)
 }
+
+// ReleaseAsBefore gives back a use of the link as the version before did, which knows
+// no held links.
+func (s *Store) ReleaseAsBefore(ctx context.Context, l, account string) error {
+	defer s.links.forget(l)
+	return s.write(ctx, []string{account}, func(t *tx) error {
+		_, err := t.exec("UPDATE links SET reserved = reserved - 1 WHERE id = $1 AND account = $2 AND reserved > 0", l, account)
+		return err
+	})
+}

@@ -158,8 +158,22 @@ func (s *Store) CancelLink(ctx context.Context, account, id string, at time.Time
 	})
 }
 
+// Values of the column open. The sweep of expired links reads the first alone.
+const (
+	linkClosed = 0 // paid, canceled, or recorded as expired
+	linkOpen   = 1
+	linkHeld   = 2 // ended, and held by payments: the commit that gives back the last use opens it again
+)
+
+// heldEvery is how often the sweep looks for held links whose last use was given back by
+// a process of the version before, which does not know about them.
+const heldEvery = time.Minute
+
 // ExpireLinks implements link.Store.
 func (s *Store) ExpireLinks(ctx context.Context, now time.Time, limit int, event func(link.Link) (stream.Event, error)) (int, error) {
+	if err := s.reopenHeld(ctx, now); err != nil {
+		return 0, err
+	}
 	ended, err := s.endedLinks(ctx, now, limit)
 	if err != nil || len(ended) == 0 {
 		return 0, err
@@ -171,27 +185,59 @@ func (s *Store) ExpireLinks(ctx context.Context, now time.Time, limit int, event
 	}
 	return len(ended), s.write(ctx, accounts, func(t *tx) error {
 		for _, l := range ended {
-			n, err := t.exec("UPDATE links SET open = 0, expired_at = $1 WHERE id = $2 AND open = 1", micros(l.At(now)), l.ID)
-			if err != nil {
-				return err
-			}
-			if n == 0 {
-				continue // paid or canceled meanwhile
-			}
-			e, err := event(l)
-			if err != nil {
-				return err
-			}
-			rows, err := encodeEvents([]stream.Event{e})
-			if err != nil {
-				return err
-			}
-			if err := appendEvents(t, rows); err != nil {
+			if err := expireLink(t, l, now, event); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+}
+
+// expireLink records the expiry of a link that nothing holds, and sets a held one
+// aside. The event is made of the link as this commit leaves it.
+func expireLink(t *tx, l link.Link, now time.Time, event func(link.Link) (stream.Event, error)) error {
+	n, err := t.exec("UPDATE links SET open = $1, expired_at = $2 WHERE id = $3 AND open = $4 AND reserved = 0", linkClosed, micros(l.At(now)), l.ID, linkOpen)
+	if err != nil {
+		return err
+	}
+	if n == 0 { // held, or else paid or canceled meanwhile
+		_, err := t.exec("UPDATE links SET open = $1 WHERE id = $2 AND open = $3 AND reserved > 0", linkHeld, l.ID, linkOpen)
+		return err
+	}
+	is, err := scanLink(t.row("SELECT "+linkColumns+" FROM links WHERE id = $1", l.ID))
+	if err != nil {
+		return err
+	}
+	is.Ahead, is.ExpiredAt = l.Ahead, time.Time{}
+	e, err := event(is)
+	if err != nil {
+		return err
+	}
+	rows, err := encodeEvents([]stream.Event{e})
+	if err != nil {
+		return err
+	}
+	return appendEvents(t, rows)
+}
+
+// reopenHeld opens held links that nothing holds any more.
+func (s *Store) reopenHeld(ctx context.Context, now time.Time) error {
+	last := s.heldSeen.Load()
+	if since := now.UnixMicro() - last; since >= 0 && since < heldEvery.Microseconds() {
+		return nil
+	}
+	var n int64
+	err := s.queryRow(ctx, "SELECT COUNT(*) FROM links WHERE open = 2 AND reserved = 0").Scan(&n)
+	if err == nil && n > 0 {
+		err = s.write(ctx, nil, func(t *tx) error {
+			_, err := t.exec("UPDATE links SET open = $1 WHERE open = 2 AND reserved = 0", linkOpen)
+			return err
+		})
+	}
+	if err == nil {
+		s.heldSeen.Store(now.UnixMicro())
+	}
+	return err
 }
 
 // endedLinks are open links whose time is over, by their accounts' clocks.

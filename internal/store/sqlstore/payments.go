@@ -196,7 +196,7 @@ func useLink(t *tx, c payment.Change) (full bool, err error) {
 	case payment.UseNone:
 		return false, nil
 	case payment.UseRelease:
-		n, err = t.exec("UPDATE links SET reserved = reserved - 1 WHERE id = $1 AND account = $2 AND reserved > 0", p.Link, p.Account)
+		n, err = t.exec(releaseUse, p.Link, p.Account)
 	case payment.UseReserve:
 		n, err = t.exec(`UPDATE links SET reserved = reserved + 1, last_payment = $1 WHERE id = $2 AND account = $3
 			AND canceled_at = 0 AND expires_at > $4 AND (max_uses = 0 OR uses + reserved < max_uses)`, p.ID, p.Link, p.Account, at)
@@ -227,7 +227,9 @@ func useLink(t *tx, c payment.Change) (full bool, err error) {
 const (
 	markPaid = `last_payment = $1, uses = uses + 1,
 		paid_at = CASE WHEN max_uses > 0 AND uses + 1 >= max_uses THEN CAST($4 AS BIGINT) ELSE paid_at END,
-		open = CASE WHEN max_uses > 0 AND uses + 1 >= max_uses THEN 0 ELSE open END`
+		open = CASE WHEN max_uses > 0 AND uses + 1 >= max_uses THEN 0 WHEN open = 2 AND reserved <= 1 THEN 1 ELSE open END`
+	// The last use that is given back lets the sweep see a held link again (linkHeld).
+	releaseUse  = "UPDATE links SET reserved = reserved - 1, open = CASE WHEN open = 2 AND reserved <= 1 THEN 1 ELSE open END WHERE id = $1 AND account = $2 AND reserved > 0"
 	completeUse = "UPDATE links SET reserved = reserved - 1, " + markPaid + " WHERE id = $2 AND account = $3 AND reserved > 0 RETURNING uses, max_uses"
 	retakeUse   = "UPDATE links SET " + markPaid + " WHERE id = $2 AND account = $3 AND (max_uses = 0 OR uses + reserved < max_uses) RETURNING uses, max_uses"
 )

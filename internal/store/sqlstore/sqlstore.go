@@ -17,6 +17,7 @@ import (
 	"database/sql"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/paylink/paylink/internal/fault"
@@ -50,6 +51,7 @@ type Store struct {
 	links    cache[link.Link]
 	stmts    sync.Map // query to *sql.Stmt of the readers
 	clocks   testclock.Set
+	heldSeen atomic.Int64 // microseconds: when held links were last looked through
 }
 
 // Open opens the store: sqlite:PATH, a file that is created if need be, or

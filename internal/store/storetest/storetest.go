@@ -157,6 +157,8 @@ func Run(t *testing.T, open func(t *testing.T) Store, options ...Options) {
 		"balances follow the commits":                  balances,
 		"moves of money come newest first":             moves,
 		"expired links are told once":                  expire,
+		"no expiry while a payment holds the link":     held,
+		"sweeps beside payments report an expiry once": heldRace,
 		"F19 a consumer resumes at its checkpoint":     consume,
 		"F22 many workers on one payment lose nothing": contention,
 		"form is read back as written":                 formRoundTrip,
