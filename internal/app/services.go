@@ -23,6 +23,7 @@ import (
 	"github.com/paylink/paylink/internal/payment"
 	"github.com/paylink/paylink/internal/report"
 	"github.com/paylink/paylink/internal/rpc"
+	"github.com/paylink/paylink/internal/site"
 	"github.com/paylink/paylink/internal/store/sqlstore"
 )
 
@@ -58,6 +59,7 @@ var boxes = map[string]box{
 // services is one process: the boxes that it runs, and the way to the others.
 type services struct {
 	cfg        Config
+	site       site.Site // where we are reached
 	log        *slog.Logger
 	metrics    *obs.Metrics
 	drain      chan struct{} // closed when asked to stop
@@ -92,8 +94,8 @@ type services struct {
 }
 
 // open builds the process, from the keys and the stores up to the gateway.
-func open(ctx context.Context, cfg Config, log *slog.Logger) (*services, error) {
-	s := &services{cfg: cfg, log: log, metrics: obs.NewMetrics(), drain: make(chan struct{}), background: map[string]func(context.Context) error{}, pools: map[string]*rpc.Pool{}}
+func open(ctx context.Context, cfg Config, public site.Site, log *slog.Logger) (*services, error) {
+	s := &services{cfg: cfg, site: public, log: log, metrics: obs.NewMetrics(), drain: make(chan struct{}), background: map[string]func(context.Context) error{}, pools: map[string]*rpc.Pool{}}
 	for _, step := range []func(context.Context) error{s.openKeys, s.openInternal, s.openStores, s.openClocks, s.openUsers, s.openLinks, s.openForms, s.openPayments, s.openReports, s.openFraud,
 		s.openSimulator, s.openTransactions, s.openNotifier, s.openMail, s.openGateway} {
 		if err := step(ctx); err != nil {
@@ -214,7 +216,7 @@ func (s *services) openNotifier(ctx context.Context) error {
 	s.closers = append(s.closers, queue.Close)
 	clocks := &clockwork{feed: s.stores.sql, table: s.stores.table, queue: queue}
 	s.background["clockwork"] = clocks.run
-	local := notify.New(notify.Config{Store: s.stores.sql, Queue: queue, Clocks: clocks, Keys: s.webhookKeys(), Now: time.Now, AllowPrivate: s.cfg.AllowPrivateWebhooks, Log: s.log})
+	local := notify.New(notify.Config{Store: s.stores.sql, Queue: queue, Clocks: clocks, Keys: s.webhookKeys(), Site: s.site, Now: time.Now, AllowPrivate: s.cfg.AllowPrivateWebhooks, Log: s.log})
 	s.notifier, s.records.Webhooks = local, s.stores.sql
 	s.relay()
 	s.background["webhooks"], s.background["old deliveries"], s.background["redeliveries"] = queue.Run, local.RunPrune, local.RunRedeliveries

@@ -14,6 +14,7 @@ import (
 	"github.com/paylink/paylink/internal/gateway/problem"
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/obs"
+	"github.com/paylink/paylink/internal/site"
 )
 
 // Bounds of a connection.
@@ -34,6 +35,7 @@ type Config struct {
 	Mounts   map[string]http.Handler // issuers' own pages, by prefix
 	NotFound http.Handler
 	Limit    func(http.Handler) http.Handler // nil: nothing is limited
+	Site     site.Site                       // where we are reached
 	Ready    func(context.Context) error
 	Metrics  *obs.Metrics
 	Log      *slog.Logger
@@ -50,10 +52,11 @@ func New(c Config) http.Handler {
 	}
 	mux.Handle("/", c.NotFound)
 	Health(mux, c.Ready)
+	inner := http.Handler(mux)
 	if c.Limit != nil {
-		return c.wrap(c.Limit(mux))
+		inner = c.Limit(mux)
 	}
-	return c.wrap(mux)
+	return c.wrap(c.below(mux, inner))
 }
 
 // Health adds the probes: alive says that the process runs, ready that it can
@@ -86,7 +89,7 @@ func (c Config) wrap(next http.Handler) http.Handler {
 		start := time.Now()
 		requestID := id.New(id.Request)
 		ctx := obs.WithRequestID(problem.WithRequestID(r.Context(), requestID), requestID)
-		r = r.WithContext(ctx)
+		r = r.WithContext(site.With(ctx, c.Site))
 		h := w.Header()
 		h.Set("Request-Id", requestID)
 		h.Set("X-Content-Type-Options", "nosniff")
