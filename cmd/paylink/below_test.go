@@ -113,8 +113,11 @@ func (w *walker) find(address, in string) {
 		return
 	}
 	bare, _, _ := strings.Cut(path, "?")
-	if w.seen[path] || w.often[bare] > 3 {
+	if w.seen[path] || w.often[bare] > 1 {
 		return
+	}
+	if sends.MatchString(in) || strings.Contains(path, "lang=") && w.often[bare] > 0 {
+		return // asked for by POST alone; the same page again
 	}
 	w.seen[path] = true
 	w.often[bare]++
@@ -125,6 +128,7 @@ func (w *walker) find(address, in string) {
 // address. Scripts of ours take addresses from attributes alone.
 var (
 	attribute = regexp.MustCompile(`\s([a-z-]+)="((?:/|https?://)[^"]*)"`)
+	sends     = regexp.MustCompile(`\((action|formaction|data-hx-post)\)$`)
 	inStyle   = regexp.MustCompile(`url\(["']?([^"')]+)`)
 )
 
@@ -327,11 +331,22 @@ func (w *walker) machines(user, key *client) {
 		"/nowhere", "/test-clock", "/events?afterSeq=x", "/webhook-endpoints/" + str(w.t, endpoint, "id") + "/deliveries"} {
 		w.ask(http.MethodGet, "/pay/api"+path, "")
 	}
-	for _, path := range []string{"", "/", "/docs", "/verify", "/problems", "/openapi.yaml", "/.well-known/jwks.json", "/embed.js", "/readyz", "/l", "//verify", "/docs/../verify", "/api/payment", "/verify?link=x"} {
+	for _, path := range []string{"", "/", "/docs", "/verify", "/problems", "/openapi.yaml", "/.well-known/jwks.json", "/embed.js", "/readyz", "//verify", "/docs/../verify", "/api/payment", "/verify?link=x"} {
 		if path != "" {
 			w.ask(http.MethodGet, "/pay"+path, "", "Accept", "text/html")
 		}
 		w.ask(http.MethodGet, "/pay"+path, "", "Accept", "application/json")
+	}
+	req, err := http.NewRequestWithContext(w.t.Context(), http.MethodGet, w.origin+"/pay/l?a=b", nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	resp, err := w.client.Do(req)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if err := resp.Body.Close(); err != nil || resp.Header.Get("Location") != "/pay/l/?a=b" { // where nothing is
+		w.t.Errorf("/pay/l leads to %q, %v", resp.Header.Get("Location"), err)
 	}
 	me := *w
 	me.bearer = user.bearer
