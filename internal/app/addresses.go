@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strings"
 	"syscall"
 
 	"github.com/paylink/paylink/internal/site"
+	"github.com/paylink/paylink/internal/store/postgres"
 )
 
 // publicSite returns where payers reach us; the zero Site when no public URL is
@@ -88,6 +90,11 @@ func (c Config) checkData(say func(format string, args ...any)) {
 	if strings.ContainsAny(c.DataDir, "?#%") {
 		say("--data %q: the path must not hold ?, # or %%, which SQLite reads as something else", c.DataDir)
 	}
+	for flag, folder := range map[string]string{"--data": c.DataDir, "--keys": c.KeysDir, "--lake": c.Lake} {
+		if info, err := os.Stat(folder); err == nil && !info.IsDir() {
+			say("%s %q: this is a file; want a folder", flag, folder)
+		}
+	}
 	name, embedded := strings.CutPrefix(c.Store, "sqlite:")
 	if !embedded {
 		return
@@ -101,4 +108,24 @@ func (c Config) checkData(say func(format string, args ...any)) {
 			say("--store %q: paylink keeps something else in that file; choose another name, such as sqlite:paylink.db", c.Store)
 		}
 	}
+}
+
+// writeData makes the data folder and makes sure that files can be made in it, so that
+// a folder of somebody else is named as such. Processes that keep nothing there need
+// not write there.
+func (c Config) writeData() error {
+	if c.split() && !c.runs("simulator") && (postgres.Is(c.Store) || !c.needsSQL()) {
+		return nil
+	}
+	err := os.MkdirAll(c.DataDir, 0o700)
+	if err == nil {
+		var probe *os.File
+		if probe, err = os.CreateTemp(c.DataDir, ".writable-"); err == nil {
+			err = errors.Join(probe.Close(), os.Remove(probe.Name()))
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("--data %q: the server must be able to make files there: %w", c.DataDir, err)
+	}
+	return nil
 }

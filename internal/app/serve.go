@@ -27,6 +27,9 @@ func Serve(ctx context.Context, cfg Config, out, logs io.Writer) (err error) {
 	if wrong := cfg.Check(); len(wrong) > 0 {
 		return errors.New(strings.Join(wrong, "\n"))
 	}
+	if err := cfg.writeData(); err != nil {
+		return err
+	}
 	level, err := cfg.level()
 	if err != nil {
 		return err
