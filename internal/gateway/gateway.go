@@ -5,6 +5,8 @@ package gateway
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -70,11 +72,47 @@ func Health(mux *http.ServeMux, ready func(context.Context) error) {
 		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
 		defer cancel()
 		if err := ready(ctx); err != nil {
-			say(w, http.StatusServiceUnavailable, `{"status":"unavailable"}`)
+			say(w, http.StatusServiceUnavailable, unready(err))
 			return
 		}
 		say(w, http.StatusOK, `{"status":"ok"}`)
 	})
+}
+
+// NotReady is why a process is not ready: a check that failed, and what that means, in
+// words that anybody may read. Err is for the log.
+type NotReady struct {
+	Check, Reason string
+	Err           error
+}
+
+func (n NotReady) Error() string {
+	if n.Err == nil {
+		return n.Check + ": " + n.Reason
+	}
+	return n.Check + ": " + n.Reason + ": " + n.Err.Error()
+}
+
+// Unwrap returns the cause.
+func (n NotReady) Unwrap() error { return n.Err }
+
+// unready tells which checks failed. An error that is no NotReady says nothing.
+func unready(err error) string {
+	body := struct {
+		Status string            `json:"status"`
+		Checks map[string]string `json:"checks,omitempty"`
+	}{"unavailable", map[string]string{}}
+	all := []error{err}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // what errors.Join made, itself
+		all = joined.Unwrap()
+	}
+	for _, err := range all {
+		if n, ok := errors.AsType[NotReady](err); ok {
+			body.Checks[n.Check] = n.Reason
+		}
+	}
+	raw, _ := json.Marshal(body) // strings: cannot fail
+	return string(raw)
 }
 
 func say(w http.ResponseWriter, status int, body string) {

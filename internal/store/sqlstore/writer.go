@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/stream"
 )
 
@@ -276,14 +277,22 @@ func (w *writer) runGroup(group []*commit) {
 		clear(results) // nobody was refused: all of it comes again
 	}
 	for i, c := range group {
+		var rule *fault.Error
 		switch {
+		case errors.As(results[i], &rule):
+			c.result <- results[i]
+			continue
 		case results[i] != nil:
-			c.result <- w.store.dialect.explain(results[i])
+			results[i] = w.store.dialect.explain(results[i])
 		case err != nil:
-			c.result <- notDurable(err)
+			results[i] = notDurable(err)
 		default:
-			c.result <- nil
+			w.store.writes.Confirmed()
 		}
+		if results[i] != nil && fault.KindOf(results[i]) == fault.KindUnavailable {
+			w.store.writes.Refused(results[i])
+		}
+		c.result <- results[i]
 	}
 	w.store.wake.signal()
 }
