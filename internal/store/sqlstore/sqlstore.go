@@ -136,11 +136,11 @@ const heartbeat = "readiness"
 // once a second, and nothing while real changes are confirmed.
 func (s *Store) Writable(ctx context.Context) error {
 	return s.writes.Ready(ctx, func(ctx context.Context) error {
-		return s.write(ctx, nil, func(t *tx) error {
+		return s.submit(ctx, &commit{probe: true, result: make(chan error, 1), fn: func(t *tx) error {
 			_, err := t.exec(`INSERT INTO checkpoints (consumer, position) VALUES ($1, 1)
 				ON CONFLICT (consumer) DO UPDATE SET position = checkpoints.position + 1`, heartbeat)
 			return err
-		})
+		}})
 	})
 }
 
