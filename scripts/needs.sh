@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests need and the machine lacks: Chromium, PostgreSQL's programs,
-# curl, which README.md uses, Redis, Java (a JDK: one of the API's test clients is a
+# curl, which README.md uses, Redis, nginx, Java (a JDK: one of the API's test clients is a
 # source file) for DynamoDB Local, Python with three HTTP clients, and npm, which fetches
 # axe-core, DynamoDB Local and Node's HTTP clients. With "check" also a C compiler (the
 # race detector links with it) and a C++ one (DuckDB does).
@@ -15,6 +15,7 @@ command -v chromium >/dev/null || missing+=(chromium)
 command -v curl >/dev/null || missing+=(curl)
 command -v npm >/dev/null || missing+=(npm)
 command -v redis-server >/dev/null || missing+=(redis-server)
+[ -x /usr/sbin/nginx ] || command -v nginx >/dev/null || missing+=(nginx-light)
 command -v javac >/dev/null || missing+=(openjdk-17-jdk-headless)
 /usr/bin/python3 -c 'import requests, httpx, urllib3' 2>/dev/null || missing+=(python3 python3-requests python3-httpx python3-urllib3)
 if [ ${#missing[@]} -gt 0 ]; then

@@ -6,12 +6,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	neturl "net/url"
-	"strings"
 	"time"
 
 	"github.com/paylink/paylink/internal/mail/smtp"
 	"github.com/paylink/paylink/internal/merchant"
+	"github.com/paylink/paylink/internal/site"
 	"github.com/paylink/paylink/internal/store/sqlstore"
 )
 
@@ -32,8 +31,9 @@ func (c Config) checkSignUp(say func(format string, args ...any)) {
 // server or without one. Where mail is set up the invitation goes to the address and
 // nowhere else, so that using it proves the address; otherwise its link is printed.
 func Invite(ctx context.Context, cfg Config, email string, out io.Writer) (err error) {
-	if u, err := neturl.Parse(cfg.PublicURL); err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
-		return errors.New("--public-url: want http(s)://HOST, where the invitation leads")
+	public, err := site.Parse(cfg.PublicURL)
+	if err != nil {
+		return fmt.Errorf("--public-url, where the invitation leads: %w", err)
 	}
 	if cfg.mails() {
 		if err := smtp.CheckFrom(cfg.MailFrom); err != nil {
@@ -53,7 +53,7 @@ func Invite(ctx context.Context, cfg Config, email string, out io.Writer) (err e
 		return err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	local := merchant.New(merchant.Config{Users: store, Keys: store, Sessions: store, Access: store, Ring: ring, PublicURL: strings.TrimRight(cfg.PublicURL, "/"),
+	local := merchant.New(merchant.Config{Users: store, Keys: store, Sessions: store, Access: store, Ring: ring, PublicURL: public.String(),
 		Mails: cfg.mails(), Now: time.Now, Log: slog.New(slog.DiscardHandler)})
 	made, err := local.InviteMerchant(ctx, email, "")
 	if err != nil {

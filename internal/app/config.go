@@ -6,8 +6,6 @@ import (
 	"crypto/tls"
 	"fmt"
 	"log/slog"
-	"net"
-	"net/url"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -66,24 +64,8 @@ type Config struct {
 func (c Config) Check() []string {
 	var wrong []string
 	say := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
-	if c.DataDir == "" {
-		say("--data: a folder is needed")
-	}
-	addresses := map[string]string{"--listen": c.Listen, "--admin-listen": c.AdminListen}
-	if c.InternalListen != "" {
-		addresses["--internal-listen"] = c.InternalListen
-	}
-	for flag, address := range addresses {
-		if _, _, err := net.SplitHostPort(address); err != nil {
-			say("%s %q: want HOST:PORT", flag, address)
-		}
-	}
-	if c.PublicURL != "" {
-		u, err := url.Parse(c.PublicURL)
-		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
-			say("--public-url %q: want http(s)://HOST without query or fragment", c.PublicURL)
-		}
-	}
+	c.checkData(say)
+	c.checkAddresses(say)
 	if _, err := c.storeURL(); err != nil {
 		say("%v", err)
 	}

@@ -3,9 +3,11 @@ package app
 import (
 	"net/http"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"golang.org/x/net/http/httpguts"
 
 	"github.com/paylink/paylink/internal/gateway/limit"
 )
@@ -20,13 +22,37 @@ func (c Config) checkLimits(say func(format string, args ...any)) {
 			say("--limit-store %q: %v", scheme(c.LimitStore), err)
 		}
 	}
-	if c.CountryHeader != "" && len(c.TrustedProxies) == 0 {
-		say("--country-header %q: it is believed from a proxy alone, and --trusted-proxies names none", c.CountryHeader)
-	}
+	c.checkCountry(say)
 	for _, p := range c.TrustedProxies {
-		if _, err := limit.Network(p); err != nil {
+		network, err := netip.ParsePrefix(p)
+		address, single := netip.ParseAddr(p)
+		switch {
+		case single == nil && address.Zone() == "":
+			say("--trusted-proxies %q: want a network; write %s for this one address", p, netip.PrefixFrom(address, address.BitLen()))
+		case err != nil:
 			say("--trusted-proxies %q: want a network, such as 10.0.0.0/8", p)
+		case network.Bits() == 0:
+			say("--trusted-proxies %q: this believes what anybody says about their address; name the networks of your proxies", p)
+		case network.Addr().Is4In6():
+			say("--trusted-proxies %q: write the network in IPv4, such as 10.0.0.0/8", p)
 		}
+	}
+}
+
+// askedFor are headers that requests need for something else: taking one away from
+// everybody but a proxy would break what it is for.
+var askedFor = []string{"Authorization", "Cookie", "Content-Type", "Content-Length", "Host", "Origin", "Accept", "Accept-Encoding", "Accept-Language",
+	"Idempotency-Key", "Last-Event-Id", "Sec-Fetch-Site", "User-Agent", "X-Forwarded-For"}
+
+func (c Config) checkCountry(say func(format string, args ...any)) {
+	switch {
+	case c.CountryHeader == "":
+	case !httpguts.ValidHeaderFieldName(c.CountryHeader):
+		say("--country-header %q: want the name of a header, such as CF-IPCountry", c.CountryHeader)
+	case slices.Contains(askedFor, http.CanonicalHeaderKey(c.CountryHeader)):
+		say("--country-header %q: requests need this header for something else; want one that your proxy sets, such as CF-IPCountry", c.CountryHeader)
+	case len(c.TrustedProxies) == 0:
+		say("--country-header %q: it is believed from a proxy alone, and --trusted-proxies names none", c.CountryHeader)
 	}
 }
 

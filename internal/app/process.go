@@ -9,8 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/paylink/paylink/internal/gateway/api"
 	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/issuer/simulator"
@@ -65,7 +63,7 @@ func (s *services) openInternal(context.Context) (err error) {
 	}
 	s.background["credentials"] = func(ctx context.Context) error { return s.credentials.Watch(ctx, credentialsReload, s.log) }
 	renderer := api.Renderer{PublicURL: s.cfg.PublicURL, Now: time.Now}
-	s.internal = rpc.NewServer(rpc.ServerConfig{Credentials: s.credentials, Ready: s.ready, Log: s.log, Observe: s.metrics.Call,
+	s.internal = rpc.NewServer(rpc.ServerConfig{Credentials: s.credentials, Ready: s.reads, Log: s.log, Observe: s.metrics.Call,
 		Refused: s.metrics.Refused, Tickets: rpc.Tickets{Render: renderer.Render, Seal: s.seal}})
 	for _, name := range s.cfg.calls() {
 		pool, err := rpc.NewPool(name, s.cfg.Services[name], s.credentials, s.log)
@@ -92,30 +90,6 @@ func (s *services) serve(add func(*rpc.Server)) {
 	if s.internal != nil {
 		add(s.internal)
 	}
-}
-
-// ready tells whether this process can do its work: its store answers, and so
-// does some instance of each service that it calls. An issuer that is away is no
-// reason: payments have an answer for that; nor is nobody who looks at attempts, for
-// which accounts have a policy. Nor does an issuer wait for
-// transactions, which would wait for each other.
-func (s *services) ready(ctx context.Context) error {
-	if s.draining.Load() {
-		return errors.New("asked to stop")
-	}
-	var g errgroup.Group
-	if s.stores.sql != nil {
-		g.Go(func() error { return s.stores.sql.Ping(ctx) })
-	}
-	if s.stores.table != nil {
-		g.Go(func() error { return s.stores.table.Ping(ctx) })
-	}
-	for name, pool := range s.pools {
-		if name != "simulator" && name != "fraud" && !slices.Equal(s.cfg.Targets, []string{"simulator"}) {
-			g.Go(func() error { return pool.Answers(ctx) })
-		}
-	}
-	return g.Wait()
 }
 
 // close ends what open began, in the opposite order.

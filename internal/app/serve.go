@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/paylink/paylink/internal/gateway"
 	"github.com/paylink/paylink/internal/obs"
+	"github.com/paylink/paylink/internal/site"
 )
 
 // Serve runs the process until ctx ends; then it stops taking requests, lets
@@ -26,6 +26,9 @@ import (
 func Serve(ctx context.Context, cfg Config, out, logs io.Writer) (err error) {
 	if wrong := cfg.Check(); len(wrong) > 0 {
 		return errors.New(strings.Join(wrong, "\n"))
+	}
+	if err := cfg.writeData(); err != nil {
+		return err
 	}
 	level, err := cfg.level()
 	if err != nil {
@@ -39,11 +42,15 @@ func Serve(ctx context.Context, cfg Config, out, logs io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	if cfg.PublicURL == "" && on.public != nil {
-		cfg.PublicURL = "http://" + on.public.Addr().String()
+	public, err := cfg.publicSite()
+	if err != nil {
+		return errors.Join(err, on.close())
 	}
-	cfg.PublicURL = strings.TrimRight(cfg.PublicURL, "/")
-	s, err := open(ctx, cfg, log)
+	if cfg.PublicURL == "" && on.public != nil {
+		public = site.Listener(on.public.Addr().String())
+	}
+	cfg.PublicURL = public.String()
+	s, err := open(ctx, cfg, public, log)
 	if err != nil {
 		return errors.Join(err, on.close())
 	}
@@ -75,7 +82,7 @@ func (c Config) listen(ctx context.Context) (on listeners, err error) {
 			return
 		}
 		if *into, err = lc.Listen(ctx, "tcp", address); err != nil {
-			err = errors.Join(fmt.Errorf("%s: %w", flag, err), on.close())
+			err = errors.Join(cannotListen(flag, address, err), on.close())
 		}
 	}
 	open("--listen", c.Listen, c.runs("gateway"), &on.public)

@@ -23,6 +23,7 @@ import (
 	"github.com/paylink/paylink/internal/payment"
 	"github.com/paylink/paylink/internal/report"
 	"github.com/paylink/paylink/internal/rpc"
+	"github.com/paylink/paylink/internal/site"
 	"github.com/paylink/paylink/internal/store/sqlstore"
 )
 
@@ -34,6 +35,7 @@ type box struct {
 	keys     []keyring.Share
 	sql      bool
 	payments bool
+	writes   bool // it changes links or payments
 	public   bool
 }
 
@@ -46,10 +48,10 @@ var boxes = map[string]box{
 	"gateway": {calls: []string{"users", "links", "verifier", "payments", "transactions", "notifier", "fraud", "simulator"}, public: true,
 		keys: []keyring.Share{verify(keyring.LinkSign), verify(keyring.SessionSign), verify(keyring.WebhookSign), verify(keyring.ReceiptSign), use(keyring.AnswerSeal), use(keyring.CardSeal), use(keyring.MACKey)}},
 	"users":        {sql: true, public: true, keys: []keyring.Share{use(keyring.SessionSign), use(keyring.StoreSeal), use(keyring.AnswerSeal), use(keyring.MailSeal)}},
-	"links":        {payments: true, public: true, keys: []keyring.Share{use(keyring.LinkSign), use(keyring.LinkSeal), use(keyring.AnswerSeal)}},
+	"links":        {payments: true, writes: true, public: true, keys: []keyring.Share{use(keyring.LinkSign), use(keyring.LinkSeal), use(keyring.AnswerSeal)}},
 	"verifier":     {payments: true, public: true, keys: []keyring.Share{verify(keyring.LinkSign), use(keyring.LinkSeal)}},
 	"payments":     {sql: true, payments: true},
-	"transactions": {payments: true, public: true, calls: []string{"fraud", "simulator"}, keys: []keyring.Share{use(keyring.StoreSeal), use(keyring.AnswerSeal), use(keyring.CardSeal), use(keyring.ReceiptSign), use(keyring.CardMAC)}},
+	"transactions": {payments: true, writes: true, public: true, calls: []string{"fraud", "simulator"}, keys: []keyring.Share{use(keyring.StoreSeal), use(keyring.AnswerSeal), use(keyring.CardSeal), use(keyring.ReceiptSign), use(keyring.CardMAC)}},
 	"notifier":     {sql: true, payments: true, keys: []keyring.Share{use(keyring.WebhookSign), use(keyring.WebhookSeal), use(keyring.AnswerSeal), use(keyring.MailSeal), use(keyring.ReceiptSign)}},
 	"fraud":        {sql: true, payments: true, keys: []keyring.Share{use(keyring.PuzzleMAC)}},
 	"simulator":    {calls: []string{"transactions"}, keys: []keyring.Share{use(keyring.CardSeal)}},
@@ -58,6 +60,7 @@ var boxes = map[string]box{
 // services is one process: the boxes that it runs, and the way to the others.
 type services struct {
 	cfg        Config
+	site       site.Site // where we are reached
 	log        *slog.Logger
 	metrics    *obs.Metrics
 	drain      chan struct{} // closed when asked to stop
@@ -92,8 +95,8 @@ type services struct {
 }
 
 // open builds the process, from the keys and the stores up to the gateway.
-func open(ctx context.Context, cfg Config, log *slog.Logger) (*services, error) {
-	s := &services{cfg: cfg, log: log, metrics: obs.NewMetrics(), drain: make(chan struct{}), background: map[string]func(context.Context) error{}, pools: map[string]*rpc.Pool{}}
+func open(ctx context.Context, cfg Config, public site.Site, log *slog.Logger) (*services, error) {
+	s := &services{cfg: cfg, site: public, log: log, metrics: obs.NewMetrics(), drain: make(chan struct{}), background: map[string]func(context.Context) error{}, pools: map[string]*rpc.Pool{}}
 	for _, step := range []func(context.Context) error{s.openKeys, s.openInternal, s.openStores, s.openClocks, s.openUsers, s.openLinks, s.openForms, s.openPayments, s.openReports, s.openFraud,
 		s.openSimulator, s.openTransactions, s.openNotifier, s.openMail, s.openGateway} {
 		if err := step(ctx); err != nil {
@@ -214,7 +217,7 @@ func (s *services) openNotifier(ctx context.Context) error {
 	s.closers = append(s.closers, queue.Close)
 	clocks := &clockwork{feed: s.stores.sql, table: s.stores.table, queue: queue}
 	s.background["clockwork"] = clocks.run
-	local := notify.New(notify.Config{Store: s.stores.sql, Queue: queue, Clocks: clocks, Keys: s.webhookKeys(), Now: time.Now, AllowPrivate: s.cfg.AllowPrivateWebhooks, Log: s.log})
+	local := notify.New(notify.Config{Store: s.stores.sql, Queue: queue, Clocks: clocks, Keys: s.webhookKeys(), Site: s.site, Now: time.Now, AllowPrivate: s.cfg.AllowPrivateWebhooks, Log: s.log})
 	s.notifier, s.records.Webhooks = local, s.stores.sql
 	s.relay()
 	s.background["webhooks"], s.background["old deliveries"], s.background["redeliveries"] = queue.Run, local.RunPrune, local.RunRedeliveries

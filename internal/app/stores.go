@@ -164,6 +164,7 @@ func gauge(f func(context.Context) (int64, error)) func() float64 {
 
 // gauges read the stores when the metrics are scraped.
 func (s *services) gauges() {
+	s.writeGauges()
 	for target, consumer := range map[string]string{"notifier": sqlstore.NotifyConsumer, "payments": "balances"} {
 		if s.cfg.runs(target) {
 			s.metrics.Gauge("paylink_stream_lag", "Events that the consumer has not handled.", map[string]string{"consumer": consumer},

@@ -5,6 +5,8 @@ package gateway
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -14,6 +16,7 @@ import (
 	"github.com/paylink/paylink/internal/gateway/problem"
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/obs"
+	"github.com/paylink/paylink/internal/site"
 )
 
 // Bounds of a connection.
@@ -37,6 +40,7 @@ type Config struct {
 	Mounts   map[string]http.Handler // issuers' own pages, by prefix
 	NotFound http.Handler
 	Limit    func(http.Handler) http.Handler // nil: nothing is limited
+	Site     site.Site                       // where we are reached
 	Ready    func(context.Context) error
 	Metrics  *obs.Metrics
 	Log      *slog.Logger
@@ -53,10 +57,11 @@ func New(c Config) http.Handler {
 	}
 	mux.Handle("/", c.NotFound)
 	Health(mux, c.Ready)
+	inner := http.Handler(mux)
 	if c.Limit != nil {
-		return c.wrap(c.Limit(mux))
+		inner = c.Limit(mux)
 	}
-	return c.wrap(mux)
+	return c.wrap(c.below(mux, inner))
 }
 
 // Health adds the probes: alive says that the process runs, ready that it can
@@ -70,11 +75,47 @@ func Health(mux *http.ServeMux, ready func(context.Context) error) {
 		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
 		defer cancel()
 		if err := ready(ctx); err != nil {
-			say(w, http.StatusServiceUnavailable, `{"status":"unavailable"}`)
+			say(w, http.StatusServiceUnavailable, unready(err))
 			return
 		}
 		say(w, http.StatusOK, `{"status":"ok"}`)
 	})
+}
+
+// NotReady is why a process is not ready: a check that failed, and what that means, in
+// words that anybody may read. Err is for the log.
+type NotReady struct {
+	Check, Reason string
+	Err           error
+}
+
+func (n NotReady) Error() string {
+	if n.Err == nil {
+		return n.Check + ": " + n.Reason
+	}
+	return n.Check + ": " + n.Reason + ": " + n.Err.Error()
+}
+
+// Unwrap returns the cause.
+func (n NotReady) Unwrap() error { return n.Err }
+
+// unready tells which checks failed. An error that is no NotReady says nothing.
+func unready(err error) string {
+	body := struct {
+		Status string            `json:"status"`
+		Checks map[string]string `json:"checks,omitempty"`
+	}{"unavailable", map[string]string{}}
+	all := []error{err}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // what errors.Join made, itself
+		all = joined.Unwrap()
+	}
+	for _, err := range all {
+		if n, ok := errors.AsType[NotReady](err); ok {
+			body.Checks[n.Check] = n.Reason
+		}
+	}
+	raw, _ := json.Marshal(body) // strings: cannot fail
+	return string(raw)
 }
 
 func say(w http.ResponseWriter, status int, body string) {
@@ -89,7 +130,7 @@ func (c Config) wrap(next http.Handler) http.Handler {
 		start := time.Now()
 		requestID := id.New(id.Request)
 		ctx := obs.WithRequestID(problem.WithRequestID(r.Context(), requestID), requestID)
-		r = r.WithContext(ctx)
+		r = r.WithContext(site.With(ctx, c.Site))
 		h := w.Header()
 		h.Set("Request-Id", requestID)
 		h.Set("X-Content-Type-Options", "nosniff")

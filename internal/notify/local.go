@@ -14,6 +14,7 @@ import (
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/idempotency"
+	"github.com/paylink/paylink/internal/site"
 	"github.com/paylink/paylink/internal/stream"
 )
 
@@ -23,6 +24,7 @@ type Config struct {
 	Queue        Queue
 	Clocks       Clocks           // nil: nobody's test data lives ahead
 	Keys         Keys             // Seal and Unseal are used; Sign is the sender's
+	Site         site.Site        // where the addresses in bodies lead
 	Now          func() time.Time // time.Now when nil
 	AllowPrivate bool             // development: http and private addresses
 	Log          *slog.Logger     // nil: nothing is logged
@@ -271,6 +273,7 @@ func (l *Local) Handle(ctx context.Context, events []stream.Event) error {
 				if err != nil {
 					return fmt.Errorf("spell event %s: %w", e.ID, err)
 				}
+				plain = l.Site.Document(plain)
 				if len(plain) > MaxPayloadBytes {
 					if err := l.park(ctx, *e, endpoints, len(plain)); err != nil {
 						return err

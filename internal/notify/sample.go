@@ -42,7 +42,7 @@ func (l *Local) Test(ctx context.Context, account, mode, endpoint, eventType str
 	if err != nil {
 		return Delivery{}, err
 	}
-	d.SealedBody = l.Keys.Seal(plain)
+	d.SealedBody = l.Keys.Seal(l.Site.Document(plain))
 	record, err := t.Fill(d, now)
 	if err != nil {
 		return Delivery{}, err

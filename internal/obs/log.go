@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"regexp"
 	"strings"
+	"time"
 )
 
 const redacted = "[redacted]"
@@ -22,10 +23,11 @@ var secretKeys = map[string]bool{"password": true, "secret": true, "authorizatio
 	"cvc": true, "number": true, "token": true, "body": true}
 
 // NewLogger writes JSON lines with every value redacted that looks like a card
-// number (12 to 19 digits that pass the Luhn check), a key or a session.
+// number (12 to 19 digits that pass the Luhn check), a key or a session. Of one warning
+// or error it writes some lines a second, and then how many were left out.
 func NewLogger(w io.Writer, level slog.Level) *slog.Logger {
 	h := slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: redactAttr})
-	return slog.New(requestHandler{h})
+	return slog.New(newSampler(requestHandler{h}, time.Now))
 }
 
 func redactAttr(_ []string, a slog.Attr) slog.Attr {

@@ -91,5 +91,10 @@ func (m *Metrics) Gauge(name, help string, labels map[string]string, read func()
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: labels}, read))
 }
 
+// Counter is read when the metrics are; what it reads never falls.
+func (m *Metrics) Counter(name, help string, labels map[string]string, read func() float64) {
+	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help, ConstLabels: labels}, read))
+}
+
 // Registry is what a handler of the process serves.
 func (m *Metrics) Registry() *prometheus.Registry { return m.registry }

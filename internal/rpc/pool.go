@@ -12,6 +12,7 @@ import (
 	"net/http/httptrace"
 	"net/url"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -86,9 +87,20 @@ func ParseURL(raw string, secured bool) (*url.URL, error) {
 	}
 	u, err := url.Parse(raw)
 	if err != nil || u.Scheme != want || u.Hostname() == "" || u.Port() == "" || u.User != nil || (u.Path != "" && u.Path != "/") || u.RawQuery != "" || u.Fragment != "" {
-		return nil, fmt.Errorf("%q: want %s://HOST:PORT (https with certificates, http without)", raw, want)
+		return nil, fmt.Errorf("%q: want %s://HOST:PORT (https with certificates, http without)", shown(u, raw), want)
+	}
+	if n, err := strconv.ParseUint(u.Port(), 10, 16); err != nil || n == 0 {
+		return nil, fmt.Errorf("%q: want a port from 1 to 65535", raw)
 	}
 	return u, nil
+}
+
+// shown is a URL without the password that it may hold.
+func shown(u *url.URL, raw string) string {
+	if u != nil {
+		return u.Redacted()
+	}
+	return raw
 }
 
 // route is what one call has tried, and what became of its last try.

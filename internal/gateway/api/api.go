@@ -29,6 +29,7 @@ import (
 	"github.com/paylink/paylink/internal/merchant"
 	"github.com/paylink/paylink/internal/notify"
 	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/site"
 )
 
 // callTimeout bounds a call that changes something: longer than an issuer's 30
@@ -84,6 +85,7 @@ type Config struct {
 type API struct {
 	Config
 	renderer  Renderer
+	contract  func() (*contract, error)
 	flights   flights
 	followers followers
 }
@@ -98,7 +100,8 @@ type followers struct {
 // New makes an API.
 func New(c Config) *API {
 	c.PublicURL = strings.TrimRight(c.PublicURL, "/")
-	return &API{Config: c, renderer: Renderer{PublicURL: c.PublicURL, Now: c.Now}}
+	return &API{Config: c, renderer: Renderer{PublicURL: c.PublicURL, Now: c.Now},
+		contract: sync.OnceValues(func() (*contract, error) { return newContract(c.PublicURL) })}
 }
 
 // Register adds the routes to mux. It claims everything under /api/, and
@@ -256,6 +259,7 @@ func (a *API) write(w http.ResponseWriter, r *http.Request, status int, body []b
 	}
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
+	body = site.Of(r.Context()).Document(body)
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
 	if r.Method != http.MethodHead {

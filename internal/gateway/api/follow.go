@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/site"
 )
 
 // Bounds of the streams of events.
@@ -201,6 +202,7 @@ func (f *follower) send(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
+			data = site.Of(f.q.Context()).Document(data)
 			head := "id: " + strconv.FormatInt(e.Seq, 10) + "\nevent: " + e.Type + "\ndata: "
 			if err := f.write([]byte(head), data, []byte("\n\n")); err != nil {
 				return err

@@ -41,7 +41,9 @@ type visit struct {
 }
 
 // Names of cookies. The session's begins with __Host- where we are reached by
-// https: no subdomain can set it then.
+// https: no subdomain can set it then. Below a path of a host that other programs share
+// it begins with __Secure- instead: __Host- demands Path=/, which would hand the session
+// to all of them.
 const (
 	sessionCookie = "paylink"
 	flashCookie   = "paylink-flash"
@@ -53,8 +55,11 @@ const csp = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 's
 	"form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 
 func (d *Dashboard) sessionCookie() string {
-	if d.secure {
+	switch {
+	case d.secure && d.base == "":
 		return "__Host-" + sessionCookie
+	case d.secure:
+		return "__Secure-" + sessionCookie
 	}
 	return sessionCookie
 }
@@ -63,7 +68,7 @@ func (d *Dashboard) sessionCookie() string {
 // by https; a plain http address is for a machine of one's own.
 func (d *Dashboard) cookie(name, value string, life time.Duration) *http.Cookie {
 	//nolint:gosec // G124: Secure wherever there is https to be reached by
-	c := &http.Cookie{Name: name, Value: value, Path: "/", HttpOnly: true, Secure: d.secure, SameSite: http.SameSiteLaxMode, MaxAge: int(life / time.Second)}
+	c := &http.Cookie{Name: name, Value: value, Path: d.base + "/", HttpOnly: true, Secure: d.secure, SameSite: http.SameSiteLaxMode, MaxAge: int(life / time.Second)}
 	if life <= 0 {
 		c.MaxAge = -1
 	}

@@ -10,7 +10,7 @@ import (
 // Refuse answers a request that no handler was asked about: a person with a page,
 // a machine with a problem.
 func (p *Pages) Refuse(w http.ResponseWriter, r *http.Request, err error) {
-	if !strings.HasPrefix(r.URL.Path, p.base+"/api/") && strings.Contains(r.Header.Get("Accept"), "text/html") {
+	if !strings.HasPrefix(r.URL.Path, "/api/") && strings.Contains(r.Header.Get("Accept"), "text/html") {
 		p.failPage(w, r, err)
 		return
 	}

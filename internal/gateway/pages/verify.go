@@ -61,6 +61,7 @@ func (p *Pages) verify(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if machine {
+		w.Header().Set("Access-Control-Allow-Origin", "*") // a merchant's page may ask
 		a := verdictAnswer{Ours: verdict.Ours}
 		if verdict.Ours {
 			a.Expired, a.ExpiresAt, a.KeyID = verdict.Expired, link.FormatTime(verdict.ExpiresAt), verdict.KeyID

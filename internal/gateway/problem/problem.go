@@ -16,13 +16,15 @@ import (
 	"time"
 
 	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/site"
 )
 
 // ContentType of a problem (RFC 9457, section 3).
 const ContentType = "application/problem+json"
 
 // typeBase makes a problem's type: a relative reference (RFC 9457, section
-// 3.1.1), resolved by the client against the address that it called.
+// 3.1.1), resolved by the client against the address that it called. Below a path of
+// the public host, that path is put before it on the way out.
 const typeBase = "/problems/"
 
 // defaultRetryAfter is told when a fault that must carry Retry-After names none.
@@ -125,6 +127,7 @@ func (p Problem) Write(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, http.StatusText(p.Status), p.Status)
 		return
 	}
+	body = site.Of(r.Context()).Document(body)
 	h := w.Header()
 	h.Set("Content-Type", ContentType)
 	h.Set("Cache-Control", "no-store")

@@ -28,14 +28,13 @@ const maxFormBytes = 4 << 10
 
 // view is what the page shows: a question, or a message in its place.
 type view struct {
-	Stylesheet template.URL
-	Title      string
-	Message    string
-	Ask        bool
-	Amount     string
-	Statement  string
-	Last4      string
-	ReturnURL  string
+	Title     string
+	Message   string
+	Ask       bool
+	Amount    string
+	Statement string
+	Last4     string
+	ReturnURL string
 }
 
 var errNoChallenge = errors.New("no such challenge")
@@ -205,7 +204,6 @@ func (s *Simulator) renderDecided(w http.ResponseWriter, asked record, answer is
 }
 
 func (s *Simulator) render(w http.ResponseWriter, status int, v view) {
-	v.Stylesheet = template.URL(s.config.PublicPath + "/3ds.css") //nolint:gosec // from the configuration, and checked in New
 	var page bytes.Buffer
 	if err := challengePage.Execute(&page, v); err != nil {
 		s.config.Log.Error("the challenge page cannot be rendered", "error", err)

@@ -8,6 +8,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/obs"
 )
 
 // item is a row of the table.
@@ -150,8 +153,37 @@ func (s *Store) commit(ctx context.Context, token string, writes []write, settle
 	if errors.As(err, &decision) {
 		return decision.error
 	}
+	s.noted(err)
 	return err
 }
+
+// noted tells readiness what became of a write. One account's contention (store_busy)
+// and a caller who left say nothing about the table.
+func (s *Store) noted(err error) {
+	switch {
+	case err == nil:
+		s.writes.Confirmed()
+	case fault.Code(err) != "store_busy" && !errors.Is(err, context.Canceled):
+		s.writes.Refused(err)
+	}
+}
+
+// Writable answers whether the table takes changes; for readiness. The probe is a write
+// whose condition fails: DynamoDB looks at permission, capacity and the item as for any
+// other, and nothing is stored.
+func (s *Store) Writable(ctx context.Context) error {
+	return s.writes.Ready(ctx, func(ctx context.Context) error {
+		err := s.send(ctx, "", []write{{put: key{pk: "PING", sk: "PING"}.item(), condition: "attribute_exists(" + attrPartition + ")"}})
+		var failed *types.ConditionalCheckFailedException
+		if errors.As(err, &failed) {
+			return nil
+		}
+		return err
+	})
+}
+
+// Writes returns what is known of the table's changes; for metrics.
+func (s *Store) Writes() *obs.Writes { return s.writes }
 
 // decided is the answer to a refusal: it is not tried again.
 type decided struct{ error }

@@ -31,6 +31,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
 	"github.com/aws/smithy-go/logging"
 
+	"github.com/paylink/paylink/internal/obs"
 	"github.com/paylink/paylink/internal/testclock"
 )
 
@@ -67,6 +68,7 @@ type Store struct {
 	heat    heat
 	recent  recent
 	clocks  testclock.Set
+	writes  *obs.Writes
 
 	callBudget, tryTimeout time.Duration
 }
@@ -84,7 +86,7 @@ func Open(ctx context.Context, rawURL string, options ...func(*Options)) (*Store
 	if err != nil {
 		return nil, err
 	}
-	return &Store{table: table, db: dynamodb.NewFromConfig(cfg), feed: dynamodbstreams.NewFromConfig(cfg), observe: o.Observe,
+	return &Store{table: table, db: dynamodb.NewFromConfig(cfg), feed: dynamodbstreams.NewFromConfig(cfg), observe: o.Observe, writes: obs.NewWrites(time.Now),
 		callBudget: callBudget, tryTimeout: tryTimeout}, nil
 }
 

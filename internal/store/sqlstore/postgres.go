@@ -215,6 +215,9 @@ func (p postgres) explain(err error) error {
 	if yes, lost := p.again(err); yes || lost {
 		return notReadable(err)
 	}
+	if sqlState(err) == "42501" { // a role that lost its right to write, which comes back without us
+		return notDurable(err)
+	}
 	if c := sqlClass(err); c == "53" || c == "57" || c == "58" {
 		return notReadable(err)
 	}

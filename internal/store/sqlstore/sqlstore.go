@@ -23,6 +23,7 @@ import (
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/merchant"
+	"github.com/paylink/paylink/internal/obs"
 	"github.com/paylink/paylink/internal/testclock"
 )
 
@@ -52,6 +53,7 @@ type Store struct {
 	stmts    sync.Map // query to *sql.Stmt of the readers
 	clocks   testclock.Set
 	heldSeen atomic.Int64 // microseconds: when held links were last looked through
+	writes   *obs.Writes
 }
 
 // Open opens the store: sqlite:PATH, a file that is created if need be, or
@@ -117,7 +119,7 @@ func openStore(ctx context.Context, d dialect) (*Store, error) {
 func OpenSQLite(path string) (*Store, error) { return Open(context.Background(), "sqlite:"+path) }
 
 func newStore(d dialect) *Store {
-	s := &Store{dialect: d, stop: make(chan struct{}), wake: newBroadcast()}
+	s := &Store{dialect: d, stop: make(chan struct{}), wake: newBroadcast(), writes: obs.NewWrites(time.Now)}
 	s.keys.off, s.accounts.off, s.links.off = !d.cached(), !d.cached(), !d.cached()
 	return s
 }
@@ -127,6 +129,25 @@ func (s *Store) Ping(ctx context.Context) error {
 	var one int
 	return s.dialect.explain(s.read.QueryRowContext(ctx, "SELECT 1").Scan(&one))
 }
+
+// heartbeat is the consumer whose checkpoint is written to try whether the store takes
+// changes: one row, which nobody reads.
+const heartbeat = "readiness"
+
+// Writable answers whether the store takes changes; for readiness. It writes at most
+// once a second, and nothing while real changes are confirmed.
+func (s *Store) Writable(ctx context.Context) error {
+	return s.writes.Ready(ctx, func(ctx context.Context) error {
+		return s.submit(ctx, &commit{probe: true, result: make(chan error, 1), fn: func(t *tx) error {
+			_, err := t.exec(`INSERT INTO checkpoints (consumer, position) VALUES ($1, 1)
+				ON CONFLICT (consumer) DO UPDATE SET position = checkpoints.position + 1`, heartbeat)
+			return err
+		}})
+	})
+}
+
+// Writes returns what is known of the store's changes; for metrics.
+func (s *Store) Writes() *obs.Writes { return s.writes }
 
 // Close waits for the commits in the queue and closes the connections.
 func (s *Store) Close() error {

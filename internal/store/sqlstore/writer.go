@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/stream"
 )
 
@@ -17,6 +18,7 @@ import (
 type commit struct {
 	accounts []string // whose events it may write; the first chooses the writer
 	fn       func(*tx) error
+	probe    bool // of readiness: it says nothing about real changes
 	result   chan error
 }
 
@@ -31,6 +33,7 @@ type tx struct {
 	locked  []string       // accounts, sorted
 	placed  int64          // events so far in this transaction
 	told    []stream.Event // those of them that consumers will read from memory
+	changed bool           // a row, so that a commit proves that the store takes changes
 }
 
 func (t *tx) prepare(query string) (*sql.Stmt, error) {
@@ -55,7 +58,12 @@ func (t *tx) exec(query string, args ...any) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	return res.RowsAffected()
+	n, err := res.RowsAffected()
+	switch query[0] {
+	case 'I', 'U', 'D': // INSERT, UPDATE, DELETE: after others SQLite counts those of the statement before
+		t.changed = t.changed || n > 0
+	}
+	return n, err
 }
 
 // insert runs a statement and returns the last row's number, where the table gives it.
@@ -65,6 +73,7 @@ func (t *tx) insert(query string, args ...any) (int64, error) {
 		return 0, err
 	}
 	res, err := st.ExecContext(t.ctx, args...)
+	t.changed = t.changed || err == nil
 	if err != nil || !t.dialect.cached() {
 		return 0, err
 	}
@@ -110,11 +119,14 @@ func (f failedRow) Scan(...any) error { return f.err }
 // account are ordered by it. When ctx ends first, or the answer is a fault of kind
 // unavailable, the outcome is not known to the caller.
 func (s *Store) write(ctx context.Context, accounts []string, fn func(t *tx) error) error {
+	return s.submit(ctx, &commit{accounts: accounts, fn: fn, result: make(chan error, 1)})
+}
+
+func (s *Store) submit(ctx context.Context, c *commit) error {
 	if len(s.writers) == 0 { // a snapshot
 		return errClosed
 	}
-	c := &commit{accounts: accounts, fn: fn, result: make(chan error, 1)}
-	w := s.writerFor(accounts)
+	w := s.writerFor(c.accounts)
 	select {
 	case <-s.stop:
 		return errClosed
@@ -276,14 +288,22 @@ func (w *writer) runGroup(group []*commit) {
 		clear(results) // nobody was refused: all of it comes again
 	}
 	for i, c := range group {
+		var rule *fault.Error
 		switch {
+		case errors.As(results[i], &rule):
+			c.result <- results[i]
+			continue
 		case results[i] != nil:
-			c.result <- w.store.dialect.explain(results[i])
+			results[i] = w.store.dialect.explain(results[i])
 		case err != nil:
-			c.result <- notDurable(err)
-		default:
-			c.result <- nil
+			results[i] = notDurable(err)
+		case w.tx.changed && !c.probe:
+			w.store.writes.Confirmed()
 		}
+		if results[i] != nil && !c.probe && fault.KindOf(results[i]) == fault.KindUnavailable {
+			w.store.writes.Refused(results[i])
+		}
+		c.result <- results[i]
 	}
 	w.store.wake.signal()
 }
@@ -366,7 +386,7 @@ func (w *writer) disconnect() {
 
 func (w *writer) inTransaction(body func(*tx) error) error {
 	t := &w.tx
-	t.placed, t.told = 0, nil
+	t.placed, t.told, t.changed = 0, nil, false
 	err := t.dialect.begin(t, t.locked)
 	if err == nil {
 		err = body(t)
@@ -389,10 +409,10 @@ func inSavepoint(t *tx, fn func(*tx) error) error {
 	if _, err := t.exec("SAVEPOINT one"); err != nil {
 		return err
 	}
-	told := len(t.told)
+	told, changed := len(t.told), t.changed
 	err := fn(t)
 	if err != nil {
-		t.told = t.told[:told]
+		t.told, t.changed = t.told[:told], changed
 		if _, back := t.exec("ROLLBACK TO one"); back != nil {
 			return errors.Join(err, back)
 		}

@@ -1,0 +1,131 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+
+	"github.com/paylink/paylink/internal/site"
+	"github.com/paylink/paylink/internal/store/postgres"
+)
+
+// publicSite returns where payers reach us; the zero Site when no public URL is
+// configured.
+func (c Config) publicSite() (site.Site, error) {
+	if c.PublicURL == "" {
+		return site.Site{}, nil
+	}
+	s, err := site.Parse(c.PublicURL)
+	if err != nil {
+		return site.Site{}, fmt.Errorf("--public-url: %w", err)
+	}
+	return s, nil
+}
+
+// listening is a listener that the process opens.
+type listening struct{ flag, address string }
+
+func (c Config) listening() (all []listening) {
+	if c.runs("gateway") {
+		all = append(all, listening{"--listen", c.Listen})
+	}
+	all = append(all, listening{"--admin-listen", c.AdminListen})
+	if c.InternalListen != "" {
+		all = append(all, listening{"--internal-listen", c.InternalListen})
+	}
+	return all
+}
+
+// checkAddresses looks at where the process listens and at where it says that it is.
+func (c Config) checkAddresses(say func(format string, args ...any)) {
+	if _, err := c.publicSite(); err != nil {
+		say("%v", err)
+	}
+	all := c.listening()
+	for i, l := range all {
+		host, port, err := net.SplitHostPort(l.address)
+		if err != nil {
+			say("%s %q: want HOST:PORT, such as 127.0.0.1:8080", l.flag, l.address)
+			continue
+		}
+		if _, err := net.LookupPort("tcp", port); err != nil || port == "" {
+			say("%s %q: want a port from 1 to 65535, or 0 for a free one", l.flag, l.address)
+			continue
+		}
+		for _, other := range all[:i] {
+			otherHost, otherPort, err := net.SplitHostPort(other.address)
+			same := host == otherHost || site.Everywhere(l.address) || site.Everywhere(other.address)
+			if err == nil && port != "0" && port == otherPort && same {
+				say("%s %q: %s has this address already; give each a port of its own", l.flag, l.address, other.flag)
+			}
+		}
+	}
+	if !c.split() && c.PublicURL == "" && site.Everywhere(c.Listen) {
+		say("--public-url: --listen %q accepts connections on every address of this machine, and links need the one that payers reach, such as https://pay.example.com", c.Listen)
+	}
+}
+
+// cannotListen says why a listener could not be opened, and what to do.
+func cannotListen(flag, address string, err error) error {
+	hint := ""
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		hint = "; another process has this address: stop it, or choose another port"
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		hint = "; this machine does not have that address"
+	case errors.Is(err, syscall.EACCES):
+		hint = "; ports below 1024 need a privilege: choose a higher one, and put a proxy before it"
+	}
+	return fmt.Errorf("%s %q: %w%s", flag, address, err, hint)
+}
+
+// checkData looks at paths of the data that would be read as something else.
+func (c Config) checkData(say func(format string, args ...any)) {
+	if c.DataDir == "" {
+		say("--data: want a folder")
+	}
+	if strings.ContainsAny(c.DataDir, "?#%") {
+		say("--data %q: the path must not hold ?, # or %%, which SQLite reads as something else", c.DataDir)
+	}
+	for flag, folder := range map[string]string{"--data": c.DataDir, "--keys": c.KeysDir, "--lake": c.Lake} {
+		if info, err := os.Stat(folder); err == nil && !info.IsDir() {
+			say("%s %q: this is a file; want a folder", flag, folder)
+		}
+	}
+	name, embedded := strings.CutPrefix(c.Store, "sqlite:")
+	if !embedded {
+		return
+	}
+	if strings.ContainsAny(name, "?#%") {
+		say("--store %q: the path must not hold ?, # or %%, which SQLite reads as something else", c.Store)
+	}
+	path, err := c.storeURL()
+	for _, taken := range []string{c.queuePath(), c.reportsPath(), c.analyticsPath(), c.bookPath()} {
+		if err == nil && path == "sqlite:"+taken {
+			say("--store %q: paylink keeps something else in that file; choose another name, such as sqlite:paylink.db", c.Store)
+		}
+	}
+}
+
+// writeData makes the data folder and makes sure that files can be made in it, so that
+// a folder of somebody else is named as such. Processes that keep nothing there need
+// not write there.
+func (c Config) writeData() error {
+	if c.split() && !c.runs("simulator") && (postgres.Is(c.Store) || !c.needsSQL()) {
+		return nil
+	}
+	err := os.MkdirAll(c.DataDir, 0o700)
+	if err == nil {
+		var probe *os.File
+		if probe, err = os.CreateTemp(c.DataDir, ".writable-"); err == nil {
+			err = errors.Join(probe.Close(), os.Remove(probe.Name()))
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("--data %q: the server must be able to make files there: %w", c.DataDir, err)
+	}
+	return nil
+}

@@ -1,0 +1,107 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+
+	"github.com/paylink/paylink/internal/gateway"
+	"github.com/paylink/paylink/internal/obs"
+)
+
+// A check is one thing that a process needs to do its work.
+type check struct {
+	name, reason string // what fails, in words that anybody may read
+	try          func(context.Context) error
+}
+
+// reads are what answers to other services need: the store answers, and so does some
+// instance of each service that this process calls. An issuer that is away is no
+// reason: payments have an answer for that; nor is nobody who assesses attempts, for
+// which accounts have a policy. Nor does an issuer wait for transactions, which would
+// wait for each other. A store that refuses changes is no reason here: what only reads
+// goes on, and the change itself is refused with its reason.
+func (s *services) reads(ctx context.Context) error { return s.try(ctx, s.readChecks()) }
+
+// ready reports whether this process can do all of its work: it can read, and the
+// stores that it writes to take changes.
+func (s *services) ready(ctx context.Context) error {
+	return s.try(ctx, append(s.readChecks(), s.writeChecks()...))
+}
+
+func (s *services) readChecks() (all []check) {
+	const away = "it does not answer"
+	if s.stores.sql != nil {
+		all = append(all, check{"store", away, s.stores.sql.Ping})
+	}
+	if s.stores.table != nil {
+		all = append(all, check{"payments_store", away, s.stores.table.Ping})
+	}
+	for name, pool := range s.pools {
+		if name != "simulator" && name != "fraud" && !slices.Equal(s.cfg.Targets, []string{"simulator"}) {
+			all = append(all, check{name, away, pool.Answers})
+		}
+	}
+	return all
+}
+
+const refusesChanges = "it refuses changes"
+
+func (s *services) writeChecks() (all []check) {
+	if s.stores.sql != nil && s.cfg.writesSQL() {
+		all = append(all, check{"store_writes", refusesChanges, s.stores.sql.Writable})
+	}
+	if s.stores.table != nil && s.cfg.any(func(b box) bool { return b.writes }) {
+		all = append(all, check{"payments_store_writes", refusesChanges, s.stores.table.Writable})
+	}
+	return all
+}
+
+// writesSQL reports whether a box of this process writes to --store. The verifier, and
+// whatever finds links and payments elsewhere, does not.
+func (c Config) writesSQL() bool {
+	return c.any(func(b box) bool { return b.sql || (b.writes && c.PaymentsStore == "") })
+}
+
+// try makes the checks at the same time, and logs why one failed.
+func (s *services) try(ctx context.Context, checks []check) error {
+	if s.draining.Load() {
+		return gateway.NotReady{Check: "process", Reason: "it was asked to stop"}
+	}
+	failed := make([]error, len(checks))
+	var all sync.WaitGroup
+	for i, c := range checks {
+		all.Go(func() {
+			if err := c.try(ctx); err != nil {
+				failed[i] = gateway.NotReady{Check: c.name, Reason: c.reason, Err: err}
+			}
+		})
+	}
+	all.Wait()
+	err := errors.Join(failed...)
+	if err != nil {
+		s.log.WarnContext(ctx, "not ready", "error", err)
+	}
+	return err
+}
+
+// writeGauges shows what became of changes, for each store that this process writes to.
+func (s *services) writeGauges() {
+	show := func(store string, w *obs.Writes) {
+		labels := map[string]string{"store": store}
+		s.metrics.Counter("paylink_store_writes_refused_total", "Changes that the store could not make durable.", labels, func() float64 { return float64(w.Refusals()) })
+		s.metrics.Gauge("paylink_store_writable", "1 while the store takes changes, 0 while it refuses them.", labels, func() float64 {
+			if w.Failing() != nil {
+				return 0
+			}
+			return 1
+		})
+	}
+	if s.stores.sql != nil && s.cfg.writesSQL() {
+		show("store", s.stores.sql.Writes())
+	}
+	if s.stores.table != nil && s.cfg.any(func(b box) bool { return b.writes }) {
+		show("payments_store", s.stores.table.Writes())
+	}
+}

@@ -1,0 +1,191 @@
+// Package site knows the public address of an installation: where payers and merchants
+// reach it, and the path below which a proxy may have put it. Every address that leaves
+// is made by it, so that each one leads back through the same proxy.
+package site
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"path"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/paylink/paylink/internal/spelling"
+)
+
+// MaxBytes bounds the public address: it is in every link, and a QR code holds a link.
+const MaxBytes = 512
+
+// Site is a public address. The zero value is none: Below returns paths as they are.
+type Site struct {
+	origin string // scheme://host[:port], as browsers send it in Origin
+	path   string // "" or /a/b, without a slash at the end
+}
+
+const form = "want https://HOST[:PORT][/PATH]"
+
+// segment is one part of a path that needs no escaping anywhere: in a cookie, a header,
+// a policy, JSON or HTML.
+var segment = regexp.MustCompile(`^[A-Za-z0-9._~-]+$`)
+
+// Parse reads a public address and returns it as browsers spell it: scheme and host in
+// lower case, the host in ASCII, no default port, no dot or slash at the end. It refuses
+// what no browser could follow, or what must not be in every link. The error names the
+// rule and repeats no password.
+func Parse(raw string) (Site, error) {
+	u, err := url.Parse(raw)
+	switch {
+	case len(raw) > MaxBytes:
+		return Site{}, fmt.Errorf("at most %d bytes: it is in every link", MaxBytes)
+	case err != nil:
+		return Site{}, errors.New("not a URL: " + form)
+	case u.User != nil:
+		return Site{}, errors.New("it holds a user name or password, which every link would show: " + form)
+	}
+	scheme := strings.ToLower(u.Scheme)
+	if (scheme != "http" && scheme != "https") || u.Host == "" || u.Opaque != "" {
+		return Site{}, fmt.Errorf("%q: %s", raw, form)
+	}
+	if u.RawQuery != "" || u.ForceQuery || strings.Contains(raw, "#") {
+		return Site{}, fmt.Errorf("%q: it ends before ? and #: %s", raw, form)
+	}
+	host, err := hostOf(u.Hostname(), strings.HasPrefix(u.Host, "["))
+	if err != nil {
+		return Site{}, fmt.Errorf("%q: %w", raw, err)
+	}
+	port, err := portOf(u.Port(), scheme)
+	if err != nil {
+		return Site{}, fmt.Errorf("%q: %w", raw, err)
+	}
+	below, err := pathOf(u)
+	if err != nil {
+		return Site{}, fmt.Errorf("%q: %w", raw, err)
+	}
+	return Site{origin: scheme + "://" + host + port, path: below}, nil
+}
+
+// hostOf returns a name in ASCII, or an address as browsers write it.
+func hostOf(name string, bracketed bool) (string, error) {
+	if ip, err := netip.ParseAddr(name); err == nil {
+		switch {
+		case ip.Zone() != "":
+			return "", errors.New("an address with a zone is reached from one machine alone: write the host that payers reach")
+		case ip.IsUnspecified():
+			return "", fmt.Errorf("%s stands for every address of a machine and leads nowhere: write the host that payers reach", ip)
+		case ip.Is6():
+			return "[" + ip.String() + "]", nil
+		}
+		return ip.String(), nil
+	}
+	host, err := spelling.Host(strings.TrimSuffix(name, "."))
+	if err != nil || bracketed {
+		return "", errors.New("the host is not one that DNS can hold: write it as payers reach it, such as pay.example.com")
+	}
+	// Browsers read a host whose last label is a number as an IPv4 address (WHATWG URL).
+	last := host[strings.LastIndexByte(host, '.')+1:]
+	if _, err := strconv.ParseUint(last, 0, 64); err == nil {
+		return "", errors.New("the host is a number, but not an IPv4 address: write four numbers, such as 192.0.2.7")
+	}
+	return host, nil
+}
+
+// portOf returns a port with its colon; "" for the scheme's own.
+func portOf(port, scheme string) (string, error) {
+	if port == "" {
+		return "", nil
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil || n == 0 {
+		return "", fmt.Errorf("the port is %s: want 1 to 65535, or none for the usual one", port)
+	}
+	if (scheme == "https" && n == 443) || (scheme == "http" && n == 80) {
+		return "", nil
+	}
+	return ":" + strconv.FormatUint(n, 10), nil
+}
+
+func pathOf(u *url.URL) (string, error) {
+	trimmed := strings.TrimRight(u.EscapedPath(), "/")
+	if trimmed == "" {
+		return "", nil
+	}
+	if clean := path.Clean(trimmed); clean != trimmed {
+		return "", fmt.Errorf("browsers change its path on the way: write %s", u.Scheme+"://"+u.Host+strings.TrimRight(clean, "/"))
+	}
+	for part := range strings.SplitSeq(trimmed[1:], "/") {
+		if !segment.MatchString(part) {
+			return "", errors.New("its path may hold only letters A-Z, digits, and . _ ~ - between slashes")
+		}
+	}
+	return trimmed, nil
+}
+
+// Listener returns the address under which a listener at address is reached when nobody
+// configured a public one: plain http.
+func Listener(address string) Site { return Site{origin: "http://" + address} }
+
+// Everywhere reports whether a listener at HOST:PORT accepts connections on every
+// address of its machine, so that no single one follows from it.
+func Everywhere(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	ip, err := netip.ParseAddr(host)
+	return host == "" || (err == nil && ip.IsUnspecified())
+}
+
+// String returns the whole address, without a slash at the end.
+func (s Site) String() string { return s.origin + s.path }
+
+// Origin returns scheme and host, as browsers send them in Origin.
+func (s Site) Origin() string { return s.origin }
+
+// Path returns the path below which everything is; "" at the root of the host.
+func (s Site) Path() string { return s.path }
+
+// Secure reports whether the site is reached by https.
+func (s Site) Secure() bool { return strings.HasPrefix(s.origin, "https:") }
+
+// Below returns the path of an address of ours, which begins with a slash, as it is on
+// the public host.
+func (s Site) Below(own string) string { return s.path + own }
+
+// URL returns the whole address of a path of ours, which begins with a slash.
+func (s Site) URL(own string) string { return s.origin + s.path + own }
+
+// CookiePath returns the path to which cookies belong: below a path, other programs on
+// the same host must not receive them.
+func (s Site) CookiePath() string { return s.path + "/" }
+
+// Own returns the path of a request in our own terms. A proxy may take the site's path
+// away or keep it: ours reports whether a path already names something of ours.
+func (s Site) Own(requested string, ours func(path string) bool) string {
+	if s.path == "" || ours(requested) {
+		return requested
+	}
+	rest, ok := strings.CutPrefix(requested, s.path)
+	switch {
+	case ok && rest == "":
+		return "/"
+	case ok && rest[0] == '/':
+		return rest
+	}
+	return requested
+}
+
+type key struct{}
+
+// With puts the site into ctx, for answers that are written where nothing else is known.
+func With(ctx context.Context, s Site) context.Context { return context.WithValue(ctx, key{}, s) }
+
+// Of returns the site in ctx; none when there is none.
+func Of(ctx context.Context) Site {
+	s, _ := ctx.Value(key{}).(Site)
+	return s
+}
