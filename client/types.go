@@ -371,6 +371,7 @@ type User struct {
 	Date           string            `json:"date"`
 	Account        string            `json:"account"`
 	PaymentMethods []PaymentMethod   `json:"paymentMethods"`
+	TimeZone       string            `json:"timeZone"` // in which the account's days begin
 	CreatedAt      time.Time         `json:"createdAt,omitzero"`
 	Links          map[string]string `json:"links"`
 }
