@@ -49,6 +49,8 @@ var explained = map[string]string{
 	"totp_on":                    "account.fault.codesOn",
 	"totp_off":                   "account.fault.codesOff",
 	"payment_method_unavailable": "common.fault.methods",
+	"time_zone_unknown":          "common.fault.zone",
+	"cursor_invalid":             "common.query.page",
 
 	"url_too_long":            "webhooks.fault.url",
 	"url_not_https":           "webhooks.fault.https",
