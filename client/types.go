@@ -342,6 +342,7 @@ type CreateUser struct {
 	Date       string `json:"date,omitempty"`
 	Password   string `json:"password"`
 	Invitation string `json:"invitation,omitempty"` // where signing up needs one
+	TimeZone   string `json:"timeZone,omitempty"`   // in which the account's days begin; UTC by default
 }
 
 // SignIn asks for a session.

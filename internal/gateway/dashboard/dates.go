@@ -28,6 +28,7 @@ type dates struct {
 	Preset   string // what the days are; ownDays when they are no preset's
 	zone     *time.Location
 	period   calendar.Period
+	now      time.Time // by the clock of the mode's data
 	today    calendar.Day
 }
 
@@ -98,11 +99,11 @@ func (r *reading) dates(usual string) (dates, error) {
 		a.zone = zone
 		r.v.Request = r.v.WithContext(inZone(r.v.Context(), zone))
 	}
-	now, err := r.v.now()
-	if err != nil {
+	var err error
+	if a.now, err = r.v.now(); err != nil {
 		return a, err
 	}
-	a.today = calendar.DayOf(now, a.zone)
+	a.today = calendar.DayOf(a.now, a.zone)
 	a.preset(r, usual)
 	if a.period, err = calendar.ParsePeriod(a.From, a.To, a.zone); err != nil {
 		r.problems = append(r.problems, r.v.dayProblem(err, a.From, a.To))

@@ -11,6 +11,7 @@ import (
 
 	"github.com/a-h/templ"
 
+	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/money"
 	"github.com/paylink/paylink/internal/payment"
 )
@@ -58,7 +59,12 @@ func (d *Dashboard) listPayments(v *visit) error {
 	wrong := r.end()
 	var items found
 	if len(wrong) == 0 {
-		if items, err = v.findPayments(a, pageSize); err != nil {
+		items, err = v.findPayments(a, pageSize)
+		switch {
+		case fault.Code(err) == "cursor_invalid":
+			r.wrong("", "common.query.page")
+			wrong = r.problems
+		case err != nil:
 			return err
 		}
 	}
@@ -74,7 +80,7 @@ func (d *Dashboard) listPayments(v *visit) error {
 	if len(wrong) > 0 {
 		p.Table.Empty = v.unshown(p.Clear)
 	} else if a.Before == "" {
-		p.Live = v.path("payments") + liveQuery(a, now, d.Now())
+		p.Live = v.path("payments") + liveQuery(a, now, a.now)
 		if fresh := freshOnes(items.Payments, since); fresh > 0 {
 			p.News = v.print.N("payments.news", fresh)
 		}

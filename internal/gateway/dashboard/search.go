@@ -33,7 +33,7 @@ type asked struct {
 // asked takes the filters of the payments.
 func (r *reading) asked() (asked, error) {
 	a := asked{Q: r.text("q"), Before: r.text("before"), currency: r.currency("currency")}
-	a.Currency = cmp.Or(string(a.currency), r.values.Get("currency"))
+	a.Currency = cmp.Or(string(a.currency), clip(r.values.Get("currency")))
 	a.Status = r.choice("status", func(s string) bool { _, known := statusWords[payment.Status(s)]; return known })
 	var err error
 	a.dates, err = r.dates("")
