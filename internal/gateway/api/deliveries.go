@@ -65,7 +65,7 @@ func (a *API) listDeliveries(q *request) (any, error) {
 		return nil, err
 	}
 	want := notify.DeliveryQuery{Status: notify.Status(status), EventType: eventType, Before: after.ID, Limit: limit + 1}
-	within, err := a.period(q, q.query)
+	within, err := a.within(q)
 	if err != nil {
 		return nil, err
 	}

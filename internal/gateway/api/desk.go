@@ -55,7 +55,7 @@ func (a *API) rows(q *request, f fraud.Query) (fraud.Page, deskCursor, int, erro
 	if err != nil {
 		return none, after, 0, err
 	}
-	within, err := a.period(q, q.query)
+	within, err := a.within(q)
 	if err != nil {
 		return none, after, 0, err
 	}

@@ -62,7 +62,7 @@ func (a *API) paymentFilter(q *request) (payment.Filter, error) {
 	if f.Link, err = q.query.id("link", id.Link); err != nil {
 		return f, err
 	}
-	within, err := a.period(q, q.query)
+	within, err := a.within(q)
 	f.From, f.To = within.From, within.To
 	return f, err
 }

@@ -134,6 +134,17 @@ func (a *API) period(q *request, in query) (calendar.Period, error) {
 	return calendar.ParsePeriod(in["from"], in["to"], zone)
 }
 
+// within is the period of a list's query. Lists have always named a period that ends
+// before it begins by the code of any other wrong parameter.
+func (a *API) within(q *request) (calendar.Period, error) {
+	p, err := a.period(q, q.query)
+	if fault.Code(err) == "range_invalid" {
+		f := fault.From(err)
+		err = fault.Invalid(f.Param, "parameter_invalid", "%s", f.Detail)
+	}
+	return p, err
+}
+
 // time reads an RFC 3339 time or a date, which means its first moment in UTC.
 // Years outside 1970 to 9999 fit no store.
 func (q query) time(name string) (time.Time, error) {
