@@ -34,7 +34,7 @@ func (l *Local) SetTimeZone(ctx context.Context, account, zone string) (Account,
 // GuessTimeZone implements Service.
 func (l *Local) GuessTimeZone(ctx context.Context, account, zone string) error {
 	if _, err := calendar.Zone("timeZone", zone); zone == "" || err != nil {
-		return nil //nolint:nilerr // a browser's word is a wish: what is no zone is none
+		return nil //nolint:nilerr // an unknown name from a browser is ignored
 	}
 	a, err := l.users.GetAccount(ctx, account)
 	if err != nil || a.TimeZone != "" {
