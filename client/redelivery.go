@@ -42,7 +42,7 @@ type DeliveryHeader struct {
 type Redeliver struct {
 	Status    string `json:"status,omitempty"`
 	EventType string `json:"eventType,omitempty"`
-	From      string `json:"from,omitempty"` // a time by RFC 3339, or a date
+	From      string `json:"from,omitempty"` // a time by RFC 3339, or a date: its whole day in the account's time zone, as From and To alike
 	To        string `json:"to,omitempty"`
 }
 

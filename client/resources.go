@@ -72,7 +72,7 @@ type PaymentFilter struct {
 	Realm    string
 	Currency string
 	Link     string
-	From, To time.Time // created at or after From, and before To
+	From, To time.Time // instants: created at or after From, and before To
 	Limit    int
 	Cursor   string
 }
@@ -284,6 +284,17 @@ func (a *UsersAPI) SignOut(ctx context.Context, options ...CallOption) error {
 // Me is the signed-in user.
 func (a *UsersAPI) Me(ctx context.Context, options ...CallOption) (User, error) {
 	return get[User](ctx, a.c, "/api/users/me", nil, options)
+}
+
+// SetTimeZone chooses the time zone in which the account's days begin, by its IANA
+// name such as Europe/Berlin.
+func (a *UsersAPI) SetTimeZone(ctx context.Context, zone string, options ...CallOption) (User, error) {
+	var out User
+	body := struct {
+		TimeZone string `json:"timeZone"`
+	}{zone}
+	err := a.c.do(ctx, call{method: http.MethodPut, path: "/api/users", body: body, out: &out}, options)
+	return out, err
 }
 
 // SetPaymentMethods replaces the payment methods of the account.

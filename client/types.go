@@ -346,6 +346,7 @@ type CreateUser struct {
 	Date       string `json:"date,omitempty"`
 	Password   string `json:"password"`
 	Invitation string `json:"invitation,omitempty"` // where signing up needs one
+	TimeZone   string `json:"timeZone,omitempty"`   // in which the account's days begin; UTC by default
 }
 
 // SignIn asks for a session.
@@ -375,6 +376,7 @@ type User struct {
 	Date           string            `json:"date"`
 	Account        string            `json:"account"`
 	PaymentMethods []PaymentMethod   `json:"paymentMethods"`
+	TimeZone       string            `json:"timeZone"` // in which the account's days begin
 	CreatedAt      time.Time         `json:"createdAt,omitzero"`
 	Links          map[string]string `json:"links"`
 }

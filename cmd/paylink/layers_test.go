@@ -21,7 +21,7 @@ const modulePath = "github.com/paylink/paylink"
 var layerRows = [][]string{
 	{"internal/money", "internal/id", "internal/fault", "internal/keyring", "internal/obs", "internal/idempotency", "internal/progress", "internal/testclock", "internal/spelling", "docs/api"},
 	{"internal/site"},
-	{"internal/issuer", "internal/ledger", "internal/i18n", "internal/fraud/score", "internal/fraud/shield"},
+	{"internal/calendar", "internal/issuer", "internal/ledger", "internal/i18n", "internal/fraud/score", "internal/fraud/shield"},
 	{"internal/stream", "internal/mail", "internal/fraud/rule"},
 	{"internal/merchant", "internal/link"},
 	{"internal/payment", "internal/notify"},

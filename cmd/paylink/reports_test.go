@@ -79,6 +79,9 @@ func overviewPages(g *gallery) {
 	g.show("/dashboard/test/overview?span=365", "overview of a year")
 	g.show("/dashboard/test/overview?span=dates&from=2026-02-30&to=x", "overview wrong dates")
 	g.show("/dashboard/test/payments?q=grace", "payments found")
+	g.show("/dashboard/test/payments?from=30.11.2026&status=x&zone=Mars", "payments refused")
+	g.show("/dashboard/test/balance?x=1", "an address refused")
+	g.show("/dashboard/account/settings", "settings")
 }
 
 // TestF32BrowsersTellSteps: a page that is read leaves no trace; one that a person

@@ -24,8 +24,8 @@ type redeliver struct {
 	Endpoint  string `arg:"" help:"Webhook endpoint, whe_…."`
 	Status    string `help:"Which: those whose last delivery is parked (given up), failed or succeeded." enum:"parked,failed,succeeded" default:"parked"`
 	EventType string `help:"Only events of this type." placeholder:"TYPE"`
-	From      string `help:"Deliveries from this time or date on." placeholder:"TIME"`
-	To        string `help:"Deliveries before this time or date." placeholder:"TIME"`
+	From      string `help:"Deliveries from this time on; a date is its first moment in the account's time zone." placeholder:"TIME"`
+	To        string `help:"Deliveries before this time; a date includes its whole day in the account's time zone." placeholder:"TIME"`
 	Quiet     bool   `help:"Do not tell how far it is."`
 }
 

@@ -173,7 +173,11 @@ func (p *Printer) Date(t time.Time) string { return p.digits(p.format.dates.FmtD
 
 // DateTime writes a moment to the minute, in the time's own zone, which it names.
 func (p *Printer) DateTime(t time.Time) string {
-	return p.Date(t) + p.format.join + p.digits(p.format.dates.FmtTimeShort(t)) + " " + t.Format("MST")
+	zone := t.Format("MST")
+	if strings.ContainsAny(zone, "+-") { // a zone without a short name
+		zone = "UTC" + t.Format("-07:00")
+	}
+	return p.Date(t) + p.format.join + p.digits(p.format.dates.FmtTimeShort(t)) + " " + zone
 }
 
 // digits writes them as the language does.

@@ -29,6 +29,7 @@ type Facts struct {
 	Reason      string // of a dispute, as payment.Dispute has it
 	Amount      money.Amount
 	At          time.Time
+	Zone        *time.Location // that At is written in, and names; nil is At's own
 	Minutes     int
 	Count       int
 	URL         string // where the button leads
@@ -70,6 +71,9 @@ var (
 func Compose(p *i18n.Printer, kind string, f Facts) (Letter, error) {
 	for _, typed := range []*string{&f.Payee, &f.Inviter, &f.Agent, &f.Card, &f.Reference, &f.Description, &f.Endpoint} {
 		*typed = strings.Join(strings.Fields(*typed), " ") // on one line: it must not look like lines of ours
+	}
+	if f.Zone != nil && !f.At.IsZero() {
+		f.At = f.At.In(f.Zone)
 	}
 	c, ok := write(p, kind, f)
 	if !ok {

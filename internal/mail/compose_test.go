@@ -77,6 +77,21 @@ func TestEveryMailInEveryLanguage(t *testing.T) {
 	}
 }
 
+// TestTimesInAZone: a mail writes its time in the zone that it is given, and names it.
+func TestTimesInAZone(t *testing.T) {
+	for name, want := range map[string]string{"Europe/Berlin": "09:08 CEST", "Asia/Kathmandu": "12:53 UTC+05:45", "UTC": "07:08 UTC"} {
+		f := facts("Ada’s shop")
+		var err error
+		if f.Zone, err = time.LoadLocation(name); err != nil {
+			t.Fatal(err)
+		}
+		got, err := mail.Compose(i18n.For("de"), mail.Receipt, f)
+		if err != nil || !strings.Contains(got.Text, want) {
+			t.Errorf("in %s: %v\n%s", name, err, got.Text)
+		}
+	}
+}
+
 // balanced reads the HTML as browsers do, tag by tag.
 func balanced(t *testing.T, where, html string) {
 	t.Helper()

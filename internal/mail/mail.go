@@ -201,6 +201,8 @@ type Readers interface {
 	// Refuse keeps an account from sending links to an address; Refuses tells.
 	Refuse(ctx context.Context, account, address string, at time.Time) error
 	Refuses(ctx context.Context, account, address string) (bool, error)
+	// TimeZone is the name of an account's zone; "" is UTC, as for an unknown account.
+	TimeZone(ctx context.Context, account string) (string, error)
 }
 
 // Letter is a mail as it is handed to a mail server.

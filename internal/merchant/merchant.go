@@ -69,6 +69,9 @@ type Account struct {
 	CreatedAt time.Time
 	// ConfirmedAt is when the first of its users confirmed an address; zero: none did.
 	ConfirmedAt time.Time
+	// TimeZone is the IANA name of the zone in which the account's days begin; "" is
+	// not chosen yet, which means UTC.
+	TimeZone string `json:",omitempty"`
 	// TestOnly says that live mode waits for a confirmed address. It is not stored:
 	// the box says it, which knows whether mail is configured.
 	TestOnly bool `json:",omitempty"`
@@ -126,6 +129,9 @@ type UserStore interface {
 	// PutMethods replaces the methods if the account's revision still is the one
 	// given, and ErrChanged otherwise.
 	PutMethods(ctx context.Context, account string, revision int64, m []Method, r *idempotency.Record) error
+	// PutTimeZone sets the account's zone; with first, only where none was chosen. An
+	// account that is not there is left alone.
+	PutTimeZone(ctx context.Context, account, zone string, first bool) error
 }
 
 // KeyStore keeps API keys. What is not there is fault.NotFound.
@@ -160,6 +166,7 @@ type SignUpRequest struct {
 	Date                      string // RFC 3339 or YYYY-MM-DD; "" is now
 	Invitation                string // the token of one; "" is none
 	Lang                      string // of the mail that asks to confirm the address
+	TimeZone                  string // of an account of its own; "" is not chosen
 }
 
 // SignedUp is the new user and account.
@@ -211,6 +218,12 @@ type Service interface {
 	GetAccount(ctx context.Context, id string) (Account, error)
 	// SetMethods replaces the payment methods of the account.
 	SetMethods(ctx context.Context, account string, in []MethodInput, t *idempotency.Ticket) (Account, error)
+	// SetTimeZone chooses the zone in which the account's days begin. Repeating it
+	// changes nothing.
+	SetTimeZone(ctx context.Context, account, zone string) (Account, error)
+	// GuessTimeZone takes a browser's zone as the account's where none was chosen. A
+	// name that is no zone is ignored.
+	GuessTimeZone(ctx context.Context, account, zone string) error
 
 	CreateKey(context.Context, CreateKeyRequest, *idempotency.Ticket) (NewKey, error)
 	// Keys is newest first; up to MaxKeyPage+1.

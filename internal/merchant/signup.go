@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/paylink/paylink/internal/calendar"
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/idempotency"
@@ -34,6 +35,9 @@ func (l *Local) SignUp(ctx context.Context, r SignUpRequest, t *idempotency.Tick
 	if err != nil {
 		return SignedUp{}, err
 	}
+	if _, err := calendar.Zone("timeZone", r.TimeZone); err != nil {
+		return SignedUp{}, err
+	}
 	if invitation != nil && invitation.Email != u.Email {
 		return SignedUp{}, fault.Invalid("email", "invitation_address", "The invitation is for another address.")
 	}
@@ -45,7 +49,7 @@ func (l *Local) SignUp(ctx context.Context, r SignUpRequest, t *idempotency.Tick
 	if invitation != nil && invitation.Mailed {
 		u.ConfirmedAt = now
 	}
-	a := Account{ID: u.Account, Name: u.Username, Methods: l.defaults(u.Account), Revision: 1, CreatedAt: now, ConfirmedAt: u.ConfirmedAt}
+	a := Account{ID: u.Account, Name: u.Username, Methods: l.defaults(u.Account), Revision: 1, CreatedAt: now, ConfirmedAt: u.ConfirmedAt, TimeZone: r.TimeZone}
 	if invitation != nil && invitation.Account != "" {
 		if a, err = l.users.GetAccount(ctx, invitation.Account); err != nil {
 			return SignedUp{}, err

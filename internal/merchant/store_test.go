@@ -124,6 +124,16 @@ func (s *shelf) PutMethods(_ context.Context, account string, revision int64, m 
 	return nil
 }
 
+func (s *shelf) PutTimeZone(_ context.Context, account, zone string, first bool) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if a, known := s.accounts[account]; known && (!first || a.TimeZone == "") {
+		a.TimeZone = zone
+		s.accounts[account] = a
+	}
+	return nil
+}
+
 func (s *shelf) CreateKey(_ context.Context, k Key, r *idempotency.Record) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -5,8 +5,8 @@ import (
 	"maps"
 	"slices"
 	"time"
-	_ "time/tzdata" // an image has no zones of its own
 
+	"github.com/paylink/paylink/internal/calendar"
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/money"
 	"github.com/paylink/paylink/internal/payment"
@@ -32,8 +32,8 @@ const (
 
 const day = 24 * time.Hour
 
-// Period of an overview: [From, To), by full hours. The one before it is as long
-// and ends where it begins.
+// Period of an overview: [From, To). The one before it is as long, in days where
+// it is of whole days, and ends where it begins.
 type Period struct {
 	Account, Mode string
 	From, To      time.Time
@@ -128,17 +128,18 @@ type Hour struct {
 	Figures
 }
 
-// Check holds the period to its bounds: full hours in its zone, and not too long.
+// Check holds the period to its bounds: it has an end after its beginning, and is not
+// too long.
 func (p *Period) Check() (*time.Location, error) {
-	zone, err := time.LoadLocation(p.Zone)
-	if err != nil || p.Zone == "Local" {
-		return nil, fault.Invalid("zone", "value_invalid", "Must be a time zone such as Europe/Berlin.")
+	zone, err := calendar.Zone("zone", p.Zone)
+	if err != nil {
+		return nil, err
 	}
-	p.From, p.To = p.From.UTC().Truncate(time.Hour), p.To.UTC().Truncate(time.Hour)
+	p.From, p.To = p.From.UTC().Truncate(time.Millisecond), p.To.UTC().Truncate(time.Millisecond)
 	if !p.From.Before(p.To) {
 		return nil, fault.Invalid("to", "date_invalid", "The period must end after it begins.")
 	}
-	if p.To.Sub(p.From) > MaxPeriodDays*day {
+	if p.To.Sub(p.From) > MaxPeriodDays*day+time.Hour { // an hour that a clock was put back
 		return nil, fault.Invalid("from", "date_invalid", "A period has at most %d days.", MaxPeriodDays)
 	}
 	return zone, nil
@@ -158,36 +159,55 @@ func (p Period) Unit() Unit {
 }
 
 // Start is where the period before this one begins.
-func (p Period) Start() time.Time { return p.From.Add(p.From.Sub(p.To)) }
+func (p Period) Start() time.Time {
+	if zone, err := calendar.Zone("zone", p.Zone); err == nil {
+		first, end := calendar.DayOf(p.From, zone), calendar.DayOf(p.To, zone)
+		if first.Start(zone).Equal(p.From) && end.Start(zone).Equal(p.To) {
+			return first.Add(first.Since(end)).Start(zone)
+		}
+	}
+	return p.From.Add(p.From.Sub(p.To))
+}
+
+// Points are where the points of the series begin; the first may begin before the
+// period.
+func (p Period) Points(zone *time.Location) (all []time.Time) {
+	u := p.Unit()
+	for at := u.begin(p.From, zone); at.Before(p.To); at = u.after(at, zone) {
+		all = append(all, at)
+	}
+	return all
+}
 
 // begin is the start of the unit that t is in.
 func (u Unit) begin(t time.Time, zone *time.Location) time.Time {
-	if u == ByHour {
-		return t.Truncate(time.Hour)
-	}
 	l := t.In(zone)
-	y, m, d := l.Date()
+	if u == ByHour { // of the zone: there are some that are quarters of an hour beside UTC
+		return l.Truncate(time.Minute).Add(-time.Duration(l.Minute()) * time.Minute)
+	}
+	d := calendar.DayOf(t, zone)
 	switch u {
 	case ByWeek: // from Monday on, by ISO 8601
-		d -= (int(l.Weekday()) + 6) % 7 //nolint:mnd // days of a week
+		d = d.Add(-(int(l.Weekday()) + 6) % 7) //nolint:mnd // days of a week
 	case ByMonth:
-		d = 1
+		d = d.Add(1 - d.Day)
 	}
-	return time.Date(y, m, d, 0, 0, 0, 0, zone)
+	return d.Start(zone)
 }
 
 // after is the start of the next unit.
 func (u Unit) after(t time.Time, zone *time.Location) time.Time {
-	l := t.In(zone)
+	d := calendar.DayOf(t, zone)
 	switch u {
 	case ByHour:
 		return t.Add(time.Hour)
 	case ByWeek:
-		return l.AddDate(0, 0, 7) //nolint:mnd // days of a week
+		return d.Add(7).Start(zone) //nolint:mnd // days of a week
 	case ByMonth:
-		return l.AddDate(0, 1, 0)
+		next := d.Add(32 - d.Day) //nolint:mnd // more than a month has
+		return next.Add(1 - next.Day).Start(zone)
 	}
-	return l.AddDate(0, 0, 1)
+	return d.End(zone)
 }
 
 // Fold makes the overview of a checked period from what the store kept, which may
@@ -198,7 +218,7 @@ func Fold(p Period, zone *time.Location, hours []Hour, declines map[money.Curren
 	for _, h := range hours {
 		part := parts[h.Currency]
 		if part == nil {
-			part = &Part{Currency: h.Currency, Series: o.series(zone), Declines: declines[h.Currency]}
+			part = &Part{Currency: h.Currency, Series: series(p, zone), Declines: declines[h.Currency]}
 			parts[h.Currency] = part
 		}
 		if h.From.Before(p.From) {
@@ -222,9 +242,9 @@ func Fold(p Period, zone *time.Location, hours []Hour, declines map[money.Curren
 	return o
 }
 
-// series is an empty point for each unit of the overview.
-func (o Overview) series(zone *time.Location) (all []Point) {
-	for at := o.Unit.begin(o.From, zone); at.Before(o.To); at = o.Unit.after(at, zone) {
+// series is an empty point for each unit of the period.
+func series(p Period, zone *time.Location) (all []Point) {
+	for _, at := range p.Points(zone) {
 		all = append(all, Point{From: at})
 	}
 	return all

@@ -21,6 +21,22 @@ import (
 
 func TestUsersService(t *testing.T) { both(t, usersSuite) }
 
+// zoneSuite chooses an account's time zone, after a guess.
+func zoneSuite(t *testing.T, users merchant.Service, account string) {
+	t.Helper()
+	ctx := t.Context()
+	good(t, users.GuessTimeZone(ctx, account, "Asia/Kathmandu"))
+	good(t, users.GuessTimeZone(ctx, account, "Asia/Tokyo"))
+	if of, err := users.GetAccount(ctx, account); err != nil || of.TimeZone != "Asia/Kathmandu" {
+		t.Errorf("guessed %q, %v", of.TimeZone, err)
+	}
+	if of, err := users.SetTimeZone(ctx, account, "Europe/Berlin"); err != nil || of.TimeZone != "Europe/Berlin" {
+		t.Errorf("chosen %q, %v", of.TimeZone, err)
+	}
+	_, err := users.SetTimeZone(ctx, account, "Mars/Phobos")
+	is(t, err, fault.KindInvalid, "time_zone_unknown", "timeZone")
+}
+
 func usersSuite(t *testing.T, b boxes) {
 	ctx, users := t.Context(), b.users
 	first := b.world.ticket("public", "sign-up-1", "user")
@@ -55,6 +71,7 @@ func usersSuite(t *testing.T, b boxes) {
 	if account.Revision != 2 || account.Methods[0].Enabled {
 		t.Errorf("account %+v", account)
 	}
+	zoneSuite(t, users, up.Account.ID)
 	// Credentials that are not given stay; given as empty they go. Nil is not empty.
 	for _, c := range []struct {
 		given map[string]string

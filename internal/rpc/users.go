@@ -95,6 +95,22 @@ func (u *Users) SetMethods(ctx context.Context, account string, in []merchant.Me
 	return callTicketed[methodsForm, merchant.Account](ctx, u.peer, "SetMethods", methodsForm{account, in}, t)
 }
 
+type zoneForm struct {
+	Account, Zone string
+	Guess         bool
+}
+
+// SetTimeZone implements merchant.Service.
+func (u *Users) SetTimeZone(ctx context.Context, account, zone string) (merchant.Account, error) {
+	return value(call[zoneForm, merchant.Account](ctx, u.peer, "SetTimeZone", harmless, &zoneForm{Account: account, Zone: zone}))
+}
+
+// GuessTimeZone implements merchant.Service.
+func (u *Users) GuessTimeZone(ctx context.Context, account, zone string) error {
+	_, err := call[zoneForm, merchant.Account](ctx, u.peer, "SetTimeZone", harmless, &zoneForm{account, zone, true})
+	return err
+}
+
 // CreateKey implements merchant.Service.
 func (u *Users) CreateKey(ctx context.Context, r merchant.CreateKeyRequest, t *idempotency.Ticket) (merchant.NewKey, error) {
 	return callTicketed[merchant.CreateKeyRequest, merchant.NewKey](ctx, u.peer, "CreateKey", r, t)
@@ -185,6 +201,14 @@ func ServeUsers(s *Server, box merchant.Service, store idempotency.Store) {
 	handleTicketed(s, name, "SetMethods", func(ctx context.Context, q methodsForm, t *idempotency.Ticket) (merchant.Account, error) {
 		account, err := box.SetMethods(ctx, q.Account, q.Methods, t)
 		return bareAccount(account), err
+	})
+	handle(s, name, "SetTimeZone", func(ctx context.Context, q *zoneForm) (*merchant.Account, error) {
+		if q.Guess {
+			return &merchant.Account{}, box.GuessTimeZone(ctx, q.Account, q.Zone)
+		}
+		account, err := box.SetTimeZone(ctx, q.Account, q.Zone)
+		account = bareAccount(account)
+		return &account, err
 	})
 	serveAPIKeys(s, box)
 	serveClocks(s, box)

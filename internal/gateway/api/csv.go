@@ -16,7 +16,7 @@ const exportPage = 500
 // there is no status left to change: an error then cuts the connection, so that a
 // file that ended well is whole.
 func (a *API) exportPayments(q *request) {
-	f, err := paymentFilter(q)
+	f, err := a.paymentFilter(q)
 	if err != nil {
 		a.fail(q.w, q.Request, err)
 		return

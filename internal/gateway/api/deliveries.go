@@ -65,12 +65,11 @@ func (a *API) listDeliveries(q *request) (any, error) {
 		return nil, err
 	}
 	want := notify.DeliveryQuery{Status: notify.Status(status), EventType: eventType, Before: after.ID, Limit: limit + 1}
-	if want.From, err = q.query.time("from"); err != nil {
+	within, err := a.within(q)
+	if err != nil {
 		return nil, err
 	}
-	if want.To, err = q.query.time("to"); err != nil {
-		return nil, err
-	}
+	want.From, want.To = within.From, within.To
 	items, err := a.Webhooks.Deliveries(q.Context(), q.caller.account, q.caller.mode, q.PathValue("id"), want)
 	if err != nil {
 		return nil, err
@@ -172,13 +171,11 @@ func (a *API) redeliverAll(q *request) (any, error) {
 			times[name] = given.Value
 		}
 	}
-	var err error
-	if f.From, err = times.time("from"); err != nil {
+	within, err := a.period(q, times)
+	if err != nil {
 		return nil, err
 	}
-	if f.To, err = times.time("to"); err != nil {
-		return nil, err
-	}
+	f.From, f.To = within.From, within.To
 	r, err := a.Webhooks.RedeliverAll(q.Context(), q.caller.account, q.caller.mode, q.PathValue("id"), f, q.ticket)
 	if err != nil {
 		return nil, err

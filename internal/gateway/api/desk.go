@@ -55,15 +55,11 @@ func (a *API) rows(q *request, f fraud.Query) (fraud.Page, deskCursor, int, erro
 	if err != nil {
 		return none, after, 0, err
 	}
-	if f.From, err = q.query.time("from"); err != nil {
+	within, err := a.within(q)
+	if err != nil {
 		return none, after, 0, err
 	}
-	if f.To, err = q.query.time("to"); err != nil {
-		return none, after, 0, err
-	}
-	if !f.From.IsZero() && !f.To.IsZero() && f.To.Before(f.From) {
-		return none, after, 0, fault.Invalid("to", "parameter_invalid", "Must not be before from.")
-	}
+	f.From, f.To = within.From, within.To
 	f.Before, f.Limit = after.Before, limit
 	page, err := a.Fraud.Analyst.Rows(q.Context(), f)
 	return page, after, limit, err

@@ -86,7 +86,7 @@ func TestBadFraudValues(t *testing.T) {
 		{"POST /api/fraud/backtests", `{"when":"amount > 1","action":""}`, "rule_action_invalid", "action"},
 		{"POST /api/fraud/backtests", `{"when":"amount > 1","from":"soon"}`, "parameter_invalid", "from"},
 		{"POST /api/fraud/backtests", `{"when":"amount > 1","to":"0001-01-01"}`, "parameter_invalid", "to"},
-		{"POST /api/fraud/backtests", `{"when":"amount > 1","from":"2026-03-02","to":"2026-03-01"}`, "range_invalid", "from"},
+		{"POST /api/fraud/backtests", `{"when":"amount > 1","from":"2026-03-02","to":"2026-03-01"}`, "range_invalid", "to"},
 		{"POST /api/fraud/backtests", `{"when":"amount > 1","from":"2020-01-01"}`, "range_invalid", "from"},
 		{"GET /api/reviews?state=done", ``, "parameter_invalid", "state"},
 		{"GET /api/reviews?limit=101", ``, "parameter_invalid", "limit"},

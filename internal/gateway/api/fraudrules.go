@@ -295,19 +295,17 @@ func (a *API) backtest(q *request) (any, error) {
 	if in.Action.Set {
 		b.Rule.Action = payment.Action(in.Action.Value)
 	}
-	for _, at := range []struct {
-		name string
-		in   field[string]
-		out  *time.Time
-	}{{"from", in.From, &b.From}, {"to", in.To, &b.To}} {
-		if !at.in.Set {
-			continue
-		}
-		var err error
-		if *at.out, err = (query{at.name: at.in.Value}).time(at.name); err != nil {
-			return nil, err
+	times := query{}
+	for name, given := range map[string]field[string]{"from": in.From, "to": in.To} {
+		if given.Set {
+			times[name] = given.Value
 		}
 	}
+	within, err := a.period(q, times)
+	if err != nil {
+		return nil, err
+	}
+	b.From, b.To = within.From, within.To
 	book, err := a.rulebook()
 	if err != nil {
 		return nil, err

@@ -44,7 +44,7 @@ var publicStatuses = []string{
 }
 
 // paymentFilter reads the filters that the list and the export share.
-func paymentFilter(q *request) (payment.Filter, error) {
+func (a *API) paymentFilter(q *request) (payment.Filter, error) {
 	f := payment.Filter{Account: q.caller.account, Mode: q.caller.mode}
 	status, err := q.query.oneOf("status", publicStatuses...)
 	if err != nil {
@@ -62,16 +62,9 @@ func paymentFilter(q *request) (payment.Filter, error) {
 	if f.Link, err = q.query.id("link", id.Link); err != nil {
 		return f, err
 	}
-	if f.From, err = q.query.time("from"); err != nil {
-		return f, err
-	}
-	if f.To, err = q.query.time("to"); err != nil {
-		return f, err
-	}
-	if !f.From.IsZero() && !f.To.IsZero() && f.To.Before(f.From) {
-		return f, fault.Invalid("to", "parameter_invalid", "Must not be before from.")
-	}
-	return f, nil
+	within, err := a.within(q)
+	f.From, f.To = within.From, within.To
+	return f, err
 }
 
 func paymentCursor(p payment.Payment) cursor {
@@ -79,7 +72,7 @@ func paymentCursor(p payment.Payment) cursor {
 }
 
 func (a *API) listPayments(q *request) (any, error) {
-	f, err := paymentFilter(q)
+	f, err := a.paymentFilter(q)
 	if err != nil {
 		return nil, err
 	}

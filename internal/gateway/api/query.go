@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"github.com/paylink/paylink/internal/calendar"
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/id"
 )
@@ -124,6 +125,40 @@ func (q query) id(name, prefix string) (string, error) {
 		return "", fault.Invalid(name, "parameter_invalid", "Must be an id that begins with %s_.", prefix)
 	}
 	return s, nil
+}
+
+// period reads from and to: a date is its whole day in the account's time zone, a
+// time by RFC 3339 an instant. The account is read only where there is a date.
+func (a *API) period(q *request, in query) (calendar.Period, error) {
+	zone, day := time.UTC, false
+	for _, name := range []string{"from", "to"} {
+		s, given := in[name]
+		if given && s == "" {
+			return calendar.Period{}, fault.Invalid(name, "parameter_invalid", "Must not be empty; leave the parameter out instead.")
+		}
+		if _, ok := calendar.ParseDay(s); ok {
+			day = true
+		}
+	}
+	if day {
+		account, err := a.Merchants.GetAccount(q.Context(), q.caller.account)
+		if err != nil {
+			return calendar.Period{}, err
+		}
+		zone = account.Zone()
+	}
+	return calendar.ParsePeriod(in["from"], in["to"], zone)
+}
+
+// within is the period of a list's query. Lists have always named a period that ends
+// before it begins by the code of any other wrong parameter.
+func (a *API) within(q *request) (calendar.Period, error) {
+	p, err := a.period(q, q.query)
+	if fault.Code(err) == "range_invalid" {
+		f := fault.From(err)
+		err = fault.Invalid(f.Param, "parameter_invalid", "%s", f.Detail)
+	}
+	return p, err
 }
 
 // time reads an RFC 3339 time or a date, which means its first moment in UTC.

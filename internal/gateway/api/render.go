@@ -69,7 +69,7 @@ func (r Renderer) object(shape string, committed any) (any, bool) {
 	case payment.RefundView:
 		return o, shape == shapeRefund
 	case merchant.SignedUp:
-		return showUser(o.User, o.Account.Methods), shape == shapeUser
+		return showUser(o.User, o.Account), shape == shapeUser
 	case merchant.SignedIn:
 		return showSession(o), shape == shapeSession
 	case merchant.NewKey:

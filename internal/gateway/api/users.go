@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/paylink/paylink/internal/calendar"
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/link"
@@ -31,14 +33,16 @@ type userObject struct {
 	Date           string            `json:"date"`
 	Account        string            `json:"account"`
 	PaymentMethods []methodObject    `json:"paymentMethods"`
+	TimeZone       string            `json:"timeZone"`
 	CreatedAt      string            `json:"createdAt"`
 	Links          map[string]string `json:"links"`
 }
 
-func showUser(u merchant.User, methods []merchant.Method) userObject {
+func showUser(u merchant.User, a merchant.Account) userObject {
+	methods := a.Methods
 	o := userObject{
 		ID: u.ID, Object: "user", Username: u.Username, Email: u.Email, Date: link.FormatTime(u.Date), Account: u.Account,
-		PaymentMethods: make([]methodObject, 0, len(methods)), CreatedAt: link.FormatTime(u.CreatedAt),
+		PaymentMethods: make([]methodObject, 0, len(methods)), TimeZone: cmp.Or(a.TimeZone, calendar.UTC), CreatedAt: link.FormatTime(u.CreatedAt),
 		Links: map[string]string{
 			"self": "/api/users/me", "account": "/api/users/me", "sessions": "/api/sessions", "apiKeys": "/api/api-keys",
 			"issuers": "/api/issuers", "links": "/api/links", "payments": "/api/payments", "balance": "/api/balance",
@@ -138,6 +142,7 @@ type signUpBody struct {
 	Password field[string] `json:"password"`
 
 	Invitation field[string] `json:"invitation"`
+	TimeZone   field[string] `json:"timeZone"`
 }
 
 func (a *API) signUp(q *request) (any, error) {
@@ -153,17 +158,17 @@ func (a *API) signUp(q *request) (any, error) {
 			return nil, err
 		}
 	}
-	if err := errors.Join(notEmpty("date", text(in.Date)), notEmpty("invitation", in.Invitation)); err != nil {
+	if err := errors.Join(notEmpty("date", text(in.Date)), notEmpty("invitation", in.Invitation), notEmpty("timeZone", in.TimeZone)); err != nil {
 		return nil, err
 	}
 	up, err := a.Merchants.SignUp(q.Context(), merchant.SignUpRequest{
 		Username: in.Username.Value, Email: in.Email.Value, Password: in.Password.Value, Date: string(in.Date.Value),
-		Invitation: in.Invitation.Value,
+		Invitation: in.Invitation.Value, TimeZone: in.TimeZone.Value,
 	}, q.ticket)
 	if err != nil {
 		return nil, err
 	}
-	return showUser(up.User, up.Account.Methods), nil
+	return showUser(up.User, up.Account), nil
 }
 
 // notEmpty refuses a text that the box could not tell from an absent one.
@@ -179,7 +184,7 @@ func (a *API) me(q *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return showUser(u, account.Methods), nil
+	return showUser(u, account), nil
 }
 
 type methodBody struct {
@@ -192,15 +197,20 @@ type methodBody struct {
 
 type setMethodsBody struct {
 	PaymentMethods field[[]methodBody] `json:"paymentMethods"`
+	TimeZone       field[string]       `json:"timeZone"`
 }
 
+// setMethods changes the account's settings that are given. Both together are two
+// commits, the zone first: a crash between them leaves the methods as they were.
 func (a *API) setMethods(q *request) (any, error) {
 	var in setMethodsBody
 	if err := q.decode(&in); err != nil {
 		return nil, err
 	}
-	if err := need(in.PaymentMethods.Set, "paymentMethods"); err != nil {
-		return nil, err
+	if !in.TimeZone.Set {
+		if err := need(in.PaymentMethods.Set, "paymentMethods"); err != nil {
+			return nil, err
+		}
 	}
 	methods := make([]merchant.MethodInput, 0, len(in.PaymentMethods.Value))
 	for i, m := range in.PaymentMethods.Value {
@@ -218,8 +228,15 @@ func (a *API) setMethods(q *request) (any, error) {
 			Enabled: optional(m.Enabled), Credentials: m.Credentials.Value,
 		})
 	}
-	if _, err := a.Merchants.SetMethods(q.Context(), q.caller.account, methods, nil); err != nil {
-		return nil, err
+	if in.TimeZone.Set {
+		if _, err := a.Merchants.SetTimeZone(q.Context(), q.caller.account, in.TimeZone.Value); err != nil {
+			return nil, err
+		}
+	}
+	if in.PaymentMethods.Set {
+		if _, err := a.Merchants.SetMethods(q.Context(), q.caller.account, methods, nil); err != nil {
+			return nil, err
+		}
 	}
 	return a.me(q)
 }

@@ -36,7 +36,16 @@ func (d *Dashboard) showBalance(v *visit) error {
 	if err != nil {
 		return err
 	}
-	before, _ := strconv.ParseInt(v.URL.Query().Get("before"), 10, 64)
+	r := v.reads()
+	var before int64
+	if s := r.text("before"); s != "" {
+		if before, err = strconv.ParseInt(s, 10, 64); err != nil || before <= 0 {
+			r.wrong("", "common.query.page")
+		}
+	}
+	if wrong := r.end(); wrong != nil {
+		return v.refuse(wrong, v.path("balance"))
+	}
 	moves, err := d.Payments.Moves(v.Context(), v.account.ID, v.mode, before, pageSize+1)
 	if err != nil {
 		return err
@@ -74,7 +83,12 @@ func (v *visit) moveTable(moves []stream.Event, before int64) table {
 
 var moveColumns = []string{"seq", "createdAt", "payment", "transfer", "kind", "phase", "currency", "available", "pending"}
 
-func (d *Dashboard) exportMoves(v *visit) error { return v.csv("balance", moveColumns, v.everyMove()) }
+func (d *Dashboard) exportMoves(v *visit) error {
+	if wrong := v.reads().end(); wrong != nil {
+		return v.refuse(wrong, v.path("balance"))
+	}
+	return v.csv("balance", moveColumns, v.everyMove())
+}
 
 func (v *visit) everyMove() iter.Seq2[[]string, error] {
 	return func(yield func([]string, error) bool) {

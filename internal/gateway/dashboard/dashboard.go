@@ -4,7 +4,7 @@
 // It has no database. Everything that it shows and changes goes through the same
 // services as the API, so that a process that is only a gateway serves it too.
 // Every page works without JavaScript; the scripts (ours and htmx, embedded) add
-// what is pleasant: new payments by themselves, copying, local times. GET and
+// what is pleasant: new payments by themselves, copying, short times. GET and
 // HEAD change nothing. A form carries an attempt, minted by the page, under which
 // the change is recorded in its own commit: a form that is sent twice, or sent
 // again because the process died before it could answer, changes once (see once).
@@ -18,7 +18,7 @@
 //     visit.account are there then. Set route.room to the room's key in rooms
 //     (nav.go), and the navigation shows it, once its path is served.
 //  2. Handlers: `func (d *Dashboard) showRoom(v *visit) error`. Read the query with
-//     v.URL.Query(), a posted form with v.form(). Answer with v.render, v.redirect
+//     v.reads(), which refuses what is not understood, a posted form with v.form(). Answer with v.render, v.redirect
 //     or v.csv, or return an error: a fault becomes a page that tells it. What is
 //     wrong with a form is shown beside its fields: v.problems(err) turns a fault
 //     into them. A change that must not happen twice goes through v.once.
@@ -113,7 +113,7 @@ type route struct {
 // routes joins the rooms.
 func routes() []route {
 	var all []route
-	for _, room := range [][]route{signInRoutes(), doorRoutes(), securityRoutes(), teamRoutes(), homeRoutes(), paymentRoutes(), reviewRoutes(), linkRoutes(), methodRoutes(), balanceRoutes(), overviewRoutes(),
+	for _, room := range [][]route{signInRoutes(), doorRoutes(), securityRoutes(), teamRoutes(), homeRoutes(), settingsRoutes(), paymentRoutes(), reviewRoutes(), linkRoutes(), methodRoutes(), balanceRoutes(), overviewRoutes(),
 		webhookRoutes(), keyRoutes(), formRoutes(), notificationRoutes(), fraudRoutes()} {
 		all = append(all, room...)
 	}

@@ -6,8 +6,8 @@ import (
 	"iter"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
-	"time"
 
 	"github.com/a-h/templ"
 
@@ -21,13 +21,17 @@ import (
 const maxExported = 100_000
 
 // deliveryFilter is what the list of deliveries was asked for.
-type deliveryFilter struct{ Status, Type, From, To string }
+type deliveryFilter struct {
+	Status, Type string
+	dates
+}
 
-func (f deliveryFilter) set() bool { return f != deliveryFilter{} }
+func (f deliveryFilter) set() bool { return f.Status != "" || f.Type != "" || f.dates.set() }
 
-func (f deliveryFilter) values() url.Values {
+// others are the filters but for the dates.
+func (f deliveryFilter) others() url.Values {
 	q := url.Values{}
-	for name, value := range map[string]string{"status": f.Status, "type": f.Type, "from": f.From, "to": f.To} {
+	for name, value := range map[string]string{"status": f.Status, "type": f.Type} {
 		if value != "" {
 			q.Set(name, value)
 		}
@@ -35,23 +39,24 @@ func (f deliveryFilter) values() url.Values {
 	return q
 }
 
-func askedDeliveries(q url.Values) deliveryFilter {
-	return deliveryFilter{Status: q.Get("status"), Type: q.Get("type"), From: q.Get("from"), To: q.Get("to")}
+func (f deliveryFilter) values() url.Values {
+	q := f.others()
+	f.dates.values(q)
+	return q
 }
 
-// query turns the words of the form into a question; what is none of ours asks for
-// nothing.
+// deliveries takes the filters of the deliveries.
+func (r *reading) deliveries() (deliveryFilter, error) {
+	f := deliveryFilter{Status: r.choice("status", func(s string) bool { _, known := deliveryWords[notify.Status(s)]; return known }),
+		Type: r.choice("type", func(s string) bool { return s == notify.TestPing || slices.Contains(notify.EventTypes(), s) })}
+	var err error
+	f.dates, err = r.dates("")
+	return f, err
+}
+
+// query turns the filters into a question.
 func (f deliveryFilter) query() notify.DeliveryQuery {
-	return notify.DeliveryQuery{Status: notify.Status(f.Status), EventType: f.Type, From: dayOf(f.From, 0), To: dayOf(f.To, 1)}
-}
-
-// dayOf is the first moment of a day, or of one so many days later.
-func dayOf(s string, later int) time.Time {
-	t, err := time.Parse(time.DateOnly, s)
-	if err != nil {
-		return time.Time{}
-	}
-	return t.AddDate(0, 0, later)
+	return notify.DeliveryQuery{Status: notify.Status(f.Status), EventType: f.Type, From: f.period.From, To: f.period.To}
 }
 
 // endpointView is one endpoint with its deliveries.
@@ -67,6 +72,8 @@ type endpointView struct {
 	Attempt     string
 	Types       []option
 	Filter      deliveryFilter
+	Problems    problems
+	Dates       datesView
 	FilterTo    string
 	Statuses    []option
 	FilterTypes []option
@@ -80,19 +87,26 @@ func (d *Dashboard) showEndpoint(v *visit) error {
 	if err != nil {
 		return err
 	}
-	asked := askedDeliveries(v.URL.Query())
-	q := asked.query()
-	q.Before, q.Limit = v.URL.Query().Get("before"), pageSize+1
-	found, err := d.Webhooks.Deliveries(v.Context(), v.account.ID, v.mode, e.ID, q)
+	r := v.reads()
+	asked, err := r.deliveries()
 	if err != nil {
 		return err
+	}
+	q := asked.query()
+	q.Before, q.Limit = r.id("before", id.Delivery), pageSize+1
+	wrong := r.end()
+	var found []notify.Delivery
+	if len(wrong) == 0 {
+		if found, err = d.Webhooks.Deliveries(v.Context(), v.account.ID, v.mode, e.ID, q); err != nil {
+			return err
+		}
 	}
 	bulks, err := d.Webhooks.Redeliveries(v.Context(), v.account.ID, v.mode, e.ID, "", 3)
 	if err != nil {
 		return err
 	}
 	p := v.print
-	view := endpointView{Head: v.endpointHead(e), Badge: v.endpointBadge(e), Enabled: e.Enabled(), Switch: v.path("webhooks", e.ID, "enabled"),
+	view := endpointView{Problems: wrong, Dates: v.datesView(asked.dates, v.path("webhooks", e.ID), asked.others(), wrong, presets[:6]...), Head: v.endpointHead(e), Badge: v.endpointBadge(e), Enabled: e.Enabled(), Switch: v.path("webhooks", e.ID, "enabled"),
 		Test: v.path("webhooks", e.ID, "test"), Attempt: newAttempt(), Filter: asked, FilterTo: v.path("webhooks", e.ID), BulkHref: v.path("webhooks", e.ID, "redeliver"),
 		Types: v.eventOptions(option{notify.TestPing, p.T("webhooks.testPing")}), FilterTypes: v.eventOptions(option{"", p.T("webhooks.any")}),
 		Statuses: v.deliveryOptions(option{"", p.T("webhooks.any")}, notify.Pending, notify.Succeeded, notify.Failed, notify.Parked)}
@@ -108,10 +122,13 @@ func (d *Dashboard) showEndpoint(v *visit) error {
 		view.Events = e.Events
 	}
 	view.Table = v.deliveryTable(e, asked, q.Before, found)
+	if len(wrong) > 0 {
+		view.Table.Empty = v.unshown(view.FilterTo)
+	}
 	for _, r := range bulks {
 		view.Bulk = append(view.Bulk, v.bulk(r))
 	}
-	return v.render(http.StatusOK, e.URL, endpointPage(view))
+	return v.render(statusFor(wrong), e.URL, endpointPage(view))
 }
 
 func (v *visit) endpointHead(e notify.Endpoint) head {
@@ -224,7 +241,15 @@ func (d *Dashboard) exportDeliveries(v *visit) error {
 	if err != nil {
 		return err
 	}
-	q := askedDeliveries(v.URL.Query()).query()
+	r := v.reads()
+	asked, err := r.deliveries()
+	if err != nil {
+		return err
+	}
+	if wrong := r.end(); wrong != nil {
+		return v.refuse(wrong, v.path("webhooks", e.ID))
+	}
+	q := asked.query()
 	q.Limit = notify.MaxPage
 	var rows iter.Seq2[[]string, error] = func(yield func([]string, error) bool) {
 		for n := 0; n < maxExported; {

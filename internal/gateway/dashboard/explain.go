@@ -51,6 +51,8 @@ var explained = map[string]string{
 	"payment_method_unavailable": "common.fault.methods",
 	"refundable_amount_changed":  "payments.fault.refundable",
 	"payment_disputed":           "payments.fault.disputed",
+	"time_zone_unknown":          "common.fault.zone",
+	"cursor_invalid":             "common.query.page",
 
 	"url_too_long":            "webhooks.fault.url",
 	"url_not_https":           "webhooks.fault.https",

@@ -74,13 +74,11 @@ type formsView struct {
 	Table table
 }
 
-func (v *visit) formFilter() link.FormFilter {
-	q := v.URL.Query()
-	f := link.FormFilter{Account: v.account.ID, Mode: v.mode, Archived: q.Get("archived") == "true"}
-	if id.Valid(id.Form, q.Get("before")) {
-		f.Before = q.Get("before")
-	}
-	return f
+func (v *visit) formFilter() (link.FormFilter, problems) {
+	r := v.reads()
+	archived := r.choice("archived", func(s string) bool { return s == "true" || s == "false" })
+	f := link.FormFilter{Account: v.account.ID, Mode: v.mode, Archived: archived == "true", Before: r.id("before", id.Form)}
+	return f, r.end()
 }
 
 func (v *visit) formsPath(archived bool, before string) string {
@@ -98,7 +96,10 @@ func (v *visit) formsPath(archived bool, before string) string {
 }
 
 func (d *Dashboard) listForms(v *visit) error {
-	f := v.formFilter()
+	f, wrong := v.formFilter()
+	if wrong != nil {
+		return v.refuse(wrong, v.path("forms"))
+	}
 	f.Limit = pageSize + 1
 	items, err := d.Forms.ListForms(v.Context(), f)
 	if err != nil {
@@ -144,6 +145,9 @@ func (v *visit) formSites(f link.Form) string {
 var formColumns = []string{"id", "createdAt", "updatedAt", "name", "status", "currency", "amounts", "minAmount", "maxAmount", "origins", "url"}
 
 func (d *Dashboard) exportForms(v *visit) error {
+	if wrong := v.reads().only(); wrong != nil {
+		return v.refuse(wrong, v.path("forms"))
+	}
 	return v.csv("forms", formColumns, func(yield func([]string, error) bool) {
 		for _, archived := range []bool{false, true} {
 			f := link.FormFilter{Account: v.account.ID, Mode: v.mode, Archived: archived, Limit: link.MaxPage}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/a-h/templ"
 
+	"github.com/paylink/paylink/internal/calendar"
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/fraud"
 	"github.com/paylink/paylink/internal/money"
@@ -61,28 +62,33 @@ func noFraud() error {
 	return fault.Unavailable("fraud_unavailable", time.Minute, nil, "The box that knows the risk of payments is not available now.")
 }
 
-// fraudSpans are the periods to choose from, in days up to now.
-var fraudSpans = []struct {
+type fraudSpan struct {
 	days  int
 	label string
-}{{7, "overview.span.week"}, {30, "overview.span.month"}, {90, "overview.span.quarter"}, {365, "overview.span.year"}}
+}
+
+// fraudSpans are the periods to choose from, in days up to now.
+var fraudSpans = []fraudSpan{{7, "overview.span.week"}, {30, "overview.span.month"}, {90, "overview.span.quarter"}, {365, "overview.span.year"}}
 
 const (
 	usualFraudDays = 30
 	maxDailyPoints = 92 // of a chart; a longer period is told by week
 )
 
-// fraudPeriod is the chosen one, in whole days of UTC, today included.
-func (v *visit) fraudPeriod(name string) (days int, from, to time.Time) {
+// fraudPeriod takes the chosen one, in whole days of UTC, today included: the figures
+// are kept by those, and the page says so.
+func (r *reading) fraudPeriod(name string) (days int, from, to time.Time, err error) {
 	days = usualFraudDays
-	for _, s := range fraudSpans {
-		if v.URL.Query().Get(name) == strconv.Itoa(s.days) {
-			days = s.days
-		}
+	if s := r.choice(name, isFraudSpan); isFraudSpan(s) {
+		days, _ = strconv.Atoi(s) // one of the numbers of the table
 	}
-	y, m, d := v.d.Now().UTC().Date()
-	to = time.Date(y, m, d+1, 0, 0, 0, 0, time.UTC)
-	return days, to.AddDate(0, 0, -days), to
+	now, err := r.v.now()
+	to = calendar.DayOf(now, time.UTC).End(time.UTC)
+	return days, to.AddDate(0, 0, -days), to, err
+}
+
+func isFraudSpan(s string) bool {
+	return slices.ContainsFunc(fraudSpans, func(span fraudSpan) bool { return strconv.Itoa(span.days) == s })
 }
 
 func (v *visit) fraudSpanOptions() []option {
@@ -133,7 +139,14 @@ func (d *Dashboard) showFraud(v *visit) error {
 	if d.Fraud.Analyst == nil {
 		return noFraud()
 	}
-	days, from, to := v.fraudPeriod("days")
+	r := v.reads()
+	days, from, to, err := r.fraudPeriod("days")
+	if err != nil {
+		return err
+	}
+	if wrong := r.end(); wrong != nil {
+		return v.refuse(wrong, v.path("fraud"))
+	}
 	f, err := d.Fraud.Analyst.Figures(v.Context(), v.account.ID, v.mode, from, to)
 	if err != nil {
 		return err
@@ -389,7 +402,14 @@ func (d *Dashboard) exportFraud(v *visit) error {
 	if columns[name] == nil {
 		return fault.NotFound("page")
 	}
-	_, from, to := v.fraudPeriod("days")
+	r := v.reads()
+	_, from, to, err := r.fraudPeriod("days")
+	if err != nil {
+		return err
+	}
+	if wrong := r.end(); wrong != nil {
+		return v.refuse(wrong, v.path("fraud"))
+	}
 	f, err := d.Fraud.Analyst.Figures(v.Context(), v.account.ID, v.mode, from, to)
 	if err != nil {
 		return err

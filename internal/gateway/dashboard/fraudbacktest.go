@@ -49,6 +49,11 @@ func (d *Dashboard) showRule(v *visit) error {
 	if err != nil {
 		return err
 	}
+	q := v.reads()
+	q.choice("days", isFraudSpan)
+	if wrong := q.end(); wrong != nil {
+		return v.refuse(wrong, v.path("fraud", "rules", r.ID))
+	}
 	view, err := v.ruleView(r)
 	if err != nil {
 		return err
@@ -68,7 +73,10 @@ func (d *Dashboard) showRule(v *visit) error {
 
 func (v *visit) ruleView(r fraud.Rule) (ruleView, error) {
 	p := v.print
-	days, _, _ := v.fraudPeriod("days")
+	days, _, _, err := v.reads().fraudPeriod("days")
+	if err != nil {
+		return ruleView{}, err
+	}
 	view := ruleView{Head: head{Title: r.Name, Back: button{Text: p.T("fraud.rules"), Href: v.path("fraud", "rules")}}, Tabs: v.fraudTabs("rules"), Badge: v.stateBadge(r.State),
 		When: r.When, Action: v.path("fraud", "rules", r.ID), Days: strconv.Itoa(days), Spans: v.fraudSpanOptions(), Says: v.stateHint(r.State)}
 	hits, err := v.recentHits()
@@ -149,7 +157,10 @@ func (v *visit) ruleVersions(r fraud.Rule) (table, error) {
 
 // backtest asks what a rule would have done in the chosen period.
 func (v *visit) backtest(r fraud.Rule, name string) (*backtestView, error) {
-	_, from, to := v.fraudPeriod(name)
+	_, from, to, err := v.reads().fraudPeriod(name)
+	if err != nil {
+		return nil, err
+	}
 	if days := v.PostForm.Get(name); days != "" {
 		for _, s := range fraudSpans {
 			if strconv.Itoa(s.days) == days {

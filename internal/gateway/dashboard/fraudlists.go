@@ -42,12 +42,13 @@ var listLives = []struct {
 
 // listsView is the lists, of one kind or all.
 type listsView struct {
-	Head   head
-	Tabs   []tab
-	Action string
-	Kind   string
-	Kinds  []option
-	Table  table
+	Head     head
+	Tabs     []tab
+	Action   string
+	Kind     string
+	Kinds    []option
+	Table    table
+	Problems problems
 }
 
 func (v *visit) kindWords(k fraud.ListKind) string {
@@ -63,23 +64,25 @@ func (d *Dashboard) showLists(v *visit) error {
 	if d.Fraud.Rulebook == nil {
 		return noFraud()
 	}
-	p, q := v.print, v.URL.Query()
-	kind := fraud.ListKind(q.Get("kind"))
+	p, r := v.print, v.reads()
 	add := button{Text: p.T("fraud.addEntry"), Href: v.path("fraud", "lists", "new"), Kind: "primary", Icon: "plus"}
 	view := listsView{Tabs: v.fraudTabs("lists"), Action: v.path("fraud", "lists"), Head: head{Title: p.T("fraud.lists"), Lead: p.T("fraud.listsLead"), Actions: []button{add}},
 		Kinds: []option{{"", p.T("payments.all")}}}
-	known := false
 	for _, l := range listKinds {
 		view.Kinds = append(view.Kinds, option{string(l.kind), p.T(l.words)})
-		known = known || l.kind == kind
 	}
-	if !known {
-		kind = ""
-	}
-	view.Kind = string(kind)
-	before := q.Get("before")
+	kind := fraud.ListKind(r.choice("kind", func(s string) bool {
+		return slices.ContainsFunc(view.Kinds, func(o option) bool { return o.Value == s })
+	}))
+	before := r.text("before")
 	if len(before) > maxAttempt {
-		before = ""
+		r.wrong("", "common.query.page")
+	}
+	wrong := r.end()
+	view.Kind, view.Problems = string(kind), wrong
+	if len(wrong) > 0 {
+		view.Table = table{Empty: v.unshown(view.Action)}
+		return v.render(http.StatusBadRequest, view.Head.Title, listsPage(view))
 	}
 	entries, err := d.Fraud.Rulebook.Lists(v.Context(), v.account.ID, v.mode, kind, before, pageSize+1)
 	if err != nil {

@@ -36,7 +36,10 @@ func (v *visit) recentHits() (map[string]ruleHit, error) {
 	if v.d.Fraud.Analyst == nil {
 		return out, nil
 	}
-	_, from, to := v.fraudPeriod("none")
+	_, from, to, err := (&reading{v: v, taken: map[string]bool{}}).fraudPeriod("days")
+	if err != nil {
+		return nil, err
+	}
 	f, err := v.d.Fraud.Analyst.Figures(v.Context(), v.account.ID, v.mode, from, to)
 	if err != nil {
 		return nil, err

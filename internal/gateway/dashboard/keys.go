@@ -56,9 +56,10 @@ func (v *visit) keysOf(before string) iter.Seq2[merchant.Key, error] {
 }
 
 func (d *Dashboard) listKeys(v *visit) error {
-	p, before := v.print, v.URL.Query().Get("before")
-	if before != "" && !id.Valid(id.Key, before) {
-		before = ""
+	p, r := v.print, v.reads()
+	before := r.id("before", id.Key)
+	if wrong := r.end(); wrong != nil {
+		return v.refuse(wrong, v.path("keys"))
 	}
 	add := button{Text: p.T("keys.add"), Href: v.path("keys", "new"), Kind: "primary", Icon: "plus"}
 	t := table{ID: "keys", Caption: p.T("keys.title"), CaptionHidden: true,
@@ -104,7 +105,7 @@ func (v *visit) keyBadge(k merchant.Key) badge {
 	case !k.ExpiresAt.IsZero() && !now.Before(k.ExpiresAt):
 		return badge{v.print.T("keys.expired"), "quiet"}
 	case !k.ExpiresAt.IsZero():
-		return badge{v.print.T("keys.expires", "at", v.print.Date(k.ExpiresAt)), "wait"}
+		return badge{v.print.T("keys.expires", "at", v.print.Date(k.ExpiresAt.In(zoneOf(v.Context())))), "wait"}
 	}
 	return badge{v.print.T("keys.valid"), "good"}
 }
@@ -237,7 +238,7 @@ func (d *Dashboard) rotateKey(v *visit) error {
 	}
 	note := ""
 	if grace > 0 {
-		note = v.print.T("keys.overlap", "at", v.print.DateTime(v.d.Now().Add(time.Duration(grace)*time.Second).UTC()))
+		note = v.print.T("keys.overlap", "at", v.print.DateTime(v.d.Now().Add(time.Duration(grace)*time.Second).In(zoneOf(v.Context()))))
 	}
 	return v.keySecret(made, replayed, note)
 }
@@ -264,6 +265,9 @@ func (d *Dashboard) revokeKey(v *visit) error {
 }
 
 func (d *Dashboard) exportKeys(v *visit) error {
+	if wrong := v.reads().only(); wrong != nil {
+		return v.refuse(wrong, v.path("keys"))
+	}
 	return v.csv("keys-"+v.mode, []string{"id", "name", "mode", "scopes", "createdAt", "lastUsedAt", "expiresAt", "revokedAt"}, func(yield func([]string, error) bool) {
 		for k, err := range v.keysOf("") {
 			if err != nil {

@@ -67,6 +67,7 @@ func linkName(l link.Link) string {
 
 // linksView is the list of links with what narrows it.
 type linksView struct {
+	Problems  problems
 	Head      head
 	Action    string
 	Status    string
@@ -76,17 +77,11 @@ type linksView struct {
 	Table     table
 }
 
-func (v *visit) linkFilter() link.Filter {
-	q := v.URL.Query()
-	f := link.Filter{Account: v.account.ID, Mode: v.mode, Now: v.d.Now(), Reference: strings.TrimSpace(q.Get("reference"))}
-	if _, known := linkWords[q.Get("status")]; known {
-		f.Status = q.Get("status")
-	}
-	if id.Valid(id.Link, q.Get("before")) {
-		f.Before = q.Get("before")
-	}
-	f.Reference = f.Reference[:min(len(f.Reference), maxQueryBytes)]
-	return f
+func (v *visit) linkFilter() (link.Filter, problems) {
+	r := v.reads()
+	f := link.Filter{Account: v.account.ID, Mode: v.mode, Now: v.d.Now(), Reference: r.text("reference"), Before: r.id("before", id.Link)}
+	f.Status = r.choice("status", func(s string) bool { _, known := linkWords[s]; return known })
+	return f, r.end()
 }
 
 func linkQuery(f link.Filter, before string) string {
@@ -103,23 +98,29 @@ func linkQuery(f link.Filter, before string) string {
 }
 
 func (d *Dashboard) listLinks(v *visit) error {
-	f := v.linkFilter()
-	if id.Valid(id.Link, f.Reference) {
+	f, wrong := v.linkFilter()
+	if id.Valid(id.Link, f.Reference) && len(wrong) == 0 {
 		return v.redirect(v.path("links", f.Reference), "", "")
 	}
 	f.Limit = pageSize + 1
-	items, err := d.Links.List(v.Context(), f)
-	if err != nil {
-		return err
+	var items []link.Link
+	if len(wrong) == 0 {
+		var err error
+		if items, err = d.Links.List(v.Context(), f); err != nil {
+			return err
+		}
 	}
 	create := button{Text: v.print.T("links.new"), Href: v.path("links", "new"), Kind: "primary", Icon: "plus"}
-	p := linksView{Action: v.path("links"), Clear: v.path("links"), Status: f.Status, Reference: f.Reference, Statuses: v.linkStatuses(),
+	p := linksView{Problems: wrong, Action: v.path("links"), Clear: v.path("links"), Status: f.Status, Reference: f.Reference, Statuses: v.linkStatuses(),
 		Head: head{Title: v.print.T("links.title"), Lead: v.print.T("links.lead"), Actions: []button{create}}}
 	p.Table = v.linkTable(items, f)
 	if f.Status == "" && f.Reference == "" && f.Before == "" {
 		p.Table.Empty = empty{Icon: "link", Headline: v.print.T("links.none"), Lead: v.print.T("links.noneLead"), Actions: []button{create}}
 	}
-	return v.render(http.StatusOK, p.Head.Title, linksPage(p))
+	if len(wrong) > 0 {
+		p.Table.Empty, p.Table.Pager = v.unshown(p.Clear), pager{}
+	}
+	return v.render(statusFor(wrong), p.Head.Title, linksPage(p))
 }
 
 func (v *visit) linkStatuses() []option {
@@ -161,7 +162,11 @@ func (v *visit) usesText(l link.Link) string {
 var linkColumns = []string{"id", "createdAt", "status", "amount", "minAmount", "maxAmount", "currency", "description", "reference", "realm", "uses", "maxUses", "expiresAt", "url"}
 
 func (d *Dashboard) exportLinks(v *visit) error {
-	return v.csv("links", linkColumns, v.everyLink(v.linkFilter()))
+	f, wrong := v.linkFilter()
+	if wrong != nil {
+		return v.refuse(wrong, v.path("links"))
+	}
+	return v.csv("links", linkColumns, v.everyLink(f))
 }
 
 func (v *visit) everyLink(f link.Filter) iter.Seq2[[]string, error] {

@@ -31,6 +31,7 @@ var rooms = []room{
 	{"webhooks", "/dashboard/{mode}/webhooks", "common.webhooks", "bell", "build"},
 	{"keys", "/dashboard/{mode}/keys", "common.keys", "key", "build"},
 	{"methods", "/dashboard/account/methods", "common.methods", "bank", "account"},
+	{"settings", "/dashboard/account/settings", "account.settings", "clock", "account"},
 	{"notifications", "/dashboard/account/notifications", "common.notifications", "mail", "account"},
 	{"team", "/dashboard/account/invitations", "common.invitations", "people", "account"},
 	{"security", "/dashboard/account/security", "common.security", "lock", "account"},
@@ -43,6 +44,7 @@ type frame struct {
 	Title, Lang, Dir, Base string
 	Mode                   string // "" where the page has none
 	User, Account          string // "" when nobody is signed in
+	Zone                   string // of the times on the page
 	Groups                 []navGroup
 	Home                   string
 	TestPath, LivePath     string
@@ -68,7 +70,7 @@ type langItem struct {
 }
 
 func (v *visit) frame(title string) frame {
-	f := frame{Title: title, Lang: v.print.Locale(), Dir: v.print.Dir(), Base: v.d.base, Said: v.said(), Narrow: v.token == "", Home: v.d.base + "/dashboard"}
+	f := frame{Title: title, Zone: zoneOf(v.Context()).String(), Lang: v.print.Locale(), Dir: v.print.Dir(), Base: v.d.base, Said: v.said(), Narrow: v.token == "", Home: v.d.base + "/dashboard"}
 	for _, l := range i18n.Languages() {
 		f.Languages = append(f.Languages, langItem{Tag: l.Tag, Name: l.Name, Href: v.inLanguage(l.Tag), Current: l.Tag == v.print.Tag()})
 	}

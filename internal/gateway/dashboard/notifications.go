@@ -31,6 +31,11 @@ type notificationsView struct {
 }
 
 func (d *Dashboard) showNotifications(v *visit) error {
+	r := v.reads()
+	r.id("before", id.Mail)
+	if wrong := r.end(); wrong != nil {
+		return v.refuse(wrong, v.accountPath("notifications"))
+	}
 	p, err := d.Mail.Preferences(v.Context(), v.user.ID)
 	if err != nil {
 		return err
@@ -84,9 +89,6 @@ func (v *visit) mailTable() (table, error) {
 		Columns: []column{{Label: v.print.T("mail.page.kind")}, {Label: v.print.T("mail.page.to")}, {Label: v.print.T("mail.row.status")},
 			{Label: v.print.T("mail.page.when")}, {Label: v.print.T("mail.page.answer")}}}
 	before := v.URL.Query().Get("before")
-	if !id.Valid(id.Mail, before) {
-		before = ""
-	}
 	all, err := v.d.Mail.Mails(v.Context(), v.account.ID, before, pageSize+1)
 	if err != nil {
 		return t, err

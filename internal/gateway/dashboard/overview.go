@@ -5,7 +5,6 @@ import (
 	"iter"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"time"
 
@@ -15,9 +14,6 @@ import (
 	"github.com/paylink/paylink/internal/report"
 )
 
-// zoneCookie keeps in which zone the reader's days begin.
-const zoneCookie = "paylink-zone"
-
 func overviewRoutes() []route {
 	return []route{
 		{method: http.MethodGet, path: "/dashboard/{mode}/overview", room: "overview", handle: (*Dashboard).showOverview},
@@ -25,111 +21,60 @@ func overviewRoutes() []route {
 	}
 }
 
-// spans are the periods to choose from, in days up to now; 0 is from the reader's
-// own dates.
-var spans = []struct {
-	key   string
-	days  int
-	label string
-}{{"1", 1, "overview.span.day"}, {"7", 7, "overview.span.week"}, {"30", 30, "overview.span.month"}, {"90", 90, "overview.span.quarter"},
-	{"365", 365, "overview.span.year"}, {"dates", 0, "overview.span.dates"}}
-
-const usualSpan = "30"
-
-// zones to choose from: one or two for each part of the world that our languages
-// are spoken in.
-var zones = []string{"UTC", "Europe/London", "Europe/Lisbon", "Europe/Berlin", "Europe/Paris", "Europe/Madrid", "Africa/Cairo", "Asia/Riyadh", "Asia/Dubai",
-	"Asia/Kolkata", "Asia/Singapore", "Asia/Tokyo", "Australia/Sydney", "America/New_York", "America/Chicago", "America/Denver", "America/Los_Angeles",
-	"America/Mexico_City", "America/Bogota", "America/Sao_Paulo", "America/Argentina/Buenos_Aires"}
+// usualPreset is the period that the overview shows first.
+const usualPreset = "30"
 
 // overviewAsked is what the reader chose.
 type overviewAsked struct {
-	Span, From, To, Currency, Zone string
-	zone                           *time.Location
-	period                         report.Period
-	Problems                       problems
+	dates
+	Currency string
+	overview report.Period
+	Problems problems
 }
 
-// overviewAsked reads the choice. What cannot be understood is said beside the form,
-// and the usual period is shown.
-func (v *visit) overviewAsked() overviewAsked {
-	q := v.URL.Query()
-	a := overviewAsked{Span: q.Get("span"), From: q.Get("from"), To: q.Get("to"), Currency: q.Get("currency"), Zone: q.Get("zone")}
-	if a.Zone != "" && slices.Contains(zones, a.Zone) {
-		http.SetCookie(v.w, v.d.cookie(zoneCookie, url.QueryEscape(a.Zone), 365*24*time.Hour))
-	} else if c, err := v.Cookie(zoneCookie); err == nil {
-		a.Zone, _ = url.QueryUnescape(c.Value)
-	}
-	if !slices.Contains(zones, a.Zone) {
-		a.Zone = "UTC"
-	}
+// overviewAsked reads the choice. Where something is not understood, the problems say
+// so, and there is no period.
+func (v *visit) overviewAsked() (overviewAsked, error) {
+	r := v.reads()
+	a := overviewAsked{Currency: string(r.currency("currency"))}
 	var err error
-	if a.zone, err = time.LoadLocation(a.Zone); err != nil {
-		a.zone = time.UTC
+	if a.dates, err = r.dates(usualPreset); err != nil {
+		return a, err
 	}
-	if a.Span == "" && (a.From != "" || a.To != "") {
-		a.Span = "dates"
-	}
-	days := 0
-	for _, s := range spans {
-		if s.key == a.Span {
-			days = s.days
+	if a.From == "" || a.To == "" {
+		missing := "from"
+		if a.From != "" {
+			missing = "to"
 		}
+		r.wrong(missing, "overview.datesWrong")
 	}
-	if a.Span == "dates" {
-		if a.period, err = a.dates(); err == nil {
-			return a.of(v)
-		}
+	if a.Problems = r.end(); len(a.Problems) > 0 {
+		return a, nil
+	}
+	a.overview = report.Period{Account: v.account.ID, Mode: v.mode, From: a.period.From, To: a.period.To, Zone: a.zone.String()}
+	checked := a.overview
+	if _, err := checked.Check(); err != nil {
 		a.Problems = problems{{Field: fault.From(err).Param, Text: v.print.T("overview.datesWrong")}}
 	}
-	if days == 0 {
-		days = 30
-		if a.Span != "dates" {
-			a.Span = usualSpan
-		}
-	}
-	y, m, d := v.d.Now().In(a.zone).Date()
-	a.period.To = time.Date(y, m, d+1, 0, 0, 0, 0, a.zone)
-	a.period.From = time.Date(y, m, d+1-days, 0, 0, 0, 0, a.zone)
-	return a.of(v)
+	return a, nil
 }
 
-func (a overviewAsked) of(v *visit) overviewAsked {
-	a.period.Account, a.period.Mode, a.period.Zone = v.account.ID, v.mode, a.Zone
-	return a
-}
-
-// dates are the reader's own, both included.
-func (a overviewAsked) dates() (p report.Period, err error) {
-	from, err := time.ParseInLocation(time.DateOnly, a.From, a.zone)
-	if err != nil {
-		return p, fault.Invalid("from", "date_invalid", "This is no date.")
-	}
-	to, err := time.ParseInLocation(time.DateOnly, a.To, a.zone)
-	if err != nil {
-		return p, fault.Invalid("to", "date_invalid", "This is no date.")
-	}
-	p = report.Period{From: from, To: to.AddDate(0, 0, 1), Zone: a.Zone}
-	checked := p
-	if _, err := checked.Check(); err != nil {
-		return p, err
-	}
-	return p, nil
-}
-
-// query is the choice as an address says it.
-func (a overviewAsked) query() string {
+// others are the choices but for the dates.
+func (a overviewAsked) others() url.Values {
 	q := url.Values{}
-	q.Set("span", a.Span)
-	if a.Span == "dates" {
-		q.Set("from", a.From)
-		q.Set("to", a.To)
-	}
 	if a.Currency != "" {
 		q.Set("currency", a.Currency)
 	}
-	q.Set("zone", a.Zone)
-	return "?" + q.Encode()
+	return q
+}
+
+// query is the choice as an address says it: days and zone, so that it means the same
+// payments there and later.
+func (a overviewAsked) query() string {
+	q := a.others()
+	a.dates.values(q)
+	q.Set("zone", a.zone.String())
+	return asQuery(q)
 }
 
 // keyFigure is a number with the one before.
@@ -167,9 +112,8 @@ type overviewView struct {
 	Head       head
 	Asked      overviewAsked
 	Action     string
-	Spans      []option
+	Dates      datesView
 	Currencies []option
-	Zones      []option
 	Behind     bool
 	Figures    []keyFigure
 	Charts     []chart
@@ -181,20 +125,23 @@ type overviewView struct {
 // showOverview tells how the business goes: figures beside those of the period
 // before, their course, why payments were declined, and where links are left.
 func (d *Dashboard) showOverview(v *visit) error {
-	a := v.overviewAsked()
-	o, err := d.Reports.Overview(v.Context(), a.period)
+	a, err := v.overviewAsked()
 	if err != nil {
 		return err
 	}
-	view := overviewView{Asked: a, Action: v.path("overview"), Behind: o.Behind,
-		Head: head{Title: v.print.T("overview.title"), Lead: v.print.T("overview.lead", "From", v.print.Date(a.period.From.In(a.zone)),
-			"To", v.print.Date(a.period.To.In(a.zone).Add(-time.Second)))}}
-	for _, s := range spans {
-		view.Spans = append(view.Spans, option{Value: s.key, Text: v.print.T(s.label)})
+	view := overviewView{Asked: a, Action: v.path("overview"), Dates: v.datesView(a.dates, v.path("overview"), a.others(), a.Problems, presets...),
+		Head: head{Title: v.print.T("overview.title")}}
+	if len(a.Problems) > 0 {
+		none := v.unshown(view.Action)
+		view.Empty = &none
+		return v.render(http.StatusBadRequest, view.Head.Title, overviewPage(view))
 	}
-	for _, z := range zones {
-		view.Zones = append(view.Zones, option{Value: z, Text: z})
+	o, err := d.Reports.Overview(v.Context(), a.overview)
+	if err != nil {
+		return err
 	}
+	view.Behind = o.Behind
+	view.Head.Lead = v.print.T("overview.lead", "From", v.print.Date(a.period.From.In(a.zone)), "To", v.print.Date(a.period.To.In(a.zone).Add(-time.Second)))
 	part, found := choose(o, money.Currency(a.Currency))
 	for _, p := range o.Parts {
 		view.Currencies = append(view.Currencies, option{Value: string(p.Currency), Text: string(p.Currency)})
@@ -234,7 +181,7 @@ func (v *visit) overviewEmpty() (*empty, error) {
 	}
 	if len(any.Payments) > 0 {
 		return &empty{Icon: "chart", Headline: v.print.T("overview.nothing"), Lead: v.print.T("overview.nothingLead"),
-			Actions: []button{{Text: v.print.T("overview.span.year"), Href: v.path("overview") + "?span=365"}}}, nil
+			Actions: []button{{Text: v.print.T(presetYear.label), Href: v.path("overview") + "?span=" + presetYear.key}}}, nil
 	}
 	e := &empty{Icon: "chart", Headline: v.print.T("overview.first"), Lead: v.print.T("overview.firstLead")}
 	if v.d.served["/dashboard/{mode}/links/new"] {
@@ -353,7 +300,6 @@ func (v *visit) funnelMeters(p report.Part, a overviewAsked) meters {
 // exportOverview is a table of the overview as CSV: plain numbers, codes and times,
 // for a program.
 func (d *Dashboard) exportOverview(v *visit) error {
-	a := v.overviewAsked()
 	name := v.PathValue("table")
 	headers := map[string][]string{"volume": {"from", "currency", "volume", "refunded"}, "payments": {"from", "currency", "payments", "approved", "declined"},
 		"declines": {"currency", "code", "payments"}, "funnel": {"currency", "step", "links"}}
@@ -361,7 +307,14 @@ func (d *Dashboard) exportOverview(v *visit) error {
 	if !ok {
 		return fault.NotFound("page")
 	}
-	o, err := d.Reports.Overview(v.Context(), a.period)
+	a, err := v.overviewAsked()
+	if err != nil {
+		return err
+	}
+	if len(a.Problems) > 0 {
+		return v.refuse(a.Problems, v.path("overview"))
+	}
+	o, err := d.Reports.Overview(v.Context(), a.overview)
 	if err != nil {
 		return err
 	}

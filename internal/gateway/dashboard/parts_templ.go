@@ -1752,7 +1752,7 @@ func sum(a money.Amount) templ.Component {
 	})
 }
 
-// when is a moment; the script shows it in the reader's own zone.
+// when is a moment, in the zone of the page.
 func when(t time.Time) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -2925,7 +2925,9 @@ func (c check) kind() string {
 	return "checkbox"
 }
 
-func momentText(ctx context.Context, t time.Time) string { return printer(ctx).DateTime(t.UTC()) }
+func momentText(ctx context.Context, t time.Time) string {
+	return printer(ctx).DateTime(t.In(zoneOf(ctx)))
+}
 
 func percentText(ctx context.Context, part, whole int64) string {
 	return printer(ctx).Percent(part, whole)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/a-h/templ"
 
+	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/money"
 	"github.com/paylink/paylink/internal/payment"
 )
@@ -34,6 +35,8 @@ type paymentsView struct {
 	Head     head
 	Action   string // of the filters' form
 	Asked    asked
+	Problems problems
+	Dates    datesView
 	Statuses []option
 	Moneys   []option
 	Clear    string
@@ -47,31 +50,45 @@ type paymentsView struct {
 // script asks again with a digest of what it shows, and hears nothing (204) while
 // that is still so.
 func (d *Dashboard) listPayments(v *visit) error {
-	a := readAsked(v.URL.Query())
-	items, err := v.findPayments(a, pageSize)
+	r := v.reads()
+	a, err := r.asked()
 	if err != nil {
 		return err
 	}
-	seen, since := v.URL.Query().Get("seen"), v.URL.Query().Get("since")
+	seen, since := r.text("seen"), r.text("since")
+	wrong := r.end()
+	var items found
+	if len(wrong) == 0 {
+		items, err = v.findPayments(a, pageSize)
+		switch {
+		case fault.Code(err) == "cursor_invalid":
+			r.wrong("", "common.query.page")
+			wrong = r.problems
+		case err != nil:
+			return err
+		}
+	}
 	now := digest(items.Payments)
-	if v.partial() && seen == now {
+	if v.partial() && seen == now && len(wrong) == 0 {
 		v.w.WriteHeader(http.StatusNoContent)
 		return nil
 	}
-	p := paymentsView{Cut: items.Cut, Action: v.path("payments"), Asked: a, Clear: v.path("payments"), Statuses: v.statusOptions(), Moneys: v.currencyOptions(),
+	p := paymentsView{Problems: wrong, Dates: v.datesView(a.dates, v.path("payments"), a.others(), wrong, presets[:6]...), Cut: items.Cut, Action: v.path("payments"), Asked: a, Clear: v.path("payments"), Statuses: v.statusOptions(), Moneys: v.currencyOptions(),
 		Head: head{Title: v.print.T("payments.title"), Lead: v.print.T("payments.lead"), Actions: []button{
 			{Text: v.print.T("links.new"), Href: v.path("links", "new"), Kind: "primary", Icon: "plus"}}}}
 	p.Table = v.paymentTable(items, a, since)
-	if a.Before == "" {
-		p.Live = v.path("payments") + liveQuery(a, now, d.Now())
+	if len(wrong) > 0 {
+		p.Table.Empty = v.unshown(p.Clear)
+	} else if a.Before == "" {
+		p.Live = v.path("payments") + liveQuery(a, now, a.now)
 		if fresh := freshOnes(items.Payments, since); fresh > 0 {
 			p.News = v.print.N("payments.news", fresh)
 		}
 	}
 	if v.partial() {
-		return v.render(http.StatusOK, p.Head.Title, paymentsLive(p))
+		return v.render(statusFor(wrong), p.Head.Title, paymentsLive(p))
 	}
-	return v.render(http.StatusOK, p.Head.Title, paymentsPage(p))
+	return v.render(statusFor(wrong), p.Head.Title, paymentsPage(p))
 }
 
 func liveQuery(a asked, seen string, now time.Time) string {
@@ -206,7 +223,14 @@ func cardName(brand string) string {
 
 // exportPayments is the list that is asked for, whole, as a table for a spreadsheet.
 func (d *Dashboard) exportPayments(v *visit) error {
-	a := readAsked(v.URL.Query())
+	r := v.reads()
+	a, err := r.asked()
+	if err != nil {
+		return err
+	}
+	if wrong := r.end(); wrong != nil {
+		return v.refuse(wrong, v.path("payments"))
+	}
 	a.Before = ""
 	return v.csv("payments", payment.CSVHeader, v.everyPayment(a))
 }

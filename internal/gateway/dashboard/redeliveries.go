@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/paylink/paylink/internal/calendar"
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/idempotency"
@@ -27,7 +28,14 @@ func (d *Dashboard) askRedeliverAll(v *visit) error {
 	if err != nil {
 		return err
 	}
-	f := askedDeliveries(v.URL.Query())
+	r := v.reads()
+	f, err := r.deliveries()
+	if err != nil {
+		return err
+	}
+	if wrong := r.end(); wrong != nil {
+		return v.refuse(wrong, v.path("webhooks", e.ID, "redeliver"))
+	}
 	if f.Status == "" {
 		f.Status = string(notify.Parked)
 	}
@@ -53,8 +61,12 @@ func (d *Dashboard) redeliverAll(v *visit) error {
 	if err != nil {
 		return err
 	}
-	f := askedDeliveries(in)
-	want := notify.Filter{Status: notify.Status(f.Status), EventType: f.Type, From: dayOf(f.From, 0), To: dayOf(f.To, 1)}
+	f := deliveryFilter{Status: in.Get("status"), Type: in.Get("type"), dates: dates{From: in.Get("from"), To: in.Get("to")}}
+	within, err := calendar.ParsePeriod(f.From, f.To, v.account.Zone())
+	if err != nil {
+		return v.bulkForm(http.StatusUnprocessableEntity, e, bulkForm{Filter: f, Attempt: newAttempt(), Problems: problems{v.dayProblem(err, f.From, f.To)}})
+	}
+	want := notify.Filter{Status: notify.Status(f.Status), EventType: f.Type, From: within.From, To: within.To}
 	var r notify.Redelivery
 	replayed, err := v.once(d.Records.Webhooks, "redelivery", func(t *idempotency.Ticket) (err error) {
 		r, err = d.Webhooks.RedeliverAll(v.Context(), v.account.ID, v.mode, e.ID, want, t)

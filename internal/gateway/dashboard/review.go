@@ -62,7 +62,12 @@ func (d *Dashboard) listReviews(v *visit) error {
 	if d.Fraud.Analyst == nil {
 		return errNoAnalyst
 	}
-	view, before := v.URL.Query().Get("view"), v.URL.Query().Get("before")
+	r := v.reads()
+	view := r.choice("view", func(s string) bool { return s == viewClosed || s == viewDisputes })
+	before, seen := r.text("before"), r.text("seen")
+	if wrong := r.end(); wrong != nil {
+		return v.refuse(wrong, v.path("review"))
+	}
 	q := fraud.Query{Account: v.account.ID, Mode: v.mode, Before: before, Limit: pageSize}
 	switch view {
 	case viewClosed:
@@ -77,7 +82,7 @@ func (d *Dashboard) listReviews(v *visit) error {
 		return err
 	}
 	now := digestRows(page.Rows)
-	if v.partial() && v.URL.Query().Get("seen") == now {
+	if v.partial() && seen == now {
 		v.w.WriteHeader(http.StatusNoContent)
 		return nil
 	}

@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
 	"strconv"
@@ -17,62 +18,68 @@ import (
 
 // Bounds of what is asked, and of a page of a file.
 const (
-	maxQueryBytes = 200
+	maxQueryChars = 200
 	exportPage    = 100
 	movesPage     = 500 // entries in memory at once
 )
 
 // asked is what a reader wants to see of the payments, as the address says it.
 type asked struct {
-	Q, Status, Currency, From, To, Before string
+	Q, Status, Currency, Before string
+	dates
+	currency money.Currency
 }
 
-func readAsked(q url.Values) asked {
-	clip := func(s string) string { return strings.TrimSpace(s[:min(len(s), maxQueryBytes)]) }
-	return asked{clip(q.Get("q")), clip(q.Get("status")), clip(q.Get("currency")), clip(q.Get("from")), clip(q.Get("to")), clip(q.Get("before"))}
+// asked takes the filters of the payments.
+func (r *reading) asked() (asked, error) {
+	a := asked{Q: r.text("q"), Before: r.text("before"), currency: r.currency("currency")}
+	a.Currency = cmp.Or(string(a.currency), clip(r.values.Get("currency")))
+	a.Status = r.choice("status", func(s string) bool { _, known := statusWords[payment.Status(s)]; return known })
+	var err error
+	a.dates, err = r.dates("")
+	return a, err
 }
 
 // filtered reports whether anything narrows the list.
 func (a asked) filtered() bool {
-	return a.Q != "" || a.Status != "" || a.Currency != "" || a.From != "" || a.To != ""
+	return a.Q != "" || a.Status != "" || a.Currency != "" || a.dates.set()
 }
 
-// query is the address's question mark and what follows, with a cursor.
-func (a asked) query(before string) string {
+// others are the filters but for the dates.
+func (a asked) others() url.Values {
 	v := url.Values{}
-	for name, value := range map[string]string{"q": a.Q, "status": a.Status, "currency": a.Currency, "from": a.From, "to": a.To, "before": before} {
+	for name, value := range map[string]string{"q": a.Q, "status": a.Status, "currency": a.Currency} {
 		if value != "" {
 			v.Set(name, value)
 		}
 	}
-	if len(v) == 0 {
-		return ""
-	}
-	return "?" + v.Encode()
+	return v
 }
 
-// filter turns what was asked into the reader's filter. What makes no sense, such
-// as a day that is none, does not filter: the form shows it as it was written.
-func (v *visit) filter(a asked) payment.Filter {
-	f := payment.Filter{Account: v.account.ID, Mode: v.mode}
-	if _, known := statusWords[payment.Status(a.Status)]; known {
-		f.Status = payment.Status(a.Status)
+// query is the address's question mark and what follows, with a cursor.
+func (a asked) query(before string) string {
+	v := a.others()
+	a.dates.values(v)
+	if before != "" {
+		v.Set("before", before)
 	}
-	if c, err := money.ParseCurrency(strings.ToUpper(a.Currency)); err == nil {
-		f.Currency = c
+	return asQuery(v)
+}
+
+// filter turns what was asked into the reader's filter. The fault says that the
+// cursor is none of this list's.
+func (v *visit) filter(a asked) (payment.Filter, error) {
+	f := payment.Filter{Account: v.account.ID, Mode: v.mode, Status: payment.Status(a.Status), Currency: a.currency, From: a.period.From, To: a.period.To}
+	if a.Before == "" {
+		return f, nil
 	}
-	if t, err := time.Parse(time.DateOnly, a.From); err == nil {
-		f.From = t
+	at, last, _ := strings.Cut(a.Before, ".")
+	micro, err := strconv.ParseInt(at, 10, 64)
+	if err != nil || !id.Valid(id.Payment, last) {
+		return f, fault.Invalid("before", "cursor_invalid", "Must be the place where a page of this list ended.")
 	}
-	if t, err := time.Parse(time.DateOnly, a.To); err == nil {
-		f.To = t.AddDate(0, 0, 1) // the day itself is meant too
-	}
-	if at, last, ok := strings.Cut(a.Before, "."); ok && id.Valid(id.Payment, last) {
-		if micro, err := strconv.ParseInt(at, 10, 64); err == nil {
-			f.BeforeTime, f.BeforeID = time.UnixMicro(micro).UTC(), last
-		}
-	}
-	return f
+	f.BeforeTime, f.BeforeID = time.UnixMicro(micro).UTC(), last
+	return f, nil
 }
 
 // cursorOf is where the list goes on after a payment.
@@ -93,7 +100,6 @@ type found struct {
 // they are now; everything else from the projection for people, which has an index
 // for each question and is behind by a moment.
 func (v *visit) findPayments(a asked, limit int) (found, error) {
-	f := v.filter(a)
 	if id.Valid(id.Payment, a.Q) {
 		p, err := v.d.Payments.GetPayment(v.Context(), v.account.ID, a.Q)
 		if err != nil && fault.KindOf(err) != fault.KindNotFound {
@@ -104,17 +110,18 @@ func (v *visit) findPayments(a asked, limit int) (found, error) {
 		}
 		return found{Payments: []payment.Payment{p}}, nil
 	}
-	if a.Q == "" && f.Status == "" && f.Currency == "" {
+	if a.Q == "" && a.Status == "" && a.currency == "" {
+		f, err := v.filter(a)
+		if err != nil {
+			return found{}, err
+		}
 		f.Limit = limit + 1
 		items, err := v.d.Payments.ListPayments(v.Context(), f)
 		return pageOf(items, limit), err
 	}
-	q := report.Query{Account: f.Account, Mode: f.Mode, Text: a.Q, Status: f.Status, Currency: f.Currency, From: f.From, To: f.To, Before: a.Before, Limit: limit}
+	q := report.Query{Account: v.account.ID, Mode: v.mode, Text: a.Q, Status: payment.Status(a.Status), Currency: a.currency, From: a.period.From, To: a.period.To,
+		Before: a.Before, Limit: limit}
 	page, err := v.d.Reports.Search(v.Context(), q)
-	if fault.Code(err) == "cursor_invalid" { // as with all that makes no sense here
-		q.Before = ""
-		page, err = v.d.Reports.Search(v.Context(), q)
-	}
 	if err != nil {
 		return found{}, err
 	}

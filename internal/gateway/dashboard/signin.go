@@ -147,8 +147,13 @@ func (d *Dashboard) signInPasskey(v *visit) error {
 	return v.redirect(d.after(form.Get("next")), "", "")
 }
 
-// keepSession hands the browser its session, for as long as the session lives.
+// keepSession hands the browser its session, for as long as the session lives. The
+// browser's zone becomes the account's where none was chosen; a failure of that is no
+// reason to keep somebody out.
 func (d *Dashboard) keepSession(v *visit, token string, s merchant.Session) {
+	if err := d.Merchants.GuessTimeZone(v.Context(), s.Account, v.PostForm.Get("timeZone")); err != nil {
+		d.Log.WarnContext(v.Context(), "the browser's time zone is not kept", "error", err.Error())
+	}
 	http.SetCookie(v.w, d.cookie(d.sessionCookie(), token, max(s.ExpiresAt.Sub(d.Now()), time.Second)))
 }
 

@@ -35,6 +35,9 @@ type teamView struct {
 }
 
 func (d *Dashboard) showTeam(v *visit) error {
+	if wrong := v.reads().only(); wrong != nil {
+		return v.refuse(wrong, v.accountPath("invitations"))
+	}
 	return d.teamAgain(v, http.StatusOK, teamView{})
 }
 

@@ -168,6 +168,7 @@ func (v *visit) signedIn() error {
 		return err
 	}
 	v.token, v.session, v.user, v.account = c.Value, s, user, account
+	v.Request = v.WithContext(inZone(v.Context(), account.Zone()))
 	return nil
 }
 

@@ -58,6 +58,9 @@ type secretView struct {
 }
 
 func (d *Dashboard) listEndpoints(v *visit) error {
+	if wrong := v.reads().only(); wrong != nil {
+		return v.refuse(wrong, v.path("webhooks"))
+	}
 	all, err := d.Webhooks.List(v.Context(), v.account.ID, v.mode)
 	if err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/paylink/paylink/internal/calendar"
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/i18n"
 	"github.com/paylink/paylink/internal/id"
@@ -159,6 +160,13 @@ func (l *Local) deliver(ctx context.Context, m mail.Message) error {
 	d := &draft{office: l, m: m, lang: m.Lang, facts: mail.Facts{Site: l.site, Test: m.Mode == link.Test}}
 	if err := d.fill(ctx); err != nil {
 		return err
+	}
+	zone, err := l.Readers.TimeZone(ctx, m.Account)
+	if err != nil {
+		return err
+	}
+	if d.facts.Zone, err = calendar.Zone("timeZone", zone); err != nil {
+		d.facts.Zone = time.UTC // a name that this release's zones lack
 	}
 	letter, err := mail.Compose(i18n.For(d.lang), m.Kind, d.facts)
 	if err != nil {

@@ -93,8 +93,8 @@ func putAccount(t *tx, a merchant.Account, onConflict string) error {
 	if err != nil {
 		return err
 	}
-	_, err = t.exec("INSERT INTO accounts (id, name, methods, revision, created_at, confirmed_at) VALUES ($1, $2, $3, $4, $5, $6)"+onConflict,
-		a.ID, a.Name, string(methods), a.Revision, micros(a.CreatedAt), micros(a.ConfirmedAt))
+	_, err = t.exec("INSERT INTO accounts (id, name, methods, revision, created_at, confirmed_at, time_zone) VALUES ($1, $2, $3, $4, $5, $6, $7)"+onConflict,
+		a.ID, a.Name, string(methods), a.Revision, micros(a.CreatedAt), micros(a.ConfirmedAt), a.TimeZone)
 	return err
 }
 

@@ -80,12 +80,21 @@ func (a *Analytics) Rows(ctx context.Context, q fraud.Query) (fraud.Page, error)
 func bounds(from, to time.Time) (below, above int64) {
 	below = math.MaxInt64
 	if !from.IsZero() {
-		above = max(0, from.UnixMilli()) << numberBits
+		above = numberAt(from)
 	}
 	if !to.IsZero() {
-		below = max(0, to.UnixMilli()) << numberBits
+		below = numberAt(to)
 	}
 	return below, above
+}
+
+// numberAt is the first number of a moment; one that no number reaches has the last.
+func numberAt(t time.Time) int64 {
+	const most = int64(math.MaxInt64) >> numberBits
+	if ms := t.UnixMilli(); ms < most {
+		return max(0, ms) << numberBits
+	}
+	return math.MaxInt64
 }
 
 func (a *Analytics) list(ctx context.Context, w *where, limit int) ([]analyticsRow, error) {

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/mail"
 )
 
@@ -274,6 +275,18 @@ func (s *Store) Readers(ctx context.Context, account string) ([]mail.Reader, err
 // Reader implements mail.Readers.
 func (s *Store) Reader(ctx context.Context, user string) (mail.Reader, error) {
 	return scanReader(s.queryRow(ctx, "SELECT "+readerColumns+" WHERE u.id = $1", user))
+}
+
+// TimeZone implements mail.Readers.
+func (s *Store) TimeZone(ctx context.Context, account string) (string, error) {
+	if account == "" {
+		return "", nil
+	}
+	a, err := s.GetAccount(ctx, account)
+	if err != nil && fault.KindOf(err) == fault.KindNotFound {
+		return "", nil
+	}
+	return a.TimeZone, err
 }
 
 // PutPreferences implements mail.Readers.

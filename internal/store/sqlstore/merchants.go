@@ -65,8 +65,8 @@ func (s *Store) readAccount(ctx context.Context, id string) (merchant.Account, e
 	a := merchant.Account{ID: id}
 	var methods string
 	var created, confirmed int64
-	err := s.queryRow(ctx, "SELECT name, methods, revision, created_at, confirmed_at FROM accounts WHERE id = $1", id).
-		Scan(&a.Name, &methods, &a.Revision, &created, &confirmed)
+	err := s.queryRow(ctx, "SELECT name, methods, revision, created_at, confirmed_at, time_zone FROM accounts WHERE id = $1", id).
+		Scan(&a.Name, &methods, &a.Revision, &created, &confirmed, &a.TimeZone)
 	if err != nil {
 		return a, missing(err, "account")
 	}
@@ -93,6 +93,19 @@ func (s *Store) PutMethods(ctx context.Context, account string, revision int64, 
 			return merchant.ErrChanged
 		}
 		return putRecord(t, r)
+	})
+}
+
+// PutTimeZone implements merchant.UserStore.
+func (s *Store) PutTimeZone(ctx context.Context, account, zone string, first bool) error {
+	update := "UPDATE accounts SET time_zone = $1 WHERE id = $2"
+	if first {
+		update += " AND time_zone = ''"
+	}
+	defer s.accounts.forget(account)
+	return s.write(ctx, nil, func(t *tx) error {
+		_, err := t.exec(update, zone, account)
+		return err
 	})
 }
 

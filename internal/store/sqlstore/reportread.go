@@ -2,7 +2,6 @@ package sqlstore
 
 import (
 	"context"
-	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -17,7 +16,6 @@ import (
 // Bounds of what one page looks at. Beyond them it says where it goes on.
 const (
 	reportMatches = 15_000 // payments that a word finds; a word that finds more is looked for among the newest
-	reportHourly  = 62     // days of a period that is read by the hour
 )
 
 // cursorBase is how a place in a list is written.
@@ -28,13 +26,7 @@ const cursorBase = 36
 // or currency.
 func (r *Reports) Search(ctx context.Context, q report.Query) (report.Page, error) {
 	q.Bound()
-	below, above := int64(math.MaxInt64), int64(0)
-	if !q.From.IsZero() {
-		above = max(0, q.From.UnixMilli()) << numberBits
-	}
-	if !q.To.IsZero() {
-		below = max(0, q.To.UnixMilli()) << numberBits
-	}
+	below, above := bounds(q.From, q.To)
 	if q.Before != "" {
 		n, err := strconv.ParseInt(q.Before, cursorBase, 64)
 		if err != nil || n <= 0 || strconv.FormatInt(n, cursorBase) != q.Before {
@@ -209,10 +201,11 @@ func (r *Reports) Overview(ctx context.Context, p report.Period) (report.Overvie
 	var hours []report.Hour
 	declines := map[money.Currency][]report.Reason{}
 	if owner != 0 {
-		if hours, err = r.sums(ctx, owner, p); err != nil {
+		now, before := stretchesOf(p, zone)
+		if hours, err = r.sums(ctx, owner, now, before); err != nil {
 			return report.Overview{}, err
 		}
-		if declines, err = r.reasons(ctx, owner, p); err != nil {
+		if declines, err = r.reasons(ctx, owner, now); err != nil {
 			return report.Overview{}, err
 		}
 	}
@@ -229,52 +222,6 @@ func (r *Reports) isBehind(ctx context.Context) (yes bool, err error) {
 	}
 	err = r.feed.read.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM events WHERE position > $1)", position).Scan(&yes)
 	return yes, r.feed.dialect.explain(err)
-}
-
-// unitOf is how the sums of a period are read: a long one by the days of UTC, so that
-// a day in another zone has some hours of the one beside it.
-func unitOf(p report.Period) int64 {
-	if p.To.Sub(p.From) > reportHourly*hoursOfDay*time.Hour {
-		return hoursOfDay
-	}
-	return 1
-}
-
-// sums reads those of the period, and the one of the period before.
-func (r *Reports) sums(ctx context.Context, owner int64, p report.Period) ([]report.Hour, error) {
-	before, from, to := hourOf(p.Start()), hourOf(p.From), hourOf(p.To)
-	unit := unitOf(p)
-	if unit == hoursOfDay { // whole days
-		from, to = from-from%unit, to+(unit-to%unit)%unit
-		before = from - (to - from)
-	}
-	var columns []string
-	for _, c := range sumColumns {
-		columns = append(columns, "SUM("+c+")")
-	}
-	of := " FROM report_sums WHERE owner = $1 AND unit = $2 AND hour >= $3 AND hour < $4"
-	all, err := r.readSums(ctx, "SELECT hour, currency, "+strings.Join(sumColumns, ", ")+of, owner, unit, from, to)
-	if err != nil {
-		return nil, err
-	}
-	old, err := r.readSums(ctx, "SELECT MIN(hour), currency, "+strings.Join(columns, ", ")+of+" GROUP BY currency", owner, unit, before, from)
-	if err != nil {
-		return nil, err
-	}
-	for i := range all { // the first day may begin before the period
-		all[i].From = later(all[i].From, p.From)
-	}
-	for i := range old {
-		old[i].From = p.Start()
-	}
-	return append(old, all...), nil
-}
-
-func later(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return b
-	}
-	return a
 }
 
 func (r *Reports) readSums(ctx context.Context, query string, args ...any) ([]report.Hour, error) {
@@ -318,26 +265,4 @@ func scanHour(rows rowScanner) (h report.Hour, err error) {
 	}
 	h.From = time.Unix(start*int64(time.Hour/time.Second), 0).UTC()
 	return h, nil
-}
-
-// reasons are those of the period's declines.
-func (r *Reports) reasons(ctx context.Context, owner int64, p report.Period) (map[money.Currency][]report.Reason, error) {
-	rows, err := r.own.query(ctx, r.own.read, "SELECT currency, code, SUM(n) FROM report_declines WHERE owner = $1 AND unit = $2 AND hour >= $3 AND hour < $4 GROUP BY currency, code",
-		owner, unitOf(p), hourOf(p.From)/unitOf(p)*unitOf(p), hourOf(p.To))
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = rows.Close() }()
-	all := map[money.Currency][]report.Reason{}
-	for rows.Next() {
-		var c money.Currency
-		var one report.Reason
-		if err := rows.Scan(&c, &one.Code, &one.Count); err != nil {
-			return nil, err
-		}
-		if one.Count != 0 {
-			all[c] = append(all[c], one)
-		}
-	}
-	return all, rows.Err()
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paylink/paylink/internal/calendar"
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/issuer"
@@ -173,6 +174,68 @@ func TestReportsSearch(t *testing.T) {
 		for _, cursor := range []string{"-1", "0", "zz zz", "ÿ", "00a", "ZZ"} {
 			if _, err := r.Search(t.Context(), report.Query{Account: account, Mode: link.Test, Before: cursor}); fault.Code(err) != "cursor_invalid" {
 				t.Errorf("cursor %q: %v", cursor, err)
+			}
+		}
+	})
+}
+
+// TestReportsByDaysOfZones: the figures of a day, of a period read by hours and of one
+// read by days of UTC have what the list of the same days has, also where a day has
+// 23 or 25 hours, begins beside a full hour, or is the 29th of February.
+func TestReportsByDaysOfZones(t *testing.T) {
+	onEach(t, func(t *testing.T, url string) {
+		s := open(t, url)
+		r := openReports(t, s, filepath.Join(t.TempDir(), "reports.db"))
+		position := int64(1)
+		for _, c := range []struct{ zone, day string }{{"Europe/Berlin", "2027-03-28"}, {"Europe/Berlin", "2027-10-31"}, {"Asia/Kathmandu", "2028-02-29"},
+			{"Asia/Kolkata", "2027-03-28"}, {"Pacific/Auckland", "2027-04-04"}, {"Pacific/Auckland", "2027-09-26"}, {"Australia/Lord_Howe", "2027-04-04"}} {
+			account := id.New(id.Account)
+			zone, err := calendar.Zone("zone", c.zone)
+			if err != nil {
+				t.Fatal(err)
+			}
+			day, _ := calendar.ParseDay(c.day)
+			start, end := day.Start(zone), day.End(zone)
+			for n, at := range []time.Time{start.Add(-time.Millisecond), start, start.Add(40 * time.Minute), end.Add(-time.Millisecond), end, end.Add(20 * time.Minute)} {
+				linkID := id.New(id.Link)
+				events := append([]stream.Event{created(account, linkID, at)}, told(t, account, linkID, at, n == 2)...)
+				place(events, position)
+				position += int64(len(events))
+				if err := r.Project(t.Context(), events); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, days := range []struct {
+				before, after int
+				want          int64
+			}{{0, 0, 3}, {0, 1, 5}, {1, 0, 4}, {30, 0, 4}, {0, 30, 5}, {100, 0, 4}, {0, 100, 5}, {100, 100, 6}} {
+				p := report.Period{Account: account, Mode: link.Test, From: day.Add(-days.before).Start(zone), To: day.Add(days.after).End(zone), Zone: c.zone}
+				page, err := r.Search(t.Context(), report.Query{Account: account, Mode: link.Test, From: p.From, To: p.To})
+				if err != nil || int64(len(page.Payments)) != days.want {
+					t.Errorf("%s in %s, %+v: a list of %d, %v", c.day, c.zone, days, len(page.Payments), err)
+				}
+				o, err := r.Overview(t.Context(), p)
+				if err != nil || len(o.Parts) != 1 {
+					t.Fatalf("%s in %s, %+v: %+v, %v", c.day, c.zone, days, o, err)
+				}
+				part := o.Parts[0]
+				if part.Total.Payments() != days.want || part.Total.Links[0] != days.want || len(part.Declines) != 1 || part.Declines[0].Count != 1 {
+					t.Errorf("%s in %s, %+v: %d payments, %d links, declines %+v", c.day, c.zone, days, part.Total.Payments(), part.Total.Links[0], part.Declines)
+				}
+				var sum int64
+				for i, point := range part.Series {
+					sum += point.Payments()
+					if o.Unit == report.ByDay && point.From.Equal(start) && point.Payments() != 3 {
+						t.Errorf("%s in %s, %+v: point %d has %d", c.day, c.zone, days, i, point.Payments())
+					}
+				}
+				if sum != days.want {
+					t.Errorf("%s in %s, %+v: points of %d", c.day, c.zone, days, sum)
+				}
+			}
+			after := report.Period{Account: account, Mode: link.Test, From: end, To: day.Add(1).End(zone), Zone: c.zone}
+			if o, err := r.Overview(t.Context(), after); err != nil || o.Parts[0].Before.Payments() != 3 || o.Parts[0].Total.Payments() != 2 {
+				t.Errorf("the day before %s in %s: %+v, %v", after.From, c.zone, o.Parts, err)
 			}
 		}
 	})

@@ -57,6 +57,7 @@ func RunMerchants(t *testing.T, open func(t *testing.T) Merchants) {
 		"a guard changes under its revision":        guards,
 		"a token is spent once":                     tokens,
 		"a challenge is answered once":              challenges,
+		"an account's time zone":                    timeZone,
 		"a password ends sessions and tokens":       passwords,
 		"an address is confirmed":                   confirmed,
 		"invitations are listed and withdrawn":      invitations,
@@ -74,7 +75,7 @@ func newUser() (merchant.User, merchant.Account) {
 	account, user := id.New(id.Account), id.New(id.User)
 	u := merchant.User{ID: user, Account: account, Username: "ada-" + user, Email: user + "@example.com", Date: Epoch.Add(-time.Hour),
 		PasswordHash: "$argon2id$x", CreatedAt: Epoch}
-	a := merchant.Account{ID: account, Name: "Ada's shop", Revision: 1, CreatedAt: Epoch, Methods: []merchant.Method{{ID: "pm_1", Type: "card",
+	a := merchant.Account{ID: account, Name: "Ada's shop", Revision: 1, CreatedAt: Epoch, TimeZone: "Pacific/Auckland", Methods: []merchant.Method{{ID: "pm_1", Type: "card",
 		Issuer: "simulator", Currencies: []money.Currency{"EUR", "JPY"}, Enabled: true, SealedCredentials: []byte{0, 1, 255}}}}
 	return u, a
 }
@@ -168,6 +169,21 @@ func signUpRace(t *testing.T, s merchants) {
 	if won.Load() != 1 {
 		t.Fatalf("%d users have one name", won.Load())
 	}
+}
+
+func timeZone(t *testing.T, s merchants) {
+	u, a := newUser()
+	a.TimeZone = ""
+	ok(t, s.createUser(u, a, nil), s.PutTimeZone(s.ctx, a.ID, "Asia/Kathmandu", true), s.PutTimeZone(s.ctx, a.ID, "Asia/Tokyo", true))
+	a.TimeZone = "Asia/Kathmandu" // the first guess stays
+	same(t, a)(s.GetAccount(s.ctx, a.ID))
+	ok(t, s.PutTimeZone(s.ctx, a.ID, "Europe/Berlin", false), s.PutTimeZone(s.ctx, a.ID, "UTC", true))
+	a.TimeZone = "Europe/Berlin"
+	same(t, a)(s.GetAccount(s.ctx, a.ID))
+	ok(t, s.PutMethods(s.ctx, a.ID, a.Revision, a.Methods, nil)) // of the revision before: a zone is no other one
+	a.Revision++
+	same(t, a)(s.GetAccount(s.ctx, a.ID))
+	ok(t, s.PutTimeZone(s.ctx, id.New(id.Account), "UTC", false))
 }
 
 func methods(t *testing.T, s merchants) {

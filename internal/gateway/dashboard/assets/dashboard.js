@@ -1,18 +1,30 @@
-// Every page works without this file. With it, times are shown in the reader's
-// own zone, a text is copied by a button, a list follows what is new, and a form
+// Every page works without this file. With it, times are short, in the zone of the
+// page, a text is copied by a button, a list follows what is new, and a form
 // is sent once.
 (() => {
   "use strict";
 
   const locale = document.documentElement.lang || "en";
   const thisYear = new Date().getFullYear();
-  const near = new Intl.DateTimeFormat(locale, { month: "short", day: "numeric", hour: "numeric", minute: "2-digit" });
-  const far = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" });
+  const format = (parts) => {
+    try {
+      return new Intl.DateTimeFormat(locale, { ...parts, timeZone: document.documentElement.dataset.zone });
+    } catch {
+      return null; // a zone that this browser does not know: the page's own words stay
+    }
+  };
+  const near = format({ month: "short", day: "numeric", hour: "numeric", minute: "2-digit" });
+  const far = format({ dateStyle: "medium", timeStyle: "short" });
+
+  // The browser's zone becomes the account's where none was chosen.
+  const guessZone = (root) => {
+    for (const i of root.querySelectorAll("input[data-zone-guess]")) i.value = Intl.DateTimeFormat().resolvedOptions().timeZone || "";
+  };
 
   const localTimes = (root) => {
     for (const t of root.querySelectorAll("time[datetime]:not([title])")) {
       const at = new Date(t.dateTime);
-      if (Number.isNaN(at.getTime())) continue;
+      if (Number.isNaN(at.getTime()) || !near || !far) continue;
       t.title = t.textContent;
       t.textContent = (at.getFullYear() === thisYear ? near : far).format(at);
     }
@@ -25,6 +37,7 @@
   const dress = (root) => {
     localTimes(root);
     copyButtons(root);
+    guessZone(root);
   };
 
   document.addEventListener("click", async (e) => {

@@ -1,0 +1,44 @@
+package merchant
+
+import (
+	"context"
+	"time"
+
+	"github.com/paylink/paylink/internal/calendar"
+	"github.com/paylink/paylink/internal/fault"
+)
+
+// Zone is the time zone in which the account's days begin: the one chosen, or UTC.
+func (a Account) Zone() *time.Location {
+	zone, err := calendar.Zone("timeZone", a.TimeZone)
+	if err != nil { // a name that this release's zones lack
+		return time.UTC
+	}
+	return zone
+}
+
+// SetTimeZone implements Service.
+func (l *Local) SetTimeZone(ctx context.Context, account, zone string) (Account, error) {
+	if zone == "" {
+		return Account{}, fault.Invalid("timeZone", "time_zone_unknown", "Must be the name of a time zone, such as Europe/Berlin or UTC.")
+	}
+	if _, err := calendar.Zone("timeZone", zone); err != nil {
+		return Account{}, err
+	}
+	if err := l.users.PutTimeZone(ctx, account, zone, false); err != nil {
+		return Account{}, err
+	}
+	return l.GetAccount(ctx, account)
+}
+
+// GuessTimeZone implements Service.
+func (l *Local) GuessTimeZone(ctx context.Context, account, zone string) error {
+	if _, err := calendar.Zone("timeZone", zone); zone == "" || err != nil {
+		return nil //nolint:nilerr // an unknown name from a browser is ignored
+	}
+	a, err := l.users.GetAccount(ctx, account)
+	if err != nil || a.TimeZone != "" {
+		return err
+	}
+	return l.users.PutTimeZone(ctx, account, zone, true)
+}
