@@ -36,7 +36,7 @@ const (
 	tryTimeout   = 60 * time.Second // of one try; the server's own bound is 45 s
 	firstPause   = 250 * time.Millisecond
 	longestPause = 8 * time.Second
-	maxBodyBytes = 8 << 20 // of an answer
+	maxBodyBytes = 32 << 20 // of an answer: a page of 100 objects, each with all the metadata that it may have
 )
 
 // Client calls one server with one set of credentials.

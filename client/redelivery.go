@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// UpdateEndpoint changes an endpoint; what is nil stays. Enabled turns on again
-// what was disabled.
+// UpdateEndpoint changes an endpoint; what is nil stays. An empty list of Events is
+// refused (events_missing). Enabled turns on again what was disabled.
 type UpdateEndpoint struct {
 	URL     *string   `json:"url,omitempty"`
 	Events  *[]string `json:"events,omitempty"`

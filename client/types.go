@@ -267,10 +267,11 @@ type EndpointWithSecret struct {
 	Secret string `json:"secret"`
 }
 
-// CreateEndpoint asks for an endpoint. Without Events it hears of everything.
+// CreateEndpoint asks for an endpoint. With Events nil it is sent every event; an empty
+// list is refused (events_missing).
 type CreateEndpoint struct {
 	URL    string   `json:"url"`
-	Events []string `json:"events,omitempty"`
+	Events []string `json:"events,omitzero"`
 }
 
 // Delivery is one try to tell an endpoint of an event.

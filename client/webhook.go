@@ -20,7 +20,7 @@ import (
 // Bounds of a webhook.
 const (
 	DefaultTolerance = 5 * time.Minute // between its timestamp and now
-	maxWebhookBytes  = 64 << 10
+	maxWebhookBytes  = 128 << 10       // a webhook has at most 96 KiB
 	maxSignatures    = 16
 	secretPrefix     = "whsec_"
 )

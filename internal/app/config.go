@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/paylink/paylink/internal/fraud/shield"
+	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/progress"
 	"github.com/paylink/paylink/internal/rpc"
 	"github.com/paylink/paylink/internal/store/dynamo"
@@ -86,6 +87,9 @@ func (c Config) Check() []string {
 	c.checkTargets(say)
 	c.checkMail(say)
 	c.checkLake(say)
+	if len(c.PublicURL) > link.MaxPublicURLBytes {
+		say("--public-url: at most %d characters, so that the QR code of every link can hold it", link.MaxPublicURLBytes)
+	}
 	slices.Sort(wrong)
 	return wrong
 }

@@ -101,7 +101,7 @@ func TestFormOriginsAreExact(t *testing.T) {
 	d := newDesk(t)
 	for _, bad := range []string{"", "*", "https://*", "https://*.example.com", "https://a b", "https://a;script-src *", "http://shop.example", "https://u:p@shop.example",
 		"https://shop.example/path", "https://shop.example?q", "https://shop.example#f", "javascript://x", "data:text/html,x", "null", "https://", "https://a..b",
-		"https://shop.example:0", "https://shop.example:", "https://[::1]", "https://bücher.example", "https://a'self'", "//shop.example", "ftp://shop.example", "https://-a.example",
+		"https://shop.example:0", "https://shop.example:65536", "https://shop.example:99999", "https://shop.example:", "https://[::1]", "https://1.2.3", "https://shop.example.", "https://a'self'", "//shop.example", "ftp://shop.example", "https://-a.example",
 		"https://" + strings.Repeat("a", 300) + ".example"} {
 		r := d.request()
 		r.Origins = []string{bad}
@@ -112,6 +112,18 @@ func TestFormOriginsAreExact(t *testing.T) {
 	f, err := d.CreateForm(t.Context(), d.request())
 	if err != nil || !slices.Equal(f.Origins, []string{"https://shop.example", "http://localhost:4000"}) {
 		t.Errorf("%v, %v", f.Origins, err)
+	}
+	// A host in another script is the one that browsers send, and the same one is one.
+	r := d.request()
+	r.Origins, r.RedirectURL = []string{"https://Bücher.example", "https://xn--bcher-kva.example:443", "https://例え。jp:8443/"}, "https://Bücher.example/danke?ü#ende"
+	f, err = d.CreateForm(t.Context(), r)
+	if err != nil || !slices.Equal(f.Origins, []string{"https://xn--bcher-kva.example", "https://xn--r8jz45g.jp:8443"}) || f.RedirectURL != "https://xn--bcher-kva.example/danke?ü#ende" || f.RedirectOrigin() != "https://xn--bcher-kva.example" {
+		t.Errorf("%v, %q, %q, %v", f.Origins, f.RedirectURL, f.RedirectOrigin(), err)
+	}
+	// No origin is no site, never every site.
+	r.Origins = []string{}
+	if f, err = d.CreateForm(t.Context(), r); err != nil || len(f.Origins) != 0 {
+		t.Errorf("no origins: %v, %v", f.Origins, err)
 	}
 }
 

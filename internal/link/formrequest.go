@@ -16,12 +16,11 @@ import (
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/money"
+	"github.com/paylink/paylink/internal/spelling"
 )
 
 var (
 	fieldPattern = regexp.MustCompile(`^[a-z][a-z0-9_]{0,39}$`)
-	hostPattern  = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$`)
-	portPattern  = regexp.MustCompile(`^[1-9][0-9]{0,4}$`)
 )
 
 // formKey of a link's metadata names the form that made it: payments carry it on.
@@ -66,7 +65,7 @@ func (r FormRequest) priced(f *Form, now time.Time) error {
 		if err != nil {
 			return r.renamed(err, i)
 		}
-		f.Currency, f.Capture, f.LatePolicy = k.Amount.Currency, k.Capture, k.LatePolicy
+		f.Currency, f.Capture, f.LatePolicy, f.RedirectURL = k.Amount.Currency, k.Capture, k.LatePolicy, k.RedirectURL
 		f.LifeSeconds = int64(k.ExpiresAt.Sub(now) / time.Second)
 		if k.PayerChooses() {
 			f.MinMinor, f.MaxMinor = k.MinMinor, k.MaxMinor
@@ -162,7 +161,7 @@ func checkOrigins(origins []string) ([]string, error) {
 	for i, o := range origins {
 		exact, ok := exactOrigin(strings.TrimSpace(o))
 		if !ok {
-			return nil, fault.Invalid(fmt.Sprintf("origins[%d]", i), "origin_invalid", "An origin is https, a host and perhaps a port, and nothing more, such as https://shop.example; http is for localhost only.")
+			return nil, fault.Invalid(fmt.Sprintf("origins[%d]", i), "origin_invalid", "An origin is https, a host and perhaps a port from 1 to 65535, and nothing more, such as https://shop.example; http is for localhost only.")
 		}
 		if !slices.Contains(out, exact) {
 			out = append(out, exact)
@@ -171,19 +170,21 @@ func checkOrigins(origins []string) ([]string, error) {
 	return out, nil
 }
 
-// exactOrigin spells an origin as browsers do (RFC 6454, section 6.2). Nothing that
-// means more than itself in a Content-Security-Policy gets through: no wildcard, no
-// path, no character but of a host's name.
+// exactOrigin spells an origin as browsers do (RFC 6454, section 6.2): a host in
+// another script is in ASCII there. Nothing that means more than itself in a
+// Content-Security-Policy gets through: no wildcard, no path, no character but of a
+// host's name, no IPv6 address.
 func exactOrigin(s string) (string, bool) {
-	s = strings.ToLower(strings.TrimSuffix(s, "/"))
-	scheme, rest, ok := strings.Cut(s, "://")
-	if !ok || len(s) > MaxOriginBytes {
+	scheme, rest, ok := strings.Cut(strings.TrimSuffix(s, "/"), "://")
+	if !ok {
 		return "", false
 	}
-	host, port, hasPort := strings.Cut(rest, ":")
-	if !hostPattern.MatchString(host) || strings.Contains(host, "..") || (hasPort && !portPattern.MatchString(port)) {
+	scheme = strings.ToLower(scheme)
+	authority, err := spelling.Authority(rest)
+	if err != nil || strings.HasPrefix(authority, "[") || strings.HasSuffix(rest, ":") {
 		return "", false
 	}
+	host, port, _ := strings.Cut(authority, ":")
 	ip := net.ParseIP(host)
 	loopback := host == "localhost" || strings.HasSuffix(host, ".localhost") || (ip != nil && ip.IsLoopback())
 	if scheme != "https" && (scheme != "http" || !loopback) {
@@ -195,7 +196,8 @@ func exactOrigin(s string) (string, bool) {
 	if port != "" {
 		host += ":" + port
 	}
-	return scheme + "://" + host, true
+	origin := scheme + "://" + host
+	return origin, len(origin) <= MaxOriginBytes
 }
 
 // RedirectOrigin is where the payer is sent back to; "" without a redirect.

@@ -18,12 +18,10 @@ import (
 
 // Limits.
 const (
-	MinLife          = time.Minute
-	MaxLife          = 180 * 24 * time.Hour
-	DefaultLife      = 24 * time.Hour
-	MaxMetadata      = 50
-	MaxMetadataBytes = 500
-	MaxUsesLimit     = 1_000_000
+	MinLife      = time.Minute
+	MaxLife      = 180 * 24 * time.Hour
+	DefaultLife  = 24 * time.Hour
+	MaxUsesLimit = 1_000_000
 )
 
 // Modes. Test and live data never meet.

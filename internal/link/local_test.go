@@ -246,6 +246,14 @@ var createRules = []struct {
 	{"reference of 201", func(r *CreateRequest) { r.Reference = long(201) }, "reference", "too_long", ""},
 	{"reference with NUL", func(r *CreateRequest) { r.Reference = "\x00" }, "reference", "invalid_characters", ""},
 	{"metadata", func(r *CreateRequest) { r.Metadata = map[string]string{"k": long(500)} }, "", "", ""},
+	{"metadata of 500 characters", func(r *CreateRequest) {
+		r.Metadata = map[string]string{strings.Repeat("鍵", 64): strings.Repeat("😀", 500)}
+	}, "", "", ""},
+	{"metadata of 501 characters", func(r *CreateRequest) { r.Metadata = map[string]string{"k": strings.Repeat("😀", 501)} }, "metadata.k", "metadata_invalid", ""},
+	{"metadata with a key of 65 characters", func(r *CreateRequest) { r.Metadata = map[string]string{strings.Repeat("鍵", 65): ""} }, "metadata", "metadata_invalid", ""},
+	{"metadata of 32 KiB", func(r *CreateRequest) { r.Metadata = metadataOf(MaxMetadataBytes) }, "", "", ""},
+	{"metadata of 32 KiB and a byte", func(r *CreateRequest) { r.Metadata = metadataOf(MaxMetadataBytes + 1) }, "metadata", "metadata_too_large",
+		"Metadata has at most 32768 bytes in all, keys and values together in UTF-8, and this has 32769. Send less of it, and keep the rest under the link's reference."},
 	{"long metadata", func(r *CreateRequest) { r.Metadata = map[string]string{"k": long(501)} }, "metadata.k", "metadata_invalid", ""},
 	{"metadata without a key", func(r *CreateRequest) { r.Metadata = map[string]string{"": "v"} }, "metadata", "metadata_invalid", ""},
 	{"51 entries", func(r *CreateRequest) {
@@ -256,6 +264,14 @@ var createRules = []struct {
 	}, "metadata", "metadata_invalid", ""},
 	{"redirect", func(r *CreateRequest) { r.RedirectURL = "https://shop.example/thanks?x=1#top" }, "", "", ""},
 	{"redirect to the own machine", func(r *CreateRequest) { r.RedirectURL = "http://[::1]:3000/" }, "", "", ""},
+	{"redirect to a host in another script", func(r *CreateRequest) { r.RedirectURL = "https://bücher.example/" }, "", "", ""},
+	{"redirect to port 0", func(r *CreateRequest) { r.RedirectURL = "https://shop.example:0/" }, "redirectUrl", "url_invalid", "The port of redirectUrl must be 1 to 65535."},
+	{"redirect to port 99999", func(r *CreateRequest) { r.RedirectURL = "https://shop.example:99999/" }, "redirectUrl", "url_invalid", "The port of redirectUrl must be 1 to 65535."},
+	{"redirect to an empty label", func(r *CreateRequest) { r.RedirectURL = "https://a..b/" }, "redirectUrl", "url_invalid", "The host of redirectUrl must be a host name or an IP address, such as shop.example."},
+	{"redirect to a dot at the end", func(r *CreateRequest) { r.RedirectURL = "https://shop.example./" }, "redirectUrl", "url_invalid", ""},
+	{"redirect that grows in ASCII", func(r *CreateRequest) {
+		r.RedirectURL = "https://bücher.example/" + long(2048-len("https://bücher.example/"))
+	}, "redirectUrl", "too_long", ""},
 	{"redirect without TLS", func(r *CreateRequest) { r.RedirectURL = "http://shop.example/" }, "redirectUrl", "url_invalid", ""},
 	{"redirect to a script", func(r *CreateRequest) { r.RedirectURL = "javascript:alert(1)" }, "redirectUrl", "url_invalid", ""},
 	{"redirect with a password", func(r *CreateRequest) { r.RedirectURL = "https://a:b@shop.example/" }, "redirectUrl", "url_invalid", ""},
@@ -264,6 +280,34 @@ var createRules = []struct {
 	{"long redirect", func(r *CreateRequest) { r.RedirectURL = "https://a/" + long(2048) }, "redirectUrl", "too_long", ""},
 	{"capture", func(r *CreateRequest) { r.Capture = "later" }, "capture", "value_invalid", "One of: automatic, manual."},
 	{"late policy", func(r *CreateRequest) { r.LatePolicy = "keep" }, "latePolicy", "value_invalid", "One of: accept, hold, refund."},
+}
+
+// metadataOf is metadata of so many bytes.
+func metadataOf(bytes int) map[string]string {
+	m := map[string]string{}
+	for i := 0; bytes > 0; i++ {
+		key := string(rune('A'+i/26)) + string(rune('A'+i%26))
+		n := min(bytes-len(key), 4*MaxMetadataValueChars)
+		m[key] = strings.Repeat("😀", n/4) + strings.Repeat("x", n%4)
+		bytes -= len(key) + n
+	}
+	return m
+}
+
+// Every entry in ASCII fits the bound of the sum: before there was one, nothing larger
+// was taken.
+func TestMetadataFits(t *testing.T) {
+	if all := MaxMetadata * (MaxMetadataKeyChars + MaxMetadataValueChars); all > MaxMetadataBytes {
+		t.Errorf("%d bytes of metadata were lawful, and %d are", all, MaxMetadataBytes)
+	}
+}
+
+func TestRedirectIsKeptInASCII(t *testing.T) {
+	b := newBench()
+	l := b.create(t, func(r *CreateRequest) { r.RedirectURL = "HTTPS://Bücher.example:08443/Danke?ü=%C3%BC#ende" })
+	if want := "https://xn--bcher-kva.example:8443/Danke?ü=%C3%BC#ende"; l.RedirectURL != want {
+		t.Errorf("%q, want %q", l.RedirectURL, want)
+	}
 }
 
 func TestCreateRules(t *testing.T) {

@@ -7,6 +7,10 @@ import (
 	"rsc.io/qr"
 )
 
+// MaxPublicURLBytes bounds the address that links and receipts begin with: a link must
+// fit a QR code of level M, which holds 2331 bytes, and a receipt receipt.MaxChars.
+const MaxPublicURLBytes = 255
+
 // quietModules is the white border that scanners need (ISO/IEC 18004).
 const quietModules = 4
 

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"net"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -15,6 +14,7 @@ import (
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/money"
+	"github.com/paylink/paylink/internal/spelling"
 )
 
 // Limits of the texts in a request.
@@ -23,7 +23,15 @@ const (
 	MaxDescriptionChars = 500
 	MaxReferenceChars   = 200
 	MaxRedirectBytes    = 2048
-	MaxMetadataKeyBytes = 64
+
+	// Metadata travels with every event, webhook, export and item of a payment, so its
+	// sum has a bound as well: what is taken here fits all of them, also in characters
+	// that JSON spells with two bytes for one. It is more than every entry needs in
+	// ASCII (TestMetadataFits).
+	MaxMetadata           = 50 // entries
+	MaxMetadataKeyChars   = 64
+	MaxMetadataValueChars = 500
+	MaxMetadataBytes      = 32 << 10 // of all keys and values together, in UTF-8
 )
 
 // link checks the whole request and gives the link, without id and token.
@@ -239,16 +247,25 @@ func (r CreateRequest) described(*Link, time.Time) error {
 	if err := text("reference", r.Reference, MaxReferenceChars, ""); err != nil {
 		return err
 	}
-	if len(r.Metadata) > MaxMetadata {
+	return checkMetadata(r.Metadata)
+}
+
+func checkMetadata(m map[string]string) error {
+	if len(m) > MaxMetadata {
 		return fault.Invalid("metadata", "metadata_invalid", "Metadata has at most %d entries.", MaxMetadata)
 	}
-	for _, key := range slices.Sorted(maps.Keys(r.Metadata)) {
-		if key == "" || len(key) > MaxMetadataKeyBytes || text("", key, MaxMetadataKeyBytes, "") != nil {
-			return fault.Invalid("metadata", "metadata_invalid", "A key of the metadata has 1 to %d bytes of printable text.", MaxMetadataKeyBytes)
+	total := 0
+	for _, key := range slices.Sorted(maps.Keys(m)) {
+		if key == "" || text("", key, MaxMetadataKeyChars, "") != nil {
+			return fault.Invalid("metadata", "metadata_invalid", "A key of the metadata has 1 to %d characters of printable text.", MaxMetadataKeyChars)
 		}
-		if v := r.Metadata[key]; len(v) > MaxMetadataBytes || text("", v, MaxMetadataBytes, "\n\t") != nil {
-			return fault.Invalid("metadata."+key, "metadata_invalid", "A value of the metadata has at most %d bytes of text.", MaxMetadataBytes)
+		if text("", m[key], MaxMetadataValueChars, "\n\t") != nil {
+			return fault.Invalid("metadata."+key, "metadata_invalid", "A value of the metadata has at most %d characters of printable text.", MaxMetadataValueChars)
 		}
+		total += len(key) + len(m[key])
+	}
+	if total > MaxMetadataBytes {
+		return fault.Invalid("metadata", "metadata_too_large", "Metadata has at most %d bytes in all, keys and values together in UTF-8, and this has %d. Send less of it, and keep the rest under the link's reference.", MaxMetadataBytes, total)
 	}
 	return nil
 }
@@ -266,30 +283,37 @@ func (r CreateRequest) governed(k *Link, _ time.Time) error {
 	if all := []string{LateAccept, LateHold, LateRefund}; !slices.Contains(all, k.LatePolicy) {
 		return oneOf("latePolicy", all)
 	}
-	if r.RedirectURL != "" {
-		return checkRedirect(r.RedirectURL)
+	if r.RedirectURL == "" {
+		return nil
 	}
-	return nil
+	var err error
+	k.RedirectURL, err = checkRedirect(r.RedirectURL)
+	return err
 }
 
 // checkRedirect keeps the payer's way back encrypted, except to the developer's
-// own machine, and free of credentials. A fragment may stay.
-func checkRedirect(s string) error {
+// own machine, and free of credentials. A fragment may stay. It returns the URL with
+// its host in ASCII, which is how browsers name the origin.
+func checkRedirect(s string) (string, error) {
 	const param = "redirectUrl"
-	if len(s) > MaxRedirectBytes {
-		return fault.Invalid(param, "too_long", "A URL has at most %d bytes.", MaxRedirectBytes)
-	}
-	u, err := url.Parse(s)
-	if err != nil || u.Hostname() == "" || u.Opaque != "" || u.User != nil || text("", s, MaxRedirectBytes, "") != nil {
-		return fault.Invalid(param, "url_invalid", "redirectUrl is an absolute https URL without credentials.")
+	spelled, u, err := spelling.URL(s)
+	switch {
+	case len(s) > MaxRedirectBytes || len(spelled) > MaxRedirectBytes:
+		return "", fault.Invalid(param, "too_long", "A URL has at most %d bytes.", MaxRedirectBytes)
+	case errors.Is(err, spelling.ErrPort):
+		return "", fault.Invalid(param, "url_invalid", "The port of redirectUrl must be 1 to 65535.")
+	case errors.Is(err, spelling.ErrHost):
+		return "", fault.Invalid(param, "url_invalid", "The host of redirectUrl must be a host name or an IP address, such as shop.example.")
+	case err != nil || u.User != nil || text("", s, MaxRedirectBytes, "") != nil:
+		return "", fault.Invalid(param, "url_invalid", "redirectUrl is an absolute https URL without credentials.")
 	}
 	host := u.Hostname()
 	ip := net.ParseIP(host)
-	loopback := strings.EqualFold(host, "localhost") || (ip != nil && ip.IsLoopback())
+	loopback := host == "localhost" || (ip != nil && ip.IsLoopback())
 	if u.Scheme != "https" && (u.Scheme != "http" || !loopback) {
-		return fault.Invalid(param, "url_invalid", "redirectUrl is an https URL; http is for localhost only.")
+		return "", fault.Invalid(param, "url_invalid", "redirectUrl is an https URL; http is for localhost only.")
 	}
-	return nil
+	return spelled, nil
 }
 
 // text refuses what is not UTF-8, control characters, and the marks that reverse

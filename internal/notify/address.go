@@ -1,13 +1,15 @@
 package notify
 
 import (
+	"errors"
 	"net/netip"
-	"net/url"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/spelling"
 )
 
 // refused are the ranges, within those that look like the public internet, that
@@ -57,38 +59,44 @@ func PublicAddress(a netip.Addr) bool {
 	return !slices.ContainsFunc(refused, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
-// checkURL holds an endpoint's URL to the rules. A name is resolved only when
-// something is sent, and checked then, on the very address connected to.
-func checkURL(raw string, allowPrivate bool) *fault.Error {
+// checkURL holds an endpoint's URL to the rules, and returns it with its host in
+// ASCII. A name is resolved only when something is sent, and checked then, on the very
+// address connected to.
+func checkURL(raw string, allowPrivate bool) (string, *fault.Error) {
+	spelled, u, err := spelling.URL(raw)
 	switch {
 	case raw == "":
-		return fault.Invalid("url", "parameter_missing", "An endpoint needs a URL.")
-	case utf8.RuneCountInString(raw) > MaxURLCharacters:
-		return fault.Invalid("url", "url_too_long", "A URL has at most %d characters.", MaxURLCharacters)
-	case strings.ContainsFunc(raw, func(r rune) bool { return r <= ' ' || r == 0x7f }):
-		return fault.Invalid("url", "url_invalid", "A URL holds no spaces or control characters.")
-	}
-	u, err := url.Parse(raw)
-	if err != nil || u.Host == "" || u.Hostname() == "" || u.Opaque != "" {
-		return fault.Invalid("url", "url_invalid", "The URL must be absolute, with a host: https://example.com/hooks.")
-	}
-	switch {
+		return "", fault.Invalid("url", "parameter_missing", "An endpoint needs a URL.")
+	case utf8.RuneCountInString(raw) > MaxURLCharacters || utf8.RuneCountInString(spelled) > MaxURLCharacters:
+		return "", fault.Invalid("url", "url_too_long", "A URL has at most %d characters.", MaxURLCharacters)
+	case !utf8.ValidString(raw) || strings.ContainsFunc(raw, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }):
+		return "", fault.Invalid("url", "url_invalid", "A URL holds no spaces or control characters.")
+	case errors.Is(err, spelling.ErrPort):
+		return "", fault.Invalid("url", "url_invalid", "The port of the URL must be 1 to 65535; leave it out for 443.")
+	case errors.Is(err, spelling.ErrHost):
+		return "", fault.Invalid("url", "url_invalid", "The host of the URL must be a host name or an IP address, without empty parts, a dot at its end or characters other than letters, digits and hyphens: https://example.com/hooks.")
+	case err != nil:
+		return "", fault.Invalid("url", "url_invalid", "The URL must be absolute, with a host: https://example.com/hooks.")
 	case u.Scheme != "https" && (u.Scheme != "http" || !allowPrivate):
-		return fault.Invalid("url", "url_not_https", "The URL must begin with https://.")
+		return "", fault.Invalid("url", "url_not_https", "The URL must begin with https://.")
 	case u.User != nil:
-		return fault.Invalid("url", "url_has_credentials", "A URL carries no user name or password; verify the signature instead.")
+		return "", fault.Invalid("url", "url_has_credentials", "A URL carries no user name or password; verify the signature instead.")
 	case u.Fragment != "" || strings.Contains(raw, "#"):
-		return fault.Invalid("url", "url_has_fragment", "A URL has no fragment: it would not be sent.")
+		return "", fault.Invalid("url", "url_has_fragment", "A URL has no fragment: it would not be sent.")
 	}
 	if a, err := netip.ParseAddr(u.Hostname()); err == nil && !allowPrivate && !PublicAddress(a) {
-		return fault.Invalid("url", "url_not_public", "The URL must name a host on the public internet.")
+		return "", fault.Invalid("url", "url_not_public", "The URL must name a host on the public internet.")
 	}
-	return nil
+	return spelled, nil
 }
 
-// checkEvents returns the subscription without repetitions.
+// checkEvents returns the subscription without repetitions. An empty list is neither
+// nothing nor everything: somebody who cleared it may have meant either.
 func checkEvents(events []string) ([]string, *fault.Error) {
 	known := EventTypes()
+	if len(events) == 0 {
+		return nil, fault.Invalid("events", "events_missing", `An endpoint is sent at least one type of event. Name the types, or "*" for every one; disable or delete an endpoint that is to be sent none.`)
+	}
 	var out []string
 	for _, t := range events {
 		if t == All {

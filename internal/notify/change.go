@@ -19,11 +19,6 @@ const maxChangeTries = 20
 // Update changes an endpoint. A change that a rotation, or the start of a failure,
 // came before is made again on what they left: it names what it wants.
 func (l *Local) Update(ctx context.Context, c Change) (Endpoint, error) {
-	if c.URL != nil {
-		if f := checkURL(*c.URL, l.AllowPrivate); f != nil {
-			return Endpoint{}, f
-		}
-	}
 	if c.Events != nil {
 		events, f := checkEvents(*c.Events)
 		if f != nil {
@@ -36,6 +31,14 @@ func (l *Local) Update(ctx context.Context, c Change) (Endpoint, error) {
 		e, err := l.Get(ctx, c.Account, c.Mode, c.ID)
 		if err != nil {
 			return Endpoint{}, err
+		}
+		// A URL that stays was taken by the rules of its time.
+		if c.URL != nil && *c.URL != e.URL {
+			url, f := checkURL(*c.URL, l.AllowPrivate)
+			if f != nil {
+				return Endpoint{}, f
+			}
+			c.URL = &url
 		}
 		changed, events, err := c.apply(e, l.Now())
 		if err != nil || changed.same(e) {

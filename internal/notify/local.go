@@ -53,10 +53,14 @@ func New(c Config) *Local {
 
 // Create makes an endpoint. A crash before the commit leaves nothing; after it,
 // the client's repetition under its idempotency key is answered with the same
-// secret, and without a key it makes a second endpoint.
+// secret, and without a key it is fault endpoint_exists.
 func (l *Local) Create(ctx context.Context, d Draft, t *idempotency.Ticket) (Revealed, error) {
-	if f := checkURL(d.URL, l.AllowPrivate); f != nil {
+	url, f := checkURL(d.URL, l.AllowPrivate)
+	if f != nil {
 		return Revealed{}, f
+	}
+	if d.Events == nil {
+		d.Events = []string{All}
 	}
 	events, f := checkEvents(d.Events)
 	if f != nil {
@@ -65,7 +69,7 @@ func (l *Local) Create(ctx context.Context, d Draft, t *idempotency.Ticket) (Rev
 	now := l.Now()
 	secret, sealed := l.newSecret()
 	out := Revealed{Secret: secret, Endpoint: Endpoint{
-		ID: id.New(id.Endpoint), Account: d.Account, Mode: d.Mode, URL: d.URL, Events: events,
+		ID: id.New(id.Endpoint), Account: d.Account, Mode: d.Mode, URL: url, Events: events,
 		SealedSecret: sealed, CreatedAt: now, Revision: 1,
 	}}
 	record, err := t.Fill(out, now)

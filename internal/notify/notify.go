@@ -13,6 +13,7 @@ package notify
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/paylink/paylink/internal/fault"
@@ -24,7 +25,7 @@ import (
 const (
 	MaxEndpoints     = 16        // per account and mode
 	MaxURLCharacters = 2048      // of an endpoint
-	MaxPayloadBytes  = 20 * 1024 // of one webhook's body
+	MaxPayloadBytes  = 96 * 1024 // of one webhook's body: more than any lawful event needs, and less than the 100 KB that many servers take
 	MaxAnswerBytes   = 1024      // of a receiver's answer that is kept
 	MaxPage          = 100       // deliveries in one list
 	SecretBytes      = 32
@@ -69,7 +70,7 @@ type Endpoint struct {
 	Account              string
 	Mode                 string
 	URL                  string
-	Events               []string // subscribed types; empty or {"*"} is all
+	Events               []string // subscribed types; {"*"} is all. Never empty: earlier versions stored all as an empty list, and a store reads it as {"*"}
 	SealedSecret         []byte
 	PreviousSealedSecret []byte    // signs too, until PreviousUntil
 	PreviousUntil        time.Time // zero: there is no previous secret
@@ -92,9 +93,6 @@ func (e Endpoint) Failing(now time.Time) bool {
 
 // Subscribed reports whether the endpoint wants events of this type.
 func (e Endpoint) Subscribed(eventType string) bool {
-	if len(e.Events) == 0 {
-		return true
-	}
 	for _, t := range e.Events {
 		if t == eventType || t == All {
 			return true
@@ -179,11 +177,26 @@ func TooManyEndpoints() *fault.Error {
 	return fault.New(fault.KindConflict, "too_many_endpoints", "An account has at most %d webhook endpoints per mode; delete one first.", MaxEndpoints)
 }
 
+// EndpointExists is what a store answers when another endpoint has the URL already
+// and would be sent some of the same events.
+func EndpointExists(other Endpoint) *fault.Error {
+	f := fault.New(fault.KindConflict, "endpoint_exists", "The endpoint %s has this URL already and is sent some of these events, so each would arrive twice. Change that endpoint, or choose other events.", other.ID)
+	f.Param = "url"
+	return f
+}
+
+// Doubles reports whether the other endpoint has the same URL and is sent events that
+// this one is sent as well.
+func (e Endpoint) Doubles(o Endpoint) bool {
+	return e.ID != o.ID && e.URL == o.URL && (slices.ContainsFunc(e.Events, o.Subscribed) || slices.ContainsFunc(o.Events, e.Subscribed))
+}
+
 // Store keeps endpoints and the record of deliveries. All of a call, or none.
 // idempotency.ErrRaced when another request recorded the same key first.
 type Store interface {
 	// CreateEndpoint is repeatable: the same id succeeds again. The owner's
-	// endpoint number MaxEndpoints+1 is fault too_many_endpoints.
+	// endpoint number MaxEndpoints+1 is fault too_many_endpoints, and one that doubles
+	// another of the owner's is fault endpoint_exists.
 	CreateEndpoint(context.Context, Endpoint, *idempotency.Record) error
 	// Endpoint reads by id; unknown or another tenant's is fault.NotFound.
 	Endpoint(ctx context.Context, account, id string) (Endpoint, error)
@@ -193,7 +206,8 @@ type Store interface {
 	Owners(ctx context.Context) ([]Owner, error)
 	// UpdateEndpoint replaces the endpoint whose revision is e.Revision, raises
 	// the revision, and adds the events in the same commit. ErrConflict when the
-	// revision differs or the endpoint is gone.
+	// revision differs or the endpoint is gone; fault endpoint_exists when it doubles
+	// another one that it did not double before.
 	UpdateEndpoint(ctx context.Context, e Endpoint, events []stream.Event, r *idempotency.Record) error
 	// DeleteEndpoint removes it; unknown or another tenant's is fault.NotFound.
 	// Its deliveries stay.
@@ -281,7 +295,7 @@ type Clocks interface {
 	MoveClock(ctx context.Context, account string, ahead time.Duration) error
 }
 
-// Change of an endpoint; what is nil stays.
+// Change of an endpoint; what is nil stays. An empty list of events is refused.
 type Change struct {
 	Account, Mode, ID string
 	URL               *string
@@ -293,7 +307,7 @@ type Change struct {
 type Draft struct {
 	Account, Mode string
 	URL           string
-	Events        []string
+	Events        []string // nil: every type; an empty list is refused
 }
 
 // Revealed is an endpoint with the secret that is shown once.
@@ -324,9 +338,6 @@ func Object(e Endpoint) EndpointObject {
 	o := EndpointObject{
 		ID: e.ID, Object: "webhook_endpoint", URL: e.URL, Events: e.Events, Status: "enabled", Mode: e.Mode,
 		CreatedAt: stamp(e.CreatedAt), Links: map[string]string{"self": self, "deliveries": self + "/deliveries"},
-	}
-	if len(o.Events) == 0 {
-		o.Events = []string{All}
 	}
 	if !e.FailingSince.IsZero() {
 		o.FailingSince = stamp(e.FailingSince)

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/netip"
 	"path/filepath"
@@ -44,6 +45,7 @@ type world struct {
 	fail  error
 	now   time.Time
 	open  ed25519.PublicKey
+	made  int // endpoints
 }
 
 // counting counts the reads that Handle may not make for everyone, and tells the
@@ -151,7 +153,8 @@ func newWorld(t testing.TB, url string) *world {
 
 func (w *world) create(t testing.TB, account string, events ...string) notify.Revealed {
 	t.Helper()
-	r, err := w.Create(t.Context(), notify.Draft{Account: account, Mode: mode, URL: hook, Events: events}, nil)
+	w.made++ // a URL of its own for each, or it would double another
+	r, err := w.Create(t.Context(), notify.Draft{Account: account, Mode: mode, URL: fmt.Sprintf("%s?%d", hook, w.made), Events: events}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,12 +172,26 @@ func TestCreateRules(t *testing.T) { onEach(t, testCreateRules) }
 
 func testCreateRules(t *testing.T, store string) {
 	w := newWorld(t, store)
-	for _, c := range []struct {
+	for i, c := range []struct {
 		name, url string
 		events    []string
 		code      string
 	}{
 		{"good", hook, nil, ""},
+		{"no events", hook, []string{}, "events_missing"},
+		{"port 0", "https://example.com:0/", nil, "url_invalid"},
+		{"port 65536", "https://example.com:65536/", nil, "url_invalid"},
+		{"port 65535", "https://example.com:65535/", nil, ""},
+		{"port 99999", "https://example.com:99999/", nil, "url_invalid"},
+		{"empty label", "https://a..b/", nil, "url_invalid"},
+		{"dot at the end", "https://example.com./", nil, "url_invalid"},
+		{"dot alone", "https://./", nil, "url_invalid"},
+		{"short address", "https://1.2.3/", nil, "url_invalid"},
+		{"public address", "https://8.8.8.8/", nil, ""},
+		{"public v6", "https://[2606:4700:4700::1111]:8443/", nil, ""},
+		{"v6 with a port of 0", "https://[2606:4700:4700::1111]:0/", nil, "url_invalid"},
+		{"wide space", "https://example.com/\u00a0", nil, "url_invalid"},
+		{"not UTF-8", "https://example.com/\xff", nil, "url_invalid"},
 		{"port and query", "https://example.com:8443/a?b=c", []string{"payment.succeeded"}, ""},
 		{"everything", hook, []string{"*"}, ""},
 		{"empty", "", nil, "parameter_missing"},
@@ -194,7 +211,7 @@ func testCreateRules(t *testing.T, store string) {
 		{"unknown type", hook, []string{"payment.exploded"}, "event_type_unknown"},
 		{"unknown beside all", hook, []string{"*", "nope"}, "event_type_unknown"},
 	} {
-		_, err := w.Create(t.Context(), notify.Draft{Account: account, Mode: mode, URL: c.url, Events: c.events}, nil)
+		_, err := w.Create(t.Context(), notify.Draft{Account: fmt.Sprintf("%s%d", account, i), Mode: mode, URL: c.url, Events: c.events}, nil)
 		if got := fault.Code(err); got != c.code {
 			t.Errorf("%s: code %q, want %q (%v)", c.name, got, c.code, err)
 		}
@@ -213,7 +230,7 @@ func testEndpointsOfAnOwner(t *testing.T, store string) {
 	for range notify.MaxEndpoints {
 		ids = append([]string{w.create(t, account, "link.paid", "link.paid").Endpoint.ID}, ids...)
 	}
-	if _, err := w.Create(ctx, notify.Draft{Account: account, Mode: mode, URL: hook}, nil); fault.Code(err) != "too_many_endpoints" {
+	if _, err := w.Create(ctx, notify.Draft{Account: account, Mode: mode, URL: "https://example.com/17"}, nil); fault.Code(err) != "too_many_endpoints" {
 		t.Errorf("the 17th: %v", err)
 	}
 	if _, err := w.Create(ctx, notify.Draft{Account: account, Mode: "live", URL: hook}, nil); err != nil {

@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
@@ -9,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/paylink/paylink/internal/stream"
 )
@@ -72,10 +75,20 @@ type body struct {
 	Data      json.RawMessage `json:"data"`
 }
 
-// Body spells an event as its webhooks carry it.
+// Body spells an event as its webhooks carry it. Its text is escaped no more than
+// JSON asks for: data may have been stored with "<" as six bytes, and a body is to stay
+// of a size that receivers take.
 func Body(e stream.Event) ([]byte, error) {
-	return json.Marshal(body{
+	data, err := jsontext.AppendFormat(nil, e.Data, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	if err != nil {
+		return nil, err
+	}
+	var out bytes.Buffer
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	err = enc.Encode(body{
 		ID: e.ID, Type: e.Type, Seq: e.Seq, ObjectSeq: e.ObjectSeq,
-		CreatedAt: stamp(e.CreatedAt), Mode: e.Mode, Data: e.Data,
+		CreatedAt: stamp(e.CreatedAt), Mode: e.Mode, Data: data,
 	})
+	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), err
 }

@@ -15,10 +15,14 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/link"
 )
 
-// MaxBodyBytes bounds the body of a request.
-const MaxBodyBytes = 64 << 10
+// MaxBodyBytes bounds the body of a request. It takes the largest link also from a
+// client that writes characters as \u and four digits, as most JSON libraries do
+// beyond ASCII and some, Go's among them, for "<", which is six bytes for one; the rest
+// of a link is less than a third of its metadata (TestLargestLinkIsTaken).
+const MaxBodyBytes = 8 * link.MaxMetadataBytes
 
 // maxAmountDigits bounds the spelling of an amount before anything parses it.
 const maxAmountDigits = 32

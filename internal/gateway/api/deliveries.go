@@ -164,6 +164,12 @@ func (a *API) redeliverAll(q *request) (any, error) {
 	if err := q.decode(&in); err != nil {
 		return nil, err
 	}
+	// An empty filter would silently not filter, and send everything again.
+	for name, given := range map[string]field[string]{"status": in.Status, "eventType": in.EventType} {
+		if err := notEmpty(name, given); err != nil {
+			return nil, err
+		}
+	}
 	f := notify.Filter{Status: notify.Status(in.Status.Value), EventType: in.EventType.Value}
 	times := query{}
 	for name, given := range map[string]field[string]{"from": in.From, "to": in.To} {

@@ -13,6 +13,7 @@ import (
 	"github.com/paylink/paylink/internal/calendar"
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/id"
+	"github.com/paylink/paylink/internal/link"
 )
 
 // Bounds of a list and of its filters.
@@ -20,7 +21,7 @@ const (
 	DefaultLimit   = 20
 	MaxLimit       = 100
 	maxQueryBytes  = 4 << 10
-	maxFilterBytes = 500
+	maxFilterBytes = utf8.UTFMax * link.MaxReferenceChars // the longest that a list is filtered by
 	maxCursorBytes = 256
 )
 

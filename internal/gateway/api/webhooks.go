@@ -37,12 +37,21 @@ func (a *API) createEndpoint(q *request) (any, error) {
 	if err := need(in.URL.Set, "url"); err != nil {
 		return nil, err
 	}
-	d := notify.Draft{Account: q.caller.account, Mode: q.caller.mode, URL: in.URL.Value, Events: in.Events.Value}
+	d := notify.Draft{Account: q.caller.account, Mode: q.caller.mode, URL: in.URL.Value, Events: listed(in.Events)}
 	r, err := a.Webhooks.Create(q.Context(), d, q.ticket)
 	if err != nil {
 		return nil, err
 	}
 	return showRevealed(r), nil
+}
+
+// listed is a list as the caller gave it: nil when it was left out, and never nil when
+// it was there, so that an empty list is not taken for one that was left out.
+func listed(f field[[]string]) []string {
+	if f.Set && f.Value == nil {
+		return []string{}
+	}
+	return f.Value
 }
 
 // listEndpoints cuts a page out of all of them: there are few.
@@ -101,8 +110,8 @@ func (a *API) updateEndpoint(q *request) (any, error) {
 	if in.URL.Set {
 		c.URL = &in.URL.Value
 	}
-	if in.Events.Set {
-		c.Events = &in.Events.Value
+	if events := listed(in.Events); events != nil {
+		c.Events = &events
 	}
 	if in.Enabled.Set {
 		c.Enabled = &in.Enabled.Value

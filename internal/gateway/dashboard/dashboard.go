@@ -56,7 +56,7 @@ import (
 
 // Bounds.
 const (
-	maxBodyBytes  = 64 << 10
+	maxBodyBytes  = 4 * link.MaxMetadataBytes // the largest link, with three bytes for each that a form escapes
 	maxFlashBytes = 1 << 10
 	changeTimeout = 45 * time.Second // of a post; longer than an issuer call (30 s)
 	pageSize      = 25

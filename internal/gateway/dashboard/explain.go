@@ -61,6 +61,8 @@ var explained = map[string]string{
 	"url_has_fragment":        "webhooks.fault.plain",
 	"events_missing":          "webhooks.fault.events",
 	"too_many_endpoints":      "webhooks.fault.many",
+	"endpoint_exists":         "webhooks.fault.exists",
+	"metadata_too_large":      "links.wrong.metadataLarge",
 	"endpoint_disabled":       "webhooks.fault.disabled",
 	"redelivery_running":      "webhooks.fault.running",
 	"redelivery_too_large":    "webhooks.fault.large",

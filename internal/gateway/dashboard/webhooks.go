@@ -92,7 +92,7 @@ func (v *visit) endpointBadge(e notify.Endpoint) badge {
 }
 
 func everyEvent(e notify.Endpoint) bool {
-	return len(e.Events) == 0 || slices.Contains(e.Events, notify.All)
+	return slices.Contains(e.Events, notify.All)
 }
 
 // subscription is what an endpoint hears of, in a few words.
@@ -121,7 +121,7 @@ func (v *visit) endpointForm(status int, f endpointForm) error {
 // asked reads the form of an endpoint.
 func (v *visit) askedEndpoint() (endpointForm, error) {
 	in, err := v.form()
-	f := endpointForm{URL: in.Get("url"), All: in.Get("which") != "some", Chosen: in["events"], Attempt: in.Get("attempt")}
+	f := endpointForm{URL: in.Get("url"), All: in.Get("which") == "every", Chosen: in["events"], Attempt: in.Get("attempt")}
 	return f, err
 }
 

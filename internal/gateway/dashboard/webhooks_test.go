@@ -23,6 +23,9 @@ var secretValue = regexp.MustCompile(`id="secret" type="text" readonly value="(w
 // endpoint adds one by the form, and gives its path and its secret.
 func (w *world) endpoint(form url.Values) (path, secret string) {
 	w.t.Helper()
+	if !form.Has("which") {
+		form.Set("which", "every")
+	}
 	form.Set("attempt", w.attempt(w.get(hooksPath+"/new")))
 	p := w.post(hooksPath, form)
 	m := secretValue.FindStringSubmatch(p.body)
@@ -76,6 +79,10 @@ func TestWebhookEndpoints(t *testing.T) {
 		t.Errorf("%d", p.status)
 	}
 	w.post(path, url.Values{"url": {"https://shop.example/"}, "which": {"some"}}).has(t, "Choose at least one event.")
+	w.post(path, url.Values{"url": {"https://shop.example/"}}).has(t, "Choose at least one event.") // nothing said is not every event
+	w.post(path, url.Values{"url": {"https://shop.example:0/"}, "which": {"every"}}).has(t, "a port is from 1 to 65535")
+	second := url.Values{"url": {"https://SHOP.example/hooks"}, "which": {"every"}, "attempt": {w.attempt(w.get(hooksPath + "/new"))}}
+	w.post(hooksPath, second).has(t, "Another endpoint has this address already")
 	w.post(path, url.Values{"url": {"https://new.example/"}, "which": {"every"}}).has(t, "The endpoint was changed.", "https://new.example/", "All events, also those to come")
 
 	w.post(path+"/enabled", url.Values{"enabled": {"no"}}).has(t, "Disabled", "Somebody of your account disabled it.", "Nothing is sent to this endpoint any more.")

@@ -114,7 +114,7 @@ func noise(t *testing.T, n int) string {
 func TestTheLargestPaymentFits(t *testing.T) {
 	metadata := map[string]string{}
 	for range link.MaxMetadata {
-		metadata[noise(t, 64)] = noise(t, link.MaxMetadataBytes)
+		metadata[noise(t, 64)] = noise(t, link.MaxMetadataValueChars)
 	}
 	l := link.Link{ID: id.New(id.Link), Account: id.New(id.Account), Mode: link.Test, Payee: noise(t, 200), Amount: money.Of(2_000, "EUR"), Issuer: "simulator",
 		Description: noise(t, 2000), Reference: noise(t, 800), Realm: noise(t, 64), Metadata: metadata, MaxUses: 1, ExpiresAt: noon.Add(time.Hour),

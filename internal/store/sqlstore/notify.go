@@ -35,6 +35,9 @@ func scanEndpoint(row rowScanner) (notify.Endpoint, error) {
 		return e, err
 	}
 	err := json.Unmarshal([]byte(events), &e.Events)
+	if len(e.Events) == 0 {
+		e.Events = []string{notify.All} // as an earlier version wrote it
+	}
 	if err == nil {
 		e.SealedSecret, err = fromBase64(secret)
 	}
@@ -71,8 +74,25 @@ func (s *Store) CreateEndpoint(ctx context.Context, e notify.Endpoint, r *idempo
 		if count > notify.MaxEndpoints {
 			return notify.TooManyEndpoints()
 		}
-		return putRecord(t, r)
+		// The record first: a request that is made again is not refused for what it did.
+		if err := putRecord(t, r); err != nil {
+			return err
+		}
+		return notDoubled(t, notify.Endpoint{}, e)
 	})
+}
+
+// notDoubled refuses an endpoint that doubles another of its owner's, unless it did so
+// before the change. The commits of an account follow each other, so two at the same
+// moment do not both pass.
+func notDoubled(t *tx, before, e notify.Endpoint) error {
+	return t.each(func(row rowScanner) error {
+		other, err := scanEndpoint(row)
+		if err == nil && e.Doubles(other) && !before.Doubles(other) {
+			return notify.EndpointExists(other)
+		}
+		return err
+	}, "SELECT "+endpointColumns+" FROM webhook_endpoints WHERE account = $1 AND mode = $2 AND url = $3 AND id <> $4 ORDER BY id", e.Account, e.Mode, e.URL, e.ID)
 }
 
 func putEndpoint(t *tx, e notify.Endpoint) (int64, error) {
@@ -140,6 +160,13 @@ func (s *Store) UpdateEndpoint(ctx context.Context, e notify.Endpoint, events []
 		return err
 	}
 	return s.write(ctx, []string{e.Account}, func(t *tx) error {
+		before, err := scanEndpoint(t.row("SELECT "+endpointColumns+" FROM webhook_endpoints WHERE id = $1 AND account = $2", e.ID, e.Account))
+		if fault.KindOf(err) == fault.KindNotFound {
+			return notify.ErrConflict
+		}
+		if err != nil {
+			return err
+		}
 		n, err := t.exec(`UPDATE webhook_endpoints SET url = $1, events = $2, secret = $3, previous_secret = $4, previous_until = $5,
 			disabled_at = $6, disabled_reason = $7, failing_since = $8, told = $9, revision = revision + 1
 			WHERE id = $10 AND account = $11 AND revision = $12`,
@@ -151,6 +178,9 @@ func (s *Store) UpdateEndpoint(ctx context.Context, e notify.Endpoint, events []
 		}
 		if n == 0 {
 			return notify.ErrConflict
+		}
+		if err := notDoubled(t, before, e); err != nil {
+			return err
 		}
 		if err := appendEvents(t, rows); err != nil {
 			return err

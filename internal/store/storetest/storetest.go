@@ -164,6 +164,7 @@ func Run(t *testing.T, open func(t *testing.T) Store, options ...Options) {
 		"form is read back as written":                 formRoundTrip,
 		"a form is changed once per revision":          formUpdates,
 		"forms page newest first":                      formPages,
+		"I15 what was accepted fits every stage":       sizes,
 	} {
 		t.Run(name, func(t *testing.T) {
 			test(t, suite{Store: s, ctx: t.Context(), account: id.New(id.Account), catchUp: catchUp})
