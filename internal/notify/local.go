@@ -34,6 +34,8 @@ type Local struct {
 	Config
 	cache cache
 	nudge chan struct{} // a bulk redelivery was begun
+
+	lastRedelivery string // where the last round over those that run ended
 }
 
 var _ Service = (*Local)(nil)
@@ -269,7 +271,7 @@ func (l *Local) Handle(ctx context.Context, events []stream.Event) error {
 			if sealed == nil {
 				plain, err := Body(*e)
 				if err != nil {
-					return fmt.Errorf("spell event %s: %w", e.ID, err)
+					return &stream.Unreadable{Event: e.ID, Cause: err}
 				}
 				if len(plain) > MaxPayloadBytes {
 					if err := l.park(ctx, *e, endpoints, len(plain)); err != nil {

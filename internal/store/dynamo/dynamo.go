@@ -67,6 +67,7 @@ type Store struct {
 	heat    heat
 	recent  recent
 	clocks  testclock.Set
+	walks   walks
 }
 
 // Open reads a URL of the form dynamodb://TABLE?region=R&endpoint=URL. Without

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
 	"strconv"
 	"time"
 
@@ -160,16 +161,16 @@ func (s *Store) CancelLink(ctx context.Context, account, id string, at time.Time
 
 // ExpireLinks implements link.Store.
 func (s *Store) ExpireLinks(ctx context.Context, now time.Time, limit int, event func(link.Link) (stream.Event, error)) (int, error) {
-	ended, err := s.endedLinks(ctx, now, limit)
+	ended, aside, err := s.endedLinks(ctx, now, limit)
 	if err != nil || len(ended) == 0 {
-		return 0, err
+		return aside, errors.Join(err, link.SetAside(aside))
 	}
 	accounts := make([]string, len(ended))
 	for i, l := range ended {
 		accounts[i] = l.Account
 		defer s.links.forget(l.ID)
 	}
-	return len(ended), s.write(ctx, accounts, func(t *tx) error {
+	err = s.write(ctx, accounts, func(t *tx) error {
 		for _, l := range ended {
 			n, err := t.exec("UPDATE links SET open = 0, expired_at = $1 WHERE id = $2 AND open = 1", micros(l.At(now)), l.ID)
 			if err != nil {
@@ -192,31 +193,58 @@ func (s *Store) ExpireLinks(ctx context.Context, now time.Time, limit int, event
 		}
 		return nil
 	})
+	if err != nil {
+		return 0, err
+	}
+	return len(ended) + aside, link.SetAside(aside)
 }
 
-// endedLinks are open links whose time is over, by their accounts' clocks.
-func (s *Store) endedLinks(ctx context.Context, now time.Time, limit int) ([]link.Link, error) {
-	const open = "SELECT " + linkColumns + " FROM links WHERE open = 1 AND expires_at <= $1"
-	most := " ORDER BY expires_at LIMIT " + strconv.Itoa(limit)
-	rows, err := s.query(ctx, s.read, open+most, micros(now))
+// endedLinks are open links whose time is over, by their accounts' clocks: each account's
+// oldest before any account's second. Those that cannot be read are set aside, and only
+// counted.
+func (s *Store) endedLinks(ctx context.Context, now time.Time, limit int) (ended []link.Link, aside int, err error) {
+	rows, err := s.dueRows(ctx, linkQueue, now, limit)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	ended, err := scanLinks(rows)
-	if err != nil {
-		return nil, err
+	old, err := s.readDue(ctx, "SELECT id, account, mode, account, again_at, misses FROM links WHERE open = 2 AND again_at <= $1 ORDER BY again_at LIMIT "+
+		strconv.Itoa(linksAgain), micros(now))
+	if err != nil || len(rows)+len(old) == 0 {
+		return nil, 0, err
 	}
-	err = s.clocks.Round("links", func(account string, ahead time.Duration) error {
-		rows, err := s.query(ctx, s.read, open+" AND account = $2 AND mode = $3 AND expires_at > $4"+most, micros(now.Add(ahead)), account, link.Test, micros(now))
-		if err != nil {
-			return err
+	var broken, sound []dueRow
+	for _, r := range append(rows, old...) {
+		l, err := scanLink(s.queryRow(ctx, "SELECT "+linkColumns+" FROM links WHERE id = $1", r.id))
+		switch {
+		case fault.Code(err) == "link_damaged":
+			broken = append(broken, r)
+		case err != nil:
+			return nil, 0, err
+		case slices.Contains(old, r):
+			sound = append(sound, r)
+		default:
+			l.Ahead = s.Ahead(l.Account, l.Mode)
+			ended = append(ended, l)
 		}
-		more, err := scanLinks(rows)
-		ended = append(ended, more...)
-		return err
-	})
-	for i, l := range ended {
-		ended[i].Ahead = s.Ahead(l.Account, l.Mode)
 	}
-	return ended[:min(len(ended), limit)], err
+	if len(broken)+len(sound) == 0 {
+		return ended, 0, nil
+	}
+	return ended, len(broken), s.write(ctx, nil, func(t *tx) error {
+		for _, r := range broken {
+			if _, err := t.exec("UPDATE links SET open = 2, misses = misses + 1, again_at = $1 WHERE id = $2 AND open IN (1, 2)",
+				micros(now.Add(link.Backoff(r.misses))), r.id); err != nil {
+				return err
+			}
+		}
+		for _, r := range sound { // somebody put it right
+			if _, err := t.exec("UPDATE links SET open = 1, misses = 0 WHERE id = $1 AND open = 2", r.id); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
+
+// linksAgain bounds how many links that were set aside are looked at again in one step.
+const linksAgain = 20
