@@ -1,6 +1,7 @@
 package coordinator_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -20,8 +21,10 @@ func (w *world) orphans(p payment.Payment, n int) []payment.Payment {
 		q.Work = payment.Work{NextAt: epoch}
 		list[i] = q
 	}
-	if err := w.store.LoadPayments(w.t.Context(), list); err != nil {
-		w.t.Fatal(err)
+	for part := range slices.Chunk(list, 100) {
+		if err := w.store.LoadPayments(w.t.Context(), part); err != nil {
+			w.t.Fatal(err)
+		}
 	}
 	return list
 }

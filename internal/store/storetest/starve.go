@@ -25,7 +25,7 @@ type Bulk interface {
 
 const (
 	sweepOf = 100
-	loadOf  = 500
+	loadOf  = 100
 )
 
 // dueAt gives n payments of an account whose time is the epoch and a little more.
