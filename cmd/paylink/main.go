@@ -81,6 +81,7 @@ type commands struct {
 	Serve       serving  `cmd:"" help:"Run the server."`
 	CheckConfig serving  `cmd:"" help:"Say what is wrong with the configuration."`
 	Migrate     stores   `cmd:"" help:"Bring the store to this version's schema."`
+	Aside       aside    `cmd:"" help:"Name what cannot be worked on and was set aside, also while the server runs."`
 	Verify      long     `cmd:"" help:"Check every invariant on the data, also while the server runs."`
 	Backup      backup   `cmd:"" help:"Copy the data into a new folder, also while the server runs."`
 	Export      export   `cmd:"" help:"Write everything that the store holds into a new file, to move it into another store."`
@@ -111,6 +112,12 @@ type remoteCommands struct {
 }
 
 // long are the commands that tell how far they are.
+type aside struct {
+	stores
+	Retry  bool `help:"Make payments and links that were set aside due at once."`
+	Forget bool `help:"No longer list the events that were passed over."`
+}
+
 type long struct {
 	stores
 	Quiet bool `help:"Do not tell how far it is."`
@@ -247,6 +254,8 @@ func dispatch(ctx context.Context, command string, c commands, out, errs io.Writ
 		return app.RebuildLake(ctx, c.Lake.Rebuild.config(), out)
 	case "migrate":
 		return app.Migrate(ctx, c.Migrate.config(), out)
+	case "aside":
+		return app.Aside(ctx, c.Aside.config(), c.Aside.Retry, c.Aside.Forget, out)
 	case "verify":
 		return app.Verify(ctx, c.Verify.config(errs), out)
 	case "backup <dir>":

@@ -37,6 +37,8 @@ type stores struct {
 type counter interface {
 	CountPayments(ctx context.Context, status string) (int64, error)
 	CountDue(ctx context.Context, now time.Time) (int64, error)
+	CountAside(ctx context.Context, kind string) (int64, error)
+	OldestDue(ctx context.Context) (time.Time, error)
 }
 
 // openStores opens what the boxes of this process need. A whole process brings the
@@ -55,6 +57,7 @@ func (s *services) openStores(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		store.LogTo(s.log)
 		s.closers = append(s.closers, store.Close)
 		s.stores = stores{sql: store, links: store, payments: store, linkRecords: store, paymentRecords: store, counts: store}
 	}
@@ -162,13 +165,42 @@ func gauge(f func(context.Context) (int64, error)) func() float64 {
 	}
 }
 
+// age is how long ago something was, in seconds; 0 where there is nothing.
+func age(f func(context.Context) (time.Time, error)) func(context.Context) (int64, error) {
+	return func(ctx context.Context) (int64, error) {
+		at, err := f(ctx)
+		if err != nil || at.IsZero() {
+			return 0, err
+		}
+		return max(0, int64(time.Since(at).Seconds())), nil
+	}
+}
+
+// asideGauges count what could not be worked on, and was taken out of the way.
+func (s *services) asideGauges() {
+	const name, help = "paylink_set_aside", "What cannot be worked on and was taken out of the way of the rest: paylink aside names it."
+	if s.cfg.runs("notifier") && s.stores.sql != nil {
+		s.metrics.Gauge(name, help, map[string]string{"kind": "events"},
+			gauge(func(ctx context.Context) (int64, error) { return s.stores.sql.CountAside(ctx, "events") }))
+	}
+	for kind, target := range map[string]string{"payments": "transactions", "links": "links"} {
+		if s.cfg.runs(target) && s.stores.counts != nil {
+			s.metrics.Gauge(name, help, map[string]string{"kind": kind},
+				gauge(func(ctx context.Context) (int64, error) { return s.stores.counts.CountAside(ctx, kind) }))
+		}
+	}
+}
+
 // gauges read the stores when the metrics are scraped.
 func (s *services) gauges() {
 	s.writeGauges()
+	s.asideGauges()
 	for target, consumer := range map[string]string{"notifier": sqlstore.NotifyConsumer, "payments": "balances"} {
 		if s.cfg.runs(target) {
 			s.metrics.Gauge("paylink_stream_lag", "Events that the consumer has not handled.", map[string]string{"consumer": consumer},
 				gauge(func(ctx context.Context) (int64, error) { return s.stores.sql.Lag(ctx, consumer) }))
+			s.metrics.Gauge("paylink_stream_age_seconds", "How old the oldest event is that the consumer has not handled.", map[string]string{"consumer": consumer},
+				gauge(age(func(ctx context.Context) (time.Time, error) { return s.stores.sql.OldestUnhandled(ctx, consumer) })))
 		}
 	}
 	if s.cfg.runs("notifier") {
@@ -183,6 +215,8 @@ func (s *services) gauges() {
 	}
 	s.metrics.Gauge("paylink_due_payments", "Payments whose time has come and that the sweep has not taken yet.", nil,
 		gauge(func(ctx context.Context) (int64, error) { return s.stores.counts.CountDue(ctx, time.Now()) }))
+	s.metrics.Gauge("paylink_due_age_seconds", "How long the payment that has waited longest for the sweep has been due.", nil,
+		gauge(age(s.stores.counts.OldestDue)))
 }
 
 // withStore opens the store for a command that works with it beside servers that run.

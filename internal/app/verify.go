@@ -203,6 +203,9 @@ func (a *audit) read(ctx context.Context, s *sqlstore.Store, from walker, total 
 	}
 	a.reports.rest(a.say)
 	a.analytics.rest(a.say)
+	if err := a.asides(ctx, s, from); err != nil {
+		return err
+	}
 	for id, want := range a.logged {
 		if told := a.told[id]; told&^want != 0 || a.due[id]&^told != 0 {
 			a.say("I12 %s: log entries %b, events %b", id, want, told)
@@ -304,6 +307,9 @@ func (a *audit) lookAgain(ctx context.Context) error {
 
 func (a *audit) event(e stream.Event, projectedTo int64) error {
 	a.events++
+	if e.Damaged != nil {
+		a.say("F21 event %s at %d: %v", e.ID, e.Position, e.Damaged)
+	}
 	owner := e.Account + " " + e.Mode
 	if e.Seq != a.seqs[owner]+1 {
 		a.say("I12 events of %s: seq %d follows %d", owner, e.Seq, a.seqs[owner])

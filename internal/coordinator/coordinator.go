@@ -93,6 +93,9 @@ type Config struct {
 	FraudBudget time.Duration // DefaultFraudBudget when zero
 	// ObserveFraud is told how long each look took, and whether it came in time; may be nil.
 	ObserveFraud func(took time.Duration, inTime bool)
+	// ObserveGone is told of every look at a payment whose issuer is not among the
+	// connectors; may be nil.
+	ObserveGone func(issuer string)
 	// Observe is told of every call to an issuer; may be nil.
 	Observe func(connector, call string, outcome issuer.Outcome, took time.Duration)
 }
@@ -102,6 +105,7 @@ type Local struct {
 	cfg        Config
 	policies   policies
 	connectors map[string]issuer.Connector
+	lanes      lanes
 }
 
 var _ Service = (*Local)(nil)
@@ -111,6 +115,9 @@ func New(cfg Config) *Local {
 	c := &Local{cfg: cfg, connectors: map[string]issuer.Connector{}}
 	if cfg.Observe == nil {
 		c.cfg.Observe = func(string, string, issuer.Outcome, time.Duration) {}
+	}
+	if cfg.ObserveGone == nil {
+		c.cfg.ObserveGone = func(string) {}
 	}
 	if cfg.ObserveFraud == nil {
 		c.cfg.ObserveFraud = func(time.Duration, bool) {}

@@ -3,6 +3,8 @@ package coordinator
 import (
 	"context"
 	"errors"
+	"fmt"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -13,18 +15,32 @@ import (
 )
 
 // Run sweeps: it finds payments whose time has come and carries them on. Several
-// processes may run it: the claim is a conditional write, so one of them works.
+// processes may run it: the claim is a conditional write, so one of them works. An
+// issuer that does not answer keeps its own payments waiting, and no other's.
 func (c *Local) Run(ctx context.Context) error {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
+	var running sync.WaitGroup
+	defer running.Wait()
+	more := make(chan struct{}, 1)
 	for {
-		if _, err := c.Sweep(ctx); err != nil && ctx.Err() == nil {
-			c.cfg.Log.ErrorContext(ctx, "sweep failed; it runs again", "error", err)
-		}
+		n, wait := c.start(ctx)
+		running.Go(func() {
+			if err := wait(); err != nil && ctx.Err() == nil {
+				c.cfg.Log.ErrorContext(ctx, "sweep failed; it runs again", "error", err)
+			}
+			if n == sweepBatch { // there may be more
+				select {
+				case more <- struct{}{}:
+				default:
+				}
+			}
+		})
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-c.clockMoved(): // what is due may have changed
+		case <-more:
 		case <-tick.C:
 		}
 	}
@@ -40,17 +56,78 @@ func (c *Local) clockMoved() <-chan struct{} {
 
 // Sweep works once on what is due and returns how many payments it took.
 func (c *Local) Sweep(ctx context.Context) (int, error) {
+	n, wait := c.start(ctx)
+	return n, wait()
+}
+
+// start takes what is due, lets each issuer's payments be worked on beside the others',
+// and returns how many they are and what waits for them. Of an issuer whose payments are
+// still being worked on none are taken.
+func (c *Local) start(ctx context.Context) (n int, wait func() error) {
 	// What can be read is carried on, also when one payment is damaged.
-	due, unread := c.cfg.Payments.DuePayments(ctx, c.cfg.Now(), sweepBatch)
-	var g errgroup.Group
-	g.SetLimit(sweepParallel)
+	due, unread := c.cfg.Payments.TakeDue(ctx, payment.Take{Now: c.cfg.Now(), Limit: sweepBatch, Busy: c.lanes.busy()})
+	of := map[string][]payment.Payment{}
 	for _, p := range due {
-		g.Go(func() error {
-			_, err := c.resolve(ctx, p, false)
-			return err
+		of[p.Issuer] = append(of[p.Issuer], p)
+	}
+	var all errgroup.Group
+	for name, list := range of {
+		free := c.lanes.enter(name)
+		all.Go(func() error {
+			defer free()
+			return c.carryOn(ctx, list)
 		})
 	}
-	return len(due), errors.Join(unread, g.Wait())
+	return len(due), func() error { return errors.Join(unread, all.Wait()) }
+}
+
+// carryOn works on payments of one issuer. What one of them meets is no reason to leave
+// the others.
+func (c *Local) carryOn(ctx context.Context, list []payment.Payment) error {
+	var g errgroup.Group
+	g.SetLimit(sweepParallel)
+	failed := make([]error, len(list))
+	for i, p := range list {
+		g.Go(func() error {
+			if _, err := c.resolve(ctx, p, false); err != nil {
+				failed[i] = fmt.Errorf("%s: %w", p.ID, err)
+			}
+			return nil
+		})
+	}
+	_ = g.Wait() // each error is in its place
+	return errors.Join(failed...)
+}
+
+// lanes are the issuers whose payments a sweep works on.
+type lanes struct {
+	mu     sync.Mutex
+	issuer map[string]int
+}
+
+func (l *lanes) busy() (names []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for name := range l.issuer {
+		names = append(names, name)
+	}
+	return names
+}
+
+func (l *lanes) enter(name string) (leave func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.issuer == nil {
+		l.issuer = map[string]int{}
+	}
+	l.issuer[name]++
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.issuer[name]--; l.issuer[name] == 0 {
+			delete(l.issuer, name)
+		}
+	}
 }
 
 // Repair carries on a payment whose outcome is not known, because somebody asks
@@ -90,7 +167,8 @@ func (c *Local) followUp(ctx context.Context, p payment.Payment) payment.Payment
 func (c *Local) resolve(ctx context.Context, p payment.Payment, extra bool) (payment.Payment, error) {
 	k, ok := c.connectors[p.Issuer]
 	if !ok {
-		return p, errors.New("issuer " + p.Issuer + " is not configured")
+		k = gone(p.Issuer)
+		c.cfg.ObserveGone(p.Issuer)
 	}
 	owner := id.New(id.Change)
 	claimed, err := c.settleOnce(ctx, p, payment.Input{Kind: payment.Claim, Actor: "sweep", Owner: owner})
@@ -138,15 +216,10 @@ func (c *Local) resolveStatus(ctx context.Context, k issuer.Connector, p payment
 		return c.inquire(ctx, k, p, extra)
 	case payment.Unknown, payment.RequiresAction:
 		return c.inquire(ctx, k, p, extra)
+	case payment.Review: // its issuer was gone
+		return c.returned(ctx, k, p, extra)
 	case payment.Capturing:
-		answer := c.lookup(ctx, k, p.CaptureKey())
-		if answer.Outcome == issuer.NotFound {
-			answer = c.capture(ctx, k, p)
-		}
-		if answer.Outcome == issuer.NotSent {
-			answer.Outcome = issuer.Ambiguous // this call was not sent; an earlier one may have been
-		}
-		return c.settle(ctx, p, payment.Input{Kind: payment.CaptureAnswer, Actor: "sweep", Answer: answer, Extra: extra})
+		return c.askCapture(ctx, k, p, extra)
 	case payment.Authorized, payment.Late: // the hold has run out
 		if p.CapturedMinor > 0 {
 			return p, nil // a late success that was captured: the merchant decides, and it is due for a refund alone
@@ -161,11 +234,23 @@ func (c *Local) resolveStatus(ctx context.Context, k issuer.Connector, p payment
 	return p, nil
 }
 
+// askCapture asks what became of a capture, and makes it if the issuer has not seen it.
+func (c *Local) askCapture(ctx context.Context, k issuer.Connector, p payment.Payment, extra bool) (payment.Payment, error) {
+	answer := c.lookup(ctx, k, p.CaptureKey())
+	if answer.Outcome == issuer.NotFound {
+		answer = c.capture(ctx, k, p)
+	}
+	if answer.Outcome == issuer.NotSent {
+		answer.Outcome = issuer.Ambiguous // this call was not sent; an earlier one may have been
+	}
+	return c.settle(ctx, p, payment.Input{Kind: payment.CaptureAnswer, Actor: "sweep", Answer: answer, Extra: extra})
+}
+
 // inquire asks the issuer what became of the authorisation. What the issuer has
 // never seen, and a challenge that nobody answered, is reversed, so that a
 // request still on its way is refused when it arrives.
 func (c *Local) inquire(ctx context.Context, k issuer.Connector, p payment.Payment, extra bool) (payment.Payment, error) {
-	if p.Status != payment.Unknown && p.Status != payment.RequiresAction {
+	if p.Status != payment.Unknown && p.Status != payment.RequiresAction && !p.Orphaned() {
 		return p, nil
 	}
 	answer := c.lookup(ctx, k, p.IssuerKey())

@@ -215,6 +215,12 @@ func (w *world) restart() *coordinator.Local {
 	return w.c
 }
 
+// without is restart with no issuer configured.
+func (w *world) without() {
+	w.c = coordinator.New(coordinator.Config{Payments: w.faulty, Links: w.store, Fraud: w.fraud, FraudBudget: w.fraud.budget, Ring: w.ring,
+		LinkURL: w.links.URL, Now: w.clock.now, Log: slog.New(slog.NewTextHandler(&w.logs, nil))})
+}
+
 type linkOption func(*link.CreateRequest)
 
 func manual(r *link.CreateRequest)    { r.Capture = link.CaptureManual }

@@ -8,6 +8,7 @@ package link
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/paylink/paylink/internal/fault"
@@ -205,4 +206,20 @@ type Store interface {
 	// the last use back, or completes it, makes it due again. It handles up to limit
 	// links, and returns how many.
 	ExpireLinks(ctx context.Context, now time.Time, limit int, event func(Link) (stream.Event, error)) (int, error)
+}
+
+// maxBackoff is how rarely a link that cannot be read is looked at.
+const maxBackoff = 24 * time.Hour
+
+// Backoff is how long a link that could not be read so often before is left alone.
+func Backoff(misses int64) time.Duration {
+	return min(time.Hour<<min(max(misses, 0), 8), maxBackoff)
+}
+
+// SetAside is the error that says how many links could not be read; nil: none.
+func SetAside(n int) error {
+	if n == 0 {
+		return nil
+	}
+	return fmt.Errorf("%d links that have ended cannot be read and are set aside: paylink verify names them", n)
 }

@@ -2,6 +2,7 @@ package link
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"time"
@@ -254,6 +255,7 @@ func (l *Local) clockMoved() <-chan struct{} {
 // returns how many links it handled.
 func (l *Local) Sweep(ctx context.Context) (int, error) {
 	total := 0
+	var failed error
 	for ctx.Err() == nil {
 		now := l.now().UTC().Truncate(time.Millisecond)
 		n, err := l.store.ExpireLinks(ctx, now, sweepBatch, func(k Link) (stream.Event, error) {
@@ -261,9 +263,10 @@ func (l *Local) Sweep(ctx context.Context) (int, error) {
 			return newEvent(EventExpired, seqEnded, k, l.URL(k), k.ExpiredAt)
 		})
 		total += n
-		if err != nil || n < sweepBatch {
-			return total, err
+		failed = errors.Join(failed, err)
+		if n < sweepBatch { // 0 if the store failed; what cannot be read keeps nothing else
+			break
 		}
 	}
-	return total, nil
+	return total, failed
 }

@@ -140,6 +140,7 @@ type Outcome struct {
 	Error  string    // "" when it was sent
 	NextAt time.Time // of a Waiting one
 	At     time.Time
+	Unsent bool // of a Waiting one: nothing was handed over, and the try does not count
 }
 
 // Outbox keeps mails. All of a call, or none.
@@ -151,7 +152,8 @@ type Outbox interface {
 	PutMailWithin(ctx context.Context, m Message, limits []Limit) error
 	// WithdrawMails drops those of the account that wait under the key.
 	WithdrawMails(ctx context.Context, account string, keys []string, at time.Time) error
-	// DueMails wait and are due, the longest first.
+	// DueMails wait and are due: the longest first, and every account's first before
+	// any account's second. One that cannot be read is parked.
 	DueMails(ctx context.Context, now time.Time, limit int) ([]Message, error)
 	// ClaimMails takes those that nobody claimed since they were read, until a
 	// time from which on another may; it counts the attempt, and returns them.

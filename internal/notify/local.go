@@ -36,6 +36,8 @@ type Local struct {
 	Config
 	cache cache
 	nudge chan struct{} // a bulk redelivery was begun
+
+	lastRedelivery string // where the last round over those that run ended
 }
 
 var _ Service = (*Local)(nil)
@@ -275,7 +277,7 @@ func (l *Local) Handle(ctx context.Context, events []stream.Event) error {
 			if sealed == nil {
 				plain, err := Body(*e)
 				if err != nil {
-					return fmt.Errorf("spell event %s: %w", e.ID, err)
+					return &stream.Unreadable{Event: e.ID, Cause: err}
 				}
 				plain = l.Site.Document(plain)
 				if len(plain) > MaxPayloadBytes {

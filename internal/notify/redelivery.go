@@ -90,8 +90,8 @@ type RedeliveryStore interface {
 	Redelivery(ctx context.Context, account, id string) (Redelivery, error)
 	// Redeliveries of an endpoint, newest id first, strictly older than before.
 	Redeliveries(ctx context.Context, account, endpoint, before string, limit int) ([]Redelivery, error)
-	// RunningRedeliveries of everybody, oldest first.
-	RunningRedeliveries(ctx context.Context, limit int) ([]Redelivery, error)
+	// RunningRedeliveries of everybody that come after an id, oldest first.
+	RunningRedeliveries(ctx context.Context, after string, limit int) ([]Redelivery, error)
 	// RedeliveryPage is what comes after its cursor, oldest first, with bodies.
 	RedeliveryPage(ctx context.Context, r Redelivery, limit int) ([]Delivery, error)
 	// UpdateRedelivery replaces the one whose revision is r.Revision, raises the
@@ -223,11 +223,17 @@ func (l *Local) RunRedeliveries(ctx context.Context) error {
 	}
 }
 
-// CarryOn makes one step of each that runs, and says whether any of them moved.
+// CarryOn makes one step of each that runs, or of the next maxRunning of them, and says
+// whether another round is wanted at once. One caller at a time.
 func (l *Local) CarryOn(ctx context.Context) (moved bool, err error) {
-	running, err := l.Store.RunningRedeliveries(ctx, maxRunning)
+	running, err := l.Store.RunningRedeliveries(ctx, l.lastRedelivery, maxRunning)
 	if err != nil {
 		return false, err
+	}
+	l.lastRedelivery = ""
+	if len(running) == maxRunning { // those behind them come in the next round
+		l.lastRedelivery = running[maxRunning-1].ID
+		moved = true
 	}
 	var all []error
 	for _, r := range running {

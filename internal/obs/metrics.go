@@ -17,6 +17,7 @@ type Metrics struct {
 	relayed  prometheus.Histogram
 	mails    *prometheus.CounterVec
 	limited  *prometheus.CounterVec
+	gone     *prometheus.CounterVec
 	assessed *prometheus.HistogramVec
 }
 
@@ -41,9 +42,14 @@ func NewMetrics() *Metrics {
 		Help: "Time to say what to do with an attempt to pay, by what was said and why.", Buckets: []float64{.0001, .0005, .001, .0025, .005, .01, .025, .1, 1}}, []string{"action", "why"})
 	m.limited = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "paylink_requests_limited_total",
 		Help: "Requests refused because somebody asked too often, by limit."}, []string{"limit"})
-	m.registry.MustRegister(m.requests, m.issuer, m.calls, m.refused, m.limited, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.gone = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "paylink_issuer_gone_total",
+		Help: "Looks at payments whose issuer is not in the configuration."}, []string{"issuer"})
+	m.registry.MustRegister(m.gone, m.requests, m.issuer, m.calls, m.refused, m.limited, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
+
+// Gone counts a look at a payment whose issuer is not in the configuration.
+func (m *Metrics) Gone(issuer string) { m.gone.WithLabelValues(issuer).Inc() }
 
 // Request records an answered request; route is the pattern, never the path.
 func (m *Metrics) Request(route, status string, took time.Duration) {

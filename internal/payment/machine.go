@@ -83,6 +83,16 @@ const ReasonMismatch = "amount_mismatch"
 // ReasonUnresolved marks a review because the issuer never gave a clear answer.
 const ReasonUnresolved = "unresolved"
 
+// ReasonIssuerGone marks a review because the payment's issuer is not in the
+// configuration. It is looked at each day, and goes on when the issuer is back.
+const ReasonIssuerGone = "issuer_gone"
+
+// An issuer that is gone is asked for about an hour: it may be a slip of a restart.
+const (
+	goneAfter = 4
+	goneEvery = 24 * time.Hour
+)
+
 // Next is the machine: from a payment and an input, the change to commit. It is
 // pure. An input that the status does not admit is a fault (409) when a caller
 // asked for it, and Nothing when it is an answer that comes twice or too late.
@@ -210,7 +220,7 @@ func (s *step) begin() error {
 func (s *step) authorization() error {
 	p, a := &s.p, s.in.Answer
 	waiting := p.Status == Processing || p.Status == Unknown || p.Status == RequiresAction ||
-		(p.Status == Review && p.ReviewReason == ReasonUnresolved && p.AuthorizedMinor == 0)
+		(p.Status == Review && (p.ReviewReason == ReasonUnresolved || p.ReviewReason == ReasonIssuerGone) && p.AuthorizedMinor == 0)
 	switch a.Outcome {
 	case issuer.Approved:
 		freed := p.Status == Created || p.Status == Declined || p.Status == CanceledS
@@ -259,14 +269,29 @@ func (s *step) unclear() {
 		if s.in.Kind == Inquired {
 			s.again()
 		}
+	case Review:
+		if s.in.Kind == Inquired && s.p.Orphaned() {
+			s.again()
+		}
 	}
 }
 
 // again schedules the next inquiry, or gives the payment to a person.
 func (s *step) again() {
 	w := &s.p.Work
+	if s.p.Orphaned() { // a person has it; it goes on by itself if the issuer comes back
+		s.rest(s.in.At.Add(goneEvery))
+		s.touched = true
+		return
+	}
 	if !s.in.Extra {
 		w.Asked++
+	}
+	if s.in.Answer.Code == issuer.CodeGone && w.Asked >= goneAfter {
+		s.p.ReviewReason = ReasonIssuerGone
+		s.rest(s.in.At.Add(goneEvery))
+		s.to(Review, "the issuer "+s.p.Issuer+" is not configured", "payment.review")
+		return
 	}
 	if w.Asked >= len(Schedule) {
 		s.p.ReviewReason = ReasonUnresolved

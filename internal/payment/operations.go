@@ -78,7 +78,7 @@ func (s *step) startCapture(minor int64) {
 
 func (s *step) captureAnswer() {
 	p, a := &s.p, s.in.Answer
-	if p.Status != Capturing {
+	if p.Status != Capturing && (!p.Orphaned() || p.Capturing == 0 || p.VoidFrom != None) {
 		return
 	}
 	switch a.Outcome {
@@ -126,7 +126,7 @@ func (s *step) startVoid(reason string) {
 
 func (s *step) voidAnswer() {
 	p := &s.p
-	if p.Status != Voiding {
+	if p.Status != Voiding && (!p.Orphaned() || p.VoidFrom == None) {
 		return
 	}
 	switch s.in.Answer.Outcome {

@@ -131,6 +131,9 @@ func (p Payment) Stuck(now time.Time) bool {
 	return p.Status == Unknown || p.Status == Capturing || p.Status == Voiding || (p.Status == Processing && !now.Before(p.Work.Until))
 }
 
+// Orphaned reports whether the payment is in review because its issuer is gone.
+func (p Payment) Orphaned() bool { return p.Status == Review && p.ReviewReason == ReasonIssuerGone }
+
 // RefundStatus of a refund.
 type RefundStatus string
 
@@ -275,14 +278,37 @@ type Store interface {
 	Reader
 	// FindPayment reads by id in whatever account: for issuers' notices alone.
 	FindPayment(ctx context.Context, id string) (Payment, error)
-	// DuePayments are those whose DueAt is not after now, oldest first. Damaged ones
-	// are named by the error, and the others are given beside it.
-	DuePayments(ctx context.Context, now time.Time, limit int) ([]Payment, error)
+	// TakeDue takes payments that are due, oldest first, and gives each account and each
+	// issuer its turn. Before it looks into one it moves its time by Backoff, so that one
+	// that cannot be worked on, or not even be read, waits behind the others from then
+	// on; a commit puts the time right. Damaged ones are named by the error, and the
+	// others are given beside it.
+	TakeDue(context.Context, Take) ([]Payment, error)
 	// CommitPayment applies the change or nothing. ErrConflict: the revision moved on.
 	// A fault of code link_paying, link_paid, link_expired or link_canceled: the
 	// use could not be had. idempotency.ErrRaced: the key was recorded meanwhile.
 	// Any other error: the outcome is not known; send the same change again.
 	CommitPayment(context.Context, Change) error
+}
+
+// Take says which payments a sweep wants.
+type Take struct {
+	Now   time.Time
+	Limit int
+	Busy  []string // issuers that have enough to do: theirs wait
+}
+
+// AsideAfter is how often a payment is taken in vain before it counts as set aside: it
+// is looked at again, but rarely, and an operator is shown it.
+const AsideAfter = 5
+
+// maxBackoff is how rarely a payment that is set aside is looked at.
+const maxBackoff = 24 * time.Hour
+
+// Backoff is until when a payment that was taken in vain so often before is not taken
+// again.
+func Backoff(misses int64) time.Duration {
+	return min(Lease<<min(max(misses, 0), 16), maxBackoff)
 }
 
 // ChallengeEnds is when an unanswered challenge is given up.

@@ -27,11 +27,37 @@ type Event struct {
 	CreatedAt time.Time         `json:"createdAt"`
 	Data      json.RawMessage   `json:"data"`
 	Transfers []ledger.Transfer `json:"-"` // the money that moved with this change
+
+	// Damaged is why the stored event cannot be read; Data and Transfers are empty then.
+	Damaged error `json:"-"`
+}
+
+// Unreadable is what a consumer answers to an event that it can never work on: it is set
+// aside, and the feed goes on. Any other error makes the batch come again.
+type Unreadable struct {
+	Event string // its id
+	Cause error
+}
+
+func (u *Unreadable) Error() string {
+	return "event " + u.Event + " cannot be read: " + u.Cause.Error()
+}
+func (u *Unreadable) Unwrap() error { return u.Cause }
+
+// Aside is something that a consumer or a relay passed over because it cannot be read.
+type Aside struct {
+	Consumer string
+	Item     string // id of the event, or of the object whose events could not be carried
+	Account  string
+	Position int64
+	Reason   string
+	At       time.Time
 }
 
 // Batch is what a sharded source gives at once, with the checkpoints after it.
 type Batch struct {
 	Events      []Event
+	Aside       []Aside           // what could not be read
 	Checkpoints map[string]string // shard to its new checkpoint; empty: forget the shard
 	// Fresh says that Checkpoints are all there are: the source was read anew from
 	// what it keeps, and older checkpoints are void.

@@ -185,9 +185,11 @@ type dispute struct {
 // add puts the events' rows into their tables.
 func (g *gathered) add(events []stream.Event) error {
 	for _, e := range events {
-		if err := g.one(e); err != nil {
-			return fmt.Errorf("event %s of %s for the lake: %w", e.ID, e.Object, err)
-		}
+		if e.Damaged == nil {
+			if err := g.one(e); err != nil {
+				return fmt.Errorf("event %s of %s for the lake: %w", e.ID, e.Object, err)
+			}
+		} // one that cannot be read is named by verify, and stops nothing here
 		g.to = e.Position
 		g.events++
 		g.bytes += len(e.Data)

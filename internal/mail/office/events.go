@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -46,6 +47,10 @@ func (l *Local) Handle(ctx context.Context, events []stream.Event) error {
 			continue
 		}
 		if err := b.event(ctx, e); err != nil {
+			var bad *unsealed
+			if errors.As(err, &bad) {
+				return &stream.Unreadable{Event: e.ID, Cause: err}
+			}
 			return fmt.Errorf("mails about event %s: %w", e.ID, err)
 		}
 	}
@@ -112,9 +117,15 @@ func reminded(e *stream.Event) (ends time.Time, ok bool) {
 func (b *batch) put(m mail.Message) error {
 	m.CreatedAt = b.now
 	sealed, err := m.Seal(b.office.Ring)
+	if err != nil { // it says more than a mail may, and always will
+		return &unsealed{err}
+	}
 	b.mails = append(b.mails, sealed)
-	return err
+	return nil
 }
+
+// unsealed is why a mail cannot be written.
+type unsealed struct{ error }
 
 // toReaders writes to each user of the account who wants it now; whether they still
 // do is looked at again when it is sent.

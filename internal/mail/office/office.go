@@ -65,8 +65,9 @@ type PaymentReader interface {
 // and Handle consumes the feed, where a Carrier is given.
 type Local struct {
 	Config
-	site string // our host, as a reader knows it
-	wake chan struct{}
+	site    string // our host, as a reader knows it
+	domains domains
+	wake    chan struct{}
 }
 
 var _ mail.Service = (*Local)(nil)

@@ -133,12 +133,16 @@ func (l *Local) judge(m mail.Message, err error) mail.Outcome {
 		return o
 	}
 	var no unwanted
+	var rests resting
 	if o.Error = err.Error(); len(o.Error) > maxError {
 		o.Error = strings.ToValidUTF8(o.Error[:maxError], "")
 	}
 	switch {
 	case errors.As(err, &no):
 		o.Status = mail.Dropped
+	case errors.As(err, &rests):
+		o.Status, o.Unsent = mail.Waiting, true
+		o.NextAt = time.Time(rests).Add(rand.N(restFirst)) //nolint:gosec // spreading load needs no secret randomness
 	case errors.Is(err, mail.ErrPermanent), errors.Is(err, mail.ErrSealed), m.Attempt >= MaxAttempts:
 		o.Status = mail.ParkedS
 	default:
@@ -173,7 +177,19 @@ func (l *Local) deliver(ctx context.Context, m mail.Message) error {
 		return err
 	}
 	letter.ID, letter.From, letter.To, letter.At, letter.Unsubscribe = m.ID, l.From, d.to, l.Now(), d.facts.Unsubscribe
-	return l.Carrier.Carry(ctx, letter)
+	if until := l.domains.resting(d.to, l.Now().UTC()); !until.IsZero() {
+		return resting(until)
+	}
+	err = l.Carrier.Carry(ctx, letter)
+	l.domains.ended(d.to, err == nil || errors.Is(err, mail.ErrPermanent), l.Now().UTC())
+	return err
+}
+
+// resting puts a mail off: its domain took none of the last ones.
+type resting time.Time
+
+func (r resting) Error() string {
+	return "domain_resting: the mail server takes nothing for this domain now"
 }
 
 // draft is a mail on its way to become a letter.

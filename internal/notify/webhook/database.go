@@ -134,6 +134,16 @@ func (d *database) advance(ctx context.Context, account string, by time.Duration
 	return err
 }
 
+// crowdDatabase leaves out what another process has just taken.
+const crowdDatabase = `UPDATE river_job SET queue = 'crowded' WHERE id IN (
+	SELECT id FROM river_job WHERE queue = 'default' AND kind = 'webhook'
+		AND state IN ('available', 'retryable', 'scheduled') AND args->>'endpoint' = $1 FOR UPDATE SKIP LOCKED)`
+
+func (d *database) crowd(ctx context.Context, endpoint string) error {
+	_, err := d.pool.Exec(ctx, crowdDatabase, endpoint)
+	return err
+}
+
 func (d *database) close() error {
 	d.pool.Close()
 	return nil

@@ -90,4 +90,12 @@ func (f *file) advance(ctx context.Context, account string, by time.Duration) er
 	return err
 }
 
+const crowdFile = `UPDATE river_job SET queue = 'crowded' WHERE queue = 'default' AND kind = 'webhook'
+	AND state IN ('available', 'retryable', 'scheduled') AND json_extract(args, '$.endpoint') = $1`
+
+func (f *file) crowd(ctx context.Context, endpoint string) error {
+	_, err := f.db.ExecContext(ctx, crowdFile, endpoint)
+	return err
+}
+
 func (f *file) close() error { return f.db.Close() }

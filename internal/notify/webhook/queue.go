@@ -38,9 +38,16 @@ const (
 	fetchCooldown  = 50 * time.Millisecond
 	fetchPoll      = 100 * time.Millisecond // a webhook waits for at most about so long
 	insertBatch    = 200
-	uniqueFor      = 24 * time.Hour // how long a finished job keeps a repeated event out
-	jitter         = 0.1            // of each delay, either way
-	spareTries     = 10             // for tries that nobody finished, so that River does not end a job that was not parked
+
+	// What endpoints cannot take now waits in a queue of its own, with as many workers,
+	// so that a long backlog is not ahead of anybody else.
+	crowdedQueue    = "crowded"
+	crowdedCooldown = 100 * time.Millisecond
+	crowdedPoll     = 300 * time.Millisecond
+
+	uniqueFor  = 24 * time.Hour // how long a finished job keeps a repeated event out
+	jitter     = 0.1            // of each delay, either way
+	spareTries = 10             // for tries that nobody finished, so that River does not end a job that was not parked
 )
 
 // Schedule is the delay before each further try: ten tries over three days, as
@@ -112,6 +119,8 @@ type engine interface {
 	// processes that died available again; such a try does not count. It calls ready
 	// when the first of that is done.
 	alive(ctx context.Context, ready func()) error
+	// crowd moves what waits for an endpoint into the queue of crowded endpoints.
+	crowd(ctx context.Context, endpoint string) error
 	// advance lets what waits for a time of an account's test mode wait for so much less.
 	advance(ctx context.Context, account string, by time.Duration) error
 	close() error
@@ -169,14 +178,19 @@ func (q *Queue) prepare(ctx context.Context, logger *slog.Logger) error {
 		return fmt.Errorf("migrate the webhook queue: %w", err)
 	}
 	workers := river.NewWorkers()
-	err := river.AddWorkerSafely(workers, newSender(q.config, q.transport))
+	sender := newSender(q.config, q.transport)
+	sender.crowd = q.engine.crowd
+	err := river.AddWorkerSafely(workers, sender)
 	if err != nil {
 		return err
 	}
 	q.client, err = q.engine.client(&river.Config{
-		Logger:                      logger,
-		Workers:                     workers,
-		Queues:                      map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: q.config.Workers}},
+		Logger:  logger,
+		Workers: workers,
+		Queues: map[string]river.QueueConfig{
+			river.QueueDefault: {MaxWorkers: q.config.Workers},
+			crowdedQueue:       {MaxWorkers: q.config.Workers, FetchCooldown: crowdedCooldown, FetchPollInterval: crowdedPoll},
+		},
 		FetchCooldown:               fetchCooldown,
 		FetchPollInterval:           fetchPoll,
 		MaxAttempts:                 q.config.tries() + spareTries,

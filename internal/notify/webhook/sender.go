@@ -27,6 +27,7 @@ type sender struct {
 	config Config
 	client *http.Client
 	slots  *slots
+	crowd  func(ctx context.Context, endpoint string) error
 }
 
 func newSender(c Config, t *http.Transport) *sender {
@@ -75,8 +76,9 @@ func (s *sender) Work(ctx context.Context, job *river.Job[args]) error {
 		d.Error = "endpoint_disabled: the endpoint was disabled (" + endpoint.DisabledReason + ") before this could be sent"
 		return s.park(ctx, d)
 	}
-	give, again := s.slots.take(a.Endpoint)
+	give, again := s.slots.take(a.Account, a.Endpoint, job.Queue == crowdedQueue)
 	if give == nil {
+		s.makeWay(ctx, job)
 		return river.JobSnooze(again + rand.N(2*again)) //nolint:gosec // G404: spreading load needs no secret randomness
 	}
 	defer give()
@@ -96,6 +98,17 @@ func (s *sender) Work(ctx context.Context, job *river.Job[args]) error {
 		return s.settleTest(ctx, d, answer)
 	}
 	return s.settle(ctx, job, endpoint, d, answer)
+}
+
+// makeWay moves what waits for an endpoint that has its share out of the way of the
+// others. If that fails the next job of the endpoint does it.
+func (s *sender) makeWay(ctx context.Context, job *river.Job[args]) {
+	if job.Queue == crowdedQueue || s.crowd == nil || !s.slots.mayMove(job.Args.Endpoint) {
+		return
+	}
+	if err := s.crowd(ctx, job.Args.Endpoint); err != nil {
+		s.config.Logger.WarnContext(ctx, "webhook: cannot move a backlog aside", "endpoint", job.Args.Endpoint, "error", err)
+	}
 }
 
 // settleTest records what came of a test. There is one try, and it changes nothing

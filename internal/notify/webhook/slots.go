@@ -11,58 +11,87 @@ const (
 	maxSlow   = 10_000      // endpoints remembered as slow; then all are forgiven
 
 	crowdedRetry = 100 * time.Millisecond
+	movePause    = 500 * time.Millisecond
 	slowRetry    = 2 * time.Second // long, so that a large backlog does not keep the queue busy
 )
 
 // slots share the workers out, so that endpoints that hang do not keep the
-// others from being told: one endpoint holds at most three quarters of them, and
-// all that were slow a moment ago at most half together.
+// others from being told. In the queue that everybody's webhooks come to, one endpoint
+// holds at most a quarter of the workers, one account half of them, and an endpoint that
+// was slow a moment ago none: what they cannot take moves to the queue of crowded endpoints. There one endpoint holds at
+// most three quarters, and all that were slow at most half together.
 type slots struct {
 	mu        sync.Mutex
 	now       func() time.Time
-	each      int // most running tries of one endpoint
-	together  int // most running tries of all slow endpoints
-	taken     map[string]int
+	first     int // most running tries of one endpoint in the first queue
+	each      int // in the crowded one
+	together  int // most running tries of all slow endpoints there
+	taken     map[slot]int
 	slow      map[string]time.Time // until when
+	moved     map[string]time.Time // when an endpoint's backlog was moved
 	slowTaken int
+}
+
+// slot is what an endpoint or an account holds in one of the queues.
+type slot struct {
+	of      string
+	crowded bool
 }
 
 func newSlots(workers int) *slots {
 	return &slots{
-		now: time.Now, each: max(1, workers*3/4), together: max(1, workers/2),
-		taken: map[string]int{}, slow: map[string]time.Time{},
+		now: time.Now, first: max(1, workers/4), each: max(1, workers*3/4), together: max(1, workers/2),
+		taken: map[slot]int{}, slow: map[string]time.Time{}, moved: map[string]time.Time{},
 	}
+}
+
+// mayMove reports, at most once in movePause, that an endpoint's backlog is to be moved.
+func (s *slots) mayMove(endpoint string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.now()
+	if since := now.Sub(s.moved[endpoint]); since >= 0 && since < movePause {
+		return false
+	}
+	if len(s.moved) >= maxSlow {
+		clear(s.moved)
+	}
+	s.moved[endpoint] = now
+	return true
 }
 
 // take returns the function that gives the slot back, or nil and when to ask
 // again: none is free for this endpoint now.
-func (s *slots) take(endpoint string) (give func(), again time.Duration) {
+func (s *slots) take(account, endpoint string, crowded bool) (give func(), again time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	start := s.now()
+	start, own, all := s.now(), slot{endpoint, crowded}, slot{account, crowded}
 	until, slow := s.slow[endpoint]
 	if slow && !start.Before(until) {
 		delete(s.slow, endpoint)
 		slow = false
 	}
 	switch {
-	case slow && s.slowTaken >= s.together:
+	case slow && (!crowded || s.slowTaken >= s.together):
 		return nil, slowRetry
-	case s.taken[endpoint] >= s.each:
+	case !crowded && (s.taken[own] >= s.first || s.taken[all] >= 2*s.first), crowded && s.taken[own] >= s.each:
 		return nil, crowdedRetry
 	}
-	s.taken[endpoint]++
+	s.taken[own]++
+	s.taken[all]++
 	if slow {
 		s.slowTaken++
 	}
-	return func() { s.give(endpoint, slow, start) }, 0
+	return func() { s.give(own, all, slow, start) }, 0
 }
 
-func (s *slots) give(endpoint string, slow bool, start time.Time) {
+func (s *slots) give(own, all slot, slow bool, start time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.taken[endpoint]--; s.taken[endpoint] == 0 {
-		delete(s.taken, endpoint)
+	for _, held := range []slot{own, all} {
+		if s.taken[held]--; s.taken[held] == 0 {
+			delete(s.taken, held)
+		}
 	}
 	if slow {
 		s.slowTaken--
@@ -71,6 +100,6 @@ func (s *slots) give(endpoint string, slow bool, start time.Time) {
 		if len(s.slow) >= maxSlow {
 			clear(s.slow)
 		}
-		s.slow[endpoint] = now.Add(slowFor)
+		s.slow[own.of] = now.Add(slowFor)
 	}
 }

@@ -10,7 +10,7 @@ func TestSlowEndpointsShareHalfOfTheWorkers(t *testing.T) {
 	s.now = func() time.Time { return now }
 	fill := func(endpoint string) (gives []func()) {
 		for {
-			give, _ := s.take(endpoint)
+			give, _ := s.take("account of "+endpoint, endpoint, true)
 			if give == nil {
 				return gives
 			}
@@ -49,5 +49,41 @@ func TestSlowEndpointsShareHalfOfTheWorkers(t *testing.T) {
 	}
 	if len(s.taken) != 0 || s.slowTaken != 0 || len(s.slow) != 0 {
 		t.Errorf("left over: %+v", s)
+	}
+}
+
+// TestF49FirstQueueIsShared: where everybody's webhooks come to, an endpoint has a quarter
+// of the workers, its account half, and a slow endpoint none.
+func TestF49FirstQueueIsShared(t *testing.T) {
+	s, now := newSlots(32), time.Unix(0, 0)
+	s.now = func() time.Time { return now }
+	var gives []func()
+	for endpoint, want := range map[string]int{"a": 8, "b": 8} {
+		n := 0
+		for give, _ := s.take("one", endpoint, false); give != nil; give, _ = s.take("one", endpoint, false) {
+			gives, n = append(gives, give), n+1
+		}
+		if n != want {
+			t.Fatalf("%s has %d workers, want %d", endpoint, n, want)
+		}
+	}
+	if give, _ := s.take("one", "c", false); give != nil {
+		t.Fatal("an account holds more than half")
+	}
+	if give, _ := s.take("another", "d", false); give == nil {
+		t.Fatal("another account is kept out")
+	}
+	now = now.Add(15 * time.Second)
+	for _, give := range gives {
+		give()
+	}
+	if give, _ := s.take("one", "a", false); give != nil {
+		t.Fatal("a slow endpoint has a worker of the first queue")
+	}
+	if give, _ := s.take("one", "a", true); give == nil {
+		t.Fatal("a slow endpoint is never tried")
+	}
+	if !s.mayMove("a") || s.mayMove("a") {
+		t.Fatal("a backlog is moved more than once in a moment")
 	}
 }

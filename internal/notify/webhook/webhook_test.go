@@ -560,3 +560,33 @@ func testAHangingEndpointLeavesRoomForOthers(t *testing.T, k keeper) {
 		t.Errorf("%+v while %s hangs", d, hanging.ID)
 	}
 }
+
+// TestF49HangingReceiver: a receiver that hangs with two thousand events waiting keeps
+// nobody else's waiting: its backlog lies in a queue of its own.
+func TestF49HangingReceiver(t *testing.T) { onEach(t, testF49HangingReceiver) }
+
+func testF49HangingReceiver(t *testing.T, k keeper) {
+	w := newWorld(t, k, nil)
+	release := make(chan struct{})
+	bad := serve(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))
+	t.Cleanup(func() { close(release) })
+	w.endpoint(bad.URL)
+	events := make([]stream.Event, 2000)
+	for i := range events {
+		events[i] = event(int64(i))
+	}
+	w.handle(events...)
+	healthy := w.endpoint(serve(t, answers()).URL).Endpoint
+	var mine []notify.Job
+	for i := range 20 {
+		mine = append(mine, notify.Job{Account: account, Mode: mode, Endpoint: healthy.ID, Event: event(int64(5000 + i)).ID, SealedBody: []byte("sealed:{}")})
+	}
+	if err := w.queue.Enqueue(t.Context(), mine); err != nil {
+		t.Fatal(err)
+	}
+	for range mine {
+		if d := w.next(); d.Endpoint != healthy.ID || d.Status != notify.Succeeded {
+			t.Fatalf("%+v while another endpoint hangs", d)
+		}
+	}
+}

@@ -68,6 +68,7 @@ type Store struct {
 	heat    heat
 	recent  recent
 	clocks  testclock.Set
+	walks   walks
 	writes  *obs.Writes
 
 	callBudget, tryTimeout time.Duration

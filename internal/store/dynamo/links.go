@@ -269,7 +269,7 @@ const heldAgain = time.Hour
 // between two loses nothing. It also closes links that a payment used up, so
 // that they leave the due index, and sets aside those that payments hold.
 func (s *Store) ExpireLinks(ctx context.Context, now time.Time, limit int, event func(link.Link) (stream.Event, error)) (int, error) {
-	keys, err := s.due(ctx, linkPrefix, now, limit)
+	keys, err := s.inTurn(ctx, linkPrefix, now, limit)
 	if err != nil {
 		return 0, err
 	}
@@ -285,20 +285,35 @@ func (s *Store) ExpireLinks(ctx context.Context, now time.Time, limit int, event
 	if err != nil {
 		return 0, err
 	}
-	var done atomic.Int64
+	var done, aside atomic.Int64
 	var group errgroup.Group
 	group.SetLimit(parallelReads)
 	for _, row := range rows {
 		group.Go(func() error {
 			ended, err := s.expire(ctx, row, now, event)
+			if fault.Code(err) == "link_damaged" {
+				aside.Add(1)
+				return s.linkAside(ctx, row, now)
+			}
 			if ended {
 				done.Add(1)
 			}
 			return err
 		})
 	}
-	err = group.Wait()
-	return int(done.Load()), err
+	if err := group.Wait(); err != nil {
+		return 0, err
+	}
+	return int(done.Load() + aside.Load()), link.SetAside(int(aside.Load()))
+}
+
+// linkAside moves a link that cannot be read out of the way of the others; it is looked
+// at again, but rarely. What it holds stays as it is.
+func (s *Store) linkAside(ctx context.Context, row item, now time.Time) error {
+	w := write{key: keyOf(row), update: "SET e = :later, d = :d ADD f :one", condition: "e = :at",
+		values: values{":later": num(now.Add(link.Backoff(number(row, attrMisses))).UnixMicro()), ":d": str(linkPrefix + setAside), ":one": num(1),
+			":at": num(number(row, attrDueAt))}}
+	return s.commit(ctx, "", []write{w}, func(int, item, bool) error { return nil })
 }
 
 func (s *Store) expire(ctx context.Context, row item, now time.Time, event func(link.Link) (stream.Event, error)) (bool, error) {

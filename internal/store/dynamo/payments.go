@@ -222,22 +222,14 @@ func (s *Store) paymentsAt(ctx context.Context, keys []key) ([]payment.Payment, 
 	return list, broken
 }
 
-// DuePayments implements payment.Store. The index may be a moment behind: what is
-// no longer due is left out.
-func (s *Store) DuePayments(ctx context.Context, now time.Time, limit int) ([]payment.Payment, error) {
-	keys, err := s.due(ctx, paymentPrefix, now, limit)
+// soonDue reads what is due by then, and leaves it as it is; for metrics.
+func (s *Store) soonDue(ctx context.Context, until time.Time, limit int) ([]payment.Payment, error) {
+	keys, err := s.due(ctx, paymentPrefix, until, limit)
 	if err != nil {
 		return nil, err
 	}
-	more, err := s.dueByClocks(ctx, paymentPrefix, now)
-	if err != nil {
-		return nil, err
-	}
-	keys = append(keys, more...)
-	list, broken := s.paymentsAt(ctx, keys[:min(len(keys), limit)])
-	list = slices.DeleteFunc(list, func(p payment.Payment) bool { at := p.DueAt(); return at.IsZero() || at.After(p.At(now)) })
-	slices.SortStableFunc(list, func(a, b payment.Payment) int { return a.DueAt().Compare(b.DueAt()) })
-	return list, broken
+	list, err := s.paymentsAt(ctx, keys)
+	return slices.DeleteFunc(list, func(p payment.Payment) bool { return p.DueAt().IsZero() }), err
 }
 
 // CountDue counts what the sweep should have taken by now; for metrics.
@@ -250,6 +242,30 @@ func (s *Store) CountDue(ctx context.Context, now time.Time) (total int64, err e
 		total += n
 	}
 	return total, nil
+}
+
+// OldestDue is the time of the payment that has waited longest for the sweep; zero: none
+// waits. For metrics.
+func (s *Store) OldestDue(ctx context.Context) (oldest time.Time, err error) {
+	for _, shard := range dueNames(paymentPrefix) {
+		rows, _, _, err := s.query(ctx, dynamodb.QueryInput{IndexName: aws.String(indexDue), Limit: aws.Int32(1), KeyConditionExpression: aws.String("d = :d"),
+			ExpressionAttributeValues: values{":d": str(shard)}})
+		if err != nil {
+			return time.Time{}, err
+		}
+		for _, row := range rows {
+			if at := fromMicros(number(row, attrDueAt)); oldest.IsZero() || at.Before(oldest) {
+				oldest = at
+			}
+		}
+	}
+	return oldest, nil
+}
+
+// CountAside counts the payments and links that were taken in vain again and again, and
+// are looked at rarely; for metrics.
+func (s *Store) CountAside(ctx context.Context, kind string) (int64, error) {
+	return s.countDue(ctx, map[string]string{"payments": paymentPrefix, "links": linkPrefix}[kind]+setAside, time.UnixMicro(1<<62))
 }
 
 func (s *Store) countDue(ctx context.Context, shard string, until time.Time) (total int64, err error) {
@@ -283,7 +299,7 @@ func (s *Store) CountPayments(ctx context.Context, status string) (n int64, err 
 			return 0, err
 		}
 	}
-	list, err := s.DuePayments(ctx, time.Now().Add(soon), maxCounted)
+	list, err := s.soonDue(ctx, time.Now().Add(soon), maxCounted)
 	for _, p := range list {
 		if string(p.Status.Public()) == status {
 			n++

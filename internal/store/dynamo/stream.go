@@ -73,6 +73,7 @@ type walker struct {
 type portion struct {
 	shard      string
 	events     []stream.Event
+	aside      []stream.Aside
 	checkpoint string // empty: as before
 	err        error
 }
@@ -98,7 +99,7 @@ func (w *walker) walk(ctx context.Context) error {
 
 // take hands a batch over and remembers its checkpoints.
 func (w *walker) take(ctx context.Context, b stream.Batch) error {
-	if len(b.Events) == 0 && len(b.Checkpoints) == 0 {
+	if len(b.Events) == 0 && len(b.Checkpoints) == 0 && len(b.Aside) == 0 {
 		return nil
 	}
 	if err := w.handle(ctx, b); err != nil {
@@ -126,14 +127,9 @@ func (w *walker) rebuild(ctx context.Context, listed []shard) error {
 	err := w.s.scan(ctx, func(rows []item) error {
 		var b stream.Batch
 		for _, row := range rows {
-			events, err := changes(row, nil)
-			if err != nil {
-				return err
-			}
-			b.Events = append(b.Events, events...)
+			b.Events, b.Aside = gatherChanges(b.Events, b.Aside, row, nil)
 		}
-		var err error
-		if b.Events, err = w.s.complete(ctx, b.Events); err != nil {
+		if err := w.s.complete(ctx, &b); err != nil {
 			return err
 		}
 		return w.take(ctx, b)
@@ -202,7 +198,7 @@ func (w *walker) gather(ctx context.Context, tick <-chan time.Time, portions <-c
 			if p.err != nil {
 				return p.err
 			}
-			b := stream.Batch{Events: p.events, Checkpoints: map[string]string{}}
+			b := stream.Batch{Events: p.events, Aside: p.aside, Checkpoints: map[string]string{}}
 			if p.checkpoint != "" {
 				b.Checkpoints[p.shard] = p.checkpoint
 			}
@@ -273,7 +269,7 @@ func (s *Store) readShard(ctx context.Context, arn, id, at string, out chan<- po
 		}
 		iterator = next
 		p := portion{}
-		if p.events, err = s.eventsOf(ctx, records); err != nil {
+		if p.events, p.aside, err = s.eventsOf(ctx, records); err != nil {
 			break
 		}
 		if len(records) > 0 {
@@ -339,19 +335,27 @@ func (s *Store) records(ctx context.Context, iterator string) (list []streams.Re
 	return list, next, err
 }
 
-func (s *Store) eventsOf(ctx context.Context, records []streams.Record) ([]stream.Event, error) {
-	var all []stream.Event
+func (s *Store) eventsOf(ctx context.Context, records []streams.Record) ([]stream.Event, []stream.Aside, error) {
+	var b stream.Batch
 	for _, r := range records {
 		if r.Dynamodb == nil || len(r.Dynamodb.NewImage) == 0 {
 			continue // removed: only what tidies itself is
 		}
-		events, err := changes(image(r.Dynamodb.NewImage), image(r.Dynamodb.OldImage))
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, events...)
+		b.Events, b.Aside = gatherChanges(b.Events, b.Aside, image(r.Dynamodb.NewImage), image(r.Dynamodb.OldImage))
 	}
-	return s.complete(ctx, all)
+	err := s.complete(ctx, &b)
+	return b.Events, b.Aside, err
+}
+
+// gatherChanges adds the events of a change or, if the item cannot be read, sets it
+// aside: it must not keep the events of all others waiting.
+func gatherChanges(events []stream.Event, aside []stream.Aside, now, was item) ([]stream.Event, []stream.Aside) {
+	more, err := changes(now, was)
+	if err != nil {
+		k := keyOf(now)
+		return events, append(aside, stream.Aside{Item: k.sk[strings.IndexByte(k.sk, '#')+1:], Account: accountOf(k.pk), Reason: err.Error(), At: time.Now()})
+	}
+	return append(events, more...), aside
 }
 
 // changes are the events that an item has now and had not before.
@@ -378,10 +382,10 @@ func changes(now, was item) ([]stream.Event, error) {
 }
 
 // complete puts the tokens of links back into the events that were told of them in
-// a payment's item.
-func (s *Store) complete(ctx context.Context, events []stream.Event) ([]stream.Event, error) {
+// a payment's item. An event whose link cannot be read is set aside.
+func (s *Store) complete(ctx context.Context, b *stream.Batch) error {
 	var keys []key
-	for _, e := range events {
+	for _, e := range b.Events {
 		if bytes.IndexByte(e.Data, lentToken) >= 0 {
 			keys = append(keys, linkKey(e.Account, e.Object))
 		}
@@ -389,27 +393,29 @@ func (s *Store) complete(ctx context.Context, events []stream.Event) ([]stream.E
 	slices.SortFunc(keys, func(a, b key) int { return strings.Compare(a.pk+a.sk, b.pk+b.sk) })
 	rows, err := s.getItems(ctx, slices.Compact(keys))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	tokens := map[string]string{}
 	for _, row := range rows {
-		l, err := decodeLink(row)
-		if err != nil {
-			return nil, err
+		if l, err := decodeLink(row); err == nil {
+			tokens[l.ID] = l.Token
 		}
-		tokens[l.ID] = l.Token
 	}
-	for i, e := range events {
-		if bytes.IndexByte(e.Data, lentToken) < 0 {
-			continue
+	all := b.Events
+	b.Events = nil
+	for _, e := range all {
+		if bytes.IndexByte(e.Data, lentToken) >= 0 {
+			token, ok := tokens[e.Object]
+			if !ok {
+				b.Aside = append(b.Aside, stream.Aside{Item: e.ID, Account: e.Account, At: time.Now(),
+					Reason: damaged("link", e.Object, nil).Error()})
+				continue
+			}
+			e.Data = bytes.ReplaceAll(e.Data, []byte{lentToken}, []byte(token))
 		}
-		token, ok := tokens[e.Object]
-		if !ok {
-			return nil, damaged("link", e.Object, errors.New("it is gone, and its payment was told to whom it belongs"))
-		}
-		events[i].Data = bytes.ReplaceAll(e.Data, []byte{lentToken}, []byte(token))
+		b.Events = append(b.Events, e)
 	}
-	return events, nil
+	return nil
 }
 
 func image(from map[string]streams.AttributeValue) item {

@@ -82,7 +82,7 @@ func TestF21_FlippedBit(t *testing.T) {
 	wantCode(t, err, "payment_damaged")
 	_, err = s.ListPayments(t.Context(), payment.Filter{Account: account, Mode: link.Test, Limit: 10})
 	wantCode(t, err, "payment_damaged")
-	due, err := s.DuePayments(t.Context(), storetest.Epoch.Add(time.Hour), 10)
+	due, err := s.TakeDue(t.Context(), payment.Take{Now: storetest.Epoch.Add(time.Hour), Limit: 10})
 	wantCode(t, err, "payment_damaged")
 	if len(due) != 1 || due[0].ID != sound.ID {
 		t.Fatalf("one damaged payment keeps %d others from the sweep", 1-len(due))

@@ -128,7 +128,19 @@ func insertEvents(n int) string {
 
 const eventColumns = "position, id, type, account, mode, object, seq, object_seq, created_at, data, transfers"
 
+// scanEvents refuses an event that is damaged.
 func scanEvents(rows *rows) ([]stream.Event, error) {
+	list, err := scanFeed(rows)
+	for _, e := range list {
+		if e.Damaged != nil {
+			return nil, e.Damaged
+		}
+	}
+	return list, err
+}
+
+// scanFeed gives events that are damaged too: they keep their places.
+func scanFeed(rows *rows) ([]stream.Event, error) {
 	defer func() { _ = rows.Close() }()
 	var list []stream.Event
 	for rows.Next() {
@@ -143,8 +155,14 @@ func scanEvents(rows *rows) ([]stream.Event, error) {
 		e.CreatedAt, e.Data = fromMicros(at), json.RawMessage(data)
 		if transfers != "" {
 			if err := json.Unmarshal([]byte(transfers), &e.Transfers); err != nil {
-				return nil, damaged("event", e.ID, err)
+				e.Damaged = damaged("event", e.ID, err)
 			}
+		}
+		if data != "" && !json.Valid(e.Data) {
+			e.Damaged = damaged("event", e.ID, errors.New("it is not JSON"))
+		}
+		if e.Damaged != nil {
+			e.Data, e.Transfers = nil, nil
 		}
 		list = append(list, e)
 	}
@@ -183,7 +201,7 @@ func (s *Store) eventsAfter(ctx context.Context, from reader, position int64) ([
 
 // transfersAfter is eventsAfter for who needs only the money that moved.
 func (s *Store) transfersAfter(ctx context.Context, from reader, position int64) ([]stream.Event, error) {
-	return s.after(ctx, from, "position, '', '', account, mode, '', 0, 0, 0, '', transfers", position)
+	return s.after(ctx, from, "position, id, '', account, mode, '', 0, 0, 0, '', transfers", position)
 }
 
 func (s *Store) after(ctx context.Context, from reader, columns string, position int64) ([]stream.Event, error) {
@@ -198,7 +216,7 @@ func (s *Store) after(ctx context.Context, from reader, columns string, position
 	if err != nil {
 		return nil, err
 	}
-	return scanEvents(rows)
+	return scanFeed(rows)
 }
 
 var _ stream.Source = (*Store)(nil)
@@ -256,7 +274,7 @@ func (s *Store) follow(ctx context.Context, f follower) error {
 		wake := s.wake.wait()
 		events, err := f.read(ctx, feed, position)
 		if err == nil && len(events) > 0 {
-			err = f.handle(ctx, events)
+			err = s.hand(ctx, f, events)
 		}
 		if err != nil {
 			if ctx.Err() != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"github.com/paylink/paylink/internal/payment"
 	"github.com/paylink/paylink/internal/stream"
 )
 
@@ -51,7 +52,7 @@ func (s *Store) Waiting(account string) int { return len(s.writerFor([]string{ac
 func (s *Store) Plan(ctx context.Context) (string, error) {
 	var plan string
 	for query, args := range map[string][]any{countParked: nil, pruneDeliveries: {1, 1}, pruneSessions: {1, 1},
-		pruneMails: {1, 1}, dueMails: {1, 1}, countParkedMails: nil, countDueMails: {1}} {
+		pruneMails: {1, 1}, mailQueue.rows() + " AND due_at <= $1 ORDER BY due_at LIMIT 10": {1}, countParkedMails: nil, countDueMails: {1}} {
 		rows, err := s.read.QueryContext(ctx, "EXPLAIN QUERY PLAN "+query, args...)
 		if err != nil {
 			return "", err
@@ -102,4 +103,40 @@ func (s *Store) ReleaseAsBefore(ctx context.Context, l, account string) error {
 		_, err := t.exec("UPDATE links SET reserved = reserved - 1 WHERE id = $1 AND account = $2 AND reserved > 0", l, account)
 		return err
 	})
+}
+// Exec changes what is stored behind the store's back, as damage does.
+func (s *Store) Exec(ctx context.Context, query string, args ...any) error {
+	return s.write(ctx, nil, func(t *tx) error {
+		_, err := t.exec(query, args...)
+		return err
+	})
+}
+
+// WriteBefore22 makes a store of the shape before migration 22, with a payment that is
+// due, as that version wrote it.
+func WriteBefore22(ctx context.Context, url string, p payment.Payment) error {
+	d, err := dialectOf(url)
+	if err != nil {
+		return err
+	}
+	db, err := d.open(false, 1)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = db.Close() }()
+	migrations, err := d.provider(db)
+	if err != nil {
+		return err
+	}
+	if _, err := migrations.UpTo(ctx, 21); err != nil {
+		return err
+	}
+	doc, sum, err := encode(p)
+	if err != nil {
+		return err
+	}
+	_, err = db.ExecContext(ctx, `INSERT INTO payments (id, account, mode, link, status, currency, realm, created_at, due_at, revision, doc, doc_sum)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`, p.ID, p.Account, p.Mode, p.Link, string(p.Status.Public()), string(p.Amount.Currency),
+		p.Realm, micros(p.CreatedAt), dueMicros(p), p.Revision, doc, sum)
+	return err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
 	"strconv"
 	"time"
 
@@ -163,6 +164,7 @@ const (
 	linkClosed = 0 // paid, canceled, or recorded as expired
 	linkOpen   = 1
 	linkHeld   = 2 // ended, and held by payments: the commit that gives back the last use opens it again
+	linkAside  = 3 // ended, and cannot be read: set aside until again_at
 )
 
 // heldEvery is how often the sweep looks for held links whose last use was given back by
@@ -174,16 +176,16 @@ func (s *Store) ExpireLinks(ctx context.Context, now time.Time, limit int, event
 	if err := s.reopenHeld(ctx, now); err != nil {
 		return 0, err
 	}
-	ended, err := s.endedLinks(ctx, now, limit)
+	ended, aside, err := s.endedLinks(ctx, now, limit)
 	if err != nil || len(ended) == 0 {
-		return 0, err
+		return aside, errors.Join(err, link.SetAside(aside))
 	}
 	accounts := make([]string, len(ended))
 	for i, l := range ended {
 		accounts[i] = l.Account
 		defer s.links.forget(l.ID)
 	}
-	return len(ended), s.write(ctx, accounts, func(t *tx) error {
+	err = s.write(ctx, accounts, func(t *tx) error {
 		for _, l := range ended {
 			if err := expireLink(t, l, now, event); err != nil {
 				return err
@@ -191,6 +193,10 @@ func (s *Store) ExpireLinks(ctx context.Context, now time.Time, limit int, event
 		}
 		return nil
 	})
+	if err != nil {
+		return 0, err
+	}
+	return len(ended) + aside, link.SetAside(aside)
 }
 
 // expireLink records the expiry of a link that nothing holds, and sets a held one
@@ -240,29 +246,52 @@ func (s *Store) reopenHeld(ctx context.Context, now time.Time) error {
 	return err
 }
 
-// endedLinks are open links whose time is over, by their accounts' clocks.
-func (s *Store) endedLinks(ctx context.Context, now time.Time, limit int) ([]link.Link, error) {
-	const open = "SELECT " + linkColumns + " FROM links WHERE open = 1 AND expires_at <= $1"
-	most := " ORDER BY expires_at LIMIT " + strconv.Itoa(limit)
-	rows, err := s.query(ctx, s.read, open+most, micros(now))
+// endedLinks are open links whose time is over, by their accounts' clocks: each account's
+// oldest before any account's second. Those that cannot be read are set aside, and only
+// counted.
+func (s *Store) endedLinks(ctx context.Context, now time.Time, limit int) (ended []link.Link, aside int, err error) {
+	rows, err := s.dueRows(ctx, linkQueue, now, limit)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	ended, err := scanLinks(rows)
-	if err != nil {
-		return nil, err
+	old, err := s.readDue(ctx, "SELECT id, account, mode, account, again_at, misses FROM links WHERE open = 3 AND again_at <= $1 ORDER BY again_at LIMIT "+
+		strconv.Itoa(linksAgain), micros(now))
+	if err != nil || len(rows)+len(old) == 0 {
+		return nil, 0, err
 	}
-	err = s.clocks.Round("links", func(account string, ahead time.Duration) error {
-		rows, err := s.query(ctx, s.read, open+" AND account = $2 AND mode = $3 AND expires_at > $4"+most, micros(now.Add(ahead)), account, link.Test, micros(now))
-		if err != nil {
-			return err
+	var broken, sound []dueRow
+	for _, r := range append(rows, old...) {
+		l, err := scanLink(s.queryRow(ctx, "SELECT "+linkColumns+" FROM links WHERE id = $1", r.id))
+		switch {
+		case fault.Code(err) == "link_damaged":
+			broken = append(broken, r)
+		case err != nil:
+			return nil, 0, err
+		case slices.Contains(old, r):
+			sound = append(sound, r)
+		default:
+			l.Ahead = s.Ahead(l.Account, l.Mode)
+			ended = append(ended, l)
 		}
-		more, err := scanLinks(rows)
-		ended = append(ended, more...)
-		return err
-	})
-	for i, l := range ended {
-		ended[i].Ahead = s.Ahead(l.Account, l.Mode)
 	}
-	return ended[:min(len(ended), limit)], err
+	if len(broken)+len(sound) == 0 {
+		return ended, 0, nil
+	}
+	return ended, len(broken), s.write(ctx, nil, func(t *tx) error {
+		for _, r := range broken {
+			if _, err := t.exec("UPDATE links SET open = "+strconv.Itoa(linkAside)+", misses = misses + 1, again_at = $1 WHERE id = $2 AND open IN (1, 3)",
+				micros(now.Add(link.Backoff(r.misses))), r.id); err != nil {
+				return err
+			}
+		}
+		for _, r := range sound { // somebody put it right
+			if _, err := t.exec("UPDATE links SET open = 1, misses = 0 WHERE id = $1 AND open = 3", r.id); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
+
+// linksAgain bounds how many links that were set aside are looked at again in one step.
+const linksAgain = 20

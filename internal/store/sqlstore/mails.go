@@ -114,11 +114,27 @@ func withdrawMails(t *tx, account string, keys []string, at time.Time) error {
 	return nil
 }
 
-const dueMails = "SELECT " + mailColumns + " FROM mails WHERE status = 'waiting' AND due_at <= $1 AND claimed <= $1 ORDER BY due_at LIMIT $2"
-
 // DueMails implements mail.Outbox.
 func (s *Store) DueMails(ctx context.Context, now time.Time, limit int) ([]mail.Message, error) {
-	return s.mails(ctx, dueMails, micros(now), limit)
+	rows, err := s.dueRows(ctx, mailQueue, now, limit)
+	if err != nil {
+		return nil, err
+	}
+	var list []mail.Message
+	var broken []mail.Outcome
+	for _, r := range rows {
+		m, err := scanMail(s.queryRow(ctx, "SELECT "+mailColumns+" FROM mails WHERE id = $1 AND status = 'waiting' AND claimed <= $2", r.id, micros(now)))
+		switch {
+		case fault.Code(err) == "mail_damaged":
+			broken = append(broken, mail.Outcome{ID: r.id, Status: mail.ParkedS, Error: "mail_damaged: what it says cannot be read", At: now})
+		case fault.Code(err) == "not_found": // sent or withdrawn meanwhile
+		case err != nil:
+			return nil, err
+		default:
+			list = append(list, m)
+		}
+	}
+	return list, s.SettleMails(ctx, broken)
 }
 
 func (s *Store) mails(ctx context.Context, query string, args ...any) ([]mail.Message, error) {
@@ -149,7 +165,7 @@ func (s *Store) ClaimMails(ctx context.Context, due []mail.Message, until time.T
 	err := s.write(ctx, nil, func(t *tx) error {
 		claimed = claimed[:0]
 		for _, m := range due {
-			n, err := t.exec("UPDATE mails SET claimed = $1, attempt = attempt + 1 WHERE id = $2 AND status = 'waiting' AND attempt = $3",
+			n, err := t.exec("UPDATE mails SET claimed = $1, due_at = $1, attempt = attempt + 1 WHERE id = $2 AND status = 'waiting' AND attempt = $3",
 				micros(until), m.ID, m.Attempt)
 			if err != nil {
 				return err
@@ -174,7 +190,7 @@ func (s *Store) ReleaseMails(ctx context.Context) error {
 		return nil
 	}
 	return s.write(ctx, nil, func(t *tx) error {
-		_, err := t.exec("UPDATE mails SET claimed = 0 WHERE status = 'waiting' AND claimed > 0")
+		_, err := t.exec("UPDATE mails SET claimed = 0, due_at = created_at WHERE status = 'waiting' AND claimed > 0")
 		return err
 	})
 }
@@ -190,7 +206,8 @@ func (s *Store) SettleMails(ctx context.Context, outcomes []mail.Outcome) error 
 		for _, o := range outcomes {
 			var err error
 			if o.Status == mail.Waiting {
-				_, err = t.exec("UPDATE mails SET due_at = $1, claimed = 0, error = $2 WHERE id = $3 AND status = 'waiting'", micros(o.NextAt), o.Error, o.ID)
+				_, err = t.exec("UPDATE mails SET due_at = $1, claimed = 0, error = $2, attempt = attempt - $3 WHERE id = $4 AND status = 'waiting'",
+					micros(o.NextAt), o.Error, back(o.Unsent), o.ID)
 			} else {
 				_, err = t.exec("UPDATE mails SET status = $1, data = '', error = $2, ended_at = $3 WHERE id = $4 AND status = 'waiting'",
 					string(o.Status), o.Error, micros(o.At), o.ID)
@@ -201,6 +218,14 @@ func (s *Store) SettleMails(ctx context.Context, outcomes []mail.Outcome) error 
 		}
 		return nil
 	})
+}
+
+// back is how many attempts an outcome gives back.
+func back(unsent bool) int64 {
+	if unsent {
+		return 1
+	}
+	return 0
 }
 
 // Mails implements mail.Outbox.

@@ -6,7 +6,7 @@ import (
 	"errors"
 	"slices"
 	"strconv"
-	"time"
+	"strings"
 
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/link"
@@ -75,17 +75,39 @@ func (s *Store) ListPayments(ctx context.Context, f payment.Filter) ([]payment.P
 	return list, nil
 }
 
-// DuePayments implements payment.Store.
-func (s *Store) DuePayments(ctx context.Context, now time.Time, limit int) ([]payment.Payment, error) {
-	const due = "SELECT " + paymentColumns + " FROM payments WHERE due_at IS NOT NULL AND due_at <= $1"
-	most := " ORDER BY due_at LIMIT " + strconv.Itoa(limit)
-	list, broken := s.payments(ctx, due+most, micros(now))
-	err := s.clocks.Round("payments", func(account string, ahead time.Duration) error { // due by the account's clock alone
-		more, err := s.payments(ctx, due+" AND account = $2 AND mode = $3 AND due_at > $4"+most, micros(now.Add(ahead)), account, link.Test, micros(now))
-		list = append(list, more...)
-		return err
+// TakeDue implements payment.Store.
+func (s *Store) TakeDue(ctx context.Context, k payment.Take) ([]payment.Payment, error) {
+	rows, err := s.dueRows(ctx, paymentQueue, k.Now, k.Limit, k.Busy...)
+	if err != nil || len(rows) == 0 {
+		return nil, err
+	}
+	slices.SortFunc(rows, func(a, b dueRow) int { return strings.Compare(a.id, b.id) }) // in one order, as every process does
+	var list []payment.Payment
+	var broken error
+	err = s.write(ctx, nil, func(t *tx) error {
+		list, broken = list[:0], nil
+		for _, r := range rows {
+			now := k.Now.Add(s.Ahead(r.account, r.mode))
+			p, err := scanPayment(t.row("UPDATE payments SET due_at = $1, misses = misses + 1 WHERE id = $2 AND due_at = $3 RETURNING "+paymentColumns,
+				micros(now.Add(payment.Backoff(r.misses))), r.id, r.at))
+			switch {
+			case errors.Is(err, sql.ErrNoRows): // somebody else was faster
+			case fault.Code(err) == "payment_damaged":
+				broken = errors.Join(broken, err)
+			case err != nil:
+				return err
+			default:
+				p.Ahead = s.Ahead(p.Account, p.Mode)
+				list = append(list, p)
+			}
+		}
+		return nil
 	})
-	return list[:min(len(list), limit)], errors.Join(broken, err)
+	if err != nil {
+		return nil, err
+	}
+	slices.SortStableFunc(list, func(a, b payment.Payment) int { return a.DueAt().Compare(b.DueAt()) })
+	return list, broken
 }
 
 // payments gives what can be read, with an error that names what cannot.
@@ -154,8 +176,8 @@ func putPayment(t *tx, c payment.Change, doc string, sum int64) (stored bool, er
 	if c.Expected == 0 {
 		n, err = insertPayment(t, p, doc, sum)
 	} else {
-		n, err = t.exec("UPDATE payments SET status = $1, due_at = $2, revision = $3, doc = $4, doc_sum = $5 WHERE id = $6 AND account = $7 AND revision = $8",
-			string(p.Status.Public()), dueMicros(p), p.Revision, doc, sum, p.ID, p.Account, c.Expected)
+		n, err = t.exec("UPDATE payments SET status = $1, due_at = $2, revision = $3, doc = $4, doc_sum = $5, lane = $6, misses = 0 WHERE id = $7 AND account = $8 AND revision = $9",
+			string(p.Status.Public()), dueMicros(p), p.Revision, doc, sum, laneOf(p.Issuer, p.Account), p.ID, p.Account, c.Expected)
 	}
 	if err != nil || n == 1 {
 		return err == nil, err
@@ -174,9 +196,9 @@ func putPayment(t *tx, c payment.Change, doc string, sum int64) (stored bool, er
 }
 
 func insertPayment(t *tx, p payment.Payment, doc string, sum int64) (int64, error) {
-	return t.exec(`INSERT INTO payments (id, account, mode, link, status, currency, realm, created_at, due_at, revision, doc, doc_sum)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (id) DO NOTHING`,
-		p.ID, p.Account, p.Mode, p.Link, string(p.Status.Public()), string(p.Amount.Currency), p.Realm, micros(p.CreatedAt), dueMicros(p), p.Revision, doc, sum)
+	return t.exec(`INSERT INTO payments (id, account, mode, link, status, currency, realm, created_at, due_at, revision, doc, doc_sum, lane)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT (id) DO NOTHING`,
+		p.ID, p.Account, p.Mode, p.Link, string(p.Status.Public()), string(p.Amount.Currency), p.Realm, micros(p.CreatedAt), dueMicros(p), p.Revision, doc, sum, laneOf(p.Issuer, p.Account))
 }
 
 // dueMicros is nil when the sweep need not look.

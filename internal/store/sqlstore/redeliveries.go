@@ -100,8 +100,8 @@ func (s *Store) Redeliveries(ctx context.Context, account, endpoint, before stri
 }
 
 // RunningRedeliveries implements notify.RedeliveryStore.
-func (s *Store) RunningRedeliveries(ctx context.Context, limit int) ([]notify.Redelivery, error) {
-	return s.redeliveries(ctx, selectRedelivery+" WHERE r.state = 'running' ORDER BY r.id LIMIT "+strconv.Itoa(limit))
+func (s *Store) RunningRedeliveries(ctx context.Context, after string, limit int) ([]notify.Redelivery, error) {
+	return s.redeliveries(ctx, selectRedelivery+" WHERE r.state = 'running' AND r.id > $1 ORDER BY r.id LIMIT "+strconv.Itoa(limit), after)
 }
 
 func (s *Store) redeliveries(ctx context.Context, query string, args ...any) (list []notify.Redelivery, err error) {

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/paylink/paylink/internal/stream"
 )
@@ -39,17 +40,25 @@ func (s *Store) Checkpoints(ctx context.Context, source string) (map[string]stri
 // the checkpoints are one commit, so a relay that dies between two batches neither
 // loses nor doubles any.
 func (s *Store) AppendBatch(ctx context.Context, source string, b stream.Batch) error {
-	for _, e := range b.Events {
-		if e.ObjectSeq < 1 || e.ObjectSeq > maxObjectSeq {
-			return fmt.Errorf("event %s has the number %d of its object: a relay carries 1 to %d", e.ID, e.ObjectSeq, maxObjectSeq)
+	aside := slices.Clone(b.Aside)
+	carried := slices.DeleteFunc(slices.Clone(b.Events), func(e stream.Event) bool {
+		fits := e.ObjectSeq >= 1 && e.ObjectSeq <= maxObjectSeq
+		if !fits {
+			aside = append(aside, stream.Aside{Item: e.ID, Account: e.Account, At: time.Now(),
+				Reason: fmt.Sprintf("it has the number %d of its object: a relay carries 1 to %d", e.ObjectSeq, maxObjectSeq)})
 		}
+		return !fits
+	})
+	for i := range aside {
+		aside[i].Consumer = "relay " + source
+		s.log.ErrorContext(ctx, "a change cannot be read, and its events are not in the feed", "item", aside[i].Item, "account", aside[i].Account, "error", aside[i].Reason)
 	}
-	rows, err := encodeEvents(b.Events)
+	rows, err := encodeEvents(carried)
 	if err != nil {
 		return err
 	}
-	accounts := make([]string, len(b.Events))
-	for i, e := range b.Events {
+	accounts := make([]string, len(carried))
+	for i, e := range carried {
 		accounts[i] = e.Account
 	}
 	return s.write(ctx, accounts, func(t *tx) error {
@@ -58,6 +67,9 @@ func (s *Store) AppendBatch(ctx context.Context, source string, b stream.Batch) 
 			return err
 		}
 		if err := appendByOwner(t, fresh); err != nil {
+			return err
+		}
+		if err := putAside(t, aside); err != nil {
 			return err
 		}
 		if b.Fresh {

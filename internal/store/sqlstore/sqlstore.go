@@ -16,6 +16,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -54,6 +55,8 @@ type Store struct {
 	clocks   testclock.Set
 	heldSeen atomic.Int64 // microseconds: when held links were last looked through
 	writes   *obs.Writes
+	lanes    laneCursor
+	log      *slog.Logger
 }
 
 // Open opens the store: sqlite:PATH, a file that is created if need be, or
@@ -118,8 +121,11 @@ func openStore(ctx context.Context, d dialect) (*Store, error) {
 // OpenSQLite opens a database file.
 func OpenSQLite(path string) (*Store, error) { return Open(context.Background(), "sqlite:"+path) }
 
+// LogTo says where the store tells of what its consumers pass over.
+func (s *Store) LogTo(log *slog.Logger) { s.log = log }
+
 func newStore(d dialect) *Store {
-	s := &Store{dialect: d, stop: make(chan struct{}), wake: newBroadcast(), writes: obs.NewWrites(time.Now)}
+	s := &Store{log: slog.New(slog.DiscardHandler), dialect: d, stop: make(chan struct{}), wake: newBroadcast(), writes: obs.NewWrites(time.Now)}
 	s.keys.off, s.accounts.off, s.links.off = !d.cached(), !d.cached(), !d.cached()
 	return s
 }

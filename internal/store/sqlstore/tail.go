@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/paylink/paylink/internal/fraud"
@@ -37,7 +38,8 @@ func (s *Store) Tail(ctx context.Context, position int64, handle func(events []s
 		wake := s.wake.wait()
 		events, err := s.after(ctx, s.read, tailColumns, position)
 		if err == nil {
-			err = handle(events, len(events) < batchEvents)
+			sound := slices.DeleteFunc(slices.Clone(events), func(e stream.Event) bool { return e.Damaged != nil })
+			err = handle(sound, len(events) < batchEvents)
 		}
 		if err != nil {
 			if ctx.Err() != nil {

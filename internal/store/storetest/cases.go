@@ -348,7 +348,7 @@ func due(t *testing.T, s suite) {
 	c := Begin(t, s.link(t, 1), attempt(1))
 	p := s.commit(t, c)
 	has := func(now time.Time) bool {
-		list, err := s.DuePayments(s.ctx, now, 1000)
+		list, err := s.TakeDue(s.ctx, payment.Take{Now: now, Limit: 1000})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -364,6 +364,12 @@ func due(t *testing.T, s suite) {
 	}
 	if has(p.DueAt().Add(-time.Microsecond)) || !has(p.DueAt()) {
 		t.Fatal("not due at its time")
+	}
+	if has(p.DueAt()) || has(p.DueAt().Add(payment.Backoff(0)-time.Microsecond)) {
+		t.Fatal("taken, and due again at once")
+	}
+	if !has(p.DueAt().Add(payment.Backoff(0))) {
+		t.Fatal("taken in vain, and lost")
 	}
 	s.commit(t, Answered(t, p, issuer.Approved))
 	if has(Epoch.Add(1000 * time.Hour)) {

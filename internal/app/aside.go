@@ -1,0 +1,100 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/paylink/paylink/internal/store/sqlstore"
+)
+
+// maxAsides bounds how many events that were passed over are named.
+const maxAsides = 1000
+
+// asideLister is the store of links and payments, as far as it sets them aside.
+type asideLister interface {
+	EachAside(ctx context.Context, visit func(id, account string, misses int64, next time.Time) error) error
+	RetryAside(ctx context.Context, now time.Time) (int64, error)
+}
+
+// Aside names what cannot be worked on and was taken out of the way of the rest. With
+// retry, payments and links are due again at once; with forget, the events that were
+// passed over are no longer listed.
+func Aside(ctx context.Context, cfg Config, retry, forget bool, out io.Writer) (err error) {
+	url, err := cfg.storeURL()
+	if err != nil {
+		return err
+	}
+	store, err := sqlstore.Open(ctx, url)
+	if err != nil {
+		return fmt.Errorf("open %s: %w", cfg.storeName(), err)
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	var objects asideLister = store
+	if cfg.PaymentsStore != "" {
+		table, err := cfg.openTable(ctx)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = table.Close() }()
+		objects = table
+	}
+	n := 0
+	err = objects.EachAside(ctx, func(id, account string, misses int64, next time.Time) error {
+		n++
+		_, err := fmt.Fprintf(out, "%s of %s: taken %d times in vain, again at %s\n", id, account, misses, next.Format(time.RFC3339))
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	events, err := store.Asides(ctx, maxAsides)
+	if err != nil {
+		return err
+	}
+	for _, a := range events {
+		n++
+		if _, err := fmt.Fprintf(out, "%s of %s: passed over by %s at %s: %s\n", a.Item, a.Account, a.Consumer, a.At.Format(time.RFC3339), a.Reason); err != nil {
+			return err
+		}
+	}
+	if _, err = fmt.Fprintf(out, "%d set aside\n", n); err != nil {
+		return err
+	}
+	if forget {
+		forgotten, err := store.ForgetAside(ctx)
+		if err != nil {
+			return err
+		}
+		if _, err := fmt.Fprintf(out, "%d events are no longer listed\n", forgotten); err != nil {
+			return err
+		}
+	}
+	if !retry {
+		return nil
+	}
+	again, err := objects.RetryAside(ctx, time.Now())
+	if err == nil {
+		_, err = fmt.Fprintf(out, "%d payments and links are due again now\n", again)
+	}
+	return err
+}
+
+// asides names, beside what is broken, what was taken out of the way because of it.
+func (a *audit) asides(ctx context.Context, s *sqlstore.Store, from walker) error {
+	if lister, ok := from.(asideLister); ok {
+		if err := lister.EachAside(ctx, func(id, account string, misses int64, _ time.Time) error {
+			a.say("I21 %s of %s is set aside: it was taken %d times in vain", id, account, misses)
+			return nil
+		}); err != nil {
+			return err
+		}
+	}
+	events, err := s.Asides(ctx, maxAsides)
+	for _, e := range events {
+		a.say("I21 %s of %s was passed over by %s: %s", e.Item, e.Account, e.Consumer, e.Reason)
+	}
+	return err
+}

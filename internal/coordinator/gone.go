@@ -1,0 +1,41 @@
+package coordinator
+
+import (
+	"context"
+
+	"github.com/paylink/paylink/internal/issuer"
+	"github.com/paylink/paylink/internal/payment"
+)
+
+// gone stands for an issuer that is not in the configuration. It answers nothing: what
+// became of a payment there is not known, and the schedule of inquiries goes on, so
+// that the payment continues if the issuer comes back, and reaches a person if not.
+type gone string
+
+func (g gone) Name() string                      { return string(g) }
+func (g gone) Capabilities() issuer.Capabilities { return issuer.Capabilities{} }
+
+func (g gone) Authorize(context.Context, issuer.Authorization) issuer.Answer { return g.answer() }
+func (g gone) Capture(context.Context, issuer.Operation) issuer.Answer       { return g.answer() }
+func (g gone) Refund(context.Context, issuer.Operation) issuer.Answer        { return g.answer() }
+func (g gone) Reverse(context.Context, issuer.Operation) issuer.Answer       { return g.answer() }
+func (g gone) Lookup(context.Context, string) issuer.Answer                  { return g.answer() }
+
+func (g gone) answer() issuer.Answer {
+	return issuer.Answer{Outcome: issuer.Ambiguous, Code: issuer.CodeGone}
+}
+
+// returned asks an issuer that was gone to go on where it was left.
+func (c *Local) returned(ctx context.Context, k issuer.Connector, p payment.Payment, extra bool) (payment.Payment, error) {
+	switch {
+	case !p.Orphaned():
+		return p, nil
+	case p.VoidFrom != payment.None:
+		return c.settle(ctx, p, payment.Input{Kind: payment.VoidAnswer, Actor: "sweep", Answer: c.reverse(ctx, k, p), Extra: extra})
+	case p.Capturing > 0:
+		return c.askCapture(ctx, k, p, extra)
+	case p.AuthorizedMinor > 0:
+		return p, nil
+	}
+	return c.inquire(ctx, k, p, extra)
+}

@@ -1,0 +1,266 @@
+package dynamo
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/payment"
+)
+
+// Bounds of one look for what is due, in each shard of the index: the oldest rows, and
+// as many more as another look walks on behind them, so that an account with a long
+// queue, or one that cannot be worked on, hides no other.
+const (
+	dueHead  = 100
+	dueWalk  = 300
+	asideRow = 10 // of those set aside
+
+	// setAside is the shard of what was taken in vain AsideAfter times.
+	setAside   = "A"
+	attrMisses = "f" // how often it was taken since it last changed
+
+)
+
+// walks remembers where the last look into each shard ended.
+type walks struct {
+	mu sync.Mutex
+	at map[string]item
+}
+
+func (w *walks) get(shard string) item {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.at[shard]
+}
+
+func (w *walks) set(shard string, at item) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.at == nil {
+		w.at = map[string]item{}
+	}
+	w.at[shard] = at
+}
+
+// inTurn gives the keys of up to limit items that are due, every account's oldest
+// before any account's second.
+func (s *Store) inTurn(ctx context.Context, kind string, now time.Time, limit int) ([]key, error) {
+	shards := append(dueNames(kind), kind+setAside)
+	found := make([][]item, len(shards))
+	var group errgroup.Group
+	group.SetLimit(parallelReads)
+	for i, shard := range shards {
+		group.Go(func() (err error) {
+			found[i], err = s.lookInto(ctx, shard, now)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	rows := slices.Concat(found...)
+	slices.SortStableFunc(rows, func(a, b item) int { return cmp.Compare(number(a, attrDueAt), number(b, attrDueAt)) })
+	type placed struct {
+		key
+		turn int
+	}
+	taken, seen, list := map[string]int{}, map[key]bool{}, make([]placed, 0, len(rows))
+	for _, row := range rows {
+		k := keyOf(row)
+		if seen[k] {
+			continue
+		}
+		seen[k] = true
+		account := accountOf(k.pk)
+		list = append(list, placed{k, taken[account]})
+		taken[account]++
+	}
+	slices.SortStableFunc(list, func(a, b placed) int { return cmp.Compare(a.turn, b.turn) })
+	keys := make([]key, 0, limit)
+	for _, p := range list[:min(len(list), limit)] {
+		keys = append(keys, p.key)
+	}
+	return keys, nil
+}
+
+// lookInto gives the oldest rows of a shard and, if there are more, the next ones of
+// the walk through it.
+func (s *Store) lookInto(ctx context.Context, shard string, now time.Time) ([]item, error) {
+	most := int32(dueHead)
+	if strings.HasSuffix(shard, setAside) {
+		most = asideRow
+	}
+	q := dynamodb.QueryInput{IndexName: aws.String(indexDue), Limit: aws.Int32(most), KeyConditionExpression: aws.String("d = :d AND e <= :now"),
+		ExpressionAttributeValues: values{":d": str(shard), ":now": num(now.UnixMicro())}}
+	rows, next, _, err := s.query(ctx, q)
+	if err != nil || next == nil || most == asideRow {
+		return rows, err
+	}
+	if at := s.walks.get(shard); number(at, attrDueAt) > number(next, attrDueAt) && number(at, attrDueAt) <= now.UnixMicro() {
+		next = at
+	}
+	q.ExclusiveStartKey, q.Limit = next, aws.Int32(dueWalk)
+	more, next, _, err := s.query(ctx, q)
+	if err == nil {
+		s.walks.set(shard, next) // nil: from the head again
+	}
+	return append(rows, more...), err
+}
+
+// TakeDue implements payment.Store. The index may be a moment behind: what is no longer
+// due is left out, by the condition under which its time is moved.
+func (s *Store) TakeDue(ctx context.Context, t payment.Take) ([]payment.Payment, error) {
+	keys, err := s.inTurn(ctx, paymentPrefix, t.Now, t.Limit)
+	if err != nil {
+		return nil, err
+	}
+	more, err := s.dueByClocks(ctx, paymentPrefix, t.Now)
+	if err != nil {
+		return nil, err
+	}
+	keys = append(keys, more...)
+	rows, err := s.getItems(ctx, keys[:min(len(keys), t.Limit)])
+	if err != nil {
+		return nil, err
+	}
+	taken := make([]*payment.Payment, len(rows))
+	failed := make([]error, len(rows))
+	var group errgroup.Group
+	group.SetLimit(parallelReads)
+	for i, row := range rows {
+		group.Go(func() error {
+			taken[i], failed[i] = s.take(ctx, row, t)
+			return nil
+		})
+	}
+	_ = group.Wait() // each error is in its place
+	var list []payment.Payment
+	for _, p := range taken {
+		if p != nil {
+			list = append(list, *p)
+		}
+	}
+	slices.SortStableFunc(list, func(a, b payment.Payment) int { return a.DueAt().Compare(b.DueAt()) })
+	return list, errors.Join(failed...)
+}
+
+// take moves the time of a payment, whatever its document holds; nil when it is not due
+// any more, or its issuer is busy.
+func (s *Store) take(ctx context.Context, row item, t payment.Take) (*payment.Payment, error) {
+	at, misses := number(row, attrDueAt), number(row, attrMisses)
+	shard := text(row, attrDue)
+	now := t.Now.Add(s.aheadOf(row))
+	if shard == "" || shard == inReview || at > now.UnixMicro() {
+		return nil, nil
+	}
+	is, broken := decodePayment(row)
+	busy := broken == nil && slices.Contains(t.Busy, is.Issuer)
+	if misses+1 >= payment.AsideAfter && !busy {
+		shard = paymentPrefix + setAside
+	}
+	w := write{key: keyOf(row), update: "SET e = :later, d = :d ADD f :one", condition: "e = :at",
+		values: values{":later": num(now.Add(payment.Backoff(misses)).UnixMicro()), ":d": str(shard), ":one": num(1), ":at": num(at)}}
+	if busy { // it is no fault of its own
+		w.update = "SET e = :later, d = :d"
+		delete(w.values, ":one")
+	}
+	moved := true
+	err := s.commit(ctx, "", []write{w}, func(int, item, bool) error {
+		moved = false // somebody else was faster
+		return nil
+	})
+	if err != nil || !moved || busy {
+		return nil, err
+	}
+	if broken != nil {
+		return nil, broken
+	}
+	is.Payment.Ahead = s.Ahead(is.Payment.Account, is.Payment.Mode)
+	if due := is.Payment.DueAt(); due.IsZero() || due.After(is.Payment.At(t.Now)) {
+		return nil, nil
+	}
+	return &is.Payment, nil
+}
+
+// aheadOf is how far the item's account lives ahead, without its document.
+func (s *Store) aheadOf(row item) time.Duration {
+	mode := bytesOf(row, attrHistory)
+	if len(mode) == 0 || mode[0] != link.Test[0] {
+		return 0
+	}
+	return s.Ahead(accountOf(text(row, attrPartition)), link.Test)
+}
+
+// EachAside names the payments and links that are set aside, and how often each was
+// looked at in vain.
+func (s *Store) EachAside(ctx context.Context, visit func(id, account string, misses int64, next time.Time) error) error {
+	for _, kind := range []string{paymentPrefix, linkPrefix} {
+		p := s.asidePages(kind)
+		for {
+			if err := p.fill(ctx); err != nil {
+				return err
+			}
+			if len(p.rows) == 0 {
+				break
+			}
+			keys := make([]key, len(p.rows))
+			for i, row := range p.rows {
+				keys[i] = keyOf(row)
+			}
+			p.rows = nil
+			found, err := s.getItems(ctx, keys)
+			if err != nil {
+				return err
+			}
+			for _, row := range found {
+				k := keyOf(row)
+				if err := visit(strings.TrimPrefix(k.sk, kind), accountOf(k.pk), number(row, attrMisses), fromMicros(number(row, attrDueAt))); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (s *Store) asidePages(kind string) *pages {
+	return s.newPages(dynamodb.QueryInput{IndexName: aws.String(indexDue), KeyConditionExpression: aws.String("d = :d"),
+		ExpressionAttributeValues: values{":d": str(kind + setAside)}})
+}
+
+// RetryAside makes every payment and link that is set aside due at once.
+func (s *Store) RetryAside(ctx context.Context, now time.Time) (n int64, err error) {
+	for _, kind := range []string{paymentPrefix, linkPrefix} {
+		p := s.asidePages(kind)
+		for {
+			if err := p.fill(ctx); err != nil {
+				return n, err
+			}
+			if len(p.rows) == 0 {
+				break
+			}
+			for _, row := range p.rows {
+				k := keyOf(row)
+				w := write{key: k, update: "SET e = :now, d = :d REMOVE f", condition: "d = :aside",
+					values: values{":now": num(now.UnixMicro()), ":d": str(dueShard(kind, strings.TrimPrefix(k.sk, kind))), ":aside": str(kind + setAside)}}
+				moved := int64(1)
+				if err := s.commit(ctx, "", []write{w}, func(int, item, bool) error { moved = 0; return nil }); err != nil {
+					return n, err
+				}
+				n += moved
+			}
+			p.rows = nil
+		}
+	}
+	return n, nil
+}

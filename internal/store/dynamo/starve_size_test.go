@@ -1,0 +1,9 @@
+//go:build !race
+
+package dynamo_test
+
+import "testing"
+
+// TestSizeF53QueuesGoOn is the same with ten thousand: the walk behind the oldest takes
+// a few sweeps.
+func TestSizeF53QueuesGoOn(t *testing.T) { starved(t, 10_000) }

@@ -1,0 +1,67 @@
+package dynamo_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/paylink/paylink/internal/id"
+	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/store/storetest"
+	"github.com/paylink/paylink/internal/stream"
+)
+
+// TestF53QueuesGoOn: what cannot be worked on, or is too much of one account, keeps
+// nobody else's waiting.
+func TestF53QueuesGoOn(t *testing.T) { starved(t, 300) }
+
+func starved(t *testing.T, n int) {
+	s := open(t)
+	spoil := func(kind string) func(string) {
+		return func(account string) {
+			t.Helper()
+			if err := s.Spoil(t.Context(), account, kind); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	storetest.RunStarvedByDamage(t, s, n, 6, spoil("P#"))
+	storetest.RunStarvedByAccount(t, s, n, 6)
+	storetest.RunStarvedLinks(t, s, n, 6, spoil("L#"))
+	storetest.RunStarvedLinks(t, s, n, 6, nil)
+}
+
+// TestF53RelayPassesOver: an item that cannot be read keeps the events of no other from
+// the feed, and is named.
+func TestF53RelayPassesOver(t *testing.T) {
+	s := open(t)
+	bad, good := storetest.NewLink(id.New(id.Account), 1), storetest.NewLink(id.New(id.Account), 1)
+	for _, l := range []link.Link{bad, good} {
+		e := stream.Event{ID: id.New(id.Event), Type: "link.created", Account: l.Account, Mode: l.Mode, Object: l.ID, ObjectSeq: 1,
+			CreatedAt: storetest.Epoch, Data: []byte(`{"n":1}`)}
+		if err := s.CreateLink(t.Context(), l, []stream.Event{e}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Spoil(t.Context(), bad.Account, "L#"); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+	defer stop()
+	told, aside := false, ""
+	err := s.Follow(ctx, nil, func(_ context.Context, b stream.Batch) error {
+		for _, e := range b.Events {
+			told = told || e.Object == good.ID
+		}
+		for _, a := range b.Aside {
+			aside = a.Item
+		}
+		if told && aside != "" {
+			stop()
+		}
+		return nil
+	})
+	if err != nil || !told || aside != bad.ID {
+		t.Fatalf("told %v, set aside %q, %v", told, aside, err)
+	}
+}

@@ -1,0 +1,8 @@
+//go:build !race
+
+package sqlstore_test
+
+import "testing"
+
+// TestSizeF53QueuesGoOn is the same with ten thousand.
+func TestSizeF53QueuesGoOn(t *testing.T) { starved(t, 10_000) }
