@@ -104,6 +104,7 @@ func (s *Store) ReleaseAsBefore(ctx context.Context, l, account string) error {
 		return err
 	})
 }
+
 // Exec changes what is stored behind the store's back, as damage does.
 func (s *Store) Exec(ctx context.Context, query string, args ...any) error {
 	return s.write(ctx, nil, func(t *tx) error {
