@@ -72,7 +72,7 @@ func (l *Local) firstFactor(ctx context.Context, r SignInRequest) (User, error) 
 	err := error(fault.NotFound("user"))
 	if len(r.Login) <= maxLoginBytes && utf8.ValidString(r.Login) {
 		login = LoginKey(r.Login)
-		u, err = l.users.UserByLogin(ctx, r.Login)
+		u, err = l.users.UserByLogin(ctx, strings.ToLower(r.Login))
 	}
 	known, key := err == nil, ""
 	if known {
