@@ -173,6 +173,7 @@ func measures(t *testing.T) {
 	post := mailtest.Start(t, mailtest.Options{NoStartTLS: true})
 	p := serveWith(t, filepath.Join(t.TempDir(), "data"), freeAddress(t), "--mail-url", post.URL(), "--mail-from", "pay@shop.example")
 	_, key := p.merchant(t, "ada")
+	p.confirm(t, post)
 	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusGone) }))
 	defer receiver.Close()
 	key.ok("POST", "/api/webhook-endpoints", `{"url":"`+receiver.URL+`","events":["payment.succeeded"]}`)
@@ -188,7 +189,7 @@ func measures(t *testing.T) {
 		status, body := admin.get(t, "/metrics")
 		return status == http.StatusOK && strings.Contains(body, "\npaylink_webhook_deliveries_parked 1\n")
 	})
-	if a := key.as("").do("POST", tokenPath(t, key.link(`"amount":"1"`))+"/payments", `{"attempt":"attempt-0000000002","payer":{"email":"grace@example.com"},`+
+	if a := key.as("").do("POST", tokenPath(t, key.link(`"amount":"1"`))+"/payments", `{"attempt":"attempt-0000000002","payer":{"email":"ada@example.com"},`+
 		`"card":{"number":"4242424242424242","expMonth":12,"expYear":2034,"cvc":"739"}}`); a.status != http.StatusOK {
 		t.Fatalf("%d %s", a.status, a.body)
 	}

@@ -19,10 +19,14 @@ func TestMailAccessibility(t *testing.T) {
 	p := serveWith(t, filepath.Join(t.TempDir(), "data"), freeAddress(t), "--mail-url", server.URL(), "--mail-from", "Payments <pay@shop.example>")
 	g := &gallery{t: t, axe: axeScript(t), p: p, b: openBrowser(t)}
 	_, g.key = p.merchant(t, "ada-lovelace-and-daughters")
+	p.confirm(t, server)
 	gone := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusGone) }))
 	defer gone.Close()
 	g.key.ok("POST", "/api/webhook-endpoints", `{"url":"`+gone.URL+`","events":["payment.succeeded"]}`)
-	g.paidBy("4242424242424242", `"amount":"1250.50"`)
+	if a := g.key.as("").do("POST", tokenPath(t, g.link(`"amount":"1250.50"`))+"/payments", `{"attempt":"attempt-0000000001","payer":{"email":"ada-lovelace-and-daughters@example.com"},`+
+		`"card":{"number":"4242424242424242","expMonth":12,"expYear":2034,"cvc":"739"}}`); a.status != http.StatusOK {
+		t.Fatalf("paying answers %d: %s", a.status, a.body)
+	}
 	var receipt, unsubscribe string
 	for receipt == "" || unsubscribe == "" {
 		got := server.Next(t)

@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -12,6 +13,32 @@ import (
 
 	"github.com/paylink/paylink/internal/mail/mailtest"
 )
+
+var confirmAddress = regexp.MustCompile(`https?://[^\s]+/dashboard/confirm\?token=([^\s]+)`)
+
+// confirm opens the link that a new user was mailed: the next letter at the server. In
+// test mode only confirmed addresses are written to.
+func (p *process) confirm(t testing.TB, server *mailtest.Server) {
+	t.Helper()
+	got := server.Next(t)
+	found := confirmAddress.FindStringSubmatch(got.Text)
+	if got.Subject != "Confirm your address" || found == nil {
+		t.Fatalf("the first mail is %q", got.Subject)
+	}
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.url+"/dashboard/confirm", strings.NewReader("token="+found[1]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	answer, err := http.DefaultTransport.RoundTrip(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = answer.Body.Close()
+	if answer.StatusCode != http.StatusSeeOther {
+		t.Fatalf("confirming answers %d", answer.StatusCode)
+	}
+}
 
 var receiptAddress = regexp.MustCompile(`https?://[^\s]+/verify\?receipt=[^\s]+`)
 
@@ -25,7 +52,7 @@ func TestMailOutlivesItsProcess(t *testing.T) {
 	defer close(hang)
 	var seen atomic.Bool
 	server.Script(func(stage mailtest.Stage, to string, _ int) error {
-		if stage == mailtest.To && to == "grace@example.com" && seen.CompareAndSwap(false, true) {
+		if stage == mailtest.To && to == payee+"@example.com" && seen.CompareAndSwap(false, true) {
 			close(reached)
 			<-hang
 		}
@@ -34,11 +61,9 @@ func TestMailOutlivesItsProcess(t *testing.T) {
 	flags := []string{"--mail-url", server.URL(), "--mail-from", "Payments <pay@shop.example>"}
 	p := serveWith(t, filepath.Join(t.TempDir(), "data"), freeAddress(t), flags...)
 	_, key := p.merchant(t, payee)
-	if got := server.Next(t); got.Subject != "Confirm your address" {
-		t.Fatalf("the first mail is %q", got.Subject)
-	}
+	p.confirm(t, server)
 	l := key.link(`"amount":"12.50"`)
-	if a := key.as("").do("POST", tokenPath(t, l)+"/payments", `{"attempt":"attempt-0000000001","payer":{"email":"grace@example.com"},`+
+	if a := key.as("").do("POST", tokenPath(t, l)+"/payments", `{"attempt":"attempt-0000000001","payer":{"email":"`+payee+`@example.com"},`+
 		`"card":{"number":"4242424242424242","expMonth":12,"expYear":2034,"cvc":"739"}}`); a.status >= 300 {
 		t.Fatalf("paying answers %d: %s", a.status, a.body)
 	}
@@ -53,7 +78,7 @@ func TestMailOutlivesItsProcess(t *testing.T) {
 	p.start(append([]string{"--data", p.data, "--listen", strings.TrimPrefix(p.url, "http://"), "--public-url", p.url}, flags...)...)
 	p.ready()
 	got := server.Next(t)
-	if got.To != "grace@example.com" || !strings.Contains(got.Subject, "€12.50") || server.Waiting() != 0 {
+	if got.To != payee+"@example.com" || !strings.Contains(got.Subject, "€12.50") || server.Waiting() != 0 {
 		t.Errorf("receipt %+v, and %d more", got, server.Waiting())
 	}
 	address := receiptAddress.FindString(got.Text)
@@ -100,9 +125,7 @@ func TestMailAboutAHeldPayment(t *testing.T) {
 	server := mailtest.Start(t, mailtest.Options{NoStartTLS: true})
 	p := serveWith(t, filepath.Join(t.TempDir(), "data"), freeAddress(t), "--mail-url", server.URL(), "--mail-from", "Payments <pay@shop.example>")
 	_, key := p.merchant(t, payee)
-	if got := server.Next(t); got.Subject != "Confirm your address" {
-		t.Fatalf("the first mail is %q", got.Subject)
-	}
+	p.confirm(t, server)
 	key.ok("POST", "/api/fraud/rules", `{"name":"Large amounts","action":"review","when":"amount >= 200","state":"on"}`)
 	l := key.link(`"amount":"250"`)
 	key.payJSON(l, "attempt-0000000001", "4242424242424242")

@@ -13,7 +13,6 @@ package fraud
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"github.com/paylink/paylink/internal/link"
@@ -191,7 +190,7 @@ func Shared(p payment.Payment, r Row) []string {
 	if p.Risk.Fingerprint != "" && p.Risk.Fingerprint == r.Risk.Fingerprint {
 		out = append(out, "card")
 	}
-	if p.PayerEmail != "" && strings.EqualFold(p.PayerEmail, r.PayerEmail) {
+	if p.PayerEmail != "" && EmailKey(p.PayerEmail) == EmailKey(r.PayerEmail) {
 		out = append(out, "email")
 	}
 	if p.Risk.Address != "" && p.Risk.Address == r.Risk.Address {

@@ -197,7 +197,7 @@ func attemptOf(e *stream.Event, at time.Time) (told, score.Attempt, error) {
 		return t, score.Attempt{}, fmt.Errorf("event %s: %w", e.ID, err)
 	}
 	return t, score.Attempt{ID: e.Object, Scope: scope(e.Account, e.Mode, string(t.Currency)), At: at, Account: e.Account, Link: t.Link,
-		Card: t.Card.Fingerprint, BIN: t.Card.BIN, Email: t.Payer.Email, Address: t.Risk.Address, Minor: amount.Minor}, nil
+		Card: t.Card.Fingerprint, BIN: t.Card.BIN, Email: EmailKey(t.Payer.Email), Address: t.Risk.Address, Minor: amount.Minor}, nil
 }
 
 // answered counts the issuer's first word on an open attempt.

@@ -17,13 +17,13 @@ func scope(account, mode, currency string) string { return account + "\x00" + mo
 // seen is the attempt as features see it, at a moment.
 func (a *Attempt) seen(at time.Time) score.Attempt {
 	return score.Attempt{ID: a.Payment, Scope: scope(a.Account, a.Mode, string(a.Amount.Currency)), At: at, Account: a.Account, Link: a.Link,
-		Card: a.Fingerprint, BIN: a.BIN, Email: a.Email, Address: a.Address, Minor: a.Amount.Minor}
+		Card: a.Fingerprint, BIN: a.BIN, Email: EmailKey(a.Email), Address: a.Address, Minor: a.Amount.Minor}
 }
 
 // seen is the row's attempt as features see it.
 func (r *Row) seen(at time.Time) score.Attempt {
 	return score.Attempt{ID: r.ID, Scope: scope(r.Account, r.Mode, string(r.Amount.Currency)), At: at, Account: r.Account, Link: r.Link,
-		Card: r.Risk.Fingerprint, BIN: r.Risk.BIN, Email: r.PayerEmail, Address: r.Risk.Address, Minor: r.Amount.Minor}
+		Card: r.Risk.Fingerprint, BIN: r.Risk.BIN, Email: EmailKey(r.PayerEmail), Address: r.Risk.Address, Minor: r.Amount.Minor}
 }
 
 // Past goes through rows in the order of their making and gives what was known

@@ -6,13 +6,13 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/idempotency"
 	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/spelling"
 )
 
 // ListKinds are all kinds.
@@ -76,10 +76,13 @@ func checkEntry(e *ListEntry, now time.Time) error {
 	if utf8.RuneCountInString(e.Note) > maxNoteChars || !utf8.ValidString(e.Note) {
 		return fault.Invalid("note", "note_too_long", "A note has at most %d characters.", maxNoteChars)
 	}
+	if e.Note = spelling.Name(e.Note); spelling.Deceives(e.Note, "\t\r\n") {
+		return fault.Invalid("note", "invalid_characters", "note must not contain control characters or characters that change the reading direction.")
+	}
 	if !e.ExpiresAt.IsZero() && !e.ExpiresAt.After(now) {
 		return fault.Invalid("expiresAt", "expiry_invalid", "Must be in the future.")
 	}
-	value, rule := canonical(e.Kind, strings.TrimSpace(e.Value))
+	value, rule := canonical(e.Kind, e.Value)
 	if value == "" {
 		return fault.Invalid("value", "list_value_invalid", "%s", rule)
 	}
@@ -92,39 +95,52 @@ const (
 	minFingerprint = 16
 	maxFingerprint = 64
 	binDigits      = 6
-	maxEmailBytes  = 254
+	mappedBits     = 96 // before an IPv4 address that is written as an IPv6 one
 )
 
-// canonical is a value as attempts carry it; "" with the rule that it breaks.
+// canonical is a value, however it was typed or pasted, as attempts carry it; "" with
+// the rule that it breaks.
 func canonical(kind ListKind, v string) (value, rule string) {
-	lower := strings.ToLower(v)
+	v = spelling.Pasted(v)
 	switch kind {
 	case ListCard:
+		lower := strings.ToLower(v)
 		if len(v) < minFingerprint || len(v) > maxFingerprint || strings.Trim(lower, "abcdefghijklmnopqrstuvwxyz0123456789_-") != "" || strings.Trim(v, "0123456789-") == "" { // the last: a card number is never kept
 			return "", "Must be a card's fingerprint, as a payment shows it."
 		}
 		return v, ""
 	case ListBIN:
+		v = strings.ReplaceAll(spelling.Typed(v), "-", "")
 		if len(v) != binDigits || strings.Trim(v, "0123456789") != "" {
 			return "", "Must be the first 6 digits of a card number."
 		}
 		return v, ""
 	case ListEmail:
-		local, domain, found := strings.Cut(lower, "@")
-		if !found || domain == "" || len(v) > maxEmailBytes || strings.ContainsAny(lower, " ,;<>") || strings.ContainsFunc(lower, unicode.IsControl) || strings.Contains(domain, "@") || (local != "" && strings.HasPrefix(domain, ".")) {
-			return "", "Must be an e-mail address, or @ and a domain for all of its addresses."
+		v = strings.ReplaceAll(v, "＠", "@")
+		if domain, all := strings.CutPrefix(v, "@"); all {
+			if host, err := spelling.Host(domain); err == nil {
+				return "@" + host, ""
+			}
+		} else if key := spelling.EmailKey(v); key != "" {
+			return key, ""
 		}
-		return lower, ""
+		return "", "Must be an e-mail address, or @ and a domain for all of its addresses."
 	case ListAddress:
-		if prefix, err := netip.ParsePrefix(v); err == nil && Prefix(prefix.Addr()) == prefix.Masked().String() {
-			return Prefix(prefix.Addr()), ""
+		v = strings.Trim(spelling.Typed(v), "[]")
+		if p, err := netip.ParsePrefix(v); err == nil {
+			if bits := p.Bits() - mappedBits; p.Addr().Is4In6() && bits >= 0 {
+				p = netip.PrefixFrom(p.Addr().Unmap(), bits)
+			}
+			if Prefix(p.Addr()) == p.Masked().String() {
+				return Prefix(p.Addr()), ""
+			}
 		}
 		if addr, err := netip.ParseAddr(v); err == nil {
 			return Prefix(addr), ""
 		}
 		return "", "Must be an IP address, or its /24 (IPv4) or /48 (IPv6) network: lists hold networks of this size."
 	}
-	upper := strings.ToUpper(v)
+	upper := strings.ToUpper(spelling.Typed(v))
 	if len(upper) != 2 || upper[0] < 'A' || upper[0] > 'Z' || upper[1] < 'A' || upper[1] > 'Z' {
 		return "", "Must be a country's two letters (ISO 3166), such as DE."
 	}

@@ -156,8 +156,8 @@ func (c *compiled) decided(out *payment.Risk, v *rule.Vars) {
 
 // fillVars is what rules see of an attempt.
 func fillVars(v *rule.Vars, a *Attempt, f *score.Vector, sc *score.Assessment) {
-	*v = rule.Vars{Amount: a.Amount, Fingerprint: a.Fingerprint, BIN: a.BIN, Brand: a.Brand, Email: strings.ToLower(a.Email),
-		Address: a.Address, Country: a.Country, Link: a.Link, Features: f}
+	*v = rule.Vars{Amount: a.Amount, Fingerprint: a.Fingerprint, BIN: a.BIN, Brand: a.Brand, Email: EmailKey(a.Email),
+		Address: a.Address, Country: strings.ToUpper(a.Country), Link: a.Link, Features: f}
 	if sc != nil && sc.Basis != "" && sc.Basis != score.NoModel {
 		v.Score, v.Scored = sc.Score, true
 	}
@@ -184,6 +184,9 @@ type entry struct {
 func newLists(all []ListEntry) lists {
 	l := lists{entries: make(map[listKey]*entry, len(all)), kinds: map[payment.Action][]ListKind{}}
 	for _, e := range all {
+		if value, _ := canonical(e.Kind, e.Value); value != "" { // it may be stored in a spelling of before
+			e.Value = value
+		}
 		l.entries[listKey{e.Kind, e.Action, e.Value}] = &entry{id: e.ID, value: e.Value, kind: e.Kind, expires: e.ExpiresAt}
 		if !slices.Contains(l.kinds[e.Action], e.Kind) {
 			l.kinds[e.Action] = append(l.kinds[e.Action], e.Kind)
@@ -210,7 +213,7 @@ func (l *lists) find(action payment.Action, a *Attempt, v *rule.Vars) *entry {
 		case ListAddress:
 			values[0] = a.Address
 		case ListCountry:
-			values[0] = a.Country
+			values[0] = v.Country
 		}
 		for _, value := range values {
 			if value == "" {

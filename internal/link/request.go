@@ -19,7 +19,7 @@ import (
 
 // Limits of the texts in a request.
 const (
-	MaxRealmBytes       = 64
+	MaxRealmChars       = 64
 	MaxDescriptionChars = 500
 	MaxReferenceChars   = 200
 	MaxRedirectBytes    = 2048
@@ -235,8 +235,8 @@ func (r CreateRequest) limited(k *Link, _ time.Time) error {
 }
 
 func (r CreateRequest) described(*Link, time.Time) error {
-	if len(r.Realm) > MaxRealmBytes {
-		return fault.Invalid("realm", "too_long", "A realm has at most %d bytes.", MaxRealmBytes)
+	if utf8.RuneCountInString(r.Realm) > MaxRealmChars {
+		return fault.Invalid("realm", "too_long", "A realm has at most %d characters.", MaxRealmChars)
 	}
 	if !utf8.ValidString(r.Realm) || strings.ContainsFunc(r.Realm, func(c rune) bool { return !unicode.IsPrint(c) }) {
 		return fault.Invalid("realm", "invalid_characters", "A realm has printable characters only.")
@@ -316,17 +316,13 @@ func checkRedirect(s string) (string, error) {
 	return spelled, nil
 }
 
-// text refuses what is not UTF-8, control characters, and the marks that reverse
-// the reading direction and so make a payer read something else.
+// text refuses what is longer, and what makes a payer read something else. The marks
+// and joiners that Arabic, Persian and emoji need are fine.
 func text(param, s string, maxChars int, allowed string) error {
 	if utf8.RuneCountInString(s) > maxChars {
 		return fault.Invalid(param, "too_long", "At most %d characters.", maxChars)
 	}
-	bad := strings.ContainsFunc(s, func(c rune) bool {
-		reverses := (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069)
-		return (unicode.IsControl(c) && !strings.ContainsRune(allowed, c)) || reverses
-	})
-	if bad || !utf8.ValidString(s) {
+	if spelling.Deceives(s, allowed) {
 		return fault.Invalid(param, "invalid_characters", "Printable text in UTF-8 only.")
 	}
 	return nil

@@ -8,6 +8,10 @@ import (
 	"strings"
 	texttemplate "text/template"
 	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/net/publicsuffix"
 
 	"github.com/paylink/paylink/internal/i18n"
 	"github.com/paylink/paylink/internal/money"
@@ -69,9 +73,13 @@ var (
 // Compose writes a mail in a language. What comes from people is escaped in the
 // HTML, and takes one line.
 func Compose(p *i18n.Printer, kind string, f Facts) (Letter, error) {
-	for _, typed := range []*string{&f.Payee, &f.Inviter, &f.Agent, &f.Card, &f.Reference, &f.Description, &f.Endpoint} {
-		*typed = strings.Join(strings.Fields(*typed), " ") // on one line: it must not look like lines of ours
+	for _, name := range []*string{&f.Payee, &f.Inviter, &f.Agent, &f.Card} {
+		*name = plain(*name, isDomain)
 	}
+	for _, text := range []*string{&f.Reference, &f.Description} {
+		*text = plain(*text, mayBeDomain)
+	}
+	f.Endpoint = oneLine(f.Endpoint)
 	if f.Zone != nil && !f.At.IsZero() {
 		f.At = f.At.In(f.Zone)
 	}
@@ -100,6 +108,71 @@ func Compose(p *i18n.Printer, kind string, f Facts) (Letter, error) {
 		return Letter{}, err
 	}
 	return Letter{Subject: c.Subject, Text: text.String(), HTML: html.String(), Lang: c.Lang}, nil
+}
+
+// maxTypedChars bounds what a mail repeats of one text that somebody typed.
+const maxTypedChars = 200
+
+// oneLine is a text that must not look like lines of ours.
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
+
+// plain returns what somebody typed as a mail may repeat it: on one line, bounded, and
+// without anything that a mail program makes a link of. Otherwise a stranger could use
+// our name to lead readers to a site.
+func plain(s string, domain func(string) bool) string {
+	s = oneLine(s)
+	if r := []rune(s); len(r) > maxTypedChars {
+		s = string(r[:maxTypedChars]) + "…"
+	}
+	words := strings.Split(s, " ")
+	for i, w := range words {
+		words[i] = unlinked(w, domain)
+	}
+	return strings.Join(words, " ")
+}
+
+// unlinked returns a word with the dots of its host in brackets, and without a scheme
+// before it.
+func unlinked(word string, domain func(string) bool) string {
+	scheme := false
+	for {
+		before, after, found := strings.Cut(word, "://")
+		if !found {
+			break
+		}
+		word, scheme = strings.TrimRightFunc(before, unicode.IsLetter)+after, true
+	}
+	at := strings.IndexFunc(word, func(c rune) bool { return unicode.IsLetter(c) || unicode.IsNumber(c) })
+	if at < 0 {
+		return word
+	}
+	if i := strings.IndexByte(word[at:], ':'); i >= 0 && !strings.ContainsAny(word[at:at+i], "./@") { // mailto:, Note:
+		at += i + 1
+	}
+	head, host := word[:at], word[at:]
+	host, _, path := strings.Cut(host, "/")
+	host, _, _ = strings.Cut(host, ":")
+	host = strings.TrimRightFunc(host, unicode.IsPunct)
+	if !scheme && (!strings.Contains(host, ".") || !(path || strings.Contains(host, "@") || domain(host))) {
+		return word
+	}
+	rest := word[at+len(host):] // its last dot ends the sentence
+	return head + strings.ReplaceAll(host, ".", "[.]") + strings.ReplaceAll(strings.TrimSuffix(rest, "."), ".", "[.]") + rest[len(strings.TrimSuffix(rest, ".")):]
+}
+
+// mayBeDomain reports whether a word may be the name of a host: its last part is
+// letters. Free text loses nothing by the brackets; names such as ada.lovelace would.
+func mayBeDomain(word string) bool {
+	last := word[strings.LastIndexByte(word, '.')+1:]
+	return utf8.RuneCountInString(last) > 1 && !strings.ContainsFunc(last, func(c rune) bool { return !unicode.IsLetter(c) && !unicode.IsMark(c) && c != '-' })
+}
+
+// isDomain reports whether a word ends as the names of public hosts do, or begins with
+// www.
+func isDomain(word string) bool {
+	word = strings.ToLower(word)
+	suffix, icann := publicsuffix.PublicSuffix(word)
+	return strings.HasPrefix(word, "www.") || (icann && suffix != word)
 }
 
 // write gives the words of a kind.

@@ -74,6 +74,7 @@ type Message struct {
 	DueAt    time.Time         // zero: at once
 	EndsAt   time.Time         // of no use from then on; zero: for ever
 	Withdraw string            // names the mails that can be withdrawn together
+	Reader   string            // spelling.EmailKey of a payer's address, for Limit; "" for users, and until AdmitMail
 
 	// Kept by the outbox.
 	Sealed    []byte // Data; nil once the mail has ended
@@ -118,12 +119,13 @@ func about(mail string) []byte { return []byte("mail\x00" + mail) }
 // has several.
 func NewID(thing, kind, to string) string { return id.Derive(id.Mail, thing, kind+"\x00"+to) }
 
-// Limit bounds how many mails of a kind may be written since a moment. Account, Mode
-// and To restrict what is counted; "" counts all.
+// Limit bounds how many mails of a kind may be written since a moment; Kind "" counts
+// every mail to a payer, which are those with a Reader. Account, Mode, To and Reader
+// restrict what is counted; "" counts all.
 type Limit struct {
-	Kind, Account, Mode, To string
-	Since                   time.Time
-	Most                    int
+	Kind, Account, Mode, To, Reader string
+	Since                           time.Time
+	Most                            int
 }
 
 // TooMany is what a store answers past a limit.
@@ -150,6 +152,9 @@ type Outbox interface {
 	PutMails(context.Context, []Message) error
 	// PutMailWithin is PutMails of one, unless a limit is reached: TooMany.
 	PutMailWithin(ctx context.Context, m Message, limits []Limit) error
+	// AdmitMail notes the reader of a mail that was written before its address was
+	// known, unless a limit is reached: TooMany. It is repeatable.
+	AdmitMail(ctx context.Context, m Message, reader string, limits []Limit) error
 	// WithdrawMails drops those of the account that wait under the key.
 	WithdrawMails(ctx context.Context, account string, keys []string, at time.Time) error
 	// DueMails wait and are due: the longest first, and every account's first before
@@ -181,8 +186,9 @@ func (p Preferences) Wants(kind string) bool { return !slices.Contains(p.Off, ki
 // Reader is a user as the mails see one.
 type Reader struct {
 	Preferences
-	Account string
-	Address string
+	Account   string
+	Address   string
+	Confirmed bool // the user opened a link that was mailed there
 }
 
 // ParkedEndpoint is one that webhooks were given up for.
@@ -200,7 +206,8 @@ type Readers interface {
 	Reader(ctx context.Context, user string) (Reader, error)
 	// PutPreferences replaces them.
 	PutPreferences(context.Context, Preferences) error
-	// Refuse keeps an account from sending links to an address; Refuses tells.
+	// Refuse keeps an account from sending links to an address (by its
+	// spelling.EmailKey); Refuses reports it.
 	Refuse(ctx context.Context, account, address string, at time.Time) error
 	Refuses(ctx context.Context, account, address string) (bool, error)
 	// TimeZone is the name of an account's zone; "" is UTC, as for an unknown account.

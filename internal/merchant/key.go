@@ -13,6 +13,7 @@ import (
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/idempotency"
+	"github.com/paylink/paylink/internal/spelling"
 )
 
 // Scopes that a key may have.
@@ -63,6 +64,7 @@ func (l *Local) CreateKey(ctx context.Context, r CreateKeyRequest, t *idempotenc
 }
 
 func (l *Local) newKey(r CreateKeyRequest, now time.Time) (Key, error) {
+	r.Name = spelling.Name(r.Name)
 	k := Key{ID: id.New(id.Key), Account: r.Account, Name: r.Name, Mode: r.Mode, CreatedAt: now, Revision: 1}
 	switch {
 	case strings.TrimSpace(r.Name) == "":

@@ -115,6 +115,9 @@ func TestConfirmationEnds(t *testing.T) {
 func TestMailedInvitationProvesTheAddress(t *testing.T) {
 	w := newMailWorld(t)
 	ada := w.signUp("ada")
+	_, err := w.Invite(t.Context(), merchant.InviteRequest{User: ada.ID, Account: ada.Account, Email: "bob@example.com", Lang: "fr"})
+	w.code(err, "email_unconfirmed")
+	w.good(w.Confirm(t.Context(), tokenOf(w.mails("ada@example.com", mail.Confirm)[0].Data["url"])))
 	invited, err := w.Invite(t.Context(), merchant.InviteRequest{User: ada.ID, Account: ada.Account, Email: "bob@example.com", Lang: "fr"})
 	w.good(err)
 	sent := w.mails("bob@example.com", mail.Invite)

@@ -30,7 +30,8 @@ const (
 	MaxUsernameBytes = 64
 	MaxEmailBytes    = 254 // RFC 5321, as a path without its brackets
 	MinPasswordChars = 12
-	MaxPasswordBytes = 256
+	MaxPasswordChars = 256
+	MaxPasswordBytes = 1024 // 256 characters of any script
 	MaxNameChars     = 100
 	MaxMethods       = 20
 	MaxCredentials   = 20
@@ -122,7 +123,8 @@ type Session struct {
 // UserStore keeps users and accounts, which a Change makes. What is not there is
 // fault.NotFound. No username looks like an email: it has no @.
 type UserStore interface {
-	// UserByLogin finds by username or email, in lower case.
+	// UserByLogin finds by username or email, in any spelling (LoginKey). A login that
+	// was taken before LoginKey, exactly as it was stored, comes first.
 	UserByLogin(ctx context.Context, login string) (User, error)
 	UserByID(ctx context.Context, id string) (User, error)
 	GetAccount(ctx context.Context, id string) (Account, error)

@@ -16,6 +16,7 @@ import (
 	"github.com/go-webauthn/webauthn/webauthn"
 
 	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/spelling"
 )
 
 // A passkey is a discoverable credential that checks its user (a finger, a PIN): it
@@ -187,7 +188,7 @@ func (l *Local) challenge(user string, session webauthn.SessionData) *Token {
 }
 
 func passkeyName(name string) (string, error) {
-	name = strings.TrimSpace(name)
+	name = spelling.Name(name)
 	switch {
 	case name == "":
 		return "", fault.Invalid("name", "name_missing", "A passkey has a name.")

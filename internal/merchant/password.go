@@ -9,6 +9,7 @@ import (
 	"github.com/alexedwards/argon2id"
 
 	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/spelling"
 )
 
 // The parameters are OWASP's first choice for argon2id (19 MiB, two passes, one
@@ -53,18 +54,28 @@ func (h *hasher) enter(ctx context.Context) error {
 
 func (h *hasher) leave() { <-h.slots }
 
+// hash is of the password in the one spelling that RFC 8265 gives it.
 func (h *hasher) hash(ctx context.Context, password string) (string, error) {
 	if err := h.enter(ctx); err != nil {
 		return "", err
 	}
 	defer h.leave()
-	return argon2id.CreateHash(password, &argon)
+	return argon2id.CreateHash(spelling.Password(password), &argon)
 }
 
+// matches compares in the same spelling. A hash that was made before is of what was
+// typed then, so that is compared too, where it differs: always both, so that the time
+// depends on what is typed alone.
 func (h *hasher) matches(ctx context.Context, password, hash string) (bool, error) {
 	if err := h.enter(ctx); err != nil {
 		return false, err
 	}
 	defer h.leave()
-	return argon2id.ComparePasswordAndHash(password, hash)
+	password = bounded(password)
+	match, err := argon2id.ComparePasswordAndHash(spelling.Password(password), hash)
+	if err != nil || spelling.Password(password) == password {
+		return match, err
+	}
+	typed, err := argon2id.ComparePasswordAndHash(password, hash)
+	return match || typed, err
 }

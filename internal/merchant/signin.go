@@ -29,6 +29,9 @@ var (
 // request made of it meanwhile.
 const guardTries = 5
 
+// maxLoginBytes bounds a login as it is typed; in its one spelling it is shorter.
+const maxLoginBytes = 4 * MaxEmailBytes
+
 // SignIn opens a session. An unknown login and a wrong password have one answer
 // and take one time.
 func (l *Local) SignIn(ctx context.Context, r SignInRequest, t *idempotency.Ticket) (SignedIn, error) {
@@ -64,14 +67,12 @@ func (l *Local) firstFactor(ctx context.Context, r SignInRequest) (User, error) 
 	if r.Proof != "" {
 		return l.proved(ctx, r.Proof)
 	}
-	login, password := strings.ToLower(r.Login), r.Password
-	if len(password) > MaxPasswordBytes {
-		password = "" // no password of ours; compared all the same
-	}
+	login, password := "", r.Password
 	var u User
 	err := error(fault.NotFound("user"))
-	if len(login) <= MaxEmailBytes && utf8.ValidString(login) {
-		u, err = l.users.UserByLogin(ctx, login)
+	if len(r.Login) <= maxLoginBytes && utf8.ValidString(r.Login) {
+		login = LoginKey(r.Login)
+		u, err = l.users.UserByLogin(ctx, strings.ToLower(r.Login))
 	}
 	known, key := err == nil, ""
 	if known {
@@ -103,9 +104,6 @@ func (l *Local) again(ctx context.Context, user, password string) (User, error) 
 	}
 	if err := l.mayGuess(ctx, guessKey(u)); err != nil {
 		return User{}, err
-	}
-	if len(password) > MaxPasswordBytes {
-		password = ""
 	}
 	match, err := l.hasher.matches(ctx, password, u.PasswordHash)
 	if err != nil {

@@ -38,7 +38,7 @@ func (l *Local) SignUp(ctx context.Context, r SignUpRequest, t *idempotency.Tick
 	if _, err := calendar.Zone("timeZone", r.TimeZone); err != nil {
 		return SignedUp{}, err
 	}
-	if invitation != nil && invitation.Email != u.Email {
+	if invitation != nil && LoginKey(invitation.Email) != LoginKey(u.Email) {
 		return SignedUp{}, fault.Invalid("email", "invitation_address", "The invitation is for another address.")
 	}
 	// Hashed before the store is asked, so that a taken name takes as long.
@@ -120,6 +120,9 @@ func (l *Local) Invite(ctx context.Context, r InviteRequest) (Invitation, error)
 	}
 	if account.ID != r.Account {
 		return Invitation{}, fault.NotFound("account")
+	}
+	if account.TestOnly { // nobody proved anything: we write to no stranger
+		return Invitation{}, fault.New(fault.KindForbidden, "email_unconfirmed", "Confirm your email address before you invite others: open the link that we mailed, or ask for it again in the dashboard.")
 	}
 	now := l.time()
 	open, err := l.access.Invitations(ctx, r.Account, now, MaxInvitations)

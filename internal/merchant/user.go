@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"net/mail"
 	"slices"
 	"strings"
 	"time"
@@ -16,6 +15,7 @@ import (
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/keyring"
+	"github.com/paylink/paylink/internal/spelling"
 )
 
 // Faults that callers may compare with.
@@ -43,7 +43,7 @@ const (
 )
 
 func (r SignUpRequest) user(now time.Time) (User, error) {
-	u := User{ID: id.New(id.User), Account: id.New(id.Account), Username: strings.ToLower(r.Username), Date: now, CreatedAt: now}
+	u := User{ID: id.New(id.User), Account: id.New(id.Account), Username: strings.ToLower(spelling.Pasted(r.Username)), Date: now, CreatedAt: now}
 	odd := func(c rune) bool { return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyz0123456789._-", c) }
 	if len(u.Username) < MinUsernameBytes || len(u.Username) > MaxUsernameBytes || strings.ContainsFunc(u.Username, odd) {
 		return u, fault.Invalid("username", "username_invalid", "A username has %d to %d of the characters a-z, 0-9, dot, underscore and hyphen.", MinUsernameBytes, MaxUsernameBytes)
@@ -66,26 +66,45 @@ func (r SignUpRequest) user(now time.Time) (User, error) {
 	return u, checkPassword(r.Password)
 }
 
-// checkEmail gives the address in lower case.
+// checkEmail returns the address as it is stored: in lower case, its domain in ASCII.
 func checkEmail(email string) (string, error) {
-	at, err := mail.ParseAddress(email)
-	// The address alone: ParseAddress also takes a name and comments.
-	if err != nil || at.Address != email || len(email) > MaxEmailBytes || strings.ContainsFunc(email, unprintable) {
+	address, err := spelling.Email(email)
+	if err != nil {
 		return "", fault.Invalid("email", "email_invalid", "An email is a bare address of at most %d bytes, such as a@example.com.", MaxEmailBytes)
 	}
-	return strings.ToLower(email), nil
+	return strings.ToLower(address), nil
+}
+
+// LoginKey returns what all spellings of a login share: of an address its
+// spelling.EmailKey, of a username its lower case.
+func LoginKey(login string) string {
+	if key := spelling.EmailKey(login); key != "" {
+		return key
+	}
+	return strings.ToLower(spelling.Pasted(login))
 }
 
 func checkPassword(password string) error {
-	switch {
-	case !utf8.ValidString(password):
+	if !utf8.ValidString(password) {
 		return fault.Invalid("password", "invalid_characters", "A password is text in UTF-8.")
-	case utf8.RuneCountInString(password) < MinPasswordChars:
+	}
+	n := utf8.RuneCountInString(spelling.Password(bounded(password)))
+	switch {
+	case n < MinPasswordChars && bounded(password) == password:
 		return fault.Invalid("password", "password_too_short", "A password has at least %d characters.", MinPasswordChars)
-	case len(password) > MaxPasswordBytes:
-		return fault.Invalid("password", "too_long", "A password has at most %d bytes.", MaxPasswordBytes)
+	case n > MaxPasswordChars, bounded(password) != password, len(spelling.Password(password)) > MaxPasswordBytes:
+		return fault.Invalid("password", "too_long", "A password has at most %d characters.", MaxPasswordChars)
 	}
 	return nil
+}
+
+// bounded is a password as it was typed; "" is too long to be one of ours, in any
+// spelling: an accent of its own adds a character to each.
+func bounded(password string) string {
+	if len(password) > 2*MaxPasswordBytes {
+		return ""
+	}
+	return password
 }
 
 func unprintable(c rune) bool { return !unicode.IsPrint(c) }

@@ -16,6 +16,8 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
+	"github.com/alexedwards/argon2id"
+
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/idempotency"
@@ -89,6 +91,39 @@ func TestSignIn(t *testing.T) {
 		if _, err := b.SignIn(t.Context(), SignInRequest{Login: c[0], Password: c[1]}, nil); err != ErrCredentials { //nolint:errorlint // the very same value is the point
 			t.Errorf("%q: %v", c, err)
 		}
+	}
+}
+
+// A password is one, however it is composed; a hash that was made of what was typed,
+// before it was, still opens.
+func TestPasswordInAnyComposition(t *testing.T) {
+	composed, apart := "Pässwörter-für-alle", "Pa\u0308sswo\u0308rter-fu\u0308r-alle"
+	h := newHasher()
+	for _, made := range []string{composed, apart} {
+		hash, err := h.hash(t.Context(), made)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, typed := range []string{composed, apart} {
+			if match, err := h.matches(t.Context(), typed, hash); err != nil || !match {
+				t.Errorf("made as %q, typed as %q: %v, %v", made, typed, match, err)
+			}
+		}
+	}
+	old, err := argon2id.CreateHash(apart, &argon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if match, err := h.matches(t.Context(), apart, old); err != nil || !match {
+		t.Errorf("a hash of before: %v, %v", match, err)
+	}
+	for _, p := range []string{strings.Repeat("é", 256), strings.Repeat("e\u0301", 256), strings.Repeat("漢", 256)} {
+		if err := checkPassword(p); err != nil {
+			t.Errorf("%d characters: %v", 256, err)
+		}
+	}
+	for _, p := range []string{strings.Repeat("é", 257), strings.Repeat("x", 5000)} {
+		is(t, checkPassword(p), "password", "too_long")
 	}
 }
 

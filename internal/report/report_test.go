@@ -21,7 +21,7 @@ func TestTerms(t *testing.T) {
 		t.Errorf("terms %q", got)
 	}
 	p = report.Payment{PayerName: "\xff名前 名前", Reference: "---"}
-	if got := p.Terms(); !slices.Equal(got, []string{"名前", "---"}) {
+	if got := p.Terms(); !slices.Equal(got, []string{"名前", "前", "---"}) {
 		t.Errorf("terms %q", got)
 	}
 }

@@ -4,12 +4,15 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/paylink/paylink/internal/spelling"
 )
 
 // Bounds of what a payment is found by.
 const (
-	maxTerms     = 12
-	maxTermBytes = 64
+	maxTerms     = 24
+	maxTermChars = 64
+	maxSuffixes  = 8 // of the words that are written without spaces
 	minPart      = 2 // characters of a part of a reference that is a beginning of its own
 )
 
@@ -32,13 +35,20 @@ func (p Payment) Terms() []string {
 		terms = append(terms, s)
 	}
 	add(p.CardLast4)
-	email := fold(p.PayerEmail)
+	email := foldEmail(p.PayerEmail)
 	add(email)
 	if at := strings.LastIndexByte(email, '@'); at >= 0 {
 		add(email[at+1:])
 	}
+	suffixes := 0
 	for _, word := range strings.Fields(fold(p.PayerName)) {
 		add(word)
+		for i, c := range word { // a part of a name in a script without spaces is a beginning, too
+			if i > 0 && unspaced(c) && suffixes < maxSuffixes {
+				suffixes++
+				add(word[i:])
+			}
+		}
 	}
 	for i, part := range parts(fold(p.Reference)) {
 		if i == 0 || utf8.RuneCountInString(part) >= minPart {
@@ -65,19 +75,32 @@ func parts(s string) []string {
 	return all
 }
 
-// fold makes upper and lower case one.
-func fold(s string) string { return strings.ToLower(strings.ToValidUTF8(strings.TrimSpace(s), "")) }
+// fold makes the spellings of a text one.
+func fold(s string) string { return spelling.Fold(s) }
+
+// foldEmail does so for an address, whose domain may be in ASCII or in its script.
+func foldEmail(s string) string {
+	if e, err := spelling.Email(s); err == nil {
+		s = e
+	}
+	return fold(s)
+}
+
+// unspaced reports whether a script has no spaces between its words.
+func unspaced(c rune) bool {
+	return unicode.In(c, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Hangul, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar)
+}
 
 // clip cuts a term to its bound, between two characters.
 func clip(s string) string {
-	if len(s) <= maxTermBytes {
-		return s
+	n := 0
+	for i := range s {
+		if n == maxTermChars {
+			return s[:i]
+		}
+		n++
 	}
-	cut := maxTermBytes
-	for cut > 0 && !utf8.RuneStart(s[cut]) {
-		cut--
-	}
-	return s[:cut]
+	return s
 }
 
 // Words are what a search looks for: each must begin a term. More than MaxWords
@@ -92,6 +115,13 @@ func (q Query) Words() []string {
 	words := strings.Fields(text)
 	for i, w := range words {
 		words[i] = clip(w)
+		if at := strings.LastIndexByte(w, '@'); at >= 0 {
+			if host, err := spelling.Host(w[at+1:]); err == nil {
+				words[i] = clip(w[:at+1] + host)
+			}
+		} else if host, err := spelling.Host(w); err == nil && strings.Contains(w, ".") {
+			words[i] = clip(host)
+		}
 	}
 	return words[:min(len(words), MaxWords)]
 }

@@ -224,6 +224,18 @@ func Fold(s string) string {
 	return strings.TrimSpace(norm.NFC.String(out.String()))
 }
 
+// Formula reports whether a spreadsheet may run a cell as a formula: it begins, after
+// spaces and characters that nobody sees, with one of the signs that start one, in
+// ASCII or in its wide, small or mathematical form.
+func Formula(cell string) bool {
+	if cell != "" && strings.ContainsRune("\t\r\n", rune(cell[0])) {
+		return true
+	}
+	cell = strings.TrimLeftFunc(cell, func(c rune) bool { return Unseen(c) || unicode.IsSpace(c) })
+	first, _ := utf8.DecodeRuneInString(norm.NFKC.String(cell))
+	return cell != "" && strings.ContainsRune("=+-@−", first)
+}
+
 func without(s string, drop func(rune) bool) string {
 	return strings.Map(func(c rune) rune {
 		if drop(c) {

@@ -134,6 +134,19 @@ func TestNameAndDeceives(t *testing.T) {
 	}
 }
 
+func TestFormula(t *testing.T) {
+	for _, s := range []string{"=1+1", "+1", "-1", "@SUM(1)", "＝1+1", "＋1", "－1", "＠1", "﹢1", "﹣1", "﹦1", "﹫1", "−1", "\t=1", "\r=1", "\n=1", " =1", "\u200b=1", "\ufeff＝1", "\u00a0\u200e+1"} {
+		if !spelling.Formula(s) {
+			t.Errorf("a spreadsheet may run %q", s)
+		}
+	}
+	for _, s := range []string{"", "Müller", "1-1", "小龍", "'=1", "a=b", "\u200b"} {
+		if spelling.Formula(s) {
+			t.Errorf("%q starts no formula", s)
+		}
+	}
+}
+
 func TestPassword(t *testing.T) {
 	if a, b := spelling.Password("Pa\u0308ss\u00a0wort"), spelling.Password("Päss wort"); a != b {
 		t.Errorf("%q and %q are one password", a, b)

@@ -139,7 +139,7 @@ type Vars struct {
 	Fingerprint string
 	BIN         string
 	Brand       string
-	Email       string // in lower case
+	Email       string // as fraud.EmailKey has it: in lower case, its domain in ASCII
 	Address     string
 	Country     string
 	Link        string

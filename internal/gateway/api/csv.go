@@ -3,10 +3,10 @@ package api
 import (
 	"encoding/csv"
 	"net/http"
-	"strings"
 
 	"github.com/paylink/paylink/internal/gateway/problem"
 	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/spelling"
 )
 
 // exportPage is how many payments are in memory at a time.
@@ -71,7 +71,7 @@ func csvRow(o payment.PaymentObject) []string {
 // inert keeps a spreadsheet from running a cell as a formula: payers choose
 // their names.
 func inert(cell string) string {
-	if cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0])) {
+	if spelling.Formula(cell) {
 		return "'" + cell
 	}
 	return cell

@@ -706,7 +706,7 @@ func newLinkPage(p newLinkView) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = fieldPart(p.long("realm", say(ctx, "payments.realm"), say(ctx, "links.realmHint"), link.MaxRealmBytes)).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = fieldPart(p.long("realm", say(ctx, "payments.realm"), say(ctx, "links.realmHint"), link.MaxRealmChars)).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/a-h/templ"
 
@@ -106,7 +107,7 @@ func (v *visit) mailTable() (table, error) {
 			at = m.DueAt
 		}
 		t.Rows = append(t.Rows, tableRow{ID: m.ID, Cells: []templ.Component{text(mail.KindName(v.print, m.Kind)), text(v.mailReader(m)),
-			badgePart(v.mailBadge(m.Status)), when(at), text(m.Error)}})
+			badgePart(v.mailBadge(m.Status)), when(at), text(v.mailAnswer(m.Error))}})
 	}
 	return t, nil
 }
@@ -122,6 +123,19 @@ func (v *visit) mailReader(m mail.Message) string {
 		return v.print.T("mail.page.payer")
 	}
 	return m.To
+}
+
+// mailAnswer says why a mail was not sent. What a mail server said stays as it is.
+func (v *visit) mailAnswer(said string) string {
+	for code, key := range map[string]string{
+		"test_mode_stranger": "mail.answer.testMode", "account_unconfirmed": "mail.answer.unconfirmed", "address_unconfirmed": "mail.answer.unconfirmed",
+		"too_many_mails": "mail.answer.tooMany", "smtputf8_missing": "mail.answer.utf8",
+	} {
+		if strings.Contains(said, code+": ") {
+			return v.print.T(key)
+		}
+	}
+	return said
 }
 
 func (v *visit) mailBadge(s mail.Status) badge {

@@ -177,7 +177,7 @@ func securityPage(s securityView) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		templ_7745c5c3_Err = fieldPart(field{ID: "password-newPassword", Name: "newPassword", Label: say(ctx, "account.newPassword"), Hint: say(ctx, "account.passwordHint"),
-			Type: "password", Autocomplete: "new-password", Max: 256, Error: s.of("password").of("password-newPassword"), Attrs: templ.Attributes{"required": true}}).Render(ctx, templ_7745c5c3_Buffer)
+			Type: "password", Autocomplete: "new-password", Max: 512, Error: s.of("password").of("password-newPassword"), Attrs: templ.Attributes{"required": true}}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -234,7 +234,7 @@ func passwordAgain(part, label string, p problems) templ.Component {
 			templ_7745c5c3_Var9 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = fieldPart(field{ID: part + "-password", Name: "password", Label: label, Type: "password", Autocomplete: "current-password", Max: 256,
+		templ_7745c5c3_Err = fieldPart(field{ID: part + "-password", Name: "password", Label: label, Type: "password", Autocomplete: "current-password", Max: 512,
 			Error: p.of(part + "-password"), Attrs: templ.Attributes{"required": true}}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err

@@ -89,7 +89,7 @@ func signInPage(f signInForm) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = fieldPart(field{ID: "password", Label: say(ctx, "common.password"), Type: "password", Autocomplete: "current-password", Max: 256,
+		templ_7745c5c3_Err = fieldPart(field{ID: "password", Label: say(ctx, "common.password"), Type: "password", Autocomplete: "current-password", Max: 512,
 			Attrs: templ.Attributes{"required": true}}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
@@ -598,7 +598,7 @@ func signUpPage(f signUpForm) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		}
-		templ_7745c5c3_Err = fieldPart(field{ID: "password", Label: say(ctx, "common.password"), Hint: say(ctx, "account.passwordHint"), Type: "password", Autocomplete: "new-password", Max: 256,
+		templ_7745c5c3_Err = fieldPart(field{ID: "password", Label: say(ctx, "common.password"), Hint: say(ctx, "account.passwordHint"), Type: "password", Autocomplete: "new-password", Max: 512,
 			Error: f.Problems.of("password"), Attrs: templ.Attributes{"required": true}}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
@@ -919,7 +919,7 @@ func resetPage(base, token string, p problems) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		templ_7745c5c3_Err = fieldPart(field{ID: "newPassword", Label: say(ctx, "account.newPassword"), Hint: say(ctx, "account.passwordHint"), Type: "password",
-			Autocomplete: "new-password", Max: 256, Focus: true, Error: p.of("newPassword"), Attrs: templ.Attributes{"required": true}}).Render(ctx, templ_7745c5c3_Buffer)
+			Autocomplete: "new-password", Max: 512, Focus: true, Error: p.of("newPassword"), Attrs: templ.Attributes{"required": true}}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -8,6 +8,7 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"errors"
+	"io"
 	"iter"
 	"net/http"
 	"net/url"
@@ -21,6 +22,7 @@ import (
 	"github.com/paylink/paylink/internal/gateway/problem"
 	"github.com/paylink/paylink/internal/i18n"
 	"github.com/paylink/paylink/internal/merchant"
+	"github.com/paylink/paylink/internal/spelling"
 )
 
 // visit is one request of a reader, signed in unless the route is open.
@@ -329,8 +331,11 @@ func (v *visit) csv(name string, header []string, rows iter.Seq2[[]string, error
 		return nil
 	}
 	out := csv.NewWriter(v.w)
-	out.UseCRLF = true // RFC 4180
-	err = out.Write(header)
+	out.UseCRLF = true                     // RFC 4180
+	_, err = io.WriteString(v.w, "\ufeff") // a spreadsheet reads the file in another encoding otherwise
+	if err == nil {
+		err = out.Write(header)
+	}
 	for ; more && err == nil; row, err, more = next() {
 		for i, cell := range row {
 			row[i] = inert(cell)
@@ -352,7 +357,8 @@ func (v *visit) csv(name string, header []string, rows iter.Seq2[[]string, error
 // inert keeps a spreadsheet from running a cell as a formula: payers choose
 // their names. A number below nought stays a number.
 func inert(cell string) string {
-	if cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0])) && strings.Trim(cell[1:], "0123456789.") != "" {
+	number, below := strings.CutPrefix(cell, "-")
+	if spelling.Formula(cell) && !(below && number != "" && strings.Trim(number, "0123456789.") == "") {
 		return "'" + cell
 	}
 	return cell

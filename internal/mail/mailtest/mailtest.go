@@ -37,6 +37,7 @@ const waitLimit = 20 * time.Second
 type Options struct {
 	Implicit   bool // TLS from the start
 	NoStartTLS bool
+	NoUTF8     bool // takes ASCII addresses alone, as a server without SMTPUTF8 does
 	User       string
 	Password   string
 	// Listen is an address; "" is a free port of the loopback.
@@ -93,7 +94,7 @@ func Start(t testing.TB, o Options) *Server {
 	certificate, roots := authority(t)
 	s := &Server{options: o, roots: roots, counts: map[Stage]int{}, letters: make(chan Letter, 10_000)}
 	s.smtp = smtp.NewServer(smtp.BackendFunc(s.session))
-	s.smtp.Domain, s.smtp.AllowInsecureAuth, s.smtp.EnableSMTPUTF8 = "mail.test", true, true
+	s.smtp.Domain, s.smtp.AllowInsecureAuth, s.smtp.EnableSMTPUTF8 = "mail.test", true, !o.NoUTF8
 	s.smtp.ErrorLog = log.New(io.Discard, "", 0)
 	if !o.NoStartTLS {
 		s.smtp.TLSConfig = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}

@@ -13,10 +13,8 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"log/slog"
-	netmail "net/mail"
 	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/paylink/paylink/internal/fault"
@@ -26,6 +24,7 @@ import (
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/mail"
 	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/spelling"
 )
 
 // Bounds of what a merchant may cause to be sent to others.
@@ -33,6 +32,9 @@ const (
 	linksPerHour    = 60  // of an account
 	linksPerDay     = 300 // of an account
 	linksPerAddress = 5   // a day, from all accounts together
+	// Receipts, refunds and links in live mode, counted together.
+	mailsPerDay     = 50_000 // of an account: several times a million payments a month
+	mailsPerAddress = 20     // a day, from all accounts together
 	maxTokenChars   = 1024
 	maxLangChars    = 35 // BCP 47 tags in use are shorter
 )
@@ -88,17 +90,16 @@ func New(c Config) *Local {
 func (l *Local) Ready(context.Context) (bool, error) { return l.Carrier != nil, nil }
 
 // SendLink writes a link to its payer. The mail's id follows from link, address and
-// day: pressed twice, or repeated after a lost answer, it is one mail. In test mode
-// links go to the account's own users alone, so that an account that proved nothing
-// can't write to strangers.
+// day: pressed twice, or repeated after a lost answer, it is one mail.
 func (l *Local) SendLink(ctx context.Context, account, mode, linkID, to, lang string) error {
 	if l.Carrier == nil {
 		return mail.Unavailable()
 	}
-	to, err := address(to)
+	to, err := spelling.Email(to)
 	if err != nil {
-		return err
+		return fault.Invalid("to", "email_invalid", "to must be one email address of at most %d bytes, such as a@example.com.", mail.MaxAddressBytes)
 	}
+	reader := spelling.EmailKey(to)
 	if len(lang) > maxLangChars {
 		lang = ""
 	}
@@ -111,52 +112,22 @@ func (l *Local) SendLink(ctx context.Context, account, mode, linkID, to, lang st
 		err = k.Unpayable(now)
 	}
 	if err == nil {
-		err = l.mayWrite(ctx, account, mode, to)
+		to, err = l.mayWrite(ctx, account, mode, to)
 	}
 	if err != nil {
 		return err
 	}
-	m, err := mail.Message{ID: mail.NewID(linkID, mail.Link, to+"\x00"+now.Format(time.DateOnly)), Account: account, Mode: mode, To: to, Kind: mail.Link,
-		Lang: i18n.For(lang).Tag(), Data: map[string]string{"link": linkID}, CreatedAt: now, EndsAt: k.ExpiresAt, Withdraw: linkID}.Seal(l.Ring)
+	m, err := mail.Message{ID: mail.NewID(linkID, mail.Link, reader+"\x00"+now.Format(time.DateOnly)), Account: account, Mode: mode, To: to, Kind: mail.Link,
+		Lang: i18n.For(lang).Tag(), Data: map[string]string{"link": linkID}, CreatedAt: now, EndsAt: k.ExpiresAt, Withdraw: linkID, Reader: reader}.Seal(l.Ring)
 	if err != nil {
 		return err
 	}
 	day := now.Add(-24 * time.Hour)
 	err = l.Outbox.PutMailWithin(ctx, m, []mail.Limit{{Kind: mail.Link, Account: account, Since: now.Add(-time.Hour), Most: linksPerHour},
-		{Kind: mail.Link, Account: account, Since: day, Most: linksPerDay}, {Kind: mail.Link, To: to, Since: day, Most: linksPerAddress}})
+		{Kind: mail.Link, Account: account, Since: day, Most: linksPerDay}, {Kind: mail.Link, Reader: reader, Since: day, Most: linksPerAddress},
+		{Account: account, Since: day, Most: mailsPerDay}, {Reader: reader, Since: day, Most: mailsPerAddress}})
 	l.signal()
 	return err
-}
-
-// mayWrite reports why an account may not write to an address.
-func (l *Local) mayWrite(ctx context.Context, account, mode, to string) error {
-	refused, err := l.Readers.Refuses(ctx, account, to)
-	if err != nil {
-		return err
-	}
-	if refused {
-		return fault.New(fault.KindConflict, "mail_refused", "Whoever reads this address wants no payment links by mail. Send the link in another way.")
-	}
-	if mode == link.Live {
-		return nil
-	}
-	readers, err := l.Readers.Readers(ctx, account)
-	if err != nil {
-		return err
-	}
-	if !slices.ContainsFunc(readers, func(r mail.Reader) bool { return strings.EqualFold(r.Address, to) }) {
-		return fault.Invalid("to", "mail_test_mode", "In test mode a link goes to your own address alone.")
-	}
-	return nil
-}
-
-// address checks a bare address, and spells it as we count it.
-func address(s string) (string, error) {
-	a, err := netmail.ParseAddress(s)
-	if err != nil || a.Address != s || len(s) > mail.MaxAddressBytes {
-		return "", fault.Invalid("to", "email_invalid", "An email is a bare address of at most %d bytes, such as a@example.com.", mail.MaxAddressBytes)
-	}
-	return strings.ToLower(s), nil
 }
 
 // Preferences implements mail.Service.
@@ -214,7 +185,7 @@ type ticket struct {
 }
 
 var (
-	spelling    = base64.RawURLEncoding.Strict()
+	encoding    = base64.RawURLEncoding.Strict()
 	aboutTicket = []byte("unsubscribe")
 )
 
@@ -224,20 +195,23 @@ func (l *Local) unsubscribe(t ticket) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return l.PublicURL + "/mail/" + spelling.EncodeToString(l.Ring.Seal(keyring.MailSeal, raw, aboutTicket)), nil
+	return l.PublicURL + "/mail/" + encoding.EncodeToString(l.Ring.Seal(keyring.MailSeal, raw, aboutTicket)), nil
 }
 
 func (l *Local) ticket(token string) (t ticket, err error) {
 	if len(token) > maxTokenChars {
 		return t, ErrToken
 	}
-	sealed, err := spelling.DecodeString(token)
+	sealed, err := encoding.DecodeString(token)
 	if err != nil {
 		return t, ErrToken
 	}
 	raw, err := l.Ring.Unseal(keyring.MailSeal, sealed, aboutTicket)
 	if err != nil || json.Unmarshal(raw, &t) != nil {
 		return ticket{}, ErrToken
+	}
+	if key := spelling.EmailKey(t.Address); key != "" { // mails sent before addresses had one spelling
+		t.Address = key
 	}
 	return t, nil
 }

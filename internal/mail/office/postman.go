@@ -3,6 +3,7 @@ package office
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"net/url"
 	"strconv"
@@ -19,6 +20,7 @@ import (
 	"github.com/paylink/paylink/internal/money"
 	"github.com/paylink/paylink/internal/payment"
 	"github.com/paylink/paylink/internal/receipt"
+	"github.com/paylink/paylink/internal/spelling"
 )
 
 // Bounds of sending.
@@ -216,8 +218,16 @@ func (d *draft) fill(ctx context.Context) error {
 	case mail.PasswordChanged, mail.NewSignIn:
 		d.facts.URL = public + "/dashboard/forgotten"
 	case mail.Receipt, mail.Refund:
-		return d.payment(ctx)
-	case mail.Link, mail.Expiring:
+		if err := d.payment(ctx); err != nil {
+			return err
+		}
+		return d.payer(ctx)
+	case mail.Link:
+		if err := d.link(ctx); err != nil {
+			return err
+		}
+		return d.payer(ctx)
+	case mail.Expiring:
 		return d.link(ctx)
 	case mail.PaymentHeld:
 		return d.held(ctx)
@@ -253,6 +263,9 @@ func (d *draft) reader(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if d.m.Mode != "" && !r.Confirmed { // about business: words of others are in it
+		return addressUnconfirmed
+	}
 	if !r.Wants(d.m.Kind) {
 		return unwanted("unsubscribed: the reader does not want mails of this kind")
 	}
@@ -274,14 +287,14 @@ func (d *draft) stranger(ctx context.Context) error {
 	if d.m.Kind != mail.Link {
 		return nil
 	}
-	refused, err := d.office.Readers.Refuses(ctx, d.m.Account, d.to)
+	refused, err := d.office.Readers.Refuses(ctx, d.m.Account, spelling.EmailKey(d.to))
 	if err != nil {
 		return err
 	}
 	if refused {
 		return unwanted("unsubscribed: the reader does not want links from this account")
 	}
-	d.facts.Unsubscribe, err = d.office.unsubscribe(ticket{Account: d.m.Account, Address: d.to, Kind: mail.Link, Lang: d.lang})
+	d.facts.Unsubscribe, err = d.office.unsubscribe(ticket{Account: d.m.Account, Address: spelling.EmailKey(d.to), Kind: mail.Link, Lang: d.lang})
 	return err
 }
 
@@ -295,6 +308,10 @@ func (d *draft) payment(ctx context.Context) error {
 	if p.PayerEmail == "" {
 		return unwanted("no_address: the payer gave no address")
 	}
+	to, err := spelling.Email(p.PayerEmail)
+	if err != nil { // taken before addresses were checked as they are now
+		return fmt.Errorf("%w: address_invalid: the payer's address cannot be written to", mail.ErrPermanent)
+	}
 	l, err := o.Links.GetLink(ctx, p.Account, p.Link)
 	if err != nil {
 		return gone(err)
@@ -303,7 +320,7 @@ func (d *draft) payment(ctx context.Context) error {
 	if d.lang == "" {
 		d.lang = p.PayerLang
 	}
-	d.to, d.facts.Payee, d.facts.Description, d.facts.Reference, d.facts.Payment = p.PayerEmail, l.Payee, l.Description, p.Reference, p.ID
+	d.to, d.facts.Payee, d.facts.Description, d.facts.Reference, d.facts.Payment = to, l.Payee, l.Description, p.Reference, p.ID
 	d.facts.Card, d.facts.Amount, d.facts.At = card(p), money.Of(p.CapturedMinor, c), p.CreatedAt
 	if d.m.Kind == mail.Refund {
 		r, ok := p.RefundByID(d.m.Data["refund"])

@@ -85,7 +85,7 @@ func newWorld(t *testing.T) *world {
 	w.coord = coordinator.New(coordinator.Config{Payments: w.store, Links: w.store, Connectors: []issuer.Connector{sim}, LinkURL: w.links.URL,
 		Ring: w.ring, PublicURL: public, Now: w.clock.now, Log: slog.New(slog.DiscardHandler), Fraud: byEmail{}, FraudBudget: time.Minute})
 	w.office = w.openOffice(w.carrier())
-	w.user = merchant.User{ID: id.New(id.User), Account: id.New(id.Account), Username: "ada", Email: "ada@shop.example", CreatedAt: w.clock.now()}
+	w.user = merchant.User{ID: id.New(id.User), Account: id.New(id.Account), Username: "ada", Email: "ada@shop.example", CreatedAt: w.clock.now(), ConfirmedAt: w.clock.now()}
 	w.account = merchant.Account{ID: w.user.Account, Name: "Ada’s <b>shop</b>", Revision: 1, CreatedAt: w.clock.now()}
 	w.good(w.store.Apply(t.Context(), merchant.Change{At: w.clock.now(), User: &w.user, Account: &w.account}))
 	return w

@@ -21,11 +21,13 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	gomail "github.com/wneessen/go-mail"
 	wire "github.com/wneessen/go-mail/smtp"
 
 	"github.com/paylink/paylink/internal/mail"
+	"github.com/paylink/paylink/internal/spelling"
 )
 
 // Bounds.
@@ -101,11 +103,20 @@ func loopback(host string) bool {
 
 // CheckFrom checks the address in whose name we write: a bare one, or Name <address>.
 func CheckFrom(from string) error {
+	_, err := sender(from)
+	return err
+}
+
+// sender returns such an address as it is sent: its domain in ASCII.
+func sender(from string) (*netmail.Address, error) {
 	a, err := netmail.ParseAddress(from)
-	if err != nil || !strings.Contains(a.Address, "@") {
-		return errors.New("want an address, such as Payments <pay@shop.example>")
+	if err == nil {
+		a.Address, err = spelling.Email(a.Address)
 	}
-	return nil
+	if err != nil {
+		return nil, errors.New("want an address, such as Payments <pay@shop.example>")
+	}
+	return a, nil
 }
 
 // Carrier is a mail.Carrier. Close it.
@@ -156,7 +167,23 @@ func (c *Carrier) Carry(ctx context.Context, l mail.Letter) error {
 			return fmt.Errorf("smtp_connect: %s", reason(err))
 		}
 	}
+	if able, _ := s.wire.Extension("SMTPUTF8"); !able && needsUTF8(l) {
+		c.give(s)
+		return errUTF8
+	}
 	return c.send(ctx, s, m)
+}
+
+// errUTF8: RFC 6531 has no other spelling for such an address, so no try can succeed.
+var errUTF8 = fmt.Errorf("%w: smtputf8_missing: the address has letters beyond ASCII before the @, and the mail server does not take such addresses (SMTPUTF8)", mail.ErrPermanent)
+
+// needsUTF8 reports whether an address of the letter, with its domain in ASCII, is
+// still beyond ASCII.
+func needsUTF8(l mail.Letter) bool {
+	to, _ := spelling.Email(l.To)
+	from, err := sender(l.From)
+	beyond := func(c rune) bool { return c >= utf8.RuneSelf }
+	return strings.ContainsFunc(to, beyond) || (err == nil && strings.ContainsFunc(from.Address, beyond))
 }
 
 // send offers the letter, and keeps the connection if it is still good.
@@ -354,15 +381,19 @@ func (s *conn) quit() {
 // compose makes the message of RFC 5322: plain text, and the same as HTML.
 func compose(l mail.Letter) (*gomail.Msg, error) {
 	m := gomail.NewMsg(gomail.WithCharset(gomail.CharsetUTF8), gomail.WithEncoding(gomail.EncodingQP), gomail.WithNoDefaultUserAgent())
-	if err := m.From(l.From); err != nil {
+	from, err := sender(l.From)
+	if err == nil {
+		err = m.From(from.String())
+	}
+	if err != nil {
 		return nil, errors.New("address_invalid: the sender's address cannot be written to a mail server")
 	}
-	if err := m.To(l.To); err != nil {
-		return nil, errors.New("address_invalid: the reader's address is none that a mail server takes")
+	to, err := spelling.Email(l.To)
+	if err == nil {
+		err = m.To(to)
 	}
-	from, err := netmail.ParseAddress(l.From)
 	if err != nil {
-		return nil, err
+		return nil, errors.New("address_invalid: the reader's address is none that a mail server takes")
 	}
 	_, domain, _ := strings.Cut(from.Address, "@")
 	m.SetMessageIDWithValue(l.ID + "@" + domain)

@@ -69,7 +69,7 @@ func spendToken(t *tx, c merchant.Change) error {
 
 func makeUser(t *tx, c merchant.Change) error {
 	if u := c.User; u != nil {
-		for _, login := range []string{u.Username, u.Email} {
+		for _, login := range []string{u.Username, merchant.LoginKey(u.Email)} {
 			n, err := t.exec("INSERT INTO logins (login, user_id) VALUES ($1, $2) ON CONFLICT (login) DO NOTHING", login, u.ID)
 			if err != nil {
 				return err

@@ -120,7 +120,8 @@ func (a *Analytics) Row(ctx context.Context, account, mode, id string) (fraud.Ro
 	return r.Row, err
 }
 
-// Related implements fraud.Analyst: the newest by each of card, e-mail and address.
+// Related implements fraud.Analyst: the newest by each of card, e-mail (as it was
+// stored, and as it is compared) and address.
 func (a *Analytics) Related(ctx context.Context, account, mode, id string, limit int) ([]fraud.Row, error) {
 	limit = min(max(limit, 1), analyticsMaxPage)
 	of, err := a.Row(ctx, account, mode, id)
@@ -135,6 +136,7 @@ func (a *Analytics) Related(ctx context.Context, account, mode, id string, limit
 	for _, by := range []struct{ column, condition, value string }{
 		{"fingerprint", "fingerprint = ?", of.Risk.Fingerprint},
 		{"payer_email", "lower(payer_email) = ?", lowerASCII(of.PayerEmail)},
+		{"payer_email", "lower(payer_email) = ?", fraud.EmailKey(of.PayerEmail)},
 		{"address", "address = ?", of.Risk.Address},
 	} {
 		if by.value == "" {

@@ -24,7 +24,7 @@ var (
 // MailConsumer is the feed's consumer that writes mails.
 const MailConsumer = "mails"
 
-const mailColumns = "id, account, mode, recipient, kind, lang, data, withdraw, due_at, claimed, ends_at, status, attempt, error, created_at, ended_at"
+const mailColumns = "id, account, mode, recipient, kind, lang, data, withdraw, due_at, claimed, ends_at, status, attempt, error, created_at, ended_at, reader"
 
 func scanMail(row rowScanner) (mail.Message, error) {
 	var (
@@ -32,7 +32,7 @@ func scanMail(row rowScanner) (mail.Message, error) {
 		data                               string
 		due, claimed, ends, created, ended int64
 	)
-	err := row.Scan(&m.ID, &m.Account, &m.Mode, &m.To, &m.Kind, &m.Lang, &data, &m.Withdraw, &due, &claimed, &ends, &m.Status, &m.Attempt, &m.Error, &created, &ended)
+	err := row.Scan(&m.ID, &m.Account, &m.Mode, &m.To, &m.Kind, &m.Lang, &data, &m.Withdraw, &due, &claimed, &ends, &m.Status, &m.Attempt, &m.Error, &created, &ended, &m.Reader)
 	if err != nil {
 		return m, missing(err, "mail")
 	}
@@ -54,9 +54,9 @@ func putMails(t *tx, list []mail.Message) error {
 		if due.IsZero() {
 			due = m.CreatedAt
 		}
-		if _, err := t.exec("INSERT INTO mails ("+mailColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, 'waiting', 0, '', $11, 0)
+		if _, err := t.exec("INSERT INTO mails ("+mailColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, 'waiting', 0, '', $11, 0, $12)
 			ON CONFLICT (id) DO NOTHING`, m.ID, m.Account, m.Mode, m.To, m.Kind, m.Lang, base64.StdEncoding.EncodeToString(m.Sealed), m.Withdraw,
-			micros(due), micros(m.EndsAt), micros(m.CreatedAt)); err != nil {
+			micros(due), micros(m.EndsAt), micros(m.CreatedAt), m.Reader); err != nil {
 			return err
 		}
 	}
@@ -76,24 +76,47 @@ func (s *Store) PutMails(ctx context.Context, list []mail.Message) error {
 // processes write to it at the same moment.
 func (s *Store) PutMailWithin(ctx context.Context, m mail.Message, limits []mail.Limit) error {
 	return s.write(ctx, []string{m.Account}, func(t *tx) error {
-		for _, l := range limits {
-			var w where
-			w.add("kind = ?", l.Kind)
-			w.add("created_at >= ?", micros(l.Since))
-			w.addIf(l.Account != "", "account = ?", l.Account)
-			w.addIf(l.Mode != "", "mode = ?", l.Mode)
-			w.addIf(l.To != "", "recipient = ?", l.To)
-			w.add("id <> ?", m.ID)
-			var n int64
-			if err := t.row("SELECT COUNT(*) FROM mails"+w.sql(), w.args...).Scan(&n); err != nil {
-				return err
-			}
-			if n >= int64(l.Most) {
-				return mail.TooMany(m.CreatedAt.Sub(l.Since))
-			}
+		if err := withinLimits(t, m, limits); err != nil {
+			return err
 		}
 		return putMails(t, []mail.Message{m})
 	})
+}
+
+// AdmitMail implements mail.Outbox, under the same lock as PutMailWithin.
+func (s *Store) AdmitMail(ctx context.Context, m mail.Message, reader string, limits []mail.Limit) error {
+	return s.write(ctx, []string{m.Account}, func(t *tx) error {
+		if err := withinLimits(t, m, limits); err != nil {
+			return err
+		}
+		_, err := t.exec("UPDATE mails SET reader = $1 WHERE id = $2", reader, m.ID)
+		return err
+	})
+}
+
+func withinLimits(t *tx, m mail.Message, limits []mail.Limit) error {
+	for _, l := range limits {
+		var w where
+		w.addIf(l.Kind != "", "kind = ?", l.Kind)
+		w.add("created_at >= ?", micros(l.Since))
+		w.addIf(l.Account != "", "account = ?", l.Account)
+		w.addIf(l.Mode != "", "mode = ?", l.Mode)
+		w.addIf(l.To != "", "recipient = ?", l.To)
+		w.addIf(l.Reader != "", "reader = ?", l.Reader)
+		w.add("id <> ?", m.ID)
+		condition := w.sql()
+		if l.Kind == "" || l.Reader != "" {
+			condition += " AND reader <> ''" // as the indexes say
+		}
+		var n int64
+		if err := t.row("SELECT COUNT(*) FROM (SELECT 1 FROM mails"+condition+" LIMIT "+strconv.Itoa(l.Most)+") AS counted", w.args...).Scan(&n); err != nil {
+			return err
+		}
+		if n >= int64(l.Most) {
+			return mail.TooMany(m.CreatedAt.Sub(l.Since))
+		}
+	}
+	return nil
 }
 
 // WithdrawMails implements mail.Outbox.
@@ -265,14 +288,16 @@ func (s *Store) CountDueMails(ctx context.Context, now time.Time) (n int64, err 
 	return n, err
 }
 
-const readerColumns = "u.id, u.account, u.email, COALESCE(p.lang, ''), COALESCE(p.off, '[]') FROM users u LEFT JOIN mail_preferences p ON p.user_id = u.id"
+const readerColumns = "u.id, u.account, u.email, u.confirmed_at, COALESCE(p.lang, ''), COALESCE(p.off, '[]') FROM users u LEFT JOIN mail_preferences p ON p.user_id = u.id"
 
 func scanReader(row rowScanner) (mail.Reader, error) {
 	var r mail.Reader
 	var off string
-	if err := row.Scan(&r.User, &r.Account, &r.Address, &r.Lang, &off); err != nil {
+	var confirmed int64
+	if err := row.Scan(&r.User, &r.Account, &r.Address, &confirmed, &r.Lang, &off); err != nil {
 		return r, missing(err, "user")
 	}
+	r.Confirmed = confirmed > 0
 	if err := json.Unmarshal([]byte(off), &r.Off); err != nil {
 		return mail.Reader{}, damaged("preferences", r.User, err)
 	}

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/paylink/paylink/internal/fault"
@@ -48,7 +49,8 @@ func scanUser(row rowScanner) (merchant.User, error) {
 
 // UserByLogin implements merchant.UserStore.
 func (s *Store) UserByLogin(ctx context.Context, login string) (merchant.User, error) {
-	return scanUser(s.queryRow(ctx, "SELECT "+userColumns+" FROM users WHERE id = (SELECT user_id FROM logins WHERE login = $1)", login))
+	return scanUser(s.queryRow(ctx, "SELECT "+userColumns+` FROM users WHERE id =
+		(SELECT user_id FROM logins WHERE login IN ($1, $2) ORDER BY CASE WHEN login = $1 THEN 0 ELSE 1 END LIMIT 1)`, strings.ToLower(login), merchant.LoginKey(login)))
 }
 
 // UserByID implements merchant.UserStore.

@@ -42,6 +42,35 @@ func migrationsIn(folder string) fs.FS {
 	return dir
 }
 
+// afterMigration is what SQL alone cannot do, in the transaction of the migration whose
+// number it has.
+var afterMigration = map[int64]func(context.Context, *sql.Tx) error{spellingMigration: respell}
+
+// sqliteProvider runs the shared text; a migration with a part in Go runs as one.
+func sqliteProvider(db *sql.DB) (*goose.Provider, error) {
+	shared := sharedMigrations()
+	var list []*goose.Migration
+	var names []string
+	for version, more := range afterMigration {
+		found, err := fs.Glob(shared, fmt.Sprintf("%04d_*.sql", version))
+		if err != nil || len(found) != 1 {
+			return nil, fmt.Errorf("migration %d: %d files, %w", version, len(found), err)
+		}
+		text, err := fs.ReadFile(shared, found[0])
+		if err != nil {
+			return nil, err
+		}
+		names = append(names, found[0])
+		list = append(list, goose.NewGoMigration(version, &goose.GoFunc{RunTx: func(ctx context.Context, tx *sql.Tx) error {
+			if _, err := tx.ExecContext(ctx, string(text)); err != nil {
+				return err
+			}
+			return more(ctx, tx)
+		}}, nil))
+	}
+	return goose.NewProvider(goose.DialectSQLite3, db, shared, goose.WithGoMigrations(list...), goose.WithExcludeNames(names), goose.WithDisableGlobalRegistry(true))
+}
+
 func postgresProvider(db *sql.DB) (*goose.Provider, error) {
 	shared := sharedMigrations()
 	names, err := fs.Glob(shared, "*.sql")
@@ -72,8 +101,13 @@ func postgresProvider(db *sql.DB) (*goose.Provider, error) {
 			statements += "\n" + string(more)
 		}
 		list = append(list, goose.NewGoMigration(version, &goose.GoFunc{RunTx: func(ctx context.Context, tx *sql.Tx) error {
-			_, err := tx.ExecContext(ctx, statements)
-			return err
+			if _, err := tx.ExecContext(ctx, statements); err != nil {
+				return err
+			}
+			if more := afterMigration[version]; more != nil {
+				return more(ctx, tx)
+			}
+			return nil
 		}}, nil))
 	}
 	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(migrationLockSeconds, migrationLockTries))

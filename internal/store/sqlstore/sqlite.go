@@ -97,7 +97,7 @@ func (f sqliteFile) provider(db *sql.DB) (*goose.Provider, error) {
 	if f.projection != "" {
 		return goose.NewProvider(goose.DialectSQLite3, db, migrationsIn("migrations/"+f.projection))
 	}
-	return goose.NewProvider(goose.DialectSQLite3, db, sharedMigrations())
+	return sqliteProvider(db)
 }
 
 func (f sqliteFile) opened(context.Context, *sql.DB) error { return nil }

@@ -137,7 +137,7 @@ func loadMerchant(t *tx, m archive.Merchant) error {
 		return putAccount(t, *m.Account, " ON CONFLICT (id) DO NOTHING")
 	case m.User != nil:
 		u := m.User
-		for _, login := range []string{u.Username, u.Email} {
+		for _, login := range []string{u.Username, u.Email, merchant.LoginKey(u.Email)} {
 			if _, err := t.exec("INSERT INTO logins (login, user_id) VALUES ($1, $2) ON CONFLICT (login) DO NOTHING", login, u.ID); err != nil {
 				return err
 			}

@@ -215,6 +215,23 @@ func mailLimits(t *testing.T, s mails) {
 	wantCode(t, put(id.New(id.Account), Epoch), "too_many_mails")
 	ok(t, put(account, Epoch.Add(2*time.Hour)))
 
+	// Mails whose reader is found later are counted with those that name it.
+	reader := "a" + to
+	for i := range 3 {
+		m := s.message(t, Epoch)
+		if i == 0 {
+			m.Reader = reader
+		}
+		ok(t, s.PutMails(s.ctx, []mail.Message{m}))
+		limits := []mail.Limit{{Reader: reader, Since: Epoch.Add(-time.Hour), Most: 2}, {Account: m.Account, Since: Epoch.Add(-time.Hour), Most: 1}}
+		if i < 2 {
+			ok(t, s.AdmitMail(s.ctx, m, reader, limits), s.AdmitMail(s.ctx, m, reader, limits))
+			continue
+		}
+		wantCode(t, s.AdmitMail(s.ctx, m, reader, limits), "too_many_mails")
+		ok(t, s.AdmitMail(s.ctx, m, reader, []mail.Limit{{Reader: reader, Since: Epoch.Add(time.Hour), Most: 1}}))
+	}
+
 	// A limit of one mode counts nothing of the other; a mail that is there already
 	// stands in its own way no more than it did.
 	again := ""

@@ -1,0 +1,94 @@
+package office
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/mail"
+	"github.com/paylink/paylink/internal/spelling"
+)
+
+// Reasons why a mail is not sent, as the outbox shows them.
+const (
+	testModeStranger   = unwanted("test_mode_stranger: in test mode, mail goes only to the confirmed addresses of the account's own users")
+	accountUnconfirmed = unwanted("account_unconfirmed: no user of the account has confirmed an email address")
+	addressUnconfirmed = unwanted("address_unconfirmed: the user has not confirmed this email address")
+	tooMany            = unwanted("too_many_mails: the account or the address had as many mails as a day allows")
+)
+
+// mayWrite returns the address that a link is mailed to, or why an account may not
+// write there.
+func (l *Local) mayWrite(ctx context.Context, account, mode, to string) (string, error) {
+	refused, err := l.Readers.Refuses(ctx, account, spelling.EmailKey(to))
+	if err != nil {
+		return "", err
+	}
+	if refused {
+		return "", fault.New(fault.KindConflict, "mail_refused", "The reader of this address wants no payment links by mail. Send the link in another way.")
+	}
+	to, no, err := l.admitted(ctx, account, mode, to)
+	switch {
+	case err != nil:
+		return "", err
+	case no == testModeStranger:
+		return "", fault.Invalid("to", "mail_test_mode", "In test mode, to must be a confirmed address of one of your account's users.")
+	case no != "":
+		return "", fault.New(fault.KindForbidden, "email_unconfirmed", "Confirm your email address before you mail links: open the link that we mailed, or ask for it again in the dashboard.")
+	}
+	return to, nil
+}
+
+// admitted reports whether an account may write to a payer's address at all, and
+// returns the address that the mail goes to. In test mode that is one that a user of
+// the account has confirmed: an account that proved nothing must not make us write to
+// strangers. In live mode, somebody of the account has confirmed an address.
+func (l *Local) admitted(ctx context.Context, account, mode, to string) (string, unwanted, error) {
+	readers, err := l.Readers.Readers(ctx, account)
+	if err != nil {
+		return "", "", err
+	}
+	readers = slices.DeleteFunc(readers, func(r mail.Reader) bool { return !r.Confirmed })
+	if mode == link.Live {
+		if len(readers) == 0 {
+			return "", accountUnconfirmed, nil
+		}
+		return to, "", nil
+	}
+	key := spelling.EmailKey(to)
+	for _, r := range readers {
+		if key != "" && spelling.EmailKey(r.Address) == key {
+			return r.Address, "", nil
+		}
+	}
+	return "", testModeStranger, nil
+}
+
+// payer decides whether a mail to a payer goes out, and counts it. Links were counted
+// when they were written. A mail past a limit waits for its next try, since its payer
+// paid; past the last one it is dropped.
+func (d *draft) payer(ctx context.Context) error {
+	to, no, err := d.office.admitted(ctx, d.m.Account, d.m.Mode, d.to)
+	if err != nil {
+		return err
+	}
+	if no != "" {
+		return no
+	}
+	d.to = to
+	if d.m.Kind == mail.Link || d.m.Mode != link.Live {
+		return nil
+	}
+	reader, day := spelling.EmailKey(to), d.office.Now().UTC().Add(-24*time.Hour)
+	err = d.office.Outbox.AdmitMail(ctx, d.m, reader, []mail.Limit{{Reader: reader, Since: day, Most: mailsPerAddress}, {Account: d.m.Account, Since: day, Most: mailsPerDay}})
+	if fault.KindOf(err) != fault.KindRateLimited || err == nil {
+		return err
+	}
+	if d.m.Attempt >= MaxAttempts {
+		return tooMany
+	}
+	return errors.New(string(tooMany))
+}
