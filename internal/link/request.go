@@ -15,6 +15,7 @@ import (
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/money"
+	"github.com/paylink/paylink/internal/spelling"
 )
 
 // Limits of the texts in a request.
@@ -298,11 +299,7 @@ func text(param, s string, maxChars int, allowed string) error {
 	if utf8.RuneCountInString(s) > maxChars {
 		return fault.Invalid(param, "too_long", "At most %d characters.", maxChars)
 	}
-	bad := strings.ContainsFunc(s, func(c rune) bool {
-		reverses := (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069)
-		return (unicode.IsControl(c) && !strings.ContainsRune(allowed, c)) || reverses
-	})
-	if bad || !utf8.ValidString(s) {
+	if spelling.Deceives(s, allowed) {
 		return fault.Invalid(param, "invalid_characters", "Printable text in UTF-8 only.")
 	}
 	return nil

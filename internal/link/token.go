@@ -38,7 +38,7 @@ const (
 // ErrToken is the one answer to every token that is not ours as it stands.
 var ErrToken error = fault.New(fault.KindNotFound, "link_unknown", "This is not a payment link of ours, or it was altered.")
 
-var spelling = base64.RawURLEncoding.Strict()
+var tokenEncoding = base64.RawURLEncoding.Strict()
 
 // Claims are what a token says, and what nobody but us can read or make.
 type Claims struct {
@@ -65,7 +65,7 @@ func sealContext(head []byte) []byte { return append([]byte(sealDomain), head...
 
 func assemble(signer keyring.Signer, head, sealed []byte) string {
 	msg := append(append([]byte(signDomain), head...), sealed...)
-	return spelling.EncodeToString(append(msg[len(signDomain):], signer.SignMessage(msg)...))
+	return tokenEncoding.EncodeToString(append(msg[len(signDomain):], signer.SignMessage(msg)...))
 }
 
 // Opener opens tokens. It holds keys and nothing else, so that no token, good or
@@ -131,10 +131,10 @@ func checkSignature(v verifier, token string) (raw []byte, kid uint32, err error
 // decodeToken accepts one spelling of a token: no padding, no line breaks (which
 // encoding/base64 passes over), no spare bits, one length, one version.
 func decodeToken(token string) ([]byte, bool) {
-	if len(token) > MaxTokenChars || len(token) != spelling.EncodedLen(tokenBytes) {
+	if len(token) > MaxTokenChars || len(token) != tokenEncoding.EncodedLen(tokenBytes) {
 		return nil, false
 	}
-	raw, err := spelling.DecodeString(token)
+	raw, err := tokenEncoding.DecodeString(token)
 	if err != nil || len(raw) != tokenBytes || raw[0] != tokenVersion {
 		return nil, false
 	}

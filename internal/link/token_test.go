@@ -68,14 +68,14 @@ func TestF27_AlteredTokensAreRefused(t *testing.T) {
 	ring := keyring.NewMemory(t0)
 	o := Opener{ring}
 	token := Mint(ring, someClaims())
-	raw, err := spelling.DecodeString(token)
+	raw, err := tokenEncoding.DecodeString(token)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for bit := range len(raw) * 8 {
 		bad := bytes.Clone(raw)
 		bad[bit/8] ^= 1 << (bit % 8)
-		refused(t, o, "bit flipped", spelling.EncodeToString(bad))
+		refused(t, o, "bit flipped", tokenEncoding.EncodeToString(bad))
 	}
 	for i := range len(token) {
 		refused(t, o, "truncated", token[:i])
@@ -96,11 +96,11 @@ func TestF27_AlteredTokensAreRefused(t *testing.T) {
 	refused(t, o, "another ring's", Mint(keyring.NewMemory(t0), someClaims()))
 	other := Mint(ring, someClaims())
 	for _, cut := range []int{20, 33, 73, 89} { // inside the nonce, and the joints after it
-		raw2, err := spelling.DecodeString(other)
+		raw2, err := tokenEncoding.DecodeString(other)
 		if err != nil {
 			t.Fatal(err)
 		}
-		refused(t, o, "two tokens spliced", spelling.EncodeToString(append(bytes.Clone(raw[:cut]), raw2[cut:]...)))
+		refused(t, o, "two tokens spliced", tokenEncoding.EncodeToString(append(bytes.Clone(raw[:cut]), raw2[cut:]...)))
 	}
 	if fault.Code(ErrToken) != "link_unknown" || fault.KindOf(ErrToken) != fault.KindNotFound {
 		t.Errorf("ErrToken is %v", ErrToken)
@@ -121,7 +121,7 @@ func TestF27_OtherSignaturesOfOursAreRefused(t *testing.T) {
 		refused(t, Opener{ring}, what, assemble(signer, head, sealed))
 	}
 	body := append(bytes.Clone(head), ring.Seal(keyring.LinkSeal, claims.encode(), sealContext(head))...)
-	refused(t, Opener{ring}, "signed without a domain", spelling.EncodeToString(append(body, signer.SignMessage(body)...)))
+	refused(t, Opener{ring}, "signed without a domain", tokenEncoding.EncodeToString(append(body, signer.SignMessage(body)...)))
 }
 
 func TestVerifySignatureOffline(t *testing.T) {
@@ -220,7 +220,7 @@ func writeVectors(t *testing.T) {
 	for i, mode := range []string{Test, Live, Test} {
 		v := vector{Link: id.New(id.Link), Account: id.New(id.Account), Bucket: uint16(i * 777), ExpiresAt: t0.Unix() + int64(i)*86400, Mode: mode} //nolint:gosec // i is 0 to 2
 		v.Token = Mint(ring, v.claims())
-		raw, err := spelling.DecodeString(v.Token)
+		raw, err := tokenEncoding.DecodeString(v.Token)
 		if err != nil {
 			t.Fatal(err)
 		}
