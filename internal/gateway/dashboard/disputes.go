@@ -231,8 +231,12 @@ func (d *Dashboard) recordDispute(v *visit) error {
 	}
 	id := v.PathValue("id")
 	due, err := dueDate(form.Get("evidenceDueAt"))
+	amount := ""
 	if err == nil {
-		in := payment.DisputeInput{Reference: form.Get("reference"), Reason: form.Get("reason"), Amount: typedAmount(form.Get("amount")), EvidenceDueAt: due}
+		amount, err = v.amountFor(id, form.Get("amount"))
+	}
+	if err == nil {
+		in := payment.DisputeInput{Reference: form.Get("reference"), Reason: form.Get("reason"), Amount: amount, EvidenceDueAt: due}
 		_, err = v.once(d.Records.Transactions, shapeDispute, func(t *idempotency.Ticket) error {
 			_, _, err := d.Transactions.Dispute(v.Context(), v.account.ID, v.mode, id, in, t)
 			return err

@@ -355,7 +355,7 @@ func (v *visit) asking(p payment.Payment, verb string) asking {
 
 // amountField is a sum in the payment's currency, at most all of it.
 func (v *visit) amountField(label string, all money.Amount) field {
-	f := field{ID: "amount", Label: label + " (" + string(all.Currency) + ")", Value: all.Decimal(), InputMode: "decimal", Max: 20,
+	f := field{ID: "amount", Label: label + " (" + string(all.Currency) + ")", Value: v.print.Typed(all), InputMode: "decimal", Max: 40,
 		Hint: v.print.T("payments.atMost", "Amount", all), Attrs: attr("autocomplete", "off")}
 	if all.Currency.Exponent() == 0 {
 		f.InputMode = "numeric"
@@ -429,9 +429,13 @@ func (d *Dashboard) refund(v *visit) error {
 	if err != nil {
 		return err
 	}
+	amount, err := v.amountFor(v.PathValue("id"), form.Get("amount"))
+	if err != nil {
+		return v.askAgain(refundAsking, err)
+	}
 	var r payment.Refund
 	replayed, err := v.once(d.Records.Transactions, shapeRefund, func(t *idempotency.Ticket) (err error) {
-		_, r, err = d.Transactions.Refund(v.Context(), v.account.ID, v.mode, v.PathValue("id"), typedAmount(form.Get("amount")), t)
+		_, r, err = d.Transactions.Refund(v.Context(), v.account.ID, v.mode, v.PathValue("id"), amount, t)
 		return err
 	})
 	if err != nil {
@@ -475,9 +479,13 @@ func (v *visit) changePayment(make func(*visit, payment.Payment) (asking, bool),
 		return err
 	}
 	id := v.PathValue("id")
+	amount, err := v.amountFor(id, form.Get("amount"))
+	if err != nil {
+		return v.askAgain(make, err)
+	}
 	var p payment.Payment
 	replayed, err := v.once(v.d.Records.Transactions, shapePayment, func(t *idempotency.Ticket) (err error) {
-		p, err = change(v.Context(), id, typedAmount(form.Get("amount")), t)
+		p, err = change(v.Context(), id, amount, t)
 		return err
 	})
 	if err != nil {
