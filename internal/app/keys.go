@@ -126,8 +126,12 @@ func RevokeKey(cfg Config, key string, out io.Writer) error {
 // keys, which prove who signed it, or the data folder's, which also open it.
 func VerifyLink(cfg Config, raw, jwks string, out io.Writer) error {
 	token := strings.TrimSpace(raw)
+	if meant := link.Pasted(raw); len(meant) > 0 {
+		token = meant[0]
+	}
 	if u, err := url.Parse(token); err == nil && u.Host != "" {
 		_, token, _ = strings.Cut(u.Path, "/l/")
+		token = strings.TrimSuffix(token, "/")
 	}
 	if jwks != "" {
 		file, err := os.ReadFile(jwks)

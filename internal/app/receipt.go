@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/paylink/paylink/internal/keyring"
+	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/money"
 	"github.com/paylink/paylink/internal/receipt"
 )
@@ -23,6 +24,9 @@ var ErrNotOurReceipt = errors.New("this is not a receipt of ours, or it was alte
 // the address that a mail leads to.
 func VerifyReceipt(cfg Config, raw, jwks string, out io.Writer) error {
 	token := strings.TrimSpace(raw)
+	if meant := link.Pasted(raw); len(meant) > 0 {
+		token = meant[0]
+	}
 	if u, err := url.Parse(token); err == nil && u.Host != "" {
 		token = u.Query().Get("receipt")
 	}

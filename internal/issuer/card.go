@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/paylink/paylink/internal/fault"
 )
@@ -31,6 +32,12 @@ const redacted = "[card]"
 // What people type between the digits.
 var separators = strings.NewReplacer(" ", "", "-", "")
 
+// Bounds of a card.
+const (
+	MaxNameChars  = 100 // of the name on it
+	MaxYearsAhead = 50  // of its expiry
+)
+
 // NewCard checks what can be checked without asking anyone: the number's length
 // and Luhn digit (ISO/IEC 7812-1), the expiry, the length of the code.
 func NewCard(number string, expMonth, expYear int, cvc, name string, now time.Time) (Card, error) {
@@ -46,8 +53,8 @@ func NewCard(number string, expMonth, expYear int, cvc, name string, now time.Ti
 	if expYear >= 0 && expYear < 100 {
 		expYear += 2000
 	}
-	if expYear < 2000 || expYear > now.Year()+50 {
-		return Card{}, fault.Invalid("card.expYear", "card_expiry_invalid", "The year of expiry has four digits, and is at most 50 years ahead.")
+	if expYear < 2000 || expYear > now.Year()+MaxYearsAhead {
+		return Card{}, fault.Invalid("card.expYear", "card_expiry_invalid", "The year of expiry is at most %d years ahead, and not before 2000. Check the year on the card.", MaxYearsAhead)
 	}
 	// A card is good to the end of its month, wherever on earth that ends last.
 	if end := time.Date(expYear, time.Month(expMonth)+1, 1, 12, 0, 0, 0, time.UTC); !now.Before(end) {
@@ -56,8 +63,8 @@ func NewCard(number string, expMonth, expYear int, cvc, name string, now time.Ti
 	if len(cvc) < 3 || len(cvc) > 4 || !allDigits(cvc) {
 		return Card{}, fault.Invalid("card.cvc", "card_cvc_invalid", "The security code has 3 or 4 digits.")
 	}
-	if len(name) > 100 {
-		return Card{}, fault.Invalid("card.name", "too_long", "The name on the card has at most 100 bytes.")
+	if utf8.RuneCountInString(name) > MaxNameChars {
+		return Card{}, fault.Invalid("card.name", "too_long", "The name on the card has at most %d characters.", MaxNameChars)
 	}
 	secret := &cardSecret{number: n, cvc: cvc, name: name, expMonth: expMonth, expYear: expYear}
 	return Card{&secret}, nil

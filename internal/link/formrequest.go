@@ -229,7 +229,7 @@ func (f Form) wish(r FormLinkRequest) (CreateRequest, Shown, error) {
 	}
 	w.Amount = amount.Decimal()
 	for _, field := range f.Fields {
-		value := strings.TrimSpace(r.Values[field.Name])
+		value := spelling.Name(r.Values[field.Name])
 		if value == "" {
 			if field.Required {
 				return w, shown, fault.Invalid(field.Name, "parameter_missing", "This field is required.")
@@ -243,7 +243,9 @@ func (f Form) wish(r FormLinkRequest) (CreateRequest, Shown, error) {
 		case FieldName:
 			shown.Name = value
 		case FieldEmail:
-			shown.Email = value
+			if shown.Email, err = spelling.Email(value); err != nil {
+				return w, shown, fault.Invalid(field.Name, "email_invalid", "An email address looks like name@example.com.")
+			}
 		case FieldReference:
 			w.Reference = value
 		default:

@@ -10,6 +10,7 @@ import (
 	"github.com/paylink/paylink/internal/idempotency"
 	"github.com/paylink/paylink/internal/money"
 	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/spelling"
 )
 
 // shapeDispute is that of a recorded answer, as gateway/api has it.
@@ -230,12 +231,16 @@ func (d *Dashboard) recordDispute(v *visit) error {
 		return err
 	}
 	id := v.PathValue("id")
-	if typedAmount(form.Get("amount")) == "" { // a dispute keeps its sum from being refunded
+	if spelling.Typed(form.Get("amount")) == "" { // a dispute keeps its sum from being refunded
 		return v.disputePage(problems{{Field: "amount", Text: v.print.T("payments.fault.sum")}})
 	}
 	due, err := dueDate(form.Get("evidenceDueAt"))
+	amount := ""
 	if err == nil {
-		in := payment.DisputeInput{Reference: form.Get("reference"), Reason: form.Get("reason"), Amount: typedAmount(form.Get("amount")), EvidenceDueAt: due}
+		amount, err = v.amountFor(id, form.Get("amount"))
+	}
+	if err == nil {
+		in := payment.DisputeInput{Reference: form.Get("reference"), Reason: form.Get("reason"), Amount: amount, EvidenceDueAt: due}
 		_, err = v.once(d.Records.Transactions, shapeDispute, func(t *idempotency.Ticket) error {
 			_, _, err := d.Transactions.Dispute(v.Context(), v.account.ID, v.mode, id, in, t)
 			return err

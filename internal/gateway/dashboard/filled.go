@@ -19,7 +19,7 @@ func (p filled) field(id, label, hint string) field {
 
 func (p filled) money(id, label string) field {
 	f := p.field(id, label, "")
-	f.InputMode, f.Max, f.Attrs = "decimal", 20, templ.Attributes{"autocomplete": "off"}
+	f.InputMode, f.Max, f.Attrs = "decimal", 40, templ.Attributes{"autocomplete": "off"}
 	return f
 }
 

@@ -136,33 +136,35 @@ func (v *visit) showFormEdit(status int, f link.Form, values url.Values, wrong p
 	return v.render(status, p.Head.Title, formEditPage(p))
 }
 
-// formWish reads the page into what the box takes.
-func (v *visit) formWish(values url.Values) link.FormRequest {
+// formWish reads the page into what the service takes; wrong are the amounts that cannot
+// be read.
+func (v *visit) formWish(values url.Values) (r link.FormRequest, wrong problems) {
 	get := func(name string) string { return strings.TrimSpace(values.Get(name)) }
-	r := link.FormRequest{Account: v.account.ID, Mode: v.mode, Payee: v.account.Name, Methods: v.methods(), Name: get("name"), Currency: get("currency"),
+	r = link.FormRequest{Account: v.account.ID, Mode: v.mode, Payee: v.account.Name, Methods: v.methods(), Name: get("name"), Currency: get("currency"),
 		Description: get("description"), Button: get("button"), RedirectURL: get("redirectUrl"), Capture: get("capture"), LatePolicy: get("latePolicy"),
 		Realm: get("realm"), PaymentMethod: get("paymentMethod"), Disabled: get("disabled") != "", Origins: strings.Fields(values.Get("origins")),
 		Look: link.Look{Accent: get("accent"), Corners: get("corners")}}
 	if get("accentWas") == get("accent") { // a colour of its own for the dark theme stays until the accent is changed
 		r.Look.AccentDark = get("accentDark")
 	}
+	amount := func(field, typed string) string { return v.amountIn(r.Currency, field, typed, &wrong) }
 	switch values.Get("kind") {
 	case kindChosen:
-		r.MinAmount, r.MaxAmount = typedAmount(get("minAmount")), typedAmount(get("maxAmount"))
+		r.MinAmount, r.MaxAmount = amount("minAmount", get("minAmount")), amount("maxAmount", get("maxAmount"))
 	case kindList:
 		for line := range strings.FieldsFuncSeq(values.Get("amounts"), func(c rune) bool { return c == '\n' || c == '\r' || c == ';' }) {
-			if line = typedAmount(line); line != "" {
+			if line = amount("amounts", line); line != "" {
 				r.Amounts = append(r.Amounts, line)
 			}
 		}
 	default:
-		r.Amount = typedAmount(get("amount"))
+		r.Amount = amount("amount", get("amount"))
 	}
 	if s, err := strconv.ParseInt(get("life"), 10, 64); err == nil {
 		r.LinkLifeSeconds = &s
 	}
 	r.Fields = formFields(values)
-	return r
+	return r, wrong
 }
 
 // formFields are the fields that the page asks for.
@@ -254,7 +256,10 @@ func (d *Dashboard) createForm(v *visit) error {
 	if v.mode == link.Live && v.account.TestOnly {
 		return merchant.ErrUnconfirmed
 	}
-	wish := v.formWish(values)
+	wish, wrong := v.formWish(values)
+	if len(wrong) > 0 {
+		return v.showFormEdit(http.StatusUnprocessableEntity, link.Form{}, values, wrong)
+	}
 	var made link.Form
 	replayed, err := v.once(d.Records.Links, shapeForm, func(t *idempotency.Ticket) (err error) {
 		wish.Ticket = t
@@ -291,7 +296,11 @@ func (d *Dashboard) updateForm(v *visit) error {
 	if err != nil || revision < 1 {
 		return fault.New(fault.KindInvalid, "form_invalid", "The form did not arrive as your browser should send it. Open the page again.")
 	}
-	f, err := d.Forms.UpdateForm(v.Context(), was.ID, revision, v.formWish(values))
+	wish, wrong := v.formWish(values)
+	if len(wrong) > 0 {
+		return v.showFormEdit(http.StatusUnprocessableEntity, was, values, wrong)
+	}
+	f, err := d.Forms.UpdateForm(v.Context(), was.ID, revision, wish)
 	if err != nil {
 		if wrong := v.formProblems(values, err); wrong != nil {
 			return v.showFormEdit(http.StatusUnprocessableEntity, was, values, wrong)
@@ -304,7 +313,7 @@ func (d *Dashboard) updateForm(v *visit) error {
 // previewForm shows the payer's page for a form that is being made. It is lenient:
 // what is not right yet is left out. It changes nothing.
 func (d *Dashboard) previewForm(v *visit) error {
-	r := v.formWish(v.URL.Query())
+	r, _ := v.formWish(v.URL.Query())
 	f := link.Form{Mode: v.mode, Payee: v.account.Name, Description: r.Description, Button: r.Button, Currency: "EUR"}
 	if c, err := money.ParseCurrency(r.Currency); err == nil {
 		f.Currency = c

@@ -35,11 +35,17 @@ func (v *visit) confirmed() (amount string, ok bool) {
 
 // typedSum reads the sum of a form. Empty is no sum: it must not stand for the whole.
 func (v *visit) typedSum(most money.Amount) (money.Amount, problems) {
-	typed := typedAmount(v.PostForm.Get("amount"))
-	if typed == "" {
+	plain, said := v.confirmed() // by our own page: not to be read as people write
+	if !said {
+		var err error
+		if plain, err = typedAmount("amount", v.PostForm.Get("amount"), most.Currency); err != nil {
+			return most, v.problems(err)
+		}
+	}
+	if plain == "" {
 		return most, problems{{Field: "amount", Text: v.print.T("payments.fault.sum")}}
 	}
-	a, err := money.Parse(typed, most.Currency)
+	a, err := money.Parse(plain, most.Currency)
 	switch {
 	case err != nil:
 		err = fault.Invalid("amount", "amount_invalid", "The amount is a decimal number with at most %d decimals for %s.", most.Currency.Exponent(), most.Currency)

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/paylink/paylink/internal/i18n"
 	"github.com/paylink/paylink/internal/idempotency"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/merchant"
@@ -154,7 +155,7 @@ func (v *visit) preview(values url.Values) preview {
 		return p
 	}
 	amount := func(name string) string {
-		a, err := money.Parse(typedAmount(values.Get(name)), c)
+		a, err := i18n.ReadAmount(values.Get(name), c)
 		if err != nil || a.Minor == 0 {
 			return ""
 		}
@@ -225,12 +226,13 @@ func (v *visit) wish(values url.Values) (link.CreateRequest, problems) {
 	r := link.CreateRequest{Account: v.account.ID, Mode: v.mode, Payee: v.account.Name, Methods: v.methods(), Currency: get("currency"),
 		Description: get("description"), Reference: get("reference"), Realm: get("realm"), RedirectURL: get("redirectUrl"), Capture: get("capture"), LatePolicy: get("latePolicy")}
 	var wrong problems
+	amount := func(name string) string { return v.amountIn(r.Currency, name, get(name), &wrong) }
 	if values.Get("kind") == kindChosen {
-		r.MinAmount, r.MaxAmount = typedAmount(get("minAmount")), typedAmount(get("maxAmount"))
+		r.MinAmount, r.MaxAmount = amount("minAmount"), amount("maxAmount")
 		if r.MaxAmount == "" {
 			wrong = append(wrong, fieldError{"maxAmount", v.print.T("links.wrong.max")})
 		}
-	} else if r.Amount = typedAmount(get("amount")); r.Amount == "" {
+	} else if r.Amount = amount("amount"); r.Amount == "" {
 		wrong = append(wrong, fieldError{"amount", v.print.T("links.wrong.amount")})
 	}
 	switch values.Get("uses") {

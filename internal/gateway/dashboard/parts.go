@@ -195,6 +195,9 @@ func (p problems) of(name string) string {
 // names of the API's parameters.
 func (v *visit) problems(err error) problems {
 	f := fault.From(err)
+	if words := v.print.AmountFault(f.Cause); words != "" {
+		return problems{{Field: f.Param, Text: words}}
+	}
 	switch f.Kind {
 	case fault.KindInvalid, fault.KindConflict, fault.KindDeclined, fault.KindMismatch, fault.KindUnauthenticated, fault.KindRateLimited, fault.KindTooLarge:
 		return problems{{Field: f.Param, Text: v.explain(f.Code, f.Detail)}}

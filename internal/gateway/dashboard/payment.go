@@ -361,7 +361,7 @@ func (v *visit) asking(p payment.Payment, verb string) asking {
 
 // amountField is a sum in the payment's currency, at most all of it.
 func (v *visit) amountField(label string, all money.Amount) field {
-	f := field{ID: "amount", Label: label + " (" + string(all.Currency) + ")", Value: all.Decimal(), InputMode: "decimal", Max: 20,
+	f := field{ID: "amount", Label: label + " (" + string(all.Currency) + ")", Value: v.print.Typed(all), InputMode: "decimal", Max: 40,
 		Hint: v.print.T("payments.atMost", "Amount", all), Attrs: attr("autocomplete", "off")}
 	if all.Currency.Exponent() == 0 {
 		f.InputMode = "numeric"

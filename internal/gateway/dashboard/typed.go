@@ -1,27 +1,54 @@
 package dashboard
 
 import (
-	"strings"
-	"unicode"
+	"errors"
+
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/i18n"
+	"github.com/paylink/paylink/internal/money"
+	"github.com/paylink/paylink/internal/spelling"
 )
 
-// typedAmount drops spaces, and turns a decimal comma into a point where it can be
-// nothing else: one comma, one or two digits after it. 1,200 stays refused: in a
-// currency of three decimals it could mean two sums.
-func typedAmount(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if unicode.IsSpace(r) {
-			return -1
-		}
-		if r >= '٠' && r <= '٩' { // as an Arabic keyboard writes them
-			return r - '٠' + '0'
-		}
-		return r
-	}, s)
-	s = strings.ReplaceAll(s, "٫", ",")
-	whole, frac, comma := strings.Cut(s, ",")
-	if comma && (len(frac) == 1 || len(frac) == 2) && !strings.ContainsAny(whole+frac, ".,") {
-		return whole + "." + frac
+// typedAmount reads an amount of c as people write it into the field param, and returns
+// it as the services take it: a plain decimal number, or "" for an empty field. The
+// fault's cause has the words for the reader (i18n.AmountFault).
+func typedAmount(param, s string, c money.Currency) (string, error) {
+	if spelling.Typed(s) == "" {
+		return "", nil
 	}
-	return s
+	a, err := i18n.ReadAmount(s, c)
+	if err == nil {
+		return a.Decimal(), nil
+	}
+	words := i18n.For("en").AmountFault(err)
+	f := fault.Invalid(param, "amount_invalid", "%s", words)
+	if errors.Is(err, i18n.ErrAmbiguous) {
+		f = fault.Invalid(param, "amount_ambiguous", "%s", words)
+	}
+	f.Cause = err
+	return "", f
+}
+
+// amountFor is typedAmount for the field amount of a form about a payment.
+func (v *visit) amountFor(paymentID, s string) (string, error) {
+	p, err := v.d.Payments.GetPayment(v.Context(), v.account.ID, paymentID)
+	if err != nil {
+		return "", err
+	}
+	return typedAmount("amount", s, p.Amount.Currency)
+}
+
+// amountIn is typedAmount for a form that names its currency. What is not read goes
+// into wrong, and is returned as it was typed.
+func (v *visit) amountIn(currency, param, s string, wrong *problems) string {
+	c, err := money.ParseCurrency(currency)
+	if err != nil {
+		return s // the service refuses the currency first
+	}
+	plain, err := typedAmount(param, s, c)
+	if err != nil {
+		*wrong = append(*wrong, v.problems(err)...)
+		return s
+	}
+	return plain
 }

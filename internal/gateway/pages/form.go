@@ -13,6 +13,7 @@ import (
 	"github.com/paylink/paylink/internal/i18n"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/money"
+	"github.com/paylink/paylink/internal/spelling"
 )
 
 // Bounds of how often a form is filled in, counted in this process.
@@ -198,11 +199,9 @@ func (p *Pages) fillForm(w http.ResponseWriter, r *http.Request) {
 		p.failPage(w, r, busy)
 		return
 	}
-	q := link.FormLinkRequest{Form: f.ID, Attempt: form.Get("attempt"), Amount: typedAmount(form.Get("amount")), Values: map[string]string{}, Lang: pickedLanguage(r)}
-	for _, field := range f.Fields {
-		q.Values[field.Name] = form.Get(field.Name)
-	}
-	if errs := p.formErrors(f, q); len(errs) > 0 {
+	q, errs := p.filled(f, form)
+	q.Lang = pickedLanguage(r)
+	if len(errs) > 0 {
 		p.refuseFilled(w, r, f, form, errs)
 		return
 	}
@@ -214,23 +213,35 @@ func (p *Pages) fillForm(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, p.payPath(l.Token), http.StatusSeeOther) //nolint:gosec // G710: a path of our own, with the token escaped in it
 }
 
-// formErrors tells all missing fields at once, and what the box does not check.
-func (p *Pages) formErrors(f link.Form, q link.FormLinkRequest) (errs []*fault.Error) {
-	if !f.Fixed() && q.Amount == "" {
+// filled reads what was filled in, or gives all that is missing or not readable at
+// once. The link service checks the rest.
+func (p *Pages) filled(f link.Form, form url.Values) (q link.FormLinkRequest, errs []*fault.Error) {
+	q = link.FormLinkRequest{Form: f.ID, Attempt: form.Get("attempt"), Amount: form.Get("amount"), Values: map[string]string{}}
+	switch {
+	case f.Typed() && spelling.Typed(q.Amount) != "": // the others are plain decimals that the page itself wrote
+		a, err := typedAmount(q.Amount, f.Currency)
+		if err != nil {
+			errs = append(errs, err)
+		} else {
+			q.Amount = a.Decimal()
+		}
+	case !f.Fixed() && spelling.Typed(q.Amount) == "":
 		errs = append(errs, fault.Invalid("amount", "parameter_missing", "Choose the amount to pay."))
 	}
 	for _, field := range f.Fields {
-		value := strings.TrimSpace(q.Values[field.Name])
+		value := spelling.Name(form.Get(field.Name))
 		if value == "" && field.Required {
 			errs = append(errs, fault.Invalid(field.Name, "parameter_missing", "This field is required."))
 		}
 		if field.Name == link.FieldEmail {
-			if err := checkEmail(field.Name, value); err != nil {
+			var err *fault.Error
+			if value, err = readEmail(field.Name, value); err != nil {
 				errs = append(errs, err)
 			}
 		}
+		q.Values[field.Name] = value
 	}
-	return errs
+	return q, errs
 }
 
 func (p *Pages) fillFailed(w http.ResponseWriter, r *http.Request, f link.Form, form url.Values, err error) {
@@ -286,6 +297,9 @@ func namesOf(fields []link.Field) (names []string) {
 
 // formFault puts a fault into the reader's language.
 func formFault(say *i18n.Printer, f link.Form, e *fault.Error) string {
+	if words := say.AmountFault(e.Cause); words != "" {
+		return words
+	}
 	switch e.Code {
 	case "parameter_missing":
 		if e.Param == "amount" {
@@ -296,14 +310,12 @@ func formFault(say *i18n.Printer, f link.Form, e *fault.Error) string {
 				return say.T("form.fault.required", "Field", formInputOf(field, say).Label)
 			}
 		}
-	case "amount_mismatch":
+	case "amount_mismatch", "amount_invalid", "amount_too_many_decimals": // of a list
 		return say.T("form.fault.amount")
 	case "amount_too_small":
 		return say.T("form.fault.small", "Low", money.Of(f.MinMinor, f.Currency))
 	case "amount_too_large":
 		return say.T("form.fault.large", "High", money.Of(f.MaxMinor, f.Currency))
-	case "amount_invalid", "amount_too_many_decimals":
-		return say.T("form.fault.digits", "Example", money.Of(1250, f.Currency).Decimal())
 	case "email_invalid":
 		return say.T("form.fault.email")
 	case "too_long":

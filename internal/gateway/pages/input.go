@@ -2,7 +2,6 @@ package pages
 
 import (
 	"errors"
-	"net/mail"
 	"regexp"
 	"strconv"
 	"strings"
@@ -11,17 +10,18 @@ import (
 	"unicode/utf8"
 
 	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/i18n"
 	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/money"
+	"github.com/paylink/paylink/internal/spelling"
 )
 
 // Bounds of what a payer types.
 const (
 	minAttempt    = 16
 	maxAttempt    = 64
-	maxNameBytes  = 100
-	maxEmailBytes = 254 // RFC 5321, section 4.5.3.1.3, less the brackets
+	maxTypedBytes = 1024 // of a field that is shown again as it was typed
 )
 
 func checkAttempt(s string) *fault.Error {
@@ -56,7 +56,7 @@ func (f cardFields) card(now time.Time) (issuer.Card, []*fault.Error) {
 			errs = append(errs, fault.From(err))
 		}
 	}
-	number, cvc := strip(f.number), strip(f.cvc)
+	number, cvc := cardNumber(f.number), spelling.Typed(f.cvc)
 	nextYear := now.Year() + 1
 	try(number, 12, nextYear, "000", "")
 	switch {
@@ -68,7 +68,7 @@ func (f cardFields) card(now time.Time) (issuer.Card, []*fault.Error) {
 		try(wellFormed, f.expMonth, f.expYear, "000", "")
 	}
 	try(wellFormed, 12, nextYear, cvc, "")
-	if err := checkText("card.name", f.name, maxNameBytes); err != nil {
+	if err := checkName("card.name", f.name); err != nil {
 		errs = append(errs, err)
 	}
 	if len(errs) > 0 {
@@ -81,28 +81,48 @@ func (f cardFields) card(now time.Time) (issuer.Card, []*fault.Error) {
 	return c, nil
 }
 
-// strip drops spaces of every kind, also those that pasting brings.
-func strip(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsSpace(r) || r == '\u200b' || r == '\ufeff' {
+// cardNumber is a number as it was typed or pasted, without what people write between
+// the digits.
+func cardNumber(s string) string {
+	return strings.Map(func(c rune) rune {
+		if c == '.' || isDash(c) || isDot(c) {
 			return -1
 		}
-		return r
-	}, s)
+		return c
+	}, spelling.Typed(s))
 }
+
+// isDash reports hyphens, dashes and the minus sign, and the long vowel mark that a
+// Japanese keyboard has in the place of the hyphen.
+func isDash(c rune) bool { return unicode.Is(unicode.Pd, c) || c == '−' || c == 'ー' || c == 'ｰ' }
+
+// isDot reports what keyboards have in the place of the full stop.
+func isDot(c rune) bool { return strings.ContainsRune("·․。｡", c) }
 
 var (
 	expiryPattern    = regexp.MustCompile(`^(\d{1,2})[/.\-]?(\d{4}|\d{2})$`)
-	isoExpiryPattern = regexp.MustCompile(`^(\d{4})-(\d{2})$`)
+	yearFirstPattern = regexp.MustCompile(`^(20\d{2})(?:[/.\-](\d{1,2})|(\d{2}))$`)
 )
 
-// parseExpiry reads a month and a year as people type them: 04/28, 4 / 2028,
-// 0428, 04-28, and 2028-04 as browsers fill it in.
+// parseExpiry reads a month and a year as people type and paste them: 04/28, 4 / 2028,
+// 0428, 428, 04-28, 2028/04, and 2028-04 as browsers fill it in. The page's script
+// must leave every one of them what it is: testdata/typed.json holds both to that.
 func parseExpiry(s string) (month, year int, ok bool) {
-	s = strip(s)
+	s = strings.Map(func(c rune) rune {
+		switch {
+		case strings.ContainsRune(`∕⁄⧸\年月`, c):
+			return '/'
+		case isDash(c):
+			return '-'
+		case isDot(c):
+			return '.'
+		}
+		return c
+	}, spelling.Typed(s))
+	s = strings.TrimSuffix(s, "/") // 2028年4月
 	var m, y string
-	if g := isoExpiryPattern.FindStringSubmatch(s); g != nil {
-		m, y = g[2], g[1]
+	if g := yearFirstPattern.FindStringSubmatch(s); g != nil { // there is no month 20
+		m, y = g[2]+g[3], g[1]
 	} else if g := expiryPattern.FindStringSubmatch(s); g != nil {
 		m, y = g[1], g[2]
 	} else {
@@ -113,41 +133,44 @@ func parseExpiry(s string) (month, year int, ok bool) {
 	return month, year, errMonth == nil && errYear == nil && month >= 1 && month <= 12
 }
 
-func checkText(param, s string, maxBytes int) *fault.Error {
-	if len(s) > maxBytes {
-		return fault.Invalid(param, "too_long", "At most %d bytes.", maxBytes)
+// checkName holds the name of a payer, as spelling.Name gives it, to its rules.
+func checkName(param, s string) *fault.Error {
+	if utf8.RuneCountInString(s) > issuer.MaxNameChars {
+		return fault.Invalid(param, "too_long", "At most %d characters.", issuer.MaxNameChars)
 	}
-	if !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl) {
-		return fault.Invalid(param, "text_invalid", "Plain text on one line, in UTF-8.")
+	if spelling.Deceives(s, "") {
+		return fault.Invalid(param, "text_invalid", "Plain text on one line, in UTF-8, without characters that change its direction.")
 	}
 	return nil
 }
 
-func checkEmail(param, s string) *fault.Error {
+// readEmail returns the address as mail is sent to it; "" is none.
+func readEmail(param, s string) (string, *fault.Error) {
+	switch n := len(spelling.Pasted(s)); {
+	case n == 0:
+		return "", nil
+	case n > spelling.MaxEmailBytes:
+		return "", fault.Invalid(param, "too_long", "At most %d bytes.", spelling.MaxEmailBytes)
+	}
+	e, err := spelling.Email(s)
+	if err != nil {
+		return "", fault.Invalid(param, "email_invalid", "An email address looks like name@example.com.")
+	}
+	return e, nil
+}
+
+// jsonAmount reads the sum that is to be paid, the payer's choice or what the link
+// fixes, from the page's JSON: a plain decimal number, whatever script its digits are
+// of, and with unseen characters. A program does not type, so nothing else is read.
+func jsonAmount(s string, l link.Link) (money.Amount, *fault.Error) {
+	s = spelling.Pasted(s)
 	if s == "" {
-		return nil
+		return amountFor(l, nil)
 	}
-	if err := checkText(param, s, maxEmailBytes); err != nil {
-		return err
-	}
-	a, err := mail.ParseAddress(s)
-	if err != nil || a.Address != s || a.Name != "" {
-		return fault.Invalid(param, "email_invalid", "An e-mail address looks like name@example.com.")
-	}
-	return nil
-}
-
-// parseAmount reads the sum that is to be paid: the payer's choice, or what the
-// link fixes. A fixed link refuses another amount instead of ignoring it: who
-// names a sum means it.
-func parseAmount(s string, l link.Link) (money.Amount, *fault.Error) {
-	if !l.PayerChooses() && s == "" {
-		return l.Amount, nil
+	if !strings.ContainsFunc(s, unicode.IsSpace) {
+		s = spelling.Typed(s)
 	}
 	c := l.Amount.Currency
-	if s == "" {
-		return money.Amount{}, fault.Invalid("amount", "parameter_missing", "Enter the amount to pay.")
-	}
 	a, err := money.Parse(s, c)
 	switch {
 	case errors.Is(err, money.ErrPrecision):
@@ -156,26 +179,67 @@ func parseAmount(s string, l link.Link) (money.Amount, *fault.Error) {
 		return money.Amount{}, fault.Invalid("amount", "amount_too_large", "An amount is at most %s.", money.Of(money.MaxMinor, c).Decimal())
 	case err != nil:
 		return money.Amount{}, fault.Invalid("amount", "amount_invalid", "Write the amount in digits, with a point before the decimals, like %s.", money.Of(1250, c).Decimal())
+	}
+	return amountFor(l, &a)
+}
+
+// formAmount reads the sum that is to be paid as a person typed it.
+func formAmount(s string, l link.Link) (money.Amount, *fault.Error) {
+	if spelling.Typed(s) == "" {
+		return amountFor(l, nil)
+	}
+	a, err := typedAmount(s, l.Amount.Currency)
+	if err != nil {
+		return money.Amount{}, err
+	}
+	return amountFor(l, &a)
+}
+
+// typedAmount reads an amount as people write it. The fault's cause has the words for
+// the reader (i18n.AmountFault).
+func typedAmount(s string, c money.Currency) (money.Amount, *fault.Error) {
+	a, err := i18n.ReadAmount(s, c)
+	if err == nil {
+		return a, nil
+	}
+	words := i18n.For("en").AmountFault(err)
+	var f *fault.Error
+	switch {
+	case errors.Is(err, i18n.ErrAmbiguous):
+		f = fault.Invalid("amount", "amount_ambiguous", "%s", words)
+	case errors.Is(err, i18n.ErrOtherCurrency):
+		f = fault.Invalid("amount", "amount_currency_other", "%s", words)
+	case errors.Is(err, money.ErrPrecision):
+		f = fault.Invalid("amount", "amount_too_many_decimals", "%s", words)
+	case errors.Is(err, money.ErrOverflow):
+		f = fault.Invalid("amount", "amount_too_large", "%s", words)
+	default:
+		f = fault.Invalid("amount", "amount_invalid", "%s", words)
+	}
+	f.Cause = err
+	return money.Amount{}, f
+}
+
+// amountFor holds an amount, nil for none, to the link. A fixed link refuses another
+// amount instead of ignoring it: a payer who names a sum means it.
+func amountFor(l link.Link, asked *money.Amount) (money.Amount, *fault.Error) {
+	c := l.Amount.Currency
+	if asked == nil {
+		if l.PayerChooses() {
+			return money.Amount{}, fault.Invalid("amount", "parameter_missing", "Enter the amount to pay.")
+		}
+		return l.Amount, nil
+	}
+	switch a := *asked; {
 	case !l.PayerChooses() && a != l.Amount:
 		return money.Amount{}, fault.Invalid("amount", "amount_mismatch", "This link asks for %s %s.", c, l.Amount.Decimal())
 	case a.Minor <= 0:
-		return money.Amount{}, fault.Invalid("amount", "amount_too_small", "The amount must be more than nothing.")
+		return money.Amount{}, fault.Invalid("amount", "amount_too_small", "The amount must be greater than zero.")
 	case l.PayerChooses() && l.MinMinor > 0 && a.Minor < l.MinMinor:
 		return money.Amount{}, fault.Invalid("amount", "amount_too_small", "The amount must be at least %s %s.", c, money.Of(l.MinMinor, c).Decimal())
 	case l.PayerChooses() && l.MaxMinor > 0 && a.Minor > l.MaxMinor:
 		return money.Amount{}, fault.Invalid("amount", "amount_too_large", "The amount must be at most %s %s.", c, money.Of(l.MaxMinor, c).Decimal())
+	default:
+		return a, nil
 	}
-	return a, nil
-}
-
-// typedAmount turns a decimal comma into a point where it can be nothing else:
-// one comma, one or two digits after it. 1,200 stays refused: in a currency of
-// three decimals it could mean two sums.
-func typedAmount(s string) string {
-	s = strip(s)
-	whole, frac, comma := strings.Cut(s, ",")
-	if comma && (len(frac) == 1 || len(frac) == 2) && !strings.ContainsAny(whole+frac, ".,") {
-		return whole + "." + frac
-	}
-	return s
 }

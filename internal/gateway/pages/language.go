@@ -3,14 +3,17 @@ package pages
 import (
 	"context"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/a-h/templ"
 
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/gateway/problem"
 	"github.com/paylink/paylink/internal/i18n"
+	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/money"
 )
@@ -116,7 +119,7 @@ func nameOf(p *i18n.Printer) string {
 func printer(r *http.Request) *i18n.Printer { return i18n.From(r.Context()) }
 
 // formWords puts a fault of the form into the payer's words; the field is the form's.
-func formWords(say *i18n.Printer, e *fault.Error, empty bool, l link.Link) string {
+func formWords(say *i18n.Printer, e *fault.Error, empty bool, l link.Link, now time.Time) string {
 	switch formField(e.Param) {
 	case "number":
 		if empty {
@@ -137,6 +140,9 @@ func formWords(say *i18n.Printer, e *fault.Error, empty bool, l link.Link) strin
 	case "card_expiry_missing":
 		return say.T("pay.error.exp.missing")
 	case "card_expiry_invalid":
+		if e.Param == "card.expYear" {
+			return say.T("pay.error.exp.year", "From", strconv.Itoa(now.Year()), "To", strconv.Itoa(now.Year()+issuer.MaxYearsAhead))
+		}
 		return say.T("pay.error.exp")
 	case "card_expired":
 		return say.T("pay.error.expired")
@@ -159,14 +165,15 @@ func detailOr(say *i18n.Printer, e *fault.Error, words string) string {
 	return words
 }
 
-// amountWords tells what parseAmount found wrong, with the link's own limits.
+// amountWords say what is wrong with an amount, with the link's own limits.
 func amountWords(say *i18n.Printer, e *fault.Error, l link.Link) string {
 	c := l.Amount.Currency
+	if words := say.AmountFault(e.Cause); words != "" {
+		return words
+	}
 	switch e.Code {
 	case "parameter_missing":
 		return say.T("pay.error.amount.missing")
-	case "amount_too_many_decimals":
-		return say.N("pay.error.amount.decimals", c.Exponent(), "Currency", string(c))
 	case "amount_too_large":
 		most := l.MaxMinor
 		if most <= 0 || !l.PayerChooses() {
@@ -180,8 +187,6 @@ func amountWords(say *i18n.Printer, e *fault.Error, l link.Link) string {
 			return say.T("pay.error.amount.nothing")
 		}
 		return say.T("pay.error.amount.small", "Min", money.Of(l.MinMinor, c))
-	case "amount_invalid":
-		return say.T("pay.error.amount.invalid", "Example", money.Of(1250, c).Decimal())
 	}
 	return detailOr(say, e, say.T("pay.error.other"))
 }
@@ -201,24 +206,6 @@ func failWords(say *i18n.Printer, err error) (title, headline, lead string) {
 		headline, lead = say.T("pay.refused"), detailOr(say, f, say.T("pay.refused.lead"))
 	}
 	return headline, headline, lead
-}
-
-// ascii writes the digits that other scripts have as 0 to 9, the Arabic decimal sign
-// as a point, and full-width signs as plain ones: a payer types what the keyboard has.
-func ascii(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r >= '٠' && r <= '٩':
-			return r - '٠' + '0'
-		case r >= '۰' && r <= '۹':
-			return r - '۰' + '0'
-		case r == '٫':
-			return '.'
-		case r >= '！' && r <= '～': // U+FF01 to U+FF5E stand for ! to ~
-			return r - '！' + '!'
-		}
-		return r
-	}, s)
 }
 
 // withRequest is the line under a failure of ours that names the request.

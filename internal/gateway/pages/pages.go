@@ -114,7 +114,12 @@ func New(c Config) (*Pages, error) {
 // Register adds the routes to mux. It takes no catch-all: the gateway mounts
 // NotFound where it wants one.
 func (p *Pages) Register(mux *http.ServeMux) {
-	for path, h := range map[string]http.HandlerFunc{"/l/{token}": p.spoken(p.pay), "/l/{token}/status": p.spoken(p.status),
+	for path, h := range map[string]http.HandlerFunc{"/l/{token}": p.spoken(p.pay), "/l/{token}/status": p.spoken(p.status)} {
+		mux.HandleFunc("GET "+path, h)
+		mux.HandleFunc("POST "+path, p.returned)
+		mux.HandleFunc(path, refuse("GET, HEAD, POST"))
+	}
+	for path, h := range map[string]http.HandlerFunc{
 		"/verify": p.spoken(p.verify), "/{$}": p.spoken(p.landing), "/problems": english(p.problems), "/problems/{code}": english(p.problem)} {
 		mux.HandleFunc("GET "+path, h)
 		mux.HandleFunc(path, refuse("GET, HEAD"))
@@ -129,7 +134,7 @@ func (p *Pages) Register(mux *http.ServeMux) {
 	mux.HandleFunc("/l/{token}/challenge", refuse("GET, HEAD"))
 	mux.HandleFunc("POST /l/{token}/seen", p.seen)
 	mux.HandleFunc("/l/{token}/seen", refuse("POST"))
-	mux.Handle("/l/", p.NotFound())
+	mux.HandleFunc("/l/", p.spoken(p.besideLinks))
 	p.registerForms(mux)
 	for _, a := range assets {
 		mux.Handle("GET "+a.path, a)

@@ -266,7 +266,7 @@ func TestOtherMethodsAreRefused(t *testing.T) {
 	w := newWorld(t)
 	w.link("open", nil)
 	for _, c := range []struct{ method, target, allow string }{
-		{"POST", "/l/open", "GET, HEAD"}, {"PUT", "/l/forged", "GET, HEAD"}, {"DELETE", "/l/open/status", "GET, HEAD"},
+		{"PUT", "/l/forged", "GET, HEAD, POST"}, {"DELETE", "/l/open/status", "GET, HEAD, POST"},
 		{"PUT", "/l/open/payments", "POST"}, {"GET", "/l/open/payments", "POST"}, {"HEAD", "/l/forged/payments", "POST"},
 		{"POST", "/verify", "GET, HEAD"}, {"PUT", "/mail/user-1", "GET, HEAD, POST"}, {"POST", "/", "GET, HEAD"}, {"POST", "/problems", "GET, HEAD"}, {"PATCH", "/problems/internal", "GET, HEAD"},
 	} {

@@ -253,7 +253,7 @@ func payPage(v payView) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			if v.Choose {
-				templ_7745c5c3_Err = field(v, input{Name: "amount", Label: say.T("pay.amount.in", "Currency", v.Currency), Hint: v.AmountHint, Auto: "transaction-amount", Mode: v.AmountMode, Max: "20", Required: true}).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = field(v, input{Name: "amount", Label: say.T("pay.amount.in", "Currency", v.Currency), Hint: v.AmountHint, Auto: "transaction-amount", Mode: v.AmountMode, Max: longTyped, Required: true}).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -275,7 +275,7 @@ func payPage(v payView) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = field(v, input{Name: "number", Label: say.T("pay.field.number"), Auto: "cc-number", Mode: "numeric", Max: "30", Required: true}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = field(v, input{Name: "number", Label: say.T("pay.field.number"), Auto: "cc-number", Mode: "numeric", Max: longTyped, Required: true}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -283,11 +283,11 @@ func payPage(v payView) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = field(v, input{Name: "exp", Label: say.T("pay.field.exp"), Hint: say.T("pay.field.exp.hint"), Auto: "cc-exp", Mode: "numeric", Max: "10", Required: true}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = field(v, input{Name: "exp", Label: say.T("pay.field.exp"), Hint: say.T("pay.field.exp.hint"), Auto: "cc-exp", Mode: "numeric", Max: longTyped, Required: true}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = field(v, input{Name: "cvc", Label: say.T("pay.field.cvc"), Hint: say.T("pay.field.cvc.hint"), Auto: "cc-csc", Mode: "numeric", Max: "6", Required: true}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = field(v, input{Name: "cvc", Label: say.T("pay.field.cvc"), Hint: say.T("pay.field.cvc.hint"), Auto: "cc-csc", Mode: "numeric", Max: longTyped, Required: true}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -295,7 +295,7 @@ func payPage(v payView) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = field(v, input{Name: "name", Label: say.T("pay.field.name"), Optional: true, Auto: "cc-name", Max: "100"}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = field(v, input{Name: "name", Label: say.T("pay.field.name"), Optional: true, Auto: "cc-name", Max: longName}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -303,7 +303,7 @@ func payPage(v payView) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = field(v, input{Name: "email", Label: say.T("pay.field.email"), Optional: true, Hint: say.T("pay.field.email.hint"), Type: "email", Auto: "email", Mode: "email", Max: "254"}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = field(v, input{Name: "email", Label: say.T("pay.field.email"), Optional: true, Hint: say.T("pay.field.email.hint"), Type: "email", Auto: "email", Mode: "email", Max: longName}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

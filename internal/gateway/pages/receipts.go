@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/i18n"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/receipt"
@@ -30,24 +31,35 @@ type proofAnswer struct {
 	StatedAt       string `json:"statedAt,omitempty"`
 }
 
-// receiptOf takes a receipt out of what was pasted: the receipt itself, or the
-// address of this page with it. Whose address does not matter: the signature says
-// whose receipt it is.
-func receiptOf(pasted string) (string, bool) {
-	if receipt.Looks(pasted) {
-		return pasted, true
+// receiptsOf takes a receipt out of what was pasted: the receipt itself, or the
+// address of this page with it, in each spelling that may be meant. Whose address does
+// not matter: the signature says whose receipt it is.
+func receiptsOf(pasted string) (tokens []string) {
+	for _, each := range link.Pasted(pasted) {
+		if receipt.Looks(each) {
+			tokens = append(tokens, each)
+		} else if u, err := url.Parse(each); err == nil && strings.HasSuffix(u.Path, "/verify") && u.Query().Get("receipt") != "" {
+			tokens = append(tokens, strings.TrimSpace(u.Query().Get("receipt")))
+		}
 	}
-	if u, err := url.Parse(pasted); err == nil && strings.HasSuffix(u.Path, "/verify") {
-		token := u.Query().Get("receipt")
-		return token, token != ""
+	return tokens
+}
+
+// statement is what the first genuine receipt says; an error if there is none.
+func (p *Pages) statement(tokens []string) (s receipt.Statement, err error) {
+	err = fault.NotFound("receipt")
+	for _, token := range tokens {
+		if s, err = receipt.Verify(p.receipts, token); err == nil {
+			return s, nil
+		}
 	}
-	return "", false
+	return receipt.Statement{}, err
 }
 
 // proof tells whether a receipt is ours and unaltered, and what it says. It reads no
 // store: what was so when it was made is all in it.
-func (p *Pages) proof(w http.ResponseWriter, r *http.Request, token string, machine bool) {
-	s, err := receipt.Verify(p.receipts, token)
+func (p *Pages) proof(w http.ResponseWriter, r *http.Request, tokens []string, machine bool) {
+	s, err := p.statement(tokens)
 	if machine {
 		a := proofAnswer{Ours: err == nil}
 		if err == nil {

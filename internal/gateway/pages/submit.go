@@ -13,6 +13,7 @@ import (
 	"github.com/paylink/paylink/internal/gateway/problem"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/spelling"
 )
 
 // submit takes a payment: a post of our own form, answered by a redirect to the
@@ -117,23 +118,22 @@ func (p *Pages) readForm(form url.Values, l link.Link) (payment.Submit, []*fault
 	now := p.now()
 	s := payment.Submit{
 		Link: l, Attempt: form.Get("attempt"), Proof: form.Get("proof"),
-		PayerName: strings.TrimSpace(form.Get("name")), PayerEmail: strings.TrimSpace(form.Get("email")),
+		PayerName: spelling.Name(form.Get("name")),
 	}
 	s.ReturnURL = p.absolute(p.statusPath(l.Token, s.Attempt))
 	var errs []*fault.Error
 	var err *fault.Error
-	if s.Amount, err = parseAmount(typedAmount(ascii(form.Get("amount"))), l); err != nil {
+	if s.Amount, err = formAmount(form.Get("amount"), l); err != nil {
 		errs = append(errs, err)
 	}
-	f := cardFields{number: ascii(form.Get("number")), cvc: ascii(form.Get("cvc")), name: s.PayerName}
-	exp := ascii(form.Get("exp"))
-	month, year, ok := parseExpiry(exp)
+	f := cardFields{number: form.Get("number"), cvc: form.Get("cvc"), name: s.PayerName}
+	month, year, ok := parseExpiry(form.Get("exp"))
 	f.expMonth, f.expYear = month, year
-	f.expMissing, f.expBad = strip(exp) == "", !ok
+	f.expMissing, f.expBad = spelling.Typed(form.Get("exp")) == "", !ok
 	var cardErrs []*fault.Error
 	s.Card, cardErrs = f.card(now)
 	errs = append(errs, cardErrs...)
-	if err := checkEmail("payer.email", s.PayerEmail); err != nil {
+	if s.PayerEmail, err = readEmail("payer.email", form.Get("email")); err != nil {
 		errs = append(errs, err)
 	}
 	if err := checkAttempt(s.Attempt); err != nil {
@@ -161,13 +161,13 @@ func (p *Pages) refuseForm(w http.ResponseWriter, r *http.Request, l link.Link, 
 	say := printer(r)
 	v.Title = say.T("pay.title.error", "Title", v.Title)
 	for _, name := range []string{"amount", "exp", "name", "email"} {
-		if s := strings.ToValidUTF8(form.Get(name), ""); len(s) <= maxEmailBytes {
+		if s := strings.ToValidUTF8(form.Get(name), ""); len(s) <= maxTypedBytes {
 			v.Values[name] = s
 		}
 	}
 	for _, e := range errs {
 		field := formField(e.Param)
-		v.Errors = append(v.Errors, fieldError{field, formWords(say, e, strip(form.Get(field)) == "", l)})
+		v.Errors = append(v.Errors, fieldError{field, formWords(say, e, spelling.Typed(form.Get(field)) == "", l, p.now())})
 	}
 	p.html(w, r, http.StatusBadRequest, payPage(v))
 }

@@ -397,14 +397,6 @@ func TestExpiryAsPeopleTypeIt(t *testing.T) {
 	}
 }
 
-func TestTypedAmounts(t *testing.T) {
-	for s, want := range map[string]string{"12,5": "12.5", "12,50": "12.50", " 12.50 ": "12.50", "1,200": "1,200", "1,200.50": "1,200.50", "1,2,3": "1,2,3", "12": "12"} {
-		if got := typedAmount(s); got != want {
-			t.Errorf("%q: %q", s, got)
-		}
-	}
-}
-
 // TestF13_TheSecondPayerIsTold: and is not shown the first one's payment.
 func TestF13_TheSecondPayerIsTold(t *testing.T) {
 	w := newWorld(t)

@@ -16,6 +16,7 @@ import (
 	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/spelling"
 )
 
 // paymentBody is the JSON of a payment. Numbers stay as their digits.
@@ -137,7 +138,7 @@ func (p *Pages) readJSON(raw []byte, l link.Link) (payment.Submit, error) {
 	if b.Card == nil {
 		return s, fault.Invalid("card", "parameter_missing", "A payment needs a card.")
 	}
-	f := cardFields{number: b.Card.Number, cvc: b.Card.CVC, name: b.Card.Name}
+	f := cardFields{number: b.Card.Number, cvc: b.Card.CVC, name: spelling.Name(b.Card.Name)}
 	var err *fault.Error
 	if f.expMonth, err = integer("card.expMonth", b.Card.ExpMonth); err != nil {
 		return s, err
@@ -150,11 +151,11 @@ func (p *Pages) readJSON(raw []byte, l link.Link) (payment.Submit, error) {
 		return s, errs[0]
 	}
 	if b.Payer != nil {
-		s.PayerName, s.PayerEmail = b.Payer.Name, b.Payer.Email
-		if err := checkText("payer.name", s.PayerName, maxNameBytes); err != nil {
+		s.PayerName = spelling.Name(b.Payer.Name)
+		if err := checkName("payer.name", s.PayerName); err != nil {
 			return s, err
 		}
-		if err := checkEmail("payer.email", s.PayerEmail); err != nil {
+		if s.PayerEmail, err = readEmail("payer.email", b.Payer.Email); err != nil {
 			return s, err
 		}
 	}
@@ -162,7 +163,7 @@ func (p *Pages) readJSON(raw []byte, l link.Link) (payment.Submit, error) {
 	if err != nil {
 		return s, err
 	}
-	if s.Amount, err = parseAmount(text, l); err != nil {
+	if s.Amount, err = jsonAmount(text, l); err != nil {
 		return s, err
 	}
 	s.ReturnURL = p.absolute(p.statusPath(l.Token, s.Attempt))
@@ -194,6 +195,7 @@ func integer(param string, v jsontext.Value) (int, *fault.Error) {
 	if s == "" {
 		return 0, fault.Invalid(param, "parameter_missing", "The card's expiry is missing.")
 	}
+	s = spelling.Typed(s)
 	n, convErr := strconv.Atoi(s)
 	if convErr != nil || len(s) > 4 || n < 0 {
 		return 0, fault.Invalid(param, "card_expiry_invalid", "A whole number is wanted here.")

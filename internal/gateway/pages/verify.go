@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"strings"
@@ -28,12 +29,12 @@ func (p *Pages) verify(w http.ResponseWriter, r *http.Request) {
 	machine := accepts(r, "text/html", "application/json") == "application/json"
 	query := r.URL.Query()
 	pasted := strings.TrimSpace(query.Get("link"))
-	if token := strings.TrimSpace(query.Get("receipt")); token != "" {
-		p.proof(w, r, token, machine)
+	if typed := strings.TrimSpace(query.Get("receipt")); typed != "" {
+		p.proof(w, r, append(receiptsOf(typed), typed), machine)
 		return
 	}
-	if token, ok := receiptOf(pasted); ok {
-		p.proof(w, r, token, machine)
+	if tokens := receiptsOf(pasted); len(tokens) > 0 {
+		p.proof(w, r, tokens, machine)
 		return
 	}
 	if pasted == "" {
@@ -44,21 +45,14 @@ func (p *Pages) verify(w http.ResponseWriter, r *http.Request) {
 		p.html(w, r, http.StatusOK, verifyPage(verifyView{page: page{Title: printer(r).T("pay.verify"), Base: p.base}}))
 		return
 	}
-	var verdict link.Verdict
-	if token, ok := p.tokenOf(pasted); ok {
-		var err error
-		if verdict, err = p.links.Verify(r.Context(), token); err != nil {
-			// A refusal is a verdict too; only a failure of ours is an error.
-			if k := fault.KindOf(err); k != fault.KindNotFound && k != fault.KindInvalid {
-				if machine {
-					p.fail(w, r, err)
-				} else {
-					p.failPage(w, r, err)
-				}
-				return
-			}
-			verdict = link.Verdict{}
+	verdict, token, err := p.judge(r.Context(), pasted)
+	if err != nil {
+		if machine {
+			p.fail(w, r, err)
+		} else {
+			p.failPage(w, r, err)
 		}
+		return
 	}
 	if machine {
 		w.Header().Set("Access-Control-Allow-Origin", "*") // a merchant's page may ask
@@ -69,10 +63,32 @@ func (p *Pages) verify(w http.ResponseWriter, r *http.Request) {
 		p.json(w, r, a)
 		return
 	}
-	p.html(w, r, http.StatusOK, verifyPage(p.verdictView(r, pasted, verdict)))
+	p.html(w, r, http.StatusOK, verifyPage(p.verdictView(r, pasted, token, verdict)))
 }
 
-// tokenOf takes the token out of a pasted link. A good token under another
+// judge judges a pasted text by the link in it, of which it returns the token.
+func (p *Pages) judge(ctx context.Context, pasted string) (link.Verdict, string, error) {
+	for _, address := range link.Pasted(pasted) {
+		token, ok := p.tokenOf(address)
+		if !ok {
+			continue
+		}
+		verdict, err := p.links.Verify(ctx, token)
+		if err != nil {
+			// A refusal is a verdict too; only a failure of ours is an error.
+			if k := fault.KindOf(err); k != fault.KindNotFound && k != fault.KindInvalid {
+				return link.Verdict{}, "", err
+			}
+			continue
+		}
+		if verdict.Ours {
+			return verdict, token, nil
+		}
+	}
+	return link.Verdict{}, "", nil
+}
+
+// tokenOf takes the token out of an address. A good token under another
 // site's address is not our link: that is what a forger would paste it into.
 func (p *Pages) tokenOf(pasted string) (string, bool) {
 	if len(pasted) > maxPastedLength {
@@ -94,7 +110,7 @@ func (p *Pages) tokenOf(pasted string) (string, bool) {
 	return token, ok && token != "" && !strings.Contains(token, "/")
 }
 
-func (p *Pages) verdictView(r *http.Request, pasted string, v link.Verdict) verifyView {
+func (p *Pages) verdictView(r *http.Request, pasted, token string, v link.Verdict) verifyView {
 	say := printer(r)
 	view := verifyView{page: page{Base: p.base}, Asked: true}
 	switch {
@@ -111,9 +127,7 @@ func (p *Pages) verdictView(r *http.Request, pasted string, v link.Verdict) veri
 	default:
 		view.Tone, view.Verdict = "good", say.T("pay.verify.good")
 		view.Lead = say.T("pay.verify.good.lead")
-		if token, ok := p.tokenOf(pasted); ok {
-			view.Primary = button{say.T("pay.verify.open"), p.payPath(token)}
-		}
+		view.Primary = button{say.T("pay.verify.open"), p.payPath(token)}
 		view.Rows = append(view.Rows, row{Label: say.T("pay.row.expires"), At: stampOf(r, v.ExpiresAt)})
 	}
 	if v.Ours && v.KeyID != "" {

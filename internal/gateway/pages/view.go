@@ -61,6 +61,14 @@ type payView struct {
 	Values                     map[string]string // never a number or a security code
 }
 
+// What a field holds, in maxlength. A browser counts UTF-16 units and cuts off what is
+// pasted beyond them without a word, so these only keep a book out: the server counts
+// characters, knows which of them count, and says what is too long.
+const (
+	longTyped = "100" // a number, a date or an amount, with what people paste around it
+	longName  = "400" // up to 200 characters of two units each, such as emoji
+)
+
 // fieldError is one line of the error summary; Field "" is about the whole form.
 type fieldError struct{ Field, Text string }
 

@@ -31,6 +31,8 @@ func CodeByName(name string) (Code, bool) {
 var codes = []Code{
 	{"account_exists", []int{409}, "The username or the address is taken.", "Choose another, or sign in. Which of the two is taken is not told."},
 	{"already_signed_up", []int{400}, "Somebody with the address has signed up already, and a user belongs to one account.", "Invite another address."},
+	{"amount_ambiguous", []int{400}, "A person typed an amount that can be read as two sums, such as 1.500 in a currency of three decimals: the separator can be that of thousands or of decimals.", "Show the person both readings. The JSON API never answers this: it takes plain decimal numbers alone."},
+	{"amount_currency_other", []int{400}, "A person typed an amount with the sign of a currency that is not the one asked for, such as $12.50 where EUR is asked for.", "Leave the sign out, or use the currency's own. The JSON API never answers this: it takes plain decimal numbers alone."},
 	{"amount_invalid", []int{400}, "The amount is no plain decimal number, or does not fit the other members.", `Send digits with at most one point, such as "12.50", without sign, exponent or spaces.`},
 	{"amount_mismatch", []int{400}, "The link asks for a fixed amount, and another was given.", "Leave the amount out, or send the one that the link shows."},
 	{"amount_too_large", []int{400}, "The amount is more than the payment, the link, the payment method or paylink itself allows.", "Read the bound in the detail, and ask for no more."},
