@@ -18,7 +18,7 @@ mkdir -p .cache
 go=${GO:-go}
 
 # Tests of size, and tests that hold the product to a time: these need the machine alone.
-large='TestMillionPayments|TestF29|TestTenThousandPayments|TestHotShard|TestF28CardTestingFlood|TestPaymentPageIsUsableAtOnce'
+large='TestMillionPayments|TestF29|TestTenThousandPayments|TestHotShard|TestSizeF53|TestF28CardTestingFlood|TestPaymentPageIsUsableAtOnce'
 engines=SQLite,PostgreSQL,DynamoDB,Chromium
 
 quick() {
@@ -35,7 +35,8 @@ race() (
 	"$go" test -json "${race[@]}" -p "$(($(nproc) * 3 / 2))" -exec 'env GOGC=300' -vet off -timeout 30m "$@" 2>&1
 )
 large() {
-	"$go" test -json -vet off -count 1 -ldflags "-s -w" -timeout 30m -p 1 -run "$large" ./cmd/paylink ./internal/store/sqlstore ./internal/store/dynamo ./internal/gateway/dashboard 2>&1
+	"$go" test -json -vet off -count 1 -ldflags "-s -w" -timeout 30m -p 1 -run "$large" ./cmd/paylink ./internal/store/sqlstore ./internal/store/dynamo ./internal/gateway/dashboard 2>&1 || return 1
+	"$go" test -json -vet off -count 1 -ldflags "-s -w" -run TestGeneratedRequests ./internal/gateway/api -generated 20000 2>&1
 }
 case $mode in
 quick) ;;

@@ -63,7 +63,7 @@ func members(object reflect.Value) map[string]any {
 		if !ok || !m.given() {
 			continue
 		}
-		value := spelling(reflect.ValueOf(m.value()))
+		value := oneForm(reflect.ValueOf(m.value()))
 		if def, ok := f.Tag.Lookup("default"); ok {
 			if said, err := json.Marshal(value); err == nil && bytes.Equal(said, []byte(def)) {
 				continue
@@ -91,8 +91,8 @@ func (f nullable[T]) value() any {
 	return f.Value
 }
 
-// spelling is a value in its one form, ready for encoding/json.
-func spelling(v reflect.Value) any {
+// oneForm returns a value in its one form, ready for encoding/json.
+func oneForm(v reflect.Value) any {
 	if !v.IsValid() {
 		return nil
 	}
@@ -108,7 +108,7 @@ func spelling(v reflect.Value) any {
 	case reflect.Slice:
 		all := make([]any, 0, v.Len())
 		for i := range v.Len() {
-			all = append(all, spelling(v.Index(i)))
+			all = append(all, oneForm(v.Index(i)))
 		}
 		return all
 	default:

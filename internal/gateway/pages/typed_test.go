@@ -171,9 +171,9 @@ func TestExpiryYearsOutOfReach(t *testing.T) {
 	}
 }
 
-// TestF53_AddressesThatMailCannotReach: unseen characters are removed, and what cannot
+// TestAddressesThatMailCannotReach: unseen characters are removed, and what cannot
 // be sent to is refused, by form and JSON; a host is kept as mail needs it.
-func TestF53_AddressesThatMailCannotReach(t *testing.T) {
+func TestAddressesThatMailCannotReach(t *testing.T) {
 	for typed, want := range map[string]string{
 		"a@example.com\u200b": "a@example.com", "\ufeffa@example.com": "a@example.com", "\u200ea@example.com": "a@example.com", "a\u202e@example.com": "a@example.com",
 		" a@example.com ": "a@example.com", "user@münchen.example": "user@xn--mnchen-3ya.example", "": "",

@@ -16,6 +16,7 @@ import (
 	"github.com/paylink/paylink/internal/mail/mailtest"
 	"github.com/paylink/paylink/internal/mail/office"
 	"github.com/paylink/paylink/internal/notify"
+	"github.com/paylink/paylink/internal/payment"
 	"github.com/paylink/paylink/internal/receipt"
 )
 
