@@ -13,6 +13,7 @@ import (
 	"github.com/paylink/paylink/internal/mail/mailtest"
 	"github.com/paylink/paylink/internal/mail/office"
 	"github.com/paylink/paylink/internal/merchant"
+	"github.com/paylink/paylink/internal/payment"
 )
 
 // join makes another user of the account.
@@ -35,7 +36,7 @@ func TestTestModeWritesToNoStranger(t *testing.T) {
 	w.join("info@xn--mnchen-3ya.example", true)
 	for _, email := range []string{"victim@bank.example", "new@shop.example", "ada@shop.example.bank.example", "ADA@Shop.Example", "info@münchen.example"} {
 		p := w.pay(w.link(72*time.Hour), email)
-		_, _, err := w.coord.Refund(t.Context(), w.account.ID, w.mode, p.ID, "2.50", nil)
+		_, _, err := w.coord.Refund(t.Context(), w.account.ID, w.mode, p.ID, payment.RefundInput{Amount: "2.50"}, nil)
 		w.good(err)
 	}
 	for _, to := range []string{"victim@bank.example", "new@shop.example"} {
@@ -102,7 +103,7 @@ func TestLiveModeIsBounded(t *testing.T) {
 	if err := w.office.SendLink(t.Context(), w.account.ID, w.mode, w.link(100*time.Hour).ID, "gr\u200bace@example.com", ""); fault.Code(err) != "too_many_mails" {
 		t.Errorf("the mail past the limit: %v", err)
 	}
-	_, _, err := w.coord.Refund(t.Context(), w.account.ID, w.mode, p.ID, "2.50", nil)
+	_, _, err := w.coord.Refund(t.Context(), w.account.ID, w.mode, p.ID, payment.RefundInput{Amount: "2.50"}, nil)
 	w.good(err)
 	w.handle()
 	w.send()
