@@ -1,4 +1,4 @@
--- As migrations/reports/0002_terms.sql.
+-- As migrations/reports/0003_terms.sql.
 DELETE FROM report_payments;
 DELETE FROM report_terms;
 DELETE FROM report_sums;
