@@ -59,29 +59,37 @@ func (d *Dashboard) editForm(v *visit) error {
 	if err != nil {
 		return err
 	}
-	return v.showFormEdit(http.StatusOK, f, formValues(f), nil)
+	return v.showFormEdit(http.StatusOK, f, v.formValues(f), nil)
+}
+
+// typed returns the amounts of a form as a person would type them.
+func (v *visit) typed(f link.Form) (out []string) {
+	for _, minor := range f.Amounts {
+		out = append(out, v.print.Typed(money.Of(minor, f.Currency)))
+	}
+	return out
 }
 
 // formValues fills the page with a form as it is.
-func formValues(f link.Form) url.Values {
+func (v *visit) formValues(f link.Form) url.Values {
 	c := f.Currency
-	v := url.Values{"name": {f.Name}, "kind": {kindFixed}, "currency": {string(c)}, "description": {f.Description}, "button": {f.Button},
+	out := url.Values{"name": {f.Name}, "kind": {kindFixed}, "currency": {string(c)}, "description": {f.Description}, "button": {f.Button},
 		"origins": {strings.Join(f.Origins, "\n")}, "redirectUrl": {f.RedirectURL}, "life": {strconv.FormatInt(f.LifeSeconds, 10)}, "capture": {f.Capture},
 		"accent": {f.Look.Accent}, "accentDark": {f.Look.AccentDark}, "accentWas": {f.Look.Accent}, "corners": {f.Look.Corners}, "realm": {f.Realm},
 		"latePolicy": {f.LatePolicy}, "paymentMethod": {f.PaymentMethod}}
 	switch {
 	case f.Typed():
-		v.Set("kind", kindChosen)
-		v.Set("minAmount", money.Of(f.MinMinor, c).Decimal())
-		v.Set("maxAmount", money.Of(f.MaxMinor, c).Decimal())
+		out.Set("kind", kindChosen)
+		out.Set("minAmount", v.print.Typed(money.Of(f.MinMinor, c)))
+		out.Set("maxAmount", v.print.Typed(money.Of(f.MaxMinor, c)))
 	case f.Fixed():
-		v.Set("amount", decimals(f)[0])
+		out.Set("amount", v.typed(f)[0])
 	default:
-		v.Set("kind", kindList)
-		v.Set("amounts", strings.Join(decimals(f), "\n"))
+		out.Set("kind", kindList)
+		out.Set("amounts", strings.Join(v.typed(f), "\n"))
 	}
 	if f.Disabled {
-		v.Set("disabled", "true")
+		out.Set("disabled", "true")
 	}
 	own := 0
 	for _, field := range f.Fields {
@@ -90,17 +98,17 @@ func formValues(f link.Form) url.Values {
 			ask = askRequired
 		}
 		if !field.Custom() {
-			v.Set("ask-"+field.Name, ask)
-			v.Set("label-"+field.Name, field.Label)
+			out.Set("ask-"+field.Name, ask)
+			out.Set("label-"+field.Name, field.Label)
 			continue
 		}
 		n := strconv.Itoa(own)
-		v.Set("own-"+n, field.Label)
-		v.Set("own-key-"+n, field.Name)
-		v.Set("own-ask-"+n, ask)
+		out.Set("own-"+n, field.Label)
+		out.Set("own-key-"+n, field.Name)
+		out.Set("own-ask-"+n, ask)
 		own++
 	}
-	return v
+	return out
 }
 
 func (v *visit) showFormEdit(status int, f link.Form, values url.Values, wrong problems) error {

@@ -61,33 +61,33 @@ func (d *Dashboard) newLink(v *visit) error {
 		if err != nil {
 			return err
 		}
-		values = valuesOf(l)
+		values = v.valuesOf(l)
 	}
 	return v.showNewLink(http.StatusOK, values, nil)
 }
 
 // valuesOf fills the form with what a link was made of.
-func valuesOf(l link.Link) url.Values {
+func (v *visit) valuesOf(l link.Link) url.Values {
 	c := l.Amount.Currency
-	v := url.Values{"kind": {kindFixed}, "amount": {l.Amount.Decimal()}, "currency": {string(c)}, "description": {l.Description}, "reference": {l.Reference},
+	out := url.Values{"kind": {kindFixed}, "amount": {v.print.Typed(l.Amount)}, "currency": {string(c)}, "description": {l.Description}, "reference": {l.Reference},
 		"realm": {l.Realm}, "redirectUrl": {l.RedirectURL}, "capture": {l.Capture}, "latePolicy": {l.LatePolicy}, "uses": {usesOnce}, "life": {"604800"}}
 	if l.PayerChooses() {
-		v.Set("kind", kindChosen)
-		v.Set("amount", "")
-		v.Set("minAmount", money.Of(l.MinMinor, c).Decimal())
-		v.Set("maxAmount", money.Of(l.MaxMinor, c).Decimal())
+		out.Set("kind", kindChosen)
+		out.Set("amount", "")
+		out.Set("minAmount", v.print.Typed(money.Of(l.MinMinor, c)))
+		out.Set("maxAmount", v.print.Typed(money.Of(l.MaxMinor, c)))
 	}
 	switch {
 	case l.MaxUses == 0:
-		v.Set("uses", usesUnlimited)
+		out.Set("uses", usesUnlimited)
 	case l.MaxUses > 1:
-		v.Set("uses", usesSeveral)
-		v.Set("maxUses", strconv.FormatInt(l.MaxUses, 10))
+		out.Set("uses", usesSeveral)
+		out.Set("maxUses", strconv.FormatInt(l.MaxUses, 10))
 	}
 	lived := l.ExpiresAt.Sub(l.CreatedAt)
 	for _, each := range lives {
 		if lived <= each.after+time.Minute {
-			v.Set("life", strconv.FormatInt(int64(each.after/time.Second), 10))
+			out.Set("life", strconv.FormatInt(int64(each.after/time.Second), 10))
 			break
 		}
 	}
@@ -95,8 +95,8 @@ func valuesOf(l link.Link) url.Values {
 	for _, k := range slices.Sorted(maps.Keys(l.Metadata)) {
 		lines = append(lines, k+"="+l.Metadata[k])
 	}
-	v.Set("metadata", strings.Join(lines, "\n"))
-	return v
+	out.Set("metadata", strings.Join(lines, "\n"))
+	return out
 }
 
 // linkCurrencies are those that a link of this mode can be paid in.

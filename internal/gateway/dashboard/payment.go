@@ -405,8 +405,9 @@ func refundAsking(v *visit, p payment.Payment) (asking, bool) {
 	a.Head.Title, a.Lead = v.print.T("payments.refundTitle"), v.print.T("payments.refundLead")
 	a.OK = button{Text: v.print.T("payments.refundOK"), Kind: "primary", Icon: "refund"}
 	a.Amount = v.amountField(v.print.T("payments.refundAmount"), money.Of(p.Refundable(), p.Amount.Currency))
-	a.Amount.Value = money.Of(p.Undisputed(), p.Amount.Currency).Decimal()
-	a.Hidden = []hidden{{fieldSeen, a.Amount.Value}}
+	free := money.Of(p.Undisputed(), p.Amount.Currency)
+	a.Amount.Value = v.print.Typed(free)
+	a.Hidden = []hidden{{fieldSeen, free.Decimal()}}
 	return a, canRefund(p)
 }
 
