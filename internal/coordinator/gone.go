@@ -22,7 +22,7 @@ func (g gone) Reverse(context.Context, issuer.Operation) issuer.Answer       { r
 func (g gone) Lookup(context.Context, string) issuer.Answer                  { return g.answer() }
 
 func (g gone) answer() issuer.Answer {
-	return issuer.Answer{Outcome: issuer.Ambiguous, Code: issuer.CodeGone}
+	return issuer.Answer{Outcome: issuer.Ambiguous, Code: issuer.Gone}
 }
 
 // returned asks an issuer that was gone to go on where it was left.

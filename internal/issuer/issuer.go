@@ -60,9 +60,9 @@ const (
 	CodeAuthentication    = "authentication_failed" // 3-D Secure challenge failed
 )
 
-// CodeGone is the code of an answer that stands for an issuer which is not in the
+// Gone is the code of an answer that stands for an issuer which is not in the
 // configuration: nobody was asked.
-const CodeGone = "issuer_gone"
+const Gone = "issuer_gone"
 
 // Authorization asks the issuer for money.
 type Authorization struct {

@@ -148,7 +148,7 @@ func (l Link) Status(now time.Time) string {
 		return Canceled
 	case l.MaxUses > 0 && l.Uses+l.Reserved >= l.MaxUses:
 		return Paying
-	case !now.Before(l.ExpiresAt):
+	case !now.Before(l.ExpiresAt), !l.ExpiredAt.IsZero(): // reported as expired: it stays so, also where a clock lags
 		return ExpiredS
 	}
 	return Open

@@ -104,14 +104,14 @@ func samplePayment(what string, e Endpoint, now time.Time) any {
 	payment, from := sampleID(id.Payment, e), sampleID(id.Link, e)
 	o := map[string]any{
 		"id": payment, "object": "payment", "link": from, "amount": sampleAmount, "currency": "EUR", "capturedAmount": "0.00",
-		"refundedAmount": "0.00", "status": what, "card": map[string]string{"brand": "visa", "last4": "4242"}, "issuer": "simulator",
+		"refundedAmount": "0.00", "refundableAmount": "0.00", "status": what, "card": map[string]string{"brand": "visa", "last4": "4242"}, "issuer": "simulator",
 		"payer": map[string]string{"name": "Sam Sample", "email": "sam@example.com"}, "reference": "sample-1", "mode": e.Mode,
 		"createdAt": stamp(now.Add(-time.Minute)), "updatedAt": stamp(now),
 		"links": map[string]string{"self": "/api/payments/" + payment, "link": "/api/links/" + from},
 	}
 	switch what {
 	case "succeeded":
-		o["capturedAmount"] = sampleAmount
+		o["capturedAmount"], o["refundableAmount"] = sampleAmount, sampleAmount
 	case "declined":
 		o["decline"] = map[string]string{"code": "insufficient_funds", "message": "The card has insufficient funds."}
 	case "review":

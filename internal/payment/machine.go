@@ -287,7 +287,7 @@ func (s *step) again() {
 	if !s.in.Extra {
 		w.Asked++
 	}
-	if s.in.Answer.Code == issuer.CodeGone && w.Asked >= goneAfter {
+	if s.in.Answer.Code == issuer.Gone && w.Asked >= goneAfter {
 		s.p.ReviewReason = ReasonIssuerGone
 		s.rest(s.in.At.Add(goneEvery))
 		s.to(Review, "the issuer "+s.p.Issuer+" is not configured", "payment.review")

@@ -3,11 +3,13 @@ package rpc_test
 import (
 	"reflect"
 	"testing"
+	"time"
 
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/mail"
 	"github.com/paylink/paylink/internal/mail/office"
+	"github.com/paylink/paylink/internal/merchant"
 )
 
 func TestMailService(t *testing.T) { both(t, mailSuite) }
@@ -15,6 +17,7 @@ func TestMailService(t *testing.T) { both(t, mailSuite) }
 func mailSuite(t *testing.T, b boxes) {
 	ctx, up := t.Context(), b.account(t)
 	account := up.Account
+	good(t, b.world.store.Apply(ctx, merchant.Change{At: time.Now(), Confirmed: up.User.ID, ConfirmedEmail: up.User.Email}))
 	if ready, err := b.mail.Ready(ctx); err != nil || !ready {
 		t.Errorf("ready %v, %v", ready, err)
 	}

@@ -50,7 +50,7 @@ func reportsSuite(t *testing.T, b boxes) {
 	}
 	p.Zone = "Mars/Olympus"
 	_, err = b.reports.Overview(ctx, p)
-	is(t, err, fault.KindInvalid, "value_invalid", "zone")
+	is(t, err, fault.KindInvalid, "time_zone_unknown", "zone")
 	is(t, b.reports.Seen(ctx, make([]report.Sighting, report.MaxSightings+1)), fault.KindInvalid, "value_invalid", "sightings")
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/paylink/paylink/internal/gateway/api"
 	"github.com/paylink/paylink/internal/id"
 )
 
@@ -181,7 +182,7 @@ func TestGates(t *testing.T) {
 	w.refused(w.do("POST", "/api/payment", w.key, body, "Origin", "https://shop.example"), 403, "browser_origin_refused", "")
 	w.refused(w.do("GET", "/api/links?mode=live", w.key, ""), 403, "mode_mismatch", "mode")
 	w.ok("GET", "/api/links?mode=live", w.token, "")
-	w.refused(w.do("POST", "/api/payment", w.key, `{"realm":"`+strings.Repeat("x", 70_000)+`"}`), 413, "body_too_large", "")
+	w.refused(w.do("POST", "/api/payment", w.key, `{"realm":"`+strings.Repeat("x", api.MaxBodyBytes)+`"}`), 413, "body_too_large", "")
 	req := w.do("POST", "/api/payment", w.key, "", "Content-Type", "text/plain")
 	w.refused(req, 400, "json_invalid", "")
 	w.refused(w.do("POST", "/api/payment", w.key, body, "Content-Type", "text/plain"), 415, "unsupported_media_type", "")

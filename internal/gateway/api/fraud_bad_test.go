@@ -53,7 +53,6 @@ func TestBadFraudValues(t *testing.T) {
 		{"POST /api/fraud/lists", `{"kind":"bin","value":"400000"}`, "parameter_missing", "action"},
 		{"POST /api/fraud/lists", list("shoe", "43"), "list_kind_invalid", "kind"},
 		{"POST /api/fraud/lists", list("bin", "40000"), "list_value_invalid", "value"},
-		{"POST /api/fraud/lists", list("bin", "４０００００"), "list_value_invalid", "value"},
 		{"POST /api/fraud/lists", list("card", "4242424242424242"), "list_value_invalid", "value"},
 		{"POST /api/fraud/lists", list("email", "nobody"), "list_value_invalid", "value"},
 		{"POST /api/fraud/lists", list("email", `a\u0000b@mail.example`), "list_value_invalid", "value"},

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paylink/paylink/internal/gateway/api"
 	"github.com/paylink/paylink/internal/gateway/api/apitest"
 	"github.com/paylink/paylink/internal/gateway/limit"
 	"github.com/paylink/paylink/internal/id"
@@ -96,7 +97,7 @@ func (f *fraudWorld) gates(calls []fraudCall) {
 		if c.body == "" {
 			continue
 		}
-		f.refused(f.do(c.method, c.path, f.key, strings.Repeat(" ", 70_000)), http.StatusRequestEntityTooLarge, "body_too_large", "")
+		f.refused(f.do(c.method, c.path, f.key, strings.Repeat(" ", api.MaxBodyBytes+1)), http.StatusRequestEntityTooLarge, "body_too_large", "")
 		f.refused(f.do(c.method, c.path, f.key, c.body, "Content-Type", "text/plain"), http.StatusUnsupportedMediaType, "unsupported_media_type", "")
 		f.refused(f.do(c.method, c.path, f.key, "["), http.StatusBadRequest, "json_invalid", "")
 		f.refused(f.do(c.method, c.path, f.key, `{"colour":"red"}`), http.StatusBadRequest, "parameter_unknown", "colour")

@@ -115,6 +115,7 @@ func TestWhatIsNotUnderstoodIsSaid(t *testing.T) {
 			got.lacks(t, p.ID)
 		}
 	}
+	w.reported()
 	day := time.Now().UTC().Format(time.DateOnly)
 	w.get("/dashboard/test/payments?from="+day+"&to="+day+"&zone=UTC&lang=en&currency=eur&status=succeeded").has(t, "payments.csv?currency=EUR")
 }

@@ -169,10 +169,11 @@ func TestPaymentMethods(t *testing.T) {
 
 func TestSendALink(t *testing.T) {
 	w := newWorld(t)
+	w.confirm()
 	at := "/dashboard/test/links/" + w.link(nil).ID
 	w.get(at).has(t, `href="`+at+`/send"`)
 	w.get(at+"/send").has(t, `value="maria@example.com"`)
-	for to, words := range map[string]string{"nobody": "Write a bare address, such as name@example.com.", "stranger@example.com": "In test mode a link is mailed to your own address only."} {
+	for to, words := range map[string]string{"nobody": "Write a bare address, such as name@example.com.", "stranger@example.com": "In test mode, links are mailed only to confirmed addresses of your account’s users."} {
 		p := w.post(at+"/send", url.Values{"to": {to}, "lang": {"de"}})
 		if p.status != http.StatusUnprocessableEntity {
 			t.Errorf("%s is answered %d", to, p.status)

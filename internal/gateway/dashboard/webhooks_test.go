@@ -133,7 +133,7 @@ func TestDeliveriesAreShown(t *testing.T) {
 	part.lacks(t, "<html")
 
 	csv := w.get(path + "/deliveries.csv?status=parked")
-	if lines := strings.Count(csv.body, "\r\n"); lines != 2 || !strings.HasPrefix(csv.body, "id,createdAt,event,") || !strings.Contains(csv.header.Get("Content-Type"), "text/csv") {
+	if lines := strings.Count(csv.body, "\r\n"); lines != 2 || !strings.HasPrefix(csv.body, "\ufeffid,createdAt,event,") || !strings.Contains(csv.header.Get("Content-Type"), "text/csv") {
 		t.Errorf("%d lines: %s", lines, csv.body)
 	}
 	test := url.Values{"attempt": {w.attempt(w.get(path))}, "type": {"payment.succeeded"}}

@@ -68,7 +68,7 @@ func TestChallengePage(t *testing.T) {
 		t.Fatalf("%d", page.Code)
 	}
 	has(t, "page", page.Body.String(), `<html lang="en">`, "€12.50", "Ada&#39;s Shop &lt;&amp;&gt;", "3220", `<form method="post">`,
-		`name="action" value="approve" id="approve"`, `name="action" value="fail" id="fail"`, `href="/simulator/3ds.css"`, "<h1>")
+		`name="action" value="approve" id="approve"`, `name="action" value="fail" id="fail"`, `href="../3ds.css"`, "<h1>")
 	if strings.Contains(page.Body.String(), "<script") || strings.Contains(page.Body.String(), "style=") {
 		t.Error("the page needs script or inline style")
 	}

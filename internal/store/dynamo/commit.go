@@ -132,7 +132,7 @@ func (s *Store) useLink(ctx context.Context, c payment.Change) (use *write, full
 	case payment.UseNone:
 		return nil, false, nil
 	case payment.UseReserve:
-		w.update, w.condition = "SET p = :p ADD v :one, l :less", "attribute_not_exists(c) AND l > :none AND x > :at"
+		w.update, w.condition = "SET p = :p ADD v :one, l :less", "attribute_not_exists(c) AND attribute_not_exists(g) AND l > :none AND x > :at"
 		w.values = values{":p": str(p.ID), ":one": one, ":less": less, ":none": num(0), ":at": num(micros(c.At))}
 		return w, false, nil
 	case payment.UseRelease:

@@ -168,15 +168,16 @@ func (s *Store) take(ctx context.Context, row item, t payment.Take) (*payment.Pa
 	if misses+1 >= payment.AsideAfter && !busy {
 		shard = paymentPrefix + setAside
 	}
+	later := now.Add(payment.Backoff(misses)).UnixMicro()
 	w := write{key: keyOf(row), update: "SET e = :later, d = :d ADD f :one", condition: "e = :at",
-		values: values{":later": num(now.Add(payment.Backoff(misses)).UnixMicro()), ":d": str(shard), ":one": num(1), ":at": num(at)}}
+		values: values{":later": num(later), ":d": str(shard), ":one": num(1), ":at": num(at)}}
 	if busy { // it is no fault of its own
 		w.update = "SET e = :later, d = :d"
 		delete(w.values, ":one")
 	}
 	moved := true
-	err := s.commit(ctx, "", []write{w}, func(int, item, bool) error {
-		moved = false // somebody else was faster
+	err := s.commit(ctx, "", []write{w}, func(_ int, found item, again bool) error {
+		moved = again && number(found, attrDueAt) == later // an earlier try of ours, or else somebody was faster
 		return nil
 	})
 	if err != nil || !moved || busy {

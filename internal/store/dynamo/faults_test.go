@@ -280,7 +280,7 @@ func TestF26TheSuiteInAStorm(t *testing.T) {
 	})
 	d := dynamotest.Distributed{Store: s, Feed: dynamotest.OpenFeed(t)}
 	dynamotest.Start(t, func(ctx context.Context) error { return stream.Relay(ctx, "dynamo", d.Store, d.Feed) })
-	storetest.Run(t, func(*testing.T) storetest.Store { return d }, storetest.Options{CatchUp: d.CatchUp})
+	storetest.Run(t, func(*testing.T) storetest.Store { return d }, storetest.Options{CatchUp: d.CatchUp, Storm: true})
 	w.set(nil)
 	t.Logf("%d requests went wrong", hurt)
 	if hurt < 100 {

@@ -13,7 +13,7 @@ import (
 
 // TestF53QueuesGoOn: what cannot be worked on, or is too much of one account, keeps
 // nobody else's waiting.
-func TestF53QueuesGoOn(t *testing.T) { starved(t, 300) }
+func TestF53QueuesGoOn(t *testing.T) { starved(t, 110) }
 
 func starved(t *testing.T, n int) {
 	s := open(t)

@@ -221,7 +221,7 @@ func useLink(t *tx, c payment.Change) (full bool, err error) {
 		n, err = t.exec(releaseUse, p.Link, p.Account)
 	case payment.UseReserve:
 		n, err = t.exec(`UPDATE links SET reserved = reserved + 1, last_payment = $1 WHERE id = $2 AND account = $3
-			AND canceled_at = 0 AND expires_at > $4 AND (max_uses = 0 OR uses + reserved < max_uses)`, p.ID, p.Link, p.Account, at)
+			AND canceled_at = 0 AND expired_at = 0 AND expires_at > $4 AND (max_uses = 0 OR uses + reserved < max_uses)`, p.ID, p.Link, p.Account, at)
 	case payment.UseComplete, payment.UseRetake:
 		var uses, limit int64
 		query := completeUse

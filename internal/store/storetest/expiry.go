@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/payment"
@@ -89,6 +90,17 @@ func held(t *testing.T, s suite) {
 			}
 		})
 	}
+	t.Run("begun before the end, committed after the report", func(t *testing.T) {
+		l := s.link(t, 1)
+		late := Begin(t, l, attempt(1))
+		s.sweep(t, l.ExpiresAt)
+		if err := s.CommitPayment(s.ctx, late); fault.Code(err) != "link_expired" {
+			t.Errorf("a use of a link that was reported as expired: %v", err)
+		}
+		if got := s.expiries(t, l); len(got) != 1 {
+			t.Errorf("reported %s", got)
+		}
+	})
 	t.Run("canceled", func(t *testing.T) {
 		l := s.link(t, 3)
 		p := begin(l, 1)

@@ -129,9 +129,13 @@ func sizes(t *testing.T, s suite) {
 		if err != nil || !maps.Equal(got.Metadata, l.Metadata) || got.Description != l.Description {
 			t.Fatalf("%s: the link came back otherwise: %v", name, err)
 		}
+		events++
+		if name != "four bytes" && name != "escaped" { // the most bytes of a character, and of its JSON
+			continue
+		}
 		p := LargestPayment(t, r, l, local.URL(l), from, func(c payment.Change) { s.commit(t, c); events += len(c.Events) })
 		s.same(t, p)
-		events += 2 // of the link: created and paid
+		events++ // of the link: it is paid
 	}
 	seen, after := 0, int64(0)
 	for {

@@ -99,6 +99,9 @@ type Options struct {
 	// CatchUp is for an engine whose feed follows its commits later: it returns
 	// when the account's events, and the balances made of them, are all there.
 	CatchUp func(ctx context.Context, account string) error
+	// Storm says that requests go wrong on purpose: the largest objects, which take an
+	// engine a second each, are left to the run without a storm.
+	Storm bool
 }
 
 // Events waits for a feed that follows later.
@@ -128,13 +131,14 @@ func (s suite) Balances(ctx context.Context, account, mode string) (map[money.Cu
 // Run runs the suite. Each subtest uses an account of its own in one store.
 func Run(t *testing.T, open func(t *testing.T) Store, options ...Options) {
 	s := open(t)
-	catchUp := func(context.Context, string) error { return nil }
+	catchUp, storm := func(context.Context, string) error { return nil }, false
 	for _, o := range options {
 		if o.CatchUp != nil {
 			catchUp = o.CatchUp
 		}
+		storm = storm || o.Storm
 	}
-	for name, test := range map[string]func(*testing.T, suite){
+	cases := map[string]func(*testing.T, suite){
 		"link is read back as written":                 linkRoundTrip,
 		"another tenant's link is not found":           linkTenant,
 		"links page newest first":                      linkPages,
@@ -164,8 +168,11 @@ func Run(t *testing.T, open func(t *testing.T) Store, options ...Options) {
 		"form is read back as written":                 formRoundTrip,
 		"a form is changed once per revision":          formUpdates,
 		"forms page newest first":                      formPages,
-		"I15 what was accepted fits every stage":       sizes,
-	} {
+	}
+	if !storm {
+		cases["what was accepted fits every stage"] = sizes
+	}
+	for name, test := range cases {
 		t.Run(name, func(t *testing.T) {
 			test(t, suite{Store: s, ctx: t.Context(), account: id.New(id.Account), catchUp: catchUp})
 		})
