@@ -68,7 +68,7 @@ func ReadAmount(s string, c money.Currency) (money.Amount, error) {
 		whole, frac = whole+frac, ""
 	}
 	for len(frac) > exp && strings.HasSuffix(frac, "0") {
-		frac = frac[:len(frac)-1] // as many noughts as somebody likes
+		frac = frac[:len(frac)-1] // as many zeros as somebody types
 	}
 	if whole == "" {
 		whole = "0"
@@ -268,7 +268,7 @@ func grouped(groups []string) bool {
 
 // Typed writes an amount as somebody who reads this language types it: without groups
 // and sign. ReadAmount gives the amount again: a spelling that would be ambiguous has
-// one nought more or less at its end.
+// one zero more or less at its end.
 func (p *Printer) Typed(a money.Amount) string {
 	whole, frac, point := strings.Cut(a.Decimal(), ".")
 	if !point {

@@ -75,7 +75,7 @@ func TestTestModeWritesToNoStranger(t *testing.T) {
 }
 
 // TestLiveModeIsBounded: only an account with a confirmed address writes to payers,
-// and an address gets few mails a day, whatever their kind and whoever causes them.
+// and an address gets few mails a day, whatever their kind and their cause.
 func TestLiveModeIsBounded(t *testing.T) {
 	w := newWorld(t)
 	w.mode = link.Live
