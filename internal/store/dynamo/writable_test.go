@@ -12,7 +12,7 @@ import (
 )
 
 // A table that is not there takes no changes; once it is, it does, with nothing opened
-// anew. The probe leaves nothing behind.
+// again. The probe leaves nothing behind.
 func TestATableIsNotReadyWhileItRefusesChanges(t *testing.T) {
 	url := dynamotest.URL(t)
 	s, err := dynamo.Open(t.Context(), url)

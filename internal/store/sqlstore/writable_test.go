@@ -14,7 +14,7 @@ import (
 )
 
 // takes waits until the store says that it takes changes, or that it does not, for
-// this reason. Nothing is opened anew meanwhile.
+// this reason. Nothing is opened again meanwhile.
 func takes(t *testing.T, s *sqlstore.Store, reason string) {
 	t.Helper()
 	var err error
