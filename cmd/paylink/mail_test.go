@@ -51,6 +51,10 @@ func TestMailOutlivesItsProcess(t *testing.T) {
 	reached, hang := make(chan struct{}), make(chan struct{})
 	defer close(hang)
 	var seen atomic.Bool
+	flags := []string{"--mail-url", server.URL(), "--mail-from", "Payments <pay@shop.example>"}
+	p := serveWith(t, filepath.Join(t.TempDir(), "data"), freeAddress(t), flags...)
+	_, key := p.merchant(t, payee)
+	p.confirm(t, server)
 	server.Script(func(stage mailtest.Stage, to string, _ int) error {
 		if stage == mailtest.To && to == payee+"@example.com" && seen.CompareAndSwap(false, true) {
 			close(reached)
@@ -58,10 +62,6 @@ func TestMailOutlivesItsProcess(t *testing.T) {
 		}
 		return nil
 	})
-	flags := []string{"--mail-url", server.URL(), "--mail-from", "Payments <pay@shop.example>"}
-	p := serveWith(t, filepath.Join(t.TempDir(), "data"), freeAddress(t), flags...)
-	_, key := p.merchant(t, payee)
-	p.confirm(t, server)
 	l := key.link(`"amount":"12.50"`)
 	if a := key.as("").do("POST", tokenPath(t, l)+"/payments", `{"attempt":"attempt-0000000001","payer":{"email":"`+payee+`@example.com"},`+
 		`"card":{"number":"4242424242424242","expMonth":12,"expYear":2034,"cvc":"739"}}`); a.status >= 300 {

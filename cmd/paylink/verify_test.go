@@ -169,7 +169,11 @@ func rows(t *testing.T, data string) string {
 	db := openStore(t, data)
 	var all strings.Builder
 	for _, table := range []string{"links", "payments", "events", "event_seqs", "balances", "checkpoints", "idempotency", "accounts", "users", "api_keys"} {
-		found, err := db.QueryContext(t.Context(), "SELECT * FROM "+table+" ORDER BY 1")
+		query := "SELECT * FROM " + table
+		if table == "checkpoints" { // the store's own probe is no reader's
+			query += " WHERE consumer <> 'readiness'"
+		}
+		found, err := db.QueryContext(t.Context(), query+" ORDER BY 1")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -206,7 +210,7 @@ func TestF32ScannersConsumeNothing(t *testing.T) {
 	eventually(t, "the consumers have followed the link's creation", func() bool {
 		var behind int
 		err := openStore(t, p.data).QueryRowContext(t.Context(),
-			"SELECT 2 - count(*) FROM checkpoints WHERE position = (SELECT max(position) FROM events)").Scan(&behind)
+			"SELECT 2 - count(*) FROM checkpoints WHERE consumer IN ('notify', 'balances') AND position = (SELECT max(position) FROM events)").Scan(&behind)
 		return err == nil && behind == 0
 	})
 	before := rows(t, p.data)
