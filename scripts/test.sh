@@ -8,8 +8,8 @@
 #   test.sh race [PACKAGE…]  the tests of what runs at the same time, under the race detector
 #   test.sh large            lists of a million rows, floods, and what is measured, alone
 #
-# The end-to-end tests in cmd/paylink drive the built binary. They wait for browsers and
-# processes most of the time, so they begin first and run beside everything else.
+# The end-to-end tests in cmd/paylink drive the built binary, with browsers, whole
+# deployments of 17 processes, and DynamoDB Local: two run at a time, after the rest.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 mode=$1
@@ -22,8 +22,12 @@ large='TestMillionPayments|TestF29|TestTenThousandPayments|TestHotShard|TestSize
 engines=SQLite,PostgreSQL,DynamoDB,Chromium
 
 quick() {
-	"$go" test -json -vet off -count 1 -timeout 40m -ldflags "-s -w" -skip "$large" -parallel 4 -p 3 ./cmd/paylink \
-		./internal/store/sqlstore ./internal/store/dynamo ./internal/coordinator ./internal/rpc ./... 2>&1
+	local failed=0
+	# The packages whose tests take minutes come first, or the last one would run alone.
+	"$go" test -json -vet off -count 1 -timeout 30m -ldflags "-s -w" -skip "$large" -p 3 \
+		./internal/store/sqlstore ./internal/store/dynamo ./internal/coordinator ./internal/rpc $("$go" list ./... | grep -v '/cmd/paylink$') 2>&1 || failed=1
+	"$go" test -json -vet off -count 1 -timeout 40m -ldflags "-s -w" -skip "$large" -parallel 2 ./cmd/paylink 2>&1 || failed=1
+	return "$failed"
 }
 race() (
 	. scripts/race.sh
