@@ -8,21 +8,24 @@ import (
 
 	"github.com/chromedp/chromedp"
 	"github.com/pquerna/otp/totp"
+
+	"github.com/paylink/paylink/internal/mail/mailtest"
 )
 
 // TestAccountAccessibility shows the doors of the dashboard and the rooms of the
-// account to axe-core, as TestDashboardAccessibility does with the others. Mail is
-// set up, and goes nowhere.
+// account to axe-core, as TestDashboardAccessibility does with the others.
 func TestAccountAccessibility(t *testing.T) {
 	t.Parallel()
 	address := freeAddress(t)
 	url := "http://localhost:" + address[strings.LastIndex(address, ":")+1:]
-	p := serveWith(t, filepath.Join(t.TempDir(), "data"), address, "--public-url", url, "--mail-from", "pay@shop.example", "--mail-url", "smtp://"+freeAddress(t)+"?tls=off")
+	server := mailtest.Start(t, mailtest.Options{NoStartTLS: true})
+	p := serveWith(t, filepath.Join(t.TempDir(), "data"), address, "--public-url", url, "--mail-from", "pay@shop.example", "--mail-url", server.URL())
 	p.url = url
 	a := account{openBrowser(t), url}
 	a.authenticator()
 	g := &gallery{t: t, axe: axeScript(t), p: p, b: a.browser}
 	p.merchant(t, "ada-lovelace-and-daughters")
+	p.confirm(t, server) // who invites has a confirmed address
 	g.doors(a)
 	g.signIn("ada-lovelace-and-daughters")
 	g.accountRooms(a)
