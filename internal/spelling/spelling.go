@@ -74,10 +74,12 @@ func Name(s string) string {
 // Deceives reports whether s, shown to a person, may read as something other than what
 // it is, or breaks the line that it stands on: characters that reverse the reading
 // direction, line and paragraph separators, control characters, or bytes that are not
-// UTF-8. The characters of allowed are fine.
+// UTF-8. The characters of allowed are fine; if a line feed is among them, so are the
+// separators.
 func Deceives(s, allowed string) bool {
+	oneLine := !strings.ContainsRune(allowed, '\n')
 	return !utf8.ValidString(s) || strings.ContainsFunc(s, func(c rune) bool {
-		return !strings.ContainsRune(allowed, c) && (unicode.IsControl(c) || Reverses(c) || c == 0x2028 || c == 0x2029)
+		return !strings.ContainsRune(allowed, c) && (unicode.IsControl(c) || Reverses(c) || (oneLine && (c == 0x2028 || c == 0x2029)))
 	})
 }
 

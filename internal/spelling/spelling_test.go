@@ -129,7 +129,7 @@ func TestNameAndDeceives(t *testing.T) {
 			t.Errorf("Deceives(%q) = %v", row.in, !row.deceives)
 		}
 	}
-	if spelling.Deceives("two\nlines", "\n") {
+	if spelling.Deceives("two\nlines", "\n") || spelling.Deceives("two\u2028lines", "\n") {
 		t.Error("an allowed line end deceives")
 	}
 }
