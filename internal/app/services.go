@@ -195,6 +195,9 @@ func (s *services) openTransactions(context.Context) error {
 	}
 	local := coordinator.New(coordinator.Config{Payments: s.stores.payments, Links: s.stores.links, Connectors: s.connectors,
 		LinkURL: func(l link.Link) string { return s.cfg.PublicURL + "/l/" + l.Token }, Ring: s.ring, PublicURL: s.cfg.PublicURL, Now: time.Now, Log: s.log, Observe: s.observeIssuer, ObserveGone: s.metrics.Gone, Fraud: s.fraud.Assessor, FraudBudget: s.cfg.FraudBudget})
+	for _, k := range s.connectors {
+		s.metrics.Configured(k.Name())
+	}
 	s.transactions, s.records.Transactions = local, s.stores.paymentRecords
 	s.background["sweep"] = local.Run
 	s.serve(func(r *rpc.Server) { rpc.ServeTransactions(r, local, s.stores.links, cards, s.stores.paymentRecords) })
