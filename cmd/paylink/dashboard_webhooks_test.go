@@ -99,7 +99,7 @@ func streamsCSV(g *gallery) {
 			return false
 		}
 		raw, err := os.ReadFile(found[0])
-		return err == nil && strings.HasPrefix(string(raw), "id,createdAt,event,") && strings.Count(string(raw), "\r\n") > 2
+		return err == nil && strings.HasPrefix(string(raw), "\ufeffid,createdAt,event,") && strings.Count(string(raw), "\r\n") > 2
 	})
 	if !ask[bool](g.b, `window.told.length === 1 && window.told[0] && document.querySelector(".csvbar") === null && !document.querySelector("a[data-csv]").hidden`) {
 		g.t.Error("the bar was not there while the rows came, or did not go")
