@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -51,7 +52,7 @@ func (c Config) checkAddresses(say func(format string, args ...any)) {
 			say("%s %q: want HOST:PORT, such as 127.0.0.1:8080", l.flag, l.address)
 			continue
 		}
-		if _, err := net.LookupPort("tcp", port); err != nil || port == "" {
+		if _, err := net.DefaultResolver.LookupPort(context.Background(), "tcp", port); err != nil || port == "" {
 			say("%s %q: want a port from 1 to 65535, or 0 for a free one", l.flag, l.address)
 			continue
 		}

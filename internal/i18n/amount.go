@@ -302,19 +302,19 @@ func (p *Printer) AmountFault(err error) string {
 	if !errors.As(err, &e) {
 		return ""
 	}
-	switch e.Why { //nolint:errorlint // the five errors are never wrapped in Why
-	case ErrAmbiguous:
+	switch {
+	case errors.Is(e.Why, ErrAmbiguous):
 		grouped, decimal := p.readings(e)
 		first, second := p.digits(e.whole+e.frac), decimal+p.digits("0")
 		if exp := e.Currency.Exponent(); exp < len(e.frac) { // the second reading has too many decimals
 			second = p.digits(e.whole) + p.format.decimal + p.digits(e.frac[:exp])
 		}
 		return p.T("common.amount.ambiguous", "Grouped", grouped, "Decimal", decimal, "First", first, "Second", second)
-	case ErrOtherCurrency:
+	case errors.Is(e.Why, ErrOtherCurrency):
 		return p.T("common.amount.sign", "Sign", e.Sign, "Currency", string(e.Currency))
-	case money.ErrPrecision:
+	case errors.Is(e.Why, money.ErrPrecision):
 		return p.N("common.amount.decimals", e.Currency.Exponent(), "Currency", string(e.Currency))
-	case money.ErrOverflow:
+	case errors.Is(e.Why, money.ErrOverflow):
 		return p.T("common.amount.large", "Max", money.Of(money.MaxMinor, e.Currency))
 	}
 	return p.T("common.amount.invalid", "Example", p.Example(e.Currency))
