@@ -147,10 +147,7 @@ func (s *Store) CancelLink(ctx context.Context, account, id string, at time.Time
 			if err != nil {
 				return err
 			}
-			if err := l.Unpayable(at); err != nil || l.ExpiredAt.IsZero() {
-				return err
-			}
-			return l.Unpayable(l.ExpiredAt) // the clock was set back after the expiry was told
+			return l.Unpayable(at)
 		}
 		if err := appendEvents(t, events); err != nil {
 			return err
