@@ -198,7 +198,7 @@ func (s *Store) CancelLink(ctx context.Context, account, linkID string, at time.
 }
 
 func (s *Store) cancel(ctx context.Context, o offer, at time.Time, e stream.Event, r *idempotency.Record) error {
-	if err := errors.Join(s.whyNot(ctx, o.Link, at), toldExpired(o.Link)); err != nil {
+	if err := s.whyNot(ctx, o.Link, at); err != nil {
 		return err
 	}
 	blob, _, err := seal(o.owner(), o.Link, o.Metadata, o.events, []stream.Event{e})
@@ -240,15 +240,6 @@ func (s *Store) cancel(ctx context.Context, o offer, at time.Time, e stream.Even
 		}
 		return errAgain
 	})
-}
-
-// toldExpired refuses to cancel a link whose expiry was told, although a clock that
-// was set back says otherwise: a link ends once, by expiry or by cancel.
-func toldExpired(l link.Link) error {
-	if l.ExpiredAt.IsZero() {
-		return nil
-	}
-	return link.Unpayable(l, link.ExpiredS)
 }
 
 // whyNot is why the link cannot be paid or canceled.
