@@ -204,7 +204,7 @@ type Store interface {
 	// paid nor canceled, with one event each, made of the link as the commit leaves
 	// it. A link of which a payment holds a use is set aside; the commit that gives
 	// the last use back, or completes it, makes it due again. It handles up to limit
-	// links, and returns how many.
+	// links, and returns how many. It may call event from several goroutines at once.
 	ExpireLinks(ctx context.Context, now time.Time, limit int, event func(Link) (stream.Event, error)) (int, error)
 }
 

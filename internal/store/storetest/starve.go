@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -110,21 +111,23 @@ func RunStarvedLinks(t *testing.T, s Bulk, n, steps int, damage func(account str
 	if damage != nil {
 		damage(many)
 	}
-	told := false
+	var expired atomic.Bool
 	for step := range steps {
 		_, err := s.ExpireLinks(t.Context(), Epoch.Add(2*time.Hour), 200, func(l link.Link) (stream.Event, error) {
-			told = told || l.ID == mine.ID
+			if l.ID == mine.ID {
+				expired.Store(true)
+			}
 			return event(l.Account, l.ID, "link.expired", 2), nil
 		})
 		if err != nil {
 			t.Log(err) // says how many are set aside
 		}
-		if told {
-			t.Logf("told in step %d", step+1)
+		if expired.Load() {
+			t.Logf("expired in step %d", step+1)
 			break
 		}
 	}
-	if !told {
+	if !expired.Load() {
 		t.Fatalf("%d links of another account keep a link from its end for more than %d steps", n, steps)
 	}
 	if damage != nil {
