@@ -125,7 +125,7 @@ type Process struct {
 	URL  string // of its public listener, or else of its admin listener
 	Data string
 	Logs *Buffer
-	Cmd  *exec.Cmd
+	cmd  *exec.Cmd
 	Done chan struct{} // closed when it has ended
 	Err  error         // how it ended
 	all  *Fleet        // the deployment of which this is the gateway; nil: one process is all
@@ -168,7 +168,7 @@ func (p *Process) start(flags ...string) {
 
 func (p *Process) run(cmd *exec.Cmd) {
 	p.T.Helper()
-	p.Cmd, p.Done = cmd, make(chan struct{})
+	p.cmd, p.Done = cmd, make(chan struct{})
 	cmd.Stdout, cmd.Stderr = p.Logs, p.Logs
 	if err := cmd.Start(); err != nil {
 		p.T.Fatal(err)
@@ -209,17 +209,12 @@ func (p *Process) Stop() {
 		p.all.Stop()
 		return
 	}
-	p.Stop()
-}
-
-func (p *Process) end() {
-	p.T.Helper()
 	select {
 	case <-p.Done:
 		return
 	default:
 	}
-	if err := p.Cmd.Process.Signal(syscall.SIGTERM); err != nil {
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		p.T.Errorf("SIGTERM: %v", err)
 	}
 	select {
@@ -228,7 +223,7 @@ func (p *Process) end() {
 			p.T.Errorf("after SIGTERM: %v\n%s", p.Err, p.Logs)
 		}
 	case <-time.After(2 * Patience):
-		_ = p.Cmd.Process.Kill()
+		_ = p.cmd.Process.Kill()
 		p.T.Errorf("the server did not end after SIGTERM\n%s", p.Logs)
 	}
 }
@@ -236,7 +231,7 @@ func (p *Process) end() {
 // Signal sends the process a signal.
 func (p *Process) Signal(signal os.Signal) {
 	p.T.Helper()
-	if err := p.Cmd.Process.Signal(signal); err != nil {
+	if err := p.cmd.Process.Signal(signal); err != nil {
 		p.T.Fatal(err)
 	}
 }

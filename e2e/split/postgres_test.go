@@ -102,10 +102,7 @@ func TestPostgresTwoProcesses(t *testing.T) {
 		t.Fatalf("a key revoked at one process is taken by the other: %d", gone.Status)
 	}
 
-	if err := a.Cmd.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	<-a.Done
+	a.Kill()
 	second := other.Link(`"amount":"7.50"`)
 	if p := other.PayJSON(second, "attempt-0000000002", "4242424242424242"); p.Status != http.StatusOK {
 		t.Fatalf("%d %s", p.Status, p.Body)
