@@ -35,7 +35,7 @@ large: needs build ## lists of a million rows, floods, and what is measured
 	@PAYLINK_BINARY=$(CURDIR)/bin/paylink GO=$(GO) scripts/test.sh large
 
 lint: needs-check ## formatting, and golangci-lint, which has go vet's own checks in it
-	@test -z "$$(gofmt -l client cmd internal docs tools)" || { echo "gofmt would change:"; gofmt -l client cmd internal docs tools; exit 1; }
+	@test -z "$$(gofmt -l client cmd e2e internal docs tools)" || { echo "gofmt would change:"; gofmt -l client cmd e2e internal docs tools; exit 1; }
 	@$(GO) -C tools/tally test -count 1 ./...
 	@scripts/lint.sh
 
@@ -55,7 +55,7 @@ bench: needs build ## throughput and latency beside the machine's own limits
 	@PAYLINK_BINARY=$(CURDIR)/bin/paylink $(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m ./cmd/paylink/bench
 
 screenshots: needs build ## the pages as pictures, in bin/screenshots
-	@PAYLINK_BINARY=$(CURDIR)/bin/paylink PAYLINK_SCREENSHOTS=$(CURDIR)/bin/screenshots $(GO) test -count 1 -run 'TestStory|Accessibility' ./cmd/paylink
+	@PAYLINK_BINARY=$(CURDIR)/bin/paylink PAYLINK_SCREENSHOTS=$(CURDIR)/bin/screenshots $(GO) test -count 1 -run 'TestStory|Accessibility' ./e2e/...
 
 needs:
 	@scripts/needs.sh

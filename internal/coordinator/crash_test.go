@@ -223,14 +223,14 @@ func testF8_IssuerDownForHours(t *testing.T, e engine) {
 	w := newWorld(t, e)
 	l := w.link()
 	p := w.submit(l, downCard)
-	for end := w.clock.now().Add(3*time.Hour - time.Minute); w.clock.now().Before(end); {
+	for end := w.clock.Now().Add(3*time.Hour - time.Minute); w.clock.Now().Before(end); {
 		w.restart()
 		w.later(time.Minute)
-		if q := w.get(p); q.Status != payment.Unknown && w.clock.now().Before(end) {
-			t.Fatalf("%s at %s", q.Status, w.clock.now())
+		if q := w.get(p); q.Status != payment.Unknown && w.clock.Now().Before(end) {
+			t.Fatalf("%s at %s", q.Status, w.clock.Now())
 		}
 	}
-	if q := w.get(p); q.Work.Asked < 4 || q.Work.Asked > 6 || q.DueAt().Before(w.clock.now()) {
+	if q := w.get(p); q.Work.Asked < 4 || q.Work.Asked > 6 || q.DueAt().Before(w.clock.Now()) {
 		t.Fatalf("asked %d times, due at %s", q.Work.Asked, q.DueAt())
 	}
 	w.later(25 * time.Hour)

@@ -21,7 +21,7 @@ func testF11_ExpiredBetweenLoadAndSubmit(t *testing.T, e engine) {
 	w := newWorld(t, e)
 	l := w.link(lives(60))
 	s := w.submitting(l, attempt(1), good)
-	w.clock.add(time.Minute)
+	w.clock.Add(time.Minute)
 	_, err := w.c.Submit(t.Context(), s)
 	w.code(err, "link_expired")
 	if f := fault.From(err); f.Detail != "This link expired on 2 January 2030 03:05:05 UTC." || len(w.sim.Book()) != 0 {
@@ -54,7 +54,7 @@ func testF12_ExpiredBetweenSubmitAndApproval(t *testing.T, e engine) {
 		p := w.submit(l, lateCard)
 		w.later(30 * time.Second)
 		w.want(p, payment.Unknown)
-		w.clock.add(time.Minute)
+		w.clock.Add(time.Minute)
 		if _, err := w.links.Sweep(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -88,7 +88,7 @@ func testF12_LateHoldIsVoided(t *testing.T, e engine) {
 	if p.CapturedMinor != 0 || p.DueAt().IsZero() {
 		t.Fatalf("captured %d, due %s", p.CapturedMinor, p.DueAt())
 	}
-	w.clock.add(p.DueAt().Sub(w.clock.now()) - time.Microsecond)
+	w.clock.Add(p.DueAt().Sub(w.clock.Now()) - time.Microsecond)
 	w.sweep()
 	w.want(p, payment.Late)
 	w.later(time.Microsecond)
@@ -121,7 +121,7 @@ func testF12_LateHoldOnlyAuthorised(t *testing.T, e engine) {
 			lost = false
 			return issuer.Answer{Outcome: issuer.Ambiguous}
 		}
-		return issuer.Answer{Outcome: issuer.Reversed, At: w.clock.now()}
+		return issuer.Answer{Outcome: issuer.Reversed, At: w.clock.Now()}
 	})
 	w.later(payment.HoldLife)
 	w.becomes(p, payment.Voiding)
@@ -211,7 +211,7 @@ func testF14_DoubleClick(t *testing.T, e engine) {
 		t.Fatalf("%s, %d authorisations", p.CardLast4, w.wire.count("authorize"))
 	}
 	w.want(p, payment.Succeeded)
-	w.clock.add(48 * time.Hour) // a refresh after the link has ended shows the truth
+	w.clock.Add(48 * time.Hour) // a refresh after the link has ended shows the truth
 	if q := must(w.c.Submit(t.Context(), s))(t); q.ID != p.ID || q.Status != payment.Succeeded {
 		t.Fatal(q.Status)
 	}
@@ -338,7 +338,7 @@ func testF24_TwoSweepers(t *testing.T, e engine) {
 	for i, number := range []string{lostAnswer, neverArrives, lateCard, lostAnswer, lateCard, challenged, lostAnswer, neverArrives} {
 		list = append(list, must(w.c.Submit(t.Context(), w.submitting(l, attempt(i), number)))(t))
 	}
-	w.clock.add(2 * time.Hour)
+	w.clock.Add(2 * time.Hour)
 	a, b := w.c, w.restart()
 	sweep := func() {
 		if _, err := a.Sweep(context.Background()); err != nil {
@@ -371,7 +371,7 @@ func testF25_LateLeaseHolder(t *testing.T, e engine) {
 	w.restart()
 	w.later(payment.Lease)
 	p := w.want(late, payment.Succeeded)
-	change, err := payment.Next(late, payment.Input{Kind: payment.Sync, Change: "chg_late", At: w.clock.now(), Answer: issuer.Answer{Outcome: issuer.Declined}})
+	change, err := payment.Next(late, payment.Input{Kind: payment.Sync, Change: "chg_late", At: w.clock.Now(), Answer: issuer.Answer{Outcome: issuer.Declined}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -390,7 +390,7 @@ func testF31_ClockJumps(t *testing.T, e engine) {
 		w := newWorld(t, e)
 		running := w.link(lives(48 * 3600))
 		finish := w.stalled(running, good, true)
-		w.clock.add(jump)
+		w.clock.Add(jump)
 		w.sweep()
 		if p := finish(); p.Status != payment.Succeeded || entered(p, payment.Late) != 0 {
 			t.Fatalf("%s: %s", jump, story(p))
@@ -403,7 +403,7 @@ func testF31_ClockJumps(t *testing.T, e engine) {
 		w = newWorld(t, e)
 		short := w.link(lives(1800), policy(link.LateRefund))
 		finish = w.stalled(short, good, true)
-		w.clock.add(jump)
+		w.clock.Add(jump)
 		if _, err := w.links.Sweep(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -417,14 +417,14 @@ func testF31_ClockJumps(t *testing.T, e engine) {
 		w.wire.set(nil)
 
 		lost := w.submit(w.link(lives(48*3600)), lostAnswer)
-		w.clock.add(-jump)
+		w.clock.Add(-jump)
 		if p := w.c.Repair(t.Context(), w.get(lost)); p.Status != payment.Succeeded {
 			t.Fatalf("%s: asking did not help: %s", jump, story(p))
 		}
 		down := w.submit(w.link(lives(48*3600)), downCard)
 		w.c.Repair(t.Context(), w.get(down))
 		before := w.wire.count("lookup")
-		w.clock.add(-time.Hour)
+		w.clock.Add(-time.Hour)
 		w.c.Repair(t.Context(), w.get(down))
 		if w.wire.count("lookup") != before+1 {
 			t.Fatal("the clock was set back, and nobody may ask for an hour")

@@ -37,7 +37,7 @@ func TestF45_F53OrphansGoToReview(t *testing.T) {
 			w := newWorld(t, e)
 			p := w.submit(w.link(), lostAnswer)
 			orphans := w.orphans(p, n)
-			w.clock.add(11 * time.Second)
+			w.clock.Add(11 * time.Second)
 			for range 2 {
 				w.sweep()
 			}
@@ -105,7 +105,7 @@ func TestF53HangingIssuer(t *testing.T) {
 		}
 		return send()
 	})
-	w.clock.add(11 * time.Second)
+	w.clock.Add(11 * time.Second)
 	ended := make(chan error, 1)
 	go func() { _, err := w.c.Sweep(t.Context()); ended <- err }()
 	<-hung

@@ -40,23 +40,6 @@ const (
 
 var epoch = time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
 
-type clock struct {
-	mu sync.Mutex
-	at time.Time
-}
-
-func (c *clock) now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.at
-}
-
-func (c *clock) add(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.at = c.at.Add(d)
-}
-
 // wire stands between the coordinator and the issuer. A hook sees the call and
 // decides whether it goes on, and what is answered.
 type wire struct {
@@ -128,7 +111,7 @@ func (w *wire) OnNotice(handle func(context.Context, issuer.Notice) error) {
 type world struct {
 	t       *testing.T
 	url     string
-	clock   *clock
+	clock   *storetest.Clock
 	store   *sqlstore.Store
 	others  []*sqlstore.Store // of the processes that came after it
 	faulty  *storetest.Faulty
@@ -160,13 +143,13 @@ func onEach(t *testing.T, test func(*testing.T, engine)) {
 
 func newWorld(t *testing.T, e engine) *world {
 	t.Helper()
-	w := &world{t: t, url: e(t), clock: &clock{at: epoch}, account: id.New(id.Account), fraud: &looks{}, ring: keyring.NewMemory(epoch)}
+	w := &world{t: t, url: e(t), clock: storetest.NewClock(epoch), account: id.New(id.Account), fraud: &looks{}, ring: keyring.NewMemory(epoch)}
 	if _, _, err := sqlstore.Migrate(t.Context(), w.url); err != nil {
 		t.Fatal(err)
 	}
 	w.store = w.openStore()
 	var err error
-	w.sim, err = simulator.New(simulator.Config{BookPath: filepath.Join(t.TempDir(), "book"), Now: w.clock.now, Downtime: 3 * time.Hour, DisputeAfter: time.Millisecond})
+	w.sim, err = simulator.New(simulator.Config{BookPath: filepath.Join(t.TempDir(), "book"), Now: w.clock.Now, Downtime: 3 * time.Hour, DisputeAfter: time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,7 +160,7 @@ func newWorld(t *testing.T, e engine) *world {
 	})
 	w.faulty = &storetest.Faulty{Store: w.store, Fail: func(int) storetest.Fault { return storetest.FailNot }}
 	w.wire = &wire{Connector: w.sim}
-	w.links = link.NewLocal(link.LocalConfig{Ring: w.ring, Store: w.store, PublicURL: "https://pay.example", Now: w.clock.now})
+	w.links = link.NewLocal(link.LocalConfig{Ring: w.ring, Store: w.store, PublicURL: "https://pay.example", Now: w.clock.Now})
 	w.c = w.restart()
 	return w
 }
@@ -211,14 +194,14 @@ func (w *world) restart() *coordinator.Local {
 		w.faulty = &storetest.Faulty{Store: next, Fail: w.faulty.Fail}
 	}
 	w.c = coordinator.New(coordinator.Config{Payments: w.faulty, Links: w.store, Connectors: []issuer.Connector{w.wire},
-		Fraud: w.fraud, FraudBudget: w.fraud.budget, Ring: w.ring, LinkURL: w.links.URL, Now: w.clock.now, Log: slog.New(slog.NewTextHandler(&w.logs, nil))})
+		Fraud: w.fraud, FraudBudget: w.fraud.budget, Ring: w.ring, LinkURL: w.links.URL, Now: w.clock.Now, Log: slog.New(slog.NewTextHandler(&w.logs, nil))})
 	return w.c
 }
 
 // without is restart with no issuer configured.
 func (w *world) without() {
 	w.c = coordinator.New(coordinator.Config{Payments: w.faulty, Links: w.store, Fraud: w.fraud, FraudBudget: w.fraud.budget, Ring: w.ring,
-		LinkURL: w.links.URL, Now: w.clock.now, Log: slog.New(slog.NewTextHandler(&w.logs, nil))})
+		LinkURL: w.links.URL, Now: w.clock.Now, Log: slog.New(slog.NewTextHandler(&w.logs, nil))})
 }
 
 type linkOption func(*link.CreateRequest)
@@ -236,7 +219,7 @@ func (w *world) reload(l link.Link) link.Link {
 }
 func (w *world) linkStatus(l link.Link) string {
 	w.t.Helper()
-	return w.reload(l).Status(w.clock.now())
+	return w.reload(l).Status(w.clock.Now())
 }
 func (w *world) get(p payment.Payment) payment.Payment {
 	w.t.Helper()
@@ -288,7 +271,7 @@ func (w *world) sweep() {
 }
 
 // later moves the clock and sweeps.
-func (w *world) later(d time.Duration) { w.t.Helper(); w.clock.add(d); w.sweep() }
+func (w *world) later(d time.Duration) { w.t.Helper(); w.clock.Add(d); w.sweep() }
 
 func (w *world) want(p payment.Payment, s payment.Status) payment.Payment {
 	w.t.Helper()

@@ -17,6 +17,7 @@ import (
 	"github.com/paylink/paylink/internal/merchant"
 	"github.com/paylink/paylink/internal/money"
 	"github.com/paylink/paylink/internal/store/sqlstore"
+	"github.com/paylink/paylink/internal/store/storetest"
 )
 
 const (
@@ -32,20 +33,7 @@ type world struct {
 	t     *testing.T
 	store *sqlstore.Store
 	ring  *keyring.Ring
-	mu    sync.Mutex
-	at    time.Time
-}
-
-func (w *world) now() time.Time {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.at
-}
-
-func (w *world) move(d time.Duration) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.at = w.at.Add(d)
+	clock *storetest.Clock
 }
 
 func newWorld(t *testing.T, change func(*merchant.Config)) *world {
@@ -63,8 +51,8 @@ func newWorld(t *testing.T, change func(*merchant.Config)) *world {
 			t.Error(err)
 		}
 	})
-	w := &world{t: t, store: store, ring: keyring.NewMemory(t0), at: t0}
-	c := merchant.Config{Users: store, Keys: store, Sessions: store, Access: store, Ring: w.ring, PublicURL: public, Now: w.now,
+	w := &world{t: t, store: store, ring: keyring.NewMemory(t0), clock: storetest.NewClock(t0)}
+	c := merchant.Config{Users: store, Keys: store, Sessions: store, Access: store, Ring: w.ring, PublicURL: public, Now: w.clock.Now,
 		Connectors: []merchant.Connector{{Name: "simulator", Capabilities: issuer.Capabilities{Types: []string{"card"}, Currencies: []money.Currency{"EUR"}, Test: true}},
 			{Name: "bank", Capabilities: issuer.Capabilities{Types: []string{"card"}, Currencies: []money.Currency{"EUR"}}}}}
 	if change != nil {
@@ -109,7 +97,7 @@ func (w *world) signIn(login string, c merchant.Client) merchant.SignedIn {
 // current is the code that an authenticator shows.
 func (w *world) current(secret string) string {
 	w.t.Helper()
-	code, err := totp.GenerateCode(secret, w.now())
+	code, err := totp.GenerateCode(secret, w.clock.Now())
 	w.good(err)
 	return code
 }
@@ -121,7 +109,7 @@ func (w *world) enrolled(user string) (secret string, recovery []string) {
 	w.good(err)
 	recovery, err = w.ConfirmTOTP(w.t.Context(), user, w.current(offer.Secret))
 	w.good(err)
-	w.move(30 * time.Second)
+	w.clock.Add(30 * time.Second)
 	return offer.Secret, recovery
 }
 
@@ -172,7 +160,7 @@ func TestInvitationOfAnOperator(t *testing.T) {
 	w.code(err, "already_signed_up")
 	late, err := w.InviteMerchant(t.Context(), "late@example.com", "")
 	w.good(err)
-	w.move(merchant.InviteLife)
+	w.clock.Add(merchant.InviteLife)
 	_, err = w.Invitation(t.Context(), tokenOf(late.URL))
 	w.code(err, "token_invalid")
 }
@@ -240,7 +228,7 @@ func TestTOTP(t *testing.T) {
 	w.signIn("ada", merchant.Client{}) // not confirmed: nothing is asked for
 	_, err = w.ConfirmTOTP(t.Context(), ada.ID, "000000")
 	w.code(err, "otp_invalid")
-	w.move(time.Minute)
+	w.clock.Add(time.Minute)
 	code := w.current(offer.Secret)
 	recovery, err := w.ConfirmTOTP(t.Context(), ada.ID, code[:3]+" "+code[3:])
 	w.good(err)
@@ -257,8 +245,8 @@ func TestTOTP(t *testing.T) {
 	_, err = w.try(r)
 	w.code(err, "otp_invalid")
 	for _, skew := range []time.Duration{-30 * time.Second, 0, 30 * time.Second} { // a step each way
-		w.move(10 * time.Minute)
-		if r.OTP, err = totp.GenerateCode(offer.Secret, w.now().Add(skew)); err != nil {
+		w.clock.Add(10 * time.Minute)
+		if r.OTP, err = totp.GenerateCode(offer.Secret, w.clock.Now().Add(skew)); err != nil {
 			t.Fatal(err)
 		}
 		_, err = w.try(r)
@@ -267,15 +255,15 @@ func TestTOTP(t *testing.T) {
 		w.code(err, "otp_invalid")
 	}
 	for _, skew := range []time.Duration{-60 * time.Second, 60 * time.Second} {
-		w.move(10 * time.Minute)
-		if r.OTP, err = totp.GenerateCode(offer.Secret, w.now().Add(skew)); err != nil {
+		w.clock.Add(10 * time.Minute)
+		if r.OTP, err = totp.GenerateCode(offer.Secret, w.clock.Now().Add(skew)); err != nil {
 			t.Fatal(err)
 		}
 		_, err = w.try(r)
 		w.code(err, "otp_invalid")
 	}
 	w.code(w.EndTOTP(t.Context(), ada.ID, "wrong"), "password_wrong")
-	w.move(time.Hour)
+	w.clock.Add(time.Hour)
 	w.good(w.EndTOTP(t.Context(), ada.ID, password))
 	w.signIn("ada", merchant.Client{})
 	s, err := w.Security(t.Context(), ada.ID)
@@ -369,7 +357,7 @@ func TestSignInInTwoSteps(t *testing.T) {
 		}
 	}
 	proof = first()
-	w.move(6 * time.Minute)
+	w.clock.Add(6 * time.Minute)
 	_, err = w.try(merchant.SignInRequest{Proof: proof, OTP: w.current(secret)})
 	w.code(err, "sign_in_expired")
 	proof = first()
@@ -396,24 +384,24 @@ func TestGuessingIsBounded(t *testing.T) {
 	}
 	_, err := w.try(merchant.SignInRequest{Login: "ada@example.com", Password: password})
 	w.code(err, "too_many_attempts") // by user, whichever login
-	w.move(2 * time.Second)
+	w.clock.Add(2 * time.Second)
 	_, err = w.try(merchant.SignInRequest{Login: "ada", Password: "wrong horse battery"})
 	w.code(err, "credentials_invalid")
-	w.move(time.Second)
+	w.clock.Add(time.Second)
 	_, err = w.try(merchant.SignInRequest{Login: "ada", Password: password})
 	w.code(err, "too_many_attempts") // twice as long
-	w.move(time.Second)
+	w.clock.Add(time.Second)
 	w.signIn("ada", merchant.Client{})
 	if g, err := w.store.GuessesOf(t.Context(), "user:"+ada.ID); err != nil || g.Failures != 0 {
 		t.Errorf("after a success: %+v %v", g, err)
 	}
 	for range 30 { // and never longer than a quarter of an hour
-		w.good(w.store.Guess(t.Context(), "user:"+ada.ID, w.now(), w.now().Add(-time.Hour)))
+		w.good(w.store.Guess(t.Context(), "user:"+ada.ID, w.clock.Now(), w.clock.Now().Add(-time.Hour)))
 	}
-	w.move(15*time.Minute - time.Second)
+	w.clock.Add(15*time.Minute - time.Second)
 	_, err = w.try(merchant.SignInRequest{Login: "ada", Password: password})
 	w.code(err, "too_many_attempts")
-	w.move(time.Second)
+	w.clock.Add(time.Second)
 	w.signIn("ada", merchant.Client{})
 }
 
@@ -442,26 +430,26 @@ func TestBrowserSessionEndsByIdleness(t *testing.T) {
 	here := func(want bool) {
 		t.Helper()
 		if _, _, err := w.Authenticate(t.Context(), in.Token); (err == nil) != want {
-			t.Errorf("at %v: %v", w.now().Sub(t0), err)
+			t.Errorf("at %v: %v", w.clock.Now().Sub(t0), err)
 		}
 	}
 	for range 11 { // used every hour but a minute: alive, until the absolute end
-		w.move(merchant.BrowserIdle - time.Minute)
+		w.clock.Add(merchant.BrowserIdle - time.Minute)
 		here(true)
 	}
 	list, err := w.Sessions(t.Context(), in.Session.User)
-	if err != nil || len(list) != 1 || !list[0].LastSeenAt.Equal(w.now()) {
+	if err != nil || len(list) != 1 || !list[0].LastSeenAt.Equal(w.clock.Now()) {
 		t.Errorf("%+v %v", list, err)
 	}
-	w.move(merchant.BrowserIdle - time.Minute)
+	w.clock.Add(merchant.BrowserIdle - time.Minute)
 	here(true)
-	w.move(12 * time.Minute) // twelve hours
+	w.clock.Add(12 * time.Minute) // twelve hours
 	here(false)
 	in = w.signIn("ada", merchant.Client{Browser: true, Address: "2001:db8:1:2::3"})
 	if in.Session.Network != "2001:db8:1::/48" {
 		t.Error(in.Session.Network)
 	}
-	w.move(merchant.BrowserIdle)
+	w.clock.Add(merchant.BrowserIdle)
 	here(false)
 	if list, err := w.Sessions(t.Context(), in.Session.User); err != nil || len(list) != 0 {
 		t.Errorf("%+v %v", list, err)

@@ -17,7 +17,7 @@ func newMailWorld(t *testing.T) *world {
 // mails are those to an address that wait, opened.
 func (w *world) mails(to, kind string) []mail.Message {
 	w.t.Helper()
-	due, err := w.store.DueMails(w.t.Context(), w.now(), 100)
+	due, err := w.store.DueMails(w.t.Context(), w.clock.Now(), 100)
 	w.good(err)
 	var out []mail.Message
 	for _, m := range due {
@@ -78,7 +78,7 @@ func TestAddressIsConfirmedByMail(t *testing.T) {
 	}
 
 	w.code(w.SendConfirmation(t.Context(), ada.ID, "de"), "mail_sent_just_now")
-	w.move(time.Minute)
+	w.clock.Add(time.Minute)
 	w.good(w.SendConfirmation(t.Context(), ada.ID, "de"))
 	if sent = w.mails("ada@example.com", mail.Confirm); len(sent) != 2 || sent[1].Lang != "de" {
 		t.Fatalf("%+v", sent)
@@ -93,7 +93,7 @@ func TestAddressIsConfirmedByMail(t *testing.T) {
 	w.code(w.Confirm(t.Context(), token), "token_invalid")
 	w.code(w.Confirm(t.Context(), tokenOf(sent[1].Data["url"])), "token_invalid") // of no use any more
 	u, a, err := w.Me(t.Context(), ada.ID)
-	if err != nil || !u.ConfirmedAt.Equal(w.now()) || a.TestOnly {
+	if err != nil || !u.ConfirmedAt.Equal(w.clock.Now()) || a.TestOnly {
 		t.Errorf("%+v %+v %v", u, a, err)
 	}
 	_, err = w.CreateKey(t.Context(), live, nil)
@@ -108,7 +108,7 @@ func TestConfirmationEnds(t *testing.T) {
 	w := newMailWorld(t)
 	w.signUp("ada")
 	token := tokenOf(w.mails("ada@example.com", mail.Confirm)[0].Data["url"])
-	w.move(merchant.ConfirmLife)
+	w.clock.Add(merchant.ConfirmLife)
 	w.code(w.Confirm(t.Context(), token), "token_invalid")
 }
 
@@ -144,14 +144,14 @@ func TestPasswordReset(t *testing.T) {
 	w := newMailWorld(t)
 	ada := w.signUp("ada")
 	secret, _ := w.enrolled(ada.ID)
-	w.good(w.store.Guess(t.Context(), "user:"+ada.ID, w.now(), t0))
+	w.good(w.store.Guess(t.Context(), "user:"+ada.ID, w.clock.Now(), t0))
 	wait := w.resetting()
 	for _, email := range []string{"nobody@example.com", "Ada@Example.com", "ada@example.com"} {
 		w.good(w.RequestReset(t.Context(), email, "en"))
 	}
 	w.code(w.RequestReset(t.Context(), "x", ""), "email_invalid")
 	first := tokenOf(wait("ada@example.com", 1).Data["url"]) // one a minute
-	w.move(time.Minute)
+	w.clock.Add(time.Minute)
 	w.good(w.RequestReset(t.Context(), "ada@example.com", ""))
 	last := wait("ada@example.com", 2)
 	if last.Data["minutes"] != "30" || len(w.mails("nobody@example.com", mail.Reset)) != 0 {
@@ -176,10 +176,10 @@ func TestPasswordReset(t *testing.T) {
 	if len(w.mails("ada@example.com", mail.PasswordChanged)) != 1 {
 		t.Error("the user is not told")
 	}
-	w.move(2 * time.Minute)
+	w.clock.Add(2 * time.Minute)
 	w.good(w.RequestReset(t.Context(), "ada@example.com", ""))
 	late := tokenOf(wait("ada@example.com", 3).Data["url"])
-	w.move(merchant.ResetLife)
+	w.clock.Add(merchant.ResetLife)
 	w.code(w.Reset(t.Context(), late, "yet another password", ""), "token_invalid")
 }
 

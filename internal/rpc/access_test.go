@@ -152,7 +152,7 @@ func invitationsSuite(t *testing.T, b boxes, up merchant.SignedUp) {
 }
 
 // device is an authenticator with one passkey, made by hand: what a real one answers,
-// without a browser. The browser's own is tried in cmd/paylink.
+// without a browser. The browser's own is tried in e2e/pages.
 type device struct {
 	t       *testing.T
 	key     *ecdsa.PrivateKey

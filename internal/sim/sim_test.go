@@ -76,24 +76,13 @@ type sim struct {
 	links  *link.Local
 	c      *coordinator.Local
 
+	clock *storetest.Clock
+
 	mu      sync.Mutex
-	at      time.Time
 	quiet   bool // no more faults
 	all     []link.Link
 	made    []payment.Payment
 	records []idempotency.Record // first answers as they were found; they never change (I14)
-}
-
-func (s *sim) now() time.Time {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.at
-}
-
-func (s *sim) move(d time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.at = s.at.Add(d)
 }
 
 func (s *sim) calm() bool {
@@ -168,7 +157,7 @@ func (w wire) OnNotice(handle func(context.Context, issuer.Notice) error) {
 
 func (s *sim) restart() {
 	s.c = coordinator.New(coordinator.Config{Payments: s.faulty, Links: s.store, Connectors: []issuer.Connector{wire{s.issuer, s}},
-		Fraud: guess{s: s}, FraudBudget: time.Minute, LinkURL: s.links.URL, Now: s.now, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+		Fraud: guess{s: s}, FraudBudget: time.Minute, LinkURL: s.links.URL, Now: s.clock.Now, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
 }
 
 // guess is a box fraud that says anything.
@@ -258,7 +247,7 @@ func openSQL(t *testing.T, url string) *sqlstore.Store {
 
 func start(t *testing.T, seed uint64, store storetest.Store) *sim {
 	t.Helper()
-	s := &sim{t: t, at: epoch, store: store, dice: &dice{r: rand.New(rand.NewPCG(seed, 1))}} //nolint:gosec // a simulation repeats
+	s := &sim{t: t, clock: storetest.NewClock(epoch), store: store, dice: &dice{r: rand.New(rand.NewPCG(seed, 1))}} //nolint:gosec // a simulation repeats
 	s.book = filepath.Join(t.TempDir(), "book")
 	s.openIssuer()
 	s.faulty = &storetest.Faulty{Store: s.store, Fail: func(int) storetest.Fault {
@@ -275,14 +264,14 @@ func start(t *testing.T, seed uint64, store storetest.Store) *sim {
 		}
 		return storetest.FailNot
 	}}
-	s.links = link.NewLocal(link.LocalConfig{Ring: keyring.NewMemory(epoch), Store: s.store, PublicURL: "https://pay.example", Now: s.now})
+	s.links = link.NewLocal(link.LocalConfig{Ring: keyring.NewMemory(epoch), Store: s.store, PublicURL: "https://pay.example", Now: s.clock.Now})
 	s.restart()
 	return s
 }
 
 // openIssuer starts the issuer, on the book that it had.
 func (s *sim) openIssuer() {
-	i, err := simulator.New(simulator.Config{BookPath: s.book, Now: s.now, Seed: 1, Downtime: time.Hour, DisputeAfter: time.Millisecond})
+	i, err := simulator.New(simulator.Config{BookPath: s.book, Now: s.clock.Now, Seed: 1, Downtime: time.Hour, DisputeAfter: time.Millisecond})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -329,9 +318,9 @@ func (s *sim) step(account string) {
 	case n < 80:
 		alone(s.sweep, s.sweep)
 	case n < 90:
-		s.move(time.Duration(s.dice.n(120)) * time.Second)
+		s.clock.Add(time.Duration(s.dice.n(120)) * time.Second)
 	case n < 91:
-		s.move(time.Duration(s.dice.n(7201)-3600) * time.Second) // the clock jumps
+		s.clock.Add(time.Duration(s.dice.n(7201)-3600) * time.Second) // the clock jumps
 	case n < 94:
 		s.restart()
 	case n < 97:
@@ -515,7 +504,7 @@ func (s *sim) quiesce() {
 // tenDays pass; it tells whether a payment moved in them.
 func (s *sim) tenDays() (moved bool) {
 	for range 40 {
-		s.move(6 * time.Hour)
+		s.clock.Add(6 * time.Hour)
 		for {
 			n, err := s.c.Sweep(context.Background())
 			if err != nil {

@@ -30,7 +30,7 @@
 //     world_test.go, where newWorld is the whole of paylink over a database of its
 //     own with a merchant signed in: w.get(path), w.post(path, form).
 //  6. A line for each page in the walk of TestDashboardAccessibility
-//     (cmd/paylink/dashboard_test.go): every page is shown to axe-core, and
+//     (e2e/pages/dashboard_test.go): every page is shown to axe-core, and
 //     pictured, in light, dark, narrow and right-to-left.
 package dashboard
 

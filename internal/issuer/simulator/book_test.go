@@ -207,9 +207,9 @@ func TestReplay(t *testing.T) {
 			case 4:
 				w.Reverse(t.Context(), op)
 			case 5:
-				w.clock.advance(simulator.DefaultDowntime / 2)
+				w.clock.Add(simulator.DefaultDowntime / 2)
 			case 6:
-				w.clock.advance(2 * 60 * simulator.DefaultDowntime)
+				w.clock.Add(2 * 60 * simulator.DefaultDowntime)
 			case 7:
 				if len(urls) > 0 {
 					w.post(t, rapid.SampledFrom(urls).Draw(rt, "url"), rapid.SampledFrom([]string{"approve", "fail"}).Draw(rt, "action"))

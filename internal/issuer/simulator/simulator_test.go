@@ -23,6 +23,7 @@ import (
 	"github.com/paylink/paylink/internal/issuer/issuertest"
 	"github.com/paylink/paylink/internal/issuer/simulator"
 	"github.com/paylink/paylink/internal/money"
+	"github.com/paylink/paylink/internal/store/storetest"
 )
 
 // writerVariable makes the test binary the process that is killed in
@@ -37,17 +38,9 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// clock that a test moves.
-type clock struct{ us atomic.Int64 }
-
-func newClock() *clock {
-	c := &clock{}
-	c.us.Store(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC).UnixMicro())
-	return c
+func newClock() *storetest.Clock {
+	return storetest.NewClock(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))
 }
-
-func (c *clock) Now() time.Time          { return time.UnixMicro(c.us.Load()) }
-func (c *clock) advance(d time.Duration) { c.us.Add(d.Microseconds()) }
 
 func card(t testing.TB, number string) issuer.Card {
 	t.Helper()
@@ -66,7 +59,7 @@ func ending(t testing.TB, last4 string) issuer.Card {
 type world struct {
 	*simulator.Simulator
 	config simulator.Config
-	clock  *clock
+	clock  *storetest.Clock
 }
 
 func start(t testing.TB) *world {
@@ -151,10 +144,10 @@ func TestF9ApprovesAfterTheLinkExpired(t *testing.T) {
 	a.ExpiresAt = a.ExpiresAt.Add(333 * time.Nanosecond)
 	want(t, w.Authorize(t.Context(), a), issuer.Ambiguous)
 	want(t, w.Lookup(t.Context(), a.Reference), issuer.Pending)
-	w.clock.advance(time.Hour)
+	w.clock.Add(time.Hour)
 	want(t, w.Lookup(t.Context(), a.Reference), issuer.Pending)
 	w.reopen(t)
-	w.clock.advance(2 * time.Hour)
+	w.clock.Add(2 * time.Hour)
 	got := want(t, w.Lookup(t.Context(), a.Reference), issuer.Approved)
 	if late := got.At.Sub(a.ExpiresAt); late <= 0 || late > time.Millisecond || !got.Captured {
 		t.Fatalf("decided %v after the end: %+v", late, got)
@@ -166,7 +159,7 @@ func TestF9ApprovesAfterTheLinkExpired(t *testing.T) {
 	b := w.authorisation("late-2", ending(t, "6124"))
 	want(t, w.Authorize(t.Context(), b), issuer.Ambiguous)
 	want(t, w.Reverse(t.Context(), issuer.Operation{ID: "r", Authorization: "late-2"}), issuer.Reversed)
-	w.clock.advance(3 * time.Hour)
+	w.clock.Add(3 * time.Hour)
 	want(t, w.Lookup(t.Context(), "late-2"), issuer.Reversed)
 }
 
@@ -181,7 +174,7 @@ func TestF8DownForAMinute(t *testing.T) {
 		want(t, w.Capture(t.Context(), op), issuer.Ambiguous)
 		want(t, w.Refund(t.Context(), op), issuer.Ambiguous)
 		want(t, w.Reverse(t.Context(), op), issuer.Ambiguous)
-		w.clock.advance(simulator.DefaultDowntime - time.Microsecond)
+		w.clock.Add(simulator.DefaultDowntime - time.Microsecond)
 		w.reopen(t)
 	}
 	want(t, w.Lookup(t.Context(), "op"), issuer.NotFound)

@@ -51,7 +51,7 @@ func TestMerchantIsToldOfAHeldPayment(t *testing.T) {
 		t.Errorf("%d more; %s", w.server.Waiting(), w.mails())
 	}
 	w.good(w.office.SetPreferences(t.Context(), mail.Preferences{User: w.user.ID, Off: []string{mail.PaymentHeld}}))
-	w.clock.add(2 * time.Hour)
+	w.clock.Add(2 * time.Hour)
 	w.held()
 	w.handle()
 	w.send()
@@ -80,7 +80,7 @@ func TestAFloodOfHeldPaymentsIsTwoMails(t *testing.T) {
 	w.handle()
 	var flood []payment.Payment
 	for range 120 { // more than one page
-		w.clock.add(time.Second)
+		w.clock.Add(time.Second)
 		flood = append(flood, w.held())
 	}
 	for range 2 {
@@ -95,13 +95,13 @@ func TestAFloodOfHeldPaymentsIsTwoMails(t *testing.T) {
 	}
 	w.review(flood[0], payment.ReviewDeclined)
 	w.review(flood[1], payment.ReviewDeclined)
-	w.clock.add(52 * time.Minute) // 8:02
+	w.clock.Add(52 * time.Minute) // 8:02
 	w.send()
 	got := w.server.Next(t)
 	if got.Subject != "118 more payments wait for your review" || !strings.Contains(got.Text, public+"/dashboard/test/review") {
 		t.Errorf("the rest of the hour %+v", got)
 	}
-	w.clock.add(2 * time.Hour)
+	w.clock.Add(2 * time.Hour)
 	before := len(w.events())
 	later := w.held()
 	w.good(w.office.Handle(t.Context(), w.events()[before:]))
@@ -126,7 +126,7 @@ func (w *world) dispute(p payment.Payment, reference string, due time.Time) paym
 func TestMerchantIsToldOfDisputes(t *testing.T) {
 	w := newWorld(t)
 	p := w.pay(w.link(time.Hour), "")
-	due := w.clock.now().Add(9 * 24 * time.Hour)
+	due := w.clock.Now().Add(9 * 24 * time.Hour)
 	d := w.dispute(p, "CB-1", due)
 	over := w.dispute(p, "CB-2", time.Time{})
 	_, _, err := w.coord.Dispute(t.Context(), w.account.ID, w.mode, p.ID, payment.DisputeInput{ID: over.ID, State: payment.DisputeLost}, nil)
@@ -159,7 +159,7 @@ func TestMerchantIsToldOfDisputes(t *testing.T) {
 	if w.server.Waiting() != 0 {
 		t.Fatalf("%d more at once", w.server.Waiting())
 	}
-	w.clock.add(time.Hour)
+	w.clock.Add(time.Hour)
 	w.send()
 	if got := w.server.Next(t); got.Subject != "More payments are disputed" || !strings.Contains(got.Text, "/dashboard/test/review?view=disputes") {
 		t.Errorf("the rest %+v", got)

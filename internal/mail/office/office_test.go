@@ -101,7 +101,7 @@ func TestNobodyIsWrittenToWithoutAnAddress(t *testing.T) {
 		t.Errorf("without an address: %s", got)
 	}
 	w.pay(w.link(time.Hour), "ada@shop.example")
-	w.clock.add(73 * time.Hour)
+	w.clock.Add(73 * time.Hour)
 	w.handle()
 	if got := w.mails(); got != "[]" {
 		t.Errorf("three days later: %s", got)
@@ -125,9 +125,9 @@ func TestMerchantIsReminded(t *testing.T) {
 	if got := w.mails(); got != "[expiring dropped:2 expiring waiting:1]" {
 		t.Fatalf("after two of them ended: %s", got)
 	}
-	w.clock.add(48*time.Hour - time.Second)
+	w.clock.Add(48*time.Hour - time.Second)
 	w.send()
-	w.clock.add(time.Second)
+	w.clock.Add(time.Second)
 	w.send()
 	got := w.server.Next(t)
 	if got.To != "ada@shop.example" || got.Subject != "A payment link expires soon" || !strings.Contains(got.Text, public+"/dashboard/test/links/"+long.ID) {
@@ -146,7 +146,7 @@ func TestWhatEndedMeanwhileIsNotWrittenAbout(t *testing.T) {
 	w.link(72 * time.Hour)
 	w.handle()
 	w.pay(l, "")
-	w.clock.add(48 * time.Hour)
+	w.clock.Add(48 * time.Hour)
 	w.good(w.store.PutPreferences(t.Context(), mail.Preferences{User: w.user.ID, Off: []string{mail.Expiring}}))
 	w.send()
 	if w.server.Waiting() != 0 || w.mails() != "[expiring dropped:2]" {
@@ -155,7 +155,7 @@ func TestWhatEndedMeanwhileIsNotWrittenAbout(t *testing.T) {
 	w.good(w.store.PutPreferences(t.Context(), mail.Preferences{User: w.user.ID}))
 	w.link(72 * time.Hour)
 	w.handle()
-	w.clock.add(72 * time.Hour)
+	w.clock.Add(72 * time.Hour)
 	w.send()
 	if w.server.Waiting() != 0 || w.mails() != "[expiring dropped:3]" {
 		t.Errorf("after the link's end: %s", w.mails())
@@ -168,10 +168,10 @@ func TestMerchantHearsOfWebhooks(t *testing.T) {
 	w := newWorld(t)
 	ctx := t.Context()
 	w.good(w.office.SetPreferences(ctx, mail.Preferences{User: w.user.ID, Lang: "ar", Off: []string{mail.Expiring}}))
-	e := notify.Endpoint{ID: id.New(id.Endpoint), Account: w.account.ID, Mode: w.mode, URL: "https://shop.example/hooks", CreatedAt: w.clock.now()}
+	e := notify.Endpoint{ID: id.New(id.Endpoint), Account: w.account.ID, Mode: w.mode, URL: "https://shop.example/hooks", CreatedAt: w.clock.Now()}
 	w.good(w.store.CreateEndpoint(ctx, e, nil))
 	w.good(w.store.RecordDelivery(ctx, notify.Delivery{ID: id.New(id.Delivery), Account: w.account.ID, Mode: w.mode, Endpoint: e.ID, Event: "evt_1", EventType: "link.paid",
-		Status: notify.Parked, At: w.clock.now()}, nil))
+		Status: notify.Parked, At: w.clock.Now()}, nil))
 	w.good(w.office.TellParked(ctx))
 	w.good(w.office.TellParked(ctx))
 	w.send()
@@ -179,7 +179,7 @@ func TestMerchantHearsOfWebhooks(t *testing.T) {
 	if got.To != "ada@shop.example" || got.Header.Get("Content-Language") != "ar" || !strings.Contains(got.HTML, `dir="rtl"`) || !strings.Contains(got.Text, "https://shop.example/hooks") {
 		t.Errorf("parked %+v", got)
 	}
-	w.good(notify.Disable(ctx, w.store, w.account.ID, e.ID, notify.ReasonGone, w.clock.now()))
+	w.good(notify.Disable(ctx, w.store, w.account.ID, e.ID, notify.ReasonGone, w.clock.Now()))
 	w.handle()
 	w.handle()
 	w.send()
@@ -263,7 +263,7 @@ func TestLinkIsSentToItsPayer(t *testing.T) {
 	if w.server.Waiting() != 0 || w.mails() != "[link sent:1]" {
 		t.Errorf("%d more; %s", w.server.Waiting(), w.mails())
 	}
-	off := office.New(office.Config{Now: w.clock.now})
+	off := office.New(office.Config{Now: w.clock.Now})
 	if err := off.SendLink(ctx, w.account.ID, w.mode, l.ID, "a@example.com", ""); fault.Code(err) != "mail_unavailable" {
 		t.Errorf("without a mail server: %v", err)
 	}
@@ -283,6 +283,6 @@ func TestLimitsOnStrangers(t *testing.T) {
 	if got := strings.Join(codes, ","); got != ",,,,,too_many_mails,too_many_mails" {
 		t.Errorf("answers %s", got)
 	}
-	w.clock.add(25 * time.Hour)
+	w.clock.Add(25 * time.Hour)
 	w.good(w.office.SendLink(t.Context(), w.account.ID, w.mode, w.link(time.Hour).ID, w.user.Email, ""))
 }

@@ -20,7 +20,7 @@ import (
 func (w *world) reset(n int) mail.Message {
 	w.t.Helper()
 	m, err := mail.Message{ID: mail.NewID(id.New(id.User), mail.Reset, fmt.Sprint(n)), Account: w.account.ID, To: "ada@shop.example", Kind: mail.Reset, Lang: "fr",
-		Data: map[string]string{"url": public + "/dashboard/reset?t=s3cret", "minutes": "60"}, CreatedAt: w.clock.now(), EndsAt: w.clock.now().Add(100 * time.Hour)}.Seal(w.ring)
+		Data: map[string]string{"url": public + "/dashboard/reset?t=s3cret", "minutes": "60"}, CreatedAt: w.clock.Now(), EndsAt: w.clock.Now().Add(100 * time.Hour)}.Seal(w.ring)
 	w.good(err)
 	w.good(w.store.PutMails(w.t.Context(), []mail.Message{m}))
 	return m
@@ -38,13 +38,13 @@ func TestTemporaryRefusalIsTriedAgain(t *testing.T) {
 		return nil
 	})
 	w.send()
-	if m := w.only(mail.Reset); m.Status != mail.Waiting || m.Attempt != 1 || !strings.Contains(m.Error, "smtp_451: ") || !m.DueAt.After(w.clock.now().Add(47*time.Second)) {
+	if m := w.only(mail.Reset); m.Status != mail.Waiting || m.Attempt != 1 || !strings.Contains(m.Error, "smtp_451: ") || !m.DueAt.After(w.clock.Now().Add(47*time.Second)) {
 		t.Fatalf("after a refusal %+v", m)
 	}
 	w.send() // not yet
-	w.clock.add(73 * time.Second)
+	w.clock.Add(73 * time.Second)
 	w.send()
-	w.clock.add(6*time.Minute + time.Second)
+	w.clock.Add(6*time.Minute + time.Second)
 	w.send()
 	got := w.server.Next(t)
 	if !strings.Contains(got.Text, "t=s3cret") || !strings.Contains(got.Text, "60 minutes") || got.Subject != "Choisissez un nouveau mot de passe" {
@@ -53,7 +53,7 @@ func TestTemporaryRefusalIsTriedAgain(t *testing.T) {
 	if m := w.only(mail.Reset); m.Status != mail.Sent || m.Attempt != 3 || m.Error != "" || m.EndedAt.IsZero() {
 		t.Errorf("afterwards %+v", m)
 	}
-	if due, err := w.store.DueMails(t.Context(), w.clock.now().Add(1000*time.Hour), 10); err != nil || len(due) != 0 || w.server.Waiting() != 0 {
+	if due, err := w.store.DueMails(t.Context(), w.clock.Now().Add(1000*time.Hour), 10); err != nil || len(due) != 0 || w.server.Waiting() != 0 {
 		t.Errorf("left %+v, %v", due, err)
 	}
 }
@@ -81,17 +81,17 @@ func TestRefusalForGoodIsParked(t *testing.T) {
 func TestAMailServerThatIsAwayIsWaitedFor(t *testing.T) {
 	w := newWorld(t)
 	m := w.reset(1)
-	start := w.clock.now()
+	start := w.clock.Now()
 	away := w.openOffice(carrierFunc(func(context.Context, mail.Letter) error { return errors.New("smtp_connect: connection refused") }))
 	w.office = away
 	for range office.MaxAttempts {
 		w.send()
 		if now := w.only(mail.Reset); now.Status == mail.Waiting {
-			w.clock.add(now.DueAt.Sub(w.clock.now()))
+			w.clock.Add(now.DueAt.Sub(w.clock.Now()))
 		}
 	}
 	got := w.only(mail.Reset)
-	if took := w.clock.now().Sub(start); got.Status != mail.ParkedS || got.Attempt != office.MaxAttempts || took < 38*time.Hour || took > 59*time.Hour {
+	if took := w.clock.Now().Sub(start); got.Status != mail.ParkedS || got.Attempt != office.MaxAttempts || took < 38*time.Hour || took > 59*time.Hour {
 		t.Errorf("%s: %+v after %s", m.ID, got, took)
 	}
 }
@@ -108,7 +108,7 @@ func TestBrokenOffAfterData(t *testing.T) {
 		return nil
 	})
 	w.send()
-	w.clock.add(2 * time.Minute)
+	w.clock.Add(2 * time.Minute)
 	w.send()
 	if a, b := w.server.Next(t), w.server.Next(t); a.Header.Get("Message-Id") != b.Header.Get("Message-Id") || w.mails() != "[reset sent:1]" {
 		t.Errorf("%s, %s; %s", a.Header.Get("Message-Id"), b.Header.Get("Message-Id"), w.mails())
@@ -134,7 +134,7 @@ func TestAProcessThatDiesLeavesAClaimThatRunsOut(t *testing.T) {
 	if w.server.Waiting() != 0 {
 		t.Fatal("two processes sent one mail")
 	}
-	w.clock.add(3*time.Minute + time.Second)
+	w.clock.Add(3*time.Minute + time.Second)
 	w.send()
 	w.server.Next(t)
 	kill()
@@ -177,7 +177,7 @@ func TestManyAtOnceFromTwoProcesses(t *testing.T) {
 func TestAMailThatCannotBeOpenedIsParked(t *testing.T) {
 	w := newWorld(t)
 	m, err := mail.Message{ID: id.New(id.Mail), Account: w.account.ID, To: "ada@shop.example", Kind: mail.Reset, Data: map[string]string{"url": "x"},
-		CreatedAt: w.clock.now()}.Seal(keyring.NewMemory(w.clock.now()))
+		CreatedAt: w.clock.Now()}.Seal(keyring.NewMemory(w.clock.Now()))
 	w.good(err)
 	w.good(w.store.PutMails(t.Context(), []mail.Message{m}))
 	w.send()

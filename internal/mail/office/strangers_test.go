@@ -19,11 +19,11 @@ import (
 // join makes another user of the account.
 func (w *world) join(email string, confirmed bool) merchant.User {
 	w.t.Helper()
-	u := merchant.User{ID: id.New(id.User), Account: w.account.ID, Username: "u" + id.New(id.User), Email: email, CreatedAt: w.clock.now()}
+	u := merchant.User{ID: id.New(id.User), Account: w.account.ID, Username: "u" + id.New(id.User), Email: email, CreatedAt: w.clock.Now()}
 	if confirmed {
-		u.ConfirmedAt = w.clock.now()
+		u.ConfirmedAt = w.clock.Now()
 	}
-	w.good(w.store.Apply(w.t.Context(), merchant.Change{At: w.clock.now(), User: &u}))
+	w.good(w.store.Apply(w.t.Context(), merchant.Change{At: w.clock.Now(), User: &u}))
 	return u
 }
 
@@ -66,7 +66,7 @@ func TestTestModeWritesToNoStranger(t *testing.T) {
 	}
 	w.link(72 * time.Hour)
 	w.handle()
-	w.clock.add(49 * time.Hour) // a reminder is due, to everybody who confirmed an address
+	w.clock.Add(49 * time.Hour) // a reminder is due, to everybody who confirmed an address
 	w.send()
 	first, second := w.server.Next(t).To, w.server.Next(t).To
 	if w.server.Waiting() != 0 || first == "new@shop.example" || second == "new@shop.example" || first == second {
@@ -82,11 +82,11 @@ func TestLiveModeIsBounded(t *testing.T) {
 	put := func(account string, n int) {
 		t.Helper()
 		for range n {
-			m, err := mail.Message{ID: id.New(id.Mail), Account: account, Mode: link.Live, To: "x", Kind: mail.Receipt, CreatedAt: w.clock.now()}.Seal(w.ring)
+			m, err := mail.Message{ID: id.New(id.Mail), Account: account, Mode: link.Live, To: "x", Kind: mail.Receipt, CreatedAt: w.clock.Now()}.Seal(w.ring)
 			w.good(err)
 			w.good(w.store.PutMails(t.Context(), []mail.Message{m}))
 			w.good(w.store.AdmitMail(t.Context(), m, "grace@example.com", nil))
-			w.good(w.store.SettleMails(t.Context(), []mail.Outcome{{ID: m.ID, Status: mail.Sent, At: w.clock.now()}}))
+			w.good(w.store.SettleMails(t.Context(), []mail.Outcome{{ID: m.ID, Status: mail.Sent, At: w.clock.Now()}}))
 		}
 	}
 	put(id.New(id.Account), 18) // another account's
@@ -110,7 +110,7 @@ func TestLiveModeIsBounded(t *testing.T) {
 	if m := w.only(mail.Refund); m.Status != mail.Waiting || !strings.HasPrefix(m.Error, "too_many_mails: ") || w.server.Waiting() != 0 {
 		t.Errorf("a refund past the limit: %+v", m)
 	}
-	w.clock.add(25 * time.Hour)
+	w.clock.Add(25 * time.Hour)
 	w.send()
 	if got := w.server.Next(t); !strings.HasPrefix(got.Subject, "Refund") {
 		t.Errorf("a day later: %+v", got)
@@ -118,7 +118,7 @@ func TestLiveModeIsBounded(t *testing.T) {
 
 	// The same for an account of which nobody confirmed anything.
 	w.account.ID = id.New(id.Account)
-	w.good(w.store.Apply(t.Context(), merchant.Change{At: w.clock.now(), Account: &merchant.Account{ID: w.account.ID, Name: "x", Revision: 1, CreatedAt: w.clock.now()}}))
+	w.good(w.store.Apply(t.Context(), merchant.Change{At: w.clock.Now(), Account: &merchant.Account{ID: w.account.ID, Name: "x", Revision: 1, CreatedAt: w.clock.Now()}}))
 	w.join("other@shop.example", false)
 	w.pay(w.link(time.Hour), "grace@example.org")
 	if err := w.office.SendLink(t.Context(), w.account.ID, w.mode, w.link(time.Hour).ID, "grace@example.org", ""); fault.Code(err) != "email_unconfirmed" {
@@ -164,7 +164,7 @@ func TestInternationalAddresses(t *testing.T) {
 	w := newWorld(t)
 	w.mode = link.Live
 	w.office = office.New(office.Config{Outbox: w.store, Readers: w.store, Parked: w.store, Payments: w.store, Links: w.store, Ring: w.ring, Carrier: w.carrier(),
-		From: "Zahlungen <pay@bücher.example>", PublicURL: public, Now: w.clock.now})
+		From: "Zahlungen <pay@bücher.example>", PublicURL: public, Now: w.clock.Now})
 	w.pay(w.link(time.Hour), "grace@example.com")
 	w.handle()
 	w.send()

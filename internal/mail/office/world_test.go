@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -24,32 +23,16 @@ import (
 	"github.com/paylink/paylink/internal/merchant"
 	"github.com/paylink/paylink/internal/payment"
 	"github.com/paylink/paylink/internal/store/sqlstore"
+	"github.com/paylink/paylink/internal/store/storetest"
 	"github.com/paylink/paylink/internal/stream"
 )
 
 const public = "https://pay.example"
 
-type clock struct {
-	mu sync.Mutex
-	at time.Time
-}
-
-func (c *clock) now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.at
-}
-
-func (c *clock) add(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.at = c.at.Add(d)
-}
-
 // world is everything real: a store, an issuer, a mail server, and a merchant.
 type world struct {
 	t       *testing.T
-	clock   *clock
+	clock   *storetest.Clock
 	store   *sqlstore.Store
 	ring    *keyring.Ring
 	links   *link.Local
@@ -65,8 +48,8 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	dir := t.TempDir()
-	w := &world{t: t, clock: &clock{at: time.Date(2030, 5, 6, 7, 8, 9, 0, time.UTC)}, server: mailtest.Start(t, mailtest.Options{User: "shop", Password: "s3cret"}), mode: link.Test}
-	w.ring = keyring.NewMemory(w.clock.now())
+	w := &world{t: t, clock: storetest.NewClock(time.Date(2030, 5, 6, 7, 8, 9, 0, time.UTC)), server: mailtest.Start(t, mailtest.Options{User: "shop", Password: "s3cret"}), mode: link.Test}
+	w.ring = keyring.NewMemory(w.clock.Now())
 	path := filepath.Join(dir, "paylink.db")
 	if _, _, err := sqlstore.Migrate(t.Context(), "sqlite:"+path); err != nil {
 		t.Fatal(err)
@@ -76,18 +59,18 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = w.store.Close() })
-	sim, err := simulator.New(simulator.Config{BookPath: filepath.Join(dir, "book"), Now: w.clock.now})
+	sim, err := simulator.New(simulator.Config{BookPath: filepath.Join(dir, "book"), Now: w.clock.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = sim.Close() })
-	w.links = link.NewLocal(link.LocalConfig{Ring: w.ring, Store: w.store, PublicURL: public, Now: w.clock.now})
+	w.links = link.NewLocal(link.LocalConfig{Ring: w.ring, Store: w.store, PublicURL: public, Now: w.clock.Now})
 	w.coord = coordinator.New(coordinator.Config{Payments: w.store, Links: w.store, Connectors: []issuer.Connector{sim}, LinkURL: w.links.URL,
-		Ring: w.ring, PublicURL: public, Now: w.clock.now, Log: slog.New(slog.DiscardHandler), Fraud: byEmail{}, FraudBudget: time.Minute})
+		Ring: w.ring, PublicURL: public, Now: w.clock.Now, Log: slog.New(slog.DiscardHandler), Fraud: byEmail{}, FraudBudget: time.Minute})
 	w.office = w.openOffice(w.carrier())
-	w.user = merchant.User{ID: id.New(id.User), Account: id.New(id.Account), Username: "ada", Email: "ada@shop.example", CreatedAt: w.clock.now(), ConfirmedAt: w.clock.now()}
-	w.account = merchant.Account{ID: w.user.Account, Name: "Ada’s <b>shop</b>", Revision: 1, CreatedAt: w.clock.now()}
-	w.good(w.store.Apply(t.Context(), merchant.Change{At: w.clock.now(), User: &w.user, Account: &w.account}))
+	w.user = merchant.User{ID: id.New(id.User), Account: id.New(id.Account), Username: "ada", Email: "ada@shop.example", CreatedAt: w.clock.Now(), ConfirmedAt: w.clock.Now()}
+	w.account = merchant.Account{ID: w.user.Account, Name: "Ada’s <b>shop</b>", Revision: 1, CreatedAt: w.clock.Now()}
+	w.good(w.store.Apply(t.Context(), merchant.Change{At: w.clock.Now(), User: &w.user, Account: &w.account}))
 	return w
 }
 
@@ -102,7 +85,7 @@ func (w *world) carrier() mail.Carrier {
 
 func (w *world) openOffice(k mail.Carrier) *office.Local {
 	return office.New(office.Config{Outbox: w.store, Readers: w.store, Parked: w.store, Payments: w.store, Links: w.store, Ring: w.ring, Carrier: k,
-		From: "Payments <pay@shop.example>", PublicURL: public, Now: w.clock.now, Log: slog.New(slog.DiscardHandler),
+		From: "Payments <pay@shop.example>", PublicURL: public, Now: w.clock.Now, Log: slog.New(slog.DiscardHandler),
 	})
 }
 
@@ -132,7 +115,7 @@ func (w *world) pay(l link.Link, email string) payment.Payment {
 // ends pays a link, and wants the payment to end so.
 func (w *world) ends(l link.Link, email string, status payment.Status) payment.Payment {
 	w.t.Helper()
-	c, err := issuer.NewCard("4242424242424242", 12, w.clock.now().Year()+2, "739", "", w.clock.now())
+	c, err := issuer.NewCard("4242424242424242", 12, w.clock.Now().Year()+2, "739", "", w.clock.Now())
 	w.good(err)
 	p, err := w.coord.Submit(w.t.Context(), payment.Submit{Link: l, Attempt: "attempt-0000000001", Card: c, PayerName: "Grace", PayerEmail: email, PayerLang: w.lang})
 	w.good(err)

@@ -73,8 +73,8 @@ func TestBucketsGrow(t *testing.T) {
 		if l.Bucket != id.Bucket(l.ID) || id.Bucket(payments[i].ID) != l.Bucket {
 			t.Fatalf("link %s and payment %s lie in different buckets", l.ID, payments[i].ID)
 		}
-		if c, err := w.links.Open(t.Context(), l.Token); err != nil || c.ID != l.ID || c.Status(w.clock.now()) != link.Paid {
-			t.Fatalf("the token opens %s %s, %v", c.ID, c.Status(w.clock.now()), err)
+		if c, err := w.links.Open(t.Context(), l.Token); err != nil || c.ID != l.ID || c.Status(w.clock.Now()) != link.Paid {
+			t.Fatalf("the token opens %s %s, %v", c.ID, c.Status(w.clock.Now()), err)
 		}
 		if p, err := other.FindPayment(t.Context(), payments[i].ID); err != nil || p.Account != w.account {
 			t.Fatalf("payment %s is not found by its id: %v", payments[i].ID, err)
@@ -82,7 +82,7 @@ func TestBucketsGrow(t *testing.T) {
 	}
 	pageLinks(t, other, w.account, links)
 	pagePayments(t, other, w.account, payments)
-	due, err := other.CountDue(t.Context(), w.clock.now())
+	due, err := other.CountDue(t.Context(), w.clock.Now())
 	if err != nil || due != 0 {
 		t.Errorf("%d payments are due, %v", due, err)
 	}

@@ -133,7 +133,7 @@ func TestWalk(t *testing.T) {
 		if err != nil || rerr != nil || is.Uses != l.Uses || is.Reserved != l.Reserved || !is.PaidAt.Equal(l.PaidAt) {
 			t.Errorf("%+v is %+v, %v %v", l, is, err, rerr)
 		}
-		if l.Status(w.clock.now()) == link.Paid {
+		if l.Status(w.clock.Now()) == link.Paid {
 			paid++
 		}
 		return nil

@@ -90,7 +90,7 @@ func TestWriteUnits(t *testing.T) {
 				t.Fatal(got.Uses, err)
 			}
 			step("show the link")
-			w.clock.add(25 * time.Hour)
+			w.clock.Add(25 * time.Hour)
 			if _, err := w.links.Sweep(t.Context()); err != nil {
 				t.Fatal(err)
 			}

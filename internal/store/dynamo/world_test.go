@@ -5,9 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"path/filepath"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/paylink/paylink/internal/coordinator"
 	"github.com/paylink/paylink/internal/id"
@@ -25,27 +23,10 @@ const (
 	declinedCard = "4000000000000002"
 )
 
-type clock struct {
-	mu sync.Mutex
-	at time.Time
-}
-
-func (c *clock) now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.at
-}
-
-func (c *clock) add(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.at = c.at.Add(d)
-}
-
 // world is the product's own boxes on a store.
 type world struct {
 	t       testing.TB
-	clock   *clock
+	clock   *storetest.Clock
 	store   storetest.Store
 	sim     *simulator.Simulator
 	links   *link.Local
@@ -55,9 +36,9 @@ type world struct {
 
 func newWorld(t testing.TB, store storetest.Store) *world {
 	t.Helper()
-	w := &world{t: t, clock: &clock{at: storetest.Epoch}, store: store, account: id.New(id.Account)}
+	w := &world{t: t, clock: storetest.NewClock(storetest.Epoch), store: store, account: id.New(id.Account)}
 	var err error
-	if w.sim, err = simulator.New(simulator.Config{BookPath: filepath.Join(t.TempDir(), "book"), Now: w.clock.now}); err != nil {
+	if w.sim, err = simulator.New(simulator.Config{BookPath: filepath.Join(t.TempDir(), "book"), Now: w.clock.Now}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -65,9 +46,9 @@ func newWorld(t testing.TB, store storetest.Store) *world {
 			t.Error(err)
 		}
 	})
-	w.links = link.NewLocal(link.LocalConfig{Ring: keyring.NewMemory(storetest.Epoch), Store: store, PublicURL: "https://pay.example.com", Now: w.clock.now})
+	w.links = link.NewLocal(link.LocalConfig{Ring: keyring.NewMemory(storetest.Epoch), Store: store, PublicURL: "https://pay.example.com", Now: w.clock.Now})
 	w.c = coordinator.New(coordinator.Config{Payments: store, Links: store, Connectors: []issuer.Connector{w.sim}, LinkURL: w.links.URL,
-		Now: w.clock.now, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+		Now: w.clock.Now, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
 	return w
 }
 
@@ -95,7 +76,7 @@ func (w *world) link(change ...func(*link.CreateRequest)) link.Link {
 
 func (w *world) submission(l link.Link, n int, number string) payment.Submit {
 	w.t.Helper()
-	card, err := issuer.NewCard(number, 12, 2040, "123", "Grace Hopper", w.clock.now())
+	card, err := issuer.NewCard(number, 12, 2040, "123", "Grace Hopper", w.clock.Now())
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -1,0 +1,167 @@
+package crash
+
+import (
+	"errors"
+	"net/http"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/paylink/paylink/e2e/harness"
+	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/store/dynamotest"
+	"github.com/paylink/paylink/internal/store/pgtest"
+	"github.com/paylink/paylink/internal/store/sqlstore"
+)
+
+// TestMoveToPostgres takes a merchant who has outgrown the embedded file to
+// PostgreSQL: nothing is lost on the way, a link that was given out before is paid
+// after, and a webhook that the old server could not deliver comes from the new one.
+func TestMoveToPostgres(t *testing.T) {
+	t.Parallel()
+	move(t, []string{"--store", pgtest.Database(t)})
+}
+
+// move exports what a server kept embedded, imports it into the stores that the
+// flags name, and goes on there.
+func move(t *testing.T, stores []string) *harness.Process {
+	t.Helper()
+	p := harness.Start(t)
+	_, key := p.Merchant(t, "ada")
+	shop := harness.OpenShop(t)
+	paid, open := key.Link(`"amount":"12.50"`), key.Link(`"amount":"7.50"`)
+	if a := key.PayJSON(paid, "attempt-0000000001", "4242424242424242"); a.Status != http.StatusOK {
+		t.Fatalf("%d %s", a.Status, a.Body)
+	}
+	id := harness.OnePayment(key, paid, "succeeded")
+	key.OK("POST", "/api/payments/"+id+"/refunds", `{"amount":"2.50"}`, "Idempotency-Key", "refund-1")
+	guarded := guard(t, key, id)
+	shop.Register(key)
+	shop.Shut(true)
+	late := key.Link(`"amount":"1.00"`)
+	harness.Eventually(t, "the shop has refused a webhook", func() bool { return shop.Knocks() > 0 })
+	before := key.OK("GET", "/api/payments/"+id, "")
+	p.Stop()
+	model := promoted(t, p.Data)
+
+	file := filepath.Join(t.TempDir(), "archive")
+	out, _, _ := harness.Command(t, "export", "--data", p.Data, file)
+	for _, kind := range []string{"1 payments", "1 rules", "2 rule versions", "1 list entries", "1 policies", "1 models"} {
+		if !strings.Contains(out, "exported "+kind) {
+			t.Errorf("not exported: %s\n%s", kind, out)
+		}
+	}
+	harness.Refused(t, "file exists", "export", "--data", p.Data, file)
+	to := func(verb string, more ...string) []string {
+		return append(append([]string{verb, "--data", p.Data}, stores...), more...)
+	}
+	half := filepath.Join(t.TempDir(), "half")
+	cut(t, file, half)
+	harness.Refused(t, "the archive is damaged", to("import", half)...)
+	harness.Worked(t, "imported 1 payments", to("import", file)...)
+	harness.Refused(t, "the store is not empty", to("import", file)...)
+	harness.Worked(t, "imported 1 payments", to("import", "--again", file)...)
+	harness.Worked(t, " 0 broken", "verify", "--data", p.Data)
+	harness.Worked(t, " 0 broken", to("verify")...)
+
+	shop.Shut(false)
+	q := harness.StartOn(t, p.Data, strings.TrimPrefix(p.URL, "http://"), stores...)
+	goesOn(t, key, before, paid, open)
+	if after := guards(t, key, guarded); !reflect.DeepEqual(after, guarded) {
+		t.Errorf("against fraud there is\n%v\nwas\n%v", after, guarded)
+	}
+	harness.Eventually(t, "the model scores", func() bool { return strings.Contains(q.Logs.String(), `"version":"`+model+`","state":"running"`) })
+	shop.Heard("link.created", "payment.succeeded", "link.paid")
+	harness.Eventually(t, "the webhook that the old server could not deliver", func() bool { return strings.Contains(shop.Received(), harness.Str(t, late, "id")) })
+	harness.Eventually(t, "the feed tells of the last payment", func() bool {
+		return strings.Count(string(key.Do("GET", "/api/events?limit=100", "").Body), `"type":"link.paid"`) == 2
+	})
+	harness.Worked(t, " 0 broken", to("verify")...)
+	return q
+}
+
+// goesOn looks at a store that took another's place: the payment is as it was before,
+// its refund is replayed, the link that is open is paid, and the one that was paid is
+// not paid again.
+func goesOn(t *testing.T, key *harness.Client, before, paid, open map[string]any) {
+	t.Helper()
+	id := harness.Str(t, before, "id")
+	if after := key.OK("GET", "/api/payments/"+id, ""); !reflect.DeepEqual(before, after) {
+		t.Errorf("the payment became %v, was %v", after, before)
+	}
+	again := key.Do("POST", "/api/payments/"+id+"/refunds", `{"amount":"2.50"}`, "Idempotency-Key", "refund-1")
+	if again.Status != http.StatusOK || again.Header.Get("Idempotent-Replayed") != "true" {
+		t.Errorf("the refund was not replayed: %d %s", again.Status, again.Body)
+	}
+	if a := key.PayJSON(open, "attempt-0000000002", "4242424242424242"); a.Status != http.StatusOK {
+		t.Fatalf("%d %s", a.Status, a.Body)
+	}
+	if a := key.PayJSON(paid, "attempt-0000000003", "4242424242424242"); a.Status != http.StatusConflict {
+		t.Errorf("a paid link was paid again: %d %s", a.Status, a.Body)
+	}
+}
+
+// cut writes the first half of a file.
+func cut(t *testing.T, from, to string) {
+	t.Helper()
+	raw, err := os.ReadFile(from)
+	if err == nil {
+		err = os.WriteFile(to, raw[:len(raw)/2], 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// guard marks and disputes a payment, and keeps a rule with two versions, a list entry
+// and a policy; it gives what the API says of them then.
+func guard(t *testing.T, key *harness.Client, payment string) map[string]any {
+	t.Helper()
+	rule := harness.Str(t, key.OK("POST", "/api/fraud/rules", `{"name":"Large","action":"review","when":"amount > 500"}`), "id")
+	key.OK("PUT", "/api/fraud/rules/"+rule, `{"state":"on"}`)
+	key.OK("POST", "/api/fraud/lists", `{"kind":"email","value":"@mail.example","action":"block","note":"seen"}`)
+	key.OK("PUT", "/api/fraud/policy", `{"onTimeout":"block","reviewSeconds":7200}`)
+	key.OK("POST", "/api/payments/"+payment+"/mark", `{"label":"legitimate"}`)
+	key.OK("POST", "/api/payments/"+payment+"/disputes", `{"reason":"fraudulent","amount":"2.50","reference":"CB-2044","evidenceDueAt":"2036-03-01T23:59:59Z"}`)
+	return guards(t, key, map[string]any{"/api/fraud/rules": nil, "/api/fraud/rules/" + rule + "/versions": nil, "/api/fraud/lists": nil, "/api/fraud/policy": nil})
+}
+
+// guards asks again.
+func guards(t *testing.T, key *harness.Client, paths map[string]any) map[string]any {
+	t.Helper()
+	all := map[string]any{}
+	for path := range paths {
+		all[path] = key.OK("GET", path, "")
+	}
+	return all
+}
+
+// promoted gives a stopped server's store a model that runs.
+func promoted(t *testing.T, data string) (version string) {
+	t.Helper()
+	store, err := sqlstore.Open(t.Context(), "sqlite:"+filepath.Join(data, "paylink.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, file := harness.Model(t, 1)
+	err = errors.Join(store.AddModel(t.Context(), info, file), store.SetModel(t.Context(), info.Version, fraud.ModelRunning))
+	if err := errors.Join(err, store.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return info.Version
+}
+
+// TestMoveToDynamoDB takes a merchant from the embedded file to PostgreSQL and
+// DynamoDB, and back: an archive is a backup of the table, too.
+func TestMoveToDynamoDB(t *testing.T) {
+	t.Parallel()
+	stores := []string{"--store", pgtest.Database(t), "--payments-store", dynamotest.URL(t)}
+	q := move(t, stores)
+	q.Stop()
+	file, back := filepath.Join(t.TempDir(), "archive"), filepath.Join(t.TempDir(), "back")
+	harness.Worked(t, "exported 2 payments", append([]string{"export", "--data", q.Data, file}, stores...)...)
+	harness.Worked(t, "imported 2 payments", "import", "--data", back, file)
+	harness.Worked(t, " 0 broken", "verify", "--data", back)
+}

@@ -1,0 +1,126 @@
+package harness
+
+import (
+	"bytes"
+	"database/sql"
+	"log/slog"
+	"math/rand/v2"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	_ "modernc.org/sqlite" // OpenFile's driver
+
+	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/fraud/score"
+	"github.com/paylink/paylink/internal/keyring"
+	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/money"
+	"github.com/paylink/paylink/internal/store/sqlstore"
+)
+
+// ExpiredLink is the path of a link of the same account as another's, that lived
+// a minute, an hour ago. The shortest life is a minute, so it is made in the
+// stopped server's own folder, by the server's own code, under a clock that is
+// behind. The server runs again when it returns.
+func ExpiredLink(t testing.TB, p *Process, like map[string]any) (*Process, string) {
+	t.Helper()
+	p.Stop()
+	ring, err := keyring.Open(filepath.Join(p.Data, "keys"), time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := sqlstore.OpenSQLite(filepath.Join(p.Data, "paylink.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	links := link.NewLocal(link.LocalConfig{Ring: ring, Store: store, PublicURL: p.URL, Log: slog.New(slog.DiscardHandler),
+		Now: func() time.Time { return time.Now().Add(-time.Hour) }})
+	known, err := links.Open(t.Context(), strings.TrimPrefix(TokenPath(t, like), "/l/"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	minute := int64(60)
+	old, err := links.Create(t.Context(), link.CreateRequest{Account: known.Account, Mode: known.Mode, Payee: known.Payee,
+		Methods: []link.Method{{ID: known.PaymentMethod, Type: "card", Issuer: known.Issuer, Currencies: []money.Currency{"EUR"}, Enabled: true, MinMinor: 1, Test: true}},
+		Amount:  "64.00", Currency: "EUR", Description: "A place at the early table", Reference: "order-1842", ExpiresInSeconds: &minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return StartOn(t, p.Data, strings.TrimPrefix(p.URL, "http://")), "/l/" + old.Token
+}
+
+// Model is a small model, another one for each seed.
+func Model(t *testing.T, seed uint64) (fraud.ModelInfo, []byte) {
+	t.Helper()
+	random := rand.New(rand.NewPCG(seed, 0))
+	var set score.Set
+	for range 400 {
+		var v score.Vector
+		for f := range v {
+			v[f] = random.Float32()
+		}
+		set.Add(&v, score.Attempt{}, v[0] > 0.7)
+	}
+	to := time.Date(2026, 5, 6, 0, 0, 0, 0, time.UTC)
+	m, err := score.Fit(set, score.Range{From: to.AddDate(0, 0, -28), To: to}, to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file bytes.Buffer
+	if err := score.WriteModel(&file, m); err != nil {
+		t.Fatal(err)
+	}
+	return fraud.ModelInfo{Version: m.Version, TrainedAt: to, From: m.From, To: m.To, Payments: m.Payments, Frauds: m.Frauds}, file.Bytes()
+}
+
+// Reported waits until the projection for people has come to the feed's end.
+func Reported(t *testing.T, data string) {
+	t.Helper()
+	db := OpenReports(t, data)
+	Eventually(t, "the reports have followed the feed", func() bool {
+		var last, at int64
+		err := OpenStore(t, data).QueryRowContext(t.Context(), "SELECT MAX(position) FROM events").Scan(&last)
+		if err == nil {
+			err = db.QueryRowContext(t.Context(), "SELECT position FROM checkpoints WHERE consumer = 'reports'").Scan(&at)
+		}
+		return err == nil && at == last
+	})
+}
+
+// OpenReports opens what people look at.
+func OpenReports(t *testing.T, data string) *sql.DB { return OpenFile(t, data, "reports.db") }
+
+// OpenStore opens links and payments.
+func OpenStore(t *testing.T, data string) *sql.DB { return OpenFile(t, data, "paylink.db") }
+
+// OpenFile opens one of a server's databases beside it, or after it has stopped.
+func OpenFile(t *testing.T, data, name string) *sql.DB {
+	t.Helper()
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(data, name)+"?_pragma=busy_timeout(10000)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
+// Harm changes rows of a store; it must hit some.
+func Harm(t *testing.T, data, statement string, args ...any) {
+	t.Helper()
+	db := OpenStore(t, data)
+	result, err := db.ExecContext(t.Context(), statement, args...)
+	if err != nil {
+		t.Fatalf("%s: %v", statement, err)
+	}
+	if n, err := result.RowsAffected(); err != nil || n == 0 {
+		t.Fatalf("%s: %d rows, %v", statement, n, err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,277 @@
+package harness
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/hex"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/store/dynamo"
+	"github.com/paylink/paylink/internal/store/pgtest"
+)
+
+const paymentsStore = "PAYLINK_PAYMENTS_STORE"
+
+// PaymentsOn makes every paylink that the test runs keep links and payments in a
+// table.
+func PaymentsOn(t *testing.T, url string) { t.Helper(); Setenv(t, paymentsStore, url) }
+
+// Distribute deploys every box apart, on PostgreSQL and DynamoDB.
+func Distribute(t *testing.T, table string) *Fleet {
+	t.Helper()
+	database := pgtest.Database(t)
+	StoreOn(t, database)
+	PaymentsOn(t, table)
+	Worked(t, "is as it must be", "migrate", "--data", t.TempDir())
+	return Deploy(t, database, false)
+}
+
+// tableKeepsNoCard reads every link and payment of the deployment's table.
+func tableKeepsNoCard(t testing.TB, url string) {
+	t.Helper()
+	store, err := dynamo.Open(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := 0
+	look := func(v any, damage error) error {
+		raw, err := json.Marshal(v)
+		keptNowhere(t, "the table of links and payments", raw)
+		read++
+		if damage != nil {
+			return damage
+		}
+		return err
+	}
+	err = store.EachLink(t.Context(), func(l link.Link, damage error) error { return look(l, damage) })
+	if err == nil {
+		err = store.EachPayment(t.Context(), func(p payment.Payment, damage error) error { return look(p, damage) })
+	}
+	if err != nil || read < 6 {
+		t.Fatalf("%d links and payments were read, %v", read, err)
+	}
+}
+
+// targets of a split deployment with the number of instances: two of each that
+// keeps nothing of its own, one of the simulator, whose book is a file.
+var fleetTargets = map[string]int{"gateway": 2, "users": 2, "links": 2, "verifier": 2, "payments": 2, "transactions": 2, "notifier": 2, "fraud": 2, "simulator": 1}
+
+// Fleet is a split deployment: every target a process of its own, with its share
+// of the keys and a data folder of its own.
+type Fleet struct {
+	t         testing.TB
+	Dir       string // holds the whole ring and the simulator's book, for the tools
+	Database  string
+	Logs      *Buffer
+	proof     []string // flags by which services prove themselves
+	scheme    string   // between services
+	public    []string // addresses of the gateways
+	Internal  map[string][]string
+	Instances map[string][]*Process
+	stopOnce  sync.Once
+}
+
+// fleetsAtOnce bounds the deployments of 17 processes that start and run side by side.
+var fleetsAtOnce = make(chan struct{}, 2)
+
+// Deploy starts every process on a database, and waits until all are ready. The
+// services prove themselves by a secret, or by certificates.
+func Deploy(t *testing.T, database string, mutualTLS bool) *Fleet {
+	t.Helper()
+	fleetsAtOnce <- struct{}{}
+	t.Cleanup(func() { <-fleetsAtOnce })
+	f := &Fleet{t: t, Dir: filepath.Join(t.TempDir(), "data"), Database: database, Logs: &Buffer{},
+		Internal: map[string][]string{}, Instances: map[string][]*Process{}}
+	StoreOn(t, f.Database) // for the tools, too
+	Worked(t, "made the keys", "keys", "create", "--data", f.Dir)
+	f.credentials(mutualTLS)
+	for target, n := range fleetTargets {
+		if target != "payments" {
+			Worked(t, target+": ", "keys", "export", "--data", f.Dir, "--target", target, f.share(target))
+		}
+		for range n {
+			if target == "gateway" {
+				f.public = append(f.public, FreeAddress(t))
+			} else {
+				f.Internal[target] = append(f.Internal[target], FreeAddress(t))
+			}
+		}
+	}
+	t.Cleanup(f.Stop)
+	for target, n := range fleetTargets {
+		for i := range n {
+			f.Instances[target] = append(f.Instances[target], &Process{T: t, Logs: f.Logs, URL: "http://" + FreeAddress(t)})
+			f.Start(target, i)
+		}
+	}
+	for target := range fleetTargets {
+		for _, p := range f.Instances[target] {
+			p.Ready()
+		}
+	}
+	return f
+}
+
+// credentials makes what services prove themselves by.
+func (f *Fleet) credentials(mutualTLS bool) {
+	f.t.Helper()
+	if mutualTLS {
+		f.scheme, f.proof = "https://", []string{"--internal-tls", f.certificates()}
+		return
+	}
+	var b [32]byte
+	_, _ = rand.Read(b[:])
+	file := filepath.Join(f.Dir, "internal.secret")
+	if err := os.WriteFile(file, []byte(hex.EncodeToString(b[:])+"\n"), 0o600); err != nil {
+		f.t.Fatal(err)
+	}
+	f.scheme, f.proof = "http://", []string{"--internal-secret-file", file}
+}
+
+// certificates makes an authority, and one certificate of it for all services,
+// which all are on loopback.
+func (f *Fleet) certificates() string {
+	f.t.Helper()
+	dir := filepath.Join(f.Dir, "internal-tls")
+	write := func(name, kind string, der []byte, err error) {
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600)
+		}
+		if err != nil {
+			f.t.Fatal(err)
+		}
+	}
+	ca, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err := errors.Join(err, os.Mkdir(dir, 0o700)); err != nil {
+		f.t.Fatal(err)
+	}
+	authority := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "authority"}, NotBefore: time.Now().Add(-time.Hour),
+		NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
+	der, err := x509.CreateCertificate(rand.Reader, authority, authority, ca.Public(), ca)
+	write("ca.crt", "CERTIFICATE", der, err)
+	own, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	service := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "service"}, NotBefore: time.Now().Add(-time.Hour),
+		NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}}
+	der, err = x509.CreateCertificate(rand.Reader, service, authority, own.Public(), ca)
+	write("tls.crt", "CERTIFICATE", der, err)
+	der, err = x509.MarshalPKCS8PrivateKey(own)
+	write("tls.key", "PRIVATE KEY", der, err)
+	return dir
+}
+
+func (f *Fleet) share(target string) string { return filepath.Join(f.Dir, "shares", target) }
+
+// Front is the deployment as merchants and payers see it.
+func (f *Fleet) Front() *Process {
+	return &Process{T: f.t, URL: "http://" + f.public[0], Data: f.Dir, Logs: f.Logs, all: f}
+}
+
+// Start runs an instance, for the first time or again.
+func (f *Fleet) Start(target string, i int) {
+	f.t.Helper()
+	data := filepath.Join(f.Dir, fmt.Sprintf("%s-%d", target, i))
+	if target == "simulator" {
+		data = f.Dir
+	}
+	p := f.Instances[target][i]
+	flags := []string{"--target", target, "--data", data, "--keys", f.share(target), "--admin-listen", strings.TrimPrefix(p.URL, "http://"),
+		"--public-url", "http://" + f.public[0]}
+	flags = append(flags, f.proof...)
+	if target == "gateway" {
+		flags = append(flags, "--listen", f.public[i])
+	} else {
+		flags = append(flags, "--internal-listen", f.Internal[target][i])
+	}
+	for service, addresses := range f.Internal { // the same list for all: what a target does not call it passes over
+		var urls []string
+		for _, a := range addresses {
+			urls = append(urls, f.scheme+a)
+		}
+		flags = append(flags, "--service", service+"="+strings.Join(urls, ","))
+	}
+	p.start(flags...)
+}
+
+// Kill ends an instance as a power cut does.
+func (f *Fleet) Kill(target string, i int) {
+	f.t.Helper()
+	f.Instances[target][i].Kill()
+}
+
+// Stop ends every process, the gateways first, and checks that each ends well.
+func (f *Fleet) Stop() {
+	f.stopOnce.Do(func() {
+		for _, target := range []string{"gateway", "simulator", "users", "links", "verifier", "payments", "notifier", "transactions", "fraud"} {
+			for _, p := range f.Instances[target] {
+				if p.Done != nil {
+					p.Stop()
+				}
+			}
+		}
+	})
+}
+
+// GatewayURL is the address of a gateway, each in its turn.
+func (f *Fleet) GatewayURL(turn int) string {
+	return "http://" + f.public[turn%len(f.public)]
+}
+
+// databaseKeepsNoCard reads every row of the deployment's database.
+func (f *Fleet) databaseKeepsNoCard() {
+	f.t.Helper()
+	ctx := f.t.Context()
+	conn, err := pgx.Connect(ctx, f.Database)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(ctx) }()
+	rows, err := conn.Query(ctx, `SELECT table_schema || '.' || table_name FROM information_schema.tables WHERE table_type = 'BASE TABLE' AND table_schema NOT IN ('pg_catalog', 'information_schema')`)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	tables, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil || len(tables) < 8 {
+		f.t.Fatalf("tables %v: %v", tables, err)
+	}
+	read := 0
+	for _, table := range tables {
+		rows, err := conn.Query(ctx, "SELECT row_to_json(t)::text FROM "+table+" t")
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		content, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		read += len(content)
+		keptNowhere(f.t, "the table "+table, []byte(strings.Join(content, "\n")))
+	}
+	if read < 20 {
+		f.t.Errorf("only %d rows were read", read)
+	}
+	if table := getenv(f.t, paymentsStore); table != "" {
+		tableKeepsNoCard(f.t, table)
+	}
+}

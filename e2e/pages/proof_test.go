@@ -1,0 +1,151 @@
+package pages
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+
+	"github.com/paylink/paylink/e2e/harness"
+)
+
+// testers try stolen cards on a link until the page of whoever pays it is asked for a
+// proof of work. They stop at once then: what goes on without a proof is counted, and
+// whoever comes next without one would find the narrow rate used up.
+func testers(t testing.TB, key *harness.Client, l map[string]any) {
+	t.Helper()
+	tried := 0
+	harness.Eventually(t, "the link asks for work", func() bool {
+		a := key.As("").Do("GET", harness.TokenPath(t, l)+"/challenge?attempt=some-attempt-0001", "")
+		bits, ok := a.JSON["bits"].(float64)
+		if !ok || a.Status != 200 {
+			t.Fatalf("no challenge: %s", a.Body)
+		}
+		if bits > 0 {
+			return true
+		}
+		key.PayJSON(l, fmt.Sprintf("tester-attempt-%04d", tried), harness.StolenCard(tried))
+		tried++
+		return false
+	})
+	if tried == 0 {
+		t.Fatal("a quiet link asks for work")
+	}
+}
+
+// solvedWithin is how long a payer waits for the proof, as docs/operate/shield.md says
+// of a phone. What a payer's own machine has to work out is a matter of chance, so it
+// is the mean of proofRounds that is held to it.
+const (
+	solvedWithin = time.Second
+	proofRounds  = 16
+)
+
+// solving works out so many puzzles of the page's own link, one after the other, with
+// the page's own worker, and gives the mean time.
+func solving(b *harness.Browser, rounds int) time.Duration {
+	b.T.Helper()
+	took := harness.Ask[float64](b, fmt.Sprintf(`(async () => {
+  const told = document.getElementById("proof"), form = document.getElementById("pay");
+  let took = 0;
+  for (let i = 0; i < %d; i++) {
+    const puzzle = await (await fetch(form.action.replace(/payments$/, "challenge?attempt=") + "measured-attempt-" + i)).json();
+    if (!puzzle.bits) throw new Error("no puzzle");
+    const start = performance.now();
+    const proof = await new Promise((done, fail) => {
+      const worker = new Worker(told.dataset.solve);
+      worker.onerror = fail;
+      worker.onmessage = ({ data }) => { if (data.proof) { worker.terminate(); done(data.proof); } };
+      worker.postMessage(puzzle);
+    });
+    took += performance.now() - start;
+    if (!proof.startsWith(puzzle.seed + ".")) throw new Error(proof);
+  }
+  return took / %d;
+})()`, rounds, rounds))
+	return time.Duration(took * float64(time.Millisecond))
+}
+
+// asPhone makes the tab one of a phone: its screen, its fingers, and a processor of a
+// quarter of ours.
+func asPhone(b *harness.Browser) {
+	b.T.Helper()
+	b.Run(chromedp.EmulateViewport(390, 844, chromedp.EmulateMobile, chromedp.EmulateTouch, chromedp.EmulatePortrait, chromedp.EmulateScale(3)))
+	if _, err := chromedp.Call(b.Ctx, emulation.SetCPUThrottlingRate, emulation.SetCPUThrottlingRateParams{Rate: 4}); err != nil {
+		b.T.Fatal(err)
+	}
+}
+
+// TestProofOfWorkInTheBrowser: on a link whose cards are tested, a payer's page works
+// out a puzzle beside itself and pays as usual, at a desk and on a phone, and no
+// longer than is promised. Without JavaScript the bank asks the payer, and when too
+// many come without a proof, the page says what to do. Other links ask for nothing.
+func TestProofOfWorkInTheBrowser(t *testing.T) {
+	p, b := harness.Start(t, slowLane...), harness.OpenBrowser(t)
+	_, key := p.Merchant(t, harness.Payee)
+	l, quiet := key.Link(`"amount":"12.50","maxUses":null,"description":"A bell"`), key.Link(`"amount":"3"`)
+	address := harness.Str(t, l, "url")
+	testers(t, key, l)
+
+	pays := func(b *harness.Browser, where string) {
+		t.Helper()
+		b.Open(address)
+		mean := solving(b, proofRounds)
+		if mean > solvedWithin {
+			t.Errorf("%s: a puzzle takes %s", where, mean)
+		}
+		b.Fill("4242424242424242")
+		start := time.Now()
+		b.Click(harness.PayButton)
+		b.Sees("Payment received")
+		t.Logf("%s: a puzzle takes %s in the mean; paid %s after the button was pressed", where, mean.Round(time.Millisecond), time.Since(start).Round(time.Millisecond))
+		b.OnlyOwnOrigin(p.URL)
+		pay := harness.PaymentsOf(key, l)[0]
+		if risk, _ := pay["risk"].(map[string]any); pay["status"] != "succeeded" || risk["challenge"] == true || risk["action"] != "allow" {
+			t.Errorf("%s: %v", where, pay)
+		}
+	}
+	pays(b, "at a desk")
+	phone := b.Tab()
+	asPhone(phone)
+	pays(phone, "on a phone")
+
+	if a := key.As("").Do("GET", harness.TokenPath(t, quiet)+"/challenge?attempt=some-attempt-0001", ""); a.JSON["bits"] != 0.0 {
+		t.Errorf("another link of the merchant asks for work: %s", a.Body)
+	}
+	b.Open(harness.Str(t, quiet, "url"))
+	b.Pay("4242424242424242")
+	b.Sees("Payment received")
+	harness.OnePayment(key, quiet, "succeeded")
+
+	b.Scripts(false)
+	b.Open(address)
+	b.Pay("4242424242424242")
+	b.Sees("Your bank wants to confirm it is you")
+	unproved(t, key, l)
+	b.Open(address)
+	b.Pay("4242424242424242")
+	b.Sees("Too many attempts on this link")
+	b.Text("Nothing was charged.")
+	if back := harness.Ask[string](b, `document.querySelector("main a.button").href`); back != address {
+		t.Errorf("the way back leads to %s", back)
+	}
+}
+
+// slowLane keeps the narrow rate used up for long enough to look at the page that says
+// so: one a minute, where by default there would be another within ten seconds.
+var slowLane = []string{"--shield", "unproved=1"}
+
+// unproved attempts use up the narrow rate of those who come without a proof.
+func unproved(t testing.TB, key *harness.Client, l map[string]any) {
+	t.Helper()
+	for i := range 12 {
+		if a := key.PayJSON(l, fmt.Sprintf("unproved-attempt-%04d", i), "4242424242424242"); a.Status == http.StatusTooManyRequests {
+			return
+		}
+	}
+	t.Fatal("payers without a proof are as many as they like")
+}

@@ -1,0 +1,61 @@
+package split
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/paylink/paylink/e2e/harness"
+	"github.com/paylink/paylink/internal/store/pgtest"
+)
+
+// TestFraudBudget: a box that takes the call and never answers is waited for as long as
+// --fraud-budget says and no longer; then the account's policy decides.
+func TestFraudBudget(t *testing.T) {
+	silent, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0") // connections wait in its queue
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := silent.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte(hex.EncodeToString([]byte(rand.Text()+rand.Text()))+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, budget := range []time.Duration{time.Second, time.Millisecond} {
+		t.Run(budget.String(), func(t *testing.T) {
+			harness.StoreOn(t, pgtest.Database(t))
+			data := filepath.Join(t.TempDir(), "data")
+			harness.Worked(t, "made the keys", "keys", "create", "--data", data)
+			p := harness.StartOn(t, data, harness.FreeAddress(t), "--target", "gateway,users,links,verifier,payments,transactions,notifier,simulator",
+				"--internal-listen", harness.FreeAddress(t), "--internal-secret-file", secret, "--service", "fraud=http://"+silent.Addr().String(), "--fraud-budget", budget.String())
+			_, key := p.Merchant(t, harness.Payee)
+			var shortest time.Duration
+			for i := range 5 {
+				l, start := key.Link(`"amount":"12.50"`), time.Now()
+				if a := key.PayJSON(l, fmt.Sprintf("budget-attempt-%04d", i), "4242424242424242"); a.Status != http.StatusOK {
+					t.Fatalf("%d %s", a.Status, a.Body)
+				}
+				if took := time.Since(start); i == 0 || took < shortest {
+					shortest = took
+				}
+				if risk, _ := harness.PaymentsOf(key, l)[0]["risk"].(map[string]any); risk["why"] != "policy" || risk["action"] != "allow" {
+					t.Fatalf("decided by %v", risk)
+				}
+			}
+			t.Logf("the quickest payment took %s", shortest.Round(time.Millisecond))
+			if waited := shortest >= time.Second; waited != (budget == time.Second) {
+				t.Errorf("with a budget of %s the quickest payment took %s", budget, shortest)
+			}
+		})
+	}
+}

@@ -1,0 +1,26 @@
+package split
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/paylink/paylink/e2e/harness"
+)
+
+// TestI15NoCardAnywhere pays in every way that takes a card, well and badly, and
+// then searches the whole world.
+func TestI15NoCardAnywhere(t *testing.T) {
+	p := harness.Start(t)
+	s := harness.OpenShop(t)
+	_, key := p.Merchant(t, "grace")
+	s.Register(key)
+	for i, number := range harness.CardsUsed {
+		l := key.Link(fmt.Sprintf(`"amount":"%d.99"`, i+1))
+		key.PayJSON(l, fmt.Sprintf("attempt-%010d", i), number)
+		key.As("").Do("POST", harness.TokenPath(t, l)+"/payments", `{"attempt":"attempt-bad-0000001","colour":"`+number+`","card":{"number":"`+number+`","cvc":"7391"}}`)
+		key.As("").Do("POST", harness.TokenPath(t, l)+"/payments", `{"attempt":"`+number+`","card":{"number":["`+number+`"],"cvc":"7391"}`)
+		key.As("").Do("GET", harness.TokenPath(t, l)+"/status?attempt=attempt-0000000000", "", "Accept", "application/json")
+	}
+	s.Heard("payment.succeeded", "payment.declined", "payment.unknown")
+	harness.NoCardAnywhere(t, p, key, s)
+}
