@@ -306,7 +306,9 @@ func (c *Local) settleWith(ctx context.Context, p payment.Payment, in payment.In
 			if p, err = c.cfg.Payments.GetPayment(ctx, p.Account, p.ID); err != nil {
 				return p, err
 			}
-			in.Answer = c.presentWord(ctx, p, in.Answer)
+			if in.Reference == "" || in.Reference == p.IssuerKey() {
+				in.Answer = c.presentWord(ctx, p, in.Answer)
+			}
 		default:
 			return p, err
 		}
@@ -378,8 +380,8 @@ func (c *Local) complete(ctx context.Context, change *payment.Change, in *paymen
 	return err
 }
 
-// commit sends a change until its outcome is known: the store recognises a
-// change that it has.
+// commit sends a change until its outcome is known: the store recognizes a
+// change that it has. If ctx ends between two tries, the last error is returned.
 func (c *Local) commit(ctx context.Context, change payment.Change) error {
 	var err error
 	for i := range maxResends {
@@ -391,9 +393,13 @@ func (c *Local) commit(ctx context.Context, change payment.Change) error {
 		if errors.As(err, &f) && f.Kind != fault.KindUnavailable {
 			return err
 		}
-		if i < maxResends-1 {
-			pause := time.NewTimer(resendPause << i)
-			<-pause.C
+		if i == maxResends-1 {
+			break
+		}
+		select {
+		case <-time.After(resendPause << i):
+		case <-ctx.Done():
+			return err
 		}
 	}
 	return err
@@ -427,15 +433,7 @@ func (c *Local) Notice(ctx context.Context, n issuer.Notice) error {
 		return fmt.Errorf("notice for issuer %s, which is not configured", p.Issuer)
 	}
 	if n.Reference != p.IssuerKey() {
-		// An older try that was proved not sent, and yet was approved: give it back.
-		c.cfg.Log.ErrorContext(ctx, "notice for an earlier try; it is reversed", "payment", p.ID, "reference", n.Reference)
-		a := c.call(ctx, k, "reverse", func(ctx context.Context) issuer.Answer {
-			return k.Reverse(ctx, issuer.Operation{ID: n.Reference + "-v", Authorization: n.Reference, Amount: p.Amount})
-		})
-		if a.Outcome != issuer.Reversed {
-			return fmt.Errorf("the earlier try %s could not be reversed: %s", n.Reference, a.Outcome)
-		}
-		return nil
+		return c.reverseEarlier(ctx, k, p, n.Reference)
 	}
 	if n.Dispute != nil {
 		return c.disputeNoticed(ctx, p, *n.Dispute)
@@ -447,11 +445,31 @@ func (c *Local) Notice(ctx context.Context, n issuer.Notice) error {
 			return fmt.Errorf("notice for %s, which was given up, could not be confirmed: %s", n.Reference, answer.Outcome)
 		}
 	}
-	done, err := c.settle(ctx, p, payment.Input{Kind: payment.Noticed, Actor: "issuer", Answer: answer})
+	done, err := c.settle(ctx, p, payment.Input{Kind: payment.Noticed, Actor: "issuer", Answer: answer, Reference: n.Reference})
 	if err != nil {
 		return err
 	}
+	if n.Reference != done.IssuerKey() { // the payer tried again meanwhile
+		return c.reverseEarlier(ctx, k, done, n.Reference)
+	}
+	if answer.Outcome == issuer.Approved && answer.Amount != done.Amount && done.CapturedMinor > 0 {
+		c.cfg.Log.ErrorContext(ctx, "a notice contradicts a captured payment; a person must look", "payment", done.ID,
+			"amount", done.Amount.String(), "noticed", answer.Amount.String())
+	}
 	c.followUp(ctx, done)
+	return nil
+}
+
+// reverseEarlier gives back what the issuer approved for an earlier try, although that
+// was proved not sent. An error lets the issuer send its notice again.
+func (c *Local) reverseEarlier(ctx context.Context, k issuer.Connector, p payment.Payment, reference string) error {
+	c.cfg.Log.ErrorContext(ctx, "notice for an earlier try; it is reversed", "payment", p.ID, "reference", reference)
+	a := c.call(ctx, k, "reverse", func(ctx context.Context) issuer.Answer {
+		return k.Reverse(ctx, issuer.Operation{ID: reference + "-v", Authorization: reference, Amount: p.Amount})
+	})
+	if a.Outcome != issuer.Reversed {
+		return fmt.Errorf("the earlier try %s could not be reversed: %s", reference, a.Outcome)
+	}
 	return nil
 }
 

@@ -154,7 +154,7 @@ func (c *Local) Refund(ctx context.Context, account, mode, paymentID string, ask
 		return p, none, err
 	}
 	r, ok := p.RefundByID(refundID)
-	if !ok || r.Status != payment.RefundPending {
+	if !ok || !r.Asking() {
 		return p, r, nil
 	}
 	answer := c.refund(ctx, k, p, r)

@@ -22,7 +22,7 @@ func (c *Local) Review(ctx context.Context, account, mode, paymentID, verdict, b
 	refundID := id.Derive(id.Refund, p.ID, "\x00review") // there is one verdict that refunds
 	settled := func(p payment.Payment) (any, bool) {
 		r, _ := p.RefundByID(refundID)
-		return p, p.Status != payment.Capturing && p.Status != payment.Voiding && r.Status != payment.RefundPending
+		return p, p.Status != payment.Capturing && p.Status != payment.Voiding && !r.Asking()
 	}
 	p, err = c.settleWith(ctx, p, payment.Input{Kind: payment.Reviewed, Actor: "merchant", Verdict: verdict, By: by, Refund: refundID, Owner: id.New(id.Change)},
 		&ticketFor{t, settled})
@@ -35,7 +35,7 @@ func (c *Local) Review(ctx context.Context, account, mode, paymentID, verdict, b
 		in.Kind, in.Answer = payment.CaptureAnswer, c.capture(ctx, k, p)
 	case p.Status == payment.Voiding:
 		in.Kind, in.Answer = payment.VoidAnswer, c.reverse(ctx, k, p)
-	case r.Status == payment.RefundPending:
+	case r.Asking():
 		in.Kind, in.Answer = payment.RefundAnswer, c.refund(ctx, k, p, r)
 	default:
 		return p, nil

@@ -183,7 +183,7 @@ func (c *Local) resolve(ctx context.Context, p payment.Payment, extra bool) (pay
 		return p, err
 	}
 	for _, r := range due.Refunds {
-		if r.Status != payment.RefundPending || r.DueAt.After(p.At(c.cfg.Now())) {
+		if !r.Asking() || r.DueAt.After(p.At(c.cfg.Now())) {
 			continue
 		}
 		answer := c.lookup(ctx, k, r.ID)

@@ -1,7 +1,10 @@
 package ledger
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/paylink/paylink/internal/money"
 )
@@ -61,8 +64,10 @@ func (s *Sheet) Apply(account string, t Transfer) error {
 	return nil
 }
 
-// Open is the number of pending transfers.
-func (s *Sheet) Open() int { return len(s.open) }
+// Open returns the pending transfers that nothing has resolved, by id.
+func (s *Sheet) Open() []Transfer {
+	return slices.SortedFunc(maps.Values(s.open), func(a, b Transfer) int { return cmp.Compare(a.ID, b.ID) })
+}
 
 // Effect is what the transfer does to a merchant's funds; it needs no other
 // transfer, so that a projection can add effects up in any batch. Money promised

@@ -124,8 +124,8 @@ func TestSheetBalances(t *testing.T) {
 	for _, c := range cases {
 		s, err := sheet(t, c.transfers...)
 		b := s.Funds["EUR"]
-		if err != nil || b == nil || b.Available != eur(c.available) || b.Pending != eur(c.pending) || int64(s.Open()) != c.open {
-			t.Errorf("%s: %+v, %d open, %v", c.name, b, s.Open(), err)
+		if err != nil || b == nil || b.Available != eur(c.available) || b.Pending != eur(c.pending) || int64(len(s.Open())) != c.open {
+			t.Errorf("%s: %+v, %v open, %v", c.name, b, s.Open(), err)
 		}
 	}
 }
@@ -250,8 +250,8 @@ func TestI1BalancesEqualTheNaiveFold(t *testing.T) {
 				t.Fatalf("%s is %+v, want %+v", c, got, b)
 			}
 		}
-		if s.Open() != len(open) || len(s.Funds) != len(want) {
-			t.Fatalf("%d open, want %d", s.Open(), len(open))
+		if len(s.Open()) != len(open) || len(s.Funds) != len(want) {
+			t.Fatalf("%d open, want %d", len(s.Open()), len(open))
 		}
 	})
 }

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"fmt"
 	"strconv"
 
 	"github.com/paylink/paylink/internal/id"
@@ -69,58 +68,4 @@ func chain(paymentID string, log []Entry, e Entry) string {
 	}
 	sum := sha256.Sum256(append([]byte(before+"\n"), raw...))
 	return hex.EncodeToString(sum[:])
-}
-
-// Verify checks a payment against its own log: gap-free, chained (I7), its facts
-// the fold of the log (I8), its sums within bounds (I2, I3), its transfers
-// balanced and each resolved at most once (I1, I5). It names what is broken.
-func (p Payment) Verify() []string {
-	var broken []string
-	say := func(invariant, format string, args ...any) {
-		broken = append(broken, invariant+" "+p.ID+": "+fmt.Sprintf(format, args...))
-	}
-	sheet := ledger.NewSheet()
-	status := None
-	var last Entry
-	for i, e := range p.Log {
-		if e.Seq != int64(i)+1 {
-			say("I7", "entry %d has seq %d", i+1, e.Seq)
-		}
-		if e.Hash == "" || e.Hash != chain(p.ID, p.Log[:i], e) {
-			say("I7", "the hash of entry %d does not fit", e.Seq)
-		}
-		if e.From != status {
-			say("I8", "entry %d leaves %q, but the payment was %q", e.Seq, e.From, status)
-		}
-		if e.Event == "" && e.From.Public() != e.To.Public() && e.To != Voiding && e.To != Capturing && e.From != Voiding && e.From != Capturing {
-			say("I12", "entry %d tells nobody", e.Seq)
-		}
-		for _, t := range e.Transfers {
-			if err := sheet.Apply(p.Account, t); err != nil {
-				say("I1/I5", "%v", err)
-			}
-		}
-		status, last = e.To, e
-	}
-	if status != p.Status {
-		say("I8", "the log ends in %q, the payment says %q", status, p.Status)
-	}
-	if last.Authorized != p.AuthorizedMinor || last.Captured != p.CapturedMinor || last.Refunded != p.RefundedMinor {
-		say("I8", "the sums of the log differ from the payment's")
-	}
-	if p.CapturedMinor > p.AuthorizedMinor {
-		say("I2", "captured %d of %d", p.CapturedMinor, p.AuthorizedMinor)
-	}
-	if p.RefundedMinor > p.CapturedMinor || p.Refundable() < 0 {
-		say("I3", "refunded %d (with holds %d) of %d", p.RefundedMinor, p.CapturedMinor-p.Refundable(), p.CapturedMinor)
-	}
-	if b := sheet.Funds[p.Amount.Currency]; b != nil {
-		if b.Available.Minor != p.Refundable() || b.Available.Minor < 0 || b.Pending.Minor < 0 {
-			say("I4", "the ledger says %s available", b.Available)
-		}
-	} else if p.CapturedMinor != 0 {
-		say("I8", "captured without a transfer")
-	}
-	p.verifyRisk(say)
-	return broken
 }

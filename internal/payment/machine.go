@@ -48,9 +48,12 @@ type Input struct {
 	At     time.Time
 	Actor  string // who caused it: payer, merchant, issuer, sweep
 	Answer issuer.Answer
-	Minor  int64  // of a capture (0: all), a refund (0: all that is left) or a dispute (0: all that was captured)
-	Refund string // id of the refund; Reviewed: of the one that it may need
-	Owner  string // of the lease
+	// Reference is the authorization that the answer is about. An answer about an
+	// earlier try changes nothing; "" is the current one.
+	Reference string
+	Minor     int64  // of a capture (0: all), a refund (0: all that is left) or a dispute (0: all that was captured)
+	Refund    string // id of the refund; Reviewed: of the one that it may need
+	Owner     string // of the lease
 	// Refundable is what the caller of RefundAsked saw as refundable, in minor units: it
 	// must still be so. nil: any sum is right.
 	Refundable *int64
@@ -219,13 +222,19 @@ func (s *step) begin() error {
 // authorization feeds an answer about the authorisation.
 func (s *step) authorization() error {
 	p, a := &s.p, s.in.Answer
+	if s.in.Reference != "" && s.in.Reference != p.IssuerKey() {
+		return nil
+	}
 	waiting := p.Status == Processing || p.Status == Unknown || p.Status == RequiresAction ||
 		(p.Status == Review && (p.ReviewReason == ReasonUnresolved || p.ReviewReason == ReasonIssuerGone) && p.AuthorizedMinor == 0)
 	switch a.Outcome {
 	case issuer.Approved:
 		freed := p.Status == Created || p.Status == Declined || p.Status == CanceledS
-		if waiting || freed {
+		switch {
+		case waiting || freed:
 			s.approved(freed)
+		case a.Amount != p.Amount && p.CapturedMinor == 0 && (p.Status == Authorized || p.Status == Late):
+			s.mismatch("the issuer approved " + a.Amount.String() + " instead of " + p.Amount.String())
 		}
 	case issuer.Declined:
 		if waiting {
@@ -308,9 +317,8 @@ func (s *step) approved(freed bool) {
 	p, a := &s.p, s.in.Answer
 	p.IssuerReference = a.IssuerReference
 	if a.Amount != p.Amount {
-		p.ReviewReason = ReasonMismatch
-		s.rest(time.Time{})
-		s.to(Review, "the issuer approved "+a.Amount.String()+" instead of "+p.Amount.String(), "payment.review")
+		p.AuthorizedMinor = 0 // what an earlier approval held was released when the payment was given up
+		s.mismatch("the issuer approved " + a.Amount.String() + " instead of " + p.Amount.String())
 		return
 	}
 	p.AuthorizedMinor = a.Amount.Minor
@@ -332,6 +340,14 @@ func (s *step) approved(freed bool) {
 		s.late(goal, freed, move)
 	}
 	s.hold()
+}
+
+// mismatch gives the payment to a person because the issuer's answer contradicts
+// what was asked.
+func (s *step) mismatch(reason string) {
+	s.p.ReviewReason = ReasonMismatch
+	s.rest(time.Time{})
+	s.to(Review, reason, "payment.review")
 }
 
 // settle enters Authorized or Succeeded.
@@ -431,17 +447,21 @@ func (s *step) lost() {
 	}
 }
 
-// claim takes the lease: whoever holds an older revision can no longer commit.
+// claim takes the lease if the payment is due at some time: a worker that holds an
+// older revision can no longer commit.
 func (s *step) claim() {
 	if s.in.At.Before(s.p.Work.Until) && s.p.Work.Owner != s.in.Owner {
-		return // somebody works on it
+		return // another worker's lease runs
+	}
+	if s.p.DueAt().IsZero() {
+		return // there is no work
 	}
 	s.p.Work.Owner, s.p.Work.Until = s.in.Owner, s.in.At.Add(Lease)
 	if !s.p.Work.NextAt.IsZero() {
 		s.p.Work.NextAt = s.p.Work.Until
 	}
 	for i, r := range s.p.Refunds {
-		if r.Status == RefundPending {
+		if r.Asking() {
 			s.p.Refunds[i].DueAt = s.p.Work.Until
 		}
 	}

@@ -21,11 +21,11 @@ func (p Payment) CaptureKey() string { return p.ID + "-c" + strconv.Itoa(p.Captu
 func (p Payment) VoidKey() string { return p.IssuerKey() + "-v" }
 
 func (p Payment) heldAuthorization() (ledger.Transfer, bool) {
-	return p.held(func(t ledger.Transfer) bool { return t.Kind == ledger.KindAuthorise })
+	return p.openHold(func(t ledger.Transfer) bool { return t.Kind == ledger.KindAuthorise })
 }
 
-// held finds a pending transfer in the log that nothing has resolved.
-func (p Payment) held(want func(ledger.Transfer) bool) (found ledger.Transfer, ok bool) {
+// openHold finds a pending transfer in the log that nothing has resolved.
+func (p Payment) openHold(want func(ledger.Transfer) bool) (found ledger.Transfer, ok bool) {
 	for _, e := range p.Log {
 		for _, t := range e.Transfers {
 			if t.Phase == ledger.Pending && want(t) {
@@ -45,8 +45,8 @@ func conflict(code, format string, args ...any) error {
 
 func (s *step) captureAsked() error {
 	p := &s.p
-	if p.Risk.holds() && (p.Status == Authorized || p.Status == Late) {
-		return conflict("payment_held", "The payment is held for review: it is captured once somebody has approved it there.")
+	if err := p.CanCapture(); err != nil {
+		return err
 	}
 	if p.Status == Late && p.CapturedMinor > 0 { // accepting a late success
 		if s.in.Minor != 0 && s.in.Minor != p.CapturedMinor {
@@ -54,9 +54,6 @@ func (s *step) captureAsked() error {
 		}
 		s.settle(Succeeded, "accepted by the merchant")
 		return nil
-	}
-	if p.Status != Authorized && p.Status != Late {
-		return conflict("payment_not_capturable", "A payment that is %s cannot be captured.", p.Status.Public())
 	}
 	minor := s.in.Minor
 	if minor == 0 {
@@ -84,9 +81,7 @@ func (s *step) captureAnswer() {
 	switch a.Outcome {
 	case issuer.Approved:
 		if a.Amount != s.amount(p.Capturing) {
-			p.ReviewReason = ReasonMismatch
-			s.rest(time.Time{})
-			s.to(Review, "the issuer captured "+a.Amount.String()+" instead of "+s.amount(p.Capturing).String(), "payment.review")
+			s.mismatch("the issuer captured " + a.Amount.String() + " instead of " + s.amount(p.Capturing).String())
 			return
 		}
 		p.CapturedMinor, p.Capturing = p.Capturing, 0
@@ -109,10 +104,8 @@ func (s *step) captureAnswer() {
 }
 
 func (s *step) voidAsked() error {
-	p := &s.p
-	voidable := p.Status == Authorized || p.Status == Review || (p.Status == Late && p.CapturedMinor == 0)
-	if !voidable || p.CapturedMinor > 0 {
-		return conflict("payment_not_voidable", "A payment that is %s cannot be voided.", p.Status.Public())
+	if err := s.p.CanVoid(); err != nil {
+		return err
 	}
 	s.startVoid("void asked by the " + s.in.Actor)
 	return nil
@@ -136,8 +129,11 @@ func (s *step) voidAnswer() {
 		back := p.VoidFrom
 		p.VoidFrom = None
 		next := time.Time{}
-		if back == Authorized || back == Late {
+		switch {
+		case back == Authorized || back == Late:
 			next = s.in.At.Add(HoldLife)
+		case back == Review && p.ReviewReason == ReasonIssuerGone:
+			next = s.in.At.Add(goneEvery)
 		}
 		s.rest(next)
 		s.to(back, "the issuer refused the void: "+s.in.Answer.Code, "")
@@ -182,21 +178,16 @@ func (s *step) refundAsked() error {
 	if seen := s.in.Refundable; seen != nil && *seen != free {
 		return conflict("refundable_amount_changed", "%s of this payment can be refunded now, not %s. Read the payment, and decide again.", s.amount(free), s.amount(*seen))
 	}
-	refundable := p.Status == Succeeded || p.Status == PartiallyRefunded || (p.Status == Late && p.CapturedMinor > 0)
-	if !refundable {
-		return conflict("payment_not_refundable", "A payment that is %s cannot be refunded.", p.Status.Public())
+	if err := p.CanRefund(); err != nil {
+		return err
 	}
 	minor := s.in.Minor
 	if minor == 0 {
 		minor = left
 	}
 	switch {
-	case left <= 0:
-		return conflict("payment_not_refundable", "Nothing is left to refund.")
 	case minor < 0 || minor > left:
 		return fault.Invalid("amount", "amount_too_large", "At most %s can be refunded.", s.amount(left))
-	case len(p.Refunds) >= MaxRefunds:
-		return conflict("too_many_refunds", "A payment has at most %d refunds.", MaxRefunds)
 	case minor > free && !s.in.AllowDisputed:
 		return s.claimed(free, "send allowDisputed to refund it anyway")
 	case minor > free && s.in.By == "":
@@ -223,24 +214,31 @@ func (s *step) refundAnswer() {
 	p, a := &s.p, s.in.Answer
 	var r *Refund
 	for i := range p.Refunds {
-		if p.Refunds[i].ID == s.in.Refund && p.Refunds[i].Status == RefundPending {
+		if p.Refunds[i].ID == s.in.Refund && p.Refunds[i].Asking() {
 			r = &p.Refunds[i]
 		}
 	}
 	if r == nil {
 		return
 	}
-	hold, ok := p.held(func(t ledger.Transfer) bool { return t.ID == r.Hold })
+	hold, ok := p.openHold(func(t ledger.Transfer) bool { return t.ID == r.Hold })
 	if !ok {
 		s.err = fmt.Errorf("refund %s of %s holds no money", r.ID, p.ID)
 		return
 	}
 	switch {
-	case a.Outcome == issuer.Approved && a.Amount == s.amount(r.Minor):
+	case a.Outcome == issuer.Approved && a.Amount != s.amount(r.Minor):
+		r.Code, r.DueAt = ReasonMismatch, time.Time{} // the money stays held, and a person decides
+		s.mismatch("the issuer refunded " + a.Amount.String() + " instead of " + s.amount(r.Minor).String() + " by " + r.ID)
+	case a.Outcome == issuer.Approved:
 		r.Status = RefundSucceeded
 		p.RefundedMinor += r.Minor
+		s.endLease()
 		to := PartiallyRefunded
-		if p.RefundedMinor == p.CapturedMinor {
+		switch {
+		case p.Status == Review: // a person has the payment, because of another refund
+			to = Review
+		case p.RefundedMinor == p.CapturedMinor:
 			to = Refunded
 		}
 		s.entry(Entry{To: to, Reason: "refunded", Event: "refund.succeeded", Refund: r.ID, IssuerReference: a.IssuerReference,
@@ -250,12 +248,20 @@ func (s *step) refundAnswer() {
 		if a.Outcome == issuer.NotSent {
 			r.Code = "not_sent"
 		}
+		s.endLease()
 		s.entry(Entry{To: p.Status, Reason: "refund failed: " + r.Code, Event: "refund.failed", Refund: r.ID,
 			Transfers: []ledger.Transfer{ledger.Release(s.transferID(0), ledger.Voided, hold)}})
-	default: // not known: the hold stays until a clear answer
+	default: // not known: the hold stays until a definite answer
 		wait := Schedule[min(r.Asked, len(Schedule)-1)]
 		r.Asked++
 		r.DueAt = s.in.At.Add(wait)
 		s.touched = true
+	}
+}
+
+// endLease ends the lease when the answered refund was the last work.
+func (s *step) endLease() {
+	if s.p.DueAt().IsZero() {
+		s.p.Work = Work{}
 	}
 }

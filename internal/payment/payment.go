@@ -118,7 +118,7 @@ type Work struct {
 func (p Payment) DueAt() time.Time {
 	due := p.Work.NextAt
 	for _, r := range p.Refunds {
-		if r.Status == RefundPending && (due.IsZero() || r.DueAt.Before(due)) {
+		if r.Asking() && (due.IsZero() || r.DueAt.Before(due)) {
 			due = r.DueAt
 		}
 	}
@@ -156,6 +156,10 @@ type Refund struct {
 	Asked     int          `json:"asked,omitempty"`
 	AllowedBy string       `json:"allowedBy,omitempty"` // who let it give back what a dispute claimed
 }
+
+// Asking reports whether the issuer is still to be asked about the refund. A pending
+// refund that the issuer answered with another amount waits for a person instead.
+func (r Refund) Asking() bool { return r.Status == RefundPending && !r.DueAt.IsZero() }
 
 // RefundInput is what a caller asks of a refund, as it was written.
 type RefundInput struct {

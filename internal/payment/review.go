@@ -134,15 +134,14 @@ func (s *step) approvedInReview(uncaptured bool) error {
 
 func (s *step) refundedInReview() error {
 	p := &s.p
-	refundable := p.Status == Succeeded || p.Status == PartiallyRefunded || (p.Status == Late && p.CapturedMinor > 0)
 	left := p.Undisputed() // what a dispute claims is the dispute's to decide
-	switch {
-	case refundable && left == 0 && p.Refundable() > 0:
+	switch err := p.CanRefund(); {
+	case fault.Code(err) == codeNotRefundable:
+		return conflict(codeNotRefundable, "Nothing of a payment that is %s can be given back; mark it as fraud instead.", p.Status.Public())
+	case err != nil:
+		return err
+	case left == 0:
 		return s.claimed(0, "mark it as fraud instead")
-	case !refundable || left <= 0:
-		return conflict("payment_not_refundable", "Nothing of a payment that is %s can be given back; mark it as fraud instead.", p.Status.Public())
-	case len(p.Refunds) >= MaxRefunds:
-		return conflict("too_many_refunds", "A payment has at most %d refunds.", MaxRefunds)
 	}
 	s.verdict("refunded as fraud by " + s.in.By)
 	s.addRefund(s.in.Refund, left, s.in.At.Add(Lease), "refund of "+s.amount(left).String(), "")
