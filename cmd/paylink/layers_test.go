@@ -19,7 +19,7 @@ const modulePath = "github.com/paylink/paylink"
 // above its own. A package that is not here fails the test until somebody places
 // it.
 var layerRows = [][]string{
-	{"internal/money", "internal/id", "internal/fault", "internal/keyring", "internal/obs", "internal/idempotency", "internal/progress", "internal/testclock", "internal/spelling", "docs/api"},
+	{"internal/money", "internal/id", "internal/fault", "internal/keyring", "internal/obs", "internal/idempotency", "internal/progress", "internal/testclock", "internal/spelling", "internal/postgres", "docs/api"},
 	{"internal/site"},
 	{"internal/calendar", "internal/issuer", "internal/ledger", "internal/i18n", "internal/fraud/score", "internal/fraud/shield"},
 	{"internal/stream", "internal/mail", "internal/fraud/rule"},
@@ -27,7 +27,7 @@ var layerRows = [][]string{
 	{"internal/payment", "internal/notify"},
 	{"internal/receipt", "internal/fraud"},
 	{"internal/coordinator", "internal/archive", "internal/report"},
-	{"internal/gateway/problem", "internal/store/postgres"},
+	{"internal/gateway/problem"},
 	{
 		"internal/store/sqlstore", "internal/store/dynamo",
 		"internal/issuer/simulator",
@@ -51,7 +51,7 @@ var testOnlyPackages = []string{"internal/store/storetest", "internal/store/pgte
 const firstHTTPRow = "internal/gateway/problem"
 
 // sqlPackages may know database/sql and its drivers.
-var sqlPackages = map[string]bool{"internal/store/postgres": true, "internal/store/sqlstore": true, "internal/notify/webhook": true}
+var sqlPackages = map[string]bool{"internal/postgres": true, "internal/store/sqlstore": true, "internal/notify/webhook": true}
 
 // sqlImports are the trees that know SQL.
 var sqlImports = []string{"database/sql", "modernc.org/sqlite", "github.com/pressly/goose", "github.com/riverqueue/river/riverdriver", "github.com/jackc/pgx"}

@@ -9,8 +9,8 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/paylink/paylink/internal/postgres"
 	"github.com/paylink/paylink/internal/site"
-	"github.com/paylink/paylink/internal/store/postgres"
 )
 
 // publicSite returns where payers reach us; the zero Site when no public URL is

@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/paylink/paylink/internal/notify/webhook"
+	"github.com/paylink/paylink/internal/postgres"
 	"github.com/paylink/paylink/internal/store/dynamo"
-	"github.com/paylink/paylink/internal/store/postgres"
 	"github.com/paylink/paylink/internal/store/sqlstore"
 	"github.com/paylink/paylink/internal/testclock"
 )

@@ -13,10 +13,10 @@ import (
 
 	"github.com/paylink/paylink/internal/fraud/shield"
 	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/postgres"
 	"github.com/paylink/paylink/internal/progress"
 	"github.com/paylink/paylink/internal/rpc"
 	"github.com/paylink/paylink/internal/store/dynamo"
-	"github.com/paylink/paylink/internal/store/postgres"
 )
 
 // Bounds of a process.

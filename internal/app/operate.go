@@ -11,9 +11,9 @@ import (
 	"time"
 
 	"github.com/paylink/paylink/internal/notify/webhook"
+	"github.com/paylink/paylink/internal/postgres"
 	"github.com/paylink/paylink/internal/progress"
 	"github.com/paylink/paylink/internal/store/dynamo"
-	"github.com/paylink/paylink/internal/store/postgres"
 	"github.com/paylink/paylink/internal/store/sqlstore"
 )
 

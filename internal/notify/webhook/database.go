@@ -13,7 +13,7 @@ import (
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/riverqueue/river/rivermigrate"
 
-	"github.com/paylink/paylink/internal/store/postgres"
+	"github.com/paylink/paylink/internal/postgres"
 )
 
 // Bounds of the database.

@@ -26,7 +26,7 @@ import (
 	"github.com/riverqueue/river/rivertype"
 
 	"github.com/paylink/paylink/internal/notify"
-	"github.com/paylink/paylink/internal/store/postgres"
+	"github.com/paylink/paylink/internal/postgres"
 )
 
 // Bounds and defaults.

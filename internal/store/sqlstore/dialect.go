@@ -10,7 +10,7 @@ import (
 	"github.com/pressly/goose/v3"
 
 	"github.com/paylink/paylink/internal/fault"
-	pg "github.com/paylink/paylink/internal/store/postgres"
+	pg "github.com/paylink/paylink/internal/postgres"
 )
 
 // dialect is what differs between the engines. The text of the statements does

@@ -21,7 +21,7 @@ import (
 	"github.com/pressly/goose/v3"
 
 	"github.com/paylink/paylink/internal/fault"
-	pg "github.com/paylink/paylink/internal/store/postgres"
+	pg "github.com/paylink/paylink/internal/postgres"
 )
 
 // Bounds of PostgreSQL, per process unless they say otherwise.
