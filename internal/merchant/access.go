@@ -98,8 +98,9 @@ type Change struct {
 	Tokens []Token // made
 	// Void uses up what is left of the kind for the user.
 	Void, VoidUser string
-	// Password is the user's new hash.
-	Password, PasswordUser string
+	// Password is the user's new hash. If PasswordWas is set, a user who has another
+	// hash by now is left alone.
+	Password, PasswordUser, PasswordWas string
 	// Confirmed is the user who has shown to read the address; a user who has
 	// another address by now is left alone.
 	Confirmed, ConfirmedEmail string

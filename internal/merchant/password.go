@@ -65,17 +65,17 @@ func (h *hasher) hash(ctx context.Context, password string) (string, error) {
 
 // matches compares in the same spelling. A hash that was made before is of what was
 // typed then, so that is compared too, where it differs: always both, so that the time
-// depends on what is typed alone.
-func (h *hasher) matches(ctx context.Context, password, hash string) (bool, error) {
+// depends on what is typed alone. old reports that only the old hash matches.
+func (h *hasher) matches(ctx context.Context, password, hash string) (match, old bool, err error) {
 	if err := h.enter(ctx); err != nil {
-		return false, err
+		return false, false, err
 	}
 	defer h.leave()
 	password = bounded(password)
-	match, err := argon2id.ComparePasswordAndHash(spelling.Password(password), hash)
+	match, err = argon2id.ComparePasswordAndHash(spelling.Password(password), hash)
 	if err != nil || spelling.Password(password) == password {
-		return match, err
+		return match, false, err
 	}
 	typed, err := argon2id.ComparePasswordAndHash(password, hash)
-	return match || typed, err
+	return match || typed, typed && !match, err
 }

@@ -86,14 +86,36 @@ func (l *Local) firstFactor(ctx context.Context, r SignInRequest) (User, error) 
 	if err := l.mayGuess(ctx, key); err != nil {
 		return User{}, err
 	}
-	match, err := l.hasher.matches(ctx, password, u.PasswordHash)
+	match, old, err := l.hasher.matches(ctx, password, u.PasswordHash)
 	if err != nil {
 		return User{}, err
 	}
 	if !match || !known {
 		return User{}, l.wrong(ctx, key, ErrCredentials)
 	}
+	if old {
+		l.rehash(ctx, &u, password)
+	}
 	return u, nil
+}
+
+// rehash replaces a hash of a password as it was typed by one of its one spelling, unless
+// the password was changed meanwhile. If it fails, the old hash stays and the user still
+// signs in; the next sign-in tries again.
+func (l *Local) rehash(ctx context.Context, u *User, password string) {
+	hash, err := l.hasher.hash(ctx, password)
+	if err == nil {
+		err = l.access.Apply(ctx, Change{At: l.time(), Password: hash, PasswordUser: u.ID, PasswordWas: u.PasswordHash})
+	}
+	if err == nil {
+		var now User
+		if now, err = l.users.UserByID(ctx, u.ID); err == nil {
+			u.PasswordHash = now.PasswordHash // what the second step of the sign-in refers to
+		}
+	}
+	if err != nil {
+		l.log.WarnContext(ctx, "a password's hash could not be renewed", "user", u.ID, "error", err)
+	}
 }
 
 // again checks the password of a signed-in user.
@@ -105,7 +127,7 @@ func (l *Local) again(ctx context.Context, user, password string) (User, error) 
 	if err := l.mayGuess(ctx, guessKey(u)); err != nil {
 		return User{}, err
 	}
-	match, err := l.hasher.matches(ctx, password, u.PasswordHash)
+	match, _, err := l.hasher.matches(ctx, password, u.PasswordHash)
 	if err != nil {
 		return User{}, err
 	}

@@ -42,7 +42,7 @@ func (s *shelf) record(r *idempotency.Record) error {
 	return nil
 }
 
-// Apply makes users and sessions; what else lets people in is tested on a real store.
+// Apply makes users and sessions and changes passwords; what else lets people in is tested on a real store.
 func (s *shelf) Apply(_ context.Context, c Change) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -59,6 +59,10 @@ func (s *shelf) Apply(_ context.Context, c Change) error {
 	}
 	if c.Session != nil {
 		s.sessions[c.Session.ID] = *c.Session
+	}
+	if u, ok := s.users[c.PasswordUser]; ok && (c.PasswordWas == "" || c.PasswordWas == u.PasswordHash) {
+		u.PasswordHash = c.Password
+		s.users[u.ID] = u
 	}
 	return nil
 }

@@ -105,7 +105,7 @@ func TestPasswordInAnyComposition(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, typed := range []string{composed, apart} {
-			if match, err := h.matches(t.Context(), typed, hash); err != nil || !match {
+			if match, _, err := h.matches(t.Context(), typed, hash); err != nil || !match {
 				t.Errorf("made as %q, typed as %q: %v, %v", made, typed, match, err)
 			}
 		}
@@ -114,7 +114,7 @@ func TestPasswordInAnyComposition(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if match, err := h.matches(t.Context(), apart, old); err != nil || !match {
+	if match, _, err := h.matches(t.Context(), apart, old); err != nil || !match {
 		t.Errorf("a hash of before: %v, %v", match, err)
 	}
 	for _, p := range []string{strings.Repeat("é", 256), strings.Repeat("e\u0301", 256), strings.Repeat("漢", 256)} {
@@ -127,6 +127,44 @@ func TestPasswordInAnyComposition(t *testing.T) {
 	}
 }
 
+// TestSignInRenewsAnOldHash: a hash of a password as it was typed, made before
+// passwords had one spelling, is replaced at the first sign-in that it opens.
+func TestSignInRenewsAnOldHash(t *testing.T) {
+	b := newBench()
+	user := b.signUp(t).User.ID
+	composed, apart := "Pässwörter-für-alle", "Pa\u0308sswo\u0308rter-fu\u0308r-alle"
+	old, err := argon2id.CreateHash(apart, &argon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	store := func() User { u := b.store.users[user]; return u }
+	u := store()
+	u.PasswordHash = old
+	b.store.users[user] = u
+	in := func(password string) error {
+		_, err := b.SignIn(t.Context(), SignInRequest{Login: "ada.l", Password: password}, nil)
+		return err
+	}
+	if err := in(composed); err != ErrCredentials || store().PasswordHash != old { //nolint:errorlint // the very same value is the point
+		t.Fatalf("the other spelling of an old password: %v", err)
+	}
+	first, err := b.firstFactor(t.Context(), SignInRequest{Login: "ada.l", Password: apart})
+	if err != nil || store().PasswordHash == old {
+		t.Fatalf("the old hash stays: %v", err)
+	}
+	between, err := b.between(first, SignInRequest{TwoSteps: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.proved(t.Context(), between.Proof); err != nil {
+		t.Errorf("the second step after the renewal: %v", err)
+	}
+	renewed := store().PasswordHash
+	if err := errors.Join(in(composed), in(apart)); err != nil || store().PasswordHash != renewed {
+		t.Errorf("after the renewal: %v", err)
+	}
+}
+
 // The decoy costs what a real hash costs: it has the same parameters.
 func TestUnknownLoginCostsAHash(t *testing.T) {
 	b := newBench()
@@ -134,7 +172,7 @@ func TestUnknownLoginCostsAHash(t *testing.T) {
 	if i := strings.LastIndex(real, "$"); len(real) != len(decoyHash) || real[:strings.LastIndex(real[:i], "$")] != decoyHash[:strings.LastIndex(decoyHash[:i], "$")] {
 		t.Errorf("the decoy differs: %s %s", real, decoyHash)
 	}
-	if match, err := b.hasher.matches(t.Context(), "", decoyHash); err != nil || match {
+	if match, _, err := b.hasher.matches(t.Context(), "", decoyHash); err != nil || match {
 		t.Errorf("the decoy: %v, %v", match, err)
 	}
 }

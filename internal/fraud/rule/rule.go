@@ -107,6 +107,7 @@ func Compile(when string) (*Program, error) {
 	if wrong := refuse(tree); wrong != nil {
 		return nil, wrong
 	}
+	respell(tree)
 	estimate, err := env.EstimateCost(checked, sizes{})
 	if err != nil {
 		return nil, &Error{Line: 1, Column: 1, Text: "The cost of this condition cannot be bounded."}

@@ -59,6 +59,50 @@ func TestConditions(t *testing.T) {
 	}
 }
 
+// TestADomainInAnySpelling: a domain that is written in its own script, composed or
+// not, in any case, is the one that the payer's address has.
+func TestADomainInAnySpelling(t *testing.T) {
+	for when, want := range map[string]bool{
+		`payer.email_domain == "bücher.example"`:                                            true,
+		`"Bücher.Example" == payer.email_domain`:                                            true,
+		"payer.email_domain == 'bu\u0308cher.example'":                                      true,
+		`payer.email_domain == "xn--bcher-kva.example"`:                                     true,
+		`payer.email_domain != "bücher.example"`:                                            false,
+		`payer.email_domain in ["straße.example", "BÜCHER.example"]`:                        true,
+		`payer.email_domain in ["straße.example"]`:                                          false,
+		`payer.email_domain.endsWith("cher-kva.example")`:                                   true,
+		`("shop." + payer.email_domain).size() > 0 && payer.email_domain.contains("büche")`: false,
+		`["straße.example", "bücher.example"].exists(d, payer.email_domain.endsWith(d))`:    true,
+		`["straße.example", "bücher.example"].all(d, payer.email_domain != d)`:              false,
+		`payer.email == "Jürgen@Bücher.example"`:                                            true,
+		`payer.email == "jürgen@xn--bcher-kva.example"`:                                     true,
+		`payer.email in ["eve@mail.example", "jürgen@bücher.example"]`:                      true,
+		`payer.email.endsWith("@bücher.example")`:                                           true,
+		`payer.email.startsWith("jürgen@")`:                                                 true,
+		`payer.email.contains("jürgen")`:                                                    true,
+		`payer.email.matches("@bücher[.]example$")`:                                         false,
+		`payer.country == "bücher.example"`:                                                 false,
+	} {
+		p, err := rule.Compile(when)
+		if err != nil {
+			t.Errorf("%s: %v", when, err)
+			continue
+		}
+		v := attempt()
+		v.Email = "jürgen@xn--bcher-kva.example"
+		if got, err := p.Eval(v); err != nil || got != want {
+			t.Errorf("%s is %v, %v", when, got, err)
+		}
+		v.Email = "eve@shop.xn--bcher-kva.example"
+		if p, err = rule.Compile(`payer.email_domain.endsWith(".bücher.example") && payer.email.endsWith(".bücher.example")`); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := p.Eval(v); err != nil || !got {
+			t.Errorf("a domain below it: %v, %v", got, err)
+		}
+	}
+}
+
 // TestWrongConditions: a merchant reads where and why.
 func TestWrongConditions(t *testing.T) {
 	long := strings.Repeat("payer.email.contains('a') || ", 60) + "true"

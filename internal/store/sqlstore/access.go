@@ -122,11 +122,11 @@ func putGuard(t *tx, c merchant.Change) error {
 // changeUser sets the password, and drops guesses.
 func changeUser(t *tx, c merchant.Change) error {
 	if c.PasswordUser != "" {
-		n, err := t.exec("UPDATE users SET password_hash = $1 WHERE id = $2", c.Password, c.PasswordUser)
+		n, err := t.exec("UPDATE users SET password_hash = $1 WHERE id = $2 AND ($3 = '' OR password_hash = $3)", c.Password, c.PasswordUser, c.PasswordWas)
 		if err != nil {
 			return err
 		}
-		if n == 0 {
+		if n == 0 && c.PasswordWas == "" {
 			return fault.NotFound("user")
 		}
 	}

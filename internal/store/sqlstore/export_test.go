@@ -116,6 +116,17 @@ func (s *Store) Exec(ctx context.Context, query string, args ...any) error {
 // WriteBefore22 makes a store of the shape before migration 22, with a payment that is
 // due, as that version wrote it.
 func WriteBefore22(ctx context.Context, url string, p payment.Payment) error {
+	doc, sum, err := encode(p)
+	if err != nil {
+		return err
+	}
+	return WriteBefore(ctx, url, 22, `INSERT INTO payments (id, account, mode, link, status, currency, realm, created_at, due_at, revision, doc, doc_sum)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`, p.ID, p.Account, p.Mode, p.Link, string(p.Status.Public()), string(p.Amount.Currency),
+		p.Realm, micros(p.CreatedAt), dueMicros(p), p.Revision, doc, sum)
+}
+
+// WriteBefore brings a store to the shape before a migration, and runs a statement there.
+func WriteBefore(ctx context.Context, url string, migration int64, query string, args ...any) (err error) {
 	d, err := dialectOf(url)
 	if err != nil {
 		return err
@@ -124,20 +135,14 @@ func WriteBefore22(ctx context.Context, url string, p payment.Payment) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = db.Close() }()
+	defer func() { err = errors.Join(err, db.Close()) }()
 	migrations, err := d.provider(db)
 	if err != nil {
 		return err
 	}
-	if _, err := migrations.UpTo(ctx, 21); err != nil {
+	if _, err := migrations.UpTo(ctx, migration-1); err != nil {
 		return err
 	}
-	doc, sum, err := encode(p)
-	if err != nil {
-		return err
-	}
-	_, err = db.ExecContext(ctx, `INSERT INTO payments (id, account, mode, link, status, currency, realm, created_at, due_at, revision, doc, doc_sum)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`, p.ID, p.Account, p.Mode, p.Link, string(p.Status.Public()), string(p.Amount.Currency),
-		p.Realm, micros(p.CreatedAt), dueMicros(p), p.Revision, doc, sum)
+	_, err = db.ExecContext(ctx, query, args...)
 	return err
 }

@@ -1,10 +1,10 @@
-// Calls the API with each client of Node.js and prints a line for each.
+// Calls the API with each client named in the arguments and prints a line for each.
+// It runs in Node.js, Bun and Deno.
 import { createRequire } from 'node:module';
 import http from 'node:http';
 
 const { PAYLINK_URL: url, PAYLINK_KEY: key, PAYLINK_SECRET: secret, CLIENTS: clients } = process.env;
 const require = createRequire(clients + '/package.json');
-const undici = require('undici'), axios = require('axios');
 
 const basic = 'Basic ' + Buffer.from(`${key}:${secret}`).toString('base64');
 const order = (name) => ({ amount: '12.50', currency: 'EUR', reference: name });
@@ -19,16 +19,17 @@ const fetchWith = (fetch) => async (name) => {
 };
 
 const axiosWith = (adapter) => async (name) => {
-  const client = axios.create({ baseURL: url, adapter, auth: { username: key, password: secret }, validateStatus: () => true });
+  const client = require('axios').create({ baseURL: url, adapter, auth: { username: key, password: secret }, validateStatus: () => true });
   const made = await client.post('/api/payment', order(name), { headers: { 'Idempotency-Key': name } });
   const listed = await client.get('/api/payments');
   return [made.status, made.data, listed.status, listed.data];
 };
 
 const ways = {
-  'node-fetch-built-in': fetchWith(fetch),
-  'undici-fetch': fetchWith(undici.fetch),
+  'fetch-built-in': fetchWith(fetch),
+  'undici-fetch': (name) => fetchWith(require('undici').fetch)(name),
   'undici-request': async (name) => {
+    const undici = require('undici');
     const made = await undici.request(url + '/api/payment', {
       method: 'POST', headers: { authorization: basic, 'content-type': 'application/json', 'idempotency-key': name }, body: JSON.stringify(order(name)),
     });
@@ -38,7 +39,7 @@ const ways = {
   },
   'axios-http': axiosWith('http'),
   'axios-fetch': axiosWith('fetch'),
-  'node-http-chunked': (name) => {
+  'http-chunked': (name) => {
     const call = (method, path, body) => new Promise((resolve, reject) => {
       const req = http.request(url + path, { method, headers: { authorization: basic, ...(body && { 'content-type': 'application/json; charset=utf-8' }) } }, (res) => {
         let text = '';
@@ -52,9 +53,9 @@ const ways = {
   },
 };
 
-for (const [name, way] of Object.entries(ways)) {
+for (const name of process.argv.slice(2)) {
   try {
-    const [status, made, listStatus, listed] = await way(name);
+    const [status, made, listStatus, listed] = await ways[name](name);
     const ok = status === 200 && made.object === 'link' && listStatus === 200 && listed.object === 'list';
     console.log(name, ok ? 'ok' : `failed: ${status} ${JSON.stringify(made)} ${listStatus} ${JSON.stringify(listed)}`);
   } catch (error) {
