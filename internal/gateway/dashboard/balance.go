@@ -73,7 +73,7 @@ func (v *visit) moveTable(moves []stream.Event, before int64) table {
 	}
 	for _, e := range moves {
 		for _, m := range slices.Backward(e.Transfers) {
-			cells := v.transferCells(v.account.ID, m, e.CreatedAt)
+			cells := transferCells(v, v.account.ID, m, e.CreatedAt)
 			cells = slices.Insert(cells, 1, templ.Component(linked(v.path("payments", e.Object), "…\u2060"+e.Object[max(len(e.Object)-8, 0):])))
 			t.Rows = append(t.Rows, tableRow{ID: m.ID, Cells: cells})
 		}

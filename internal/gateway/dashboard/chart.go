@@ -9,7 +9,6 @@ import (
 	"github.com/a-h/templ"
 
 	"github.com/paylink/paylink/internal/i18n"
-	"github.com/paylink/paylink/internal/money"
 )
 
 // A chart is drawn on this many units; the style stretches it to its place.
@@ -106,12 +105,4 @@ func (c chart) columns(at int) []bar {
 			title: c.Labels[i] + ": " + c.Format(v)})
 	}
 	return out
-}
-
-// signed is a change of a balance.
-func signed(ctx context.Context, a money.Amount) string {
-	if a.Minor > 0 {
-		return "+" + amountText(ctx, a)
-	}
-	return amountText(ctx, a)
 }

@@ -95,6 +95,7 @@ type Config struct {
 // Dashboard is the handlers. Make it with New.
 type Dashboard struct {
 	Config
+	desk   desk
 	public string // without a slash at the end
 	base   string // path of public, "" for most
 	secure bool   // reached by https
@@ -126,7 +127,7 @@ func New(c Config) (*Dashboard, error) {
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
 		return nil, fmt.Errorf("public URL %q: want http(s)://host", c.PublicURL)
 	}
-	d := &Dashboard{Config: c, public: strings.TrimRight(c.PublicURL, "/"), base: strings.TrimRight(u.EscapedPath(), "/"),
+	d := &Dashboard{Config: c, desk: desk{c.Payments, c.Transactions}, public: strings.TrimRight(c.PublicURL, "/"), base: strings.TrimRight(u.EscapedPath(), "/"),
 		secure: u.Scheme == "https", cross: http.NewCrossOriginProtection(), served: map[string]bool{}}
 	// Behind a proxy that renames the host, the origin that browsers tell is the public one.
 	if err := d.cross.AddTrustedOrigin(u.Scheme + "://" + u.Host); err != nil {

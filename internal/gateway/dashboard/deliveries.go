@@ -45,8 +45,8 @@ func (f deliveryFilter) values() url.Values {
 	return q
 }
 
-// deliveries takes the filters of the deliveries.
-func (r *reading) deliveries() (deliveryFilter, error) {
+// readDeliveries takes the filters of the deliveries.
+func readDeliveries(r *reading) (deliveryFilter, error) {
 	f := deliveryFilter{Status: r.choice("status", func(s string) bool { _, known := deliveryWords[notify.Status(s)]; return known }),
 		Type: r.choice("type", func(s string) bool { return s == notify.TestPing || slices.Contains(notify.EventTypes(), s) })}
 	var err error
@@ -88,7 +88,7 @@ func (d *Dashboard) showEndpoint(v *visit) error {
 		return err
 	}
 	r := v.reads()
-	asked, err := r.deliveries()
+	asked, err := readDeliveries(r)
 	if err != nil {
 		return err
 	}
@@ -242,7 +242,7 @@ func (d *Dashboard) exportDeliveries(v *visit) error {
 		return err
 	}
 	r := v.reads()
-	asked, err := r.deliveries()
+	asked, err := readDeliveries(r)
 	if err != nil {
 		return err
 	}

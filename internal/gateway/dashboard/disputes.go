@@ -120,7 +120,7 @@ func (v *visit) disputeButtons(p payment.Payment, d payment.Dispute) []button {
 	var out []button
 	for _, m := range disputeMoves {
 		if m.to != d.State {
-			out = append(out, button{Text: v.sayKey(m.text), Href: v.path("payments", p.ID, "disputes", d.ID) + "?to=" + m.to, Kind: "small"})
+			out = append(out, button{Text: v.print.T(m.text), Href: v.path("payments", p.ID, "disputes", d.ID) + "?to=" + m.to, Kind: "small"})
 		}
 	}
 	return out
@@ -128,15 +128,15 @@ func (v *visit) disputeButtons(p payment.Payment, d payment.Dispute) []button {
 
 // disputeAsking is the page that asks before a dispute moves on.
 func disputeAsking(v *visit, p payment.Payment) (asking, bool) {
-	a := v.asking(p, "disputes")
+	a := newAsking(v, p, "disputes")
 	to, id := v.URL.Query().Get("to"), v.PathValue("dispute")
 	for _, m := range disputeMoves {
 		if m.to != to {
 			continue
 		}
 		a.Action = v.path("payments", p.ID, "disputes", id) + "?to=" + to
-		a.Head.Title, a.Lead = v.sayKey(m.title), v.sayKey(m.lead)
-		a.OK = button{Text: v.sayKey(m.ok), Kind: m.kind}
+		a.Head.Title, a.Lead = v.print.T(m.title), v.print.T(m.lead)
+		a.OK = button{Text: v.print.T(m.ok), Kind: m.kind}
 		for _, d := range p.Disputes {
 			if d.ID == id {
 				return a, disputeOpen(d) && d.State != to
@@ -159,7 +159,7 @@ func (d *Dashboard) moveDispute(v *visit) error {
 		return err
 	})
 	if err != nil {
-		return v.askAgain(disputeAsking, err)
+		return v.d.desk.askAgain(v, disputeAsking, err)
 	}
 	return v.redirect(v.path("payments", id), "good", v.print.T("review.said.moved"))
 }
@@ -178,7 +178,7 @@ type disputeForm struct {
 func (d *Dashboard) askDispute(v *visit) error { return v.disputePage(nil) }
 
 func (v *visit) disputePage(wrong problems) error {
-	p, err := v.readPayment()
+	p, err := v.d.desk.read(v)
 	if err != nil {
 		return err
 	}
@@ -195,9 +195,9 @@ func (v *visit) disputePage(wrong problems) error {
 		OK:   button{Text: v.print.T("review.recordOK"), Kind: "primary"}, Leave: button{Text: v.print.T("payments.back"), Href: at}}
 	reasons := field{ID: "reason", Label: v.print.T("review.disputeReason")}
 	for _, r := range disputeReasons {
-		reasons.Options = append(reasons.Options, option{r.reason, v.sayKey(r.key)})
+		reasons.Options = append(reasons.Options, option{r.reason, v.print.T(r.key)})
 	}
-	amount := v.amountField(v.print.T("review.disputeAmount"), money.Of(p.CapturedMinor, p.Amount.Currency))
+	amount := amountField(v, v.print.T("review.disputeAmount"), money.Of(p.CapturedMinor, p.Amount.Currency))
 	f.Fields = []field{reasons, amount,
 		{ID: "reference", Label: v.print.T("review.disputeReference"), Hint: v.print.T("review.referenceHint"), Optional: true, Max: maxReference, Attrs: attr("autocomplete", "off")},
 		{ID: "evidenceDueAt", Label: v.print.T("review.due"), Hint: v.print.T("review.dueHint"), Optional: true, Type: "date"}}
@@ -237,7 +237,7 @@ func (d *Dashboard) recordDispute(v *visit) error {
 	due, err := dueDate(form.Get("evidenceDueAt"))
 	amount := ""
 	if err == nil {
-		amount, err = v.amountFor(id, form.Get("amount"))
+		amount, err = v.d.desk.amountFor(v, id, form.Get("amount"))
 	}
 	if err == nil {
 		in := payment.DisputeInput{Reference: form.Get("reference"), Reason: form.Get("reason"), Amount: amount, EvidenceDueAt: due}

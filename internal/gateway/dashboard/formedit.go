@@ -48,7 +48,7 @@ type formEdit struct {
 func (d *Dashboard) newForm(v *visit) error {
 	values := url.Values{"kind": {kindFixed}, "life": {"3600"}, "capture": {link.CaptureAutomatic}, "accent": {link.DefaultAccent}, "corners": {link.CornersRound},
 		"ask-email": {askRequired}}
-	if cs := v.linkCurrencies(); len(cs) > 0 {
+	if cs := v.linkCurrencies(v.d.Connectors); len(cs) > 0 {
 		values.Set("currency", string(cs[0]))
 	}
 	return v.showFormEdit(http.StatusOK, link.Form{}, values, nil)
@@ -128,7 +128,7 @@ func (v *visit) showFormEdit(status int, f link.Form, values url.Values, wrong p
 	if typed := values.Get("attempt"); attemptOK(typed) {
 		p.Attempt = typed // a form that was refused was not carried out
 	}
-	for _, c := range v.linkCurrencies() {
+	for _, c := range v.linkCurrencies(v.d.Connectors) {
 		p.Currencies = append(p.Currencies, option{string(c), string(c)})
 	}
 	p.NoMethod = len(p.Currencies) == 0
@@ -148,7 +148,7 @@ func (v *visit) showFormEdit(status int, f link.Form, values url.Values, wrong p
 // be read.
 func (v *visit) formWish(values url.Values) (r link.FormRequest, wrong problems) {
 	get := func(name string) string { return strings.TrimSpace(values.Get(name)) }
-	r = link.FormRequest{Account: v.account.ID, Mode: v.mode, Payee: v.account.Name, Methods: v.methods(), Name: get("name"), Currency: get("currency"),
+	r = link.FormRequest{Account: v.account.ID, Mode: v.mode, Payee: v.account.Name, Methods: v.methods(v.d.Connectors), Name: get("name"), Currency: get("currency"),
 		Description: get("description"), Button: get("button"), RedirectURL: get("redirectUrl"), Capture: get("capture"), LatePolicy: get("latePolicy"),
 		Realm: get("realm"), PaymentMethod: get("paymentMethod"), Disabled: get("disabled") != "", Origins: strings.Fields(values.Get("origins")),
 		Look: link.Look{Accent: get("accent"), Corners: get("corners")}}
@@ -281,7 +281,7 @@ func (d *Dashboard) createForm(v *visit) error {
 		return err
 	}
 	if replayed != nil {
-		if made.ID, err = madeLink(replayed); err != nil {
+		if made.ID, err = recordedID(replayed); err != nil {
 			return err
 		}
 	}

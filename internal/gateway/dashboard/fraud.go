@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"cmp"
 	"iter"
 	"maps"
 	"math"
@@ -12,11 +13,9 @@ import (
 
 	"github.com/a-h/templ"
 
-	"github.com/paylink/paylink/internal/calendar"
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/fraud"
 	"github.com/paylink/paylink/internal/money"
-	"github.com/paylink/paylink/internal/payment"
 )
 
 // maturity is how long a payment is watched before silence counts as honest: most
@@ -44,60 +43,8 @@ func fraudRoutes() []route {
 	}
 }
 
-// fraudTabs are the pages of the room.
-func (v *visit) fraudTabs(current string) []tab {
-	at := func(key, words string) tab {
-		path := v.path("fraud")
-		if key != "" {
-			path = v.path("fraud", key)
-		}
-		return tab{Text: words, Href: path, Current: key == current}
-	}
-	p := v.print
-	return []tab{at("", p.T("fraud.tab.figures")), at("rules", p.T("fraud.tab.rules")), at("lists", p.T("fraud.tab.lists")), at("policy", p.T("fraud.tab.policy")), at("models", p.T("fraud.tab.models"))}
-}
-
-// noFraud is the answer of a process that has no way to a part of the box.
-func noFraud() error {
-	return fault.Unavailable("fraud_unavailable", time.Minute, nil, "The box that knows the risk of payments is not available now.")
-}
-
-type fraudSpan struct {
-	days  int
-	label string
-}
-
-// fraudSpans are the periods to choose from, in days up to now.
-var fraudSpans = []fraudSpan{{7, "overview.span.week"}, {30, "overview.span.month"}, {90, "overview.span.quarter"}, {365, "overview.span.year"}}
-
-const (
-	usualFraudDays = 30
-	maxDailyPoints = 92 // of a chart; a longer period is told by week
-)
-
-// fraudPeriod takes the chosen one, in whole days of UTC, today included: the figures
-// are kept by those, and the page says so.
-func (r *reading) fraudPeriod(name string) (days int, from, to time.Time, err error) {
-	days = usualFraudDays
-	if s := r.choice(name, isFraudSpan); isFraudSpan(s) {
-		days, _ = strconv.Atoi(s) // one of the numbers of the table
-	}
-	now, err := r.v.now()
-	to = calendar.DayOf(now, time.UTC).End(time.UTC)
-	return days, to.AddDate(0, 0, -days), to, err
-}
-
-func isFraudSpan(s string) bool {
-	return slices.ContainsFunc(fraudSpans, func(span fraudSpan) bool { return strconv.Itoa(span.days) == s })
-}
-
-func (v *visit) fraudSpanOptions() []option {
-	var out []option
-	for _, s := range fraudSpans {
-		out = append(out, option{Value: strconv.Itoa(s.days), Text: v.print.T(s.label)})
-	}
-	return out
-}
+// maxDailyPoints of a chart; a longer period is shown by week.
+const maxDailyPoints = 92
 
 // fraudFigure is a number with what it is a part of, or is made of.
 type fraudFigure struct{ Label, Value, Note string }
@@ -140,7 +87,7 @@ func (d *Dashboard) showFraud(v *visit) error {
 		return noFraud()
 	}
 	r := v.reads()
-	days, from, to, err := r.fraudPeriod("days")
+	days, from, to, err := fraudPeriod(v, r)
 	if err != nil {
 		return err
 	}
@@ -152,7 +99,7 @@ func (d *Dashboard) showFraud(v *visit) error {
 		return err
 	}
 	p := v.print
-	view := fraudView{Tabs: v.fraudTabs(""), Action: v.path("fraud"), Days: strconv.Itoa(days), Spans: v.fraudSpanOptions(),
+	view := fraudView{Tabs: fraudTabs(v, ""), Action: v.path("fraud"), Days: strconv.Itoa(days), Spans: fraudSpanOptions(v),
 		Head: head{Title: p.T("fraud.title"), Lead: p.T("fraud.lead", "From", p.Date(from), "To", p.Date(to.Add(-time.Second)))}}
 	total := totalOf(f.Days)
 	if total.Attempts == 0 && total.Shield == 0 {
@@ -229,18 +176,11 @@ func (v *visit) fraudFigures(t fraud.DayFigures) []fraudFigure {
 	share := func(part int64) string { return p.T("fraud.ofAttempts", "Share", p.Percent(part, t.Attempts)) }
 	return []fraudFigure{
 		{Label: p.T("fraud.attempts"), Value: p.Number(t.Attempts), Note: p.T("fraud.authorisedOf", "Count", p.Number(t.Authorised))},
-		{Label: p.T("fraud.blocked"), Value: p.Number(t.Blocked), Note: orElse(v.moneyText(t.BlockedMinor), share(t.Blocked))},
+		{Label: p.T("fraud.blocked"), Value: p.Number(t.Blocked), Note: cmp.Or(v.moneyText(t.BlockedMinor), share(t.Blocked))},
 		{Label: p.T("fraud.held"), Value: p.Number(t.Held), Note: share(t.Held)},
-		{Label: p.T("fraud.knownFraud"), Value: p.Number(t.Fraud), Note: orElse(v.moneyText(t.FraudMinor), p.T("fraud.ofAuthorised", "Share", p.Percent(t.Fraud, t.Authorised)))},
+		{Label: p.T("fraud.knownFraud"), Value: p.Number(t.Fraud), Note: cmp.Or(v.moneyText(t.FraudMinor), p.T("fraud.ofAuthorised", "Share", p.Percent(t.Fraud, t.Authorised)))},
 		{Label: p.T("fraud.shield"), Value: p.Number(t.Shield), Note: p.T("fraud.shieldNote")},
 	}
-}
-
-func orElse(s, other string) string {
-	if s == "" {
-		return other
-	}
-	return s
 }
 
 // rateScale: rates are drawn in hundredths of a percent.
@@ -362,28 +302,14 @@ func (v *visit) ruleHits(list []fraud.RuleFigures, names map[string]string, days
 		Empty: empty{Icon: "flag", Headline: p.T("fraud.noHits"), Lead: p.T("fraud.noHitsLead"), Actions: []button{{Text: p.T("fraud.toRules"), Href: v.path("fraud", "rules")}}}}
 	for _, r := range list {
 		name, known := names[r.Rule]
-		row := tableRow{Cells: []templ.Component{ruleHitCell(orElse(name, r.Rule), p.T("fraud.version", "Version", strconv.Itoa(r.Version)), r.Shadow), badgePart(v.actionBadge(r.Action)),
-			text(p.Number(r.Hits)), text(p.Number(r.Fraud)), text(p.Number(r.Legitimate)), text(p.Number(r.Hits - r.Fraud - r.Legitimate)), text(orElse(v.moneyText(r.Minor), "–"))}}
+		row := tableRow{Cells: []templ.Component{ruleHitCell(cmp.Or(name, r.Rule), p.T("fraud.version", "Version", strconv.Itoa(r.Version)), r.Shadow), badgePart(actionBadge(v, r.Action)),
+			text(p.Number(r.Hits)), text(p.Number(r.Fraud)), text(p.Number(r.Legitimate)), text(p.Number(r.Hits - r.Fraud - r.Legitimate)), text(cmp.Or(v.moneyText(r.Minor), "–"))}}
 		if known {
 			row.Href = v.path("fraud", "rules", r.Rule)
 		}
 		t.Rows = append(t.Rows, row)
 	}
 	return t
-}
-
-func (v *visit) actionBadge(a payment.Action) badge {
-	switch a {
-	case payment.Challenge:
-		return badge{v.print.T("fraud.action.challenge"), "accent"}
-	case payment.Allow:
-		return badge{v.print.T("fraud.action.allow"), "good"}
-	case payment.Block:
-		return badge{v.print.T("fraud.action.block"), "bad"}
-	case payment.Hold:
-		return badge{v.print.T("fraud.action.review"), "wait"}
-	}
-	return badge{string(a), "quiet"}
 }
 
 var (
@@ -403,7 +329,7 @@ func (d *Dashboard) exportFraud(v *visit) error {
 		return fault.NotFound("page")
 	}
 	r := v.reads()
-	_, from, to, err := r.fraudPeriod("days")
+	_, from, to, err := fraudPeriod(v, r)
 	if err != nil {
 		return err
 	}

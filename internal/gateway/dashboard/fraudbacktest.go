@@ -73,18 +73,18 @@ func (d *Dashboard) showRule(v *visit) error {
 
 func (v *visit) ruleView(r fraud.Rule) (ruleView, error) {
 	p := v.print
-	days, _, _, err := v.reads().fraudPeriod("days")
+	days, _, _, err := fraudPeriod(v, v.reads())
 	if err != nil {
 		return ruleView{}, err
 	}
-	view := ruleView{Head: head{Title: r.Name, Back: button{Text: p.T("fraud.rules"), Href: v.path("fraud", "rules")}}, Tabs: v.fraudTabs("rules"), Badge: v.stateBadge(r.State),
-		When: r.When, Action: v.path("fraud", "rules", r.ID), Days: strconv.Itoa(days), Spans: v.fraudSpanOptions(), Says: v.stateHint(r.State)}
+	view := ruleView{Head: head{Title: r.Name, Back: button{Text: p.T("fraud.rules"), Href: v.path("fraud", "rules")}}, Tabs: fraudTabs(v, "rules"), Badge: v.stateBadge(r.State),
+		When: r.When, Action: v.path("fraud", "rules", r.ID), Days: strconv.Itoa(days), Spans: fraudSpanOptions(v), Says: v.stateHint(r.State)}
 	hits, err := v.recentHits()
 	if err != nil {
 		return view, err
 	}
 	h := hits[r.ID]
-	view.Facts = []fact{{p.T("fraud.action"), badgePart(v.actionBadge(r.Action))}, {p.T("fraud.owner"), text(v.ruleOwner(r))}, {p.T("fraud.hits30"), text(p.Number(h.Hits))},
+	view.Facts = []fact{{p.T("fraud.action"), badgePart(actionBadge(v, r.Action))}, {p.T("fraud.owner"), text(v.ruleOwner(r))}, {p.T("fraud.hits30"), text(p.Number(h.Hits))},
 		{p.T("fraud.shadow30"), text(p.Number(h.Shadow))}, {p.T("fraud.versionHead"), text(strconv.Itoa(r.Version))}, {p.T("fraud.changed"), when(r.UpdatedAt)}, {p.T("fraud.id"), code(r.ID)}}
 	if v.owns(r) {
 		view.Head.Actions = []button{{Text: p.T("fraud.editRule"), Href: v.path("fraud", "rules", r.ID, "edit")}, {Text: p.T("fraud.deleteRule"), Href: v.path("fraud", "rules", r.ID, "delete"), Kind: "danger", Icon: "cross"}}
@@ -150,14 +150,14 @@ func (v *visit) ruleVersions(r fraud.Rule) (table, error) {
 	}
 	list, err := v.d.Fraud.Rulebook.RuleVersions(v.Context(), v.account.ID, v.mode, r.ID)
 	for _, o := range list {
-		t.Rows = append(t.Rows, tableRow{Cells: []templ.Component{text(strconv.Itoa(o.Version)), badgePart(v.stateBadge(o.State)), badgePart(v.actionBadge(o.Action)), condition(o.When), changeCell(v.who(o.UpdatedBy), o.UpdatedAt)}})
+		t.Rows = append(t.Rows, tableRow{Cells: []templ.Component{text(strconv.Itoa(o.Version)), badgePart(v.stateBadge(o.State)), badgePart(actionBadge(v, o.Action)), condition(o.When), changeCell(v.who(o.UpdatedBy), o.UpdatedAt)}})
 	}
 	return t, err
 }
 
 // backtest asks what a rule would have done in the chosen period.
 func (v *visit) backtest(r fraud.Rule, name string) (*backtestView, error) {
-	_, from, to, err := v.reads().fraudPeriod(name)
+	_, from, to, err := fraudPeriod(v, v.reads())
 	if err != nil {
 		return nil, err
 	}
@@ -237,17 +237,9 @@ func (v *visit) backtestExamples(rows []fraud.Row) table {
 		{Label: p.T("fraud.known")}, {Label: p.T("payments.date"), Number: true}},
 		Empty: empty{Icon: "search", Headline: p.T("fraud.noExamples"), Lead: p.T("fraud.noExamplesLead")}}
 	for _, r := range rows {
-		t.Rows = append(t.Rows, tableRow{Href: v.path("payments", r.ID), Cells: []templ.Component{exampleCell(r), sum(r.Amount), badgePart(v.rowStatus(r)), badgePart(v.knownBadge(r)), when(r.CreatedAt)}})
+		t.Rows = append(t.Rows, tableRow{Href: v.path("payments", r.ID), Cells: []templ.Component{exampleCell(r), sum(r.Amount), badgePart(statusBadge(v, r.Status)), badgePart(v.knownBadge(r)), when(r.CreatedAt)}})
 	}
 	return t
-}
-
-func (v *visit) rowStatus(r fraud.Row) badge {
-	w, ok := statusWords[r.Status.Public()]
-	if !ok {
-		return badge{string(r.Status), "quiet"}
-	}
-	return badge{v.print.T(w.key), w.tone}
 }
 
 // knownBadge is what a payment turned out to be.

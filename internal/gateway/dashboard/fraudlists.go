@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"strings"
@@ -66,7 +67,7 @@ func (d *Dashboard) showLists(v *visit) error {
 	}
 	p, r := v.print, v.reads()
 	add := button{Text: p.T("fraud.addEntry"), Href: v.path("fraud", "lists", "new"), Kind: "primary", Icon: "plus"}
-	view := listsView{Tabs: v.fraudTabs("lists"), Action: v.path("fraud", "lists"), Head: head{Title: p.T("fraud.lists"), Lead: p.T("fraud.listsLead"), Actions: []button{add}},
+	view := listsView{Tabs: fraudTabs(v, "lists"), Action: v.path("fraud", "lists"), Head: head{Title: p.T("fraud.lists"), Lead: p.T("fraud.listsLead"), Actions: []button{add}},
 		Kinds: []option{{"", p.T("payments.all")}}}
 	for _, l := range listKinds {
 		view.Kinds = append(view.Kinds, option{string(l.kind), p.T(l.words)})
@@ -100,7 +101,7 @@ func (d *Dashboard) showLists(v *visit) error {
 		view.Table.Pager.Older = v.path("fraud", "lists") + query + "&before=" + entries[pageSize-1].ID
 	}
 	for _, e := range entries {
-		view.Table.Rows = append(view.Table.Rows, tableRow{ID: e.ID, Cells: []templ.Component{code(e.Value), text(v.kindWords(e.Kind)), badgePart(v.actionBadge(e.Action)), text(orElse(e.Note, "–")),
+		view.Table.Rows = append(view.Table.Rows, tableRow{ID: e.ID, Cells: []templ.Component{code(e.Value), text(v.kindWords(e.Kind)), badgePart(actionBadge(v, e.Action)), text(cmp.Or(e.Note, "–")),
 			v.expiry(e), v.removal(e)}})
 	}
 	return v.render(http.StatusOK, view.Head.Title, listsPage(view))
@@ -158,7 +159,7 @@ func (d *Dashboard) newListEntry(v *visit) error {
 		value, note = valueOf(p, fraud.ListKind(kind)), v.print.T("fraud.fromPayment", "ID", p.ID)
 	}
 	f := listForm{Attempt: newAttempt()}
-	f.Values = map[string][]string{"kind": {orElse(kind, string(fraud.ListCard))}, "value": {value}, "action": {orElse(q.Get("action"), string(payment.Block))}, "note": {note}, "life": {""}}
+	f.Values = map[string][]string{"kind": {cmp.Or(kind, string(fraud.ListCard))}, "value": {value}, "action": {cmp.Or(q.Get("action"), string(payment.Block))}, "note": {note}, "life": {""}}
 	return v.listForm(http.StatusOK, f)
 }
 
@@ -195,9 +196,9 @@ func (v *visit) listing(p payment.Payment) []button {
 
 func (v *visit) listForm(status int, f listForm) error {
 	p := v.print
-	f.Tabs, f.Action, f.Back = v.fraudTabs("lists"), v.path("fraud", "lists"), v.path("fraud", "lists")
+	f.Tabs, f.Action, f.Back = fraudTabs(v, "lists"), v.path("fraud", "lists"), v.path("fraud", "lists")
 	f.Head = head{Title: p.T("fraud.addEntry"), Back: button{Text: p.T("fraud.lists"), Href: f.Back}}
-	f.Actions = v.actionOptions(payment.Block, payment.Allow, payment.Hold)
+	f.Actions = actionOptions(v, payment.Block, payment.Allow, payment.Hold)
 	for _, l := range listKinds {
 		f.Kinds = append(f.Kinds, option{string(l.kind), p.T(l.words)})
 		f.Hints = append(f.Hints, fact{p.T(l.words), text(p.T(l.hint))})

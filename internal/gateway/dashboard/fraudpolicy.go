@@ -47,7 +47,7 @@ func (d *Dashboard) showPolicy(v *visit) error {
 
 func (v *visit) policy(status int, f policyView) error {
 	p := v.print
-	f.Tabs, f.Action, f.Head = v.fraudTabs("policy"), v.path("fraud", "policy"), head{Title: p.T("fraud.policy"), Lead: p.T("fraud.policyLead")}
+	f.Tabs, f.Action, f.Head = fraudTabs(v, "policy"), v.path("fraud", "policy"), head{Title: p.T("fraud.policy"), Lead: p.T("fraud.policyLead")}
 	f.Open, f.Closed = f.radio("late", "allow", p.T("fraud.failOpen"), p.T("fraud.failOpenHint")), f.radio("late", "block", p.T("fraud.failClosed"), p.T("fraud.failClosedHint"))
 	found := false
 	for _, r := range reviewTimes {
@@ -114,7 +114,7 @@ func (d *Dashboard) showModels(v *visit) error {
 		t.Rows = append(t.Rows, tableRow{Cells: []templ.Component{code(m.Version), badgePart(badge{p.T(state.key), state.tone}),
 			text(p.T("fraud.model.from", "Payments", p.Number(int64(m.Payments)), "Frauds", p.Number(int64(m.Frauds)))), measure(m.AUC), measure(m.AveragePrecision), measure(m.CardPrecision), when(m.TrainedAt)}})
 	}
-	return v.render(http.StatusOK, p.T("fraud.models"), modelsPage(modelsView{Tabs: v.fraudTabs("models"), Table: t, Head: head{Title: p.T("fraud.models"), Lead: p.T("fraud.modelsLead")}}))
+	return v.render(http.StatusOK, p.T("fraud.models"), modelsPage(modelsView{Tabs: fraudTabs(v, "models"), Table: t, Head: head{Title: p.T("fraud.models"), Lead: p.T("fraud.modelsLead")}}))
 }
 
 // measure of a test, between 0 and 1; none was made where it is nought.

@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"strings"
@@ -36,7 +37,7 @@ func (v *visit) recentHits() (map[string]ruleHit, error) {
 	if v.d.Fraud.Analyst == nil {
 		return out, nil
 	}
-	_, from, to, err := (&reading{v: v, taken: map[string]bool{}}).fraudPeriod("days")
+	from, to, err := lastFraudDays(v, usualFraudDays)
 	if err != nil {
 		return nil, err
 	}
@@ -77,12 +78,12 @@ func (d *Dashboard) listRules(v *visit) error {
 	}
 	p := v.print
 	add := button{Text: p.T("fraud.newRule"), Href: v.path("fraud", "rules", "new"), Kind: "primary", Icon: "plus"}
-	view := rulesView{Tabs: v.fraudTabs("rules"), Head: head{Title: p.T("fraud.rules"), Lead: p.T("fraud.rulesLead"), Actions: []button{add}}}
+	view := rulesView{Tabs: fraudTabs(v, "rules"), Head: head{Title: p.T("fraud.rules"), Lead: p.T("fraud.rulesLead"), Actions: []button{add}}}
 	view.Own, view.House = v.ruleTable("own-rules", p.T("fraud.ownRules")), v.ruleTable("house-rules", p.T("fraud.houseRules"))
 	view.Own.Empty = empty{Icon: "shield", Headline: p.T("fraud.noRules"), Lead: p.T("fraud.noRulesLead"), Actions: []button{add}}
 	for _, r := range rules {
 		h := hits[r.ID]
-		row := tableRow{ID: r.ID, Href: v.path("fraud", "rules", r.ID), Cells: []templ.Component{ruleNameCell(r), badgePart(v.actionBadge(r.Action)), badgePart(v.stateBadge(r.State)),
+		row := tableRow{ID: r.ID, Href: v.path("fraud", "rules", r.ID), Cells: []templ.Component{ruleNameCell(r), badgePart(actionBadge(v, r.Action)), badgePart(v.stateBadge(r.State)),
 			text(p.Number(h.Hits)), text(p.Number(h.Shadow))}}
 		if r.Account == "" || r.Builtin {
 			view.House.Rows = append(view.House.Rows, row)
@@ -139,25 +140,17 @@ func (d *Dashboard) newRule(v *visit) error {
 // ruleForm shows the form of a rule; id "" is a new one.
 func (v *visit) ruleForm(status int, f ruleForm, id string) error {
 	p := v.print
-	f.Tabs, f.Check, f.Back, f.Action = v.fraudTabs("rules"), v.path("fraud", "rules", "check"), v.path("fraud", "rules"), v.path("fraud", "rules")
+	f.Tabs, f.Check, f.Back, f.Action = fraudTabs(v, "rules"), v.path("fraud", "rules", "check"), v.path("fraud", "rules"), v.path("fraud", "rules")
 	f.Head = head{Title: p.T("fraud.newRule"), Back: button{Text: p.T("fraud.rules"), Href: f.Back}}
 	if id != "" {
 		f.Back, f.Action = v.path("fraud", "rules", id), v.path("fraud", "rules", id)
-		f.Head = head{Title: p.T("fraud.editRule"), Back: button{Text: orElse(f.Values.Get("name"), p.T("fraud.rules")), Href: f.Back}}
+		f.Head = head{Title: p.T("fraud.editRule"), Back: button{Text: cmp.Or(f.Values.Get("name"), p.T("fraud.rules")), Href: f.Back}}
 	}
 	f.States = []check{f.radio("state", fraud.RuleShadow, p.T("fraud.state.shadow"), p.T("fraud.state.shadowHint")),
 		f.radio("state", fraud.RuleOn, p.T("fraud.state.on"), p.T("fraud.state.onHint")), f.radio("state", fraud.RuleOff, p.T("fraud.state.off"), p.T("fraud.state.offHint"))}
-	f.Actions = v.actionOptions(payment.Challenge, payment.Allow, payment.Block, payment.Hold)
+	f.Actions = actionOptions(v, payment.Challenge, payment.Allow, payment.Block, payment.Hold)
 	f.Variables, f.Examples = v.variables(), v.examples()
 	return v.render(status, f.Head.Title, ruleFormPage(f))
-}
-
-func (v *visit) actionOptions(actions ...payment.Action) []option {
-	var out []option
-	for _, a := range actions {
-		out = append(out, option{Value: string(a), Text: v.actionBadge(a).Text})
-	}
-	return out
 }
 
 // askedRule reads the form.

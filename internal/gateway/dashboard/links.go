@@ -1,7 +1,6 @@
 package dashboard
 
 import (
-	"encoding/json"
 	"iter"
 	"maps"
 	"net/http"
@@ -9,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/a-h/templ"
 
@@ -239,15 +237,29 @@ func (d *Dashboard) showLink(v *visit) error {
 	if open {
 		p.Head.Actions = append(p.Head.Actions, button{Text: v.print.T("links.cancel"), Href: v.path("links", l.ID, "cancel"), Kind: "danger", Icon: "cross"})
 	}
-	p.Payments = v.paymentTable(pageOf(items, pageSize), asked{Q: l.ID}, "")
-	p.Payments.Caption, p.Payments.CaptionHidden = v.print.T("links.payments"), false
-	p.Payments.Empty = empty{Icon: "card", Headline: v.print.T("links.unpaid"), Lead: v.print.T("links.unpaidLead")}
+	p.Payments = v.linkPayments(l, items)
 	if ready, err := d.Mail.Ready(v.Context()); err != nil {
 		return err
 	} else if ready && open {
 		p.Send = button{Text: v.print.T("links.send"), Href: v.path("links", l.ID, "send"), Kind: "primary", Icon: "mail"}
 	}
 	return v.render(http.StatusOK, p.Head.Title, linkPage(p))
+}
+
+// linkPayments are the payments of a link. The list of all payments has the file and the
+// further pages, by the link's id.
+func (v *visit) linkPayments(l link.Link, items []payment.Payment) table {
+	of := url.Values{"q": {l.ID}}
+	file, older := v.path("payments.csv")+asQuery(of), ""
+	if len(items) > pageSize {
+		items = items[:pageSize]
+		of.Set("before", cursorOf(items[pageSize-1]))
+		older = v.path("payments") + asQuery(of)
+	}
+	t := paymentRows(v, items, "")
+	t.Caption, t.CSV, t.Pager.Older = v.print.T("links.payments"), file, older
+	t.Empty = empty{Icon: "card", Headline: v.print.T("links.unpaid"), Lead: v.print.T("links.unpaidLead")}
+	return t
 }
 
 func (v *visit) linkFacts(l link.Link) []fact {
@@ -353,36 +365,3 @@ func (d *Dashboard) cancelLink(v *visit) error {
 	}
 	return v.redirect(v.path("links", linkID), "good", v.print.T("links.said.canceled"))
 }
-
-// madeLink is the id in a recorded answer.
-func madeLink(answer []byte) (string, error) {
-	var o struct {
-		ID string `json:"id"`
-	}
-	err := json.Unmarshal(answer, &o)
-	return o.ID, err
-}
-
-// methods are the account's payment methods as a link needs them.
-func (v *visit) methods() []link.Method {
-	out := make([]link.Method, 0, len(v.account.Methods))
-	for _, m := range v.account.Methods {
-		k := link.Method{ID: m.ID, Type: m.Type, Issuer: m.Issuer, Currencies: m.Currencies}
-		for _, c := range v.d.Connectors {
-			if c.Name == m.Issuer {
-				k.Enabled, k.MinMinor, k.MaxMinor, k.Test = m.Enabled, c.Capabilities.MinMinor, c.Capabilities.MaxMinor, c.Capabilities.Test
-			}
-		}
-		out = append(out, k)
-	}
-	return out
-}
-
-// life is how long a new link may be asked to live.
-type life struct {
-	after time.Duration
-	key   string
-}
-
-var lives = []life{{time.Hour, "links.life.hour"}, {24 * time.Hour, "links.life.day"}, {7 * 24 * time.Hour, "links.life.week"},
-	{30 * 24 * time.Hour, "links.life.month"}, {90 * 24 * time.Hour, "links.life.quarter"}, {link.MaxLife, "links.life.most"}}

@@ -16,7 +16,6 @@ import (
 // goes through both, so that a form that is sent twice is one change.
 const (
 	fieldConfirmed = "confirmed" // the sum that the page said
-	fieldSeen      = "seen"      // what could be refunded when the page was made
 	fieldDisputed  = "disputed"  // disputedToo: the page said that the money is disputed
 
 	disputedToo = "refund"
@@ -61,7 +60,7 @@ func (v *visit) typedSum(most money.Amount) (money.Amount, problems) {
 
 // sayAgain is the page that says the sum before it moves.
 func (v *visit) sayAgain(p payment.Payment, verb string, sum money.Amount) asking {
-	a := v.asking(p, verb)
+	a := newAsking(v, p, verb)
 	if sent := v.PostForm.Get("attempt"); attemptOK(sent) {
 		a.Attempt = sent
 	}
@@ -91,7 +90,7 @@ func (d *Dashboard) refund(v *visit) error {
 	case code == "refundable_amount_changed" || code == "payment_disputed":
 		return v.confirmRefund(v.problems(err))
 	case err != nil:
-		return v.askAgain(refundAsking, err)
+		return v.d.desk.askAgain(v, refundAsking, err)
 	}
 	tone, words := "good", v.print.T("payments.said.refunded")
 	switch {
@@ -108,14 +107,14 @@ func (d *Dashboard) refund(v *visit) error {
 // changed since the reader saw the form is said, and so is that the money is disputed:
 // that is a confirmation of another kind.
 func (v *visit) confirmRefund(wrong problems) error {
-	p, err := v.readPayment()
+	p, err := v.d.desk.read(v)
 	if err != nil {
 		return err
 	}
 	left, free := money.Of(p.Refundable(), p.Amount.Currency), money.Of(p.Undisputed(), p.Amount.Currency)
 	sum, bad := v.typedSum(left)
 	if bad != nil || !canRefund(p) {
-		return v.askFor(refundAsking, bad)
+		return v.d.desk.ask(v, refundAsking, bad)
 	}
 	a := v.sayAgain(p, "refund", sum)
 	a.Hidden = append(a.Hidden, hidden{fieldSeen, free.Decimal()})
@@ -147,15 +146,6 @@ func (v *visit) say(a asking, wrong problems) error {
 	return v.render(status, a.Head.Title, askingPage(a))
 }
 
-// askAgain shows the form with what is wrong; what the reader cannot correct is returned.
-func (v *visit) askAgain(make func(*visit, payment.Payment) (asking, bool), err error) error {
-	wrong := v.problems(err)
-	if wrong == nil {
-		return err
-	}
-	return v.askFor(make, wrong)
-}
-
 // capture asks for the sum, says it again, and takes it; or it accepts a late success,
 // whose sum its first page says.
 func (d *Dashboard) capture(v *visit) error {
@@ -172,17 +162,17 @@ func (d *Dashboard) capture(v *visit) error {
 }
 
 func (v *visit) confirmCapture() error {
-	p, err := v.readPayment()
+	p, err := v.d.desk.read(v)
 	if err != nil {
 		return err
 	}
 	if p.CapturedMinor > 0 || !canCapture(p) {
-		return v.askFor(captureAsking, nil)
+		return v.d.desk.ask(v, captureAsking, nil)
 	}
 	all := money.Of(p.AuthorizedMinor, p.Amount.Currency)
 	sum, wrong := v.typedSum(all)
 	if wrong != nil {
-		return v.askFor(captureAsking, wrong)
+		return v.d.desk.ask(v, captureAsking, wrong)
 	}
 	a := v.sayAgain(p, "capture", sum)
 	a.Head.Title, a.Lead = v.print.T("payments.captureSure", "Amount", sum), v.print.T("payments.captureRest", "Amount", money.Of(all.Minor-sum.Minor, sum.Currency))
@@ -198,7 +188,7 @@ func (d *Dashboard) void(v *visit) error {
 	})
 }
 
-func (v *visit) changePayment(make func(*visit, payment.Payment) (asking, bool), change func(ctx context.Context, id string, t *idempotency.Ticket) (payment.Payment, error)) error {
+func (v *visit) changePayment(make asker, change func(ctx context.Context, id string, t *idempotency.Ticket) (payment.Payment, error)) error {
 	if _, err := v.form(); err != nil {
 		return err
 	}
@@ -209,29 +199,11 @@ func (v *visit) changePayment(make func(*visit, payment.Payment) (asking, bool),
 		return err
 	})
 	if err != nil {
-		return v.askAgain(make, err)
+		return v.d.desk.askAgain(v, make, err)
 	}
 	tone, words := "good", v.print.T("payments.said.done")
 	if replayed == nil && (p.Status == payment.Capturing || p.Status == payment.Voiding) {
 		tone, words = "wait", v.print.T("payments.said.underway")
 	}
 	return v.redirect(v.path("payments", id), tone, words)
-}
-
-// sumStands refuses a verdict that refunds when what its page said is no longer so. The
-// verdict gives back what is left, so a change between this look and the commit is
-// bounded by what nobody else has refunded.
-func (v *visit) sumStands(id, verdict string) error {
-	if verdict != payment.ReviewRefunded {
-		return nil
-	}
-	p, err := v.d.Payments.GetPayment(v.Context(), v.account.ID, id)
-	if err != nil || p.Mode != v.mode {
-		return err // Review says so itself
-	}
-	now := money.Of(p.Undisputed(), p.Amount.Currency)
-	if p.CapturedMinor > 0 && p.Risk.Review != payment.ReviewRefunded && v.PostForm.Get(fieldSeen) != now.Decimal() {
-		return fault.New(fault.KindConflict, "refundable_amount_changed", "%s of this payment can be refunded now. Read the payment, and decide again.", now)
-	}
-	return nil
 }

@@ -19,6 +19,9 @@ type room struct {
 	group     string // "" money, "build" developers, "account"
 }
 
+// securityPath is where a user confirms their address.
+const securityPath = "/dashboard/account/security"
+
 // rooms are all entries, in order. One whose path is not served yet is not shown.
 var rooms = []room{
 	{"overview", "/dashboard/{mode}/overview", "common.overview", "chart", ""},

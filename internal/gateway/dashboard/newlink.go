@@ -53,7 +53,7 @@ type preview struct {
 
 func (d *Dashboard) newLink(v *visit) error {
 	values := url.Values{"kind": {kindFixed}, "uses": {usesOnce}, "life": {"604800"}, "capture": {link.CaptureAutomatic}, "latePolicy": {link.LateAccept}}
-	if cs := v.linkCurrencies(); len(cs) > 0 {
+	if cs := v.linkCurrencies(v.d.Connectors); len(cs) > 0 {
 		values.Set("currency", string(cs[0]))
 	}
 	if from := v.URL.Query().Get("from"); from != "" {
@@ -99,22 +99,6 @@ func (v *visit) valuesOf(l link.Link) url.Values {
 	return out
 }
 
-// linkCurrencies are those that a link of this mode can be paid in.
-func (v *visit) linkCurrencies() []money.Currency {
-	var out []money.Currency
-	for _, m := range v.methods() {
-		if !m.Enabled || m.Test != (v.mode == link.Test) {
-			continue
-		}
-		for _, c := range m.Currencies {
-			if !slices.Contains(out, c) {
-				out = append(out, c)
-			}
-		}
-	}
-	return out
-}
-
 func (v *visit) showNewLink(status int, values url.Values, wrong problems) error {
 	p := newLinkView{Action: v.path("links"), Preview: v.path("links", "preview"), Attempt: newAttempt(), filled: filled{values, wrong},
 		Head:  head{Title: v.print.T("links.new"), Back: button{Text: v.print.T("links.title"), Href: v.path("links")}},
@@ -122,7 +106,7 @@ func (v *visit) showNewLink(status int, values url.Values, wrong problems) error
 	if typed := values.Get("attempt"); attemptOK(typed) {
 		p.Attempt = typed // a form that was refused was not carried out
 	}
-	for _, c := range v.linkCurrencies() {
+	for _, c := range v.linkCurrencies(v.d.Connectors) {
 		p.Currencies = append(p.Currencies, option{string(c), string(c)})
 	}
 	p.NoMethod = len(p.Currencies) == 0
@@ -212,7 +196,7 @@ func (d *Dashboard) createLink(v *visit) error {
 		return err
 	}
 	if replayed != nil {
-		if made.ID, err = madeLink(replayed); err != nil {
+		if made.ID, err = recordedID(replayed); err != nil {
 			return err
 		}
 	}
@@ -223,7 +207,7 @@ func (d *Dashboard) createLink(v *visit) error {
 // box could not name by the form's own fields.
 func (v *visit) wish(values url.Values) (link.CreateRequest, problems) {
 	get := func(name string) string { return strings.TrimSpace(values.Get(name)) }
-	r := link.CreateRequest{Account: v.account.ID, Mode: v.mode, Payee: v.account.Name, Methods: v.methods(), Currency: get("currency"),
+	r := link.CreateRequest{Account: v.account.ID, Mode: v.mode, Payee: v.account.Name, Methods: v.methods(v.d.Connectors), Currency: get("currency"),
 		Description: get("description"), Reference: get("reference"), Realm: get("realm"), RedirectURL: get("redirectUrl"), Capture: get("capture"), LatePolicy: get("latePolicy")}
 	var wrong problems
 	amount := func(name string) string { return v.amountIn(r.Currency, name, get(name), &wrong) }

@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"crypto/hmac"
+	"encoding/json"
 	"errors"
 	"net/http"
 
@@ -71,4 +72,13 @@ func attemptOK(s string) bool {
 		}
 	}
 	return true
+}
+
+// recordedID is the id of the object that was answered before.
+func recordedID(answer []byte) (string, error) {
+	var o struct {
+		ID string `json:"id"`
+	}
+	err := json.Unmarshal(answer, &o)
+	return o.ID, err
 }

@@ -1,7 +1,6 @@
 package dashboard
 
 import (
-	"fmt"
 	"maps"
 	"net/http"
 	"slices"
@@ -10,9 +9,7 @@ import (
 
 	"github.com/a-h/templ"
 
-	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/issuer"
-	"github.com/paylink/paylink/internal/ledger"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/money"
 	"github.com/paylink/paylink/internal/payment"
@@ -20,9 +17,8 @@ import (
 
 // The shapes of recorded answers, as gateway/api has them.
 const (
-	shapePayment = "payment"
-	shapeRefund  = "refund"
-	shapeLink    = "link"
+	shapeRefund = "refund"
+	shapeLink   = "link"
 )
 
 // paymentView is one payment with all that is known of it.
@@ -49,21 +45,8 @@ type paymentStep struct {
 	Amount           money.Amount // no currency: none
 }
 
-// readPayment reads the payment of the address, of this account and mode. Whoever
-// looks at a stuck one sees to it that somebody asks the issuer, as in the API.
-func (v *visit) readPayment() (payment.Payment, error) {
-	p, err := v.d.Payments.GetPayment(v.Context(), v.account.ID, v.PathValue("id"))
-	if err != nil {
-		return p, err
-	}
-	if p.Mode != v.mode {
-		return p, fault.NotFound("payment")
-	}
-	return v.d.Transactions.Repair(v.Context(), p), nil
-}
-
 func (d *Dashboard) showPayment(v *visit) error {
-	p, err := v.readPayment()
+	p, err := v.d.desk.read(v)
 	if err != nil {
 		return err
 	}
@@ -84,7 +67,7 @@ func (d *Dashboard) showPayment(v *visit) error {
 }
 
 func (v *visit) paymentView(p payment.Payment, l link.Link) paymentView {
-	view := paymentView{Amount: p.Amount, Badge: v.paymentBadge(p), Explains: v.explainStatus(p), Steps: v.steps(p), Facts: v.paymentFacts(p, l), Desk: v.deskView(p),
+	view := paymentView{Amount: p.Amount, Badge: statusBadge(v, p.Status), Explains: v.explainStatus(p), Steps: v.steps(p), Facts: v.paymentFacts(p, l), Desk: v.deskView(p),
 		Head: head{Title: v.print.Amount(p.Amount), Back: button{Text: v.print.T("payments.title"), Href: v.path("payments")}, Actions: v.paymentActions(p)}}
 	if !settled(p) {
 		view.Live = v.path("payments", p.ID) + "?seen=" + digest([]payment.Payment{p})
@@ -102,7 +85,7 @@ func (v *visit) paymentView(p payment.Payment, l link.Link) paymentView {
 		Columns: []column{{Label: v.print.T("balance.kind")}, {Label: v.print.T("balance.available"), Number: true}, {Label: v.print.T("balance.pending"), Number: true}, {Label: v.print.T("payments.date"), Number: true}}}
 	for _, e := range p.Log {
 		for _, t := range e.Transfers {
-			view.Moves.Rows = append(view.Moves.Rows, tableRow{ID: t.ID, Cells: v.transferCells(p.Account, t, e.At)})
+			view.Moves.Rows = append(view.Moves.Rows, tableRow{ID: t.ID, Cells: transferCells(v, p.Account, t, e.At)})
 		}
 	}
 	return view
@@ -245,14 +228,6 @@ func (v *visit) paymentFacts(p payment.Payment, l link.Link) []fact {
 	return out
 }
 
-// issuerName is how an issuer is called here.
-func issuerName(name string) string {
-	if name == "simulator" {
-		return "Simulator"
-	}
-	return name
-}
-
 // steps tells the log, oldest first.
 func (v *visit) steps(p payment.Payment) []paymentStep {
 	c := p.Amount.Currency
@@ -334,77 +309,20 @@ func (v *visit) stepWords(p payment.Payment, e payment.Entry) (words, tone, icon
 	case payment.Review:
 		return v.print.T("payments.step.review"), "bad", "flag"
 	}
-	return v.print.T(statusWords[p.Status.Public()].key), "quiet", "clock"
+	return statusBadge(v, p.Status).Text, "quiet", "clock"
 }
 
-// asking is a page that asks before money moves.
-type asking struct {
-	Head     head
-	Lead     string
-	Notes    []string // what the reader must know before the answer
-	Action   string
-	Attempt  string
-	Hidden   []hidden
-	Amount   field // no label: the whole, and no other
-	Problems problems
-	OK, Back button
-}
+func (d *Dashboard) askRefund(v *visit) error { return v.d.desk.ask(v, refundAsking, nil) }
 
-// hidden is a value that a form carries: what the page said.
-type hidden struct{ Name, Value string }
+func (d *Dashboard) askCapture(v *visit) error { return v.d.desk.ask(v, captureAsking, nil) }
 
-func (v *visit) asking(p payment.Payment, verb string) asking {
-	a := asking{Action: v.path("payments", p.ID, verb), Attempt: newAttempt(), Back: button{Text: v.print.T("payments.back"), Href: v.path("payments", p.ID)},
-		Head: head{Back: button{Text: v.print.T("payments.one", "Amount", p.Amount), Href: v.path("payments", p.ID)}}}
-	return a
-}
-
-// amountField is a sum in the payment's currency, at most all of it.
-func (v *visit) amountField(label string, all money.Amount) field {
-	f := field{ID: "amount", Label: label + " (" + string(all.Currency) + ")", Value: v.print.Typed(all), InputMode: "decimal", Max: 40,
-		Hint: v.print.T("payments.atMost", "Amount", all), Attrs: attr("autocomplete", "off")}
-	if all.Currency.Exponent() == 0 {
-		f.InputMode = "numeric"
-	}
-	return f
-}
-
-func (d *Dashboard) askRefund(v *visit) error { return v.askFor(refundAsking, nil) }
-
-func (d *Dashboard) askCapture(v *visit) error { return v.askFor(captureAsking, nil) }
-
-func (d *Dashboard) askVoid(v *visit) error { return v.askFor(voidAsking, nil) }
-
-// askFor shows the page that asks; again, with what was wrong, after a refusal. A
-// payment that cannot be handled so (any more) is shown as it is.
-func (v *visit) askFor(make func(*visit, payment.Payment) (asking, bool), wrong problems) error {
-	p, err := v.readPayment()
-	if err != nil {
-		return err
-	}
-	a, possible := make(v, p)
-	if !possible {
-		tone, words := "wait", v.print.T("payments.notPossible")
-		if len(wrong) > 0 {
-			tone, words = "bad", wrong[0].Text
-		}
-		return v.redirect(v.path("payments", p.ID), tone, words)
-	}
-	status := http.StatusOK
-	if len(wrong) > 0 {
-		a.Problems, a.Amount.Error, status = wrong, wrong.of("amount"), http.StatusUnprocessableEntity
-		if v.PostForm.Has("amount") {
-			a.Amount.Value = v.PostForm.Get("amount")
-		}
-	}
-	return v.render(status, a.Head.Title, askingPage(a))
-}
+func (d *Dashboard) askVoid(v *visit) error { return v.d.desk.ask(v, voidAsking, nil) }
 
 func refundAsking(v *visit, p payment.Payment) (asking, bool) {
-	a := v.asking(p, "refund")
+	a := newAsking(v, p, "refund")
 	a.Head.Title, a.Lead = v.print.T("payments.refundTitle"), v.print.T("payments.refundLead")
 	a.OK = button{Text: v.print.T("payments.refundOK"), Kind: "primary", Icon: "refund"}
-	a.Amount = v.amountField(v.print.T("payments.refundAmount"), money.Of(p.Refundable(), p.Amount.Currency))
+	a.Amount = amountField(v, v.print.T("payments.refundAmount"), money.Of(p.Refundable(), p.Amount.Currency))
 	free := money.Of(p.Undisputed(), p.Amount.Currency)
 	a.Amount.Value = v.print.Typed(free)
 	a.Hidden = []hidden{{fieldSeen, free.Decimal()}}
@@ -412,7 +330,7 @@ func refundAsking(v *visit, p payment.Payment) (asking, bool) {
 }
 
 func captureAsking(v *visit, p payment.Payment) (asking, bool) {
-	a := v.asking(p, "capture")
+	a := newAsking(v, p, "capture")
 	a.OK = button{Text: v.print.T("payments.captureOK"), Kind: "primary", Icon: "check"}
 	if p.CapturedMinor > 0 {
 		a.Head.Title, a.Lead = v.print.T("payments.acceptTitle"), v.print.T("payments.acceptLead")
@@ -421,39 +339,13 @@ func captureAsking(v *visit, p payment.Payment) (asking, bool) {
 		return a, canCapture(p)
 	}
 	a.Head.Title, a.Lead = v.print.T("payments.captureTitle"), v.print.T("payments.captureLead")
-	a.Amount = v.amountField(v.print.T("payments.captureAmount"), money.Of(p.AuthorizedMinor, p.Amount.Currency))
+	a.Amount = amountField(v, v.print.T("payments.captureAmount"), money.Of(p.AuthorizedMinor, p.Amount.Currency))
 	return a, canCapture(p)
 }
 
 func voidAsking(v *visit, p payment.Payment) (asking, bool) {
-	a := v.asking(p, "void")
+	a := newAsking(v, p, "void")
 	a.Head.Title, a.Lead = v.print.T("payments.voidTitle"), v.print.T("payments.voidLead", "Amount", p.Amount)
 	a.OK = button{Text: v.print.T("payments.voidOK"), Kind: "danger", Icon: "cross"}
 	return a, canVoid(p)
-}
-
-// transferCells tells a transfer by what it does to the merchant's funds.
-func (v *visit) transferCells(account string, t ledger.Transfer, at time.Time) []templ.Component {
-	available, pending := t.Effect(account)
-	return []templ.Component{text(v.transferWords(t)), moved(money.Of(available, t.Currency)), moved(money.Of(pending, t.Currency)), when(at)}
-}
-
-func (v *visit) transferWords(t ledger.Transfer) string {
-	switch t.Kind {
-	case ledger.KindAuthorise:
-		return v.print.T("balance.authorise")
-	case ledger.KindCapture:
-		return v.print.T("balance.capture")
-	case ledger.KindRelease:
-		return v.print.T("balance.release")
-	case ledger.KindRefund:
-		switch t.Phase {
-		case ledger.Pending:
-			return v.print.T("balance.refundHeld")
-		case ledger.Posted:
-			return v.print.T("balance.refund")
-		}
-		return v.print.T("balance.refundBack")
-	}
-	return fmt.Sprint(t.Kind)
 }

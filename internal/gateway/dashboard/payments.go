@@ -6,10 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"net/http"
-	"strings"
 	"time"
-
-	"github.com/a-h/templ"
 
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/money"
@@ -51,7 +48,7 @@ type paymentsView struct {
 // that is still so.
 func (d *Dashboard) listPayments(v *visit) error {
 	r := v.reads()
-	a, err := r.asked()
+	a, err := readAsked(r)
 	if err != nil {
 		return err
 	}
@@ -110,15 +107,6 @@ func digest(items []payment.Payment) string {
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 
-// isFresh reports whether a payment came after the list was shown before.
-func isFresh(p payment.Payment, since string) bool {
-	var ms int64
-	if _, err := fmt.Sscanf(since, "%d", &ms); err != nil || ms <= 0 {
-		return false
-	}
-	return p.CreatedAt.UnixMilli() > ms
-}
-
 func freshOnes(items []payment.Payment, since string) int {
 	n := 0
 	for _, p := range items {
@@ -130,19 +118,13 @@ func freshOnes(items []payment.Payment, since string) int {
 }
 
 func (v *visit) paymentTable(items found, a asked, since string) table {
-	t := table{ID: "payment-table", Caption: v.print.T("payments.title"), CaptionHidden: true, CSV: v.path("payments.csv") + a.query(""),
-		Columns: []column{{Label: v.print.T("payments.amount")}, {Label: v.print.T("payments.status")}, {Label: v.print.T("payments.payer")},
-			{Label: v.print.T("payments.reference")}, {Label: v.print.T("payments.date"), Number: true}},
-		Empty: empty{Icon: "card", Headline: v.print.T("payments.none"), Lead: v.print.T("payments.noneLead"), Actions: []button{
-			{Text: v.print.T("links.new"), Href: v.path("links", "new"), Kind: "primary", Icon: "plus"}}}}
+	t := paymentRows(v, items.Payments, since)
+	t.Caption, t.CaptionHidden, t.CSV = v.print.T("payments.title"), true, v.path("payments.csv")+a.query("")
+	t.Empty = empty{Icon: "card", Headline: v.print.T("payments.none"), Lead: v.print.T("payments.noneLead"), Actions: []button{
+		{Text: v.print.T("links.new"), Href: v.path("links", "new"), Kind: "primary", Icon: "plus"}}}
 	if a.filtered() || a.Before != "" {
 		t.Empty = empty{Icon: "search", Headline: v.print.T("payments.noHit"), Lead: v.print.T("payments.noHitLead"), Actions: []button{
 			{Text: v.print.T("payments.clear"), Href: v.path("payments")}}}
-	}
-	for _, p := range items.Payments {
-		row := tableRow{ID: p.ID, Href: v.path("payments", p.ID), Fresh: isFresh(p, since),
-			Cells: []templ.Component{sum(p.Amount), badgePart(v.paymentBadge(p)), payerCell(p), text(p.Reference), when(p.CreatedAt)}}
-		t.Rows = append(t.Rows, row)
 	}
 	if a.Before != "" {
 		t.Pager.Newest = v.path("payments") + a.query("")
@@ -153,33 +135,12 @@ func (v *visit) paymentTable(items found, a asked, since string) table {
 	return t
 }
 
-// statusWords are the statuses that callers see, with their words and tone.
-var statusWords = map[payment.Status]struct{ key, tone string }{
-	payment.Created:           {"payments.status.created", "quiet"},
-	payment.RequiresAction:    {"payments.status.requiresAction", "wait"},
-	payment.Processing:        {"payments.status.processing", "wait"},
-	payment.Unknown:           {"payments.status.unknown", "wait"},
-	payment.Authorized:        {"payments.status.authorized", "accent"},
-	payment.Succeeded:         {"payments.status.succeeded", "good"},
-	payment.PartiallyRefunded: {"payments.status.partiallyRefunded", "accent"},
-	payment.Refunded:          {"payments.status.refunded", "quiet"},
-	payment.Declined:          {"payments.status.declined", "bad"},
-	payment.CanceledS:         {"payments.status.canceled", "quiet"},
-	payment.Late:              {"payments.status.late", "wait"},
-	payment.Review:            {"payments.status.review", "bad"},
-}
-
-func (v *visit) paymentBadge(p payment.Payment) badge {
-	w := statusWords[p.Status.Public()]
-	return badge{Text: v.print.T(w.key), Tone: w.tone}
-}
-
 // statusOptions are the statuses to filter by, those that are met most first.
 func (v *visit) statusOptions() []option {
 	out := []option{{"", v.print.T("payments.all")}}
 	for _, s := range []payment.Status{payment.Succeeded, payment.Authorized, payment.Declined, payment.Refunded, payment.PartiallyRefunded, payment.Processing,
 		payment.RequiresAction, payment.Unknown, payment.Late, payment.Review, payment.CanceledS, payment.Created} {
-		out = append(out, option{string(s), v.print.T(statusWords[s].key)})
+		out = append(out, option{string(s), statusBadge(v, s).Text})
 	}
 	return out
 }
@@ -208,23 +169,10 @@ func (v *visit) currencies() []money.Currency {
 	return out
 }
 
-// cardName is how a card's brand is written.
-func cardName(brand string) string {
-	switch brand {
-	case "":
-		return ""
-	case "amex":
-		return "American Express"
-	case "jcb":
-		return "JCB"
-	}
-	return strings.ToUpper(brand[:1]) + brand[1:]
-}
-
 // exportPayments is the list that is asked for, whole, as a table for a spreadsheet.
 func (d *Dashboard) exportPayments(v *visit) error {
 	r := v.reads()
-	a, err := r.asked()
+	a, err := readAsked(r)
 	if err != nil {
 		return err
 	}

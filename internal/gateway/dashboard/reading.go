@@ -10,6 +10,9 @@ import (
 	"github.com/paylink/paylink/internal/money"
 )
 
+// maxQueryChars bounds a value of a query.
+const maxQueryChars = 200
+
 // reading is the query of a page. Each value is taken by its name. What no handler
 // takes, is given twice or cannot be understood is a problem, so that a filter is never
 // silently left out: a list shows the problem and no rows, a file is refused.
@@ -48,6 +51,9 @@ func (r *reading) text(name string) string {
 	}
 	return clip(s)
 }
+
+// given is a value for a page to repeat, whatever it is.
+func (r *reading) given(name string) string { return clip(r.values.Get(name)) }
 
 // clip bounds what a page repeats.
 func clip(s string) string {
@@ -133,4 +139,12 @@ func statusFor(p problems) int {
 		return http.StatusBadRequest
 	}
 	return http.StatusOK
+}
+
+// asQuery is the question mark of an address and what follows; "" for no values.
+func asQuery(q url.Values) string {
+	if len(q) == 0 {
+		return ""
+	}
+	return "?" + q.Encode()
 }

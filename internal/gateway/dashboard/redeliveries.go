@@ -29,7 +29,7 @@ func (d *Dashboard) askRedeliverAll(v *visit) error {
 		return err
 	}
 	r := v.reads()
-	f, err := r.deliveries()
+	f, err := readDeliveries(r)
 	if err != nil {
 		return err
 	}

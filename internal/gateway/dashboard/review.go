@@ -53,14 +53,12 @@ type reviewView struct {
 	News  string
 }
 
-var errNoAnalyst = fault.Unavailable("fraud_unavailable", time.Minute, nil, "The box that knows the risk of payments is not available now.")
-
 // listReviews is the queue: what waits for a person, what was decided, and disputes.
 // Rows come from the analytics store, which is behind by its consumer's lag; each
 // payment is read anew, so what was decided a moment ago is not asked again.
 func (d *Dashboard) listReviews(v *visit) error {
 	if d.Fraud.Analyst == nil {
-		return errNoAnalyst
+		return noFraud()
 	}
 	r := v.reads()
 	view := r.choice("view", func(s string) bool { return s == viewClosed || s == viewDisputes })
@@ -124,13 +122,6 @@ func (d *Dashboard) listReviews(v *visit) error {
 	return v.render(http.StatusOK, p.Head.Title, reviewPage(p))
 }
 
-func asQuery(q url.Values) string {
-	if len(q) == 0 {
-		return ""
-	}
-	return "?" + q.Encode()
-}
-
 // digestRows names what a queue shows.
 func digestRows(rows []fraud.Row) string {
 	h := sha256.New()
@@ -190,7 +181,7 @@ func (v *visit) closedTable(items []payment.Payment) table {
 	names := v.ruleNames(items)
 	for _, p := range items {
 		t.Rows = append(t.Rows, tableRow{ID: p.ID, Href: v.path("payments", p.ID), Cells: []templ.Component{sum(p.Amount), badgePart(v.reviewBadge(p.Risk.Review)),
-			badgePart(v.paymentBadge(p)), text(v.whyText(p.Risk, names)), payerCell(p), when(p.Risk.ReviewedAt)}})
+			badgePart(statusBadge(v, p.Status)), text(v.whyText(p.Risk, names)), payerCell(p), when(p.Risk.ReviewedAt)}})
 	}
 	return t
 }
@@ -242,6 +233,10 @@ func (v *visit) reviewBadge(state string) badge {
 	return badge{v.print.T(w.key), w.tone}
 }
 
+// besideTimeout bounds what a page shows beside its payment: without it the page is
+// shown all the same.
+const besideTimeout = 2 * time.Second
+
 // ruleNames are the names of the rules that the payments name, by id. Without the
 // rulebook a rule is told by its id.
 func (v *visit) ruleNames(items []payment.Payment) map[string]string {
@@ -265,10 +260,6 @@ func (v *visit) ruleNames(items []payment.Payment) map[string]string {
 	}
 	return names
 }
-
-// besideTimeout bounds what a page shows beside its payment: without it the page is
-// shown all the same.
-const besideTimeout = 2 * time.Second
 
 func nameOf(names map[string]string, id string) string {
 	if n := names[id]; n != "" {
@@ -320,8 +311,8 @@ func canRefundAsFraud(p payment.Payment) bool {
 }
 
 // verdictAsking is the page that asks before a verdict.
-func (v *visit) verdictAsking(p payment.Payment, verb, title, lead, ok, kind, icon string) asking {
-	a := v.asking(p, verb)
+func verdictAsking(v *visit, p payment.Payment, verb, title, lead, ok, kind, icon string) asking {
+	a := newAsking(v, p, verb)
 	if v.URL.Query().Get("from") == "review" {
 		a.Action += "?from=review"
 		back := button{Text: v.print.T("review.title"), Href: v.path("review")}
@@ -337,11 +328,11 @@ func approveAsking(v *visit, p payment.Payment) (asking, bool) {
 	if p.Capture == "manual" {
 		lead = v.print.T("review.approveLeadManual", "Amount", p.Amount)
 	}
-	return v.verdictAsking(p, "approve", v.print.T("review.approveTitle"), lead, v.print.T("review.approveOK"), "primary", "check"), p.Risk.Review == payment.ReviewOpen
+	return verdictAsking(v, p, "approve", v.print.T("review.approveTitle"), lead, v.print.T("review.approveOK"), "primary", "check"), p.Risk.Review == payment.ReviewOpen
 }
 
 func declineAsking(v *visit, p payment.Payment) (asking, bool) {
-	return v.verdictAsking(p, "decline", v.print.T("review.declineTitle"), v.print.T("review.declineLead", "Amount", p.Amount),
+	return verdictAsking(v, p, "decline", v.print.T("review.declineTitle"), v.print.T("review.declineLead", "Amount", p.Amount),
 		v.print.T("review.declineOK"), "danger", "cross"), p.Risk.Review == payment.ReviewOpen
 }
 
@@ -350,19 +341,19 @@ func fraudAsking(v *visit, p payment.Payment) (asking, bool) {
 	if p.CapturedMinor > 0 {
 		lead = v.print.T("review.refundLead", "Amount", money.Of(p.Undisputed(), p.Amount.Currency))
 	}
-	a := v.verdictAsking(p, "fraud", v.print.T("review.refundTitle"), lead, v.print.T("review.refundOK"), "danger", "flag")
+	a := verdictAsking(v, p, "fraud", v.print.T("review.refundTitle"), lead, v.print.T("review.refundOK"), "danger", "flag")
 	a.Hidden = []hidden{{fieldSeen, money.Of(p.Undisputed(), p.Amount.Currency).Decimal()}}
 	return a, canRefundAsFraud(p)
 }
 
 // asks is the handler of a page that asks.
-func asks(make func(*visit, payment.Payment) (asking, bool)) func(*Dashboard, *visit) error {
-	return func(_ *Dashboard, v *visit) error { return v.askFor(make, nil) }
+func asks(make asker) func(*Dashboard, *visit) error {
+	return func(_ *Dashboard, v *visit) error { return v.d.desk.ask(v, make, nil) }
 }
 
 // decides is the handler of a verdict. The record of the form rides in the commit, so
 // that a form sent five times is one verdict, whatever crashed in between.
-func decides(make func(*visit, payment.Payment) (asking, bool), verdict, said string) func(*Dashboard, *visit) error {
+func decides(make asker, verdict, said string) func(*Dashboard, *visit) error {
 	return func(d *Dashboard, v *visit) error {
 		if _, err := v.form(); err != nil {
 			return err
@@ -376,14 +367,11 @@ func decides(make func(*visit, payment.Payment) (asking, bool), verdict, said st
 			return err
 		})
 		if err != nil {
-			return v.askAgain(make, err)
+			return v.d.desk.askAgain(v, make, err)
 		}
-		return v.redirect(v.backTo(id), "good", v.sayKey(said))
+		return v.redirect(v.backTo(id), "good", v.print.T(said))
 	}
 }
-
-// sayKey is a text whose key is given in a table of this package.
-func (v *visit) sayKey(key string) string { return v.print.T(key) }
 
 // backTo is where a reader goes after a verdict: the queue if they came from there.
 func (v *visit) backTo(id string) string {
@@ -412,4 +400,22 @@ func (d *Dashboard) mark(v *visit) error {
 		return err
 	}
 	return v.redirect(v.path("payments", id), "good", v.print.T("review.said.marked"))
+}
+
+// sumStands refuses a verdict that refunds when what its page said is no longer so. The
+// verdict gives back what is left, so a change between this look and the commit is
+// bounded by what nobody else has refunded.
+func (v *visit) sumStands(id, verdict string) error {
+	if verdict != payment.ReviewRefunded {
+		return nil
+	}
+	p, err := v.d.Payments.GetPayment(v.Context(), v.account.ID, id)
+	if err != nil || p.Mode != v.mode {
+		return err // Review says so itself
+	}
+	now := money.Of(p.Undisputed(), p.Amount.Currency)
+	if p.CapturedMinor > 0 && p.Risk.Review != payment.ReviewRefunded && v.PostForm.Get(fieldSeen) != now.Decimal() {
+		return fault.New(fault.KindConflict, "refundable_amount_changed", "%s of this payment can be refunded now. Read the payment, and decide again.", now)
+	}
+	return nil
 }

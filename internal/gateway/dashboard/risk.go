@@ -185,7 +185,7 @@ func (v *visit) relatedTable(p payment.Payment) (t table, failed bool) {
 		{Label: v.print.T("review.shares")}, {Label: v.print.T("review.label")}, {Label: v.print.T("payments.date"), Number: true}}}
 	for _, r := range rows {
 		t.Rows = append(t.Rows, tableRow{ID: "related-" + r.ID, Href: v.path("payments", r.ID), Cells: []templ.Component{sum(r.Amount),
-			badgePart(v.paymentBadge(payment.Payment{Status: r.Status})), text(v.sharedText(p, r)), v.labelCell(r), when(r.CreatedAt)}})
+			badgePart(statusBadge(v, r.Status)), text(v.sharedText(p, r)), v.labelCell(r), when(r.CreatedAt)}})
 	}
 	return t, false
 }

@@ -2,7 +2,6 @@ package dashboard
 
 import (
 	"cmp"
-	"fmt"
 	"net/url"
 	"strconv"
 	"strings"
@@ -18,9 +17,8 @@ import (
 
 // Bounds of what is asked, and of a page of a file.
 const (
-	maxQueryChars = 200
-	exportPage    = 100
-	movesPage     = 500 // entries in memory at once
+	exportPage = 100
+	movesPage  = 500 // entries in memory at once
 )
 
 // asked is what a reader wants to see of the payments, as the address says it.
@@ -30,11 +28,11 @@ type asked struct {
 	currency money.Currency
 }
 
-// asked takes the filters of the payments.
-func (r *reading) asked() (asked, error) {
+// readAsked takes the filters of the payments.
+func readAsked(r *reading) (asked, error) {
 	a := asked{Q: r.text("q"), Before: r.text("before"), currency: r.currency("currency")}
-	a.Currency = cmp.Or(string(a.currency), clip(r.values.Get("currency")))
-	a.Status = r.choice("status", func(s string) bool { _, known := statusWords[payment.Status(s)]; return known })
+	a.Currency = cmp.Or(string(a.currency), r.given("currency"))
+	a.Status = r.choice("status", func(s string) bool { return statusKnown(payment.Status(s)) })
 	var err error
 	a.dates, err = r.dates("")
 	return a, err
@@ -80,11 +78,6 @@ func (v *visit) filter(a asked) (payment.Filter, error) {
 	}
 	f.BeforeTime, f.BeforeID = time.UnixMicro(micro).UTC(), last
 	return f, nil
-}
-
-// cursorOf is where the list goes on after a payment.
-func cursorOf(p payment.Payment) string {
-	return fmt.Sprintf("%d.%s", p.CreatedAt.UnixMicro(), p.ID)
 }
 
 // found is a page of payments. Next is the cursor of the page after it, "" on the

@@ -10,8 +10,6 @@ import (
 	"github.com/paylink/paylink/internal/merchant"
 )
 
-const securityPath = "/dashboard/account/security"
-
 func securityRoutes() []route {
 	at := func(method, path string, handle func(*Dashboard, *visit) error) route {
 		return route{method: method, path: securityPath + path, room: "security", handle: handle}

@@ -106,19 +106,6 @@ func (d *Dashboard) signInRefused(v *visit, f signInForm, err error) error {
 	return d.signInAgain(v, statusOf(refused.Kind), f)
 }
 
-// statusOf a form that was refused.
-func statusOf(k fault.Kind) int {
-	switch k {
-	case fault.KindUnauthenticated:
-		return http.StatusUnauthorized
-	case fault.KindRateLimited:
-		return http.StatusTooManyRequests
-	case fault.KindConflict:
-		return http.StatusConflict
-	}
-	return http.StatusUnprocessableEntity
-}
-
 // passkeyOptions are what the browser needs to ask the user for a passkey.
 func (d *Dashboard) passkeyOptions(v *visit) error {
 	c, err := d.Merchants.BeginPasskeySignIn(v.Context())

@@ -2,7 +2,6 @@ package dashboard
 
 import (
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/paylink/paylink/internal/fault"
@@ -156,11 +155,4 @@ func (d *Dashboard) confirm(v *visit) error {
 		return v.render(statusOf(fault.KindOf(err)), v.print.T("account.confirmTitle"), confirmAddressPage(d.base, form.Get("token"), p))
 	}
 	return v.redirect(d.base+"/dashboard", "good", v.print.T("account.confirmed"))
-}
-
-// retryAfter tells a script when to come back; people read it in the words.
-func (v *visit) retryAfter(f *fault.Error) {
-	if f.RetryAfter > 0 {
-		v.w.Header().Set("Retry-After", strconv.Itoa(int((f.RetryAfter+time.Second-1)/time.Second)))
-	}
 }

@@ -29,15 +29,6 @@ func typedAmount(param, s string, c money.Currency) (string, error) {
 	return "", f
 }
 
-// amountFor is typedAmount for the field amount of a form about a payment.
-func (v *visit) amountFor(paymentID, s string) (string, error) {
-	p, err := v.d.Payments.GetPayment(v.Context(), v.account.ID, paymentID)
-	if err != nil {
-		return "", err
-	}
-	return typedAmount("amount", s, p.Amount.Currency)
-}
-
 // amountIn is typedAmount for a form that names its currency. What is not read goes
 // into wrong, and is returned as it was typed.
 func (v *visit) amountIn(currency, param, s string, wrong *problems) string {

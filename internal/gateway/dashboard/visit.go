@@ -371,3 +371,28 @@ func (d *Dashboard) own(address string) bool {
 	return err == nil && u.Scheme == "" && u.Host == "" && u.User == nil && !strings.Contains(address, "\\") &&
 		(strings.HasPrefix(u.Path, d.base+"/dashboard/") || u.Path == d.base+"/dashboard") && !strings.Contains(u.Path, "//") && !strings.Contains(u.Path, "..")
 }
+
+func (v *visit) ask(q question) error {
+	q.Attempt = newAttempt()
+	return v.render(http.StatusOK, q.Head.Title, questionPage(q))
+}
+
+// statusOf a form that was refused.
+func statusOf(k fault.Kind) int {
+	switch k {
+	case fault.KindUnauthenticated:
+		return http.StatusUnauthorized
+	case fault.KindRateLimited:
+		return http.StatusTooManyRequests
+	case fault.KindConflict:
+		return http.StatusConflict
+	}
+	return http.StatusUnprocessableEntity
+}
+
+// retryAfter tells a script when to come back; people read it in the words.
+func (v *visit) retryAfter(f *fault.Error) {
+	if f.RetryAfter > 0 {
+		v.w.Header().Set("Retry-After", strconv.Itoa(int((f.RetryAfter+time.Second-1)/time.Second)))
+	}
+}

@@ -49,14 +49,6 @@ type endpointForm struct {
 
 func (f endpointForm) has(event string) bool { return slices.Contains(f.Chosen, event) }
 
-// secretView shows a secret, this once.
-type secretView struct {
-	Head                head
-	Label, Secret, Lead string
-	Note                string
-	Next                button
-}
-
 func (d *Dashboard) listEndpoints(v *visit) error {
 	if wrong := v.reads().only(); wrong != nil {
 		return v.refuse(wrong, v.path("webhooks"))
@@ -245,22 +237,6 @@ func (d *Dashboard) switchEndpoint(v *visit) error {
 	return v.redirect(v.path("webhooks", e.ID), "wait", v.print.T("webhooks.disabledNow"))
 }
 
-// question is a page that asks before something is done.
-type question struct {
-	Head         head
-	Lead, Detail string
-	Action       string
-	Attempt      string
-	OK, Back     button
-	Field        *field
-	Problems     problems
-}
-
-func (v *visit) ask(q question) error {
-	q.Attempt = newAttempt()
-	return v.render(http.StatusOK, q.Head.Title, questionPage(q))
-}
-
 func (d *Dashboard) askRotateEndpoint(v *visit) error {
 	e, err := v.endpoint()
 	if err != nil {
@@ -337,13 +313,4 @@ func (d *Dashboard) testEndpoint(v *visit) error {
 		}
 	}
 	return v.redirect(v.path("webhooks", e.ID, "deliveries", sent.ID), "", "")
-}
-
-// recordedID is the id of the object that was answered before.
-func recordedID(answer []byte) (string, error) {
-	var o struct {
-		ID string `json:"id"`
-	}
-	err := json.Unmarshal(answer, &o)
-	return o.ID, err
 }
