@@ -9,7 +9,12 @@
 #   test.sh large            lists of a million rows, floods, and what is measured, alone
 #
 # The end-to-end tests in e2e drive the built binary, with browsers, whole deployments of
-# 17 processes, and DynamoDB Local: two run at a time, after the rest.
+# 17 processes, and DynamoDB Local. They mostly wait, so they run beside the others, three
+# packages at a time.
+#
+# PAYLINK_TEST_FULL is set where a test that quick runs in part runs whole: race runs the
+# simulation on DynamoDB at its full length, and large has axe-core check everything in
+# every look of every page.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 mode=$1
@@ -18,16 +23,15 @@ mkdir -p .cache
 go=${GO:-go}
 
 # Tests of size, and tests that hold the product to a time: these need the machine alone.
-large='TestMillionPayments|TestF29|TestTenThousandPayments|TestHotShard|TestSizeF53|TestF28CardTestingFlood|TestPaymentPageIsUsableAtOnce'
+large='TestMillionPayments|TestF29|TestTenThousandPayments|TestHotShard|TestSizeF53|TestF28CardTestingFlood|TestF28LimitsStandBefore|TestPaymentPageIsUsableAtOnce|TestProofOfWorkIsQuick'
 engines=SQLite,PostgreSQL,DynamoDB,Chromium
 
 quick() {
-	local failed=0
-	# The packages whose tests take minutes come first, or the last one would run alone.
-	"$go" test -json -vet off -count 1 -timeout 30m -ldflags "-s -w" -skip "$large" -p 3 \
-		./internal/store/sqlstore ./internal/store/dynamo ./internal/coordinator ./internal/rpc $("$go" list ./... | grep -v '/e2e/') 2>&1 || failed=1
-	"$go" test -json -vet off -count 1 -timeout 40m -ldflags "-s -w" -skip "$large" -p 1 -parallel 2 ./e2e/... 2>&1 || failed=1
-	return "$failed"
+	# The packages whose tests take minutes come first, or the last one would run alone:
+	# those that wait for processes beside those that do not.
+	"$go" test -json -vet off -count 1 -timeout 40m -ldflags "-s -w" -skip "$large" -p 3 -parallel 2 \
+		./e2e/crash ./internal/store/sqlstore ./internal/store/dynamo ./e2e/pages ./internal/notify/webhook ./internal/sim \
+		./e2e/story ./internal/coordinator ./internal/gateway/dashboard ./e2e/split ./internal/rpc ./e2e/cli $("$go" list ./...) 2>&1
 }
 race() (
 	. scripts/race.sh
@@ -36,10 +40,11 @@ race() (
 	[ $# -gt 0 ] || set -- ./internal/store/sqlstore ./internal/store/dynamo ./internal/coordinator ./internal/rpc \
 		$("$go" list ./... | grep -vE '/(cmd/paylink|e2e/.*|docs/api|internal/(money|id|fault|spelling|ledger|payment|i18n|idempotency|receipt|stream|fraud/(score|rule)|gateway/(problem|apidocs)))$')
 	# Garbage may wait: memory is not what is short.
-	"$go" test -json "${race[@]}" -p "$(($(nproc) * 3 / 2))" -exec 'env GOGC=300' -vet off -timeout 30m "$@" 2>&1
+	PAYLINK_TEST_FULL=1 "$go" test -json "${race[@]}" -p "$(($(nproc) * 3 / 2))" -exec 'env GOGC=300' -vet off -timeout 30m "$@" 2>&1
 )
 large() {
 	"$go" test -json -vet off -count 1 -ldflags "-s -w" -timeout 30m -p 1 -run "$large" ./e2e/crash ./e2e/pages ./internal/store/sqlstore ./internal/store/dynamo ./internal/gateway/dashboard 2>&1 || return 1
+	PAYLINK_TEST_FULL=1 "$go" test -json -vet off -count 1 -ldflags "-s -w" -timeout 30m -parallel 4 -run Accessibility ./e2e/pages 2>&1 || return 1
 	"$go" test -json -vet off -count 1 -ldflags "-s -w" -run TestGeneratedRequests ./internal/gateway/api -generated 20000 2>&1
 }
 case $mode in

@@ -45,7 +45,7 @@ var layerRows = [][]string{
 }
 
 // testOnlyPackages packages may import what they like, and no package imports them.
-var testOnlyPackages = []string{"internal/store/storetest", "internal/store/pgtest", "internal/store/dynamotest", "internal/mail/mailtest", "internal/issuer/issuertest", "internal/sim", "internal/gateway/api/apitest", "cmd/paylink/bench",
+var testOnlyPackages = []string{"internal/store/storetest", "internal/store/sqltest", "internal/store/pgtest", "internal/store/dynamotest", "internal/mail/mailtest", "internal/issuer/issuertest", "internal/sim", "internal/gateway/api/apitest", "cmd/paylink/bench",
 	"e2e/harness", "e2e/story", "e2e/crash", "e2e/split", "e2e/pages", "e2e/cli"}
 
 // firstHTTPRow is the first package of the first row that may know net/http.

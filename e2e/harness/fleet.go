@@ -89,8 +89,8 @@ type Fleet struct {
 	stopOnce  sync.Once
 }
 
-// fleetsAtOnce bounds the deployments of 17 processes that start and run side by side.
-var fleetsAtOnce = make(chan struct{}, 2)
+// fleetsAtOnce bounds the deployments of 17 processes that a test binary runs side by side.
+var fleetsAtOnce = make(chan struct{}, 1)
 
 // Deploy starts every process on a database, and waits until all are ready. The
 // services prove themselves by a secret, or by certificates.

@@ -21,6 +21,7 @@ import (
 	"github.com/paylink/paylink/internal/payment"
 	"github.com/paylink/paylink/internal/store/pgtest"
 	"github.com/paylink/paylink/internal/store/sqlstore"
+	"github.com/paylink/paylink/internal/store/sqltest"
 	"github.com/paylink/paylink/internal/store/storetest"
 	"github.com/paylink/paylink/internal/stream"
 )
@@ -58,18 +59,7 @@ func open(t *testing.T, engine string) *world {
 
 func openAt(t *testing.T, url string) *world {
 	t.Helper()
-	if _, _, err := sqlstore.Migrate(t.Context(), url); err != nil {
-		t.Fatal(err)
-	}
-	s, err := sqlstore.Open(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	s := sqltest.Open(t, url)
 	return &world{Store: s}
 }
 

@@ -14,7 +14,7 @@ import (
 	"github.com/paylink/paylink/internal/keyring"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/money"
-	"github.com/paylink/paylink/internal/store/sqlstore"
+	"github.com/paylink/paylink/internal/store/sqltest"
 )
 
 // desk is the real box on a real store.
@@ -27,14 +27,7 @@ type desk struct {
 func newDesk(t *testing.T) *desk {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "paylink.db")
-	if _, _, err := sqlstore.Migrate(t.Context(), "sqlite:"+path); err != nil {
-		t.Fatal(err)
-	}
-	store, err := sqlstore.OpenSQLite(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = store.Close() })
+	store := sqltest.Open(t, "sqlite:"+path)
 	d := &desk{account: id.New(id.Account), now: time.Now()}
 	d.Local = link.NewLocal(link.LocalConfig{Ring: keyring.NewMemory(d.now), Store: store, PublicURL: "https://pay.example", Now: func() time.Time { return d.now }})
 	return d

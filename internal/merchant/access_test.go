@@ -17,6 +17,7 @@ import (
 	"github.com/paylink/paylink/internal/merchant"
 	"github.com/paylink/paylink/internal/money"
 	"github.com/paylink/paylink/internal/store/sqlstore"
+	"github.com/paylink/paylink/internal/store/sqltest"
 	"github.com/paylink/paylink/internal/store/storetest"
 )
 
@@ -39,18 +40,7 @@ type world struct {
 func newWorld(t *testing.T, change func(*merchant.Config)) *world {
 	t.Helper()
 	url := "sqlite:" + t.TempDir() + "/paylink.db"
-	if _, _, err := sqlstore.Migrate(t.Context(), url); err != nil {
-		t.Fatal(err)
-	}
-	store, err := sqlstore.Open(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := store.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	store := sqltest.Open(t, url)
 	w := &world{t: t, store: store, ring: keyring.NewMemory(t0), clock: storetest.NewClock(t0)}
 	c := merchant.Config{Users: store, Keys: store, Sessions: store, Access: store, Ring: w.ring, PublicURL: public, Now: w.clock.Now,
 		Connectors: []merchant.Connector{{Name: "simulator", Capabilities: issuer.Capabilities{Types: []string{"card"}, Currencies: []money.Currency{"EUR"}, Test: true}},

@@ -13,6 +13,7 @@ import (
 	"github.com/paylink/paylink/internal/money"
 	"github.com/paylink/paylink/internal/notify"
 	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/store/sqltest"
 	"github.com/paylink/paylink/internal/stream"
 )
 
@@ -224,7 +225,7 @@ func testTestEvents(t *testing.T, store string) {
 
 // TestSamplesLookLikeTheRealThings: a sample has the members of what it stands for.
 func TestSamplesLookLikeTheRealThings(t *testing.T) {
-	w := newWorld(t, file(t))
+	w := newWorld(t, sqltest.File(t))
 	e := w.create(t, account).Endpoint
 	p := payment.Payment{ID: id.New(id.Payment), Link: id.New(id.Link), Amount: money.Of(1250, "EUR"), Status: payment.Declined, DeclineCode: "x", DeclineMessage: "y",
 		CardBrand: "visa", CardLast4: "4242", PayerName: "A", PayerEmail: "a@example.com", Issuer: "simulator", Reference: "r", Mode: mode}

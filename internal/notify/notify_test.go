@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -24,6 +23,7 @@ import (
 	"github.com/paylink/paylink/internal/notify"
 	"github.com/paylink/paylink/internal/store/pgtest"
 	"github.com/paylink/paylink/internal/store/sqlstore"
+	"github.com/paylink/paylink/internal/store/sqltest"
 	"github.com/paylink/paylink/internal/stream"
 )
 
@@ -107,27 +107,8 @@ func (w *world) Enqueue(_ context.Context, jobs []notify.Job) error {
 // onEach runs the test on each engine, with the URL of an empty store.
 func onEach(t *testing.T, test func(t *testing.T, store string)) {
 	t.Helper()
-	t.Run("SQLite", func(t *testing.T) { test(t, file(t)) })
+	t.Run("SQLite", func(t *testing.T) { test(t, sqltest.File(t)) })
 	t.Run("PostgreSQL", func(t *testing.T) { test(t, pgtest.Database(t)) })
-}
-
-func file(t testing.TB) string { return "sqlite:" + filepath.Join(t.TempDir(), "paylink.db") }
-
-func openStore(t testing.TB, url string) *sqlstore.Store {
-	t.Helper()
-	if _, _, err := sqlstore.Migrate(t.Context(), url); err != nil {
-		t.Fatal(err)
-	}
-	s, err := sqlstore.Open(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return s
 }
 
 func newWorld(t testing.TB, url string) *world {
@@ -136,7 +117,7 @@ func newWorld(t testing.TB, url string) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{store: &counting{Store: openStore(t, url)}, now: start, open: open}
+	w := &world{store: &counting{Store: sqltest.Open(t, url)}, now: start, open: open}
 	w.Local = notify.New(notify.Config{Store: w.store, Queue: w, Now: func() time.Time { return w.now }, Keys: notify.Keys{
 		Seal: func(b []byte) []byte { return append([]byte("sealed:"), b...) },
 		Unseal: func(b []byte) ([]byte, error) {
@@ -572,7 +553,7 @@ func TestPublicAddress(t *testing.T) {
 }
 
 func BenchmarkHandleWithoutEndpoints(b *testing.B) {
-	w := newWorld(b, file(b))
+	w := newWorld(b, sqltest.File(b))
 	batch := make([]stream.Event, 500)
 	for i := range batch {
 		batch[i] = event(id.New(id.Account), "payment.created")

@@ -9,6 +9,7 @@ import (
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/notify"
+	"github.com/paylink/paylink/internal/store/sqltest"
 )
 
 // tried ends the pending deliveries of the jobs that were queued from n on.
@@ -236,7 +237,7 @@ func testBulkRedeliveryEnds(t *testing.T, store string) {
 
 // TestRunRedeliveriesGoesOnByItself: what is asked for is taken up at once.
 func TestRunRedeliveriesGoesOnByItself(t *testing.T) {
-	w := newWorld(t, file(t))
+	w := newWorld(t, sqltest.File(t))
 	e := w.create(t, account).Endpoint
 	w.delivery(t, e.ID, id.New(id.Event), notify.Parked, start)
 	w.store.moved = make(chan notify.Redelivery, 10)

@@ -16,6 +16,7 @@ import (
 	"github.com/paylink/paylink/internal/keyring"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/notify"
+	"github.com/paylink/paylink/internal/store/sqltest"
 	"github.com/paylink/paylink/internal/store/storetest"
 	"github.com/paylink/paylink/internal/stream"
 )
@@ -119,7 +120,7 @@ func testOneURLTwice(t *testing.T, store string) {
 
 // An endpoint whose URL was taken by older rules can still be changed otherwise.
 func TestOldURLStays(t *testing.T) {
-	w, ctx := newWorld(t, file(t)), t.Context()
+	w, ctx := newWorld(t, sqltest.File(t)), t.Context()
 	old := notify.Endpoint{ID: id.New(id.Endpoint), Account: account, Mode: mode, URL: "https://my_shop.example/", Events: []string{notify.All}, SealedSecret: []byte("sealed:s"), CreatedAt: start}
 	if err := w.store.CreateEndpoint(ctx, old, nil); err != nil {
 		t.Fatal(err)
@@ -134,7 +135,7 @@ func TestOldURLStays(t *testing.T) {
 // Whatever link is taken: its event is queued for its webhook, and never parked for its
 // size. What its payments gather is held to the same bound by the stores' suite.
 func TestWhatWasAcceptedIsSent(t *testing.T) {
-	w, ctx := newWorld(t, file(t)), t.Context()
+	w, ctx := newWorld(t, sqltest.File(t)), t.Context()
 	account := id.New(id.Account)
 	w.create(t, account)
 	links := link.NewLocal(link.LocalConfig{Ring: keyring.NewMemory(start), Store: w.store.Store, PublicURL: "https://pay.example", Now: func() time.Time { return start }})

@@ -33,6 +33,7 @@ import (
 	"github.com/paylink/paylink/internal/report"
 	"github.com/paylink/paylink/internal/rpc"
 	"github.com/paylink/paylink/internal/store/sqlstore"
+	"github.com/paylink/paylink/internal/store/sqltest"
 )
 
 const public = "https://pay.example"
@@ -119,14 +120,8 @@ func newWorld(t *testing.T) *world {
 	w := &world{t: t, ring: keyring.NewMemory(now()), logs: &buffer{}, queue: &jobs{}, letters: &letters{}}
 	w.log = slog.New(slog.NewTextHandler(w.logs, nil))
 	path := filepath.Join(dir, "paylink.db")
-	if _, _, err := sqlstore.Migrate(t.Context(), "sqlite:"+path); err != nil {
-		t.Fatal(err)
-	}
+	w.store = sqltest.Open(t, "sqlite:"+path)
 	var err error
-	if w.store, err = sqlstore.OpenSQLite(path); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = w.store.Close() })
 	if w.reports, err = sqlstore.OpenReports(t.Context(), w.store, filepath.Join(dir, "reports.db"), w.log); err != nil {
 		t.Fatal(err)
 	}

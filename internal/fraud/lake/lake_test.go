@@ -30,6 +30,7 @@ import (
 	"github.com/paylink/paylink/internal/payment"
 	"github.com/paylink/paylink/internal/store/pgtest"
 	"github.com/paylink/paylink/internal/store/sqlstore"
+	"github.com/paylink/paylink/internal/store/sqltest"
 	"github.com/paylink/paylink/internal/store/storetest"
 )
 
@@ -39,25 +40,8 @@ func onEach(t *testing.T, test func(t *testing.T, s *sqlstore.Store)) {
 		"SQLite":     func(t *testing.T) string { t.Helper(); return "sqlite:" + filepath.Join(t.TempDir(), "paylink.db") },
 		"PostgreSQL": func(t *testing.T) string { t.Helper(); return pgtest.Database(t) },
 	} {
-		t.Run(name, func(t *testing.T) { test(t, open(t, url(t))) })
+		t.Run(name, func(t *testing.T) { test(t, sqltest.Open(t, url(t))) })
 	}
-}
-
-func open(t *testing.T, url string) *sqlstore.Store {
-	t.Helper()
-	if _, _, err := sqlstore.Migrate(t.Context(), url); err != nil {
-		t.Fatal(err)
-	}
-	s, err := sqlstore.Open(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return s
 }
 
 // pay makes payments of the account: captured, partly refunded, marked and disputed,
@@ -427,7 +411,7 @@ func TestBucket(t *testing.T) {
 	server := httptest.NewServer(gofakes3.New(backend).Server())
 	defer server.Close()
 	bucket := "s3://lake/some/prefix?region=eu-west-1&accessKey=key&secretKey=secret&endpoint=" + server.URL
-	s := open(t, "sqlite:"+filepath.Join(t.TempDir(), "paylink.db"))
+	s := sqltest.Open(t, "sqlite:"+filepath.Join(t.TempDir(), "paylink.db"))
 	account := id.New(id.Account)
 	pay(t, s, account, 5)
 	f := files(t, bucket)
@@ -477,7 +461,7 @@ func objects(t *testing.T, backend gofakes3.Backend) map[string][]byte {
 // TestMadeAnew: whatever happened to a lake or to its feed, the lake fits the feed
 // again afterwards, and another installation's is left alone.
 func TestMadeAnew(t *testing.T) {
-	s := open(t, "sqlite:"+filepath.Join(t.TempDir(), "paylink.db"))
+	s := sqltest.Open(t, "sqlite:"+filepath.Join(t.TempDir(), "paylink.db"))
 	account := id.New(id.Account)
 	dir := t.TempDir()
 	f := files(t, dir)
@@ -535,7 +519,7 @@ func edit(dir, from, to string) error {
 // TestFollows: a lake that runs writes what is new when it is old enough, and notices
 // that it is to be made anew.
 func TestFollows(t *testing.T) {
-	s := open(t, "sqlite:"+filepath.Join(t.TempDir(), "paylink.db"))
+	s := sqltest.Open(t, "sqlite:"+filepath.Join(t.TempDir(), "paylink.db"))
 	account := id.New(id.Account)
 	dir := t.TempDir()
 	l := lake.New(s, files(t, dir), time.Millisecond, slog.New(slog.DiscardHandler))

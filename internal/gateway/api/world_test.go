@@ -28,6 +28,7 @@ import (
 	"github.com/paylink/paylink/internal/notify"
 	"github.com/paylink/paylink/internal/payment"
 	"github.com/paylink/paylink/internal/store/sqlstore"
+	"github.com/paylink/paylink/internal/store/sqltest"
 )
 
 // world is paylink without its gateway's outer layers: every box is the real
@@ -67,14 +68,7 @@ func newWorldWith(t *testing.T, open func(*sqlstore.Store, string) fraud.Box) *w
 	dir, now := t.TempDir(), time.Now
 	log := slog.New(slog.DiscardHandler)
 	path := filepath.Join(dir, "paylink.db")
-	if _, _, err := sqlstore.Migrate(t.Context(), "sqlite:"+path); err != nil {
-		t.Fatal(err)
-	}
-	store, err := sqlstore.OpenSQLite(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = store.Close() })
+	store := sqltest.Open(t, "sqlite:"+path)
 	sim, err := simulator.New(simulator.Config{BookPath: filepath.Join(dir, "book"), Now: now})
 	if err != nil {
 		t.Fatal(err)

@@ -32,6 +32,7 @@ import (
 	"github.com/paylink/paylink/internal/notify"
 	"github.com/paylink/paylink/internal/payment"
 	"github.com/paylink/paylink/internal/store/sqlstore"
+	"github.com/paylink/paylink/internal/store/sqltest"
 )
 
 // world is paylink behind its dashboard, every box the real one on a database of
@@ -84,14 +85,7 @@ func newWorldWith(t *testing.T, change func(*merchant.Config)) *world {
 	t.Helper()
 	dir, now := t.TempDir(), time.Now
 	path := filepath.Join(dir, "paylink.db")
-	if _, _, err := sqlstore.Migrate(t.Context(), "sqlite:"+path); err != nil {
-		t.Fatal(err)
-	}
-	store, err := sqlstore.OpenSQLite(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = store.Close() })
+	store := sqltest.Open(t, "sqlite:"+path)
 	sim, err := simulator.New(simulator.Config{BookPath: filepath.Join(dir, "book"), Now: now})
 	if err != nil {
 		t.Fatal(err)

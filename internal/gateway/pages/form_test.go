@@ -25,7 +25,7 @@ import (
 	"github.com/paylink/paylink/internal/keyring"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/receipt"
-	"github.com/paylink/paylink/internal/store/sqlstore"
+	"github.com/paylink/paylink/internal/store/sqltest"
 )
 
 const site = "https://pay.example.com"
@@ -45,14 +45,7 @@ func openShop(t *testing.T) *shop {
 	t.Helper()
 	dir := t.TempDir()
 	path := filepath.Join(dir, "paylink.db")
-	if _, _, err := sqlstore.Migrate(t.Context(), "sqlite:"+path); err != nil {
-		t.Fatal(err)
-	}
-	store, err := sqlstore.OpenSQLite(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = store.Close() })
+	store := sqltest.Open(t, "sqlite:"+path)
 	s := &shop{t: t, account: id.New(id.Account), now: time.Now(), mux: http.NewServeMux()}
 	now := func() time.Time { return s.now }
 	sim, err := simulator.New(simulator.Config{BookPath: filepath.Join(dir, "book"), Now: now})

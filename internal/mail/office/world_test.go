@@ -23,6 +23,7 @@ import (
 	"github.com/paylink/paylink/internal/merchant"
 	"github.com/paylink/paylink/internal/payment"
 	"github.com/paylink/paylink/internal/store/sqlstore"
+	"github.com/paylink/paylink/internal/store/sqltest"
 	"github.com/paylink/paylink/internal/store/storetest"
 	"github.com/paylink/paylink/internal/stream"
 )
@@ -51,14 +52,7 @@ func newWorld(t *testing.T) *world {
 	w := &world{t: t, clock: storetest.NewClock(time.Date(2030, 5, 6, 7, 8, 9, 0, time.UTC)), server: mailtest.Start(t, mailtest.Options{User: "shop", Password: "s3cret"}), mode: link.Test}
 	w.ring = keyring.NewMemory(w.clock.Now())
 	path := filepath.Join(dir, "paylink.db")
-	if _, _, err := sqlstore.Migrate(t.Context(), "sqlite:"+path); err != nil {
-		t.Fatal(err)
-	}
-	var err error
-	if w.store, err = sqlstore.OpenSQLite(path); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = w.store.Close() })
+	w.store = sqltest.Open(t, "sqlite:"+path)
 	sim, err := simulator.New(simulator.Config{BookPath: filepath.Join(dir, "book"), Now: w.clock.Now})
 	if err != nil {
 		t.Fatal(err)

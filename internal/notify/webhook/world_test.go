@@ -22,6 +22,7 @@ import (
 	"github.com/paylink/paylink/internal/notify/webhook"
 	"github.com/paylink/paylink/internal/store/pgtest"
 	"github.com/paylink/paylink/internal/store/sqlstore"
+	"github.com/paylink/paylink/internal/store/sqltest"
 	"github.com/paylink/paylink/internal/stream"
 )
 
@@ -83,18 +84,7 @@ func onEach(t *testing.T, test func(*testing.T, keeper)) {
 func newWorld(t *testing.T, k keeper, change func(*webhook.Config)) *world {
 	t.Helper()
 	storeURL, queueURL := k(t)
-	if _, _, err := sqlstore.Migrate(t.Context(), storeURL); err != nil {
-		t.Fatal(err)
-	}
-	store, err := sqlstore.Open(t.Context(), storeURL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := store.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	store := sqltest.Open(t, storeURL)
 	_, private, err := ed25519.GenerateKey(nil)
 	if err != nil {
 		t.Fatal(err)

@@ -31,7 +31,7 @@ import (
 
 // Bounds.
 const (
-	startTimeout = time.Minute
+	startTimeout = 5 * time.Minute // on a machine that is busy with other things
 	startPause   = 50 * time.Millisecond
 	dialTimeout  = 5 * time.Second
 	heapMebibyte = 512

@@ -30,7 +30,7 @@ import (
 )
 
 const (
-	startTimeout  = time.Minute
+	startTimeout  = 5 * time.Minute // on a machine that is busy with other things
 	probeEvery    = 20 * time.Millisecond
 	memoryDisk    = "/dev/shm" // fsync costs nothing there
 	memoryDiskMin = 2 << 30    // bytes that must be free, or the temporary folder is used
