@@ -25,7 +25,7 @@ quick() {
 	local failed=0
 	# The packages whose tests take minutes come first, or the last one would run alone.
 	"$go" test -json -vet off -count 1 -timeout 30m -ldflags "-s -w" -skip "$large" -p 3 \
-		./internal/store/sqlstore ./internal/store/dynamo ./internal/coordinator ./internal/rpc $("$go" list ./... | grep -v '/cmd/paylink$') 2>&1 || failed=1
+		./internal/store/sqlstore ./internal/store/projection ./internal/store/dynamo ./internal/coordinator ./internal/rpc $("$go" list ./... | grep -v '/cmd/paylink$') 2>&1 || failed=1
 	"$go" test -json -vet off -count 1 -timeout 40m -ldflags "-s -w" -skip "$large" -parallel 2 ./cmd/paylink 2>&1 || failed=1
 	return "$failed"
 }
@@ -33,13 +33,13 @@ race() (
 	. scripts/race.sh
 	# What has no goroutines has nothing for the detector to see, and cmd/paylink's own
 	# steps are those of its tests.
-	[ $# -gt 0 ] || set -- ./internal/store/sqlstore ./internal/store/dynamo ./internal/coordinator ./internal/rpc \
+	[ $# -gt 0 ] || set -- ./internal/store/sqlstore ./internal/store/projection ./internal/store/dynamo ./internal/coordinator ./internal/rpc \
 		$("$go" list ./... | grep -vE '/(cmd/paylink|docs/api|internal/(money|id|fault|spelling|ledger|payment|i18n|idempotency|receipt|stream|fraud/(score|rule)|gateway/(problem|apidocs)))$')
 	# Garbage may wait: memory is not what is short.
 	"$go" test -json "${race[@]}" -p "$(($(nproc) * 3 / 2))" -exec 'env GOGC=300' -vet off -timeout 30m "$@" 2>&1
 )
 large() {
-	"$go" test -json -vet off -count 1 -ldflags "-s -w" -timeout 30m -p 1 -run "$large" ./cmd/paylink ./internal/store/sqlstore ./internal/store/dynamo ./internal/gateway/dashboard 2>&1 || return 1
+	"$go" test -json -vet off -count 1 -ldflags "-s -w" -timeout 30m -p 1 -run "$large" ./cmd/paylink ./internal/store/sqlstore ./internal/store/projection ./internal/store/dynamo ./internal/gateway/dashboard 2>&1 || return 1
 	"$go" test -json -vet off -count 1 -ldflags "-s -w" -run TestGeneratedRequests ./internal/gateway/api -generated 20000 2>&1
 }
 case $mode in
