@@ -48,7 +48,7 @@ func BenchmarkAnalytics(b *testing.B) {
 		}
 		last := placed[0].Position
 		before := used(b)
-		stop := consuming(b, begun)
+		stop := running(b, begun)
 		eventually(b, "the analytics store has caught up", func() bool {
 			at, _, err := begun.At(b.Context())
 			return err == nil && at == last

@@ -104,3 +104,9 @@ func (a *Analytics) Dump(ctx context.Context) (string, error) {
 	}
 	return b.String(), nil
 }
+
+// Generation counts how often the store was made again.
+func (a *Analytics) Generation(ctx context.Context) (int64, error) {
+	s, err := a.state(ctx)
+	return s.generation, err
+}

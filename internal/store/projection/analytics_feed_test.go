@@ -203,7 +203,7 @@ func TestF23_AnalyticsAfterATrimmedFeed(t *testing.T) {
 		s, account := open(t, url), id.New(id.Account)
 		path := filepath.Join(t.TempDir(), "analytics.db")
 		a := openAnalytics(t, s, path)
-		stop := consuming(t, a)
+		stop := running(t, a)
 		n := 0
 		pay := func(times int) {
 			for range times {
@@ -212,7 +212,7 @@ func TestF23_AnalyticsAfterATrimmedFeed(t *testing.T) {
 			}
 		}
 		pay(4)
-		analysed(t, a)
+		followed(t, a)
 		equal(t, s, a, account, n)
 		stop()
 		pay(5)
@@ -221,11 +221,11 @@ func TestF23_AnalyticsAfterATrimmedFeed(t *testing.T) {
 		if rows, _ := sums(t, a, account); rows != 4 {
 			t.Fatalf("%d rows before it runs again", rows)
 		}
-		consuming(t, a)
-		analysed(t, a)
+		running(t, a)
+		followed(t, a)
 		equal(t, s, a, account, n)
 		pay(3)
-		analysed(t, a)
+		followed(t, a)
 		equal(t, s, a, account, n)
 	})
 }
@@ -256,13 +256,13 @@ func TestAnalyticsKilled(t *testing.T) {
 		round := func() {
 			t.Helper()
 			a := openAnalytics(t, s, path)
-			stop := consuming(t, a)
+			stop := running(t, a)
 			for range 3 {
 				paid(t, s, account, made, issuer.Approved)
 				made++
 			}
 			if made%2 == 0 {
-				analysed(t, a)
+				followed(t, a)
 				equal(t, s, a, account, made)
 			}
 			stop()
@@ -289,8 +289,8 @@ func TestAnalyticsKilled(t *testing.T) {
 			round()
 		}
 		a := openAnalytics(t, s, path)
-		consuming(t, a)
-		analysed(t, a)
+		running(t, a)
+		followed(t, a)
 		eventually(t, "the sums are the ledger's", func() bool { rows, _ := sums(t, a, account); return rows == made })
 		equal(t, s, a, account, made)
 	})
@@ -303,7 +303,7 @@ func TestAnalyticsRebuildBesideAConsumer(t *testing.T) {
 	onEach(t, func(t *testing.T, url string) {
 		s, account, path := open(t, url), id.New(id.Account), filepath.Join(t.TempDir(), "analytics.db")
 		a := openAnalytics(t, s, path)
-		consuming(t, a)
+		running(t, a)
 		refused := fraud.Refusal{Account: account, Mode: link.Test, Link: "link_1", Hour: storetest.Epoch, Count: 3}
 		if err := errors.Join(a.CountShield(t.Context(), []fraud.Refusal{refused}), a.CountShield(t.Context(), []fraud.Refusal{refused})); err != nil {
 			t.Fatal(err)
@@ -313,7 +313,7 @@ func TestAnalyticsRebuildBesideAConsumer(t *testing.T) {
 			paid(t, s, account, made, issuer.Approved)
 			made++
 		}
-		analysed(t, a)
+		followed(t, a)
 		other := openAnalytics(t, s, path)
 		var walked int64
 		whole := false
@@ -330,7 +330,7 @@ func TestAnalyticsRebuildBesideAConsumer(t *testing.T) {
 		}
 		paid(t, s, account, made, issuer.Approved)
 		made++
-		analysed(t, a)
+		followed(t, a)
 		eventually(t, "the consumer goes on", func() bool { rows, _ := sums(t, a, account); return rows == made })
 		equal(t, s, a, account, made)
 		figures, err := a.Figures(t.Context(), account, link.Test, storetest.Epoch, storetest.Epoch.Add(time.Hour))

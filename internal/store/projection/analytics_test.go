@@ -1,10 +1,8 @@
 package projection_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"path/filepath"
 	"testing"
 	"time"
@@ -15,51 +13,9 @@ import (
 	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/payment"
-	"github.com/paylink/paylink/internal/store/projection"
 	"github.com/paylink/paylink/internal/store/sqlstore"
-	"github.com/paylink/paylink/internal/store/sqltest"
 	"github.com/paylink/paylink/internal/store/storetest"
 )
-
-// openAnalytics opens the analytics store of the store's feed.
-func openAnalytics(t testing.TB, s *sqlstore.Store, path string) *projection.Analytics {
-	t.Helper()
-	a, err := projection.OpenAnalytics(t.Context(), s.Feed, s.Pages(), path, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = a.Close() })
-	return a
-}
-
-// consuming runs the consumer until the test ends or stop is called.
-func consuming(t testing.TB, a *projection.Analytics) (stop func()) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- a.Run(ctx) }()
-	done := false
-	stop = func() {
-		if done {
-			return
-		}
-		done = true
-		cancel()
-		if err := sqltest.Wait(t, ended); err != nil {
-			t.Error(err)
-		}
-	}
-	t.Cleanup(stop)
-	return stop
-}
-
-func analysed(t testing.TB, a *projection.Analytics) {
-	t.Helper()
-	eventually(t, "the analytics store has caught up", func() bool {
-		n, err := a.Lag(t.Context())
-		return err == nil && n == 0
-	})
-}
 
 // assessed is what the box said of a payment, with all that it can say.
 func assessed(n int, action payment.Action) payment.Risk {
@@ -86,13 +42,13 @@ func TestAnalytics(t *testing.T) {
 	onEach(t, func(t *testing.T, url string) {
 		s := open(t, url)
 		a := openAnalytics(t, s, filepath.Join(t.TempDir(), "analytics.db"))
-		consuming(t, a)
+		running(t, a)
 		account := id.New(id.Account)
 		var made []payment.Payment
 		for i, o := range []issuer.Outcome{issuer.Approved, issuer.Declined, issuer.Approved, issuer.Ambiguous} {
 			made = append(made, paid(t, s, account, i, o))
 		}
-		analysed(t, a)
+		followed(t, a)
 		page, err := a.Rows(t.Context(), fraud.Query{Account: account, Mode: link.Test, Limit: 3})
 		if err != nil || len(page.Rows) != 3 || page.Next == "" {
 			t.Fatalf("%d rows, next %q, %v", len(page.Rows), page.Next, err)

@@ -35,7 +35,7 @@ func BenchmarkReports(b *testing.B) {
 	for b.Loop() {
 		r := openReports(b, s, filepath.Join(b.TempDir(), "reports.db"))
 		before := used(b)
-		stop := following(b, r)
+		stop := running(b, r)
 		eventually(b, "the reports have caught up", func() bool {
 			at, err := r.Checkpoint(b.Context())
 			return err == nil && at == events // positions are handed out by one, from 1 on

@@ -1,7 +1,6 @@
 package projection_test
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,39 +20,9 @@ import (
 	"github.com/paylink/paylink/internal/payment"
 	"github.com/paylink/paylink/internal/report"
 	"github.com/paylink/paylink/internal/store/projection"
-	"github.com/paylink/paylink/internal/store/sqltest"
 	"github.com/paylink/paylink/internal/store/storetest"
 	"github.com/paylink/paylink/internal/stream"
 )
-
-// following runs the projection until the test ends or stop is called.
-func following(t testing.TB, r *projection.Reports) (stop func()) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- r.Run(ctx) }()
-	done := false
-	stop = func() {
-		if done {
-			return
-		}
-		done = true
-		cancel()
-		if err := sqltest.Wait(t, ended); err != nil {
-			t.Error(err)
-		}
-	}
-	t.Cleanup(stop)
-	return stop
-}
-
-func caughtUp(t testing.TB, r *projection.Reports) {
-	t.Helper()
-	eventually(t, "the reports have caught up", func() bool {
-		n, err := r.Lag(t.Context())
-		return err == nil && n == 0
-	})
-}
 
 // told are the events of a payment's life: declined, or captured and partly refunded.
 func told(t testing.TB, account, linkID string, at time.Time, declined bool) []stream.Event {
@@ -100,7 +69,7 @@ func TestReports(t *testing.T) {
 	onEach(t, func(t *testing.T, url string) {
 		s := open(t, url)
 		r := openReports(t, s, filepath.Join(t.TempDir(), "reports.db"))
-		following(t, r)
+		running(t, r)
 		account := id.New(id.Account)
 		var made []payment.Payment
 		for i, o := range []issuer.Outcome{issuer.Approved, issuer.Declined, issuer.Approved, issuer.Ambiguous} {
@@ -120,7 +89,7 @@ func TestReports(t *testing.T) {
 		if err := errors.Join(r.Seen(t.Context(), seen), r.Seen(t.Context(), seen)); err != nil {
 			t.Fatal(err)
 		}
-		caughtUp(t, r)
+		followed(t, r)
 		page, err := r.Search(t.Context(), report.Query{Account: account, Mode: link.Test})
 		if err != nil || len(page.Payments) != len(made) || page.Next != "" {
 			t.Fatalf("%d rows, next %q, %v", len(page.Payments), page.Next, err)
@@ -315,7 +284,7 @@ func TestReportsKilled(t *testing.T) {
 	made := 0
 	check := func(r *projection.Reports) {
 		t.Helper()
-		caughtUp(t, r)
+		followed(t, r)
 		o, err := r.Overview(t.Context(), report.Period{Account: account, Mode: link.Test, From: storetest.Epoch.Add(-time.Hour), To: storetest.Epoch.Add(time.Hour)})
 		if err != nil || o.Parts[0].Total.Payments() != int64(made) || o.Parts[0].Total.Volume != int64(1250*made) {
 			t.Fatalf("after %d payments: %+v %v", made, o.Parts, err)
@@ -333,7 +302,7 @@ func TestReportsKilled(t *testing.T) {
 	round := func() {
 		t.Helper()
 		r := openReports(t, s, path)
-		stop := following(t, r)
+		stop := running(t, r)
 		for range 5 {
 			pay()
 		}
