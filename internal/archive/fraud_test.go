@@ -1,7 +1,6 @@
 package archive_test
 
 import (
-	"math/rand/v2"
 	"bytes"
 	"crypto/sha256"
 	"database/sql"
@@ -10,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"path/filepath"
 	"reflect"
 	"slices"

@@ -49,7 +49,8 @@ func Open(ctx context.Context, db *sqldb.DB) (*Feed, error) {
 	default:
 		return f, db.Write(ctx, nil, func(t *sqldb.Tx) error {
 			_, err := t.Exec(fmt.Sprintf(`UPDATE feed SET base = ((SELECT MAX(position) FROM events) >> %d) + 1 << %d
-				WHERE (SELECT MAX(position) FROM events) >= base + (pg_snapshot_xmax(pg_current_snapshot())::text::bigint << %d)`, placeBits, placeBits, placeBits))
+				WHERE (SELECT MAX(position) FROM events) >= base + (pg_snapshot_xmax(pg_current_snapshot())::text::bigint << %d)`,
+				placeBits, placeBits, placeBits))
 			return err
 		})
 	}
@@ -185,7 +186,8 @@ func Load(t *sqldb.Tx, e Row) (position int64, stored bool, err error) {
 
 // columns are the values of an insert.
 func (e Row) columns(position any) []any {
-	return []any{position, e.ID, e.Type, e.Account, e.Mode, e.Object, e.Seq, e.ObjectSeq, sqldb.Micros(e.CreatedAt), string(e.Data), e.transfers}
+	return []any{position, e.ID, e.Type, e.Account, e.Mode, e.Object, e.Seq, e.ObjectSeq, sqldb.Micros(e.CreatedAt),
+		string(e.Data), e.transfers}
 }
 
 // insertEvents is one statement for n events; n is small (the entries of one
@@ -233,12 +235,13 @@ func (p Part) columns() string {
 }
 
 // query reads up to limit events, or all if it is 0. One that is damaged is in its place, with the error in Damaged.
-func (f *Feed) query(ctx context.Context, r sqldb.Reader, columns, where, order string, limit int, args ...any) (list []stream.Event, err error) {
+func (f *Feed) query(ctx context.Context, r sqldb.Reader, columns, where, order string, limit int, args ...any) ([]stream.Event, error) {
+	var list []stream.Event
 	most := ""
 	if limit > 0 {
 		most = " LIMIT " + strconv.Itoa(limit)
 	}
-	err = r.Each(ctx, func(row sqldb.Scanner) error {
+	err := r.Each(ctx, func(row sqldb.Scanner) error {
 		e, err := scan(row)
 		list = append(list, e)
 		return err
@@ -288,12 +291,14 @@ func (f *Feed) Moves(ctx context.Context, account, mode string, beforeSeq int64,
 		beforeSeq = math.MaxInt64
 	}
 	columns := "position, id, type, account, mode, object, seq, object_seq, created_at, '', transfers"
-	return sound(f.query(ctx, f.db.Reader, columns, "account = $1 AND mode = $2 AND seq < $3 AND transfers <> ''", "seq DESC", limit, account, mode, beforeSeq))
+	where := "account = $1 AND mode = $2 AND seq < $3 AND transfers <> ''"
+	return sound(f.query(ctx, f.db.Reader, columns, where, "seq DESC", limit, account, mode, beforeSeq))
 }
 
 // MovesAfter returns all events of an account and mode after a position that move money.
 func (f *Feed) MovesAfter(ctx context.Context, r sqldb.Reader, account, mode string, position int64) ([]stream.Event, error) {
-	return sound(f.query(ctx, r, eventColumns, "account = $1 AND mode = $2 AND transfers <> '' AND position > $3", "position", 0, account, mode, position))
+	where := "account = $1 AND mode = $2 AND transfers <> '' AND position > $3"
+	return sound(f.query(ctx, r, eventColumns, where, "position", 0, account, mode, position))
 }
 
 // FeedAfter returns events after the position, oldest first, as far as no other can still

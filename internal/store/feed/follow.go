@@ -159,7 +159,8 @@ func (f *Feed) readSome(ctx context.Context, r sqldb.Reader, c Follower, from Pl
 	for _, kind := range c.Skip {
 		args = append(args, kind)
 	}
-	list, err = f.query(ctx, r, c.Part.columns(), "position > $1 AND position <= $2 AND type NOT IN ("+sqldb.Params(3, len(c.Skip))+")", "position", c.Limit, args...)
+	where := "position > $1 AND position <= $2 AND type NOT IN (" + sqldb.Params(3, len(c.Skip)) + ")"
+	list, err = f.query(ctx, r, c.Part.columns(), where, "position", c.Limit, args...)
 	if err != nil {
 		return nil, from, false, err
 	}
@@ -175,8 +176,11 @@ func (f *Feed) readSome(ctx context.Context, r sqldb.Reader, c Follower, from Pl
 func (f *Feed) hand(ctx context.Context, c Follower, events []stream.Event) error {
 	var aside []stream.Aside
 	pass := func(e stream.Event, why error) {
-		f.log.ErrorContext(ctx, "an event cannot be read and is passed over", "consumer", c.Consumer, "event", e.ID, "position", e.Position, "error", why)
-		aside = append(aside, stream.Aside{Consumer: c.Consumer, Item: e.ID, Account: e.Account, Position: e.Position, Reason: why.Error(), At: time.Now()})
+		f.log.ErrorContext(ctx, "an event cannot be read and is passed over",
+			"consumer", c.Consumer, "event", e.ID, "position", e.Position, "error", why)
+		aside = append(aside, stream.Aside{
+			Consumer: c.Consumer, Item: e.ID, Account: e.Account, Position: e.Position, Reason: why.Error(), At: time.Now(),
+		})
 	}
 	sound := slices.DeleteFunc(slices.Clone(events), func(e stream.Event) bool {
 		if e.Damaged != nil {
@@ -318,8 +322,8 @@ func (f *Feed) OldestUnhandled(ctx context.Context, consumer string) (time.Time,
 		return time.Time{}, err
 	}
 	var at int64
-	err = f.db.QueryRow(ctx, "SELECT COALESCE(MIN(created_at), 0) FROM (SELECT created_at FROM events WHERE position > $1 ORDER BY position LIMIT 1) AS next",
-		position).Scan(&at)
+	err = f.db.QueryRow(ctx, `SELECT COALESCE(MIN(created_at), 0) FROM
+		(SELECT created_at FROM events WHERE position > $1 ORDER BY position LIMIT 1) AS next`, position).Scan(&at)
 	return sqldb.FromMicros(at), err
 }
 

@@ -50,7 +50,12 @@ type gathered struct {
 }
 
 func newGathered() *gathered {
-	return &gathered{payments: map[string][]stream.Event{}, links: map[string][]stream.Event{}, steps: map[string]report.Step{}, owner: map[string]ownerKey{}}
+	return &gathered{
+		payments: map[string][]stream.Event{},
+		links:    map[string][]stream.Event{},
+		steps:    map[string]report.Step{},
+		owner:    map[string]ownerKey{},
+	}
 }
 
 func (g *gathered) objects() int { return len(g.order) + len(g.linkOrder) }

@@ -34,7 +34,8 @@ func Decode(object, id, doc string, sum int64, v any) error {
 
 // Damaged is the error of an object that is not what was written.
 func Damaged(object, id string, cause error) error {
-	f := fault.New(fault.KindInternal, object+"_damaged", "The stored %s %s is damaged and is not served. Restore it from a backup.", object, id)
+	f := fault.New(fault.KindInternal, object+"_damaged",
+		"The stored %s %s is damaged and is not served. Restore it from a backup.", object, id)
 	f.Cause = cause
 	return f
 }
