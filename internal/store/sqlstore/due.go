@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/payment"
 	"github.com/paylink/paylink/internal/store/sqldb"
 )
 
@@ -159,13 +160,7 @@ func (s *Store) readDue(ctx context.Context, query string, args ...any) (list []
 func inTurn(rows []dueRow, limit int) []dueRow {
 	slices.SortFunc(rows, func(a, b dueRow) int { return cmp.Or(cmp.Compare(a.at, b.at), strings.Compare(a.id, b.id)) })
 	rows = slices.CompactFunc(rows, func(a, b dueRow) bool { return a.id == b.id })
-	for _, group := range []func(dueRow) string{func(r dueRow) string { return r.lane }, dueRow.issuer} {
-		taken, turn := map[string]int{}, make(map[string]int, len(rows))
-		for _, r := range rows {
-			turn[r.id] = taken[group(r)]
-			taken[group(r)]++
-		}
-		slices.SortStableFunc(rows, func(a, b dueRow) int { return cmp.Compare(turn[a.id], turn[b.id]) })
-	}
+	rows = payment.InTurn(rows, func(r dueRow) string { return r.lane })
+	rows = payment.InTurn(rows, dueRow.issuer)
 	return rows[:min(len(rows), limit)]
 }
