@@ -30,20 +30,20 @@ quick() {
 	# The packages whose tests take minutes come first, or the last one would run alone:
 	# those that wait for processes beside those that do not.
 	"$go" test -json -vet off -count 1 -timeout 40m -ldflags "-s -w" -skip "$large" -p 3 -parallel 2 \
-		./e2e/crash ./internal/store/sqlstore ./internal/store/dynamo ./e2e/pages ./internal/notify/webhook ./internal/sim \
+		./e2e/crash ./internal/store/sqlstore ./internal/store/projection ./internal/store/dynamo ./e2e/pages ./internal/notify/webhook ./internal/sim \
 		./e2e/story ./internal/coordinator ./internal/gateway/dashboard ./e2e/split ./internal/rpc ./e2e/cli $("$go" list ./...) 2>&1
 }
 race() (
 	. scripts/race.sh
 	# What has no goroutines has nothing for the detector to see, and the steps of e2e are
 	# those of its tests.
-	[ $# -gt 0 ] || set -- ./internal/store/sqlstore ./internal/store/dynamo ./internal/coordinator ./internal/rpc \
+	[ $# -gt 0 ] || set -- ./internal/store/sqlstore ./internal/store/projection ./internal/store/dynamo ./internal/coordinator ./internal/rpc \
 		$("$go" list ./... | grep -vE '/(cmd/paylink|e2e/.*|docs/api|internal/(money|id|fault|spelling|ledger|payment|i18n|idempotency|receipt|stream|fraud/(score|rule)|gateway/(problem|apidocs)))$')
 	# Garbage may wait: memory is not what is short.
 	PAYLINK_TEST_FULL=1 "$go" test -json "${race[@]}" -p "$(($(nproc) * 3 / 2))" -exec 'env GOGC=300' -vet off -timeout 30m "$@" 2>&1
 )
 large() {
-	"$go" test -json -vet off -count 1 -ldflags "-s -w" -timeout 30m -p 1 -run "$large" ./e2e/crash ./e2e/pages ./internal/store/sqlstore ./internal/store/dynamo ./internal/gateway/dashboard 2>&1 || return 1
+	"$go" test -json -vet off -count 1 -ldflags "-s -w" -timeout 30m -p 1 -run "$large" ./e2e/crash ./e2e/pages ./internal/store/sqlstore ./internal/store/projection ./internal/store/dynamo ./internal/gateway/dashboard 2>&1 || return 1
 	PAYLINK_TEST_FULL=1 "$go" test -json -vet off -count 1 -ldflags "-s -w" -timeout 30m -parallel 4 -run Accessibility ./e2e/pages 2>&1 || return 1
 	"$go" test -json -vet off -count 1 -ldflags "-s -w" -run TestGeneratedRequests ./internal/gateway/api -generated 20000 2>&1
 }

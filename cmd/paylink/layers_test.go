@@ -27,10 +27,10 @@ var layerRows = [][]string{
 	{"internal/payment", "internal/notify"},
 	{"internal/receipt", "internal/fraud"},
 	{"internal/coordinator", "internal/archive", "internal/report"},
-	{"internal/gateway/problem"},
-	{"internal/gateway/answer"},
+	{"internal/gateway/problem", "internal/store/sqldb"},
+	{"internal/gateway/answer", "internal/store/feed"},
 	{
-		"internal/store/sqlstore", "internal/store/dynamo",
+		"internal/store/sqlstore", "internal/store/projection", "internal/store/dynamo",
 		"internal/issuer/simulator",
 		"internal/notify/webhook",
 		"internal/fraud/lake",
@@ -52,7 +52,8 @@ var testOnlyPackages = []string{"internal/store/storetest", "internal/store/sqlt
 const firstHTTPRow = "internal/gateway/problem"
 
 // sqlPackages may know database/sql and its drivers.
-var sqlPackages = map[string]bool{"internal/postgres": true, "internal/store/sqlstore": true, "internal/notify/webhook": true}
+var sqlPackages = map[string]bool{"internal/postgres": true, "internal/store/sqldb": true, "internal/store/feed": true,
+	"internal/store/sqlstore": true, "internal/store/projection": true, "internal/notify/webhook": true}
 
 // sqlImports are the trees that know SQL.
 var sqlImports = []string{"database/sql", "modernc.org/sqlite", "github.com/pressly/goose", "github.com/riverqueue/river/riverdriver", "github.com/jackc/pgx"}

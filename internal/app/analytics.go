@@ -9,6 +9,7 @@ import (
 
 	"github.com/paylink/paylink/internal/fraud"
 	"github.com/paylink/paylink/internal/rpc"
+	"github.com/paylink/paylink/internal/store/projection"
 	"github.com/paylink/paylink/internal/store/sqlstore"
 )
 
@@ -19,12 +20,13 @@ func (c Config) analyticsPath() string { return filepath.Join(c.DataDir, "analyt
 func (s *services) openAnalytics(ctx context.Context) error {
 	switch p := s.peer("fraud"); {
 	case s.cfg.runs("fraud"):
-		local, err := sqlstore.OpenAnalytics(ctx, s.stores.sql, s.cfg.analyticsPath(), s.log)
+		var payments projection.Payments = s.stores.sql.Pages()
+		if s.stores.table != nil {
+			payments = s.stores.table
+		}
+		local, err := projection.OpenAnalytics(ctx, s.stores.sql.Feed, payments, s.cfg.analyticsPath(), s.log)
 		if err != nil {
 			return err
-		}
-		if s.stores.table != nil {
-			local.Walk(s.stores.table)
 		}
 		s.closers = append(s.closers, local.Close)
 		s.analytics, s.fraud.Analyst = local, local
@@ -44,11 +46,7 @@ func (s *services) openAnalytics(ctx context.Context) error {
 // while servers run.
 func RebuildAnalytics(ctx context.Context, cfg Config, out io.Writer) error {
 	return withStore(ctx, cfg, out, func(store *sqlstore.Store, log *slog.Logger) error {
-		analytics, err := sqlstore.OpenAnalytics(ctx, store, cfg.analyticsPath(), log)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = analytics.Close() }()
+		var payments projection.Payments = store.Pages()
 		var total int64 // of a table it is not known
 		if cfg.PaymentsStore == "" {
 			sizes, err := store.Sizes(ctx)
@@ -62,11 +60,16 @@ func RebuildAnalytics(ctx context.Context, cfg Config, out io.Writer) error {
 				return err
 			}
 			defer func() { _ = table.Close() }()
-			analytics.Walk(table)
+			payments = table
 		}
+		analytics, err := projection.OpenAnalytics(ctx, store.Feed, payments, cfg.analyticsPath(), log)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = analytics.Close() }()
 		meter := cfg.Progress.Start("rebuild the analytics store", "objects", total)
 		var walked int64
-		err = analytics.Rebuild(ctx, func(b sqlstore.Build) {
+		err = analytics.Rebuild(ctx, func(b projection.Build) {
 			walked = b.Walked
 			meter.Set(walked)
 		})

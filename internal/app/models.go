@@ -11,6 +11,7 @@ import (
 	"github.com/paylink/paylink/internal/fraud"
 	"github.com/paylink/paylink/internal/fraud/score"
 	"github.com/paylink/paylink/internal/rpc"
+	"github.com/paylink/paylink/internal/store/projection"
 	"github.com/paylink/paylink/internal/store/sqlstore"
 )
 
@@ -34,7 +35,7 @@ func (s *services) openModels(ctx context.Context) error {
 // lab is what the commands about models work with.
 type lab struct {
 	store     *sqlstore.Store
-	analytics *sqlstore.Analytics // nil unless asked for
+	analytics *projection.Analytics // nil unless asked for
 }
 
 func (c Config) openLab(ctx context.Context, history bool, out io.Writer, work func(lab) error) error {
@@ -42,7 +43,7 @@ func (c Config) openLab(ctx context.Context, history bool, out io.Writer, work f
 		l := lab{store: store}
 		if history {
 			var err error
-			if l.analytics, err = sqlstore.OpenAnalytics(ctx, store, c.analyticsPath(), log); err != nil {
+			if l.analytics, err = projection.OpenAnalytics(ctx, store.Feed, store.Pages(), c.analyticsPath(), log); err != nil {
 				return err
 			}
 			defer func() { _ = l.analytics.Close() }()

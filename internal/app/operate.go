@@ -14,6 +14,7 @@ import (
 	"github.com/paylink/paylink/internal/postgres"
 	"github.com/paylink/paylink/internal/progress"
 	"github.com/paylink/paylink/internal/store/dynamo"
+	"github.com/paylink/paylink/internal/store/sqldb"
 	"github.com/paylink/paylink/internal/store/sqlstore"
 )
 
@@ -103,7 +104,7 @@ func copyDatabases(ctx context.Context, to progress.To, store, queue, dir string
 		}
 		meter := to.Start("copy "+db.to, progress.Bytes, info.Size())
 		end := watchSize(meter, filepath.Join(dir, db.to))
-		err = sqlstore.Copy(ctx, db.from, filepath.Join(dir, db.to))
+		err = sqldb.Copy(ctx, db.from, filepath.Join(dir, db.to))
 		end()
 		if err != nil {
 			return fmt.Errorf("copy %s: %w", db.from, err)

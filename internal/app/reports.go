@@ -9,6 +9,7 @@ import (
 
 	"github.com/paylink/paylink/internal/report"
 	"github.com/paylink/paylink/internal/rpc"
+	"github.com/paylink/paylink/internal/store/projection"
 	"github.com/paylink/paylink/internal/store/sqlstore"
 )
 
@@ -20,7 +21,7 @@ func (c Config) reportsPath() string { return filepath.Join(c.DataDir, "reports.
 func (s *services) openReports(ctx context.Context) error {
 	switch p := s.peer("payments"); {
 	case s.cfg.runs("payments"):
-		local, err := sqlstore.OpenReports(ctx, s.stores.sql, s.cfg.reportsPath(), s.log)
+		local, err := projection.OpenReports(ctx, s.stores.sql.Feed, s.cfg.reportsPath(), s.log)
 		if err != nil {
 			return err
 		}
@@ -42,7 +43,7 @@ func (s *services) openReports(ctx context.Context) error {
 // server runs.
 func RebuildReports(ctx context.Context, cfg Config, out io.Writer) error {
 	return withStore(ctx, cfg, out, func(store *sqlstore.Store, log *slog.Logger) error {
-		reports, err := sqlstore.OpenReports(ctx, store, cfg.reportsPath(), log)
+		reports, err := projection.OpenReports(ctx, store.Feed, cfg.reportsPath(), log)
 		if err != nil {
 			return err
 		}

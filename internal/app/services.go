@@ -24,6 +24,7 @@ import (
 	"github.com/paylink/paylink/internal/report"
 	"github.com/paylink/paylink/internal/rpc"
 	"github.com/paylink/paylink/internal/site"
+	"github.com/paylink/paylink/internal/store/projection"
 	"github.com/paylink/paylink/internal/store/sqlstore"
 )
 
@@ -81,8 +82,8 @@ type services struct {
 	publicForms  link.PublicForms
 	payments     payment.Reader
 	reports      report.Service
-	beacons      *report.Beacons     // nil without the gateway
-	analytics    *sqlstore.Analytics // nil without the box fraud
+	beacons      *report.Beacons       // nil without the gateway
+	analytics    *projection.Analytics // nil without the box fraud
 	fraud        fraud.Box
 	models       *fraud.ModelHolder // nil without the box fraud
 	rules        *fraud.Rules       // nil without the box fraud

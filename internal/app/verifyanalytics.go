@@ -10,6 +10,7 @@ import (
 	"github.com/paylink/paylink/internal/fraud"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/store/projection"
 	"github.com/paylink/paylink/internal/store/sqlstore"
 	"github.com/paylink/paylink/internal/stream"
 )
@@ -19,7 +20,7 @@ import (
 // the link say, and disputes and sums are those of the rows. That it is behind, or ahead of its place in the feed
 // after it was made anew, is no error.
 type analyticsAudit struct {
-	store    *sqlstore.Analytics // nil: there is none, or it is being made anew
+	store    *projection.Analytics // nil: there is none, or it is being made anew
 	position int64
 	told     map[string]int64 // payment or link to its last event as far as that
 	seed     maphash.Seed
@@ -30,7 +31,11 @@ type analyticsAudit struct {
 
 func openAnalyticsSnapshot(ctx context.Context, cfg Config, url string) (*analyticsAudit, error) {
 	a := &analyticsAudit{told: map[string]int64{}, kept: map[string]mark{}, refunds: map[string]mark{}, links: map[string]mark{}, seed: maphash.MakeSeed()}
-	store, err := sqlstore.OpenAnalyticsSnapshot(ctx, url, cfg.analyticsPath())
+	src, err := sqlstore.Source(url)
+	if err != nil {
+		return nil, err
+	}
+	store, err := projection.OpenAnalyticsSnapshot(ctx, src, cfg.analyticsPath())
 	if errors.Is(err, fs.ErrNotExist) {
 		return a, nil
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/paylink/paylink/internal/payment"
 	"github.com/paylink/paylink/internal/report"
+	"github.com/paylink/paylink/internal/store/projection"
 	"github.com/paylink/paylink/internal/store/sqlstore"
 	"github.com/paylink/paylink/internal/stream"
 )
@@ -16,9 +17,9 @@ import (
 // followed the feed, each row is what its payment's log says, and the sums are those
 // of the rows. That it is behind is no error.
 type reportAudit struct {
-	store    *sqlstore.Reports // nil: there is no projection
-	position int64             // how far it has come
-	told     map[string]int64  // payment to its last event as far as that
+	store    *projection.Reports // nil: there is no projection
+	position int64               // how far it has come
+	told     map[string]int64    // payment to its last event as far as that
 	seed     maphash.Seed
 	kept     map[string]mark
 }
@@ -31,7 +32,11 @@ type mark struct {
 
 func openReportsSnapshot(ctx context.Context, cfg Config, url string) (*reportAudit, error) {
 	a := &reportAudit{told: map[string]int64{}, kept: map[string]mark{}, seed: maphash.MakeSeed()}
-	store, err := sqlstore.OpenReportsSnapshot(ctx, url, cfg.reportsPath())
+	src, err := sqlstore.Source(url)
+	if err != nil {
+		return nil, err
+	}
+	store, err := projection.OpenReportsSnapshot(ctx, src, cfg.reportsPath())
 	if errors.Is(err, fs.ErrNotExist) {
 		return a, nil
 	}

@@ -24,7 +24,7 @@ import (
 	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/payment"
-	"github.com/paylink/paylink/internal/store/sqlstore"
+	"github.com/paylink/paylink/internal/store/projection"
 	"github.com/paylink/paylink/internal/store/storetest"
 )
 
@@ -234,7 +234,7 @@ func (h holdings) complete(t *testing.T) {
 // figures are what the analytics store says, made anew from the store's payments.
 func figures(t *testing.T, w *world, account string) fraud.Figures {
 	t.Helper()
-	a, err := sqlstore.OpenAnalytics(t.Context(), w.Store, filepath.Join(t.TempDir(), "analytics.db"), slog.New(slog.DiscardHandler))
+	a, err := projection.OpenAnalytics(t.Context(), w.Store.Feed, w.Store.Pages(), filepath.Join(t.TempDir(), "analytics.db"), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -243,7 +243,7 @@ func figures(t *testing.T, w *world, account string) fraud.Figures {
 			t.Error(err)
 		}
 	}()
-	if err := a.Rebuild(t.Context(), func(sqlstore.Build) {}); err != nil {
+	if err := a.Rebuild(t.Context(), func(projection.Build) {}); err != nil {
 		t.Fatal(err)
 	}
 	f, err := a.Figures(t.Context(), account, link.Test, storetest.Epoch.AddDate(0, 0, -1), storetest.Epoch.AddDate(0, 0, 1))

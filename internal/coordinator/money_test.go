@@ -70,7 +70,7 @@ func TestF10_ContradictingNotice(t *testing.T) {
 		{w.submit(w.link(manual), good), payment.Review, "a payment needs a person"},
 		{w.submit(w.link(), good), payment.Succeeded, "a notice contradicts a captured payment"},
 	} {
-		answer := issuer.Answer{Outcome: issuer.Approved, Amount: money.Of(1249, "EUR"), At: w.clock.now()}
+		answer := issuer.Answer{Outcome: issuer.Approved, Amount: money.Of(1249, "EUR"), At: w.clock.Now()}
 		if err := w.c.Notice(t.Context(), issuer.Notice{Reference: c.of.IssuerKey(), Answer: answer}); err != nil {
 			t.Fatal(err)
 		}
@@ -102,7 +102,7 @@ func TestF18_NoticeOfAnEarlierTry(t *testing.T) {
 	w := newWorld(t, sqlite)
 	first, again := secondTry(w)
 	p := again()
-	notice := issuer.Notice{Reference: first.IssuerKey(), Answer: issuer.Answer{Outcome: issuer.Approved, Amount: p.Amount, Captured: true, At: w.clock.now()}}
+	notice := issuer.Notice{Reference: first.IssuerKey(), Answer: issuer.Answer{Outcome: issuer.Approved, Amount: p.Amount, Captured: true, At: w.clock.Now()}}
 	var reversed []string
 	outcome := issuer.Ambiguous
 	w.wire.set(func(call, reference string, send func() issuer.Answer) issuer.Answer {
@@ -132,7 +132,7 @@ func TestF18_NoticeOfAnEarlierTry(t *testing.T) {
 func TestF18_NoticeWhileThePayerTriesAgain(t *testing.T) {
 	w := newWorld(t, sqlite)
 	first, again := secondTry(w)
-	approved := issuer.Answer{Outcome: issuer.Approved, Amount: first.Amount, Captured: true, At: w.clock.now()}
+	approved := issuer.Answer{Outcome: issuer.Approved, Amount: first.Amount, Captured: true, At: w.clock.Now()}
 	reversed := 0
 	w.wire.set(func(call, reference string, send func() issuer.Answer) issuer.Answer {
 		switch {

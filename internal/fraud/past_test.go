@@ -20,6 +20,7 @@ import (
 	"github.com/paylink/paylink/internal/money"
 	"github.com/paylink/paylink/internal/payment"
 	"github.com/paylink/paylink/internal/store/pgtest"
+	"github.com/paylink/paylink/internal/store/projection"
 	"github.com/paylink/paylink/internal/store/sqlstore"
 	"github.com/paylink/paylink/internal/stream"
 )
@@ -41,14 +42,14 @@ func onEach(t *testing.T, test func(t *testing.T, url string)) {
 }
 
 // embedded is a store in files, with its analytics store, which follows it.
-func embedded(t testing.TB) (*sqlstore.Store, *sqlstore.Analytics) {
+func embedded(t testing.TB) (*sqlstore.Store, *projection.Analytics) {
 	t.Helper()
 	return opened(t, engines["SQLite"](t))
 }
 
 // opened brings a store's schema up to date and opens it as a process does, with its
 // analytics store.
-func opened(t testing.TB, url string) (*sqlstore.Store, *sqlstore.Analytics) {
+func opened(t testing.TB, url string) (*sqlstore.Store, *projection.Analytics) {
 	t.Helper()
 	if _, _, err := sqlstore.Migrate(t.Context(), url); err != nil {
 		t.Fatal(err)
@@ -57,7 +58,7 @@ func opened(t testing.TB, url string) (*sqlstore.Store, *sqlstore.Analytics) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	analytics, err := sqlstore.OpenAnalytics(t.Context(), store, filepath.Join(t.TempDir(), "analytics.db"), slog.New(slog.DiscardHandler))
+	analytics, err := projection.OpenAnalytics(t.Context(), store.Feed, store.Pages(), filepath.Join(t.TempDir(), "analytics.db"), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,13 +13,13 @@ import (
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/payment"
 	"github.com/paylink/paylink/internal/rpc"
-	"github.com/paylink/paylink/internal/store/sqlstore"
+	"github.com/paylink/paylink/internal/store/projection"
 )
 
 // TestAnalystService: the analytics store beside its reader, and over the wire.
 func TestAnalystService(t *testing.T) {
 	w := newWorld(t)
-	store, err := sqlstore.OpenAnalytics(t.Context(), w.store, filepath.Join(t.TempDir(), "analytics.db"), w.log)
+	store, err := projection.OpenAnalytics(t.Context(), w.store.Feed, w.store.Pages(), filepath.Join(t.TempDir(), "analytics.db"), w.log)
 	good(t, err)
 	t.Cleanup(func() { _ = store.Close() })
 	account := w.local.account(t).Account
@@ -31,7 +31,7 @@ func TestAnalystService(t *testing.T) {
 		good(t, err)
 		made = append(made, p)
 	}
-	good(t, store.Rebuild(t.Context(), func(sqlstore.Build) {}))
+	good(t, store.Rebuild(t.Context(), func(projection.Build) {}))
 	far := w.analyst(t, store)
 	for name, a := range map[string]fraud.Analyst{"local": store, "over the wire": far} {
 		t.Run(name, func(t *testing.T) { analystSuite(t, a, account.ID, made) })

@@ -15,14 +15,14 @@ import (
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/payment"
 	"github.com/paylink/paylink/internal/rpc"
-	"github.com/paylink/paylink/internal/store/sqlstore"
+	"github.com/paylink/paylink/internal/store/projection"
 )
 
 // TestRulebookService: rules, lists, policies and backtests, beside their store and
 // over the wire.
 func TestRulebookService(t *testing.T) {
 	w := newWorld(t)
-	history, err := sqlstore.OpenAnalytics(t.Context(), w.store, filepath.Join(t.TempDir(), "analytics.db"), w.log)
+	history, err := projection.OpenAnalytics(t.Context(), w.store.Feed, w.store.Pages(), filepath.Join(t.TempDir(), "analytics.db"), w.log)
 	good(t, err)
 	t.Cleanup(func() { _ = history.Close() })
 	account := w.local.account(t).Account
@@ -30,7 +30,7 @@ func TestRulebookService(t *testing.T) {
 	good(t, err)
 	paid, err := w.local.transactions.Submit(t.Context(), payment.Submit{Link: l, Attempt: "attempt-0000000001", Card: card(t, "4242424242424242"), PayerEmail: "ada@example.com", Amount: l.Amount})
 	good(t, err)
-	good(t, history.Rebuild(t.Context(), func(sqlstore.Build) {}))
+	good(t, history.Rebuild(t.Context(), func(projection.Build) {}))
 	local := fraud.NewLocalRules(fraud.LocalRulesConfig{Store: w.store, History: history, Now: time.Now, Log: w.log})
 	far := w.rulebook(t, local)
 	t.Run("local", func(t *testing.T) {

@@ -32,6 +32,7 @@ import (
 	"github.com/paylink/paylink/internal/payment"
 	"github.com/paylink/paylink/internal/report"
 	"github.com/paylink/paylink/internal/rpc"
+	"github.com/paylink/paylink/internal/store/projection"
 	"github.com/paylink/paylink/internal/store/sqlstore"
 	"github.com/paylink/paylink/internal/store/sqltest"
 )
@@ -60,7 +61,7 @@ type boxes struct {
 type world struct {
 	t       *testing.T
 	store   *sqlstore.Store
-	reports *sqlstore.Reports
+	reports *projection.Reports
 	ring    *keyring.Ring
 	sim     *simulator.Simulator
 	local   boxes
@@ -122,7 +123,7 @@ func newWorld(t *testing.T) *world {
 	path := filepath.Join(dir, "paylink.db")
 	w.store = sqltest.Open(t, "sqlite:"+path)
 	var err error
-	if w.reports, err = sqlstore.OpenReports(t.Context(), w.store, filepath.Join(dir, "reports.db"), w.log); err != nil {
+	if w.reports, err = projection.OpenReports(t.Context(), w.store.Feed, filepath.Join(dir, "reports.db"), w.log); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = w.reports.Close() })

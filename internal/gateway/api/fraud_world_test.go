@@ -11,6 +11,7 @@ import (
 	"github.com/paylink/paylink/internal/fraud"
 	"github.com/paylink/paylink/internal/fraud/score"
 	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/store/projection"
 	"github.com/paylink/paylink/internal/store/sqlstore"
 )
 
@@ -18,7 +19,7 @@ import (
 // what became of them.
 type fraudWorld struct {
 	*world
-	analytics *sqlstore.Analytics
+	analytics *projection.Analytics
 	books     *crossing
 	stop      func() // ends what follows the store
 	wrong     int    // answers that are not as the document says
@@ -30,7 +31,7 @@ func newFraudWorld(t *testing.T) *fraudWorld {
 	log, now := slog.New(slog.DiscardHandler), time.Now
 	f.world = newWorldWith(t, func(store *sqlstore.Store, dir string) fraud.Box {
 		var err error
-		if f.analytics, err = sqlstore.OpenAnalytics(t.Context(), store, filepath.Join(dir, "analytics.db"), log); err != nil {
+		if f.analytics, err = projection.OpenAnalytics(t.Context(), store.Feed, store.Pages(), filepath.Join(dir, "analytics.db"), log); err != nil {
 			t.Fatal(err)
 		}
 		f.follow(t)

@@ -15,7 +15,7 @@ import (
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/money"
 	"github.com/paylink/paylink/internal/payment"
-	"github.com/paylink/paylink/internal/store/sqlstore"
+	"github.com/paylink/paylink/internal/store/projection"
 )
 
 const fraudRoom = "/dashboard/test/fraud"
@@ -158,7 +158,7 @@ func TestFraudPolicy(t *testing.T) {
 // analyst is the analytics store, whose figures a test may tell instead: a model and
 // months of labels take longer than a test has.
 type analyst struct {
-	*sqlstore.Analytics
+	*projection.Analytics
 
 	told *fraud.Figures
 }

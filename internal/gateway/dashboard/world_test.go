@@ -31,6 +31,7 @@ import (
 	"github.com/paylink/paylink/internal/merchant"
 	"github.com/paylink/paylink/internal/notify"
 	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/store/projection"
 	"github.com/paylink/paylink/internal/store/sqlstore"
 	"github.com/paylink/paylink/internal/store/sqltest"
 )
@@ -50,8 +51,8 @@ type world struct {
 	seal      func([]byte) []byte // a webhook's body, as the notifier keeps it
 	mails     *office.Local
 	account   string
-	reports   *sqlstore.Reports
-	analytics *sqlstore.Analytics
+	reports   *projection.Reports
+	analytics *projection.Analytics
 	rulebook  *fraud.LocalRules
 	analyst   *analyst
 }
@@ -152,7 +153,7 @@ func newWorldWith(t *testing.T, change func(*merchant.Config)) *world {
 func (w *world) follow(path string) {
 	w.t.Helper()
 	var err error
-	if w.reports, err = sqlstore.OpenReports(w.t.Context(), w.store, path, slog.New(slog.DiscardHandler)); err != nil {
+	if w.reports, err = projection.OpenReports(w.t.Context(), w.store.Feed, path, slog.New(slog.DiscardHandler)); err != nil {
 		w.t.Fatal(err)
 	}
 	w.runs(w.reports.Run, w.reports.Close)
@@ -162,7 +163,7 @@ func (w *world) follow(path string) {
 func (w *world) analyse(path string) {
 	w.t.Helper()
 	var err error
-	if w.analytics, err = sqlstore.OpenAnalytics(w.t.Context(), w.store, path, slog.New(slog.DiscardHandler)); err != nil {
+	if w.analytics, err = projection.OpenAnalytics(w.t.Context(), w.store.Feed, w.store.Pages(), path, slog.New(slog.DiscardHandler)); err != nil {
 		w.t.Fatal(err)
 	}
 	w.runs(w.analytics.Run, w.analytics.Close)

@@ -11,6 +11,7 @@ import (
 	"github.com/paylink/paylink/internal/fraud"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/store/dynamotest"
+	"github.com/paylink/paylink/internal/store/projection"
 	"github.com/paylink/paylink/internal/store/sqlstore"
 	"github.com/paylink/paylink/internal/stream"
 )
@@ -33,12 +34,11 @@ func TestF23_AnalyticsOverATable(t *testing.T) {
 	both := dynamotest.Distributed{Store: table, Feed: feed}
 	dynamotest.Start(t, func(ctx context.Context) error { return stream.Relay(ctx, "dynamo", table, feed) })
 	dynamotest.Start(t, feed.RunBalances)
-	analytics, err := sqlstore.OpenAnalytics(t.Context(), feed, filepath.Join(t.TempDir(), "analytics.db"), slog.New(slog.DiscardHandler))
+	analytics, err := projection.OpenAnalytics(t.Context(), feed.Feed, table, filepath.Join(t.TempDir(), "analytics.db"), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = analytics.Close() })
-	analytics.Walk(table)
 	want := traffic(t, w, 6)
 	if err := both.CatchUp(t.Context(), w.account); err != nil {
 		t.Fatal(err)

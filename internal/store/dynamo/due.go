@@ -70,27 +70,15 @@ func (s *Store) inTurn(ctx context.Context, kind string, now time.Time, limit in
 	}
 	rows := slices.Concat(found...)
 	slices.SortStableFunc(rows, func(a, b item) int { return cmp.Compare(number(a, attrDueAt), number(b, attrDueAt)) })
-	type placed struct {
-		key
-		turn int
-	}
-	taken, seen, list := map[string]int{}, map[key]bool{}, make([]placed, 0, len(rows))
+	seen, keys := map[key]bool{}, make([]key, 0, len(rows))
 	for _, row := range rows {
-		k := keyOf(row)
-		if seen[k] {
-			continue
+		if k := keyOf(row); !seen[k] {
+			seen[k] = true
+			keys = append(keys, k)
 		}
-		seen[k] = true
-		account := accountOf(k.pk)
-		list = append(list, placed{k, taken[account]})
-		taken[account]++
 	}
-	slices.SortStableFunc(list, func(a, b placed) int { return cmp.Compare(a.turn, b.turn) })
-	keys := make([]key, 0, limit)
-	for _, p := range list[:min(len(list), limit)] {
-		keys = append(keys, p.key)
-	}
-	return keys, nil
+	keys = payment.InTurn(keys, func(k key) string { return accountOf(k.pk) })
+	return keys[:min(len(keys), limit)], nil
 }
 
 // lookInto gives the oldest rows of a shard and, if there are more, the next ones of

@@ -14,6 +14,7 @@ import (
 
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/merchant"
+	"github.com/paylink/paylink/internal/store/sqldb"
 )
 
 var _ merchant.AccessStore = (*Store)(nil)
@@ -24,9 +25,9 @@ var _ merchant.AccessStore = (*Store)(nil)
 func (s *Store) Apply(ctx context.Context, c merchant.Change) error {
 	var confirmed atomic.Value // the account; the change may go on when nobody waits for it any more
 	confirmed.Store("")
-	err := s.write(ctx, nil, func(t *tx) error {
+	err := s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
 		confirmed.Store("")
-		for _, part := range []func(*tx, merchant.Change) error{spendToken, makeUser, putGuard, changeUser, changeTokens, changeSessions} {
+		for _, part := range []func(*sqldb.Tx, merchant.Change) error{spendToken, makeUser, putGuard, changeUser, changeTokens, changeSessions} {
 			if err := part(t, c); err != nil {
 				return err
 			}
@@ -49,7 +50,7 @@ func (s *Store) Apply(ctx context.Context, c merchant.Change) error {
 	return err
 }
 
-func spendToken(t *tx, c merchant.Change) error {
+func spendToken(t *sqldb.Tx, c merchant.Change) error {
 	if c.Spend == nil {
 		return nil
 	}
@@ -58,8 +59,8 @@ func spendToken(t *tx, c merchant.Change) error {
 	if c.Spend.Kind == merchant.KindChallenge {
 		n, err = putToken(t, *c.Spend)
 	} else {
-		n, err = t.exec("UPDATE tokens SET used_at = $1 WHERE hash = $2 AND kind = $3 AND used_at = 0 AND expires_at > $1",
-			micros(c.At), base64.StdEncoding.EncodeToString(c.Spend.Hash), c.Spend.Kind)
+		n, err = t.Exec("UPDATE tokens SET used_at = $1 WHERE hash = $2 AND kind = $3 AND used_at = 0 AND expires_at > $1",
+			sqldb.Micros(c.At), base64.StdEncoding.EncodeToString(c.Spend.Hash), c.Spend.Kind)
 	}
 	if err == nil && n == 0 {
 		err = merchant.ErrToken
@@ -67,10 +68,10 @@ func spendToken(t *tx, c merchant.Change) error {
 	return err
 }
 
-func makeUser(t *tx, c merchant.Change) error {
+func makeUser(t *sqldb.Tx, c merchant.Change) error {
 	if u := c.User; u != nil {
 		for _, login := range []string{u.Username, merchant.LoginKey(u.Email)} {
-			n, err := t.exec("INSERT INTO logins (login, user_id) VALUES ($1, $2) ON CONFLICT (login) DO NOTHING", login, u.ID)
+			n, err := t.Exec("INSERT INTO logins (login, user_id) VALUES ($1, $2) ON CONFLICT (login) DO NOTHING", login, u.ID)
 			if err != nil {
 				return err
 			}
@@ -88,29 +89,29 @@ func makeUser(t *tx, c merchant.Change) error {
 	return nil
 }
 
-func putAccount(t *tx, a merchant.Account, onConflict string) error {
+func putAccount(t *sqldb.Tx, a merchant.Account, onConflict string) error {
 	methods, err := json.Marshal(a.Methods)
 	if err != nil {
 		return err
 	}
-	_, err = t.exec("INSERT INTO accounts (id, name, methods, revision, created_at, confirmed_at, time_zone) VALUES ($1, $2, $3, $4, $5, $6, $7)"+onConflict,
-		a.ID, a.Name, string(methods), a.Revision, micros(a.CreatedAt), micros(a.ConfirmedAt), a.TimeZone)
+	_, err = t.Exec("INSERT INTO accounts (id, name, methods, revision, created_at, confirmed_at, time_zone) VALUES ($1, $2, $3, $4, $5, $6, $7)"+onConflict,
+		a.ID, a.Name, string(methods), a.Revision, sqldb.Micros(a.CreatedAt), sqldb.Micros(a.ConfirmedAt), a.TimeZone)
 	return err
 }
 
-func putGuard(t *tx, c merchant.Change) error {
+func putGuard(t *sqldb.Tx, c merchant.Change) error {
 	if c.Guard == nil {
 		return nil
 	}
-	doc, sum, err := encode(c.Guard)
+	doc, sum, err := sqldb.Encode(c.Guard)
 	if err != nil {
 		return err
 	}
 	var n int64
 	if c.Guard.Revision == 0 {
-		n, err = t.exec("INSERT INTO guards (user_id, doc, doc_sum, revision) VALUES ($1, $2, $3, 1) ON CONFLICT (user_id) DO NOTHING", c.Guard.User, doc, sum)
+		n, err = t.Exec("INSERT INTO guards (user_id, doc, doc_sum, revision) VALUES ($1, $2, $3, 1) ON CONFLICT (user_id) DO NOTHING", c.Guard.User, doc, sum)
 	} else {
-		n, err = t.exec("UPDATE guards SET doc = $1, doc_sum = $2, revision = revision + 1 WHERE user_id = $3 AND revision = $4",
+		n, err = t.Exec("UPDATE guards SET doc = $1, doc_sum = $2, revision = revision + 1 WHERE user_id = $3 AND revision = $4",
 			doc, sum, c.Guard.User, c.Guard.Revision)
 	}
 	if err == nil && n == 0 {
@@ -120,9 +121,9 @@ func putGuard(t *tx, c merchant.Change) error {
 }
 
 // changeUser sets the password, and drops guesses.
-func changeUser(t *tx, c merchant.Change) error {
+func changeUser(t *sqldb.Tx, c merchant.Change) error {
 	if c.PasswordUser != "" {
-		n, err := t.exec("UPDATE users SET password_hash = $1 WHERE id = $2 AND ($3 = '' OR password_hash = $3)", c.Password, c.PasswordUser, c.PasswordWas)
+		n, err := t.Exec("UPDATE users SET password_hash = $1 WHERE id = $2 AND ($3 = '' OR password_hash = $3)", c.Password, c.PasswordUser, c.PasswordWas)
 		if err != nil {
 			return err
 		}
@@ -131,16 +132,16 @@ func changeUser(t *tx, c merchant.Change) error {
 		}
 	}
 	if c.Forget != "" {
-		if _, err := t.exec("DELETE FROM guesses WHERE who = $1", c.Forget); err != nil {
+		if _, err := t.Exec("DELETE FROM guesses WHERE who = $1", c.Forget); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func changeTokens(t *tx, c merchant.Change) error {
+func changeTokens(t *sqldb.Tx, c merchant.Change) error {
 	if c.Void != "" {
-		if _, err := t.exec("UPDATE tokens SET used_at = $1 WHERE user_id = $2 AND kind = $3 AND used_at = 0", micros(c.At), c.VoidUser, c.Void); err != nil {
+		if _, err := t.Exec("UPDATE tokens SET used_at = $1 WHERE user_id = $2 AND kind = $3 AND used_at = 0", sqldb.Micros(c.At), c.VoidUser, c.Void); err != nil {
 			return err
 		}
 	}
@@ -152,9 +153,9 @@ func changeTokens(t *tx, c merchant.Change) error {
 	return nil
 }
 
-func changeSessions(t *tx, c merchant.Change) error {
+func changeSessions(t *sqldb.Tx, c merchant.Change) error {
 	if c.Revoke != "" {
-		if _, err := t.exec("UPDATE sessions SET revoked_at = $1 WHERE user_id = $2 AND id <> $3 AND revoked_at = 0", micros(c.At), c.Revoke, c.Keep); err != nil {
+		if _, err := t.Exec("UPDATE sessions SET revoked_at = $1 WHERE user_id = $2 AND id <> $3 AND revoked_at = 0", sqldb.Micros(c.At), c.Revoke, c.Keep); err != nil {
 			return err
 		}
 	}
@@ -165,23 +166,23 @@ func changeSessions(t *tx, c merchant.Change) error {
 }
 
 // confirm marks the user and, if it is the first of them, the account.
-func confirm(t *tx, c merchant.Change) (account string, err error) {
-	err = t.row("SELECT account FROM users WHERE id = $1 AND email = $2", c.Confirmed, c.ConfirmedEmail).Scan(&account)
+func confirm(t *sqldb.Tx, c merchant.Change) (account string, err error) {
+	err = t.Row("SELECT account FROM users WHERE id = $1 AND email = $2", c.Confirmed, c.ConfirmedEmail).Scan(&account)
 	if errors.Is(err, sql.ErrNoRows) {
 		return "", nil
 	}
 	if err == nil {
-		_, err = t.exec("UPDATE users SET confirmed_at = $1 WHERE id = $2 AND confirmed_at = 0", micros(c.At), c.Confirmed)
+		_, err = t.Exec("UPDATE users SET confirmed_at = $1 WHERE id = $2 AND confirmed_at = 0", sqldb.Micros(c.At), c.Confirmed)
 	}
 	if err == nil {
-		_, err = t.exec("UPDATE accounts SET confirmed_at = $1 WHERE id = $2 AND confirmed_at = 0", micros(c.At), account)
+		_, err = t.Exec("UPDATE accounts SET confirmed_at = $1 WHERE id = $2 AND confirmed_at = 0", sqldb.Micros(c.At), account)
 	}
 	return account, err
 }
 
 // GuardOf implements merchant.AccessStore.
 func (s *Store) GuardOf(ctx context.Context, user string) (merchant.Guard, error) {
-	g, err := scanGuard(s.queryRow(ctx, "SELECT "+guardColumns+" FROM guards WHERE user_id = $1", user))
+	g, err := scanGuard(s.db.Lookup(ctx, "SELECT "+guardColumns+" FROM guards WHERE user_id = $1", user))
 	if errors.Is(err, sql.ErrNoRows) {
 		return merchant.Guard{User: user}, nil
 	}
@@ -190,33 +191,26 @@ func (s *Store) GuardOf(ctx context.Context, user string) (merchant.Guard, error
 
 const guardColumns = "user_id, doc, doc_sum, revision"
 
-func scanGuard(row rowScanner) (merchant.Guard, error) {
+func scanGuard(row sqldb.Scanner) (merchant.Guard, error) {
 	var g merchant.Guard
 	var user, doc string
 	var sum, revision int64
 	if err := row.Scan(&user, &doc, &sum, &revision); err != nil {
 		return g, err
 	}
-	err := decode("sign-in", user, doc, sum, &g)
+	err := sqldb.Decode("sign-in", user, doc, sum, &g)
 	g.User, g.Revision = user, revision
 	return g, err
 }
 
 const tokenColumns = "id, hash, kind, user_id, account, email, mailed, created_at, expires_at, used_at"
 
-func putToken(t *tx, k merchant.Token) (int64, error) {
-	return t.exec("INSERT INTO tokens ("+tokenColumns+") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (hash) DO NOTHING",
-		k.ID, base64.StdEncoding.EncodeToString(k.Hash), k.Kind, k.User, k.Account, k.Email, bit(k.Mailed), micros(k.CreatedAt), micros(k.ExpiresAt), micros(k.UsedAt))
+func putToken(t *sqldb.Tx, k merchant.Token) (int64, error) {
+	return t.Exec("INSERT INTO tokens ("+tokenColumns+") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (hash) DO NOTHING",
+		k.ID, base64.StdEncoding.EncodeToString(k.Hash), k.Kind, k.User, k.Account, k.Email, sqldb.Bit(k.Mailed), sqldb.Micros(k.CreatedAt), sqldb.Micros(k.ExpiresAt), sqldb.Micros(k.UsedAt))
 }
 
-func bit(b bool) int64 {
-	if b {
-		return 1
-	}
-	return 0
-}
-
-func scanToken(row rowScanner) (merchant.Token, error) {
+func scanToken(row sqldb.Scanner) (merchant.Token, error) {
 	var k merchant.Token
 	var hash string
 	var mailed, created, expires, used int64
@@ -224,31 +218,31 @@ func scanToken(row rowScanner) (merchant.Token, error) {
 	if err != nil {
 		return k, missing(err, "token")
 	}
-	k.Mailed, k.CreatedAt, k.ExpiresAt, k.UsedAt = mailed != 0, fromMicros(created), fromMicros(expires), fromMicros(used)
+	k.Mailed, k.CreatedAt, k.ExpiresAt, k.UsedAt = mailed != 0, sqldb.FromMicros(created), sqldb.FromMicros(expires), sqldb.FromMicros(used)
 	if k.Hash, err = unbase64(hash); err != nil {
-		return k, damaged("token", k.ID, err)
+		return k, sqldb.Damaged("token", k.ID, err)
 	}
 	return k, nil
 }
 
 // TokenByHash implements merchant.AccessStore.
 func (s *Store) TokenByHash(ctx context.Context, kind string, hash []byte) (merchant.Token, error) {
-	return scanToken(s.queryRow(ctx, "SELECT "+tokenColumns+" FROM tokens WHERE hash = $1 AND kind = $2", base64.StdEncoding.EncodeToString(hash), kind))
+	return scanToken(s.db.Lookup(ctx, "SELECT "+tokenColumns+" FROM tokens WHERE hash = $1 AND kind = $2", base64.StdEncoding.EncodeToString(hash), kind))
 }
 
 // LatestToken implements merchant.AccessStore.
 func (s *Store) LatestToken(ctx context.Context, kind, user string) (merchant.Token, error) {
-	return scanToken(s.queryRow(ctx, "SELECT "+tokenColumns+" FROM tokens WHERE user_id = $1 AND kind = $2 ORDER BY created_at DESC LIMIT 1", user, kind))
+	return scanToken(s.db.Lookup(ctx, "SELECT "+tokenColumns+" FROM tokens WHERE user_id = $1 AND kind = $2 ORDER BY created_at DESC LIMIT 1", user, kind))
 }
 
 // Invitations implements merchant.AccessStore.
 func (s *Store) Invitations(ctx context.Context, account string, now time.Time, limit int) ([]merchant.Token, error) {
 	return list(ctx, s, scanToken, "SELECT "+tokenColumns+" FROM tokens WHERE account = $1 AND id <> '' AND used_at = 0 AND expires_at > $2 ORDER BY id DESC LIMIT "+strconv.Itoa(limit),
-		account, micros(now))
+		account, sqldb.Micros(now))
 }
 
-func list[T any](ctx context.Context, s *Store, scan func(rowScanner) (T, error), query string, args ...any) ([]T, error) {
-	rows, err := s.query(ctx, s.read, query, args...)
+func list[T any](ctx context.Context, s *Store, scan func(sqldb.Scanner) (T, error), query string, args ...any) ([]T, error) {
+	rows, err := s.db.Query(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -266,8 +260,8 @@ func list[T any](ctx context.Context, s *Store, scan func(rowScanner) (T, error)
 
 // WithdrawInvitation implements merchant.AccessStore.
 func (s *Store) WithdrawInvitation(ctx context.Context, account, id string, at time.Time) error {
-	return s.write(ctx, nil, func(t *tx) error {
-		n, err := t.exec("UPDATE tokens SET used_at = $1 WHERE account = $2 AND id = $3 AND kind = $4 AND used_at = 0", micros(at), account, id, merchant.KindInvite)
+	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
+		n, err := t.Exec("UPDATE tokens SET used_at = $1 WHERE account = $2 AND id = $3 AND kind = $4 AND used_at = 0", sqldb.Micros(at), account, id, merchant.KindInvite)
 		if err == nil && n == 0 {
 			err = fault.NotFound("invitation")
 		}
@@ -286,14 +280,14 @@ func (s *Store) UsersByAccount(ctx context.Context, account string, limit int) (
 // SessionsByUser implements merchant.AccessStore.
 func (s *Store) SessionsByUser(ctx context.Context, user string, now time.Time, limit int) ([]merchant.Session, error) {
 	return list(ctx, s, scanSession, "SELECT "+sessionColumns+" FROM sessions WHERE user_id = $1 AND revoked_at = 0 AND expires_at > $2 ORDER BY id DESC LIMIT "+strconv.Itoa(limit),
-		user, micros(now))
+		user, sqldb.Micros(now))
 }
 
 // TouchSessions implements merchant.AccessStore.
 func (s *Store) TouchSessions(ctx context.Context, seen map[string]time.Time) error {
-	return s.write(ctx, nil, func(t *tx) error {
+	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
 		for _, id := range slices.Sorted(maps.Keys(seen)) { // in one order, as every process does
-			if _, err := t.exec("UPDATE sessions SET last_seen_at = $1 WHERE id = $2 AND last_seen_at < $1", micros(seen[id]), id); err != nil {
+			if _, err := t.Exec("UPDATE sessions SET last_seen_at = $1 WHERE id = $2 AND last_seen_at < $1", sqldb.Micros(seen[id]), id); err != nil {
 				return err
 			}
 		}
@@ -305,20 +299,20 @@ func (s *Store) TouchSessions(ctx context.Context, seen map[string]time.Time) er
 func (s *Store) GuessesOf(ctx context.Context, key string) (merchant.Guesses, error) {
 	var g merchant.Guesses
 	var at int64
-	err := s.queryRow(ctx, "SELECT failures, at FROM guesses WHERE who = $1", key).Scan(&g.Failures, &at)
+	err := s.db.Lookup(ctx, "SELECT failures, at FROM guesses WHERE who = $1", key).Scan(&g.Failures, &at)
 	if errors.Is(err, sql.ErrNoRows) {
 		return merchant.Guesses{}, nil
 	}
-	g.At = fromMicros(at)
+	g.At = sqldb.FromMicros(at)
 	return g, err
 }
 
 // Guess implements merchant.AccessStore.
 func (s *Store) Guess(ctx context.Context, key string, at, since time.Time) error {
-	return s.write(ctx, nil, func(t *tx) error {
-		_, err := t.exec(`INSERT INTO guesses (who, failures, at) VALUES ($1, 1, $2) ON CONFLICT (who) DO UPDATE SET
+	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
+		_, err := t.Exec(`INSERT INTO guesses (who, failures, at) VALUES ($1, 1, $2) ON CONFLICT (who) DO UPDATE SET
 			failures = CASE WHEN guesses.at < $3 THEN 1 ELSE guesses.failures + 1 END,
-			at = CASE WHEN guesses.at < excluded.at THEN excluded.at ELSE guesses.at END`, key, micros(at), micros(since))
+			at = CASE WHEN guesses.at < excluded.at THEN excluded.at ELSE guesses.at END`, key, sqldb.Micros(at), sqldb.Micros(since))
 		return err
 	})
 }
@@ -335,8 +329,8 @@ func (s *Store) PruneGuesses(ctx context.Context, before time.Time, limit int) (
 
 // prune runs a query that deletes some of what is older, and tells how many.
 func (s *Store) prune(ctx context.Context, query string, before time.Time, limit int) (removed int, err error) {
-	return writeFor(ctx, s, nil, func(t *tx) (int, error) {
-		n, err := t.exec(query, micros(before), limit)
+	return sqldb.WriteFor(ctx, s.db, nil, func(t *sqldb.Tx) (int, error) {
+		n, err := t.Exec(query, sqldb.Micros(before), limit)
 		return int(n), err
 	})
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/paylink/paylink/internal/idempotency"
 	"github.com/paylink/paylink/internal/merchant"
+	"github.com/paylink/paylink/internal/store/sqldb"
 	"github.com/paylink/paylink/internal/testclock"
 )
 
@@ -42,7 +43,7 @@ func (s *Store) ClocksBehind(ctx context.Context) (map[string]time.Duration, err
 }
 
 func (s *Store) clocksWhere(ctx context.Context, where string) (map[string]time.Duration, error) {
-	rows, err := s.query(ctx, s.read, "SELECT account, ahead_us FROM test_clocks"+where)
+	rows, err := s.db.Query(ctx, "SELECT account, ahead_us FROM test_clocks"+where)
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +63,7 @@ func (s *Store) clocksWhere(ctx context.Context, where string) (map[string]time.
 // TestClock implements merchant.ClockStore.
 func (s *Store) TestClock(ctx context.Context, account string) (time.Duration, error) {
 	var ahead int64
-	err := s.queryRow(ctx, "SELECT ahead_us FROM test_clocks WHERE account = $1", account).Scan(&ahead)
+	err := s.db.Lookup(ctx, "SELECT ahead_us FROM test_clocks WHERE account = $1", account).Scan(&ahead)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, nil
 	}
@@ -71,10 +72,10 @@ func (s *Store) TestClock(ctx context.Context, account string) (time.Duration, e
 
 // MoveTestClock implements merchant.ClockStore.
 func (s *Store) MoveTestClock(ctx context.Context, account string, from, to time.Duration, now time.Time, r *idempotency.Record) error {
-	err := s.write(ctx, []string{account}, func(t *tx) error {
-		n, err := t.exec(`INSERT INTO test_clocks (account, ahead_us, moved_at) VALUES ($1, $2, $3)
+	err := s.db.Write(ctx, []string{account}, func(t *sqldb.Tx) error {
+		n, err := t.Exec(`INSERT INTO test_clocks (account, ahead_us, moved_at) VALUES ($1, $2, $3)
 			ON CONFLICT (account) DO UPDATE SET ahead_us = excluded.ahead_us, moved_at = excluded.moved_at WHERE test_clocks.ahead_us = $4`,
-			account, to.Microseconds(), micros(now), from.Microseconds())
+			account, to.Microseconds(), sqldb.Micros(now), from.Microseconds())
 		if err != nil {
 			return err
 		}
@@ -92,14 +93,14 @@ func (s *Store) MoveTestClock(ctx context.Context, account string, from, to time
 // ClockApplied is how much of a clock was told on.
 func (s *Store) ClockApplied(ctx context.Context, account string) (time.Duration, error) {
 	var applied int64
-	err := s.queryRow(ctx, "SELECT applied_us FROM test_clocks WHERE account = $1", account).Scan(&applied)
+	err := s.db.Lookup(ctx, "SELECT applied_us FROM test_clocks WHERE account = $1", account).Scan(&applied)
 	return time.Duration(applied) * time.Microsecond, missing(err, "test clock")
 }
 
 // ApplyClock notes that everybody has heard of the clock as it was then.
 func (s *Store) ApplyClock(ctx context.Context, account string, ahead time.Duration) error {
-	return s.write(ctx, []string{account}, func(t *tx) error {
-		_, err := t.exec("UPDATE test_clocks SET applied_us = $1 WHERE account = $2 AND applied_us < $1", ahead.Microseconds(), account)
+	return s.db.Write(ctx, []string{account}, func(t *sqldb.Tx) error {
+		_, err := t.Exec("UPDATE test_clocks SET applied_us = $1 WHERE account = $2 AND applied_us < $1", ahead.Microseconds(), account)
 		return err
 	})
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/paylink/paylink/internal/money"
 	"github.com/paylink/paylink/internal/store/pgtest"
 	"github.com/paylink/paylink/internal/store/sqlstore"
+	"github.com/paylink/paylink/internal/store/sqltest"
 	"github.com/paylink/paylink/internal/store/storetest"
 	"github.com/paylink/paylink/internal/stream"
 )
@@ -43,7 +44,7 @@ func TestPostgres_ConsumerTakesOver(t *testing.T) {
 			return nil
 		})
 	}()
-	wait(t, reached)
+	sqltest.Wait(t, reached)
 	taken, stop := make(chan stream.Event, 1), make(chan error, 1)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -64,14 +65,14 @@ func TestPostgres_ConsumerTakesOver(t *testing.T) {
 	}
 	var killed int
 	row(t, url, killHolders, &killed)
-	if got := wait(t, taken); killed != 1 || got.ID != e.ID {
+	if got := sqltest.Wait(t, taken); killed != 1 || got.ID != e.ID {
 		t.Fatalf("killed %d, taken over with %s", killed, got.ID)
 	}
-	if err := wait(t, stop); err != nil { // the checkpoint is saved
+	if err := sqltest.Wait(t, stop); err != nil { // the checkpoint is saved
 		t.Fatal(err)
 	}
 	free()
-	if err := wait(t, ended); err == nil {
+	if err := sqltest.Wait(t, ended); err == nil {
 		t.Fatal("a consumer that was replaced moved the checkpoint")
 	}
 }
@@ -171,12 +172,12 @@ func TestPostgres_ConsumerSeesOthersCommits(t *testing.T) {
 		if err := writes.AppendEvents(t.Context(), []string{account}, []stream.Event{e}, nil); err != nil {
 			t.Fatal(err)
 		}
-		if id := wait(t, got); id != e.ID {
+		if id := sqltest.Wait(t, got); id != e.ID {
 			t.Fatal(id)
 		}
 	}
 	cancel()
-	if err := wait(t, ended); err != nil {
+	if err := sqltest.Wait(t, ended); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/store/sqldb"
 )
 
 // Bounds of one look for what is due. The oldest rows are read first; when there are
@@ -79,7 +81,7 @@ func (c *laneCursor) set(table, lane string) {
 // dueRows gives up to limit rows that are due, every lane's oldest before any lane's
 // second, and none of the issuers that are busy. Its cost is bounded, however many wait.
 func (s *Store) dueRows(ctx context.Context, q dueQueue, now time.Time, limit int, busy ...string) ([]dueRow, error) {
-	until := micros(now)
+	until := sqldb.Micros(now)
 	rows, err := s.readDue(ctx, q.rows()+" AND "+q.at+" <= $1 ORDER BY "+q.at+" LIMIT "+strconv.Itoa(dueWindow), until)
 	if err != nil {
 		return nil, err
@@ -94,7 +96,7 @@ func (s *Store) dueRows(ctx context.Context, q dueQueue, now time.Time, limit in
 	if q.table != mailQueue.table {
 		err = s.clocks.Round(q.table, func(account string, ahead time.Duration) error { // due by the account's clock alone
 			more, err := s.readDue(ctx, q.rows()+" AND account = $1 AND mode = $2 AND "+q.at+" > $3 AND "+q.at+" <= $4 ORDER BY "+q.at+
-				" LIMIT "+strconv.Itoa(limit), account, link.Test, until, micros(now.Add(ahead)))
+				" LIMIT "+strconv.Itoa(limit), account, link.Test, until, sqldb.Micros(now.Add(ahead)))
 			rows = append(rows, more...)
 			return err
 		})
@@ -111,7 +113,7 @@ func (s *Store) dueByLanes(ctx context.Context, q dueQueue, until int64, busy []
 	at, began, around := s.lanes.get(q.table), s.lanes.get(q.table), false
 	for range dueLanes {
 		var lane string
-		err := s.queryRow(ctx, next, at).Scan(&lane)
+		err := s.db.Lookup(ctx, next, at).Scan(&lane)
 		switch {
 		case errors.Is(err, sql.ErrNoRows) && !around && began != "":
 			at, around = "", true
@@ -138,7 +140,7 @@ func (s *Store) dueByLanes(ctx context.Context, q dueQueue, until int64, busy []
 }
 
 func (s *Store) readDue(ctx context.Context, query string, args ...any) (list []dueRow, err error) {
-	rows, err := s.query(ctx, s.read, query, args...)
+	rows, err := s.db.Query(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -158,13 +160,7 @@ func (s *Store) readDue(ctx context.Context, query string, args ...any) (list []
 func inTurn(rows []dueRow, limit int) []dueRow {
 	slices.SortFunc(rows, func(a, b dueRow) int { return cmp.Or(cmp.Compare(a.at, b.at), strings.Compare(a.id, b.id)) })
 	rows = slices.CompactFunc(rows, func(a, b dueRow) bool { return a.id == b.id })
-	for _, group := range []func(dueRow) string{func(r dueRow) string { return r.lane }, dueRow.issuer} {
-		taken, turn := map[string]int{}, make(map[string]int, len(rows))
-		for _, r := range rows {
-			turn[r.id] = taken[group(r)]
-			taken[group(r)]++
-		}
-		slices.SortStableFunc(rows, func(a, b dueRow) int { return cmp.Compare(turn[a.id], turn[b.id]) })
-	}
+	rows = payment.InTurn(rows, func(r dueRow) string { return r.lane })
+	rows = payment.InTurn(rows, dueRow.issuer)
 	return rows[:min(len(rows), limit)]
 }

@@ -8,50 +8,16 @@ import (
 	"slices"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/store/pgtest"
 	"github.com/paylink/paylink/internal/store/sqlstore"
-	"github.com/paylink/paylink/internal/store/storetest"
+	"github.com/paylink/paylink/internal/store/sqltest"
 	"github.com/paylink/paylink/internal/stream"
 )
 
-const patient = 3 * time.Minute // how long a test waits before it gives up
-
-func wait[T any](t testing.TB, c <-chan T) (v T) {
-	t.Helper()
-	limit := time.NewTimer(patient)
-	defer limit.Stop()
-	select {
-	case v = <-c:
-	case <-limit.C:
-		t.Fatal("nothing happened for a long time")
-	}
-	return v
-}
-
-// eventually asks until the answer is yes.
-func eventually(t testing.TB, what string, yes func() bool) {
-	t.Helper()
-	limit := time.NewTimer(patient)
-	defer limit.Stop()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for !yes() {
-		select {
-		case <-tick.C:
-		case <-limit.C:
-			t.Fatal("not for a long time: " + what)
-		}
-	}
-}
-
-func happened(account, object string) stream.Event {
-	return stream.Event{ID: id.New(id.Event), Type: "link.created", Account: account, Mode: link.Test, Object: object, ObjectSeq: 1,
-		CreatedAt: storetest.Epoch, Data: []byte(`{}`)}
-}
+const patient = sqltest.Patient
 
 func ids(events []stream.Event) (list []string) {
 	for _, e := range events {
@@ -76,7 +42,7 @@ func TestPostgres_LateCommitIsNotSkipped(t *testing.T) {
 			<-release
 		})
 	}()
-	wait(t, written)
+	sqltest.Wait(t, written)
 	if err := fast.AppendEvents(t.Context(), []string{b}, []stream.Event{late}, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +53,7 @@ func TestPostgres_LateCommitIsNotSkipped(t *testing.T) {
 		t.Fatalf("a reader went past a transaction that runs: %v %v", ids(feed), err)
 	}
 	free()
-	if err := wait(t, done); err != nil {
+	if err := sqltest.Wait(t, done); err != nil {
 		t.Fatal(err)
 	}
 	feed, err := fast.FeedAfter(t.Context(), 0)
@@ -114,13 +80,13 @@ func TestPostgres_AnAccountKeepsItsOrder(t *testing.T) {
 			}
 		})
 	}()
-	wait(t, reached)
+	sqltest.Wait(t, reached)
 	go func() {
 		done <- second.AppendEvents(t.Context(), []string{b}, []stream.Event{happened(b, "link_2")}, nil)
 	}()
 	eventually(t, "the second waits for the account", func() bool { return waiting(t, url) == 1 })
 	free()
-	if err := errors.Join(wait(t, done), wait(t, done)); err != nil {
+	if err := errors.Join(sqltest.Wait(t, done), sqltest.Wait(t, done)); err != nil {
 		t.Fatal(err)
 	}
 	feed, err := first.FeedAfter(t.Context(), 0)

@@ -9,11 +9,12 @@ import (
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/idempotency"
 	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/store/sqldb"
 )
 
 const formColumns = "id, doc, doc_sum"
 
-func scanForm(row rowScanner) (f link.Form, err error) {
+func scanForm(row sqldb.Scanner) (f link.Form, err error) {
 	var id, doc string
 	var sum int64
 	if err := row.Scan(&id, &doc, &sum); err != nil {
@@ -22,18 +23,18 @@ func scanForm(row rowScanner) (f link.Form, err error) {
 		}
 		return link.Form{}, err
 	}
-	if err := decode("form", id, doc, sum, &f); err != nil {
+	if err := sqldb.Decode("form", id, doc, sum, &f); err != nil {
 		return link.Form{}, err
 	}
 	return f, nil
 }
 
-func putForm(t *tx, f link.Form) (int64, error) {
-	doc, sum, err := encode(f)
+func putForm(t *sqldb.Tx, f link.Form) (int64, error) {
+	doc, sum, err := sqldb.Encode(f)
 	if err != nil {
 		return 0, err
 	}
-	return t.exec(`INSERT INTO forms (id, account, mode, archived, revision, doc, doc_sum) VALUES ($1, $2, $3, $4, $5, $6, $7)
+	return t.Exec(`INSERT INTO forms (id, account, mode, archived, revision, doc, doc_sum) VALUES ($1, $2, $3, $4, $5, $6, $7)
 		ON CONFLICT (id) DO NOTHING`, f.ID, f.Account, f.Mode, archived(f), f.Revision, doc, sum)
 }
 
@@ -46,7 +47,7 @@ func archived(f link.Form) int64 {
 
 // CreateForm implements link.FormStore.
 func (s *Store) CreateForm(ctx context.Context, f link.Form, r *idempotency.Record) error {
-	return s.write(ctx, []string{f.Account}, func(t *tx) error {
+	return s.db.Write(ctx, []string{f.Account}, func(t *sqldb.Tx) error {
 		n, err := putForm(t, f)
 		if err != nil || n == 0 {
 			return err // 0: this very form is in the store already
@@ -58,18 +59,18 @@ func (s *Store) CreateForm(ctx context.Context, f link.Form, r *idempotency.Reco
 // UpdateForm implements link.FormStore. The whole document is compared when the
 // revision does not fit: it may be this very call, sent again.
 func (s *Store) UpdateForm(ctx context.Context, f link.Form, expected int64) error {
-	doc, sum, err := encode(f)
+	doc, sum, err := sqldb.Encode(f)
 	if err != nil {
 		return err
 	}
-	return s.write(ctx, []string{f.Account}, func(t *tx) error {
-		n, err := t.exec(`UPDATE forms SET archived = $1, revision = $2, doc = $3, doc_sum = $4 WHERE id = $5 AND account = $6 AND revision = $7`,
+	return s.db.Write(ctx, []string{f.Account}, func(t *sqldb.Tx) error {
+		n, err := t.Exec(`UPDATE forms SET archived = $1, revision = $2, doc = $3, doc_sum = $4 WHERE id = $5 AND account = $6 AND revision = $7`,
 			archived(f), f.Revision, doc, sum, f.ID, f.Account, expected)
 		if err != nil || n == 1 {
 			return err
 		}
 		var account, is string
-		err = t.row("SELECT account, doc FROM forms WHERE id = $1", f.ID).Scan(&account, &is)
+		err = t.Row("SELECT account, doc FROM forms WHERE id = $1", f.ID).Scan(&account, &is)
 		switch {
 		case errors.Is(err, sql.ErrNoRows) || (err == nil && account != f.Account):
 			return fault.NotFound("form")
@@ -82,17 +83,17 @@ func (s *Store) UpdateForm(ctx context.Context, f link.Form, expected int64) err
 
 // FindForm implements link.FormReader.
 func (s *Store) FindForm(ctx context.Context, id string) (link.Form, error) {
-	return scanForm(s.queryRow(ctx, "SELECT "+formColumns+" FROM forms WHERE id = $1", id))
+	return scanForm(s.db.Lookup(ctx, "SELECT "+formColumns+" FROM forms WHERE id = $1", id))
 }
 
 // ListForms implements link.FormStore.
 func (s *Store) ListForms(ctx context.Context, f link.FormFilter) ([]link.Form, error) {
-	var w where
-	w.add("account = ?", f.Account)
-	w.add("mode = ?", f.Mode)
-	w.add("archived = ?", map[bool]int64{true: 1}[f.Archived])
-	w.addIf(f.Before != "", "id < ?", f.Before)
-	rows, err := s.query(ctx, s.read, "SELECT "+formColumns+" FROM forms"+w.sql()+" ORDER BY id DESC LIMIT "+strconv.Itoa(f.Limit), w.args...)
+	var w sqldb.Where
+	w.Add("account = ?", f.Account)
+	w.Add("mode = ?", f.Mode)
+	w.Add("archived = ?", map[bool]int64{true: 1}[f.Archived])
+	w.AddIf(f.Before != "", "id < ?", f.Before)
+	rows, err := s.db.Query(ctx, "SELECT "+formColumns+" FROM forms"+w.SQL()+" ORDER BY id DESC LIMIT "+strconv.Itoa(f.Limit), w.Args...)
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +111,7 @@ func (s *Store) ListForms(ctx context.Context, f link.FormFilter) ([]link.Form, 
 
 // EachForm visits every form; one that is damaged is given by its error.
 func (s *Store) EachForm(ctx context.Context, visit func(link.Form, error) error) error {
-	rows, err := s.query(ctx, s.read, "SELECT "+formColumns+" FROM forms ORDER BY id")
+	rows, err := s.db.Query(ctx, "SELECT "+formColumns+" FROM forms ORDER BY id")
 	if err != nil {
 		return err
 	}
@@ -130,7 +131,7 @@ func (s *Store) EachForm(ctx context.Context, visit func(link.Form, error) error
 
 // LoadForms implements archive.Sink.
 func (s *Store) LoadForms(ctx context.Context, list []link.Form) error {
-	return s.write(ctx, nil, func(t *tx) error {
+	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
 		for _, f := range list {
 			if _, err := putForm(t, f); err != nil {
 				return err

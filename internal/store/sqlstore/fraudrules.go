@@ -10,6 +10,7 @@ import (
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/fraud"
 	"github.com/paylink/paylink/internal/idempotency"
+	"github.com/paylink/paylink/internal/store/sqldb"
 )
 
 var _ fraud.RuleStore = (*Store)(nil)
@@ -24,8 +25,8 @@ func bookLock(account string) []string {
 }
 
 // writeBook runs a change of a book, and notes that it changed if fn says so.
-func (s *Store) writeBook(ctx context.Context, account, mode string, fn func(t *tx) (changed bool, err error)) error {
-	return s.write(ctx, bookLock(account), func(t *tx) error {
+func (s *Store) writeBook(ctx context.Context, account, mode string, fn func(t *sqldb.Tx) (changed bool, err error)) error {
+	return s.db.Write(ctx, bookLock(account), func(t *sqldb.Tx) error {
 		changed, err := fn(t)
 		if err != nil || !changed {
 			return err
@@ -36,23 +37,23 @@ func (s *Store) writeBook(ctx context.Context, account, mode string, fn func(t *
 
 // touchBook raises the revision. The row is locked until the commit, so who reads a
 // revision sees the books of all those before it.
-func touchBook(t *tx, account, mode string) error {
+func touchBook(t *sqldb.Tx, account, mode string) error {
 	var revision int64
-	if err := t.row("UPDATE fraud_revision SET revision = revision + 1 WHERE one = 1 RETURNING revision").Scan(&revision); err != nil {
+	if err := t.Row("UPDATE fraud_revision SET revision = revision + 1 WHERE one = 1 RETURNING revision").Scan(&revision); err != nil {
 		return err
 	}
-	_, err := t.exec(`INSERT INTO fraud_books (account, mode, revision) VALUES ($1, $2, $3)
+	_, err := t.Exec(`INSERT INTO fraud_books (account, mode, revision) VALUES ($1, $2, $3)
 		ON CONFLICT (account, mode) DO UPDATE SET revision = excluded.revision`, account, mode, revision)
 	return err
 }
 
 // FraudBooks implements fraud.RuleStore.
 func (s *Store) FraudBooks(ctx context.Context, after int64) (names []fraud.BookName, revision int64, err error) {
-	if err := s.queryRow(ctx, "SELECT revision FROM fraud_revision WHERE one = 1").Scan(&revision); err != nil || revision <= after {
+	if err := s.db.Lookup(ctx, "SELECT revision FROM fraud_revision WHERE one = 1").Scan(&revision); err != nil || revision <= after {
 		return nil, revision, err
 	}
 	// What changed since comes along, and again with the next reload.
-	rows, err := s.query(ctx, s.read, "SELECT account, mode FROM fraud_books WHERE revision > $1", after)
+	rows, err := s.db.Query(ctx, "SELECT account, mode FROM fraud_books WHERE revision > $1", after)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -95,7 +96,7 @@ func (s *Store) listEntries(ctx context.Context, query string, args ...any) ([]f
 
 // documents reads rows of id, doc and doc_sum.
 func documents[T any](ctx context.Context, s *Store, object, query string, args ...any) ([]T, error) {
-	rows, err := s.query(ctx, s.read, query, args...)
+	rows, err := s.db.Query(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +109,7 @@ func documents[T any](ctx context.Context, s *Store, object, query string, args 
 			return nil, err
 		}
 		var v T
-		if err := decode(object, id, doc, sum, &v); err != nil {
+		if err := sqldb.Decode(object, id, doc, sum, &v); err != nil {
 			return nil, err
 		}
 		list = append(list, v)
@@ -127,13 +128,13 @@ func (s *Store) FraudPolicy(ctx context.Context, account, mode string) (*fraud.P
 
 // PutFraudRule implements fraud.RuleStore.
 func (s *Store) PutFraudRule(ctx context.Context, r fraud.Rule, expected int, record *idempotency.Record) error {
-	doc, sum, err := encode(r)
+	doc, sum, err := sqldb.Encode(r)
 	if err != nil {
 		return err
 	}
-	return s.writeBook(ctx, r.Account, r.Mode, func(t *tx) (bool, error) {
+	return s.writeBook(ctx, r.Account, r.Mode, func(t *sqldb.Tx) (bool, error) {
 		var is string
-		err := t.row("SELECT doc FROM fraud_rule_versions WHERE account = $1 AND mode = $2 AND id = $3 AND version = $4", r.Account, r.Mode, r.ID, r.Version).Scan(&is)
+		err := t.Row("SELECT doc FROM fraud_rule_versions WHERE account = $1 AND mode = $2 AND id = $3 AND version = $4", r.Account, r.Mode, r.ID, r.Version).Scan(&is)
 		switch {
 		case err == nil && is == doc:
 			return false, nil // this very change is in the store already
@@ -149,9 +150,9 @@ func (s *Store) PutFraudRule(ctx context.Context, r fraud.Rule, expected int, re
 	})
 }
 
-func replaceRule(t *tx, r fraud.Rule, expected int, doc string, sum int64) error {
+func replaceRule(t *sqldb.Tx, r fraud.Rule, expected int, doc string, sum int64) error {
 	var version int
-	err := t.row("SELECT version FROM fraud_rules WHERE account = $1 AND mode = $2 AND id = $3", r.Account, r.Mode, r.ID).Scan(&version)
+	err := t.Row("SELECT version FROM fraud_rules WHERE account = $1 AND mode = $2 AND id = $3", r.Account, r.Mode, r.ID).Scan(&version)
 	switch {
 	case errors.Is(err, sql.ErrNoRows) && expected > 0:
 		return fault.NotFound("rule")
@@ -161,14 +162,14 @@ func replaceRule(t *tx, r fraud.Rule, expected int, doc string, sum int64) error
 		return fraud.ErrRuleChanged
 	}
 	builtin := map[bool]int64{true: 1}[r.Builtin]
-	if _, err := t.exec(`INSERT INTO fraud_rules (account, mode, id, version, builtin, doc, doc_sum) VALUES ($1, $2, $3, $4, $5, $6, $7)
+	if _, err := t.Exec(`INSERT INTO fraud_rules (account, mode, id, version, builtin, doc, doc_sum) VALUES ($1, $2, $3, $4, $5, $6, $7)
 		ON CONFLICT (account, mode, id) DO UPDATE SET version = excluded.version, doc = excluded.doc, doc_sum = excluded.doc_sum`,
 		r.Account, r.Mode, r.ID, r.Version, builtin, doc, sum); err != nil {
 		return err
 	}
 	if expected == 0 && !r.Builtin {
 		var n int
-		if err := t.row("SELECT count(*) FROM fraud_rules WHERE account = $1 AND mode = $2 AND builtin = 0", r.Account, r.Mode).Scan(&n); err != nil {
+		if err := t.Row("SELECT count(*) FROM fraud_rules WHERE account = $1 AND mode = $2 AND builtin = 0", r.Account, r.Mode).Scan(&n); err != nil {
 			return err
 		}
 		if n > fraud.MaxRules {
@@ -178,20 +179,20 @@ func replaceRule(t *tx, r fraud.Rule, expected int, doc string, sum int64) error
 	return putRuleVersion(t, r, doc, sum)
 }
 
-func putRuleVersion(t *tx, r fraud.Rule, doc string, sum int64) error {
-	_, err := t.exec(`INSERT INTO fraud_rule_versions (account, mode, id, version, doc, doc_sum) VALUES ($1, $2, $3, $4, $5, $6)
+func putRuleVersion(t *sqldb.Tx, r fraud.Rule, doc string, sum int64) error {
+	_, err := t.Exec(`INSERT INTO fraud_rule_versions (account, mode, id, version, doc, doc_sum) VALUES ($1, $2, $3, $4, $5, $6)
 		ON CONFLICT (account, mode, id, version) DO NOTHING`, r.Account, r.Mode, r.ID, r.Version, doc, sum)
 	return err
 }
 
 // DeleteFraudRule implements fraud.RuleStore.
 func (s *Store) DeleteFraudRule(ctx context.Context, gone fraud.Rule) error {
-	doc, sum, err := encode(gone)
+	doc, sum, err := sqldb.Encode(gone)
 	if err != nil {
 		return err
 	}
-	return s.writeBook(ctx, gone.Account, gone.Mode, func(t *tx) (bool, error) {
-		n, err := t.exec("DELETE FROM fraud_rules WHERE account = $1 AND mode = $2 AND id = $3 AND version < $4", gone.Account, gone.Mode, gone.ID, gone.Version)
+	return s.writeBook(ctx, gone.Account, gone.Mode, func(t *sqldb.Tx) (bool, error) {
+		n, err := t.Exec("DELETE FROM fraud_rules WHERE account = $1 AND mode = $2 AND id = $3 AND version < $4", gone.Account, gone.Mode, gone.ID, gone.Version)
 		if err != nil {
 			return false, err
 		}
@@ -204,12 +205,12 @@ func (s *Store) DeleteFraudRule(ctx context.Context, gone fraud.Rule) error {
 
 // FraudListEntries implements fraud.RuleStore.
 func (s *Store) FraudListEntries(ctx context.Context, account, mode string, kind fraud.ListKind, before string, limit int) ([]fraud.ListEntry, error) {
-	var w where
-	w.add("account = ?", account)
-	w.add("mode = ?", mode)
-	w.addIf(kind != "", "kind = ?", string(kind))
-	w.addIf(before != "", "id < ?", before)
-	return s.listEntries(ctx, "SELECT id, doc, doc_sum FROM fraud_list_entries"+w.sql()+" ORDER BY id DESC LIMIT "+strconv.Itoa(limit), w.args...)
+	var w sqldb.Where
+	w.Add("account = ?", account)
+	w.Add("mode = ?", mode)
+	w.AddIf(kind != "", "kind = ?", string(kind))
+	w.AddIf(before != "", "id < ?", before)
+	return s.listEntries(ctx, "SELECT id, doc, doc_sum FROM fraud_list_entries"+w.SQL()+" ORDER BY id DESC LIMIT "+strconv.Itoa(limit), w.Args...)
 }
 
 // FraudListEntry implements fraud.RuleStore.
@@ -226,13 +227,13 @@ func (s *Store) FraudListEntry(ctx context.Context, account, mode, id string) (f
 
 // PutFraudListEntry implements fraud.RuleStore.
 func (s *Store) PutFraudListEntry(ctx context.Context, e fraud.ListEntry, record *idempotency.Record) error {
-	doc, sum, err := encode(e)
+	doc, sum, err := sqldb.Encode(e)
 	if err != nil {
 		return err
 	}
-	return s.writeBook(ctx, e.Account, e.Mode, func(t *tx) (bool, error) {
+	return s.writeBook(ctx, e.Account, e.Mode, func(t *sqldb.Tx) (bool, error) {
 		var id, is string
-		err := t.row("SELECT id, doc FROM fraud_list_entries WHERE account = $1 AND mode = $2 AND kind = $3 AND value = $4", e.Account, e.Mode, string(e.Kind), e.Value).Scan(&id, &is)
+		err := t.Row("SELECT id, doc FROM fraud_list_entries WHERE account = $1 AND mode = $2 AND kind = $3 AND value = $4", e.Account, e.Mode, string(e.Kind), e.Value).Scan(&id, &is)
 		switch {
 		case err == nil && id != e.ID:
 			return false, fraud.ErrEntryExists
@@ -242,15 +243,15 @@ func (s *Store) PutFraudListEntry(ctx context.Context, e fraud.ListEntry, record
 			return false, err
 		}
 		fresh := err != nil
-		if _, err := t.exec(`INSERT INTO fraud_list_entries (id, account, mode, kind, value, expires_at, doc, doc_sum) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+		if _, err := t.Exec(`INSERT INTO fraud_list_entries (id, account, mode, kind, value, expires_at, doc, doc_sum) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 			ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at, doc = excluded.doc, doc_sum = excluded.doc_sum
 			WHERE fraud_list_entries.account = excluded.account AND fraud_list_entries.mode = excluded.mode`,
-			e.ID, e.Account, e.Mode, string(e.Kind), e.Value, micros(e.ExpiresAt), doc, sum); err != nil {
+			e.ID, e.Account, e.Mode, string(e.Kind), e.Value, sqldb.Micros(e.ExpiresAt), doc, sum); err != nil {
 			return false, err
 		}
 		if fresh {
 			var n int
-			if err := t.row("SELECT count(*) FROM fraud_list_entries WHERE account = $1 AND mode = $2", e.Account, e.Mode).Scan(&n); err != nil {
+			if err := t.Row("SELECT count(*) FROM fraud_list_entries WHERE account = $1 AND mode = $2", e.Account, e.Mode).Scan(&n); err != nil {
 				return false, err
 			}
 			if n > fraud.MaxEntries {
@@ -263,8 +264,8 @@ func (s *Store) PutFraudListEntry(ctx context.Context, e fraud.ListEntry, record
 
 // DeleteFraudListEntry implements fraud.RuleStore.
 func (s *Store) DeleteFraudListEntry(ctx context.Context, account, mode, id string) error {
-	return s.writeBook(ctx, account, mode, func(t *tx) (bool, error) {
-		n, err := t.exec("DELETE FROM fraud_list_entries WHERE account = $1 AND mode = $2 AND id = $3", account, mode, id)
+	return s.writeBook(ctx, account, mode, func(t *sqldb.Tx) (bool, error) {
+		n, err := t.Exec("DELETE FROM fraud_list_entries WHERE account = $1 AND mode = $2 AND id = $3", account, mode, id)
 		if err == nil && n == 0 {
 			err = fault.NotFound("list entry")
 		}
@@ -274,12 +275,12 @@ func (s *Store) DeleteFraudListEntry(ctx context.Context, account, mode, id stri
 
 // PutFraudPolicy implements fraud.RuleStore.
 func (s *Store) PutFraudPolicy(ctx context.Context, account, mode string, p fraud.Policy) error {
-	doc, sum, err := encode(p)
+	doc, sum, err := sqldb.Encode(p)
 	if err != nil {
 		return err
 	}
-	return s.writeBook(ctx, account, mode, func(t *tx) (bool, error) {
-		_, err := t.exec(`INSERT INTO fraud_policies (account, mode, doc, doc_sum) VALUES ($1, $2, $3, $4)
+	return s.writeBook(ctx, account, mode, func(t *sqldb.Tx) (bool, error) {
+		_, err := t.Exec(`INSERT INTO fraud_policies (account, mode, doc, doc_sum) VALUES ($1, $2, $3, $4)
 			ON CONFLICT (account, mode) DO UPDATE SET doc = excluded.doc, doc_sum = excluded.doc_sum`, account, mode, doc, sum)
 		return true, err
 	})

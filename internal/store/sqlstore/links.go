@@ -11,12 +11,14 @@ import (
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/idempotency"
 	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/store/feed"
+	"github.com/paylink/paylink/internal/store/sqldb"
 	"github.com/paylink/paylink/internal/stream"
 )
 
 const linkColumns = "id, uses, reserved, last_payment, canceled_at, expired_at, paid_at, doc, doc_sum"
 
-func scanLink(row rowScanner) (link.Link, error) {
+func scanLink(row sqldb.Scanner) (link.Link, error) {
 	var (
 		l                       link.Link
 		id, last, doc           string
@@ -29,32 +31,32 @@ func scanLink(row rowScanner) (link.Link, error) {
 		}
 		return l, err
 	}
-	if err := decode("link", id, doc, sum, &l); err != nil {
+	if err := sqldb.Decode("link", id, doc, sum, &l); err != nil {
 		return link.Link{}, err
 	}
 	l.Uses, l.Reserved, l.LastPayment = uses, reserved, last
-	l.CanceledAt, l.ExpiredAt, l.PaidAt = fromMicros(canceled), fromMicros(expired), fromMicros(paid)
+	l.CanceledAt, l.ExpiredAt, l.PaidAt = sqldb.FromMicros(canceled), sqldb.FromMicros(expired), sqldb.FromMicros(paid)
 	return l, nil
 }
 
 // CreateLink implements link.Store.
 func (s *Store) CreateLink(ctx context.Context, l link.Link, events []stream.Event, r *idempotency.Record) error {
-	doc, sum, err := encode(l)
+	doc, sum, err := sqldb.Encode(l)
 	if err != nil {
 		return err
 	}
-	rows, err := encodeEvents(events)
+	rows, err := feed.Encode(events)
 	if err != nil {
 		return err
 	}
-	err = s.write(ctx, []string{l.Account}, func(t *tx) error {
-		n, err := t.exec(`INSERT INTO links (id, account, mode, realm, reference, max_uses, expires_at, doc, doc_sum)
+	err = s.db.Write(ctx, []string{l.Account}, func(t *sqldb.Tx) error {
+		n, err := t.Exec(`INSERT INTO links (id, account, mode, realm, reference, max_uses, expires_at, doc, doc_sum)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO NOTHING`,
-			l.ID, l.Account, l.Mode, l.Realm, l.Reference, l.MaxUses, micros(l.ExpiresAt), doc, sum)
+			l.ID, l.Account, l.Mode, l.Realm, l.Reference, l.MaxUses, sqldb.Micros(l.ExpiresAt), doc, sum)
 		if err != nil || n == 0 {
 			return err // 0: this very link is in the store already
 		}
-		if err := appendEvents(t, rows); err != nil {
+		if err := s.Append(t, rows); err != nil {
 			return err
 		}
 		if err := putRecord(t, r); err != nil {
@@ -72,7 +74,7 @@ func (s *Store) CreateLink(ctx context.Context, l link.Link, events []stream.Eve
 // GetLink implements link.Store.
 func (s *Store) GetLink(ctx context.Context, account, id string) (link.Link, error) {
 	l, err := s.links.get(id, func() (link.Link, error) {
-		return scanLink(s.queryRow(ctx, "SELECT "+linkColumns+" FROM links WHERE id = $1 AND account = $2", id, account))
+		return scanLink(s.db.Lookup(ctx, "SELECT "+linkColumns+" FROM links WHERE id = $1 AND account = $2", id, account))
 	})
 	if err == nil && l.Account != account {
 		return link.Link{}, fault.NotFound("payment link")
@@ -92,20 +94,20 @@ var linkStatus = map[string]string{
 
 // ListLinks implements link.Store.
 func (s *Store) ListLinks(ctx context.Context, f link.Filter) ([]link.Link, error) {
-	var w where
-	w.add("account = ?", f.Account)
-	w.add("mode = ?", f.Mode)
-	w.addIf(f.Realm != "", "realm = ?", f.Realm)
-	w.addIf(f.Reference != "", "reference = ?", f.Reference)
-	w.addIf(f.Before != "", "id < ?", f.Before)
+	var w sqldb.Where
+	w.Add("account = ?", f.Account)
+	w.Add("mode = ?", f.Mode)
+	w.AddIf(f.Realm != "", "realm = ?", f.Realm)
+	w.AddIf(f.Reference != "", "reference = ?", f.Reference)
+	w.AddIf(f.Before != "", "id < ?", f.Before)
 	switch f.Status {
 	case "":
 	case link.ExpiredS, link.Open:
-		w.add(linkStatus[f.Status], micros(f.Now))
+		w.Add(linkStatus[f.Status], sqldb.Micros(f.Now))
 	default:
-		w.add(linkStatus[f.Status])
+		w.Add(linkStatus[f.Status])
 	}
-	rows, err := s.query(ctx, s.read, "SELECT "+linkColumns+" FROM links"+w.sql()+" ORDER BY id DESC LIMIT "+strconv.Itoa(f.Limit), w.args...)
+	rows, err := s.db.Query(ctx, "SELECT "+linkColumns+" FROM links"+w.SQL()+" ORDER BY id DESC LIMIT "+strconv.Itoa(f.Limit), w.Args...)
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +118,7 @@ func (s *Store) ListLinks(ctx context.Context, f link.Filter) ([]link.Link, erro
 	return list, err
 }
 
-func scanLinks(rows *rows) ([]link.Link, error) {
+func scanLinks(rows *sqldb.Rows) ([]link.Link, error) {
 	defer func() { _ = rows.Close() }()
 	var list []link.Link
 	for rows.Next() {
@@ -131,25 +133,25 @@ func scanLinks(rows *rows) ([]link.Link, error) {
 
 // CancelLink implements link.Store.
 func (s *Store) CancelLink(ctx context.Context, account, id string, at time.Time, e stream.Event, r *idempotency.Record) error {
-	events, err := encodeEvents([]stream.Event{e})
+	events, err := feed.Encode([]stream.Event{e})
 	if err != nil {
 		return err
 	}
 	defer s.links.forget(id)
-	return s.write(ctx, []string{account}, func(t *tx) error {
-		n, err := t.exec(`UPDATE links SET canceled_at = $1, open = 0 WHERE id = $2 AND account = $3 AND canceled_at = 0
-			AND (max_uses = 0 OR uses + reserved < max_uses) AND expires_at > $1 AND expired_at = 0`, micros(at), id, account)
+	return s.db.Write(ctx, []string{account}, func(t *sqldb.Tx) error {
+		n, err := t.Exec(`UPDATE links SET canceled_at = $1, open = 0 WHERE id = $2 AND account = $3 AND canceled_at = 0
+			AND (max_uses = 0 OR uses + reserved < max_uses) AND expires_at > $1 AND expired_at = 0`, sqldb.Micros(at), id, account)
 		if err != nil {
 			return err
 		}
 		if n == 0 {
-			l, err := scanLink(t.row("SELECT "+linkColumns+" FROM links WHERE id = $1 AND account = $2", id, account))
+			l, err := scanLink(t.Row("SELECT "+linkColumns+" FROM links WHERE id = $1 AND account = $2", id, account))
 			if err != nil {
 				return err
 			}
 			return l.Unpayable(at)
 		}
-		if err := appendEvents(t, events); err != nil {
+		if err := s.Append(t, events); err != nil {
 			return err
 		}
 		return putRecord(t, r)
@@ -182,9 +184,9 @@ func (s *Store) ExpireLinks(ctx context.Context, now time.Time, limit int, event
 		accounts[i] = l.Account
 		defer s.links.forget(l.ID)
 	}
-	err = s.write(ctx, accounts, func(t *tx) error {
+	err = s.db.Write(ctx, accounts, func(t *sqldb.Tx) error {
 		for _, l := range ended {
-			if err := expireLink(t, l, now, event); err != nil {
+			if err := s.expireLink(t, l, now, event); err != nil {
 				return err
 			}
 		}
@@ -198,16 +200,16 @@ func (s *Store) ExpireLinks(ctx context.Context, now time.Time, limit int, event
 
 // expireLink records the expiry of a link that nothing holds, and sets a held one
 // aside. The event is made of the link as this commit leaves it.
-func expireLink(t *tx, l link.Link, now time.Time, event func(link.Link) (stream.Event, error)) error {
-	n, err := t.exec("UPDATE links SET open = $1, expired_at = $2 WHERE id = $3 AND open = $4 AND reserved = 0", linkClosed, micros(l.At(now)), l.ID, linkOpen)
+func (s *Store) expireLink(t *sqldb.Tx, l link.Link, now time.Time, event func(link.Link) (stream.Event, error)) error {
+	n, err := t.Exec("UPDATE links SET open = $1, expired_at = $2 WHERE id = $3 AND open = $4 AND reserved = 0", linkClosed, sqldb.Micros(l.At(now)), l.ID, linkOpen)
 	if err != nil {
 		return err
 	}
 	if n == 0 { // held, or else paid or canceled meanwhile
-		_, err := t.exec("UPDATE links SET open = $1 WHERE id = $2 AND open = $3 AND reserved > 0", linkHeld, l.ID, linkOpen)
+		_, err := t.Exec("UPDATE links SET open = $1 WHERE id = $2 AND open = $3 AND reserved > 0", linkHeld, l.ID, linkOpen)
 		return err
 	}
-	is, err := scanLink(t.row("SELECT "+linkColumns+" FROM links WHERE id = $1", l.ID))
+	is, err := scanLink(t.Row("SELECT "+linkColumns+" FROM links WHERE id = $1", l.ID))
 	if err != nil {
 		return err
 	}
@@ -216,11 +218,11 @@ func expireLink(t *tx, l link.Link, now time.Time, event func(link.Link) (stream
 	if err != nil {
 		return err
 	}
-	rows, err := encodeEvents([]stream.Event{e})
+	rows, err := feed.Encode([]stream.Event{e})
 	if err != nil {
 		return err
 	}
-	return appendEvents(t, rows)
+	return s.Append(t, rows)
 }
 
 // reopenHeld opens held links that nothing holds any more.
@@ -230,10 +232,10 @@ func (s *Store) reopenHeld(ctx context.Context, now time.Time) error {
 		return nil
 	}
 	var n int64
-	err := s.queryRow(ctx, "SELECT COUNT(*) FROM links WHERE open = 2 AND reserved = 0").Scan(&n)
+	err := s.db.Lookup(ctx, "SELECT COUNT(*) FROM links WHERE open = 2 AND reserved = 0").Scan(&n)
 	if err == nil && n > 0 {
-		err = s.write(ctx, nil, func(t *tx) error {
-			_, err := t.exec("UPDATE links SET open = $1 WHERE open = 2 AND reserved = 0", linkOpen)
+		err = s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
+			_, err := t.Exec("UPDATE links SET open = $1 WHERE open = 2 AND reserved = 0", linkOpen)
 			return err
 		})
 	}
@@ -252,13 +254,13 @@ func (s *Store) endedLinks(ctx context.Context, now time.Time, limit int) (ended
 		return nil, 0, err
 	}
 	old, err := s.readDue(ctx, "SELECT id, account, mode, account, again_at, misses FROM links WHERE open = 3 AND again_at <= $1 ORDER BY again_at LIMIT "+
-		strconv.Itoa(linksAgain), micros(now))
+		strconv.Itoa(linksAgain), sqldb.Micros(now))
 	if err != nil || len(rows)+len(old) == 0 {
 		return nil, 0, err
 	}
 	var broken, sound []dueRow
 	for _, r := range append(rows, old...) {
-		l, err := scanLink(s.queryRow(ctx, "SELECT "+linkColumns+" FROM links WHERE id = $1", r.id))
+		l, err := scanLink(s.db.Lookup(ctx, "SELECT "+linkColumns+" FROM links WHERE id = $1", r.id))
 		switch {
 		case fault.Code(err) == "link_damaged":
 			broken = append(broken, r)
@@ -274,15 +276,15 @@ func (s *Store) endedLinks(ctx context.Context, now time.Time, limit int) (ended
 	if len(broken)+len(sound) == 0 {
 		return ended, 0, nil
 	}
-	return ended, len(broken), s.write(ctx, nil, func(t *tx) error {
+	return ended, len(broken), s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
 		for _, r := range broken {
-			if _, err := t.exec("UPDATE links SET open = "+strconv.Itoa(linkAside)+", misses = misses + 1, again_at = $1 WHERE id = $2 AND open IN (1, 3)",
-				micros(now.Add(link.Backoff(r.misses))), r.id); err != nil {
+			if _, err := t.Exec("UPDATE links SET open = "+strconv.Itoa(linkAside)+", misses = misses + 1, again_at = $1 WHERE id = $2 AND open IN (1, 3)",
+				sqldb.Micros(now.Add(link.Backoff(r.misses))), r.id); err != nil {
 				return err
 			}
 		}
 		for _, r := range sound { // somebody put it right
-			if _, err := t.exec("UPDATE links SET open = 1, misses = 0 WHERE id = $1 AND open = 3", r.id); err != nil {
+			if _, err := t.Exec("UPDATE links SET open = 1, misses = 0 WHERE id = $1 AND open = 3", r.id); err != nil {
 				return err
 			}
 		}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/mail"
+	"github.com/paylink/paylink/internal/store/sqldb"
 )
 
 var (
@@ -26,7 +27,7 @@ const MailConsumer = "mails"
 
 const mailColumns = "id, account, mode, recipient, kind, lang, data, withdraw, due_at, claimed, ends_at, status, attempt, error, created_at, ended_at, reader"
 
-func scanMail(row rowScanner) (mail.Message, error) {
+func scanMail(row sqldb.Scanner) (mail.Message, error) {
 	var (
 		m                                  mail.Message
 		data                               string
@@ -36,16 +37,16 @@ func scanMail(row rowScanner) (mail.Message, error) {
 	if err != nil {
 		return m, missing(err, "mail")
 	}
-	m.DueAt, m.EndsAt, m.CreatedAt, m.EndedAt = fromMicros(due), fromMicros(ends), fromMicros(created), fromMicros(ended)
+	m.DueAt, m.EndsAt, m.CreatedAt, m.EndedAt = sqldb.FromMicros(due), sqldb.FromMicros(ends), sqldb.FromMicros(created), sqldb.FromMicros(ended)
 	if m.Sealed, err = fromBase64(data); err != nil {
-		return mail.Message{}, damaged("mail", m.ID, err)
+		return mail.Message{}, sqldb.Damaged("mail", m.ID, err)
 	}
 	return m, nil
 }
 
 // putMails writes mails in the commit of what they tell of. One whose id is there
 // stays as it is.
-func putMails(t *tx, list []mail.Message) error {
+func putMails(t *sqldb.Tx, list []mail.Message) error {
 	for _, m := range list {
 		if len(m.Sealed) == 0 || m.Data != nil || m.CreatedAt.IsZero() {
 			return fmt.Errorf("mail %s is not sealed or has no time", m.ID)
@@ -54,9 +55,9 @@ func putMails(t *tx, list []mail.Message) error {
 		if due.IsZero() {
 			due = m.CreatedAt
 		}
-		if _, err := t.exec("INSERT INTO mails ("+mailColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, 'waiting', 0, '', $11, 0, $12)
+		if _, err := t.Exec("INSERT INTO mails ("+mailColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, 'waiting', 0, '', $11, 0, $12)
 			ON CONFLICT (id) DO NOTHING`, m.ID, m.Account, m.Mode, m.To, m.Kind, m.Lang, base64.StdEncoding.EncodeToString(m.Sealed), m.Withdraw,
-			micros(due), micros(m.EndsAt), micros(m.CreatedAt), m.Reader); err != nil {
+			sqldb.Micros(due), sqldb.Micros(m.EndsAt), sqldb.Micros(m.CreatedAt), m.Reader); err != nil {
 			return err
 		}
 	}
@@ -68,14 +69,14 @@ func (s *Store) PutMails(ctx context.Context, list []mail.Message) error {
 	if len(list) == 0 {
 		return nil
 	}
-	return s.write(ctx, nil, func(t *tx) error { return putMails(t, list) })
+	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error { return putMails(t, list) })
 }
 
 // PutMailWithin implements mail.Outbox. The commit holds the account's lock, so a
 // limit of an account is exact; one of an address may be passed by as many as
 // processes write to it at the same moment.
 func (s *Store) PutMailWithin(ctx context.Context, m mail.Message, limits []mail.Limit) error {
-	return s.write(ctx, []string{m.Account}, func(t *tx) error {
+	return s.db.Write(ctx, []string{m.Account}, func(t *sqldb.Tx) error {
 		if err := withinLimits(t, m, limits); err != nil {
 			return err
 		}
@@ -85,31 +86,31 @@ func (s *Store) PutMailWithin(ctx context.Context, m mail.Message, limits []mail
 
 // AdmitMail implements mail.Outbox, under the same lock as PutMailWithin.
 func (s *Store) AdmitMail(ctx context.Context, m mail.Message, reader string, limits []mail.Limit) error {
-	return s.write(ctx, []string{m.Account}, func(t *tx) error {
+	return s.db.Write(ctx, []string{m.Account}, func(t *sqldb.Tx) error {
 		if err := withinLimits(t, m, limits); err != nil {
 			return err
 		}
-		_, err := t.exec("UPDATE mails SET reader = $1 WHERE id = $2", reader, m.ID)
+		_, err := t.Exec("UPDATE mails SET reader = $1 WHERE id = $2", reader, m.ID)
 		return err
 	})
 }
 
-func withinLimits(t *tx, m mail.Message, limits []mail.Limit) error {
+func withinLimits(t *sqldb.Tx, m mail.Message, limits []mail.Limit) error {
 	for _, l := range limits {
-		var w where
-		w.addIf(l.Kind != "", "kind = ?", l.Kind)
-		w.add("created_at >= ?", micros(l.Since))
-		w.addIf(l.Account != "", "account = ?", l.Account)
-		w.addIf(l.Mode != "", "mode = ?", l.Mode)
-		w.addIf(l.To != "", "recipient = ?", l.To)
-		w.addIf(l.Reader != "", "reader = ?", l.Reader)
-		w.add("id <> ?", m.ID)
-		condition := w.sql()
+		var w sqldb.Where
+		w.AddIf(l.Kind != "", "kind = ?", l.Kind)
+		w.Add("created_at >= ?", sqldb.Micros(l.Since))
+		w.AddIf(l.Account != "", "account = ?", l.Account)
+		w.AddIf(l.Mode != "", "mode = ?", l.Mode)
+		w.AddIf(l.To != "", "recipient = ?", l.To)
+		w.AddIf(l.Reader != "", "reader = ?", l.Reader)
+		w.Add("id <> ?", m.ID)
+		condition := w.SQL()
 		if l.Kind == "" || l.Reader != "" {
 			condition += " AND reader <> ''" // as the indexes say
 		}
 		var n int64
-		if err := t.row("SELECT COUNT(*) FROM (SELECT 1 FROM mails"+condition+" LIMIT "+strconv.Itoa(l.Most)+") AS counted", w.args...).Scan(&n); err != nil {
+		if err := t.Row("SELECT COUNT(*) FROM (SELECT 1 FROM mails"+condition+" LIMIT "+strconv.Itoa(l.Most)+") AS counted", w.Args...).Scan(&n); err != nil {
 			return err
 		}
 		if n >= int64(l.Most) {
@@ -124,13 +125,13 @@ func (s *Store) WithdrawMails(ctx context.Context, account string, keys []string
 	if len(keys) == 0 {
 		return nil
 	}
-	return s.write(ctx, nil, func(t *tx) error { return withdrawMails(t, account, keys, at) })
+	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error { return withdrawMails(t, account, keys, at) })
 }
 
-func withdrawMails(t *tx, account string, keys []string, at time.Time) error {
+func withdrawMails(t *sqldb.Tx, account string, keys []string, at time.Time) error {
 	for _, k := range keys {
-		if _, err := t.exec(`UPDATE mails SET status = 'dropped', data = '', ended_at = $1
-			WHERE account = $2 AND withdraw = $3 AND status = 'waiting' AND withdraw <> ''`, micros(at), account, k); err != nil {
+		if _, err := t.Exec(`UPDATE mails SET status = 'dropped', data = '', ended_at = $1
+			WHERE account = $2 AND withdraw = $3 AND status = 'waiting' AND withdraw <> ''`, sqldb.Micros(at), account, k); err != nil {
 			return err
 		}
 	}
@@ -146,7 +147,7 @@ func (s *Store) DueMails(ctx context.Context, now time.Time, limit int) ([]mail.
 	var list []mail.Message
 	var broken []mail.Outcome
 	for _, r := range rows {
-		m, err := scanMail(s.queryRow(ctx, "SELECT "+mailColumns+" FROM mails WHERE id = $1 AND status = 'waiting' AND claimed <= $2", r.id, micros(now)))
+		m, err := scanMail(s.db.Lookup(ctx, "SELECT "+mailColumns+" FROM mails WHERE id = $1 AND status = 'waiting' AND claimed <= $2", r.id, sqldb.Micros(now)))
 		switch {
 		case fault.Code(err) == "mail_damaged":
 			broken = append(broken, mail.Outcome{ID: r.id, Status: mail.ParkedS, Error: "mail_damaged: what it says cannot be read", At: now})
@@ -161,7 +162,7 @@ func (s *Store) DueMails(ctx context.Context, now time.Time, limit int) ([]mail.
 }
 
 func (s *Store) mails(ctx context.Context, query string, args ...any) ([]mail.Message, error) {
-	rows, err := s.query(ctx, s.read, query, args...)
+	rows, err := s.db.Query(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -185,11 +186,11 @@ func (s *Store) ClaimMails(ctx context.Context, due []mail.Message, until time.T
 	due = slices.Clone(due)
 	slices.SortFunc(due, func(a, b mail.Message) int { return strings.Compare(a.ID, b.ID) }) // in one order, as every process does
 	var claimed []mail.Message
-	err := s.write(ctx, nil, func(t *tx) error {
+	err := s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
 		claimed = claimed[:0]
 		for _, m := range due {
-			n, err := t.exec("UPDATE mails SET claimed = $1, due_at = $1, attempt = attempt + 1 WHERE id = $2 AND status = 'waiting' AND attempt = $3",
-				micros(until), m.ID, m.Attempt)
+			n, err := t.Exec("UPDATE mails SET claimed = $1, due_at = $1, attempt = attempt + 1 WHERE id = $2 AND status = 'waiting' AND attempt = $3",
+				sqldb.Micros(until), m.ID, m.Attempt)
 			if err != nil {
 				return err
 			}
@@ -209,11 +210,11 @@ func (s *Store) ClaimMails(ctx context.Context, due []mail.Message, until time.T
 // ReleaseMails ends the claims of a process that died, at the start of the next one.
 // Where several processes share the store, claims run out by themselves.
 func (s *Store) ReleaseMails(ctx context.Context) error {
-	if !s.dialect.cached() {
+	if s.db.Shared() {
 		return nil
 	}
-	return s.write(ctx, nil, func(t *tx) error {
-		_, err := t.exec("UPDATE mails SET claimed = 0, due_at = created_at WHERE status = 'waiting' AND claimed > 0")
+	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
+		_, err := t.Exec("UPDATE mails SET claimed = 0, due_at = created_at WHERE status = 'waiting' AND claimed > 0")
 		return err
 	})
 }
@@ -225,15 +226,15 @@ func (s *Store) SettleMails(ctx context.Context, outcomes []mail.Outcome) error 
 	}
 	outcomes = slices.Clone(outcomes)
 	slices.SortFunc(outcomes, func(a, b mail.Outcome) int { return strings.Compare(a.ID, b.ID) })
-	return s.write(ctx, nil, func(t *tx) error {
+	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
 		for _, o := range outcomes {
 			var err error
 			if o.Status == mail.Waiting {
-				_, err = t.exec("UPDATE mails SET due_at = $1, claimed = 0, error = $2, attempt = attempt - $3 WHERE id = $4 AND status = 'waiting'",
-					micros(o.NextAt), o.Error, back(o.Unsent), o.ID)
+				_, err = t.Exec("UPDATE mails SET due_at = $1, claimed = 0, error = $2, attempt = attempt - $3 WHERE id = $4 AND status = 'waiting'",
+					sqldb.Micros(o.NextAt), o.Error, back(o.Unsent), o.ID)
 			} else {
-				_, err = t.exec("UPDATE mails SET status = $1, data = '', error = $2, ended_at = $3 WHERE id = $4 AND status = 'waiting'",
-					string(o.Status), o.Error, micros(o.At), o.ID)
+				_, err = t.Exec("UPDATE mails SET status = $1, data = '', error = $2, ended_at = $3 WHERE id = $4 AND status = 'waiting'",
+					string(o.Status), o.Error, sqldb.Micros(o.At), o.ID)
 			}
 			if err != nil {
 				return err
@@ -253,10 +254,10 @@ func back(unsent bool) int64 {
 
 // Mails implements mail.Outbox.
 func (s *Store) Mails(ctx context.Context, account, before string, limit int) ([]mail.Message, error) {
-	var w where
-	w.add("account = ?", account)
-	w.addIf(before != "", "id < ?", before)
-	list, err := s.mails(ctx, "SELECT "+mailColumns+" FROM mails"+w.sql()+" ORDER BY id DESC LIMIT "+strconv.Itoa(limit), w.args...)
+	var w sqldb.Where
+	w.Add("account = ?", account)
+	w.AddIf(before != "", "id < ?", before)
+	list, err := s.mails(ctx, "SELECT "+mailColumns+" FROM mails"+w.SQL()+" ORDER BY id DESC LIMIT "+strconv.Itoa(limit), w.Args...)
 	for i := range list {
 		list[i].Sealed = nil
 	}
@@ -278,19 +279,19 @@ const (
 // CountParkedMails counts the mails of the last mail.Life that were given up; for
 // metrics, as is CountDueMails.
 func (s *Store) CountParkedMails(ctx context.Context) (n int64, err error) {
-	err = s.queryRow(ctx, countParkedMails).Scan(&n)
+	err = s.db.Lookup(ctx, countParkedMails).Scan(&n)
 	return n, err
 }
 
 // CountDueMails counts those whose time has come.
 func (s *Store) CountDueMails(ctx context.Context, now time.Time) (n int64, err error) {
-	err = s.queryRow(ctx, countDueMails, micros(now)).Scan(&n)
+	err = s.db.Lookup(ctx, countDueMails, sqldb.Micros(now)).Scan(&n)
 	return n, err
 }
 
 const readerColumns = "u.id, u.account, u.email, u.confirmed_at, COALESCE(p.lang, ''), COALESCE(p.off, '[]') FROM users u LEFT JOIN mail_preferences p ON p.user_id = u.id"
 
-func scanReader(row rowScanner) (mail.Reader, error) {
+func scanReader(row sqldb.Scanner) (mail.Reader, error) {
 	var r mail.Reader
 	var off string
 	var confirmed int64
@@ -299,14 +300,14 @@ func scanReader(row rowScanner) (mail.Reader, error) {
 	}
 	r.Confirmed = confirmed > 0
 	if err := json.Unmarshal([]byte(off), &r.Off); err != nil {
-		return mail.Reader{}, damaged("preferences", r.User, err)
+		return mail.Reader{}, sqldb.Damaged("preferences", r.User, err)
 	}
 	return r, nil
 }
 
 // Readers implements mail.Readers.
 func (s *Store) Readers(ctx context.Context, account string) ([]mail.Reader, error) {
-	rows, err := s.query(ctx, s.read, "SELECT "+readerColumns+" WHERE u.account = $1 ORDER BY u.id", account)
+	rows, err := s.db.Query(ctx, "SELECT "+readerColumns+" WHERE u.account = $1 ORDER BY u.id", account)
 	if err != nil {
 		return nil, err
 	}
@@ -324,7 +325,7 @@ func (s *Store) Readers(ctx context.Context, account string) ([]mail.Reader, err
 
 // Reader implements mail.Readers.
 func (s *Store) Reader(ctx context.Context, user string) (mail.Reader, error) {
-	return scanReader(s.queryRow(ctx, "SELECT "+readerColumns+" WHERE u.id = $1", user))
+	return scanReader(s.db.Lookup(ctx, "SELECT "+readerColumns+" WHERE u.id = $1", user))
 }
 
 // TimeZone implements mail.Readers.
@@ -348,8 +349,8 @@ func (s *Store) PutPreferences(ctx context.Context, p mail.Preferences) error {
 	if len(p.Off) == 0 {
 		off = []byte("[]")
 	}
-	return s.write(ctx, nil, func(t *tx) error {
-		_, err := t.exec(`INSERT INTO mail_preferences (user_id, lang, off) VALUES ($1, $2, $3)
+	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
+		_, err := t.Exec(`INSERT INTO mail_preferences (user_id, lang, off) VALUES ($1, $2, $3)
 			ON CONFLICT (user_id) DO UPDATE SET lang = excluded.lang, off = excluded.off`, p.User, p.Lang, string(off))
 		return err
 	})
@@ -357,9 +358,9 @@ func (s *Store) PutPreferences(ctx context.Context, p mail.Preferences) error {
 
 // Refuse implements mail.Readers.
 func (s *Store) Refuse(ctx context.Context, account, address string, at time.Time) error {
-	return s.write(ctx, nil, func(t *tx) error {
-		_, err := t.exec("INSERT INTO mail_refusals (account, address, created_at) VALUES ($1, $2, $3) ON CONFLICT (account, address) DO NOTHING",
-			account, address, micros(at))
+	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
+		_, err := t.Exec("INSERT INTO mail_refusals (account, address, created_at) VALUES ($1, $2, $3) ON CONFLICT (account, address) DO NOTHING",
+			account, address, sqldb.Micros(at))
 		return err
 	})
 }
@@ -367,7 +368,7 @@ func (s *Store) Refuse(ctx context.Context, account, address string, at time.Tim
 // Refuses implements mail.Readers.
 func (s *Store) Refuses(ctx context.Context, account, address string) (bool, error) {
 	var one int
-	err := s.queryRow(ctx, "SELECT 1 FROM mail_refusals WHERE account = $1 AND address = $2", account, address).Scan(&one)
+	err := s.db.Lookup(ctx, "SELECT 1 FROM mail_refusals WHERE account = $1 AND address = $2", account, address).Scan(&one)
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil
 	}
@@ -380,7 +381,7 @@ const parkedEndpoints = `SELECT e.account, e.mode, e.id, e.url, COUNT(*) FROM we
 // ParkedEndpoints are those that webhooks were given up for since a moment, and
 // that nobody has dealt with. It reads the index of those alone.
 func (s *Store) ParkedEndpoints(ctx context.Context, since time.Time) ([]mail.ParkedEndpoint, error) {
-	rows, err := s.query(ctx, s.read, parkedEndpoints, micros(since))
+	rows, err := s.db.Query(ctx, parkedEndpoints, sqldb.Micros(since))
 	if err != nil {
 		return nil, err
 	}
@@ -394,14 +395,4 @@ func (s *Store) ParkedEndpoints(ctx context.Context, since time.Time) ([]mail.Pa
 		list = append(list, p)
 	}
 	return list, rows.Err()
-}
-
-// BeginAtEnd puts a consumer that is new behind everything that the feed holds: it
-// works on what comes from then on. One that has a checkpoint stays there.
-func (s *Store) BeginAtEnd(ctx context.Context, consumer string) error {
-	return s.write(ctx, nil, func(t *tx) error {
-		_, err := t.exec(`INSERT INTO checkpoints (consumer, position) SELECT CAST($1 AS TEXT), COALESCE(MAX(position), 0) FROM events
-			WHERE TRUE ON CONFLICT (consumer) DO NOTHING`, consumer)
-		return err
-	})
 }

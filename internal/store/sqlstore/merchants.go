@@ -15,6 +15,7 @@ import (
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/idempotency"
 	"github.com/paylink/paylink/internal/merchant"
+	"github.com/paylink/paylink/internal/store/sqldb"
 )
 
 var (
@@ -31,31 +32,31 @@ func missing(err error, object string) error {
 	return err
 }
 
-func putUser(t *tx, u merchant.User, onConflict string) error {
-	_, err := t.exec("INSERT INTO users ("+userColumns+") VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"+onConflict,
-		u.ID, u.Account, u.Username, u.Email, micros(u.Date), u.PasswordHash, micros(u.CreatedAt), micros(u.ConfirmedAt))
+func putUser(t *sqldb.Tx, u merchant.User, onConflict string) error {
+	_, err := t.Exec("INSERT INTO users ("+userColumns+") VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"+onConflict,
+		u.ID, u.Account, u.Username, u.Email, sqldb.Micros(u.Date), u.PasswordHash, sqldb.Micros(u.CreatedAt), sqldb.Micros(u.ConfirmedAt))
 	return err
 }
 
 const userColumns = "id, account, username, email, date, password_hash, created_at, confirmed_at"
 
-func scanUser(row rowScanner) (merchant.User, error) {
+func scanUser(row sqldb.Scanner) (merchant.User, error) {
 	var u merchant.User
 	var date, created, confirmed int64
 	err := row.Scan(&u.ID, &u.Account, &u.Username, &u.Email, &date, &u.PasswordHash, &created, &confirmed)
-	u.Date, u.CreatedAt, u.ConfirmedAt = fromMicros(date), fromMicros(created), fromMicros(confirmed)
+	u.Date, u.CreatedAt, u.ConfirmedAt = sqldb.FromMicros(date), sqldb.FromMicros(created), sqldb.FromMicros(confirmed)
 	return u, missing(err, "user")
 }
 
 // UserByLogin implements merchant.UserStore.
 func (s *Store) UserByLogin(ctx context.Context, login string) (merchant.User, error) {
-	return scanUser(s.queryRow(ctx, "SELECT "+userColumns+` FROM users WHERE id =
+	return scanUser(s.db.Lookup(ctx, "SELECT "+userColumns+` FROM users WHERE id =
 		(SELECT user_id FROM logins WHERE login IN ($1, $2) ORDER BY CASE WHEN login = $1 THEN 0 ELSE 1 END LIMIT 1)`, strings.ToLower(login), merchant.LoginKey(login)))
 }
 
 // UserByID implements merchant.UserStore.
 func (s *Store) UserByID(ctx context.Context, id string) (merchant.User, error) {
-	return scanUser(s.queryRow(ctx, "SELECT "+userColumns+" FROM users WHERE id = $1", id))
+	return scanUser(s.db.Lookup(ctx, "SELECT "+userColumns+" FROM users WHERE id = $1", id))
 }
 
 // GetAccount implements merchant.UserStore.
@@ -67,14 +68,14 @@ func (s *Store) readAccount(ctx context.Context, id string) (merchant.Account, e
 	a := merchant.Account{ID: id}
 	var methods string
 	var created, confirmed int64
-	err := s.queryRow(ctx, "SELECT name, methods, revision, created_at, confirmed_at, time_zone FROM accounts WHERE id = $1", id).
+	err := s.db.Lookup(ctx, "SELECT name, methods, revision, created_at, confirmed_at, time_zone FROM accounts WHERE id = $1", id).
 		Scan(&a.Name, &methods, &a.Revision, &created, &confirmed, &a.TimeZone)
 	if err != nil {
 		return a, missing(err, "account")
 	}
-	a.CreatedAt, a.ConfirmedAt = fromMicros(created), fromMicros(confirmed)
+	a.CreatedAt, a.ConfirmedAt = sqldb.FromMicros(created), sqldb.FromMicros(confirmed)
 	if err := json.Unmarshal([]byte(methods), &a.Methods); err != nil {
-		return a, damaged("account", id, err)
+		return a, sqldb.Damaged("account", id, err)
 	}
 	return a, nil
 }
@@ -86,8 +87,8 @@ func (s *Store) PutMethods(ctx context.Context, account string, revision int64, 
 		return err
 	}
 	defer s.accounts.forget(account)
-	return s.write(ctx, nil, func(t *tx) error {
-		n, err := t.exec("UPDATE accounts SET methods = $1, revision = revision + 1 WHERE id = $2 AND revision = $3", string(methods), account, revision)
+	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
+		n, err := t.Exec("UPDATE accounts SET methods = $1, revision = revision + 1 WHERE id = $2 AND revision = $3", string(methods), account, revision)
 		if err != nil {
 			return err
 		}
@@ -105,15 +106,15 @@ func (s *Store) PutTimeZone(ctx context.Context, account, zone string, first boo
 		update += " AND time_zone = ''"
 	}
 	defer s.accounts.forget(account)
-	return s.write(ctx, nil, func(t *tx) error {
-		_, err := t.exec(update, zone, account)
+	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
+		_, err := t.Exec(update, zone, account)
 		return err
 	})
 }
 
 const keyColumns = "id, account, name, mode, scopes, hash, previous_hash, previous_until, expires_at, last_used_at, revoked_at, created_at, revision"
 
-func scanKey(row rowScanner) (merchant.Key, error) {
+func scanKey(row sqldb.Scanner) (merchant.Key, error) {
 	var (
 		k                                   merchant.Key
 		scopes, hash, previous              string
@@ -123,16 +124,16 @@ func scanKey(row rowScanner) (merchant.Key, error) {
 	if err != nil {
 		return k, missing(err, "API key")
 	}
-	k.PreviousUntil, k.ExpiresAt, k.LastUsedAt = fromMicros(until), fromMicros(expires), fromMicros(used)
-	k.RevokedAt, k.CreatedAt = fromMicros(revoked), fromMicros(made)
+	k.PreviousUntil, k.ExpiresAt, k.LastUsedAt = sqldb.FromMicros(until), sqldb.FromMicros(expires), sqldb.FromMicros(used)
+	k.RevokedAt, k.CreatedAt = sqldb.FromMicros(revoked), sqldb.FromMicros(made)
 	if err := json.Unmarshal([]byte(scopes), &k.Scopes); err != nil {
-		return k, damaged("API key", k.ID, err)
+		return k, sqldb.Damaged("API key", k.ID, err)
 	}
 	if k.Hash, err = unbase64(hash); err == nil {
 		k.PreviousHash, err = unbase64(previous)
 	}
 	if err != nil {
-		return k, damaged("API key", k.ID, err)
+		return k, sqldb.Damaged("API key", k.ID, err)
 	}
 	return k, nil
 }
@@ -146,7 +147,7 @@ func unbase64(s string) ([]byte, error) {
 
 // CreateKey implements merchant.KeyStore.
 func (s *Store) CreateKey(ctx context.Context, k merchant.Key, r *idempotency.Record) error {
-	return s.write(ctx, nil, func(t *tx) error {
+	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
 		if err := putKey(t, k, ""); err != nil {
 			return err
 		}
@@ -154,40 +155,40 @@ func (s *Store) CreateKey(ctx context.Context, k merchant.Key, r *idempotency.Re
 	})
 }
 
-func putKey(t *tx, k merchant.Key, onConflict string) error {
+func putKey(t *sqldb.Tx, k merchant.Key, onConflict string) error {
 	scopes, err := json.Marshal(k.Scopes)
 	if err != nil {
 		return err
 	}
-	_, err = t.exec("INSERT INTO api_keys ("+keyColumns+") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"+onConflict,
+	_, err = t.Exec("INSERT INTO api_keys ("+keyColumns+") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"+onConflict,
 		k.ID, k.Account, k.Name, k.Mode, string(scopes), base64.StdEncoding.EncodeToString(k.Hash), base64.StdEncoding.EncodeToString(k.PreviousHash),
-		micros(k.PreviousUntil), micros(k.ExpiresAt), micros(k.LastUsedAt), micros(k.RevokedAt), micros(k.CreatedAt), k.Revision)
+		sqldb.Micros(k.PreviousUntil), sqldb.Micros(k.ExpiresAt), sqldb.Micros(k.LastUsedAt), sqldb.Micros(k.RevokedAt), sqldb.Micros(k.CreatedAt), k.Revision)
 	return err
 }
 
 // KeyByID implements merchant.KeyStore.
 func (s *Store) KeyByID(ctx context.Context, id string) (merchant.Key, error) {
 	return s.keys.get(id, func() (merchant.Key, error) {
-		return scanKey(s.queryRow(ctx, "SELECT "+keyColumns+" FROM api_keys WHERE id = $1", id))
+		return scanKey(s.db.Lookup(ctx, "SELECT "+keyColumns+" FROM api_keys WHERE id = $1", id))
 	})
 }
 
 // KeyByHash implements merchant.KeyStore.
 func (s *Store) KeyByHash(ctx context.Context, hash []byte) (merchant.Key, error) {
 	h := base64.StdEncoding.EncodeToString(hash)
-	k, err := scanKey(s.queryRow(ctx, "SELECT "+keyColumns+" FROM api_keys WHERE hash = $1", h))
+	k, err := scanKey(s.db.Lookup(ctx, "SELECT "+keyColumns+" FROM api_keys WHERE hash = $1", h))
 	if err != nil && fault.KindOf(err) == fault.KindNotFound {
-		return scanKey(s.queryRow(ctx, "SELECT "+keyColumns+" FROM api_keys WHERE previous_hash = $1 AND previous_hash <> ''", h))
+		return scanKey(s.db.Lookup(ctx, "SELECT "+keyColumns+" FROM api_keys WHERE previous_hash = $1 AND previous_hash <> ''", h))
 	}
 	return k, err
 }
 
 // KeysByAccount implements merchant.KeyStore.
 func (s *Store) KeysByAccount(ctx context.Context, account, before string, limit int) ([]merchant.Key, error) {
-	var w where
-	w.add("account = ?", account)
-	w.addIf(before != "", "id < ?", before)
-	rows, err := s.query(ctx, s.read, "SELECT "+keyColumns+" FROM api_keys"+w.sql()+" ORDER BY id DESC LIMIT "+strconv.Itoa(limit), w.args...)
+	var w sqldb.Where
+	w.Add("account = ?", account)
+	w.AddIf(before != "", "id < ?", before)
+	rows, err := s.db.Query(ctx, "SELECT "+keyColumns+" FROM api_keys"+w.SQL()+" ORDER BY id DESC LIMIT "+strconv.Itoa(limit), w.Args...)
 	if err != nil {
 		return nil, err
 	}
@@ -210,11 +211,11 @@ func (s *Store) UpdateKey(ctx context.Context, k merchant.Key, r *idempotency.Re
 		return err
 	}
 	defer s.keys.forget(k.ID)
-	return s.write(ctx, nil, func(t *tx) error {
-		n, err := t.exec(`UPDATE api_keys SET name = $1, scopes = $2, hash = $3, previous_hash = $4, previous_until = $5, expires_at = $6,
+	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
+		n, err := t.Exec(`UPDATE api_keys SET name = $1, scopes = $2, hash = $3, previous_hash = $4, previous_until = $5, expires_at = $6,
 			revoked_at = $7, revision = revision + 1 WHERE id = $8 AND account = $9 AND revision = $10`,
 			k.Name, string(scopes), base64.StdEncoding.EncodeToString(k.Hash), base64.StdEncoding.EncodeToString(k.PreviousHash),
-			micros(k.PreviousUntil), micros(k.ExpiresAt), micros(k.RevokedAt), k.ID, k.Account, k.Revision)
+			sqldb.Micros(k.PreviousUntil), sqldb.Micros(k.ExpiresAt), sqldb.Micros(k.RevokedAt), k.ID, k.Account, k.Revision)
 		if err != nil {
 			return err
 		}
@@ -232,10 +233,10 @@ func (s *Store) TouchKeys(ctx context.Context, used map[string]time.Time) error 
 			s.keys.forget(id)
 		}
 	}()
-	return s.write(ctx, nil, func(t *tx) error {
+	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
 		for _, id := range slices.Sorted(maps.Keys(used)) { // in one order, as every process does
 			at := used[id]
-			if _, err := t.exec("UPDATE api_keys SET last_used_at = $1 WHERE id = $2 AND last_used_at < $1", micros(at), id); err != nil {
+			if _, err := t.Exec("UPDATE api_keys SET last_used_at = $1 WHERE id = $2 AND last_used_at < $1", sqldb.Micros(at), id); err != nil {
 				return err
 			}
 		}
@@ -243,26 +244,26 @@ func (s *Store) TouchKeys(ctx context.Context, used map[string]time.Time) error 
 	})
 }
 
-func putSession(t *tx, ses merchant.Session, onConflict string) error {
-	_, err := t.exec("INSERT INTO sessions ("+sessionColumns+") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"+onConflict,
-		ses.ID, ses.User, ses.Account, micros(ses.CreatedAt), micros(ses.ExpiresAt), micros(ses.RevokedAt),
-		bit(ses.Browser), ses.Agent, ses.Network, micros(ses.LastSeenAt))
+func putSession(t *sqldb.Tx, ses merchant.Session, onConflict string) error {
+	_, err := t.Exec("INSERT INTO sessions ("+sessionColumns+") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"+onConflict,
+		ses.ID, ses.User, ses.Account, sqldb.Micros(ses.CreatedAt), sqldb.Micros(ses.ExpiresAt), sqldb.Micros(ses.RevokedAt),
+		sqldb.Bit(ses.Browser), ses.Agent, ses.Network, sqldb.Micros(ses.LastSeenAt))
 	return err
 }
 
 // SessionByID implements merchant.SessionStore.
 func (s *Store) SessionByID(ctx context.Context, id string) (merchant.Session, error) {
-	return scanSession(s.queryRow(ctx, "SELECT "+sessionColumns+" FROM sessions WHERE id = $1", id))
+	return scanSession(s.db.Lookup(ctx, "SELECT "+sessionColumns+" FROM sessions WHERE id = $1", id))
 }
 
 const sessionColumns = "id, user_id, account, created_at, expires_at, revoked_at, browser, agent, network, last_seen_at"
 
-func scanSession(row rowScanner) (merchant.Session, error) {
+func scanSession(row sqldb.Scanner) (merchant.Session, error) {
 	var ses merchant.Session
 	var created, expires, revoked, browser, seen int64
 	err := row.Scan(&ses.ID, &ses.User, &ses.Account, &created, &expires, &revoked, &browser, &ses.Agent, &ses.Network, &seen)
-	ses.CreatedAt, ses.ExpiresAt, ses.RevokedAt = fromMicros(created), fromMicros(expires), fromMicros(revoked)
-	ses.Browser, ses.LastSeenAt = browser != 0, fromMicros(seen)
+	ses.CreatedAt, ses.ExpiresAt, ses.RevokedAt = sqldb.FromMicros(created), sqldb.FromMicros(expires), sqldb.FromMicros(revoked)
+	ses.Browser, ses.LastSeenAt = browser != 0, sqldb.FromMicros(seen)
 	return ses, missing(err, "session")
 }
 
@@ -275,8 +276,8 @@ func (s *Store) PruneSessions(ctx context.Context, before time.Time, limit int) 
 
 // RevokeSession implements merchant.SessionStore.
 func (s *Store) RevokeSession(ctx context.Context, id string, at time.Time) error {
-	return s.write(ctx, nil, func(t *tx) error {
-		_, err := t.exec("UPDATE sessions SET revoked_at = $1 WHERE id = $2 AND revoked_at = 0", micros(at), id)
+	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
+		_, err := t.Exec("UPDATE sessions SET revoked_at = $1 WHERE id = $2 AND revoked_at = 0", sqldb.Micros(at), id)
 		return err
 	})
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/store/sqldb"
 )
 
 var _ fraud.Models = (*Store)(nil)
@@ -26,7 +27,7 @@ type modelDoc struct {
 
 // Models implements fraud.Models: the newest first.
 func (s *Store) Models(ctx context.Context) ([]fraud.ModelInfo, error) {
-	rows, err := s.query(ctx, s.read, "SELECT version, state, promoted_at, doc, doc_sum FROM fraud_models ORDER BY trained_at DESC, version")
+	rows, err := s.db.Query(ctx, "SELECT version, state, promoted_at, doc, doc_sum FROM fraud_models ORDER BY trained_at DESC, version")
 	if err != nil {
 		return nil, err
 	}
@@ -39,12 +40,12 @@ func (s *Store) Models(ctx context.Context) ([]fraud.ModelInfo, error) {
 			return nil, err
 		}
 		var d modelDoc
-		if err := decode("model", version, doc, sum, &d); err != nil {
+		if err := sqldb.Decode("model", version, doc, sum, &d); err != nil {
 			return nil, err
 		}
 		d.Info.State = state
 		if promoted != 0 {
-			d.Info.PromotedAt = fromMicros(promoted)
+			d.Info.PromotedAt = sqldb.FromMicros(promoted)
 		}
 		list = append(list, d.Info)
 	}
@@ -55,7 +56,7 @@ func (s *Store) Models(ctx context.Context) ([]fraud.ModelInfo, error) {
 func (s *Store) Model(ctx context.Context, version string) ([]byte, error) {
 	var doc, text string
 	var sum int64
-	err := s.queryRow(ctx, "SELECT doc, doc_sum, file FROM fraud_models WHERE version = $1", version).Scan(&doc, &sum, &text)
+	err := s.db.Lookup(ctx, "SELECT doc, doc_sum, file FROM fraud_models WHERE version = $1", version).Scan(&doc, &sum, &text)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, fault.NotFound("model")
 	}
@@ -63,12 +64,12 @@ func (s *Store) Model(ctx context.Context, version string) ([]byte, error) {
 		return nil, err
 	}
 	var d modelDoc
-	if err := decode("model", version, doc, sum, &d); err != nil {
+	if err := sqldb.Decode("model", version, doc, sum, &d); err != nil {
 		return nil, err
 	}
 	file, err := base64.StdEncoding.DecodeString(text)
 	if err != nil || checksum(file) != d.Checksum {
-		return nil, damaged("model", version, err)
+		return nil, sqldb.Damaged("model", version, err)
 	}
 	return file, nil
 }
@@ -81,13 +82,13 @@ func checksum(file []byte) string {
 // AddModel implements fraud.Models. A model that is there stays what it is.
 func (s *Store) AddModel(ctx context.Context, info fraud.ModelInfo, file []byte) error {
 	info.State, info.PromotedAt = "", time.Time{}
-	doc, sum, err := encode(modelDoc{Info: info, Checksum: checksum(file)})
+	doc, sum, err := sqldb.Encode(modelDoc{Info: info, Checksum: checksum(file)})
 	if err != nil {
 		return err
 	}
-	return s.write(ctx, modelLock, func(t *tx) error {
-		_, err := t.exec(`INSERT INTO fraud_models (version, state, trained_at, promoted_at, doc, doc_sum, file) VALUES ($1, $2, $3, 0, $4, $5, $6)
-			ON CONFLICT (version) DO NOTHING`, info.Version, fraud.ModelTrained, micros(info.TrainedAt), doc, sum, base64.StdEncoding.EncodeToString(file))
+	return s.db.Write(ctx, modelLock, func(t *sqldb.Tx) error {
+		_, err := t.Exec(`INSERT INTO fraud_models (version, state, trained_at, promoted_at, doc, doc_sum, file) VALUES ($1, $2, $3, 0, $4, $5, $6)
+			ON CONFLICT (version) DO NOTHING`, info.Version, fraud.ModelTrained, sqldb.Micros(info.TrainedAt), doc, sum, base64.StdEncoding.EncodeToString(file))
 		return err
 	})
 }
@@ -100,9 +101,9 @@ func (s *Store) SetModel(ctx context.Context, version, state string) error {
 	default:
 		return fault.Invalid("state", "value_invalid", "Must be running, shadow or retired.")
 	}
-	return s.write(ctx, modelLock, func(t *tx) error {
+	return s.db.Write(ctx, modelLock, func(t *sqldb.Tx) error {
 		var is string
-		err := t.row("SELECT state FROM fraud_models WHERE version = $1", version).Scan(&is)
+		err := t.Row("SELECT state FROM fraud_models WHERE version = $1", version).Scan(&is)
 		if errors.Is(err, sql.ErrNoRows) {
 			return fault.NotFound("model")
 		}
@@ -110,15 +111,15 @@ func (s *Store) SetModel(ctx context.Context, version, state string) error {
 			return err
 		}
 		if state != fraud.ModelRetired {
-			if _, err := t.exec("UPDATE fraud_models SET state = $1 WHERE state = $2", fraud.ModelRetired, state); err != nil {
+			if _, err := t.Exec("UPDATE fraud_models SET state = $1 WHERE state = $2", fraud.ModelRetired, state); err != nil {
 				return err
 			}
 		}
 		if state == fraud.ModelRunning {
-			_, err = t.exec("UPDATE fraud_models SET state = $1, promoted_at = $2 WHERE version = $3", state, micros(time.Now()), version)
+			_, err = t.Exec("UPDATE fraud_models SET state = $1, promoted_at = $2 WHERE version = $3", state, sqldb.Micros(time.Now()), version)
 			return err
 		}
-		_, err = t.exec("UPDATE fraud_models SET state = $1 WHERE version = $2", state, version)
+		_, err = t.Exec("UPDATE fraud_models SET state = $1 WHERE version = $2", state, version)
 		return err
 	})
 }

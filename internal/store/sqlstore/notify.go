@@ -12,6 +12,8 @@ import (
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/idempotency"
 	"github.com/paylink/paylink/internal/notify"
+	"github.com/paylink/paylink/internal/store/feed"
+	"github.com/paylink/paylink/internal/store/sqldb"
 	"github.com/paylink/paylink/internal/stream"
 )
 
@@ -20,7 +22,7 @@ var _ notify.Store = (*Store)(nil)
 const endpointColumns = `id, account, mode, url, events, secret, previous_secret, previous_until,
 	disabled_at, disabled_reason, created_at, revision, failing_since, told`
 
-func scanEndpoint(row rowScanner) (notify.Endpoint, error) {
+func scanEndpoint(row sqldb.Scanner) (notify.Endpoint, error) {
 	var (
 		e                        notify.Endpoint
 		events, secret, previous string
@@ -45,9 +47,9 @@ func scanEndpoint(row rowScanner) (notify.Endpoint, error) {
 		e.PreviousSealedSecret, err = fromBase64(previous)
 	}
 	if err != nil {
-		return notify.Endpoint{}, damaged("webhook endpoint", e.ID, err)
+		return notify.Endpoint{}, sqldb.Damaged("webhook endpoint", e.ID, err)
 	}
-	e.PreviousUntil, e.DisabledAt, e.CreatedAt, e.FailingSince = fromMicros(until), fromMicros(disabled), fromMicros(created), fromMicros(failing)
+	e.PreviousUntil, e.DisabledAt, e.CreatedAt, e.FailingSince = sqldb.FromMicros(until), sqldb.FromMicros(disabled), sqldb.FromMicros(created), sqldb.FromMicros(failing)
 	return e, nil
 }
 
@@ -62,13 +64,13 @@ func fromBase64(s string) ([]byte, error) {
 // CreateEndpoint implements notify.Store.
 func (s *Store) CreateEndpoint(ctx context.Context, e notify.Endpoint, r *idempotency.Record) error {
 	e.Revision = 1
-	return s.write(ctx, []string{e.Account}, func(t *tx) error {
+	return s.db.Write(ctx, []string{e.Account}, func(t *sqldb.Tx) error {
 		n, err := putEndpoint(t, e)
 		if err != nil || n == 0 {
 			return err // 0: this very endpoint is in the store already
 		}
 		var count int64
-		if err := t.row("SELECT count(*) FROM webhook_endpoints WHERE account = $1 AND mode = $2", e.Account, e.Mode).Scan(&count); err != nil {
+		if err := t.Row("SELECT count(*) FROM webhook_endpoints WHERE account = $1 AND mode = $2", e.Account, e.Mode).Scan(&count); err != nil {
 			return err
 		}
 		if count > notify.MaxEndpoints {
@@ -85,8 +87,8 @@ func (s *Store) CreateEndpoint(ctx context.Context, e notify.Endpoint, r *idempo
 // notDoubled refuses an endpoint that doubles another of its owner's, unless it did so
 // before the change. The commits of an account follow each other, so two at the same
 // moment do not both pass.
-func notDoubled(t *tx, before, e notify.Endpoint) error {
-	return t.each(func(row rowScanner) error {
+func notDoubled(t *sqldb.Tx, before, e notify.Endpoint) error {
+	return t.Each(func(row sqldb.Scanner) error {
 		other, err := scanEndpoint(row)
 		if err == nil && e.Doubles(other) && !before.Doubles(other) {
 			return notify.EndpointExists(other)
@@ -95,26 +97,26 @@ func notDoubled(t *tx, before, e notify.Endpoint) error {
 	}, "SELECT "+endpointColumns+" FROM webhook_endpoints WHERE account = $1 AND mode = $2 AND url = $3 AND id <> $4 ORDER BY id", e.Account, e.Mode, e.URL, e.ID)
 }
 
-func putEndpoint(t *tx, e notify.Endpoint) (int64, error) {
+func putEndpoint(t *sqldb.Tx, e notify.Endpoint) (int64, error) {
 	events, err := json.Marshal(e.Events)
 	if err != nil {
 		return 0, err
 	}
-	return t.exec(`INSERT INTO webhook_endpoints (`+endpointColumns+`)
+	return t.Exec(`INSERT INTO webhook_endpoints (`+endpointColumns+`)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT (id) DO NOTHING`,
 		e.ID, e.Account, e.Mode, e.URL, string(events), base64.StdEncoding.EncodeToString(e.SealedSecret),
-		base64.StdEncoding.EncodeToString(e.PreviousSealedSecret), micros(e.PreviousUntil),
-		micros(e.DisabledAt), e.DisabledReason, micros(e.CreatedAt), e.Revision, micros(e.FailingSince), e.Told)
+		base64.StdEncoding.EncodeToString(e.PreviousSealedSecret), sqldb.Micros(e.PreviousUntil),
+		sqldb.Micros(e.DisabledAt), e.DisabledReason, sqldb.Micros(e.CreatedAt), e.Revision, sqldb.Micros(e.FailingSince), e.Told)
 }
 
 // Endpoint implements notify.Store.
 func (s *Store) Endpoint(ctx context.Context, account, id string) (notify.Endpoint, error) {
-	return scanEndpoint(s.queryRow(ctx, "SELECT "+endpointColumns+" FROM webhook_endpoints WHERE id = $1 AND account = $2", id, account))
+	return scanEndpoint(s.db.Lookup(ctx, "SELECT "+endpointColumns+" FROM webhook_endpoints WHERE id = $1 AND account = $2", id, account))
 }
 
 // Endpoints implements notify.Store.
 func (s *Store) Endpoints(ctx context.Context, account, mode string) ([]notify.Endpoint, error) {
-	rows, err := s.query(ctx, s.read, "SELECT "+endpointColumns+` FROM webhook_endpoints
+	rows, err := s.db.Query(ctx, "SELECT "+endpointColumns+` FROM webhook_endpoints
 		WHERE account = $1 AND mode = $2 ORDER BY id DESC LIMIT `+strconv.Itoa(notify.MaxEndpoints), account, mode)
 	if err != nil {
 		return nil, err
@@ -133,7 +135,7 @@ func (s *Store) Endpoints(ctx context.Context, account, mode string) ([]notify.E
 
 // Owners implements notify.Store.
 func (s *Store) Owners(ctx context.Context) ([]notify.Owner, error) {
-	rows, err := s.query(ctx, s.read, "SELECT DISTINCT account, mode FROM webhook_endpoints")
+	rows, err := s.db.Query(ctx, "SELECT DISTINCT account, mode FROM webhook_endpoints")
 	if err != nil {
 		return nil, err
 	}
@@ -155,24 +157,24 @@ func (s *Store) UpdateEndpoint(ctx context.Context, e notify.Endpoint, events []
 	if err != nil {
 		return err
 	}
-	rows, err := encodeEvents(events)
+	rows, err := feed.Encode(events)
 	if err != nil {
 		return err
 	}
-	return s.write(ctx, []string{e.Account}, func(t *tx) error {
-		before, err := scanEndpoint(t.row("SELECT "+endpointColumns+" FROM webhook_endpoints WHERE id = $1 AND account = $2", e.ID, e.Account))
+	return s.db.Write(ctx, []string{e.Account}, func(t *sqldb.Tx) error {
+		before, err := scanEndpoint(t.Row("SELECT "+endpointColumns+" FROM webhook_endpoints WHERE id = $1 AND account = $2", e.ID, e.Account))
 		if fault.KindOf(err) == fault.KindNotFound {
 			return notify.ErrConflict
 		}
 		if err != nil {
 			return err
 		}
-		n, err := t.exec(`UPDATE webhook_endpoints SET url = $1, events = $2, secret = $3, previous_secret = $4, previous_until = $5,
+		n, err := t.Exec(`UPDATE webhook_endpoints SET url = $1, events = $2, secret = $3, previous_secret = $4, previous_until = $5,
 			disabled_at = $6, disabled_reason = $7, failing_since = $8, told = $9, revision = revision + 1
 			WHERE id = $10 AND account = $11 AND revision = $12`,
 			e.URL, string(subscribed), base64.StdEncoding.EncodeToString(e.SealedSecret),
-			base64.StdEncoding.EncodeToString(e.PreviousSealedSecret), micros(e.PreviousUntil),
-			micros(e.DisabledAt), e.DisabledReason, micros(e.FailingSince), e.Told, e.ID, e.Account, e.Revision)
+			base64.StdEncoding.EncodeToString(e.PreviousSealedSecret), sqldb.Micros(e.PreviousUntil),
+			sqldb.Micros(e.DisabledAt), e.DisabledReason, sqldb.Micros(e.FailingSince), e.Told, e.ID, e.Account, e.Revision)
 		if err != nil {
 			return err
 		}
@@ -182,7 +184,7 @@ func (s *Store) UpdateEndpoint(ctx context.Context, e notify.Endpoint, events []
 		if err := notDoubled(t, before, e); err != nil {
 			return err
 		}
-		if err := appendEvents(t, rows); err != nil {
+		if err := s.Append(t, rows); err != nil {
 			return err
 		}
 		return putRecord(t, r)
@@ -191,8 +193,8 @@ func (s *Store) UpdateEndpoint(ctx context.Context, e notify.Endpoint, events []
 
 // DeleteEndpoint implements notify.Store.
 func (s *Store) DeleteEndpoint(ctx context.Context, account, id string) error {
-	return s.write(ctx, nil, func(t *tx) error {
-		n, err := t.exec("DELETE FROM webhook_endpoints WHERE id = $1 AND account = $2", id, account)
+	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
+		n, err := t.Exec("DELETE FROM webhook_endpoints WHERE id = $1 AND account = $2", id, account)
 		if err == nil && n == 0 {
 			return fault.NotFound("webhook endpoint")
 		}
@@ -203,7 +205,7 @@ func (s *Store) DeleteEndpoint(ctx context.Context, account, id string) error {
 const deliveryColumns = `id, account, mode, endpoint, event, event_type, attempt, status, http_status,
 	answer, error, duration_ms, at, next_at, request, test, redelivery`
 
-func scanDelivery(row rowScanner, more ...any) (notify.Delivery, error) {
+func scanDelivery(row sqldb.Scanner, more ...any) (notify.Delivery, error) {
 	var (
 		d              notify.Delivery
 		request        string
@@ -219,10 +221,10 @@ func scanDelivery(row rowScanner, more ...any) (notify.Delivery, error) {
 	}
 	if request != "" {
 		if err := json.Unmarshal([]byte(request), &d.Request); err != nil {
-			return notify.Delivery{}, damaged("delivery", d.ID, err)
+			return notify.Delivery{}, sqldb.Damaged("delivery", d.ID, err)
 		}
 	}
-	d.At, d.NextAt, d.Test = fromMicros(at), fromMicros(next), test == 1
+	d.At, d.NextAt, d.Test = sqldb.FromMicros(at), sqldb.FromMicros(next), test == 1
 	return d, nil
 }
 
@@ -231,7 +233,7 @@ func scanDelivery(row rowScanner, more ...any) (notify.Delivery, error) {
 // failure after a success, and the first success after a failure, change the
 // endpoint: the others find nothing to change, and lock nothing.
 func (s *Store) RecordDelivery(ctx context.Context, d notify.Delivery, r *idempotency.Record) error {
-	return s.write(ctx, nil, func(t *tx) error {
+	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
 		err := putDelivery(t, d, ` ON CONFLICT (id) DO UPDATE SET attempt = excluded.attempt, status = excluded.status, http_status = excluded.http_status,
 				answer = excluded.answer, error = excluded.error, duration_ms = excluded.duration_ms, at = excluded.at,
 				next_at = excluded.next_at, body = excluded.body, unresolved = excluded.unresolved, request = excluded.request
@@ -247,19 +249,19 @@ func (s *Store) RecordDelivery(ctx context.Context, d notify.Delivery, r *idempo
 }
 
 // putHealth keeps what a try says about its endpoint.
-func putHealth(t *tx, d notify.Delivery) (err error) {
+func putHealth(t *sqldb.Tx, d notify.Delivery) (err error) {
 	switch {
 	case !d.Request.Sent() || d.Test:
 	case d.Status == notify.Succeeded:
-		_, err = t.exec("UPDATE webhook_endpoints SET failing_since = 0, revision = revision + 1 WHERE id = $1 AND failing_since <> 0", d.Endpoint)
+		_, err = t.Exec("UPDATE webhook_endpoints SET failing_since = 0, revision = revision + 1 WHERE id = $1 AND failing_since <> 0", d.Endpoint)
 	default:
-		_, err = t.exec("UPDATE webhook_endpoints SET failing_since = $1, revision = revision + 1 WHERE id = $2 AND failing_since = 0 AND disabled_at = 0",
-			micros(d.At), d.Endpoint)
+		_, err = t.Exec("UPDATE webhook_endpoints SET failing_since = $1, revision = revision + 1 WHERE id = $2 AND failing_since = 0 AND disabled_at = 0",
+			sqldb.Micros(d.At), d.Endpoint)
 	}
 	return err
 }
 
-func putDelivery(t *tx, d notify.Delivery, onConflict string) error {
+func putDelivery(t *sqldb.Tx, d notify.Delivery, onConflict string) error {
 	unresolved, test, request := 0, 0, ""
 	switch {
 	case d.Test:
@@ -275,30 +277,30 @@ func putDelivery(t *tx, d notify.Delivery, onConflict string) error {
 		request = string(raw)
 	}
 	if d.Status == notify.Succeeded || d.Status == notify.Parked {
-		if _, err := t.exec("UPDATE webhook_deliveries SET unresolved = 0 WHERE unresolved = 1 AND event = $1 AND endpoint = $2", d.Event, d.Endpoint); err != nil {
+		if _, err := t.Exec("UPDATE webhook_deliveries SET unresolved = 0 WHERE unresolved = 1 AND event = $1 AND endpoint = $2", d.Event, d.Endpoint); err != nil {
 			return err
 		}
 	}
-	_, err := t.exec(`INSERT INTO webhook_deliveries (`+deliveryColumns+`, body, unresolved)
+	_, err := t.Exec(`INSERT INTO webhook_deliveries (`+deliveryColumns+`, body, unresolved)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)`+onConflict,
 		d.ID, d.Account, d.Mode, d.Endpoint, d.Event, d.EventType, d.Attempt, string(d.Status), d.HTTPStatus,
-		d.Answer, d.Error, d.DurationMs, micros(d.At), micros(d.NextAt), request, test, d.Redelivery,
+		d.Answer, d.Error, d.DurationMs, sqldb.Micros(d.At), sqldb.Micros(d.NextAt), request, test, d.Redelivery,
 		base64.StdEncoding.EncodeToString(d.SealedBody), unresolved)
 	return err
 }
 
 // Deliveries implements notify.Store.
 func (s *Store) Deliveries(ctx context.Context, account, endpoint string, q notify.DeliveryQuery) ([]notify.Delivery, error) {
-	var w where
-	w.add("endpoint = ?", endpoint)
-	w.add("account = ?", account)
-	w.addIf(q.Status != "", "status = ?", string(q.Status))
-	w.addIf(q.EventType != "", "event_type = ?", q.EventType)
-	w.addIf(!q.From.IsZero(), "at >= ?", micros(q.From))
-	w.addIf(!q.To.IsZero(), "at < ?", micros(q.To))
-	w.addIf(q.Before != "", "id < ?", q.Before)
-	rows, err := s.query(ctx, s.read, "SELECT "+deliveryColumns+" FROM webhook_deliveries"+w.sql()+
-		" ORDER BY id DESC LIMIT "+strconv.Itoa(q.Limit), w.args...)
+	var w sqldb.Where
+	w.Add("endpoint = ?", endpoint)
+	w.Add("account = ?", account)
+	w.AddIf(q.Status != "", "status = ?", string(q.Status))
+	w.AddIf(q.EventType != "", "event_type = ?", q.EventType)
+	w.AddIf(!q.From.IsZero(), "at >= ?", sqldb.Micros(q.From))
+	w.AddIf(!q.To.IsZero(), "at < ?", sqldb.Micros(q.To))
+	w.AddIf(q.Before != "", "id < ?", q.Before)
+	rows, err := s.db.Query(ctx, "SELECT "+deliveryColumns+" FROM webhook_deliveries"+w.SQL()+
+		" ORDER BY id DESC LIMIT "+strconv.Itoa(q.Limit), w.Args...)
 	if err != nil {
 		return nil, err
 	}
@@ -316,17 +318,17 @@ func (s *Store) Deliveries(ctx context.Context, account, endpoint string, q noti
 
 // Delivery implements notify.Store.
 func (s *Store) Delivery(ctx context.Context, account, id string) (notify.Delivery, error) {
-	return scanWholeDelivery(s.queryRow(ctx, "SELECT "+deliveryColumns+", body FROM webhook_deliveries WHERE id = $1 AND account = $2", id, account))
+	return scanWholeDelivery(s.db.Lookup(ctx, "SELECT "+deliveryColumns+", body FROM webhook_deliveries WHERE id = $1 AND account = $2", id, account))
 }
 
-func scanWholeDelivery(row rowScanner) (notify.Delivery, error) {
+func scanWholeDelivery(row sqldb.Scanner) (notify.Delivery, error) {
 	var body string
 	d, err := scanDelivery(row, &body)
 	if err != nil {
 		return d, err
 	}
 	if d.SealedBody, err = fromBase64(body); err != nil {
-		return notify.Delivery{}, damaged("delivery", d.ID, err)
+		return notify.Delivery{}, sqldb.Damaged("delivery", d.ID, err)
 	}
 	return d, nil
 }
@@ -346,6 +348,6 @@ const countParked = `SELECT COUNT(*) FROM webhook_deliveries d WHERE d.unresolve
 // the index of those alone; for metrics.
 func (s *Store) CountParked(ctx context.Context) (int64, error) {
 	var n int64
-	err := s.queryRow(ctx, countParked).Scan(&n)
+	err := s.db.Lookup(ctx, countParked).Scan(&n)
 	return n, err
 }

@@ -11,13 +11,15 @@ import (
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/store/feed"
+	"github.com/paylink/paylink/internal/store/sqldb"
 )
 
 var _ payment.Store = (*Store)(nil)
 
 const paymentColumns = "id, revision, doc, doc_sum"
 
-func scanPayment(row rowScanner) (payment.Payment, error) {
+func scanPayment(row sqldb.Scanner) (payment.Payment, error) {
 	var (
 		p             payment.Payment
 		id, doc       string
@@ -26,7 +28,7 @@ func scanPayment(row rowScanner) (payment.Payment, error) {
 	if err := row.Scan(&id, &revision, &doc, &sum); err != nil {
 		return p, err
 	}
-	if err := decode("payment", id, doc, sum, &p); err != nil {
+	if err := sqldb.Decode("payment", id, doc, sum, &p); err != nil {
 		return payment.Payment{}, err
 	}
 	p.Revision = revision
@@ -35,7 +37,7 @@ func scanPayment(row rowScanner) (payment.Payment, error) {
 
 // GetPayment implements payment.Store.
 func (s *Store) GetPayment(ctx context.Context, account, id string) (payment.Payment, error) {
-	p, err := scanPayment(s.queryRow(ctx, "SELECT "+paymentColumns+" FROM payments WHERE id = $1 AND account = $2", id, account))
+	p, err := scanPayment(s.db.Lookup(ctx, "SELECT "+paymentColumns+" FROM payments WHERE id = $1 AND account = $2", id, account))
 	p.Ahead = s.Ahead(p.Account, p.Mode)
 	if errors.Is(err, sql.ErrNoRows) {
 		return p, fault.NotFound("payment")
@@ -45,7 +47,7 @@ func (s *Store) GetPayment(ctx context.Context, account, id string) (payment.Pay
 
 // FindPayment implements payment.Store.
 func (s *Store) FindPayment(ctx context.Context, id string) (payment.Payment, error) {
-	p, err := scanPayment(s.queryRow(ctx, "SELECT "+paymentColumns+" FROM payments WHERE id = $1", id))
+	p, err := scanPayment(s.db.Lookup(ctx, "SELECT "+paymentColumns+" FROM payments WHERE id = $1", id))
 	p.Ahead = s.Ahead(p.Account, p.Mode)
 	if errors.Is(err, sql.ErrNoRows) {
 		return p, fault.NotFound("payment")
@@ -55,20 +57,20 @@ func (s *Store) FindPayment(ctx context.Context, id string) (payment.Payment, er
 
 // ListPayments implements payment.Store.
 func (s *Store) ListPayments(ctx context.Context, f payment.Filter) ([]payment.Payment, error) {
-	var w where
-	w.add("account = ?", f.Account)
-	w.add("mode = ?", f.Mode)
-	w.addIf(f.Status != "", "status = ?", string(f.Status))
-	w.addIf(f.Currency != "", "currency = ?", string(f.Currency))
-	w.addIf(f.Realm != "", "realm = ?", f.Realm)
-	w.addIf(f.Link != "", "link = ?", f.Link)
-	w.addIf(!f.From.IsZero(), "created_at >= ?", micros(f.From))
-	w.addIf(!f.To.IsZero(), "created_at < ?", micros(f.To))
+	var w sqldb.Where
+	w.Add("account = ?", f.Account)
+	w.Add("mode = ?", f.Mode)
+	w.AddIf(f.Status != "", "status = ?", string(f.Status))
+	w.AddIf(f.Currency != "", "currency = ?", string(f.Currency))
+	w.AddIf(f.Realm != "", "realm = ?", f.Realm)
+	w.AddIf(f.Link != "", "link = ?", f.Link)
+	w.AddIf(!f.From.IsZero(), "created_at >= ?", sqldb.Micros(f.From))
+	w.AddIf(!f.To.IsZero(), "created_at < ?", sqldb.Micros(f.To))
 	if !f.BeforeTime.IsZero() {
-		w.add("(created_at, id) < (?, ?)", micros(f.BeforeTime), f.BeforeID)
+		w.Add("(created_at, id) < (?, ?)", sqldb.Micros(f.BeforeTime), f.BeforeID)
 	}
-	list, err := s.payments(ctx, "SELECT "+paymentColumns+" FROM payments"+w.sql()+
-		" ORDER BY created_at DESC, id DESC LIMIT "+strconv.Itoa(f.Limit), w.args...)
+	list, err := s.payments(ctx, "SELECT "+paymentColumns+" FROM payments"+w.SQL()+
+		" ORDER BY created_at DESC, id DESC LIMIT "+strconv.Itoa(f.Limit), w.Args...)
 	if err != nil {
 		return nil, err
 	}
@@ -84,12 +86,12 @@ func (s *Store) TakeDue(ctx context.Context, k payment.Take) ([]payment.Payment,
 	slices.SortFunc(rows, func(a, b dueRow) int { return strings.Compare(a.id, b.id) }) // in one order, as every process does
 	var list []payment.Payment
 	var broken error
-	err = s.write(ctx, nil, func(t *tx) error {
+	err = s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
 		list, broken = list[:0], nil
 		for _, r := range rows {
 			now := k.Now.Add(s.Ahead(r.account, r.mode))
-			p, err := scanPayment(t.row("UPDATE payments SET due_at = $1, misses = misses + 1 WHERE id = $2 AND due_at = $3 RETURNING "+paymentColumns,
-				micros(now.Add(payment.Backoff(r.misses))), r.id, r.at))
+			p, err := scanPayment(t.Row("UPDATE payments SET due_at = $1, misses = misses + 1 WHERE id = $2 AND due_at = $3 RETURNING "+paymentColumns,
+				sqldb.Micros(now.Add(payment.Backoff(r.misses))), r.id, r.at))
 			switch {
 			case errors.Is(err, sql.ErrNoRows): // somebody else was faster
 			case fault.Code(err) == "payment_damaged":
@@ -112,7 +114,7 @@ func (s *Store) TakeDue(ctx context.Context, k payment.Take) ([]payment.Payment,
 
 // payments gives what can be read, with an error that names what cannot.
 func (s *Store) payments(ctx context.Context, query string, args ...any) ([]payment.Payment, error) {
-	rows, err := s.query(ctx, s.read, query, args...)
+	rows, err := s.db.Query(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -133,22 +135,22 @@ func (s *Store) payments(ctx context.Context, query string, args ...any) ([]paym
 
 // CommitPayment implements payment.Store.
 func (s *Store) CommitPayment(ctx context.Context, c payment.Change) error {
-	doc, sum, err := encode(c.Payment)
+	doc, sum, err := sqldb.Encode(c.Payment)
 	if err != nil {
 		return err
 	}
-	events, err := encodeEvents(c.Events)
+	events, err := feed.Encode(c.Events)
 	if err != nil {
 		return err
 	}
-	paid, err := encodeEvents(c.WhenLinkPaid)
+	paid, err := feed.Encode(c.WhenLinkPaid)
 	if err != nil {
 		return err
 	}
 	if c.Use != payment.UseNone {
 		defer s.links.forget(c.Payment.Link)
 	}
-	return s.write(ctx, []string{c.Payment.Account}, func(t *tx) error {
+	return s.db.Write(ctx, []string{c.Payment.Account}, func(t *sqldb.Tx) error {
 		stored, err := putPayment(t, c, doc, sum)
 		if err != nil || !stored {
 			return err
@@ -161,7 +163,7 @@ func (s *Store) CommitPayment(ctx context.Context, c payment.Change) error {
 		if full {
 			all = slices.Concat(events, paid)
 		}
-		if err := appendEvents(t, all); err != nil {
+		if err := s.Append(t, all); err != nil {
 			return err
 		}
 		return putRecord(t, c.Record)
@@ -170,19 +172,19 @@ func (s *Store) CommitPayment(ctx context.Context, c payment.Change) error {
 
 // putPayment writes the row under its revision; stored is false when this very
 // change is in the store already.
-func putPayment(t *tx, c payment.Change, doc string, sum int64) (stored bool, err error) {
+func putPayment(t *sqldb.Tx, c payment.Change, doc string, sum int64) (stored bool, err error) {
 	p := c.Payment
 	var n int64
 	if c.Expected == 0 {
 		n, err = insertPayment(t, p, doc, sum)
 	} else {
-		n, err = t.exec("UPDATE payments SET status = $1, due_at = $2, revision = $3, doc = $4, doc_sum = $5, lane = $6, misses = 0 WHERE id = $7 AND account = $8 AND revision = $9",
+		n, err = t.Exec("UPDATE payments SET status = $1, due_at = $2, revision = $3, doc = $4, doc_sum = $5, lane = $6, misses = 0 WHERE id = $7 AND account = $8 AND revision = $9",
 			string(p.Status.Public()), dueMicros(p), p.Revision, doc, sum, laneOf(p.Issuer, p.Account), p.ID, p.Account, c.Expected)
 	}
 	if err != nil || n == 1 {
 		return err == nil, err
 	}
-	now, err := scanPayment(t.row("SELECT "+paymentColumns+" FROM payments WHERE id = $1", p.ID))
+	now, err := scanPayment(t.Row("SELECT "+paymentColumns+" FROM payments WHERE id = $1", p.ID))
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, payment.ErrConflict
 	}
@@ -195,32 +197,32 @@ func putPayment(t *tx, c payment.Change, doc string, sum int64) (stored bool, er
 	return false, payment.ErrConflict
 }
 
-func insertPayment(t *tx, p payment.Payment, doc string, sum int64) (int64, error) {
-	return t.exec(`INSERT INTO payments (id, account, mode, link, status, currency, realm, created_at, due_at, revision, doc, doc_sum, lane)
+func insertPayment(t *sqldb.Tx, p payment.Payment, doc string, sum int64) (int64, error) {
+	return t.Exec(`INSERT INTO payments (id, account, mode, link, status, currency, realm, created_at, due_at, revision, doc, doc_sum, lane)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT (id) DO NOTHING`,
-		p.ID, p.Account, p.Mode, p.Link, string(p.Status.Public()), string(p.Amount.Currency), p.Realm, micros(p.CreatedAt), dueMicros(p), p.Revision, doc, sum, laneOf(p.Issuer, p.Account))
+		p.ID, p.Account, p.Mode, p.Link, string(p.Status.Public()), string(p.Amount.Currency), p.Realm, sqldb.Micros(p.CreatedAt), dueMicros(p), p.Revision, doc, sum, laneOf(p.Issuer, p.Account))
 }
 
 // dueMicros is nil when the sweep need not look.
 func dueMicros(p payment.Payment) any {
 	if at := p.DueAt(); !at.IsZero() {
-		return micros(at)
+		return sqldb.Micros(at)
 	}
 	return nil
 }
 
 // useLink reserves, completes or gives back a use of the link, and reports
 // whether its last use was completed.
-func useLink(t *tx, c payment.Change) (full bool, err error) {
-	p, at := c.Payment, micros(c.At)
+func useLink(t *sqldb.Tx, c payment.Change) (full bool, err error) {
+	p, at := c.Payment, sqldb.Micros(c.At)
 	var n int64
 	switch c.Use {
 	case payment.UseNone:
 		return false, nil
 	case payment.UseRelease:
-		n, err = t.exec(releaseUse, p.Link, p.Account)
+		n, err = t.Exec(releaseUse, p.Link, p.Account)
 	case payment.UseReserve:
-		n, err = t.exec(`UPDATE links SET reserved = reserved + 1, last_payment = $1 WHERE id = $2 AND account = $3
+		n, err = t.Exec(`UPDATE links SET reserved = reserved + 1, last_payment = $1 WHERE id = $2 AND account = $3
 			AND canceled_at = 0 AND expired_at = 0 AND expires_at > $4 AND (max_uses = 0 OR uses + reserved < max_uses)`, p.ID, p.Link, p.Account, at)
 	case payment.UseComplete, payment.UseRetake:
 		var uses, limit int64
@@ -228,7 +230,7 @@ func useLink(t *tx, c payment.Change) (full bool, err error) {
 		if c.Use == payment.UseRetake {
 			query = retakeUse
 		}
-		err = t.row(query, p.ID, p.Link, p.Account, at).Scan(&uses, &limit)
+		err = t.Row(query, p.ID, p.Link, p.Account, at).Scan(&uses, &limit)
 		if err == nil {
 			return limit > 0 && uses >= limit, nil
 		}
@@ -239,7 +241,7 @@ func useLink(t *tx, c payment.Change) (full bool, err error) {
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return false, err
 	}
-	l, err := scanLink(t.row("SELECT "+linkColumns+" FROM links WHERE id = $1 AND account = $2", p.Link, p.Account))
+	l, err := scanLink(t.Row("SELECT "+linkColumns+" FROM links WHERE id = $1 AND account = $2", p.Link, p.Account))
 	if err != nil {
 		return false, err
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/idempotency"
 	"github.com/paylink/paylink/internal/notify"
+	"github.com/paylink/paylink/internal/store/sqldb"
 )
 
 const redeliveryColumns = `id, account, mode, endpoint, status, event_type, since, until, state, reason, total, at_id,
@@ -23,7 +24,7 @@ const redeliveryTallies = `,
 
 const selectRedelivery = "SELECT " + redeliveryColumns + redeliveryTallies + " FROM webhook_redeliveries r"
 
-func scanRedelivery(row rowScanner) (notify.Redelivery, error) {
+func scanRedelivery(row sqldb.Scanner) (notify.Redelivery, error) {
 	var (
 		r                                     notify.Redelivery
 		since, until, created, updated, ended int64
@@ -33,49 +34,49 @@ func scanRedelivery(row rowScanner) (notify.Redelivery, error) {
 	if errors.Is(err, sql.ErrNoRows) {
 		return r, fault.NotFound("redelivery")
 	}
-	r.Filter.From, r.Filter.To = fromMicros(since), fromMicros(until)
-	r.CreatedAt, r.UpdatedAt, r.EndedAt = fromMicros(created), fromMicros(updated), fromMicros(ended)
+	r.Filter.From, r.Filter.To = sqldb.FromMicros(since), sqldb.FromMicros(until)
+	r.CreatedAt, r.UpdatedAt, r.EndedAt = sqldb.FromMicros(created), sqldb.FromMicros(updated), sqldb.FromMicros(ended)
 	return r, err
 }
 
 // redelivered is which deliveries a bulk redelivery is about: an event's newest,
 // made before it, not its own.
-func redelivered(r notify.Redelivery) *where {
-	var w where
-	w.add("d.endpoint = ?", r.Endpoint)
-	w.add("d.account = ?", r.Account)
-	w.add("d.status = ?", string(r.Filter.Status))
-	w.add("d.id < ?", r.Boundary())
-	w.add("d.redelivery <> ?", r.ID)
-	w.add("d.test = 0 AND d.body <> ''")
-	w.addIf(r.Filter.EventType != "", "d.event_type = ?", r.Filter.EventType)
-	w.addIf(!r.Filter.From.IsZero(), "d.at >= ?", micros(r.Filter.From))
-	w.addIf(!r.Filter.To.IsZero(), "d.at < ?", micros(r.Filter.To))
-	w.add("NOT EXISTS (SELECT 1 FROM webhook_deliveries n WHERE n.endpoint = d.endpoint AND n.event = d.event AND n.id > d.id)")
+func redelivered(r notify.Redelivery) *sqldb.Where {
+	var w sqldb.Where
+	w.Add("d.endpoint = ?", r.Endpoint)
+	w.Add("d.account = ?", r.Account)
+	w.Add("d.status = ?", string(r.Filter.Status))
+	w.Add("d.id < ?", r.Boundary())
+	w.Add("d.redelivery <> ?", r.ID)
+	w.Add("d.test = 0 AND d.body <> ''")
+	w.AddIf(r.Filter.EventType != "", "d.event_type = ?", r.Filter.EventType)
+	w.AddIf(!r.Filter.From.IsZero(), "d.at >= ?", sqldb.Micros(r.Filter.From))
+	w.AddIf(!r.Filter.To.IsZero(), "d.at < ?", sqldb.Micros(r.Filter.To))
+	w.Add("NOT EXISTS (SELECT 1 FROM webhook_deliveries n WHERE n.endpoint = d.endpoint AND n.event = d.event AND n.id > d.id)")
 	return &w
 }
 
 // CountRedelivery implements notify.RedeliveryStore.
 func (s *Store) CountRedelivery(ctx context.Context, r notify.Redelivery, limit int64) (n int64, err error) {
 	w := redelivered(r)
-	err = s.read.QueryRowContext(ctx, "SELECT COUNT(*) FROM (SELECT 1 FROM webhook_deliveries d"+w.sql()+" LIMIT "+strconv.FormatInt(limit, 10)+") AS found", w.args...).Scan(&n)
-	return n, s.dialect.explain(err)
+	err = s.db.QueryRow(ctx, "SELECT COUNT(*) FROM (SELECT 1 FROM webhook_deliveries d"+w.SQL()+" LIMIT "+strconv.FormatInt(limit, 10)+") AS found", w.Args...).Scan(&n)
+	return n, err
 }
 
 // CreateRedelivery implements notify.RedeliveryStore.
 func (s *Store) CreateRedelivery(ctx context.Context, r notify.Redelivery, record *idempotency.Record) error {
 	r.Revision = 1
-	return s.write(ctx, nil, func(t *tx) error {
-		n, err := t.exec(`INSERT INTO webhook_redeliveries (`+redeliveryColumns+`)
+	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
+		n, err := t.Exec(`INSERT INTO webhook_redeliveries (`+redeliveryColumns+`)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) ON CONFLICT DO NOTHING`,
-			r.ID, r.Account, r.Mode, r.Endpoint, string(r.Filter.Status), r.Filter.EventType, micros(r.Filter.From), micros(r.Filter.To),
-			string(r.State), r.Reason, r.Total, r.Cursor, micros(r.CreatedAt), micros(r.UpdatedAt), micros(r.EndedAt), r.Revision)
+			r.ID, r.Account, r.Mode, r.Endpoint, string(r.Filter.Status), r.Filter.EventType, sqldb.Micros(r.Filter.From), sqldb.Micros(r.Filter.To),
+			string(r.State), r.Reason, r.Total, r.Cursor, sqldb.Micros(r.CreatedAt), sqldb.Micros(r.UpdatedAt), sqldb.Micros(r.EndedAt), r.Revision)
 		if err != nil {
 			return err
 		}
 		if n == 0 { // this very one is there already, or another one runs
 			var there int
-			err := t.row("SELECT 1 FROM webhook_redeliveries WHERE id = $1", r.ID).Scan(&there)
+			err := t.Row("SELECT 1 FROM webhook_redeliveries WHERE id = $1", r.ID).Scan(&there)
 			if errors.Is(err, sql.ErrNoRows) {
 				return notify.RedeliveryRunning()
 			}
@@ -87,16 +88,16 @@ func (s *Store) CreateRedelivery(ctx context.Context, r notify.Redelivery, recor
 
 // Redelivery implements notify.RedeliveryStore.
 func (s *Store) Redelivery(ctx context.Context, account, id string) (notify.Redelivery, error) {
-	return scanRedelivery(s.queryRow(ctx, selectRedelivery+" WHERE r.id = $1 AND r.account = $2", id, account))
+	return scanRedelivery(s.db.Lookup(ctx, selectRedelivery+" WHERE r.id = $1 AND r.account = $2", id, account))
 }
 
 // Redeliveries implements notify.RedeliveryStore.
 func (s *Store) Redeliveries(ctx context.Context, account, endpoint, before string, limit int) ([]notify.Redelivery, error) {
-	var w where
-	w.add("r.endpoint = ?", endpoint)
-	w.add("r.account = ?", account)
-	w.addIf(before != "", "r.id < ?", before)
-	return s.redeliveries(ctx, selectRedelivery+w.sql()+" ORDER BY r.id DESC LIMIT "+strconv.Itoa(limit), w.args...)
+	var w sqldb.Where
+	w.Add("r.endpoint = ?", endpoint)
+	w.Add("r.account = ?", account)
+	w.AddIf(before != "", "r.id < ?", before)
+	return s.redeliveries(ctx, selectRedelivery+w.SQL()+" ORDER BY r.id DESC LIMIT "+strconv.Itoa(limit), w.Args...)
 }
 
 // RunningRedeliveries implements notify.RedeliveryStore.
@@ -105,7 +106,7 @@ func (s *Store) RunningRedeliveries(ctx context.Context, after string, limit int
 }
 
 func (s *Store) redeliveries(ctx context.Context, query string, args ...any) (list []notify.Redelivery, err error) {
-	rows, err := s.query(ctx, s.read, query, args...)
+	rows, err := s.db.Query(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -123,8 +124,8 @@ func (s *Store) redeliveries(ctx context.Context, query string, args ...any) (li
 // RedeliveryPage implements notify.RedeliveryStore.
 func (s *Store) RedeliveryPage(ctx context.Context, r notify.Redelivery, limit int) (list []notify.Delivery, err error) {
 	w := redelivered(r)
-	w.addIf(r.Cursor != "", "d.id > ?", r.Cursor)
-	rows, err := s.query(ctx, s.read, "SELECT "+deliveryColumns+", body FROM webhook_deliveries d"+w.sql()+" ORDER BY d.id LIMIT "+strconv.Itoa(limit), w.args...)
+	w.AddIf(r.Cursor != "", "d.id > ?", r.Cursor)
+	rows, err := s.db.Query(ctx, "SELECT "+deliveryColumns+", body FROM webhook_deliveries d"+w.SQL()+" ORDER BY d.id LIMIT "+strconv.Itoa(limit), w.Args...)
 	if err != nil {
 		return nil, err
 	}
@@ -142,10 +143,10 @@ func (s *Store) RedeliveryPage(ctx context.Context, r notify.Redelivery, limit i
 // UpdateRedelivery implements notify.RedeliveryStore. A pending delivery whose try
 // is over already stays as that left it.
 func (s *Store) UpdateRedelivery(ctx context.Context, r notify.Redelivery, pending []notify.Delivery) error {
-	return s.write(ctx, nil, func(t *tx) error {
-		n, err := t.exec(`UPDATE webhook_redeliveries SET state = $1, reason = $2, at_id = $3, updated_at = $4, ended_at = $5,
+	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
+		n, err := t.Exec(`UPDATE webhook_redeliveries SET state = $1, reason = $2, at_id = $3, updated_at = $4, ended_at = $5,
 			revision = revision + 1 WHERE id = $6 AND account = $7 AND revision = $8`,
-			string(r.State), r.Reason, r.Cursor, micros(r.UpdatedAt), micros(r.EndedAt), r.ID, r.Account, r.Revision)
+			string(r.State), r.Reason, r.Cursor, sqldb.Micros(r.UpdatedAt), sqldb.Micros(r.EndedAt), r.ID, r.Account, r.Revision)
 		if err != nil {
 			return err
 		}

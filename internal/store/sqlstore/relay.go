@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/paylink/paylink/internal/store/feed"
+	"github.com/paylink/paylink/internal/store/sqldb"
 	"github.com/paylink/paylink/internal/stream"
 )
 
@@ -20,7 +22,7 @@ const maxObjectSeq = 64
 
 // Checkpoints implements stream.Feed.
 func (s *Store) Checkpoints(ctx context.Context, source string) (map[string]string, error) {
-	rows, err := s.query(ctx, s.read, "SELECT shard, checkpoint FROM relay_checkpoints WHERE source = $1", source)
+	rows, err := s.db.Query(ctx, "SELECT shard, checkpoint FROM relay_checkpoints WHERE source = $1", source)
 	if err != nil {
 		return nil, err
 	}
@@ -51,9 +53,9 @@ func (s *Store) AppendBatch(ctx context.Context, source string, b stream.Batch) 
 	})
 	for i := range aside {
 		aside[i].Consumer = "relay " + source
-		s.log.ErrorContext(ctx, "a change cannot be read, and its events are not in the feed", "item", aside[i].Item, "account", aside[i].Account, "error", aside[i].Reason)
+		s.Log().ErrorContext(ctx, "a change cannot be read, and its events are not in the feed", "item", aside[i].Item, "account", aside[i].Account, "error", aside[i].Reason)
 	}
-	rows, err := encodeEvents(carried)
+	rows, err := feed.Encode(carried)
 	if err != nil {
 		return err
 	}
@@ -61,30 +63,30 @@ func (s *Store) AppendBatch(ctx context.Context, source string, b stream.Batch) 
 	for i, e := range carried {
 		accounts[i] = e.Account
 	}
-	return s.write(ctx, accounts, func(t *tx) error {
+	return s.db.Write(ctx, accounts, func(t *sqldb.Tx) error {
 		fresh, err := unseen(t, rows)
 		if err != nil {
 			return err
 		}
-		if err := appendByOwner(t, fresh); err != nil {
+		if err := s.appendByOwner(t, fresh); err != nil {
 			return err
 		}
-		if err := putAside(t, aside); err != nil {
+		if err := feed.PutAside(t, aside); err != nil {
 			return err
 		}
 		if b.Fresh {
-			if _, err := t.exec("DELETE FROM relay_checkpoints WHERE source = $1", source); err != nil {
+			if _, err := t.Exec("DELETE FROM relay_checkpoints WHERE source = $1", source); err != nil {
 				return err
 			}
 		}
 		for shard, checkpoint := range b.Checkpoints {
 			if checkpoint == "" {
-				if _, err := t.exec("DELETE FROM relay_checkpoints WHERE source = $1 AND shard = $2", source, shard); err != nil {
+				if _, err := t.Exec("DELETE FROM relay_checkpoints WHERE source = $1 AND shard = $2", source, shard); err != nil {
 					return err
 				}
 				continue
 			}
-			if _, err := t.exec(`INSERT INTO relay_checkpoints (source, shard, checkpoint) VALUES ($1, $2, $3)
+			if _, err := t.Exec(`INSERT INTO relay_checkpoints (source, shard, checkpoint) VALUES ($1, $2, $3)
 				ON CONFLICT (source, shard) DO UPDATE SET checkpoint = excluded.checkpoint`, source, shard, checkpoint); err != nil {
 				return err
 			}
@@ -94,10 +96,10 @@ func (s *Store) AppendBatch(ctx context.Context, source string, b stream.Batch) 
 }
 
 // unseen marks the events as seen and gives those that were not.
-func unseen(t *tx, rows []eventRow) ([]eventRow, error) {
-	var fresh []eventRow
+func unseen(t *sqldb.Tx, rows []feed.Row) ([]feed.Row, error) {
+	var fresh []feed.Row
 	for _, e := range rows {
-		n, err := t.exec(`INSERT INTO relayed (object, seen) VALUES ($1, $2)
+		n, err := t.Exec(`INSERT INTO relayed (object, seen) VALUES ($1, $2)
 			ON CONFLICT (object) DO UPDATE SET seen = relayed.seen | excluded.seen WHERE relayed.seen & excluded.seen = 0`,
 			e.Object, int64(1)<<(e.ObjectSeq-1))
 		if err != nil {
@@ -112,9 +114,9 @@ func unseen(t *tx, rows []eventRow) ([]eventRow, error) {
 
 // appendByOwner appends the events of each account and mode together, in their
 // order: so an object's stay in order too.
-func appendByOwner(t *tx, rows []eventRow) error {
+func (s *Store) appendByOwner(t *sqldb.Tx, rows []feed.Row) error {
 	type owner struct{ account, mode string }
-	groups := map[owner][]eventRow{}
+	groups := map[owner][]feed.Row{}
 	for _, e := range rows {
 		o := owner{e.Account, e.Mode}
 		groups[o] = append(groups[o], e)
@@ -125,7 +127,7 @@ func appendByOwner(t *tx, rows []eventRow) error {
 	for _, o := range order { // always in one order, so that two relays never wait for each other
 		for group := groups[o]; len(group) > 0; {
 			n := min(len(group), maxInsert)
-			if err := appendEvents(t, group[:n]); err != nil {
+			if err := s.Append(t, group[:n]); err != nil {
 				return err
 			}
 			group = group[n:]

@@ -17,6 +17,7 @@ import (
 	"github.com/paylink/paylink/internal/payment"
 	"github.com/paylink/paylink/internal/store/pgtest"
 	"github.com/paylink/paylink/internal/store/sqlstore"
+	"github.com/paylink/paylink/internal/store/sqltest"
 	"github.com/paylink/paylink/internal/store/storetest"
 	"github.com/paylink/paylink/internal/stream"
 )
@@ -152,7 +153,7 @@ func TestPostgres_DeadlockIsTriedAgain(t *testing.T) {
 	if err := tx.Commit(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := wait(t, done); err != nil {
+	if err := sqltest.Wait(t, done); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the server counted a deadlock", func() bool {
@@ -225,7 +226,7 @@ func group(t *testing.T, s *sqlstore.Store, account string, attempts []payment.C
 			<-release
 		})
 	}()
-	wait(t, held) // the account's writer is busy, so that the next ones form a group
+	sqltest.Wait(t, held) // the account's writer is busy, so that the next ones form a group
 	var mu sync.Mutex
 	heard := map[string]int{}
 	var work sync.WaitGroup
@@ -240,7 +241,7 @@ func group(t *testing.T, s *sqlstore.Store, account string, attempts []payment.C
 	eventually(t, "the group waits", func() bool { return s.Waiting(account) == len(attempts) })
 	free()
 	work.Wait()
-	if err := wait(t, done); err != nil {
+	if err := sqltest.Wait(t, done); err != nil {
 		t.Fatal(err)
 	}
 	return heard

@@ -11,6 +11,8 @@ import (
 	"github.com/paylink/paylink/internal/merchant"
 	"github.com/paylink/paylink/internal/notify"
 	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/store/feed"
+	"github.com/paylink/paylink/internal/store/sqldb"
 	"github.com/paylink/paylink/internal/stream"
 )
 
@@ -71,15 +73,15 @@ func (s *Store) EachMerchant(ctx context.Context, visit func(archive.Merchant) e
 }
 
 func (s *Store) ids(ctx context.Context, query string) (ids []string, err error) {
-	err = eachRow(ctx, s, query, func(row rowScanner) (id string, err error) { return id, row.Scan(&id) }, func(id string) error {
+	err = eachRow(ctx, s, query, func(row sqldb.Scanner) (id string, err error) { return id, row.Scan(&id) }, func(id string) error {
 		ids = append(ids, id)
 		return nil
 	})
 	return ids, err
 }
 
-func eachRow[T any](ctx context.Context, s *Store, query string, scan func(rowScanner) (T, error), visit func(T) error) error {
-	rows, err := s.query(ctx, s.read, query)
+func eachRow[T any](ctx context.Context, s *Store, query string, scan func(sqldb.Scanner) (T, error), visit func(T) error) error {
+	rows, err := s.db.Query(ctx, query)
 	if err != nil {
 		return err
 	}
@@ -103,7 +105,7 @@ func (s *Store) EachRecord(ctx context.Context, visit func(idempotency.Record) e
 
 // Told implements archive.Source.
 func (s *Store) Told(ctx context.Context) (int64, error) {
-	return s.checkpoint(ctx, s.read, NotifyConsumer)
+	return s.Checkpoint(ctx, NotifyConsumer)
 }
 
 // Empty implements archive.Sink.
@@ -111,9 +113,9 @@ func (s *Store) Empty(ctx context.Context) (bool, error) {
 	for _, table := range []string{"accounts", "links", "forms", "payments", "events", "idempotency",
 		"fraud_rules", "fraud_rule_versions", "fraud_list_entries", "fraud_policies", "fraud_models"} {
 		var one int
-		err := s.read.QueryRowContext(ctx, "SELECT 1 FROM "+table+" LIMIT 1").Scan(&one)
+		err := s.db.QueryRow(ctx, "SELECT 1 FROM "+table+" LIMIT 1").Scan(&one)
 		if !errors.Is(err, sql.ErrNoRows) {
-			return false, s.dialect.explain(err)
+			return false, err
 		}
 	}
 	return true, nil
@@ -121,7 +123,7 @@ func (s *Store) Empty(ctx context.Context) (bool, error) {
 
 // LoadMerchants implements archive.Sink.
 func (s *Store) LoadMerchants(ctx context.Context, list []archive.Merchant) error {
-	return s.write(ctx, nil, func(t *tx) error {
+	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
 		for _, m := range list {
 			if err := loadMerchant(t, m); err != nil {
 				return err
@@ -131,14 +133,14 @@ func (s *Store) LoadMerchants(ctx context.Context, list []archive.Merchant) erro
 	})
 }
 
-func loadMerchant(t *tx, m archive.Merchant) error {
+func loadMerchant(t *sqldb.Tx, m archive.Merchant) error {
 	switch {
 	case m.Account != nil:
 		return putAccount(t, *m.Account, " ON CONFLICT (id) DO NOTHING")
 	case m.User != nil:
 		u := m.User
 		for _, login := range []string{u.Username, u.Email, merchant.LoginKey(u.Email)} {
-			if _, err := t.exec("INSERT INTO logins (login, user_id) VALUES ($1, $2) ON CONFLICT (login) DO NOTHING", login, u.ID); err != nil {
+			if _, err := t.Exec("INSERT INTO logins (login, user_id) VALUES ($1, $2) ON CONFLICT (login) DO NOTHING", login, u.ID); err != nil {
 				return err
 			}
 		}
@@ -161,20 +163,20 @@ func loadMerchant(t *tx, m archive.Merchant) error {
 	return nil
 }
 
-func loadGuard(t *tx, g archive.Guard) error {
-	doc, sum, err := encode(g.Guard)
+func loadGuard(t *sqldb.Tx, g archive.Guard) error {
+	doc, sum, err := sqldb.Encode(g.Guard)
 	if err != nil {
 		return err
 	}
-	_, err = t.exec("INSERT INTO guards ("+guardColumns+") VALUES ($1, $2, $3, $4) ON CONFLICT (user_id) DO NOTHING", g.Guard.User, doc, sum, g.Revision)
+	_, err = t.Exec("INSERT INTO guards ("+guardColumns+") VALUES ($1, $2, $3, $4) ON CONFLICT (user_id) DO NOTHING", g.Guard.User, doc, sum, g.Revision)
 	return err
 }
 
 // LoadLinks implements archive.Sink.
 func (s *Store) LoadLinks(ctx context.Context, list []link.Link) error {
-	return s.write(ctx, nil, func(t *tx) error {
+	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
 		for _, l := range list {
-			doc, sum, err := encode(l)
+			doc, sum, err := sqldb.Encode(l)
 			if err != nil {
 				return err
 			}
@@ -182,10 +184,10 @@ func (s *Store) LoadLinks(ctx context.Context, list []link.Link) error {
 			if l.Ended() {
 				open = 0
 			}
-			if _, err := t.exec(`INSERT INTO links (id, account, mode, realm, reference, max_uses, uses, reserved, last_payment, expires_at,
+			if _, err := t.Exec(`INSERT INTO links (id, account, mode, realm, reference, max_uses, uses, reserved, last_payment, expires_at,
 				canceled_at, expired_at, paid_at, open, doc, doc_sum) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
 				ON CONFLICT (id) DO NOTHING`, l.ID, l.Account, l.Mode, l.Realm, l.Reference, l.MaxUses, l.Uses, l.Reserved, l.LastPayment,
-				micros(l.ExpiresAt), micros(l.CanceledAt), micros(l.ExpiredAt), micros(l.PaidAt), open, doc, sum); err != nil {
+				sqldb.Micros(l.ExpiresAt), sqldb.Micros(l.CanceledAt), sqldb.Micros(l.ExpiredAt), sqldb.Micros(l.PaidAt), open, doc, sum); err != nil {
 				return err
 			}
 		}
@@ -195,9 +197,9 @@ func (s *Store) LoadLinks(ctx context.Context, list []link.Link) error {
 
 // LoadPayments implements archive.Sink.
 func (s *Store) LoadPayments(ctx context.Context, list []payment.Payment) error {
-	return s.write(ctx, nil, func(t *tx) error {
+	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
 		for _, p := range list {
-			doc, sum, err := encode(p)
+			doc, sum, err := sqldb.Encode(p)
 			if err != nil {
 				return err
 			}
@@ -211,7 +213,7 @@ func (s *Store) LoadPayments(ctx context.Context, list []payment.Payment) error 
 
 // LoadRecords implements archive.Sink.
 func (s *Store) LoadRecords(ctx context.Context, list []idempotency.Record) error {
-	return s.write(ctx, nil, func(t *tx) error {
+	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
 		for _, r := range list {
 			if err := putRecord(t, &r); err != nil && !errors.Is(err, idempotency.ErrRaced) {
 				return err
@@ -224,7 +226,7 @@ func (s *Store) LoadRecords(ctx context.Context, list []idempotency.Record) erro
 // LoadEvents implements archive.Sink: each event gets a place of its own in this
 // feed, and the notifier's checkpoint stands behind the last that it had told.
 func (s *Store) LoadEvents(ctx context.Context, list []stream.Event, told int64) error {
-	rows, err := encodeEvents(list)
+	rows, err := feed.Encode(list)
 	if err != nil {
 		return err
 	}
@@ -232,14 +234,11 @@ func (s *Store) LoadEvents(ctx context.Context, list []stream.Event, told int64)
 	for _, e := range list {
 		accounts = append(accounts, e.Account)
 	}
-	return s.write(ctx, accounts, func(t *tx) error {
+	return s.db.Write(ctx, accounts, func(t *sqldb.Tx) error {
 		for _, e := range rows {
-			position, err := loadEvent(t, e)
-			if errors.Is(err, sql.ErrNoRows) {
-				continue // it is there already
-			}
-			if err == nil && e.Position <= told {
-				_, err = t.exec(`INSERT INTO checkpoints (consumer, position) VALUES ($1, $2)
+			position, stored, err := feed.Load(t, e)
+			if err == nil && stored && e.Position <= told {
+				_, err = t.Exec(`INSERT INTO checkpoints (consumer, position) VALUES ($1, $2)
 					ON CONFLICT (consumer) DO UPDATE SET position = excluded.position WHERE checkpoints.position < excluded.position`, NotifyConsumer, position)
 			}
 			if err != nil {
@@ -248,21 +247,4 @@ func (s *Store) LoadEvents(ctx context.Context, list []stream.Event, told int64)
 		}
 		return nil
 	})
-}
-
-func loadEvent(t *tx, e eventRow) (position int64, err error) {
-	var place sql.NullInt64
-	err = t.row(`INSERT INTO event_seqs (account, mode, last) VALUES ($1, $2, $3)
-		ON CONFLICT (account, mode) DO UPDATE SET last = CASE WHEN event_seqs.last < excluded.last THEN excluded.last ELSE event_seqs.last END
-		RETURNING `+t.dialect.place(), e.Account, e.Mode, e.Seq).Scan(&place)
-	if err != nil {
-		return 0, err
-	}
-	var at any // the table gives the next one
-	if place.Valid {
-		at = place.Int64 + t.placed
-	}
-	t.placed++
-	err = t.row(insertEvents(1)+" ON CONFLICT (account, mode, seq) DO NOTHING RETURNING position", e.columns(at)...).Scan(&position)
-	return position, err
 }

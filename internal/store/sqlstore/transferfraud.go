@@ -7,6 +7,7 @@ import (
 
 	"github.com/paylink/paylink/internal/archive"
 	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/store/sqldb"
 )
 
 // EachFraud implements archive.Source.
@@ -32,22 +33,22 @@ func (s *Store) EachFraud(ctx context.Context, visit func(archive.Fraud) error) 
 }
 
 // scanDocument reads a row of id, doc and doc_sum.
-func scanDocument[T any](object string) func(rowScanner) (T, error) {
-	return func(row rowScanner) (v T, err error) {
+func scanDocument[T any](object string) func(sqldb.Scanner) (T, error) {
+	return func(row sqldb.Scanner) (v T, err error) {
 		var id, doc string
 		var sum int64
 		if err = row.Scan(&id, &doc, &sum); err == nil {
-			err = decode(object, id, doc, sum, &v)
+			err = sqldb.Decode(object, id, doc, sum, &v)
 		}
 		return v, err
 	}
 }
 
-func scanPolicy(row rowScanner) (p archive.Policy, err error) {
+func scanPolicy(row sqldb.Scanner) (p archive.Policy, err error) {
 	var doc string
 	var sum int64
 	if err = row.Scan(&p.Account, &p.Mode, &doc, &sum); err == nil {
-		err = decode("policy", p.Account, doc, sum, &p.Policy)
+		err = sqldb.Decode("policy", p.Account, doc, sum, &p.Policy)
 	}
 	return p, err
 }
@@ -76,7 +77,7 @@ func (s *Store) LoadFraud(ctx context.Context, list []archive.Fraud) error {
 	for _, f := range list {
 		locks = append(locks, bookLock(bookOf(f).Account)...)
 	}
-	return s.write(ctx, locks, func(t *tx) error {
+	return s.db.Write(ctx, locks, func(t *sqldb.Tx) error {
 		changed := map[fraud.BookName]bool{}
 		for _, f := range list {
 			n, err := loadFraud(t, f)
@@ -108,29 +109,29 @@ func bookOf(f archive.Fraud) fraud.BookName {
 	return fraud.BookName{}
 }
 
-func loadFraud(t *tx, f archive.Fraud) (n int64, err error) {
+func loadFraud(t *sqldb.Tx, f archive.Fraud) (n int64, err error) {
 	var doc string
 	var sum int64
 	switch {
 	case f.Rule != nil:
 		r := f.Rule
-		if doc, sum, err = encode(*r); err == nil {
-			n, err = t.exec(`INSERT INTO fraud_rules (account, mode, id, version, builtin, doc, doc_sum) VALUES ($1, $2, $3, $4, $5, $6, $7)
+		if doc, sum, err = sqldb.Encode(*r); err == nil {
+			n, err = t.Exec(`INSERT INTO fraud_rules (account, mode, id, version, builtin, doc, doc_sum) VALUES ($1, $2, $3, $4, $5, $6, $7)
 				ON CONFLICT (account, mode, id) DO NOTHING`, r.Account, r.Mode, r.ID, r.Version, map[bool]int64{true: 1}[r.Builtin], doc, sum)
 		}
 	case f.Version != nil:
-		if doc, sum, err = encode(*f.Version); err == nil {
+		if doc, sum, err = sqldb.Encode(*f.Version); err == nil {
 			err = putRuleVersion(t, *f.Version, doc, sum) // nobody is judged by it
 		}
 	case f.Entry != nil:
 		e := f.Entry
-		if doc, sum, err = encode(*e); err == nil {
-			n, err = t.exec(`INSERT INTO fraud_list_entries (id, account, mode, kind, value, expires_at, doc, doc_sum) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-				ON CONFLICT (id) DO NOTHING`, e.ID, e.Account, e.Mode, string(e.Kind), e.Value, micros(e.ExpiresAt), doc, sum)
+		if doc, sum, err = sqldb.Encode(*e); err == nil {
+			n, err = t.Exec(`INSERT INTO fraud_list_entries (id, account, mode, kind, value, expires_at, doc, doc_sum) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+				ON CONFLICT (id) DO NOTHING`, e.ID, e.Account, e.Mode, string(e.Kind), e.Value, sqldb.Micros(e.ExpiresAt), doc, sum)
 		}
 	case f.Policy != nil:
-		if doc, sum, err = encode(f.Policy.Policy); err == nil {
-			n, err = t.exec(`INSERT INTO fraud_policies (account, mode, doc, doc_sum) VALUES ($1, $2, $3, $4)
+		if doc, sum, err = sqldb.Encode(f.Policy.Policy); err == nil {
+			n, err = t.Exec(`INSERT INTO fraud_policies (account, mode, doc, doc_sum) VALUES ($1, $2, $3, $4)
 				ON CONFLICT (account, mode) DO NOTHING`, f.Policy.Account, f.Policy.Mode, doc, sum)
 		}
 	}
@@ -141,13 +142,13 @@ func loadFraud(t *tx, f archive.Fraud) (n int64, err error) {
 func (s *Store) LoadModel(ctx context.Context, m archive.Model) error {
 	state, promoted := m.Info.State, m.Info.PromotedAt
 	m.Info.State, m.Info.PromotedAt = "", time.Time{}
-	doc, sum, err := encode(modelDoc{Info: m.Info, Checksum: checksum(m.File)})
+	doc, sum, err := sqldb.Encode(modelDoc{Info: m.Info, Checksum: checksum(m.File)})
 	if err != nil {
 		return err
 	}
-	return s.write(ctx, modelLock, func(t *tx) error {
-		_, err := t.exec(`INSERT INTO fraud_models (version, state, trained_at, promoted_at, doc, doc_sum, file) VALUES ($1, $2, $3, $4, $5, $6, $7)
-			ON CONFLICT (version) DO NOTHING`, m.Info.Version, state, micros(m.Info.TrainedAt), micros(promoted), doc, sum, base64.StdEncoding.EncodeToString(m.File))
+	return s.db.Write(ctx, modelLock, func(t *sqldb.Tx) error {
+		_, err := t.Exec(`INSERT INTO fraud_models (version, state, trained_at, promoted_at, doc, doc_sum, file) VALUES ($1, $2, $3, $4, $5, $6, $7)
+			ON CONFLICT (version) DO NOTHING`, m.Info.Version, state, sqldb.Micros(m.Info.TrainedAt), sqldb.Micros(promoted), doc, sum, base64.StdEncoding.EncodeToString(m.File))
 		return err
 	})
 }

@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"errors"
+	"strconv"
 	"time"
 
 	"github.com/paylink/paylink/internal/fault"
@@ -10,48 +11,8 @@ import (
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/money"
 	"github.com/paylink/paylink/internal/payment"
-	"github.com/paylink/paylink/internal/stream"
+	"github.com/paylink/paylink/internal/store/sqldb"
 )
-
-// OpenSnapshot opens the store for reading only, as it is at this moment, beside
-// processes that may be writing to it. Close ends the snapshot.
-func OpenSnapshot(ctx context.Context, url string) (*Store, error) {
-	d, err := dialectOf(url)
-	if err != nil {
-		return nil, err
-	}
-	return snapshot(ctx, d)
-}
-
-func snapshot(ctx context.Context, d dialect) (*Store, error) {
-	return snapshotOf(ctx, d, "checkpoints")
-}
-
-// snapshotOf is a snapshot whose moment is that of the first read, of a small table.
-func snapshotOf(ctx context.Context, d dialect, table string) (*Store, error) {
-	db, err := d.open(true, 1)
-	if err != nil {
-		return nil, err
-	}
-	if err := checkSchema(ctx, d, db); err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
-	tx, err := db.BeginTx(ctx, d.moment())
-	if err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
-	s := newStore(d)
-	s.read = tx
-	s.close = func() error {
-		_ = tx.Rollback() // there is nothing to keep
-		return db.Close()
-	}
-	var n int64
-	if err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM "+table).Scan(&n); err != nil {
-		return nil, errors.Join(err, s.Close())
-	}
-	return s, nil
-}
 
 // CountPayments counts by status, as callers see it; for metrics.
 func (s *Store) CountPayments(ctx context.Context, status string) (n int64, err error) {
@@ -59,19 +20,14 @@ func (s *Store) CountPayments(ctx context.Context, status string) (n int64, err 
 	if status == string(payment.Review) {
 		query = "SELECT COUNT(*) FROM payments WHERE status = $1 AND status = 'review'" // its own small index
 	}
-	err = s.read.QueryRowContext(ctx, query, status).Scan(&n)
+	err = s.db.QueryRow(ctx, query, status).Scan(&n)
 	return n, err
 }
 
 // CountDue counts what the sweep should have taken by now; for metrics.
 func (s *Store) CountDue(ctx context.Context, now time.Time) (n int64, err error) {
-	err = s.read.QueryRowContext(ctx, "SELECT COUNT(*) FROM payments WHERE due_at IS NOT NULL AND due_at <= $1", micros(now)).Scan(&n)
+	err = s.db.QueryRow(ctx, "SELECT COUNT(*) FROM payments WHERE due_at IS NOT NULL AND due_at <= $1", sqldb.Micros(now)).Scan(&n)
 	return n, err
-}
-
-// Intact asks the engine to check itself and names what it finds.
-func (s *Store) Intact(ctx context.Context) ([]string, error) {
-	return s.dialect.intact(ctx, s.read)
 }
 
 // Sizes are how many objects the walks will visit, by kind: for progress.
@@ -82,8 +38,8 @@ func (s *Store) Sizes(ctx context.Context) (map[string]int64, error) {
 		"fraud_rule_versions": "fraud", "fraud_list_entries": "fraud", "fraud_policies": "fraud", "fraud_models": "fraud", "links": "links", "forms": "forms",
 		"payments": "payments", "idempotency": "records", "events": "events"} {
 		var n int64
-		if err := s.read.QueryRowContext(ctx, "SELECT COUNT(*) FROM "+table).Scan(&n); err != nil {
-			return nil, s.dialect.explain(err)
+		if err := s.db.QueryRow(ctx, "SELECT COUNT(*) FROM "+table).Scan(&n); err != nil {
+			return nil, err
 		}
 		sizes[kind] += n
 	}
@@ -92,7 +48,7 @@ func (s *Store) Sizes(ctx context.Context) (map[string]int64, error) {
 
 // EachPayment visits every payment; one that is damaged is given by its error.
 func (s *Store) EachPayment(ctx context.Context, visit func(payment.Payment, error) error) error {
-	rows, err := s.query(ctx, s.read, "SELECT "+paymentColumns+" FROM payments ORDER BY id")
+	rows, err := s.db.Query(ctx, "SELECT "+paymentColumns+" FROM payments ORDER BY id")
 	if err != nil {
 		return err
 	}
@@ -112,7 +68,7 @@ func (s *Store) EachPayment(ctx context.Context, visit func(payment.Payment, err
 
 // EachLink visits every link; one that is damaged is given by its error.
 func (s *Store) EachLink(ctx context.Context, visit func(link.Link, error) error) error {
-	rows, err := s.query(ctx, s.read, "SELECT "+linkColumns+" FROM links ORDER BY id")
+	rows, err := s.db.Query(ctx, "SELECT "+linkColumns+" FROM links ORDER BY id")
 	if err != nil {
 		return err
 	}
@@ -130,22 +86,6 @@ func (s *Store) EachLink(ctx context.Context, visit func(link.Link, error) error
 	return rows.Err()
 }
 
-// EachEvent visits every event in order.
-func (s *Store) EachEvent(ctx context.Context, visit func(stream.Event) error) error {
-	for position := int64(0); ; {
-		events, err := s.eventsAfter(ctx, s.read, position)
-		if err != nil || len(events) == 0 {
-			return err
-		}
-		for _, e := range events {
-			if err := visit(e); err != nil {
-				return err
-			}
-			position = e.Position
-		}
-	}
-}
-
 // Owner of a balance.
 type Owner struct {
 	Account, Mode string
@@ -156,10 +96,10 @@ type Owner struct {
 // two agree in a snapshot.
 func (s *Store) ProjectedBalances(ctx context.Context) (map[Owner]ledger.Balance, int64, error) {
 	var position int64
-	if err := s.read.QueryRowContext(ctx, "SELECT COALESCE(MAX(position), 0) FROM checkpoints WHERE consumer = $1", balanceConsumer).Scan(&position); err != nil {
+	if err := s.db.QueryRow(ctx, "SELECT COALESCE(MAX(position), 0) FROM checkpoints WHERE consumer = $1", balanceConsumer).Scan(&position); err != nil {
 		return nil, 0, err
 	}
-	rows, err := s.query(ctx, s.read, "SELECT account, mode, currency, available, pending FROM balances")
+	rows, err := s.db.Query(ctx, "SELECT account, mode, currency, available, pending FROM balances")
 	if err != nil {
 		return nil, 0, err
 	}
@@ -175,3 +115,60 @@ func (s *Store) ProjectedBalances(ctx context.Context) (map[Owner]ledger.Balance
 	}
 	return out, position, rows.Err()
 }
+
+// Pages walks the store a page at a time, so that no reader holds back its log. The feed
+// has what is made behind the walk.
+type Pages struct{ s *Store }
+
+// walkPage is how many objects are read at once.
+const walkPage = 500
+
+// Pages returns the walk by pages of a store that is open for writing.
+func (s *Store) Pages() Pages { return Pages{s} }
+
+// EachLink visits every link; one that is damaged is given by its error.
+func (p Pages) EachLink(ctx context.Context, visit func(link.Link, error) error) error {
+	return eachPage(ctx, p.s, "SELECT id, "+linkColumns+" FROM links", scanLink, visit)
+}
+
+// EachPayment visits every payment; one that is damaged is given by its error.
+func (p Pages) EachPayment(ctx context.Context, visit func(payment.Payment, error) error) error {
+	return eachPage(ctx, p.s, "SELECT id, "+paymentColumns+" FROM payments", scanPayment, visit)
+}
+
+func eachPage[T any](ctx context.Context, s *Store, query string, scan func(sqldb.Scanner) (T, error), visit func(T, error) error) error {
+	type found struct {
+		one    T
+		damage error
+	}
+	for last, n := "", walkPage; n == walkPage; {
+		var page []found
+		err := s.db.Each(ctx, func(row sqldb.Scanner) error {
+			one, err := scan(identified{row, &last})
+			var f *fault.Error
+			if err != nil && !errors.As(err, &f) {
+				return err
+			}
+			page = append(page, found{one, err})
+			return nil
+		}, query+" WHERE id > $1 ORDER BY id LIMIT "+strconv.Itoa(walkPage), last)
+		if err != nil {
+			return err
+		}
+		for _, f := range page { // not while it is read
+			if err := visit(f.one, f.damage); err != nil {
+				return err
+			}
+		}
+		n = len(page)
+	}
+	return nil
+}
+
+// identified scans a row whose first column is its id.
+type identified struct {
+	row sqldb.Scanner
+	id  *string
+}
+
+func (i identified) Scan(to ...any) error { return i.row.Scan(append([]any{i.id}, to...)...) }

@@ -1,12 +1,28 @@
-// Package sqltest opens SQL stores for tests.
+// Package sqltest opens stores in SQL for tests, on every engine.
 package sqltest
 
 import (
 	"path/filepath"
 	"testing"
+	"time"
 
+	"github.com/paylink/paylink/internal/id"
+	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/store/pgtest"
+	"github.com/paylink/paylink/internal/store/sqldb"
 	"github.com/paylink/paylink/internal/store/sqlstore"
+	"github.com/paylink/paylink/internal/store/storetest"
+	"github.com/paylink/paylink/internal/stream"
 )
+
+// Patient is how long a test waits before it gives up.
+const Patient = 3 * time.Minute
+
+// Engines return the URL of an empty store.
+var Engines = map[string]func(t testing.TB) string{
+	"SQLite":     File,
+	"PostgreSQL": func(t testing.TB) string { return pgtest.Database(t) },
+}
 
 // File returns the URL of a SQLite file of the test's own, which does not exist yet.
 func File(t testing.TB) string {
@@ -14,8 +30,15 @@ func File(t testing.TB) string {
 	return "sqlite:" + filepath.Join(t.TempDir(), "paylink.db")
 }
 
-// Open brings the store at the URL to the present schema and opens it. When the test
-// ends the store is closed, and must close well.
+// OnEach runs the test on every engine.
+func OnEach(t *testing.T, test func(t *testing.T, url string)) {
+	t.Helper()
+	for name, empty := range Engines {
+		t.Run(name, func(t *testing.T) { test(t, empty(t)) })
+	}
+}
+
+// Open brings the store's schema up to date and opens it, until the test ends.
 func Open(t testing.TB, url string) *sqlstore.Store {
 	t.Helper()
 	if _, _, err := sqlstore.Migrate(t.Context(), url); err != nil {
@@ -31,4 +54,70 @@ func Open(t testing.TB, url string) *sqlstore.Store {
 		}
 	})
 	return s
+}
+
+// Exec changes what is stored behind the store's back.
+func Exec(t testing.TB, url, query string, args ...any) {
+	t.Helper()
+	src, err := sqlstore.Source(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, err := src.Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.Write(t.Context(), nil, func(tx *sqldb.Tx) error {
+		_, err := tx.Exec(query, args...)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Append adds the events to the store's feed, as a relay does.
+func Append(t testing.TB, s *sqlstore.Store, events ...stream.Event) {
+	t.Helper()
+	if err := s.AppendBatch(t.Context(), "test", stream.Batch{Events: events}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Happened is an event of an object of the account.
+func Happened(account, object string) stream.Event {
+	return stream.Event{ID: id.New(id.Event), Type: "link.created", Account: account, Mode: link.Test, Object: object, ObjectSeq: 1,
+		CreatedAt: storetest.Epoch, Data: []byte(`{}`)}
+}
+
+// Eventually asks until the answer is yes.
+func Eventually(t testing.TB, what string, yes func() bool) {
+	t.Helper()
+	limit := time.NewTimer(Patient)
+	defer limit.Stop()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for !yes() {
+		select {
+		case <-tick.C:
+		case <-limit.C:
+			t.Fatal("not for a long time: " + what)
+		}
+	}
+}
+
+// Wait receives from the channel.
+func Wait[T any](t testing.TB, c <-chan T) (v T) {
+	t.Helper()
+	limit := time.NewTimer(Patient)
+	defer limit.Stop()
+	select {
+	case v = <-c:
+	case <-limit.C:
+		t.Fatal("nothing happened for a long time")
+	}
+	return v
 }

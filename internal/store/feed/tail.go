@@ -1,0 +1,61 @@
+package feed
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/paylink/paylink/internal/stream"
+)
+
+// tailColumns leave out the money that moved, and what only a payment's status tells.
+const tailColumns = "position, id, type, account, mode, object, seq, object_seq, created_at, " +
+	"CASE WHEN object_seq = 1 OR type NOT LIKE 'payment.%' THEN data ELSE '' END, ''"
+
+// tailGather lets a feed that is not busy fill a batch: what counts at once was
+// counted before it was committed.
+const tailGather = 30 * time.Millisecond
+
+// End is the place below which no event can still appear.
+func (f *Feed) End(ctx context.Context) (position int64, err error) {
+	err = f.db.QueryRow(ctx, "SELECT COALESCE(MAX(position), 0) FROM events WHERE position > 0"+f.settled()).Scan(&position)
+	return position, err
+}
+
+// Since counts the events after the position, up to a million.
+func (f *Feed) Since(ctx context.Context, position int64) (n int64, err error) {
+	err = f.db.QueryRow(ctx, "SELECT COUNT(*) FROM (SELECT 1 FROM events WHERE position > $1 LIMIT 1000000) AS behind", position).Scan(&n)
+	return n, err
+}
+
+// Tail follows as a consumer does, without a checkpoint and beside any number of others.
+func (f *Feed) Tail(ctx context.Context, position int64, handle func(events []stream.Event, end bool) error) error {
+	for ctx.Err() == nil {
+		wake := f.db.Committed()
+		events, err := f.after(ctx, tailColumns, position)
+		if err == nil {
+			sound := slices.DeleteFunc(slices.Clone(events), func(e stream.Event) bool { return e.Damaged != nil })
+			err = handle(sound, len(events) < batchEvents)
+		}
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return err
+		}
+		if n := len(events); n > 0 {
+			position = events[n-1].Position
+		}
+		if len(events) < batchEvents {
+			idle(ctx, wake, f.db.Poll())
+			pause(ctx, tailGather)
+		}
+	}
+	return nil
+}
+
+// HasAfter reports whether there are events after the position.
+func (f *Feed) HasAfter(ctx context.Context, position int64) (yes bool, err error) {
+	err = f.db.QueryRow(ctx, "SELECT EXISTS (SELECT 1 FROM events WHERE position > $1)", position).Scan(&yes)
+	return yes, err
+}

@@ -1,0 +1,254 @@
+package projection
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/store/feed"
+	"github.com/paylink/paylink/internal/store/sqldb"
+)
+
+// Bounds of making the store anew.
+const (
+	buildObjects = 500              // payments or links in a commit
+	builderGone  = 20 * time.Second // a builder that was not seen for so long is given up
+	builderLook  = time.Second
+	buildMaxRest = 2 * time.Second // after a commit
+)
+
+// Payments is the store of links and payments, walked through. An object that is
+// damaged is given by its error.
+type Payments interface {
+	EachLink(context.Context, func(link.Link, error) error) error
+	EachPayment(context.Context, func(payment.Payment, error) error) error
+}
+
+// Build is how far the making anew is.
+type Build struct {
+	Walked int64 // links and payments
+	Whole  bool
+}
+
+// analyticsState is the one row.
+type analyticsState struct {
+	feed.Place
+	generation, walked int64
+	whole              bool
+	builder            string
+	beat               time.Time
+}
+
+func (a *Analytics) state(ctx context.Context) (s analyticsState, err error) {
+	var beat int64
+	err = a.own.QueryRow(ctx, "SELECT generation, whole, position, event, builder, beat, walked FROM analytics_state WHERE one = 1").
+		Scan(&s.generation, &s.whole, &s.Position, &s.Event, &s.builder, &beat, &s.walked)
+	s.beat = fromMillis(beat)
+	return s, err
+}
+
+// still returns feed.ErrMoved if the store is not as its follower left it.
+func (a *Analytics) still(ctx context.Context, at feed.Place) error {
+	s, err := a.state(ctx)
+	if err == nil && (!s.whole || s.Place != at) {
+		err = fmt.Errorf("the checkpoint of %s: %w", fraud.Consumer, feed.ErrMoved)
+	}
+	return err
+}
+
+// void says that the store is not whole, so that it is made anew.
+func (a *Analytics) void(ctx context.Context) error {
+	a.log.WarnContext(ctx, "the feed does not have the analytics store's place any more; the store is made anew from the payments")
+	err := a.write(ctx, func(t *sqldb.Tx) error {
+		_, err := t.Exec("UPDATE analytics_state SET whole = 0, generation = generation + 1, builder = '', beat = 0 WHERE one = 1")
+		return err
+	})
+	if err == nil {
+		err = feed.ErrMoved
+	}
+	return err
+}
+
+// start is where the feed is followed from. A store that is not whole, or whose place
+// the feed does not have any more, is made anew before, by whoever is at it already.
+func (a *Analytics) start(ctx context.Context, in sqldb.Reader) (feed.Place, error) {
+	for {
+		s, err := a.state(ctx)
+		if err != nil {
+			return feed.Place{}, err
+		}
+		if s.whole && s.Position > 0 {
+			here, err := a.feed.Has(ctx, in, s.Place)
+			if err != nil || here {
+				return s.Place, err
+			}
+			a.log.WarnContext(ctx, "the feed does not have the analytics store's place any more; the store is made anew from the payments", "position", s.Position)
+		}
+		if !s.whole && s.builder != "" && s.builder != a.builder && time.Since(s.beat) < builderGone {
+			if pause(ctx, builderLook); ctx.Err() != nil {
+				return feed.Place{}, ctx.Err()
+			}
+			continue
+		}
+		return a.build(ctx, in, func(Build) {})
+	}
+}
+
+// Rebuild makes the store anew from the links and payments, also while servers run:
+// whoever follows the feed waits, and goes on from where the feed was when it began.
+// What the shield counted stays.
+func (a *Analytics) Rebuild(ctx context.Context, progress func(Build)) error {
+	_, err := a.build(ctx, a.feed.Reader(), progress)
+	return err
+}
+
+// build empties the store, fills it with every link and payment as they are, and puts
+// the checkpoint where the feed ended before: what happened meanwhile comes again, and
+// is older than the rows. A crash leaves a store that is not whole, which the next
+// process makes anew; a build that another one began after it ends this one.
+func (a *Analytics) build(ctx context.Context, in sqldb.Reader, progress func(Build)) (feed.Place, error) {
+	at, err := a.feed.Last(ctx, in, feed.Place{})
+	if err != nil {
+		return at, err
+	}
+	done := context.WithoutCancel(ctx) // a commit that is asked for is waited for, so that its end is known
+	generation, err := a.empty(done)
+	if err != nil {
+		return at, err
+	}
+	b := &building{a: a, generation: generation, progress: progress, facts: map[string]fact{}, owner: map[string]ownerKey{}, began: time.Now()}
+	err = a.payments.EachLink(ctx, func(l link.Link, damage error) error {
+		if damage != nil {
+			a.log.ErrorContext(ctx, "a link is left out of the analytics store", "error", damage)
+			return nil
+		}
+		return b.link(ctx, fraud.LinkOf(l))
+	})
+	if err == nil {
+		err = a.payments.EachPayment(ctx, func(p payment.Payment, damage error) error {
+			if damage != nil {
+				a.log.ErrorContext(ctx, "a payment is left out of the analytics store", "error", damage)
+				return nil
+			}
+			return b.payment(ctx, p)
+		})
+	}
+	if err == nil {
+		err = b.flush(ctx)
+	}
+	if err == nil {
+		err = a.finish(done, generation, at)
+	}
+	if err != nil {
+		return at, errors.Join(err, a.giveUp(done, generation))
+	}
+	progress(Build{Walked: b.walked, Whole: true})
+	return at, nil
+}
+
+// empty forgets everything but what the shield counted, and says who begins anew.
+func (a *Analytics) empty(ctx context.Context) (generation int64, err error) {
+	return sqldb.WriteFor(ctx, a.own, []string{a.folder}, func(t *sqldb.Tx) (generation int64, err error) {
+		for _, table := range []string{"payments", "links", "refunds", "disputes", "days", "scores", "rules"} {
+			if _, err := t.Exec("DELETE FROM analytics_" + table); err != nil {
+				return 0, err
+			}
+		}
+		err = t.Row("UPDATE analytics_state SET generation = generation + 1, whole = 0, position = 0, event = '', builder = $1, beat = $2, walked = 0 WHERE one = 1 RETURNING generation",
+			a.builder, millis(time.Now())).Scan(&generation)
+		return generation, err
+	})
+}
+
+func (a *Analytics) finish(ctx context.Context, generation int64, at feed.Place) error {
+	return a.write(ctx, func(t *sqldb.Tx) error {
+		n, err := t.Exec("UPDATE analytics_state SET whole = 1, position = $1, event = $2, builder = '' WHERE one = 1 AND whole = 0 AND generation = $3", at.Position, at.Event, generation)
+		if err == nil && n == 0 {
+			err = feed.ErrMoved
+		}
+		return err
+	})
+}
+
+// giveUp tells the others that nobody is at it.
+func (a *Analytics) giveUp(ctx context.Context, generation int64) error {
+	return a.write(ctx, func(t *sqldb.Tx) error {
+		_, err := t.Exec("UPDATE analytics_state SET builder = '' WHERE one = 1 AND generation = $1", generation)
+		return err
+	})
+}
+
+// building is a store that is being made anew.
+type building struct {
+	a          *Analytics
+	generation int64
+	progress   func(Build)
+	order      []string
+	facts      map[string]fact
+	links      []fraud.Link
+	owner      map[string]ownerKey
+	walked     int64
+	began      time.Time // of the commit at hand
+}
+
+func (b *building) link(ctx context.Context, l fraud.Link) error {
+	b.links, b.owner[l.ID] = append(b.links, l), ownerKey{l.Account, l.Mode}
+	return b.full(ctx)
+}
+
+func (b *building) payment(ctx context.Context, p payment.Payment) error {
+	row := fraud.RowOf(p)
+	if row.Seq == 0 {
+		return nil
+	}
+	b.order, b.facts[p.ID], b.owner[p.ID] = append(b.order, p.ID), whole{row, fraud.RefundsOf(p)}, ownerKey{p.Account, p.Mode}
+	return b.full(ctx)
+}
+
+func (b *building) full(ctx context.Context) error {
+	if len(b.order)+len(b.links) < buildObjects {
+		return nil
+	}
+	return b.flush(ctx)
+}
+
+// flush writes what was gathered, and rests as long as that took: payments go first.
+func (b *building) flush(ctx context.Context) error {
+	owners, err := b.a.ensureOwners(ctx, b.owner)
+	if err != nil {
+		return err
+	}
+	b.walked += int64(len(b.order) + len(b.links))
+	err = b.a.write(context.WithoutCancel(ctx), func(t *sqldb.Tx) error {
+		n, err := t.Exec("UPDATE analytics_state SET beat = $1, walked = $2 WHERE one = 1 AND whole = 0 AND generation = $3", millis(time.Now()), b.walked, b.generation)
+		if err == nil && n == 0 {
+			err = fmt.Errorf("the analytics store: %w", feed.ErrMoved)
+		}
+		if err != nil {
+			return err
+		}
+		f := &folding{a: b.a, t: t, owners: owners, sums: newDaySums()}
+		return f.write(b.order, b.facts, b.links)
+	})
+	if err != nil {
+		return err
+	}
+	b.order, b.links, b.facts, b.owner = b.order[:0], b.links[:0], map[string]fact{}, map[string]ownerKey{}
+	b.progress(Build{Walked: b.walked})
+	pause(ctx, min(time.Since(b.began), buildMaxRest))
+	b.began = time.Now()
+	return ctx.Err()
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}

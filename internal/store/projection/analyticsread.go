@@ -1,0 +1,182 @@
+package projection
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/store/sqldb"
+)
+
+// Bounds of what is read at once.
+const (
+	analyticsPage    = 25 // rows of a page
+	analyticsMaxPage = 100
+	analyticsReplay  = 1000 // rows of one read of a replay
+)
+
+// selectAnalytics begins every read of rows.
+const selectAnalytics = "SELECT " + analyticsColumns + " FROM analytics_payments"
+
+// Rows implements fraud.Analyst: by keyset, newest first, along one index.
+func (a *Analytics) Rows(ctx context.Context, q fraud.Query) (fraud.Page, error) {
+	if q.Limit <= 0 {
+		q.Limit = analyticsPage
+	}
+	q.Limit = min(q.Limit, analyticsMaxPage)
+	below, above := bounds(q.From, q.To)
+	below, err := before(below, q.Before)
+	if err != nil {
+		return fraud.Page{}, err
+	}
+	owner, err := a.owner(ctx, q.Account, q.Mode)
+	if err != nil || owner == 0 {
+		return fraud.Page{}, err
+	}
+	var w sqldb.Where
+	w.Add("owner = ?", owner)
+	w.Add("number < ?", below)
+	w.Add("number >= ?", above)
+	if q.Review == fraud.Closed {
+		w.Add("review <> '' AND review <> ?", payment.ReviewOpen)
+	} else {
+		w.AddIf(q.Review != "", "review <> '' AND review = ?", q.Review)
+	}
+	if q.Action == payment.Challenge {
+		w.Add("challenge = 1")
+	} else {
+		w.AddIf(q.Action != "", "action <> '' AND action = ?", string(q.Action))
+	}
+	if q.Disputed {
+		w.Add("disputed = 1")
+	}
+	rows, err := a.list(ctx, &w, q.Limit+1)
+	if err != nil {
+		return fraud.Page{}, err
+	}
+	var page fraud.Page
+	if len(rows) > q.Limit {
+		rows = rows[:q.Limit]
+		page.Next = strconv.FormatInt(rows[q.Limit-1].number, cursorBase)
+	}
+	for _, r := range rows {
+		page.Rows = append(page.Rows, r.Row)
+	}
+	return page, nil
+}
+
+func (a *Analytics) list(ctx context.Context, w *sqldb.Where, limit int) ([]analyticsRow, error) {
+	return a.read(ctx, selectAnalytics+w.SQL()+" ORDER BY number DESC LIMIT "+strconv.Itoa(limit), w.Args...)
+}
+
+func (a *Analytics) read(ctx context.Context, query string, args ...any) ([]analyticsRow, error) {
+	var all []analyticsRow
+	err := a.own.Each(ctx, func(rows sqldb.Scanner) error {
+		r, err := a.scan(ctx, rows)
+		all = append(all, r)
+		return err
+	}, query, args...)
+	return all, err
+}
+
+// Row implements fraud.Analyst.
+func (a *Analytics) Row(ctx context.Context, account, mode, id string) (fraud.Row, error) {
+	r, err := a.scan(ctx, a.own.Lookup(ctx, selectAnalytics+" WHERE id = $1", id))
+	if errors.Is(err, sql.ErrNoRows) || err == nil && (r.Account != account || r.Mode != mode) {
+		return fraud.Row{}, fault.NotFound("payment")
+	}
+	return r.Row, err
+}
+
+// Related implements fraud.Analyst: the newest by each of card, e-mail (as it was
+// stored, and as it is compared) and address.
+func (a *Analytics) Related(ctx context.Context, account, mode, id string, limit int) ([]fraud.Row, error) {
+	limit = min(max(limit, 1), analyticsMaxPage)
+	of, err := a.Row(ctx, account, mode, id)
+	if err != nil {
+		return nil, err
+	}
+	owner, err := a.owner(ctx, account, mode)
+	if err != nil {
+		return nil, err
+	}
+	var found []analyticsRow
+	for _, by := range []struct{ column, condition, value string }{
+		{"fingerprint", "fingerprint = ?", of.Risk.Fingerprint},
+		{"payer_email", "lower(payer_email) = ?", lowerASCII(of.PayerEmail)},
+		{"payer_email", "lower(payer_email) = ?", fraud.EmailKey(of.PayerEmail)},
+		{"address", "address = ?", of.Risk.Address},
+	} {
+		if by.value == "" {
+			continue
+		}
+		var w sqldb.Where
+		w.Add("owner = ?", owner)
+		w.Add(by.condition, by.value)
+		w.Add(by.column + " <> ''")
+		rows, err := a.list(ctx, &w, limit+1)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, rows...)
+	}
+	slices.SortFunc(found, func(x, y analyticsRow) int { return cmp.Compare(y.number, x.number) })
+	var all []fraud.Row
+	last := int64(-1)
+	for _, r := range found {
+		if r.ID == id || r.number == last || len(all) == limit {
+			continue
+		}
+		all, last = append(all, r.Row), r.number
+	}
+	return all, nil
+}
+
+// lowerASCII is what both engines make of a text with lower.
+func lowerASCII(s string) string {
+	return strings.Map(func(r rune) rune {
+		if 'A' <= r && r <= 'Z' {
+			return r + 'a' - 'A'
+		}
+		return r
+	}, s)
+}
+
+// Replay implements fraud.History. It reads a bounded number of rows at a time, so no
+// reader holds the file's log back; a payment that changes meanwhile is given once.
+func (a *Analytics) Replay(ctx context.Context, account, mode string, from, to time.Time, each func(fraud.Row) error) error {
+	below, above := bounds(from, to)
+	query, number, after := selectAnalytics+" WHERE number < $1 AND (number, owner) > ($2, $3) ORDER BY number, owner LIMIT "+strconv.Itoa(analyticsReplay), above, int64(-1)
+	if account != "" || mode != "" {
+		owner, err := a.owner(ctx, account, mode)
+		if err != nil || owner == 0 {
+			return err
+		}
+		query, number, after = selectAnalytics+" WHERE number < $1 AND number > $2 AND owner = $3 ORDER BY number LIMIT "+strconv.Itoa(analyticsReplay), above-1, owner
+	}
+	for {
+		rows, err := a.read(ctx, query, below, number, after)
+		if err != nil {
+			return err
+		}
+		for _, r := range rows {
+			if err := each(r.Row); err != nil {
+				return err
+			}
+			if number = r.number; account == "" && mode == "" {
+				after = r.owner
+			}
+		}
+		if len(rows) < analyticsReplay {
+			return nil
+		}
+	}
+}

@@ -1,0 +1,135 @@
+package projection
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/report"
+	"github.com/paylink/paylink/internal/store/sqldb"
+)
+
+// linkRow is a link with its owner.
+type linkRow struct {
+	owner int64
+	report.Link
+}
+
+// links brings the rows of links up to date: from their own events, and from the
+// steps that payments of them prove.
+func (p *projector) links(r *Reports, g *gathered, steps map[string]report.Step, payments []reportRow) error {
+	owner := map[string]int64{}
+	for _, row := range payments {
+		owner[row.Link] = row.owner
+	}
+	for id, events := range g.links {
+		owner[id] = p.owners[ownerKey{events[0].Account, events[0].Mode}]
+	}
+	ids := slices.Sorted(maps.Keys(owner))
+	before, err := load(p.t, linksByIDs, ids, scanLinkByID)
+	if err != nil {
+		return err
+	}
+	var changed []linkRow
+	for _, id := range ids {
+		row := before[id]
+		if row.ID != "" && row.owner != owner[id] {
+			continue // ids are random: there is no such thing
+		}
+		row.ID, row.owner = id, owner[id]
+		for _, e := range g.links[id] {
+			next, err := report.ApplyLink(row.Link, e)
+			if err != nil {
+				r.log.Error("an event is left out of the reports", "event", e.ID, "error", err)
+				continue
+			}
+			row.Link = next
+		}
+		row.Steps |= steps[id]
+		if row != before[id] {
+			p.countLink(before[id].Link, row)
+			changed = append(changed, row)
+		}
+	}
+	return p.storeLinks(changed)
+}
+
+func (p *projector) countLink(old report.Link, row linkRow) {
+	by := report.FiguresOfLink(row.Link).Minus(report.FiguresOfLink(old))
+	if by.Links != (report.Figures{}).Links {
+		p.change(hourKey{row.owner, hourOf(row.CreatedAt), row.Currency}, by)
+	}
+}
+
+func scanLinkByID(row sqldb.Scanner) (string, linkRow, error) {
+	r, err := scanReportLink(row)
+	return r.ID, r, err
+}
+
+func scanReportLink(rows sqldb.Scanner) (row linkRow, err error) {
+	var at int64
+	err = rows.Scan(&row.ID, &row.owner, &row.Currency, &at, &row.Steps, &row.Seen)
+	row.CreatedAt = fromMillis(at)
+	return row, err
+}
+
+func (r linkRow) columns() []any {
+	return []any{r.ID, r.owner, string(r.Currency), millis(r.CreatedAt), int64(r.Steps), int64(r.Seen)}
+}
+
+var (
+	putReportLink, putReportLinks = putLinkRows(1), putLinkRows(reportRows)
+	linksByIDs                    = "SELECT id, owner, currency, created_at, steps, seen FROM report_links WHERE id IN (" + sqldb.Params(1, loadIDs) + ")"
+)
+
+func putLinkRows(n int) string {
+	return "INSERT INTO report_links (id, owner, currency, created_at, steps, seen) VALUES " + sqldb.Values(n, linkFields) + `
+		ON CONFLICT (id) DO UPDATE SET currency = excluded.currency, created_at = excluded.created_at, steps = excluded.steps, seen = excluded.seen`
+}
+
+func (p *projector) storeLinks(rows []linkRow) error {
+	return putAll(p.t, rows, putReportLink, putReportLinks, reportRows, linkRow.columns)
+}
+
+// Seen implements report.Service. A link that the feed has not told of yet counts
+// as soon as it does.
+func (r *Reports) Seen(ctx context.Context, all []report.Sighting) error {
+	if len(all) > report.MaxSightings {
+		return fault.Invalid("sightings", "value_invalid", "At most %d links at once.", report.MaxSightings)
+	}
+	owner, step := map[string]int64{}, map[string]report.Step{}
+	for _, s := range all {
+		n, err := r.ensureOwner(ctx, ownerKey{s.Account, s.Mode})
+		if err != nil {
+			return err
+		}
+		owner[s.Link] = n
+		step[s.Link] |= s.Step & (report.Opened | report.Started)
+	}
+	ids := slices.Sorted(maps.Keys(owner))
+	return r.write(ctx, func(t *sqldb.Tx) error {
+		p := newProjector(t, nil)
+		before, err := load(p.t, linksByIDs, ids, scanLinkByID)
+		if err != nil {
+			return err
+		}
+		var changed []linkRow
+		for _, id := range ids {
+			row := before[id]
+			if row.ID != "" && row.owner != owner[id] {
+				continue
+			}
+			row.ID, row.owner = id, owner[id]
+			row.Seen |= step[id]
+			if row != before[id] {
+				p.countLink(before[id].Link, row)
+				changed = append(changed, row)
+			}
+		}
+		if err := p.storeLinks(changed); err != nil {
+			return err
+		}
+		return p.add()
+	})
+}

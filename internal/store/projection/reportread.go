@@ -1,0 +1,250 @@
+package projection
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/paylink/paylink/internal/id"
+	"github.com/paylink/paylink/internal/money"
+	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/report"
+	"github.com/paylink/paylink/internal/store/sqldb"
+)
+
+// Bounds of what one page looks at. Beyond them it says where it goes on.
+const (
+	reportMatches = 15_000 // payments that a word finds; a word that finds more is looked for among the newest
+)
+
+// Search implements report.Service: by keyset, newest first. What narrows the list
+// most leads: an id, a word that finds little, or else the list of the link, status
+// or currency.
+func (r *Reports) Search(ctx context.Context, q report.Query) (report.Page, error) {
+	q.Bound()
+	below, above := bounds(q.From, q.To)
+	below, err := before(below, q.Before)
+	if err != nil {
+		return report.Page{}, err
+	}
+	owner, err := r.owner(ctx, q.Account, q.Mode)
+	if err != nil || owner == 0 {
+		return report.Page{}, err
+	}
+	s := &search{r: r, q: q, owner: owner, below: below, above: above}
+	s.text(strings.TrimSpace(q.Text))
+	page, err := s.page(ctx)
+	for i := range page.Payments {
+		page.Payments[i].Account, page.Payments[i].Mode = q.Account, q.Mode
+	}
+	return page, err
+}
+
+// search is one page at work.
+type search struct {
+	r            *Reports
+	q            report.Query
+	owner        int64
+	below, above int64 // numbers: [above, below)
+	payment      string
+	words        []string
+}
+
+// text tells an id from words.
+func (s *search) text(text string) {
+	switch {
+	case text == "":
+	case id.Valid(id.Payment, text):
+		s.payment = text
+	case id.Valid(id.Link, text) && (s.q.Link == "" || s.q.Link == text):
+		s.q.Link = text
+	default:
+		s.words = s.q.Words()
+	}
+}
+
+// filter are the conditions that every row must meet.
+func (s *search) filter(below, above int64) *sqldb.Where {
+	var w sqldb.Where
+	w.Add("owner = ?", s.owner)
+	w.Add("number < ?", below)
+	w.Add("number >= ?", above)
+	w.AddIf(s.q.Status != "", "status = ?", string(s.q.Status))
+	w.AddIf(s.q.Currency != "", "currency = ?", string(s.q.Currency))
+	w.AddIf(s.q.Link != "", "link = ?", s.q.Link)
+	w.AddIf(s.payment != "", "id = ?", s.payment)
+	for _, word := range s.words {
+		w.Add(`terms LIKE ? ESCAPE '\'`, "%"+termMark+likely.Replace(word)+"%")
+	}
+	return &w
+}
+
+// likely spells a text so that LIKE takes it as it is.
+var likely = strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`)
+
+func (s *search) page(ctx context.Context) (report.Page, error) {
+	if len(s.words) > 0 {
+		word, rare, err := s.rarest(ctx)
+		if err != nil {
+			return report.Page{}, err
+		}
+		if rare {
+			w := s.filter(s.below, s.above)
+			w.Add(`number IN (SELECT number FROM report_terms WHERE owner = ? AND term >= ? AND term < ?)`, s.owner, word, word+lastRune)
+			return s.rows(ctx, w, 0)
+		}
+	}
+	if len(s.words) == 0 && s.single() {
+		return s.rows(ctx, s.filter(s.below, s.above), 0)
+	}
+	low, err := s.window(ctx)
+	if err != nil {
+		return report.Page{}, err
+	}
+	return s.rows(ctx, s.filter(s.below, max(low, s.above)), low)
+}
+
+// lastRune comes after every text that goes on from a word.
+const lastRune = "\U0010ffff"
+
+// single reports whether an index alone answers: then nothing is looked at in vain.
+func (s *search) single() bool {
+	n := 0
+	for _, given := range []bool{s.q.Link != "", s.q.Status != "", s.q.Currency != ""} {
+		if given {
+			n++
+		}
+	}
+	return s.payment != "" || n <= 1
+}
+
+// rarest is the word that finds the least, and whether that is little enough.
+func (s *search) rarest(ctx context.Context) (word string, rare bool, err error) {
+	least := int64(reportMatches)
+	for _, w := range s.words {
+		var n int64
+		err := s.r.own.QueryRow(ctx, `SELECT COUNT(*) FROM (SELECT 1 FROM report_terms WHERE owner = $1 AND term >= $2 AND term < $3
+			LIMIT `+strconv.Itoa(reportMatches)+`) AS found`, s.owner, w, w+lastRune).Scan(&n)
+		if err != nil {
+			return "", false, err
+		}
+		if n < least {
+			word, least, rare = w, n, true
+		}
+	}
+	return word, rare, nil
+}
+
+// window is the number at which the page stops looking; 0: it sees all there is.
+func (s *search) window(ctx context.Context) (low int64, err error) {
+	var w sqldb.Where
+	w.Add("owner = ?", s.owner)
+	switch { // the list that leads
+	case s.q.Link != "":
+		w.Add("link = ?", s.q.Link)
+	case s.q.Status != "":
+		w.Add("status = ?", string(s.q.Status))
+	case s.q.Currency != "":
+		w.Add("currency = ?", string(s.q.Currency))
+	}
+	w.Add("number < ?", s.below)
+	w.Add("number >= ?", s.above)
+	err = s.r.own.QueryRow(ctx, "SELECT COALESCE(MIN(number), 0) FROM (SELECT number FROM report_payments"+w.SQL()+
+		" ORDER BY number DESC LIMIT 1 OFFSET "+strconv.Itoa(report.Window)+") AS place", w.Args...).Scan(&low)
+	return low, err
+}
+
+// rows reads a page. Low is where it stopped looking, if there is more below.
+func (s *search) rows(ctx context.Context, w *sqldb.Where, low int64) (report.Page, error) {
+	var page report.Page
+	var last int64
+	err := s.r.own.Each(ctx, func(rows sqldb.Scanner) error {
+		row, err := scanReport(rows, false)
+		switch {
+		case err != nil:
+		case len(page.Payments) == s.q.Limit:
+			page.Next = strconv.FormatInt(last, cursorBase)
+		default:
+			page.Payments, last = append(page.Payments, row.Payment), row.number
+		}
+		return err
+	}, "SELECT "+reportColumns+" FROM report_payments"+w.SQL()+" ORDER BY number DESC LIMIT "+strconv.Itoa(s.q.Limit+1), w.Args...)
+	if err != nil {
+		return report.Page{}, err
+	}
+	if page.Next == "" && low > s.above {
+		page.Next = strconv.FormatInt(low, cursorBase)
+	}
+	return page, nil
+}
+
+// Overview implements report.Service.
+func (r *Reports) Overview(ctx context.Context, p report.Period) (report.Overview, error) {
+	zone, err := p.Check()
+	if err != nil {
+		return report.Overview{}, err
+	}
+	owner, err := r.owner(ctx, p.Account, p.Mode)
+	if err != nil {
+		return report.Overview{}, err
+	}
+	var hours []report.Hour
+	declines := map[money.Currency][]report.Reason{}
+	if owner != 0 {
+		now, before := stretchesOf(p, zone)
+		if hours, err = r.sums(ctx, owner, now, before); err != nil {
+			return report.Overview{}, err
+		}
+		if declines, err = r.reasons(ctx, owner, now); err != nil {
+			return report.Overview{}, err
+		}
+	}
+	o := report.Fold(p, zone, hours, declines)
+	o.Behind, err = r.isBehind(ctx)
+	return o, err
+}
+
+// isBehind reports whether the feed has gone on.
+func (r *Reports) isBehind(ctx context.Context) (bool, error) {
+	position, err := r.Position(ctx)
+	if err != nil {
+		return false, err
+	}
+	return r.feed.HasAfter(ctx, position)
+}
+
+func (r *Reports) readSums(ctx context.Context, query string, args ...any) (all []report.Hour, err error) {
+	err = r.own.Each(ctx, func(row sqldb.Scanner) error {
+		h, err := scanHour(row)
+		all = append(all, h)
+		return err
+	}, query, args...)
+	return all, err
+}
+
+func scanHour(rows sqldb.Scanner) (h report.Hour, err error) {
+	var start int64
+	statuses := make([]int64, len(report.Statuses))
+	to := []any{&start, &h.Currency, &h.Volume, &h.Refunded}
+	for i := range statuses {
+		to = append(to, &statuses[i])
+	}
+	for i := range h.Links {
+		to = append(to, &h.Links[i])
+	}
+	if err := rows.Scan(to...); err != nil {
+		return h, err
+	}
+	for i, n := range statuses {
+		if n == 0 {
+			continue
+		}
+		if h.ByStatus == nil {
+			h.ByStatus = map[payment.Status]int64{}
+		}
+		h.ByStatus[report.Statuses[i]] = n
+	}
+	h.From = time.Unix(start*int64(time.Hour/time.Second), 0).UTC()
+	return h, nil
+}

@@ -1,0 +1,334 @@
+package projection
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/paylink/paylink/internal/money"
+	"github.com/paylink/paylink/internal/report"
+	"github.com/paylink/paylink/internal/store/feed"
+	"github.com/paylink/paylink/internal/store/sqldb"
+)
+
+// Bounds of the statements: rows in one; few different texts are kept prepared.
+const (
+	reportRows  = 16
+	reportTerms = 64
+)
+
+const (
+	reportColumns = "owner, number, id, link, realm, reference, issuer, payer_name, payer_email, card_brand, card_last4, decline, status, currency, " +
+		"amount, captured, refunded, created_at, updated_at, seq, terms"
+	reportFields = 21
+	linkFields   = 6
+	termFields   = 3
+	termMark     = "\x1f" // before each term of a row
+)
+
+// reportRow is a payment with its place.
+type reportRow struct {
+	spot
+	report.Payment
+}
+
+// projector is one commit at work.
+type projector struct {
+	t        *sqldb.Tx
+	owners   map[ownerKey]int64
+	sums     map[hourKey]report.Figures
+	declines map[declineKey]int64
+}
+
+type hourKey struct {
+	owner, hour int64
+	currency    money.Currency
+}
+
+type declineKey struct {
+	hourKey
+	code string
+}
+
+func hourOf(t time.Time) int64 { return t.Unix() / int64(time.Hour/time.Second) }
+
+// commit writes what was gathered, and moves the checkpoint with it.
+func (r *Reports) commit(ctx context.Context, _ sqldb.Reader, g *gathered, from, to feed.Place) error {
+	owners, err := r.ensureOwners(ctx, g.owner)
+	if err != nil {
+		return err
+	}
+	return r.write(ctx, func(t *sqldb.Tx) error {
+		p := newProjector(t, owners)
+		if err := p.project(r, g); err != nil {
+			return err
+		}
+		if err := feed.SaveCheckpoint(t, report.Consumer, from.Position, to.Position); err != nil {
+			return err
+		}
+		_, err := t.Exec(`INSERT INTO report_anchor (one, position, event) VALUES (1, $1, $2)
+			ON CONFLICT (one) DO UPDATE SET position = excluded.position, event = excluded.event`, to.Position, to.Event)
+		return err
+	})
+}
+
+func newProjector(t *sqldb.Tx, owners map[ownerKey]int64) *projector {
+	return &projector{t: t, owners: owners, sums: map[hourKey]report.Figures{}, declines: map[declineKey]int64{}}
+}
+
+func (p *projector) project(r *Reports, g *gathered) error {
+	before, err := load(p.t, reportByIDs, g.order, scanOwnedReport)
+	if err != nil {
+		return err
+	}
+	var rows []reportRow
+	steps := map[string]report.Step{} // of links, as payments prove them
+	for _, id := range g.order {
+		row := before[id]
+		for _, e := range g.payments[id] {
+			next, err := report.Apply(row.Payment, e)
+			if err != nil { // an event is as it is: one that cannot be read does not stop all others
+				r.log.Error("an event is left out of the reports", "event", e.ID, "error", err)
+				continue
+			}
+			row.Payment = next
+		}
+		old := before[id]
+		if row.ID == "" || row.Seq == old.Seq {
+			continue
+		}
+		steps[row.Link] |= g.steps[id]
+		if old.ID == "" {
+			row.spot = spot{p.owners[ownerKey{row.Account, row.Mode}], numberOf(row.ID, row.CreatedAt), true}
+		}
+		p.count(old.Payment, row)
+		rows = append(rows, row)
+	}
+	if err := putReports(p.t, rows); err != nil {
+		return err
+	}
+	if err := p.index(rows, before); err != nil {
+		return err
+	}
+	if err := p.links(r, g, steps, rows); err != nil {
+		return err
+	}
+	return p.add()
+}
+
+// scanOwnedReport scans a row that begins with its account and mode.
+func scanOwnedReport(row sqldb.Scanner) (string, reportRow, error) {
+	r, err := scanReport(row, true)
+	return r.ID, r, err
+}
+
+func scanReport(row sqldb.Scanner, owned bool) (r reportRow, err error) {
+	var created, updated int64
+	var terms string
+	p := &r.Payment
+	to := []any{&r.owner, &r.number, &p.ID, &p.Link, &p.Realm, &p.Reference, &p.Issuer, &p.PayerName, &p.PayerEmail, &p.CardBrand, &p.CardLast4,
+		&p.Decline, &p.Status, &p.Amount.Currency, &p.Amount.Minor, &p.Captured, &p.Refunded, &created, &updated, &p.Seq, &terms}
+	if owned {
+		to = slices.Concat([]any{&p.Account, &p.Mode}, to)
+	}
+	err = row.Scan(to...)
+	p.CreatedAt, p.UpdatedAt = time.UnixMilli(created).UTC(), time.UnixMilli(updated).UTC()
+	return r, err
+}
+
+func (r reportRow) columns() ([]any, error) {
+	p := r.Payment
+	return []any{r.owner, r.number, p.ID, p.Link, p.Realm, p.Reference, p.Issuer, p.PayerName, p.PayerEmail, p.CardBrand, p.CardLast4, p.Decline,
+		string(p.Status), string(p.Amount.Currency), p.Amount.Minor, p.Captured, p.Refunded, p.CreatedAt.UnixMilli(), p.UpdatedAt.UnixMilli(), p.Seq,
+		marked(p.Terms())}, nil
+}
+
+func marked(terms []string) string {
+	if len(terms) == 0 {
+		return ""
+	}
+	return termMark + strings.Join(terms, termMark)
+}
+
+func putReports(t *sqldb.Tx, rows []reportRow) error {
+	all := make([]numbered, len(rows))
+	for i := range rows {
+		all[i] = &rows[i]
+	}
+	return put(t, all, putReport, putSomeReports, reportRows)
+}
+
+// index writes what the rows are found by, where that has changed.
+func (p *projector) index(rows []reportRow, before map[string]reportRow) error {
+	var fresh []posting
+	for _, row := range rows {
+		now := row.Terms()
+		var was []string
+		if old := before[row.ID]; old.ID != "" {
+			was = old.Terms()
+		}
+		for _, term := range was {
+			if slices.Contains(now, term) {
+				continue
+			}
+			if _, err := p.t.Exec("DELETE FROM report_terms WHERE owner = $1 AND term = $2 AND number = $3", row.owner, term, row.number); err != nil {
+				return err
+			}
+		}
+		for _, term := range now {
+			if !slices.Contains(was, term) {
+				fresh = append(fresh, posting{row.owner, row.number, term})
+			}
+		}
+	}
+	slices.SortFunc(fresh, posting.compare) // neighbours in the index are written together
+	return putAll(p.t, fresh, putTerm, putTerms, reportTerms, func(one posting) []any { return []any{one.owner, one.term, one.number} })
+}
+
+// The statements for one row and for many.
+var (
+	putReport, putSomeReports = putReportRows(1), putReportRows(reportRows)
+	putTerm, putTerms         = putTermRows(1), putTermRows(reportTerms)
+	reportByIDs               = "SELECT o.account, o.mode, p." + strings.ReplaceAll(reportColumns, ", ", ", p.") +
+		" FROM report_payments p JOIN report_owners o ON o.id = p.owner WHERE p.id IN (" + sqldb.Params(1, loadIDs) + ")"
+)
+
+func putReportRows(n int) string {
+	return "INSERT INTO report_payments (" + reportColumns + ") VALUES " + sqldb.Values(n, reportFields) + `
+		ON CONFLICT (owner, number) DO UPDATE SET link = excluded.link, realm = excluded.realm, reference = excluded.reference, issuer = excluded.issuer,
+		payer_name = excluded.payer_name, payer_email = excluded.payer_email, card_brand = excluded.card_brand, card_last4 = excluded.card_last4,
+		decline = excluded.decline, status = excluded.status, currency = excluded.currency, amount = excluded.amount, captured = excluded.captured,
+		refunded = excluded.refunded, updated_at = excluded.updated_at, seq = excluded.seq, terms = excluded.terms
+		WHERE report_payments.id = excluded.id`
+}
+
+func putTermRows(n int) string {
+	return "INSERT INTO report_terms (owner, term, number) VALUES " + sqldb.Values(n, termFields) + " ON CONFLICT DO NOTHING"
+}
+
+// posting says that a term finds a payment.
+type posting struct {
+	owner, number int64
+	term          string
+}
+
+func (a posting) compare(b posting) int {
+	return cmp.Or(cmp.Compare(a.owner, b.owner), strings.Compare(a.term, b.term), cmp.Compare(a.number, b.number))
+}
+
+// count notes what the row's change does to the sums.
+func (p *projector) count(old report.Payment, row reportRow) {
+	was, oldDecline := report.FiguresOf(old)
+	now, decline := report.FiguresOf(row.Payment)
+	key := hourKey{row.owner, hourOf(row.CreatedAt), row.Amount.Currency}
+	if old.ID != "" && old.Amount.Currency != row.Amount.Currency {
+		p.change(hourKey{row.owner, hourOf(old.CreatedAt), old.Amount.Currency}, report.Figures{}.Minus(was))
+		was = report.Figures{}
+	}
+	p.change(key, now.Minus(was))
+	if oldDecline != decline {
+		if oldDecline != "" {
+			p.declines[declineKey{key, oldDecline}]--
+		}
+		if decline != "" {
+			p.declines[declineKey{key, decline}]++
+		}
+	}
+}
+
+func (p *projector) change(key hourKey, by report.Figures) {
+	sum := p.sums[key]
+	sum.Add(by)
+	p.sums[key] = sum
+}
+
+// units are the hours that a stored sum may be of.
+var units = [...]int64{1, hoursOfDay}
+
+const hoursOfDay = 24
+
+// add adds what was counted to the stored sums: of the hour, and of the day in UTC.
+func (p *projector) add() error {
+	for _, unit := range units {
+		sums, declines := p.by(unit)
+		if err := p.addSums(unit, sums); err != nil {
+			return err
+		}
+		if err := p.addDeclines(unit, declines); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// by sums up what was counted by the unit.
+func (p *projector) by(unit int64) (map[hourKey]report.Figures, map[declineKey]int64) {
+	sums, declines := map[hourKey]report.Figures{}, map[declineKey]int64{}
+	for key, f := range p.sums {
+		key.hour -= key.hour % unit
+		sum := sums[key]
+		sum.Add(f)
+		sums[key] = sum
+	}
+	for key, n := range p.declines {
+		key.hour -= key.hour % unit
+		declines[key] += n
+	}
+	return sums, declines
+}
+
+func (p *projector) addSums(unit int64, sums map[hourKey]report.Figures) error {
+	for _, key := range slices.SortedFunc(maps.Keys(sums), hourKey.compare) {
+		f := sums[key]
+		args := []any{key.owner, unit, key.hour, string(key.currency), f.Volume, f.Refunded}
+		for _, s := range report.Statuses {
+			args = append(args, f.ByStatus[s])
+		}
+		for _, n := range f.Links {
+			args = append(args, n)
+		}
+		if _, err := p.t.Exec(addSum, args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *projector) addDeclines(unit int64, declines map[declineKey]int64) error {
+	for key, n := range declines {
+		if n == 0 {
+			continue
+		}
+		if _, err := p.t.Exec(`INSERT INTO report_declines (owner, unit, hour, currency, code, n) VALUES ($1, $2, $3, $4, $5, $6)
+			ON CONFLICT (owner, unit, hour, currency, code) DO UPDATE SET n = report_declines.n + excluded.n`,
+			key.owner, unit, key.hour, string(key.currency), key.code, n); err != nil {
+			return err
+		}
+		if n > 0 {
+			continue
+		}
+		if _, err := p.t.Exec("DELETE FROM report_declines WHERE owner = $1 AND unit = $2 AND hour = $3 AND currency = $4 AND code = $5 AND n = 0",
+			key.owner, unit, key.hour, string(key.currency), key.code); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (k hourKey) compare(o hourKey) int {
+	return cmp.Or(cmp.Compare(k.owner, o.owner), cmp.Compare(k.hour, o.hour), cmp.Compare(k.currency, o.currency))
+}
+
+// sumColumns are those of report_sums after its key, in the order of Figures.
+var sumColumns = func() []string {
+	all := []string{"volume", "refunded_sum"}
+	for _, s := range report.Statuses {
+		all = append(all, string(s))
+	}
+	return append(all, "links_created", "links_opened", "links_started", "links_submitted", "links_paid")
+}()
+
+var addSum = addTo("report_sums", "owner, unit, hour, currency", sumColumns)

@@ -1,0 +1,167 @@
+package projection
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/paylink/paylink/internal/report"
+	"github.com/paylink/paylink/internal/store/feed"
+	"github.com/paylink/paylink/internal/store/sqldb"
+	"github.com/paylink/paylink/internal/stream"
+)
+
+// reportObjects are the payments and links in a commit.
+const reportObjects = 4000
+
+var reports = kind{title: "reports", folder: "reports", owners: "report_owners", first: "checkpoints"}
+
+// Reports is the projection for people, report.Service. It can be made again from the
+// feed, but for what browsers reported.
+type Reports struct{ *follower }
+
+var _ report.Service = (*Reports)(nil)
+
+// OpenReports opens the projection of the feed. The path is that of the file beside a
+// store in SQLite, which is created if need be.
+func OpenReports(ctx context.Context, f *feed.Feed, path string, log *slog.Logger) (*Reports, error) {
+	own, err := open(ctx, reports, f, path, log)
+	if err != nil {
+		return nil, err
+	}
+	return &Reports{own}, nil
+}
+
+// Run follows the feed until ctx ends (nil). Of several processes one works.
+func (r *Reports) Run(ctx context.Context) error {
+	return follow(ctx, r.follower, feed.Follower{Consumer: report.Consumer, Start: r.start}, newGathered, reportObjects, r.commit)
+}
+
+// gathered is what was read of the feed since the last commit: of each object the
+// events that its row still needs.
+type gathered struct {
+	payments, links map[string][]stream.Event
+	steps           map[string]report.Step // by payment
+	order           []string               // payments as they came
+	linkOrder       []string
+	owner           map[string]ownerKey // of every object
+}
+
+func newGathered() *gathered {
+	return &gathered{
+		payments: map[string][]stream.Event{},
+		links:    map[string][]stream.Event{},
+		steps:    map[string]report.Step{},
+		owner:    map[string]ownerKey{},
+	}
+}
+
+func (g *gathered) objects() int { return len(g.order) + len(g.linkOrder) }
+
+func (g *gathered) add(e stream.Event) {
+	switch {
+	case report.OfPayment(e):
+		g.owner[e.Object] = ownerKey{e.Account, e.Mode}
+		before, known := g.payments[e.Object]
+		if !known {
+			g.order = append(g.order, e.Object)
+		}
+		if report.Replaces(e) {
+			g.steps[e.Object] |= report.StepsOf(e)
+			if known && before[len(before)-1].ObjectSeq < e.ObjectSeq {
+				before = before[:0]
+			}
+		}
+		g.payments[e.Object] = append(before, e)
+	case report.OfLink(e):
+		g.owner[e.Object] = ownerKey{e.Account, e.Mode}
+		if _, known := g.links[e.Object]; !known {
+			g.linkOrder = append(g.linkOrder, e.Object)
+		}
+		g.links[e.Object] = append(g.links[e.Object], e)
+	}
+}
+
+// start is where the checkpoint is. When the feed is not the one that it was moved
+// in (a store was restored, or put in another's place), everything begins again.
+func (r *Reports) start(ctx context.Context, in sqldb.Reader) (at feed.Place, err error) {
+	if at.Position, err = r.Position(ctx); err != nil || at.Position == 0 {
+		return at, err
+	}
+	err = r.own.QueryRow(ctx, "SELECT event FROM report_anchor WHERE position = $1", at.Position).Scan(&at.Event)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return at, err
+	}
+	here, err := r.feed.Has(ctx, in, at)
+	if err != nil || here {
+		return at, err
+	}
+	r.log.WarnContext(ctx, "the reports follow another feed than this; they are made again")
+	return feed.Place{}, r.Reset(ctx)
+}
+
+// Reset forgets everything but what browsers told: whoever follows the feed begins
+// at its start. It may be done beside a process that works; that one notices at its
+// next commit.
+func (r *Reports) Reset(ctx context.Context) error {
+	const empty = "DELETE FROM " // TRUNCATE is the owner's, and the server need not be that
+	return r.write(ctx, func(t *sqldb.Tx) error {
+		for _, statement := range []string{empty + "report_payments", empty + "report_terms", empty + "report_sums", empty + "report_declines",
+			empty + "report_anchor", "DELETE FROM report_links WHERE seen = 0", "UPDATE report_links SET created_at = 0, steps = 0, currency = ''",
+			"UPDATE checkpoints SET position = 0 WHERE consumer = '" + report.Consumer + "'"} {
+			if _, err := t.Exec(statement); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Rebuild makes everything anew and returns when it has come to the feed's end. If
+// another process follows the feed, that one does the work, and it is waited for.
+func (r *Reports) Rebuild(ctx context.Context, progress func(left int64)) error {
+	if err := r.Reset(ctx); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	worked := make(chan error, 1)
+	go func() { worked <- r.Run(ctx) }()
+	look := time.NewTicker(commitPause)
+	defer look.Stop()
+	for {
+		left, err := r.Lag(ctx)
+		if err != nil {
+			return err
+		}
+		progress(left)
+		if left == 0 {
+			cancel()
+			if worked == nil {
+				return nil
+			}
+			return <-worked
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case err := <-worked:
+			if err != nil && !errors.Is(err, feed.ErrMoved) {
+				return err
+			}
+			worked = nil // another process is at it
+		case <-look.C:
+		}
+	}
+}
+
+// Lag is how many events are not in the rows yet, up to a million.
+func (r *Reports) Lag(ctx context.Context) (n int64, err error) {
+	position, err := r.Position(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return r.feed.Since(ctx, position)
+}

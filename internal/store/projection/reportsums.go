@@ -1,0 +1,185 @@
+package projection
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/paylink/paylink/internal/money"
+	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/report"
+	"github.com/paylink/paylink/internal/store/sqldb"
+)
+
+// reportHourly is how many days of a period are read by the hour; a longer one is read
+// by the days of UTC wherever no point of it begins.
+const reportHourly = 62
+
+// stretch is a part of a period that is read in one way: by sums of so many hours, or,
+// with a unit of 0, from the rows themselves.
+type stretch struct {
+	unit     int64
+	from, to time.Time
+	at       time.Time // what its figures count as made at
+}
+
+// stretchesOf divides a period, and the one before it, so that no sum is of two points:
+// an hour that a point begins in is read from the rows, and a day of UTC by the hour.
+func stretchesOf(p report.Period, zone *time.Location) (now, before []stretch) {
+	unit := int64(1)
+	if p.To.Sub(p.From) > reportHourly*hoursOfDay*time.Hour {
+		unit = hoursOfDay
+	}
+	cuts := p.Points(zone)
+	for i, from := range cuts {
+		to := p.To
+		if i+1 < len(cuts) {
+			to = cuts[i+1]
+		}
+		now = divide(now, unit, later(from, p.From), to)
+	}
+	before = divide(nil, unit, p.Start(), p.From)
+	for i := range before {
+		before[i].at = p.Start()
+	}
+	return now, before
+}
+
+func later(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
+}
+
+// divide appends the stretches of [from, to) in their order, the largest unit in the
+// middle. One that goes on where the last ended, by the same sums, is one with it.
+func divide(all []stretch, unit int64, from, to time.Time) []stretch {
+	if !from.Before(to) {
+		return all
+	}
+	smaller := int64(1)
+	if unit == 1 {
+		smaller = 0
+	}
+	if unit == 0 {
+		return append(all, stretch{from: from, to: to, at: from})
+	}
+	long := time.Duration(unit) * time.Hour
+	first, last := from.Truncate(long), to.Truncate(long) // from year 1 on, which began a day of UTC
+	if first.Before(from) {
+		first = first.Add(long)
+	}
+	if !first.Before(last) {
+		return divide(all, smaller, from, to)
+	}
+	all = divide(all, smaller, from, first)
+	if n := len(all) - 1; n >= 0 && all[n].unit == unit && all[n].to.Equal(first) {
+		all[n].to = last
+	} else {
+		all = append(all, stretch{unit: unit, from: first, to: last, at: first})
+	}
+	return divide(all, smaller, last, to)
+}
+
+// sums reads those of the period, and the one of the period before.
+func (r *Reports) sums(ctx context.Context, owner int64, now, before []stretch) ([]report.Hour, error) {
+	var columns []string
+	for _, c := range sumColumns {
+		columns = append(columns, "SUM("+c+")")
+	}
+	of := " FROM report_sums WHERE owner = $1 AND unit = $2 AND hour >= $3 AND hour < $4"
+	each, whole := "SELECT hour, currency, "+strings.Join(sumColumns, ", ")+of, "SELECT MIN(hour), currency, "+strings.Join(columns, ", ")+of+" GROUP BY currency"
+	var all []report.Hour
+	read := func(query string, s stretch) error {
+		if s.unit == 0 {
+			found, err := r.countRows(ctx, owner, s)
+			all = append(all, found...)
+			return err
+		}
+		found, err := r.readSums(ctx, query, owner, s.unit, hourOf(s.from), hourOf(s.to))
+		for i := range found {
+			if query == whole {
+				found[i].From = s.at
+			}
+		}
+		all = append(all, found...)
+		return err
+	}
+	for _, s := range before {
+		if err := read(whole, s); err != nil {
+			return nil, err
+		}
+	}
+	for _, s := range now {
+		if err := read(each, s); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// countRows counts what was made in a part of an hour.
+func (r *Reports) countRows(ctx context.Context, owner int64, s stretch) ([]report.Hour, error) {
+	var all []report.Hour
+	err := r.own.Each(ctx, func(row sqldb.Scanner) error {
+		h := report.Hour{From: s.at}
+		var status payment.Status
+		var n int64
+		err := row.Scan(&h.Currency, &status, &n, &h.Volume, &h.Refunded)
+		h.ByStatus = map[payment.Status]int64{status: n}
+		all = append(all, h)
+		return err
+	}, `SELECT currency, status, COUNT(*), SUM(captured), SUM(refunded) FROM report_payments
+		WHERE owner = $1 AND number >= $2 AND number < $3 GROUP BY currency, status`, owner, numberAt(s.from), numberAt(s.to))
+	if err != nil {
+		return nil, err
+	}
+	err = r.own.Each(ctx, func(row sqldb.Scanner) error {
+		l, n := report.Link{CreatedAt: s.from}, int64(0)
+		if err := row.Scan(&l.Currency, &l.Steps, &l.Seen, &n); err != nil {
+			return err
+		}
+		h := report.Hour{From: s.at, Currency: l.Currency, Figures: report.FiguresOfLink(l)}
+		for i := range h.Links {
+			h.Links[i] *= n
+		}
+		all = append(all, h)
+		return nil
+	}, "SELECT currency, steps, seen, COUNT(*) FROM report_links WHERE owner = $1 AND created_at >= $2 AND created_at < $3 GROUP BY currency, steps, seen", owner, s.from.UnixMilli(), s.to.UnixMilli())
+	return all, err
+}
+
+// reasons are those of the period's declines.
+func (r *Reports) reasons(ctx context.Context, owner int64, stretches []stretch) (map[money.Currency][]report.Reason, error) {
+	type key struct {
+		currency money.Currency
+		code     string
+	}
+	sums := map[key]int64{}
+	for _, s := range stretches {
+		query, args := "SELECT currency, code, SUM(n) FROM report_declines WHERE owner = $1 AND unit = $2 AND hour >= $3 AND hour < $4 GROUP BY currency, code",
+			[]any{owner, s.unit, hourOf(s.from), hourOf(s.to)}
+		if s.unit == 0 {
+			query, args = "SELECT currency, decline, COUNT(*) FROM report_payments WHERE owner = $1 AND number >= $2 AND number < $3 AND status = $4 AND decline <> '' GROUP BY currency, decline",
+				[]any{owner, numberAt(s.from), numberAt(s.to), string(payment.Declined)}
+		}
+		err := r.own.Each(ctx, func(row sqldb.Scanner) error {
+			var k key
+			var n int64
+			err := row.Scan(&k.currency, &k.code, &n)
+			sums[k] += n
+			return err
+		}, query, args...)
+		if err != nil {
+			return nil, err
+		}
+	}
+	all := map[money.Currency][]report.Reason{}
+	for k, n := range sums {
+		if n != 0 {
+			all[k.currency] = append(all[k.currency], report.Reason{Code: k.code, Count: n})
+		}
+	}
+	return all, nil
+}

@@ -1,0 +1,203 @@
+package projection
+
+import (
+	"hash/fnv"
+	"io"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/store/sqldb"
+)
+
+const (
+	loadIDs    = 64 // ids in one statement
+	cursorBase = 36 // how a place in a list is written
+	numberBits = 22 // of a number, below a payment's millisecond
+)
+
+// spot is where a payment's row stands in the lists of its owner.
+type spot struct {
+	owner, number int64
+	fresh         bool // it is not stored yet
+}
+
+func (s *spot) at() *spot { return s }
+
+// numbered is a row of a payment.
+type numbered interface {
+	at() *spot
+	columns() ([]any, error)
+}
+
+// numberOf is the number of a payment in lists: its millisecond, then some bits of its id.
+// If it is taken, the next one is.
+func numberOf(id string, at time.Time) int64 {
+	h := fnv.New32a()
+	_, _ = io.WriteString(h, id)
+	return at.UnixMilli()<<numberBits | int64(h.Sum32()&(1<<numberBits-1))
+}
+
+// bounds of numbers: [above, below).
+func bounds(from, to time.Time) (below, above int64) {
+	below = math.MaxInt64
+	if !from.IsZero() {
+		above = numberAt(from)
+	}
+	if !to.IsZero() {
+		below = numberAt(to)
+	}
+	return below, above
+}
+
+// numberAt is the first number of a moment; one that no number reaches has the last.
+func numberAt(t time.Time) int64 {
+	const most = int64(math.MaxInt64) >> numberBits
+	if ms := t.UnixMilli(); ms < most {
+		return max(0, ms) << numberBits
+	}
+	return math.MaxInt64
+}
+
+// before bounds a list by the cursor that its last page gave.
+func before(below int64, cursor string) (int64, error) {
+	if cursor == "" {
+		return below, nil
+	}
+	n, err := strconv.ParseInt(cursor, cursorBase, 64)
+	if err != nil || n <= 0 || strconv.FormatInt(n, cursorBase) != cursor {
+		return 0, fault.Invalid("cursor", "cursor_invalid", "Must be the next place that a page of this list gave.")
+	}
+	return min(below, n), nil
+}
+
+// put writes rows, and gives fresh ones whose number is another's the next one. The
+// statements write one row, and so many at once.
+func put(t *sqldb.Tx, rows []numbered, one, several string, many int) error {
+	type place struct{ owner, number int64 }
+	taken := make(map[place]bool, len(rows))
+	for _, r := range rows {
+		if s := r.at(); !s.fresh {
+			taken[place{s.owner, s.number}] = true
+		}
+	}
+	for _, r := range rows {
+		s := r.at()
+		if !s.fresh {
+			continue
+		}
+		for taken[place{s.owner, s.number}] {
+			s.number++
+		}
+		taken[place{s.owner, s.number}] = true
+	}
+	for from := 0; from < len(rows); {
+		if many > 1 && from+many <= len(rows) {
+			n, err := putRows(t, several, rows[from:from+many])
+			if err != nil {
+				return err
+			}
+			if n == int64(many) {
+				from += many
+				continue
+			}
+		}
+		for end := min(from+many, len(rows)); from < end; {
+			n, err := putRows(t, one, rows[from:from+1])
+			if err != nil {
+				return err
+			}
+			if n == 1 {
+				from++
+			} else {
+				rows[from].at().number++
+			}
+		}
+	}
+	return nil
+}
+
+func putRows(t *sqldb.Tx, statement string, rows []numbered) (int64, error) {
+	var args []any
+	for _, r := range rows {
+		columns, err := r.columns()
+		if err != nil {
+			return 0, err
+		}
+		if args == nil {
+			args = make([]any, 0, len(rows)*len(columns))
+		}
+		args = append(args, columns...)
+	}
+	return t.Exec(statement, args...)
+}
+
+// putAll writes rows by statements of so many rows, and the rest one by one.
+func putAll[R any](t *sqldb.Tx, rows []R, one, several string, many int, columns func(R) []any) error {
+	for len(rows) > 0 {
+		n, statement := 1, one
+		if len(rows) >= many {
+			n, statement = many, several
+		}
+		var args []any
+		for _, r := range rows[:n] {
+			args = append(args, columns(r)...)
+		}
+		if _, err := t.Exec(statement, args...); err != nil {
+			return err
+		}
+		rows = rows[n:]
+	}
+	return nil
+}
+
+// load reads the rows of the ids. The query ends with loadIDs places for them.
+func load[R any](t *sqldb.Tx, query string, ids []string, scan func(sqldb.Scanner) (string, R, error)) (map[string]R, error) {
+	found := make(map[string]R, len(ids))
+	for chunk := range slices.Chunk(ids, loadIDs) {
+		args := make([]any, loadIDs)
+		for i := range args {
+			args[i] = ""
+			if i < len(chunk) {
+				args[i] = chunk[i]
+			}
+		}
+		err := t.Each(func(row sqldb.Scanner) error {
+			id, r, err := scan(row)
+			found[id] = r
+			return err
+		}, query, args...)
+		if err != nil {
+			return nil, err
+		}
+	}
+	return found, nil
+}
+
+// addTo is the statement that adds to a row of sums.
+func addTo(table, key string, columns []string) string {
+	var sets []string
+	for _, c := range columns {
+		sets = append(sets, c+" = "+table+"."+c+" + excluded."+c)
+	}
+	return "INSERT INTO " + table + " (" + key + ", " + strings.Join(columns, ", ") + ") VALUES " +
+		sqldb.Values(1, 1+strings.Count(key, ",")+len(columns)) + " ON CONFLICT (" + key + ") DO UPDATE SET " + strings.Join(sets, ", ")
+}
+
+// millis are the milliseconds since 1970; 0 for the zero time.
+func millis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+func fromMillis(n int64) time.Time {
+	if n == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(n).UTC()
+}

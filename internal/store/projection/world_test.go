@@ -1,0 +1,7 @@
+package projection_test
+
+import (
+	"github.com/paylink/paylink/internal/store/sqltest"
+)
+
+var engines, onEach, open, eventually, happened = sqltest.Engines, sqltest.OnEach, sqltest.Open, sqltest.Eventually, sqltest.Happened

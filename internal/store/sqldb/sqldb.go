@@ -1,0 +1,204 @@
+// Package sqldb is a database in SQL, which several packages keep their tables in: an
+// SQLite file with one writer, or PostgreSQL, which several processes share. It knows no
+// table. Statements are written in the subset that both engines share: $n parameters,
+// RETURNING, ON CONFLICT; times are BIGINT, ids and JSON are TEXT. What differs is behind
+// dialect.
+//
+// A Source names a database and its Schema. Migrate brings the schema up to date, Open
+// gives a DB, and Snapshot gives one that reads a single moment.
+//
+// DB.Write runs a function in a transaction and returns when the transaction is durable.
+// Writers group the commits that wait into one transaction and one fsync; when one fails,
+// the group runs again with a savepoint for each, so the bad one fails alone. On SQLite
+// there is one writer, in the only process that has the file. On PostgreSQL each process
+// has several, and a commit goes to the one of its account; what processes do to one
+// account is ordered by a lock of the account. Readers use connections of their own.
+package sqldb
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/obs"
+)
+
+// Bounds of the writers.
+const (
+	queueLength  = 4096                 // commits that wait
+	busyGroup    = 4                    // commits in a group from which on a writer waits for more
+	gatherMoment = 2 * time.Millisecond // the longest it waits
+)
+
+// Source names a database and what is in it.
+type Source struct {
+	dialect dialect
+	// borrowed: the tables are in the database of another source, and come with its schema.
+	borrowed bool
+}
+
+// DB is an open database. It reads as a Reader does, through a pool of its own.
+type DB struct {
+	Reader
+	source    Source
+	writer    *sql.DB
+	pool      *sql.DB // behind Reader; nil in a snapshot
+	consumers *sql.DB // their reads, so that they never take a request's place
+	writers   []*writer
+	stop      chan struct{}
+	once      sync.Once
+	close     func() error
+	wake      *broadcast
+	stmts     sync.Map // query to *sql.Stmt of the readers
+	writes    *obs.Writes
+}
+
+// Beside returns the source of data that is derived from this source's: a file of its own
+// beside an SQLite file; on PostgreSQL the same database, with a few connections of its own,
+// where the tables are part of this source's schema.
+func (s Source) Beside(path string, schema Schema) Source {
+	if p, ok := s.dialect.(postgres); ok {
+		p.few = true
+		return Source{dialect: p, borrowed: true}
+	}
+	return Source{dialect: sqliteFile{path: path, schema: schema}}
+}
+
+// Open opens the database; an SQLite file is created if it does not exist. The schema
+// must be current: call Migrate first.
+func (s Source) Open(ctx context.Context) (*DB, error) {
+	d := s.dialect
+	db := newDB(s)
+	var opened []*sql.DB
+	closeAll := func() (err error) {
+		for _, db := range opened {
+			err = errors.Join(err, db.Close())
+		}
+		return err
+	}
+	n := d.pools()
+	for _, pool := range []struct {
+		db          **sql.DB
+		readOnly    bool
+		connections int
+	}{{&db.writer, false, n.writers}, {&db.pool, true, n.read}, {&db.consumers, true, n.consumers}} {
+		one, err := d.open(pool.readOnly, pool.connections)
+		if err != nil {
+			return nil, errors.Join(err, closeAll())
+		}
+		opened, *pool.db = append(opened, one), one
+		if !pool.readOnly { // the first: it makes a file that is not there
+			if err := checkSchema(ctx, d, one); err != nil {
+				return nil, errors.Join(err, closeAll())
+			}
+		}
+	}
+	db.Reader = Reader{db.pool, d}
+	stopBackground := d.background()
+	for range n.writers {
+		w := newWriter(db)
+		db.writers = append(db.writers, w)
+		go w.run()
+	}
+	db.close = func() error {
+		for _, w := range db.writers {
+			<-w.done
+		}
+		stopBackground()
+		return closeAll()
+	}
+	return db, nil
+}
+
+// Snapshot opens the database for reading only, as it is at the moment of the first read,
+// which is of a small table, beside processes that may be writing to it. Close ends it.
+// An SQLite file that does not exist is fs.ErrNotExist.
+func (s Source) Snapshot(ctx context.Context, table string) (*DB, error) {
+	pool, err := s.dialect.open(true, 1)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkSchema(ctx, s.dialect, pool); err != nil {
+		return nil, errors.Join(err, pool.Close())
+	}
+	tx, err := pool.BeginTx(ctx, s.dialect.moment())
+	if err != nil {
+		return nil, errors.Join(err, pool.Close())
+	}
+	db := newDB(s)
+	db.Reader = Reader{tx, s.dialect}
+	db.close = func() error {
+		_ = tx.Rollback() // there is nothing to keep
+		return pool.Close()
+	}
+	var n int64
+	if err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM "+table).Scan(&n); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
+}
+
+func newDB(s Source) *DB {
+	return &DB{Reader: Reader{dialect: s.dialect}, source: s, stop: make(chan struct{}), wake: newBroadcast(), writes: obs.NewWrites(time.Now)}
+}
+
+// Beside returns the source of data that is derived from this database's: see Source.
+func (db *DB) Beside(path string, schema Schema) Source { return db.source.Beside(path, schema) }
+
+// Shared reports whether other processes may change rows too.
+func (db *DB) Shared() bool { return db.dialect.shared() }
+
+// IsSnapshot reports whether the database is read at one moment.
+func (db *DB) IsSnapshot() bool { return db.pool == nil }
+
+// Ping reads from the database, for readiness.
+func (db *DB) Ping(ctx context.Context) error {
+	var one int
+	return db.QueryRow(ctx, "SELECT 1").Scan(&one)
+}
+
+// Writes returns what is known of the changes, for readiness and metrics.
+func (db *DB) Writes() *obs.Writes { return db.writes }
+
+// Intact asks the engine to check itself and names what it finds.
+func (db *DB) Intact(ctx context.Context) ([]string, error) { return db.dialect.intact(ctx, db.Reader) }
+
+// Committed returns a channel that is closed when this process has committed next.
+func (db *DB) Committed() <-chan struct{} { return db.wake.wait() }
+
+// Poll is how long to wait at most before looking for what other processes committed.
+func (db *DB) Poll() time.Duration { return db.dialect.poll() }
+
+// Alone runs the work in one process of those that share the database; when the session
+// of that one ends, another takes over. It returns nil when ctx ends. A read through the
+// work's Reader that succeeds proves that no other process had taken over; two may run for
+// a moment otherwise, so the work must be harmless twice.
+func (db *DB) Alone(ctx context.Context, name string, work func(context.Context, Reader) error) error {
+	from, release, err := db.dialect.claim(ctx, db.consumers, name)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return db.dialect.explain(err)
+	}
+	defer release()
+	return work(ctx, Reader{from, db.dialect})
+}
+
+// Close waits for the commits in the queue and closes the connections.
+func (db *DB) Close() error {
+	var err error
+	db.once.Do(func() {
+		close(db.stop)
+		err = db.close()
+	})
+	return err
+}
+
+var errClosed = fault.Unavailable("store_closed", time.Second, nil, "The service is shutting down. Try again.")
+
+// Waiting counts the commits in the queue of the account's writer.
+func (db *DB) Waiting(account string) int { return len(db.writerFor([]string{account}).queue) }

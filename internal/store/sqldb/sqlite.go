@@ -1,0 +1,234 @@
+package sqldb
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/pressly/goose/v3"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/paylink/paylink/internal/fault"
+)
+
+// Bounds of SQLite.
+const (
+	checkpointWALBytes  = 8 << 20
+	restartWALBytes     = 64 << 20
+	checkpointEvery     = 200 * time.Millisecond
+	busyTimeoutMillis   = 10_000
+	writerCacheKibibyte = 32 << 10
+	readerCacheKibibyte = 4 << 10
+	sqliteReaders       = 8
+	sqliteGroup         = 256
+	sqlitePoll          = time.Second // every commit of the only process wakes the consumers
+)
+
+// sqliteFile is the dialect of one file with one writer, in one process.
+type sqliteFile struct {
+	path   string
+	schema Schema
+}
+
+func (f sqliteFile) name() string { return f.path }
+
+func (f sqliteFile) pools() pools {
+	return pools{read: sqliteReaders, consumers: 2, writers: 1, group: sqliteGroup}
+}
+
+func (f sqliteFile) open(readOnly bool, connections int) (*sql.DB, error) {
+	if !readOnly {
+		if err := os.MkdirAll(filepath.Dir(f.path), 0o700); err != nil {
+			return nil, err
+		}
+		return open(f.path, false, connections, f.writerCache(), f.synchronous())
+	}
+	if _, err := os.Stat(f.path); err != nil {
+		return nil, err
+	}
+	return open(f.path, true, connections, readerCacheKibibyte, f.synchronous())
+}
+
+// writerCache in KiB: derived data has many indexes that are written all over.
+func (f sqliteFile) writerCache() int {
+	if f.schema.Derived {
+		return 2 * writerCacheKibibyte
+	}
+	return writerCacheKibibyte
+}
+
+// synchronous: derived data may lose its last commits, never their order.
+func (f sqliteFile) synchronous() string {
+	if f.schema.Derived {
+		return "NORMAL"
+	}
+	return "FULL"
+}
+
+func open(path string, readOnly bool, connections, cacheKibibyte int, synchronous string) (*sql.DB, error) {
+	q := url.Values{}
+	q.Add("_pragma", fmt.Sprintf("busy_timeout(%d)", busyTimeoutMillis))
+	q.Add("_pragma", "journal_mode(WAL)")
+	q.Add("_pragma", "synchronous("+synchronous+")")
+	q.Add("_pragma", "wal_autocheckpoint(0)")
+	q.Add("_pragma", fmt.Sprintf("cache_size(-%d)", cacheKibibyte))
+	q.Add("_pragma", "foreign_keys(ON)")
+	if readOnly {
+		q.Add("_pragma", "query_only(ON)")
+	}
+	db, err := sql.Open("sqlite", "file:"+path+"?"+q.Encode())
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(connections)
+	db.SetMaxIdleConns(connections)
+	return db, nil
+}
+
+func (f sqliteFile) provider(db *sql.DB) (*goose.Provider, error) {
+	return f.schema.sqlite(db)
+}
+
+func (f sqliteFile) begin(t *Tx, _ []string) error {
+	_, err := t.Exec("BEGIN IMMEDIATE")
+	return err
+}
+
+// commit may leave a transaction open when it fails, which the caller rolls back.
+// When it failed because of the disk, SQLite has rolled back or will on open.
+func (f sqliteFile) commit(t *Tx) error {
+	_, err := t.Exec("COMMIT")
+	return err
+}
+
+func (f sqliteFile) rollback(t *Tx) bool {
+	_, _ = t.Exec("ROLLBACK") // there may be nothing left to roll back
+	return true
+}
+
+func (f sqliteFile) group() (context.Context, context.CancelFunc) {
+	return context.Background(), func() {}
+}
+
+func (f sqliteFile) again(error) (yes, lost bool) { return false, false }
+
+// explain tells what the engine could not carry out (full disk, failed or
+// forbidden write) from a rule that the change broke.
+func (f sqliteFile) explain(err error) error {
+	var engine *sqlite.Error
+	var told *fault.Error
+	if !errors.As(err, &engine) || errors.As(err, &told) {
+		return err
+	}
+	switch engine.Code() & 0xff {
+	case sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED,
+		sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_CANTOPEN:
+		return notDurable(err)
+	}
+	return err
+}
+
+func (f sqliteFile) poll() time.Duration    { return sqlitePoll }
+func (f sqliteFile) moment() *sql.TxOptions { return nil }
+func (f sqliteFile) shared() bool           { return false }
+
+func (f sqliteFile) claim(_ context.Context, pool *sql.DB, _ string) (querier, func(), error) {
+	return pool, func() {}, nil
+}
+
+// keyed reads are too short to be worth cancelling, and a context that cannot be
+// cancelled spares the driver a goroutine per query.
+func (f sqliteFile) keyed(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithoutCancel(ctx), func() {}
+}
+
+func (f sqliteFile) intact(ctx context.Context, r Reader) (found []string, err error) {
+	err = r.Each(ctx, func(row Scanner) error {
+		var line string
+		err := row.Scan(&line)
+		if err == nil && line != "ok" {
+			found = append(found, line)
+		}
+		return err
+	}, "PRAGMA quick_check")
+	return found, err
+}
+
+// background moves the WAL's pages into the file on a connection of its own, so
+// that no commit waits for it.
+func (f sqliteFile) background() (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		db, err := open(f.path, false, 1, readerCacheKibibyte, f.synchronous())
+		if err != nil {
+			return
+		}
+		defer func() { _ = db.Close() }()
+		tick := time.NewTicker(checkpointEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+				if f.walBytes() > checkpointWALBytes {
+					_, _ = db.ExecContext(ctx, "PRAGMA wal_checkpoint(PASSIVE)")
+				}
+			}
+		}
+	})
+	return func() { cancel(); wg.Wait() }
+}
+
+func (f sqliteFile) walBytes() int64 {
+	info, err := os.Stat(f.path + "-wal")
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
+
+// idle lets the WAL start anew from the writer, between two groups, when passive
+// checkpoints never found a quiet moment. Almost all pages are in the file by
+// then, so it is short.
+func (f sqliteFile) idle(t *Tx) {
+	if f.walBytes() < restartWALBytes {
+		return
+	}
+	var busy, log, moved int
+	_ = t.Row("PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &log, &moved)
+}
+
+// isDamage reports whether a file is not the database that it should be.
+func isDamage(err error) bool {
+	var engine *sqlite.Error
+	if !errors.As(err, &engine) {
+		return false
+	}
+	code := engine.Code() & 0xff
+	return code == sqlite3.SQLITE_NOTADB || code == sqlite3.SQLITE_CORRUPT
+}
+
+// Copy writes a consistent copy of a live database file to a new file.
+func Copy(ctx context.Context, from, to string) error {
+	if _, err := os.Stat(from); err != nil {
+		return err
+	}
+	if _, err := os.Stat(to); err == nil {
+		return fmt.Errorf("%s exists already", to)
+	}
+	db, err := open(from, false, 1, readerCacheKibibyte, "FULL")
+	if err != nil {
+		return err
+	}
+	_, err = db.ExecContext(ctx, "VACUUM INTO $1", to)
+	return errors.Join(err, db.Close())
+}

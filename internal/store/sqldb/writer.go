@@ -1,0 +1,471 @@
+package sqldb
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/paylink/paylink/internal/fault"
+)
+
+// commit is one caller's transaction, waiting to be grouped.
+type commit struct {
+	accounts []string // whose events it may write; the first chooses the writer
+	fn       func(*Tx) error
+	probe    bool // of readiness: it says nothing about real changes
+	result   chan error
+}
+
+// Tx is what a commit's function may do. Statements are prepared once per
+// connection. A function may run several times: it must take its effects from its
+// arguments alone.
+type Tx struct {
+	// Placed counts what functions numbered in this transaction; it begins at 0.
+	Placed int64
+
+	ctx     context.Context // of the group, not of a caller: a commit in it must not be half interrupted
+	dialect dialect
+	conn    *sql.Conn
+	stmts   map[string]*sql.Stmt
+	locked  []string // accounts, sorted
+	after   []func() // to run once all of it is durable
+	changed bool     // a row, so that a commit proves that the database takes changes
+}
+
+// Shared reports whether other processes may change rows too.
+func (t *Tx) Shared() bool { return t.dialect.shared() }
+
+// Context is that of the whole group's statements.
+func (t *Tx) Context() context.Context { return t.ctx }
+
+// Declared reports whether the commits of the transaction were declared for the account.
+func (t *Tx) Declared(account string) bool {
+	_, ok := slices.BinarySearch(t.locked, account)
+	return ok
+}
+
+// OnCommit runs f once the transaction is durable, before anybody is answered. What the
+// transactions of one writer left runs in their order. It is dropped when nothing is kept.
+func (t *Tx) OnCommit(f func()) { t.after = append(t.after, f) }
+
+func (t *Tx) prepare(query string) (*sql.Stmt, error) {
+	if st, ok := t.stmts[query]; ok {
+		return st, nil
+	}
+	st, err := t.conn.PrepareContext(t.ctx, query)
+	if err != nil {
+		return nil, fmt.Errorf("prepare: %w", err)
+	}
+	t.stmts[query] = st
+	return st, nil
+}
+
+// Exec runs a statement and returns how many rows it changed.
+func (t *Tx) Exec(query string, args ...any) (int64, error) {
+	st, err := t.prepare(query) //nolint:sqlclosecheck // kept for the next commit
+	if err != nil {
+		return 0, err
+	}
+	res, err := st.ExecContext(t.ctx, args...)
+	if err != nil {
+		return 0, err
+	}
+	n, err := res.RowsAffected()
+	switch query[0] {
+	case 'I', 'U', 'D': // INSERT, UPDATE, DELETE: after others SQLite counts those of the statement before
+		t.changed = t.changed || n > 0
+	}
+	return n, err
+}
+
+// Insert runs a statement and returns the last row's number; 0 where the database is
+// shared.
+func (t *Tx) Insert(query string, args ...any) (int64, error) {
+	st, err := t.prepare(query) //nolint:sqlclosecheck // kept for the next commit
+	if err != nil {
+		return 0, err
+	}
+	res, err := st.ExecContext(t.ctx, args...)
+	t.changed = t.changed || err == nil
+	if err != nil || t.dialect.shared() {
+		return 0, err
+	}
+	return res.LastInsertId()
+}
+
+// Row runs a query that returns at most one row.
+func (t *Tx) Row(query string, args ...any) Scanner {
+	st, err := t.prepare(query) //nolint:sqlclosecheck // kept for the next commit
+	if err != nil {
+		return failedRow{err}
+	}
+	return st.QueryRowContext(t.ctx, args...)
+}
+
+// Each visits the rows of a query.
+func (t *Tx) Each(visit func(Scanner) error, query string, args ...any) error {
+	st, err := t.prepare(query) //nolint:sqlclosecheck // kept for the next commit
+	if err != nil {
+		return err
+	}
+	rows, err := st.QueryContext(t.ctx, args...)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		if err := visit(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// Scanner is a row.
+type Scanner interface{ Scan(dest ...any) error }
+
+type failedRow struct{ err error }
+
+func (f failedRow) Scan(...any) error { return f.err }
+
+// Write runs fn in a transaction and returns when it is durable, or when nothing
+// of it was kept. The accounts are those whose events fn may write; commits of one
+// account are ordered by it. When ctx ends first, or the answer is a fault of kind
+// unavailable, the outcome is not known to the caller.
+func (db *DB) Write(ctx context.Context, accounts []string, fn func(t *Tx) error) error {
+	return db.submit(ctx, &commit{accounts: accounts, fn: fn, result: make(chan error, 1)})
+}
+
+// Probe is Write for readiness: its outcome says nothing about real changes.
+func (db *DB) Probe(ctx context.Context, fn func(t *Tx) error) error {
+	return db.submit(ctx, &commit{fn: fn, probe: true, result: make(chan error, 1)})
+}
+
+func (db *DB) submit(ctx context.Context, c *commit) error {
+	if len(db.writers) == 0 { // a snapshot
+		return errClosed
+	}
+	w := db.writerFor(c.accounts)
+	select {
+	case <-db.stop:
+		return errClosed
+	default:
+	}
+	select {
+	case w.queue <- c:
+	case <-db.stop:
+		return errClosed
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case err := <-c.result:
+		return err
+	case <-w.done: // the writer is gone: it may have answered just before
+		select {
+		case err := <-c.result:
+			return err
+		default:
+			return errClosed
+		}
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// WriteFor is Write of a function that returns a value. If ctx ends first, the zero value
+// is returned, because fn may still be running.
+func WriteFor[T any](ctx context.Context, db *DB, accounts []string, fn func(t *Tx) (T, error)) (T, error) {
+	var said, none T
+	err := db.Write(ctx, accounts, func(t *Tx) (err error) {
+		said, err = fn(t)
+		return err
+	})
+	if err != nil {
+		return none, err
+	}
+	return said, nil
+}
+
+// writerFor gives an account's commits to one writer, so that a hot account is
+// locked once for a group of them.
+func (db *DB) writerFor(accounts []string) *writer {
+	if len(db.writers) == 1 {
+		return db.writers[0]
+	}
+	if len(accounts) == 0 {
+		return db.writers[rand.IntN(len(db.writers))] //nolint:gosec // any will do
+	}
+	return db.writers[uint32(lockKey(accounts[0]))%uint32(len(db.writers))]
+}
+
+// writer commits in groups, on a connection of its own.
+type writer struct {
+	db    *DB
+	queue chan *commit
+	done  chan struct{}
+	tx    Tx // of the group at hand; conn is nil while there is none
+}
+
+func newWriter(db *DB) *writer {
+	return &writer{db: db, queue: make(chan *commit, queueLength/db.dialect.pools().writers), done: make(chan struct{}), tx: Tx{dialect: db.dialect}}
+}
+
+func (w *writer) run() {
+	defer close(w.done)
+	defer w.disconnect()
+	most := w.db.dialect.pools().group
+	group := make([]*commit, 0, most)
+	previous := 0
+	for {
+		group = group[:0]
+		select {
+		case c := <-w.queue:
+			group = append(group, c)
+		case <-w.db.stop:
+			select {
+			case c := <-w.queue: // what was accepted is carried out
+				group = append(group, c)
+			default:
+				return
+			}
+		}
+		group = w.gather(group, previous, most)
+		previous = len(group)
+		w.runGroup(group)
+		if w.tx.conn != nil {
+			w.db.dialect.idle(&w.tx)
+		}
+	}
+}
+
+// gather takes the commits that wait. When the group before was a large one many
+// callers are at work: it then waits a moment for them, because a group costs the
+// same log pages and the same fsync whether it holds two commits or fifty.
+func (w *writer) gather(group []*commit, previous, most int) []*commit {
+	var moment <-chan time.Time
+	if previous >= busyGroup {
+		timer := time.NewTimer(gatherMoment)
+		defer timer.Stop()
+		moment = timer.C
+	}
+	for len(group) < most {
+		select {
+		case c := <-w.queue:
+			group = append(group, c)
+			continue
+		default:
+		}
+		if moment == nil || len(group) >= previous+busyGroup {
+			return group
+		}
+		select {
+		case c := <-w.queue:
+			group = append(group, c)
+		case <-moment:
+			return group
+		case <-w.db.stop:
+			return group
+		}
+	}
+	return group
+}
+
+// runGroup commits the group in one transaction and answers everyone after it is
+// durable. Commits seldom fail, so the group first runs without savepoints; if one
+// does fail by a rule, everything is rolled back and runs again with a savepoint
+// for each, and the bad one fails alone. If the final commit fails (full disk,
+// failed fsync, lost connection) everyone hears so.
+//
+// Where several processes write, a conflict between them or a connection lost
+// before the commit means that nothing was kept: the group runs again, so many
+// times, with a growing pause. A connection lost with the commit under way is not
+// tried again here: each caller sends its own change again and has it recognised.
+func (w *writer) runGroup(group []*commit) {
+	ctx, cancel := w.db.dialect.group()
+	defer cancel()
+	results := make([]error, len(group))
+	savepoints, err := false, error(nil)
+	for try := range groupTries {
+		if try > 0 {
+			pause := groupPause << try
+			wait := time.NewTimer(pause/2 + rand.N(pause/2)) //nolint:gosec // spreading load needs no secret randomness
+			<-wait.C
+		}
+		err = w.try(ctx, group, results, savepoints)
+		if err != nil && !savepoints && len(group) > 1 && failedByRule(w.db.dialect, results) {
+			savepoints = true
+			err = w.try(ctx, group, results, savepoints)
+		}
+		yes, lost := w.db.dialect.again(err)
+		if lost {
+			w.disconnect()
+		}
+		if !yes || ctx.Err() != nil || (lost && w.stopping()) {
+			break
+		}
+		clear(results) // nobody was refused: all of it comes again
+	}
+	for i, c := range group {
+		var rule *fault.Error
+		switch {
+		case errors.As(results[i], &rule):
+			c.result <- results[i]
+			continue
+		case results[i] != nil:
+			results[i] = w.db.dialect.explain(results[i])
+		case err != nil:
+			results[i] = notDurable(err)
+		case w.tx.changed && !c.probe:
+			w.db.writes.Confirmed()
+		}
+		if results[i] != nil && !c.probe && fault.KindOf(results[i]) == fault.KindUnavailable {
+			w.db.writes.Refused(results[i])
+		}
+		c.result <- results[i]
+	}
+	w.db.wake.signal()
+}
+
+// stopping: while the store is closed, a server that is away is not waited for.
+func (w *writer) stopping() bool {
+	select {
+	case <-w.db.stop:
+		return true
+	default:
+		return false
+	}
+}
+
+// try runs the group once. The error is about all of it; results are each one's.
+func (w *writer) try(ctx context.Context, group []*commit, results []error, savepoints bool) error {
+	if err := w.connect(ctx); err != nil {
+		return err
+	}
+	var accounts []string
+	for _, c := range group {
+		accounts = append(accounts, c.accounts...)
+	}
+	slices.Sort(accounts)
+	w.tx.locked = slices.Compact(accounts)
+	judged := false
+	err := w.inTransaction(func(t *Tx) error {
+		for i, c := range group {
+			if savepoints {
+				results[i] = inSavepoint(t, c.fn)
+				if yes, lost := t.dialect.again(results[i]); !yes && !lost {
+					continue
+				}
+			} else {
+				results[i] = c.fn(t)
+			}
+			if results[i] != nil {
+				return results[i]
+			}
+		}
+		judged = true
+		return nil
+	})
+	if err != nil && judged { // who was refused was refused because of what is not kept now
+		clear(results)
+	}
+	return err
+}
+
+func failedByRule(d dialect, results []error) bool {
+	return slices.ContainsFunc(results, func(err error) bool {
+		yes, lost := d.again(err)
+		return err != nil && !yes && !lost
+	})
+}
+
+func (w *writer) connect(ctx context.Context) error {
+	w.tx.ctx = ctx
+	if w.tx.conn != nil {
+		return nil
+	}
+	conn, err := w.db.writer.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	w.tx.conn, w.tx.stmts = conn, map[string]*sql.Stmt{}
+	return nil
+}
+
+func (w *writer) disconnect() {
+	if w.tx.conn == nil {
+		return
+	}
+	for _, st := range w.tx.stmts {
+		_ = st.Close()
+	}
+	_ = w.tx.conn.Close()
+	w.tx.conn, w.tx.stmts = nil, nil
+}
+
+func (w *writer) inTransaction(body func(*Tx) error) error {
+	t := &w.tx
+	t.Placed, t.after, t.changed = 0, nil, false
+	err := t.dialect.begin(t, t.locked)
+	if err == nil {
+		err = body(t)
+	}
+	if err == nil {
+		err = t.dialect.commit(t)
+	}
+	if err == nil {
+		for _, f := range t.after {
+			f()
+		}
+	}
+	if err != nil {
+		if _, lost := t.dialect.again(err); !lost && !t.dialect.rollback(t) {
+			w.disconnect()
+		}
+	}
+	return err
+}
+
+func inSavepoint(t *Tx, fn func(*Tx) error) error {
+	if _, err := t.Exec("SAVEPOINT one"); err != nil {
+		return err
+	}
+	after, changed := len(t.after), t.changed
+	err := fn(t)
+	if err != nil {
+		t.after, t.changed = t.after[:after], changed
+		if _, back := t.Exec("ROLLBACK TO one"); back != nil {
+			return errors.Join(err, back)
+		}
+	}
+	if _, release := t.Exec("RELEASE one"); release != nil {
+		return errors.Join(err, release)
+	}
+	return err
+}
+
+// broadcast wakes everyone who waits for the next commit.
+type broadcast struct {
+	mu sync.Mutex
+	ch chan struct{}
+}
+
+func newBroadcast() *broadcast { return &broadcast{ch: make(chan struct{})} }
+
+func (b *broadcast) wait() <-chan struct{} {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.ch
+}
+
+func (b *broadcast) signal() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	close(b.ch)
+	b.ch = make(chan struct{})
+}
