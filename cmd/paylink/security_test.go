@@ -29,7 +29,7 @@ var impersonal = []string{
 // the payer and the card to the fields of a stored payment, and its paragraph about
 // keys to the purposes of the key ring.
 func TestSecurityDocument(t *testing.T) {
-	raw, err := os.ReadFile(filepath.Join(moduleRoot(t), "SECURITY.md"))
+	raw, err := os.ReadFile(filepath.Join("..", "..", "SECURITY.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
