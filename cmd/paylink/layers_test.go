@@ -28,6 +28,7 @@ var layerRows = [][]string{
 	{"internal/receipt", "internal/fraud"},
 	{"internal/coordinator", "internal/archive", "internal/report"},
 	{"internal/gateway/problem", "internal/store/postgres"},
+	{"internal/gateway/answer"},
 	{
 		"internal/store/sqlstore", "internal/store/dynamo",
 		"internal/issuer/simulator",

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/paylink/paylink/internal/gateway"
+	"github.com/paylink/paylink/internal/gateway/answer"
 	"github.com/paylink/paylink/internal/gateway/api"
 	"github.com/paylink/paylink/internal/gateway/apidocs"
 	"github.com/paylink/paylink/internal/gateway/pages"
@@ -34,7 +35,8 @@ func (s *services) openGateway(context.Context) error {
 		return err
 	}
 	json := api.New(api.Config{Merchants: s.users, Links: s.links, Forms: s.forms, Payments: s.payments, Transactions: s.transactions, Webhooks: s.notifier, Fraud: s.fraud,
-		Connectors: known(), Records: s.records, Seal: s.seal, Unseal: s.unseal, MAC: s.mac, JWKS: s.ring.JWKS,
+		Connectors: known(), Records: s.records, JWKS: s.ring.JWKS,
+		Guard:     answer.NewGuard(answer.GuardConfig{Seal: s.seal, Unseal: s.unseal, MAC: s.mac, Now: time.Now, Log: s.log}),
 		PublicURL: s.cfg.PublicURL, Now: time.Now, Log: s.log, Drain: s.drain, ClockSpread: s.clockSpread(), Limit: gate.Account})
 	merchants, err := s.newDashboard(public)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/paylink/paylink/internal/gateway/answer"
 	"github.com/paylink/paylink/internal/gateway/api"
 	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/issuer/simulator"
@@ -62,9 +63,8 @@ func (s *services) openInternal(context.Context) (err error) {
 		return fmt.Errorf("between services: %w", err)
 	}
 	s.background["credentials"] = func(ctx context.Context) error { return s.credentials.Watch(ctx, credentialsReload, s.log) }
-	renderer := api.Renderer{PublicURL: s.cfg.PublicURL, Now: time.Now}
 	s.internal = rpc.NewServer(rpc.ServerConfig{Credentials: s.credentials, Ready: s.reads, Log: s.log, Observe: s.metrics.Call,
-		Refused: s.metrics.Refused, Tickets: rpc.Tickets{Render: renderer.Render, Seal: s.seal}})
+		Refused: s.metrics.Refused, Tickets: rpc.Tickets{Render: s.faces().Render, Seal: s.seal}})
 	for _, name := range s.cfg.calls() {
 		pool, err := rpc.NewPool(name, s.cfg.Services[name], s.credentials, s.log)
 		if err != nil {
@@ -115,6 +115,12 @@ func (s *services) webhookKeys() notify.Keys {
 			return signature
 		},
 	}
+}
+
+// faces are those of the API. Every process knows them, because every service renders
+// answers into its own commits.
+func (s *services) faces() answer.Faces {
+	return answer.Faces{"": api.Renderer{PublicURL: s.cfg.PublicURL, Now: time.Now}.Shapes()}
 }
 
 func (s *services) seal(plain, about []byte) ([]byte, error) {

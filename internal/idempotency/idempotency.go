@@ -51,6 +51,25 @@ type Ticket struct {
 	Rendered []byte
 }
 
+// NewTicket returns a ticket whose answer is render's of the shape, sealed by seal
+// under the record's key.
+func NewTicket(r Record, shape string, render func(shape string, object any) ([]byte, error), seal func(plain, associated []byte) ([]byte, error)) *Ticket {
+	t := &Ticket{Record: r, Shape: shape}
+	t.Render = func(object any) ([]byte, error) {
+		plain, err := render(shape, object)
+		if err != nil {
+			return nil, err
+		}
+		sealed, err := seal(plain, r.Associated())
+		if err != nil {
+			return nil, err
+		}
+		t.Rendered = plain
+		return sealed, nil
+	}
+	return t
+}
+
 // Fill renders the answer for the object and returns the record to commit; nil
 // for a nil ticket.
 func (t *Ticket) Fill(object any, now time.Time) (*Record, error) {

@@ -92,21 +92,7 @@ func (t Tickets) open(f *ticketForm) *idempotency.Ticket {
 	if f == nil {
 		return nil
 	}
-	ticket := &idempotency.Ticket{Shape: f.Shape,
-		Record: idempotency.Record{Scope: f.Scope, Key: f.Key, Fingerprint: f.Fingerprint, Status: f.Status}}
-	ticket.Render = func(object any) ([]byte, error) {
-		plain, err := t.Render(f.Shape, object)
-		if err != nil {
-			return nil, err
-		}
-		sealed, err := t.Seal(plain, ticket.Associated())
-		if err != nil {
-			return nil, err
-		}
-		ticket.Rendered = plain
-		return sealed, nil
-	}
-	return ticket
+	return idempotency.NewTicket(idempotency.Record{Scope: f.Scope, Key: f.Key, Fingerprint: f.Fingerprint, Status: f.Status}, f.Shape, t.Render, t.Seal)
 }
 
 // records is the idempotency.Store of a box on the far side.

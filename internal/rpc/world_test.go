@@ -18,6 +18,7 @@ import (
 	"github.com/paylink/paylink/internal/coordinator"
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/gateway/answer"
 	"github.com/paylink/paylink/internal/gateway/api"
 	"github.com/paylink/paylink/internal/idempotency"
 	"github.com/paylink/paylink/internal/issuer"
@@ -152,7 +153,7 @@ func newWorld(t *testing.T) *world {
 }
 
 func (w *world) tickets() rpc.Tickets {
-	return rpc.Tickets{Render: api.Renderer{PublicURL: public, Now: time.Now}.Render,
+	return rpc.Tickets{Render: answer.Faces{"": api.Renderer{PublicURL: public, Now: time.Now}.Shapes()}.Render,
 		Seal: func(b, with []byte) ([]byte, error) { return w.ring.Seal(keyring.AnswerSeal, b, with), nil }}
 }
 

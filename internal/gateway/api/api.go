@@ -23,6 +23,7 @@ import (
 
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/gateway/answer"
 	"github.com/paylink/paylink/internal/gateway/problem"
 	"github.com/paylink/paylink/internal/idempotency"
 	"github.com/paylink/paylink/internal/link"
@@ -63,12 +64,8 @@ type Config struct {
 	Fraud        fraud.Box
 	Connectors   []merchant.Connector // for GET /api/issuers
 	Records      Records
-	// Seal and Unseal keep answers secret at rest; associated binds an answer to
-	// the key that it was recorded under.
-	Seal   func(plaintext, associated []byte) ([]byte, error)
-	Unseal func(sealed, associated []byte) ([]byte, error)
-	MAC    func([]byte) []byte // keyed hash: fingerprints of requests
-	JWKS   func() []byte       // the public keys, rendered
+	Guard        *answer.Guard // answers requests with an idempotency key
+	JWKS         func() []byte // the public keys, rendered
 	// Limit counts a call for an account and writes where it stands into the
 	// answer's headers; an error refuses the call. Nil: nothing is limited.
 	Limit     func(ctx context.Context, h http.Header, account string) error
@@ -86,7 +83,7 @@ type API struct {
 	Config
 	renderer  Renderer
 	contract  func() (*contract, error)
-	flights   flights
+	face      answer.Face
 	followers followers
 }
 
@@ -100,8 +97,10 @@ type followers struct {
 // New makes an API.
 func New(c Config) *API {
 	c.PublicURL = strings.TrimRight(c.PublicURL, "/")
-	return &API{Config: c, renderer: Renderer{PublicURL: c.PublicURL, Now: c.Now},
+	a := &API{Config: c, renderer: Renderer{PublicURL: c.PublicURL, Now: c.Now},
 		contract: sync.OnceValues(func() (*contract, error) { return newContract(c.PublicURL) })}
+	a.face = answer.Face{Shapes: a.renderer.Shapes(), Write: a.write, Fail: a.fail, Decline: decline}
+	return a
 }
 
 // Register adds the routes to mux. It claims everything under /api/, and
@@ -186,7 +185,11 @@ func (a *API) serve(rt Route) http.Handler {
 			q.Request = r.WithContext(ctx)
 		}
 		if r.Method == http.MethodPost {
-			a.servePost(rt, q)
+			a.Guard.Serve(answer.Call{Face: &a.face, W: w, R: q.Request, Scope: q.caller.scope(), Records: rt.records(a.Records), Shape: rt.shape,
+				Body: q.body, Meaning: canonical(rt, q.body), Do: func(t *idempotency.Ticket) (any, error) {
+					q.ticket = t
+					return rt.handle(a, q)
+				}})
 			return
 		}
 		object, err := rt.handle(a, q)
@@ -238,6 +241,13 @@ func (a *API) admit(rt Route, q *request) error {
 		q.body = []byte("{}")
 	}
 	return nil
+}
+
+// decline renders an issuer's decline as it is recorded.
+func decline(r *http.Request, err error) (status int, body []byte, failed error) {
+	p := problem.From(err, problem.RequestID(r.Context()))
+	body, failed = json.Marshal(p)
+	return p.Status, body, failed
 }
 
 // respond answers 200 with the object.

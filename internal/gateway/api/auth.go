@@ -32,6 +32,9 @@ func (c caller) by() string {
 	return c.key
 }
 
+// publicScope holds the keys of callers without an account.
+const publicScope = "public"
+
 // scope is the space that the caller's idempotency keys live in.
 func (c caller) scope() string {
 	if c.account == "" {

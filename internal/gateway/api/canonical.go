@@ -15,25 +15,9 @@ import (
 // A member whose absence means a certain value carries it as the struct tag
 // `default`, in JSON.
 
-// canonicalPrefix keeps a fingerprint over a decoded request apart from one over
-// the bytes of a request, which versions before made.
-const canonicalPrefix = "decoded request\n"
-
-// fingerprints are of a request, the one to record first. Records of versions
-// before hold the second; it fits an exact repetition alone.
-func (a *API) fingerprints(rt Route, q *request) [2][]byte {
-	at := q.Method + "\n" + q.URL.EscapedPath() + "\n"
-	bytewise := a.MAC([]byte(at + string(q.body)))
-	body, ok := canonical(rt, q.body)
-	if !ok {
-		return [2][]byte{bytewise, bytewise}
-	}
-	return [2][]byte{a.MAC(append([]byte(canonicalPrefix+at), body...)), bytewise}
-}
-
-// canonical is the one spelling of a body; false if it does not decode, and so has
+// canonical returns a body in its one spelling; nil if it does not decode, and so has
 // no meaning but its bytes.
-func canonical(rt Route, body []byte) ([]byte, bool) {
+func canonical(rt Route, body []byte) []byte {
 	in := reflect.New(reflect.TypeOf(struct{}{}))
 	if rt.in != nil {
 		in = reflect.New(reflect.TypeOf(rt.in))
@@ -42,10 +26,13 @@ func canonical(rt Route, body []byte) ([]byte, bool) {
 		body = []byte("{}")
 	}
 	if err := decode(body, in.Interface()); err != nil {
-		return nil, false
+		return nil
 	}
 	out, err := json.Marshal(members(in.Elem())) // sorts the members
-	return out, err == nil
+	if err != nil {
+		return nil
+	}
+	return out
 }
 
 // members are those of a decoded object that say something.

@@ -1,14 +1,11 @@
 package api
 
 import (
-	"encoding/json"
-	"fmt"
 	"time"
 
-	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/gateway/answer"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/merchant"
-	"github.com/paylink/paylink/internal/notify"
 	"github.com/paylink/paylink/internal/payment"
 )
 
@@ -26,66 +23,47 @@ const (
 	shapeDelivery = "delivery"
 	shapeClock    = "test_clock"
 	shapeForm     = "form"
+
+	shapeRedelivery = "redelivery"
+	shapeFraudRule  = "fraud_rule"
+	shapeListEntry  = "fraud_list_entry"
 )
 
-const shapeRedelivery = "redelivery"
-
-// Shapes of the rules and lists against fraud.
-const (
-	shapeFraudRule = "fraud_rule"
-	shapeListEntry = "fraud_list_entry"
-)
-
-// Renderer turns the object of a commit into the answer. It needs nothing of the
-// request, so that a box in another process renders the same bytes into its own
-// commit.
+// Renderer renders the objects of this face.
 type Renderer struct {
 	PublicURL string // without a slash at the end
 	Now       func() time.Time
 }
 
-// Render gives the answer of a shape for the object about to be committed.
-func (r Renderer) Render(shape string, committed any) ([]byte, error) {
-	object, ok := r.object(shape, committed)
-	if !ok {
-		return nil, fmt.Errorf("no answer of shape %q for a committed %T", shape, committed)
+// Shapes returns the answers that a commit may carry.
+func (r Renderer) Shapes() answer.Shapes {
+	return answer.Shapes{
+		shapeLink:       answer.Of(r.link),
+		shapeForm:       answer.Of(r.form),
+		shapePayment:    answer.Of(payment.Object),
+		shapeRefund:     showRefund,
+		shapeDispute:    answer.Of(func(o payment.DisputeObject) any { return o }),
+		shapeUser:       answer.Of(func(o merchant.SignedUp) any { return showUser(o.User, o.Account) }),
+		shapeSession:    answer.Of(showSession),
+		shapeKey:        answer.Of(showNewKey),
+		shapeEndpoint:   answer.Of(showRevealed),
+		shapeClock:      answer.Of(showClock),
+		shapeDelivery:   answer.Of(showDelivery),
+		shapeRedelivery: answer.Of(showRedelivery),
+		shapeFraudRule:  answer.Of(showRule),
+		shapeListEntry:  answer.Of(showEntry),
 	}
-	return json.Marshal(object)
 }
 
-func (r Renderer) object(shape string, committed any) (any, bool) {
-	switch o := committed.(type) {
-	case link.Link:
-		return r.link(o), shape == shapeLink
-	case link.Form:
-		return r.form(o), shape == shapeForm
+// showRefund is the newest refund of a payment, or one that is shown already.
+func showRefund(object any) (any, bool) {
+	switch o := object.(type) {
 	case payment.Payment:
-		if shape == shapeRefund && len(o.Refunds) > 0 {
-			return payment.RefundObject(o, o.Refunds[len(o.Refunds)-1]), true // the payment's newest
+		if n := len(o.Refunds); n > 0 {
+			return payment.RefundObject(o, o.Refunds[n-1]), true
 		}
-		return payment.Object(o), shape == shapePayment
-	case payment.DisputeObject:
-		return o, shape == shapeDispute
 	case payment.RefundView:
-		return o, shape == shapeRefund
-	case merchant.SignedUp:
-		return showUser(o.User, o.Account), shape == shapeUser
-	case merchant.SignedIn:
-		return showSession(o), shape == shapeSession
-	case merchant.NewKey:
-		return showNewKey(o), shape == shapeKey
-	case notify.Revealed:
-		return showRevealed(o), shape == shapeEndpoint
-	case merchant.Clock:
-		return showClock(o), shape == shapeClock
-	case notify.Delivery:
-		return showDelivery(o), shape == shapeDelivery
-	case fraud.Rule:
-		return showRule(o), shape == shapeFraudRule
-	case fraud.ListEntry:
-		return showEntry(o), shape == shapeListEntry
-	case notify.Redelivery:
-		return showRedelivery(o), shape == shapeRedelivery
+		return o, true
 	}
 	return nil, false
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/paylink/paylink/internal/coordinator"
 	"github.com/paylink/paylink/internal/fraud"
+	answers "github.com/paylink/paylink/internal/gateway/answer"
 	"github.com/paylink/paylink/internal/gateway/api"
 	"github.com/paylink/paylink/internal/gateway/api/apitest"
 	"github.com/paylink/paylink/internal/idempotency"
@@ -99,10 +100,12 @@ func newWorldWith(t *testing.T, open func(*sqlstore.Store, string) fraud.Box) *w
 	config := api.Config{
 		Merchants: merchants, Links: links, Forms: links, Payments: store, Transactions: coord, Webhooks: hooks, Fraud: box, Connectors: known,
 		Records: api.Records{Users: records, Links: records, Transactions: records, Webhooks: records, Fraud: records},
-		Seal:    func(b, with []byte) ([]byte, error) { return ring.Seal(keyring.AnswerSeal, b, with), nil },
-		Unseal:  func(b, with []byte) ([]byte, error) { return ring.Unseal(keyring.AnswerSeal, b, with) },
-		MAC:     func(b []byte) []byte { return ring.MAC(keyring.MACKey, b) },
-		JWKS:    ring.JWKS, PublicURL: public, Now: now, Log: log, Drain: drain,
+		Guard: answers.NewGuard(answers.GuardConfig{
+			Seal:   func(b, with []byte) ([]byte, error) { return ring.Seal(keyring.AnswerSeal, b, with), nil },
+			Unseal: func(b, with []byte) ([]byte, error) { return ring.Unseal(keyring.AnswerSeal, b, with) },
+			MAC:    func(b []byte) []byte { return ring.MAC(keyring.MACKey, b) },
+			Now:    now, Log: log}),
+		JWKS: ring.JWKS, PublicURL: public, Now: now, Log: log, Drain: drain,
 	}
 	w := &world{t: t, store: store, links: links, coord: coord, records: records, drain: drain, check: apitest.Validator(t), answered: map[string]map[int]bool{}}
 	w.serve(config)

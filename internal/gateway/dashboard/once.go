@@ -22,7 +22,7 @@ func newAttempt() string { return id.New(id.Request) }
 
 // once makes the change of a posted form. The form's attempt is its idempotency
 // key: the record of the first answer rides in the commit of the change, under
-// the shape that the API has for it (gateway/api.Renderer). A form that was taken
+// the shape that the API has for it (gateway/api.Renderer.Shapes). A form that was taken
 // before changes nothing; its recorded answer is given back, which is nil when the
 // change was made just now.
 //
@@ -38,16 +38,7 @@ func (v *visit) once(records idempotency.Store, shape string, do func(*idempoten
 	if replayed, err = v.recorded(records, record); replayed != nil || err != nil {
 		return replayed, err
 	}
-	t := &idempotency.Ticket{Record: record, Shape: shape}
-	t.Render = func(object any) ([]byte, error) {
-		plain, err := v.d.Render(shape, object)
-		if err != nil {
-			return nil, err
-		}
-		t.Rendered = plain
-		return v.d.Seal(plain, record.Associated())
-	}
-	err = do(t)
+	err = do(idempotency.NewTicket(record, shape, v.d.Render, v.d.Seal))
 	if errors.Is(err, idempotency.ErrRaced) {
 		replayed, err = v.recorded(records, record)
 		if replayed == nil && err == nil {

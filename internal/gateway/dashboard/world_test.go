@@ -17,6 +17,7 @@ import (
 
 	"github.com/paylink/paylink/internal/coordinator"
 	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/gateway/answer"
 	"github.com/paylink/paylink/internal/gateway/api"
 	"github.com/paylink/paylink/internal/gateway/dashboard"
 	"github.com/paylink/paylink/internal/idempotency"
@@ -138,7 +139,7 @@ func newWorldWith(t *testing.T, change func(*merchant.Config)) *world {
 		Seal:   func(b, with []byte) ([]byte, error) { return ring.Seal(keyring.AnswerSeal, b, with), nil },
 		Unseal: func(b, with []byte) ([]byte, error) { return ring.Unseal(keyring.AnswerSeal, b, with) },
 		MAC:    func(b []byte) []byte { return ring.MAC(keyring.MACKey, b) },
-		Render: api.Renderer{PublicURL: public, Now: now}.Render, PublicURL: public, Now: now, Log: log})
+		Render: answer.Faces{"": api.Renderer{PublicURL: public, Now: now}.Shapes()}.Render, PublicURL: public, Now: now, Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}
