@@ -9,10 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paylink/paylink/internal/fraud/rulebook"
+
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
-
-	"github.com/paylink/paylink/internal/fraud"
 )
 
 // The addresses of the story: a card tester has a few, honest payers one each.
@@ -296,7 +296,7 @@ func (b *browser) comesFrom(address string) {
 // and stops a card that is tried again and again before the shield has to.
 func (s *fraudStory) switchesDefault() {
 	s.t.Helper()
-	at := "/dashboard/test/fraud/rules/" + fraud.BuiltinID("card_declines")
+	at := "/dashboard/test/fraud/rules/" + rulebook.BuiltinID("card_declines")
 	s.b.open(s.p.url + at + "/state?to=on")
 	s.b.click(`main form button[value="on"]`)
 	s.b.text("The rule is in force.")
@@ -306,7 +306,7 @@ func (s *fraudStory) switchesDefault() {
 			s.t.Fatalf("try %d of a declined card: %d %s", try, a.status, a.body)
 		}
 		risk, _ := s.newest(s.large)["risk"].(map[string]any)
-		if risk["rule"] == fraud.BuiltinID("card_declines") {
+		if risk["rule"] == rulebook.BuiltinID("card_declines") {
 			if try < 6 {
 				s.t.Errorf("the card is blocked at try %d", try)
 			}

@@ -8,13 +8,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/fraud/learning"
 	"github.com/paylink/paylink/internal/fraud/score"
 	"github.com/paylink/paylink/internal/store/sqlstore"
 )
 
 // fitted is a small model, another one for each seed.
-func fitted(t *testing.T, seed uint64) (fraud.ModelInfo, []byte) {
+func fitted(t *testing.T, seed uint64) (learning.Info, []byte) {
 	t.Helper()
 	random := rand.New(rand.NewPCG(seed, 0))
 	var set score.Set
@@ -34,7 +34,7 @@ func fitted(t *testing.T, seed uint64) (fraud.ModelInfo, []byte) {
 	if err := score.WriteModel(&file, m); err != nil {
 		t.Fatal(err)
 	}
-	return fraud.ModelInfo{Version: m.Version, TrainedAt: to, From: m.From, To: m.To, Payments: m.Payments, Frauds: m.Frauds}, file.Bytes()
+	return learning.Info{Version: m.Version, TrainedAt: to, From: m.From, To: m.To, Payments: m.Payments, Frauds: m.Frauds}, file.Bytes()
 }
 
 // TestModelCommands: a server that runs follows a promotion and a roll-back within ten

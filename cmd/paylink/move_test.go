@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/fraud/learning"
 	"github.com/paylink/paylink/internal/store/pgtest"
 	"github.com/paylink/paylink/internal/store/sqlstore"
 )
@@ -144,7 +144,7 @@ func promoted(t *testing.T, data string) (version string) {
 		t.Fatal(err)
 	}
 	info, file := fitted(t, 1)
-	err = errors.Join(store.AddModel(t.Context(), info, file), store.SetModel(t.Context(), info.Version, fraud.ModelRunning))
+	err = errors.Join(store.AddModel(t.Context(), info, file), store.SetModel(t.Context(), info.Version, learning.Running))
 	if err := errors.Join(err, store.Close()); err != nil {
 		t.Fatal(err)
 	}

@@ -8,7 +8,9 @@ import (
 
 	"github.com/a-h/templ"
 
-	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/fraud/history"
+	"github.com/paylink/paylink/internal/fraud/learning"
+	"github.com/paylink/paylink/internal/fraud/rulebook"
 	"github.com/paylink/paylink/internal/money"
 )
 
@@ -71,7 +73,7 @@ func (d *Dashboard) showRule(v *visit) error {
 	return v.render(http.StatusOK, view.Head.Title, rulePage(view))
 }
 
-func (v *visit) ruleView(r fraud.Rule) (ruleView, error) {
+func (v *visit) ruleView(r rulebook.Rule) (ruleView, error) {
 	p := v.print
 	days, _, _, err := v.reads().fraudPeriod("days")
 	if err != nil {
@@ -90,12 +92,12 @@ func (v *visit) ruleView(r fraud.Rule) (ruleView, error) {
 		view.Head.Actions = []button{{Text: p.T("fraud.editRule"), Href: v.path("fraud", "rules", r.ID, "edit")}, {Text: p.T("fraud.deleteRule"), Href: v.path("fraud", "rules", r.ID, "delete"), Kind: "danger", Icon: "cross"}}
 	}
 	if v.switches(r) {
-		for _, to := range []string{fraud.RuleOn, fraud.RuleShadow, fraud.RuleOff} {
+		for _, to := range []string{rulebook.On, rulebook.Shadow, rulebook.Off} {
 			if to == r.State {
 				continue
 			}
 			b := button{Text: p.T(stateWords[to].title), Href: v.path("fraud", "rules", r.ID, "state") + "?to=" + to}
-			if to == fraud.RuleOn || (to == fraud.RuleShadow && r.State == fraud.RuleOff) {
+			if to == rulebook.On || (to == rulebook.Shadow && r.State == rulebook.Off) {
 				b.Kind = "primary"
 			}
 			view.Switches = append(view.Switches, b)
@@ -106,19 +108,19 @@ func (v *visit) ruleView(r fraud.Rule) (ruleView, error) {
 }
 
 // switches reports whether the account may switch the rule.
-func (v *visit) switches(r fraud.Rule) bool { return r.Account == v.account.ID || r.Builtin }
+func (v *visit) switches(r rulebook.Rule) bool { return r.Account == v.account.ID || r.Builtin }
 
 func (v *visit) stateHint(state string) string {
 	switch state {
-	case fraud.RuleOn:
+	case rulebook.On:
 		return v.print.T("fraud.state.onHint")
-	case fraud.RuleShadow:
+	case rulebook.Shadow:
 		return v.print.T("fraud.state.shadowHint")
 	}
 	return v.print.T("fraud.state.offHint")
 }
 
-func (v *visit) ruleOwner(r fraud.Rule) string {
+func (v *visit) ruleOwner(r rulebook.Rule) string {
 	switch {
 	case r.Builtin:
 		return v.print.T("fraud.ownerDefault")
@@ -140,7 +142,7 @@ func (v *visit) who(user string) string {
 }
 
 // ruleVersions is all that the rule ever was, newest first.
-func (v *visit) ruleVersions(r fraud.Rule) (table, error) {
+func (v *visit) ruleVersions(r rulebook.Rule) (table, error) {
 	p := v.print
 	t := table{ID: "versions", Caption: p.T("fraud.history"), Columns: []column{{Label: p.T("fraud.versionHead")}, {Label: p.T("fraud.state")}, {Label: p.T("fraud.action")}, {Label: p.T("fraud.condition")},
 		{Label: p.T("fraud.changed")}}}
@@ -156,7 +158,7 @@ func (v *visit) ruleVersions(r fraud.Rule) (table, error) {
 }
 
 // backtest asks what a rule would have done in the chosen period.
-func (v *visit) backtest(r fraud.Rule, name string) (*backtestView, error) {
+func (v *visit) backtest(r rulebook.Rule, name string) (*backtestView, error) {
 	_, from, to, err := v.reads().fraudPeriod(name)
 	if err != nil {
 		return nil, err
@@ -168,7 +170,7 @@ func (v *visit) backtest(r fraud.Rule, name string) (*backtestView, error) {
 			}
 		}
 	}
-	b, err := v.d.Fraud.Rulebook.Backtest(v.Context(), fraud.Backtest{Account: v.account.ID, Mode: v.mode, Rule: r, From: from, To: to})
+	b, err := v.d.Fraud.Backtester.Backtest(v.Context(), learning.Backtest{Account: v.account.ID, Mode: v.mode, Rule: r, From: from, To: to})
 	if err != nil {
 		return nil, err
 	}
@@ -176,7 +178,7 @@ func (v *visit) backtest(r fraud.Rule, name string) (*backtestView, error) {
 	return &view, nil
 }
 
-func (v *visit) backtestView(b fraud.BacktestResult) backtestView {
+func (v *visit) backtestView(b learning.BacktestResult) backtestView {
 	p := v.print
 	known, rate := b.Fraud+b.Legitimate, func(r float64) string { return p.Percent(int64(r*rateScale+0.5), rateScale) }
 	out := backtestView{Lines: []outcome{
@@ -216,7 +218,7 @@ func (v *visit) backtestView(b fraud.BacktestResult) backtestView {
 
 // backtestMoney sets both sides beside each other, a row for each currency; nil when
 // no money was touched.
-func (v *visit) backtestMoney(sums map[money.Currency]fraud.BacktestMoney) *table {
+func (v *visit) backtestMoney(sums map[money.Currency]learning.BacktestMoney) *table {
 	if len(sums) == 0 {
 		return nil
 	}
@@ -231,7 +233,7 @@ func (v *visit) backtestMoney(sums map[money.Currency]fraud.BacktestMoney) *tabl
 }
 
 // backtestExamples are payments that the rule matched.
-func (v *visit) backtestExamples(rows []fraud.Row) table {
+func (v *visit) backtestExamples(rows []history.Row) table {
 	p := v.print
 	t := table{ID: "backtest-examples", Caption: p.T("fraud.examples"), Columns: []column{{Label: p.T("payments.payer")}, {Label: p.T("payments.amount"), Number: true}, {Label: p.T("payments.status")},
 		{Label: p.T("fraud.known")}, {Label: p.T("payments.date"), Number: true}},
@@ -242,7 +244,7 @@ func (v *visit) backtestExamples(rows []fraud.Row) table {
 	return t
 }
 
-func (v *visit) rowStatus(r fraud.Row) badge {
+func (v *visit) rowStatus(r history.Row) badge {
 	w, ok := statusWords[r.Status.Public()]
 	if !ok {
 		return badge{string(r.Status), "quiet"}
@@ -251,7 +253,7 @@ func (v *visit) rowStatus(r fraud.Row) badge {
 }
 
 // knownBadge is what a payment turned out to be.
-func (v *visit) knownBadge(r fraud.Row) badge {
+func (v *visit) knownBadge(r history.Row) badge {
 	bad, _, known := r.Fraud()
 	switch {
 	case !known:

@@ -9,7 +9,7 @@ import (
 	"github.com/a-h/templ"
 
 	"github.com/paylink/paylink/internal/fault"
-	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/fraud/rulebook"
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/idempotency"
 	"github.com/paylink/paylink/internal/payment"
@@ -23,14 +23,14 @@ const (
 
 // listKinds are the kinds with their words.
 var listKinds = []struct {
-	kind        fraud.ListKind
+	kind        rulebook.Kind
 	words, hint string
 }{
-	{fraud.ListCard, "fraud.kind.card", "fraud.kind.cardHint"},
-	{fraud.ListBIN, "fraud.kind.bin", "fraud.kind.binHint"},
-	{fraud.ListEmail, "fraud.kind.email", "fraud.kind.emailHint"},
-	{fraud.ListAddress, "fraud.kind.address", "fraud.kind.addressHint"},
-	{fraud.ListCountry, "fraud.kind.country", "fraud.kind.countryHint"},
+	{rulebook.KindCard, "fraud.kind.card", "fraud.kind.cardHint"},
+	{rulebook.KindBIN, "fraud.kind.bin", "fraud.kind.binHint"},
+	{rulebook.KindEmail, "fraud.kind.email", "fraud.kind.emailHint"},
+	{rulebook.KindAddress, "fraud.kind.address", "fraud.kind.addressHint"},
+	{rulebook.KindCountry, "fraud.kind.country", "fraud.kind.countryHint"},
 }
 
 // listLives are how long an entry may be asked to last; 0 is for good.
@@ -51,7 +51,7 @@ type listsView struct {
 	Problems problems
 }
 
-func (v *visit) kindWords(k fraud.ListKind) string {
+func (v *visit) kindWords(k rulebook.Kind) string {
 	for _, l := range listKinds {
 		if l.kind == k {
 			return v.print.T(l.words)
@@ -71,7 +71,7 @@ func (d *Dashboard) showLists(v *visit) error {
 	for _, l := range listKinds {
 		view.Kinds = append(view.Kinds, option{string(l.kind), p.T(l.words)})
 	}
-	kind := fraud.ListKind(r.choice("kind", func(s string) bool {
+	kind := rulebook.Kind(r.choice("kind", func(s string) bool {
 		return slices.ContainsFunc(view.Kinds, func(o option) bool { return o.Value == s })
 	}))
 	before := r.text("before")
@@ -106,7 +106,7 @@ func (d *Dashboard) showLists(v *visit) error {
 	return v.render(http.StatusOK, view.Head.Title, listsPage(view))
 }
 
-func (v *visit) expiry(e fraud.ListEntry) templ.Component {
+func (v *visit) expiry(e rulebook.Entry) templ.Component {
 	switch {
 	case e.ExpiresAt.IsZero():
 		return text(v.print.T("fraud.life.good"))
@@ -117,7 +117,7 @@ func (v *visit) expiry(e fraud.ListEntry) templ.Component {
 }
 
 // removal leads to where an own entry is removed; the installation's stay.
-func (v *visit) removal(e fraud.ListEntry) templ.Component {
+func (v *visit) removal(e rulebook.Entry) templ.Component {
 	if e.Account != v.account.ID {
 		return text(v.print.T("fraud.ownerHouse"))
 	}
@@ -155,25 +155,25 @@ func (d *Dashboard) newListEntry(v *visit) error {
 		if p.Mode != v.mode {
 			return fault.NotFound("payment")
 		}
-		value, note = valueOf(p, fraud.ListKind(kind)), v.print.T("fraud.fromPayment", "ID", p.ID)
+		value, note = valueOf(p, rulebook.Kind(kind)), v.print.T("fraud.fromPayment", "ID", p.ID)
 	}
 	f := listForm{Attempt: newAttempt()}
-	f.Values = map[string][]string{"kind": {orElse(kind, string(fraud.ListCard))}, "value": {value}, "action": {orElse(q.Get("action"), string(payment.Block))}, "note": {note}, "life": {""}}
+	f.Values = map[string][]string{"kind": {orElse(kind, string(rulebook.KindCard))}, "value": {value}, "action": {orElse(q.Get("action"), string(payment.Block))}, "note": {note}, "life": {""}}
 	return v.listForm(http.StatusOK, f)
 }
 
 // valueOf is what a payment has of a kind.
-func valueOf(p payment.Payment, k fraud.ListKind) string {
+func valueOf(p payment.Payment, k rulebook.Kind) string {
 	switch k {
-	case fraud.ListCard:
+	case rulebook.KindCard:
 		return p.Risk.Fingerprint
-	case fraud.ListBIN:
+	case rulebook.KindBIN:
 		return p.Risk.BIN
-	case fraud.ListEmail:
+	case rulebook.KindEmail:
 		return p.PayerEmail
-	case fraud.ListAddress:
+	case rulebook.KindAddress:
 		return p.Risk.Address
-	case fraud.ListCountry:
+	case rulebook.KindCountry:
 		return p.Risk.Country
 	}
 	return ""
@@ -216,7 +216,7 @@ func (d *Dashboard) addListEntry(v *visit) error {
 	if err != nil {
 		return err
 	}
-	e := fraud.ListEntry{Account: v.account.ID, Mode: v.mode, Kind: fraud.ListKind(in.Get("kind")), Action: payment.Action(in.Get("action")), Value: strings.TrimSpace(in.Get("value")), Note: strings.TrimSpace(in.Get("note"))}
+	e := rulebook.Entry{Account: v.account.ID, Mode: v.mode, Kind: rulebook.Kind(in.Get("kind")), Action: payment.Action(in.Get("action")), Value: strings.TrimSpace(in.Get("value")), Note: strings.TrimSpace(in.Get("note"))}
 	for _, l := range listLives {
 		if l.life > 0 && in.Get("life") == l.key {
 			e.ExpiresAt = d.Now().Add(l.life).UTC().Truncate(time.Second)
@@ -237,21 +237,21 @@ func (d *Dashboard) addListEntry(v *visit) error {
 }
 
 // listEntry is the account's own of the path.
-func (v *visit) listEntry() (fraud.ListEntry, error) {
+func (v *visit) listEntry() (rulebook.Entry, error) {
 	if v.d.Fraud.Rulebook == nil {
-		return fraud.ListEntry{}, noFraud()
+		return rulebook.Entry{}, noFraud()
 	}
 	name, before := v.PathValue("id"), ""
 	for {
 		page, err := v.d.Fraud.Rulebook.Lists(v.Context(), v.account.ID, v.mode, "", before, maxListPage)
 		if err != nil {
-			return fraud.ListEntry{}, err
+			return rulebook.Entry{}, err
 		}
-		if i := slices.IndexFunc(page, func(e fraud.ListEntry) bool { return e.ID == name && e.Account == v.account.ID }); i >= 0 {
+		if i := slices.IndexFunc(page, func(e rulebook.Entry) bool { return e.ID == name && e.Account == v.account.ID }); i >= 0 {
 			return page[i], nil
 		}
 		if len(page) < maxListPage {
-			return fraud.ListEntry{}, fault.NotFound("list entry")
+			return rulebook.Entry{}, fault.NotFound("list entry")
 		}
 		before = page[len(page)-1].ID
 	}

@@ -8,8 +8,8 @@ import (
 	"github.com/a-h/templ"
 
 	"github.com/paylink/paylink/internal/fault"
-	"github.com/paylink/paylink/internal/fraud"
 	"github.com/paylink/paylink/internal/fraud/rule"
+	"github.com/paylink/paylink/internal/fraud/rulebook"
 	"github.com/paylink/paylink/internal/idempotency"
 	"github.com/paylink/paylink/internal/payment"
 )
@@ -101,9 +101,9 @@ func (v *visit) ruleTable(id, caption string) table {
 
 func (v *visit) stateBadge(state string) badge {
 	switch state {
-	case fraud.RuleOn:
+	case rulebook.On:
 		return badge{v.print.T("fraud.state.on"), "good"}
-	case fraud.RuleShadow:
+	case rulebook.Shadow:
 		return badge{v.print.T("fraud.state.shadow"), "accent"}
 	}
 	return badge{v.print.T("fraud.state.off"), "quiet"}
@@ -132,7 +132,7 @@ func (d *Dashboard) newRule(v *visit) error {
 		return noFraud()
 	}
 	f := ruleForm{Attempt: newAttempt()}
-	f.Values = map[string][]string{"state": {fraud.RuleShadow}, "action": {string(payment.Hold)}, "when": {v.URL.Query().Get("when")}}
+	f.Values = map[string][]string{"state": {rulebook.Shadow}, "action": {string(payment.Hold)}, "when": {v.URL.Query().Get("when")}}
 	return v.ruleForm(http.StatusOK, f, "")
 }
 
@@ -145,8 +145,8 @@ func (v *visit) ruleForm(status int, f ruleForm, id string) error {
 		f.Back, f.Action = v.path("fraud", "rules", id), v.path("fraud", "rules", id)
 		f.Head = head{Title: p.T("fraud.editRule"), Back: button{Text: orElse(f.Values.Get("name"), p.T("fraud.rules")), Href: f.Back}}
 	}
-	f.States = []check{f.radio("state", fraud.RuleShadow, p.T("fraud.state.shadow"), p.T("fraud.state.shadowHint")),
-		f.radio("state", fraud.RuleOn, p.T("fraud.state.on"), p.T("fraud.state.onHint")), f.radio("state", fraud.RuleOff, p.T("fraud.state.off"), p.T("fraud.state.offHint"))}
+	f.States = []check{f.radio("state", rulebook.Shadow, p.T("fraud.state.shadow"), p.T("fraud.state.shadowHint")),
+		f.radio("state", rulebook.On, p.T("fraud.state.on"), p.T("fraud.state.onHint")), f.radio("state", rulebook.Off, p.T("fraud.state.off"), p.T("fraud.state.offHint"))}
 	f.Actions = v.actionOptions(payment.Challenge, payment.Allow, payment.Block, payment.Hold)
 	f.Variables, f.Examples = v.variables(), v.examples()
 	return v.render(status, f.Head.Title, ruleFormPage(f))
@@ -161,12 +161,12 @@ func (v *visit) actionOptions(actions ...payment.Action) []option {
 }
 
 // askedRule reads the form.
-func (v *visit) askedRule() (ruleForm, fraud.Rule, error) {
+func (v *visit) askedRule() (ruleForm, rulebook.Rule, error) {
 	in, err := v.form()
 	if err != nil {
-		return ruleForm{}, fraud.Rule{}, err
+		return ruleForm{}, rulebook.Rule{}, err
 	}
-	r := fraud.Rule{Account: v.account.ID, Mode: v.mode, Name: strings.TrimSpace(in.Get("name")), Action: payment.Action(in.Get("action")),
+	r := rulebook.Rule{Account: v.account.ID, Mode: v.mode, Name: strings.TrimSpace(in.Get("name")), Action: payment.Action(in.Get("action")),
 		When: strings.TrimSpace(strings.ReplaceAll(in.Get("when"), "\r\n", "\n")), State: in.Get("state")}
 	return ruleForm{filled: filled{Values: in}, Attempt: in.Get("attempt")}, r, nil
 }
@@ -222,23 +222,23 @@ func (v *visit) refusedRule(f ruleForm, id string, err error) error {
 }
 
 // ruleOf is one that the account may see.
-func (v *visit) ruleOf(id string) (fraud.Rule, error) {
+func (v *visit) ruleOf(id string) (rulebook.Rule, error) {
 	if v.d.Fraud.Rulebook == nil {
-		return fraud.Rule{}, noFraud()
+		return rulebook.Rule{}, noFraud()
 	}
 	rules, err := v.d.Fraud.Rulebook.Rules(v.Context(), v.account.ID, v.mode)
 	if err != nil {
-		return fraud.Rule{}, err
+		return rulebook.Rule{}, err
 	}
-	at := slices.IndexFunc(rules, func(r fraud.Rule) bool { return r.ID == id })
+	at := slices.IndexFunc(rules, func(r rulebook.Rule) bool { return r.ID == id })
 	if at < 0 {
-		return fraud.Rule{}, fault.NotFound("rule")
+		return rulebook.Rule{}, fault.NotFound("rule")
 	}
 	return rules[at], nil
 }
 
 // ownRule is one that the account may change.
-func (v *visit) ownRule(id string) (fraud.Rule, error) {
+func (v *visit) ownRule(id string) (rulebook.Rule, error) {
 	r, err := v.ruleOf(id)
 	if err == nil && !v.owns(r) {
 		return r, fault.NotFound("rule") // the installation's and the default set are only looked at, and switched
@@ -246,7 +246,7 @@ func (v *visit) ownRule(id string) (fraud.Rule, error) {
 	return r, err
 }
 
-func (v *visit) owns(r fraud.Rule) bool { return r.Account == v.account.ID && !r.Builtin }
+func (v *visit) owns(r rulebook.Rule) bool { return r.Account == v.account.ID && !r.Builtin }
 
 func (d *Dashboard) editRule(v *visit) error {
 	r, err := v.ownRule(v.PathValue("id"))
@@ -302,9 +302,9 @@ func (d *Dashboard) askRuleState(v *visit) error {
 
 // stateWords are how a change of state is asked for and told.
 var stateWords = map[string]struct{ title, lead, said, kind string }{
-	fraud.RuleOn:     {"fraud.switchOn", "fraud.switchOnLead", "fraud.switchedOn", "primary"},
-	fraud.RuleShadow: {"fraud.switchShadow", "fraud.switchShadowLead", "fraud.switchedShadow", "primary"},
-	fraud.RuleOff:    {"fraud.switchOff", "fraud.switchOffLead", "fraud.switchedOff", "danger"},
+	rulebook.On:     {"fraud.switchOn", "fraud.switchOnLead", "fraud.switchedOn", "primary"},
+	rulebook.Shadow: {"fraud.switchShadow", "fraud.switchShadowLead", "fraud.switchedShadow", "primary"},
+	rulebook.Off:    {"fraud.switchOff", "fraud.switchOffLead", "fraud.switchedOff", "danger"},
 }
 
 func (d *Dashboard) setRuleState(v *visit) error {

@@ -17,6 +17,8 @@ import (
 
 	"github.com/paylink/paylink/internal/coordinator"
 	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/fraud/learning"
+	"github.com/paylink/paylink/internal/fraud/rulebook"
 	"github.com/paylink/paylink/internal/gateway/answer"
 	"github.com/paylink/paylink/internal/gateway/api"
 	"github.com/paylink/paylink/internal/gateway/dashboard"
@@ -51,7 +53,7 @@ type world struct {
 	account   string
 	reports   *sqlstore.Reports
 	analytics *sqlstore.Analytics
-	rulebook  *fraud.LocalRules
+	rulebook  *rulebook.Local
 	analyst   *analyst
 }
 
@@ -132,8 +134,8 @@ func newWorldWith(t *testing.T, change func(*merchant.Config)) *world {
 	w.mails = office.New(office.Config{Outbox: store, Readers: store, Parked: store, Payments: store, Links: store, Ring: ring, Carrier: carrier,
 		From: "Payments <pay@shop.example>", PublicURL: public, Now: now, Log: log})
 	w.analyst = &analyst{Analytics: w.analytics}
-	w.rulebook = fraud.NewLocalRules(fraud.LocalRulesConfig{Store: store, History: w.analyst, Now: now, Log: log})
-	d, err := dashboard.New(dashboard.Config{Merchants: w.merchants, Links: w.links, Payments: store, Reports: w.reports, Transactions: w.coord, Webhooks: w.hooks, Mail: w.mails, Fraud: fraud.Box{Analyst: w.analyst, Rulebook: w.rulebook},
+	w.rulebook = rulebook.New(rulebook.Config{Store: store, Now: now, Log: log})
+	d, err := dashboard.New(dashboard.Config{Merchants: w.merchants, Links: w.links, Payments: store, Reports: w.reports, Transactions: w.coord, Webhooks: w.hooks, Mail: w.mails, Fraud: fraud.Box{Analyst: w.analyst, Rulebook: w.rulebook, Backtester: learning.NewLocalBacktester(w.analyst, now)},
 		Forms: w.links, FormPages: formPages(t, w.links, public),
 		Connectors: known, Records: dashboard.Records{Users: store, Links: store, Transactions: store, Webhooks: store, Fraud: store},
 		Seal:   func(b, with []byte) ([]byte, error) { return ring.Seal(keyring.AnswerSeal, b, with), nil },

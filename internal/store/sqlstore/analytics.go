@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/paylink/paylink/internal/fault"
-	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/fraud/history"
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/stream"
 )
@@ -47,8 +47,8 @@ type Analytics struct {
 }
 
 var (
-	_ fraud.Analyst = (*Analytics)(nil)
-	_ fraud.History = (*Analytics)(nil)
+	_ history.Analyst  = (*Analytics)(nil)
+	_ history.Replayer = (*Analytics)(nil)
 )
 
 // place is a position in the feed, and the event that stands there.
@@ -95,7 +95,7 @@ func (a *Analytics) Close() error { return a.own.Close() }
 
 // Run follows the feed until ctx ends (nil). Of several processes one works.
 func (a *Analytics) Run(ctx context.Context) error {
-	feed, release, err := a.feed.dialect.claim(ctx, a.feed.feed, fraud.Consumer)
+	feed, release, err := a.feed.dialect.claim(ctx, a.feed.feed, history.Consumer)
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil
@@ -221,29 +221,29 @@ func (a *Analytics) tail(ctx context.Context, feed reader, from place) ([]stream
 
 // gatheredFraud is what was read of the feed since the last commit.
 type gatheredFraud struct {
-	payments map[string]*fraud.Told
+	payments map[string]*history.Told
 	owner    map[string]ownerKey // of every object
 	order    []string            // payments as they came
 	links    map[string]stream.Event
 }
 
 func newGatheredFraud() *gatheredFraud {
-	return &gatheredFraud{payments: map[string]*fraud.Told{}, owner: map[string]ownerKey{}, links: map[string]stream.Event{}}
+	return &gatheredFraud{payments: map[string]*history.Told{}, owner: map[string]ownerKey{}, links: map[string]stream.Event{}}
 }
 
 func (g *gatheredFraud) objects() int { return len(g.order) + len(g.links) }
 
 func (g *gatheredFraud) add(e stream.Event) {
 	switch {
-	case fraud.OfPayment(e):
+	case history.OfPayment(e):
 		t := g.payments[e.Object]
 		if t == nil {
-			t = &fraud.Told{}
+			t = &history.Told{}
 			g.payments[e.Object], g.owner[e.Object] = t, ownerKey{e.Account, e.Mode}
 			g.order = append(g.order, e.Object)
 		}
 		t.Add(e)
-	case fraud.OfLink(e):
+	case history.OfLink(e):
 		if e.ObjectSeq > g.links[e.Object].ObjectSeq {
 			g.links[e.Object], g.owner[e.Object] = e, ownerKey{e.Account, e.Mode}
 		}
@@ -261,7 +261,7 @@ func (a *Analytics) Lag(ctx context.Context) (int64, error) {
 
 // CountShield adds attempts that the shield refused. The same counts given twice
 // count twice: a caller whose answer was lost leaves them.
-func (a *Analytics) CountShield(ctx context.Context, all []fraud.Refusal) error {
+func (a *Analytics) CountShield(ctx context.Context, all []history.Refusal) error {
 	if len(all) == 0 {
 		return nil
 	}

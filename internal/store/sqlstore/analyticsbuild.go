@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/paylink/paylink/internal/fault"
-	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/fraud/history"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/payment"
 )
@@ -56,7 +56,7 @@ func (a *Analytics) state(ctx context.Context) (s analyticsState, err error) {
 func (a *Analytics) still(ctx context.Context, at place) error {
 	s, err := a.state(ctx)
 	if err == nil && (!s.whole || s.place != at) {
-		err = fmt.Errorf("the checkpoint of %s: %w", fraud.Consumer, errMoved)
+		err = fmt.Errorf("the checkpoint of %s: %w", history.Consumer, errMoved)
 	}
 	return err
 }
@@ -141,7 +141,7 @@ func (a *Analytics) build(ctx context.Context, feed reader, progress func(Build)
 			a.log.ErrorContext(ctx, "a link is left out of the analytics store", "error", damage)
 			return nil
 		}
-		return b.link(ctx, fraud.LinkOf(l))
+		return b.link(ctx, history.LinkOf(l))
 	})
 	if err == nil {
 		err = a.payments.EachPayment(ctx, func(p payment.Payment, damage error) error {
@@ -204,23 +204,23 @@ type building struct {
 	progress   func(Build)
 	order      []string
 	facts      map[string]fact
-	links      []fraud.Link
+	links      []history.Link
 	owner      map[string]ownerKey
 	walked     int64
 	began      time.Time // of the commit at hand
 }
 
-func (b *building) link(ctx context.Context, l fraud.Link) error {
+func (b *building) link(ctx context.Context, l history.Link) error {
 	b.links, b.owner[l.ID] = append(b.links, l), ownerKey{l.Account, l.Mode}
 	return b.full(ctx)
 }
 
 func (b *building) payment(ctx context.Context, p payment.Payment) error {
-	row := fraud.RowOf(p)
+	row := history.RowOf(p)
 	if row.Seq == 0 {
 		return nil
 	}
-	b.order, b.facts[p.ID], b.owner[p.ID] = append(b.order, p.ID), whole{row, fraud.RefundsOf(p)}, ownerKey{p.Account, p.Mode}
+	b.order, b.facts[p.ID], b.owner[p.ID] = append(b.order, p.ID), whole{row, history.RefundsOf(p)}, ownerKey{p.Account, p.Mode}
 	return b.full(ctx)
 }
 

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/fraud/history"
 	"github.com/paylink/paylink/internal/payment"
 )
 
@@ -28,29 +28,29 @@ var analyticsFields = strings.Split(analyticsColumns, ", ")
 // analyticsRow is a payment with its place.
 type analyticsRow struct {
 	owner, number int64
-	fraud.Row
+	history.Row
 	fresh bool // it is not in the store yet
 }
 
 // fact is a payment as a commit is told of it: by its events, or by itself.
 type fact interface {
-	Row(before fraud.Row) (fraud.Row, error)
-	Refunds() ([]fraud.Refund, error)
+	Row(before history.Row) (history.Row, error)
+	Refunds() ([]history.Refund, error)
 }
 
 // whole is a payment read from its own store.
 type whole struct {
-	row     fraud.Row
-	refunds []fraud.Refund
+	row     history.Row
+	refunds []history.Refund
 }
 
-func (w whole) Row(before fraud.Row) (fraud.Row, error) {
+func (w whole) Row(before history.Row) (history.Row, error) {
 	if w.row.Seq <= before.Seq {
 		return before, nil
 	}
 	return w.row, nil
 }
-func (w whole) Refunds() ([]fraud.Refund, error) { return w.refunds, nil }
+func (w whole) Refunds() ([]history.Refund, error) { return w.refunds, nil }
 
 // folding is one commit at work.
 type folding struct {
@@ -73,9 +73,9 @@ func (a *Analytics) commit(ctx context.Context, feed reader, g *gatheredFraud, f
 	for id, t := range g.payments {
 		facts[id] = t
 	}
-	links := make([]fraud.Link, 0, len(g.links))
+	links := make([]history.Link, 0, len(g.links))
 	for _, e := range g.links {
-		l, err := fraud.ApplyLink(fraud.Link{}, e)
+		l, err := history.ApplyLink(history.Link{}, e)
 		if err != nil { // an event is as it is: one that cannot be read does not stop all others
 			a.log.ErrorContext(ctx, "an event is left out of the analytics store", "event", e.ID, "error", err)
 			continue
@@ -90,7 +90,7 @@ func (a *Analytics) commit(ctx context.Context, feed reader, g *gatheredFraud, f
 		n, err := t.exec("UPDATE analytics_state SET position = $1, event = $2 WHERE one = 1 AND whole = 1 AND position = $3 AND event = $4",
 			to.position, to.event, from.position, from.event)
 		if err == nil && n == 0 {
-			err = fmt.Errorf("the checkpoint of %s: %w", fraud.Consumer, errMoved)
+			err = fmt.Errorf("the checkpoint of %s: %w", history.Consumer, errMoved)
 		}
 		if err != nil {
 			return err
@@ -116,7 +116,7 @@ func (a *Analytics) ownersOf(ctx context.Context, all map[string]ownerKey) (map[
 }
 
 // write brings the rows and the sums up to date.
-func (f *folding) write(order []string, facts map[string]fact, links []fraud.Link) error {
+func (f *folding) write(order []string, facts map[string]fact, links []history.Link) error {
 	before, err := f.load(order)
 	if err != nil {
 		return err
@@ -158,7 +158,7 @@ func (f *folding) write(order []string, facts map[string]fact, links []fraud.Lin
 
 // placeOf is the place of a payment in lists: its millisecond, then some bits of its
 // id. Should it be taken, the next one is.
-func placeOf(r fraud.Row) int64 {
+func placeOf(r history.Row) int64 {
 	h := fnv.New32a()
 	_, _ = io.WriteString(h, r.ID)
 	return r.CreatedAt.UnixMilli()<<numberBits | int64(h.Sum32()&(1<<numberBits-1))
@@ -377,7 +377,7 @@ func putAnalyticsLinkRows(n int) string {
 		ON CONFLICT (id) DO UPDATE SET state = excluded.state, expires_at = excluded.expires_at, seq = excluded.seq WHERE analytics_links.seq < excluded.seq`
 }
 
-func (f *folding) links(all []fraud.Link) error {
+func (f *folding) links(all []history.Link) error {
 	for len(all) > 0 {
 		n, statement := 1, putAnalyticsLink
 		if len(all) >= analyticsRows {

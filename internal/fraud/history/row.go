@@ -1,4 +1,4 @@
-package fraud
+package history
 
 import (
 	"encoding/json"
