@@ -14,12 +14,12 @@ import (
 	"time"
 
 	"github.com/paylink/paylink/internal/app"
-	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/fraud/learning"
 	"github.com/paylink/paylink/internal/fraud/score"
 )
 
-// learning is what both commands that learn are told.
-type learning struct {
+// training is what both commands that learn are given.
+type training struct {
 	CSV   string `required:"" help:"Labelled transactions in the order of time: transaction, time, card, merchant, amount, fraud. May be gzipped." name:"csv" type:"path"`
 	Train string `required:"" help:"Days to learn from, FROM..TO, the last one not included."`
 	Delay string `help:"How long after a payment its label is known, such as 7d or 36h." default:"7d"`
@@ -30,7 +30,7 @@ type frauds struct {
 		long
 	} `cmd:"" help:"Make the analytics store anew from the links and payments, also while the server runs."`
 	Evaluate struct {
-		learning
+		training
 		Test string `required:"" help:"Days to test on, FROM..TO, the last one not included. They begin after the training's labels are known."`
 	} `cmd:"" help:"Learn from one stretch of labelled transactions and tell how well another is scored."`
 	Train struct {
@@ -97,11 +97,11 @@ func (f frauds) dispatch(ctx context.Context, command string, out, errs io.Write
 		}
 		return app.CompareModel(ctx, f.Models.Compare.config(), f.Models.Compare.Version, delay, f.Models.Compare.Days, out)
 	case "fraud models shadow <version>":
-		return set(f.Models.Shadow, fraud.ModelShadow)
+		return set(f.Models.Shadow, learning.Shadow)
 	case "fraud models promote <version>":
-		return set(f.Models.Promote, fraud.ModelRunning)
+		return set(f.Models.Promote, learning.Running)
 	case "fraud models retire <version>":
-		return set(f.Models.Retire, fraud.ModelRetired)
+		return set(f.Models.Retire, learning.Retired)
 	case "fraud models rollback":
 		return app.RollBackModel(ctx, f.Models.Rollback.config(), out)
 	}
@@ -140,7 +140,7 @@ func parseDelay(s string) (time.Duration, error) {
 	return d, nil
 }
 
-func (l learning) open() (io.ReadCloser, error) {
+func (l training) open() (io.ReadCloser, error) {
 	f, err := os.Open(l.CSV)
 	if err != nil || filepath.Ext(l.CSV) != ".gz" {
 		return f, err
@@ -155,7 +155,7 @@ func (l learning) open() (io.ReadCloser, error) {
 	}{z, f}, nil
 }
 
-func (l learning) prepare(test string) (train, tests score.Set, p score.Protocol, err error) {
+func (l training) prepare(test string) (train, tests score.Set, p score.Protocol, err error) {
 	if p.Train, err = parseDays("train", l.Train); err != nil {
 		return train, tests, p, err
 	}
@@ -223,12 +223,12 @@ func (f frauds) train(ctx context.Context, out, errs io.Writer) error {
 		if err != nil {
 			return err
 		}
-		return app.TrainModel(ctx, t.config(errs), fraud.Training{Now: time.Now(), Delay: delay, Days: t.Days, Test: t.TestDays}, out)
+		return app.TrainModel(ctx, t.config(errs), learning.Training{Now: time.Now(), Delay: delay, Days: t.Days, Test: t.TestDays}, out)
 	}
 	if t.CSV == "" || t.Train == "" || t.Out == "" {
 		return errors.New("--csv, --train and --out go together; without them it learns from the analytics store")
 	}
-	train, _, p, err := learning{CSV: t.CSV, Train: t.Train, Delay: t.Delay}.prepare("")
+	train, _, p, err := training{CSV: t.CSV, Train: t.Train, Delay: t.Delay}.prepare("")
 	if err != nil {
 		return err
 	}

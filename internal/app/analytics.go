@@ -7,7 +7,7 @@ import (
 	"log/slog"
 	"path/filepath"
 
-	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/fraud/history"
 	"github.com/paylink/paylink/internal/rpc"
 	"github.com/paylink/paylink/internal/store/projection"
 	"github.com/paylink/paylink/internal/store/sqlstore"
@@ -35,7 +35,7 @@ func (s *services) openAnalytics(ctx context.Context) error {
 			return nil
 		}
 		s.background["analytics"] = local.Run
-		s.metrics.Gauge("paylink_stream_lag", "Events that the consumer has not handled.", map[string]string{"consumer": fraud.Consumer}, gauge(local.Lag))
+		s.metrics.Gauge("paylink_stream_lag", "Events that the consumer has not handled.", map[string]string{"consumer": history.Consumer}, gauge(local.Lag))
 	case p != nil:
 		s.fraud.Analyst = rpc.NewAnalyst(p)
 	}

@@ -8,7 +8,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/fraud/learning"
 	"github.com/paylink/paylink/internal/fraud/score"
 	"github.com/paylink/paylink/internal/rpc"
 	"github.com/paylink/paylink/internal/store/projection"
@@ -20,7 +20,7 @@ import (
 func (s *services) openModels(ctx context.Context) error {
 	switch p := s.peer("fraud"); {
 	case s.cfg.runs("fraud"):
-		s.fraud.Models, s.models = s.stores.sql, fraud.NewModelHolder(s.stores.sql, s.log)
+		s.fraud.Models, s.models = s.stores.sql, learning.NewHolder(s.stores.sql, s.log)
 		if err := s.models.Load(ctx); err != nil {
 			s.log.ErrorContext(ctx, "the models of fraud could not be read", "error", err)
 		}
@@ -53,11 +53,11 @@ func (c Config) openLab(ctx context.Context, history bool, out io.Writer, work f
 }
 
 // TrainModel learns from the labels in the analytics store and keeps the model.
-func TrainModel(ctx context.Context, cfg Config, t fraud.Training, out io.Writer) error {
+func TrainModel(ctx context.Context, cfg Config, t learning.Training, out io.Writer) error {
 	return cfg.openLab(ctx, true, out, func(l lab) error {
 		meter := cfg.Progress.Start("read the payments", "payments", 0)
 		read := int64(0)
-		info, err := fraud.Train(ctx, l.analytics, l.store, t, func() { read++; meter.Set(read) })
+		info, err := learning.Train(ctx, l.analytics, l.store, t, func() { read++; meter.Set(read) })
 		meter.End()
 		if err != nil {
 			return err
@@ -96,7 +96,7 @@ func ListModels(ctx context.Context, cfg Config, out io.Writer) error {
 // CompareModel sets a model beside the one that runs.
 func CompareModel(ctx context.Context, cfg Config, version string, delay time.Duration, days int, out io.Writer) error {
 	return cfg.openLab(ctx, true, out, func(l lab) error {
-		c, err := fraud.Compare(ctx, l.analytics, l.store, version, time.Now(), delay, days)
+		c, err := learning.Compare(ctx, l.analytics, l.store, version, time.Now(), delay, days)
 		if err != nil {
 			return err
 		}
@@ -123,7 +123,7 @@ func SetModel(ctx context.Context, cfg Config, version, state string, out io.Wri
 // RollBackModel promotes the model that ran before.
 func RollBackModel(ctx context.Context, cfg Config, out io.Writer) error {
 	return cfg.openLab(ctx, false, out, func(l lab) error {
-		m, err := fraud.RollBack(ctx, l.store)
+		m, err := learning.RollBack(ctx, l.store)
 		if err != nil {
 			return err
 		}

@@ -5,6 +5,9 @@ import (
 	"time"
 
 	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/fraud/history"
+	"github.com/paylink/paylink/internal/fraud/learning"
+	"github.com/paylink/paylink/internal/fraud/rulebook"
 	"github.com/paylink/paylink/internal/rpc"
 )
 
@@ -13,18 +16,19 @@ import (
 func (s *services) openRulebook(ctx context.Context) error {
 	switch p := s.peer("fraud"); {
 	case s.cfg.runs("fraud"):
-		s.rules = fraud.NewRules(s.stores.sql, time.Now, s.log)
+		s.rules = fraud.NewRulesets(s.stores.sql, time.Now, s.log)
 		if err := s.rules.Load(ctx); err != nil {
 			return err
 		}
-		history, _ := s.fraud.Analyst.(fraud.History) // the analytics store is both
-		local := fraud.NewLocalRules(fraud.LocalRulesConfig{Store: s.stores.sql, History: history, Source: s.rules, Now: time.Now, Log: s.log})
-		s.fraud.Rulebook, s.records.Fraud = local, s.stores.sql
+		past, _ := s.fraud.Analyst.(history.Replayer) // the analytics store is both
+		local := rulebook.New(rulebook.Config{Store: s.stores.sql, Reload: s.rules.Load, Now: time.Now, Log: s.log})
+		tests := learning.NewLocalBacktester(past, time.Now)
+		s.fraud.Rulebook, s.fraud.Backtester, s.records.Fraud = local, tests, s.stores.sql
 		s.background["rules"] = s.rules.Run
-		s.serve(func(r *rpc.Server) { rpc.ServeRulebook(r, local, s.stores.sql) })
+		s.serve(func(r *rpc.Server) { rpc.ServeRulebook(r, local, tests, s.stores.sql) })
 	case p != nil:
 		far := rpc.NewRulebook(p)
-		s.fraud.Rulebook, s.records.Fraud = far, far
+		s.fraud.Rulebook, s.fraud.Backtester, s.records.Fraud = far, far, far
 	}
 	return nil
 }

@@ -10,7 +10,7 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/fraud/rulebook"
 )
 
 // The installation's rules, lists and policy, from the operator's command line. They lie in
@@ -21,16 +21,16 @@ const (
 	inForce      = "every process knows within two seconds"
 )
 
-func (c Config) openRules(ctx context.Context, work func(fraud.Rulebook) error) error {
+func (c Config) openRules(ctx context.Context, work func(rulebook.Service) error) error {
 	return c.openLab(ctx, false, io.Discard, func(l lab) error {
-		return work(fraud.NewLocalRules(fraud.LocalRulesConfig{Store: l.store, Now: time.Now, Log: slog.New(slog.DiscardHandler)}))
+		return work(rulebook.New(rulebook.Config{Store: l.store, Now: time.Now, Log: slog.New(slog.DiscardHandler)}))
 	})
 }
 
 // ListRules shows the installation's rules and the default set, in the order in which
 // they are asked.
 func ListRules(ctx context.Context, cfg Config, mode string, out io.Writer) error {
-	return cfg.openRules(ctx, func(book fraud.Rulebook) error {
+	return cfg.openRules(ctx, func(book rulebook.Service) error {
 		all, err := book.Rules(ctx, installation, mode)
 		if err != nil {
 			return err
@@ -59,8 +59,8 @@ func oneLine(s string) string {
 }
 
 // PutRule makes a rule (ID "") or changes one; what is left empty of it then stays.
-func PutRule(ctx context.Context, cfg Config, r fraud.Rule, out io.Writer) error {
-	return cfg.openRules(ctx, func(book fraud.Rulebook) error {
+func PutRule(ctx context.Context, cfg Config, r rulebook.Rule, out io.Writer) error {
+	return cfg.openRules(ctx, func(book rulebook.Service) error {
 		if r.ID != "" {
 			all, err := book.Rules(ctx, installation, r.Mode)
 			if err != nil {
@@ -83,7 +83,7 @@ func PutRule(ctx context.Context, cfg Config, r fraud.Rule, out io.Writer) error
 }
 
 // merged is a rule's next version, of which the last one that was read is replaced.
-func merged(r, was fraud.Rule) fraud.Rule {
+func merged(r, was rulebook.Rule) rulebook.Rule {
 	next := was
 	if r.Name != "" {
 		next.Name = r.Name
@@ -102,7 +102,7 @@ func merged(r, was fraud.Rule) fraud.Rule {
 
 // RuleVersions shows all that a rule of the installation ever was, the newest first.
 func RuleVersions(ctx context.Context, cfg Config, mode, id string, out io.Writer) error {
-	return cfg.openRules(ctx, func(book fraud.Rulebook) error {
+	return cfg.openRules(ctx, func(book rulebook.Service) error {
 		all, err := book.RuleVersions(ctx, installation, mode, id)
 		if err != nil {
 			return err
@@ -125,7 +125,7 @@ func stamp(t time.Time) string {
 
 // DeleteRule removes a rule of the installation; its versions stay.
 func DeleteRule(ctx context.Context, cfg Config, mode, id string, out io.Writer) error {
-	return cfg.openRules(ctx, func(book fraud.Rulebook) error {
+	return cfg.openRules(ctx, func(book rulebook.Service) error {
 		if err := book.DeleteRule(ctx, installation, mode, id); err != nil {
 			return err
 		}
@@ -139,11 +139,11 @@ const entriesPage = 100
 
 // ListEntries shows what is on the installation's lists, the newest first.
 func ListEntries(ctx context.Context, cfg Config, mode, kind string, out io.Writer) error {
-	return cfg.openRules(ctx, func(book fraud.Rulebook) error {
+	return cfg.openRules(ctx, func(book rulebook.Service) error {
 		w := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
 		_, _ = fmt.Fprintln(w, "entry\tkind\taction\tvalue\tends\tcreated\tnote")
 		for before := ""; ; {
-			some, err := book.Lists(ctx, installation, mode, fraud.ListKind(kind), before, entriesPage)
+			some, err := book.Lists(ctx, installation, mode, rulebook.Kind(kind), before, entriesPage)
 			if err != nil {
 				return err
 			}
@@ -159,8 +159,8 @@ func ListEntries(ctx context.Context, cfg Config, mode, kind string, out io.Writ
 }
 
 // AddEntry puts a value on a list of the installation; life 0: without end.
-func AddEntry(ctx context.Context, cfg Config, e fraud.ListEntry, life time.Duration, out io.Writer) error {
-	return cfg.openRules(ctx, func(book fraud.Rulebook) error {
+func AddEntry(ctx context.Context, cfg Config, e rulebook.Entry, life time.Duration, out io.Writer) error {
+	return cfg.openRules(ctx, func(book rulebook.Service) error {
 		if life > 0 {
 			e.ExpiresAt = time.Now().Add(life).UTC().Truncate(time.Microsecond)
 		}
@@ -176,7 +176,7 @@ func AddEntry(ctx context.Context, cfg Config, e fraud.ListEntry, life time.Dura
 
 // DeleteEntry takes a value off a list of the installation.
 func DeleteEntry(ctx context.Context, cfg Config, mode, id string, out io.Writer) error {
-	return cfg.openRules(ctx, func(book fraud.Rulebook) error {
+	return cfg.openRules(ctx, func(book rulebook.Service) error {
 		if err := book.DeleteListEntry(ctx, installation, mode, id); err != nil {
 			return err
 		}
@@ -194,7 +194,7 @@ type PolicyChange struct {
 
 // ShowPolicy tells what holds where no rule decides.
 func ShowPolicy(ctx context.Context, cfg Config, mode string, out io.Writer) error {
-	return cfg.openRules(ctx, func(book fraud.Rulebook) error {
+	return cfg.openRules(ctx, func(book rulebook.Service) error {
 		p, err := book.Policy(ctx, installation, mode)
 		if err != nil {
 			return err
@@ -205,7 +205,7 @@ func ShowPolicy(ctx context.Context, cfg Config, mode string, out io.Writer) err
 
 // SetPolicy changes the installation's policy.
 func SetPolicy(ctx context.Context, cfg Config, mode string, change PolicyChange, out io.Writer) error {
-	return cfg.openRules(ctx, func(book fraud.Rulebook) error {
+	return cfg.openRules(ctx, func(book rulebook.Service) error {
 		p, err := book.Policy(ctx, installation, mode)
 		if err != nil {
 			return err
@@ -227,7 +227,7 @@ func SetPolicy(ctx context.Context, cfg Config, mode string, change PolicyChange
 	})
 }
 
-func tellPolicy(out io.Writer, mode string, p fraud.Policy, end string) error {
+func tellPolicy(out io.Writer, mode string, p rulebook.Policy, end string) error {
 	late, review := "blocked", "at the end of the hold"
 	if p.FailOpen {
 		late = "allowed"

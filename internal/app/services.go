@@ -10,6 +10,7 @@ import (
 
 	"github.com/paylink/paylink/internal/coordinator"
 	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/fraud/learning"
 	"github.com/paylink/paylink/internal/gateway/api"
 	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/issuer/simulator"
@@ -85,8 +86,8 @@ type services struct {
 	beacons      *report.Beacons       // nil without the gateway
 	analytics    *projection.Analytics // nil without the box fraud
 	fraud        fraud.Box
-	models       *fraud.ModelHolder // nil without the box fraud
-	rules        *fraud.Rules       // nil without the box fraud
+	models       *learning.Holder // nil without the box fraud
+	rules        *fraud.Rulesets  // nil without the box fraud
 	transactions coordinator.Service
 	notifier     notify.Service
 	mail         mail.Service

@@ -7,7 +7,7 @@ import (
 	"hash/maphash"
 	"io/fs"
 
-	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/fraud/history"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/payment"
 	"github.com/paylink/paylink/internal/store/projection"
@@ -59,7 +59,7 @@ func (a *analyticsAudit) close() error {
 
 // event notes what the rows must have: the first two of a payment are not waited for.
 func (a *analyticsAudit) event(e stream.Event) {
-	if a.store != nil && e.Position <= a.position && (fraud.OfPayment(e) && !fraud.Quiet(e.Type) || fraud.OfLink(e)) {
+	if a.store != nil && e.Position <= a.position && (history.OfPayment(e) && !history.Quiet(e.Type) || history.OfLink(e)) {
 		a.told[e.Object] = max(a.told[e.Object], e.ObjectSeq)
 	}
 }
@@ -78,18 +78,18 @@ func (a *analyticsAudit) rows(ctx context.Context, say func(string, ...any)) err
 	if a.store == nil {
 		return nil
 	}
-	wrong, err := a.store.Audit(ctx, func(row fraud.Row) error {
+	wrong, err := a.store.Audit(ctx, func(row history.Row) error {
 		a.kept[row.ID] = a.mark(row.Seq, row)
 		return nil
 	})
 	if err == nil {
-		err = a.store.EachRefund(ctx, func(r fraud.Refund) error {
+		err = a.store.EachRefund(ctx, func(r history.Refund) error {
 			a.refunds[r.ID] = a.mark(r.Seq, r)
 			return nil
 		})
 	}
 	if err == nil {
-		err = a.store.EachLink(ctx, func(l fraud.Link) error {
+		err = a.store.EachLink(ctx, func(l history.Link) error {
 			a.links[l.ID] = a.mark(l.Seq, l)
 			return nil
 		})
@@ -104,7 +104,7 @@ func (a *analyticsAudit) payment(p payment.Payment, say func(string, ...any)) {
 	if a.store == nil {
 		return
 	}
-	is, want := a.kept[p.ID], fraud.RowOf(p)
+	is, want := a.kept[p.ID], history.RowOf(p)
 	delete(a.kept, p.ID)
 	switch {
 	case is.seq < a.told[p.ID]:
@@ -114,7 +114,7 @@ func (a *analyticsAudit) payment(p payment.Payment, say func(string, ...any)) {
 	case is.seq == want.Seq && want.Seq > 0 && is != a.mark(want.Seq, want):
 		say("I8 analytics: the row of %s is not what its log says", p.ID)
 	}
-	for _, r := range fraud.RefundsOf(p) {
+	for _, r := range history.RefundsOf(p) {
 		row := a.refunds[r.ID]
 		delete(a.refunds, r.ID)
 		// A row is behind with its payment's, or not at all.
@@ -128,7 +128,7 @@ func (a *analyticsAudit) link(l link.Link, say func(string, ...any)) {
 	if a.store == nil {
 		return
 	}
-	is, want := a.links[l.ID], fraud.LinkOf(l)
+	is, want := a.links[l.ID], history.LinkOf(l)
 	delete(a.links, l.ID)
 	switch {
 	case is.seq < a.told[l.ID]:

@@ -4,7 +4,8 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/fraud/learning"
+	"github.com/paylink/paylink/internal/fraud/rulebook"
 )
 
 // Bounds of a model: its file goes in pieces, each of which fits a line.
@@ -17,17 +18,17 @@ const (
 // member is set. A rule is in force, or in shadow, or off; versions are all that rules
 // ever were, which decisions name.
 type Fraud struct {
-	Rule    *fraud.Rule      `json:"rule,omitempty"`
-	Version *fraud.Rule      `json:"version,omitempty"`
-	Entry   *fraud.ListEntry `json:"entry,omitempty"`
-	Policy  *Policy          `json:"policy,omitempty"`
+	Rule    *rulebook.Rule  `json:"rule,omitempty"`
+	Version *rulebook.Rule  `json:"version,omitempty"`
+	Entry   *rulebook.Entry `json:"entry,omitempty"`
+	Policy  *Policy         `json:"policy,omitempty"`
 }
 
 // Policy of an account, or of the installation (account "").
 type Policy struct {
-	Account string       `json:"account"`
-	Mode    string       `json:"mode"`
-	Policy  fraud.Policy `json:"policy"`
+	Account string          `json:"account"`
+	Mode    string          `json:"mode"`
+	Policy  rulebook.Policy `json:"policy"`
 }
 
 // The kinds of what is kept against fraud, as the counts call them.
@@ -55,16 +56,16 @@ func (f *Fraud) kind() string {
 
 // Model is a model with its state and its file.
 type Model struct {
-	Info fraud.ModelInfo
+	Info learning.Info
 	File []byte
 }
 
 // modelLine is a piece of a model's file; the first says which model, and how long the
 // file is.
 type modelLine struct {
-	Info  *fraud.ModelInfo `json:"info,omitempty"`
-	Bytes int              `json:"bytes,omitempty"`
-	Data  []byte           `json:"data,omitempty"`
+	Info  *learning.Info `json:"info,omitempty"`
+	Bytes int            `json:"bytes,omitempty"`
+	Data  []byte         `json:"data,omitempty"`
 }
 
 // putModel writes a model in as many lines as its file needs.

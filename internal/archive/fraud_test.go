@@ -19,7 +19,9 @@ import (
 
 	"github.com/paylink/paylink/internal/archive"
 	"github.com/paylink/paylink/internal/fault"
-	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/fraud/history"
+	"github.com/paylink/paylink/internal/fraud/learning"
+	"github.com/paylink/paylink/internal/fraud/rulebook"
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/link"
@@ -112,32 +114,32 @@ func kept(t *testing.T, w *world, account string) {
 	var errs []error
 	for _, of := range []string{account, ""} {
 		for _, mode := range []string{link.Test, link.Live} {
-			r := fraud.Rule{ID: id.New(id.FraudRule), Account: of, Mode: mode, Name: "Many declines", Action: payment.Block, When: "card.declined_1h >= 3", State: fraud.RuleShadow, Version: 1, UpdatedAt: at, UpdatedBy: "usr_1"}
+			r := rulebook.Rule{ID: id.New(id.FraudRule), Account: of, Mode: mode, Name: "Many declines", Action: payment.Block, When: "card.declined_1h >= 3", State: rulebook.Shadow, Version: 1, UpdatedAt: at, UpdatedBy: "usr_1"}
 			next, gone := r, r
-			next.Version, next.State = 2, fraud.RuleOn
+			next.Version, next.State = 2, rulebook.On
 			gone.ID, gone.Name = id.New(id.FraudRule), "A mistake"
 			last := gone
-			last.Version, last.State = 2, fraud.RuleDeleted
-			builtin := fraud.Rule{ID: fraud.BuiltinID("card_declines"), Account: of, Mode: mode, Name: "n", Action: payment.Block, When: "true", State: fraud.RuleOff, Version: 2, Builtin: true, UpdatedAt: at, UpdatedBy: "usr_1"}
+			last.Version, last.State = 2, rulebook.Deleted
+			builtin := rulebook.Rule{ID: rulebook.BuiltinID("card_declines"), Account: of, Mode: mode, Name: "n", Action: payment.Block, When: "true", State: rulebook.Off, Version: 2, Builtin: true, UpdatedAt: at, UpdatedBy: "usr_1"}
 			errs = append(errs, w.PutFraudRule(ctx, r, 0, nil), w.PutFraudRule(ctx, next, 1, nil), w.PutFraudRule(ctx, gone, 0, nil), w.DeleteFraudRule(ctx, last),
 				w.PutFraudRule(ctx, builtin, 0, nil),
-				w.PutFraudListEntry(ctx, fraud.ListEntry{ID: id.New(id.FraudEntry), Account: of, Mode: mode, Kind: fraud.ListEmail, Action: payment.Block, Value: "@mail.example", Note: "seen",
+				w.PutFraudListEntry(ctx, rulebook.Entry{ID: id.New(id.FraudEntry), Account: of, Mode: mode, Kind: rulebook.KindEmail, Action: payment.Block, Value: "@mail.example", Note: "seen",
 					ExpiresAt: at.Add(time.Hour), CreatedAt: at, CreatedBy: "usr_1"}, nil),
-				w.PutFraudListEntry(ctx, fraud.ListEntry{ID: id.New(id.FraudEntry), Account: of, Mode: mode, Kind: fraud.ListBIN, Action: payment.Allow, Value: "424242", CreatedAt: at}, nil))
+				w.PutFraudListEntry(ctx, rulebook.Entry{ID: id.New(id.FraudEntry), Account: of, Mode: mode, Kind: rulebook.KindBIN, Action: payment.Allow, Value: "424242", CreatedAt: at}, nil))
 		}
-		errs = append(errs, w.PutFraudPolicy(ctx, of, link.Test, fraud.Policy{FailOpen: true, ReviewFor: 2 * time.Hour, UpdatedAt: at}))
+		errs = append(errs, w.PutFraudPolicy(ctx, of, link.Test, rulebook.Policy{FailOpen: true, ReviewFor: 2 * time.Hour, UpdatedAt: at}))
 	}
-	for n, state := range []string{fraud.ModelRetired, fraud.ModelRunning, fraud.ModelShadow, fraud.ModelTrained} {
+	for n, state := range []string{learning.Retired, learning.Running, learning.Shadow, learning.Trained} {
 		file := make([]byte, []int{0, 512 << 10, 1<<20 + 17, 300}[n]) // one line, one that is full, three
 		random := rand.NewChaCha8([32]byte{byte(n)})
 		_, _ = random.Read(file) // never fails
-		info := fraud.ModelInfo{Version: fmt.Sprint("m", n), TrainedAt: at.Add(time.Duration(n) * time.Hour), From: at.AddDate(0, -2, 0), To: at.AddDate(0, -1, 0), Payments: 40000, Frauds: 310,
+		info := learning.Info{Version: fmt.Sprint("m", n), TrainedAt: at.Add(time.Duration(n) * time.Hour), From: at.AddDate(0, -2, 0), To: at.AddDate(0, -1, 0), Payments: 40000, Frauds: 310,
 			AUC: 0.93, AveragePrecision: 0.61, CardPrecision: 0.4, TestedFrom: at.AddDate(0, -1, 7), TestedTo: at, TestedPayments: 9000}
 		errs = append(errs, w.AddModel(ctx, info, file))
-		if state == fraud.ModelRetired {
-			errs = append(errs, w.SetModel(ctx, info.Version, fraud.ModelRunning))
+		if state == learning.Retired {
+			errs = append(errs, w.SetModel(ctx, info.Version, learning.Running))
 		}
-		if state != fraud.ModelTrained {
+		if state != learning.Trained {
 			errs = append(errs, w.SetModel(ctx, info.Version, state))
 		}
 	}
@@ -148,9 +150,9 @@ func kept(t *testing.T, w *world, account string) {
 
 // holdings is everything against fraud that a store gives to those who use it.
 type holdings struct {
-	Books    map[fraud.BookName]fraud.Book
-	Versions map[string][]fraud.Rule
-	Models   []fraud.ModelInfo
+	Books    map[rulebook.Name]rulebook.Book
+	Versions map[string][]rulebook.Rule
+	Models   []learning.Info
 	Files    [][]byte
 	Payments []payment.Payment
 }
@@ -158,7 +160,7 @@ type holdings struct {
 func holdingsOf(t *testing.T, w *world) holdings {
 	t.Helper()
 	ctx := t.Context()
-	h := holdings{Books: map[fraud.BookName]fraud.Book{}, Versions: map[string][]fraud.Rule{}}
+	h := holdings{Books: map[rulebook.Name]rulebook.Book{}, Versions: map[string][]rulebook.Rule{}}
 	names, _, err := w.FraudBooks(ctx, 0)
 	for _, n := range names {
 		book, failed := w.FraudBook(ctx, n.Account, n.Mode)
@@ -206,9 +208,9 @@ func complete[T any](t *testing.T, all ...T) {
 
 func (h holdings) complete(t *testing.T) {
 	t.Helper()
-	var rules []fraud.Rule
-	var entries []fraud.ListEntry
-	var policies []fraud.Policy
+	var rules []rulebook.Rule
+	var entries []rulebook.Entry
+	var policies []rulebook.Policy
 	for _, b := range h.Books {
 		rules, entries = append(rules, b.Rules...), append(entries, b.Entries...)
 		if b.Policy != nil {
@@ -232,7 +234,7 @@ func (h holdings) complete(t *testing.T) {
 }
 
 // figures are what the analytics store says, made anew from the store's payments.
-func figures(t *testing.T, w *world, account string) fraud.Figures {
+func figures(t *testing.T, w *world, account string) history.Figures {
 	t.Helper()
 	a, err := projection.OpenAnalytics(t.Context(), w.Store.Feed, w.Store.Pages(), filepath.Join(t.TempDir(), "analytics.db"), slog.New(slog.DiscardHandler))
 	if err != nil {

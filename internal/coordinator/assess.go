@@ -11,6 +11,7 @@ import (
 	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/keyring"
 	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/spelling"
 )
 
 // DefaultFraudBudget is how long a look at an attempt may take.
@@ -105,7 +106,7 @@ func (c *Local) assess(ctx context.Context, s payment.Submit, fresh payment.Paym
 // known is what an attempt looks like. The card's number is not in it: keyed hashes are.
 func (c *Local) known(s payment.Submit, p payment.Payment) (payment.Risk, fraud.Attempt) {
 	a := fraud.Attempt{Payment: p.ID, At: p.CreatedAt, Account: p.Account, Mode: p.Mode, Link: p.Link, Amount: p.Amount, Brand: p.CardBrand,
-		BIN: s.Card.BIN(), Email: p.PayerEmail, Address: fraud.Prefix(s.Client), Country: s.Country, Proof: s.Proof}
+		BIN: s.Card.BIN(), Email: p.PayerEmail, Address: spelling.Network(s.Client), Country: s.Country, Proof: s.Proof}
 	if c.cfg.Ring != nil {
 		a.Fingerprint = c.fingerprint(s.Card, "account\x00"+p.Account+"\x00"+p.Mode)
 		a.Card = c.fingerprint(s.Card, "installation")

@@ -82,7 +82,7 @@ func BenchmarkAssessAtRate(b *testing.B) {
 // is measured is all that an attempt goes through.
 func judges(b *testing.B, store *sqlstore.Store, c *fraud.LocalConfig) {
 	b.Helper()
-	rules := fraud.NewRules(store, time.Now, c.Log)
+	rules := fraud.NewRulesets(store, time.Now, c.Log)
 	if err := rules.Load(b.Context()); err != nil {
 		b.Fatal(err)
 	}

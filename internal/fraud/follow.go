@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/paylink/paylink/internal/fraud/history"
 	"github.com/paylink/paylink/internal/payment"
 	"github.com/paylink/paylink/internal/stream"
 )
@@ -108,24 +109,26 @@ func (l *Local) recall(ctx context.Context, from int64, started time.Time) *memo
 // as open or known, so that none counts twice.
 func (l *Local) recalled(ctx context.Context, started time.Time) (*memory, error) {
 	const overlap = 10 * time.Minute // more than the clocks of our processes differ
-	past := NewPast(l.cfg.Now(), MaxEntities)
-	m := newMemory(past.history)
-	err := l.cfg.History.Replay(ctx, "", "", started.Add(-Window), started.Add(time.Hour), func(r Row) error {
-		past.Next(&r, nil)
+	until := l.cfg.Now()
+	past := history.NewPast(until, history.MaxEntities)
+	m := newMemory(nil)
+	err := l.cfg.History.Replay(ctx, "", "", started.Add(-history.Window), started.Add(time.Hour), func(r history.Row) error {
+		keys := past.Next(&r, nil)
 		if r.CreatedAt.After(started.Add(-overlap)) || r.AnsweredAt.IsZero() {
-			a := r.seen(r.CreatedAt)
-			m.put(r.ID, opened{keys: m.history.Keys(&a), blocked: r.Risk.Action == payment.Block || !r.AnsweredAt.IsZero()})
+			m.put(r.ID, opened{keys: keys, blocked: r.Risk.Action == payment.Block || !r.AnsweredAt.IsZero()})
 		}
 		if fraud, since, known := r.Fraud(); known {
-			a := r.seen(r.CreatedAt)
-			m.label(r.ID, counted{m.history.Keys(&a), true, fraud, past.at(since)})
+			if since.After(until) {
+				since = until
+			}
+			m.label(r.ID, counted{keys, true, fraud, since})
 		}
 		return ctx.Err()
 	})
 	if err != nil {
 		return nil, err
 	}
-	past.catchUp(past.until)
+	m.history = past.Close()
 	return m, nil
 }
 

@@ -6,16 +6,23 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/paylink/paylink/internal/fraud/history"
 	"github.com/paylink/paylink/internal/fraud/score"
 	"github.com/paylink/paylink/internal/fraud/shield"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/payment"
 )
 
+// ModelSource gives what scores, from memory; nil is no model.
+type ModelSource interface {
+	Running() *score.Model
+	Shadow() *score.Model
+}
+
 // LocalConfig of a Local. Feed, Now and Log must be given.
 type LocalConfig struct {
 	Feed    Feed
-	History History // what there was before the start; nil: nothing is known of it
+	History history.Replayer // what there was before the start; nil: nothing is known of it
 	// Behind is how many events History has not heard of yet; needed with History.
 	Behind func(context.Context) (int64, error)
 	// Decide asks rules and lists, and gives the account's policy for what nobody
@@ -25,7 +32,7 @@ type LocalConfig struct {
 	Shield *shield.Shield // nil: nobody is held off
 	Puzzle shield.MAC     // seals and opens proofs of work; nil: none is asked for
 	// Refused keeps what the shield refused; may be nil.
-	Refused func(context.Context, []Refusal) error
+	Refused func(context.Context, []history.Refusal) error
 	Now     func() time.Time
 	Log     *slog.Logger
 	// Observe is told of every verdict; may be nil. What the shield refused has none.
@@ -52,7 +59,7 @@ func NewLocal(c LocalConfig) *Local {
 		c.Observe = func(Verdict, bool, time.Duration) {}
 	}
 	l := &Local{cfg: c}
-	l.memory.Store(newMemory(score.NewHistory(MaxEntities)))
+	l.memory.Store(newMemory(score.NewHistory(history.MaxEntities)))
 	return l
 }
 
@@ -82,7 +89,7 @@ func (l *Local) Assess(_ context.Context, a Attempt) (Verdict, error) {
 	v := l.judge(&a, &vector)
 	if outcome.Challenge3DS && !v.Risk.Challenge {
 		v.Risk.Challenge = true
-		if v.Risk.Why == whyDefault {
+		if v.Risk.Why == WhyDefault {
 			v.Risk.Why = whyShield
 		}
 	}
@@ -94,11 +101,11 @@ func (l *Local) Assess(_ context.Context, a Attempt) (Verdict, error) {
 	return v, nil
 }
 
-// Why an attempt was decided as it was, beside what rules say.
-const (
-	whyDefault = "default"
-	whyShield  = "shield"
-)
+// seen is the attempt as features see it, at a moment.
+func (a *Attempt) seen(at time.Time) score.Attempt {
+	return score.Attempt{ID: a.Payment, Scope: score.Scope(a.Account, a.Mode, string(a.Amount.Currency)), At: at, Account: a.Account, Link: a.Link,
+		Card: a.Fingerprint, BIN: a.BIN, Email: score.EmailKey(a.Email), Address: a.Address, Minor: a.Amount.Minor}
+}
 
 // guarded is the attempt as the shield sees it.
 func (a *Attempt) guarded(at time.Time) shield.Attempt {
@@ -122,7 +129,7 @@ func (l *Local) judge(a *Attempt, v *score.Vector) Verdict {
 		model = l.cfg.Models.Running()
 	}
 	assessed := model.Assess(v)
-	open, r := true, payment.Risk{Action: payment.Allow, Why: whyDefault}
+	open, r := true, payment.Risk{Action: payment.Allow, Why: WhyDefault}
 	if l.cfg.Decide != nil {
 		r, open = l.cfg.Decide(a, v, &assessed)
 	}

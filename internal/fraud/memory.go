@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/paylink/paylink/internal/fraud/history"
 	"github.com/paylink/paylink/internal/fraud/score"
 	"github.com/paylink/paylink/internal/fraud/shield"
 	"github.com/paylink/paylink/internal/money"
@@ -16,9 +17,6 @@ import (
 
 // Bounds of the memory.
 const (
-	// MaxEntities of each kind (cards, addresses, e-mails, links, accounts, BINs) are
-	// remembered: with a million payments a month, about 500 MiB.
-	MaxEntities = 300_000
 	// maxOpen attempts are known by their payment until their outcome is told. One that
 	// fell out counts as attempted, and its outcome as never told.
 	maxOpen = 1 << 18
@@ -135,7 +133,7 @@ type told struct {
 
 // fraud is what is known of the payment.
 func (t *told) fraud() (fraud bool, since time.Time, known bool) {
-	return Row{Risk: payment.Risk{Label: t.Risk.Label, LabelledAt: t.Risk.LabelledAt}, Disputes: t.Disputes}.Fraud()
+	return history.Row{Risk: payment.Risk{Label: t.Risk.Label, LabelledAt: t.Risk.LabelledAt}, Disputes: t.Disputes}.Fraud()
 }
 
 // word is the issuer's first one on an attempt.
@@ -196,8 +194,8 @@ func attemptOf(e *stream.Event, at time.Time) (told, score.Attempt, error) {
 	if err != nil {
 		return t, score.Attempt{}, fmt.Errorf("event %s: %w", e.ID, err)
 	}
-	return t, score.Attempt{ID: e.Object, Scope: scope(e.Account, e.Mode, string(t.Currency)), At: at, Account: e.Account, Link: t.Link,
-		Card: t.Card.Fingerprint, BIN: t.Card.BIN, Email: EmailKey(t.Payer.Email), Address: t.Risk.Address, Minor: amount.Minor}, nil
+	return t, score.Attempt{ID: e.Object, Scope: score.Scope(e.Account, e.Mode, string(t.Currency)), At: at, Account: e.Account, Link: t.Link,
+		Card: t.Card.Fingerprint, BIN: t.Card.BIN, Email: score.EmailKey(t.Payer.Email), Address: t.Risk.Address, Minor: amount.Minor}, nil
 }
 
 // answered counts the issuer's first word on an open attempt.

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/fraud/history"
 	"github.com/paylink/paylink/internal/fraud/score"
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/link"
@@ -237,11 +238,11 @@ func pathSeesWhatTheStoreGives(t *testing.T, url string) {
 }
 
 // compare holds what attempts were told in the path to what the store gives for them.
-func compare(t *testing.T, history fraud.History, at time.Time, all ...*watched) (compared, labels int) {
+func compare(t *testing.T, rows history.Replayer, at time.Time, all ...*watched) (compared, labels int) {
 	t.Helper()
-	past := fraud.NewPast(time.Now(), fraud.MaxEntities)
+	past := history.NewPast(time.Now(), history.MaxEntities)
 	var v score.Vector
-	err := history.Replay(t.Context(), "", "", at.AddDate(0, -2, 0), at.Add(time.Hour), func(r fraud.Row) error {
+	err := rows.Replay(t.Context(), "", "", at.AddDate(0, -2, 0), at.Add(time.Hour), func(r history.Row) error {
 		past.Next(&r, &v)
 		if _, _, known := r.Fraud(); known {
 			labels++

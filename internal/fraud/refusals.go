@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"github.com/paylink/paylink/internal/fraud/history"
 )
 
 // Bounds of what the shield refused, on its way to the analytics store.
@@ -18,22 +20,22 @@ const (
 // they are told too low, never too high.
 type refusals struct {
 	mu  sync.Mutex
-	all map[Refusal]int64 // by what they are, without a count
+	all map[history.Refusal]int64 // by what they are, without a count
 }
 
 func (r *refusals) add(a *Attempt, at time.Time) {
-	key := Refusal{Account: a.Account, Mode: a.Mode, Link: a.Link, Hour: at.UTC().Truncate(time.Hour)}
+	key := history.Refusal{Account: a.Account, Mode: a.Mode, Link: a.Link, Hour: at.UTC().Truncate(time.Hour)}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.all == nil {
-		r.all = map[Refusal]int64{}
+		r.all = map[history.Refusal]int64{}
 	}
 	if _, known := r.all[key]; known || len(r.all) < maxRefusals {
 		r.all[key]++
 	}
 }
 
-func (r *refusals) take() (out []Refusal) {
+func (r *refusals) take() (out []history.Refusal) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for key, n := range r.all {
@@ -45,7 +47,7 @@ func (r *refusals) take() (out []Refusal) {
 }
 
 // run hands them on until ctx ends, and the last of them then.
-func (r *refusals) run(ctx context.Context, count func(context.Context, []Refusal) error, log *slog.Logger) {
+func (r *refusals) run(ctx context.Context, count func(context.Context, []history.Refusal) error, log *slog.Logger) {
 	flush := func() {
 		all := r.take()
 		if len(all) == 0 {

@@ -1,45 +1,33 @@
 package fraud
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/paylink/paylink/internal/fraud/rule"
+	"github.com/paylink/paylink/internal/fraud/rulebook"
 	"github.com/paylink/paylink/internal/fraud/score"
 	"github.com/paylink/paylink/internal/payment"
 )
 
-// The reasons of a decision (payment.Risk.Why) that rules and lists give.
+// The reasons of a decision (payment.Risk.Why).
 const (
 	WhyRule    = "rule"
 	WhyList    = "list"
 	WhyDefault = "default" // nothing matched
+	whyShield  = "shield"
 )
 
-const (
-	modeLive      = "live"
-	maxShadowHits = 20 // that a decision keeps
-)
-
-// actions in the order in which they are asked.
-var actions = [...]payment.Action{payment.Challenge, payment.Allow, payment.Block, payment.Hold}
-
-func rank(a payment.Action) int { return slices.Index(actions[:], a) }
-
-// inOrder sorts rules by their action, and leaves the rest of the order as it is.
-func inOrder(rules []Rule) {
-	slices.SortStableFunc(rules, func(a, b Rule) int { return cmp.Compare(rank(a.Action), rank(b.Action)) })
-}
+const maxShadowHits = 20 // that a decision keeps
 
 // Ruleset is everything that an account and mode is judged by, ready to be asked:
 // rules compiled, lists as maps. It never changes; a change makes another one. It is
 // safe for concurrent use.
 type Ruleset struct {
-	policy Policy
-	rules  [len(actions)][]compiled // in force
+	policy rulebook.Policy
+	rules  [len(rulebook.Actions)][]compiled // in force
 	shadow []compiled
 	own    lists // the account's
 	common lists // the installation's
@@ -56,16 +44,16 @@ type compiled struct {
 // newRuleset compiles what an account is judged by. A rule that does not compile,
 // because a release took something away that it stands on, is left out and named by
 // Broken: it must not take the others with it.
-func newRuleset(mode string, own, common Book, programs *programs) *Ruleset {
-	s := &Ruleset{policy: defaultPolicy(), own: newLists(own.Entries), common: newLists(common.Entries)}
-	for _, p := range []*Policy{own.Policy, common.Policy} {
+func newRuleset(mode string, own, common rulebook.Book, programs *programs) *Ruleset {
+	s := &Ruleset{policy: rulebook.DefaultPolicy(), own: newLists(own.Entries), common: newLists(common.Entries)}
+	for _, p := range []*rulebook.Policy{own.Policy, common.Policy} {
 		if p != nil {
 			s.policy = *p
 			break
 		}
 	}
-	for _, r := range effective(mode, own.Rules, common.Rules) {
-		if r.State == RuleOff {
+	for _, r := range rulebook.Effective(mode, own.Rules, common.Rules) {
+		if r.State == rulebook.Off {
 			continue
 		}
 		run, err := programs.compile(r.When)
@@ -74,17 +62,17 @@ func newRuleset(mode string, own, common Book, programs *programs) *Ruleset {
 			continue
 		}
 		c := compiled{id: r.ID, version: r.Version, action: r.Action, run: run}
-		if r.State == RuleShadow {
+		if r.State == rulebook.Shadow {
 			s.shadow = append(s.shadow, c)
 			continue
 		}
-		s.rules[rank(r.Action)] = append(s.rules[rank(r.Action)], c)
+		s.rules[rulebook.Rank(r.Action)] = append(s.rules[rulebook.Rank(r.Action)], c)
 	}
 	return s
 }
 
 // Policy of the account.
-func (s *Ruleset) Policy() Policy { return s.policy }
+func (s *Ruleset) Policy() rulebook.Policy { return s.policy }
 
 // Broken are the ids of rules that do not compile.
 func (s *Ruleset) Broken() []string { return s.broken }
@@ -99,7 +87,8 @@ var varsPool = sync.Pool{New: func() any { return new(rule.Vars) }}
 func (s *Ruleset) Decide(a *Attempt, f *score.Vector, sc *score.Assessment) payment.Risk {
 	v := varsPool.Get().(*rule.Vars) //nolint:forcetypeassert // nothing else is put there
 	defer varsPool.Put(v)
-	fillVars(v, a, f, sc)
+	v.See(rule.Vars{Amount: a.Amount, Fingerprint: a.Fingerprint, BIN: a.BIN, Brand: a.Brand, Email: a.Email, Address: a.Address, Country: a.Country,
+		Link: a.Link, Features: f}, sc)
 	out := payment.Risk{Action: payment.Allow, Why: WhyDefault}
 	for _, c := range s.rules[0] {
 		if c.matches(v) {
@@ -121,7 +110,7 @@ func (s *Ruleset) Decide(a *Attempt, f *score.Vector, sc *score.Assessment) paym
 }
 
 func (s *Ruleset) decide(out *payment.Risk, a *Attempt, v *rule.Vars) {
-	for i, action := range actions[1:] {
+	for i, action := range rulebook.Actions[1:] {
 		for _, l := range [2]*lists{&s.own, &s.common} {
 			if e := l.find(action, a, v); e != nil {
 				out.Action, out.Why, out.Rule, out.Version = action, WhyList, e.id, 0
@@ -154,37 +143,28 @@ func (c *compiled) decided(out *payment.Risk, v *rule.Vars) {
 	}
 }
 
-// fillVars is what rules see of an attempt.
-func fillVars(v *rule.Vars, a *Attempt, f *score.Vector, sc *score.Assessment) {
-	*v = rule.Vars{Amount: a.Amount, Fingerprint: a.Fingerprint, BIN: a.BIN, Brand: a.Brand, Email: EmailKey(a.Email),
-		Address: a.Address, Country: strings.ToUpper(a.Country), Link: a.Link, Features: f}
-	if sc != nil && sc.Basis != "" && sc.Basis != score.NoModel {
-		v.Score, v.Scored = sc.Score, true
-	}
-}
-
 // lists are the entries of one account (or of the installation), by kind and value.
 type lists struct {
 	entries map[listKey]*entry
-	kinds   map[payment.Action][]ListKind // that have entries at all
+	kinds   map[payment.Action][]rulebook.Kind // that have entries at all
 }
 
 type listKey struct {
-	kind   ListKind
+	kind   rulebook.Kind
 	action payment.Action
 	value  string
 }
 
 type entry struct {
 	id, value string
-	kind      ListKind
+	kind      rulebook.Kind
 	expires   time.Time
 }
 
-func newLists(all []ListEntry) lists {
-	l := lists{entries: make(map[listKey]*entry, len(all)), kinds: map[payment.Action][]ListKind{}}
+func newLists(all []rulebook.Entry) lists {
+	l := lists{entries: make(map[listKey]*entry, len(all)), kinds: map[payment.Action][]rulebook.Kind{}}
 	for _, e := range all {
-		if value, _ := canonical(e.Kind, e.Value); value != "" { // it may be stored in a spelling of before
+		if value, _ := rulebook.Canonical(e.Kind, e.Value); value != "" { // it may be stored in a spelling of before
 			e.Value = value
 		}
 		l.entries[listKey{e.Kind, e.Action, e.Value}] = &entry{id: e.ID, value: e.Value, kind: e.Kind, expires: e.ExpiresAt}
@@ -201,18 +181,18 @@ func (l *lists) find(action payment.Action, a *Attempt, v *rule.Vars) *entry {
 	for _, kind := range l.kinds[action] {
 		var values [2]string
 		switch kind {
-		case ListCard:
+		case rulebook.KindCard:
 			values[0] = a.Fingerprint
-		case ListBIN:
+		case rulebook.KindBIN:
 			values[0] = a.BIN
-		case ListEmail:
+		case rulebook.KindEmail:
 			values[0] = v.Email
 			if at := strings.LastIndexByte(v.Email, '@'); at >= 0 {
 				values[1] = v.Email[at:]
 			}
-		case ListAddress:
+		case rulebook.KindAddress:
 			values[0] = a.Address
-		case ListCountry:
+		case rulebook.KindCountry:
 			values[0] = v.Country
 		}
 		for _, value := range values {

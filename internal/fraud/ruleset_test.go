@@ -7,7 +7,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paylink/paylink/internal/fraud/rulebook"
 	"github.com/paylink/paylink/internal/fraud/score"
+	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/money"
 	"github.com/paylink/paylink/internal/payment"
 )
@@ -28,32 +30,32 @@ func features(set map[string]float32) *score.Vector {
 }
 
 func honest() *Attempt {
-	return &Attempt{Payment: "pay_1", At: epoch, Account: "acct_1", Mode: modeLive, Link: "lnk_1", Amount: money.Of(1000, "EUR"), Fingerprint: "fp_card_00000000001",
+	return &Attempt{Payment: "pay_1", At: epoch, Account: "acct_1", Mode: link.Live, Link: "lnk_1", Amount: money.Of(1000, "EUR"), Fingerprint: "fp_card_00000000001",
 		BIN: "424242", Brand: "visa", Email: "Grace@Example.com", Address: "203.0.113.0/24", Country: "DE"}
 }
 
-func rules(list ...Rule) Book {
+func rules(list ...rulebook.Rule) rulebook.Book {
 	for i := range list {
-		list[i].ID, list[i].Mode, list[i].Version = fmt.Sprintf("frl_%d", i), modeLive, 1
+		list[i].ID, list[i].Mode, list[i].Version = fmt.Sprintf("frl_%d", i), link.Live, 1
 		if list[i].State == "" {
-			list[i].State = RuleOn
+			list[i].State = rulebook.On
 		}
 	}
-	return Book{Rules: list}
+	return rulebook.Book{Rules: list}
 }
 
 // TestOrderOfRules: request_3ds stands beside what the others say; of those the first
 // match of allow, block, review ends it, lists before rules.
 func TestOrderOfRules(t *testing.T) {
 	yes, no := "amount > 1", "amount > 1000"
-	challenge, allow, block, hold := Rule{Action: payment.Challenge, When: yes}, Rule{Action: payment.Allow, When: yes}, Rule{Action: payment.Block, When: yes}, Rule{Action: payment.Hold, When: yes}
-	never := Rule{Action: payment.Allow, When: no}
-	broken := Rule{Action: payment.Allow, When: "1 / (amount_minor - 1000) > 0"}
-	on := func(kind ListKind, action payment.Action, value string) ListEntry {
-		return ListEntry{ID: "fle_" + string(action), Kind: kind, Action: action, Value: value}
+	challenge, allow, block, hold := rulebook.Rule{Action: payment.Challenge, When: yes}, rulebook.Rule{Action: payment.Allow, When: yes}, rulebook.Rule{Action: payment.Block, When: yes}, rulebook.Rule{Action: payment.Hold, When: yes}
+	never := rulebook.Rule{Action: payment.Allow, When: no}
+	broken := rulebook.Rule{Action: payment.Allow, When: "1 / (amount_minor - 1000) > 0"}
+	on := func(kind rulebook.Kind, action payment.Action, value string) rulebook.Entry {
+		return rulebook.Entry{ID: "fle_" + string(action), Kind: kind, Action: action, Value: value}
 	}
 	for name, c := range map[string]struct {
-		own, common Book
+		own, common rulebook.Book
 		action      payment.Action
 		challenge   bool
 		rule, why   string
@@ -69,17 +71,17 @@ func TestOrderOfRules(t *testing.T) {
 		"one that does not match":           {own: rules(never, hold), action: payment.Hold, rule: "frl_1", why: WhyRule},
 		"the account's allow spares":        {own: rules(allow), common: rules(never, block), action: payment.Allow, rule: "frl_0", why: WhyRule},
 		"the installation blocks":           {common: rules(block), action: payment.Block, rule: "frl_0", why: WhyRule},
-		"off":                               {own: rules(Rule{Action: payment.Block, When: yes, State: RuleOff}), action: payment.Allow, why: WhyDefault},
-		"a list before the rules":           {own: Book{Rules: rules(block).Rules, Entries: []ListEntry{on(ListCountry, payment.Block, "DE")}}, action: payment.Block, rule: "fle_block", why: WhyList},
-		"an allow rule before a block list": {own: Book{Rules: rules(allow).Rules, Entries: []ListEntry{on(ListCountry, payment.Block, "DE")}}, action: payment.Allow, rule: "frl_0", why: WhyRule},
-		"a card":                            {own: Book{Entries: []ListEntry{on(ListCard, payment.Allow, "fp_card_00000000001")}}, action: payment.Allow, rule: "fle_allow", why: WhyList},
-		"a BIN":                             {own: Book{Entries: []ListEntry{on(ListBIN, payment.Hold, "424242")}}, action: payment.Hold, rule: "fle_review", why: WhyList},
-		"an e-mail in any case":             {own: Book{Entries: []ListEntry{on(ListEmail, payment.Block, "grace@example.com")}}, action: payment.Block, rule: "fle_block", why: WhyList},
-		"a domain":                          {own: Book{Entries: []ListEntry{on(ListEmail, payment.Block, "@example.com")}}, action: payment.Block, rule: "fle_block", why: WhyList},
-		"a network":                         {common: Book{Entries: []ListEntry{on(ListAddress, payment.Block, "203.0.113.0/24")}}, action: payment.Block, rule: "fle_block", why: WhyList},
-		"an entry at its end":               {own: Book{Entries: []ListEntry{{ID: "fle_1", Kind: ListBIN, Action: payment.Block, Value: "424242", ExpiresAt: epoch}}}, action: payment.Allow, why: WhyDefault},
+		"off":                               {own: rules(rulebook.Rule{Action: payment.Block, When: yes, State: rulebook.Off}), action: payment.Allow, why: WhyDefault},
+		"a list before the rules":           {own: rulebook.Book{Rules: rules(block).Rules, Entries: []rulebook.Entry{on(rulebook.KindCountry, payment.Block, "DE")}}, action: payment.Block, rule: "fle_block", why: WhyList},
+		"an allow rule before a block list": {own: rulebook.Book{Rules: rules(allow).Rules, Entries: []rulebook.Entry{on(rulebook.KindCountry, payment.Block, "DE")}}, action: payment.Allow, rule: "frl_0", why: WhyRule},
+		"a card":                            {own: rulebook.Book{Entries: []rulebook.Entry{on(rulebook.KindCard, payment.Allow, "fp_card_00000000001")}}, action: payment.Allow, rule: "fle_allow", why: WhyList},
+		"a BIN":                             {own: rulebook.Book{Entries: []rulebook.Entry{on(rulebook.KindBIN, payment.Hold, "424242")}}, action: payment.Hold, rule: "fle_review", why: WhyList},
+		"an e-mail in any case":             {own: rulebook.Book{Entries: []rulebook.Entry{on(rulebook.KindEmail, payment.Block, "grace@example.com")}}, action: payment.Block, rule: "fle_block", why: WhyList},
+		"a domain":                          {own: rulebook.Book{Entries: []rulebook.Entry{on(rulebook.KindEmail, payment.Block, "@example.com")}}, action: payment.Block, rule: "fle_block", why: WhyList},
+		"a network":                         {common: rulebook.Book{Entries: []rulebook.Entry{on(rulebook.KindAddress, payment.Block, "203.0.113.0/24")}}, action: payment.Block, rule: "fle_block", why: WhyList},
+		"an entry at its end":               {own: rulebook.Book{Entries: []rulebook.Entry{{ID: "fle_1", Kind: rulebook.KindBIN, Action: payment.Block, Value: "424242", ExpiresAt: epoch}}}, action: payment.Allow, why: WhyDefault},
 	} {
-		got := newRuleset(modeLive, c.own, c.common, &programs{}).Decide(honest(), features(nil), nil)
+		got := newRuleset(link.Live, c.own, c.common, &programs{}).Decide(honest(), features(nil), nil)
 		if got.Action != c.action || got.Challenge != c.challenge || got.Rule != c.rule || got.Why != c.why {
 			t.Errorf("%s: %+v", name, got)
 		}
@@ -87,7 +89,7 @@ func TestOrderOfRules(t *testing.T) {
 }
 
 func TestShadowIsNotedAndDoesNothing(t *testing.T) {
-	set := newRuleset(modeLive, rules(Rule{Action: payment.Block, When: "amount > 1", State: RuleShadow}, Rule{Action: payment.Hold, When: "amount_minor == 1000 && payer.country == 'DE'"}), Book{}, &programs{})
+	set := newRuleset(link.Live, rules(rulebook.Rule{Action: payment.Block, When: "amount > 1", State: rulebook.Shadow}, rulebook.Rule{Action: payment.Hold, When: "amount_minor == 1000 && payer.country == 'DE'"}), rulebook.Book{}, &programs{})
 	got := set.Decide(honest(), features(nil), nil)
 	if got.Action != payment.Hold || !slices.Equal(got.Shadow, []payment.ShadowHit{{Rule: "frl_0", Version: 1, Action: payment.Block}}) {
 		t.Errorf("%+v", got)
@@ -99,7 +101,7 @@ func TestShadowIsNotedAndDoesNothing(t *testing.T) {
 
 // TestDefaultSet: what each rule of it catches, and that an honest first payment passes.
 func TestDefaultSet(t *testing.T) {
-	set := newRuleset(modeLive, Book{}, Book{}, &programs{})
+	set := newRuleset(link.Live, rulebook.Book{}, rulebook.Book{}, &programs{})
 	if len(set.Broken()) > 0 {
 		t.Fatalf("broken: %v", set.Broken())
 	}
@@ -133,7 +135,7 @@ func TestDefaultSet(t *testing.T) {
 		got := set.Decide(honest(), features(c.features), c.score)
 		by := ""
 		if c.by != "" {
-			by = BuiltinID(c.by)
+			by = rulebook.BuiltinID(c.by)
 		}
 		var shadow []string
 		for _, hit := range got.Shadow {
@@ -141,13 +143,13 @@ func TestDefaultSet(t *testing.T) {
 		}
 		var want []string
 		for _, name := range c.shadow {
-			want = append(want, BuiltinID(name))
+			want = append(want, rulebook.BuiltinID(name))
 		}
 		if got.Action != c.action || got.Challenge != c.challenge || got.Rule != by || !slices.Equal(shadow, want) {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
-	quiet := newRuleset(modeTest, Book{}, Book{}, &programs{}).Decide(honest(), features(map[string]float32{"card.declined.1h": 50}), scored(99))
+	quiet := newRuleset(link.Test, rulebook.Book{}, rulebook.Book{}, &programs{}).Decide(honest(), features(map[string]float32{"card.declined.1h": 50}), scored(99))
 	if quiet.Why != WhyDefault || quiet.Challenge || len(quiet.Shadow) > 0 {
 		t.Errorf("in test mode the default set is off: %+v", quiet)
 	}
@@ -156,7 +158,7 @@ func TestDefaultSet(t *testing.T) {
 // TestABrokenRuleLeavesTheOthers: a condition that a release took away is named, and
 // the others are asked.
 func TestABrokenRuleLeavesTheOthers(t *testing.T) {
-	set := newRuleset(modeLive, rules(Rule{Action: payment.Allow, When: "gone.variable > 1"}, Rule{Action: payment.Block, When: "amount > 1"}), Book{}, &programs{})
+	set := newRuleset(link.Live, rules(rulebook.Rule{Action: payment.Allow, When: "gone.variable > 1"}, rulebook.Rule{Action: payment.Block, When: "amount > 1"}), rulebook.Book{}, &programs{})
 	if got := set.Decide(honest(), features(nil), nil); got.Action != payment.Block || !slices.Equal(set.Broken(), []string{"frl_0"}) {
 		t.Errorf("%+v, broken %v", got, set.Broken())
 	}
@@ -164,11 +166,11 @@ func TestABrokenRuleLeavesTheOthers(t *testing.T) {
 
 // BenchmarkDefaultSet is what rules cost a payment.
 func BenchmarkDefaultSet(b *testing.B) {
-	r := NewRules(nil, time.Now, slog.New(slog.DiscardHandler))
+	r := NewRulesets(nil, time.Now, slog.New(slog.DiscardHandler))
 	a, f, s := honest(), features(map[string]float32{"account.attempted.30d": 900, "card.attempted.1h": 2, "card.declined.1h": 1}), &score.Assessment{Score: 40, Basis: score.Known}
 	b.ReportAllocs()
 	for b.Loop() {
-		if got := r.Ruleset("acct_1", modeLive).Decide(a, f, s); got.Action != payment.Allow {
+		if got := r.Ruleset("acct_1", link.Live).Decide(a, f, s); got.Action != payment.Allow {
 			b.Fatal(got)
 		}
 	}

@@ -4,13 +4,13 @@ import (
 	"context"
 	"time"
 
-	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/fraud/history"
 )
 
-// Analyst is fraud.Analyst on the far side. It is served by the box fraud.
+// Analyst is history.Analyst on the far side. It is served by the box fraud.
 type Analyst struct{ peer *Peer }
 
-var _ fraud.Analyst = (*Analyst)(nil)
+var _ history.Analyst = (*Analyst)(nil)
 
 // NewAnalyst makes the client.
 func NewAnalyst(p *Peer) *Analyst { return &Analyst{p} }
@@ -25,42 +25,42 @@ type figuresQuery struct {
 	From, To      time.Time
 }
 
-// Rows implements fraud.Analyst.
-func (a *Analyst) Rows(ctx context.Context, q fraud.Query) (fraud.Page, error) {
-	return value(call[fraud.Query, fraud.Page](ctx, a.peer, "Rows", read, &q))
+// Rows implements history.Analyst.
+func (a *Analyst) Rows(ctx context.Context, q history.Query) (history.Page, error) {
+	return value(call[history.Query, history.Page](ctx, a.peer, "Rows", read, &q))
 }
 
-// Row implements fraud.Analyst.
-func (a *Analyst) Row(ctx context.Context, account, mode, id string) (fraud.Row, error) {
-	return value(call[rowQuery, fraud.Row](ctx, a.peer, "Row", read, &rowQuery{Account: account, Mode: mode, ID: id}))
+// Row implements history.Analyst.
+func (a *Analyst) Row(ctx context.Context, account, mode, id string) (history.Row, error) {
+	return value(call[rowQuery, history.Row](ctx, a.peer, "Row", read, &rowQuery{Account: account, Mode: mode, ID: id}))
 }
 
-// Related implements fraud.Analyst.
-func (a *Analyst) Related(ctx context.Context, account, mode, id string, limit int) ([]fraud.Row, error) {
-	return value(call[rowQuery, []fraud.Row](ctx, a.peer, "Related", read, &rowQuery{account, mode, id, limit}))
+// Related implements history.Analyst.
+func (a *Analyst) Related(ctx context.Context, account, mode, id string, limit int) ([]history.Row, error) {
+	return value(call[rowQuery, []history.Row](ctx, a.peer, "Related", read, &rowQuery{account, mode, id, limit}))
 }
 
-// Figures implements fraud.Analyst.
-func (a *Analyst) Figures(ctx context.Context, account, mode string, from, to time.Time) (fraud.Figures, error) {
-	return value(call[figuresQuery, fraud.Figures](ctx, a.peer, "Figures", read, &figuresQuery{account, mode, from, to}))
+// Figures implements history.Analyst.
+func (a *Analyst) Figures(ctx context.Context, account, mode string, from, to time.Time) (history.Figures, error) {
+	return value(call[figuresQuery, history.Figures](ctx, a.peer, "Figures", read, &figuresQuery{account, mode, from, to}))
 }
 
 // ServeAnalyst serves the analytics store in the box fraud.
-func ServeAnalyst(s *Server, box fraud.Analyst) {
+func ServeAnalyst(s *Server, box history.Analyst) {
 	const name = FraudService
-	handle(s, name, "Rows", func(ctx context.Context, q *fraud.Query) (*fraud.Page, error) {
+	handle(s, name, "Rows", func(ctx context.Context, q *history.Query) (*history.Page, error) {
 		page, err := box.Rows(ctx, *q)
 		return &page, err
 	})
-	handle(s, name, "Row", func(ctx context.Context, q *rowQuery) (*fraud.Row, error) {
+	handle(s, name, "Row", func(ctx context.Context, q *rowQuery) (*history.Row, error) {
 		row, err := box.Row(ctx, q.Account, q.Mode, q.ID)
 		return &row, err
 	})
-	handle(s, name, "Related", func(ctx context.Context, q *rowQuery) (*[]fraud.Row, error) {
+	handle(s, name, "Related", func(ctx context.Context, q *rowQuery) (*[]history.Row, error) {
 		rows, err := box.Related(ctx, q.Account, q.Mode, q.ID, q.Limit)
 		return &rows, err
 	})
-	handle(s, name, "Figures", func(ctx context.Context, q *figuresQuery) (*fraud.Figures, error) {
+	handle(s, name, "Figures", func(ctx context.Context, q *figuresQuery) (*history.Figures, error) {
 		f, err := box.Figures(ctx, q.Account, q.Mode, q.From, q.To)
 		return &f, err
 	})

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/paylink/paylink/internal/fault"
-	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/fraud/history"
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/payment"
@@ -33,14 +33,14 @@ func TestAnalystService(t *testing.T) {
 	}
 	good(t, store.Rebuild(t.Context(), func(projection.Build) {}))
 	far := w.analyst(t, store)
-	for name, a := range map[string]fraud.Analyst{"local": store, "over the wire": far} {
+	for name, a := range map[string]history.Analyst{"local": store, "over the wire": far} {
 		t.Run(name, func(t *testing.T) { analystSuite(t, a, account.ID, made) })
 	}
 }
 
-func analystSuite(t *testing.T, a fraud.Analyst, account string, made []payment.Payment) {
+func analystSuite(t *testing.T, a history.Analyst, account string, made []payment.Payment) {
 	ctx := t.Context()
-	q := fraud.Query{Account: account, Mode: link.Test, Limit: 2}
+	q := history.Query{Account: account, Mode: link.Test, Limit: 2}
 	page, err := a.Rows(ctx, q)
 	good(t, err)
 	if len(page.Rows) != 2 || page.Next == "" || page.Rows[0].PayerEmail != "ada@example.com" || page.Rows[0].CreatedAt.IsZero() {
@@ -71,7 +71,7 @@ func analystSuite(t *testing.T, a fraud.Analyst, account string, made []payment.
 }
 
 // analyst is the box over the wire.
-func (w *world) analyst(t *testing.T, box fraud.Analyst) *rpc.Analyst {
+func (w *world) analyst(t *testing.T, box history.Analyst) *rpc.Analyst {
 	t.Helper()
 	c := credentials(t, secretFile(t), "")
 	s := rpc.NewServer(rpc.ServerConfig{Credentials: c, Ready: w.store.Ping, Log: w.log, Tickets: w.tickets()})
@@ -82,30 +82,30 @@ func (w *world) analyst(t *testing.T, box fraud.Analyst) *rpc.Analyst {
 
 // examiner answers with rows that have no empty field, and keeps what it was asked.
 type examiner struct {
-	query             fraud.Query
+	query             history.Query
 	account, mode, id string
 	limit             int
 	from, to          time.Time
 }
 
-func (r *examiner) Rows(_ context.Context, q fraud.Query) (fraud.Page, error) {
+func (r *examiner) Rows(_ context.Context, q history.Query) (history.Page, error) {
 	r.query = q
-	return filled[fraud.Page](), nil
+	return filled[history.Page](), nil
 }
 
-func (r *examiner) Row(_ context.Context, account, mode, id string) (fraud.Row, error) {
+func (r *examiner) Row(_ context.Context, account, mode, id string) (history.Row, error) {
 	r.account, r.mode, r.id = account, mode, id
-	return filled[fraud.Row](), nil
+	return filled[history.Row](), nil
 }
 
-func (r *examiner) Related(_ context.Context, account, mode, id string, limit int) ([]fraud.Row, error) {
+func (r *examiner) Related(_ context.Context, account, mode, id string, limit int) ([]history.Row, error) {
 	r.account, r.mode, r.id, r.limit = account, mode, id, limit
-	return []fraud.Row{filled[fraud.Row]()}, nil
+	return []history.Row{filled[history.Row]()}, nil
 }
 
-func (r *examiner) Figures(_ context.Context, account, mode string, from, to time.Time) (fraud.Figures, error) {
+func (r *examiner) Figures(_ context.Context, account, mode string, from, to time.Time) (history.Figures, error) {
 	r.account, r.mode, r.from, r.to = account, mode, from, to
-	return filled[fraud.Figures](), nil
+	return filled[history.Figures](), nil
 }
 
 // TestEveryFieldOfAnAnalysisCrosses: what is added to a query or a row and forgotten
@@ -113,25 +113,25 @@ func (r *examiner) Figures(_ context.Context, account, mode string, from, to tim
 func TestEveryFieldOfAnAnalysisCrosses(t *testing.T) {
 	w, r, ctx := newWorld(t), &examiner{}, t.Context()
 	far := w.analyst(t, r)
-	page, err := far.Rows(ctx, filled[fraud.Query]())
+	page, err := far.Rows(ctx, filled[history.Query]())
 	good(t, err)
-	if want := filled[fraud.Page](); !reflect.DeepEqual(page, want) || !reflect.DeepEqual(r.query, filled[fraud.Query]()) {
+	if want := filled[history.Page](); !reflect.DeepEqual(page, want) || !reflect.DeepEqual(r.query, filled[history.Query]()) {
 		t.Errorf("page\n%+v\nwant\n%+v", page, want)
 	}
 	row, err := far.Row(ctx, "a", "b", "c")
 	good(t, err)
-	if want := filled[fraud.Row](); !reflect.DeepEqual(row, want) || r.account != "a" || r.mode != "b" || r.id != "c" {
+	if want := filled[history.Row](); !reflect.DeepEqual(row, want) || r.account != "a" || r.mode != "b" || r.id != "c" {
 		t.Errorf("row\n%+v\nwant\n%+v", row, want)
 	}
 	related, err := far.Related(ctx, "d", "e", "f", 7)
 	good(t, err)
-	if want := []fraud.Row{filled[fraud.Row]()}; !reflect.DeepEqual(related, want) || r.account != "d" || r.mode != "e" || r.id != "f" || r.limit != 7 {
+	if want := []history.Row{filled[history.Row]()}; !reflect.DeepEqual(related, want) || r.account != "d" || r.mode != "e" || r.id != "f" || r.limit != 7 {
 		t.Errorf("related\n%+v\nwant\n%+v", related, want)
 	}
 	from := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
 	f, err := far.Figures(ctx, "g", "h", from, from.AddDate(0, 1, 0))
 	good(t, err)
-	if want := filled[fraud.Figures](); !reflect.DeepEqual(f, want) || r.account != "g" || r.mode != "h" || !r.from.Equal(from) || !r.to.Equal(from.AddDate(0, 1, 0)) {
+	if want := filled[history.Figures](); !reflect.DeepEqual(f, want) || r.account != "g" || r.mode != "h" || !r.from.Equal(from) || !r.to.Equal(from.AddDate(0, 1, 0)) {
 		t.Errorf("figures\n%+v\nwant\n%+v", f, want)
 	}
 }

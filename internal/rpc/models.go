@@ -3,51 +3,51 @@ package rpc
 import (
 	"context"
 
-	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/fraud/learning"
 )
 
-// Models is fraud.Models on the far side. It is served by the box fraud.
+// Models is learning.Models on the far side. It is served by the box fraud.
 type Models struct{ peer *Peer }
 
-var _ fraud.Models = (*Models)(nil)
+var _ learning.Models = (*Models)(nil)
 
 // NewModels makes the client.
 func NewModels(p *Peer) *Models { return &Models{p} }
 
 type modelForm struct {
-	Info    fraud.ModelInfo
+	Info    learning.Info
 	Version string
 	State   string
 	File    []byte
 }
 
-// Models implements fraud.Models.
-func (m *Models) Models(ctx context.Context) ([]fraud.ModelInfo, error) {
-	return value(call[modelForm, []fraud.ModelInfo](ctx, m.peer, "Models", read, &modelForm{}))
+// Models implements learning.Models.
+func (m *Models) Models(ctx context.Context) ([]learning.Info, error) {
+	return value(call[modelForm, []learning.Info](ctx, m.peer, "Models", read, &modelForm{}))
 }
 
-// Model implements fraud.Models.
+// Model implements learning.Models.
 func (m *Models) Model(ctx context.Context, version string) ([]byte, error) {
 	return value(call[modelForm, []byte](ctx, m.peer, "Model", read, &modelForm{Version: version}))
 }
 
-// AddModel implements fraud.Models; one that is there already is no error, so it may
+// AddModel implements learning.Models; one that is there already is no error, so it may
 // be repeated.
-func (m *Models) AddModel(ctx context.Context, info fraud.ModelInfo, file []byte) error {
+func (m *Models) AddModel(ctx context.Context, info learning.Info, file []byte) error {
 	_, err := call[modelForm, struct{}](ctx, m.peer, "AddModel", harmless, &modelForm{Info: info, File: file})
 	return err
 }
 
-// SetModel implements fraud.Models; setting it again changes nothing.
+// SetModel implements learning.Models; setting it again changes nothing.
 func (m *Models) SetModel(ctx context.Context, version, state string) error {
 	_, err := call[modelForm, struct{}](ctx, m.peer, "SetModel", harmless, &modelForm{Version: version, State: state})
 	return err
 }
 
 // ServeModels serves the models in the box fraud.
-func ServeModels(s *Server, models fraud.Models) {
+func ServeModels(s *Server, models learning.Models) {
 	const name = FraudService
-	handle(s, name, "Models", func(ctx context.Context, _ *modelForm) (*[]fraud.ModelInfo, error) {
+	handle(s, name, "Models", func(ctx context.Context, _ *modelForm) (*[]learning.Info, error) {
 		all, err := models.Models(ctx)
 		return &all, err
 	})

@@ -4,34 +4,35 @@ import (
 	"context"
 	"time"
 
-	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/fraud/learning"
+	"github.com/paylink/paylink/internal/fraud/rulebook"
 	"github.com/paylink/paylink/internal/idempotency"
 )
 
-// Rulebook is fraud.Rulebook on the far side, with the box's idempotency records.
+// Rulebook is rulebook.Service on the far side, with the box's idempotency records.
 type Rulebook struct {
 	records
 	peer *Peer
 }
 
-var _ fraud.Rulebook = (*Rulebook)(nil)
+var _ rulebook.Service = (*Rulebook)(nil)
 
 // NewRulebook makes the client.
 func NewRulebook(p *Peer) *Rulebook { return &Rulebook{records: records{p}, peer: p} }
 
 type ruleForm struct {
-	Rule fraud.Rule
+	Rule rulebook.Rule
 	By   string
 }
 
 type entryForm struct {
-	Entry fraud.ListEntry
+	Entry rulebook.Entry
 	By    string
 }
 
 type listForm struct {
 	owned
-	Kind   fraud.ListKind
+	Kind   rulebook.Kind
 	Before string
 	Limit  int
 }
@@ -44,108 +45,108 @@ type policyForm struct {
 	UpdatedAt time.Time
 }
 
-func policyOut(p fraud.Policy) policyForm {
+func policyOut(p rulebook.Policy) policyForm {
 	return policyForm{FailOpen: p.FailOpen, ReviewFor: int64(p.ReviewFor), UpdatedAt: p.UpdatedAt}
 }
 
-func (f policyForm) policy() fraud.Policy {
-	return fraud.Policy{FailOpen: f.FailOpen, ReviewFor: time.Duration(f.ReviewFor), UpdatedAt: f.UpdatedAt}
+func (f policyForm) policy() rulebook.Policy {
+	return rulebook.Policy{FailOpen: f.FailOpen, ReviewFor: time.Duration(f.ReviewFor), UpdatedAt: f.UpdatedAt}
 }
 
 // backtestForm is a result on the wire, which has no durations.
 type backtestForm struct {
-	fraud.BacktestResult
+	learning.BacktestResult
 	MatureAfter, Took int64 // nanoseconds
 }
 
-func backtestOut(r fraud.BacktestResult) backtestForm {
+func backtestOut(r learning.BacktestResult) backtestForm {
 	form := backtestForm{BacktestResult: r, MatureAfter: int64(r.MatureAfter), Took: int64(r.Took)}
 	form.BacktestResult.MatureAfter, form.BacktestResult.Took = 0, 0
 	return form
 }
 
-func (f backtestForm) result() fraud.BacktestResult {
+func (f backtestForm) result() learning.BacktestResult {
 	r := f.BacktestResult
 	r.MatureAfter, r.Took = time.Duration(f.MatureAfter), time.Duration(f.Took)
 	return r
 }
 
-// Rules implements fraud.Rulebook.
-func (r *Rulebook) Rules(ctx context.Context, account, mode string) ([]fraud.Rule, error) {
-	return value(call[owned, []fraud.Rule](ctx, r.peer, "Rules", read, &owned{Account: account, Mode: mode}))
+// Rules implements rulebook.Service.
+func (r *Rulebook) Rules(ctx context.Context, account, mode string) ([]rulebook.Rule, error) {
+	return value(call[owned, []rulebook.Rule](ctx, r.peer, "Rules", read, &owned{Account: account, Mode: mode}))
 }
 
-// PutRule implements fraud.Rulebook.
-func (r *Rulebook) PutRule(ctx context.Context, rule fraud.Rule, by string, t *idempotency.Ticket) (fraud.Rule, error) {
-	return callTicketed[ruleForm, fraud.Rule](ctx, r.peer, "PutRule", ruleForm{rule, by}, t)
+// PutRule implements rulebook.Service.
+func (r *Rulebook) PutRule(ctx context.Context, rule rulebook.Rule, by string, t *idempotency.Ticket) (rulebook.Rule, error) {
+	return callTicketed[ruleForm, rulebook.Rule](ctx, r.peer, "PutRule", ruleForm{rule, by}, t)
 }
 
-// DeleteRule implements fraud.Rulebook. Deleting again is a 404, so it is not repeated.
+// DeleteRule implements rulebook.Service. Deleting again is a 404, so it is not repeated.
 func (r *Rulebook) DeleteRule(ctx context.Context, account, mode, id string) error {
 	_, err := call[owned, struct{}](ctx, r.peer, "DeleteRule", once, &owned{account, mode, id})
 	return err
 }
 
-// RuleVersions implements fraud.Rulebook.
-func (r *Rulebook) RuleVersions(ctx context.Context, account, mode, id string) ([]fraud.Rule, error) {
-	return value(call[owned, []fraud.Rule](ctx, r.peer, "RuleVersions", read, &owned{account, mode, id}))
+// RuleVersions implements rulebook.Service.
+func (r *Rulebook) RuleVersions(ctx context.Context, account, mode, id string) ([]rulebook.Rule, error) {
+	return value(call[owned, []rulebook.Rule](ctx, r.peer, "RuleVersions", read, &owned{account, mode, id}))
 }
 
-// Lists implements fraud.Rulebook.
-func (r *Rulebook) Lists(ctx context.Context, account, mode string, kind fraud.ListKind, before string, limit int) ([]fraud.ListEntry, error) {
-	return value(call[listForm, []fraud.ListEntry](ctx, r.peer, "Lists", read, &listForm{owned{Account: account, Mode: mode}, kind, before, limit}))
+// Lists implements rulebook.Service.
+func (r *Rulebook) Lists(ctx context.Context, account, mode string, kind rulebook.Kind, before string, limit int) ([]rulebook.Entry, error) {
+	return value(call[listForm, []rulebook.Entry](ctx, r.peer, "Lists", read, &listForm{owned{Account: account, Mode: mode}, kind, before, limit}))
 }
 
-// PutListEntry implements fraud.Rulebook.
-func (r *Rulebook) PutListEntry(ctx context.Context, e fraud.ListEntry, by string, t *idempotency.Ticket) (fraud.ListEntry, error) {
-	return callTicketed[entryForm, fraud.ListEntry](ctx, r.peer, "PutListEntry", entryForm{e, by}, t)
+// PutListEntry implements rulebook.Service.
+func (r *Rulebook) PutListEntry(ctx context.Context, e rulebook.Entry, by string, t *idempotency.Ticket) (rulebook.Entry, error) {
+	return callTicketed[entryForm, rulebook.Entry](ctx, r.peer, "PutListEntry", entryForm{e, by}, t)
 }
 
-// DeleteListEntry implements fraud.Rulebook. Deleting again is a 404, so it is not
+// DeleteListEntry implements rulebook.Service. Deleting again is a 404, so it is not
 // repeated.
 func (r *Rulebook) DeleteListEntry(ctx context.Context, account, mode, id string) error {
 	_, err := call[owned, struct{}](ctx, r.peer, "DeleteListEntry", once, &owned{account, mode, id})
 	return err
 }
 
-// Policy implements fraud.Rulebook.
-func (r *Rulebook) Policy(ctx context.Context, account, mode string) (fraud.Policy, error) {
+// Policy implements rulebook.Service.
+func (r *Rulebook) Policy(ctx context.Context, account, mode string) (rulebook.Policy, error) {
 	form, err := value(call[owned, policyForm](ctx, r.peer, "Policy", read, &owned{Account: account, Mode: mode}))
 	return form.policy(), err
 }
 
-// PutPolicy implements fraud.Rulebook. The same policy again changes nothing but its
+// PutPolicy implements rulebook.Service. The same policy again changes nothing but its
 // time.
-func (r *Rulebook) PutPolicy(ctx context.Context, account, mode string, p fraud.Policy) (fraud.Policy, error) {
+func (r *Rulebook) PutPolicy(ctx context.Context, account, mode string, p rulebook.Policy) (rulebook.Policy, error) {
 	q := policyOut(p)
 	q.owned = owned{Account: account, Mode: mode}
 	form, err := value(call[policyForm, policyForm](ctx, r.peer, "PutPolicy", harmless, &q))
 	return form.policy(), err
 }
 
-// Backtest implements fraud.Rulebook. It may take longer than a read is given, so it is
+// Backtest implements learning.Backtester. It may take longer than a read is given, so it is
 // asked of one instance.
-func (r *Rulebook) Backtest(ctx context.Context, b fraud.Backtest) (fraud.BacktestResult, error) {
-	form, err := value(call[fraud.Backtest, backtestForm](ctx, r.peer, "Backtest", once, &b))
+func (r *Rulebook) Backtest(ctx context.Context, b learning.Backtest) (learning.BacktestResult, error) {
+	form, err := value(call[learning.Backtest, backtestForm](ctx, r.peer, "Backtest", once, &b))
 	return form.result(), err
 }
 
 // ServeRulebook serves the rules, lists and policies of the box fraud, and its
 // idempotency records.
-func ServeRulebook(s *Server, box fraud.Rulebook, kept idempotency.Store) {
+func ServeRulebook(s *Server, box rulebook.Service, tests learning.Backtester, kept idempotency.Store) {
 	const name = FraudService
 	serveRecords(s, name, kept)
-	handle(s, name, "Rules", func(ctx context.Context, q *owned) (*[]fraud.Rule, error) {
+	handle(s, name, "Rules", func(ctx context.Context, q *owned) (*[]rulebook.Rule, error) {
 		all, err := box.Rules(ctx, q.Account, q.Mode)
 		return &all, err
 	})
-	handleTicketed(s, name, "PutRule", func(ctx context.Context, q ruleForm, t *idempotency.Ticket) (fraud.Rule, error) {
+	handleTicketed(s, name, "PutRule", func(ctx context.Context, q ruleForm, t *idempotency.Ticket) (rulebook.Rule, error) {
 		return box.PutRule(ctx, q.Rule, q.By, t)
 	})
 	handle(s, name, "DeleteRule", func(ctx context.Context, q *owned) (*struct{}, error) {
 		return &struct{}{}, box.DeleteRule(ctx, q.Account, q.Mode, q.ID)
 	})
-	handle(s, name, "RuleVersions", func(ctx context.Context, q *owned) (*[]fraud.Rule, error) {
+	handle(s, name, "RuleVersions", func(ctx context.Context, q *owned) (*[]rulebook.Rule, error) {
 		all, err := box.RuleVersions(ctx, q.Account, q.Mode, q.ID)
 		return &all, err
 	})
@@ -160,20 +161,20 @@ func ServeRulebook(s *Server, box fraud.Rulebook, kept idempotency.Store) {
 		form := policyOut(p)
 		return &form, err
 	})
-	handle(s, name, "Backtest", func(ctx context.Context, q *fraud.Backtest) (*backtestForm, error) {
-		r, err := box.Backtest(ctx, *q)
+	handle(s, name, "Backtest", func(ctx context.Context, q *learning.Backtest) (*backtestForm, error) {
+		r, err := tests.Backtest(ctx, *q)
 		form := backtestOut(r)
 		return &form, err
 	})
 }
 
-func serveLists(s *Server, box fraud.Rulebook) {
+func serveLists(s *Server, box rulebook.Service) {
 	const name = FraudService
-	handle(s, name, "Lists", func(ctx context.Context, q *listForm) (*[]fraud.ListEntry, error) {
+	handle(s, name, "Lists", func(ctx context.Context, q *listForm) (*[]rulebook.Entry, error) {
 		all, err := box.Lists(ctx, q.Account, q.Mode, q.Kind, q.Before, q.Limit)
 		return &all, err
 	})
-	handleTicketed(s, name, "PutListEntry", func(ctx context.Context, q entryForm, t *idempotency.Ticket) (fraud.ListEntry, error) {
+	handleTicketed(s, name, "PutListEntry", func(ctx context.Context, q entryForm, t *idempotency.Ticket) (rulebook.Entry, error) {
 		return box.PutListEntry(ctx, q.Entry, q.By, t)
 	})
 	handle(s, name, "DeleteListEntry", func(ctx context.Context, q *owned) (*struct{}, error) {

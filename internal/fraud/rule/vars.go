@@ -139,13 +139,23 @@ type Vars struct {
 	Fingerprint string
 	BIN         string
 	Brand       string
-	Email       string // as fraud.EmailKey has it: in lower case, its domain in ASCII
+	Email       string // as score.EmailKey has it: in lower case, its domain in ASCII
 	Address     string
 	Country     string
 	Link        string
 	Features    *score.Vector
 	Score       int
 	Scored      bool
+}
+
+// See fills v with what rules see of an attempt, whether it is made now or was made
+// once: raw in its one spelling, and the score if a model gave one.
+func (v *Vars) See(raw Vars, a *score.Assessment) {
+	*v = raw
+	v.Email, v.Country = score.EmailKey(raw.Email), strings.ToUpper(raw.Country)
+	if a != nil && a.Basis != "" && a.Basis != score.NoModel {
+		v.Score, v.Scored = a.Score, true
+	}
 }
 
 var _ cel.Activation = (*Vars)(nil)

@@ -41,7 +41,7 @@ func v1Face() *answer.Face {
 		Shapes: answer.Shapes{"charge": answer.Of(func(c charge) any {
 			return map[string]any{"object": "charge", "id": "ch_" + c.ID, "amount": c.Minor}
 		})},
-		Write:  write("application/vnd.v1+json"), Fail: fail("application/vnd.v1.error+json"),
+		Write: write("application/vnd.v1+json"), Fail: fail("application/vnd.v1.error+json"),
 		Decline: func(_ *http.Request, err error) (int, []byte, error) {
 			return 402, []byte(`{"error":{"type":"card_error","code":"` + fault.Code(err) + `"}}`), nil
 		},

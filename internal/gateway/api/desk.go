@@ -9,7 +9,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"github.com/paylink/paylink/internal/fault"
-	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/fraud/history"
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/payment"
 )
@@ -41,8 +41,8 @@ func deskRoutes() []Route {
 var errNoAnalyst = fault.Unavailable("fraud_unavailable", time.Minute, nil, "The box that knows the risk of payments is not available now.")
 
 // rows reads a page of the analytics store with the filters that both lists have.
-func (a *API) rows(q *request, f fraud.Query) (fraud.Page, deskCursor, int, error) {
-	var none fraud.Page
+func (a *API) rows(q *request, f history.Query) (history.Page, deskCursor, int, error) {
+	var none history.Page
 	if a.Fraud.Analyst == nil {
 		return none, deskCursor{}, 0, errNoAnalyst
 	}
@@ -71,11 +71,11 @@ func (a *API) fresh(q *request, id string) (payment.Payment, error) {
 }
 
 // reviewStates are those that a list of reviews can be narrowed to.
-var reviewStates = []string{payment.ReviewOpen, fraud.Closed, payment.ReviewApproved, payment.ReviewDeclined, payment.ReviewRefunded, payment.ReviewLapsed}
+var reviewStates = []string{payment.ReviewOpen, history.Closed, payment.ReviewApproved, payment.ReviewDeclined, payment.ReviewRefunded, payment.ReviewLapsed}
 
 // inState reports whether a review is in a state asked for.
 func inState(review, state string) bool {
-	if state == fraud.Closed {
+	if state == history.Closed {
 		return review != "" && review != payment.ReviewOpen
 	}
 	return review == state
@@ -91,7 +91,7 @@ func (a *API) listReviews(q *request) (any, error) {
 	if state == "" {
 		state = payment.ReviewOpen
 	}
-	page, _, _, err := a.rows(q, fraud.Query{Review: state})
+	page, _, _, err := a.rows(q, history.Query{Review: state})
 	if err != nil {
 		return nil, err
 	}
@@ -197,7 +197,7 @@ func (a *API) related(q *request) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		out.Data = append(out.Data, relatedObject{Object: "related_payment", Shared: fraud.Shared(p, r), Payment: payment.Object(other)})
+		out.Data = append(out.Data, relatedObject{Object: "related_payment", Shared: history.Shared(p, r), Payment: payment.Object(other)})
 	}
 	return out, nil
 }
@@ -211,7 +211,7 @@ func (a *API) listDisputes(q *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	page, after, limit, err := a.rows(q, fraud.Query{Disputed: true})
+	page, after, limit, err := a.rows(q, history.Query{Disputed: true})
 	if err != nil {
 		return nil, err
 	}

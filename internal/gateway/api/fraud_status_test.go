@@ -205,7 +205,8 @@ func (f *fraudWorld) farAway(calls []fraudCall) {
 	}
 	was := f.config
 	far := was
-	far.Fraud.Rulebook, far.Fraud.Analyst = rpc.NewRulebook(peer(rpc.FraudService)), rpc.NewAnalyst(peer(rpc.FraudService))
+	book := rpc.NewRulebook(peer(rpc.FraudService))
+	far.Fraud.Rulebook, far.Fraud.Backtester, far.Fraud.Analyst = book, book, rpc.NewAnalyst(peer(rpc.FraudService))
 	far.Transactions = rpc.NewTransactions(peer("transactions"), rpc.Cards{}, time.Now)
 	f.serve(far)
 	var all sync.WaitGroup // each tries for a while
@@ -219,7 +220,7 @@ func (f *fraudWorld) farAway(calls []fraudCall) {
 	}
 	all.Wait()
 	none := was
-	none.Fraud.Rulebook, none.Fraud.Analyst = nil, nil
+	none.Fraud.Rulebook, none.Fraud.Backtester, none.Fraud.Analyst = nil, nil, nil
 	f.serve(none)
 	for _, c := range calls {
 		if strings.HasPrefix(c.path, "/api/fraud") || c.method == "GET" {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/fraud/learning"
+	"github.com/paylink/paylink/internal/fraud/rulebook"
 	"github.com/paylink/paylink/internal/fraud/score"
 	"github.com/paylink/paylink/internal/payment"
 	"github.com/paylink/paylink/internal/store/projection"
@@ -35,13 +37,14 @@ func newFraudWorld(t *testing.T) *fraudWorld {
 			t.Fatal(err)
 		}
 		f.follow(t)
-		rules := fraud.NewRules(store, now, log)
+		rules := fraud.NewRulesets(store, now, log)
 		if err := rules.Load(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		f.books = &crossing{Store: store}
 		return fraud.Box{Analyst: f.analytics,
-			Rulebook: fraud.NewLocalRules(fraud.LocalRulesConfig{Store: f.books, History: f.analytics, Source: rules, Now: now, Log: log}),
+			Rulebook:   rulebook.New(rulebook.Config{Store: f.books, Reload: rules.Load, Now: now, Log: log}),
+			Backtester: learning.NewLocalBacktester(f.analytics, now),
 			Assessor: fraud.NewLocal(fraud.LocalConfig{Feed: store, Now: now, Log: log,
 				Decide: func(a *fraud.Attempt, v *score.Vector, scored *score.Assessment) (payment.Risk, bool) {
 					set := rules.Ruleset(a.Account, a.Mode)
@@ -97,7 +100,7 @@ type crossing struct {
 	between func()
 }
 
-func (c *crossing) FraudListEntry(ctx context.Context, account, mode, id string) (fraud.ListEntry, error) {
+func (c *crossing) FraudListEntry(ctx context.Context, account, mode, id string) (rulebook.Entry, error) {
 	e, err := c.Store.FraudListEntry(ctx, account, mode, id)
 	if err == nil && c.between != nil {
 		c.between()

@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"github.com/paylink/paylink/internal/fault"
-	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/fraud/rulebook"
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/payment"
@@ -23,7 +23,7 @@ type entryObject struct {
 	CreatedBy string `json:"createdBy,omitempty"`
 }
 
-func showEntry(e fraud.ListEntry) entryObject {
+func showEntry(e rulebook.Entry) entryObject {
 	return entryObject{ID: e.ID, Object: "fraud_list_entry", Kind: string(e.Kind), Action: string(e.Action), Value: e.Value, Note: e.Note, Mode: e.Mode,
 		ExpiresAt: timeOrNone(e.ExpiresAt), CreatedAt: link.FormatTime(e.CreatedAt), CreatedBy: e.CreatedBy}
 }
@@ -40,8 +40,8 @@ type entryBody struct {
 	updateEntryBody
 }
 
-func (b *updateEntryBody) entry(q *request) (fraud.ListEntry, error) {
-	e := fraud.ListEntry{Account: q.caller.account, Mode: q.caller.mode, Action: payment.Action(b.Action.Value), Note: b.Note.Value}
+func (b *updateEntryBody) entry(q *request) (rulebook.Entry, error) {
+	e := rulebook.Entry{Account: q.caller.account, Mode: q.caller.mode, Action: payment.Action(b.Action.Value), Note: b.Note.Value}
 	if err := need(b.Action.Set, "action"); err != nil {
 		return e, err
 	}
@@ -72,11 +72,11 @@ func (a *API) listEntries(q *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	items, err := book.Lists(q.Context(), q.caller.account, q.caller.mode, fraud.ListKind(kind), after.ID, limit+1)
+	items, err := book.Lists(q.Context(), q.caller.account, q.caller.mode, rulebook.Kind(kind), after.ID, limit+1)
 	if err != nil {
 		return nil, err
 	}
-	return page(items, limit, showEntry, func(e fraud.ListEntry) cursor { return cursor{ID: e.ID} }), nil
+	return page(items, limit, showEntry, func(e rulebook.Entry) cursor { return cursor{ID: e.ID} }), nil
 }
 
 func (a *API) createEntry(q *request) (any, error) {
@@ -94,7 +94,7 @@ func (a *API) createEntry(q *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.Kind, e.Value = fraud.ListKind(in.Kind.Value), in.Value.Value
+	e.Kind, e.Value = rulebook.Kind(in.Kind.Value), in.Value.Value
 	return a.putEntry(q, e)
 }
 
@@ -112,7 +112,7 @@ func (a *API) updateEntry(q *request) (any, error) {
 	return a.putEntry(q, e)
 }
 
-func (a *API) putEntry(q *request, e fraud.ListEntry) (any, error) {
+func (a *API) putEntry(q *request, e rulebook.Entry) (any, error) {
 	book, err := a.rulebook()
 	if err != nil {
 		return nil, err
@@ -149,7 +149,7 @@ type policyObject struct {
 	UpdatedAt     string `json:"updatedAt,omitempty"`
 }
 
-func showPolicy(p fraud.Policy, mode string) policyObject {
+func showPolicy(p rulebook.Policy, mode string) policyObject {
 	o := policyObject{Object: "fraud_policy", OnTimeout: timeoutBlock, ReviewSeconds: int64(p.ReviewFor / time.Second), Mode: mode, UpdatedAt: timeOrNone(p.UpdatedAt)}
 	if p.FailOpen {
 		o.OnTimeout = timeoutAllow

@@ -4,7 +4,8 @@ import (
 	"time"
 
 	"github.com/paylink/paylink/internal/fault"
-	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/fraud/learning"
+	"github.com/paylink/paylink/internal/fraud/rulebook"
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/money"
@@ -52,7 +53,7 @@ type ruleObject struct {
 	UpdatedBy string `json:"updatedBy,omitempty"`
 }
 
-func showRule(r fraud.Rule) ruleObject {
+func showRule(r rulebook.Rule) ruleObject {
 	o := ruleObject{ID: r.ID, Object: "fraud_rule", Name: r.Name, Action: string(r.Action), When: r.When, State: r.State, Version: r.Version,
 		Scope: scopeAccount, Builtin: r.Builtin, Mode: r.Mode, UpdatedAt: timeOrNone(r.UpdatedAt), UpdatedBy: r.UpdatedBy}
 	if r.Account == "" { // who of the operator's people it was is theirs to know
@@ -89,7 +90,7 @@ func (b ruleBody) state() error {
 }
 
 // rulebook refuses where this process has no way to the rules.
-func (a *API) rulebook() (fraud.Rulebook, error) {
+func (a *API) rulebook() (rulebook.Service, error) {
 	if a.Fraud.Rulebook == nil {
 		return nil, fault.Unavailable("fraud_unavailable", time.Second, nil, "The rules cannot be reached now. Try again.")
 	}
@@ -129,10 +130,10 @@ func (a *API) createRule(q *request) (any, error) {
 	if err := in.state(); err != nil {
 		return nil, err
 	}
-	return a.putRule(q, fraud.Rule{Name: in.Name.Value, Action: payment.Action(in.Action.Value), When: in.When.Value, State: in.State.Value})
+	return a.putRule(q, rulebook.Rule{Name: in.Name.Value, Action: payment.Action(in.Action.Value), When: in.When.Value, State: in.State.Value})
 }
 
-func (a *API) putRule(q *request, r fraud.Rule) (any, error) {
+func (a *API) putRule(q *request, r rulebook.Rule) (any, error) {
 	book, err := a.rulebook()
 	if err != nil {
 		return nil, err
@@ -146,21 +147,21 @@ func (a *API) putRule(q *request, r fraud.Rule) (any, error) {
 }
 
 // ruleOf is a rule that the caller sees.
-func (a *API) ruleOf(q *request) (fraud.Rule, error) {
+func (a *API) ruleOf(q *request) (rulebook.Rule, error) {
 	book, err := a.rulebook()
 	if err != nil {
-		return fraud.Rule{}, err
+		return rulebook.Rule{}, err
 	}
 	all, err := book.Rules(q.Context(), q.caller.account, q.caller.mode)
 	if err != nil {
-		return fraud.Rule{}, err
+		return rulebook.Rule{}, err
 	}
 	for _, r := range all {
 		if r.ID == q.PathValue("id") {
 			return r, nil
 		}
 	}
-	return fraud.Rule{}, fault.NotFound("rule")
+	return rulebook.Rule{}, fault.NotFound("rule")
 }
 
 func (a *API) getRule(q *request) (any, error) {
@@ -263,7 +264,7 @@ type backtestAmount struct {
 	FraudMissed    string `json:"fraudMissed"`
 }
 
-func showBacktest(r fraud.BacktestResult) backtestObject {
+func showBacktest(r learning.BacktestResult) backtestObject {
 	o := backtestObject{Object: "fraud_backtest", Payments: r.Payments, Matched: r.Matched, Fraud: r.Fraud, Legitimate: r.Legitimate, Unknown: r.Unknown,
 		Declined: r.Declined, AlreadyBlocked: r.AlreadyBlocked, MissedFraud: r.MissedFraud, Errors: r.Errors, Mature: r.Mature,
 		MatureAfterDays: int64(r.MatureAfter / (24 * time.Hour)), Money: map[string]backtestAmount{}, Examples: []string{}, TookMilliseconds: r.Took.Milliseconds()}
@@ -291,7 +292,7 @@ func (a *API) backtest(q *request) (any, error) {
 	if err := need(in.When.Set, "when"); err != nil {
 		return nil, err
 	}
-	b := fraud.Backtest{Account: q.caller.account, Mode: q.caller.mode, Rule: fraud.Rule{When: in.When.Value, Action: payment.Block}}
+	b := learning.Backtest{Account: q.caller.account, Mode: q.caller.mode, Rule: rulebook.Rule{When: in.When.Value, Action: payment.Block}}
 	if in.Action.Set {
 		b.Rule.Action = payment.Action(in.Action.Value)
 	}
@@ -306,11 +307,10 @@ func (a *API) backtest(q *request) (any, error) {
 		return nil, err
 	}
 	b.From, b.To = within.From, within.To
-	book, err := a.rulebook()
-	if err != nil {
+	if _, err := a.rulebook(); err != nil {
 		return nil, err
 	}
-	r, err := book.Backtest(q.Context(), b)
+	r, err := a.Fraud.Backtester.Backtest(q.Context(), b)
 	if err != nil {
 		return nil, err
 	}

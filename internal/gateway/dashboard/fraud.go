@@ -14,7 +14,7 @@ import (
 	"github.com/a-h/templ"
 
 	"github.com/paylink/paylink/internal/fault"
-	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/fraud/history"
 	"github.com/paylink/paylink/internal/money"
 )
 
@@ -119,15 +119,15 @@ func (d *Dashboard) showFraud(v *visit) error {
 }
 
 // totalOf adds days up.
-func totalOf(days []fraud.DayFigures) fraud.DayFigures {
-	t := fraud.DayFigures{FraudMinor: map[money.Currency]int64{}, BlockedMinor: map[money.Currency]int64{}}
+func totalOf(days []history.DayFigures) history.DayFigures {
+	t := history.DayFigures{FraudMinor: map[money.Currency]int64{}, BlockedMinor: map[money.Currency]int64{}}
 	for _, d := range days {
 		t = plus(t, d)
 	}
 	return t
 }
 
-func plus(t, d fraud.DayFigures) fraud.DayFigures {
+func plus(t, d history.DayFigures) history.DayFigures {
 	t.Attempts, t.Allowed, t.Challenged, t.Blocked, t.Held, t.Shield = t.Attempts+d.Attempts, t.Allowed+d.Allowed, t.Challenged+d.Challenged, t.Blocked+d.Blocked, t.Held+d.Held, t.Shield+d.Shield
 	t.Authorised, t.Declined, t.Fraud, t.Legitimate = t.Authorised+d.Authorised, t.Declined+d.Declined, t.Fraud+d.Fraud, t.Legitimate+d.Legitimate
 	t.ReviewOpened, t.ReviewClosed = t.ReviewOpened+d.ReviewOpened, t.ReviewClosed+d.ReviewClosed
@@ -141,15 +141,15 @@ func plus(t, d fraud.DayFigures) fraud.DayFigures {
 }
 
 // points are the days of a period, those without payments too; weeks of a long one.
-func points(days []fraud.DayFigures, from, to time.Time) []fraud.DayFigures {
+func points(days []history.DayFigures, from, to time.Time) []history.DayFigures {
 	step := 1
 	if to.Sub(from) > maxDailyPoints*24*time.Hour {
 		step = 7
 	}
-	var out []fraud.DayFigures
+	var out []history.DayFigures
 	for at := from; at.Before(to); at = at.AddDate(0, 0, step) {
 		end := at.AddDate(0, 0, step)
-		sum := fraud.DayFigures{Day: at, FraudMinor: map[money.Currency]int64{}, BlockedMinor: map[money.Currency]int64{}}
+		sum := history.DayFigures{Day: at, FraudMinor: map[money.Currency]int64{}, BlockedMinor: map[money.Currency]int64{}}
 		for _, d := range days {
 			if !d.Day.Before(at) && d.Day.Before(end) {
 				sum = plus(sum, d)
@@ -171,7 +171,7 @@ func (v *visit) moneyText(sums map[money.Currency]int64) string {
 	return strings.Join(out, " · ")
 }
 
-func (v *visit) fraudFigures(t fraud.DayFigures) []fraudFigure {
+func (v *visit) fraudFigures(t history.DayFigures) []fraudFigure {
 	p := v.print
 	share := func(part int64) string { return p.T("fraud.ofAttempts", "Share", p.Percent(part, t.Attempts)) }
 	return []fraudFigure{
@@ -186,7 +186,7 @@ func (v *visit) fraudFigures(t fraud.DayFigures) []fraudFigure {
 // rateScale: rates are drawn in hundredths of a percent.
 const rateScale = 10_000
 
-func (v *visit) fraudCharts(view *fraudView, f fraud.Figures, total fraud.DayFigures, from, to time.Time) {
+func (v *visit) fraudCharts(view *fraudView, f history.Figures, total history.DayFigures, from, to time.Time) {
 	p := v.print
 	csv := v.path("fraud", "tables", "days") + "?days=" + view.Days
 	list := points(f.Days, from, to)
@@ -198,7 +198,7 @@ func (v *visit) fraudCharts(view *fraudView, f fraud.Figures, total fraud.DayFig
 	if len(list) > 1 && list[1].Day.Sub(list[0].Day) > 24*time.Hour {
 		head = p.T("overview.by.week")
 	}
-	column := func(name, tone string, of func(fraud.DayFigures) int64) series {
+	column := func(name, tone string, of func(history.DayFigures) int64) series {
 		s := series{Name: name, Tone: tone}
 		for _, d := range list {
 			s.Values = append(s.Values, of(d))
@@ -209,7 +209,7 @@ func (v *visit) fraudCharts(view *fraudView, f fraud.Figures, total fraud.DayFig
 		return chart{ID: id, Title: title, Labels: labels, LabelHead: head, Series: s, Format: p.Number, CSV: csv}
 	}
 	if total.Fraud+total.Legitimate > 0 {
-		c := draw("rate", p.T("fraud.rate"), column(p.T("fraud.rate"), "bad", func(d fraud.DayFigures) int64 {
+		c := draw("rate", p.T("fraud.rate"), column(p.T("fraud.rate"), "bad", func(d history.DayFigures) int64 {
 			if d.Authorised == 0 {
 				return 0
 			}
@@ -222,18 +222,18 @@ func (v *visit) fraudCharts(view *fraudView, f fraud.Figures, total fraud.DayFig
 		view.NoLabels = remark{Title: p.T("fraud.rate"), Text: p.T("fraud.noLabels")}
 	}
 	view.Charts = []chart{
-		draw("actions", p.T("fraud.actions"), column(p.T("fraud.blocked"), "bad", func(d fraud.DayFigures) int64 { return d.Blocked }),
-			column(p.T("fraud.held"), "wait", func(d fraud.DayFigures) int64 { return d.Held }),
-			column(p.T("fraud.challenged"), "accent", func(d fraud.DayFigures) int64 { return d.Challenged })),
-		draw("reviews", p.T("fraud.reviewLoad"), column(p.T("fraud.reviewOpened"), "wait", func(d fraud.DayFigures) int64 { return d.ReviewOpened }),
-			column(p.T("fraud.reviewClosed"), "good", func(d fraud.DayFigures) int64 { return d.ReviewClosed })),
-		draw("shield", p.T("fraud.shieldTitle"), column(p.T("fraud.shield"), "quiet", func(d fraud.DayFigures) int64 { return d.Shield })),
+		draw("actions", p.T("fraud.actions"), column(p.T("fraud.blocked"), "bad", func(d history.DayFigures) int64 { return d.Blocked }),
+			column(p.T("fraud.held"), "wait", func(d history.DayFigures) int64 { return d.Held }),
+			column(p.T("fraud.challenged"), "accent", func(d history.DayFigures) int64 { return d.Challenged })),
+		draw("reviews", p.T("fraud.reviewLoad"), column(p.T("fraud.reviewOpened"), "wait", func(d history.DayFigures) int64 { return d.ReviewOpened }),
+			column(p.T("fraud.reviewClosed"), "good", func(d history.DayFigures) int64 { return d.ReviewClosed })),
+		draw("shield", p.T("fraud.shieldTitle"), column(p.T("fraud.shield"), "quiet", func(d history.DayFigures) int64 { return d.Shield })),
 	}
 	v.scoreChart(view, f)
 }
 
 // scoreChart draws how many payments had which score.
-func (v *visit) scoreChart(view *fraudView, f fraud.Figures) {
+func (v *visit) scoreChart(view *fraudView, f history.Figures) {
 	p := v.print
 	var rated int64
 	for _, n := range f.Scores {
@@ -263,7 +263,7 @@ func scoreSpan(i int) string {
 	return strconv.Itoa(10*i) + "–" + strconv.Itoa(last)
 }
 
-func (v *visit) estimateView(e fraud.Estimate) estimateView {
+func (v *visit) estimateView(e history.Estimate) estimateView {
 	p := v.print
 	whole := func(x float64) string { return p.Number(int64(math.Round(x))) }
 	out := estimateView{How: []string{p.T("fraud.estimateHow"), p.T("fraud.estimateComparable", "Count", p.Number(e.Comparable)), p.T("fraud.estimateLimits")}}
@@ -294,7 +294,7 @@ func (v *visit) rulesByID() (map[string]string, error) {
 
 // ruleHits is what rules did in a period; each version apart, since they are not the
 // same rule.
-func (v *visit) ruleHits(list []fraud.RuleFigures, names map[string]string, days int) table {
+func (v *visit) ruleHits(list []history.RuleFigures, names map[string]string, days int) table {
 	p := v.print
 	t := table{ID: "rule-hits", Caption: p.T("fraud.hits"), CSV: v.path("fraud", "tables", "rules") + "?days=" + strconv.Itoa(days),
 		Columns: []column{{Label: p.T("fraud.rule")}, {Label: p.T("fraud.action")}, {Label: p.T("fraud.hitsHead"), Number: true}, {Label: p.T("fraud.hitFraud"), Number: true},
@@ -343,7 +343,7 @@ func (d *Dashboard) exportFraud(v *visit) error {
 	return v.csv("paylink-"+v.mode+"-fraud-"+name+"-"+from.Format(time.DateOnly), columns[name], fraudRows(name, f))
 }
 
-func fraudRows(name string, f fraud.Figures) iter.Seq2[[]string, error] {
+func fraudRows(name string, f history.Figures) iter.Seq2[[]string, error] {
 	number := func(n int64) string { return strconv.FormatInt(n, 10) }
 	var rows [][]string
 	switch name {

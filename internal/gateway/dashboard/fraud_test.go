@@ -11,7 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/fraud/history"
+	"github.com/paylink/paylink/internal/fraud/rulebook"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/money"
 	"github.com/paylink/paylink/internal/payment"
@@ -65,11 +66,11 @@ func TestFraudRules(t *testing.T) {
 	for range 2 { // sent twice acts once
 		w.post(one+"/state", on).has(t, "The rule is in force.")
 	}
-	w.rule(id, fraud.RuleOn, 2)
+	w.rule(id, rulebook.On, 2)
 	edit := w.get(one + "/edit")
 	edit.has(t, "amount &gt; 5 &amp;&amp; address.cards_1d &gt;= 4", `value="on" checked`)
 	w.post(one, url.Values{"name": {"Fewer"}, "action": {"review"}, "when": {"amount > 7"}, "state": {"off"}, "attempt": {w.attempt(edit)}, "do": {"save"}}).has(t, "Fewer", "Is not asked.")
-	w.rule(id, fraud.RuleOff, 3)
+	w.rule(id, rulebook.Off, 3)
 	w.get(one).has(t, "amount &gt; 5 &amp;&amp; address.cards_1d &gt;= 4", "Hold for review", username)
 	w.post(one+"/delete", url.Values{"attempt": {w.attempt(w.get(one + "/delete"))}}).has(t, "The rule is deleted.")
 	if p := w.do(w.client, http.MethodGet, one, nil); p.status != http.StatusNotFound {
@@ -99,12 +100,12 @@ func (w *world) rule(id, state string, version int) {
 // account, and neither edited nor deleted.
 func TestFraudDefaultRules(t *testing.T) {
 	w := newWorld(t)
-	id := fraud.BuiltinID("card_declines")
+	id := rulebook.BuiltinID("card_declines")
 	one := fraudRoom + "/rules/" + id
 	w.get(one).has(t, "The default set", "card.declined_1h", "Switch on")
 	w.get(one).lacks(t, "Delete rule", "Edit rule")
 	w.post(one+"/state", url.Values{"to": {"on"}, "attempt": {w.attempt(w.get(one + "/state?to=on"))}}).has(t, "The rule is in force.")
-	w.rule(id, fraud.RuleOn, 2)
+	w.rule(id, rulebook.On, 2)
 	for _, path := range []string{"/edit", "/delete"} {
 		if p := w.do(w.client, http.MethodGet, one+path, nil); p.status != http.StatusNotFound {
 			t.Errorf("%s of a default rule answers %d", path, p.status)
@@ -160,10 +161,10 @@ func TestFraudPolicy(t *testing.T) {
 type analyst struct {
 	*projection.Analytics
 
-	told *fraud.Figures
+	told *history.Figures
 }
 
-func (a *analyst) Figures(ctx context.Context, account, mode string, from, to time.Time) (fraud.Figures, error) {
+func (a *analyst) Figures(ctx context.Context, account, mode string, from, to time.Time) (history.Figures, error) {
 	if a.told != nil {
 		return *a.told, nil
 	}
@@ -183,7 +184,7 @@ func TestFraudBacktest(t *testing.T) {
 	p.has(t, "It would have matched 2 of 3 payments (66.7%).", "Precision: cannot be said.", "Recall: cannot be said.", "0 of 3 payments are older than 60 days", "were declined by the issuer",
 		`href="/dashboard/test/payments/`+large.ID+`"`, "€900.00", `value="Large"`)
 	p.lacks(t, small.ID)
-	if rules, err := w.rulebook.Rules(t.Context(), w.account, link.Test); err != nil || slices.ContainsFunc(rules, func(r fraud.Rule) bool { return !r.Builtin }) {
+	if rules, err := w.rulebook.Rules(t.Context(), w.account, link.Test); err != nil || slices.ContainsFunc(rules, func(r rulebook.Rule) bool { return !r.Builtin }) {
 		t.Errorf("a test kept a rule: %+v, %v", rules, err)
 	}
 	id := w.makeRule("Small", "block", "amount < 20", "off")
@@ -209,16 +210,16 @@ func TestFraudFigures(t *testing.T) {
 	w := newWorld(t)
 	w.get(fraudRoom).has(t, "Nobody tried to pay in this period", fraudRoom+"/rules")
 	today := time.Now().UTC().Truncate(24 * time.Hour)
-	day := fraud.DayFigures{Day: today, Attempts: 1200, Allowed: 1100, Challenged: 30, Blocked: 80, Held: 20, Shield: 400, Authorised: 1000, Declined: 100, ReviewOpened: 20, ReviewClosed: 12,
+	day := history.DayFigures{Day: today, Attempts: 1200, Allowed: 1100, Challenged: 30, Blocked: 80, Held: 20, Shield: 400, Authorised: 1000, Declined: 100, ReviewOpened: 20, ReviewClosed: 12,
 		BlockedMinor: map[money.Currency]int64{"EUR": 90_050}}
-	w.figures(fraud.Figures{Days: []fraud.DayFigures{day}, Unrated: 1200, Estimate: fraud.Estimate{Blocked: 80, Comparable: 3}})
+	w.figures(history.Figures{Days: []history.DayFigures{day}, Unrated: 1200, Estimate: history.Estimate{Blocked: 80, Comparable: 3}})
 	p := w.get(fraudRoom)
 	p.has(t, "1,200", "€900.50", "Nothing can be said yet.", "because no model was running", "This cannot be said. 80 payments were blocked, and only 3 payments", "No rule matched")
 	p.lacks(t, `id="rate"`, `id="scores"`)
 	day.Fraud, day.Legitimate = 25, 300
 	rule := w.makeRule("Large", "review", "amount > 100", "shadow")
-	w.figures(fraud.Figures{Days: []fraud.DayFigures{day}, Scores: [10]int64{900, 50, 0, 0, 0, 0, 0, 0, 10, 40}, Unrated: 200, Estimate: fraud.Estimate{Blocked: 80, Honest: 6.4, Low: 2, High: 11, Comparable: 310, Explainable: true},
-		Rules: []fraud.RuleFigures{{Rule: rule, Version: 1, Action: payment.Hold, Shadow: true, Hits: 9, Fraud: 4, Legitimate: 3, Minor: map[money.Currency]int64{"EUR": 120_000, "JPY": 5000}}}})
+	w.figures(history.Figures{Days: []history.DayFigures{day}, Scores: [10]int64{900, 50, 0, 0, 0, 0, 0, 0, 10, 40}, Unrated: 200, Estimate: history.Estimate{Blocked: 80, Honest: 6.4, Low: 2, High: 11, Comparable: 310, Explainable: true},
+		Rules: []history.RuleFigures{{Rule: rule, Version: 1, Action: payment.Hold, Shadow: true, Hits: 9, Fraud: 4, Legitimate: 3, Minor: map[money.Currency]int64{"EUR": 120_000, "JPY": 5000}}}})
 	p = w.get(fraudRoom + "?days=7")
 	p.has(t, "2.5%", "for the last 60 days the rate will still rise", "90–100", "About 6 of 80 blocked payments were honest; between 2 and 11 with 95 % confidence.", "Payments to compare with: 310.",
 		"200 payments have no score", "Large", "€1,200.00 · ¥5,000", `<option value="7" selected`)
@@ -236,7 +237,7 @@ func TestFraudFigures(t *testing.T) {
 }
 
 // figures are what the world's analyst tells from now on.
-func (w *world) figures(f fraud.Figures) { w.analyst.told = &f }
+func (w *world) figures(f history.Figures) { w.analyst.told = &f }
 
 // exported holds a table of the charts to having a row.
 func (w *world) exported(table, row string) {

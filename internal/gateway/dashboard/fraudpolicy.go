@@ -5,9 +5,10 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/a-h/templ"
+	"github.com/paylink/paylink/internal/fraud/learning"
+	"github.com/paylink/paylink/internal/fraud/rulebook"
 
-	"github.com/paylink/paylink/internal/fraud"
+	"github.com/a-h/templ"
 )
 
 // policyView is the account's say in what no rule decides.
@@ -69,7 +70,7 @@ func (d *Dashboard) changePolicy(v *visit) error {
 	if err != nil {
 		return err
 	}
-	want := fraud.Policy{FailOpen: in.Get("late") != "block"}
+	want := rulebook.Policy{FailOpen: in.Get("late") != "block"}
 	want.ReviewFor, err = time.ParseDuration(in.Get("review"))
 	if err != nil {
 		want.ReviewFor = 0
@@ -93,8 +94,8 @@ type modelsView struct {
 
 // modelStates are the words of a model's state.
 var modelStates = map[string]struct{ key, tone string }{
-	fraud.ModelRunning: {"fraud.model.running", "good"}, fraud.ModelShadow: {"fraud.state.shadow", "accent"},
-	fraud.ModelTrained: {"fraud.model.trained", "wait"}, fraud.ModelRetired: {"fraud.model.retired", "quiet"},
+	learning.Running: {"fraud.model.running", "good"}, learning.Shadow: {"fraud.state.shadow", "accent"},
+	learning.Trained: {"fraud.model.trained", "wait"}, learning.Retired: {"fraud.model.retired", "quiet"},
 }
 
 func (d *Dashboard) showModels(v *visit) error {

@@ -12,7 +12,7 @@ import (
 	"github.com/a-h/templ"
 
 	"github.com/paylink/paylink/internal/fault"
-	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/fraud/history"
 	"github.com/paylink/paylink/internal/idempotency"
 	"github.com/paylink/paylink/internal/money"
 	"github.com/paylink/paylink/internal/payment"
@@ -66,10 +66,10 @@ func (d *Dashboard) listReviews(v *visit) error {
 	if wrong := r.end(); wrong != nil {
 		return v.refuse(wrong, v.path("review"))
 	}
-	q := fraud.Query{Account: v.account.ID, Mode: v.mode, Before: before, Limit: pageSize}
+	q := history.Query{Account: v.account.ID, Mode: v.mode, Before: before, Limit: pageSize}
 	switch view {
 	case viewClosed:
-		q.Review = fraud.Closed
+		q.Review = history.Closed
 	case viewDisputes:
 		q.Disputed = true
 	default:
@@ -123,7 +123,7 @@ func (d *Dashboard) listReviews(v *visit) error {
 }
 
 // digestRows names what a queue shows.
-func digestRows(rows []fraud.Row) string {
+func digestRows(rows []history.Row) string {
 	h := sha256.New()
 	for _, r := range rows {
 		_, _ = fmt.Fprintf(h, "%s %d\n", r.ID, r.Seq)
@@ -132,7 +132,7 @@ func digestRows(rows []fraud.Row) string {
 }
 
 // fresh are the payments of rows as they are now.
-func (v *visit) fresh(rows []fraud.Row) ([]payment.Payment, error) {
+func (v *visit) fresh(rows []history.Row) ([]payment.Payment, error) {
 	out := make([]payment.Payment, 0, len(rows))
 	for _, r := range rows {
 		p, err := v.d.Payments.GetPayment(v.Context(), v.account.ID, r.ID)

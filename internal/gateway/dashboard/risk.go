@@ -7,7 +7,7 @@ import (
 	"github.com/a-h/templ"
 
 	"github.com/paylink/paylink/internal/fault"
-	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/fraud/history"
 	"github.com/paylink/paylink/internal/money"
 	"github.com/paylink/paylink/internal/payment"
 )
@@ -190,9 +190,9 @@ func (v *visit) relatedTable(p payment.Payment) (t table, failed bool) {
 	return t, false
 }
 
-func (v *visit) sharedText(p payment.Payment, r fraud.Row) string {
+func (v *visit) sharedText(p payment.Payment, r history.Row) string {
 	var words []string
-	for _, s := range fraud.Shared(p, r) {
+	for _, s := range history.Shared(p, r) {
 		switch s {
 		case "card":
 			words = append(words, v.print.T("review.shared.card"))
@@ -205,7 +205,7 @@ func (v *visit) sharedText(p payment.Payment, r fraud.Row) string {
 	return strings.Join(words, " · ")
 }
 
-func (v *visit) labelCell(r fraud.Row) templ.Component {
+func (v *visit) labelCell(r history.Row) templ.Component {
 	bad, _, known := r.Fraud()
 	switch {
 	case !known:

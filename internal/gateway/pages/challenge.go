@@ -14,6 +14,7 @@ import (
 	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/spelling"
 )
 
 // challengeTimeout is how long the box that knows may take. A page that hears
@@ -49,7 +50,7 @@ func (p *Pages) challenge(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), challengeTimeout)
 	defer cancel()
-	puzzle, err := p.asks(ctx, l, attempt, fraud.Prefix(addressOf(r)))
+	puzzle, err := p.asks(ctx, l, attempt, spelling.Network(addressOf(r)))
 	if err != nil {
 		// Whoever can't be asked is not kept from paying.
 		p.record(r, fault.Unavailable("payment_busy", time.Second, err, "The puzzle could not be made."))

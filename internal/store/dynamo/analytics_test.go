@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/fraud/history"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/store/dynamotest"
 	"github.com/paylink/paylink/internal/store/projection"
@@ -52,7 +52,7 @@ func TestF23_AnalyticsOverATable(t *testing.T) {
 		for time.Now().Before(deadline) {
 			sum = 0
 			if n, err := analytics.Lag(t.Context()); err == nil && n == 0 {
-				err = analytics.Replay(t.Context(), w.account, link.Test, time.Time{}, time.Time{}, func(r fraud.Row) error {
+				err = analytics.Replay(t.Context(), w.account, link.Test, time.Time{}, time.Time{}, func(r history.Row) error {
 					sum += r.Captured - r.Refunded
 					return nil
 				})

@@ -5,7 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/fraud/history"
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/store/projection"
 	"github.com/paylink/paylink/internal/store/sqlstore"
@@ -16,9 +16,9 @@ import (
 func TestAnalyticsAudit(t *testing.T) {
 	url, path, account := engines["SQLite"](t), filepath.Join(t.TempDir(), "analytics.db"), id.New(id.Account)
 	a := openAnalytics(t, open(t, url), path)
-	var all []fraud.Row
+	var all []history.Row
 	for n := range 3 {
-		all = append(all, fraud.Row{ID: id.New(id.Payment), Account: account, Mode: "test", Status: "succeeded", Risk: assessed(n, "block"), Seq: 3})
+		all = append(all, history.Row{ID: id.New(id.Payment), Account: account, Mode: "test", Status: "succeeded", Risk: assessed(n, "block"), Seq: 3})
 	}
 	if err := a.Load(t.Context(), all); err != nil {
 		t.Fatal(err)
@@ -34,7 +34,7 @@ func TestAnalyticsAudit(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer func() { _ = s.Close() }()
-		wrong, err = s.Audit(t.Context(), func(fraud.Row) error { rows++; return nil })
+		wrong, err = s.Audit(t.Context(), func(history.Row) error { rows++; return nil })
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/fraud/history"
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/payment"
 	"github.com/paylink/paylink/internal/store/sqltest"
@@ -19,9 +19,9 @@ import (
 
 // suspect is the n-th payment of a merchant with a million: most are allowed, some
 // held, few of these still open, few disputed.
-func suspect(account string, n int, r *rand.Rand) fraud.Row {
+func suspect(account string, n int, r *rand.Rand) history.Row {
 	p := shopper(account, n, r)
-	row := fraud.Row{ID: p.ID, Account: account, Mode: p.Mode, Link: p.Link, Amount: p.Amount, Captured: p.Captured, Refunded: p.Refunded, Status: p.Status, CreatedAt: p.CreatedAt,
+	row := history.Row{ID: p.ID, Account: account, Mode: p.Mode, Link: p.Link, Amount: p.Amount, Captured: p.Captured, Refunded: p.Refunded, Status: p.Status, CreatedAt: p.CreatedAt,
 		UpdatedAt: p.UpdatedAt, AnsweredAt: p.CreatedAt, Authorised: p.Status != payment.Declined, Decline: p.Decline, CardBrand: p.CardBrand, CardLast4: p.CardLast4,
 		PayerName: p.PayerName, PayerEmail: p.PayerEmail, Reference: p.Reference, Seq: p.Seq,
 		Risk: payment.Risk{Fingerprint: fmt.Sprintf("card%06d", r.IntN(200_000)), BIN: "424242", Address: fmt.Sprintf("203.%d.%d.0/24", r.IntN(100), r.IntN(100)), Country: "DE",
@@ -47,9 +47,9 @@ func TestMillionPaymentsAnalysed(t *testing.T) {
 	a := openAnalytics(t, open(t, engines["SQLite"](t)), filepath.Join(t.TempDir(), "analytics.db"))
 	account, random := id.New(id.Account), rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same payments each time
 	start := time.Now()
-	var some fraud.Row
+	var some history.Row
 	for chunk := range slices.Chunk(slices.Collect(upTo(million)), loadedAtOnce) {
-		batch := make([]fraud.Row, len(chunk))
+		batch := make([]history.Row, len(chunk))
 		for i, n := range chunk {
 			batch[i] = suspect(account, n, random)
 			if n == million/7 {
@@ -61,8 +61,8 @@ func TestMillionPaymentsAnalysed(t *testing.T) {
 		}
 	}
 	t.Logf("%d payments were written in %s", million, time.Since(start).Round(time.Millisecond))
-	q := func(change func(*fraud.Query)) func() (int, error) {
-		query := fraud.Query{Account: account, Mode: some.Mode, Limit: 100}
+	q := func(change func(*history.Query)) func() (int, error) {
+		query := history.Query{Account: account, Mode: some.Mode, Limit: 100}
 		change(&query)
 		return func() (int, error) {
 			page, err := a.Rows(t.Context(), query)
@@ -73,15 +73,15 @@ func TestMillionPaymentsAnalysed(t *testing.T) {
 		ask  func() (int, error)
 		rows int
 	}{
-		"the newest":       {q(func(*fraud.Query) {}), 100},
-		"the review queue": {q(func(q *fraud.Query) { q.Review = payment.ReviewOpen }), 100},
-		"reviewed":         {q(func(q *fraud.Query) { q.Review = payment.ReviewApproved }), 100},
-		"of no review":     {q(func(q *fraud.Query) { q.Review = payment.ReviewRefunded }), 0},
-		"blocked":          {q(func(q *fraud.Query) { q.Action = payment.Block }), 100},
-		"allowed":          {q(func(q *fraud.Query) { q.Action = payment.Allow }), 100},
-		"challenged":       {q(func(q *fraud.Query) { q.Action = payment.Challenge }), 0},
-		"disputed":         {q(func(q *fraud.Query) { q.Disputed = true }), 100},
-		"blocked in a month": {q(func(q *fraud.Query) {
+		"the newest":       {q(func(*history.Query) {}), 100},
+		"the review queue": {q(func(q *history.Query) { q.Review = payment.ReviewOpen }), 100},
+		"reviewed":         {q(func(q *history.Query) { q.Review = payment.ReviewApproved }), 100},
+		"of no review":     {q(func(q *history.Query) { q.Review = payment.ReviewRefunded }), 0},
+		"blocked":          {q(func(q *history.Query) { q.Action = payment.Block }), 100},
+		"allowed":          {q(func(q *history.Query) { q.Action = payment.Allow }), 100},
+		"challenged":       {q(func(q *history.Query) { q.Action = payment.Challenge }), 0},
+		"disputed":         {q(func(q *history.Query) { q.Disputed = true }), 100},
+		"blocked in a month": {q(func(q *history.Query) {
 			q.Action, q.From, q.To = payment.Block, storetest.Epoch.AddDate(0, 3, 0), storetest.Epoch.AddDate(0, 4, 0)
 		}), 100},
 		"related": {func() (int, error) {

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/fraud/history"
 	"github.com/paylink/paylink/internal/money"
 	"github.com/paylink/paylink/internal/payment"
 	"github.com/paylink/paylink/internal/store/sqldb"
@@ -62,7 +62,7 @@ func entry[K comparable, V any](m map[K]*V, key K) *V {
 }
 
 // change counts a row, or takes it back (by -1).
-func (s daySums) change(owner int64, r fraud.Row, by int64) {
+func (s daySums) change(owner int64, r history.Row, by int64) {
 	if r.ID == "" {
 		return
 	}

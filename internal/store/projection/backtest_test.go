@@ -2,7 +2,6 @@ package projection_test
 
 import (
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"path/filepath"
 	"reflect"
@@ -10,7 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/fraud/history"
+	"github.com/paylink/paylink/internal/fraud/learning"
+	"github.com/paylink/paylink/internal/fraud/rulebook"
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/money"
@@ -23,12 +24,12 @@ const pastDays = 20
 // pastPayments are those of twenty days, on whole hours: cards that are refused, paid
 // with, blocked, marked and disputed, in two currencies. Issuers answer after a second,
 // and some after hours.
-func pastPayments(account string, start time.Time) (all []fraud.Row) {
+func pastPayments(account string, start time.Time) (all []history.Row) {
 	random := rand.New(rand.NewPCG(11, 11))
 	for hour := range pastDays * 24 {
 		for i := range random.IntN(3) {
 			at := start.Add(time.Duration(hour) * time.Hour)
-			r := fraud.Row{ID: payment.IDFor(fmt.Sprint("lnk", hour), fmt.Sprint(account, i)), Account: account, Mode: link.Test, Link: "lnk_1", Status: payment.Succeeded, CreatedAt: at, UpdatedAt: at,
+			r := history.Row{ID: payment.IDFor(fmt.Sprint("lnk", hour), fmt.Sprint(account, i)), Account: account, Mode: link.Test, Link: "lnk_1", Status: payment.Succeeded, CreatedAt: at, UpdatedAt: at,
 				AnsweredAt: at.Add(time.Second), Authorised: random.IntN(3) > 0, Seq: 3, Amount: money.Of(int64(100+random.IntN(9000)), []money.Currency{"EUR", "USD"}[random.IntN(2)]),
 				Risk: payment.Risk{Fingerprint: fmt.Sprint("card", random.IntN(25)), BIN: "424242", Action: payment.Allow}}
 			if random.IntN(5) == 0 {
@@ -57,14 +58,14 @@ func pastPayments(account string, start time.Time) (all []fraud.Row) {
 			all = append(all, r)
 		}
 	}
-	slices.SortStableFunc(all, func(a, b fraud.Row) int { return a.CreatedAt.Compare(b.CreatedAt) })
+	slices.SortStableFunc(all, func(a, b history.Row) int { return a.CreatedAt.Compare(b.CreatedAt) })
 	return all
 }
 
 // countByHand is what a backtest of "card.declined_1d >= 2 || card.disputed_30d >= 1"
 // must say of the payments from a moment on, each looked at by itself.
-func countByHand(all []fraud.Row, from, now time.Time) (want fraud.BacktestResult) {
-	want = fraud.BacktestResult{Money: map[money.Currency]fraud.BacktestMoney{}, MatureAfter: 60 * 24 * time.Hour, Precision: -1, Recall: -1}
+func countByHand(all []history.Row, from, now time.Time) (want learning.BacktestResult) {
+	want = learning.BacktestResult{Money: map[money.Currency]learning.BacktestMoney{}, MatureAfter: 60 * 24 * time.Hour, Precision: -1, Recall: -1}
 	for n, p := range all {
 		if p.CreatedAt.Before(from) {
 			continue
@@ -128,16 +129,16 @@ func TestBacktestOverTheAnalyticsStore(t *testing.T) {
 		a := openAnalytics(t, open(t, url), filepath.Join(t.TempDir(), "analytics.db"))
 		account, other, start := id.New(id.Account), id.New(id.Account), storetest.Epoch.Truncate(time.Hour)
 		all := pastPayments(account, start)
-		for _, rows := range [][]fraud.Row{all, pastPayments(other, start)} {
+		for _, rows := range [][]history.Row{all, pastPayments(other, start)} {
 			if err := a.Load(t.Context(), rows); err != nil {
 				t.Fatal(err)
 			}
 		}
 		now := start.AddDate(0, 0, 75)
-		rules := fraud.NewLocalRules(fraud.LocalRulesConfig{History: a, Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler)})
+		rules := learning.NewLocalBacktester(a, func() time.Time { return now })
 		from := start.AddDate(0, 0, 3)
-		got, err := rules.Backtest(t.Context(), fraud.Backtest{Account: account, Mode: link.Test, From: from, To: now,
-			Rule: fraud.Rule{Action: payment.Block, When: "card.declined_1d >= 2 || card.disputed_30d >= 1"}})
+		got, err := rules.Backtest(t.Context(), learning.Backtest{Account: account, Mode: link.Test, From: from, To: now,
+			Rule: rulebook.Rule{Action: payment.Block, When: "card.declined_1d >= 2 || card.disputed_30d >= 1"}})
 		if err != nil {
 			t.Fatal(err)
 		}

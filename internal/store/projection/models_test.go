@@ -14,6 +14,8 @@ import (
 
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/fraud/history"
+	"github.com/paylink/paylink/internal/fraud/learning"
 	"github.com/paylink/paylink/internal/fraud/score"
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/link"
@@ -29,10 +31,10 @@ const (
 
 // labelled are payments of two months. Cards are stolen for some days, and then pay
 // much more than their owners do; the dispute comes up to five days later.
-func labelled(account string, now time.Time) []fraud.Row {
+func labelled(account string, now time.Time) []history.Row {
 	random := rand.New(rand.NewPCG(7, 7))
 	stolen := map[int]int{} // until day
-	var all []fraud.Row
+	var all []history.Row
 	for day := range labelledDays {
 		for range 2 {
 			stolen[random.IntN(200)] = day + 5
@@ -40,7 +42,7 @@ func labelled(account string, now time.Time) []fraud.Row {
 		for i := range labelledDaily {
 			card, minor := random.IntN(200), int64(500+random.IntN(4000))
 			at := now.AddDate(0, 0, day-labelledDays).Add(time.Duration(i) * 20 * time.Minute)
-			r := fraud.Row{ID: payment.IDFor(fmt.Sprint("lnk", day), fmt.Sprint(day, i)), Account: account, Mode: link.Test, Link: fmt.Sprint("lnk_", day), Status: payment.Succeeded,
+			r := history.Row{ID: payment.IDFor(fmt.Sprint("lnk", day), fmt.Sprint(day, i)), Account: account, Mode: link.Test, Link: fmt.Sprint("lnk_", day), Status: payment.Succeeded,
 				CreatedAt: at, UpdatedAt: at, AnsweredAt: at.Add(time.Second), Authorised: true, Risk: payment.Risk{Fingerprint: fmt.Sprint("card", card), BIN: "424242", Action: payment.Allow}, Seq: 3}
 			if stolen[card] > day && random.IntN(4) > 0 {
 				minor *= 6
@@ -61,11 +63,11 @@ func TestTrainFromLabels(t *testing.T) {
 	s := open(t, "sqlite:"+filepath.Join(t.TempDir(), "paylink.db"))
 	account, now := id.New(id.Account), storetest.Epoch.Truncate(24*time.Hour)
 	rows := labelled(account, now)
-	training := fraud.Training{Now: now, Delay: 7 * 24 * time.Hour, Days: 28, Test: 7}
-	learned := func(change func(*fraud.Row)) (fraud.ModelInfo, []byte) {
+	training := learning.Training{Now: now, Delay: 7 * 24 * time.Hour, Days: 28, Test: 7}
+	learned := func(change func(*history.Row)) (learning.Info, []byte) {
 		t.Helper()
 		a := openAnalytics(t, s, filepath.Join(t.TempDir(), "analytics.db"))
-		var changed []fraud.Row
+		var changed []history.Row
 		for _, r := range rows {
 			change(&r)
 			changed = append(changed, r)
@@ -73,7 +75,7 @@ func TestTrainFromLabels(t *testing.T) {
 		if err := a.Load(t.Context(), changed); err != nil {
 			t.Fatal(err)
 		}
-		m, info, err := fraud.Learn(t.Context(), a, training, nil)
+		m, info, err := learning.Learn(t.Context(), a, training, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -83,13 +85,13 @@ func TestTrainFromLabels(t *testing.T) {
 		}
 		return info, file.Bytes()
 	}
-	info, file := learned(func(*fraud.Row) {})
+	info, file := learned(func(*history.Row) {})
 	t.Logf("%+v", info)
 	if info.Frauds < score.MinFrauds || info.TestedPayments < 100 || info.AUC < 0.8 || info.AveragePrecision < 0.5 || info.TestedFrom.Sub(info.To) < training.Delay {
 		t.Errorf("learned %+v", info)
 	}
 	turned := 0
-	_, same := learned(func(r *fraud.Row) { // every label that was not known when the test began
+	_, same := learned(func(r *history.Row) { // every label that was not known when the test began
 		if is, since, known := r.Fraud(); (known && since.After(info.TestedFrom)) || (!known && r.CreatedAt.After(info.TestedFrom)) {
 			r.Disputes = nil
 			if !is {
@@ -105,7 +107,7 @@ func TestTrainFromLabels(t *testing.T) {
 	if err := few.Load(t.Context(), rows[:labelledDaily*30]); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := fraud.Train(t.Context(), few, s, training, nil); !errors.Is(err, score.ErrTooFewFrauds) {
+	if _, err := learning.Train(t.Context(), few, s, training, nil); !errors.Is(err, score.ErrTooFewFrauds) {
 		t.Errorf("too few frauds: %v", err)
 	}
 	if all, err := s.Models(t.Context()); err != nil || len(all) != 0 {
@@ -113,10 +115,10 @@ func TestTrainFromLabels(t *testing.T) {
 	}
 }
 
-// history is what a model can learn from without a store.
-type history []fraud.Row
+// pastRows are those that a model can learn from without a store.
+type pastRows []history.Row
 
-func (h history) Replay(_ context.Context, _, _ string, from, to time.Time, each func(fraud.Row) error) error {
+func (h pastRows) Replay(_ context.Context, _, _ string, from, to time.Time, each func(history.Row) error) error {
 	for _, r := range h {
 		if r.CreatedAt.Before(from) || !r.CreatedAt.Before(to) {
 			continue
@@ -129,16 +131,16 @@ func (h history) Replay(_ context.Context, _, _ string, from, to time.Time, each
 }
 
 type trained struct {
-	info fraud.ModelInfo
+	info learning.Info
 	file []byte
 }
 
 // trainedTwo are two models of neighbouring days, trained once for all engines.
 var trainedTwo = sync.OnceValue(func() (two []trained) {
 	now := storetest.Epoch.Truncate(24 * time.Hour)
-	rows := history(labelled(id.New(id.Account), now))
+	rows := pastRows(labelled(id.New(id.Account), now))
 	for _, days := range []int{-2, -1} {
-		m, info, err := fraud.Learn(context.Background(), rows, fraud.Training{Now: now.AddDate(0, 0, days), Delay: 7 * 24 * time.Hour, Days: 28, Test: 7}, nil)
+		m, info, err := learning.Learn(context.Background(), rows, learning.Training{Now: now.AddDate(0, 0, days), Delay: 7 * 24 * time.Hour, Days: 28, Test: 7}, nil)
 		if err != nil {
 			panic(err)
 		}
@@ -146,7 +148,7 @@ var trainedTwo = sync.OnceValue(func() (two []trained) {
 		if err := score.WriteModel(&file, m); err != nil {
 			panic(err)
 		}
-		info.Version, info.State = m.Version, fraud.ModelTrained
+		info.Version, info.State = m.Version, learning.Trained
 		two = append(two, trained{info, file.Bytes()})
 	}
 	return two
@@ -154,7 +156,7 @@ var trainedTwo = sync.OnceValue(func() (two []trained) {
 
 // bothScore: an attempt is scored by the model that runs, and beside it by the one in
 // shadow, each by what it has learned.
-func bothScore(t *testing.T, h *fraud.ModelHolder) {
+func bothScore(t *testing.T, h *learning.Holder) {
 	t.Helper()
 	var saw score.Vector
 	l := fraud.NewLocal(fraud.LocalConfig{Models: h, Now: time.Now, Log: slog.New(slog.DiscardHandler),
@@ -178,7 +180,7 @@ func bothScore(t *testing.T, h *fraud.ModelHolder) {
 func TestModels(t *testing.T) {
 	onEach(t, func(t *testing.T, url string) {
 		s, ctx := open(t, url), t.Context()
-		holder := fraud.NewModelHolder(s, slog.New(slog.DiscardHandler))
+		holder := learning.NewHolder(s, slog.New(slog.DiscardHandler))
 		runs := func(running, shadow string) {
 			t.Helper()
 			if err := holder.Load(ctx); err != nil {
@@ -213,7 +215,7 @@ func TestModels(t *testing.T) {
 			t.Fatal("two trainings made the same model")
 		}
 		runs("", "") // trained is not running
-		if _, err := fraud.Compare(ctx, a, s, second.Version, now, delay, 14); !errors.Is(err, fraud.ErrNoModelRuns) {
+		if _, err := learning.Compare(ctx, a, s, second.Version, now, delay, 14); !errors.Is(err, learning.ErrNoModelRuns) {
 			t.Errorf("a comparison with nothing: %v", err)
 		}
 		set := func(version, state string) {
@@ -222,20 +224,20 @@ func TestModels(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		set(first.Version, fraud.ModelRunning)
-		set(second.Version, fraud.ModelShadow)
+		set(first.Version, learning.Running)
+		set(second.Version, learning.Shadow)
 		runs(first.Version, second.Version)
 		bothScore(t, holder)
-		c, err := fraud.Compare(ctx, a, s, second.Version, now, delay, 14)
+		c, err := learning.Compare(ctx, a, s, second.Version, now, delay, 14)
 		if err != nil || c.Payments < 100 || c.Frauds == 0 || c.RunningAUC < 0.7 || c.CandidateAUC < 0.7 || c.From.Before(first.TestedFrom) || c.From.Before(second.TestedFrom) {
 			t.Errorf("comparison %+v, %v", c, err)
 		}
-		if _, err := fraud.RollBack(ctx, s); err == nil {
+		if _, err := learning.RollBack(ctx, s); err == nil {
 			t.Error("rolled back to nothing")
 		}
-		set(second.Version, fraud.ModelRunning)
+		set(second.Version, learning.Running)
 		runs(second.Version, "")
-		if back, err := fraud.RollBack(ctx, s); err != nil || back.Version != first.Version {
+		if back, err := learning.RollBack(ctx, s); err != nil || back.Version != first.Version {
 			t.Errorf("rolled back to %s: %v", back.Version, err)
 		}
 		runs(first.Version, "")
@@ -248,14 +250,14 @@ func TestModels(t *testing.T) {
 		if err := s.AddModel(ctx, broken, []byte("no model")); err != nil {
 			t.Fatal(err)
 		}
-		set("broken", fraud.ModelRunning)
+		set("broken", learning.Running)
 		if err := holder.Load(ctx); !errors.Is(err, score.ErrDamagedModel) || holder.Running().Version != first.Version {
 			t.Errorf("a damaged model: %v, and %s runs", err, holder.Running().Version)
 		}
 		if _, err := s.Model(ctx, "nobody's"); fault.KindOf(err) != fault.KindNotFound {
 			t.Errorf("a model that is not there: %v", err)
 		}
-		if err := s.SetModel(ctx, "nobody's", fraud.ModelRunning); fault.KindOf(err) != fault.KindNotFound {
+		if err := s.SetModel(ctx, "nobody's", learning.Running); fault.KindOf(err) != fault.KindNotFound {
 			t.Errorf("a model that is not there: %v", err)
 		}
 		if err := s.SetModel(ctx, first.Version, "best"); fault.Code(err) != "value_invalid" {
@@ -266,7 +268,7 @@ func TestModels(t *testing.T) {
 			t.Fatalf("%v, %v", all, err)
 		}
 		for _, m := range all {
-			if m.Version == first.Version && (m.AUC != first.AUC || m.Frauds != first.Frauds || !m.From.Equal(first.From) || m.PromotedAt.IsZero() || m.State != fraud.ModelRetired) {
+			if m.Version == first.Version && (m.AUC != first.AUC || m.Frauds != first.Frauds || !m.From.Equal(first.From) || m.PromotedAt.IsZero() || m.State != learning.Retired) {
 				t.Errorf("kept %+v, want %+v", m, first)
 			}
 		}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/fraud/rulebook"
 	"github.com/paylink/paylink/internal/fraud/score"
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/idempotency"
@@ -23,7 +24,7 @@ import (
 
 // RuleStore is what an engine must give for rules, lists and policies.
 type RuleStore interface {
-	fraud.RuleStore
+	rulebook.Store
 	idempotency.Store
 }
 
@@ -55,12 +56,12 @@ func RunRules(t *testing.T, open func(t *testing.T) RuleStore) {
 }
 
 // NewRule makes a rule of the account.
-func NewRule(account string) fraud.Rule {
-	return fraud.Rule{ID: id.New(id.FraudRule), Account: account, Mode: link.Test, Name: "Many declines", Action: payment.Block, When: "card.declined_1h >= 3",
-		State: fraud.RuleOn, Version: 1, UpdatedAt: Epoch, UpdatedBy: "usr_1"}
+func NewRule(account string) rulebook.Rule {
+	return rulebook.Rule{ID: id.New(id.FraudRule), Account: account, Mode: link.Test, Name: "Many declines", Action: payment.Block, When: "card.declined_1h >= 3",
+		State: rulebook.On, Version: 1, UpdatedAt: Epoch, UpdatedBy: "usr_1"}
 }
 
-func (s rulesSuite) rule(t *testing.T) fraud.Rule {
+func (s rulesSuite) rule(t *testing.T) rulebook.Rule {
 	t.Helper()
 	r := NewRule(s.account)
 	must(t, s.PutFraudRule(s.ctx, r, 0, nil))
@@ -78,19 +79,19 @@ func ruleVersions(t *testing.T, s rulesSuite) {
 	first := s.rule(t)
 	must(t, s.PutFraudRule(s.ctx, first, 0, nil)) // the answer was lost
 	second := first
-	second.Version, second.State = 2, fraud.RuleShadow
+	second.Version, second.State = 2, rulebook.Shadow
 	must(t, s.PutFraudRule(s.ctx, second, 1, nil))
 	must(t, s.PutFraudRule(s.ctx, second, 1, nil))
 	all, err := s.FraudRules(s.ctx, s.account, link.Test)
-	if must(t, err); !reflect.DeepEqual(all, []fraud.Rule{second}) {
+	if must(t, err); !reflect.DeepEqual(all, []rulebook.Rule{second}) {
 		t.Fatalf("rules %+v", all)
 	}
 	gone := second
-	gone.Version, gone.State = 3, fraud.RuleDeleted
+	gone.Version, gone.State = 3, rulebook.Deleted
 	must(t, s.DeleteFraudRule(s.ctx, gone))
 	wantCode(t, s.DeleteFraudRule(s.ctx, gone), "not_found")
 	versions, err := s.FraudRuleVersions(s.ctx, s.account, link.Test, first.ID, 10)
-	if must(t, err); !reflect.DeepEqual(versions, []fraud.Rule{gone, second, first}) {
+	if must(t, err); !reflect.DeepEqual(versions, []rulebook.Rule{gone, second, first}) {
 		t.Fatalf("versions %+v", versions)
 	}
 	if none, err := s.FraudRules(s.ctx, s.account, link.Test); err != nil || len(none) != 0 {
@@ -112,7 +113,7 @@ func ruleRace(t *testing.T, s rulesSuite) {
 			switch err := s.PutFraudRule(s.ctx, mine, 1, nil); {
 			case err == nil:
 				won.Add(1)
-			case !errors.Is(err, fraud.ErrRuleChanged):
+			case !errors.Is(err, rulebook.ErrRuleChanged):
 				t.Error(err)
 			}
 		})
@@ -136,12 +137,12 @@ func ruleRecords(t *testing.T, s rulesSuite) {
 	}
 }
 
-func newEntry(account, value string) fraud.ListEntry {
-	return fraud.ListEntry{ID: id.New(id.FraudEntry), Account: account, Mode: link.Test, Kind: fraud.ListEmail, Action: payment.Block, Value: value, Note: "seen", CreatedAt: Epoch, CreatedBy: "usr_1"}
+func newEntry(account, value string) rulebook.Entry {
+	return rulebook.Entry{ID: id.New(id.FraudEntry), Account: account, Mode: link.Test, Kind: rulebook.KindEmail, Action: payment.Block, Value: value, Note: "seen", CreatedAt: Epoch, CreatedBy: "usr_1"}
 }
 
 func listEntries(t *testing.T, s rulesSuite) {
-	var made []fraud.ListEntry
+	var made []rulebook.Entry
 	for n := range 5 {
 		e := newEntry(s.account, fmt.Sprintf("p%d@mail.example", n))
 		must(t, s.PutFraudListEntry(s.ctx, e, nil))
@@ -152,15 +153,15 @@ func listEntries(t *testing.T, s rulesSuite) {
 	changed := made[4]
 	changed.Action, changed.ExpiresAt = payment.Allow, Epoch.Add(time.Hour)
 	must(t, s.PutFraudListEntry(s.ctx, changed, nil))
-	page, err := s.FraudListEntries(s.ctx, s.account, link.Test, fraud.ListEmail, "", 2)
-	if must(t, err); !reflect.DeepEqual(page, []fraud.ListEntry{changed, made[3]}) {
+	page, err := s.FraudListEntries(s.ctx, s.account, link.Test, rulebook.KindEmail, "", 2)
+	if must(t, err); !reflect.DeepEqual(page, []rulebook.Entry{changed, made[3]}) {
 		t.Fatalf("page %+v", page)
 	}
 	page, err = s.FraudListEntries(s.ctx, s.account, link.Test, "", page[1].ID, 10)
 	if must(t, err); len(page) != 3 || page[2].ID != made[0].ID {
 		t.Errorf("next page %+v", page)
 	}
-	if none, err := s.FraudListEntries(s.ctx, s.account, link.Test, fraud.ListBIN, "", 10); err != nil || len(none) != 0 {
+	if none, err := s.FraudListEntries(s.ctx, s.account, link.Test, rulebook.KindBIN, "", 10); err != nil || len(none) != 0 {
 		t.Errorf("of another kind %+v, %v", none, err)
 	}
 	must(t, s.DeleteFraudListEntry(s.ctx, s.account, link.Test, changed.ID))
@@ -173,7 +174,7 @@ func policies(t *testing.T, s rulesSuite) {
 	if p, err := s.FraudPolicy(s.ctx, s.account, link.Test); err != nil || p != nil {
 		t.Fatalf("at first %+v, %v", p, err)
 	}
-	for _, want := range []fraud.Policy{{FailOpen: false, ReviewFor: time.Hour, UpdatedAt: Epoch}, {FailOpen: true, UpdatedAt: Epoch}} {
+	for _, want := range []rulebook.Policy{{FailOpen: false, ReviewFor: time.Hour, UpdatedAt: Epoch}, {FailOpen: true, UpdatedAt: Epoch}} {
 		must(t, s.PutFraudPolicy(s.ctx, s.account, link.Test, want))
 		if p, err := s.FraudPolicy(s.ctx, s.account, link.Test); err != nil || p == nil || !reflect.DeepEqual(*p, want) {
 			t.Errorf("%+v, %v", p, err)
@@ -227,7 +228,7 @@ func prunedEntries(t *testing.T, s rulesSuite) {
 }
 
 func fullBook(t *testing.T, s rulesSuite) {
-	for range fraud.MaxRules {
+	for range rulebook.MaxRules {
 		s.rule(t)
 	}
 	wantCode(t, s.PutFraudRule(s.ctx, NewRule(s.account), 0, nil), "rules_limit_reached")
@@ -237,15 +238,15 @@ func fullBook(t *testing.T, s rulesSuite) {
 }
 
 // book is a process: the rulebook, and what it judges by.
-func (s rulesSuite) book(t *testing.T) (*fraud.LocalRules, *fraud.Rules) {
+func (s rulesSuite) book(t *testing.T) (*rulebook.Local, *fraud.Rulesets) {
 	t.Helper()
-	source := fraud.NewRules(s.RuleStore, time.Now, slog.New(slog.DiscardHandler))
+	source := fraud.NewRulesets(s.RuleStore, time.Now, slog.New(slog.DiscardHandler))
 	must(t, source.Load(s.ctx))
-	return fraud.NewLocalRules(fraud.LocalRulesConfig{Store: s.RuleStore, Source: source, Now: time.Now, Log: slog.New(slog.DiscardHandler)}), source
+	return rulebook.New(rulebook.Config{Store: s.RuleStore, Reload: source.Load, Now: time.Now, Log: slog.New(slog.DiscardHandler)}), source
 }
 
 // decide asks about an attempt of 12.50 € at the account.
-func decide(source fraud.RuleSource, account string) payment.Risk {
+func decide(source *fraud.Rulesets, account string) payment.Risk {
 	var none score.Vector
 	return source.Ruleset(account, link.Test).Decide(&fraud.Attempt{At: time.Now(), Account: account, Mode: link.Test, Amount: money.Of(1250, "EUR"), Email: "eve@mail.example", BIN: "424242"}, &none, nil)
 }
@@ -255,11 +256,11 @@ func decide(source fraud.RuleSource, account string) payment.Risk {
 func ruleTenants(t *testing.T, s rulesSuite) {
 	book, source := s.book(t)
 	mine, other := s.account, id.New(id.Account)
-	r, err := book.PutRule(s.ctx, fraud.Rule{Account: mine, Mode: link.Test, Name: "All", Action: payment.Block, When: "amount > 1", State: fraud.RuleOn}, "usr_1", nil)
+	r, err := book.PutRule(s.ctx, rulebook.Rule{Account: mine, Mode: link.Test, Name: "All", Action: payment.Block, When: "amount > 1", State: rulebook.On}, "usr_1", nil)
 	must(t, err)
-	e, err := book.PutListEntry(s.ctx, fraud.ListEntry{Account: mine, Mode: link.Test, Kind: fraud.ListBIN, Action: payment.Block, Value: "555555"}, "usr_1", nil)
+	e, err := book.PutListEntry(s.ctx, rulebook.Entry{Account: mine, Mode: link.Test, Kind: rulebook.KindBIN, Action: payment.Block, Value: "555555"}, "usr_1", nil)
 	must(t, err)
-	_, err = book.PutPolicy(s.ctx, mine, link.Test, fraud.Policy{FailOpen: false})
+	_, err = book.PutPolicy(s.ctx, mine, link.Test, rulebook.Policy{FailOpen: false})
 	must(t, err)
 	if got := decide(source, mine); got.Action != payment.Block || got.Rule != r.ID {
 		t.Errorf("its own: %+v", got)
@@ -291,10 +292,10 @@ func ruleTenants(t *testing.T, s rulesSuite) {
 	_, err = book.PutListEntry(s.ctx, e, "usr_2", nil)
 	wantCode(t, err, "not_found")
 	wantCode(t, book.DeleteListEntry(s.ctx, other, link.Test, e.ID), "not_found")
-	builtin := fraud.BuiltinID("card_declines")
-	_, err = book.PutRule(s.ctx, fraud.Rule{ID: builtin, Account: mine, Mode: link.Test, State: fraud.RuleOn}, "usr_1", nil)
+	builtin := rulebook.BuiltinID("card_declines")
+	_, err = book.PutRule(s.ctx, rulebook.Rule{ID: builtin, Account: mine, Mode: link.Test, State: rulebook.On}, "usr_1", nil)
 	must(t, err)
-	for account, want := range map[string]string{mine: fraud.RuleOn, other: fraud.RuleOff} {
+	for account, want := range map[string]string{mine: rulebook.On, other: rulebook.Off} {
 		all, err := book.Rules(s.ctx, account, link.Test)
 		must(t, err)
 		for _, seen := range all {
@@ -336,17 +337,17 @@ func ruleSpread(t *testing.T, s rulesSuite) {
 		}
 		t.Logf("in force elsewhere after %v", time.Since(began))
 	}
-	r, err := book.PutRule(s.ctx, fraud.Rule{Account: s.account, Mode: link.Test, Name: "All", Action: payment.Block, When: "amount > 1", State: fraud.RuleOn}, "usr_1", nil)
+	r, err := book.PutRule(s.ctx, rulebook.Rule{Account: s.account, Mode: link.Test, Name: "All", Action: payment.Block, When: "amount > 1", State: rulebook.On}, "usr_1", nil)
 	must(t, err)
 	if got := decide(here, s.account); got.Action != payment.Block {
 		t.Errorf("here at once: %+v", got)
 	}
 	within(s.account, payment.Block)
-	r.State = fraud.RuleOff
+	r.State = rulebook.Off
 	_, err = book.PutRule(s.ctx, r, "usr_1", nil)
 	must(t, err)
 	within(s.account, payment.Allow)
-	e, err := book.PutListEntry(s.ctx, fraud.ListEntry{Mode: link.Test, Kind: fraud.ListEmail, Action: payment.Hold, Value: "@Mail.example"}, "operator", nil)
+	e, err := book.PutListEntry(s.ctx, rulebook.Entry{Mode: link.Test, Kind: rulebook.KindEmail, Action: payment.Hold, Value: "@Mail.example"}, "operator", nil)
 	must(t, err)
 	within(s.account, payment.Hold)
 	within(id.New(id.Account), payment.Hold)

@@ -1,4 +1,4 @@
-package fraud
+package spelling
 
 import "net/netip"
 
@@ -9,9 +9,9 @@ const (
 	prefixBits6 = 48
 )
 
-// Prefix is the network that an address is counted by, such as 203.0.113.0/24; ""
+// Network returns the network that an address is counted by, such as 203.0.113.0/24; ""
 // where the address is not known.
-func Prefix(a netip.Addr) string {
+func Network(a netip.Addr) string {
 	a = a.Unmap().WithZone("")
 	bits := prefixBits6
 	switch {

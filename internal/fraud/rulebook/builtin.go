@@ -1,9 +1,19 @@
-package fraud
+package rulebook
 
 import (
+	"cmp"
+	"slices"
+
 	"github.com/paylink/paylink/internal/id"
+	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/payment"
 )
+
+// Actions are those that rules and lists can take, in the order in which they are asked.
+var Actions = [...]payment.Action{payment.Challenge, payment.Allow, payment.Block, payment.Hold}
+
+// Rank returns the place of an action in that order; -1 if no rule can take it.
+func Rank(a payment.Action) int { return slices.Index(Actions[:], a) }
 
 // builtin is a rule of the default set. Its text is part of the release: a change of
 // it raises its version. The state is that of live mode; in test mode all are off,
@@ -21,27 +31,27 @@ type builtin struct {
 // speak of a card or an address that was refused again and again; what would touch
 // an honest first payment is in shadow, for the merchant to look at first.
 var builtins = []builtin{
-	{name: "score_high", version: 1, title: "High score: ask for 3-D Secure", action: payment.Challenge, state: RuleOn,
+	{name: "score_high", version: 1, title: "High score: ask for 3-D Secure", action: payment.Challenge, state: On,
 		when: "scored && score >= 75"},
-	{name: "card_tried_often", version: 1, title: "One card tried ten times in an hour: ask for 3-D Secure", action: payment.Challenge, state: RuleOn,
+	{name: "card_tried_often", version: 1, title: "One card tried ten times in an hour: ask for 3-D Secure", action: payment.Challenge, state: On,
 		when: "card.attempted_1h >= 10"},
-	{name: "link_many_cards", version: 1, title: "Many cards on one link, most of them declined: ask for 3-D Secure", action: payment.Challenge, state: RuleOn,
+	{name: "link_many_cards", version: 1, title: "Many cards on one link, most of them declined: ask for 3-D Secure", action: payment.Challenge, state: On,
 		when: "link.cards_1d >= 10 && link.declined_1h >= 8 && link.declined_1h * 3 > link.attempted_1h * 2"},
-	{name: "new_card_large_amount", version: 1, title: "Large amount on a card never seen: ask for 3-D Secure", action: payment.Challenge, state: RuleShadow,
+	{name: "new_card_large_amount", version: 1, title: "Large amount on a card never seen: ask for 3-D Secure", action: payment.Challenge, state: Shadow,
 		when: "account.attempted_30d >= 50 && card.age_days < 0 && account.amount_ratio >= 5"},
-	{name: "card_declines", version: 1, title: "Many declines on one card in an hour", action: payment.Block, state: RuleOn,
+	{name: "card_declines", version: 1, title: "Many declines on one card in an hour", action: payment.Block, state: On,
 		when: "card.declined_1h >= 5 && card.authorised_1h == 0"},
-	{name: "address_many_cards", version: 1, title: "Many cards from one address in a day, most of them declined", action: payment.Block, state: RuleOn,
+	{name: "address_many_cards", version: 1, title: "Many cards from one address in a day, most of them declined", action: payment.Block, state: On,
 		when: "address.cards_1d >= 8 && address.declined_1d >= 6 && address.declined_1d * 2 > address.attempted_1d"},
-	{name: "card_disputed", version: 1, title: "The card's owner called a payment fraud in the last 30 days", action: payment.Block, state: RuleOn,
+	{name: "card_disputed", version: 1, title: "The card's owner called a payment fraud in the last 30 days", action: payment.Block, state: On,
 		when: "card.disputed_30d >= 1"},
-	{name: "score_very_high", version: 1, title: "Very high score", action: payment.Block, state: RuleShadow,
+	{name: "score_very_high", version: 1, title: "Very high score", action: payment.Block, state: Shadow,
 		when: "scored && score >= 95"},
-	{name: "amount_far_above", version: 1, title: "Amount far above what the account takes", action: payment.Hold, state: RuleShadow,
+	{name: "amount_far_above", version: 1, title: "Amount far above what the account takes", action: payment.Hold, state: Shadow,
 		when: "account.attempted_30d >= 50 && account.amount_ratio >= 10 && account.amount_deviation > 4"},
-	{name: "email_disputed", version: 1, title: "The payer's e-mail had disputes in the last 30 days", action: payment.Hold, state: RuleShadow,
+	{name: "email_disputed", version: 1, title: "The payer's e-mail had disputes in the last 30 days", action: payment.Hold, state: Shadow,
 		when: "email.disputed_30d >= 1"},
-	{name: "score_to_review", version: 1, title: "High score: a person decides", action: payment.Hold, state: RuleShadow,
+	{name: "score_to_review", version: 1, title: "High score: a person decides", action: payment.Hold, state: Shadow,
 		when: "scored && score >= 85"},
 }
 
@@ -59,8 +69,8 @@ var builtinByID = func() map[string]*builtin {
 // rule is the default as a rule of the installation.
 func (b *builtin) rule(mode string) Rule {
 	state := b.state
-	if mode != modeLive {
-		state = RuleOff
+	if mode != link.Live {
+		state = Off
 	}
 	return Rule{ID: BuiltinID(b.name), Mode: mode, Name: b.title, Action: b.action, When: b.when, State: state, Version: b.version, Builtin: true}
 }
@@ -72,10 +82,10 @@ func (b *builtin) switched(kept Rule) Rule {
 	return r
 }
 
-// effective is what an account is judged by: its own rules, the installation's, and
+// Effective returns what an account is judged by: its own rules, the installation's, and
 // the default set as the account, or else the operator, switched it. Within one
 // action this is the order in which they are asked.
-func effective(mode string, own, common []Rule) []Rule {
+func Effective(mode string, own, common []Rule) []Rule {
 	states := map[string]Rule{}
 	var out []Rule
 	for _, list := range [][]Rule{own, common} {
@@ -96,6 +106,6 @@ func effective(mode string, own, common []Rule) []Rule {
 		}
 		out = append(out, r)
 	}
-	inOrder(out)
+	slices.SortStableFunc(out, func(a, b Rule) int { return cmp.Compare(Rank(a.Action), Rank(b.Action)) })
 	return out
 }

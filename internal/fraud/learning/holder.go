@@ -1,4 +1,4 @@
-package fraud
+package learning
 
 import (
 	"context"
@@ -15,35 +15,33 @@ const (
 	modelsRead   = 4 * time.Second
 )
 
-// ModelHolder is the source that follows what is kept. Load it before it is asked,
+// Holder is the source that follows what is kept. Load it before it is asked,
 // then Run it.
-type ModelHolder struct {
+type Holder struct {
 	models          Models
 	log             *slog.Logger
 	running, shadow atomic.Pointer[score.Model]
 }
 
-var _ ModelSource = (*ModelHolder)(nil)
-
-// NewModelHolder makes one that knows no model.
-func NewModelHolder(models Models, log *slog.Logger) *ModelHolder {
-	return &ModelHolder{models: models, log: log}
+// NewHolder makes one that knows no model.
+func NewHolder(models Models, log *slog.Logger) *Holder {
+	return &Holder{models: models, log: log}
 }
 
-// Running implements ModelSource.
-func (h *ModelHolder) Running() *score.Model { return h.running.Load() }
+// Running returns the model that scores; nil if none does.
+func (h *Holder) Running() *score.Model { return h.running.Load() }
 
-// Shadow implements ModelSource.
-func (h *ModelHolder) Shadow() *score.Model { return h.shadow.Load() }
+// Shadow returns the model that scores beside it, without a say; nil if none does.
+func (h *Holder) Shadow() *score.Model { return h.shadow.Load() }
 
 // Load reads what runs now, as far as it is not what runs here. A model that cannot be
 // read leaves the one that is there.
-func (h *ModelHolder) Load(ctx context.Context) error {
+func (h *Holder) Load(ctx context.Context) error {
 	all, err := h.models.Models(ctx)
 	if err != nil {
 		return err
 	}
-	for state, to := range map[string]*atomic.Pointer[score.Model]{ModelRunning: &h.running, ModelShadow: &h.shadow} {
+	for state, to := range map[string]*atomic.Pointer[score.Model]{Running: &h.running, Shadow: &h.shadow} {
 		version := ""
 		for _, m := range all {
 			if m.State == state {
@@ -67,7 +65,7 @@ func (h *ModelHolder) Load(ctx context.Context) error {
 }
 
 // Run reloads until ctx ends (nil). While the store is away, what is known stays.
-func (h *ModelHolder) Run(ctx context.Context) error {
+func (h *Holder) Run(ctx context.Context) error {
 	look := time.NewTicker(modelsReload)
 	defer look.Stop()
 	for {

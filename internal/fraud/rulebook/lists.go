@@ -1,4 +1,4 @@
-package fraud
+package rulebook
 
 import (
 	"context"
@@ -15,12 +15,12 @@ import (
 	"github.com/paylink/paylink/internal/spelling"
 )
 
-// ListKinds are all kinds.
-var ListKinds = []ListKind{ListCard, ListBIN, ListEmail, ListAddress, ListCountry}
+// Kinds are all kinds.
+var Kinds = []Kind{KindCard, KindBIN, KindEmail, KindAddress, KindCountry}
 
-// Lists implements Rulebook: an account's own entries, newest first.
-func (l *LocalRules) Lists(ctx context.Context, account, mode string, kind ListKind, before string, limit int) ([]ListEntry, error) {
-	if kind != "" && !slices.Contains(ListKinds, kind) {
+// Lists implements Service: an account's own entries, newest first.
+func (l *Local) Lists(ctx context.Context, account, mode string, kind Kind, before string, limit int) ([]Entry, error) {
+	if kind != "" && !slices.Contains(Kinds, kind) {
 		return nil, badKind()
 	}
 	if limit <= 0 {
@@ -33,41 +33,41 @@ func badKind() error {
 	return fault.Invalid("kind", "list_kind_invalid", "Must be card, bin, email, address or country.")
 }
 
-// PutListEntry implements Rulebook. Of an entry that is there, kind and value stay.
-func (l *LocalRules) PutListEntry(ctx context.Context, e ListEntry, by string, t *idempotency.Ticket) (ListEntry, error) {
+// PutListEntry implements Service. Of an entry that is there, kind and value stay.
+func (l *Local) PutListEntry(ctx context.Context, e Entry, by string, t *idempotency.Ticket) (Entry, error) {
 	now := l.Now().UTC().Truncate(time.Microsecond)
-	if err := checkMode(e.Mode); err != nil {
-		return ListEntry{}, err
+	if err := CheckMode(e.Mode); err != nil {
+		return Entry{}, err
 	}
 	if e.ID != "" {
 		was, err := l.Store.FraudListEntry(ctx, e.Account, e.Mode, e.ID)
 		if err != nil {
-			return ListEntry{}, err
+			return Entry{}, err
 		}
 		e.Kind, e.Value, e.CreatedAt, e.CreatedBy = was.Kind, was.Value, was.CreatedAt, was.CreatedBy
 	}
 	if err := checkEntry(&e, now); err != nil {
-		return ListEntry{}, err
+		return Entry{}, err
 	}
 	if e.ID == "" {
 		e.ID, e.CreatedAt, e.CreatedBy = id.New(id.FraudEntry), now, by
 	}
 	record, err := t.Fill(e, now)
 	if err != nil {
-		return ListEntry{}, err
+		return Entry{}, err
 	}
 	if err := l.Store.PutFraudListEntry(ctx, e, record); err != nil {
-		return ListEntry{}, err
+		return Entry{}, err
 	}
 	l.changed(ctx)
 	return e, nil
 }
 
-func checkEntry(e *ListEntry, now time.Time) error {
-	if !slices.Contains(ListKinds, e.Kind) {
+func checkEntry(e *Entry, now time.Time) error {
+	if !slices.Contains(Kinds, e.Kind) {
 		return badKind()
 	}
-	if e.Account == "" && e.Kind == ListCard {
+	if e.Account == "" && e.Kind == KindCard {
 		return fault.Invalid("kind", "list_kind_invalid", "A card's fingerprint is one account's: the installation has no list of cards.")
 	}
 	if e.Action != payment.Allow && e.Action != payment.Block && e.Action != payment.Hold {
@@ -82,7 +82,7 @@ func checkEntry(e *ListEntry, now time.Time) error {
 	if !e.ExpiresAt.IsZero() && !e.ExpiresAt.After(now) {
 		return fault.Invalid("expiresAt", "expiry_invalid", "Must be in the future.")
 	}
-	value, rule := canonical(e.Kind, e.Value)
+	value, rule := Canonical(e.Kind, e.Value)
 	if value == "" {
 		return fault.Invalid("value", "list_value_invalid", "%s", rule)
 	}
@@ -98,24 +98,24 @@ const (
 	mappedBits     = 96 // before an IPv4 address that is written as an IPv6 one
 )
 
-// canonical is a value, however it was typed or pasted, as attempts carry it; "" with
+// Canonical returns a value, however it was typed or pasted, as attempts carry it; "" with
 // the rule that it breaks.
-func canonical(kind ListKind, v string) (value, rule string) {
+func Canonical(kind Kind, v string) (value, rule string) {
 	v = spelling.Pasted(v)
 	switch kind {
-	case ListCard:
+	case KindCard:
 		lower := strings.ToLower(v)
 		if len(v) < minFingerprint || len(v) > maxFingerprint || strings.Trim(lower, "abcdefghijklmnopqrstuvwxyz0123456789_-") != "" || strings.Trim(v, "0123456789-") == "" { // the last: a card number is never kept
 			return "", "Must be a card's fingerprint, as a payment shows it."
 		}
 		return v, ""
-	case ListBIN:
+	case KindBIN:
 		v = strings.ReplaceAll(spelling.Typed(v), "-", "")
 		if len(v) != binDigits || strings.Trim(v, "0123456789") != "" {
 			return "", "Must be the first 6 digits of a card number."
 		}
 		return v, ""
-	case ListEmail:
+	case KindEmail:
 		v = strings.ReplaceAll(v, "＠", "@")
 		if domain, all := strings.CutPrefix(v, "@"); all {
 			if host, err := spelling.Host(domain); err == nil {
@@ -125,18 +125,18 @@ func canonical(kind ListKind, v string) (value, rule string) {
 			return key, ""
 		}
 		return "", "Must be an e-mail address, or @ and a domain for all of its addresses."
-	case ListAddress:
+	case KindAddress:
 		v = strings.Trim(spelling.Typed(v), "[]")
 		if p, err := netip.ParsePrefix(v); err == nil {
 			if bits := p.Bits() - mappedBits; p.Addr().Is4In6() && bits >= 0 {
 				p = netip.PrefixFrom(p.Addr().Unmap(), bits)
 			}
-			if Prefix(p.Addr()) == p.Masked().String() {
-				return Prefix(p.Addr()), ""
+			if spelling.Network(p.Addr()) == p.Masked().String() {
+				return spelling.Network(p.Addr()), ""
 			}
 		}
 		if addr, err := netip.ParseAddr(v); err == nil {
-			return Prefix(addr), ""
+			return spelling.Network(addr), ""
 		}
 		return "", "Must be an IP address, or its /24 (IPv4) or /48 (IPv6) network: lists hold networks of this size."
 	}
@@ -147,8 +147,8 @@ func canonical(kind ListKind, v string) (value, rule string) {
 	return upper, ""
 }
 
-// DeleteListEntry implements Rulebook.
-func (l *LocalRules) DeleteListEntry(ctx context.Context, account, mode, id string) error {
+// DeleteListEntry implements Service.
+func (l *Local) DeleteListEntry(ctx context.Context, account, mode, id string) error {
 	if err := l.Store.DeleteFraudListEntry(ctx, account, mode, id); err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package fraud
+package score
 
 import (
 	"strings"
@@ -31,3 +31,6 @@ func plainEmail(s string) bool {
 	}
 	return true
 }
+
+// Scope returns the name that keeps the counts of one account, mode and currency apart from all others.
+func Scope(account, mode, currency string) string { return account + "\x00" + mode + "\x00" + currency }

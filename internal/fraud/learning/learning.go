@@ -1,4 +1,7 @@
-package fraud
+// Package learning is what the payments of the past teach: it trains models, compares
+// and promotes them, follows the ones in force (Holder), and answers what a rule would
+// have done (Backtester). Nothing here sees more of a payment than was known at the time.
+package learning
 
 import (
 	"context"
@@ -7,14 +10,14 @@ import (
 
 // The states of a model. One of the installation is running at most, one in shadow.
 const (
-	ModelRunning = "running"
-	ModelShadow  = "shadow" // scores beside the running one, and decides nothing
-	ModelRetired = "retired"
-	ModelTrained = "trained" // waits for somebody to look at it
+	Running = "running"
+	Shadow  = "shadow" // scores beside the running one, and decides nothing
+	Retired = "retired"
+	Trained = "trained" // waits for somebody to look at it
 )
 
-// ModelInfo is a trained model, without its trees.
-type ModelInfo struct {
+// Info is a trained model, without its trees.
+type Info struct {
 	Version          string
 	State            string
 	TrainedAt        time.Time
@@ -28,9 +31,9 @@ type ModelInfo struct {
 	PromotedAt            time.Time
 }
 
-// ModelComparison sets one model beside the running one on the same payments.
-type ModelComparison struct {
-	Running, Candidate ModelInfo
+// Comparison sets one model beside the running one on the same payments.
+type Comparison struct {
+	Running, Candidate Info
 	From, To           time.Time
 	Payments, Frauds   int
 	// Measures of both on those payments.
@@ -42,11 +45,11 @@ type ModelComparison struct {
 // Models keeps what was trained. Models are the installation's: they learn from every
 // account's labels, and show none of them.
 type Models interface {
-	Models(context.Context) ([]ModelInfo, error)
+	Models(context.Context) ([]Info, error)
 	// Model is the file of a version, as package score writes it.
 	Model(ctx context.Context, version string) ([]byte, error)
 	// AddModel keeps a model that was trained; state trained.
-	AddModel(ctx context.Context, info ModelInfo, file []byte) error
+	AddModel(ctx context.Context, info Info, file []byte) error
 	// SetModel moves a model to running, shadow or retired. What was running before is
 	// retired in the same commit, so a roll-back is the promotion of the one before.
 	SetModel(ctx context.Context, version, state string) error

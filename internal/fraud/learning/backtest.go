@@ -1,4 +1,4 @@
-package fraud
+package learning
 
 import (
 	"cmp"
@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/fraud/history"
 	"github.com/paylink/paylink/internal/fraud/rule"
+	"github.com/paylink/paylink/internal/fraud/rulebook"
 	"github.com/paylink/paylink/internal/fraud/score"
 	"github.com/paylink/paylink/internal/money"
 	"github.com/paylink/paylink/internal/payment"
@@ -28,28 +30,80 @@ const (
 
 var errBacktestLong = fault.New(fault.KindConflict, "backtest_too_long", "The backtest took longer than %d seconds. Choose a shorter period.", int(backtestTime/time.Second))
 
-// Backtest implements Rulebook. It replays the account's payments in the order of
+// Backtest is a question: what would this rule have done?
+type Backtest struct {
+	Account, Mode string
+	Rule          rulebook.Rule // ID may be "": a rule that is not kept yet
+	From, To      time.Time
+}
+
+// BacktestResult is its answer, over the account's own history by features as they
+// were at the time. Fraud, Legitimate, Unknown, AlreadyBlocked and Declined add up to
+// Matched. Legitimate is what somebody marked so, and what was authorised and not
+// objected to for MatureAfter.
+type BacktestResult struct {
+	Payments, Matched int64
+	Fraud, Legitimate int64 // matched, and known to be
+	Unknown           int64 // matched, authorised, and not known yet
+	MissedFraud       int64 // known fraud that the rule did not match
+	AlreadyBlocked    int64 // matched, and blocked at the time by something else: their end cannot be known
+	Money             map[money.Currency]BacktestMoney
+	Precision, Recall float64 // of what is known; -1: nothing is known
+	Mature            int64   // payments old enough that a dispute would have come
+	MatureAfter       time.Duration
+	Examples          []history.Row // matched, newest first, at most 20
+	Declined          int64         // matched, and refused by the issuer: no money was at stake
+	Errors            int64         // payments on which the rule could not be evaluated (cost limit)
+	Took              time.Duration
+}
+
+// BacktestMoney is both sides in minor units.
+type BacktestMoney struct {
+	FraudStopped, HonestStopped, UnknownStopped, FraudMissed int64
+}
+
+// Backtester answers what rules would have done.
+type Backtester interface {
+	Backtest(context.Context, Backtest) (BacktestResult, error)
+}
+
+// LocalBacktester is the real thing, over the payments of the past.
+type LocalBacktester struct {
+	history history.Replayer // nil: nothing can be backtested here
+	now     func() time.Time
+	running chan struct{} // a place for each that runs
+}
+
+var _ Backtester = (*LocalBacktester)(nil)
+
+// NewLocalBacktester returns one that reads a history. With nil each question is
+// answered by the fault history_unavailable.
+func NewLocalBacktester(h history.Replayer, now func() time.Time) *LocalBacktester {
+	return &LocalBacktester{history: h, now: now, running: make(chan struct{}, maxBacktests)}
+}
+
+// Backtest implements Backtester. It replays the account's payments in the order of
 // their making; each is asked about with what was known before it, as Past gives it: an
 // outcome from when the issuer told it, a label from when it became known. A score is
 // the one that the payment was given at the time.
-func (l *LocalRules) Backtest(ctx context.Context, b Backtest) (BacktestResult, error) {
+func (l *LocalBacktester) Backtest(ctx context.Context, b Backtest) (BacktestResult, error) {
 	run, err := l.admit(&b)
 	if err != nil {
 		return BacktestResult{}, err
 	}
 	select {
-	case l.backtests <- struct{}{}:
-		defer func() { <-l.backtests }()
+	case l.running <- struct{}{}:
+		defer func() { <-l.running }()
 	default:
 		busy := fault.New(fault.KindRateLimited, "backtest_busy", "Other backtests are running. Try again in a moment.")
 		busy.RetryAfter = 5 * time.Second
 		return BacktestResult{}, busy
 	}
-	began := l.Now()
+	began := l.now()
 	ctx, cancel := context.WithTimeoutCause(ctx, backtestTime, errBacktestLong)
 	defer cancel()
 	t := newTester(b, run, began)
-	err = l.History.Replay(ctx, b.Account, b.Mode, b.From.Add(-Window), b.To, func(r Row) error {
+	err = l.history.Replay(ctx, b.Account, b.Mode, b.From.Add(-history.Window), b.To, func(r history.Row) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
@@ -63,23 +117,23 @@ func (l *LocalRules) Backtest(ctx context.Context, b Backtest) (BacktestResult, 
 		return BacktestResult{}, err
 	}
 	out := t.result()
-	out.Took = l.Now().Sub(began)
+	out.Took = l.now().Sub(began)
 	return out, nil
 }
 
 // admit checks the question.
-func (l *LocalRules) admit(b *Backtest) (*rule.Program, error) {
-	if err := checkMode(b.Mode); err != nil {
+func (l *LocalBacktester) admit(b *Backtest) (*rule.Program, error) {
+	if err := rulebook.CheckMode(b.Mode); err != nil {
 		return nil, err
 	}
 	if b.Account == "" { // an account's history is its own
 		return nil, fault.Invalid("account", "parameter_invalid", "A backtest is over one account's own payments.")
 	}
-	if l.History == nil {
+	if l.history == nil {
 		return nil, fault.New(fault.KindUnavailable, "history_unavailable", "The payments of the past cannot be read here.")
 	}
 	if b.To.IsZero() {
-		b.To = l.Now()
+		b.To = l.now()
 	}
 	if b.From.IsZero() {
 		b.From = b.To.AddDate(0, 0, -30)
@@ -87,10 +141,10 @@ func (l *LocalRules) admit(b *Backtest) (*rule.Program, error) {
 	if !b.From.Before(b.To) || b.To.Sub(b.From) > maxBacktestDays*24*time.Hour {
 		return nil, fault.Invalid("from", "range_invalid", "A backtest's period has a beginning before its end, and at most %d days.", maxBacktestDays)
 	}
-	if rank(b.Rule.Action) < 0 {
+	if rulebook.Rank(b.Rule.Action) < 0 {
 		return nil, fault.Invalid("action", "rule_action_invalid", "Must be request_3ds, allow, block or review.")
 	}
-	return CompileRule(b.Rule.When)
+	return rulebook.Compile(b.Rule.When)
 }
 
 // tester asks one rule about payment after payment.
@@ -98,19 +152,19 @@ type tester struct {
 	ask    Backtest
 	run    *rule.Program
 	mature time.Time // payments made before are old enough
-	past   *Past
+	past   *history.Past
 	out    BacktestResult
 	vars   rule.Vars
 	vector score.Vector
 }
 
 func newTester(b Backtest, run *rule.Program, now time.Time) *tester {
-	return &tester{ask: b, run: run, mature: now.Add(-matureAfter), past: NewPast(now, backtestEntities),
+	return &tester{ask: b, run: run, mature: now.Add(-matureAfter), past: history.NewPast(now, backtestEntities),
 		out: BacktestResult{Money: map[money.Currency]BacktestMoney{}, MatureAfter: matureAfter}}
 }
 
 // see takes the next payment. Those before the period only teach.
-func (t *tester) see(r *Row) {
+func (t *tester) see(r *history.Row) {
 	if r.CreatedAt.Before(t.ask.From) || !r.CreatedAt.Before(t.ask.To) {
 		t.past.Next(r, nil)
 		return
@@ -120,16 +174,15 @@ func (t *tester) see(r *Row) {
 }
 
 // judge asks the rule about a payment of the period, and books the answer.
-func (t *tester) judge(r *Row) {
+func (t *tester) judge(r *history.Row) {
 	out := &t.out
 	out.Payments++
 	mature := r.CreatedAt.Before(t.mature)
 	if mature {
 		out.Mature++
 	}
-	a := Attempt{Payment: r.ID, At: r.CreatedAt, Account: r.Account, Mode: r.Mode, Link: r.Link, Amount: r.Amount, Fingerprint: r.Risk.Fingerprint,
-		BIN: r.Risk.BIN, Brand: r.CardBrand, Email: r.PayerEmail, Address: r.Risk.Address, Country: r.Risk.Country}
-	fillVars(&t.vars, &a, &t.vector, &score.Assessment{Score: r.Risk.Score, Basis: score.Basis(r.Risk.Basis)})
+	t.vars.See(rule.Vars{Amount: r.Amount, Fingerprint: r.Risk.Fingerprint, BIN: r.Risk.BIN, Brand: r.CardBrand, Email: r.PayerEmail, Address: r.Risk.Address,
+		Country: r.Risk.Country, Link: r.Link, Features: &t.vector}, &score.Assessment{Score: r.Risk.Score, Basis: score.Basis(r.Risk.Basis)})
 	matched, err := t.run.Eval(&t.vars)
 	if err != nil {
 		out.Errors++
@@ -173,7 +226,7 @@ func (t *tester) result() BacktestResult {
 	if n := len(out.Examples); n > backtestExamples {
 		out.Examples = out.Examples[n-backtestExamples:]
 	}
-	slices.SortStableFunc(out.Examples, func(a, b Row) int { return cmp.Compare(b.CreatedAt.UnixNano(), a.CreatedAt.UnixNano()) })
+	slices.SortStableFunc(out.Examples, func(a, b history.Row) int { return cmp.Compare(b.CreatedAt.UnixNano(), a.CreatedAt.UnixNano()) })
 	out.Precision, out.Recall = -1, -1
 	if n := out.Fraud + out.Legitimate; n > 0 {
 		out.Precision = float64(out.Fraud) / float64(n)

@@ -1,4 +1,4 @@
-package fraud
+package history
 
 import (
 	"container/heap"
@@ -8,22 +8,18 @@ import (
 	"github.com/paylink/paylink/internal/payment"
 )
 
-// Window is how far back anything is counted.
-const Window = 31 * 24 * time.Hour
+// Bounds of what is counted.
+const (
+	Window = 31 * 24 * time.Hour // how far back
+	// MaxEntities of each kind (cards, addresses, e-mails, links, accounts, BINs) are
+	// remembered: with a million payments a month, about 500 MiB.
+	MaxEntities = 300_000
+)
 
-// scope keeps the counts of one account, mode and currency apart from all others.
-func scope(account, mode, currency string) string { return account + "\x00" + mode + "\x00" + currency }
-
-// seen is the attempt as features see it, at a moment.
-func (a *Attempt) seen(at time.Time) score.Attempt {
-	return score.Attempt{ID: a.Payment, Scope: scope(a.Account, a.Mode, string(a.Amount.Currency)), At: at, Account: a.Account, Link: a.Link,
-		Card: a.Fingerprint, BIN: a.BIN, Email: EmailKey(a.Email), Address: a.Address, Minor: a.Amount.Minor}
-}
-
-// seen is the row's attempt as features see it.
-func (r *Row) seen(at time.Time) score.Attempt {
-	return score.Attempt{ID: r.ID, Scope: scope(r.Account, r.Mode, string(r.Amount.Currency)), At: at, Account: r.Account, Link: r.Link,
-		Card: r.Risk.Fingerprint, BIN: r.Risk.BIN, Email: EmailKey(r.PayerEmail), Address: r.Risk.Address, Minor: r.Amount.Minor}
+// Attempt returns the row's attempt as features see it, as if it was made at a moment.
+func (r *Row) Attempt(at time.Time) score.Attempt {
+	return score.Attempt{ID: r.ID, Scope: score.Scope(r.Account, r.Mode, string(r.Amount.Currency)), At: at, Account: r.Account, Link: r.Link,
+		Card: r.Risk.Fingerprint, BIN: r.Risk.BIN, Email: score.EmailKey(r.PayerEmail), Address: r.Risk.Address, Minor: r.Amount.Minor}
 }
 
 // Past goes through rows in the order of their making and gives what was known
@@ -49,12 +45,12 @@ func (p *Past) at(t time.Time) time.Time {
 	return t
 }
 
-// Next gives the features of the row as they were when it was made, and counts it.
-// A nil vector only counts.
-func (p *Past) Next(r *Row, v *score.Vector) {
+// Next gives the features of the row as they were when it was made, counts it, and
+// returns its keys in the history. A nil vector only counts.
+func (p *Past) Next(r *Row, v *score.Vector) score.Keys {
 	at := p.at(r.CreatedAt)
 	p.catchUp(at)
-	a := r.seen(at)
+	a := r.Attempt(at)
 	keys := p.history.Keys(&a)
 	if v != nil {
 		p.history.FeaturesOf(keys, &a, v)
@@ -70,6 +66,13 @@ func (p *Past) Next(r *Row, v *score.Vector) {
 	if fraud, since, known := r.Fraud(); known {
 		heap.Push(&p.due, fact{at: p.at(since), keys: keys, fraud: fraud})
 	}
+	return keys
+}
+
+// Close counts what became known after the last row, and returns the history.
+func (p *Past) Close() *score.History {
+	p.catchUp(p.until)
+	return p.history
 }
 
 // catchUp counts what became known until then.

@@ -1,22 +1,25 @@
-package fraud
+package learning
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"log/slog"
 	"testing"
 	"time"
 
 	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/fraud/history"
+	"github.com/paylink/paylink/internal/fraud/rulebook"
+	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/money"
 	"github.com/paylink/paylink/internal/payment"
 )
 
-// past is a history in memory.
-type past []Row
+var epoch = time.Date(2030, 5, 6, 12, 0, 0, 0, time.UTC)
 
-func (p past) Replay(ctx context.Context, account, mode string, from, to time.Time, each func(Row) error) error {
+// past is a history in memory.
+type past []history.Row
+
+func (p past) Replay(ctx context.Context, account, mode string, from, to time.Time, each func(history.Row) error) error {
 	for _, r := range p {
 		if r.Account != account || r.Mode != mode || r.CreatedAt.Before(from) || !r.CreatedAt.Before(to) {
 			continue
@@ -28,23 +31,23 @@ func (p past) Replay(ctx context.Context, account, mode string, from, to time.Ti
 	return ctx.Err()
 }
 
-func paid(n int, at time.Time, card string, minor int64) Row {
-	return Row{ID: fmt.Sprintf("pay_%d", n), Account: "acct_1", Mode: modeTest, Link: "lnk_1", Amount: money.Of(minor, "EUR"), CreatedAt: at, AnsweredAt: at.Add(time.Second),
+func paid(n int, at time.Time, card string, minor int64) history.Row {
+	return history.Row{ID: fmt.Sprintf("pay_%d", n), Account: "acct_1", Mode: link.Test, Link: "lnk_1", Amount: money.Of(minor, "EUR"), CreatedAt: at, AnsweredAt: at.Add(time.Second),
 		Authorised: true, Risk: payment.Risk{Fingerprint: card, Action: payment.Allow}}
 }
 
-func declined(r Row) Row {
+func declined(r history.Row) history.Row {
 	r.Authorised, r.Decline = false, "card_declined"
 	return r
 }
 
-func labelled(r Row, label string, at time.Time) Row {
+func labelled(r history.Row, label string, at time.Time) history.Row {
 	r.Risk.Label, r.Risk.LabelledAt = label, at
 	return r
 }
 
-func backtester(h History) *LocalRules {
-	return NewLocalRules(LocalRulesConfig{History: h, Now: func() time.Time { return epoch }, Log: slog.New(slog.DiscardHandler)})
+func backtester(h history.Replayer) *LocalBacktester {
+	return NewLocalBacktester(h, func() time.Time { return epoch })
 }
 
 // TestBacktest: what matched falls into one of five, with money on both sides.
@@ -66,7 +69,7 @@ func TestBacktest(t *testing.T) {
 		labelled(paid(7, young, "c7", 100), payment.LabelFraud, young), // fraud that does not match
 		other,
 	}
-	got, err := backtester(h).Backtest(t.Context(), Backtest{Account: "acct_1", Mode: modeTest, From: epoch.Add(-120 * day), To: epoch, Rule: Rule{Action: payment.Block, When: "amount >= 10"}})
+	got, err := backtester(h).Backtest(t.Context(), Backtest{Account: "acct_1", Mode: link.Test, From: epoch.Add(-120 * day), To: epoch, Rule: rulebook.Rule{Action: payment.Block, When: "amount >= 10"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +85,7 @@ func TestBacktest(t *testing.T) {
 	if len(got.Examples) != 6 || got.Examples[0].CreatedAt.Before(got.Examples[5].CreatedAt) {
 		t.Errorf("examples %+v", got.Examples)
 	}
-	nothing, err := backtester(h).Backtest(t.Context(), Backtest{Account: "acct_3", Mode: modeTest, Rule: Rule{Action: payment.Block, When: "amount > 1"}})
+	nothing, err := backtester(h).Backtest(t.Context(), Backtest{Account: "acct_3", Mode: link.Test, Rule: rulebook.Rule{Action: payment.Block, When: "amount > 1"}})
 	if err != nil || nothing.Payments != 0 || nothing.Precision != -1 || nothing.Recall != -1 {
 		t.Errorf("of another account: %+v, %v", nothing, err)
 	}
@@ -116,7 +119,7 @@ func TestBacktestSeesOnlyWhatWasBefore(t *testing.T) {
 		"card.disputed_30d >= 1":                            1, // the one after the label was known
 		"card.age_days < 0":                                 5, // the first of each card, and of a currency
 	} {
-		got, err := backtester(h).Backtest(t.Context(), Backtest{Account: "acct_1", Mode: modeTest, Rule: Rule{Action: payment.Block, When: when}})
+		got, err := backtester(h).Backtest(t.Context(), Backtest{Account: "acct_1", Mode: link.Test, Rule: rulebook.Rule{Action: payment.Block, When: when}})
 		if err != nil || got.Matched != want {
 			t.Errorf("%s: %d matched, want %d, %v", when, got.Matched, want, err)
 		}
@@ -126,48 +129,22 @@ func TestBacktestSeesOnlyWhatWasBefore(t *testing.T) {
 func TestBacktestRefuses(t *testing.T) {
 	l := backtester(past{})
 	for code, b := range map[string]Backtest{
-		"rule_condition_invalid": {Account: "a", Mode: modeTest, Rule: Rule{Action: payment.Block, When: "amount >"}},
-		"rule_action_invalid":    {Account: "a", Mode: modeTest, Rule: Rule{When: "amount > 1"}},
-		"range_invalid":          {Account: "a", Mode: modeTest, From: epoch, To: epoch, Rule: Rule{Action: payment.Block, When: "amount > 1"}},
-		"parameter_invalid":      {Mode: modeTest, Rule: Rule{Action: payment.Block, When: "amount > 1"}},
+		"rule_condition_invalid": {Account: "a", Mode: link.Test, Rule: rulebook.Rule{Action: payment.Block, When: "amount >"}},
+		"rule_action_invalid":    {Account: "a", Mode: link.Test, Rule: rulebook.Rule{When: "amount > 1"}},
+		"range_invalid":          {Account: "a", Mode: link.Test, From: epoch, To: epoch, Rule: rulebook.Rule{Action: payment.Block, When: "amount > 1"}},
+		"parameter_invalid":      {Mode: link.Test, Rule: rulebook.Rule{Action: payment.Block, When: "amount > 1"}},
 	} {
 		if _, err := l.Backtest(t.Context(), b); fault.Code(err) != code {
 			t.Errorf("want %s, have %v", code, err)
 		}
 	}
-	ask := Backtest{Account: "a", Mode: modeTest, Rule: Rule{Action: payment.Block, When: "amount > 1"}}
-	l.backtests <- struct{}{}
-	l.backtests <- struct{}{}
+	ask := Backtest{Account: "a", Mode: link.Test, Rule: rulebook.Rule{Action: payment.Block, When: "amount > 1"}}
+	l.running <- struct{}{}
+	l.running <- struct{}{}
 	if _, err := l.Backtest(t.Context(), ask); fault.Code(err) != "backtest_busy" {
 		t.Errorf("a third: %v", err)
 	}
 	if _, err := backtester(nil).Backtest(t.Context(), ask); fault.Code(err) != "history_unavailable" {
 		t.Errorf("without a history: %v", err)
-	}
-}
-
-// TestListValues: a value is kept as attempts carry it.
-func TestListValues(t *testing.T) {
-	for _, c := range []struct {
-		kind    ListKind
-		in, out string
-	}{
-		{ListEmail, "Eve@Mail.Example", "eve@mail.example"}, {ListEmail, "@Mail.example", "@mail.example"}, {ListEmail, "eve", ""}, {ListEmail, "eve@", ""}, {ListEmail, "a b@c", ""},
-		{ListBIN, "424242", "424242"}, {ListBIN, "42424", ""}, {ListBIN, "42424x", ""},
-		{ListAddress, "203.0.113.9", "203.0.113.0/24"}, {ListAddress, "203.0.113.0/24", "203.0.113.0/24"}, {ListAddress, "203.0.0.0/16", ""}, {ListAddress, "2001:db8:1:2::3", "2001:db8:1::/48"}, {ListAddress, "here", ""},
-		{ListCountry, "de", "DE"}, {ListCountry, "DEU", ""}, {ListCountry, "D1", ""},
-		{ListCard, "fp_card_00000000001", "fp_card_00000000001"}, {ListCard, "4242", ""}, {ListCard, "4242 4242 4242 4242", ""}, {ListCard, "4242424242424242", ""}, {ListCard, "4242-4242-4242-4242", ""},
-	} {
-		got, broken := canonical(c.kind, c.in)
-		if got != c.out || (got == "") != (broken != "") {
-			t.Errorf("%s %q is %q (%s), want %q", c.kind, c.in, got, broken, c.out)
-		}
-	}
-	if err := checkEntry(&ListEntry{Kind: ListCard, Action: payment.Block, Value: "fp_card_00000000001"}, epoch); fault.Code(err) != "list_kind_invalid" {
-		t.Errorf("a card of the installation: %v", err)
-	}
-	var refused *fault.Error
-	if err := checkRule(&Rule{Name: "n", Action: payment.Block, When: "amount\n > 'x'"}); !errors.As(err, &refused) || refused.Param != "when" || refused.Detail != "Line 2, column 2: > cannot be used between a number and a text." {
-		t.Errorf("%+v", refused)
 	}
 }

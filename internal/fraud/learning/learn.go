@@ -1,4 +1,4 @@
-package fraud
+package learning
 
 import (
 	"bytes"
@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/paylink/paylink/internal/fraud/history"
 	"github.com/paylink/paylink/internal/fraud/score"
 	"github.com/paylink/paylink/internal/payment"
 )
@@ -58,7 +59,7 @@ func (t Training) Check() error {
 // teaches reports whether what became of the payment says anything: it was authorised
 // (whoever was declined or blocked never had the chance to defraud), or somebody said
 // what it was. fraud is what was known at a moment.
-func (r Row) teaches(at time.Time) (fraud, teaches bool) {
+func teaches(r *history.Row, at time.Time) (fraud, teaches bool) {
 	is, since, known := r.Fraud()
 	if known && !since.After(at) {
 		return is, true
@@ -69,25 +70,25 @@ func (r Row) teaches(at time.Time) (fraud, teaches bool) {
 // Learn trains a model from the labels of all accounts. It refuses with
 // score.ErrTooFewFrauds where there is too little to learn from. done may be nil; it is
 // told of every payment that was looked at.
-func Learn(ctx context.Context, h History, t Training, done func()) (*score.Model, ModelInfo, error) {
+func Learn(ctx context.Context, h history.Replayer, t Training, done func()) (*score.Model, Info, error) {
 	if err := t.Check(); err != nil {
-		return nil, ModelInfo{}, err
+		return nil, Info{}, err
 	}
 	train, test := t.windows()
 	var learned, tested score.Set
-	past := NewPast(t.Now, MaxEntities)
+	past := history.NewPast(t.Now, history.MaxEntities)
 	caught := map[string]time.Time{} // a card and when it was known to be defrauded
 	var v score.Vector
-	err := h.Replay(ctx, "", "", train.From.Add(-Window), test.To, func(r Row) error {
+	err := h.Replay(ctx, "", "", train.From.Add(-history.Window), test.To, func(r history.Row) error {
 		if done != nil {
 			done()
 		}
 		past.Next(&r, &v)
-		a := r.seen(r.CreatedAt)
+		a := r.Attempt(r.CreatedAt)
 		a.Card = a.Scope + a.Card // one account's
 		switch {
 		case train.Has(r.CreatedAt):
-			if is, ok := r.teaches(test.From); ok {
+			if is, ok := teaches(&r, test.From); ok {
 				if len(learned.Rows) == maxLearned {
 					return fmt.Errorf("there are more than %d payments to learn from: name fewer days", maxLearned)
 				}
@@ -97,7 +98,7 @@ func Learn(ctx context.Context, h History, t Training, done func()) (*score.Mode
 			if since, known := caught[a.Card]; known && since.Before(r.CreatedAt.UTC().Truncate(day)) {
 				break // its issuer has blocked it
 			}
-			if is, ok := r.teaches(t.Now); ok {
+			if is, ok := teaches(&r, t.Now); ok {
 				if len(tested.Rows) == maxTested {
 					return fmt.Errorf("there are more than %d payments to test on: name fewer days", maxTested)
 				}
@@ -112,20 +113,20 @@ func Learn(ctx context.Context, h History, t Training, done func()) (*score.Mode
 		return nil
 	})
 	if err != nil {
-		return nil, ModelInfo{}, err
+		return nil, Info{}, err
 	}
 	m, err := score.Fit(learned, train, t.Now)
 	if err != nil {
-		return nil, ModelInfo{}, err
+		return nil, Info{}, err
 	}
 	f := score.Measure(tested, m.Probability)
-	return m, ModelInfo{TrainedAt: m.TrainedAt, From: m.From, To: m.To, Payments: m.Payments, Frauds: m.Frauds, AUC: f.AUCROC, AveragePrecision: f.AveragePrecision,
+	return m, Info{TrainedAt: m.TrainedAt, From: m.From, To: m.To, Payments: m.Payments, Frauds: m.Frauds, AUC: f.AUCROC, AveragePrecision: f.AveragePrecision,
 		CardPrecision: f.CardPrecision100, TestedFrom: test.From, TestedTo: test.To, TestedPayments: len(tested.Rows)}, nil
 }
 
 // Train learns a model and keeps it, as trained: it decides nothing until somebody
 // promotes it.
-func Train(ctx context.Context, h History, models Models, t Training, done func()) (ModelInfo, error) {
+func Train(ctx context.Context, h history.Replayer, models Models, t Training, done func()) (Info, error) {
 	m, info, err := Learn(ctx, h, t, done)
 	if err != nil {
 		return info, err
@@ -134,7 +135,7 @@ func Train(ctx context.Context, h History, models Models, t Training, done func(
 	if err := score.WriteModel(&file, m); err != nil {
 		return info, err
 	}
-	info.Version, info.State = m.Version, ModelTrained
+	info.Version, info.State = m.Version, Trained
 	return info, models.AddModel(ctx, info, file.Bytes())
 }
 
@@ -143,13 +144,13 @@ var ErrNoModelRuns = errors.New("no model is running")
 
 // Compare sets a model beside the running one, on the payments that were made after
 // both had learned and that have had the time to become known.
-func Compare(ctx context.Context, h History, models Models, version string, now time.Time, delay time.Duration, days int) (c ModelComparison, err error) {
+func Compare(ctx context.Context, h history.Replayer, models Models, version string, now time.Time, delay time.Duration, days int) (c Comparison, err error) {
 	all, err := models.Models(ctx)
 	if err != nil {
 		return c, err
 	}
 	for _, m := range all {
-		if m.State == ModelRunning {
+		if m.State == Running {
 			c.Running = m
 		}
 		if m.Version == version {
@@ -169,21 +170,21 @@ func Compare(ctx context.Context, h History, models Models, version string, now 
 	}
 	c.To = now.UTC().Add(-delay).Truncate(day)
 	c.From = c.To.AddDate(0, 0, -days)
-	for _, m := range []ModelInfo{c.Running, c.Candidate} { // what one of them learned from says nothing
+	for _, m := range []Info{c.Running, c.Candidate} { // what one of them learned from says nothing
 		if c.From.Before(m.TestedFrom) {
 			c.From = m.TestedFrom
 		}
 	}
 	var set score.Set
-	past := NewPast(now, MaxEntities)
+	past := history.NewPast(now, history.MaxEntities)
 	var v score.Vector
-	err = h.Replay(ctx, "", "", c.From.Add(-Window), c.To, func(r Row) error {
+	err = h.Replay(ctx, "", "", c.From.Add(-history.Window), c.To, func(r history.Row) error {
 		past.Next(&r, &v)
-		if is, ok := r.teaches(now); ok && !r.CreatedAt.Before(c.From) {
+		if is, ok := teaches(&r, now); ok && !r.CreatedAt.Before(c.From) {
 			if len(set.Rows) == maxTested {
 				return fmt.Errorf("there are more than %d payments to compare on: name fewer days", maxTested)
 			}
-			a := r.seen(r.CreatedAt)
+			a := r.Attempt(r.CreatedAt)
 			a.Card = a.Scope + a.Card
 			set.Add(&v, a, is)
 			if is {
@@ -207,15 +208,15 @@ func Compare(ctx context.Context, h History, models Models, version string, now 
 }
 
 // RollBack promotes the model that ran before the one that runs.
-func RollBack(ctx context.Context, models Models) (ModelInfo, error) {
+func RollBack(ctx context.Context, models Models) (Info, error) {
 	all, err := models.Models(ctx)
 	if err != nil {
-		return ModelInfo{}, err
+		return Info{}, err
 	}
-	var running, before ModelInfo
+	var running, before Info
 	for _, m := range all {
 		switch {
-		case m.State == ModelRunning:
+		case m.State == Running:
 			running = m
 		case m.PromotedAt.After(before.PromotedAt):
 			before = m
@@ -227,7 +228,7 @@ func RollBack(ctx context.Context, models Models) (ModelInfo, error) {
 	case before.Version == "":
 		return before, errors.New("no model ran before this one")
 	}
-	return before, models.SetModel(ctx, before.Version, ModelRunning)
+	return before, models.SetModel(ctx, before.Version, Running)
 }
 
 func load(ctx context.Context, models Models, version string) (*score.Model, error) {

@@ -1,4 +1,4 @@
-package fraud
+package history
 
 import (
 	"encoding/json"
@@ -16,11 +16,8 @@ import (
 // Consumer is the name of the analytics store's place in the feed.
 const Consumer = "fraud"
 
-// Prefixes of the types of events that do not carry a whole payment.
-const (
-	refundPrefix  = "refund."
-	disputePrefix = "dispute."
-)
+// disputePrefix begins the types of events that carry a dispute instead of the payment.
+const disputePrefix = "dispute."
 
 // Refusal counts attempts of an hour that the shield refused: no payment was made of them.
 type Refusal struct {
@@ -96,7 +93,7 @@ func (t *Told) Add(e stream.Event) {
 		t.answerSeq, t.answeredAt, t.authorised = e.ObjectSeq, milli(e.CreatedAt), yes
 	}
 	switch {
-	case strings.HasPrefix(e.Type, refundPrefix):
+	case strings.HasPrefix(e.Type, payment.RefundPrefix):
 		t.refunds = append(t.refunds, e)
 	case !strings.HasPrefix(e.Type, disputePrefix):
 		t.events = t.events[:0]
@@ -155,31 +152,11 @@ func (t *Told) Refunds() ([]Refund, error) {
 
 // payload is what of an event's object makes a row: of a payment, a refund, or a dispute.
 type payload struct {
-	ID        string         `json:"id"`
-	Object    string         `json:"object"`
-	Link      string         `json:"link"`
-	Amount    string         `json:"amount"`
-	Currency  money.Currency `json:"currency"`
-	Captured  string         `json:"capturedAmount"`
-	Refunded  string         `json:"refundedAmount"`
-	Status    payment.Status `json:"status"`
-	Code      string         `json:"code"`
-	Realm     string         `json:"realm"`
-	Reference string         `json:"reference"`
-	CreatedAt time.Time      `json:"createdAt"`
-	UpdatedAt time.Time      `json:"updatedAt"`
-	Decline   struct {
-		Code string `json:"code"`
-	} `json:"decline"`
-	Card struct {
-		Brand       string `json:"brand"`
-		Last4       string `json:"last4"`
-		Fingerprint string `json:"fingerprint"`
-		BIN         string `json:"bin"`
-	} `json:"card"`
-	Payer    payment.PayerObject `json:"payer"`
-	Risk     payment.Risk        `json:"risk"`
-	Disputes []toldDispute       `json:"disputes"`
+	payment.EventObject
+	ID       string        `json:"id"`
+	Code     string        `json:"code"`
+	Risk     payment.Risk  `json:"risk"`
+	Disputes []toldDispute `json:"disputes"`
 }
 
 // toldDispute is a dispute as the API shows it: its amount in decimals.
@@ -209,22 +186,14 @@ func apply(row Row, e stream.Event) (Row, error) {
 	if t.Object == "dispute" {
 		return applyDispute(row, e)
 	}
-	amount, err := money.Parse(t.Amount, t.Currency)
+	amount, captured, refunded, err := t.Sums()
 	if err != nil {
 		return row, err
 	}
-	if t.Object == "refund" {
+	if t.IsRefund() {
 		return applyRefund(row, e, amount), nil
 	}
-	captured, err := money.Parse(t.Captured, t.Currency)
-	if err != nil {
-		return row, err
-	}
-	refunded, err := money.Parse(t.Refunded, t.Currency)
-	if err != nil {
-		return row, err
-	}
-	next := Row{ID: e.Object, Account: e.Account, Mode: e.Mode, Link: t.Link, Amount: amount, Captured: captured.Minor, Refunded: refunded.Minor, Status: t.Status,
+	next := Row{ID: e.Object, Account: e.Account, Mode: e.Mode, Link: t.Link, Amount: amount, Captured: captured, Refunded: refunded, Status: t.Status,
 		CreatedAt: milli(t.CreatedAt), UpdatedAt: milli(t.UpdatedAt), AnsweredAt: row.AnsweredAt, Authorised: row.Authorised, Decline: t.Decline.Code,
 		CardBrand: t.Card.Brand, CardLast4: t.Card.Last4, PayerName: t.Payer.Name, PayerEmail: t.Payer.Email, Realm: t.Realm, Reference: t.Reference,
 		Risk: riskMillis(t.Risk), Seq: e.ObjectSeq}
@@ -249,13 +218,7 @@ func applyRefund(row Row, e stream.Event, amount money.Amount) Row {
 	if row.ID == "" {
 		return row // its payment was never told of
 	}
-	if e.Type == "refund.succeeded" {
-		row.Refunded += amount.Minor
-		row.Status = payment.PartiallyRefunded
-		if row.Refunded >= row.Captured {
-			row.Status = payment.Refunded
-		}
-	}
+	row.Refunded, row.Status = payment.AfterRefund(e.Type, amount.Minor, row.Captured, row.Refunded, row.Status)
 	row.UpdatedAt, row.Seq = milli(e.CreatedAt), e.ObjectSeq
 	return row
 }
@@ -294,11 +257,10 @@ func RowOf(p payment.Payment) Row {
 	for _, d := range p.Disputes {
 		row.Disputes = append(row.Disputes, wholeMillis(d))
 	}
-	for _, e := range p.Log {
-		if e.Event == "" {
-			continue
-		}
+	if e := p.LastEvent(); e.Event != "" {
 		row.Seq, row.Status, row.Captured, row.Refunded, row.UpdatedAt = e.Seq, e.To.Public(), e.Captured, e.Refunded, milli(e.At)
+	}
+	for _, e := range p.Log {
 		if yes, answers := answer(e.Event); answers && row.AnsweredAt.IsZero() && row.Decline != payment.CodeBlocked {
 			row.AnsweredAt, row.Authorised = milli(e.At), yes
 		}

@@ -1,4 +1,4 @@
-package fraud
+package rulebook
 
 import (
 	"context"
@@ -13,6 +13,7 @@ import (
 	"github.com/paylink/paylink/internal/fraud/rule"
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/idempotency"
+	"github.com/paylink/paylink/internal/link"
 )
 
 // Bounds of a book.
@@ -26,7 +27,6 @@ const (
 	maxEntriesPage = 101 // one more than a page tells whether there is another
 	minReviewFor   = time.Hour
 	maxReviewFor   = 7 * 24 * time.Hour // an authorisation's hold
-	modeTest       = "test"
 	putTries       = 3
 )
 
@@ -46,43 +46,42 @@ func TooManyEntries() error {
 	return fault.New(fault.KindConflict, "list_limit_reached", "The lists of an account hold at most %d values per mode.", MaxEntries)
 }
 
-// LocalRulesConfig is what the box's rules need.
-type LocalRulesConfig struct {
-	Store   RuleStore
-	History History // nil: nothing can be backtested here
-	Source  *Rules  // hears of a change at once; nil: only its own reload tells it
-	Now     func() time.Time
-	Log     *slog.Logger
+// Config is what a rulebook needs.
+type Config struct {
+	Store Store
+	// Reload has this process judge by a change at once; nil: it is in force when the
+	// process reads again.
+	Reload func(context.Context) error
+	Now    func() time.Time
+	Log    *slog.Logger
 }
 
-// LocalRules is the rulebook itself.
-type LocalRules struct {
-	LocalRulesConfig
-	backtests chan struct{} // a place for each that runs
+// Local is the rulebook itself.
+type Local struct{ Config }
+
+var _ Service = (*Local)(nil)
+
+// New makes the rulebook.
+func New(c Config) *Local {
+	return &Local{c}
 }
 
-var _ Rulebook = (*LocalRules)(nil)
-
-// NewLocalRules makes the rulebook.
-func NewLocalRules(c LocalRulesConfig) *LocalRules {
-	return &LocalRules{LocalRulesConfig: c, backtests: make(chan struct{}, maxBacktests)}
-}
-
-func defaultPolicy() Policy { return Policy{FailOpen: true} }
+// DefaultPolicy returns the policy of an account that has chosen none.
+func DefaultPolicy() Policy { return Policy{FailOpen: true} }
 
 // changed has this process judge by the change at once; the others read within a
 // second. A failure is the next reload's to mend.
-func (l *LocalRules) changed(ctx context.Context) {
-	if l.Source == nil {
+func (l *Local) changed(ctx context.Context) {
+	if l.Reload == nil {
 		return
 	}
-	if err := l.Source.Load(ctx); err != nil && ctx.Err() == nil {
+	if err := l.Reload(ctx); err != nil && ctx.Err() == nil {
 		l.Log.Warn("a change of rules is not in force here yet", "error", err)
 	}
 }
 
-// Rules implements Rulebook.
-func (l *LocalRules) Rules(ctx context.Context, account, mode string) ([]Rule, error) {
+// Rules implements Service.
+func (l *Local) Rules(ctx context.Context, account, mode string) ([]Rule, error) {
 	own, err := l.Store.FraudRules(ctx, account, mode)
 	if err != nil {
 		return nil, err
@@ -93,11 +92,11 @@ func (l *LocalRules) Rules(ctx context.Context, account, mode string) ([]Rule, e
 			return nil, err
 		}
 	}
-	return effective(mode, own, common), nil
+	return Effective(mode, own, common), nil
 }
 
 // find is a rule as the account sees it: its own, or one of the default set.
-func (l *LocalRules) find(ctx context.Context, account, mode, id string) (Rule, error) {
+func (l *Local) find(ctx context.Context, account, mode, id string) (Rule, error) {
 	all, err := l.Rules(ctx, account, mode)
 	if err != nil {
 		return Rule{}, err
@@ -110,10 +109,10 @@ func (l *LocalRules) find(ctx context.Context, account, mode, id string) (Rule, 
 	return Rule{}, fault.NotFound("rule")
 }
 
-// PutRule implements Rulebook. Version is the one that the caller has read, 0 for
+// PutRule implements Service. Version is the one that the caller has read, 0 for
 // whichever it is.
-func (l *LocalRules) PutRule(ctx context.Context, r Rule, by string, t *idempotency.Ticket) (Rule, error) {
-	if err := checkMode(r.Mode); err != nil {
+func (l *Local) PutRule(ctx context.Context, r Rule, by string, t *idempotency.Ticket) (Rule, error) {
+	if err := CheckMode(r.Mode); err != nil {
 		return Rule{}, err
 	}
 	for try := 1; ; try++ {
@@ -128,7 +127,7 @@ func (l *LocalRules) PutRule(ctx context.Context, r Rule, by string, t *idempote
 	}
 }
 
-func (l *LocalRules) putRule(ctx context.Context, r Rule, by string, t *idempotency.Ticket) (Rule, error) {
+func (l *Local) putRule(ctx context.Context, r Rule, by string, t *idempotency.Ticket) (Rule, error) {
 	all, err := l.Rules(ctx, r.Account, r.Mode)
 	if err != nil {
 		return Rule{}, err
@@ -184,8 +183,9 @@ func replacement(all []Rule, r Rule) (next Rule, expected int, err error) {
 	return Rule{}, 0, fault.NotFound("rule")
 }
 
-func checkMode(mode string) error {
-	if mode != modeTest && mode != modeLive {
+// CheckMode returns a fault of code parameter_invalid unless mode is test or live.
+func CheckMode(mode string) error {
+	if mode != link.Test && mode != link.Live {
 		return fault.Invalid("mode", "parameter_invalid", "Must be test or live.")
 	}
 	return nil
@@ -197,23 +197,23 @@ func checkRule(r *Rule) error {
 	if n := utf8.RuneCountInString(r.Name); n == 0 || n > MaxRuleName || strings.ContainsFunc(r.Name, unicode.IsControl) {
 		return fault.Invalid("name", "rule_name_invalid", "A rule's name has 1 to %d characters in one line, without control characters.", MaxRuleName)
 	}
-	if rank(r.Action) < 0 {
+	if Rank(r.Action) < 0 {
 		return fault.Invalid("action", "rule_action_invalid", "Must be request_3ds, allow, block or review.")
 	}
 	switch r.State {
 	case "":
-		r.State = RuleShadow // who does not say wants to look first
-	case RuleOn, RuleShadow, RuleOff:
+		r.State = Shadow // who does not say wants to look first
+	case On, Shadow, Off:
 	default:
 		return fault.Invalid("state", "rule_state_invalid", "Must be on, shadow or off.")
 	}
-	_, err := CompileRule(r.When)
+	_, err := Compile(r.When)
 	return err
 }
 
-// CompileRule compiles a condition; the error is a fault of code rule_condition_invalid
+// Compile compiles a condition; the error is a fault of code rule_condition_invalid
 // that says where and why.
-func CompileRule(when string) (*rule.Program, error) {
+func Compile(when string) (*rule.Program, error) {
 	run, err := rule.Compile(when)
 	var wrong *rule.Error
 	if errors.As(err, &wrong) {
@@ -227,21 +227,21 @@ func CompileRule(when string) (*rule.Program, error) {
 func checkCost(all []Rule, next Rule) error {
 	var sum uint64
 	for _, r := range append([]Rule{next}, all...) {
-		if r.State == RuleOff || r.Builtin || r.Account != next.Account || (r.ID == next.ID && r.Version != next.Version) {
+		if r.State == Off || r.Builtin || r.Account != next.Account || (r.ID == next.ID && r.Version != next.Version) {
 			continue
 		}
 		if run, err := rule.Compile(r.When); err == nil {
 			sum += run.WorstCost()
 		}
 	}
-	if sum > MaxRulesCost && next.State != RuleOff {
+	if sum > MaxRulesCost && next.State != Off {
 		return fault.New(fault.KindConflict, "rules_too_costly", "The rules together may cost %d for one payment, and %d is allowed. Switch one off, or shorten it.", sum, MaxRulesCost)
 	}
 	return nil
 }
 
-// DeleteRule implements Rulebook.
-func (l *LocalRules) DeleteRule(ctx context.Context, account, mode, id string) error {
+// DeleteRule implements Service.
+func (l *Local) DeleteRule(ctx context.Context, account, mode, id string) error {
 	r, err := l.find(ctx, account, mode, id)
 	if err != nil {
 		return err
@@ -249,7 +249,7 @@ func (l *LocalRules) DeleteRule(ctx context.Context, account, mode, id string) e
 	if r.Builtin {
 		return fault.New(fault.KindConflict, "rule_builtin", "A rule of the default set cannot be deleted. Switch it off.")
 	}
-	r.Version, r.State, r.UpdatedAt = r.Version+1, RuleDeleted, l.Now().UTC().Truncate(time.Microsecond)
+	r.Version, r.State, r.UpdatedAt = r.Version+1, Deleted, l.Now().UTC().Truncate(time.Microsecond)
 	if err := l.Store.DeleteFraudRule(ctx, r); err != nil {
 		return err
 	}
@@ -257,8 +257,8 @@ func (l *LocalRules) DeleteRule(ctx context.Context, account, mode, id string) e
 	return nil
 }
 
-// RuleVersions implements Rulebook.
-func (l *LocalRules) RuleVersions(ctx context.Context, account, mode, id string) ([]Rule, error) {
+// RuleVersions implements Service.
+func (l *Local) RuleVersions(ctx context.Context, account, mode, id string) ([]Rule, error) {
 	kept, err := l.Store.FraudRuleVersions(ctx, account, mode, id, maxVersions)
 	if err != nil {
 		return nil, err
@@ -280,15 +280,15 @@ func (l *LocalRules) RuleVersions(ctx context.Context, account, mode, id string)
 	return append(kept, b.rule(mode)), nil
 }
 
-// Policy implements Rulebook.
-func (l *LocalRules) Policy(ctx context.Context, account, mode string) (Policy, error) {
+// Policy implements Service.
+func (l *Local) Policy(ctx context.Context, account, mode string) (Policy, error) {
 	for _, of := range []string{account, ""} {
 		p, err := l.Store.FraudPolicy(ctx, of, mode)
 		if err != nil || p != nil {
 			return deref(p), err
 		}
 	}
-	return defaultPolicy(), nil
+	return DefaultPolicy(), nil
 }
 
 func deref(p *Policy) Policy {
@@ -298,9 +298,9 @@ func deref(p *Policy) Policy {
 	return *p
 }
 
-// PutPolicy implements Rulebook.
-func (l *LocalRules) PutPolicy(ctx context.Context, account, mode string, p Policy) (Policy, error) {
-	if err := checkMode(mode); err != nil {
+// PutPolicy implements Service.
+func (l *Local) PutPolicy(ctx context.Context, account, mode string, p Policy) (Policy, error) {
+	if err := CheckMode(mode); err != nil {
 		return Policy{}, err
 	}
 	if p.ReviewFor != 0 && (p.ReviewFor < minReviewFor || p.ReviewFor > maxReviewFor) {
