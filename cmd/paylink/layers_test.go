@@ -27,7 +27,7 @@ var layerRows = [][]string{
 	{"internal/payment", "internal/notify"},
 	{"internal/receipt", "internal/fraud"},
 	{"internal/coordinator", "internal/archive", "internal/report"},
-	{"internal/gateway/problem", "internal/store/postgres"},
+	{"internal/gateway/problem", "internal/gateway/asset", "internal/store/postgres"},
 	{
 		"internal/store/sqlstore", "internal/store/dynamo",
 		"internal/issuer/simulator",

@@ -3,7 +3,6 @@ package dashboard_test
 import (
 	"net/http"
 	"net/url"
-	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -107,31 +106,4 @@ func TestLanguages(t *testing.T) {
 	p.Has(t, `dir="rtl"`, "تسجيل الدخول")
 	p = w.Do(c, http.MethodGet, "/dashboard/sign-in", nil, "Accept-Language", "de")
 	p.Has(t, `dir="rtl"`) // the choice is kept
-}
-
-// TestColours: the two style sheets are made of the same colours.
-func TestColours(t *testing.T) {
-	colours := func(path string) map[string]string {
-		raw, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		out := map[string]string{}
-		light, dark, _ := strings.Cut(string(raw), "@media (prefers-color-scheme: dark)")
-		for scheme, css := range map[string]string{"light": light, "dark": dark} {
-			for _, m := range regexp.MustCompile(`--([a-z-]+): (#[0-9a-f]{6});`).FindAllStringSubmatch(css, -1) {
-				out[scheme+" "+m[1]] = m[2]
-			}
-		}
-		return out
-	}
-	ours, payers := colours("frame/assets/dashboard.css"), colours("../pages/assets/paylink.css")
-	if len(ours) < 30 {
-		t.Fatalf("only %d colours", len(ours))
-	}
-	for name, c := range ours {
-		if payers[name] != c {
-			t.Errorf("%s is %s here and %s on the payer's pages", name, c, payers[name])
-		}
-	}
 }

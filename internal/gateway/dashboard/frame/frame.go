@@ -121,6 +121,6 @@ func (d *Frame) Serve(mux *http.ServeMux, menu []Entry, routes []Route) {
 	nowhere := Route{Handle: func(*Visit) error { return fault.NotFound("page") }}
 	mux.Handle("/dashboard/", d.serve(nowhere, ""))
 	for _, a := range assets {
-		mux.Handle("GET "+a.path, a)
+		mux.Handle("GET "+a.Path, a)
 	}
 }
