@@ -1324,7 +1324,7 @@ func passkeyOfferPage(o passkeyOffer) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 106, "</p></noscript><div class=\"actions\"><button type=\"button\" class=\"button primary\" data-passkey parts.Hidden>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 106, "</p></noscript><div class=\"actions\"><button type=\"button\" class=\"button primary\" data-passkey hidden>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -144,7 +144,7 @@ func (v *Visit) headers() {
 	h.Add("Vary", "Cookie, Accept-Language, HX-Request")
 }
 
-// lastMode keeps the mode that is looked at for the rooms that have none.
+// lastMode keeps the mode that is looked at for the pages that have none.
 func (v *Visit) lastMode() {
 	c, err := v.Cookie(modeCookie)
 	last := merchant.Test
@@ -195,7 +195,7 @@ func (v *Visit) askToSignIn() {
 // Partial reports whether a script asks for the part of the page alone.
 func (v *Visit) Partial() bool { return v.Header.Get("HX-Request") == "true" }
 
-// Path is an address within the dashboard, with the mode's prefix: v.path("payments").
+// Path is an address within the dashboard, with the mode's prefix: v.Path("payments").
 func (v *Visit) Path(parts ...string) string {
 	p := v.d.Base + "/dashboard/" + v.Mode
 	for _, s := range parts {
@@ -204,7 +204,7 @@ func (v *Visit) Path(parts ...string) string {
 	return p
 }
 
-// AccountPath is an address in the rooms of the whole account.
+// AccountPath is an address of a page of the whole account.
 func (v *Visit) AccountPath(parts ...string) string {
 	p := v.d.Base + "/dashboard/account"
 	for _, s := range parts {
