@@ -43,7 +43,7 @@ race() (
 	PAYLINK_TEST_FULL=1 "$go" test -json "${race[@]}" -p "$(($(nproc) * 3 / 2))" -exec 'env GOGC=300' -vet off -timeout 30m "$@" 2>&1
 )
 large() {
-	"$go" test -json -vet off -count 1 -ldflags "-s -w" -timeout 30m -p 1 -run "$large" ./e2e/crash ./e2e/pages ./internal/store/sqlstore ./internal/store/projection ./internal/store/dynamo ./internal/gateway/dashboard 2>&1 || return 1
+	"$go" test -json -vet off -count 1 -ldflags "-s -w" -timeout 30m -p 1 -run "$large" ./e2e/crash ./e2e/pages ./internal/store/sqlstore ./internal/store/projection ./internal/store/dynamo ./internal/gateway/dashboard/payments 2>&1 || return 1
 	PAYLINK_TEST_FULL=1 "$go" test -json -vet off -count 1 -ldflags "-s -w" -timeout 30m -parallel 4 -run Accessibility ./e2e/pages 2>&1 || return 1
 	"$go" test -json -vet off -count 1 -ldflags "-s -w" -run TestGeneratedRequests ./internal/gateway/api -generated 20000 2>&1
 }

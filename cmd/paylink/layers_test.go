@@ -29,7 +29,7 @@ var layerRows = [][]string{
 	{"internal/fraud/learning"},
 	{"internal/fraud"},
 	{"internal/coordinator", "internal/archive", "internal/report"},
-	{"internal/gateway/problem", "internal/store/sqldb"},
+	{"internal/gateway/problem", "internal/gateway/asset", "internal/store/sqldb"},
 	{"internal/gateway/answer", "internal/store/feed"},
 	{
 		"internal/store/sqlstore", "internal/store/projection", "internal/store/dynamo",
@@ -37,17 +37,24 @@ var layerRows = [][]string{
 		"internal/notify/webhook",
 		"internal/fraud/lake",
 		"internal/rpc",
-		"internal/gateway/api", "internal/gateway/pages", "internal/gateway/apidocs", "internal/gateway/dashboard", "internal/gateway/limit",
+		"internal/gateway/api", "internal/gateway/pages", "internal/gateway/apidocs", "internal/gateway/limit",
 		"client",
 	},
-	{"internal/mail/smtp", "internal/mail/office"},
+	{"internal/mail/smtp", "internal/mail/office", "internal/gateway/dashboard/parts"},
+	{"internal/gateway/dashboard/frame"},
+	{"internal/gateway/dashboard/slip", "internal/gateway/dashboard/risk"},
+	{
+		"internal/gateway/dashboard/overview", "internal/gateway/dashboard/payments", "internal/gateway/dashboard/review", "internal/gateway/dashboard/links", "internal/gateway/dashboard/forms",
+		"internal/gateway/dashboard/protection", "internal/gateway/dashboard/rules", "internal/gateway/dashboard/webhooks", "internal/gateway/dashboard/keys", "internal/gateway/dashboard/account", "internal/gateway/dashboard/signin",
+	},
+	{"internal/gateway/dashboard"},
 	{"internal/gateway"},
 	{"internal/app"},
 	{"cmd/paylink"},
 }
 
 // testOnlyPackages packages may import what they like, and no package imports them.
-var testOnlyPackages = []string{"internal/store/storetest", "internal/store/sqltest", "internal/store/pgtest", "internal/store/dynamotest", "internal/mail/mailtest", "internal/issuer/issuertest", "internal/sim", "internal/gateway/api/apitest", "cmd/paylink/bench",
+var testOnlyPackages = []string{"internal/store/storetest", "internal/store/sqltest", "internal/store/pgtest", "internal/store/dynamotest", "internal/mail/mailtest", "internal/issuer/issuertest", "internal/sim", "internal/gateway/api/apitest", "internal/gateway/dashboard/desktest", "cmd/paylink/bench",
 	"e2e/harness", "e2e/story", "e2e/crash", "e2e/split", "e2e/pages", "e2e/cli"}
 
 // firstHTTPRow is the first package of the first row that may know net/http.

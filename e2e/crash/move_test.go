@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/paylink/paylink/e2e/harness"
-	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/fraud/learning"
 	"github.com/paylink/paylink/internal/store/dynamotest"
 	"github.com/paylink/paylink/internal/store/pgtest"
 	"github.com/paylink/paylink/internal/store/sqlstore"
@@ -146,7 +146,7 @@ func promoted(t *testing.T, data string) (version string) {
 		t.Fatal(err)
 	}
 	info, file := harness.Model(t, 1)
-	err = errors.Join(store.AddModel(t.Context(), info, file), store.SetModel(t.Context(), info.Version, fraud.ModelRunning))
+	err = errors.Join(store.AddModel(t.Context(), info, file), store.SetModel(t.Context(), info.Version, learning.Running))
 	if err := errors.Join(err, store.Close()); err != nil {
 		t.Fatal(err)
 	}

@@ -12,7 +12,7 @@ import (
 
 	_ "modernc.org/sqlite" // OpenFile's driver
 
-	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/fraud/learning"
 	"github.com/paylink/paylink/internal/fraud/score"
 	"github.com/paylink/paylink/internal/keyring"
 	"github.com/paylink/paylink/internal/link"
@@ -55,7 +55,7 @@ func ExpiredLink(t testing.TB, p *Process, like map[string]any) (*Process, strin
 }
 
 // Model is a small model, another one for each seed.
-func Model(t *testing.T, seed uint64) (fraud.ModelInfo, []byte) {
+func Model(t *testing.T, seed uint64) (learning.Info, []byte) {
 	t.Helper()
 	random := rand.New(rand.NewPCG(seed, 0))
 	var set score.Set
@@ -75,7 +75,7 @@ func Model(t *testing.T, seed uint64) (fraud.ModelInfo, []byte) {
 	if err := score.WriteModel(&file, m); err != nil {
 		t.Fatal(err)
 	}
-	return fraud.ModelInfo{Version: m.Version, TrainedAt: to, From: m.From, To: m.To, Payments: m.Payments, Frauds: m.Frauds}, file.Bytes()
+	return learning.Info{Version: m.Version, TrainedAt: to, From: m.From, To: m.To, Payments: m.Payments, Frauds: m.Frauds}, file.Bytes()
 }
 
 // Reported waits until the projection for people has come to the feed's end.

@@ -12,7 +12,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/paylink/paylink/e2e/harness"
-	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/fraud/rulebook"
 )
 
 // The addresses of the story: a card tester has a few, honest payers one each.
@@ -282,7 +282,7 @@ func comesFrom(b *harness.Browser, address string) {
 // and stops a card that is tried again and again before the shield has to.
 func (s *fraudStory) switchesDefault() {
 	s.t.Helper()
-	at := "/dashboard/test/fraud/rules/" + fraud.BuiltinID("card_declines")
+	at := "/dashboard/test/fraud/rules/" + rulebook.BuiltinID("card_declines")
 	s.b.Open(s.p.URL + at + "/state?to=on")
 	s.b.Click(`main form button[value="on"]`)
 	s.b.Text("The rule is in force.")
@@ -292,7 +292,7 @@ func (s *fraudStory) switchesDefault() {
 			s.t.Fatalf("try %d of a declined card: %d %s", try, a.Status, a.Body)
 		}
 		risk, _ := s.newest(s.large)["risk"].(map[string]any)
-		if risk["rule"] == fraud.BuiltinID("card_declines") {
+		if risk["rule"] == rulebook.BuiltinID("card_declines") {
 			if try < 6 {
 				s.t.Errorf("the card is blocked at try %d", try)
 			}

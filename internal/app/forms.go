@@ -4,7 +4,7 @@ import (
 	"context"
 
 	"github.com/paylink/paylink/internal/gateway/api"
-	"github.com/paylink/paylink/internal/gateway/dashboard"
+	"github.com/paylink/paylink/internal/gateway/dashboard/forms"
 	"github.com/paylink/paylink/internal/gateway/pages"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/rpc"
@@ -50,8 +50,8 @@ func (d desk) Fill(ctx context.Context, f link.Form, r link.FormLinkRequest) (li
 	return d.box.FormLink(ctx, r)
 }
 
-// formPages are the payer's pages, as the dashboard's room of forms shows them.
-func (s *services) formPages(public *pages.Pages) dashboard.FormPages {
+// formPages are the payer's pages, as the dashboard's pages of forms show them.
+func (s *services) formPages(public *pages.Pages) forms.PayerPages {
 	src, integrity := pages.Embed(s.cfg.PublicURL)
-	return dashboard.FormPages{Script: src, Integrity: integrity, Preview: public.PreviewForm}
+	return forms.PayerPages{Script: src, Integrity: integrity, Preview: public.PreviewForm}
 }

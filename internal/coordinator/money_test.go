@@ -188,7 +188,7 @@ func TestRepairPauses(t *testing.T) {
 	w.want(p, payment.Unknown)
 	before := w.wire.count("lookup")
 	for i, pause := range []time.Duration{0, 0, 999 * time.Millisecond, time.Millisecond} {
-		w.clock.add(pause)
+		w.clock.Add(pause)
 		w.c.Repair(t.Context(), w.get(p))
 		if n, want := w.wire.count("lookup")-before, 1+i/3; n != want {
 			t.Fatalf("%d inquiries after reading %d times, want %d", n, i+1, want)
@@ -201,7 +201,7 @@ func TestRepairPauses(t *testing.T) {
 func TestResendStopsWithItsContext(t *testing.T) {
 	w := newWorld(t, sqlite)
 	w.submit(w.link(), lostAnswer)
-	w.clock.add(time.Hour)
+	w.clock.Add(time.Hour)
 	ctx, cancel := context.WithCancel(t.Context())
 	sent := 0
 	w.faulty.Fail = func(int) storetest.Fault {

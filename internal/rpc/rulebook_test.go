@@ -9,7 +9,8 @@ import (
 	"time"
 
 	"github.com/paylink/paylink/internal/fault"
-	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/fraud/learning"
+	"github.com/paylink/paylink/internal/fraud/rulebook"
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/idempotency"
 	"github.com/paylink/paylink/internal/link"
@@ -31,11 +32,12 @@ func TestRulebookService(t *testing.T) {
 	paid, err := w.local.transactions.Submit(t.Context(), payment.Submit{Link: l, Attempt: "attempt-0000000001", Card: card(t, "4242424242424242"), PayerEmail: "ada@example.com", Amount: l.Amount})
 	good(t, err)
 	good(t, history.Rebuild(t.Context(), func(projection.Build) {}))
-	local := fraud.NewLocalRules(fraud.LocalRulesConfig{Store: w.store, History: history, Now: time.Now, Log: w.log})
-	far := w.rulebook(t, local)
+	local := rulebook.New(rulebook.Config{Store: w.store, Now: time.Now, Log: w.log})
+	tests := learning.NewLocalBacktester(history, time.Now)
+	far := w.rulebook(t, local, tests)
 	t.Run("local", func(t *testing.T) {
 		rulebookSuite(t, w, local, w.store, id.New(id.Account))
-		backtestSuite(t, local, paid)
+		backtestSuite(t, tests, paid)
 	})
 	t.Run("over the wire", func(t *testing.T) {
 		rulebookSuite(t, w, far, far, id.New(id.Account))
@@ -44,19 +46,19 @@ func TestRulebookService(t *testing.T) {
 }
 
 // rulebook is the box over the wire.
-func (w *world) rulebook(t *testing.T, box fraud.Rulebook) *rpc.Rulebook {
+func (w *world) rulebook(t *testing.T, box rulebook.Service, tests learning.Backtester) *rpc.Rulebook {
 	t.Helper()
 	c := credentials(t, secretFile(t), "")
 	s := rpc.NewServer(rpc.ServerConfig{Credentials: c, Ready: w.store.Ping, Log: w.log, Tickets: w.tickets()})
-	rpc.ServeRulebook(s, box, w.store)
+	rpc.ServeRulebook(s, box, tests, w.store)
 	url, _ := listen(t, s, nil)
 	return rpc.NewRulebook(rpc.NewPeer(rpc.FraudService, w.pool(rpc.FraudService, c, url), nil))
 }
 
-func rulebookSuite(t *testing.T, w *world, b fraud.Rulebook, records idempotency.Store, account string) {
+func rulebookSuite(t *testing.T, w *world, b rulebook.Service, records idempotency.Store, account string) {
 	ctx := t.Context()
 	ticket := w.ticket(account+"/test", "rule-1", "fraud_rule")
-	made, err := b.PutRule(ctx, fraud.Rule{Account: account, Mode: link.Test, Name: "Large", Action: payment.Block, When: "amount > 500", State: fraud.RuleOn}, "usr_1", ticket)
+	made, err := b.PutRule(ctx, rulebook.Rule{Account: account, Mode: link.Test, Name: "Large", Action: payment.Block, When: "amount > 500", State: rulebook.On}, "usr_1", ticket)
 	good(t, err)
 	w.kept(t, records, ticket)
 	if made.ID == "" || made.Version != 1 || made.UpdatedBy != "usr_1" || made.UpdatedAt.IsZero() {
@@ -79,7 +81,7 @@ func rulebookSuite(t *testing.T, w *world, b fraud.Rulebook, records idempotency
 	}
 	all, err := b.Rules(ctx, account, link.Test)
 	good(t, err)
-	found := map[string]fraud.Rule{}
+	found := map[string]rulebook.Rule{}
 	for _, r := range all {
 		found[r.ID] = r
 	}
@@ -87,7 +89,7 @@ func rulebookSuite(t *testing.T, w *world, b fraud.Rulebook, records idempotency
 		t.Errorf("rules %+v", all)
 	}
 	versions, err := b.RuleVersions(ctx, account, link.Test, made.ID)
-	if err != nil || !reflect.DeepEqual(versions, []fraud.Rule{changed, made}) {
+	if err != nil || !reflect.DeepEqual(versions, []rulebook.Rule{changed, made}) {
 		t.Errorf("versions %+v, %v", versions, err)
 	}
 	is(t, b.DeleteRule(ctx, id.New(id.Account), link.Test, made.ID), fault.KindNotFound, "not_found", "")
@@ -97,9 +99,9 @@ func rulebookSuite(t *testing.T, w *world, b fraud.Rulebook, records idempotency
 	policySuite(t, b, account)
 }
 
-func listSuite(t *testing.T, w *world, b fraud.Rulebook, records idempotency.Store, account string) {
+func listSuite(t *testing.T, w *world, b rulebook.Service, records idempotency.Store, account string) {
 	ctx, ends := t.Context(), time.Now().Add(time.Hour).UTC().Truncate(time.Microsecond)
-	entry := fraud.ListEntry{Account: account, Mode: link.Test, Kind: fraud.ListEmail, Action: payment.Block, Value: "@Bad.example", Note: "<testers>", ExpiresAt: ends}
+	entry := rulebook.Entry{Account: account, Mode: link.Test, Kind: rulebook.KindEmail, Action: payment.Block, Value: "@Bad.example", Note: "<testers>", ExpiresAt: ends}
 	ticket := w.ticket(account+"/test", "entry-1", "fraud_list_entry")
 	made, err := b.PutListEntry(ctx, entry, "key_1", ticket)
 	good(t, err)
@@ -109,15 +111,15 @@ func listSuite(t *testing.T, w *world, b fraud.Rulebook, records idempotency.Sto
 	}
 	_, err = b.PutListEntry(ctx, entry, "key_1", nil)
 	is(t, err, fault.KindConflict, "list_entry_exists", "")
-	entry.Kind, entry.Value = fraud.ListBIN, "400000"
+	entry.Kind, entry.Value = rulebook.KindBIN, "400000"
 	second, err := b.PutListEntry(ctx, entry, "key_1", nil)
 	good(t, err)
 	for _, c := range []struct {
-		kind   fraud.ListKind
+		kind   rulebook.Kind
 		before string
 		limit  int
-		want   []fraud.ListEntry
-	}{{"", "", 9, []fraud.ListEntry{second, made}}, {"", "", 1, []fraud.ListEntry{second}}, {"", second.ID, 9, []fraud.ListEntry{made}}, {fraud.ListBIN, "", 9, []fraud.ListEntry{second}}} {
+		want   []rulebook.Entry
+	}{{"", "", 9, []rulebook.Entry{second, made}}, {"", "", 1, []rulebook.Entry{second}}, {"", second.ID, 9, []rulebook.Entry{made}}, {rulebook.KindBIN, "", 9, []rulebook.Entry{second}}} {
 		got, err := b.Lists(ctx, account, link.Test, c.kind, c.before, c.limit)
 		if err != nil || !reflect.DeepEqual(got, c.want) {
 			t.Errorf("lists %+v: %+v, %v", c, got, err)
@@ -127,24 +129,24 @@ func listSuite(t *testing.T, w *world, b fraud.Rulebook, records idempotency.Sto
 	good(t, b.DeleteListEntry(ctx, account, link.Test, made.ID))
 }
 
-func policySuite(t *testing.T, b fraud.Rulebook, account string) {
+func policySuite(t *testing.T, b rulebook.Service, account string) {
 	ctx := t.Context()
 	p, err := b.Policy(ctx, account, link.Test)
 	if err != nil || !p.FailOpen || p.ReviewFor != 0 {
 		t.Errorf("first policy %+v, %v", p, err)
 	}
-	put, err := b.PutPolicy(ctx, account, link.Test, fraud.Policy{ReviewFor: 36 * time.Hour})
+	put, err := b.PutPolicy(ctx, account, link.Test, rulebook.Policy{ReviewFor: 36 * time.Hour})
 	good(t, err)
 	p, err = b.Policy(ctx, account, link.Test)
 	if err != nil || p.FailOpen || p.ReviewFor != 36*time.Hour || p.UpdatedAt.IsZero() || !reflect.DeepEqual(p, put) {
 		t.Errorf("policy %+v, put %+v, %v", p, put, err)
 	}
-	_, err = b.PutPolicy(ctx, account, link.Test, fraud.Policy{ReviewFor: time.Second})
+	_, err = b.PutPolicy(ctx, account, link.Test, rulebook.Policy{ReviewFor: time.Second})
 	is(t, err, fault.KindInvalid, "review_time_invalid", "reviewSeconds")
 }
 
-func backtestSuite(t *testing.T, b fraud.Rulebook, paid payment.Payment) {
-	ask := fraud.Backtest{Account: paid.Account, Mode: paid.Mode, Rule: fraud.Rule{Action: payment.Block, When: `payer.email == "ada@example.com"`}}
+func backtestSuite(t *testing.T, b learning.Backtester, paid payment.Payment) {
+	ask := learning.Backtest{Account: paid.Account, Mode: paid.Mode, Rule: rulebook.Rule{Action: payment.Block, When: `payer.email == "ada@example.com"`}}
 	r, err := b.Backtest(t.Context(), ask)
 	if err != nil || r.Payments != 1 || r.Matched != 1 || r.Unknown != 1 || r.Precision != -1 || r.MatureAfter < 24*time.Hour || r.Money["EUR"].UnknownStopped != 1250 ||
 		len(r.Examples) != 1 || r.Examples[0].ID != paid.ID {
@@ -157,26 +159,26 @@ func backtestSuite(t *testing.T, b fraud.Rulebook, paid payment.Payment) {
 
 // clerk answers with objects that have no empty field, and keeps what it was asked.
 type clerk struct {
-	rule              fraud.Rule
-	entry             fraud.ListEntry
-	policy            fraud.Policy
-	test              fraud.Backtest
+	rule              rulebook.Rule
+	entry             rulebook.Entry
+	policy            rulebook.Policy
+	test              learning.Backtest
 	account, mode, id string
 	by, before        string
-	kind              fraud.ListKind
+	kind              rulebook.Kind
 	limit             int
 }
 
 func (c *clerk) of(account, mode, id string) { c.account, c.mode, c.id = account, mode, id }
 
-func (c *clerk) Rules(_ context.Context, account, mode string) ([]fraud.Rule, error) {
+func (c *clerk) Rules(_ context.Context, account, mode string) ([]rulebook.Rule, error) {
 	c.of(account, mode, "")
-	return []fraud.Rule{filled[fraud.Rule]()}, nil
+	return []rulebook.Rule{filled[rulebook.Rule]()}, nil
 }
 
-func (c *clerk) PutRule(_ context.Context, r fraud.Rule, by string, _ *idempotency.Ticket) (fraud.Rule, error) {
+func (c *clerk) PutRule(_ context.Context, r rulebook.Rule, by string, _ *idempotency.Ticket) (rulebook.Rule, error) {
 	c.rule, c.by = r, by
-	return filled[fraud.Rule](), nil
+	return filled[rulebook.Rule](), nil
 }
 
 func (c *clerk) DeleteRule(_ context.Context, account, mode, id string) error {
@@ -184,20 +186,20 @@ func (c *clerk) DeleteRule(_ context.Context, account, mode, id string) error {
 	return nil
 }
 
-func (c *clerk) RuleVersions(_ context.Context, account, mode, id string) ([]fraud.Rule, error) {
+func (c *clerk) RuleVersions(_ context.Context, account, mode, id string) ([]rulebook.Rule, error) {
 	c.of(account, mode, id)
-	return []fraud.Rule{filled[fraud.Rule]()}, nil
+	return []rulebook.Rule{filled[rulebook.Rule]()}, nil
 }
 
-func (c *clerk) Lists(_ context.Context, account, mode string, kind fraud.ListKind, before string, limit int) ([]fraud.ListEntry, error) {
+func (c *clerk) Lists(_ context.Context, account, mode string, kind rulebook.Kind, before string, limit int) ([]rulebook.Entry, error) {
 	c.of(account, mode, "")
 	c.kind, c.before, c.limit = kind, before, limit
-	return []fraud.ListEntry{filled[fraud.ListEntry]()}, nil
+	return []rulebook.Entry{filled[rulebook.Entry]()}, nil
 }
 
-func (c *clerk) PutListEntry(_ context.Context, e fraud.ListEntry, by string, _ *idempotency.Ticket) (fraud.ListEntry, error) {
+func (c *clerk) PutListEntry(_ context.Context, e rulebook.Entry, by string, _ *idempotency.Ticket) (rulebook.Entry, error) {
 	c.entry, c.by = e, by
-	return filled[fraud.ListEntry](), nil
+	return filled[rulebook.Entry](), nil
 }
 
 func (c *clerk) DeleteListEntry(_ context.Context, account, mode, id string) error {
@@ -205,20 +207,20 @@ func (c *clerk) DeleteListEntry(_ context.Context, account, mode, id string) err
 	return nil
 }
 
-func (c *clerk) Policy(_ context.Context, account, mode string) (fraud.Policy, error) {
+func (c *clerk) Policy(_ context.Context, account, mode string) (rulebook.Policy, error) {
 	c.of(account, mode, "")
-	return filled[fraud.Policy](), nil
+	return filled[rulebook.Policy](), nil
 }
 
-func (c *clerk) PutPolicy(_ context.Context, account, mode string, p fraud.Policy) (fraud.Policy, error) {
+func (c *clerk) PutPolicy(_ context.Context, account, mode string, p rulebook.Policy) (rulebook.Policy, error) {
 	c.of(account, mode, "")
 	c.policy = p
-	return filled[fraud.Policy](), nil
+	return filled[rulebook.Policy](), nil
 }
 
-func (c *clerk) Backtest(_ context.Context, b fraud.Backtest) (fraud.BacktestResult, error) {
+func (c *clerk) Backtest(_ context.Context, b learning.Backtest) (learning.BacktestResult, error) {
 	c.test = b
-	return filled[fraud.BacktestResult](), nil
+	return filled[learning.BacktestResult](), nil
 }
 
 // same compares what came with an object that has no empty field.
@@ -233,17 +235,17 @@ func same[T any](t *testing.T, what string, got T, err error) {
 // backtest and forgotten on the wire fails here.
 func TestEveryFieldOfARulebookCrosses(t *testing.T) {
 	w, c, ctx := newWorld(t), &clerk{}, t.Context()
-	far := w.rulebook(t, c)
+	far := w.rulebook(t, c, c)
 	asked := func(account, mode, id string) {
 		t.Helper()
 		if c.account != account || c.mode != mode || c.id != id {
 			t.Errorf("asked of %q %q %q, want %q %q %q", c.account, c.mode, c.id, account, mode, id)
 		}
 	}
-	rule, err := far.PutRule(ctx, filled[fraud.Rule](), "by", nil)
+	rule, err := far.PutRule(ctx, filled[rulebook.Rule](), "by", nil)
 	same(t, "rule", rule, err)
 	same(t, "rule asked", c.rule, nil)
-	entry, err := far.PutListEntry(ctx, filled[fraud.ListEntry](), "by too", nil)
+	entry, err := far.PutListEntry(ctx, filled[rulebook.Entry](), "by too", nil)
 	same(t, "entry", entry, err)
 	same(t, "entry asked", c.entry, nil)
 	if c.by != "by too" {
@@ -268,11 +270,11 @@ func TestEveryFieldOfARulebookCrosses(t *testing.T) {
 	policy, err := far.Policy(ctx, "p", "q")
 	same(t, "policy", policy, err)
 	asked("p", "q", "")
-	policy, err = far.PutPolicy(ctx, "r", "s", filled[fraud.Policy]())
+	policy, err = far.PutPolicy(ctx, "r", "s", filled[rulebook.Policy]())
 	same(t, "policy put", policy, err)
 	same(t, "policy asked", c.policy, nil)
 	asked("r", "s", "")
-	result, err := far.Backtest(ctx, filled[fraud.Backtest]())
+	result, err := far.Backtest(ctx, filled[learning.Backtest]())
 	same(t, "backtest", result, err)
 	same(t, "backtest asked", c.test, nil)
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/paylink/paylink/internal/coordinator"
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/fraud/learning"
 	"github.com/paylink/paylink/internal/gateway/answer"
 	"github.com/paylink/paylink/internal/gateway/api"
 	"github.com/paylink/paylink/internal/idempotency"
@@ -53,7 +54,7 @@ type boxes struct {
 	mail         mail.Service
 	records      api.Records
 	assessor     fraud.Assessor
-	models       fraud.Models
+	models       learning.Models
 	world        *world
 }
 

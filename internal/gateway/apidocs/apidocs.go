@@ -13,7 +13,7 @@ import (
 	"compress/gzip"
 	"context"
 	"crypto/sha256"
-	_ "embed" // style and icon
+	_ "embed" // the style
 	"encoding/hex"
 	"fmt"
 	"net/http"
@@ -23,37 +23,17 @@ import (
 	"time"
 
 	apispec "github.com/paylink/paylink/docs/api"
+	"github.com/paylink/paylink/internal/gateway/asset"
 	"github.com/paylink/paylink/internal/gateway/problem"
 )
 
 //go:embed assets/apidocs.css
 var cssBytes []byte
 
-//go:embed assets/paylink.svg
-var iconBytes []byte
-
-// cssPath and iconPath carry the content's hash: another content has another path, so
-// a browser may keep it for ever.
 var (
-	cssPath  = assetPath(cssBytes, ".css")
-	iconPath = assetPath(iconBytes, ".svg")
+	cssAsset  = asset.New("/assets/apidocs.css", asset.Sheet(cssBytes))
+	iconAsset = asset.New("/assets/apidocs.svg", asset.Icon)
 )
-
-func assetPath(content []byte, ext string) string {
-	sum := sha256.Sum256(content)
-	return "/assets/apidocs." + hex.EncodeToString(sum[:6]) + ext
-}
-
-func asset(contentType string, content []byte) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
-		h.Set("Content-Type", contentType)
-		h.Set("Cache-Control", "public, max-age=31536000, immutable")
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Cross-Origin-Resource-Policy", "same-origin")
-		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
-	}
-}
 
 // csp lets the page load its style and icon, and nothing else.
 const csp = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
@@ -83,8 +63,8 @@ func New(publicURL string) (*Docs, error) {
 func (d *Docs) Register(mux *http.ServeMux) {
 	mux.HandleFunc("GET /docs", d.show)
 	mux.HandleFunc("/docs", func(w http.ResponseWriter, r *http.Request) { problem.MethodNotAllowed(w, r, "GET, HEAD") })
-	mux.HandleFunc("GET "+cssPath, asset("text/css; charset=utf-8", cssBytes))
-	mux.HandleFunc("GET "+iconPath, asset("image/svg+xml", iconBytes))
+	mux.Handle("GET "+cssAsset.Path, cssAsset)
+	mux.Handle("GET "+iconAsset.Path, iconAsset)
 }
 
 func render(public, base string) (*made, error) {

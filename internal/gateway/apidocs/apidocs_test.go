@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -204,21 +203,6 @@ func TestPageIsSentOnce(t *testing.T) {
 		if _, err := New(bad); err == nil {
 			t.Errorf("%q was taken", bad)
 		}
-	}
-}
-
-// TestColoursAreThePayersPages: one product, one set of colours, whose contrast the
-// payer's pages measure.
-func TestColoursAreThePayersPages(t *testing.T) {
-	theirs, err := os.ReadFile(filepath.Join("..", "pages", "assets", "paylink.css"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	colours := func(css []byte) []string {
-		return regexp.MustCompile(`--[a-z-]+: [^;]+;`).FindAllString(string(css), -1)
-	}
-	if !slices.Equal(colours(cssBytes), colours(theirs)) {
-		t.Errorf("ours %v\ntheirs %v", colours(cssBytes), colours(theirs))
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/gateway/asset"
 	"github.com/paylink/paylink/internal/gateway/problem"
 	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/link"
@@ -25,7 +26,7 @@ const challengeTimeout = 2 * time.Second
 var solveBytes []byte
 
 // solveAsset works puzzles out, in a worker. It is fetched only when there is one.
-var solveAsset = newAsset(".js", "text/javascript; charset=utf-8", solveBytes)
+var solveAsset = asset.New("/assets/paylink.js", solveBytes)
 
 // Challenge is what whoever pays the link from the address must work out before
 // submitting the attempt; the zero Puzzle is nothing.

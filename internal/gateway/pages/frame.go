@@ -9,6 +9,7 @@ import (
 
 	"github.com/a-h/templ"
 
+	"github.com/paylink/paylink/internal/gateway/asset"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/payment"
 )
@@ -19,7 +20,7 @@ const resultParam = "paylink_result"
 //go:embed assets/frame.js
 var frameBytes []byte
 
-var frameAsset = newAsset(".js", "text/javascript; charset=utf-8", frameBytes)
+var frameAsset = asset.New("/assets/paylink.js", frameBytes)
 
 // framable lets a page be framed by these origins and nobody else. They come from
 // the form, or from the link that it made: the store's word, never the request's.

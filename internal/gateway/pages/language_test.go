@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/gateway/asset"
 	"github.com/paylink/paylink/internal/i18n"
 	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/link"
@@ -44,7 +45,7 @@ func TestEveryPageInEveryLanguage(t *testing.T) {
 			if m := keyInPage.FindString(strings.ReplaceAll(a.body, "pay.example.com", "")); m != "" {
 				t.Errorf("%s, %s: a key is shown: %s", l.Tag, s.name, m)
 			}
-			if n := len(a.body) + len(cssBytes) + len(jsBytes) + len(svgBytes); n > 60_000 {
+			if n := len(a.body) + len(cssBytes) + len(jsBytes) + len(asset.Icon); n > 60_000 {
 				t.Errorf("%s, %s: %d bytes in all", l.Tag, s.name, n)
 			}
 			if m := inline.FindString(a.body); m != "" {

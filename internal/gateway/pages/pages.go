@@ -137,7 +137,7 @@ func (p *Pages) Register(mux *http.ServeMux) {
 	mux.HandleFunc("/l/", p.spoken(p.besideLinks))
 	p.registerForms(mux)
 	for _, a := range assets {
-		mux.Handle("GET "+a.path, a)
+		mux.Handle("GET "+a.Path, a)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/gateway/asset"
 	"github.com/paylink/paylink/internal/gateway/problem"
 	"github.com/paylink/paylink/internal/i18n"
 	"github.com/paylink/paylink/internal/issuer"
@@ -146,7 +147,7 @@ func TestEveryPage(t *testing.T) {
 			}
 			contains(t, s.target, a.body, s.wants...)
 			lacks(t, s.target, a.body, s.lacks...)
-			contains(t, s.target, a.body, `<html lang="en" dir="ltr">`, "<h1", "<main id=\"main\"", "<footer", `href="`+cssAsset.path, `src="`+jsAsset.path)
+			contains(t, s.target, a.body, `<html lang="en" dir="ltr">`, "<h1", "<main id=\"main\"", "<footer", `href="`+cssAsset.Path, `src="`+jsAsset.Path)
 			if n := strings.Count(a.body, "<h1"); n != 1 {
 				t.Errorf("%d h1", n)
 			}
@@ -154,8 +155,8 @@ func TestEveryPage(t *testing.T) {
 				t.Errorf("inline: %q", m)
 			}
 			checkHeaders(t, a.header)
-			if len(a.body)+len(cssBytes)+len(jsBytes)+len(svgBytes) > 60_000 {
-				t.Errorf("%d bytes in all", len(a.body)+len(cssBytes)+len(jsBytes)+len(svgBytes))
+			if len(a.body)+len(cssBytes)+len(jsBytes)+len(asset.Icon) > 60_000 {
+				t.Errorf("%d bytes in all", len(a.body)+len(cssBytes)+len(jsBytes)+len(asset.Icon))
 			}
 		})
 	}
@@ -190,7 +191,7 @@ func TestPreview(t *testing.T) {
 		}
 	}
 	for _, a := range assets {
-		write(strings.TrimPrefix(a.path, "/"), string(a.body))
+		write(strings.TrimPrefix(a.Path, "/"), string(a.Body))
 	}
 	w := newWorld(t)
 	for _, s := range scenes(w) {
@@ -327,9 +328,9 @@ func TestHostileTextIsEscaped(t *testing.T) {
 func TestAssetsAreImmutableAndServed(t *testing.T) {
 	w := newWorld(t)
 	for _, a := range assets {
-		res := w.get(a.path)
-		if res.status != 200 || res.body != string(a.body) || !strings.Contains(res.header.Get("Cache-Control"), "immutable") || res.header.Get("Content-Type") != a.contentType {
-			t.Errorf("%s: %d %v", a.path, res.status, res.header)
+		res := w.get(a.Path)
+		if res.status != 200 || res.body != string(a.Body) || !strings.Contains(res.header.Get("Cache-Control"), "immutable") || res.header.Get("Content-Type") != a.ContentType {
+			t.Errorf("%s: %d %v", a.Path, res.status, res.header)
 		}
 	}
 	lacks(t, "css and js", string(cssBytes)+string(jsBytes), "http://", "https://", "@import", "url(")

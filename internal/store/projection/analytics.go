@@ -5,7 +5,7 @@ import (
 	"errors"
 	"log/slog"
 
-	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/fraud/history"
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/store/feed"
 	"github.com/paylink/paylink/internal/store/sqldb"
@@ -30,8 +30,8 @@ type Analytics struct {
 }
 
 var (
-	_ fraud.Analyst = (*Analytics)(nil)
-	_ fraud.History = (*Analytics)(nil)
+	_ history.Analyst  = (*Analytics)(nil)
+	_ history.Replayer = (*Analytics)(nil)
 )
 
 // OpenAnalytics opens the analytics store that follows the feed of the events of the
@@ -48,7 +48,7 @@ func OpenAnalytics(ctx context.Context, f *feed.Feed, payments Payments, path st
 // one begins to make the store again, Run waits for it.
 func (a *Analytics) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
-		err := follow(ctx, a.follower, feed.Follower{Consumer: fraud.Consumer, Part: feed.NoMoney, Skip: quiet, Limit: analyticsEvents,
+		err := follow(ctx, a.follower, feed.Follower{Consumer: history.Consumer, Part: feed.NoMoney, Skip: quiet, Limit: analyticsEvents,
 			Start: a.start, Check: a.still, Gentle: true}, newGatheredFraud, analyticsObjects, a.commit)
 		if err != nil && ctx.Err() == nil && !errors.Is(err, feed.ErrMoved) {
 			return err
@@ -63,29 +63,29 @@ var quiet = []string{"payment.created", "payment.processing"}
 
 // gatheredFraud is what was read of the feed since the last commit.
 type gatheredFraud struct {
-	payments map[string]*fraud.Told
+	payments map[string]*history.Told
 	owner    map[string]ownerKey // of every object
 	order    []string            // payments as they came
 	links    map[string]stream.Event
 }
 
 func newGatheredFraud() *gatheredFraud {
-	return &gatheredFraud{payments: map[string]*fraud.Told{}, owner: map[string]ownerKey{}, links: map[string]stream.Event{}}
+	return &gatheredFraud{payments: map[string]*history.Told{}, owner: map[string]ownerKey{}, links: map[string]stream.Event{}}
 }
 
 func (g *gatheredFraud) objects() int { return len(g.order) + len(g.links) }
 
 func (g *gatheredFraud) add(e stream.Event) {
 	switch {
-	case fraud.OfPayment(e):
+	case history.OfPayment(e):
 		t := g.payments[e.Object]
 		if t == nil {
-			t = &fraud.Told{}
+			t = &history.Told{}
 			g.payments[e.Object], g.owner[e.Object] = t, ownerKey{e.Account, e.Mode}
 			g.order = append(g.order, e.Object)
 		}
 		t.Add(e)
-	case fraud.OfLink(e):
+	case history.OfLink(e):
 		if e.ObjectSeq > g.links[e.Object].ObjectSeq {
 			g.links[e.Object], g.owner[e.Object] = e, ownerKey{e.Account, e.Mode}
 		}
@@ -103,7 +103,7 @@ func (a *Analytics) Lag(ctx context.Context) (int64, error) {
 
 // CountShield adds attempts that the shield refused. The same counts given twice
 // count twice: a caller whose answer was lost leaves them.
-func (a *Analytics) CountShield(ctx context.Context, all []fraud.Refusal) error {
+func (a *Analytics) CountShield(ctx context.Context, all []history.Refusal) error {
 	if len(all) == 0 {
 		return nil
 	}

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/fraud/history"
 	"github.com/paylink/paylink/internal/store/feed"
 	"github.com/paylink/paylink/internal/store/sqldb"
 	"github.com/paylink/paylink/internal/stream"
@@ -44,7 +44,7 @@ func (a *Analytics) At(ctx context.Context) (position int64, event string, err e
 }
 
 // Load writes rows as the consumer does, without the events that they come of.
-func (a *Analytics) Load(ctx context.Context, all []fraud.Row) error {
+func (a *Analytics) Load(ctx context.Context, all []history.Row) error {
 	owner := ownerKey{all[0].Account, all[0].Mode}
 	n, err := a.ensureOwner(ctx, owner)
 	if err != nil {

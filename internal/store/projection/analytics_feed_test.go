@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/fraud/history"
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/link"
@@ -168,7 +168,7 @@ func TestAnalyticsTwice(t *testing.T) {
 // sums adds up what rows say that the account has.
 func sums(t testing.TB, a *projection.Analytics, account string) (rows int, available int64) {
 	t.Helper()
-	err := a.Replay(t.Context(), account, link.Test, time.Time{}, time.Time{}, func(r fraud.Row) error {
+	err := a.Replay(t.Context(), account, link.Test, time.Time{}, time.Time{}, func(r history.Row) error {
 		rows, available = rows+1, available+r.Captured-r.Refunded
 		return nil
 	})
@@ -304,8 +304,8 @@ func TestAnalyticsRebuildBesideAConsumer(t *testing.T) {
 		s, account, path := open(t, url), id.New(id.Account), filepath.Join(t.TempDir(), "analytics.db")
 		a := openAnalytics(t, s, path)
 		running(t, a)
-		refused := fraud.Refusal{Account: account, Mode: link.Test, Link: "link_1", Hour: storetest.Epoch, Count: 3}
-		if err := errors.Join(a.CountShield(t.Context(), []fraud.Refusal{refused}), a.CountShield(t.Context(), []fraud.Refusal{refused})); err != nil {
+		refused := history.Refusal{Account: account, Mode: link.Test, Link: "link_1", Hour: storetest.Epoch, Count: 3}
+		if err := errors.Join(a.CountShield(t.Context(), []history.Refusal{refused}), a.CountShield(t.Context(), []history.Refusal{refused})); err != nil {
 			t.Fatal(err)
 		}
 		made := 0
@@ -345,20 +345,20 @@ func TestAnalyticsRelated(t *testing.T) {
 	onEach(t, func(t *testing.T, url string) {
 		a := openAnalytics(t, open(t, url), filepath.Join(t.TempDir(), "analytics.db"))
 		account, stranger := id.New(id.Account), id.New(id.Account)
-		row := func(account string, n int, card, email, address string) fraud.Row {
-			return fraud.Row{ID: payment.IDFor(fmt.Sprint("link", n), account), Account: account, Mode: link.Test, Amount: storetest.NewLink(account, 1).Amount, Status: payment.Succeeded,
+		row := func(account string, n int, card, email, address string) history.Row {
+			return history.Row{ID: payment.IDFor(fmt.Sprint("link", n), account), Account: account, Mode: link.Test, Amount: storetest.NewLink(account, 1).Amount, Status: payment.Succeeded,
 				CreatedAt: storetest.Epoch.Add(time.Duration(n) * time.Minute), PayerEmail: email, Risk: payment.Risk{Fingerprint: card, Address: address}, Seq: 3}
 		}
-		mine := []fraud.Row{row(account, 0, "a", "Ada@example.org", "203.0.113.0/24"), row(account, 1, "a", "", ""), row(account, 2, "b", "ada@Example.org", ""),
+		mine := []history.Row{row(account, 0, "a", "Ada@example.org", "203.0.113.0/24"), row(account, 1, "a", "", ""), row(account, 2, "b", "ada@Example.org", ""),
 			row(account, 3, "c", "", "203.0.113.0/24"), row(account, 4, "a", "ada@example.org", "203.0.113.0/24"), row(account, 5, "d", "bob@example.org", "198.51.100.0/24"), row(account, 6, "", "", "")}
-		if err := errors.Join(a.Load(t.Context(), mine), a.Load(t.Context(), []fraud.Row{row(stranger, 0, "a", "ada@example.org", "203.0.113.0/24")})); err != nil {
+		if err := errors.Join(a.Load(t.Context(), mine), a.Load(t.Context(), []history.Row{row(stranger, 0, "a", "ada@example.org", "203.0.113.0/24")})); err != nil {
 			t.Fatal(err)
 		}
 		for n, want := range map[int][]int{0: {4, 3, 2, 1}, 1: {4, 0}, 5: nil, 6: nil} {
 			all, err := a.Related(t.Context(), account, link.Test, mine[n].ID, 10)
 			var got []int
 			for _, r := range all {
-				got = append(got, slices.IndexFunc(mine, func(m fraud.Row) bool { return m.ID == r.ID }))
+				got = append(got, slices.IndexFunc(mine, func(m history.Row) bool { return m.ID == r.ID }))
 			}
 			if err != nil || !slices.Equal(got, want) {
 				t.Errorf("related to %d: %v, want %v; %v", n, got, want, err)
@@ -377,29 +377,29 @@ func TestAnalyticsFigures(t *testing.T) {
 		a := openAnalytics(t, open(t, url), filepath.Join(t.TempDir(), "analytics.db"))
 		account, n := id.New(id.Account), 0
 		start := time.Now().UTC().Truncate(24*time.Hour).AddDate(0, 0, -100) // old enough that silence means honest
-		var all []fraud.Row
-		add := func(times, day int, change func(*fraud.Row)) {
+		var all []history.Row
+		add := func(times, day int, change func(*history.Row)) {
 			for range times {
 				at := start.AddDate(0, 0, day).Add(time.Duration(n) * time.Second)
-				r := fraud.Row{ID: payment.IDFor(fmt.Sprint("link", n), "a"), Account: account, Mode: link.Test, Amount: storetest.NewLink(account, 1).Amount, Status: payment.Succeeded,
+				r := history.Row{ID: payment.IDFor(fmt.Sprint("link", n), "a"), Account: account, Mode: link.Test, Amount: storetest.NewLink(account, 1).Amount, Status: payment.Succeeded,
 					CreatedAt: at, AnsweredAt: at, Authorised: true, Risk: payment.Risk{Action: payment.Allow, Why: "default", Score: 85, Basis: "known"}, Seq: 3}
 				change(&r)
 				all, n = append(all, r), n+1
 			}
 		}
-		block := func(r *fraud.Row) {
+		block := func(r *history.Row) {
 			r.Status, r.Decline, r.AnsweredAt, r.Authorised = payment.Declined, "payment_blocked", time.Time{}, false
 			r.Risk.Action, r.Risk.Why, r.Risk.Rule, r.Risk.Version = payment.Block, "rule", "frl_1", 4
 		}
-		add(70, 0, func(*fraud.Row) {})
-		add(30, 0, func(r *fraud.Row) {
+		add(70, 0, func(*history.Row) {})
+		add(30, 0, func(r *history.Row) {
 			r.Disputes = []payment.Dispute{{ID: id.New(id.Event), Minor: 1250, Reason: "fraudulent", State: payment.DisputeLost, CreatedAt: r.CreatedAt.AddDate(0, 0, 9)}}
 		})
 		add(40, 1, block)
-		add(2, 1, func(r *fraud.Row) {
+		add(2, 1, func(r *history.Row) {
 			r.Risk = payment.Risk{Action: payment.Hold, Review: payment.ReviewOpen, Basis: "no_model", Shadow: []payment.ShadowHit{{Rule: "frl_2", Version: 1, Action: payment.Block}}}
 		})
-		add(1, 1, func(r *fraud.Row) {
+		add(1, 1, func(r *history.Row) {
 			r.Risk = payment.Risk{Action: payment.Allow, Challenge: true, Why: "rule", Rule: "frl_3", Version: 1, Score: 100, Basis: "no_history", Label: payment.LabelLegitimate, LabelledAt: r.CreatedAt}
 		})
 		if err := a.Load(t.Context(), all); err != nil {

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/paylink/paylink/internal/fault"
-	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/fraud/history"
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/link"
@@ -49,17 +49,17 @@ func TestAnalytics(t *testing.T) {
 			made = append(made, paid(t, s, account, i, o))
 		}
 		followed(t, a)
-		page, err := a.Rows(t.Context(), fraud.Query{Account: account, Mode: link.Test, Limit: 3})
+		page, err := a.Rows(t.Context(), history.Query{Account: account, Mode: link.Test, Limit: 3})
 		if err != nil || len(page.Rows) != 3 || page.Next == "" {
 			t.Fatalf("%d rows, next %q, %v", len(page.Rows), page.Next, err)
 		}
-		rest, err := a.Rows(t.Context(), fraud.Query{Account: account, Mode: link.Test, Before: page.Next})
+		rest, err := a.Rows(t.Context(), history.Query{Account: account, Mode: link.Test, Before: page.Next})
 		if err != nil || len(rest.Rows) != 1 || rest.Next != "" {
 			t.Fatalf("then %d rows, next %q, %v", len(rest.Rows), rest.Next, err)
 		}
 		for _, p := range made {
 			row, err := a.Row(t.Context(), account, link.Test, p.ID)
-			if got, want := fmt.Sprintf("%+v", row), fmt.Sprintf("%+v", fraud.RowOf(p)); err != nil || got != want {
+			if got, want := fmt.Sprintf("%+v", row), fmt.Sprintf("%+v", history.RowOf(p)); err != nil || got != want {
 				t.Errorf("row of %s, %v:\n%s\nwant\n%s", p.ID, err, got, want)
 			}
 			if _, err := a.Row(t.Context(), id.New(id.Account), link.Test, p.ID); fault.KindOf(err) != fault.KindNotFound {
@@ -70,11 +70,11 @@ func TestAnalytics(t *testing.T) {
 			}
 		}
 		var replayed int
-		err = a.Replay(t.Context(), "", "", time.Time{}, time.Time{}, func(fraud.Row) error { replayed++; return nil })
+		err = a.Replay(t.Context(), "", "", time.Time{}, time.Time{}, func(history.Row) error { replayed++; return nil })
 		if err != nil || replayed != len(made) {
 			t.Errorf("replayed %d, %v", replayed, err)
 		}
-		if _, err := a.Rows(t.Context(), fraud.Query{Account: account, Mode: link.Test, Before: "no place"}); fault.Code(err) != "cursor_invalid" {
+		if _, err := a.Rows(t.Context(), history.Query{Account: account, Mode: link.Test, Before: "no place"}); fault.Code(err) != "cursor_invalid" {
 			t.Errorf("a cursor that nobody gave: %v", err)
 		}
 	})

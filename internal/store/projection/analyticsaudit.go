@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/fraud/history"
 	"github.com/paylink/paylink/internal/payment"
 	"github.com/paylink/paylink/internal/store/sqldb"
 )
@@ -30,7 +30,7 @@ func (a *Analytics) Position(ctx context.Context) (position int64, whole bool, e
 
 // Audit visits every row of a payment, and names what is not as the rows say: columns
 // that stand beside a row's JSON, disputes, sums.
-func (a *Analytics) Audit(ctx context.Context, visit func(fraud.Row) error) (wrong []string, err error) {
+func (a *Analytics) Audit(ctx context.Context, visit func(history.Row) error) (wrong []string, err error) {
 	sums := newDaySums()
 	names := map[int64]ownerKey{} // before the rows: a snapshot has one connection
 	err = a.own.Each(ctx, func(row sqldb.Scanner) error {
@@ -169,9 +169,9 @@ func (a *Analytics) auditDisputes(ctx context.Context, want map[string]string) (
 }
 
 // EachRefund visits every refund, after Audit.
-func (a *Analytics) EachRefund(ctx context.Context, visit func(fraud.Refund) error) error {
+func (a *Analytics) EachRefund(ctx context.Context, visit func(history.Refund) error) error {
 	return a.own.Each(ctx, func(row sqldb.Scanner) error {
-		var r fraud.Refund
+		var r history.Refund
 		var owner, created, updated int64
 		if err := row.Scan(&r.ID, &owner, &r.Payment, &r.Amount.Currency, &r.Amount.Minor, &r.Status, &r.Code, &created, &updated, &r.Seq); err != nil {
 			return err
@@ -186,9 +186,9 @@ func (a *Analytics) EachRefund(ctx context.Context, visit func(fraud.Refund) err
 }
 
 // EachLink visits every link, after Audit.
-func (a *Analytics) EachLink(ctx context.Context, visit func(fraud.Link) error) error {
+func (a *Analytics) EachLink(ctx context.Context, visit func(history.Link) error) error {
 	return a.own.Each(ctx, func(row sqldb.Scanner) error {
-		var l fraud.Link
+		var l history.Link
 		var owner, created, expires int64
 		if err := row.Scan(&l.ID, &owner, &l.Amount.Currency, &l.Amount.Minor, &l.Realm, &l.Reference, &l.State, &created, &expires, &l.Seq); err != nil {
 			return err

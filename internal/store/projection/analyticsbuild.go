@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/fraud/history"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/payment"
 	"github.com/paylink/paylink/internal/store/feed"
@@ -55,7 +55,7 @@ func (a *Analytics) state(ctx context.Context) (s analyticsState, err error) {
 func (a *Analytics) still(ctx context.Context, at feed.Place) error {
 	s, err := a.state(ctx)
 	if err == nil && (!s.whole || s.Place != at) {
-		err = fmt.Errorf("the checkpoint of %s: %w", fraud.Consumer, feed.ErrMoved)
+		err = fmt.Errorf("the checkpoint of %s: %w", history.Consumer, feed.ErrMoved)
 	}
 	return err
 }
@@ -126,7 +126,7 @@ func (a *Analytics) build(ctx context.Context, in sqldb.Reader, progress func(Bu
 			a.log.ErrorContext(ctx, "a link is left out of the analytics store", "error", damage)
 			return nil
 		}
-		return b.link(ctx, fraud.LinkOf(l))
+		return b.link(ctx, history.LinkOf(l))
 	})
 	if err == nil {
 		err = a.payments.EachPayment(ctx, func(p payment.Payment, damage error) error {
@@ -189,23 +189,23 @@ type building struct {
 	progress   func(Build)
 	order      []string
 	facts      map[string]fact
-	links      []fraud.Link
+	links      []history.Link
 	owner      map[string]ownerKey
 	walked     int64
 	began      time.Time // of the commit at hand
 }
 
-func (b *building) link(ctx context.Context, l fraud.Link) error {
+func (b *building) link(ctx context.Context, l history.Link) error {
 	b.links, b.owner[l.ID] = append(b.links, l), ownerKey{l.Account, l.Mode}
 	return b.full(ctx)
 }
 
 func (b *building) payment(ctx context.Context, p payment.Payment) error {
-	row := fraud.RowOf(p)
+	row := history.RowOf(p)
 	if row.Seq == 0 {
 		return nil
 	}
-	b.order, b.facts[p.ID], b.owner[p.ID] = append(b.order, p.ID), whole{row, fraud.RefundsOf(p)}, ownerKey{p.Account, p.Mode}
+	b.order, b.facts[p.ID], b.owner[p.ID] = append(b.order, p.ID), whole{row, history.RefundsOf(p)}, ownerKey{p.Account, p.Mode}
 	return b.full(ctx)
 }
 

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/fraud/history"
 	"github.com/paylink/paylink/internal/money"
 	"github.com/paylink/paylink/internal/store/sqldb"
 )
@@ -22,9 +22,9 @@ const (
 
 const dayMillis = int64(24 * time.Hour / time.Millisecond)
 
-// Figures implements fraud.Analyst: from the sums, so that its cost is that of the days.
-func (a *Analytics) Figures(ctx context.Context, account, mode string, from, to time.Time) (fraud.Figures, error) {
-	var f fraud.Figures
+// Figures implements history.Analyst: from the sums, so that its cost is that of the days.
+func (a *Analytics) Figures(ctx context.Context, account, mode string, from, to time.Time) (history.Figures, error) {
+	var f history.Figures
 	owner, err := a.owner(ctx, account, mode)
 	if err != nil || owner == 0 {
 		return f, err
@@ -41,14 +41,14 @@ func (a *Analytics) Figures(ctx context.Context, account, mode string, from, to 
 }
 
 // days reads those that anything happened on, in order.
-func (a *Analytics) days(ctx context.Context, f *fraud.Figures, owner, first, end int64) error {
+func (a *Analytics) days(ctx context.Context, f *history.Figures, owner, first, end int64) error {
 	at := map[int64]int{}
-	day := func(n int64) *fraud.DayFigures {
+	day := func(n int64) *history.DayFigures {
 		i, known := at[n]
 		if !known {
 			i = len(f.Days)
 			at[n] = i
-			f.Days = append(f.Days, fraud.DayFigures{Day: time.UnixMilli(n * dayMillis).UTC()})
+			f.Days = append(f.Days, history.DayFigures{Day: time.UnixMilli(n * dayMillis).UTC()})
 		}
 		return &f.Days[i]
 	}
@@ -93,9 +93,9 @@ func addMinor(sums map[money.Currency]int64, c money.Currency, minor int64) map[
 	return sums
 }
 
-func (a *Analytics) rules(ctx context.Context, f *fraud.Figures, owner, first, end int64) error {
+func (a *Analytics) rules(ctx context.Context, f *history.Figures, owner, first, end int64) error {
 	return a.own.Each(ctx, func(row sqldb.Scanner) error {
-		var r fraud.RuleFigures
+		var r history.RuleFigures
 		var c money.Currency
 		var minor int64
 		if err := row.Scan(&r.Rule, &r.Version, &r.Action, &r.Shadow, &c, &r.Hits, &r.Fraud, &r.Legitimate, &minor); err != nil {
@@ -123,7 +123,7 @@ type band struct {
 
 // scores reads the distribution of the period, and what blocked payments of it are
 // compared with.
-func (a *Analytics) scores(ctx context.Context, f *fraud.Figures, owner, first, end int64, now time.Time) error {
+func (a *Analytics) scores(ctx context.Context, f *history.Figures, owner, first, end int64, now time.Time) error {
 	var bands [scoreBands]band
 	mature := dayOf(now.Add(-estimateMature))
 	err := a.own.Each(ctx, func(row sqldb.Scanner) error {
@@ -161,8 +161,8 @@ func (a *Analytics) scores(ctx context.Context, f *fraud.Figures, owner, first, 
 // among those known (with half a payment more on either side, so that few of them
 // prove little); the interval has the doubt of the shares and that of the draw. Blocked
 // payments that there is too little to compare with may have been anything.
-func estimate(bands [scoreBands]band, blocked int64) fraud.Estimate {
-	e := fraud.Estimate{Blocked: blocked}
+func estimate(bands [scoreBands]band, blocked int64) history.Estimate {
+	e := history.Estimate{Blocked: blocked}
 	var compared int64
 	var variance float64
 	for _, b := range bands {

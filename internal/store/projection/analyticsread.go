@@ -11,7 +11,8 @@ import (
 	"time"
 
 	"github.com/paylink/paylink/internal/fault"
-	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/fraud/history"
+	"github.com/paylink/paylink/internal/fraud/score"
 	"github.com/paylink/paylink/internal/payment"
 	"github.com/paylink/paylink/internal/store/sqldb"
 )
@@ -26,8 +27,8 @@ const (
 // selectAnalytics begins every read of rows.
 const selectAnalytics = "SELECT " + analyticsColumns + " FROM analytics_payments"
 
-// Rows implements fraud.Analyst: by keyset, newest first, along one index.
-func (a *Analytics) Rows(ctx context.Context, q fraud.Query) (fraud.Page, error) {
+// Rows implements history.Analyst: by keyset, newest first, along one index.
+func (a *Analytics) Rows(ctx context.Context, q history.Query) (history.Page, error) {
 	if q.Limit <= 0 {
 		q.Limit = analyticsPage
 	}
@@ -35,17 +36,17 @@ func (a *Analytics) Rows(ctx context.Context, q fraud.Query) (fraud.Page, error)
 	below, above := bounds(q.From, q.To)
 	below, err := before(below, q.Before)
 	if err != nil {
-		return fraud.Page{}, err
+		return history.Page{}, err
 	}
 	owner, err := a.owner(ctx, q.Account, q.Mode)
 	if err != nil || owner == 0 {
-		return fraud.Page{}, err
+		return history.Page{}, err
 	}
 	var w sqldb.Where
 	w.Add("owner = ?", owner)
 	w.Add("number < ?", below)
 	w.Add("number >= ?", above)
-	if q.Review == fraud.Closed {
+	if q.Review == history.Closed {
 		w.Add("review <> '' AND review <> ?", payment.ReviewOpen)
 	} else {
 		w.AddIf(q.Review != "", "review <> '' AND review = ?", q.Review)
@@ -60,9 +61,9 @@ func (a *Analytics) Rows(ctx context.Context, q fraud.Query) (fraud.Page, error)
 	}
 	rows, err := a.list(ctx, &w, q.Limit+1)
 	if err != nil {
-		return fraud.Page{}, err
+		return history.Page{}, err
 	}
-	var page fraud.Page
+	var page history.Page
 	if len(rows) > q.Limit {
 		rows = rows[:q.Limit]
 		page.Next = strconv.FormatInt(rows[q.Limit-1].number, cursorBase)
@@ -87,18 +88,18 @@ func (a *Analytics) read(ctx context.Context, query string, args ...any) ([]anal
 	return all, err
 }
 
-// Row implements fraud.Analyst.
-func (a *Analytics) Row(ctx context.Context, account, mode, id string) (fraud.Row, error) {
+// Row implements history.Analyst.
+func (a *Analytics) Row(ctx context.Context, account, mode, id string) (history.Row, error) {
 	r, err := a.scan(ctx, a.own.Lookup(ctx, selectAnalytics+" WHERE id = $1", id))
 	if errors.Is(err, sql.ErrNoRows) || err == nil && (r.Account != account || r.Mode != mode) {
-		return fraud.Row{}, fault.NotFound("payment")
+		return history.Row{}, fault.NotFound("payment")
 	}
 	return r.Row, err
 }
 
-// Related implements fraud.Analyst: the newest by each of card, e-mail (as it was
+// Related implements history.Analyst: the newest by each of card, e-mail (as it was
 // stored, and as it is compared) and address.
-func (a *Analytics) Related(ctx context.Context, account, mode, id string, limit int) ([]fraud.Row, error) {
+func (a *Analytics) Related(ctx context.Context, account, mode, id string, limit int) ([]history.Row, error) {
 	limit = min(max(limit, 1), analyticsMaxPage)
 	of, err := a.Row(ctx, account, mode, id)
 	if err != nil {
@@ -112,7 +113,7 @@ func (a *Analytics) Related(ctx context.Context, account, mode, id string, limit
 	for _, by := range []struct{ column, condition, value string }{
 		{"fingerprint", "fingerprint = ?", of.Risk.Fingerprint},
 		{"payer_email", "lower(payer_email) = ?", lowerASCII(of.PayerEmail)},
-		{"payer_email", "lower(payer_email) = ?", fraud.EmailKey(of.PayerEmail)},
+		{"payer_email", "lower(payer_email) = ?", score.EmailKey(of.PayerEmail)},
 		{"address", "address = ?", of.Risk.Address},
 	} {
 		if by.value == "" {
@@ -129,7 +130,7 @@ func (a *Analytics) Related(ctx context.Context, account, mode, id string, limit
 		found = append(found, rows...)
 	}
 	slices.SortFunc(found, func(x, y analyticsRow) int { return cmp.Compare(y.number, x.number) })
-	var all []fraud.Row
+	var all []history.Row
 	last := int64(-1)
 	for _, r := range found {
 		if r.ID == id || r.number == last || len(all) == limit {
@@ -150,9 +151,9 @@ func lowerASCII(s string) string {
 	}, s)
 }
 
-// Replay implements fraud.History. It reads a bounded number of rows at a time, so no
+// Replay implements history.Replayer. It reads a bounded number of rows at a time, so no
 // reader holds the file's log back; a payment that changes meanwhile is given once.
-func (a *Analytics) Replay(ctx context.Context, account, mode string, from, to time.Time, each func(fraud.Row) error) error {
+func (a *Analytics) Replay(ctx context.Context, account, mode string, from, to time.Time, each func(history.Row) error) error {
 	below, above := bounds(from, to)
 	query, number, after := selectAnalytics+" WHERE number < $1 AND (number, owner) > ($2, $3) ORDER BY number, owner LIMIT "+strconv.Itoa(analyticsReplay), above, int64(-1)
 	if account != "" || mode != "" {

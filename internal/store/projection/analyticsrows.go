@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/fraud/history"
 	"github.com/paylink/paylink/internal/payment"
 	"github.com/paylink/paylink/internal/store/feed"
 	"github.com/paylink/paylink/internal/store/sqldb"
@@ -27,28 +27,28 @@ var analyticsFields = strings.Split(analyticsColumns, ", ")
 // analyticsRow is a payment with its place.
 type analyticsRow struct {
 	spot
-	fraud.Row
+	history.Row
 }
 
 // fact is a payment as a commit is told of it: by its events, or by itself.
 type fact interface {
-	Row(before fraud.Row) (fraud.Row, error)
-	Refunds() ([]fraud.Refund, error)
+	Row(before history.Row) (history.Row, error)
+	Refunds() ([]history.Refund, error)
 }
 
 // whole is a payment read from its own store.
 type whole struct {
-	row     fraud.Row
-	refunds []fraud.Refund
+	row     history.Row
+	refunds []history.Refund
 }
 
-func (w whole) Row(before fraud.Row) (fraud.Row, error) {
+func (w whole) Row(before history.Row) (history.Row, error) {
 	if w.row.Seq <= before.Seq {
 		return before, nil
 	}
 	return w.row, nil
 }
-func (w whole) Refunds() ([]fraud.Refund, error) { return w.refunds, nil }
+func (w whole) Refunds() ([]history.Refund, error) { return w.refunds, nil }
 
 // folding is one commit at work.
 type folding struct {
@@ -71,9 +71,9 @@ func (a *Analytics) commit(ctx context.Context, in sqldb.Reader, g *gatheredFrau
 	for id, t := range g.payments {
 		facts[id] = t
 	}
-	links := make([]fraud.Link, 0, len(g.links))
+	links := make([]history.Link, 0, len(g.links))
 	for _, e := range g.links {
-		l, err := fraud.ApplyLink(fraud.Link{}, e)
+		l, err := history.ApplyLink(history.Link{}, e)
 		if err != nil { // an event is as it is: one that cannot be read does not stop all others
 			a.log.ErrorContext(ctx, "an event is left out of the analytics store", "event", e.ID, "error", err)
 			continue
@@ -88,7 +88,7 @@ func (a *Analytics) commit(ctx context.Context, in sqldb.Reader, g *gatheredFrau
 		n, err := t.Exec("UPDATE analytics_state SET position = $1, event = $2 WHERE one = 1 AND whole = 1 AND position = $3 AND event = $4",
 			to.Position, to.Event, from.Position, from.Event)
 		if err == nil && n == 0 {
-			err = fmt.Errorf("the checkpoint of %s: %w", fraud.Consumer, feed.ErrMoved)
+			err = fmt.Errorf("the checkpoint of %s: %w", history.Consumer, feed.ErrMoved)
 		}
 		if err != nil {
 			return err
@@ -99,7 +99,7 @@ func (a *Analytics) commit(ctx context.Context, in sqldb.Reader, g *gatheredFrau
 }
 
 // write brings the rows and the sums up to date.
-func (f *folding) write(order []string, facts map[string]fact, links []fraud.Link) error {
+func (f *folding) write(order []string, facts map[string]fact, links []history.Link) error {
 	before, err := load(f.t, analyticsByIDs, order, func(row sqldb.Scanner) (string, analyticsRow, error) {
 		r, err := f.a.scan(f.t.Context(), row)
 		return r.ID, r, err
@@ -283,8 +283,8 @@ func putAnalyticsLinkRows(n int) string {
 		ON CONFLICT (id) DO UPDATE SET state = excluded.state, expires_at = excluded.expires_at, seq = excluded.seq WHERE analytics_links.seq < excluded.seq`
 }
 
-func (f *folding) links(all []fraud.Link) error {
-	return putAll(f.t, all, putAnalyticsLink, putAnalyticsLinks, analyticsRows, func(l fraud.Link) []any {
+func (f *folding) links(all []history.Link) error {
+	return putAll(f.t, all, putAnalyticsLink, putAnalyticsLinks, analyticsRows, func(l history.Link) []any {
 		return []any{l.ID, f.owners[ownerKey{l.Account, l.Mode}], string(l.Amount.Currency), l.Amount.Minor, l.Realm, l.Reference, l.State,
 			millis(l.CreatedAt), millis(l.ExpiresAt), l.Seq}
 	})

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/fraud/history"
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/report"
@@ -46,11 +46,11 @@ var sets = map[string]set{
 		},
 	},
 	"analytics": {
-		consumer: fraud.Consumer,
+		consumer: history.Consumer,
 		open:     func(t testing.TB, s *sqlstore.Store, path string) follower { return openAnalytics(t, s, path) },
 		rows: func(t testing.TB, f follower) (n int) {
 			audited(t, func(ctx context.Context) ([]string, error) {
-				return f.(*projection.Analytics).Audit(ctx, func(fraud.Row) error { n++; return nil })
+				return f.(*projection.Analytics).Audit(ctx, func(history.Row) error { n++; return nil })
 			})
 			return n
 		},

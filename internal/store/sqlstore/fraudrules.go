@@ -8,12 +8,12 @@ import (
 	"time"
 
 	"github.com/paylink/paylink/internal/fault"
-	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/fraud/rulebook"
 	"github.com/paylink/paylink/internal/idempotency"
 	"github.com/paylink/paylink/internal/store/sqldb"
 )
 
-var _ fraud.RuleStore = (*Store)(nil)
+var _ rulebook.Store = (*Store)(nil)
 
 // bookLock is the account that writers of a book name: the installation's book has one
 // of its own.
@@ -47,8 +47,8 @@ func touchBook(t *sqldb.Tx, account, mode string) error {
 	return err
 }
 
-// FraudBooks implements fraud.RuleStore.
-func (s *Store) FraudBooks(ctx context.Context, after int64) (names []fraud.BookName, revision int64, err error) {
+// FraudBooks implements rulebook.Store.
+func (s *Store) FraudBooks(ctx context.Context, after int64) (names []rulebook.Name, revision int64, err error) {
 	if err := s.db.Lookup(ctx, "SELECT revision FROM fraud_revision WHERE one = 1").Scan(&revision); err != nil || revision <= after {
 		return nil, revision, err
 	}
@@ -59,7 +59,7 @@ func (s *Store) FraudBooks(ctx context.Context, after int64) (names []fraud.Book
 	}
 	defer func() { _ = rows.Close() }()
 	for rows.Next() {
-		var n fraud.BookName
+		var n rulebook.Name
 		if err := rows.Scan(&n.Account, &n.Mode); err != nil {
 			return nil, 0, err
 		}
@@ -68,8 +68,8 @@ func (s *Store) FraudBooks(ctx context.Context, after int64) (names []fraud.Book
 	return names, revision, rows.Err()
 }
 
-// FraudBook implements fraud.RuleStore.
-func (s *Store) FraudBook(ctx context.Context, account, mode string) (b fraud.Book, err error) {
+// FraudBook implements rulebook.Store.
+func (s *Store) FraudBook(ctx context.Context, account, mode string) (b rulebook.Book, err error) {
 	if b.Rules, err = s.FraudRules(ctx, account, mode); err != nil {
 		return b, err
 	}
@@ -80,18 +80,18 @@ func (s *Store) FraudBook(ctx context.Context, account, mode string) (b fraud.Bo
 	return b, err
 }
 
-// FraudRules implements fraud.RuleStore.
-func (s *Store) FraudRules(ctx context.Context, account, mode string) ([]fraud.Rule, error) {
-	return documents[fraud.Rule](ctx, s, "rule", "SELECT id, doc, doc_sum FROM fraud_rules WHERE account = $1 AND mode = $2 ORDER BY id", account, mode)
+// FraudRules implements rulebook.Store.
+func (s *Store) FraudRules(ctx context.Context, account, mode string) ([]rulebook.Rule, error) {
+	return documents[rulebook.Rule](ctx, s, "rule", "SELECT id, doc, doc_sum FROM fraud_rules WHERE account = $1 AND mode = $2 ORDER BY id", account, mode)
 }
 
-// FraudRuleVersions implements fraud.RuleStore.
-func (s *Store) FraudRuleVersions(ctx context.Context, account, mode, id string, limit int) ([]fraud.Rule, error) {
-	return documents[fraud.Rule](ctx, s, "rule", "SELECT id, doc, doc_sum FROM fraud_rule_versions WHERE account = $1 AND mode = $2 AND id = $3 ORDER BY version DESC LIMIT "+strconv.Itoa(limit), account, mode, id)
+// FraudRuleVersions implements rulebook.Store.
+func (s *Store) FraudRuleVersions(ctx context.Context, account, mode, id string, limit int) ([]rulebook.Rule, error) {
+	return documents[rulebook.Rule](ctx, s, "rule", "SELECT id, doc, doc_sum FROM fraud_rule_versions WHERE account = $1 AND mode = $2 AND id = $3 ORDER BY version DESC LIMIT "+strconv.Itoa(limit), account, mode, id)
 }
 
-func (s *Store) listEntries(ctx context.Context, query string, args ...any) ([]fraud.ListEntry, error) {
-	return documents[fraud.ListEntry](ctx, s, "list_entry", query, args...)
+func (s *Store) listEntries(ctx context.Context, query string, args ...any) ([]rulebook.Entry, error) {
+	return documents[rulebook.Entry](ctx, s, "list_entry", query, args...)
 }
 
 // documents reads rows of id, doc and doc_sum.
@@ -117,17 +117,17 @@ func documents[T any](ctx context.Context, s *Store, object, query string, args 
 	return list, rows.Err()
 }
 
-// FraudPolicy implements fraud.RuleStore.
-func (s *Store) FraudPolicy(ctx context.Context, account, mode string) (*fraud.Policy, error) {
-	all, err := documents[fraud.Policy](ctx, s, "policy", "SELECT account, doc, doc_sum FROM fraud_policies WHERE account = $1 AND mode = $2", account, mode)
+// FraudPolicy implements rulebook.Store.
+func (s *Store) FraudPolicy(ctx context.Context, account, mode string) (*rulebook.Policy, error) {
+	all, err := documents[rulebook.Policy](ctx, s, "policy", "SELECT account, doc, doc_sum FROM fraud_policies WHERE account = $1 AND mode = $2", account, mode)
 	if err != nil || len(all) == 0 {
 		return nil, err
 	}
 	return &all[0], nil
 }
 
-// PutFraudRule implements fraud.RuleStore.
-func (s *Store) PutFraudRule(ctx context.Context, r fraud.Rule, expected int, record *idempotency.Record) error {
+// PutFraudRule implements rulebook.Store.
+func (s *Store) PutFraudRule(ctx context.Context, r rulebook.Rule, expected int, record *idempotency.Record) error {
 	doc, sum, err := sqldb.Encode(r)
 	if err != nil {
 		return err
@@ -139,7 +139,7 @@ func (s *Store) PutFraudRule(ctx context.Context, r fraud.Rule, expected int, re
 		case err == nil && is == doc:
 			return false, nil // this very change is in the store already
 		case err == nil:
-			return false, fraud.ErrRuleChanged
+			return false, rulebook.ErrRuleChanged
 		case !errors.Is(err, sql.ErrNoRows):
 			return false, err
 		}
@@ -150,7 +150,7 @@ func (s *Store) PutFraudRule(ctx context.Context, r fraud.Rule, expected int, re
 	})
 }
 
-func replaceRule(t *sqldb.Tx, r fraud.Rule, expected int, doc string, sum int64) error {
+func replaceRule(t *sqldb.Tx, r rulebook.Rule, expected int, doc string, sum int64) error {
 	var version int
 	err := t.Row("SELECT version FROM fraud_rules WHERE account = $1 AND mode = $2 AND id = $3", r.Account, r.Mode, r.ID).Scan(&version)
 	switch {
@@ -159,7 +159,7 @@ func replaceRule(t *sqldb.Tx, r fraud.Rule, expected int, doc string, sum int64)
 	case err != nil && !errors.Is(err, sql.ErrNoRows):
 		return err
 	case err == nil && version != expected:
-		return fraud.ErrRuleChanged
+		return rulebook.ErrRuleChanged
 	}
 	builtin := map[bool]int64{true: 1}[r.Builtin]
 	if _, err := t.Exec(`INSERT INTO fraud_rules (account, mode, id, version, builtin, doc, doc_sum) VALUES ($1, $2, $3, $4, $5, $6, $7)
@@ -172,21 +172,21 @@ func replaceRule(t *sqldb.Tx, r fraud.Rule, expected int, doc string, sum int64)
 		if err := t.Row("SELECT count(*) FROM fraud_rules WHERE account = $1 AND mode = $2 AND builtin = 0", r.Account, r.Mode).Scan(&n); err != nil {
 			return err
 		}
-		if n > fraud.MaxRules {
-			return fraud.TooManyRules()
+		if n > rulebook.MaxRules {
+			return rulebook.TooManyRules()
 		}
 	}
 	return putRuleVersion(t, r, doc, sum)
 }
 
-func putRuleVersion(t *sqldb.Tx, r fraud.Rule, doc string, sum int64) error {
+func putRuleVersion(t *sqldb.Tx, r rulebook.Rule, doc string, sum int64) error {
 	_, err := t.Exec(`INSERT INTO fraud_rule_versions (account, mode, id, version, doc, doc_sum) VALUES ($1, $2, $3, $4, $5, $6)
 		ON CONFLICT (account, mode, id, version) DO NOTHING`, r.Account, r.Mode, r.ID, r.Version, doc, sum)
 	return err
 }
 
-// DeleteFraudRule implements fraud.RuleStore.
-func (s *Store) DeleteFraudRule(ctx context.Context, gone fraud.Rule) error {
+// DeleteFraudRule implements rulebook.Store.
+func (s *Store) DeleteFraudRule(ctx context.Context, gone rulebook.Rule) error {
 	doc, sum, err := sqldb.Encode(gone)
 	if err != nil {
 		return err
@@ -203,8 +203,8 @@ func (s *Store) DeleteFraudRule(ctx context.Context, gone fraud.Rule) error {
 	})
 }
 
-// FraudListEntries implements fraud.RuleStore.
-func (s *Store) FraudListEntries(ctx context.Context, account, mode string, kind fraud.ListKind, before string, limit int) ([]fraud.ListEntry, error) {
+// FraudListEntries implements rulebook.Store.
+func (s *Store) FraudListEntries(ctx context.Context, account, mode string, kind rulebook.Kind, before string, limit int) ([]rulebook.Entry, error) {
 	var w sqldb.Where
 	w.Add("account = ?", account)
 	w.Add("mode = ?", mode)
@@ -213,20 +213,20 @@ func (s *Store) FraudListEntries(ctx context.Context, account, mode string, kind
 	return s.listEntries(ctx, "SELECT id, doc, doc_sum FROM fraud_list_entries"+w.SQL()+" ORDER BY id DESC LIMIT "+strconv.Itoa(limit), w.Args...)
 }
 
-// FraudListEntry implements fraud.RuleStore.
-func (s *Store) FraudListEntry(ctx context.Context, account, mode, id string) (fraud.ListEntry, error) {
+// FraudListEntry implements rulebook.Store.
+func (s *Store) FraudListEntry(ctx context.Context, account, mode, id string) (rulebook.Entry, error) {
 	all, err := s.listEntries(ctx, "SELECT id, doc, doc_sum FROM fraud_list_entries WHERE account = $1 AND mode = $2 AND id = $3", account, mode, id)
 	switch {
 	case err != nil:
-		return fraud.ListEntry{}, err
+		return rulebook.Entry{}, err
 	case len(all) == 0:
-		return fraud.ListEntry{}, fault.NotFound("list entry")
+		return rulebook.Entry{}, fault.NotFound("list entry")
 	}
 	return all[0], nil
 }
 
-// PutFraudListEntry implements fraud.RuleStore.
-func (s *Store) PutFraudListEntry(ctx context.Context, e fraud.ListEntry, record *idempotency.Record) error {
+// PutFraudListEntry implements rulebook.Store.
+func (s *Store) PutFraudListEntry(ctx context.Context, e rulebook.Entry, record *idempotency.Record) error {
 	doc, sum, err := sqldb.Encode(e)
 	if err != nil {
 		return err
@@ -236,7 +236,7 @@ func (s *Store) PutFraudListEntry(ctx context.Context, e fraud.ListEntry, record
 		err := t.Row("SELECT id, doc FROM fraud_list_entries WHERE account = $1 AND mode = $2 AND kind = $3 AND value = $4", e.Account, e.Mode, string(e.Kind), e.Value).Scan(&id, &is)
 		switch {
 		case err == nil && id != e.ID:
-			return false, fraud.ErrEntryExists
+			return false, rulebook.ErrEntryExists
 		case err == nil && is == doc:
 			return false, nil // this very entry is in the store already
 		case err != nil && !errors.Is(err, sql.ErrNoRows):
@@ -254,15 +254,15 @@ func (s *Store) PutFraudListEntry(ctx context.Context, e fraud.ListEntry, record
 			if err := t.Row("SELECT count(*) FROM fraud_list_entries WHERE account = $1 AND mode = $2", e.Account, e.Mode).Scan(&n); err != nil {
 				return false, err
 			}
-			if n > fraud.MaxEntries {
-				return false, fraud.TooManyEntries()
+			if n > rulebook.MaxEntries {
+				return false, rulebook.TooManyEntries()
 			}
 		}
 		return true, putRecord(t, record)
 	})
 }
 
-// DeleteFraudListEntry implements fraud.RuleStore.
+// DeleteFraudListEntry implements rulebook.Store.
 func (s *Store) DeleteFraudListEntry(ctx context.Context, account, mode, id string) error {
 	return s.writeBook(ctx, account, mode, func(t *sqldb.Tx) (bool, error) {
 		n, err := t.Exec("DELETE FROM fraud_list_entries WHERE account = $1 AND mode = $2 AND id = $3", account, mode, id)
@@ -273,8 +273,8 @@ func (s *Store) DeleteFraudListEntry(ctx context.Context, account, mode, id stri
 	})
 }
 
-// PutFraudPolicy implements fraud.RuleStore.
-func (s *Store) PutFraudPolicy(ctx context.Context, account, mode string, p fraud.Policy) error {
+// PutFraudPolicy implements rulebook.Store.
+func (s *Store) PutFraudPolicy(ctx context.Context, account, mode string, p rulebook.Policy) error {
 	doc, sum, err := sqldb.Encode(p)
 	if err != nil {
 		return err
@@ -286,7 +286,7 @@ func (s *Store) PutFraudPolicy(ctx context.Context, account, mode string, p frau
 	})
 }
 
-// PruneFraudLists implements fraud.RuleStore. What ended matches nothing any more, so no
+// PruneFraudLists implements rulebook.Store. What ended matches nothing any more, so no
 // book changes by it.
 func (s *Store) PruneFraudLists(ctx context.Context, before time.Time, limit int) (removed int, err error) {
 	return s.prune(ctx, `DELETE FROM fraud_list_entries WHERE id IN

@@ -10,29 +10,29 @@ import (
 	"time"
 
 	"github.com/paylink/paylink/internal/fault"
-	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/fraud/learning"
 	"github.com/paylink/paylink/internal/store/sqldb"
 )
 
-var _ fraud.Models = (*Store)(nil)
+var _ learning.Models = (*Store)(nil)
 
 // modelLock orders the changes of models, in whatever process.
 var modelLock = []string{"fraud:models"}
 
 // modelDoc is what never changes of a model.
 type modelDoc struct {
-	Info     fraud.ModelInfo
+	Info     learning.Info
 	Checksum string // SHA-256 of the file
 }
 
-// Models implements fraud.Models: the newest first.
-func (s *Store) Models(ctx context.Context) ([]fraud.ModelInfo, error) {
+// Models implements learning.Models: the newest first.
+func (s *Store) Models(ctx context.Context) ([]learning.Info, error) {
 	rows, err := s.db.Query(ctx, "SELECT version, state, promoted_at, doc, doc_sum FROM fraud_models ORDER BY trained_at DESC, version")
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = rows.Close() }()
-	var list []fraud.ModelInfo
+	var list []learning.Info
 	for rows.Next() {
 		var version, state, doc string
 		var promoted, sum int64
@@ -52,7 +52,7 @@ func (s *Store) Models(ctx context.Context) ([]fraud.ModelInfo, error) {
 	return list, rows.Err()
 }
 
-// Model implements fraud.Models. A file that is not what was written is not served.
+// Model implements learning.Models. A file that is not what was written is not served.
 func (s *Store) Model(ctx context.Context, version string) ([]byte, error) {
 	var doc, text string
 	var sum int64
@@ -79,8 +79,8 @@ func checksum(file []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// AddModel implements fraud.Models. A model that is there stays what it is.
-func (s *Store) AddModel(ctx context.Context, info fraud.ModelInfo, file []byte) error {
+// AddModel implements learning.Models. A model that is there stays what it is.
+func (s *Store) AddModel(ctx context.Context, info learning.Info, file []byte) error {
 	info.State, info.PromotedAt = "", time.Time{}
 	doc, sum, err := sqldb.Encode(modelDoc{Info: info, Checksum: checksum(file)})
 	if err != nil {
@@ -88,16 +88,16 @@ func (s *Store) AddModel(ctx context.Context, info fraud.ModelInfo, file []byte)
 	}
 	return s.db.Write(ctx, modelLock, func(t *sqldb.Tx) error {
 		_, err := t.Exec(`INSERT INTO fraud_models (version, state, trained_at, promoted_at, doc, doc_sum, file) VALUES ($1, $2, $3, 0, $4, $5, $6)
-			ON CONFLICT (version) DO NOTHING`, info.Version, fraud.ModelTrained, sqldb.Micros(info.TrainedAt), doc, sum, base64.StdEncoding.EncodeToString(file))
+			ON CONFLICT (version) DO NOTHING`, info.Version, learning.Trained, sqldb.Micros(info.TrainedAt), doc, sum, base64.StdEncoding.EncodeToString(file))
 		return err
 	})
 }
 
-// SetModel implements fraud.Models: whichever was in that state makes room in the same
+// SetModel implements learning.Models: whichever was in that state makes room in the same
 // commit.
 func (s *Store) SetModel(ctx context.Context, version, state string) error {
 	switch state {
-	case fraud.ModelRunning, fraud.ModelShadow, fraud.ModelRetired:
+	case learning.Running, learning.Shadow, learning.Retired:
 	default:
 		return fault.Invalid("state", "value_invalid", "Must be running, shadow or retired.")
 	}
@@ -110,12 +110,12 @@ func (s *Store) SetModel(ctx context.Context, version, state string) error {
 		if err != nil || is == state {
 			return err
 		}
-		if state != fraud.ModelRetired {
-			if _, err := t.Exec("UPDATE fraud_models SET state = $1 WHERE state = $2", fraud.ModelRetired, state); err != nil {
+		if state != learning.Retired {
+			if _, err := t.Exec("UPDATE fraud_models SET state = $1 WHERE state = $2", learning.Retired, state); err != nil {
 				return err
 			}
 		}
-		if state == fraud.ModelRunning {
+		if state == learning.Running {
 			_, err = t.Exec("UPDATE fraud_models SET state = $1, promoted_at = $2 WHERE version = $3", state, sqldb.Micros(time.Now()), version)
 			return err
 		}

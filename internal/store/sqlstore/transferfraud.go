@@ -6,23 +6,23 @@ import (
 	"time"
 
 	"github.com/paylink/paylink/internal/archive"
-	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/fraud/rulebook"
 	"github.com/paylink/paylink/internal/store/sqldb"
 )
 
 // EachFraud implements archive.Source.
 func (s *Store) EachFraud(ctx context.Context, visit func(archive.Fraud) error) error {
-	if err := eachRow(ctx, s, "SELECT id, doc, doc_sum FROM fraud_rules ORDER BY account, mode, id", scanDocument[fraud.Rule]("rule"), func(r fraud.Rule) error {
+	if err := eachRow(ctx, s, "SELECT id, doc, doc_sum FROM fraud_rules ORDER BY account, mode, id", scanDocument[rulebook.Rule]("rule"), func(r rulebook.Rule) error {
 		return visit(archive.Fraud{Rule: &r})
 	}); err != nil {
 		return err
 	}
-	if err := eachRow(ctx, s, "SELECT id, doc, doc_sum FROM fraud_rule_versions ORDER BY account, mode, id, version", scanDocument[fraud.Rule]("rule"), func(r fraud.Rule) error {
+	if err := eachRow(ctx, s, "SELECT id, doc, doc_sum FROM fraud_rule_versions ORDER BY account, mode, id, version", scanDocument[rulebook.Rule]("rule"), func(r rulebook.Rule) error {
 		return visit(archive.Fraud{Version: &r})
 	}); err != nil {
 		return err
 	}
-	if err := eachRow(ctx, s, "SELECT id, doc, doc_sum FROM fraud_list_entries ORDER BY id", scanDocument[fraud.ListEntry]("list_entry"), func(e fraud.ListEntry) error {
+	if err := eachRow(ctx, s, "SELECT id, doc, doc_sum FROM fraud_list_entries ORDER BY id", scanDocument[rulebook.Entry]("list_entry"), func(e rulebook.Entry) error {
 		return visit(archive.Fraud{Entry: &e})
 	}); err != nil {
 		return err
@@ -78,7 +78,7 @@ func (s *Store) LoadFraud(ctx context.Context, list []archive.Fraud) error {
 		locks = append(locks, bookLock(bookOf(f).Account)...)
 	}
 	return s.db.Write(ctx, locks, func(t *sqldb.Tx) error {
-		changed := map[fraud.BookName]bool{}
+		changed := map[rulebook.Name]bool{}
 		for _, f := range list {
 			n, err := loadFraud(t, f)
 			if err != nil {
@@ -95,18 +95,18 @@ func (s *Store) LoadFraud(ctx context.Context, list []archive.Fraud) error {
 	})
 }
 
-func bookOf(f archive.Fraud) fraud.BookName {
+func bookOf(f archive.Fraud) rulebook.Name {
 	switch {
 	case f.Rule != nil:
-		return fraud.BookName{Account: f.Rule.Account, Mode: f.Rule.Mode}
+		return rulebook.Name{Account: f.Rule.Account, Mode: f.Rule.Mode}
 	case f.Version != nil:
-		return fraud.BookName{Account: f.Version.Account, Mode: f.Version.Mode}
+		return rulebook.Name{Account: f.Version.Account, Mode: f.Version.Mode}
 	case f.Entry != nil:
-		return fraud.BookName{Account: f.Entry.Account, Mode: f.Entry.Mode}
+		return rulebook.Name{Account: f.Entry.Account, Mode: f.Entry.Mode}
 	case f.Policy != nil:
-		return fraud.BookName{Account: f.Policy.Account, Mode: f.Policy.Mode}
+		return rulebook.Name{Account: f.Policy.Account, Mode: f.Policy.Mode}
 	}
-	return fraud.BookName{}
+	return rulebook.Name{}
 }
 
 func loadFraud(t *sqldb.Tx, f archive.Fraud) (n int64, err error) {

@@ -1,0 +1,52 @@
+// Package asset serves the files that our pages name: style sheets, scripts and the icon.
+package asset
+
+import (
+	"bytes"
+	"crypto/sha256"
+	_ "embed" // the two files below
+	"encoding/hex"
+	"net/http"
+	"path"
+	"slices"
+	"strconv"
+	"time"
+)
+
+//go:embed theme.css
+var theme []byte
+
+// Icon is the product's icon, an SVG.
+//
+//go:embed paylink.svg
+var Icon []byte
+
+// Sheet returns a style sheet that begins with the theme: its variables are the colors.
+func Sheet(own []byte) []byte { return slices.Concat(theme, own) }
+
+var contentTypes = map[string]string{".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
+
+// Asset is a file whose path carries its hash: another content has another path, so a
+// browser may keep it for ever.
+type Asset struct {
+	Path, ContentType string
+	Body              []byte
+}
+
+// New returns the asset of a file such as /assets/paylink.css, whose name tells what it
+// is: css, js or svg.
+func New(name string, body []byte) Asset {
+	sum, ext := sha256.Sum256(body), path.Ext(name)
+	return Asset{Path: name[:len(name)-len(ext)] + "." + hex.EncodeToString(sum[:6]) + ext, Body: body, ContentType: contentTypes[ext]}
+}
+
+// ServeHTTP answers with the file.
+func (a Asset) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Content-Type", a.ContentType)
+	h.Set("Content-Length", strconv.Itoa(len(a.Body)))
+	h.Set("Cache-Control", "public, max-age=31536000, immutable")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	http.ServeContent(w, r, a.Path, time.Time{}, bytes.NewReader(a.Body))
+}

@@ -1,0 +1,383 @@
+package forms
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/a-h/templ"
+
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/gateway/dashboard/frame"
+	"github.com/paylink/paylink/internal/gateway/dashboard/parts"
+	"github.com/paylink/paylink/internal/idempotency"
+	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/merchant"
+	"github.com/paylink/paylink/internal/money"
+)
+
+// Whether a field is asked for, as the page has it.
+const (
+	askNot      = ""
+	askOptional = "optional"
+	askRequired = "required"
+
+	kindFixed  = "fixed"
+	kindList   = "list"
+	kindChosen = "chosen"
+)
+
+// formEdit is the page on which a form is made or changed.
+type formEdit struct {
+	parts.Filled
+
+	Head       parts.Head
+	Action     string
+	Preview    string
+	Attempt    string
+	Revision   string
+	Save       string
+	Currencies []parts.Option
+	Lives      []parts.Option
+	Asks       []parts.Option
+	Corners    []parts.Option
+	NoMethod   bool
+	Methods    string
+	FrameTitle string
+}
+
+func (d *Pages) newForm(v *visit) error {
+	values := url.Values{"kind": {kindFixed}, "life": {"3600"}, "capture": {link.CaptureAutomatic}, "accent": {link.DefaultAccent}, "corners": {link.CornersRound},
+		"ask-email": {askRequired}}
+	if cs := v.LinkCurrencies(v.d.Connectors); len(cs) > 0 {
+		values.Set("currency", string(cs[0]))
+	}
+	return v.showFormEdit(http.StatusOK, link.Form{}, values, nil)
+}
+
+func (d *Pages) editForm(v *visit) error {
+	f, err := v.readForm()
+	if err != nil {
+		return err
+	}
+	return v.showFormEdit(http.StatusOK, f, v.formValues(f), nil)
+}
+
+// typed returns the amounts of a form as a person would type them.
+func (v *visit) typed(f link.Form) (out []string) {
+	for _, minor := range f.Amounts {
+		out = append(out, v.Print.Typed(money.Of(minor, f.Currency)))
+	}
+	return out
+}
+
+// formValues fills the page with a form as it is.
+func (v *visit) formValues(f link.Form) url.Values {
+	c := f.Currency
+	out := url.Values{"name": {f.Name}, "kind": {kindFixed}, "currency": {string(c)}, "description": {f.Description}, "button": {f.Button},
+		"origins": {strings.Join(f.Origins, "\n")}, "redirectUrl": {f.RedirectURL}, "life": {strconv.FormatInt(f.LifeSeconds, 10)}, "capture": {f.Capture},
+		"accent": {f.Look.Accent}, "accentDark": {f.Look.AccentDark}, "accentWas": {f.Look.Accent}, "corners": {f.Look.Corners}, "realm": {f.Realm},
+		"latePolicy": {f.LatePolicy}, "paymentMethod": {f.PaymentMethod}}
+	switch {
+	case f.Typed():
+		out.Set("kind", kindChosen)
+		out.Set("minAmount", v.Print.Typed(money.Of(f.MinMinor, c)))
+		out.Set("maxAmount", v.Print.Typed(money.Of(f.MaxMinor, c)))
+	case f.Fixed():
+		out.Set("amount", v.typed(f)[0])
+	default:
+		out.Set("kind", kindList)
+		out.Set("amounts", strings.Join(v.typed(f), "\n"))
+	}
+	if f.Disabled {
+		out.Set("disabled", "true")
+	}
+	own := 0
+	for _, field := range f.Fields {
+		ask := askOptional
+		if field.Required {
+			ask = askRequired
+		}
+		if !field.Custom() {
+			out.Set("ask-"+field.Name, ask)
+			out.Set("label-"+field.Name, field.Label)
+			continue
+		}
+		n := strconv.Itoa(own)
+		out.Set("own-"+n, field.Label)
+		out.Set("own-key-"+n, field.Name)
+		out.Set("own-ask-"+n, ask)
+		own++
+	}
+	return out
+}
+
+func (v *visit) showFormEdit(status int, f link.Form, values url.Values, wrong parts.Problems) error {
+	p := formEdit{Action: v.Path("forms"), Preview: v.Path("forms", "preview"), Attempt: frame.NewAttempt(), Filled: parts.Filled{Values: values, Problems: wrong}, Save: v.Print.T("forms.create"),
+		Head: parts.Head{Title: v.Print.T("forms.new"), Back: parts.Button{Text: v.Print.T("forms.title"), Href: v.Path("forms")}}, Methods: v.AccountPath("methods"),
+		FrameTitle: v.Print.T("links.preview"),
+		Asks:       []parts.Option{{Value: askNot, Text: v.Print.T("forms.ask.not")}, {Value: askOptional, Text: v.Print.T("forms.ask.optional")}, {Value: askRequired, Text: v.Print.T("forms.ask.required")}},
+		Corners:    []parts.Option{{Value: link.CornersRound, Text: v.Print.T("forms.corners.round")}, {Value: link.CornersSoft, Text: v.Print.T("forms.corners.soft")}, {Value: link.CornersSquare, Text: v.Print.T("forms.corners.square")}}}
+	if f.ID != "" {
+		p.Action, p.Save = v.Path("forms", f.ID, "edit"), v.Print.T("forms.save")
+		p.Head.Title, p.Head.Back = v.Print.T("forms.editTitle", "Name", f.Name), parts.Button{Text: f.Name, Href: v.Path("forms", f.ID)}
+		p.Revision = values.Get("revision")
+		if p.Revision == "" {
+			p.Revision = strconv.FormatInt(f.Revision, 10)
+		}
+	}
+	if typed := values.Get("attempt"); frame.AttemptOK(typed) {
+		p.Attempt = typed // a form that was refused was not carried out
+	}
+	for _, c := range v.LinkCurrencies(v.d.Connectors) {
+		p.Currencies = append(p.Currencies, parts.Option{Value: string(c), Text: string(c)})
+	}
+	p.NoMethod = len(p.Currencies) == 0
+	for _, each := range frame.Lives {
+		p.Lives = append(p.Lives, parts.Option{Value: strconv.FormatInt(int64(each.After/time.Second), 10), Text: v.Print.T(each.Key)})
+	}
+	if own := values.Get("life"); own != "" && !slices.ContainsFunc(p.Lives, func(o parts.Option) bool { return o.Value == own }) {
+		if n, err := strconv.ParseInt(own, 10, 64); err == nil {
+			p.Lives = append(p.Lives, parts.Option{Value: own, Text: v.lifeText(n)})
+		}
+	}
+	v.Frames = true
+	return v.Render(status, p.Head.Title, formEditPage(p))
+}
+
+// formWish reads the page into what the service takes; wrong are the amounts that cannot
+// be read.
+func (v *visit) formWish(values url.Values) (r link.FormRequest, wrong parts.Problems) {
+	get := func(name string) string { return strings.TrimSpace(values.Get(name)) }
+	r = link.FormRequest{Account: v.Account.ID, Mode: v.Mode, Payee: v.Account.Name, Methods: v.Methods(v.d.Connectors), Name: get("name"), Currency: get("currency"),
+		Description: get("description"), Button: get("button"), RedirectURL: get("redirectUrl"), Capture: get("capture"), LatePolicy: get("latePolicy"),
+		Realm: get("realm"), PaymentMethod: get("paymentMethod"), Disabled: get("disabled") != "", Origins: strings.Fields(values.Get("origins")),
+		Look: link.Look{Accent: get("accent"), Corners: get("corners")}}
+	if get("accentWas") == get("accent") { // a colour of its own for the dark theme stays until the accent is changed
+		r.Look.AccentDark = get("accentDark")
+	}
+	amount := func(field, typed string) string { return v.AmountIn(r.Currency, field, typed, &wrong) }
+	switch values.Get("kind") {
+	case kindChosen:
+		r.MinAmount, r.MaxAmount = amount("minAmount", get("minAmount")), amount("maxAmount", get("maxAmount"))
+	case kindList:
+		for line := range strings.FieldsFuncSeq(values.Get("amounts"), func(c rune) bool { return c == '\n' || c == '\r' || c == ';' }) {
+			if line = amount("amounts", line); line != "" {
+				r.Amounts = append(r.Amounts, line)
+			}
+		}
+	default:
+		r.Amount = amount("amount", get("amount"))
+	}
+	if s, err := strconv.ParseInt(get("life"), 10, 64); err == nil {
+		r.LinkLifeSeconds = &s
+	}
+	r.Fields = formFields(values)
+	return r, wrong
+}
+
+// formFields are the fields that the page asks for.
+func formFields(values url.Values) (fields []link.Field) {
+	for _, name := range []string{link.FieldName, link.FieldEmail, link.FieldReference} {
+		if ask := values.Get("ask-" + name); ask != askNot {
+			fields = append(fields, link.Field{Name: name, Label: strings.TrimSpace(values.Get("label-" + name)), Required: ask == askRequired})
+		}
+	}
+	taken := map[string]bool{}
+	for i := range link.MaxCustomFields {
+		n := strconv.Itoa(i)
+		label, ask := strings.TrimSpace(values.Get("own-"+n)), values.Get("own-ask-"+n)
+		if label == "" || ask == askNot {
+			continue
+		}
+		key := values.Get("own-key-" + n) // as it was: payments carry it
+		if key == "" || taken[key] {
+			key = fieldKey(label, i)
+		}
+		for taken[key] {
+			key += "_" + n
+		}
+		taken[key] = true
+		fields = append(fields, link.Field{Name: key, Label: label, Required: ask == askRequired})
+	}
+	return fields
+}
+
+// fieldKey makes a key of a label: what the metadata of a payment calls the field.
+func fieldKey(label string, i int) string {
+	const most = 32
+	key := strings.Map(func(c rune) rune {
+		switch {
+		case c >= 'a' && c <= 'z', c >= '0' && c <= '9':
+			return c
+		case c == ' ' || c == '-' || c == '_':
+			return '_'
+		}
+		return -1
+	}, strings.ToLower(label))
+	key = strings.Trim(key[:min(len(key), most)], "_0123456789")
+	reserved := []string{"", link.FieldName, link.FieldEmail, link.FieldReference, "form", "amount", "attempt"}
+	if slices.Contains(reserved, key) {
+		return "field_" + formNumber(i)
+	}
+	return key
+}
+
+// formProblems puts what the box refused beside the page's own fields.
+func (v *visit) formProblems(values url.Values, err error) parts.Problems {
+	wrong := v.Problems(err)
+	f := fault.From(err)
+	for i := range wrong {
+		field := wrong[i].Field
+		switch {
+		case field == "linkLifeSeconds":
+			wrong[i].Field = "life"
+		case strings.HasPrefix(field, "amounts"):
+			wrong[i].Field = "amounts"
+		case field == "amount" && values.Get("kind") == kindList:
+			wrong[i].Field = "amounts"
+		case field == "amount" && values.Get("kind") == kindChosen:
+			wrong[i].Field = "maxAmount"
+		case strings.HasPrefix(field, "origins"):
+			wrong[i].Field = "origins"
+		case strings.HasPrefix(field, "look.accent"):
+			wrong[i].Field = "accent"
+		case field == "look.corners":
+			wrong[i].Field = "corners"
+		case strings.HasPrefix(field, "fields["):
+			wrong[i].Field = "own-0"
+		}
+	}
+	if f.Code == "changed_meanwhile" || f.Code == "form_archived" {
+		for i := range wrong {
+			wrong[i].Field = ""
+		}
+	}
+	return wrong
+}
+
+// createForm makes the form of the page, once, and shows it.
+func (d *Pages) createForm(v *visit) error {
+	values, err := v.Posted()
+	if err != nil {
+		return err
+	}
+	if v.Mode == link.Live && v.Account.TestOnly {
+		return merchant.ErrUnconfirmed
+	}
+	wish, wrong := v.formWish(values)
+	if len(wrong) > 0 {
+		return v.showFormEdit(http.StatusUnprocessableEntity, link.Form{}, values, wrong)
+	}
+	var made link.Form
+	replayed, err := v.Once(d.Records, shapeForm, func(t *idempotency.Ticket) (err error) {
+		wish.Ticket = t
+		made, err = d.Forms.CreateForm(v.Context(), wish)
+		return err
+	})
+	if err != nil {
+		if wrong := v.formProblems(values, err); wrong != nil {
+			return v.showFormEdit(http.StatusUnprocessableEntity, link.Form{}, values, wrong)
+		}
+		return err
+	}
+	if replayed != nil {
+		if made.ID, err = frame.RecordedID(replayed); err != nil {
+			return err
+		}
+	}
+	return v.Redirect(v.Path("forms", made.ID), "good", v.Print.T("forms.said.created"))
+}
+
+// updateForm changes the form in the revision that the page was made from. Sent
+// again it meets its own change, which is told as somebody else's would be: nothing
+// is done twice.
+func (d *Pages) updateForm(v *visit) error {
+	values, err := v.Posted()
+	if err != nil {
+		return err
+	}
+	was, err := v.readForm()
+	if err != nil {
+		return err
+	}
+	revision, err := strconv.ParseInt(values.Get("revision"), 10, 64)
+	if err != nil || revision < 1 {
+		return fault.New(fault.KindInvalid, "form_invalid", "The form did not arrive as your browser should send it. Open the page again.")
+	}
+	wish, wrong := v.formWish(values)
+	if len(wrong) > 0 {
+		return v.showFormEdit(http.StatusUnprocessableEntity, was, values, wrong)
+	}
+	f, err := d.Forms.UpdateForm(v.Context(), was.ID, revision, wish)
+	if err != nil {
+		if wrong := v.formProblems(values, err); wrong != nil {
+			return v.showFormEdit(http.StatusUnprocessableEntity, was, values, wrong)
+		}
+		return err
+	}
+	return v.Redirect(v.Path("forms", f.ID), "good", v.Print.T("forms.said.saved"))
+}
+
+// previewForm shows the payer's page for a form that is being made. It is lenient:
+// what is not right yet is left out. It changes nothing.
+func (d *Pages) previewForm(v *visit) error {
+	r, _ := v.formWish(v.URL.Query())
+	f := link.Form{Mode: v.Mode, Payee: v.Account.Name, Description: r.Description, Button: r.Button, Currency: "EUR"}
+	if c, err := money.ParseCurrency(r.Currency); err == nil {
+		f.Currency = c
+	}
+	parse := func(s string) int64 {
+		a, err := money.Parse(s, f.Currency)
+		if err != nil {
+			return 0
+		}
+		return a.Minor
+	}
+	if v.URL.Query().Get("kind") == kindChosen {
+		f.MinMinor, f.MaxMinor = max(parse(r.MinAmount), 1), parse(r.MaxAmount)
+	} else {
+		for _, s := range append(r.Amounts, r.Amount) {
+			if minor := parse(s); minor > 0 && len(f.Amounts) < link.MaxFormAmounts {
+				f.Amounts = append(f.Amounts, minor)
+			}
+		}
+		if len(f.Amounts) == 0 {
+			f.Amounts = []int64{0}
+		}
+	}
+	for _, field := range r.Fields {
+		field.Label = field.Label[:min(len(field.Label), 4*link.MaxFieldLabel)]
+		f.Fields = append(f.Fields, field)
+	}
+	var err error
+	if f.Look, err = r.Look.Checked(); err != nil {
+		f.Look, _ = link.Look{Corners: r.Look.Corners}.Checked() // the default colours
+		if f.Look.AccentDark == "" {
+			f.Look, _ = link.Look{}.Checked()
+		}
+	}
+	d.Payer.Preview(v.Writer, v.Request, f)
+	return nil
+}
+
+func (p formEdit) lines(id, label, hint string, rows int) parts.Field {
+	f := p.Field(id, label, hint)
+	f.Lines, f.Attrs = rows, templ.Attributes{"dir": "ltr", "spellcheck": "false"}
+	return f
+}
+
+// kept are values that the page carries along and does not show.
+func (p formEdit) kept() (names []string) {
+	names = []string{"accentDark", "accentWas", "latePolicy", "realm", "paymentMethod"}
+	for _, name := range []string{link.FieldName, link.FieldEmail, link.FieldReference} {
+		names = append(names, "label-"+name)
+	}
+	for i := range link.MaxCustomFields {
+		names = append(names, "own-key-"+strconv.Itoa(i))
+	}
+	return slices.DeleteFunc(names, func(name string) bool { return p.Values.Get(name) == "" })
+}

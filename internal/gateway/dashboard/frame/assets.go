@@ -1,0 +1,32 @@
+package frame
+
+import (
+	_ "embed" // the files below
+
+	"github.com/paylink/paylink/internal/gateway/asset"
+)
+
+//go:embed assets/dashboard.css
+var cssBytes []byte
+
+//go:embed assets/dashboard.js
+var jsBytes []byte
+
+// htmx 4.0.1, as npm has it (docs/dependencies.md).
+//
+//go:embed assets/htmx.min.js
+var htmxBytes []byte
+
+//go:embed assets/passkey.js
+var passkeyBytes []byte
+
+const assetPath = "/dashboard/assets/"
+
+var (
+	cssAsset     = asset.New(assetPath+"dashboard.css", asset.Sheet(cssBytes))
+	jsAsset      = asset.New(assetPath+"dashboard.js", jsBytes)
+	htmxAsset    = asset.New(assetPath+"htmx.js", htmxBytes)
+	passkeyAsset = asset.New(assetPath+"passkey.js", passkeyBytes)
+	svgAsset     = asset.New(assetPath+"paylink.svg", asset.Icon)
+	assets       = []asset.Asset{cssAsset, jsAsset, htmxAsset, passkeyAsset, svgAsset}
+)

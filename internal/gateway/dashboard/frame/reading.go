@@ -1,0 +1,152 @@
+package frame
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/paylink/paylink/internal/gateway/dashboard/parts"
+	"github.com/paylink/paylink/internal/id"
+	"github.com/paylink/paylink/internal/money"
+)
+
+// MaxQueryChars bounds a value of a query.
+const MaxQueryChars = 200
+
+// Reading is the query of a page. Each value is taken by its name. What no handler
+// takes, is given twice or cannot be understood is a problem, so that a filter is never
+// silently left out: a list shows the problem and no rows, a file is refused.
+type Reading struct {
+	v        *Visit
+	values   url.Values
+	taken    map[string]bool
+	Problems parts.Problems
+}
+
+// Reads begins to read the query. The language is common to all pages.
+func (v *Visit) Reads() *Reading {
+	values, err := url.ParseQuery(v.URL.RawQuery)
+	r := &Reading{v: v, values: values, taken: map[string]bool{"lang": true}}
+	if err != nil {
+		r.Wrong("", "common.query.spelling")
+	}
+	return r
+}
+
+// Wrong adds a problem about a field of the page, "" for the whole address.
+func (r *Reading) Wrong(field, key string, args ...any) {
+	r.Problems = append(r.Problems, parts.FieldError{Field: field, Text: r.v.Print.T(key, args...)})
+}
+
+// Text is a value as it was written, without blanks around it.
+func (r *Reading) Text(name string) string {
+	r.taken[name] = true
+	s := strings.TrimSpace(r.values.Get(name))
+	switch {
+	case len(r.values[name]) > 1:
+		r.Wrong(name, "common.query.twice", "Name", name)
+	case utf8.RuneCountInString(s) > MaxQueryChars:
+		r.Wrong(name, "common.fault.long")
+	case !utf8.ValidString(s) || strings.ContainsRune(s, 0):
+		r.Wrong(name, "common.query.spelling")
+	}
+	return Clip(s)
+}
+
+// Given is a value for a page to repeat, whatever it is.
+func (r *Reading) Given(name string) string { return Clip(r.values.Get(name)) }
+
+// Clip bounds what a page repeats.
+func Clip(s string) string {
+	if utf8.RuneCountInString(s) > MaxQueryChars {
+		s = string([]rune(s)[:MaxQueryChars])
+	}
+	return strings.ToValidUTF8(s, "�")
+}
+
+// Choice is one of some words; "" is none of them.
+func (r *Reading) Choice(name string, known func(string) bool) string {
+	s := r.Text(name)
+	if s == "" || known(s) {
+		return s
+	}
+	r.Wrong(name, "common.query.choice", "Value", s)
+	return s
+}
+
+// Currency is a code, in either case.
+func (r *Reading) Currency(name string) money.Currency {
+	s := r.Text(name)
+	if s == "" {
+		return ""
+	}
+	c, err := money.ParseCurrency(strings.ToUpper(s))
+	if err != nil {
+		r.Wrong(name, "common.query.currency", "Value", s)
+	}
+	return c
+}
+
+// ID is one of ours, such as the last of the page before.
+func (r *Reading) ID(name, prefix string) string {
+	s := r.Text(name)
+	if s != "" && !id.Valid(prefix, s) {
+		r.Wrong("", "common.query.page")
+	}
+	return s
+}
+
+// End gives the problems, after all that the page knows was taken.
+func (r *Reading) End() parts.Problems {
+	for name := range r.values {
+		if !r.taken[name] {
+			r.Wrong("", "common.query.unknown", "Name", Clip(name))
+		}
+	}
+	return r.Problems
+}
+
+// Only ends the reading of a page or a file that takes nothing but what is named.
+func (r *Reading) Only(names ...string) parts.Problems {
+	for _, name := range names {
+		r.Text(name)
+	}
+	return r.End()
+}
+
+// Refuse answers with what is wrong with the address, and the way to the whole of it.
+func (v *Visit) Refuse(p parts.Problems, whole string) error {
+	page := refusedView{Head: parts.Head{Title: v.Print.T("common.query.refused")}, Problems: p, Whole: parts.Button{Text: v.Print.T("payments.clear"), Href: whole}}
+	return v.Render(http.StatusBadRequest, page.Head.Title, refusedPage(page))
+}
+
+// refusedView is the page of a query that was not understood.
+type refusedView struct {
+	Head     parts.Head
+	Problems parts.Problems
+	Whole    parts.Button
+}
+
+// Unshown stands for the rows of a list that was asked for in a way that is not
+// understood.
+func (v *Visit) Unshown(whole string) parts.Empty {
+	return parts.Empty{Icon: "search", Headline: v.Print.T("common.query.unshown"), Lead: v.Print.T("common.query.unshownLead"),
+		Actions: []parts.Button{{Text: v.Print.T("payments.clear"), Href: whole}}}
+}
+
+// StatusFor is 400 where something is wrong with the query.
+func StatusFor(p parts.Problems) int {
+	if len(p) > 0 {
+		return http.StatusBadRequest
+	}
+	return http.StatusOK
+}
+
+// AsQuery is the question mark of an address and what follows; "" for no values.
+func AsQuery(q url.Values) string {
+	if len(q) == 0 {
+		return ""
+	}
+	return "?" + q.Encode()
+}

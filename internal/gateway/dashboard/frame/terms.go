@@ -1,0 +1,51 @@
+package frame
+
+import (
+	"slices"
+	"time"
+
+	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/merchant"
+	"github.com/paylink/paylink/internal/money"
+)
+
+// Methods are the account's payment methods as a link needs them.
+func (v *Visit) Methods(known []merchant.Connector) []link.Method {
+	out := make([]link.Method, 0, len(v.Account.Methods))
+	for _, m := range v.Account.Methods {
+		k := link.Method{ID: m.ID, Type: m.Type, Issuer: m.Issuer, Currencies: m.Currencies}
+		for _, c := range known {
+			if c.Name == m.Issuer {
+				k.Enabled, k.MinMinor, k.MaxMinor, k.Test = m.Enabled, c.Capabilities.MinMinor, c.Capabilities.MaxMinor, c.Capabilities.Test
+			}
+		}
+		out = append(out, k)
+	}
+	return out
+}
+
+// LinkCurrencies are those that a link of this mode can be paid in.
+func (v *Visit) LinkCurrencies(known []merchant.Connector) []money.Currency {
+	var out []money.Currency
+	for _, m := range v.Methods(known) {
+		if !m.Enabled || m.Test != (v.Mode == link.Test) {
+			continue
+		}
+		for _, c := range m.Currencies {
+			if !slices.Contains(out, c) {
+				out = append(out, c)
+			}
+		}
+	}
+	return out
+}
+
+// life is how long a new link may be asked to live.
+type life struct {
+	After time.Duration
+	Key   string
+}
+
+// Lives are the lives to choose from.
+var Lives = []life{{time.Hour, "links.life.hour"}, {24 * time.Hour, "links.life.day"}, {7 * 24 * time.Hour, "links.life.week"},
+	{30 * 24 * time.Hour, "links.life.month"}, {90 * 24 * time.Hour, "links.life.quarter"}, {link.MaxLife, "links.life.most"}}

@@ -1,0 +1,402 @@
+package frame
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"encoding/base64"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"io"
+	"iter"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/a-h/templ"
+
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/gateway/dashboard/parts"
+	"github.com/paylink/paylink/internal/gateway/problem"
+	"github.com/paylink/paylink/internal/i18n"
+	"github.com/paylink/paylink/internal/merchant"
+	"github.com/paylink/paylink/internal/spelling"
+)
+
+// Visit is one request of a reader, signed in unless the route is open.
+type Visit struct {
+	*http.Request
+
+	Writer  http.ResponseWriter
+	Print   *i18n.Printer // of the reader's language
+	User    merchant.User
+	Account merchant.Account
+	Session merchant.Session
+	Token   string // the session's; "" when nobody is signed in
+	Mode    string // of the path; on pages of the whole account, the mode of the page before
+	Frames  bool   // the page shows a frame of our own origin (a preview)
+
+	d      *Frame
+	inMode bool   // the path has a mode
+	entry  string // the key of the menu's entry that is marked
+}
+
+// Names of cookies. The session's begins with __Host- where we are reached by
+// https: no subdomain can set it then. Below a path of a host that other programs share
+// it begins with __Secure- instead: __Host- demands Path=/, which would hand the session
+// to all of them.
+const (
+	sessionCookie = "paylink"
+	flashCookie   = "paylink-flash"
+	modeCookie    = "paylink-mode"
+	langCookie    = "paylink-lang"
+)
+
+const csp = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; " +
+	"form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+
+// SessionCookie returns the name of the session's cookie.
+func (d *Frame) SessionCookie() string {
+	switch {
+	case d.secure && d.Base == "":
+		return "__Host-" + sessionCookie
+	case d.secure:
+		return "__Secure-" + sessionCookie
+	}
+	return sessionCookie
+}
+
+// Cookie makes a cookie that no script reads. It is Secure wherever we are reached
+// by https; a plain http address is for a machine of one's own.
+func (d *Frame) Cookie(name, value string, life time.Duration) *http.Cookie {
+	//nolint:gosec // G124: Secure wherever there is https to be reached by
+	c := &http.Cookie{Name: name, Value: value, Path: d.Base + "/", HttpOnly: true, Secure: d.secure, SameSite: http.SameSiteLaxMode, MaxAge: int(life / time.Second)}
+	if life <= 0 {
+		c.MaxAge = -1
+	}
+	return c
+}
+
+// serve runs one route: language, session, the guard against posts from elsewhere,
+// the handler, and the page of an error.
+func (d *Frame) serve(rt Route, mode string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		v := &Visit{Writer: w, d: d, entry: rt.Entry, Mode: mode, inMode: mode != ""}
+		v.Print = d.language(w, r)
+		v.Request = r.WithContext(i18n.With(r.Context(), v.Print))
+		v.headers()
+		if err := d.cross.Check(r); err != nil {
+			v.fail(fault.New(fault.KindForbidden, "cross_site_post", "This form was sent from another site. Open the dashboard and send it there."))
+			return
+		}
+		v.lastMode()
+		err := v.signedIn()
+		switch {
+		case rt.Open && !failed(err), err == nil:
+		case errors.Is(err, merchant.ErrSession):
+			v.askToSignIn()
+			return
+		default:
+			v.fail(err)
+			return
+		}
+		if r.Method == http.MethodPost {
+			ctx, cancel := context.WithTimeout(v.Context(), changeTimeout)
+			defer cancel()
+			v.Request = v.WithContext(ctx)
+		}
+		if err := rt.Handle(v); err != nil {
+			v.fail(err)
+		}
+	})
+}
+
+// failed tells a failure from nobody being signed in.
+func failed(err error) bool { return err != nil && !errors.Is(err, merchant.ErrSession) }
+
+// language is the reader's: chosen by ?lang= and kept, or the browser's.
+func (d *Frame) language(w http.ResponseWriter, r *http.Request) *i18n.Printer {
+	override := r.URL.Query().Get("lang")
+	if override != "" {
+		p := i18n.Match(override, r.Header.Get("Accept-Language"))
+		http.SetCookie(w, d.Cookie(langCookie, p.Tag(), 365*24*time.Hour))
+		return p
+	}
+	if c, err := r.Cookie(langCookie); err == nil {
+		override = c.Value
+	}
+	return i18n.Match(override, r.Header.Get("Accept-Language"))
+}
+
+func (v *Visit) headers() {
+	h := v.Writer.Header()
+	h.Set("Content-Security-Policy", csp)
+	h.Set("Referrer-Policy", "same-origin")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("X-Robots-Tag", "noindex, nofollow")
+	h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
+	h.Add("Vary", "Cookie, Accept-Language, HX-Request")
+}
+
+// lastMode keeps the mode that is looked at for the pages that have none.
+func (v *Visit) lastMode() {
+	c, err := v.Cookie(modeCookie)
+	last := merchant.Test
+	if err == nil && c.Value == merchant.Live {
+		last = merchant.Live
+	}
+	if !v.inMode {
+		v.Mode = last
+	} else if err != nil || c.Value != v.Mode {
+		http.SetCookie(v.Writer, v.d.Cookie(modeCookie, v.Mode, 365*24*time.Hour))
+	}
+}
+
+// signedIn reads who visits. ErrSession: nobody whom we know.
+func (v *Visit) signedIn() error {
+	c, err := v.Cookie(v.d.SessionCookie())
+	if err != nil || c.Value == "" {
+		return merchant.ErrSession
+	}
+	s, _, err := v.d.config.Merchants.Authenticate(v.Context(), c.Value)
+	if err != nil {
+		return err
+	}
+	user, account, err := v.d.config.Merchants.Me(v.Context(), s.User)
+	if err != nil {
+		return err
+	}
+	v.Token, v.Session, v.User, v.Account = c.Value, s, user, account
+	v.Request = v.WithContext(parts.InZone(v.Context(), account.Zone()))
+	return nil
+}
+
+// askToSignIn sends a reader to the door, and back here afterwards. A script that
+// follows a list is told to take the whole page there.
+func (v *Visit) askToSignIn() {
+	to := v.d.Base + "/dashboard/sign-in"
+	if v.Method == http.MethodGet && !v.Partial() {
+		to += "?next=" + url.QueryEscape(v.d.Base+v.URL.RequestURI())
+	}
+	if v.Partial() {
+		v.Writer.Header().Set("HX-Redirect", to)
+		v.Writer.WriteHeader(http.StatusUnauthorized)
+		return
+	}
+	http.Redirect(v.Writer, v.Request, to, http.StatusSeeOther)
+}
+
+// Partial reports whether a script asks for the part of the page alone.
+func (v *Visit) Partial() bool { return v.Header.Get("HX-Request") == "true" }
+
+// Path is an address within the dashboard, with the mode's prefix: v.Path("payments").
+func (v *Visit) Path(parts ...string) string {
+	p := v.d.Base + "/dashboard/" + v.Mode
+	for _, s := range parts {
+		p += "/" + url.PathEscape(s)
+	}
+	return p
+}
+
+// AccountPath is an address of a page of the whole account.
+func (v *Visit) AccountPath(parts ...string) string {
+	p := v.d.Base + "/dashboard/account"
+	for _, s := range parts {
+		p += "/" + url.PathEscape(s)
+	}
+	return p
+}
+
+// Posted reads a posted form up to its bound.
+func (v *Visit) Posted() (url.Values, error) {
+	v.Body = http.MaxBytesReader(v.Writer, v.Body, maxBodyBytes)
+	if err := v.ParseForm(); err != nil {
+		var tooLarge *http.MaxBytesError
+		if errors.As(err, &tooLarge) {
+			return nil, fault.New(fault.KindTooLarge, "body_too_large", "A body has at most %d bytes.", maxBodyBytes)
+		}
+		return nil, fault.New(fault.KindInvalid, "form_invalid", "The form did not arrive as your browser should send it. Open the page again.")
+	}
+	return v.PostForm, nil
+}
+
+// Render answers with a page: whole, or its body alone when a script asks for it.
+// It is made in memory first: a page is sent whole, with its status, or not at all.
+func (v *Visit) Render(status int, title string, body templ.Component) error {
+	page := body
+	if !v.Partial() {
+		page = layout(v.frame(title), body)
+	}
+	var b bytes.Buffer
+	if err := page.Render(v.Context(), &b); err != nil {
+		return err
+	}
+	h := v.Writer.Header()
+	if v.Frames {
+		h.Set("Content-Security-Policy", csp+"; frame-src 'self'")
+	}
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Length", strconv.Itoa(b.Len()))
+	v.Writer.WriteHeader(status)
+	if v.Method != http.MethodHead {
+		_, _ = v.Writer.Write(b.Bytes()) // a failed write means that the browser is gone
+	}
+	return nil
+}
+
+// fail answers with the page of an error, in the frame of whoever is signed in.
+func (v *Visit) fail(err error) {
+	switch fault.KindOf(err) {
+	case fault.KindInternal, fault.KindUnavailable:
+		v.d.Log.ErrorContext(v.Context(), "page failed", "error", err, "requestId", problem.RequestID(v.Context()), "method", v.Method, "route", v.Pattern)
+	}
+	p := problem.From(err, problem.RequestID(v.Context()))
+	if s := p.RetryAfterSeconds(); s != "" {
+		v.Writer.Header().Set("Retry-After", s)
+	}
+	o := v.oops(p, fault.KindOf(err))
+	if err := v.Render(p.Status, o.Headline, oopsPage(o)); err != nil {
+		v.d.Log.ErrorContext(v.Context(), "page not rendered", "error", err, "requestId", problem.RequestID(v.Context()))
+		http.Error(v.Writer, "Something went wrong on our side.", http.StatusInternalServerError)
+	}
+}
+
+// Notice is what a page says once, after a change.
+type Notice struct {
+	Tone string `json:"t"` // good, bad or wait
+	Text string `json:"x"`
+}
+
+// Redirect sends the reader on after a change, with words to say there; "" says
+// nothing. The words travel in a cookie of this session, signed, and are shown once.
+func (v *Visit) Redirect(path, tone, words string) error {
+	if words != "" {
+		raw, err := json.Marshal(Notice{tone, words})
+		if err != nil {
+			return err
+		}
+		if len(raw) <= maxFlashBytes {
+			mac := v.d.config.MAC(v.flashed(raw))
+			http.SetCookie(v.Writer, v.d.Cookie(flashCookie, base64.RawURLEncoding.EncodeToString(append(mac, raw...)), time.Minute))
+		}
+	}
+	if v.Partial() {
+		v.Writer.Header().Set("HX-Location", path)
+		v.Writer.WriteHeader(http.StatusNoContent)
+		return nil
+	}
+	http.Redirect(v.Writer, v.Request, path, http.StatusSeeOther)
+	return nil
+}
+
+func (v *Visit) flashed(raw []byte) []byte {
+	return append([]byte("flash\x00"+v.Session.ID+"\x00"), raw...)
+}
+
+// said takes the words of the last change out of the cookie; nil: none, or not ours.
+func (v *Visit) said() *Notice {
+	c, err := v.Cookie(flashCookie)
+	if err != nil {
+		return nil
+	}
+	http.SetCookie(v.Writer, v.d.Cookie(flashCookie, "", 0))
+	raw, err := base64.RawURLEncoding.DecodeString(c.Value)
+	size := len(v.d.config.MAC(nil))
+	if err != nil || len(raw) <= size || !hmac.Equal(raw[:size], v.d.config.MAC(v.flashed(raw[size:]))) {
+		return nil
+	}
+	var n Notice
+	if json.Unmarshal(raw[size:], &n) != nil {
+		return nil
+	}
+	return &n
+}
+
+// CSV streams a table. Once the first row is sent there is no status left to
+// change: an error then cuts the connection, so that a file that ended well is whole.
+func (v *Visit) CSV(name string, header []string, rows iter.Seq2[[]string, error]) error {
+	next, stop := iter.Pull2(rows)
+	defer stop()
+	row, err, more := next()
+	if err != nil {
+		return err // nothing is sent yet: a page can tell
+	}
+	h := v.Writer.Header()
+	h.Set("Content-Type", "text/csv; charset=utf-8; header=present")
+	h.Set("Content-Disposition", `attachment; filename="`+name+`.csv"`)
+	if v.Method == http.MethodHead {
+		return nil
+	}
+	out := csv.NewWriter(v.Writer)
+	out.UseCRLF = true                          // RFC 4180
+	_, err = io.WriteString(v.Writer, "\ufeff") // a spreadsheet reads the file in another encoding otherwise
+	if err == nil {
+		err = out.Write(header)
+	}
+	for ; more && err == nil; row, err, more = next() {
+		for i, cell := range row {
+			row[i] = inert(cell)
+		}
+		if err = out.Write(row); err != nil {
+			break
+		}
+	}
+	if out.Flush(); err == nil {
+		err = out.Error()
+	}
+	if err != nil {
+		v.d.Log.WarnContext(v.Context(), "a table was cut short", "requestId", problem.RequestID(v.Context()), "error", err.Error())
+		panic(http.ErrAbortHandler)
+	}
+	return nil
+}
+
+// inert keeps a spreadsheet from running a cell as a formula: payers choose
+// their names. A number below nought stays a number.
+func inert(cell string) string {
+	number, below := strings.CutPrefix(cell, "-")
+	if spelling.Formula(cell) && !(below && number != "" && strings.Trim(number, "0123456789.") == "") {
+		return "'" + cell
+	}
+	return cell
+}
+
+// Own reports whether an address is one of the dashboard's own pages, for
+// whoever is sent back to where they came from.
+func (d *Frame) Own(address string) bool {
+	u, err := url.Parse(address)
+	return err == nil && u.Scheme == "" && u.Host == "" && u.User == nil && !strings.Contains(address, "\\") &&
+		(strings.HasPrefix(u.Path, d.Base+"/dashboard/") || u.Path == d.Base+"/dashboard") && !strings.Contains(u.Path, "//") && !strings.Contains(u.Path, "..")
+}
+
+// Ask answers with a page that asks before something is done.
+func (v *Visit) Ask(q parts.Question) error {
+	q.Attempt = NewAttempt()
+	return v.Render(http.StatusOK, q.Head.Title, parts.QuestionPage(q))
+}
+
+// StatusOf a form that was refused.
+func StatusOf(k fault.Kind) int {
+	switch k {
+	case fault.KindUnauthenticated:
+		return http.StatusUnauthorized
+	case fault.KindRateLimited:
+		return http.StatusTooManyRequests
+	case fault.KindConflict:
+		return http.StatusConflict
+	}
+	return http.StatusUnprocessableEntity
+}
+
+// RetryAfter tells a script when to come back; people read it in the words.
+func (v *Visit) RetryAfter(f *fault.Error) {
+	if f.RetryAfter > 0 {
+		v.Writer.Header().Set("Retry-After", strconv.Itoa(int((f.RetryAfter+time.Second-1)/time.Second)))
+	}
+}

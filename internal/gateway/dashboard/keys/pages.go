@@ -1,0 +1,38 @@
+// Package keys is the API keys of an account: how one is made, given a new secret and
+// revoked.
+package keys
+
+import (
+	"github.com/paylink/paylink/internal/gateway/dashboard/frame"
+	"github.com/paylink/paylink/internal/idempotency"
+	"github.com/paylink/paylink/internal/merchant"
+)
+
+// Entry is the section's entry in the menu.
+var Entry = frame.Entry{Key: "keys", Path: "/dashboard/{mode}/keys", Label: "common.keys", Icon: "key", Group: frame.Developers}
+
+// Config of the pages; every field is needed.
+type Config struct {
+	Merchants merchant.Service
+	Records   idempotency.Store // of the users service
+}
+
+// Pages are the section's handlers. Make them with New.
+type Pages struct {
+	*frame.Frame
+	Config
+}
+
+// New returns the section's pages in f.
+func New(f *frame.Frame, c Config) *Pages { return &Pages{f, c} }
+
+// visit is a request for one of these pages.
+type visit struct {
+	*frame.Visit
+
+	d *Pages
+}
+
+func (d *Pages) on(handle func(*Pages, *visit) error) func(*frame.Visit) error {
+	return func(v *frame.Visit) error { return handle(d, &visit{v, d}) }
+}

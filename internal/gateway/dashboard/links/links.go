@@ -1,0 +1,376 @@
+package links
+
+import (
+	"iter"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/a-h/templ"
+
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/gateway/dashboard/frame"
+	"github.com/paylink/paylink/internal/gateway/dashboard/parts"
+	"github.com/paylink/paylink/internal/gateway/dashboard/slip"
+	"github.com/paylink/paylink/internal/id"
+	"github.com/paylink/paylink/internal/idempotency"
+	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/money"
+	"github.com/paylink/paylink/internal/payment"
+)
+
+// shapeLink is that of a recorded answer, as gateway/api has it.
+const shapeLink = "link"
+
+// Routes returns the section's pages and changes.
+func (d *Pages) Routes() []frame.Route {
+	return []frame.Route{
+		frame.Get("/dashboard/{mode}/links", "links", d.on((*Pages).listLinks)),
+		frame.Post("/dashboard/{mode}/links", "links", d.on((*Pages).createLink)),
+		frame.Get("/dashboard/{mode}/links.csv", "links", d.on((*Pages).exportLinks)),
+		frame.Get("/dashboard/{mode}/links/new", "links", d.on((*Pages).newLink)),
+		frame.Post("/dashboard/{mode}/links/preview", "links", d.on((*Pages).previewLink)),
+		frame.Get("/dashboard/{mode}/links/{id}", "links", d.on((*Pages).showLink)),
+		frame.Get("/dashboard/{mode}/links/{id}/qr.svg", "links", d.on((*Pages).linkQRSVG)),
+		frame.Get("/dashboard/{mode}/links/{id}/qr.png", "links", d.on((*Pages).linkQRPNG)),
+		frame.Get("/dashboard/{mode}/links/{id}/send", "links", d.on((*Pages).askSendLink)),
+		frame.Post("/dashboard/{mode}/links/{id}/send", "links", d.on((*Pages).sendLink)),
+		frame.Get("/dashboard/{mode}/links/{id}/cancel", "links", d.on((*Pages).askCancelLink)),
+		frame.Post("/dashboard/{mode}/links/{id}/cancel", "links", d.on((*Pages).cancelLink)),
+	}
+}
+
+// linkURL is what the payer opens.
+func (d *Pages) linkURL(l link.Link) string { return d.Public + "/l/" + l.Token }
+
+var linkWords = map[string]struct{ key, tone string }{
+	link.Open:     {"links.status.open", "accent"},
+	link.Paying:   {"links.status.paying", "wait"},
+	link.Paid:     {"links.status.paid", "good"},
+	link.ExpiredS: {"links.status.expired", "quiet"},
+	link.Canceled: {"links.status.canceled", "quiet"},
+}
+
+func (v *visit) linkBadge(l link.Link) parts.Badge {
+	w := linkWords[l.Status(v.d.Now())]
+	return parts.Badge{Text: v.Print.T(w.key), Tone: w.tone}
+}
+
+// linkName is how a link is called where there is room for one line.
+func linkName(l link.Link) string {
+	switch {
+	case l.Description != "":
+		return l.Description
+	case l.Reference != "":
+		return l.Reference
+	}
+	return "…\u2060" + l.ID[max(len(l.ID)-8, 0):]
+}
+
+// linksView is the list of links with what narrows it.
+type linksView struct {
+	Problems  parts.Problems
+	Head      parts.Head
+	Action    string
+	Status    string
+	Reference string
+	Statuses  []parts.Option
+	Clear     string
+	Table     parts.Table
+}
+
+func (v *visit) linkFilter() (link.Filter, parts.Problems) {
+	r := v.Reads()
+	f := link.Filter{Account: v.Account.ID, Mode: v.Mode, Now: v.d.Now(), Reference: r.Text("reference"), Before: r.ID("before", id.Link)}
+	f.Status = r.Choice("status", func(s string) bool { _, known := linkWords[s]; return known })
+	return f, r.End()
+}
+
+func linkQuery(f link.Filter, before string) string {
+	v := url.Values{}
+	for name, value := range map[string]string{"status": f.Status, "reference": f.Reference, "before": before} {
+		if value != "" {
+			v.Set(name, value)
+		}
+	}
+	if len(v) == 0 {
+		return ""
+	}
+	return "?" + v.Encode()
+}
+
+func (d *Pages) listLinks(v *visit) error {
+	f, wrong := v.linkFilter()
+	if id.Valid(id.Link, f.Reference) && len(wrong) == 0 {
+		return v.Redirect(v.Path("links", f.Reference), "", "")
+	}
+	f.Limit = frame.PageSize + 1
+	var items []link.Link
+	if len(wrong) == 0 {
+		var err error
+		if items, err = d.Links.List(v.Context(), f); err != nil {
+			return err
+		}
+	}
+	create := parts.Button{Text: v.Print.T("links.new"), Href: v.Path("links", "new"), Kind: "primary", Icon: "plus"}
+	p := linksView{Problems: wrong, Action: v.Path("links"), Clear: v.Path("links"), Status: f.Status, Reference: f.Reference, Statuses: v.linkStatuses(),
+		Head: parts.Head{Title: v.Print.T("links.title"), Lead: v.Print.T("links.lead"), Actions: []parts.Button{create}}}
+	p.Table = v.linkTable(items, f)
+	if f.Status == "" && f.Reference == "" && f.Before == "" {
+		p.Table.Empty = parts.Empty{Icon: "link", Headline: v.Print.T("links.none"), Lead: v.Print.T("links.noneLead"), Actions: []parts.Button{create}}
+	}
+	if len(wrong) > 0 {
+		p.Table.Empty, p.Table.Pager = v.Unshown(p.Clear), parts.Pager{}
+	}
+	return v.Render(frame.StatusFor(wrong), p.Head.Title, linksPage(p))
+}
+
+func (v *visit) linkStatuses() []parts.Option {
+	out := []parts.Option{{Value: "", Text: v.Print.T("payments.all")}}
+	for _, s := range []string{link.Open, link.Paid, link.Paying, link.ExpiredS, link.Canceled} {
+		out = append(out, parts.Option{Value: s, Text: v.Print.T(linkWords[s].key)})
+	}
+	return out
+}
+
+func (v *visit) linkTable(items []link.Link, f link.Filter) parts.Table {
+	t := parts.Table{ID: "link-table", Caption: v.Print.T("links.title"), CaptionHidden: true, CSV: v.Path("links.csv") + linkQuery(f, ""),
+		Columns: []parts.Column{{Label: v.Print.T("links.what")}, {Label: v.Print.T("links.amount"), Number: true}, {Label: v.Print.T("links.statusHead")},
+			{Label: v.Print.T("links.paidTimes"), Number: true}, {Label: v.Print.T("links.ends"), Number: true}},
+		Empty: parts.Empty{Icon: "search", Headline: v.Print.T("links.noHit"), Lead: v.Print.T("links.noHitLead"), Actions: []parts.Button{
+			{Text: v.Print.T("links.clear"), Href: v.Path("links")}}}}
+	if f.Before != "" {
+		t.Pager.Newest = v.Path("links") + linkQuery(f, "")
+	}
+	if len(items) > frame.PageSize {
+		items = items[:frame.PageSize]
+		t.Pager.Older = v.Path("links") + linkQuery(f, items[frame.PageSize-1].ID)
+	}
+	for _, l := range items {
+		t.Rows = append(t.Rows, parts.Row{ID: l.ID, Href: v.Path("links", l.ID),
+			Cells: []templ.Component{linkCell(l), linkAmount(l), parts.BadgePart(v.linkBadge(l)), parts.Unbroken(v.usesText(l)), parts.When(l.ExpiresAt)}})
+	}
+	return t
+}
+
+// usesText is how often a link was paid, of how often it may be.
+func (v *visit) usesText(l link.Link) string {
+	if l.MaxUses == 0 {
+		return v.Print.Number(l.Uses)
+	}
+	return v.Print.Number(l.Uses) + " / " + v.Print.Number(l.MaxUses)
+}
+
+var linkColumns = []string{"id", "createdAt", "status", "amount", "minAmount", "maxAmount", "currency", "description", "reference", "realm", "uses", "maxUses", "expiresAt", "url"}
+
+func (d *Pages) exportLinks(v *visit) error {
+	f, wrong := v.linkFilter()
+	if wrong != nil {
+		return v.Refuse(wrong, v.Path("links"))
+	}
+	return v.CSV("links", linkColumns, v.everyLink(f))
+}
+
+func (v *visit) everyLink(f link.Filter) iter.Seq2[[]string, error] {
+	return func(yield func([]string, error) bool) {
+		f.Before, f.Limit = "", link.MaxPage
+		for {
+			items, err := v.d.Links.List(v.Context(), f)
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			for _, l := range items {
+				if !yield(v.d.linkRow(l), nil) {
+					return
+				}
+			}
+			if len(items) < f.Limit {
+				return
+			}
+			f.Before = items[len(items)-1].ID
+		}
+	}
+}
+
+func (d *Pages) linkRow(l link.Link) []string {
+	c := l.Amount.Currency
+	row := []string{l.ID, link.FormatTime(l.CreatedAt), l.Status(d.Now()), l.Amount.Decimal(), "", "", string(c), l.Description, l.Reference, l.Realm,
+		strconv.FormatInt(l.Uses, 10), "", link.FormatTime(l.ExpiresAt), d.linkURL(l)}
+	if l.PayerChooses() {
+		row[3], row[4], row[5] = "", money.Of(l.MinMinor, c).Decimal(), money.Of(l.MaxMinor, c).Decimal()
+	}
+	if l.MaxUses > 0 {
+		row[11] = strconv.FormatInt(l.MaxUses, 10)
+	}
+	return row
+}
+
+// linkView is one link with its payments.
+type linkView struct {
+	Head     parts.Head
+	Badge    parts.Badge
+	URL      string
+	QR       string
+	Mailto   string
+	Payable  bool
+	Facts    []parts.Fact
+	Payments parts.Table
+	Send     parts.Button // by our own mail; no Href where mail is not set up
+}
+
+func (v *visit) readLink() (link.Link, error) {
+	return v.d.Links.Get(v.Context(), v.Account.ID, v.Mode, v.PathValue("id"))
+}
+
+func (d *Pages) showLink(v *visit) error {
+	l, err := v.readLink()
+	if err != nil {
+		return err
+	}
+	f := payment.Filter{Account: v.Account.ID, Mode: v.Mode, Link: l.ID, Limit: frame.PageSize + 1}
+	items, err := d.Payments.ListPayments(v.Context(), f)
+	if err != nil {
+		return err
+	}
+	open := l.Status(d.Now()) == link.Open
+	p := linkView{Badge: v.linkBadge(l), URL: d.linkURL(l), QR: v.Path("links", l.ID, "qr.svg"), Payable: open, Facts: v.linkFacts(l),
+		Head: parts.Head{Title: linkName(l), Back: parts.Button{Text: v.Print.T("links.title"), Href: v.Path("links")}}}
+	p.Mailto = "mailto:?" + strings.ReplaceAll(url.Values{"subject": {v.Print.T("links.mailSubject", "Payee", l.Payee)}, "body": {p.URL}}.Encode(), "+", "%20")
+	p.Head.Actions = []parts.Button{{Text: v.Print.T("links.duplicate"), Href: v.Path("links", "new") + "?from=" + url.QueryEscape(l.ID), Icon: "copy"}}
+	if open {
+		p.Head.Actions = append(p.Head.Actions, parts.Button{Text: v.Print.T("links.cancel"), Href: v.Path("links", l.ID, "cancel"), Kind: "danger", Icon: "cross"})
+	}
+	p.Payments = v.linkPayments(l, items)
+	if ready, err := d.Mail.Ready(v.Context()); err != nil {
+		return err
+	} else if ready && open {
+		p.Send = parts.Button{Text: v.Print.T("links.send"), Href: v.Path("links", l.ID, "send"), Kind: "primary", Icon: "mail"}
+	}
+	return v.Render(http.StatusOK, p.Head.Title, linkPage(p))
+}
+
+// linkPayments are the payments of a link. The list of all payments has the file and the
+// further pages, by the link's id.
+func (v *visit) linkPayments(l link.Link, items []payment.Payment) parts.Table {
+	of := url.Values{"q": {l.ID}}
+	file, older := v.Path("payments.csv")+frame.AsQuery(of), ""
+	if len(items) > frame.PageSize {
+		items = items[:frame.PageSize]
+		of.Set("before", slip.Cursor(items[frame.PageSize-1]))
+		older = v.Path("payments") + frame.AsQuery(of)
+	}
+	t := slip.Table(v.Visit, items, "")
+	t.Caption, t.CSV, t.Pager.Older = v.Print.T("links.payments"), file, older
+	t.Empty = parts.Empty{Icon: "card", Headline: v.Print.T("links.unpaid"), Lead: v.Print.T("links.unpaidLead")}
+	return t
+}
+
+func (v *visit) linkFacts(l link.Link) []parts.Fact {
+	var out []parts.Fact
+	add := func(key string, value templ.Component) {
+		out = append(out, parts.Fact{Label: v.Print.T(key), Value: value})
+	}
+	add("links.amount", linkAmount(l))
+	if l.Description != "" {
+		add("links.description", parts.Text(l.Description))
+	}
+	if l.Reference != "" {
+		add("links.reference", parts.Text(l.Reference))
+	}
+	if l.Realm != "" {
+		add("payments.realm", parts.Text(l.Realm))
+	}
+	add("links.paidTimes", parts.Unbroken(v.usesText(l)))
+	add("links.ends", parts.When(l.ExpiresAt))
+	if !l.CanceledAt.IsZero() {
+		add("links.canceledAt", parts.When(l.CanceledAt))
+	}
+	if l.RedirectURL != "" {
+		add("links.redirect", parts.Text(l.RedirectURL))
+	}
+	if l.Capture == link.CaptureManual {
+		add("links.capture", parts.Text(v.Print.T("links.captureManual")))
+	}
+	for _, k := range slices.Sorted(maps.Keys(l.Metadata)) {
+		out = append(out, parts.Fact{Label: k, Value: parts.Text(l.Metadata[k])})
+	}
+	add("payments.issuer", parts.Text(slip.IssuerName(l.Issuer)))
+	add("links.created", parts.When(l.CreatedAt))
+	add("links.id", parts.Code(l.ID))
+	return out
+}
+
+func (d *Pages) linkQRSVG(v *visit) error {
+	l, err := v.readLink()
+	if err != nil {
+		return err
+	}
+	svg, err := link.QRSVG(d.linkURL(l))
+	if err != nil {
+		return err
+	}
+	return v.picture("image/svg+xml", "payment-link.svg", []byte(svg))
+}
+
+func (d *Pages) linkQRPNG(v *visit) error {
+	l, err := v.readLink()
+	if err != nil {
+		return err
+	}
+	png, err := link.QRPNG(d.linkURL(l))
+	if err != nil {
+		return err
+	}
+	return v.picture("image/png", "payment-link.png", png)
+}
+
+// picture answers with a file; as one to keep where ?download is asked.
+func (v *visit) picture(contentType, name string, body []byte) error {
+	h := v.Writer.Header()
+	h.Set("Content-Security-Policy", "default-src 'none'")
+	h.Set("Content-Type", contentType)
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	if v.URL.Query().Has("download") {
+		h.Set("Content-Disposition", `attachment; filename="`+name+`"`)
+	}
+	if v.Method != http.MethodHead {
+		_, _ = v.Writer.Write(body) // a failed write means that the browser is gone
+	}
+	return nil
+}
+
+func (d *Pages) askCancelLink(v *visit) error {
+	l, err := v.readLink()
+	if err != nil {
+		return err
+	}
+	if s := l.Status(d.Now()); s != link.Open {
+		return v.Redirect(v.Path("links", l.ID), "wait", v.Explain(link.UnpayableReason(s), ""))
+	}
+	a := parts.Asking{Action: v.Path("links", l.ID, "cancel"), Attempt: frame.NewAttempt(), Lead: v.Print.T("links.cancelLead"),
+		Head: parts.Head{Title: v.Print.T("links.cancelTitle"), Back: parts.Button{Text: linkName(l), Href: v.Path("links", l.ID)}},
+		OK:   parts.Button{Text: v.Print.T("links.cancelOK"), Kind: "danger", Icon: "cross"}, Back: parts.Button{Text: v.Print.T("payments.back"), Href: v.Path("links", l.ID)}}
+	return v.Render(http.StatusOK, a.Head.Title, parts.AskingPage(a))
+}
+
+func (d *Pages) cancelLink(v *visit) error {
+	if _, err := v.Posted(); err != nil {
+		return err
+	}
+	linkID := v.PathValue("id")
+	_, err := v.Once(d.Records, shapeLink, func(t *idempotency.Ticket) error {
+		_, err := d.Links.Cancel(v.Context(), v.Account.ID, v.Mode, linkID, t)
+		return err
+	})
+	if err != nil && fault.KindOf(err) == fault.KindConflict {
+		return v.Redirect(v.Path("links", linkID), "bad", v.Explain(fault.Code(err), fault.From(err).Detail))
+	}
+	if err != nil {
+		return err
+	}
+	return v.Redirect(v.Path("links", linkID), "good", v.Print.T("links.said.canceled"))
+}

@@ -1,0 +1,48 @@
+// Package overview is how the business goes: figures beside those of the period
+// before, and the funds of the account with the entries behind them.
+package overview
+
+import (
+	"slices"
+
+	"github.com/paylink/paylink/internal/gateway/dashboard/frame"
+	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/report"
+)
+
+// Overview is the menu's entry of the figures.
+var Overview = frame.Entry{Key: "overview", Path: "/dashboard/{mode}/overview", Label: "common.overview", Icon: "chart"}
+
+// Balance is the menu's entry of the funds.
+var Balance = frame.Entry{Key: "balance", Path: "/dashboard/{mode}/balance", Label: "common.balance", Icon: "scale"}
+
+// Config of the pages; every field is needed.
+type Config struct {
+	Payments payment.Reader
+	Reports  report.Service
+}
+
+// Pages are the section's handlers. Make them with New.
+type Pages struct {
+	*frame.Frame
+	Config
+}
+
+// New returns the section's pages in f.
+func New(f *frame.Frame, c Config) *Pages { return &Pages{f, c} }
+
+// Routes returns the section's pages and changes.
+func (d *Pages) Routes() []frame.Route {
+	return slices.Concat(d.overviewRoutes(), d.balanceRoutes())
+}
+
+// visit is a request for one of these pages.
+type visit struct {
+	*frame.Visit
+
+	d *Pages
+}
+
+func (d *Pages) on(handle func(*Pages, *visit) error) func(*frame.Visit) error {
+	return func(v *frame.Visit) error { return handle(d, &visit{v, d}) }
+}

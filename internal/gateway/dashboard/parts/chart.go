@@ -1,0 +1,108 @@
+package parts
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/a-h/templ"
+
+	"github.com/paylink/paylink/internal/i18n"
+)
+
+// A chart is drawn on this many units; the style stretches it to its place.
+const (
+	chartWidth  = 600
+	chartHeight = 180
+	chartTop    = 8 // room for a line's thickness above the greatest value
+)
+
+func printer(ctx context.Context) *i18n.Printer { return i18n.From(ctx) }
+
+// Fact is a name with its value.
+type Fact struct {
+	Label string
+	Value templ.Component
+}
+
+func (c Chart) viewBox() string { return fmt.Sprintf("0 0 %d %d", chartWidth, chartHeight) }
+
+// top is the greatest value; 1 where all are nought, so that nothing divides by it.
+func (c Chart) top() int64 {
+	top := int64(1)
+	for _, s := range c.Series {
+		for _, v := range s.Values {
+			top = max(top, v)
+		}
+	}
+	return top
+}
+
+func (c Chart) most() string { return c.Format(c.top()) }
+
+func (c Chart) first() string {
+	if len(c.Labels) == 0 {
+		return ""
+	}
+	return c.Labels[0]
+}
+
+func (c Chart) last() string {
+	if len(c.Labels) < 2 {
+		return ""
+	}
+	return c.Labels[len(c.Labels)-1]
+}
+
+// grid are the heights of the lines behind the picture.
+func (c Chart) grid() []string {
+	var out []string
+	for i := range 4 {
+		out = append(out, strconv.Itoa(chartTop+(chartHeight-chartTop)*i/4))
+	}
+	return append(out, strconv.Itoa(chartHeight-1))
+}
+
+// y is where a value stands. Values are below 2^63 and the picture small, so the
+// product is made of floats of the picture alone, never of money that is shown.
+func (c Chart) y(v int64) float64 {
+	share := float64(max(v, 0)) / float64(c.top())
+	return float64(chartHeight) - share*float64(chartHeight-chartTop)
+}
+
+func (c Chart) path(at int) string {
+	values := c.Series[at].Values
+	var b strings.Builder
+	for i, v := range values {
+		x := float64(chartWidth) / 2
+		if len(values) > 1 {
+			x = float64(chartWidth) * float64(i) / float64(len(values)-1)
+		}
+		command := "L"
+		if i == 0 {
+			command = "M"
+		}
+		fmt.Fprintf(&b, "%s%.1f %.1f", command, x, c.y(v))
+	}
+	if len(values) == 1 {
+		b.WriteString("h1")
+	}
+	return b.String()
+}
+
+type bar struct{ x, y, w, h, title string }
+
+func (c Chart) columns(at int) []bar {
+	s := c.Series[at]
+	slot := float64(chartWidth) / float64(max(len(s.Values), 1))
+	width := slot * 0.7 / float64(len(c.Series))
+	var out []bar
+	for i, v := range s.Values {
+		y := c.y(v)
+		x := slot*float64(i) + slot*0.15 + width*float64(at)
+		out = append(out, bar{x: fmt.Sprintf("%.1f", x), y: fmt.Sprintf("%.1f", y), w: fmt.Sprintf("%.1f", width), h: fmt.Sprintf("%.1f", float64(chartHeight)-y),
+			title: c.Labels[i] + ": " + c.Format(v)})
+	}
+	return out
+}

@@ -1,0 +1,45 @@
+package parts
+
+import (
+	"net/url"
+
+	"github.com/a-h/templ"
+)
+
+// Filled is a form as its reader filled it in, and what is wrong with that: the
+// fields of a page that asks again know both.
+type Filled struct {
+	Values   url.Values
+	Problems Problems
+}
+
+// Field returns the field of an id as it was filled in.
+func (p Filled) Field(id, label, hint string) Field {
+	return Field{ID: id, Label: label, Hint: hint, Value: p.Values.Get(id), Error: p.Problems.Of(id)}
+}
+
+// Money returns the field of an amount.
+func (p Filled) Money(id, label string) Field {
+	f := p.Field(id, label, "")
+	f.InputMode, f.Max, f.Attrs = "decimal", 40, templ.Attributes{"autocomplete": "off"}
+	return f
+}
+
+// Choice returns a field with options.
+func (p Filled) Choice(id, label, hint string, options []Option) Field {
+	f := p.Field(id, label, hint)
+	f.Options = options
+	return f
+}
+
+// Long returns an optional field of at most most characters.
+func (p Filled) Long(id, label, hint string, most int) Field {
+	f := p.Field(id, label, hint)
+	f.Optional, f.Max = true, most
+	return f
+}
+
+// Radio returns one of the buttons of a choice.
+func (p Filled) Radio(name, value, label, hint string) Check {
+	return Check{ID: name + "-" + value, Name: name, Value: value, Label: label, Hint: hint, Radio: true, Checked: p.Values.Get(name) == value}
+}

@@ -1,0 +1,35 @@
+// Package rules is the rules against fraud: how one is written, tried against the past,
+// switched and read back.
+package rules
+
+import (
+	"github.com/paylink/paylink/internal/fraud"
+	"github.com/paylink/paylink/internal/gateway/dashboard/frame"
+	"github.com/paylink/paylink/internal/idempotency"
+)
+
+// Config of the pages; every field is needed.
+type Config struct {
+	Fraud   fraud.Box
+	Records idempotency.Store // of the fraud service
+}
+
+// Pages are the section's handlers. Make them with New.
+type Pages struct {
+	*frame.Frame
+	Config
+}
+
+// New returns the section's pages in f.
+func New(f *frame.Frame, c Config) *Pages { return &Pages{f, c} }
+
+// visit is a request for one of these pages.
+type visit struct {
+	*frame.Visit
+
+	d *Pages
+}
+
+func (d *Pages) on(handle func(*Pages, *visit) error) func(*frame.Visit) error {
+	return func(v *frame.Visit) error { return handle(d, &visit{v, d}) }
+}

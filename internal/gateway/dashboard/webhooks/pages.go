@@ -1,0 +1,38 @@
+// Package webhooks is the endpoints that hear of events, what was delivered to each, and
+// how deliveries are sent again.
+package webhooks
+
+import (
+	"github.com/paylink/paylink/internal/gateway/dashboard/frame"
+	"github.com/paylink/paylink/internal/idempotency"
+	"github.com/paylink/paylink/internal/notify"
+)
+
+// Entry is the section's entry in the menu.
+var Entry = frame.Entry{Key: "webhooks", Path: "/dashboard/{mode}/webhooks", Label: "common.webhooks", Icon: "bell", Group: frame.Developers}
+
+// Config of the pages; every field is needed.
+type Config struct {
+	Webhooks notify.Service
+	Records  idempotency.Store // of the webhooks service
+}
+
+// Pages are the section's handlers. Make them with New.
+type Pages struct {
+	*frame.Frame
+	Config
+}
+
+// New returns the section's pages in f.
+func New(f *frame.Frame, c Config) *Pages { return &Pages{f, c} }
+
+// visit is a request for one of these pages.
+type visit struct {
+	*frame.Visit
+
+	d *Pages
+}
+
+func (d *Pages) on(handle func(*Pages, *visit) error) func(*frame.Visit) error {
+	return func(v *frame.Visit) error { return handle(d, &visit{v, d}) }
+}

@@ -1,0 +1,171 @@
+package webhooks
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/paylink/paylink/internal/calendar"
+	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/gateway/dashboard/frame"
+	"github.com/paylink/paylink/internal/gateway/dashboard/parts"
+	"github.com/paylink/paylink/internal/id"
+	"github.com/paylink/paylink/internal/idempotency"
+	"github.com/paylink/paylink/internal/notify"
+)
+
+// bulkForm asks what is sent again.
+type bulkForm struct {
+	Head     parts.Head
+	Action   string
+	Attempt  string
+	Filter   deliveryFilter
+	Statuses []parts.Option
+	Types    []parts.Option
+	Back     string
+	Problems parts.Problems
+}
+
+func (d *Pages) askRedeliverAll(v *visit) error {
+	e, err := v.endpoint()
+	if err != nil {
+		return err
+	}
+	r := v.Reads()
+	f, err := readDeliveries(r)
+	if err != nil {
+		return err
+	}
+	if wrong := r.End(); wrong != nil {
+		return v.Refuse(wrong, v.Path("webhooks", e.ID, "redeliver"))
+	}
+	if f.Status == "" {
+		f.Status = string(notify.Parked)
+	}
+	return v.bulkForm(http.StatusOK, e, bulkForm{Filter: f, Attempt: frame.NewAttempt()})
+}
+
+func (v *visit) bulkForm(status int, e notify.Endpoint, f bulkForm) error {
+	p := v.Print
+	f.Back = v.Path("webhooks", e.ID)
+	f.Head = parts.Head{Title: p.T("webhooks.bulk"), Lead: p.T("webhooks.bulkLead"), Back: parts.Button{Text: p.T("webhooks.toDeliveries"), Href: f.Back}}
+	f.Action = v.Path("webhooks", e.ID, "redeliver")
+	f.Statuses = v.deliveryOptions(parts.Option{}, notify.Parked, notify.Failed, notify.Succeeded)
+	f.Types = v.eventOptions(parts.Option{Value: "", Text: p.T("webhooks.any")})
+	return v.Render(status, f.Head.Title, bulkFormPage(f))
+}
+
+func (d *Pages) redeliverAll(v *visit) error {
+	in, err := v.Posted()
+	if err != nil {
+		return err
+	}
+	e, err := v.endpoint()
+	if err != nil {
+		return err
+	}
+	f := deliveryFilter{Status: in.Get("status"), Type: in.Get("type"), Dates: frame.Dates{From: in.Get("from"), To: in.Get("to")}}
+	within, err := calendar.ParsePeriod(f.From, f.To, v.Account.Zone())
+	if err != nil {
+		return v.bulkForm(http.StatusUnprocessableEntity, e, bulkForm{Filter: f, Attempt: frame.NewAttempt(), Problems: parts.Problems{v.DayProblem(err, f.From, f.To)}})
+	}
+	want := notify.Filter{Status: notify.Status(f.Status), EventType: f.Type, From: within.From, To: within.To}
+	var r notify.Redelivery
+	replayed, err := v.Once(d.Records, "redelivery", func(t *idempotency.Ticket) (err error) {
+		r, err = d.Webhooks.RedeliverAll(v.Context(), v.Account.ID, v.Mode, e.ID, want, t)
+		return err
+	})
+	if err != nil {
+		if wrong := v.Problems(err); wrong != nil {
+			return v.bulkForm(http.StatusUnprocessableEntity, e, bulkForm{Filter: f, Attempt: frame.NewAttempt(), Problems: wrong})
+		}
+		return err
+	}
+	if replayed != nil {
+		if r.ID, err = frame.RecordedID(replayed); err != nil {
+			return err
+		}
+	}
+	return v.Redirect(v.Path("webhooks", e.ID, "redeliveries", r.ID), "", "")
+}
+
+// bulkView is how far a bulk redelivery is.
+type bulkView struct {
+	Head     parts.Head
+	Href     string
+	Live     string // where a newer state is fetched; "" when it has ended
+	Badge    parts.Badge
+	Why      string
+	Progress parts.Progress
+	Facts    []parts.Fact
+	Cancel   string // "" when it has ended
+	At       time.Time
+	Running  bool
+}
+
+var bulkWords = map[notify.RedeliveryState]struct{ key, tone string }{
+	notify.Running: {"webhooks.bulkRunning", "wait"}, notify.Done: {"webhooks.bulkDone", "good"},
+	notify.Canceled: {"webhooks.bulkCanceled", "quiet"}, notify.Stopped: {"webhooks.bulkStopped", "bad"},
+}
+
+func (v *visit) bulk(r notify.Redelivery) bulkView {
+	p := v.Print
+	self := v.Path("webhooks", r.Endpoint, "redeliveries", r.ID)
+	w := bulkWords[r.State]
+	sent := r.Succeeded + r.Failed
+	b := bulkView{Head: parts.Head{Title: p.T("webhooks.bulkTitle"), Back: parts.Button{Text: p.T("webhooks.toDeliveries"), Href: v.Path("webhooks", r.Endpoint)}},
+		Href: self, Badge: parts.Badge{Text: p.T(w.key), Tone: w.tone}, At: r.CreatedAt, Running: r.State == notify.Running,
+		Progress: parts.Progress{ID: "progress-" + r.ID, Label: p.T("webhooks.bulkProgress"), Done: sent, Total: max(r.Total, 1)},
+		Facts: []parts.Fact{{Label: p.T("webhooks.bulkTotal"), Value: parts.Text(p.Number(r.Total))}, {Label: p.T("webhooks.bulkSucceeded"), Value: parts.Text(p.Number(r.Succeeded))},
+			{Label: p.T("webhooks.bulkFailed"), Value: parts.Text(p.Number(r.Failed))}, {Label: p.T("webhooks.waiting"), Value: parts.Text(p.Number(r.Pending))},
+			{Label: p.T("webhooks.bulkStatus"), Value: parts.Text(p.T(deliveryWords[r.Filter.Status].key))}, {Label: p.T("webhooks.at"), Value: parts.When(r.CreatedAt)}}}
+	if r.State == notify.Running {
+		b.Live, b.Cancel = self, self
+	}
+	if r.State == notify.Done {
+		b.Progress.Done = b.Progress.Total // the others changed their status meanwhile
+	}
+	switch r.Reason {
+	case notify.ReasonNotEnabled:
+		b.Why = p.T("webhooks.bulkStoppedDisabled")
+	case notify.ReasonNoEndpoint:
+		b.Why = p.T("webhooks.bulkStoppedDeleted")
+	}
+	if r.Total == 0 {
+		b.Why = p.T("webhooks.bulkNothing")
+	}
+	return b
+}
+
+func (v *visit) redelivery() (notify.Redelivery, error) {
+	endpoint, name := v.PathValue("id"), v.PathValue("redelivery")
+	if !id.Valid(id.Endpoint, endpoint) || !id.Valid(id.Redelivery, name) {
+		return notify.Redelivery{}, fault.NotFound("redelivery")
+	}
+	return v.d.Webhooks.Redelivery(v.Context(), v.Account.ID, v.Mode, endpoint, name)
+}
+
+func (d *Pages) showRedelivery(v *visit) error {
+	r, err := v.redelivery()
+	if err != nil {
+		return err
+	}
+	b := v.bulk(r)
+	if v.Partial() {
+		return v.Render(http.StatusOK, b.Head.Title, bulkLive(b))
+	}
+	return v.Render(http.StatusOK, b.Head.Title, bulkPage(b))
+}
+
+func (d *Pages) cancelRedelivery(v *visit) error {
+	if _, err := v.Posted(); err != nil {
+		return err
+	}
+	r, err := v.redelivery()
+	if err != nil {
+		return err
+	}
+	if _, err := d.Webhooks.CancelRedelivery(v.Context(), v.Account.ID, v.Mode, r.Endpoint, r.ID); err != nil {
+		return err
+	}
+	return v.Redirect(v.Path("webhooks", r.Endpoint, "redeliveries", r.ID), "", "")
+}
