@@ -148,7 +148,7 @@ func (g *guard) run() {
 	switch {
 	case errors.Is(err, idempotency.ErrRaced):
 		g.afterRace()
-	case err != nil && fault.KindOf(err) == fault.KindDeclined:
+	case fault.KindOf(err) == fault.KindDeclined:
 		p := problem.From(err, problem.RequestID(q.Context()))
 		body, marshalErr := json.Marshal(p)
 		if marshalErr != nil {

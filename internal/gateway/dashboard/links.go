@@ -345,7 +345,7 @@ func (d *Dashboard) cancelLink(v *visit) error {
 		_, err := d.Links.Cancel(v.Context(), v.account.ID, v.mode, linkID, t)
 		return err
 	})
-	if err != nil && fault.KindOf(err) == fault.KindConflict {
+	if fault.KindOf(err) == fault.KindConflict {
 		return v.redirect(v.path("links", linkID), "bad", v.explain(fault.Code(err), fault.From(err).Detail))
 	}
 	if err != nil {

@@ -114,7 +114,7 @@ func (v *visit) confirmRefund(wrong problems) error {
 	}
 	left, free := money.Of(p.Refundable(), p.Amount.Currency), money.Of(p.Undisputed(), p.Amount.Currency)
 	sum, bad := v.typedSum(left)
-	if bad != nil || !canRefund(p) {
+	if bad != nil || p.CanRefund() != nil {
 		return v.askFor(refundAsking, bad)
 	}
 	a := v.sayAgain(p, "refund", sum)
@@ -176,7 +176,7 @@ func (v *visit) confirmCapture() error {
 	if err != nil {
 		return err
 	}
-	if p.CapturedMinor > 0 || !canCapture(p) {
+	if p.CapturedMinor > 0 || p.CanCapture() != nil {
 		return v.askFor(captureAsking, nil)
 	}
 	all := money.Of(p.AuthorizedMinor, p.Amount.Currency)

@@ -86,7 +86,7 @@ func (d *Dashboard) showPayment(v *visit) error {
 func (v *visit) paymentView(p payment.Payment, l link.Link) paymentView {
 	view := paymentView{Amount: p.Amount, Badge: v.paymentBadge(p), Explains: v.explainStatus(p), Steps: v.steps(p), Facts: v.paymentFacts(p, l), Desk: v.deskView(p),
 		Head: head{Title: v.print.Amount(p.Amount), Back: button{Text: v.print.T("payments.title"), Href: v.path("payments")}, Actions: v.paymentActions(p)}}
-	if !settled(p) {
+	if !p.Settled() {
 		view.Live = v.path("payments", p.ID) + "?seen=" + digest([]payment.Payment{p})
 	}
 	view.Listing = v.listing(p)
@@ -108,41 +108,19 @@ func (v *visit) paymentView(p payment.Payment, l link.Link) paymentView {
 	return view
 }
 
-// settled reports whether nothing happens to the payment by itself any more.
-func settled(p payment.Payment) bool {
-	switch p.Status {
-	case payment.Processing, payment.RequiresAction, payment.Unknown, payment.Capturing, payment.Voiding, payment.Created:
-		return false
-	}
-	return !slices.ContainsFunc(p.Refunds, func(r payment.Refund) bool { return r.Status == payment.RefundPending })
-}
-
-func canCapture(p payment.Payment) bool {
-	return (p.Status == payment.Authorized || p.Status == payment.Late) && p.Risk.Review != payment.ReviewOpen
-}
-
-func canVoid(p payment.Payment) bool {
-	return p.CapturedMinor == 0 && p.Risk.Review != payment.ReviewOpen && (p.Status == payment.Authorized || p.Status == payment.Late || p.Status == payment.Review)
-}
-
-func canRefund(p payment.Payment) bool {
-	open := p.Status == payment.Succeeded || p.Status == payment.PartiallyRefunded || (p.Status == payment.Late && p.CapturedMinor > 0)
-	return open && p.Refundable() > 0 && len(p.Refunds) < payment.MaxRefunds
-}
-
 func (v *visit) paymentActions(p payment.Payment) []button {
 	var out []button
-	if canCapture(p) {
+	if p.CanCapture() == nil {
 		words := v.print.T("payments.capture")
 		if p.CapturedMinor > 0 {
 			words = v.print.T("payments.accept")
 		}
 		out = append(out, button{Text: words, Href: v.path("payments", p.ID, "capture"), Kind: "primary", Icon: "check"})
 	}
-	if canRefund(p) {
+	if p.CanRefund() == nil {
 		out = append(out, button{Text: v.print.T("payments.refund"), Href: v.path("payments", p.ID, "refund"), Icon: "refund"})
 	}
-	if canVoid(p) {
+	if p.CanVoid() == nil && p.Risk.Review != payment.ReviewOpen { // a review offers to decline instead
 		out = append(out, button{Text: v.print.T("payments.void"), Href: v.path("payments", p.ID, "void"), Kind: "danger", Icon: "cross"})
 	}
 	return out
@@ -408,7 +386,7 @@ func refundAsking(v *visit, p payment.Payment) (asking, bool) {
 	free := money.Of(p.Undisputed(), p.Amount.Currency)
 	a.Amount.Value = v.print.Typed(free)
 	a.Hidden = []hidden{{fieldSeen, free.Decimal()}}
-	return a, canRefund(p)
+	return a, p.CanRefund() == nil
 }
 
 func captureAsking(v *visit, p payment.Payment) (asking, bool) {
@@ -418,18 +396,18 @@ func captureAsking(v *visit, p payment.Payment) (asking, bool) {
 		a.Head.Title, a.Lead = v.print.T("payments.acceptTitle"), v.print.T("payments.acceptLead")
 		a.OK.Text = v.print.T("payments.accept")
 		a.Hidden = saidSum(money.Of(p.CapturedMinor, p.Amount.Currency))
-		return a, canCapture(p)
+		return a, p.CanCapture() == nil
 	}
 	a.Head.Title, a.Lead = v.print.T("payments.captureTitle"), v.print.T("payments.captureLead")
 	a.Amount = v.amountField(v.print.T("payments.captureAmount"), money.Of(p.AuthorizedMinor, p.Amount.Currency))
-	return a, canCapture(p)
+	return a, p.CanCapture() == nil
 }
 
 func voidAsking(v *visit, p payment.Payment) (asking, bool) {
 	a := v.asking(p, "void")
 	a.Head.Title, a.Lead = v.print.T("payments.voidTitle"), v.print.T("payments.voidLead", "Amount", p.Amount)
 	a.OK = button{Text: v.print.T("payments.voidOK"), Kind: "danger", Icon: "cross"}
-	return a, canVoid(p)
+	return a, p.CanVoid() == nil
 }
 
 // transferCells tells a transfer by what it does to the merchant's funds.

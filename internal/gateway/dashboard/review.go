@@ -316,7 +316,7 @@ func (v *visit) verdictButtons(p payment.Payment, from string) []button {
 }
 
 func canRefundAsFraud(p payment.Payment) bool {
-	return p.Risk.Review == payment.ReviewOpen || (canRefund(p) && p.Undisputed() > 0)
+	return p.Risk.Review == payment.ReviewOpen || (p.CanRefund() == nil && p.Undisputed() > 0)
 }
 
 // verdictAsking is the page that asks before a verdict.
