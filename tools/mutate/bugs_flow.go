@@ -114,5 +114,3 @@ var carriers = []mutation{
 		`in.Dispute.EvidenceDueAt = d.EvidenceDueAt.Add(1)`,
 		[]string{"./internal/coordinator -skip PostgreSQL -run TestDisputes|TestSimulatorDisputes"}},
 }
-
-var stores, doors, attempts []mutation
