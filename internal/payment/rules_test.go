@@ -13,7 +13,9 @@ import (
 // the same fault, in every status.
 func TestRulesAgreeWithTheMachine(t *testing.T) {
 	for name, p := range inStatus(t) {
-		for kind, can := range map[payment.Kind]func() error{payment.CaptureAsked: p.CanCapture, payment.VoidAsked: p.CanVoid, payment.RefundAsked: p.CanRefund} {
+		for kind, can := range map[payment.Kind]func() error{
+			payment.CaptureAsked: p.CanCapture, payment.VoidAsked: p.CanVoid, payment.RefundAsked: p.CanRefund,
+		} {
 			// A refund of what disputes claim is allowed, with a person's name.
 			got := step(p, payment.Input{Kind: kind, Actor: "merchant", Owner: "w2", Refund: "rfd_9", AllowDisputed: true, By: "usr_1"}).err
 			want := can()
@@ -30,7 +32,9 @@ func TestRulesAgreeWithTheMachine(t *testing.T) {
 	for range payment.MaxRefunds {
 		p.Refunds = append(p.Refunds, payment.Refund{Status: payment.RefundFailed})
 	}
-	if err := step(p, payment.Input{Kind: payment.RefundAsked, Refund: "rfd_9"}).err; fault.Code(err) != "too_many_refunds" || fault.Code(p.CanRefund()) != "too_many_refunds" {
+	const many = "too_many_refunds"
+	err := step(p, payment.Input{Kind: payment.RefundAsked, Refund: "rfd_9"}).err
+	if fault.Code(err) != many || fault.Code(p.CanRefund()) != many {
 		t.Errorf("%v, %v", err, p.CanRefund())
 	}
 }

@@ -48,7 +48,8 @@ func TestTable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s := string(doc); !strings.HasPrefix(s, "before\n") || !strings.HasSuffix(s, "\nafter\n") || !strings.Contains(s, "Found 1 of 2 planted.") {
+	s := string(doc)
+	if !strings.HasPrefix(s, "before\n") || !strings.HasSuffix(s, "\nafter\n") || !strings.Contains(s, "Found 1 of 2 planted.") {
 		t.Errorf("wrote %s", s)
 	}
 	found, err := readTable(path)

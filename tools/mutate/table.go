@@ -66,7 +66,8 @@ func writeTable(path string, found map[string]string) error {
 	}
 	var out bytes.Buffer
 	out.Write(before)
-	fmt.Fprintf(&out, "%sFound %d of %d planted.\n\n| bug | what it does | file | found by |\n|---|---|---|---|\n%s", tableStart, caught, planted, rows.String())
+	fmt.Fprintf(&out, "%sFound %d of %d planted.\n\n", tableStart, caught, planted)
+	out.WriteString("| bug | what it does | file | found by |\n|---|---|---|---|\n" + rows.String())
 	if missing.Len() > 0 {
 		fmt.Fprintf(&out, "\nNot planted yet: %s.\n", strings.TrimPrefix(missing.String(), ", "))
 	}
