@@ -138,7 +138,9 @@ var machine = []mutation{
 		`		if r.Status == RefundPending {
 			left -= r.Minor
 		}`,
-		``,
+		`		if r.Status == RefundPending {
+			left -= 0 * r.Minor
+		}`,
 		paymentSuite},
 	{"M56", "the same refund is asked for twice", "internal/payment/operations.go",
 		`if _, ok := p.RefundByID(s.in.Refund); ok {`,
@@ -170,7 +172,7 @@ var machine = []mutation{
 		paymentSuite},
 	{"M63", "what the caller saw as refundable is not compared", "internal/payment/operations.go",
 		`seen != nil && *seen != free`,
-		`false`,
+		`seen != nil && false`,
 		paymentSuite},
 	{"M64", "a refused void leaves the payment voiding", "internal/payment/operations.go",
 		`		s.to(back, `,

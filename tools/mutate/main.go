@@ -70,6 +70,7 @@ func run(ctx context.Context, only, docs string) error {
 		return err
 	}
 	survived := 0
+	var broken []error // bugs that could not be planted; the others are
 	for _, m := range mutations() {
 		if !want.MatchString(m.ID) && !want.MatchString(m.File) {
 			continue
@@ -77,7 +78,11 @@ func run(ctx context.Context, only, docs string) error {
 		start := time.Now()
 		found, err := m.plant(ctx)
 		if err != nil {
-			return fmt.Errorf("%s: %w", m.ID, err)
+			broken = append(broken, fmt.Errorf("%s: %w", m.ID, err))
+			if ctx.Err() != nil {
+				break
+			}
+			continue
 		}
 		fmt.Printf("%s %-50s %s (%.0f s)\n", m.ID, m.What, found, time.Since(start).Seconds())
 		if found == survivor {
@@ -89,9 +94,9 @@ func run(ctx context.Context, only, docs string) error {
 		}
 	}
 	if survived > 0 {
-		return fmt.Errorf("%d bugs were found by no suite", survived)
+		broken = append(broken, fmt.Errorf("%d bugs were found by no suite", survived))
 	}
-	return nil
+	return errors.Join(broken...)
 }
 
 // survivor is the result of a bug that no suite found.
