@@ -72,7 +72,7 @@ var carriers = []mutation{
 		[]string{"./internal/coordinator -skip PostgreSQL -run TestF2_|TestF7|TestEveryCard"}},
 	{"C07", "an unanswered challenge is never given up", "internal/coordinator/sweep.go",
 		`if answer.Outcome == issuer.NotFound || given {`,
-		`answer.Outcome == issuer.NotFound || (given && false)`,
+		`if answer.Outcome == issuer.NotFound || (given && false) {`,
 		[]string{"./internal/coordinator -skip PostgreSQL -run TestChallenge|TestEveryCard"}},
 	{"C08", "a capture that the issuer has not seen is not made again", "internal/coordinator/sweep.go",
 		`	if answer.Outcome == issuer.NotFound {
