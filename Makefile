@@ -11,7 +11,7 @@ LINT_VERSION := v2.15.0
 export CGO_ENABLED := 0
 export GOFLAGS := -trimpath
 
-.PHONY: help run build test check race large lint chart lake generate fuzz bench screenshots needs needs-check clean
+.PHONY: help run build test check race large lint chart lake generate fuzz bench screenshots mutate needs needs-check clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -50,6 +50,9 @@ generate: ## the templates' Go code
 
 fuzz: ## a minute for each fuzzer, beyond the committed seeds that test runs
 	@scripts/fuzz.sh
+
+mutate: ## plant known bugs, one at a time, and write into docs/safety.md which test finds each
+	@$(GO) run ./tools/mutate
 
 bench: needs build ## throughput and latency beside the machine's own limits
 	@PAYLINK_BINARY=$(CURDIR)/bin/paylink $(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m ./cmd/paylink/bench

@@ -55,7 +55,7 @@ var layerRows = [][]string{
 
 // testOnlyPackages packages may import what they like, and no package imports them.
 var testOnlyPackages = []string{"internal/store/storetest", "internal/store/sqltest", "internal/store/pgtest", "internal/store/dynamotest", "internal/mail/mailtest", "internal/issuer/issuertest", "internal/sim", "internal/gateway/api/apitest", "internal/gateway/dashboard/desktest", "cmd/paylink/bench",
-	"e2e/harness", "e2e/story", "e2e/crash", "e2e/split", "e2e/pages", "e2e/cli"}
+	"e2e/harness", "e2e/story", "e2e/crash", "e2e/split", "e2e/pages", "e2e/cli", "tools/mutate"}
 
 // firstHTTPRow is the first package of the first row that may know net/http.
 const firstHTTPRow = "internal/gateway/problem"

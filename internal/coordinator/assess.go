@@ -81,7 +81,7 @@ func (c *Local) assess(ctx context.Context, s payment.Submit, fresh payment.Paym
 	case <-ctx.Done():
 		got.err = ctx.Err()
 	}
-	if fault.KindOf(got.err) == fault.KindRateLimited && got.err != nil {
+	if fault.KindOf(got.err) == fault.KindRateLimited {
 		c.cfg.ObserveFraud(time.Since(start), true)
 		return known, got.err
 	}

@@ -149,7 +149,7 @@ func (c *Local) Latest(ctx context.Context, l link.Link) (payment.Payment, bool,
 
 func (c *Local) get(ctx context.Context, account, id string) (payment.Payment, bool, error) {
 	p, err := c.cfg.Payments.GetPayment(ctx, account, id)
-	if fault.KindOf(err) == fault.KindNotFound && err != nil {
+	if fault.KindOf(err) == fault.KindNotFound {
 		return p, false, nil
 	}
 	return p, err == nil, err

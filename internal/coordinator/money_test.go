@@ -36,7 +36,8 @@ func TestF10_EveryAnswerIsCompared(t *testing.T) {
 				}
 				if call == "refund" {
 					q, r, err := w.c.Refund(t.Context(), w.account, link.Test, p.ID, payment.RefundInput{Amount: "4.00"}, nil)
-					if err != nil || r.Status != payment.RefundPending || r.Code != payment.ReasonMismatch || q.RefundedMinor != 0 || q.Refundable() != 600 {
+					held := r.Status == payment.RefundPending && r.Code == payment.ReasonMismatch && q.RefundedMinor == 0 && q.Refundable() == 600
+					if err != nil || !held {
 						t.Fatalf("%+v, refunded %d, refundable %d, %v", r, q.RefundedMinor, q.Refundable(), err)
 					}
 				}
@@ -102,7 +103,8 @@ func TestF18_NoticeOfAnEarlierTry(t *testing.T) {
 	w := newWorld(t, sqlite)
 	first, again := secondTry(w)
 	p := again()
-	notice := issuer.Notice{Reference: first.IssuerKey(), Answer: issuer.Answer{Outcome: issuer.Approved, Amount: p.Amount, Captured: true, At: w.clock.Now()}}
+	notice := issuer.Notice{Reference: first.IssuerKey(),
+		Answer: issuer.Answer{Outcome: issuer.Approved, Amount: p.Amount, Captured: true, At: w.clock.Now()}}
 	var reversed []string
 	outcome := issuer.Ambiguous
 	w.wire.set(func(call, reference string, send func() issuer.Answer) issuer.Answer {

@@ -104,7 +104,7 @@ func (c *Local) disputeNoticed(ctx context.Context, p payment.Payment, d issuer.
 	if fault.Code(err) == "payment_not_disputable" {
 		return err // the success may be about to be written down: the issuer tells again
 	}
-	if kind := fault.KindOf(err); err != nil && (kind == fault.KindConflict || kind == fault.KindInvalid) {
+	if kind := fault.KindOf(err); kind == fault.KindConflict || kind == fault.KindInvalid {
 		c.cfg.Log.ErrorContext(ctx, "word of a dispute cannot be taken down; a person must look", "payment", p.ID, "reference", d.Reference, "error", err)
 		return nil
 	}

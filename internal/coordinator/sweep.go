@@ -12,6 +12,7 @@ import (
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/testclock"
 )
 
 // Run sweeps: it finds payments whose time has come and carries them on. Several
@@ -39,19 +40,11 @@ func (c *Local) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-c.clockMoved(): // what is due may have changed
+		case <-testclock.Moved(c.cfg.Payments): // what is due may have changed
 		case <-more:
 		case <-tick.C:
 		}
 	}
-}
-
-// clockMoved is closed when a test clock moves; nil where there are none.
-func (c *Local) clockMoved() <-chan struct{} {
-	if s, ok := c.cfg.Payments.(interface{ ClockMoved() <-chan struct{} }); ok {
-		return s.ClockMoved()
-	}
-	return nil
 }
 
 // Sweep works once on what is due and returns how many payments it took.

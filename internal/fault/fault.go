@@ -29,6 +29,7 @@ const (
 	KindMismatch                    // 422
 	KindRateLimited                 // 429
 	KindUnavailable                 // 503
+	KindNone                        // no error: what KindOf returns for nil; no fault has it
 )
 
 // Error is a fault. Build one with the constructors below.
@@ -92,8 +93,13 @@ func From(err error) *Error {
 	return &Error{Kind: KindInternal, Code: "internal", Detail: "Something went wrong on our side. The request id helps us find it.", Cause: err}
 }
 
-// KindOf is the kind of From(err).
-func KindOf(err error) Kind { return From(err).Kind }
+// KindOf returns the kind of From(err), and KindNone for nil.
+func KindOf(err error) Kind {
+	if err == nil {
+		return KindNone
+	}
+	return From(err).Kind
+}
 
 // Code is the code of From(err); "" for nil.
 func Code(err error) string {

@@ -122,7 +122,7 @@ func (l *Local) FormLink(ctx context.Context, r FormLinkRequest) (Link, error) {
 	if err != nil {
 		return Link{}, err
 	}
-	if made, err := l.store.GetLink(ctx, f.Account, linkID); err == nil || fault.KindOf(err) != fault.KindNotFound {
+	if made, err := l.store.GetLink(ctx, f.Account, linkID); fault.KindOf(err) != fault.KindNotFound {
 		return made, err
 	}
 	now := l.now().Add(aheadIn(l.store, f.Account, f.Mode)).UTC().Truncate(time.Millisecond)

@@ -13,6 +13,7 @@ import (
 	"github.com/paylink/paylink/internal/keyring"
 	"github.com/paylink/paylink/internal/money"
 	"github.com/paylink/paylink/internal/stream"
+	"github.com/paylink/paylink/internal/testclock"
 )
 
 // Bounds of reading and sweeping.
@@ -234,21 +235,13 @@ func (l *Local) RunExpiry(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-l.clockMoved(): // what is due may have changed
+		case <-testclock.Moved(l.store): // what is due may have changed
 		case <-tick.C:
 		}
 		if _, err := l.Sweep(ctx); err != nil && ctx.Err() == nil {
 			l.log.WarnContext(ctx, "expired links could not be recorded; trying again", "error", err)
 		}
 	}
-}
-
-// clockMoved is closed when a test clock moves; nil where there are none.
-func (l *Local) clockMoved() <-chan struct{} {
-	if c, ok := l.store.(interface{ ClockMoved() <-chan struct{} }); ok {
-		return c.ClockMoved()
-	}
-	return nil
 }
 
 // Sweep records the expiry of all links that have ended and that no payment holds. It

@@ -146,7 +146,7 @@ func (l *Local) InviteMerchant(ctx context.Context, email, lang string) (Invitat
 }
 
 func (l *Local) invite(ctx context.Context, of Token, payee, lang string, now time.Time) (Invitation, error) {
-	if _, err := l.users.UserByLogin(ctx, of.Email); fault.KindOf(err) != fault.KindNotFound || err == nil {
+	if _, err := l.users.UserByLogin(ctx, of.Email); fault.KindOf(err) != fault.KindNotFound {
 		if err != nil {
 			return Invitation{}, err
 		}
@@ -257,7 +257,7 @@ func (l *Local) SendConfirmation(ctx context.Context, user, lang string) error {
 
 func (l *Local) sentLately(ctx context.Context, kind, user string, now time.Time) (bool, error) {
 	t, err := l.access.LatestToken(ctx, kind, user)
-	if fault.KindOf(err) == fault.KindNotFound && err != nil {
+	if fault.KindOf(err) == fault.KindNotFound {
 		return false, nil
 	}
 	return now.Sub(t.CreatedAt) < resendAfter, err

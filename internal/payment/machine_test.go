@@ -286,3 +286,27 @@ func TestF14SameAttempt(t *testing.T) {
 		t.Fatalf("a second begin: %+v", c.Entries)
 	}
 }
+
+// TestLogIsBounded: a payment that is tried again and again is refused while there is
+// still place for the answers that may come.
+func TestLogIsBounded(t *testing.T) {
+	p := fresh(link.LateHold)
+	begin := payment.Input{Kind: payment.Begin, Actor: "payer", Owner: "w1"}
+	var refused error
+	for range payment.MaxLogEntries {
+		c := step(p, begin)
+		if refused = c.err; refused != nil {
+			break
+		}
+		p = drive(t, c.Payment, answer(payment.Sync, issuer.NotSent, false))
+	}
+	if fault.Code(refused) != "payment_log_full" || len(p.Log) > payment.MaxLogEntries-10 {
+		t.Fatalf("%v after %d entries", refused, len(p.Log))
+	}
+	if c := step(p, marking(payment.LabelFraud)); fault.Code(c.err) != "payment_log_full" {
+		t.Errorf("a mark takes a place that money needs: %v", c.err)
+	}
+	if c := step(p, answer(payment.Noticed, issuer.Approved, true)); c.err != nil || c.Payment.Status != payment.Late {
+		t.Errorf("%q after a late answer: %v", c.Payment.Status, c.err)
+	}
+}

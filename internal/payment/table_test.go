@@ -161,6 +161,9 @@ func everyInput() []payment.Input {
 	for _, k := range []payment.Kind{payment.Begin, payment.Lost, payment.Claim, payment.Abandon, payment.CaptureAsked, payment.VoidAsked, payment.RefundAsked} {
 		list = append(list, payment.Input{Kind: k, Actor: "merchant", Owner: "w2", Refund: "rfd_9", At: ends.Add(payment.HoldLife)})
 	}
+	for _, minor := range []int64{400, 1000, 1001, -1} {
+		list = append(list, payment.Input{Kind: payment.CaptureAsked, Actor: "merchant", Owner: "w2", Minor: minor})
+	}
 	for _, v := range []string{payment.ReviewApproved, payment.ReviewDeclined, payment.ReviewRefunded} {
 		list = append(list, verdict(v))
 	}
@@ -210,6 +213,10 @@ func named(in payment.Input) string {
 			name += ", older try"
 		}
 		return name
+	case payment.CaptureAsked:
+		if in.Minor != 0 {
+			return in.Kind.String() + ": " + money.Of(in.Minor, "EUR").Decimal()
+		}
 	case payment.Reviewed:
 		return in.Kind.String() + ": " + in.Verdict
 	case payment.RefundAsked:

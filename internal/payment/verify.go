@@ -30,6 +30,9 @@ func (p Payment) Verify() []string {
 	if p.CapturedMinor > p.AuthorizedMinor {
 		say("I2", "captured %d of %d", p.CapturedMinor, p.AuthorizedMinor)
 	}
+	if p.Capturing > p.AuthorizedMinor {
+		say("I2", "capturing %d of %d", p.Capturing, p.AuthorizedMinor)
+	}
 	if p.RefundedMinor > p.CapturedMinor || p.Refundable() < 0 {
 		say("I3", "refunded %d (with holds %d) of %d", p.RefundedMinor, p.CapturedMinor-p.Refundable(), p.CapturedMinor)
 	}

@@ -30,6 +30,20 @@ const (
 // testMode is the mode whose data may live ahead.
 const testMode = "test"
 
+// Mover is the optional power of a store whose test data lives by clocks. ClockMoved
+// returns a channel that is closed when a clock moves: what is due may have changed.
+type Mover interface {
+	ClockMoved() <-chan struct{}
+}
+
+// Moved returns the channel of a store that is a Mover, and nil for any other.
+func Moved(store any) <-chan struct{} {
+	if m, ok := store.(Mover); ok {
+		return m.ClockMoved()
+	}
+	return nil
+}
+
 // Set is the clocks of all accounts, as one process knows them. The zero value has
 // none; it is safe for concurrent use.
 type Set struct {

@@ -194,7 +194,7 @@ func (f *flight) run() {
 	switch {
 	case errors.Is(err, idempotency.ErrRaced):
 		f.afterRace()
-	case err != nil && fault.KindOf(err) == fault.KindDeclined:
+	case fault.KindOf(err) == fault.KindDeclined:
 		status, body, failed := f.Face.Decline(f.R, err)
 		f.record.Status = status
 		f.finish(body, failed)

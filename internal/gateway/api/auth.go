@@ -124,7 +124,7 @@ func (a *API) authenticate(rt Route, r *http.Request, h http.Header) (caller, er
 		return caller{}, nil
 	}
 	c, err := a.identify(rt, r)
-	if fault.KindOf(err) == fault.KindUnauthenticated && err != nil {
+	if fault.KindOf(err) == fault.KindUnauthenticated {
 		if rt.Auth != authKey {
 			h.Add("WWW-Authenticate", `Bearer realm="paylink"`)
 		}

@@ -84,7 +84,7 @@ func (d *draft) payer(ctx context.Context) error {
 	}
 	reader, day := spelling.EmailKey(to), d.office.Now().UTC().Add(-24*time.Hour)
 	err = d.office.Outbox.AdmitMail(ctx, d.m, reader, []mail.Limit{{Reader: reader, Since: day, Most: mailsPerAddress}, {Account: d.m.Account, Since: day, Most: mailsPerDay}})
-	if fault.KindOf(err) != fault.KindRateLimited || err == nil {
+	if fault.KindOf(err) != fault.KindRateLimited {
 		return err
 	}
 	if d.m.Attempt >= MaxAttempts {

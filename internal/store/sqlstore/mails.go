@@ -334,7 +334,7 @@ func (s *Store) TimeZone(ctx context.Context, account string) (string, error) {
 		return "", nil
 	}
 	a, err := s.GetAccount(ctx, account)
-	if err != nil && fault.KindOf(err) == fault.KindNotFound {
+	if fault.KindOf(err) == fault.KindNotFound {
 		return "", nil
 	}
 	return a.TimeZone, err

@@ -177,7 +177,7 @@ func (s *Store) KeyByID(ctx context.Context, id string) (merchant.Key, error) {
 func (s *Store) KeyByHash(ctx context.Context, hash []byte) (merchant.Key, error) {
 	h := base64.StdEncoding.EncodeToString(hash)
 	k, err := scanKey(s.db.Lookup(ctx, "SELECT "+keyColumns+" FROM api_keys WHERE hash = $1", h))
-	if err != nil && fault.KindOf(err) == fault.KindNotFound {
+	if fault.KindOf(err) == fault.KindNotFound {
 		return scanKey(s.db.Lookup(ctx, "SELECT "+keyColumns+" FROM api_keys WHERE previous_hash = $1 AND previous_hash <> ''", h))
 	}
 	return k, err

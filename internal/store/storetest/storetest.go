@@ -22,6 +22,7 @@ import (
 	"github.com/paylink/paylink/internal/money"
 	"github.com/paylink/paylink/internal/payment"
 	"github.com/paylink/paylink/internal/stream"
+	"github.com/paylink/paylink/internal/testclock"
 )
 
 // Store is what an engine must give for links and payments.
@@ -30,6 +31,7 @@ type Store interface {
 	payment.Store
 	stream.Source
 	idempotency.Store
+	testclock.Mover
 }
 
 // Epoch is the suite's now; nothing in a store may look at a clock of its own.

@@ -366,7 +366,7 @@ func (d *Pages) cancelLink(v *visit) error {
 		_, err := d.Links.Cancel(v.Context(), v.Account.ID, v.Mode, linkID, t)
 		return err
 	})
-	if err != nil && fault.KindOf(err) == fault.KindConflict {
+	if fault.KindOf(err) == fault.KindConflict {
 		return v.Redirect(v.Path("links", linkID), "bad", v.Explain(fault.Code(err), fault.From(err).Detail))
 	}
 	if err != nil {

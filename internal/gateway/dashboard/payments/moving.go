@@ -116,7 +116,7 @@ func (v *visit) confirmRefund(wrong parts.Problems) error {
 	}
 	left, free := money.Of(p.Refundable(), p.Amount.Currency), money.Of(p.Undisputed(), p.Amount.Currency)
 	sum, bad := v.typedSum(left)
-	if bad != nil || !canRefund(p) {
+	if bad != nil || p.CanRefund() != nil {
 		return v.d.Desk.Ask(v.Visit, refundAsking, bad)
 	}
 	a := v.sayAgain(p, "refund", sum)
@@ -169,7 +169,7 @@ func (v *visit) confirmCapture() error {
 	if err != nil {
 		return err
 	}
-	if p.CapturedMinor > 0 || !canCapture(p) {
+	if p.CapturedMinor > 0 || p.CanCapture() != nil {
 		return v.d.Desk.Ask(v.Visit, captureAsking, nil)
 	}
 	all := money.Of(p.AuthorizedMinor, p.Amount.Currency)

@@ -71,7 +71,7 @@ func (d *Pages) showPayment(v *visit) error {
 func (v *visit) paymentView(p payment.Payment, l link.Link) paymentView {
 	view := paymentView{Amount: p.Amount, Badge: slip.Badge(v.Visit, p.Status), Explains: v.explainStatus(p), Steps: v.steps(p), Facts: v.paymentFacts(p, l), Risk: v.d.Beside.Risk(v.Visit, p),
 		Head: parts.Head{Title: v.Print.Amount(p.Amount), Back: parts.Button{Text: v.Print.T("payments.title"), Href: v.Path("payments")}, Actions: v.paymentActions(p)}}
-	if !settled(p) {
+	if !p.Settled() {
 		view.Live = v.Path("payments", p.ID) + "?seen=" + digest([]payment.Payment{p})
 	}
 	view.Listing = v.d.Beside.Listing(v.Visit, p)
@@ -93,41 +93,19 @@ func (v *visit) paymentView(p payment.Payment, l link.Link) paymentView {
 	return view
 }
 
-// settled reports whether nothing happens to the payment by itself any more.
-func settled(p payment.Payment) bool {
-	switch p.Status {
-	case payment.Processing, payment.RequiresAction, payment.Unknown, payment.Capturing, payment.Voiding, payment.Created:
-		return false
-	}
-	return !slices.ContainsFunc(p.Refunds, func(r payment.Refund) bool { return r.Status == payment.RefundPending })
-}
-
-func canCapture(p payment.Payment) bool {
-	return (p.Status == payment.Authorized || p.Status == payment.Late) && p.Risk.Review != payment.ReviewOpen
-}
-
-func canVoid(p payment.Payment) bool {
-	return p.CapturedMinor == 0 && p.Risk.Review != payment.ReviewOpen && (p.Status == payment.Authorized || p.Status == payment.Late || p.Status == payment.Review)
-}
-
-func canRefund(p payment.Payment) bool {
-	open := p.Status == payment.Succeeded || p.Status == payment.PartiallyRefunded || (p.Status == payment.Late && p.CapturedMinor > 0)
-	return open && p.Refundable() > 0 && len(p.Refunds) < payment.MaxRefunds
-}
-
 func (v *visit) paymentActions(p payment.Payment) []parts.Button {
 	var out []parts.Button
-	if canCapture(p) {
+	if p.CanCapture() == nil {
 		words := v.Print.T("payments.capture")
 		if p.CapturedMinor > 0 {
 			words = v.Print.T("payments.accept")
 		}
 		out = append(out, parts.Button{Text: words, Href: v.Path("payments", p.ID, "capture"), Kind: "primary", Icon: "check"})
 	}
-	if canRefund(p) {
+	if p.CanRefund() == nil {
 		out = append(out, parts.Button{Text: v.Print.T("payments.refund"), Href: v.Path("payments", p.ID, "refund"), Icon: "refund"})
 	}
-	if canVoid(p) {
+	if p.CanVoid() == nil && p.Risk.Review != payment.ReviewOpen { // a review offers to decline instead
 		out = append(out, parts.Button{Text: v.Print.T("payments.void"), Href: v.Path("payments", p.ID, "void"), Kind: "danger", Icon: "cross"})
 	}
 	return out
@@ -330,7 +308,7 @@ func refundAsking(v *frame.Visit, p payment.Payment) (parts.Asking, bool) {
 	free := money.Of(p.Undisputed(), p.Amount.Currency)
 	a.Amount.Value = v.Print.Typed(free)
 	a.Hidden = []parts.Hidden{{Name: slip.FieldSeen, Value: free.Decimal()}}
-	return a, canRefund(p)
+	return a, p.CanRefund() == nil
 }
 
 func captureAsking(v *frame.Visit, p payment.Payment) (parts.Asking, bool) {
@@ -340,16 +318,16 @@ func captureAsking(v *frame.Visit, p payment.Payment) (parts.Asking, bool) {
 		a.Head.Title, a.Lead = v.Print.T("payments.acceptTitle"), v.Print.T("payments.acceptLead")
 		a.OK.Text = v.Print.T("payments.accept")
 		a.Hidden = saidSum(money.Of(p.CapturedMinor, p.Amount.Currency))
-		return a, canCapture(p)
+		return a, p.CanCapture() == nil
 	}
 	a.Head.Title, a.Lead = v.Print.T("payments.captureTitle"), v.Print.T("payments.captureLead")
 	a.Amount = slip.AmountField(v, v.Print.T("payments.captureAmount"), money.Of(p.AuthorizedMinor, p.Amount.Currency))
-	return a, canCapture(p)
+	return a, p.CanCapture() == nil
 }
 
 func voidAsking(v *frame.Visit, p payment.Payment) (parts.Asking, bool) {
 	a := slip.NewAsking(v, p, "void")
 	a.Head.Title, a.Lead = v.Print.T("payments.voidTitle"), v.Print.T("payments.voidLead", "Amount", p.Amount)
 	a.OK = parts.Button{Text: v.Print.T("payments.voidOK"), Kind: "danger", Icon: "cross"}
-	return a, canVoid(p)
+	return a, p.CanVoid() == nil
 }

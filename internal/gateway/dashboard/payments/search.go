@@ -143,7 +143,7 @@ func pageOf(items []payment.Payment, limit int) found {
 // linkOf reads the link of a payment; the zero one when it is not there any more.
 func (v *visit) linkOf(p payment.Payment) (link.Link, error) {
 	l, err := v.d.Links.Get(v.Context(), v.Account.ID, v.Mode, p.Link)
-	if err != nil && fault.KindOf(err) == fault.KindNotFound {
+	if fault.KindOf(err) == fault.KindNotFound {
 		return link.Link{}, nil
 	}
 	return l, err

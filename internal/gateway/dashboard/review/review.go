@@ -311,13 +311,8 @@ func (v *visit) verdictButtons(p payment.Payment, from string) []parts.Button {
 	return out
 }
 
-func canRefund(p payment.Payment) bool {
-	open := p.Status == payment.Succeeded || p.Status == payment.PartiallyRefunded || (p.Status == payment.Late && p.CapturedMinor > 0)
-	return open && p.Refundable() > 0 && len(p.Refunds) < payment.MaxRefunds
-}
-
 func canRefundAsFraud(p payment.Payment) bool {
-	return p.Risk.Review == payment.ReviewOpen || (canRefund(p) && p.Undisputed() > 0)
+	return p.Risk.Review == payment.ReviewOpen || (p.CanRefund() == nil && p.Undisputed() > 0)
 }
 
 // verdictAsking is the page that asks before a verdict.
