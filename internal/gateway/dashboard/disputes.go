@@ -129,7 +129,7 @@ func (v *visit) disputeButtons(p payment.Payment, d payment.Dispute) []button {
 // disputeAsking is the page that asks before a dispute moves on.
 func disputeAsking(v *visit, p payment.Payment) (asking, bool) {
 	a := v.asking(p, "disputes")
-	to, id := v.URL.Query().Get("to"), v.PathValue("dispute")
+	to, id := v.param("to"), v.PathValue("dispute")
 	for _, m := range disputeMoves {
 		if m.to != to {
 			continue

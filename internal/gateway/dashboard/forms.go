@@ -289,6 +289,9 @@ func (d *Dashboard) previewSavedForm(v *visit) error {
 	if err != nil {
 		return err
 	}
+	if wrong := v.unread(); wrong != nil {
+		return v.refuse(wrong, v.d.base+v.URL.EscapedPath())
+	}
 	d.FormPages.Preview(v.w, v.Request, f)
 	return nil
 }

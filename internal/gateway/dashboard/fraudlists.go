@@ -145,9 +145,8 @@ func (d *Dashboard) newListEntry(v *visit) error {
 	if d.Fraud.Rulebook == nil {
 		return noFraud()
 	}
-	q := v.URL.Query()
-	kind, value, note := q.Get("kind"), q.Get("value"), ""
-	if name := q.Get("payment"); id.Valid(id.Payment, name) {
+	kind, value, note := v.param("kind"), v.param("value"), ""
+	if name := v.param("payment"); id.Valid(id.Payment, name) {
 		p, err := d.Payments.GetPayment(v.Context(), v.account.ID, name)
 		if err != nil {
 			return err
@@ -158,7 +157,7 @@ func (d *Dashboard) newListEntry(v *visit) error {
 		value, note = valueOf(p, fraud.ListKind(kind)), v.print.T("fraud.fromPayment", "ID", p.ID)
 	}
 	f := listForm{Attempt: newAttempt()}
-	f.Values = map[string][]string{"kind": {orElse(kind, string(fraud.ListCard))}, "value": {value}, "action": {orElse(q.Get("action"), string(payment.Block))}, "note": {note}, "life": {""}}
+	f.Values = map[string][]string{"kind": {orElse(kind, string(fraud.ListCard))}, "value": {value}, "action": {orElse(v.param("action"), string(payment.Block))}, "note": {note}, "life": {""}}
 	return v.listForm(http.StatusOK, f)
 }
 

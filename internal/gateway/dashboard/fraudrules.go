@@ -132,7 +132,7 @@ func (d *Dashboard) newRule(v *visit) error {
 		return noFraud()
 	}
 	f := ruleForm{Attempt: newAttempt()}
-	f.Values = map[string][]string{"state": {fraud.RuleShadow}, "action": {string(payment.Hold)}, "when": {v.URL.Query().Get("when")}}
+	f.Values = map[string][]string{"state": {fraud.RuleShadow}, "action": {string(payment.Hold)}, "when": {v.param("when")}}
 	return v.ruleForm(http.StatusOK, f, "")
 }
 
@@ -285,7 +285,7 @@ func (d *Dashboard) askRuleState(v *visit) error {
 	if err != nil {
 		return err
 	}
-	to, p, back := v.URL.Query().Get("to"), v.print, v.path("fraud", "rules", r.ID)
+	to, p, back := v.param("to"), v.print, v.path("fraud", "rules", r.ID)
 	words, ok := stateWords[to]
 	if !ok || to == r.State {
 		return v.redirect(back, "", "")

@@ -309,6 +309,10 @@ func (d *Dashboard) linkQRPNG(v *visit) error {
 
 // picture answers with a file; as one to keep where ?download is asked.
 func (v *visit) picture(contentType, name string, body []byte) error {
+	v.param("download")
+	if wrong := v.unread(); wrong != nil {
+		return v.refuse(wrong, v.d.base+v.URL.EscapedPath())
+	}
 	h := v.w.Header()
 	h.Set("Content-Security-Policy", "default-src 'none'")
 	h.Set("Content-Type", contentType)

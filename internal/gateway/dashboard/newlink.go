@@ -56,7 +56,7 @@ func (d *Dashboard) newLink(v *visit) error {
 	if cs := v.linkCurrencies(); len(cs) > 0 {
 		values.Set("currency", string(cs[0]))
 	}
-	if from := v.URL.Query().Get("from"); from != "" {
+	if from := v.param("from"); from != "" {
 		l, err := d.Links.Get(v.Context(), v.account.ID, v.mode, from)
 		if err != nil {
 			return err

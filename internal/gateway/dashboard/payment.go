@@ -67,7 +67,7 @@ func (d *Dashboard) showPayment(v *visit) error {
 	if err != nil {
 		return err
 	}
-	if v.partial() && v.URL.Query().Get("seen") == digest([]payment.Payment{p}) {
+	if seen := v.param("seen"); v.partial() && seen == digest([]payment.Payment{p}) {
 		v.w.WriteHeader(http.StatusNoContent)
 		return nil
 	}

@@ -23,7 +23,7 @@ type reading struct {
 // reads begins to read the query. The language is common to all pages.
 func (v *visit) reads() *reading {
 	values, err := url.ParseQuery(v.URL.RawQuery)
-	r := &reading{v: v, values: values, taken: map[string]bool{"lang": true}}
+	r := &reading{v: v, values: values, taken: v.taken}
 	if err != nil {
 		r.wrong("", "common.query.spelling")
 	}
@@ -105,6 +105,21 @@ func (r *reading) only(names ...string) problems {
 		r.text(name)
 	}
 	return r.end()
+}
+
+// param returns a value of the query of a page that understands few, and makes its name
+// one that the page understands.
+func (v *visit) param(name string) string {
+	v.taken[name] = true
+	return v.URL.Query().Get(name)
+}
+
+// unread returns what is wrong with the query of a page that reads it by param alone.
+func (v *visit) unread() problems {
+	if v.open || (v.Method != http.MethodGet && v.Method != http.MethodHead) {
+		return nil
+	}
+	return v.reads().end()
 }
 
 // refuse answers with what is wrong with the address, and the way to the whole of it.

@@ -322,7 +322,7 @@ func canRefundAsFraud(p payment.Payment) bool {
 // verdictAsking is the page that asks before a verdict.
 func (v *visit) verdictAsking(p payment.Payment, verb, title, lead, ok, kind, icon string) asking {
 	a := v.asking(p, verb)
-	if v.URL.Query().Get("from") == "review" {
+	if v.param("from") == "review" {
 		a.Action += "?from=review"
 		back := button{Text: v.print.T("review.title"), Href: v.path("review")}
 		a.Head.Back, a.Back.Href = back, back.Href
@@ -387,7 +387,7 @@ func (v *visit) sayKey(key string) string { return v.print.T(key) }
 
 // backTo is where a reader goes after a verdict: the queue if they came from there.
 func (v *visit) backTo(id string) string {
-	if v.URL.Query().Get("from") == "review" {
+	if v.param("from") == "review" {
 		return v.path("review")
 	}
 	return v.path("payments", id)

@@ -39,7 +39,9 @@ type visit struct {
 	inMode  bool   // the path has a mode
 	room    string
 	print   *i18n.Printer
-	frames  bool // the page shows a frame of our own origin (a preview)
+	frames  bool            // the page shows a frame of our own origin (a preview)
+	open    bool            // the route needs no session
+	taken   map[string]bool // names of the query that the page understands
 }
 
 // Names of cookies. The session's begins with __Host- where we are reached by
@@ -81,7 +83,7 @@ func (d *Dashboard) cookie(name, value string, life time.Duration) *http.Cookie 
 // the handler, and the page of an error.
 func (d *Dashboard) serve(rt route, mode string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		v := &visit{w: w, d: d, room: rt.room, mode: mode, inMode: mode != ""}
+		v := &visit{w: w, d: d, room: rt.room, mode: mode, inMode: mode != "", open: rt.open, taken: map[string]bool{"lang": true}}
 		v.print = d.language(w, r)
 		v.Request = r.WithContext(i18n.With(r.Context(), v.print))
 		v.headers()
@@ -224,8 +226,15 @@ func (v *visit) form() (url.Values, error) {
 }
 
 // render answers with a page: whole, or its body alone when a script asks for it.
-// It is made in memory first: a page is sent whole, with its status, or not at all.
+// It is made in memory first: a page is sent whole, with its status, or not at all. A
+// page whose query has a name that it did not read is refused, except without a session:
+// those are reached by addresses that mail programs add names to.
 func (v *visit) render(status int, title string, body templ.Component) error {
+	if status == http.StatusOK {
+		if wrong := v.unread(); wrong != nil {
+			return v.refuse(wrong, v.d.base+v.URL.EscapedPath())
+		}
+	}
 	page := body
 	if !v.partial() {
 		page = layout(v.frame(title), body)

@@ -7,6 +7,8 @@ import (
 
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/store/dynamo"
 	"github.com/paylink/paylink/internal/store/storetest"
 	"github.com/paylink/paylink/internal/stream"
 )
@@ -15,8 +17,16 @@ import (
 // nobody else's waiting.
 func TestF53QueuesGoOn(t *testing.T) { starved(t, 110) }
 
+// quick loads in big steps what a test needs many of.
+type quick struct{ *dynamo.Store }
+
+func (q quick) LoadPayments(ctx context.Context, list []payment.Payment) error {
+	return q.Load(ctx, list, nil)
+}
+func (q quick) LoadLinks(ctx context.Context, list []link.Link) error { return q.Load(ctx, nil, list) }
+
 func starved(t *testing.T, n int) {
-	s := open(t)
+	s := quick{open(t)}
 	spoil := func(kind string) func(string) {
 		return func(account string) {
 			t.Helper()

@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -41,6 +42,9 @@ func (r *Reports) Search(ctx context.Context, q report.Query) (report.Page, erro
 	s := &search{r: r, q: q, owner: owner, below: below, above: above}
 	s.text(strings.TrimSpace(q.Text))
 	page, err := s.page(ctx)
+	if len(s.words) > 0 {
+		page.Payments = slices.DeleteFunc(page.Payments, func(p report.Payment) bool { return !q.Matches(p) })
+	}
 	for i := range page.Payments {
 		page.Payments[i].Account, page.Payments[i].Mode = q.Account, q.Mode
 	}
