@@ -133,6 +133,28 @@ func (s *shop) attempt(f link.Form) string {
 	return found[1]
 }
 
+// TestFormAddressesWithThingsAroundThem: a form is found by its address with the end of
+// a sentence; what is not ours is not found.
+func TestFormAddressesWithThingsAroundThem(t *testing.T) {
+	s := openShop(t)
+	f := s.make(nil)
+	for _, around := range []string{".", ")", "/", "%20", ").", "%E2%80%8B", ",?x=1", "%0A", "_"} {
+		for _, method := range []string{http.MethodGet, http.MethodHead} {
+			if got := s.do(method, "/f/"+f.ID+around, nil); got.status != http.StatusSeeOther || got.header.Get("Location") != "/f/"+f.ID {
+				t.Errorf("%s /f/ID%s: %d %q", method, around, got.status, got.header.Get("Location"))
+			}
+		}
+	}
+	for _, target := range []string{"/f/frm_1.", "/f/frm_1/", "/f/", "/f/" + f.ID + "/x", "/f/" + f.ID + "x"} {
+		if got := s.do("GET", target, nil); got.status != http.StatusNotFound {
+			t.Errorf("%s: %d", target, got.status)
+		}
+	}
+	if got := s.do("POST", "/f/"+f.ID+".", filled(s.attempt(f))); got.status != http.StatusNotFound {
+		t.Errorf("a form sent to an id with a full stop: %d", got.status)
+	}
+}
+
 func filled(attempt string) url.Values {
 	return url.Values{"attempt": {attempt}, "amount": {"12.50"}, "email": {"grace@example.com"}, "size": {"M"}}
 }
