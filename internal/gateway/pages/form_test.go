@@ -66,7 +66,7 @@ func openShop(t *testing.T) *shop {
 	s.methods = []link.Method{{ID: "pm_1", Type: "card", Issuer: sim.Name(), Currencies: can.Currencies, Enabled: true, MinMinor: can.MinMinor, MaxMinor: can.MaxMinor, Test: true}}
 	c := coordinator.New(coordinator.Config{Payments: store, Links: store, Connectors: []issuer.Connector{sim}, LinkURL: s.URL, Now: now,
 		Log: slog.New(slog.DiscardHandler), Ring: s.ring, PublicURL: site})
-	p, err := pages.New(pages.Config{Links: s.Local, Payments: c, Forms: s, Receipt: c.Receipt, Now: now, Log: slog.New(slog.DiscardHandler), PublicURL: site})
+	p, err := pages.New(pages.Config{Links: s.Local, Payments: c, Forms: s, Receipt: c.Receipt, Receipts: s.ring, Now: now, Log: slog.New(slog.DiscardHandler), PublicURL: site})
 	if err != nil {
 		t.Fatal(err)
 	}
