@@ -18,8 +18,9 @@
 //     visit.account are there then. Set route.room to the room's key in rooms
 //     (nav.go), and the navigation shows it, once its path is served.
 //  2. Handlers: `func (d *Dashboard) showRoom(v *visit) error`. Read the query with
-//     v.reads(), which refuses what is not understood, a posted form with v.form(). Answer with v.render, v.redirect
-//     or v.csv, or return an error: a fault becomes a page that tells it. What is
+//     v.reads(), which refuses what is not understood, or, where it only fills in a
+//     page, with v.param; a posted form with v.form(). v.render refuses a query with a
+//     name that neither took. Answer with v.render, v.redirect or v.csv, or return an error: a fault becomes a page that tells it. What is
 //     wrong with a form is shown beside its fields: v.problems(err) turns a fault
 //     into them. A change that must not happen twice goes through v.once.
 //  3. Templates: room.templ, made of the parts in parts.templ (parts.go has their
