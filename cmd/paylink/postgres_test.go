@@ -3,6 +3,7 @@ package main_test
 import (
 	"errors"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -64,12 +65,40 @@ func TestPostgres(t *testing.T) {
 	eventually(t, "the webhook of the second payment", func() bool {
 		return strings.Contains(shop.received(), str(t, second, "id"))
 	})
+	readOnly(t, p, server, key, owner)
 	worked(t, " 0 broken", "verify", "--data", p.data)
 	if strings.Contains(p.logs.String(), "permission denied") || strings.Contains(p.logs.String(), "must be owner") {
 		t.Errorf("the role lacks a right:\n%s", p.logs)
 	}
 	copied := filepath.Join(t.TempDir(), "backup")
 	worked(t, "NOT COPIED: the database postgres://127.0.0.1", "backup", "--data", p.data, copied)
+}
+
+// readOnly makes the database one that takes no changes, as a replica that took over or a
+// full disk does: the server says that it is not ready, and which check failed; reads go
+// on; and it is ready again once the database is.
+func readOnly(t *testing.T, p *process, server *pgtest.Server, key *client, owner string) {
+	t.Helper()
+	u, err := url.Parse(owner)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := strings.TrimPrefix(u.Path, "/")
+	again := "; SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '" + name + "'"
+	server.Exec(t, `ALTER DATABASE "`+name+`" SET default_transaction_read_only = on`+again)
+	eventually(t, "the server says that it is not ready while its database is read-only", func() bool {
+		status, body := p.get(t, "/readyz")
+		return status == http.StatusServiceUnavailable && strings.Contains(body, `"checks":{`)
+	})
+	eventually(t, "payments can be read meanwhile", func() bool { return key.do("GET", "/api/payments", "").status == http.StatusOK })
+	if a := key.do("POST", "/api/payment", `{"currency":"EUR","amount":"1"}`); a.status != http.StatusServiceUnavailable {
+		t.Errorf("a link in a read-only database: %d %s", a.status, a.body)
+	}
+	server.Exec(t, `ALTER DATABASE "`+name+`" RESET default_transaction_read_only`+again)
+	eventually(t, "the server is ready again", func() bool {
+		status, _ := p.get(t, "/readyz")
+		return status == http.StatusOK
+	})
 }
 
 // TestRestorePostgres restores a served store as docs/operate says: a dump beside

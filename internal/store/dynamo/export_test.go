@@ -50,6 +50,9 @@ func (s *Store) Load(ctx context.Context, payments []payment.Payment, links []li
 	return s.putAll(ctx, rows)
 }
 
+// InFirstShard reports whether a payment is due in the first shard of the index.
+func InFirstShard(id string) bool { return dueShard(paymentPrefix, id) == dueNames(paymentPrefix)[0] }
+
 // Spoil damages the documents of an account's items of a kind, behind the store's back.
 func (s *Store) Spoil(ctx context.Context, account, kind string) error {
 	p := s.newPages(dynamodb.QueryInput{ConsistentRead: aws.Bool(true), KeyConditionExpression: aws.String("pk = :p AND begins_with(sk, :kind)"),
