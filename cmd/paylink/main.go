@@ -35,6 +35,7 @@ type serving struct {
 	Listen               string            `help:"Address of the public listener." default:"127.0.0.1:8080"`
 	AdminListen          string            `help:"Address of health and metrics; port 0 takes a free one and logs it." default:"127.0.0.1:0"`
 	PublicURL            string            `help:"URL under which payers reach us; the listener's by default." name:"public-url"`
+	HSTS                 time.Duration     `help:"How long browsers use https alone after a visit, if the public URL is https: up to 17520h, or 0 for no such header." name:"hsts" default:"8760h"`
 	InternalListen       string            `help:"Split: address on which the boxes of this process are served to the others."`
 	InternalSecretFile   string            `help:"Split: file of the secrets between services, one a line; the first is used, all are accepted." type:"path"`
 	InternalTLS          string            `help:"Split: folder with tls.crt, tls.key and ca.crt for mutual TLS between services." name:"internal-tls" type:"path"`
@@ -57,7 +58,7 @@ type serving struct {
 }
 
 func (s serving) config() app.Config {
-	c := app.Config{Targets: s.Target, DataDir: s.Data, KeysDir: s.KeysDir, Listen: s.Listen, AdminListen: s.AdminListen, PublicURL: s.PublicURL,
+	c := app.Config{Targets: s.Target, DataDir: s.Data, KeysDir: s.KeysDir, Listen: s.Listen, AdminListen: s.AdminListen, PublicURL: s.PublicURL, HSTS: s.HSTS,
 		Store: s.Store, PaymentsStore: s.PaymentsStore, InternalListen: s.InternalListen, InternalSecretFile: s.InternalSecretFile,
 		InternalTLS: s.InternalTLS, Demo: s.Demo, AllowPrivateWebhooks: s.AllowPrivateWebhooks, SignUp: s.SignUp, LogLevel: s.LogLevel,
 		MailURL: s.MailURL, MailFrom: s.MailFrom, Limits: s.Limit, LimitStore: s.LimitStore, TrustedProxies: s.TrustedProxies, CountryHeader: s.CountryHeader, Shield: s.Shield,

@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/paylink/paylink/internal/postgres"
 	"github.com/paylink/paylink/internal/site"
@@ -24,6 +25,18 @@ func (c Config) publicSite() (site.Site, error) {
 		return site.Site{}, fmt.Errorf("--public-url: %w", err)
 	}
 	return s, nil
+}
+
+// maxHSTS bounds how long browsers remember to use https.
+const maxHSTS = 2 * 365 * 24 * time.Hour
+
+// hsts returns how long browsers are to reach us by https alone; 0 where the public URL
+// is not https.
+func (c Config) hsts() time.Duration {
+	if s, err := c.publicSite(); err != nil || !strings.HasPrefix(s.String(), "https://") {
+		return 0
+	}
+	return c.HSTS
 }
 
 // listening is a listener that the process opens.
@@ -44,6 +57,9 @@ func (c Config) listening() (all []listening) {
 func (c Config) checkAddresses(say func(format string, args ...any)) {
 	if _, err := c.publicSite(); err != nil {
 		say("%v", err)
+	}
+	if c.HSTS < 0 || c.HSTS > maxHSTS || c.HSTS%time.Second != 0 {
+		say("--hsts %s: want whole seconds up to %s, or 0 for none", c.HSTS, maxHSTS)
 	}
 	all := c.listening()
 	for i, l := range all {

@@ -36,6 +36,7 @@ type Config struct {
 	Listen               string
 	AdminListen          string
 	PublicURL            string
+	HSTS                 time.Duration // how long browsers are to use https alone, where the public URL is https; 0: they are not asked to
 	Store                string
 	PaymentsStore        string
 	InternalListen       string              // where a split process serves its boxes

@@ -78,6 +78,9 @@ func TestSettingsThatWouldDoHarm(t *testing.T) {
 		{"believes what anybody says", func(c *Config) { c.TrustedProxies = []string{"0.0.0.0/0"} }},
 		{"believes what anybody says", func(c *Config) { c.TrustedProxies = []string{"10.0.0.0/8", "::/0"} }},
 		{"write the network in IPv4", func(c *Config) { c.TrustedProxies = []string{"::ffff:10.0.0.0/104"} }},
+		{"--hsts -1s: want whole seconds up to", func(c *Config) { c.HSTS = -time.Second }},
+		{"--hsts 1.5s: want whole seconds up to", func(c *Config) { c.HSTS = 1500 * time.Millisecond }},
+		{"--hsts 17521h0m0s: want whole seconds up to 17520h0m0s, or 0 for none", func(c *Config) { c.HSTS = 17521 * time.Hour }},
 		{"--trusted-proxies names none", func(c *Config) { c.CountryHeader = "CF-IPCountry" }},
 		{"want the name of a header", func(c *Config) { c.CountryHeader, c.TrustedProxies = "CF IPCountry", []string{"10.0.0.0/8"} }},
 		{"requests need this header for something else", func(c *Config) { c.CountryHeader, c.TrustedProxies = "authorization", []string{"10.0.0.0/8"} }},
@@ -121,6 +124,15 @@ func TestSettingsThatWouldDoHarm(t *testing.T) {
 		set(&config)
 		if wrong := config.Check(); len(wrong) > 0 {
 			t.Errorf("%s: %q", what, wrong)
+		}
+	}
+}
+
+// TestHSTSNeedsHTTPS: browsers are asked to use https alone only where payers do.
+func TestHSTSNeedsHTTPS(t *testing.T) {
+	for public, want := range map[string]time.Duration{"https://pay.example": time.Hour, "HTTPS://pay.example:8443/pay": time.Hour, "http://pay.example": 0, "": 0} {
+		if got := (Config{PublicURL: public, HSTS: time.Hour}).hsts(); got != want {
+			t.Errorf("%q: %s, want %s", public, got, want)
 		}
 	}
 }

@@ -42,8 +42,11 @@ type Config struct {
 	Limit    func(http.Handler) http.Handler // nil: nothing is limited
 	Site     site.Site                       // where we are reached
 	Ready    func(context.Context) error
-	Metrics  *obs.Metrics
-	Log      *slog.Logger
+	// HSTS is how long a browser is to reach this host by https alone (RFC 6797); 0: no
+	// such header is sent.
+	HSTS    time.Duration
+	Metrics *obs.Metrics
+	Log     *slog.Logger
 }
 
 // New makes the handler of the public listener.
@@ -134,6 +137,9 @@ func (c Config) wrap(next http.Handler) http.Handler {
 		h := w.Header()
 		h.Set("Request-Id", requestID)
 		h.Set("X-Content-Type-Options", "nosniff")
+		if c.HSTS > 0 {
+			h.Set("Strict-Transport-Security", "max-age="+strconv.FormatInt(int64(c.HSTS/time.Second), 10))
+		}
 		rec := &recorder{ResponseWriter: w}
 		defer func() {
 			if p := recover(); p != nil {

@@ -7,8 +7,10 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/paylink/paylink/internal/gateway"
 	"github.com/paylink/paylink/internal/obs"
@@ -45,6 +47,22 @@ func TestHeadersTooLarge(t *testing.T) {
 		}
 		if c.status != 200 && (resp.Header.Get("Content-Type") != "application/problem+json" || !strings.Contains(string(body), `"code":"headers_too_large"`)) {
 			t.Errorf("it says %s %s", resp.Header.Get("Content-Type"), body)
+		}
+	}
+}
+
+// TestStrictTransportSecurity: every response asks browsers to use https from then on,
+// for as long as is configured, errors too.
+func TestStrictTransportSecurity(t *testing.T) {
+	for hsts, want := range map[time.Duration][]string{365 * 24 * time.Hour: {"max-age=31536000"}, 0: nil} {
+		h := gateway.New(gateway.Config{NotFound: http.NotFoundHandler(), HSTS: hsts, Ready: func(context.Context) error { return nil },
+			Metrics: obs.NewMetrics(), Log: slog.New(slog.DiscardHandler)})
+		for _, path := range []string{"/healthz", "/nowhere", "/x?" + strings.Repeat("q", gateway.MaxHeaderBytes)} {
+			rec := httptest.NewRecorder()
+			h.ServeHTTP(rec, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
+			if got := rec.Result().Header.Values("Strict-Transport-Security"); !slices.Equal(got, want) {
+				t.Errorf("%.20s with %s: %q", path, hsts, got)
+			}
 		}
 	}
 }

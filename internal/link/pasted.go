@@ -126,10 +126,28 @@ func cutEnd(s string) string {
 	}
 }
 
-// BareToken returns the token that somebody means by one with something around it, as
-// it comes when an address is copied or recognized with the words next to it.
-func BareToken(s string) string {
+// BareTokens returns the tokens that somebody may mean by one with something around it,
+// as it comes when an address is copied or recognized with the words next to it: as far
+// as its characters reach, and without the "-" and "_" at its end, which are emphasis
+// if not the token's own.
+func BareTokens(s string) []string {
 	isToken := func(c rune) bool { return c < unicode.MaxASCII && (isLatin(byte(c)) || c >= '0' && c <= '9') } //nolint:gosec // ASCII
 	s = strings.TrimFunc(spelling.Pasted(s), func(c rune) bool { return !isToken(c) && c != '-' && c != '_' })
-	return strings.TrimRight(s, "-_") // no token ends in one of them
+	if short := strings.TrimRight(s, "-_"); short != "" && short != s {
+		return []string{s, short}
+	}
+	if s == "" {
+		return nil
+	}
+	return []string{s}
+}
+
+// BareToken is the last of BareTokens: what a link's token means, as none ends in "-"
+// or "_". It is empty if there is none.
+func BareToken(s string) string {
+	all := BareTokens(s)
+	if len(all) == 0 {
+		return ""
+	}
+	return strings.TrimRight(all[len(all)-1], "-_")
 }

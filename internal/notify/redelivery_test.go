@@ -3,6 +3,7 @@ package notify_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -101,6 +102,50 @@ func testBulkRedelivery(t *testing.T, store string) {
 	}
 	if again := w.all(t, e, notify.Filter{}); again.Total != 0 {
 		t.Errorf("nothing is left: %+v", again)
+	}
+}
+
+// TestStuckRedeliveriesHoldNobodyUp: more of them than one round takes, whose endpoints
+// answer nothing, leave the one behind them its turn in the next round.
+func TestStuckRedeliveriesHoldNobodyUp(t *testing.T) { onEach(t, testStuckRedeliveries) }
+
+func testStuckRedeliveries(t *testing.T, store string) {
+	w := newWorld(t, store)
+	const stuck = 105
+	for i := range stuck {
+		of := fmt.Sprintf("acct_%d", i)
+		e := w.create(t, of).Endpoint
+		for range 2 {
+			d := notify.Delivery{ID: id.New(id.Delivery), Account: of, Mode: mode, Endpoint: e.ID, Event: id.New(id.Event), EventType: "payment.succeeded",
+				Attempt: 1, Status: notify.Parked, At: start, SealedBody: []byte("sealed:{}")}
+			if err := w.store.RecordDelivery(t.Context(), d, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := w.RedeliverAll(t.Context(), of, mode, e.ID, notify.Filter{}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.carry(t) // all is queued, and nothing of it is tried
+	queued := len(w.jobs)
+	if queued != 2*stuck {
+		t.Fatalf("%d jobs", queued)
+	}
+	e := w.create(t, account).Endpoint
+	w.delivery(t, e.ID, id.New(id.Event), notify.Parked, start)
+	r := w.all(t, e, notify.Filter{})
+	for range 2 {
+		if _, err := w.CarryOn(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(w.jobs) != queued+1 {
+		t.Fatalf("%d jobs after two rounds, want %d", len(w.jobs), queued+1)
+	}
+	w.tried(t, queued, notify.Succeeded)
+	w.carry(t)
+	if got := w.read(t, r); got.State != notify.Done || got.Succeeded != 1 {
+		t.Errorf("%+v", got)
 	}
 }
 

@@ -31,7 +31,7 @@ const Consumer = "reports"
 const (
 	DefaultPage   = 25
 	MaxPage       = 100
-	MaxText       = 200    // bytes of what is searched for
+	MaxText       = 800    // bytes of what is searched for: 200 characters, as a reference has
 	MaxWords      = 4      // of those that are looked for
 	MaxPeriodDays = 400    // of an overview
 	MaxSightings  = 1000   // in one call of Seen

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -20,10 +21,13 @@ const (
 // and each part of it after a separator, the words of the payer's name, the
 // address and its domain, the card's last four digits. A search for "lovelace",
 // "0042" or "example.org" finds the middle of a text in this way, by an index.
-func (p Payment) Terms() []string {
+func (p Payment) Terms() []string { return p.terms(maxTermChars) }
+
+// terms are cut after so many characters each.
+func (p Payment) terms(chars int) []string {
 	var terms []string
 	add := func(s string) {
-		s = clip(s)
+		s = clip(s, chars)
 		if s == "" || len(terms) == maxTerms {
 			return
 		}
@@ -91,11 +95,11 @@ func unspaced(c rune) bool {
 	return unicode.In(c, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Hangul, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar)
 }
 
-// clip cuts a term to its bound, between two characters.
-func clip(s string) string {
+// clip cuts a term after so many characters.
+func clip(s string, chars int) string {
 	n := 0
 	for i := range s {
-		if n == maxTermChars {
+		if n == chars {
 			return s[:i]
 		}
 		n++
@@ -105,7 +109,22 @@ func clip(s string) string {
 
 // Words are what a search looks for: each must begin a term. More than MaxWords
 // are left out.
-func (q Query) Words() []string {
+func (q Query) Words() []string { return q.words(maxTermChars) }
+
+// Matches reports whether a payment that is found by Words is found by all of the text:
+// words and terms that are longer than those of the index are compared whole.
+func (q Query) Matches(p Payment) bool {
+	words := q.words(MaxText)
+	if slices.Equal(words, q.Words()) {
+		return true
+	}
+	terms := p.terms(MaxText)
+	return !slices.ContainsFunc(words, func(word string) bool {
+		return !slices.ContainsFunc(terms, func(term string) bool { return strings.HasPrefix(term, word) })
+	})
+}
+
+func (q Query) words(chars int) []string {
 	text := strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
 			return ' '
@@ -114,13 +133,13 @@ func (q Query) Words() []string {
 	}, fold(q.Text))
 	words := strings.Fields(text)
 	for i, w := range words {
-		words[i] = clip(w)
+		words[i] = clip(w, chars)
 		if at := strings.LastIndexByte(w, '@'); at >= 0 {
 			if host, err := spelling.Host(w[at+1:]); err == nil {
-				words[i] = clip(w[:at+1] + host)
+				words[i] = clip(w[:at+1]+host, chars)
 			}
 		} else if host, err := spelling.Host(w); err == nil && strings.Contains(w, ".") {
-			words[i] = clip(host)
+			words[i] = clip(host, chars)
 		}
 	}
 	return words[:min(len(words), MaxWords)]

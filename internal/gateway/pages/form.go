@@ -82,6 +82,10 @@ func (v formView) chosen(value string) bool {
 // form shows the page of a form. It changes nothing, and mints the attempt that
 // makes a form sent twice one link.
 func (p *Pages) form(w http.ResponseWriter, r *http.Request) {
+	if bare, ok := meant(r.PathValue("form"), p.ourForm(r)); ok {
+		p.goTo(w, r, p.base+"/f/"+url.PathEscape(bare))
+		return
+	}
 	f, ok := p.openForm(w, r)
 	if !ok {
 		return
@@ -369,6 +373,7 @@ func (p *Pages) registerForms(mux *http.ServeMux) {
 	if p.forms == nil {
 		return
 	}
+	mux.HandleFunc("/f/", p.beside("/f/", p.ourForm))
 	mux.HandleFunc("GET /f/{form}", p.spoken(p.form))
 	mux.HandleFunc("POST /f/{form}", p.spoken(p.fillForm))
 	mux.HandleFunc("/f/{form}", func(w http.ResponseWriter, r *http.Request) { problem.MethodNotAllowed(w, r, "GET, HEAD, POST") })

@@ -59,7 +59,7 @@ func openShop(t *testing.T) *shop {
 	s.methods = []link.Method{{ID: "pm_1", Type: "card", Issuer: sim.Name(), Currencies: can.Currencies, Enabled: true, MinMinor: can.MinMinor, MaxMinor: can.MaxMinor, Test: true}}
 	c := coordinator.New(coordinator.Config{Payments: store, Links: store, Connectors: []issuer.Connector{sim}, LinkURL: s.URL, Now: now,
 		Log: slog.New(slog.DiscardHandler), Ring: s.ring, PublicURL: site})
-	p, err := pages.New(pages.Config{Links: s.Local, Payments: c, Forms: s, Receipt: c.Receipt, Now: now, Log: slog.New(slog.DiscardHandler), PublicURL: site})
+	p, err := pages.New(pages.Config{Links: s.Local, Payments: c, Forms: s, Receipt: c.Receipt, Receipts: s.ring, Now: now, Log: slog.New(slog.DiscardHandler), PublicURL: site})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,6 +124,28 @@ func (s *shop) attempt(f link.Form) string {
 		s.t.Fatalf("the form's page is %d: %s", page.status, page.body)
 	}
 	return found[1]
+}
+
+// TestFormAddressesWithThingsAroundThem: a form is found by its address with the end of
+// a sentence; what is not ours is not found.
+func TestFormAddressesWithThingsAroundThem(t *testing.T) {
+	s := openShop(t)
+	f := s.make(nil)
+	for _, around := range []string{".", ")", "/", "%20", ").", "%E2%80%8B", ",?x=1", "%0A", "_"} {
+		for _, method := range []string{http.MethodGet, http.MethodHead} {
+			if got := s.do(method, "/f/"+f.ID+around, nil); got.status != http.StatusSeeOther || got.header.Get("Location") != "/f/"+f.ID {
+				t.Errorf("%s /f/ID%s: %d %q", method, around, got.status, got.header.Get("Location"))
+			}
+		}
+	}
+	for _, target := range []string{"/f/frm_1.", "/f/frm_1/", "/f/", "/f/" + f.ID + "/x", "/f/" + f.ID + "x"} {
+		if got := s.do("GET", target, nil); got.status != http.StatusNotFound {
+			t.Errorf("%s: %d", target, got.status)
+		}
+	}
+	if got := s.do("POST", "/f/"+f.ID+".", filled(s.attempt(f))); got.status != http.StatusNotFound {
+		t.Errorf("a form sent to an id with a full stop: %d", got.status)
+	}
 }
 
 func filled(attempt string) url.Values {

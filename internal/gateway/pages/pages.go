@@ -134,7 +134,8 @@ func (p *Pages) Register(mux *http.ServeMux) {
 	mux.HandleFunc("/l/{token}/challenge", refuse("GET, HEAD"))
 	mux.HandleFunc("POST /l/{token}/seen", p.seen)
 	mux.HandleFunc("/l/{token}/seen", refuse("POST"))
-	mux.HandleFunc("/l/", p.spoken(p.besideLinks))
+	mux.HandleFunc("/l/", p.beside("/l/", p.ourLink))
+	mux.HandleFunc("/mail/", p.beside("/mail/", p.ourMail))
 	p.registerForms(mux)
 	for _, a := range assets {
 		mux.Handle("GET "+a.Path, a)

@@ -21,7 +21,7 @@ func newAttempt() string {
 // pay shows the form of an open link, and of any other link the truth. It
 // changes nothing: a scanner that opens the link leaves no trace.
 func (p *Pages) pay(w http.ResponseWriter, r *http.Request) {
-	if bare, ok := p.meant(r, r.PathValue("token")); ok {
+	if bare, ok := meant(r.PathValue("token"), p.ourLink(r)); ok {
 		p.goTo(w, r, p.payPath(bare))
 		return
 	}

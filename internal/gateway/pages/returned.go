@@ -2,6 +2,7 @@ package pages
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/paylink/paylink/internal/fault"
@@ -35,31 +36,57 @@ func (p *Pages) goTo(w http.ResponseWriter, r *http.Request, to string) {
 	http.Redirect(w, r, to, http.StatusSeeOther) //nolint:gosec // G710: a path of our own, with token and attempt escaped in it
 }
 
-// meant finds the genuine token that an address with something around it means, as one
-// has that was copied with the end of its sentence. What is not ours is not found, and
-// is answered as it is without this.
-func (p *Pages) meant(r *http.Request, typed string) (token string, ok bool) {
-	bare := link.BareToken(typed)
-	if bare == typed || bare == "" || strings.ContainsRune(typed, 0) {
+// meant returns the genuine token, or the id, that an address with something around it
+// means, as one has that was copied with the end of its sentence. ok is false if typed
+// is answered as it is: it has nothing around it, or what it has within is not ours.
+func meant(typed string, ours func(token string) bool) (token string, ok bool) {
+	if strings.ContainsRune(typed, 0) {
 		return "", false
 	}
-	v, err := p.links.Verify(r.Context(), bare)
-	return bare, err == nil && v.Ours
-}
-
-// besideLinks is for addresses that begin as a link does, and go on: the token's own
-// page, if something was copied with it.
-func (p *Pages) besideLinks(w http.ResponseWriter, r *http.Request) {
-	rest, _ := strings.CutPrefix(r.URL.Path, p.base+"/l/")
-	if rest == r.URL.Path {
-		rest, _ = strings.CutPrefix(r.URL.Path, "/l/") // a proxy takes the base path away
-	}
-	token, tail, _ := strings.Cut(rest, "/")
-	if link.BareToken(tail) == "" && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
-		if bare, ok := p.meant(r, token+"/"); ok {
-			p.goTo(w, r, p.payPath(bare))
-			return
+	for _, bare := range link.BareTokens(typed) {
+		if bare != typed && ours(bare) {
+			return bare, true
 		}
 	}
-	p.failPage(w, r, fault.NotFound("page"))
+	return "", false
+}
+
+func (p *Pages) ourLink(r *http.Request) func(string) bool {
+	return func(token string) bool {
+		v, err := p.links.Verify(r.Context(), token)
+		return err == nil && v.Ours
+	}
+}
+
+func (p *Pages) ourForm(r *http.Request) func(string) bool {
+	return func(id string) bool {
+		_, err := p.forms.Form(r.Context(), id)
+		return err == nil
+	}
+}
+
+func (p *Pages) ourMail(r *http.Request) func(string) bool {
+	return func(token string) bool {
+		_, err := p.mails.Subscription(r.Context(), token)
+		return err == nil
+	}
+}
+
+// beside answers addresses below folder that begin as one of ours does, and go on: by
+// the token's own page, if something was copied with it.
+func (p *Pages) beside(folder string, ours func(*http.Request) func(string) bool) http.HandlerFunc {
+	return p.spoken(func(w http.ResponseWriter, r *http.Request) {
+		rest, found := strings.CutPrefix(r.URL.Path, p.base+folder)
+		if !found {
+			rest, _ = strings.CutPrefix(r.URL.Path, folder) // a proxy takes the base path away
+		}
+		token, tail, _ := strings.Cut(rest, "/")
+		if link.BareToken(tail) == "" && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+			if bare, ok := meant(token+"/", ours(r)); ok {
+				p.goTo(w, r, p.base+folder+url.PathEscape(bare))
+				return
+			}
+		}
+		p.failPage(w, r, fault.NotFound("page"))
+	})
 }

@@ -61,6 +61,32 @@ func TestAddressesWithThingsAroundThem(t *testing.T) {
 	}
 }
 
+// TestMailsWithThingsAroundThem: the same for the links of mails, whose tokens may
+// end in "-" or "_".
+func TestMailsWithThingsAroundThem(t *testing.T) {
+	w := newWorld(t)
+	for _, token := range []string{"user-AbC", "payer-x_9", "user-end-", "user-end_"} {
+		for _, around := range []string{".", ")", "/", "%20", ").", "%E2%80%8B", ",?x=1", "%0A"} {
+			for _, method := range []string{http.MethodGet, http.MethodHead} {
+				if a := w.do(method, "/mail/"+token+around, "", nil); a.status != http.StatusSeeOther || a.header.Get("Location") != "/mail/"+token {
+					t.Errorf("%s /mail/%s%s: %d %q", method, token, around, a.status, a.header.Get("Location"))
+				}
+			}
+		}
+		if a := w.get("/mail/" + token); a.status != http.StatusOK {
+			t.Errorf("/mail/%s: %d", token, a.status)
+		}
+	}
+	for _, target := range []string{"/mail/forged.", "/mail/forged/", "/mail/", "/mail/user-AbC/x"} {
+		if a := w.get(target); a.status != http.StatusNotFound {
+			t.Errorf("%s: %d", target, a.status)
+		}
+	}
+	if a := w.do(http.MethodPost, "/mail/user-AbC.", "List-Unsubscribe=One-Click", map[string]string{"Content-Type": "application/x-www-form-urlencoded"}); a.status != http.StatusNotFound || len(w.ended) != 0 {
+		t.Errorf("a POST to a token with a full stop: %d, %v", a.status, w.ended)
+	}
+}
+
 func TestVerifyJudgesWhatWasMeant(t *testing.T) {
 	w := newWorld(t)
 	l := w.link("AbC-_9", nil)

@@ -3,6 +3,7 @@ package pages
 import (
 	"context"
 	"net/http"
+	"net/url"
 
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/i18n"
@@ -39,6 +40,12 @@ func (p *Pages) unsubscribe(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	s, err := do(r.Context(), token)
+	if fault.Code(err) == "token_invalid" && r.Method != http.MethodPost {
+		if bare, ok := meant(token, p.ourMail(r)); ok {
+			p.goTo(w, r, p.base+"/mail/"+url.PathEscape(bare))
+			return
+		}
+	}
 	say := printer(r)
 	switch {
 	case fault.Code(err) == "token_invalid":

@@ -94,7 +94,7 @@ func (s *Store) lookInto(ctx context.Context, shard string, now time.Time) ([]it
 	if err != nil || next == nil || most == asideRow {
 		return rows, err
 	}
-	if at := s.walks.get(shard); number(at, attrDueAt) > number(next, attrDueAt) && number(at, attrDueAt) <= now.UnixMicro() {
+	if at := s.walks.get(shard); number(at, attrDueAt) >= number(next, attrDueAt) && number(at, attrDueAt) <= now.UnixMicro() {
 		next = at
 	}
 	q.ExclusiveStartKey, q.Limit = next, aws.Int32(dueWalk)

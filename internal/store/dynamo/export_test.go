@@ -2,11 +2,16 @@ package dynamo
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/payment"
 )
 
 // ForgetRest lets an account's buckets grow again at once.
@@ -21,6 +26,33 @@ func (s *Store) Heat(account string, units float64) {
 	s.heat.addAt(partition(account, 0), units, time.Unix(1, 0))
 }
 
+// putBatch is how many items DynamoDB writes in one request at most.
+const putBatch = 25
+
+// Load puts payments or links that are not there, many in one request: quicker than
+// LoadPayments and LoadLinks, which hold each to a condition.
+func (s *Store) Load(ctx context.Context, payments []payment.Payment, links []link.Link) error {
+	var rows []item
+	for _, p := range payments {
+		row, _, err := encodePayment(p, beside{}, nil)
+		if err != nil {
+			return err
+		}
+		rows = append(rows, row)
+	}
+	for _, l := range links {
+		row, err := encodeLink(l, nil)
+		if err != nil {
+			return err
+		}
+		rows = append(rows, row)
+	}
+	return s.putAll(ctx, rows)
+}
+
+// InFirstShard reports whether a payment is due in the first shard of the index.
+func InFirstShard(id string) bool { return dueShard(paymentPrefix, id) == dueNames(paymentPrefix)[0] }
+
 // Spoil damages the documents of an account's items of a kind, behind the store's back.
 func (s *Store) Spoil(ctx context.Context, account, kind string) error {
 	p := s.newPages(dynamodb.QueryInput{ConsistentRead: aws.Bool(true), KeyConditionExpression: aws.String("pk = :p AND begins_with(sk, :kind)"),
@@ -29,17 +61,34 @@ func (s *Store) Spoil(ctx context.Context, account, kind string) error {
 		if err := p.fill(ctx); err != nil || len(p.rows) == 0 {
 			return err
 		}
-		var group errgroup.Group
-		group.SetLimit(parallelReads)
 		for _, row := range p.rows {
-			group.Go(func() error {
-				return s.commit(ctx, "", []write{{key: keyOf(row), update: "SET b = :b", condition: "attribute_exists(pk)", values: values{":b": bin([]byte("spoiled"))}}},
-					func(int, item, bool) error { return nil })
-			})
+			row["b"] = bin([]byte("spoiled"))
 		}
-		if err := group.Wait(); err != nil {
+		if err := s.putAll(ctx, p.rows); err != nil {
 			return err
 		}
 		p.rows = nil
 	}
+}
+
+func (s *Store) putAll(ctx context.Context, rows []item) error {
+	var group errgroup.Group
+	group.SetLimit(parallelLoads)
+	for batch := range slices.Chunk(rows, putBatch) {
+		group.Go(func() error {
+			requests := make([]types.WriteRequest, len(batch))
+			for i, row := range batch {
+				requests[i].PutRequest = &types.PutRequest{Item: row}
+			}
+			for len(requests) > 0 {
+				out, err := s.db.BatchWriteItem(ctx, &dynamodb.BatchWriteItemInput{RequestItems: map[string][]types.WriteRequest{s.table: requests}})
+				if err != nil {
+					return err
+				}
+				requests = out.UnprocessedItems[s.table]
+			}
+			return nil
+		})
+	}
+	return group.Wait()
 }

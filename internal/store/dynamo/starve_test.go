@@ -7,6 +7,8 @@ import (
 
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/store/dynamo"
 	"github.com/paylink/paylink/internal/store/storetest"
 	"github.com/paylink/paylink/internal/stream"
 )
@@ -15,8 +17,16 @@ import (
 // nobody else's waiting.
 func TestF53QueuesGoOn(t *testing.T) { starved(t, 110) }
 
+// quick loads in big steps what a test needs many of.
+type quick struct{ *dynamo.Store }
+
+func (q quick) LoadPayments(ctx context.Context, list []payment.Payment) error {
+	return q.Load(ctx, list, nil)
+}
+func (q quick) LoadLinks(ctx context.Context, list []link.Link) error { return q.Load(ctx, nil, list) }
+
 func starved(t *testing.T, n int) {
-	s := open(t)
+	s := quick{open(t)}
 	spoil := func(kind string) func(string) {
 		return func(account string) {
 			t.Helper()
@@ -29,6 +39,41 @@ func starved(t *testing.T, n int) {
 	storetest.RunStarvedByAccount(t, s, n, 6)
 	storetest.RunStarvedLinks(t, s, n, 6, spoil("L#"))
 	storetest.RunStarvedLinks(t, s, n, 6, nil)
+}
+
+// TestF53OneInstant: a walk through a shard gets behind payments of one account that are
+// all due at one instant, as they are after they were set aside and are retried.
+func TestF53OneInstant(t *testing.T) {
+	s := open(t)
+	p := storetest.Begin(t, storetest.NewLink(id.New(id.Account), 1), "attempt-of-many-0001").Payment
+	inShard := func(p payment.Payment) payment.Payment {
+		for p.ID = id.New(id.Payment); !dynamo.InFirstShard(p.ID); p.ID = id.New(id.Payment) {
+		}
+		return p
+	}
+	p.Work.NextAt = storetest.Epoch
+	list := make([]payment.Payment, 900)
+	for i := range list {
+		list[i] = inShard(p)
+	}
+	other := storetest.Begin(t, storetest.NewLink(id.New(id.Account), 1), "attempt-of-other-001").Payment
+	other.Work.NextAt = storetest.Epoch.Add(time.Second)
+	other = inShard(other)
+	if err := s.Load(t.Context(), append(list, other), nil); err != nil {
+		t.Fatal(err)
+	}
+	for range 4 {
+		due, err := s.TakeDue(t.Context(), payment.Take{Now: storetest.Epoch.Add(time.Minute), Limit: 100})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range due {
+			if p.ID == other.ID {
+				return
+			}
+		}
+	}
+	t.Fatal("another account's payment is not taken within 4 sweeps")
 }
 
 // TestF53RelayPassesOver: an item that cannot be read keeps the events of no other from

@@ -2,6 +2,7 @@ package projection
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -35,6 +36,9 @@ func (r *Reports) Search(ctx context.Context, q report.Query) (report.Page, erro
 	s := &search{r: r, q: q, owner: owner, below: below, above: above}
 	s.text(strings.TrimSpace(q.Text))
 	page, err := s.page(ctx)
+	if len(s.words) > 0 {
+		page.Payments = slices.DeleteFunc(page.Payments, func(p report.Payment) bool { return !q.Matches(p) })
+	}
 	for i := range page.Payments {
 		page.Payments[i].Account, page.Payments[i].Mode = q.Account, q.Mode
 	}

@@ -26,7 +26,7 @@ type Bulk interface {
 
 const (
 	sweepOf = 100
-	loadOf  = 100
+	loadOf  = 1000
 )
 
 // dueAt gives n payments of an account whose time is the epoch and a little more.

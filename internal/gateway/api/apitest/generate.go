@@ -117,7 +117,7 @@ func (g *Generator) identifier(schema place) string {
 	case g.one(2):
 		return prefix + "_" + g.fromPattern("^[0-9a-hjkmnp-tv-z]{26}$")
 	}
-	return g.hostileText()
+	return g.HostileText()
 }
 
 // word is a value as a query or a header writes it.

@@ -15,7 +15,8 @@ var hostileTexts = []string{
 	"99999999999999999999999999", "0.00000000000000000001", "١٢", "１２", "\u00e9", "e\u0301", "\U0010ffff", "acct_06h0000000000000000000000", "lnk_", "=1+1", "a\r\nX: y",
 }
 
-func (g *Generator) hostileText() string {
+// HostileText returns a text that programs stumble over.
+func (g *Generator) HostileText() string {
 	if g.one(20) {
 		return strings.Repeat("x", 1+g.IntN(600))
 	}
@@ -36,9 +37,9 @@ func (g *Generator) hostile() any {
 	case 4:
 		return map[string]any{}
 	case 5:
-		return []any{nil, g.hostileText(), map[string]any{"a": []any{}}}
+		return []any{nil, g.HostileText(), map[string]any{"a": []any{}}}
 	}
-	return g.hostileText()
+	return g.HostileText()
 }
 
 // spoil puts a fault somewhere into a value.

@@ -60,6 +60,7 @@ type World struct {
 	Reports   *projection.Reports
 	Analytics *projection.Analytics
 	Rulebook  *rulebook.Local
+	Dashboard *dashboard.Dashboard
 	analyst   *analyst
 }
 
@@ -155,6 +156,7 @@ func NewWith(t *testing.T, change func(*merchant.Config)) *World {
 		t.Fatal(err)
 	}
 	d.Register(mux)
+	w.Dashboard = d
 	up, err := door.SignUp(t.Context(), merchant.SignUpRequest{Username: Username, Email: "maria@example.com", Password: Password}, nil)
 	if err != nil {
 		t.Fatal(err)

@@ -294,6 +294,9 @@ func (d *Pages) previewSavedForm(v *visit) error {
 	if err != nil {
 		return err
 	}
+	if wrong := v.Unread(); wrong != nil {
+		return v.Refuse(wrong, v.d.Base+v.URL.EscapedPath())
+	}
 	d.Payer.Preview(v.Writer, v.Request, f)
 	return nil
 }

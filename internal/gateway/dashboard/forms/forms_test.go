@@ -13,28 +13,11 @@ import (
 	"github.com/paylink/paylink/internal/link"
 )
 
-func tickets() url.Values {
-	return url.Values{"name": {"Tickets"}, "kind": {"list"}, "amounts": {"5\n12,50"}, "currency": {"EUR"}, "ask-email": {"required"}, "own-0": {"T-shirt size"},
-		"own-ask-0": {"optional"}, "accent": {"#0b6e4f"}, "corners": {"soft"}, "origins": {"https://shop.example\nhttp://localhost:4000"}, "life": {"3600"}, "capture": {"automatic"}}
-}
-
-// formMade fills in the page of a new form, and gives the id of what came of it.
-func formMade(w *desktest.World, values url.Values) string {
-	w.T.Helper()
-	values.Set("attempt", w.Attempt(w.Get("/dashboard/test/forms/new")))
-	p := w.Post("/dashboard/test/forms", values)
-	id := strings.TrimPrefix(p.Path, "/dashboard/test/forms/")
-	if p.Status != http.StatusOK || !strings.HasPrefix(id, "frm_") {
-		w.T.Fatalf("%s (%d): %s", p.Path, p.Status, p.Body)
-	}
-	return id
-}
-
 func TestFormIsMadeOnceAndShown(t *testing.T) {
 	w := desktest.New(t)
 	w.Get("/dashboard/test/forms").Has(t, "No forms yet", "/dashboard/test/forms/new")
-	values := tickets()
-	id := formMade(w, values)
+	values := desktest.Tickets()
+	id := w.FormMade(values)
 	for range 2 { // sent again
 		if p := w.Post("/dashboard/test/forms", values); p.Path != "/dashboard/test/forms/"+id {
 			t.Errorf("sent again it leads to %s", p.Path)
@@ -65,10 +48,10 @@ func TestFormIsMadeOnceAndShown(t *testing.T) {
 
 func TestFormIsChangedAndArchived(t *testing.T) {
 	w := desktest.New(t)
-	id := formMade(w, tickets())
+	id := w.FormMade(desktest.Tickets())
 	edit := w.Get("/dashboard/test/forms/" + id + "/edit")
 	edit.Has(t, `value="Tickets"`, "12.50", "https://shop.example", `value="#0b6e4f"`, `name="revision" value="1"`, `value="T-shirt size"`)
-	values := tickets()
+	values := desktest.Tickets()
 	values.Set("name", "Donations")
 	values.Set("kind", "chosen")
 	values.Set("minAmount", "5")
@@ -109,7 +92,7 @@ func TestFormPageTellsWhatIsWrong(t *testing.T) {
 		{func(v url.Values) { v.Set("kind", "chosen"); v.Set("maxAmount", "x") }, "maxAmount", "digits"},
 		{func(v url.Values) { v.Set("redirectUrl", "javascript:alert(1)") }, "redirectUrl", "https://"},
 	} {
-		values := tickets()
+		values := desktest.Tickets()
 		values.Set("attempt", w.Attempt(w.Get("/dashboard/test/forms/new")))
 		c.change(values)
 		p := w.Post("/dashboard/test/forms", values)
@@ -125,11 +108,11 @@ func TestFormPageTellsWhatIsWrong(t *testing.T) {
 func TestFormsAgainstHostileInput(t *testing.T) {
 	w := desktest.New(t)
 	const bad = `"><script>alert(1)</script>`
-	values := tickets()
+	values := desktest.Tickets()
 	for _, name := range []string{"name", "description", "own-0", "button"} {
 		values.Set(name, bad)
 	}
-	id := formMade(w, values)
+	id := w.FormMade(values)
 	for _, path := range []string{"", "/" + id, "/" + id + "/edit", "/" + id + "/preview", "/" + id + "/archive", "/preview?" + values.Encode()} {
 		p := w.Get("/dashboard/test/forms" + path)
 		p.Lacks(t, "<script>alert")
@@ -145,7 +128,7 @@ func TestFormsAgainstHostileInput(t *testing.T) {
 // signed in alone; nothing on it can be sent.
 func TestFormPreview(t *testing.T) {
 	w := desktest.New(t)
-	p := w.Get("/dashboard/test/forms/preview?" + tickets().Encode())
+	p := w.Get("/dashboard/test/forms/preview?" + desktest.Tickets().Encode())
 	p.Has(t, "€12.50", "T-shirt size", "/assets/look/0b6e4f-", "inert")
 	if csp := p.Header.Get("Content-Security-Policy"); !strings.Contains(csp, "frame-ancestors 'self'") {
 		t.Errorf("the preview's policy is %s", csp)

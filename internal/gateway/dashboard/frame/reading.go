@@ -27,7 +27,7 @@ type Reading struct {
 // Reads begins to read the query. The language is common to all pages.
 func (v *Visit) Reads() *Reading {
 	values, err := url.ParseQuery(v.URL.RawQuery)
-	r := &Reading{v: v, values: values, taken: map[string]bool{"lang": true}}
+	r := &Reading{v: v, values: values, taken: v.taken}
 	if err != nil {
 		r.Wrong("", "common.query.spelling")
 	}
@@ -113,6 +113,21 @@ func (r *Reading) Only(names ...string) parts.Problems {
 		r.Text(name)
 	}
 	return r.End()
+}
+
+// Param returns a value of the query of a page that understands few, and makes its name
+// one that the page understands.
+func (v *Visit) Param(name string) string {
+	v.taken[name] = true
+	return v.URL.Query().Get(name)
+}
+
+// Unread returns what is wrong with the query of a page that reads it by Param alone.
+func (v *Visit) Unread() parts.Problems {
+	if v.open || (v.Method != http.MethodGet && v.Method != http.MethodHead) {
+		return nil
+	}
+	return v.Reads().End()
 }
 
 // Refuse answers with what is wrong with the address, and the way to the whole of it.

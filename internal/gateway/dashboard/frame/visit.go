@@ -40,8 +40,10 @@ type Visit struct {
 	Frames  bool   // the page shows a frame of our own origin (a preview)
 
 	d      *Frame
-	inMode bool   // the path has a mode
-	entry  string // the key of the menu's entry that is marked
+	inMode bool            // the path has a mode
+	entry  string          // the key of the menu's entry that is marked
+	open   bool            // the route needs no session
+	taken  map[string]bool // names of the query that the page understands
 }
 
 // Names of cookies. The session's begins with __Host- where we are reached by
@@ -84,7 +86,7 @@ func (d *Frame) Cookie(name, value string, life time.Duration) *http.Cookie {
 // the handler, and the page of an error.
 func (d *Frame) serve(rt Route, mode string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		v := &Visit{Writer: w, d: d, entry: rt.Entry, Mode: mode, inMode: mode != ""}
+		v := &Visit{Writer: w, d: d, entry: rt.Entry, Mode: mode, inMode: mode != "", open: rt.Open, taken: map[string]bool{"lang": true}}
 		v.Print = d.language(w, r)
 		v.Request = r.WithContext(i18n.With(r.Context(), v.Print))
 		v.headers()
@@ -227,8 +229,15 @@ func (v *Visit) Posted() (url.Values, error) {
 }
 
 // Render answers with a page: whole, or its body alone when a script asks for it.
-// It is made in memory first: a page is sent whole, with its status, or not at all.
+// It is made in memory first: a page is sent whole, with its status, or not at all. A
+// page whose query has a name that it did not read is refused, except without a session:
+// those pages are reached by addresses that mail programs add names to.
 func (v *Visit) Render(status int, title string, body templ.Component) error {
+	if status == http.StatusOK {
+		if wrong := v.Unread(); wrong != nil {
+			return v.Refuse(wrong, v.d.Base+v.URL.EscapedPath())
+		}
+	}
 	page := body
 	if !v.Partial() {
 		page = layout(v.frame(title), body)

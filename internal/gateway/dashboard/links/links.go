@@ -330,6 +330,10 @@ func (d *Pages) linkQRPNG(v *visit) error {
 
 // picture answers with a file; as one to keep where ?download is asked.
 func (v *visit) picture(contentType, name string, body []byte) error {
+	v.Param("download")
+	if wrong := v.Unread(); wrong != nil {
+		return v.Refuse(wrong, v.d.Base+v.URL.EscapedPath())
+	}
 	h := v.Writer.Header()
 	h.Set("Content-Security-Policy", "default-src 'none'")
 	h.Set("Content-Type", contentType)

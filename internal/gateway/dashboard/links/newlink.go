@@ -58,7 +58,7 @@ func (d *Pages) newLink(v *visit) error {
 	if cs := v.LinkCurrencies(v.d.Connectors); len(cs) > 0 {
 		values.Set("currency", string(cs[0]))
 	}
-	if from := v.URL.Query().Get("from"); from != "" {
+	if from := v.Param("from"); from != "" {
 		l, err := d.Links.Get(v.Context(), v.Account.ID, v.Mode, from)
 		if err != nil {
 			return err

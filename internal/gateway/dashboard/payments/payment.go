@@ -52,7 +52,7 @@ func (d *Pages) showPayment(v *visit) error {
 	if err != nil {
 		return err
 	}
-	if v.Partial() && v.URL.Query().Get("seen") == digest([]payment.Payment{p}) {
+	if seen := v.Param("seen"); v.Partial() && seen == digest([]payment.Payment{p}) {
 		v.Writer.WriteHeader(http.StatusNoContent)
 		return nil
 	}

@@ -152,9 +152,8 @@ func (d *Pages) newListEntry(v *visit) error {
 	if d.Fraud.Rulebook == nil {
 		return risk.Unavailable()
 	}
-	q := v.URL.Query()
-	kind, value, note := q.Get("kind"), q.Get("value"), ""
-	if name := q.Get("payment"); id.Valid(id.Payment, name) {
+	kind, value, note := v.Param("kind"), v.Param("value"), ""
+	if name := v.Param("payment"); id.Valid(id.Payment, name) {
 		p, err := d.Payments.GetPayment(v.Context(), v.Account.ID, name)
 		if err != nil {
 			return err
@@ -165,7 +164,7 @@ func (d *Pages) newListEntry(v *visit) error {
 		value, note = valueOf(p, rulebook.Kind(kind)), v.Print.T("fraud.fromPayment", "ID", p.ID)
 	}
 	f := listForm{Attempt: frame.NewAttempt()}
-	f.Values = map[string][]string{"kind": {cmp.Or(kind, string(rulebook.KindCard))}, "value": {value}, "action": {cmp.Or(q.Get("action"), string(payment.Block))}, "note": {note}, "life": {""}}
+	f.Values = map[string][]string{"kind": {cmp.Or(kind, string(rulebook.KindCard))}, "value": {value}, "action": {cmp.Or(v.Param("action"), string(payment.Block))}, "note": {note}, "life": {""}}
 	return v.listForm(http.StatusOK, f)
 }
 

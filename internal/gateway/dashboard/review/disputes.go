@@ -132,7 +132,7 @@ func (v *visit) disputeButtons(p payment.Payment, d payment.Dispute) []parts.But
 // disputeAsking is the page that asks before a dispute moves on.
 func disputeAsking(v *frame.Visit, p payment.Payment) (parts.Asking, bool) {
 	a := slip.NewAsking(v, p, "disputes")
-	to, id := v.URL.Query().Get("to"), v.PathValue("dispute")
+	to, id := v.Param("to"), v.PathValue("dispute")
 	for _, m := range disputeMoves {
 		if m.to != to {
 			continue

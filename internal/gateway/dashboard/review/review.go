@@ -318,7 +318,7 @@ func canRefundAsFraud(p payment.Payment) bool {
 // verdictAsking is the page that asks before a verdict.
 func verdictAsking(v *frame.Visit, p payment.Payment, verb, title, lead, ok, kind, icon string) parts.Asking {
 	a := slip.NewAsking(v, p, verb)
-	if v.URL.Query().Get("from") == "review" {
+	if v.Param("from") == "review" {
 		a.Action += "?from=review"
 		back := parts.Button{Text: v.Print.T("review.title"), Href: v.Path("review")}
 		a.Head.Back, a.Back.Href = back, back.Href
@@ -380,7 +380,7 @@ func decides(make slip.Asker, verdict, said string) func(*Pages, *visit) error {
 
 // backTo is where a reader goes after a verdict: the queue if they came from there.
 func (v *visit) backTo(id string) string {
-	if v.URL.Query().Get("from") == "review" {
+	if v.Param("from") == "review" {
 		return v.Path("review")
 	}
 	return v.Path("payments", id)

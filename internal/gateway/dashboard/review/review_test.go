@@ -16,18 +16,6 @@ import (
 	"github.com/paylink/paylink/internal/payment"
 )
 
-// held is a payment of 12.50 EUR that waits in review.
-func held(w *desktest.World, change func(*link.CreateRequest)) payment.Payment {
-	w.T.Helper()
-	p := w.Pay(w.Link(change), desktest.Good, func(s *payment.Submit) {
-		s.PayerEmail, s.Client = "hold@example.com", netip.MustParseAddr("203.0.113.7")
-	})
-	if p.Risk.Review != payment.ReviewOpen {
-		w.T.Fatalf("it is not held: %+v", p)
-	}
-	return p
-}
-
 func TestReviewQueueBeginsByTeaching(t *testing.T) {
 	w := desktest.New(t)
 	w.Get("/dashboard/test/review").Has(t, "Nothing to decide", `href="/dashboard/test/review?view=closed"`, `aria-current="page"`)
@@ -38,7 +26,7 @@ func TestReviewQueueBeginsByTeaching(t *testing.T) {
 // A held payment is approved from the queue. The form sent five times is one capture.
 func TestReviewApproves(t *testing.T) {
 	w := desktest.New(t)
-	p := held(w, nil)
+	p := w.Held(nil)
 	if p.Status != payment.Authorized || p.CapturedMinor != 0 {
 		t.Fatalf("held %+v", p)
 	}
@@ -71,7 +59,7 @@ func TestReviewApproves(t *testing.T) {
 
 func TestReviewDeclinesAndRefunds(t *testing.T) {
 	w := desktest.New(t)
-	p := held(w, nil)
+	p := w.Held(nil)
 	at := "/dashboard/test/payments/" + p.ID
 	w.Post(at+"/decline", url.Values{"attempt": {w.Attempt(w.Get(at + "/decline"))}}).Has(t, "The payment was declined.", "Canceled")
 	if got := w.Payment(p.ID); got.Status != payment.CanceledS || got.Risk.Review != payment.ReviewDeclined || got.CapturedMinor != 0 {
@@ -124,7 +112,7 @@ func TestBlockedPaymentSaysWhy(t *testing.T) {
 
 func TestRelatedPayments(t *testing.T) {
 	w := desktest.New(t)
-	one := held(w, nil)
+	one := w.Held(nil)
 	other := w.Pay(w.Link(nil), desktest.Good, func(s *payment.Submit) {
 		s.PayerEmail, s.Client = "HOLD@example.com", netip.MustParseAddr("203.0.113.99")
 	})
@@ -192,7 +180,7 @@ func TestReviewQueueFollows(t *testing.T) {
 	if p := w.Do(w.Client, http.MethodGet, path, nil, "HX-Request", "true"); p.Status != http.StatusNoContent {
 		t.Errorf("nothing is new, and the answer is %d: %s", p.Status, p.Body)
 	}
-	held := held(w, nil)
+	held := w.Held(nil)
 	w.Analysed()
 	shown6 := w.Do(w.Client, http.MethodGet, path, nil, "HX-Request", "true")
 	shown6.Has(t, held.ID, "1 payment waits for a decision")
@@ -216,7 +204,7 @@ func TestReviewPages(t *testing.T) {
 // What people and rules write is shown as words, in every language.
 func TestHostileTextsOfReviews(t *testing.T) {
 	w := desktest.New(t)
-	p := held(w, func(r *link.CreateRequest) { r.Reference = desktest.Hostile })
+	p := w.Held(func(r *link.CreateRequest) { r.Reference = desktest.Hostile })
 	w.Analysed()
 	bad := regexp.MustCompile(`(?i)<script>|<img src=x`)
 	for _, lang := range []string{"en", "de", "fr", "es", "pt", "ar", "ja"} {

@@ -150,7 +150,7 @@ func (d *Pages) newRule(v *visit) error {
 		return risk.Unavailable()
 	}
 	f := ruleForm{Attempt: frame.NewAttempt()}
-	f.Values = map[string][]string{"state": {rulebook.Shadow}, "action": {string(payment.Hold)}, "when": {v.URL.Query().Get("when")}}
+	f.Values = map[string][]string{"state": {rulebook.Shadow}, "action": {string(payment.Hold)}, "when": {v.Param("when")}}
 	return v.ruleForm(http.StatusOK, f, "")
 }
 
@@ -295,7 +295,7 @@ func (d *Pages) askRuleState(v *visit) error {
 	if err != nil {
 		return err
 	}
-	to, p, back := v.URL.Query().Get("to"), v.Print, v.Path("fraud", "rules", r.ID)
+	to, p, back := v.Param("to"), v.Print, v.Path("fraud", "rules", r.ID)
 	words, ok := stateWords[to]
 	if !ok || to == r.State {
 		return v.Redirect(back, "", "")

@@ -19,23 +19,6 @@ const (
 	evil      = `<script>alert(1)</script>"'><img src=x onerror=alert(1)>`
 )
 
-// try records a delivery to the endpoint of the path.
-func try(w *desktest.World, path string, status notify.Status, change func(*notify.Delivery)) notify.Delivery {
-	w.T.Helper()
-	endpoint := strings.TrimPrefix(path, hooksPath+"/")
-	d := notify.Delivery{ID: id.New(id.Delivery), Account: w.Account, Mode: link.Test, Endpoint: endpoint, Event: id.New(id.Event), EventType: "payment.succeeded",
-		Attempt: 3, Status: status, HTTPStatus: 500, Answer: "no", Error: "http_status: the endpoint answered 500; only 2xx is success", DurationMs: 1234, At: time.Now(),
-		SealedBody: w.Seal([]byte(`{"id":"evt_1","data":{}}`)),
-		Request:    notify.Request{URL: "https://shop.example/hooks", Headers: []notify.Header{{Name: "webhook-id", Value: "evt_1"}, {Name: "webhook-signature", Value: "v1,abc v1a,def"}}}}
-	if change != nil {
-		change(&d)
-	}
-	if err := w.Store.RecordDelivery(w.T.Context(), d, nil); err != nil {
-		w.T.Fatal(err)
-	}
-	return d
-}
-
 func TestWebhookEndpoints(t *testing.T) {
 	w := desktest.New(t)
 	w.Get(hooksPath).Has(t, "No endpoint yet", hooksPath+"/new")
@@ -89,8 +72,8 @@ func TestWebhookEndpoints(t *testing.T) {
 func TestDeliveriesAreShown(t *testing.T) {
 	w := desktest.New(t)
 	path, _ := w.Endpoint(url.Values{"url": {"https://shop.example/hooks"}})
-	parked := try(w, path, notify.Parked, nil)
-	try(w, path, notify.Succeeded, func(d *notify.Delivery) {
+	parked := w.Try(path, notify.Parked, nil)
+	w.Try(path, notify.Succeeded, func(d *notify.Delivery) {
 		d.EventType, d.HTTPStatus, d.Error, d.At = "link.paid", 204, "", d.At.AddDate(0, 0, -2)
 	})
 	p := w.Get(path)
@@ -129,7 +112,7 @@ func TestBulkRedeliveryIsShown(t *testing.T) {
 	w := desktest.New(t)
 	path, _ := w.Endpoint(url.Values{"url": {"https://shop.example/hooks"}})
 	for range 4 {
-		try(w, path, notify.Parked, nil)
+		w.Try(path, notify.Parked, nil)
 	}
 	form := url.Values{"attempt": {w.Attempt(w.Get(path + "/redeliver"))}, "status": {"parked"}, "type": {""}}
 	p := w.Post(path+"/redeliver", form)
@@ -149,7 +132,7 @@ func TestBulkRedeliveryIsShown(t *testing.T) {
 	}
 	for i, d := range pending {
 		if i < 3 {
-			try(w, path, notify.Succeeded, func(n *notify.Delivery) { n.ID, n.Event, n.Redelivery = d.ID, d.Event, bulk })
+			w.Try(path, notify.Succeeded, func(n *notify.Delivery) { n.ID, n.Event, n.Redelivery = d.ID, d.Event, bulk })
 		}
 	}
 	part := w.Get(p.Path, "HX-Request", "true")
@@ -168,7 +151,7 @@ func TestWebhooksStandHostileText(t *testing.T) {
 	w := desktest.New(t)
 	w.Post(hooksPath, url.Values{"url": {"https://shop.example/" + evil}, "attempt": {id.New(id.Request)}}).Lacks(t, "<script>alert", "<img src=x")
 	path, _ := w.Endpoint(url.Values{"url": {"https://shop.example/%3Cscript%3E?" + strings.Repeat("x", 1900)}})
-	d := try(w, path, notify.Failed, func(d *notify.Delivery) {
+	d := w.Try(path, notify.Failed, func(d *notify.Delivery) {
 		d.Answer, d.Error, d.SealedBody = evil, "http_status: "+evil, w.Seal([]byte(evil))
 		d.Request.Headers = append(d.Request.Headers, notify.Header{Name: evil, Value: evil})
 	})
@@ -250,7 +233,7 @@ func TestKeys(t *testing.T) {
 func TestWebhooksInEveryLanguage(t *testing.T) {
 	w := desktest.New(t)
 	path, _ := w.Endpoint(url.Values{"url": {"https://shop.example/hooks"}})
-	d := try(w, path, notify.Failed, nil)
+	d := w.Try(path, notify.Failed, nil)
 	for _, lang := range []string{"de", "fr", "es", "pt", "ar", "ja", "en"} {
 		for _, at := range []string{hooksPath, hooksPath + "/new", path, path + "/edit", path + "/rotate", path + "/delete", path + "/redeliver", path + "/deliveries/" + d.ID,
 			"/dashboard/test/keys", "/dashboard/test/keys/new"} {
