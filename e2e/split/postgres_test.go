@@ -63,7 +63,7 @@ func TestPostgres(t *testing.T) {
 	harness.Eventually(t, "the webhook of the second payment", func() bool {
 		return strings.Contains(shop.Received(), harness.Str(t, second, "id"))
 	})
-	readOnly(t, p, key, owner)
+	readOnly(t, server, p, key, owner)
 	harness.Worked(t, " 0 broken", "verify", "--data", p.Data)
 	if strings.Contains(p.Logs.String(), "permission denied") || strings.Contains(p.Logs.String(), "must be owner") {
 		t.Errorf("the role lacks a right:\n%s", p.Logs)
@@ -75,15 +75,15 @@ func TestPostgres(t *testing.T) {
 // readOnly makes the database refuse changes, as a standby or a full disk does: the
 // server reports that it is not ready and which check failed, reads go on, and it is ready
 // again once the database is.
-func readOnly(t *testing.T, p *harness.Process, key *harness.Client, owner string) {
+func readOnly(t *testing.T, server *pgtest.Server, p *harness.Process, key *harness.Client, owner string) {
 	t.Helper()
 	u, err := url.Parse(owner)
 	if err != nil {
 		t.Fatal(err)
 	}
 	name := strings.TrimPrefix(u.Path, "/")
-	reconnect := "; SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '" + name + "' AND pid <> pg_backend_pid()"
-	pgtest.Exec(t, owner, `ALTER DATABASE "`+name+`" SET default_transaction_read_only = on`+reconnect)
+	reconnect := "; SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '" + name + "'"
+	server.Exec(t, `ALTER DATABASE "`+name+`" SET default_transaction_read_only = on`+reconnect)
 	harness.Eventually(t, "the server reports that it is not ready", func() bool {
 		status, body := p.Get(t, "/readyz")
 		return status == http.StatusServiceUnavailable && strings.Contains(body, `"checks":{`)
@@ -92,7 +92,7 @@ func readOnly(t *testing.T, p *harness.Process, key *harness.Client, owner strin
 	if a := key.Do("POST", "/api/payment", `{"currency":"EUR","amount":"1"}`); a.Status != http.StatusServiceUnavailable {
 		t.Errorf("a link in a read-only database: %d %s", a.Status, a.Body)
 	}
-	pgtest.Exec(t, owner, `SET default_transaction_read_only = off; ALTER DATABASE "`+name+`" RESET default_transaction_read_only`+reconnect)
+	server.Exec(t, `ALTER DATABASE "`+name+`" RESET default_transaction_read_only`+reconnect)
 	harness.Eventually(t, "the server is ready again", func() bool {
 		status, _ := p.Get(t, "/readyz")
 		return status == http.StatusOK

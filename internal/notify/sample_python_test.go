@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/paylink/paylink/internal/notify"
+	"github.com/paylink/paylink/internal/store/sqltest"
 )
 
 // judge asks the sample about requests, each a secret, headers and a body.
@@ -31,7 +32,7 @@ func TestPythonSample(t *testing.T) {
 	if !found {
 		t.Fatal("docs/webhooks.md has no Python sample")
 	}
-	w := newWorld(t, file(t))
+	w := newWorld(t, sqltest.File(t))
 	w.now = time.Now() // the sample has a clock of its own
 	made := w.create(t, account)
 	rolled, err := w.Rotate(t.Context(), account, mode, made.Endpoint.ID, nil)

@@ -48,7 +48,7 @@ func TestADomainRestsAlone(t *testing.T) {
 	for _, m := range w.sent() {
 		if strings.HasPrefix(m.Error, "domain_resting: ") {
 			rested++
-			if m.Attempt != 0 || m.Status != mail.Waiting || !m.DueAt.After(w.clock.now()) {
+			if m.Attempt != 0 || m.Status != mail.Waiting || !m.DueAt.After(w.clock.Now()) {
 				t.Errorf("a mail that waits for the domain: %+v", m)
 			}
 		}
@@ -57,7 +57,7 @@ func TestADomainRestsAlone(t *testing.T) {
 		t.Errorf("%d mails wait, %d of %d were tried", rested, first, slow)
 	}
 	w.send() // nothing is due
-	w.clock.add(2*time.Minute + time.Second)
+	w.clock.Add(2*time.Minute + time.Second)
 	w.send()
 	if again := tried.Load() - first; again != 1 {
 		t.Errorf("after its rest the domain was tried %d times", again)
@@ -65,7 +65,7 @@ func TestADomainRestsAlone(t *testing.T) {
 	w.server.Script(nil)
 	arrived := map[string]bool{}
 	for range 10 {
-		w.clock.add(20 * time.Minute)
+		w.clock.Add(20 * time.Minute)
 		w.send()
 		for w.server.Waiting() > 0 {
 			arrived[w.server.Next(t).To] = true
