@@ -27,7 +27,7 @@ var stores = []mutation{
 		`FROM payments WHERE id = $1 AND $2 = $2", id, account))`,
 		[]string{"./internal/store/sqlstore -run TestStore/SQLite"}},
 	{"S07", "a payment is stored without its events", "internal/store/sqlstore/payments.go",
-		`		if err := appendEvents(t, all); err != nil {
+		`		if err := s.Append(t, all); err != nil {
 			return err
 		}
 		return putRecord(t, c.Record)`,
@@ -54,11 +54,11 @@ var stores = []mutation{
 		`(max_uses = 0 OR uses + reserved < max_uses) RETURNING`,
 		`(max_uses = 0 OR uses < max_uses) RETURNING`,
 		[]string{"./internal/store/sqlstore -run TestStore/SQLite"}},
-	{"S12", "a damaged payment is served", "internal/store/sqlstore/codec.go",
+	{"S12", "a damaged payment is served", "internal/store/sqldb/codec.go",
 		`	if int64(crc32.Checksum(raw, castagnoli)) != sum {`,
 		`	if int64(crc32.Checksum(raw, castagnoli)) != sum && false {`,
 		[]string{"./internal/store/sqlstore -run F21"}},
-	{"S13", "the second of two requests with one key is taken too", "internal/store/sqlstore/events.go",
+	{"S13", "the second of two requests with one key is taken too", "internal/store/sqlstore/idempotency.go",
 		`	if n == 0 {
 		return idempotency.ErrRaced
 	}
@@ -74,12 +74,12 @@ var stores = []mutation{
 		[]string{"./internal/store/sqlstore -run TestStore/SQLite"}},
 	{"S14", "a payment that is due is not found by the sweep", "internal/store/sqlstore/payments.go",
 		`	if at := p.DueAt(); !at.IsZero() {
-		return micros(at)
+		return sqldb.Micros(at)
 	}
 `,
 		``,
 		[]string{"./internal/store/sqlstore -run TestStore/SQLite"}},
-	{"S15", "an event's number in its account has gaps", "internal/store/sqlstore/events.go",
+	{"S15", "an event's number in its account has gaps", "internal/store/feed/feed.go",
 		`events[i].Seq = last - n + int64(i) + 1`,
 		`events[i].Seq = last - n + 2*int64(i) + 1`,
 		[]string{"./internal/store/sqlstore -run TestStore/SQLite"}},
