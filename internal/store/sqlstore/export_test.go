@@ -106,7 +106,8 @@ func WriteBefore22(ctx context.Context, url string, p payment.Payment) error {
 		p.Realm, sqldb.Micros(p.CreatedAt), dueMicros(p), p.Revision, doc, sum)
 }
 
-// WriteBefore brings a store to the shape before a migration, and runs a statement there.
+// WriteBefore brings a store to the shape before a migration and runs statements there,
+// each ended by a semicolon at the end of its line.
 func WriteBefore(ctx context.Context, url string, migration int, query string, args ...any) error {
 	before := fstest.MapFS{}
 	err := fs.WalkDir(migrations, "migrations", func(path string, f fs.DirEntry, err error) error {
@@ -132,8 +133,12 @@ func WriteBefore(ctx context.Context, url string, migration int, query string, a
 		return err
 	}
 	err = db.Write(ctx, nil, func(t *sqldb.Tx) error {
-		_, err := t.Exec(query, args...)
-		return err
+		for statement := range strings.SplitSeq(query, ";\n") {
+			if _, err := t.Exec(statement, args...); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	return errors.Join(err, db.Close())
 }

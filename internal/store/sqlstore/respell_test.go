@@ -25,7 +25,7 @@ INSERT INTO mail_refusals (account, address, created_at) VALUES
 INSERT INTO mails (id, account, mode, recipient, kind, lang, data, due_at, status, created_at) VALUES
 	('m1', 'acc_1', 'live', 'grace@bücher.example', 'link', 'en', '', 0, 'sent', 10),
 	('m2', 'acc_1', 'live', 'grace@APART', 'link', 'en', '', 0, 'sent', 10),
-	('m3', 'acc_1', 'live', 'usr_1', 'confirm', 'en', '', 0, 'sent', 10);
+	('m3', 'acc_1', 'live', 'usr_1', 'confirm', 'en', '', 0, 'sent', 10)
 `
 
 // TestMigration24: users, refusals and counted mails of before are found by every
