@@ -4,6 +4,9 @@ SHELL := /bin/bash
 GO ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
+SEED ?= 0
+RUNS ?= 1
+OPS ?= 2000
 LINT_VERSION := v2.15.0
 # One way to compile for all but the race detector and DuckDB, which need C: what build
 # has made, the chart and the tests find in Go's cache. Lint asks for what the race
@@ -11,7 +14,7 @@ LINT_VERSION := v2.15.0
 export CGO_ENABLED := 0
 export GOFLAGS := -trimpath
 
-.PHONY: help run build test check race large lint chart lake generate fuzz bench screenshots mutate needs needs-check clean
+.PHONY: help run build test check race large lint chart lake generate fuzz sim mutate bench screenshots mutate needs needs-check clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -53,6 +56,9 @@ fuzz: ## a minute for each fuzzer, beyond the committed seeds that test runs
 
 mutate: ## plant known bugs, one at a time, and write into docs/safety.md which test finds each
 	@$(GO) run ./tools/mutate
+
+sim: needs ## payments under random faults on every engine: SEED=n repeats a run, RUNS=n makes n runs of OPS=n operations
+	@$(GO) test -count $(RUNS) -timeout 0 -run TestSimulation ./internal/sim -sim.seed=$(SEED) -sim.ops=$(OPS)
 
 bench: needs build ## throughput and latency beside the machine's own limits
 	@PAYLINK_BINARY=$(CURDIR)/bin/paylink $(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m ./cmd/paylink/bench
