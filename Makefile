@@ -14,7 +14,7 @@ LINT_VERSION := v2.15.0
 export CGO_ENABLED := 0
 export GOFLAGS := -trimpath
 
-.PHONY: help run build test check race large lint chart lake generate fuzz sim mutate bench screenshots mutate needs needs-check clean
+.PHONY: help run build test check race large lint chart lake generate fuzz sim mutate bench screenshots needs needs-check clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
