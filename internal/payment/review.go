@@ -136,8 +136,8 @@ func (s *step) refundedInReview() error {
 	p := &s.p
 	left := p.Undisputed() // what a dispute claims is the dispute's to decide
 	switch err := p.CanRefund(); {
-	case fault.Code(err) == codeNotRefundable:
-		return conflict(codeNotRefundable, "Nothing of a payment that is %s can be given back; mark it as fraud instead.", p.Status.Public())
+	case fault.Code(err) == "payment_not_refundable":
+		return conflict("payment_not_refundable", "Nothing of a payment that is %s can be given back; mark it as fraud instead.", p.Status.Public())
 	case err != nil:
 		return err
 	case left == 0:

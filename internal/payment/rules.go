@@ -2,8 +2,6 @@ package payment
 
 import "slices"
 
-const codeNotRefundable = "payment_not_refundable"
-
 // CanCapture returns nil if the payment can be captured or, late and captured already,
 // be accepted. Otherwise it returns the fault that says why not: payment_held until a
 // held payment is approved, else payment_not_capturable.
@@ -31,9 +29,9 @@ func (p Payment) CanVoid() error {
 func (p Payment) CanRefund() error {
 	switch {
 	case p.Status != Succeeded && p.Status != PartiallyRefunded && (p.Status != Late || p.CapturedMinor == 0):
-		return conflict(codeNotRefundable, "A payment that is %s cannot be refunded.", p.Status.Public())
+		return conflict("payment_not_refundable", "A payment that is %s cannot be refunded.", p.Status.Public())
 	case p.Refundable() <= 0:
-		return conflict(codeNotRefundable, "Nothing is left to refund.")
+		return conflict("payment_not_refundable", "Nothing is left to refund.")
 	case len(p.Refunds) >= MaxRefunds:
 		return conflict("too_many_refunds", "A payment has at most %d refunds.", MaxRefunds)
 	}

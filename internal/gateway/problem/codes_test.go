@@ -37,7 +37,7 @@ var computed = map[string][]string{
 	"internal/gateway/problem From(f.Code)":              nil, // passes on what others made
 	"internal/rpc fromWire(w.Code)":                      nil, // passes on what another process made
 	"internal/issuer/simulator damaged(CodeBookDamaged)": nil, // internal: told as "internal"
-	"internal/store/sqlstore damaged(object+_damaged)":   nil,
+	"internal/store/sqldb Damaged(object+_damaged)":      nil,
 	"internal/store/dynamo damaged(object+_damaged)":     nil,
 }
 
