@@ -74,7 +74,7 @@ func answer(kind payment.Kind, o issuer.Outcome, captured bool) payment.Input {
 	return payment.Input{Kind: kind, Actor: "issuer", Answer: a, Refund: "rfd_1"}
 }
 
-// TestF5AnswerTwice: a second answer, whatever its way, changes nothing.
+// TestF5AnswerTwice: a second answer, by whatever way it comes, changes nothing.
 func TestF5AnswerTwice(t *testing.T) {
 	p := inStatus(t)[payment.Succeeded]
 	for _, k := range []payment.Kind{payment.Sync, payment.Inquired, payment.Noticed} {
@@ -98,7 +98,8 @@ func TestF10AmountDiffers(t *testing.T) {
 	}
 }
 
-// TestF9SuccessAfterGivingUp and TestF12 show the late policies.
+// TestF9SuccessAfterGivingUp: a success after the use was released follows the late policy, as
+// in TestF12.
 func TestF9SuccessAfterGivingUp(t *testing.T) {
 	for policy, want := range map[string]payment.Status{link.LateAccept: payment.Succeeded, link.LateHold: payment.Late, link.LateRefund: payment.Late} {
 		p := drive(t, fresh(policy), payment.Input{Kind: payment.Begin, Owner: "w"}, answer(payment.Sync, issuer.Ambiguous, false),
@@ -128,8 +129,8 @@ func TestF12ExpiresBetweenSubmitAndApproval(t *testing.T) {
 	}
 }
 
-// TestLateHoldEnds: a late success that was only authorised is held like any
-// authorisation, and voided when nobody has decided in time.
+// TestLateHoldEnds: a late success that was only authorized is held like any authorization, and
+// voided when nobody has decided in time.
 func TestLateHoldEnds(t *testing.T) {
 	p := inStatus(t)[lateHeld]
 	if p.Status != payment.Late || p.CapturedMinor != 0 || !p.DueAt().Equal(start.Add(payment.HoldLife)) {
@@ -228,7 +229,7 @@ func countEvents(entries []payment.Entry) (n int) {
 	return n
 }
 
-// TestI11ScheduleEndsInReview: an issuer that never answers leads to a person.
+// TestI11ScheduleEndsInReview: an issuer that never answers leads to a review.
 func TestI11ScheduleEndsInReview(t *testing.T) {
 	p := inStatus(t)[payment.Unknown]
 	asked := 0
@@ -254,7 +255,7 @@ func TestI11ScheduleEndsInReview(t *testing.T) {
 	}
 }
 
-// TestI7TamperedLog: any change to a stored log is seen.
+// TestI7TamperedLog: Verify detects any change to a stored log.
 func TestI7TamperedLog(t *testing.T) {
 	for name, harm := range map[string]func(*payment.Payment){
 		"amount":  func(p *payment.Payment) { p.Log[2].Captured++ },
@@ -287,8 +288,8 @@ func TestF14SameAttempt(t *testing.T) {
 	}
 }
 
-// TestLogIsBounded: a payment that is tried again and again is refused while there is
-// still place for the answers that may come.
+// TestLogIsBounded: a payment that is tried again and again is refused while the log still has
+// space for the answers that may come.
 func TestLogIsBounded(t *testing.T) {
 	p := fresh(link.LateHold)
 	begin := payment.Input{Kind: payment.Begin, Actor: "payer", Owner: "w1"}

@@ -21,7 +21,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-// lateHeld names a late payment that is authorised and not captured, beside the
+// lateHeld names a late payment that is authorized and not captured, beside the
 // late one of the table, which is captured.
 const lateHeld payment.Status = "late, not captured"
 
@@ -30,7 +30,7 @@ const (
 	heldOpen    payment.Status = "authorized, held"   // waits in review
 	heldLate    payment.Status = "late, held"         // the same, after the link's end
 	blockedOnce payment.Status = "declined, blocked"  // never sent
-	sent        payment.Status = "succeeded, allowed" // looked at, and let through
+	sent        payment.Status = "succeeded, allowed" // assessed and allowed
 )
 
 // Payments with a second question open at the issuer.
@@ -54,7 +54,8 @@ const (
 var specials = []payment.Status{heldOpen, heldLate, blockedOnce, sent, disputedPart, disputedAll, disputedLost, disputedWon, disputedTwo,
 	refunding4, refunding46, capturing4, reviewed4, retried}
 
-// refunding asks for a refund beside a dispute, or in the belief that seen is refundable.
+// refunding requests a refund beside a dispute, or with the expectation that seen is
+// refundable.
 func refunding(minor int64, allow bool, seen ...int64) payment.Input {
 	in := payment.Input{Kind: payment.RefundAsked, Actor: "merchant", Refund: "rfd_9", Minor: minor, AllowDisputed: allow, By: "usr_1"}
 	if len(seen) > 0 {
@@ -83,7 +84,7 @@ func disputed(id, state string, minor int64) payment.Input {
 	return payment.Input{Kind: payment.Disputed, Actor: "issuer", DisputeID: id, Minor: minor, Dispute: payment.DisputeInput{Reference: id, State: state}}
 }
 
-// inStatus builds a payment of every status, by the machine alone.
+// inStatus builds a payment of every status, using only the machine.
 func inStatus(t testing.TB) map[payment.Status]payment.Payment {
 	begin := payment.Input{Kind: payment.Begin, Actor: "payer", Owner: "w1"}
 	processing := drive(t, fresh(link.LateHold), begin)
@@ -175,12 +176,12 @@ func everyInput() []payment.Input {
 	return append(list, assessed(payment.Block), assessed(payment.Hold))
 }
 
-// olderTry stands for the reference of the try before the payment's own.
+// olderTry is the reference of the try before the payment's own.
 const olderTry = "older"
 
-// contradictions are approvals of another amount or in another currency than was
-// asked, approvals of the 4.00 that the special payments ask about, and a notice about
-// a try that was given up.
+// contradictions returns approvals of another amount or in another currency than requested,
+// approvals of the 4.00 that the special payments ask about, and a notice about a try that was
+// abandoned.
 func contradictions() (list []payment.Input) {
 	for _, k := range []payment.Kind{payment.Sync, payment.Inquired, payment.Noticed, payment.CaptureAnswer, payment.RefundAnswer} {
 		for _, a := range []money.Amount{money.Of(1001, "EUR"), money.Of(1000, "JPY"), money.Of(400, "EUR"), money.Of(400, "JPY")} {
@@ -197,7 +198,7 @@ func contradictions() (list []payment.Input) {
 	return list
 }
 
-// named is an input as the table calls it.
+// named returns an input as the table writes it.
 func named(in payment.Input) string {
 	switch in.Kind {
 	case payment.Claim, payment.Lost:
@@ -243,12 +244,12 @@ func named(in payment.Input) string {
 	return in.Kind.String()
 }
 
-// TestTransitionTable is the machine as a person can read it: every status with
-// every input. A cell is "." when nothing is committed, or the code of the refusal.
-// Otherwise it is the path through the log, or "=" when the log does not grow; what
-// becomes of the link's use; in brackets the transfers; and after the bar the amounts
-// (authorized, captured, refunded), the lease and the due time, both from the input's
-// own time on, and the refunds that are not decided.
+// TestTransitionTable writes the machine as a table to read: every status with every input. A
+// cell is "." when nothing is committed, or the code of the refusal. Otherwise it is the path
+// through the log, or "=" when the log does not grow; what becomes of the link's use; in
+// brackets the transfers; and after the bar the amounts (authorized, captured, refunded), the
+// lease and the due time, both from the input's own time on, and the refunds that are not
+// decided.
 func TestTransitionTable(t *testing.T) {
 	var out bytes.Buffer
 	states := inStatus(t)
@@ -313,7 +314,7 @@ func cell(t *testing.T, p payment.Payment, in payment.Input) string {
 	return out + " | " + standing(c.Payment, c.At)
 }
 
-// moved is a transfer as the table writes it.
+// moved returns a transfer as the table writes it.
 func moved(t ledger.Transfer) string {
 	s := string(t.Kind) + " " + money.Of(t.Minor(), t.Currency).String()
 	if t.Phase != ledger.Posted {
@@ -325,7 +326,7 @@ func moved(t ledger.Transfer) string {
 	return s
 }
 
-// standing is what the table writes of a payment after a step.
+// standing returns what the table writes of a payment after a step.
 func standing(p payment.Payment, at time.Time) string {
 	decimal := func(minor int64) string { return money.Of(minor, p.Amount.Currency).Decimal() }
 	s := "a" + decimal(p.AuthorizedMinor) + " c" + decimal(p.CapturedMinor) + " r" + decimal(p.RefundedMinor)
