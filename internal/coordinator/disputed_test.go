@@ -14,8 +14,8 @@ import (
 
 func TestF52_DisputeAgainstRefund(t *testing.T) { onEach(t, testF52_DisputeAgainstRefund) }
 
-// testF52_DisputeAgainstRefund: a dispute that is noticed while refunds are asked for
-// comes before or after each of them; no refund that comes after it takes what it claims.
+// testF52_DisputeAgainstRefund: a dispute that is noticed while refunds are requested comes
+// before or after each of them. No later refund takes what it claims.
 func testF52_DisputeAgainstRefund(t *testing.T, e engine) {
 	w := newWorld(t, e)
 	for range 15 {

@@ -13,7 +13,7 @@ import (
 	"github.com/paylink/paylink/internal/payment"
 )
 
-// find reads a payment of the tenant in the mode of its key.
+// find returns a payment of the account in the mode of its key, or fault.NotFound.
 func (c *Local) find(ctx context.Context, account, mode, paymentID string) (payment.Payment, issuer.Connector, error) {
 	p, err := c.cfg.Payments.GetPayment(ctx, account, paymentID)
 	if err != nil {
@@ -29,7 +29,7 @@ func (c *Local) find(ctx context.Context, account, mode, paymentID string) (paym
 	return p, k, nil
 }
 
-// minor reads an optional amount: 0 for none.
+// minor parses an optional amount and returns its minor units, or 0 for an empty one.
 func minor(s string, c money.Currency) (int64, error) {
 	if s == "" {
 		return 0, nil
@@ -49,7 +49,7 @@ func minor(s string, c money.Currency) (int64, error) {
 	return a.Minor, nil
 }
 
-// seen reads what a caller saw as refundable; nil for nothing.
+// seen parses the refundable amount that the caller saw. It returns nil if none was given.
 func seen(s string, c money.Currency) (*int64, error) {
 	if s == "" {
 		return nil, nil
@@ -61,13 +61,11 @@ func seen(s string, c money.Currency) (*int64, error) {
 	return &a.Minor, nil
 }
 
-// whole renders the payment itself, once the operation is decided or handed to
-// the sweep.
+// whole renders the payment itself, once the operation is decided or left to the sweep.
 func whole(p payment.Payment) (any, bool) { return p, true }
 
-// Capture takes the authorised money, wholly or in part, or accepts a late
-// success. An answer that is not clear leaves the payment authorized and the
-// sweep at work.
+// Capture captures the authorized money, all or part of it, or accepts a late success. If the
+// issuer's answer is unclear, the payment stays authorized and the sweep asks again.
 func (c *Local) Capture(ctx context.Context, account, mode, paymentID, amount string, t *idempotency.Ticket) (payment.Payment, error) {
 	ctx = context.WithoutCancel(ctx)
 	p, k, err := c.find(ctx, account, mode, paymentID)
@@ -97,7 +95,7 @@ func (c *Local) capture(ctx context.Context, k issuer.Connector, p payment.Payme
 	})
 }
 
-// Void gives an authorisation back.
+// Void releases an authorization.
 func (c *Local) Void(ctx context.Context, account, mode, paymentID string, t *idempotency.Ticket) (payment.Payment, error) {
 	ctx = context.WithoutCancel(ctx)
 	p, k, err := c.find(ctx, account, mode, paymentID)
@@ -125,10 +123,10 @@ func (c *Local) reverse(ctx context.Context, k issuer.Connector, p payment.Payme
 	})
 }
 
-// Refund gives captured money back, wholly or in part. With an idempotency key
-// the refund's id is derived from it: however often it is sent, and whatever
-// crashed between, it is one refund. What the caller saw as refundable, and what
-// disputes claim, is judged with the payment that the commit builds on.
+// Refund refunds captured money, all or part of it. With an idempotency key the refund's id
+// derives from the key, so repetitions and crashes still make one refund. The refundable amount
+// that the caller saw, and what disputes claim, are checked against the revision that the
+// commit builds on.
 func (c *Local) Refund(ctx context.Context, account, mode, paymentID string, asked payment.RefundInput, t *idempotency.Ticket) (payment.Payment, payment.Refund, error) {
 	ctx = context.WithoutCancel(ctx)
 	none := payment.Refund{}
@@ -184,7 +182,7 @@ func unlessRefused(a issuer.Answer) func(payment.Payment) (any, bool) {
 	return whole
 }
 
-// refusal is what the caller hears when the issuer would not do it.
+// refusal returns the fault for an operation that the issuer refused, or nil.
 func refusal(a issuer.Answer) error {
 	switch a.Outcome {
 	case issuer.Declined:

@@ -19,7 +19,7 @@ import (
 
 const disputedCard = "4000000000006181"
 
-// looks is a box fraud whose word a test chooses.
+// looks is a fraud service whose verdict the test sets.
 type looks struct {
 	fraud.Assessor
 	mu     sync.Mutex
@@ -57,7 +57,7 @@ func (l *looks) answers(say func(context.Context, fraud.Attempt) (fraud.Verdict,
 	l.say = say
 }
 
-// patient is a world whose box fraud has all the time that a busy machine needs.
+// patient returns a world whose fraud service has all the time that a busy machine needs.
 func patient(t *testing.T, e engine) *world {
 	w := newWorld(t, e)
 	w.fraud.budget = time.Minute
@@ -70,7 +70,7 @@ var (
 	blocking = payment.Risk{Action: payment.Block, Why: "shield"}
 )
 
-// told are the types of the account's events, oldest first.
+// The types of the account's events, oldest first.
 func (w *world) told() string {
 	w.t.Helper()
 	var types []string
@@ -101,7 +101,7 @@ func TestBlockedNeverLeaves(t *testing.T) {
 		if told := w.told(); told != "link.created payment.created payment.declined fraud.flagged" {
 			t.Errorf("told %s", told)
 		}
-		// The same attempt is the same payment, whatever would be said of it now.
+		// The same attempt is the same payment, whatever the verdict would be now.
 		w.fraud.will(payment.Risk{Action: payment.Allow})
 		again := must(w.c.Submit(t.Context(), w.submitting(l, attempt(1), good)))(t)
 		if again.ID != p.ID || again.Status != payment.Declined || w.wire.count("authorize") != 0 {
@@ -123,7 +123,7 @@ func TestBlockedNeverLeaves(t *testing.T) {
 	})
 }
 
-// TestFingerprintIsOfOneAccount: no two tenants can compare theirs; the shield can.
+// TestFingerprintIsOfOneAccount: no two tenants can compare their fingerprints; the shield can.
 func TestFingerprintIsOfOneAccount(t *testing.T) {
 	w := patient(t, sqlite)
 	w.submit(w.link(), good)
@@ -140,7 +140,7 @@ func TestFingerprintIsOfOneAccount(t *testing.T) {
 	}
 }
 
-// TestHeldThenReviewed: authorised and not captured, until a person says so.
+// TestHeldThenReviewed: authorized and not captured until a person approves it.
 func TestHeldThenReviewed(t *testing.T) {
 	onEach(t, func(t *testing.T, e engine) {
 		w := patient(t, e)
@@ -184,7 +184,7 @@ func TestHeldThenReviewed(t *testing.T) {
 	})
 }
 
-// TestHeldLapses: nobody says anything, and the hold at the issuer ends.
+// TestHeldLapses: nobody decides, and the hold at the issuer ends.
 func TestHeldLapses(t *testing.T) {
 	w := patient(t, sqlite)
 	w.fraud.will(holding)
@@ -200,8 +200,8 @@ func TestHeldLapses(t *testing.T) {
 	w.code(err, "payment_not_in_review")
 }
 
-// TestReviewTime: by the account's policy nobody waits as long as the authorisation
-// lives; and what was approved in time, and is captured by hand, waits like any other.
+// TestReviewTime: the account's policy may end a review before the authorization ends. What was
+// approved in time, and is captured by hand, waits like any other.
 func TestReviewTime(t *testing.T) {
 	w := patient(t, sqlite)
 	day := holding
@@ -221,8 +221,8 @@ func TestReviewTime(t *testing.T) {
 	w.want(approved, payment.CanceledS)
 }
 
-// TestReviewSurvivesALostAnswer: the verdict and its intent are one commit, so the
-// sweep carries out what was said, once.
+// TestReviewSurvivesALostAnswer: the verdict and its intent are one commit, so the sweep
+// carries out the verdict, once.
 func TestReviewSurvivesALostAnswer(t *testing.T) {
 	onEach(t, func(t *testing.T, e engine) {
 		for verdict, want := range map[string]payment.Status{payment.ReviewApproved: payment.Succeeded, payment.ReviewDeclined: payment.CanceledS} {
@@ -244,7 +244,7 @@ func TestReviewSurvivesALostAnswer(t *testing.T) {
 	})
 }
 
-// TestReviewRaces: of two people who say different things, one is heard.
+// TestReviewRaces: of two people who decide differently, one wins.
 func TestReviewRaces(t *testing.T) {
 	onEach(t, func(t *testing.T, e engine) {
 		w := patient(t, e)
@@ -298,7 +298,8 @@ func TestChallengeIsAskedFor(t *testing.T) {
 	}
 }
 
-// TestPolicyWhenNobodyAnswers: the last verdict says what the account wants then.
+// TestPolicyWhenNobodyAnswers: the last verdict carries the account's policy for attempts that
+// are not assessed in time.
 func TestPolicyWhenNobodyAnswers(t *testing.T) {
 	w := newWorld(t, sqlite)
 	w.fraud.budget = 20 * time.Millisecond
@@ -315,7 +316,7 @@ func TestPolicyWhenNobodyAnswers(t *testing.T) {
 	w.fraud.budget = time.Minute
 	w.restart()
 	w.fraud.answers(func(_ context.Context, a fraud.Attempt) (fraud.Verdict, error) {
-		switch a.Amount.Minor { // the first says the policy, the others nothing
+		switch a.Amount.Minor { // the first carries the policy, the others nothing
 		case 1250:
 			return fraud.Verdict{Risk: payment.Risk{Action: payment.Allow}}, nil
 		}
@@ -403,7 +404,8 @@ func eventually(t *testing.T, yes func() bool) {
 	}
 }
 
-// TestSimulatorDisputes: the card of ours whose payer objects, by every way to its capture.
+// TestSimulatorDisputes: the test card whose payer disputes the payment, by every way to its
+// capture.
 func TestSimulatorDisputes(t *testing.T) {
 	w := patient(t, sqlite)
 	at := w.submit(w.link(), disputedCard)

@@ -40,8 +40,8 @@ const (
 
 var epoch = time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
 
-// wire stands between the coordinator and the issuer. A hook sees the call and
-// decides whether it goes on, and what is answered.
+// wire sits between the coordinator and the issuer. A hook sees each call and decides whether
+// it goes on, and what the answer is.
 type wire struct {
 	issuer.Connector
 	mu    sync.Mutex
@@ -125,7 +125,7 @@ type world struct {
 	ring    *keyring.Ring
 }
 
-// engine gives the URL of an empty store.
+// engine returns the URL of an empty store.
 type engine func(t testing.TB) string
 
 func sqlite(t testing.TB) string { return "sqlite:" + filepath.Join(t.TempDir(), "paylink.db") }
@@ -179,9 +179,8 @@ func (w *world) openStore() *sqlstore.Store {
 	return s
 }
 
-// restart is a new coordinator on the same store: the process came back. On
-// PostgreSQL it is another process, with connections of its own, and the old one
-// may go on.
+// restart makes a new coordinator on the same store, as after a restart of the process. On
+// PostgreSQL it is another process, with connections of its own, and the old one may go on.
 func (w *world) restart() *coordinator.Local {
 	if w.c != nil && strings.HasPrefix(w.url, "postgres:") {
 		if n := len(w.others); n > 1 { // the last but one is gone for good
@@ -280,7 +279,7 @@ func (w *world) want(p payment.Payment, s payment.Status) payment.Payment {
 	return q
 }
 
-// becomes is want for a test whose wire lies, so that the books differ.
+// becomes is want for a test whose wire lies, so that the two books differ.
 func (w *world) becomes(p payment.Payment, s payment.Status) payment.Payment {
 	w.t.Helper()
 	q := w.get(p)
@@ -330,15 +329,14 @@ func (w *world) check() {
 	}
 }
 
-// account of one reference in the issuer's book.
+// held is the account of one reference in the issuer's book.
 type held struct {
 	approved, captured, reversed int64
 	refunds                      map[string]int64
 }
 
-// compareBooks names every difference between our settled payments and the
-// issuer's book. Payments whose outcome is still open, or which a person must
-// look at, are not compared.
+// compareBooks names every difference between our settled payments and the issuer's book. It
+// leaves out payments whose outcome is still open or that wait in review.
 func compareBooks(list []payment.Payment, book []simulator.BookEntry) []string {
 	var diffs []string
 	say := func(p payment.Payment, format string, args ...any) {
