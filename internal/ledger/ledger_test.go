@@ -25,7 +25,7 @@ func TestI1TemplatesBalance(t *testing.T) {
 		kind     ledger.Kind
 		phase    ledger.Phase
 		resolves string
-		funds    int64 // leg on the merchant's funds: negative is in the merchant's favour
+		funds    int64 // leg on the merchant's funds: negative is in the merchant's favor
 	}{
 		{held, ledger.KindAuthorise, ledger.Pending, "", -1250},
 		{ledger.Post("t2", ledger.KindCapture, held, 1000), ledger.KindCapture, ledger.Posted, "t1", -1000},
@@ -87,7 +87,7 @@ func TestI1CheckRefuses(t *testing.T) {
 	}
 }
 
-// sheet applies transfers; all but the last must be taken.
+// sheet applies transfers; all but the last must succeed.
 func sheet(t *testing.T, transfers ...ledger.Transfer) (*ledger.Sheet, error) {
 	t.Helper()
 	s := ledger.NewSheet()
@@ -171,8 +171,8 @@ func TestI5ResolvedAtMostOnce(t *testing.T) {
 	}
 }
 
-// naive is the balance of the merchant by another way: for every pending transfer
-// find its end, and add up what is held and what has moved.
+// naive computes the merchant's balance in another way: for every pending transfer it finds the
+// end, and adds up what is held and what has moved.
 func naive(transfers []ledger.Transfer) map[money.Currency]ledger.Balance {
 	ended := map[string]bool{}
 	for _, x := range transfers {
