@@ -29,8 +29,8 @@ func newCard(t testing.TB) issuer.Card {
 	return c
 }
 
-// TestI15CardNeverLeaves prints, logs and encodes a card in every way that a
-// mistake might, alone and inside other values.
+// TestI15CardNeverLeaves prints, logs and encodes a card in every way that a mistake might,
+// alone and inside other values.
 func TestI15CardNeverLeaves(t *testing.T) {
 	c := newCard(t)
 	within := struct {
@@ -172,8 +172,8 @@ func TestBrand(t *testing.T) {
 	}
 }
 
-// luhnDigit is written apart from the code under test: by ISO/IEC 7812-1 annex B,
-// from the right, beginning with a doubled digit.
+// luhnDigit is independent of the code under test: by ISO/IEC 7812-1 annex B, from the right,
+// beginning with a doubled digit.
 func luhnDigit(body string) string {
 	doubled := [10]int{0, 2, 4, 6, 8, 1, 3, 5, 7, 9}
 	sum, double := 0, true

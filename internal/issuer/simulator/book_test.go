@@ -17,7 +17,7 @@ import (
 	"github.com/paylink/paylink/internal/money"
 )
 
-// written is a book with a few entries, closed, as bytes.
+// written returns a closed book with a few entries, as bytes.
 func written(t testing.TB) (*world, []byte) {
 	t.Helper()
 	w := start(t)
@@ -175,8 +175,8 @@ func TestOneSimulatorPerBook(t *testing.T) {
 	}
 }
 
-// TestReplay: whatever is called, what a restart finds is what was answered
-// before, and the book never moves more than was authorised.
+// TestReplay: whatever is called, a restart finds what was answered before, and the book never
+// moves more than was authorized.
 func TestReplay(t *testing.T) {
 	cards := []string{"4242", "0002", "3220", "6108", "6116", "6124", "6132", "6140", "6157"}
 	rapid.Check(t, func(rt *rapid.T) {

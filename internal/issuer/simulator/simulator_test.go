@@ -187,8 +187,8 @@ func TestF8DownForAMinute(t *testing.T) {
 	}
 }
 
-// TestSlowAnswer: the decision is in the book, and can be looked up, long before
-// it is told; a caller that gives up, or a simulator that closes, hears nothing.
+// TestSlowAnswer: the decision is in the book, and can be looked up, long before it is
+// answered. A caller that gives up, or a simulator that closes, gets no answer.
 func TestSlowAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := start(t)
@@ -239,7 +239,7 @@ func TestF5NoticeIsRepeatedUntilTaken(t *testing.T) {
 		t.Fatalf("%+v", n)
 	}
 	want(t, w.Authorize(t.Context(), w.authorisation("twice", ending(t, "6132"))), issuer.Approved)
-	if err := w.Close(); err != nil { // waits for whatever is under way
+	if err := w.Close(); err != nil { // waits for the calls that are running
 		t.Fatal(err)
 	}
 	if times.Load() != 2 || len(heard) != 0 {
