@@ -17,7 +17,7 @@ import (
 	"github.com/paylink/paylink/internal/store/sqltest"
 )
 
-// desk is the real box on a real store.
+// desk is a Local on a real store.
 type desk struct {
 	*link.Local
 	account string
@@ -89,7 +89,7 @@ func TestFormIsChecked(t *testing.T) {
 	}
 }
 
-// No origin gets through that means more than one site in a policy.
+// TestFormOriginsAreExact: no origin is accepted that means more than one site in a policy.
 func TestFormOriginsAreExact(t *testing.T) {
 	d := newDesk(t)
 	for _, bad := range []string{"", "*", "https://*", "https://*.example.com", "https://a b", "https://a;script-src *", "http://shop.example", "https://u:p@shop.example",
@@ -106,7 +106,7 @@ func TestFormOriginsAreExact(t *testing.T) {
 	if err != nil || !slices.Equal(f.Origins, []string{"https://shop.example", "http://localhost:4000"}) {
 		t.Errorf("%v, %v", f.Origins, err)
 	}
-	// A host in another script is the one that browsers send, and the same one is one.
+	// An internationalized host is written as browsers send it, and duplicates are removed.
 	r := d.request()
 	r.Origins, r.RedirectURL = []string{"https://Bücher.example", "https://xn--bcher-kva.example:443", "https://例え。jp:8443/"}, "https://Bücher.example/danke?ü#ende"
 	f, err = d.CreateForm(t.Context(), r)
@@ -239,8 +239,8 @@ func TestFormChangesAndEnds(t *testing.T) {
 	}
 }
 
-// Every accent that is let through can be read in both themes, and so can what
-// stands on it.
+// TestLookKeepsContrast: every accepted accent can be read in both themes, and so can the text
+// on it.
 func TestLookKeepsContrast(t *testing.T) {
 	passed := 0
 	for r := 0; r < 256; r += 17 {

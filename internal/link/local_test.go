@@ -282,7 +282,7 @@ var createRules = []struct {
 	{"late policy", func(r *CreateRequest) { r.LatePolicy = "keep" }, "latePolicy", "value_invalid", "One of: accept, hold, refund."},
 }
 
-// metadataOf is metadata of so many bytes.
+// metadataOf returns metadata of so many bytes.
 func metadataOf(bytes int) map[string]string {
 	m := map[string]string{}
 	for i := 0; bytes > 0; i++ {
@@ -294,8 +294,8 @@ func metadataOf(bytes int) map[string]string {
 	return m
 }
 
-// Every entry in ASCII fits the bound of the sum: before there was one, nothing larger
-// was taken.
+// TestMetadataFits: every entry in ASCII fits the bound of the sum, so nothing is refused that
+// was accepted before the bound existed.
 func TestMetadataFits(t *testing.T) {
 	if all := MaxMetadata * (MaxMetadataKeyChars + MaxMetadataValueChars); all > MaxMetadataBytes {
 		t.Errorf("%d bytes of metadata were lawful, and %d are", all, MaxMetadataBytes)

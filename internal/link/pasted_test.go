@@ -29,7 +29,7 @@ func TestPasted(t *testing.T) {
 			t.Errorf("%q gives %q", text, got)
 		}
 	}
-	// Whoever follows these comes elsewhere: no spelling of them is the link.
+	// These addresses lead elsewhere: no spelling of them is the link.
 	for _, text := range []string{
 		"https://evil.example/?x=" + l, "https://evil.example/" + l, "evil.example/?x=" + l, "evil.example/" + l, "evil.example/(" + l + ")", "evil.example:" + l, "evil@" + l, "https://evil.example/#" + l, "https://evil.example " + l, l + " https://evil.example/",
 		"[" + l + "](https://evil.example/)", "[https://evil.example](" + l + ")", `<a href="https://evil.example/">` + l + `</a>`, "evil。example／" + l, "evil.example/\"" + l, "evil.example/<" + l + ">", "evil.example/?x=pay.example/l/AbC-_9", "x" + l, "-" + l,

@@ -55,7 +55,8 @@ func TestTokenRoundTrip(t *testing.T) {
 	}
 }
 
-// Every refusal is the same value; an Opener has no store that it could read.
+// refused checks that every refusal is the same value; an Opener has no store that it could
+// read.
 func refused(t *testing.T, o Opener, what, token string) {
 	t.Helper()
 	c, err := o.Open(token)
@@ -107,7 +108,8 @@ func TestF27_AlteredTokensAreRefused(t *testing.T) {
 	}
 }
 
-// Our own signature over something else is not a token.
+// TestF27_OtherSignaturesOfOursAreRefused: our own signature over something else is not a
+// token.
 func TestF27_OtherSignaturesOfOursAreRefused(t *testing.T) {
 	ring := keyring.NewMemory(t0)
 	signer := ring.Signer(keyring.LinkSign)
@@ -239,7 +241,7 @@ func writeVectors(t *testing.T) {
 	}
 }
 
-// The tokens are built a second time, from the layout's description alone.
+// TestTokenVectors builds the tokens a second time, from the layout's description alone.
 func TestTokenVectors(t *testing.T) {
 	if *update {
 		writeVectors(t)
