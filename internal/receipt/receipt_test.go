@@ -34,8 +34,8 @@ func sign(t *testing.T, ring *keyring.Ring) (string, receipt.Statement) {
 	return token, s
 }
 
-// TestReceiptIsCheckedOffline: what was signed is read back from the token and the
-// published keys alone.
+// TestReceiptIsCheckedOffline: the statement is read back from the token and the published keys
+// alone.
 func TestReceiptIsCheckedOffline(t *testing.T) {
 	ring := keyring.NewMemory(t0)
 	token, want := sign(t, ring)
@@ -67,8 +67,8 @@ func TestReceiptIsCheckedOffline(t *testing.T) {
 	}
 }
 
-// TestAnAlteredReceiptIsRefused flips every character, and tries what a forger
-// would: other parts, other keys, other kinds of token, another spelling.
+// TestAnAlteredReceiptIsRefused flips every character, and tries what a forger would: other
+// parts, other keys, other kinds of token, another spelling.
 func TestAnAlteredReceiptIsRefused(t *testing.T) {
 	ring := keyring.NewMemory(t0)
 	token, s := sign(t, ring)
@@ -92,13 +92,13 @@ func TestAnAlteredReceiptIsRefused(t *testing.T) {
 	encode := base64.RawURLEncoding.EncodeToString
 	none := encode([]byte(`{"alg":"none","kid":"` + s.KeyID + `","typ":"paylink-receipt+jwt"}`))
 	refused("alg none", none+"."+parts[1]+".", ring)
-	// A key of ours that signs something else, over the very bytes of a receipt.
+	// One of our keys that signs something else, over the exact bytes of a receipt.
 	for _, p := range []keyring.Purpose{keyring.LinkSign, keyring.SessionSign, keyring.WebhookSign} {
 		signer := ring.Signer(p)
 		head := encode([]byte(`{"alg":"EdDSA","kid":"` + keyring.FormatKeyID(signer.KeyID()) + `","typ":"paylink-receipt+jwt"}`))
 		refused(string(p), head+"."+parts[1]+"."+encode(signer.SignMessage([]byte(head+"."+parts[1]))), ring)
 	}
-	// Our own key, over a token of another type.
+	// The receipt key, over a token of another type.
 	signer := ring.Signer(keyring.ReceiptSign)
 	head := encode([]byte(`{"alg":"EdDSA","kid":"` + keyring.FormatKeyID(signer.KeyID()) + `","typ":"JWT"}`))
 	refused("another type", head+"."+parts[1]+"."+encode(signer.SignMessage([]byte(head+"."+parts[1]))), ring)
@@ -109,8 +109,8 @@ func TestAnAlteredReceiptIsRefused(t *testing.T) {
 	refused("too long", token+strings.Repeat("A", receipt.MaxChars), ring)
 }
 
-// TestReceiptsOutliveRotation: a receipt is kept with the books; only revoking its
-// key ends it.
+// TestReceiptsOutliveRotation: a receipt is kept with the books; only revoking its key
+// invalidates it.
 func TestReceiptsOutliveRotation(t *testing.T) {
 	dir := t.TempDir()
 	ring, err := keyring.Open(dir, t0)
