@@ -97,8 +97,8 @@ func TestAmountFaultIsInTheReadersWriting(t *testing.T) {
 	}
 }
 
-// What a page shows, somebody may type: it is read as itself or asked back, in every
-// language and currency, and never as another sum.
+// TestWrittenAmountsReadAsThemselves: an amount that a page shows may be typed back. It is read
+// as itself or refused as ambiguous, in every language and currency, and never as another sum.
 func TestWrittenAmountsReadAsThemselves(t *testing.T) {
 	minors := []int64{1, 5, 10, 99, 100, 123, 1000, 1050, 1250, 1500, 12345, 100000, 123400, 123456, 1234000, 1234567, 100000000, 123456789, 99999999999, money.MaxMinor}
 	for _, l := range Languages() {
@@ -127,8 +127,8 @@ func TestWrittenAmountsReadAsThemselves(t *testing.T) {
 	}
 }
 
-// A spelling is read as at most one sum, whatever is around it: the sum that is read
-// is what a plain decimal number of the same digits says.
+// FuzzReadAmount: a spelling is read as at most one sum, whatever is around it: the sum that a
+// plain decimal number of the same digits means.
 func FuzzReadAmount(f *testing.F) {
 	for _, s := range []string{"1.234,56", "1,234.56", "1’234.50", "€12.50", "12,50 €", "12.", ".50", "1500円", "١٢،٥٠", "1,23,456.00", "1.500", "12,-", "1 234,5", "$1", "\u200f12.50\u00a0€", "1.234.567", "0,000", "٫"} {
 		f.Add(s, "EUR")
@@ -150,7 +150,7 @@ func FuzzReadAmount(f *testing.F) {
 		if a.Minor < 0 || a.Minor > money.MaxMinor || a.Currency != c {
 			t.Fatalf("%q is %v", s, a)
 		}
-		// The digits that were typed are those that were read.
+		// The digits that were typed are the digits of the result.
 		keep := func(s string) string {
 			return strings.Map(func(r rune) rune {
 				if r < '0' || r > '9' {

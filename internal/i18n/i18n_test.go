@@ -27,7 +27,7 @@ func TestMatch(t *testing.T) {
 		{"", "sv", "en", "en"},
 		{"", "*", "en", "en"},
 		{"", "%%%;q=x,,,", "en", "en"},
-		{"", strings.Repeat("sv,", 300) + "de", "en", "en"}, // beyond what is read
+		{"", strings.Repeat("sv,", 300) + "de", "en", "en"}, // beyond the limit
 		{"fr", "de", "fr", "fr"},
 		{"de", "de-AT,en", "de", "de-AT"},
 		{"de-CH", "de-AT", "de", "de-CH"},
@@ -35,7 +35,7 @@ func TestMatch(t *testing.T) {
 		{"<script>", "de", "de", "de"},
 		{"DE", "", "de", "de"},
 	} {
-		for range 2 { // the second answer is remembered
+		for range 2 { // the second answer is cached
 			if p := Match(c.override, c.accept); p.Tag() != c.tag || p.Locale() != c.locale {
 				t.Errorf("Match(%q, %q) is %s, %s; want %s, %s", c.override, c.accept, p.Tag(), p.Locale(), c.tag, c.locale)
 			}
@@ -72,7 +72,7 @@ func TestRememberedHeadersAreBounded(t *testing.T) {
 	}
 }
 
-// printerOf is a printer of a language with messages of the test's own.
+// printerOf returns a printer of a language with the test's own messages.
 func printerOf(t *testing.T, lang string, messages map[string]string) *Printer {
 	t.Helper()
 	p := *For(lang)
@@ -101,7 +101,7 @@ func TestMessages(t *testing.T) {
 		p.N("x.count", 1234, "Payee", "Ada"):         "1.234 Zahlungen an Ada",
 		p.N("x.count", 0, "Payee", "متجر"):           "0 Zahlungen an \u2068متجر\u2069",
 		p.N("x.count", 5, "Payee", "a\u202eb\u2069"): "5 Zahlungen an ab",
-		p.T("pay.skip"):                              "Skip to the content", // lacking here: English
+		p.T("pay.skip"):                              "Skip to the content", // missing here: English
 		p.T("x.unknown"):                             "x.unknown",
 		printerOf(t, "ar", map[string]string{"x.to": `"إلى {{.Payee}}"`}).T("x.to", "Payee", "Blue"): "إلى \u2068Blue\u2069",
 	} {
@@ -181,7 +181,8 @@ func TestPercent(t *testing.T) {
 	}
 }
 
-// A message without placeholders costs a look-up: nothing is made.
+// TestPlainMessagesCostNothing: a message without placeholders costs one look-up and allocates
+// nothing.
 func TestPlainMessagesCostNothing(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() { _ = Match("", "de-DE,de;q=0.9,en;q=0.8").T("pay.skip") }); n > 0 {
 		t.Errorf("%v allocations", n)

@@ -10,8 +10,8 @@ import (
 	"github.com/paylink/paylink/internal/money"
 )
 
-// commonSigns are what people write for a currency beside its code and what CLDR has
-// for it in our languages.
+// commonSigns are what people write for a currency besides its code and CLDR's signs in our
+// languages.
 var commonSigns = map[string]string{
 	"$":   "ARS AUD BBD BMD BND BSD BZD CAD CLP COP CUP DOP FJD GYD HKD JMD KYD LRD MXN NAD NZD SBD SGD SRD TTD TWD USD UYU XCD",
 	"us$": "USD", "ca$": "CAD", "c$": "CAD NIO", "a$": "AUD", "au$": "AUD", "nz$": "NZD", "hk$": "HKD", "nt$": "TWD", "s$": "SGD", "mx$": "MXN", "r$": "BRL",
@@ -23,8 +23,8 @@ var commonSigns = map[string]string{
 	"dh": "AED MAD", "dhs": "AED MAD", "د.إ": "AED", "د.م": "MAD", "sr": "SAR", "ر.س": "SAR", "﷼": "IRR OMR QAR SAR YER", "qr": "QAR", "ر.ق": "QAR", "ج.م": "EGP",
 }
 
-// signs are all currencies that a sign, a code or a short word stands for, by the sign
-// in lower case and without unseen characters.
+// signs maps a sign, a code or a short word, in lower case and without invisible characters, to
+// all currencies that it stands for.
 var signs = sync.OnceValue(func() map[string][]money.Currency {
 	all := map[string][]money.Currency{}
 	add := func(sign string, c money.Currency) {
@@ -57,7 +57,8 @@ var signs = sync.OnceValue(func() map[string][]money.Currency {
 	return all
 })
 
-// currenciesOf are those that a sign stands for: none, one, or several, as "$" does.
+// currenciesOf returns the currencies that a sign stands for: none, one, or several, as for
+// "$".
 func currenciesOf(sign string) []money.Currency {
 	return signs()[strings.ToLower(strings.Join(strings.Fields(sign), " "))]
 }
