@@ -22,7 +22,7 @@ import (
 
 var t0 = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-// at opens the ring of dir with a clock that stands still.
+// at opens the ring of dir with a fixed clock.
 func at(t *testing.T, dir string, now time.Time) *Ring {
 	t.Helper()
 	r, err := Open(dir, now)
@@ -216,7 +216,7 @@ func TestWatchReloads(t *testing.T) {
 		if kid, _ := r.Sign(LinkSign, nil); kid == old {
 			t.Error("the change went unseen")
 		}
-		// A damaged file leaves the keys in memory in use.
+		// After a damaged file the keys in memory stay in use.
 		if err := os.WriteFile(filepath.Join(dir, fileName), []byte("{"), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -362,7 +362,8 @@ func TestWycheproofEd25519(t *testing.T) {
 	}
 }
 
-// The vectors go through Ring.Unseal, under a ring whose key is the vector's.
+// TestWycheproofAEAD runs the vectors through Ring.Unseal, under a ring whose key is the
+// vector's.
 func TestWycheproofAEAD(t *testing.T) {
 	v, n := load(t, "xchacha20_poly1305_test.json"), 0
 	for _, g := range v.TestGroups {
