@@ -138,7 +138,7 @@ func TestJSONAndLocalized(t *testing.T) {
 
 var currencies = rapid.SampledFrom([]money.Currency{"JPY", "EUR", "KWD"})
 
-// I13: sums are exact or refused; checked against big integers.
+// TestI13SumsAreExact: sums are exact or refused; they are checked against big integers.
 func TestI13SumsAreExact(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := currencies.Draw(t, "currency")
@@ -173,7 +173,8 @@ func TestI13SumsAreExact(t *testing.T) {
 	})
 }
 
-// Decimal and Parse are each other's inverse over all amounts that may be parsed.
+// TestI13DecimalRoundTrip: Decimal and Parse are each other's inverse over all amounts that may
+// be parsed.
 func TestI13DecimalRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		a := money.Of(rapid.Int64Range(0, money.MaxMinor).Draw(t, "minor"), currencies.Draw(t, "currency"))
@@ -184,7 +185,7 @@ func TestI13DecimalRoundTrip(t *testing.T) {
 	})
 }
 
-// FuzzParse: what is accepted is exactly the number that the text says.
+// FuzzParse: an accepted text is exactly the number that it says.
 func FuzzParse(f *testing.F) {
 	f.Add("12.50", uint8(1))
 	f.Fuzz(func(t *testing.T, text string, pick uint8) {
