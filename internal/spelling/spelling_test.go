@@ -175,8 +175,8 @@ func TestFold(t *testing.T) {
 	}
 }
 
-// What this package gives is what it takes: each function changes its own answers no
-// more, so stored text compares equal to text read again.
+// FuzzSpelling: each function returns its own results unchanged, so stored text compares equal
+// to text that is read again.
 func FuzzSpelling(f *testing.F) {
 	for _, s := range []string{"a@example.com\u200b", "user@mu\u0308nchen.example", "\u202a42\u202c", "Müller", `"a b"@x`, "\u0345\u0301", "ẛ̣", "\u1e9e@x"} {
 		f.Add(s)
