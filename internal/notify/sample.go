@@ -13,13 +13,13 @@ import (
 	"github.com/paylink/paylink/internal/money"
 )
 
-// TestPing is the type of the test event that shows only that a receiver is
-// reached and verifies. It is in no feed, so nothing can subscribe to it.
+// TestPing is the type of a test event that only shows that a receiver is reached and verifies.
+// It is in no feed, so nothing can subscribe to it.
 const TestPing = "test.ping"
 
-// Test sends a test event. Its body says "test": true and its numbers are 0, so
-// that no receiver takes it for a link in the chain of events. It is queued before
-// its pending row is written, as a redelivery is.
+// Test sends a test event. Its body says "test": true and its numbers are 0, so that no
+// receiver takes it for a link in the chain of events. Like a redelivery, it is queued before
+// its pending row is written.
 func (l *Local) Test(ctx context.Context, account, mode, endpoint, eventType string, t *idempotency.Ticket) (Delivery, error) {
 	if eventType == "" {
 		eventType = TestPing
@@ -54,7 +54,7 @@ func (l *Local) Test(ctx context.Context, account, mode, endpoint, eventType str
 	return d, l.Store.RecordDelivery(ctx, d, record)
 }
 
-// sample is an object as an event of the type shows it, of things that do not exist.
+// sample returns an object as an event of the type shows it, with invented content.
 func sample(eventType string, e Endpoint, now time.Time) any {
 	kind, what, _ := strings.Cut(eventType, ".")
 	switch kind {
@@ -75,8 +75,8 @@ func sample(eventType string, e Endpoint, now time.Time) any {
 	return map[string]any{"object": kind, "endpoint": e.ID, "createdAt": stamp(now)}
 }
 
-// The things that samples show have ids that follow from the endpoint's, so that
-// the samples of one endpoint fit each other.
+// sampleID derives the ids in samples from the endpoint's, so that the samples of one endpoint
+// fit each other.
 func sampleID(prefix string, e Endpoint) string { return id.Derive(prefix, e.ID, "sample") }
 
 func sampleLink(what string, e Endpoint, now time.Time) any {
@@ -135,7 +135,7 @@ func sampleRefund(what string, e Endpoint, now time.Time) any {
 	return o
 }
 
-// sampleFraud is a payment that is held for review, or was.
+// sampleFraud returns a payment that is held for review, or was.
 func sampleFraud(what string, e Endpoint, now time.Time) any {
 	status, review := "authorized", "open"
 	if what == "reviewed" {
