@@ -121,7 +121,8 @@ func balanced(t *testing.T, where, html string) {
 	}
 }
 
-// TestASealedMailSaysNothing to who has no key, nor under another mail's id.
+// TestASealedMailSaysNothing: a sealed mail reveals nothing without the key, or under another
+// mail's id.
 func TestASealedMailSaysNothing(t *testing.T) {
 	ring := keyring.NewMemory(time.Now())
 	m := mail.Message{ID: id.New(id.Mail), Data: map[string]string{"url": "https://secret"}}

@@ -25,9 +25,8 @@ func (w *world) review(p payment.Payment, verdict string) {
 	w.good(err)
 }
 
-// TestMerchantIsToldOfAHeldPayment: once, however often the event comes, with the time
-// when it is given back; not of one that was blocked, and in no mail that the reader
-// turned off.
+// TestMerchantIsToldOfAHeldPayment: one mail, however often the event comes, with the time when
+// the money is released; none about a blocked payment, and none that the reader turned off.
 func TestMerchantIsToldOfAHeldPayment(t *testing.T) {
 	w := newWorld(t)
 	w.ends(w.link(time.Hour), "block@example.com", payment.Declined)
@@ -60,7 +59,7 @@ func TestMerchantIsToldOfAHeldPayment(t *testing.T) {
 	}
 }
 
-// TestWhatWasDecidedIsNotWrittenAbout: a mail that waited while somebody decided.
+// TestWhatWasDecidedIsNotWrittenAbout: a mail is dropped if a person decided while it waited.
 func TestWhatWasDecidedIsNotWrittenAbout(t *testing.T) {
 	w := newWorld(t)
 	p := w.held()
@@ -72,8 +71,8 @@ func TestWhatWasDecidedIsNotWrittenAbout(t *testing.T) {
 	}
 }
 
-// TestAFloodOfHeldPaymentsIsTwoMails: the first at once, and one at the end of the hour
-// that counts those which wait then; the next hour, again one. None is forgotten.
+// TestAFloodOfHeldPaymentsIsTwoMails: the first at once, and one at the end of the hour that
+// counts those that wait then; one more in the next hour. None is forgotten.
 func TestAFloodOfHeldPaymentsIsTwoMails(t *testing.T) {
 	w := newWorld(t)
 	first := w.held()
@@ -121,8 +120,8 @@ func (w *world) dispute(p payment.Payment, reference string, due time.Time) paym
 	return d
 }
 
-// TestMerchantIsToldOfDisputes: each with its deadline; of so many, ten within an hour
-// and the rest together; of one that is over, nothing.
+// TestMerchantIsToldOfDisputes: each with its deadline; of so many, ten within an hour and the
+// rest together; none about one that is over.
 func TestMerchantIsToldOfDisputes(t *testing.T) {
 	w := newWorld(t)
 	p := w.pay(w.link(time.Hour), "")

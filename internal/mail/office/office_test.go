@@ -22,8 +22,8 @@ import (
 
 var receiptAt = regexp.MustCompile(`https://pay\.example/verify\?receipt=([^\s"]+)`)
 
-// TestPayerIsTold: a receipt, then a refund, each once, however often the events
-// come; both carry a statement that anyone can check against the published keys.
+// TestPayerIsTold: a receipt, then a refund, each once, however often the events come; both
+// carry a statement that anyone can check against the published keys.
 func TestPayerIsTold(t *testing.T) {
 	w := newWorld(t)
 	p := w.pay(w.link(time.Hour), "ada@shop.example")
@@ -80,7 +80,7 @@ func (w *world) statement(l mailtest.Letter) receipt.Statement {
 	return s
 }
 
-// TestPayerReadsTheirLanguage: that of the page on which they paid.
+// TestPayerReadsTheirLanguage: a mail is in the language of the page on which its payer paid.
 func TestPayerReadsTheirLanguage(t *testing.T) {
 	w := newWorld(t)
 	w.lang = "pt"
@@ -92,7 +92,8 @@ func TestPayerReadsTheirLanguage(t *testing.T) {
 	}
 }
 
-// TestNobodyIsWrittenToWithoutAnAddress, and old news is no news.
+// TestNobodyIsWrittenToWithoutAnAddress: without an address, or after too long, an event makes
+// no mail.
 func TestNobodyIsWrittenToWithoutAnAddress(t *testing.T) {
 	w := newWorld(t)
 	w.pay(w.link(time.Hour), "")
@@ -108,8 +109,8 @@ func TestNobodyIsWrittenToWithoutAnAddress(t *testing.T) {
 	}
 }
 
-// TestMerchantIsReminded a day before the end of a link that lives long enough and
-// is still to be paid.
+// TestMerchantIsReminded: a day before the end of a link that lives long enough and is not
+// paid.
 func TestMerchantIsReminded(t *testing.T) {
 	w := newWorld(t)
 	long, paid, canceled := w.link(72*time.Hour), w.link(72*time.Hour), w.link(72*time.Hour)
@@ -138,8 +139,8 @@ func TestMerchantIsReminded(t *testing.T) {
 	}
 }
 
-// TestWhatEndedMeanwhileIsNotWrittenAbout: looked at when the mail is sent, also if
-// the withdrawal has not come yet; and a mail that comes too late is dropped.
+// TestWhatEndedMeanwhileIsNotWrittenAbout: the link is checked on sending, even if the
+// withdrawal has not come yet; a mail that comes too late is dropped.
 func TestWhatEndedMeanwhileIsNotWrittenAbout(t *testing.T) {
 	w := newWorld(t)
 	l := w.link(72 * time.Hour)
@@ -162,8 +163,8 @@ func TestWhatEndedMeanwhileIsNotWrittenAbout(t *testing.T) {
 	}
 }
 
-// TestMerchantHearsOfWebhooks that end, in the language of choice, and can end those
-// mails with one click.
+// TestMerchantHearsOfWebhooks: merchants are notified of failing webhooks, in the language of
+// choice, and can end those mails with one click.
 func TestMerchantHearsOfWebhooks(t *testing.T) {
 	w := newWorld(t)
 	ctx := t.Context()
@@ -186,7 +187,7 @@ func TestMerchantHearsOfWebhooks(t *testing.T) {
 	if got = w.server.Next(t); !strings.Contains(got.Text, "410") || w.mails() != "[endpoint_disabled sent:1 parked sent:1]" {
 		t.Errorf("disabled %+v; %s", got, w.mails())
 	}
-	// One click (RFC 8058): the address in the header, asked first, then told.
+	// One click (RFC 8058): the address in the header, first read, then posted.
 	if got.Header.Get("List-Unsubscribe-Post") != "List-Unsubscribe=One-Click" {
 		t.Fatal("no one-click link")
 	}
@@ -226,8 +227,8 @@ func TestPreferencesAreChecked(t *testing.T) {
 	}
 }
 
-// TestLinkIsSentToItsPayer, once a day for an address, within limits, and not to who
-// wants none.
+// TestLinkIsSentToItsPayer: once a day to an address, within limits, and not to a reader who
+// unsubscribed.
 func TestLinkIsSentToItsPayer(t *testing.T) {
 	w := newWorld(t)
 	ctx := t.Context()
@@ -269,7 +270,7 @@ func TestLinkIsSentToItsPayer(t *testing.T) {
 	}
 }
 
-// TestLimitsOnStrangers: an address hears of few links a day, whoever sends them.
+// TestLimitsOnStrangers: an address gets few links a day, whichever account sends them.
 func TestLimitsOnStrangers(t *testing.T) {
 	w := newWorld(t)
 	links := make([]link.Link, 0, 7)

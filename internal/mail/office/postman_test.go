@@ -16,7 +16,7 @@ import (
 	"github.com/paylink/paylink/internal/mail/office"
 )
 
-// reset writes a mail as another box does, in its own commit.
+// reset writes a mail as another service does, in its own commit.
 func (w *world) reset(n int) mail.Message {
 	w.t.Helper()
 	m, err := mail.Message{ID: mail.NewID(id.New(id.User), mail.Reset, fmt.Sprint(n)), Account: w.account.ID, To: "ada@shop.example", Kind: mail.Reset, Lang: "fr",
@@ -26,8 +26,8 @@ func (w *world) reset(n int) mail.Message {
 	return m
 }
 
-// TestTemporaryRefusalIsTriedAgain after a pause, and what the mail said is erased
-// once it is sent.
+// TestTemporaryRefusalIsTriedAgain: after a pause, and the content is erased once the mail is
+// sent.
 func TestTemporaryRefusalIsTriedAgain(t *testing.T) {
 	w := newWorld(t)
 	w.reset(1)
@@ -58,7 +58,7 @@ func TestTemporaryRefusalIsTriedAgain(t *testing.T) {
 	}
 }
 
-// TestRefusalForGoodIsParked at once, where it can be seen.
+// TestRefusalForGoodIsParked: at once, where it can be seen.
 func TestRefusalForGoodIsParked(t *testing.T) {
 	w := newWorld(t)
 	w.reset(1)
@@ -77,7 +77,7 @@ func TestRefusalForGoodIsParked(t *testing.T) {
 	}
 }
 
-// TestAMailServerThatIsAwayIsWaitedFor two days, then the mail is parked.
+// TestAMailServerThatIsAwayIsWaitedFor: for two days, then the mail is parked.
 func TestAMailServerThatIsAwayIsWaitedFor(t *testing.T) {
 	w := newWorld(t)
 	m := w.reset(1)
@@ -96,8 +96,8 @@ func TestAMailServerThatIsAwayIsWaitedFor(t *testing.T) {
 	}
 }
 
-// TestBrokenOffAfterData: the letter comes twice under one Message-ID. At least once
-// is what is promised.
+// TestBrokenOffAfterData: the mail comes twice under one Message-ID. The guarantee is at least
+// once.
 func TestBrokenOffAfterData(t *testing.T) {
 	w := newWorld(t)
 	w.reset(1)
@@ -173,7 +173,7 @@ func TestManyAtOnceFromTwoProcesses(t *testing.T) {
 	}
 }
 
-// TestAMailThatCannotBeOpenedIsParked, and says nothing.
+// TestAMailThatCannotBeOpenedIsParked: without any of its content.
 func TestAMailThatCannotBeOpenedIsParked(t *testing.T) {
 	w := newWorld(t)
 	m, err := mail.Message{ID: id.New(id.Mail), Account: w.account.ID, To: "ada@shop.example", Kind: mail.Reset, Data: map[string]string{"url": "x"},

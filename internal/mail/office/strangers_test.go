@@ -16,7 +16,7 @@ import (
 	"github.com/paylink/paylink/internal/payment"
 )
 
-// join makes another user of the account.
+// join adds another user to the account.
 func (w *world) join(email string, confirmed bool) merchant.User {
 	w.t.Helper()
 	u := merchant.User{ID: id.New(id.User), Account: w.account.ID, Username: "u" + id.New(id.User), Email: email, CreatedAt: w.clock.Now()}
@@ -27,9 +27,9 @@ func (w *world) join(email string, confirmed bool) merchant.User {
 	return u
 }
 
-// TestTestModeWritesToNoStranger: whatever the kind of mail, it goes to an address
-// that a user of the account has confirmed, however that is spelled, or to nobody; and
-// the outbox says why.
+// TestTestModeWritesToNoStranger: whatever the kind of mail, it goes to an address that a user
+// of the account has confirmed, however that is spelled, or is not sent; and the outbox says
+// why.
 func TestTestModeWritesToNoStranger(t *testing.T) {
 	w := newWorld(t)
 	w.join("new@shop.example", false)
@@ -131,8 +131,8 @@ func TestLiveModeIsBounded(t *testing.T) {
 	}
 }
 
-// TestInternationalAddresses: a domain leaves in ASCII; a local part beyond ASCII
-// needs SMTPUTF8, and is given up at once, in words, where the server lacks it.
+// TestInternationalAddresses: a domain is sent in ASCII. A local part beyond ASCII needs
+// SMTPUTF8, and is given up at once, with a reason, if the server lacks it.
 func TestInternationalAddresses(t *testing.T) {
 	for _, row := range []struct {
 		address, to string

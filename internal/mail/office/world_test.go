@@ -90,7 +90,7 @@ func (w *world) good(err error) {
 	}
 }
 
-// link makes one that lives so long.
+// link makes a link with that lifetime.
 func (w *world) link(life time.Duration) link.Link {
 	w.t.Helper()
 	seconds := int64(life / time.Second)
@@ -106,7 +106,7 @@ func (w *world) pay(l link.Link, email string) payment.Payment {
 	return w.ends(l, email, payment.Succeeded)
 }
 
-// ends pays a link, and wants the payment to end so.
+// ends pays a link, and expects the payment's final status.
 func (w *world) ends(l link.Link, email string, status payment.Status) payment.Payment {
 	w.t.Helper()
 	c, err := issuer.NewCard("4242424242424242", 12, w.clock.Now().Year()+2, "739", "", w.clock.Now())
@@ -119,7 +119,7 @@ func (w *world) ends(l link.Link, email string, status payment.Status) payment.P
 	return p
 }
 
-// byEmail holds and blocks as the payer's address says.
+// byEmail holds and blocks attempts by the payer's address.
 type byEmail struct{ fraud.Assessor }
 
 func (byEmail) Assess(_ context.Context, a fraud.Attempt) (fraud.Verdict, error) {
@@ -133,7 +133,7 @@ func (byEmail) Assess(_ context.Context, a fraud.Attempt) (fraud.Verdict, error)
 	return v, nil
 }
 
-// events of the account that the office has not seen.
+// events returns the account's events that the office has not handled.
 func (w *world) events() []stream.Event {
 	w.t.Helper()
 	all, err := w.store.Events(w.t.Context(), w.account.ID, w.mode, 0, 1000)
@@ -141,20 +141,20 @@ func (w *world) events() []stream.Event {
 	return all
 }
 
-// handle gives the office all events, from the first on: it has seen most of them.
+// handle passes the office all events, from the first on, although it has seen most of them.
 func (w *world) handle() {
 	w.t.Helper()
 	w.good(w.office.Handle(w.t.Context(), w.events()))
 }
 
-// send is one round of the postman.
+// send is one round of the sender.
 func (w *world) send() {
 	w.t.Helper()
 	_, err := w.office.Send(w.t.Context())
 	w.good(err)
 }
 
-// mails of the account, by kind and status, oldest first.
+// mails returns the account's mails, by kind and status, oldest first.
 func (w *world) mails() string {
 	w.t.Helper()
 	all, err := w.store.Mails(w.t.Context(), w.account.ID, "", 1000)
@@ -179,7 +179,7 @@ func (w *world) only(kind string) mail.Message {
 	return mail.Message{}
 }
 
-// carrierFunc is a carrier of the test's own, for what no server does.
+// carrierFunc is a test's own carrier, for behavior that no server shows.
 type carrierFunc func(context.Context, mail.Letter) error
 
 func (f carrierFunc) Carry(ctx context.Context, l mail.Letter) error { return f(ctx, l) }

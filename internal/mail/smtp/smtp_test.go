@@ -68,8 +68,8 @@ func TestLettersArriveUnderTLS(t *testing.T) {
 	}
 }
 
-// TestNothingLeavesInClear: a server that does not offer TLS, or that nobody vouches
-// for, hears neither a password nor a letter.
+// TestNothingLeavesInClear: a server that does not offer TLS, or whose certificate is not
+// trusted, gets neither a password nor a mail.
 func TestNothingLeavesInClear(t *testing.T) {
 	plain := mailtest.Start(t, mailtest.Options{NoStartTLS: true, User: "shop", Password: "x"})
 	c, err := smtp.Parse("smtp://shop:x@" + plain.Address())
@@ -90,7 +90,7 @@ func TestNothingLeavesInClear(t *testing.T) {
 	}
 }
 
-// TestRefusals: what is refused for good is told apart from what may be tried again.
+// TestRefusals: a permanent refusal differs from one that may be tried again.
 func TestRefusals(t *testing.T) {
 	for _, c := range []struct {
 		stage mailtest.Stage
@@ -121,7 +121,7 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// TestAWrongPasswordGivesNoLetterUp: the operator mends it, and the letters go.
+// TestAWrongPasswordGivesNoLetterUp: once the operator fixes it, the mails are sent.
 func TestAWrongPasswordGivesNoLetterUp(t *testing.T) {
 	s := mailtest.Start(t, mailtest.Options{User: "shop", Password: "right"})
 	c, err := smtp.Parse("smtp://shop:wrong@" + s.Address())
@@ -132,8 +132,8 @@ func TestAWrongPasswordGivesNoLetterUp(t *testing.T) {
 	}
 }
 
-// TestBrokenOffAfterData: nobody knows whether the server has the letter. It is
-// offered again under the same Message-ID, so it may come twice, and is not lost.
+// TestBrokenOffAfterData: it is unknown whether the server has the mail. It is offered again
+// under the same Message-ID, so it may come twice, and is not lost.
 func TestBrokenOffAfterData(t *testing.T) {
 	s := mailtest.Start(t, mailtest.Options{})
 	k := carrier(t, s)
@@ -171,7 +171,7 @@ func TestConnectionsAreKeptAndBounded(t *testing.T) {
 	if s.Waiting() != 60 || most > 2*smtp.MaxConnections || all > 2*smtp.MaxConnections {
 		t.Errorf("%d letters over %d connections, %d at once", s.Waiting(), all, most)
 	}
-	// The next ones are broken off where they stand: the letters find new ones.
+	// The next ones are interrupted at this stage: the mails use new connections.
 	s.Script(func(stage mailtest.Stage, _ string, n int) error {
 		if stage == mailtest.From && n <= 1 {
 			return mailtest.ErrBreak
@@ -184,7 +184,7 @@ func TestConnectionsAreKeptAndBounded(t *testing.T) {
 	sent(t, k.Carry(t.Context(), letter(101)))
 }
 
-// TestAServerThatHangsIsLeft when the caller's time is up.
+// TestAServerThatHangsIsLeft: when the caller's time is up.
 func TestAServerThatHangsIsLeft(t *testing.T) {
 	s := mailtest.Start(t, mailtest.Options{})
 	k := carrier(t, s)
