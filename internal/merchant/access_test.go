@@ -28,7 +28,7 @@ const (
 
 var t0 = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-// world is the box on a real store, with a clock that a test moves.
+// world is a Local on a real store, with a clock that a test moves.
 type world struct {
 	*merchant.Local
 	t     *testing.T
@@ -84,7 +84,7 @@ func (w *world) signIn(login string, c merchant.Client) merchant.SignedIn {
 	return in
 }
 
-// current is the code that an authenticator shows.
+// current returns the code that an authenticator shows.
 func (w *world) current(secret string) string {
 	w.t.Helper()
 	code, err := totp.GenerateCode(secret, w.clock.Now())
@@ -92,7 +92,7 @@ func (w *world) current(secret string) string {
 	return code
 }
 
-// enrolled turns codes on for a user, and lets the used step pass.
+// enrolled turns codes on for a user, and waits until the used step is over.
 func (w *world) enrolled(user string) (secret string, recovery []string) {
 	w.t.Helper()
 	offer, err := w.BeginTOTP(w.t.Context(), user, password)
@@ -116,7 +116,7 @@ func TestSignUpModes(t *testing.T) {
 	}
 }
 
-// tokenOf is the token in a link of ours.
+// tokenOf returns the token in one of our links.
 func tokenOf(url string) string { return url[strings.LastIndex(url, "=")+1:] }
 
 func TestInvitationOfAnOperator(t *testing.T) {
@@ -359,7 +359,7 @@ func TestSignInInTwoSteps(t *testing.T) {
 func TestGuessingIsBounded(t *testing.T) {
 	w := newWorld(t, nil)
 	ada := w.signUp("ada")
-	for _, login := range []string{"ada", "nobody"} { // a login that is not there is told nothing else
+	for _, login := range []string{"ada", "nobody"} { // an unknown login gets the same answer
 		for i := range 5 {
 			_, err := w.try(merchant.SignInRequest{Login: login, Password: "wrong horse battery"})
 			if !errors.Is(err, merchant.ErrCredentials) {

@@ -14,7 +14,7 @@ func newMailWorld(t *testing.T) *world {
 	return newWorld(t, func(c *merchant.Config) { c.Mails = true })
 }
 
-// mails are those to an address that wait, opened.
+// mails returns the waiting mails to an address, opened.
 func (w *world) mails(to, kind string) []mail.Message {
 	w.t.Helper()
 	due, err := w.store.DueMails(w.t.Context(), w.clock.Now(), 100)
@@ -30,7 +30,7 @@ func (w *world) mails(to, kind string) []mail.Message {
 	return out
 }
 
-// resetting runs what mails the links to reset, and gives the way to wait for one.
+// resetting runs the mailing of reset links, and returns a function that waits for mails.
 func (w *world) resetting() func(to string, n int) mail.Message {
 	ctx, stop := context.WithCancel(w.t.Context())
 	ended := make(chan error, 1)
@@ -183,7 +183,8 @@ func TestPasswordReset(t *testing.T) {
 	w.code(w.Reset(t.Context(), late, "yet another password", ""), "token_invalid")
 }
 
-// TestResetsAreBounded: who floods is told to come back, and nothing is kept.
+// TestResetsAreBounded: a flood of requests is refused with a time to retry, and nothing is
+// kept.
 func TestResetsAreBounded(t *testing.T) {
 	w := newMailWorld(t)
 	for range 1000 {

@@ -16,7 +16,7 @@ import (
 	"github.com/paylink/paylink/internal/money"
 )
 
-// shelf is the stores in memory.
+// shelf holds the stores in memory.
 type shelf struct {
 	AccessStore
 	mu       sync.Mutex
@@ -42,7 +42,8 @@ func (s *shelf) record(r *idempotency.Record) error {
 	return nil
 }
 
-// Apply makes users and sessions and changes passwords; what else lets people in is tested on a real store.
+// Apply makes users and sessions and changes passwords; the rest of a Change is tested on a
+// real store.
 func (s *shelf) Apply(_ context.Context, c Change) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -94,8 +94,8 @@ func TestSignIn(t *testing.T) {
 	}
 }
 
-// A password is one, however it is composed; a hash that was made of what was typed,
-// before it was, still opens.
+// TestPasswordInAnyComposition: a password is the same in any composition. A hash of the
+// password as it was typed, from before there was one spelling, still works.
 func TestPasswordInAnyComposition(t *testing.T) {
 	composed, apart := "Pässwörter-für-alle", "Pa\u0308sswo\u0308rter-fu\u0308r-alle"
 	h := newHasher()
@@ -165,7 +165,8 @@ func TestSignInRenewsAnOldHash(t *testing.T) {
 	}
 }
 
-// The decoy costs what a real hash costs: it has the same parameters.
+// TestUnknownLoginCostsAHash: the decoy costs what a real hash costs: it has the same
+// parameters.
 func TestUnknownLoginCostsAHash(t *testing.T) {
 	b := newBench()
 	real := b.signUp(t).User.PasswordHash
@@ -271,7 +272,7 @@ func newForgery(t *testing.T) forgery {
 	return f
 }
 
-// with is m with one member changed, or without it for nil.
+// with returns m with one member changed, or without it for nil.
 func with(m map[string]any, k string, v any) map[string]any {
 	out := maps.Clone(m)
 	if out[k] = v; v == nil {
@@ -342,8 +343,8 @@ func TestSessionsOfOthers(t *testing.T) {
 	}
 }
 
-// TestExpiredSessionsArePruned: a week after it has expired a session goes, whether
-// it was ended or not; its token was refused before and is refused after.
+// TestExpiredSessionsArePruned: a session is removed a week after it has expired, whether it
+// was ended or not; its token was refused before and is refused after.
 func TestExpiredSessionsArePruned(t *testing.T) {
 	b := newBench()
 	b.signUp(t)
