@@ -134,8 +134,8 @@ func testFailingSince(t *testing.T, store string) {
 	}
 }
 
-// TestRotationMeetsAChange: a delivery that begins to fail, or a change, at the same
-// moment does not keep a merchant from a new secret; another rotation does.
+// TestRotationMeetsAChange: a delivery that begins to fail, or a change, at the same moment
+// does not keep a merchant from a new secret; another rotation does.
 func TestRotationMeetsAChange(t *testing.T) { onEach(t, testRotationMeetsAChange) }
 
 func testRotationMeetsAChange(t *testing.T, store string) {
@@ -223,7 +223,7 @@ func testTestEvents(t *testing.T, store string) {
 	}
 }
 
-// TestSamplesLookLikeTheRealThings: a sample has the members of what it stands for.
+// TestSamplesLookLikeTheRealThings: a sample has the members of a real object.
 func TestSamplesLookLikeTheRealThings(t *testing.T) {
 	w := newWorld(t, sqltest.File(t))
 	e := w.create(t, account).Endpoint

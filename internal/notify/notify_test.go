@@ -48,8 +48,8 @@ type world struct {
 	made  int // endpoints
 }
 
-// counting counts the reads that Handle may not make for everyone, and tells the
-// size of each batch that is pruned.
+// counting counts the reads that Handle may not make for every account, and records the size of
+// each batch that is pruned.
 type counting struct {
 	*sqlstore.Store
 	owners, endpoints int
@@ -395,13 +395,13 @@ func testHandleReadsSeldom(t *testing.T, store string) {
 	if w.store.owners != 1 || w.store.endpoints != 0 {
 		t.Errorf("2000 events of nobody: %d and %d reads", w.store.owners, w.store.endpoints)
 	}
-	// A change here is seen at once, although the clock stands still.
+	// A change in this process is visible at once, although the clock does not move.
 	w.create(t, account)
 	mine := []stream.Event{event(account, "link.paid"), event(account, "link.paid")}
 	if err := w.Handle(ctx, mine); err != nil || len(w.jobs) != 2 || w.store.endpoints != 1 {
 		t.Errorf("%d jobs, %d reads, %v", len(w.jobs), w.store.endpoints, err)
 	}
-	// A change made elsewhere is seen within a second.
+	// A change in another process is visible within a second.
 	elsewhere := notify.Endpoint{ID: id.New(id.Endpoint), Account: "acct_c", Mode: mode, URL: hook, SealedSecret: []byte("s"), CreatedAt: start}
 	if err := w.store.CreateEndpoint(ctx, elsewhere, nil); err != nil {
 		t.Fatal(err)

@@ -105,8 +105,8 @@ func testBulkRedelivery(t *testing.T, store string) {
 	}
 }
 
-// TestStuckRedeliveriesHoldNobodyUp: more of them than one round takes, whose endpoints
-// answer nothing, leave the one behind them its turn in the next round.
+// TestStuckRedeliveriesHoldNobodyUp: if more redeliveries than one round takes wait for
+// endpoints that do not answer, the one after them gets its turn in the next round.
 func TestStuckRedeliveriesHoldNobodyUp(t *testing.T) { onEach(t, testStuckRedeliveries) }
 
 func testStuckRedeliveries(t *testing.T, store string) {
@@ -280,7 +280,7 @@ func testBulkRedeliveryEnds(t *testing.T, store string) {
 	}
 }
 
-// TestRunRedeliveriesGoesOnByItself: what is asked for is taken up at once.
+// TestRunRedeliveriesGoesOnByItself: a new redelivery is taken up at once.
 func TestRunRedeliveriesGoesOnByItself(t *testing.T) {
 	w := newWorld(t, sqltest.File(t))
 	e := w.create(t, account).Endpoint

@@ -20,8 +20,8 @@ for secret, headers, body in json.load(sys.stdin):
     print(genuine(secret, headers, body.encode()))
 `
 
-// TestPythonSample: the sample of docs/webhooks.md takes what we sign, also while a
-// secret rolls, and nothing that was altered or is old.
+// TestPythonSample: the sample of docs/webhooks.md accepts what we sign, even while a secret
+// rolls, and nothing that was altered or is old.
 func TestPythonSample(t *testing.T) {
 	doc, err := os.ReadFile(filepath.Join("..", "..", "docs", "webhooks.md"))
 	if err != nil {

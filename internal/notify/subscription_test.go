@@ -21,7 +21,8 @@ import (
 	"github.com/paylink/paylink/internal/stream"
 )
 
-// An empty list of events is refused; only a list that was left out is every event.
+// TestNoEventsIsNotEveryEvent: an empty list of events is refused; only a missing list means
+// every event.
 func TestNoEventsIsNotEveryEvent(t *testing.T) { onEach(t, testNoEventsIsNotEveryEvent) }
 
 func testNoEventsIsNotEveryEvent(t *testing.T, store string) {
@@ -50,7 +51,7 @@ func testNoEventsIsNotEveryEvent(t *testing.T, store string) {
 	}
 }
 
-// What an earlier version stored for every event is an empty list.
+// TestStoredEmptyListIsEveryEvent: an earlier version stored every event as an empty list.
 func TestStoredEmptyListIsEveryEvent(t *testing.T) { onEach(t, testStoredEmptyListIsEveryEvent) }
 
 func testStoredEmptyListIsEveryEvent(t *testing.T, store string) {
@@ -70,7 +71,7 @@ func testStoredEmptyListIsEveryEvent(t *testing.T, store string) {
 	}
 }
 
-// One URL is sent an event once.
+// TestOneURLTwice: one URL gets an event once.
 func TestOneURLTwice(t *testing.T) { onEach(t, testOneURLTwice) }
 
 func testOneURLTwice(t *testing.T, store string) {
@@ -118,7 +119,8 @@ func testOneURLTwice(t *testing.T, store string) {
 	}
 }
 
-// An endpoint whose URL was taken by older rules can still be changed otherwise.
+// TestOldURLStays: an endpoint whose URL was accepted by older rules can still be changed
+// otherwise.
 func TestOldURLStays(t *testing.T) {
 	w, ctx := newWorld(t, sqltest.File(t)), t.Context()
 	old := notify.Endpoint{ID: id.New(id.Endpoint), Account: account, Mode: mode, URL: "https://my_shop.example/", Events: []string{notify.All}, SealedSecret: []byte("sealed:s"), CreatedAt: start}
@@ -132,8 +134,8 @@ func TestOldURLStays(t *testing.T) {
 	}
 }
 
-// Whatever link is taken: its event is queued for its webhook, and never parked for its
-// size. What its payments gather is held to the same bound by the stores' suite.
+// TestWhatWasAcceptedIsSent: whatever link is accepted, its event is queued for its webhook,
+// and never parked for its size. The stores' suite checks the same bound for its payments.
 func TestWhatWasAcceptedIsSent(t *testing.T) {
 	w, ctx := newWorld(t, sqltest.File(t)), t.Context()
 	account := id.New(id.Account)
@@ -164,7 +166,8 @@ func TestWhatWasAcceptedIsSent(t *testing.T) {
 	}
 }
 
-// A body says "<" with one byte, however the event was stored.
+// TestBodyIsEscapedNoMoreThanNeeded: a body holds "<" as one byte, however the event was
+// stored.
 func TestBodyIsEscapedNoMoreThanNeeded(t *testing.T) {
 	e := event(account, "payment.succeeded")
 	e.Data = []byte(`{"a":"\u003cb\u003e \u0026 \u00fc \ud83d\ude00 \u2028 \" \\ \n","n":1.50,"big":12345678901234567890,"b":null}`)

@@ -71,8 +71,8 @@ func testF17FailsForDays(t *testing.T, k keeper) {
 	}
 }
 
-// TestATestEventIsSentOnceAndSigned: also to a disabled endpoint, and whatever
-// comes of it, the endpoint stays as it is.
+// TestATestEventIsSentOnceAndSigned: even to a disabled endpoint, and whatever its result, the
+// endpoint stays as it is.
 func TestATestEventIsSentOnceAndSigned(t *testing.T) { onEach(t, testATestEvent) }
 
 func testATestEvent(t *testing.T, k keeper) {
@@ -126,8 +126,8 @@ func testATestEvent(t *testing.T, k keeper) {
 	}
 }
 
-// TestBulkRedeliverySurvivesARestart: begun in one process, it is carried on in the
-// next, and every event is heard once more, each exactly once.
+// TestBulkRedeliverySurvivesARestart: a redelivery begun in one process is carried on in the
+// next, and every event is sent once more, each exactly once.
 func TestBulkRedeliverySurvivesARestart(t *testing.T) { onEach(t, testBulkRestart) }
 
 func testBulkRestart(t *testing.T, k keeper) {

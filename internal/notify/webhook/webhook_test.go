@@ -391,8 +391,8 @@ func testATryCutByACrashIsMadeAgain(t *testing.T, k keeper) {
 	}
 }
 
-// TestStoppedBeforeItBegan: a server that is told to stop while it starts stops
-// without an error, and the queue works at the next start.
+// TestStoppedBeforeItBegan: a server that is stopped while it starts stops without an error,
+// and the queue works at the next start.
 func TestStoppedBeforeItBegan(t *testing.T) { onEach(t, testStoppedBeforeItBegan) }
 
 func testStoppedBeforeItBegan(t *testing.T, k keeper) {
@@ -515,7 +515,7 @@ func TestFinishedJobsAreRemoved(t *testing.T) {
 	w.run()
 	left := func(n int) {
 		t.Helper()
-		limit := time.NewTimer(2 * patient) // whoever cleans is elected first
+		limit := time.NewTimer(2 * patient) // the process that cleans is elected first
 		defer limit.Stop()
 		tick := time.NewTicker(50 * time.Millisecond)
 		defer tick.Stop()
@@ -536,7 +536,7 @@ func TestFinishedJobsAreRemoved(t *testing.T) {
 	left(0)
 }
 
-// One endpoint that hangs must not keep the others from being told.
+// TestAHangingEndpointLeavesRoomForOthers: one endpoint that hangs must not delay the others.
 func TestAHangingEndpointLeavesRoomForOthers(t *testing.T) {
 	onEach(t, testAHangingEndpointLeavesRoomForOthers)
 }
@@ -561,8 +561,8 @@ func testAHangingEndpointLeavesRoomForOthers(t *testing.T, k keeper) {
 	}
 }
 
-// TestF49HangingReceiver: a receiver that hangs with two thousand events waiting keeps
-// nobody else's waiting: its backlog lies in a queue of its own.
+// TestF49HangingReceiver: a receiver that hangs with two thousand waiting events delays no
+// other: its backlog is in a queue of its own.
 func TestF49HangingReceiver(t *testing.T) { onEach(t, testF49HangingReceiver) }
 
 func testF49HangingReceiver(t *testing.T, k keeper) {
