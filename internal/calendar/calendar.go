@@ -153,7 +153,8 @@ func ParseInstant(param, s string) (time.Time, error) {
 	}
 	if strings.Contains(s, " ") {
 		if _, err := time.Parse(time.RFC3339Nano, strings.ToUpper(strings.Replace(s, " ", "+", 1))); err == nil {
-			return time.Time{}, fault.Invalid(param, "parameter_invalid", "The plus sign of an offset must be written %%2B in a query: a plain + means a space.")
+			return time.Time{}, fault.Invalid(param, "parameter_invalid",
+				"The plus sign of an offset must be written %%2B in a query: a plain + means a space.")
 		}
 	}
 	return time.Time{}, fault.Invalid(param, "parameter_invalid",

@@ -91,7 +91,8 @@ func (c *Local) assess(ctx context.Context, s payment.Submit, fresh payment.Paym
 		if c.policies.failsClosed(a.Account) {
 			known.Action = payment.Block
 		}
-		c.cfg.Log.WarnContext(ctx, "an attempt was not assessed in time; the account's policy decides", "payment", a.Payment, "action", known.Action, "error", got.err)
+		c.cfg.Log.WarnContext(ctx, "an attempt was not assessed in time; the account's policy decides", "payment", a.Payment,
+			"action", known.Action, "error", got.err)
 		return known, nil
 	}
 	c.policies.learn(a.Account, got.FailOpen)

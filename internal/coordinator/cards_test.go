@@ -311,7 +311,8 @@ func testLostCommits(t *testing.T, e engine) {
 						must(w.c.Capture(t.Context(), w.account, link.Test, p.ID, "", nil))(t)
 					}
 					w.want(p, payment.Succeeded)
-					if _, r, err := w.c.Refund(t.Context(), w.account, link.Test, p.ID, payment.RefundInput{Amount: ""}, nil); err != nil || r.Status != payment.RefundSucceeded {
+					if _, r, err := w.c.Refund(t.Context(), w.account, link.Test, p.ID, payment.RefundInput{Amount: ""}, nil); err != nil ||
+						r.Status != payment.RefundSucceeded {
 						t.Fatal(r, err)
 					}
 					q := w.want(p, payment.Refunded)

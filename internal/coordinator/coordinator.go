@@ -56,7 +56,8 @@ type Service interface {
 	Void(ctx context.Context, account, mode, id string, t *idempotency.Ticket) (payment.Payment, error)
 	// Refund refunds captured money. It fails with refundable_amount_changed if the refundable
 	// amount is not what the caller saw, and with payment_disputed if disputes claim the money.
-	Refund(ctx context.Context, account, mode, id string, in payment.RefundInput, t *idempotency.Ticket) (payment.Payment, payment.Refund, error)
+	Refund(ctx context.Context, account, mode, id string, in payment.RefundInput,
+		t *idempotency.Ticket) (payment.Payment, payment.Refund, error)
 	// Review decides on a payment that waits in review. The verdict is payment.ReviewApproved
 	// (captured, if its link captures automatically), ReviewDeclined (voided), or
 	// ReviewRefunded, which refunds any payment as fraud. By names the user or API key that
@@ -66,7 +67,8 @@ type Service interface {
 	Mark(ctx context.Context, account, mode, id, label, by string, t *idempotency.Ticket) (payment.Payment, error)
 	// Dispute opens a dispute or changes its state. Its record is rendered from the
 	// payment.DisputeObject.
-	Dispute(ctx context.Context, account, mode, id string, d payment.DisputeInput, t *idempotency.Ticket) (payment.Payment, payment.Dispute, error)
+	Dispute(ctx context.Context, account, mode, id string, d payment.DisputeInput,
+		t *idempotency.Ticket) (payment.Payment, payment.Dispute, error)
 	// Repair asks the issuer about a stuck payment, within a short time, and returns the
 	// payment as it is then.
 	Repair(ctx context.Context, p payment.Payment) payment.Payment
@@ -189,7 +191,8 @@ func (c *Local) Submit(ctx context.Context, s payment.Submit) (payment.Payment, 
 	}
 	answer := c.call(ctx, connector, "authorize", func(ctx context.Context) issuer.Answer {
 		return connector.Authorize(ctx, issuer.Authorization{Reference: p.IssuerKey(), Amount: p.Amount, Card: s.Card,
-			Capture: p.Capture == link.CaptureAutomatic && p.Risk.Action != payment.Hold, Challenge: p.Risk.Challenge, Statement: s.Link.Payee, ReturnURL: s.ReturnURL, ExpiresAt: p.LinkEndsAt.Add(-p.Ahead)})
+			Capture: p.Capture == link.CaptureAutomatic && p.Risk.Action != payment.Hold, Challenge: p.Risk.Challenge,
+			Statement: s.Link.Payee, ReturnURL: s.ReturnURL, ExpiresAt: p.LinkEndsAt.Add(-p.Ahead)})
 	})
 	done, err := c.settle(ctx, p, payment.Input{Kind: payment.Sync, Actor: "issuer", Answer: answer, Link: s.Link})
 	if err != nil {
@@ -201,9 +204,11 @@ func (c *Local) Submit(ctx context.Context, s payment.Submit) (payment.Payment, 
 }
 
 // begin commits the attempt before anything is sent to the issuer.
-func (c *Local) begin(ctx context.Context, s payment.Submit, fresh payment.Payment, risk payment.Risk) (payment.Payment, payment.Change, error) {
+func (c *Local) begin(ctx context.Context, s payment.Submit, fresh payment.Payment,
+	risk payment.Risk) (payment.Payment, payment.Change, error) {
 	for range maxConflicts {
-		in := payment.Input{Kind: payment.Begin, Change: id.New(id.Change), At: s.Link.At(c.cfg.Now()), Actor: "payer", Owner: id.New(id.Change), Link: s.Link, Risk: risk}
+		in := payment.Input{Kind: payment.Begin, Change: id.New(id.Change), At: s.Link.At(c.cfg.Now()), Actor: "payer",
+			Owner: id.New(id.Change), Link: s.Link, Risk: risk}
 		change, err := payment.Next(fresh, in)
 		if err != nil || change.Nothing {
 			return change.Payment, change, err

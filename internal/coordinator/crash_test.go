@@ -78,7 +78,8 @@ func testF2_CrashBeforeTheSend(t *testing.T, e engine) {
 		t.Fatalf("%v, the link is %s", w.wire.calls, w.linkStatus(l))
 	}
 	// The request that was stuck is refused when it arrives at last.
-	if a := w.sim.Authorize(t.Context(), issuer.Authorization{Reference: p.IssuerKey(), Amount: p.Amount, Card: s.Card, Capture: true}); a.Outcome != issuer.Declined {
+	if a := w.sim.Authorize(t.Context(), issuer.Authorization{Reference: p.IssuerKey(), Amount: p.Amount, Card: s.Card,
+		Capture: true}); a.Outcome != issuer.Declined {
 		t.Fatal(a.Outcome)
 	}
 	w.want(p, payment.CanceledS)
@@ -267,7 +268,8 @@ func (w *world) liar(l link.Link) payment.Payment {
 func TestF9_ApprovedAfterNotFound(t *testing.T) { onEach(t, testF9_ApprovedAfterNotFound) }
 
 func testF9_ApprovedAfterNotFound(t *testing.T, e engine) {
-	for policyName, end := range map[string]payment.Status{link.LateAccept: payment.Succeeded, link.LateHold: payment.Late, link.LateRefund: payment.Refunded} {
+	for policyName, end := range map[string]payment.Status{link.LateAccept: payment.Succeeded, link.LateHold: payment.Late,
+		link.LateRefund: payment.Refunded} {
 		for _, taken := range []bool{false, true} {
 			w := newWorld(t, e)
 			l := w.link(policy(policyName))

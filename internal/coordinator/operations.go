@@ -41,7 +41,8 @@ func minor(s string, c money.Currency) (int64, error) {
 	case errors.Is(err, money.ErrOverflow):
 		return 0, fault.Invalid("amount", "amount_too_large", "An amount in %s is at most %s.", c, money.Of(money.MaxMinor, c).Decimal())
 	case err != nil:
-		return 0, fault.Invalid("amount", "amount_invalid", "The amount is a decimal number with at most %d decimals for %s: %v.", c.Exponent(), c, err)
+		return 0, fault.Invalid("amount", "amount_invalid", "The amount is a decimal number with at most %d decimals for %s: %v.",
+			c.Exponent(), c, err)
 	}
 	if a.Minor == 0 {
 		return 0, fault.Invalid("amount", "amount_too_small", "The amount must be greater than zero.")
@@ -56,7 +57,8 @@ func seen(s string, c money.Currency) (*int64, error) {
 	}
 	a, err := money.Parse(s, c)
 	if err != nil {
-		return nil, fault.Invalid("refundableAmount", "amount_invalid", "refundableAmount is a decimal number with at most %d decimals for %s: %v.", c.Exponent(), c, err)
+		return nil, fault.Invalid("refundableAmount", "amount_invalid",
+			"refundableAmount is a decimal number with at most %d decimals for %s: %v.", c.Exponent(), c, err)
 	}
 	return &a.Minor, nil
 }
@@ -82,7 +84,8 @@ func (c *Local) Capture(ctx context.Context, account, mode, paymentID, amount st
 		return p, err
 	}
 	answer := c.capture(ctx, k, p)
-	done, err := c.settleWith(ctx, p, payment.Input{Kind: payment.CaptureAnswer, Actor: "issuer", Answer: answer}, &ticketFor{t, unlessRefused(answer)})
+	done, err := c.settleWith(ctx, p, payment.Input{Kind: payment.CaptureAnswer, Actor: "issuer", Answer: answer},
+		&ticketFor{t, unlessRefused(answer)})
 	if err != nil {
 		return p, err
 	}
@@ -91,7 +94,8 @@ func (c *Local) Capture(ctx context.Context, account, mode, paymentID, amount st
 
 func (c *Local) capture(ctx context.Context, k issuer.Connector, p payment.Payment) issuer.Answer {
 	return c.call(ctx, k, "capture", func(ctx context.Context) issuer.Answer {
-		return k.Capture(ctx, issuer.Operation{ID: p.CaptureKey(), Authorization: p.IssuerKey(), Amount: money.Of(p.Capturing, p.Amount.Currency)})
+		return k.Capture(ctx, issuer.Operation{ID: p.CaptureKey(), Authorization: p.IssuerKey(),
+			Amount: money.Of(p.Capturing, p.Amount.Currency)})
 	})
 }
 
@@ -107,7 +111,8 @@ func (c *Local) Void(ctx context.Context, account, mode, paymentID string, t *id
 		return p, err
 	}
 	answer := c.reverse(ctx, k, p)
-	done, err := c.settleWith(ctx, p, payment.Input{Kind: payment.VoidAnswer, Actor: "issuer", Answer: answer}, &ticketFor{t, unlessRefused(answer)})
+	done, err := c.settleWith(ctx, p, payment.Input{Kind: payment.VoidAnswer, Actor: "issuer", Answer: answer},
+		&ticketFor{t, unlessRefused(answer)})
 	if err != nil {
 		return p, err
 	}
@@ -127,7 +132,8 @@ func (c *Local) reverse(ctx context.Context, k issuer.Connector, p payment.Payme
 // derives from the key, so repetitions and crashes still make one refund. The refundable amount
 // that the caller saw, and what disputes claim, are checked against the revision that the
 // commit builds on.
-func (c *Local) Refund(ctx context.Context, account, mode, paymentID string, asked payment.RefundInput, t *idempotency.Ticket) (payment.Payment, payment.Refund, error) {
+func (c *Local) Refund(ctx context.Context, account, mode, paymentID string, asked payment.RefundInput,
+	t *idempotency.Ticket) (payment.Payment, payment.Refund, error) {
 	ctx = context.WithoutCancel(ctx)
 	none := payment.Refund{}
 	p, k, err := c.find(ctx, account, mode, paymentID)
@@ -160,7 +166,8 @@ func (c *Local) Refund(ctx context.Context, account, mode, paymentID string, ask
 		r, _ := p.RefundByID(refundID)
 		return payment.RefundObject(p, r), true
 	}
-	done, err := c.settleWith(ctx, p, payment.Input{Kind: payment.RefundAnswer, Actor: "issuer", Answer: answer, Refund: refundID}, &ticketFor{t, view})
+	done, err := c.settleWith(ctx, p, payment.Input{Kind: payment.RefundAnswer, Actor: "issuer", Answer: answer, Refund: refundID},
+		&ticketFor{t, view})
 	if err != nil {
 		return p, r, err
 	}

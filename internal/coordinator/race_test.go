@@ -147,7 +147,8 @@ func testF12_LateCapturedWaitsForTheMerchant(t *testing.T, e engine) {
 		}
 		return send()
 	})
-	if _, r, err := w.c.Refund(t.Context(), w.account, link.Test, p.ID, payment.RefundInput{Amount: "2.50"}, nil); err != nil || r.Status != payment.RefundPending {
+	if _, r, err := w.c.Refund(t.Context(), w.account, link.Test, p.ID, payment.RefundInput{Amount: "2.50"}, nil); err != nil ||
+		r.Status != payment.RefundPending {
 		t.Fatal(r, err)
 	}
 	w.wire.set(nil)
@@ -351,7 +352,8 @@ func testF24_TwoSweepers(t *testing.T, e engine) {
 		}
 	})
 	w.sweep()
-	for i, want := range []payment.Status{payment.Succeeded, payment.CanceledS, payment.Refunded, payment.Succeeded, payment.Refunded, payment.CanceledS, payment.Succeeded, payment.CanceledS} {
+	for i, want := range []payment.Status{payment.Succeeded, payment.CanceledS, payment.Refunded, payment.Succeeded, payment.Refunded,
+		payment.CanceledS, payment.Succeeded, payment.CanceledS} {
 		if q := w.want(list[i], want); entered(q, want) != 1 || len(q.Refunds) > 1 {
 			t.Fatal(story(q))
 		}
@@ -371,7 +373,8 @@ func testF25_LateLeaseHolder(t *testing.T, e engine) {
 	w.restart()
 	w.later(payment.Lease)
 	p := w.want(late, payment.Succeeded)
-	change, err := payment.Next(late, payment.Input{Kind: payment.Sync, Change: "chg_late", At: w.clock.Now(), Answer: issuer.Answer{Outcome: issuer.Declined}})
+	change, err := payment.Next(late, payment.Input{Kind: payment.Sync, Change: "chg_late", At: w.clock.Now(),
+		Answer: issuer.Answer{Outcome: issuer.Declined}})
 	if err != nil {
 		t.Fatal(err)
 	}

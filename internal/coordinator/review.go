@@ -24,7 +24,8 @@ func (c *Local) Review(ctx context.Context, account, mode, paymentID, verdict, b
 		r, _ := p.RefundByID(refundID)
 		return p, p.Status != payment.Capturing && p.Status != payment.Voiding && !r.Asking()
 	}
-	p, err = c.settleWith(ctx, p, payment.Input{Kind: payment.Reviewed, Actor: "merchant", Verdict: verdict, By: by, Refund: refundID, Owner: id.New(id.Change)},
+	p, err = c.settleWith(ctx, p, payment.Input{Kind: payment.Reviewed, Actor: "merchant", Verdict: verdict, By: by, Refund: refundID,
+		Owner: id.New(id.Change)},
 		&ticketFor{t, settled})
 	if err != nil {
 		return p, err
@@ -56,7 +57,8 @@ func (c *Local) Mark(ctx context.Context, account, mode, paymentID, label, by st
 }
 
 // Dispute records a dispute that the merchant learned of from an issuer.
-func (c *Local) Dispute(ctx context.Context, account, mode, paymentID string, d payment.DisputeInput, t *idempotency.Ticket) (payment.Payment, payment.Dispute, error) {
+func (c *Local) Dispute(ctx context.Context, account, mode, paymentID string, d payment.DisputeInput,
+	t *idempotency.Ticket) (payment.Payment, payment.Dispute, error) {
 	ctx = context.WithoutCancel(ctx)
 	p, err := c.read(ctx, account, mode, paymentID)
 	if err != nil {
@@ -83,7 +85,8 @@ func (c *Local) Dispute(ctx context.Context, account, mode, paymentID string, d 
 		found, ok := named(p)
 		return payment.NewDisputeObject(p, found), ok
 	}
-	p, err = c.settleWith(ctx, p, payment.Input{Kind: payment.Disputed, Actor: "merchant", Dispute: d, DisputeID: fresh, Minor: m}, &ticketFor{t, view})
+	p, err = c.settleWith(ctx, p, payment.Input{Kind: payment.Disputed, Actor: "merchant", Dispute: d, DisputeID: fresh, Minor: m},
+		&ticketFor{t, view})
 	if err != nil {
 		return p, payment.Dispute{}, err
 	}
@@ -95,7 +98,8 @@ func (c *Local) Dispute(ctx context.Context, account, mode, paymentID string, d 
 // order changes nothing and needs no redelivery. The same content under the same reference is
 // the same dispute.
 func (c *Local) disputeNoticed(ctx context.Context, p payment.Payment, d issuer.Dispute) error {
-	in := payment.Input{Kind: payment.Disputed, Actor: "issuer", DisputeID: id.Derive(id.Dispute, p.ID, "reference\x00"+d.Reference), Minor: d.Amount.Minor,
+	in := payment.Input{Kind: payment.Disputed, Actor: "issuer", DisputeID: id.Derive(id.Dispute, p.ID, "reference\x00"+d.Reference),
+		Minor:   d.Amount.Minor,
 		Dispute: payment.DisputeInput{Reference: d.Reference, Reason: d.Reason, State: d.State, EvidenceDueAt: d.EvidenceDueAt}}
 	if !d.EvidenceDueAt.IsZero() {
 		in.Dispute.EvidenceDueAt = p.At(d.EvidenceDueAt) // an issuer lives in real time
@@ -105,7 +109,8 @@ func (c *Local) disputeNoticed(ctx context.Context, p payment.Payment, d issuer.
 		return err // the success may be about to be committed: the issuer sends the notice again
 	}
 	if kind := fault.KindOf(err); kind == fault.KindConflict || kind == fault.KindInvalid {
-		c.cfg.Log.ErrorContext(ctx, "word of a dispute cannot be taken down; a person must look", "payment", p.ID, "reference", d.Reference, "error", err)
+		c.cfg.Log.ErrorContext(ctx, "word of a dispute cannot be taken down; a person must look", "payment", p.ID,
+			"reference", d.Reference, "error", err)
 		return nil
 	}
 	return err

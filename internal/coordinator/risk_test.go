@@ -66,7 +66,8 @@ func patient(t *testing.T, e engine) *world {
 }
 
 var (
-	holding  = payment.Risk{Action: payment.Hold, Why: "rule", Rule: "frl_hold", Version: 2, Values: []payment.RiskValue{{Name: "country", Value: "NZ"}}}
+	holding = payment.Risk{Action: payment.Hold, Why: "rule", Rule: "frl_hold", Version: 2,
+		Values: []payment.RiskValue{{Name: "country", Value: "NZ"}}}
 	blocking = payment.Risk{Action: payment.Block, Why: "shield"}
 )
 
@@ -89,10 +90,12 @@ func TestBlockedNeverLeaves(t *testing.T) {
 		s := w.submitting(l, attempt(1), good)
 		s.Client, s.Country, s.PayerEmail = netip.MustParseAddr("::ffff:203.0.113.7"), "NZ", "ada@example.com"
 		p := must(w.c.Submit(t.Context(), s))(t)
-		if p.Status != payment.Declined || p.DeclineCode != payment.CodeBlocked || p.Try != 0 || p.UseReserved || !p.DueAt().IsZero() || p.Work.Owner != "" {
+		if p.Status != payment.Declined || p.DeclineCode != payment.CodeBlocked || p.Try != 0 || p.UseReserved || !p.DueAt().IsZero() ||
+			p.Work.Owner != "" {
 			t.Fatalf("blocked: %+v", p)
 		}
-		if r := p.Risk; r.Action != payment.Block || r.Why != "shield" || r.Address != "203.0.113.0/24" || r.Country != "NZ" || r.BIN != "424242" || len(r.Fingerprint) != 32 {
+		if r := p.Risk; r.Action != payment.Block || r.Why != "shield" || r.Address != "203.0.113.0/24" || r.Country != "NZ" ||
+			r.BIN != "424242" || len(r.Fingerprint) != 32 {
 			t.Errorf("it says %+v", r)
 		}
 		if w.linkStatus(l) != link.Open || w.wire.count("authorize") != 0 {
@@ -130,7 +133,8 @@ func TestFingerprintIsOfOneAccount(t *testing.T) {
 	w.submit(w.linkOf(id.New(id.Account)), good)
 	w.submit(w.link(), "5555555555554444")
 	a := w.fraud.attempts()
-	if len(a) != 3 || a[0].Fingerprint == a[1].Fingerprint || a[0].Card != a[1].Card || a[0].Card == a[2].Card || a[0].Card == a[0].Fingerprint {
+	if len(a) != 3 || a[0].Fingerprint == a[1].Fingerprint || a[0].Card != a[1].Card || a[0].Card == a[2].Card ||
+		a[0].Card == a[0].Fingerprint {
 		t.Fatalf("%+v", a)
 	}
 	for _, one := range a {
@@ -154,21 +158,24 @@ func TestHeldThenReviewed(t *testing.T) {
 		if p.Status != payment.Authorized || p.Risk.Review != payment.ReviewOpen || w.linkStatus(l) != link.Paid {
 			t.Fatalf("held: %+v, the link is %s", p, w.linkStatus(l))
 		}
-		if told := w.told(); told != "link.created payment.created payment.processing payment.authorized link.paid fraud.flagged" && !strings.HasSuffix(told, "payment.authorized fraud.flagged link.paid") {
+		if told := w.told(); told != "link.created payment.created payment.processing payment.authorized link.paid fraud.flagged" &&
+			!strings.HasSuffix(told, "payment.authorized fraud.flagged link.paid") {
 			t.Errorf("told %s", told)
 		}
 		_, err := w.c.Capture(t.Context(), w.account, link.Test, p.ID, "", nil)
 		w.code(err, "payment_held")
 		w.check()
 		p = review(p, payment.ReviewApproved)
-		if p = w.want(p, payment.Succeeded); p.CapturedMinor != 1250 || p.Risk.ReviewedBy != "usr_1" || p.Risk.ReviewedAt.IsZero() || p.Risk.Label != "" {
+		if p = w.want(p, payment.Succeeded); p.CapturedMinor != 1250 || p.Risk.ReviewedBy != "usr_1" || p.Risk.ReviewedAt.IsZero() ||
+			p.Risk.Label != "" {
 			t.Errorf("approved: %+v", p.Risk)
 		}
 		if again := review(p, payment.ReviewApproved); again.Revision != p.Revision {
 			t.Error("said twice, it changed something")
 		}
 		p = review(p, payment.ReviewRefunded)
-		if p = w.want(p, payment.Refunded); p.Risk.Label != payment.LabelFraud || p.Risk.LabelledBy != "usr_1" || p.Risk.Review != payment.ReviewRefunded {
+		if p = w.want(p, payment.Refunded); p.Risk.Label != payment.LabelFraud || p.Risk.LabelledBy != "usr_1" ||
+			p.Risk.Review != payment.ReviewRefunded {
 			t.Errorf("refunded: %+v", p.Risk)
 		}
 		declined := review(w.submit(w.link(), good), payment.ReviewDeclined)
@@ -225,7 +232,8 @@ func TestReviewTime(t *testing.T) {
 // carries out the verdict, once.
 func TestReviewSurvivesALostAnswer(t *testing.T) {
 	onEach(t, func(t *testing.T, e engine) {
-		for verdict, want := range map[string]payment.Status{payment.ReviewApproved: payment.Succeeded, payment.ReviewDeclined: payment.CanceledS} {
+		for verdict, want := range map[string]payment.Status{payment.ReviewApproved: payment.Succeeded,
+			payment.ReviewDeclined: payment.CanceledS} {
 			w := patient(t, e)
 			w.fraud.will(holding)
 			p := w.submit(w.link(), good)
@@ -233,7 +241,8 @@ func TestReviewSurvivesALostAnswer(t *testing.T) {
 				send()
 				return issuer.Answer{Outcome: issuer.Ambiguous}
 			})
-			if q := must(w.c.Review(t.Context(), w.account, link.Test, p.ID, verdict, "usr_1", nil))(t); q.Status.Public() != payment.Authorized || q.Risk.Review != verdict {
+			if q := must(w.c.Review(t.Context(), w.account, link.Test, p.ID, verdict, "usr_1",
+				nil))(t); q.Status.Public() != payment.Authorized || q.Risk.Review != verdict {
 				t.Fatalf("%s: %+v", verdict, q)
 			}
 			w.wire.set(nil)
@@ -362,15 +371,18 @@ func TestDisputes(t *testing.T) {
 		p := w.submit(w.link(), good)
 		due := epoch.Add(time.Hour)
 		say := func(state string) error {
-			return w.c.Notice(t.Context(), issuer.Notice{Reference: p.IssuerKey(), Dispute: &issuer.Dispute{Reference: "case 1", Amount: p.Amount, Reason: "fraudulent", State: state, EvidenceDueAt: due}})
+			return w.c.Notice(t.Context(), issuer.Notice{Reference: p.IssuerKey(),
+				Dispute: &issuer.Dispute{Reference: "case 1", Amount: p.Amount, Reason: "fraudulent", State: state, EvidenceDueAt: due}})
 		}
-		for _, state := range []string{payment.DisputeNeedsResponse, payment.DisputeNeedsResponse, payment.DisputeUnderReview, payment.DisputeNeedsResponse, payment.DisputeLost, payment.DisputeUnderReview, payment.DisputeLost} {
+		for _, state := range []string{payment.DisputeNeedsResponse, payment.DisputeNeedsResponse, payment.DisputeUnderReview,
+			payment.DisputeNeedsResponse, payment.DisputeLost, payment.DisputeUnderReview, payment.DisputeLost} {
 			if err := say(state); err != nil {
 				t.Fatal(err)
 			}
 		}
 		p = w.want(p, payment.Succeeded)
-		if len(p.Disputes) != 1 || p.Disputes[0].State != payment.DisputeLost || !p.Disputes[0].EvidenceDueAt.Equal(due) || p.Disputes[0].Minor != 1250 || p.Refundable() != 1250 {
+		if len(p.Disputes) != 1 || p.Disputes[0].State != payment.DisputeLost || !p.Disputes[0].EvidenceDueAt.Equal(due) ||
+			p.Disputes[0].Minor != 1250 || p.Refundable() != 1250 {
 			t.Errorf("%+v", p.Disputes)
 		}
 		if told := w.told(); !strings.HasSuffix(told, "dispute.created dispute.updated dispute.closed") {
@@ -416,7 +428,8 @@ func TestSimulatorDisputes(t *testing.T) {
 	w.answer(asked, "approve")
 	for _, p := range []payment.Payment{at, later, asked} {
 		eventually(t, func() bool { return len(w.get(p).Disputes) == 1 })
-		if d := w.get(p).Disputes[0]; d.Reason != "fraudulent" || d.State != payment.DisputeNeedsResponse || d.EvidenceDueAt.Before(epoch.Add(24*time.Hour)) {
+		if d := w.get(p).Disputes[0]; d.Reason != "fraudulent" || d.State != payment.DisputeNeedsResponse ||
+			d.EvidenceDueAt.Before(epoch.Add(24*time.Hour)) {
 			t.Errorf("%+v", d)
 		}
 	}

@@ -143,13 +143,15 @@ func onEach(t *testing.T, test func(*testing.T, engine)) {
 
 func newWorld(t *testing.T, e engine) *world {
 	t.Helper()
-	w := &world{t: t, url: e(t), clock: storetest.NewClock(epoch), account: id.New(id.Account), fraud: &looks{}, ring: keyring.NewMemory(epoch)}
+	w := &world{t: t, url: e(t), clock: storetest.NewClock(epoch), account: id.New(id.Account), fraud: &looks{},
+		ring: keyring.NewMemory(epoch)}
 	if _, _, err := sqlstore.Migrate(t.Context(), w.url); err != nil {
 		t.Fatal(err)
 	}
 	w.store = w.openStore()
 	var err error
-	w.sim, err = simulator.New(simulator.Config{BookPath: filepath.Join(t.TempDir(), "book"), Now: w.clock.Now, Downtime: 3 * time.Hour, DisputeAfter: time.Millisecond})
+	w.sim, err = simulator.New(simulator.Config{BookPath: filepath.Join(t.TempDir(), "book"), Now: w.clock.Now,
+		Downtime: 3 * time.Hour, DisputeAfter: time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,7 +195,8 @@ func (w *world) restart() *coordinator.Local {
 		w.faulty = &storetest.Faulty{Store: next, Fail: w.faulty.Fail}
 	}
 	w.c = coordinator.New(coordinator.Config{Payments: w.faulty, Links: w.store, Connectors: []issuer.Connector{w.wire},
-		Fraud: w.fraud, FraudBudget: w.fraud.budget, Ring: w.ring, LinkURL: w.links.URL, Now: w.clock.Now, Log: slog.New(slog.NewTextHandler(&w.logs, nil))})
+		Fraud: w.fraud, FraudBudget: w.fraud.budget, Ring: w.ring, LinkURL: w.links.URL, Now: w.clock.Now,
+		Log: slog.New(slog.NewTextHandler(&w.logs, nil))})
 	return w.c
 }
 
@@ -239,7 +242,8 @@ func (w *world) linkOf(account string, options ...linkOption) link.Link {
 	w.t.Helper()
 	day := int64(24 * 3600)
 	r := link.CreateRequest{Account: account, Mode: link.Test, Payee: "Ada's shop", Amount: "12.50", Currency: "EUR", ExpiresInSeconds: &day,
-		Methods: []link.Method{{ID: "pm_1", Type: "card", Issuer: simulator.Name, Currencies: w.sim.Capabilities().Currencies, Enabled: true, MinMinor: 1, MaxMinor: 99_999_999, Test: true}}}
+		Methods: []link.Method{{ID: "pm_1", Type: "card", Issuer: simulator.Name, Currencies: w.sim.Capabilities().Currencies,
+			Enabled: true, MinMinor: 1, MaxMinor: 99_999_999, Test: true}}}
 	for _, o := range options {
 		o(&r)
 	}
@@ -392,7 +396,8 @@ func compareOne(p payment.Payment, h held, say func(payment.Payment, string, ...
 		return
 	}
 	if h.approved != p.AuthorizedMinor || h.captured != p.CapturedMinor || h.reversed != 0 {
-		say(p, "ours %d captured %d, the issuer's %d captured %d reversed %d", p.AuthorizedMinor, p.CapturedMinor, h.approved, h.captured, h.reversed)
+		say(p, "ours %d captured %d, the issuer's %d captured %d reversed %d", p.AuthorizedMinor, p.CapturedMinor, h.approved,
+			h.captured, h.reversed)
 	}
 	refunds := 0
 	for _, r := range p.Refunds {

@@ -89,7 +89,8 @@ func From(err error) *Error {
 	if errors.As(err, &e) {
 		return e
 	}
-	return &Error{Kind: KindInternal, Code: "internal", Detail: "Something went wrong on our side. The request id helps us find it.", Cause: err}
+	return &Error{Kind: KindInternal, Code: "internal", Detail: "Something went wrong on our side. The request id helps us find it.",
+		Cause: err}
 }
 
 // KindOf returns the kind of From(err), and KindNone for nil.

@@ -44,7 +44,8 @@ func TestMatch(t *testing.T) {
 }
 
 func TestFor(t *testing.T) {
-	for tag, want := range map[string]string{"": "en", "de": "de", "de-CH": "de-CH", "de-LU": "de", "zh": "en", "no such": "en", "EN-gb": "en-GB"} {
+	for tag, want := range map[string]string{"": "en", "de": "de", "de-CH": "de-CH", "de-LU": "de", "zh": "en", "no such": "en",
+		"EN-gb": "en-GB"} {
 		if p := For(tag); p.Locale() != want {
 			t.Errorf("For(%q) is %s, want %s", tag, p.Locale(), want)
 		}
@@ -96,7 +97,8 @@ func TestMessages(t *testing.T) {
 	})
 	for got, want := range map[string]string{
 		p.T("x.plain"): "Zahlungen",
-		p.T("x.sent", "Payee", "Blue {{.Sum}}", "Sum", money.Of(125050, "EUR"), "At", at, "Count", 1200): "Blue {{.Sum}} hat 1.250,50\u00a0€ am 24. November 2026, 15:04 UTC bekommen, 1.200 Mal.",
+		p.T("x.sent", "Payee", "Blue {{.Sum}}", "Sum", money.Of(125050, "EUR"), "At", at, "Count",
+			1200): "Blue {{.Sum}} hat 1.250,50\u00a0€ am 24. November 2026, 15:04 UTC bekommen, 1.200 Mal.",
 		p.N("x.count", 1):                            "1 Zahlung",
 		p.N("x.count", 1234, "Payee", "Ada"):         "1.234 Zahlungen an Ada",
 		p.N("x.count", 0, "Payee", "متجر"):           "0 Zahlungen an \u2068متجر\u2069",
@@ -113,7 +115,8 @@ func TestMessages(t *testing.T) {
 
 func TestPluralCategories(t *testing.T) {
 	for lang, want := range map[string]map[int]plural.Form{
-		"ar": {0: plural.Zero, 1: plural.One, 2: plural.Two, 3: plural.Few, 10: plural.Few, 11: plural.Many, 99: plural.Many, 100: plural.Other, 103: plural.Few, -2: plural.Two},
+		"ar": {0: plural.Zero, 1: plural.One, 2: plural.Two, 3: plural.Few, 10: plural.Few, 11: plural.Many, 99: plural.Many,
+			100: plural.Other, 103: plural.Few, -2: plural.Two},
 		"fr": {0: plural.One, 1: plural.One, 2: plural.Other},
 		"en": {0: plural.Other, 1: plural.One, 2: plural.Other, 10_000_001: plural.Other},
 		"ja": {0: plural.Other, 1: plural.Other},
@@ -127,7 +130,8 @@ func TestPluralCategories(t *testing.T) {
 }
 
 func TestBadCatalogues(t *testing.T) {
-	for _, raw := range []string{`1`, `{}`, `{"one": "x"}`, `{"several": "x", "other": "y"}`, `"{{.}}"`, `"{{ .Name }}"`, `"{{.Name"`, `"}}"`, `"{{if .A}}"`} {
+	for _, raw := range []string{`1`, `{}`, `{"one": "x"}`, `{"several": "x", "other": "y"}`, `"{{.}}"`, `"{{ .Name }}"`, `"{{.Name"`,
+		`"}}"`, `"{{if .A}}"`} {
 		if _, err := parse([]byte(raw)); err == nil {
 			t.Errorf("%s was taken for a message", raw)
 		}
@@ -173,7 +177,8 @@ func TestPercent(t *testing.T) {
 		want        string
 	}{
 		{0, 0, "0%"}, {5, 0, "0%"}, {0, 7, "0%"}, {1, 3, "33.3%"}, {2, 3, "66.7%"}, {1, 2000, "0.1%"}, {1, 2001, "0%"}, {7, 7, "100%"},
-		{-1, 3, "-33.3%"}, {-1, 200, "-0.5%"}, {3, 2, "150%"}, {math.MaxInt64, math.MaxInt64, "100%"}, {math.MaxInt64 / 4, math.MaxInt64, "25%"}, {-1, -4, "25%"},
+		{-1, 3, "-33.3%"}, {-1, 200, "-0.5%"}, {3, 2, "150%"}, {math.MaxInt64, math.MaxInt64, "100%"},
+		{math.MaxInt64 / 4, math.MaxInt64, "25%"}, {-1, -4, "25%"},
 	} {
 		if got := p.Percent(c.part, c.whole); got != c.want {
 			t.Errorf("Percent(%d, %d) is %s, want %s", c.part, c.whole, got, c.want)

@@ -69,7 +69,8 @@ func TestRoundTrip(t *testing.T) {
 
 func TestOneSpelling(t *testing.T) {
 	s := id.FromBytes(id.Payment, [16]byte{1, 2, 3, 15: 255})
-	bad := []string{"", "_", "pay", "pay_", s[4:], strings.ToUpper(s), "pay_" + strings.ToUpper(s[4:]), s + "0", s[:len(s)-1], " " + s, s + "\n",
+	bad := []string{"", "_", "pay", "pay_", s[4:], strings.ToUpper(s), "pay_" + strings.ToUpper(s[4:]), s + "0", s[:len(s)-1],
+		" " + s, s + "\n",
 		"pay__" + s[5:], "pay-" + s[4:], s[:10] + "i" + s[11:], s[:10] + "l" + s[11:], s[:10] + "o" + s[11:], s[:10] + "u" + s[11:],
 		s[:10] + "é" + s[12:], s[:10] + "\n" + s[11:], s[:10] + "\r\n" + s[12:]}
 	for _, x := range bad {

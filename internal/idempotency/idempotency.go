@@ -53,7 +53,8 @@ type Ticket struct {
 
 // NewTicket returns a ticket that renders an answer of the shape with render and seals it with
 // seal under the record's key.
-func NewTicket(r Record, shape string, render func(shape string, object any) ([]byte, error), seal func(plain, associated []byte) ([]byte, error)) *Ticket {
+func NewTicket(r Record, shape string, render func(shape string, object any) ([]byte, error),
+	seal func(plain, associated []byte) ([]byte, error)) *Ticket {
 	t := &Ticket{Record: r, Shape: shape}
 	t.Render = func(object any) ([]byte, error) {
 		plain, err := render(shape, object)

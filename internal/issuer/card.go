@@ -54,7 +54,8 @@ func NewCard(number string, expMonth, expYear int, cvc, name string, now time.Ti
 		expYear += 2000
 	}
 	if expYear < 2000 || expYear > now.Year()+MaxYearsAhead {
-		return Card{}, fault.Invalid("card.expYear", "card_expiry_invalid", "The year of expiry is at most %d years ahead, and not before 2000. Check the year on the card.", MaxYearsAhead)
+		return Card{}, fault.Invalid("card.expYear", "card_expiry_invalid",
+			"The year of expiry is at most %d years ahead, and not before 2000. Check the year on the card.", MaxYearsAhead)
 	}
 	// A card is valid to the end of its month in the last time zone.
 	if end := time.Date(expYear, time.Month(expMonth)+1, 1, 12, 0, 0, 0, time.UTC); !now.Before(end) {

@@ -53,7 +53,8 @@ const (
 )
 
 // Purposes lists all purposes.
-var Purposes = []Purpose{LinkSign, LinkSeal, SessionSign, WebhookSign, StoreSeal, AnswerSeal, WebhookSeal, CardSeal, MailSeal, ReceiptSign, MACKey, CardMAC, PuzzleMAC}
+var Purposes = []Purpose{LinkSign, LinkSeal, SessionSign, WebhookSign, StoreSeal, AnswerSeal, WebhookSeal, CardSeal, MailSeal,
+	ReceiptSign, MACKey, CardMAC, PuzzleMAC}
 
 // Limits.
 const (

@@ -71,7 +71,8 @@ func TestSignSealMAC(t *testing.T) {
 	if _, err := r.Unseal(LinkSeal, sealed, []byte("row 1")); err == nil {
 		t.Error("unsealed for another purpose")
 	}
-	if !bytes.Equal(r.MAC(MACKey, []byte("a")), r.MAC(MACKey, []byte("a"))) || bytes.Equal(r.MAC(MACKey, []byte("a")), r.MAC(MACKey, []byte("b"))) {
+	if !bytes.Equal(r.MAC(MACKey, []byte("a")), r.MAC(MACKey, []byte("a"))) ||
+		bytes.Equal(r.MAC(MACKey, []byte("a")), r.MAC(MACKey, []byte("b"))) {
 		t.Error("MAC is no function of the message")
 	}
 	if s := fmt.Sprintf("%v %+v %#v %v", r, r, r, r.Signer(LinkSign)); s != "[keyring] [keyring] [keyring] [signer]" {
@@ -300,13 +301,15 @@ func TestJWKS(t *testing.T) {
 		t.Fatalf("%s: %v", r.JWKS(), err)
 	}
 	for _, k := range set["keys"] {
-		if k["kty"] != "OKP" || k["crv"] != "Ed25519" || k["alg"] != "EdDSA" || k["use"] != "sig" || len(k["kid"]) != 8 || k["d"] != "" || k["paylink:purpose"] == "" || len(k) != 7 {
+		if k["kty"] != "OKP" || k["crv"] != "Ed25519" || k["alg"] != "EdDSA" || k["use"] != "sig" || len(k["kid"]) != 8 ||
+			k["d"] != "" || k["paylink:purpose"] == "" || len(k) != 7 {
 			t.Errorf("key %v", k)
 		}
 	}
 	k := string(r.JWKS()[len(`{"keys":[`) : len(r.JWKS())-2])
 	first, _, _ := strings.Cut(k, "},{")
-	for _, bad := range []string{"", "[]", `{"keys":[` + first + `},` + first + `}]}`, strings.Replace(string(r.JWKS()), `"kid":"`, `"kid":"x`, 1)} {
+	for _, bad := range []string{"", "[]", `{"keys":[` + first + `},` + first + `}]}`,
+		strings.Replace(string(r.JWKS()), `"kid":"`, `"kid":"x`, 1)} {
 		if _, err := ParseJWKS([]byte(bad)); err == nil {
 			t.Errorf("accepted %.60s", bad)
 		}

@@ -128,7 +128,8 @@ func Post(id string, kind Kind, held Transfer, minor int64) Transfer {
 // Release returns the transfer that releases held. Phase is Voided by a decision, Expired by
 // time.
 func Release(id string, phase Phase, held Transfer) Transfer {
-	return Transfer{ID: id, Kind: KindRelease, Phase: phase, Resolves: held.ID, Held: held.Minor(), Currency: held.Currency, Entries: held.Entries}
+	return Transfer{ID: id, Kind: KindRelease, Phase: phase, Resolves: held.ID, Held: held.Minor(), Currency: held.Currency,
+		Entries: held.Entries}
 }
 
 // Minor returns the sum of the debits, in minor units.

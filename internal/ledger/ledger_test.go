@@ -155,8 +155,9 @@ func TestI5ResolvedAtMostOnce(t *testing.T) {
 	if _, err := sheet(t, held, ledger.Post("c", ledger.KindCapture, held, 1251)); err == nil {
 		t.Error("I2: more is posted than was held")
 	}
-	if _, err := sheet(t, ledger.Capture("c", account, bank, eur(5)), ledger.Release("v", ledger.Voided, ledger.Transfer{ID: "c", Currency: "EUR",
-		Entries: held.Entries})); err == nil {
+	if _, err := sheet(t, ledger.Capture("c", account, bank, eur(5)),
+		ledger.Release("v", ledger.Voided, ledger.Transfer{ID: "c", Currency: "EUR",
+			Entries: held.Entries})); err == nil {
 		t.Error("what was posted is voided")
 	}
 	misstated := ledger.Post("c", ledger.KindCapture, held, 1000)
@@ -214,7 +215,8 @@ func TestI1BalancesEqualTheNaiveFold(t *testing.T) {
 		}
 		for i := range rapid.IntRange(1, 40).Draw(t, "steps") {
 			id := fmt.Sprint("t", i)
-			amount := money.Of(rapid.Int64Range(1, money.MaxMinor).Draw(t, "minor"), rapid.SampledFrom([]money.Currency{"EUR", "JPY"}).Draw(t, "currency"))
+			amount := money.Of(rapid.Int64Range(1, money.MaxMinor).Draw(t, "minor"),
+				rapid.SampledFrom([]money.Currency{"EUR", "JPY"}).Draw(t, "currency"))
 			step := rapid.IntRange(0, 4).Draw(t, "step")
 			if step > 2 && len(open) == 0 {
 				step = 0
@@ -237,7 +239,8 @@ func TestI1BalancesEqualTheNaiveFold(t *testing.T) {
 				case step == 4:
 					take(ledger.Release(id, rapid.SampledFrom([]ledger.Phase{ledger.Voided, ledger.Expired}).Draw(t, "phase"), held))
 				default:
-					take(ledger.Post(id, map[ledger.Kind]ledger.Kind{ledger.KindRefund: ledger.KindRefund, ledger.KindAuthorise: ledger.KindCapture}[held.Kind], held, part))
+					take(ledger.Post(id, map[ledger.Kind]ledger.Kind{ledger.KindRefund: ledger.KindRefund,
+						ledger.KindAuthorise: ledger.KindCapture}[held.Kind], held, part))
 				}
 				if err := s.Apply(account, ledger.Release(id+"-again", ledger.Voided, held)); err == nil {
 					t.Fatal("I5: resolved twice")

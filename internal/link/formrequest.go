@@ -30,7 +30,8 @@ func cutID(s string) (prefix, body string, ok bool) { return strings.Cut(s, "_")
 
 // form checks the whole request and returns the form, without id and revision.
 func (r FormRequest) form(now time.Time) (Form, error) {
-	f := Form{Account: r.Account, Mode: r.Mode, Name: strings.TrimSpace(r.Name), Payee: r.Payee, PaymentMethod: r.PaymentMethod, Realm: r.Realm,
+	f := Form{Account: r.Account, Mode: r.Mode, Name: strings.TrimSpace(r.Name), Payee: r.Payee, PaymentMethod: r.PaymentMethod,
+		Realm:       r.Realm,
 		Description: r.Description, Button: strings.TrimSpace(r.Button), RedirectURL: r.RedirectURL, Disabled: r.Disabled, UpdatedAt: now}
 	if f.Name == "" {
 		return f, fault.Invalid("name", "name_missing", "A form has a name, by which you will know it.")
@@ -85,8 +86,10 @@ func (r FormRequest) wishes() ([]CreateRequest, error) {
 	if r.LinkLifeSeconds != nil {
 		life = *r.LinkLifeSeconds
 	}
-	w := CreateRequest{Account: r.Account, Mode: r.Mode, Payee: r.Payee, Methods: r.Methods, Currency: r.Currency, PaymentMethod: r.PaymentMethod,
-		Realm: r.Realm, Description: r.Description, RedirectURL: r.RedirectURL, Capture: r.Capture, LatePolicy: r.LatePolicy, ExpiresInSeconds: &life}
+	w := CreateRequest{Account: r.Account, Mode: r.Mode, Payee: r.Payee, Methods: r.Methods, Currency: r.Currency,
+		PaymentMethod: r.PaymentMethod,
+		Realm:         r.Realm, Description: r.Description, RedirectURL: r.RedirectURL, Capture: r.Capture, LatePolicy: r.LatePolicy,
+		ExpiresInSeconds: &life}
 	if len(r.Amounts) == 0 {
 		w.Amount, w.MinAmount, w.MaxAmount = r.Amount, r.MinAmount, r.MaxAmount
 		return []CreateRequest{w}, nil
@@ -219,8 +222,9 @@ func (f Form) wish(r FormLinkRequest) (CreateRequest, Shown, error) {
 		return CreateRequest{}, shown, err
 	}
 	one := int64(1)
-	w := CreateRequest{Account: f.Account, Mode: f.Mode, Payee: r.Payee, Methods: r.Methods, Currency: string(f.Currency), PaymentMethod: f.PaymentMethod,
-		Realm: f.Realm, Description: f.Description, RedirectURL: f.RedirectURL, Capture: f.Capture, LatePolicy: f.LatePolicy,
+	w := CreateRequest{Account: f.Account, Mode: f.Mode, Payee: r.Payee, Methods: r.Methods, Currency: string(f.Currency),
+		PaymentMethod: f.PaymentMethod,
+		Realm:         f.Realm, Description: f.Description, RedirectURL: f.RedirectURL, Capture: f.Capture, LatePolicy: f.LatePolicy,
 		ExpiresInSeconds: &f.LifeSeconds, MaxUses: &one, Metadata: map[string]string{formKey: f.ID}}
 	amount, err := f.amount(r.Amount)
 	if err != nil {
@@ -279,9 +283,11 @@ func (f Form) amount(s string) (money.Amount, error) {
 	case !f.Typed() && !slices.Contains(f.Amounts, a.Minor):
 		return a, fault.Invalid("amount", "amount_mismatch", "Choose one of the amounts that the form offers.")
 	case f.Typed() && a.Minor < f.MinMinor:
-		return a, fault.Invalid("amount", "amount_too_small", "The amount must be at least %s %s.", f.Currency, money.Of(f.MinMinor, f.Currency).Decimal())
+		return a, fault.Invalid("amount", "amount_too_small", "The amount must be at least %s %s.", f.Currency,
+			money.Of(f.MinMinor, f.Currency).Decimal())
 	case f.Typed() && a.Minor > f.MaxMinor:
-		return a, fault.Invalid("amount", "amount_too_large", "The amount must be at most %s %s.", f.Currency, money.Of(f.MaxMinor, f.Currency).Decimal())
+		return a, fault.Invalid("amount", "amount_too_large", "The amount must be at most %s %s.", f.Currency,
+			money.Of(f.MaxMinor, f.Currency).Decimal())
 	}
 	return a, nil
 }

@@ -117,7 +117,8 @@ type State struct {
 
 // State returns the link's state.
 func (l Link) State() State {
-	return State{Uses: l.Uses, Reserved: l.Reserved, LastPayment: l.LastPayment, CanceledAt: l.CanceledAt, ExpiredAt: l.ExpiredAt, PaidAt: l.PaidAt}
+	return State{Uses: l.Uses, Reserved: l.Reserved, LastPayment: l.LastPayment, CanceledAt: l.CanceledAt, ExpiredAt: l.ExpiredAt,
+		PaidAt: l.PaidAt}
 }
 
 // With returns the link with that state.

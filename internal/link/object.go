@@ -146,8 +146,9 @@ func (f Form) Status() string {
 
 // FormObject returns the form as the API shows it.
 func FormObject(f Form, url string) any {
-	o := formObject{ID: f.ID, Object: "form", URL: url, Name: f.Name, Status: f.Status(), Currency: f.Currency, PaymentMethod: nullable(f.PaymentMethod),
-		Realm: nullable(f.Realm), Description: nullable(f.Description), Fields: []formField{}, Button: nullable(f.Button), Look: f.Look,
+	o := formObject{ID: f.ID, Object: "form", URL: url, Name: f.Name, Status: f.Status(), Currency: f.Currency,
+		PaymentMethod: nullable(f.PaymentMethod),
+		Realm:         nullable(f.Realm), Description: nullable(f.Description), Fields: []formField{}, Button: nullable(f.Button), Look: f.Look,
 		Origins: append([]string{}, f.Origins...), RedirectURL: nullable(f.RedirectURL), LinkLifeSeconds: f.LifeSeconds, Capture: f.Capture,
 		LatePolicy: f.LatePolicy, Disabled: f.Disabled, Mode: f.Mode, Revision: f.Revision, CreatedAt: FormatTime(f.CreatedAt),
 		UpdatedAt: FormatTime(f.UpdatedAt), Links: map[string]string{"self": "/api/forms/" + f.ID, "url": url}}

@@ -152,7 +152,8 @@ func (r CreateRequest) method(c money.Currency) (Method, error) {
 		return (byID && m.ID != r.PaymentMethod) || (!byID && r.PaymentMethod != "" && m.Type != r.PaymentMethod)
 	})
 	if len(asked) == 0 && (byID || (r.PaymentMethod != "" && r.PaymentMethod != "card")) {
-		return Method{}, fault.Invalid(param, "payment_method_unknown", "The account has no payment method %q. Give \"card\", or the id of one of its payment methods.", clip(r.PaymentMethod))
+		return Method{}, fault.Invalid(param, "payment_method_unknown",
+			"The account has no payment method %q. Give \"card\", or the id of one of its payment methods.", clip(r.PaymentMethod))
 	}
 	enabled := slices.DeleteFunc(asked, func(m Method) bool { return !m.Enabled })
 	if len(enabled) == 0 {
@@ -175,7 +176,8 @@ func (r CreateRequest) method(c money.Currency) (Method, error) {
 		}
 	}
 	slices.Sort(known)
-	return Method{}, fault.Invalid("currency", "currency_not_enabled", "%s is not enabled for the account's payment methods. Enabled: %s.", c, strings.Join(slices.Compact(known), ", "))
+	return Method{}, fault.Invalid("currency", "currency_not_enabled",
+		"%s is not enabled for the account's payment methods. Enabled: %s.", c, strings.Join(slices.Compact(known), ", "))
 }
 
 // dated reads date and expiry.
@@ -257,7 +259,8 @@ func checkMetadata(m map[string]string) error {
 	total := 0
 	for _, key := range slices.Sorted(maps.Keys(m)) {
 		if key == "" || text("", key, MaxMetadataKeyChars, "") != nil {
-			return fault.Invalid("metadata", "metadata_invalid", "A key of the metadata has 1 to %d characters of printable text.", MaxMetadataKeyChars)
+			return fault.Invalid("metadata", "metadata_invalid", "A key of the metadata has 1 to %d characters of printable text.",
+				MaxMetadataKeyChars)
 		}
 		if text("", m[key], MaxMetadataValueChars, "\n\t") != nil {
 			return fault.Invalid("metadata."+key, "metadata_invalid", "A value of the metadata has at most %d characters of printable text.", MaxMetadataValueChars)

@@ -36,7 +36,8 @@ func TestTokenRoundTrip(t *testing.T) {
 	for _, c := range []Claims{
 		someClaims(),
 		{Link: "lnk_" + strings.Repeat("0", 26), Account: "acct_" + strings.Repeat("0", 26), ExpiresAt: time.Unix(0, 0).UTC(), Mode: Test},
-		{Link: "lnk_7zzzzzzzzzzzzzzzzzzzzzzzzw", Account: id.New(id.Account), Bucket: 65535, ExpiresAt: time.Unix(maxUint40, 0).UTC(), Mode: Live},
+		{Link: "lnk_7zzzzzzzzzzzzzzzzzzzzzzzzw", Account: id.New(id.Account), Bucket: 65535, ExpiresAt: time.Unix(maxUint40, 0).UTC(),
+			Mode: Live},
 	} {
 		if !id.Valid(id.Link, c.Link) {
 			c.Link = id.FromBytes(id.Link, [16]byte(bytes.Repeat([]byte{255}, 16)))
@@ -220,7 +221,8 @@ func writeVectors(t *testing.T) {
 	}
 	f.JWKS = ring.JWKS()
 	for i, mode := range []string{Test, Live, Test} {
-		v := vector{Link: id.New(id.Link), Account: id.New(id.Account), Bucket: uint16(i * 777), ExpiresAt: t0.Unix() + int64(i)*86400, Mode: mode} //nolint:gosec // i is 0 to 2
+		v := vector{Link: id.New(id.Link), Account: id.New(id.Account), Bucket: uint16(i * 777), ExpiresAt: t0.Unix() + int64(i)*86400,
+			Mode: mode} //nolint:gosec // i is 0 to 2
 		v.Token = Mint(ring, v.claims())
 		raw, err := tokenEncoding.DecodeString(v.Token)
 		if err != nil {
@@ -288,7 +290,8 @@ func TestTokenVectors(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		body := bytes.Join([][]byte{head, kid["link-seal"], nonce, aead.Seal(nil, nonce, claims, append([]byte("paylink link token: seal\x00"), head...))}, nil)
+		body := bytes.Join([][]byte{head, kid["link-seal"], nonce, aead.Seal(nil, nonce, claims,
+			append([]byte("paylink link token: seal\x00"), head...))}, nil)
 		sig := ed25519.Sign(ed25519.NewKeyFromSeed(secret["link-sign"]), append([]byte("paylink link token: sign\x00"), body...))
 		if got := base64.RawURLEncoding.EncodeToString(append(body, sig...)); got != v.Token {
 			t.Errorf("built %s, want %s", got, v.Token)

@@ -61,7 +61,8 @@ var (
 
 // NewVerifier returns a verifier.
 func NewVerifier(c VerifierConfig) *LocalVerifier {
-	return &LocalVerifier{keys: c.Ring, opener: Opener{c.Ring}, links: c.Store, forms: c.Forms, public: strings.TrimRight(c.PublicURL, "/"), now: c.Now}
+	return &LocalVerifier{keys: c.Ring, opener: Opener{c.Ring}, links: c.Store, forms: c.Forms,
+		public: strings.TrimRight(c.PublicURL, "/"), now: c.Now}
 }
 
 // Open verifies first, so only a genuine token reaches the store. A link that the store does

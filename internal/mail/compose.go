@@ -157,14 +157,16 @@ func unlinked(word string, domain func(string) bool) string {
 		return word
 	}
 	rest := word[at+len(host):] // its last dot ends the sentence
-	return head + strings.ReplaceAll(host, ".", "[.]") + strings.ReplaceAll(strings.TrimSuffix(rest, "."), ".", "[.]") + rest[len(strings.TrimSuffix(rest, ".")):]
+	return head + strings.ReplaceAll(host, ".", "[.]") + strings.ReplaceAll(strings.TrimSuffix(rest, "."), ".",
+		"[.]") + rest[len(strings.TrimSuffix(rest, ".")):]
 }
 
 // mayBeDomain reports whether a word may be the name of a host: its last part is letters. The
 // brackets do not hurt free text, but would hurt names such as ada.lovelace.
 func mayBeDomain(word string) bool {
 	last := word[strings.LastIndexByte(word, '.')+1:]
-	return utf8.RuneCountInString(last) > 1 && !strings.ContainsFunc(last, func(c rune) bool { return !unicode.IsLetter(c) && !unicode.IsMark(c) && c != '-' })
+	return utf8.RuneCountInString(last) > 1 && !strings.ContainsFunc(last,
+		func(c rune) bool { return !unicode.IsLetter(c) && !unicode.IsMark(c) && c != '-' })
 }
 
 // isDomain reports whether a word ends as the names of public hosts do, or begins with www.
@@ -218,17 +220,21 @@ func writePayer(p *i18n.Printer, kind string, f Facts) content {
 	details := rows(row{p.T("mail.row.description"), f.Description}, row{p.T("mail.row.reference"), f.Reference})
 	switch kind {
 	case Receipt:
-		return content{Subject: p.T("mail.receipt.subject", "Payee", f.Payee, "Amount", f.Amount), Lead: p.T("mail.receipt.lead", "Payee", f.Payee),
-			Rows: append(rows(row{p.T("mail.row.amount"), p.Amount(f.Amount)}, row{p.T("mail.row.payee"), f.Payee}, row{p.T("mail.row.date"), p.DateTime(f.At)},
+		return content{Subject: p.T("mail.receipt.subject", "Payee", f.Payee, "Amount", f.Amount),
+			Lead: p.T("mail.receipt.lead", "Payee", f.Payee),
+			Rows: append(rows(row{p.T("mail.row.amount"), p.Amount(f.Amount)}, row{p.T("mail.row.payee"), f.Payee},
+				row{p.T("mail.row.date"), p.DateTime(f.At)},
 				row{p.T("mail.row.card"), f.Card}, row{p.T("mail.row.payment"), f.Payment}), details...),
 			Button: p.T("mail.receipt.button"), Note: p.T("mail.receipt.note"), Why: p.T("mail.why.payer", "Payee", f.Payee)}
 	case Refund:
-		return content{Subject: p.T("mail.refund.subject", "Payee", f.Payee, "Amount", f.Amount), Lead: p.T("mail.refund.lead", "Payee", f.Payee, "Amount", f.Amount),
+		return content{Subject: p.T("mail.refund.subject", "Payee", f.Payee, "Amount", f.Amount),
+			Lead: p.T("mail.refund.lead", "Payee", f.Payee, "Amount", f.Amount),
 			Rows: append(rows(row{p.T("mail.row.refunded"), p.Amount(f.Amount)}, row{p.T("mail.row.date"), p.DateTime(f.At)},
 				row{p.T("mail.row.card"), f.Card}, row{p.T("mail.row.payment"), f.Payment}), details...),
 			Button: p.T("mail.receipt.button"), Note: p.T("mail.receipt.note"), Why: p.T("mail.why.payer", "Payee", f.Payee)}
 	}
-	c := content{Lead: p.T("mail.link.lead", "Payee", f.Payee), Note: p.T("mail.link.note", "Site", f.Site), Why: p.T("mail.why.link", "Payee", f.Payee)}
+	c := content{Lead: p.T("mail.link.lead", "Payee", f.Payee), Note: p.T("mail.link.note", "Site", f.Site),
+		Why: p.T("mail.why.link", "Payee", f.Payee)}
 	if f.Amount.Zero() { // the payer chooses
 		c.Subject, c.Button = p.T("mail.link.subject_open", "Payee", f.Payee), p.T("mail.link.button_open")
 	} else {
@@ -268,7 +274,8 @@ func writeMerchant(p *i18n.Printer, kind string, f Facts) content {
 func writeDesk(p *i18n.Printer, kind string, f Facts) content {
 	c := content{Why: p.T("mail.why.user", "Site", f.Site)}
 	if !f.Several {
-		c.Rows = rows(row{p.T("mail.row.amount"), p.Amount(f.Amount)}, row{p.T("mail.row.card"), f.Card}, row{p.T("mail.row.description"), f.Description},
+		c.Rows = rows(row{p.T("mail.row.amount"), p.Amount(f.Amount)}, row{p.T("mail.row.card"), f.Card},
+			row{p.T("mail.row.description"), f.Description},
 			row{p.T("mail.row.reference"), f.Reference}, row{p.T("mail.row.payment"), f.Payment})
 	}
 	switch {

@@ -124,7 +124,8 @@ func TestMailedInvitationProvesTheAddress(t *testing.T) {
 	if invited.URL != "" || len(sent) != 1 || sent[0].Data["inviter"] != "ada" || sent[0].Lang != "fr" {
 		t.Fatalf("%+v %+v", invited, sent)
 	}
-	up, err := w.SignUp(t.Context(), merchant.SignUpRequest{Username: "bob", Email: "bob@example.com", Password: password, Invitation: tokenOf(sent[0].Data["url"])}, nil)
+	up, err := w.SignUp(t.Context(), merchant.SignUpRequest{Username: "bob", Email: "bob@example.com", Password: password,
+		Invitation: tokenOf(sent[0].Data["url"])}, nil)
 	w.good(err)
 	if !up.User.ConfirmedAt.Equal(t0) || len(w.mails("bob@example.com", mail.Confirm)) != 0 {
 		t.Errorf("%+v", up.User)

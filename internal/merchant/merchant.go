@@ -307,8 +307,10 @@ func New(c Config) *Local {
 		c.SignUp = Open
 	}
 	return &Local{
-		users: c.Users, keys: c.Keys, sessions: c.Sessions, clocks: c.Clocks, access: c.Access, signUp: c.SignUp, mails: c.Mails, ring: c.Ring, connectors: c.Connectors,
-		public: c.PublicURL, now: c.Now, log: c.Log, hasher: newHasher(), passkeys: relyingParty(c.PublicURL), resets: make(chan resetWish, maxResets),
+		users: c.Users, keys: c.Keys, sessions: c.Sessions, clocks: c.Clocks, access: c.Access, signUp: c.SignUp, mails: c.Mails,
+		ring: c.Ring, connectors: c.Connectors,
+		public: c.PublicURL, now: c.Now, log: c.Log, hasher: newHasher(), passkeys: relyingParty(c.PublicURL),
+		resets:  make(chan resetWish, maxResets),
 		touched: make(map[string]time.Time), seen: make(map[string]time.Time),
 	}
 }

@@ -132,7 +132,8 @@ func (l *Local) sealCredentials(at, account, method string, c map[string]string)
 	}
 	for k, v := range c {
 		if k == "" || len(k) > maxCredentialKeyBytes || len(v) > maxCredentialValueBytes {
-			return nil, fault.Invalid(at+"credentials", "too_long", "A credential has a name of 1 to %d bytes and a value of at most %d.", maxCredentialKeyBytes, maxCredentialValueBytes)
+			return nil, fault.Invalid(at+"credentials", "too_long", "A credential has a name of 1 to %d bytes and a value of at most %d.",
+				maxCredentialKeyBytes, maxCredentialValueBytes)
 		}
 	}
 	if len(c) == 0 {

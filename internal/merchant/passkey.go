@@ -27,7 +27,8 @@ const maxAnswerBytes = 16 << 10 // of an authenticator
 
 var (
 	// ErrPasskey does not say what is wrong with an authenticator's answer.
-	ErrPasskey error = fault.New(fault.KindUnauthenticated, "passkey_invalid", "This passkey is not known here, or its answer came too late. Try again, or sign in with the password.")
+	ErrPasskey error = fault.New(fault.KindUnauthenticated, "passkey_invalid",
+		"This passkey is not known here, or its answer came too late. Try again, or sign in with the password.")
 
 	errNoPasskeys = fault.New(fault.KindConflict, "passkeys_unavailable", "Passkeys need a public URL with a host name.")
 )
@@ -140,7 +141,8 @@ func (l *Local) AddPasskey(ctx context.Context, user, name, state string, answer
 		return Passkey{}, err
 	}
 	var session webauthn.SessionData
-	if l.passkeys == nil || len(answer) > maxAnswerBytes || l.readState(registerType, state, &session) != nil || string(session.UserID) != user {
+	if l.passkeys == nil || len(answer) > maxAnswerBytes || l.readState(registerType, state, &session) != nil ||
+		string(session.UserID) != user {
 		return Passkey{}, ErrPasskey
 	}
 	parsed, err := protocol.ParseCredentialCreationResponseBytes(answer)
@@ -261,7 +263,8 @@ func (l *Local) SignInPasskey(ctx context.Context, state string, answer []byte, 
 	return SignedIn{}, err
 }
 
-func (l *Local) signInPasskey(ctx context.Context, session webauthn.SessionData, parsed *protocol.ParsedCredentialAssertionData, client Client) (SignedIn, error) {
+func (l *Local) signInPasskey(ctx context.Context, session webauthn.SessionData, parsed *protocol.ParsedCredentialAssertionData,
+	client Client) (SignedIn, error) {
 	var user User
 	var guard Guard
 	var failed error // of the store, which is not a wrong answer

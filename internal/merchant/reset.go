@@ -54,7 +54,8 @@ func (l *Local) setPassword(ctx context.Context, u User, next, lang string) (Cha
 	now := l.time()
 	c := Change{At: now, Password: hash, PasswordUser: u.ID, Revoke: u.ID, Void: KindReset, VoidUser: u.ID, Forget: guessKey(u)}
 	if l.mails {
-		err = l.post(&c, mailTo{kind: mail.PasswordChanged, about: u.ID, email: u.Email, account: u.Account, lang: lang, data: map[string]string{"at": now.Format(time.RFC3339)}})
+		err = l.post(&c, mailTo{kind: mail.PasswordChanged, about: u.ID, email: u.Email, account: u.Account, lang: lang,
+			data: map[string]string{"at": now.Format(time.RFC3339)}})
 	}
 	return c, err
 }
@@ -108,7 +109,8 @@ func (l *Local) mailReset(ctx context.Context, w resetWish) error {
 	t.User, t.Account, t.Email, t.Mailed = u.ID, u.Account, u.Email, true
 	c := Change{At: now, Tokens: []Token{t}, Void: KindReset, VoidUser: u.ID}
 	if err := l.post(&c, mailTo{kind: mail.Reset, about: u.ID, email: u.Email, account: u.Account, lang: w.lang, ends: t.ExpiresAt,
-		data: map[string]string{"url": l.public + "/dashboard/reset?token=" + secret, "minutes": strconv.Itoa(int(ResetLife / time.Minute))}}); err != nil {
+		data: map[string]string{"url": l.public + "/dashboard/reset?token=" + secret,
+			"minutes": strconv.Itoa(int(ResetLife / time.Minute))}}); err != nil {
 		return err
 	}
 	return l.access.Apply(ctx, c)

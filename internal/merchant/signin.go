@@ -18,7 +18,8 @@ import (
 // Faults of signing in that callers may compare with.
 var (
 	// ErrOTPRequired means that the password was right and a code is missing.
-	ErrOTPRequired error = fault.New(fault.KindUnauthenticated, "otp_required", "This user signs in with a code of an authenticator, too: send it as otp.")
+	ErrOTPRequired error = fault.New(fault.KindUnauthenticated, "otp_required",
+		"This user signs in with a code of an authenticator, too: send it as otp.")
 	// ErrOTP does not distinguish a wrong code from one that was used.
 	ErrOTP error = fault.New(fault.KindUnauthenticated, "otp_invalid", "The code is wrong, or was used already.")
 	// ErrProof means that the second step came too late, or after a change of the password.

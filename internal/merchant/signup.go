@@ -48,7 +48,8 @@ func (l *Local) SignUp(ctx context.Context, r SignUpRequest, t *idempotency.Tick
 	if invitation != nil && invitation.Mailed {
 		u.ConfirmedAt = now
 	}
-	a := Account{ID: u.Account, Name: u.Username, Methods: l.defaults(u.Account), Revision: 1, CreatedAt: now, ConfirmedAt: u.ConfirmedAt, TimeZone: r.TimeZone}
+	a := Account{ID: u.Account, Name: u.Username, Methods: l.defaults(u.Account), Revision: 1, CreatedAt: now,
+		ConfirmedAt: u.ConfirmedAt, TimeZone: r.TimeZone}
 	if invitation != nil && invitation.Account != "" {
 		if a, err = l.users.GetAccount(ctx, invitation.Account); err != nil {
 			return SignedUp{}, err
@@ -121,7 +122,8 @@ func (l *Local) Invite(ctx context.Context, r InviteRequest) (Invitation, error)
 		return Invitation{}, fault.NotFound("account")
 	}
 	if account.TestOnly { // nobody has confirmed an address, so we mail no stranger
-		return Invitation{}, fault.New(fault.KindForbidden, "email_unconfirmed", "Confirm your email address before you invite others: open the link that we mailed, or ask for it again in the dashboard.")
+		return Invitation{}, fault.New(fault.KindForbidden, "email_unconfirmed",
+			"Confirm your email address before you invite others: open the link that we mailed, or ask for it again in the dashboard.")
 	}
 	now := l.time()
 	open, err := l.access.Invitations(ctx, r.Account, now, MaxInvitations)
@@ -129,7 +131,8 @@ func (l *Local) Invite(ctx context.Context, r InviteRequest) (Invitation, error)
 		return Invitation{}, err
 	}
 	if len(open) >= MaxInvitations {
-		return Invitation{}, fault.New(fault.KindConflict, "invitation_limit", "An account has at most %d open invitations. Withdraw one first.", MaxInvitations)
+		return Invitation{}, fault.New(fault.KindConflict, "invitation_limit",
+			"An account has at most %d open invitations. Withdraw one first.", MaxInvitations)
 	}
 	return l.invite(ctx, Token{User: u.ID, Account: r.Account, Email: email}, account.Name, r.Lang, now)
 }
@@ -157,7 +160,8 @@ func (l *Local) invite(ctx context.Context, of Token, payee, lang string, now ti
 	out := showInvitation(t, payee)
 	at := l.public + "/dashboard/sign-up?invitation=" + secret
 	if l.mails {
-		if err := l.post(&c, mailTo{kind: mail.Invite, about: t.ID, email: t.Email, account: t.Account, lang: lang, withdraw: t.ID, ends: t.ExpiresAt,
+		if err := l.post(&c, mailTo{kind: mail.Invite, about: t.ID, email: t.Email, account: t.Account, lang: lang, withdraw: t.ID,
+			ends: t.ExpiresAt,
 			data: map[string]string{"url": at, "inviter": payee}}); err != nil {
 			return Invitation{}, err
 		}
@@ -298,7 +302,8 @@ type mailTo struct {
 // post seals a mail into the commit. Its id derives from its subject and time, so it is written
 // once.
 func (l *Local) post(c *Change, m mailTo) error {
-	out, err := mail.Message{ID: mail.NewID(m.about, m.kind, c.At.Format(time.RFC3339Nano)), Account: m.account, To: m.email, Kind: m.kind, Lang: m.lang,
+	out, err := mail.Message{ID: mail.NewID(m.about, m.kind, c.At.Format(time.RFC3339Nano)), Account: m.account, To: m.email,
+		Kind: m.kind, Lang: m.lang,
 		Data: m.data, EndsAt: m.ends, Withdraw: m.withdraw, CreatedAt: c.At}.Seal(l.ring)
 	c.Mails = append(c.Mails, out)
 	return err

@@ -260,12 +260,15 @@ type bench struct {
 const publicURL = "https://pay.example"
 
 func newBench(connectors ...Connector) *bench {
-	s := &shelf{users: map[string]User{}, accounts: map[string]Account{}, keys: map[string]Key{}, sessions: map[string]Session{}, records: map[string]idempotency.Record{}}
+	s := &shelf{users: map[string]User{}, accounts: map[string]Account{}, keys: map[string]Key{}, sessions: map[string]Session{},
+		records: map[string]idempotency.Record{}}
 	if connectors == nil {
-		connectors = []Connector{{"simulator", issuer.Capabilities{Types: []string{"card"}, Currencies: []money.Currency{"EUR", "USD", "JPY"}, Test: true}}}
+		connectors = []Connector{{"simulator", issuer.Capabilities{Types: []string{"card"},
+			Currencies: []money.Currency{"EUR", "USD", "JPY"}, Test: true}}}
 	}
 	b := &bench{store: s, ring: keyring.NewMemory(t0), now: t0}
-	b.Local = New(Config{Users: s, Keys: s, Sessions: s, Access: s, Ring: b.ring, Connectors: connectors, PublicURL: publicURL, Now: func() time.Time { return b.now }})
+	b.Local = New(Config{Users: s, Keys: s, Sessions: s, Access: s, Ring: b.ring, Connectors: connectors, PublicURL: publicURL,
+		Now: func() time.Time { return b.now }})
 	return b
 }
 

@@ -43,7 +43,8 @@ const (
 )
 
 func (r SignUpRequest) user(now time.Time) (User, error) {
-	u := User{ID: id.New(id.User), Account: id.New(id.Account), Username: strings.ToLower(spelling.Pasted(r.Username)), Date: now, CreatedAt: now}
+	u := User{ID: id.New(id.User), Account: id.New(id.Account), Username: strings.ToLower(spelling.Pasted(r.Username)), Date: now,
+		CreatedAt: now}
 	odd := func(c rune) bool { return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyz0123456789._-", c) }
 	if len(u.Username) < MinUsernameBytes || len(u.Username) > MaxUsernameBytes || strings.ContainsFunc(u.Username, odd) {
 		return u, fault.Invalid("username", "username_invalid", "A username has %d to %d of the characters a-z, 0-9, dot, underscore and hyphen.", MinUsernameBytes, MaxUsernameBytes)
@@ -70,7 +71,8 @@ func (r SignUpRequest) user(now time.Time) (User, error) {
 func checkEmail(email string) (string, error) {
 	address, err := spelling.Email(email)
 	if err != nil {
-		return "", fault.Invalid("email", "email_invalid", "An email is a bare address of at most %d bytes, such as a@example.com.", MaxEmailBytes)
+		return "", fault.Invalid("email", "email_invalid", "An email is a bare address of at most %d bytes, such as a@example.com.",
+			MaxEmailBytes)
 	}
 	return strings.ToLower(address), nil
 }
@@ -117,7 +119,8 @@ type claims struct {
 }
 
 func (l *Local) token(s Session, now time.Time) (string, error) {
-	return l.signed(sessionType, sessionAudience, claims{RegisteredClaims: jwt.RegisteredClaims{Subject: s.User, ID: s.ID}, Account: s.Account}, now, s.ExpiresAt)
+	return l.signed(sessionType, sessionAudience, claims{RegisteredClaims: jwt.RegisteredClaims{Subject: s.User, ID: s.ID},
+		Account: s.Account}, now, s.ExpiresAt)
 }
 
 // signed returns a signed statement of one type, for one audience.

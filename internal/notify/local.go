@@ -307,7 +307,8 @@ func (l *Local) park(ctx context.Context, e stream.Event, endpoints []Endpoint, 
 		err := l.Store.RecordDelivery(ctx, Delivery{
 			ID: id.Derive(id.Delivery, e.ID, ep.ID), Account: e.Account, Mode: e.Mode, Endpoint: ep.ID,
 			Event: e.ID, EventType: e.Type, Status: Parked, At: l.Now(),
-			Error: fmt.Sprintf("payload_too_large: the body has %d bytes and a webhook at most %d; read the event at /api/events", size, MaxPayloadBytes),
+			Error: fmt.Sprintf("payload_too_large: the body has %d bytes and a webhook at most %d; read the event at /api/events", size,
+				MaxPayloadBytes),
 		}, nil)
 		if err != nil {
 			return fmt.Errorf("park event %s for %s: %w", e.ID, ep.ID, err)

@@ -211,7 +211,8 @@ func testEndpointsOfAnOwner(t *testing.T, store string) {
 	for range notify.MaxEndpoints {
 		ids = append([]string{w.create(t, account, "link.paid", "link.paid").Endpoint.ID}, ids...)
 	}
-	if _, err := w.Create(ctx, notify.Draft{Account: account, Mode: mode, URL: "https://example.com/17"}, nil); fault.Code(err) != "too_many_endpoints" {
+	if _, err := w.Create(ctx, notify.Draft{Account: account, Mode: mode, URL: "https://example.com/17"},
+		nil); fault.Code(err) != "too_many_endpoints" {
 		t.Errorf("the 17th: %v", err)
 	}
 	if _, err := w.Create(ctx, notify.Draft{Account: account, Mode: "live", URL: hook}, nil); err != nil {
@@ -402,7 +403,8 @@ func testHandleReadsSeldom(t *testing.T, store string) {
 		t.Errorf("%d jobs, %d reads, %v", len(w.jobs), w.store.endpoints, err)
 	}
 	// A change in another process is visible within a second.
-	elsewhere := notify.Endpoint{ID: id.New(id.Endpoint), Account: "acct_c", Mode: mode, URL: hook, SealedSecret: []byte("s"), CreatedAt: start}
+	elsewhere := notify.Endpoint{ID: id.New(id.Endpoint), Account: "acct_c", Mode: mode, URL: hook, SealedSecret: []byte("s"),
+		CreatedAt: start}
 	if err := w.store.CreateEndpoint(ctx, elsewhere, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -530,7 +532,8 @@ func testDisableTellsTheOthersOnce(t *testing.T, store string) {
 }
 
 func TestPublicAddress(t *testing.T) {
-	for _, s := range []string{"8.8.8.8", "1.1.1.1", "93.184.215.14", "172.32.0.1", "100.128.0.1", "2606:4700:4700::1111", "2a00:1450:4001::1"} {
+	for _, s := range []string{"8.8.8.8", "1.1.1.1", "93.184.215.14", "172.32.0.1", "100.128.0.1", "2606:4700:4700::1111",
+		"2a00:1450:4001::1"} {
 		if !notify.PublicAddress(netip.MustParseAddr(s)) {
 			t.Errorf("%s is public", s)
 		}

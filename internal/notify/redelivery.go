@@ -131,7 +131,8 @@ func (l *Local) RedeliverAll(ctx context.Context, account, mode, endpoint string
 		return Redelivery{}, err
 	}
 	if r.Total > MaxRedelivered {
-		return Redelivery{}, fault.New(fault.KindConflict, "redelivery_too_large", "More than %d events match; ask for a shorter time.", MaxRedelivered)
+		return Redelivery{}, fault.New(fault.KindConflict, "redelivery_too_large", "More than %d events match; ask for a shorter time.",
+			MaxRedelivered)
 	}
 	record, err := t.Fill(r, now)
 	if err != nil {

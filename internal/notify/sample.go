@@ -104,7 +104,8 @@ func samplePayment(what string, e Endpoint, now time.Time) any {
 	payment, from := sampleID(id.Payment, e), sampleID(id.Link, e)
 	o := map[string]any{
 		"id": payment, "object": "payment", "link": from, "amount": sampleAmount, "currency": "EUR", "capturedAmount": "0.00",
-		"refundedAmount": "0.00", "refundableAmount": "0.00", "status": what, "card": map[string]string{"brand": "visa", "last4": "4242"}, "issuer": "simulator",
+		"refundedAmount": "0.00", "refundableAmount": "0.00", "status": what,
+		"card": map[string]string{"brand": "visa", "last4": "4242"}, "issuer": "simulator",
 		"payer": map[string]string{"name": "Sam Sample", "email": "sam@example.com"}, "reference": "sample-1", "mode": e.Mode,
 		"createdAt": stamp(now.Add(-time.Minute)), "updatedAt": stamp(now),
 		"links": map[string]string{"self": "/api/payments/" + payment, "link": "/api/links/" + from},
@@ -142,7 +143,8 @@ func sampleFraud(what string, e Endpoint, now time.Time) any {
 		status, review = "succeeded", "approved"
 	}
 	o := samplePayment(status, e, now).(map[string]any) // which it makes
-	risk := map[string]any{"action": "review", "why": "rule", "rule": "frl_sample", "version": 1, "score": sampleScore, "basis": "known", "review": review,
+	risk := map[string]any{"action": "review", "why": "rule", "rule": "frl_sample", "version": 1, "score": sampleScore,
+		"basis": "known", "review": review,
 		"values": []map[string]string{{"name": "card.attempted_1h", "value": "6"}}}
 	if what == "reviewed" {
 		risk["reviewedAt"], risk["reviewedBy"] = stamp(now), sampleID(id.User, e)
@@ -160,8 +162,9 @@ func sampleDispute(what string, e Endpoint, now time.Time) any {
 	payment := sampleID(id.Payment, e)
 	o := map[string]any{
 		"id": sampleID(id.Dispute, e), "object": "dispute", "payment": payment, "amount": sampleAmount, "currency": "EUR", "reason": "fraudulent",
-		"state": "needs_response", "reference": "sample-1", "evidenceDueAt": stamp(now.Add(sampleToReply)), "createdAt": stamp(now.Add(-time.Minute)),
-		"links": map[string]string{"self": "/api/payments/" + payment, "payment": "/api/payments/" + payment},
+		"state": "needs_response", "reference": "sample-1", "evidenceDueAt": stamp(now.Add(sampleToReply)),
+		"createdAt": stamp(now.Add(-time.Minute)),
+		"links":     map[string]string{"self": "/api/payments/" + payment, "payment": "/api/payments/" + payment},
 	}
 	switch what {
 	case "updated":

@@ -55,7 +55,8 @@ func TestPythonSample(t *testing.T) {
 	other := signed(w.now)
 	other[notify.HeaderID] = "evt_2"
 	requests := [][]any{{made.Secret, good, body}, {rolled.Secret, good, body},
-		{rolled.Secret, good, body + " "}, {rolled.Secret, old, body}, {rolled.Secret, other, body}, {"whsec_" + strings.Repeat("A", 32), good, body}}
+		{rolled.Secret, good, body + " "}, {rolled.Secret, old, body}, {rolled.Secret, other, body},
+		{"whsec_" + strings.Repeat("A", 32), good, body}}
 	in, err := json.Marshal(requests)
 	if err != nil {
 		t.Fatal(err)

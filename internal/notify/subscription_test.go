@@ -58,7 +58,8 @@ func testStoredEmptyListIsEveryEvent(t *testing.T, store string) {
 	w, ctx := newWorld(t, store), t.Context()
 	for _, events := range [][]string{nil, {}} {
 		w.made++
-		old := notify.Endpoint{ID: id.New(id.Endpoint), Account: account, Mode: mode, URL: fmt.Sprintf("%s?%d", hook, w.made), Events: events, SealedSecret: []byte("sealed:s"), CreatedAt: start}
+		old := notify.Endpoint{ID: id.New(id.Endpoint), Account: account, Mode: mode, URL: fmt.Sprintf("%s?%d", hook, w.made),
+			Events: events, SealedSecret: []byte("sealed:s"), CreatedAt: start}
 		if err := w.store.CreateEndpoint(ctx, old, nil); err != nil {
 			t.Fatal(err)
 		}
@@ -123,7 +124,8 @@ func testOneURLTwice(t *testing.T, store string) {
 // otherwise.
 func TestOldURLStays(t *testing.T) {
 	w, ctx := newWorld(t, sqltest.File(t)), t.Context()
-	old := notify.Endpoint{ID: id.New(id.Endpoint), Account: account, Mode: mode, URL: "https://my_shop.example/", Events: []string{notify.All}, SealedSecret: []byte("sealed:s"), CreatedAt: start}
+	old := notify.Endpoint{ID: id.New(id.Endpoint), Account: account, Mode: mode, URL: "https://my_shop.example/",
+		Events: []string{notify.All}, SealedSecret: []byte("sealed:s"), CreatedAt: start}
 	if err := w.store.CreateEndpoint(ctx, old, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -140,14 +142,16 @@ func TestWhatWasAcceptedIsSent(t *testing.T) {
 	w, ctx := newWorld(t, sqltest.File(t)), t.Context()
 	account := id.New(id.Account)
 	w.create(t, account)
-	links := link.NewLocal(link.LocalConfig{Ring: keyring.NewMemory(start), Store: w.store.Store, PublicURL: "https://pay.example", Now: func() time.Time { return start }})
+	links := link.NewLocal(link.LocalConfig{Ring: keyring.NewMemory(start), Store: w.store.Store, PublicURL: "https://pay.example",
+		Now: func() time.Time { return start }})
 	alphabets, seq := slices.Sorted(maps.Keys(storetest.Alphabets)), int64(0)
 	rapid.Check(t, func(rt *rapid.T) {
 		r := rand.New(rand.NewPCG(rapid.Uint64().Draw(rt, "seed"), 0))
 		wish := storetest.LargestRequest(r, account, storetest.Alphabets[rapid.SampledFrom(alphabets).Draw(rt, "alphabet")])
 		wish.Description = rapid.StringOfN(rapid.Rune(), 0, link.MaxDescriptionChars, -1).Draw(rt, "description")
 		for range rapid.IntRange(0, 10).Draw(rt, "values") {
-			wish.Metadata[rapid.SampledFrom(slices.Sorted(maps.Keys(wish.Metadata))).Draw(rt, "key")] = rapid.StringN(0, link.MaxMetadataValueChars, -1).Draw(rt, "value")
+			wish.Metadata[rapid.SampledFrom(slices.Sorted(maps.Keys(wish.Metadata))).Draw(rt, "key")] = rapid.StringN(0,
+				link.MaxMetadataValueChars, -1).Draw(rt, "value")
 		}
 		if _, err := links.Create(ctx, wish); err != nil {
 			return // not lawful
@@ -172,7 +176,8 @@ func TestBodyIsEscapedNoMoreThanNeeded(t *testing.T) {
 	e := event(account, "payment.succeeded")
 	e.Data = []byte(`{"a":"\u003cb\u003e \u0026 \u00fc \ud83d\ude00 \u2028 \" \\ \n","n":1.50,"big":12345678901234567890,"b":null}`)
 	body, err := notify.Body(e)
-	if want := `"data":{"a":"<b> & ü 😀 ` + "\u2028" + ` \" \\ \n","n":1.50,"big":12345678901234567890,"b":null}}`; err != nil || !strings.HasSuffix(string(body), want) {
+	if want := `"data":{"a":"<b> & ü 😀 ` + "\u2028" + ` \" \\ \n","n":1.50,"big":12345678901234567890,"b":null}}`; err != nil ||
+		!strings.HasSuffix(string(body), want) {
 		t.Errorf("%s, %v", body, err)
 	}
 	e.Data = []byte("{\"a\":\"\xff\"}") // nothing of ours, and no reason to stop the feed

@@ -30,7 +30,8 @@ func NewMetrics() *Metrics {
 		issuer: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "paylink_issuer_call_seconds",
 			Help: "Time of a call to an issuer.", Buckets: []float64{.001, .01, .1, .5, 1, 5, 30}}, []string{"issuer", "call", "outcome"}),
 		calls: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "paylink_rpc_seconds",
-			Help: "Time of a try of a call between services, by who measured it.", Buckets: []float64{.001, .005, .01, .025, .05, .1, .25, .5, 1, 5, 30}},
+			Help:    "Time of a try of a call between services, by who measured it.",
+			Buckets: []float64{.001, .005, .01, .025, .05, .1, .25, .5, 1, 5, 30}},
 			[]string{"side", "service", "method", "code"}),
 		refused: prometheus.NewCounter(prometheus.CounterOpts{Name: "paylink_rpc_refused_total",
 			Help: "Internal requests that were refused because they prove nothing."}),
@@ -40,12 +41,14 @@ func NewMetrics() *Metrics {
 			Help: "Tries to send a mail, by what became of it: sent, waiting for another try, parked or dropped."}, []string{"kind", "outcome"}),
 	}
 	m.assessed = prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "paylink_fraud_assess_seconds",
-		Help: "Time to say what to do with an attempt to pay, by what was said and why.", Buckets: []float64{.0001, .0005, .001, .0025, .005, .01, .025, .1, 1}}, []string{"action", "why"})
+		Help:    "Time to say what to do with an attempt to pay, by what was said and why.",
+		Buckets: []float64{.0001, .0005, .001, .0025, .005, .01, .025, .1, 1}}, []string{"action", "why"})
 	m.limited = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "paylink_requests_limited_total",
 		Help: "Requests refused because somebody asked too often, by limit."}, []string{"limit"})
 	m.gone = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "paylink_issuer_gone_total",
 		Help: "Looks at payments whose issuer is not in the configuration."}, []string{"issuer"})
-	m.registry.MustRegister(m.gone, m.requests, m.issuer, m.calls, m.refused, m.limited, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.registry.MustRegister(m.gone, m.requests, m.issuer, m.calls, m.refused, m.limited, collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 

@@ -96,7 +96,8 @@ func (s *step) disputed() error {
 		return err
 	}
 	at := slices.IndexFunc(s.p.Disputes, func(d Dispute) bool {
-		return (in.ID != "" && d.ID == in.ID) || (in.ID == "" && in.Reference != "" && d.Reference == in.Reference) || (in.ID == "" && d.ID == s.in.DisputeID)
+		return (in.ID != "" && d.ID == in.ID) || (in.ID == "" && in.Reference != "" && d.Reference == in.Reference) ||
+			(in.ID == "" && d.ID == s.in.DisputeID)
 	})
 	switch {
 	case at >= 0:

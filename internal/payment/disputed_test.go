@@ -55,7 +55,8 @@ func TestF52RefundOfDisputedMoney(t *testing.T) {
 			t.Errorf("%q, %s: refund of %d, want %d", c.from, named(c.in), r.Minor, c.want)
 		}
 		reason := o.Entries[len(o.Entries)-1].Reason
-		if forced := c.in.AllowDisputed; (r.AllowedBy == "usr_1") != forced || strings.Contains(reason, "EUR 4.00 is disputed, allowed by usr_1") != forced {
+		if forced := c.in.AllowDisputed; (r.AllowedBy == "usr_1") != forced ||
+			strings.Contains(reason, "EUR 4.00 is disputed, allowed by usr_1") != forced {
 			t.Errorf("%q, %s: allowed by %q, logged as %q", c.from, named(c.in), r.AllowedBy, reason)
 		}
 	}
@@ -66,7 +67,8 @@ func TestF52RefundOfDisputedMoney(t *testing.T) {
 	}
 	due := disputed("dsp_1", "", 400)
 	due.Dispute.EvidenceDueAt = time.Date(2030, 2, 3, 4, 5, 6, 0, time.UTC)
-	if o := step(drive(t, states[payment.Succeeded], due), refunding(0, false)); !strings.Contains(fault.From(o.err).Detail, "(dsp_1, open until 2030-02-03)") {
+	if o := step(drive(t, states[payment.Succeeded], due), refunding(0, false)); !strings.Contains(fault.From(o.err).Detail,
+		"(dsp_1, open until 2030-02-03)") {
 		t.Errorf("the refusal does not say until when the dispute is open: %v", o.err)
 	}
 }

@@ -87,8 +87,9 @@ type RefundView struct {
 func Object(p Payment) PaymentObject {
 	c := p.Amount.Currency
 	o := PaymentObject{ID: p.ID, Object: "payment", Link: p.Link, Amount: p.Amount.Decimal(), Currency: c,
-		CapturedAmount: money.Of(p.CapturedMinor, c).Decimal(), RefundedAmount: money.Of(p.RefundedMinor, c).Decimal(), Refundable: money.Of(p.Undisputed(), c).Decimal(),
-		Status: p.Status.Public(), ReviewReason: p.ReviewReason, Issuer: p.Issuer, Realm: p.Realm, Reference: p.Reference,
+		CapturedAmount: money.Of(p.CapturedMinor, c).Decimal(), RefundedAmount: money.Of(p.RefundedMinor, c).Decimal(),
+		Refundable: money.Of(p.Undisputed(), c).Decimal(),
+		Status:     p.Status.Public(), ReviewReason: p.ReviewReason, Issuer: p.Issuer, Realm: p.Realm, Reference: p.Reference,
 		Metadata: p.Metadata, Mode: p.Mode, CreatedAt: link.FormatTime(p.CreatedAt), UpdatedAt: link.FormatTime(p.UpdatedAt),
 		Links: map[string]string{"self": "/api/payments/" + p.ID, "link": "/api/links/" + p.Link}}
 	if p.DeclineCode != "" {

@@ -207,7 +207,8 @@ func (s *step) refundAsked() error {
 func (s *step) addRefund(id string, minor int64, due time.Time, reason, allowed string) {
 	p := &s.p
 	hold := ledger.HoldRefund(s.transferID(0), p.Account, p.Issuer, s.amount(minor))
-	p.Refunds = append(p.Refunds, Refund{ID: id, Minor: minor, Status: RefundPending, CreatedAt: s.in.At, Hold: hold.ID, DueAt: due, AllowedBy: allowed})
+	p.Refunds = append(p.Refunds, Refund{ID: id, Minor: minor, Status: RefundPending, CreatedAt: s.in.At, Hold: hold.ID, DueAt: due,
+		AllowedBy: allowed})
 	s.entry(Entry{To: p.Status, Reason: reason, Event: "refund.created", Refund: id, Transfers: []ledger.Transfer{hold}})
 }
 

@@ -65,7 +65,8 @@ func refunding(minor int64, allow bool, seen ...int64) payment.Input {
 }
 
 func assessed(a payment.Action) payment.Input {
-	return payment.Input{Kind: payment.Begin, Actor: "payer", Owner: "w1", Risk: payment.Risk{Fingerprint: "f00", BIN: "424242", Action: a, Why: "rule", Rule: "frl_1", Version: 3}}
+	return payment.Input{Kind: payment.Begin, Actor: "payer", Owner: "w1",
+		Risk: payment.Risk{Fingerprint: "f00", BIN: "424242", Action: a, Why: "rule", Rule: "frl_1", Version: 3}}
 }
 
 func verdict(v string) payment.Input {
@@ -77,11 +78,13 @@ func marking(label string) payment.Input {
 }
 
 func disputing(state string) payment.Input {
-	return payment.Input{Kind: payment.Disputed, Actor: "issuer", DisputeID: "dsp_1", Dispute: payment.DisputeInput{Reference: "case 1", Reason: "fraudulent", State: state}}
+	return payment.Input{Kind: payment.Disputed, Actor: "issuer", DisputeID: "dsp_1",
+		Dispute: payment.DisputeInput{Reference: "case 1", Reason: "fraudulent", State: state}}
 }
 
 func disputed(id, state string, minor int64) payment.Input {
-	return payment.Input{Kind: payment.Disputed, Actor: "issuer", DisputeID: id, Minor: minor, Dispute: payment.DisputeInput{Reference: id, State: state}}
+	return payment.Input{Kind: payment.Disputed, Actor: "issuer", DisputeID: id, Minor: minor,
+		Dispute: payment.DisputeInput{Reference: id, State: state}}
 }
 
 // inStatus builds a payment of every status, using only the machine.
@@ -120,24 +123,25 @@ func inStatus(t testing.TB) map[payment.Status]payment.Payment {
 		payment.PartiallyRefunded: part,
 		payment.Refunded:          all,
 		payment.Declined:          drive(t, processing, answer(payment.Sync, issuer.Declined, false)),
-		payment.CanceledS:         drive(t, processing, answer(payment.Sync, issuer.Ambiguous, false), answer(payment.Inquired, issuer.Reversed, false)),
-		payment.Late:              drive(t, processing, late),
-		lateHeld:                  drive(t, processing, lateAuthorised),
-		payment.Review:            drive(t, processing, wrong),
-		heldOpen:                  drive(t, fresh(link.LateHold), assessed(payment.Hold), answer(payment.Sync, issuer.Approved, false)),
-		heldLate:                  drive(t, fresh(link.LateHold), assessed(payment.Hold), lateAuthorised),
-		blockedOnce:               drive(t, fresh(link.LateHold), assessed(payment.Block)),
-		disputedPart:              drive(t, succeeded, disputed("dsp_8", "", 400)),
-		disputedAll:               drive(t, succeeded, disputed("dsp_8", "", 0)),
-		disputedLost:              drive(t, succeeded, disputed("dsp_8", payment.DisputeLost, 0)),
-		disputedWon:               drive(t, succeeded, disputed("dsp_8", payment.DisputeWon, 0)),
-		disputedTwo:               drive(t, part, disputed("dsp_8", "", 200), disputed("dsp_9", payment.DisputeLost, 300)),
-		refunding4:                one,
-		refunding46:               drive(t, one, payment.Input{Kind: payment.RefundAsked, Refund: "rfd_2", Minor: 600}),
-		capturing4:                drive(t, authorized, payment.Input{Kind: payment.CaptureAsked, Owner: "w1", Minor: 400}),
-		reviewed4:                 drive(t, one, wrongRefund),
-		retried:                   drive(t, notSent, begin),
-		sent:                      drive(t, fresh(link.LateHold), assessed(payment.Allow), answer(payment.Sync, issuer.Approved, true)),
+		payment.CanceledS: drive(t, processing, answer(payment.Sync, issuer.Ambiguous, false),
+			answer(payment.Inquired, issuer.Reversed, false)),
+		payment.Late:   drive(t, processing, late),
+		lateHeld:       drive(t, processing, lateAuthorised),
+		payment.Review: drive(t, processing, wrong),
+		heldOpen:       drive(t, fresh(link.LateHold), assessed(payment.Hold), answer(payment.Sync, issuer.Approved, false)),
+		heldLate:       drive(t, fresh(link.LateHold), assessed(payment.Hold), lateAuthorised),
+		blockedOnce:    drive(t, fresh(link.LateHold), assessed(payment.Block)),
+		disputedPart:   drive(t, succeeded, disputed("dsp_8", "", 400)),
+		disputedAll:    drive(t, succeeded, disputed("dsp_8", "", 0)),
+		disputedLost:   drive(t, succeeded, disputed("dsp_8", payment.DisputeLost, 0)),
+		disputedWon:    drive(t, succeeded, disputed("dsp_8", payment.DisputeWon, 0)),
+		disputedTwo:    drive(t, part, disputed("dsp_8", "", 200), disputed("dsp_9", payment.DisputeLost, 300)),
+		refunding4:     one,
+		refunding46:    drive(t, one, payment.Input{Kind: payment.RefundAsked, Refund: "rfd_2", Minor: 600}),
+		capturing4:     drive(t, authorized, payment.Input{Kind: payment.CaptureAsked, Owner: "w1", Minor: 400}),
+		reviewed4:      drive(t, one, wrongRefund),
+		retried:        drive(t, notSent, begin),
+		sent:           drive(t, fresh(link.LateHold), assessed(payment.Allow), answer(payment.Sync, issuer.Approved, true)),
 	}
 }
 
@@ -149,7 +153,8 @@ func everyInput() []payment.Input {
 	var list []payment.Input
 	for _, o := range []issuer.Outcome{issuer.Approved, issuer.Declined, issuer.ActionRequired, issuer.NotSent, issuer.Ambiguous,
 		issuer.Reversed, issuer.NotFound, issuer.Pending} {
-		for _, k := range []payment.Kind{payment.Sync, payment.Inquired, payment.Noticed, payment.CaptureAnswer, payment.VoidAnswer, payment.RefundAnswer} {
+		for _, k := range []payment.Kind{payment.Sync, payment.Inquired, payment.Noticed, payment.CaptureAnswer, payment.VoidAnswer,
+			payment.RefundAnswer} {
 			list = append(list, answer(k, o, true))
 		}
 	}
@@ -159,7 +164,8 @@ func everyInput() []payment.Input {
 			list = append(list, payment.Input{Kind: k, Actor: "sweep", Owner: owner, At: start.Add(payment.Lease - time.Second)})
 		}
 	}
-	for _, k := range []payment.Kind{payment.Begin, payment.Lost, payment.Claim, payment.Abandon, payment.CaptureAsked, payment.VoidAsked, payment.RefundAsked} {
+	for _, k := range []payment.Kind{payment.Begin, payment.Lost, payment.Claim, payment.Abandon, payment.CaptureAsked,
+		payment.VoidAsked, payment.RefundAsked} {
 		list = append(list, payment.Input{Kind: k, Actor: "merchant", Owner: "w2", Refund: "rfd_9", At: ends.Add(payment.HoldLife)})
 	}
 	for _, minor := range []int64{400, 1000, 1001, -1} {
@@ -169,7 +175,8 @@ func everyInput() []payment.Input {
 		list = append(list, verdict(v))
 	}
 	list = append(list, marking(payment.LabelFraud), marking(""))
-	list = append(list, refunding(0, true), refunding(600, false), refunding(600, true), refunding(100, false), refunding(100, false, 600), refunding(100, false, 1000))
+	list = append(list, refunding(0, true), refunding(600, false), refunding(600, true), refunding(100, false),
+		refunding(100, false, 600), refunding(100, false, 1000))
 	for _, s := range []string{payment.DisputeNeedsResponse, payment.DisputeLost} {
 		list = append(list, disputing(s))
 	}

@@ -17,8 +17,10 @@ import (
 var t0 = time.Date(2030, 5, 6, 7, 8, 9, 0, time.UTC)
 
 func paid() (payment.Payment, link.Link) {
-	l := link.Link{ID: "lnk_1", Account: "acct_1", Mode: link.Live, Payee: "Ada's <b>shop</b> ü", Form: "frm_1", RedirectURL: "https://Shop.example/thanks?x=1"}
-	return payment.Payment{ID: "pay_1", Account: l.Account, Link: l.ID, Mode: l.Mode, Status: payment.PartiallyRefunded, Amount: money.Of(1250, "EUR"),
+	l := link.Link{ID: "lnk_1", Account: "acct_1", Mode: link.Live, Payee: "Ada's <b>shop</b> ü", Form: "frm_1",
+		RedirectURL: "https://Shop.example/thanks?x=1"}
+	return payment.Payment{ID: "pay_1", Account: l.Account, Link: l.ID, Mode: l.Mode, Status: payment.PartiallyRefunded,
+		Amount:        money.Of(1250, "EUR"),
 		CapturedMinor: 1250, RefundedMinor: 250, Reference: "order-1", CardBrand: "visa", CardLast4: "4242", PayerName: "Pat Payer",
 		PayerEmail: "pat@example.com", CreatedAt: t0.Add(-time.Hour), UpdatedAt: t0}, l
 }

@@ -128,7 +128,8 @@ func Password(s string) string {
 	}, s))
 }
 
-var hosts = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.StrictDomainName(true), idna.VerifyDNSLength(true), idna.CheckHyphens(false))
+var hosts = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.StrictDomainName(true), idna.VerifyDNSLength(true),
+	idna.CheckHyphens(false))
 
 // Host returns a host name in ASCII and lower case, as DNS and browsers know it:
 // "Bücher.example" is "xn--bcher-kva.example". It accepts no port, no brackets and no dot at

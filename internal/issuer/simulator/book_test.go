@@ -44,7 +44,8 @@ func TestBookEntries(t *testing.T) {
 	}
 	at := w.clock.Now().UTC()
 	entry := func(ref string, k simulator.Kind, id string, minor int64, last4 string, o issuer.Outcome, captured bool) simulator.BookEntry {
-		e := simulator.BookEntry{Reference: ref, Kind: k, ID: id, Minor: minor, Currency: "EUR", Last4: last4, At: at, Outcome: o, Captured: captured}
+		e := simulator.BookEntry{Reference: ref, Kind: k, ID: id, Minor: minor, Currency: "EUR", Last4: last4, At: at, Outcome: o,
+			Captured: captured}
 		if k == simulator.KindTombstone {
 			e.Currency = ""
 		}

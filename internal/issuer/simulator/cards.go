@@ -24,7 +24,8 @@ const (
 )
 
 // behaviorNames are the names of behaviors in the journal: never change one.
-var behaviourNames = [...]string{"", "challenge", "lost_answer", "never_arrives", "late", "twice", "other_amount", "down", "slow", "refund_refused", "disputed"}
+var behaviourNames = [...]string{"", "challenge", "lost_answer", "never_arrives", "late", "twice", "other_amount", "down", "slow",
+	"refund_refused", "disputed"}
 
 func behaviourOf(name string) (behaviour, bool) {
 	for i, n := range behaviourNames {

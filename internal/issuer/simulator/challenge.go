@@ -183,11 +183,13 @@ func (s *Simulator) decideChallenge(id string, approve bool) (record, issuer.Ans
 }
 
 func (s *Simulator) renderUnknown(w http.ResponseWriter) {
-	s.render(w, http.StatusNotFound, view{Title: "Nothing to confirm here", Message: "This address belongs to no payment. Check that it is complete."})
+	s.render(w, http.StatusNotFound, view{Title: "Nothing to confirm here",
+		Message: "This address belongs to no payment. Check that it is complete."})
 }
 
 func (s *Simulator) renderTrouble(w http.ResponseWriter) {
-	s.render(w, http.StatusServiceUnavailable, view{Title: "Please try again", Message: "Your choice could not be recorded. Nothing has changed."})
+	s.render(w, http.StatusServiceUnavailable, view{Title: "Please try again",
+		Message: "Your choice could not be recorded. Nothing has changed."})
 }
 
 func (s *Simulator) renderOver(w http.ResponseWriter, asked record) {

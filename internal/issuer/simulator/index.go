@@ -137,7 +137,8 @@ func (x *index) apply(r record, p place) error {
 	return nil
 }
 
-func (x *index) applyAuthorise(k key, a authorisation, seen bool, r record, p place, outcome issuer.Outcome, why reason, does behaviour) error {
+func (x *index) applyAuthorise(k key, a authorisation, seen bool, r record, p place, outcome issuer.Outcome, why reason,
+	does behaviour) error {
 	switch {
 	case seen && a.status == issuer.Reversed && a.unseen && outcome == issuer.Declined:
 		a.unseen = false // the refused original is in the book now; the reversal stands

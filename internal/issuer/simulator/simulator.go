@@ -108,7 +108,8 @@ func New(c Config) (*Simulator, error) {
 	if c.PublicPath == "" {
 		c.PublicPath = DefaultPublicPath
 	}
-	if c.PublicPath[0] != '/' || path.Clean(c.PublicPath) != c.PublicPath || strings.ContainsAny(c.PublicPath, "{}?#% \"<>;") || c.PublicPath == "/" {
+	if c.PublicPath[0] != '/' || path.Clean(c.PublicPath) != c.PublicPath || strings.ContainsAny(c.PublicPath, "{}?#% \"<>;") ||
+		c.PublicPath == "/" {
 		return nil, fault.Invalid("PublicPath", "parameter_invalid", "The public path begins with a slash, ends without one, and is plain.")
 	}
 	if c.BookPath == "" {

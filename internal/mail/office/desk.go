@@ -43,7 +43,8 @@ func (b *batch) disputed(ctx context.Context, e *stream.Event) error {
 		return nil
 	}
 	d := p.Disputes[len(p.Disputes)-1] // the event's own is the newest
-	return b.bounded(ctx, e, mail.Message{Kind: mail.DisputeOpened, Data: map[string]string{"payment": p.ID, "dispute": d.ID}}, d.ID, disputesPerHour)
+	return b.bounded(ctx, e, mail.Message{Kind: mail.DisputeOpened, Data: map[string]string{"payment": p.ID, "dispute": d.ID}}, d.ID,
+		disputesPerHour)
 }
 
 // bounded writes to each user of the account who wants the mail. A reader who got the limit of
@@ -66,7 +67,8 @@ func (b *batch) bounded(ctx context.Context, e *stream.Event, m mail.Message, th
 			m.ID = mail.NewID(thing, m.Kind, r.User)
 			sealed, err := m.Seal(b.office.Ring)
 			if err == nil {
-				err = b.office.Outbox.PutMailWithin(ctx, sealed, []mail.Limit{{Kind: m.Kind, Account: e.Account, Mode: e.Mode, To: r.User, Since: b.now.Add(-time.Hour), Most: most}})
+				err = b.office.Outbox.PutMailWithin(ctx, sealed, []mail.Limit{{Kind: m.Kind, Account: e.Account, Mode: e.Mode, To: r.User,
+					Since: b.now.Add(-time.Hour), Most: most}})
 			}
 			if err == nil {
 				b.office.signal()

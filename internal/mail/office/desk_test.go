@@ -115,7 +115,8 @@ func TestAFloodOfHeldPaymentsIsTwoMails(t *testing.T) {
 
 func (w *world) dispute(p payment.Payment, reference string, due time.Time) payment.Dispute {
 	w.t.Helper()
-	_, d, err := w.coord.Dispute(w.t.Context(), w.account.ID, w.mode, p.ID, payment.DisputeInput{Reference: reference, Reason: "fraudulent", Amount: "2.50", EvidenceDueAt: due}, nil)
+	_, d, err := w.coord.Dispute(w.t.Context(), w.account.ID, w.mode, p.ID,
+		payment.DisputeInput{Reference: reference, Reason: "fraudulent", Amount: "2.50", EvidenceDueAt: due}, nil)
 	w.good(err)
 	return d
 }
@@ -160,7 +161,8 @@ func TestMerchantIsToldOfDisputes(t *testing.T) {
 	}
 	w.clock.Add(time.Hour)
 	w.send()
-	if got := w.server.Next(t); got.Subject != "More payments are disputed" || !strings.Contains(got.Text, "/dashboard/test/review?view=disputes") {
+	if got := w.server.Next(t); got.Subject != "More payments are disputed" ||
+		!strings.Contains(got.Text, "/dashboard/test/review?view=disputes") {
 		t.Errorf("the rest %+v", got)
 	}
 	if w.server.Waiting() != 0 {

@@ -40,7 +40,8 @@ type batch struct {
 // Handle is the stream's consumer. Most events cost a look at their type: a link that lives
 // shorter than remindFrom, and a payer without an address, make no mail.
 func (l *Local) Handle(ctx context.Context, events []stream.Event) error {
-	b := &batch{office: l, now: l.Now().UTC(), readers: map[string][]mail.Reader{}, withdraw: map[string][]string{}, full: map[string]bool{}, together: map[string]bool{}}
+	b := &batch{office: l, now: l.Now().UTC(), readers: map[string][]mail.Reader{}, withdraw: map[string][]string{},
+		full: map[string]bool{}, together: map[string]bool{}}
 	for i := range events {
 		e := &events[i]
 		if b.now.Sub(e.CreatedAt) > maxEventAge {
@@ -73,7 +74,8 @@ func (b *batch) event(ctx context.Context, e *stream.Event) error {
 	case "payment.succeeded":
 		// This looks for the payer's address as text first: most events have none.
 		if bytes.Contains(e.Data, []byte(`"email"`)) {
-			return b.put(mail.Message{ID: mail.NewID(e.Object, mail.Receipt, ""), Account: e.Account, Mode: e.Mode, To: e.Object, Kind: mail.Receipt})
+			return b.put(mail.Message{ID: mail.NewID(e.Object, mail.Receipt, ""), Account: e.Account, Mode: e.Mode, To: e.Object,
+				Kind: mail.Receipt})
 		}
 	case "refund.succeeded":
 		var refund struct{ ID string }

@@ -96,7 +96,8 @@ func (l *Local) SendLink(ctx context.Context, account, mode, linkID, to, lang st
 	}
 	to, err := spelling.Email(to)
 	if err != nil {
-		return fault.Invalid("to", "email_invalid", "to must be one email address of at most %d bytes, such as a@example.com.", mail.MaxAddressBytes)
+		return fault.Invalid("to", "email_invalid", "to must be one email address of at most %d bytes, such as a@example.com.",
+			mail.MaxAddressBytes)
 	}
 	reader := spelling.EmailKey(to)
 	if len(lang) > maxLangChars {
@@ -116,8 +117,10 @@ func (l *Local) SendLink(ctx context.Context, account, mode, linkID, to, lang st
 	if err != nil {
 		return err
 	}
-	m, err := mail.Message{ID: mail.NewID(linkID, mail.Link, reader+"\x00"+now.Format(time.DateOnly)), Account: account, Mode: mode, To: to, Kind: mail.Link,
-		Lang: i18n.For(lang).Tag(), Data: map[string]string{"link": linkID}, CreatedAt: now, EndsAt: k.ExpiresAt, Withdraw: linkID, Reader: reader}.Seal(l.Ring)
+	m, err := mail.Message{ID: mail.NewID(linkID, mail.Link, reader+"\x00"+now.Format(time.DateOnly)), Account: account, Mode: mode,
+		To: to, Kind: mail.Link,
+		Lang: i18n.For(lang).Tag(), Data: map[string]string{"link": linkID}, CreatedAt: now, EndsAt: k.ExpiresAt, Withdraw: linkID,
+		Reader: reader}.Seal(l.Ring)
 	if err != nil {
 		return err
 	}

@@ -31,10 +31,12 @@ func TestPayerIsTold(t *testing.T) {
 	w.handle()
 	w.send()
 	got := w.server.Next(t)
-	if got.To != "ada@shop.example" || got.From != "pay@shop.example" || got.User != "shop" || got.Subject != "Receipt from Ada’s <b>shop</b>: €12.50" {
+	if got.To != "ada@shop.example" || got.From != "pay@shop.example" || got.User != "shop" ||
+		got.Subject != "Receipt from Ada’s <b>shop</b>: €12.50" {
 		t.Errorf("receipt %+v", got)
 	}
-	for _, words := range []string{"Ada’s <b>shop</b>", "visa •••• 4242", p.ID, "order-1", "For: Tea & <script>alert(1)</script> Total: 0", "Test mode"} {
+	for _, words := range []string{"Ada’s <b>shop</b>", "visa •••• 4242", p.ID, "order-1",
+		"For: Tea & <script>alert(1)</script> Total: 0", "Test mode"} {
 		if !strings.Contains(got.Text, words) {
 			t.Errorf("the receipt lacks %q:\n%s", words, got.Text)
 		}
@@ -131,7 +133,8 @@ func TestMerchantIsReminded(t *testing.T) {
 	w.clock.Add(time.Second)
 	w.send()
 	got := w.server.Next(t)
-	if got.To != "ada@shop.example" || got.Subject != "A payment link expires soon" || !strings.Contains(got.Text, public+"/dashboard/test/links/"+long.ID) {
+	if got.To != "ada@shop.example" || got.Subject != "A payment link expires soon" ||
+		!strings.Contains(got.Text, public+"/dashboard/test/links/"+long.ID) {
 		t.Errorf("reminder %+v", got)
 	}
 	if w.server.Waiting() != 0 || w.mails() != "[expiring dropped:2 expiring sent:1]" {
@@ -169,15 +172,18 @@ func TestMerchantHearsOfWebhooks(t *testing.T) {
 	w := newWorld(t)
 	ctx := t.Context()
 	w.good(w.office.SetPreferences(ctx, mail.Preferences{User: w.user.ID, Lang: "ar", Off: []string{mail.Expiring}}))
-	e := notify.Endpoint{ID: id.New(id.Endpoint), Account: w.account.ID, Mode: w.mode, URL: "https://shop.example/hooks", CreatedAt: w.clock.Now()}
+	e := notify.Endpoint{ID: id.New(id.Endpoint), Account: w.account.ID, Mode: w.mode, URL: "https://shop.example/hooks",
+		CreatedAt: w.clock.Now()}
 	w.good(w.store.CreateEndpoint(ctx, e, nil))
-	w.good(w.store.RecordDelivery(ctx, notify.Delivery{ID: id.New(id.Delivery), Account: w.account.ID, Mode: w.mode, Endpoint: e.ID, Event: "evt_1", EventType: "link.paid",
+	w.good(w.store.RecordDelivery(ctx, notify.Delivery{ID: id.New(id.Delivery), Account: w.account.ID, Mode: w.mode, Endpoint: e.ID,
+		Event: "evt_1", EventType: "link.paid",
 		Status: notify.Parked, At: w.clock.Now()}, nil))
 	w.good(w.office.TellParked(ctx))
 	w.good(w.office.TellParked(ctx))
 	w.send()
 	got := w.server.Next(t)
-	if got.To != "ada@shop.example" || got.Header.Get("Content-Language") != "ar" || !strings.Contains(got.HTML, `dir="rtl"`) || !strings.Contains(got.Text, "https://shop.example/hooks") {
+	if got.To != "ada@shop.example" || got.Header.Get("Content-Language") != "ar" || !strings.Contains(got.HTML, `dir="rtl"`) ||
+		!strings.Contains(got.Text, "https://shop.example/hooks") {
 		t.Errorf("parked %+v", got)
 	}
 	w.good(notify.Disable(ctx, w.store, w.account.ID, e.ID, notify.ReasonGone, w.clock.Now()))
@@ -195,7 +201,8 @@ func TestMerchantHearsOfWebhooks(t *testing.T) {
 	for _, c := range []struct {
 		do    func(context.Context, string) (mail.Subscription, error)
 		ended bool
-	}{{w.office.Subscription, false}, {w.office.Subscription, false}, {w.office.Unsubscribe, true}, {w.office.Unsubscribe, true}, {w.office.Subscription, true}} {
+	}{{w.office.Subscription, false}, {w.office.Subscription, false}, {w.office.Unsubscribe, true}, {w.office.Unsubscribe, true},
+		{w.office.Subscription, true}} {
 		s, err := c.do(ctx, token)
 		if err != nil || s.Ended != c.ended || s.Kind != mail.EndpointDisabled || s.Lang != "ar" {
 			t.Errorf("subscription %+v, %v", s, err)
@@ -219,7 +226,8 @@ func TestPreferencesAreChecked(t *testing.T) {
 	for _, c := range []struct {
 		p    mail.Preferences
 		code string
-	}{{mail.Preferences{User: w.user.ID, Off: []string{mail.Reset}}, "mail_kind_unknown"}, {mail.Preferences{User: w.user.ID, Lang: "tlh"}, "language_unknown"},
+	}{{mail.Preferences{User: w.user.ID, Off: []string{mail.Reset}}, "mail_kind_unknown"},
+		{mail.Preferences{User: w.user.ID, Lang: "tlh"}, "language_unknown"},
 		{mail.Preferences{User: id.New(id.User)}, "not_found"}} {
 		if err := w.office.SetPreferences(t.Context(), c.p); fault.Code(err) != c.code {
 			t.Errorf("%+v: %v", c.p, err)
@@ -241,7 +249,8 @@ func TestLinkIsSentToItsPayer(t *testing.T) {
 	}
 	w.send()
 	got := w.server.Next(t)
-	if got.To != "ada@shop.example" || got.Header.Get("Content-Language") != "de" || !strings.Contains(got.Text, public+"/l/"+l.Token) || !strings.Contains(got.Text, "Testmodus") {
+	if got.To != "ada@shop.example" || got.Header.Get("Content-Language") != "de" ||
+		!strings.Contains(got.Text, public+"/l/"+l.Token) || !strings.Contains(got.Text, "Testmodus") {
 		t.Errorf("link %+v", got)
 	}
 	token := strings.TrimSuffix(strings.TrimPrefix(got.Header.Get("List-Unsubscribe"), "<"+public+"/mail/"), ">")
@@ -250,8 +259,10 @@ func TestLinkIsSentToItsPayer(t *testing.T) {
 	}
 	for name, c := range map[string]struct{ mode, link, to, code string }{
 		"who wants none": {w.mode, l.ID, "ada@shop.example", "mail_refused"}, "another mode": {link.Live, l.ID, "a@example.com", "not_found"},
-		"no such link": {w.mode, id.New(id.Link), "a@example.com", "not_found"}, "two addresses": {w.mode, l.ID, "a@example.com, b@example.com", "email_invalid"},
-		"a line break": {w.mode, l.ID, "a@example.com\r\nBcc: b@example.com", "email_invalid"}, "with a name": {w.mode, l.ID, "A <a@example.com>", "email_invalid"},
+		"no such link":  {w.mode, id.New(id.Link), "a@example.com", "not_found"},
+		"two addresses": {w.mode, l.ID, "a@example.com, b@example.com", "email_invalid"},
+		"a line break":  {w.mode, l.ID, "a@example.com\r\nBcc: b@example.com", "email_invalid"},
+		"with a name":   {w.mode, l.ID, "A <a@example.com>", "email_invalid"},
 	} {
 		if err := w.office.SendLink(ctx, w.account.ID, c.mode, c.link, c.to, "en"); fault.Code(err) != c.code {
 			t.Errorf("%s: %v", name, err)

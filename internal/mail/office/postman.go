@@ -36,7 +36,8 @@ const (
 
 // pauses are the delays before the next tries: the last is two days after the first. Each
 // varies by up to a fifth, so that many mails to one server do not come at the same moment.
-var pauses = []time.Duration{time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour, 3 * time.Hour, 8 * time.Hour, 12 * time.Hour, 24 * time.Hour}
+var pauses = []time.Duration{time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour, 3 * time.Hour, 8 * time.Hour,
+	12 * time.Hour, 24 * time.Hour}
 
 // MaxAttempts is the number of tries after which a mail is parked.
 var MaxAttempts = len(pauses) + 1
@@ -116,7 +117,8 @@ func (l *Local) try(ctx context.Context, m mail.Message) {
 		l.Log.ErrorContext(ctx, "a mail was given up", "mail", m.ID, "kind", m.Kind, "account", m.Account, "attempt", m.Attempt, "error", o.Error)
 	}
 	if err := l.Outbox.SettleMails(context.WithoutCancel(ctx), []mail.Outcome{o}); err != nil {
-		l.Log.ErrorContext(ctx, "what became of a mail could not be recorded; it may be sent again", "mail", m.ID, "outcome", string(o.Status), "error", err)
+		l.Log.ErrorContext(ctx, "what became of a mail could not be recorded; it may be sent again", "mail", m.ID,
+			"outcome", string(o.Status), "error", err)
 	}
 }
 
@@ -292,7 +294,8 @@ func (d *draft) stranger(ctx context.Context) error {
 	if refused {
 		return unwanted("unsubscribed: the reader does not want links from this account")
 	}
-	d.facts.Unsubscribe, err = d.office.unsubscribe(ticket{Account: d.m.Account, Address: spelling.EmailKey(d.to), Kind: mail.Link, Lang: d.lang})
+	d.facts.Unsubscribe, err = d.office.unsubscribe(ticket{Account: d.m.Account, Address: spelling.EmailKey(d.to), Kind: mail.Link,
+		Lang: d.lang})
 	return err
 }
 
@@ -351,7 +354,8 @@ func (d *draft) link(ctx context.Context) error {
 	if err := l.Unpayable(o.Now()); err != nil {
 		return unwanted(fault.Code(err) + ": the link cannot be paid any more")
 	}
-	d.facts.Payee, d.facts.Description, d.facts.Reference, d.facts.Amount, d.facts.At = l.Payee, l.Description, l.Reference, l.Amount, l.ExpiresAt
+	d.facts.Payee, d.facts.Description, d.facts.Reference, d.facts.Amount, d.facts.At = l.Payee, l.Description, l.Reference, l.Amount,
+		l.ExpiresAt
 	if d.facts.URL = o.PublicURL + "/l/" + l.Token; d.m.Kind == mail.Expiring {
 		d.facts.URL = o.PublicURL + "/dashboard/" + l.Mode + "/links/" + l.ID
 	}

@@ -36,7 +36,8 @@ func (l *Local) mayWrite(ctx context.Context, account, mode, to string) (string,
 	case no == testModeStranger:
 		return "", fault.Invalid("to", "mail_test_mode", "In test mode, to must be a confirmed address of one of your account's users.")
 	case no != "":
-		return "", fault.New(fault.KindForbidden, "email_unconfirmed", "Confirm your email address before you mail links: open the link that we mailed, or ask for it again in the dashboard.")
+		return "", fault.New(fault.KindForbidden, "email_unconfirmed",
+			"Confirm your email address before you mail links: open the link that we mailed, or ask for it again in the dashboard.")
 	}
 	return to, nil
 }
@@ -82,7 +83,8 @@ func (d *draft) payer(ctx context.Context) error {
 		return nil
 	}
 	reader, day := spelling.EmailKey(to), d.office.Now().UTC().Add(-24*time.Hour)
-	err = d.office.Outbox.AdmitMail(ctx, d.m, reader, []mail.Limit{{Reader: reader, Since: day, Most: mailsPerAddress}, {Account: d.m.Account, Since: day, Most: mailsPerDay}})
+	err = d.office.Outbox.AdmitMail(ctx, d.m, reader, []mail.Limit{{Reader: reader, Since: day, Most: mailsPerAddress},
+		{Account: d.m.Account, Since: day, Most: mailsPerDay}})
 	if fault.KindOf(err) != fault.KindRateLimited {
 		return err
 	}

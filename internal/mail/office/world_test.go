@@ -49,7 +49,8 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	dir := t.TempDir()
-	w := &world{t: t, clock: storetest.NewClock(time.Date(2030, 5, 6, 7, 8, 9, 0, time.UTC)), server: mailtest.Start(t, mailtest.Options{User: "shop", Password: "s3cret"}), mode: link.Test}
+	w := &world{t: t, clock: storetest.NewClock(time.Date(2030, 5, 6, 7, 8, 9, 0, time.UTC)),
+		server: mailtest.Start(t, mailtest.Options{User: "shop", Password: "s3cret"}), mode: link.Test}
 	w.ring = keyring.NewMemory(w.clock.Now())
 	path := filepath.Join(dir, "paylink.db")
 	w.store = sqltest.Open(t, "sqlite:"+path)
@@ -62,7 +63,8 @@ func newWorld(t *testing.T) *world {
 	w.coord = coordinator.New(coordinator.Config{Payments: w.store, Links: w.store, Connectors: []issuer.Connector{sim}, LinkURL: w.links.URL,
 		Ring: w.ring, PublicURL: public, Now: w.clock.Now, Log: slog.New(slog.DiscardHandler), Fraud: byEmail{}, FraudBudget: time.Minute})
 	w.office = w.openOffice(w.carrier())
-	w.user = merchant.User{ID: id.New(id.User), Account: id.New(id.Account), Username: "ada", Email: "ada@shop.example", CreatedAt: w.clock.Now(), ConfirmedAt: w.clock.Now()}
+	w.user = merchant.User{ID: id.New(id.User), Account: id.New(id.Account), Username: "ada", Email: "ada@shop.example",
+		CreatedAt: w.clock.Now(), ConfirmedAt: w.clock.Now()}
 	w.account = merchant.Account{ID: w.user.Account, Name: "Ada’s <b>shop</b>", Revision: 1, CreatedAt: w.clock.Now()}
 	w.good(w.store.Apply(t.Context(), merchant.Change{At: w.clock.Now(), User: &w.user, Account: &w.account}))
 	return w
@@ -78,7 +80,8 @@ func (w *world) carrier() mail.Carrier {
 }
 
 func (w *world) openOffice(k mail.Carrier) *office.Local {
-	return office.New(office.Config{Outbox: w.store, Readers: w.store, Parked: w.store, Payments: w.store, Links: w.store, Ring: w.ring, Carrier: k,
+	return office.New(office.Config{Outbox: w.store, Readers: w.store, Parked: w.store, Payments: w.store, Links: w.store,
+		Ring: w.ring, Carrier: k,
 		From: "Payments <pay@shop.example>", PublicURL: public, Now: w.clock.Now, Log: slog.New(slog.DiscardHandler),
 	})
 }
@@ -94,9 +97,11 @@ func (w *world) good(err error) {
 func (w *world) link(life time.Duration) link.Link {
 	w.t.Helper()
 	seconds := int64(life / time.Second)
-	l, err := w.links.Create(w.t.Context(), link.CreateRequest{Account: w.account.ID, Mode: w.mode, Payee: w.account.Name, Amount: "12.50", Currency: "EUR",
+	l, err := w.links.Create(w.t.Context(), link.CreateRequest{Account: w.account.ID, Mode: w.mode, Payee: w.account.Name,
+		Amount: "12.50", Currency: "EUR",
 		Description: "Tea & <script>alert(1)</script>\nTotal: 0", Reference: "order-1", ExpiresInSeconds: &seconds,
-		Methods: []link.Method{{ID: "pm_1", Type: "card", Issuer: simulator.Name, Currencies: simulator.Capabilities().Currencies, Enabled: true, Test: w.mode == link.Test}}})
+		Methods: []link.Method{{ID: "pm_1", Type: "card", Issuer: simulator.Name, Currencies: simulator.Capabilities().Currencies,
+			Enabled: true, Test: w.mode == link.Test}}})
 	w.good(err)
 	return l
 }
@@ -111,7 +116,8 @@ func (w *world) ends(l link.Link, email string, status payment.Status) payment.P
 	w.t.Helper()
 	c, err := issuer.NewCard("4242424242424242", 12, w.clock.Now().Year()+2, "739", "", w.clock.Now())
 	w.good(err)
-	p, err := w.coord.Submit(w.t.Context(), payment.Submit{Link: l, Attempt: "attempt-0000000001", Card: c, PayerName: "Grace", PayerEmail: email, PayerLang: w.lang})
+	p, err := w.coord.Submit(w.t.Context(), payment.Submit{Link: l, Attempt: "attempt-0000000001", Card: c, PayerName: "Grace",
+		PayerEmail: email, PayerLang: w.lang})
 	w.good(err)
 	if p.Status != status {
 		w.t.Fatalf("paid: %s", p.Status)

@@ -88,7 +88,8 @@ type answer struct {
 func request(url string, h notify.Headers) notify.Request {
 	return notify.Request{URL: url, Headers: []notify.Header{
 		{Name: "Content-Type", Value: "application/json"}, {Name: "User-Agent", Value: userAgent},
-		{Name: notify.HeaderID, Value: h.ID}, {Name: notify.HeaderTimestamp, Value: h.Timestamp}, {Name: notify.HeaderSignature, Value: h.Signature},
+		{Name: notify.HeaderID, Value: h.ID}, {Name: notify.HeaderTimestamp, Value: h.Timestamp},
+		{Name: notify.HeaderSignature, Value: h.Signature},
 	}}
 }
 

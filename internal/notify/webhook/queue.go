@@ -298,7 +298,8 @@ var unfinished = []rivertype.JobState{rivertype.JobStateAvailable, rivertype.Job
 // EachJob visits the unfinished jobs, oldest first, for a move to another queue. There each has
 // all its tries again.
 func (q *Queue) EachJob(ctx context.Context, visit func(notify.Job) error) error {
-	page := river.NewJobListParams().Kinds(args{}.Kind()).States(unfinished...).OrderBy(river.JobListOrderByID, river.SortOrderAsc).First(insertBatch)
+	page := river.NewJobListParams().Kinds(args{}.Kind()).States(unfinished...).OrderBy(river.JobListOrderByID,
+		river.SortOrderAsc).First(insertBatch)
 	for {
 		found, err := q.client.JobList(ctx, page)
 		if err != nil {

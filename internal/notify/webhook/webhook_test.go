@@ -47,7 +47,8 @@ func testF17_Answers500_Retried(t *testing.T, k keeper) {
 		httpStatus int
 	}{{notify.Failed, 500}, {notify.Failed, 503}, {notify.Succeeded, 200}} {
 		d := w.next()
-		if d.Status != want.status || d.HTTPStatus != want.httpStatus || d.Attempt != i+1 || d.NextAt.IsZero() != (want.status == notify.Succeeded) {
+		if d.Status != want.status || d.HTTPStatus != want.httpStatus || d.Attempt != i+1 ||
+			d.NextAt.IsZero() != (want.status == notify.Succeeded) {
 			t.Errorf("try %d: %+v", i+1, d)
 		}
 		ids[d.ID] = true
@@ -313,7 +314,8 @@ func testRetryAfterIsHonoured(t *testing.T, k keeper) {
 	for _, c := range []struct {
 		header   string
 		min, max time.Duration
-	}{{"3600", time.Hour, time.Hour}, {"9999999", webhook.MaxRetryAfter, webhook.MaxRetryAfter}, {"soon", 0, time.Second}, {"0", 0, time.Second}} {
+	}{{"3600", time.Hour, time.Hour}, {"9999999", webhook.MaxRetryAfter, webhook.MaxRetryAfter}, {"soon", 0, time.Second},
+		{"0", 0, time.Second}} {
 		s := serve(t, http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
 			rw.Header().Set("Retry-After", c.header)
 			rw.WriteHeader(http.StatusServiceUnavailable)
@@ -579,7 +581,8 @@ func testF49HangingReceiver(t *testing.T, k keeper) {
 	healthy := w.endpoint(serve(t, answers()).URL).Endpoint
 	var mine []notify.Job
 	for i := range 20 {
-		mine = append(mine, notify.Job{Account: account, Mode: mode, Endpoint: healthy.ID, Event: event(int64(5000 + i)).ID, SealedBody: []byte("sealed:{}")})
+		mine = append(mine, notify.Job{Account: account, Mode: mode, Endpoint: healthy.ID, Event: event(int64(5000 + i)).ID,
+			SealedBody: []byte("sealed:{}")})
 	}
 	if err := w.queue.Enqueue(t.Context(), mine); err != nil {
 		t.Fatal(err)
