@@ -1,8 +1,8 @@
-// Package calendar turns the days that people name into instants. A day begins and
-// ends in a time zone: one of 23, 24 or 25 hours, or as many as the zone's rules say.
+// Package calendar turns days into instants. A day begins and ends in a time zone: it has 23,
+// 24 or 25 hours, or as many as the zone's rules say.
 //
-// The zones are those of the IANA database, which is embedded: an image or a host
-// may have none. It adds about 450 KB to the binary.
+// The zones are those of the IANA database, which is embedded, because an image or a host may
+// have none. It adds about 450 KB to the binary.
 package calendar
 
 import (
@@ -13,7 +13,7 @@ import (
 	"github.com/paylink/paylink/internal/fault"
 )
 
-// UTC is the zone of an account that has chosen none.
+// UTC is the zone of an account that has not chosen one.
 const UTC = "UTC"
 
 // maxZoneBytes bounds a zone's name; the longest has 32.
@@ -25,8 +25,8 @@ const (
 	maxYear = 9999
 )
 
-// Zone finds a time zone by its IANA name, such as Europe/Berlin; "" is UTC. The
-// fault names param. A zone that depends on the host (Local) is refused.
+// Zone returns a time zone by its IANA name, such as Europe/Berlin; "" is UTC. The fault names
+// param. It refuses a zone that depends on the host (Local).
 func Zone(param, name string) (*time.Location, error) {
 	if name == "" {
 		return time.UTC, nil
@@ -46,14 +46,14 @@ type Day struct {
 	Day   int
 }
 
-// DayOf is the day that an instant is on in a zone.
+// DayOf returns the day of an instant in a zone.
 func DayOf(t time.Time, zone *time.Location) Day {
 	y, m, d := t.In(zone).Date()
 	return Day{y, m, d}
 }
 
-// ParseDay reads YYYY-MM-DD. A day that no calendar has, such as 2027-02-29, is
-// refused, and so is a year outside 1970 to 9999.
+// ParseDay reads YYYY-MM-DD. It refuses a day that does not exist, such as 2027-02-29, and a
+// year outside 1970 to 9999.
 func ParseDay(s string) (Day, bool) {
 	t, err := time.Parse(time.DateOnly, s)
 	if err != nil || t.Year() < minYear || t.Year() > maxYear {
@@ -62,22 +62,22 @@ func ParseDay(s string) (Day, bool) {
 	return DayOf(t, time.UTC), true
 }
 
-// String is the day as YYYY-MM-DD.
+// String returns the day as YYYY-MM-DD.
 func (d Day) String() string { return d.noon().Format(time.DateOnly) }
 
 func (d Day) noon() time.Time { return time.Date(d.Year, d.Month, d.Day, 12, 0, 0, 0, time.UTC) }
 
-// Add is the day so many days later; a negative number is earlier.
+// Add returns the day so many days later; a negative number is earlier.
 func (d Day) Add(days int) Day { return DayOf(d.noon().AddDate(0, 0, days), time.UTC) }
 
-// Since is how many days after another one the day comes; a negative number is before.
+// Since returns how many days d is after o; a negative number is before.
 func (d Day) Since(o Day) int { return int(d.noon().Sub(o.noon()) / (24 * time.Hour)) }
 
-// Before reports whether the day comes before another.
+// Before reports whether d is before o.
 func (d Day) Before(o Day) bool { return d.noon().Before(o.noon()) }
 
-// Start is the first instant of the day in a zone. Where clocks skip midnight, the
-// day begins with the skip; where midnight comes twice, with the first one.
+// Start returns the first instant of the day in a zone. If clocks skip midnight, the day begins
+// with the skip; if midnight comes twice, with the first one.
 func (d Day) Start(zone *time.Location) time.Time {
 	t := time.Date(d.Year, d.Month, d.Day, 0, 0, 0, 0, zone)
 	if DayOf(t, zone).Before(d) { // midnight does not exist: the skip follows
@@ -99,17 +99,16 @@ func (d Day) Start(zone *time.Location) time.Time {
 	return t
 }
 
-// End is the first instant after the day.
+// End returns the first instant after the day.
 func (d Day) End(zone *time.Location) time.Time { return d.Add(1).Start(zone) }
 
 // Period is [From, To); a zero end is open.
 type Period struct{ From, To time.Time }
 
-// ParsePeriod reads the ends of a period as people and programs write them. A date
-// means its whole day in the zone, as first and as last day alike; a time by
-// RFC 3339 is an instant, and the one given as to is not included. An end of "" is
-// open. The faults name the parameter from or to: a time that is none, and a period
-// that ends before it begins or is empty.
+// ParsePeriod reads the ends of a period. A date means its whole day in the zone, both as first
+// and as last day; a time in RFC 3339 is an instant, and as the end it is not included. An end
+// of "" is open. The fault names the parameter from or to: for what is not a time, and for a
+// period that ends before it begins or is empty.
 func ParsePeriod(from, to string, zone *time.Location) (Period, error) {
 	first, start, err := parseEnd("from", from, zone)
 	if err != nil {
@@ -134,7 +133,7 @@ func ParsePeriod(from, to string, zone *time.Location) (Period, error) {
 	return Period{From: start.UTC(), To: end.UTC()}, nil
 }
 
-// parseEnd is a day with its first instant, or an instant without a day.
+// parseEnd returns a day with its first instant, or an instant without a day.
 func parseEnd(param, s string, zone *time.Location) (Day, time.Time, error) {
 	if s == "" {
 		return Day{}, time.Time{}, nil
@@ -146,7 +145,7 @@ func parseEnd(param, s string, zone *time.Location) (Day, time.Time, error) {
 	return Day{}, t, err
 }
 
-// ParseInstant reads a time by RFC 3339, whose T and Z may be in lower case.
+// ParseInstant reads a time in RFC 3339, whose T and Z may be in lower case.
 func ParseInstant(param, s string) (time.Time, error) {
 	t, err := time.Parse(time.RFC3339Nano, strings.ToUpper(s))
 	if t = t.UTC(); err == nil && t.Year() >= minYear && t.Year() <= maxYear {
@@ -154,7 +153,8 @@ func ParseInstant(param, s string) (time.Time, error) {
 	}
 	if strings.Contains(s, " ") {
 		if _, err := time.Parse(time.RFC3339Nano, strings.ToUpper(strings.Replace(s, " ", "+", 1))); err == nil {
-			return time.Time{}, fault.Invalid(param, "parameter_invalid", "The plus sign of an offset must be written %%2B in a query: a plain + means a space.")
+			return time.Time{}, fault.Invalid(param, "parameter_invalid",
+				"The plus sign of an offset must be written %%2B in a query: a plain + means a space.")
 		}
 	}
 	return time.Time{}, fault.Invalid(param, "parameter_invalid",

@@ -17,8 +17,8 @@ func zone(t *testing.T, name string) *time.Location {
 	return z
 }
 
-// TestDays: the instants of days, also where clocks change and where midnight is
-// skipped or comes twice.
+// TestDays checks the instants of days, including those where clocks change and where midnight
+// is skipped or comes twice.
 func TestDays(t *testing.T) {
 	for _, c := range []struct {
 		zone, day, start string
@@ -58,10 +58,11 @@ func TestDays(t *testing.T) {
 	}
 }
 
-// TestDaysMeet: in every zone of the table each day ends where the next begins, and
-// its first instant is on it while the one before is not.
+// TestDaysMeet: in every zone of the table each day ends where the next begins, and its first
+// instant is on it while the one before is not.
 func TestDaysMeet(t *testing.T) {
-	for _, name := range []string{"Europe/Berlin", "Asia/Kathmandu", "Pacific/Auckland", "Africa/Cairo", "America/Havana", "America/New_York", "Australia/Lord_Howe", "Asia/Beirut"} {
+	for _, name := range []string{"Europe/Berlin", "Asia/Kathmandu", "Pacific/Auckland", "Africa/Cairo", "America/Havana",
+		"America/New_York", "Australia/Lord_Howe", "Asia/Beirut"} {
 		z := zone(t, name)
 		for d := (calendar.Day{Year: 2027, Month: time.January, Day: 1}); d.Year < 2029; d = d.Add(1) {
 			start := d.Start(z)

@@ -14,7 +14,7 @@ import (
 	"github.com/paylink/paylink/internal/spelling"
 )
 
-// DefaultFraudBudget is how long a look at an attempt may take.
+// DefaultFraudBudget bounds how long the fraud service may take to assess an attempt.
 const DefaultFraudBudget = 25 * time.Millisecond
 
 const (
@@ -24,9 +24,9 @@ const (
 	whyPolicy = "policy" // nobody answered in time
 )
 
-// policies are what the accounts want done with an attempt that nobody looked at in
-// time, as the last verdict said. An account that is not here fails open. In memory
-// alone: after a start, and when they are too many, the first verdict tells again.
+// policies remembers, per account, what to do with an attempt that was not assessed in time, as
+// the fraud service last said. An account that is missing fails open. The policies live in
+// memory only: after a restart, or when the map is full, the next verdict fills them in again.
 type policies struct {
 	mu     sync.RWMutex
 	closed map[string]struct{} // accounts that fail closed
@@ -55,9 +55,9 @@ func (p *policies) failsClosed(account string) bool {
 	return closed
 }
 
-// assess asks what to do with an attempt before anything of it is committed. An
-// error is a refusal: no payment is made. Whatever else goes wrong, or takes too
-// long, the account's policy decides, so a payer never waits for this box.
+// assess returns what to do with an attempt before any of it is committed. An error is a
+// refusal: no payment is made. If the fraud service fails or exceeds its budget, the account's
+// policy decides, so a payer never waits for the service.
 func (c *Local) assess(ctx context.Context, s payment.Submit, fresh payment.Payment) (payment.Risk, error) {
 	known, a := c.known(s, fresh)
 	if c.cfg.Fraud == nil {
@@ -69,7 +69,7 @@ func (c *Local) assess(ctx context.Context, s payment.Submit, fresh payment.Paym
 		fraud.Verdict
 		err error
 	}
-	said := make(chan answer, 1) // whoever comes too late finds room, and ends
+	said := make(chan answer, 1) // buffered, so a late answer does not block its goroutine
 	start := time.Now()
 	go func() {
 		v, err := c.cfg.Fraud.Assess(ctx, a)
@@ -91,19 +91,20 @@ func (c *Local) assess(ctx context.Context, s payment.Submit, fresh payment.Paym
 		if c.policies.failsClosed(a.Account) {
 			known.Action = payment.Block
 		}
-		c.cfg.Log.WarnContext(ctx, "an attempt was not assessed in time; the account's policy decides", "payment", a.Payment, "action", known.Action, "error", got.err)
+		c.cfg.Log.WarnContext(ctx, "an attempt was not assessed in time; the account's policy decides", "payment", a.Payment,
+			"action", known.Action, "error", got.err)
 		return known, nil
 	}
 	c.policies.learn(a.Account, got.FailOpen)
 	risk := got.Risk
 	risk.Fingerprint, risk.BIN, risk.Address, risk.Country = known.Fingerprint, known.BIN, known.Address, known.Country
-	// What people say of a payment they say later.
+	// The assessor may not set the review: people do so later.
 	risk.Review, risk.ReviewedAt, risk.ReviewedBy = "", time.Time{}, ""
 	risk.Label, risk.LabelledAt, risk.LabelledBy = "", time.Time{}, ""
 	return risk, nil
 }
 
-// known is what an attempt looks like. The card's number is not in it: keyed hashes are.
+// known returns what is known about an attempt. It holds keyed hashes, never the card's number.
 func (c *Local) known(s payment.Submit, p payment.Payment) (payment.Risk, fraud.Attempt) {
 	a := fraud.Attempt{Payment: p.ID, At: p.CreatedAt, Account: p.Account, Mode: p.Mode, Link: p.Link, Amount: p.Amount, Brand: p.CardBrand,
 		BIN: s.Card.BIN(), Email: p.PayerEmail, Address: spelling.Network(s.Client), Country: s.Country, Proof: s.Proof}

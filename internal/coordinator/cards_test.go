@@ -12,8 +12,8 @@ import (
 	"github.com/paylink/paylink/internal/store/storetest"
 )
 
-// Every card of the simulator: what the submit answers, what stands at the end,
-// and what becomes of the link.
+// TestEveryCard checks, for every card of the simulator, the answer to the submit, the final
+// status, and the status of the link.
 func TestEveryCard(t *testing.T) { onEach(t, testEveryCard) }
 
 func testEveryCard(t *testing.T, e engine) {
@@ -184,8 +184,8 @@ func testCaptureVoidRefund(t *testing.T, e engine) {
 	})
 }
 
-// Answers of the issuer to capture, void and refund that get lost: the sweep
-// finds what became of them, and nothing happens twice.
+// TestLostAnswersOfOperations loses the issuer's answers to capture, void and refund: the sweep
+// finds the outcomes, and nothing happens twice.
 func TestLostAnswersOfOperations(t *testing.T) { onEach(t, testLostAnswersOfOperations) }
 
 func testLostAnswersOfOperations(t *testing.T, e engine) {
@@ -230,8 +230,9 @@ func testLostAnswersOfOperations(t *testing.T, e engine) {
 	}
 }
 
-// A refund that the issuer never answers keeps its money held, is asked for on
-// and on, and is told to a person once the schedule has run out.
+// TestI11_RefundWithoutAnAnswerIsTold: a refund that the issuer never answers keeps its money
+// held, is asked for again and again, and is reported to a person once the schedule has run
+// out.
 func TestI11_RefundWithoutAnAnswerIsTold(t *testing.T) {
 	onEach(t, testI11_RefundWithoutAnAnswerIsTold)
 }
@@ -263,7 +264,8 @@ func testI11_RefundWithoutAnAnswerIsTold(t *testing.T, e engine) {
 	w.want(p, payment.PartiallyRefunded)
 }
 
-// An inquiry that was not sent proves nothing about the capture before it.
+// TestUnsentInquiryProvesNothing: an inquiry that was not sent proves nothing about the capture
+// before it.
 func TestUnsentInquiryProvesNothing(t *testing.T) { onEach(t, testUnsentInquiryProvesNothing) }
 
 func testUnsentInquiryProvesNothing(t *testing.T, e engine) {
@@ -284,7 +286,7 @@ func testUnsentInquiryProvesNothing(t *testing.T, e engine) {
 	w.want(p, payment.Succeeded)
 }
 
-// The commit's answer is lost, or the commit itself, at every place.
+// TestLostCommits loses a commit, or only its answer, at every place.
 func TestLostCommits(t *testing.T) { onEach(t, testLostCommits) }
 
 func testLostCommits(t *testing.T, e engine) {
@@ -309,7 +311,8 @@ func testLostCommits(t *testing.T, e engine) {
 						must(w.c.Capture(t.Context(), w.account, link.Test, p.ID, "", nil))(t)
 					}
 					w.want(p, payment.Succeeded)
-					if _, r, err := w.c.Refund(t.Context(), w.account, link.Test, p.ID, payment.RefundInput{Amount: ""}, nil); err != nil || r.Status != payment.RefundSucceeded {
+					if _, r, err := w.c.Refund(t.Context(), w.account, link.Test, p.ID, payment.RefundInput{Amount: ""}, nil); err != nil ||
+						r.Status != payment.RefundSucceeded {
 						t.Fatal(r, err)
 					}
 					q := w.want(p, payment.Refunded)

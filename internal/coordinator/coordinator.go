@@ -1,10 +1,10 @@
-// Package coordinator is the box that carries a payment through the issuer: it
-// commits what is about to be done, calls, and commits what came back.
+// Package coordinator is the service that carries a payment through the issuer. It commits what
+// is about to be done, calls the issuer, and commits the answer.
 //
-// Order of every step: commit the intent with its reference, call the issuer,
-// commit the answer. A crash between any two of these leaves a payment that the
-// sweep finds by its due time and resolves by asking the issuer under the same
-// reference. It never authorises twice: the card is gone by then.
+// Every step keeps this order: commit the intent with its reference, call the issuer, commit
+// the answer. A crash between any two of these leaves a payment that the sweep finds by its due
+// time and resolves by asking the issuer under the same reference. Recovery never authorizes
+// twice, because the card is gone by then.
 package coordinator
 
 import (
@@ -27,80 +27,85 @@ import (
 	"github.com/paylink/paylink/internal/stream"
 )
 
-// Bounds.
+// Limits of a coordinator's work.
 const (
 	CallTimeout   = 30 * time.Second // of one call to an issuer; shorter than a lease
 	maxConflicts  = 20               // re-reads when others change the same payment
-	maxResends    = 4                // of a commit whose answer was lost
+	maxResends    = 4                // of a commit whose outcome is unknown
 	resendPause   = 50 * time.Millisecond
-	repairEvery   = time.Second // between inquiries made because somebody asks
+	repairEvery   = time.Second // between inquiries triggered by reads
 	sweepEvery    = time.Second
 	sweepBatch    = 100
 	sweepParallel = 16
 	maxFollowUps  = 3 // steps that fall due at once, such as a late refund
 )
 
-// Service is the box: Local is the real thing, and a client over the wire may
-// stand for it. Amount "" is all that is left. Where a ticket is given, its
-// record is part of the commit, rendered from the payment.Payment after the step,
-// or from a refund's payment.RefundView.
+// Service carries payments through the issuer. Local implements it, and so does a client over
+// the wire. An empty amount means all that is left. If a ticket is given, its record is part of
+// the commit, rendered from the payment.Payment after the step, or from a refund's
+// payment.RefundView.
 type Service interface {
-	// Submit pays. A decline is a payment, not an error. A fault of code
-	// link_paying, link_paid, link_expired or link_canceled: the link can't be paid.
+	// Submit pays a link. A decline is a payment, not an error. If the link can't be paid, the
+	// fault's code is link_paying, link_paid, link_expired or link_canceled.
 	Submit(context.Context, payment.Submit) (payment.Payment, error)
 	ByAttempt(ctx context.Context, l link.Link, attempt string) (payment.Payment, bool, error)
-	// Latest is the payment that reserved a use of the link last.
+	// Latest returns the payment that last reserved a use of the link, and whether there is
+	// one.
 	Latest(ctx context.Context, l link.Link) (payment.Payment, bool, error)
 	Capture(ctx context.Context, account, mode, id, amount string, t *idempotency.Ticket) (payment.Payment, error)
 	Void(ctx context.Context, account, mode, id string, t *idempotency.Ticket) (payment.Payment, error)
-	// Refund is refused with the code refundable_amount_changed when what the caller saw is
-	// no longer so, and with payment_disputed past what disputes leave.
-	Refund(ctx context.Context, account, mode, id string, in payment.RefundInput, t *idempotency.Ticket) (payment.Payment, payment.Refund, error)
-	// Review says what becomes of a payment that waits in review: payment.ReviewApproved
-	// (captured, if its link captures by itself) or ReviewDeclined (voided); or
-	// ReviewRefunded, which gives back any payment as fraud. By is who says so.
+	// Refund refunds captured money. It fails with refundable_amount_changed if the refundable
+	// amount is not what the caller saw, and with payment_disputed if disputes claim the money.
+	Refund(ctx context.Context, account, mode, id string, in payment.RefundInput,
+		t *idempotency.Ticket) (payment.Payment, payment.Refund, error)
+	// Review decides on a payment that waits in review. The verdict is payment.ReviewApproved
+	// (captured, if its link captures automatically), ReviewDeclined (voided), or
+	// ReviewRefunded, which refunds any payment as fraud. By names the user or API key that
+	// decided.
 	Review(ctx context.Context, account, mode, id, verdict, by string, t *idempotency.Ticket) (payment.Payment, error)
-	// Mark says what a payment turned out to be: payment.LabelFraud, LabelLegitimate, or
-	// "" to take it back.
+	// Mark labels a payment as payment.LabelFraud or LabelLegitimate; "" removes the label.
 	Mark(ctx context.Context, account, mode, id, label, by string, t *idempotency.Ticket) (payment.Payment, error)
-	// Dispute opens a dispute or moves one on; its record is rendered from the
+	// Dispute opens a dispute or changes its state. Its record is rendered from the
 	// payment.DisputeObject.
-	Dispute(ctx context.Context, account, mode, id string, d payment.DisputeInput, t *idempotency.Ticket) (payment.Payment, payment.Dispute, error)
-	// Repair asks the issuer about a stuck payment, within a short time, and
-	// returns what is known then.
+	Dispute(ctx context.Context, account, mode, id string, d payment.DisputeInput,
+		t *idempotency.Ticket) (payment.Payment, payment.Dispute, error)
+	// Repair asks the issuer about a stuck payment, within a short time, and returns the
+	// payment as it is then.
 	Repair(ctx context.Context, p payment.Payment) payment.Payment
-	// Receipt is the signed statement about a payment made with the link
-	// (package receipt), as the payment is now; any other is fault.NotFound.
+	// Receipt returns the signed statement (package receipt) about a payment made with the
+	// link, as the payment is now. It fails with fault.NotFound if the link has no such
+	// payment.
 	Receipt(ctx context.Context, l link.Link, payment string) (string, error)
-	// Notice takes an answer that an issuer sent on its own; nil when it is dealt
-	// with for good.
+	// Notice processes an answer that an issuer sent unasked. It returns nil once the notice
+	// needs no redelivery.
 	Notice(context.Context, issuer.Notice) error
 }
 
-// Config of a coordinator.
+// Config holds the settings and dependencies of a coordinator.
 type Config struct {
 	Payments   payment.Store
 	Links      link.Reader
 	Connectors []issuer.Connector
 	LinkURL    func(link.Link) string
 	Ring       *keyring.Ring // signs receipts
-	PublicURL  string        // who makes them
+	PublicURL  string        // the address of this installation, for receipts
 	Now        func() time.Time
 	Log        *slog.Logger
-	// Fraud looks at attempts before the issuer is asked; nil: nobody does.
+	// Fraud assesses attempts before the issuer is asked; nil disables assessment.
 	Fraud fraud.Assessor
-	// FraudBudget is how long it may take, before the account's policy decides.
+	// FraudBudget bounds an assessment. After that the account's policy decides.
 	FraudBudget time.Duration // DefaultFraudBudget when zero
-	// ObserveFraud is told how long each look took, and whether it came in time; may be nil.
+	// ObserveFraud is called after each assessment with its duration and whether it came in
+	// time; may be nil.
 	ObserveFraud func(took time.Duration, inTime bool)
-	// ObserveGone is told of every look at a payment whose issuer is not among the
+	// ObserveGone is called whenever the sweep takes up a payment whose issuer is not among the
 	// connectors; may be nil.
 	ObserveGone func(issuer string)
-	// Observe is told of every call to an issuer; may be nil.
+	// Observe is called after every call to an issuer; may be nil.
 	Observe func(connector, call string, outcome issuer.Outcome, took time.Duration)
 }
 
-// Local is the coordinator in this process.
+// Local implements Service in this process.
 type Local struct {
 	cfg        Config
 	policies   policies
@@ -110,7 +115,7 @@ type Local struct {
 
 var _ Service = (*Local)(nil)
 
-// New makes a coordinator and starts listening to its connectors' notices.
+// New returns a coordinator that listens to its connectors' notices.
 func New(cfg Config) *Local {
 	c := &Local{cfg: cfg, connectors: map[string]issuer.Connector{}}
 	if cfg.Observe == nil {
@@ -134,12 +139,12 @@ func New(cfg Config) *Local {
 	return c
 }
 
-// ByAttempt finds the payment that an attempt at a link made.
+// ByAttempt returns the payment that an attempt at a link made, and whether there is one.
 func (c *Local) ByAttempt(ctx context.Context, l link.Link, attempt string) (payment.Payment, bool, error) {
 	return c.get(ctx, l.Account, payment.IDFor(l.ID, attempt))
 }
 
-// Latest is the payment that last reserved a use of the link.
+// Latest returns the payment that last reserved a use of the link, and whether there is one.
 func (c *Local) Latest(ctx context.Context, l link.Link) (payment.Payment, bool, error) {
 	if l.LastPayment == "" {
 		return payment.Payment{}, false, nil
@@ -155,9 +160,9 @@ func (c *Local) get(ctx context.Context, account, id string) (payment.Payment, b
 	return p, err == nil, err
 }
 
-// Submit pays a link. The same attempt is the same payment: it is answered with
-// what became of it. The work does not hang on ctx's cancellation once the
-// attempt is committed.
+// Submit pays a link. The same attempt is the same payment, so a repetition is answered with
+// that payment's state. Once the attempt is committed, the work goes on even if ctx is
+// canceled.
 func (c *Local) Submit(ctx context.Context, s payment.Submit) (payment.Payment, error) {
 	ctx = context.WithoutCancel(ctx)
 	now := c.cfg.Now()
@@ -168,7 +173,7 @@ func (c *Local) Submit(ctx context.Context, s payment.Submit) (payment.Payment, 
 	if err != nil {
 		return c.orExisting(ctx, s, err)
 	}
-	if s.Link.LastPayment == fresh.ID { // most repetitions: what was decided stands, and nobody need look again
+	if s.Link.LastPayment == fresh.ID { // usually a repetition: the decision stands, so assess nothing
 		if p, ok, err := c.ByAttempt(ctx, s.Link, s.Attempt); err == nil && ok && p.Status != payment.Created {
 			return p, nil
 		}
@@ -181,26 +186,29 @@ func (c *Local) Submit(ctx context.Context, s payment.Submit) (payment.Payment, 
 	if err != nil {
 		return c.orExisting(ctx, s, err)
 	}
-	if change.Nothing || p.Status != payment.Processing { // said before, or blocked
+	if change.Nothing || p.Status != payment.Processing { // a repetition, or blocked
 		return p, nil
 	}
 	answer := c.call(ctx, connector, "authorize", func(ctx context.Context) issuer.Answer {
 		return connector.Authorize(ctx, issuer.Authorization{Reference: p.IssuerKey(), Amount: p.Amount, Card: s.Card,
-			Capture: p.Capture == link.CaptureAutomatic && p.Risk.Action != payment.Hold, Challenge: p.Risk.Challenge, Statement: s.Link.Payee, ReturnURL: s.ReturnURL, ExpiresAt: p.LinkEndsAt.Add(-p.Ahead)})
+			Capture: p.Capture == link.CaptureAutomatic && p.Risk.Action != payment.Hold, Challenge: p.Risk.Challenge,
+			Statement: s.Link.Payee, ReturnURL: s.ReturnURL, ExpiresAt: p.LinkEndsAt.Add(-p.Ahead)})
 	})
 	done, err := c.settle(ctx, p, payment.Input{Kind: payment.Sync, Actor: "issuer", Answer: answer, Link: s.Link})
 	if err != nil {
-		// The attempt is durable: the sweep will ask the issuer.
+		// The attempt is durable, so the sweep asks the issuer.
 		c.cfg.Log.ErrorContext(ctx, "the issuer's answer could not be committed; the sweep will ask again", "payment", p.ID, "error", err)
 		return p, nil
 	}
 	return c.followUp(ctx, done), nil
 }
 
-// begin commits the attempt before anything leaves.
-func (c *Local) begin(ctx context.Context, s payment.Submit, fresh payment.Payment, risk payment.Risk) (payment.Payment, payment.Change, error) {
+// begin commits the attempt before anything is sent to the issuer.
+func (c *Local) begin(ctx context.Context, s payment.Submit, fresh payment.Payment,
+	risk payment.Risk) (payment.Payment, payment.Change, error) {
 	for range maxConflicts {
-		in := payment.Input{Kind: payment.Begin, Change: id.New(id.Change), At: s.Link.At(c.cfg.Now()), Actor: "payer", Owner: id.New(id.Change), Link: s.Link, Risk: risk}
+		in := payment.Input{Kind: payment.Begin, Change: id.New(id.Change), At: s.Link.At(c.cfg.Now()), Actor: "payer",
+			Owner: id.New(id.Change), Link: s.Link, Risk: risk}
 		change, err := payment.Next(fresh, in)
 		if err != nil || change.Nothing {
 			return change.Payment, change, err
@@ -217,7 +225,7 @@ func (c *Local) begin(ctx context.Context, s payment.Submit, fresh payment.Payme
 			if seen.Status != payment.Created {
 				return seen, payment.Change{Nothing: true}, nil
 			}
-			// Nothing was sent: what the payer says now counts.
+			// Nothing was sent yet, so the payer's latest input counts.
 			seen.CardBrand, seen.CardLast4, seen.Amount = fresh.CardBrand, fresh.CardLast4, fresh.Amount
 			seen.PayerName, seen.PayerEmail, seen.PayerLang = fresh.PayerName, fresh.PayerEmail, fresh.PayerLang
 			fresh = seen
@@ -226,8 +234,8 @@ func (c *Local) begin(ctx context.Context, s payment.Submit, fresh payment.Payme
 	return fresh, payment.Change{}, busy()
 }
 
-// orExisting answers a refused submit with the attempt's own payment, if there
-// is one: a page sent twice hears what the first one did.
+// orExisting answers a refused submit with the attempt's own payment, if there is one, so a
+// page that is sent twice gets the first answer.
 func (c *Local) orExisting(ctx context.Context, s payment.Submit, refusal error) (payment.Payment, error) {
 	if p, ok, err := c.ByAttempt(ctx, s.Link, s.Attempt); err == nil && ok && p.Status != payment.Created {
 		return p, nil
@@ -235,7 +243,7 @@ func (c *Local) orExisting(ctx context.Context, s payment.Submit, refusal error)
 	return payment.Payment{}, refusal
 }
 
-// check validates the submit and builds the payment that it begins.
+// check validates a submit and returns the connector and the payment that it begins.
 func (c *Local) check(s payment.Submit, now time.Time) (issuer.Connector, payment.Payment, error) {
 	l := s.Link
 	none := payment.Payment{}
@@ -269,7 +277,7 @@ func (c *Local) check(s payment.Submit, now time.Time) (issuer.Connector, paymen
 	}, nil
 }
 
-// call runs one call to an issuer under its own deadline.
+// call makes one call to an issuer under its own deadline.
 func (c *Local) call(ctx context.Context, k issuer.Connector, name string, do func(context.Context) issuer.Answer) issuer.Answer {
 	ctx, cancel := context.WithTimeout(ctx, CallTimeout)
 	defer cancel()
@@ -279,8 +287,8 @@ func (c *Local) call(ctx context.Context, k issuer.Connector, name string, do fu
 	return answer
 }
 
-// settle feeds an input to the machine and commits what it says, re-reading the
-// payment as often as others change it. The machine makes repeats harmless.
+// settle feeds an input to the machine and commits the change. It reads the payment again as
+// often as others change it. Repetitions are harmless to the machine.
 func (c *Local) settle(ctx context.Context, p payment.Payment, in payment.Input) (payment.Payment, error) {
 	return c.settleWith(ctx, p, in, nil)
 }
@@ -301,7 +309,7 @@ func (c *Local) settleWith(ctx context.Context, p payment.Payment, in payment.In
 			c.tell(ctx, change)
 			return change.Payment, nil
 		case change.Use == payment.UseRetake && fault.KindOf(err) == fault.KindConflict:
-			in.NoUse = true // the link was paid by somebody else meanwhile
+			in.NoUse = true // another payer used the link meanwhile
 		case errors.Is(err, payment.ErrConflict):
 			if p, err = c.cfg.Payments.GetPayment(ctx, p.Account, p.ID); err != nil {
 				return p, err
@@ -316,8 +324,8 @@ func (c *Local) settleWith(ctx context.Context, p payment.Payment, in payment.In
 	return p, busy()
 }
 
-// inTimeOf moves the issuer's word to the payment's own time: an issuer lives by the
-// real one.
+// inTimeOf moves the times in an issuer's answer to the payment's clock, because an issuer
+// lives in real time.
 func inTimeOf(p payment.Payment, in payment.Input) payment.Input {
 	if !in.Answer.At.IsZero() {
 		in.Answer.At = p.At(in.Answer.At)
@@ -325,9 +333,9 @@ func inTimeOf(p payment.Payment, in payment.Input) payment.Input {
 	return in
 }
 
-// presentWord is what an answer is worth once others have worked on the payment.
-// That one call was not sent proves nothing about theirs; and an approval of what
-// was given up meanwhile may have been reversed since, so the issuer is asked.
+// presentWord re-evaluates an issuer's answer after a concurrent change. "Not sent" says
+// nothing about the calls that others made, and an approval of an attempt that was abandoned
+// meanwhile may have been reversed since, so both become ambiguous and the issuer is asked.
 func (c *Local) presentWord(ctx context.Context, p payment.Payment, a issuer.Answer) issuer.Answer {
 	k, ok := c.connectors[p.Issuer]
 	switch {
@@ -343,8 +351,7 @@ func givenUp(s payment.Status) bool {
 	return s == payment.CanceledS || s == payment.Declined || s == payment.Created
 }
 
-// ticketFor renders the first answer of an idempotent request into the commit
-// that decides it.
+// ticketFor renders the first answer of an idempotent request into the commit that decides it.
 type ticketFor struct {
 	ticket *idempotency.Ticket
 	object func(payment.Payment) (object any, ready bool)
@@ -380,8 +387,8 @@ func (c *Local) complete(ctx context.Context, change *payment.Change, in *paymen
 	return err
 }
 
-// commit sends a change until its outcome is known: the store recognizes a
-// change that it has. If ctx ends between two tries, the last error is returned.
+// commit sends a change until its outcome is known. The store recognizes a change that it has
+// already committed. If ctx ends between two tries, the last error is returned.
 func (c *Local) commit(ctx context.Context, change payment.Change) error {
 	var err error
 	for i := range maxResends {
@@ -405,7 +412,7 @@ func (c *Local) commit(ctx context.Context, change payment.Change) error {
 	return err
 }
 
-// tell logs what an operator must hear of.
+// tell logs what an operator must know about a change.
 func (c *Local) tell(ctx context.Context, change payment.Change) {
 	for _, e := range change.Entries {
 		switch e.To {
@@ -417,8 +424,8 @@ func (c *Local) tell(ctx context.Context, change payment.Change) {
 	}
 }
 
-// Notice takes an answer that an issuer sent on its own. It goes through the
-// same machine as the synchronous one; whichever is second changes nothing.
+// Notice processes an answer that an issuer sent unasked. It goes through the same machine as
+// the synchronous answer; whichever comes second changes nothing.
 func (c *Local) Notice(ctx context.Context, n issuer.Notice) error {
 	paymentID, _, ok := strings.Cut(n.Reference, "-")
 	if !ok {
@@ -460,8 +467,8 @@ func (c *Local) Notice(ctx context.Context, n issuer.Notice) error {
 	return nil
 }
 
-// reverseEarlier gives back what the issuer approved for an earlier try, although that
-// was proved not sent. An error lets the issuer send its notice again.
+// reverseEarlier reverses what the issuer approved for an earlier try that had been taken as
+// not sent. An error makes the issuer send its notice again.
 func (c *Local) reverseEarlier(ctx context.Context, k issuer.Connector, p payment.Payment, reference string) error {
 	c.cfg.Log.ErrorContext(ctx, "notice for an earlier try; it is reversed", "payment", p.ID, "reference", reference)
 	a := c.call(ctx, k, "reverse", func(ctx context.Context) issuer.Answer {

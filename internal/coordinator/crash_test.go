@@ -14,14 +14,15 @@ import (
 	"github.com/paylink/paylink/internal/store/storetest"
 )
 
-// crashing runs do in a goroutine that may end in the middle, as a process does.
+// crashing calls do in a goroutine that may end in the middle, as a process does.
 func crashing(do func()) {
 	var wg sync.WaitGroup
 	wg.Go(do)
 	wg.Wait()
 }
 
-// die ends the goroutine of the submit, before or after the issuer has it.
+// die returns a hook that ends the goroutine of the submit, before or after the issuer has the
+// call.
 func die(call string, after bool) func(string, string, func() issuer.Answer) issuer.Answer {
 	return func(c, _ string, send func() issuer.Answer) issuer.Answer {
 		if c != call {
@@ -76,8 +77,9 @@ func testF2_CrashBeforeTheSend(t *testing.T, e engine) {
 	if w.wire.count("authorize") != 0 || w.linkStatus(l) != link.Open {
 		t.Fatalf("%v, the link is %s", w.wire.calls, w.linkStatus(l))
 	}
-	// The request that was stuck on its way is refused when it comes at last.
-	if a := w.sim.Authorize(t.Context(), issuer.Authorization{Reference: p.IssuerKey(), Amount: p.Amount, Card: s.Card, Capture: true}); a.Outcome != issuer.Declined {
+	// The request that was stuck is refused when it arrives at last.
+	if a := w.sim.Authorize(t.Context(), issuer.Authorization{Reference: p.IssuerKey(), Amount: p.Amount, Card: s.Card,
+		Capture: true}); a.Outcome != issuer.Declined {
 		t.Fatal(a.Outcome)
 	}
 	w.want(p, payment.CanceledS)
@@ -135,8 +137,8 @@ func testF5_AnswerTwice(t *testing.T, e engine) {
 	}
 }
 
-// stalled submits with a call that waits: before the issuer has it, or with the
-// answer in hand. finish lets it go on and gives what Submit answered.
+// stalled submits with a call that waits: before the issuer has it, or with the answer
+// received. finish lets it go on and returns Submit's result.
 func (w *world) stalled(l link.Link, number string, answered bool) (finish func() payment.Payment) {
 	reached, goOn := make(chan struct{}), make(chan struct{})
 	w.wire.set(func(c, _ string, send func() issuer.Answer) issuer.Answer {
@@ -179,7 +181,7 @@ func testF6_AnswerAfterReversal(t *testing.T, e engine) {
 	w := newWorld(t, e)
 	l := w.link(manual)
 	finish := w.stalled(l, good, true)
-	// Another worker is told that the issuer has never seen it, and reverses.
+	// Another worker learns that the issuer has never seen it, and reverses.
 	first := w.wire.hook
 	w.wire.set(func(c, ref string, send func() issuer.Answer) issuer.Answer {
 		if c == "lookup" {
@@ -239,8 +241,8 @@ func testF8_IssuerDownForHours(t *testing.T, e engine) {
 	}
 }
 
-// liar has never seen the reference, says that it is reversed, and approves it
-// all the same.
+// liar makes an issuer that has never seen the reference, answers that it is reversed, and
+// approves it anyway.
 func (w *world) liar(l link.Link) payment.Payment {
 	w.wire.set(func(c, _ string, send func() issuer.Answer) issuer.Answer {
 		switch c {
@@ -266,13 +268,14 @@ func (w *world) liar(l link.Link) payment.Payment {
 func TestF9_ApprovedAfterNotFound(t *testing.T) { onEach(t, testF9_ApprovedAfterNotFound) }
 
 func testF9_ApprovedAfterNotFound(t *testing.T, e engine) {
-	for policyName, end := range map[string]payment.Status{link.LateAccept: payment.Succeeded, link.LateHold: payment.Late, link.LateRefund: payment.Refunded} {
+	for policyName, end := range map[string]payment.Status{link.LateAccept: payment.Succeeded, link.LateHold: payment.Late,
+		link.LateRefund: payment.Refunded} {
 		for _, taken := range []bool{false, true} {
 			w := newWorld(t, e)
 			l := w.link(policy(policyName))
 			p := w.liar(l)
 			want := end
-			if taken { // somebody else paid the link meanwhile: the money goes back
+			if taken { // another payer used the link meanwhile: the money goes back
 				must(w.c.Submit(t.Context(), w.submitting(l, attempt(2), good)))(t)
 				want = payment.Refunded
 			}

@@ -14,8 +14,8 @@ import (
 
 func TestF52_DisputeAgainstRefund(t *testing.T) { onEach(t, testF52_DisputeAgainstRefund) }
 
-// testF52_DisputeAgainstRefund: a dispute that is noticed while refunds are asked for
-// comes before or after each of them; no refund that comes after it takes what it claims.
+// testF52_DisputeAgainstRefund: a dispute that is noticed while refunds are requested comes
+// before or after each of them. No later refund takes what it claims.
 func testF52_DisputeAgainstRefund(t *testing.T, e engine) {
 	w := newWorld(t, e)
 	for range 15 {
@@ -37,8 +37,9 @@ func testF52_DisputeAgainstRefund(t *testing.T, e engine) {
 			}
 		}
 		race(refund, refund, func() {
-			if err := w.c.Notice(context.Background(), issuer.Notice{Reference: p.IssuerKey(), Dispute: &issuer.Dispute{Reference: "case", Reason: "fraudulent",
-				Amount: money.Of(1250, "EUR"), State: payment.DisputeNeedsResponse}}); err != nil {
+			if err := w.c.Notice(context.Background(), issuer.Notice{Reference: p.IssuerKey(),
+				Dispute: &issuer.Dispute{Reference: "case", Reason: "fraudulent",
+					Amount: money.Of(1250, "EUR"), State: payment.DisputeNeedsResponse}}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -60,6 +61,7 @@ func testF52_DisputeAgainstRefund(t *testing.T, e engine) {
 		if q.RefundedMinor == 0 && seen.Load() != 2 {
 			t.Errorf("%d of 2 refunds heard that the sum had changed, %d that it is disputed", seen.Load(), disputed.Load())
 		}
-		w.code(ask(payment.RefundInput{Amount: "1.00", AllowDisputed: true}), map[bool]string{true: "parameter_missing", false: "payment_not_refundable"}[q.RefundedMinor == 0])
+		w.code(ask(payment.RefundInput{Amount: "1.00", AllowDisputed: true}),
+			map[bool]string{true: "parameter_missing", false: "payment_not_refundable"}[q.RefundedMinor == 0])
 	}
 }

@@ -7,9 +7,9 @@ import (
 	"github.com/paylink/paylink/internal/payment"
 )
 
-// gone stands for an issuer that is not in the configuration. It answers nothing: what
-// became of a payment there is not known, and the schedule of inquiries goes on, so
-// that the payment continues if the issuer comes back, and reaches a person if not.
+// gone is the connector of an issuer that is not in the configuration. Every call is ambiguous:
+// the outcome of a payment there is unknown, and the schedule of inquiries goes on. The payment
+// continues if the issuer comes back, and otherwise goes to review.
 type gone string
 
 func (g gone) Name() string                      { return string(g) }
@@ -25,7 +25,7 @@ func (g gone) answer() issuer.Answer {
 	return issuer.Answer{Outcome: issuer.Ambiguous, Code: issuer.Gone}
 }
 
-// returned asks an issuer that was gone to go on where it was left.
+// returned resumes work on a payment whose issuer is back in the configuration.
 func (c *Local) returned(ctx context.Context, k issuer.Connector, p payment.Payment, extra bool) (payment.Payment, error) {
 	switch {
 	case !p.Orphaned():

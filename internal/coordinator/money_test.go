@@ -13,8 +13,8 @@ import (
 	"github.com/paylink/paylink/internal/store/storetest"
 )
 
-// TestF10_EveryAnswerIsCompared: an approval of another amount, or in another currency,
-// gives the payment to a person, whatever was asked.
+// TestF10_EveryAnswerIsCompared: an approval of another amount, or in another currency, moves
+// the payment to review, whatever was requested.
 func TestF10_EveryAnswerIsCompared(t *testing.T) {
 	for _, call := range []string{"authorize", "capture", "refund"} {
 		for name, lie := range map[string]func(*money.Amount){
@@ -81,7 +81,7 @@ func TestF10_ContradictingNotice(t *testing.T) {
 	}
 }
 
-// secondTry submits a payment whose first try was proved not sent, and returns what
+// secondTry submits a payment whose first try was proved not sent, and returns a function that
 // makes the second.
 func secondTry(w *world) (first payment.Payment, again func() payment.Payment) {
 	w.t.Helper()
@@ -198,8 +198,8 @@ func TestRepairPauses(t *testing.T) {
 	}
 }
 
-// TestResendStopsWithItsContext: a commit that cannot be known is sent again, but not
-// once the sweep is told to stop.
+// TestResendStopsWithItsContext: a commit whose outcome is unknown is sent again, but not once
+// the sweep is canceled.
 func TestResendStopsWithItsContext(t *testing.T) {
 	w := newWorld(t, sqlite)
 	w.submit(w.link(), lostAnswer)

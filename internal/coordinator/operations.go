@@ -13,7 +13,7 @@ import (
 	"github.com/paylink/paylink/internal/payment"
 )
 
-// find reads a payment of the tenant in the mode of its key.
+// find returns a payment of the account in the mode of its key, or fault.NotFound.
 func (c *Local) find(ctx context.Context, account, mode, paymentID string) (payment.Payment, issuer.Connector, error) {
 	p, err := c.cfg.Payments.GetPayment(ctx, account, paymentID)
 	if err != nil {
@@ -29,7 +29,7 @@ func (c *Local) find(ctx context.Context, account, mode, paymentID string) (paym
 	return p, k, nil
 }
 
-// minor reads an optional amount: 0 for none.
+// minor parses an optional amount and returns its minor units, or 0 for an empty one.
 func minor(s string, c money.Currency) (int64, error) {
 	if s == "" {
 		return 0, nil
@@ -41,7 +41,8 @@ func minor(s string, c money.Currency) (int64, error) {
 	case errors.Is(err, money.ErrOverflow):
 		return 0, fault.Invalid("amount", "amount_too_large", "An amount in %s is at most %s.", c, money.Of(money.MaxMinor, c).Decimal())
 	case err != nil:
-		return 0, fault.Invalid("amount", "amount_invalid", "The amount is a decimal number with at most %d decimals for %s: %v.", c.Exponent(), c, err)
+		return 0, fault.Invalid("amount", "amount_invalid", "The amount is a decimal number with at most %d decimals for %s: %v.",
+			c.Exponent(), c, err)
 	}
 	if a.Minor == 0 {
 		return 0, fault.Invalid("amount", "amount_too_small", "The amount must be greater than zero.")
@@ -49,25 +50,24 @@ func minor(s string, c money.Currency) (int64, error) {
 	return a.Minor, nil
 }
 
-// seen reads what a caller saw as refundable; nil for nothing.
+// seen parses the refundable amount that the caller saw. It returns nil if none was given.
 func seen(s string, c money.Currency) (*int64, error) {
 	if s == "" {
 		return nil, nil
 	}
 	a, err := money.Parse(s, c)
 	if err != nil {
-		return nil, fault.Invalid("refundableAmount", "amount_invalid", "refundableAmount is a decimal number with at most %d decimals for %s: %v.", c.Exponent(), c, err)
+		return nil, fault.Invalid("refundableAmount", "amount_invalid",
+			"refundableAmount is a decimal number with at most %d decimals for %s: %v.", c.Exponent(), c, err)
 	}
 	return &a.Minor, nil
 }
 
-// whole renders the payment itself, once the operation is decided or handed to
-// the sweep.
+// whole renders the payment itself, once the operation is decided or left to the sweep.
 func whole(p payment.Payment) (any, bool) { return p, true }
 
-// Capture takes the authorised money, wholly or in part, or accepts a late
-// success. An answer that is not clear leaves the payment authorized and the
-// sweep at work.
+// Capture captures the authorized money, all or part of it, or accepts a late success. If the
+// issuer's answer is unclear, the payment stays authorized and the sweep asks again.
 func (c *Local) Capture(ctx context.Context, account, mode, paymentID, amount string, t *idempotency.Ticket) (payment.Payment, error) {
 	ctx = context.WithoutCancel(ctx)
 	p, k, err := c.find(ctx, account, mode, paymentID)
@@ -84,7 +84,8 @@ func (c *Local) Capture(ctx context.Context, account, mode, paymentID, amount st
 		return p, err
 	}
 	answer := c.capture(ctx, k, p)
-	done, err := c.settleWith(ctx, p, payment.Input{Kind: payment.CaptureAnswer, Actor: "issuer", Answer: answer}, &ticketFor{t, unlessRefused(answer)})
+	done, err := c.settleWith(ctx, p, payment.Input{Kind: payment.CaptureAnswer, Actor: "issuer", Answer: answer},
+		&ticketFor{t, unlessRefused(answer)})
 	if err != nil {
 		return p, err
 	}
@@ -93,11 +94,12 @@ func (c *Local) Capture(ctx context.Context, account, mode, paymentID, amount st
 
 func (c *Local) capture(ctx context.Context, k issuer.Connector, p payment.Payment) issuer.Answer {
 	return c.call(ctx, k, "capture", func(ctx context.Context) issuer.Answer {
-		return k.Capture(ctx, issuer.Operation{ID: p.CaptureKey(), Authorization: p.IssuerKey(), Amount: money.Of(p.Capturing, p.Amount.Currency)})
+		return k.Capture(ctx, issuer.Operation{ID: p.CaptureKey(), Authorization: p.IssuerKey(),
+			Amount: money.Of(p.Capturing, p.Amount.Currency)})
 	})
 }
 
-// Void gives an authorisation back.
+// Void releases an authorization.
 func (c *Local) Void(ctx context.Context, account, mode, paymentID string, t *idempotency.Ticket) (payment.Payment, error) {
 	ctx = context.WithoutCancel(ctx)
 	p, k, err := c.find(ctx, account, mode, paymentID)
@@ -109,7 +111,8 @@ func (c *Local) Void(ctx context.Context, account, mode, paymentID string, t *id
 		return p, err
 	}
 	answer := c.reverse(ctx, k, p)
-	done, err := c.settleWith(ctx, p, payment.Input{Kind: payment.VoidAnswer, Actor: "issuer", Answer: answer}, &ticketFor{t, unlessRefused(answer)})
+	done, err := c.settleWith(ctx, p, payment.Input{Kind: payment.VoidAnswer, Actor: "issuer", Answer: answer},
+		&ticketFor{t, unlessRefused(answer)})
 	if err != nil {
 		return p, err
 	}
@@ -125,11 +128,12 @@ func (c *Local) reverse(ctx context.Context, k issuer.Connector, p payment.Payme
 	})
 }
 
-// Refund gives captured money back, wholly or in part. With an idempotency key
-// the refund's id is derived from it: however often it is sent, and whatever
-// crashed between, it is one refund. What the caller saw as refundable, and what
-// disputes claim, is judged with the payment that the commit builds on.
-func (c *Local) Refund(ctx context.Context, account, mode, paymentID string, asked payment.RefundInput, t *idempotency.Ticket) (payment.Payment, payment.Refund, error) {
+// Refund refunds captured money, all or part of it. With an idempotency key the refund's id
+// derives from the key, so repetitions and crashes still make one refund. The refundable amount
+// that the caller saw, and what disputes claim, are checked against the revision that the
+// commit builds on.
+func (c *Local) Refund(ctx context.Context, account, mode, paymentID string, asked payment.RefundInput,
+	t *idempotency.Ticket) (payment.Payment, payment.Refund, error) {
 	ctx = context.WithoutCancel(ctx)
 	none := payment.Refund{}
 	p, k, err := c.find(ctx, account, mode, paymentID)
@@ -162,7 +166,8 @@ func (c *Local) Refund(ctx context.Context, account, mode, paymentID string, ask
 		r, _ := p.RefundByID(refundID)
 		return payment.RefundObject(p, r), true
 	}
-	done, err := c.settleWith(ctx, p, payment.Input{Kind: payment.RefundAnswer, Actor: "issuer", Answer: answer, Refund: refundID}, &ticketFor{t, view})
+	done, err := c.settleWith(ctx, p, payment.Input{Kind: payment.RefundAnswer, Actor: "issuer", Answer: answer, Refund: refundID},
+		&ticketFor{t, view})
 	if err != nil {
 		return p, r, err
 	}
@@ -184,7 +189,7 @@ func unlessRefused(a issuer.Answer) func(payment.Payment) (any, bool) {
 	return whole
 }
 
-// refusal is what the caller hears when the issuer would not do it.
+// refusal returns the fault for an operation that the issuer refused, or nil.
 func refusal(a issuer.Answer) error {
 	switch a.Outcome {
 	case issuer.Declined:

@@ -62,15 +62,15 @@ func testF12_ExpiredBetweenSubmitAndApproval(t *testing.T, e engine) {
 		if q := w.want(p, c.end); entered(q, payment.Late) != 1 {
 			t.Fatalf("%s: %s", c.policy, story(q))
 		}
-		if c.end == payment.Late { // the merchant takes it after all
+		if c.end == payment.Late { // the merchant captures it after all
 			must(w.c.Capture(t.Context(), w.account, link.Test, p.ID, "", nil))(t)
 			w.want(p, payment.Succeeded)
 		}
 	}
 }
 
-// latePayment is a payment that the issuer approved after its link had expired,
-// under the policy hold.
+// latePayment returns a payment that the issuer approved after its link had expired, under the
+// policy hold.
 func latePayment(t *testing.T, e engine, options ...linkOption) (*world, payment.Payment) {
 	t.Helper()
 	w := newWorld(t, e)
@@ -79,8 +79,8 @@ func latePayment(t *testing.T, e engine, options ...linkOption) (*world, payment
 	return w, w.want(p, payment.Late)
 }
 
-// TestF12_LateHoldIsVoided: a late success that is only authorised is given back
-// when the merchant has not decided within the life of a hold.
+// TestF12_LateHoldIsVoided: a late success that is only authorized is voided when the merchant
+// has not decided within the life of a hold.
 func TestF12_LateHoldIsVoided(t *testing.T) { onEach(t, testF12_LateHoldIsVoided) }
 
 func testF12_LateHoldIsVoided(t *testing.T, e engine) {
@@ -100,7 +100,7 @@ func testF12_LateHoldIsVoided(t *testing.T, e engine) {
 }
 
 // TestF12_LateHoldOnlyAuthorised: the same for an automatic capture whose issuer
-// only authorised, and when the first void is lost.
+// only authorized, and when the first void is lost.
 func TestF12_LateHoldOnlyAuthorised(t *testing.T) { onEach(t, testF12_LateHoldOnlyAuthorised) }
 
 func testF12_LateHoldOnlyAuthorised(t *testing.T, e engine) {
@@ -129,8 +129,8 @@ func testF12_LateHoldOnlyAuthorised(t *testing.T, e engine) {
 	w.becomes(p, payment.CanceledS)
 }
 
-// TestF12_LateCapturedWaitsForTheMerchant: money that came late is neither given
-// back nor forgotten; a partial refund of it is carried on like any other.
+// TestF12_LateCapturedWaitsForTheMerchant: money that came late is neither refunded nor
+// forgotten; a partial refund of it is carried on like any other.
 func TestF12_LateCapturedWaitsForTheMerchant(t *testing.T) {
 	onEach(t, testF12_LateCapturedWaitsForTheMerchant)
 }
@@ -147,7 +147,8 @@ func testF12_LateCapturedWaitsForTheMerchant(t *testing.T, e engine) {
 		}
 		return send()
 	})
-	if _, r, err := w.c.Refund(t.Context(), w.account, link.Test, p.ID, payment.RefundInput{Amount: "2.50"}, nil); err != nil || r.Status != payment.RefundPending {
+	if _, r, err := w.c.Refund(t.Context(), w.account, link.Test, p.ID, payment.RefundInput{Amount: "2.50"}, nil); err != nil ||
+		r.Status != payment.RefundPending {
 		t.Fatal(r, err)
 	}
 	w.wire.set(nil)
@@ -211,7 +212,7 @@ func testF14_DoubleClick(t *testing.T, e engine) {
 		t.Fatalf("%s, %d authorisations", p.CardLast4, w.wire.count("authorize"))
 	}
 	w.want(p, payment.Succeeded)
-	w.clock.Add(48 * time.Hour) // a refresh after the link has ended shows the truth
+	w.clock.Add(48 * time.Hour) // a refresh after the link has ended shows the payment
 	if q := must(w.c.Submit(t.Context(), s))(t); q.ID != p.ID || q.Status != payment.Succeeded {
 		t.Fatal(q.Status)
 	}
@@ -232,7 +233,7 @@ func testNotSentIsPayableAgain(t *testing.T, e engine) {
 		return issuer.Answer{Outcome: issuer.NotSent}
 	})
 	tries := 0
-	for ; ; tries++ { // until the log is almost full: there is always room for an answer
+	for ; ; tries++ { // until the log is almost full: an answer always fits
 		p, err := w.c.Submit(t.Context(), s)
 		if err != nil {
 			w.code(err, "payment_log_full")
@@ -246,7 +247,7 @@ func testNotSentIsPayableAgain(t *testing.T, e engine) {
 	s.Attempt = attempt(2)
 	must(w.c.Submit(t.Context(), s))(t)
 	w.wire.set(nil)
-	s.Amount.Minor = 2000 // the payer chooses anew
+	s.Amount.Minor = 2000 // the payer chooses again
 	p := must(w.c.Submit(t.Context(), s))(t)
 	if q := w.want(p, payment.Succeeded); q.CapturedMinor != 2000 || q.Try != 2 {
 		t.Fatal(q.CapturedMinor, q.Try)
@@ -351,7 +352,8 @@ func testF24_TwoSweepers(t *testing.T, e engine) {
 		}
 	})
 	w.sweep()
-	for i, want := range []payment.Status{payment.Succeeded, payment.CanceledS, payment.Refunded, payment.Succeeded, payment.Refunded, payment.CanceledS, payment.Succeeded, payment.CanceledS} {
+	for i, want := range []payment.Status{payment.Succeeded, payment.CanceledS, payment.Refunded, payment.Succeeded, payment.Refunded,
+		payment.CanceledS, payment.Succeeded, payment.CanceledS} {
 		if q := w.want(list[i], want); entered(q, want) != 1 || len(q.Refunds) > 1 {
 			t.Fatal(story(q))
 		}
@@ -367,11 +369,12 @@ func testF25_LateLeaseHolder(t *testing.T, e engine) {
 	w := newWorld(t, e)
 	l := w.link()
 	finish := w.stalled(l, good, true)
-	late := w.get(w.paymentOf(l)) // what the holder has in hand
+	late := w.get(w.paymentOf(l)) // the revision that the lease holder has
 	w.restart()
 	w.later(payment.Lease)
 	p := w.want(late, payment.Succeeded)
-	change, err := payment.Next(late, payment.Input{Kind: payment.Sync, Change: "chg_late", At: w.clock.Now(), Answer: issuer.Answer{Outcome: issuer.Declined}})
+	change, err := payment.Next(late, payment.Input{Kind: payment.Sync, Change: "chg_late", At: w.clock.Now(),
+		Answer: issuer.Answer{Outcome: issuer.Declined}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -398,8 +401,8 @@ func testF31_ClockJumps(t *testing.T, e engine) {
 		w.wire.set(nil)
 		w.check()
 
-		// By the clock that jumped the link has ended, or the lease, while the issuer
-		// is asked: the attempt is judged by when the issuer approved it.
+		// By the clock that jumped, the link or the lease has ended while the issuer is asked.
+		// The attempt is judged by the time of the issuer's approval.
 		w = newWorld(t, e)
 		short := w.link(lives(1800), policy(link.LateRefund))
 		finish = w.stalled(short, good, true)

@@ -8,7 +8,7 @@ import (
 	"github.com/paylink/paylink/internal/receipt"
 )
 
-// Receipt reads the payment and signs what is so now. Nothing is written.
+// Receipt reads the payment and signs its current state. It writes nothing.
 func (c *Local) Receipt(ctx context.Context, l link.Link, payment string) (string, error) {
 	p, err := c.cfg.Payments.GetPayment(ctx, l.Account, payment)
 	if err != nil {

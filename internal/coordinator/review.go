@@ -10,21 +10,22 @@ import (
 	"github.com/paylink/paylink/internal/payment"
 )
 
-// Review commits what a person said together with the intent that follows from it,
-// calls the issuer, and commits the answer. A crash after the first commit leaves a
-// payment that captures, voids or refunds: the sweep carries it out.
+// Review commits a verdict together with the intent that follows from it, calls the issuer, and
+// commits the answer. A crash after the first commit leaves a payment that is capturing,
+// voiding or refunding, and the sweep carries it out.
 func (c *Local) Review(ctx context.Context, account, mode, paymentID, verdict, by string, t *idempotency.Ticket) (payment.Payment, error) {
 	ctx = context.WithoutCancel(ctx)
 	p, k, err := c.find(ctx, account, mode, paymentID)
 	if err != nil {
 		return p, err
 	}
-	refundID := id.Derive(id.Refund, p.ID, "\x00review") // there is one verdict that refunds
+	refundID := id.Derive(id.Refund, p.ID, "\x00review") // only one verdict refunds
 	settled := func(p payment.Payment) (any, bool) {
 		r, _ := p.RefundByID(refundID)
 		return p, p.Status != payment.Capturing && p.Status != payment.Voiding && !r.Asking()
 	}
-	p, err = c.settleWith(ctx, p, payment.Input{Kind: payment.Reviewed, Actor: "merchant", Verdict: verdict, By: by, Refund: refundID, Owner: id.New(id.Change)},
+	p, err = c.settleWith(ctx, p, payment.Input{Kind: payment.Reviewed, Actor: "merchant", Verdict: verdict, By: by, Refund: refundID,
+		Owner: id.New(id.Change)},
 		&ticketFor{t, settled})
 	if err != nil {
 		return p, err
@@ -40,12 +41,12 @@ func (c *Local) Review(ctx context.Context, account, mode, paymentID, verdict, b
 	default:
 		return p, nil
 	}
-	// The verdict stands whatever the issuer says to what follows from it: the payment
-	// tells how far that is.
+	// The verdict stands whatever the issuer answers; the payment shows how far its consequence
+	// is.
 	return c.settleWith(ctx, p, in, &ticketFor{t, whole})
 }
 
-// Mark says what a payment turned out to be.
+// Mark sets or removes a payment's label.
 func (c *Local) Mark(ctx context.Context, account, mode, paymentID, label, by string, t *idempotency.Ticket) (payment.Payment, error) {
 	ctx = context.WithoutCancel(ctx)
 	p, err := c.read(ctx, account, mode, paymentID)
@@ -55,8 +56,9 @@ func (c *Local) Mark(ctx context.Context, account, mode, paymentID, label, by st
 	return c.settleWith(ctx, p, payment.Input{Kind: payment.Marked, Actor: "merchant", Label: label, By: by}, &ticketFor{t, whole})
 }
 
-// Dispute records what an issuer told the merchant of a dispute.
-func (c *Local) Dispute(ctx context.Context, account, mode, paymentID string, d payment.DisputeInput, t *idempotency.Ticket) (payment.Payment, payment.Dispute, error) {
+// Dispute records a dispute that the merchant learned of from an issuer.
+func (c *Local) Dispute(ctx context.Context, account, mode, paymentID string, d payment.DisputeInput,
+	t *idempotency.Ticket) (payment.Payment, payment.Dispute, error) {
 	ctx = context.WithoutCancel(ctx)
 	p, err := c.read(ctx, account, mode, paymentID)
 	if err != nil {
@@ -83,7 +85,8 @@ func (c *Local) Dispute(ctx context.Context, account, mode, paymentID string, d 
 		found, ok := named(p)
 		return payment.NewDisputeObject(p, found), ok
 	}
-	p, err = c.settleWith(ctx, p, payment.Input{Kind: payment.Disputed, Actor: "merchant", Dispute: d, DisputeID: fresh, Minor: m}, &ticketFor{t, view})
+	p, err = c.settleWith(ctx, p, payment.Input{Kind: payment.Disputed, Actor: "merchant", Dispute: d, DisputeID: fresh, Minor: m},
+		&ticketFor{t, view})
 	if err != nil {
 		return p, payment.Dispute{}, err
 	}
@@ -91,27 +94,29 @@ func (c *Local) Dispute(ctx context.Context, account, mode, paymentID string, d 
 	return p, found, nil
 }
 
-// disputeNoticed takes an issuer's word of a dispute. What comes twice or out of
-// order changes nothing, and is dealt with; the same words under the same reference
-// are the same dispute.
+// disputeNoticed records a dispute that an issuer reported. A notice that comes twice or out of
+// order changes nothing and needs no redelivery. The same content under the same reference is
+// the same dispute.
 func (c *Local) disputeNoticed(ctx context.Context, p payment.Payment, d issuer.Dispute) error {
-	in := payment.Input{Kind: payment.Disputed, Actor: "issuer", DisputeID: id.Derive(id.Dispute, p.ID, "reference\x00"+d.Reference), Minor: d.Amount.Minor,
+	in := payment.Input{Kind: payment.Disputed, Actor: "issuer", DisputeID: id.Derive(id.Dispute, p.ID, "reference\x00"+d.Reference),
+		Minor:   d.Amount.Minor,
 		Dispute: payment.DisputeInput{Reference: d.Reference, Reason: d.Reason, State: d.State, EvidenceDueAt: d.EvidenceDueAt}}
 	if !d.EvidenceDueAt.IsZero() {
-		in.Dispute.EvidenceDueAt = p.At(d.EvidenceDueAt) // an issuer lives by the real time
+		in.Dispute.EvidenceDueAt = p.At(d.EvidenceDueAt) // an issuer lives in real time
 	}
 	_, err := c.settle(ctx, p, in)
 	if fault.Code(err) == "payment_not_disputable" {
-		return err // the success may be about to be written down: the issuer tells again
+		return err // the success may be about to be committed: the issuer sends the notice again
 	}
 	if kind := fault.KindOf(err); kind == fault.KindConflict || kind == fault.KindInvalid {
-		c.cfg.Log.ErrorContext(ctx, "word of a dispute cannot be taken down; a person must look", "payment", p.ID, "reference", d.Reference, "error", err)
+		c.cfg.Log.ErrorContext(ctx, "word of a dispute cannot be taken down; a person must look", "payment", p.ID,
+			"reference", d.Reference, "error", err)
 		return nil
 	}
 	return err
 }
 
-// read is find where no issuer is asked.
+// read is find for operations that ask no issuer.
 func (c *Local) read(ctx context.Context, account, mode, paymentID string) (payment.Payment, error) {
 	p, err := c.cfg.Payments.GetPayment(ctx, account, paymentID)
 	if err == nil && p.Mode != mode {

@@ -19,7 +19,7 @@ import (
 
 const disputedCard = "4000000000006181"
 
-// looks is a box fraud whose word a test chooses.
+// looks is a fraud service whose verdict the test sets.
 type looks struct {
 	fraud.Assessor
 	mu     sync.Mutex
@@ -57,7 +57,7 @@ func (l *looks) answers(say func(context.Context, fraud.Attempt) (fraud.Verdict,
 	l.say = say
 }
 
-// patient is a world whose box fraud has all the time that a busy machine needs.
+// patient returns a world whose fraud service has all the time that a busy machine needs.
 func patient(t *testing.T, e engine) *world {
 	w := newWorld(t, e)
 	w.fraud.budget = time.Minute
@@ -66,11 +66,12 @@ func patient(t *testing.T, e engine) *world {
 }
 
 var (
-	holding  = payment.Risk{Action: payment.Hold, Why: "rule", Rule: "frl_hold", Version: 2, Values: []payment.RiskValue{{Name: "country", Value: "NZ"}}}
+	holding = payment.Risk{Action: payment.Hold, Why: "rule", Rule: "frl_hold", Version: 2,
+		Values: []payment.RiskValue{{Name: "country", Value: "NZ"}}}
 	blocking = payment.Risk{Action: payment.Block, Why: "shield"}
 )
 
-// told are the types of the account's events, oldest first.
+// The types of the account's events, oldest first.
 func (w *world) told() string {
 	w.t.Helper()
 	var types []string
@@ -89,10 +90,12 @@ func TestBlockedNeverLeaves(t *testing.T) {
 		s := w.submitting(l, attempt(1), good)
 		s.Client, s.Country, s.PayerEmail = netip.MustParseAddr("::ffff:203.0.113.7"), "NZ", "ada@example.com"
 		p := must(w.c.Submit(t.Context(), s))(t)
-		if p.Status != payment.Declined || p.DeclineCode != payment.CodeBlocked || p.Try != 0 || p.UseReserved || !p.DueAt().IsZero() || p.Work.Owner != "" {
+		if p.Status != payment.Declined || p.DeclineCode != payment.CodeBlocked || p.Try != 0 || p.UseReserved || !p.DueAt().IsZero() ||
+			p.Work.Owner != "" {
 			t.Fatalf("blocked: %+v", p)
 		}
-		if r := p.Risk; r.Action != payment.Block || r.Why != "shield" || r.Address != "203.0.113.0/24" || r.Country != "NZ" || r.BIN != "424242" || len(r.Fingerprint) != 32 {
+		if r := p.Risk; r.Action != payment.Block || r.Why != "shield" || r.Address != "203.0.113.0/24" || r.Country != "NZ" ||
+			r.BIN != "424242" || len(r.Fingerprint) != 32 {
 			t.Errorf("it says %+v", r)
 		}
 		if w.linkStatus(l) != link.Open || w.wire.count("authorize") != 0 {
@@ -101,7 +104,7 @@ func TestBlockedNeverLeaves(t *testing.T) {
 		if told := w.told(); told != "link.created payment.created payment.declined fraud.flagged" {
 			t.Errorf("told %s", told)
 		}
-		// The same attempt is the same payment, whatever would be said of it now.
+		// The same attempt is the same payment, whatever the verdict would be now.
 		w.fraud.will(payment.Risk{Action: payment.Allow})
 		again := must(w.c.Submit(t.Context(), w.submitting(l, attempt(1), good)))(t)
 		if again.ID != p.ID || again.Status != payment.Declined || w.wire.count("authorize") != 0 {
@@ -123,14 +126,15 @@ func TestBlockedNeverLeaves(t *testing.T) {
 	})
 }
 
-// TestFingerprintIsOfOneAccount: no two tenants can compare theirs; the shield can.
+// TestFingerprintIsOfOneAccount: no two tenants can compare their fingerprints; the shield can.
 func TestFingerprintIsOfOneAccount(t *testing.T) {
 	w := patient(t, sqlite)
 	w.submit(w.link(), good)
 	w.submit(w.linkOf(id.New(id.Account)), good)
 	w.submit(w.link(), "5555555555554444")
 	a := w.fraud.attempts()
-	if len(a) != 3 || a[0].Fingerprint == a[1].Fingerprint || a[0].Card != a[1].Card || a[0].Card == a[2].Card || a[0].Card == a[0].Fingerprint {
+	if len(a) != 3 || a[0].Fingerprint == a[1].Fingerprint || a[0].Card != a[1].Card || a[0].Card == a[2].Card ||
+		a[0].Card == a[0].Fingerprint {
 		t.Fatalf("%+v", a)
 	}
 	for _, one := range a {
@@ -140,7 +144,7 @@ func TestFingerprintIsOfOneAccount(t *testing.T) {
 	}
 }
 
-// TestHeldThenReviewed: authorised and not captured, until a person says so.
+// TestHeldThenReviewed: authorized and not captured until a person approves it.
 func TestHeldThenReviewed(t *testing.T) {
 	onEach(t, func(t *testing.T, e engine) {
 		w := patient(t, e)
@@ -154,21 +158,24 @@ func TestHeldThenReviewed(t *testing.T) {
 		if p.Status != payment.Authorized || p.Risk.Review != payment.ReviewOpen || w.linkStatus(l) != link.Paid {
 			t.Fatalf("held: %+v, the link is %s", p, w.linkStatus(l))
 		}
-		if told := w.told(); told != "link.created payment.created payment.processing payment.authorized link.paid fraud.flagged" && !strings.HasSuffix(told, "payment.authorized fraud.flagged link.paid") {
+		if told := w.told(); told != "link.created payment.created payment.processing payment.authorized link.paid fraud.flagged" &&
+			!strings.HasSuffix(told, "payment.authorized fraud.flagged link.paid") {
 			t.Errorf("told %s", told)
 		}
 		_, err := w.c.Capture(t.Context(), w.account, link.Test, p.ID, "", nil)
 		w.code(err, "payment_held")
 		w.check()
 		p = review(p, payment.ReviewApproved)
-		if p = w.want(p, payment.Succeeded); p.CapturedMinor != 1250 || p.Risk.ReviewedBy != "usr_1" || p.Risk.ReviewedAt.IsZero() || p.Risk.Label != "" {
+		if p = w.want(p, payment.Succeeded); p.CapturedMinor != 1250 || p.Risk.ReviewedBy != "usr_1" || p.Risk.ReviewedAt.IsZero() ||
+			p.Risk.Label != "" {
 			t.Errorf("approved: %+v", p.Risk)
 		}
 		if again := review(p, payment.ReviewApproved); again.Revision != p.Revision {
 			t.Error("said twice, it changed something")
 		}
 		p = review(p, payment.ReviewRefunded)
-		if p = w.want(p, payment.Refunded); p.Risk.Label != payment.LabelFraud || p.Risk.LabelledBy != "usr_1" || p.Risk.Review != payment.ReviewRefunded {
+		if p = w.want(p, payment.Refunded); p.Risk.Label != payment.LabelFraud || p.Risk.LabelledBy != "usr_1" ||
+			p.Risk.Review != payment.ReviewRefunded {
 			t.Errorf("refunded: %+v", p.Risk)
 		}
 		declined := review(w.submit(w.link(), good), payment.ReviewDeclined)
@@ -184,7 +191,7 @@ func TestHeldThenReviewed(t *testing.T) {
 	})
 }
 
-// TestHeldLapses: nobody says anything, and the hold at the issuer ends.
+// TestHeldLapses: nobody decides, and the hold at the issuer ends.
 func TestHeldLapses(t *testing.T) {
 	w := patient(t, sqlite)
 	w.fraud.will(holding)
@@ -200,8 +207,8 @@ func TestHeldLapses(t *testing.T) {
 	w.code(err, "payment_not_in_review")
 }
 
-// TestReviewTime: by the account's policy nobody waits as long as the authorisation
-// lives; and what was approved in time, and is captured by hand, waits like any other.
+// TestReviewTime: the account's policy may end a review before the authorization ends. What was
+// approved in time, and is captured by hand, waits like any other.
 func TestReviewTime(t *testing.T) {
 	w := patient(t, sqlite)
 	day := holding
@@ -221,11 +228,12 @@ func TestReviewTime(t *testing.T) {
 	w.want(approved, payment.CanceledS)
 }
 
-// TestReviewSurvivesALostAnswer: the verdict and its intent are one commit, so the
-// sweep carries out what was said, once.
+// TestReviewSurvivesALostAnswer: the verdict and its intent are one commit, so the sweep
+// carries out the verdict, once.
 func TestReviewSurvivesALostAnswer(t *testing.T) {
 	onEach(t, func(t *testing.T, e engine) {
-		for verdict, want := range map[string]payment.Status{payment.ReviewApproved: payment.Succeeded, payment.ReviewDeclined: payment.CanceledS} {
+		for verdict, want := range map[string]payment.Status{payment.ReviewApproved: payment.Succeeded,
+			payment.ReviewDeclined: payment.CanceledS} {
 			w := patient(t, e)
 			w.fraud.will(holding)
 			p := w.submit(w.link(), good)
@@ -233,7 +241,8 @@ func TestReviewSurvivesALostAnswer(t *testing.T) {
 				send()
 				return issuer.Answer{Outcome: issuer.Ambiguous}
 			})
-			if q := must(w.c.Review(t.Context(), w.account, link.Test, p.ID, verdict, "usr_1", nil))(t); q.Status.Public() != payment.Authorized || q.Risk.Review != verdict {
+			if q := must(w.c.Review(t.Context(), w.account, link.Test, p.ID, verdict, "usr_1",
+				nil))(t); q.Status.Public() != payment.Authorized || q.Risk.Review != verdict {
 				t.Fatalf("%s: %+v", verdict, q)
 			}
 			w.wire.set(nil)
@@ -244,7 +253,7 @@ func TestReviewSurvivesALostAnswer(t *testing.T) {
 	})
 }
 
-// TestReviewRaces: of two people who say different things, one is heard.
+// TestReviewRaces: of two people who decide differently, one wins.
 func TestReviewRaces(t *testing.T) {
 	onEach(t, func(t *testing.T, e engine) {
 		w := patient(t, e)
@@ -298,7 +307,8 @@ func TestChallengeIsAskedFor(t *testing.T) {
 	}
 }
 
-// TestPolicyWhenNobodyAnswers: the last verdict says what the account wants then.
+// TestPolicyWhenNobodyAnswers: the last verdict carries the account's policy for attempts that
+// are not assessed in time.
 func TestPolicyWhenNobodyAnswers(t *testing.T) {
 	w := newWorld(t, sqlite)
 	w.fraud.budget = 20 * time.Millisecond
@@ -315,7 +325,7 @@ func TestPolicyWhenNobodyAnswers(t *testing.T) {
 	w.fraud.budget = time.Minute
 	w.restart()
 	w.fraud.answers(func(_ context.Context, a fraud.Attempt) (fraud.Verdict, error) {
-		switch a.Amount.Minor { // the first says the policy, the others nothing
+		switch a.Amount.Minor { // the first carries the policy, the others nothing
 		case 1250:
 			return fraud.Verdict{Risk: payment.Risk{Action: payment.Allow}}, nil
 		}
@@ -361,15 +371,18 @@ func TestDisputes(t *testing.T) {
 		p := w.submit(w.link(), good)
 		due := epoch.Add(time.Hour)
 		say := func(state string) error {
-			return w.c.Notice(t.Context(), issuer.Notice{Reference: p.IssuerKey(), Dispute: &issuer.Dispute{Reference: "case 1", Amount: p.Amount, Reason: "fraudulent", State: state, EvidenceDueAt: due}})
+			return w.c.Notice(t.Context(), issuer.Notice{Reference: p.IssuerKey(),
+				Dispute: &issuer.Dispute{Reference: "case 1", Amount: p.Amount, Reason: "fraudulent", State: state, EvidenceDueAt: due}})
 		}
-		for _, state := range []string{payment.DisputeNeedsResponse, payment.DisputeNeedsResponse, payment.DisputeUnderReview, payment.DisputeNeedsResponse, payment.DisputeLost, payment.DisputeUnderReview, payment.DisputeLost} {
+		for _, state := range []string{payment.DisputeNeedsResponse, payment.DisputeNeedsResponse, payment.DisputeUnderReview,
+			payment.DisputeNeedsResponse, payment.DisputeLost, payment.DisputeUnderReview, payment.DisputeLost} {
 			if err := say(state); err != nil {
 				t.Fatal(err)
 			}
 		}
 		p = w.want(p, payment.Succeeded)
-		if len(p.Disputes) != 1 || p.Disputes[0].State != payment.DisputeLost || !p.Disputes[0].EvidenceDueAt.Equal(due) || p.Disputes[0].Minor != 1250 || p.Refundable() != 1250 {
+		if len(p.Disputes) != 1 || p.Disputes[0].State != payment.DisputeLost || !p.Disputes[0].EvidenceDueAt.Equal(due) ||
+			p.Disputes[0].Minor != 1250 || p.Refundable() != 1250 {
 			t.Errorf("%+v", p.Disputes)
 		}
 		if told := w.told(); !strings.HasSuffix(told, "dispute.created dispute.updated dispute.closed") {
@@ -403,7 +416,8 @@ func eventually(t *testing.T, yes func() bool) {
 	}
 }
 
-// TestSimulatorDisputes: the card of ours whose payer objects, by every way to its capture.
+// TestSimulatorDisputes: the test card whose payer disputes the payment, by every way to its
+// capture.
 func TestSimulatorDisputes(t *testing.T) {
 	w := patient(t, sqlite)
 	at := w.submit(w.link(), disputedCard)
@@ -414,7 +428,8 @@ func TestSimulatorDisputes(t *testing.T) {
 	w.answer(asked, "approve")
 	for _, p := range []payment.Payment{at, later, asked} {
 		eventually(t, func() bool { return len(w.get(p).Disputes) == 1 })
-		if d := w.get(p).Disputes[0]; d.Reason != "fraudulent" || d.State != payment.DisputeNeedsResponse || d.EvidenceDueAt.Before(epoch.Add(24*time.Hour)) {
+		if d := w.get(p).Disputes[0]; d.Reason != "fraudulent" || d.State != payment.DisputeNeedsResponse ||
+			d.EvidenceDueAt.Before(epoch.Add(24*time.Hour)) {
 			t.Errorf("%+v", d)
 		}
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/paylink/paylink/internal/payment"
 )
 
-// orphans puts n payments of an issuer that is not configured before all others.
+// orphans stores n payments of an issuer that is not configured, due before all others.
 func (w *world) orphans(p payment.Payment, n int) []payment.Payment {
 	w.t.Helper()
 	list := make([]payment.Payment, n)
@@ -29,8 +29,8 @@ func (w *world) orphans(p payment.Payment, n int) []payment.Payment {
 	return list
 }
 
-// TestF45_F53OrphansGoToReview: payments of an issuer that was taken out of the
-// configuration reach a person, and nobody else's wait.
+// TestF45_F53OrphansGoToReview: payments of an issuer that was removed from the configuration
+// go to review, and no other payments wait for them.
 func TestF45_F53OrphansGoToReview(t *testing.T) {
 	onEach(t, func(t *testing.T, e engine) {
 		for _, n := range []int{100, 1000} {
@@ -60,7 +60,8 @@ func TestF45_F53OrphansGoToReview(t *testing.T) {
 	})
 }
 
-// TestF45IssuerComesBack: what waited in review for an issuer goes on when it is back.
+// TestF45IssuerComesBack: payments that waited in review for an issuer continue when it is
+// back.
 func TestF45IssuerComesBack(t *testing.T) {
 	onEach(t, func(t *testing.T, e engine) {
 		w := newWorld(t, e)
@@ -92,8 +93,7 @@ func TestF45IssuerComesBack(t *testing.T) {
 	})
 }
 
-// TestF53HangingIssuer: an issuer that does not answer keeps its own payments waiting,
-// and no other's.
+// TestF53HangingIssuer: an issuer that does not answer delays only its own payments.
 func TestF53HangingIssuer(t *testing.T) {
 	w := newWorld(t, sqlite)
 	p := w.submit(w.link(), lostAnswer)

@@ -15,9 +15,9 @@ import (
 	"github.com/paylink/paylink/internal/testclock"
 )
 
-// Run sweeps: it finds payments whose time has come and carries them on. Several
-// processes may run it: the claim is a conditional write, so one of them works. An
-// issuer that does not answer keeps its own payments waiting, and no other's.
+// Run sweeps until ctx ends: it finds payments that are due and carries them on. Several
+// processes may run it, because the claim is a conditional write that only one of them wins. An
+// issuer that does not answer delays only its own payments.
 func (c *Local) Run(ctx context.Context) error {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
@@ -40,7 +40,7 @@ func (c *Local) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-testclock.Moved(c.cfg.Payments): // what is due may have changed
+		case <-testclock.Moved(c.cfg.Payments): // the test clock moved, so others may be due
 		case <-more:
 		case <-tick.C:
 		}
@@ -53,11 +53,11 @@ func (c *Local) Sweep(ctx context.Context) (int, error) {
 	return n, wait()
 }
 
-// start takes what is due, lets each issuer's payments be worked on beside the others',
-// and returns how many they are and what waits for them. Of an issuer whose payments are
-// still being worked on none are taken.
+// start takes what is due and works on each issuer's payments concurrently. It returns how many
+// it took, and a function that waits for them. It takes none of an issuer whose payments are
+// still being worked on.
 func (c *Local) start(ctx context.Context) (n int, wait func() error) {
-	// What can be read is carried on, also when one payment is damaged.
+	// A damaged payment does not keep the readable ones from being carried on.
 	due, unread := c.cfg.Payments.TakeDue(ctx, payment.Take{Now: c.cfg.Now(), Limit: sweepBatch, Busy: c.lanes.busy()})
 	of := map[string][]payment.Payment{}
 	for _, p := range due {
@@ -74,8 +74,7 @@ func (c *Local) start(ctx context.Context) (n int, wait func() error) {
 	return len(due), func() error { return errors.Join(unread, all.Wait()) }
 }
 
-// carryOn works on payments of one issuer. What one of them meets is no reason to leave
-// the others.
+// carryOn works on payments of one issuer. An error of one does not stop the others.
 func (c *Local) carryOn(ctx context.Context, list []payment.Payment) error {
 	var g errgroup.Group
 	g.SetLimit(sweepParallel)
@@ -88,11 +87,11 @@ func (c *Local) carryOn(ctx context.Context, list []payment.Payment) error {
 			return nil
 		})
 	}
-	_ = g.Wait() // each error is in its place
+	_ = g.Wait() // errs holds the errors
 	return errors.Join(failed...)
 }
 
-// lanes are the issuers whose payments a sweep works on.
+// lanes is the set of issuers whose payments a sweep is working on.
 type lanes struct {
 	mu     sync.Mutex
 	issuer map[string]int
@@ -123,9 +122,9 @@ func (l *lanes) enter(name string) (leave func()) {
 	}
 }
 
-// Repair carries on a payment whose outcome is not known, because somebody asks
-// for it: the same work as the sweep's, without waiting for its turn. A payment
-// that somebody works on is left alone.
+// Repair carries on a payment whose outcome is unknown because somebody reads it. It does the
+// sweep's work without waiting for its turn, and leaves a payment alone that another worker has
+// leased.
 func (c *Local) Repair(ctx context.Context, p payment.Payment) payment.Payment {
 	now := p.At(c.cfg.Now())
 	since := now.Sub(p.Work.AskedAt) // negative when the clock was set back
@@ -148,15 +147,15 @@ func (c *Local) followUp(ctx context.Context, p payment.Payment) payment.Payment
 		}
 		next, err := c.resolve(ctx, p, false)
 		if err != nil || next.Revision == p.Revision {
-			break // the sweep will see to it
+			break // the sweep goes on with it
 		}
 		p = next
 	}
 	return p
 }
 
-// resolve claims the payment and does the next thing that its status asks for.
-// extra marks work outside the schedule.
+// resolve claims the payment and does the next thing that its status asks for. extra marks work
+// outside the schedule.
 func (c *Local) resolve(ctx context.Context, p payment.Payment, extra bool) (payment.Payment, error) {
 	k, ok := c.connectors[p.Issuer]
 	if !ok {
@@ -167,7 +166,7 @@ func (c *Local) resolve(ctx context.Context, p payment.Payment, extra bool) (pay
 	claimed, err := c.settleOnce(ctx, p, payment.Input{Kind: payment.Claim, Actor: "sweep", Owner: owner})
 	if err != nil || claimed.Work.Owner != owner {
 		if errors.Is(err, payment.ErrConflict) {
-			return p, nil // somebody else was faster
+			return p, nil // another worker was faster
 		}
 		return p, err
 	}
@@ -215,7 +214,7 @@ func (c *Local) resolveStatus(ctx context.Context, k issuer.Connector, p payment
 		return c.askCapture(ctx, k, p, extra)
 	case payment.Authorized, payment.Late: // the hold has run out
 		if p.CapturedMinor > 0 {
-			return p, nil // a late success that was captured: the merchant decides, and it is due for a refund alone
+			return p, nil // a late success that was captured: only a refund made it due, and the merchant decides the rest
 		}
 		if p, err = c.settle(ctx, p, payment.Input{Kind: payment.VoidAsked, Actor: "sweep", Owner: p.Work.Owner}); err != nil {
 			return p, err
@@ -227,21 +226,21 @@ func (c *Local) resolveStatus(ctx context.Context, k issuer.Connector, p payment
 	return p, nil
 }
 
-// askCapture asks what became of a capture, and makes it if the issuer has not seen it.
+// askCapture asks for the outcome of a capture, and makes it if the issuer has never seen it.
 func (c *Local) askCapture(ctx context.Context, k issuer.Connector, p payment.Payment, extra bool) (payment.Payment, error) {
 	answer := c.lookup(ctx, k, p.CaptureKey())
 	if answer.Outcome == issuer.NotFound {
 		answer = c.capture(ctx, k, p)
 	}
 	if answer.Outcome == issuer.NotSent {
-		answer.Outcome = issuer.Ambiguous // this call was not sent; an earlier one may have been
+		answer.Outcome = issuer.Ambiguous // this call was not sent, but an earlier one may have been
 	}
 	return c.settle(ctx, p, payment.Input{Kind: payment.CaptureAnswer, Actor: "sweep", Answer: answer, Extra: extra})
 }
 
-// inquire asks the issuer what became of the authorisation. What the issuer has
-// never seen, and a challenge that nobody answered, is reversed, so that a
-// request still on its way is refused when it arrives.
+// inquire asks the issuer for the outcome of an authorization. If the issuer has never seen it,
+// or nobody answered its challenge, inquire reverses it, so that the issuer refuses a request
+// that is still on its way.
 func (c *Local) inquire(ctx context.Context, k issuer.Connector, p payment.Payment, extra bool) (payment.Payment, error) {
 	if p.Status != payment.Unknown && p.Status != payment.RequiresAction && !p.Orphaned() {
 		return p, nil
@@ -265,7 +264,8 @@ func (c *Local) lookup(ctx context.Context, k issuer.Connector, reference string
 	return c.call(ctx, k, "lookup", func(ctx context.Context) issuer.Answer { return k.Lookup(ctx, reference) })
 }
 
-// settleOnce commits one input without re-reading: a conflict is the caller's.
+// settleOnce commits one input without re-reading. It returns payment.ErrConflict to the
+// caller.
 func (c *Local) settleOnce(ctx context.Context, p payment.Payment, in payment.Input) (payment.Payment, error) {
 	in.Change, in.At = id.New(id.Change), p.At(c.cfg.Now())
 	change, err := payment.Next(p, inTimeOf(p, in))

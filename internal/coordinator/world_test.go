@@ -40,8 +40,8 @@ const (
 
 var epoch = time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
 
-// wire stands between the coordinator and the issuer. A hook sees the call and
-// decides whether it goes on, and what is answered.
+// wire sits between the coordinator and the issuer. A hook sees each call and decides whether
+// it goes on, and what the answer is.
 type wire struct {
 	issuer.Connector
 	mu    sync.Mutex
@@ -125,7 +125,7 @@ type world struct {
 	ring    *keyring.Ring
 }
 
-// engine gives the URL of an empty store.
+// engine returns the URL of an empty store.
 type engine func(t testing.TB) string
 
 func sqlite(t testing.TB) string { return "sqlite:" + filepath.Join(t.TempDir(), "paylink.db") }
@@ -143,13 +143,15 @@ func onEach(t *testing.T, test func(*testing.T, engine)) {
 
 func newWorld(t *testing.T, e engine) *world {
 	t.Helper()
-	w := &world{t: t, url: e(t), clock: storetest.NewClock(epoch), account: id.New(id.Account), fraud: &looks{}, ring: keyring.NewMemory(epoch)}
+	w := &world{t: t, url: e(t), clock: storetest.NewClock(epoch), account: id.New(id.Account), fraud: &looks{},
+		ring: keyring.NewMemory(epoch)}
 	if _, _, err := sqlstore.Migrate(t.Context(), w.url); err != nil {
 		t.Fatal(err)
 	}
 	w.store = w.openStore()
 	var err error
-	w.sim, err = simulator.New(simulator.Config{BookPath: filepath.Join(t.TempDir(), "book"), Now: w.clock.Now, Downtime: 3 * time.Hour, DisputeAfter: time.Millisecond})
+	w.sim, err = simulator.New(simulator.Config{BookPath: filepath.Join(t.TempDir(), "book"), Now: w.clock.Now,
+		Downtime: 3 * time.Hour, DisputeAfter: time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,9 +181,8 @@ func (w *world) openStore() *sqlstore.Store {
 	return s
 }
 
-// restart is a new coordinator on the same store: the process came back. On
-// PostgreSQL it is another process, with connections of its own, and the old one
-// may go on.
+// restart makes a new coordinator on the same store, as after a restart of the process. On
+// PostgreSQL it is another process, with connections of its own, and the old one may go on.
 func (w *world) restart() *coordinator.Local {
 	if w.c != nil && strings.HasPrefix(w.url, "postgres:") {
 		if n := len(w.others); n > 1 { // the last but one is gone for good
@@ -194,7 +195,8 @@ func (w *world) restart() *coordinator.Local {
 		w.faulty = &storetest.Faulty{Store: next, Fail: w.faulty.Fail}
 	}
 	w.c = coordinator.New(coordinator.Config{Payments: w.faulty, Links: w.store, Connectors: []issuer.Connector{w.wire},
-		Fraud: w.fraud, FraudBudget: w.fraud.budget, Ring: w.ring, LinkURL: w.links.URL, Now: w.clock.Now, Log: slog.New(slog.NewTextHandler(&w.logs, nil))})
+		Fraud: w.fraud, FraudBudget: w.fraud.budget, Ring: w.ring, LinkURL: w.links.URL, Now: w.clock.Now,
+		Log: slog.New(slog.NewTextHandler(&w.logs, nil))})
 	return w.c
 }
 
@@ -240,7 +242,8 @@ func (w *world) linkOf(account string, options ...linkOption) link.Link {
 	w.t.Helper()
 	day := int64(24 * 3600)
 	r := link.CreateRequest{Account: account, Mode: link.Test, Payee: "Ada's shop", Amount: "12.50", Currency: "EUR", ExpiresInSeconds: &day,
-		Methods: []link.Method{{ID: "pm_1", Type: "card", Issuer: simulator.Name, Currencies: w.sim.Capabilities().Currencies, Enabled: true, MinMinor: 1, MaxMinor: 99_999_999, Test: true}}}
+		Methods: []link.Method{{ID: "pm_1", Type: "card", Issuer: simulator.Name, Currencies: w.sim.Capabilities().Currencies,
+			Enabled: true, MinMinor: 1, MaxMinor: 99_999_999, Test: true}}}
 	for _, o := range options {
 		o(&r)
 	}
@@ -280,7 +283,7 @@ func (w *world) want(p payment.Payment, s payment.Status) payment.Payment {
 	return q
 }
 
-// becomes is want for a test whose wire lies, so that the books differ.
+// becomes is want for a test whose wire lies, so that the two books differ.
 func (w *world) becomes(p payment.Payment, s payment.Status) payment.Payment {
 	w.t.Helper()
 	q := w.get(p)
@@ -330,15 +333,14 @@ func (w *world) check() {
 	}
 }
 
-// account of one reference in the issuer's book.
+// held is the account of one reference in the issuer's book.
 type held struct {
 	approved, captured, reversed int64
 	refunds                      map[string]int64
 }
 
-// compareBooks names every difference between our settled payments and the
-// issuer's book. Payments whose outcome is still open, or which a person must
-// look at, are not compared.
+// compareBooks names every difference between our settled payments and the issuer's book. It
+// leaves out payments whose outcome is still open or that wait in review.
 func compareBooks(list []payment.Payment, book []simulator.BookEntry) []string {
 	var diffs []string
 	say := func(p payment.Payment, format string, args ...any) {
@@ -394,7 +396,8 @@ func compareOne(p payment.Payment, h held, say func(payment.Payment, string, ...
 		return
 	}
 	if h.approved != p.AuthorizedMinor || h.captured != p.CapturedMinor || h.reversed != 0 {
-		say(p, "ours %d captured %d, the issuer's %d captured %d reversed %d", p.AuthorizedMinor, p.CapturedMinor, h.approved, h.captured, h.reversed)
+		say(p, "ours %d captured %d, the issuer's %d captured %d reversed %d", p.AuthorizedMinor, p.CapturedMinor, h.approved,
+			h.captured, h.reversed)
 	}
 	refunds := 0
 	for _, r := range p.Refunds {

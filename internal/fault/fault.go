@@ -1,9 +1,8 @@
-// Package fault holds the few kinds of error that a caller of paylink may see.
+// Package fault holds the few kinds of error that a caller of paylink sees.
 //
-// A fault is what a box says to the world: a kind (which decides the HTTP
-// status), a stable code (which programs branch on), the name of the offending
-// parameter, and a sentence for a person. The cause is for the log alone and is
-// never rendered. Any error that is not a fault is an internal error.
+// A fault has a kind (which decides the HTTP status), a stable code (which programs branch on),
+// the name of the offending parameter, and a sentence for a person. Its cause is for the log
+// only and is never rendered. Any error that is not a fault is an internal error.
 package fault
 
 import (
@@ -38,8 +37,8 @@ type Error struct {
 	Code       string        // stable, snake_case
 	Param      string        // the offending parameter, as the caller spelled its path
 	Detail     string        // one sentence for a person; no internal text
-	RetryAfter time.Duration // when trying again makes sense; 0 is unknown
-	Cause      error         // for the log alone
+	RetryAfter time.Duration // when a retry makes sense; 0 is unknown
+	Cause      error         // for the log only
 }
 
 func (e *Error) Error() string {
@@ -62,35 +61,36 @@ func (e *Error) Is(target error) bool {
 	return ok && t.Kind == e.Kind && t.Code == e.Code
 }
 
-// Invalid says that a parameter breaks a rule; detail names the rule.
+// Invalid returns a fault for a parameter that breaks a rule; detail names the rule.
 func Invalid(param, code, format string, args ...any) *Error {
 	return &Error{Kind: KindInvalid, Code: code, Param: param, Detail: fmt.Sprintf(format, args...)}
 }
 
-// New makes a fault of any kind that names no parameter.
+// New returns a fault of any kind that names no parameter.
 func New(kind Kind, code, format string, args ...any) *Error {
 	return &Error{Kind: kind, Code: code, Detail: fmt.Sprintf(format, args...)}
 }
 
-// NotFound is the one answer for what does not exist and for what belongs to
-// another tenant.
+// NotFound returns the one fault for what does not exist and for what belongs to another
+// tenant.
 func NotFound(object string) *Error {
 	return New(KindNotFound, "not_found", "There is no such %s.", object)
 }
 
-// Unavailable says that nothing was done, or that the outcome is not known yet,
-// and that the same call may be repeated.
+// Unavailable returns a fault for a call that did nothing, or whose outcome is unknown so far.
+// The caller may repeat it.
 func Unavailable(code string, retry time.Duration, cause error, detail string) *Error {
 	return &Error{Kind: KindUnavailable, Code: code, Detail: detail, RetryAfter: retry, Cause: cause}
 }
 
-// From returns the fault in err's chain; an error without one becomes internal.
+// From returns the fault in err's chain. An error without one becomes an internal fault.
 func From(err error) *Error {
 	var e *Error
 	if errors.As(err, &e) {
 		return e
 	}
-	return &Error{Kind: KindInternal, Code: "internal", Detail: "Something went wrong on our side. The request id helps us find it.", Cause: err}
+	return &Error{Kind: KindInternal, Code: "internal", Detail: "Something went wrong on our side. The request id helps us find it.",
+		Cause: err}
 }
 
 // KindOf returns the kind of From(err), and KindNone for nil.
@@ -101,7 +101,7 @@ func KindOf(err error) Kind {
 	return From(err).Kind
 }
 
-// Code is the code of From(err); "" for nil.
+// Code returns the code of From(err), and "" for nil.
 func Code(err error) string {
 	if err == nil {
 		return ""

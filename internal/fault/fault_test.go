@@ -8,7 +8,7 @@ import (
 	"github.com/paylink/paylink/internal/fault"
 )
 
-// TestKindOf: no error has no kind, and an error that is no fault is internal.
+// TestKindOf: nil has no kind, and an error that is not a fault is internal.
 func TestKindOf(t *testing.T) {
 	for _, c := range []struct {
 		err  error

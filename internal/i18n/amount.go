@@ -15,13 +15,13 @@ import (
 // currency in words, has less than half of that.
 const maxTypedBytes = 200
 
-// Errors of ReadAmount, beside those of money.Parse. They come in an *AmountError.
+// Errors of ReadAmount, in addition to those of money.Parse. They come in an *AmountError.
 var (
 	ErrAmbiguous     = errors.New("the separator can be that of thousands or of decimals")
 	ErrOtherCurrency = errors.New("the sign of another currency")
 )
 
-// AmountError is why a typed amount was not read: ErrAmbiguous, ErrOtherCurrency, or
+// AmountError says why a typed amount was not read: ErrAmbiguous, ErrOtherCurrency, or
 // ErrSyntax, ErrPrecision or ErrOverflow of package money.
 type AmountError struct {
 	Why      error
@@ -35,15 +35,15 @@ func (e *AmountError) Error() string { return fmt.Sprintf("amount in %s: %v", e.
 
 func (e *AmountError) Unwrap() error { return e.Why }
 
-// ReadAmount reads an amount of c as people write it, in the writing of every language:
-// digits of any script, groups of thousands or of India, a point or a comma before the
-// decimals, spaces, the currency's sign or code before or after it, and characters
-// that nobody sees. A spelling that has one meaning is read, whatever the reader's
-// language is, because people type as they learned to and not as the page is set.
+// ReadAmount reads an amount of c as people write it, in the writing of every language: digits
+// of any script, groups of thousands or of India, a point or a comma before the decimals,
+// spaces, the currency's sign or code before or after it, and invisible characters. A spelling
+// that has one meaning is read, whatever the reader's language is, because people type as they
+// learned to, not as the page is set.
 //
-// A spelling that has two meanings is never guessed at: one point or comma with exactly
-// three digits after it ("1.500") is 1500 to one reader and one and a half to another,
-// so it is ErrAmbiguous unless c has no decimals. The error is an *AmountError.
+// It never guesses at a spelling that has two meanings: one point or comma with exactly three
+// digits after it ("1.500") is 1500 to one reader and one and a half to another, so it is
+// ErrAmbiguous unless c has no decimals. The error is an *AmountError.
 func ReadAmount(s string, c money.Currency) (money.Amount, error) {
 	refused := func(why error) (money.Amount, error) { return money.Amount{}, &AmountError{Why: why, Currency: c} }
 	if len(s) > maxTypedBytes {
@@ -68,7 +68,7 @@ func ReadAmount(s string, c money.Currency) (money.Amount, error) {
 		whole, frac = whole+frac, ""
 	}
 	for len(frac) > exp && strings.HasSuffix(frac, "0") {
-		frac = frac[:len(frac)-1] // as many zeros as somebody types
+		frac = frac[:len(frac)-1] // accepts any number of trailing zeros
 	}
 	if whole == "" {
 		whole = "0"
@@ -83,8 +83,8 @@ func ReadAmount(s string, c money.Currency) (money.Amount, error) {
 	return a, nil
 }
 
-// Signs after plainSigns: point and comma are either of the two separators, the others
-// are one alone.
+// Signs after plainSigns: point and comma may be either separator, the others are only one of
+// the two.
 const (
 	onlyDecimal = '٫'
 	onlyGroup   = '\''
@@ -117,7 +117,7 @@ func plainSigns(s string) string {
 	}, strings.Join(parts, " "))
 }
 
-// unsigned takes the currency's sign or code off both ends, and ",-" for no decimals.
+// unsigned removes the currency's sign or code from both ends, and ",-" for no decimals.
 // foreign is a sign of another currency. ok is false for anything else.
 func unsigned(s string, c money.Currency) (body, foreign string, ok bool) {
 	isDigit := func(r rune) bool { return r >= '0' && r <= '9' }
@@ -168,14 +168,14 @@ func ours(sign string, c money.Currency) bool {
 	return false
 }
 
-// How decimals were found.
+// How the decimals were found.
 const (
 	none  = iota
-	lone  // by the one separator that there is, a point or a comma
+	lone  // by the only separator, a point or a comma
 	plain // by a separator that can be nothing else
 )
 
-// cutFigures takes figures apart at their decimal separator, and joins their groups.
+// cutFigures splits figures at their decimal separator, and joins their groups.
 func cutFigures(s string) (whole, frac string, decimal int, ok bool) {
 	runs, seps, ok := runsOf(s)
 	if !ok {
@@ -207,8 +207,8 @@ func cutFigures(s string) (whole, frac string, decimal int, ok bool) {
 	return whole, frac, decimal, whole+frac != "" && grouped(groups)
 }
 
-// runsOf are the runs of digits, of which the first and the last may be empty, and the
-// separators between them. A space beside a separator is none.
+// runsOf returns the runs of digits, of which the first and the last may be empty, and the
+// separators between them. It ignores a space beside a separator.
 func runsOf(s string) (runs []string, seps []rune, ok bool) {
 	run, space := "", false
 	for _, c := range s {
@@ -241,8 +241,8 @@ func count(seps []rune, sep rune) (n int) {
 	return n
 }
 
-// grouped reports whether groups are of three digits, or, as in India, of two before
-// the last three.
+// grouped reports whether groups are of three digits, or, as in India, of two before the last
+// three.
 func grouped(groups []string) bool {
 	first, last := groups[0], len(groups)-1
 	if last == 0 {
@@ -266,9 +266,9 @@ func grouped(groups []string) bool {
 	return true
 }
 
-// Typed writes an amount as somebody who reads this language types it: without groups
-// and sign. ReadAmount gives the amount again: a spelling that would be ambiguous has
-// one zero more or less at its end.
+// Typed formats an amount as a reader of this language types it: without groups and sign.
+// ReadAmount returns the same amount: an ambiguous spelling gets one zero more or less at its
+// end.
 func (p *Printer) Typed(a money.Amount) string {
 	whole, frac, point := strings.Cut(a.Decimal(), ".")
 	if !point {
@@ -284,7 +284,7 @@ func (p *Printer) Typed(a money.Amount) string {
 	return p.digits(whole) + p.format.decimal + p.digits(frac)
 }
 
-// Example is an amount of c to show somebody who is to type one.
+// Example returns an amount of c as an example for somebody who is to type one.
 func (p *Printer) Example(c money.Currency) string {
 	switch c.Exponent() {
 	case 0:
@@ -295,8 +295,7 @@ func (p *Printer) Example(c money.Currency) string {
 	return p.Typed(money.Of(1250, c))
 }
 
-// AmountFault is what somebody needs to know to write an amount again that ReadAmount
-// refused.
+// AmountFault returns the explanation that helps to correct an amount that ReadAmount refused.
 func (p *Printer) AmountFault(err error) string {
 	var e *AmountError
 	if !errors.As(err, &e) {
@@ -320,7 +319,7 @@ func (p *Printer) AmountFault(err error) string {
 	return p.T("common.amount.invalid", "Example", p.Example(e.Currency))
 }
 
-// readings are the two sums that an ambiguous spelling may be, as figures.
+// readings returns the two sums that an ambiguous spelling may mean, as figures.
 func (p *Printer) readings(e *AmountError) (grouped, decimal string) {
 	n, _ := strconv.ParseInt(e.whole+e.frac, 10, 64) // at most six digits
 	return p.Number(n) + p.format.decimal + p.digits(strings.Repeat("0", e.Currency.Exponent())),

@@ -12,15 +12,19 @@ import (
 
 func TestReadAmount(t *testing.T) {
 	const ambiguous, other, syntax, precise, large = "ambiguous", "other", "syntax", "precise", "large"
-	refusals := map[string]error{ambiguous: ErrAmbiguous, other: ErrOtherCurrency, syntax: money.ErrSyntax, precise: money.ErrPrecision, large: money.ErrOverflow}
+	refusals := map[string]error{ambiguous: ErrAmbiguous, other: ErrOtherCurrency, syntax: money.ErrSyntax,
+		precise: money.ErrPrecision, large: money.ErrOverflow}
 	for _, row := range []struct {
 		c    money.Currency
 		want string // the amount, or why it is refused
 		as   []string
 	}{
-		{"EUR", "12.50", []string{"12.50", "12,50", "12.5", "12,5", " 12.50 ", "€12.50", "€ 12,50", "12,50 €", "12.50€", "EUR 12.50", "12.50 eur", "€ 12.50 EUR", "12,50 Euro", "١٢،٥٠", "١٢٫٥٠", "۱۲٫۵۰", "१२.५०",
-			"１２．５０", "１２，５０", "ＥＵＲ１２．５０", "\u200e12.50", "\u200f12.50\u00a0€", "12\u00ad.50", "\ufeff12,50\u202f€", "12 ,50", "12, 50", "12。50", "12·50", "12.500000"}},
-		{"EUR", "1234.56", []string{"1234.56", "1234,56", "1.234,56", "1,234.56", "1 234,56", "1\u202f234,56", "1\u00a0234.56", "1\u2009234,56", "1’234.56", "1'234,56", "1٬234٫56", "١٬٢٣٤٫٥٦", "١,٢٣٤.٥٦", "1 234.560"}},
+		{"EUR", "12.50", []string{"12.50", "12,50", "12.5", "12,5", " 12.50 ", "€12.50", "€ 12,50", "12,50 €", "12.50€",
+			"EUR 12.50", "12.50 eur", "€ 12.50 EUR", "12,50 Euro", "١٢،٥٠", "١٢٫٥٠", "۱۲٫۵۰", "१२.५०",
+			"１２．５０", "１２，５０", "ＥＵＲ１２．５０", "\u200e12.50", "\u200f12.50\u00a0€", "12\u00ad.50",
+			"\ufeff12,50\u202f€", "12 ,50", "12, 50", "12。50", "12·50", "12.500000"}},
+		{"EUR", "1234.56", []string{"1234.56", "1234,56", "1.234,56", "1,234.56", "1 234,56", "1\u202f234,56", "1\u00a0234.56",
+			"1\u2009234,56", "1’234.56", "1'234,56", "1٬234٫56", "١٬٢٣٤٫٥٦", "١,٢٣٤.٥٦", "1 234.560"}},
 		{"EUR", "1234567.80", []string{"1.234.567,8", "1,234,567.80", "1 234 567,80", "12,34,567.80", "1’234’567.8", "12٬34٬567٫8"}},
 		{"EUR", "1234567.00", []string{"1.234.567", "1,234,567", "12,34,567", "1 234 567", "1234567", "1.234.567,-", "1,234,567."}},
 		{"EUR", "12.00", []string{"12.", "12,", "12,-", "12.–", "12.-- €", "12, €", "12", "€12"}},
@@ -33,7 +37,8 @@ func TestReadAmount(t *testing.T) {
 			"1/2", "12\u202650", "NaN", "012.50", "1,23,456,7", "1234,567,890", "€€12", "1" + strings.Repeat(" ", 300)}},
 		{"EUR", large, []string{"99999999999999", "10,000,000,000.00", "99.999.999.999.999"}},
 		{"CHF", "1234.50", []string{"1’234.50", "1'234.50", "1`234.50", "CHF 1’234.50", "Fr. 1’234.50", "1234.50 SFr."}},
-		{"JPY", "1500", []string{"1500", "1,500", "1.500", "1500円", "￥1500", "¥1,500", "１，５００円", "１５００", "JPY 1500", "1 500", "1500.", "1500.00", "1,500.00", "١٥٠٠"}},
+		{"JPY", "1500", []string{"1500", "1,500", "1.500", "1500円", "￥1500", "¥1,500", "１，５００円", "１５００",
+			"JPY 1500", "1 500", "1500.", "1500.00", "1,500.00", "١٥٠٠"}},
 		{"JPY", precise, []string{"12.50", "1,500.5"}},
 		{"JPY", other, []string{"€1500", "$15"}},
 		{"KWD", "1.500", []string{"1.5", "1,50", "1.5000", "1٫500", "١٫٥٠٠", "1.50 KD", "1,50 د.ك", "د.ك.\u200f 1.50"}},
@@ -97,10 +102,11 @@ func TestAmountFaultIsInTheReadersWriting(t *testing.T) {
 	}
 }
 
-// What a page shows, somebody may type: it is read as itself or asked back, in every
-// language and currency, and never as another sum.
+// TestWrittenAmountsReadAsThemselves: an amount that a page shows may be typed back. It is read
+// as itself or refused as ambiguous, in every language and currency, and never as another sum.
 func TestWrittenAmountsReadAsThemselves(t *testing.T) {
-	minors := []int64{1, 5, 10, 99, 100, 123, 1000, 1050, 1250, 1500, 12345, 100000, 123400, 123456, 1234000, 1234567, 100000000, 123456789, 99999999999, money.MaxMinor}
+	minors := []int64{1, 5, 10, 99, 100, 123, 1000, 1050, 1250, 1500, 12345, 100000, 123400, 123456, 1234000, 1234567, 100000000,
+		123456789, 99999999999, money.MaxMinor}
 	for _, l := range Languages() {
 		for locale := range formats(l.Tag) {
 			p := For(locale)
@@ -127,10 +133,11 @@ func TestWrittenAmountsReadAsThemselves(t *testing.T) {
 	}
 }
 
-// A spelling is read as at most one sum, whatever is around it: the sum that is read
-// is what a plain decimal number of the same digits says.
+// FuzzReadAmount: a spelling is read as at most one sum, whatever is around it: the sum that a
+// plain decimal number of the same digits means.
 func FuzzReadAmount(f *testing.F) {
-	for _, s := range []string{"1.234,56", "1,234.56", "1’234.50", "€12.50", "12,50 €", "12.", ".50", "1500円", "١٢،٥٠", "1,23,456.00", "1.500", "12,-", "1 234,5", "$1", "\u200f12.50\u00a0€", "1.234.567", "0,000", "٫"} {
+	for _, s := range []string{"1.234,56", "1,234.56", "1’234.50", "€12.50", "12,50 €", "12.", ".50", "1500円", "١٢،٥٠",
+		"1,23,456.00", "1.500", "12,-", "1 234,5", "$1", "\u200f12.50\u00a0€", "1.234.567", "0,000", "٫"} {
 		f.Add(s, "EUR")
 		f.Add(s, "KWD")
 		f.Add(s, "JPY")
@@ -150,7 +157,7 @@ func FuzzReadAmount(f *testing.F) {
 		if a.Minor < 0 || a.Minor > money.MaxMinor || a.Currency != c {
 			t.Fatalf("%q is %v", s, a)
 		}
-		// The digits that were typed are those that were read.
+		// The digits that were typed are the digits of the result.
 		keep := func(s string) string {
 			return strings.Map(func(r rune) rune {
 				if r < '0' || r > '9' {

@@ -17,7 +17,7 @@ import (
 	"golang.org/x/text/feature/plural"
 )
 
-// names are the placeholders of a message, the count among them.
+// names returns the placeholders of a message, including the count.
 func (m *message) names() []string {
 	seen := map[string]bool{}
 	for _, t := range m.forms {
@@ -28,7 +28,7 @@ func (m *message) names() []string {
 	return slices.Sorted(maps.Keys(seen))
 }
 
-// categories are those that a language's plural rules name for whole numbers.
+// categories returns the plural categories of a language's rules for whole numbers.
 func categories(p *Printer) []plural.Form {
 	seen := map[plural.Form]bool{plural.Other: true}
 	for n := range 1001 {
@@ -70,7 +70,7 @@ func holdMessage(t *testing.T, lang, key string, m, english *message, categories
 		t.Errorf("%s: %q has plurals in one of this language and English, and not in the other", lang, key)
 		return
 	}
-	// The count may be left out of a category ("no payments"), not out of the message.
+	// The count may be missing in a category ("no payments"), but not in the whole message.
 	if got, want := m.names(), english.names(); !slices.Equal(got, want) {
 		t.Errorf("%s: %q has the placeholders %v, want %v", lang, key, got, want)
 	}
@@ -96,12 +96,11 @@ var keyShape = regexp.MustCompile(`^[a-z]+\.[a-zA-Z0-9_.-]+$`)
 type use struct {
 	at, key, method string
 	names           []string
-	spread          bool // the arguments are a slice: not known here
+	spread          bool // the arguments are a slice, unknown here
 }
 
-// sources reads the module's own Go files, tests left out: the calls of T and N, and
-// every literal that has the shape of a key. Templates are read as the Go that is
-// generated from them.
+// sources reads the module's own Go files, except tests: the calls of T and N, and every
+// literal that has the form of a key. Templates are read as the Go that is generated from them.
 func sources(t *testing.T) (uses []use, literals map[string]bool) {
 	t.Helper()
 	literals = map[string]bool{}
@@ -156,7 +155,7 @@ func callOf(c *ast.CallExpr) (use, bool) {
 		name = f.Name
 	}
 	args := c.Args
-	// The dashboard's say and sayN are T and N with the context before.
+	// The dashboard's say and sayN are T and N with a context as first argument.
 	if (name == "say" || name == "sayN") && len(args) > 1 {
 		name, args = map[string]string{"say": "T", "sayN": "N"}[name], args[1:]
 	}

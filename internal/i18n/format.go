@@ -44,12 +44,12 @@ type format struct {
 	group    string // between thousands
 	minGroup int    // digits before the first group for grouping to begin
 	decimal  string
-	percent  string // with what stands between it and the number
+	percent  string // with the text between it and the number
 	lakhs    bool   // groups of two before the last three
 	arabic   bool   // digits are ٠ to ٩
 }
 
-// formats are those of a language and of the regions that write otherwise.
+// formats returns the format of a language, and of the regions that write differently.
 func formats(lang string) map[string]format {
 	all := map[string]format{}
 	add := func(locale, join string, f format, dates locales.Translator) {
@@ -98,7 +98,8 @@ func formats(lang string) map[string]format {
 		add("pt-BR", ", ", brazil, pt.New())
 		add("pt-PT", ", ", format{group: "\u00a0", decimal: ",", percent: "%", minGroup: 2}, pt_PT.New())
 	case "ar":
-		// Arabic by itself is written with the digits 0 to 9; Egypt and Saudi Arabia use ٠ to ٩.
+		// Arabic without a region is written with the digits 0 to 9; Egypt and Saudi Arabia use
+		// ٠ to ٩.
 		indic := format{group: "٬", decimal: "٫", percent: "٪\u061c", arabic: true}
 		add("ar", "، ", format{group: ",", decimal: ".", percent: "\u200e%\u200e"}, ar.New())
 		add("ar-EG", "، ", indic, ar_EG.New())
@@ -110,7 +111,7 @@ func formats(lang string) map[string]format {
 	return all
 }
 
-// Amount writes a sum of money.
+// Amount formats a sum of money.
 func (p *Printer) Amount(a money.Amount) string {
 	v, err := currency.NewAmount(a.Decimal(), string(a.Currency))
 	if err != nil {
@@ -119,7 +120,7 @@ func (p *Printer) Amount(a money.Amount) string {
 	return p.format.amounts.Format(v)
 }
 
-// Number writes a whole number, with its thousands apart.
+// Number formats a whole number, with separated thousands.
 func (p *Printer) Number(n int64) string {
 	s := strconv.FormatInt(n, 10)
 	sign := ""
@@ -142,12 +143,12 @@ func (p *Printer) Number(n int64) string {
 	return p.digits(sign + s)
 }
 
-// Percent writes part of whole in percent, to one decimal, rounded half up; a
-// decimal of nought is left out. Nothing of nothing is nothing.
+// Percent formats part of whole in percent, to one decimal, rounded half up, without a decimal
+// of zero. A whole of zero gives zero percent.
 func (p *Printer) Percent(part, whole int64) string {
 	tenths := int64(0)
 	if whole != 0 {
-		// Halved until the products below fit: a thousandth is all that is shown.
+		// This halves both until the products below fit: only a thousandth is shown.
 		for part > 1<<51 || part < -(1<<51) || whole > 1<<61 || whole < -(1<<61) {
 			part, whole = part/2, whole/2
 		}
@@ -160,7 +161,7 @@ func (p *Printer) Percent(part, whole int64) string {
 	}
 	s := p.Number(tenths / 10)
 	if tenths < 0 && tenths > -10 {
-		s = "-" + s // a nought has no sign of its own
+		s = "-" + s // a rounded zero has no sign of its own
 	}
 	if d := max(tenths%10, -tenths%10); d != 0 {
 		s += p.format.decimal + p.digits(strconv.FormatInt(d, 10))
@@ -168,10 +169,10 @@ func (p *Printer) Percent(part, whole int64) string {
 	return s + p.format.percent
 }
 
-// Date writes a day, in the time's own zone.
+// Date formats a day, in the time's own zone.
 func (p *Printer) Date(t time.Time) string { return p.digits(p.format.dates.FmtDateLong(t)) }
 
-// DateTime writes a moment to the minute, in the time's own zone, which it names.
+// DateTime formats a time to the minute, in the time's own zone, which it names.
 func (p *Printer) DateTime(t time.Time) string {
 	zone := t.Format("MST")
 	if strings.ContainsAny(zone, "+-") { // a zone without a short name
@@ -180,7 +181,7 @@ func (p *Printer) DateTime(t time.Time) string {
 	return p.Date(t) + p.format.join + p.digits(p.format.dates.FmtTimeShort(t)) + " " + zone
 }
 
-// digits writes them as the language does.
+// digits replaces the digits by those of the language.
 func (p *Printer) digits(s string) string {
 	if !p.format.arabic {
 		return s

@@ -1,22 +1,21 @@
-// Package i18n is the languages: every message that a payer, a merchant or a
-// reader of a mail sees, and how amounts, numbers and dates are written there by
-// CLDR.
+// Package i18n holds the languages: every message that a payer, a merchant or a reader of a
+// mail sees, and the formats of amounts, numbers and dates by CLDR.
 //
-// A Printer is one language with the formats of one region. All printers are made
-// once and shared; none changes, any number of goroutines may use them. A message
-// without placeholders costs one look-up in a map.
+// A Printer is one language with the formats of one region. All printers are made once and
+// shared; they never change, so any number of goroutines may use them. A message without
+// placeholders costs one look-up in a map.
 //
-// The catalogues are catalog/LANG/ROOM.json, one file a room and language, flat:
-// every key begins with its room's name and a point. A value is a text, or an object
-// with the plural categories of the language (one, few, other …; see Categories).
-// {{.Name}} stands for the argument Name, {{.N}} for the count.
+// The catalogs are catalog/LANG/SECTION.json, one flat file per section and language: every key
+// begins with its section's name and a point. A value is a text, or an object with the plural
+// categories of the language (one, few, other …; see Categories). {{.Name}} stands for the
+// argument Name, {{.N}} for the count.
 //
-// A key is written as a literal where T or N is called. Where the code picks among
-// several (a status, a code), it lists the whole keys as literals, in a switch or a
-// map, and never glues one from parts: the tests read the sources for literals, and
-// hold that every key used exists, that every key is used, that the arguments of a
-// call are its message's placeholders, and that all languages have the same keys and
-// placeholders and all of their plural categories.
+// A key is written as a literal where T or N is called. Code that picks among several (by a
+// status, by a code) lists the whole keys as literals, in a switch or a map, and never
+// concatenates one from parts. The tests read the sources for literals and check that every key
+// used exists, that every key is used, that the arguments of a call are its message's
+// placeholders, and that all languages have the same keys and placeholders and all of their
+// plural categories.
 package i18n
 
 import (
@@ -39,15 +38,14 @@ import (
 //go:embed catalog
 var catalogues embed.FS
 
-// Language is one that every message is written in.
+// Language is a language that every message is written in.
 type Language struct {
-	Tag  string // BCP 47, as it is stored and as For takes it
+	Tag  string // BCP 47, as it is stored and as For accepts it
 	Name string // in the language itself
 	Dir  string // ltr or rtl
 }
 
-// languages in the order in which a person picks among them; the first is what
-// everybody gets who speaks none of them.
+// languages is in the order in which a person picks among them. The first is the default.
 var languages = []Language{
 	{"en", "English", "ltr"},
 	{"de", "Deutsch", "ltr"},
@@ -58,33 +56,32 @@ var languages = []Language{
 	{"ja", "日本語", "ltr"},
 }
 
-// Languages are all of them, English first. The slice is the caller's.
+// Languages returns all languages, English first. The slice is the caller's.
 func Languages() []Language { return append([]Language(nil), languages...) }
 
-// Printer writes in one language.
+// Printer formats messages in one language.
 type Printer struct {
 	lang     Language
-	tag      language.Tag // the language alone: what plurals are chosen by
+	tag      language.Tag // the language alone, which decides plurals
 	locale   string       // with the region, such as de-CH
 	messages map[string]*message
 	english  map[string]*message
 	format   format
 }
 
-// Tag is the language: one of Languages.
+// Tag returns the tag of the language: one of Languages.
 func (p *Printer) Tag() string { return p.lang.Tag }
 
-// Locale is the language with the region whose formats are used, in BCP 47: what
-// an HTML page names as its lang.
+// Locale returns the language with the region whose formats are used, in BCP 47: the lang of an
+// HTML page.
 func (p *Printer) Locale() string { return p.locale }
 
-// Dir is ltr or rtl.
+// Dir returns ltr or rtl.
 func (p *Printer) Dir() string { return p.lang.Dir }
 
-// T is the message of a key. args are names and values in turn; a value is written
-// as what it is: an amount, an integer, a time (DateTime), or a text. A key that the
-// language lacks is told in English, and one that nobody knows as itself; the tests
-// hold that neither happens.
+// T returns the message of a key. args are names and values in turn; a value is formatted by
+// its type: an amount, an integer, a time (DateTime), or a text. A key that the language lacks
+// is shown in English, and an unknown one as itself; the tests make sure that neither happens.
 func (p *Printer) T(key string, args ...any) string {
 	m := p.find(key)
 	if m == nil {
@@ -93,8 +90,8 @@ func (p *Printer) T(key string, args ...any) string {
 	return m.forms[plural.Other].fill(p, 0, args)
 }
 
-// N is the message of a key for a count, by the language's plural rules. The count
-// is {{.N}}.
+// N returns the message of a key for a count, by the language's plural rules. The count is
+// {{.N}}.
 func (p *Printer) N(key string, n int, args ...any) string {
 	m := p.find(key)
 	if m == nil {
@@ -121,13 +118,13 @@ func (p *Printer) category(n int) plural.Form {
 	return plural.Cardinal.MatchPlural(p.tag, n, 0, 0, 0, 0)
 }
 
-// message is a text by plural category; one without plurals has Other alone.
+// message is a text by plural category; one without plurals has only Other.
 type message struct {
 	forms  map[plural.Form]text
 	plural bool
 }
 
-// text is a message cut at its placeholders: literal, name, literal, name, literal …
+// text is a message split at its placeholders: literal, name, literal, name, literal …
 type text []string
 
 func (t text) fill(p *Printer, n int, args []any) string {
@@ -173,10 +170,10 @@ func (p *Printer) value(v any) string {
 	return p.isolate(fmt.Sprint(v))
 }
 
-// isolate keeps a text of the other direction from turning the words around it
-// (UAX 9, section 2.4: FSI and PDI). It stays out of where it is not needed. The
-// marks by which a text could end the isolation, or turn itself, are taken out: who
-// writes "Pay X" with a name of somebody else's choice must not be turned by it.
+// isolate keeps a text of the other direction from reordering the words around it (UAX 9,
+// section 2.4: FSI and PDI). It adds nothing where that is not needed. It removes the marks by
+// which a text could end the isolation, or change the direction: a name that a stranger chose
+// in "Pay X" must not reorder our words.
 func (p *Printer) isolate(s string) string {
 	if strings.IndexFunc(s, isDirectionMark) >= 0 {
 		s = strings.Map(func(r rune) rune {
@@ -210,12 +207,12 @@ func isLatinOrDigit(r rune) bool { return r < 0x0590 && r > ' ' }
 
 type contextKey struct{}
 
-// With puts the printer into a context; From finds it again.
+// With returns a context with the printer; From returns it.
 func With(ctx context.Context, p *Printer) context.Context {
 	return context.WithValue(ctx, contextKey{}, p)
 }
 
-// From is the context's printer, and English where there is none.
+// From returns the context's printer, or English if it has none.
 func From(ctx context.Context) *Printer {
 	if p, ok := ctx.Value(contextKey{}).(*Printer); ok && p != nil {
 		return p
@@ -223,14 +220,14 @@ func From(ctx context.Context) *Printer {
 	return loaded().printers["en"]
 }
 
-// set is all printers, by lower-case locale.
+// set holds all printers, by lower-case locale.
 type set struct {
 	printers map[string]*Printer
 	matcher  language.Matcher
 }
 
-// loaded reads the catalogues at the first use. They are part of the binary, so one
-// that can't be read is a mistake of the build; the tests find it.
+// loaded reads the catalogs at the first use. They are part of the binary, so one that can't be
+// read is a bug, which the tests find.
 var loaded = sync.OnceValue(func() *set {
 	s := &set{printers: map[string]*Printer{}}
 	var tags []language.Tag
@@ -258,7 +255,7 @@ func mustLoad(lang string) map[string]*message {
 	return m
 }
 
-// load reads all rooms of a language.
+// load reads all sections of a language.
 func load(lang string) (map[string]*message, error) {
 	files, err := fs.Glob(catalogues, path.Join("catalog", lang, "*.json"))
 	if err != nil {

@@ -27,7 +27,7 @@ func TestMatch(t *testing.T) {
 		{"", "sv", "en", "en"},
 		{"", "*", "en", "en"},
 		{"", "%%%;q=x,,,", "en", "en"},
-		{"", strings.Repeat("sv,", 300) + "de", "en", "en"}, // beyond what is read
+		{"", strings.Repeat("sv,", 300) + "de", "en", "en"}, // beyond the limit
 		{"fr", "de", "fr", "fr"},
 		{"de", "de-AT,en", "de", "de-AT"},
 		{"de-CH", "de-AT", "de", "de-CH"},
@@ -35,7 +35,7 @@ func TestMatch(t *testing.T) {
 		{"<script>", "de", "de", "de"},
 		{"DE", "", "de", "de"},
 	} {
-		for range 2 { // the second answer is remembered
+		for range 2 { // the second answer is cached
 			if p := Match(c.override, c.accept); p.Tag() != c.tag || p.Locale() != c.locale {
 				t.Errorf("Match(%q, %q) is %s, %s; want %s, %s", c.override, c.accept, p.Tag(), p.Locale(), c.tag, c.locale)
 			}
@@ -44,7 +44,8 @@ func TestMatch(t *testing.T) {
 }
 
 func TestFor(t *testing.T) {
-	for tag, want := range map[string]string{"": "en", "de": "de", "de-CH": "de-CH", "de-LU": "de", "zh": "en", "no such": "en", "EN-gb": "en-GB"} {
+	for tag, want := range map[string]string{"": "en", "de": "de", "de-CH": "de-CH", "de-LU": "de", "zh": "en", "no such": "en",
+		"EN-gb": "en-GB"} {
 		if p := For(tag); p.Locale() != want {
 			t.Errorf("For(%q) is %s, want %s", tag, p.Locale(), want)
 		}
@@ -72,7 +73,7 @@ func TestRememberedHeadersAreBounded(t *testing.T) {
 	}
 }
 
-// printerOf is a printer of a language with messages of the test's own.
+// printerOf returns a printer of a language with the test's own messages.
 func printerOf(t *testing.T, lang string, messages map[string]string) *Printer {
 	t.Helper()
 	p := *For(lang)
@@ -96,12 +97,13 @@ func TestMessages(t *testing.T) {
 	})
 	for got, want := range map[string]string{
 		p.T("x.plain"): "Zahlungen",
-		p.T("x.sent", "Payee", "Blue {{.Sum}}", "Sum", money.Of(125050, "EUR"), "At", at, "Count", 1200): "Blue {{.Sum}} hat 1.250,50\u00a0€ am 24. November 2026, 15:04 UTC bekommen, 1.200 Mal.",
+		p.T("x.sent", "Payee", "Blue {{.Sum}}", "Sum", money.Of(125050, "EUR"), "At", at, "Count",
+			1200): "Blue {{.Sum}} hat 1.250,50\u00a0€ am 24. November 2026, 15:04 UTC bekommen, 1.200 Mal.",
 		p.N("x.count", 1):                            "1 Zahlung",
 		p.N("x.count", 1234, "Payee", "Ada"):         "1.234 Zahlungen an Ada",
 		p.N("x.count", 0, "Payee", "متجر"):           "0 Zahlungen an \u2068متجر\u2069",
 		p.N("x.count", 5, "Payee", "a\u202eb\u2069"): "5 Zahlungen an ab",
-		p.T("pay.skip"):                              "Skip to the content", // lacking here: English
+		p.T("pay.skip"):                              "Skip to the content", // missing here: English
 		p.T("x.unknown"):                             "x.unknown",
 		printerOf(t, "ar", map[string]string{"x.to": `"إلى {{.Payee}}"`}).T("x.to", "Payee", "Blue"): "إلى \u2068Blue\u2069",
 	} {
@@ -113,7 +115,8 @@ func TestMessages(t *testing.T) {
 
 func TestPluralCategories(t *testing.T) {
 	for lang, want := range map[string]map[int]plural.Form{
-		"ar": {0: plural.Zero, 1: plural.One, 2: plural.Two, 3: plural.Few, 10: plural.Few, 11: plural.Many, 99: plural.Many, 100: plural.Other, 103: plural.Few, -2: plural.Two},
+		"ar": {0: plural.Zero, 1: plural.One, 2: plural.Two, 3: plural.Few, 10: plural.Few, 11: plural.Many, 99: plural.Many,
+			100: plural.Other, 103: plural.Few, -2: plural.Two},
 		"fr": {0: plural.One, 1: plural.One, 2: plural.Other},
 		"en": {0: plural.Other, 1: plural.One, 2: plural.Other, 10_000_001: plural.Other},
 		"ja": {0: plural.Other, 1: plural.Other},
@@ -127,7 +130,8 @@ func TestPluralCategories(t *testing.T) {
 }
 
 func TestBadCatalogues(t *testing.T) {
-	for _, raw := range []string{`1`, `{}`, `{"one": "x"}`, `{"several": "x", "other": "y"}`, `"{{.}}"`, `"{{ .Name }}"`, `"{{.Name"`, `"}}"`, `"{{if .A}}"`} {
+	for _, raw := range []string{`1`, `{}`, `{"one": "x"}`, `{"several": "x", "other": "y"}`, `"{{.}}"`, `"{{ .Name }}"`, `"{{.Name"`,
+		`"}}"`, `"{{if .A}}"`} {
 		if _, err := parse([]byte(raw)); err == nil {
 			t.Errorf("%s was taken for a message", raw)
 		}
@@ -173,7 +177,8 @@ func TestPercent(t *testing.T) {
 		want        string
 	}{
 		{0, 0, "0%"}, {5, 0, "0%"}, {0, 7, "0%"}, {1, 3, "33.3%"}, {2, 3, "66.7%"}, {1, 2000, "0.1%"}, {1, 2001, "0%"}, {7, 7, "100%"},
-		{-1, 3, "-33.3%"}, {-1, 200, "-0.5%"}, {3, 2, "150%"}, {math.MaxInt64, math.MaxInt64, "100%"}, {math.MaxInt64 / 4, math.MaxInt64, "25%"}, {-1, -4, "25%"},
+		{-1, 3, "-33.3%"}, {-1, 200, "-0.5%"}, {3, 2, "150%"}, {math.MaxInt64, math.MaxInt64, "100%"},
+		{math.MaxInt64 / 4, math.MaxInt64, "25%"}, {-1, -4, "25%"},
 	} {
 		if got := p.Percent(c.part, c.whole); got != c.want {
 			t.Errorf("Percent(%d, %d) is %s, want %s", c.part, c.whole, got, c.want)
@@ -181,7 +186,8 @@ func TestPercent(t *testing.T) {
 	}
 }
 
-// A message without placeholders costs a look-up: nothing is made.
+// TestPlainMessagesCostNothing: a message without placeholders costs one look-up and allocates
+// nothing.
 func TestPlainMessagesCostNothing(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() { _ = Match("", "de-DE,de;q=0.9,en;q=0.8").T("pay.skip") }); n > 0 {
 		t.Errorf("%v allocations", n)

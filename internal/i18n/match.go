@@ -8,14 +8,14 @@ import (
 	"golang.org/x/text/language"
 )
 
-// Bounds of what a browser asks for.
+// Limits of a browser's request for languages.
 const (
-	maxAcceptBytes = 256  // of an Accept-Language header; what is beyond is not read
-	maxRemembered  = 4096 // headers whose answer is remembered
+	maxAcceptBytes = 256  // of an Accept-Language header; the rest is ignored
+	maxRemembered  = 4096 // headers whose answer is cached
 )
 
-// For is the printer of a BCP 47 tag: the exact one, or the nearest; English for
-// what is no tag, or of no language that we speak. It is never nil.
+// For returns the printer of a BCP 47 tag: the exact one, or the nearest; English for an
+// invalid tag or a language that we don't have. It is never nil.
 func For(tag string) *Printer {
 	s := loaded()
 	if p := s.printers[strings.ToLower(tag)]; p != nil {
@@ -28,12 +28,12 @@ func For(tag string) *Printer {
 	return s.nearest(t)
 }
 
-// Match is the printer for a reader: of what they picked (override, "" for nothing),
-// if we speak it; else of what their browser asks for by an Accept-Language header
-// (RFC 9110, section 12.5.4); else English.
+// Match returns the printer for a reader: of the language that they picked (override, "" for
+// none), if we have it; else of an Accept-Language header (RFC 9110, section 12.5.4); else
+// English.
 //
-// A pick names a language; the region, and with it the formats, is still the
-// browser's where it names one of the same language.
+// A pick names a language. The region, and with it the formats, is still the browser's if that
+// names one of the same language.
 func Match(override, acceptLanguage string) *Printer {
 	asked := accepted(acceptLanguage)
 	if override == "" || !known(override) {
@@ -46,7 +46,7 @@ func Match(override, acceptLanguage string) *Printer {
 	return picked
 }
 
-// known reports whether an override is of a language that we speak.
+// known reports whether we have the language of an override.
 func known(tag string) bool {
 	base, _, _ := strings.Cut(strings.ToLower(tag), "-")
 	for _, l := range languages {
@@ -57,9 +57,9 @@ func known(tag string) bool {
 	return false
 }
 
-// remembered are the answers to headers that were seen: a browser sends one and the
-// same with every request, and a payment page is asked for thousands of times a
-// second. Full, it remembers no more; nothing in it is ever wrong.
+// remembered caches the answers to headers: a browser sends the same one with every request,
+// and a payment page is requested thousands of times a second. A full cache takes no more; its
+// entries never become wrong.
 var (
 	remembered      sync.Map // header to *Printer
 	rememberedCount atomic.Int64
@@ -82,10 +82,10 @@ func accepted(header string) *Printer {
 	return p
 }
 
-// acceptedAnew takes the first language, by the reader's weights, that we speak.
+// acceptedAnew returns the first language, by the reader's weights, that we have.
 func acceptedAnew(header string) *Printer {
 	s := loaded()
-	tags, _, err := language.ParseAcceptLanguage(header) // sorted by weight; what has weight 0 is left out
+	tags, _, err := language.ParseAcceptLanguage(header) // sorted by weight; weight 0 is left out
 	if err != nil {
 		return s.printers["en"]
 	}
@@ -97,7 +97,7 @@ func acceptedAnew(header string) *Printer {
 	return s.printers["en"]
 }
 
-// nearest is the printer of the tag's language with its region, or without.
+// nearest returns the printer of the tag's language with its region, or without.
 func (s *set) nearest(t language.Tag) *Printer {
 	base, _ := t.Base()
 	if region, sure := t.Region(); sure == language.Exact {

@@ -1,7 +1,6 @@
-// Package id makes the identifiers that paylink hands out: a type prefix, an
-// underscore, and 128 bits in 26 characters of Crockford's base32 in lower
-// case. They sort by creation time (UUID version 7, RFC 9562) and are opaque to
-// callers.
+// Package id makes paylink's identifiers: a type prefix, an underscore, and 128 bits in 26
+// characters of Crockford's base32 in lower case. They sort by creation time (UUID version 7,
+// RFC 9562) and are opaque to callers.
 package id
 
 import (
@@ -15,7 +14,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// The prefixes: what an id names can be read off it.
+// The prefixes, which name the type of an id's object.
 const (
 	User     = "usr"
 	Account  = "acct"
@@ -36,7 +35,7 @@ const (
 	Dispute  = "dsp" // of a payment
 )
 
-// The prefixes of what an account keeps against fraud: rules, and entries of lists.
+// The prefixes of an account's fraud rules, and of entries of its lists.
 const (
 	FraudRule  = "frl"
 	FraudEntry = "fle"
@@ -50,17 +49,16 @@ const BodyLength = 26
 
 var encoding = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)
 
-// New makes a fresh id with the given prefix.
+// New returns a fresh id with the given prefix.
 func New(prefix string) string {
 	u := uuid.Must(uuid.NewV7())
 	return prefix + "_" + encoding.EncodeToString(u[:])
 }
 
-// A partitioned store spreads what an account owns over numbered buckets, and must
-// find a thing by its id alone. So the ids that it hands out are placed: they are
-// of UUID version 8, which RFC 9562 leaves to us, and end with a tag of the owner
-// (24 bits of a hash; others may share it) and the bucket. All others are of
-// version 7 and in bucket 0.
+// A partitioned store spreads an account's objects over numbered buckets, and must find an
+// object by its id alone. So its ids are placed: they are UUIDs of version 8, which RFC 9562
+// leaves to the application, and end with a tag of the owner (24 bits of a hash, which owners
+// may share) and the bucket. All others are of version 7 and in bucket 0.
 const (
 	timeBytes   = 6
 	versionByte = 6
@@ -75,7 +73,7 @@ const (
 	tagMask     = 1<<tagBits - 1
 )
 
-// NewPlaced is New for a thing of the owner, in one of n buckets (up to 256),
+// NewPlaced returns a fresh id for an object of the owner, in one of n buckets (up to 256),
 // picked by the hash of the id.
 func NewPlaced(prefix, owner string, n uint16) string {
 	u := uuid.Must(uuid.NewV7())
@@ -83,7 +81,7 @@ func NewPlaced(prefix, owner string, n uint16) string {
 	return prefix + "_" + encoding.EncodeToString(u[:])
 }
 
-// TagOf is the tag in the ids of what the owner owns.
+// TagOf returns the tag in the ids of the owner's objects.
 func TagOf(owner string) uint32 { return hash(owner) & tagMask }
 
 func hash(s string) uint32 {
@@ -92,9 +90,9 @@ func hash(s string) uint32 {
 	return h.Sum32()
 }
 
-// Placed gives the tag and the bucket that an id of NewPlaced carries, or one
-// derived from it. One in sixteen of the ids that are derived from others looks
-// placed by chance: who looks there and finds nothing must look in bucket 0 too.
+// Placed returns the tag and the bucket in an id that NewPlaced made, or that was derived from
+// one. One in sixteen ids that are derived from unplaced ids looks placed by chance, so a
+// caller that finds nothing in the bucket must try bucket 0 too.
 func Placed(s string) (tag uint32, bucket uint16, ok bool) {
 	b, valid := Bytes(s)
 	if !valid || b[versionByte]&versionMask != placed {
@@ -104,7 +102,7 @@ func Placed(s string) (tag uint32, bucket uint16, ok bool) {
 	return place >> bucketBits, uint16(place & bucketMask), true
 }
 
-// Bucket is the bucket of a placed id; 0 for others.
+// Bucket returns the bucket of a placed id; 0 for others.
 func Bucket(s string) uint16 {
 	_, bucket, _ := Placed(s)
 	return bucket
@@ -115,10 +113,10 @@ func putPlace(b []byte, place uint32) {
 	binary.BigEndian.PutUint32(b[placeOffset:], place)
 }
 
-// Derive makes an id that is a pure function of parent and name: the same pair
-// gives the same id, for ever. It is SHA-256, but for the first 48 bits, which are
-// the parent's, so that derived ids of a young parent sit beside it in an index;
-// what is derived from a placed link is placed with it instead.
+// Derive returns an id that is a pure function of parent and name: the same pair gives the same
+// id, forever. It is SHA-256, except that the first 48 bits are the parent's, so the derived
+// ids of a young parent are beside it in an index. An id that is derived from a placed link is
+// placed with it.
 func Derive(prefix, parent, name string) string {
 	raw, ok := Bytes(parent)
 	sum := sha256.Sum256([]byte(prefix + "\x00" + parent + "\x00" + name))
@@ -132,9 +130,9 @@ func Derive(prefix, parent, name string) string {
 	return prefix + "_" + encoding.EncodeToString(sum[:16])
 }
 
-// DeriveAt is Derive for what a name alone decides and yet must sort by the time at
-// which it was made: the first 48 bits are the time's milliseconds, so the same
-// parent, name and time give the same id. It is placed with a placed parent.
+// DeriveAt is Derive for an id that only the name decides and that must still sort by its
+// creation time: the first 48 bits are the time's milliseconds, so the same parent, name and
+// time give the same id. It is placed with a placed parent.
 func DeriveAt(prefix, parent, name string, at time.Time) string {
 	sum := sha256.Sum256([]byte(prefix + "\x00" + parent + "\x00" + name))
 	binary.BigEndian.PutUint64(sum[16:], uint64(at.UnixMilli())) //nolint:gosec // after 1970
@@ -147,7 +145,7 @@ func DeriveAt(prefix, parent, name string, at time.Time) string {
 	return prefix + "_" + encoding.EncodeToString(sum[:16])
 }
 
-// Time is when an id was made; of an id of Derive it means nothing.
+// Time returns when an id was made. For an id of Derive the result means nothing.
 func Time(s string) time.Time {
 	b, _ := Bytes(s)
 	return time.UnixMilli(int64(binary.BigEndian.Uint64(append([]byte{0, 0}, b[:timeBytes]...)))).UTC() //nolint:gosec // 48 bits
@@ -174,12 +172,12 @@ func Bytes(s string) (b [16]byte, ok bool) {
 		return b, false
 	}
 	copy(b[:], raw)
-	// 26 characters hold 130 bits: the two spare ones must be zero, so that an
-	// id has one spelling.
+	// 26 characters hold 130 bits: the two spare ones must be zero, so that an id has one
+	// spelling.
 	return b, encoding.EncodeToString(raw) == body
 }
 
-// FromBytes spells 128 bits as an id with the given prefix.
+// FromBytes returns the id of 128 bits with the given prefix.
 func FromBytes(prefix string, b [16]byte) string {
 	return prefix + "_" + encoding.EncodeToString(b[:])
 }

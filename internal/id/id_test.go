@@ -69,7 +69,8 @@ func TestRoundTrip(t *testing.T) {
 
 func TestOneSpelling(t *testing.T) {
 	s := id.FromBytes(id.Payment, [16]byte{1, 2, 3, 15: 255})
-	bad := []string{"", "_", "pay", "pay_", s[4:], strings.ToUpper(s), "pay_" + strings.ToUpper(s[4:]), s + "0", s[:len(s)-1], " " + s, s + "\n",
+	bad := []string{"", "_", "pay", "pay_", s[4:], strings.ToUpper(s), "pay_" + strings.ToUpper(s[4:]), s + "0", s[:len(s)-1],
+		" " + s, s + "\n",
 		"pay__" + s[5:], "pay-" + s[4:], s[:10] + "i" + s[11:], s[:10] + "l" + s[11:], s[:10] + "o" + s[11:], s[:10] + "u" + s[11:],
 		s[:10] + "é" + s[12:], s[:10] + "\n" + s[11:], s[:10] + "\r\n" + s[12:]}
 	for _, x := range bad {
@@ -117,8 +118,8 @@ func TestDerive(t *testing.T) {
 	})
 }
 
-// TestPlaced: an id carries its place, passes it on to what is derived from it,
-// and is otherwise an id like all others.
+// TestPlaced: an id carries its place, passes it on to derived ids, and is otherwise an id like
+// all others.
 func TestPlaced(t *testing.T) {
 	for _, plain := range []string{"", "lnk_", "nothing", id.New(id.Link)} {
 		if _, bucket, ok := id.Placed(plain); ok || bucket != 0 || id.Bucket(plain) != 0 {
@@ -156,13 +157,13 @@ func TestPlaced(t *testing.T) {
 			}
 		}
 	}
-	// What was derived before there were buckets is derived unchanged.
+	// Ids that were derived before there were buckets stay the same.
 	if got := id.Derive(id.Payment, "lnk_01arz3ndektsv4rrffq69g5fag", "attempt-1"); got != "pay_01arz3ndeg1wx2p9sy7h7yrda8" {
 		t.Errorf("a derived id changed to %s", got)
 	}
 }
 
-// FuzzBytes: whatever is taken for an id is its only spelling.
+// FuzzBytes: an accepted id is the only spelling of its bits.
 func FuzzBytes(f *testing.F) {
 	f.Add("pay_01arz3ndektsv4rrffq69g5fag")
 	f.Fuzz(func(t *testing.T, s string) {
@@ -177,7 +178,8 @@ func FuzzBytes(f *testing.F) {
 	})
 }
 
-// What is derived at a time sorts by it, and lies with a placed parent.
+// TestDeriveAt: an id that is derived at a time sorts by it, and is placed with a placed
+// parent.
 func TestDeriveAt(t *testing.T) {
 	at := time.UnixMilli(1_900_000_000_123)
 	for _, form := range []string{id.New(id.Form), id.NewPlaced(id.Form, "acct_1", 200)} {

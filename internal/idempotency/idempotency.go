@@ -1,9 +1,9 @@
-// Package idempotency lets a caller repeat a request without repeating its
-// effect. The record of the first answer is written in the same commit as the
-// effect itself, so there is no moment in which one exists without the other.
+// Package idempotency lets a caller repeat a request without repeating its effect. The record
+// of the first answer is written in the same commit as the effect, so neither exists without
+// the other.
 //
-// States of a key: new (no record), in flight (the gateway knows), replay (same
-// fingerprint), mismatch (another fingerprint).
+// States of a key: new (no record), in flight (the gateway knows), replay (same fingerprint),
+// mismatch (another fingerprint).
 package idempotency
 
 import (
@@ -15,8 +15,8 @@ import (
 // MaxKeyBytes bounds the client's key.
 const MaxKeyBytes = 255
 
-// ErrRaced is returned by a store's commit when another request recorded the
-// same key first: nothing of this commit was kept.
+// ErrRaced is returned by a store's commit if another request recorded the same key first.
+// Nothing of this commit was kept.
 var ErrRaced = errors.New("another request recorded the same idempotency key first")
 
 // Record is the first answer to a request with an Idempotency-Key.
@@ -29,31 +29,32 @@ type Record struct {
 	CreatedAt   time.Time
 }
 
-// Associated binds a sealed answer to the key that it was recorded under.
+// Associated returns the data that binds a sealed answer to the key that it was recorded under.
 func (r Record) Associated() []byte {
 	return []byte("idempotency\x00" + r.Scope + "\x00" + r.Key)
 }
 
-// Ticket travels from the gateway to the commit. A nil ticket means that the
-// client sent no key.
+// Ticket travels from the gateway to the commit. A nil ticket means that the client sent no
+// key.
 //
-// Within a process Render does the work. To a box in another process only Record
-// and Shape travel: the answer depends on the committed object alone, so the far
-// side renders it by its shape, into its own commit, and sends the bytes back.
+// Within a process Render makes the answer. To a service in another process only Record and
+// Shape travel: the answer depends on the committed object alone, so the other side renders it
+// by its shape, into its own commit, and sends the bytes back.
 type Ticket struct {
 	Record
-	// Shape names how the object becomes the answer.
+	// Shape names the way in which the object becomes the answer.
 	Shape string
-	// Render gives the sealed answer for the object about to be committed.
+	// Render returns the sealed answer for the object that is about to be committed.
 	Render func(object any) ([]byte, error)
-	// Rendered is the answer that was recorded, unsealed: the very bytes that a
-	// replay gives. Nil until a commit has carried the record.
+	// Rendered is the recorded answer, unsealed: the exact bytes that a replay sends. It is nil
+	// until a commit has included the record.
 	Rendered []byte
 }
 
-// NewTicket returns a ticket whose answer is render's of the shape, sealed by seal
-// under the record's key.
-func NewTicket(r Record, shape string, render func(shape string, object any) ([]byte, error), seal func(plain, associated []byte) ([]byte, error)) *Ticket {
+// NewTicket returns a ticket that renders an answer of the shape with render and seals it with
+// seal under the record's key.
+func NewTicket(r Record, shape string, render func(shape string, object any) ([]byte, error),
+	seal func(plain, associated []byte) ([]byte, error)) *Ticket {
 	t := &Ticket{Record: r, Shape: shape}
 	t.Render = func(object any) ([]byte, error) {
 		plain, err := render(shape, object)
@@ -70,8 +71,8 @@ func NewTicket(r Record, shape string, render func(shape string, object any) ([]
 	return t
 }
 
-// Fill renders the answer for the object and returns the record to commit; nil
-// for a nil ticket.
+// Fill renders the answer for the object and returns the record to commit; nil for a nil
+// ticket.
 func (t *Ticket) Fill(object any, now time.Time) (*Record, error) {
 	if t == nil {
 		return nil, nil
@@ -85,9 +86,9 @@ func (t *Ticket) Fill(object any, now time.Time) (*Record, error) {
 	return &r, nil
 }
 
-// Store reads records; they are written by the commits that they belong to.
-// Put is for the few answers that change nothing else.
+// Store reads records. The commits that they belong to write them; PutIdempotency is for the
+// few answers that change nothing else.
 type Store interface {
-	GetIdempotency(ctx context.Context, scope, key string) (*Record, error) // nil, nil when there is none
-	PutIdempotency(ctx context.Context, r Record) error                     // ErrRaced when there is one
+	GetIdempotency(ctx context.Context, scope, key string) (*Record, error) // nil, nil if there is none
+	PutIdempotency(ctx context.Context, r Record) error                     // ErrRaced if there is one
 }

@@ -13,13 +13,12 @@ import (
 	"github.com/paylink/paylink/internal/fault"
 )
 
-// Card is the payer's card. It lives in the memory of the page handler, the
-// coordinator and a connector, and nowhere else: it prints, logs and marshals
-// as "[card]", and refuses to be encoded or scanned.
+// Card is the payer's card. It lives in the memory of the page handler, the coordinator and a
+// connector, and nowhere else: it prints, logs and marshals as "[card]", and refuses to be
+// encoded or scanned.
 //
-// The pointer is to a pointer because fmt follows one: in an unexported field of
-// a printed struct no method of Card is called, and %s would show what a single
-// pointer points at.
+// The pointer is to a pointer because fmt follows one: in an unexported field of a printed
+// struct no method of Card is called, and %s would print what a single pointer points at.
 type Card struct{ secret **cardSecret }
 
 type cardSecret struct {
@@ -29,17 +28,18 @@ type cardSecret struct {
 
 const redacted = "[card]"
 
-// What people type between the digits.
+// separators are what people type between the digits.
 var separators = strings.NewReplacer(" ", "", "-", "")
 
-// Bounds of a card.
+// Limits of a card.
 const (
 	MaxNameChars  = 100 // of the name on it
 	MaxYearsAhead = 50  // of its expiry
 )
 
-// NewCard checks what can be checked without asking anyone: the number's length
-// and Luhn digit (ISO/IEC 7812-1), the expiry, the length of the code.
+// NewCard returns a card. It checks what can be checked locally, and returns a fault that names
+// the parameter: the number's length and Luhn digit (ISO/IEC 7812-1), the expiry, the length of
+// the code.
 func NewCard(number string, expMonth, expYear int, cvc, name string, now time.Time) (Card, error) {
 	n := separators.Replace(number)
 	switch {
@@ -54,9 +54,10 @@ func NewCard(number string, expMonth, expYear int, cvc, name string, now time.Ti
 		expYear += 2000
 	}
 	if expYear < 2000 || expYear > now.Year()+MaxYearsAhead {
-		return Card{}, fault.Invalid("card.expYear", "card_expiry_invalid", "The year of expiry is at most %d years ahead, and not before 2000. Check the year on the card.", MaxYearsAhead)
+		return Card{}, fault.Invalid("card.expYear", "card_expiry_invalid",
+			"The year of expiry is at most %d years ahead, and not before 2000. Check the year on the card.", MaxYearsAhead)
 	}
-	// A card is good to the end of its month, wherever on earth that ends last.
+	// A card is valid to the end of its month in the last time zone.
 	if end := time.Date(expYear, time.Month(expMonth)+1, 1, 12, 0, 0, 0, time.UTC); !now.Before(end) {
 		return Card{}, fault.Invalid("card.expYear", "card_expired", "The card has expired.")
 	}
@@ -73,7 +74,7 @@ func NewCard(number string, expMonth, expYear int, cvc, name string, now time.Ti
 // Empty reports whether there is no card.
 func (c Card) Empty() bool { return c.secret == nil }
 
-// Reveal hands the card to a connector, the one place that needs it.
+// Reveal returns the card's data. Only connectors call it.
 func (c Card) Reveal() (number string, expMonth, expYear int, cvc, name string) {
 	if c.secret == nil {
 		return "", 0, 0, "", ""
@@ -82,7 +83,7 @@ func (c Card) Reveal() (number string, expMonth, expYear int, cvc, name string) 
 	return s.number, s.expMonth, s.expYear, s.cvc, s.name
 }
 
-// Last4 may be stored and shown (PCI DSS 3.4.1).
+// Last4 returns the last four digits, which may be stored and shown (PCI DSS 3.4.1).
 func (c Card) Last4() string {
 	if c.secret == nil {
 		return ""
@@ -91,10 +92,11 @@ func (c Card) Last4() string {
 	return n[len(n)-4:]
 }
 
-// binDigits may be stored and shown beside the last four (PCI DSS 3.4.1).
+// binDigits is the length of the BIN, which may be stored and shown beside the last four digits
+// (PCI DSS 3.4.1).
 const binDigits = 6
 
-// BIN is the first six digits, which name the issuer (ISO/IEC 7812-1).
+// BIN returns the first six digits, which name the issuer (ISO/IEC 7812-1).
 func (c Card) BIN() string {
 	if c.secret == nil {
 		return ""
@@ -102,8 +104,8 @@ func (c Card) BIN() string {
 	return (*c.secret).number[:binDigits]
 }
 
-// MAC is what a keyed hash makes of the number and of what it is bound to, so that a
-// card is known again without its number; nil without a card.
+// MAC returns a keyed hash of the number and of what it is bound to, which recognizes a card
+// without its number. It returns nil for an empty card.
 func (c Card) MAC(hash func([]byte) []byte, bound string) []byte {
 	if c.secret == nil {
 		return nil
@@ -113,7 +115,7 @@ func (c Card) MAC(hash func([]byte) []byte, bound string) []byte {
 	return hash(message)
 }
 
-// Brand by the issuer identification number (ISO/IEC 7812-1).
+// Brand returns the brand by the issuer identification number (ISO/IEC 7812-1).
 func (c Card) Brand() string {
 	if c.secret == nil {
 		return ""
@@ -164,16 +166,24 @@ func luhn(n string) bool {
 
 var errCard = errors.New("a card cannot be encoded or decoded")
 
-// Everything below keeps a card from leaving by accident.
+// The methods below keep a card from leaking by accident.
 
-func (Card) String() string               { return redacted }
-func (Card) GoString() string             { return redacted }
-func (Card) LogValue() slog.Value         { return slog.StringValue(redacted) }
+func (Card) String() string { return redacted }
+
+// GoString returns "[card]".
+func (Card) GoString() string { return redacted }
+
+// LogValue returns "[card]".
+func (Card) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+// MarshalText always fails.
 func (Card) MarshalText() ([]byte, error) { return nil, errCard }
 func (Card) MarshalJSON() ([]byte, error) { return nil, errCard }
-func (Card) GobEncode() ([]byte, error)   { return nil, errCard }
 
-// Format writes the same word for every verb.
+// GobEncode always fails.
+func (Card) GobEncode() ([]byte, error) { return nil, errCard }
+
+// Format writes "[card]" for every verb.
 func (Card) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
 
 var _ json.Marshaler = Card{}

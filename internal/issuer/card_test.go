@@ -29,8 +29,8 @@ func newCard(t testing.TB) issuer.Card {
 	return c
 }
 
-// TestI15CardNeverLeaves prints, logs and encodes a card in every way that a
-// mistake might, alone and inside other values.
+// TestI15CardNeverLeaves prints, logs and encodes a card in every way that a mistake might,
+// alone and inside other values.
 func TestI15CardNeverLeaves(t *testing.T) {
 	c := newCard(t)
 	within := struct {
@@ -85,7 +85,8 @@ func check(t *testing.T, what, out string) {
 
 func TestCardCannotBeDecoded(t *testing.T) {
 	var c issuer.Card
-	if err := json.Unmarshal([]byte(`{"secret":{"number":"4242424242424242"}}`), &c); err == nil && !c.Empty() { //nolint:staticcheck // that nothing is decoded is the point
+	if err := json.Unmarshal([]byte(`{"secret":{"number":"4242424242424242"}}`), &c); err == nil &&
+		!c.Empty() { //nolint:staticcheck // that nothing is decoded is the point
 		t.Error("a card came out of JSON")
 	}
 	if n, _, _, _, _ := c.Reveal(); n != "" || c.Last4() != "" || c.Brand() != "" || !c.Empty() {
@@ -161,7 +162,8 @@ func TestCardExpiresWhereTheMonthEndsLast(t *testing.T) {
 }
 
 func TestBrand(t *testing.T) {
-	for prefix, brand := range map[string]string{"4": "visa", "51": "mastercard", "55": "mastercard", "2221": "mastercard", "2720": "mastercard",
+	for prefix, brand := range map[string]string{"4": "visa", "51": "mastercard", "55": "mastercard", "2221": "mastercard",
+		"2720": "mastercard",
 		"2220": "card", "2721": "card", "34": "amex", "37": "amex", "6011": "discover", "65": "discover", "35": "jcb", "62": "unionpay",
 		"36": "diners", "30": "diners", "9": "card"} {
 		body := prefix + strings.Repeat("1", 15-len(prefix))
@@ -172,8 +174,8 @@ func TestBrand(t *testing.T) {
 	}
 }
 
-// luhnDigit is written apart from the code under test: by ISO/IEC 7812-1 annex B,
-// from the right, beginning with a doubled digit.
+// luhnDigit is independent of the code under test: by ISO/IEC 7812-1 annex B, from the right,
+// beginning with a doubled digit.
 func luhnDigit(body string) string {
 	doubled := [10]int{0, 2, 4, 6, 8, 1, 3, 5, 7, 9}
 	sum, double := 0, true
@@ -204,7 +206,8 @@ func FuzzNewCard(f *testing.F) {
 			return
 		}
 		n, m, y, v, holder := c.Reveal()
-		if len(n) < 12 || len(n) > 19 || luhnDigit(n[:len(n)-1]) != n[len(n)-1:] || m != month || y < 2026 || y > 2076 || v != cvc || holder != name {
+		if len(n) < 12 || len(n) > 19 || luhnDigit(n[:len(n)-1]) != n[len(n)-1:] || m != month || y < 2026 || y > 2076 || v != cvc ||
+			holder != name {
 			t.Fatalf("accepted %q %d %d %q %q", n, m, y, v, holder)
 		}
 		if c.Last4() != n[len(n)-4:] || c.Brand() == "" || fmt.Sprintf("%v%+v%#v%s", c, c, c, c) != "[card][card][card][card]" {

@@ -42,8 +42,8 @@ type entry struct {
 	ID        string    `json:"id"`
 	Purpose   Purpose   `json:"purpose"`
 	Secret    []byte    `json:"secret,omitempty"` // Ed25519 seed, or the symmetric key
-	Public    []byte    `json:"public,omitempty"` // instead of the secret, where verifying is enough
-	Check     string    `json:"check"`            // of the secret, so that a flipped bit is seen
+	Public    []byte    `json:"public,omitempty"` // instead of the secret, if verifying is enough
+	Check     string    `json:"check"`            // of the secret, so that a flipped bit is detected
 	CreatedAt time.Time `json:"createdAt"`
 	ActiveAt  time.Time `json:"activeAt"`
 	RetiredAt time.Time `json:"retiredAt,omitzero"` // when its successor became active
@@ -55,10 +55,9 @@ func (e entry) check() string {
 	return hex.EncodeToString(sum[:8])
 }
 
-// Open reads the whole ring of a folder, and makes the folder, the file and the keys
-// that are missing. Many processes may do so at once: one file comes of it.
-// Nothing is written when nothing is missing, so the folder may be read-only. A
-// damaged file is refused, never replaced.
+// Open reads the whole ring of a folder, and makes the folder, the file and the missing keys.
+// Many processes may do so at once, and make one file. It writes nothing if nothing is missing,
+// so the folder may be read-only. It refuses a damaged file and never replaces it.
 func Open(dir string, now time.Time) (*Ring, error) {
 	r := newRing(dir, now)
 	f, raw, err := readFile(dir)
@@ -80,8 +79,8 @@ func Open(dir string, now time.Time) (*Ring, error) {
 	return r, nil
 }
 
-// Missing are the purposes that the whole ring of a folder has no key for: those
-// that came with a later version than the one that made it. Open adds them.
+// Missing returns the purposes that the whole ring of a folder has no key for: those of a later
+// version than the one that made it. Open adds them.
 func Missing(dir string) ([]Purpose, error) {
 	f, _, err := readFile(dir)
 	if err != nil || f.Shares != nil {
@@ -90,7 +89,7 @@ func Missing(dir string) ([]Purpose, error) {
 	return slices.DeleteFunc(slices.Clone(Purposes), f.hasKey), nil
 }
 
-// Reload reads the file again. On an error the keys in memory stay in use.
+// Reload reads the file again. After an error the keys in memory stay in use.
 func (r *Ring) Reload() error {
 	if r.dir == "" {
 		return nil
@@ -111,8 +110,8 @@ func (r *Ring) Reload() error {
 	return nil
 }
 
-// Watch reloads whenever the file has changed, until ctx ends (nil). A file that
-// cannot be read is reported and tried again: the keys in memory stay in use.
+// Watch reloads whenever the file has changed, until ctx ends (nil). It reports a file that
+// can't be read and tries again: the keys in memory stay in use.
 func (r *Ring) Watch(ctx context.Context, interval time.Duration) error {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
@@ -128,15 +127,14 @@ func (r *Ring) Watch(ctx context.Context, interval time.Duration) error {
 	}
 }
 
-// Rotate adds a key that becomes active ActivateAfter now, and drops the keys
-// under which nothing can be alive any more. A MAC key cannot be rotated: what
-// is stored under it must stay findable.
+// Rotate adds a key that becomes active ActivateAfter now, and drops the keys under which
+// nothing can be valid any more. It fails for a MAC key: what is stored under it must be found.
 func Rotate(dir string, p Purpose, now time.Time) (kid uint32, err error) {
 	return RotateIn(dir, p, now, ActivateAfter)
 }
 
-// RotateIn is Rotate with a longer rest before the key becomes active: where each
-// box has an export of its own, until all of them have been written anew.
+// RotateIn is Rotate with a longer rest before the key becomes active. If each service has an
+// export of its own, the rest must last until all of them have been written again.
 func RotateIn(dir string, p Purpose, now time.Time, rest time.Duration) (kid uint32, err error) {
 	if rest < ActivateAfter || rest > MaxRest {
 		return 0, fmt.Errorf("keyring: a new key rests for %s to %s", ActivateAfter, MaxRest)
@@ -157,9 +155,9 @@ func RotateIn(dir string, p Purpose, now time.Time, rest time.Duration) (kid uin
 	return kid, err
 }
 
-// Revoke makes a key verify nothing and leave the JWKS, as soon as each instance
-// has reloaded. If it was the one in use, a new one takes its place at once.
-// Keys that data at rest hangs on cannot be revoked; rotate them.
+// Revoke makes a key verify nothing and leave the JWKS, as soon as each instance has reloaded.
+// If it was the active one, a new one replaces it at once. It fails for keys that stored data
+// depends on; rotate them.
 func Revoke(dir string, kid uint32, now time.Time) error {
 	_, _, err := change(dir, func(f *file) error {
 		i := slices.IndexFunc(f.Keys, func(e entry) bool { return e.ID == FormatKeyID(kid) })
@@ -204,7 +202,7 @@ func (f *file) whole() bool {
 	return true
 }
 
-// complete adds the keys that are missing, active at once.
+// complete adds the missing keys, active at once.
 func (f *file) complete(now time.Time) {
 	for _, p := range Purposes {
 		if !f.hasKey(p) {
@@ -213,7 +211,7 @@ func (f *file) complete(now time.Time) {
 	}
 }
 
-// hasKey reports whether an unrevoked key of the purpose is there.
+// hasKey reports whether there is an unrevoked key of the purpose.
 func (f *file) hasKey(p Purpose) bool {
 	return slices.ContainsFunc(f.Keys, func(e entry) bool { return e.Purpose == p && e.RevokedAt.IsZero() })
 }
@@ -252,7 +250,7 @@ func (f *file) drop(now time.Time) {
 	})
 }
 
-// sound reports whether the entry has what its purpose asks for, unaltered.
+// sound reports whether the entry has what its purpose requires, unaltered.
 func (e entry) sound() bool {
 	key := len(e.Secret) == secretBytes && len(e.Public) == 0
 	if e.Purpose.kind() == kindSign {
@@ -261,7 +259,7 @@ func (e entry) sound() bool {
 	return key && e.Purpose.kind() != 0 && e.Check == e.check()
 }
 
-// set makes the keys ready, and refuses a file that is not in order.
+// set prepares the keys, and refuses a file that is inconsistent.
 func (f *file) set() (*set, error) {
 	if !f.whole() {
 		return nil, errors.New("keyring: the file lacks a key")
@@ -294,7 +292,7 @@ func (f *file) set() (*set, error) {
 		s.byID[kid] = k
 		s.byPurpose[e.Purpose] = append(s.byPurpose[e.Purpose], k)
 	}
-	for _, keys := range s.byPurpose { // stable: of two keys of one moment, the later in the file is the newer
+	for _, keys := range s.byPurpose { // stable: of two keys of one instant, the later in the file is the newer
 		slices.SortStableFunc(keys, func(a, b *key) int { return a.activeAt.Compare(b.activeAt) })
 	}
 	var err error
@@ -332,8 +330,8 @@ func readFile(dir string) (f *file, raw []byte, err error) {
 	return f, raw, nil
 }
 
-// change edits the file under the lock. The lock is the kernel's (flock): it is
-// given back when the holder dies, so nothing stale can block a start.
+// change edits the file under the lock. The lock is the kernel's (flock), which releases it
+// when the holder dies, so a stale lock can't block a start.
 func change(dir string, edit func(*file) error) (*file, []byte, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, nil, fmt.Errorf("keyring: %w", err)
@@ -377,8 +375,8 @@ func flock(f *os.File) error {
 	}
 }
 
-// replace puts raw in the place of keys.json. After a crash the file is the old
-// or the new one; at worst a temporary file is left beside it.
+// replace replaces keys.json by raw. After a crash the file is the old or the new one; at worst
+// a temporary file is left beside it.
 func replace(dir string, raw []byte) (err error) {
 	tmp, err := os.CreateTemp(dir, fileName+".*.tmp") // mode 0600
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"strconv"
 )
 
-// jwk is a public key after RFC 8037, with what the key is for.
+// jwk is a public key according to RFC 8037, with its purpose.
 type jwk struct {
 	Type      string  `json:"kty"`
 	Curve     string  `json:"crv"`
@@ -26,10 +26,10 @@ type jwkSet struct {
 // maxJWKSBytes bounds what ParseJWKS reads.
 const maxJWKSBytes = 1 << 20
 
-// FormatKeyID spells a key id as JWKS, tokens and commands do: 8 hex digits.
+// FormatKeyID formats a key id as JWKS, tokens and commands do: 8 hex digits.
 func FormatKeyID(kid uint32) string { return fmt.Sprintf("%08x", kid) }
 
-// ParseKeyID is the reverse of FormatKeyID; there is one spelling.
+// ParseKeyID is the reverse of FormatKeyID. It accepts only that spelling.
 func ParseKeyID(s string) (uint32, bool) {
 	n, err := strconv.ParseUint(s, 16, 32)
 	if err != nil || FormatKeyID(uint32(n)) != s {
@@ -38,8 +38,8 @@ func ParseKeyID(s string) (uint32, bool) {
 	return uint32(n), true
 }
 
-// JWKS is the JSON Web Key Set (RFC 7517) of all unrevoked public keys, with
-// those that are retired but may still be met, and those not active yet.
+// JWKS returns the JSON Web Key Set (RFC 7517) of all unrevoked public keys, including retired
+// ones that still verify, and those that are not active yet.
 func (r *Ring) JWKS() []byte { return r.keys.Load().jwks }
 
 func renderJWKS(keys map[Purpose][]*key) ([]byte, error) {
@@ -66,8 +66,8 @@ type jwkKey struct {
 	public  ed25519.PublicKey
 }
 
-// ParseJWKS reads a key set that JWKS rendered. Keys that are not Ed25519
-// signing keys with a purpose are passed over; a key id must not repeat.
+// ParseJWKS reads a key set that JWKS rendered. It ignores keys that are not Ed25519 signing
+// keys with a purpose; a key id must not repeat.
 func ParseJWKS(b []byte) (*Public, error) {
 	if len(b) > maxJWKSBytes {
 		return nil, fmt.Errorf("keyring: a key set has at most %d bytes", maxJWKSBytes)
@@ -97,7 +97,7 @@ func ParseJWKS(b []byte) (*Public, error) {
 	return out, nil
 }
 
-// Verify is Ring.Verify with public keys alone.
+// Verify is Ring.Verify with public keys only.
 func (p *Public) Verify(purpose Purpose, kid uint32, msg, sig []byte) bool {
 	k, ok := p.keys[kid]
 	ok = ok && k.purpose == purpose

@@ -1,19 +1,17 @@
-// Package keyring holds paylink's own keys, one list per purpose, and does with
-// them the only things that are done with them: sign, verify, seal, unseal, MAC.
-// A key never leaves the package.
+// Package keyring holds paylink's own keys, one list per purpose, and does everything that
+// needs them: sign, verify, seal, unseal, MAC. A key never leaves the package.
 //
-// The keys live in one file, keys.json, readable by its owner (and group) only.
-// It is replaced as a whole (write beside it, fsync, rename, fsync of the
-// folder), under a lock that the kernel gives back if the holder dies: after a
-// crash at any point the file is the old one or the new one.
+// The keys are in one file, keys.json, readable by its owner (and group) only. It is replaced
+// as a whole (write beside it, fsync, rename, fsync of the folder), under a lock that the
+// kernel releases if the holder dies. After a crash at any point the file is the old one or the
+// new one.
 //
-// A rotated key becomes active ActivateAfter later, so that every instance has
-// reloaded the file before anyone signs with it. Its predecessor goes on
-// verifying for as long as anything that it signed may live. A revoked key
-// verifies nothing from the moment an instance has reloaded the file.
+// A rotated key becomes active ActivateAfter later, so that every instance has reloaded the
+// file before anyone signs with it. Its predecessor keeps verifying for as long as anything
+// that it signed may live. A revoked key verifies nothing from the moment an instance has
+// reloaded the file.
 //
-// All methods of a Ring are safe for concurrent use; using a key costs one
-// atomic load.
+// All methods of a Ring are safe for concurrent use; using a key costs one atomic load.
 package keyring
 
 import (
@@ -34,7 +32,7 @@ import (
 	"golang.org/x/crypto/chacha20poly1305"
 )
 
-// Purpose of a key. A key does one thing, ever.
+// Purpose is what a key is for. A key has one purpose, ever.
 type Purpose string
 
 // The purposes.
@@ -51,16 +49,17 @@ const (
 	ReceiptSign Purpose = "receipt-sign" // Ed25519, statements about payments
 	MACKey      Purpose = "mac"          // HMAC-SHA256, fingerprints of requests
 	CardMAC     Purpose = "card-mac"     // HMAC-SHA256, fingerprints of cards
-	PuzzleMAC   Purpose = "puzzle-mac"   // HMAC-SHA256, proofs of work that payers are asked for
+	PuzzleMAC   Purpose = "puzzle-mac"   // HMAC-SHA256, proofs of work that payers must give
 )
 
-// Purposes lists them all.
-var Purposes = []Purpose{LinkSign, LinkSeal, SessionSign, WebhookSign, StoreSeal, AnswerSeal, WebhookSeal, CardSeal, MailSeal, ReceiptSign, MACKey, CardMAC, PuzzleMAC}
+// Purposes lists all purposes.
+var Purposes = []Purpose{LinkSign, LinkSeal, SessionSign, WebhookSign, StoreSeal, AnswerSeal, WebhookSeal, CardSeal, MailSeal,
+	ReceiptSign, MACKey, CardMAC, PuzzleMAC}
 
 // Limits.
 const (
-	// ActivateAfter is how long a new key rests, so that all instances know it
-	// before one of them uses it. Watch at a third of this, or more often.
+	// ActivateAfter is how long a new key rests, so that all instances know it before one of
+	// them uses it. Watch at an interval of a third of this, or less.
 	ActivateAfter = time.Minute
 	// MaxRest bounds a longer rest.
 	MaxRest = 7 * 24 * time.Hour
@@ -70,11 +69,11 @@ const (
 	linkLife    = 181 * 24 * time.Hour // longest link, and a day
 	sessionLife = 24 * time.Hour
 	webhookLife = 7 * 24 * time.Hour        // retries end after three days
-	cardLife    = 24 * time.Hour            // a card is under way for seconds
+	cardLife    = 24 * time.Hour            // a card is on its way for seconds
 	receiptLife = 10 * 366 * 24 * time.Hour // receipts are kept with the books
 )
 
-// ErrUnseal is the one answer to everything that cannot be unsealed.
+// ErrUnseal is the only error for everything that can't be unsealed.
 var ErrUnseal = errors.New("sealed by none of our keys, or altered")
 
 type kind uint8
@@ -97,10 +96,10 @@ func (p Purpose) kind() kind {
 	return 0
 }
 
-// Rotates reports whether a key of the purpose may be succeeded.
+// Rotates reports whether a key of the purpose may be rotated.
 func (p Purpose) Rotates() bool { return p.kind() != kindMAC }
 
-// life is how long after its retirement a key is still needed; 0 is for ever.
+// life returns how long after its retirement a key is still needed; 0 means forever.
 func (p Purpose) life() time.Duration {
 	switch p {
 	case LinkSign, LinkSeal:
@@ -136,9 +135,8 @@ type set struct {
 	jwks      []byte
 }
 
-// Ring is the keys in memory: all of them, or one box's share. To ask for what a
-// share does not hold is a bug of ours and panics, except that a key which is not
-// held verifies and unseals nothing.
+// Ring holds the keys in memory: all of them, or one service's share. To use a key that a share
+// does not hold is a bug and panics, except that a missing key verifies and unseals nothing.
 type Ring struct {
 	dir    string  // "" in memory
 	shares []Share // nil: everything
@@ -147,7 +145,7 @@ type Ring struct {
 	clock  func() time.Time
 }
 
-// NewMemory makes a ring that is written nowhere, for tests.
+// NewMemory returns a ring that is not written to disk, for tests.
 func NewMemory(now time.Time) *Ring {
 	f := file{Version: fileVersion}
 	f.complete(now)
@@ -160,21 +158,21 @@ func NewMemory(now time.Time) *Ring {
 	return r
 }
 
-// newRing counts time on from now by the monotonic clock: a wall clock that
-// jumps neither activates a key early nor goes back to an old one.
+// newRing returns a ring whose time runs on from now by the monotonic clock, so a wall clock
+// that jumps neither activates a key early nor goes back to an old one.
 func newRing(dir string, now time.Time) *Ring {
 	start := time.Now()
 	return &Ring{dir: dir, clock: func() time.Time { return now.Add(time.Since(start)) }}
 }
 
-// String hides the keys.
+// String returns a text without keys.
 func (*Ring) String() string { return "[keyring]" }
 
-// GoString hides the keys.
+// GoString returns a text without keys.
 func (*Ring) GoString() string { return "[keyring]" }
 
-// active is the newest key of the purpose that is active and not revoked. If
-// the clock stands before all of them, the oldest one must do.
+// active returns the newest key of the purpose that is active and not revoked. If the clock is
+// before all of them, it returns the oldest one.
 func (r *Ring) active(p Purpose) *key {
 	keys := r.keys.Load().byPurpose[p]
 	now := r.clock()
@@ -189,13 +187,13 @@ func (r *Ring) active(p Purpose) *key {
 		oldest = k
 	}
 	if oldest == nil {
-		panic(fmt.Sprintf("keyring: this process holds no key for %q", p)) // file.set refuses a file that lacks what it is for
+		panic(fmt.Sprintf("keyring: this process holds no key for %q", p)) // file.set refuses a file that lacks a required key
 	}
 	return oldest
 }
 
-// Signer is the active signing key of a purpose, held still so that its id can
-// be part of what it signs. It is a crypto.Signer.
+// Signer is the active signing key of a purpose, held fixed so that its id can be part of what
+// it signs. It is a crypto.Signer.
 type Signer struct{ key *key }
 
 var _ crypto.Signer = Signer{}
@@ -212,16 +210,16 @@ func (r *Ring) Signer(p Purpose) Signer {
 	return Signer{k}
 }
 
-// KeyID of the signer.
+// KeyID returns the id of the key.
 func (s Signer) KeyID() uint32 { return s.key.id }
 
-// SignMessage signs (RFC 8032 Ed25519).
+// SignMessage returns the signature of msg (RFC 8032 Ed25519).
 func (s Signer) SignMessage(msg []byte) []byte { return ed25519.Sign(s.key.private, msg) }
 
-// Public key of the signer.
+// Public returns the public key.
 func (s Signer) Public() crypto.PublicKey { return s.key.public }
 
-// Sign is crypto.Signer's: msg is the message itself, not a digest.
+// Sign implements crypto.Signer: msg is the message itself, not a digest.
 func (s Signer) Sign(_ io.Reader, msg []byte, opts crypto.SignerOpts) ([]byte, error) {
 	if opts != nil && opts.HashFunc() != 0 {
 		return nil, errors.New("keyring: Ed25519 signs messages, not digests")
@@ -229,26 +227,26 @@ func (s Signer) Sign(_ io.Reader, msg []byte, opts crypto.SignerOpts) ([]byte, e
 	return s.SignMessage(msg), nil
 }
 
-// String hides the key.
+// String returns a text without the key.
 func (Signer) String() string { return "[signer]" }
 
-// GoString hides the key.
+// GoString returns a text without the key.
 func (Signer) GoString() string { return "[signer]" }
 
-// Sign signs with the active key.
+// Sign signs msg with the active key.
 func (r *Ring) Sign(p Purpose, msg []byte) (kid uint32, sig []byte) {
 	s := r.Signer(p)
 	return s.KeyID(), s.SignMessage(msg)
 }
 
-// Verify reports whether sig is the signature of msg under the unrevoked key kid
-// of the purpose. A refusal costs as much as an acceptance, whatever is wrong.
+// Verify reports whether sig is the signature of msg under the unrevoked key kid of the
+// purpose. A refusal takes as long as an acceptance, whatever is wrong.
 func (r *Ring) Verify(p Purpose, kid uint32, msg, sig []byte) bool {
 	public, ok := r.PublicKey(p, kid)
 	return verify(public, ok, msg, sig)
 }
 
-// PublicKey of an unrevoked signing key.
+// PublicKey returns an unrevoked signing key, and whether there is one.
 func (r *Ring) PublicKey(p Purpose, kid uint32) (ed25519.PublicKey, bool) {
 	k, ok := r.keys.Load().byID[kid]
 	if !ok || k.purpose != p || k.revoked || k.public == nil {
@@ -257,9 +255,9 @@ func (r *Ring) PublicKey(p Purpose, kid uint32) (ed25519.PublicKey, bool) {
 	return k.public, true
 }
 
-// verify does the whole computation also when the answer is clear before it:
-// against a fixed key when there is none, and against a canonical scalar when
-// the given one would end the computation early.
+// verify does the whole computation even if the answer is clear before it: against a fixed key
+// if there is none, and with a canonical scalar if the given one would end the computation
+// early.
 func verify(public ed25519.PublicKey, known bool, msg, sig []byte) bool {
 	good := known
 	if !known {
@@ -294,9 +292,9 @@ func canonicalScalar(s []byte) bool {
 	return false
 }
 
-// Seal encrypts and authenticates plaintext, and authenticates additional with
-// it: key id, nonce, ciphertext. The nonce has 24 random bytes, so that no count
-// of messages per key needs watching.
+// Seal encrypts and authenticates plaintext, and authenticates additional with it. The result
+// is key id, nonce, ciphertext. The nonce has 24 random bytes, so the number of messages per
+// key needs no limit.
 func (r *Ring) Seal(p Purpose, plaintext, additional []byte) []byte {
 	if p.kind() != kindSeal {
 		panic(fmt.Sprintf("keyring: %q does not seal", p))
@@ -308,7 +306,7 @@ func (r *Ring) Seal(p Purpose, plaintext, additional []byte) []byte {
 	return k.aead.Seal(out, out[4:], plaintext, additional)
 }
 
-// Unseal is the reverse of Seal; the error is ErrUnseal.
+// Unseal is the reverse of Seal. The error is ErrUnseal.
 func (r *Ring) Unseal(p Purpose, sealed, additional []byte) ([]byte, error) {
 	if len(sealed) < SealOverheadBytes {
 		return nil, ErrUnseal
@@ -325,8 +323,8 @@ func (r *Ring) Unseal(p Purpose, sealed, additional []byte) ([]byte, error) {
 	return plain, nil
 }
 
-// MAC is HMAC-SHA256 under the first key of the purpose, always: what is stored
-// keyed by it stays findable.
+// MAC returns the HMAC-SHA256 under the first key of the purpose, always, so that what is
+// stored under it can still be found.
 func (r *Ring) MAC(p Purpose, msg []byte) []byte {
 	if p.kind() != kindMAC {
 		panic(fmt.Sprintf("keyring: %q does not authenticate", p))

@@ -22,7 +22,7 @@ import (
 
 var t0 = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-// at opens the ring of dir with a clock that stands still.
+// at opens the ring of dir with a fixed clock.
 func at(t *testing.T, dir string, now time.Time) *Ring {
 	t.Helper()
 	r, err := Open(dir, now)
@@ -71,7 +71,8 @@ func TestSignSealMAC(t *testing.T) {
 	if _, err := r.Unseal(LinkSeal, sealed, []byte("row 1")); err == nil {
 		t.Error("unsealed for another purpose")
 	}
-	if !bytes.Equal(r.MAC(MACKey, []byte("a")), r.MAC(MACKey, []byte("a"))) || bytes.Equal(r.MAC(MACKey, []byte("a")), r.MAC(MACKey, []byte("b"))) {
+	if !bytes.Equal(r.MAC(MACKey, []byte("a")), r.MAC(MACKey, []byte("a"))) ||
+		bytes.Equal(r.MAC(MACKey, []byte("a")), r.MAC(MACKey, []byte("b"))) {
 		t.Error("MAC is no function of the message")
 	}
 	if s := fmt.Sprintf("%v %+v %#v %v", r, r, r, r.Signer(LinkSign)); s != "[keyring] [keyring] [keyring] [signer]" {
@@ -216,7 +217,7 @@ func TestWatchReloads(t *testing.T) {
 		if kid, _ := r.Sign(LinkSign, nil); kid == old {
 			t.Error("the change went unseen")
 		}
-		// A damaged file leaves the keys in memory in use.
+		// After a damaged file the keys in memory stay in use.
 		if err := os.WriteFile(filepath.Join(dir, fileName), []byte("{"), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -300,13 +301,15 @@ func TestJWKS(t *testing.T) {
 		t.Fatalf("%s: %v", r.JWKS(), err)
 	}
 	for _, k := range set["keys"] {
-		if k["kty"] != "OKP" || k["crv"] != "Ed25519" || k["alg"] != "EdDSA" || k["use"] != "sig" || len(k["kid"]) != 8 || k["d"] != "" || k["paylink:purpose"] == "" || len(k) != 7 {
+		if k["kty"] != "OKP" || k["crv"] != "Ed25519" || k["alg"] != "EdDSA" || k["use"] != "sig" || len(k["kid"]) != 8 ||
+			k["d"] != "" || k["paylink:purpose"] == "" || len(k) != 7 {
 			t.Errorf("key %v", k)
 		}
 	}
 	k := string(r.JWKS()[len(`{"keys":[`) : len(r.JWKS())-2])
 	first, _, _ := strings.Cut(k, "},{")
-	for _, bad := range []string{"", "[]", `{"keys":[` + first + `},` + first + `}]}`, strings.Replace(string(r.JWKS()), `"kid":"`, `"kid":"x`, 1)} {
+	for _, bad := range []string{"", "[]", `{"keys":[` + first + `},` + first + `}]}`,
+		strings.Replace(string(r.JWKS()), `"kid":"`, `"kid":"x`, 1)} {
 		if _, err := ParseJWKS([]byte(bad)); err == nil {
 			t.Errorf("accepted %.60s", bad)
 		}
@@ -362,7 +365,8 @@ func TestWycheproofEd25519(t *testing.T) {
 	}
 }
 
-// The vectors go through Ring.Unseal, under a ring whose key is the vector's.
+// TestWycheproofAEAD runs the vectors through Ring.Unseal, under a ring whose key is the
+// vector's.
 func TestWycheproofAEAD(t *testing.T) {
 	v, n := load(t, "xchacha20_poly1305_test.json"), 0
 	for _, g := range v.TestGroups {

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Share is what one box holds of a purpose: its keys, or what is public of them.
+// Share is what one service holds of a purpose: its keys, or only the public ones.
 type Share struct {
 	Purpose    Purpose `json:"purpose"`
 	VerifyOnly bool    `json:"verifyOnly,omitempty"` // public keys; only for signing purposes
@@ -32,14 +32,14 @@ func (s Share) check() error {
 	return nil
 }
 
-// OpenShare opens what a box needs of a folder's keys and nothing else: the rest
-// is not kept in memory, also when the folder has all of them. The folder holds
-// the whole ring or what Export wrote. Nothing is ever made or written: of two
-// boxes that each made keys, neither could read what the other wrote.
+// OpenShare opens only the keys of a folder that a service needs. It keeps no others in memory,
+// even if the folder has all of them. The folder holds the whole ring or what Export wrote.
+// OpenShare never makes or writes a key: if two services each made keys, neither could read
+// what the other wrote.
 func OpenShare(dir string, shares []Share, now time.Time) (*Ring, error) {
 	r := newRing(dir, now)
 	r.shares = slices.Clone(shares)
-	if len(shares) == 0 { // a box without keys needs no file
+	if len(shares) == 0 { // a service without keys needs no file
 		r.dir = ""
 		s, err := (&file{Shares: []Share{}}).set()
 		r.keys.Store(s)
@@ -58,7 +58,7 @@ func OpenShare(dir string, shares []Share, now time.Time) (*Ring, error) {
 	return r, nil
 }
 
-// setOf is the part of the file that this ring may hold.
+// setOf returns the part of the file that this ring may hold.
 func (r *Ring) setOf(f *file) (*set, error) {
 	if r.shares != nil {
 		var err error
@@ -69,9 +69,9 @@ func (r *Ring) setOf(f *file) (*set, error) {
 	return f.set()
 }
 
-// Export writes the shares of the folder's keys into a file of its own, in a
-// folder that has no keys of another kind: for a box on another machine. Export
-// again after each rotation; a running box takes the new file up by itself.
+// Export writes the shares of the folder's keys into a file of its own, in a folder that has no
+// keys of another kind: for a service on another machine. Export again after each rotation; a
+// running service loads the new file by itself.
 func Export(from, to string, shares []Share) error {
 	if len(shares) == 0 {
 		return errors.New("keyring: there is nothing to export: this box holds no keys")
@@ -80,7 +80,7 @@ func Export(from, to string, shares []Share) error {
 	if err == nil && f.Shares != nil {
 		return errors.New("keyring: this folder is an export itself; export from the whole ring")
 	}
-	if err == nil && !f.whole() { // it is of a version that knew fewer purposes
+	if err == nil && !f.whole() { // written by a version that knew fewer purposes
 		now := time.Now()
 		f, _, err = change(from, func(f *file) error { f.complete(now); return nil })
 	}
@@ -111,7 +111,7 @@ func Export(from, to string, shares []Share) error {
 	return replace(to, raw)
 }
 
-// narrow gives the part of the file that the shares name.
+// narrow returns the part of the file that the shares name.
 func (f *file) narrow(shares []Share) (*file, error) {
 	part := &file{Version: f.Version, Shares: slices.Clone(shares)}
 	for _, s := range shares {
@@ -146,7 +146,7 @@ func (f *file) holds(s Share) bool {
 	return slices.ContainsFunc(f.Shares, func(h Share) bool { return h.Purpose == s.Purpose && (!h.VerifyOnly || s.VerifyOnly) })
 }
 
-// publicPart is the entry without its secret.
+// publicPart returns the entry without its secret.
 func (e entry) publicPart() entry {
 	if len(e.Secret) == secretBytes {
 		private := ed25519.NewKeyFromSeed(e.Secret)

@@ -10,15 +10,15 @@ import (
 	"time"
 )
 
-// panics reports whether f does.
+// panics reports whether f panics.
 func panics(f func()) (did bool) {
 	defer func() { did = recover() != nil }()
 	f()
 	return false
 }
 
-// TestShareHoldsNoMore exports a share and looks at the file and at the ring that
-// comes of it: what is not in the share cannot be done with either.
+// TestShareHoldsNoMore exports a share and inspects the file and the ring made from it: neither
+// can be used for what is not in the share.
 func TestShareHoldsNoMore(t *testing.T) {
 	dir, to := t.TempDir(), filepath.Join(t.TempDir(), "verifier")
 	whole := at(t, dir, t0)
@@ -87,8 +87,8 @@ func TestShareHoldsNoMore(t *testing.T) {
 	}
 }
 
-// TestShareRules: an export is never taken for a whole ring, nor changed in place,
-// nor written over one, and it lacks what it lacks.
+// TestShareRules: an export is never taken for a whole ring, nor changed in place, nor written
+// over one, and it lacks what it lacks.
 func TestShareRules(t *testing.T) {
 	dir, to := t.TempDir(), filepath.Join(t.TempDir(), "links")
 	r := at(t, dir, t0)
@@ -160,9 +160,9 @@ func TestShareRules(t *testing.T) {
 	refused("a damaged public key", err)
 }
 
-// TestUpgradeAddsPurposes: a ring that an earlier version made, which knew fewer
-// purposes, gets what it lacks when it is opened or exported from; what was in it
-// stays. A process that must not make keys is told what to do.
+// TestUpgradeAddsPurposes: opening or exporting a ring of an earlier version, which knew fewer
+// purposes, adds what is missing and keeps the rest. A process that must not make keys returns
+// an error that says what to do.
 func TestUpgradeAddsPurposes(t *testing.T) {
 	older := func(t *testing.T) (dir string, old *Ring) {
 		t.Helper()

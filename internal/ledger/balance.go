@@ -9,15 +9,15 @@ import (
 	"github.com/paylink/paylink/internal/money"
 )
 
-// Balance of one merchant in one currency. Available is what was captured less
-// what was refunded or is held for a refund; Pending is authorised, uncaptured.
+// Balance is the balance of one merchant in one currency. Available is what was captured, less
+// what was refunded or is held for a refund. Pending is authorized and not captured.
 type Balance struct {
 	Available money.Amount
 	Pending   money.Amount
 }
 
-// Sheet folds transfers, in order, into balances. It refuses what no correct
-// book contains: an unbalanced transfer, or one resolved twice (I1, I5).
+// Sheet folds transfers, in order, into balances. It refuses what no correct ledger contains:
+// an unbalanced transfer, or one that is resolved twice (I1, I5).
 type Sheet struct {
 	open  map[string]Transfer // pending transfers by id
 	done  map[string]bool
@@ -29,7 +29,7 @@ func NewSheet() *Sheet {
 	return &Sheet{open: map[string]Transfer{}, done: map[string]bool{}, Funds: map[money.Currency]*Balance{}}
 }
 
-// Apply adds the transfer.
+// Apply adds a transfer. It fails if the transfer is invalid or resolves one that is not open.
 func (s *Sheet) Apply(account string, t Transfer) error {
 	if err := t.Check(); err != nil {
 		return err
@@ -64,16 +64,16 @@ func (s *Sheet) Apply(account string, t Transfer) error {
 	return nil
 }
 
-// Open returns the pending transfers that nothing has resolved, by id.
+// Open returns the pending transfers that nothing has resolved, ordered by id.
 func (s *Sheet) Open() []Transfer {
 	return slices.SortedFunc(maps.Values(s.open), func(a, b Transfer) int { return cmp.Compare(a.ID, b.ID) })
 }
 
-// Effect is what the transfer does to a merchant's funds; it needs no other
-// transfer, so that a projection can add effects up in any batch. Money promised
-// is pending until posted; money to be given back leaves available when held.
+// Effect returns what the transfer does to a merchant's balance. It needs no other transfer, so
+// a projection can add effects up in any batch. Authorized money is pending until posted; money
+// for a refund leaves available when it is held.
 func (t Transfer) Effect(account string) (available, pending int64) {
-	credited := false // does the transfer bring money to the merchant?
+	credited := false // whether the transfer brings money to the merchant
 	var minor int64
 	for _, e := range t.Entries {
 		if e.Account == Funds(account) {

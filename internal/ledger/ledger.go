@@ -1,9 +1,9 @@
-// Package ledger is the double-entry book: immutable transfers whose entries
-// sum to zero, in two phases where money is first held and then moved.
+// Package ledger makes double-entry transfers: immutable, with entries that sum to zero, in two
+// phases where money is first held and then moved.
 //
-// A pending transfer is resolved at most once: posted (wholly or in part, the
-// rest is released), voided or expired. Transfers ride in the commit of the
-// payment that they belong to; balances are a projection of them.
+// A pending transfer is resolved at most once. It is posted (all or part of it; the rest is
+// released), voided or expired. Transfers are committed with the payment that they belong to;
+// balances are a projection of them.
 package ledger
 
 import (
@@ -13,11 +13,11 @@ import (
 	"github.com/paylink/paylink/internal/money"
 )
 
-// Phase of a transfer.
+// Phase is how far a transfer has got.
 type Phase string
 
-// The phases. A Pending transfer holds money; Posted moves it; Voided and
-// Expired release a pending one.
+// The phases. A Pending transfer holds money; Posted moves it; Voided and Expired release a
+// pending one.
 const (
 	Pending Phase = "pending"
 	Posted  Phase = "posted"
@@ -25,7 +25,7 @@ const (
 	Expired Phase = "expired"
 )
 
-// Kind is the template that a transfer was made from.
+// Kind names the template that a transfer was made from.
 type Kind string
 
 // The templates.
@@ -42,8 +42,8 @@ type Entry struct {
 	Minor   int64  `json:"minor"`
 }
 
-// Transfer moves or holds money. Resolves names the pending transfer that a
-// posted, voided or expired one settles; empty for one that stands alone.
+// Transfer moves or holds money. Resolves names the pending transfer that a posted, voided or
+// expired one resolves; it is empty if there is none.
 type Transfer struct {
 	ID       string         `json:"id"`
 	Kind     Kind           `json:"kind"`
@@ -54,16 +54,17 @@ type Transfer struct {
 	Entries  []Entry        `json:"entries"`
 }
 
-// The book's accounts of one merchant.
+// Receivable returns the ledger account of what an issuer owes.
 func Receivable(issuer string) string { return "issuer:" + issuer + ":receivable" }
 
-// Funds is what paylink's merchant may dispose of.
+// Funds returns the ledger account of a merchant's money.
 func Funds(account string) string { return "merchant:" + account + ":funds" }
 
-// ErrUnbalanced says that the legs of a transfer do not sum to zero.
+// ErrUnbalanced means that the entries of a transfer do not sum to zero.
 var ErrUnbalanced = errors.New("the entries of a transfer must sum to zero")
 
-// Check asserts what must hold of a single transfer.
+// Check returns an error if the transfer is invalid on its own. It wraps ErrUnbalanced if the
+// entries do not sum to zero.
 func (t Transfer) Check() error {
 	if len(t.Entries) < 2 {
 		return fmt.Errorf("transfer %s: %w", t.ID, ErrUnbalanced)
@@ -92,23 +93,25 @@ func move(id string, kind Kind, phase Phase, debit, credit string, amount money.
 		Entries: []Entry{{Account: debit, Minor: amount.Minor}, {Account: credit, Minor: -amount.Minor}}}
 }
 
-// Authorise holds money that the issuer has promised.
+// Authorise returns a pending transfer that holds money that the issuer has promised.
 func Authorise(id, account, issuer string, amount money.Amount) Transfer {
 	return move(id, KindAuthorise, Pending, Receivable(issuer), Funds(account), amount)
 }
 
-// Capture posts money that the issuer approved and captured in one answer.
+// Capture returns a posted transfer of money that the issuer approved and captured in one
+// answer.
 func Capture(id, account, issuer string, amount money.Amount) Transfer {
 	return move(id, KindCapture, Posted, Receivable(issuer), Funds(account), amount)
 }
 
-// HoldRefund reserves money for a refund before the issuer is asked.
+// HoldRefund returns a pending transfer that reserves money for a refund, before the issuer is
+// asked.
 func HoldRefund(id, account, issuer string, amount money.Amount) Transfer {
 	return move(id, KindRefund, Pending, Funds(account), Receivable(issuer), amount)
 }
 
-// Post moves the money that held holds, or the first minor units of it; the rest
-// is released. Kind is the capture's or the refund's.
+// Post returns the transfer that posts held, or its first minor units; the rest is released.
+// Kind is the capture's or the refund's.
 func Post(id string, kind Kind, held Transfer, minor int64) Transfer {
 	t := Transfer{ID: id, Kind: kind, Phase: Posted, Resolves: held.ID, Held: held.Minor(), Currency: held.Currency}
 	for _, e := range held.Entries {
@@ -122,12 +125,14 @@ func Post(id string, kind Kind, held Transfer, minor int64) Transfer {
 	return t
 }
 
-// Release gives up what held holds: Voided by decision, Expired by time.
+// Release returns the transfer that releases held. Phase is Voided by a decision, Expired by
+// time.
 func Release(id string, phase Phase, held Transfer) Transfer {
-	return Transfer{ID: id, Kind: KindRelease, Phase: phase, Resolves: held.ID, Held: held.Minor(), Currency: held.Currency, Entries: held.Entries}
+	return Transfer{ID: id, Kind: KindRelease, Phase: phase, Resolves: held.ID, Held: held.Minor(), Currency: held.Currency,
+		Entries: held.Entries}
 }
 
-// Minor is the sum of the debits: the transfer's size.
+// Minor returns the sum of the debits, in minor units.
 func (t Transfer) Minor() int64 {
 	var sum int64
 	for _, e := range t.Entries {

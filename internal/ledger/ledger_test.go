@@ -25,7 +25,7 @@ func TestI1TemplatesBalance(t *testing.T) {
 		kind     ledger.Kind
 		phase    ledger.Phase
 		resolves string
-		funds    int64 // leg on the merchant's funds: negative is in the merchant's favour
+		funds    int64 // leg on the merchant's funds: negative is in the merchant's favor
 	}{
 		{held, ledger.KindAuthorise, ledger.Pending, "", -1250},
 		{ledger.Post("t2", ledger.KindCapture, held, 1000), ledger.KindCapture, ledger.Posted, "t1", -1000},
@@ -87,7 +87,7 @@ func TestI1CheckRefuses(t *testing.T) {
 	}
 }
 
-// sheet applies transfers; all but the last must be taken.
+// sheet applies transfers; all but the last must succeed.
 func sheet(t *testing.T, transfers ...ledger.Transfer) (*ledger.Sheet, error) {
 	t.Helper()
 	s := ledger.NewSheet()
@@ -155,8 +155,9 @@ func TestI5ResolvedAtMostOnce(t *testing.T) {
 	if _, err := sheet(t, held, ledger.Post("c", ledger.KindCapture, held, 1251)); err == nil {
 		t.Error("I2: more is posted than was held")
 	}
-	if _, err := sheet(t, ledger.Capture("c", account, bank, eur(5)), ledger.Release("v", ledger.Voided, ledger.Transfer{ID: "c", Currency: "EUR",
-		Entries: held.Entries})); err == nil {
+	if _, err := sheet(t, ledger.Capture("c", account, bank, eur(5)),
+		ledger.Release("v", ledger.Voided, ledger.Transfer{ID: "c", Currency: "EUR",
+			Entries: held.Entries})); err == nil {
 		t.Error("what was posted is voided")
 	}
 	misstated := ledger.Post("c", ledger.KindCapture, held, 1000)
@@ -171,8 +172,8 @@ func TestI5ResolvedAtMostOnce(t *testing.T) {
 	}
 }
 
-// naive is the balance of the merchant by another way: for every pending transfer
-// find its end, and add up what is held and what has moved.
+// naive computes the merchant's balance in another way: for every pending transfer it finds the
+// end, and adds up what is held and what has moved.
 func naive(transfers []ledger.Transfer) map[money.Currency]ledger.Balance {
 	ended := map[string]bool{}
 	for _, x := range transfers {
@@ -214,7 +215,8 @@ func TestI1BalancesEqualTheNaiveFold(t *testing.T) {
 		}
 		for i := range rapid.IntRange(1, 40).Draw(t, "steps") {
 			id := fmt.Sprint("t", i)
-			amount := money.Of(rapid.Int64Range(1, money.MaxMinor).Draw(t, "minor"), rapid.SampledFrom([]money.Currency{"EUR", "JPY"}).Draw(t, "currency"))
+			amount := money.Of(rapid.Int64Range(1, money.MaxMinor).Draw(t, "minor"),
+				rapid.SampledFrom([]money.Currency{"EUR", "JPY"}).Draw(t, "currency"))
 			step := rapid.IntRange(0, 4).Draw(t, "step")
 			if step > 2 && len(open) == 0 {
 				step = 0
@@ -237,7 +239,8 @@ func TestI1BalancesEqualTheNaiveFold(t *testing.T) {
 				case step == 4:
 					take(ledger.Release(id, rapid.SampledFrom([]ledger.Phase{ledger.Voided, ledger.Expired}).Draw(t, "phase"), held))
 				default:
-					take(ledger.Post(id, map[ledger.Kind]ledger.Kind{ledger.KindRefund: ledger.KindRefund, ledger.KindAuthorise: ledger.KindCapture}[held.Kind], held, part))
+					take(ledger.Post(id, map[ledger.Kind]ledger.Kind{ledger.KindRefund: ledger.KindRefund,
+						ledger.KindAuthorise: ledger.KindCapture}[held.Kind], held, part))
 				}
 				if err := s.Apply(account, ledger.Release(id+"-again", ledger.Voided, held)); err == nil {
 					t.Fatal("I5: resolved twice")

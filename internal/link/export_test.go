@@ -1,6 +1,6 @@
 package link
 
-// Contrast of a colour with the worst of others.
+// Contrast returns the lowest contrast of a color with others.
 func Contrast(c string, others ...string) float64 {
 	v, _ := parseColour(c)
 	return worst(v, others)

@@ -22,31 +22,30 @@ const (
 	MaxOriginBytes   = 255
 	DefaultFormLife  = time.Hour      // of a link that a form makes
 	FormAttemptLife  = 24 * time.Hour // of a page of a form, from when it was shown
-	formAttemptAhead = time.Minute    // that another process's clock may be ahead
+	formAttemptAhead = time.Minute    // by which another process's clock may be ahead
 )
 
-// The names of the fields that a form knows by itself. Every other field is the
-// merchant's own.
+// The names of the built-in fields. Every other field is the merchant's own.
 const (
 	FieldName      = "name"
 	FieldEmail     = "email"
 	FieldReference = "reference"
 )
 
-// Corners of what a form shows.
+// The shapes of corners.
 const (
 	CornersRound  = "round"
 	CornersSoft   = "soft"
 	CornersSquare = "square"
 )
 
-// Form is a machine that makes links: whoever fills it in on the merchant's
-// website gets a link of one use, and pays that.
+// Form makes links: a visitor of the merchant's website fills it in, gets a link of one use,
+// and pays it.
 type Form struct {
 	ID            string         `json:"id"`
 	Account       string         `json:"account"`
 	Mode          string         `json:"mode"`
-	Name          string         `json:"name"`  // by which the merchant knows it
+	Name          string         `json:"name"`  // the merchant's own name for it
 	Payee         string         `json:"payee"` // who is paid, as the payer reads it
 	Currency      money.Currency `json:"currency"`
 	Amounts       []int64        `json:"amounts,omitempty"`  // one: fixed; several: the payer picks; none: the payer types
@@ -56,9 +55,9 @@ type Form struct {
 	Realm         string         `json:"realm,omitempty"`
 	Description   string         `json:"description,omitempty"`
 	Fields        []Field        `json:"fields,omitempty"`
-	Button        string         `json:"button,omitempty"` // "": the page's own words
+	Button        string         `json:"button,omitempty"` // "": the page's own text
 	Look          Look           `json:"look"`
-	Origins       []string       `json:"origins,omitempty"` // that may show it in a frame
+	Origins       []string       `json:"origins,omitempty"` // sites that may show it in a frame
 	RedirectURL   string         `json:"redirectUrl,omitempty"`
 	LifeSeconds   int64          `json:"lifeSeconds"` // of each link
 	Capture       string         `json:"capture"`
@@ -70,10 +69,10 @@ type Form struct {
 	UpdatedAt     time.Time      `json:"updatedAt"`
 }
 
-// Field is something that the payer is asked for.
+// Field is a field of the form.
 type Field struct {
 	Name     string `json:"name"`
-	Label    string `json:"label,omitempty"` // needed for the merchant's own fields
+	Label    string `json:"label,omitempty"` // required for the merchant's own fields
 	Required bool   `json:"required,omitempty"`
 }
 
@@ -82,9 +81,9 @@ func (f Field) Custom() bool {
 	return f.Name != FieldName && f.Name != FieldEmail && f.Name != FieldReference
 }
 
-// Shown is how the pages of a link are shown that a form made: the form's own
-// origins and look at that moment, and what the payer has typed already. It is
-// part of the link, so that nobody but the merchant decides who may frame it.
+// Shown is how the pages of a form's link are shown: the form's origins and look when it made
+// the link, and what the payer has typed already. It is part of the link, so only the merchant
+// decides who may frame it.
 type Shown struct {
 	Origins []string `json:"origins,omitempty"`
 	Look    Look     `json:"look"`
@@ -102,7 +101,7 @@ func (f Form) Typed() bool { return len(f.Amounts) == 0 }
 // Active reports whether the form makes links.
 func (f Form) Active() bool { return !f.Disabled && f.ArchivedAt.IsZero() }
 
-// Custom are the merchant's own fields.
+// Custom returns the merchant's own fields.
 func (f Form) Custom() (own []Field) {
 	for _, field := range f.Fields {
 		if field.Custom() {
@@ -112,37 +111,37 @@ func (f Form) Custom() (own []Field) {
 	return own
 }
 
-// ErrFormChanged says that the form is not at the expected revision.
+// ErrFormChanged means that the form is not at the expected revision.
 var ErrFormChanged = errors.New("the form was changed meanwhile")
 
-// FormFilter of a list. Zero values do not filter.
+// FormFilter selects forms of a list. Zero values do not filter.
 type FormFilter struct {
 	Account, Mode string
-	Archived      bool   // the archived ones instead of the others
-	Before        string // the last id of the page before; newest first
+	Archived      bool   // only archived ones, instead of only the others
+	Before        string // the last id of the previous page; newest first
 	Limit         int
 }
 
-// FormStore keeps forms. All of a call, or none.
+// FormStore keeps forms. Each call is atomic.
 type FormStore interface {
 	FormReader
-	// CreateForm is repeatable: the same form id succeeds again.
-	// idempotency.ErrRaced when another request recorded the same key first.
+	// CreateForm stores a form. Repeating it with the same form id succeeds. It fails with
+	// idempotency.ErrRaced if another request recorded the same key first.
 	CreateForm(context.Context, Form, *idempotency.Record) error
-	// UpdateForm replaces the form that is at the revision expected, or is
-	// ErrFormChanged; f carries the next one. The same call again succeeds.
+	// UpdateForm replaces the form at the expected revision; f carries the next one. It fails
+	// with ErrFormChanged if the revision differs. Repeating the same call succeeds.
 	UpdateForm(ctx context.Context, f Form, expected int64) error
 	ListForms(context.Context, FormFilter) ([]Form, error)
 }
 
-// FormReader is the one keyed read of the public side; a FormStore is one.
+// FormReader is the one keyed read of the public side. A FormStore implements it.
 type FormReader interface {
-	// FindForm reads by id; an unknown id is fault.NotFound.
+	// FindForm returns a form by id, or fault.NotFound.
 	FindForm(ctx context.Context, id string) (Form, error)
 }
 
-// FormRequest is what a merchant asks for, as it was written: a fault names the
-// field. Account, Mode, Payee and Methods come from the credentials.
+// FormRequest is a merchant's request, not yet validated: a fault names the field. Account,
+// Mode, Payee and Methods come from the credentials.
 type FormRequest struct {
 	Account, Mode, Payee string
 	Methods              []Method
@@ -165,45 +164,44 @@ type FormRequest struct {
 	LatePolicy           string
 	Disabled             bool
 
-	Ticket *idempotency.Ticket // of a create; Render is given the Form
+	Ticket *idempotency.Ticket // of a create; Render gets the Form
 }
 
 // FormLinkRequest is what a payer has filled in.
 type FormLinkRequest struct {
 	Form    string
 	Attempt string // minted by the page (NewAttempt); the same, with the same content, is the same link
-	Amount  string // decimal; "" where the form fixes it
+	Amount  string // decimal; "" if the form fixes it
 	Values  map[string]string
 	Lang    string // that the payer picked; "" is the browser's
 	Payee   string
 	Methods []Method // of the form's account, as they are now
 }
 
-// FormService is the part of the box links that makes and keeps forms, and makes
-// their links. Local is the real thing.
+// FormService keeps forms and makes their links. Local implements it.
 type FormService interface {
-	// CreateForm makes a form. idempotency.ErrRaced: read the record that won.
+	// CreateForm makes a form. After idempotency.ErrRaced the caller reads the record that won.
 	CreateForm(context.Context, FormRequest) (Form, error)
-	// GetForm finds a form of the account and mode, archived or not, or is fault.NotFound.
+	// GetForm returns a form of the account and mode, archived or not, or fault.NotFound.
 	GetForm(ctx context.Context, account, mode, id string) (Form, error)
-	// ListForms is newest first; up to MaxPage+1 forms.
+	// ListForms returns forms, newest first, up to MaxPage+1.
 	ListForms(context.Context, FormFilter) ([]Form, error)
-	// UpdateForm replaces all that the request says. A revision other than 0 must
-	// be the form's own, or it is a 409 (changed_meanwhile).
+	// UpdateForm replaces the form's settings by the request's. A revision other than 0 must be
+	// the form's own, or it fails with changed_meanwhile (409).
 	UpdateForm(ctx context.Context, id string, revision int64, r FormRequest) (Form, error)
-	// ArchiveForm ends a form for good: it makes no more links. Again it changes nothing.
+	// ArchiveForm ends a form for good: it makes no more links. Repeating it changes nothing.
 	ArchiveForm(ctx context.Context, account, mode, id string) (Form, error)
-	// FormLink makes the link of an attempt, or finds it.
+	// FormLink returns the link of an attempt, and makes it if there is none.
 	FormLink(context.Context, FormLinkRequest) (Link, error)
 }
 
-// PublicForms is the form's read for the public side.
+// PublicForms is the read of forms for the public side.
 type PublicForms interface {
-	// Form finds a form by its public id, or is fault.NotFound.
+	// Form returns a form by its public id, or fault.NotFound.
 	Form(ctx context.Context, id string) (Form, error)
 }
 
-// NewAttempt names one showing of a form's page, and carries its time.
+// NewAttempt returns the id of one view of a form's page. It contains the time.
 func NewAttempt() string {
 	_, body, _ := cutID(id.New(id.Form))
 	return body

@@ -17,7 +17,7 @@ import (
 	"github.com/paylink/paylink/internal/store/sqltest"
 )
 
-// desk is the real box on a real store.
+// desk is a Local on a real store.
 type desk struct {
 	*link.Local
 	account string
@@ -29,16 +29,19 @@ func newDesk(t *testing.T) *desk {
 	path := filepath.Join(t.TempDir(), "paylink.db")
 	store := sqltest.Open(t, "sqlite:"+path)
 	d := &desk{account: id.New(id.Account), now: time.Now()}
-	d.Local = link.NewLocal(link.LocalConfig{Ring: keyring.NewMemory(d.now), Store: store, PublicURL: "https://pay.example", Now: func() time.Time { return d.now }})
+	d.Local = link.NewLocal(link.LocalConfig{Ring: keyring.NewMemory(d.now), Store: store, PublicURL: "https://pay.example",
+		Now: func() time.Time { return d.now }})
 	return d
 }
 
 func methods() []link.Method {
-	return []link.Method{{ID: "pm_1", Type: "card", Issuer: "simulator", Currencies: []money.Currency{"EUR", "JPY"}, Enabled: true, MinMinor: 50, MaxMinor: 1_000_000, Test: true}}
+	return []link.Method{{ID: "pm_1", Type: "card", Issuer: "simulator", Currencies: []money.Currency{"EUR", "JPY"}, Enabled: true,
+		MinMinor: 50, MaxMinor: 1_000_000, Test: true}}
 }
 
 func (d *desk) request() link.FormRequest {
-	return link.FormRequest{Account: d.account, Mode: link.Test, Payee: "Ada's shop", Methods: methods(), Name: "Tickets", Amounts: []string{"5", "10.50"}, Currency: "EUR",
+	return link.FormRequest{Account: d.account, Mode: link.Test, Payee: "Ada's shop", Methods: methods(), Name: "Tickets",
+		Amounts: []string{"5", "10.50"}, Currency: "EUR",
 		Fields:  []link.Field{{Name: "email", Required: true}, {Name: "name"}, {Name: "reference"}, {Name: "size", Label: "Size"}},
 		Origins: []string{"https://Shop.Example:443/", "http://localhost:4000"}}
 }
@@ -89,12 +92,15 @@ func TestFormIsChecked(t *testing.T) {
 	}
 }
 
-// No origin gets through that means more than one site in a policy.
+// TestFormOriginsAreExact: no origin is accepted that means more than one site in a policy.
 func TestFormOriginsAreExact(t *testing.T) {
 	d := newDesk(t)
-	for _, bad := range []string{"", "*", "https://*", "https://*.example.com", "https://a b", "https://a;script-src *", "http://shop.example", "https://u:p@shop.example",
-		"https://shop.example/path", "https://shop.example?q", "https://shop.example#f", "javascript://x", "data:text/html,x", "null", "https://", "https://a..b",
-		"https://shop.example:0", "https://shop.example:65536", "https://shop.example:99999", "https://shop.example:", "https://[::1]", "https://1.2.3", "https://shop.example.", "https://a'self'", "//shop.example", "ftp://shop.example", "https://-a.example",
+	for _, bad := range []string{"", "*", "https://*", "https://*.example.com", "https://a b", "https://a;script-src *",
+		"http://shop.example", "https://u:p@shop.example",
+		"https://shop.example/path", "https://shop.example?q", "https://shop.example#f", "javascript://x", "data:text/html,x", "null",
+		"https://", "https://a..b",
+		"https://shop.example:0", "https://shop.example:65536", "https://shop.example:99999", "https://shop.example:", "https://[::1]",
+		"https://1.2.3", "https://shop.example.", "https://a'self'", "//shop.example", "ftp://shop.example", "https://-a.example",
 		"https://" + strings.Repeat("a", 300) + ".example"} {
 		r := d.request()
 		r.Origins = []string{bad}
@@ -106,11 +112,13 @@ func TestFormOriginsAreExact(t *testing.T) {
 	if err != nil || !slices.Equal(f.Origins, []string{"https://shop.example", "http://localhost:4000"}) {
 		t.Errorf("%v, %v", f.Origins, err)
 	}
-	// A host in another script is the one that browsers send, and the same one is one.
+	// An internationalized host is written as browsers send it, and duplicates are removed.
 	r := d.request()
-	r.Origins, r.RedirectURL = []string{"https://Bücher.example", "https://xn--bcher-kva.example:443", "https://例え。jp:8443/"}, "https://Bücher.example/danke?ü#ende"
+	r.Origins, r.RedirectURL = []string{"https://Bücher.example", "https://xn--bcher-kva.example:443", "https://例え。jp:8443/"},
+		"https://Bücher.example/danke?ü#ende"
 	f, err = d.CreateForm(t.Context(), r)
-	if err != nil || !slices.Equal(f.Origins, []string{"https://xn--bcher-kva.example", "https://xn--r8jz45g.jp:8443"}) || f.RedirectURL != "https://xn--bcher-kva.example/danke?ü#ende" || f.RedirectOrigin() != "https://xn--bcher-kva.example" {
+	if err != nil || !slices.Equal(f.Origins, []string{"https://xn--bcher-kva.example", "https://xn--r8jz45g.jp:8443"}) ||
+		f.RedirectURL != "https://xn--bcher-kva.example/danke?ü#ende" || f.RedirectOrigin() != "https://xn--bcher-kva.example" {
 		t.Errorf("%v, %q, %q, %v", f.Origins, f.RedirectURL, f.RedirectOrigin(), err)
 	}
 	// No origin is no site, never every site.
@@ -151,8 +159,10 @@ func TestFormMakesOneLinkPerAttempt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if k.MaxUses != 1 || k.Amount != money.Of(1050, "EUR") || k.Reference != "order-7" || k.Metadata["size"] != "M" || k.Metadata["form"] != f.ID || k.Form != f.ID ||
-		k.Shown.Email != "grace@example.com" || k.Shown.Name != "Grace" || !slices.Equal(k.Shown.Origins, f.Origins) || k.ExpiresAt.Sub(d.now).Round(time.Minute) != time.Hour {
+	if k.MaxUses != 1 || k.Amount != money.Of(1050, "EUR") || k.Reference != "order-7" || k.Metadata["size"] != "M" ||
+		k.Metadata["form"] != f.ID || k.Form != f.ID ||
+		k.Shown.Email != "grace@example.com" || k.Shown.Name != "Grace" || !slices.Equal(k.Shown.Origins, f.Origins) ||
+		k.ExpiresAt.Sub(d.now).Round(time.Minute) != time.Hour {
 		t.Errorf("made %+v with %+v", k, k.Shown)
 	}
 	other := d.fill(f, attempt)
@@ -239,8 +249,8 @@ func TestFormChangesAndEnds(t *testing.T) {
 	}
 }
 
-// Every accent that is let through can be read in both themes, and so can what
-// stands on it.
+// TestLookKeepsContrast: every accepted accent can be read in both themes, and so can the text
+// on it.
 func TestLookKeepsContrast(t *testing.T) {
 	passed := 0
 	for r := 0; r < 256; r += 17 {

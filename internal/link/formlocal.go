@@ -33,7 +33,7 @@ func (l *Local) CreateForm(ctx context.Context, r FormRequest) (Form, error) {
 	return f, nil
 }
 
-// GetForm reads one form.
+// GetForm returns one form.
 func (l *Local) GetForm(ctx context.Context, account, mode, formID string) (Form, error) {
 	f, err := l.Form(ctx, formID)
 	if err == nil && (f.Account != account || f.Mode != mode) {
@@ -45,7 +45,7 @@ func (l *Local) GetForm(ctx context.Context, account, mode, formID string) (Form
 	return f, nil
 }
 
-// ListForms reads a page.
+// ListForms returns a page of forms.
 func (l *Local) ListForms(ctx context.Context, f FormFilter) ([]Form, error) {
 	if f.Before != "" && !id.Valid(id.Form, f.Before) {
 		return nil, fault.Invalid("cursor", "cursor_invalid", "The cursor is not one that a list of forms gave.")
@@ -57,7 +57,7 @@ func (l *Local) ListForms(ctx context.Context, f FormFilter) ([]Form, error) {
 	return l.store.ListForms(ctx, f)
 }
 
-// UpdateForm replaces the form, in the revision that the caller has seen.
+// UpdateForm replaces the form, at the revision that the caller has seen.
 func (l *Local) UpdateForm(ctx context.Context, formID string, revision int64, r FormRequest) (Form, error) {
 	was, err := l.GetForm(ctx, r.Account, r.Mode, formID)
 	if err != nil {
@@ -93,7 +93,7 @@ func formChanged() error {
 	return fault.New(fault.KindConflict, "changed_meanwhile", "The form was changed meanwhile. Read it again.")
 }
 
-// ArchiveForm ends a form. Links that it made live on.
+// ArchiveForm ends a form. Links that it made stay valid.
 func (l *Local) ArchiveForm(ctx context.Context, account, mode, formID string) (Form, error) {
 	f, err := l.GetForm(ctx, account, mode, formID)
 	if err != nil || !f.ArchivedAt.IsZero() {
@@ -104,8 +104,8 @@ func (l *Local) ArchiveForm(ctx context.Context, account, mode, formID string) (
 	return l.replace(ctx, f, f.Revision)
 }
 
-// FormLink makes the link of an attempt in one commit with its event. After a crash
-// there is all of it or nothing; the same attempt finds it.
+// FormLink makes the link of an attempt in one commit with its event. A crash leaves all of it
+// or nothing; the same attempt finds it.
 func (l *Local) FormLink(ctx context.Context, r FormLinkRequest) (Link, error) {
 	f, err := l.Form(ctx, r.Form)
 	if err != nil {
@@ -140,16 +140,16 @@ func (l *Local) FormLink(ctx context.Context, r FormLinkRequest) (Link, error) {
 	if err := l.store.CreateLink(ctx, k, []stream.Event{event}, nil); err != nil {
 		return Link{}, err
 	}
-	// Of two at once the first is kept: what the store has is the link.
+	// Of two concurrent calls the first wins: the stored link counts.
 	return l.store.GetLink(ctx, f.Account, linkID)
 }
 
-// FormInactive is the refusal of a form that makes no links.
+// FormInactive returns the fault of a form that makes no links.
 func FormInactive() error {
 	return fault.New(fault.KindConflict, "form_inactive", "This form is not active. Nothing was paid.")
 }
 
-// Form implements PublicForms: one keyed read.
+// Form returns a form by its public id, with one keyed read.
 func (l *LocalVerifier) Form(ctx context.Context, formID string) (Form, error) {
 	if !id.Valid(id.Form, formID) || l.forms == nil {
 		return Form{}, fault.NotFound("form")

@@ -23,14 +23,15 @@ var (
 	fieldPattern = regexp.MustCompile(`^[a-z][a-z0-9_]{0,39}$`)
 )
 
-// formKey of a link's metadata names the form that made it: payments carry it on.
+// formKey is the key in a link's metadata that names the form that made it. Payments keep it.
 const formKey = "form"
 
 func cutID(s string) (prefix, body string, ok bool) { return strings.Cut(s, "_") }
 
-// form checks the whole request and gives the form, without id and revision.
+// form checks the whole request and returns the form, without id and revision.
 func (r FormRequest) form(now time.Time) (Form, error) {
-	f := Form{Account: r.Account, Mode: r.Mode, Name: strings.TrimSpace(r.Name), Payee: r.Payee, PaymentMethod: r.PaymentMethod, Realm: r.Realm,
+	f := Form{Account: r.Account, Mode: r.Mode, Name: strings.TrimSpace(r.Name), Payee: r.Payee, PaymentMethod: r.PaymentMethod,
+		Realm:       r.Realm,
 		Description: r.Description, Button: strings.TrimSpace(r.Button), RedirectURL: r.RedirectURL, Disabled: r.Disabled, UpdatedAt: now}
 	if f.Name == "" {
 		return f, fault.Invalid("name", "name_missing", "A form has a name, by which you will know it.")
@@ -54,7 +55,7 @@ func (r FormRequest) form(now time.Time) (Form, error) {
 	return f, r.priced(&f, now)
 }
 
-// priced reads the amounts, and holds the form to what its links will be held to.
+// priced reads the amounts, and checks them as those of the form's links.
 func (r FormRequest) priced(f *Form, now time.Time) error {
 	wishes, err := r.wishes()
 	if err != nil {
@@ -79,14 +80,16 @@ func (r FormRequest) priced(f *Form, now time.Time) error {
 	return nil
 }
 
-// wishes are the links that the form could make, one for each amount.
+// wishes returns the requests of the links that the form could make, one for each amount.
 func (r FormRequest) wishes() ([]CreateRequest, error) {
 	life := int64(DefaultFormLife / time.Second)
 	if r.LinkLifeSeconds != nil {
 		life = *r.LinkLifeSeconds
 	}
-	w := CreateRequest{Account: r.Account, Mode: r.Mode, Payee: r.Payee, Methods: r.Methods, Currency: r.Currency, PaymentMethod: r.PaymentMethod,
-		Realm: r.Realm, Description: r.Description, RedirectURL: r.RedirectURL, Capture: r.Capture, LatePolicy: r.LatePolicy, ExpiresInSeconds: &life}
+	w := CreateRequest{Account: r.Account, Mode: r.Mode, Payee: r.Payee, Methods: r.Methods, Currency: r.Currency,
+		PaymentMethod: r.PaymentMethod,
+		Realm:         r.Realm, Description: r.Description, RedirectURL: r.RedirectURL, Capture: r.Capture, LatePolicy: r.LatePolicy,
+		ExpiresInSeconds: &life}
 	if len(r.Amounts) == 0 {
 		w.Amount, w.MinAmount, w.MaxAmount = r.Amount, r.MinAmount, r.MaxAmount
 		return []CreateRequest{w}, nil
@@ -108,7 +111,7 @@ func (r FormRequest) wishes() ([]CreateRequest, error) {
 	return all, nil
 }
 
-// renamed gives a link's fault in the words of the form.
+// renamed returns a link's fault with the form's field name.
 func (r FormRequest) renamed(err error, i int) error {
 	f := *fault.From(err)
 	if f.Kind != fault.KindInvalid {
@@ -170,10 +173,9 @@ func checkOrigins(origins []string) ([]string, error) {
 	return out, nil
 }
 
-// exactOrigin spells an origin as browsers do (RFC 6454, section 6.2): a host in
-// another script is in ASCII there. Nothing that means more than itself in a
-// Content-Security-Policy gets through: no wildcard, no path, no character but of a
-// host's name, no IPv6 address.
+// exactOrigin returns an origin as browsers write it (RFC 6454, section 6.2), with an
+// internationalized host in ASCII. It rejects everything with a second meaning in a
+// Content-Security-Policy: wildcards, paths, characters that no host name has, IPv6 addresses.
 func exactOrigin(s string) (string, bool) {
 	scheme, rest, ok := strings.Cut(strings.TrimSuffix(s, "/"), "://")
 	if !ok {
@@ -200,7 +202,7 @@ func exactOrigin(s string) (string, bool) {
 	return origin, len(origin) <= MaxOriginBytes
 }
 
-// RedirectOrigin is where the payer is sent back to; "" without a redirect.
+// RedirectOrigin returns the origin that the payer returns to; "" without a redirect.
 func (f Form) RedirectOrigin() string { return originOf(f.RedirectURL) }
 
 func originOf(raw string) string {
@@ -212,16 +214,17 @@ func originOf(raw string) string {
 	return origin
 }
 
-// wish turns what a payer filled in into a link's request. Every fault names the
-// field of the form.
+// wish converts what a payer filled in into a link's request. A fault names the field of the
+// form.
 func (f Form) wish(r FormLinkRequest) (CreateRequest, Shown, error) {
 	shown := Shown{Origins: f.Origins, Look: f.Look, Lang: r.Lang}
 	if err := f.knows(r.Values); err != nil {
 		return CreateRequest{}, shown, err
 	}
 	one := int64(1)
-	w := CreateRequest{Account: f.Account, Mode: f.Mode, Payee: r.Payee, Methods: r.Methods, Currency: string(f.Currency), PaymentMethod: f.PaymentMethod,
-		Realm: f.Realm, Description: f.Description, RedirectURL: f.RedirectURL, Capture: f.Capture, LatePolicy: f.LatePolicy,
+	w := CreateRequest{Account: f.Account, Mode: f.Mode, Payee: r.Payee, Methods: r.Methods, Currency: string(f.Currency),
+		PaymentMethod: f.PaymentMethod,
+		Realm:         f.Realm, Description: f.Description, RedirectURL: f.RedirectURL, Capture: f.Capture, LatePolicy: f.LatePolicy,
 		ExpiresInSeconds: &f.LifeSeconds, MaxUses: &one, Metadata: map[string]string{formKey: f.ID}}
 	amount, err := f.amount(r.Amount)
 	if err != nil {
@@ -264,7 +267,7 @@ func (f Form) knows(values map[string]string) error {
 	return nil
 }
 
-// amount is what the payer picked or typed; the form's own where it fixes it.
+// amount returns what the payer picked or typed, or the form's fixed amount.
 func (f Form) amount(s string) (money.Amount, error) {
 	if f.Fixed() && s == "" {
 		return money.Of(f.Amounts[0], f.Currency), nil
@@ -280,15 +283,17 @@ func (f Form) amount(s string) (money.Amount, error) {
 	case !f.Typed() && !slices.Contains(f.Amounts, a.Minor):
 		return a, fault.Invalid("amount", "amount_mismatch", "Choose one of the amounts that the form offers.")
 	case f.Typed() && a.Minor < f.MinMinor:
-		return a, fault.Invalid("amount", "amount_too_small", "The amount must be at least %s %s.", f.Currency, money.Of(f.MinMinor, f.Currency).Decimal())
+		return a, fault.Invalid("amount", "amount_too_small", "The amount must be at least %s %s.", f.Currency,
+			money.Of(f.MinMinor, f.Currency).Decimal())
 	case f.Typed() && a.Minor > f.MaxMinor:
-		return a, fault.Invalid("amount", "amount_too_large", "The amount must be at most %s %s.", f.Currency, money.Of(f.MaxMinor, f.Currency).Decimal())
+		return a, fault.Invalid("amount", "amount_too_large", "The amount must be at most %s %s.", f.Currency,
+			money.Of(f.MaxMinor, f.Currency).Decimal())
 	}
 	return a, nil
 }
 
-// linkID of an attempt: a function of form, attempt and content, so that a double
-// click or a form sent again is one link, and another content is another.
+// linkID derives the link's id from form, attempt and content, so a double click or a form that
+// is sent again is one link, and other content makes another link.
 func (f Form) linkID(attempt string, w CreateRequest, shown Shown, now time.Time) (string, error) {
 	made := id.Time(id.Form + "_" + attempt)
 	if !id.Valid(id.Form, id.Form+"_"+attempt) || made.After(now.Add(formAttemptAhead)) || made.Before(now.Add(-FormAttemptLife)) {

@@ -1,9 +1,8 @@
-// Package link is the box that makes payment links and tells whether one is
-// ours. A link's URL carries a token: claims sealed, then signed, so that a
-// forged one is refused without any read.
+// Package link makes payment links and decides whether one is ours. A link's URL carries a
+// token: claims that are sealed, then signed, so a forged one is refused without any read.
 //
-// Uses of a link are reserved, completed and given back by the commits of the
-// payments made with it (package payment); this package only reads the counts.
+// The commits of a link's payments (package payment) reserve, complete and release its uses;
+// this package only reads the counts.
 package link
 
 import (
@@ -25,13 +24,13 @@ const (
 	MaxUsesLimit = 1_000_000
 )
 
-// Modes. Test and live data never meet.
+// The modes. Test and live data never meet.
 const (
 	Test = "test"
 	Live = "live"
 )
 
-// Capture and late policies.
+// The capture and late policies.
 const (
 	CaptureAutomatic = "automatic"
 	CaptureManual    = "manual"
@@ -40,7 +39,7 @@ const (
 	LateRefund       = "refund"
 )
 
-// Statuses.
+// The statuses.
 const (
 	Open     = "open"
 	Paying   = "paying"
@@ -49,7 +48,7 @@ const (
 	Canceled = "canceled"
 )
 
-// Link is an offer to be paid.
+// Link is a request for payment.
 type Link struct {
 	ID            string            `json:"id"`
 	Account       string            `json:"account"`
@@ -72,11 +71,11 @@ type Link struct {
 	Capture       string            `json:"capture"`
 	LatePolicy    string            `json:"latePolicy"`
 	Token         string            `json:"token"`
-	Form          string            `json:"form,omitempty"`  // that made it
-	Shown         *Shown            `json:"shown,omitempty"` // how its pages look, if a form made it
+	Form          string            `json:"form,omitempty"`  // the form that made it
+	Shown         *Shown            `json:"shown,omitempty"` // how its pages are shown, if a form made it
 	CreatedAt     time.Time         `json:"createdAt"`
 
-	// Changed by commits; the store keeps these in columns of their own.
+	// Commits change the following; the store keeps them in columns of their own.
 	Uses        int64     `json:"-"` // completed
 	Reserved    int64     `json:"-"` // running
 	LastPayment string    `json:"-"` // the payment that reserved a use last
@@ -84,18 +83,18 @@ type Link struct {
 	ExpiredAt   time.Time `json:"-"` // when the expiry was recorded; zero: not yet
 	PaidAt      time.Time `json:"-"` // when the last use was completed; zero: not yet
 
-	// Ahead is how far ahead of real time the link lives: by its account's test
-	// clock, set by whoever reads the link for somebody. Its own times are by that.
+	// Ahead is how far the account's test clock runs ahead of real time. The store sets it on
+	// read; all stored times include it.
 	Ahead time.Duration `json:"-"`
 }
 
-// Clocked is a Store, or what stands for one, that knows the test clocks.
+// Clocked is implemented by a Store, or by a client of one, that knows the test clocks.
 type Clocked interface {
-	// Ahead is how far ahead of real time the account's data of the mode lives.
+	// Ahead returns how far the account's data of the mode is ahead of real time.
 	Ahead(account, mode string) time.Duration
 }
 
-// aheadIn asks the store, if it knows.
+// aheadIn returns Ahead if the store is Clocked, and otherwise 0.
 func aheadIn(store any, account, mode string) time.Duration {
 	if c, ok := store.(Clocked); ok {
 		return c.Ahead(account, mode)
@@ -103,10 +102,10 @@ func aheadIn(store any, account, mode string) time.Duration {
 	return 0
 }
 
-// At is the link's time at a real time.
+// At converts a real time to the link's time.
 func (l Link) At(now time.Time) time.Time { return now.Add(l.Ahead) }
 
-// State is what commits change about a link, for who carries a link elsewhere.
+// State is the part of a link that commits change, for code that copies a link elsewhere.
 type State struct {
 	Uses        int64     `json:"uses"`
 	Reserved    int64     `json:"reserved"`
@@ -116,20 +115,21 @@ type State struct {
 	PaidAt      time.Time `json:"paidAt,omitzero"`
 }
 
-// State of the link.
+// State returns the link's state.
 func (l Link) State() State {
-	return State{Uses: l.Uses, Reserved: l.Reserved, LastPayment: l.LastPayment, CanceledAt: l.CanceledAt, ExpiredAt: l.ExpiredAt, PaidAt: l.PaidAt}
+	return State{Uses: l.Uses, Reserved: l.Reserved, LastPayment: l.LastPayment, CanceledAt: l.CanceledAt, ExpiredAt: l.ExpiredAt,
+		PaidAt: l.PaidAt}
 }
 
-// With is the link in that state.
+// With returns the link with that state.
 func (l Link) With(s State) Link {
 	l.Uses, l.Reserved, l.LastPayment = s.Uses, s.Reserved, s.LastPayment
 	l.CanceledAt, l.ExpiredAt, l.PaidAt = s.CanceledAt, s.ExpiredAt, s.PaidAt
 	return l
 }
 
-// Ended reports whether nothing is left to record: the link is paid, canceled,
-// or told as expired.
+// Ended reports whether nothing is left to record: the link is paid, canceled, or recorded as
+// expired.
 func (l Link) Ended() bool {
 	return !l.PaidAt.IsZero() || !l.CanceledAt.IsZero() || !l.ExpiredAt.IsZero()
 }
@@ -137,7 +137,7 @@ func (l Link) Ended() bool {
 // PayerChooses reports whether the payer types the amount.
 func (l Link) PayerChooses() bool { return l.Amount.Minor == 0 }
 
-// Status is derived from facts, in this order: paid, canceled, paying, expired,
+// Status derives the status from the facts, in this order: paid, canceled, paying, expired,
 // open. A running payment outlives the expiry. Now is real time.
 func (l Link) Status(now time.Time) string {
 	now = l.At(now)
@@ -148,14 +148,14 @@ func (l Link) Status(now time.Time) string {
 		return Canceled
 	case l.MaxUses > 0 && l.Uses+l.Reserved >= l.MaxUses:
 		return Paying
-	case !now.Before(l.ExpiresAt), !l.ExpiredAt.IsZero(): // reported as expired: it stays so, also where a clock lags
+	case !now.Before(l.ExpiresAt), !l.ExpiredAt.IsZero(): // recorded as expired: it stays so, even if a clock lags
 		return ExpiredS
 	}
 	return Open
 }
 
-// Unpayable is why the link cannot be paid now, with the time, as a fault (409)
-// in words that a payer understands; nil when it is open.
+// Unpayable returns a fault (409), in words for the payer, that says why the link can't be paid
+// now and since when; nil if it is open.
 func (l Link) Unpayable(now time.Time) error {
 	when := func(t time.Time) string { return t.UTC().Format("2 January 2006 15:04:05 UTC") }
 	switch l.Status(now) {
@@ -171,52 +171,52 @@ func (l Link) Unpayable(now time.Time) error {
 	return nil
 }
 
-// Filter of a list. Zero values do not filter.
+// Filter selects links of a list. Zero values do not filter.
 type Filter struct {
 	Account, Mode            string
 	Status, Realm, Reference string
-	Before                   string // the last id of the page before; newest first
+	Before                   string // the last id of the previous page; newest first
 	Limit                    int
 	Now                      time.Time
 }
 
-// Spreader is a Store that spreads the links of an account over buckets, and reads
-// off an id where it lies (id.NewPlaced). Other stores have one place for all.
+// Spreader is implemented by a Store that spreads an account's links over buckets and reads the
+// bucket from the id (id.NewPlaced). Other stores keep them in one place.
 type Spreader interface {
-	// Buckets is the number of the account's buckets: 1 to 256, and it only grows.
+	// Buckets returns the number of the account's buckets: 1 to 256, and it only grows.
 	Buckets(ctx context.Context, account string) (uint16, error)
 }
 
-// Store keeps links and forms. All of a call, or none.
+// Store keeps links and forms. Each call is atomic.
 type Store interface {
 	FormStore
-	// CreateLink is repeatable: the same link id succeeds again.
-	// idempotency.ErrRaced when another request recorded the same key first.
+	// CreateLink stores a link. Repeating it with the same link id succeeds. It fails with
+	// idempotency.ErrRaced if another request recorded the same key first.
 	CreateLink(context.Context, Link, []stream.Event, *idempotency.Record) error
-	// GetLink reads by id; an unknown id is fault.NotFound. The account is part
-	// of the key: another tenant's link is not found.
+	// GetLink returns a link by id. It fails with fault.NotFound if the account has no such
+	// link.
 	GetLink(ctx context.Context, account, id string) (Link, error)
 	ListLinks(context.Context, Filter) ([]Link, error)
-	// CancelLink sets CanceledAt if the link is not paid, canceled or paying; the
-	// fault names which (409). Repeating the cancel that won is fault link_canceled.
+	// CancelLink sets CanceledAt. It fails with a fault (409) that names the status if the link
+	// is paid, canceled or paying. Repeating a cancel that succeeded fails with link_canceled.
 	CancelLink(ctx context.Context, account, id string, at time.Time, e stream.Event, r *idempotency.Record) error
-	// ExpireLinks records the expiry of links that ended before now and are neither
-	// paid nor canceled, with one event each, made of the link as the commit leaves
-	// it. A link of which a payment holds a use is set aside; the commit that gives
-	// the last use back, or completes it, makes it due again. It handles up to limit
-	// links, and returns how many. It may call event from several goroutines at once.
+	// ExpireLinks records the expiry of links that ended before now and are neither paid nor
+	// canceled, with one event each, made of the link as the commit leaves it. It sets a link
+	// aside while a payment holds one of its uses; the commit that releases or completes the
+	// last use makes the link due again. It handles up to limit links, and returns how many. It
+	// may call event from several goroutines at once.
 	ExpireLinks(ctx context.Context, now time.Time, limit int, event func(Link) (stream.Event, error)) (int, error)
 }
 
-// maxBackoff is how rarely a link that cannot be read is looked at.
+// maxBackoff is the pause between tries of a link that can't be read.
 const maxBackoff = 24 * time.Hour
 
-// Backoff is how long a link that could not be read so often before is left alone.
+// Backoff returns how long a link waits after so many failed reads.
 func Backoff(misses int64) time.Duration {
 	return min(time.Hour<<min(max(misses, 0), 8), maxBackoff)
 }
 
-// SetAside is the error that says how many links could not be read; nil: none.
+// SetAside returns an error that says how many links could not be read; nil for zero.
 func SetAside(n int) error {
 	if n == 0 {
 		return nil

@@ -16,16 +16,16 @@ import (
 	"github.com/paylink/paylink/internal/testclock"
 )
 
-// Bounds of reading and sweeping.
+// Limits of reading and sweeping.
 const (
 	DefaultPage = 20
-	MaxPage     = 100 // and one more, by which a caller sees that there are more
+	MaxPage     = 100 // plus one, which shows callers that there are more
 
 	sweepEvery = time.Second
 	sweepBatch = 200
 )
 
-// Method is a payment method of the account, as far as a link needs it.
+// Method is the part of an account's payment method that a link needs.
 type Method struct {
 	ID         string // pm_…
 	Type       string // "card"
@@ -33,12 +33,12 @@ type Method struct {
 	Currencies []money.Currency
 	Enabled    bool
 	MinMinor   int64 // smallest amount, in minor units of any currency
-	MaxMinor   int64 // 0 is no limit but money's own
+	MaxMinor   int64 // 0: only money's own limit
 	Test       bool  // serves test mode; false serves live mode
 }
 
-// CreateRequest is what a merchant asks for, as it was written: a fault names
-// the field. Account, Mode, Payee and Methods come from the credentials.
+// CreateRequest is a merchant's request, not yet validated: a fault names the field. Account,
+// Mode, Payee and Methods come from the credentials.
 type CreateRequest struct {
 	Account, Mode, Payee string
 	Methods              []Method
@@ -60,33 +60,32 @@ type CreateRequest struct {
 	Capture              string
 	LatePolicy           string
 
-	Ticket *idempotency.Ticket // Render is given the Link
+	Ticket *idempotency.Ticket // Render gets the Link
 }
 
-// Service is the box that makes and keeps links: Local is the real thing, and a
-// client over the wire may stand for it.
+// Service makes and keeps links. Local implements it, and so does a client over the wire.
 type Service interface {
-	// Create makes a link. idempotency.ErrRaced: read the record that won.
+	// Create makes a link. After idempotency.ErrRaced the caller reads the record that won.
 	Create(context.Context, CreateRequest) (Link, error)
-	// Get finds a link of the account and mode, or is fault.NotFound.
+	// Get returns a link of the account and mode, or fault.NotFound.
 	Get(ctx context.Context, account, mode, id string) (Link, error)
-	// List is newest first; up to MaxPage+1 links.
+	// List returns links, newest first, up to MaxPage+1.
 	List(context.Context, Filter) ([]Link, error)
-	// Cancel ends a link that is open. A 409 tells why not, when it is not; the
-	// ticket's Render is given the Link.
+	// Cancel ends an open link. It fails with a fault (409) that says why, if the link isn't
+	// open. The ticket's Render gets the Link.
 	Cancel(ctx context.Context, account, mode, id string, t *idempotency.Ticket) (Link, error)
 }
 
-// LocalConfig of a Local. All but Log must be given.
+// LocalConfig holds the dependencies of a Local. All but Log are required.
 type LocalConfig struct {
 	Ring      *keyring.Ring
 	Store     Store
-	PublicURL string // scheme and host, without a slash at the end
+	PublicURL string // scheme and host, without a trailing slash
 	Now       func() time.Time
 	Log       *slog.Logger
 }
 
-// Local is the Service in this process. It opens tokens too, as it has the keys.
+// Local implements Service in this process. It opens tokens too, because it has the keys.
 type Local struct {
 	*LocalVerifier
 	ring  *keyring.Ring
@@ -96,7 +95,7 @@ type Local struct {
 
 var _ Service = (*Local)(nil)
 
-// NewLocal makes the service.
+// NewLocal returns a Local.
 func NewLocal(c LocalConfig) *Local {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
@@ -105,11 +104,11 @@ func NewLocal(c LocalConfig) *Local {
 		ring: c.Ring, store: c.Store, log: c.Log}
 }
 
-// URL that the payer opens.
+// URL returns the address that the payer opens.
 func (l *Local) URL(k Link) string { return l.public + "/l/" + k.Token }
 
-// Create checks the request, and commits the link with its event and the
-// idempotency record. After a crash there is all of it or nothing.
+// Create checks the request, and commits the link with its event and the idempotency record. A
+// crash leaves all of it or nothing.
 func (l *Local) Create(ctx context.Context, r CreateRequest) (Link, error) {
 	ahead := aheadIn(l.store, r.Account, r.Mode)
 	now := l.now().Add(ahead).UTC().Truncate(time.Millisecond)
@@ -138,7 +137,7 @@ func (l *Local) Create(ctx context.Context, r CreateRequest) (Link, error) {
 	return k, nil
 }
 
-// placed makes an id that says where its thing lies, if the store wants that.
+// placed returns a new id, which names its bucket if the store is a Spreader.
 func (l *Local) placed(ctx context.Context, prefix, account string) (string, error) {
 	s, ok := l.store.(Spreader)
 	if !ok {
@@ -148,7 +147,7 @@ func (l *Local) placed(ctx context.Context, prefix, account string) (string, err
 	return id.NewPlaced(prefix, account, n), err
 }
 
-// Get reads one link.
+// Get returns one link.
 func (l *Local) Get(ctx context.Context, account, mode, linkID string) (Link, error) {
 	if !id.Valid(id.Link, linkID) {
 		return Link{}, fault.NotFound("link")
@@ -163,7 +162,7 @@ func (l *Local) Get(ctx context.Context, account, mode, linkID string) (Link, er
 	return k, nil
 }
 
-// List reads a page.
+// List returns a page of links.
 func (l *Local) List(ctx context.Context, f Filter) ([]Link, error) {
 	statuses := []string{Open, Paying, Paid, ExpiredS, Canceled}
 	if f.Status != "" && !slices.Contains(statuses, f.Status) {
@@ -180,8 +179,8 @@ func (l *Local) List(ctx context.Context, f Filter) ([]Link, error) {
 	return l.store.ListLinks(ctx, f)
 }
 
-// Cancel ends an open link. The store decides: a payment that began meanwhile
-// wins over the cancel.
+// Cancel ends an open link. The store decides: a payment that began meanwhile wins over the
+// cancel.
 func (l *Local) Cancel(ctx context.Context, account, mode, linkID string, t *idempotency.Ticket) (Link, error) {
 	k, err := l.Get(ctx, account, mode, linkID)
 	if err != nil {
@@ -207,8 +206,8 @@ func (l *Local) Cancel(ctx context.Context, account, mode, linkID string, t *ide
 	return k, nil
 }
 
-// Unpayable is the 409 for what cannot be done with a link of this status, with
-// the reason and, where there is one, the time.
+// Unpayable returns the fault (409) for an operation that a link's status forbids, with the
+// reason and, if there is one, the time.
 func Unpayable(k Link, status string) *fault.Error {
 	code := UnpayableReason(status)
 	switch status {
@@ -225,9 +224,8 @@ func Unpayable(k Link, status string) *fault.Error {
 	return fault.New(fault.KindConflict, code, "A payment of the link is running.")
 }
 
-// RunExpiry records expiries as they happen, until ctx ends (nil). Each batch is
-// one commit: a crash between two loses nothing, the next round goes on. A store
-// that fails is tried again a second later.
+// RunExpiry records expiries as they happen, and returns nil when ctx ends. Each batch is one
+// commit, so a crash between two loses nothing. It retries a failing store a second later.
 func (l *Local) RunExpiry(ctx context.Context) error {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
@@ -235,7 +233,7 @@ func (l *Local) RunExpiry(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-testclock.Moved(l.store): // what is due may have changed
+		case <-testclock.Moved(l.store): // the test clock moved, so others may be due
 		case <-tick.C:
 		}
 		if _, err := l.Sweep(ctx); err != nil && ctx.Err() == nil {
@@ -244,8 +242,8 @@ func (l *Local) RunExpiry(ctx context.Context) error {
 	}
 }
 
-// Sweep records the expiry of all links that have ended and that no payment holds. It
-// returns how many links it handled.
+// Sweep records the expiry of all links that have ended and that no payment holds. It returns
+// how many links it handled.
 func (l *Local) Sweep(ctx context.Context) (int, error) {
 	total := 0
 	var failed error
@@ -257,7 +255,7 @@ func (l *Local) Sweep(ctx context.Context) (int, error) {
 		})
 		total += n
 		failed = errors.Join(failed, err)
-		if n < sweepBatch { // 0 if the store failed; what cannot be read keeps nothing else
+		if n < sweepBatch { // 0 if the store failed; unreadable links do not stop the others
 			break
 		}
 	}

@@ -70,7 +70,8 @@ func (s *shelf) ListLinks(_ context.Context, f Filter) ([]Link, error) {
 	var out []Link
 	for _, k := range slices.Backward(slices.Sorted(maps.Keys(s.links))) {
 		l := s.links[k]
-		if l.Account == f.Account && l.Mode == f.Mode && (f.Status == "" || l.Status(f.Now) == f.Status) && (f.Before == "" || k < f.Before) && len(out) < f.Limit {
+		if l.Account == f.Account && l.Mode == f.Mode && (f.Status == "" || l.Status(f.Now) == f.Status) &&
+			(f.Before == "" || k < f.Before) && len(out) < f.Limit {
 			out = append(out, l)
 		}
 	}
@@ -114,7 +115,8 @@ func (s *shelf) ExpireLinks(_ context.Context, now time.Time, limit int, event f
 var account = id.New(id.Account)
 
 var methods = []Method{
-	{ID: id.New(id.Method), Type: "card", Issuer: "simulator", Currencies: []money.Currency{"EUR", "JPY", "KWD"}, Enabled: true, MinMinor: 50, MaxMinor: 99_999_999, Test: true},
+	{ID: id.New(id.Method), Type: "card", Issuer: "simulator", Currencies: []money.Currency{"EUR", "JPY", "KWD"}, Enabled: true,
+		MinMinor: 50, MaxMinor: 99_999_999, Test: true},
 	{ID: id.New(id.Method), Type: "card", Issuer: "simulator", Currencies: []money.Currency{"USD"}, Enabled: true, Test: true},
 	{ID: id.New(id.Method), Type: "card", Issuer: "acme", Currencies: []money.Currency{"EUR"}, Enabled: false, Test: false},
 }
@@ -127,7 +129,8 @@ type bench struct {
 
 func newBench() *bench {
 	b := &bench{store: &shelf{links: map[string]Link{}, records: map[string]idempotency.Record{}}, now: t0}
-	b.Local = NewLocal(LocalConfig{Ring: keyring.NewMemory(t0), Store: b.store, PublicURL: "https://pay.example/", Now: func() time.Time { return b.now }})
+	b.Local = NewLocal(LocalConfig{Ring: keyring.NewMemory(t0), Store: b.store, PublicURL: "https://pay.example/",
+		Now: func() time.Time { return b.now }})
 	return b
 }
 
@@ -165,7 +168,8 @@ func TestCreateDefaults(t *testing.T) {
 		t.Error(url)
 	}
 	e := b.store.events[0]
-	if e.Type != "link.created" || e.ObjectSeq != 1 || e.Object != l.ID || !id.Valid(id.Event, e.ID) || e.Account != account || e.Mode != Test {
+	if e.Type != "link.created" || e.ObjectSeq != 1 || e.Object != l.ID || !id.Valid(id.Event, e.ID) || e.Account != account ||
+		e.Mode != Test {
 		t.Errorf("%+v", e)
 	}
 	l = b.create(t, func(r *CreateRequest) { r.Amount, r.MaxAmount, r.MinAmount = "", "100", "5"; r.MaxUsesNull = true })
@@ -197,10 +201,12 @@ var createRules = []struct {
 	{"a sign", func(r *CreateRequest) { r.Amount = "-1" }, "amount", "amount_invalid", ""},
 	{"an exponent", func(r *CreateRequest) { r.Amount = "1e2" }, "amount", "amount_invalid", ""},
 	{"decimals of EUR", func(r *CreateRequest) { r.Amount = "1.234" }, "amount", "amount_too_many_decimals", "EUR has 2 decimals."},
-	{"decimals of JPY", func(r *CreateRequest) { r.Amount, r.Currency = "100.5", "JPY" }, "amount", "amount_too_many_decimals", "JPY has 0 decimals."},
+	{"decimals of JPY", func(r *CreateRequest) { r.Amount, r.Currency = "100.5", "JPY" }, "amount", "amount_too_many_decimals",
+		"JPY has 0 decimals."},
 	{"decimals of KWD", func(r *CreateRequest) { r.Amount, r.Currency = "1.234", "KWD" }, "", "", ""},
 	{"nought", func(r *CreateRequest) { r.Amount = "0.00" }, "amount", "amount_too_small", ""},
-	{"below the method", func(r *CreateRequest) { r.Amount = "0.49" }, "amount", "amount_too_small", "The payment method takes at least 0.50 EUR."},
+	{"below the method", func(r *CreateRequest) { r.Amount = "0.49" }, "amount", "amount_too_small",
+		"The payment method takes at least 0.50 EUR."},
 	{"at the method's least", func(r *CreateRequest) { r.Amount = "0.50" }, "", "", ""},
 	{"above the method", func(r *CreateRequest) { r.Amount = "1000000.00" }, "amount", "amount_too_large", ""},
 	{"above money", func(r *CreateRequest) { r.Amount = "99999999999.00" }, "amount", "amount_too_large", ""},
@@ -211,11 +217,13 @@ var createRules = []struct {
 	{"both limits too low", func(r *CreateRequest) { r.Amount, r.MaxAmount = "", "0.10" }, "maxAmount", "amount_too_small", ""},
 	{"currency in lower case", func(r *CreateRequest) { r.Currency = "eur" }, "currency", "currency_invalid", ""},
 	{"no currency", func(r *CreateRequest) { r.Currency = "" }, "currency", "currency_invalid", ""},
-	{"currency not enabled", func(r *CreateRequest) { r.Currency = "CHF" }, "currency", "currency_not_enabled", "CHF is not enabled for the account's payment methods. Enabled: EUR, JPY, KWD, USD."},
+	{"currency not enabled", func(r *CreateRequest) { r.Currency = "CHF" }, "currency", "currency_not_enabled",
+		"CHF is not enabled for the account's payment methods. Enabled: EUR, JPY, KWD, USD."},
 	{"unknown type", func(r *CreateRequest) { r.PaymentMethod = "wallet" }, "paymentMethod", "payment_method_unknown", ""},
 	{"unknown method", func(r *CreateRequest) { r.PaymentMethod = id.New(id.Method) }, "paymentMethod", "payment_method_unknown", ""},
 	{"a method by id", func(r *CreateRequest) { r.PaymentMethod = methods[0].ID }, "", "", ""},
-	{"a method without the currency", func(r *CreateRequest) { r.PaymentMethod = methods[1].ID }, "currency", "currency_not_enabled", "EUR is not enabled for the account's payment methods. Enabled: USD."},
+	{"a method without the currency", func(r *CreateRequest) { r.PaymentMethod = methods[1].ID }, "currency", "currency_not_enabled",
+		"EUR is not enabled for the account's payment methods. Enabled: USD."},
 	{"a disabled method", func(r *CreateRequest) { r.PaymentMethod = methods[2].ID }, "paymentMethod", "payment_method_unavailable", ""},
 	{"no methods", func(r *CreateRequest) { r.Methods = nil }, "paymentMethod", "payment_method_unavailable", ""},
 	{"live on the simulator", func(r *CreateRequest) { r.Mode = Live }, "paymentMethod", "live_mode_unavailable", ""},
@@ -224,7 +232,8 @@ var createRules = []struct {
 	{"a moment", func(r *CreateRequest) { r.Date = "2026-02-03T04:05:06+02:00" }, "", "", ""},
 	{"no date", func(r *CreateRequest) { r.Date = "3 Feb" }, "date", "date_invalid", ""},
 	{"no day of the calendar", func(r *CreateRequest) { r.Date = "2026-02-30" }, "date", "date_invalid", ""},
-	{"expiry twice", func(r *CreateRequest) { r.ExpiresAt, r.ExpiresInSeconds = FormatTime(t0), ptr(60) }, "expiresAt", "conflicting_fields", ""},
+	{"expiry twice", func(r *CreateRequest) { r.ExpiresAt, r.ExpiresInSeconds = FormatTime(t0), ptr(60) }, "expiresAt",
+		"conflicting_fields", ""},
 	{"expiry not a time", func(r *CreateRequest) { r.ExpiresAt = "tomorrow" }, "expiresAt", "expiry_invalid", ""},
 	{"expiry past", func(r *CreateRequest) { r.ExpiresAt = FormatTime(t0.Add(-time.Hour)) }, "expiresAt", "expiry_invalid", ""},
 	{"59 s", func(r *CreateRequest) { r.ExpiresInSeconds = ptr(59) }, "expiresInSeconds", "expiry_invalid", ""},
@@ -249,10 +258,13 @@ var createRules = []struct {
 	{"metadata of 500 characters", func(r *CreateRequest) {
 		r.Metadata = map[string]string{strings.Repeat("鍵", 64): strings.Repeat("😀", 500)}
 	}, "", "", ""},
-	{"metadata of 501 characters", func(r *CreateRequest) { r.Metadata = map[string]string{"k": strings.Repeat("😀", 501)} }, "metadata.k", "metadata_invalid", ""},
-	{"metadata with a key of 65 characters", func(r *CreateRequest) { r.Metadata = map[string]string{strings.Repeat("鍵", 65): ""} }, "metadata", "metadata_invalid", ""},
+	{"metadata of 501 characters", func(r *CreateRequest) { r.Metadata = map[string]string{"k": strings.Repeat("😀", 501)} },
+		"metadata.k", "metadata_invalid", ""},
+	{"metadata with a key of 65 characters", func(r *CreateRequest) { r.Metadata = map[string]string{strings.Repeat("鍵", 65): ""} },
+		"metadata", "metadata_invalid", ""},
 	{"metadata of 32 KiB", func(r *CreateRequest) { r.Metadata = metadataOf(MaxMetadataBytes) }, "", "", ""},
-	{"metadata of 32 KiB and a byte", func(r *CreateRequest) { r.Metadata = metadataOf(MaxMetadataBytes + 1) }, "metadata", "metadata_too_large",
+	{"metadata of 32 KiB and a byte", func(r *CreateRequest) { r.Metadata = metadataOf(MaxMetadataBytes + 1) }, "metadata",
+		"metadata_too_large",
 		"Metadata has at most 32768 bytes in all, keys and values together in UTF-8, and this has 32769. Send less of it, and keep the rest under the link's reference."},
 	{"long metadata", func(r *CreateRequest) { r.Metadata = map[string]string{"k": long(501)} }, "metadata.k", "metadata_invalid", ""},
 	{"metadata without a key", func(r *CreateRequest) { r.Metadata = map[string]string{"": "v"} }, "metadata", "metadata_invalid", ""},
@@ -265,9 +277,12 @@ var createRules = []struct {
 	{"redirect", func(r *CreateRequest) { r.RedirectURL = "https://shop.example/thanks?x=1#top" }, "", "", ""},
 	{"redirect to the own machine", func(r *CreateRequest) { r.RedirectURL = "http://[::1]:3000/" }, "", "", ""},
 	{"redirect to a host in another script", func(r *CreateRequest) { r.RedirectURL = "https://bücher.example/" }, "", "", ""},
-	{"redirect to port 0", func(r *CreateRequest) { r.RedirectURL = "https://shop.example:0/" }, "redirectUrl", "url_invalid", "The port of redirectUrl must be 1 to 65535."},
-	{"redirect to port 99999", func(r *CreateRequest) { r.RedirectURL = "https://shop.example:99999/" }, "redirectUrl", "url_invalid", "The port of redirectUrl must be 1 to 65535."},
-	{"redirect to an empty label", func(r *CreateRequest) { r.RedirectURL = "https://a..b/" }, "redirectUrl", "url_invalid", "The host of redirectUrl must be a host name or an IP address, such as shop.example."},
+	{"redirect to port 0", func(r *CreateRequest) { r.RedirectURL = "https://shop.example:0/" }, "redirectUrl", "url_invalid",
+		"The port of redirectUrl must be 1 to 65535."},
+	{"redirect to port 99999", func(r *CreateRequest) { r.RedirectURL = "https://shop.example:99999/" }, "redirectUrl", "url_invalid",
+		"The port of redirectUrl must be 1 to 65535."},
+	{"redirect to an empty label", func(r *CreateRequest) { r.RedirectURL = "https://a..b/" }, "redirectUrl", "url_invalid",
+		"The host of redirectUrl must be a host name or an IP address, such as shop.example."},
 	{"redirect to a dot at the end", func(r *CreateRequest) { r.RedirectURL = "https://shop.example./" }, "redirectUrl", "url_invalid", ""},
 	{"redirect that grows in ASCII", func(r *CreateRequest) {
 		r.RedirectURL = "https://bücher.example/" + long(2048-len("https://bücher.example/"))
@@ -282,7 +297,7 @@ var createRules = []struct {
 	{"late policy", func(r *CreateRequest) { r.LatePolicy = "keep" }, "latePolicy", "value_invalid", "One of: accept, hold, refund."},
 }
 
-// metadataOf is metadata of so many bytes.
+// metadataOf returns metadata of so many bytes.
 func metadataOf(bytes int) map[string]string {
 	m := map[string]string{}
 	for i := 0; bytes > 0; i++ {
@@ -294,8 +309,8 @@ func metadataOf(bytes int) map[string]string {
 	return m
 }
 
-// Every entry in ASCII fits the bound of the sum: before there was one, nothing larger
-// was taken.
+// TestMetadataFits: every entry in ASCII fits the bound of the sum, so nothing is refused that
+// was accepted before the bound existed.
 func TestMetadataFits(t *testing.T) {
 	if all := MaxMetadata * (MaxMetadataKeyChars + MaxMetadataValueChars); all > MaxMetadataBytes {
 		t.Errorf("%d bytes of metadata were lawful, and %d are", all, MaxMetadataBytes)
@@ -345,7 +360,8 @@ func TestObject(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, part := range []string{`"amount":null,"minAmount":"0.05","maxAmount":"10.00"`, `"maxUses":null`, `"status":"expired","unpayableReason":"link_expired"`} {
+	for _, part := range []string{`"amount":null,"minAmount":"0.05","maxAmount":"10.00"`, `"maxUses":null`,
+		`"status":"expired","unpayableReason":"link_expired"`} {
 		if !bytes.Contains(raw, []byte(part)) {
 			t.Errorf("%s lacks %s", raw, part)
 		}
@@ -355,7 +371,8 @@ func TestObject(t *testing.T) {
 func TestGetAndCancel(t *testing.T) {
 	b := newBench()
 	l := b.create(t, nil)
-	for _, c := range [][3]string{{account, Live, l.ID}, {id.New(id.Account), Test, l.ID}, {account, Test, id.New(id.Link)}, {account, Test, "lnk_1"}} {
+	for _, c := range [][3]string{{account, Live, l.ID}, {id.New(id.Account), Test, l.ID}, {account, Test, id.New(id.Link)},
+		{account, Test, "lnk_1"}} {
 		if _, err := b.Get(t.Context(), c[0], c[1], c[2]); fault.KindOf(err) != fault.KindNotFound {
 			t.Errorf("%v: %v", c, err)
 		}
@@ -371,7 +388,8 @@ func TestGetAndCancel(t *testing.T) {
 	if e.Type != "link.canceled" || e.ObjectSeq != 2 || !strings.Contains(string(e.Data), `"status":"canceled"`) {
 		t.Errorf("%+v %s", e, e.Data)
 	}
-	if _, err := b.Cancel(t.Context(), account, Test, l.ID, nil); fault.Code(err) != "link_canceled" || fault.KindOf(err) != fault.KindConflict {
+	if _, err := b.Cancel(t.Context(), account, Test, l.ID, nil); fault.Code(err) != "link_canceled" ||
+		fault.KindOf(err) != fault.KindConflict {
 		t.Errorf("again: %v", err)
 	}
 	for code, edit := range map[string]func(*Link){
@@ -441,7 +459,8 @@ func TestVerify(t *testing.T) {
 		"": false, l.Token[1:]: false, "https://pay.example/l/": false,
 	} {
 		v, err := b.Verify(t.Context(), in)
-		if err != nil || v.Ours != ours || (ours && (!v.ExpiresAt.Equal(l.ExpiresAt) || v.Expired || len(v.KeyID) != 8)) || (!ours && v != Verdict{}) {
+		if err != nil || v.Ours != ours || (ours && (!v.ExpiresAt.Equal(l.ExpiresAt) || v.Expired || len(v.KeyID) != 8)) ||
+			(!ours && v != Verdict{}) {
 			t.Errorf("%s: %+v, %v", in, v, err)
 		}
 	}
@@ -464,7 +483,8 @@ func TestList(t *testing.T) {
 	if err != nil || len(got) != DefaultPage || got[0].ID != ids[29] {
 		t.Errorf("%d links, %v", len(got), err)
 	}
-	if got, err = b.List(t.Context(), Filter{Account: account, Mode: Test, Before: ids[3], Limit: 1000, Status: Open}); err != nil || len(got) != 3 {
+	if got, err = b.List(t.Context(), Filter{Account: account, Mode: Test, Before: ids[3], Limit: 1000, Status: Open}); err != nil ||
+		len(got) != 3 {
 		t.Errorf("%d links, %v", len(got), err)
 	}
 	for f, param := range map[Filter]string{{Status: "done"}: "status", {Before: "x"}: "cursor"} {
@@ -517,7 +537,8 @@ func TestPaidEvent(t *testing.T) {
 	l := b.create(t, func(r *CreateRequest) { r.MaxUses = ptr(3) })
 	l.Uses, l.Reserved = 2, 1
 	e, err := PaidEvent(l, b.URL(l), t0)
-	if err != nil || e.Type != "link.paid" || e.ObjectSeq != 3 || !strings.Contains(string(e.Data), `"maxUses":3,"uses":3`) || !strings.Contains(string(e.Data), `"status":"paid"`) {
+	if err != nil || e.Type != "link.paid" || e.ObjectSeq != 3 || !strings.Contains(string(e.Data), `"maxUses":3,"uses":3`) ||
+		!strings.Contains(string(e.Data), `"status":"paid"`) {
 		t.Errorf("%+v %s %v", e, e.Data, err)
 	}
 }

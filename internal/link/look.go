@@ -9,12 +9,12 @@ import (
 	"github.com/paylink/paylink/internal/fault"
 )
 
-// Look is how a form looks, within limits that keep contrast.
+// Look is the appearance of a form, within limits that keep contrast.
 type Look struct {
-	// Accent is the colour of buttons and links on the light theme: #rrggbb.
+	// Accent is the color of buttons and links in the light theme: #rrggbb.
 	Accent string `json:"accent,omitempty"`
-	// AccentDark is that of the dark theme. Not given, it is the accent made as
-	// light as it must be there.
+	// AccentDark is the accent in the dark theme. If empty, it is the accent lightened as far
+	// as the contrast requires.
 	AccentDark string `json:"accentDark,omitempty"`
 	Corners    string `json:"corners,omitempty"`
 }
@@ -25,20 +25,21 @@ const (
 	DefaultAccentDark = "#8fb0ff"
 )
 
-// Grounds that accents stand on, in each theme: card, page, and the soft ground
-// of a second button. A test holds the pages' stylesheet to them.
+// Grounds are the backgrounds of accents in each theme: card, page, and the soft background of
+// a second button. A test compares them with the pages' stylesheet.
 var (
 	LightGrounds = []string{"#ffffff", "#f3f5f9", "#eef2fd"}
 	DarkGrounds  = []string{"#171b23", "#0d1016", "#1f2737"}
 )
 
-// minContrast of text, WCAG 2.2, success criterion 1.4.3 (AA).
+// minContrast is the least contrast of text: WCAG 2.2, success criterion 1.4.3 (AA).
 const minContrast = 4.5
 
-// lightenSteps is how finely an accent is made lighter for the dark theme.
+// lightenSteps is the number of steps in which an accent is lightened for the dark theme.
 const lightenSteps = 20
 
-// Checked gives the look with its defaults, or names what has too little contrast.
+// Checked returns the look with its defaults, or a fault that names what has too little
+// contrast.
 func (l Look) Checked() (Look, error) {
 	if l.Accent == "" && l.AccentDark == "" {
 		l.Accent, l.AccentDark = DefaultAccent, DefaultAccentDark
@@ -81,8 +82,8 @@ func lowContrast(param, theme string, c float64) error {
 	return fault.Invalid(param, "contrast_too_low", "On the %s theme this colour has a contrast of %.1f to 1; at least %.1f is needed (WCAG AA).", theme, math.Floor(c*10)/10, minContrast)
 }
 
-// On is the colour of the text on an accent: white or black, whichever is plainer.
-// One of the two always has a contrast of 4.58 to 1 or more.
+// On returns the color of text on an accent: white or black, whichever has more contrast. One
+// of the two always has 4.58 to 1 or more.
 func On(accent string) string {
 	c, _ := parseColour(accent)
 	white, black := colour{255, 255, 255}, colour{}
@@ -92,7 +93,7 @@ func On(accent string) string {
 	return black.String()
 }
 
-// Strong is the accent under the pointer: away from the grounds of its theme.
+// Strong returns the accent under the pointer: further from the backgrounds of its theme.
 func Strong(accent string, dark bool) string {
 	c, _ := parseColour(accent)
 	to := colour{}
@@ -102,7 +103,7 @@ func Strong(accent string, dark bool) string {
 	return c.toward(to, 0.2).String()
 }
 
-// colour is sRGB, 0 to 255. Its arithmetic is about light, not money: floats are right.
+// colour is sRGB, 0 to 255. Its arithmetic is about light, not money, so floats are right.
 type colour struct{ r, g, b float64 }
 
 func parseColour(s string) (c colour, ok bool) {
@@ -125,7 +126,7 @@ func (c colour) toward(to colour, share float64) colour {
 	return colour{mix(c.r, to.r), mix(c.g, to.g), mix(c.b, to.b)}
 }
 
-// luminance is WCAG's relative luminance.
+// luminance returns WCAG's relative luminance.
 func (c colour) luminance() float64 {
 	linear := func(v float64) float64 {
 		if v /= 255; v <= 0.04045 {
@@ -142,7 +143,7 @@ func (c colour) against(other colour) float64 {
 	return (max(a, b) + 0.05) / (min(a, b) + 0.05)
 }
 
-// worst contrast of a colour with the grounds.
+// worst returns the lowest contrast of a color with the backgrounds.
 func worst(c colour, grounds []string) float64 {
 	least := math.Inf(1)
 	for _, g := range grounds {
@@ -152,7 +153,7 @@ func worst(c colour, grounds []string) float64 {
 	return least
 }
 
-// lighten gives the first step toward white that the dark theme can carry.
+// lighten returns the first step toward white with enough contrast in the dark theme.
 func lighten(c colour) colour {
 	white := colour{255, 255, 255}
 	for i := range lightenSteps {

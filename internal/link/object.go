@@ -10,10 +10,10 @@ import (
 	"github.com/paylink/paylink/internal/stream"
 )
 
-// Event types, and the place of each in a link's own order. An expiry is recorded
-// when no payment holds a use of the link. A success that comes after its payment
-// had been given up may still pay the link, so paid comes after expired; a reader
-// keeps the highest place it has seen.
+// Event types, and the position of each in a link's own order. An expiry is recorded when no
+// payment holds a use of the link. A success that comes after its payment was abandoned may
+// still pay the link, so paid comes after expired. A reader keeps the highest position it has
+// seen.
 const (
 	EventCreated  = "link.created"
 	EventExpired  = "link.expired"
@@ -25,7 +25,7 @@ const (
 	seqPaid    = 3
 )
 
-// FormatTime is how the API writes a time: RFC 3339, UTC, milliseconds.
+// FormatTime formats a time as the API does: RFC 3339, UTC, milliseconds.
 func FormatTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z07:00") }
 
 type object struct {
@@ -51,7 +51,7 @@ type object struct {
 	Capture        string            `json:"capture"`
 	LatePolicy     string            `json:"latePolicy"`
 	Mode           string            `json:"mode"`
-	Form           string            `json:"form,omitempty"` // that made it
+	Form           string            `json:"form,omitempty"` // the form that made it
 	CreatedAt      string            `json:"createdAt"`
 	Links          objectLinks       `json:"links"`
 }
@@ -62,7 +62,7 @@ type objectLinks struct {
 	QR   string `json:"qr"`
 }
 
-// Object is the link as the API and the events show it.
+// Object returns the link as the API and the events show it.
 func Object(l Link, url string, now time.Time) any {
 	o := object{
 		ID: l.ID, Object: "link", URL: url, Status: l.Status(now),
@@ -133,7 +133,7 @@ const (
 	FormArchived = "archived"
 )
 
-// Status of the form.
+// Status returns the form's status.
 func (f Form) Status() string {
 	switch {
 	case !f.ArchivedAt.IsZero():
@@ -144,10 +144,11 @@ func (f Form) Status() string {
 	return FormActive
 }
 
-// FormObject is the form as the API shows it.
+// FormObject returns the form as the API shows it.
 func FormObject(f Form, url string) any {
-	o := formObject{ID: f.ID, Object: "form", URL: url, Name: f.Name, Status: f.Status(), Currency: f.Currency, PaymentMethod: nullable(f.PaymentMethod),
-		Realm: nullable(f.Realm), Description: nullable(f.Description), Fields: []formField{}, Button: nullable(f.Button), Look: f.Look,
+	o := formObject{ID: f.ID, Object: "form", URL: url, Name: f.Name, Status: f.Status(), Currency: f.Currency,
+		PaymentMethod: nullable(f.PaymentMethod),
+		Realm:         nullable(f.Realm), Description: nullable(f.Description), Fields: []formField{}, Button: nullable(f.Button), Look: f.Look,
 		Origins: append([]string{}, f.Origins...), RedirectURL: nullable(f.RedirectURL), LinkLifeSeconds: f.LifeSeconds, Capture: f.Capture,
 		LatePolicy: f.LatePolicy, Disabled: f.Disabled, Mode: f.Mode, Revision: f.Revision, CreatedAt: FormatTime(f.CreatedAt),
 		UpdatedAt: FormatTime(f.UpdatedAt), Links: map[string]string{"self": "/api/forms/" + f.ID, "url": url}}
@@ -170,8 +171,8 @@ func FormObject(f Form, url string) any {
 	return o
 }
 
-// UnpayableReason is the code with which paying a link of this status is
-// refused; "" for an open link.
+// UnpayableReason returns the code with which paying a link of this status is refused; "" for
+// an open link.
 func UnpayableReason(status string) string {
 	if status == Open {
 		return ""
@@ -191,14 +192,14 @@ func decimal(minor int64, c money.Currency) *string {
 	return &s
 }
 
-// PaidEvent tells that the link's last use was completed, with the link as it is
-// then. It rides in the commit of the payment that completes the use.
+// PaidEvent returns the event that the link's last use was completed, with the link as it is
+// then. It is part of the commit of the payment that completes the use.
 func PaidEvent(l Link, url string, now time.Time) (stream.Event, error) {
 	l.Uses, l.Reserved, l.PaidAt = l.MaxUses, 0, now
 	return newEvent(EventPaid, seqPaid, l, url, now)
 }
 
-// newEvent tells of the link at its own time.
+// newEvent returns an event of the link, at the link's own time.
 func newEvent(kind string, seq int64, l Link, url string, now time.Time) (stream.Event, error) {
 	l.Ahead = 0
 	var data bytes.Buffer

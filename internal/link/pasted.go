@@ -8,15 +8,14 @@ import (
 	"github.com/paylink/paylink/internal/spelling"
 )
 
-// MaxPastedBytes bounds a text in which a link or a receipt is looked for.
+// MaxPastedBytes bounds a text that is searched for a link or a receipt.
 const MaxPastedBytes = 16 << 10
 
-// Pasted gives the address or the bare token that a pasted text means, without what
-// stands around it: spaces and unseen characters, brackets and quotes, words before
-// it, Markdown, the end of a sentence. It gives more than one spelling where a line end
-// may have broken the address, and none where the text leads somewhere else as well:
-// two different addresses, or an address inside another. A caller still looks whose
-// address each one is, and whether its token is genuine.
+// Pasted returns the address or the bare token in a pasted text, without what surrounds it:
+// spaces and invisible characters, brackets and quotes, words before it, Markdown, the end of a
+// sentence. It returns several spellings if a line end may have broken the address, and none if
+// the text leads elsewhere as well: two different addresses, or an address inside another. The
+// caller still checks whose address each one is, and whether its token is genuine.
 func Pasted(text string) []string {
 	text = spelling.Pasted(text)
 	if text == "" || len(text) > MaxPastedBytes {
@@ -45,8 +44,8 @@ func Pasted(text string) []string {
 	return spellings(address, fields[at:])
 }
 
-// pastedBare is Pasted for a text without a scheme: a token, or an address that begins
-// with its host.
+// pastedBare is Pasted for a text without a scheme: a token, or an address that begins with its
+// host.
 func pastedBare(fields []string) []string {
 	for i, f := range fields {
 		fields[i] = strings.TrimLeftFunc(f, opens)
@@ -68,8 +67,8 @@ func pastedBare(fields []string) []string {
 	return spellings(address, fields[at:])
 }
 
-// spellings are an address as it is, without what Markdown puts around words, and
-// joined over one and over all line ends after it.
+// spellings returns an address as it is, without Markdown around words, and joined over one and
+// over all line ends after it.
 func spellings(address string, fields []string) (out []string) {
 	all := []string{address, strings.TrimRight(address, "_-*~")}
 	if len(fields) > 1 {
@@ -85,13 +84,13 @@ func spellings(address string, fields []string) (out []string) {
 
 func isLatin(c byte) bool { c |= 0x20; return c >= 'a' && c <= 'z' }
 
-// opens reports what stands before a quotation, an emphasis or a word in brackets.
+// opens reports whether c opens a quotation, an emphasis or words in brackets.
 func opens(c rune) bool {
 	return unicode.In(c, unicode.Ps, unicode.Pi) || strings.ContainsRune("<\"'`*_~„‚:：|>", c)
 }
 
-// introduces reports whether what stands before an address, without a space, only leads
-// to it. Whatever could be a host or a path makes the address a part of another one.
+// introduces reports whether the text directly before an address only leads to it. Anything
+// that could be a host or a path makes the address part of another one.
 func introduces(before string) bool {
 	if before == "" {
 		return true
@@ -103,11 +102,10 @@ func introduces(before string) bool {
 	return opens(last) || last > unicode.MaxASCII && unicode.IsLetter(last) // such as Japanese, which has no spaces
 }
 
-// encodedEnds are what addresses get at their end when spaces are copied with them.
+// encodedEnds are the ends that addresses get when spaces are copied with them.
 var encodedEnds = []string{"%20", "%09", "%0A", "%0D", "%C2%A0", "%E2%80%8B", "%EF%BB%BF", "%E2%80%8E", "%E2%80%8F"}
 
-// cutEnd ends an address where it can no longer be one, and takes the end of a sentence
-// or a quotation off.
+// cutEnd cuts an address where it must end, and removes the end of a sentence or a quotation.
 func cutEnd(s string) string {
 	if i := strings.IndexFunc(s, func(c rune) bool { return c <= ' ' || c > '~' || strings.ContainsRune("<>\"`{}|^\\", c) }); i >= 0 {
 		s = s[:i]
@@ -126,10 +124,9 @@ func cutEnd(s string) string {
 	}
 }
 
-// BareTokens returns the tokens that somebody may mean by one with something around it,
-// as it comes when an address is copied or recognized with the words next to it: as far
-// as its characters reach, and without the "-" and "_" at its end, which are emphasis
-// if not the token's own.
+// BareTokens returns the tokens that a string may mean when an address was copied or recognized
+// with the words next to it: as far as its characters reach, and without the "-" and "_" at its
+// end, which are emphasis if not part of the token.
 func BareTokens(s string) []string {
 	isToken := func(c rune) bool { return c < unicode.MaxASCII && (isLatin(byte(c)) || c >= '0' && c <= '9') } //nolint:gosec // ASCII
 	s = strings.TrimFunc(spelling.Pasted(s), func(c rune) bool { return !isToken(c) && c != '-' && c != '_' })
@@ -142,8 +139,8 @@ func BareTokens(s string) []string {
 	return []string{s}
 }
 
-// BareToken is the last of BareTokens: what a link's token means, as none ends in "-"
-// or "_". It is empty if there is none.
+// BareToken returns the last of BareTokens: a link's token never ends in "-" or "_". It returns
+// "" if there is none.
 func BareToken(s string) string {
 	all := BareTokens(s)
 	if len(all) == 0 {

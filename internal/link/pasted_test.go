@@ -29,11 +29,12 @@ func TestPasted(t *testing.T) {
 			t.Errorf("%q gives %q", text, got)
 		}
 	}
-	// Whoever follows these comes elsewhere: no spelling of them is the link.
+	// These addresses lead elsewhere: no spelling of them is the link.
 	for _, text := range []string{
 		"https://evil.example/?x=" + l, "https://evil.example/" + l, "evil.example/?x=" + l, "evil.example/" + l, "evil.example/(" + l + ")", "evil.example:" + l, "evil@" + l, "https://evil.example/#" + l, "https://evil.example " + l, l + " https://evil.example/",
 		"[" + l + "](https://evil.example/)", "[https://evil.example](" + l + ")", `<a href="https://evil.example/">` + l + `</a>`, "evil。example／" + l, "evil.example/\"" + l, "evil.example/<" + l + ">", "evil.example/?x=pay.example/l/AbC-_9", "x" + l, "-" + l,
-		"https://pay.example@evil.example/l/AbC-_9", "https://evil.example/l/AbC-_9", "https://pay.example.evil.example/l/AbC-_9", "https://pay.example。evil.example/l/AbC-_9", "", " ", strings.Repeat("x ", 10000) + l,
+		"https://pay.example@evil.example/l/AbC-_9", "https://evil.example/l/AbC-_9", "https://pay.example.evil.example/l/AbC-_9",
+		"https://pay.example。evil.example/l/AbC-_9", "", " ", strings.Repeat("x ", 10000) + l,
 	} {
 		for _, got := range link.Pasted(text) {
 			if strings.HasPrefix(got, "https://pay.example/") || strings.HasPrefix(got, "pay.example/") || got == "AbC-_9" {
@@ -44,7 +45,8 @@ func TestPasted(t *testing.T) {
 }
 
 func TestBareToken(t *testing.T) {
-	for _, s := range []string{"AbC-_9", "AbC-_9.", "AbC-_9)", "AbC-_9 ", "AbC-_9\u200b", "<AbC-_9>", "AbC-_9_", "AbC-_9).", "\ufeffAbC-_9\n"} {
+	for _, s := range []string{"AbC-_9", "AbC-_9.", "AbC-_9)", "AbC-_9 ", "AbC-_9\u200b", "<AbC-_9>", "AbC-_9_", "AbC-_9).",
+		"\ufeffAbC-_9\n"} {
 		if got := link.BareToken(s); got != "AbC-_9" {
 			t.Errorf("%q gives %q", s, got)
 		}

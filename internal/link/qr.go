@@ -7,15 +7,15 @@ import (
 	"rsc.io/qr"
 )
 
-// MaxPublicURLBytes bounds the address that links and receipts begin with: a link must
-// fit a QR code of level M, which holds 2331 bytes, and a receipt receipt.MaxChars.
+// MaxPublicURLBytes bounds the address that links and receipts begin with: a link must fit a QR
+// code of level M, which holds 2331 bytes, and a receipt must fit receipt.MaxChars.
 const MaxPublicURLBytes = 255
 
 // quietModules is the white border that scanners need (ISO/IEC 18004).
 const quietModules = 4
 
-// QRSVG draws a link's URL. Level M survives a bad print and keeps the code of the
-// longest token small enough for a phone.
+// QRSVG returns the QR code of a link's URL as SVG. Level M survives a bad print and keeps the
+// code of the longest token small enough for a phone.
 func QRSVG(url string) (string, error) {
 	side, path, err := QRPath(url)
 	if err != nil {
@@ -25,7 +25,7 @@ func QRSVG(url string) (string, error) {
 		`<title>Payment link as a QR code</title><path fill="#fff" d="M0 0h%dv%dH0z"/><path d="%s"/></svg>`, side, side, side, side, path), nil
 }
 
-// QRPNG is the same as a picture of points, for programs that know no SVG.
+// QRPNG returns the QR code as PNG, for programs that know no SVG.
 func QRPNG(url string) ([]byte, error) {
 	code, err := qr.Encode(url, qr.M)
 	if err != nil {
@@ -34,8 +34,8 @@ func QRPNG(url string) ([]byte, error) {
 	return code.PNG(), nil
 }
 
-// QRPath is the code of a text as one path of the runs of black modules, row by row,
-// on a square of that side with the border that scanners need.
+// QRPath returns the QR code of a text as one path of the runs of black modules, row by row,
+// and the side of the square that holds it, with the border that scanners need.
 func QRPath(text string) (side int, path string, err error) {
 	code, err := qr.Encode(text, qr.M)
 	if err != nil {

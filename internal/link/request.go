@@ -24,17 +24,17 @@ const (
 	MaxReferenceChars   = 200
 	MaxRedirectBytes    = 2048
 
-	// Metadata travels with every event, webhook, export and item of a payment, so its
-	// sum has a bound as well: what is taken here fits all of them, also in characters
-	// that JSON spells with two bytes for one. It is more than every entry needs in
-	// ASCII (TestMetadataFits).
+	// Metadata is part of every event, webhook, export and item of a payment, so its total size
+	// is bounded too. What is accepted here fits all of them, even in characters that JSON
+	// escapes to twice their size. In ASCII the bound leaves space for every entry
+	// (TestMetadataFits).
 	MaxMetadata           = 50 // entries
 	MaxMetadataKeyChars   = 64
 	MaxMetadataValueChars = 500
 	MaxMetadataBytes      = 32 << 10 // of all keys and values together, in UTF-8
 )
 
-// link checks the whole request and gives the link, without id and token.
+// link checks the whole request and returns the link, without id and token.
 func (r CreateRequest) link(now time.Time) (Link, error) {
 	k := Link{
 		Account: r.Account, Mode: r.Mode, Payee: r.Payee, Realm: r.Realm, Description: r.Description,
@@ -116,8 +116,8 @@ func parseAmount(param, s string, c money.Currency) (money.Amount, error) {
 	return a, nil
 }
 
-// limit holds the amounts to what the method takes. The payer's own choice is
-// narrowed to it where the merchant set no lower limit.
+// limit checks the amounts against the method's limits. If the payer chooses and the merchant
+// set no lower limit, the method's applies.
 func (m Method) limit(k *Link, minGiven bool) error {
 	c := k.Amount.Currency
 	low, high := max(m.MinMinor, 1), m.MaxMinor
@@ -143,8 +143,8 @@ func (m Method) limit(k *Link, minGiven bool) error {
 	return nil
 }
 
-// method picks the first payment method that serves the wish, the mode and the
-// currency, and says which of these there is none for.
+// method returns the first payment method that serves the request, the mode and the currency,
+// or a fault that names which of these none serves.
 func (r CreateRequest) method(c money.Currency) (Method, error) {
 	const param = "paymentMethod"
 	byID := strings.HasPrefix(r.PaymentMethod, id.Method+"_")
@@ -152,7 +152,8 @@ func (r CreateRequest) method(c money.Currency) (Method, error) {
 		return (byID && m.ID != r.PaymentMethod) || (!byID && r.PaymentMethod != "" && m.Type != r.PaymentMethod)
 	})
 	if len(asked) == 0 && (byID || (r.PaymentMethod != "" && r.PaymentMethod != "card")) {
-		return Method{}, fault.Invalid(param, "payment_method_unknown", "The account has no payment method %q. Give \"card\", or the id of one of its payment methods.", clip(r.PaymentMethod))
+		return Method{}, fault.Invalid(param, "payment_method_unknown",
+			"The account has no payment method %q. Give \"card\", or the id of one of its payment methods.", clip(r.PaymentMethod))
 	}
 	enabled := slices.DeleteFunc(asked, func(m Method) bool { return !m.Enabled })
 	if len(enabled) == 0 {
@@ -175,7 +176,8 @@ func (r CreateRequest) method(c money.Currency) (Method, error) {
 		}
 	}
 	slices.Sort(known)
-	return Method{}, fault.Invalid("currency", "currency_not_enabled", "%s is not enabled for the account's payment methods. Enabled: %s.", c, strings.Join(slices.Compact(known), ", "))
+	return Method{}, fault.Invalid("currency", "currency_not_enabled",
+		"%s is not enabled for the account's payment methods. Enabled: %s.", c, strings.Join(slices.Compact(known), ", "))
 }
 
 // dated reads date and expiry.
@@ -203,14 +205,14 @@ func (r CreateRequest) dated(k *Link, now time.Time) error {
 		end = t.UTC()
 	case r.ExpiresInSeconds != nil:
 		param = "expiresInSeconds"
-		// Held to the bounds (and past them on one side) before it is multiplied.
+		// This clamps the value (to just past the bounds) before it is multiplied.
 		s := min(max(*r.ExpiresInSeconds, 0), int64(MaxLife/time.Second)+1)
 		end = now.Add(time.Duration(s) * time.Second)
 	}
 	if end.Before(now.Add(MinLife)) || end.After(now.Add(MaxLife)) {
 		return fault.Invalid(param, "expiry_invalid", "A link lives from 1 minute to 180 days.")
 	}
-	// Whole seconds, as in the token; upwards, so that no link ends early.
+	// Whole seconds, as in the token; rounded up, so that no link ends early.
 	if whole := end.Truncate(time.Second); whole.Before(end) {
 		end = whole.Add(time.Second)
 	}
@@ -257,7 +259,8 @@ func checkMetadata(m map[string]string) error {
 	total := 0
 	for _, key := range slices.Sorted(maps.Keys(m)) {
 		if key == "" || text("", key, MaxMetadataKeyChars, "") != nil {
-			return fault.Invalid("metadata", "metadata_invalid", "A key of the metadata has 1 to %d characters of printable text.", MaxMetadataKeyChars)
+			return fault.Invalid("metadata", "metadata_invalid", "A key of the metadata has 1 to %d characters of printable text.",
+				MaxMetadataKeyChars)
 		}
 		if text("", m[key], MaxMetadataValueChars, "\n\t") != nil {
 			return fault.Invalid("metadata."+key, "metadata_invalid", "A value of the metadata has at most %d characters of printable text.", MaxMetadataValueChars)
@@ -291,9 +294,9 @@ func (r CreateRequest) governed(k *Link, _ time.Time) error {
 	return err
 }
 
-// checkRedirect keeps the payer's way back encrypted, except to the developer's
-// own machine, and free of credentials. A fragment may stay. It returns the URL with
-// its host in ASCII, which is how browsers name the origin.
+// checkRedirect accepts only encrypted redirect addresses, except to the developer's own
+// machine, without credentials. A fragment may stay. It returns the URL with its host in ASCII,
+// which is how browsers name the origin.
 func checkRedirect(s string) (string, error) {
 	const param = "redirectUrl"
 	spelled, u, err := spelling.URL(s)
@@ -316,8 +319,8 @@ func checkRedirect(s string) (string, error) {
 	return spelled, nil
 }
 
-// text refuses what is longer, and what makes a payer read something else. The marks
-// and joiners that Arabic, Persian and emoji need are fine.
+// text refuses text that is too long, or that makes a payer read something else. The marks and
+// joiners that Arabic, Persian and emoji need are allowed.
 func text(param, s string, maxChars int, allowed string) error {
 	if utf8.RuneCountInString(s) > maxChars {
 		return fault.Invalid(param, "too_long", "At most %d characters.", maxChars)

@@ -35,12 +35,12 @@ const (
 	maxUint40    = 1<<40 - 1
 )
 
-// ErrToken is the one answer to every token that is not ours as it stands.
+// ErrToken is the only error for any token that is not ours, or was changed.
 var ErrToken error = fault.New(fault.KindNotFound, "link_unknown", "This is not a payment link of ours, or it was altered.")
 
 var tokenEncoding = base64.RawURLEncoding.Strict()
 
-// Claims are what a token says, and what nobody but us can read or make.
+// Claims are the content of a token. Only paylink can read or make them.
 type Claims struct {
 	Link      string
 	Account   string
@@ -49,8 +49,8 @@ type Claims struct {
 	Mode      string
 }
 
-// Mint makes the token. Claims come from our own ids and a checked expiry:
-// anything else is a bug of ours and panics.
+// Mint returns the token of the claims. They come from our own ids and a checked expiry, so
+// Mint panics on anything else.
 func Mint(ring *keyring.Ring, c Claims) string {
 	signer := ring.Signer(keyring.LinkSign)
 	head := tokenHead(signer.KeyID())
@@ -68,13 +68,12 @@ func assemble(signer keyring.Signer, head, sealed []byte) string {
 	return tokenEncoding.EncodeToString(append(msg[len(signDomain):], signer.SignMessage(msg)...))
 }
 
-// Opener opens tokens. It holds keys and nothing else, so that no token, good or
-// bad, can make it read a store.
+// Opener opens tokens. It holds keys and nothing else, so no token, good or bad, can make it
+// read a store.
 type Opener struct{ Ring *keyring.Ring }
 
-// Open returns the claims of a token of ours. The error is ErrToken, always, and
-// costs the same whatever the reason. The expiry is not looked at: the caller
-// says when the link expired.
+// Open returns the claims of a genuine token. The error is always ErrToken, and costs the same
+// whatever the reason. Open ignores the expiry: the caller checks it.
 func (o Opener) Open(token string) (Claims, error) {
 	c, _, err := o.open(token)
 	return c, err
@@ -89,7 +88,7 @@ func (o Opener) open(token string) (Claims, uint32, error) {
 	return c, kid, err
 }
 
-// unseal opens the claims of a token whose signature is known to be good.
+// unseal opens the claims of a token whose signature is valid.
 func (o Opener) unseal(raw []byte) (Claims, error) {
 	plain, err := o.Ring.Unseal(keyring.LinkSeal, raw[headBytes:tokenBytes-signBytes], sealContext(raw[:headBytes]))
 	if err != nil {
@@ -102,8 +101,8 @@ func (o Opener) unseal(raw []byte) (Claims, error) {
 	return c, nil
 }
 
-// VerifySignature checks a token with public keys alone, and returns the id of
-// the key that signed it. The error is ErrToken.
+// VerifySignature checks a token with public keys alone, and returns the id of the key that
+// signed it. The error is always ErrToken.
 func VerifySignature(keys *keyring.Public, token string) (kid uint32, err error) {
 	_, kid, err = checkSignature(keys, token)
 	return kid, err
@@ -116,8 +115,8 @@ type verifier interface {
 func checkSignature(v verifier, token string) (raw []byte, kid uint32, err error) {
 	raw, ok := decodeToken(token)
 	if !ok {
-		// The same work as for a well-formed token that is not ours: key 0 never
-		// exists, and a verifier computes all the same.
+		// This does the same work as for a well-formed token of another signer: key 0 never
+		// exists, and the verifier computes all the same.
 		raw = make([]byte, tokenBytes)
 	}
 	kid = binary.BigEndian.Uint32(raw[1:headBytes])
@@ -129,7 +128,7 @@ func checkSignature(v verifier, token string) (raw []byte, kid uint32, err error
 }
 
 // decodeToken accepts one spelling of a token: no padding, no line breaks (which
-// encoding/base64 passes over), no spare bits, one length, one version.
+// encoding/base64 ignores), no spare bits, one length, one version.
 func decodeToken(token string) ([]byte, bool) {
 	if len(token) > MaxTokenChars || len(token) != tokenEncoding.EncodedLen(tokenBytes) {
 		return nil, false
@@ -152,7 +151,8 @@ func (c Claims) encode() []byte {
 	b = append(b, link[:]...)
 	b = append(b, account[:]...)
 	b = binary.BigEndian.AppendUint16(b, c.Bucket)
-	b = append(b, byte(seconds>>32), byte(seconds>>24), byte(seconds>>16), byte(seconds>>8), byte(seconds)) //nolint:gosec // cut into bytes on purpose
+	b = append(b, byte(seconds>>32), byte(seconds>>24), byte(seconds>>16), byte(seconds>>8),
+		byte(seconds)) //nolint:gosec // cut into bytes on purpose
 	if c.Mode == Live {
 		return append(b, 1)
 	}
@@ -177,5 +177,5 @@ func decodeClaims(b []byte) (c Claims, ok bool) {
 	return c, true
 }
 
-// isTokenError reports whether err is the refusal of a token.
+// isTokenError reports whether err is ErrToken.
 func isTokenError(err error) bool { return errors.Is(err, ErrToken) }

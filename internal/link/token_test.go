@@ -36,7 +36,8 @@ func TestTokenRoundTrip(t *testing.T) {
 	for _, c := range []Claims{
 		someClaims(),
 		{Link: "lnk_" + strings.Repeat("0", 26), Account: "acct_" + strings.Repeat("0", 26), ExpiresAt: time.Unix(0, 0).UTC(), Mode: Test},
-		{Link: "lnk_7zzzzzzzzzzzzzzzzzzzzzzzzw", Account: id.New(id.Account), Bucket: 65535, ExpiresAt: time.Unix(maxUint40, 0).UTC(), Mode: Live},
+		{Link: "lnk_7zzzzzzzzzzzzzzzzzzzzzzzzw", Account: id.New(id.Account), Bucket: 65535, ExpiresAt: time.Unix(maxUint40, 0).UTC(),
+			Mode: Live},
 	} {
 		if !id.Valid(id.Link, c.Link) {
 			c.Link = id.FromBytes(id.Link, [16]byte(bytes.Repeat([]byte{255}, 16)))
@@ -55,7 +56,8 @@ func TestTokenRoundTrip(t *testing.T) {
 	}
 }
 
-// Every refusal is the same value; an Opener has no store that it could read.
+// refused checks that every refusal is the same value; an Opener has no store that it could
+// read.
 func refused(t *testing.T, o Opener, what, token string) {
 	t.Helper()
 	c, err := o.Open(token)
@@ -107,7 +109,8 @@ func TestF27_AlteredTokensAreRefused(t *testing.T) {
 	}
 }
 
-// Our own signature over something else is not a token.
+// TestF27_OtherSignaturesOfOursAreRefused: our own signature over something else is not a
+// token.
 func TestF27_OtherSignaturesOfOursAreRefused(t *testing.T) {
 	ring := keyring.NewMemory(t0)
 	signer := ring.Signer(keyring.LinkSign)
@@ -218,7 +221,8 @@ func writeVectors(t *testing.T) {
 	}
 	f.JWKS = ring.JWKS()
 	for i, mode := range []string{Test, Live, Test} {
-		v := vector{Link: id.New(id.Link), Account: id.New(id.Account), Bucket: uint16(i * 777), ExpiresAt: t0.Unix() + int64(i)*86400, Mode: mode} //nolint:gosec // i is 0 to 2
+		v := vector{Link: id.New(id.Link), Account: id.New(id.Account), Bucket: uint16(i * 777), ExpiresAt: t0.Unix() + int64(i)*86400,
+			Mode: mode} //nolint:gosec // i is 0 to 2
 		v.Token = Mint(ring, v.claims())
 		raw, err := tokenEncoding.DecodeString(v.Token)
 		if err != nil {
@@ -239,7 +243,7 @@ func writeVectors(t *testing.T) {
 	}
 }
 
-// The tokens are built a second time, from the layout's description alone.
+// TestTokenVectors builds the tokens a second time, from the layout's description alone.
 func TestTokenVectors(t *testing.T) {
 	if *update {
 		writeVectors(t)
@@ -286,7 +290,8 @@ func TestTokenVectors(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		body := bytes.Join([][]byte{head, kid["link-seal"], nonce, aead.Seal(nil, nonce, claims, append([]byte("paylink link token: seal\x00"), head...))}, nil)
+		body := bytes.Join([][]byte{head, kid["link-seal"], nonce, aead.Seal(nil, nonce, claims,
+			append([]byte("paylink link token: seal\x00"), head...))}, nil)
 		sig := ed25519.Sign(ed25519.NewKeyFromSeed(secret["link-sign"]), append([]byte("paylink link token: sign\x00"), body...))
 		if got := base64.RawURLEncoding.EncodeToString(append(body, sig...)); got != v.Token {
 			t.Errorf("built %s, want %s", got, v.Token)

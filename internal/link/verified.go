@@ -10,11 +10,10 @@ import (
 // maxVerified bounds each of the two generations of verified tokens.
 const maxVerified = 8192
 
-// verified remembers tokens whose signature was found good a moment ago, or that
-// were signed here: a payer's page and payment carry the same token, and checking
-// the signature is the dearest part of each. Only good tokens are kept, so a
-// refused one always costs the whole check (F27); a key that was revoked since is
-// refused all the same.
+// verified remembers tokens whose signature was verified recently, or that were signed here. A
+// payer's page and payment carry the same token, and checking the signature is the most
+// expensive part of each. Only valid tokens are kept, so a refused one always costs the whole
+// check (F27). A key that was revoked since is refused all the same.
 type verified struct {
 	mu         sync.Mutex
 	young, old map[string]struct{}
@@ -37,7 +36,7 @@ func (v *verified) has(token string) bool {
 	return young || old
 }
 
-// claims opens a token, checking its signature only once in a while.
+// claims opens a token, and skips the signature check if it was done recently.
 func (l *LocalVerifier) claims(token string) (Claims, error) {
 	if l.verified.has(token) {
 		raw, ok := decodeToken(token)

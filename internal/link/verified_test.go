@@ -8,8 +8,8 @@ import (
 	"github.com/paylink/paylink/internal/keyring"
 )
 
-// TestRevokedKeyAfterVerified: a token that was good is refused once its key is
-// revoked, although it is remembered.
+// TestRevokedKeyAfterVerified: a token that was valid is refused once its key is revoked,
+// although it is remembered.
 func TestRevokedKeyAfterVerified(t *testing.T) {
 	dir, now := t.TempDir(), time.Now()
 	ring, err := keyring.Open(dir, now)

@@ -10,7 +10,7 @@ import (
 	"github.com/paylink/paylink/internal/keyring"
 )
 
-// Verdict about a token.
+// Verdict is the result of verifying a token.
 type Verdict struct {
 	Ours      bool
 	ExpiresAt time.Time
@@ -18,32 +18,32 @@ type Verdict struct {
 	KeyID     string // of the signature, 8 hex digits
 }
 
-// Verifier is the box that tells whether a link is ours. It needs the public
-// keys, the keys that open claims, and one keyed read: it can make no link.
+// Verifier decides whether a link is ours. It needs the public keys, the keys that open claims,
+// and one keyed read. It can't make a link.
 type Verifier interface {
-	// Open finds the link of a token: ErrToken, or one keyed read. It says
-	// nothing about the link's status.
+	// Open returns the link of a token. It fails with ErrToken, or reads the store once by key.
+	// It does not check the link's status.
 	Open(ctx context.Context, token string) (Link, error)
-	// Verify tells whether a token, or the whole URL with it, is ours, without
-	// any read.
+	// Verify reports whether a token, or the whole URL with it, is ours, without any read.
 	Verify(ctx context.Context, tokenOrURL string) (Verdict, error)
 }
 
-// Reader is the one read of a Verifier; a Store is one.
+// Reader is the only read of a Verifier. A Store implements it.
 type Reader interface {
 	GetLink(ctx context.Context, account, id string) (Link, error)
 }
 
-// VerifierConfig of a LocalVerifier. All must be given; without Forms it knows none.
+// VerifierConfig holds the dependencies of a LocalVerifier. All but Forms are required; without
+// Forms it finds none.
 type VerifierConfig struct {
-	Ring      *keyring.Ring // may hold link-sign for verifying alone
+	Ring      *keyring.Ring // may hold link-sign for verifying only
 	Store     Reader
 	Forms     FormReader
 	PublicURL string // scheme and host
 	Now       func() time.Time
 }
 
-// LocalVerifier is the Verifier in this process.
+// LocalVerifier implements Verifier in this process.
 type LocalVerifier struct {
 	keys     *keyring.Ring
 	opener   Opener
@@ -59,13 +59,14 @@ var (
 	_ PublicForms = (*LocalVerifier)(nil)
 )
 
-// NewVerifier makes the verifier.
+// NewVerifier returns a verifier.
 func NewVerifier(c VerifierConfig) *LocalVerifier {
-	return &LocalVerifier{keys: c.Ring, opener: Opener{c.Ring}, links: c.Store, forms: c.Forms, public: strings.TrimRight(c.PublicURL, "/"), now: c.Now}
+	return &LocalVerifier{keys: c.Ring, opener: Opener{c.Ring}, links: c.Store, forms: c.Forms,
+		public: strings.TrimRight(c.PublicURL, "/"), now: c.Now}
 }
 
-// Open verifies first; only a token of ours reaches the store. A link that the
-// store does not have is answered like a token that is not ours.
+// Open verifies first, so only a genuine token reaches the store. A link that the store does
+// not have gets the same error as a token that is not ours.
 func (l *LocalVerifier) Open(ctx context.Context, token string) (Link, error) {
 	c, err := l.claims(token)
 	if err != nil {
@@ -84,8 +85,8 @@ func (l *LocalVerifier) Open(ctx context.Context, token string) (Link, error) {
 	return k, nil
 }
 
-// Verify judges a token. A URL must be on our own public address: our token on a
-// stranger's page is not our link.
+// Verify verifies a token. A URL must be on our own public address: a genuine token on another
+// site is not our link.
 func (l *LocalVerifier) Verify(_ context.Context, tokenOrURL string) (Verdict, error) {
 	token := strings.TrimSpace(tokenOrURL)
 	ours := true

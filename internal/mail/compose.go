@@ -17,7 +17,7 @@ import (
 	"github.com/paylink/paylink/internal/money"
 )
 
-// Facts are what the texts tell. Each kind uses some of them.
+// Facts are the values in a mail's texts. Each kind uses some of them.
 type Facts struct {
 	Site        string // our own host, as a reader knows it
 	Payee       string
@@ -29,20 +29,20 @@ type Facts struct {
 	Payment     string // number
 	Endpoint    string // URL
 	Gone        bool   // the endpoint answered 410; otherwise it failed for days
-	Several     bool   // payments or disputes together, of which the mail tells no single one
+	Several     bool   // several payments or disputes together, so the mail names none
 	Reason      string // of a dispute, as payment.Dispute has it
 	Amount      money.Amount
 	At          time.Time
-	Zone        *time.Location // that At is written in, and names; nil is At's own
+	Zone        *time.Location // the zone of At in the text; nil is At's own
 	Minutes     int
 	Count       int
-	URL         string // where the button leads
-	Preferences string // page on which mails are chosen; "" where there is none
-	Unsubscribe string // page of the one-click link; "" where there is none
+	URL         string // target of the button
+	Preferences string // page of the mail preferences; "" if there is none
+	Unsubscribe string // page of the one-click link; "" if there is none
 	Test        bool
 }
 
-// content is a mail before it is text and HTML.
+// content is a mail before it becomes text and HTML.
 type content struct {
 	Lang, Dir   string
 	Subject     string
@@ -70,8 +70,8 @@ var (
 	textLayout = texttemplate.Must(texttemplate.ParseFS(texts, "texts/mail.txt"))
 )
 
-// Compose writes a mail in a language. What comes from people is escaped in the
-// HTML, and takes one line.
+// Compose returns a mail in a language. Text that people entered is escaped in the HTML, and
+// takes one line. It fails for an unknown kind.
 func Compose(p *i18n.Printer, kind string, f Facts) (Letter, error) {
 	for _, name := range []*string{&f.Payee, &f.Inviter, &f.Agent, &f.Card} {
 		*name = plain(*name, isDomain)
@@ -110,15 +110,15 @@ func Compose(p *i18n.Printer, kind string, f Facts) (Letter, error) {
 	return Letter{Subject: c.Subject, Text: text.String(), HTML: html.String(), Lang: c.Lang}, nil
 }
 
-// maxTypedChars bounds what a mail repeats of one text that somebody typed.
+// maxTypedChars bounds how much of one text that a person typed a mail repeats.
 const maxTypedChars = 200
 
-// oneLine is a text that must not look like lines of ours.
+// oneLine returns a text on one line, so that it can't pass for lines of ours.
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 
-// plain returns what somebody typed as a mail may repeat it: on one line, bounded, and
-// without anything that a mail program makes a link of. Otherwise a stranger could use
-// our name to lead readers to a site.
+// plain returns what a person typed in a form that a mail may repeat: on one line, bounded, and
+// without anything that a mail program turns into a link. Otherwise a stranger could use our
+// name to lead readers to a site.
 func plain(s string, domain func(string) bool) string {
 	s = oneLine(s)
 	if r := []rune(s); len(r) > maxTypedChars {
@@ -131,8 +131,8 @@ func plain(s string, domain func(string) bool) string {
 	return strings.Join(words, " ")
 }
 
-// unlinked returns a word with the dots of its host in brackets, and without a scheme
-// before it.
+// unlinked returns a word with the dots of its host in brackets, and without a scheme before
+// it.
 func unlinked(word string, domain func(string) bool) string {
 	scheme := false
 	for {
@@ -157,25 +157,26 @@ func unlinked(word string, domain func(string) bool) string {
 		return word
 	}
 	rest := word[at+len(host):] // its last dot ends the sentence
-	return head + strings.ReplaceAll(host, ".", "[.]") + strings.ReplaceAll(strings.TrimSuffix(rest, "."), ".", "[.]") + rest[len(strings.TrimSuffix(rest, ".")):]
+	return head + strings.ReplaceAll(host, ".", "[.]") + strings.ReplaceAll(strings.TrimSuffix(rest, "."), ".",
+		"[.]") + rest[len(strings.TrimSuffix(rest, ".")):]
 }
 
-// mayBeDomain reports whether a word may be the name of a host: its last part is
-// letters. Free text loses nothing by the brackets; names such as ada.lovelace would.
+// mayBeDomain reports whether a word may be the name of a host: its last part is letters. The
+// brackets do not hurt free text, but would hurt names such as ada.lovelace.
 func mayBeDomain(word string) bool {
 	last := word[strings.LastIndexByte(word, '.')+1:]
-	return utf8.RuneCountInString(last) > 1 && !strings.ContainsFunc(last, func(c rune) bool { return !unicode.IsLetter(c) && !unicode.IsMark(c) && c != '-' })
+	return utf8.RuneCountInString(last) > 1 && !strings.ContainsFunc(last,
+		func(c rune) bool { return !unicode.IsLetter(c) && !unicode.IsMark(c) && c != '-' })
 }
 
-// isDomain reports whether a word ends as the names of public hosts do, or begins with
-// www.
+// isDomain reports whether a word ends as the names of public hosts do, or begins with www.
 func isDomain(word string) bool {
 	word = strings.ToLower(word)
 	suffix, icann := publicsuffix.PublicSuffix(word)
 	return strings.HasPrefix(word, "www.") || (icann && suffix != word)
 }
 
-// write gives the words of a kind.
+// write returns the content of a kind, and whether the kind is known.
 func write(p *i18n.Printer, kind string, f Facts) (content, bool) {
 	switch kind {
 	case Confirm, Reset, Invite, PasswordChanged, NewSignIn:
@@ -190,7 +191,7 @@ func write(p *i18n.Printer, kind string, f Facts) (content, bool) {
 	return content{}, false
 }
 
-// writeAccount: what a user needs to get in, and hears for safety.
+// writeAccount writes what a user needs to sign in, and security notices.
 func writeAccount(p *i18n.Printer, kind string, f Facts) content {
 	c := content{Why: p.T("mail.why.user", "Site", f.Site)}
 	switch kind {
@@ -214,22 +215,26 @@ func writeAccount(p *i18n.Printer, kind string, f Facts) content {
 	return c
 }
 
-// writePayer: what a payer gets.
+// writePayer writes mails to payers.
 func writePayer(p *i18n.Printer, kind string, f Facts) content {
 	details := rows(row{p.T("mail.row.description"), f.Description}, row{p.T("mail.row.reference"), f.Reference})
 	switch kind {
 	case Receipt:
-		return content{Subject: p.T("mail.receipt.subject", "Payee", f.Payee, "Amount", f.Amount), Lead: p.T("mail.receipt.lead", "Payee", f.Payee),
-			Rows: append(rows(row{p.T("mail.row.amount"), p.Amount(f.Amount)}, row{p.T("mail.row.payee"), f.Payee}, row{p.T("mail.row.date"), p.DateTime(f.At)},
+		return content{Subject: p.T("mail.receipt.subject", "Payee", f.Payee, "Amount", f.Amount),
+			Lead: p.T("mail.receipt.lead", "Payee", f.Payee),
+			Rows: append(rows(row{p.T("mail.row.amount"), p.Amount(f.Amount)}, row{p.T("mail.row.payee"), f.Payee},
+				row{p.T("mail.row.date"), p.DateTime(f.At)},
 				row{p.T("mail.row.card"), f.Card}, row{p.T("mail.row.payment"), f.Payment}), details...),
 			Button: p.T("mail.receipt.button"), Note: p.T("mail.receipt.note"), Why: p.T("mail.why.payer", "Payee", f.Payee)}
 	case Refund:
-		return content{Subject: p.T("mail.refund.subject", "Payee", f.Payee, "Amount", f.Amount), Lead: p.T("mail.refund.lead", "Payee", f.Payee, "Amount", f.Amount),
+		return content{Subject: p.T("mail.refund.subject", "Payee", f.Payee, "Amount", f.Amount),
+			Lead: p.T("mail.refund.lead", "Payee", f.Payee, "Amount", f.Amount),
 			Rows: append(rows(row{p.T("mail.row.refunded"), p.Amount(f.Amount)}, row{p.T("mail.row.date"), p.DateTime(f.At)},
 				row{p.T("mail.row.card"), f.Card}, row{p.T("mail.row.payment"), f.Payment}), details...),
 			Button: p.T("mail.receipt.button"), Note: p.T("mail.receipt.note"), Why: p.T("mail.why.payer", "Payee", f.Payee)}
 	}
-	c := content{Lead: p.T("mail.link.lead", "Payee", f.Payee), Note: p.T("mail.link.note", "Site", f.Site), Why: p.T("mail.why.link", "Payee", f.Payee)}
+	c := content{Lead: p.T("mail.link.lead", "Payee", f.Payee), Note: p.T("mail.link.note", "Site", f.Site),
+		Why: p.T("mail.why.link", "Payee", f.Payee)}
 	if f.Amount.Zero() { // the payer chooses
 		c.Subject, c.Button = p.T("mail.link.subject_open", "Payee", f.Payee), p.T("mail.link.button_open")
 	} else {
@@ -240,7 +245,7 @@ func writePayer(p *i18n.Printer, kind string, f Facts) content {
 	return c
 }
 
-// writeMerchant: what a merchant hears of the business.
+// writeMerchant writes business notices to merchants.
 func writeMerchant(p *i18n.Printer, kind string, f Facts) content {
 	c := content{Why: p.T("mail.why.user", "Site", f.Site)}
 	switch kind {
@@ -265,11 +270,12 @@ func writeMerchant(p *i18n.Printer, kind string, f Facts) content {
 	return c
 }
 
-// writeDesk: what waits for a merchant's word.
+// writeDesk writes about payments and disputes that wait for a merchant's decision.
 func writeDesk(p *i18n.Printer, kind string, f Facts) content {
 	c := content{Why: p.T("mail.why.user", "Site", f.Site)}
 	if !f.Several {
-		c.Rows = rows(row{p.T("mail.row.amount"), p.Amount(f.Amount)}, row{p.T("mail.row.card"), f.Card}, row{p.T("mail.row.description"), f.Description},
+		c.Rows = rows(row{p.T("mail.row.amount"), p.Amount(f.Amount)}, row{p.T("mail.row.card"), f.Card},
+			row{p.T("mail.row.description"), f.Description},
 			row{p.T("mail.row.reference"), f.Reference}, row{p.T("mail.row.payment"), f.Payment})
 	}
 	switch {
@@ -291,7 +297,7 @@ func writeDesk(p *i18n.Printer, kind string, f Facts) content {
 	return c
 }
 
-// disputeReason in words; one that came later than these texts is told as it is.
+// disputeReason returns the reason in words; a newer one that has no text is returned as it is.
 func disputeReason(p *i18n.Printer, reason string) string {
 	switch reason {
 	case "fraudulent":
@@ -308,7 +314,7 @@ func disputeReason(p *i18n.Printer, reason string) string {
 	return reason
 }
 
-// rows are those that have a value.
+// rows returns the rows that have a value.
 func rows(all ...row) []row {
 	var out []row
 	for _, r := range all {

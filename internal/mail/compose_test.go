@@ -17,7 +17,8 @@ import (
 	"github.com/paylink/paylink/internal/money"
 )
 
-var kinds = []string{mail.Confirm, mail.Reset, mail.Invite, mail.PasswordChanged, mail.NewSignIn, mail.Receipt, mail.Refund, mail.Link, mail.Expiring,
+var kinds = []string{mail.Confirm, mail.Reset, mail.Invite, mail.PasswordChanged, mail.NewSignIn, mail.Receipt, mail.Refund,
+	mail.Link, mail.Expiring,
 	mail.EndpointDisabled, mail.Parked, mail.PaymentHeld, mail.DisputeOpened}
 
 const hostile = "\"><script>alert(1)</script><img src=x onerror=alert(1)>{{.Lead}}\r\nBcc: eve@example.com"
@@ -42,7 +43,8 @@ var remote = regexp.MustCompile(`(?i)<img|<link|<script|<iframe|<object|@import|
 func TestEveryMailInEveryLanguage(t *testing.T) {
 	for _, l := range i18n.Languages() {
 		for _, kind := range kinds {
-			for name, f := range map[string]mail.Facts{"plain": facts("Ada’s shop"), "several": several(), "long": facts(strings.Repeat("Donaudampfschifffahrtsgesellschaft", 20)), "hostile": facts(hostile)} {
+			for name, f := range map[string]mail.Facts{"plain": facts("Ada’s shop"), "several": several(),
+				"long": facts(strings.Repeat("Donaudampfschifffahrtsgesellschaft", 20)), "hostile": facts(hostile)} {
 				got, err := mail.Compose(i18n.For(l.Tag), kind, f)
 				if err != nil {
 					t.Fatalf("%s %s %s: %v", l.Tag, kind, name, err)
@@ -62,7 +64,8 @@ func TestEveryMailInEveryLanguage(t *testing.T) {
 				if found := remote.FindString(got.HTML); found != "" {
 					t.Errorf("%s: the HTML has %q in it", where, found)
 				}
-				if !strings.Contains(got.HTML, `dir="`+l.Dir+`"`) || !strings.Contains(got.HTML, "prefers-color-scheme: dark") || len(got.HTML) > 40<<10 {
+				if !strings.Contains(got.HTML, `dir="`+l.Dir+`"`) || !strings.Contains(got.HTML, "prefers-color-scheme: dark") ||
+					len(got.HTML) > 40<<10 {
 					t.Errorf("%s: %d bytes of HTML, not in the direction of the language, or without a dark form", where, len(got.HTML))
 				}
 				if strings.Contains(got.Text, "\nBcc:") {
@@ -121,7 +124,8 @@ func balanced(t *testing.T, where, html string) {
 	}
 }
 
-// TestASealedMailSaysNothing to who has no key, nor under another mail's id.
+// TestASealedMailSaysNothing: a sealed mail reveals nothing without the key, or under another
+// mail's id.
 func TestASealedMailSaysNothing(t *testing.T) {
 	ring := keyring.NewMemory(time.Now())
 	m := mail.Message{ID: id.New(id.Mail), Data: map[string]string{"url": "https://secret"}}

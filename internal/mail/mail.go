@@ -1,11 +1,11 @@
-// Package mail is the contract of the mails that paylink sends: what a mail is,
-// the outbox where it waits, and what people may say about being written to.
+// Package mail is the contract of the mails that paylink sends: what a mail is, the outbox
+// where it waits, and the preferences of its readers.
 //
-// A mail is written in the commit of what it tells of, sealed, with an id that
-// follows from that; a repetition is the same mail. One process claims it for a
-// while, hands it to the mail server, and records the outcome. A crash before the
-// outcome is recorded makes the next one send it again under the same Message-ID:
-// at least once, never lost. What a mail said is erased once it is sent or given up.
+// A mail is written in the commit of the change that it reports, sealed, with an id that
+// derives from that change, so a repetition is the same mail. One process claims it for a
+// while, passes it to the mail server, and records the outcome. A crash before the outcome is
+// recorded makes the next process send it again under the same Message-ID: at least once, never
+// lost. The content of a mail is erased once it is sent or given up.
 package mail
 
 import (
@@ -29,7 +29,7 @@ const (
 	Life            = 30 * 24 * time.Hour // of the record of a mail that was sent or given up
 )
 
-// Kinds of mail, and the members of Data that each needs.
+// The kinds of mail, with the members of Data that each needs.
 const (
 	Confirm          = "confirm"           // url
 	Reset            = "reset"             // url, minutes
@@ -46,15 +46,15 @@ const (
 	DisputeOpened    = "dispute_opened"    // payment, dispute; or since: several together
 )
 
-// Optional are the kinds that their reader may turn off, in the order in which
-// they are shown. The others belong to an account or a payment.
+// Optional lists the kinds that their reader may turn off, in the order in which they are
+// shown. The others belong to an account or a payment.
 var Optional = []string{PaymentHeld, DisputeOpened, Expiring, EndpointDisabled, Parked}
 
-// Status of a mail.
+// Status is the state of a mail.
 type Status string
 
-// The statuses. A parked mail was given up and waits for a person; a dropped one
-// was withdrawn, refused by its reader, or of no use any more.
+// The statuses. A parked mail was given up and waits for a person. A dropped one was withdrawn,
+// refused by its reader, or became useless.
 const (
 	Waiting Status = "waiting"
 	Sent    Status = "sent"
@@ -62,17 +62,17 @@ const (
 	Dropped Status = "dropped"
 )
 
-// Message is one mail to one reader. It is written sealed: call Seal.
+// Message is one mail to one reader. Call Seal before storing it.
 type Message struct {
-	ID       string // mail_…; derived from what it tells of, so that it is written once
+	ID       string // mail_…; derived from what it reports, so that it is written once
 	Account  string
-	Mode     string // "" where there is none
-	To       string // an address, or a user's id: the address and the wishes of then
+	Mode     string // "" if there is none
+	To       string // an address, or a user's id: the address and preferences are read on sending
 	Kind     string
 	Lang     string            // of the reader; "" leaves it to the user's preferences
 	Data     map[string]string // what the text needs; nil once sealed
 	DueAt    time.Time         // zero: at once
-	EndsAt   time.Time         // of no use from then on; zero: for ever
+	EndsAt   time.Time         // useless from then on; zero: never
 	Withdraw string            // names the mails that can be withdrawn together
 	Reader   string            // spelling.EmailKey of a payer's address, for Limit; "" for users, and until AdmitMail
 
@@ -82,13 +82,13 @@ type Message struct {
 	Attempt   int
 	Error     string // "code: sentence" of the last try
 	CreatedAt time.Time
-	EndedAt   time.Time // sent, parked or dropped; zero: waits
+	EndedAt   time.Time // sent, parked or dropped; zero: waiting
 }
 
-// ErrSealed says that a message cannot be opened.
+// ErrSealed means that a message cannot be opened.
 var ErrSealed = errors.New("the mail was sealed by none of our keys, or altered")
 
-// Seal is the message as it may lie in a store.
+// Seal returns the message in the form that a store may keep.
 func (m Message) Seal(ring *keyring.Ring) (Message, error) {
 	raw, err := json.Marshal(m.Data)
 	if err != nil {
@@ -101,7 +101,7 @@ func (m Message) Seal(ring *keyring.Ring) (Message, error) {
 	return m, nil
 }
 
-// Open is the message with its Data.
+// Open returns the message with its Data. It fails with ErrSealed.
 func (m Message) Open(ring *keyring.Ring) (Message, error) {
 	raw, err := ring.Unseal(keyring.MailSeal, m.Sealed, about(m.ID))
 	if err != nil {
@@ -115,65 +115,66 @@ func (m Message) Open(ring *keyring.Ring) (Message, error) {
 
 func about(mail string) []byte { return []byte("mail\x00" + mail) }
 
-// NewID is the id of the mail of a kind about a thing: of one reader, if the thing
-// has several.
+// NewID returns the id of the mail of a kind about an object: of one reader, if the object has
+// several.
 func NewID(thing, kind, to string) string { return id.Derive(id.Mail, thing, kind+"\x00"+to) }
 
-// Limit bounds how many mails of a kind may be written since a moment; Kind "" counts
-// every mail to a payer, which are those with a Reader. Account, Mode, To and Reader
-// restrict what is counted; "" counts all.
+// Limit bounds how many mails of a kind may be written since a time. Kind "" counts every mail
+// to a payer, which are those with a Reader. Account, Mode, To and Reader restrict what is
+// counted; "" counts all.
 type Limit struct {
 	Kind, Account, Mode, To, Reader string
 	Since                           time.Time
 	Most                            int
 }
 
-// TooMany is what a store answers past a limit.
+// TooMany returns the fault of a store past a limit.
 func TooMany(after time.Duration) error {
 	f := fault.New(fault.KindRateLimited, "too_many_mails", "Too many mails were sent for now; send this one later.")
 	f.RetryAfter = after
 	return f
 }
 
-// Outcome of a try to send a mail.
+// Outcome is the result of a try to send a mail.
 type Outcome struct {
 	ID     string
 	Status Status    // Waiting: another try at NextAt
-	Error  string    // "" when it was sent
+	Error  string    // "" if it was sent
 	NextAt time.Time // of a Waiting one
 	At     time.Time
-	Unsent bool // of a Waiting one: nothing was handed over, and the try does not count
+	Unsent bool // of a Waiting one: nothing was sent, and the try does not count
 }
 
-// Outbox keeps mails. All of a call, or none.
+// Outbox keeps mails. Each call is atomic.
 type Outbox interface {
-	// PutMails is repeatable: a mail whose id is there stays as it is. An unsealed
-	// one is refused.
+	// PutMails stores mails. It is repeatable: a mail whose id exists stays as it is. It
+	// refuses an unsealed one.
 	PutMails(context.Context, []Message) error
-	// PutMailWithin is PutMails of one, unless a limit is reached: TooMany.
+	// PutMailWithin is PutMails of one mail. It fails with TooMany if a limit is reached.
 	PutMailWithin(ctx context.Context, m Message, limits []Limit) error
-	// AdmitMail notes the reader of a mail that was written before its address was
-	// known, unless a limit is reached: TooMany. It is repeatable.
+	// AdmitMail records the reader of a mail that was written before its address was known. It
+	// fails with TooMany if a limit is reached. It is repeatable.
 	AdmitMail(ctx context.Context, m Message, reader string, limits []Limit) error
-	// WithdrawMails drops those of the account that wait under the key.
+	// WithdrawMails drops the account's waiting mails under the keys.
 	WithdrawMails(ctx context.Context, account string, keys []string, at time.Time) error
-	// DueMails wait and are due: the longest first, and every account's first before
-	// any account's second. One that cannot be read is parked.
+	// DueMails returns waiting mails that are due: the longest first, and every account's first
+	// before any account's second. It parks one that can't be read.
 	DueMails(ctx context.Context, now time.Time, limit int) ([]Message, error)
-	// ClaimMails takes those that nobody claimed since they were read, until a
-	// time from which on another may; it counts the attempt, and returns them.
+	// ClaimMails claims those of the mails that nobody has claimed since they were read, until
+	// a time after which another process may. It counts the attempt, and returns the claimed
+	// ones.
 	ClaimMails(ctx context.Context, due []Message, until time.Time) ([]Message, error)
-	// SettleMails records what became of tries. A mail that has ended stays so.
+	// SettleMails records the outcomes of tries. A mail that has ended stays so.
 	SettleMails(context.Context, []Outcome) error
-	// Mails of an account, newest id first, strictly older than before, without
-	// what they say.
+	// Mails returns an account's mails, newest id first, strictly older than before, without
+	// their content.
 	Mails(ctx context.Context, account, before string, limit int) ([]Message, error)
-	// PruneMails removes at most limit mails that ended before, and returns how many.
+	// PruneMails removes at most limit mails that ended before the time, and returns how many.
 	PruneMails(ctx context.Context, before time.Time, limit int) (int, error)
 }
 
-// Preferences of a user: the kinds of Optional that are not sent, and a language
-// ("" is that of the address's first mail: English).
+// Preferences are a user's: the kinds of Optional that are not sent, and a language ("" is that
+// of the address's first mail: English).
 type Preferences struct {
 	User string
 	Lang string
@@ -183,7 +184,7 @@ type Preferences struct {
 // Wants reports whether a kind may be sent.
 func (p Preferences) Wants(kind string) bool { return !slices.Contains(p.Off, kind) }
 
-// Reader is a user as the mails see one.
+// Reader is a user as a reader of mails.
 type Reader struct {
 	Preferences
 	Account   string
@@ -191,70 +192,71 @@ type Reader struct {
 	Confirmed bool // the user opened a link that was mailed there
 }
 
-// ParkedEndpoint is one that webhooks were given up for.
+// ParkedEndpoint is an endpoint with parked webhooks.
 type ParkedEndpoint struct {
 	Account, Mode string
 	Endpoint, URL string
 	Count         int
 }
 
-// Readers keeps who is written to, and what they said about it.
+// Readers keeps the readers of mails and their preferences.
 type Readers interface {
-	// Readers of an account's mails.
+	// Readers returns the readers of an account's mails.
 	Readers(ctx context.Context, account string) ([]Reader, error)
-	// Reader by user; unknown is fault.NotFound.
+	// Reader returns the reader of a user, or fault.NotFound.
 	Reader(ctx context.Context, user string) (Reader, error)
-	// PutPreferences replaces them.
+	// PutPreferences replaces a user's preferences.
 	PutPreferences(context.Context, Preferences) error
-	// Refuse keeps an account from sending links to an address (by its
-	// spelling.EmailKey); Refuses reports it.
+	// Refuse keeps an account from sending links to an address (by its spelling.EmailKey);
+	// Refuses reports it.
 	Refuse(ctx context.Context, account, address string, at time.Time) error
 	Refuses(ctx context.Context, account, address string) (bool, error)
-	// TimeZone is the name of an account's zone; "" is UTC, as for an unknown account.
+	// TimeZone returns the name of an account's zone; "" is UTC, and the result for an unknown
+	// account.
 	TimeZone(ctx context.Context, account string) (string, error)
 }
 
-// Letter is a mail as it is handed to a mail server.
+// Letter is a mail as it is passed to a mail server.
 type Letter struct {
 	ID          string // its Message-ID is made of it
 	From, To    string
 	Subject     string
 	Text, HTML  string
 	Lang        string
-	Unsubscribe string // URL for one click (RFC 8058); "": there is none
+	Unsubscribe string // URL for one click (RFC 8058); "" if there is none
 	At          time.Time
 }
 
 // ErrPermanent wraps a refusal of a mail that another try would meet again.
 var ErrPermanent = errors.New("the mail server refuses this mail for good")
 
-// Carrier hands letters to a mail server. It returns nil when the server has taken
-// the letter, and an error that is ErrPermanent when it never will. After any other
-// error the letter may have been taken all the same.
+// Carrier passes mails to a mail server. It returns nil when the server has accepted the mail,
+// and an error that is ErrPermanent if it never will. After any other error the mail may have
+// been accepted all the same.
 type Carrier interface {
 	Carry(context.Context, Letter) error
 }
 
-// Service is the box as the gateway asks it.
+// Service is the mail service as the gateway uses it.
 type Service interface {
-	// Ready reports whether mail is set up: without it nothing is sent.
+	// Ready reports whether mail is set up. Without it nothing is sent.
 	Ready(context.Context) (bool, error)
-	// SendLink writes a link to its payer. A fault: link_…, address_invalid,
-	// too_many_mails, mail_refused, mail_unavailable.
+	// SendLink mails a link to its payer. It fails with link_…, address_invalid,
+	// too_many_mails, mail_refused or mail_unavailable.
 	SendLink(ctx context.Context, account, mode, link, to, lang string) error
-	// Preferences of a user; SetPreferences replaces them.
+	// Preferences returns a user's preferences; SetPreferences replaces them.
 	Preferences(ctx context.Context, user string) (Preferences, error)
 	SetPreferences(context.Context, Preferences) error
-	// Subscription tells what a one-click link is about and changes nothing;
-	// Unsubscribe ends it, and is repeatable. Fault token_invalid.
+	// Subscription returns what a one-click link is about and changes nothing. Unsubscribe ends
+	// the subscription, and is repeatable. Both fail with token_invalid.
 	Subscription(ctx context.Context, token string) (Subscription, error)
 	Unsubscribe(ctx context.Context, token string) (Subscription, error)
-	// Mails of an account, newest first.
+	// Mails returns an account's mails, newest first.
 	Mails(ctx context.Context, account, before string, limit int) ([]Message, error)
 }
 
-// Subscription is what a one-click link ends: one kind of mail to a user, or the
-// links that an account sends to an address.
+// Subscription is what a one-click link ends: one kind of mail to a user, or the links that an
+// account sends to an address.
 type Subscription struct {
 	User, Account string
 	Address       string
@@ -263,7 +265,7 @@ type Subscription struct {
 	Ended         bool
 }
 
-// Unavailable is the answer where no mail server is configured.
+// Unavailable returns the fault of an installation without a mail server.
 func Unavailable() error {
 	return fault.New(fault.KindConflict, "mail_unavailable", "No mail can be sent: the operator has not set up a mail server.")
 }

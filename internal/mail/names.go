@@ -2,7 +2,7 @@ package mail
 
 import "github.com/paylink/paylink/internal/i18n"
 
-// KindName is what a person calls a kind of mail.
+// KindName returns the name of a kind of mail for people.
 func KindName(p *i18n.Printer, kind string) string {
 	switch kind {
 	case Confirm:

@@ -28,7 +28,8 @@ func TestNothingTypedIsALink(t *testing.T) {
 		strings.Repeat("é", 500):              strings.Repeat("é", 200) + "…",
 	} {
 		for _, kind := range []string{mail.Receipt, mail.Refund, mail.Link} {
-			l, err := mail.Compose(i18n.For("en"), kind, mail.Facts{Site: "pay.example", Payee: "ada.lovelace", Description: typed, Amount: money.Of(1250, "EUR"), URL: "https://pay.example/l/x"})
+			l, err := mail.Compose(i18n.For("en"), kind, mail.Facts{Site: "pay.example", Payee: "ada.lovelace", Description: typed,
+				Amount: money.Of(1250, "EUR"), URL: "https://pay.example/l/x"})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -37,7 +38,8 @@ func TestNothingTypedIsALink(t *testing.T) {
 			}
 		}
 	}
-	l, err := mail.Compose(i18n.For("en"), mail.Invite, mail.Facts{Site: "pay.example", Inviter: "login.bank.com", URL: "https://pay.example/x"})
+	l, err := mail.Compose(i18n.For("en"), mail.Invite, mail.Facts{Site: "pay.example", Inviter: "login.bank.com",
+		URL: "https://pay.example/x"})
 	if err != nil || strings.Contains(l.Text+l.Subject, "bank.com") {
 		t.Errorf("an invitation: %v %s", err, l.Text)
 	}

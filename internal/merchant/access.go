@@ -9,18 +9,18 @@ import (
 	"github.com/paylink/paylink/internal/mail"
 )
 
-// Ways of signing up.
+// The ways of signing up.
 const (
-	Open           = "open"       // whoever comes
-	ByInvitation   = "invitation" // who holds an invitation
-	Closed         = "closed"     // nobody, invitations included
+	Open           = "open"       // anyone
+	ByInvitation   = "invitation" // holders of an invitation
+	Closed         = "closed"     // nobody, not even with an invitation
 	maxAgentBytes  = 200
 	maxListed      = 100 // sessions, invitations, users of an account in one list
 	MaxPasskeys    = 10
 	MaxInvitations = 50 // open ones of an account
 
-	// BrowserLife bounds a session of the dashboard however much it is used, and
-	// BrowserIdle how long it may lie unused.
+	// BrowserLife bounds a session of the dashboard however much it is used, and BrowserIdle
+	// how long it may be unused.
 	BrowserLife = 12 * time.Hour
 	BrowserIdle = time.Hour
 
@@ -31,7 +31,7 @@ const (
 	challengeLife = 5 * time.Minute // of a passkey's ceremony
 )
 
-// Kinds of a token.
+// The kinds of a token.
 const (
 	KindConfirm   = "confirm"   // proves that a user reads an address
 	KindReset     = "reset"     // sets a new password
@@ -39,22 +39,21 @@ const (
 	KindChallenge = "challenge" // a passkey's challenge that was answered
 )
 
-// Token is a secret for one use, kept as the SHA-256 of its 256 random bits.
+// Token is a secret for one use, stored as the SHA-256 of its 256 random bits.
 type Token struct {
 	ID        string // of an invitation; others have none
 	Hash      []byte
 	Kind      string
-	User      string // whom it is for; of an invitation, who made it
-	Account   string // that an invited user joins; "" is one of its own
+	User      string // the user it is for; of an invitation, the one who made it
+	Account   string // that an invited user joins; "" is a new one
 	Email     string
-	Mailed    bool // it went to the address and was shown to nobody else
+	Mailed    bool // it was mailed to the address and shown to nobody else
 	CreatedAt time.Time
 	ExpiresAt time.Time
 	UsedAt    time.Time // zero: not
 }
 
-// Guard is what a user signs in with besides the password. A user who has none
-// of it has no guard.
+// Guard holds what a user signs in with besides the password. Most users have none.
 type Guard struct {
 	User       string
 	SealedTOTP []byte    // the secret, sealed for the user; nil: none
@@ -76,67 +75,68 @@ type Passkey struct {
 	LastUsedAt time.Time // zero: never
 }
 
-// Guesses is how often somebody failed to prove who they are, and when last.
+// Guesses counts the failed sign-ins under one key, with the time of the last one.
 type Guesses struct {
 	Failures int
 	At       time.Time
 }
 
-// Change is one commit of what a user is let in by: all of its parts, or none.
-// The zero value of a part leaves it out.
+// Change is one commit of users, sessions and credentials: all of its parts, or none. The zero
+// value of a part leaves it out.
 type Change struct {
 	At      time.Time
 	User    *User    // made; a taken username or address is ErrTaken
 	Account *Account // made
 	Session *Session // made
-	// Guard is written if the stored revision is Guard.Revision; ErrChanged otherwise.
+	// Guard is written if the stored revision is Guard.Revision; otherwise Apply fails with
+	// ErrChanged.
 	Guard *Guard
-	// Spend is a token, by kind and hash, that is used up by this; ErrToken if it is
-	// not there, was used or has expired. A challenge is spent by being kept: ErrToken
-	// if it is there.
+	// Spend is a token, by kind and hash, that the change uses up. Apply fails with ErrToken if
+	// it is missing, used or expired. A challenge is spent by storing it: ErrToken if it is
+	// already stored.
 	Spend  *Token
 	Tokens []Token // made
-	// Void uses up what is left of the kind for the user.
+	// Void uses up the user's remaining tokens of the kind.
 	Void, VoidUser string
-	// Password is the user's new hash. If PasswordWas is set, a user who has another
-	// hash by now is left alone.
+	// Password is the user's new hash. If PasswordWas is set and the user has another hash by
+	// now, the password stays.
 	Password, PasswordUser, PasswordWas string
-	// Confirmed is the user who has shown to read the address; a user who has
-	// another address by now is left alone.
+	// Confirmed is the user who has confirmed the address. It has no effect if the user has
+	// another address by now.
 	Confirmed, ConfirmedEmail string
 	// Revoke ends the user's sessions, except Keep.
 	Revoke, Keep string
-	// Forget drops the guesses of a key.
+	// Forget deletes the guesses of a key.
 	Forget string
 	Mails  []mail.Message // sealed
 	Record *idempotency.Record
 }
 
-// AccessStore keeps what users are let in by. What is not there is fault.NotFound,
-// unless it says otherwise.
+// AccessStore keeps what users sign in with. What does not exist is fault.NotFound, unless a
+// method says otherwise.
 type AccessStore interface {
 	// Apply commits a change.
 	Apply(context.Context, Change) error
-	// GuardOf is the user's guard; the zero Guard, with the user, if there is none.
+	// GuardOf returns the user's guard, or a zero Guard with the user if there is none.
 	GuardOf(ctx context.Context, user string) (Guard, error)
 	TokenByHash(ctx context.Context, kind string, hash []byte) (Token, error)
-	// LatestToken is the newest of the kind for the user, used ones too.
+	// LatestToken returns the user's newest token of the kind, even a used one.
 	LatestToken(ctx context.Context, kind, user string) (Token, error)
-	// Invitations of the account that can be used, newest first.
+	// Invitations returns the account's usable invitations, newest first.
 	Invitations(ctx context.Context, account string, now time.Time, limit int) ([]Token, error)
-	// WithdrawInvitation uses up one of the account's.
+	// WithdrawInvitation uses up an invitation of the account.
 	WithdrawInvitation(ctx context.Context, account, id string, at time.Time) error
 	UsersByAccount(ctx context.Context, account string, limit int) ([]User, error)
-	// SessionsByUser is newest first: those that are not over.
+	// SessionsByUser returns the user's active sessions, newest first.
 	SessionsByUser(ctx context.Context, user string, now time.Time, limit int) ([]Session, error)
-	// TouchSessions moves LastSeenAt forward, never back. Unknown ids are passed over.
+	// TouchSessions moves LastSeenAt forward, never back. It ignores unknown ids.
 	TouchSessions(context.Context, map[string]time.Time) error
-	// GuessesOf a key; zero if there were none.
+	// GuessesOf returns the guesses of a key; zero if there were none.
 	GuessesOf(ctx context.Context, key string) (Guesses, error)
-	// Guess counts one more failure. Older ones than since are forgotten first.
+	// Guess counts one more failure. It first deletes guesses older than since.
 	Guess(ctx context.Context, key string, at, since time.Time) error
-	// PruneTokens removes at most limit tokens that expired before, PruneGuesses
-	// guesses older than that; they return how many.
+	// PruneTokens removes at most limit tokens that expired before the time, and PruneGuesses
+	// at most limit guesses older than that. They return how many.
 	PruneTokens(ctx context.Context, before time.Time, limit int) (int, error)
 	PruneGuesses(ctx context.Context, before time.Time, limit int) (int, error)
 }
@@ -145,30 +145,30 @@ type AccessStore interface {
 type Policy struct {
 	SignUp   string // Open, ByInvitation, Closed
 	Mail     bool   // addresses are confirmed, passwords are reset
-	Passkeys bool   // the public URL has a host name that a passkey can be bound to
+	Passkeys bool   // passkeys work, because the public URL has a host name
 }
 
 // SignInRequest opens a session.
 type SignInRequest struct {
 	Login, Password string
 	OTP             string // a code of the authenticator, or a recovery code
-	// TwoSteps asks for a proof where a code is missing, instead of ErrOTPRequired:
-	// the second step sends Proof and OTP, and no password.
+	// TwoSteps asks for a proof if the code is missing, instead of ErrOTPRequired. The second
+	// step sends Proof and OTP, and no password.
 	TwoSteps bool
 	Proof    string
 	Client
 }
 
-// Client is where a session is used.
+// Client describes the browser or program that uses a session.
 type Client struct {
 	Browser bool   // a session of the dashboard: longer, and ended by idleness
 	Agent   string // as the browser calls itself
-	Address string // of which the network is kept, not the host
-	Lang    string // of mails about it
+	Address string // its network is stored, not the whole address
+	Lang    string // of mails to the user
 }
 
-// Ceremony is one half of a passkey's registration or sign-in: Options go to the
-// browser, State comes back with its answer.
+// Ceremony is one half of a passkey's registration or sign-in: Options go to the browser, and
+// State comes back with its answer.
 type Ceremony struct {
 	Options json.RawMessage
 	State   string
@@ -187,13 +187,13 @@ type TOTPOffer struct {
 	URL    string // otpauth://, for a QR code
 }
 
-// Invitation lets somebody in.
+// Invitation lets a person sign up.
 type Invitation struct {
 	ID        string
 	Email     string
-	Account   string // that is joined; "" is one of its own
-	Payee     string // the account's name; "" for one of its own
-	URL       string // where it is used; "" when it was mailed
+	Account   string // that is joined; "" is a new one
+	Payee     string // the account's name; "" for a new one
+	URL       string // where it is used; "" if it was mailed
 	CreatedAt time.Time
 	ExpiresAt time.Time
 }
@@ -205,36 +205,36 @@ type InviteRequest struct {
 	Lang          string
 }
 
-// Access is the part of the box that lets users in. A password is asked for again
-// where a stolen session must not be enough.
+// Access is the part of the service that signs users in. Operations that a stolen session must
+// not allow ask for the password again.
 type Access interface {
 	Policy(context.Context) (Policy, error)
 
-	// Sessions of the user that are not over, newest first.
+	// Sessions returns the user's active sessions, newest first.
 	Sessions(ctx context.Context, user string) ([]Session, error)
-	// EndSession ends one of the user's. EndSessions ends all but keep.
+	// EndSession ends one of the user's sessions. EndSessions ends all but keep.
 	EndSession(ctx context.Context, user, session string) error
 	EndSessions(ctx context.Context, user, keep string) error
 
-	// ChangePassword sets a new one and ends all sessions but keep.
+	// ChangePassword sets a new password and ends all sessions but keep.
 	ChangePassword(ctx context.Context, user, keep, current, next, lang string) error
-	// RequestReset mails a link to who has the address. The answer, and the time to
-	// it, is the same for every address.
+	// RequestReset mails a link to the user with the address. The answer, and its duration, is
+	// the same for every address.
 	RequestReset(ctx context.Context, email, lang string) error
-	// Reset sets a new password by the token of such a link, and ends all sessions.
+	// Reset sets a new password with the token of such a link, and ends all sessions.
 	Reset(ctx context.Context, token, next, lang string) error
 
 	// SendConfirmation mails the link again, at most once a minute.
 	SendConfirmation(ctx context.Context, user, lang string) error
-	// Confirm marks the address as read by its user.
+	// Confirm marks the address as confirmed by its user.
 	Confirm(ctx context.Context, token string) error
 
 	Security(ctx context.Context, user string) (Security, error)
-	// BeginTOTP makes a secret, which does nothing until ConfirmTOTP has been given a
-	// code of it. The answer of that is the recovery codes, shown once.
+	// BeginTOTP makes a secret, which has no effect until ConfirmTOTP gets a code of it.
+	// ConfirmTOTP returns the recovery codes, which are shown once.
 	BeginTOTP(ctx context.Context, user, password string) (TOTPOffer, error)
 	ConfirmTOTP(ctx context.Context, user, code string) (recovery []string, err error)
-	// EndTOTP turns it off. RenewRecovery makes new recovery codes; the old are void.
+	// EndTOTP turns codes off. RenewRecovery makes new recovery codes and voids the old ones.
 	EndTOTP(ctx context.Context, user, password string) error
 	RenewRecovery(ctx context.Context, user, password string) ([]string, error)
 
@@ -242,16 +242,16 @@ type Access interface {
 	AddPasskey(ctx context.Context, user, name, state string, answer []byte) (Passkey, error)
 	RenamePasskey(ctx context.Context, user, passkey, name string) error
 	RemovePasskey(ctx context.Context, user, passkey string) error
-	// BeginPasskeySignIn needs nobody's name: the authenticator says who it is of.
+	// BeginPasskeySignIn needs no login: the authenticator names the user.
 	BeginPasskeySignIn(context.Context) (Ceremony, error)
 	SignInPasskey(ctx context.Context, state string, answer []byte, c Client) (SignedIn, error)
 
-	// Invite lets an address into the user's account.
+	// Invite invites an address into the user's account.
 	Invite(context.Context, InviteRequest) (Invitation, error)
 	Invitations(ctx context.Context, account string) ([]Invitation, error)
 	WithdrawInvitation(ctx context.Context, account, id string) error
-	// Invitation reads one by its token.
+	// Invitation returns an invitation by its token.
 	Invitation(ctx context.Context, token string) (Invitation, error)
-	// Users of an account.
+	// Users returns the users of an account.
 	Users(ctx context.Context, account string) ([]User, error)
 }

@@ -28,7 +28,7 @@ const (
 
 var t0 = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-// world is the box on a real store, with a clock that a test moves.
+// world is a Local on a real store, with a clock that a test moves.
 type world struct {
 	*merchant.Local
 	t     *testing.T
@@ -43,7 +43,8 @@ func newWorld(t *testing.T, change func(*merchant.Config)) *world {
 	store := sqltest.Open(t, url)
 	w := &world{t: t, store: store, ring: keyring.NewMemory(t0), clock: storetest.NewClock(t0)}
 	c := merchant.Config{Users: store, Keys: store, Sessions: store, Access: store, Ring: w.ring, PublicURL: public, Now: w.clock.Now,
-		Connectors: []merchant.Connector{{Name: "simulator", Capabilities: issuer.Capabilities{Types: []string{"card"}, Currencies: []money.Currency{"EUR"}, Test: true}},
+		Connectors: []merchant.Connector{{Name: "simulator", Capabilities: issuer.Capabilities{Types: []string{"card"},
+			Currencies: []money.Currency{"EUR"}, Test: true}},
 			{Name: "bank", Capabilities: issuer.Capabilities{Types: []string{"card"}, Currencies: []money.Currency{"EUR"}}}}}
 	if change != nil {
 		change(&c)
@@ -84,7 +85,7 @@ func (w *world) signIn(login string, c merchant.Client) merchant.SignedIn {
 	return in
 }
 
-// current is the code that an authenticator shows.
+// current returns the code that an authenticator shows.
 func (w *world) current(secret string) string {
 	w.t.Helper()
 	code, err := totp.GenerateCode(secret, w.clock.Now())
@@ -92,7 +93,7 @@ func (w *world) current(secret string) string {
 	return code
 }
 
-// enrolled turns codes on for a user, and lets the used step pass.
+// enrolled turns codes on for a user, and waits until the used step is over.
 func (w *world) enrolled(user string) (secret string, recovery []string) {
 	w.t.Helper()
 	offer, err := w.BeginTOTP(w.t.Context(), user, password)
@@ -104,7 +105,8 @@ func (w *world) enrolled(user string) (secret string, recovery []string) {
 }
 
 func TestSignUpModes(t *testing.T) {
-	for mode, code := range map[string]string{merchant.Closed: "signup_closed", merchant.ByInvitation: "signup_by_invitation", merchant.Open: ""} {
+	for mode, code := range map[string]string{merchant.Closed: "signup_closed", merchant.ByInvitation: "signup_by_invitation",
+		merchant.Open: ""} {
 		w := newWorld(t, func(c *merchant.Config) { c.SignUp = mode })
 		_, err := w.SignUp(t.Context(), merchant.SignUpRequest{Username: "ada", Email: "ada@example.com", Password: password}, nil)
 		if fault.Code(err) != code || (code != "" && fault.KindOf(err) != fault.KindForbidden) {
@@ -116,7 +118,7 @@ func TestSignUpModes(t *testing.T) {
 	}
 }
 
-// tokenOf is the token in a link of ours.
+// tokenOf returns the token in one of our links.
 func tokenOf(url string) string { return url[strings.LastIndex(url, "=")+1:] }
 
 func TestInvitationOfAnOperator(t *testing.T) {
@@ -171,7 +173,8 @@ func TestInvitationOfAUserJoinsTheAccount(t *testing.T) {
 	if shown, err := w.Invitation(t.Context(), tokenOf(invited.URL)); err != nil || shown.Payee != "ada" {
 		t.Errorf("%+v %v", shown, err)
 	}
-	up, err := w.SignUp(t.Context(), merchant.SignUpRequest{Username: "bob", Email: "bob@example.com", Password: password, Invitation: tokenOf(invited.URL)}, nil)
+	up, err := w.SignUp(t.Context(), merchant.SignUpRequest{Username: "bob", Email: "bob@example.com", Password: password,
+		Invitation: tokenOf(invited.URL)}, nil)
 	w.good(err)
 	if up.User.Account != ada.Account || up.Account.Name != "ada" {
 		t.Errorf("%+v", up)
@@ -359,7 +362,7 @@ func TestSignInInTwoSteps(t *testing.T) {
 func TestGuessingIsBounded(t *testing.T) {
 	w := newWorld(t, nil)
 	ada := w.signUp("ada")
-	for _, login := range []string{"ada", "nobody"} { // a login that is not there is told nothing else
+	for _, login := range []string{"ada", "nobody"} { // an unknown login gets the same answer
 		for i := range 5 {
 			_, err := w.try(merchant.SignInRequest{Login: login, Password: "wrong horse battery"})
 			if !errors.Is(err, merchant.ErrCredentials) {
@@ -414,7 +417,8 @@ func TestBrowserSessionEndsByIdleness(t *testing.T) {
 	w := newWorld(t, nil)
 	w.signUp("ada")
 	in := w.signIn("ada", merchant.Client{Browser: true, Agent: "Fire\x00fox\n" + strings.Repeat("ü", 300), Address: "192.0.2.77"})
-	if in.Session.Network != "192.0.2.0/24" || !strings.HasPrefix(in.Session.Agent, "Fireforü"[:4]) || len(in.Session.Agent) > 200 || strings.Contains(in.Session.Agent, "\n") {
+	if in.Session.Network != "192.0.2.0/24" || !strings.HasPrefix(in.Session.Agent, "Fireforü"[:4]) || len(in.Session.Agent) > 200 ||
+		strings.Contains(in.Session.Agent, "\n") {
 		t.Errorf("%+v", in.Session)
 	}
 	here := func(want bool) {
@@ -495,6 +499,7 @@ func TestWithoutMailNothingIsMailed(t *testing.T) {
 	w.code(w.SendConfirmation(t.Context(), ada.ID, ""), "mail_unavailable")
 	w.code(w.Confirm(t.Context(), "x"), "token_invalid")
 	w.code(w.Reset(t.Context(), "x", "another good password", ""), "token_invalid")
-	_, err := w.CreateKey(t.Context(), merchant.CreateKeyRequest{Account: ada.Account, Name: "live", Mode: merchant.Live, Scopes: []string{"links:write"}}, nil)
+	_, err := w.CreateKey(t.Context(), merchant.CreateKeyRequest{Account: ada.Account, Name: "live", Mode: merchant.Live,
+		Scopes: []string{"links:write"}}, nil)
 	w.good(err) // nobody could confirm
 }

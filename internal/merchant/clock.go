@@ -10,40 +10,42 @@ import (
 	"github.com/paylink/paylink/internal/testclock"
 )
 
-// Clock is how far ahead of real time the test data of an account lives.
+// Clock is how far an account's test data lives ahead of real time.
 type Clock struct {
 	Account string
 	Ahead   time.Duration
 	At      time.Time // real time, when it was read
 }
 
-// ClockMove asks for a clock to move: by whole seconds, or to a time.
+// ClockMove is a request to move a clock: by whole seconds, or to a time.
 type ClockMove struct {
 	Account string
 	Seconds int64     // 0: To is given
 	To      time.Time // zero: Seconds is given
 }
 
-// ClockStore keeps the test clocks. The one that Keys is may be one.
+// ClockStore keeps the test clocks. The Keys store may implement it.
 type ClockStore interface {
-	// TestClock is nought for an account that has none.
+	// TestClock returns the account's clock; zero if it has none.
 	TestClock(ctx context.Context, account string) (time.Duration, error)
-	// MoveTestClock moves it, with the record; ErrChanged when it is not at from.
+	// MoveTestClock moves the clock, together with the record. It fails with ErrChanged if the
+	// clock is not at from.
 	MoveTestClock(ctx context.Context, account string, from, to time.Duration, now time.Time, r *idempotency.Record) error
-	// Ahead is what this process knows, without a read.
+	// Ahead returns what this process knows, without a read.
 	Ahead(account, mode string) time.Duration
 }
 
-// maxClockTries bounds moves of one clock that come at once.
+// maxClockTries bounds concurrent moves of one clock.
 const maxClockTries = 20
 
-// Clock reads the account's test clock.
+// Clock returns the account's test clock.
 func (l *Local) Clock(ctx context.Context, account string) (Clock, error) {
 	ahead, err := l.clocks.TestClock(ctx, account)
 	return Clock{Account: account, Ahead: ahead, At: l.time()}, err
 }
 
-// MoveClock moves it forward. Moving to where it is already is no error; back is.
+// MoveClock moves the account's test clock forward. Moving it to where it already is succeeds;
+// moving it back fails.
 func (l *Local) MoveClock(ctx context.Context, m ClockMove, t *idempotency.Ticket) (Clock, error) {
 	for range maxClockTries {
 		now := l.time()
@@ -69,7 +71,7 @@ func (l *Local) MoveClock(ctx context.Context, m ClockMove, t *idempotency.Ticke
 
 func (m ClockMove) target(from time.Duration, now time.Time) (time.Duration, error) {
 	const most = int64(testclock.MaxAhead / time.Second)
-	param, to := "now", m.To.Sub(now) // held to what a Duration can hold
+	param, to := "now", m.To.Sub(now) // clamped to what a Duration can hold
 	if m.To.IsZero() {
 		param = "advanceSeconds"
 		if m.Seconds < 1 || m.Seconds > most {
@@ -86,12 +88,12 @@ func (m ClockMove) target(from time.Duration, now time.Time) (time.Duration, err
 	return to, nil
 }
 
-// clockOf is the time by which the key's own times are judged.
+// clockOf returns the time by which the key's own times are judged.
 func (l *Local) clockOf(k Key, now time.Time) time.Time {
 	return now.Add(l.clocks.Ahead(k.Account, k.Mode))
 }
 
-// noClocks stands where there is no store of clocks.
+// noClocks is the store of clocks if there is none.
 type noClocks struct{}
 
 func (noClocks) TestClock(context.Context, string) (time.Duration, error) { return 0, nil }

@@ -10,14 +10,14 @@ import (
 	"github.com/paylink/paylink/internal/fault"
 )
 
-// Guessing is bounded by user: after freeGuesses failures each further try waits
-// twice as long as the one before, up to longestWait; a day without a failure, a
-// password reset or a success forgets them. A try within the wait is refused
-// unlooked at, and not counted. Tries at the same moment are bounded by the hasher.
+// Guessing is bounded per user. After freeGuesses failures each further try waits twice as long
+// as the one before, up to longestWait. A day without a failure, a password reset or a success
+// deletes the count. A try within the wait is refused unchecked, and not counted. The hasher
+// bounds concurrent tries.
 //
-// A login that nobody has is counted like one that somebody has, so that neither
-// the answer nor the time to it tells which it is; such logins share a fixed number
-// of counters, so that made-up ones do not fill the store.
+// A login that nobody has is counted like one that exists, so that neither the answer nor its
+// duration reveals which it is. Such logins share a fixed number of counters, so that invented
+// ones do not fill the store.
 const (
 	freeGuesses   = 5
 	firstWait     = time.Second
@@ -33,7 +33,7 @@ func strangerKey(login string) string {
 	return fmt.Sprintf("login:%05x", binary.BigEndian.Uint32(sum[:])&strangersMask)
 }
 
-// wait is how long after the last failure the next try is looked at.
+// wait returns how long after the last failure the next try is accepted.
 func (g Guesses) wait() time.Duration {
 	n := g.Failures - freeGuesses
 	if n < 0 {
@@ -61,7 +61,7 @@ func (l *Local) mayGuess(ctx context.Context, key string) error {
 	return f
 }
 
-// wrong counts a failure and gives the answer to it.
+// wrong counts a failure and returns the error for it.
 func (l *Local) wrong(ctx context.Context, key string, answer error) error {
 	now := l.time()
 	if err := l.access.Guess(ctx, key, now, now.Add(-guessLife)); err != nil {

@@ -29,8 +29,8 @@ const (
 	maxTouched    = 100_000
 )
 
-// errKey does not tell an unknown key from a wrong secret. What is said of an
-// expired or revoked key is said only to who has its secret.
+// errKey does not distinguish an unknown key from a wrong secret. Only a caller with the right
+// secret learns that a key is expired or revoked.
 var (
 	errKey        = fault.New(fault.KindUnauthenticated, "api_key_invalid", "There is no such API key, or the secret is wrong.")
 	errKeyExpired = fault.New(fault.KindUnauthenticated, "api_key_expired", "The API key has expired.")
@@ -40,7 +40,7 @@ var (
 // Allows reports whether the key has the scope.
 func (k Key) Allows(scope string) bool { return slices.Contains(k.Scopes, scope) }
 
-// CreateKey makes a key. The secret is in the answer and nowhere else.
+// CreateKey makes a key. Only the answer contains the secret.
 func (l *Local) CreateKey(ctx context.Context, r CreateKeyRequest, t *idempotency.Ticket) (NewKey, error) {
 	now := l.time()
 	k, err := l.newKey(r, now)
@@ -103,7 +103,7 @@ func (l *Local) newKey(r CreateKeyRequest, now time.Time) (Key, error) {
 	return k, nil
 }
 
-// Keys lists the keys of the account, revoked ones too.
+// Keys returns a page of the account's keys, including revoked ones.
 func (l *Local) Keys(ctx context.Context, account, before string, limit int) ([]Key, error) {
 	if before != "" && !id.Valid(id.Key, before) {
 		return nil, fault.Invalid("cursor", "cursor_invalid", "The cursor is not one that a list of keys gave.")
@@ -114,7 +114,7 @@ func (l *Local) Keys(ctx context.Context, account, before string, limit int) ([]
 	return l.keys.KeysByAccount(ctx, account, before, limit)
 }
 
-// GetKey reads one of the account's keys, revoked ones too.
+// GetKey returns one of the account's keys, even a revoked one.
 func (l *Local) GetKey(ctx context.Context, account, keyID string) (Key, error) {
 	return l.key(ctx, account, keyID)
 }
@@ -130,8 +130,8 @@ func (l *Local) key(ctx context.Context, account, keyID string) (Key, error) {
 	return k, err
 }
 
-// RotateKey replaces the secret, if nobody changed the key meanwhile. A second
-// rotation within the grace period ends the first secret at once.
+// RotateKey replaces the secret, if nobody changed the key meanwhile. A second rotation within
+// the grace period ends the first secret at once.
 func (l *Local) RotateKey(ctx context.Context, account, keyID string, graceSeconds int64, t *idempotency.Ticket) (NewKey, error) {
 	if graceSeconds < 0 || graceSeconds > int64(MaxGrace/time.Second) {
 		return NewKey{}, fault.Invalid("graceSeconds", "grace_invalid", "graceSeconds is 0 to %d.", int64(MaxGrace/time.Second))
@@ -163,7 +163,7 @@ func (l *Local) RotateKey(ctx context.Context, account, keyID string, graceSecon
 	return out, nil
 }
 
-// RevokeKey ends a key on every instance at once: no instance keeps keys.
+// RevokeKey ends a key on every instance at once, because no instance caches keys.
 func (l *Local) RevokeKey(ctx context.Context, account, keyID string) (Key, error) {
 	for {
 		k, err := l.key(ctx, account, keyID)
@@ -176,7 +176,7 @@ func (l *Local) RevokeKey(ctx context.Context, account, keyID string) (Key, erro
 			k.Revision++
 			return k, nil
 		}
-		// A rotation came between: the revocation must still win.
+		// A rotation was committed in between; the revocation must still win.
 		if !errors.Is(err, ErrChanged) {
 			return Key{}, err
 		}
@@ -186,7 +186,7 @@ func (l *Local) RevokeKey(ctx context.Context, account, keyID string) (Key, erro
 	}
 }
 
-// AuthenticateKey checks HTTP Basic credentials.
+// AuthenticateKey checks HTTP Basic credentials and returns their key.
 func (l *Local) AuthenticateKey(ctx context.Context, keyID, secret string) (Key, error) {
 	if !id.Valid(id.Key, keyID) || !CheckSecret(secret) {
 		return Key{}, errKey
@@ -198,8 +198,8 @@ func (l *Local) AuthenticateKey(ctx context.Context, keyID, secret string) (Key,
 	return l.admit(k, secret)
 }
 
-// AuthenticateSecret checks a Bearer secret. One that is mistyped or made up is
-// refused by its checksum, without a read.
+// AuthenticateSecret checks a Bearer secret and returns its key. The checksum refuses a
+// mistyped or invented one without a read.
 func (l *Local) AuthenticateSecret(ctx context.Context, secret string) (Key, error) {
 	if !CheckSecret(secret) {
 		return Key{}, errKey
@@ -211,7 +211,7 @@ func (l *Local) AuthenticateSecret(ctx context.Context, secret string) (Key, err
 	return l.admit(k, secret)
 }
 
-// admit compares both hashes in constant time, whichever is right.
+// admit compares both hashes in constant time, whichever matches.
 func (l *Local) admit(k Key, secret string) (Key, error) {
 	real := l.now()
 	now := l.clockOf(k, real)
@@ -233,8 +233,8 @@ func (l *Local) admit(k Key, secret string) (Key, error) {
 	return k, nil
 }
 
-// touch notes a use in memory; RunTouches writes it. A crash loses the uses of
-// the last minute, which are no more than a hint.
+// touch records a use in memory; RunTouches writes it. A crash loses the uses of the last
+// minute, which are only a hint.
 func (l *Local) touch(k Key, now time.Time) {
 	if now.Sub(k.LastUsedAt) < touchEvery {
 		return

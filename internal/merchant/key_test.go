@@ -42,7 +42,8 @@ func TestSecretChecksum(t *testing.T) {
 		}
 	}
 	// By hand, so that a scanner elsewhere can be checked against it.
-	if known := "pl_test_" + strings.Repeat("0", 43) + checksum("pl_test_"+strings.Repeat("0", 43)); known != zeroSecret || !CheckSecret(zeroSecret) {
+	if known := "pl_test_" + strings.Repeat("0", 43) + checksum("pl_test_"+strings.Repeat("0", 43)); known != zeroSecret ||
+		!CheckSecret(zeroSecret) {
 		t.Errorf("%s", known)
 	}
 }
@@ -63,7 +64,8 @@ func FuzzCheckSecret(f *testing.F) {
 
 func (b *bench) newKey(t *testing.T, account string) NewKey {
 	t.Helper()
-	k, err := b.CreateKey(t.Context(), CreateKeyRequest{Account: account, Name: "shop", Mode: Test, Scopes: []string{"payments:read", "links:write", "links:write"}}, nil)
+	k, err := b.CreateKey(t.Context(), CreateKeyRequest{Account: account, Name: "shop", Mode: Test,
+		Scopes: []string{"payments:read", "links:write", "links:write"}}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +92,8 @@ func TestKeyRules(t *testing.T) {
 		{"k", Test, Scopes, "2026-03-01T12:00:00Z", "expiresAt", "expiry_invalid"},
 		{"k", Test, Scopes, "2026-03-01T12:00:01Z", "", ""},
 	} {
-		_, err := newBench().CreateKey(t.Context(), CreateKeyRequest{Account: id.New(id.Account), Name: c.name, Mode: c.mode, Scopes: c.scopes, ExpiresAt: c.expires}, nil)
+		_, err := newBench().CreateKey(t.Context(), CreateKeyRequest{Account: id.New(id.Account), Name: c.name, Mode: c.mode,
+			Scopes: c.scopes, ExpiresAt: c.expires}, nil)
 		is(t, err, c.param, c.code)
 		if c.code == "scope_unknown" && !strings.Contains(err.Error(), `"links:admin"`) {
 			t.Errorf("does not name it: %v", err)
@@ -163,7 +166,8 @@ func TestKeyAuthentication(t *testing.T) {
 	_, err = b.RotateKey(t.Context(), account, k.Key.ID, 0, nil)
 	is(t, err, "", "api_key_revoked")
 
-	e, err := b.CreateKey(t.Context(), CreateKeyRequest{Account: account, Name: "e", Mode: Test, Scopes: Scopes, ExpiresAt: "2026-03-01T13:00:00Z"}, nil)
+	e, err := b.CreateKey(t.Context(), CreateKeyRequest{Account: account, Name: "e", Mode: Test, Scopes: Scopes,
+		ExpiresAt: "2026-03-01T13:00:00Z"}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -196,7 +200,8 @@ func TestKeysOfOthersAndRaces(t *testing.T) {
 		t.Errorf("two rotations at once: %v", err)
 	}
 	b.store.race = rotate
-	if got, err := b.RevokeKey(t.Context(), account, k.Key.ID); err != nil || got.RevokedAt.IsZero() || b.store.keys[k.Key.ID].RevokedAt.IsZero() {
+	if got, err := b.RevokeKey(t.Context(), account, k.Key.ID); err != nil || got.RevokedAt.IsZero() ||
+		b.store.keys[k.Key.ID].RevokedAt.IsZero() {
 		t.Errorf("revoked while rotated: %+v, %v", got, err)
 	}
 	second := b.newKey(t, account)
@@ -325,7 +330,8 @@ func TestMethodRules(t *testing.T) {
 		{with(func(m *MethodInput) { m.Currencies = []string{"EUR", "EUR"} }), "paymentMethods[0].currencies[1]", "currency_duplicate"},
 		{[]MethodInput{good, good}, "paymentMethods[1].issuer", "payment_method_duplicate"},
 		{make([]MethodInput, MaxMethods+1), "paymentMethods", "too_long"},
-		{with(func(m *MethodInput) { m.Credentials = map[string]string{"k": strings.Repeat("x", 4097)} }), "paymentMethods[0].credentials", "too_long"},
+		{with(func(m *MethodInput) { m.Credentials = map[string]string{"k": strings.Repeat("x", 4097)} }),
+			"paymentMethods[0].credentials", "too_long"},
 	} {
 		_, err := b.SetMethods(t.Context(), a.ID, c.in, nil)
 		is(t, err, c.param, c.code)

@@ -14,7 +14,7 @@ func newMailWorld(t *testing.T) *world {
 	return newWorld(t, func(c *merchant.Config) { c.Mails = true })
 }
 
-// mails are those to an address that wait, opened.
+// mails returns the waiting mails to an address, opened.
 func (w *world) mails(to, kind string) []mail.Message {
 	w.t.Helper()
 	due, err := w.store.DueMails(w.t.Context(), w.clock.Now(), 100)
@@ -30,7 +30,7 @@ func (w *world) mails(to, kind string) []mail.Message {
 	return out
 }
 
-// resetting runs what mails the links to reset, and gives the way to wait for one.
+// resetting runs the mailing of reset links, and returns a function that waits for mails.
 func (w *world) resetting() func(to string, n int) mail.Message {
 	ctx, stop := context.WithCancel(w.t.Context())
 	ended := make(chan error, 1)
@@ -124,7 +124,8 @@ func TestMailedInvitationProvesTheAddress(t *testing.T) {
 	if invited.URL != "" || len(sent) != 1 || sent[0].Data["inviter"] != "ada" || sent[0].Lang != "fr" {
 		t.Fatalf("%+v %+v", invited, sent)
 	}
-	up, err := w.SignUp(t.Context(), merchant.SignUpRequest{Username: "bob", Email: "bob@example.com", Password: password, Invitation: tokenOf(sent[0].Data["url"])}, nil)
+	up, err := w.SignUp(t.Context(), merchant.SignUpRequest{Username: "bob", Email: "bob@example.com", Password: password,
+		Invitation: tokenOf(sent[0].Data["url"])}, nil)
 	w.good(err)
 	if !up.User.ConfirmedAt.Equal(t0) || len(w.mails("bob@example.com", mail.Confirm)) != 0 {
 		t.Errorf("%+v", up.User)
@@ -183,7 +184,8 @@ func TestPasswordReset(t *testing.T) {
 	w.code(w.Reset(t.Context(), late, "yet another password", ""), "token_invalid")
 }
 
-// TestResetsAreBounded: who floods is told to come back, and nothing is kept.
+// TestResetsAreBounded: a flood of requests is refused with a time to retry, and nothing is
+// kept.
 func TestResetsAreBounded(t *testing.T) {
 	w := newMailWorld(t)
 	for range 1000 {

@@ -1,13 +1,12 @@
-// Package merchant is the box of those who use paylink: users and their
-// sessions, accounts with their payment methods, and the API keys of an account.
+// Package merchant keeps the users of paylink and their sessions, accounts with their payment
+// methods, and the API keys of an account.
 //
-// Passwords are kept as argon2id hashes, API secrets as SHA-256 hashes (they are
-// 256 random bits, so a fast hash is right), credentials of issuers sealed.
+// Passwords are stored as argon2id hashes, API secrets as SHA-256 hashes (they are 256 random
+// bits, so a fast hash is right), credentials of issuers sealed.
 //
-// Every write is one call of a store, atomic with the idempotency record that
-// rides in it; idempotency.ErrRaced means that another request recorded the key
-// first and that nothing was kept. A ticket's Render is given the very value
-// that the call returns.
+// Every write is one call of a store, atomic with its idempotency record. idempotency.ErrRaced
+// means that another request recorded the key first and that nothing was kept. A ticket's
+// Render gets the same value that the call returns.
 package merchant
 
 import (
@@ -43,22 +42,22 @@ const (
 	maxCredentialValueBytes = 4096
 )
 
-// Modes of a key. Test and live data never meet.
+// The modes of a key. Test and live data never meet.
 const (
 	Test = "test"
 	Live = "live"
 )
 
-// User signs in. Username and Email are in lower case and unique.
+// User is a person who signs in. Username and Email are in lower case and unique.
 type User struct {
 	ID           string
 	Account      string
 	Username     string
 	Email        string
-	Date         time.Time // as the user gave it
+	Date         time.Time // as the user entered it
 	PasswordHash string
 	CreatedAt    time.Time
-	ConfirmedAt  time.Time // the user has shown to read Email; zero: not
+	ConfirmedAt  time.Time // when the user confirmed Email; zero: not
 }
 
 // Account owns links, payments and keys.
@@ -70,16 +69,16 @@ type Account struct {
 	CreatedAt time.Time
 	// ConfirmedAt is when the first of its users confirmed an address; zero: none did.
 	ConfirmedAt time.Time
-	// TimeZone is the IANA name of the zone in which the account's days begin; "" is
-	// not chosen yet, which means UTC.
+	// TimeZone is the IANA name of the zone in which the account's days begin; "" is not chosen
+	// yet, which means UTC.
 	TimeZone string `json:",omitempty"`
-	// TestOnly says that live mode waits for a confirmed address. It is not stored:
-	// the box says it, which knows whether mail is configured.
+	// TestOnly says that live mode waits for a confirmed address. It is not stored: the service
+	// sets it, because it knows whether mail is configured.
 	TestOnly bool `json:",omitempty"`
 }
 
-// Method is one way in which the account is paid. Its id is a function of
-// account, type and issuer, so that it stays the same for ever.
+// Method is one way in which the account is paid. Its id is a function of account, type and
+// issuer, so it never changes.
 type Method struct {
 	ID                string           `json:"id"`
 	Type              string           `json:"type"`
@@ -89,7 +88,7 @@ type Method struct {
 	SealedCredentials []byte           `json:"sealedCredentials,omitempty"`
 }
 
-// Key lets a merchant's backend in.
+// Key authenticates a merchant's backend.
 type Key struct {
 	ID            string
 	Account       string
@@ -106,7 +105,7 @@ type Key struct {
 	Revision      int64 // grows by one with every UpdateKey; 1 when created
 }
 
-// Session of a signed-in user.
+// Session is a session of a signed-in user.
 type Session struct {
 	ID         string
 	User       string
@@ -114,61 +113,60 @@ type Session struct {
 	CreatedAt  time.Time
 	ExpiresAt  time.Time
 	RevokedAt  time.Time // zero: not
-	Browser    bool      // of the dashboard: it also ends by idleness
+	Browser    bool      // of the dashboard: it also ends when idle
 	Agent      string    // as the browser or program calls itself
 	Network    string    // the first bits of the address that signed in
 	LastSeenAt time.Time // to the minute
 }
 
-// UserStore keeps users and accounts, which a Change makes. What is not there is
+// UserStore keeps users and accounts, which a Change makes. What does not exist is
 // fault.NotFound. No username looks like an email: it has no @.
 type UserStore interface {
-	// UserByLogin finds by username or email, in any spelling (LoginKey). A login that
-	// was taken before LoginKey, exactly as it was stored, comes first.
+	// UserByLogin returns the user with a username or email, in any spelling (LoginKey). A
+	// login that was taken before LoginKey existed, exactly as it was stored, comes first.
 	UserByLogin(ctx context.Context, login string) (User, error)
 	UserByID(ctx context.Context, id string) (User, error)
 	GetAccount(ctx context.Context, id string) (Account, error)
-	// PutMethods replaces the methods if the account's revision still is the one
-	// given, and ErrChanged otherwise.
+	// PutMethods replaces the methods if the account's revision is still the given one, and
+	// fails with ErrChanged otherwise.
 	PutMethods(ctx context.Context, account string, revision int64, m []Method, r *idempotency.Record) error
-	// PutTimeZone sets the account's zone; with first, only where none was chosen. An
-	// account that is not there is left alone.
+	// PutTimeZone sets the account's zone; with first, only if none was chosen. It ignores an
+	// unknown account.
 	PutTimeZone(ctx context.Context, account, zone string, first bool) error
 }
 
-// KeyStore keeps API keys. What is not there is fault.NotFound.
+// KeyStore keeps API keys. What does not exist is fault.NotFound.
 type KeyStore interface {
 	CreateKey(context.Context, Key, *idempotency.Record) error
 	KeyByID(ctx context.Context, id string) (Key, error)
-	// KeyByHash finds the key whose Hash or PreviousHash this is.
+	// KeyByHash returns the key with that Hash or PreviousHash.
 	KeyByHash(ctx context.Context, hash []byte) (Key, error)
-	// KeysByAccount is newest first, those before an id ("" is the newest).
+	// KeysByAccount returns keys, newest first, those before an id ("" is the newest).
 	KeysByAccount(ctx context.Context, account, before string, limit int) ([]Key, error)
-	// UpdateKey writes all but LastUsedAt if the stored revision is
-	// Key.Revision, and counts it up; ErrChanged otherwise.
+	// UpdateKey writes all but LastUsedAt if the stored revision is Key.Revision, and
+	// increments it; otherwise it fails with ErrChanged.
 	UpdateKey(context.Context, Key, *idempotency.Record) error
-	// TouchKeys moves LastUsedAt forward, never back. Unknown ids are passed over.
+	// TouchKeys moves LastUsedAt forward, never back. It ignores unknown ids.
 	TouchKeys(context.Context, map[string]time.Time) error
 }
 
-// SessionStore keeps sessions, which a Change makes. What is not there is
-// fault.NotFound.
+// SessionStore keeps sessions, which a Change makes. What does not exist is fault.NotFound.
 type SessionStore interface {
 	SessionByID(ctx context.Context, id string) (Session, error)
 	// RevokeSession keeps the first RevokedAt.
 	RevokeSession(ctx context.Context, id string, at time.Time) error
-	// PruneSessions removes at most limit sessions that expired before, oldest
-	// first, and returns how many.
+	// PruneSessions removes at most limit sessions that expired before the time, oldest first,
+	// and returns how many.
 	PruneSessions(ctx context.Context, before time.Time, limit int) (int, error)
 }
 
-// SignUpRequest asks for a user with an account.
+// SignUpRequest is a request for a user with an account.
 type SignUpRequest struct {
 	Username, Email, Password string
 	Date                      string // RFC 3339 or YYYY-MM-DD; "" is now
 	Invitation                string // the token of one; "" is none
 	Lang                      string // of the mail that asks to confirm the address
-	TimeZone                  string // of an account of its own; "" is not chosen
+	TimeZone                  string // of a new account; "" is not chosen
 }
 
 // SignedUp is the new user and account.
@@ -177,15 +175,15 @@ type SignedUp struct {
 	Account Account
 }
 
-// SignedIn is a session's token, shown once; or, between two steps, a proof that
-// the password was right.
+// SignedIn is a session's token, shown once; or, between two steps, a proof that the password
+// was right.
 type SignedIn struct {
 	Token   string
 	Session Session
 	Proof   string
 }
 
-// CreateKeyRequest asks for an API key.
+// CreateKeyRequest is a request for an API key.
 type CreateKeyRequest struct {
 	Account   string
 	Name      string
@@ -200,7 +198,7 @@ type NewKey struct {
 	Secret string
 }
 
-// MethodInput is a payment method as the merchant wants it.
+// MethodInput is a payment method as the merchant requests it.
 type MethodInput struct {
 	Type        string
 	Issuer      string
@@ -209,11 +207,11 @@ type MethodInput struct {
 	Credentials map[string]string // nil keeps what is stored
 }
 
-// Service is the box.
+// Service keeps users, accounts and keys. Local implements it.
 type Service interface {
 	SignUp(context.Context, SignUpRequest, *idempotency.Ticket) (SignedUp, error)
 	SignIn(context.Context, SignInRequest, *idempotency.Ticket) (SignedIn, error)
-	// Authenticate checks a session's token, and reads session and user.
+	// Authenticate checks a session's token, and returns session and user.
 	Authenticate(ctx context.Context, bearer string) (Session, User, error)
 	SignOut(ctx context.Context, session string) error
 	Me(ctx context.Context, user string) (User, Account, error)
@@ -223,47 +221,47 @@ type Service interface {
 	// SetTimeZone chooses the zone in which the account's days begin. Repeating it
 	// changes nothing.
 	SetTimeZone(ctx context.Context, account, zone string) (Account, error)
-	// GuessTimeZone takes a browser's zone as the account's where none was chosen. A
-	// name that is no zone is ignored.
+	// GuessTimeZone takes a browser's zone as the account's if none was chosen. It ignores a
+	// name that is not a zone.
 	GuessTimeZone(ctx context.Context, account, zone string) error
 
 	CreateKey(context.Context, CreateKeyRequest, *idempotency.Ticket) (NewKey, error)
-	// Keys is newest first; up to MaxKeyPage+1.
+	// Keys returns keys, newest first, up to MaxKeyPage+1.
 	Keys(ctx context.Context, account, before string, limit int) ([]Key, error)
 	GetKey(ctx context.Context, account, id string) (Key, error)
-	// RotateKey gives the key a new secret; the old one works for the grace
-	// period, 0 to MaxGrace.
+	// RotateKey replaces the key's secret. The old one works for the grace period, 0 to
+	// MaxGrace.
 	RotateKey(ctx context.Context, account, id string, graceSeconds int64, t *idempotency.Ticket) (NewKey, error)
-	// RevokeKey ends a key at once. Revoking again is no error.
+	// RevokeKey ends a key at once. Revoking again succeeds.
 	RevokeKey(ctx context.Context, account, id string) (Key, error)
 	// AuthenticateKey checks id and secret (HTTP Basic), AuthenticateSecret a
 	// secret alone (Bearer).
 	AuthenticateKey(ctx context.Context, id, secret string) (Key, error)
 	AuthenticateSecret(ctx context.Context, secret string) (Key, error)
 
-	// Clock reads the account's test clock, and MoveClock moves it forward. What is
-	// kept elsewhere hears of the move afterwards.
+	// Clock returns the account's test clock, and MoveClock moves it forward. Other stores are
+	// notified of the move afterwards.
 	Clock(ctx context.Context, account string) (Clock, error)
 	MoveClock(context.Context, ClockMove, *idempotency.Ticket) (Clock, error)
 
 	Access
 }
 
-// Connector is what is known of an issuer's connector.
+// Connector describes an issuer's connector.
 type Connector struct {
 	Name         string
 	Capabilities issuer.Capabilities
 }
 
-// Config of a Local. All but Log, Clocks, SignUp and Mails must be given.
+// Config holds the dependencies of a Local. All but Log, Clocks, SignUp and Mails are required.
 type Config struct {
 	Users      UserStore
 	Keys       KeyStore
 	Sessions   SessionStore
-	Clocks     ClockStore // nil: nobody's test data lives ahead
+	Clocks     ClockStore // nil: no test data lives ahead
 	Access     AccessStore
 	SignUp     string // Open by default
-	Mails      bool   // what is written to the outbox is sent
+	Mails      bool   // mails in the outbox are sent
 	Ring       *keyring.Ring
 	Connectors []Connector
 	PublicURL  string // the issuer of session tokens
@@ -271,8 +269,8 @@ type Config struct {
 	Log        *slog.Logger
 }
 
-// Local is the Service in this process. RunTouches, RunPrune and RunResets must run
-// beside it.
+// Local implements Service in this process. RunTouches, RunPrune and RunResets must run beside
+// it.
 type Local struct {
 	users      UserStore
 	keys       KeyStore
@@ -297,7 +295,7 @@ type Local struct {
 
 var _ Service = (*Local)(nil)
 
-// New makes the service.
+// New returns a Local.
 func New(c Config) *Local {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
@@ -309,11 +307,13 @@ func New(c Config) *Local {
 		c.SignUp = Open
 	}
 	return &Local{
-		users: c.Users, keys: c.Keys, sessions: c.Sessions, clocks: c.Clocks, access: c.Access, signUp: c.SignUp, mails: c.Mails, ring: c.Ring, connectors: c.Connectors,
-		public: c.PublicURL, now: c.Now, log: c.Log, hasher: newHasher(), passkeys: relyingParty(c.PublicURL), resets: make(chan resetWish, maxResets),
+		users: c.Users, keys: c.Keys, sessions: c.Sessions, clocks: c.Clocks, access: c.Access, signUp: c.SignUp, mails: c.Mails,
+		ring: c.Ring, connectors: c.Connectors,
+		public: c.PublicURL, now: c.Now, log: c.Log, hasher: newHasher(), passkeys: relyingParty(c.PublicURL),
+		resets:  make(chan resetWish, maxResets),
 		touched: make(map[string]time.Time), seen: make(map[string]time.Time),
 	}
 }
 
-// time is now, as precise as the API tells it.
+// time returns the current time, as precise as the API shows it.
 func (l *Local) time() time.Time { return l.now().UTC().Truncate(time.Millisecond) }

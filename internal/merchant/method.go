@@ -16,8 +16,8 @@ import (
 
 const putAttempts = 3
 
-// SetMethods replaces the payment methods. Credentials that are not given again
-// stay; so the methods are read first, and written only if they are still those.
+// SetMethods replaces the payment methods. Credentials that are left out stay, so the methods
+// are read first, and written only if they have not changed.
 func (l *Local) SetMethods(ctx context.Context, account string, in []MethodInput, t *idempotency.Ticket) (Account, error) {
 	methods, err := l.methods(account, in)
 	if err != nil {
@@ -44,7 +44,7 @@ func (l *Local) SetMethods(ctx context.Context, account string, in []MethodInput
 	return Account{}, err
 }
 
-// withKept fills in the credentials that stay.
+// withKept returns the methods with the credentials that stay.
 func withKept(methods []Method, in []MethodInput, old []Method) []Method {
 	out := slices.Clone(methods)
 	for i := range out {
@@ -60,7 +60,7 @@ func withKept(methods []Method, in []MethodInput, old []Method) []Method {
 	return out
 }
 
-// methods checks the wishes against what the connectors can do.
+// methods checks the request against the connectors' capabilities.
 func (l *Local) methods(account string, in []MethodInput) ([]Method, error) {
 	if len(in) > MaxMethods {
 		return nil, fault.Invalid("paymentMethods", "too_long", "An account has at most %d payment methods.", MaxMethods)
@@ -132,7 +132,8 @@ func (l *Local) sealCredentials(at, account, method string, c map[string]string)
 	}
 	for k, v := range c {
 		if k == "" || len(k) > maxCredentialKeyBytes || len(v) > maxCredentialValueBytes {
-			return nil, fault.Invalid(at+"credentials", "too_long", "A credential has a name of 1 to %d bytes and a value of at most %d.", maxCredentialKeyBytes, maxCredentialValueBytes)
+			return nil, fault.Invalid(at+"credentials", "too_long", "A credential has a name of 1 to %d bytes and a value of at most %d.",
+				maxCredentialKeyBytes, maxCredentialValueBytes)
 		}
 	}
 	if len(c) == 0 {
@@ -149,8 +150,7 @@ func credentialContext(account, method string) []byte {
 	return []byte("credentials\x00" + account + "\x00" + method)
 }
 
-// Credentials opens the credentials of a method, for its connector alone; nil
-// when there are none.
+// Credentials opens the credentials of a method, for its connector only; nil if there are none.
 func (l *Local) Credentials(account string, m Method) (map[string]string, error) {
 	if len(m.SealedCredentials) == 0 {
 		return nil, nil

@@ -19,21 +19,22 @@ import (
 	"github.com/paylink/paylink/internal/spelling"
 )
 
-// A passkey is a discoverable credential that checks its user (a finger, a PIN): it
-// is both factors at once, so that no password and no code is asked for. No
-// attestation is asked for either: who makes the device does not matter to us.
+// A passkey is a discoverable credential that checks its user (a finger, a PIN): it is both
+// factors at once, so it needs no password and no code. It needs no attestation either: the
+// maker of the device does not matter to us.
 
 const maxAnswerBytes = 16 << 10 // of an authenticator
 
 var (
-	// ErrPasskey does not tell what is wrong with an authenticator's answer.
-	ErrPasskey error = fault.New(fault.KindUnauthenticated, "passkey_invalid", "This passkey is not known here, or its answer came too late. Try again, or sign in with the password.")
+	// ErrPasskey does not say what is wrong with an authenticator's answer.
+	ErrPasskey error = fault.New(fault.KindUnauthenticated, "passkey_invalid",
+		"This passkey is not known here, or its answer came too late. Try again, or sign in with the password.")
 
 	errNoPasskeys = fault.New(fault.KindConflict, "passkeys_unavailable", "Passkeys need a public URL with a host name.")
 )
 
-// relyingParty is what passkeys are bound to: the host of the public URL. An IP
-// address is no such host.
+// relyingParty returns what passkeys are bound to: the host of the public URL. It returns nil
+// for an IP address, which can't be one.
 func relyingParty(public string) *webauthn.WebAuthn {
 	u, err := url.Parse(public)
 	if err != nil || u.Hostname() == "" {
@@ -55,8 +56,8 @@ func relyingParty(public string) *webauthn.WebAuthn {
 	return w
 }
 
-// holder is a user as the library sees it. The handle that a device keeps is the
-// user's id, which tells nobody anything.
+// holder is a user as the library sees it. The handle that a device keeps is the user's id,
+// which reveals nothing.
 type holder struct {
 	user  User
 	creds []webauthn.Credential
@@ -132,15 +133,16 @@ func (l *Local) ceremony(kind string, options any, session *webauthn.SessionData
 	return Ceremony{Options: raw, State: state}, err
 }
 
-// AddPasskey keeps what the browser answered. Sending the same answer again is
-// refused: the challenge is spent.
+// AddPasskey stores the browser's answer. It refuses the same answer a second time, because the
+// challenge is spent.
 func (l *Local) AddPasskey(ctx context.Context, user, name, state string, answer []byte) (Passkey, error) {
 	name, err := passkeyName(name)
 	if err != nil {
 		return Passkey{}, err
 	}
 	var session webauthn.SessionData
-	if l.passkeys == nil || len(answer) > maxAnswerBytes || l.readState(registerType, state, &session) != nil || string(session.UserID) != user {
+	if l.passkeys == nil || len(answer) > maxAnswerBytes || l.readState(registerType, state, &session) != nil ||
+		string(session.UserID) != user {
 		return Passkey{}, ErrPasskey
 	}
 	parsed, err := protocol.ParseCredentialCreationResponseBytes(answer)
@@ -180,7 +182,7 @@ func (l *Local) AddPasskey(ctx context.Context, user, name, state string, answer
 	return made, nil
 }
 
-// challenge is kept when it has been answered, until it has expired anyway.
+// challenge returns the token of an answered challenge, which is kept until it would expire.
 func (l *Local) challenge(user string, session webauthn.SessionData) *Token {
 	now := l.time()
 	sum := sha256.Sum256([]byte(session.Challenge))
@@ -200,7 +202,7 @@ func passkeyName(name string) (string, error) {
 	return name, nil
 }
 
-// RenamePasskey gives a passkey another name.
+// RenamePasskey changes a passkey's name.
 func (l *Local) RenamePasskey(ctx context.Context, user, passkey, name string) error {
 	name, err := passkeyName(name)
 	if err != nil {
@@ -241,8 +243,8 @@ func (l *Local) BeginPasskeySignIn(context.Context) (Ceremony, error) {
 	return l.ceremony(passkeyType, options.Response, session)
 }
 
-// SignInPasskey opens a session for the user whose passkey answered. A counter that
-// went back means that the passkey was copied, and is refused.
+// SignInPasskey opens a session for the user whose passkey answered. A counter that went back
+// means that the passkey was copied, and is refused.
 func (l *Local) SignInPasskey(ctx context.Context, state string, answer []byte, client Client) (SignedIn, error) {
 	var session webauthn.SessionData
 	if l.passkeys == nil || len(answer) > maxAnswerBytes || l.readState(passkeyType, state, &session) != nil {
@@ -261,10 +263,11 @@ func (l *Local) SignInPasskey(ctx context.Context, state string, answer []byte, 
 	return SignedIn{}, err
 }
 
-func (l *Local) signInPasskey(ctx context.Context, session webauthn.SessionData, parsed *protocol.ParsedCredentialAssertionData, client Client) (SignedIn, error) {
+func (l *Local) signInPasskey(ctx context.Context, session webauthn.SessionData, parsed *protocol.ParsedCredentialAssertionData,
+	client Client) (SignedIn, error) {
 	var user User
 	var guard Guard
-	var failed error // of the store, which is no wrong answer
+	var failed error // of the store, which is not a wrong answer
 	_, credential, err := l.passkeys.ValidatePasskeyLogin(func(_, handle []byte) (webauthn.User, error) {
 		var err error
 		if user, err = l.users.UserByID(ctx, string(handle)); err == nil {

@@ -12,14 +12,14 @@ import (
 	"github.com/paylink/paylink/internal/spelling"
 )
 
-// The parameters are OWASP's first choice for argon2id (19 MiB, two passes, one
-// lane) rather than RFC 9106's 64 MiB: with hashesPerCore at once, memory stays
-// below 40 MiB a core under a flood of sign-ins, at the same cost to a guesser
-// within a factor that one more character of the password outweighs.
+// The parameters are OWASP's first choice for argon2id (19 MiB, two passes, one lane) rather
+// than RFC 9106's 64 MiB. With hashesPerCore at once, memory stays below 40 MiB a core under a
+// flood of sign-ins. The cost to a guesser is lower by a factor that one more character of the
+// password outweighs.
 var argon = argon2id.Params{Memory: 19 * 1024, Iterations: 2, Parallelism: 1, SaltLength: 16, KeyLength: 32}
 
-// decoyHash has our parameters and no password: what a sign-in with an unknown
-// login is compared with, so that it takes as long as one with a known login.
+// decoyHash has our parameters and no password. A sign-in with an unknown login is compared
+// with it, so that it takes as long as one with a known login.
 var decoyHash = "$argon2id$v=19$m=19456,t=2,p=1$" + strings.Repeat("A", 22) + "$" + strings.Repeat("A", 43)
 
 const (
@@ -27,7 +27,7 @@ const (
 	hashWait      = 2 * time.Second
 )
 
-// hasher bounds how many hashes are computed at once, and how long one waits.
+// hasher bounds how many hashes are computed at once, and how long a caller waits.
 type hasher struct{ slots chan struct{} }
 
 func newHasher() *hasher {
@@ -54,7 +54,7 @@ func (h *hasher) enter(ctx context.Context) error {
 
 func (h *hasher) leave() { <-h.slots }
 
-// hash is of the password in the one spelling that RFC 8265 gives it.
+// hash returns the hash of the password in the spelling of RFC 8265.
 func (h *hasher) hash(ctx context.Context, password string) (string, error) {
 	if err := h.enter(ctx); err != nil {
 		return "", err
@@ -63,9 +63,9 @@ func (h *hasher) hash(ctx context.Context, password string) (string, error) {
 	return argon2id.CreateHash(spelling.Password(password), &argon)
 }
 
-// matches compares in the same spelling. A hash that was made before is of what was
-// typed then, so that is compared too, where it differs: always both, so that the time
-// depends on what is typed alone. old reports that only the old hash matches.
+// matches compares in the same spelling. An older hash was made of the password as it was
+// typed, so that is compared too if it differs: always both, so that the time depends only on
+// what is typed. old reports that only the old hash matches.
 func (h *hasher) matches(ctx context.Context, password, hash string) (match, old bool, err error) {
 	if err := h.enter(ctx); err != nil {
 		return false, false, err

@@ -5,17 +5,17 @@ import (
 	"time"
 )
 
-// How long a session is kept after it has expired, and how it is removed. Its
-// token is refused from the expiry on, whether the session is still there or not.
+// How long a session is kept after it has expired, and how it is removed. Its token is refused
+// from the expiry on, whether or not the session still exists.
 const (
 	ExpiredSessionLife = 7 * 24 * time.Hour
 	pruneEvery         = time.Hour
 	pruneBatch         = 500 // sessions in one commit
 )
 
-// RunPrune removes sessions that expired long ago once an hour, until ctx ends
-// (nil). Each batch is a commit of its own: a crash between two loses nothing. A
-// store that fails is tried again in the next round.
+// RunPrune removes sessions that expired long ago, once an hour, until ctx ends (nil). Each
+// batch is a commit of its own, so a crash between two loses nothing. After a store's failure
+// the next round tries again.
 func (l *Local) RunPrune(ctx context.Context) error {
 	tick := time.NewTicker(pruneEvery)
 	defer tick.Stop()
@@ -31,8 +31,8 @@ func (l *Local) RunPrune(ctx context.Context) error {
 	}
 }
 
-// Prune removes every session that expired more than ExpiredSessionLife ago, with
-// tokens of that age and forgotten guesses, and returns how many sessions there were.
+// Prune removes every session that expired more than ExpiredSessionLife ago, with tokens of
+// that age and old guesses, and returns the number of sessions.
 func (l *Local) Prune(ctx context.Context) (int, error) {
 	now := l.now()
 	total, err := pruned(ctx, l.sessions.PruneSessions, now.Add(-ExpiredSessionLife))

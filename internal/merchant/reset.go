@@ -10,14 +10,14 @@ import (
 )
 
 const (
-	maxResets  = 1000 // wishes that wait in this process
+	maxResets  = 1000 // requests that wait in this process
 	resetBound = 10 * time.Second
 )
 
-// resetWish is somebody's wish for a new password.
+// resetWish is a request for a new password.
 type resetWish struct{ email, lang string }
 
-// ChangePassword sets a new one and ends all sessions but keep.
+// ChangePassword sets a new password and ends all sessions but keep.
 func (l *Local) ChangePassword(ctx context.Context, user, keep, current, next, lang string) error {
 	if err := newPassword(next); err != nil {
 		return err
@@ -34,7 +34,7 @@ func (l *Local) ChangePassword(ctx context.Context, user, keep, current, next, l
 	return l.access.Apply(ctx, c)
 }
 
-// newPassword checks one that is set in place of another.
+// newPassword checks a password that replaces another.
 func newPassword(next string) error {
 	if err := checkPassword(next); err != nil {
 		f := *fault.From(err)
@@ -44,8 +44,8 @@ func newPassword(next string) error {
 	return nil
 }
 
-// setPassword is the commit of a new password: other links that would set one are
-// void, guesses are forgotten, and the user is told.
+// setPassword returns the commit of a new password: other links that would set one are void,
+// guesses are deleted, and the user is notified.
 func (l *Local) setPassword(ctx context.Context, u User, next, lang string) (Change, error) {
 	hash, err := l.hasher.hash(ctx, next)
 	if err != nil {
@@ -54,14 +54,15 @@ func (l *Local) setPassword(ctx context.Context, u User, next, lang string) (Cha
 	now := l.time()
 	c := Change{At: now, Password: hash, PasswordUser: u.ID, Revoke: u.ID, Void: KindReset, VoidUser: u.ID, Forget: guessKey(u)}
 	if l.mails {
-		err = l.post(&c, mailTo{kind: mail.PasswordChanged, about: u.ID, email: u.Email, account: u.Account, lang: lang, data: map[string]string{"at": now.Format(time.RFC3339)}})
+		err = l.post(&c, mailTo{kind: mail.PasswordChanged, about: u.ID, email: u.Email, account: u.Account, lang: lang,
+			data: map[string]string{"at": now.Format(time.RFC3339)}})
 	}
 	return c, err
 }
 
-// RequestReset notes the wish and answers; RunResets does the rest. So nothing about
-// the answer depends on whether anyone has the address. A crash loses what waits:
-// the user asks again.
+// RequestReset records the request and returns; RunResets does the rest. So nothing about the
+// answer depends on whether the address has a user. A crash loses what waits, and the user asks
+// again.
 func (l *Local) RequestReset(_ context.Context, email, lang string) error {
 	if !l.mails {
 		return mail.Unavailable()
@@ -78,7 +79,7 @@ func (l *Local) RequestReset(_ context.Context, email, lang string) error {
 	}
 }
 
-// RunResets mails the links that were asked for, until ctx ends (nil).
+// RunResets mails the requested links, until ctx ends (nil).
 func (l *Local) RunResets(ctx context.Context) error {
 	for {
 		select {
@@ -108,14 +109,15 @@ func (l *Local) mailReset(ctx context.Context, w resetWish) error {
 	t.User, t.Account, t.Email, t.Mailed = u.ID, u.Account, u.Email, true
 	c := Change{At: now, Tokens: []Token{t}, Void: KindReset, VoidUser: u.ID}
 	if err := l.post(&c, mailTo{kind: mail.Reset, about: u.ID, email: u.Email, account: u.Account, lang: w.lang, ends: t.ExpiresAt,
-		data: map[string]string{"url": l.public + "/dashboard/reset?token=" + secret, "minutes": strconv.Itoa(int(ResetLife / time.Minute))}}); err != nil {
+		data: map[string]string{"url": l.public + "/dashboard/reset?token=" + secret,
+			"minutes": strconv.Itoa(int(ResetLife / time.Minute))}}); err != nil {
 		return err
 	}
 	return l.access.Apply(ctx, c)
 }
 
-// Reset sets a new password by the token of such a link, and ends all sessions. The
-// link shows that its user reads the address. Codes and passkeys stay as they are.
+// Reset sets a new password with the token of such a link, and ends all sessions. The link
+// proves that its user reads the address. Codes and passkeys stay as they are.
 func (l *Local) Reset(ctx context.Context, token, next, lang string) error {
 	if err := newPassword(next); err != nil {
 		return err

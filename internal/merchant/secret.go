@@ -10,13 +10,12 @@ import (
 
 // The secret of an API key is
 //
-//	pl_test_ or pl_live_   what it is for
+//	pl_test_ or pl_live_   the mode
 //	43 characters          256 random bits as a number in base 62, big end first
 //	6 characters           CRC-32 (IEEE) of all before it, in base 62, big end first
 //
-// with the digits 0-9, A-Z, a-z, padded with 0. The checksum lets a secret
-// scanner tell a leaked secret from a lookalike without asking anyone; it is no
-// protection.
+// with the digits 0-9, A-Z, a-z, padded with 0. The checksum lets a secret scanner distinguish
+// a leaked secret from a lookalike offline; it is no protection.
 const (
 	secretTest        = "pl_test_"
 	secretLive        = "pl_live_"
@@ -27,7 +26,7 @@ const (
 	base62            = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 )
 
-// newSecret makes a secret for a mode.
+// newSecret returns a secret for a mode.
 func newSecret(mode string) string {
 	var b [32]byte
 	_, _ = rand.Read(b[:]) // never fails; the runtime ends the process instead
@@ -49,8 +48,8 @@ func inBase62(n *big.Int, chars int) string {
 	return string(out)
 }
 
-// CheckSecret reports whether s has the form of one of our secrets, with its
-// checksum. It asks nobody; a good one may be of no key.
+// CheckSecret reports whether s has the form of one of our secrets, with its checksum. It reads
+// nothing; a secret that passes may belong to no key.
 func CheckSecret(s string) bool {
 	if len(s) != secretChars || (!strings.HasPrefix(s, secretTest) && !strings.HasPrefix(s, secretLive)) {
 		return false

@@ -9,12 +9,12 @@ import (
 	"github.com/paylink/paylink/internal/id"
 )
 
-// maxSeen bounds the sessions whose last use waits to be written.
+// maxSeen bounds the sessions whose last use is not written yet.
 const maxSeen = 100_000
 
-// over reports whether the session has ended: signed out, expired, or, in a
-// browser, unused for too long. What other instances saw in the last minute is not
-// known here, so that a session may end up to a minute early on one of them.
+// over reports whether the session has ended: signed out, expired, or, in a browser, unused for
+// too long. It does not know what other instances saw in the last minute, so a session may end
+// up to a minute early on one of them.
 func (l *Local) over(s Session) bool {
 	now := l.now()
 	if !s.RevokedAt.IsZero() || !now.Before(s.ExpiresAt) {
@@ -32,8 +32,8 @@ func (l *Local) lastSeen(s Session) time.Time {
 	return s.LastSeenAt
 }
 
-// saw notes a use in memory; RunTouches writes it. A crash loses the uses of the
-// last minute: a session that lay idle for 59 minutes before may be over then.
+// saw records a use in memory; RunTouches writes it. A crash loses the uses of the last minute,
+// so a session that was idle for 59 minutes before may be over then.
 func (l *Local) saw(s Session) {
 	now := l.time()
 	if now.Sub(s.LastSeenAt) < touchEvery {
@@ -68,7 +68,7 @@ func (l *Local) SignOut(ctx context.Context, session string) error {
 	return l.sessions.RevokeSession(ctx, session, l.time())
 }
 
-// Sessions of the user that are not over.
+// Sessions returns the user's active sessions.
 func (l *Local) Sessions(ctx context.Context, user string) ([]Session, error) {
 	list, err := l.access.SessionsByUser(ctx, user, l.now(), maxListed)
 	if err != nil {

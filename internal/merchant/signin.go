@@ -17,23 +17,23 @@ import (
 
 // Faults of signing in that callers may compare with.
 var (
-	// ErrOTPRequired says that the password was right and a code is missing.
-	ErrOTPRequired error = fault.New(fault.KindUnauthenticated, "otp_required", "This user signs in with a code of an authenticator, too: send it as otp.")
-	// ErrOTP does not tell a wrong code from one that was used.
+	// ErrOTPRequired means that the password was right and a code is missing.
+	ErrOTPRequired error = fault.New(fault.KindUnauthenticated, "otp_required",
+		"This user signs in with a code of an authenticator, too: send it as otp.")
+	// ErrOTP does not distinguish a wrong code from one that was used.
 	ErrOTP error = fault.New(fault.KindUnauthenticated, "otp_invalid", "The code is wrong, or was used already.")
-	// ErrProof says that the second step came too late, or to another password.
+	// ErrProof means that the second step came too late, or after a change of the password.
 	ErrProof error = fault.New(fault.KindUnauthenticated, "sign_in_expired", "The sign-in took too long. Start again.")
 )
 
-// guardTries bounds how often a change of a guard is made again on what another
-// request made of it meanwhile.
+// guardTries bounds how often a change of a guard is repeated after a concurrent change.
 const guardTries = 5
 
-// maxLoginBytes bounds a login as it is typed; in its one spelling it is shorter.
+// maxLoginBytes bounds a login as it is typed; its normal form is shorter.
 const maxLoginBytes = 4 * MaxEmailBytes
 
-// SignIn opens a session. An unknown login and a wrong password have one answer
-// and take one time.
+// SignIn opens a session. An unknown login and a wrong password get the same answer after the
+// same time.
 func (l *Local) SignIn(ctx context.Context, r SignInRequest, t *idempotency.Ticket) (SignedIn, error) {
 	u, err := l.firstFactor(ctx, r)
 	if err != nil {
@@ -62,7 +62,7 @@ func (l *Local) SignIn(ctx context.Context, r SignInRequest, t *idempotency.Tick
 	return SignedIn{}, err
 }
 
-// firstFactor is the user whose password was given, or proved a moment ago.
+// firstFactor returns the user whose password was given, or was proved a moment ago.
 func (l *Local) firstFactor(ctx context.Context, r SignInRequest) (User, error) {
 	if r.Proof != "" {
 		return l.proved(ctx, r.Proof)
@@ -99,8 +99,8 @@ func (l *Local) firstFactor(ctx context.Context, r SignInRequest) (User, error) 
 	return u, nil
 }
 
-// rehash replaces a hash of a password as it was typed by one of its one spelling, unless
-// the password was changed meanwhile. If it fails, the old hash stays and the user still
+// rehash replaces an old hash, of the password as it was typed, by one of its normal form,
+// unless the password was changed meanwhile. If it fails, the old hash stays and the user still
 // signs in; the next sign-in tries again.
 func (l *Local) rehash(ctx context.Context, u *User, password string) {
 	hash, err := l.hasher.hash(ctx, password)
@@ -137,13 +137,13 @@ func (l *Local) again(ctx context.Context, user, password string) (User, error) 
 	return u, nil
 }
 
-// proof says that a user's password was right a moment ago.
+// proof states that a user's password was right a moment ago.
 type proof struct {
 	User     string
-	Password []byte // SHA-256 of the hash that it was compared with
+	Password []byte // SHA-256 of the hash that it matched
 }
 
-// between the two steps of a sign-in.
+// between returns the proof between the two steps of a sign-in.
 func (l *Local) between(u User, r SignInRequest) (SignedIn, error) {
 	if !r.TwoSteps {
 		return SignedIn{}, ErrOTPRequired
@@ -168,7 +168,7 @@ func (l *Local) proved(ctx context.Context, statement string) (User, error) {
 	return u, l.mayGuess(ctx, guessKey(u))
 }
 
-// openSession commits a session with what was used up to open it.
+// openSession commits a session together with the rest of c.
 func (l *Local) openSession(ctx context.Context, u User, client Client, c Change, t *idempotency.Ticket) (SignedIn, error) {
 	now := l.time()
 	life := SessionLife
@@ -192,8 +192,8 @@ func (l *Local) openSession(ctx context.Context, u User, client Client, c Change
 	return out, nil
 }
 
-// amend changes the user's guard, and what else belongs to the commit. It is made
-// again on what another request made of the guard meanwhile.
+// amend changes the user's guard, and what else belongs to the commit. It repeats the change if
+// another request changed the guard meanwhile.
 func (l *Local) amend(ctx context.Context, user string, change func(*Guard) (Change, error)) error {
 	var err error
 	for range guardTries {
@@ -213,7 +213,7 @@ func (l *Local) amend(ctx context.Context, user string, change func(*Guard) (Cha
 	return err
 }
 
-// printable is at most n bytes of text that can be shown in one line.
+// printable returns at most n bytes of text that can be shown in one line.
 func printable(s string, n int) string {
 	s = strings.Map(func(c rune) rune {
 		if unprintable(c) {
@@ -227,13 +227,13 @@ func printable(s string, n int) string {
 	return s
 }
 
-// How much of an address is kept: enough to recognise a place, not a household.
+// How much of an address is kept: enough to recognize a place, not a household.
 const (
 	networkBits4 = 24
 	networkBits6 = 48
 )
 
-// network is the first bits of an address; "" for what is none.
+// network returns the network of an address; "" for an invalid one.
 func network(address string) string {
 	a, err := netip.ParseAddr(address)
 	if err != nil {
@@ -251,8 +251,8 @@ func network(address string) string {
 	return p.String()
 }
 
-// state is a statement of ours to ourselves, carried by a browser: signed, of one
-// type, for a short time.
+// state returns a signed statement to ourselves that a browser carries: of one type, for a
+// short time.
 func (l *Local) state(kind string, v any, life time.Duration) (string, error) {
 	data, err := json.Marshal(v)
 	if err != nil {

@@ -16,15 +16,14 @@ var (
 	errByInvitation = fault.New(fault.KindForbidden, "signup_by_invitation", "Signing up here needs an invitation.")
 )
 
-// Policy is what a page must know before anyone has signed in.
+// Policy returns what a page must know before anyone has signed in.
 func (l *Local) Policy(context.Context) (Policy, error) {
 	return Policy{SignUp: l.signUp, Mail: l.mails, Passkeys: l.passkeys != nil}, nil
 }
 
-// SignUp makes a user. With an invitation into an account the user joins it, with
-// all that its users may do; otherwise it gets an account of its own, which takes
-// payments from the simulator in test mode. An invitation that was mailed proves
-// the address.
+// SignUp makes a user. With an invitation into an account the user joins it, with all rights of
+// its users; otherwise the user gets a new account, which takes payments from the simulator in
+// test mode. An invitation that was mailed proves the address.
 func (l *Local) SignUp(ctx context.Context, r SignUpRequest, t *idempotency.Ticket) (SignedUp, error) {
 	now := l.time()
 	invitation, err := l.admitUser(ctx, r.Invitation, now)
@@ -41,7 +40,7 @@ func (l *Local) SignUp(ctx context.Context, r SignUpRequest, t *idempotency.Tick
 	if invitation != nil && LoginKey(invitation.Email) != LoginKey(u.Email) {
 		return SignedUp{}, fault.Invalid("email", "invitation_address", "The invitation is for another address.")
 	}
-	// Hashed before the store is asked, so that a taken name takes as long.
+	// This hashes before the store is asked, so that a taken name takes as long.
 	if u.PasswordHash, err = l.hasher.hash(ctx, r.Password); err != nil {
 		return SignedUp{}, err
 	}
@@ -49,7 +48,8 @@ func (l *Local) SignUp(ctx context.Context, r SignUpRequest, t *idempotency.Tick
 	if invitation != nil && invitation.Mailed {
 		u.ConfirmedAt = now
 	}
-	a := Account{ID: u.Account, Name: u.Username, Methods: l.defaults(u.Account), Revision: 1, CreatedAt: now, ConfirmedAt: u.ConfirmedAt, TimeZone: r.TimeZone}
+	a := Account{ID: u.Account, Name: u.Username, Methods: l.defaults(u.Account), Revision: 1, CreatedAt: now,
+		ConfirmedAt: u.ConfirmedAt, TimeZone: r.TimeZone}
 	if invitation != nil && invitation.Account != "" {
 		if a, err = l.users.GetAccount(ctx, invitation.Account); err != nil {
 			return SignedUp{}, err
@@ -75,7 +75,7 @@ func (l *Local) SignUp(ctx context.Context, r SignUpRequest, t *idempotency.Tick
 	return out, nil
 }
 
-// admitUser holds a sign-up to the way that is configured.
+// admitUser checks a sign-up against the configured way of signing up.
 func (l *Local) admitUser(ctx context.Context, secret string, now time.Time) (*Token, error) {
 	switch {
 	case l.signUp == Closed:
@@ -92,7 +92,7 @@ func (l *Local) admitUser(ctx context.Context, secret string, now time.Time) (*T
 	return &t, nil
 }
 
-// usableToken reads a token that can still be spent; ErrToken otherwise.
+// usableToken returns a token that can still be spent, or ErrToken.
 func (l *Local) usableToken(ctx context.Context, kind, secret string, now time.Time) (Token, error) {
 	if secret == "" || len(secret) > maxTokenChars {
 		return Token{}, ErrToken
@@ -104,8 +104,8 @@ func (l *Local) usableToken(ctx context.Context, kind, secret string, now time.T
 	return t, unknown(err, ErrToken)
 }
 
-// Invite lets an address into the user's account: who signs up with the invitation
-// joins it. Whoever has an account already cannot join another.
+// Invite invites an address into the user's account: the person who signs up with the
+// invitation joins it. An existing user cannot join another account.
 func (l *Local) Invite(ctx context.Context, r InviteRequest) (Invitation, error) {
 	email, err := checkEmail(r.Email)
 	if err != nil {
@@ -121,8 +121,9 @@ func (l *Local) Invite(ctx context.Context, r InviteRequest) (Invitation, error)
 	if account.ID != r.Account {
 		return Invitation{}, fault.NotFound("account")
 	}
-	if account.TestOnly { // nobody proved anything: we write to no stranger
-		return Invitation{}, fault.New(fault.KindForbidden, "email_unconfirmed", "Confirm your email address before you invite others: open the link that we mailed, or ask for it again in the dashboard.")
+	if account.TestOnly { // nobody has confirmed an address, so we mail no stranger
+		return Invitation{}, fault.New(fault.KindForbidden, "email_unconfirmed",
+			"Confirm your email address before you invite others: open the link that we mailed, or ask for it again in the dashboard.")
 	}
 	now := l.time()
 	open, err := l.access.Invitations(ctx, r.Account, now, MaxInvitations)
@@ -130,13 +131,14 @@ func (l *Local) Invite(ctx context.Context, r InviteRequest) (Invitation, error)
 		return Invitation{}, err
 	}
 	if len(open) >= MaxInvitations {
-		return Invitation{}, fault.New(fault.KindConflict, "invitation_limit", "An account has at most %d open invitations. Withdraw one first.", MaxInvitations)
+		return Invitation{}, fault.New(fault.KindConflict, "invitation_limit",
+			"An account has at most %d open invitations. Withdraw one first.", MaxInvitations)
 	}
 	return l.invite(ctx, Token{User: u.ID, Account: r.Account, Email: email}, account.Name, r.Lang, now)
 }
 
-// InviteMerchant invites an address to sign up with an account of its own: what an
-// operator does, whatever the way of signing up is.
+// InviteMerchant invites an address to sign up with a new account. Operators use it, whatever
+// the way of signing up is.
 func (l *Local) InviteMerchant(ctx context.Context, email, lang string) (Invitation, error) {
 	email, err := checkEmail(email)
 	if err != nil {
@@ -158,7 +160,8 @@ func (l *Local) invite(ctx context.Context, of Token, payee, lang string, now ti
 	out := showInvitation(t, payee)
 	at := l.public + "/dashboard/sign-up?invitation=" + secret
 	if l.mails {
-		if err := l.post(&c, mailTo{kind: mail.Invite, about: t.ID, email: t.Email, account: t.Account, lang: lang, withdraw: t.ID, ends: t.ExpiresAt,
+		if err := l.post(&c, mailTo{kind: mail.Invite, about: t.ID, email: t.Email, account: t.Account, lang: lang, withdraw: t.ID,
+			ends: t.ExpiresAt,
 			data: map[string]string{"url": at, "inviter": payee}}); err != nil {
 			return Invitation{}, err
 		}
@@ -172,7 +175,7 @@ func showInvitation(t Token, payee string) Invitation {
 	return Invitation{ID: t.ID, Email: t.Email, Account: t.Account, Payee: payee, CreatedAt: t.CreatedAt, ExpiresAt: t.ExpiresAt}
 }
 
-// Invitations of the account that can be used.
+// Invitations returns the account's usable invitations.
 func (l *Local) Invitations(ctx context.Context, account string) ([]Invitation, error) {
 	list, err := l.access.Invitations(ctx, account, l.time(), MaxInvitations)
 	if err != nil {
@@ -185,7 +188,7 @@ func (l *Local) Invitations(ctx context.Context, account string) ([]Invitation, 
 	return out, nil
 }
 
-// WithdrawInvitation uses up one of the account's.
+// WithdrawInvitation uses up an invitation of the account.
 func (l *Local) WithdrawInvitation(ctx context.Context, account, invitation string) error {
 	if !id.Valid(id.Invite, invitation) {
 		return fault.NotFound("invitation")
@@ -193,7 +196,7 @@ func (l *Local) WithdrawInvitation(ctx context.Context, account, invitation stri
 	return l.access.WithdrawInvitation(ctx, account, invitation, l.time()) // its mail too, if it waits
 }
 
-// Invitation reads one by its token.
+// Invitation returns an invitation by its token.
 func (l *Local) Invitation(ctx context.Context, token string) (Invitation, error) {
 	t, err := l.usableToken(ctx, KindInvite, token, l.time())
 	if err != nil {
@@ -210,12 +213,12 @@ func (l *Local) Invitation(ctx context.Context, token string) (Invitation, error
 	return showInvitation(t, payee), nil
 }
 
-// Users of an account.
+// Users returns the users of an account.
 func (l *Local) Users(ctx context.Context, account string) ([]User, error) {
 	return l.access.UsersByAccount(ctx, account, maxListed)
 }
 
-// resendAfter bounds the mails of one kind that one user is sent.
+// resendAfter is the least time between two mails of one kind to one user.
 const resendAfter = time.Minute
 
 // askToConfirm adds the token and the mail that ask a new user to confirm the address.
@@ -263,11 +266,11 @@ func (l *Local) sentLately(ctx context.Context, kind, user string, now time.Time
 	return now.Sub(t.CreatedAt) < resendAfter, err
 }
 
-// ErrUnconfirmed is the answer to live mode before an address is confirmed.
+// ErrUnconfirmed is the error of live mode before an address is confirmed.
 var ErrUnconfirmed error = &fault.Error{Kind: fault.KindForbidden, Code: "email_unconfirmed", Param: "mode",
 	Detail: "Live mode needs a confirmed email address. Open the link that we mailed, or ask for it again in the dashboard."}
 
-// mayGoLive holds live mode to a confirmed address.
+// mayGoLive returns ErrUnconfirmed in live mode until an address is confirmed.
 func (l *Local) mayGoLive(ctx context.Context, account, mode string) error {
 	if mode != Live || !l.mails {
 		return nil
@@ -279,7 +282,7 @@ func (l *Local) mayGoLive(ctx context.Context, account, mode string) error {
 	return err
 }
 
-// Confirm marks the address as read by its user.
+// Confirm marks the address as confirmed by its user.
 func (l *Local) Confirm(ctx context.Context, token string) error {
 	now := l.time()
 	t, err := l.usableToken(ctx, KindConfirm, token, now)
@@ -289,17 +292,18 @@ func (l *Local) Confirm(ctx context.Context, token string) error {
 	return l.access.Apply(ctx, Change{At: now, Spend: &t, Confirmed: t.User, ConfirmedEmail: t.Email, Void: KindConfirm, VoidUser: t.User})
 }
 
-// mailTo is a mail that rides in a commit.
+// mailTo is a mail that is part of a commit.
 type mailTo struct {
 	kind, about, email, account, lang, withdraw string
 	ends                                        time.Time // of no use from then on
 	data                                        map[string]string
 }
 
-// post seals a mail into the commit. Its id follows from what it is about and when,
-// so that it is written once.
+// post seals a mail into the commit. Its id derives from its subject and time, so it is written
+// once.
 func (l *Local) post(c *Change, m mailTo) error {
-	out, err := mail.Message{ID: mail.NewID(m.about, m.kind, c.At.Format(time.RFC3339Nano)), Account: m.account, To: m.email, Kind: m.kind, Lang: m.lang,
+	out, err := mail.Message{ID: mail.NewID(m.about, m.kind, c.At.Format(time.RFC3339Nano)), Account: m.account, To: m.email,
+		Kind: m.kind, Lang: m.lang,
 		Data: m.data, EndsAt: m.ends, Withdraw: m.withdraw, CreatedAt: c.At}.Seal(l.ring)
 	c.Mails = append(c.Mails, out)
 	return err

@@ -16,7 +16,7 @@ import (
 	"github.com/paylink/paylink/internal/money"
 )
 
-// shelf is the stores in memory.
+// shelf holds the stores in memory.
 type shelf struct {
 	AccessStore
 	mu       sync.Mutex
@@ -42,7 +42,8 @@ func (s *shelf) record(r *idempotency.Record) error {
 	return nil
 }
 
-// Apply makes users and sessions and changes passwords; what else lets people in is tested on a real store.
+// Apply makes users and sessions and changes passwords; the rest of a Change is tested on a
+// real store.
 func (s *shelf) Apply(_ context.Context, c Change) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -259,12 +260,15 @@ type bench struct {
 const publicURL = "https://pay.example"
 
 func newBench(connectors ...Connector) *bench {
-	s := &shelf{users: map[string]User{}, accounts: map[string]Account{}, keys: map[string]Key{}, sessions: map[string]Session{}, records: map[string]idempotency.Record{}}
+	s := &shelf{users: map[string]User{}, accounts: map[string]Account{}, keys: map[string]Key{}, sessions: map[string]Session{},
+		records: map[string]idempotency.Record{}}
 	if connectors == nil {
-		connectors = []Connector{{"simulator", issuer.Capabilities{Types: []string{"card"}, Currencies: []money.Currency{"EUR", "USD", "JPY"}, Test: true}}}
+		connectors = []Connector{{"simulator", issuer.Capabilities{Types: []string{"card"},
+			Currencies: []money.Currency{"EUR", "USD", "JPY"}, Test: true}}}
 	}
 	b := &bench{store: s, ring: keyring.NewMemory(t0), now: t0}
-	b.Local = New(Config{Users: s, Keys: s, Sessions: s, Access: s, Ring: b.ring, Connectors: connectors, PublicURL: publicURL, Now: func() time.Time { return b.now }})
+	b.Local = New(Config{Users: s, Keys: s, Sessions: s, Access: s, Ring: b.ring, Connectors: connectors, PublicURL: publicURL,
+		Now: func() time.Time { return b.now }})
 	return b
 }
 

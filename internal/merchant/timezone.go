@@ -8,7 +8,7 @@ import (
 	"github.com/paylink/paylink/internal/fault"
 )
 
-// Zone is the time zone in which the account's days begin: the one chosen, or UTC.
+// Zone returns the time zone in which the account's days begin: the chosen one, or UTC.
 func (a Account) Zone() *time.Location {
 	zone, err := calendar.Zone("timeZone", a.TimeZone)
 	if err != nil { // a name that this release's zones lack

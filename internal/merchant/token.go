@@ -9,15 +9,16 @@ import (
 	"github.com/paylink/paylink/internal/fault"
 )
 
-// ErrToken does not tell an unknown token from a used or an expired one.
-var ErrToken error = fault.New(fault.KindInvalid, "token_invalid", "This link is unknown, was used already, or has expired. Ask for a new one.")
+// ErrToken does not distinguish an unknown token from a used or expired one.
+var ErrToken error = fault.New(fault.KindInvalid, "token_invalid",
+	"This link is unknown, was used already, or has expired. Ask for a new one.")
 
 const (
 	tokenBytes    = 32
 	maxTokenChars = 64
 )
 
-// newToken makes a secret of 256 random bits and what is kept of it.
+// newToken returns a secret of 256 random bits and the token that is stored.
 func newToken(kind string, now time.Time, life time.Duration) (secret string, t Token) {
 	var b [tokenBytes]byte
 	_, _ = rand.Read(b[:]) // never fails; the runtime ends the process instead

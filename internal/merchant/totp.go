@@ -20,9 +20,9 @@ import (
 	"github.com/paylink/paylink/internal/keyring"
 )
 
-// A code is of RFC 6238 with the parameters that every authenticator knows. One
-// step before and after the present one is taken, for clocks that differ; a step
-// whose code was used, and those before it, never again.
+// Codes follow RFC 6238 with the parameters that every authenticator knows. One step before and
+// after the current one is accepted, for clocks that differ; a step whose code was used, and
+// those before it, never again.
 const (
 	totpSeconds     = 30
 	totpSkew        = 1 // steps
@@ -44,7 +44,7 @@ var (
 
 func totpContext(user string) []byte { return []byte("totp\x00" + user) }
 
-// Security is what the user has turned on.
+// Security returns what the user has turned on.
 func (l *Local) Security(ctx context.Context, user string) (Security, error) {
 	g, err := l.access.GuardOf(ctx, user)
 	if err != nil {
@@ -58,7 +58,7 @@ func (l *Local) Security(ctx context.Context, user string) (Security, error) {
 	return out, nil
 }
 
-// BeginTOTP makes a secret, in place of one that was not confirmed.
+// BeginTOTP makes a secret, which replaces one that was not confirmed.
 func (l *Local) BeginTOTP(ctx context.Context, user, password string) (TOTPOffer, error) {
 	u, err := l.again(ctx, user, password)
 	if err != nil {
@@ -82,13 +82,13 @@ func (l *Local) BeginTOTP(ctx context.Context, user, password string) (TOTPOffer
 	return TOTPOffer{Secret: key.Secret(), URL: offerURL(u.Email, key.Secret())}, nil
 }
 
-// offerURL is short, so that its QR code is easily read: the parameters that are
-// left out are the ones that everybody assumes.
+// offerURL returns a short URL, so that its QR code is easy to read: the omitted parameters are
+// the defaults of all authenticators.
 func offerURL(email, secret string) string {
 	return "otpauth://totp/" + url.PathEscape(totpIssuer+":"+email) + "?secret=" + secret + "&issuer=" + totpIssuer
 }
 
-// ConfirmTOTP turns codes on and gives the recovery codes.
+// ConfirmTOTP turns codes on and returns the recovery codes.
 func (l *Local) ConfirmTOTP(ctx context.Context, user, code string) ([]string, error) {
 	u, err := l.users.UserByID(ctx, user)
 	if err != nil {
@@ -119,7 +119,7 @@ func (l *Local) ConfirmTOTP(ctx context.Context, user, code string) ([]string, e
 	return codes, nil
 }
 
-// EndTOTP turns codes off, and forgets secret and recovery codes.
+// EndTOTP turns codes off, and deletes secret and recovery codes.
 func (l *Local) EndTOTP(ctx context.Context, user, password string) error {
 	u, err := l.again(ctx, user, password)
 	if err != nil {
@@ -160,7 +160,7 @@ func (l *Local) useCode(g *Guard, input string) bool {
 	return l.useTOTP(g, code)
 }
 
-// tidyCode drops what people put between the characters of a code.
+// tidyCode removes what people put between the characters of a code.
 func tidyCode(s string) string {
 	if len(s) > maxCodeInputBytes {
 		return ""
@@ -189,7 +189,7 @@ func (l *Local) useTOTP(g *Guard, code string) bool {
 }
 
 func useRecovery(g *Guard, code string) bool {
-	hash := hashRecovery(g.User, strings.NewReplacer("o", "0", "i", "1", "l", "1").Replace(code)) // as they are misread
+	hash := hashRecovery(g.User, strings.NewReplacer("o", "0", "i", "1", "l", "1").Replace(code)) // commonly misread characters
 	at := slices.IndexFunc(g.Recovery, func(h []byte) bool { return subtle.ConstantTimeCompare(h, hash) == 1 })
 	if at < 0 {
 		return false

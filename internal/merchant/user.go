@@ -20,13 +20,13 @@ import (
 
 // Faults that callers may compare with.
 var (
-	// ErrTaken does not tell which of the two, nor whose.
+	// ErrTaken does not say which of the two, nor whose.
 	ErrTaken error = fault.New(fault.KindConflict, "account_exists", "The username or email is taken.")
-	// ErrChanged is a lost race of two writers; the same call may be repeated.
+	// ErrChanged means that another writer was faster; the caller may repeat the call.
 	ErrChanged error = fault.New(fault.KindConflict, "changed_meanwhile", "This was changed by someone else meanwhile. Read it again.")
-	// ErrCredentials does not tell an unknown login from a wrong password.
+	// ErrCredentials does not distinguish an unknown login from a wrong password.
 	ErrCredentials error = fault.New(fault.KindUnauthenticated, "credentials_invalid", "The login or the password is wrong.")
-	// ErrSession is the answer to every token that is not a session of ours.
+	// ErrSession is the error for every token that is not a session of ours.
 	ErrSession error = fault.New(fault.KindUnauthenticated, "session_invalid", "The session is unknown, expired or signed out. Sign in again.")
 )
 
@@ -43,7 +43,8 @@ const (
 )
 
 func (r SignUpRequest) user(now time.Time) (User, error) {
-	u := User{ID: id.New(id.User), Account: id.New(id.Account), Username: strings.ToLower(spelling.Pasted(r.Username)), Date: now, CreatedAt: now}
+	u := User{ID: id.New(id.User), Account: id.New(id.Account), Username: strings.ToLower(spelling.Pasted(r.Username)), Date: now,
+		CreatedAt: now}
 	odd := func(c rune) bool { return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyz0123456789._-", c) }
 	if len(u.Username) < MinUsernameBytes || len(u.Username) > MaxUsernameBytes || strings.ContainsFunc(u.Username, odd) {
 		return u, fault.Invalid("username", "username_invalid", "A username has %d to %d of the characters a-z, 0-9, dot, underscore and hyphen.", MinUsernameBytes, MaxUsernameBytes)
@@ -70,13 +71,14 @@ func (r SignUpRequest) user(now time.Time) (User, error) {
 func checkEmail(email string) (string, error) {
 	address, err := spelling.Email(email)
 	if err != nil {
-		return "", fault.Invalid("email", "email_invalid", "An email is a bare address of at most %d bytes, such as a@example.com.", MaxEmailBytes)
+		return "", fault.Invalid("email", "email_invalid", "An email is a bare address of at most %d bytes, such as a@example.com.",
+			MaxEmailBytes)
 	}
 	return strings.ToLower(address), nil
 }
 
-// LoginKey returns what all spellings of a login share: of an address its
-// spelling.EmailKey, of a username its lower case.
+// LoginKey returns the key that all spellings of a login share: the spelling.EmailKey of an
+// address, the lower case of a username.
 func LoginKey(login string) string {
 	if key := spelling.EmailKey(login); key != "" {
 		return key
@@ -98,8 +100,8 @@ func checkPassword(password string) error {
 	return nil
 }
 
-// bounded is a password as it was typed; "" is too long to be one of ours, in any
-// spelling: an accent of its own adds a character to each.
+// bounded returns the password as it was typed, or "" if it is too long to be one of ours, in
+// any spelling: a separate accent adds a character to each.
 func bounded(password string) string {
 	if len(password) > 2*MaxPasswordBytes {
 		return ""
@@ -109,7 +111,7 @@ func bounded(password string) string {
 
 func unprintable(c rune) bool { return !unicode.IsPrint(c) }
 
-// claims of a session's token, or of a statement to ourselves.
+// claims are the claims of a session's token, or of a statement to ourselves.
 type claims struct {
 	jwt.RegisteredClaims
 	Account string          `json:"acct,omitempty"`
@@ -117,10 +119,11 @@ type claims struct {
 }
 
 func (l *Local) token(s Session, now time.Time) (string, error) {
-	return l.signed(sessionType, sessionAudience, claims{RegisteredClaims: jwt.RegisteredClaims{Subject: s.User, ID: s.ID}, Account: s.Account}, now, s.ExpiresAt)
+	return l.signed(sessionType, sessionAudience, claims{RegisteredClaims: jwt.RegisteredClaims{Subject: s.User, ID: s.ID},
+		Account: s.Account}, now, s.ExpiresAt)
 }
 
-// signed is a statement of ours of one type, for one audience.
+// signed returns a signed statement of one type, for one audience.
 func (l *Local) signed(kind, audience string, c claims, now, until time.Time) (string, error) {
 	signer := l.ring.Signer(keyring.SessionSign)
 	c.Issuer, c.Audience = l.public, jwt.ClaimStrings{audience}
@@ -132,8 +135,8 @@ func (l *Local) signed(kind, audience string, c claims, now, until time.Time) (s
 
 var errSessionKey = errors.New("not signed by a session key of ours")
 
-// parse reads a statement that is signed by us, of that type, in its time. The
-// parser refuses every algorithm but EdDSA; a key of another purpose is none.
+// parse returns the claims of a statement of that type that we signed and that is valid now.
+// The parser refuses every algorithm but EdDSA, and keys of another purpose.
 func (l *Local) parse(kind, audience, statement string) (claims, error) {
 	var c claims
 	_, err := jwt.ParseWithClaims(statement, &c, func(t *jwt.Token) (any, error) {
@@ -153,9 +156,8 @@ func (l *Local) parse(kind, audience, statement string) (claims, error) {
 	return c, err
 }
 
-// Authenticate accepts a token that is signed by us for us, in its time, whose
-// session is not signed out and, in a browser, not idle. The answer to all else is
-// ErrSession.
+// Authenticate accepts a token that we signed for ourselves, that is valid now, and whose
+// session is not signed out and, in a browser, not idle. The error is ErrSession.
 func (l *Local) Authenticate(ctx context.Context, bearer string) (Session, User, error) {
 	if len(bearer) > maxBearerBytes {
 		return Session{}, User{}, ErrSession
@@ -179,7 +181,7 @@ func (l *Local) Authenticate(ctx context.Context, bearer string) (Session, User,
 	return s, u, nil
 }
 
-// unknown gives answer for what is not found, and passes on what failed.
+// unknown returns answer for a fault.NotFound, and err otherwise.
 func unknown(err, answer error) error {
 	if fault.KindOf(err) == fault.KindNotFound {
 		return answer
@@ -187,7 +189,7 @@ func unknown(err, answer error) error {
 	return err
 }
 
-// Me reads the user and its account.
+// Me returns the user and its account.
 func (l *Local) Me(ctx context.Context, user string) (User, Account, error) {
 	u, err := l.users.UserByID(ctx, user)
 	if err != nil {
@@ -197,14 +199,14 @@ func (l *Local) Me(ctx context.Context, user string) (User, Account, error) {
 	return u, a, err
 }
 
-// GetAccount reads an account.
+// GetAccount returns an account.
 func (l *Local) GetAccount(ctx context.Context, account string) (Account, error) {
 	a, err := l.users.GetAccount(ctx, account)
 	a.TestOnly = err == nil && l.mails && a.ConfirmedAt.IsZero()
 	return a, err
 }
 
-// defaults are the methods of a new account: every connector for test mode.
+// defaults returns the methods of a new account: every connector for test mode.
 func (l *Local) defaults(account string) []Method {
 	var out []Method
 	for _, c := range l.connectors {

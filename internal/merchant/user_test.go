@@ -28,10 +28,12 @@ func TestSignUp(t *testing.T) {
 	b := newBench()
 	out := b.signUp(t)
 	u, a := out.User, out.Account
-	if u.Username != "ada.l" || u.Email != "ada@example.com" || a.ID != u.Account || !strings.HasPrefix(u.PasswordHash, "$argon2id$v=19$m=19456,t=2,p=1$") || strings.Contains(u.PasswordHash, password) {
+	if u.Username != "ada.l" || u.Email != "ada@example.com" || a.ID != u.Account ||
+		!strings.HasPrefix(u.PasswordHash, "$argon2id$v=19$m=19456,t=2,p=1$") || strings.Contains(u.PasswordHash, password) {
 		t.Errorf("%+v %+v", u, a)
 	}
-	if len(a.Methods) != 1 || a.Methods[0].Issuer != "simulator" || !a.Methods[0].Enabled || len(a.Methods[0].Currencies) != 3 || !id.Valid(id.Method, a.Methods[0].ID) {
+	if len(a.Methods) != 1 || a.Methods[0].Issuer != "simulator" || !a.Methods[0].Enabled || len(a.Methods[0].Currencies) != 3 ||
+		!id.Valid(id.Method, a.Methods[0].ID) {
 		t.Errorf("methods %+v", a.Methods)
 	}
 	for _, r := range []SignUpRequest{{Username: "ADA.L", Email: "b@example.com"}, {Username: "bob", Email: "ADA@example.COM"}} {
@@ -87,15 +89,17 @@ func TestSignIn(t *testing.T) {
 			t.Errorf("%+v %+v %v", s, got, err)
 		}
 	}
-	for _, c := range [][2]string{{"ada.l", "wrong horse battery"}, {"nobody", password}, {"", ""}, {"ada.l", strings.Repeat("x", 300)}, {"nobody", ""}, {"\xff", password}, {strings.Repeat("a", 255), password}} {
-		if _, err := b.SignIn(t.Context(), SignInRequest{Login: c[0], Password: c[1]}, nil); err != ErrCredentials { //nolint:errorlint // the very same value is the point
+	for _, c := range [][2]string{{"ada.l", "wrong horse battery"}, {"nobody", password}, {"", ""},
+		{"ada.l", strings.Repeat("x", 300)}, {"nobody", ""}, {"\xff", password}, {strings.Repeat("a", 255), password}} {
+		if _, err := b.SignIn(t.Context(), SignInRequest{Login: c[0], Password: c[1]},
+			nil); err != ErrCredentials { //nolint:errorlint // the very same value is the point
 			t.Errorf("%q: %v", c, err)
 		}
 	}
 }
 
-// A password is one, however it is composed; a hash that was made of what was typed,
-// before it was, still opens.
+// TestPasswordInAnyComposition: a password is the same in any composition. A hash of the
+// password as it was typed, from before there was one spelling, still works.
 func TestPasswordInAnyComposition(t *testing.T) {
 	composed, apart := "Pässwörter-für-alle", "Pa\u0308sswo\u0308rter-fu\u0308r-alle"
 	h := newHasher()
@@ -165,11 +169,13 @@ func TestSignInRenewsAnOldHash(t *testing.T) {
 	}
 }
 
-// The decoy costs what a real hash costs: it has the same parameters.
+// TestUnknownLoginCostsAHash: the decoy costs what a real hash costs: it has the same
+// parameters.
 func TestUnknownLoginCostsAHash(t *testing.T) {
 	b := newBench()
 	real := b.signUp(t).User.PasswordHash
-	if i := strings.LastIndex(real, "$"); len(real) != len(decoyHash) || real[:strings.LastIndex(real[:i], "$")] != decoyHash[:strings.LastIndex(decoyHash[:i], "$")] {
+	if i := strings.LastIndex(real, "$"); len(real) != len(decoyHash) ||
+		real[:strings.LastIndex(real[:i], "$")] != decoyHash[:strings.LastIndex(decoyHash[:i], "$")] {
 		t.Errorf("the decoy differs: %s %s", real, decoyHash)
 	}
 	if match, _, err := b.hasher.matches(t.Context(), "", decoyHash); err != nil || match {
@@ -185,7 +191,8 @@ func TestHashingIsBounded(t *testing.T) {
 		}
 		start := time.Now()
 		_, err := b.SignIn(t.Context(), SignInRequest{Login: "ada", Password: password}, nil)
-		if f := fault.From(err); f.Kind != fault.KindUnavailable || f.Code != "hashing_busy" || f.RetryAfter != time.Second || time.Since(start) != hashWait {
+		if f := fault.From(err); f.Kind != fault.KindUnavailable || f.Code != "hashing_busy" || f.RetryAfter != time.Second ||
+			time.Since(start) != hashWait {
 			t.Errorf("%v after %v", err, time.Since(start))
 		}
 		ctx, cancel := context.WithCancel(t.Context())
@@ -271,7 +278,7 @@ func newForgery(t *testing.T) forgery {
 	return f
 }
 
-// with is m with one member changed, or without it for nil.
+// with returns m with one member changed, or without it for nil.
 func with(m map[string]any, k string, v any) map[string]any {
 	out := maps.Clone(m)
 	if out[k] = v; v == nil {
@@ -342,8 +349,8 @@ func TestSessionsOfOthers(t *testing.T) {
 	}
 }
 
-// TestExpiredSessionsArePruned: a week after it has expired a session goes, whether
-// it was ended or not; its token was refused before and is refused after.
+// TestExpiredSessionsArePruned: a session is removed a week after it has expired, whether it
+// was ended or not; its token was refused before and is refused after.
 func TestExpiredSessionsArePruned(t *testing.T) {
 	b := newBench()
 	b.signUp(t)
@@ -422,7 +429,8 @@ func TestF16_TicketsRideInTheCommits(t *testing.T) {
 	if _, err := b.SignIn(t.Context(), SignInRequest{Login: "ada", Password: password}, ticket("session")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.SignIn(t.Context(), SignInRequest{Login: "ada", Password: password}, ticket("session")); !errors.Is(err, idempotency.ErrRaced) {
+	if _, err := b.SignIn(t.Context(), SignInRequest{Login: "ada", Password: password}, ticket("session")); !errors.Is(err,
+		idempotency.ErrRaced) {
 		t.Error(err)
 	}
 	if _, err := b.SetMethods(t.Context(), account, nil, ticket("methods")); err != nil {

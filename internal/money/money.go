@@ -13,10 +13,10 @@ import (
 	"github.com/bojanz/currency"
 )
 
-// MaxMinor bounds an amount, so that a sum of a million of them still fits.
+// MaxMinor bounds an amount, so that the sum of a million amounts still fits.
 const MaxMinor = 999_999_999_999
 
-// Errors a caller may branch on.
+// Errors that a caller may branch on.
 var (
 	ErrCurrency  = errors.New("not an ISO 4217 currency code in upper case")
 	ErrMixed     = errors.New("amounts of different currencies")
@@ -28,7 +28,8 @@ var (
 // Currency is an ISO 4217 alphabetic code.
 type Currency string
 
-// ParseCurrency accepts an active ISO 4217 code in upper case.
+// ParseCurrency returns the currency of an active ISO 4217 code in upper case. The error is
+// ErrCurrency.
 func ParseCurrency(s string) (Currency, error) {
 	if len(s) != 3 || s != strings.ToUpper(s) || !currency.IsValid(s) {
 		return "", ErrCurrency
@@ -36,7 +37,7 @@ func ParseCurrency(s string) (Currency, error) {
 	return Currency(s), nil
 }
 
-// Exponent is the number of decimals of the currency's minor unit.
+// Exponent returns the number of decimals of the currency's minor unit.
 func (c Currency) Exponent() int {
 	digits, ok := currency.GetDigits(string(c))
 	if !ok {
@@ -45,17 +46,17 @@ func (c Currency) Exponent() int {
 	return int(digits)
 }
 
-// Amount is a sum of money. The zero value has no currency and is no money.
+// Amount is a sum of money. The zero value has no currency and is not money.
 type Amount struct {
 	Minor    int64    `json:"minor"`
 	Currency Currency `json:"currency"`
 }
 
-// Of makes an amount from minor units.
+// Of returns an amount of minor units.
 func Of(minor int64, c Currency) Amount { return Amount{Minor: minor, Currency: c} }
 
-// Parse reads a plain decimal number ("12.50", "1200", "0.005") as an amount of
-// c: digits, at most one point, no sign, no exponent, no spaces.
+// Parse reads a plain decimal number ("12.50", "1200", "0.005") as an amount of c: digits, at
+// most one point, no sign, no exponent, no spaces.
 func Parse(s string, c Currency) (Amount, error) {
 	whole, frac, point := strings.Cut(s, ".")
 	if whole == "" || (point && frac == "") || !digits(whole) || !digits(frac) {
@@ -106,10 +107,10 @@ func (a Amount) Sub(b Amount) (Amount, error) {
 	return a.Add(Amount{Minor: -b.Minor, Currency: b.Currency})
 }
 
-// Zero reports whether the amount is nought (in any currency or none).
+// Zero reports whether the amount is zero (in any currency or none).
 func (a Amount) Zero() bool { return a.Minor == 0 }
 
-// Decimal is the plain decimal form with all of the currency's decimals.
+// Decimal returns the plain decimal form with all of the currency's decimals.
 func (a Amount) Decimal() string {
 	exp := a.Currency.Exponent()
 	n, sign := a.Minor, ""
@@ -127,10 +128,11 @@ func (a Amount) Decimal() string {
 	return sign + s[:len(s)-exp] + "." + s[len(s)-exp:]
 }
 
-// String is for people and logs: "EUR 12.50".
+// String formats the amount for people and logs: "EUR 12.50".
 func (a Amount) String() string { return fmt.Sprintf("%s %s", a.Currency, a.Decimal()) }
 
-// Localized formats the amount by CLDR for a BCP 47 locale, "en" when unknown.
+// Localized formats the amount by CLDR for a BCP 47 locale, or for "en" if the locale is
+// unknown.
 func (a Amount) Localized(locale string) string {
 	v, err := currency.NewAmount(a.Decimal(), string(a.Currency))
 	if err != nil {

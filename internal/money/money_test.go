@@ -64,7 +64,8 @@ func TestParse(t *testing.T) {
 }
 
 func TestParseRefusesOtherSpellings(t *testing.T) {
-	for _, text := range []string{"", ".", ".5", "5.", "-1", "+1", " 1", "1 ", "1,5", "1e3", "0x1", "01", "00", "00.5", "1.2.3", "1_000", "NaN", "Inf", "١", "1\x00", "--"} {
+	for _, text := range []string{"", ".", ".5", "5.", "-1", "+1", " 1", "1 ", "1,5", "1e3", "0x1", "01", "00", "00.5", "1.2.3",
+		"1_000", "NaN", "Inf", "١", "1\x00", "--"} {
 		if got, err := money.Parse(text, "EUR"); !errors.Is(err, money.ErrSyntax) {
 			t.Errorf("%q: %v %v", text, got, err)
 		}
@@ -138,7 +139,7 @@ func TestJSONAndLocalized(t *testing.T) {
 
 var currencies = rapid.SampledFrom([]money.Currency{"JPY", "EUR", "KWD"})
 
-// I13: sums are exact or refused; checked against big integers.
+// TestI13SumsAreExact: sums are exact or refused; they are checked against big integers.
 func TestI13SumsAreExact(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := currencies.Draw(t, "currency")
@@ -173,7 +174,8 @@ func TestI13SumsAreExact(t *testing.T) {
 	})
 }
 
-// Decimal and Parse are each other's inverse over all amounts that may be parsed.
+// TestI13DecimalRoundTrip: Decimal and Parse are each other's inverse over all amounts that may
+// be parsed.
 func TestI13DecimalRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		a := money.Of(rapid.Int64Range(0, money.MaxMinor).Draw(t, "minor"), currencies.Draw(t, "currency"))
@@ -184,7 +186,7 @@ func TestI13DecimalRoundTrip(t *testing.T) {
 	})
 }
 
-// FuzzParse: what is accepted is exactly the number that the text says.
+// FuzzParse: an accepted text is exactly the number that it says.
 func FuzzParse(f *testing.F) {
 	f.Add("12.50", uint8(1))
 	f.Fuzz(func(t *testing.T, text string, pick uint8) {

@@ -12,9 +12,9 @@ import (
 	"github.com/paylink/paylink/internal/spelling"
 )
 
-// refused are the ranges, within those that look like the public internet, that
-// are not: the IANA special-purpose registries (RFC 6890 and its updates), every
-// IPv6 form that embeds an IPv4 address, and metadata services.
+// refused are the ranges that look like public addresses and are not: the IANA special-purpose
+// registries (RFC 6890 and its updates), every IPv6 form that embeds an IPv4 address, and
+// metadata services.
 var refused = prefixes(
 	"0.0.0.0/8",         // this network
 	"10.0.0.0/8",        // private, RFC 1918
@@ -38,8 +38,8 @@ var refused = prefixes(
 	"3fff::/20",         // documentation, RFC 9637
 )
 
-// global is what IPv6 hands out to hosts (RFC 4291). Everything else — loopback,
-// IPv4-mapped, NAT64, unique local, link-local, multicast — is outside it.
+// global is the range from which IPv6 addresses of hosts are assigned (RFC 4291). Everything
+// else — loopback, IPv4-mapped, NAT64, unique local, link-local, multicast — is outside it.
 var global = netip.MustParsePrefix("2000::/3")
 
 func prefixes(all ...string) []netip.Prefix {
@@ -50,8 +50,8 @@ func prefixes(all ...string) []netip.Prefix {
 	return out
 }
 
-// PublicAddress reports whether a is a unicast address of the public internet.
-// An IPv6 address that embeds an IPv4 one is not.
+// PublicAddress reports whether a is a unicast address of the public internet. An IPv6 address
+// that embeds an IPv4 one is not.
 func PublicAddress(a netip.Addr) bool {
 	if !a.IsValid() || a.Zone() != "" || a.Is4In6() || (a.Is6() && !global.Contains(a)) {
 		return false
@@ -59,9 +59,8 @@ func PublicAddress(a netip.Addr) bool {
 	return !slices.ContainsFunc(refused, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
-// checkURL holds an endpoint's URL to the rules, and returns it with its host in
-// ASCII. A name is resolved only when something is sent, and checked then, on the very
-// address connected to.
+// checkURL checks an endpoint's URL, and returns it with its host in ASCII. A name is resolved
+// only when something is sent, and checked then, on the exact address connected to.
 func checkURL(raw string, allowPrivate bool) (string, *fault.Error) {
 	spelled, u, err := spelling.URL(raw)
 	switch {
@@ -90,8 +89,8 @@ func checkURL(raw string, allowPrivate bool) (string, *fault.Error) {
 	return spelled, nil
 }
 
-// checkEvents returns the subscription without repetitions. An empty list is neither
-// nothing nor everything: somebody who cleared it may have meant either.
+// checkEvents returns the subscription without repetitions. It refuses an empty list, because a
+// person who cleared it may have meant nothing or everything.
 func checkEvents(events []string) ([]string, *fault.Error) {
 	known := EventTypes()
 	if len(events) == 0 {

@@ -13,11 +13,11 @@ import (
 	"github.com/paylink/paylink/internal/stream"
 )
 
-// maxChangeTries bounds how often a change is made on a newer revision.
+// maxChangeTries bounds how often a change is repeated on a newer revision.
 const maxChangeTries = 20
 
-// Update changes an endpoint. A change that a rotation, or the start of a failure,
-// came before is made again on what they left: it names what it wants.
+// Update changes an endpoint. After a concurrent rotation, or the start of a failure, it
+// applies the change to the newer revision, because a change names only what it sets.
 func (l *Local) Update(ctx context.Context, c Change) (Endpoint, error) {
 	if c.Events != nil {
 		events, f := checkEvents(*c.Events)
@@ -32,7 +32,7 @@ func (l *Local) Update(ctx context.Context, c Change) (Endpoint, error) {
 		if err != nil {
 			return Endpoint{}, err
 		}
-		// A URL that stays was taken by the rules of its time.
+		// A URL that stays was accepted by the rules of its time.
 		if c.URL != nil && *c.URL != e.URL {
 			url, f := checkURL(*c.URL, l.AllowPrivate)
 			if f != nil {
@@ -53,13 +53,13 @@ func (l *Local) Update(ctx context.Context, c Change) (Endpoint, error) {
 	}
 }
 
-// same reports whether nothing that an owner may change differs.
+// same reports whether the endpoints agree in all that an owner may change.
 func (e Endpoint) same(o Endpoint) bool {
 	return e.URL == o.URL && slices.Equal(e.Events, o.Events) && e.Enabled() == o.Enabled()
 }
 
-// apply gives the endpoint after the change, with the events that tell of it. An
-// endpoint that already is as asked keeps its reason.
+// apply returns the endpoint after the change, with the events that report it. An endpoint that
+// already is as requested keeps its reason.
 func (c Change) apply(e Endpoint, now time.Time) (Endpoint, []stream.Event, error) {
 	if c.URL != nil {
 		e.URL = *c.URL
@@ -77,10 +77,10 @@ func (c Change) apply(e Endpoint, now time.Time) (Endpoint, []stream.Event, erro
 	return disable(e, ReasonManual, now)
 }
 
-// Disable turns an endpoint off for a reason and emits endpoint.disabled in the
-// same commit, so that the account's other endpoints, and whoever writes mails,
-// hear of it. It is repeatable: an endpoint that is disabled or gone stays as it
-// is, and so does one that is said to fail and has had a success meanwhile.
+// Disable turns an endpoint off for a reason and emits endpoint.disabled in the same commit,
+// which notifies the account's other endpoints and the mails. It is repeatable: an endpoint
+// that is disabled or gone stays as it is, and so does a failing one that has had a success
+// meanwhile.
 func Disable(ctx context.Context, s Store, account, endpoint, reason string, now time.Time) error {
 	for {
 		e, err := s.Endpoint(ctx, account, endpoint)
@@ -98,15 +98,15 @@ func Disable(ctx context.Context, s Store, account, endpoint, reason string, now
 			return err
 		}
 		err = s.UpdateEndpoint(ctx, off, events, nil)
-		// Something came between the read and the write: look again.
+		// The endpoint changed between the read and the write: read it again.
 		if !errors.Is(err, ErrConflict) {
 			return err
 		}
 	}
 }
 
-// disable gives the endpoint, turned off, and the event of that. The event's id
-// follows from how often the endpoint was turned off before.
+// disable returns the endpoint, turned off, and the event. The event's id derives from how
+// often the endpoint was turned off before.
 func disable(e Endpoint, reason string, now time.Time) (Endpoint, []stream.Event, error) {
 	e.DisabledAt, e.DisabledReason = now, reason
 	e.Told++

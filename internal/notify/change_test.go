@@ -30,7 +30,8 @@ func testUpdateChangesWhatItNames(t *testing.T, store string) {
 			t.Fatal(err)
 		}
 		read, err := w.Get(ctx, account, mode, e.ID)
-		if err != nil || read.Revision != got.Revision || read.URL != got.URL || !slices.Equal(read.Events, got.Events) || read.Enabled() != got.Enabled() {
+		if err != nil || read.Revision != got.Revision || read.URL != got.URL || !slices.Equal(read.Events, got.Events) ||
+			read.Enabled() != got.Enabled() {
 			t.Fatalf("answered %+v, read %+v, %v", got, read, err)
 		}
 		return got
@@ -43,7 +44,8 @@ func testUpdateChangesWhatItNames(t *testing.T, store string) {
 		t.Errorf("events alone: %+v", got)
 	}
 	// The filter holds for the very next event.
-	if err := w.Handle(ctx, []stream.Event{event(account, "link.paid"), event(account, "refund.failed")}); err != nil || len(w.jobs) != 1 || w.jobs[0].EventType != "refund.failed" {
+	if err := w.Handle(ctx, []stream.Event{event(account, "link.paid"), event(account, "refund.failed")}); err != nil ||
+		len(w.jobs) != 1 || w.jobs[0].EventType != "refund.failed" {
 		t.Errorf("%d jobs, %v", len(w.jobs), err)
 	}
 	for n := range int64(2) { // off, on, and again: each time with an event of its own
@@ -69,7 +71,8 @@ func testUpdateChangesWhatItNames(t *testing.T, store string) {
 			t.Errorf("%v, want %s", err, code)
 		}
 	}
-	if _, err := w.Update(ctx, notify.Change{Account: "acct_b", Mode: mode, ID: e.ID, Enabled: &off}); fault.KindOf(err) != fault.KindNotFound {
+	if _, err := w.Update(ctx, notify.Change{Account: "acct_b", Mode: mode, ID: e.ID,
+		Enabled: &off}); fault.KindOf(err) != fault.KindNotFound {
 		t.Errorf("another tenant's: %v", err)
 	}
 }
@@ -84,8 +87,9 @@ func testFailingSince(t *testing.T, store string) {
 	sent := notify.Request{URL: hook, Headers: []notify.Header{{Name: "webhook-id", Value: "evt_1"}}}
 	try := func(status notify.Status, after time.Duration, r notify.Request, test bool) time.Time {
 		t.Helper()
-		d := notify.Delivery{ID: id.New(id.Delivery), Account: account, Mode: mode, Endpoint: e.ID, Event: id.New(id.Event), EventType: "link.paid",
-			Attempt: 1, Status: status, At: start.Add(after), Request: r, Test: test, SealedBody: []byte("sealed:{}")}
+		d := notify.Delivery{ID: id.New(id.Delivery), Account: account, Mode: mode, Endpoint: e.ID, Event: id.New(id.Event),
+			EventType: "link.paid",
+			Attempt:   1, Status: status, At: start.Add(after), Request: r, Test: test, SealedBody: []byte("sealed:{}")}
 		if err := w.store.RecordDelivery(ctx, d, nil); err != nil {
 			t.Fatal(err)
 		}
@@ -93,7 +97,8 @@ func testFailingSince(t *testing.T, store string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if kept, err := w.Delivery(ctx, account, mode, e.ID, d.ID); err != nil || kept.Request.URL != r.URL || string(kept.Body) != "{}" || kept.Test != test {
+		if kept, err := w.Delivery(ctx, account, mode, e.ID, d.ID); err != nil || kept.Request.URL != r.URL ||
+			string(kept.Body) != "{}" || kept.Test != test {
 			t.Errorf("kept %+v, %v", kept, err)
 		}
 		return got.FailingSince
@@ -134,8 +139,8 @@ func testFailingSince(t *testing.T, store string) {
 	}
 }
 
-// TestRotationMeetsAChange: a delivery that begins to fail, or a change, at the same
-// moment does not keep a merchant from a new secret; another rotation does.
+// TestRotationMeetsAChange: a delivery that begins to fail, or a change, at the same moment
+// does not keep a merchant from a new secret; another rotation does.
 func TestRotationMeetsAChange(t *testing.T) { onEach(t, testRotationMeetsAChange) }
 
 func testRotationMeetsAChange(t *testing.T, store string) {
@@ -143,8 +148,9 @@ func testRotationMeetsAChange(t *testing.T, store string) {
 	old := w.create(t, account)
 	e := old.Endpoint
 	w.store.between = func() {
-		d := notify.Delivery{ID: id.New(id.Delivery), Account: account, Mode: mode, Endpoint: e.ID, Event: id.New(id.Event), EventType: "link.paid",
-			Attempt: 1, Status: notify.Failed, At: start.Add(time.Hour), Request: notify.Request{URL: hook}, SealedBody: []byte("sealed:{}")}
+		d := notify.Delivery{ID: id.New(id.Delivery), Account: account, Mode: mode, Endpoint: e.ID, Event: id.New(id.Event),
+			EventType: "link.paid",
+			Attempt:   1, Status: notify.Failed, At: start.Add(time.Hour), Request: notify.Request{URL: hook}, SealedBody: []byte("sealed:{}")}
 		if err := w.store.RecordDelivery(ctx, d, nil); err != nil {
 			t.Fatal(err)
 		}
@@ -223,11 +229,12 @@ func testTestEvents(t *testing.T, store string) {
 	}
 }
 
-// TestSamplesLookLikeTheRealThings: a sample has the members of what it stands for.
+// TestSamplesLookLikeTheRealThings: a sample has the members of a real object.
 func TestSamplesLookLikeTheRealThings(t *testing.T) {
 	w := newWorld(t, sqltest.File(t))
 	e := w.create(t, account).Endpoint
-	p := payment.Payment{ID: id.New(id.Payment), Link: id.New(id.Link), Amount: money.Of(1250, "EUR"), Status: payment.Declined, DeclineCode: "x", DeclineMessage: "y",
+	p := payment.Payment{ID: id.New(id.Payment), Link: id.New(id.Link), Amount: money.Of(1250, "EUR"), Status: payment.Declined,
+		DeclineCode: "x", DeclineMessage: "y",
 		CardBrand: "visa", CardLast4: "4242", PayerName: "A", PayerEmail: "a@example.com", Issuer: "simulator", Reference: "r", Mode: mode}
 	for kind, real := range map[string]any{"payment.declined": payment.Object(p),
 		"refund.failed": payment.RefundObject(p, payment.Refund{ID: id.New(id.Refund), Status: payment.RefundFailed, Code: "z", Minor: 1})} {

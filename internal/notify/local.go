@@ -18,31 +18,31 @@ import (
 	"github.com/paylink/paylink/internal/stream"
 )
 
-// Config of a Local.
+// Config holds the dependencies of a Local.
 type Config struct {
 	Store        Store
 	Queue        Queue
-	Clocks       Clocks           // nil: nobody's test data lives ahead
+	Clocks       Clocks           // nil: no test data lives ahead
 	Keys         Keys             // Seal and Unseal are used; Sign is the sender's
-	Site         site.Site        // where the addresses in bodies lead
+	Site         site.Site        // base of the addresses in bodies
 	Now          func() time.Time // time.Now when nil
 	AllowPrivate bool             // development: http and private addresses
 	Log          *slog.Logger     // nil: nothing is logged
 }
 
-// Local is the real Service, and the stream's consumer. RunPrune and
-// RunRedeliveries must run beside it.
+// Local implements Service, and is the stream's consumer. RunPrune and RunRedeliveries must run
+// beside it.
 type Local struct {
 	Config
 	cache cache
 	nudge chan struct{} // a bulk redelivery was begun
 
-	lastRedelivery string // where the last round over those that run ended
+	lastRedelivery string // where the last round over the running ones ended
 }
 
 var _ Service = (*Local)(nil)
 
-// New makes a Local.
+// New returns a Local.
 func New(c Config) *Local {
 	if c.Now == nil {
 		c.Now = time.Now
@@ -53,9 +53,9 @@ func New(c Config) *Local {
 	return &Local{Config: c, cache: cache{endpoints: map[Owner]cached{}}, nudge: make(chan struct{}, 1)}
 }
 
-// Create makes an endpoint. A crash before the commit leaves nothing; after it,
-// the client's repetition under its idempotency key is answered with the same
-// secret, and without a key it is fault endpoint_exists.
+// Create makes an endpoint. A crash before the commit leaves nothing. After it, the client's
+// repetition under its idempotency key gets the same secret, and one without a key fails with
+// endpoint_exists.
 func (l *Local) Create(ctx context.Context, d Draft, t *idempotency.Ticket) (Revealed, error) {
 	url, f := checkURL(d.URL, l.AllowPrivate)
 	if f != nil {
@@ -78,8 +78,8 @@ func (l *Local) Create(ctx context.Context, d Draft, t *idempotency.Ticket) (Rev
 	if err != nil {
 		return Revealed{}, err
 	}
-	// Whatever the outcome, the cache may be wrong now: a commit whose answer was
-	// lost has happened.
+	// Whatever the outcome, the cache may be wrong now: a commit whose answer was lost may have
+	// happened.
 	defer l.cache.invalidate()
 	if err := l.Store.CreateEndpoint(ctx, out.Endpoint, record); err != nil {
 		return Revealed{}, err
@@ -87,14 +87,14 @@ func (l *Local) Create(ctx context.Context, d Draft, t *idempotency.Ticket) (Rev
 	return out, nil
 }
 
-// newSecret makes a secret, as it is shown and as it is kept.
+// newSecret returns a secret, as it is shown and as it is stored.
 func (l *Local) newSecret() (shown string, sealed []byte) {
 	raw := make([]byte, SecretBytes)
 	_, _ = rand.Read(raw) // never fails: it ends the process instead
 	return SecretPrefix + base64.StdEncoding.EncodeToString(raw), l.Keys.Seal(raw)
 }
 
-// Get reads one endpoint.
+// Get returns one endpoint.
 func (l *Local) Get(ctx context.Context, account, mode, endpoint string) (Endpoint, error) {
 	e, err := l.Store.Endpoint(ctx, account, endpoint)
 	if err == nil && e.Mode != mode {
@@ -103,13 +103,12 @@ func (l *Local) Get(ctx context.Context, account, mode, endpoint string) (Endpoi
 	return e, err
 }
 
-// List is all of the owner's endpoints, newest first.
+// List returns all of the owner's endpoints, newest first.
 func (l *Local) List(ctx context.Context, account, mode string) ([]Endpoint, error) {
 	return l.Store.Endpoints(ctx, account, mode)
 }
 
-// Delete removes an endpoint. What is queued for it is dropped when its turn
-// comes.
+// Delete removes an endpoint. Its queued jobs are dropped when their turn comes.
 func (l *Local) Delete(ctx context.Context, account, mode, endpoint string) error {
 	if _, err := l.Get(ctx, account, mode, endpoint); err != nil {
 		return err
@@ -118,10 +117,9 @@ func (l *Local) Delete(ctx context.Context, account, mode, endpoint string) erro
 	return l.Store.DeleteEndpoint(ctx, account, endpoint)
 }
 
-// Rotate gives the endpoint a new secret. Rotating again within the overlap
-// retires the older of the two at once. What changed meanwhile, as the start of a
-// failure, is kept; but of two rotations at the same moment one is told so, or the
-// receiver would lose the secret that it knows.
+// Rotate replaces the endpoint's secret. Rotating again within the overlap retires the older of
+// the two at once. It keeps concurrent changes, such as the start of a failure; but of two
+// concurrent rotations one fails, or the receiver would lose the secret that it knows.
 func (l *Local) Rotate(ctx context.Context, account, mode, endpoint string, t *idempotency.Ticket) (Revealed, error) {
 	secret, sealed := l.newSecret()
 	defer l.cache.invalidate()
@@ -155,7 +153,7 @@ func (l *Local) Rotate(ctx context.Context, account, mode, endpoint string, t *i
 	}
 }
 
-// conflict turns a lost race into what the caller may do about it.
+// conflict turns ErrConflict into a fault that says what the caller may do.
 func conflict(err error) error {
 	if !errors.Is(err, ErrConflict) {
 		return err
@@ -165,7 +163,7 @@ func conflict(err error) error {
 	return f
 }
 
-// Deliveries are the tries to reach an endpoint, newest first.
+// Deliveries returns the tries to reach an endpoint, newest first.
 func (l *Local) Deliveries(ctx context.Context, account, mode, endpoint string, q DeliveryQuery) ([]Delivery, error) {
 	if _, err := l.Get(ctx, account, mode, endpoint); err != nil {
 		return nil, err
@@ -186,7 +184,7 @@ func checkPage(prefix, before string, limit int) error {
 	return nil
 }
 
-// Delivery is one try with its body, opened.
+// Delivery returns one try with its body, opened.
 func (l *Local) Delivery(ctx context.Context, account, mode, endpoint, delivery string) (Shown, error) {
 	if _, err := l.Get(ctx, account, mode, endpoint); err != nil {
 		return Shown{}, err
@@ -207,9 +205,9 @@ func (l *Local) Delivery(ctx context.Context, account, mode, endpoint, delivery 
 	return Shown{Delivery: d, Body: body}, nil
 }
 
-// Redeliver sends the event of an earlier delivery once more. The job is queued
-// before the pending row is written: a crash in between sends it without a row
-// until its try is recorded, and a repetition sends it twice, never not at all.
+// Redeliver sends the event of an earlier delivery once more. The job is queued before the
+// pending row is written. A crash in between sends it without a row until its try is recorded,
+// and a repetition sends it twice, never zero times.
 func (l *Local) Redeliver(ctx context.Context, account, mode, endpoint, delivery string, t *idempotency.Ticket) (Delivery, error) {
 	e, err := l.Get(ctx, account, mode, endpoint)
 	if err != nil {
@@ -252,14 +250,14 @@ func notQueued(err error) error {
 	return fault.Unavailable("queue_unavailable", time.Second, err, "The delivery could not be queued; try again.")
 }
 
-// disabled refuses to send to an endpoint that is off.
+// disabled returns the fault for sending to a disabled endpoint.
 func disabled(e Endpoint) error {
 	return fault.New(fault.KindConflict, "endpoint_disabled", "The endpoint is disabled (%s); enable it first.", e.DisabledReason)
 }
 
-// Handle is the stream's consumer: it queues each event for each endpoint that
-// wants it. An error means that the batch must come again; nothing is lost and,
-// because jobs are unique, nothing is queued twice.
+// Handle is the stream's consumer: it queues each event for each subscribed endpoint. After an
+// error the batch must come again; nothing is lost and, because jobs are unique, nothing is
+// queued twice.
 func (l *Local) Handle(ctx context.Context, events []stream.Event) error {
 	var jobs []Job
 	for i := range events {
@@ -299,8 +297,8 @@ func (l *Local) Handle(ctx context.Context, events []stream.Event) error {
 	return l.Queue.Enqueue(ctx, jobs)
 }
 
-// park records that an event is too large to be sent. Its id is derived, so a
-// repeated batch records it once.
+// park records that an event is too large to send. Its id is derived, so a repeated batch
+// records it once.
 func (l *Local) park(ctx context.Context, e stream.Event, endpoints []Endpoint, size int) error {
 	for _, ep := range endpoints {
 		if !ep.Enabled() || !ep.Subscribed(e.Type) {
@@ -309,7 +307,8 @@ func (l *Local) park(ctx context.Context, e stream.Event, endpoints []Endpoint, 
 		err := l.Store.RecordDelivery(ctx, Delivery{
 			ID: id.Derive(id.Delivery, e.ID, ep.ID), Account: e.Account, Mode: e.Mode, Endpoint: ep.ID,
 			Event: e.ID, EventType: e.Type, Status: Parked, At: l.Now(),
-			Error: fmt.Sprintf("payload_too_large: the body has %d bytes and a webhook at most %d; read the event at /api/events", size, MaxPayloadBytes),
+			Error: fmt.Sprintf("payload_too_large: the body has %d bytes and a webhook at most %d; read the event at /api/events", size,
+				MaxPayloadBytes),
 		}, nil)
 		if err != nil {
 			return fmt.Errorf("park event %s for %s: %w", e.ID, ep.ID, err)
@@ -318,11 +317,11 @@ func (l *Local) park(ctx context.Context, e stream.Event, endpoints []Endpoint, 
 	return nil
 }
 
-// cache spares Handle a read per event. The set of owners that have endpoints
-// at all is read once a second, so an event of anybody else costs a map look-up.
+// cache saves Handle a read per event. The set of owners with endpoints is read once a second,
+// so an event of any other owner costs a map look-up.
 type cache struct {
 	mu         sync.Mutex
-	generation int // raised by each change: a read that began before it is not kept
+	generation int // raised by each change: an earlier read is not cached
 	owners     map[Owner]struct{}
 	ownersAt   time.Time
 	endpoints  map[Owner]cached
@@ -341,14 +340,14 @@ func (c *cache) invalidate() {
 	clear(c.endpoints)
 }
 
-// fresh reports whether what was read at a time may still be used; a clock that
-// was set back makes it stale.
+// fresh reports whether what was read at a time may still be used; a clock that was set back
+// makes it stale.
 func fresh(at, now time.Time) bool {
 	age := now.Sub(at)
 	return age >= 0 && age < cacheLife
 }
 
-// endpoints of an owner, at most cacheLife old.
+// endpoints returns an owner's endpoints, at most cacheLife old.
 func (l *Local) endpoints(ctx context.Context, o Owner) ([]Endpoint, error) {
 	c, now := &l.cache, l.Now()
 	c.mu.Lock()
@@ -369,7 +368,7 @@ func (l *Local) endpoints(ctx context.Context, o Owner) ([]Endpoint, error) {
 		c.mu.Lock()
 		if c.generation == generation {
 			c.owners, c.ownersAt = set, now
-			clear(c.endpoints) // bounded by who has endpoints now
+			clear(c.endpoints) // bounded by the number of owners with endpoints
 		}
 		c.mu.Unlock()
 	}

@@ -1,13 +1,11 @@
-// Package notify is the box that tells a merchant's servers what happened: it
-// keeps webhook endpoints, decides which event goes to which endpoint, and signs
-// what is sent (Standard Webhooks). The sending itself is a Queue's work.
+// Package notify sends webhooks: it keeps endpoints, decides which event goes to which
+// endpoint, and signs what is sent (Standard Webhooks). A Queue does the sending.
 //
-// Order of calls: the stream hands its events to Handle, which enqueues one job
-// for each subscribed endpoint and returns nil only when the queue has them
-// durably; only then does the stream's checkpoint move. A crash in between
-// repeats the batch, and the queue drops what it already has, because a job is
-// unique by event and endpoint. A receiver may still hear an event twice (a try
-// whose answer was lost), and tells by the header webhook-id.
+// Order of calls: the stream passes its events to Handle, which enqueues one job for each
+// subscribed endpoint and returns nil only when the queue has them durably; only then does the
+// stream's checkpoint move. A crash in between repeats the batch, and the queue drops what it
+// already has, because a job is unique by event and endpoint. A receiver may still get an event
+// twice (after a try whose answer was lost), and recognizes it by the header webhook-id.
 package notify
 
 import (
@@ -25,7 +23,7 @@ import (
 const (
 	MaxEndpoints     = 16        // per account and mode
 	MaxURLCharacters = 2048      // of an endpoint
-	MaxPayloadBytes  = 96 * 1024 // of one webhook's body: more than any lawful event needs, and less than the 100 KB that many servers take
+	MaxPayloadBytes  = 96 * 1024 // of one webhook's body: more than any valid event needs, and less than the 100 KB that many servers accept
 	MaxAnswerBytes   = 1024      // of a receiver's answer that is kept
 	MaxPage          = 100       // deliveries in one list
 	SecretBytes      = 32
@@ -43,14 +41,14 @@ const All = "*"
 // EndpointDisabled is the type of the one event that this package emits.
 const EndpointDisabled = "endpoint.disabled"
 
-// Reasons why an endpoint is disabled.
+// The reasons why an endpoint is disabled.
 const (
 	ReasonGone    = "gone"    // it answered 410
 	ReasonFailing = "failing" // every try of FailingLimit failed
 	ReasonManual  = "manual"  // its owner asked for it
 )
 
-// EventTypes are the types that an endpoint may subscribe to.
+// EventTypes returns the types that an endpoint may subscribe to.
 func EventTypes() []string {
 	return []string{
 		"link.created", "link.paid", "link.expired", "link.canceled",
@@ -64,7 +62,7 @@ func EventTypes() []string {
 	}
 }
 
-// Endpoint is a URL that hears about an account's events.
+// Endpoint is a URL that receives an account's events.
 type Endpoint struct {
 	ID                   string
 	Account              string
@@ -85,13 +83,13 @@ type Endpoint struct {
 // Enabled reports whether events are sent there.
 func (e Endpoint) Enabled() bool { return e.DisabledAt.IsZero() }
 
-// Failing reports whether every try of the last days failed, so that it is to be
+// Failing reports whether every try of the last days failed, so that the endpoint must be
 // disabled.
 func (e Endpoint) Failing(now time.Time) bool {
 	return !e.FailingSince.IsZero() && now.Sub(e.FailingSince) >= FailingLimit
 }
 
-// Subscribed reports whether the endpoint wants events of this type.
+// Subscribed reports whether the endpoint receives events of this type.
 func (e Endpoint) Subscribed(eventType string) bool {
 	for _, t := range e.Events {
 		if t == eventType || t == All {
@@ -101,11 +99,11 @@ func (e Endpoint) Subscribed(eventType string) bool {
 	return false
 }
 
-// Status of a delivery.
+// Status is the state of a delivery.
 type Status string
 
-// The statuses. A failed delivery has another try coming, unless it was a test; a
-// parked one has none, and waits for a person.
+// The statuses. A failed delivery is tried again, unless it was a test. A parked one is not,
+// and waits for a person.
 const (
 	Pending   Status = "pending"
 	Succeeded Status = "succeeded"
@@ -113,7 +111,7 @@ const (
 	Parked    Status = "parked"
 )
 
-// Delivery is one try to tell one endpoint about one event.
+// Delivery is one try to send one event to one endpoint.
 type Delivery struct {
 	ID         string
 	Account    string
@@ -129,7 +127,7 @@ type Delivery struct {
 	DurationMs int64
 	At         time.Time
 	NextAt     time.Time // of the next try; zero: none is planned
-	SealedBody []byte    // what was sent, kept so that it can be sent again
+	SealedBody []byte    // the sent body, kept so that it can be sent again
 	Request    Request   // zero: nothing was sent
 	Test       bool      // of a test event, which is in no feed
 	Redelivery string    // the bulk redelivery whose first try this is
@@ -147,17 +145,17 @@ type Header struct {
 	Value string `json:"value"`
 }
 
-// Sent reports whether there was a request: an attempt to reach the receiver, also
-// one that found no connection.
+// Sent reports whether there was a request: an attempt to reach the receiver, even one without
+// a connection.
 func (r Request) Sent() bool { return r.URL != "" }
 
-// Shown is a delivery with the body that was sent.
+// Shown is a delivery with its body.
 type Shown struct {
 	Delivery
 	Body []byte // nil: it had none
 }
 
-// DeliveryQuery chooses deliveries. Zero members choose nothing away.
+// DeliveryQuery selects deliveries. Zero members do not filter.
 type DeliveryQuery struct {
 	Status    Status
 	EventType string
@@ -166,68 +164,69 @@ type DeliveryQuery struct {
 	Limit     int
 }
 
-// Owner is whose endpoints they are: test and live never meet.
+// Owner is the account and mode of endpoints: test and live never meet.
 type Owner struct{ Account, Mode string }
 
-// ErrConflict is returned by UpdateEndpoint when the revision moved on.
+// ErrConflict is returned by UpdateEndpoint if the revision has changed.
 var ErrConflict = errors.New("the endpoint was changed meanwhile")
 
-// TooManyEndpoints is what a store answers past the limit.
+// TooManyEndpoints returns the fault of a store past the limit.
 func TooManyEndpoints() *fault.Error {
 	return fault.New(fault.KindConflict, "too_many_endpoints", "An account has at most %d webhook endpoints per mode; delete one first.", MaxEndpoints)
 }
 
-// EndpointExists is what a store answers when another endpoint has the URL already
-// and would be sent some of the same events.
+// EndpointExists returns the fault of a store if another endpoint has the same URL and would
+// receive some of the same events.
 func EndpointExists(other Endpoint) *fault.Error {
 	f := fault.New(fault.KindConflict, "endpoint_exists", "The endpoint %s has this URL already and is sent some of these events, so each would arrive twice. Change that endpoint, or choose other events.", other.ID)
 	f.Param = "url"
 	return f
 }
 
-// Doubles reports whether the other endpoint has the same URL and is sent events that
-// this one is sent as well.
+// Doubles reports whether the other endpoint has the same URL and receives some of the same
+// events.
 func (e Endpoint) Doubles(o Endpoint) bool {
 	return e.ID != o.ID && e.URL == o.URL && (slices.ContainsFunc(e.Events, o.Subscribed) || slices.ContainsFunc(o.Events, e.Subscribed))
 }
 
-// Store keeps endpoints and the record of deliveries. All of a call, or none.
-// idempotency.ErrRaced when another request recorded the same key first.
+// Store keeps endpoints and the record of deliveries. Each call is atomic. It fails with
+// idempotency.ErrRaced if another request recorded the same key first.
 type Store interface {
-	// CreateEndpoint is repeatable: the same id succeeds again. The owner's
-	// endpoint number MaxEndpoints+1 is fault too_many_endpoints, and one that doubles
-	// another of the owner's is fault endpoint_exists.
+	// CreateEndpoint stores an endpoint. Repeating it with the same id succeeds. It fails with
+	// too_many_endpoints if the owner has MaxEndpoints, and with endpoint_exists if it doubles
+	// another of the owner's.
 	CreateEndpoint(context.Context, Endpoint, *idempotency.Record) error
-	// Endpoint reads by id; unknown or another tenant's is fault.NotFound.
+	// Endpoint returns an endpoint by id, or fault.NotFound if the account has none.
 	Endpoint(ctx context.Context, account, id string) (Endpoint, error)
-	// Endpoints of an owner, newest first.
+	// Endpoints returns an owner's endpoints, newest first.
 	Endpoints(ctx context.Context, account, mode string) ([]Endpoint, error)
-	// Owners are those with at least one endpoint.
+	// Owners returns the owners with at least one endpoint.
 	Owners(ctx context.Context) ([]Owner, error)
-	// UpdateEndpoint replaces the endpoint whose revision is e.Revision, raises
-	// the revision, and adds the events in the same commit. ErrConflict when the
-	// revision differs or the endpoint is gone; fault endpoint_exists when it doubles
-	// another one that it did not double before.
+	// UpdateEndpoint replaces the endpoint whose revision is e.Revision, raises the revision,
+	// and adds the events in the same commit. It fails with ErrConflict if the revision differs
+	// or the endpoint is gone, and with endpoint_exists if it doubles another one that it did
+	// not double before.
 	UpdateEndpoint(ctx context.Context, e Endpoint, events []stream.Event, r *idempotency.Record) error
-	// DeleteEndpoint removes it; unknown or another tenant's is fault.NotFound.
+	// DeleteEndpoint removes an endpoint, or fails with fault.NotFound if the account has none.
 	// Its deliveries stay.
 	DeleteEndpoint(ctx context.Context, account, id string) error
-	// RecordDelivery inserts by id, or replaces what is there; but a pending one
-	// never replaces another, because its try may be over already. A try that was
-	// sent, and is no test, sets or clears the endpoint's FailingSince in the same
-	// commit, and raises its revision when it does.
+	// RecordDelivery inserts a delivery by id, or replaces the stored one. A pending one never
+	// replaces another, because its try may be over already. A try that was sent, and is not a
+	// test, sets or clears the endpoint's FailingSince in the same commit, and then raises its
+	// revision.
 	RecordDelivery(context.Context, Delivery, *idempotency.Record) error
-	// Deliveries to an endpoint, newest id first, without their bodies.
+	// Deliveries returns deliveries to an endpoint, newest id first, without their bodies.
 	Deliveries(ctx context.Context, account, endpoint string, q DeliveryQuery) ([]Delivery, error)
-	// Delivery reads by id, with its body; unknown or another tenant's is fault.NotFound.
+	// Delivery returns a delivery by id, with its body, or fault.NotFound if the account has
+	// none.
 	Delivery(ctx context.Context, account, id string) (Delivery, error)
-	// PruneDeliveries removes at most limit deliveries whose At is before, oldest
-	// first, and returns how many.
+	// PruneDeliveries removes at most limit deliveries from before the time, oldest first, and
+	// returns how many.
 	PruneDeliveries(ctx context.Context, before time.Time, limit int) (int, error)
 	RedeliveryStore
 }
 
-// Job asks the queue to tell one endpoint about one event.
+// Job asks the queue to send one event to one endpoint.
 type Job struct {
 	Account    string
 	Mode       string
@@ -235,67 +234,66 @@ type Job struct {
 	Event      string
 	EventType  string
 	Delivery   string // set: a redelivery or a test, and the id of its first try
-	Test       bool   // one try, which says nothing about the endpoint's health
+	Test       bool   // one try, which does not affect the endpoint's health
 	Redelivery string // the bulk redelivery that it belongs to
 	SealedBody []byte
 }
 
-// Queue keeps jobs durably and works them off, with retries.
+// Queue keeps jobs durably and works on them, with retries.
 type Queue interface {
-	// Enqueue returns nil when every job is durable. A job with the event,
-	// endpoint and delivery of one it already has is dropped.
+	// Enqueue returns nil when every job is durable. It drops a job with the event, endpoint
+	// and delivery of one that it already has.
 	Enqueue(context.Context, []Job) error
 }
 
-// Service is what a gateway asks of this box. The account and mode are those of
-// the caller's credentials; what belongs to another is fault.NotFound.
+// Service manages endpoints and deliveries. The account and mode are those of the caller's
+// credentials; what belongs to another is fault.NotFound.
 type Service interface {
-	// Create makes an endpoint; the answer holds its secret, the only time it
-	// is shown. The ticket's Render is called with the Revealed.
+	// Create makes an endpoint. The answer holds its secret, which is shown only once. The
+	// ticket's Render gets the Revealed.
 	Create(context.Context, Draft, *idempotency.Ticket) (Revealed, error)
 	Get(ctx context.Context, account, mode, id string) (Endpoint, error)
-	// List is all of them, newest first; there are at most MaxEndpoints.
+	// List returns all endpoints, newest first; there are at most MaxEndpoints.
 	List(ctx context.Context, account, mode string) ([]Endpoint, error)
-	// Update changes what the change names and answers the endpoint as it is then.
-	// Doing it again changes nothing. Enabling forgets that the endpoint failed.
+	// Update changes what the change names and returns the endpoint after it. Repeating it
+	// changes nothing. Enabling an endpoint clears its failures.
 	Update(context.Context, Change) (Endpoint, error)
 	Delete(ctx context.Context, account, mode, id string) error
-	// Rotate gives the endpoint a new secret; the old one signs too for
-	// RotationOverlap. The ticket's Render is called with the Revealed.
+	// Rotate replaces the endpoint's secret; the old one signs too for RotationOverlap. The
+	// ticket's Render gets the Revealed.
 	Rotate(ctx context.Context, account, mode, id string, t *idempotency.Ticket) (Revealed, error)
-	// Deliveries are the tries, newest first.
+	// Deliveries returns the tries, newest first.
 	Deliveries(ctx context.Context, account, mode, endpoint string, q DeliveryQuery) ([]Delivery, error)
-	// Delivery is one try, with its body.
+	// Delivery returns one try, with its body.
 	Delivery(ctx context.Context, account, mode, endpoint, id string) (Shown, error)
-	// Redeliver sends a delivery's event once more and answers the pending
-	// delivery. The ticket's Render is called with the Delivery.
+	// Redeliver sends a delivery's event once more and returns the pending delivery. The
+	// ticket's Render gets the Delivery.
 	Redeliver(ctx context.Context, account, mode, endpoint, id string, t *idempotency.Ticket) (Delivery, error)
-	// Test sends an event that is in no feed, also to a disabled endpoint, and
-	// answers the pending delivery; there is one try. The type is TestPing, when
-	// empty, or one of EventTypes, of which it sends a sample. The ticket's Render is
-	// called with the Delivery.
+	// Test sends an event that is in no feed, even to a disabled endpoint, and returns the
+	// pending delivery; there is one try. The type is TestPing, if empty, or one of EventTypes,
+	// of which it sends a sample. The ticket's Render gets the Delivery.
 	Test(ctx context.Context, account, mode, endpoint, eventType string, t *idempotency.Ticket) (Delivery, error)
-	// RedeliverAll begins a bulk redelivery. The ticket's Render is called with the
-	// Redelivery.
+	// RedeliverAll begins a bulk redelivery. The ticket's Render gets the Redelivery.
 	RedeliverAll(ctx context.Context, account, mode, endpoint string, f Filter, t *idempotency.Ticket) (Redelivery, error)
 	Redelivery(ctx context.Context, account, mode, endpoint, id string) (Redelivery, error)
-	// Redeliveries of an endpoint, newest first, strictly older than before.
+	// Redeliveries returns an endpoint's bulk redeliveries, newest first, strictly older than
+	// before.
 	Redeliveries(ctx context.Context, account, mode, endpoint, before string, limit int) ([]Redelivery, error)
-	// CancelRedelivery ends one; what is queued by then is sent. One that has ended
-	// stays as it is.
+	// CancelRedelivery ends a bulk redelivery; what is queued by then is sent. One that has
+	// ended stays as it is.
 	CancelRedelivery(ctx context.Context, account, mode, endpoint, id string) (Redelivery, error)
-	// MoveClock tells that the account's test clock is so far ahead of real time: what
-	// waits to be tried again there, and in the store of payments where it is apart,
-	// waits for as much less. It may be told again, and of an older time.
+	// MoveClock reports how far the account's test clock is ahead of real time: pending retries
+	// there, and in a separate store of payments, wait that much less. Reports may repeat or be
+	// outdated.
 	MoveClock(ctx context.Context, account string, ahead time.Duration) error
 }
 
-// Clocks are told of test clocks on behalf of the box.
+// Clocks forwards moves of test clocks.
 type Clocks interface {
 	MoveClock(ctx context.Context, account string, ahead time.Duration) error
 }
 
-// Change of an endpoint; what is nil stays. An empty list of events is refused.
+// Change is a change of an endpoint; nil fields stay. An empty list of events is refused.
 type Change struct {
 	Account, Mode, ID string
 	URL               *string
@@ -303,7 +301,7 @@ type Change struct {
 	Enabled           *bool
 }
 
-// Draft of an endpoint.
+// Draft is a new endpoint.
 type Draft struct {
 	Account, Mode string
 	URL           string
@@ -316,8 +314,7 @@ type Revealed struct {
 	Secret   string
 }
 
-// EndpointObject is an endpoint as callers see it, and as its own event shows it:
-// without any secret.
+// EndpointObject is an endpoint as callers and its own event show it: without any secret.
 type EndpointObject struct {
 	ID             string            `json:"id"`
 	Object         string            `json:"object"`
@@ -332,7 +329,7 @@ type EndpointObject struct {
 	Links          map[string]string `json:"links"`
 }
 
-// Object renders the endpoint.
+// Object returns the endpoint as callers see it.
 func Object(e Endpoint) EndpointObject {
 	self := "/api/webhook-endpoints/" + e.ID
 	o := EndpointObject{
@@ -348,5 +345,5 @@ func Object(e Endpoint) EndpointObject {
 	return o
 }
 
-// stamp spells a time as the API does: RFC 3339, UTC, milliseconds.
+// stamp formats a time as the API does: RFC 3339, UTC, milliseconds.
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z07:00") }

@@ -48,8 +48,8 @@ type world struct {
 	made  int // endpoints
 }
 
-// counting counts the reads that Handle may not make for everyone, and tells the
-// size of each batch that is pruned.
+// counting counts the reads that Handle may not make for every account, and records the size of
+// each batch that is pruned.
 type counting struct {
 	*sqlstore.Store
 	owners, endpoints int
@@ -211,7 +211,8 @@ func testEndpointsOfAnOwner(t *testing.T, store string) {
 	for range notify.MaxEndpoints {
 		ids = append([]string{w.create(t, account, "link.paid", "link.paid").Endpoint.ID}, ids...)
 	}
-	if _, err := w.Create(ctx, notify.Draft{Account: account, Mode: mode, URL: "https://example.com/17"}, nil); fault.Code(err) != "too_many_endpoints" {
+	if _, err := w.Create(ctx, notify.Draft{Account: account, Mode: mode, URL: "https://example.com/17"},
+		nil); fault.Code(err) != "too_many_endpoints" {
 		t.Errorf("the 17th: %v", err)
 	}
 	if _, err := w.Create(ctx, notify.Draft{Account: account, Mode: "live", URL: hook}, nil); err != nil {
@@ -395,14 +396,15 @@ func testHandleReadsSeldom(t *testing.T, store string) {
 	if w.store.owners != 1 || w.store.endpoints != 0 {
 		t.Errorf("2000 events of nobody: %d and %d reads", w.store.owners, w.store.endpoints)
 	}
-	// A change here is seen at once, although the clock stands still.
+	// A change in this process is visible at once, although the clock does not move.
 	w.create(t, account)
 	mine := []stream.Event{event(account, "link.paid"), event(account, "link.paid")}
 	if err := w.Handle(ctx, mine); err != nil || len(w.jobs) != 2 || w.store.endpoints != 1 {
 		t.Errorf("%d jobs, %d reads, %v", len(w.jobs), w.store.endpoints, err)
 	}
-	// A change made elsewhere is seen within a second.
-	elsewhere := notify.Endpoint{ID: id.New(id.Endpoint), Account: "acct_c", Mode: mode, URL: hook, SealedSecret: []byte("s"), CreatedAt: start}
+	// A change in another process is visible within a second.
+	elsewhere := notify.Endpoint{ID: id.New(id.Endpoint), Account: "acct_c", Mode: mode, URL: hook, SealedSecret: []byte("s"),
+		CreatedAt: start}
 	if err := w.store.CreateEndpoint(ctx, elsewhere, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -530,7 +532,8 @@ func testDisableTellsTheOthersOnce(t *testing.T, store string) {
 }
 
 func TestPublicAddress(t *testing.T) {
-	for _, s := range []string{"8.8.8.8", "1.1.1.1", "93.184.215.14", "172.32.0.1", "100.128.0.1", "2606:4700:4700::1111", "2a00:1450:4001::1"} {
+	for _, s := range []string{"8.8.8.8", "1.1.1.1", "93.184.215.14", "172.32.0.1", "100.128.0.1", "2606:4700:4700::1111",
+		"2a00:1450:4001::1"} {
 		if !notify.PublicAddress(netip.MustParseAddr(s)) {
 			t.Errorf("%s is public", s)
 		}

@@ -5,19 +5,18 @@ import (
 	"time"
 )
 
-// How long the record of a try is kept, parked ones too, and how it is removed.
-// No job of the queue lives so long: its last try is parked within ten days, even
-// when a receiver asks to wait as long as it may before each.
+// How long the record of a try is kept, even a parked one, and how it is removed. No job of the
+// queue lives so long: its last try is parked within ten days, even if a receiver asks for the
+// longest wait before each try.
 const (
 	DeliveryLife = 30 * 24 * time.Hour
 	pruneEvery   = time.Hour
 	pruneBatch   = 100 // deliveries in one commit; each may hold a body of MaxPayloadBytes
 )
 
-// RunPrune removes old deliveries once an hour, until ctx ends (nil). Each batch is
-// a commit of its own, so that other commits find their place between two, and a
-// crash loses nothing: the next round goes on. A store that fails is tried again
-// in the next round.
+// RunPrune removes old deliveries once an hour, until ctx ends (nil). Each batch is a commit of
+// its own, so that other commits can run between two, and a crash loses nothing. After a
+// store's failure the next round tries again.
 func (l *Local) RunPrune(ctx context.Context) error {
 	tick := time.NewTicker(pruneEvery)
 	defer tick.Stop()
@@ -33,8 +32,8 @@ func (l *Local) RunPrune(ctx context.Context) error {
 	}
 }
 
-// Prune removes every delivery and bulk redelivery that is older than DeliveryLife,
-// and returns how many deliveries there were.
+// Prune removes every delivery and bulk redelivery that is older than DeliveryLife, and returns
+// the number of deliveries.
 func (l *Local) Prune(ctx context.Context) (int, error) {
 	before := l.Now().Add(-DeliveryLife)
 	if _, err := all(ctx, before, l.Store.PruneRedeliveries); err != nil {

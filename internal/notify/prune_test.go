@@ -21,8 +21,8 @@ func (w *world) delivery(t *testing.T, endpoint, event string, status notify.Sta
 	return d
 }
 
-// TestDeliveriesArePruned: what is older than DeliveryLife goes, parked or not, in
-// batches; what is not, stays.
+// TestDeliveriesArePruned: deliveries older than DeliveryLife are removed, parked or not, in
+// batches; others stay.
 func TestDeliveriesArePruned(t *testing.T) { onEach(t, testDeliveriesArePruned) }
 
 func testDeliveriesArePruned(t *testing.T, store string) {
@@ -78,8 +78,8 @@ func testPruningIsDoneInSmallBatches(t *testing.T, store string) {
 	}
 }
 
-// TestParkedDeliveriesAreCounted: the gauge tells what somebody must deal with, and
-// no longer when it was sent again, or its endpoint is gone.
+// TestParkedDeliveriesAreCounted: the gauge counts what a person must deal with, until it was
+// sent again or its endpoint is gone.
 func TestParkedDeliveriesAreCounted(t *testing.T) { onEach(t, testParkedDeliveriesAreCounted) }
 
 func testParkedDeliveriesAreCounted(t *testing.T, store string) {

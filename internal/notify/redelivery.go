@@ -13,32 +13,32 @@ import (
 	"github.com/paylink/paylink/internal/idempotency"
 )
 
-// Bounds of bulk redeliveries.
+// Limits of bulk redeliveries.
 const (
 	MaxRedelivered      = 100_000 // events of one
 	redeliveryPage      = 50      // events queued in one step
 	redeliveryPending   = 100     // of one that wait for their first try; then it pauses
 	redeliveryLook      = 500 * time.Millisecond
-	maxRunning          = 100 // bulk redeliveries carried on in one round
+	maxRunning          = 100 // bulk redeliveries advanced in one round
 	ReasonNoEndpoint    = "endpoint_deleted"
 	ReasonNotEnabled    = "endpoint_disabled"
 	redeliverySeparator = "_"
 )
 
-// Filter says which events are sent again: those whose newest delivery to the
-// endpoint has the status, the type, and a time in [From, To). Tests, and what had
-// no body, never are.
+// Filter selects the events to send again: those whose newest delivery to the endpoint has the
+// status, the type, and a time in [From, To). Tests, and deliveries without a body, never
+// match.
 type Filter struct {
 	Status    Status // Parked when empty
 	EventType string // empty: any
 	From, To  time.Time
 }
 
-// RedeliveryState of a bulk redelivery.
+// RedeliveryState is the state of a bulk redelivery.
 type RedeliveryState string
 
-// The states. Done: everything had its first try. Stopped: it could not go on, and
-// Reason says why.
+// The states. Done: everything had its first try. Stopped: it could not go on, and Reason says
+// why.
 const (
 	Running  RedeliveryState = "running"
 	Done     RedeliveryState = "done"
@@ -46,10 +46,9 @@ const (
 	Stopped  RedeliveryState = "stopped"
 )
 
-// Redelivery is a bulk redelivery. It goes through the endpoint's deliveries from
-// the oldest, a page at a time, and waits while many of its own are not sent yet:
-// so it never crowds out what happens meanwhile, its progress is that of the
-// sending, and cancelling it ends it soon.
+// Redelivery is a bulk redelivery. It goes through the endpoint's deliveries from the oldest, a
+// page at a time, and pauses while many of its own are not sent yet. So it never crowds out new
+// events, its progress is that of the sending, and canceling it ends it soon.
 type Redelivery struct {
 	ID       string
 	Account  string
@@ -59,20 +58,20 @@ type Redelivery struct {
 	State    RedeliveryState
 	Reason   string
 	Total    int64  // events that matched when it was asked for
-	Cursor   string // the last delivery that it has dealt with
-	// What became of the first tries; read with it, kept in their own rows.
+	Cursor   string // the last delivery that it has processed
+	// Outcomes of the first tries; read with it, stored in their own rows.
 	Pending, Succeeded, Failed int64
 	CreatedAt, UpdatedAt       time.Time
-	EndedAt                    time.Time // zero: it runs
+	EndedAt                    time.Time // zero: it is running
 	Revision                   int64     // kept by the store; 1 when created
 }
 
-// Queued is how many of them were handed to the sender so far. At the end it is
-// less than Total by those whose status changed meanwhile.
+// Queued returns how many deliveries were passed to the sender so far. At the end it is less
+// than Total by those whose status changed meanwhile.
 func (r Redelivery) Queued() int64 { return r.Pending + r.Succeeded + r.Failed }
 
-// Boundary is the id before which its deliveries lie: younger ones are not its
-// matter, its own among them.
+// Boundary returns the id before which its deliveries are: it ignores younger ones, its own
+// among them.
 func (r Redelivery) Boundary() string {
 	_, made, _ := strings.Cut(r.ID, redeliverySeparator)
 	return id.Delivery + redeliverySeparator + made
@@ -80,35 +79,37 @@ func (r Redelivery) Boundary() string {
 
 // RedeliveryStore keeps bulk redeliveries; a part of Store.
 type RedeliveryStore interface {
-	// CountRedelivery is how many events the redelivery would send again; it stops
+	// CountRedelivery returns how many events the redelivery would send again. It stops
 	// counting after limit.
 	CountRedelivery(ctx context.Context, r Redelivery, limit int64) (int64, error)
-	// CreateRedelivery is repeatable. An endpoint has one that runs: a second is
-	// fault redelivery_running.
+	// CreateRedelivery is repeatable. It fails with redelivery_running if the endpoint already
+	// has one that is running.
 	CreateRedelivery(context.Context, Redelivery, *idempotency.Record) error
-	// Redelivery reads by id; unknown or another tenant's is fault.NotFound.
+	// Redelivery returns a bulk redelivery by id, or fault.NotFound if the account has none.
 	Redelivery(ctx context.Context, account, id string) (Redelivery, error)
-	// Redeliveries of an endpoint, newest id first, strictly older than before.
+	// Redeliveries returns an endpoint's bulk redeliveries, newest id first, strictly older
+	// than before.
 	Redeliveries(ctx context.Context, account, endpoint, before string, limit int) ([]Redelivery, error)
-	// RunningRedeliveries of everybody that come after an id, oldest first.
+	// RunningRedeliveries returns all running ones after an id, oldest first.
 	RunningRedeliveries(ctx context.Context, after string, limit int) ([]Redelivery, error)
-	// RedeliveryPage is what comes after its cursor, oldest first, with bodies.
+	// RedeliveryPage returns the deliveries after its cursor, oldest first, with bodies.
 	RedeliveryPage(ctx context.Context, r Redelivery, limit int) ([]Delivery, error)
-	// UpdateRedelivery replaces the one whose revision is r.Revision, raises the
-	// revision, and records the pending deliveries, in one commit. ErrConflict when
-	// the revision differs.
+	// UpdateRedelivery replaces the one whose revision is r.Revision, raises the revision, and
+	// records the pending deliveries, in one commit. It fails with ErrConflict if the revision
+	// differs.
 	UpdateRedelivery(ctx context.Context, r Redelivery, pending []Delivery) error
-	// PruneRedeliveries removes at most limit that were made before, running or not.
+	// PruneRedeliveries removes at most limit bulk redeliveries made before the time, running
+	// or not, and returns how many.
 	PruneRedeliveries(ctx context.Context, before time.Time, limit int) (int, error)
 }
 
-// RedeliveryRunning is what a store answers to a second one of an endpoint.
+// RedeliveryRunning returns the fault of a second bulk redelivery to an endpoint.
 func RedeliveryRunning() *fault.Error {
 	return fault.New(fault.KindConflict, "redelivery_running", "A bulk redelivery to this endpoint is running; wait for it, or cancel it.")
 }
 
-// RedeliverAll begins a bulk redelivery, which RunRedeliveries carries on. A crash
-// before the commit leaves nothing; after it, it is carried on by whoever runs next.
+// RedeliverAll begins a bulk redelivery, which RunRedeliveries carries on. A crash before the
+// commit leaves nothing; after it, the next process carries it on.
 func (l *Local) RedeliverAll(ctx context.Context, account, mode, endpoint string, f Filter, t *idempotency.Ticket) (Redelivery, error) {
 	if f.Status == "" {
 		f.Status = Parked
@@ -130,7 +131,8 @@ func (l *Local) RedeliverAll(ctx context.Context, account, mode, endpoint string
 		return Redelivery{}, err
 	}
 	if r.Total > MaxRedelivered {
-		return Redelivery{}, fault.New(fault.KindConflict, "redelivery_too_large", "More than %d events match; ask for a shorter time.", MaxRedelivered)
+		return Redelivery{}, fault.New(fault.KindConflict, "redelivery_too_large", "More than %d events match; ask for a shorter time.",
+			MaxRedelivered)
 	}
 	record, err := t.Fill(r, now)
 	if err != nil {
@@ -141,7 +143,7 @@ func (l *Local) RedeliverAll(ctx context.Context, account, mode, endpoint string
 	}
 	select {
 	case l.nudge <- struct{}{}:
-	default: // somebody nudged it already
+	default: // it was nudged already
 	}
 	return r, nil
 }
@@ -158,7 +160,7 @@ func (f Filter) check() *fault.Error {
 	return nil
 }
 
-// Redelivery reads one.
+// Redelivery returns a bulk redelivery.
 func (l *Local) Redelivery(ctx context.Context, account, mode, endpoint, redelivery string) (Redelivery, error) {
 	r, err := l.Store.Redelivery(ctx, account, redelivery)
 	if err == nil && (r.Mode != mode || r.Endpoint != endpoint) {
@@ -167,7 +169,7 @@ func (l *Local) Redelivery(ctx context.Context, account, mode, endpoint, redeliv
 	return r, err
 }
 
-// Redeliveries of an endpoint, newest first.
+// Redeliveries returns an endpoint's bulk redeliveries, newest first.
 func (l *Local) Redeliveries(ctx context.Context, account, mode, endpoint, before string, limit int) ([]Redelivery, error) {
 	if _, err := l.Get(ctx, account, mode, endpoint); err != nil {
 		return nil, err
@@ -178,7 +180,7 @@ func (l *Local) Redeliveries(ctx context.Context, account, mode, endpoint, befor
 	return l.Store.Redeliveries(ctx, account, endpoint, before, limit)
 }
 
-// CancelRedelivery ends one.
+// CancelRedelivery ends a bulk redelivery.
 func (l *Local) CancelRedelivery(ctx context.Context, account, mode, endpoint, redelivery string) (Redelivery, error) {
 	for n := 1; ; n++ {
 		r, err := l.Redelivery(ctx, account, mode, endpoint, redelivery)
@@ -200,9 +202,9 @@ func (r Redelivery) end(s RedeliveryState, reason string, now time.Time) Redeliv
 	return r
 }
 
-// RunRedeliveries carries bulk redeliveries on until ctx ends (nil). One process of
-// several is enough; two do no harm, since each step is conditional and a job is
-// unique. A store or a queue that fails is asked again.
+// RunRedeliveries carries bulk redeliveries on until ctx ends (nil). One process is enough; two
+// are harmless, because each step is conditional and a job is unique. It retries a store or a
+// queue that fails.
 func (l *Local) RunRedeliveries(ctx context.Context) error {
 	tick := time.NewTicker(redeliveryLook)
 	defer tick.Stop()
@@ -223,8 +225,8 @@ func (l *Local) RunRedeliveries(ctx context.Context) error {
 	}
 }
 
-// CarryOn makes one step of each that runs, or of the next maxRunning of them, and says
-// whether another round is wanted at once. One caller at a time.
+// CarryOn makes one step of each running redelivery, or of the next maxRunning of them, and
+// reports whether another round should follow at once. It must not be called concurrently.
 func (l *Local) CarryOn(ctx context.Context) (moved bool, err error) {
 	running, err := l.Store.RunningRedeliveries(ctx, l.lastRedelivery, maxRunning)
 	if err != nil {
@@ -238,7 +240,7 @@ func (l *Local) CarryOn(ctx context.Context) (moved bool, err error) {
 	var all []error
 	for _, r := range running {
 		m, err := l.step(ctx, r)
-		if err != nil && !errors.Is(err, ErrConflict) { // somebody else made this step
+		if err != nil && !errors.Is(err, ErrConflict) { // another process made this step
 			all = append(all, fmt.Errorf("%s: %w", r.ID, err))
 		}
 		moved = moved || m
@@ -246,9 +248,9 @@ func (l *Local) CarryOn(ctx context.Context) (moved bool, err error) {
 	return moved, errors.Join(all...)
 }
 
-// step queues the next page. A crash between the queue and the commit repeats what
-// of the page has had no try by then, and the queue drops what it has: the id of
-// each delivery follows from the redelivery and the event.
+// step queues the next page. A crash between the queue and the commit repeats the part of the
+// page that has had no try by then. The queue drops what it has, because the id of each
+// delivery derives from the redelivery and the event.
 func (l *Local) step(ctx context.Context, r Redelivery) (moved bool, err error) {
 	e, err := l.Store.Endpoint(ctx, r.Account, r.Endpoint)
 	now := l.Now()

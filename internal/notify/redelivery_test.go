@@ -17,7 +17,8 @@ import (
 func (w *world) tried(t *testing.T, n int, status notify.Status) {
 	t.Helper()
 	for _, j := range w.jobs[n:] {
-		if err := w.store.RecordDelivery(t.Context(), notify.Delivery{ID: j.Delivery, Account: j.Account, Mode: j.Mode, Endpoint: j.Endpoint, Event: j.Event,
+		if err := w.store.RecordDelivery(t.Context(), notify.Delivery{ID: j.Delivery, Account: j.Account, Mode: j.Mode,
+			Endpoint: j.Endpoint, Event: j.Event,
 			EventType: j.EventType, Attempt: 1, Status: status, At: w.now, Redelivery: j.Redelivery, SealedBody: j.SealedBody}, nil); err != nil {
 			t.Fatal(err)
 		}
@@ -84,7 +85,8 @@ func testBulkRedelivery(t *testing.T, store string) {
 	seen, sent := map[string]bool{}, 0
 	for round := 0; w.read(t, r).State == notify.Running; round++ {
 		w.carry(t)
-		if got := w.read(t, r); got.State == notify.Running && (got.Pending == 0 || got.Pending >= 150 || got.Queued() != int64(len(w.jobs)) || got.Succeeded != int64(sent)) {
+		if got := w.read(t, r); got.State == notify.Running && (got.Pending == 0 || got.Pending >= 150 ||
+			got.Queued() != int64(len(w.jobs)) || got.Succeeded != int64(sent)) {
 			t.Fatalf("round %d, %d jobs: %+v", round, len(w.jobs), got)
 		}
 		w.tried(t, sent, notify.Succeeded)
@@ -105,8 +107,8 @@ func testBulkRedelivery(t *testing.T, store string) {
 	}
 }
 
-// TestStuckRedeliveriesHoldNobodyUp: more of them than one round takes, whose endpoints
-// answer nothing, leave the one behind them its turn in the next round.
+// TestStuckRedeliveriesHoldNobodyUp: if more redeliveries than one round takes wait for
+// endpoints that do not answer, the one after them gets its turn in the next round.
 func TestStuckRedeliveriesHoldNobodyUp(t *testing.T) { onEach(t, testStuckRedeliveries) }
 
 func testStuckRedeliveries(t *testing.T, store string) {
@@ -116,8 +118,9 @@ func testStuckRedeliveries(t *testing.T, store string) {
 		of := fmt.Sprintf("acct_%d", i)
 		e := w.create(t, of).Endpoint
 		for range 2 {
-			d := notify.Delivery{ID: id.New(id.Delivery), Account: of, Mode: mode, Endpoint: e.ID, Event: id.New(id.Event), EventType: "payment.succeeded",
-				Attempt: 1, Status: notify.Parked, At: start, SealedBody: []byte("sealed:{}")}
+			d := notify.Delivery{ID: id.New(id.Delivery), Account: of, Mode: mode, Endpoint: e.ID, Event: id.New(id.Event),
+				EventType: "payment.succeeded",
+				Attempt:   1, Status: notify.Parked, At: start, SealedBody: []byte("sealed:{}")}
 			if err := w.store.RecordDelivery(t.Context(), d, nil); err != nil {
 				t.Fatal(err)
 			}
@@ -222,7 +225,8 @@ func testBulkRedeliveryFilters(t *testing.T, store string) {
 			t.Fatal(err)
 		}
 	}
-	for code, f := range map[string]notify.Filter{"status_invalid": {Status: notify.Pending}, "event_type_unknown": {EventType: "x"}, "range_invalid": {From: start, To: start}} {
+	for code, f := range map[string]notify.Filter{"status_invalid": {Status: notify.Pending}, "event_type_unknown": {EventType: "x"},
+		"range_invalid": {From: start, To: start}} {
 		if _, err := w.RedeliverAll(ctx, account, mode, e.ID, f, nil); fault.Code(err) != code {
 			t.Errorf("%v, want %s", err, code)
 		}
@@ -280,7 +284,7 @@ func testBulkRedeliveryEnds(t *testing.T, store string) {
 	}
 }
 
-// TestRunRedeliveriesGoesOnByItself: what is asked for is taken up at once.
+// TestRunRedeliveriesGoesOnByItself: a new redelivery is taken up at once.
 func TestRunRedeliveriesGoesOnByItself(t *testing.T) {
 	w := newWorld(t, sqltest.File(t))
 	e := w.create(t, account).Endpoint

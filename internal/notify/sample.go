@@ -13,13 +13,13 @@ import (
 	"github.com/paylink/paylink/internal/money"
 )
 
-// TestPing is the type of the test event that shows only that a receiver is
-// reached and verifies. It is in no feed, so nothing can subscribe to it.
+// TestPing is the type of a test event that only shows that a receiver is reached and verifies.
+// It is in no feed, so nothing can subscribe to it.
 const TestPing = "test.ping"
 
-// Test sends a test event. Its body says "test": true and its numbers are 0, so
-// that no receiver takes it for a link in the chain of events. It is queued before
-// its pending row is written, as a redelivery is.
+// Test sends a test event. Its body says "test": true and its numbers are 0, so that no
+// receiver takes it for a link in the chain of events. Like a redelivery, it is queued before
+// its pending row is written.
 func (l *Local) Test(ctx context.Context, account, mode, endpoint, eventType string, t *idempotency.Ticket) (Delivery, error) {
 	if eventType == "" {
 		eventType = TestPing
@@ -54,7 +54,7 @@ func (l *Local) Test(ctx context.Context, account, mode, endpoint, eventType str
 	return d, l.Store.RecordDelivery(ctx, d, record)
 }
 
-// sample is an object as an event of the type shows it, of things that do not exist.
+// sample returns an object as an event of the type shows it, with invented content.
 func sample(eventType string, e Endpoint, now time.Time) any {
 	kind, what, _ := strings.Cut(eventType, ".")
 	switch kind {
@@ -75,8 +75,8 @@ func sample(eventType string, e Endpoint, now time.Time) any {
 	return map[string]any{"object": kind, "endpoint": e.ID, "createdAt": stamp(now)}
 }
 
-// The things that samples show have ids that follow from the endpoint's, so that
-// the samples of one endpoint fit each other.
+// sampleID derives the ids in samples from the endpoint's, so that the samples of one endpoint
+// fit each other.
 func sampleID(prefix string, e Endpoint) string { return id.Derive(prefix, e.ID, "sample") }
 
 func sampleLink(what string, e Endpoint, now time.Time) any {
@@ -104,7 +104,8 @@ func samplePayment(what string, e Endpoint, now time.Time) any {
 	payment, from := sampleID(id.Payment, e), sampleID(id.Link, e)
 	o := map[string]any{
 		"id": payment, "object": "payment", "link": from, "amount": sampleAmount, "currency": "EUR", "capturedAmount": "0.00",
-		"refundedAmount": "0.00", "refundableAmount": "0.00", "status": what, "card": map[string]string{"brand": "visa", "last4": "4242"}, "issuer": "simulator",
+		"refundedAmount": "0.00", "refundableAmount": "0.00", "status": what,
+		"card": map[string]string{"brand": "visa", "last4": "4242"}, "issuer": "simulator",
 		"payer": map[string]string{"name": "Sam Sample", "email": "sam@example.com"}, "reference": "sample-1", "mode": e.Mode,
 		"createdAt": stamp(now.Add(-time.Minute)), "updatedAt": stamp(now),
 		"links": map[string]string{"self": "/api/payments/" + payment, "link": "/api/links/" + from},
@@ -135,14 +136,15 @@ func sampleRefund(what string, e Endpoint, now time.Time) any {
 	return o
 }
 
-// sampleFraud is a payment that is held for review, or was.
+// sampleFraud returns a payment that is held for review, or was.
 func sampleFraud(what string, e Endpoint, now time.Time) any {
 	status, review := "authorized", "open"
 	if what == "reviewed" {
 		status, review = "succeeded", "approved"
 	}
 	o := samplePayment(status, e, now).(map[string]any) // which it makes
-	risk := map[string]any{"action": "review", "why": "rule", "rule": "frl_sample", "version": 1, "score": sampleScore, "basis": "known", "review": review,
+	risk := map[string]any{"action": "review", "why": "rule", "rule": "frl_sample", "version": 1, "score": sampleScore,
+		"basis": "known", "review": review,
 		"values": []map[string]string{{"name": "card.attempted_1h", "value": "6"}}}
 	if what == "reviewed" {
 		risk["reviewedAt"], risk["reviewedBy"] = stamp(now), sampleID(id.User, e)
@@ -160,8 +162,9 @@ func sampleDispute(what string, e Endpoint, now time.Time) any {
 	payment := sampleID(id.Payment, e)
 	o := map[string]any{
 		"id": sampleID(id.Dispute, e), "object": "dispute", "payment": payment, "amount": sampleAmount, "currency": "EUR", "reason": "fraudulent",
-		"state": "needs_response", "reference": "sample-1", "evidenceDueAt": stamp(now.Add(sampleToReply)), "createdAt": stamp(now.Add(-time.Minute)),
-		"links": map[string]string{"self": "/api/payments/" + payment, "payment": "/api/payments/" + payment},
+		"state": "needs_response", "reference": "sample-1", "evidenceDueAt": stamp(now.Add(sampleToReply)),
+		"createdAt": stamp(now.Add(-time.Minute)),
+		"links":     map[string]string{"self": "/api/payments/" + payment, "payment": "/api/payments/" + payment},
 	}
 	switch what {
 	case "updated":

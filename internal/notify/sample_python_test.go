@@ -20,8 +20,8 @@ for secret, headers, body in json.load(sys.stdin):
     print(genuine(secret, headers, body.encode()))
 `
 
-// TestPythonSample: the sample of docs/webhooks.md takes what we sign, also while a
-// secret rolls, and nothing that was altered or is old.
+// TestPythonSample: the sample of docs/webhooks.md accepts what we sign, even while a secret
+// rolls, and nothing that was altered or is old.
 func TestPythonSample(t *testing.T) {
 	doc, err := os.ReadFile(filepath.Join("..", "..", "docs", "webhooks.md"))
 	if err != nil {
@@ -55,7 +55,8 @@ func TestPythonSample(t *testing.T) {
 	other := signed(w.now)
 	other[notify.HeaderID] = "evt_2"
 	requests := [][]any{{made.Secret, good, body}, {rolled.Secret, good, body},
-		{rolled.Secret, good, body + " "}, {rolled.Secret, old, body}, {rolled.Secret, other, body}, {"whsec_" + strings.Repeat("A", 32), good, body}}
+		{rolled.Secret, good, body + " "}, {rolled.Secret, old, body}, {rolled.Secret, other, body},
+		{"whsec_" + strings.Repeat("A", 32), good, body}}
 	in, err := json.Marshal(requests)
 	if err != nil {
 		t.Fatal(err)

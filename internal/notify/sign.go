@@ -23,21 +23,21 @@ const (
 	HeaderSignature = "webhook-signature"
 )
 
-// Keys are the functions of the key ring that webhooks need. Seal and Unseal
-// keep secrets and bodies from whoever reads a database file; Sign is Ed25519
-// under the key that the world reads at /.well-known/jwks.json.
+// Keys are the functions of the key ring that webhooks need. Seal and Unseal protect secrets
+// and bodies from readers of a database file. Sign is Ed25519 under the key that is published
+// at /.well-known/jwks.json.
 type Keys struct {
 	Seal   func(plaintext []byte) []byte
 	Unseal func(sealed []byte) ([]byte, error)
 	Sign   func(message []byte) []byte
 }
 
-// Headers are what a receiver verifies a body by.
+// Headers are the headers by which a receiver verifies a body.
 type Headers struct{ ID, Timestamp, Signature string }
 
-// SignFor signs the body of an event for an endpoint: HMAC-SHA256 under the
-// secret (and the one before, while it rolls), and Ed25519, over
-// id.timestamp.body, as Standard Webhooks 1.0 says.
+// SignFor signs the body of an event for an endpoint: HMAC-SHA256 under the secret (and the
+// previous one, while it rolls), and Ed25519, over id.timestamp.body, according to Standard
+// Webhooks 1.0.
 func (k Keys) SignFor(e Endpoint, event string, at time.Time, body []byte) (Headers, error) {
 	h := Headers{ID: event, Timestamp: strconv.FormatInt(at.Unix(), 10)}
 	message := make([]byte, 0, len(event)+len(h.Timestamp)+2+len(body))
@@ -63,7 +63,7 @@ func (k Keys) SignFor(e Endpoint, event string, at time.Time, body []byte) (Head
 	return h, nil
 }
 
-// body is an event as it is sent; the order of its members is part of the look.
+// body is an event as it is sent, in the order of its members.
 type body struct {
 	ID        string          `json:"id"`
 	Type      string          `json:"type"`
@@ -75,9 +75,9 @@ type body struct {
 	Data      json.RawMessage `json:"data"`
 }
 
-// Body spells an event as its webhooks carry it. Its text is escaped no more than
-// JSON asks for: data may have been stored with "<" as six bytes, and a body is to stay
-// of a size that receivers take.
+// Body returns an event as webhooks carry it. It escapes text no more than JSON requires: data
+// may have been stored with "<" as six bytes, and a body must stay of a size that receivers
+// accept.
 func Body(e stream.Event) ([]byte, error) {
 	data, err := jsontext.AppendFormat(nil, e.Data, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	if err != nil {

@@ -21,7 +21,8 @@ import (
 	"github.com/paylink/paylink/internal/stream"
 )
 
-// An empty list of events is refused; only a list that was left out is every event.
+// TestNoEventsIsNotEveryEvent: an empty list of events is refused; only a missing list means
+// every event.
 func TestNoEventsIsNotEveryEvent(t *testing.T) { onEach(t, testNoEventsIsNotEveryEvent) }
 
 func testNoEventsIsNotEveryEvent(t *testing.T, store string) {
@@ -50,14 +51,15 @@ func testNoEventsIsNotEveryEvent(t *testing.T, store string) {
 	}
 }
 
-// What an earlier version stored for every event is an empty list.
+// TestStoredEmptyListIsEveryEvent: an earlier version stored every event as an empty list.
 func TestStoredEmptyListIsEveryEvent(t *testing.T) { onEach(t, testStoredEmptyListIsEveryEvent) }
 
 func testStoredEmptyListIsEveryEvent(t *testing.T, store string) {
 	w, ctx := newWorld(t, store), t.Context()
 	for _, events := range [][]string{nil, {}} {
 		w.made++
-		old := notify.Endpoint{ID: id.New(id.Endpoint), Account: account, Mode: mode, URL: fmt.Sprintf("%s?%d", hook, w.made), Events: events, SealedSecret: []byte("sealed:s"), CreatedAt: start}
+		old := notify.Endpoint{ID: id.New(id.Endpoint), Account: account, Mode: mode, URL: fmt.Sprintf("%s?%d", hook, w.made),
+			Events: events, SealedSecret: []byte("sealed:s"), CreatedAt: start}
 		if err := w.store.CreateEndpoint(ctx, old, nil); err != nil {
 			t.Fatal(err)
 		}
@@ -70,7 +72,7 @@ func testStoredEmptyListIsEveryEvent(t *testing.T, store string) {
 	}
 }
 
-// One URL is sent an event once.
+// TestOneURLTwice: one URL gets an event once.
 func TestOneURLTwice(t *testing.T) { onEach(t, testOneURLTwice) }
 
 func testOneURLTwice(t *testing.T, store string) {
@@ -118,10 +120,12 @@ func testOneURLTwice(t *testing.T, store string) {
 	}
 }
 
-// An endpoint whose URL was taken by older rules can still be changed otherwise.
+// TestOldURLStays: an endpoint whose URL was accepted by older rules can still be changed
+// otherwise.
 func TestOldURLStays(t *testing.T) {
 	w, ctx := newWorld(t, sqltest.File(t)), t.Context()
-	old := notify.Endpoint{ID: id.New(id.Endpoint), Account: account, Mode: mode, URL: "https://my_shop.example/", Events: []string{notify.All}, SealedSecret: []byte("sealed:s"), CreatedAt: start}
+	old := notify.Endpoint{ID: id.New(id.Endpoint), Account: account, Mode: mode, URL: "https://my_shop.example/",
+		Events: []string{notify.All}, SealedSecret: []byte("sealed:s"), CreatedAt: start}
 	if err := w.store.CreateEndpoint(ctx, old, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -132,20 +136,22 @@ func TestOldURLStays(t *testing.T) {
 	}
 }
 
-// Whatever link is taken: its event is queued for its webhook, and never parked for its
-// size. What its payments gather is held to the same bound by the stores' suite.
+// TestWhatWasAcceptedIsSent: whatever link is accepted, its event is queued for its webhook,
+// and never parked for its size. The stores' suite checks the same bound for its payments.
 func TestWhatWasAcceptedIsSent(t *testing.T) {
 	w, ctx := newWorld(t, sqltest.File(t)), t.Context()
 	account := id.New(id.Account)
 	w.create(t, account)
-	links := link.NewLocal(link.LocalConfig{Ring: keyring.NewMemory(start), Store: w.store.Store, PublicURL: "https://pay.example", Now: func() time.Time { return start }})
+	links := link.NewLocal(link.LocalConfig{Ring: keyring.NewMemory(start), Store: w.store.Store, PublicURL: "https://pay.example",
+		Now: func() time.Time { return start }})
 	alphabets, seq := slices.Sorted(maps.Keys(storetest.Alphabets)), int64(0)
 	rapid.Check(t, func(rt *rapid.T) {
 		r := rand.New(rand.NewPCG(rapid.Uint64().Draw(rt, "seed"), 0))
 		wish := storetest.LargestRequest(r, account, storetest.Alphabets[rapid.SampledFrom(alphabets).Draw(rt, "alphabet")])
 		wish.Description = rapid.StringOfN(rapid.Rune(), 0, link.MaxDescriptionChars, -1).Draw(rt, "description")
 		for range rapid.IntRange(0, 10).Draw(rt, "values") {
-			wish.Metadata[rapid.SampledFrom(slices.Sorted(maps.Keys(wish.Metadata))).Draw(rt, "key")] = rapid.StringN(0, link.MaxMetadataValueChars, -1).Draw(rt, "value")
+			wish.Metadata[rapid.SampledFrom(slices.Sorted(maps.Keys(wish.Metadata))).Draw(rt, "key")] = rapid.StringN(0,
+				link.MaxMetadataValueChars, -1).Draw(rt, "value")
 		}
 		if _, err := links.Create(ctx, wish); err != nil {
 			return // not lawful
@@ -164,12 +170,14 @@ func TestWhatWasAcceptedIsSent(t *testing.T) {
 	}
 }
 
-// A body says "<" with one byte, however the event was stored.
+// TestBodyIsEscapedNoMoreThanNeeded: a body holds "<" as one byte, however the event was
+// stored.
 func TestBodyIsEscapedNoMoreThanNeeded(t *testing.T) {
 	e := event(account, "payment.succeeded")
 	e.Data = []byte(`{"a":"\u003cb\u003e \u0026 \u00fc \ud83d\ude00 \u2028 \" \\ \n","n":1.50,"big":12345678901234567890,"b":null}`)
 	body, err := notify.Body(e)
-	if want := `"data":{"a":"<b> & ü 😀 ` + "\u2028" + ` \" \\ \n","n":1.50,"big":12345678901234567890,"b":null}}`; err != nil || !strings.HasSuffix(string(body), want) {
+	if want := `"data":{"a":"<b> & ü 😀 ` + "\u2028" + ` \" \\ \n","n":1.50,"big":12345678901234567890,"b":null}}`; err != nil ||
+		!strings.HasSuffix(string(body), want) {
 		t.Errorf("%s, %v", body, err)
 	}
 	e.Data = []byte("{\"a\":\"\xff\"}") // nothing of ours, and no reason to stop the feed

@@ -1,5 +1,5 @@
-// Package obs is how paylink is watched: structured logs that cannot carry a
-// card number or a secret, and metrics at the seams.
+// Package obs observes paylink: structured logs that can't contain a card number or a secret,
+// and metrics.
 package obs
 
 import (
@@ -13,18 +13,19 @@ import (
 
 const redacted = "[redacted]"
 
-// Longer than any timestamp with its separators, and as long as a card number.
+// cardLike matches what is longer than any timestamp with its separators, and as long as a card
+// number.
 var cardLike = regexp.MustCompile(`\b(?:\d[ -]?){11,18}\d\b`)
 
 var secretLike = regexp.MustCompile(`\b(?:pl_(?:test|live)_[0-9A-Za-z]{20,}|whsec_[0-9A-Za-z+/=]{20,}|eyJ[0-9A-Za-z_-]{20,}\.[0-9A-Za-z_.-]+)`)
 
-// Keys whose values are never logged, whatever they hold.
+// secretKeys are keys whose values are never logged, whatever they hold.
 var secretKeys = map[string]bool{"password": true, "secret": true, "authorization": true, "cookie": true, "card": true,
 	"cvc": true, "number": true, "token": true, "body": true}
 
-// NewLogger writes JSON lines with every value redacted that looks like a card
-// number (12 to 19 digits that pass the Luhn check), a key or a session. Of one warning
-// or error it writes some lines a second, and then how many were left out.
+// NewLogger returns a logger of JSON lines. It redacts every value that looks like a card
+// number (12 to 19 digits that pass the Luhn check), a key or a session. It writes a few lines
+// a second of the same warning or error, and then how many it left out.
 func NewLogger(w io.Writer, level slog.Level) *slog.Logger {
 	h := slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: redactAttr})
 	return slog.New(newSampler(requestHandler{h}, time.Now))
@@ -45,7 +46,7 @@ func redactAttr(_ []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-// Redact replaces what must not be written down.
+// Redact replaces what must not be logged.
 func Redact(s string) string {
 	s = secretLike.ReplaceAllString(s, redacted)
 	return cardLike.ReplaceAllStringFunc(s, func(m string) string {
@@ -81,7 +82,7 @@ func WithRequestID(ctx context.Context, id string) context.Context {
 	return context.WithValue(ctx, requestKey{}, id)
 }
 
-// RequestID is the request that ctx belongs to; "" when there is none.
+// RequestID returns the id of the request that ctx belongs to; "" if there is none.
 func RequestID(ctx context.Context) string {
 	id, _ := ctx.Value(requestKey{}).(string)
 	return id

@@ -7,7 +7,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 )
 
-// Metrics at the seams. Every process makes its own set; there is no global one.
+// Metrics holds the metrics of a process. Every process makes its own set; there is no global
+// one.
 type Metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.HistogramVec
@@ -21,7 +22,7 @@ type Metrics struct {
 	assessed *prometheus.HistogramVec
 }
 
-// NewMetrics makes an empty set.
+// NewMetrics returns an empty set.
 func NewMetrics() *Metrics {
 	m := &Metrics{registry: prometheus.NewRegistry(),
 		requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "paylink_http_request_seconds",
@@ -29,7 +30,8 @@ func NewMetrics() *Metrics {
 		issuer: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "paylink_issuer_call_seconds",
 			Help: "Time of a call to an issuer.", Buckets: []float64{.001, .01, .1, .5, 1, 5, 30}}, []string{"issuer", "call", "outcome"}),
 		calls: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "paylink_rpc_seconds",
-			Help: "Time of a try of a call between services, by who measured it.", Buckets: []float64{.001, .005, .01, .025, .05, .1, .25, .5, 1, 5, 30}},
+			Help:    "Time of a try of a call between services, by who measured it.",
+			Buckets: []float64{.001, .005, .01, .025, .05, .1, .25, .5, 1, 5, 30}},
 			[]string{"side", "service", "method", "code"}),
 		refused: prometheus.NewCounter(prometheus.CounterOpts{Name: "paylink_rpc_refused_total",
 			Help: "Internal requests that were refused because they prove nothing."}),
@@ -39,19 +41,21 @@ func NewMetrics() *Metrics {
 			Help: "Tries to send a mail, by what became of it: sent, waiting for another try, parked or dropped."}, []string{"kind", "outcome"}),
 	}
 	m.assessed = prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "paylink_fraud_assess_seconds",
-		Help: "Time to say what to do with an attempt to pay, by what was said and why.", Buckets: []float64{.0001, .0005, .001, .0025, .005, .01, .025, .1, 1}}, []string{"action", "why"})
+		Help:    "Time to say what to do with an attempt to pay, by what was said and why.",
+		Buckets: []float64{.0001, .0005, .001, .0025, .005, .01, .025, .1, 1}}, []string{"action", "why"})
 	m.limited = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "paylink_requests_limited_total",
 		Help: "Requests refused because somebody asked too often, by limit."}, []string{"limit"})
 	m.gone = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "paylink_issuer_gone_total",
 		Help: "Looks at payments whose issuer is not in the configuration."}, []string{"issuer"})
-	m.registry.MustRegister(m.gone, m.requests, m.issuer, m.calls, m.refused, m.limited, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.registry.MustRegister(m.gone, m.requests, m.issuer, m.calls, m.refused, m.limited, collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
-// Gone counts a look at a payment whose issuer is not in the configuration.
+// Gone counts a sweep of a payment whose issuer is not in the configuration.
 func (m *Metrics) Gone(issuer string) { m.gone.WithLabelValues(issuer).Inc() }
 
-// Configured lets Gone count an issuer from zero, so that the first look shows as a rise.
+// Configured lets Gone count an issuer from zero, so that the first one shows as a rise.
 func (m *Metrics) Configured(issuer string) { m.gone.WithLabelValues(issuer) }
 
 // Request records an answered request; route is the pattern, never the path.
@@ -69,41 +73,41 @@ func (m *Metrics) Call(side, service, method, code string, took time.Duration) {
 	m.calls.WithLabelValues(side, service, method, code).Observe(took.Seconds())
 }
 
-// Refused counts an internal request without credentials of ours.
+// Refused counts an internal request without valid credentials.
 func (m *Metrics) Refused() { m.refused.Inc() }
 
-// Limited counts a request that was refused by a limit.
+// Limited counts a request that a limit refused.
 func (m *Metrics) Limited(limit string) { m.limited.WithLabelValues(limit).Inc() }
 
-// Relays shows what the relay carries; for a process that may run it.
+// Relays registers the relay's metrics; for a process that may run it.
 func (m *Metrics) Relays() { m.registry.MustRegister(m.relayed) }
 
 // Relayed records that an event of this age is in the feed.
 func (m *Metrics) Relayed(age time.Duration) { m.relayed.Observe(age.Seconds()) }
 
-// Assessments shows what the box fraud says; for a process that runs it.
+// Assessments registers the metrics of the fraud service; for a process that runs it.
 func (m *Metrics) Assessments() { m.registry.MustRegister(m.assessed) }
 
-// Assessed records what was said of an attempt, and why.
+// Assessed records the assessment of an attempt, and its reason.
 func (m *Metrics) Assessed(action, why string, took time.Duration) {
 	m.assessed.WithLabelValues(action, why).Observe(took.Seconds())
 }
 
-// Mails shows what is sent by mail; for a process that sends.
+// Mails registers the mail metrics; for a process that sends.
 func (m *Metrics) Mails() { m.registry.MustRegister(m.mails) }
 
-// Mail records a try to send one.
+// Mail records a try to send a mail.
 func (m *Metrics) Mail(kind, outcome string) { m.mails.WithLabelValues(kind, outcome).Inc() }
 
-// Gauge is read when the metrics are.
+// Gauge registers a gauge that is read with the metrics.
 func (m *Metrics) Gauge(name, help string, labels map[string]string, read func() float64) {
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: labels}, read))
 }
 
-// Counter is read when the metrics are; what it reads never falls.
+// Counter registers a counter that is read with the metrics; what it reads never falls.
 func (m *Metrics) Counter(name, help string, labels map[string]string, read func() float64) {
 	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help, ConstLabels: labels}, read))
 }
 
-// Registry is what a handler of the process serves.
+// Registry returns the registry that the process's handler serves.
 func (m *Metrics) Registry() *prometheus.Registry { return m.registry }

@@ -7,15 +7,15 @@ import (
 	"time"
 )
 
-// Bounds of what a failure may write: a full disk refuses thousands of requests a
-// minute, and the log may lie on the same disk.
+// Limits of what a failure may log: a full disk refuses thousands of requests a minute, and the
+// log may be on the same disk.
 const (
 	sameLines    = 5           // warnings or errors with one message, in one period
 	samePeriod   = time.Second // of counting
 	sameMessages = 256         // that are counted at the same time
 )
 
-// sampler passes on the first sameLines of each message in a period, from warnings up.
+// sampler passes on the first sameLines of each message in a period, for warnings and above.
 // The next line of that message says how many were left out; metrics count them all.
 type sampler struct {
 	slog.Handler

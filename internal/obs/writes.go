@@ -8,22 +8,21 @@ import (
 	"time"
 )
 
-// Bounds of watching a store's writes.
+// Limits of observing a store's writes.
 const (
-	confirmedFor = 10 * time.Second // a write that was confirmed speaks for so long
-	probePause   = time.Second      // between two probes at least
-	refusedFor   = 5 * time.Second  // a small probe does not outweigh a change refused since
+	confirmedFor = 10 * time.Second // how long a confirmed write counts
+	probePause   = time.Second      // least time between two probes
+	refusedFor   = 5 * time.Second  // a small probe does not outweigh a change that was refused since
 )
 
 var errProbed = errors.New("the last attempt to write failed")
 
-// Writes knows whether a store takes changes: from what became of real ones, and from
-// a small probe when there were none lately. Make it with NewWrites; it is safe for
-// concurrent use.
+// Writes knows whether a store accepts changes: from the outcome of real ones, and from a small
+// probe if there were none lately. Make one with NewWrites; it is safe for concurrent use.
 type Writes struct {
 	now     func() time.Time
 	refused atomic.Int64
-	probing chan struct{} // holds a place while a probe is under way
+	probing chan struct{} // full while a probe is running
 
 	mu          sync.Mutex
 	failing     error // nil: the last write was confirmed, or there was none
@@ -37,14 +36,14 @@ func NewWrites(now func() time.Time) *Writes {
 	return &Writes{now: now, probing: make(chan struct{}, 1)}
 }
 
-// Confirmed notes a change that is durable.
+// Confirmed records a change that is durable.
 func (w *Writes) Confirmed() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.failing, w.confirmedAt, w.refusedAt = nil, w.now(), time.Time{}
 }
 
-// Refused notes a change that the store could not make durable.
+// Refused records a change that the store could not make durable.
 func (w *Writes) Refused(err error) {
 	w.refused.Add(1)
 	w.mu.Lock()
@@ -55,17 +54,17 @@ func (w *Writes) Refused(err error) {
 // Refusals returns how many changes were refused since the start.
 func (w *Writes) Refusals() int64 { return w.refused.Load() }
 
-// Failing returns why the last change was refused; nil while changes are taken, or
-// while nothing is known.
+// Failing returns why the last change was refused. It returns nil while changes succeed, or if
+// nothing is known.
 func (w *Writes) Failing() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.failing
 }
 
-// Ready returns nil when the store takes changes. It calls probe, which writes
-// something small, when no change was confirmed lately, at most once a second however
-// often it is asked. An error is what the store said, or that ctx ended first.
+// Ready returns nil if the store accepts changes. If no change was confirmed lately, it calls
+// probe, which writes something small, at most once a second however often Ready is called. The
+// error is the store's, or says that ctx ended first.
 func (w *Writes) Ready(ctx context.Context, probe func(context.Context) error) error {
 	select {
 	case w.probing <- struct{}{}:

@@ -1,14 +1,14 @@
 package payment
 
-// CSVHeader is the first row of a table of payments. It is stable: columns are
-// only ever added at its end.
+// CSVHeader is the first row of a table of payments. It is stable: columns are only ever added
+// at its end.
 var CSVHeader = []string{
 	"id", "createdAt", "updatedAt", "status", "mode", "link", "amount", "currency", "capturedAmount", "refundedAmount",
 	"declineCode", "cardBrand", "cardLast4", "payerName", "payerEmail", "issuer", "realm", "reference",
 }
 
-// CSVRow is the row of a payment. Payers choose their names: whoever writes it for
-// a spreadsheet keeps cells from being run as formulas.
+// CSVRow returns the row of a payment. Payers choose their own names, so a caller that writes
+// for a spreadsheet must escape cells that would run as formulas.
 func CSVRow(o PaymentObject) []string {
 	var decline, brand, last4, name, email string
 	if o.Decline != nil {

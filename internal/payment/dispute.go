@@ -8,15 +8,15 @@ import (
 	"github.com/paylink/paylink/internal/fault"
 )
 
-// Reasons of a dispute, in the words that most networks can be mapped to.
+// disputeReasons are the reasons of a dispute. Most networks' reasons map to them.
 var disputeReasons = []string{"fraudulent", "product_not_received", "duplicate", "unrecognized", "other"}
 
-// MaxDisputeReferenceBytes bounds the issuer's own name of a dispute.
+// MaxDisputeReferenceBytes bounds the issuer's reference of a dispute.
 const MaxDisputeReferenceBytes = 100
 
-// DisputeInput opens a dispute, or moves one on. One is named by its ID, or by the
-// issuer's Reference, which is another dispute's never: a reference that the payment
-// does not have opens one. What is left empty stays as it is.
+// DisputeInput opens a dispute or changes its state. It names a dispute by ID or by the
+// issuer's Reference, which is unique within the payment. A reference that the payment does not
+// have opens a new dispute. Empty fields stay as they are.
 type DisputeInput struct {
 	ID            string
 	Reference     string
@@ -26,11 +26,11 @@ type DisputeInput struct {
 	EvidenceDueAt time.Time
 }
 
-// Claims reports whether the issuer gives the disputed money back to the payer, or may
-// do so: all but a dispute that the merchant won.
+// Claims reports whether the issuer returns the disputed money to the payer, or may do so:
+// every dispute claims money but one that the merchant won.
 func (d Dispute) Claims() bool { return d.State != DisputeWon }
 
-// Disputed is the sum of the disputes that claim money, in minor units.
+// Disputed returns the sum of the disputes that claim money, in minor units.
 func (p Payment) Disputed() (minor int64) {
 	for _, d := range p.Disputes {
 		if d.Claims() {
@@ -40,11 +40,11 @@ func (p Payment) Disputed() (minor int64) {
 	return minor
 }
 
-// Undisputed is what can be refunded without paying twice, in minor units: what is
-// Refundable and no dispute claims.
+// Undisputed returns what can be refunded without paying twice, in minor units: the refundable
+// money that no dispute claims.
 func (p Payment) Undisputed() int64 { return max(0, p.Refundable()-p.Disputed()) }
 
-// claimed refuses a refund of what disputes claim.
+// claimed returns the fault for a refund of money that disputes claim.
 func (s *step) claimed(free int64, out string) error {
 	var names []string
 	for _, d := range s.p.Disputes {
@@ -69,12 +69,13 @@ func (s *step) claimed(free int64, out string) error {
 // Closed reports whether the dispute has ended.
 func (d Dispute) Closed() bool { return d.State == DisputeWon || d.State == DisputeLost }
 
-// DisputeByID finds a dispute of the payment.
+// DisputeByID returns the dispute with that id, and whether the payment has it.
 func (p Payment) DisputeByID(id string) (Dispute, bool) {
 	return p.dispute(func(d Dispute) bool { return d.ID == id })
 }
 
-// DisputeByReference finds a dispute by the issuer's own name.
+// DisputeByReference returns the dispute with the issuer's reference, and whether the payment
+// has it.
 func (p Payment) DisputeByReference(reference string) (Dispute, bool) {
 	return p.dispute(func(d Dispute) bool { return reference != "" && d.Reference == reference })
 }
@@ -86,17 +87,17 @@ func (p Payment) dispute(want func(Dispute) bool) (Dispute, bool) {
 	return Dispute{}, false
 }
 
-// disputed opens a dispute or moves it on. No money moves: what the acquirer takes
-// back is settled with the acquirer. Until it is won, a dispute keeps its amount from
-// being refunded too. A refund that was asked for before goes on: its money may have
-// left already.
+// disputed opens a dispute or changes its state. No money moves: what the acquirer takes back
+// is settled with the acquirer. Until a dispute is won, its amount can't be refunded too. A
+// refund that was requested before goes on, because its money may have left already.
 func (s *step) disputed() error {
 	in := s.in.Dispute
 	if err := in.check(); err != nil {
 		return err
 	}
 	at := slices.IndexFunc(s.p.Disputes, func(d Dispute) bool {
-		return (in.ID != "" && d.ID == in.ID) || (in.ID == "" && in.Reference != "" && d.Reference == in.Reference) || (in.ID == "" && d.ID == s.in.DisputeID)
+		return (in.ID != "" && d.ID == in.ID) || (in.ID == "" && in.Reference != "" && d.Reference == in.Reference) ||
+			(in.ID == "" && d.ID == s.in.DisputeID)
 	})
 	switch {
 	case at >= 0:
@@ -155,8 +156,8 @@ func (s *step) disputeOpens() error {
 	return nil
 }
 
-// disputeMoves: needs_response, then under_review, then won or lost, which end it.
-// A step back is refused; what says nothing new changes nothing.
+// disputeMoves changes a dispute's state: needs_response, then under_review, then won or lost,
+// which end it. A step back is refused. Input that changes nothing is no step.
 func (s *step) disputeMoves(at int) error {
 	d, in := &s.p.Disputes[at], s.in.Dispute
 	next := *d

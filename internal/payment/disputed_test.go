@@ -12,8 +12,8 @@ import (
 	"github.com/paylink/paylink/internal/payment"
 )
 
-// TestF52RefundOfDisputedMoney: a dispute that is open or lost keeps its amount from
-// being refunded, unless somebody allows it, which the log and the refund say.
+// TestF52RefundOfDisputedMoney: a dispute that is open or lost keeps its amount from being
+// refunded, unless a person allows it, which the log and the refund record.
 func TestF52RefundOfDisputedMoney(t *testing.T) {
 	states := inStatus(t)
 	for _, c := range []struct {
@@ -21,7 +21,7 @@ func TestF52RefundOfDisputedMoney(t *testing.T) {
 		in   payment.Input
 		want int64  // refunded
 		code string // of the refusal
-		say  string // in its words
+		say  string // in its text
 	}{
 		{disputedPart, refunding(600, false), 600, "", ""},
 		{disputedPart, refunding(601, false), 0, "payment_disputed", "EUR 4.00 of this payment is disputed (dsp_8, open): the issuer may give it back to the payer, and refunding it too would pay twice. Refund at most EUR 6.00; or send allowDisputed to refund it anyway."},
@@ -55,7 +55,8 @@ func TestF52RefundOfDisputedMoney(t *testing.T) {
 			t.Errorf("%q, %s: refund of %d, want %d", c.from, named(c.in), r.Minor, c.want)
 		}
 		reason := o.Entries[len(o.Entries)-1].Reason
-		if forced := c.in.AllowDisputed; (r.AllowedBy == "usr_1") != forced || strings.Contains(reason, "EUR 4.00 is disputed, allowed by usr_1") != forced {
+		if forced := c.in.AllowDisputed; (r.AllowedBy == "usr_1") != forced ||
+			strings.Contains(reason, "EUR 4.00 is disputed, allowed by usr_1") != forced {
 			t.Errorf("%q, %s: allowed by %q, logged as %q", c.from, named(c.in), r.AllowedBy, reason)
 		}
 	}
@@ -66,7 +67,8 @@ func TestF52RefundOfDisputedMoney(t *testing.T) {
 	}
 	due := disputed("dsp_1", "", 400)
 	due.Dispute.EvidenceDueAt = time.Date(2030, 2, 3, 4, 5, 6, 0, time.UTC)
-	if o := step(drive(t, states[payment.Succeeded], due), refunding(0, false)); !strings.Contains(fault.From(o.err).Detail, "(dsp_1, open until 2030-02-03)") {
+	if o := step(drive(t, states[payment.Succeeded], due), refunding(0, false)); !strings.Contains(fault.From(o.err).Detail,
+		"(dsp_1, open until 2030-02-03)") {
 		t.Errorf("the refusal does not say until when the dispute is open: %v", o.err)
 	}
 }
@@ -81,7 +83,7 @@ func TestF52DisputeAfterRefund(t *testing.T) {
 	if p.Status != payment.Refunded || len(p.Disputes) != 1 || p.Undisputed() != 0 || len(p.Verify()) != 0 {
 		t.Fatalf("%q with %d disputes, %d refundable, broken %v", p.Status, len(p.Disputes), p.Undisputed(), p.Verify())
 	}
-	// A refund that failed gives its money back to what can be refunded.
+	// A refund that failed makes its money refundable again.
 	p = drive(t, inStatus(t)[payment.Succeeded], refunding(700, false), disputed("dsp_1", "", 200))
 	answer.Answer = issuer.Answer{Outcome: issuer.Declined}
 	if q := drive(t, p, answer); p.Undisputed() != 100 || q.Undisputed() != 800 {
@@ -89,7 +91,7 @@ func TestF52DisputeAfterRefund(t *testing.T) {
 	}
 }
 
-// fits checks that the data of an event says what its type says.
+// fits checks that the data of an event matches its type.
 func fits(t interface{ Errorf(string, ...any) }, kind string, data []byte) {
 	var o struct {
 		Object, Status string
@@ -121,8 +123,7 @@ func fits(t interface{ Errorf(string, ...any) }, kind string, data []byte) {
 	}
 }
 
-// TestEventsFitTheirData: for every status and input, what an event carries is what its
-// type says.
+// TestEventsFitTheirData: for every status and input, the data of the event matches its type.
 func TestEventsFitTheirData(t *testing.T) {
 	events := 0
 	for from, p := range inStatus(t) {

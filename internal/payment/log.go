@@ -15,13 +15,12 @@ func (s *step) transferID(n int) string {
 	return s.p.ID + "." + strconv.Itoa(len(s.p.Log)+1) + "." + strconv.Itoa(n)
 }
 
-// to appends a transition and enters the status.
+// to appends a transition to the log and enters the status.
 func (s *step) to(status Status, reason, event string, moves ...ledger.Transfer) {
 	s.entry(Entry{To: status, Reason: reason, Event: event, IssuerReference: s.in.Answer.IssuerReference, Transfers: moves})
 }
 
-// entry completes the entry with the facts after it, chains it to the log, and
-// makes its event.
+// entry fills in the facts after the step, chains the entry to the log, and adds its event.
 func (s *step) entry(e Entry) {
 	p := &s.p
 	e.Seq, e.At, e.From, e.Actor, e.Change = int64(len(p.Log))+1, s.in.At, p.Status, s.in.Actor, s.in.Change
@@ -54,8 +53,8 @@ func (s *step) entry(e Entry) {
 		Object: p.ID, ObjectSeq: e.Seq, CreatedAt: e.At, Data: data, Transfers: e.Transfers})
 }
 
-// chain gives the hash of the next entry: SHA-256 over the hash before it (for
-// the first, the payment's id) and the entry's JSON without its hash.
+// chain returns the hash of the next entry: SHA-256 over the hash before it (for the first, the
+// payment's id) and the entry's JSON without its hash.
 func chain(paymentID string, log []Entry, e Entry) string {
 	before := paymentID
 	if len(log) > 0 {

@@ -10,16 +10,16 @@ import (
 	"github.com/paylink/paylink/internal/money"
 )
 
-// Kind of an input to the machine.
+// Kind is the kind of an input to the machine.
 type Kind uint8
 
-// The inputs. Sync, Inquired and Noticed carry an issuer's answer about the
-// authorisation: to the call itself, to an inquiry, or by a notice.
+// The inputs. Sync, Inquired and Noticed carry an issuer's answer about the authorization: to
+// the call itself, to an inquiry, or by a notice.
 const (
 	Begin         Kind = iota // the payer submits; from here on a call may leave
 	Sync                      // the answer to Authorize
-	Inquired                  // the answer to Lookup or Reverse of the authorisation
-	Noticed                   // an answer that the issuer sent on its own
+	Inquired                  // the answer to Lookup or Reverse of the authorization
+	Noticed                   // an answer that the issuer sent unasked
 	Lost                      // the worker's lease ran out
 	Claim                     // a worker takes the lease
 	Abandon                   // never submitted again, and the link has ended
@@ -29,9 +29,9 @@ const (
 	VoidAnswer                // the answer to Reverse while voiding
 	RefundAsked               // the merchant refunds
 	RefundAnswer              // the answer to Refund, or to its inquiry
-	Reviewed                  // a person says what becomes of a payment, see Verdict
-	Marked                    // a person says what the payment was, see Label
-	Disputed                  // a dispute is opened or moves on
+	Reviewed                  // a person decides on a payment, see Verdict
+	Marked                    // a person labels the payment, see Label
+	Disputed                  // a dispute is opened or changes its state
 	kinds                     // the number of kinds
 )
 
@@ -41,64 +41,66 @@ var kindNames = [...]string{"begin", "sync", "inquired", "noticed", "lost", "cla
 
 func (k Kind) String() string { return kindNames[k] }
 
-// Input to the machine. Change is a fresh id; At is now.
+// Input is one input to the machine. Change is a fresh id; At is the current time.
 type Input struct {
 	Kind   Kind
 	Change string
 	At     time.Time
 	Actor  string // who caused it: payer, merchant, issuer, sweep
 	Answer issuer.Answer
-	// Reference is the authorization that the answer is about. An answer about an
-	// earlier try changes nothing; "" is the current one.
+	// Reference names the authorization that the answer is about. An answer about an earlier
+	// try changes nothing; "" means the current one.
 	Reference string
 	Minor     int64  // of a capture (0: all), a refund (0: all that is left) or a dispute (0: all that was captured)
-	Refund    string // id of the refund; Reviewed: of the one that it may need
+	Refund    string // RefundAsked, RefundAnswer: id of the refund; Reviewed: id of the one that it may need
 	Owner     string // of the lease
-	// Refundable is what the caller of RefundAsked saw as refundable, in minor units: it
-	// must still be so. nil: any sum is right.
+	// Refundable is what the caller of RefundAsked saw as refundable, in minor units. If set,
+	// it must still be so.
 	Refundable *int64
-	// AllowDisputed lets RefundAsked give back what a dispute claims; By says who allows it.
+	// AllowDisputed lets RefundAsked refund what a dispute claims; By names who allows it.
 	AllowDisputed bool
-	// NoUse says that no use of the link was left for a success that came after
-	// its use had been given back: the money goes back, whatever the policy.
+	// NoUse says that a success came after its use was released and that the link has no use
+	// left. The money is refunded, whatever the policy.
 	NoUse bool
-	// Extra marks an inquiry outside the schedule, made because somebody asked.
+	// Extra marks an inquiry outside the schedule, triggered by a read.
 	Extra bool
-	Link  link.Link // Begin: the link as it was read; a success: to tell that it is paid
+	Link  link.Link // Begin: the link as it was read; a success: for the event link.paid
 	URL   string    // the link's URL, for its event
 
-	Risk      Risk         // Begin: what was thought of the attempt before it is committed
+	Risk      Risk         // Begin: the assessment of the attempt, made before it is committed
 	Verdict   string       // Reviewed: ReviewApproved, ReviewDeclined or ReviewRefunded
-	Label     string       // Marked: a label, or "" to take it back
-	By        string       // Reviewed, Marked, RefundAsked: id of who says so
+	Label     string       // Marked: a label, or "" to remove it
+	By        string       // Reviewed, Marked, RefundAsked: id of the user or API key
 	Dispute   DisputeInput // Disputed
 	DisputeID string       // Disputed: the id if it is a new one
 }
 
-// Schedule of inquiries while an outcome is not known; then a person looks.
+// Schedule holds the pauses between inquiries while an outcome is unknown. After the last one a
+// person decides.
 var Schedule = [...]time.Duration{10 * time.Second, time.Minute, 5 * time.Minute, time.Hour,
 	24 * time.Hour, 24 * time.Hour, 24 * time.Hour, 24 * time.Hour, 24 * time.Hour}
 
-// ReasonMismatch marks a review in which the issuer's answer contradicts what
-// was asked: no later answer may turn it into a success (I9).
+// ReasonMismatch marks a review because the issuer's answer contradicts the request. No later
+// answer may turn it into a success (I9).
 const ReasonMismatch = "amount_mismatch"
 
 // ReasonUnresolved marks a review because the issuer never gave a clear answer.
 const ReasonUnresolved = "unresolved"
 
-// ReasonIssuerGone marks a review because the payment's issuer is not in the
-// configuration. It is looked at each day, and goes on when the issuer is back.
+// ReasonIssuerGone marks a review because the payment's issuer is not in the configuration. The
+// sweep tries it daily, and it continues when the issuer is back.
 const ReasonIssuerGone = "issuer_gone"
 
-// An issuer that is gone is asked for about an hour: it may be a slip of a restart.
+// An issuer that is missing is tried for about an hour: the configuration may be wrong for one
+// restart only.
 const (
 	goneAfter = 4
 	goneEvery = 24 * time.Hour
 )
 
-// Next is the machine: from a payment and an input, the change to commit. It is
-// pure. An input that the status does not admit is a fault (409) when a caller
-// asked for it, and Nothing when it is an answer that comes twice or too late.
+// Next returns the change to commit for a payment and an input. It is pure. If the status does
+// not admit the input, a caller's request is a fault (409), and an issuer's answer, which came
+// twice or too late, is a Change with Nothing set.
 func Next(p Payment, in Input) (Change, error) {
 	in.At = in.At.UTC().Truncate(time.Microsecond)
 	s := &step{p: p.clone(), in: in, change: Change{ID: in.Change, Expected: p.Revision, At: in.At}}
@@ -164,8 +166,8 @@ func (s *step) finish() (Change, error) {
 	return s.change, nil
 }
 
-// room is what an input that somebody asks for must leave in the log, so that
-// its answers, and those that are still outstanding, can always be written.
+// room returns how many entries must remain free in the log after the input, so that its
+// answers, and those still outstanding, can always be written.
 func (s *step) room() int {
 	room := 0
 	switch s.in.Kind {
@@ -175,7 +177,7 @@ func (s *step) room() int {
 		room = 8
 	case RefundAsked, Disputed:
 		room = 4
-	case Marked: // may be said again and again: never at the cost of what money needs
+	case Marked: // labels repeat without limit, so they must not take the entries that money needs
 		room = 16
 	default:
 		return 0
@@ -204,7 +206,7 @@ func (s *step) begin() error {
 	case Created: // proved not sent: the payer tries again, maybe with another card
 		p.Risk = s.in.Risk
 	default:
-		return nil // the same attempt is the same payment, and what was decided of it stands
+		return nil // the same attempt is the same payment, and its decision stands
 	}
 	if p.Risk.Action == Block {
 		s.blocked()
@@ -219,7 +221,7 @@ func (s *step) begin() error {
 	return nil
 }
 
-// authorization feeds an answer about the authorisation.
+// authorization applies an answer about the authorization.
 func (s *step) authorization() error {
 	p, a := &s.p, s.in.Answer
 	if s.in.Reference != "" && s.in.Reference != p.IssuerKey() {
@@ -268,7 +270,7 @@ func (s *step) authorization() error {
 	return nil
 }
 
-// unclear: the outcome is not known. It is a state, never a guess.
+// unclear marks the outcome as unknown. That is a state, never a guess.
 func (s *step) unclear() {
 	switch s.p.Status {
 	case Processing:
@@ -285,10 +287,10 @@ func (s *step) unclear() {
 	}
 }
 
-// again schedules the next inquiry, or gives the payment to a person.
+// again schedules the next inquiry, or moves the payment to review.
 func (s *step) again() {
 	w := &s.p.Work
-	if s.p.Orphaned() { // a person has it; it goes on by itself if the issuer comes back
+	if s.p.Orphaned() { // already in review; it continues if the issuer comes back
 		s.rest(s.in.At.Add(goneEvery))
 		s.touched = true
 		return
@@ -317,7 +319,7 @@ func (s *step) approved(freed bool) {
 	p, a := &s.p, s.in.Answer
 	p.IssuerReference = a.IssuerReference
 	if a.Amount != p.Amount {
-		p.AuthorizedMinor = 0 // what an earlier approval held was released when the payment was given up
+		p.AuthorizedMinor = 0 // the hold of an earlier approval was released when the payment was abandoned
 		s.mismatch("the issuer approved " + a.Amount.String() + " instead of " + p.Amount.String())
 		return
 	}
@@ -342,8 +344,7 @@ func (s *step) approved(freed bool) {
 	s.hold()
 }
 
-// mismatch gives the payment to a person because the issuer's answer contradicts
-// what was asked.
+// mismatch moves the payment to review because the issuer's answer contradicts the request.
 func (s *step) mismatch(reason string) {
 	s.p.ReviewReason = ReasonMismatch
 	s.rest(time.Time{})
@@ -360,8 +361,8 @@ func (s *step) settle(goal Status, reason string, moves ...ledger.Transfer) {
 	s.to(goal, reason, "payment."+string(goal), moves...)
 }
 
-// late applies the link's policy to a success after the link had ended, or after
-// its use was given back.
+// late applies the link's policy to a success after the link had ended, or after its use was
+// released.
 func (s *step) late(goal Status, freed bool, move ledger.Transfer) {
 	p := &s.p
 	s.rest(time.Time{})
@@ -381,14 +382,14 @@ func (s *step) late(goal Status, freed bool, move ledger.Transfer) {
 		p.VoidFrom = Late
 		s.rest(s.in.At)
 		s.to(Voiding, "voided by the late policy", "")
-	case goal == Authorized: // held for the merchant to decide, not longer than any authorisation
+	case goal == Authorized: // held for the merchant to decide, no longer than any authorization
 		s.rest(s.in.At.Add(HoldLife))
 	case policy == link.LateRefund:
 		s.addRefund("rfd"+p.ID[len("pay"):], p.CapturedMinor, s.in.At, "refunded by the late policy", "") // no dispute comes before the capture
 	}
 }
 
-// take uses up the link's use.
+// take completes the use of the link.
 func (s *step) take(freed bool) {
 	switch {
 	case s.p.UseReserved:
@@ -399,7 +400,7 @@ func (s *step) take(freed bool) {
 	s.p.UseReserved = false
 }
 
-// release gives the link's use back.
+// release releases the use of the link.
 func (s *step) release() {
 	if s.p.UseReserved {
 		s.change.Use = UseRelease
@@ -431,8 +432,8 @@ func (s *step) canceled(reason string) {
 	s.to(CanceledS, reason, "payment.canceled", moves...)
 }
 
-// lost: the worker that held the lease is gone, so nobody knows what it did.
-// Whoever has claimed the payment since may say so, and keeps the lease.
+// lost handles the loss of the worker that held the lease: nobody knows what it did. A worker
+// that has claimed the payment since may report it, and keeps its lease.
 func (s *step) lost() {
 	mine := s.in.Owner != "" && s.in.Owner == s.p.Work.Owner
 	switch {
@@ -447,11 +448,11 @@ func (s *step) lost() {
 	}
 }
 
-// claim takes the lease if the payment is due at some time: a worker that holds an
-// older revision can no longer commit.
+// claim takes the lease if the payment is due at any time. A worker that holds an older
+// revision can no longer commit.
 func (s *step) claim() {
 	if s.in.At.Before(s.p.Work.Until) && s.p.Work.Owner != s.in.Owner {
-		return // another worker's lease runs
+		return // another worker's lease is running
 	}
 	if s.p.DueAt().IsZero() {
 		return // there is no work
@@ -474,12 +475,12 @@ func (s *step) abandon() {
 	}
 }
 
-// lease makes the step's owner the worker until then.
+// lease gives the step's owner the lease until then.
 func (s *step) lease(until time.Time) {
 	s.p.Work = Work{Owner: s.in.Owner, Until: until, NextAt: until}
 }
 
-// rest ends the lease; the status is looked at again at next (zero: never).
+// rest ends the lease and makes the status due at next (zero: never).
 func (s *step) rest(next time.Time) { s.p.Work = Work{NextAt: next} }
 
 func (s *step) amount(minor int64) money.Amount { return money.Of(minor, s.p.Amount.Currency) }

@@ -74,7 +74,7 @@ func answer(kind payment.Kind, o issuer.Outcome, captured bool) payment.Input {
 	return payment.Input{Kind: kind, Actor: "issuer", Answer: a, Refund: "rfd_1"}
 }
 
-// TestF5AnswerTwice: a second answer, whatever its way, changes nothing.
+// TestF5AnswerTwice: a second answer, by whatever way it comes, changes nothing.
 func TestF5AnswerTwice(t *testing.T) {
 	p := inStatus(t)[payment.Succeeded]
 	for _, k := range []payment.Kind{payment.Sync, payment.Inquired, payment.Noticed} {
@@ -89,7 +89,8 @@ func TestF10AmountDiffers(t *testing.T) {
 	p := inStatus(t)[payment.Review]
 	for _, in := range everyInput() {
 		c := step(p, in)
-		if c.err == nil && !c.Nothing && (c.Payment.CapturedMinor > 0 || c.Payment.Status == payment.Succeeded || c.Payment.Status == payment.Authorized) {
+		if c.err == nil && !c.Nothing && (c.Payment.CapturedMinor > 0 || c.Payment.Status == payment.Succeeded ||
+			c.Payment.Status == payment.Authorized) {
 			t.Errorf("%s %s leads to %q", in.Kind, in.Answer.Outcome, c.Payment.Status)
 		}
 	}
@@ -98,9 +99,11 @@ func TestF10AmountDiffers(t *testing.T) {
 	}
 }
 
-// TestF9SuccessAfterGivingUp and TestF12 show the late policies.
+// TestF9SuccessAfterGivingUp: a success after the use was released follows the late policy, as
+// in TestF12.
 func TestF9SuccessAfterGivingUp(t *testing.T) {
-	for policy, want := range map[string]payment.Status{link.LateAccept: payment.Succeeded, link.LateHold: payment.Late, link.LateRefund: payment.Late} {
+	for policy, want := range map[string]payment.Status{link.LateAccept: payment.Succeeded, link.LateHold: payment.Late,
+		link.LateRefund: payment.Late} {
 		p := drive(t, fresh(policy), payment.Input{Kind: payment.Begin, Owner: "w"}, answer(payment.Sync, issuer.Ambiguous, false),
 			answer(payment.Inquired, issuer.Reversed, false))
 		c := step(p, answer(payment.Noticed, issuer.Approved, true))
@@ -117,7 +120,8 @@ func TestF9SuccessAfterGivingUp(t *testing.T) {
 }
 
 func TestF12ExpiresBetweenSubmitAndApproval(t *testing.T) {
-	for policy, want := range map[string]payment.Status{link.LateAccept: payment.Authorized, link.LateHold: payment.Late, link.LateRefund: payment.Voiding} {
+	for policy, want := range map[string]payment.Status{link.LateAccept: payment.Authorized, link.LateHold: payment.Late,
+		link.LateRefund: payment.Voiding} {
 		p := drive(t, fresh(policy), payment.Input{Kind: payment.Begin, Owner: "w"})
 		in := answer(payment.Sync, issuer.Approved, false)
 		in.Answer.At = ends
@@ -128,15 +132,16 @@ func TestF12ExpiresBetweenSubmitAndApproval(t *testing.T) {
 	}
 }
 
-// TestLateHoldEnds: a late success that was only authorised is held like any
-// authorisation, and voided when nobody has decided in time.
+// TestLateHoldEnds: a late success that was only authorized is held like any authorization, and
+// voided when nobody has decided in time.
 func TestLateHoldEnds(t *testing.T) {
 	p := inStatus(t)[lateHeld]
 	if p.Status != payment.Late || p.CapturedMinor != 0 || !p.DueAt().Equal(start.Add(payment.HoldLife)) {
 		t.Fatalf("%q, captured %d, due %s", p.Status, p.CapturedMinor, p.DueAt())
 	}
 	ended := start.Add(payment.HoldLife)
-	voiding := drive(t, p, payment.Input{Kind: payment.Claim, Owner: "w2", At: ended}, payment.Input{Kind: payment.VoidAsked, Actor: "sweep", Owner: "w2", At: ended})
+	voiding := drive(t, p, payment.Input{Kind: payment.Claim, Owner: "w2", At: ended},
+		payment.Input{Kind: payment.VoidAsked, Actor: "sweep", Owner: "w2", At: ended})
 	if voiding.Status != payment.Voiding || voiding.VoidFrom != payment.Late || voiding.DueAt().IsZero() {
 		t.Fatalf("%q from %q, due %s", voiding.Status, voiding.VoidFrom, voiding.DueAt())
 	}
@@ -153,7 +158,8 @@ func TestLateHoldEnds(t *testing.T) {
 		t.Errorf("after a refused void: %q, due %s", q.Status, q.DueAt())
 	}
 	// A decision before that ends the hold.
-	taken := drive(t, p, payment.Input{Kind: payment.CaptureAsked, Actor: "merchant", Owner: "w"}, answer(payment.CaptureAnswer, issuer.Approved, false))
+	taken := drive(t, p, payment.Input{Kind: payment.CaptureAsked, Actor: "merchant", Owner: "w"},
+		answer(payment.CaptureAnswer, issuer.Approved, false))
 	if taken.Status != payment.Succeeded || !taken.DueAt().IsZero() {
 		t.Errorf("captured: %q, due %s", taken.Status, taken.DueAt())
 	}
@@ -166,11 +172,13 @@ func TestLateCapturedWaits(t *testing.T) {
 	if p.CapturedMinor != 1000 || !p.DueAt().IsZero() {
 		t.Fatalf("captured %d, due %s", p.CapturedMinor, p.DueAt())
 	}
-	if q := drive(t, p, payment.Input{Kind: payment.CaptureAsked, Actor: "merchant"}); q.Status != payment.Succeeded || q.Refundable() != 1000 {
+	if q := drive(t, p, payment.Input{Kind: payment.CaptureAsked, Actor: "merchant"}); q.Status != payment.Succeeded ||
+		q.Refundable() != 1000 {
 		t.Errorf("accepted: %q", q.Status)
 	}
 	refunded := answer(payment.RefundAnswer, issuer.Approved, false)
-	if q := drive(t, p, payment.Input{Kind: payment.RefundAsked, Refund: "rfd_1"}, refunded); q.Status != payment.Refunded || q.RefundedMinor != 1000 {
+	if q := drive(t, p, payment.Input{Kind: payment.RefundAsked, Refund: "rfd_1"}, refunded); q.Status != payment.Refunded ||
+		q.RefundedMinor != 1000 {
 		t.Errorf("refunded: %q %d", q.Status, q.RefundedMinor)
 	}
 }
@@ -193,7 +201,8 @@ func TestF20RefundsNeverPassTheCap(t *testing.T) {
 			in.Verdict = rapid.SampledFrom([]string{payment.ReviewApproved, payment.ReviewDeclined, payment.ReviewRefunded}).Draw(rt, "verdict")
 			in.Label = rapid.SampledFrom([]string{"", payment.LabelFraud, payment.LabelLegitimate}).Draw(rt, "label")
 			in.By, in.DisputeID = "usr_1", "dsp_"+strconv.Itoa(rapid.IntRange(0, 6).Draw(rt, "dispute"))
-			in.Dispute.State = rapid.SampledFrom([]string{"", payment.DisputeNeedsResponse, payment.DisputeUnderReview, payment.DisputeWon, payment.DisputeLost}).Draw(rt, "state")
+			in.Dispute.State = rapid.SampledFrom([]string{"", payment.DisputeNeedsResponse, payment.DisputeUnderReview, payment.DisputeWon,
+				payment.DisputeLost}).Draw(rt, "state")
 			amount := rapid.SampledFrom([]int64{1000, 1000, 1000, 400, 1001}).Draw(rt, "amount")
 			in.Answer = issuer.Answer{Outcome: rapid.SampledFrom(outcomes).Draw(rt, "outcome"), Amount: money.Of(amount, "EUR"),
 				Captured: rapid.Bool().Draw(rt, "captured"), At: now}
@@ -228,7 +237,7 @@ func countEvents(entries []payment.Entry) (n int) {
 	return n
 }
 
-// TestI11ScheduleEndsInReview: an issuer that never answers leads to a person.
+// TestI11ScheduleEndsInReview: an issuer that never answers leads to a review.
 func TestI11ScheduleEndsInReview(t *testing.T) {
 	p := inStatus(t)[payment.Unknown]
 	asked := 0
@@ -254,7 +263,7 @@ func TestI11ScheduleEndsInReview(t *testing.T) {
 	}
 }
 
-// TestI7TamperedLog: any change to a stored log is seen.
+// TestI7TamperedLog: Verify detects any change to a stored log.
 func TestI7TamperedLog(t *testing.T) {
 	for name, harm := range map[string]func(*payment.Payment){
 		"amount":  func(p *payment.Payment) { p.Log[2].Captured++ },
@@ -287,8 +296,8 @@ func TestF14SameAttempt(t *testing.T) {
 	}
 }
 
-// TestLogIsBounded: a payment that is tried again and again is refused while there is
-// still place for the answers that may come.
+// TestLogIsBounded: a payment that is tried again and again is refused while the log still has
+// space for the answers that may come.
 func TestLogIsBounded(t *testing.T) {
 	p := fresh(link.LateHold)
 	begin := payment.Input{Kind: payment.Begin, Actor: "payer", Owner: "w1"}

@@ -5,9 +5,9 @@ import (
 	"github.com/paylink/paylink/internal/money"
 )
 
-// The shapes below are the API's; events carry them too.
+// The types below are the shapes of the API; events carry them too.
 
-// PaymentObject is a payment as callers see it.
+// PaymentObject is a payment as the API shows it.
 type PaymentObject struct {
 	ID             string            `json:"id"`
 	Object         string            `json:"object"`
@@ -36,21 +36,21 @@ type PaymentObject struct {
 	Refunds        []RefundView      `json:"refunds,omitzero"`
 }
 
-// DeclineObject says why the issuer declined.
+// DeclineObject is the reason of a decline.
 type DeclineObject struct {
 	Code    string `json:"code"`
 	Message string `json:"message"`
 }
 
-// CardObject is what may be shown of a card.
+// CardObject is the part of a card that may be shown.
 type CardObject struct {
 	Brand       string `json:"brand"`
 	Last4       string `json:"last4"`
 	BIN         string `json:"bin,omitempty"`
-	Fingerprint string `json:"fingerprint,omitempty"` // the same card of the same account and mode has the same one
+	Fingerprint string `json:"fingerprint,omitempty"` // equal for the same card within an account and mode
 }
 
-// PayerObject is who paid.
+// PayerObject is the person who pays.
 type PayerObject struct {
 	Name  string `json:"name,omitempty"`
 	Email string `json:"email,omitempty"`
@@ -69,7 +69,7 @@ type EntryObject struct {
 	Hash            string `json:"hash"`
 }
 
-// RefundView is a refund as callers see it.
+// RefundView is a refund as the API shows it.
 type RefundView struct {
 	ID        string            `json:"id"`
 	Object    string            `json:"object"`
@@ -83,12 +83,13 @@ type RefundView struct {
 	Links     map[string]string `json:"links"`
 }
 
-// Object renders the payment without its log.
+// Object returns the payment without its log.
 func Object(p Payment) PaymentObject {
 	c := p.Amount.Currency
 	o := PaymentObject{ID: p.ID, Object: "payment", Link: p.Link, Amount: p.Amount.Decimal(), Currency: c,
-		CapturedAmount: money.Of(p.CapturedMinor, c).Decimal(), RefundedAmount: money.Of(p.RefundedMinor, c).Decimal(), Refundable: money.Of(p.Undisputed(), c).Decimal(),
-		Status: p.Status.Public(), ReviewReason: p.ReviewReason, Issuer: p.Issuer, Realm: p.Realm, Reference: p.Reference,
+		CapturedAmount: money.Of(p.CapturedMinor, c).Decimal(), RefundedAmount: money.Of(p.RefundedMinor, c).Decimal(),
+		Refundable: money.Of(p.Undisputed(), c).Decimal(),
+		Status:     p.Status.Public(), ReviewReason: p.ReviewReason, Issuer: p.Issuer, Realm: p.Realm, Reference: p.Reference,
 		Metadata: p.Metadata, Mode: p.Mode, CreatedAt: link.FormatTime(p.CreatedAt), UpdatedAt: link.FormatTime(p.UpdatedAt),
 		Links: map[string]string{"self": "/api/payments/" + p.ID, "link": "/api/links/" + p.Link}}
 	if p.DeclineCode != "" {
@@ -107,7 +108,7 @@ func Object(p Payment) PaymentObject {
 	return o
 }
 
-// DetailObject renders the payment with its log and refunds.
+// DetailObject returns the payment with its log and refunds.
 func DetailObject(p Payment) PaymentObject {
 	o := Object(p)
 	for _, e := range p.Log {
@@ -121,7 +122,7 @@ func DetailObject(p Payment) PaymentObject {
 	return o
 }
 
-// RefundObject renders a refund.
+// RefundObject returns a refund of the payment.
 func RefundObject(p Payment, r Refund) RefundView {
 	return RefundView{ID: r.ID, Object: "refund", Payment: p.ID, Amount: money.Of(r.Minor, p.Amount.Currency).Decimal(),
 		Currency: p.Amount.Currency, Status: r.Status, Code: r.Code, AllowedBy: r.AllowedBy, CreatedAt: link.FormatTime(r.CreatedAt),

@@ -10,21 +10,21 @@ import (
 	"github.com/paylink/paylink/internal/ledger"
 )
 
-// Reference under which the current authorisation is known to the issuer. It is
-// never used for two authorisations.
+// IssuerKey returns the reference of the current authorization at the issuer. No two
+// authorizations share one.
 func (p Payment) IssuerKey() string { return p.ID + "-" + strconv.Itoa(p.Try) }
 
-// CaptureKey is the id of the current capture at the issuer.
+// CaptureKey returns the id of the current capture at the issuer.
 func (p Payment) CaptureKey() string { return p.ID + "-c" + strconv.Itoa(p.Captures) }
 
-// VoidKey is the id of the reversal at the issuer.
+// VoidKey returns the id of the reversal at the issuer.
 func (p Payment) VoidKey() string { return p.IssuerKey() + "-v" }
 
 func (p Payment) heldAuthorization() (ledger.Transfer, bool) {
 	return p.openHold(func(t ledger.Transfer) bool { return t.Kind == ledger.KindAuthorise })
 }
 
-// openHold finds a pending transfer in the log that nothing has resolved.
+// openHold returns a pending transfer in the log that nothing has resolved.
 func (p Payment) openHold(want func(ledger.Transfer) bool) (found ledger.Transfer, ok bool) {
 	for _, e := range p.Log {
 		for _, t := range e.Transfers {
@@ -94,7 +94,7 @@ func (s *step) captureAnswer() {
 		p.Capturing = 0
 		s.rest(s.in.At.Add(HoldLife))
 		event := ""
-		if p.Log[len(p.Log)-1].From == Late { // callers saw it late: they hear that it is not any more
+		if p.Log[len(p.Log)-1].From == Late { // callers saw it as late, so an event reports the change
 			event = "payment.authorized"
 		}
 		s.to(Authorized, "not captured: "+a.Outcome.String()+" "+a.Code, event)
@@ -143,8 +143,8 @@ func (s *step) voidAnswer() {
 	}
 }
 
-// Refundable is what was captured and is neither refunded nor held for a refund, in
-// minor units. Undisputed says how much of it nobody claims by a dispute.
+// Refundable returns what was captured and is neither refunded nor held for a refund, in minor
+// units. Undisputed subtracts what disputes claim.
 func (p Payment) Refundable() int64 {
 	left := p.CapturedMinor - p.RefundedMinor
 	for _, r := range p.Refunds {
@@ -155,7 +155,7 @@ func (p Payment) Refundable() int64 {
 	return left
 }
 
-// RefundByID finds a refund of the payment.
+// RefundByID returns the refund with that id, and whether the payment has it.
 func (p Payment) RefundByID(id string) (Refund, bool) {
 	for _, r := range p.Refunds {
 		if r.ID == id {
@@ -165,14 +165,14 @@ func (p Payment) RefundByID(id string) (Refund, bool) {
 	return Refund{}, false
 }
 
-// Overdue reports whether the issuer was asked through the whole schedule without
-// a clear answer. The money stays held, and somebody must look.
+// Overdue reports whether the whole schedule of inquiries brought no clear answer. The money
+// stays held, and a person must decide.
 func (r Refund) Overdue() bool { return r.Status == RefundPending && r.Asked >= len(Schedule) }
 
 func (s *step) refundAsked() error {
 	p := &s.p
 	if _, ok := p.RefundByID(s.in.Refund); ok {
-		return nil // asked before, under the same id
+		return nil // requested before, under the same id
 	}
 	left, free := p.Refundable(), p.Undisputed()
 	if seen := s.in.Refundable; seen != nil && *seen != free {
@@ -202,11 +202,13 @@ func (s *step) refundAsked() error {
 	return nil
 }
 
-// addRefund holds the money of a refund; allowed is who allowed that it is disputed.
+// addRefund holds the money of a refund. allowed names who allowed it although the money is
+// disputed.
 func (s *step) addRefund(id string, minor int64, due time.Time, reason, allowed string) {
 	p := &s.p
 	hold := ledger.HoldRefund(s.transferID(0), p.Account, p.Issuer, s.amount(minor))
-	p.Refunds = append(p.Refunds, Refund{ID: id, Minor: minor, Status: RefundPending, CreatedAt: s.in.At, Hold: hold.ID, DueAt: due, AllowedBy: allowed})
+	p.Refunds = append(p.Refunds, Refund{ID: id, Minor: minor, Status: RefundPending, CreatedAt: s.in.At, Hold: hold.ID, DueAt: due,
+		AllowedBy: allowed})
 	s.entry(Entry{To: p.Status, Reason: reason, Event: "refund.created", Refund: id, Transfers: []ledger.Transfer{hold}})
 }
 
@@ -236,7 +238,7 @@ func (s *step) refundAnswer() {
 		s.endLease()
 		to := PartiallyRefunded
 		switch {
-		case p.Status == Review: // a person has the payment, because of another refund
+		case p.Status == Review: // the payment is in review because of another refund
 			to = Review
 		case p.RefundedMinor == p.CapturedMinor:
 			to = Refunded
@@ -251,7 +253,7 @@ func (s *step) refundAnswer() {
 		s.endLease()
 		s.entry(Entry{To: p.Status, Reason: "refund failed: " + r.Code, Event: "refund.failed", Refund: r.ID,
 			Transfers: []ledger.Transfer{ledger.Release(s.transferID(0), ledger.Voided, hold)}})
-	default: // not known: the hold stays until a definite answer
+	default: // unknown: the hold stays until a definite answer
 		wait := Schedule[min(r.Asked, len(Schedule)-1)]
 		r.Asked++
 		r.DueAt = s.in.At.Add(wait)

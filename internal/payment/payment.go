@@ -1,8 +1,7 @@
-// Package payment is the state machine of a payment, its log, and the contract
-// of the store that keeps it.
+// Package payment holds the state machine of a payment, its log, and the contract of its store.
 //
-// Next is pure and total: from a payment and an input it gives a Change, which a
-// store commits wholly or not at all. Nobody else decides what a payment does.
+// Next is pure and total: it maps a payment and an input to a Change, which a store commits as
+// a whole or not at all. No other code decides what a payment does.
 package payment
 
 import (
@@ -17,11 +16,11 @@ import (
 	"github.com/paylink/paylink/internal/stream"
 )
 
-// Status of a payment.
+// Status is the state of a payment.
 type Status string
 
-// The statuses. Capturing and Voiding are seen by callers as authorized (or what
-// they came from): the money has not moved yet.
+// The statuses. Callers see Capturing and Voiding as authorized (or as the status before): the
+// money has not moved yet.
 const (
 	None              Status = "" // before the first commit
 	Created           Status = "created"
@@ -40,17 +39,17 @@ const (
 	Review            Status = "review"
 )
 
-// Bounds.
+// Limits of a payment.
 const (
 	MaxLogEntries = 64
 	MaxRefunds    = 20
 	Lease         = 45 * time.Second
-	HoldLife      = 7 * 24 * time.Hour // an uncaptured authorisation is voided then, a late one too
-	ChallengeLife = 15 * time.Minute   // an unanswered challenge is given up then
+	HoldLife      = 7 * 24 * time.Hour // an uncaptured authorization is voided then, a late one too
+	ChallengeLife = 15 * time.Minute   // an unanswered challenge is abandoned then
 )
 
-// Payment is one attempt to pay a link. Its reference at the issuer is its id
-// and the number of the try: a reference is never used for two authorisations.
+// Payment is one attempt to pay a link. Its reference at the issuer is its id and the number of
+// the try, so no two authorizations share one.
 type Payment struct {
 	ID         string            `json:"id"`
 	Account    string            `json:"account"`
@@ -67,7 +66,7 @@ type Payment struct {
 	CardLast4  string            `json:"cardLast4,omitempty"`
 	PayerName  string            `json:"payerName,omitempty"`
 	PayerEmail string            `json:"payerEmail,omitempty"`
-	PayerLang  string            `json:"payerLang,omitempty"` // of the page that was read; mails are written in it
+	PayerLang  string            `json:"payerLang,omitempty"` // of the page that was shown; mails are written in it
 	Realm      string            `json:"realm,omitempty"`
 	Reference  string            `json:"reference,omitempty"`
 	Metadata   map[string]string `json:"metadata,omitempty"`
@@ -76,7 +75,7 @@ type Payment struct {
 
 	Status          Status    `json:"status"`
 	VoidFrom        Status    `json:"voidFrom,omitempty"` // where Voiding came from
-	Try             int       `json:"try"`                // number of authorisations sent
+	Try             int       `json:"try"`                // number of authorizations sent
 	IssuerReference string    `json:"issuerReference,omitempty"`
 	DeclineCode     string    `json:"declineCode,omitempty"`
 	DeclineMessage  string    `json:"declineMessage,omitempty"`
@@ -96,25 +95,25 @@ type Payment struct {
 	LastChange      string    `json:"lastChange"`
 	Revision        int64     `json:"-"`
 
-	// Ahead is how far ahead of real time the payment lives: by its account's test
-	// clock, set by whoever reads the payment for somebody. Its own times are by that.
+	// Ahead is how far the account's test clock runs ahead of real time. The store sets it on
+	// read; all stored times include it.
 	Ahead time.Duration `json:"-"`
 }
 
-// At is the payment's time at a real time.
+// At converts a real time to the payment's time.
 func (p Payment) At(now time.Time) time.Time { return now.Add(p.Ahead) }
 
-// Work is who works on the payment and when it is next looked at.
+// Work is the lease on the payment and the time when it is due.
 type Work struct {
 	Owner   string    `json:"owner,omitempty"`
 	Until   time.Time `json:"until,omitzero"`   // the lease ends
-	NextAt  time.Time `json:"nextAt,omitzero"`  // when this status is next looked at; zero: never
+	NextAt  time.Time `json:"nextAt,omitzero"`  // when this status is due; zero: never
 	Asked   int       `json:"asked,omitempty"`  // scheduled inquiries made in this status
 	AskedAt time.Time `json:"askedAt,omitzero"` // the last inquiry of any kind
 }
 
-// DueAt is when the sweep must look at the payment: for its status or for a
-// refund that has no answer yet. Zero: never.
+// DueAt returns when the sweep must take the payment, for its status or for a refund without an
+// answer. Zero means never.
 func (p Payment) DueAt() time.Time {
 	due := p.Work.NextAt
 	for _, r := range p.Refunds {
@@ -125,8 +124,8 @@ func (p Payment) DueAt() time.Time {
 	return due
 }
 
-// Stuck reports whether only the issuer can tell how the payment goes on, and
-// nobody is at work on it.
+// Stuck reports whether only the issuer knows how the payment goes on, and no worker holds its
+// lease.
 func (p Payment) Stuck(now time.Time) bool {
 	return p.Status == Unknown || p.Status == Capturing || p.Status == Voiding || (p.Status == Processing && !now.Before(p.Work.Until))
 }
@@ -134,7 +133,7 @@ func (p Payment) Stuck(now time.Time) bool {
 // Orphaned reports whether the payment is in review because its issuer is gone.
 func (p Payment) Orphaned() bool { return p.Status == Review && p.ReviewReason == ReasonIssuerGone }
 
-// RefundStatus of a refund.
+// RefundStatus is the state of a refund.
 type RefundStatus string
 
 // The refund statuses.
@@ -144,7 +143,7 @@ const (
 	RefundFailed    RefundStatus = "failed"
 )
 
-// Refund of a payment, wholly or in part.
+// Refund is a refund of a payment, all or part of it.
 type Refund struct {
 	ID        string       `json:"id"`
 	Minor     int64        `json:"minor"`
@@ -154,23 +153,23 @@ type Refund struct {
 	Hold      string       `json:"hold"` // the pending transfer
 	DueAt     time.Time    `json:"dueAt,omitzero"`
 	Asked     int          `json:"asked,omitempty"`
-	AllowedBy string       `json:"allowedBy,omitempty"` // who let it give back what a dispute claimed
+	AllowedBy string       `json:"allowedBy,omitempty"` // who allowed it to refund what a dispute claimed
 }
 
-// Asking reports whether the issuer is still to be asked about the refund. A pending
-// refund that the issuer answered with another amount waits for a person instead.
+// Asking reports whether the issuer is still asked about the refund. A pending refund that the
+// issuer answered with another amount waits for a person instead.
 func (r Refund) Asking() bool { return r.Status == RefundPending && !r.DueAt.IsZero() }
 
-// RefundInput is what a caller asks of a refund, as it was written.
+// RefundInput is a request for a refund, not yet validated.
 type RefundInput struct {
 	Amount        string // decimal; "" is everything that is left
 	Refundable    string // decimal: what the caller saw as refundable, which must still be so; "" is anything
 	AllowDisputed bool   // also what a dispute claims
-	By            string // id of who asks
+	By            string // id of the user or API key
 }
 
-// Entry of a payment's log: one transition, with the facts after it and the
-// money that moved. Hash covers the entry and the hash before it.
+// Entry is one transition in a payment's log, with the facts after it and the transfers that it
+// made. Hash covers the entry and the hash before it.
 type Entry struct {
 	Seq             int64             `json:"seq"`
 	At              time.Time         `json:"at"`
@@ -179,7 +178,7 @@ type Entry struct {
 	Actor           string            `json:"actor"`
 	Reason          string            `json:"reason"`
 	IssuerReference string            `json:"issuerReference,omitempty"`
-	Event           string            `json:"event,omitempty"` // type of the event that tells it
+	Event           string            `json:"event,omitempty"` // type of the event that reports it
 	Refund          string            `json:"refund,omitempty"`
 	Authorized      int64             `json:"authorized"`
 	Captured        int64             `json:"captured"`
@@ -191,11 +190,11 @@ type Entry struct {
 	Hash            string            `json:"hash"`
 }
 
-// IDFor is the payment's id: the same attempt at the same link is the same
-// payment, by construction.
+// IDFor returns the payment's id. It is derived, so the same attempt at the same link is always
+// the same payment.
 func IDFor(link, attempt string) string { return id.Derive(id.Payment, link, attempt) }
 
-// ErrConflict says that the payment's revision moved on: read it again.
+// ErrConflict means that the payment has a newer revision. The caller reads it again.
 var ErrConflict = errors.New("the payment has changed meanwhile")
 
 // HasChange reports whether the change is part of the payment's history.
@@ -211,7 +210,7 @@ func (p Payment) HasChange(id string) bool {
 	return false
 }
 
-// Public is the status that callers see.
+// Public returns the status as callers see it.
 func (s Status) Public() Status {
 	switch s {
 	case Capturing, Voiding:
@@ -228,12 +227,12 @@ const (
 	UseNone     UseOp = iota
 	UseReserve        // refused unless the link is open
 	UseComplete       // a reserved use is used up
-	UseRelease        // a reserved use is given back
+	UseRelease        // a reserved use is released
 	UseRetake         // a use completed without reservation (late success); refused if none is left
 )
 
-// Change is everything that one step does. All of it is committed, or none.
-// Nothing is set when the input changes nothing: there is nothing to commit.
+// Change is everything that one step does. All of it is committed, or none. The zero Change
+// means that the input changes nothing, so there is nothing to commit.
 type Change struct {
 	Nothing  bool
 	ID       string  // unique; a repeated commit with the same id succeeds again
@@ -242,13 +241,13 @@ type Change struct {
 	Entries  []Entry // appended to the log by this step (already in Payment.Log)
 	Events   []stream.Event
 	Use      UseOp
-	// WhenLinkPaid are the events to add if Use completes the link's last use.
+	// WhenLinkPaid holds the events to add if Use completes the link's last use.
 	WhenLinkPaid []stream.Event
 	Record       *idempotency.Record
 	At           time.Time
 }
 
-// Filter of a list. Zero values do not filter.
+// Filter selects payments of a list. Zero values do not filter.
 type Filter struct {
 	Account, Mode string
 	Status        Status // as callers see it
@@ -260,62 +259,62 @@ type Filter struct {
 	Limit         int
 }
 
-// Reader is the box that shows payments, balances and events. A Store is one,
-// and a client over the wire may stand for it.
+// Reader shows payments, balances and events. A Store implements it, and so does a client over
+// the wire.
 type Reader interface {
-	// GetPayment reads by id; unknown or another tenant's is fault.NotFound. Money that
-	// fails its checksum is never returned: fault payment_damaged.
+	// GetPayment returns a payment by id. It fails with fault.NotFound if the account has no
+	// such payment, and with payment_damaged if its checksum is wrong: a damaged payment is
+	// never returned.
 	GetPayment(ctx context.Context, account, id string) (Payment, error)
-	// ListPayments is newest first, by creation time and then id.
+	// ListPayments returns payments newest first, by creation time and then id.
 	ListPayments(context.Context, Filter) ([]Payment, error)
-	// Balances folds all transfers committed so far.
+	// Balances returns the sums of all transfers committed so far.
 	Balances(ctx context.Context, account, mode string) (map[money.Currency]ledger.Balance, error)
-	// Events of the account in order, after a sequence number.
+	// Events returns the account's events after a sequence number, in order.
 	Events(ctx context.Context, account, mode string, afterSeq int64, limit int) ([]stream.Event, error)
-	// Moves are the account's events that moved money, newest first: those before a
-	// sequence number, or 0 for the newest. Their Data is left out.
+	// Moves returns the account's events that moved money, newest first: those before a
+	// sequence number, or the newest for 0. Their Data is left out.
 	Moves(ctx context.Context, account, mode string, beforeSeq int64, limit int) ([]stream.Event, error)
 }
 
 // Store keeps payments with their logs and transfers.
 type Store interface {
 	Reader
-	// FindPayment reads by id in whatever account: for issuers' notices alone.
+	// FindPayment returns a payment by id in any account. It serves only issuers' notices.
 	FindPayment(ctx context.Context, id string) (Payment, error)
-	// TakeDue takes payments that are due, oldest first, and gives each account and each
-	// issuer its turn. Before it looks into one it moves its time by Backoff, so that one
-	// that cannot be worked on, or not even be read, waits behind the others from then
-	// on; a commit puts the time right. Damaged ones are named by the error, and the
-	// others are given beside it.
+	// TakeDue takes payments that are due, oldest first, and lets accounts and issuers take
+	// turns. Before it reads a payment it postpones it by Backoff, so that one that can't be
+	// processed, or not even read, waits behind the others; a commit sets the right time. The
+	// error names damaged payments; the readable ones are returned beside it.
 	TakeDue(context.Context, Take) ([]Payment, error)
-	// CommitPayment applies the change or nothing. ErrConflict: the revision moved on.
-	// A fault of code link_paying, link_paid, link_expired or link_canceled: the
-	// use could not be had. idempotency.ErrRaced: the key was recorded meanwhile.
-	// Any other error: the outcome is not known; send the same change again.
+	// CommitPayment applies the change as a whole or not at all. It fails with ErrConflict if
+	// there is a newer revision; with a fault of code link_paying, link_paid, link_expired or
+	// link_canceled if the use is not to be had; and with idempotency.ErrRaced if another
+	// request recorded the key meanwhile. After any other error the outcome is unknown, and the
+	// caller sends the same change again.
 	CommitPayment(context.Context, Change) error
 }
 
-// Take says which payments a sweep wants.
+// Take selects the payments that a sweep takes.
 type Take struct {
 	Now   time.Time
 	Limit int
-	Busy  []string // issuers that have enough to do: theirs wait
+	Busy  []string // issuers to leave out, because their payments are still being worked on
 }
 
-// AsideAfter is how often a payment is taken in vain before it counts as set aside: it
-// is looked at again, but rarely, and an operator is shown it.
+// AsideAfter is the number of failed tries after which a payment is set aside: it is still
+// tried, but rarely, and an alert reports it.
 const AsideAfter = 5
 
-// maxBackoff is how rarely a payment that is set aside is looked at.
+// maxBackoff is the pause between tries of a payment that is set aside.
 const maxBackoff = 24 * time.Hour
 
-// Backoff is until when a payment that was taken in vain so often before is not taken
-// again.
+// Backoff returns how long a payment waits after so many failed tries.
 func Backoff(misses int64) time.Duration {
 	return min(Lease<<min(max(misses, 0), 16), maxBackoff)
 }
 
-// ChallengeEnds is when an unanswered challenge is given up.
+// ChallengeEnds returns when an unanswered challenge is abandoned.
 func (p Payment) ChallengeEnds() time.Time {
 	for i := len(p.Log) - 1; i >= 0; i-- {
 		if p.Log[i].To == RequiresAction {

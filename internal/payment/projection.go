@@ -6,12 +6,12 @@ import (
 	"github.com/paylink/paylink/internal/money"
 )
 
-// RefundPrefix begins the types of events that carry a refund instead of the payment
-// whose log they are in.
+// RefundPrefix begins the types of events that carry a refund instead of the payment whose log
+// they are in.
 const RefundPrefix = "refund."
 
-// EventObject is what every projection reads of the object in a payment's event: a
-// payment, or one of its refunds.
+// EventObject holds the fields that projections read from a payment's event: of a payment, or
+// of one of its refunds.
 type EventObject struct {
 	Object    string         `json:"object"`
 	Link      string         `json:"link"`
@@ -35,8 +35,8 @@ type EventObject struct {
 // IsRefund reports whether the object is a refund.
 func (o *EventObject) IsRefund() bool { return o.Object == "refund" }
 
-// Sums returns the amount, and of a payment what was captured and refunded, in minor
-// units. It returns money's error for a sum that is none.
+// Sums returns the amount and, for a payment, what was captured and refunded, in minor units.
+// It returns money's error if a field is not an amount.
 func (o *EventObject) Sums() (amount money.Amount, captured, refunded int64, err error) {
 	if amount, err = money.Parse(o.Amount, o.Currency); err != nil || o.IsRefund() {
 		return amount, 0, 0, err
@@ -49,8 +49,8 @@ func (o *EventObject) Sums() (amount money.Amount, captured, refunded int64, err
 	return amount, c.Minor, r.Minor, err
 }
 
-// AfterRefund returns what a payment has refunded, and its status, after a refund's
-// event of a type. Only a refund that succeeded changes them.
+// AfterRefund returns a payment's refunded sum and its status after a refund's event. Only a
+// refund that succeeded changes them.
 func AfterRefund(kind string, minor, captured, refunded int64, s Status) (int64, Status) {
 	if kind != RefundPrefix+"succeeded" {
 		return refunded, s
@@ -61,8 +61,8 @@ func AfterRefund(kind string, minor, captured, refunded int64, s Status) (int64,
 	return refunded, PartiallyRefunded
 }
 
-// LastEvent returns the newest entry of the log that is an event: what a projection
-// shows once it has read them all. The zero entry: there is none yet.
+// LastEvent returns the newest entry of the log that made an event, which is what an up-to-date
+// projection shows. It returns the zero entry if there is none.
 func (p Payment) LastEvent() (last Entry) {
 	for _, e := range p.Log {
 		if e.Event != "" {

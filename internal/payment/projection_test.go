@@ -7,7 +7,7 @@ import (
 	"github.com/paylink/paylink/internal/payment"
 )
 
-// TestEventObject: the sums of a payment and of a refund, and what is no sum.
+// TestEventObject checks the sums of a payment and of a refund, and rejects what is not a sum.
 func TestEventObject(t *testing.T) {
 	for _, c := range []struct {
 		object                     string

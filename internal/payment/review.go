@@ -7,8 +7,8 @@ import (
 	"github.com/paylink/paylink/internal/link"
 )
 
-// CodeBlocked is the decline code of a payment that was never sent to the issuer.
-// The payer reads the words of any decline: who tries cards learns nothing by it.
+// CodeBlocked is the decline code of a payment that was never sent to the issuer. The payer
+// sees the same text as for any decline, so card testers learn nothing from it.
 const CodeBlocked = "payment_blocked"
 
 const (
@@ -27,12 +27,12 @@ func (r Risk) because() string {
 	return "default"
 }
 
-// holds reports whether the money may not be captured: it was to be held, and
-// nobody has approved it.
+// holds reports whether the money may not be captured yet: the action is Hold, and nobody has
+// approved it.
 func (r Risk) holds() bool { return r.Action == Hold && r.Review != ReviewApproved }
 
-// blocked ends the attempt before anything leaves: no use of the link is kept, no
-// lease is taken, and nothing will ever be due.
+// blocked ends the attempt before anything is sent. It keeps no use of the link and no lease,
+// and is never due.
 func (s *step) blocked() {
 	s.p.DeclineCode, s.p.DeclineMessage = CodeBlocked, "The payment was blocked before the issuer was asked."
 	s.release()
@@ -41,19 +41,19 @@ func (s *step) blocked() {
 	s.entry(Entry{To: Declined, Reason: "flagged: blocked", Event: eventFlagged})
 }
 
-// hold opens the review of a success that was to be held. Money that goes back by
-// itself needs nobody.
+// hold opens the review of a success that is to be held. Money that is returned automatically
+// needs no review.
 func (s *step) hold() {
 	p := &s.p
 	if p.Risk.Action != Hold || (p.Risk.Review != "" && p.Risk.Review != ReviewLapsed) || len(p.Refunds) > 0 {
 		return
 	}
 	switch p.Status {
-	case Authorized, Late, Succeeded: // the last: an issuer captured although it was not asked to
+	case Authorized, Late, Succeeded: // the last one: an issuer captured although it was asked not to
 		p.Risk.Review = ReviewOpen
 		until := s.in.At.Add(time.Duration(p.Risk.ReviewSeconds) * time.Second)
 		if p.Risk.ReviewSeconds > 0 && p.CapturedMinor == 0 && until.Before(p.Work.NextAt) {
-			s.rest(until) // what nobody decides by then is voided
+			s.rest(until) // without a verdict it is voided then
 		}
 		s.entry(Entry{To: p.Status, Reason: "held for review by " + p.Risk.because(), Event: eventFlagged})
 	}
@@ -63,15 +63,15 @@ func (s *step) said(event, reason string) {
 	s.entry(Entry{To: s.p.Status, Reason: reason, Event: event})
 }
 
-// reviewed: a person decides. What was said is not taken back by another word; a
-// payment that was approved may still be refunded as fraud.
+// reviewed applies a person's verdict. A verdict is final, but an approved payment may still be
+// refunded as fraud.
 func (s *step) reviewed() error {
 	p := &s.p
 	if s.in.By == "" {
 		return fault.Invalid("by", "parameter_missing", "A review says who made it.")
 	}
 	if s.in.Verdict != "" && p.Risk.Review == s.in.Verdict {
-		return nil // said before
+		return nil // a repetition
 	}
 	switch s.in.Verdict {
 	case ReviewApproved, ReviewDeclined:
@@ -90,7 +90,7 @@ func (s *step) reviewed() error {
 		s.verdict("declined in review by " + s.in.By)
 		s.startVoid("void after the review")
 		return nil
-	case s.in.Verdict == ReviewDeclined && p.Status == Voiding: // as somebody asked already
+	case s.in.Verdict == ReviewDeclined && p.Status == Voiding: // already requested
 		s.verdict("declined in review by " + s.in.By)
 		return nil
 	case s.in.Verdict == ReviewDeclined:
@@ -99,7 +99,7 @@ func (s *step) reviewed() error {
 	return s.refundedInReview()
 }
 
-// HeldSince is when the payment was authorised, and so began to wait.
+// HeldSince returns when the payment was authorized, and so began to wait.
 func (p Payment) HeldSince() time.Time {
 	for _, e := range p.Log {
 		if e.To == Authorized || e.To == Late {
@@ -109,7 +109,7 @@ func (p Payment) HeldSince() time.Time {
 	return p.CreatedAt
 }
 
-// HoldEnds is when what is authorised is given back, unless somebody decides before.
+// HoldEnds returns when an authorization that waits is voided, unless somebody decides before.
 func (p Payment) HoldEnds() time.Time {
 	if p.Status == Authorized && !p.Work.NextAt.IsZero() {
 		return p.Work.NextAt
@@ -126,7 +126,7 @@ func (s *step) approvedInReview(uncaptured bool) error {
 	switch {
 	case uncaptured && p.Capture == link.CaptureAutomatic:
 		s.startCapture(p.AuthorizedMinor)
-	case uncaptured && p.Risk.ReviewSeconds > 0: // it now waits like every authorisation
+	case uncaptured && p.Risk.ReviewSeconds > 0: // it now waits like every authorization
 		s.rest(p.HeldSince().Add(HoldLife))
 	}
 	return nil
@@ -134,7 +134,7 @@ func (s *step) approvedInReview(uncaptured bool) error {
 
 func (s *step) refundedInReview() error {
 	p := &s.p
-	left := p.Undisputed() // what a dispute claims is the dispute's to decide
+	left := p.Undisputed() // the dispute decides about the money it claims
 	switch err := p.CanRefund(); {
 	case fault.Code(err) == "payment_not_refundable":
 		return conflict("payment_not_refundable", "Nothing of a payment that is %s can be given back; mark it as fraud instead.", p.Status.Public())
@@ -148,7 +148,7 @@ func (s *step) refundedInReview() error {
 	return nil
 }
 
-// verdict records what was said; giving money back as fraud says that it was.
+// verdict records the verdict. A refund as fraud labels the payment as fraud.
 func (s *step) verdict(reason string) {
 	r := &s.p.Risk
 	r.Review, r.ReviewedAt, r.ReviewedBy = s.in.Verdict, s.in.At, s.in.By
@@ -158,7 +158,7 @@ func (s *step) verdict(reason string) {
 	s.said(eventReviewed, reason)
 }
 
-// marked: a person says what the payment was, whatever became of it.
+// marked sets or removes the label, in any status.
 func (s *step) marked() error {
 	r := &s.p.Risk
 	switch {
@@ -178,8 +178,8 @@ func (s *step) marked() error {
 	return nil
 }
 
-// verifyRisk holds what was decided and said against the log: what was held is not
-// captured before somebody approved it, and a word comes with who said it.
+// verifyRisk compares the decision and the verdict with the log: a held payment is not captured
+// before it is approved, and every verdict names its author.
 func (p Payment) verifyRisk(say func(invariant, format string, args ...any)) {
 	r := p.Risk
 	var last Entry

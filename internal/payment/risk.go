@@ -5,46 +5,46 @@ import "time"
 // Action is what is done with an attempt to pay, before the issuer is asked.
 type Action string
 
-// The actions, in the order in which their rules are asked. A match of Challenge
-// stands beside what the others say (Risk.Challenge); of the others the first match
-// ends it: what an allow rule spares, no block and no review rule touches.
+// The actions, in the order in which their rules are evaluated. Challenge combines with the
+// others (Risk.Challenge). Among the others the first match wins: allow overrides block and
+// review.
 const (
-	Challenge Action = "request_3ds" // the issuer is told to challenge the payer
+	Challenge Action = "request_3ds" // the issuer is asked to challenge the payer
 	Allow     Action = "allow"
 	Block     Action = "block"  // the issuer is never asked
-	Hold      Action = "review" // authorised, not captured: a person decides
+	Hold      Action = "review" // authorized, not captured: a person decides
 )
 
 // The states of a review.
 const (
 	ReviewOpen     = "open"
 	ReviewApproved = "approved"
-	ReviewDeclined = "declined" // the authorisation is voided
+	ReviewDeclined = "declined" // the authorization is voided
 	ReviewRefunded = "refunded" // refunded as fraud
-	ReviewLapsed   = "lapsed"   // the payment ended by itself, before anybody said anything
+	ReviewLapsed   = "lapsed"   // the payment ended before anybody decided
 )
 
-// The labels: what a payment turned out to be, said by a person or by a dispute.
+// The labels: what a payment turned out to be, according to a person or a dispute.
 const (
 	LabelFraud      = "fraud"
 	LabelLegitimate = "legitimate"
 )
 
-// Risk is what was known and thought of an attempt before the issuer was asked, and
-// what people said of the payment since. It rides in the payment, so it is committed
-// with it, told by its events, and never apart from the money.
+// Risk is what was known about an attempt and how it was assessed before the issuer was asked,
+// and what people decided since. It is part of the payment, so it is committed with it and
+// reported by its events.
 //
-// Fingerprint and Address are of this account and mode alone: the same card has
-// another fingerprint at another account, so no two tenants can compare theirs.
+// Fingerprint and Address are keyed per account and mode: the same card has another fingerprint
+// at another account, so no two tenants can compare theirs.
 type Risk struct {
 	Fingerprint string `json:"fingerprint,omitempty"` // of the card: a keyed hash
 	BIN         string `json:"bin,omitempty"`         // the card's first six digits (PCI DSS 3.4.1)
 	Address     string `json:"address,omitempty"`     // prefix of the payer's address: /24 or /48
-	Country     string `json:"country,omitempty"`     // of the address, as a trusted proxy said it; ISO 3166 alpha-2
+	Country     string `json:"country,omitempty"`     // of the address, as a trusted proxy reported it; ISO 3166 alpha-2
 
-	Action    Action       `json:"action,omitempty"`    // allow, block or review; "" while nobody assessed it
+	Action    Action       `json:"action,omitempty"`    // allow, block or review; "" if not assessed
 	Challenge bool         `json:"challenge,omitempty"` // 3-D Secure is asked for
-	Why       string       `json:"why,omitempty"`       // rule, shield, list, policy (nobody answered in time), default
+	Why       string       `json:"why,omitempty"`       // rule, shield, list, policy (no answer in time), default
 	Rule      string       `json:"rule,omitempty"`      // id of the rule that decided
 	Version   int          `json:"version,omitempty"`   // of the rule
 	Values    []RiskValue  `json:"values,omitempty"`    // what the rule saw
@@ -53,12 +53,12 @@ type Risk struct {
 	Basis     string       `json:"basis,omitempty"`     // no_model, no_history, known
 	Model     string       `json:"model,omitempty"`     // its version
 	Reasons   []RiskReason `json:"reasons,omitempty"`   // what raised the score most
-	// What a model in shadow thought of it, beside the one that has a say.
+	// The model in shadow, which scores and decides nothing.
 	ShadowModel string `json:"shadowModel,omitempty"` // its version
 	ShadowScore int    `json:"shadowScore,omitempty"` // 0 to 100
 
-	// ReviewSeconds is how long a held payment waits for a person: by the account's
-	// policy; 0 as long as the authorisation lives.
+	// ReviewSeconds is how long a held payment waits for a person, by the account's policy; 0
+	// means as long as the authorization lasts.
 	ReviewSeconds int64     `json:"reviewSeconds,omitempty"`
 	Review        string    `json:"review,omitempty"`
 	ReviewedAt    time.Time `json:"reviewedAt,omitzero"`
@@ -74,14 +74,14 @@ type RiskValue struct {
 	Value string `json:"value"`
 }
 
-// RiskReason is a feature that raised the score, and its share of all that did.
+// RiskReason is a feature that raised the score, and its share of the rise.
 type RiskReason struct {
 	Feature string  `json:"feature"`
 	Value   float64 `json:"value"`
 	Share   float64 `json:"share"`
 }
 
-// ShadowHit is a rule in shadow that matched, with what it would have done.
+// ShadowHit is a rule in shadow that matched, with the action that it would have taken.
 type ShadowHit struct {
 	Rule    string `json:"rule"`
 	Version int    `json:"version"`
@@ -96,11 +96,11 @@ const (
 	DisputeLost          = "lost"
 )
 
-// MaxDisputes of one payment.
+// MaxDisputes bounds the disputes of one payment.
 const MaxDisputes = 5
 
-// Dispute is a payer's objection at the issuer. It moves no money here: what the
-// acquirer takes back is settled with the acquirer.
+// Dispute is a payer's request at the issuer to get the money back. It moves no money here:
+// what the acquirer takes back is settled with the acquirer.
 type Dispute struct {
 	ID            string    `json:"id"`
 	Minor         int64     `json:"minor"`

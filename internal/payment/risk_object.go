@@ -7,8 +7,7 @@ import (
 	"github.com/paylink/paylink/internal/money"
 )
 
-// RiskObject is what was known and thought of an attempt, as the merchant sees it.
-// No payer ever does.
+// RiskObject is an attempt's assessment as the merchant sees it. Payers never see it.
 type RiskObject struct {
 	Address     string       `json:"address,omitempty"`
 	Country     string       `json:"country,omitempty"`
@@ -19,12 +18,12 @@ type RiskObject struct {
 	Version     int          `json:"version,omitempty"`
 	Values      []RiskValue  `json:"values,omitempty"`
 	Shadow      []ShadowHit  `json:"shadow,omitempty"`
-	Score       *int         `json:"score,omitempty"` // left out where no model has scored
+	Score       *int         `json:"score,omitempty"` // left out if no model has scored
 	Basis       string       `json:"basis,omitempty"`
 	Model       string       `json:"model,omitempty"`
 	Reasons     []RiskReason `json:"reasons,omitempty"`
 	ShadowModel string       `json:"shadowModel,omitempty"`
-	ShadowScore *int         `json:"shadowScore,omitempty"` // left out where no model is in shadow
+	ShadowScore *int         `json:"shadowScore,omitempty"` // left out if no model is in shadow
 	Review      string       `json:"review,omitempty"`
 	ReviewedAt  string       `json:"reviewedAt,omitempty"`
 	ReviewedBy  string       `json:"reviewedBy,omitempty"`
@@ -33,7 +32,7 @@ type RiskObject struct {
 	LabelledBy  string       `json:"labelledBy,omitempty"`
 }
 
-// DisputeObject is a dispute as callers see it.
+// DisputeObject is a dispute as the API shows it.
 type DisputeObject struct {
 	ID            string         `json:"id"`
 	Object        string         `json:"object"`
@@ -48,7 +47,7 @@ type DisputeObject struct {
 	ClosedAt      string         `json:"closedAt,omitempty"`
 }
 
-// riskObject is nil where nothing is known.
+// riskObject returns the assessment as the merchant sees it, or nil if there is none.
 func riskObject(r Risk) *RiskObject {
 	if r.Action == "" && r.Address == "" && r.Country == "" && r.Review == "" && r.Label == "" {
 		return nil
@@ -66,7 +65,7 @@ func riskObject(r Risk) *RiskObject {
 	return o
 }
 
-// NewDisputeObject renders a dispute of the payment.
+// NewDisputeObject returns a dispute of the payment as the API shows it.
 func NewDisputeObject(p Payment, d Dispute) DisputeObject {
 	return DisputeObject{ID: d.ID, Object: "dispute", Payment: p.ID, Amount: money.Of(d.Minor, p.Amount.Currency).Decimal(),
 		Currency: p.Amount.Currency, Reason: d.Reason, State: d.State, Reference: d.Reference,

@@ -2,9 +2,9 @@ package payment
 
 import "slices"
 
-// CanCapture returns nil if the payment can be captured or, late and captured already,
-// be accepted. Otherwise it returns the fault that says why not: payment_held until a
-// held payment is approved, else payment_not_capturable.
+// CanCapture returns nil if the payment can be captured or, if it is late and captured already,
+// be accepted. Otherwise it returns the fault that says why not: payment_held until a held
+// payment is approved, else payment_not_capturable.
 func (p Payment) CanCapture() error {
 	switch {
 	case p.Status != Authorized && p.Status != Late:
@@ -15,8 +15,8 @@ func (p Payment) CanCapture() error {
 	return nil
 }
 
-// CanVoid returns nil if the authorization can be given back, and the fault
-// payment_not_voidable otherwise. What was captured is refunded instead.
+// CanVoid returns nil if the authorization can be voided, and the fault payment_not_voidable
+// otherwise. Captured money is refunded instead.
 func (p Payment) CanVoid() error {
 	if p.CapturedMinor == 0 && (p.Status == Authorized || p.Status == Late || p.Status == Review) {
 		return nil
@@ -24,8 +24,8 @@ func (p Payment) CanVoid() error {
 	return conflict("payment_not_voidable", "A payment that is %s cannot be voided.", p.Status.Public())
 }
 
-// CanRefund returns nil if something can be refunded, counting what disputes claim.
-// Otherwise it returns the fault payment_not_refundable or too_many_refunds.
+// CanRefund returns nil if something can be refunded, less what disputes claim. Otherwise it
+// returns the fault payment_not_refundable or too_many_refunds.
 func (p Payment) CanRefund() error {
 	switch {
 	case p.Status != Succeeded && p.Status != PartiallyRefunded && (p.Status != Late || p.CapturedMinor == 0):

@@ -10,14 +10,14 @@ import (
 	"github.com/paylink/paylink/internal/payment"
 )
 
-// TestRulesAgreeWithTheMachine: a predicate allows what Next takes, and refuses with
-// the same fault, in every status.
+// TestRulesAgreeWithTheMachine: a predicate allows what Next accepts, and refuses with the same
+// fault, in every status.
 func TestRulesAgreeWithTheMachine(t *testing.T) {
 	for name, p := range inStatus(t) {
 		for kind, can := range map[payment.Kind]func() error{
 			payment.CaptureAsked: p.CanCapture, payment.VoidAsked: p.CanVoid, payment.RefundAsked: p.CanRefund,
 		} {
-			// A refund of what disputes claim is allowed, with a person's name.
+			// A refund of what disputes claim is allowed with a person's id.
 			got := step(p, payment.Input{Kind: kind, Actor: "merchant", Owner: "w2", Refund: "rfd_9", AllowDisputed: true, By: "usr_1"}).err
 			want := can()
 			var f *fault.Error
@@ -40,8 +40,7 @@ func TestRulesAgreeWithTheMachine(t *testing.T) {
 	}
 }
 
-// TestSettled: a payment that no answer is outstanding for is the only one that the
-// sweep leaves alone until its hold ends.
+// TestSettled: a payment is settled exactly if the sweep leaves it alone until its hold ends.
 func TestSettled(t *testing.T) {
 	held := []payment.Status{payment.Authorized, payment.Late}
 	for name, p := range inStatus(t) {
@@ -52,7 +51,7 @@ func TestSettled(t *testing.T) {
 	}
 }
 
-// TestRefusals: what a person asks for is refused with the code of the rule it breaks.
+// TestRefusals: a request is refused with the code of the rule that it breaks.
 func TestRefusals(t *testing.T) {
 	states := inStatus(t)
 	unsigned := func(in payment.Input) payment.Input { in.By = ""; return in }

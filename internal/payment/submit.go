@@ -8,18 +8,18 @@ import (
 	"github.com/paylink/paylink/internal/money"
 )
 
-// Submit is a payer's wish to pay a link. The card in it is used for one call to
-// the issuer and then forgotten.
+// Submit is a payer's request to pay a link. Its card is used for one call to the issuer and
+// then discarded.
 type Submit struct {
 	Link       link.Link
 	Attempt    string // minted by the page, 16 to 64 characters; the same attempt is the same payment
 	Card       issuer.Card
 	PayerName  string
 	PayerEmail string
-	PayerLang  string       // of the page that was read; "" where it is not known
+	PayerLang  string       // of the page that was shown; "" if unknown
 	Amount     money.Amount // the payer's choice; ignored when the link fixes the amount
-	ReturnURL  string       // where a challenge sends the payer back to
-	Client     netip.Addr   // of the payer; zero where it is not known
-	Country    string       // of that address, by a trusted proxy; "" where it is not known
-	Proof      string       // what the page worked out, where it was asked to (package shield)
+	ReturnURL  string       // where the issuer sends the payer after a challenge
+	Client     netip.Addr   // of the payer; zero if unknown
+	Country    string       // of that address, as a trusted proxy reported it; "" if unknown
+	Proof      string       // the page's proof of work, if one was required (package shield)
 }

@@ -21,7 +21,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-// lateHeld names a late payment that is authorised and not captured, beside the
+// lateHeld names a late payment that is authorized and not captured, beside the
 // late one of the table, which is captured.
 const lateHeld payment.Status = "late, not captured"
 
@@ -30,7 +30,7 @@ const (
 	heldOpen    payment.Status = "authorized, held"   // waits in review
 	heldLate    payment.Status = "late, held"         // the same, after the link's end
 	blockedOnce payment.Status = "declined, blocked"  // never sent
-	sent        payment.Status = "succeeded, allowed" // looked at, and let through
+	sent        payment.Status = "succeeded, allowed" // assessed and allowed
 )
 
 // Payments with a second question open at the issuer.
@@ -54,7 +54,8 @@ const (
 var specials = []payment.Status{heldOpen, heldLate, blockedOnce, sent, disputedPart, disputedAll, disputedLost, disputedWon, disputedTwo,
 	refunding4, refunding46, capturing4, reviewed4, retried}
 
-// refunding asks for a refund beside a dispute, or in the belief that seen is refundable.
+// refunding requests a refund beside a dispute, or with the expectation that seen is
+// refundable.
 func refunding(minor int64, allow bool, seen ...int64) payment.Input {
 	in := payment.Input{Kind: payment.RefundAsked, Actor: "merchant", Refund: "rfd_9", Minor: minor, AllowDisputed: allow, By: "usr_1"}
 	if len(seen) > 0 {
@@ -64,7 +65,8 @@ func refunding(minor int64, allow bool, seen ...int64) payment.Input {
 }
 
 func assessed(a payment.Action) payment.Input {
-	return payment.Input{Kind: payment.Begin, Actor: "payer", Owner: "w1", Risk: payment.Risk{Fingerprint: "f00", BIN: "424242", Action: a, Why: "rule", Rule: "frl_1", Version: 3}}
+	return payment.Input{Kind: payment.Begin, Actor: "payer", Owner: "w1",
+		Risk: payment.Risk{Fingerprint: "f00", BIN: "424242", Action: a, Why: "rule", Rule: "frl_1", Version: 3}}
 }
 
 func verdict(v string) payment.Input {
@@ -76,14 +78,16 @@ func marking(label string) payment.Input {
 }
 
 func disputing(state string) payment.Input {
-	return payment.Input{Kind: payment.Disputed, Actor: "issuer", DisputeID: "dsp_1", Dispute: payment.DisputeInput{Reference: "case 1", Reason: "fraudulent", State: state}}
+	return payment.Input{Kind: payment.Disputed, Actor: "issuer", DisputeID: "dsp_1",
+		Dispute: payment.DisputeInput{Reference: "case 1", Reason: "fraudulent", State: state}}
 }
 
 func disputed(id, state string, minor int64) payment.Input {
-	return payment.Input{Kind: payment.Disputed, Actor: "issuer", DisputeID: id, Minor: minor, Dispute: payment.DisputeInput{Reference: id, State: state}}
+	return payment.Input{Kind: payment.Disputed, Actor: "issuer", DisputeID: id, Minor: minor,
+		Dispute: payment.DisputeInput{Reference: id, State: state}}
 }
 
-// inStatus builds a payment of every status, by the machine alone.
+// inStatus builds a payment of every status, using only the machine.
 func inStatus(t testing.TB) map[payment.Status]payment.Payment {
 	begin := payment.Input{Kind: payment.Begin, Actor: "payer", Owner: "w1"}
 	processing := drive(t, fresh(link.LateHold), begin)
@@ -119,24 +123,25 @@ func inStatus(t testing.TB) map[payment.Status]payment.Payment {
 		payment.PartiallyRefunded: part,
 		payment.Refunded:          all,
 		payment.Declined:          drive(t, processing, answer(payment.Sync, issuer.Declined, false)),
-		payment.CanceledS:         drive(t, processing, answer(payment.Sync, issuer.Ambiguous, false), answer(payment.Inquired, issuer.Reversed, false)),
-		payment.Late:              drive(t, processing, late),
-		lateHeld:                  drive(t, processing, lateAuthorised),
-		payment.Review:            drive(t, processing, wrong),
-		heldOpen:                  drive(t, fresh(link.LateHold), assessed(payment.Hold), answer(payment.Sync, issuer.Approved, false)),
-		heldLate:                  drive(t, fresh(link.LateHold), assessed(payment.Hold), lateAuthorised),
-		blockedOnce:               drive(t, fresh(link.LateHold), assessed(payment.Block)),
-		disputedPart:              drive(t, succeeded, disputed("dsp_8", "", 400)),
-		disputedAll:               drive(t, succeeded, disputed("dsp_8", "", 0)),
-		disputedLost:              drive(t, succeeded, disputed("dsp_8", payment.DisputeLost, 0)),
-		disputedWon:               drive(t, succeeded, disputed("dsp_8", payment.DisputeWon, 0)),
-		disputedTwo:               drive(t, part, disputed("dsp_8", "", 200), disputed("dsp_9", payment.DisputeLost, 300)),
-		refunding4:                one,
-		refunding46:               drive(t, one, payment.Input{Kind: payment.RefundAsked, Refund: "rfd_2", Minor: 600}),
-		capturing4:                drive(t, authorized, payment.Input{Kind: payment.CaptureAsked, Owner: "w1", Minor: 400}),
-		reviewed4:                 drive(t, one, wrongRefund),
-		retried:                   drive(t, notSent, begin),
-		sent:                      drive(t, fresh(link.LateHold), assessed(payment.Allow), answer(payment.Sync, issuer.Approved, true)),
+		payment.CanceledS: drive(t, processing, answer(payment.Sync, issuer.Ambiguous, false),
+			answer(payment.Inquired, issuer.Reversed, false)),
+		payment.Late:   drive(t, processing, late),
+		lateHeld:       drive(t, processing, lateAuthorised),
+		payment.Review: drive(t, processing, wrong),
+		heldOpen:       drive(t, fresh(link.LateHold), assessed(payment.Hold), answer(payment.Sync, issuer.Approved, false)),
+		heldLate:       drive(t, fresh(link.LateHold), assessed(payment.Hold), lateAuthorised),
+		blockedOnce:    drive(t, fresh(link.LateHold), assessed(payment.Block)),
+		disputedPart:   drive(t, succeeded, disputed("dsp_8", "", 400)),
+		disputedAll:    drive(t, succeeded, disputed("dsp_8", "", 0)),
+		disputedLost:   drive(t, succeeded, disputed("dsp_8", payment.DisputeLost, 0)),
+		disputedWon:    drive(t, succeeded, disputed("dsp_8", payment.DisputeWon, 0)),
+		disputedTwo:    drive(t, part, disputed("dsp_8", "", 200), disputed("dsp_9", payment.DisputeLost, 300)),
+		refunding4:     one,
+		refunding46:    drive(t, one, payment.Input{Kind: payment.RefundAsked, Refund: "rfd_2", Minor: 600}),
+		capturing4:     drive(t, authorized, payment.Input{Kind: payment.CaptureAsked, Owner: "w1", Minor: 400}),
+		reviewed4:      drive(t, one, wrongRefund),
+		retried:        drive(t, notSent, begin),
+		sent:           drive(t, fresh(link.LateHold), assessed(payment.Allow), answer(payment.Sync, issuer.Approved, true)),
 	}
 }
 
@@ -148,7 +153,8 @@ func everyInput() []payment.Input {
 	var list []payment.Input
 	for _, o := range []issuer.Outcome{issuer.Approved, issuer.Declined, issuer.ActionRequired, issuer.NotSent, issuer.Ambiguous,
 		issuer.Reversed, issuer.NotFound, issuer.Pending} {
-		for _, k := range []payment.Kind{payment.Sync, payment.Inquired, payment.Noticed, payment.CaptureAnswer, payment.VoidAnswer, payment.RefundAnswer} {
+		for _, k := range []payment.Kind{payment.Sync, payment.Inquired, payment.Noticed, payment.CaptureAnswer, payment.VoidAnswer,
+			payment.RefundAnswer} {
 			list = append(list, answer(k, o, true))
 		}
 	}
@@ -158,7 +164,8 @@ func everyInput() []payment.Input {
 			list = append(list, payment.Input{Kind: k, Actor: "sweep", Owner: owner, At: start.Add(payment.Lease - time.Second)})
 		}
 	}
-	for _, k := range []payment.Kind{payment.Begin, payment.Lost, payment.Claim, payment.Abandon, payment.CaptureAsked, payment.VoidAsked, payment.RefundAsked} {
+	for _, k := range []payment.Kind{payment.Begin, payment.Lost, payment.Claim, payment.Abandon, payment.CaptureAsked,
+		payment.VoidAsked, payment.RefundAsked} {
 		list = append(list, payment.Input{Kind: k, Actor: "merchant", Owner: "w2", Refund: "rfd_9", At: ends.Add(payment.HoldLife)})
 	}
 	for _, minor := range []int64{400, 1000, 1001, -1} {
@@ -168,19 +175,20 @@ func everyInput() []payment.Input {
 		list = append(list, verdict(v))
 	}
 	list = append(list, marking(payment.LabelFraud), marking(""))
-	list = append(list, refunding(0, true), refunding(600, false), refunding(600, true), refunding(100, false), refunding(100, false, 600), refunding(100, false, 1000))
+	list = append(list, refunding(0, true), refunding(600, false), refunding(600, true), refunding(100, false),
+		refunding(100, false, 600), refunding(100, false, 1000))
 	for _, s := range []string{payment.DisputeNeedsResponse, payment.DisputeLost} {
 		list = append(list, disputing(s))
 	}
 	return append(list, assessed(payment.Block), assessed(payment.Hold))
 }
 
-// olderTry stands for the reference of the try before the payment's own.
+// olderTry is the reference of the try before the payment's own.
 const olderTry = "older"
 
-// contradictions are approvals of another amount or in another currency than was
-// asked, approvals of the 4.00 that the special payments ask about, and a notice about
-// a try that was given up.
+// contradictions returns approvals of another amount or in another currency than requested,
+// approvals of the 4.00 that the special payments ask about, and a notice about a try that was
+// abandoned.
 func contradictions() (list []payment.Input) {
 	for _, k := range []payment.Kind{payment.Sync, payment.Inquired, payment.Noticed, payment.CaptureAnswer, payment.RefundAnswer} {
 		for _, a := range []money.Amount{money.Of(1001, "EUR"), money.Of(1000, "JPY"), money.Of(400, "EUR"), money.Of(400, "JPY")} {
@@ -197,7 +205,7 @@ func contradictions() (list []payment.Input) {
 	return list
 }
 
-// named is an input as the table calls it.
+// named returns an input as the table writes it.
 func named(in payment.Input) string {
 	switch in.Kind {
 	case payment.Claim, payment.Lost:
@@ -243,12 +251,12 @@ func named(in payment.Input) string {
 	return in.Kind.String()
 }
 
-// TestTransitionTable is the machine as a person can read it: every status with
-// every input. A cell is "." when nothing is committed, or the code of the refusal.
-// Otherwise it is the path through the log, or "=" when the log does not grow; what
-// becomes of the link's use; in brackets the transfers; and after the bar the amounts
-// (authorized, captured, refunded), the lease and the due time, both from the input's
-// own time on, and the refunds that are not decided.
+// TestTransitionTable writes the machine as a table to read: every status with every input. A
+// cell is "." when nothing is committed, or the code of the refusal. Otherwise it is the path
+// through the log, or "=" when the log does not grow; what becomes of the link's use; in
+// brackets the transfers; and after the bar the amounts (authorized, captured, refunded), the
+// lease and the due time, both from the input's own time on, and the refunds that are not
+// decided.
 func TestTransitionTable(t *testing.T) {
 	var out bytes.Buffer
 	states := inStatus(t)
@@ -313,7 +321,7 @@ func cell(t *testing.T, p payment.Payment, in payment.Input) string {
 	return out + " | " + standing(c.Payment, c.At)
 }
 
-// moved is a transfer as the table writes it.
+// moved returns a transfer as the table writes it.
 func moved(t ledger.Transfer) string {
 	s := string(t.Kind) + " " + money.Of(t.Minor(), t.Currency).String()
 	if t.Phase != ledger.Posted {
@@ -325,7 +333,7 @@ func moved(t ledger.Transfer) string {
 	return s
 }
 
-// standing is what the table writes of a payment after a step.
+// standing returns what the table writes of a payment after a step.
 func standing(p payment.Payment, at time.Time) string {
 	decimal := func(minor int64) string { return money.Of(minor, p.Amount.Currency).Decimal() }
 	s := "a" + decimal(p.AuthorizedMinor) + " c" + decimal(p.CapturedMinor) + " r" + decimal(p.RefundedMinor)

@@ -5,9 +5,8 @@ import (
 	"slices"
 )
 
-// InTurn orders what is due so that the groups take turns: the first of every group comes
-// before the second of any. Within a group, and among those whose turn is the same, the
-// order stays.
+// InTurn orders a list so that its groups take turns: the first of every group comes before the
+// second of any. Within a group, and within a turn, the order stays.
 func InTurn[T any](list []T, group func(T) string) []T {
 	type placed struct {
 		one  T

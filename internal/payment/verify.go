@@ -10,11 +10,11 @@ import (
 // report names a broken invariant.
 type report func(invariant, format string, args ...any)
 
-// Verify checks a payment against its own log and returns what is broken, one
-// sentence each: the log is gap-free and chained (I7), the facts are its fold (I8),
-// the sums are within bounds (I2, I3), every transfer balances (I1) and every hold is
-// closed once, when its payment or refund is decided (I5). A payment that is decided
-// holds no use of the link and is not due; one that is not decided is due (I11).
+// Verify checks a payment against its own log and returns what is broken, one sentence each.
+// The log is gap-free and chained (I7), the facts are its fold (I8), the sums are within bounds
+// (I2, I3), every transfer balances (I1), and every hold is closed once, when its payment or
+// refund is decided (I5). A payment that is decided holds no use of the link and is not due;
+// one that is not decided is due (I11).
 func (p Payment) Verify() []string {
 	var broken []string
 	say := func(invariant, format string, args ...any) {
@@ -81,8 +81,8 @@ func (p Payment) verifyLog(say report) (last Entry) {
 	return last
 }
 
-// verifyHolds compares what is held with what the payment and its refunds still wait
-// for: no hold is missing, and none is left over.
+// verifyHolds compares the open holds with what the payment and its refunds still wait for: no
+// hold is missing, and none is left over.
 func (p Payment) verifyHolds(sheet *ledger.Sheet, say report) {
 	open := map[string]ledger.Transfer{}
 	var authorized int64
@@ -136,9 +136,9 @@ func (p Payment) held() int64 {
 	return 0
 }
 
-// canceledBefore reports whether the payment went on after it had been canceled. If
-// the issuer approved another amount then, the payment came into review without a
-// hold, and older versions left what had been authorized before standing.
+// canceledBefore reports whether the payment went on after it had been canceled. If the issuer
+// approved another amount then, the payment entered review without a hold, and older versions
+// kept the authorized sum.
 func (p Payment) canceledBefore() bool {
 	if p.Status != Review && (p.Status != Voiding || p.VoidFrom != Review) {
 		return false
@@ -176,7 +176,7 @@ func (p Payment) verifyWork(say report) {
 			say("I11", "%s, and due at %s", p.Status, p.Work.NextAt)
 		}
 	}
-	// Older versions let the lease of a refund's worker run out by itself.
+	// Older versions let the lease of a refund's worker expire by itself.
 	if leased && !due && len(p.Refunds) == 0 {
 		say("I11", "%s, with nothing to do and a lease until %s", p.Status, p.Work.Until)
 	}

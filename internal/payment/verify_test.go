@@ -14,7 +14,7 @@ import (
 	"github.com/paylink/paylink/internal/money"
 )
 
-// stored returns payments as an older version stored them, by what they are.
+// stored returns payments as an older version stored them, by description.
 func stored(t *testing.T) map[string]Payment {
 	t.Helper()
 	raw, err := os.ReadFile("testdata/stored.json")
@@ -108,8 +108,8 @@ func TestVerifyNamesWhatDidNotHappen(t *testing.T) {
 	}
 }
 
-// TestMismatchAfterAVoid: an approval of another amount after the payment was given up
-// leaves nothing authorized.
+// TestMismatchAfterAVoid: an approval of another amount after the payment was abandoned leaves
+// nothing authorized.
 func TestMismatchAfterAVoid(t *testing.T) {
 	p := stored(t)["voided"]
 	c, err := Next(p, Input{Kind: Noticed, Change: "c", At: p.UpdatedAt, Link: link.Link{ID: p.Link},

@@ -1,10 +1,9 @@
-// Package progress tells a person how far a long piece of work is: as a bar on a
-// terminal, as a plain line every few seconds elsewhere, or not at all.
+// Package progress shows a person how far a long task is: as a bar on a terminal, as a plain
+// line every few seconds elsewhere, or not at all.
 //
-// Order of calls: Start, then Stage, Add and Set as the work goes on, from any
-// goroutine, then End, once. The work never waits for it, and a writer that fails
-// only ends the drawing. What is drawn goes where messages go (standard error), so
-// that the result on standard output stays clean.
+// Order of calls: Start, then Stage, Add and Set as the work goes on, from any goroutine, then
+// End, once. The work never waits for the display, and a writer that fails only ends it. The
+// display belongs on standard error, so that the result on standard output stays clean.
 package progress
 
 import (
@@ -19,39 +18,39 @@ import (
 	"golang.org/x/term"
 )
 
-// How often it is drawn, and how wide.
+// How often the progress is drawn, and how wide.
 const (
 	redrawEvery  = 100 * time.Millisecond // on a terminal
 	lineEvery    = 5 * time.Second        // elsewhere
-	defaultWidth = 80                     // columns, where the terminal does not say
+	defaultWidth = 80                     // columns, if the terminal does not say
 	maxWidth     = 120
 	minBarWidth  = 10
 	barWidth     = 30
 )
 
-// To is where progress is told. The zero value tells nobody.
+// To is where progress is shown. The zero value shows nothing.
 type To struct {
 	Out   io.Writer
 	Quiet bool
 }
 
-// Unit of what is counted.
+// Unit is the unit of the count.
 type Unit string
 
 // Bytes are shown as KiB, MiB and so on; every other unit by its name.
 const Bytes Unit = "bytes"
 
-// Meter is the progress of one piece of work. All methods of a nil Meter do nothing.
+// Meter is the progress of one task. All methods of a nil Meter do nothing.
 type Meter struct {
 	out      io.Writer
-	terminal *os.File // nil: out is none
+	terminal *os.File // nil: out is not a terminal
 	stop     chan struct{}
 	stopped  chan struct{}
 
 	mu      sync.Mutex
 	label   string
 	unit    Unit
-	total   int64 // 0: not known
+	total   int64 // 0: unknown
 	done    int64
 	began   time.Time // of the stage
 	drawn   bool
@@ -59,7 +58,7 @@ type Meter struct {
 	spinner int
 }
 
-// Start begins to tell; total 0 says that it is not known.
+// Start starts the display; total 0 means unknown.
 func (t To) Start(label string, unit Unit, total int64) *Meter {
 	if t.Out == nil || t.Quiet {
 		return nil
@@ -82,7 +81,7 @@ func (m *Meter) Stage(label string, unit Unit, total int64) {
 	m.label, m.unit, m.total, m.done, m.began = label, unit, total, 0, time.Now()
 }
 
-// Add counts n more.
+// Add adds n to the count.
 func (m *Meter) Add(n int64) {
 	if m == nil {
 		return
@@ -92,7 +91,7 @@ func (m *Meter) Add(n int64) {
 	m.done += n
 }
 
-// Set says how much is done in all.
+// Set sets the count.
 func (m *Meter) Set(n int64) {
 	if m == nil {
 		return
@@ -102,7 +101,7 @@ func (m *Meter) Set(n int64) {
 	m.done = n
 }
 
-// Total corrects what there is in all.
+// Total sets the total.
 func (m *Meter) Total(n int64) {
 	if m == nil {
 		return
@@ -112,8 +111,7 @@ func (m *Meter) Total(n int64) {
 	m.total = n
 }
 
-// End draws the last state and ends the line. It returns when nothing more is
-// written.
+// End draws the last state and ends the line. After it returns nothing more is written.
 func (m *Meter) End() {
 	if m == nil {
 		return
@@ -136,7 +134,7 @@ func (m *Meter) run() {
 		case <-tick.C:
 			m.draw()
 		case <-m.stop:
-			// Work that took less than one line's time is told by its result alone.
+			// For work that took less than one line's time the result is enough.
 			if m.terminal != nil || m.drawn {
 				m.draw()
 			}
@@ -148,8 +146,7 @@ func (m *Meter) run() {
 	}
 }
 
-// draw writes the bar over the one before, or the next line. What did not change
-// is not said twice where lines stay.
+// draw writes the bar over the previous one, or the next line. It writes no line twice.
 func (m *Meter) draw() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -157,7 +154,7 @@ func (m *Meter) draw() {
 	if m.terminal == nil {
 		if line := m.line(now); line != m.last {
 			m.last, m.drawn = line, true
-			_, _ = fmt.Fprintln(m.out, line) // nobody listens: the work goes on
+			_, _ = fmt.Fprintln(m.out, line) // the output is gone; the work goes on
 		}
 		return
 	}
@@ -169,7 +166,7 @@ func (m *Meter) draw() {
 	_, _ = fmt.Fprint(m.out, "\r"+m.bar(min(width, maxWidth)-1, now)+"\x1b[K")
 }
 
-// line is the state in words.
+// line returns the state in words.
 func (m *Meter) line(now time.Time) string {
 	s := m.label + ": " + m.amount(m.done)
 	if m.total > 0 {
@@ -184,8 +181,8 @@ func (m *Meter) line(now time.Time) string {
 	return strings.Join(append([]string{s}, m.pace(now)...), ", ")
 }
 
-// bar is the state as a picture of at most width columns: what does not fit is
-// left out from the end, and then the bar itself.
+// bar returns the state as a bar of at most width columns. If it is too long, it leaves out
+// parts from the end, and then the bar itself.
 func (m *Meter) bar(width int, now time.Time) string {
 	figures := m.amount(m.done)
 	if m.total > 0 {
@@ -209,8 +206,8 @@ func (m *Meter) bar(width int, now time.Time) string {
 	}
 }
 
-// picture is the bar with its percentage, in 7 columns more than its width; or a
-// moving mark where the total is not known.
+// picture returns the bar with its percentage, 7 columns more than its width, or a moving mark
+// if the total is unknown.
 func (m *Meter) picture(width int) string {
 	if m.total <= 0 {
 		at := m.spinner % width
@@ -224,7 +221,7 @@ func (m *Meter) picture(width int) string {
 	return fmt.Sprintf("[%s%s] %3d%%", strings.Repeat("=", full), head, m.percent())
 }
 
-// shares is the whole, in parts that need no fractions.
+// shares divides the whole into parts that need no fractions.
 const shares = 1000
 
 func (m *Meter) share() int64 {
@@ -233,7 +230,7 @@ func (m *Meter) share() int64 {
 
 func (m *Meter) percent() int64 { return m.share() * 100 / shares }
 
-// pace is the rate of the stage so far, and the time that is left at that rate.
+// pace returns the rate of the stage so far, and the remaining time at that rate.
 func (m *Meter) pace(now time.Time) []string {
 	took := now.Sub(m.began)
 	if took <= 0 || m.done <= 0 {
@@ -271,7 +268,7 @@ func thousands(n int64) string {
 	return s
 }
 
-// duration is short: two units at most, and none below a second.
+// duration returns a short text: two units at most, and none below a second.
 func duration(d time.Duration) string {
 	d = min(max(d, time.Second), 1000*time.Hour).Round(time.Second)
 	h, minutes, s := d/time.Hour, d%time.Hour/time.Minute, d%time.Minute/time.Second

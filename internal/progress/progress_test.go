@@ -16,7 +16,7 @@ import (
 	"github.com/paylink/paylink/internal/progress"
 )
 
-// page is a writer that is no terminal.
+// page is a writer that is not a terminal.
 type page struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -28,14 +28,14 @@ func (p *page) Write(b []byte) (int, error) {
 	return p.text.Write(b)
 }
 
-// pass lets time go by, in a bubble.
+// pass lets time pass in a synctest bubble.
 func pass(d time.Duration) {
 	timer := time.NewTimer(d)
 	<-timer.C
 }
 
-// TestPlainLines: elsewhere than on a terminal a line every five seconds, without
-// any control character, and nothing for what is done sooner.
+// TestPlainLines: without a terminal there is a line every five seconds, without any control
+// character, and none for work that is done sooner.
 func TestPlainLines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out page
@@ -99,7 +99,7 @@ func TestNobodyIsTold(t *testing.T) {
 func TestABarOnATerminal(t *testing.T) {
 	for _, c := range []struct {
 		columns uint16
-		want    string // of the last picture
+		want    string // of the last bar
 	}{
 		{100, `^export \[={30}\] 100% 5,000/5,000 objects  [0-9,]+/s$`},
 		{50, `^export \[={10,}\] 100% 5,000/5,000 objects$`},
@@ -135,7 +135,7 @@ func TestABarOnATerminal(t *testing.T) {
 	}
 }
 
-// TestAFileIsNoTerminal: redirected to a file, there are no control characters.
+// TestAFileIsNoTerminal: output to a file has no control characters.
 func TestAFileIsNoTerminal(t *testing.T) {
 	f, err := os.Create(t.TempDir() + "/log")
 	if err != nil {

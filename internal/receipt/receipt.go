@@ -1,14 +1,13 @@
-// Package receipt makes signed statements about payments: what a payer is given as
-// a receipt, and what a form hands to the merchant's page. Anyone can check one
-// offline against the published keys.
+// Package receipt makes signed statements about payments: a payer's receipt, and the result
+// that a form passes to the merchant's page. Anyone can check one offline against the published
+// keys.
 //
-// A statement says what was so when it was made; a refund afterwards makes another
-// statement, it does not undo this one. It holds nothing that is not on the payer's
-// own page: no name, no address, of the card the brand and the last four digits.
+// A statement says what was true when it was made. A later refund makes another statement and
+// does not undo this one. It holds nothing that is not on the payer's own page: no name, no
+// address, and of the card only the brand and the last four digits.
 //
-// It is a JSON Web Signature in compact form (RFC 7515): EdDSA under the purpose
-// receipt-sign, of type paylink-receipt+jwt, so that no other signature of ours can
-// stand for one.
+// It is a JSON Web Signature in compact form (RFC 7515): EdDSA under the purpose receipt-sign,
+// of type paylink-receipt+jwt, so that no other signature of ours passes for one.
 package receipt
 
 import (
@@ -34,31 +33,30 @@ const (
 	tokenType = "paylink-receipt+jwt"
 )
 
-// ErrReceipt is the one answer to everything that is no receipt of ours as it
-// stands.
+// ErrReceipt is the only error for everything that is not a receipt of ours, or was changed.
 var ErrReceipt error = fault.New(fault.KindNotFound, "receipt_unknown", "This is not a receipt of ours, or it was altered.")
 
-// Statement is what is known of a payment.
+// Statement is what a receipt says about a payment.
 type Statement struct {
-	Issuer    string // the public URL of who made it
+	Issuer    string // the public URL of the installation that made it
 	Audience  string // origin of the page that it is for; "" for anyone
 	Payment   string
 	Link      string
-	Form      string       // "" when the link was not made by a form
+	Form      string       // "" if the link was not made by a form
 	Payee     string       // who is paid
 	Status    string       // as callers see it
-	Amount    money.Amount // what was to be paid
+	Amount    money.Amount // the amount due
 	Captured  money.Amount
 	Refunded  money.Amount
 	Reference string // the merchant's
-	Card      string // such as "visa 4242"; "" when none was taken
+	Card      string // such as "visa 4242"; "" if no card was charged
 	Mode      string
 	CreatedAt time.Time // of the payment
 	At        time.Time // of the statement
 	KeyID     string    // set by Verify: the key that signed, 8 hex digits
 }
 
-// Of is the statement about a payment with its link, at the payment's last change.
+// Of returns the statement about a payment with its link, at the payment's last change.
 func Of(p payment.Payment, l link.Link) Statement {
 	c := p.Amount.Currency
 	s := Statement{Payment: p.ID, Link: p.Link, Form: l.Form, Payee: l.Payee, Status: string(p.Status.Public()), Amount: p.Amount,
@@ -76,7 +74,7 @@ func Of(p payment.Payment, l link.Link) Statement {
 // Paid reports whether money was taken.
 func (s Statement) Paid() bool { return s.Captured.Minor > 0 }
 
-// origin of an absolute URL; "" for anything else.
+// origin returns the origin of an absolute URL; "" for anything else.
 func origin(raw string) string {
 	u, err := url.Parse(raw)
 	if err != nil || u.Host == "" {
@@ -85,7 +83,7 @@ func origin(raw string) string {
 	return strings.ToLower(u.Scheme + "://" + u.Host)
 }
 
-// header and claims are the token's two documents.
+// header and claims are the two JSON documents of the token.
 type header struct {
 	Algorithm string `json:"alg"`
 	KeyID     string `json:"kid"`
@@ -113,7 +111,7 @@ type claims struct {
 
 var spelling = base64.RawURLEncoding.Strict()
 
-// Sign makes the receipt.
+// Sign returns the receipt of a statement.
 func Sign(ring *keyring.Ring, s Statement) (string, error) {
 	signer := ring.Signer(keyring.ReceiptSign)
 	head, err := document(header{algorithm, keyring.FormatKeyID(signer.KeyID()), tokenType})
@@ -130,7 +128,7 @@ func Sign(ring *keyring.Ring, s Statement) (string, error) {
 	return signed + "." + spelling.EncodeToString(signer.SignMessage([]byte(signed))), nil
 }
 
-// document spells a part of the token.
+// document encodes a part of the token.
 func document(v any) (string, error) {
 	var out bytes.Buffer
 	enc := json.NewEncoder(&out)
@@ -141,13 +139,13 @@ func document(v any) (string, error) {
 	return spelling.EncodeToString(bytes.TrimSpace(out.Bytes())), nil
 }
 
-// Keys verify: a keyring.Ring, or a keyring.Public of a published key set.
+// Keys verifies signatures: a keyring.Ring, or the keyring.Public of a published key set.
 type Keys interface {
 	Verify(p keyring.Purpose, kid uint32, msg, sig []byte) bool
 }
 
-// Verify gives the statement of a receipt. The error is ErrReceipt, always. Nothing of the token is believed before its
-// signature is known to be good.
+// Verify returns the statement of a receipt. The error is always ErrReceipt. It uses nothing of
+// the token before its signature is verified.
 func Verify(keys Keys, token string) (Statement, error) {
 	head, body, sig, ok := split(token)
 	if !ok {
@@ -174,8 +172,8 @@ func Verify(keys Keys, token string) (Statement, error) {
 	return s, nil
 }
 
-// Looks reports whether a text has the shape of a receipt: three parts, of which
-// the first is a header of ours. Nothing is verified.
+// Looks reports whether a text has the form of a receipt: three parts, of which the first is
+// one of our headers. It verifies nothing.
 func Looks(token string) bool {
 	head, _, _, ok := split(token)
 	var h header
@@ -193,7 +191,7 @@ func split(token string) (head, body, sig string, ok bool) {
 	return parts[0], parts[1], parts[2], true
 }
 
-// decode reads a part. Members that a later version adds are passed over.
+// decode decodes a part. It ignores members that a later version adds.
 func decode(part string, into any) bool {
 	raw, err := spelling.DecodeString(part)
 	return err == nil && json.Unmarshal(raw, into) == nil

@@ -17,8 +17,10 @@ import (
 var t0 = time.Date(2030, 5, 6, 7, 8, 9, 0, time.UTC)
 
 func paid() (payment.Payment, link.Link) {
-	l := link.Link{ID: "lnk_1", Account: "acct_1", Mode: link.Live, Payee: "Ada's <b>shop</b> ü", Form: "frm_1", RedirectURL: "https://Shop.example/thanks?x=1"}
-	return payment.Payment{ID: "pay_1", Account: l.Account, Link: l.ID, Mode: l.Mode, Status: payment.PartiallyRefunded, Amount: money.Of(1250, "EUR"),
+	l := link.Link{ID: "lnk_1", Account: "acct_1", Mode: link.Live, Payee: "Ada's <b>shop</b> ü", Form: "frm_1",
+		RedirectURL: "https://Shop.example/thanks?x=1"}
+	return payment.Payment{ID: "pay_1", Account: l.Account, Link: l.ID, Mode: l.Mode, Status: payment.PartiallyRefunded,
+		Amount:        money.Of(1250, "EUR"),
 		CapturedMinor: 1250, RefundedMinor: 250, Reference: "order-1", CardBrand: "visa", CardLast4: "4242", PayerName: "Pat Payer",
 		PayerEmail: "pat@example.com", CreatedAt: t0.Add(-time.Hour), UpdatedAt: t0}, l
 }
@@ -34,8 +36,8 @@ func sign(t *testing.T, ring *keyring.Ring) (string, receipt.Statement) {
 	return token, s
 }
 
-// TestReceiptIsCheckedOffline: what was signed is read back from the token and the
-// published keys alone.
+// TestReceiptIsCheckedOffline: the statement is read back from the token and the published keys
+// alone.
 func TestReceiptIsCheckedOffline(t *testing.T) {
 	ring := keyring.NewMemory(t0)
 	token, want := sign(t, ring)
@@ -67,8 +69,8 @@ func TestReceiptIsCheckedOffline(t *testing.T) {
 	}
 }
 
-// TestAnAlteredReceiptIsRefused flips every character, and tries what a forger
-// would: other parts, other keys, other kinds of token, another spelling.
+// TestAnAlteredReceiptIsRefused flips every character, and tries what a forger would: other
+// parts, other keys, other kinds of token, another spelling.
 func TestAnAlteredReceiptIsRefused(t *testing.T) {
 	ring := keyring.NewMemory(t0)
 	token, s := sign(t, ring)
@@ -92,13 +94,13 @@ func TestAnAlteredReceiptIsRefused(t *testing.T) {
 	encode := base64.RawURLEncoding.EncodeToString
 	none := encode([]byte(`{"alg":"none","kid":"` + s.KeyID + `","typ":"paylink-receipt+jwt"}`))
 	refused("alg none", none+"."+parts[1]+".", ring)
-	// A key of ours that signs something else, over the very bytes of a receipt.
+	// One of our keys that signs something else, over the exact bytes of a receipt.
 	for _, p := range []keyring.Purpose{keyring.LinkSign, keyring.SessionSign, keyring.WebhookSign} {
 		signer := ring.Signer(p)
 		head := encode([]byte(`{"alg":"EdDSA","kid":"` + keyring.FormatKeyID(signer.KeyID()) + `","typ":"paylink-receipt+jwt"}`))
 		refused(string(p), head+"."+parts[1]+"."+encode(signer.SignMessage([]byte(head+"."+parts[1]))), ring)
 	}
-	// Our own key, over a token of another type.
+	// The receipt key, over a token of another type.
 	signer := ring.Signer(keyring.ReceiptSign)
 	head := encode([]byte(`{"alg":"EdDSA","kid":"` + keyring.FormatKeyID(signer.KeyID()) + `","typ":"JWT"}`))
 	refused("another type", head+"."+parts[1]+"."+encode(signer.SignMessage([]byte(head+"."+parts[1]))), ring)
@@ -109,8 +111,8 @@ func TestAnAlteredReceiptIsRefused(t *testing.T) {
 	refused("too long", token+strings.Repeat("A", receipt.MaxChars), ring)
 }
 
-// TestReceiptsOutliveRotation: a receipt is kept with the books; only revoking its
-// key ends it.
+// TestReceiptsOutliveRotation: a receipt is kept with the books; only revoking its key
+// invalidates it.
 func TestReceiptsOutliveRotation(t *testing.T) {
 	dir := t.TempDir()
 	ring, err := keyring.Open(dir, t0)

@@ -12,7 +12,8 @@ import (
 	"github.com/paylink/paylink/internal/store/storetest"
 )
 
-// The receipt of the largest payment is one that is read, and its link fits a QR code.
+// TestTheLargestReceiptIsRead: Verify accepts the receipt of the largest payment, and its link
+// fits a QR code.
 func TestTheLargestReceiptIsRead(t *testing.T) {
 	r := rand.New(rand.NewPCG(9, 10))
 	ring := keyring.NewMemory(storetest.Epoch)

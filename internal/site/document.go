@@ -7,11 +7,10 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Document returns a JSON document with the addresses in it as they are on the public
-// host: the members of each object named "links", and the type of a problem. Objects
-// are stored with addresses of our own, so that an event from before a move to another
-// path leads to the right place after it. Everything else keeps its bytes. A document
-// that is not JSON is returned as it is.
+// Document returns a JSON document with its addresses as they are on the public host: the
+// members of each object named "links", and the type of a problem. Objects are stored with our
+// own paths, so an event from before a move to another path leads to the right place after it.
+// Everything else keeps its bytes. A document that is not JSON is returned as it is.
 func (s Site) Document(doc []byte) []byte {
 	if s.path == "" || !bytes.Contains(doc, []byte(`"/`)) {
 		return doc
@@ -27,8 +26,8 @@ func (s Site) Document(doc []byte) []byte {
 		if token.Kind() != '"' || !strings.HasPrefix(token.String(), "/") || !isAddress(in) {
 			continue
 		}
-		// The decoder stands behind the string; its first byte is the first of this kind
-		// that is not copied yet, since names and other strings hold no unescaped quote.
+		// The decoder is just after the string. The string's first byte is the first such byte
+		// that is not copied yet, because names and other strings hold no unescaped quote.
 		end := int(in.InputOffset())
 		start := end - len(quoted(doc[copied:end]))
 		out.Write(doc[copied : start+1])
@@ -42,8 +41,8 @@ func (s Site) Document(doc []byte) []byte {
 	return out.Bytes()
 }
 
-// isAddress reports whether the string just read is an address: a member of "links", or
-// the member "type" of the whole document.
+// isAddress reports whether the string just read is an address: a member of "links", or the
+// member "type" of the whole document.
 func isAddress(in *jsontext.Decoder) bool {
 	depth := in.StackDepth()
 	kind, length := in.StackIndex(depth)

@@ -1,6 +1,6 @@
-// Package site knows the public address of an installation: where payers and merchants
-// reach it, and the path below which a proxy may have put it. Every address that leaves
-// is made by it, so that each one leads back through the same proxy.
+// Package site knows the public address of an installation: where payers and merchants reach
+// it, and the path under which a proxy may serve it. It makes every address that leaves, so
+// that each one leads back through the same proxy.
 package site
 
 import (
@@ -21,7 +21,7 @@ import (
 // MaxBytes bounds the public address: it is in every link, and a QR code holds a link.
 const MaxBytes = 512
 
-// Site is a public address. The zero value is none: Below returns paths as they are.
+// Site is a public address. The zero value has none: Below returns paths as they are.
 type Site struct {
 	origin string // scheme://host[:port], as browsers send it in Origin
 	path   string // "" or /a/b, without a slash at the end
@@ -29,14 +29,14 @@ type Site struct {
 
 const form = "want https://HOST[:PORT][/PATH]"
 
-// segment is one part of a path that needs no escaping anywhere: in a cookie, a header,
-// a policy, JSON or HTML.
+// segment is one part of a path that needs no escaping anywhere: in a cookie, a header, a
+// policy, JSON or HTML.
 var segment = regexp.MustCompile(`^[A-Za-z0-9._~-]+$`)
 
-// Parse reads a public address and returns it as browsers spell it: scheme and host in
-// lower case, the host in ASCII, no default port, no dot or slash at the end. It refuses
-// what no browser could follow, or what must not be in every link. The error names the
-// rule and repeats no password.
+// Parse returns the site of a public address as browsers write it: scheme and host in lower
+// case, the host in ASCII, no default port, no dot or slash at the end. It refuses what no
+// browser could open, or what must not be in every link. The error names the rule and never
+// repeats a password.
 func Parse(raw string) (Site, error) {
 	u, err := url.Parse(raw)
 	switch {
@@ -125,12 +125,12 @@ func pathOf(u *url.URL) (string, error) {
 	return trimmed, nil
 }
 
-// Listener returns the address under which a listener at address is reached when nobody
-// configured a public one: plain http.
+// Listener returns the address at which a listener is reached if no public one is configured:
+// plain http.
 func Listener(address string) Site { return Site{origin: "http://" + address} }
 
-// Everywhere reports whether a listener at HOST:PORT accepts connections on every
-// address of its machine, so that no single one follows from it.
+// Everywhere reports whether a listener at HOST:PORT accepts connections on every address of
+// its machine, so that no single one follows from it.
 func Everywhere(address string) bool {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
@@ -146,25 +146,24 @@ func (s Site) String() string { return s.origin + s.path }
 // Origin returns scheme and host, as browsers send them in Origin.
 func (s Site) Origin() string { return s.origin }
 
-// Path returns the path below which everything is; "" at the root of the host.
+// Path returns the path of the site; "" at the root of the host.
 func (s Site) Path() string { return s.path }
 
 // Secure reports whether the site is reached by https.
 func (s Site) Secure() bool { return strings.HasPrefix(s.origin, "https:") }
 
-// Below returns the path of an address of ours, which begins with a slash, as it is on
-// the public host.
+// Below returns one of our paths, which begins with a slash, as it is on the public host.
 func (s Site) Below(own string) string { return s.path + own }
 
-// URL returns the whole address of a path of ours, which begins with a slash.
+// URL returns the whole address of one of our paths, which begins with a slash.
 func (s Site) URL(own string) string { return s.origin + s.path + own }
 
-// CookiePath returns the path to which cookies belong: below a path, other programs on
-// the same host must not receive them.
+// CookiePath returns the path of cookies: other programs on the same host, outside the site's
+// path, must not receive them.
 func (s Site) CookiePath() string { return s.path + "/" }
 
-// Own returns the path of a request in our own terms. A proxy may take the site's path
-// away or keep it: ours reports whether a path already names something of ours.
+// Own returns a request's path without the site's path. A proxy may remove the site's path or
+// keep it: ours reports whether a path already names one of our handlers.
 func (s Site) Own(requested string, ours func(path string) bool) string {
 	if s.path == "" || ours(requested) {
 		return requested
@@ -181,10 +180,11 @@ func (s Site) Own(requested string, ours func(path string) bool) string {
 
 type key struct{}
 
-// With puts the site into ctx, for answers that are written where nothing else is known.
+// With returns a context with the site, for answers that are written where nothing else is
+// known.
 func With(ctx context.Context, s Site) context.Context { return context.WithValue(ctx, key{}, s) }
 
-// Of returns the site in ctx; none when there is none.
+// Of returns the site in ctx, or the zero Site.
 func Of(ctx context.Context) Site {
 	s, _ := ctx.Value(key{}).(Site)
 	return s

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Errors of URL beside ErrHost.
+// Errors of URL, in addition to ErrHost.
 var (
 	ErrURL  = errors.New("not an absolute URL")
 	ErrPort = errors.New("not a port")
@@ -16,15 +16,15 @@ var (
 
 const maxPort = 1<<16 - 1
 
-// URL returns an absolute URL with its scheme in lower case and its host as Host
-// gives it, so that it leads where a browser would take it: "HTTPS://Bücher.example/a"
-// is "https://xn--bcher-kva.example/a". What comes after the host and port stays as it
-// was typed. A host may also be an IP address, IPv6 in brackets and without a zone;
-// a port is 1 to 65535. The errors are ErrURL, ErrHost and ErrPort.
+// URL returns an absolute URL with its scheme in lower case and its host as Host returns it, so
+// that it leads where a browser would go: "HTTPS://Bücher.example/a" is
+// "https://xn--bcher-kva.example/a". What comes after the host and port stays as it was typed.
+// A host may also be an IP address, IPv6 in brackets and without a zone; a port is 1 to 65535.
+// The errors are ErrURL, ErrHost and ErrPort.
 func URL(raw string) (string, *url.URL, error) {
 	u, err := url.Parse(raw)
 	if err != nil || u.Host == "" || u.Opaque != "" {
-		// A port out of range is a number, so Parse takes it; one with letters is not.
+		// A port out of range is a number, so Parse accepts it; one with letters is not.
 		return "", nil, ErrURL
 	}
 	host, err := Authority(u.Host)
@@ -44,8 +44,8 @@ func URL(raw string) (string, *url.URL, error) {
 	return spelled, u, nil
 }
 
-// Authority returns a host with its port, if it has one: the host as Host gives it or
-// an IP address, the port without leading zeros. The errors are ErrHost and ErrPort.
+// Authority returns a host with its port, if it has one: the host as Host returns it or an IP
+// address, the port without leading zeros. The errors are ErrHost and ErrPort.
 func Authority(s string) (string, error) {
 	host, port, hasPort := s, "", false
 	if at := strings.LastIndexByte(s, ':'); at >= 0 && !strings.HasSuffix(s, "]") {
@@ -62,9 +62,9 @@ func Authority(s string) (string, error) {
 	return spelled + ":" + strconv.FormatUint(n, 10), nil
 }
 
-// hostOrAddress spells a host. A name whose last label is a number would be read as
-// an IPv4 address by browsers and by some resolvers (WHATWG URL, "ends in a number"),
-// so it must be one in the usual form.
+// hostOrAddress returns a host in its one spelling. Browsers and some resolvers would read a
+// name whose last label is a number as an IPv4 address (WHATWG URL, "ends in a number"), so it
+// must be one in the usual form.
 func hostOrAddress(s string) (string, error) {
 	if inner, ok := strings.CutPrefix(s, "["); ok {
 		a, err := netip.ParseAddr(strings.TrimSuffix(inner, "]"))

@@ -2,15 +2,15 @@ package spelling
 
 import "net/netip"
 
-// Lengths of the prefixes that stand for an address: what a provider gives one
-// customer at most, so that a card tester does not look like many.
+// Lengths of the prefixes that represent an address: the most that a provider gives one
+// customer, so that a card tester does not look like many people.
 const (
 	prefixBits4 = 24
 	prefixBits6 = 48
 )
 
-// Network returns the network that an address is counted by, such as 203.0.113.0/24; ""
-// where the address is not known.
+// Network returns the network by which an address is counted, such as 203.0.113.0/24; "" if the
+// address is unknown.
 func Network(a netip.Addr) string {
 	a = a.Unmap().WithZone("")
 	bits := prefixBits6

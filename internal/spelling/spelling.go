@@ -1,17 +1,16 @@
-// Package spelling reads text that identifies somebody or something: an email
-// address, a host, a name, a card number, a search. People paste such text with
-// characters that nobody sees, compose it in more than one way, and write a domain
-// in their own script; two spellings of one thing must be one thing, and no spelling
-// may pass for another.
+// Package spelling reads text that identifies somebody or something: an email address, a host,
+// a name, a card number, a search. People paste such text with invisible characters, compose it
+// in more than one way, and write a domain in their own script. Two spellings of one thing must
+// be one thing, and no spelling may pass for another.
 //
-// Every package that stores, compares or sends such text calls this one, so a list
-// entry, a search and an address on the wire agree. The rules:
+// Every package that stores, compares or sends such text calls this one, so a list entry, a
+// search and an address on the wire agree. The rules:
 //
 //   - Text is kept in Unicode's composed form, NFC (UAX 15).
-//   - Characters that nobody sees (Default_Ignorable_Code_Point, UAX 44) are removed
+//   - Invisible characters (Default_Ignorable_Code_Point, UAX 44) are removed
 //     where people paste. In names the joiners that scripts and emoji need are kept.
 //   - Characters that change the reading direction are refused where text is shown to
-//     somebody else, because they make a reader see something else.
+//     other people, because they make a reader see something else.
 //   - Hosts are compared and sent in ASCII (UTS 46, RFC 5891).
 package spelling
 
@@ -31,7 +30,7 @@ import (
 // the brackets.
 const MaxEmailBytes = 254
 
-// maxLocalBytes is RFC 5321, section 4.5.3.1.1.
+// maxLocalBytes bounds the local part: RFC 5321, section 4.5.3.1.1.
 const maxLocalBytes = 64
 
 // Errors of this package. Callers turn them into faults that name their field.
@@ -40,8 +39,8 @@ var (
 	ErrHost  = errors.New("not a host name")
 )
 
-// Unseen reports whether c takes no room of its own on a screen: joiners, direction
-// marks, soft hyphens, byte order marks, variation selectors, tags.
+// Unseen reports whether c takes no space on a screen: joiners, direction marks, soft hyphens,
+// byte order marks, variation selectors, tags.
 func Unseen(c rune) bool {
 	return unicode.Is(unicode.Other_Default_Ignorable_Code_Point, c) || unicode.Is(unicode.Variation_Selector, c) ||
 		unicode.Is(unicode.Cf, c) && !unicode.Is(unicode.Prepended_Concatenation_Mark, c)
@@ -55,27 +54,25 @@ func Reverses(c rune) bool { return (c >= 0x202a && c <= 0x202e) || (c >= 0x2066
 // India and emoji are spelled with.
 func joins(c rune) bool { return c == 0x200c || c == 0x200d }
 
-// Pasted returns s as it was meant by somebody who pasted it into a field for one
-// short value: composed, without unseen characters, without spaces around it.
+// Pasted returns a pasted short value as it was meant: composed, without invisible characters,
+// without spaces around it.
 func Pasted(s string) string {
 	return strings.TrimSpace(norm.NFC.String(without(s, Unseen)))
 }
 
-// Name returns s as the name of a person or thing: composed, without unseen
-// characters except the joiners and variation selectors that scripts and emoji need,
-// without spaces around it. It keeps characters that Deceives reports, for the caller
-// to refuse.
+// Name returns s as the name of a person or thing: composed, without spaces around it, and
+// without invisible characters except the joiners and variation selectors that scripts and
+// emoji need. It keeps characters that Deceives reports, for the caller to refuse.
 func Name(s string) string {
 	return strings.TrimSpace(norm.NFC.String(without(s, func(c rune) bool {
 		return Unseen(c) && !joins(c) && !Reverses(c) && !unicode.Is(unicode.Variation_Selector, c)
 	})))
 }
 
-// Deceives reports whether s, shown to a person, may read as something other than what
-// it is, or breaks the line that it stands on: characters that reverse the reading
-// direction, line and paragraph separators, control characters, or bytes that are not
-// UTF-8. The characters of allowed are fine; if a line feed is among them, so are the
-// separators.
+// Deceives reports whether s, shown to a person, may read as something other than it is, or
+// breaks its line: characters that reverse the reading direction, line and paragraph
+// separators, control characters, or bytes that are not UTF-8. The characters of allowed are
+// fine; if a line feed is among them, so are the separators.
 func Deceives(s, allowed string) bool {
 	oneLine := !strings.ContainsRune(allowed, '\n')
 	return !utf8.ValidString(s) || strings.ContainsFunc(s, func(c rune) bool {
@@ -83,9 +80,8 @@ func Deceives(s, allowed string) bool {
 	})
 }
 
-// Typed returns s with spaces of every kind and unseen characters removed, and with
-// the decimal digits of every script in ASCII: what is left is what the keys meant in
-// a field for a number.
+// Typed returns a typed number without spaces of any kind and without invisible characters, and
+// with the decimal digits of every script in ASCII.
 func Typed(s string) string {
 	return strings.Map(func(c rune) rune {
 		switch {
@@ -109,8 +105,8 @@ func digit(c rune) rune {
 	for below < 9 && unicode.Is(unicode.Nd, c-below-1) {
 		below++
 	}
-	// Scripts whose digits follow each other without a gap, such as the mathematical
-	// ones, are aligned by tens from the first of the run.
+	// Scripts whose digits follow each other without a gap, such as the mathematical ones, are
+	// aligned by tens from the first of the run.
 	if below == 9 && unicode.Is(unicode.Nd, c-10) {
 		start := c
 		for unicode.Is(unicode.Nd, start-1) {
@@ -121,8 +117,8 @@ func digit(c rune) rune {
 	return below
 }
 
-// Password returns the password as it is hashed: NFC, with every space an ASCII one,
-// as RFC 8265 (OpaqueString) says. It removes nothing.
+// Password returns the password as it is hashed: NFC, with every space an ASCII one, according
+// to RFC 8265 (OpaqueString). It removes nothing.
 func Password(s string) string {
 	return norm.NFC.String(strings.Map(func(c rune) rune {
 		if unicode.Is(unicode.Zs, c) {
@@ -132,11 +128,12 @@ func Password(s string) string {
 	}, s))
 }
 
-var hosts = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.StrictDomainName(true), idna.VerifyDNSLength(true), idna.CheckHyphens(false))
+var hosts = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.StrictDomainName(true), idna.VerifyDNSLength(true),
+	idna.CheckHyphens(false))
 
 // Host returns a host name in ASCII and lower case, as DNS and browsers know it:
-// "Bücher.example" is "xn--bcher-kva.example". It takes no port, no brackets and no
-// dot at the end. An IPv4 address is a host name by this rule.
+// "Bücher.example" is "xn--bcher-kva.example". It accepts no port, no brackets and no dot at
+// the end. An IPv4 address counts as a host name.
 func Host(s string) (string, error) {
 	ascii, err := hosts.ToASCII(s)
 	if err != nil || ascii == "" || !utf8.ValidString(s) {
@@ -153,15 +150,16 @@ func Host(s string) (string, error) {
 	return ascii, nil
 }
 
-// Email returns the address as mail is sent to it, and as it is shown: Pasted, with
-// its domain in ASCII. The local part keeps its case and its script, since only the
-// reader's own server knows what it means; a mail server that lacks SMTPUTF8 refuses
-// one that is not ASCII. The error is ErrEmail.
+// Email returns the address as mail is sent to it, and as it is shown: Pasted, with its domain
+// in ASCII. The local part keeps its case and its script, because only the reader's own server
+// knows what it means; a mail server without SMTPUTF8 refuses one that is not ASCII. The error
+// is ErrEmail.
 func Email(s string) (string, error) {
 	s = Pasted(s)
 	at, err := mail.ParseAddress(s)
-	// The address alone: ParseAddress also takes a name and comments. A quoted local part
-	// is the same address as without the quotes, unless it needs them: those are refused.
+	// This accepts only the address: ParseAddress also takes a name and comments. A quoted
+	// local part is the same address as without the quotes, unless it needs them: those are
+	// refused.
 	if err != nil || at.Name != "" || (at.Address != s && !strings.HasPrefix(s, `"`)) || strings.ContainsAny(s, "<>()") {
 		return "", ErrEmail
 	}
@@ -182,8 +180,8 @@ func dotAtom(local string) bool {
 		})
 }
 
-// EmailKey returns what two spellings of one address share, for comparing: Email, with
-// compatibility forms and case folded. The empty string is no address.
+// EmailKey returns the key that all spellings of one address share, for comparing: Email, with
+// compatibility forms and case folded. It returns "" for the empty string.
 func EmailKey(s string) string {
 	e, err := Email(s)
 	if err != nil {
@@ -195,16 +193,15 @@ func EmailKey(s string) string {
 
 func caseless(s string) string { return norm.NFC.String(folded(s)) }
 
-// folded folds case and compatibility forms. The library exchanges the two cases of
-// Cherokee instead of choosing one, so lower case is chosen afterwards.
+// folded folds case and compatibility forms. The library exchanges the two cases of Cherokee
+// instead of choosing one, so folded chooses lower case afterwards.
 func folded(s string) string {
 	return strings.ToLower(cases.Fold().String(norm.NFKC.String(s)))
 }
 
-// Fold returns what a search compares: case, composition, compatibility forms and the
-// accents of Latin and Greek letters are folded, unseen characters are removed, and
-// the several apostrophes are one. "O’Brien" is "o'brien"; "Müller" and "MULLER" are
-// "muller".
+// Fold returns the form that a search compares: case, composition, compatibility forms and the
+// accents of Latin and Greek letters are folded, invisible characters are removed, and the
+// different apostrophes are one. "O’Brien" is "o'brien"; "Müller" and "MULLER" are "muller".
 func Fold(s string) string {
 	s = norm.NFKD.String(folded(without(strings.ToValidUTF8(s, ""), Unseen)))
 	var out strings.Builder
@@ -226,9 +223,9 @@ func Fold(s string) string {
 	return strings.TrimSpace(norm.NFC.String(out.String()))
 }
 
-// Formula reports whether a spreadsheet may run a cell as a formula: it begins, after
-// spaces and characters that nobody sees, with one of the signs that start one, in
-// ASCII or in its wide, small or mathematical form.
+// Formula reports whether a spreadsheet may run a cell as a formula: it begins, after spaces
+// and invisible characters, with one of the signs that start one, in ASCII or in its wide,
+// small or mathematical form.
 func Formula(cell string) bool {
 	if cell != "" && strings.ContainsRune("\t\r\n", rune(cell[0])) {
 		return true

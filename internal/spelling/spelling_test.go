@@ -62,7 +62,8 @@ func TestEmail(t *testing.T) {
 
 func TestEmailKey(t *testing.T) {
 	const want = "bad@xn--mnchen-3ya.example"
-	for _, s := range []string{"bad@münchen.example", "BAD@MÜNCHEN.EXAMPLE", "bad\u200b@münchen.example", "bad@mu\u0308nchen.example", "ｂａｄ@xn--mnchen-3ya.example", `"bad"@münchen.example`, "b\u00adad@münchen.example"} {
+	for _, s := range []string{"bad@münchen.example", "BAD@MÜNCHEN.EXAMPLE", "bad\u200b@münchen.example",
+		"bad@mu\u0308nchen.example", "ｂａｄ@xn--mnchen-3ya.example", `"bad"@münchen.example`, "b\u00adad@münchen.example"} {
 		if got := spelling.EmailKey(s); got != want {
 			t.Errorf("EmailKey(%q) = %q, want %q", s, got, want)
 		}
@@ -135,7 +136,8 @@ func TestNameAndDeceives(t *testing.T) {
 }
 
 func TestFormula(t *testing.T) {
-	for _, s := range []string{"=1+1", "+1", "-1", "@SUM(1)", "＝1+1", "＋1", "－1", "＠1", "﹢1", "﹣1", "﹦1", "﹫1", "−1", "\t=1", "\r=1", "\n=1", " =1", "\u200b=1", "\ufeff＝1", "\u00a0\u200e+1"} {
+	for _, s := range []string{"=1+1", "+1", "-1", "@SUM(1)", "＝1+1", "＋1", "－1", "＠1", "﹢1", "﹣1", "﹦1", "﹫1",
+		"−1", "\t=1", "\r=1", "\n=1", " =1", "\u200b=1", "\ufeff＝1", "\u00a0\u200e+1"} {
 		if !spelling.Formula(s) {
 			t.Errorf("a spreadsheet may run %q", s)
 		}
@@ -175,14 +177,16 @@ func TestFold(t *testing.T) {
 	}
 }
 
-// What this package gives is what it takes: each function changes its own answers no
-// more, so stored text compares equal to text read again.
+// FuzzSpelling: each function returns its own results unchanged, so stored text compares equal
+// to text that is read again.
 func FuzzSpelling(f *testing.F) {
-	for _, s := range []string{"a@example.com\u200b", "user@mu\u0308nchen.example", "\u202a42\u202c", "Müller", `"a b"@x`, "\u0345\u0301", "ẛ̣", "\u1e9e@x"} {
+	for _, s := range []string{"a@example.com\u200b", "user@mu\u0308nchen.example", "\u202a42\u202c", "Müller", `"a b"@x`,
+		"\u0345\u0301", "ẛ̣", "\u1e9e@x"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		for name, fn := range map[string]func(string) string{"Pasted": spelling.Pasted, "Name": spelling.Name, "Typed": spelling.Typed, "Password": spelling.Password, "Fold": spelling.Fold} {
+		for name, fn := range map[string]func(string) string{"Pasted": spelling.Pasted, "Name": spelling.Name, "Typed": spelling.Typed,
+			"Password": spelling.Password, "Fold": spelling.Fold} {
 			if once := fn(s); fn(once) != once {
 				t.Errorf("%s(%q) = %q, and again %q", name, s, once, fn(once))
 			}

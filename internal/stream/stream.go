@@ -13,10 +13,10 @@ import (
 	"github.com/paylink/paylink/internal/ledger"
 )
 
-// Event says that an object changed. Data is the object as the API shows it,
-// after the change.
+// Event records a change of an object. Data is the object as the API shows it, after the
+// change.
 type Event struct {
-	Position  int64             `json:"-"` // place in the feed; set by the store
+	Position  int64             `json:"-"` // position in the feed; set by the store
 	ID        string            `json:"id"`
 	Type      string            `json:"type"`
 	Account   string            `json:"-"`
@@ -26,14 +26,15 @@ type Event struct {
 	ObjectSeq int64             `json:"objectSeq"` // per object
 	CreatedAt time.Time         `json:"createdAt"`
 	Data      json.RawMessage   `json:"data"`
-	Transfers []ledger.Transfer `json:"-"` // the money that moved with this change
+	Transfers []ledger.Transfer `json:"-"` // the money that the change moved
 
-	// Damaged is why the stored event cannot be read; Data and Transfers are empty then.
+	// Damaged is the reason why the stored event can't be read; Data and Transfers are empty
+	// then.
 	Damaged error `json:"-"`
 }
 
-// Unreadable is what a consumer answers to an event that it can never work on: it is set
-// aside, and the feed goes on. Any other error makes the batch come again.
+// Unreadable is a consumer's error for an event that it can never process: the event is set
+// aside, and the feed goes on. After any other error the batch comes again.
 type Unreadable struct {
 	Event string // its id
 	Cause error
@@ -44,47 +45,46 @@ func (u *Unreadable) Error() string {
 }
 func (u *Unreadable) Unwrap() error { return u.Cause }
 
-// Aside is something that a consumer or a relay passed over because it cannot be read.
+// Aside is an event or object that a consumer or a relay skipped because it can't be read.
 type Aside struct {
 	Consumer string
-	Item     string // id of the event, or of the object whose events could not be carried
+	Item     string // id of the event, or of the object whose events could not be read
 	Account  string
 	Position int64
 	Reason   string
 	At       time.Time
 }
 
-// Batch is what a sharded source gives at once, with the checkpoints after it.
+// Batch is what a sharded source delivers at once, with the checkpoints after it.
 type Batch struct {
 	Events      []Event
 	Aside       []Aside           // what could not be read
 	Checkpoints map[string]string // shard to its new checkpoint; empty: forget the shard
-	// Fresh says that Checkpoints are all there are: the source was read anew from
-	// what it keeps, and older checkpoints are void.
+	// Fresh says that Checkpoints are complete: the source was read again from what it keeps,
+	// and older checkpoints are void.
 	Fresh bool
 }
 
-// Sharded is a source in several parts, each with a checkpoint of its own. Events
-// of one object come in order; those of different objects may not.
+// Sharded is a source in several parts, each with a checkpoint of its own. Events of one object
+// come in order; those of different objects may not.
 type Sharded interface {
-	// Follow calls handle with batches, one at a time, from the checkpoints on. A
-	// checkpoint that is too old, or none at all, makes it give everything that it
-	// keeps first. It blocks until ctx ends (nil) or the source or handle fails.
+	// Follow calls handle with batches, one at a time, from the checkpoints on. If there is no
+	// checkpoint, or one is too old, it delivers everything that it keeps first. It blocks
+	// until ctx ends (nil) or the source or handle fails.
 	Follow(ctx context.Context, from map[string]string, handle func(context.Context, Batch) error) error
 }
 
 // Feed takes the events of another store into its own feed.
 type Feed interface {
-	// Checkpoints of the source, as the last batch left them.
+	// Checkpoints returns the source's checkpoints after the last batch.
 	Checkpoints(ctx context.Context, source string) (map[string]string, error)
-	// AppendBatch gives the events their places and keeps the checkpoints, in one
-	// commit. An event that the feed has is dropped.
+	// AppendBatch appends the events and stores the checkpoints, in one commit. It drops an
+	// event that the feed already has.
 	AppendBatch(ctx context.Context, source string, b Batch) error
 }
 
-// Relay carries a source's events into the feed, until ctx ends (nil). After a
-// crash it goes on at the last checkpoint that the feed has; what comes twice is
-// dropped there.
+// Relay copies a source's events into the feed, until ctx ends (nil). After a crash it resumes
+// at the last checkpoint in the feed, which drops what comes twice.
 func Relay(ctx context.Context, name string, source Sharded, feed Feed) error {
 	from, err := feed.Checkpoints(ctx, name)
 	if ctx.Err() != nil {
@@ -98,8 +98,8 @@ func Relay(ctx context.Context, name string, source Sharded, feed Feed) error {
 
 // Source is a feed with a stored checkpoint per consumer.
 type Source interface {
-	// Consume calls handle with batches from the consumer's checkpoint on, and
-	// moves the checkpoint when handle has returned nil. It blocks until ctx
-	// ends (nil) or the source or handle fails.
+	// Consume calls handle with batches from the consumer's checkpoint on, and moves the
+	// checkpoint after handle has returned nil. It blocks until ctx ends (nil) or the source or
+	// handle fails.
 	Consume(ctx context.Context, consumer string, handle func(context.Context, []Event) error) error
 }

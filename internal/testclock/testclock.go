@@ -1,11 +1,11 @@
-// Package testclock says how far ahead of real time the test data of an account
-// lives. A clock only ever moves forward, is kept for good, and moves nothing of
-// live mode: Ahead of live data is nought, whatever the clocks say.
+// Package testclock keeps how far an account's test data lives ahead of real time. A clock only
+// moves forward, is kept for good, and moves nothing of live mode: Ahead of live data is always
+// zero.
 //
-// Every process keeps the set of all clocks at hand, read anew every Refresh; an
-// account without a clock costs one look into a map that is empty almost always.
-// What a process does within Spread of a move may still be by the time before it;
-// whoever moves a clock waits for so long before it says that it has moved.
+// Every process caches all clocks and reads them again every Refresh. For an account without a
+// clock, Ahead is one look-up in a map that is almost always empty. For up to Spread after a
+// move another process may still use the previous time, so the mover waits for Spread before it
+// reports the move as done.
 package testclock
 
 import (
@@ -16,22 +16,22 @@ import (
 	"time"
 )
 
-// Bounds.
+// Limits.
 const (
 	MaxAhead = 2 * 366 * 24 * time.Hour // of an account, together
-	Refresh  = 500 * time.Millisecond   // how often a process reads the clocks anew
-	Spread   = 1500 * time.Millisecond  // until every process that reads its store knows of a move
+	Refresh  = 500 * time.Millisecond   // how often a process reads the clocks again
+	Spread   = 1500 * time.Millisecond  // until every process that reads its store knows a move
 
-	// A round over the clocks takes at most this part of a process's time: each
-	// clock has a query of its own there.
+	// A round over the clocks takes at most this share of a process's time, because it makes a
+	// query per clock.
 	roundShare = 20
 )
 
 // testMode is the mode whose data may live ahead.
 const testMode = "test"
 
-// Mover is the optional power of a store whose test data lives by clocks. ClockMoved
-// returns a channel that is closed when a clock moves: what is due may have changed.
+// Mover is implemented by a store whose test data follows test clocks. ClockMoved returns a
+// channel that is closed when a clock moves, because other objects may be due then.
 type Mover interface {
 	ClockMoved() <-chan struct{}
 }
@@ -44,16 +44,16 @@ func Moved(store any) <-chan struct{} {
 	return nil
 }
 
-// Set is the clocks of all accounts, as one process knows them. The zero value has
-// none; it is safe for concurrent use.
+// Set holds the clocks of all accounts, as one process knows them. The zero value has none. It
+// is safe for concurrent use.
 type Set struct {
 	all   atomic.Pointer[map[string]time.Duration]
-	mu    sync.Mutex // of who changes all, and of what follows
+	mu    sync.Mutex // serializes changes of all, and guards what follows
 	woken chan struct{}
-	next  map[string]time.Time // of each kind of round: when it may run again
+	next  map[string]time.Time // by kind of round: when it may run again
 }
 
-// Ahead is how far ahead the account's data of the mode lives.
+// Ahead returns how far ahead of real time the account's data of the mode is.
 func (s *Set) Ahead(account, mode string) time.Duration {
 	if mode != testMode {
 		return 0
@@ -65,7 +65,7 @@ func (s *Set) Ahead(account, mode string) time.Duration {
 	return (*all)[account]
 }
 
-// Put makes a move known in this process at once. A clock never goes back.
+// Put makes a move visible in this process at once. A clock never goes back.
 func (s *Set) Put(account string, ahead time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -89,8 +89,8 @@ func (s *Set) put(now map[string]time.Duration) {
 	}
 }
 
-// Moved is closed when a clock has moved since it was asked for: what is due may
-// have changed.
+// Moved returns a channel that is closed when a clock moves, because other objects may be due
+// then.
 func (s *Set) Moved() <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -100,7 +100,7 @@ func (s *Set) Moved() <-chan struct{} {
 	return s.woken
 }
 
-// Learn takes what the store has. Clocks that were moved here meanwhile stay.
+// Learn merges the clocks of the store. Clocks that were moved here meanwhile stay.
 func (s *Set) Learn(stored map[string]time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -118,8 +118,8 @@ func (s *Set) Learn(stored map[string]time.Duration) {
 	}
 }
 
-// Run reads the clocks with load every Refresh, until ctx ends (nil). While the
-// store cannot be read, what is known stays.
+// Run reads the clocks with load every Refresh, until ctx ends (nil). While load fails, the
+// known clocks stay.
 func (s *Set) Run(ctx context.Context, load func(context.Context) (map[string]time.Duration, error)) error {
 	tick := time.NewTicker(Refresh)
 	defer tick.Stop()
@@ -135,9 +135,9 @@ func (s *Set) Run(ctx context.Context, load func(context.Context) (map[string]ti
 	}
 }
 
-// Round visits every clock, for work that the store's own order of time does not
-// find because it is due by the account's time only. A round that was dear rests
-// before the next of its kind, unless a clock moves.
+// Round visits every clock, for work that the store's own time order does not find because it
+// is due only by the account's time. An expensive round pauses before the next of its kind,
+// unless a clock moves.
 func (s *Set) Round(kind string, visit func(account string, ahead time.Duration) error) error {
 	all := s.all.Load()
 	if all == nil {
@@ -157,7 +157,7 @@ func (s *Set) Round(kind string, visit func(account string, ahead time.Duration)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.all.Load() != all { // moved meanwhile: look again at once
+	if s.all.Load() != all { // moved meanwhile: run again at once
 		return nil
 	}
 	if s.next == nil {

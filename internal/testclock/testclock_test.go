@@ -43,7 +43,7 @@ func TestRunLearnsAndWakes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var s testclock.Set
 		ctx, stop := context.WithCancel(t.Context())
-		var mu sync.Mutex // of what the store is said to have
+		var mu sync.Mutex // guards the stored clocks
 		stored, broken := map[string]time.Duration{}, false
 		ended := make(chan error)
 		go func() {
@@ -85,8 +85,8 @@ func TestRunLearnsAndWakes(t *testing.T) {
 	})
 }
 
-// TestDearRoundsRest: a round that takes long rests for twenty times as long, until
-// a clock moves.
+// TestDearRoundsRest: a round that takes long pauses for twenty times as long, until a clock
+// moves.
 func TestDearRoundsRest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var s testclock.Set
@@ -115,7 +115,7 @@ func TestDearRoundsRest(t *testing.T) {
 		if err := s.Round("links", func(string, time.Duration) error { return failed }); !errors.Is(err, failed) {
 			t.Errorf("the round says %v", err)
 		}
-		round("links") // a round that failed does not rest
+		round("links") // a round that failed does not pause
 		if visits != 5 {
 			t.Errorf("%d visits after a failure", visits)
 		}

@@ -1,10 +1,9 @@
-// Package issuertest is the suite that every connector to an issuer passes; a
-// connector is done when it is green. It is for tests alone.
+// Package issuertest is the suite that every connector to an issuer passes; a connector is done
+// when it is green. It is for tests only.
 //
-// It checks what paylink's safety rests on: one effect per reference and per
-// operation id, however often and however concurrently a call is repeated; a
-// reversal that holds also when it overtakes the original; and inquiries that
-// tell the same as the calls told.
+// It checks what paylink's safety rests on: one effect per reference and per operation id,
+// however often and however concurrently a call is repeated; a reversal that holds even if it
+// overtakes the original; and inquiries that agree with the calls' answers.
 package issuertest
 
 import (
@@ -19,28 +18,27 @@ import (
 	"github.com/paylink/paylink/internal/money"
 )
 
-// Cards are those that make the connector's test issuer do a thing, and the
-// levers on it. What the issuer cannot be made to do is left empty, and is not
-// tested.
+// Cards are the test issuer's cards by what they make it do, and its controls. The suite does
+// not test what is left empty.
 type Cards struct {
 	Approve  issuer.Card            // required
 	Declined map[string]issuer.Card // by the decline code that must come back
 	Lost     issuer.Card            // approved, and the answer lost (F4)
 	Unsent   issuer.Card            // never reaches the issuer, and no answer comes (F3)
-	Twice    issuer.Card            // answered, and noticed too (F5); needs an issuer.Notifier
+	Twice    issuer.Card            // answered, and sent as a notice too (F5); needs an issuer.Notifier
 	Action   issuer.Card            // asks for a challenge
 	// Decide passes or fails the challenge at the URL, as the payer would.
 	Decide func(t *testing.T, actionURL string, pass bool)
-	// Crash gives a new connector to the same issuer, as after kill -9.
+	// Crash returns a new connector to the same issuer, as after kill -9.
 	Crash func(t *testing.T) issuer.Connector
 
 	Currency money.Currency // of the amounts; EUR when empty
 }
 
-// minor is the amount of every authorisation in the suite.
+// minor is the amount of every authorization in the suite.
 const minor = 12_50
 
-// deadline of a call: generous, since nothing here waits for it.
+// deadline bounds a call. It is generous, because nothing here waits for it.
 const deadline = 30 * time.Second
 
 type bench struct {
@@ -48,7 +46,7 @@ type bench struct {
 	cards Cards
 }
 
-// Run runs the suite; open gives a fresh connector for each part of it.
+// Run runs the suite. open returns a fresh connector for each part of it.
 func Run(t *testing.T, open func(t *testing.T) (issuer.Connector, Cards)) {
 	t.Helper()
 	start := func(t *testing.T) bench {
@@ -440,7 +438,7 @@ func challenge(t *testing.T, b bench) {
 	if b.cards.Action.Empty() || b.cards.Decide == nil {
 		return
 	}
-	// A card that asks by itself, and one that is asked because we want it.
+	// One card asks for a challenge itself, another because the request asks for one.
 	for i := range 8 {
 		pass, capture, ours := i&1 == 0, i&2 == 0, i&4 == 0
 		a := b.authorisation(b.cards.Action, capture)

@@ -16,11 +16,11 @@ import (
 	"github.com/paylink/paylink/internal/money"
 )
 
-// Kind of a book entry.
+// Kind is the kind of a book entry.
 type Kind string
 
-// The kinds. A tombstone is the reversal of a reference that the issuer had not
-// seen: what arrives under it later is refused.
+// The kinds. A tombstone is the reversal of a reference that the issuer had not seen: what
+// arrives under it later is refused.
 const (
 	KindAuthorise Kind = "authorise"
 	KindCapture   Kind = "capture"
@@ -31,25 +31,24 @@ const (
 
 // BookEntry is one line of the issuer's own book.
 //
-// A reference has one authorise entry, or two when the issuer did not decide at
-// once (outcome action required or pending first, the decision after it): at
-// most one of them is approved.
+// A reference has one authorize entry, or two if the issuer did not decide at once (outcome
+// action required or pending first, then the decision). At most one of them is approved.
 type BookEntry struct {
-	Reference string // of the authorisation
+	Reference string // of the authorization
 	Kind      Kind
-	ID        string // of the operation; empty for authorise
-	Minor     int64  // held, moved or given up; asked for, if an authorisation is declined; else 0
+	ID        string // of the operation; empty for authorize
+	Minor     int64  // held, moved or released; the requested amount of a declined authorization; else 0
 	Currency  money.Currency
-	Last4     string // of the card; empty where the issuer never saw one
+	Last4     string // of the card; empty if the issuer never saw one
 	At        time.Time
 	Outcome   issuer.Outcome
-	Captured  bool // authorised and captured in one step
+	Captured  bool // authorized and captured in one step
 }
 
-// maxLineBytes bounds a journal line; what goes into one is bounded on entry.
+// maxLineBytes bounds a journal line. All that goes into a line is bounded on entry.
 const maxLineBytes = 16 << 10
 
-// CodeBookDamaged is the fault of a book whose lines do not fit together.
+// CodeBookDamaged is the code of the fault for a book whose lines do not fit together.
 const CodeBookDamaged = "issuer_book_damaged"
 
 // header is the first line of a journal.
@@ -57,7 +56,7 @@ type header struct {
 	Book    string `json:"book"`
 	Version int    `json:"version"`
 	Seed    int64  `json:"seed"`
-	Key     []byte `json:"key"` // under which challenge ids are derived
+	Key     []byte `json:"key"` // challenge ids are derived with it
 }
 
 const (
@@ -65,7 +64,7 @@ const (
 	bookVersion = 1
 )
 
-// record is a journal line: an entry, and what the index needs besides.
+// record is a journal line: an entry, and what else the index needs.
 type record struct {
 	Kind      Kind           `json:"kind"`
 	Reference string         `json:"ref"`
@@ -78,15 +77,15 @@ type record struct {
 	Captured  bool           `json:"captured,omitempty"`
 	Reason    string         `json:"reason,omitempty"`
 	Behaviour string         `json:"behaviour,omitempty"`
-	DueAt     time.Time      `json:"dueAt,omitzero"`      // a pending authorisation is decided then
+	DueAt     time.Time      `json:"dueAt,omitzero"`      // a pending authorization is decided then
 	Statement string         `json:"statement,omitempty"` // shown by the challenge
 	ReturnURL string         `json:"returnUrl,omitempty"`
-	// Asked is what an operation asked for, whether it moved anything or not.
+	// Asked is what an operation requested, whether or not it moved anything.
 	Asked         int64          `json:"asked,omitempty"`
 	AskedCurrency money.Currency `json:"askedCurrency,omitempty"`
 }
 
-// The names of outcomes in the journal: never change one.
+// outcomeNames are the names of outcomes in the journal: never change one.
 var outcomeNames = map[issuer.Outcome]string{
 	issuer.Approved: "approved", issuer.Declined: "declined", issuer.ActionRequired: "action_required",
 	issuer.Reversed: "reversed", issuer.Pending: "pending",
@@ -107,18 +106,18 @@ func (r record) entry() BookEntry {
 		Last4: r.Last4, At: r.At, Outcome: o, Captured: r.Captured}
 }
 
-// journal is the append-only file. A line goes out in one write(2), unbuffered,
-// so what was written survives the death of the process; it is not synced, so
-// the last lines may be lost with the power. Each line carries a checksum that
-// continues the one before it: a changed, missing or moved line shows.
+// journal is the append-only file. A line is written with one write(2), unbuffered, so it
+// survives the death of the process. It is not synced, so the last lines may be lost in a power
+// cut. Each line carries a checksum that continues the one before it, so a changed, missing or
+// moved line is detected.
 type journal struct {
 	file *os.File
 	size int64
 	sum  uint32 // of the last line
-	bad  error  // set when a torn line could not be cut off; nothing is written then
+	bad  error  // set if a torn line could not be cut off; nothing is written then
 }
 
-// place of a line in the journal.
+// place is where a line is in the journal.
 type place struct {
 	offset int64
 	length int32
@@ -131,7 +130,7 @@ var (
 
 const sumBytes = len(`,"crc":"00000000"}`)
 
-// seal encodes v as a line whose checksum continues prev.
+// seal returns v as a line whose checksum continues prev.
 func seal(v any, prev uint32) ([]byte, uint32, error) {
 	b, err := json.Marshal(v)
 	if err != nil {
@@ -162,8 +161,8 @@ func unseal(line []byte, prev uint32) (uint32, error) {
 	return sum, nil
 }
 
-// append writes a record (or the header) and tells where it stands. On an error nothing stands
-// in the journal: a part that was written is cut off again.
+// append writes a record (or the header) and returns its place. After an error the journal is
+// unchanged: a part that was written is cut off again.
 func (j *journal) append(v any) (place, error) {
 	if j.bad != nil {
 		return place{}, j.bad
@@ -184,7 +183,7 @@ func (j *journal) append(v any) (place, error) {
 	return p, nil
 }
 
-// at reads the line that stands at p.
+// at reads the line at p.
 func (j *journal) at(p place) (record, error) {
 	b := make([]byte, p.length)
 	if _, err := j.file.ReadAt(b, p.offset); err != nil {
@@ -194,10 +193,10 @@ func (j *journal) at(p place) (record, error) {
 	return r, json.Unmarshal(b, &r)
 }
 
-// scan reads a journal. It returns the header (with an empty Book when there is
-// none yet), the size of what is whole, and the last checksum. A last line
-// without its newline was torn by a crash, its answer was never given, and it is
-// left out; anything else that does not fit is a fault.
+// scan reads a journal. It returns the header (with an empty Book if there is none yet), the
+// size of the intact part, and the last checksum. A last line without its newline was torn by a
+// crash before its answer was given, so it is left out. Anything else that does not fit is a
+// fault.
 func scan(r io.Reader, each func(record, place) error) (h header, size int64, sum uint32, err error) {
 	in := bufio.NewReaderSize(r, maxLineBytes)
 	for n := 1; ; n++ {
@@ -236,9 +235,8 @@ func damaged(line int, cause error) error {
 	return f
 }
 
-// OpenBook reads a journal that no simulator needs to have open, for instance
-// after a crash. It changes nothing. A book that is damaged is refused with a
-// fault of code issuer_book_damaged.
+// OpenBook reads a journal that no simulator needs to have open, for instance after a crash. It
+// changes nothing. It fails with issuer_book_damaged if the book is damaged.
 func OpenBook(path string) ([]BookEntry, error) {
 	f, err := os.Open(path)
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 	"github.com/paylink/paylink/internal/money"
 )
 
-// written is a book with a few entries, closed, as bytes.
+// written returns a closed book with a few entries, as bytes.
 func written(t testing.TB) (*world, []byte) {
 	t.Helper()
 	w := start(t)
@@ -44,7 +44,8 @@ func TestBookEntries(t *testing.T) {
 	}
 	at := w.clock.Now().UTC()
 	entry := func(ref string, k simulator.Kind, id string, minor int64, last4 string, o issuer.Outcome, captured bool) simulator.BookEntry {
-		e := simulator.BookEntry{Reference: ref, Kind: k, ID: id, Minor: minor, Currency: "EUR", Last4: last4, At: at, Outcome: o, Captured: captured}
+		e := simulator.BookEntry{Reference: ref, Kind: k, ID: id, Minor: minor, Currency: "EUR", Last4: last4, At: at, Outcome: o,
+			Captured: captured}
 		if k == simulator.KindTombstone {
 			e.Currency = ""
 		}
@@ -175,8 +176,8 @@ func TestOneSimulatorPerBook(t *testing.T) {
 	}
 }
 
-// TestReplay: whatever is called, what a restart finds is what was answered
-// before, and the book never moves more than was authorised.
+// TestReplay: whatever is called, a restart finds what was answered before, and the book never
+// moves more than was authorized.
 func TestReplay(t *testing.T) {
 	cards := []string{"4242", "0002", "3220", "6108", "6116", "6124", "6132", "6140", "6157"}
 	rapid.Check(t, func(rt *rapid.T) {

@@ -25,8 +25,8 @@ var (
 
 func nameOK(s string) bool { return s != "" && len(s) <= maxNameBytes }
 
-// Authorize decides by the card's number. The entry is in the book before the
-// answer is given; a reference that is known gets its first answer again.
+// Authorize decides by the card's number. The entry is in the book before the answer is given.
+// A known reference gets its first answer again.
 func (s *Simulator) Authorize(ctx context.Context, a issuer.Authorization) issuer.Answer {
 	number, _, _, _, _ := a.Card.Reveal()
 	switch {
@@ -59,8 +59,8 @@ func (s *Simulator) Authorize(ctx context.Context, a issuer.Authorization) issue
 	return answer
 }
 
-// authorise does it under the lock, and tells how an approval that is new is to
-// be answered: twice, slow, or plain.
+// authorize decides under the lock, and returns how to answer a new approval: twice, slowly or
+// plainly.
 func (s *Simulator) authorise(ctx context.Context, a issuer.Authorization, r rule) (_ issuer.Answer, manner behaviour) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -92,7 +92,7 @@ func (s *Simulator) authorise(ctx context.Context, a issuer.Authorization, r rul
 	return s.current(a.Reference, known), known.does
 }
 
-// decide makes the book's entry for an authorisation that is seen first.
+// decide makes the book's entry for a new authorization.
 func (s *Simulator) decide(a issuer.Authorization, r rule, now time.Time) record {
 	rec := record{Kind: KindAuthorise, Reference: a.Reference, Minor: a.Amount.Minor, Currency: a.Amount.Currency,
 		Last4: a.Card.Last4(), At: now, Captured: a.Capture, Behaviour: behaviourNames[r.does], Outcome: outcomeNames[issuer.Approved]}
@@ -108,7 +108,7 @@ func (s *Simulator) decide(a issuer.Authorization, r rule, now time.Time) record
 		rec.Minor++
 	}
 	switch {
-	case r.does == challenge, a.Challenge && r.does != late: // that one is not decided yet
+	case r.does == challenge, a.Challenge && r.does != late: // not decided yet
 		rec.Outcome = outcomeNames[issuer.ActionRequired]
 		rec.Statement = shorten(a.Statement, maxStatementBytes)
 		rec.ReturnURL = returnURL(a.ReturnURL)
@@ -122,7 +122,7 @@ func (s *Simulator) decide(a issuer.Authorization, r rule, now time.Time) record
 	return rec
 }
 
-// returnURL is the address if a browser may be sent there, or nothing.
+// returnURL returns the address if a browser may be sent there, or "".
 func returnURL(s string) string {
 	u, err := url.Parse(s)
 	if err != nil || len(s) > maxReturnURLBytes || strings.Contains(s, `\`) {
@@ -137,7 +137,7 @@ func returnURL(s string) string {
 	return ""
 }
 
-// repeat answers for a reference that is known.
+// repeat answers for a known reference.
 func (s *Simulator) repeat(a issuer.Authorization, known authorisation, now time.Time) issuer.Answer {
 	if s.away(known, now) {
 		return noAnswer
@@ -157,17 +157,17 @@ func (s *Simulator) repeat(a issuer.Authorization, known authorisation, now time
 	return s.current(a.Reference, known)
 }
 
-// Capture moves what is held, wholly or in part, once.
+// Capture moves what is held, all or part of it, once.
 func (s *Simulator) Capture(ctx context.Context, op issuer.Operation) issuer.Answer {
 	return s.operate(ctx, KindCapture, op)
 }
 
-// Refund gives back what was captured, in one or several parts.
+// Refund returns what was captured, in one or several parts.
 func (s *Simulator) Refund(ctx context.Context, op issuer.Operation) issuer.Answer {
 	return s.operate(ctx, KindRefund, op)
 }
 
-// Reverse gives up what is held, or makes sure that nothing ever will be.
+// Reverse releases what is held, or makes sure that nothing ever will be held.
 func (s *Simulator) Reverse(ctx context.Context, op issuer.Operation) issuer.Answer {
 	return s.operate(ctx, KindReverse, op)
 }
@@ -211,21 +211,21 @@ func (s *Simulator) operate(ctx context.Context, kind Kind, op issuer.Operation)
 	return answer
 }
 
-// dispute tells of a payer who says that it was somebody else. The payment is
-// captured by then, here; paylink may still be about to write it down.
+// dispute sends the notice of a payer who denies the payment. The payment is captured here by
+// then, but paylink may not have committed it yet.
 func (s *Simulator) dispute(reference string, amount money.Amount) {
 	s.notify(issuer.Notice{Reference: reference, Dispute: &issuer.Dispute{Reference: s.issuerReference("dispute", reference), Amount: amount,
 		Reason: "fraudulent", State: "needs_response", EvidenceDueAt: s.now().Add(evidenceTime)}}, s.config.DisputeAfter)
 }
 
-// same reports whether op is the recorded operation sent again. The amount of a
-// reversal means nothing: it always reverses all.
+// same reports whether op is a repetition of the recorded operation. A reversal's amount is
+// ignored, because it always reverses all.
 func (o operation) same(kind Kind, op issuer.Operation) bool {
 	return o.kind == kindByte(kind) && o.authorisation == keyOf(op.Authorization) &&
 		(kind == KindReverse || o.minor == op.Amount.Minor && o.currency == currencyBytes(op.Amount.Currency))
 }
 
-// judge makes the book's entry for an operation that is seen first.
+// judge makes the book's entry for a new operation.
 func (s *Simulator) judge(kind Kind, op issuer.Operation, a authorisation, seen bool, now time.Time) record {
 	rec := record{Kind: kind, Reference: op.Authorization, ID: op.ID, Last4: last4Of(a), Currency: currencyOf(a.currency), At: now,
 		Outcome: outcomeNames[issuer.Approved], Asked: op.Amount.Minor, AskedCurrency: money.Currency(shorten(string(op.Amount.Currency), 3))}
@@ -291,7 +291,7 @@ func (a authorisation) mayRefund(seen bool, amount money.Amount) reason {
 	return whyNone
 }
 
-// Lookup tells what became of an authorisation's reference or an operation's id.
+// Lookup returns the outcome of an authorization's reference or an operation's id.
 func (s *Simulator) Lookup(ctx context.Context, reference string) issuer.Answer {
 	if ctx.Err() != nil {
 		return tooLate
@@ -321,7 +321,7 @@ func (s *Simulator) Lookup(ctx context.Context, reference string) issuer.Answer 
 	return issuer.Answer{Outcome: issuer.NotFound}
 }
 
-// settled is the authorisation as of now: a pending one whose time has come is
+// settled returns the authorization as of now. If it is pending and its time has come, it is
 // decided, in the book first.
 func (s *Simulator) settled(reference string, now time.Time) (authorisation, bool, error) {
 	k := keyOf(reference)
@@ -337,7 +337,7 @@ func (s *Simulator) settled(reference string, now time.Time) (authorisation, boo
 	return s.index.authorisations[k], true, nil
 }
 
-// away reports whether the issuer cannot be reached about this one.
+// away reports whether the issuer can't be reached about this authorization.
 func (s *Simulator) away(a authorisation, now time.Time) bool {
 	return a.does == down && now.Before(fromMicro(a.at).Add(s.config.Downtime))
 }

@@ -6,7 +6,7 @@ import (
 	"github.com/paylink/paylink/internal/issuer"
 )
 
-// behaviour is what a test card makes the issuer do, beyond its decision.
+// behavior is what a test card makes the issuer do, beyond its decision.
 type behaviour uint8
 
 const (
@@ -14,7 +14,7 @@ const (
 	challenge               // asks for 3-D Secure first
 	lostAnswer              // approves, and the answer is lost
 	neverArrives            // the request is lost before the issuer sees it
-	late                    // approves once the offer has ended
+	late                    // approves once the link has ended
 	twice                   // answers, and sends the answer again as a notice
 	otherAmount             // approves one minor unit more than asked
 	down                    // approves, and is unreachable for Config.Downtime
@@ -23,8 +23,9 @@ const (
 	disputed                // approves, and the payer disputes it as fraud soon after the capture
 )
 
-// The names under which behaviours stand in the journal: never change one.
-var behaviourNames = [...]string{"", "challenge", "lost_answer", "never_arrives", "late", "twice", "other_amount", "down", "slow", "refund_refused", "disputed"}
+// behaviorNames are the names of behaviors in the journal: never change one.
+var behaviourNames = [...]string{"", "challenge", "lost_answer", "never_arrives", "late", "twice", "other_amount", "down", "slow",
+	"refund_refused", "disputed"}
 
 func behaviourOf(name string) (behaviour, bool) {
 	for i, n := range behaviourNames {
@@ -35,17 +36,18 @@ func behaviourOf(name string) (behaviour, bool) {
 	return 0, false
 }
 
-// rule of a card number: what it does, and why it is declined (whyNone: it is not).
+// rule is what a card number does, and why it is declined (whyNone: it is not).
 type rule struct {
 	does behaviour
 	why  reason
 }
 
-// testedRange begins the numbers of nine ranges (400001 to 400009) that decline one
-// and all, so that card testing can be played.
+// testedRange begins the numbers of nine ranges (400001 to 400009) that always decline, to
+// simulate card testing.
 const testedRange = "40000"
 
-// ruleOf a test card; any number that is neither listed nor of those ranges approves.
+// ruleOf returns the rule of a test card. A number that is neither listed nor in those ranges
+// is approved.
 func ruleOf(number string) rule {
 	if next, ok := strings.CutPrefix(number, testedRange); ok && next[0] != '0' {
 		return rule{why: whyDeclined}
@@ -89,8 +91,7 @@ func ruleOf(number string) rule {
 	return rule{}
 }
 
-// reason why something was declined; kept so that a repeated call gets the same
-// words again.
+// reason is why something was declined. It is kept so that a repeated call gets the same text.
 type reason uint8
 
 const (
@@ -116,7 +117,7 @@ const (
 	whyNoRefund
 )
 
-// reasons by number; the names stand in the journal: never change one.
+// reasons holds the reasons by number. Their names are in the journal: never change one.
 var reasons = [...]struct{ name, code, message string }{
 	whyNone:           {},
 	whyDeclined:       {"declined", issuer.CodeDeclined, "The issuer declined the card."},

@@ -26,7 +26,7 @@ var challengePage = template.Must(template.New("challenge").Parse(challengeHTML)
 // maxFormBytes bounds the body of a decision: it is one short field.
 const maxFormBytes = 4 << 10
 
-// view is what the page shows: a question, or a message in its place.
+// view is the content of the page: a question, or a message instead.
 type view struct {
 	Title     string
 	Message   string
@@ -49,14 +49,14 @@ func (s *Simulator) routes() http.Handler {
 		h.Set("Content-Security-Policy", policy(""))
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("X-Frame-Options", "DENY")
-		h.Set("Referrer-Policy", "same-origin") // the address is a secret, and the form's Origin header is wanted
+		h.Set("Referrer-Policy", "same-origin") // the address is a secret, but the form needs its Origin header
 		h.Set("Cache-Control", "no-store")
 		mux.ServeHTTP(w, r)
 	})
 }
 
-// policy allows our stylesheet and our form, and nothing else. Browsers hold the
-// redirect after a form to form-action too, so the way back must be in it.
+// policy allows our stylesheet and our form, and nothing else. Browsers apply form-action to
+// the redirect after a form too, so the return address must be in it.
 func policy(back string) string {
 	target := "'self'"
 	if u, err := url.Parse(back); err == nil && u.Host != "" {
@@ -89,9 +89,9 @@ func (s *Simulator) serveQuestion(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// serveDecision records what the payer chose, tells paylink, and sends the payer
-// back. The first decision stands: a later one is told to paylink again, in case
-// the first telling was cut off by a crash, and changes nothing.
+// serveDecision records the payer's decision, notifies paylink, and redirects the payer back.
+// The first decision stands. A later one changes nothing, but sends the notice again, in case a
+// crash cut off the first one.
 func (s *Simulator) serveDecision(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxFormBytes)
 	if err := r.ParseForm(); err != nil {
@@ -115,7 +115,7 @@ func (s *Simulator) serveDecision(w http.ResponseWriter, r *http.Request) {
 		s.renderOver(w, asked)
 		return
 	}
-	// The payer may close the browser now: the notice does not hang on the request.
+	// The payer may close the browser now, so the notice does not depend on the request.
 	n := issuer.Notice{Reference: asked.Reference, Answer: answer}
 	if s.send(context.WithoutCancel(r.Context()), n) != nil {
 		s.notify(n, firstNoticePause)
@@ -131,7 +131,7 @@ func (s *Simulator) serveDecision(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusSeeOther)
 }
 
-// challenge finds the journal line of a challenge and what became of it.
+// challenge returns the journal line of a challenge and its outcome.
 func (s *Simulator) challenge(id string) (record, issuer.Answer, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -162,7 +162,7 @@ func (s *Simulator) challengeLocked(id string) (record, issuer.Answer, error) {
 	return asked, s.current(asked.Reference, s.index.authorisations[k]), nil
 }
 
-// decideChallenge records the decision if there is none yet, and tells which stands.
+// decideChallenge records the decision if there is none yet, and returns the one that stands.
 func (s *Simulator) decideChallenge(id string, approve bool) (record, issuer.Answer, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -183,11 +183,13 @@ func (s *Simulator) decideChallenge(id string, approve bool) (record, issuer.Ans
 }
 
 func (s *Simulator) renderUnknown(w http.ResponseWriter) {
-	s.render(w, http.StatusNotFound, view{Title: "Nothing to confirm here", Message: "This address belongs to no payment. Check that it is complete."})
+	s.render(w, http.StatusNotFound, view{Title: "Nothing to confirm here",
+		Message: "This address belongs to no payment. Check that it is complete."})
 }
 
 func (s *Simulator) renderTrouble(w http.ResponseWriter) {
-	s.render(w, http.StatusServiceUnavailable, view{Title: "Please try again", Message: "Your choice could not be recorded. Nothing has changed."})
+	s.render(w, http.StatusServiceUnavailable, view{Title: "Please try again",
+		Message: "Your choice could not be recorded. Nothing has changed."})
 }
 
 func (s *Simulator) renderOver(w http.ResponseWriter, asked record) {

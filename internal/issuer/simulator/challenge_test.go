@@ -178,7 +178,8 @@ func TestChallengeNobodyGuesses(t *testing.T) {
 	other := w.ask(t, "d", "/done")
 	at := strings.LastIndex(u, "/") + 1
 	mixed := u[:at+22] + other[at+22:]
-	for _, path := range []string{u + "A", u[:len(u)-1], u[:at], u[:at] + strings.Repeat("A", 54), mixed, u[:at] + "%2e%2e", strings.ToLower(u)} {
+	for _, path := range []string{u + "A", u[:len(u)-1], u[:at], u[:at] + strings.Repeat("A", 54), mixed, u[:at] + "%2e%2e",
+		strings.ToLower(u)} {
 		if rec := w.get(t, path); rec.Code != http.StatusNotFound && rec.Code < 300 {
 			t.Errorf("GET %s: %d", path, rec.Code)
 		}
@@ -209,7 +210,8 @@ func TestChallengeNobodyGuesses(t *testing.T) {
 
 func TestChallengeReturnURL(t *testing.T) {
 	w := start(t)
-	for i, back := range []string{"", "javascript:alert(1)", "//evil.example", "/\\evil.example", "data:text/html,x", "https://user@evil.example/", "https://" + strings.Repeat("x", 3000)} {
+	for i, back := range []string{"", "javascript:alert(1)", "//evil.example", "/\\evil.example", "data:text/html,x",
+		"https://user@evil.example/", "https://" + strings.Repeat("x", 3000)} {
 		u := w.ask(t, strings.Repeat("c", i+1), back)
 		rec := w.post(t, u, "approve")
 		if rec.Code != http.StatusOK || rec.Header().Get("Location") != "" {
@@ -217,7 +219,8 @@ func TestChallengeReturnURL(t *testing.T) {
 		}
 		has(t, "page", rec.Body.String(), "Payment confirmed")
 	}
-	if rec := w.post(t, w.ask(t, "ok", "https://shop.example/a?b=c#d"), "fail"); rec.Header().Get("Location") != "https://shop.example/a?b=c#d" {
+	if rec := w.post(t, w.ask(t, "ok", "https://shop.example/a?b=c#d"),
+		"fail"); rec.Header().Get("Location") != "https://shop.example/a?b=c#d" {
 		t.Errorf("%d %v", rec.Code, rec.Header())
 	}
 }

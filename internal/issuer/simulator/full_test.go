@@ -11,7 +11,7 @@ import (
 	"github.com/paylink/paylink/internal/money"
 )
 
-// A book that takes no more lines: nothing is answered that is not in it.
+// TestF21UnwritableBook: if the book takes no more lines, no answer is given that is not in it.
 func TestF21UnwritableBook(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "book")
 	s, err := New(Config{BookPath: path})
@@ -55,7 +55,8 @@ func TestF21UnwritableBook(t *testing.T) {
 	}
 }
 
-// The index holds millions of these: they stay small and free of pointers.
+// TestIndexEntriesAreSmall: the index holds millions of entries, so they stay small and free of
+// pointers.
 func TestIndexEntriesAreSmall(t *testing.T) {
 	if n := unsafe.Sizeof(authorisation{}); n > 48 {
 		t.Errorf("an authorisation takes %d bytes", n)

@@ -9,8 +9,8 @@ import (
 	"github.com/paylink/paylink/internal/money"
 )
 
-// key of a reference or an operation id: 128 bits of SHA-256, so that the index
-// costs the same however long the names are.
+// key identifies a reference or an operation id: 128 bits of SHA-256, so that the size of the
+// index does not depend on their length.
 type key [16]byte
 
 func keyOf(name string) key {
@@ -18,9 +18,9 @@ func keyOf(name string) key {
 	return key(sum[:16])
 }
 
-// authorisation is what the index keeps of a reference. It holds no pointer and
-// no text: a reference costs about a hundred bytes with its share of the map, and
-// the garbage collector has nothing to walk in it.
+// authorization is what the index keeps of a reference. It holds no pointer and no text: a
+// reference costs about a hundred bytes with its share of the map, and the garbage collector
+// has nothing to scan in it.
 type authorisation struct {
 	minor    int64 // held by the issuer
 	captured int64
@@ -31,7 +31,7 @@ type authorisation struct {
 	status   issuer.Outcome // Approved, Declined, ActionRequired, Reversed or Pending
 	why      reason
 	does     behaviour
-	oneStep  bool // capture was asked for with the authorisation
+	oneStep  bool // capture was requested with the authorization
 	unseen   bool // reversed before it was seen: a tombstone
 }
 
@@ -46,12 +46,12 @@ type operation struct {
 	why           reason
 }
 
-// index is the fold of the journal. Live calls and replay go through the same
-// apply, so what a restart finds is what was answered before.
+// index is the fold of the journal. Live calls and replay share apply, so a restart finds what
+// was answered before.
 type index struct {
 	authorisations map[key]authorisation
 	operations     map[key]operation
-	challenges     map[key]place // by reference: the line that has the challenge's words
+	challenges     map[key]place // by reference: the line with the challenge's texts
 }
 
 func newIndex() *index {
@@ -80,7 +80,7 @@ func currencyBytes(c money.Currency) (b [3]byte) {
 	return b
 }
 
-// apply folds one record in. An error says that no correct journal holds it.
+// apply adds one record. An error means that no correct journal holds it.
 func (x *index) apply(r record, p place) error {
 	outcome, ok := outcomeOf(r.Outcome)
 	if !ok {
@@ -111,7 +111,7 @@ func (x *index) apply(r record, p place) error {
 		if outcome == issuer.Reversed && a.status != issuer.Declined {
 			a.status = issuer.Reversed
 			a.at = r.At.UnixMicro()
-			a.does = plain // what a card does, it does to its authorisation
+			a.does = plain // the card's behavior applies to its authorization only
 		}
 	case KindTombstone:
 		if seen {
@@ -137,7 +137,8 @@ func (x *index) apply(r record, p place) error {
 	return nil
 }
 
-func (x *index) applyAuthorise(k key, a authorisation, seen bool, r record, p place, outcome issuer.Outcome, why reason, does behaviour) error {
+func (x *index) applyAuthorise(k key, a authorisation, seen bool, r record, p place, outcome issuer.Outcome, why reason,
+	does behaviour) error {
 	switch {
 	case seen && a.status == issuer.Reversed && a.unseen && outcome == issuer.Declined:
 		a.unseen = false // the refused original is in the book now; the reversal stands

@@ -4,6 +4,6 @@ package simulator
 
 import "os"
 
-// lock does nothing here: two simulators on one book are found out by the
-// checksums when it is next opened.
+// lock does nothing here. The checksums reveal two simulators on one book when it is next
+// opened.
 func lock(*os.File) error { return nil }

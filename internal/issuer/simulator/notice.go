@@ -8,8 +8,8 @@ import (
 	"github.com/paylink/paylink/internal/issuer"
 )
 
-// Bounds of notices: how many are on their way at once, how long one may take,
-// how often one is sent, and the wait before the second time (it doubles).
+// Limits of notices: how many run at once, how long one may take, how often one is sent, and
+// the pause before the second time (it doubles).
 const (
 	maxNotices       = 256
 	noticeTimeout    = 10 * time.Second
@@ -17,7 +17,7 @@ const (
 	firstNoticePause = time.Second
 )
 
-// notices tracks the goroutines that send them.
+// notices tracks the goroutines that send notices.
 type notices struct {
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -33,7 +33,7 @@ func newNotices() notices {
 	return notices{ctx: ctx, cancel: cancel, slots: make(chan struct{}, maxNotices)}
 }
 
-// start runs f in a goroutine, or reports that there is no room for it.
+// start runs f in a goroutine. It returns false if too many are running.
 func (n *notices) start(f func()) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -60,8 +60,8 @@ func (n *notices) stop() {
 	n.running.Wait()
 }
 
-// OnNotice sets who hears the notices. A notice that handle does not deal with
-// is sent again, up to six times in half a minute; then inquiry must find it.
+// OnNotice sets the handler of notices. A notice that handle fails on is sent again, up to six
+// times in half a minute; after that an inquiry must find it.
 func (s *Simulator) OnNotice(handle func(context.Context, issuer.Notice) error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -93,7 +93,7 @@ func (s *Simulator) notify(n issuer.Notice, pause time.Duration) {
 	}
 }
 
-// send hands the notice over once.
+// send calls the handler once.
 func (s *Simulator) send(ctx context.Context, n issuer.Notice) error {
 	s.mu.Lock()
 	handle := s.handle

@@ -1,22 +1,19 @@
-// Package simulator is the issuer of test mode: it approves, declines,
-// challenges and misbehaves by card number, and keeps a book of its own that
-// paylink's can be compared with.
+// Package simulator is the issuer of test mode. It approves, declines, challenges and
+// misbehaves by card number, and keeps a book of its own to compare paylink's with.
 //
-// Contract: New opens the book, OnNotice is called once before the first
-// Authorize, calls are safe for concurrent use, Close ends what runs. After
-// Close every call answers NotSent. Handler serves the 3-D Secure challenge
-// under Config.PublicPath and expects the whole path, so mount it without
-// stripping the prefix.
+// Contract: New opens the book. OnNotice is called once before the first Authorize. Calls are
+// safe for concurrent use. Close ends what is running, and after it every call answers NotSent.
+// Handler serves the 3-D Secure challenge under Config.PublicPath and expects the whole path,
+// so mount it without stripping the prefix.
 //
-// Durability: an entry is written with one write(2) before the call answers. So
-// what was answered survives kill -9 and a crash of paylink; it is not synced,
-// and may be lost with the machine's power. Notices that were not delivered when
-// the process died are not sent again: inquiry finds what they said. The card's
-// number never leaves the call that carries it; the book has its last four
+// Durability: an entry is written with one write(2) before the call answers, so answers survive
+// kill -9 and a crash of paylink. They are not synced, and may be lost in a power cut. Notices
+// that were not delivered when the process died are not sent again: an inquiry finds their
+// outcome. The card's number never leaves the call that carries it; the book has its last four
 // digits.
 //
-// The same calls at the same times give the same answers under the same seed,
-// except for the addresses of challenges, which nobody may guess.
+// The same calls at the same times give the same answers under the same seed, except for the
+// addresses of challenges, which must not be guessable.
 package simulator
 
 import (
@@ -47,11 +44,11 @@ import (
 // Name of the connector.
 const Name = "simulator"
 
-// Bounds on what a call may carry, and the defaults of Config.
+// Limits of what a call may carry, and the defaults of Config.
 const (
 	DefaultPublicPath = "/simulator"
 	DefaultDowntime   = time.Minute
-	DefaultSlowness   = 10 * time.Second // well within the time that callers give a call
+	DefaultSlowness   = 10 * time.Second // well within the deadline that callers give a call
 	DefaultDispute    = 2 * time.Second
 
 	evidenceTime = 7 * 24 * time.Hour // from a dispute until its evidence is due
@@ -63,13 +60,13 @@ const (
 	maxStatementBytes = 100
 	maxReturnURLBytes = 2048
 	keyBytes          = 32
-	macBytes          = 24 // of a challenge's id: 192 bits that nobody guesses
+	macBytes          = 24 // of a challenge's id: 192 bits that cannot be guessed
 )
 
 // clockStep is the resolution of the book's times.
 const clockStep = time.Microsecond
 
-// Config of a simulator.
+// Config holds the settings of a simulator.
 type Config struct {
 	BookPath   string           // the journal; created when missing, with its folder
 	Seed       int64            // of issuer references; fixed when the book is created
@@ -78,15 +75,15 @@ type Config struct {
 	Log        *slog.Logger     // default: silent
 	Downtime   time.Duration    // how long the "down" card keeps the issuer away; default 1 minute
 	Slowness   time.Duration    // how long after its decision the "slow" card is answered; default 10 seconds
-	// DisputeAfter is how long after its capture the "disputed" card's payer objects;
-	// default 2 seconds.
+	// DisputeAfter is how long after its capture the "disputed" card's payer objects; default 2
+	// seconds.
 	DisputeAfter time.Duration
 }
 
-// Simulator is an issuer. Make one with New.
+// Simulator is an issuer.Connector and Notifier. Make one with New.
 type Simulator struct {
 	config  Config
-	key     []byte // under which challenge ids are derived; from the book's header
+	key     []byte // challenge ids are derived with it; from the book's header
 	seed    int64
 	takes   map[money.Currency]bool
 	handler http.Handler
@@ -105,14 +102,14 @@ var (
 	_ issuer.Notifier  = (*Simulator)(nil)
 )
 
-// New opens the book, or begins one. Only one simulator may have a book open. A
-// damaged book is refused (fault issuer_book_damaged); a last line that a crash
-// tore is cut off.
+// New opens the book, or begins one. Only one simulator may have a book open. It fails with
+// issuer_book_damaged if the book is damaged; a last line that a crash tore is cut off.
 func New(c Config) (*Simulator, error) {
 	if c.PublicPath == "" {
 		c.PublicPath = DefaultPublicPath
 	}
-	if c.PublicPath[0] != '/' || path.Clean(c.PublicPath) != c.PublicPath || strings.ContainsAny(c.PublicPath, "{}?#% \"<>;") || c.PublicPath == "/" {
+	if c.PublicPath[0] != '/' || path.Clean(c.PublicPath) != c.PublicPath || strings.ContainsAny(c.PublicPath, "{}?#% \"<>;") ||
+		c.PublicPath == "/" {
 		return nil, fault.Invalid("PublicPath", "parameter_invalid", "The public path begins with a slash, ends without one, and is plain.")
 	}
 	if c.BookPath == "" {
@@ -145,7 +142,7 @@ func New(c Config) (*Simulator, error) {
 	return s, nil
 }
 
-// open reads the journal into the index, and begins one when there is none.
+// open reads the journal into the index, and begins one if there is none.
 func (s *Simulator) open() error {
 	if err := os.MkdirAll(filepath.Dir(s.config.BookPath), 0o700); err != nil {
 		return err
@@ -189,7 +186,7 @@ func (s *Simulator) load(f *os.File) error {
 	return nil
 }
 
-// cut drops a torn last line. A file that is not a book at all is left alone.
+// cut removes a torn last line. It leaves a file alone that is not a book at all.
 func (s *Simulator) cut(f *os.File, size int64) error {
 	info, err := f.Stat()
 	if err != nil {
@@ -212,8 +209,7 @@ func (s *Simulator) cut(f *os.File, size int64) error {
 	return f.Truncate(size)
 }
 
-// Close ends the notices and the slow answers that are on their way and closes
-// the book.
+// Close stops the notices and the slow answers that are running, and closes the book.
 func (s *Simulator) Close() error {
 	s.mu.Lock()
 	if s.closed {
@@ -230,28 +226,28 @@ func (s *Simulator) Close() error {
 	return s.journal.file.Close()
 }
 
-// Name of the connector.
+// Name returns the name of the connector.
 func (s *Simulator) Name() string { return Name }
 
-// currencies that the simulator takes: the common ones of ISO 4217, with no, two
-// and three decimals; not all, so that refusing one can be tried.
+// currencies are those that the simulator supports: the common ones of ISO 4217, with no, two
+// and three decimals. Some are missing, so that a refusal can be tested.
 var currencies = [...]money.Currency{
 	"EUR", "USD", "GBP", "CHF", "JPY", "KWD", "BHD", "SEK", "NOK", "DKK", "PLN", "CZK", "HUF", "RON", "CAD", "AUD", "NZD", "SGD",
 	"HKD", "TWD", "KRW", "CNY", "INR", "THB", "MYR", "IDR", "PHP", "AED", "SAR", "ILS", "TRY", "ZAR", "MXN", "BRL", "ISK",
 }
 
-// Capabilities of the simulator.
+// Capabilities returns what the simulator supports.
 func (s *Simulator) Capabilities() issuer.Capabilities { return Capabilities() }
 
-// Capabilities of every simulator: who speaks to one in another process knows
-// them without asking.
+// Capabilities returns what every simulator supports, so that a client in another process need
+// not ask.
 func Capabilities() issuer.Capabilities {
 	return issuer.Capabilities{Types: []string{"card"}, Currencies: append([]money.Currency(nil), currencies[:]...),
 		MinMinor: MinMinor, MaxMinor: MaxMinor, Test: true}
 }
 
-// Book is a copy of the book, oldest entry first, read from the file: it may be
-// asked for while calls run and after Close. It is nil when it cannot be read.
+// Book returns a copy of the book, oldest entry first. It reads the file, so it may be called
+// while calls run and after Close. It returns nil if the file can't be read.
 func (s *Simulator) Book() []BookEntry {
 	book, err := OpenBook(s.config.BookPath)
 	if err != nil {
@@ -261,10 +257,10 @@ func (s *Simulator) Book() []BookEntry {
 	return book
 }
 
-// Handler serves the pages of the 3-D Secure challenge.
+// Handler returns the handler of the 3-D Secure challenge's pages.
 func (s *Simulator) Handler() http.Handler { return s.handler }
 
-// write puts a record into the journal and then into the index; s.mu is held.
+// write puts a record into the journal and then into the index. The caller holds s.mu.
 func (s *Simulator) write(r record) error {
 	p, err := s.journal.append(r)
 	if err != nil {
@@ -272,7 +268,7 @@ func (s *Simulator) write(r record) error {
 		return err
 	}
 	if err := s.index.apply(r, p); err != nil {
-		// The rules before it let through what a replay would refuse.
+		// The checks before it let through what a replay would refuse.
 		s.journal.bad = err
 		s.config.Log.Error("the simulator's book contradicts itself", "error", err)
 		return err
@@ -282,7 +278,7 @@ func (s *Simulator) write(r record) error {
 
 func (s *Simulator) now() time.Time { return s.config.Now().UTC().Truncate(clockStep) }
 
-// issuerReference is a pure function of the seed and our name for the thing.
+// issuerReference derives the issuer's reference from the seed and our name alone.
 func (s *Simulator) issuerReference(kind, name string) string {
 	h := sha256.New()
 	var seed [8]byte
@@ -292,8 +288,8 @@ func (s *Simulator) issuerReference(kind, name string) string {
 	return "sim_" + strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(h.Sum(nil)[:16]))
 }
 
-// challengeID is the key of the reference and a MAC over the reference: whoever
-// does not have the link cannot make it up.
+// challengeID returns the key of the reference and a MAC over the reference, so that nobody can
+// make it up without the link.
 func (s *Simulator) challengeID(reference string) string {
 	k := keyOf(reference)
 	mac := hmac.New(sha256.New, s.key)
@@ -305,7 +301,7 @@ func (s *Simulator) actionURL(reference string) string {
 	return s.config.PublicPath + "/3ds/" + s.challengeID(reference)
 }
 
-// shorten cuts text to at most limit bytes, on a character's edge.
+// shorten cuts text to at most limit bytes, between two characters.
 func shorten(text string, limit int) string {
 	text = strings.ToValidUTF8(text, "")
 	if len(text) <= limit {

@@ -187,8 +187,8 @@ func TestF8DownForAMinute(t *testing.T) {
 	}
 }
 
-// TestSlowAnswer: the decision is in the book, and can be looked up, long before
-// it is told; a caller that gives up, or a simulator that closes, hears nothing.
+// TestSlowAnswer: the decision is in the book, and can be looked up, long before it is
+// answered. A caller that gives up, or a simulator that closes, gets no answer.
 func TestSlowAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := start(t)
@@ -239,7 +239,7 @@ func TestF5NoticeIsRepeatedUntilTaken(t *testing.T) {
 		t.Fatalf("%+v", n)
 	}
 	want(t, w.Authorize(t.Context(), w.authorisation("twice", ending(t, "6132"))), issuer.Approved)
-	if err := w.Close(); err != nil { // waits for whatever is under way
+	if err := w.Close(); err != nil { // waits for the calls that are running
 		t.Fatal(err)
 	}
 	if times.Load() != 2 || len(heard) != 0 {
@@ -322,7 +322,8 @@ func TestRefusedRequests(t *testing.T) {
 	want(t, w.Authorize(t.Context(), w.authorisation("empty", issuer.Card{})), issuer.NotSent)
 	want(t, w.Capture(t.Context(), issuer.Operation{Authorization: "x"}), issuer.NotSent)
 	want(t, w.Reverse(t.Context(), issuer.Operation{ID: "x"}), issuer.NotSent)
-	for i, amount := range []money.Amount{money.Of(0, "EUR"), money.Of(-5, "EUR"), money.Of(simulator.MaxMinor+1, "EUR"), money.Of(5, "VND"), money.Of(5, ""), money.Of(5, "EUROS")} {
+	for i, amount := range []money.Amount{money.Of(0, "EUR"), money.Of(-5, "EUR"), money.Of(simulator.MaxMinor+1, "EUR"),
+		money.Of(5, "VND"), money.Of(5, ""), money.Of(5, "EUROS")} {
 		a := w.authorisation("bad"+strconv.Itoa(i), ok)
 		a.Amount = amount
 		if got := want(t, w.Authorize(t.Context(), a), issuer.Declined); got.Code != issuer.CodeProcessing {
@@ -331,7 +332,8 @@ func TestRefusedRequests(t *testing.T) {
 	}
 	w.reopen(t)
 	want(t, w.Lookup(t.Context(), "bad5"), issuer.Declined)
-	for _, c := range []simulator.Config{{}, {BookPath: "x", PublicPath: "y"}, {BookPath: "x", PublicPath: "/"}, {BookPath: "x", PublicPath: "/a/"}, {BookPath: "x", PublicPath: "/{a}"}} {
+	for _, c := range []simulator.Config{{}, {BookPath: "x", PublicPath: "y"}, {BookPath: "x", PublicPath: "/"},
+		{BookPath: "x", PublicPath: "/a/"}, {BookPath: "x", PublicPath: "/{a}"}} {
 		if _, err := simulator.New(c); fault.KindOf(err) != fault.KindInvalid {
 			t.Errorf("%+v: %v", c, err)
 		}
@@ -364,7 +366,8 @@ func writeUntilKilled(path string) {
 		go func() {
 			for i := 0; ; i++ {
 				ref := fmt.Sprintf("w%d-%d", w, i)
-				if s.Authorize(context.Background(), issuer.Authorization{Reference: ref, Amount: money.Of(100, "EUR"), Card: c}).Outcome == issuer.Approved {
+				if s.Authorize(context.Background(), issuer.Authorization{Reference: ref, Amount: money.Of(100, "EUR"),
+					Card: c}).Outcome == issuer.Approved {
 					print.Lock()
 					_, _ = os.Stdout.WriteString(ref + "\n")
 					print.Unlock()

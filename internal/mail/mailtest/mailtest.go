@@ -1,6 +1,6 @@
-// Package mailtest is a mail server in the test process: a real one, that speaks
-// SMTP with STARTTLS or TLS and asks for a password, and that can be told to
-// refuse, to break off, or to hang.
+// Package mailtest is a mail server in the test process: a real one, that speaks SMTP with
+// STARTTLS or TLS and asks for a password, and that a test can make refuse, disconnect, or
+// hang.
 package mailtest
 
 import (
@@ -30,24 +30,24 @@ import (
 	"github.com/emersion/go-smtp"
 )
 
-// waitLimit is how long Next waits for a letter.
+// waitLimit bounds how long Next waits for a mail.
 const waitLimit = 20 * time.Second
 
-// Options of a server. Where User is set, nobody else may send.
+// Options of a server. If User is set, nobody else may send.
 type Options struct {
 	Implicit   bool // TLS from the start
 	NoStartTLS bool
-	NoUTF8     bool // takes ASCII addresses alone, as a server without SMTPUTF8 does
+	NoUTF8     bool // accepts only ASCII addresses, as a server without SMTPUTF8 does
 	User       string
 	Password   string
 	// Listen is an address; "" is a free port of the loopback.
 	Listen string
 }
 
-// Stage of a conversation at which Script is asked.
+// Stage is a point of a conversation at which Script is called.
 type Stage string
 
-// The stages. After is when the letter has been read and not been answered yet.
+// The stages. After is when the mail has been read and not been answered yet.
 const (
 	From  Stage = "from"
 	To    Stage = "to"
@@ -57,12 +57,12 @@ const (
 // ErrBreak makes the server close the connection instead of answering.
 var ErrBreak = errors.New("the server breaks off")
 
-// Refuse makes an answer such as 451 or 550.
+// Refuse returns an answer such as 451 or 550.
 func Refuse(code int, message string) error {
 	return &smtp.SMTPError{Code: code, EnhancedCode: smtp.EnhancedCode{code / 100, 0, 0}, Message: message}
 }
 
-// Letter as it arrived.
+// Letter is a mail as it arrived.
 type Letter struct {
 	From, To string // of the envelope
 	Header   mail.Header
@@ -72,7 +72,7 @@ type Letter struct {
 	User     string // who sent it
 }
 
-// Server is running. It ends with the test.
+// Server is a running mail server. It ends with the test.
 type Server struct {
 	options Options
 	address string
@@ -123,7 +123,7 @@ func Start(t testing.TB, o Options) *Server {
 	return s
 }
 
-// authority makes a certificate for 127.0.0.1 that signs itself.
+// authority returns a self-signed certificate for 127.0.0.1.
 func authority(t testing.TB) (tls.Certificate, *x509.CertPool) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -146,7 +146,7 @@ func authority(t testing.TB) (tls.Certificate, *x509.CertPool) {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, roots
 }
 
-// URL is how a client is told of the server.
+// URL returns the server's URL for a client's configuration.
 func (s *Server) URL() string {
 	u := url.URL{Scheme: "smtp", Host: s.address}
 	switch {
@@ -161,30 +161,29 @@ func (s *Server) URL() string {
 	return u.String()
 }
 
-// Address is HOST:PORT.
+// Address returns HOST:PORT.
 func (s *Server) Address() string { return s.address }
 
-// TLS trusts the server.
+// TLS returns a configuration that trusts the server.
 func (s *Server) TLS() *tls.Config {
 	return &tls.Config{RootCAs: s.roots, MinVersion: tls.VersionTLS12}
 }
 
-// Script sets what is answered at each stage, for the n-th time (from 1) that it
-// comes; nil accepts.
+// Script sets the answer at each stage, for the n-th time (from 1) that it comes; nil accepts.
 func (s *Server) Script(f func(stage Stage, to string, n int) error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.script, s.counts = f, map[Stage]int{}
 }
 
-// Connections tells how many there were, and how many at once.
+// Connections returns how many there were, and how many at once.
 func (s *Server) Connections() (all, most int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.sessions, s.most
 }
 
-// Next waits for the next letter that arrived.
+// Next waits for the next mail.
 func (s *Server) Next(t testing.TB) Letter {
 	t.Helper()
 	limit := time.NewTimer(waitLimit)
@@ -198,7 +197,7 @@ func (s *Server) Next(t testing.TB) Letter {
 	}
 }
 
-// Waiting is how many letters arrived and were not taken by Next.
+// Waiting returns how many mails arrived and were not taken by Next.
 func (s *Server) Waiting() int { return len(s.letters) }
 
 func (s *Server) ask(stage Stage, to string) error {
@@ -266,8 +265,8 @@ func (s *session) Rcpt(to string, _ *smtp.RcptOptions) error {
 	return s.answer(To)
 }
 
-// Data implements smtp.Session. A letter that is broken off after it was read has
-// arrived all the same: its sender cannot know.
+// Data implements smtp.Session. A mail that is interrupted after it was read has arrived all
+// the same: its sender cannot know.
 func (s *session) Data(r io.Reader) error {
 	raw, err := io.ReadAll(r)
 	if err != nil {
@@ -299,7 +298,7 @@ func (s *session) Logout() error {
 	return nil
 }
 
-// read takes a multipart/alternative letter apart.
+// read parses a multipart/alternative mail.
 func read(raw []byte) (Letter, error) {
 	m, err := mail.ReadMessage(bytes.NewReader(raw))
 	if err != nil {

@@ -12,12 +12,12 @@ import (
 	"github.com/paylink/paylink/internal/stream"
 )
 
-// How often a reader is written to about what waits for a merchant's word. Past that,
-// the rest of the hour is one mail at its end.
+// Limits of the mails to a reader about what waits for a merchant's decision. Past them, the
+// rest of the hour is one mail at its end.
 const (
 	heldPerHour     = 1
 	disputesPerHour = 10
-	countPage       = 100 // payments read at once to count those that wait
+	countPage       = 100 // payments read at once to count the waiting ones
 	countPages      = 10  // of them at most
 )
 
@@ -43,13 +43,14 @@ func (b *batch) disputed(ctx context.Context, e *stream.Event) error {
 		return nil
 	}
 	d := p.Disputes[len(p.Disputes)-1] // the event's own is the newest
-	return b.bounded(ctx, e, mail.Message{Kind: mail.DisputeOpened, Data: map[string]string{"payment": p.ID, "dispute": d.ID}}, d.ID, disputesPerHour)
+	return b.bounded(ctx, e, mail.Message{Kind: mail.DisputeOpened, Data: map[string]string{"payment": p.ID, "dispute": d.ID}}, d.ID,
+		disputesPerHour)
 }
 
-// bounded writes to each user of the account who wants it. A reader who had most mails
-// of the kind within the hour gets one about all the rest when the hour of the clock
-// ends: a flood of held payments is two mails an hour at most, and none is forgotten.
-// Both ids follow from the event, so a batch that comes again writes nothing twice.
+// bounded writes to each user of the account who wants the mail. A reader who got the limit of
+// the kind within the hour gets one about all the rest when the hour of the clock ends, so a
+// flood of held payments makes two mails an hour at most, and none is forgotten. Both ids
+// derive from the event, so a batch that comes again writes nothing twice.
 func (b *batch) bounded(ctx context.Context, e *stream.Event, m mail.Message, thing string, most int) error {
 	readers, err := b.readersOf(ctx, e.Account)
 	if err != nil {
@@ -66,7 +67,8 @@ func (b *batch) bounded(ctx context.Context, e *stream.Event, m mail.Message, th
 			m.ID = mail.NewID(thing, m.Kind, r.User)
 			sealed, err := m.Seal(b.office.Ring)
 			if err == nil {
-				err = b.office.Outbox.PutMailWithin(ctx, sealed, []mail.Limit{{Kind: m.Kind, Account: e.Account, Mode: e.Mode, To: r.User, Since: b.now.Add(-time.Hour), Most: most}})
+				err = b.office.Outbox.PutMailWithin(ctx, sealed, []mail.Limit{{Kind: m.Kind, Account: e.Account, Mode: e.Mode, To: r.User,
+					Since: b.now.Add(-time.Hour), Most: most}})
 			}
 			if err == nil {
 				b.office.signal()
@@ -107,8 +109,8 @@ func (d *draft) held(ctx context.Context) error {
 	return nil
 }
 
-// waiting counts what was held since and waits now. What was decided meanwhile is not
-// told of; of very many, those counted are told.
+// waiting counts what was held since and still waits. It leaves out what was decided meanwhile;
+// of very many, it returns the number that it counted.
 func (d *draft) waiting(ctx context.Context) error {
 	since, err := time.Parse(time.RFC3339Nano, d.m.Data["since"])
 	if err != nil {
@@ -142,7 +144,7 @@ func (d *draft) waiting(ctx context.Context) error {
 	return nil
 }
 
-// dispute fills in one that was opened and is not over, or says that there are more.
+// dispute fills in a dispute that was opened and is not over, or says that there are more.
 func (d *draft) dispute(ctx context.Context) error {
 	if d.m.Data["since"] != "" {
 		d.facts.Several, d.facts.URL = true, d.office.PublicURL+"/dashboard/"+d.m.Mode+"/review?view=disputes"

@@ -25,9 +25,8 @@ func (w *world) review(p payment.Payment, verdict string) {
 	w.good(err)
 }
 
-// TestMerchantIsToldOfAHeldPayment: once, however often the event comes, with the time
-// when it is given back; not of one that was blocked, and in no mail that the reader
-// turned off.
+// TestMerchantIsToldOfAHeldPayment: one mail, however often the event comes, with the time when
+// the money is released; none about a blocked payment, and none that the reader turned off.
 func TestMerchantIsToldOfAHeldPayment(t *testing.T) {
 	w := newWorld(t)
 	w.ends(w.link(time.Hour), "block@example.com", payment.Declined)
@@ -60,7 +59,7 @@ func TestMerchantIsToldOfAHeldPayment(t *testing.T) {
 	}
 }
 
-// TestWhatWasDecidedIsNotWrittenAbout: a mail that waited while somebody decided.
+// TestWhatWasDecidedIsNotWrittenAbout: a mail is dropped if a person decided while it waited.
 func TestWhatWasDecidedIsNotWrittenAbout(t *testing.T) {
 	w := newWorld(t)
 	p := w.held()
@@ -72,8 +71,8 @@ func TestWhatWasDecidedIsNotWrittenAbout(t *testing.T) {
 	}
 }
 
-// TestAFloodOfHeldPaymentsIsTwoMails: the first at once, and one at the end of the hour
-// that counts those which wait then; the next hour, again one. None is forgotten.
+// TestAFloodOfHeldPaymentsIsTwoMails: the first at once, and one at the end of the hour that
+// counts those that wait then; one more in the next hour. None is forgotten.
 func TestAFloodOfHeldPaymentsIsTwoMails(t *testing.T) {
 	w := newWorld(t)
 	first := w.held()
@@ -116,13 +115,14 @@ func TestAFloodOfHeldPaymentsIsTwoMails(t *testing.T) {
 
 func (w *world) dispute(p payment.Payment, reference string, due time.Time) payment.Dispute {
 	w.t.Helper()
-	_, d, err := w.coord.Dispute(w.t.Context(), w.account.ID, w.mode, p.ID, payment.DisputeInput{Reference: reference, Reason: "fraudulent", Amount: "2.50", EvidenceDueAt: due}, nil)
+	_, d, err := w.coord.Dispute(w.t.Context(), w.account.ID, w.mode, p.ID,
+		payment.DisputeInput{Reference: reference, Reason: "fraudulent", Amount: "2.50", EvidenceDueAt: due}, nil)
 	w.good(err)
 	return d
 }
 
-// TestMerchantIsToldOfDisputes: each with its deadline; of so many, ten within an hour
-// and the rest together; of one that is over, nothing.
+// TestMerchantIsToldOfDisputes: each with its deadline; of so many, ten within an hour and the
+// rest together; none about one that is over.
 func TestMerchantIsToldOfDisputes(t *testing.T) {
 	w := newWorld(t)
 	p := w.pay(w.link(time.Hour), "")
@@ -161,7 +161,8 @@ func TestMerchantIsToldOfDisputes(t *testing.T) {
 	}
 	w.clock.Add(time.Hour)
 	w.send()
-	if got := w.server.Next(t); got.Subject != "More payments are disputed" || !strings.Contains(got.Text, "/dashboard/test/review?view=disputes") {
+	if got := w.server.Next(t); got.Subject != "More payments are disputed" ||
+		!strings.Contains(got.Text, "/dashboard/test/review?view=disputes") {
 		t.Errorf("the rest %+v", got)
 	}
 	if w.server.Waiting() != 0 {

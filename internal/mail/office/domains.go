@@ -6,17 +6,17 @@ import (
 	"time"
 )
 
-// Bounds of rest.
+// Limits of pausing a domain.
 const (
 	refusedInRow = 3                // tries after which a domain rests
 	restFirst    = time.Minute      // doubled with each try after a rest that fails too
 	restMost     = 15 * time.Minute // and no longer than this
-	maxDomains   = 10_000           // remembered; then all are forgiven
+	maxDomains   = 10_000           // remembered; past that all are forgotten
 )
 
-// domains remembers to which domains mails cannot be sent now, so that ten thousand to
-// one of them do not take the place of those to others: after a few tries in a row that
-// failed, it rests, and one try after the rest says whether it still does.
+// domains remembers the domains to which mails cannot be sent now, so that ten thousand mails
+// to one of them do not delay those to others. After a few failed tries in a row a domain
+// rests, and one try after the rest decides whether it rests again.
 type domains struct {
 	mu  sync.Mutex
 	bad map[string]*rest
@@ -31,7 +31,7 @@ func domainOf(address string) string {
 	return strings.ToLower(address[strings.LastIndexByte(address, '@')+1:])
 }
 
-// resting is until when nothing is sent to the address; zero: it may be tried.
+// resting returns until when nothing is sent to the address; zero: it may be tried.
 func (d *domains) resting(address string, now time.Time) time.Time {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -42,11 +42,11 @@ func (d *domains) resting(address string, now time.Time) time.Time {
 	if now.Before(r.until) {
 		return r.until
 	}
-	r.until = now.Add(restFirst) // this one tries; the others wait for what it says
+	r.until = now.Add(restFirst) // this one tries; the others wait for its outcome
 	return time.Time{}
 }
 
-// ended notes what a try came to.
+// ended records the outcome of a try.
 func (d *domains) ended(address string, sent bool, now time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

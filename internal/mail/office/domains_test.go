@@ -12,9 +12,9 @@ import (
 	"github.com/paylink/paylink/internal/mail/mailtest"
 )
 
-// TestADomainRestsAlone: a domain for which the mail server takes nothing is tried a few
-// times and then rests, while mails to other domains go out; a mail that waits for it
-// loses none of its tries, and goes out once the domain is well.
+// TestADomainRestsAlone: a domain for which the mail server accepts nothing is tried a few
+// times and then rests, while mails to other domains are sent. A mail that waits for it loses
+// none of its tries, and is sent once the domain works again.
 func TestADomainRestsAlone(t *testing.T) {
 	w := newWorld(t)
 	w.mode = link.Live

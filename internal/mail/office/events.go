@@ -15,18 +15,18 @@ import (
 	"github.com/paylink/paylink/internal/stream"
 )
 
-// When links are written about.
+// When links are mailed about.
 const (
 	remindBefore = 24 * time.Hour     // the end of a link
 	remindFrom   = 2 * remindBefore   // the shortest life of a link that its merchant is reminded of
-	maxEventAge  = 3 * 24 * time.Hour // older news is no news: what an import brings, or a consumer that was away
+	maxEventAge  = 3 * 24 * time.Hour // older events make no mail: those of an import, or of a consumer that was away
 	parkedEvery  = 10 * time.Minute
 	parkedWithin = 24 * time.Hour
 	pruneEvery   = time.Hour
 	pruneBatch   = 500
 )
 
-// batch is what the events of one delivery ask for.
+// batch collects the mails of one delivery of events.
 type batch struct {
 	office   *Local
 	now      time.Time
@@ -34,13 +34,14 @@ type batch struct {
 	mails    []mail.Message
 	withdraw map[string][]string // by account
 	full     map[string]bool     // readers who had their share of a kind within the hour
-	together map[string]bool     // ids of mails about several things, written by this batch
+	together map[string]bool     // ids of mails about several objects, written by this batch
 }
 
-// Handle is the stream's consumer. Most events cost a look at their type: a link
-// that lives shorter than remindFrom, and a payer without an address, make no mail.
+// Handle is the stream's consumer. Most events cost a look at their type: a link that lives
+// shorter than remindFrom, and a payer without an address, make no mail.
 func (l *Local) Handle(ctx context.Context, events []stream.Event) error {
-	b := &batch{office: l, now: l.Now().UTC(), readers: map[string][]mail.Reader{}, withdraw: map[string][]string{}, full: map[string]bool{}, together: map[string]bool{}}
+	b := &batch{office: l, now: l.Now().UTC(), readers: map[string][]mail.Reader{}, withdraw: map[string][]string{},
+		full: map[string]bool{}, together: map[string]bool{}}
 	for i := range events {
 		e := &events[i]
 		if b.now.Sub(e.CreatedAt) > maxEventAge {
@@ -71,9 +72,10 @@ func (l *Local) Handle(ctx context.Context, events []stream.Event) error {
 func (b *batch) event(ctx context.Context, e *stream.Event) error {
 	switch e.Type {
 	case "payment.succeeded":
-		// The payer's address is looked for as text first: most have none.
+		// This looks for the payer's address as text first: most events have none.
 		if bytes.Contains(e.Data, []byte(`"email"`)) {
-			return b.put(mail.Message{ID: mail.NewID(e.Object, mail.Receipt, ""), Account: e.Account, Mode: e.Mode, To: e.Object, Kind: mail.Receipt})
+			return b.put(mail.Message{ID: mail.NewID(e.Object, mail.Receipt, ""), Account: e.Account, Mode: e.Mode, To: e.Object,
+				Kind: mail.Receipt})
 		}
 	case "refund.succeeded":
 		var refund struct{ ID string }
@@ -105,7 +107,7 @@ func (b *batch) event(ctx context.Context, e *stream.Event) error {
 	return nil
 }
 
-// reminded tells when a new link ends, if it lives long enough for a reminder.
+// reminded returns when a new link ends, and whether it lives long enough for a reminder.
 func reminded(e *stream.Event) (ends time.Time, ok bool) {
 	var l struct{ CreatedAt, ExpiresAt time.Time }
 	if json.Unmarshal(e.Data, &l) != nil || l.ExpiresAt.Sub(l.CreatedAt) < remindFrom {
@@ -117,18 +119,18 @@ func reminded(e *stream.Event) (ends time.Time, ok bool) {
 func (b *batch) put(m mail.Message) error {
 	m.CreatedAt = b.now
 	sealed, err := m.Seal(b.office.Ring)
-	if err != nil { // it says more than a mail may, and always will
+	if err != nil { // it is larger than a mail may be, and always will be
 		return &unsealed{err}
 	}
 	b.mails = append(b.mails, sealed)
 	return nil
 }
 
-// unsealed is why a mail cannot be written.
+// unsealed is the reason why a mail cannot be written.
 type unsealed struct{ error }
 
-// toReaders writes to each user of the account who wants it now; whether they still
-// do is looked at again when it is sent.
+// toReaders writes to each user of the account who wants the kind now. Whether they still do is
+// checked again on sending.
 func (b *batch) toReaders(ctx context.Context, account string, m mail.Message, thing string) error {
 	readers, err := b.readersOf(ctx, account)
 	if err != nil {
@@ -146,7 +148,7 @@ func (b *batch) toReaders(ctx context.Context, account string, m mail.Message, t
 	return nil
 }
 
-// readersOf an account, read once for a batch.
+// readersOf returns an account's readers, read once for a batch.
 func (b *batch) readersOf(ctx context.Context, account string) ([]mail.Reader, error) {
 	if readers, known := b.readers[account]; known {
 		return readers, nil
@@ -159,13 +161,13 @@ func (b *batch) readersOf(ctx context.Context, account string) ([]mail.Reader, e
 	return readers, nil
 }
 
-// ParkedReader finds the endpoints that webhooks were given up for since a moment.
+// ParkedReader finds the endpoints whose webhooks were parked since a time.
 type ParkedReader interface {
 	ParkedEndpoints(ctx context.Context, since time.Time) ([]mail.ParkedEndpoint, error)
 }
 
-// RunParked tells merchants of webhooks that were given up, until ctx ends (nil): at
-// most once a day for an endpoint, because the mail's id follows from both.
+// RunParked notifies merchants of parked webhooks, until ctx ends (nil): at most once a day per
+// endpoint, because the mail's id derives from both.
 func (l *Local) RunParked(ctx context.Context) error {
 	return l.every(ctx, parkedEvery, "webhooks that were given up could not be told of", l.TellParked)
 }
@@ -190,8 +192,8 @@ func (l *Local) TellParked(ctx context.Context) error {
 	return l.Outbox.PutMails(ctx, b.mails)
 }
 
-// RunPrune removes mails that ended long ago, until ctx ends (nil). Each batch is a
-// commit of its own: a crash between two loses nothing.
+// RunPrune removes mails that ended long ago, until ctx ends (nil). Each batch is a commit of
+// its own, so a crash between two loses nothing.
 func (l *Local) RunPrune(ctx context.Context) error {
 	return l.every(ctx, pruneEvery, "old mails could not be removed", func(ctx context.Context) error {
 		for ctx.Err() == nil {
@@ -204,7 +206,7 @@ func (l *Local) RunPrune(ctx context.Context) error {
 	})
 }
 
-// every runs a round now and then; one that fails is made again in the next.
+// every runs a round at each interval; after a failure the next round tries again.
 func (l *Local) every(ctx context.Context, pause time.Duration, failed string, round func(context.Context) error) error {
 	tick := time.NewTicker(pause)
 	defer tick.Stop()

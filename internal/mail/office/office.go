@@ -1,11 +1,10 @@
-// Package office is the box that writes and sends mails: it turns events into
-// mails, answers the gateway (mail.Service), and is the postman.
+// Package office writes and sends mails: it turns events into mails, answers the gateway
+// (mail.Service), and sends what is in the outbox.
 //
-// Handle is the stream's consumer. The mails of a batch are durable before its
-// checkpoint moves; their ids follow from what they tell of, so a batch that comes
-// again writes nothing twice. What a mail says of a payment or a link is read when
-// it is sent: a refund names the sum of then, and a link that was paid meanwhile is
-// not written about.
+// Handle is the stream's consumer. The mails of a batch are durable before its checkpoint
+// moves. Their ids derive from what they report, so a batch that comes again writes nothing
+// twice. The content about a payment or a link is read on sending: a refund shows the current
+// sum, and a link that was paid meanwhile is not mailed about.
 package office
 
 import (
@@ -27,7 +26,7 @@ import (
 	"github.com/paylink/paylink/internal/spelling"
 )
 
-// Bounds of what a merchant may cause to be sent to others.
+// Limits of what a merchant may cause to be sent to others.
 const (
 	linksPerHour    = 60  // of an account
 	linksPerDay     = 300 // of an account
@@ -39,8 +38,8 @@ const (
 	maxLangChars    = 35 // BCP 47 tags in use are shorter
 )
 
-// Config of a Local. All but Observe must be given; without a Carrier mail is not
-// set up, and nothing is written.
+// Config holds the dependencies of a Local. All but Observe are required; without a Carrier
+// mail is not set up, and nothing is written.
 type Config struct {
 	Outbox    mail.Outbox
 	Readers   mail.Readers
@@ -50,21 +49,21 @@ type Config struct {
 	Ring      *keyring.Ring
 	Carrier   mail.Carrier
 	From      string
-	PublicURL string // without a slash at the end
+	PublicURL string // without a trailing slash
 	Now       func() time.Time
 	Log       *slog.Logger
-	// Observe is told of every try; may be nil.
+	// Observe is called after every try; may be nil.
 	Observe func(kind string, outcome mail.Status)
 }
 
-// PaymentReader is what the office reads of payments.
+// PaymentReader is the part of a payment store that the office reads.
 type PaymentReader interface {
 	GetPayment(ctx context.Context, account, id string) (payment.Payment, error)
 	ListPayments(context.Context, payment.Filter) ([]payment.Payment, error)
 }
 
-// Local is the office in this process. Run, RunPrune and RunParked run beside it,
-// and Handle consumes the feed, where a Carrier is given.
+// Local implements mail.Service in this process. With a Carrier, Run, RunPrune and RunParked
+// run beside it, and Handle consumes the feed.
 type Local struct {
 	Config
 	site    string // our host, as a reader knows it
@@ -74,7 +73,7 @@ type Local struct {
 
 var _ mail.Service = (*Local)(nil)
 
-// New makes an office.
+// New returns a Local.
 func New(c Config) *Local {
 	if c.Observe == nil {
 		c.Observe = func(string, mail.Status) {}
@@ -89,15 +88,16 @@ func New(c Config) *Local {
 // Ready implements mail.Service.
 func (l *Local) Ready(context.Context) (bool, error) { return l.Carrier != nil, nil }
 
-// SendLink writes a link to its payer. The mail's id follows from link, address and
-// day: pressed twice, or repeated after a lost answer, it is one mail.
+// SendLink mails a link to its payer. The mail's id derives from link, address and day, so a
+// repetition is the same mail.
 func (l *Local) SendLink(ctx context.Context, account, mode, linkID, to, lang string) error {
 	if l.Carrier == nil {
 		return mail.Unavailable()
 	}
 	to, err := spelling.Email(to)
 	if err != nil {
-		return fault.Invalid("to", "email_invalid", "to must be one email address of at most %d bytes, such as a@example.com.", mail.MaxAddressBytes)
+		return fault.Invalid("to", "email_invalid", "to must be one email address of at most %d bytes, such as a@example.com.",
+			mail.MaxAddressBytes)
 	}
 	reader := spelling.EmailKey(to)
 	if len(lang) > maxLangChars {
@@ -117,8 +117,10 @@ func (l *Local) SendLink(ctx context.Context, account, mode, linkID, to, lang st
 	if err != nil {
 		return err
 	}
-	m, err := mail.Message{ID: mail.NewID(linkID, mail.Link, reader+"\x00"+now.Format(time.DateOnly)), Account: account, Mode: mode, To: to, Kind: mail.Link,
-		Lang: i18n.For(lang).Tag(), Data: map[string]string{"link": linkID}, CreatedAt: now, EndsAt: k.ExpiresAt, Withdraw: linkID, Reader: reader}.Seal(l.Ring)
+	m, err := mail.Message{ID: mail.NewID(linkID, mail.Link, reader+"\x00"+now.Format(time.DateOnly)), Account: account, Mode: mode,
+		To: to, Kind: mail.Link,
+		Lang: i18n.For(lang).Tag(), Data: map[string]string{"link": linkID}, CreatedAt: now, EndsAt: k.ExpiresAt, Withdraw: linkID,
+		Reader: reader}.Seal(l.Ring)
 	if err != nil {
 		return err
 	}
@@ -170,12 +172,12 @@ func (l *Local) Mails(ctx context.Context, account, before string, limit int) ([
 	return l.Outbox.Mails(ctx, account, before, limit)
 }
 
-// ErrToken is the one answer to every one-click link that is not ours.
+// ErrToken is the only error for one-click links that are not ours.
 var ErrToken error = fault.New(fault.KindNotFound, "token_invalid", "This link is not ours, or it was altered.")
 
-// ticket is what a one-click link holds, sealed: it needs no session, and nobody
-// but us can make one or read whom it is about. It does not expire: an old mail
-// must be able to end what it belongs to.
+// ticket is the content of a one-click link, sealed: it needs no session, and nobody but us can
+// make one or read whom it is about. It does not expire: an old mail must be able to end what
+// it belongs to.
 type ticket struct {
 	User    string `json:"u,omitempty"`
 	Kind    string `json:"k,omitempty"`
@@ -189,7 +191,7 @@ var (
 	aboutTicket = []byte("unsubscribe")
 )
 
-// unsubscribe is the address of a one-click link.
+// unsubscribe returns the address of a one-click link.
 func (l *Local) unsubscribe(t ticket) (string, error) {
 	raw, err := json.Marshal(t)
 	if err != nil {
@@ -210,7 +212,7 @@ func (l *Local) ticket(token string) (t ticket, err error) {
 	if err != nil || json.Unmarshal(raw, &t) != nil {
 		return ticket{}, ErrToken
 	}
-	if key := spelling.EmailKey(t.Address); key != "" { // mails sent before addresses had one spelling
+	if key := spelling.EmailKey(t.Address); key != "" { // for mails sent before addresses had one spelling
 		t.Address = key
 	}
 	return t, nil
@@ -258,7 +260,7 @@ func (l *Local) Unsubscribe(ctx context.Context, token string) (mail.Subscriptio
 	return s, err
 }
 
-// signal tells the postman of this process that there is something new.
+// signal wakes the sender in this process.
 func (l *Local) signal() {
 	select {
 	case l.wake <- struct{}{}:

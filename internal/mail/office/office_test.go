@@ -22,8 +22,8 @@ import (
 
 var receiptAt = regexp.MustCompile(`https://pay\.example/verify\?receipt=([^\s"]+)`)
 
-// TestPayerIsTold: a receipt, then a refund, each once, however often the events
-// come; both carry a statement that anyone can check against the published keys.
+// TestPayerIsTold: a receipt, then a refund, each once, however often the events come; both
+// carry a statement that anyone can check against the published keys.
 func TestPayerIsTold(t *testing.T) {
 	w := newWorld(t)
 	p := w.pay(w.link(time.Hour), "ada@shop.example")
@@ -31,10 +31,12 @@ func TestPayerIsTold(t *testing.T) {
 	w.handle()
 	w.send()
 	got := w.server.Next(t)
-	if got.To != "ada@shop.example" || got.From != "pay@shop.example" || got.User != "shop" || got.Subject != "Receipt from Ada’s <b>shop</b>: €12.50" {
+	if got.To != "ada@shop.example" || got.From != "pay@shop.example" || got.User != "shop" ||
+		got.Subject != "Receipt from Ada’s <b>shop</b>: €12.50" {
 		t.Errorf("receipt %+v", got)
 	}
-	for _, words := range []string{"Ada’s <b>shop</b>", "visa •••• 4242", p.ID, "order-1", "For: Tea & <script>alert(1)</script> Total: 0", "Test mode"} {
+	for _, words := range []string{"Ada’s <b>shop</b>", "visa •••• 4242", p.ID, "order-1",
+		"For: Tea & <script>alert(1)</script> Total: 0", "Test mode"} {
 		if !strings.Contains(got.Text, words) {
 			t.Errorf("the receipt lacks %q:\n%s", words, got.Text)
 		}
@@ -80,7 +82,7 @@ func (w *world) statement(l mailtest.Letter) receipt.Statement {
 	return s
 }
 
-// TestPayerReadsTheirLanguage: that of the page on which they paid.
+// TestPayerReadsTheirLanguage: a mail is in the language of the page on which its payer paid.
 func TestPayerReadsTheirLanguage(t *testing.T) {
 	w := newWorld(t)
 	w.lang = "pt"
@@ -92,7 +94,8 @@ func TestPayerReadsTheirLanguage(t *testing.T) {
 	}
 }
 
-// TestNobodyIsWrittenToWithoutAnAddress, and old news is no news.
+// TestNobodyIsWrittenToWithoutAnAddress: without an address, or after too long, an event makes
+// no mail.
 func TestNobodyIsWrittenToWithoutAnAddress(t *testing.T) {
 	w := newWorld(t)
 	w.pay(w.link(time.Hour), "")
@@ -108,8 +111,8 @@ func TestNobodyIsWrittenToWithoutAnAddress(t *testing.T) {
 	}
 }
 
-// TestMerchantIsReminded a day before the end of a link that lives long enough and
-// is still to be paid.
+// TestMerchantIsReminded: a day before the end of a link that lives long enough and is not
+// paid.
 func TestMerchantIsReminded(t *testing.T) {
 	w := newWorld(t)
 	long, paid, canceled := w.link(72*time.Hour), w.link(72*time.Hour), w.link(72*time.Hour)
@@ -130,7 +133,8 @@ func TestMerchantIsReminded(t *testing.T) {
 	w.clock.Add(time.Second)
 	w.send()
 	got := w.server.Next(t)
-	if got.To != "ada@shop.example" || got.Subject != "A payment link expires soon" || !strings.Contains(got.Text, public+"/dashboard/test/links/"+long.ID) {
+	if got.To != "ada@shop.example" || got.Subject != "A payment link expires soon" ||
+		!strings.Contains(got.Text, public+"/dashboard/test/links/"+long.ID) {
 		t.Errorf("reminder %+v", got)
 	}
 	if w.server.Waiting() != 0 || w.mails() != "[expiring dropped:2 expiring sent:1]" {
@@ -138,8 +142,8 @@ func TestMerchantIsReminded(t *testing.T) {
 	}
 }
 
-// TestWhatEndedMeanwhileIsNotWrittenAbout: looked at when the mail is sent, also if
-// the withdrawal has not come yet; and a mail that comes too late is dropped.
+// TestWhatEndedMeanwhileIsNotWrittenAbout: the link is checked on sending, even if the
+// withdrawal has not come yet; a mail that comes too late is dropped.
 func TestWhatEndedMeanwhileIsNotWrittenAbout(t *testing.T) {
 	w := newWorld(t)
 	l := w.link(72 * time.Hour)
@@ -162,21 +166,24 @@ func TestWhatEndedMeanwhileIsNotWrittenAbout(t *testing.T) {
 	}
 }
 
-// TestMerchantHearsOfWebhooks that end, in the language of choice, and can end those
-// mails with one click.
+// TestMerchantHearsOfWebhooks: merchants are notified of failing webhooks, in the language of
+// choice, and can end those mails with one click.
 func TestMerchantHearsOfWebhooks(t *testing.T) {
 	w := newWorld(t)
 	ctx := t.Context()
 	w.good(w.office.SetPreferences(ctx, mail.Preferences{User: w.user.ID, Lang: "ar", Off: []string{mail.Expiring}}))
-	e := notify.Endpoint{ID: id.New(id.Endpoint), Account: w.account.ID, Mode: w.mode, URL: "https://shop.example/hooks", CreatedAt: w.clock.Now()}
+	e := notify.Endpoint{ID: id.New(id.Endpoint), Account: w.account.ID, Mode: w.mode, URL: "https://shop.example/hooks",
+		CreatedAt: w.clock.Now()}
 	w.good(w.store.CreateEndpoint(ctx, e, nil))
-	w.good(w.store.RecordDelivery(ctx, notify.Delivery{ID: id.New(id.Delivery), Account: w.account.ID, Mode: w.mode, Endpoint: e.ID, Event: "evt_1", EventType: "link.paid",
+	w.good(w.store.RecordDelivery(ctx, notify.Delivery{ID: id.New(id.Delivery), Account: w.account.ID, Mode: w.mode, Endpoint: e.ID,
+		Event: "evt_1", EventType: "link.paid",
 		Status: notify.Parked, At: w.clock.Now()}, nil))
 	w.good(w.office.TellParked(ctx))
 	w.good(w.office.TellParked(ctx))
 	w.send()
 	got := w.server.Next(t)
-	if got.To != "ada@shop.example" || got.Header.Get("Content-Language") != "ar" || !strings.Contains(got.HTML, `dir="rtl"`) || !strings.Contains(got.Text, "https://shop.example/hooks") {
+	if got.To != "ada@shop.example" || got.Header.Get("Content-Language") != "ar" || !strings.Contains(got.HTML, `dir="rtl"`) ||
+		!strings.Contains(got.Text, "https://shop.example/hooks") {
 		t.Errorf("parked %+v", got)
 	}
 	w.good(notify.Disable(ctx, w.store, w.account.ID, e.ID, notify.ReasonGone, w.clock.Now()))
@@ -186,7 +193,7 @@ func TestMerchantHearsOfWebhooks(t *testing.T) {
 	if got = w.server.Next(t); !strings.Contains(got.Text, "410") || w.mails() != "[endpoint_disabled sent:1 parked sent:1]" {
 		t.Errorf("disabled %+v; %s", got, w.mails())
 	}
-	// One click (RFC 8058): the address in the header, asked first, then told.
+	// One click (RFC 8058): the address in the header, first read, then posted.
 	if got.Header.Get("List-Unsubscribe-Post") != "List-Unsubscribe=One-Click" {
 		t.Fatal("no one-click link")
 	}
@@ -194,7 +201,8 @@ func TestMerchantHearsOfWebhooks(t *testing.T) {
 	for _, c := range []struct {
 		do    func(context.Context, string) (mail.Subscription, error)
 		ended bool
-	}{{w.office.Subscription, false}, {w.office.Subscription, false}, {w.office.Unsubscribe, true}, {w.office.Unsubscribe, true}, {w.office.Subscription, true}} {
+	}{{w.office.Subscription, false}, {w.office.Subscription, false}, {w.office.Unsubscribe, true}, {w.office.Unsubscribe, true},
+		{w.office.Subscription, true}} {
 		s, err := c.do(ctx, token)
 		if err != nil || s.Ended != c.ended || s.Kind != mail.EndpointDisabled || s.Lang != "ar" {
 			t.Errorf("subscription %+v, %v", s, err)
@@ -218,7 +226,8 @@ func TestPreferencesAreChecked(t *testing.T) {
 	for _, c := range []struct {
 		p    mail.Preferences
 		code string
-	}{{mail.Preferences{User: w.user.ID, Off: []string{mail.Reset}}, "mail_kind_unknown"}, {mail.Preferences{User: w.user.ID, Lang: "tlh"}, "language_unknown"},
+	}{{mail.Preferences{User: w.user.ID, Off: []string{mail.Reset}}, "mail_kind_unknown"},
+		{mail.Preferences{User: w.user.ID, Lang: "tlh"}, "language_unknown"},
 		{mail.Preferences{User: id.New(id.User)}, "not_found"}} {
 		if err := w.office.SetPreferences(t.Context(), c.p); fault.Code(err) != c.code {
 			t.Errorf("%+v: %v", c.p, err)
@@ -226,8 +235,8 @@ func TestPreferencesAreChecked(t *testing.T) {
 	}
 }
 
-// TestLinkIsSentToItsPayer, once a day for an address, within limits, and not to who
-// wants none.
+// TestLinkIsSentToItsPayer: once a day to an address, within limits, and not to a reader who
+// unsubscribed.
 func TestLinkIsSentToItsPayer(t *testing.T) {
 	w := newWorld(t)
 	ctx := t.Context()
@@ -240,7 +249,8 @@ func TestLinkIsSentToItsPayer(t *testing.T) {
 	}
 	w.send()
 	got := w.server.Next(t)
-	if got.To != "ada@shop.example" || got.Header.Get("Content-Language") != "de" || !strings.Contains(got.Text, public+"/l/"+l.Token) || !strings.Contains(got.Text, "Testmodus") {
+	if got.To != "ada@shop.example" || got.Header.Get("Content-Language") != "de" ||
+		!strings.Contains(got.Text, public+"/l/"+l.Token) || !strings.Contains(got.Text, "Testmodus") {
 		t.Errorf("link %+v", got)
 	}
 	token := strings.TrimSuffix(strings.TrimPrefix(got.Header.Get("List-Unsubscribe"), "<"+public+"/mail/"), ">")
@@ -249,8 +259,10 @@ func TestLinkIsSentToItsPayer(t *testing.T) {
 	}
 	for name, c := range map[string]struct{ mode, link, to, code string }{
 		"who wants none": {w.mode, l.ID, "ada@shop.example", "mail_refused"}, "another mode": {link.Live, l.ID, "a@example.com", "not_found"},
-		"no such link": {w.mode, id.New(id.Link), "a@example.com", "not_found"}, "two addresses": {w.mode, l.ID, "a@example.com, b@example.com", "email_invalid"},
-		"a line break": {w.mode, l.ID, "a@example.com\r\nBcc: b@example.com", "email_invalid"}, "with a name": {w.mode, l.ID, "A <a@example.com>", "email_invalid"},
+		"no such link":  {w.mode, id.New(id.Link), "a@example.com", "not_found"},
+		"two addresses": {w.mode, l.ID, "a@example.com, b@example.com", "email_invalid"},
+		"a line break":  {w.mode, l.ID, "a@example.com\r\nBcc: b@example.com", "email_invalid"},
+		"with a name":   {w.mode, l.ID, "A <a@example.com>", "email_invalid"},
 	} {
 		if err := w.office.SendLink(ctx, w.account.ID, c.mode, c.link, c.to, "en"); fault.Code(err) != c.code {
 			t.Errorf("%s: %v", name, err)
@@ -269,7 +281,7 @@ func TestLinkIsSentToItsPayer(t *testing.T) {
 	}
 }
 
-// TestLimitsOnStrangers: an address hears of few links a day, whoever sends them.
+// TestLimitsOnStrangers: an address gets few links a day, whichever account sends them.
 func TestLimitsOnStrangers(t *testing.T) {
 	w := newWorld(t)
 	links := make([]link.Link, 0, 7)

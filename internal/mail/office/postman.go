@@ -23,28 +23,28 @@ import (
 	"github.com/paylink/paylink/internal/spelling"
 )
 
-// Bounds of sending.
+// Limits of sending.
 const (
-	workers   = 4 // letters at once, as many as a carrier has connections
+	workers   = 4 // mails at once, as many as a carrier has connections
 	dueBatch  = 100
 	pollEvery = time.Second
-	claimLife = 3 * time.Minute  // longer than a try takes: afterwards another process may try
+	claimLife = 3 * time.Minute  // longer than a try takes; after that another process may try
 	tryLimit  = 90 * time.Second // of one try
-	stopLimit = 10 * time.Second // for tries under way when asked to stop
-	maxError  = 500              // bytes of what is kept of an error
+	stopLimit = 10 * time.Second // for running tries at shutdown
+	maxError  = 500              // bytes that are kept of an error
 )
 
-// pauses before the next tries: the last is two days after the first. Each is
-// lengthened or shortened by up to a fifth, so that many letters to one server do
-// not come at the same moment.
-var pauses = []time.Duration{time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour, 3 * time.Hour, 8 * time.Hour, 12 * time.Hour, 24 * time.Hour}
+// pauses are the delays before the next tries: the last is two days after the first. Each
+// varies by up to a fifth, so that many mails to one server do not come at the same moment.
+var pauses = []time.Duration{time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour, 3 * time.Hour, 8 * time.Hour,
+	12 * time.Hour, 24 * time.Hour}
 
-// MaxAttempts is after how many tries a mail is parked.
+// MaxAttempts is the number of tries after which a mail is parked.
 var MaxAttempts = len(pauses) + 1
 
-// Run sends what is due, until ctx ends (nil); then those under way have stopLimit.
-// Several processes may run it: each mail is claimed by one. A process that dies in
-// the middle leaves a claim that runs out.
+// Run sends what is due, until ctx ends (nil); then running tries have stopLimit. Several
+// processes may run it: each mail is claimed by one. A process that dies leaves a claim that
+// expires.
 func (l *Local) Run(ctx context.Context) error {
 	under, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
@@ -68,11 +68,10 @@ func (l *Local) Run(ctx context.Context) error {
 	}
 }
 
-// Send is one round of Run: it works off what is due now and returns how much it
-// was.
+// Send is one round of Run: it sends what is due now and returns how many mails it took.
 func (l *Local) Send(ctx context.Context) (int, error) { return l.send(ctx, ctx) }
 
-// send takes up mails until ctx ends; those under way end with under.
+// send takes mails until ctx ends; running tries end with under.
 func (l *Local) send(ctx, under context.Context) (int, error) {
 	due, err := l.Outbox.DueMails(ctx, l.Now().UTC(), dueBatch)
 	if err != nil || len(due) == 0 {
@@ -98,8 +97,8 @@ func (l *Local) send(ctx, under context.Context) (int, error) {
 	return len(due), nil
 }
 
-// try claims a mail, sends it, and records the outcome. If that cannot be recorded
-// the claim runs out, and the mail is sent again.
+// try claims a mail, sends it, and records the outcome. If that cannot be recorded, the claim
+// expires, and the mail is sent again.
 func (l *Local) try(ctx context.Context, m mail.Message) {
 	ctx, cancel := context.WithTimeout(ctx, tryLimit)
 	defer cancel()
@@ -118,16 +117,17 @@ func (l *Local) try(ctx context.Context, m mail.Message) {
 		l.Log.ErrorContext(ctx, "a mail was given up", "mail", m.ID, "kind", m.Kind, "account", m.Account, "attempt", m.Attempt, "error", o.Error)
 	}
 	if err := l.Outbox.SettleMails(context.WithoutCancel(ctx), []mail.Outcome{o}); err != nil {
-		l.Log.ErrorContext(ctx, "what became of a mail could not be recorded; it may be sent again", "mail", m.ID, "outcome", string(o.Status), "error", err)
+		l.Log.ErrorContext(ctx, "what became of a mail could not be recorded; it may be sent again", "mail", m.ID,
+			"outcome", string(o.Status), "error", err)
 	}
 }
 
-// unwanted says why a mail is not sent after all.
+// unwanted is the reason why a mail is not sent after all.
 type unwanted string
 
 func (u unwanted) Error() string { return string(u) }
 
-// judge turns what a try ended with into the outcome.
+// judge returns the outcome for the error of a try.
 func (l *Local) judge(m mail.Message, err error) mail.Outcome {
 	now := l.Now().UTC()
 	o := mail.Outcome{ID: m.ID, Status: mail.Sent, At: now}
@@ -154,7 +154,7 @@ func (l *Local) judge(m mail.Message, err error) mail.Outcome {
 	return o
 }
 
-// deliver composes the letter from what is so now, and hands it over.
+// deliver composes the mail from the current state, and passes it to the carrier.
 func (l *Local) deliver(ctx context.Context, m mail.Message) error {
 	if !m.EndsAt.IsZero() && !l.Now().Before(m.EndsAt) {
 		return unwanted("too_late: it was of no use any more")
@@ -172,7 +172,7 @@ func (l *Local) deliver(ctx context.Context, m mail.Message) error {
 		return err
 	}
 	if d.facts.Zone, err = calendar.Zone("timeZone", zone); err != nil {
-		d.facts.Zone = time.UTC // a name that this release's zones lack
+		d.facts.Zone = time.UTC // this release lacks the zone's name
 	}
 	letter, err := mail.Compose(i18n.For(d.lang), m.Kind, d.facts)
 	if err != nil {
@@ -187,14 +187,14 @@ func (l *Local) deliver(ctx context.Context, m mail.Message) error {
 	return err
 }
 
-// resting puts a mail off: its domain took none of the last ones.
+// resting is the error of a mail whose domain rests after failures.
 type resting time.Time
 
 func (r resting) Error() string {
 	return "domain_resting: the mail server takes nothing for this domain now"
 }
 
-// draft is a mail on its way to become a letter.
+// draft is a mail while it is composed.
 type draft struct {
 	office *Local
 	m      mail.Message
@@ -245,8 +245,8 @@ func number(s string) int {
 	return n
 }
 
-// reader finds out to whom the mail goes, in which language, and whether they want
-// it. A payment's payer is found with the payment.
+// reader finds the mail's address and language, and whether the reader wants it. A payment's
+// payer is found with the payment.
 func (d *draft) reader(ctx context.Context) error {
 	o := d.office
 	switch {
@@ -263,7 +263,7 @@ func (d *draft) reader(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if d.m.Mode != "" && !r.Confirmed { // about business: words of others are in it
+	if d.m.Mode != "" && !r.Confirmed { // about business: it repeats what strangers wrote
 		return addressUnconfirmed
 	}
 	if !r.Wants(d.m.Kind) {
@@ -282,7 +282,7 @@ func (d *draft) reader(ctx context.Context) error {
 	return err
 }
 
-// stranger is a reader who is no user of ours.
+// stranger fills in a reader who is not one of our users.
 func (d *draft) stranger(ctx context.Context) error {
 	if d.m.Kind != mail.Link {
 		return nil
@@ -294,11 +294,12 @@ func (d *draft) stranger(ctx context.Context) error {
 	if refused {
 		return unwanted("unsubscribed: the reader does not want links from this account")
 	}
-	d.facts.Unsubscribe, err = d.office.unsubscribe(ticket{Account: d.m.Account, Address: spelling.EmailKey(d.to), Kind: mail.Link, Lang: d.lang})
+	d.facts.Unsubscribe, err = d.office.unsubscribe(ticket{Account: d.m.Account, Address: spelling.EmailKey(d.to), Kind: mail.Link,
+		Lang: d.lang})
 	return err
 }
 
-// payment fills in a receipt, or what a refund gave back.
+// payment fills in a receipt, or what a refund returned.
 func (d *draft) payment(ctx context.Context) error {
 	o := d.office
 	p, err := o.Payments.GetPayment(ctx, d.m.Account, d.m.To)
@@ -309,7 +310,7 @@ func (d *draft) payment(ctx context.Context) error {
 		return unwanted("no_address: the payer gave no address")
 	}
 	to, err := spelling.Email(p.PayerEmail)
-	if err != nil { // taken before addresses were checked as they are now
+	if err != nil { // accepted before addresses were checked as they are now
 		return fmt.Errorf("%w: address_invalid: the payer's address cannot be written to", mail.ErrPermanent)
 	}
 	l, err := o.Links.GetLink(ctx, p.Account, p.Link)
@@ -353,14 +354,16 @@ func (d *draft) link(ctx context.Context) error {
 	if err := l.Unpayable(o.Now()); err != nil {
 		return unwanted(fault.Code(err) + ": the link cannot be paid any more")
 	}
-	d.facts.Payee, d.facts.Description, d.facts.Reference, d.facts.Amount, d.facts.At = l.Payee, l.Description, l.Reference, l.Amount, l.ExpiresAt
+	d.facts.Payee, d.facts.Description, d.facts.Reference, d.facts.Amount, d.facts.At = l.Payee, l.Description, l.Reference, l.Amount,
+		l.ExpiresAt
 	if d.facts.URL = o.PublicURL + "/l/" + l.Token; d.m.Kind == mail.Expiring {
 		d.facts.URL = o.PublicURL + "/dashboard/" + l.Mode + "/links/" + l.ID
 	}
 	return nil
 }
 
-// gone drops a mail about what is not there; everything else is tried again.
+// gone drops a mail about an object that does not exist; after any other error the mail is
+// tried again.
 func gone(err error) error {
 	if notFound(err) {
 		return unwanted("gone: what it tells of is no more")

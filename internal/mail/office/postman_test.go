@@ -16,18 +16,20 @@ import (
 	"github.com/paylink/paylink/internal/mail/office"
 )
 
-// reset writes a mail as another box does, in its own commit.
+// reset writes a mail as another service does, in its own commit.
 func (w *world) reset(n int) mail.Message {
 	w.t.Helper()
-	m, err := mail.Message{ID: mail.NewID(id.New(id.User), mail.Reset, fmt.Sprint(n)), Account: w.account.ID, To: "ada@shop.example", Kind: mail.Reset, Lang: "fr",
-		Data: map[string]string{"url": public + "/dashboard/reset?t=s3cret", "minutes": "60"}, CreatedAt: w.clock.Now(), EndsAt: w.clock.Now().Add(100 * time.Hour)}.Seal(w.ring)
+	m, err := mail.Message{ID: mail.NewID(id.New(id.User), mail.Reset, fmt.Sprint(n)), Account: w.account.ID, To: "ada@shop.example",
+		Kind: mail.Reset, Lang: "fr",
+		Data: map[string]string{"url": public + "/dashboard/reset?t=s3cret", "minutes": "60"}, CreatedAt: w.clock.Now(),
+		EndsAt: w.clock.Now().Add(100 * time.Hour)}.Seal(w.ring)
 	w.good(err)
 	w.good(w.store.PutMails(w.t.Context(), []mail.Message{m}))
 	return m
 }
 
-// TestTemporaryRefusalIsTriedAgain after a pause, and what the mail said is erased
-// once it is sent.
+// TestTemporaryRefusalIsTriedAgain: after a pause, and the content is erased once the mail is
+// sent.
 func TestTemporaryRefusalIsTriedAgain(t *testing.T) {
 	w := newWorld(t)
 	w.reset(1)
@@ -38,7 +40,8 @@ func TestTemporaryRefusalIsTriedAgain(t *testing.T) {
 		return nil
 	})
 	w.send()
-	if m := w.only(mail.Reset); m.Status != mail.Waiting || m.Attempt != 1 || !strings.Contains(m.Error, "smtp_451: ") || !m.DueAt.After(w.clock.Now().Add(47*time.Second)) {
+	if m := w.only(mail.Reset); m.Status != mail.Waiting || m.Attempt != 1 || !strings.Contains(m.Error, "smtp_451: ") ||
+		!m.DueAt.After(w.clock.Now().Add(47*time.Second)) {
 		t.Fatalf("after a refusal %+v", m)
 	}
 	w.send() // not yet
@@ -47,18 +50,20 @@ func TestTemporaryRefusalIsTriedAgain(t *testing.T) {
 	w.clock.Add(6*time.Minute + time.Second)
 	w.send()
 	got := w.server.Next(t)
-	if !strings.Contains(got.Text, "t=s3cret") || !strings.Contains(got.Text, "60 minutes") || got.Subject != "Choisissez un nouveau mot de passe" {
+	if !strings.Contains(got.Text, "t=s3cret") || !strings.Contains(got.Text, "60 minutes") ||
+		got.Subject != "Choisissez un nouveau mot de passe" {
 		t.Errorf("arrived %+v", got)
 	}
 	if m := w.only(mail.Reset); m.Status != mail.Sent || m.Attempt != 3 || m.Error != "" || m.EndedAt.IsZero() {
 		t.Errorf("afterwards %+v", m)
 	}
-	if due, err := w.store.DueMails(t.Context(), w.clock.Now().Add(1000*time.Hour), 10); err != nil || len(due) != 0 || w.server.Waiting() != 0 {
+	if due, err := w.store.DueMails(t.Context(), w.clock.Now().Add(1000*time.Hour), 10); err != nil || len(due) != 0 ||
+		w.server.Waiting() != 0 {
 		t.Errorf("left %+v, %v", due, err)
 	}
 }
 
-// TestRefusalForGoodIsParked at once, where it can be seen.
+// TestRefusalForGoodIsParked: at once, where it can be seen.
 func TestRefusalForGoodIsParked(t *testing.T) {
 	w := newWorld(t)
 	w.reset(1)
@@ -77,7 +82,7 @@ func TestRefusalForGoodIsParked(t *testing.T) {
 	}
 }
 
-// TestAMailServerThatIsAwayIsWaitedFor two days, then the mail is parked.
+// TestAMailServerThatIsAwayIsWaitedFor: for two days, then the mail is parked.
 func TestAMailServerThatIsAwayIsWaitedFor(t *testing.T) {
 	w := newWorld(t)
 	m := w.reset(1)
@@ -91,13 +96,14 @@ func TestAMailServerThatIsAwayIsWaitedFor(t *testing.T) {
 		}
 	}
 	got := w.only(mail.Reset)
-	if took := w.clock.Now().Sub(start); got.Status != mail.ParkedS || got.Attempt != office.MaxAttempts || took < 38*time.Hour || took > 59*time.Hour {
+	if took := w.clock.Now().Sub(start); got.Status != mail.ParkedS || got.Attempt != office.MaxAttempts || took < 38*time.Hour ||
+		took > 59*time.Hour {
 		t.Errorf("%s: %+v after %s", m.ID, got, took)
 	}
 }
 
-// TestBrokenOffAfterData: the letter comes twice under one Message-ID. At least once
-// is what is promised.
+// TestBrokenOffAfterData: the mail comes twice under one Message-ID. The guarantee is at least
+// once.
 func TestBrokenOffAfterData(t *testing.T) {
 	w := newWorld(t)
 	w.reset(1)
@@ -173,10 +179,11 @@ func TestManyAtOnceFromTwoProcesses(t *testing.T) {
 	}
 }
 
-// TestAMailThatCannotBeOpenedIsParked, and says nothing.
+// TestAMailThatCannotBeOpenedIsParked: without any of its content.
 func TestAMailThatCannotBeOpenedIsParked(t *testing.T) {
 	w := newWorld(t)
-	m, err := mail.Message{ID: id.New(id.Mail), Account: w.account.ID, To: "ada@shop.example", Kind: mail.Reset, Data: map[string]string{"url": "x"},
+	m, err := mail.Message{ID: id.New(id.Mail), Account: w.account.ID, To: "ada@shop.example", Kind: mail.Reset,
+		Data:      map[string]string{"url": "x"},
 		CreatedAt: w.clock.Now()}.Seal(keyring.NewMemory(w.clock.Now()))
 	w.good(err)
 	w.good(w.store.PutMails(t.Context(), []mail.Message{m}))

@@ -20,8 +20,7 @@ const (
 	tooMany            = unwanted("too_many_mails: the account or the address had as many mails as a day allows")
 )
 
-// mayWrite returns the address that a link is mailed to, or why an account may not
-// write there.
+// mayWrite returns the address that a link is mailed to, or why an account may not write there.
 func (l *Local) mayWrite(ctx context.Context, account, mode, to string) (string, error) {
 	refused, err := l.Readers.Refuses(ctx, account, spelling.EmailKey(to))
 	if err != nil {
@@ -37,15 +36,16 @@ func (l *Local) mayWrite(ctx context.Context, account, mode, to string) (string,
 	case no == testModeStranger:
 		return "", fault.Invalid("to", "mail_test_mode", "In test mode, to must be a confirmed address of one of your account's users.")
 	case no != "":
-		return "", fault.New(fault.KindForbidden, "email_unconfirmed", "Confirm your email address before you mail links: open the link that we mailed, or ask for it again in the dashboard.")
+		return "", fault.New(fault.KindForbidden, "email_unconfirmed",
+			"Confirm your email address before you mail links: open the link that we mailed, or ask for it again in the dashboard.")
 	}
 	return to, nil
 }
 
-// admitted reports whether an account may write to a payer's address at all, and
-// returns the address that the mail goes to. In test mode that is one that a user of
-// the account has confirmed: an account that proved nothing must not make us write to
-// strangers. In live mode, somebody of the account has confirmed an address.
+// admitted reports whether an account may write to a payer's address at all, and returns the
+// address that the mail goes to. In test mode that is one that a user of the account has
+// confirmed: an account that proved nothing must not make us write to strangers. In live mode,
+// some user of the account must have confirmed an address.
 func (l *Local) admitted(ctx context.Context, account, mode, to string) (string, unwanted, error) {
 	readers, err := l.Readers.Readers(ctx, account)
 	if err != nil {
@@ -67,9 +67,9 @@ func (l *Local) admitted(ctx context.Context, account, mode, to string) (string,
 	return "", testModeStranger, nil
 }
 
-// payer decides whether a mail to a payer goes out, and counts it. Links were counted
-// when they were written. A mail past a limit waits for its next try, since its payer
-// paid; past the last one it is dropped.
+// payer decides whether a mail to a payer is sent, and counts it. Links were counted when they
+// were written. A mail past a limit waits for its next try, because its payer paid; past the
+// last one it is dropped.
 func (d *draft) payer(ctx context.Context) error {
 	to, no, err := d.office.admitted(ctx, d.m.Account, d.m.Mode, d.to)
 	if err != nil {
@@ -83,7 +83,8 @@ func (d *draft) payer(ctx context.Context) error {
 		return nil
 	}
 	reader, day := spelling.EmailKey(to), d.office.Now().UTC().Add(-24*time.Hour)
-	err = d.office.Outbox.AdmitMail(ctx, d.m, reader, []mail.Limit{{Reader: reader, Since: day, Most: mailsPerAddress}, {Account: d.m.Account, Since: day, Most: mailsPerDay}})
+	err = d.office.Outbox.AdmitMail(ctx, d.m, reader, []mail.Limit{{Reader: reader, Since: day, Most: mailsPerAddress},
+		{Account: d.m.Account, Since: day, Most: mailsPerDay}})
 	if fault.KindOf(err) != fault.KindRateLimited {
 		return err
 	}

@@ -16,7 +16,7 @@ import (
 	"github.com/paylink/paylink/internal/payment"
 )
 
-// join makes another user of the account.
+// join adds another user to the account.
 func (w *world) join(email string, confirmed bool) merchant.User {
 	w.t.Helper()
 	u := merchant.User{ID: id.New(id.User), Account: w.account.ID, Username: "u" + id.New(id.User), Email: email, CreatedAt: w.clock.Now()}
@@ -27,14 +27,15 @@ func (w *world) join(email string, confirmed bool) merchant.User {
 	return u
 }
 
-// TestTestModeWritesToNoStranger: whatever the kind of mail, it goes to an address
-// that a user of the account has confirmed, however that is spelled, or to nobody; and
-// the outbox says why.
+// TestTestModeWritesToNoStranger: whatever the kind of mail, it goes to an address that a user
+// of the account has confirmed, however that is spelled, or is not sent; and the outbox says
+// why.
 func TestTestModeWritesToNoStranger(t *testing.T) {
 	w := newWorld(t)
 	w.join("new@shop.example", false)
 	w.join("info@xn--mnchen-3ya.example", true)
-	for _, email := range []string{"victim@bank.example", "new@shop.example", "ada@shop.example.bank.example", "ADA@Shop.Example", "info@münchen.example"} {
+	for _, email := range []string{"victim@bank.example", "new@shop.example", "ada@shop.example.bank.example", "ADA@Shop.Example",
+		"info@münchen.example"} {
 		p := w.pay(w.link(72*time.Hour), email)
 		_, _, err := w.coord.Refund(t.Context(), w.account.ID, w.mode, p.ID, payment.RefundInput{Amount: "2.50"}, nil)
 		w.good(err)
@@ -82,7 +83,8 @@ func TestLiveModeIsBounded(t *testing.T) {
 	put := func(account string, n int) {
 		t.Helper()
 		for range n {
-			m, err := mail.Message{ID: id.New(id.Mail), Account: account, Mode: link.Live, To: "x", Kind: mail.Receipt, CreatedAt: w.clock.Now()}.Seal(w.ring)
+			m, err := mail.Message{ID: id.New(id.Mail), Account: account, Mode: link.Live, To: "x", Kind: mail.Receipt,
+				CreatedAt: w.clock.Now()}.Seal(w.ring)
 			w.good(err)
 			w.good(w.store.PutMails(t.Context(), []mail.Message{m}))
 			w.good(w.store.AdmitMail(t.Context(), m, "grace@example.com", nil))
@@ -100,7 +102,8 @@ func TestLiveModeIsBounded(t *testing.T) {
 	w.good(w.office.SendLink(t.Context(), w.account.ID, w.mode, w.link(100*time.Hour).ID, "grace@EXAMPLE.com", ""))
 	w.send()
 	w.server.Next(t)
-	if err := w.office.SendLink(t.Context(), w.account.ID, w.mode, w.link(100*time.Hour).ID, "gr\u200bace@example.com", ""); fault.Code(err) != "too_many_mails" {
+	if err := w.office.SendLink(t.Context(), w.account.ID, w.mode, w.link(100*time.Hour).ID, "gr\u200bace@example.com",
+		""); fault.Code(err) != "too_many_mails" {
 		t.Errorf("the mail past the limit: %v", err)
 	}
 	_, _, err := w.coord.Refund(t.Context(), w.account.ID, w.mode, p.ID, payment.RefundInput{Amount: "2.50"}, nil)
@@ -118,10 +121,12 @@ func TestLiveModeIsBounded(t *testing.T) {
 
 	// The same for an account of which nobody confirmed anything.
 	w.account.ID = id.New(id.Account)
-	w.good(w.store.Apply(t.Context(), merchant.Change{At: w.clock.Now(), Account: &merchant.Account{ID: w.account.ID, Name: "x", Revision: 1, CreatedAt: w.clock.Now()}}))
+	w.good(w.store.Apply(t.Context(), merchant.Change{At: w.clock.Now(),
+		Account: &merchant.Account{ID: w.account.ID, Name: "x", Revision: 1, CreatedAt: w.clock.Now()}}))
 	w.join("other@shop.example", false)
 	w.pay(w.link(time.Hour), "grace@example.org")
-	if err := w.office.SendLink(t.Context(), w.account.ID, w.mode, w.link(time.Hour).ID, "grace@example.org", ""); fault.Code(err) != "email_unconfirmed" {
+	if err := w.office.SendLink(t.Context(), w.account.ID, w.mode, w.link(time.Hour).ID, "grace@example.org",
+		""); fault.Code(err) != "email_unconfirmed" {
 		t.Errorf("a link: %v", err)
 	}
 	w.handle()
@@ -131,8 +136,8 @@ func TestLiveModeIsBounded(t *testing.T) {
 	}
 }
 
-// TestInternationalAddresses: a domain leaves in ASCII; a local part beyond ASCII
-// needs SMTPUTF8, and is given up at once, in words, where the server lacks it.
+// TestInternationalAddresses: a domain is sent in ASCII. A local part beyond ASCII needs
+// SMTPUTF8, and is given up at once, with a reason, if the server lacks it.
 func TestInternationalAddresses(t *testing.T) {
 	for _, row := range []struct {
 		address, to string
@@ -152,7 +157,8 @@ func TestInternationalAddresses(t *testing.T) {
 		w.handle()
 		w.send()
 		if row.parked {
-			if m := w.only(mail.Receipt); m.Status != mail.ParkedS || m.Attempt != 1 || !strings.Contains(m.Error, "smtputf8_missing: ") || w.server.Waiting() != 0 {
+			if m := w.only(mail.Receipt); m.Status != mail.ParkedS || m.Attempt != 1 || !strings.Contains(m.Error, "smtputf8_missing: ") ||
+				w.server.Waiting() != 0 {
 				t.Errorf("%s: %+v", row.address, m)
 			}
 			continue
@@ -163,12 +169,14 @@ func TestInternationalAddresses(t *testing.T) {
 	}
 	w := newWorld(t)
 	w.mode = link.Live
-	w.office = office.New(office.Config{Outbox: w.store, Readers: w.store, Parked: w.store, Payments: w.store, Links: w.store, Ring: w.ring, Carrier: w.carrier(),
+	w.office = office.New(office.Config{Outbox: w.store, Readers: w.store, Parked: w.store, Payments: w.store, Links: w.store,
+		Ring: w.ring, Carrier: w.carrier(),
 		From: "Zahlungen <pay@bücher.example>", PublicURL: public, Now: w.clock.Now})
 	w.pay(w.link(time.Hour), "grace@example.com")
 	w.handle()
 	w.send()
-	if got := w.server.Next(t); got.From != "pay@xn--bcher-kva.example" || !strings.HasSuffix(got.Header.Get("Message-Id"), "@xn--bcher-kva.example>") {
+	if got := w.server.Next(t); got.From != "pay@xn--bcher-kva.example" ||
+		!strings.HasSuffix(got.Header.Get("Message-Id"), "@xn--bcher-kva.example>") {
 		t.Errorf("from %s, %s", got.From, got.Header.Get("Message-Id"))
 	}
 }

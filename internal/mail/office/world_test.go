@@ -49,7 +49,8 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	dir := t.TempDir()
-	w := &world{t: t, clock: storetest.NewClock(time.Date(2030, 5, 6, 7, 8, 9, 0, time.UTC)), server: mailtest.Start(t, mailtest.Options{User: "shop", Password: "s3cret"}), mode: link.Test}
+	w := &world{t: t, clock: storetest.NewClock(time.Date(2030, 5, 6, 7, 8, 9, 0, time.UTC)),
+		server: mailtest.Start(t, mailtest.Options{User: "shop", Password: "s3cret"}), mode: link.Test}
 	w.ring = keyring.NewMemory(w.clock.Now())
 	path := filepath.Join(dir, "paylink.db")
 	w.store = sqltest.Open(t, "sqlite:"+path)
@@ -62,7 +63,8 @@ func newWorld(t *testing.T) *world {
 	w.coord = coordinator.New(coordinator.Config{Payments: w.store, Links: w.store, Connectors: []issuer.Connector{sim}, LinkURL: w.links.URL,
 		Ring: w.ring, PublicURL: public, Now: w.clock.Now, Log: slog.New(slog.DiscardHandler), Fraud: byEmail{}, FraudBudget: time.Minute})
 	w.office = w.openOffice(w.carrier())
-	w.user = merchant.User{ID: id.New(id.User), Account: id.New(id.Account), Username: "ada", Email: "ada@shop.example", CreatedAt: w.clock.Now(), ConfirmedAt: w.clock.Now()}
+	w.user = merchant.User{ID: id.New(id.User), Account: id.New(id.Account), Username: "ada", Email: "ada@shop.example",
+		CreatedAt: w.clock.Now(), ConfirmedAt: w.clock.Now()}
 	w.account = merchant.Account{ID: w.user.Account, Name: "Ada’s <b>shop</b>", Revision: 1, CreatedAt: w.clock.Now()}
 	w.good(w.store.Apply(t.Context(), merchant.Change{At: w.clock.Now(), User: &w.user, Account: &w.account}))
 	return w
@@ -78,7 +80,8 @@ func (w *world) carrier() mail.Carrier {
 }
 
 func (w *world) openOffice(k mail.Carrier) *office.Local {
-	return office.New(office.Config{Outbox: w.store, Readers: w.store, Parked: w.store, Payments: w.store, Links: w.store, Ring: w.ring, Carrier: k,
+	return office.New(office.Config{Outbox: w.store, Readers: w.store, Parked: w.store, Payments: w.store, Links: w.store,
+		Ring: w.ring, Carrier: k,
 		From: "Payments <pay@shop.example>", PublicURL: public, Now: w.clock.Now, Log: slog.New(slog.DiscardHandler),
 	})
 }
@@ -90,13 +93,15 @@ func (w *world) good(err error) {
 	}
 }
 
-// link makes one that lives so long.
+// link makes a link with that lifetime.
 func (w *world) link(life time.Duration) link.Link {
 	w.t.Helper()
 	seconds := int64(life / time.Second)
-	l, err := w.links.Create(w.t.Context(), link.CreateRequest{Account: w.account.ID, Mode: w.mode, Payee: w.account.Name, Amount: "12.50", Currency: "EUR",
+	l, err := w.links.Create(w.t.Context(), link.CreateRequest{Account: w.account.ID, Mode: w.mode, Payee: w.account.Name,
+		Amount: "12.50", Currency: "EUR",
 		Description: "Tea & <script>alert(1)</script>\nTotal: 0", Reference: "order-1", ExpiresInSeconds: &seconds,
-		Methods: []link.Method{{ID: "pm_1", Type: "card", Issuer: simulator.Name, Currencies: simulator.Capabilities().Currencies, Enabled: true, Test: w.mode == link.Test}}})
+		Methods: []link.Method{{ID: "pm_1", Type: "card", Issuer: simulator.Name, Currencies: simulator.Capabilities().Currencies,
+			Enabled: true, Test: w.mode == link.Test}}})
 	w.good(err)
 	return l
 }
@@ -106,12 +111,13 @@ func (w *world) pay(l link.Link, email string) payment.Payment {
 	return w.ends(l, email, payment.Succeeded)
 }
 
-// ends pays a link, and wants the payment to end so.
+// ends pays a link, and expects the payment's final status.
 func (w *world) ends(l link.Link, email string, status payment.Status) payment.Payment {
 	w.t.Helper()
 	c, err := issuer.NewCard("4242424242424242", 12, w.clock.Now().Year()+2, "739", "", w.clock.Now())
 	w.good(err)
-	p, err := w.coord.Submit(w.t.Context(), payment.Submit{Link: l, Attempt: "attempt-0000000001", Card: c, PayerName: "Grace", PayerEmail: email, PayerLang: w.lang})
+	p, err := w.coord.Submit(w.t.Context(), payment.Submit{Link: l, Attempt: "attempt-0000000001", Card: c, PayerName: "Grace",
+		PayerEmail: email, PayerLang: w.lang})
 	w.good(err)
 	if p.Status != status {
 		w.t.Fatalf("paid: %s", p.Status)
@@ -119,7 +125,7 @@ func (w *world) ends(l link.Link, email string, status payment.Status) payment.P
 	return p
 }
 
-// byEmail holds and blocks as the payer's address says.
+// byEmail holds and blocks attempts by the payer's address.
 type byEmail struct{ fraud.Assessor }
 
 func (byEmail) Assess(_ context.Context, a fraud.Attempt) (fraud.Verdict, error) {
@@ -133,7 +139,7 @@ func (byEmail) Assess(_ context.Context, a fraud.Attempt) (fraud.Verdict, error)
 	return v, nil
 }
 
-// events of the account that the office has not seen.
+// events returns the account's events that the office has not handled.
 func (w *world) events() []stream.Event {
 	w.t.Helper()
 	all, err := w.store.Events(w.t.Context(), w.account.ID, w.mode, 0, 1000)
@@ -141,20 +147,20 @@ func (w *world) events() []stream.Event {
 	return all
 }
 
-// handle gives the office all events, from the first on: it has seen most of them.
+// handle passes the office all events, from the first on, although it has seen most of them.
 func (w *world) handle() {
 	w.t.Helper()
 	w.good(w.office.Handle(w.t.Context(), w.events()))
 }
 
-// send is one round of the postman.
+// send is one round of the sender.
 func (w *world) send() {
 	w.t.Helper()
 	_, err := w.office.Send(w.t.Context())
 	w.good(err)
 }
 
-// mails of the account, by kind and status, oldest first.
+// mails returns the account's mails, by kind and status, oldest first.
 func (w *world) mails() string {
 	w.t.Helper()
 	all, err := w.store.Mails(w.t.Context(), w.account.ID, "", 1000)
@@ -179,7 +185,7 @@ func (w *world) only(kind string) mail.Message {
 	return mail.Message{}
 }
 
-// carrierFunc is a carrier of the test's own, for what no server does.
+// carrierFunc is a test's own carrier, for behavior that no server shows.
 type carrierFunc func(context.Context, mail.Letter) error
 
 func (f carrierFunc) Carry(ctx context.Context, l mail.Letter) error { return f(ctx, l) }

@@ -1,11 +1,11 @@
-// Package smtp hands letters to a mail server: RFC 5321 under TLS, over a few
-// connections that are kept and used again.
+// Package smtp passes mails to a mail server: RFC 5321 under TLS, over a few connections that
+// are kept and reused.
 //
-// A letter that the server has taken is sent, also when the connection breaks right
-// after. If it breaks before the server's word, nobody knows: the letter is sent
-// again under the same Message-ID, and a reader may find it twice, never not at
-// all. What the server refuses for good (5xx about the reader or the letter) is
-// mail.ErrPermanent; everything else, our own sign-in there too, may be tried again.
+// A mail that the server has accepted is sent, even if the connection breaks right after. If it
+// breaks before the server's answer, the outcome is unknown: the mail is sent again under the
+// same Message-ID, and a reader may get it twice, never zero times. A permanent refusal (5xx
+// about the reader or the mail) is mail.ErrPermanent; everything else, even a failed sign-in,
+// may be tried again.
 package smtp
 
 import (
@@ -30,19 +30,19 @@ import (
 	"github.com/paylink/paylink/internal/spelling"
 )
 
-// Bounds.
+// Limits.
 const (
 	MaxConnections  = 4
-	maxUses         = 100 // letters over one connection
+	maxUses         = 100 // mails over one connection
 	maxIdle         = 20 * time.Second
 	connectTimeout  = 15 * time.Second // until the server has greeted us and let us in
-	letterTimeout   = 60 * time.Second // for one letter
-	maxReasonBytes  = 300              // of what a server says
+	letterTimeout   = 60 * time.Second // for one mail
+	maxReasonBytes  = 300              // of a server's answer
 	submissionPort  = 587
 	submissionsPort = 465
 )
 
-// Config of a Carrier, as Parse reads it.
+// Config is the configuration of a Carrier, as Parse reads it.
 type Config struct {
 	Host     string
 	Port     int
@@ -52,7 +52,7 @@ type Config struct {
 	TLS      *tls.Config // nil: the system's authorities; for tests
 }
 
-// Security of the connection.
+// Security is the security of the connection.
 type Security uint8
 
 // The kinds of security. Plain is for a relay on the same machine.
@@ -62,9 +62,9 @@ const (
 	Plain
 )
 
-// Parse reads smtp://user:password@host:587 (STARTTLS, which the server must
-// offer), smtps://… (TLS from the start, port 465), or smtp://…?tls=off. Errors do
-// not repeat the URL, which may hold a password.
+// Parse reads smtp://user:password@host:587 (STARTTLS, which the server must offer), smtps://…
+// (TLS from the start, port 465), or smtp://…?tls=off. Errors do not repeat the URL, which may
+// hold a password.
 func Parse(raw string) (Config, error) {
 	u, err := url.Parse(raw)
 	if err != nil || u.Host == "" || (u.Path != "" && u.Path != "/") || u.Fragment != "" {
@@ -101,13 +101,13 @@ func loopback(host string) bool {
 	return host == "localhost" || (ip != nil && ip.IsLoopback())
 }
 
-// CheckFrom checks the address in whose name we write: a bare one, or Name <address>.
+// CheckFrom checks the sender's address: a bare one, or Name <address>.
 func CheckFrom(from string) error {
 	_, err := sender(from)
 	return err
 }
 
-// sender returns such an address as it is sent: its domain in ASCII.
+// sender returns the sender's address as it is sent: its domain in ASCII.
 func sender(from string) (*netmail.Address, error) {
 	a, err := netmail.ParseAddress(from)
 	if err == nil {
@@ -119,7 +119,7 @@ func sender(from string) (*netmail.Address, error) {
 	return a, nil
 }
 
-// Carrier is a mail.Carrier. Close it.
+// Carrier implements mail.Carrier. Close it after use.
 type Carrier struct {
 	config Config
 	slots  chan struct{} // one for each connection in use
@@ -141,11 +141,11 @@ type conn struct {
 	since  time.Time // when it became idle
 }
 
-// New makes a carrier. Nothing is connected yet.
+// New returns a carrier. It does not connect yet.
 func New(c Config) *Carrier { return &Carrier{config: c, slots: make(chan struct{}, MaxConnections)} }
 
-// Carry implements mail.Carrier. A kept connection that turns out to be dead before
-// the letter was offered is replaced once.
+// Carry implements mail.Carrier. A kept connection that turns out to be dead before the mail
+// was offered is replaced once.
 func (c *Carrier) Carry(ctx context.Context, l mail.Letter) error {
 	m, err := compose(l)
 	if err != nil {
@@ -174,11 +174,12 @@ func (c *Carrier) Carry(ctx context.Context, l mail.Letter) error {
 	return c.send(ctx, s, m)
 }
 
-// errUTF8: RFC 6531 has no other spelling for such an address, so no try can succeed.
+// errUTF8 is permanent: RFC 6531 has no other spelling for such an address, so no try can
+// succeed.
 var errUTF8 = fmt.Errorf("%w: smtputf8_missing: the address has letters beyond ASCII before the @, and the mail server does not take such addresses (SMTPUTF8)", mail.ErrPermanent)
 
-// needsUTF8 reports whether an address of the letter, with its domain in ASCII, is
-// still beyond ASCII.
+// needsUTF8 reports whether an address of the mail, with its domain in ASCII, still has
+// characters beyond ASCII.
 func needsUTF8(l mail.Letter) bool {
 	to, _ := spelling.Email(l.To)
 	from, err := sender(l.From)
@@ -186,7 +187,7 @@ func needsUTF8(l mail.Letter) bool {
 	return strings.ContainsFunc(to, beyond) || (err == nil && strings.ContainsFunc(from.Address, beyond))
 }
 
-// send offers the letter, and keeps the connection if it is still good.
+// send offers the mail, and keeps the connection if it is still good.
 func (c *Carrier) send(ctx context.Context, s *conn, m *gomail.Msg) error {
 	stop := context.AfterFunc(ctx, s.close)
 	_ = s.net.SetDeadline(time.Now().Add(letterTimeout))
@@ -197,7 +198,7 @@ func (c *Carrier) send(ctx context.Context, s *conn, m *gomail.Msg) error {
 		c.give(s)
 		return nil
 	}
-	if m.IsDelivered() { // what failed came after the server's word
+	if m.IsDelivered() { // the failure came after the server had accepted it
 		s.close()
 		return nil
 	}
@@ -210,9 +211,8 @@ func (c *Carrier) send(ctx context.Context, s *conn, m *gomail.Msg) error {
 	return verdict(err)
 }
 
-// verdict tells a refusal for good from what may be tried again. Whom we write as,
-// and whether we may at all, is between the operator and the server: no letter is
-// given up for that.
+// verdict separates a permanent refusal from what may be tried again. Our sender address and
+// sign-in are between the operator and the server: no mail is given up for them.
 func verdict(err error) error {
 	var refused *gomail.SendError
 	if !errors.As(err, &refused) {
@@ -228,7 +228,7 @@ func verdict(err error) error {
 	return fmt.Errorf("smtp_%d: %s", code, reason(err))
 }
 
-// reason is what a server said, cut short and on one line.
+// reason returns a server's answer, shortened and on one line.
 func reason(err error) string {
 	text, _, _ := strings.Cut(err.Error(), ", affected ") // addresses belong in no log
 	text = strings.Join(strings.Fields(strings.ToValidUTF8(text, "")), " ")
@@ -238,7 +238,7 @@ func reason(err error) string {
 	return text
 }
 
-// take gives a connection that waits, and closes those that are too old.
+// take returns an idle connection, and closes those that are too old.
 func (c *Carrier) take(now time.Time) *conn {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -264,7 +264,7 @@ func (c *Carrier) give(s *conn) {
 	c.idle = append(c.idle, s)
 }
 
-// Close ends the connections that wait.
+// Close closes the idle connections.
 func (c *Carrier) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -276,7 +276,7 @@ func (c *Carrier) Close() error {
 	return nil
 }
 
-// connect opens a session: TLS, then our name and password if there are any.
+// connect opens a session: TLS, then the sign-in if there is one.
 func (c *Carrier) connect(ctx context.Context) (*conn, error) {
 	s := &conn{}
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
@@ -320,14 +320,14 @@ func (c *Carrier) connect(ctx context.Context) (*conn, error) {
 		err = ctx.Err()
 	}
 	if err != nil {
-		s.close() // a session that failed half way is not closed by the client
+		s.close() // the client does not close a session that failed half way
 		return nil, err
 	}
 	return s, nil
 }
 
-// signIn shows our name and password, if there are any, in the best way that the
-// server offers. The connection is under TLS, or does not leave this machine.
+// signIn signs in, if there is a password, with the best method that the server offers. The
+// connection is under TLS, or does not leave this machine.
 func (c *Carrier) signIn(w *wire.Client) error {
 	if c.config.User == "" {
 		return nil
@@ -348,7 +348,7 @@ func (c *Carrier) signIn(w *wire.Client) error {
 	return errors.New("the mail server takes no password in a way that we know")
 }
 
-// alive asks a kept connection, shortly.
+// alive checks a kept connection, with a short timeout.
 func (s *conn) alive(ctx context.Context) bool {
 	stop := context.AfterFunc(ctx, s.close)
 	_ = s.net.SetDeadline(time.Now().Add(connectTimeout))
@@ -356,7 +356,7 @@ func (s *conn) alive(ctx context.Context) bool {
 	return stop() && err == nil
 }
 
-// close may be called while the session is being opened, when time is up.
+// close may be called while the session is being opened, when its time is up.
 func (s *conn) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -371,14 +371,14 @@ func (s *conn) opened(raw net.Conn) {
 	s.net = raw
 }
 
-// quit says goodbye, without waiting long for the answer.
+// quit ends the session, without waiting long for the answer.
 func (s *conn) quit() {
 	_ = s.net.SetDeadline(time.Now().Add(time.Second))
 	_ = s.wire.Quit()
 	s.close()
 }
 
-// compose makes the message of RFC 5322: plain text, and the same as HTML.
+// compose returns the message of RFC 5322: plain text, and the same as HTML.
 func compose(l mail.Letter) (*gomail.Msg, error) {
 	m := gomail.NewMsg(gomail.WithCharset(gomail.CharsetUTF8), gomail.WithEncoding(gomail.EncodingQP), gomail.WithNoDefaultUserAgent())
 	from, err := sender(l.From)

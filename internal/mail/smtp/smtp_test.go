@@ -15,8 +15,9 @@ import (
 )
 
 func letter(n int) mail.Letter {
-	return mail.Letter{ID: fmt.Sprintf("mail_%d", n), From: "Ada’s shop <pay@shop.example>", To: "grace@example.com", Subject: "Beleg über 12,50 € — ありがとう",
-		Text: "Grüße\nZeile 2\n.\nafter a dot", HTML: "<p>Grüße</p>", Lang: "de", At: time.Date(2030, 5, 6, 7, 8, 9, 0, time.UTC)}
+	return mail.Letter{ID: fmt.Sprintf("mail_%d", n), From: "Ada’s shop <pay@shop.example>", To: "grace@example.com",
+		Subject: "Beleg über 12,50 € — ありがとう",
+		Text:    "Grüße\nZeile 2\n.\nafter a dot", HTML: "<p>Grüße</p>", Lang: "de", At: time.Date(2030, 5, 6, 7, 8, 9, 0, time.UTC)}
 }
 
 func carrier(t *testing.T, s *mailtest.Server) *smtp.Carrier {
@@ -55,8 +56,10 @@ func TestLettersArriveUnderTLS(t *testing.T) {
 				strings.TrimSpace(got.Text) != l.Text || strings.TrimSpace(got.HTML) != l.HTML {
 				t.Errorf("arrived %+v", got)
 			}
-			for header, want := range map[string]string{"Message-Id": "<mail_1@shop.example>", "Auto-Submitted": "auto-generated", "Content-Language": "de",
-				"List-Unsubscribe": "<" + l.Unsubscribe + ">", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click", "Date": "Mon, 06 May 2030 07:08:09 +0000"} {
+			for header, want := range map[string]string{"Message-Id": "<mail_1@shop.example>", "Auto-Submitted": "auto-generated",
+				"Content-Language": "de",
+				"List-Unsubscribe": "<" + l.Unsubscribe + ">", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+				"Date": "Mon, 06 May 2030 07:08:09 +0000"} {
 				if got := got.Header.Get(header); got != want {
 					t.Errorf("%s is %q, want %q", header, got, want)
 				}
@@ -68,20 +71,22 @@ func TestLettersArriveUnderTLS(t *testing.T) {
 	}
 }
 
-// TestNothingLeavesInClear: a server that does not offer TLS, or that nobody vouches
-// for, hears neither a password nor a letter.
+// TestNothingLeavesInClear: a server that does not offer TLS, or whose certificate is not
+// trusted, gets neither a password nor a mail.
 func TestNothingLeavesInClear(t *testing.T) {
 	plain := mailtest.Start(t, mailtest.Options{NoStartTLS: true, User: "shop", Password: "x"})
 	c, err := smtp.Parse("smtp://shop:x@" + plain.Address())
 	sent(t, err)
-	if err := smtp.New(c).Carry(t.Context(), letter(1)); err == nil || errors.Is(err, mail.ErrPermanent) || !strings.Contains(err.Error(), "STARTTLS") {
+	if err := smtp.New(c).Carry(t.Context(), letter(1)); err == nil || errors.Is(err, mail.ErrPermanent) ||
+		!strings.Contains(err.Error(), "STARTTLS") {
 		t.Errorf("without STARTTLS: %v", err)
 	}
 	for _, implicit := range []bool{false, true} {
 		stranger := mailtest.Start(t, mailtest.Options{Implicit: implicit})
 		c, err := smtp.Parse(stranger.URL())
 		sent(t, err)
-		if err := smtp.New(c).Carry(t.Context(), letter(1)); err == nil || errors.Is(err, mail.ErrPermanent) || !strings.Contains(err.Error(), "certificate") {
+		if err := smtp.New(c).Carry(t.Context(), letter(1)); err == nil || errors.Is(err, mail.ErrPermanent) ||
+			!strings.Contains(err.Error(), "certificate") {
 			t.Errorf("a server that nobody vouches for: %v", err)
 		}
 		if stranger.Waiting() != 0 {
@@ -90,7 +95,7 @@ func TestNothingLeavesInClear(t *testing.T) {
 	}
 }
 
-// TestRefusals: what is refused for good is told apart from what may be tried again.
+// TestRefusals: a permanent refusal differs from one that may be tried again.
 func TestRefusals(t *testing.T) {
 	for _, c := range []struct {
 		stage mailtest.Stage
@@ -110,7 +115,8 @@ func TestRefusals(t *testing.T) {
 				return nil
 			})
 			err := k.Carry(t.Context(), letter(1))
-			if err == nil || errors.Is(err, mail.ErrPermanent) != c.good || !strings.Contains(err.Error(), fmt.Sprintf("smtp_%d: ", c.code)) || strings.Contains(err.Error(), "grace@") {
+			if err == nil || errors.Is(err, mail.ErrPermanent) != c.good ||
+				!strings.Contains(err.Error(), fmt.Sprintf("smtp_%d: ", c.code)) || strings.Contains(err.Error(), "grace@") {
 				t.Fatalf("%v", err)
 			}
 			sent(t, k.Carry(t.Context(), letter(2))) // over the same connection, or a new one
@@ -121,19 +127,20 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// TestAWrongPasswordGivesNoLetterUp: the operator mends it, and the letters go.
+// TestAWrongPasswordGivesNoLetterUp: once the operator fixes it, the mails are sent.
 func TestAWrongPasswordGivesNoLetterUp(t *testing.T) {
 	s := mailtest.Start(t, mailtest.Options{User: "shop", Password: "right"})
 	c, err := smtp.Parse("smtp://shop:wrong@" + s.Address())
 	sent(t, err)
 	c.TLS = s.TLS()
-	if err := smtp.New(c).Carry(t.Context(), letter(1)); err == nil || errors.Is(err, mail.ErrPermanent) || !strings.Contains(err.Error(), "535") || strings.Contains(err.Error(), "wrong") {
+	if err := smtp.New(c).Carry(t.Context(), letter(1)); err == nil || errors.Is(err, mail.ErrPermanent) ||
+		!strings.Contains(err.Error(), "535") || strings.Contains(err.Error(), "wrong") {
 		t.Errorf("%v", err)
 	}
 }
 
-// TestBrokenOffAfterData: nobody knows whether the server has the letter. It is
-// offered again under the same Message-ID, so it may come twice, and is not lost.
+// TestBrokenOffAfterData: it is unknown whether the server has the mail. It is offered again
+// under the same Message-ID, so it may come twice, and is not lost.
 func TestBrokenOffAfterData(t *testing.T) {
 	s := mailtest.Start(t, mailtest.Options{})
 	k := carrier(t, s)
@@ -171,7 +178,7 @@ func TestConnectionsAreKeptAndBounded(t *testing.T) {
 	if s.Waiting() != 60 || most > 2*smtp.MaxConnections || all > 2*smtp.MaxConnections {
 		t.Errorf("%d letters over %d connections, %d at once", s.Waiting(), all, most)
 	}
-	// The next ones are broken off where they stand: the letters find new ones.
+	// The next ones are interrupted at this stage: the mails use new connections.
 	s.Script(func(stage mailtest.Stage, _ string, n int) error {
 		if stage == mailtest.From && n <= 1 {
 			return mailtest.ErrBreak
@@ -184,7 +191,7 @@ func TestConnectionsAreKeptAndBounded(t *testing.T) {
 	sent(t, k.Carry(t.Context(), letter(101)))
 }
 
-// TestAServerThatHangsIsLeft when the caller's time is up.
+// TestAServerThatHangsIsLeft: when the caller's time is up.
 func TestAServerThatHangsIsLeft(t *testing.T) {
 	s := mailtest.Start(t, mailtest.Options{})
 	k := carrier(t, s)
@@ -218,20 +225,24 @@ func TestParse(t *testing.T) {
 			t.Errorf("%s: %+v, %v", raw, got, err)
 		}
 	}
-	for _, raw := range []string{"", "mail.example:587", "http://u:s3cret@mail.example", "smtp://u:s3cret@mail.example?tls=off", "smtp://u:s3cret@h:0",
-		"smtp://u:s3cret@h:99999", "smtp://u:s3cret@h/path", "smtps://u:s3cret@h?tls=off", "smtp://u:s3cret@h?x=1", "smtp://u:s3cret@h#f", "smtp://u:s3 cret@%zz"} {
+	for _, raw := range []string{"", "mail.example:587", "http://u:s3cret@mail.example", "smtp://u:s3cret@mail.example?tls=off",
+		"smtp://u:s3cret@h:0",
+		"smtp://u:s3cret@h:99999", "smtp://u:s3cret@h/path", "smtps://u:s3cret@h?tls=off", "smtp://u:s3cret@h?x=1",
+		"smtp://u:s3cret@h#f", "smtp://u:s3 cret@%zz"} {
 		if got, err := smtp.Parse(raw); err == nil || strings.Contains(err.Error(), "s3") {
 			t.Errorf("%s: %+v, %v", raw, got, err)
 		}
 	}
-	for from, ok := range map[string]bool{"pay@shop.example": true, "Ada’s shop <pay@shop.example>": true, "": false, "shop": false, "a@b, c@d": false} {
+	for from, ok := range map[string]bool{"pay@shop.example": true, "Ada’s shop <pay@shop.example>": true, "": false, "shop": false,
+		"a@b, c@d": false} {
 		if (smtp.CheckFrom(from) == nil) != ok {
 			t.Errorf("from %q", from)
 		}
 	}
 	bad := letter(1)
 	bad.To = "grace@example.com\r\nBcc: eve@example.com"
-	if err := smtp.New(smtp.Config{}).Carry(t.Context(), bad); !errors.Is(err, mail.ErrPermanent) || !strings.Contains(err.Error(), "address_invalid") {
+	if err := smtp.New(smtp.Config{}).Carry(t.Context(), bad); !errors.Is(err, mail.ErrPermanent) ||
+		!strings.Contains(err.Error(), "address_invalid") {
 		t.Errorf("a reader with a line break: %v", err)
 	}
 }

@@ -30,10 +30,10 @@ var (
 	errScheme  = errors.New("the endpoint is not https")
 )
 
-// transport connects to public addresses only. The check sits where the socket
-// is about to be connected, after every look-up, so a name that resolves to one
-// address when checked and to another when dialled gains nothing. No proxy is
-// used: it would connect on our behalf, unchecked.
+// transport connects to public addresses only. It checks the address just before the socket
+// connects, after every look-up, so a name that resolves to one address when checked and to
+// another when dialed gains nothing. It uses no proxy, which would connect on our behalf,
+// unchecked.
 func transport(c Config) *http.Transport {
 	dialer := &net.Dialer{Timeout: c.Timeout, Resolver: c.Resolver}
 	if !c.AllowPrivate {
@@ -61,7 +61,7 @@ func transport(c Config) *http.Transport {
 	return t
 }
 
-// refuse answers for a scheme that may not be used.
+// refuse is the transport of a scheme that may not be used.
 type refuse struct{}
 
 // RoundTrip implements http.RoundTripper.
@@ -74,8 +74,8 @@ func client(t *http.Transport) *http.Client {
 	}}
 }
 
-// answer is what came of a try. A problem is "code: sentence", without internal
-// text, and empty on success.
+// answer is the result of a try. A problem is "code: sentence", without internal text, and
+// empty on success.
 type answer struct {
 	status     int
 	body       string
@@ -84,16 +84,16 @@ type answer struct {
 	took       time.Duration
 }
 
-// request is what is sent beside the body, as it is also recorded.
+// request returns what is sent with the body, as it is also recorded.
 func request(url string, h notify.Headers) notify.Request {
 	return notify.Request{URL: url, Headers: []notify.Header{
 		{Name: "Content-Type", Value: "application/json"}, {Name: "User-Agent", Value: userAgent},
-		{Name: notify.HeaderID, Value: h.ID}, {Name: notify.HeaderTimestamp, Value: h.Timestamp}, {Name: notify.HeaderSignature, Value: h.Signature},
+		{Name: notify.HeaderID, Value: h.ID}, {Name: notify.HeaderTimestamp, Value: h.Timestamp},
+		{Name: notify.HeaderSignature, Value: h.Signature},
 	}}
 }
 
-// post makes one try. The whole of it, a dripping answer included, ends within
-// the timeout.
+// post makes one try. All of it, even a slow answer, ends within the timeout.
 func (s *sender) post(ctx context.Context, r notify.Request, body []byte) (a answer) {
 	start := time.Now()
 	defer func() { a.took = time.Since(start) }()
@@ -129,7 +129,7 @@ func (s *sender) post(ctx context.Context, r notify.Request, body []byte) (a ans
 	return a
 }
 
-// explain says what went wrong without saying what we know about the network.
+// explain says what went wrong without revealing what we know about the network.
 func (s *sender) explain(err error) string {
 	var (
 		lookup      *net.DNSError
@@ -160,8 +160,8 @@ func text(b []byte) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(string(b), "\ufffd"), "\x00", "\ufffd")
 }
 
-// retryAfter reads the header of RFC 9110, section 10.2.3: seconds or a date.
-// What cannot be read, or lies in the past, is 0.
+// retryAfter reads the header of RFC 9110, section 10.2.3: seconds or a date. It returns 0 for
+// an invalid or past value.
 func retryAfter(v string, now time.Time) time.Duration {
 	v = strings.TrimSpace(v)
 	if seconds, err := strconv.ParseUint(v, 10, 32); err == nil {

@@ -16,22 +16,22 @@ import (
 	"github.com/paylink/paylink/internal/postgres"
 )
 
-// Bounds of the database.
+// Limits of the database.
 const (
 	connections   = 8                      // of a process
-	listenPoll    = time.Second            // the server tells of new jobs; this is for what was missed
+	listenPoll    = time.Second            // the server announces new jobs; this finds what was missed
 	recoverEvery  = 5 * time.Second        // for tries of processes that died
 	reconnect     = 500 * time.Millisecond // after the session that shows our life was lost
-	sessionCheck  = 5 * time.Second        // one look for abandoned tries
+	sessionCheck  = 5 * time.Second        // timeout of one search for abandoned tries
 	migrationLock = 1
 	// Classes of our advisory locks; the store has others.
 	livesLocks     = 0x706c_0003
 	migrationLocks = 0x706c_0004
 )
 
-// database keeps the jobs of all processes. Each process shows that it lives by a
-// lock of a session, whose number is in its name as a River client: the server
-// lets go of it when the process dies, however it does.
+// database keeps the jobs of all processes. Each process shows that it is alive by a lock of a
+// session, whose number is in its name as a River client. The server releases the lock when the
+// process dies, in whatever way.
 type database struct {
 	pool   *pgxpool.Pool
 	life   int32
@@ -77,8 +77,8 @@ func (d *database) client(c *river.Config) (riverClient, error) {
 	return river.NewClient(riverpgxv5.New(d.pool), c)
 }
 
-// alive holds the lock on a session of its own. When that is lost it takes another
-// one; nobody takes a running try for abandoned before its time is up anyway.
+// alive holds the lock on a session of its own. If that is lost, it opens another one; a
+// running try is not treated as abandoned before its time is up anyway.
 func (d *database) alive(ctx context.Context, ready func()) error {
 	for {
 		err := d.pool.AcquireFunc(ctx, func(conn *pgxpool.Conn) error { return d.hold(ctx, conn, ready) })

@@ -16,7 +16,7 @@ import (
 	_ "modernc.org/sqlite" // the driver "sqlite"
 )
 
-// Bounds of the file.
+// Limits of the file.
 const (
 	busyTimeoutMillis = 10_000
 	cacheKibibyte     = 4 << 10
@@ -29,8 +29,8 @@ func newFile(path string) (*file, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, err
 	}
-	// The file is made here so that nobody else may read it; SQLite gives its
-	// companions the same mode.
+	// The file is made here so that nobody else may read it; SQLite gives its companion files
+	// the same mode.
 	f, err := os.OpenFile(filepath.Clean(path), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err
@@ -61,17 +61,17 @@ func (f *file) migrate(ctx context.Context, logger *slog.Logger) error {
 }
 
 func (f *file) client(c *river.Config) (riverClient, error) {
-	c.PollOnly = true                  // the other way polls too, twice as often, and writes a row per insert
+	c.PollOnly = true                  // the alternative polls too, twice as often, and writes a row per insert
 	c.ReindexerIndexNames = []string{} // SQLite's indexes do not bloat
 	return river.NewClient(riversqlite.New(f.db), c)
 }
 
-// alive: whoever ran before this process is dead. It returns nil when ctx ends.
+// alive assumes that every earlier process is dead. It returns nil when ctx ends.
 func (f *file) alive(ctx context.Context, ready func()) error {
 	const again = `UPDATE river_job SET state = 'available', attempt = max(attempt - 1, 0) WHERE state = 'running'`
 	_, err := f.db.ExecContext(ctx, again)
 	if ctx.Err() != nil {
-		return nil // stopped before it began: a try that still runs by its state is taken at the next start
+		return nil // stopped before it began: the next start takes up the tries that still count as running
 	}
 	if err != nil {
 		return fmt.Errorf("recover the webhook queue: %w", err)

@@ -71,8 +71,8 @@ func testF17FailsForDays(t *testing.T, k keeper) {
 	}
 }
 
-// TestATestEventIsSentOnceAndSigned: also to a disabled endpoint, and whatever
-// comes of it, the endpoint stays as it is.
+// TestATestEventIsSentOnceAndSigned: even to a disabled endpoint, and whatever its result, the
+// endpoint stays as it is.
 func TestATestEventIsSentOnceAndSigned(t *testing.T) { onEach(t, testATestEvent) }
 
 func testATestEvent(t *testing.T, k keeper) {
@@ -94,7 +94,8 @@ func testATestEvent(t *testing.T, k keeper) {
 	if _, err := w.local.Update(t.Context(), notify.Change{Account: account, Mode: mode, ID: e.Endpoint.ID, Enabled: &off}); err != nil {
 		t.Fatal(err)
 	}
-	for code, want := range map[int]notify.Status{http.StatusOK: notify.Succeeded, http.StatusInternalServerError: notify.Failed, http.StatusGone: notify.Failed} {
+	for code, want := range map[int]notify.Status{http.StatusOK: notify.Succeeded, http.StatusInternalServerError: notify.Failed,
+		http.StatusGone: notify.Failed} {
 		status.Store(int64(code))
 		asked, err := w.local.Test(t.Context(), account, mode, e.Endpoint.ID, "payment.succeeded", nil)
 		if err != nil {
@@ -109,7 +110,8 @@ func testATestEvent(t *testing.T, k keeper) {
 			Test bool
 			Type string
 		}
-		if err := verifier.Verify(got.body, got.header); err != nil || json.Unmarshal(got.body, &body) != nil || !body.Test || body.Type != "payment.succeeded" {
+		if err := verifier.Verify(got.body, got.header); err != nil || json.Unmarshal(got.body, &body) != nil || !body.Test ||
+			body.Type != "payment.succeeded" {
 			t.Errorf("%v: %s", err, got.body)
 		}
 		d := w.next()
@@ -126,8 +128,8 @@ func testATestEvent(t *testing.T, k keeper) {
 	}
 }
 
-// TestBulkRedeliverySurvivesARestart: begun in one process, it is carried on in the
-// next, and every event is heard once more, each exactly once.
+// TestBulkRedeliverySurvivesARestart: a redelivery begun in one process is carried on in the
+// next, and every event is sent once more, each exactly once.
 func TestBulkRedeliverySurvivesARestart(t *testing.T) { onEach(t, testBulkRestart) }
 
 func testBulkRestart(t *testing.T, k keeper) {
@@ -142,8 +144,9 @@ func testBulkRestart(t *testing.T, k keeper) {
 	e := w.endpoint(s.URL).Endpoint
 	const parked = 130
 	for range parked {
-		d := notify.Delivery{ID: id.New(id.Delivery), Account: account, Mode: mode, Endpoint: e.ID, Event: id.New(id.Event), EventType: "link.paid",
-			Attempt: 1, Status: notify.Parked, At: time.Now(), SealedBody: []byte("sealed:{}")}
+		d := notify.Delivery{ID: id.New(id.Delivery), Account: account, Mode: mode, Endpoint: e.ID, Event: id.New(id.Event),
+			EventType: "link.paid",
+			Attempt:   1, Status: notify.Parked, At: time.Now(), SealedBody: []byte("sealed:{}")}
 		if err := w.store.Store.RecordDelivery(t.Context(), d, nil); err != nil {
 			t.Fatal(err)
 		}

@@ -39,7 +39,8 @@ func database(t *testing.T) (store, queue string) {
 	return url, url
 }
 
-// Two processes work one queue: each job is sent once.
+// TestPostgres_TwoProcessesShareTheQueue: two processes work on one queue, and each job is sent
+// once.
 func TestPostgres_TwoProcessesShareTheQueue(t *testing.T) {
 	const jobs = 60
 	w := newWorld(t, database, func(c *webhook.Config) { c.Workers = 4 })
@@ -55,7 +56,7 @@ func TestPostgres_TwoProcessesShareTheQueue(t *testing.T) {
 	for i := range jobs {
 		e := event(int64(i))
 		w.handle(e)
-		other.handle(e) // both consumers may tell of an event
+		other.handle(e) // both consumers may handle an event
 	}
 	for range jobs {
 		select {
@@ -80,8 +81,8 @@ func TestPostgres_TwoProcessesShareTheQueue(t *testing.T) {
 	}
 }
 
-// A process died during a try: another one makes it again. The long try of a
-// process that lives is left to it.
+// TestPostgres_TriesOfADeadProcess: if a process dies during a try, another one makes it again.
+// The long try of a process that is alive is left to it.
 func TestPostgres_TriesOfADeadProcess(t *testing.T) {
 	w := newWorld(t, database, func(c *webhook.Config) { c.Schedule, c.Timeout = []time.Duration{}, 10*time.Second })
 	arrived, release := make(chan string, 10), make(chan struct{})
@@ -119,8 +120,9 @@ func TestPostgres_TriesOfADeadProcess(t *testing.T) {
 	}
 }
 
-// A machine vanished in the last try, and the server still takes it for alive. River
-// takes the job for stuck: it is tried once more, for it was neither told nor parked.
+// TestPostgres_LastTryOfAVanishedMachine: a machine vanished in the last try, and the server
+// still believes that it is alive. River treats the job as stuck: it is tried once more,
+// because it was neither sent nor parked.
 func TestPostgres_LastTryOfAVanishedMachine(t *testing.T) {
 	w := newWorld(t, database, func(c *webhook.Config) { c.Schedule, c.Timeout = []time.Duration{}, time.Second })
 	arrived := make(chan string, 10)
@@ -152,7 +154,8 @@ func TestPostgres_LastTryOfAVanishedMachine(t *testing.T) {
 	}
 }
 
-// PostgreSQL is stopped and started: the queue goes on by itself.
+// TestF26_QueueSurvivesTheServersRestart: PostgreSQL is stopped and started, and the queue goes
+// on by itself.
 func TestF26_QueueSurvivesTheServersRestart(t *testing.T) {
 	server := pgtest.New(t)
 	w := newWorld(t, func(t *testing.T) (string, string) {
@@ -171,8 +174,8 @@ func TestF26_QueueSurvivesTheServersRestart(t *testing.T) {
 		t.Fatal("a job was queued while there is no queue")
 	}
 	server.Start(t)
-	// What the consumer of the feed does: again, until the queue has it. Connections
-	// of the old server may still be in the pool.
+	// Like the consumer of the feed, this retries until the queue has it. Connections of the
+	// old server may still be in the pool.
 	limit := time.NewTimer(patient)
 	defer limit.Stop()
 	tick := time.NewTicker(50 * time.Millisecond)
@@ -189,7 +192,7 @@ func TestF26_QueueSurvivesTheServersRestart(t *testing.T) {
 	}
 }
 
-// Store and queue share a schema that the URL names.
+// TestPostgres_SchemaOfItsOwn: store and queue share a schema that the URL names.
 func TestPostgres_SchemaOfItsOwn(t *testing.T) {
 	w := newWorld(t, func(t *testing.T) (string, string) {
 		url := pgtest.Database(t)

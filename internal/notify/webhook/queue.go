@@ -1,12 +1,11 @@
-// Package webhook sends what notify decided to send. It is a durable queue (River)
-// and an HTTP sender that trusts no receiver. The queue is either a SQLite file of
-// its own (WAL, synchronous=FULL, a single connection), which one process at a time
-// has, or tables in a PostgreSQL database, which any number of processes work.
+// Package webhook sends what notify decided to send. It is a durable queue (River) and an HTTP
+// sender that trusts no receiver. The queue is either a SQLite file of its own (WAL,
+// synchronous=FULL, a single connection), which one process at a time has, or tables in a
+// PostgreSQL database, which any number of processes work on.
 //
-// Enqueue returns when the jobs are on the disk. A try interrupted by a crash
-// is made again, so a receiver may hear an event twice, never not at all: a job
-// ends only by a 2xx answer, or with a parked delivery that an operator sees, or
-// because its endpoint was deleted.
+// Enqueue returns when the jobs are on the disk. A try that a crash interrupted is made again,
+// so a receiver may get an event twice, never zero times: a job ends only by a 2xx answer, with
+// a parked delivery that an operator sees, or because its endpoint was deleted.
 package webhook
 
 import (
@@ -29,18 +28,18 @@ import (
 	"github.com/paylink/paylink/internal/postgres"
 )
 
-// Bounds and defaults.
+// Limits and defaults.
 const (
 	Timeout        = 15 * time.Second // one try, from the look-up to the last byte of the answer
-	MaxRetryAfter  = 24 * time.Hour   // a receiver that asks for more is asked again then
+	MaxRetryAfter  = 24 * time.Hour   // the longest wait that a receiver may ask for
 	StopTimeout    = 20 * time.Second // running tries may finish for so long
 	defaultWorkers = 32
 	fetchCooldown  = 50 * time.Millisecond
 	fetchPoll      = 100 * time.Millisecond // a webhook waits for at most about so long
 	insertBatch    = 200
 
-	// What endpoints cannot take now waits in a queue of its own, with as many workers,
-	// so that a long backlog is not ahead of anybody else.
+	// Jobs that their endpoints cannot take now wait in a queue of their own, with as many
+	// workers, so that a long backlog does not delay other endpoints.
 	crowdedQueue    = "crowded"
 	crowdedCooldown = 100 * time.Millisecond
 	crowdedPoll     = 300 * time.Millisecond
@@ -50,8 +49,8 @@ const (
 	spareTries = 10             // for tries that nobody finished, so that River does not end a job that was not parked
 )
 
-// Schedule is the delay before each further try: ten tries over three days, as
-// Standard Webhooks recommends.
+// Schedule returns the delay before each further try: ten tries over three days, as Standard
+// Webhooks recommends.
 func Schedule() []time.Duration {
 	return []time.Duration{
 		5 * time.Second, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 5 * time.Hour,
@@ -59,7 +58,8 @@ func Schedule() []time.Duration {
 	}
 }
 
-// Config of a Queue. URL, Store and Keys are needed; the rest has defaults.
+// Config holds the settings of a Queue. URL, Store and Keys are required; the rest has
+// defaults.
 type Config struct {
 	URL          string // sqlite:PATH of the queue's own file, or postgres://… of a database
 	Store        notify.Store
@@ -96,7 +96,7 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// tries is how many of them fail before a job is parked.
+// tries returns after how many failures a job is parked.
 func (c Config) tries() int { return len(c.Schedule) + 1 }
 
 // Queue implements notify.Queue.
@@ -109,19 +109,18 @@ type Queue struct {
 
 var _ notify.Queue = (*Queue)(nil)
 
-// engine is where the jobs are kept.
+// engine is where the jobs are stored.
 type engine interface {
 	// migrate brings River's tables up to date.
 	migrate(ctx context.Context, logger *slog.Logger) error
-	// client gives River's, with what the engine changes of its configuration.
+	// client returns River's client, with the engine's changes to its configuration.
 	client(*river.Config) (riverClient, error)
-	// alive says, until ctx ends, that this process works, and makes tries of
-	// processes that died available again; such a try does not count. It calls ready
-	// when the first of that is done.
+	// alive shows, until ctx ends, that this process works, and makes tries of processes that
+	// died available again; such a try does not count. It calls ready when that is first done.
 	alive(ctx context.Context, ready func()) error
-	// crowd moves what waits for an endpoint into the queue of crowded endpoints.
+	// crowd moves an endpoint's waiting jobs into the queue of crowded endpoints.
 	crowd(ctx context.Context, endpoint string) error
-	// advance lets what waits for a time of an account's test mode wait for so much less.
+	// advance moves the account's scheduled test deliveries forward by the duration.
 	advance(ctx context.Context, account string, by time.Duration) error
 	close() error
 }
@@ -146,7 +145,7 @@ func newEngine(ctx context.Context, c Config) (engine, error) {
 	return newFile(path)
 }
 
-// Open opens the queue, creating or migrating it if need be.
+// Open opens the queue, and creates or migrates it if needed.
 func Open(ctx context.Context, c Config) (*Queue, error) {
 	c = c.withDefaults()
 	e, err := newEngine(ctx, c)
@@ -203,11 +202,11 @@ func (q *Queue) prepare(ctx context.Context, logger *slog.Logger) error {
 	return err
 }
 
-// Run works the queue until ctx ends, lets running tries finish for StopTimeout,
-// and returns nil. A try cut short then is made again after the next start.
+// Run works on the queue until ctx ends, lets running tries finish for StopTimeout, and returns
+// nil. A try that is cut off then is made again after the next start.
 func (q *Queue) Run(ctx context.Context) error {
 	base := context.WithoutCancel(ctx)
-	living, die := context.WithCancel(base) // outlives ctx: tries that finish are not for others to take
+	living, die := context.WithCancel(base) // outlives ctx: other processes must not take tries that are finishing
 	ready, ended := make(chan struct{}), make(chan error, 1)
 	go func() { ended <- q.engine.alive(living, sync.OnceFunc(func() { close(ready) })) }()
 	err := error(nil)
@@ -241,14 +240,14 @@ func (q *Queue) work(ctx, base context.Context) error {
 	return nil
 }
 
-// Close closes the file or the connections. Call it when Run has returned.
+// Close closes the file or the connections. Call it after Run has returned.
 func (q *Queue) Close() error {
 	q.transport.CloseIdleConnections()
 	return q.engine.close()
 }
 
-// Enqueue implements notify.Queue. It inserts in batches; when one fails, those
-// before it are kept, and a repetition of the whole call drops them.
+// Enqueue implements notify.Queue. It inserts in batches. If one fails, those before it are
+// kept, and a repetition of the whole call drops them.
 func (q *Queue) Enqueue(ctx context.Context, jobs []notify.Job) error {
 	type key struct{ event, endpoint, delivery string }
 	seen := make(map[key]struct{}, len(jobs))
@@ -283,8 +282,8 @@ func (q *Queue) Enqueue(ctx context.Context, jobs []notify.Job) error {
 	return nil
 }
 
-// Advance lets the tries of an account's test mode that wait for their time wait for
-// so much less: those whose time has come by then are made at once.
+// Advance moves the account's scheduled test deliveries forward by the duration. Those that are
+// due then are tried at once.
 func (q *Queue) Advance(ctx context.Context, account string, by time.Duration) error {
 	if err := q.engine.advance(ctx, account, by); err != nil {
 		return fmt.Errorf("move webhooks in time: %w", err)
@@ -292,14 +291,15 @@ func (q *Queue) Advance(ctx context.Context, account string, by time.Duration) e
 	return nil
 }
 
-// unfinished are the states of a job whose event is still to be told.
+// unfinished are the states of a job whose event is still to be sent.
 var unfinished = []rivertype.JobState{rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRetryable,
 	rivertype.JobStateRunning, rivertype.JobStateScheduled}
 
-// EachJob visits the jobs that are not finished, oldest first, for who moves them
-// to another queue: there each has all its tries again.
+// EachJob visits the unfinished jobs, oldest first, for a move to another queue. There each has
+// all its tries again.
 func (q *Queue) EachJob(ctx context.Context, visit func(notify.Job) error) error {
-	page := river.NewJobListParams().Kinds(args{}.Kind()).States(unfinished...).OrderBy(river.JobListOrderByID, river.SortOrderAsc).First(insertBatch)
+	page := river.NewJobListParams().Kinds(args{}.Kind()).States(unfinished...).OrderBy(river.JobListOrderByID,
+		river.SortOrderAsc).First(insertBatch)
 	for {
 		found, err := q.client.JobList(ctx, page)
 		if err != nil {
@@ -322,7 +322,7 @@ func (q *Queue) EachJob(ctx context.Context, visit func(notify.Job) error) error
 	}
 }
 
-// args is a job as it is kept. Event, endpoint and delivery make it unique.
+// args is a job as it is stored. Event, endpoint and delivery make it unique.
 type args struct {
 	Event      string `json:"event" river:"unique"`
 	Endpoint   string `json:"endpoint" river:"unique"`
@@ -345,8 +345,8 @@ func (args) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: rivertype.JobStates()}}
 }
 
-// spread moves a delay by up to the jitter, so that what failed together does
-// not come back together.
+// spread changes a delay by up to the jitter, so that jobs that failed together do not come
+// back together.
 func spread(d time.Duration) time.Duration {
 	return d + time.Duration((rand.Float64()*2-1)*jitter*float64(d)) //nolint:gosec // G404: spreading load needs no secret randomness
 }

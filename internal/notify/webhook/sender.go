@@ -21,7 +21,7 @@ const (
 	storeRetry    = 5 * time.Second  // while the store of endpoints cannot be read
 )
 
-// sender works one job at a time: one try to reach one endpoint.
+// sender processes one job at a time: one try to reach one endpoint.
 type sender struct {
 	river.WorkerDefaults[args]
 	config Config
@@ -34,7 +34,7 @@ func newSender(c Config, t *http.Transport) *sender {
 	return &sender{config: c, client: client(t), slots: newSlots(c.Workers)}
 }
 
-// NextRetry implements river.Worker with what the failed try decided.
+// NextRetry implements river.Worker with the decision of the failed try.
 func (s *sender) NextRetry(job *river.Job[args]) time.Time {
 	if job.Args.next.IsZero() { // it panicked: the schedule alone decides
 		return time.Now().Add(s.delay(job.Attempt, 0))
@@ -42,7 +42,7 @@ func (s *sender) NextRetry(job *river.Job[args]) time.Time {
 	return job.Args.next
 }
 
-// delay before the try after the attempt; never shorter than the receiver asked.
+// delay returns the pause before the next try; it is never shorter than the receiver asked for.
 func (s *sender) delay(attempt int, retryAfter time.Duration) time.Duration {
 	i := min(max(attempt, 1), len(s.config.Schedule)) - 1
 	if i < 0 {
@@ -100,8 +100,8 @@ func (s *sender) Work(ctx context.Context, job *river.Job[args]) error {
 	return s.settle(ctx, job, endpoint, d, answer)
 }
 
-// makeWay moves what waits for an endpoint that has its share out of the way of the
-// others. If that fails the next job of the endpoint does it.
+// makeWay moves the waiting jobs of an endpoint that has its share out of the way of others. If
+// that fails, the endpoint's next job tries again.
 func (s *sender) makeWay(ctx context.Context, job *river.Job[args]) {
 	if job.Queue == crowdedQueue || s.crowd == nil || !s.slots.mayMove(job.Args.Endpoint) {
 		return
@@ -111,8 +111,8 @@ func (s *sender) makeWay(ctx context.Context, job *river.Job[args]) {
 	}
 }
 
-// settleTest records what came of a test. There is one try, and it changes nothing
-// about the endpoint: somebody is watching.
+// settleTest records the result of a test. There is one try, and it changes nothing about the
+// endpoint, because a person is watching.
 func (s *sender) settleTest(ctx context.Context, d notify.Delivery, answer answer) error {
 	if answer.problem == "" {
 		d.Status = notify.Succeeded
@@ -135,7 +135,7 @@ func (s *sender) sign(e notify.Endpoint, d notify.Delivery) ([]byte, notify.Head
 	return body, headers, err
 }
 
-// settle records what came of a try and tells the queue how to go on.
+// settle records the result of a try and returns to the queue what to do next.
 func (s *sender) settle(ctx context.Context, job *river.Job[args], e notify.Endpoint, d notify.Delivery, answer answer) error {
 	switch {
 	case answer.problem == "":
@@ -151,13 +151,13 @@ func (s *sender) settle(ctx context.Context, job *river.Job[args], e notify.Endp
 	}
 	delay := s.delay(job.Attempt, answer.retryAfter)
 	d.Status, d.NextAt = notify.Failed, s.config.Now().Add(delay)
-	job.Args.next = time.Now().Add(delay) // the queue lives by the machine's clock
+	job.Args.next = time.Now().Add(delay) // the queue uses the machine's clock
 	s.record(ctx, d)
 	return errors.New(d.Error)
 }
 
-// disable turns the endpoint off and parks what it did not take. The other jobs
-// of the endpoint are parked when their turn comes, unless it is enabled by then.
+// disable turns the endpoint off and parks the delivery. The endpoint's other jobs are parked
+// when their turn comes, unless it is enabled by then.
 func (s *sender) disable(ctx context.Context, d notify.Delivery, reason string) error {
 	err := notify.Disable(ctx, s.config.Store, d.Account, d.Endpoint, reason, d.At)
 	if err != nil {
@@ -168,8 +168,8 @@ func (s *sender) disable(ctx context.Context, d notify.Delivery, reason string) 
 	return s.park(ctx, d)
 }
 
-// park ends a job without success. Its row must be seen, so without it the job
-// does not end: the try is made again when the store is back.
+// park ends a job without success. A person must see its row, so without it the job does not
+// end: the try is made again when the store is back.
 func (s *sender) park(ctx context.Context, d notify.Delivery) error {
 	d.Status, d.NextAt = notify.Parked, time.Time{}
 	if !s.record(ctx, d) {
@@ -180,9 +180,9 @@ func (s *sender) park(ctx context.Context, d notify.Delivery) error {
 	return river.JobCancel(errors.New(d.Error))
 }
 
-// record writes the row of a try, also while the queue is being stopped. A row
-// of a success or of a failure that could not be written is only logged: sending
-// again for its sake would disturb the receiver.
+// record writes the row of a try, even while the queue is being stopped. A success or failure
+// that could not be written is only logged: sending again for the row's sake would disturb the
+// receiver.
 func (s *sender) record(ctx context.Context, d notify.Delivery) bool {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 	defer cancel()

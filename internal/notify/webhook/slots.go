@@ -8,18 +8,18 @@ import (
 const (
 	slowAfter = time.Second // a try that took longer makes its endpoint a slow one
 	slowFor   = time.Minute // for so long after
-	maxSlow   = 10_000      // endpoints remembered as slow; then all are forgiven
+	maxSlow   = 10_000      // endpoints remembered as slow; past that all are forgotten
 
 	crowdedRetry = 100 * time.Millisecond
 	movePause    = 500 * time.Millisecond
 	slowRetry    = 2 * time.Second // long, so that a large backlog does not keep the queue busy
 )
 
-// slots share the workers out, so that endpoints that hang do not keep the
-// others from being told. In the queue that everybody's webhooks come to, one endpoint
-// holds at most a quarter of the workers, one account half of them, and an endpoint that
-// was slow a moment ago none: what they cannot take moves to the queue of crowded endpoints. There one endpoint holds at
-// most three quarters, and all that were slow at most half together.
+// slots shares the workers out, so that endpoints that hang do not delay the others. In the
+// first queue, which all webhooks enter, one endpoint holds at most a quarter of the workers,
+// one account half of them, and an endpoint that was slow a moment ago none. What they cannot
+// take moves to the queue of crowded endpoints. There one endpoint holds at most three
+// quarters, and all that were slow at most half together.
 type slots struct {
 	mu        sync.Mutex
 	now       func() time.Time
@@ -60,8 +60,8 @@ func (s *slots) mayMove(endpoint string) bool {
 	return true
 }
 
-// take returns the function that gives the slot back, or nil and when to ask
-// again: none is free for this endpoint now.
+// take returns the function that releases the slot. If none is free for this endpoint now, it
+// returns nil and when to ask again.
 func (s *slots) take(account, endpoint string, crowded bool) (give func(), again time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

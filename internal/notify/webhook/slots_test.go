@@ -52,8 +52,8 @@ func TestSlowEndpointsShareHalfOfTheWorkers(t *testing.T) {
 	}
 }
 
-// TestF49FirstQueueIsShared: where everybody's webhooks come to, an endpoint has a quarter
-// of the workers, its account half, and a slow endpoint none.
+// TestF49FirstQueueIsShared: in the queue that all webhooks enter, an endpoint has a quarter of
+// the workers, its account half, and a slow endpoint none.
 func TestF49FirstQueueIsShared(t *testing.T) {
 	s, now := newSlots(32), time.Unix(0, 0)
 	s.now = func() time.Time { return now }

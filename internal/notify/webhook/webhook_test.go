@@ -47,7 +47,8 @@ func testF17_Answers500_Retried(t *testing.T, k keeper) {
 		httpStatus int
 	}{{notify.Failed, 500}, {notify.Failed, 503}, {notify.Succeeded, 200}} {
 		d := w.next()
-		if d.Status != want.status || d.HTTPStatus != want.httpStatus || d.Attempt != i+1 || d.NextAt.IsZero() != (want.status == notify.Succeeded) {
+		if d.Status != want.status || d.HTTPStatus != want.httpStatus || d.Attempt != i+1 ||
+			d.NextAt.IsZero() != (want.status == notify.Succeeded) {
 			t.Errorf("try %d: %+v", i+1, d)
 		}
 		ids[d.ID] = true
@@ -313,7 +314,8 @@ func testRetryAfterIsHonoured(t *testing.T, k keeper) {
 	for _, c := range []struct {
 		header   string
 		min, max time.Duration
-	}{{"3600", time.Hour, time.Hour}, {"9999999", webhook.MaxRetryAfter, webhook.MaxRetryAfter}, {"soon", 0, time.Second}, {"0", 0, time.Second}} {
+	}{{"3600", time.Hour, time.Hour}, {"9999999", webhook.MaxRetryAfter, webhook.MaxRetryAfter}, {"soon", 0, time.Second},
+		{"0", 0, time.Second}} {
 		s := serve(t, http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
 			rw.Header().Set("Retry-After", c.header)
 			rw.WriteHeader(http.StatusServiceUnavailable)
@@ -391,8 +393,8 @@ func testATryCutByACrashIsMadeAgain(t *testing.T, k keeper) {
 	}
 }
 
-// TestStoppedBeforeItBegan: a server that is told to stop while it starts stops
-// without an error, and the queue works at the next start.
+// TestStoppedBeforeItBegan: a server that is stopped while it starts stops without an error,
+// and the queue works at the next start.
 func TestStoppedBeforeItBegan(t *testing.T) { onEach(t, testStoppedBeforeItBegan) }
 
 func testStoppedBeforeItBegan(t *testing.T, k keeper) {
@@ -515,7 +517,7 @@ func TestFinishedJobsAreRemoved(t *testing.T) {
 	w.run()
 	left := func(n int) {
 		t.Helper()
-		limit := time.NewTimer(2 * patient) // whoever cleans is elected first
+		limit := time.NewTimer(2 * patient) // the process that cleans is elected first
 		defer limit.Stop()
 		tick := time.NewTicker(50 * time.Millisecond)
 		defer tick.Stop()
@@ -536,7 +538,7 @@ func TestFinishedJobsAreRemoved(t *testing.T) {
 	left(0)
 }
 
-// One endpoint that hangs must not keep the others from being told.
+// TestAHangingEndpointLeavesRoomForOthers: one endpoint that hangs must not delay the others.
 func TestAHangingEndpointLeavesRoomForOthers(t *testing.T) {
 	onEach(t, testAHangingEndpointLeavesRoomForOthers)
 }
@@ -561,8 +563,8 @@ func testAHangingEndpointLeavesRoomForOthers(t *testing.T, k keeper) {
 	}
 }
 
-// TestF49HangingReceiver: a receiver that hangs with two thousand events waiting keeps
-// nobody else's waiting: its backlog lies in a queue of its own.
+// TestF49HangingReceiver: a receiver that hangs with two thousand waiting events delays no
+// other: its backlog is in a queue of its own.
 func TestF49HangingReceiver(t *testing.T) { onEach(t, testF49HangingReceiver) }
 
 func testF49HangingReceiver(t *testing.T, k keeper) {
@@ -579,7 +581,8 @@ func testF49HangingReceiver(t *testing.T, k keeper) {
 	healthy := w.endpoint(serve(t, answers()).URL).Endpoint
 	var mine []notify.Job
 	for i := range 20 {
-		mine = append(mine, notify.Job{Account: account, Mode: mode, Endpoint: healthy.ID, Event: event(int64(5000 + i)).ID, SealedBody: []byte("sealed:{}")})
+		mine = append(mine, notify.Job{Account: account, Mode: mode, Endpoint: healthy.ID, Event: event(int64(5000 + i)).ID,
+			SealedBody: []byte("sealed:{}")})
 	}
 	if err := w.queue.Enqueue(t.Context(), mine); err != nil {
 		t.Fatal(err)

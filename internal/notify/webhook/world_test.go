@@ -58,7 +58,7 @@ type world struct {
 	stop   func()
 }
 
-// keeper gives the URLs of an empty store and of an empty queue.
+// keeper returns the URLs of an empty store and of an empty queue.
 type keeper func(t *testing.T) (store, queue string)
 
 var keepers = map[string]keeper{
@@ -152,7 +152,7 @@ func (w *world) handle(events ...stream.Event) {
 	}
 }
 
-// next is the next delivery that was recorded.
+// next returns the next delivery that was recorded.
 func (w *world) next() notify.Delivery {
 	w.t.Helper()
 	return wait(w.t, w.store.recorded)
