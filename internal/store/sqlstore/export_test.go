@@ -14,8 +14,8 @@ import (
 	"github.com/paylink/paylink/internal/stream"
 )
 
-// LimitPages keeps the file from growing beyond so many pages (or beyond what it
-// has), as a full disk does.
+// LimitPages keeps the file from growing beyond that many pages (or beyond its present size), as
+// a full disk does.
 func (s *Store) LimitPages(ctx context.Context, pages int) error {
 	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
 		var now int

@@ -189,7 +189,7 @@ func TestPostgres_FeedGoesOnAfterARestore(t *testing.T) {
 	}
 }
 
-// consumeUntil consumes until the event has come, and saves the checkpoint.
+// consumeUntil consumes until the event arrives, and saves the checkpoint.
 func consumeUntil(t testing.TB, s *sqlstore.Store, last string) (seen []string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patient)
