@@ -117,7 +117,7 @@ func (a *analyticsAudit) payment(p payment.Payment, say func(string, ...any)) {
 	for _, r := range history.RefundsOf(p) {
 		row := a.refunds[r.ID]
 		delete(a.refunds, r.ID)
-		// A row must match its payment unless the payment has moved on.
+		// A row that has caught up with its payment must match it.
 		if r.Seq > 0 && row != a.mark(r.Seq, r) && (is.seq >= r.Seq || row.seq >= r.Seq) {
 			say("I8 analytics: the row of the refund %s of %s is not what the payment's log says", r.ID, p.ID)
 		}

@@ -16,8 +16,8 @@ type linkRow struct {
 	report.Link
 }
 
-// links brings the rows of links up to date: from their own events, and from the
-// steps that payments of them prove.
+// links updates the rows of links from their own events and from the steps that their payments
+// prove.
 func (p *projector) links(r *Reports, g *gathered, steps map[string]report.Step, payments []reportRow) error {
 	owner := map[string]int64{}
 	for _, row := range payments {
@@ -35,7 +35,7 @@ func (p *projector) links(r *Reports, g *gathered, steps map[string]report.Step,
 	for _, id := range ids {
 		row := before[id]
 		if row.ID != "" && row.owner != owner[id] {
-			continue // ids are random: there is no such thing
+			continue // ids are random: it does not exist
 		}
 		row.ID, row.owner = id, owner[id]
 		for _, e := range g.links[id] {
