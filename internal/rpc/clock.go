@@ -9,9 +9,9 @@ import (
 	"github.com/paylink/paylink/internal/notify"
 )
 
-// The test clock: users keeps it, and notifier tells it on.
+// The test clock: the users service stores it, and the notifier applies it.
 
-// clockForm is a clock in what JSON can spell.
+// clockForm is a clock in types that JSON can represent.
 type clockForm struct {
 	Account     string
 	AheadMicros int64

@@ -53,7 +53,7 @@ func (l *Links) FormLink(ctx context.Context, r link.FormLinkRequest) (link.Link
 	return form.link(), err
 }
 
-// ServeForms serves the forms of the box links.
+// ServeForms serves the forms of the links service.
 func ServeForms(s *Server, box link.FormService) {
 	const name = LinksService
 	handleTicketed(s, name, "CreateForm", func(ctx context.Context, q link.FormRequest, t *idempotency.Ticket) (link.Form, error) {
@@ -88,7 +88,7 @@ func (v *Verifier) Form(ctx context.Context, id string) (link.Form, error) {
 	return value(call[named, link.Form](ctx, v.peer, "Form", read, &named{id}))
 }
 
-// ServePublicForms serves the form's read of the box verifier.
+// ServePublicForms serves the verifier's read of a form.
 func ServePublicForms(s *Server, box link.PublicForms) {
 	handle(s, VerifierService, "Form", func(ctx context.Context, q *named) (*link.Form, error) {
 		f, err := box.Form(ctx, q.ID)

@@ -6,12 +6,12 @@ import (
 	"github.com/paylink/paylink/internal/mail"
 )
 
-// Mail is mail.Service on the far side: the box notifier serves it beside webhooks.
+// Mail is the client of mail.Service, which the notifier serves beside webhooks.
 type Mail struct{ peer *Peer }
 
 var _ mail.Service = (*Mail)(nil)
 
-// NewMail makes the client.
+// NewMail returns the client.
 func NewMail(p *Peer) *Mail { return &Mail{p} }
 
 type sendLinkForm struct {
@@ -62,7 +62,7 @@ func (m *Mail) Mails(ctx context.Context, account, before string, limit int) ([]
 	return value(call[mailsForm, []mail.Message](ctx, m.peer, "Mails", read, &mailsForm{account, before, limit}))
 }
 
-// ServeMail serves mail in the box notifier.
+// ServeMail serves mail in the notifier.
 func ServeMail(s *Server, box mail.Service) {
 	const name = NotifierService
 	handle(s, name, "Ready", func(ctx context.Context, _ *struct{}) (*bool, error) {

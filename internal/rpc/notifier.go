@@ -7,11 +7,11 @@ import (
 	"github.com/paylink/paylink/internal/notify"
 )
 
-// NotifierService is the name of the box notifier.
+// NotifierService is the name of the notifier service.
 const NotifierService = "notifier"
 
-// Notifier is notify.Service on the far side, with the box's idempotency records.
-// Sealed secrets and bodies stay there: what it answers lacks them.
+// Notifier is the client of notify.Service, with the service's idempotency records. Answers omit
+// sealed secrets and bodies, which stay in the service.
 type Notifier struct {
 	records
 	peer *Peer
@@ -19,7 +19,7 @@ type Notifier struct {
 
 var _ notify.Service = (*Notifier)(nil)
 
-// NewNotifier makes the client.
+// NewNotifier returns the client.
 func NewNotifier(p *Peer) *Notifier { return &Notifier{records: records{p}, peer: p} }
 
 type deliveriesForm struct {
@@ -27,7 +27,7 @@ type deliveriesForm struct {
 	Query notify.DeliveryQuery
 }
 
-// childForm names something of an endpoint: a delivery, a bulk redelivery.
+// childForm names an endpoint's delivery or bulk redelivery.
 type childForm struct {
 	owned
 	Child string
@@ -134,7 +134,7 @@ func bareRevealed(r notify.Revealed) notify.Revealed { r.Endpoint = bareEndpoint
 
 func bareDelivery(d notify.Delivery) notify.Delivery { d.SealedBody = nil; return d }
 
-// ServeNotifier serves the box.
+// ServeNotifier serves the notifier.
 func ServeNotifier(s *Server, box notify.Service, store idempotency.Store) {
 	const name = NotifierService
 	serveRecords(s, name, store)

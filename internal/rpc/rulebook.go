@@ -9,7 +9,7 @@ import (
 	"github.com/paylink/paylink/internal/idempotency"
 )
 
-// Rulebook is rulebook.Service on the far side, with the box's idempotency records.
+// Rulebook is the client of rulebook.Service, with the service's idempotency records.
 type Rulebook struct {
 	records
 	peer *Peer
@@ -17,7 +17,7 @@ type Rulebook struct {
 
 var _ rulebook.Service = (*Rulebook)(nil)
 
-// NewRulebook makes the client.
+// NewRulebook returns the client.
 func NewRulebook(p *Peer) *Rulebook { return &Rulebook{records: records{p}, peer: p} }
 
 type ruleForm struct {
@@ -131,8 +131,8 @@ func (r *Rulebook) Backtest(ctx context.Context, b learning.Backtest) (learning.
 	return form.result(), err
 }
 
-// ServeRulebook serves the rules, lists and policies of the box fraud, and its
-// idempotency records.
+// ServeRulebook serves the rules, lists and policies of the fraud service, and its idempotency
+// records.
 func ServeRulebook(s *Server, box rulebook.Service, tests learning.Backtester, kept idempotency.Store) {
 	const name = FraudService
 	serveRecords(s, name, kept)

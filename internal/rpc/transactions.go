@@ -13,12 +13,11 @@ import (
 	"github.com/paylink/paylink/internal/payment"
 )
 
-// TransactionsService is the name of the box transactions.
+// TransactionsService is the name of the transactions service.
 const TransactionsService = "transactions"
 
-// Transactions is coordinator.Service on the far side, with the box's idempotency
-// records. The box reads the link anew: it does not take the gateway's word for
-// an amount.
+// Transactions is the client of coordinator.Service, with the service's idempotency records. The
+// service reads the link again, because it does not trust the gateway with an amount.
 type Transactions struct {
 	records
 	peer  *Peer
@@ -28,7 +27,7 @@ type Transactions struct {
 
 var _ coordinator.Service = (*Transactions)(nil)
 
-// NewTransactions makes the client; cards may be empty where nothing is submitted.
+// NewTransactions returns the client. cards may be empty where nothing is submitted.
 func NewTransactions(p *Peer, cards Cards, now func() time.Time) *Transactions {
 	return &Transactions{records: records{p}, peer: p, cards: cards, now: now}
 }
@@ -63,7 +62,7 @@ type refundForm struct {
 	payment.RefundInput
 }
 
-// saidForm is what a person says of a payment: a verdict or a label.
+// saidForm is a person's statement about a payment: a verdict or a label.
 type saidForm struct {
 	owned
 	Word, By string
@@ -176,7 +175,7 @@ func (t *Transactions) Notice(ctx context.Context, n issuer.Notice) error {
 	return err
 }
 
-// ServeTransactions serves the box.
+// ServeTransactions serves the transactions service.
 func ServeTransactions(s *Server, box coordinator.Service, links link.Reader, cards Cards, store idempotency.Store) {
 	const name = TransactionsService
 	serveRecords(s, name, store)
@@ -233,7 +232,7 @@ func ServeTransactions(s *Server, box coordinator.Service, links link.Reader, ca
 	})
 }
 
-// serveReviews serves what people say of payments.
+// serveReviews serves verdicts and labels.
 func serveReviews(s *Server, name string, box coordinator.Service) {
 	handleTicketed(s, name, "Review", func(ctx context.Context, q saidForm, t *idempotency.Ticket) (paymentForm, error) {
 		p, err := box.Review(ctx, q.Account, q.Mode, q.ID, q.Word, q.By, t)
