@@ -18,8 +18,8 @@ var _ fraud.Assessor = (*Assessor)(nil)
 // NewAssessor returns the client.
 func NewAssessor(p *Peer) *Assessor { return &Assessor{p} }
 
-// Assess implements fraud.Assessor. It may be repeated: an instance counts a payment
-// once, and the feed tells the others.
+// Assess implements fraud.Assessor. It may be repeated: an instance counts a payment once, and
+// the others learn of it from the feed.
 func (a *Assessor) Assess(ctx context.Context, attempt fraud.Attempt) (fraud.Verdict, error) {
 	return value(call[fraud.Attempt, fraud.Verdict](ctx, a.peer, "Assess", harmless, &attempt))
 }

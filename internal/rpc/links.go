@@ -81,8 +81,8 @@ func (l *Links) List(ctx context.Context, f link.Filter) ([]link.Link, error) {
 	return each(forms, linkForm.link), err
 }
 
-// Cancel implements link.Service. Cancelling again what a lost call has canceled
-// is a 409, so without a ticket it is not repeated.
+// Cancel implements link.Service. A repetition of a lost call is a 409, so without a ticket it is
+// not repeated.
 func (l *Links) Cancel(ctx context.Context, account, mode, id string, t *idempotency.Ticket) (link.Link, error) {
 	form, err := callTicketed[owned, linkForm](ctx, l.peer, "Cancel", owned{account, mode, id}, t)
 	return form.link(), err

@@ -29,8 +29,8 @@ func (m *Mail) Ready(ctx context.Context) (bool, error) {
 	return value(call[struct{}, bool](ctx, m.peer, "Ready", read, &struct{}{}))
 }
 
-// SendLink implements mail.Service. The mail's id follows from what is asked, so it
-// may be asked again.
+// SendLink implements mail.Service. The email's id derives from the request, so it may be
+// repeated.
 func (m *Mail) SendLink(ctx context.Context, account, mode, link, to, lang string) error {
 	_, err := call[sendLinkForm, struct{}](ctx, m.peer, "SendLink", harmless, &sendLinkForm{owned{account, mode, link}, to, lang})
 	return err

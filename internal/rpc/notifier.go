@@ -69,7 +69,7 @@ func (n *Notifier) List(ctx context.Context, account, mode string) ([]notify.End
 	return value(call[owned, []notify.Endpoint](ctx, n.peer, "List", read, &owned{Account: account, Mode: mode}))
 }
 
-// Delete implements notify.Service. Deleting again is a 404, so it is not repeated.
+// Delete implements notify.Service. A repetition is a 404, so it is not repeated.
 func (n *Notifier) Delete(ctx context.Context, account, mode, id string) error {
 	_, err := call[owned, struct{}](ctx, n.peer, "Delete", once, &owned{account, mode, id})
 	return err
@@ -115,7 +115,7 @@ func (n *Notifier) Redeliveries(ctx context.Context, account, mode, endpoint, be
 	return value(call[redeliveriesForm, []notify.Redelivery](ctx, n.peer, "Redeliveries", read, &redeliveriesForm{owned{account, mode, endpoint}, before, limit}))
 }
 
-// CancelRedelivery implements notify.Service. One that has ended stays as it is.
+// CancelRedelivery implements notify.Service. An ended redelivery stays unchanged.
 func (n *Notifier) CancelRedelivery(ctx context.Context, account, mode, endpoint, id string) (notify.Redelivery, error) {
 	return value(call[childForm, notify.Redelivery](ctx, n.peer, "CancelRedelivery", harmless, &childForm{owned{account, mode, endpoint}, id}))
 }

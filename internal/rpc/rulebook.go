@@ -81,7 +81,7 @@ func (r *Rulebook) PutRule(ctx context.Context, rule rulebook.Rule, by string, t
 	return callTicketed[ruleForm, rulebook.Rule](ctx, r.peer, "PutRule", ruleForm{rule, by}, t)
 }
 
-// DeleteRule implements rulebook.Service. Deleting again is a 404, so it is not repeated.
+// DeleteRule implements rulebook.Service. A repetition is a 404, so it is not repeated.
 func (r *Rulebook) DeleteRule(ctx context.Context, account, mode, id string) error {
 	_, err := call[owned, struct{}](ctx, r.peer, "DeleteRule", once, &owned{account, mode, id})
 	return err
@@ -102,8 +102,7 @@ func (r *Rulebook) PutListEntry(ctx context.Context, e rulebook.Entry, by string
 	return callTicketed[entryForm, rulebook.Entry](ctx, r.peer, "PutListEntry", entryForm{e, by}, t)
 }
 
-// DeleteListEntry implements rulebook.Service. Deleting again is a 404, so it is not
-// repeated.
+// DeleteListEntry implements rulebook.Service. A repetition is a 404, so it is not repeated.
 func (r *Rulebook) DeleteListEntry(ctx context.Context, account, mode, id string) error {
 	_, err := call[owned, struct{}](ctx, r.peer, "DeleteListEntry", once, &owned{account, mode, id})
 	return err
@@ -115,8 +114,7 @@ func (r *Rulebook) Policy(ctx context.Context, account, mode string) (rulebook.P
 	return form.policy(), err
 }
 
-// PutPolicy implements rulebook.Service. The same policy again changes nothing but its
-// time.
+// PutPolicy implements rulebook.Service. A repetition changes only the policy's time.
 func (r *Rulebook) PutPolicy(ctx context.Context, account, mode string, p rulebook.Policy) (rulebook.Policy, error) {
 	q := policyOut(p)
 	q.owned = owned{Account: account, Mode: mode}
@@ -124,8 +122,8 @@ func (r *Rulebook) PutPolicy(ctx context.Context, account, mode string, p rulebo
 	return form.policy(), err
 }
 
-// Backtest implements learning.Backtester. It may take longer than a read is given, so it is
-// asked of one instance.
+// Backtest implements learning.Backtester. It may take longer than the time limit of a read, so
+// it is called once, at one instance.
 func (r *Rulebook) Backtest(ctx context.Context, b learning.Backtest) (learning.BacktestResult, error) {
 	form, err := value(call[learning.Backtest, backtestForm](ctx, r.peer, "Backtest", once, &b))
 	return form.result(), err

@@ -110,8 +110,8 @@ func (r records) GetIdempotency(ctx context.Context, scope, key string) (*idempo
 	return answer.Record, nil
 }
 
-// PutIdempotency implements idempotency.Store. Putting again what a lost call has
-// put is ErrRaced, and the record that won is the same.
+// PutIdempotency implements idempotency.Store. Repeating a lost call returns ErrRaced, and the
+// record that won is the same.
 func (r records) PutIdempotency(ctx context.Context, record idempotency.Record) error {
 	_, err := call[idempotency.Record, struct{}](ctx, r.peer, "PutIdempotency", harmless, &record)
 	return err

@@ -151,8 +151,8 @@ func lowerASCII(s string) string {
 	}, s)
 }
 
-// Replay implements history.Replayer. It reads a bounded number of rows at a time, so no
-// reader holds the file's log back; a payment that changes meanwhile is given once.
+// Replay implements history.Replayer. It reads a limited number of rows at a time, so no reader
+// holds back the file's log. A payment that changes meanwhile is visited once.
 func (a *Analytics) Replay(ctx context.Context, account, mode string, from, to time.Time, each func(history.Row) error) error {
 	below, above := bounds(from, to)
 	query, number, after := selectAnalytics+" WHERE number < $1 AND (number, owner) > ($2, $3) ORDER BY number, owner LIMIT "+strconv.Itoa(analyticsReplay), above, int64(-1)

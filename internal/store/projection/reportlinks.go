@@ -92,8 +92,8 @@ func (p *projector) storeLinks(rows []linkRow) error {
 	return putAll(p.t, rows, putReportLink, putReportLinks, reportRows, linkRow.columns)
 }
 
-// Seen implements report.Service. A link that the feed has not told of yet counts
-// as soon as it does.
+// Seen implements report.Service. A link that the feed has not reached yet counts as soon as it
+// does.
 func (r *Reports) Seen(ctx context.Context, all []report.Sighting) error {
 	if len(all) > report.MaxSightings {
 		return fault.Invalid("sightings", "value_invalid", "At most %d links at once.", report.MaxSightings)
