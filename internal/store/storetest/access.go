@@ -130,7 +130,7 @@ func passwords(t *testing.T, s merchants) {
 	same(t, confirm)(s.TokenByHash(s.ctx, merchant.KindConfirm, confirm.Hash))
 	same(t, merchant.Guesses{})(s.GuessesOf(s.ctx, u.ID))
 	wantCode(t, s.Apply(s.ctx, merchant.Change{At: at, Password: "$new", PasswordUser: id.New(id.User)}), "not_found")
-	ok(t, s.Apply(s.ctx, merchant.Change{At: at, Password: "$late", PasswordUser: u.ID, PasswordWas: "$argon2id$x"})) // the password has changed in the meantime
+	ok(t, s.Apply(s.ctx, merchant.Change{At: at, Password: "$late", PasswordUser: u.ID, PasswordWas: "$argon2id$x"})) // it has changed
 	same(t, u)(s.UserByID(s.ctx, u.ID))
 	ok(t, s.Apply(s.ctx, merchant.Change{At: at, Password: "$renewed", PasswordUser: u.ID, PasswordWas: "$new"}))
 	u.PasswordHash = "$renewed"
