@@ -4,10 +4,10 @@
 // prefix, over the whole installation, and exposes nothing of it. A link whose cards are mostly
 // declined is under attack. It goes up a level, without affecting others:
 //
-// 	quiet  no requirements
-// 	proof  payers prove work (Puzzle); those who do not, go through 3-D
-// 	       Secure, at a narrow rate
-// 	guard  3-D Secure for all, at a narrow rate also with proof
+//	quiet  no requirements
+//	proof  payers prove work (Puzzle); those who do not, go through 3-D
+//	       Secure, at a narrow rate
+//	guard  3-D Secure for all, at a narrow rate also with proof
 //
 // It comes down a level at a time, when declines and refusals have been few for Policy.Calm. A
 // card range or an address prefix under attack leads to no refusals: its attempts require a proof
