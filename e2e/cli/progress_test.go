@@ -66,7 +66,8 @@ func TestWebhooksRedeliver(t *testing.T) {
 	}))
 	t.Cleanup(shop.Close)
 	merchant := p.Client(t).As(key[strings.Index(key, ":")+1:])
-	e := merchant.OK("POST", "/api/webhook-endpoints", `{"url":"`+shop.URL+`","events":["link.canceled"]}`) // not link.created: the demo link is just being sent
+	// Not link.created: the demo link is just being sent.
+	e := merchant.OK("POST", "/api/webhook-endpoints", `{"url":"`+shop.URL+`","events":["link.canceled"]}`)
 	id := harness.Str(t, e, "id")
 	path := "/api/webhook-endpoints/" + id
 	const events = 3

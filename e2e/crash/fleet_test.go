@@ -209,7 +209,8 @@ func TestF30RollingUpgrade(t *testing.T) {
 	wait(fleetRunsFor)
 	newerSchema(f, t)
 	for _, target := range everyService {
-		if target == "gateway" || target == "simulator" { // the gateway has no load balancer with health checks here, the simulator no second instance
+		// The gateway has no load balancer with health checks here, the simulator no second instance.
+		if target == "gateway" || target == "simulator" {
 			continue
 		}
 		wait(fleetRunsFor)

@@ -256,7 +256,7 @@ func (b *Browser) Back() (kept bool) {
 	Eventually(b.T, "the back button shows "+entry.URL, func() bool {
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		for _, a := range b.arrivals[before:] { // the page before may still be told
+		for _, a := range b.arrivals[before:] { // the previous page may still be reported
 			if a.url == entry.URL {
 				kept = a.kept
 				return true

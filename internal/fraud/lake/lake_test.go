@@ -400,7 +400,7 @@ func (d *dying) Put(ctx context.Context, name string, body []byte) error {
 }
 
 // TestBucket checks that a bucket contains the same files as a folder, and that its own files are
-// told apart from others.
+// recognized.
 func TestBucket(t *testing.T) {
 	backend := s3mem.New()
 	if err := backend.CreateBucket("lake"); err != nil {

@@ -111,9 +111,10 @@ func TestBacktestSeesOnlyWhatWasBefore(t *testing.T) {
 	blocked.Risk.Action = payment.Block
 	h = append(h, blocked, paid(13, at(81), "f", 1000))
 	for when, want := range map[string]int64{
-		"card.declined_1d == 1 && card.attempted_1d == 1":   1, // the second of the five
-		"card.declined_1d == 1 && card.attempted_1d == 2":   1, // the one after the late decline, which the one before it does not see
-		"card.declined_1d == 0 && card.attempted_1d == 1":   3, // the one before that decline arrived, the last of d, and the one after the blocked payment
+		"card.declined_1d == 1 && card.attempted_1d == 1": 1, // the second of the five
+		"card.declined_1d == 1 && card.attempted_1d == 2": 1, // the one after the late decline, which the one before it does not see
+		// The one before that decline arrived, the last of d, and the one after the blocked payment.
+		"card.declined_1d == 0 && card.attempted_1d == 1":   3,
 		"card.authorised_1d == 1 && card.attempted_1d == 1": 1, // the last of d
 		"card.declined_1h >= 3":                             2, // the fourth and the fifth
 		"card.disputed_30d >= 1":                            1, // the one after the label was known

@@ -105,7 +105,8 @@ func Canonical(kind Kind, v string) (value, rule string) {
 	switch kind {
 	case KindCard:
 		lower := strings.ToLower(v)
-		if len(v) < minFingerprint || len(v) > maxFingerprint || strings.Trim(lower, "abcdefghijklmnopqrstuvwxyz0123456789_-") != "" || strings.Trim(v, "0123456789-") == "" { // the last: a card number is never stored
+		// The last condition: a card number is never stored.
+		if len(v) < minFingerprint || len(v) > maxFingerprint || strings.Trim(lower, "abcdefghijklmnopqrstuvwxyz0123456789_-") != "" || strings.Trim(v, "0123456789-") == "" {
 			return "", "Must be a card's fingerprint, as a payment shows it."
 		}
 		return v, ""

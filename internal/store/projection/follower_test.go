@@ -124,7 +124,8 @@ func TestF53FollowersPassOverDamage(t *testing.T) {
 		bad := happened(account, "link_1")
 		sqltest.Append(t, s, bad)
 		sqltest.Exec(t, url, "UPDATE events SET transfers = '[{', data = '{' WHERE id = $1", bad.ID)
-		sqltest.Exec(t, url, "DELETE FROM events WHERE object <> 'link_1' AND type <> 'link.paid'") // a feed from which the row could not be rebuilt
+		// A feed from which the row could not be rebuilt.
+		sqltest.Exec(t, url, "DELETE FROM events WHERE object <> 'link_1' AND type <> 'link.paid'")
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}

@@ -85,7 +85,8 @@ func TestReports(t *testing.T) {
 		if err := s.CreateLink(t.Context(), unopened, []stream.Event{created(account, unopened.ID, storetest.Epoch)}, nil); err != nil {
 			t.Fatal(err)
 		}
-		seen := []report.Sighting{{Account: account, Mode: link.Test, Link: unopened.ID, Step: report.Started | report.Paid}} // browsers cannot report paid
+		// Browsers cannot report paid.
+		seen := []report.Sighting{{Account: account, Mode: link.Test, Link: unopened.ID, Step: report.Started | report.Paid}}
 		if err := errors.Join(r.Seen(t.Context(), seen), r.Seen(t.Context(), seen)); err != nil {
 			t.Fatal(err)
 		}
