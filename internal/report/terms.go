@@ -23,7 +23,7 @@ const (
 // "example.org" finds the middle of a text by an index.
 func (p Payment) Terms() []string { return p.terms(maxTermChars) }
 
-// Terms are cut after this many characters.
+// terms returns the terms, each cut to that many characters.
 func (p Payment) terms(chars int) []string {
 	var terms []string
 	add := func(s string) {

@@ -46,6 +46,7 @@ type Error struct {
 	Text   string
 }
 
+// Error returns the position and the reason.
 func (e *Error) Error() string {
 	return fmt.Sprintf("line %d, column %d: %s", e.Line, e.Column, e.Text)
 }

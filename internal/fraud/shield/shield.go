@@ -54,6 +54,7 @@ const (
 	Guard
 )
 
+// String returns the name of the level.
 func (l Level) String() string { return [...]string{"quiet", "proof", "guard"}[l] }
 
 // Reasons for refusing an attempt or requiring more of it.
@@ -249,7 +250,7 @@ func (s *Shield) Bits(account, mode, link, address string, at time.Time) int {
 	return s.bits(g, s.suspicious(s.addresses.get(k.address), at, s.policy.Address, 1), at)
 }
 
-// Levels returns the number of links by level, except quiet ones, at a given time.
+// Levels returns how many links are at the levels proof and guard at a given time.
 func (s *Shield) Levels(at time.Time) (proof, guard int) {
 	s.mu.Lock()
 	defer s.unlock()

@@ -83,7 +83,7 @@ var attributes = []types.AttributeDefinition{
 	{AttributeName: aws.String(attrNamed), AttributeType: types.ScalarAttributeTypeS},
 }
 
-// The indexes contain keys only, and only of items that have both attributes. A settled payment
+// indexes contain keys only, and only of items that have both attributes. A settled payment
 // is in no due index, the history contains payments only, and only a payment whose id does not
 // show its partition (created by another store and imported) is indexed by its id.
 var indexes = map[string][2]string{

@@ -83,7 +83,8 @@ func (s *Store) GetLink(ctx context.Context, account, id string) (link.Link, err
 	return l, err
 }
 
-// Conditions of the derived statuses. They mirror link.Link.Status, which is authoritative.
+// linkStatus maps the derived statuses to their conditions. They mirror link.Link.Status, which is
+// authoritative.
 var linkStatus = map[string]string{
 	link.Paid:     "(max_uses > 0 AND uses >= max_uses)",
 	link.Canceled: "canceled_at > 0 AND NOT (max_uses > 0 AND uses >= max_uses)",

@@ -98,8 +98,8 @@ func linkFilters(t *testing.T, s suite) {
 	}
 }
 
-// If a clock is set back after an expiry was reported, the link still cannot be canceled: no two
-// events claim one place.
+// endsOnce checks that the link cannot be canceled once its expiry was reported, even if the clock
+// is set back: no two events claim one place.
 func endsOnce(t *testing.T, s suite) {
 	l := s.link(t, 1)
 	_, err := s.ExpireLinks(s.ctx, l.ExpiresAt, 1000, func(k link.Link) (stream.Event, error) {
