@@ -1,15 +1,13 @@
-// Package client speaks paylink's API from Go: links, payments, refunds, events,
-// webhook endpoints, keys and the test clock, as typed calls.
+// Package client is a Go client for paylink's API: links, payments, refunds, events, webhook
+// endpoints, keys and the test clock, as typed calls.
 //
-// A call takes a context and returns when it is answered, or when the context ends.
-// What was not answered, or was answered with "not now", is tried again a few times,
-// with growing pauses and never sooner than the server asked. A call that changes
-// something carries an Idempotency-Key that is made once per call, so however often
-// it is sent, it happens once. What the server refuses is an *Error, with a stable
-// code.
+// A call takes a context and returns on its answer, or when the context ends. A call without an
+// answer, or with a temporary refusal, is retried a few times, with growing pauses and never
+// sooner than the server asked. A call that changes something has an Idempotency-Key, created
+// once per call, so it takes effect once however often it is sent. A refusal by the server is an
+// *Error with a stable code.
 //
-// The package depends on the standard library alone. A Client is safe for
-// concurrent use.
+// The package depends only on the standard library. A Client is safe for concurrent use.
 package client
 
 import (
@@ -28,15 +26,15 @@ import (
 	"time"
 )
 
-// Bounds.
+// Limits of a call.
 const (
-	DefaultTries  = 4                // of a call, together
-	MaxRetryAfter = 30 * time.Second // a server that asks for more is not waited for: the error says how long
+	DefaultTries  = 4                // of a call, in total
+	MaxRetryAfter = 30 * time.Second // a longer wait is not made: the error contains it
 
-	tryTimeout   = 60 * time.Second // of one try; the server's own bound is 45 s
+	tryTimeout   = 60 * time.Second // of one try; the server's own limit is 45 s
 	firstPause   = 250 * time.Millisecond
 	longestPause = 8 * time.Second
-	maxBodyBytes = 32 << 20 // of an answer: a page of 100 objects, each with all the metadata that it may have
+	maxBodyBytes = 32 << 20 // of an answer: a page of 100 objects, each with the most metadata
 )
 
 // Client calls one server with one set of credentials.
@@ -61,28 +59,28 @@ type Client struct {
 	Test      *TestAPI
 }
 
-// Option of a Client.
+// Option configures a Client.
 type Option func(*Client)
 
-// WithKey uses an API key by its id and secret.
+// WithKey authenticates with an API key's id and secret.
 func WithKey(id, secret string) Option { return func(c *Client) { c.key, c.bearer = id, secret } }
 
-// WithSecret uses an API key by its secret alone.
+// WithSecret authenticates with an API key's secret only.
 func WithSecret(secret string) Option { return func(c *Client) { c.key, c.bearer = "", secret } }
 
-// WithSession acts as a signed-in user, by the token of a session.
+// WithSession acts as a signed-in user, with the token of a session.
 func WithSession(token string) Option { return WithSecret(token) }
 
-// WithHTTPClient uses another http.Client: for a proxy, certificates, or tracing.
+// WithHTTPClient sets the http.Client, for example for a proxy, certificates, or tracing.
 func WithHTTPClient(h *http.Client) Option { return func(c *Client) { c.http = h } }
 
-// WithTries sets how often a call is sent at most; 1 is never again.
+// WithTries sets how often a call is sent at most; 1 disables retries.
 func WithTries(n int) Option { return func(c *Client) { c.tries = max(n, 1) } }
 
-// WithUserAgent names the program that calls.
+// WithUserAgent names the calling program.
 func WithUserAgent(name string) Option { return func(c *Client) { c.userAgent = name } }
 
-// New makes a client of the server at base, such as https://pay.example.
+// New returns a client of the server at base, such as https://pay.example.
 func New(base string, options ...Option) (*Client, error) {
 	u, err := url.Parse(base)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
@@ -93,7 +91,7 @@ func New(base string, options ...Option) (*Client, error) {
 		o(c)
 	}
 	if c.http == nil {
-		// The API never redirects: following one could only carry credentials elsewhere.
+		// The API never redirects: following a redirect could only carry credentials elsewhere.
 		c.http = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	}
 	c.Disputes = &DisputesAPI{c}
@@ -104,31 +102,30 @@ func New(base string, options ...Option) (*Client, error) {
 	return c, nil
 }
 
-// As is the same client with other credentials.
+// As returns the same client with other credentials.
 func (c *Client) As(credentials Option) (*Client, error) {
 	return New(c.base, func(n *Client) { n.http, n.tries, n.userAgent = c.http, c.tries, c.userAgent }, credentials)
 }
 
-// CallOption changes one call.
+// CallOption configures one call.
 type CallOption func(*call)
 
-// IdempotencyKey names the call, instead of a key that is made for it: for work
-// that must happen once even if your program dies and begins anew, such as the
-// number of an order. A repeated call answers as the first did: read the object
-// before you act on its status.
+// IdempotencyKey sets the call's key, instead of a generated one. Use it for work that must
+// happen once even if your program dies and restarts, for example with the number of an order. A
+// repeated call returns the first answer: read the object before you act on its status.
 func IdempotencyKey(key string) CallOption { return func(c *call) { c.idempotencyKey = key } }
 
-// InMode reads or writes test or live data, for a signed-in user.
+// InMode selects test or live data, for a signed-in user.
 func InMode(mode Mode) CallOption {
 	return func(c *call) { c.query.Set("mode", string(mode)) }
 }
 
-// call is one request on its way.
+// call is one request.
 type call struct {
 	method, path   string
 	query          url.Values
 	body           any
-	out            any // decoded into; *[]byte takes the bytes as they are
+	out            any // decoded into; *[]byte receives the raw bytes
 	idempotencyKey string
 	accept         string
 	open           bool // no credentials: the token in the address is enough
@@ -160,7 +157,7 @@ func (c *Client) do(ctx context.Context, k call, options []CallOption) error {
 		var e *Error
 		answered := errors.As(err, &e)
 		if answered && unsure && k.method == http.MethodDelete && e.Status == http.StatusNotFound {
-			return nil // an earlier try, whose answer was lost, has deleted it
+			return nil // an earlier try with a lost answer has deleted it
 		}
 		unsure = unsure || !answered
 		pause, again := retryPause(e, n)
@@ -170,7 +167,7 @@ func (c *Client) do(ctx context.Context, k call, options []CallOption) error {
 	}
 }
 
-// retryPause is how long to wait after try n, and whether to try again at all.
+// retryPause returns the pause after try n, and whether to try again at all.
 func retryPause(e *Error, n int) (time.Duration, bool) {
 	pause := min(firstPause<<min(n-1, 10), longestPause)
 	pause = pause/2 + mathrand.N(pause/2) //nolint:gosec // spreading load needs no secret randomness
@@ -239,7 +236,7 @@ func (c *Client) try(ctx context.Context, k call, body []byte) error {
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return fmt.Errorf("paylink: %w", err) // names method and address, never a header
+		return fmt.Errorf("paylink: %w", err) // contains method and address, never a header
 	}
 	defer func() { _ = resp.Body.Close() }()
 	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxBodyBytes+1))

@@ -17,8 +17,7 @@ import (
 	"github.com/paylink/paylink/client"
 )
 
-// script is a server that answers one request after the other as it is told, and
-// remembers what it was asked.
+// script is a server that answers requests in sequence as configured, and records them.
 type script struct {
 	mu      sync.Mutex
 	answers []func(http.ResponseWriter)
@@ -214,7 +213,7 @@ func TestPagesAreWalked(t *testing.T) {
 	}
 }
 
-// TestStreamGoesOn: a stream that breaks is opened again after the last event.
+// TestStreamGoesOn checks that a broken stream is reopened after the last event.
 func TestStreamGoesOn(t *testing.T) {
 	event := func(seq int) string {
 		return fmt.Sprintf("id: %d\nevent: link.created\ndata: {\"id\":\"evt_%d\",\"type\":\"link.created\",\"seq\":%d}\n\n", seq, seq, seq)
@@ -249,7 +248,7 @@ func TestStreamGoesOn(t *testing.T) {
 	}
 }
 
-// TestRealWebhook: what the server really sends is verified, both ways.
+// TestRealWebhook checks that the server's real webhooks are verified, both ways.
 func TestRealWebhook(t *testing.T) {
 	c := connect(t)
 	keys, err := c.WebhookKeys(t.Context())
@@ -321,7 +320,7 @@ func TestRealWebhook(t *testing.T) {
 	t.Logf("%d deliveries so far", deliveries)
 }
 
-// TestTheRest calls what no other test does.
+// TestTheRest makes the calls that no other test makes.
 func TestTheRest(t *testing.T) {
 	c, user := connect(t), signedIn(t)
 	ctx := t.Context()
@@ -409,7 +408,7 @@ func TestTheRest(t *testing.T) {
 	must("sign out", user.Users.SignOut(ctx))
 }
 
-// TestImportsNothingOfOurs: the SDK stands on the standard library alone.
+// TestImportsNothingOfOurs checks that the SDK imports only the standard library.
 func TestImportsNothingOfOurs(t *testing.T) {
 	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", ".").Output()
 	if err != nil || strings.TrimSpace(string(out)) != "github.com/paylink/paylink/client" {

@@ -5,9 +5,8 @@ import (
 	"time"
 )
 
-// ClockAPI moves the time of the account's test data forward: what expires, falls
-// due or is tried again in 30 days does so now. Live data is never touched, and time
-// never goes back.
+// ClockAPI moves the time of the account's test data forward: what expires, falls due or is
+// retried in 30 days does so now. It never affects live data, and never moves back.
 type ClockAPI struct{ c *Client }
 
 // Clock is the account's test clock.
@@ -19,12 +18,12 @@ type Clock struct {
 	Links        map[string]string `json:"links"`
 }
 
-// Get reads the clock.
+// Get returns the clock.
 func (a *ClockAPI) Get(ctx context.Context, options ...CallOption) (Clock, error) {
 	return get[Clock](ctx, a.c, "/api/test-clock", nil, options)
 }
 
-// MoveClock asks for time to move: by a number of seconds, or to a time.
+// MoveClock requests a move: by a number of seconds, or to a time.
 type MoveClock struct {
 	AdvanceSeconds int64     `json:"advanceSeconds,omitempty"`
 	Now            time.Time `json:"now,omitzero"`

@@ -15,7 +15,7 @@ import (
 	"github.com/paylink/paylink/internal/gateway/api/apitest"
 )
 
-// shapes are the schemas of the document and the types that stand for them.
+// shapes maps the document's schemas to the Go types.
 var shapes = map[string]any{
 	"Link": client.Link{}, "CreateLink": client.CreateLink{}, "Payment": client.Payment{}, "PaymentDetail": client.PaymentDetail{},
 	"Refund": client.Refund{}, "Balance": client.Balance{}, "Event": client.Event{}, "Endpoint": client.Endpoint{},
@@ -33,8 +33,8 @@ var shapes = map[string]any{
 	"FormFieldIn": client.FormField{}, "FormLookIn": client.FormLook{}, "TestClock": client.Clock{}, "MoveTestClock": client.MoveClock{},
 }
 
-// TestTypesAreTheDocuments holds every member of every type against the API
-// document: none is missing, none is made up, and each has the right type.
+// TestTypesAreTheDocuments compares every member of every type with the API document: none is
+// missing or added, and each has the right type.
 func TestTypesAreTheDocuments(t *testing.T) {
 	for name, value := range shapes {
 		s := apitest.Model(t).Schema(t, name)
@@ -46,7 +46,7 @@ func TestTypesAreTheDocuments(t *testing.T) {
 	}
 }
 
-// properties of an object, with those of what it is composed of.
+// properties returns an object's properties, including those of its components.
 func properties(s *jsonschema.Schema) map[string]*jsonschema.Schema {
 	all := map[string]*jsonschema.Schema{}
 	if s.Ref != nil {
@@ -59,7 +59,7 @@ func properties(s *jsonschema.Schema) map[string]*jsonschema.Schema {
 	return all
 }
 
-// members of a struct by their JSON names, with those of embedded ones.
+// members returns a struct's fields by JSON name, including those of embedded structs.
 func members(of reflect.Type) map[string]reflect.Type {
 	all := map[string]reflect.Type{}
 	for i := range of.NumField() {
@@ -93,7 +93,7 @@ func checkObject(t *testing.T, name string, want map[string]*jsonschema.Schema, 
 	}
 }
 
-// types that a schema names itself.
+// types returns the types that a schema names itself.
 func types(s *jsonschema.Schema) []string {
 	if s.Types == nil {
 		return nil
@@ -101,7 +101,7 @@ func types(s *jsonschema.Schema) []string {
 	return s.Types.ToStrings()
 }
 
-// typed is the schema that says of what type a value is.
+// typed returns the schema that gives a value's type.
 func typed(s *jsonschema.Schema) *jsonschema.Schema {
 	for len(types(s)) == 0 {
 		switch {
@@ -165,7 +165,7 @@ func checkValue(t *testing.T, name string, s *jsonschema.Schema, of reflect.Type
 	}
 }
 
-// calls are the operations of the document and the SDK's methods for them.
+// calls maps the document's operations to the SDK's methods.
 var calls = map[string]string{
 	"createUser": "Users.SignUp", "setPaymentMethods": "Users.SetPaymentMethods", "getMe": "Users.Me", "listIssuers": "Payments.Issuers",
 	"signIn": "Users.SignIn", "signOut": "Users.SignOut",
@@ -189,8 +189,8 @@ var calls = map[string]string{
 	"payLink": "Test.Pay", "getKeySet": "WebhookKeys",
 }
 
-// TestEveryCallIsThere: what a merchant can do by the API can be done by the SDK.
-// The payer's pages, and what is for people and machines that watch, need none.
+// TestEveryCallIsThere checks that the SDK can do what a merchant can do by the API. The payer's
+// pages, and what is for people and monitoring, need no call.
 func TestEveryCallIsThere(t *testing.T) {
 	c := reflect.ValueOf(connect(t))
 	for _, op := range apitest.Model(t).Operations {

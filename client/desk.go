@@ -7,13 +7,12 @@ import (
 	"time"
 )
 
-// What people do with a suspicious payment: the queue of those that are held, the
-// verdict, marks, and disputes.
+// Review of suspicious payments: the queue of held payments, verdicts, labels, and disputes.
 
-// ReviewState of a payment that was held.
+// ReviewState is the state of a held payment's review.
 type ReviewState string
 
-// The states of a review; ReviewClosed asks for all but open ones.
+// The states of a review; ReviewClosed selects all but open ones.
 const (
 	ReviewOpen     ReviewState = "open"
 	ReviewClosed   ReviewState = "closed"
@@ -23,10 +22,10 @@ const (
 	ReviewLapsed   ReviewState = "lapsed"
 )
 
-// ReviewFilter of the queue; the zero value asks for what waits for a verdict.
+// ReviewFilter filters the queue; the zero value selects what waits for a verdict.
 type ReviewFilter struct {
 	State    ReviewState
-	From, To time.Time // of the payment's making
+	From, To time.Time // of the payment's creation
 	Limit    int
 	Cursor   string
 }
@@ -37,27 +36,27 @@ func (f ReviewFilter) query() url.Values {
 	return q
 }
 
-// Reviews walks the queue, newest first.
+// Reviews iterates over the queue, newest first.
 func (a *PaymentsAPI) Reviews(ctx context.Context, f ReviewFilter, options ...CallOption) iter.Seq2[Payment, error] {
 	return all[Payment](ctx, a.c, "/api/reviews", f.query(), options)
 }
 
-// Verdict on a payment that is held.
+// Verdict is the decision on a held payment.
 type Verdict string
 
-// The verdicts. VerdictRefund gives the money back and marks the payment as fraud.
+// The verdicts. VerdictRefund refunds the money and labels the payment as fraud.
 const (
 	VerdictApprove Verdict = "approve"
 	VerdictDecline Verdict = "decline"
 	VerdictRefund  Verdict = "refund"
 )
 
-// ReviewBody is the verdict as the call takes it.
+// ReviewBody is the request body of a verdict.
 type ReviewBody struct {
 	Verdict Verdict `json:"verdict"`
 }
 
-// Review decides a payment that is held.
+// Review decides on a held payment.
 func (a *PaymentsAPI) Review(ctx context.Context, id string, v Verdict, options ...CallOption) (Payment, error) {
 	return post[Payment](ctx, a.c, paymentPath(id)+"/review", ReviewBody{v}, options)
 }
@@ -68,12 +67,12 @@ const (
 	LabelLegitimate = "legitimate"
 )
 
-// MarkBody is a label as the call takes it; nil takes the mark back.
+// MarkBody is the request body of a label; nil removes the label.
 type MarkBody struct {
 	Label *string `json:"label"`
 }
 
-// Mark says what a payment turned out to be; "" takes it back.
+// Mark labels a payment; "" removes the label.
 func (a *PaymentsAPI) Mark(ctx context.Context, id, label string, options ...CallOption) (Payment, error) {
 	var body MarkBody
 	if label != "" {
@@ -82,15 +81,15 @@ func (a *PaymentsAPI) Mark(ctx context.Context, id, label string, options ...Cal
 	return post[Payment](ctx, a.c, paymentPath(id)+"/mark", body, options)
 }
 
-// RelatedPayment shares the card, the email or the address prefix with another.
+// RelatedPayment shares the card, the email or the address prefix with another payment.
 type RelatedPayment struct {
 	Object  string   `json:"object"`
 	Shared  []string `json:"shared"`
 	Payment Payment  `json:"payment"`
 }
 
-// Related are payments that share something with one, newest first, at most limit
-// (10 when it is 0).
+// Related returns payments that share something with a payment, newest first, at most limit (0
+// means 10).
 func (a *PaymentsAPI) Related(ctx context.Context, id string, limit int, options ...CallOption) ([]RelatedPayment, error) {
 	q := url.Values{}
 	setInt(q, "limit", int64(limit))
@@ -98,11 +97,11 @@ func (a *PaymentsAPI) Related(ctx context.Context, id string, limit int, options
 	return page.Data, err
 }
 
-// DisputesAPI records disputes and moves them on.
+// DisputesAPI records disputes and updates them.
 type DisputesAPI struct{ c *Client }
 
-// OpenDispute records what an issuer told you by other ways. Without an Amount it is
-// about all that was captured.
+// OpenDispute records a dispute that the issuer reported to you outside of paylink. Without an
+// Amount it covers everything that was captured.
 type OpenDispute struct {
 	Amount        string    `json:"amount,omitempty"`
 	Reason        string    `json:"reason"`
@@ -111,16 +110,16 @@ type OpenDispute struct {
 	EvidenceDueAt time.Time `json:"evidenceDueAt,omitzero"`
 }
 
-// MoveDispute says where a dispute is now.
+// MoveDispute sets the state of a dispute.
 type MoveDispute struct {
 	State         string    `json:"state,omitempty"`
 	EvidenceDueAt time.Time `json:"evidenceDueAt,omitzero"`
 }
 
-// DisputeFilter of a list; what is left out does not filter.
+// DisputeFilter filters a list; empty fields do not filter.
 type DisputeFilter struct {
 	State    string
-	From, To time.Time // of the payment's making
+	From, To time.Time // of the payment's creation
 	Limit    int
 	Cursor   string
 }
@@ -131,7 +130,7 @@ func (f DisputeFilter) query() url.Values {
 	return q
 }
 
-// All walks the disputes, those of the newest payment first.
+// All iterates over the disputes, those of the newest payment first.
 func (a *DisputesAPI) All(ctx context.Context, f DisputeFilter, options ...CallOption) iter.Seq2[Dispute, error] {
 	return all[Dispute](ctx, a.c, "/api/disputes", f.query(), options)
 }
@@ -141,7 +140,7 @@ func (a *DisputesAPI) Open(ctx context.Context, payment string, d OpenDispute, o
 	return post[Dispute](ctx, a.c, paymentPath(payment)+"/disputes", d, options)
 }
 
-// Move says where a dispute is now.
+// Move sets the state of a dispute.
 func (a *DisputesAPI) Move(ctx context.Context, payment, dispute string, d MoveDispute, options ...CallOption) (Dispute, error) {
 	return post[Dispute](ctx, a.c, paymentPath(payment)+"/disputes/"+url.PathEscape(dispute), d, options)
 }

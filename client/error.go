@@ -9,17 +9,17 @@ import (
 	"time"
 )
 
-// Error is what the server refused, after RFC 9457. Code is stable: programs go by
-// it, and by Param, which names what of the request is wrong. People, and the logs
-// of the server's operator, go by Detail and RequestID.
+// Error is a refusal by the server (RFC 9457). Programs should branch on Code, which is stable,
+// and on Param, which names the invalid part of the request. Detail and RequestID are for people
+// and for the logs of the server's operator.
 type Error struct {
 	Status    int    `json:"status"`
 	Code      string `json:"code"`
 	Param     string `json:"param,omitempty"`
 	Title     string `json:"title"`
 	Detail    string `json:"detail"`
-	Type      string `json:"type"`              // where the code is explained, relative to the server
-	Payment   string `json:"payment,omitempty"` // that a decline is about
+	Type      string `json:"type"`              // address of the code's explanation, relative to the server
+	Payment   string `json:"payment,omitempty"` // the payment of a decline
 	RequestID string `json:"requestId,omitempty"`
 	Retryable bool   `json:"retryable,omitempty"`
 
@@ -38,7 +38,7 @@ func (e *Error) Error() string {
 	return text + ")"
 }
 
-// temporary reports whether the very same call may succeed in a moment.
+// temporary reports whether the same call may succeed in a moment.
 func (e *Error) temporary() bool {
 	switch e.Status {
 	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
@@ -47,7 +47,7 @@ func (e *Error) temporary() bool {
 	return e.Retryable || e.Code == "idempotency_key_in_use"
 }
 
-// Code is the code of the *Error in err's tree, or "".
+// Code returns the code of the *Error in err's tree, or "".
 func Code(err error) string {
 	var e *Error
 	if errors.As(err, &e) {
@@ -56,13 +56,13 @@ func Code(err error) string {
 	return ""
 }
 
-// IsNotFound reports whether the server knows no such thing, or none of yours.
+// IsNotFound reports whether the object does not exist, or is another account's.
 func IsNotFound(err error) bool {
 	var e *Error
 	return errors.As(err, &e) && e.Status == http.StatusNotFound
 }
 
-// problemIn reads a refusal. Something between us and the server may have made it.
+// problemIn parses a refusal. A proxy between client and server may have made it.
 func problemIn(resp *http.Response, raw []byte) *Error {
 	e := &Error{}
 	if json.Unmarshal(raw, e) != nil || e.Code == "" {
@@ -77,7 +77,7 @@ func problemIn(resp *http.Response, raw []byte) *Error {
 	return e
 }
 
-// retryAfter reads the header: seconds, or a date.
+// retryAfter parses the header: seconds, or a date.
 func retryAfter(s string, now time.Time) time.Duration {
 	if n, err := strconv.ParseInt(s, 10, 32); err == nil && n > 0 {
 		return time.Duration(n) * time.Second

@@ -16,20 +16,20 @@ import (
 	"time"
 )
 
-// Bounds of a stream.
+// Limits of a stream.
 const (
 	maxEventBytes  = 1 << 20          // one line of a stream
-	streamSilence  = 60 * time.Second // the server says something every 15 seconds
-	longestRestart = 30 * time.Second // the longest pause before a stream is opened again
+	streamSilence  = 60 * time.Second // the server sends something every 15 seconds
+	longestRestart = 30 * time.Second // the longest pause before a stream is reopened
 )
 
-// EventsAPI reads what happened.
+// EventsAPI reads events.
 type EventsAPI struct{ c *Client }
 
-// EventFilter of events.
+// EventFilter filters events.
 type EventFilter struct {
 	AfterSeq int64    // those with a greater seq
-	Types    []string // these types alone; none is all
+	Types    []string // only these types; empty means all
 	Limit    int      // items of a page
 }
 
@@ -44,12 +44,12 @@ func (f EventFilter) wants(e Event) bool {
 	return len(f.Types) == 0 || slices.Contains(f.Types, e.Type)
 }
 
-// List is a page, oldest first, of every type. Go on with the last Seq as AfterSeq.
+// List returns a page of all types, oldest first. Continue with the last Seq as AfterSeq.
 func (a *EventsAPI) List(ctx context.Context, f EventFilter, options ...CallOption) (Page[Event], error) {
 	return get[Page[Event]](ctx, a.c, "/api/events", f.query(), options)
 }
 
-// All walks the events that there are, oldest first.
+// All iterates over the existing events, oldest first.
 func (a *EventsAPI) All(ctx context.Context, f EventFilter, options ...CallOption) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		for e, err := range all[Event](ctx, a.c, "/api/events", f.query(), options) {
@@ -60,23 +60,22 @@ func (a *EventsAPI) All(ctx context.Context, f EventFilter, options ...CallOptio
 	}
 }
 
-// StreamOptions say where a stream begins and what of it is wanted.
+// StreamOptions select where a stream begins and which events it includes.
 type StreamOptions struct {
-	// AfterSeq is where it begins: after this seq. FromNow is false then; with
-	// FromNow it begins with what happens from now on.
+	// AfterSeq is the seq after which the stream begins. Set FromNow to begin with events from
+	// now on instead.
 	AfterSeq int64
 	FromNow  bool
-	Types    []string // these types alone; none is all
-	// Opened is told when the stream is open, with the seq after which it goes on;
-	// and Broken when it broke off and will be opened again after the pause. Both
-	// may be nil.
+	Types    []string // only these types; empty means all
+	// Opened is called when the stream is open, with the seq after which it continues. Broken is
+	// called when it breaks, with the pause before it is reopened. Both may be nil.
 	Opened func(afterSeq int64)
 	Broken func(err error, pause time.Duration)
 }
 
-// Stream tells events as they happen, each once and in order, until ctx ends or the
-// caller breaks. When it breaks off it is opened again and goes on after the last
-// event; so it ends with an error only when the server refuses it, or ctx ended.
+// Stream iterates over events as they happen, each once and in order, until ctx ends or the
+// caller breaks. A broken stream is reopened and continues after the last event. It ends with an
+// error only if the server refuses it, or ctx ends.
 func (a *EventsAPI) Stream(ctx context.Context, o StreamOptions, options ...CallOption) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		s := &stream{api: a, o: o, after: o.AfterSeq, known: !o.FromNow, options: options}
@@ -113,18 +112,18 @@ func (a *EventsAPI) Stream(ctx context.Context, o StreamOptions, options ...Call
 	}
 }
 
-// stream is one that may be opened several times.
+// stream is one that may be reopened several times.
 type stream struct {
 	api     *EventsAPI
 	o       StreamOptions
 	after   int64
-	known   bool // after is where to go on
+	known   bool // after is where to continue
 	told    int64
-	over    bool // the caller has heard enough
+	over    bool // the caller has stopped
 	options []CallOption
 }
 
-// once reads one connection to its end: nil when the server ended it well.
+// once reads one connection to its end, and returns nil if the server ended it cleanly.
 func (s *stream) once(ctx context.Context, yield func(Event, error) bool) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -170,7 +169,7 @@ func (s *stream) once(ctx context.Context, yield func(Event, error) bool) error 
 	return lines.Err()
 }
 
-// dispatch tells the event that has been read, if it is one and wanted.
+// dispatch delivers the event that was read, if it is a wanted event.
 func (s *stream) dispatch(id, data string, yield func(Event, error) bool) error {
 	if data == "" {
 		if after, err := strconv.ParseInt(id, 10, 64); err == nil && !s.known {

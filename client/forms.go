@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// FormsAPI keeps payment forms, which make links on your website.
+// FormsAPI manages payment forms, which create links on your website.
 type FormsAPI struct{ c *Client }
 
 // Form is a payment form. URL is its own page.
@@ -43,22 +43,21 @@ type Form struct {
 	Links           map[string]string `json:"links"`
 }
 
-// FormField is one that the payer fills in: name, email, reference, or your own.
+// FormField is a field that the payer fills in: name, email, reference, or your own.
 type FormField struct {
 	Name     string `json:"name"`
 	Label    string `json:"label,omitempty"`
 	Required bool   `json:"required"`
 }
 
-// FormLook is how it looks: colours as #rrggbb; corners round, soft or square.
+// FormLook is a form's appearance: colors as #rrggbb; corners round, soft or square.
 type FormLook struct {
 	Accent     string `json:"accent,omitempty"`
 	AccentDark string `json:"accentDark,omitempty"`
 	Corners    string `json:"corners,omitempty"`
 }
 
-// CreateForm asks for a form: a name, a currency, and one of Amount, Amounts and
-// MaxAmount.
+// CreateForm requests a form: a name, a currency, and one of Amount, Amounts and MaxAmount.
 type CreateForm struct {
 	Name            string      `json:"name"`
 	Amount          string      `json:"amount,omitempty"`
@@ -80,8 +79,8 @@ type CreateForm struct {
 	Disabled        bool        `json:"disabled,omitempty"`
 }
 
-// UpdateForm replaces all of a form. With the Revision that was read, it is refused
-// when somebody else changed the form since.
+// UpdateForm replaces all of a form. With the Revision that was read, it is refused if the form
+// has changed since.
 type UpdateForm struct {
 	CreateForm
 	Revision int64 `json:"revision,omitempty"`
@@ -91,29 +90,29 @@ const formsPath = "/api/forms"
 
 func formPath(id string) string { return formsPath + "/" + url.PathEscape(id) }
 
-// Create makes a form.
+// Create creates a form.
 func (a *FormsAPI) Create(ctx context.Context, f CreateForm, options ...CallOption) (Form, error) {
 	return post[Form](ctx, a.c, formsPath, f, options)
 }
 
-// Get reads a form.
+// Get returns a form.
 func (a *FormsAPI) Get(ctx context.Context, id string, options ...CallOption) (Form, error) {
 	return get[Form](ctx, a.c, formPath(id), nil, options)
 }
 
-// All walks the forms, newest first.
+// All iterates over the forms, newest first.
 func (a *FormsAPI) All(ctx context.Context, options ...CallOption) iter.Seq2[Form, error] {
 	return all[Form](ctx, a.c, formsPath, nil, options)
 }
 
-// Update replaces a form; links that it made stay as they are.
+// Update replaces a form; its existing links stay unchanged.
 func (a *FormsAPI) Update(ctx context.Context, id string, f UpdateForm, options ...CallOption) (Form, error) {
 	var out Form
 	err := a.c.do(ctx, call{method: http.MethodPut, path: formPath(id), body: f, out: &out}, options)
 	return out, err
 }
 
-// Archive ends a form for good.
+// Archive ends a form permanently.
 func (a *FormsAPI) Archive(ctx context.Context, id string, options ...CallOption) error {
 	return remove(ctx, a.c, formPath(id), options)
 }

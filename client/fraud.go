@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// FraudAPI keeps what decides about attempts to pay: rules, lists and the policy.
+// FraudAPI manages what decides on payment attempts: rules, lists and the policy.
 type FraudAPI struct{ c *Client }
 
-// FraudRule is a condition in CEL with the action to take.
+// FraudRule is a condition in CEL with an action.
 type FraudRule struct {
 	ID        string    `json:"id"`
 	Object    string    `json:"object"`
@@ -27,7 +27,7 @@ type FraudRule struct {
 	UpdatedBy string    `json:"updatedBy,omitempty"`
 }
 
-// CreateFraudRule is a rule to be written; without a state it runs in shadow.
+// CreateFraudRule is a new rule; without a state it runs in shadow.
 type CreateFraudRule struct {
 	Name   string `json:"name"`
 	Action string `json:"action"`
@@ -35,8 +35,8 @@ type CreateFraudRule struct {
 	State  string `json:"state,omitempty"`
 }
 
-// UpdateFraudRule changes what it names. With the Version that was read, it is refused
-// when somebody else changed the rule since.
+// UpdateFraudRule changes the fields that are set. With the Version that was read, it is refused
+// if the rule has changed since.
 type UpdateFraudRule struct {
 	Name    string `json:"name,omitempty"`
 	Action  string `json:"action,omitempty"`
@@ -59,7 +59,7 @@ type FraudListEntry struct {
 	CreatedBy string    `json:"createdBy,omitempty"`
 }
 
-// CreateFraudListEntry puts a value on a list.
+// CreateFraudListEntry adds a value to a list.
 type CreateFraudListEntry struct {
 	Kind      string    `json:"kind"`
 	Value     string    `json:"value"`
@@ -68,14 +68,14 @@ type CreateFraudListEntry struct {
 	ExpiresAt time.Time `json:"expiresAt,omitzero"`
 }
 
-// UpdateFraudListEntry replaces all of an entry but its kind and value.
+// UpdateFraudListEntry replaces all of an entry except its kind and value.
 type UpdateFraudListEntry struct {
 	Action    string    `json:"action"`
 	Note      string    `json:"note,omitempty"`
 	ExpiresAt time.Time `json:"expiresAt,omitzero"`
 }
 
-// FraudPolicy is the account's say in what no rule decides.
+// FraudPolicy is the account's choice where no rule decides.
 type FraudPolicy struct {
 	Object        string    `json:"object"`
 	OnTimeout     string    `json:"onTimeout"` // allow or block
@@ -84,13 +84,13 @@ type FraudPolicy struct {
 	UpdatedAt     time.Time `json:"updatedAt,omitzero"`
 }
 
-// UpdateFraudPolicy changes what it names.
+// UpdateFraudPolicy changes the fields that are set.
 type UpdateFraudPolicy struct {
 	OnTimeout     string `json:"onTimeout,omitempty"`
 	ReviewSeconds *int64 `json:"reviewSeconds,omitempty"`
 }
 
-// BacktestFraudRule asks what a condition would have done.
+// BacktestFraudRule requests a backtest of a condition.
 type BacktestFraudRule struct {
 	When   string    `json:"when"`
 	Action string    `json:"action,omitempty"`
@@ -98,8 +98,7 @@ type BacktestFraudRule struct {
 	To     time.Time `json:"to,omitzero"`
 }
 
-// FraudBacktest is what it would have done. Precision and Recall are nil while nothing
-// is known.
+// FraudBacktest is the result of a backtest. Precision and Recall are nil if no outcome is known.
 type FraudBacktest struct {
 	Object           string                   `json:"object"`
 	Payments         int64                    `json:"payments"`
@@ -120,7 +119,7 @@ type FraudBacktest struct {
 	TookMilliseconds int64                    `json:"tookMilliseconds"`
 }
 
-// BacktestMoney is both sides of a rule, as decimals of one currency.
+// BacktestMoney is the amounts at stake on both sides, as decimals of one currency.
 type BacktestMoney struct {
 	FraudStopped   string `json:"fraudStopped"`
 	HonestStopped  string `json:"honestStopped"`
@@ -148,23 +147,22 @@ func (a *FraudAPI) rules(ctx context.Context, path string, options []CallOption)
 	return list.Data, err
 }
 
-// Rules are yours, the installation's and the default set, in the order in which they
-// are asked.
+// Rules returns your rules, the installation's and the default set, in order of evaluation.
 func (a *FraudAPI) Rules(ctx context.Context, options ...CallOption) ([]FraudRule, error) {
 	return a.rules(ctx, fraudRulesPath, options)
 }
 
-// CreateRule writes a rule.
+// CreateRule creates a rule.
 func (a *FraudAPI) CreateRule(ctx context.Context, r CreateFraudRule, options ...CallOption) (FraudRule, error) {
 	return post[FraudRule](ctx, a.c, fraudRulesPath, r, options)
 }
 
-// Rule reads a rule.
+// Rule returns a rule.
 func (a *FraudAPI) Rule(ctx context.Context, id string, options ...CallOption) (FraudRule, error) {
 	return get[FraudRule](ctx, a.c, fraudRulePath(id), nil, options)
 }
 
-// UpdateRule makes a new version of a rule.
+// UpdateRule creates a new version of a rule.
 func (a *FraudAPI) UpdateRule(ctx context.Context, id string, r UpdateFraudRule, options ...CallOption) (out FraudRule, err error) {
 	err = a.put(ctx, fraudRulePath(id), r, &out, options)
 	return out, err
@@ -175,19 +173,19 @@ func (a *FraudAPI) DeleteRule(ctx context.Context, id string, options ...CallOpt
 	return remove(ctx, a.c, fraudRulePath(id), options)
 }
 
-// RuleVersions are those of a rule, newest first.
+// RuleVersions returns the versions of a rule, newest first.
 func (a *FraudAPI) RuleVersions(ctx context.Context, id string, options ...CallOption) ([]FraudRule, error) {
 	return a.rules(ctx, fraudRulePath(id)+"/versions", options)
 }
 
-// ListEntries walks the lists, newest first; kind "" is all of them.
+// ListEntries iterates over the lists, newest first; an empty kind means all.
 func (a *FraudAPI) ListEntries(ctx context.Context, kind string, options ...CallOption) iter.Seq2[FraudListEntry, error] {
 	q := url.Values{}
 	set(q, "kind", kind)
 	return all[FraudListEntry](ctx, a.c, fraudListsPath, q, options)
 }
 
-// CreateListEntry puts a value on a list.
+// CreateListEntry adds a value to a list.
 func (a *FraudAPI) CreateListEntry(ctx context.Context, e CreateFraudListEntry, options ...CallOption) (FraudListEntry, error) {
 	return post[FraudListEntry](ctx, a.c, fraudListsPath, e, options)
 }
@@ -198,12 +196,12 @@ func (a *FraudAPI) UpdateListEntry(ctx context.Context, id string, e UpdateFraud
 	return out, err
 }
 
-// DeleteListEntry takes a value off its list.
+// DeleteListEntry removes a value from its list.
 func (a *FraudAPI) DeleteListEntry(ctx context.Context, id string, options ...CallOption) error {
 	return remove(ctx, a.c, fraudListPath(id), options)
 }
 
-// Policy reads the policy.
+// Policy returns the policy.
 func (a *FraudAPI) Policy(ctx context.Context, options ...CallOption) (FraudPolicy, error) {
 	return get[FraudPolicy](ctx, a.c, fraudPolicyPath, nil, options)
 }
@@ -214,7 +212,7 @@ func (a *FraudAPI) UpdatePolicy(ctx context.Context, p UpdateFraudPolicy, option
 	return out, err
 }
 
-// Backtest asks what a condition would have done with the payments of a period.
+// Backtest evaluates a condition on the payments of a period.
 func (a *FraudAPI) Backtest(ctx context.Context, b BacktestFraudRule, options ...CallOption) (FraudBacktest, error) {
 	return post[FraudBacktest](ctx, a.c, "/api/fraud/backtests", b, options)
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/paylink/paylink/internal/app"
 )
 
-// server is the real thing, in one process on a data folder of its own.
+// server is the real server, in this process, on its own data folder.
 var server struct {
 	url, keyID, secret string
 	username, password string
@@ -97,7 +97,7 @@ func startServer(dir string) (stop func() error, err error) {
 	return stop, nil
 }
 
-// journal is written by the server and read by whoever reports a failure.
+// journal is written by the server and read by a failing test.
 type journal struct {
 	mu  sync.Mutex
 	all bytes.Buffer
@@ -115,7 +115,7 @@ func (l *journal) String() string {
 	return l.all.String()
 }
 
-// connect makes a client of the server, with the demo account's key.
+// connect returns a client of the server, with the demo account's key.
 func connect(t *testing.T, options ...client.Option) *client.Client {
 	t.Helper()
 	c, err := client.New(server.url, append([]client.Option{client.WithKey(server.keyID, server.secret)}, options...)...)
@@ -125,7 +125,7 @@ func connect(t *testing.T, options ...client.Option) *client.Client {
 	return c
 }
 
-// signedIn makes a client of the demo account's user.
+// signedIn returns a client of the demo account's user.
 func signedIn(t *testing.T) *client.Client {
 	t.Helper()
 	c := connect(t)

@@ -7,15 +7,15 @@ import (
 	"time"
 )
 
-// Page is a part of a list. Whoever wants all of it takes the list's All.
+// Page is a part of a list. To read the whole list, use its All.
 type Page[T any] struct {
 	Object     string `json:"object"`
 	Data       []T    `json:"data"`
 	HasMore    bool   `json:"hasMore"`
-	NextCursor string `json:"nextCursor"` // of the next page, while HasMore
+	NextCursor string `json:"nextCursor"` // of the next page, if HasMore
 }
 
-// period begins the query of a list of what payments were made in a period.
+// period starts the query of a list of payments created in a period.
 func period(from, to time.Time, limit int, cursor string) url.Values {
 	q := url.Values{}
 	setTime(q, "from", from)
@@ -25,10 +25,10 @@ func period(from, to time.Time, limit int, cursor string) url.Values {
 	return q
 }
 
-// pageItems is how many items All asks for at a time.
+// pageItems is how many items All requests at a time.
 const pageItems = 100
 
-// all walks the pages of a list. The error, if there is one, comes last.
+// all iterates over the pages of a list. An error comes last.
 func all[T any](ctx context.Context, c *Client, path string, query url.Values, options []CallOption) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		q := url.Values{}
@@ -53,7 +53,7 @@ func all[T any](ctx context.Context, c *Client, path string, query url.Values, o
 			if !page.HasMore {
 				return
 			}
-			q.Del("afterSeq") // the cursor says where to go on
+			q.Del("afterSeq") // the cursor says where to continue
 			q.Set("cursor", page.NextCursor)
 		}
 	}

@@ -8,22 +8,21 @@ import (
 	"time"
 )
 
-// UpdateEndpoint changes an endpoint; what is nil stays. An empty list of Events is
-// refused (events_missing). Enabled turns on again what was disabled.
+// UpdateEndpoint changes an endpoint; nil fields stay unchanged. An empty list of Events is
+// refused (events_missing). Enabled enables a disabled endpoint again.
 type UpdateEndpoint struct {
 	URL     *string   `json:"url,omitempty"`
 	Events  *[]string `json:"events,omitempty"`
 	Enabled *bool     `json:"enabled,omitempty"`
 }
 
-// DeliveryDetail is a delivery with what was sent.
+// DeliveryDetail is a delivery with the request that was sent.
 type DeliveryDetail struct {
 	Delivery
 	Request DeliveryRequest `json:"request"`
 }
 
-// DeliveryRequest is a request as the receiver got it; Body are the very bytes that
-// are signed.
+// DeliveryRequest is a request as the receiver got it; Body contains the signed bytes.
 type DeliveryRequest struct {
 	URL     string           `json:"url"`
 	Headers []DeliveryHeader `json:"headers"`
@@ -36,13 +35,12 @@ type DeliveryHeader struct {
 	Value string `json:"value"`
 }
 
-// Redeliver chooses what is sent again: each event whose newest delivery to the
-// endpoint has the status (parked, when empty), the type, and a time from From on
-// and before To.
+// Redeliver selects what is sent again: each event whose newest delivery to the endpoint has the
+// status (parked, if empty), the type, and a time from From on and before To.
 type Redeliver struct {
 	Status    string `json:"status,omitempty"`
 	EventType string `json:"eventType,omitempty"`
-	From      string `json:"from,omitempty"` // a time by RFC 3339, or a date: its whole day in the account's time zone, as From and To alike
+	From      string `json:"from,omitempty"` // an RFC 3339 time, or a date: its whole day in the account's time zone, as From and To alike
 	To        string `json:"to,omitempty"`
 }
 
@@ -73,8 +71,8 @@ func (a *EndpointsAPI) Update(ctx context.Context, id string, u UpdateEndpoint, 
 	return e, err
 }
 
-// Test sends a test event, also to a disabled endpoint: test.ping, or a sample of a
-// type of event. It is tried once; read its delivery to see what came of it.
+// Test sends a test event, also to a disabled endpoint: test.ping, or a sample of an event type.
+// It is tried once; read its delivery to see the result.
 func (a *EndpointsAPI) Test(ctx context.Context, id, eventType string, options ...CallOption) (Delivery, error) {
 	body := map[string]string{}
 	if eventType != "" {
@@ -83,17 +81,17 @@ func (a *EndpointsAPI) Test(ctx context.Context, id, eventType string, options .
 	return post[Delivery](ctx, a.c, endpointPath(id)+"/test", body, options)
 }
 
-// Delivery reads one try, with what was sent.
+// Delivery returns one try, with the request that was sent.
 func (a *EndpointsAPI) Delivery(ctx context.Context, id, delivery string, options ...CallOption) (DeliveryDetail, error) {
 	return get[DeliveryDetail](ctx, a.c, endpointPath(id)+"/deliveries/"+url.PathEscape(delivery), nil, options)
 }
 
-// RedeliverAll begins a bulk redelivery; an endpoint has one that runs.
+// RedeliverAll starts a bulk redelivery; an endpoint can have one running.
 func (a *EndpointsAPI) RedeliverAll(ctx context.Context, id string, r Redeliver, options ...CallOption) (Redelivery, error) {
 	return post[Redelivery](ctx, a.c, endpointPath(id)+"/redeliver", r, options)
 }
 
-// Redeliveries walks the bulk redeliveries of an endpoint, newest first.
+// Redeliveries iterates over the bulk redeliveries of an endpoint, newest first.
 func (a *EndpointsAPI) Redeliveries(ctx context.Context, id string, options ...CallOption) iter.Seq2[Redelivery, error] {
 	return all[Redelivery](ctx, a.c, endpointPath(id)+"/redeliveries", nil, options)
 }
@@ -102,12 +100,12 @@ func redeliveryPath(id, redelivery string) string {
 	return endpointPath(id) + "/redeliveries/" + url.PathEscape(redelivery)
 }
 
-// Redelivery reads how far one is.
+// Redelivery returns a bulk redelivery with its progress.
 func (a *EndpointsAPI) Redelivery(ctx context.Context, id, redelivery string, options ...CallOption) (Redelivery, error) {
 	return get[Redelivery](ctx, a.c, redeliveryPath(id, redelivery), nil, options)
 }
 
-// CancelRedelivery ends one; what is queued by then is still sent.
+// CancelRedelivery cancels a bulk redelivery; what is already queued is still sent.
 func (a *EndpointsAPI) CancelRedelivery(ctx context.Context, id, redelivery string, options ...CallOption) (Redelivery, error) {
 	return post[Redelivery](ctx, a.c, redeliveryPath(id, redelivery)+"/cancel", nil, options)
 }

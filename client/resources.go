@@ -9,16 +9,16 @@ import (
 	"time"
 )
 
-// LinksAPI makes and reads payment links.
+// LinksAPI creates and reads payment links.
 type LinksAPI struct{ c *Client }
 
-// LinkFilter of a list; what is left out does not filter.
+// LinkFilter filters a list; empty fields do not filter.
 type LinkFilter struct {
 	Status    LinkStatus
 	Realm     string
 	Reference string
-	Limit     int    // items of a page: 20 unless set, 100 at most
-	Cursor    string // NextCursor of the page before
+	Limit     int    // items of a page: 20 by default, 100 at most
+	Cursor    string // NextCursor of the previous page
 }
 
 func (f LinkFilter) query() url.Values {
@@ -31,42 +31,42 @@ func (f LinkFilter) query() url.Values {
 	return q
 }
 
-// Create makes a link.
+// Create creates a link.
 func (a *LinksAPI) Create(ctx context.Context, l CreateLink, options ...CallOption) (Link, error) {
 	return post[Link](ctx, a.c, "/api/links", l, options)
 }
 
-// Get reads a link.
+// Get returns a link.
 func (a *LinksAPI) Get(ctx context.Context, id string, options ...CallOption) (Link, error) {
 	return get[Link](ctx, a.c, "/api/links/"+url.PathEscape(id), nil, options)
 }
 
-// Cancel ends an open link.
+// Cancel cancels an open link.
 func (a *LinksAPI) Cancel(ctx context.Context, id string, options ...CallOption) (Link, error) {
 	return post[Link](ctx, a.c, "/api/links/"+url.PathEscape(id)+"/cancel", nil, options)
 }
 
-// QR is the link's URL as a QR code, an SVG image.
+// QR returns the link's URL as a QR code, an SVG image.
 func (a *LinksAPI) QR(ctx context.Context, id string, options ...CallOption) ([]byte, error) {
 	var svg []byte
 	err := a.c.do(ctx, call{method: http.MethodGet, path: "/api/links/" + url.PathEscape(id) + "/qr.svg", accept: "image/svg+xml", out: &svg}, options)
 	return svg, err
 }
 
-// List is a page, newest first.
+// List returns a page, newest first.
 func (a *LinksAPI) List(ctx context.Context, f LinkFilter, options ...CallOption) (Page[Link], error) {
 	return get[Page[Link]](ctx, a.c, "/api/links", f.query(), options)
 }
 
-// All walks the whole list, newest first.
+// All iterates over the whole list, newest first.
 func (a *LinksAPI) All(ctx context.Context, f LinkFilter, options ...CallOption) iter.Seq2[Link, error] {
 	return all[Link](ctx, a.c, "/api/links", f.query(), options)
 }
 
-// PaymentsAPI reads payments, captures, voids and refunds them.
+// PaymentsAPI reads, captures, voids and refunds payments.
 type PaymentsAPI struct{ c *Client }
 
-// PaymentFilter of a list; what is left out does not filter.
+// PaymentFilter filters a list; empty fields do not filter.
 type PaymentFilter struct {
 	Status   PaymentStatus
 	Realm    string
@@ -88,22 +88,22 @@ func (f PaymentFilter) query() url.Values {
 
 func paymentPath(id string) string { return "/api/payments/" + url.PathEscape(id) }
 
-// Get reads a payment with its log and refunds.
+// Get returns a payment with its log and refunds.
 func (a *PaymentsAPI) Get(ctx context.Context, id string, options ...CallOption) (PaymentDetail, error) {
 	return get[PaymentDetail](ctx, a.c, paymentPath(id), nil, options)
 }
 
-// List is a page, newest first.
+// List returns a page, newest first.
 func (a *PaymentsAPI) List(ctx context.Context, f PaymentFilter, options ...CallOption) (Page[Payment], error) {
 	return get[Page[Payment]](ctx, a.c, "/api/payments", f.query(), options)
 }
 
-// All walks the whole list, newest first.
+// All iterates over the whole list, newest first.
 func (a *PaymentsAPI) All(ctx context.Context, f PaymentFilter, options ...CallOption) iter.Seq2[Payment, error] {
 	return all[Payment](ctx, a.c, "/api/payments", f.query(), options)
 }
 
-// CSV is the history as a table. It is held in memory: filter by time.
+// CSV returns the history as a table, held in memory: filter by time.
 func (a *PaymentsAPI) CSV(ctx context.Context, f PaymentFilter, options ...CallOption) ([]byte, error) {
 	f.Limit, f.Cursor = 0, ""
 	var table []byte
@@ -111,8 +111,8 @@ func (a *PaymentsAPI) CSV(ctx context.Context, f PaymentFilter, options ...CallO
 	return table, err
 }
 
-// All stands for the whole sum where a call takes an amount: everything that is left to
-// refund, or everything that is authorised.
+// All stands for the whole sum where a call takes an amount: everything that is left to refund,
+// or everything that is authorized.
 const All = "all"
 
 type amountBody struct {
@@ -121,8 +121,8 @@ type amountBody struct {
 	AllowDisputed    bool   `json:"allowDisputed,omitempty"`
 }
 
-// bodyOf is the body that asks for an amount, or for All. An empty amount is an error: a
-// variable that nobody set must not move the whole sum.
+// bodyOf returns the body with an amount, or All. An empty amount is an error: an unset variable
+// must not move the whole sum.
 func bodyOf(amount string) (*amountBody, error) {
 	switch amount {
 	case "":
@@ -133,8 +133,8 @@ func bodyOf(amount string) (*amountBody, error) {
 	return &amountBody{Amount: amount}, nil
 }
 
-// RefundableAmount makes a refund conditional: it is made only while the payment's
-// refundableAmount is this one. Otherwise the error's code is refundable_amount_changed.
+// RefundableAmount makes a refund conditional on the payment's refundableAmount. If it differs,
+// the error's code is refundable_amount_changed.
 func RefundableAmount(amount string) CallOption {
 	return func(c *call) {
 		if b, ok := c.body.(*amountBody); ok {
@@ -143,8 +143,8 @@ func RefundableAmount(amount string) CallOption {
 	}
 }
 
-// AllowDisputed lets a refund give back what a dispute claims, although the issuer may
-// give it back too. Without it, such a refund fails with the code payment_disputed.
+// AllowDisputed allows a refund of money that a dispute claims, although the issuer may return it
+// too. Without it, such a refund fails with the code payment_disputed.
 func AllowDisputed() CallOption {
 	return func(c *call) {
 		if b, ok := c.body.(*amountBody); ok {
@@ -153,7 +153,7 @@ func AllowDisputed() CallOption {
 	}
 }
 
-// Refund gives back an amount, or All that is left. An empty amount is an error.
+// Refund refunds an amount, or All that is left. An empty amount is an error.
 func (a *PaymentsAPI) Refund(ctx context.Context, id, amount string, options ...CallOption) (Refund, error) {
 	body, err := bodyOf(amount)
 	if err != nil {
@@ -162,8 +162,8 @@ func (a *PaymentsAPI) Refund(ctx context.Context, id, amount string, options ...
 	return post[Refund](ctx, a.c, paymentPath(id)+"/refunds", body, options)
 }
 
-// Capture takes an amount of what is authorised, or All of it. It also accepts a late
-// success. An empty amount is an error.
+// Capture captures an amount of what is authorized, or All of it. It also accepts a late success.
+// An empty amount is an error.
 func (a *PaymentsAPI) Capture(ctx context.Context, id, amount string, options ...CallOption) (Payment, error) {
 	body, err := bodyOf(amount)
 	if err != nil {
@@ -172,45 +172,45 @@ func (a *PaymentsAPI) Capture(ctx context.Context, id, amount string, options ..
 	return post[Payment](ctx, a.c, paymentPath(id)+"/capture", body, options)
 }
 
-// Void gives up what is authorised.
+// Void releases an authorization.
 func (a *PaymentsAPI) Void(ctx context.Context, id string, options ...CallOption) (Payment, error) {
 	return post[Payment](ctx, a.c, paymentPath(id)+"/void", nil, options)
 }
 
-// Balance is what is available and pending, by currency.
+// Balance returns what is available and pending, by currency.
 func (a *PaymentsAPI) Balance(ctx context.Context, options ...CallOption) (Balance, error) {
 	return get[Balance](ctx, a.c, "/api/balance", nil, options)
 }
 
-// Issuers are the connectors with what they take.
+// Issuers returns the connectors with what they accept.
 func (a *PaymentsAPI) Issuers(ctx context.Context, options ...CallOption) ([]Issuer, error) {
 	page, err := get[Page[Issuer]](ctx, a.c, "/api/issuers", nil, options)
 	return page.Data, err
 }
 
-// EndpointsAPI keeps webhook endpoints.
+// EndpointsAPI manages webhook endpoints.
 type EndpointsAPI struct{ c *Client }
 
 const endpointsPath = "/api/webhook-endpoints"
 
 func endpointPath(id string) string { return endpointsPath + "/" + url.PathEscape(id) }
 
-// Create makes an endpoint; its secret is shown this once.
+// Create creates an endpoint; its secret is returned only here.
 func (a *EndpointsAPI) Create(ctx context.Context, e CreateEndpoint, options ...CallOption) (EndpointWithSecret, error) {
 	return post[EndpointWithSecret](ctx, a.c, endpointsPath, e, options)
 }
 
-// Get reads an endpoint.
+// Get returns an endpoint.
 func (a *EndpointsAPI) Get(ctx context.Context, id string, options ...CallOption) (Endpoint, error) {
 	return get[Endpoint](ctx, a.c, endpointPath(id), nil, options)
 }
 
-// All walks the endpoints, newest first.
+// All iterates over the endpoints, newest first.
 func (a *EndpointsAPI) All(ctx context.Context, options ...CallOption) iter.Seq2[Endpoint, error] {
 	return all[Endpoint](ctx, a.c, endpointsPath, nil, options)
 }
 
-// Rotate gives the endpoint a new secret. For 24 hours both sign: verify with both.
+// Rotate rolls the endpoint's secret. For 24 hours both sign: verify with both.
 func (a *EndpointsAPI) Rotate(ctx context.Context, id string, options ...CallOption) (EndpointWithSecret, error) {
 	return post[EndpointWithSecret](ctx, a.c, endpointPath(id)+"/rotate", nil, options)
 }
@@ -220,37 +220,37 @@ func (a *EndpointsAPI) Delete(ctx context.Context, id string, options ...CallOpt
 	return remove(ctx, a.c, endpointPath(id), options)
 }
 
-// Deliveries walks the tries to reach an endpoint, newest first.
+// Deliveries iterates over the tries to reach an endpoint, newest first.
 func (a *EndpointsAPI) Deliveries(ctx context.Context, id string, options ...CallOption) iter.Seq2[Delivery, error] {
 	return all[Delivery](ctx, a.c, endpointPath(id)+"/deliveries", nil, options)
 }
 
-// Redeliver sends a delivery's event once more.
+// Redeliver sends a delivery's event again.
 func (a *EndpointsAPI) Redeliver(ctx context.Context, id, delivery string, options ...CallOption) (Delivery, error) {
 	return post[Delivery](ctx, a.c, endpointPath(id)+"/deliveries/"+url.PathEscape(delivery)+"/redeliver", nil, options)
 }
 
-// KeysAPI keeps API keys, for a signed-in user.
+// KeysAPI manages API keys, for a signed-in user.
 type KeysAPI struct{ c *Client }
 
 const keysPath = "/api/api-keys"
 
-// Create makes a key; its secret is shown this once.
+// Create creates a key; its secret is returned only here.
 func (a *KeysAPI) Create(ctx context.Context, k CreateKey, options ...CallOption) (KeyWithSecret, error) {
 	return post[KeyWithSecret](ctx, a.c, keysPath, k, options)
 }
 
-// Get reads a key.
+// Get returns a key.
 func (a *KeysAPI) Get(ctx context.Context, id string, options ...CallOption) (Key, error) {
 	return get[Key](ctx, a.c, keysPath+"/"+url.PathEscape(id), nil, options)
 }
 
-// All walks the keys, newest first, revoked ones too.
+// All iterates over the keys, newest first, including revoked ones.
 func (a *KeysAPI) All(ctx context.Context, options ...CallOption) iter.Seq2[Key, error] {
 	return all[Key](ctx, a.c, keysPath, nil, options)
 }
 
-// Rotate gives a key a new secret; the one before works for the grace time.
+// Rotate rolls a key's secret; the old one stays valid for the grace period.
 func (a *KeysAPI) Rotate(ctx context.Context, id string, grace time.Duration, options ...CallOption) (KeyWithSecret, error) {
 	body := struct {
 		GraceSeconds int64 `json:"graceSeconds"`
@@ -258,20 +258,20 @@ func (a *KeysAPI) Rotate(ctx context.Context, id string, grace time.Duration, op
 	return post[KeyWithSecret](ctx, a.c, keysPath+"/"+url.PathEscape(id)+"/rotate", body, options)
 }
 
-// Revoke ends a key at once.
+// Revoke revokes a key at once.
 func (a *KeysAPI) Revoke(ctx context.Context, id string, options ...CallOption) error {
 	return remove(ctx, a.c, keysPath+"/"+url.PathEscape(id), options)
 }
 
-// UsersAPI signs people up and in.
+// UsersAPI signs users up and in.
 type UsersAPI struct{ c *Client }
 
-// SignUp makes a user with an account.
+// SignUp creates a user with an account.
 func (a *UsersAPI) SignUp(ctx context.Context, u CreateUser, options ...CallOption) (User, error) {
 	return post[User](ctx, a.c, "/api/users", u, options)
 }
 
-// SignIn makes a session, whose token goes into WithSession.
+// SignIn creates a session; pass its token to WithSession.
 func (a *UsersAPI) SignIn(ctx context.Context, s SignIn, options ...CallOption) (Session, error) {
 	return post[Session](ctx, a.c, "/api/sessions", s, options)
 }
@@ -281,13 +281,13 @@ func (a *UsersAPI) SignOut(ctx context.Context, options ...CallOption) error {
 	return remove(ctx, a.c, "/api/sessions/current", options)
 }
 
-// Me is the signed-in user.
+// Me returns the signed-in user.
 func (a *UsersAPI) Me(ctx context.Context, options ...CallOption) (User, error) {
 	return get[User](ctx, a.c, "/api/users/me", nil, options)
 }
 
-// SetTimeZone chooses the time zone in which the account's days begin, by its IANA
-// name such as Europe/Berlin.
+// SetTimeZone sets the time zone in which the account's days begin, by its IANA name such as
+// Europe/Berlin.
 func (a *UsersAPI) SetTimeZone(ctx context.Context, zone string, options ...CallOption) (User, error) {
 	var out User
 	body := struct {

@@ -2,13 +2,13 @@ package client
 
 import "time"
 
-// Risk is what was known and thought of an attempt to pay before the issuer was
-// asked, and what people said of the payment since.
+// Risk is the assessment of an attempt before the issuer was called, and what people decided
+// about the payment since.
 type Risk struct {
 	Address     string       `json:"address,omitempty"` // prefix of the payer's address
 	Country     string       `json:"country,omitempty"`
 	Action      string       `json:"action,omitempty"`    // allow, block or review
-	Challenge   bool         `json:"challenge,omitempty"` // 3-D Secure was asked for
+	Challenge   bool         `json:"challenge,omitempty"` // 3-D Secure was required
 	Why         string       `json:"why,omitempty"`       // rule, shield, list, policy or default
 	Rule        string       `json:"rule,omitempty"`      // id of the rule that decided
 	Version     int          `json:"version,omitempty"`
@@ -19,7 +19,7 @@ type Risk struct {
 	Model       string       `json:"model,omitempty"`
 	Reasons     []RiskReason `json:"reasons,omitempty"`
 	ShadowModel string       `json:"shadowModel,omitempty"` // a model in shadow, which decides nothing
-	ShadowScore int          `json:"shadowScore,omitempty"` // what that one thought; only with ShadowModel
+	ShadowScore int          `json:"shadowScore,omitempty"` // that model's score; only with ShadowModel
 	Review      string       `json:"review,omitempty"`      // open, approved, declined, refunded or lapsed
 	ReviewedAt  time.Time    `json:"reviewedAt,omitzero"`
 	ReviewedBy  string       `json:"reviewedBy,omitempty"`
@@ -34,14 +34,14 @@ type RiskValue struct {
 	Value string `json:"value"`
 }
 
-// RiskReason is a feature that raised the score, and its share of all that did.
+// RiskReason is a feature that raised the score, and its share of the total.
 type RiskReason struct {
 	Feature string  `json:"feature"`
 	Value   float64 `json:"value"`
 	Share   float64 `json:"share"`
 }
 
-// ShadowHit is a rule in shadow that matched, with what it would have done.
+// ShadowHit is a shadow rule that matched, with the action that it would have taken.
 type ShadowHit struct {
 	Rule    string `json:"rule"`
 	Version int    `json:"version"`
@@ -56,7 +56,7 @@ const (
 	DisputeLost          = "lost"
 )
 
-// Dispute is a payer's objection at the issuer: needs_response, under_review, won or lost.
+// Dispute is a payer's claim at the issuer: needs_response, under_review, won or lost.
 type Dispute struct {
 	ID            string    `json:"id"`
 	Object        string    `json:"object"`

@@ -8,25 +8,25 @@ import (
 	"time"
 )
 
-// TestAPI does in test mode what a payer and time do in real life.
+// TestAPI simulates payers and time in test mode.
 type TestAPI struct{ c *Client }
 
-// Cards of the simulated issuer, by what they do.
+// Cards of the simulated issuer, by behavior.
 const (
 	CardApproved          = "4242424242424242"
 	CardDeclined          = "4000000000000002"
 	CardInsufficientFunds = "4000000000009995"
-	CardChallenge         = "4000000000003220" // asks for 3-D Secure first
+	CardChallenge         = "4000000000003220" // requires 3-D Secure first
 	CardLostAnswer        = "4000000000006108" // approves, and the answer is lost
 	CardLate              = "4000000000006124" // approves once the link has expired
-	CardOtherAmount       = "4000000000006140" // approves another amount than was asked
-	CardRefundRefused     = "4000000000006173" // approves, and refuses every refund
+	CardOtherAmount       = "4000000000006140" // approves a different amount
+	CardRefundRefused     = "4000000000006173" // approves, and declines every refund
 	CardDisputed          = "4000000000006181" // approves, and is disputed as fraud soon after its capture
 )
 
-// TestPayment is how Pay pays.
+// TestPayment configures Pay.
 type TestPayment struct {
-	Card   string // its number; CardApproved unless set
+	Card   string // its number; CardApproved by default
 	Amount string // where the payer chooses
 	Payer  Payer
 }
@@ -42,20 +42,20 @@ type PayerPayment struct {
 	Link      string            `json:"link"`
 	Card      *PayerCard        `json:"card"`
 	Decline   *Decline          `json:"decline"`
-	ActionURL string            `json:"actionUrl"` // where the payer passes the challenge
+	ActionURL string            `json:"actionUrl"` // where the payer completes the challenge
 	CreatedAt time.Time         `json:"createdAt"`
 	UpdatedAt time.Time         `json:"updatedAt"`
 	Links     map[string]string `json:"links"`
 }
 
-// PayerCard is what a payer is shown of the card.
+// PayerCard is the part of the card that a payer sees.
 type PayerCard struct {
 	Brand string `json:"brand"`
 	Last4 string `json:"last4"`
 }
 
-// Pay pays a link of test mode as a payer would, through its address and without
-// credentials. A decline is an *Error of status 402 that names the payment.
+// Pay pays a test-mode link as a payer would, through its address and without credentials. A
+// decline is an *Error of status 402 that names the payment.
 func (a *TestAPI) Pay(ctx context.Context, l Link, p TestPayment) (PayerPayment, error) {
 	if p.Card == "" {
 		p.Card = CardApproved

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Mode of data: test and live never meet.
+// Mode of data: test and live never mix.
 type Mode string
 
 // The modes.
@@ -14,11 +14,10 @@ const (
 	ModeLive Mode = "live"
 )
 
-// Amounts are decimal strings with all of the currency's decimals, such as "12.50":
-// no float ever rounds them. Times are UTC. A member that is absent or null is the
-// zero value.
+// Amounts are decimal strings with all of the currency's decimals, such as "12.50": no float ever
+// rounds them. Times are UTC. A member that is absent or null is the zero value.
 
-// LinkStatus of a payment link.
+// LinkStatus is the status of a payment link.
 type LinkStatus string
 
 // The statuses of a link.
@@ -30,14 +29,14 @@ const (
 	LinkCanceled LinkStatus = "canceled"
 )
 
-// Link is an offer to be paid. URL is what the payer opens.
+// Link is a payment link. The payer opens URL.
 type Link struct {
 	ID              string            `json:"id"`
 	Object          string            `json:"object"`
 	URL             string            `json:"url"`
 	Status          LinkStatus        `json:"status"`
 	UnpayableReason string            `json:"unpayableReason,omitempty"`
-	Amount          string            `json:"amount,omitempty"` // "": the payer chooses
+	Amount          string            `json:"amount,omitempty"` // empty: the payer chooses
 	MinAmount       string            `json:"minAmount,omitempty"`
 	MaxAmount       string            `json:"maxAmount,omitempty"`
 	Currency        string            `json:"currency"`
@@ -53,18 +52,18 @@ type Link struct {
 	RedirectURL     string            `json:"redirectUrl,omitempty"`
 	Capture         string            `json:"capture"`
 	LatePolicy      string            `json:"latePolicy"`
-	Form            string            `json:"form,omitempty"` // that made it
+	Form            string            `json:"form,omitempty"` // the form that created it
 	Mode            Mode              `json:"mode"`
 	CreatedAt       time.Time         `json:"createdAt,omitzero"`
 	Links           map[string]string `json:"links"`
 }
 
-// CreateLink asks for a link: Currency, and Amount or, where the payer chooses,
-// MaxAmount. Everything else may be left out.
+// CreateLink requests a link: Currency, and Amount or, if the payer chooses, MaxAmount. All other
+// fields are optional.
 type CreateLink struct {
 	Amount           string            `json:"amount,omitempty"`
 	Currency         string            `json:"currency"`
-	Date             string            `json:"date,omitempty"` // a time by RFC 3339, or a date
+	Date             string            `json:"date,omitempty"` // an RFC 3339 time, or a date
 	PaymentMethod    string            `json:"paymentMethod,omitempty"`
 	Realm            string            `json:"realm,omitempty"`
 	Description      string            `json:"description,omitempty"`
@@ -72,7 +71,7 @@ type CreateLink struct {
 	Metadata         map[string]string `json:"metadata,omitempty"`
 	ExpiresAt        time.Time         `json:"expiresAt,omitzero"`
 	ExpiresInSeconds int64             `json:"expiresInSeconds,omitempty"`
-	MaxUses          Uses              `json:"maxUses,omitzero"` // 1 unless set
+	MaxUses          Uses              `json:"maxUses,omitzero"` // default 1
 	MinAmount        string            `json:"minAmount,omitempty"`
 	MaxAmount        string            `json:"maxAmount,omitempty"`
 	RedirectURL      string            `json:"redirectUrl,omitempty"`
@@ -86,7 +85,7 @@ type Uses int64
 // Unlimited uses.
 const Unlimited Uses = -1
 
-// MarshalJSON spells Unlimited as null.
+// MarshalJSON encodes Unlimited as null.
 func (u Uses) MarshalJSON() ([]byte, error) {
 	if u < 0 {
 		return []byte("null"), nil
@@ -94,7 +93,7 @@ func (u Uses) MarshalJSON() ([]byte, error) {
 	return json.Marshal(int64(u))
 }
 
-// PaymentStatus of a payment.
+// PaymentStatus is the status of a payment.
 type PaymentStatus string
 
 // The statuses of a payment.
@@ -122,8 +121,8 @@ type Payment struct {
 	Currency       string `json:"currency"`
 	CapturedAmount string `json:"capturedAmount"`
 	RefundedAmount string `json:"refundedAmount"`
-	// RefundableAmount is what can be refunded now: captured, neither refunded nor held for
-	// a refund, and not claimed by a dispute.
+	// RefundableAmount is what can be refunded now: captured, neither refunded nor held for a
+	// refund, and not claimed by a dispute.
 	RefundableAmount string            `json:"refundableAmount,omitempty"`
 	Status           PaymentStatus     `json:"status"`
 	Decline          *Decline          `json:"decline,omitempty"`
@@ -148,22 +147,22 @@ type Decline struct {
 	Message string `json:"message"`
 }
 
-// Card is what may be known of a card. Fingerprint is the same for the same card, in
-// one account and mode.
+// Card is what is known of a card. Fingerprint is the same for the same card, within one account
+// and mode.
 type Card struct {
 	Brand       string `json:"brand"`
 	Last4       string `json:"last4"`
 	BIN         string `json:"bin,omitempty"`
-	Fingerprint string `json:"fingerprint,omitempty"` // the same for the same card of this account and mode, alone
+	Fingerprint string `json:"fingerprint,omitempty"` // only within this account and mode
 }
 
-// Payer is who paid, as they said.
+// Payer is who paid, by their own statement.
 type Payer struct {
 	Name  string `json:"name"`
 	Email string `json:"email"`
 }
 
-// PaymentDetail is a payment with its log, which has no gaps, and its refunds.
+// PaymentDetail is a payment with its gap-free log and its refunds.
 type PaymentDetail struct {
 	Payment
 	Log     []LogEntry `json:"log"`
@@ -183,7 +182,7 @@ type LogEntry struct {
 	Hash            string    `json:"hash"`
 }
 
-// Refund gives captured money back: pending, succeeded or failed.
+// Refund returns captured money: pending, succeeded or failed.
 type Refund struct {
 	ID        string            `json:"id"`
 	Object    string            `json:"object"`
@@ -192,27 +191,27 @@ type Refund struct {
 	Currency  string            `json:"currency"`
 	Status    string            `json:"status"`
 	Code      string            `json:"code,omitempty"`      // why it failed
-	AllowedBy string            `json:"allowedBy,omitempty"` // who let it give back disputed money
+	AllowedBy string            `json:"allowedBy,omitempty"` // who allowed it to refund disputed money
 	CreatedAt time.Time         `json:"createdAt,omitzero"`
 	Links     map[string]string `json:"links"`
 }
 
-// Balance of the account in one mode.
+// Balance is the account's balance in one mode.
 type Balance struct {
 	Object   string          `json:"object"`
 	Mode     Mode            `json:"mode"`
 	Balances []BalanceAmount `json:"balances"`
 }
 
-// BalanceAmount is what is there in one currency.
+// BalanceAmount is the balance in one currency.
 type BalanceAmount struct {
 	Currency  string `json:"currency"`
 	Available string `json:"available"`
 	Pending   string `json:"pending"`
 }
 
-// Event is something that happened. Seq counts per account and mode, ObjectSeq per
-// object, both without gaps.
+// Event is a state change. Seq counts per account and mode, ObjectSeq per object, both without
+// gaps.
 type Event struct {
 	ID        string            `json:"id"`
 	Object    string            `json:"object"`
@@ -231,22 +230,22 @@ func dataOf[T any](e Event) (T, error) {
 	return out, err
 }
 
-// Payment is the data of a payment.… event.
+// Payment decodes the data of a payment.… event.
 func (e Event) Payment() (Payment, error) { return dataOf[Payment](e) }
 
-// Link is the data of a link.… event.
+// Link decodes the data of a link.… event.
 func (e Event) Link() (Link, error) { return dataOf[Link](e) }
 
-// Dispute is the data of a dispute.… event; that of a fraud.… event is a payment.
+// Dispute decodes the data of a dispute.… event; that of a fraud.… event is a payment.
 func (e Event) Dispute() (Dispute, error) { return dataOf[Dispute](e) }
 
-// Refund is the data of a refund.… event.
+// Refund decodes the data of a refund.… event.
 func (e Event) Refund() (Refund, error) { return dataOf[Refund](e) }
 
-// Endpoint is the data of an endpoint.… event.
+// Endpoint decodes the data of an endpoint.… event.
 func (e Event) Endpoint() (Endpoint, error) { return dataOf[Endpoint](e) }
 
-// Endpoint is a URL of yours that is told of events.
+// Endpoint is your URL that receives webhooks.
 type Endpoint struct {
 	ID             string            `json:"id"`
 	Object         string            `json:"object"`
@@ -261,20 +260,20 @@ type Endpoint struct {
 	Links          map[string]string `json:"links"`
 }
 
-// EndpointWithSecret is an endpoint when its secret is shown, which is once.
+// EndpointWithSecret is an endpoint with its secret, which is returned only once.
 type EndpointWithSecret struct {
 	Endpoint
 	Secret string `json:"secret"`
 }
 
-// CreateEndpoint asks for an endpoint. With Events nil it is sent every event; an empty
-// list is refused (events_missing).
+// CreateEndpoint requests an endpoint. With nil Events it receives every event; an empty list is
+// refused (events_missing).
 type CreateEndpoint struct {
 	URL    string   `json:"url"`
 	Events []string `json:"events,omitzero"`
 }
 
-// Delivery is one try to tell an endpoint of an event.
+// Delivery is one try to send an event to an endpoint.
 type Delivery struct {
 	ID         string            `json:"id"`
 	Object     string            `json:"object"`
@@ -305,14 +304,14 @@ type Issuer struct {
 	Amounts    []IssuerAmount `json:"amounts"`
 }
 
-// IssuerAmount is what an issuer takes in one currency.
+// IssuerAmount is what an issuer accepts in one currency.
 type IssuerAmount struct {
 	Currency  string `json:"currency"`
 	MinAmount string `json:"minAmount,omitempty"`
 	MaxAmount string `json:"maxAmount,omitempty"`
 }
 
-// Key lets a backend in.
+// Key authenticates a backend.
 type Key struct {
 	ID         string            `json:"id"`
 	Object     string            `json:"object"`
@@ -326,13 +325,13 @@ type Key struct {
 	Links      map[string]string `json:"links"`
 }
 
-// KeyWithSecret is a key when its secret is shown, which is once.
+// KeyWithSecret is a key with its secret, which is returned only once.
 type KeyWithSecret struct {
 	Key
 	Secret string `json:"secret"`
 }
 
-// CreateKey asks for a key.
+// CreateKey requests a key.
 type CreateKey struct {
 	Name      string    `json:"name"`
 	Mode      Mode      `json:"mode"`
@@ -340,24 +339,24 @@ type CreateKey struct {
 	ExpiresAt time.Time `json:"expiresAt,omitzero"`
 }
 
-// CreateUser signs somebody up, with an account.
+// CreateUser signs up a user with an account.
 type CreateUser struct {
 	Username   string `json:"username"`
 	Email      string `json:"email"`
 	Date       string `json:"date,omitempty"`
 	Password   string `json:"password"`
-	Invitation string `json:"invitation,omitempty"` // where signing up needs one
+	Invitation string `json:"invitation,omitempty"` // required if sign-up is by invitation
 	TimeZone   string `json:"timeZone,omitempty"`   // in which the account's days begin; UTC by default
 }
 
-// SignIn asks for a session.
+// SignIn requests a session.
 type SignIn struct {
 	Login    string `json:"login"`
 	Password string `json:"password"`
-	OTP      string `json:"otp,omitempty"` // of an authenticator, where the user has one
+	OTP      string `json:"otp,omitempty"` // of an authenticator, if the user has one
 }
 
-// Session is a signed-in user's; Token goes into WithSession.
+// Session belongs to a signed-in user; pass Token to WithSession.
 type Session struct {
 	ID        string            `json:"id"`
 	Object    string            `json:"object"`
@@ -382,7 +381,7 @@ type User struct {
 	Links          map[string]string `json:"links"`
 }
 
-// PaymentMethod of the account.
+// PaymentMethod is a payment method of the account.
 type PaymentMethod struct {
 	ID         string   `json:"id"`
 	Object     string   `json:"object"`
@@ -392,8 +391,7 @@ type PaymentMethod struct {
 	Enabled    bool     `json:"enabled"`
 }
 
-// SetPaymentMethod is a payment method as you want it. Credentials are only ever
-// written.
+// SetPaymentMethod is the desired state of a payment method. Credentials are write-only.
 type SetPaymentMethod struct {
 	Type        string            `json:"type"`
 	Issuer      string            `json:"issuer"`

@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// Bounds of a webhook.
+// Limits of a webhook.
 const (
 	DefaultTolerance = 5 * time.Minute // between its timestamp and now
 	maxWebhookBytes  = 128 << 10       // a webhook has at most 96 KiB
@@ -32,7 +32,7 @@ const (
 	HeaderWebhookSignature = "Webhook-Signature"
 )
 
-// What is wrong with a webhook. Answer it with 400, and do nothing else.
+// Errors of verification. Answer such a request with 400, and do nothing else.
 var (
 	ErrWebhookHeaders   = errors.New("paylink: the webhook lacks a header, or has one that cannot be read")
 	ErrWebhookTime      = errors.New("paylink: the webhook is too old, or from the future")
@@ -40,9 +40,9 @@ var (
 	ErrWebhookBody      = errors.New("paylink: the webhook's body is not an event")
 )
 
-// WebhookVerifier tells whether a webhook comes from paylink, unaltered and fresh.
-// One right signature is enough: HMAC under one of the secrets, or Ed25519 under one
-// of the server's public keys (Client.WebhookKeys).
+// WebhookVerifier verifies that a webhook comes from paylink, unaltered and recent. One valid
+// signature is enough: HMAC under one of the secrets, or Ed25519 under one of the server's public
+// keys (Client.WebhookKeys).
 type WebhookVerifier struct {
 	Secrets   []string // whsec_…; two while one is being rotated
 	Keys      []ed25519.PublicKey
@@ -50,12 +50,12 @@ type WebhookVerifier struct {
 	Now       func() time.Time // nil: time.Now
 }
 
-// NewWebhookVerifier verifies by secrets.
+// NewWebhookVerifier returns a verifier with these secrets.
 func NewWebhookVerifier(secrets ...string) *WebhookVerifier {
 	return &WebhookVerifier{Secrets: secrets}
 }
 
-// Request reads and verifies a request's webhook. The body can be read again after it.
+// Request reads and verifies a request's webhook. The body can be read again afterwards.
 func (v *WebhookVerifier) Request(r *http.Request) (Event, error) {
 	raw, err := io.ReadAll(io.LimitReader(r.Body, maxWebhookBytes+1))
 	if err != nil || len(raw) > maxWebhookBytes {
@@ -65,8 +65,8 @@ func (v *WebhookVerifier) Request(r *http.Request) (Event, error) {
 	return v.Verify(r.Header, raw)
 }
 
-// Verify judges headers and body exactly as they came, and gives the event. An
-// event may come more than once: its ID tells.
+// Verify verifies the headers and the unmodified body, and returns the event. An event may come
+// more than once: recognize it by its ID.
 func (v *WebhookVerifier) Verify(h http.Header, body []byte) (Event, error) {
 	id, stamp, signatures := h.Get(HeaderWebhookID), h.Get(HeaderWebhookTimestamp), h.Get(HeaderWebhookSignature)
 	seconds, err := strconv.ParseInt(stamp, 10, 64)
@@ -97,7 +97,7 @@ func (v *WebhookVerifier) Verify(h http.Header, body []byte) (Event, error) {
 	return e, nil
 }
 
-// signed reports whether one of the signatures is right.
+// signed reports whether one of the signatures is valid.
 func (v *WebhookVerifier) signed(message []byte, signatures string) (bool, error) {
 	var macs [][]byte
 	for _, s := range v.Secrets {
@@ -144,8 +144,7 @@ func hmacOf(secret string, message []byte) ([]byte, error) {
 	return mac.Sum(nil), nil
 }
 
-// SignWebhook makes the headers of a webhook under a secret, for tests of your own
-// receiver.
+// SignWebhook returns the headers of a webhook under a secret, for tests of your own receiver.
 func SignWebhook(secret, id string, at time.Time, body []byte) (http.Header, error) {
 	stamp := strconv.FormatInt(at.Unix(), 10)
 	mac, err := hmacOf(secret, []byte(id+"."+stamp+"."+string(body)))
@@ -159,9 +158,9 @@ func SignWebhook(secret, id string, at time.Time, body []byte) (http.Header, err
 	return h, nil
 }
 
-// WebhookKeys are the server's public keys that sign webhooks, from its JWKS. A new
-// key is published at least a minute before it signs: fetch them anew when no
-// signature is right, and now and then.
+// WebhookKeys returns the server's public keys for webhooks, from its JWKS. A new key is
+// published at least a minute before it signs: fetch the keys again periodically, and when no
+// signature is valid.
 func (c *Client) WebhookKeys(ctx context.Context) ([]ed25519.PublicKey, error) {
 	var jwks struct {
 		Keys []struct {

@@ -15,19 +15,18 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// maxConfigBytes bounds the configuration file.
+// maxConfigBytes limits the configuration file.
 const maxConfigBytes = 64 << 10
 
-// configFile is the path of a JSON object whose members are flag names, with
-// hyphens as underscores. One file may serve every command: a member must be a
-// flag of some command, and is used by those that have it. A member that is no
-// flag at all, is spelled otherwise, is there twice or has the wrong type ends
-// the command before it does anything, because a setting that is silently not
-// applied is worse than none.
+// configFile is the path of a JSON object whose members are flag names, with hyphens as
+// underscores. One file may serve every command: a member must be a flag of some command, and
+// applies to the commands that have it. A member that is unknown, misspelled, duplicated or of
+// the wrong type ends the command before it does anything, because a setting that is silently
+// ignored is worse than none.
 type configFile string
 
-// BeforeResolve reads the file that the flag or its variable names; kong calls it
-// before it gives flags their values.
+// BeforeResolve reads the file named by the flag or its variable. Kong calls it before it sets
+// flags.
 func (configFile) BeforeResolve(ctx *kong.Context, trace *kong.Path) error {
 	path := string(ctx.FlagValue(trace.Flag).(configFile)) //nolint:errcheck,forcetypeassert // the flag has this type
 	settings, err := readConfig(path, settingKinds(ctx.Model.Node))
@@ -42,9 +41,9 @@ func (configFile) BeforeResolve(ctx *kong.Context, trace *kong.Path) error {
 
 func settingName(flag string) string { return strings.ReplaceAll(flag, "-", "_") }
 
-// settingKinds are the settings that a file may hold, and what their values are:
-// the flags of all commands but those that call a server, which have a file of
-// their own, without the one that names the file and those that no variable sets.
+// settingKinds returns the settings that a file may contain, and the types of their values: the
+// flags of all commands except those that call a server, which have their own file, without the
+// one that names the file and those without a variable.
 func settingKinds(node *kong.Node) map[string]reflect.Kind {
 	known := map[string]reflect.Kind{}
 	if isRemote(node) {
@@ -61,7 +60,7 @@ func settingKinds(node *kong.Node) map[string]reflect.Kind {
 	return known
 }
 
-// readConfig reads the file's settings, or says everything that is wrong with it.
+// readConfig reads the file's settings, or returns everything that is wrong with it.
 func readConfig(path string, known map[string]reflect.Kind) (map[string]any, error) {
 	f, err := os.Open(path) //nolint:gosec // the operator names the file
 	if err != nil {
@@ -75,7 +74,7 @@ func readConfig(path string, known map[string]reflect.Kind) (map[string]any, err
 		return nil, fmt.Errorf("the file is larger than %d bytes", maxConfigBytes)
 	}
 	var members map[string]jsontext.Value
-	if err := json.Unmarshal(raw, &members); err != nil || members == nil { // null is no error
+	if err := json.Unmarshal(raw, &members); err != nil || members == nil { // null is not an error
 		return nil, malformed(raw, err)
 	}
 	settings, wrong := map[string]any{}, []string(nil)
@@ -98,7 +97,7 @@ func readConfig(path string, known map[string]reflect.Kind) (map[string]any, err
 	return settings, nil
 }
 
-// cause leaves out the path, which the caller names.
+// cause removes the path, which the caller adds.
 func cause(err error) error {
 	var at *os.PathError
 	if errors.As(err, &at) {
@@ -132,7 +131,7 @@ func unknownSetting(name string, known map[string]reflect.Kind) string {
 	return fmt.Sprintf("%q is no setting; known are %s", name, strings.Join(slices.Sorted(maps.Keys(known)), ", "))
 }
 
-// settingValue takes a value of exactly the flag's type; the error names the type.
+// settingValue parses a value of exactly the flag's type; the error names the type.
 func settingValue(v jsontext.Value, kind reflect.Kind) (any, error) {
 	var value any
 	if err := json.Unmarshal(v, &value); err != nil {

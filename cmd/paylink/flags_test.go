@@ -11,9 +11,9 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// TestEveryFlagIsDocumented: every flag that the real parser takes is in the documents,
-// those of commands that call a server in docs/cli.md, all others in
-// docs/operate/configure.md; and every flag in those documents is one that it takes.
+// TestEveryFlagIsDocumented checks that the documents list every flag of the real parser, those
+// of commands that call a server in docs/cli.md and all others in docs/operate/configure.md, and
+// no other flag.
 func TestEveryFlagIsDocumented(t *testing.T) {
 	var c commands
 	parser, err := kong.New(&c, kong.Name("paylink"), kong.DefaultEnvars("PAYLINK"))

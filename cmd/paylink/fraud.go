@@ -18,7 +18,7 @@ import (
 	"github.com/paylink/paylink/internal/fraud/score"
 )
 
-// training is what both commands that learn are given.
+// training holds the flags of both commands that train.
 type training struct {
 	CSV   string `required:"" help:"Labelled transactions in the order of time: transaction, time, card, merchant, amount, fraud. May be gzipped." name:"csv" type:"path"`
 	Train string `required:"" help:"Days to learn from, FROM..TO, the last one not included."`
@@ -162,8 +162,7 @@ func (l training) prepare(test string) (train, tests score.Set, p score.Protocol
 	if p.Delay, err = parseDelay(l.Delay); err != nil {
 		return train, tests, p, err
 	}
-	// Without a test, what is learned is used from the moment on that its labels
-	// are known.
+	// Without a test, the model is used from the time when its labels are known.
 	p.Test = score.Range{From: p.Train.To.Add(p.Delay), To: p.Train.To.Add(p.Delay + 1)}
 	if test != "" {
 		if p.Test, err = parseDays("test", test); err != nil {

@@ -12,8 +12,8 @@ import (
 	"github.com/paylink/paylink/internal/payment"
 )
 
-// The installation's rules, lists and policy. What they are told is no setting: neither the
-// environment nor the configuration file says it.
+// The installation's rules, lists and policy. Their arguments are not settings: neither the
+// environment nor the configuration file sets them.
 
 type inMode struct {
 	stores

@@ -2,7 +2,7 @@ package main
 
 import "github.com/paylink/paylink/internal/app"
 
-// invite is a command on the store, beside a running server or without one.
+// invite is a command on the store, which works beside a running server.
 type invite struct {
 	stores
 	PublicURL string `help:"URL under which the dashboard is reached." name:"public-url"`

@@ -15,9 +15,8 @@ import (
 
 const modulePath = "github.com/paylink/paylink"
 
-// layerRows is the ordered list of the design: a package imports only from rows
-// above its own. A package that is not here fails the test until somebody places
-// it.
+// layerRows is the ordered list of the design: a package imports only from rows above its own. A
+// package that is not listed fails the test.
 var layerRows = [][]string{
 	{"internal/money", "internal/id", "internal/fault", "internal/keyring", "internal/obs", "internal/idempotency", "internal/progress", "internal/testclock", "internal/spelling", "internal/postgres", "docs/api"},
 	{"internal/site"},
@@ -53,28 +52,28 @@ var layerRows = [][]string{
 	{"cmd/paylink"},
 }
 
-// testOnlyPackages packages may import what they like, and no package imports them.
+// testOnlyPackages may import any package, and no package may import them.
 var testOnlyPackages = []string{"internal/store/storetest", "internal/store/sqltest", "internal/store/pgtest", "internal/store/dynamotest", "internal/mail/mailtest", "internal/issuer/issuertest", "internal/sim", "internal/gateway/api/apitest", "internal/gateway/dashboard/desktest", "cmd/paylink/bench",
 	"e2e/harness", "e2e/story", "e2e/crash", "e2e/split", "e2e/pages", "e2e/cli", "tools/mutate"}
 
 // firstHTTPRow is the first package of the first row that may know net/http.
 const firstHTTPRow = "internal/gateway/problem"
 
-// sqlPackages may know database/sql and its drivers.
+// sqlPackages may import database/sql and its drivers.
 var sqlPackages = map[string]bool{"internal/postgres": true, "internal/store/sqldb": true, "internal/store/feed": true,
 	"internal/store/sqlstore": true, "internal/store/projection": true, "internal/notify/webhook": true}
 
-// sqlImports are the trees that know SQL.
+// sqlImports are the import paths for SQL.
 var sqlImports = []string{"database/sql", "modernc.org/sqlite", "github.com/pressly/goose", "github.com/riverqueue/river/riverdriver", "github.com/jackc/pgx"}
 
-// awsImports are the trees that know AWS. awsPackages may: the store in DynamoDB, and
-// the lake, whose files lie in storage that speaks S3.
+// awsImports are the import paths for AWS. awsPackages may use them: the store in DynamoDB, and
+// the lake, whose files may be in S3-compatible storage.
 var awsImports = []string{"github.com/aws/aws-sdk-go-v2", "github.com/aws/smithy-go"}
 
 var awsPackages = map[string]bool{"internal/store/dynamo": true, "internal/fraud/lake": true}
 
-// guardedCalls are the functions by which a package reads its environment or ends the
-// process, and the packages that may call them.
+// guardedCalls maps the functions that read the environment or end the process to the packages
+// that may call them.
 var guardedCalls = map[string]map[string]bool{
 	"os.Getenv":    {"internal/app": true, "cmd/paylink": true},
 	"os.LookupEnv": {"internal/app": true, "cmd/paylink": true},
@@ -180,7 +179,7 @@ func checkTheirs(t *testing.T, row map[string]int, name, path string) {
 
 func within(path, tree string) bool { return path == tree || strings.HasPrefix(path, tree+"/") }
 
-// checkWorld looks at the syntax for calls that only some packages may make.
+// checkWorld checks the syntax for calls that only some packages may make.
 func checkWorld(t *testing.T, p listed) {
 	t.Helper()
 	files := token.NewFileSet()
@@ -189,7 +188,7 @@ func checkWorld(t *testing.T, p listed) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		as := map[string]string{} // the file's name of a package to its path
+		as := map[string]string{} // a package's name in the file to its path
 		for _, i := range tree.Imports {
 			path := strings.Trim(i.Path.Value, `"`)
 			as[path] = path
@@ -219,7 +218,7 @@ func checkWorld(t *testing.T, p listed) {
 	}
 }
 
-// mayReveal reports whether a file may ask a card for its number.
+// mayReveal reports whether a file may read a card's number.
 func mayReveal(pkg, file string) bool {
 	return (strings.HasPrefix(pkg, "internal/issuer/") && pkg != "internal/issuer/issuertest") || (pkg == "internal/rpc" && file == "card.go")
 }

@@ -17,15 +17,15 @@ import (
 	"github.com/paylink/paylink/client"
 )
 
-// Bounds of forwarding.
+// Limits of forwarding.
 const (
-	forwardTimeout     = 15 * time.Second // as the server gives a webhook
-	maxForwardAnswer   = 200              // bytes of an answer that are shown
+	forwardTimeout     = 15 * time.Second // the server's limit for a webhook
+	maxForwardAnswer   = 200              // displayed bytes of an answer
 	listenSecretLength = 24
 )
 
-// listen follows the account's events and sends each to a local URL, signed as
-// webhooks are, so that a receiver is tried without being reachable from outside.
+// listen follows the account's events and sends each to a local URL, signed as a webhook, to test
+// a receiver that is not reachable from outside.
 type listen struct {
 	remote
 	ForwardTo string   `help:"Where to send each event; they are only shown by default." placeholder:"URL"`
@@ -34,7 +34,7 @@ type listen struct {
 	Secret    string   `help:"The secret to sign with; a fresh one is made and printed by default." placeholder:"whsec_…"`
 }
 
-// forwarded is what came of sending an event.
+// forwarded is the result of sending an event.
 type forwarded struct {
 	Event      client.Event `json:"event"`
 	Status     int          `json:"status,omitempty"`
@@ -50,7 +50,7 @@ func (l *listen) call(ctx context.Context, c *console) error {
 		}
 		if l.Secret == "" {
 			raw := make([]byte, listenSecretLength)
-			_, _ = rand.Read(raw) // never fails
+			_, _ = rand.Read(raw) // cannot fail
 			l.Secret = "whsec_" + base64.StdEncoding.EncodeToString(raw)
 		}
 		c.say("signing with the secret %s", l.Secret)
@@ -98,8 +98,8 @@ func (l *listen) one(ctx context.Context, c *console, e client.Event) error {
 	return c.print(f, "%s  → %d in %d ms  %s", head, f.Status, f.DurationMs, answer)
 }
 
-// forward sends the event once: there is a person at the terminal who sees what came
-// of it, and events list --after-seq has it again.
+// forward sends the event once: a person at the terminal sees the result, and events list
+// --after-seq returns the event again.
 func (l *listen) forward(ctx context.Context, e client.Event) (f forwarded) {
 	f.Event = e
 	ctx, end := context.WithTimeout(ctx, forwardTimeout)
@@ -134,12 +134,12 @@ func (l *listen) forward(ctx context.Context, e client.Event) (f forwarded) {
 		return f
 	}
 	defer func() { _ = resp.Body.Close() }()
-	answer, _ := io.ReadAll(io.LimitReader(resp.Body, maxForwardAnswer)) // as much as there is
+	answer, _ := io.ReadAll(io.LimitReader(resp.Body, maxForwardAnswer)) // whatever arrived
 	f.Status, f.Answer = resp.StatusCode, string(answer)
 	return f
 }
 
-// webhookBody spells an event as its webhooks do.
+// webhookBody encodes an event as in its webhooks.
 func webhookBody(e client.Event) ([]byte, error) {
 	return json.Marshal(struct {
 		ID        string          `json:"id"`

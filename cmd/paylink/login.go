@@ -12,11 +12,11 @@ import (
 	"github.com/paylink/paylink/client"
 )
 
-// cliScopes are what a key needs for every command.
+// cliScopes are the scopes that the commands need.
 var cliScopes = []string{"links:read", "links:write", "payments:read", "payments:write", "webhooks:read", "webhooks:write", "events:read", "balance:read", "forms:read", "forms:write", "fraud:read", "fraud:write"}
 
-// login saves a key for the commands that call a server: the one that is given, or
-// one that it makes for whoever signs in.
+// login saves a key for the commands that call a server: the given one, or one that it creates
+// after signing the user in.
 type login struct {
 	remote
 	Username      string `help:"Sign in as this user, and make a key in test mode; the password is read from standard input."`

@@ -21,7 +21,7 @@ import (
 // version is set by the linker.
 var version = "dev"
 
-// stores are the flags that say where the data is.
+// stores are the flags for the location of the data.
 type stores struct {
 	Data          string `help:"Folder of the data." default:"./data" type:"path"`
 	Store         string `help:"Where everything is kept: sqlite:PATH, under the data folder by default, or postgres://…."`
@@ -112,13 +112,14 @@ type remoteCommands struct {
 	Webhooks webhookCommands `cmd:"" help:"Webhook endpoints, over the API."`
 }
 
-// long are the commands that tell how far they are.
+// aside holds the flags of the command that handles what was set aside.
 type aside struct {
 	stores
 	Retry  bool `help:"Make payments and links that were set aside due at once."`
 	Forget bool `help:"No longer list the events that were passed over."`
 }
 
+// long holds the flags of a long-running command, which reports its progress.
 type long struct {
 	stores
 	Quiet bool `help:"Do not tell how far it is."`
@@ -203,7 +204,7 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// run is main with its world passed in; it returns the exit status.
+// run is main with its environment passed in; it returns the exit status.
 func run(ctx context.Context, args []string, out, errs io.Writer) int {
 	var c commands
 	exit := -1
@@ -220,7 +221,7 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 		return fail(errs, err)
 	}
 	if node := call.Selected(); isRemote(node) {
-		return runRemote(ctx, node.Target.Addr().Interface().(remoteCommand), out, errs) // just asked
+		return runRemote(ctx, node.Target.Addr().Interface().(remoteCommand), out, errs) // checked above
 	}
 	if err := dispatch(ctx, call.Command(), c, out, errs); err != nil {
 		return fail(errs, err)

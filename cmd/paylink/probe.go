@@ -13,7 +13,7 @@ const (
 	maxProbeBytes = 1 << 10
 )
 
-// probe is the health check of a container that holds nothing but this binary.
+// probe is the health check of a container that contains only this binary.
 type probe struct {
 	URL string `arg:"" optional:"" default:"http://127.0.0.1:9090/readyz" help:"Address to ask."`
 }

@@ -17,16 +17,16 @@ import (
 	"github.com/paylink/paylink/client"
 )
 
-// Exit statuses of the commands that call a server; docs/cli.md tells of them.
+// Exit statuses of the commands that call a server, documented in docs/cli.md.
 const (
-	exitFailed      = 1 // of this side: wrong usage, a file, an answer that is none
-	exitCredentials = 3 // none, or refused
+	exitFailed      = 1 // on this side: wrong usage, a file, an invalid answer
+	exitCredentials = 3 // missing or refused
 	exitNotFound    = 4
-	exitRefused     = 5 // the server will not do it: invalid, declined, or the state forbids it
-	exitUnreachable = 6 // no answer, or "not now": the same command may work later
+	exitRefused     = 5 // the server refuses: invalid, declined, or the state forbids it
+	exitUnreachable = 6 // no answer, or a temporary refusal: the same command may work later
 )
 
-// remote are the flags of every command that calls a server.
+// remote holds the flags of every command that calls a server.
 type remote struct {
 	URL     string `help:"The server; that of the profile by default." placeholder:"URL"`
 	APIKey  string `help:"API key: its secret, or ID:SECRET; that of the profile by default." name:"api-key" placeholder:"KEY"`
@@ -34,8 +34,8 @@ type remote struct {
 	JSON    bool   `help:"Print JSON, one object a line." name:"json"`
 }
 
-// remoteCommand is a command that calls a server. Its settings are no settings of
-// the server's configuration file.
+// remoteCommand is a command that calls a server. Its settings are not in the server's
+// configuration file.
 type remoteCommand interface {
 	flags() remote
 	call(context.Context, *console) error
@@ -43,8 +43,8 @@ type remoteCommand interface {
 
 func (r remote) flags() remote { return r }
 
-// isRemote reports whether a node of the command line calls a server, or only
-// groups such commands.
+// isRemote reports whether a node of the command line calls a server, or only groups such
+// commands.
 func isRemote(n *kong.Node) bool {
 	if !n.Target.IsValid() || !n.Target.CanAddr() {
 		return false
@@ -53,7 +53,7 @@ func isRemote(n *kong.Node) bool {
 	return ok
 }
 
-// console is where such a command works: the server, and what it prints on.
+// console is the environment of such a command: the server, and the outputs.
 type console struct {
 	*client.Client
 	url       string
@@ -61,7 +61,7 @@ type console struct {
 	out, errs io.Writer
 }
 
-// runRemote runs the command and gives the exit status.
+// runRemote runs the command and returns the exit status.
 func runRemote(ctx context.Context, command remoteCommand, out, errs io.Writer) int {
 	flags := command.flags()
 	if err := flags.complete(); err != nil {
@@ -77,7 +77,7 @@ func runRemote(ctx context.Context, command remoteCommand, out, errs io.Writer) 
 		return exitCredentials
 	}
 	err = command.call(ctx, &console{Client: c, url: flags.URL, json: flags.JSON, out: out, errs: errs})
-	if err == nil || (ctx.Err() != nil && errors.Is(err, context.Canceled)) { // asked to stop: that is its end
+	if err == nil || (ctx.Err() != nil && errors.Is(err, context.Canceled)) { // stopped by the user: a normal end
 		return 0
 	}
 	_ = fail(errs, err)
@@ -88,7 +88,7 @@ func exitStatus(err error) int {
 	var e *client.Error
 	if !errors.As(err, &e) {
 		var op interface{ Timeout() bool }
-		if errors.As(err, &op) { // the network's
+		if errors.As(err, &op) { // a network error
 			return exitUnreachable
 		}
 		return exitFailed
@@ -106,7 +106,7 @@ func exitStatus(err error) int {
 	return exitRefused
 }
 
-// print shows an object: as JSON, or by what a person wants to know.
+// print prints an object: as JSON, or in a form for people.
 func (c *console) print(object any, text string, args ...any) error {
 	if c.json {
 		raw, err := json.Marshal(object)
@@ -120,12 +120,12 @@ func (c *console) print(object any, text string, args ...any) error {
 	return err
 }
 
-// say tells a person something beside the output.
+// say prints a message beside the output.
 func (c *console) say(text string, args ...any) {
-	_, _ = fmt.Fprintf(c.errs, text+"\n", args...) // nobody reads: nothing to do about it
+	_, _ = fmt.Fprintf(c.errs, text+"\n", args...) // no reader: nothing can be done
 }
 
-// table prints rows under a header; with --json the objects instead.
+// table prints rows under a header; with --json it prints the objects instead.
 type table struct {
 	c *console
 	w *tabwriter.Writer
@@ -134,7 +134,7 @@ type table struct {
 func (c *console) table(columns ...string) *table {
 	t := &table{c: c, w: tabwriter.NewWriter(c.out, 0, 4, 2, ' ', 0)}
 	if !c.json {
-		_, _ = fmt.Fprintln(t.w, strings.Join(columns, "\t")) // Flush tells of an error
+		_, _ = fmt.Fprintln(t.w, strings.Join(columns, "\t")) // Flush returns the error
 	}
 	return t
 }
@@ -152,7 +152,7 @@ func (t *table) row(object any, cells ...string) error {
 
 func (t *table) end() error { return t.w.Flush() }
 
-// printable keeps what a payer typed from steering the terminal.
+// printable keeps text from payers from controlling the terminal.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || (r >= 0x7f && r < 0xa0) || (r >= 0x202a && r <= 0x202e) || (r >= 0x2066 && r <= 0x2069) {
@@ -162,7 +162,7 @@ func printable(s string) string {
 	}, s)
 }
 
-// profile is a server with the key that is used there.
+// profile is a server with its key.
 type profile struct {
 	URL    string `json:"url"`
 	APIKey string `json:"apiKey"`
@@ -180,8 +180,8 @@ func profilesPath() (string, error) {
 	return filepath.Join(dir, "paylink", "config.json"), err
 }
 
-// readProfiles gives none when there is no file. Whoever may read the file may use
-// the keys, so a file that others can read is refused.
+// readProfiles returns none if there is no file. A reader of the file can use the keys, so a file
+// that other users can read is refused.
 func readProfiles() (profiles, error) {
 	none := profiles{Profiles: map[string]profile{}}
 	path, err := profilesPath()
@@ -214,7 +214,7 @@ func readProfiles() (profiles, error) {
 	return all, nil
 }
 
-// write replaces the file at once, readable by its owner alone.
+// write replaces the file atomically, readable by its owner only.
 func (p profiles) write() (path string, err error) {
 	if path, err = profilesPath(); err != nil {
 		return "", err
@@ -237,8 +237,8 @@ func (p profiles) write() (path string, err error) {
 	return path, os.Rename(f.Name(), path)
 }
 
-// complete takes from the profile what flags and environment do not say. A key
-// never goes to another server than the one that it was saved for.
+// complete fills from the profile what flags and environment do not set. A key is only sent to
+// the server for which it was saved.
 func (r *remote) complete() error {
 	if r.URL != "" && r.APIKey != "" {
 		return nil

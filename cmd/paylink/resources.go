@@ -71,7 +71,7 @@ func (l *createLink) call(ctx context.Context, c *console) error {
 	return c.print(made, "%s\n%s\nopen until %s", made.ID, made.URL, stamp(made.ExpiresAt))
 }
 
-// parseSpan reads a duration, with days besides Go's units.
+// parseSpan parses a duration, which may contain days.
 func parseSpan(s string) (time.Duration, error) {
 	const day = 24 * time.Hour
 	var days int64
@@ -99,7 +99,7 @@ func stamp(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05") 
 
 func money(amount, currency string) string { return amount + " " + currency }
 
-// asked is what a link asks for.
+// asked returns what a link requests.
 func asked(l client.Link) string {
 	if l.Amount != "" {
 		return money(l.Amount, l.Currency)
@@ -175,8 +175,7 @@ type listPayments struct {
 	Limit  int    `help:"How many at most." default:"20"`
 }
 
-// paymentLine shows a payment in columns of one width, so that a line that comes
-// later stands under the others.
+// paymentLine prints a payment in columns of fixed width, so that later lines align.
 func (c *console) paymentLine(p client.Payment) error {
 	card, why := "", p.Reference
 	if p.Card != nil {
@@ -188,8 +187,8 @@ func (c *console) paymentLine(p client.Payment) error {
 	return c.print(p, "%-19s  %-30s  %-18s  %14s  %-16s  %-19s  %s", stamp(p.UpdatedAt), p.ID, p.Status, money(p.Amount, p.Currency), printable(card), risk(p.Risk), printable(why))
 }
 
-// risk is what was thought of a payment: its score, if a model scored it, and what was
-// decided, or where the review is that followed.
+// risk returns a payment's score, if a model scored it, and the decision, or the state of the
+// review that followed.
 func risk(r *client.Risk) string {
 	if r == nil || r.Action == "" {
 		return ""
@@ -207,7 +206,7 @@ func risk(r *client.Risk) string {
 	return fmt.Sprintf("%3s %s", score, decided)
 }
 
-// riskLines tell why it was decided so, and what people said since.
+// riskLines explain the decision, and list labels and verdicts since.
 func (c *console) riskLines(p client.Payment) error {
 	if r := p.Risk; r != nil && r.Action != "" {
 		why := r.Why
@@ -265,7 +264,7 @@ func (l *listPayments) call(ctx context.Context, c *console) error {
 	return l.watch(ctx, c, list)
 }
 
-// watch lists when the stream is open, so that nothing falls between the two.
+// watch lists once the stream is open, so that nothing is missed in between.
 func (l *listPayments) watch(ctx context.Context, c *console, list func(int64) error) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -359,7 +358,7 @@ func (r *refundPayment) call(ctx context.Context, c *console) error {
 	if r.Allow {
 		options = append(options, client.AllowDisputed())
 	}
-	if r.Amount == client.All && r.Seen == "" { // the sum is fixed before anything moves
+	if r.Amount == client.All && r.Seen == "" { // the sum is fixed before any money moves
 		p, err := c.Payments.Get(ctx, r.ID)
 		if err != nil {
 			return err
@@ -397,7 +396,7 @@ func (l *listEvents) call(ctx context.Context, c *console) error {
 	return t.end()
 }
 
-// about is the id of the object that the event tells of.
+// about returns the id of the event's object.
 func about(e client.Event) string {
 	var o struct {
 		ID string `json:"id"`

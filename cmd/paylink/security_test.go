@@ -14,8 +14,8 @@ import (
 	"github.com/paylink/paylink/internal/payment"
 )
 
-// impersonal are the fields of a stored payment that say nothing about the payer or
-// the card. Every other field must be in SECURITY.md.
+// impersonal lists the fields of a stored payment that contain nothing about the payer or the
+// card. Every other field must be in SECURITY.md.
 var impersonal = []string{
 	"id", "account", "mode", "link", "attempt", "issuer", "amount", "capture", "latePolicy", "linkEndsAt", "linkUses", "createdAt", "updatedAt",
 	"status", "voidFrom", "try", "reviewReason", "captures", "authorizedMinor", "capturedMinor", "refundedMinor", "useReserved",
@@ -25,9 +25,9 @@ var impersonal = []string{
 	"risk.label", "risk.labelledAt", "risk.labelledBy",
 }
 
-// TestSecurityDocument holds SECURITY.md to the code: its table of what is stored of
-// the payer and the card to the fields of a stored payment, and its paragraph about
-// keys to the purposes of the key ring.
+// TestSecurityDocument compares SECURITY.md with the code: its table of stored data about the
+// payer and the card with the fields of a stored payment, and its paragraph about keys with the
+// purposes of the key ring.
 func TestSecurityDocument(t *testing.T) {
 	raw, err := os.ReadFile(filepath.Join("..", "..", "SECURITY.md"))
 	if err != nil {
@@ -75,7 +75,7 @@ func TestSecurityDocument(t *testing.T) {
 	})
 }
 
-// names returns what the text has in code font, each once.
+// names returns the words in code font, without duplicates.
 func names(text string) []string {
 	found := map[string]bool{}
 	for _, match := range regexp.MustCompile("`([a-zA-Z0-9.-]+)`").FindAllStringSubmatch(text, -1) {

@@ -14,12 +14,12 @@ import (
 	"github.com/paylink/paylink/client"
 )
 
-// triggerPatience is how long trigger waits for its event: the slowest needs a link
-// to expire, which takes a minute.
+// triggerPatience is how long trigger waits for its event: the slowest needs a link to expire,
+// which takes a minute.
 const triggerPatience = 3 * time.Minute
 
-// trigger makes an event happen in test mode, for real: it makes a link and pays,
-// cancels, captures or refunds as that event needs, with the card that does it.
+// trigger really causes an event in test mode: it creates a link and pays, cancels, captures or
+// refunds as that event needs, with the suitable card.
 type trigger struct {
 	remote
 	Event       string `arg:"" help:"Such as payment.succeeded; \"list\" lists them."`
@@ -29,13 +29,13 @@ type trigger struct {
 	EndpointURL string `help:"For endpoint.disabled: a URL that answers 410; a listener of this command by default." placeholder:"URL"`
 }
 
-// happening does what an event needs and gives the id of the object that it tells of.
+// happening causes an event and returns the id of its object.
 type happening struct {
 	about string
 	does  func(*trigger, context.Context, *console) (string, error)
 }
 
-// causes of all event types that can be caused.
+// causes maps every event type that can be caused.
 var causes = map[string]happening{
 	"link.created":  {"makes a link", func(t *trigger, ctx context.Context, c *console) (string, error) { return linkID(t.link(ctx, c, nil)) }},
 	"link.paid":     {"pays a link", paidLink},
@@ -83,8 +83,7 @@ func (t *trigger) call(ctx context.Context, c *console) error {
 	return t.waitFor(ctx, c, how)
 }
 
-// waitFor causes the event once the stream of events is open, and shows it when it
-// has come.
+// waitFor causes the event once the stream of events is open, and prints it when it arrives.
 func (t *trigger) waitFor(ctx context.Context, c *console, how happening) error {
 	ctx, end := context.WithTimeoutCause(ctx, triggerPatience, fmt.Errorf("%s did not come within %s", t.Event, triggerPatience))
 	defer end()
@@ -126,7 +125,7 @@ func (t *trigger) link(ctx context.Context, c *console, change func(*client.Crea
 
 func linkID(l client.Link, err error) (string, error) { return l.ID, err }
 
-// pay pays a link; a decline is a payment too.
+// pay pays a link; a decline also returns a payment.
 func pay(ctx context.Context, c *console, l client.Link, card string) (string, error) {
 	p, err := c.Test.Pay(ctx, l, client.TestPayment{Card: card})
 	var e *client.Error
@@ -195,7 +194,7 @@ func voided(t *trigger, ctx context.Context, c *console) (string, error) {
 	return id, err
 }
 
-// late looks at the payment until it is: whoever looks has the issuer asked.
+// late reads the payment until it is late: each read makes the server ask the issuer.
 func late(t *trigger, ctx context.Context, c *console) (string, error) {
 	l, err := t.link(ctx, c, lastingAMinute)
 	if err != nil {
@@ -231,7 +230,7 @@ func refunded(card string) func(*trigger, context.Context, *console) (string, er
 	}
 }
 
-// disabledEndpoint makes an endpoint that is gone, and something to tell it.
+// disabledEndpoint creates an endpoint that answers gone, and an event for it.
 func disabledEndpoint(t *trigger, ctx context.Context, c *console) (string, error) {
 	url := t.EndpointURL
 	if url == "" {
@@ -254,7 +253,7 @@ func disabledEndpoint(t *trigger, ctx context.Context, c *console) (string, erro
 	context.AfterFunc(ctx, func() {
 		after, end := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 		defer end()
-		_ = c.Endpoints.Delete(after, e.ID) // it is of no use, and does no harm
+		_ = c.Endpoints.Delete(after, e.ID) // of no further use, and harmless
 	})
 	_, err = t.link(ctx, c, nil)
 	return e.ID, err

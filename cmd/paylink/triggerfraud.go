@@ -11,16 +11,16 @@ import (
 	"github.com/paylink/paylink/client"
 )
 
-// What stands against fraud is decided by the account's own rules, which a trigger
-// leaves alone: it puts an e-mail address that nobody else has on a list.
+// The account's own rules decide on fraud, and trigger does not change them: it puts a unique
+// email address on a list.
 
 const (
-	// listedFor is when an address that could not be taken off ends by itself.
+	// listedFor is when an address that could not be removed expires by itself.
 	listedFor = time.Hour
-	// A change of lists is in force in every process within two seconds.
+	// A change of lists is active in every process within two seconds.
 	listedTries = 5
 	listedPause = time.Second
-	// takingOff bounds what is done after the event came, or did not.
+	// takingOff limits the cleanup after the event came, or did not.
 	takingOff = 10 * time.Second
 )
 
@@ -37,7 +37,7 @@ func reviewed(t *trigger, ctx context.Context, c *console) (string, error) {
 	return id, err
 }
 
-// listed pays as somebody who is on a list for an action, until the list decides.
+// listed pays as a payer on a list for an action, until the list decides.
 func (t *trigger) listed(ctx context.Context, c *console, action string) (string, error) {
 	email := "trigger-" + strings.ToLower(rand.Text()) + "@paylink.example"
 	entry, err := c.Fraud.CreateListEntry(ctx, client.CreateFraudListEntry{Kind: "email", Value: email, Action: action, Note: "paylink trigger " + t.Event,
@@ -71,7 +71,7 @@ func (t *trigger) listed(ctx context.Context, c *console, action string) (string
 	return "", errors.New("the payment goes on although its e-mail address is on a list: a list or rule of the account allows it, or the server runs with --fraud off")
 }
 
-// payAs pays a new link with an e-mail address, and reads what became of it.
+// payAs pays a new link with an email address, and returns the payment.
 func (t *trigger) payAs(ctx context.Context, c *console, email string) (client.Payment, error) {
 	l, err := t.link(ctx, c, nil)
 	if err != nil {
@@ -89,7 +89,7 @@ func (t *trigger) payAs(ctx context.Context, c *console, email string) (client.P
 	return read.Payment, err
 }
 
-// disputed records a dispute of a payment, and moves it to a state.
+// disputed records a dispute of a payment, and advances it to a state.
 func disputed(state string) func(*trigger, context.Context, *console) (string, error) {
 	return func(t *trigger, ctx context.Context, c *console) (string, error) {
 		id, err := paying(client.CardApproved)(t, ctx, c)

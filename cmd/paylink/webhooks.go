@@ -9,7 +9,7 @@ import (
 	"github.com/paylink/paylink/internal/progress"
 )
 
-// redeliveryLook is how often a bulk redelivery is asked how far it is.
+// redeliveryLook is how often the progress of a bulk redelivery is read.
 const redeliveryLook = 300 * time.Millisecond
 
 type webhookCommands struct {
@@ -17,8 +17,8 @@ type webhookCommands struct {
 	Cancel    cancelRedelivery `cmd:"" help:"End a bulk redelivery; what is queued by then is still sent."`
 }
 
-// redeliver begins a bulk redelivery and follows it to its end. When it is
-// interrupted, the redelivery goes on by itself.
+// redeliver starts a bulk redelivery and follows it to its end. If it is interrupted, the
+// redelivery continues by itself.
 type redeliver struct {
 	remote
 	Endpoint  string `arg:"" help:"Webhook endpoint, whe_…."`
@@ -47,7 +47,7 @@ func (r *redeliver) call(ctx context.Context, c *console) error {
 		}
 	}
 	if bulk.Status == "done" {
-		meter.Total(bulk.Succeeded + bulk.Failed) // of the others something became meanwhile
+		meter.Total(bulk.Succeeded + bulk.Failed) // the others have ended differently in the meantime
 	}
 	meter.End()
 	if err != nil {

@@ -24,7 +24,7 @@ func openAnalytics(t *testing.T, data string) *sql.DB {
 	return harness.OpenFile(t, data, "analytics.db")
 }
 
-// analysed waits until the analytics store is whole and has come to the feed's end.
+// analysed waits until the analytics store is complete and has reached the feed's end.
 func analysed(t *testing.T, data string) {
 	t.Helper()
 	db, feed := openAnalytics(t, data), harness.OpenStore(t, data)
@@ -38,9 +38,8 @@ func analysed(t *testing.T, data string) {
 	})
 }
 
-// analyticsRows are the rows and sums of the store, as text, by table. A sum that came
-// to nought is none; the number of the event that a dispute was last told with is the
-// builder's own.
+// analyticsRows returns the rows and sums of the store, as text, by table. It omits sums of zero
+// and the number of a dispute's last event, which differs after a rebuild.
 func analyticsRows(t *testing.T, data string) map[string][]string {
 	t.Helper()
 	db, all := openAnalytics(t, data), map[string][]string{}
@@ -83,7 +82,7 @@ func sameRows(t *testing.T, what string, got, want map[string][]string) {
 	}
 }
 
-// suspicious pays links of an account in each way that the analytics store tells apart.
+// suspicious pays links of an account in each way that the analytics store distinguishes.
 func suspicious(t *testing.T, key *harness.Client) {
 	t.Helper()
 	const good = "4242424242424242"
@@ -121,7 +120,7 @@ func suspicious(t *testing.T, key *harness.Client) {
 	key.OK("POST", "/api/links/"+harness.Str(t, key.Link(`"amount":"1"`), "id")+"/cancel", "")
 }
 
-// analyticsHarms are ways to harm the analytics store.
+// analyticsHarms are ways to damage the analytics store.
 var analyticsHarms = []string{
 	"UPDATE analytics_payments SET captured = captured + 1 WHERE status = 'succeeded'",
 	"UPDATE analytics_payments SET status = 'late' WHERE status = 'declined'",
@@ -153,10 +152,10 @@ var analyticsHarms = []string{
 	"INSERT INTO analytics_scores (owner, day, band, scored, blocked, passed, passed_fraud, passed_legitimate) VALUES (1, 1, 1, 1, 0, 0, 0, 0)",
 }
 
-// TestAnalyticsVerifyAndRebuild: the analytics store is made anew beside a server that
-// works, with a bar, and says the same as the one that followed the feed. verify holds
-// each row and sum to payments and links: what somebody has harmed is named, and made
-// anew. What the store has not come to is no error.
+// TestAnalyticsVerifyAndRebuild rebuilds the analytics store beside a working server, with a
+// progress bar, and compares it with the one that followed the feed. verify compares each row and
+// sum with payments and links: damage is reported, and repaired by a rebuild. What the store has
+// not reached is not a problem.
 func TestAnalyticsVerifyAndRebuild(t *testing.T) {
 	t.Parallel()
 	p := harness.Start(t)
@@ -169,7 +168,7 @@ func TestAnalyticsVerifyAndRebuild(t *testing.T) {
 			t.Errorf("no %s", table)
 		}
 	}
-	out, screen := harness.OnTerminal(t, "fraud", "rebuild", "--data", p.Data) // the server works on
+	out, screen := harness.OnTerminal(t, "fraud", "rebuild", "--data", p.Data) // the server keeps working
 	bar := regexp.MustCompile(`rebuild the analytics store \[=+\] 100% (\d+)/(\d+) objects`).FindStringSubmatch(screen)
 	if want := strconv.Itoa(len(followed["payments"]) + len(followed["links"])); bar == nil || bar[1] != want || bar[2] != want || !strings.Contains(out, "made anew from "+want+" links and payments") {
 		t.Errorf("of %s objects it says %q, and the terminal shows %q", want, out, screen)
@@ -178,7 +177,7 @@ func TestAnalyticsVerifyAndRebuild(t *testing.T) {
 	if a := key.PayJSON(key.Link(`"amount":"5"`), "attempt-after-rebuild", "4242424242424242"); a.Status != http.StatusOK {
 		t.Fatalf("%d %s", a.Status, a.Body)
 	}
-	analysed(t, p.Data) // it goes on from there
+	analysed(t, p.Data) // it continues from there
 	if now := analyticsRows(t, p.Data); len(now["payments"]) != len(followed["payments"])+1 {
 		t.Errorf("%d payments, had %d", len(now["payments"]), len(followed["payments"]))
 	}
@@ -204,7 +203,7 @@ func TestAnalyticsVerifyAndRebuild(t *testing.T) {
 	if _, err := openAnalytics(t, p.Data).ExecContext(t.Context(), "DELETE FROM analytics_payments; DELETE FROM analytics_links; UPDATE analytics_state SET whole = 0"); err != nil {
 		t.Fatal(err)
 	}
-	harness.Verified(t, p.Data) // nobody says that it is whole
+	harness.Verified(t, p.Data) // the store is marked incomplete
 }
 
 // manyLinks puts links into a stopped server's store.
@@ -231,8 +230,8 @@ func manyLinks(t *testing.T, data string, n int) {
 	}
 }
 
-// TestF23AnalyticsRebuildKilledHalfWay: a rebuild that is killed leaves a store that is
-// not whole, of which verify says nothing wrong; run again it makes all of it.
+// TestF23AnalyticsRebuildKilledHalfWay checks that a killed rebuild leaves an incomplete store,
+// about which verify reports nothing wrong, and that another rebuild completes it.
 func TestF23AnalyticsRebuildKilledHalfWay(t *testing.T) {
 	t.Parallel()
 	const links = 20_000

@@ -1,4 +1,4 @@
-// Package cli runs the commands, and types what the documents tell readers to type.
+// Package cli runs the commands, and types the commands of the documents.
 package cli
 
 import (
@@ -65,7 +65,7 @@ func TestCommandLine(t *testing.T) {
 	profilesWork(t, p, key)
 }
 
-// riskIsShown: who looks at a payment reads what was decided, by what, and what followed.
+// riskIsShown checks that a payment shows the decision, its reason, and what followed.
 func riskIsShown(t *testing.T, c *harness.Terminal) {
 	t.Helper()
 	held := harness.Decode[sdk.Event](t, c.OK("trigger", "fraud.reviewed", "--json"))
@@ -86,7 +86,7 @@ func riskIsShown(t *testing.T, c *harness.Terminal) {
 	}
 }
 
-// exits: the status tells a script what went wrong.
+// exits checks the exit statuses for scripts.
 func exits(t *testing.T, p *harness.Process, c *harness.Terminal, key string) {
 	t.Helper()
 	gone := "lnk_00000000000000000000000000"
@@ -116,7 +116,7 @@ func exits(t *testing.T, p *harness.Process, c *harness.Terminal, key string) {
 	}
 }
 
-// profilesWork: login saves a key, and no key goes to another server.
+// profilesWork checks that login saves a key, and that no key goes to another server.
 func profilesWork(t *testing.T, p *harness.Process, key string) {
 	t.Helper()
 	c := harness.NewTerminal(t)
@@ -149,7 +149,7 @@ func profilesWork(t *testing.T, p *harness.Process, key string) {
 	}
 }
 
-// TestTriggers causes every event that trigger lists, for real, some at a time.
+// TestTriggers really causes every event that trigger lists, some concurrently.
 func TestTriggers(t *testing.T) {
 	t.Parallel()
 	p, c, key := harness.Developer(t)
@@ -182,15 +182,15 @@ func TestTriggers(t *testing.T) {
 	if left := harness.List(t, merchant.OK("GET", "/api/fraud/lists", ""), "data"); len(left) != 0 {
 		t.Errorf("left on lists: %v", left)
 	}
-	// The account's own rules stand: what they allow cannot be flagged.
+	// The account's own rules still apply: what they allow cannot be flagged.
 	merchant.OK("POST", "/api/fraud/rules", `{"name":"All are welcome","action":"allow","when":"amount > 0.0","state":"on"}`)
 	if out, errs, status := c.Run("", "trigger", "fraud.flagged"); status != 1 || !strings.Contains(errs, "a list or rule of the account allows it") {
 		t.Errorf("an account that allows everything: status %d\n%s%s", status, out, errs)
 	}
 }
 
-// TestListen: events reach a local server, signed, also those that happen while the
-// server that tells of them is down.
+// TestListen checks that events reach a local server, signed, also those that happen while the
+// paylink server is down.
 func TestListen(t *testing.T) {
 	p, c, _ := harness.Developer(t)
 	local := harness.NewReceiver(t)

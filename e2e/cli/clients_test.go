@@ -14,9 +14,9 @@ import (
 	"github.com/paylink/paylink/e2e/harness"
 )
 
-// TestEveryRuntimesClient calls the API as the backends of others do: with the HTTP
-// client that their language brings or that most of them use. Guards that were only
-// ever met by our own client would refuse what these send of themselves.
+// TestEveryRuntimesClient calls the API as other backends do: with the HTTP client of their
+// language or the most common one. Checks that were only ever tested with our own client could
+// refuse what these send.
 func TestEveryRuntimesClient(t *testing.T) {
 	t.Parallel()
 	p, _, key := harness.Developer(t)

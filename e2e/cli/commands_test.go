@@ -14,7 +14,7 @@ import (
 	"github.com/paylink/paylink/internal/mail/mailtest"
 )
 
-// TestCommands runs every command that an operator has.
+// TestCommands runs every command of an operator.
 func TestCommands(t *testing.T) {
 	t.Parallel()
 	t.Run("configuration", func(t *testing.T) {
@@ -62,8 +62,8 @@ func TestCommands(t *testing.T) {
 	t.Run("metrics", measures)
 }
 
-// configures: every member of the file is a setting, spelled in one way, or the
-// file is refused by name.
+// configures checks that every member of the file is a setting, spelled in one way, or that the
+// file is refused with the member's name.
 func configures(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "config.json")
@@ -134,8 +134,7 @@ func configures(t *testing.T) {
 	harness.Refused(t, `"typo" is no setting`, "check-config")
 }
 
-// measures: every metric that the operator is told of is there, the parked webhooks
-// among them.
+// measures checks that every documented metric exists, including parked webhooks.
 func measures(t *testing.T) {
 	told, err := os.ReadFile(filepath.Join(harness.ModuleRoot(t), "docs", "operate", "alerts.md"))
 	if err != nil {
@@ -143,7 +142,7 @@ func measures(t *testing.T) {
 	}
 	names := map[string]bool{}
 	for _, name := range regexp.MustCompile(`\bpaylink_[a-z_]+`).FindAllString(string(told), -1) {
-		// Those of a split deployment and of the relay are looked for where they are.
+		// Those of a split deployment and of the relay are checked there.
 		if !strings.HasPrefix(name, "paylink_rpc_") && !strings.HasPrefix(name, "paylink_relay_") {
 			names[strings.TrimSuffix(name, "_count")] = true
 		}
@@ -186,7 +185,7 @@ func measures(t *testing.T) {
 	}
 }
 
-// splitConfigurations: check-config names everything that is wrong at once.
+// splitConfigurations checks that check-config reports everything that is wrong at once.
 func splitConfigurations(t *testing.T) {
 	dir := t.TempDir()
 	with := func(flags ...string) []string { return append([]string{"check-config", "--data", dir}, flags...) }
@@ -209,12 +208,12 @@ func splitConfigurations(t *testing.T) {
 	}
 	harness.Worked(t, "is good", "check-config", "--config", file, "--data", dir, "--target", "transactions", "--store", "postgres://paylink@127.0.0.1/paylink",
 		"--public-url", "https://pay.example", "--internal-secret-file", file)
-	// Everything that keeps data in one process, beside a gateway: that SQLite can do.
+	// Everything that stores data in one process, beside a gateway: SQLite allows that.
 	keepers := []string{"--target", "users,links,verifier,payments,transactions,notifier,fraud,simulator", "--public-url", "https://pay.example",
 		"--internal-listen", "127.0.0.1:7000", "--internal-secret-file", filepath.Join(dir, "s")}
 	harness.Worked(t, "is good", with(keepers...)...)
 	harness.Refused(t, "--internal-tls: the target all", with("--internal-tls", dir)...)
-	// A target that holds no share of the keys cannot start, and makes none.
+	// A target without a share of the keys cannot start, and creates none.
 	if err := os.WriteFile(filepath.Join(dir, "s"), []byte(strings.Repeat("secret", 8)), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -296,8 +295,8 @@ func rotates(t *testing.T) {
 	}
 }
 
-// shares: a second process on the same folder either serves the same truth or
-// refuses; it never harms.
+// shares checks that a second process on the same folder either serves the same data or refuses
+// to start, and does no harm.
 func shares(t *testing.T) {
 	p := harness.Start(t)
 	_, key := p.Merchant(t, "ada")
@@ -314,9 +313,9 @@ func shares(t *testing.T) {
 	harness.Verified(t, p.Data)
 }
 
-// drains: of many payments around the moment when the server is told to stop,
-// each is finished and answered, or was never taken; what was answered is there
-// afterwards. TestDrainFinishesAPayment looks at one that is surely under way.
+// drains checks many payments around the moment of shutdown: each is finished and answered, or
+// was never accepted, and what was answered is stored. TestDrainFinishesAPayment checks one that
+// is certainly in progress.
 func drains(t *testing.T) {
 	p := harness.Start(t)
 	_, key := p.Merchant(t, "ada")

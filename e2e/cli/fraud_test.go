@@ -14,8 +14,8 @@ import (
 	"github.com/paylink/paylink/e2e/harness"
 )
 
-// writeLabelled makes ten weeks of payments in which a payee is compromised for a
-// week at a time.
+// writeLabelled writes ten weeks of payments in which a payee is compromised for a week at a
+// time.
 func writeLabelled(t *testing.T, path string) {
 	t.Helper()
 	f, err := os.Create(path)
@@ -45,8 +45,8 @@ func writeLabelled(t *testing.T, path string) {
 	}
 }
 
-// TestFraudCommands: a file is learned from and scored, a model is written, and
-// what is wrong with file, ranges or labels is named.
+// TestFraudCommands trains on a file and scores it, writes a model, and checks that errors in
+// file, ranges or labels are reported.
 func TestFraudCommands(t *testing.T) {
 	dir := t.TempDir()
 	file, zipped, model := filepath.Join(dir, "l.csv"), filepath.Join(dir, "l.csv.gz"), filepath.Join(dir, "model")

@@ -10,9 +10,8 @@ import (
 	"github.com/paylink/paylink/e2e/harness"
 )
 
-// TestInstallationRules: what the operator says on the command line decides about
-// payments of a server that runs, for an account that said nothing itself, until it is
-// taken back; and what is wrong is named.
+// TestInstallationRules checks that the operator's rules apply to payments of a running server,
+// for an account without its own rules, until they are removed, and that errors are reported.
 func TestInstallationRules(t *testing.T) {
 	t.Parallel()
 	data := filepath.Join(t.TempDir(), "data")
@@ -20,7 +19,7 @@ func TestInstallationRules(t *testing.T) {
 	_, key := p.Merchant(t, "ada")
 	l := key.Link(`"amount":"12.50","maxUses":null`)
 	n := 0
-	// decided is what became of one more payment: its status and what decided.
+	// The result of one more payment: its status and what decided.
 	decided := func(email string) string {
 		t.Helper()
 		n++
@@ -114,7 +113,7 @@ func TestInstallationRules(t *testing.T) {
 	harness.Refused(t, "--mode", "fraud", "rules", "list", "--data", data, "--mode", "both")
 }
 
-// defaultRule is a rule of the default set in what rules list says.
+// defaultRule returns a rule of the default set in the output of rules list.
 func defaultRule(t *testing.T, list string) string {
 	t.Helper()
 	found := regexp.MustCompile(`(frl_\w+) .* default set `).FindStringSubmatch(list)

@@ -8,8 +8,8 @@ import (
 	"github.com/paylink/paylink/e2e/harness"
 )
 
-// TestInvite: an operator invites beside a running server that takes sign-ups by
-// invitation alone.
+// TestInvite checks that an operator can invite beside a running server with sign-up by
+// invitation only.
 func TestInvite(t *testing.T) {
 	p := harness.Start(t, "--sign-up", "invitation")
 	c := p.Client(t)

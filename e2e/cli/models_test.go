@@ -9,8 +9,8 @@ import (
 	"github.com/paylink/paylink/internal/store/sqlstore"
 )
 
-// TestModelCommands: a server that runs follows a promotion and a roll-back within ten
-// seconds, and every command says what it cannot do.
+// TestModelCommands checks that a running server follows a promotion and a roll-back within ten
+// seconds, and that every command reports what it cannot do.
 func TestModelCommands(t *testing.T) {
 	t.Parallel()
 	data := filepath.Join(t.TempDir(), "data")

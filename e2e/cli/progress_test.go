@@ -13,8 +13,8 @@ import (
 	"github.com/paylink/paylink/e2e/harness"
 )
 
-// TestProgressOnATerminal: what takes long shows a bar on a real terminal, and only
-// there; its result stays clean.
+// TestProgressOnATerminal checks that long commands show a progress bar on a real terminal, and
+// only there, and that their output stays clean.
 func TestProgressOnATerminal(t *testing.T) {
 	p := harness.Start(t)
 	_, key := p.Merchant(t, "ada")
@@ -51,8 +51,8 @@ func TestProgressOnATerminal(t *testing.T) {
 	}
 }
 
-// TestWebhooksRedeliver sends again what an endpoint was not told, from the command
-// line: with a bar on a terminal, and a result that a program can read.
+// TestWebhooksRedeliver redelivers what an endpoint did not receive, from the command line: with
+// a progress bar on a terminal, and machine-readable output.
 func TestWebhooksRedeliver(t *testing.T) {
 	p, terminal, key := harness.Developer(t)
 	var well atomic.Bool
@@ -66,7 +66,8 @@ func TestWebhooksRedeliver(t *testing.T) {
 	}))
 	t.Cleanup(shop.Close)
 	merchant := p.Client(t).As(key[strings.Index(key, ":")+1:])
-	e := merchant.OK("POST", "/api/webhook-endpoints", `{"url":"`+shop.URL+`","events":["link.canceled"]}`) // not link.created: the demo link is just being told
+	// Not link.created: the demo link is just being sent.
+	e := merchant.OK("POST", "/api/webhook-endpoints", `{"url":"`+shop.URL+`","events":["link.canceled"]}`)
 	id := harness.Str(t, e, "id")
 	path := "/api/webhook-endpoints/" + id
 	const events = 3
@@ -99,5 +100,5 @@ func TestWebhooksRedeliver(t *testing.T) {
 	}
 }
 
-// exitRefusedStatus is that of a command which the server will not carry out.
+// exitRefusedStatus is the status of a command that the server refuses.
 const exitRefusedStatus = 5

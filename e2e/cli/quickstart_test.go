@@ -19,8 +19,8 @@ import (
 	"github.com/paylink/paylink/internal/i18n"
 )
 
-// guide is a quick start: its fenced blocks, with the name of the file that the
-// text before a block tells to save it as.
+// guide is a quick start: its fenced blocks, with the file name under which the text says to save
+// a block.
 type guideBlock struct{ kind, file, text string }
 
 func readGuide(t *testing.T, name string) (blocks []guideBlock) {
@@ -42,7 +42,7 @@ func readGuide(t *testing.T, name string) (blocks []guideBlock) {
 	return blocks
 }
 
-// reader is somebody who follows a guide in one shell.
+// reader follows a guide in one shell.
 type reader struct {
 	t    *testing.T
 	in   io.WriteCloser
@@ -52,8 +52,7 @@ type reader struct {
 	n    int
 }
 
-// newReader sits in a folder with the binary and, for programs, a module of its own
-// that uses ours.
+// newReader starts in a folder with the binary and, for programs, a module that uses ours.
 func newReader(t *testing.T, fill ...string) *reader {
 	t.Helper()
 	r := &reader{t: t, out: &harness.Buffer{}, fill: strings.NewReplacer(fill...), dir: t.TempDir()}
@@ -104,7 +103,7 @@ func (r *reader) save(name, text string) {
 	}
 }
 
-// types a block, waits until it has run, and returns what was printed meanwhile.
+// types enters a block, waits until it has run, and returns what was printed.
 func (r *reader) types(text string) string {
 	r.t.Helper()
 	r.n++
@@ -122,8 +121,7 @@ func (r *reader) sees(text string) {
 	harness.Within(r.t, 4*harness.Patience, "the shell prints "+text, func() bool { return strings.Contains(r.out.String(), text) })
 }
 
-// follows runs every block of a guide, in its order, against a server started as
-// "make run" starts it.
+// follows runs every block of a guide in order, against a server started as "make run" starts it.
 func follows(t *testing.T, name string, expect []string) *reader {
 	t.Helper()
 	p, _, key := harness.Developer(t)
@@ -165,7 +163,7 @@ func follows(t *testing.T, name string, expect []string) *reader {
 	return r
 }
 
-// TestDeveloperQuickStart types what docs/quickstart/developer.md tells to type.
+// TestDeveloperQuickStart runs docs/quickstart/developer.md.
 func TestDeveloperQuickStart(t *testing.T) {
 	t.Parallel()
 	r := follows(t, "developer.md", []string{
@@ -183,7 +181,7 @@ func TestDeveloperQuickStart(t *testing.T) {
 	r.sees("thank you for refund.succeeded")
 }
 
-// TestMerchantQuickStart types what docs/quickstart/merchant.md tells to type.
+// TestMerchantQuickStart runs docs/quickstart/merchant.md.
 func TestMerchantQuickStart(t *testing.T) {
 	follows(t, "merchant.md", []string{
 		`(?s)lnk_.*payment\.succeeded  pay_.*payment\.declined  pay_.*declined.*succeeded`,
@@ -191,7 +189,7 @@ func TestMerchantQuickStart(t *testing.T) {
 	})
 }
 
-// TestPayerQuickStart types what docs/quickstart/payer.md tells to type, into one shell.
+// TestPayerQuickStart runs docs/quickstart/payer.md in one shell.
 func TestPayerQuickStart(t *testing.T) {
 	raw, err := os.ReadFile(filepath.Join(harness.ModuleRoot(t), "docs", "quickstart", "payer.md"))
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/paylink/paylink/e2e/harness"
 )
 
-// shellBlocks are the fenced blocks of a section of README.md.
+// shellBlocks returns the fenced blocks of a section of README.md.
 func shellBlocks(t *testing.T, heading string) []string {
 	t.Helper()
 	raw, err := os.ReadFile(filepath.Join(harness.ModuleRoot(t), "README.md"))
@@ -35,8 +35,8 @@ func shellBlocks(t *testing.T, heading string) []string {
 	return blocks
 }
 
-// TestReadmeFirstPayment types what README.md tells to type, twice, as it says
-// that one may: into a shell, beside a server started as "make run" starts it.
+// TestReadmeFirstPayment runs README.md's commands twice, as it says is possible, in a shell,
+// beside a server started as "make run" starts it.
 func TestReadmeFirstPayment(t *testing.T) {
 	blocks := shellBlocks(t, "## A first payment")
 	if len(blocks) != 2 {
@@ -49,7 +49,7 @@ func TestReadmeFirstPayment(t *testing.T) {
 		found = printed.FindStringSubmatch(p.Logs.String())
 		return found != nil
 	})
-	// What a reader puts in place of the placeholders; the port is this test's.
+	// What a reader substitutes for the placeholders; the port is this test's.
 	fill := func(block string, pairs ...string) string {
 		for i := 0; i < len(pairs); i += 2 {
 			if !strings.Contains(block, pairs[i]) {
@@ -88,7 +88,7 @@ func TestReadmeFirstPayment(t *testing.T) {
 	}
 }
 
-// shell runs a script that must end well, and returns what it prints.
+// shell runs a script that must succeed, and returns its output.
 func shell(t *testing.T, script string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), harness.Patience)
@@ -102,8 +102,7 @@ func shell(t *testing.T, script string) string {
 	return string(out)
 }
 
-// TestCardsAreDocumented: README.md promises that the API document has the test
-// cards.
+// TestCardsAreDocumented checks that the API document has the test cards, as README.md says.
 func TestCardsAreDocumented(t *testing.T) {
 	read := func(path ...string) string {
 		raw, err := os.ReadFile(filepath.Join(append([]string{harness.ModuleRoot(t)}, path...)...))

@@ -7,9 +7,9 @@ import (
 	"github.com/paylink/paylink/e2e/harness"
 )
 
-// TestReportsVerifyAndRebuild: verify holds the rows and sums for people to the
-// payments; what somebody has harmed is named and made anew, also beside a server
-// that works. What the projection has not come to is no error.
+// TestReportsVerifyAndRebuild checks that verify compares the reports' rows and sums with the
+// payments, and that damage is reported and repaired by a rebuild, also beside a working server.
+// What the projection has not reached is not a problem.
 func TestReportsVerifyAndRebuild(t *testing.T) {
 	t.Parallel()
 	p := harness.Start(t)
@@ -21,7 +21,7 @@ func TestReportsVerifyAndRebuild(t *testing.T) {
 	key.PayJSON(l, "attempt-0000000009", "4242424242424242")
 	key.OK("POST", "/api/payments/"+harness.OnePayment(key, l, "succeeded")+"/refunds", `{"amount":"2"}`)
 	harness.Reported(t, p.Data)
-	harness.Worked(t, "the reports are made anew", "reports", "rebuild", "--data", p.Data) // the server works on
+	harness.Worked(t, "the reports are made anew", "reports", "rebuild", "--data", p.Data) // the server keeps working
 	harness.Reported(t, p.Data)
 	p.Stop()
 	harness.Verified(t, p.Data)

@@ -16,14 +16,14 @@ import (
 // slowCard is approved at once and answered ten seconds later.
 const slowCard = "4000000000006165"
 
-// heard is what a payer got; an error means no whole answer.
+// heard is what a payer received; an error means no complete answer.
 type heard struct {
 	status int
 	body   []byte
 	err    error
 }
 
-// payInBackground pays a link over a connection of its own.
+// payInBackground pays a link over a separate connection.
 func payInBackground(p *harness.Process, t *testing.T, l map[string]any, number string) <-chan heard {
 	t.Helper()
 	body := `{"attempt":"attempt-0000000001","card":{"number":"` + number + `","expMonth":12,"expYear":2034,"cvc":"7391"}}`
@@ -45,9 +45,9 @@ func payInBackground(p *harness.Process, t *testing.T, l map[string]any, number 
 	return answer
 }
 
-// TestDrainFinishesAPayment tells the server to stop while a payment is at the
-// issuer, who has approved it and has not answered: nobody new is let in, the
-// payment is finished, the payer is answered, and the process ends well.
+// TestDrainFinishesAPayment shuts the server down while the issuer has approved a payment and not
+// yet answered: no new request is accepted, the payment is finished, the payer is answered, and
+// the process ends cleanly.
 func TestDrainFinishesAPayment(t *testing.T) {
 	p := harness.Start(t)
 	_, key := p.Merchant(t, "ada")

@@ -22,8 +22,8 @@ import (
 	"github.com/paylink/paylink/internal/store/pgtest"
 )
 
-// narrow is a way to DynamoDB that refuses two requests of three while it is on, as
-// the table does when it is asked too much.
+// narrow is a proxy to DynamoDB that refuses two requests of three while it is on, as a throttled
+// table does.
 type narrow struct {
 	on      atomic.Bool
 	asked   atomic.Int64
@@ -42,7 +42,7 @@ func (n *narrow) before(t *testing.T, table string) string {
 		t.Fatal(err)
 	}
 	pass := httputil.NewSingleHostReverseProxy(target)
-	pass.ErrorLog = log.New(io.Discard, "", 0) // services that are killed leave calls half done
+	pass.ErrorLog = log.New(io.Discard, "", 0) // killed services leave calls half done
 	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if n.on.Load() && n.asked.Add(1)%3 != 0 {
 			n.refused.Add(1)
@@ -59,8 +59,8 @@ func (n *narrow) before(t *testing.T, table string) string {
 	return u.String()
 }
 
-// TestF26DistributedServicesKilledInTurn is TestF26EachServiceKilledInTurn on
-// PostgreSQL and DynamoDB, which throttles for a while.
+// TestF26DistributedServicesKilledInTurn is TestF26EachServiceKilledInTurn on PostgreSQL and
+// DynamoDB, which throttles for a while.
 func TestF26DistributedServicesKilledInTurn(t *testing.T) {
 	t.Parallel()
 	var way narrow
@@ -78,7 +78,7 @@ func TestF26DistributedServicesKilledInTurn(t *testing.T) {
 	t.Logf("%d requests to DynamoDB were throttled", way.refused.Load())
 }
 
-// The bounds of the load under which services end.
+// Parameters of the load during which services end.
 const (
 	fleetClients  = 8
 	fleetRunsFor  = 700 * time.Millisecond // between two of them
@@ -87,7 +87,7 @@ const (
 	fleetPayments = 40              // that the load must have made at least
 )
 
-// everyService in the order in which the tests end them.
+// everyService lists the services in the order in which the tests end them.
 var everyService = []string{"users", "links", "verifier", "payments", "transactions", "notifier", "fraud", "simulator", "gateway"}
 
 // load is customers who buy, pay and are refunded while parts of a fleet end.
@@ -110,9 +110,9 @@ func startLoad(f *harness.Fleet, t *testing.T) *load {
 	return l
 }
 
-// end stops the customers, sends again what was not answered, waits until every
-// payment is decided, and compares everything that was acknowledged; then the
-// whole fleet is stopped and its books are held against the issuer's.
+// end stops the customers, sends again what was not answered, waits until every payment is
+// settled, and compares everything that was acknowledged. The whole fleet is then stopped and its
+// books are compared with the issuer's.
 func (l *load) end(t *testing.T) {
 	t.Helper()
 	k := l.told
@@ -137,11 +137,10 @@ func (l *load) end(t *testing.T) {
 	t.Log(strings.TrimSpace(out))
 }
 
-// TestF26EachServiceKilledInTurn kills, under a load of payments, one instance of
-// each service after another, and the only one of the simulator; and stops
-// PostgreSQL for a while. Callers hear clear errors or nothing; what was
-// acknowledged is there; what was not answered can be sent again; and in the end
-// the books agree with the issuer's.
+// TestF26EachServiceKilledInTurn kills, under a load of payments, one instance of each service in
+// turn, and the only one of the simulator, and stops PostgreSQL for a while. Callers get clear
+// errors or no answer, what was acknowledged is there, what was not answered can be sent again,
+// and in the end the books agree with the issuer's.
 func TestF26EachServiceKilledInTurn(t *testing.T) {
 	t.Parallel()
 	server := pgtest.New(t)
@@ -160,7 +159,7 @@ func TestF26EachServiceKilledInTurn(t *testing.T) {
 	l.end(t)
 }
 
-// killInTurn kills one instance of each service after another, and brings it back.
+// killInTurn kills one instance of each service in turn, and restarts it.
 func killInTurn(f *harness.Fleet, t *testing.T, l *load) {
 	t.Helper()
 	for _, target := range everyService {
@@ -179,8 +178,8 @@ func killInTurn(f *harness.Fleet, t *testing.T, l *load) {
 	}
 }
 
-// newerSchema brings the database to where the next version's migration would: what
-// runs now must go on working, and what is started again must start.
+// newerSchema migrates the database to where the next version's migration would: running
+// processes must keep working, and restarted ones must start.
 func newerSchema(f *harness.Fleet, t *testing.T) {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), f.Database)
@@ -200,10 +199,9 @@ func newerSchema(f *harness.Fleet, t *testing.T) {
 	}
 }
 
-// TestF30RollingUpgrade brings the schema forward and then ends one instance of each
-// service after another as an upgrade does, and starts it again: under a load of
-// payments, with mutual TLS between the services. Nobody but the load balancer
-// before the gateways notices.
+// TestF30RollingUpgrade migrates the schema and then ends and restarts one instance of each
+// service in turn, as an upgrade does, under a load of payments, with mutual TLS between the
+// services. Only the load balancer before the gateways notices.
 func TestF30RollingUpgrade(t *testing.T) {
 	t.Parallel()
 	f := harness.Deploy(t, pgtest.Database(t), true)
@@ -211,7 +209,8 @@ func TestF30RollingUpgrade(t *testing.T) {
 	wait(fleetRunsFor)
 	newerSchema(f, t)
 	for _, target := range everyService {
-		if target == "gateway" || target == "simulator" { // the one has no load balancer here that looks, the other no second instance
+		// The gateway has no load balancer with health checks here, the simulator no second instance.
+		if target == "gateway" || target == "simulator" {
 			continue
 		}
 		wait(fleetRunsFor)
@@ -246,7 +245,7 @@ func (k *told) count() (n int) {
 	return n
 }
 
-// apiKey makes a key whose id and secret are known, as Basic credentials want.
+// apiKey creates a key and returns its id and secret for Basic credentials.
 func apiKey(t *testing.T, key *harness.Client) (id, secret string) {
 	t.Helper()
 	user := key.As(harness.Str(t, key.As("").OK("POST", "/api/sessions", `{"login":"ada","password":"correct horse battery"}`), "token"))

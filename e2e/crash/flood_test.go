@@ -22,21 +22,21 @@ import (
 	"github.com/paylink/paylink/internal/fraud/shield"
 )
 
-// The flood of F28, and the payers beside it.
+// The flood of F28, and the honest payers.
 const (
 	floodAttempts  = 50_000
 	floodAddresses = 1000
 	floodCards     = 5000
 	floodRounds    = 8
 	floodWorkers   = 8
-	floodPace      = 500 // attempts a second: those who attack run on the same two cores as those who pay
-	floodProved    = 250 // one attempt of so many comes with a proof
+	floodPace      = 500 // attempts per second: attackers run on the same two cores as payers
+	floodProved    = 250 // one attempt in this many comes with a proof
 	quietTime      = 4 * time.Second
-	honestPace     = 40 // payments a second, with and without the flood
+	honestPace     = 40 // payments per second, with and without the flood
 	honestLinks    = 100
 )
 
-// flood sends requests from addresses of its own, by a proxy that is believed.
+// flood sends requests from its own addresses, through a trusted proxy.
 type flood struct {
 	t    *testing.T
 	url  string
@@ -82,7 +82,7 @@ func (f *flood) send(method, path, address, body string) (int, []byte, error) {
 	return resp.StatusCode, raw, errors.Join(err, resp.Body.Close())
 }
 
-// prove asks for a puzzle and works it out; "" when there is none.
+// prove requests a puzzle and solves it; "" if there is none.
 func (f *flood) prove(path, address, attempt string) (string, error) {
 	_, raw, err := f.send(http.MethodGet, path+"/challenge?attempt="+attempt, address, "")
 	if err != nil {
@@ -98,8 +98,8 @@ func (f *flood) prove(path, address, attempt string) (string, error) {
 	return elsewhere(func() string { return shield.Solve(puzzle.Seed, puzzle.Bits) }), nil
 }
 
-// elsewhere works on a thread that gives way to all others: testers have machines of
-// their own, and here a proof would keep one of two processors from those who pay.
+// elsewhere works on a low-priority thread: testers have their own machines, and here a proof
+// would take one of two processors from the payers.
 func elsewhere(work func() string) string {
 	done := make(chan string, 1)
 	go func() {
@@ -112,8 +112,7 @@ func elsewhere(work func() string) string {
 	return <-done
 }
 
-// testedCard is the i-th of the cards that a tester has: each of the nine ranges that
-// the simulator declines has its share.
+// testedCard returns the i-th of a tester's cards, spread over the simulator's nine ranges.
 func testedCard(i int) string {
 	i %= floodCards
 	digits := fmt.Sprintf("40000%d%09d", 1+i%9, i)
@@ -135,8 +134,7 @@ func testersAddress(i int) string {
 	return fmt.Sprintf("198.18.%d.%d", i%200, 1+i/200)
 }
 
-// attack makes so many attempts, paced (0: as fast as it goes), and counts what each
-// was told.
+// attack makes that many attempts, paced (0: unpaced), and counts the answers.
 func (f *flood) attack(path string, attempts, pace int, counts *sync.Map) error {
 	var workers sync.WaitGroup
 	failed := make(chan error, floodWorkers)
@@ -173,8 +171,8 @@ func (f *flood) attack(path string, attempts, pace int, counts *sync.Map) error 
 	return <-failed
 }
 
-// honest pays other links until told to stop, at a steady pace, each time from another
-// address. It returns how long each payment took.
+// honest pays other links until stopped, at a steady pace, each time from another address. It
+// returns how long each payment took.
 func (f *flood) honest(paths []string, from int, stop <-chan struct{}) (took []time.Duration, failures []string) {
 	var mu sync.Mutex
 	var payers sync.WaitGroup
@@ -200,7 +198,7 @@ func (f *flood) honest(paths []string, from int, stop <-chan struct{}) (took []t
 	}
 }
 
-// reached are the payments that the store has of a link: what is refused makes none.
+// reached returns the payments of a link in the store: a refusal creates none.
 func reached(t *testing.T, key *harness.Client, link string) (n int) {
 	t.Helper()
 	for cursor := ""; ; {
@@ -228,10 +226,9 @@ func percentile99(took []time.Duration) time.Duration {
 	return took[len(took)*99/100]
 }
 
-// TestF28CardTestingFlood: 50,000 attempts on one link, from 1000 addresses and with
-// 5000 cards, some with proofs. The shield alone stands against them: the gateway's
-// limits by link and address are off. Quiet times and the flood take turns, so that
-// what else the machine does weighs on both alike.
+// TestF28CardTestingFlood makes 50,000 attempts on one link, from 1000 addresses and with 5000
+// cards, some with proofs. Only the shield defends: the gateway's limits by link and address are
+// off. Quiet times and the flood alternate, so that other load on the machine affects both alike.
 func TestF28CardTestingFlood(t *testing.T) {
 	p := harness.Start(t, "--log-level", "warn", "--trusted-proxies", "127.0.0.0/8",
 		"--limit", "pay=off", "--limit", "link=off", "--limit", "address=off")
@@ -279,8 +276,8 @@ func TestF28CardTestingFlood(t *testing.T) {
 	}
 }
 
-// TestF28LimitsStandBefore: with the gateway's own limits too, most of a flood ends
-// there, before any store is read, and the shield has the rest.
+// TestF28LimitsStandBefore checks that the gateway's own limits stop most of a flood before any
+// store is read, and the shield handles the rest.
 func TestF28LimitsStandBefore(t *testing.T) {
 	p := harness.Start(t, "--log-level", "warn", "--trusted-proxies", "127.0.0.0/8")
 	_, key := p.Merchant(t, "tested")

@@ -17,8 +17,8 @@ import (
 	"github.com/paylink/paylink/internal/store/dynamotest"
 )
 
-// noSync makes the test binary put itself under a filter in which every fsync
-// fails as on a broken disk, and then become the command that it is given.
+// noSync makes the test binary install a filter in which every fsync fails as on a broken disk,
+// and then exec the given command.
 const noSync = "PAYLINK_TEST_NO_SYNC"
 
 func TestMain(m *testing.M) {
@@ -59,9 +59,9 @@ func becomeWithoutSync(args []string) error {
 	return syscall.Exec(args[0], args, os.Environ())
 }
 
-// TestF21FailedFsync runs the server on a disk that takes writes and fails every
-// fsync: nothing is acknowledged, the answer says why, the log has it; and on a
-// sound disk everything that was acknowledged before is there.
+// TestF21FailedFsync runs the server on a disk that accepts writes and fails every fsync: nothing
+// is acknowledged, and the answer and the log say why. On a sound disk everything acknowledged
+// before is there.
 func TestF21FailedFsync(t *testing.T) {
 	p := harness.Start(t)
 	_, key := p.Merchant(t, "ada")

@@ -1,5 +1,5 @@
-// Package crash ends processes, disks and machines at bad moments, moves and restores
-// stores, and holds what is left to what was acknowledged.
+// Package crash ends processes, disks and machines at bad moments, moves and restores stores, and
+// compares the result with what was acknowledged.
 package crash
 
 import (
@@ -26,7 +26,7 @@ import (
 	"github.com/paylink/paylink/internal/store/pgtest"
 )
 
-// The shape of the test.
+// The parameters of the test.
 const (
 	killRounds     = 20
 	killClients    = 16
@@ -35,16 +35,16 @@ const (
 	killCallLimit  = 20 * time.Second
 	killSettleTime = 90 * time.Second // a lease that the dead process held lasts 45 s
 	killPace       = 500 * time.Millisecond
-	killSample     = 60 // older objects that each round looks at again
+	killSample     = 60 // older objects that each round checks again
 )
 
-// killCards: mostly approved; some declined, some whose answer the issuer loses,
-// some whose request it never gets.
+// killCards: mostly approved; some declined, some whose answer the issuer loses, some whose
+// request never arrives.
 var killCards = []string{"4242424242424242", "4242424242424242", "4242424242424242", "4000000000000002", "4242424242424242",
 	"4000000000006108", "5555555555554444", "4000000000006116"}
 
-// killReach are the statuses that a payment may have later, after one was told.
-// What is not listed may become anything.
+// killReach maps an acknowledged status to those that the payment may have later. What is not
+// listed may become anything.
 var killReach = map[string][]string{
 	"succeeded":          {"succeeded", "partially_refunded", "refunded"},
 	"partially_refunded": {"partially_refunded", "refunded"},
@@ -53,8 +53,7 @@ var killReach = map[string][]string{
 	"canceled":           {"canceled"},
 }
 
-// told is what the server has acknowledged before it died, and what it was asked
-// without an answer.
+// told is what the server acknowledged before it died, and the requests without an answer.
 type told struct {
 	mu       sync.Mutex
 	links    map[string]toldLink
@@ -72,7 +71,7 @@ type toldPayment struct{ link, amount, status string }
 
 type toldRefund struct{ payment, amount string }
 
-// killCall is a request whose answer was lost, to be sent again as it was.
+// killCall is a request with a lost answer, to be sent again unchanged.
 type killCall struct{ kind, path, key, body, link, amount string }
 
 func (k *told) locked(f func()) {
@@ -85,7 +84,7 @@ func (k *told) say(format string, args ...any) {
 	k.locked(func() { k.wrong = append(k.wrong, fmt.Sprintf(format, args...)) })
 }
 
-// killed is a server that will be killed, with the key to talk to it.
+// killed is a server that will be killed, with a key for it.
 type killed struct {
 	t          testing.TB
 	url, data  string
@@ -95,7 +94,7 @@ type killed struct {
 	http       *http.Client
 	id, secret string
 	dying      atomic.Bool
-	fleet      *harness.Fleet // of which parts die instead: then an answer may be lost at any time
+	fleet      *harness.Fleet // its parts die instead: then an answer may be lost at any time
 	turn       atomic.Int64
 }
 
@@ -131,7 +130,7 @@ func startKilled(t testing.TB, data, address string) *killed {
 	return s
 }
 
-// kill ends the process as a power cut of the process does: nothing of it runs on.
+// kill ends the process at once: nothing of it keeps running.
 func (s *killed) kill() {
 	s.dying.Store(true)
 	if err := s.cmd.Process.Kill(); err != nil {
@@ -143,14 +142,14 @@ func (s *killed) kill() {
 	s.http.CloseIdleConnections()
 }
 
-// call sends one request; an error means that no whole answer came.
+// call sends one request; an error means that no complete answer came.
 func (s *killed) call(method, path, key, body string) (int, []byte, error) {
 	var send io.Reader
 	if body != "" {
 		send = strings.NewReader(body)
 	}
 	at := s.url
-	if s.fleet != nil { // a load balancer stands before the gateways
+	if s.fleet != nil { // a load balancer is in front of the gateways
 		at = s.fleet.GatewayURL(int(s.turn.Add(1)))
 	}
 	r, err := http.NewRequestWithContext(s.t.Context(), method, at+path, send)
@@ -177,14 +176,14 @@ func (s *killed) call(method, path, key, body string) (int, []byte, error) {
 	return res.StatusCode, raw, err
 }
 
-// killObject is what the test reads of any answer.
+// killObject is the part of any answer that the test reads.
 type killObject struct {
 	ID, URL, Amount, Status, Payment, Link string
 	Refunds, Data                          []killObject
 }
 
-// send makes a call and records what was acknowledged, or that nothing was
-// heard; false when the client should stop or has nothing to go on with.
+// send makes a call and records what was acknowledged, or that no answer came. It returns false
+// if the client should stop or cannot continue.
 func (s *killed) send(k *told, c killCall) (killObject, bool) {
 	status, raw, err := s.call(http.MethodPost, c.path, c.key, c.body)
 	var o killObject
@@ -233,8 +232,7 @@ func (k *told) record(c killCall, o killObject) {
 	})
 }
 
-// customer is one client: it makes links, pays them and refunds some, until the
-// server dies under it.
+// customer is one client: it creates links, pays them and refunds some, until the server dies.
 func (s *killed) customer(k *told, name string, random *rand.Rand) {
 	for n := 0; !s.dying.Load(); n++ {
 		key := fmt.Sprintf("%s-%d", name, n)
@@ -264,9 +262,8 @@ func (k *told) path(link string) string {
 	return k.links[link].path
 }
 
-// TestI10Kill9UnderLoad kills the server at random moments of a busy life. What
-// it had acknowledged is there when it is back, and in the end its books agree
-// with the issuer's.
+// TestI10Kill9UnderLoad kills the server at random moments under load. What it had acknowledged
+// is there when it is back, and in the end its books agree with the issuer's.
 func TestI10Kill9UnderLoad(t *testing.T) {
 	t.Parallel()
 	killUnderLoad(t, killRounds)
@@ -321,7 +318,7 @@ func killUnderLoad(t *testing.T, rounds int) {
 	t.Log(strings.TrimSpace(out))
 }
 
-// report turns what is wrong into errors of the test.
+// report fails the test with what is wrong.
 func (s *killed) report(k *told) {
 	s.t.Helper()
 	k.locked(func() {
@@ -335,7 +332,7 @@ func (s *killed) report(k *told) {
 	}
 }
 
-// everything is the ids of all that was acknowledged.
+// everything returns the ids of all that was acknowledged.
 func (k *told) everything() map[string]bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -352,8 +349,8 @@ func (k *told) everything() map[string]bool {
 	return ids
 }
 
-// checkRound sends again what was not answered, then looks at all that is new
-// since before and at a sample of the rest.
+// checkRound sends again what was not answered, then checks everything new and a sample of the
+// rest.
 func (s *killed) checkRound(k *told, before map[string]bool, random *rand.Rand) {
 	var again []killCall
 	k.locked(func() { again, k.unheard = k.unheard, nil; k.again += len(again) })
@@ -369,8 +366,8 @@ func (s *killed) checkRound(k *told, before map[string]bool, random *rand.Rand) 
 	s.check(k, look)
 }
 
-// repeat sends the calls whose answers were lost as they were: the effect exists
-// once afterwards, whether it was there before or not.
+// repeat sends the calls with lost answers again, unchanged: the effect exists once afterwards,
+// whether it existed before or not.
 func (s *killed) repeat(k *told, calls []killCall) {
 	s.many(len(calls), func(i int) {
 		c := calls[i]
@@ -458,7 +455,7 @@ func (s *killed) checkPayment(k *told, id string, want toldPayment) {
 	if may, bound := killReach[want.status]; bound && !slices.Contains(may, o.Status) {
 		k.say("payment %s was told to be %s and is %s", id, want.status, o.Status)
 	}
-	// From here on it is bound to what was told now.
+	// From here on the new answer is binding.
 	k.locked(func() { k.payments[id] = toldPayment{link: want.link, amount: want.amount, status: o.Status} })
 }
 
@@ -478,8 +475,8 @@ func (s *killed) checkRefund(k *told, id string, want toldRefund) {
 	k.say("refund %s of payment %s is gone", id, want.payment)
 }
 
-// settle looks at every payment that is not decided until there is none: each
-// look lets the server ask the issuer, once the dead process's lease is over.
+// settle reads every unsettled payment until there is none: each read lets the server ask the
+// issuer, once the dead process's lease has expired.
 func (s *killed) settle(k *told) {
 	deadline, tick := time.NewTimer(killSettleTime), time.NewTicker(killPace)
 	defer deadline.Stop()

@@ -16,16 +16,16 @@ import (
 	"github.com/paylink/paylink/internal/store/sqlstore"
 )
 
-// TestMoveToPostgres takes a merchant who has outgrown the embedded file to
-// PostgreSQL: nothing is lost on the way, a link that was given out before is paid
-// after, and a webhook that the old server could not deliver comes from the new one.
+// TestMoveToPostgres moves a merchant from the embedded file to PostgreSQL: nothing is lost, an
+// existing link is paid afterwards, and a webhook that the old server could not deliver comes
+// from the new one.
 func TestMoveToPostgres(t *testing.T) {
 	t.Parallel()
 	move(t, []string{"--store", pgtest.Database(t)})
 }
 
-// move exports what a server kept embedded, imports it into the stores that the
-// flags name, and goes on there.
+// move exports a server's embedded store, imports it into the stores that the flags name, and
+// continues there.
 func move(t *testing.T, stores []string) *harness.Process {
 	t.Helper()
 	p := harness.Start(t)
@@ -82,9 +82,8 @@ func move(t *testing.T, stores []string) *harness.Process {
 	return q
 }
 
-// goesOn looks at a store that took another's place: the payment is as it was before,
-// its refund is replayed, the link that is open is paid, and the one that was paid is
-// not paid again.
+// goesOn checks a store that replaced another: the payment is unchanged, its refund is replayed,
+// the open link is paid, and the paid one is not paid again.
 func goesOn(t *testing.T, key *harness.Client, before, paid, open map[string]any) {
 	t.Helper()
 	id := harness.Str(t, before, "id")
@@ -115,8 +114,8 @@ func cut(t *testing.T, from, to string) {
 	}
 }
 
-// guard marks and disputes a payment, and keeps a rule with two versions, a list entry
-// and a policy; it gives what the API says of them then.
+// guard labels and disputes a payment, and creates a rule with two versions, a list entry and a
+// policy; it returns what the API says of them.
 func guard(t *testing.T, key *harness.Client, payment string) map[string]any {
 	t.Helper()
 	rule := harness.Str(t, key.OK("POST", "/api/fraud/rules", `{"name":"Large","action":"review","when":"amount > 500"}`), "id")
@@ -128,7 +127,7 @@ func guard(t *testing.T, key *harness.Client, payment string) map[string]any {
 	return guards(t, key, map[string]any{"/api/fraud/rules": nil, "/api/fraud/rules/" + rule + "/versions": nil, "/api/fraud/lists": nil, "/api/fraud/policy": nil})
 }
 
-// guards asks again.
+// guards reads them again.
 func guards(t *testing.T, key *harness.Client, paths map[string]any) map[string]any {
 	t.Helper()
 	all := map[string]any{}
@@ -138,7 +137,7 @@ func guards(t *testing.T, key *harness.Client, paths map[string]any) map[string]
 	return all
 }
 
-// promoted gives a stopped server's store a model that runs.
+// promoted gives a stopped server's store an active model.
 func promoted(t *testing.T, data string) (version string) {
 	t.Helper()
 	store, err := sqlstore.Open(t.Context(), "sqlite:"+filepath.Join(data, "paylink.db"))
@@ -153,8 +152,8 @@ func promoted(t *testing.T, data string) (version string) {
 	return info.Version
 }
 
-// TestMoveToDynamoDB takes a merchant from the embedded file to PostgreSQL and
-// DynamoDB, and back: an archive is a backup of the table, too.
+// TestMoveToDynamoDB moves a merchant from the embedded file to PostgreSQL and DynamoDB, and
+// back: an archive is also a backup of the table.
 func TestMoveToDynamoDB(t *testing.T) {
 	t.Parallel()
 	stores := []string{"--store", pgtest.Database(t), "--payments-store", dynamotest.URL(t)}

@@ -12,9 +12,8 @@ import (
 	"github.com/paylink/paylink/internal/store/pgtest"
 )
 
-// TestRestoreDynamoDB loses the database of users and of the feed, but not the table
-// of links and payments: a dump that is older than the table is restored, and the
-// relay brings what it lacks.
+// TestRestoreDynamoDB loses the database of users and of the feed, but not the table of links and
+// payments: a dump older than the table is restored, and the relay adds what is missing.
 func TestRestoreDynamoDB(t *testing.T) {
 	t.Parallel()
 	old, fresh := pgtest.New(t), pgtest.New(t)
@@ -47,7 +46,7 @@ func TestRestoreDynamoDB(t *testing.T) {
 	}
 
 	old.Copy(t, lost, restored)
-	second := pay("7.50", "attempt-0000000002") // which the dump does not have
+	second := pay("7.50", "attempt-0000000002") // not in the dump
 	balance := func(sum string) func() bool {
 		return func() bool { return strings.Contains(string(key.Do("GET", "/api/balance", "").Body), sum) }
 	}
@@ -70,9 +69,9 @@ func TestRestoreDynamoDB(t *testing.T) {
 	harness.Worked(t, " 0 broken", "verify", "--data", q.Data)
 }
 
-// TestRestorePostgres restores a served store as docs/operate says: a dump beside
-// the running service, then the folder; all of it into a younger cluster, whose
-// transaction ids the feed's positions are ahead of.
+// TestRestorePostgres restores a served store as docs/operate says: a dump beside the running
+// service, then the folder, all of it into a newer cluster, whose transaction ids are below the
+// feed's positions.
 func TestRestorePostgres(t *testing.T) {
 	t.Parallel()
 	old, fresh := pgtest.New(t), pgtest.New(t)
@@ -94,7 +93,7 @@ func TestRestorePostgres(t *testing.T) {
 	old.Copy(t, lost, restored)
 	copied := filepath.Join(t.TempDir(), "backup")
 	harness.Worked(t, "NOT COPIED: the database", "backup", "--data", p.Data, copied)
-	after := key.Link(`"amount":"1.00"`) // which the backup does not have
+	after := key.Link(`"amount":"1.00"`) // not in the backup
 	p.Stop()
 	old.Kill(t)
 

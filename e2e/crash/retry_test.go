@@ -13,8 +13,8 @@ import (
 	"github.com/paylink/paylink/e2e/harness"
 )
 
-// TestF16RetriedCreate is a merchant's backend that asks for a link again: after
-// it gave up waiting, with another body, twice at once, and a month later.
+// TestF16RetriedCreate is a merchant's backend that requests a link again: after a timeout, with
+// another body, twice at once, and a month later.
 func TestF16RetriedCreate(t *testing.T) {
 	p := harness.Start(t)
 	_, key := p.Merchant(t, "ada")
@@ -28,7 +28,7 @@ func TestF16RetriedCreate(t *testing.T) {
 		return len(harness.List(t, key.OK("GET", "/api/links?reference="+reference, ""), "data"))
 	}
 
-	// It gives up: the request is sent whole, and nobody waits for the answer.
+	// It times out: the request is sent completely, and nothing waits for the answer.
 	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(p.URL, "http://"))
 	if err != nil {
 		t.Fatal(err)
@@ -69,9 +69,9 @@ func TestF16RetriedCreate(t *testing.T) {
 	}
 }
 
-// twiceAtOnce sends one request twice while somebody else holds the database, so
-// that the first cannot end before the second comes: the second is told, and once
-// the first is through, so is the repetition.
+// twiceAtOnce sends one request twice while another session locks the database, so that the first
+// cannot end before the second arrives: the second is refused, and once the first succeeds, so
+// does the repetition.
 func twiceAtOnce(t *testing.T, p *harness.Process, key *harness.Client, body string) {
 	t.Helper()
 	db := harness.OpenStore(t, p.Data)

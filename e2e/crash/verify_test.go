@@ -15,8 +15,8 @@ import (
 	"github.com/paylink/paylink/e2e/harness"
 )
 
-// forged rewrites a payment's document, and its checksum with it, as somebody
-// who knows the format would.
+// forged rewrites a payment's document and its checksum, as an attacker who knows the format
+// would.
 func forged(t *testing.T, data, id string, change func(doc map[string]any)) {
 	t.Helper()
 	var doc string
@@ -42,14 +42,14 @@ func logEntry(doc map[string]any, i int) map[string]any {
 	return doc["log"].([]any)[i].(map[string]any)
 }
 
-// storeHarm is one way to harm a store, and what verify says to it.
+// storeHarm is one way to damage a store, with verify's expected report.
 type storeHarm struct {
 	name, says string
 	do         func(t *testing.T, data string)
 }
 
-// harms are done to a link, its payment that was paid and refunded in part, and a
-// payment whose outcome is open.
+// harms damage a link, its payment that was paid and refunded in part, and a payment with an open
+// outcome.
 func harms(linkID, paid, open string) []storeHarm {
 	forge := func(id string, change func(map[string]any)) func(*testing.T, string) {
 		return func(t *testing.T, data string) { forged(t, data, id, change) }
@@ -91,8 +91,8 @@ func harms(linkID, paid, open string) []storeHarm {
 	}
 }
 
-// TestVerifyNamesWhatIsBroken harms a store in one way at a time: verify names
-// the invariant and what breaks it, and ends with a status that a script sees.
+// TestVerifyNamesWhatIsBroken damages a store in one way at a time: verify reports the invariant
+// and what breaks it, and exits with a status for scripts.
 func TestVerifyNamesWhatIsBroken(t *testing.T) {
 	p := harness.Start(t)
 	_, key := p.Merchant(t, "ada")
@@ -108,7 +108,7 @@ func TestVerifyNamesWhatIsBroken(t *testing.T) {
 	})
 	p.Stop()
 	harness.Verified(t, p.Data)
-	// To write a document anew breaks nothing by itself.
+	// Rewriting a document does no damage by itself.
 	control := filepath.Join(t.TempDir(), "data")
 	if err := os.CopyFS(control, os.DirFS(p.Data)); err != nil {
 		t.Fatal(err)
@@ -133,7 +133,7 @@ func TestVerifyNamesWhatIsBroken(t *testing.T) {
 	}
 }
 
-// rows is everything that a store holds, as text.
+// rows returns everything in a store, as text.
 func rows(t *testing.T, data string) string {
 	t.Helper()
 	db := harness.OpenStore(t, data)
@@ -169,9 +169,8 @@ func rows(t *testing.T, data string) string {
 	return all.String()
 }
 
-// TestF32ScannersConsumeNothing: whoever opens a link, as a mail scanner, a
-// prefetching browser or a chat's preview does, leaves the store as it was; then
-// the payer pays.
+// TestF32ScannersConsumeNothing checks that opening a link, as a mail scanner, a prefetching
+// browser or a chat's preview does, leaves the store unchanged; then the payer pays.
 func TestF32ScannersConsumeNothing(t *testing.T) {
 	p := harness.Start(t)
 	_, key := p.Merchant(t, "ada")

@@ -22,7 +22,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// Browser is one tab of a real Chromium with a fresh profile.
+// Browser is one tab of a real Chromium with a new profile.
 type Browser struct {
 	T   testing.TB
 	Ctx context.Context
@@ -30,22 +30,21 @@ type Browser struct {
 	mu       sync.Mutex
 	requests []string // URLs that pages asked for
 	policies map[string]string
-	arrivals []arrival                                // how each page came
-	refetch  []page.BackForwardCacheNotRestoredReason // why pages that were gone back to had not been kept
+	arrivals []arrival                                // how each page arrived
+	refetch  []page.BackForwardCacheNotRestoredReason // why pages were not restored from the back/forward cache
 }
 
-// arrival is a page that came, and whether the browser had kept it.
+// arrival is a page that arrived, and whether it came from the back/forward cache.
 type arrival struct {
 	url  string
 	kept bool
 }
 
-// KeepsNoStore is Chromium's habit of keeping pages for the back button although
-// they say no-store.
+// KeepsNoStore is Chromium's feature of keeping pages for the back button despite no-store.
 const KeepsNoStore = "CacheControlNoStoreEnterBackForwardCache"
 
-// OpenBrowser starts Chromium, as people run it but for the features named; it is
-// closed when the test ends.
+// OpenBrowser starts Chromium with its defaults except for the named features; it is closed when
+// the test ends.
 func OpenBrowser(t testing.TB, without ...string) *Browser {
 	t.Helper()
 	t.Log("engine: Chromium") // scripts/test.sh counts these
@@ -95,22 +94,22 @@ func (b *Browser) heard(ev any) {
 	}
 }
 
-// Requests are the addresses that pages asked for.
+// Requests returns the addresses that pages requested.
 func (b *Browser) Requests() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return slices.Clone(b.requests)
 }
 
-// Policies are the policies that pages came with, by their addresses.
+// Policies returns the pages' policies by address.
 func (b *Browser) Policies() map[string]string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return maps.Clone(b.policies)
 }
 
-// OnlyOwnOrigin fails the test when a page asked for anything of another origin,
-// or came without a policy.
+// OnlyOwnOrigin fails the test if a page requested anything of another origin, or came without a
+// policy.
 func (b *Browser) OnlyOwnOrigin(origin string) {
 	b.T.Helper()
 	b.mu.Lock()
@@ -141,7 +140,7 @@ func (b *Browser) OnlyOwnOrigin(origin string) {
 	}
 }
 
-// Run runs steps within the patience of a test.
+// Run runs steps within a test's time limit.
 func (b *Browser) Run(steps ...chromedp.Action[chromedp.Void]) {
 	b.T.Helper()
 	ctx, cancel := context.WithTimeout(b.Ctx, Patience)
@@ -158,9 +157,8 @@ func (b *Browser) Run(steps ...chromedp.Action[chromedp.Void]) {
 	}
 }
 
-// lostSight tells whether a step found its element and lost it before it did anything:
-// when a page has arrived, the browser names all elements anew to the debugger, those
-// that could be seen before included.
+// lostSight reports whether a step found its element and lost it before it acted: when a page has
+// arrived, the browser assigns new ids to all elements, including visible ones.
 func lostSight(err error) bool {
 	var said *cdproto.Error
 	return errors.As(err, &said) && slices.Contains([]string{
@@ -168,14 +166,14 @@ func lostSight(err error) bool {
 	}, said.Message)
 }
 
-// arrived waits until all of the page has come and its scripts have begun.
+// arrived waits until the page is complete and its scripts have started.
 func (b *Browser) arrived() {
 	b.T.Helper()
 	b.Shows("all of the page has come", "true")
 }
 
-// Shows waits until an expression holds in a page that has arrived. One that is being
-// left may have no heading, or no document: it looks again.
+// Shows waits until an expression is true in a page that has arrived. A page that is being left
+// may have no heading, or no document: it tries again.
 func (b *Browser) Shows(what, expression string) {
 	b.T.Helper()
 	var last error
@@ -205,7 +203,7 @@ func Quoted(s string) string {
 	return string(raw)
 }
 
-// Ask evaluates an expression; it works on pages that forbid scripts too.
+// Ask evaluates an expression; it also works on pages that forbid scripts.
 func Ask[T any](b *Browser, expression string) T {
 	b.T.Helper()
 	return AskWithin[T](b, Patience, expression)
@@ -240,8 +238,8 @@ func (b *Browser) Open(u string) {
 	b.Run(chromedp.Navigate(u))
 }
 
-// Back presses the back button. A page that was kept fires no load event, so it
-// waits until the browser says that a page came; it tells whether that one was kept.
+// Back presses the back button. A restored page fires no load event, so it waits until the
+// browser reports a page, and returns whether that one was restored.
 func (b *Browser) Back() (kept bool) {
 	b.T.Helper()
 	history, err := chromedp.Call(b.Ctx, page.GetNavigationHistory, cdp.Empty{})
@@ -258,7 +256,7 @@ func (b *Browser) Back() (kept bool) {
 	Eventually(b.T, "the back button shows "+entry.URL, func() bool {
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		for _, a := range b.arrivals[before:] { // the page before may still be told
+		for _, a := range b.arrivals[before:] { // the previous page may still be reported
 			if a.url == entry.URL {
 				kept = a.kept
 				return true
@@ -269,22 +267,21 @@ func (b *Browser) Back() (kept bool) {
 	return kept
 }
 
-// FetchedBecause waits until the browser says that it had not kept a page, for
-// this reason.
+// FetchedBecause waits until the browser reports that it had not kept a page, for this reason.
 func (b *Browser) FetchedBecause(reason page.BackForwardCacheNotRestoredReason) {
 	b.T.Helper()
 	Eventually(b.T, "the browser says "+reason.String(), func() bool { return slices.Contains(b.NotKept(), reason) })
 }
 
-// NotKept are the reasons why pages that were gone back to had not been kept.
+// NotKept returns the reasons why pages were not restored.
 func (b *Browser) NotKept() []page.BackForwardCacheNotRestoredReason {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return slices.Clone(b.refetch)
 }
 
-// Press clicks where an element stands on the screen. Unlike click it works in a
-// page that was kept, whose elements the debugger has lost sight of.
+// Press clicks at an element's position on the screen. Unlike Click it works in a restored page,
+// whose elements the debugger has lost.
 func (b *Browser) Press(selector string) {
 	b.T.Helper()
 	at := Ask[[]float64](b, `(() => { const e = document.querySelector(`+Quoted(selector)+`); e.scrollIntoView({block: "center", behavior: "instant"});
@@ -312,7 +309,7 @@ func (b *Browser) SignIn(url, login string) {
 	b.InDashboard()
 }
 
-// InDashboard waits until a page of the dashboard is there, for somebody who is signed in.
+// InDashboard waits until a page of the dashboard has arrived for a signed-in user.
 func (b *Browser) InDashboard() {
 	b.T.Helper()
 	b.Shows("the dashboard opens", `document.querySelector(".side") !== null`)
@@ -339,7 +336,7 @@ func (b *Browser) Write(selector, words string) {
 	b.Run(chromedp.WaitVisible(CSS(selector)), chromedp.Clear(CSS(selector)), chromedp.SendKeys(CSS(selector), words))
 }
 
-// Within is the browser in another target of it: a tab or a frame.
+// Within returns the browser in another of its targets: a tab or a frame.
 func (b *Browser) Within(ctx context.Context) *Browser {
 	return &Browser{T: b.T, Ctx: ctx, policies: map[string]string{}}
 }
@@ -356,7 +353,7 @@ func (b *Browser) Fill(number string) {
 		chromedp.Clear(CSS("#cvc")), chromedp.SendKeys(CSS("#cvc"), "7391"))
 }
 
-// WaitErrors waits for the list of what is wrong with the form.
+// WaitErrors waits for the list of the form's errors.
 var WaitErrors = chromedp.WaitVisible(CSS("#errors"))
 
 // PayButton is the selector of the button that pays.
@@ -383,11 +380,11 @@ func (b *Browser) Scripts(on bool) {
 	}
 }
 
-// maxPictureHeight is in pixels; Chromium makes no picture of a page that is much
-// longer, so of such a one the screenful is taken.
+// maxPictureHeight is in pixels. Chromium makes no picture of a much longer page, so of such a
+// page only the visible part is taken.
 const maxPictureHeight = 12_000
 
-// Picture writes the page as it is into the folder PAYLINK_SCREENSHOTS, if set.
+// Picture writes a picture of the page into the folder PAYLINK_SCREENSHOTS, if set.
 func (b *Browser) Picture(name string) {
 	b.T.Helper()
 	dir := os.Getenv("PAYLINK_SCREENSHOTS")

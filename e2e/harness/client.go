@@ -30,7 +30,7 @@ func Form(t testing.TB, key *Client, origin, more string) string {
 		"origins":["`+origin+`"],"redirectUrl":"`+origin+`/thanks"`+more+`}`), "id")
 }
 
-// Client calls the API; each exchange is held against the OpenAPI document.
+// Client calls the API and validates each exchange against the OpenAPI document.
 type Client struct {
 	T      testing.TB
 	URL    string
@@ -74,8 +74,8 @@ func (c *Client) At(url string) *Client {
 	return &other
 }
 
-// Below is the client behind a proxy that adds a path, of which the OpenAPI document
-// knows nothing.
+// Below returns the client behind a proxy that adds a path, which the OpenAPI document does not
+// contain.
 func (c *Client) Below(t testing.TB, origin, path string) *Client {
 	t.Helper()
 	other := c.In(t).At(origin + path)
@@ -122,9 +122,9 @@ func (c *Client) Do(method, path, body string, headers ...string) Answer {
 	return a
 }
 
-// OK is do where only 200 will do. A 503 that may be tried again is tried again under
-// the same idempotency key, as the API's document asks of every client: a store on a
-// busy machine may miss its bounds.
+// OK is Do where only 200 is accepted. A 503 that may be retried is retried under the same
+// idempotency key, as the API's document requires of every client: a store on a busy machine may
+// exceed its time limits.
 func (c *Client) OK(method, path, body string, headers ...string) map[string]any {
 	c.T.Helper()
 	if method == http.MethodPost && !slices.Contains(headers, "Idempotency-Key") {

@@ -20,10 +20,10 @@ import (
 	"github.com/paylink/paylink/internal/store/sqlstore"
 )
 
-// ExpiredLink is the path of a link of the same account as another's, that lived
-// a minute, an hour ago. The shortest life is a minute, so it is made in the
-// stopped server's own folder, by the server's own code, under a clock that is
-// behind. The server runs again when it returns.
+// ExpiredLink returns the path of a link of the same account as another's, which lived for a
+// minute, an hour ago. The shortest life is a minute, so the link is created in the stopped
+// server's folder, by the server's own code, under a clock that is behind. The server runs again
+// when it returns.
 func ExpiredLink(t testing.TB, p *Process, like map[string]any) (*Process, string) {
 	t.Helper()
 	p.Stop()
@@ -54,7 +54,7 @@ func ExpiredLink(t testing.TB, p *Process, like map[string]any) (*Process, strin
 	return StartOn(t, p.Data, strings.TrimPrefix(p.URL, "http://")), "/l/" + old.Token
 }
 
-// Model is a small model, another one for each seed.
+// Model returns a small model, different for each seed.
 func Model(t *testing.T, seed uint64) (learning.Info, []byte) {
 	t.Helper()
 	random := rand.New(rand.NewPCG(seed, 0))
@@ -78,7 +78,7 @@ func Model(t *testing.T, seed uint64) (learning.Info, []byte) {
 	return learning.Info{Version: m.Version, TrainedAt: to, From: m.From, To: m.To, Payments: m.Payments, Frauds: m.Frauds}, file.Bytes()
 }
 
-// Reported waits until the projection for people has come to the feed's end.
+// Reported waits until the reports projection has reached the feed's end.
 func Reported(t *testing.T, data string) {
 	t.Helper()
 	db := OpenReports(t, data)
@@ -92,7 +92,7 @@ func Reported(t *testing.T, data string) {
 	})
 }
 
-// OpenReports opens what people look at.
+// OpenReports opens the reports projection.
 func OpenReports(t *testing.T, data string) *sql.DB { return OpenFile(t, data, "reports.db") }
 
 // OpenStore opens links and payments.
@@ -109,7 +109,7 @@ func OpenFile(t *testing.T, data, name string) *sql.DB {
 	return db
 }
 
-// Harm changes rows of a store; it must hit some.
+// Harm changes rows of a store; it must change some.
 func Harm(t *testing.T, data, statement string, args ...any) {
 	t.Helper()
 	db := OpenStore(t, data)

@@ -34,7 +34,7 @@ const paymentsStore = "PAYLINK_PAYMENTS_STORE"
 // table.
 func PaymentsOn(t *testing.T, url string) { t.Helper(); Setenv(t, paymentsStore, url) }
 
-// Distribute deploys every box apart, on PostgreSQL and DynamoDB.
+// Distribute deploys every service separately, on PostgreSQL and DynamoDB.
 func Distribute(t *testing.T, table string) *Fleet {
 	t.Helper()
 	database := pgtest.Database(t)
@@ -70,18 +70,18 @@ func tableKeepsNoCard(t testing.TB, url string) {
 	}
 }
 
-// targets of a split deployment with the number of instances: two of each that
-// keeps nothing of its own, one of the simulator, whose book is a file.
+// fleetTargets maps the targets of a split deployment to their number of instances: two of each
+// without data of its own, one of the simulator, whose book is a file.
 var fleetTargets = map[string]int{"gateway": 2, "users": 2, "links": 2, "verifier": 2, "payments": 2, "transactions": 2, "notifier": 2, "fraud": 2, "simulator": 1}
 
-// Fleet is a split deployment: every target a process of its own, with its share
-// of the keys and a data folder of its own.
+// Fleet is a split deployment: every target a separate process, with its share of the keys and
+// its own data folder.
 type Fleet struct {
 	t         testing.TB
 	Dir       string // holds the whole ring and the simulator's book, for the tools
 	Database  string
 	Logs      *Buffer
-	proof     []string // flags by which services prove themselves
+	proof     []string // flags with the services' credentials
 	scheme    string   // between services
 	public    []string // addresses of the gateways
 	Internal  map[string][]string
@@ -89,11 +89,11 @@ type Fleet struct {
 	stopOnce  sync.Once
 }
 
-// fleetsAtOnce bounds the deployments of 17 processes that a test binary runs side by side.
+// fleetsAtOnce limits the deployments of 17 processes that a test binary runs concurrently.
 var fleetsAtOnce = make(chan struct{}, 1)
 
-// Deploy starts every process on a database, and waits until all are ready. The
-// services prove themselves by a secret, or by certificates.
+// Deploy starts every process on a database, and waits until all are ready. The services
+// authenticate by a secret, or by certificates.
 func Deploy(t *testing.T, database string, mutualTLS bool) *Fleet {
 	t.Helper()
 	fleetsAtOnce <- struct{}{}
@@ -204,7 +204,7 @@ func (f *Fleet) Start(target string, i int) {
 	} else {
 		flags = append(flags, "--internal-listen", f.Internal[target][i])
 	}
-	for service, addresses := range f.Internal { // the same list for all: what a target does not call it passes over
+	for service, addresses := range f.Internal { // the same list for all: a target ignores what it does not call
 		var urls []string
 		for _, a := range addresses {
 			urls = append(urls, f.scheme+a)
@@ -214,7 +214,7 @@ func (f *Fleet) Start(target string, i int) {
 	p.start(flags...)
 }
 
-// Kill ends an instance as a power cut does.
+// Kill ends an instance at once.
 func (f *Fleet) Kill(target string, i int) {
 	f.t.Helper()
 	f.Instances[target][i].Kill()

@@ -11,8 +11,8 @@ import (
 
 var confirmAddress = regexp.MustCompile(`https?://[^\s]+/dashboard/confirm\?token=([^\s]+)`)
 
-// Confirm opens the link that a new user was mailed: the next letter at the server. In
-// test mode only confirmed addresses are written to.
+// Confirm opens the confirmation link of a new user: the next email at the server. In test mode
+// only confirmed addresses receive emails.
 func (p *Process) Confirm(t testing.TB, server *mailtest.Server) {
 	t.Helper()
 	got := server.Next(t)
@@ -35,5 +35,5 @@ func (p *Process) Confirm(t testing.TB, server *mailtest.Server) {
 	}
 }
 
-// ReceiptAddress matches the address of a receipt in a mail.
+// ReceiptAddress matches the address of a receipt in an email.
 var ReceiptAddress = regexp.MustCompile(`https?://[^\s]+/verify\?receipt=[^\s]+`)

@@ -19,8 +19,7 @@ import (
 	"github.com/paylink/paylink/internal/store/pgtest"
 )
 
-// Patience is how long something may take on a machine that is busy with other things.
-// Only a test that fails waits this long.
+// Patience is how long something may take on a busy machine. Only a failing test waits this long.
 const Patience = 3 * time.Minute
 
 // lookPace is the pause between two polls.
@@ -52,8 +51,8 @@ func Binary(t testing.TB) string {
 	return b
 }
 
-// environments are what tests set for the processes that they start, by the tests'
-// names. This process keeps its own, so that tests run side by side.
+// environments holds what tests set for the processes that they start, by test name. This
+// process's own environment stays unchanged, so that tests run in parallel.
 var environments = struct {
 	sync.Mutex
 	of map[string][]string
@@ -128,11 +127,11 @@ type Process struct {
 	cmd  *exec.Cmd
 	Done chan struct{} // closed when it has ended
 	Err  error         // how it ended
-	all  *Fleet        // the deployment of which this is the gateway; nil: one process is all
+	all  *Fleet        // the deployment whose gateway this is; nil for a single process
 }
 
-// FreeAddress is a loopback address that nobody listens on, nor will while the server
-// that gets it is down.
+// FreeAddress returns a loopback address on which nothing listens, and nothing else will while
+// the server that gets it is down.
 func FreeAddress(t testing.TB) string {
 	t.Helper()
 	return "127.0.0.1:" + strconv.Itoa(pgtest.FreePort(t, 12_000, 32_000))
@@ -236,7 +235,7 @@ func (p *Process) Signal(signal os.Signal) {
 	}
 }
 
-// Kill ends the process as a power cut does. A second kill does nothing.
+// Kill ends the process at once. A second kill does nothing.
 func (p *Process) Kill() {
 	p.T.Helper()
 	select {
@@ -272,7 +271,7 @@ func Get(t testing.TB, address string) (int, string) {
 	return resp.StatusCode, string(body)
 }
 
-// Eventually polls until something is so, and fails the test after Patience.
+// Eventually polls until a condition is true, and fails the test after Patience.
 func Eventually(t testing.TB, what string, so func() bool) {
 	t.Helper()
 	Within(t, Patience, what, so)
@@ -294,7 +293,7 @@ func Within(t testing.TB, limit time.Duration, what string, so func() bool) {
 	}
 }
 
-// Command runs the binary to its end and returns what it said and its exit status.
+// Command runs the binary to its end and returns its output and its exit status.
 func Command(t testing.TB, args ...string) (out, errs string, status int) {
 	t.Helper()
 	binary := Binary(t) // making it may take longer than what it does

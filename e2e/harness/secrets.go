@@ -11,15 +11,14 @@ import (
 	"testing"
 )
 
-// CardsUsed are all card numbers that the end-to-end tests pay with, good and bad.
+// CardsUsed are all card numbers with which the end-to-end tests pay, valid and invalid.
 var CardsUsed = []string{
 	"4242424242424242", "5555555555554444", "4000000000000002", "4000000000003220", "4000000000006108",
 	"4000000000006157", "4000000000006140", "4000000000000127", "4242424242424241", "378282246310005",
 }
 
-// cardSecrets are the ways in which a number or code could have been kept. Four
-// digits stand by chance in what is random, so the code is looked for beside its
-// name.
+// cardSecrets are the forms in which a number or code could have been stored. Four digits occur
+// by chance in random data, so the code is searched for beside its name.
 func cardSecrets() []string {
 	secrets := []string{`"cvc"`, "cvc=", "cvc:7391", "cvc 7391"}
 	for _, n := range CardsUsed {
@@ -72,8 +71,8 @@ func folderKeepsNoCard(t testing.TB, dir string) {
 	}
 }
 
-// NoCardAnywhere looks for the cards in everything that is left of a server, while
-// it runs and after it has ended, and checks the data's invariants.
+// NoCardAnywhere searches for the cards in everything that a server leaves behind, while it runs
+// and after it has ended, and checks the data's invariants.
 func NoCardAnywhere(t *testing.T, p *Process, key *Client, s *Shop) {
 	t.Helper()
 	events := 0

@@ -13,7 +13,7 @@ import (
 	"github.com/standard-webhooks/standard-webhooks/libraries/go"
 )
 
-// Shop is a merchant's webhook receiver: it believes only what it can verify.
+// Shop is a merchant's webhook receiver: it accepts only what it can verify.
 type Shop struct {
 	t      testing.TB
 	server *httptest.Server
@@ -58,14 +58,14 @@ func OpenShop(t testing.TB) *Shop {
 	return s
 }
 
-// Shut makes the shop answer 503, or answer well again.
+// Shut makes the shop answer 503, or succeed again.
 func (s *Shop) Shut(closed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = closed
 }
 
-// Knocks is the number of deliveries while the shop was shut.
+// Knocks returns the number of deliveries while the shop was shut.
 func (s *Shop) Knocks() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

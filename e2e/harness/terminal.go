@@ -77,7 +77,7 @@ func Decode[T any](t testing.TB, out string) T {
 	return o
 }
 
-// Running is a command that goes on until it is stopped.
+// Running is a command that runs until it is stopped.
 type Running struct {
 	t         testing.TB
 	cmd       *exec.Cmd
@@ -131,7 +131,7 @@ func (r *Running) Says(text string) {
 	})
 }
 
-// Developer is a server with a demo account, and a terminal that knows its key.
+// Developer is a server with a demo account, and a terminal with its key.
 func Developer(t testing.TB) (*Process, *Terminal, string) {
 	t.Helper()
 	p := Start(t, "--demo")
@@ -144,8 +144,8 @@ func Developer(t testing.TB) (*Process, *Terminal, string) {
 	return p, NewTerminal(t, "PAYLINK_URL="+p.URL, "PAYLINK_API_KEY="+key), key
 }
 
-// OnTerminal runs a command whose messages go to a terminal of 100 columns, and gives
-// its result and all that the terminal was sent.
+// OnTerminal runs a command whose messages go to a terminal of 100 columns, and returns its
+// output and everything that the terminal received.
 func OnTerminal(t *testing.T, args ...string) (out, screen string) {
 	t.Helper()
 	far, near, err := pty.Open()
@@ -157,7 +157,7 @@ func OnTerminal(t *testing.T, args ...string) (out, screen string) {
 	}
 	read := make(chan string, 1)
 	go func() {
-		all, _ := io.ReadAll(far) // ends with an error when nobody has the other side any more
+		all, _ := io.ReadAll(far) // ends with an error once nobody has the other side open
 		read <- string(all)
 	}()
 	var result bytes.Buffer

@@ -6,9 +6,9 @@ import (
 	"github.com/paylink/paylink/e2e/harness"
 )
 
-// TestAccessibility_Fraud shows what a payer meets on a link whose cards are tested, and
-// where a rule decides, to axe-core: the proof while it is worked out, declines that
-// tell nothing, a payment that is held, and the page that asks for patience.
+// TestAccessibility_Fraud shows axe-core what a payer sees on a link under a card-testing attack,
+// and where a rule decides: the proof while it is being solved, declines without a reason, a held
+// payment, and the page that asks to wait.
 func TestAccessibility_Fraud(t *testing.T) {
 	t.Parallel()
 	for _, lang := range []string{"en", "ar"} {
@@ -39,8 +39,7 @@ func TestAccessibility_Fraud(t *testing.T) {
 	}
 }
 
-// proving shows the page while it works: the worker that it asks stands still, so that
-// there is time to look.
+// proving shows the page while it works: its worker is stopped, so that there is time to check.
 func (g *gallery) proving(l map[string]any) {
 	g.t.Helper()
 	g.b.Open(harness.Str(g.t, l, "url"))

@@ -1,4 +1,4 @@
-// Package pages holds every page, as Chromium shows it, to what people need of it.
+// Package pages checks every page, as Chromium shows it, against what people need of it.
 package pages
 
 import (
@@ -81,8 +81,8 @@ func (g *gallery) audit(name string) {
 	g.wear(g.looks[0])
 }
 
-// auditIn holds the page as it is against these rules, if any, in one look: nothing is
-// wider than the screen or cut off.
+// auditIn checks the page against these rules, if any, in one look: nothing is wider than the
+// screen or cut off.
 func (g *gallery) auditIn(name string, l look, rules string) {
 	g.t.Helper()
 	g.wear(l)
@@ -141,15 +141,14 @@ func (g *gallery) wear(l look) {
 	g.b.Run(chromedp.EmulateViewport(l.width, l.height))
 }
 
-// gallery is one server and one browser whose pages are shown to axe-core and to
-// whoever looks at the pictures.
+// gallery is one server and one browser whose pages are shown to axe-core and saved as pictures.
 type gallery struct {
 	t     *testing.T
 	axe   string
 	p     *harness.Process
 	b     *harness.Browser
 	key   *harness.Client
-	say   *i18n.Printer // the language that the browser was told to read
+	say   *i18n.Printer // the browser's language
 	looks []look        // how audit looks at a page
 }
 

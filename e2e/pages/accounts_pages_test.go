@@ -13,8 +13,8 @@ import (
 	"github.com/paylink/paylink/internal/mail/mailtest"
 )
 
-// TestAccountAccessibility shows the doors of the dashboard and the rooms of the
-// account to axe-core, as TestDashboardAccessibility does with the others.
+// TestAccountAccessibility shows the sign-in pages of the dashboard and the account's pages to
+// axe-core, as TestDashboardAccessibility does with the others.
 func TestAccountAccessibility(t *testing.T) {
 	t.Parallel()
 	address := harness.FreeAddress(t)
@@ -33,7 +33,7 @@ func TestAccountAccessibility(t *testing.T) {
 	g.b.OnlyOwnOrigin(url)
 }
 
-// doors are the pages for whoever is not signed in.
+// doors are the pages for visitors who are not signed in.
 func (g *gallery) doors(a account) {
 	g.t.Helper()
 	g.show("/dashboard/sign-in", "door sign in")
@@ -55,7 +55,7 @@ func (g *gallery) doors(a account) {
 	g.audit("dashboard door sign up refused")
 }
 
-// accountRooms are the rooms of the account, with little in them and with much.
+// accountRooms are the account's pages, with little content and with much.
 func (g *gallery) accountRooms(a account) {
 	g.t.Helper()
 	const security = "/dashboard/account/security"

@@ -49,9 +49,9 @@ func (a account) says(words string) {
 	a.Reads(".said", words)
 }
 
-// TestAccountInABrowser signs up, turns codes on and signs in with one and with a
-// recovery code, then adds a passkey on an authenticator of Chromium's own and signs
-// in with it, and without it once it is removed.
+// TestAccountInABrowser signs up, enables codes and signs in with one and with a recovery code,
+// then adds a passkey on Chromium's virtual authenticator and signs in with it, and without it
+// once it is removed.
 func TestAccountInABrowser(t *testing.T) {
 	t.Parallel()
 	a := newAccount(t)
@@ -89,8 +89,8 @@ func TestAccountInABrowser(t *testing.T) {
 	a.OnlyOwnOrigin(a.url)
 }
 
-// TestPasskeyInABrowser adds a passkey on an authenticator of Chromium's own, signs in
-// with it alone, and cannot once it is removed.
+// TestPasskeyInABrowser adds a passkey on Chromium's virtual authenticator, signs in with it
+// alone, and cannot once it is removed.
 func TestPasskeyInABrowser(t *testing.T) {
 	t.Parallel()
 	a := newAccount(t)

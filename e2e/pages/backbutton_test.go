@@ -17,9 +17,9 @@ import (
 const watchReturn = `addEventListener("pageshow", e => sessionStorage.setItem("return",
   JSON.stringify({kept: e.persisted, typed: document.querySelector("#number").value + document.querySelector("#cvc").value}))); true`
 
-// TestF14DoubleClickRefreshBackButton pays with a double click, refreshes, goes
-// back and presses again: in a browser that shows the page as it was left, card
-// and all, and in one that fetches it anew; with our script and without.
+// TestF14DoubleClickRefreshBackButton pays with a double click, refreshes, goes back and presses
+// again: in a browser that restores the page as it was left, including the card, and in one that
+// fetches it again; with our script and without.
 func TestF14DoubleClickRefreshBackButton(t *testing.T) {
 	t.Parallel()
 	p := harness.Start(t)
@@ -36,8 +36,8 @@ func TestF14DoubleClickRefreshBackButton(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			kept := len(c.without) == 0
-			// Whether a page is kept is the browser's choice: a crowded machine may make
-			// it fetch one anew. Then that is looked at, and it is asked again.
+			// The browser decides whether to keep a page: a busy machine may make it fetch one
+			// again. Then that case is checked, and the other is tried again.
 			for range keepTries {
 				b := harness.OpenBrowser(t, c.without...)
 				b.Scripts(c.script)
@@ -72,14 +72,14 @@ func goBackAndPayAgain(t *testing.T, p *harness.Process, b *harness.Browser, key
 	}
 	switch {
 	case kept && script:
-		// The kept page has no card any more, and is gone before it can be used.
+		// The restored page has no card any more, and is replaced before it can be used.
 		b.Sees("Payment received")
 		if noted := harness.Ask[string](b, `sessionStorage.getItem("return")`); noted != `{"kept":true,"typed":""}` {
 			t.Errorf("the page came back as %s", noted)
 		}
 	case kept:
-		// Nothing of ours runs in it: the form stands there as it was sent. The same
-		// attempt is the same payment, with the same card or another.
+		// None of our scripts run in it: the form is shown as it was sent. The same attempt is
+		// the same payment, with the same card or another.
 		b.Sees("Pay ada")
 		b.Press(harness.PayButton)
 		b.Sees("Payment received")

@@ -23,7 +23,7 @@ import (
 	"github.com/paylink/paylink/e2e/harness"
 )
 
-// maxWalked bounds a walk: the dashboard's filters make ever new queries.
+// maxWalked limits a walk: the dashboard's filters generate ever new queries.
 const maxWalked = 700
 
 // nginxBefore starts nginx with the configuration of docs/operate/proxy.md: on takes,
@@ -231,8 +231,8 @@ func (w *walker) walk() {
 	}
 }
 
-// TestBelowAPath: behind a real proxy that puts everything below /pay, every address
-// that any answer holds leads back to us, whether the proxy takes /pay away or not.
+// TestBelowAPath checks that, behind a real proxy that puts everything below /pay, every address
+// in any answer leads back to us, whether the proxy removes /pay or not.
 func TestBelowAPath(t *testing.T) {
 	server, takes, keeps := harness.FreeAddress(t), harness.FreeAddress(t), harness.FreeAddress(t)
 	origin := "http://" + takes

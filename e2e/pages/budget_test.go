@@ -30,7 +30,7 @@ func (l *visit) heard(ev any) {
 	defer l.mu.Unlock()
 	switch e := ev.(type) {
 	case *network.EventRequestWillBeSent:
-		// What the script tells once the page is there is waited for by nobody.
+		// The page does not wait for what the script reports once it is loaded.
 		if told := e.Request.Method == "POST" && strings.HasSuffix(e.Request.URL, "/seen"); !told {
 			l.requests[e.RequestID] = e
 		}
@@ -51,8 +51,8 @@ const transferred = `(() => {
   return n.transferSize + named.reduce((sum, r) => sum + r.transferSize, 0);
 })()`
 
-// TestPaymentPageBudget: the payment page is light, and comes in one round of requests
-// from our own origin alone, in the language whose page is largest too.
+// TestPaymentPageBudget checks that the payment page is light, and loads in one round of requests
+// from our own origin only, also in the language with the largest page.
 func TestPaymentPageBudget(t *testing.T) {
 	p, b := harness.Start(t), harness.OpenBrowser(t)
 	_, key := p.Merchant(t, harness.Payee)
@@ -82,9 +82,9 @@ func TestPaymentPageBudget(t *testing.T) {
 	}
 }
 
-// holdRound holds what the page asked for to the budgets: everything is named by the
-// page itself, nothing by something that the page had to fetch first. What other pages
-// asked for is theirs: an icon may come as late as the next page.
+// holdRound checks what the page requested against the budgets: everything is named by the page
+// itself, nothing by something that the page had to fetch first. What other pages requested does
+// not count: an icon may come as late as the next page.
 func holdRound(t *testing.T, l *visit, address string, total float64) {
 	t.Helper()
 	l.mu.Lock()
@@ -106,7 +106,7 @@ func holdRound(t *testing.T, l *visit, address string, total float64) {
 		if r.Type == network.ResourceTypeDocument {
 			continue
 		}
-		icon := strings.HasSuffix(u.Path, ".svg") // the browser's own wish; nothing waits for it
+		icon := strings.HasSuffix(u.Path, ".svg") // requested by the browser itself; nothing waits for it
 		if icon {
 			total += l.bytes[id]
 		}

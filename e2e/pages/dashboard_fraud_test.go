@@ -8,9 +8,9 @@ import (
 	"github.com/paylink/paylink/e2e/harness"
 )
 
-// TestDashboardAccessibility_Fraud shows the room of fraud to axe-core: without any
-// payment, with figures, rules with a mistake and with the answer of a backtest, the
-// pages that ask, lists, policy and models.
+// TestDashboardAccessibility_Fraud shows the fraud section to axe-core: without any payment, with
+// figures, rules with a mistake and with the result of a backtest, confirmation pages, lists,
+// policy and models.
 func TestDashboardAccessibility_Fraud(t *testing.T) {
 	t.Parallel()
 	const user = "ada-lovelace-and-daughters"

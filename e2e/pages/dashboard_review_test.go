@@ -11,10 +11,9 @@ import (
 	"github.com/paylink/paylink/internal/store/sqlstore"
 )
 
-// TestDashboardAccessibility_Review shows the desk to axe-core: the queue, what was
-// decided and disputes, each empty and with payments; the pages of a payment that was
-// held, blocked and disputed, with reasons, timeline and related payments; and every
-// page that asks.
+// TestDashboardAccessibility_Review shows the review section to axe-core: the queue, past
+// decisions and disputes, each empty and with payments; the pages of a payment that was held,
+// blocked and disputed, with reasons, timeline and related payments; and every confirmation page.
 func TestDashboardAccessibility_Review(t *testing.T) {
 	t.Parallel()
 	const user = "ada-lovelace-and-daughters"
@@ -78,8 +77,8 @@ func (g *gallery) scores() {
 	})
 }
 
-// until opens a page of the dashboard again until it shows something: the analytics
-// store is a moment behind.
+// until reloads a page of the dashboard until it shows something: the analytics store lags a
+// moment.
 func (g *gallery) until(path, selector string) {
 	g.t.Helper()
 	harness.Eventually(g.t, path+" shows "+selector, func() bool {

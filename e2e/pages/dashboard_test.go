@@ -7,9 +7,9 @@ import (
 	"github.com/paylink/paylink/e2e/harness"
 )
 
-// TestDashboardAccessibility shows every page of the dashboard to axe-core, and in
-// Arabic, which is read from the right. A room adds a function like paymentPages that
-// shows its pages; make screenshots keeps pictures of all.
+// TestDashboardAccessibility shows every page of the dashboard to axe-core, also in Arabic, which
+// is read from right to left. A section adds a function like paymentPages that shows its pages;
+// make screenshots saves pictures of all.
 func TestDashboardAccessibility(t *testing.T) {
 	t.Parallel()
 	g := newGallery(t, harness.Start(t))
@@ -103,7 +103,7 @@ func linkPages(g *gallery) {
 	g.show("/dashboard/test/links/new?from="+harness.Str(g.t, chosen, "id"), "link duplicate")
 }
 
-// formRooms shows the dashboard's room of forms.
+// formRooms shows the dashboard's section of forms.
 func formRooms(g *gallery) {
 	g.show("/dashboard/test/forms", "forms empty")
 	form := harness.Form(g.t, g.key, "https://shop.example", `,"description":"Two tickets for the evening of 12 December"`)
@@ -122,8 +122,8 @@ func formRooms(g *gallery) {
 	g.audit("form page errors")
 }
 
-// overviewPages are shown before and after there is something to tell: a year's
-// overview has other charts than a day's.
+// overviewPages are shown before and after there is data: a year's overview has other charts than
+// a day's.
 func overviewPages(g *gallery) {
 	g.show("/dashboard/live/overview", "overview empty")
 	for i, card := range []string{"4242424242424242", "4242424242424242", "4000000000000002", "4000000000009995", "4242424242424242"} {

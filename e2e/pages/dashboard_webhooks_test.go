@@ -15,12 +15,12 @@ import (
 	"github.com/paylink/paylink/e2e/harness"
 )
 
-// hooksUser signs in to the rooms of webhooks and keys.
+// hooksUser signs in to the sections of webhooks and keys.
 const hooksUser = "ada-lovelace-and-daughters"
 
-// TestDashboardAccessibility_Webhooks shows the rooms of webhooks and of API keys to
-// axe-core: empty, with an endpoint whose server refuses and then answers, the
-// request and the answer of a delivery, a bulk redelivery, and the secrets.
+// TestDashboardAccessibility_Webhooks shows the sections of webhooks and of API keys to axe-core:
+// empty, with an endpoint whose server refuses and then accepts, the request and the answer of a
+// delivery, a bulk redelivery, and the secrets.
 func TestDashboardAccessibility_Webhooks(t *testing.T) {
 	t.Parallel()
 	g := newGallery(t, harness.Start(t))

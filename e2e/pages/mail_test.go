@@ -10,9 +10,9 @@ import (
 	"github.com/paylink/paylink/internal/mail/mailtest"
 )
 
-// TestMailAccessibility shows what mails lead to, and the room that chooses them, to
-// axe-core: a receipt, genuine and altered; the page that ends a kind of mail,
-// before, after, and for a stranger's address.
+// TestMailAccessibility shows the pages behind emails, and the page with email preferences, to
+// axe-core: a receipt, genuine and altered; the unsubscribe page, before, after, and for another
+// account's address.
 func TestMailAccessibility(t *testing.T) {
 	t.Parallel()
 	server := mailtest.Start(t, mailtest.Options{NoStartTLS: true})

@@ -12,9 +12,9 @@ import (
 	"github.com/paylink/paylink/e2e/harness"
 )
 
-// testers try stolen cards on a link until the page of whoever pays it is asked for a
-// proof of work. They stop at once then: what goes on without a proof is counted, and
-// whoever comes next without one would find the narrow rate used up.
+// testers try stolen cards on a link until its page requires a proof of work. They stop at once
+// then: further attempts without a proof are counted, and the next payer without one would find
+// the rate limit used up.
 func testers(t testing.TB, key *harness.Client, l map[string]any) {
 	t.Helper()
 	tried := 0
@@ -44,8 +44,8 @@ const (
 	proofRounds  = 16
 )
 
-// solving works out so many puzzles of the page's own link, one after the other, with
-// the page's own worker, and gives the mean time.
+// solving solves that many puzzles of the page's own link, one after the other, with the page's
+// own worker, and returns the mean time.
 func solving(b *harness.Browser, rounds int) time.Duration {
 	b.T.Helper()
 	took := harness.Ask[float64](b, fmt.Sprintf(`(async () => {
@@ -69,8 +69,8 @@ func solving(b *harness.Browser, rounds int) time.Duration {
 	return time.Duration(took * float64(time.Millisecond))
 }
 
-// asPhone makes the tab one of a phone: its screen, its fingers, and a processor of a
-// quarter of ours.
+// asPhone makes the tab emulate a phone: its screen, touch, and a processor four times slower
+// than ours.
 func asPhone(b *harness.Browser) {
 	b.T.Helper()
 	b.Run(chromedp.EmulateViewport(390, 844, chromedp.EmulateMobile, chromedp.EmulateTouch, chromedp.EmulatePortrait, chromedp.EmulateScale(3)))
@@ -79,8 +79,8 @@ func asPhone(b *harness.Browser) {
 	}
 }
 
-// TestProofOfWorkIsQuick: a payer's page waits no longer for a puzzle than is promised,
-// at a desk and on a phone.
+// TestProofOfWorkIsQuick checks that a payer's page waits for a puzzle no longer than promised,
+// on a desktop and on a phone.
 func TestProofOfWorkIsQuick(t *testing.T) {
 	p, b := harness.Start(t), harness.OpenBrowser(t)
 	_, key := p.Merchant(t, harness.Payee)
@@ -98,10 +98,10 @@ func TestProofOfWorkIsQuick(t *testing.T) {
 	}
 }
 
-// TestProofOfWorkInTheBrowser: on a link whose cards are tested, a payer's page works
-// out a puzzle beside itself and pays as usual, at a desk and on a phone. Without
-// JavaScript the bank asks the payer, and when too many come without a proof, the page
-// says what to do. Other links ask for nothing.
+// TestProofOfWorkInTheBrowser checks that, on a link under a card-testing attack, a payer's page
+// solves a puzzle in the background and pays as usual, on a desktop and on a phone. Without
+// JavaScript the bank challenges the payer, and if too many come without a proof, the page says
+// what to do. Other links require nothing.
 func TestProofOfWorkInTheBrowser(t *testing.T) {
 	p, b := harness.Start(t, slowLane...), harness.OpenBrowser(t)
 	_, key := p.Merchant(t, harness.Payee)
@@ -147,11 +147,11 @@ func TestProofOfWorkInTheBrowser(t *testing.T) {
 	}
 }
 
-// slowLane keeps the narrow rate used up for long enough to look at the page that says
-// so: one a minute, where by default there would be another within ten seconds.
+// slowLane keeps the rate limit used up long enough to read the page that says so: one a minute,
+// where the default allows another within ten seconds.
 var slowLane = []string{"--shield", "unproved=1"}
 
-// unproved attempts use up the narrow rate of those who come without a proof.
+// unproved attempts use up the rate limit of those without a proof.
 func unproved(t testing.TB, key *harness.Client, l map[string]any) {
 	t.Helper()
 	for i := range 12 {

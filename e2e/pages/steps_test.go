@@ -6,9 +6,9 @@ import (
 	"github.com/paylink/paylink/e2e/harness"
 )
 
-// TestF32BrowsersTellSteps: a page that is read leaves no trace; one that a person
-// looks at counts as opened, and as started once they type. Without scripts it
-// counts when the payment is submitted.
+// TestF32BrowsersTellSteps checks that a fetched page leaves no trace, that a page viewed by a
+// person counts as opened, and as started once they type, and that without scripts it counts when
+// the payment is submitted.
 func TestF32BrowsersTellSteps(t *testing.T) {
 	t.Parallel()
 	p, b := harness.Start(t), harness.OpenBrowser(t)

@@ -38,8 +38,8 @@ func typedRows(t *testing.T) (rows []typedRow) {
 	return rows
 }
 
-// fillAll puts every row into its field, in ways that fire the events of an autofill
-// or a password manager ("set"), and of a paste, and gives what is left there.
+// fillAll puts every row into its field, in ways that fire the events of an autofill or a
+// password manager ("set"), and of a paste, and returns what remains there.
 const fillAll = `(rows, way) => rows.map(({Field, Typed}) => {
   const input = document.getElementById(Field);
   input.focus();
@@ -56,9 +56,9 @@ const fillAll = `(rows, way) => rows.map(({Field, Typed}) => {
   return left;
 })`
 
-// TestScriptLeavesWhatTheServerTakes: whatever is typed, filled in or pasted into the
-// payment page is left in its field as the table says, with the page's script and
-// without, and the odd spellings pay.
+// TestScriptLeavesWhatTheServerTakes checks that whatever is typed, filled in or pasted into the
+// payment page remains in its field as the table says, with the page's script and without, and
+// that unusual spellings pay.
 func TestScriptLeavesWhatTheServerTakes(t *testing.T) {
 	t.Parallel()
 	p, b := harness.Start(t), harness.OpenBrowser(t)
@@ -150,8 +150,8 @@ func typeRows(b *harness.Browser, rows []typedRow) {
 	}
 }
 
-// editFields changes what is there already: the caret stays with its digit, and what
-// the payer sees is what they edit.
+// editFields edits existing content: the caret stays with its digit, and the payer edits what
+// they see.
 func editFields(b *harness.Browser) {
 	b.T.Helper()
 	for _, c := range []struct {
@@ -178,8 +178,8 @@ func editFields(b *harness.Browser) {
 	}
 }
 
-// compose types with an input method, which shows text before it is decided: the
-// script does not take it away meanwhile.
+// compose types with an input method, which shows text before it is committed: the script must
+// not remove it meanwhile.
 func compose(b *harness.Browser) {
 	b.T.Helper()
 	for _, c := range []struct {

@@ -9,8 +9,8 @@ import (
 	"github.com/paylink/paylink/internal/store/dynamotest"
 )
 
-// TestDistributedAll is one process of every box on SQLite and DynamoDB: the shape
-// in which a developer tries the table.
+// TestDistributedAll is one process of every service on SQLite and DynamoDB: the deployment with
+// which a developer tries the table.
 func TestDistributedAll(t *testing.T) {
 	harness.PaymentsOn(t, dynamotest.URL(t))
 	p := harness.Start(t)

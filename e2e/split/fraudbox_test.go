@@ -10,9 +10,9 @@ import (
 	"github.com/paylink/paylink/internal/store/pgtest"
 )
 
-// TestF26PaymentsGoOnWithoutTheFraudBox kills every instance of the box that looks at
-// attempts: the account's policy decides, payments go on, no other service stops
-// being ready; and when an instance is back, attempts are looked at again.
+// TestF26PaymentsGoOnWithoutTheFraudBox kills every instance of the fraud service: the account's
+// policy decides, payments continue, and no other service stops being ready. When an instance is
+// back, attempts are assessed again.
 func TestF26PaymentsGoOnWithoutTheFraudBox(t *testing.T) {
 	t.Parallel()
 	f := harness.Deploy(t, pgtest.Database(t), false)
@@ -29,7 +29,7 @@ func TestF26PaymentsGoOnWithoutTheFraudBox(t *testing.T) {
 		said, _ := risk["why"].(string)
 		return said
 	}
-	looked := func() bool { // the budget is short, and the machine may be busy
+	looked := func() bool { // the time limit is short, and the machine may be busy
 		tick, limit := time.NewTicker(100*time.Millisecond), time.After(harness.Patience)
 		defer tick.Stop()
 		for why() != "default" {

@@ -15,8 +15,8 @@ import (
 	"github.com/paylink/paylink/internal/store/pgtest"
 )
 
-// TestFraudBudget: a box that takes the call and never answers is waited for as long as
-// --fraud-budget says and no longer; then the account's policy decides.
+// TestFraudBudget checks that a caller waits for a service that accepts the call and never answers
+// for as long as --fraud-budget and no longer; then the account's policy decides.
 func TestFraudBudget(t *testing.T) {
 	silent, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0") // connections wait in its queue
 	if err != nil {

@@ -13,15 +13,15 @@ import (
 	"github.com/paylink/paylink/internal/store/pgtest"
 )
 
-// grants are what docs/operate/postgresql.md gives to the role that serves.
+// grants are the rights that docs/operate/postgresql.md gives to the serving role.
 const grants = `CREATE ROLE paylink_app LOGIN; GRANT USAGE ON SCHEMA public TO paylink_app;
 	GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO paylink_app;
 	GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO paylink_app;
 	ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO paylink_app;
 	ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT USAGE ON SEQUENCES TO paylink_app`
 
-// TestPostgres is a merchant's day with everything on PostgreSQL, which an operator
-// restarts in the middle of it.
+// TestPostgres is a merchant's day with everything on PostgreSQL, which an operator restarts in
+// the middle.
 func TestPostgres(t *testing.T) {
 	t.Parallel()
 	server := pgtest.New(t)
@@ -72,9 +72,9 @@ func TestPostgres(t *testing.T) {
 	harness.Worked(t, "NOT COPIED: the database postgres://127.0.0.1", "backup", "--data", p.Data, copied)
 }
 
-// readOnly makes the database refuse changes, as a standby or a full disk does: the
-// server reports that it is not ready and which check failed, reads go on, and it is ready
-// again once the database is.
+// readOnly makes the database refuse writes, as a standby or a full disk does: the server reports
+// that it is not ready and which check failed, reads continue, and it is ready again once the
+// database is.
 func readOnly(t *testing.T, server *pgtest.Server, p *harness.Process, key *harness.Client, owner string) {
 	t.Helper()
 	u, err := url.Parse(owner)
@@ -99,8 +99,8 @@ func readOnly(t *testing.T, server *pgtest.Server, p *harness.Process, key *harn
 	})
 }
 
-// Two processes share the database. What one does counts for the other at once;
-// one is killed, and the other goes on with what both did.
+// Two processes share the database. What one does counts for the other at once; one is killed,
+// and the other continues with the work of both.
 func TestPostgresTwoProcesses(t *testing.T) {
 	harness.StoreOn(t, pgtest.Database(t))
 	a := harness.Start(t)

@@ -7,8 +7,8 @@ import (
 	"github.com/paylink/paylink/e2e/harness"
 )
 
-// TestI15NoCardAnywhere pays in every way that takes a card, well and badly, and
-// then searches the whole world.
+// TestI15NoCardAnywhere pays in every way that accepts a card, with success and failure, and then
+// searches everything stored.
 func TestI15NoCardAnywhere(t *testing.T) {
 	p := harness.Start(t)
 	s := harness.OpenShop(t)

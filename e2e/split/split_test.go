@@ -1,4 +1,4 @@
-// Package split looks at deployments of several processes, and at their stores.
+// Package split checks deployments of several processes, and their stores.
 package split
 
 import (
@@ -15,7 +15,7 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(dynamotest.Main(m)) }
 
-// TestSplit looks at one deployment from outside and from beside.
+// TestSplit checks one deployment from the public and the internal network.
 func TestSplit(t *testing.T) {
 	t.Parallel()
 	f := harness.Deploy(t, pgtest.Database(t), false)
@@ -23,8 +23,8 @@ func TestSplit(t *testing.T) {
 	t.Run("I14 the other gateway replays", func(t *testing.T) { replaysElsewhere(t, f) })
 }
 
-// replaysElsewhere sends every kind of request that takes a key to one gateway, and
-// again to the other: the answers are equal to the byte.
+// replaysElsewhere sends every kind of request with a key to one gateway, and again to the other:
+// the answers are byte for byte the same.
 func replaysElsewhere(t *testing.T, f *harness.Fleet) {
 	user, key := f.Front().Merchant(t, "ada")
 	twice := func(c *harness.Client, path, body string) map[string]any {
@@ -68,8 +68,8 @@ func replaysElsewhere(t *testing.T, f *harness.Fleet) {
 	twice(key, "/api/webhook-endpoints/"+harness.Str(t, hook, "id")+"/rotate", `{}`)
 }
 
-// keepsToItsRoutes: what faces the internet serves no internal call, and the
-// internal listeners serve nobody who proves nothing.
+// keepsToItsRoutes checks that the public listener serves no internal call, and that internal
+// listeners serve no unauthenticated caller.
 func keepsToItsRoutes(t *testing.T, f *harness.Fleet) {
 	front := f.Front()
 	for _, path := range []string{"/paylink.users/SignUp", "/paylink.transactions/Submit", "/metrics"} {
@@ -101,7 +101,7 @@ func keepsToItsRoutes(t *testing.T, f *harness.Fleet) {
 			}
 		}
 	}
-	// A good look at a false session is a call to users.
+	// Verifying a forged session needs a call to users.
 	if a := front.Client(t).As("eyJhbGciOiJFZERTQSJ9.e30.AA").Do("GET", "/api/users/me", ""); a.Status != http.StatusUnauthorized {
 		t.Errorf("a false session: %d", a.Status)
 	}

@@ -9,8 +9,8 @@ import (
 	"github.com/paylink/paylink/e2e/harness"
 )
 
-// TestClock moves time in each shape that paylink is deployed in: what would take a
-// month happens within a second or two of the call, for that account alone.
+// TestClock moves time in each deployment of paylink: what would take a month happens within a
+// second or two of the call, for that account only.
 func TestClock(t *testing.T) {
 	t.Parallel()
 	for name, deploy := range shapes {
@@ -58,7 +58,7 @@ func timePasses(t *testing.T, p *harness.Process) {
 	before.OK("GET", "/api/balance", "")
 	harness.Eventually(t, "the shop was knocked at", func() bool { return shop.Knocks() > 0 })
 
-	// An hour: webhooks are tried again, and the challenge is given up.
+	// An hour: webhooks are retried, and the challenge expires.
 	shop.Shut(false)
 	advance(key, "3600")
 	shop.Heard("link.created", "payment.authorized", "payment.requires_action")
@@ -68,14 +68,15 @@ func timePasses(t *testing.T, p *harness.Process) {
 		t.Errorf("after an hour the held payment is %s", got)
 	}
 
-	// Another day: the grace of the old secret has ended; a second day: the key has.
+	// Another day: the grace period of the old secret has ended; a second day: the key has
+	// expired.
 	advance(key, "86400")
 	after.OK("GET", "/api/balance", "")
 	refusedNow(t, before, "api_key_invalid")
 	advance(key, "86400")
 	refusedNow(t, after, "api_key_expired")
 
-	// A week: the hold has run out.
+	// A week: the hold has expired.
 	advance(key, "604800")
 	harness.Eventually(t, "the hold runs out", func() bool { return statusOf(key, "/api/payments/", held) == "canceled" })
 	shop.Heard("payment.canceled")
@@ -101,7 +102,7 @@ func refusedNow(t *testing.T, key *harness.Client, code string) {
 	}
 }
 
-// expires: "in 30 days" is at once, whoever asks.
+// expires checks that "in 30 days" is now, for every reader.
 func expires(t *testing.T, key *harness.Client, shop *harness.Shop, month map[string]any) {
 	t.Helper()
 	if got := statusOf(key, "/api/links/", month); got != "open" {
@@ -125,7 +126,7 @@ func expires(t *testing.T, key *harness.Client, shop *harness.Shop, month map[st
 	shop.Heard("link.expired")
 }
 
-// onward: life goes on at the new time, and the bounds hold.
+// onward checks that work continues at the new time, and that the limits of the clock hold.
 func onward(t *testing.T, key *harness.Client) {
 	t.Helper()
 	l := key.Link(`"amount":"5.00","expiresInSeconds":3600`)

@@ -7,9 +7,8 @@ import (
 	"github.com/paylink/paylink/e2e/harness"
 )
 
-// TestCountryHeader: the country that a proxy of ours names is what rules see of a
-// payer; what it says in no form of a country is none. The same header from whoever is
-// no proxy of ours is nothing at all.
+// TestCountryHeader checks that rules see the payer's country as named by our proxy, and none if
+// the value is not a country code. The same header from any other sender is ignored.
 func TestCountryHeader(t *testing.T) {
 	const header = "CF-IPCountry"
 	open := func(proxies string) func(country string) map[string]any {
@@ -41,7 +40,7 @@ func TestCountryHeader(t *testing.T) {
 			t.Errorf("a proxy of ours says %q: %v, %v", c.header, got["status"], risk)
 		}
 	}
-	pay = open("198.51.100.0/24") // another than the sender
+	pay = open("198.51.100.0/24") // differs from the sender
 	got := pay("AQ")
 	if risk, _ := got["risk"].(map[string]any); got["status"] != "succeeded" || risk["country"] != nil || risk["action"] != "allow" || risk["address"] == "203.0.113.0/24" {
 		t.Errorf("whoever is no proxy of ours says a country: %v, %v", got["status"], risk)

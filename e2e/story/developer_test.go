@@ -10,9 +10,9 @@ import (
 	"github.com/paylink/paylink/e2e/harness"
 )
 
-// TestDeveloperStory is the day of a developer who has the command line and a local
-// server: a link paid in a real browser, told to the local server as a webhook, what
-// goes wrong in life made to happen by trigger, and a month that passes in a second.
+// TestDeveloperStory is the day of a developer with the command line and a local server: a link
+// paid in a real browser, its webhook at the local server, failures caused by trigger, and a
+// month that passes in a second.
 func TestDeveloperStory(t *testing.T) {
 	t.Parallel()
 	p, terminal, key := harness.Developer(t)
@@ -23,7 +23,7 @@ func TestDeveloperStory(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	// A local server hears of everything; a second terminal watches.
+	// A local server receives everything; a second terminal watches.
 	local := harness.NewReceiver(t)
 	l := terminal.Start("listen", "--forward-to", local.URL+"/hooks")
 	l.Says("listening to " + p.URL)
@@ -49,7 +49,7 @@ func TestDeveloperStory(t *testing.T) {
 		t.Fatalf("%+v", paid)
 	}
 
-	// What goes wrong in life.
+	// Failures.
 	for event, shown := range map[string]string{"payment.declined": "declined", "payment.requires_action": "requires_action", "payment.review": "review"} {
 		terminal.OK("trigger", event)
 		watch.Says(shown)
@@ -107,7 +107,7 @@ func about(t *testing.T, e sdk.Event) string {
 	return l.ID
 }
 
-// hears waits until the local server was told of these, verified.
+// hears waits until the local server has received and verified these events.
 func hears(t *testing.T, r *harness.Receiver, types ...string) {
 	t.Helper()
 	for _, want := range types {

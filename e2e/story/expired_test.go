@@ -8,8 +8,8 @@ import (
 	"github.com/paylink/paylink/e2e/harness"
 )
 
-// TestF11ExpiredLinkTellsWhenAndWhy: the page and the answer to a payment both
-// name the time.
+// TestF11ExpiredLinkTellsWhenAndWhy checks that the page and the answer to a payment both contain
+// the time.
 func TestF11ExpiredLinkTellsWhenAndWhy(t *testing.T) {
 	p := harness.Start(t)
 	_, key := p.Merchant(t, "ada")

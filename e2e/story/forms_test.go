@@ -20,7 +20,7 @@ import (
 	"github.com/paylink/paylink/internal/gateway/pages"
 )
 
-// formsDocument gives the n-th block of docs/forms.md in a language.
+// formsDocument returns the n-th block of docs/forms.md in a language.
 func formsDocument(t *testing.T, language string) string {
 	t.Helper()
 	raw, err := os.ReadFile(filepath.Join(harness.ModuleRoot(t), "docs", "forms.md"))
@@ -35,7 +35,7 @@ func formsDocument(t *testing.T, language string) string {
 	return block + "\n"
 }
 
-// snippet is the line of docs/forms.md, for a form of this server.
+// snippet returns the line of docs/forms.md, for a form of this server.
 func snippet(t *testing.T, p *harness.Process, form string) string {
 	t.Helper()
 	src, integrity := pages.Embed(p.URL)
@@ -49,7 +49,7 @@ func snippet(t *testing.T, p *harness.Process, form string) string {
 	return line
 }
 
-// merchantSite is the program of docs/forms.md, built and started as it stands there.
+// merchantSite builds and starts the program of docs/forms.md, unchanged.
 func merchantSite(t *testing.T, p *harness.Process, address, form string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -83,13 +83,13 @@ func merchantSite(t *testing.T, p *harness.Process, address, form string) {
 	})
 }
 
-// localhost is another name of a loopback address: for a browser another site.
+// localhost returns another name of a loopback address, which a browser treats as another site.
 func localhost(address string) string { return strings.Replace(address, "127.0.0.1", "localhost", 1) }
 
 func numbered(origin string) string { return strings.Replace(origin, "localhost", "127.0.0.1", 1) }
 
-// inFrame waits for the frame of our server, and gives a browser inside it. The
-// frame keeps its target while it goes from page to page.
+// inFrame waits for our server's frame, and returns a browser inside it. The frame keeps its
+// target from page to page.
 func inFrame(b *harness.Browser, prefix string) *harness.Browser {
 	b.T.Helper()
 	var inner *harness.Browser
@@ -111,8 +111,8 @@ func inFrame(b *harness.Browser, prefix string) *harness.Browser {
 	return inner
 }
 
-// frames tells whether a frame shows a page of our server. One that the browser
-// refused keeps the address and shows an error of the browser's own.
+// frames reports whether a frame shows a page of our server. A frame that the browser refused
+// keeps the address and shows the browser's own error.
 func frames(b *harness.Browser, prefix string) bool {
 	b.T.Helper()
 	infos, err := chromedp.Targets(b.Ctx)
@@ -141,7 +141,7 @@ func frames(b *harness.Browser, prefix string) bool {
 	return false
 }
 
-// watch keeps what the page around a frame hears, in the page itself.
+// watch records what the page around a frame receives, in the page itself.
 const watch = `window.heard = []; window.keys = [];
 for (const type of ["success", "declined", "pending", "resize"])
   document.addEventListener("paylink:" + type, (e) => { if (type === "success" && window.stay) e.preventDefault(); heard.push({type, ...e.detail}); });
@@ -180,8 +180,8 @@ func typed(b *harness.Browser, field, text string) {
 	})
 }
 
-// TestFormOnAWebsite: a visitor pays on the page of docs/forms.md, which is another
-// site than ours; the page hears of it, is sent the signed result, and checks it.
+// TestFormOnAWebsite checks that a visitor pays on the page of docs/forms.md, which is another
+// site than ours, and that the page is notified, receives the signed result, and verifies it.
 func TestFormOnAWebsite(t *testing.T) {
 	t.Parallel()
 	p := harness.Start(t)
@@ -222,7 +222,7 @@ func TestFormOnAWebsite(t *testing.T) {
 	b.Sees("Not paid")
 }
 
-// readsNothing: what was typed in the frame is nowhere to be had for the page around it.
+// readsNothing checks that the page around the frame cannot read what was typed in it.
 func readsNothing(b *harness.Browser) {
 	b.T.Helper()
 	inside := harness.Ask[string](b, `(() => { const f = document.querySelector("paylink-form").shadowRoot.querySelector("iframe");
@@ -249,8 +249,9 @@ func resultIsUsedOnce(b *harness.Browser, origin, result string) {
 	b.Sees("Not paid")
 }
 
-// TestFormSendsThePayerBack: without a listener the page goes on by itself; a bank's
-// challenge takes the window and comes back; the plain link works without a script.
+// TestFormSendsThePayerBack checks that without a listener the page continues by itself, that a
+// bank's challenge takes over the window and returns, and that the plain link works without a
+// script.
 func TestFormSendsThePayerBack(t *testing.T) {
 	t.Parallel()
 	p := harness.Start(t)
@@ -304,9 +305,9 @@ func site(t testing.TB, body func(r *http.Request) string) string {
 	return "http://" + localhost(strings.TrimPrefix(s.URL, "http://"))
 }
 
-// TestFormAgainstAHostilePage: a page that is not allowed cannot frame the form; one
-// that is cannot be impersonated by another, nor make a payer press what is covered,
-// nor send the form for them.
+// TestFormAgainstAHostilePage checks that a page that is not allowed cannot frame the form, and
+// that an allowed one cannot be impersonated by another, make a payer press what is covered, or
+// send the form for them.
 func TestFormAgainstAHostilePage(t *testing.T) {
 	t.Parallel()
 	p := harness.Start(t)
@@ -321,7 +322,7 @@ func TestFormAgainstAHostilePage(t *testing.T) {
 		return `<h1>Win a prize</h1><iframe id=direct src="` + p.URL + `/f/` + form + `"></iframe>` + snippet(t, p, form)
 	})
 	good := site(t, func(r *http.Request) string {
-		if r.URL.Path == "/forged" { // the forger as another site, so that it can be looked into
+		if r.URL.Path == "/forged" { // the forger as another site, so that it can be inspected
 			return `<h1>Shop</h1>` + snippet(t, p, form) + `<iframe id=forger src="` + numbered(evil) + `/forger"></iframe>`
 		}
 		if r.URL.Path == "/covered" {
@@ -401,8 +402,8 @@ func overlaid(b *harness.Browser, p *harness.Process, key *harness.Client, good,
 	}
 }
 
-// A form of an account is not to be had under another's id, and a page of a form
-// that is archived says so.
+// A form of an account is not available under another's id, and the page of an archived form says
+// so.
 func TestFormIsArchived(t *testing.T) {
 	p := harness.Start(t)
 	_, key := p.Merchant(t, "ada-lovelace")
@@ -417,8 +418,8 @@ func TestFormIsArchived(t *testing.T) {
 	})
 }
 
-// TestFormAsAButton: with mode="button" the element is a button, labelled by the
-// site, that leads to the form's own page; nothing is framed.
+// TestFormAsAButton checks that with mode="button" the element is a button, labeled by the site,
+// that leads to the form's own page, and that nothing is framed.
 func TestFormAsAButton(t *testing.T) {
 	t.Parallel()
 	p := harness.Start(t)

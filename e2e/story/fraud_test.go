@@ -15,7 +15,7 @@ import (
 	"github.com/paylink/paylink/internal/fraud/rulebook"
 )
 
-// The addresses of the story: a card tester has a few, honest payers one each.
+// The addresses of the story: a card tester has a few, honest payers have one each.
 const (
 	testerAddress   = "203.0.113.7"
 	testerElsewhere = "198.51.100.23"
@@ -35,13 +35,12 @@ type fraudStory struct {
 	tries  int
 }
 
-// TestFraudStory is a merchant's first attack: cards are tested on a link, and the
-// shield comes up; the merchant looks at the figures, marks what turned out to be
-// fraud, writes a rule with a mistake in it, mends it, tests it on past payments,
-// lets it run in shadow, sees what it would do, and switches it on. New attempts of
-// the testers are blocked, and their payer reads a neutral decline. A second rule
-// holds large payments, and the queue is cleared: one approved, one declined, one
-// refunded as fraud.
+// TestFraudStory is a merchant's first attack. Cards are tested on a link, and the shield raises
+// its level. The merchant reads the figures, labels what turned out to be fraud, writes a rule
+// with a mistake in it, corrects it, tests it on past payments, runs it in shadow, sees what it
+// would do, and enables it. New attempts of the testers are blocked, and their payer sees a
+// neutral decline. A second rule holds large payments, and the queue is cleared: one approved,
+// one declined, one refunded as fraud.
 func TestFraudStory(t *testing.T) {
 	t.Parallel()
 	p := harness.Start(t, "--trusted-proxies", "127.0.0.1/32")
@@ -82,7 +81,7 @@ func (s *fraudStory) newest(l map[string]any) map[string]any {
 	return harness.List(s.t, s.key.OK("GET", "/api/payments?link="+harness.Str(s.t, l, "id"), ""), "data")[0]
 }
 
-// honestPayers pay once each, from homes of their own; it gives the first payment.
+// honestPayers pay once each, from their own addresses, and returns the first payment.
 func (s *fraudStory) honestPayers() string {
 	s.t.Helper()
 	for i, number := range []string{"4242424242424242", "5555555555554444", "378282246310005", "6011111111111117"} {
@@ -93,9 +92,9 @@ func (s *fraudStory) honestPayers() string {
 	return harness.Str(s.t, harness.List(s.t, s.key.OK("GET", "/api/payments?link="+harness.Str(s.t, s.second, "id"), ""), "data")[0], "id")
 }
 
-// attack tests stolen cards on one link from two addresses: one works, the rest is
-// declined, until the shield refuses, which it does once it has been told of the answers,
-// and for a while after. It gives the payment of the card that worked.
+// attack tests stolen cards on one link from two addresses: one works, the rest is declined,
+// until the shield refuses, which it does once the answers have reached it, and for a while
+// after. It returns the payment of the card that worked.
 func (s *fraudStory) attack() string {
 	s.t.Helper()
 	worked, declined, refused := "", 0, 0
@@ -131,24 +130,23 @@ func (s *fraudStory) looks() {
 	s.reload("/dashboard/test/fraud", "the figures show the attack", func() bool {
 		return harness.Ask[bool](s.b, `[...document.querySelectorAll(".figures > div")].some(e => e.innerText.includes("Refused by the shield") && Number(e.querySelector(".value").innerText) >= 10)`)
 	})
-	s.b.Text("Nothing can be said yet.")     // of fraud: nobody has labelled anything
+	s.b.Text("Nothing can be said yet.")     // of fraud: nothing is labeled yet
 	s.b.Text("because no model was running") // honest about scores, too
 	s.b.Picture("fraud-story-1-attack")
 }
 
-// reload opens a page again until it is so: the analytics store is a moment behind.
+// reload reloads a page until it is as expected: the analytics store lags a moment.
 func (s *fraudStory) reload(path, what string, so func() bool) {
 	s.t.Helper()
 	harness.Eventually(s.t, what, func() bool {
 		ctx, cancel := context.WithTimeout(s.b.Ctx, harness.Patience)
 		defer cancel()
-		// A form that is still on its way takes the page's place: look again.
+		// A form that is still being sent replaces the page: try again.
 		return chromedp.Do(ctx, chromedp.Navigate(s.p.URL+path)) == nil && so()
 	})
 }
 
-// marks says of one payment that it was honest, and of the tested card that it was
-// fraud.
+// marks labels one payment as honest, and the tested card's as fraud.
 func (s *fraudStory) marks(honest, stolen string) {
 	s.t.Helper()
 	for id, label := range map[string]string{honest: "legitimate", stolen: "fraud"} {
@@ -170,8 +168,8 @@ func (s *fraudStory) condition(when string) {
 	s.b.Run(chromedp.SendKeys(harness.CSS("#when"), when))
 }
 
-// writesRule makes a mistake, which is said while it is typed and again when it is
-// sent, with its place; mends it, tests it, and keeps it in shadow.
+// writesRule makes a mistake, which is reported with its position while it is typed and again
+// when it is sent, corrects it, tests the rule, and keeps it in shadow.
 func (s *fraudStory) writesRule() string {
 	s.t.Helper()
 	s.b.Open(s.p.URL + "/dashboard/test/fraud/rules")
@@ -210,7 +208,7 @@ func (s *fraudStory) writesRule() string {
 	return at[strings.LastIndex(at, "/")+1:]
 }
 
-// shadows: the testers go on, on another link, and the rule only counts.
+// shadows checks that the testers continue on another link, and that the rule only counts.
 func (s *fraudStory) shadows(rule string) {
 	s.t.Helper()
 	for i := range 3 {
@@ -230,7 +228,7 @@ func (s *fraudStory) switchesOn(rule string) {
 	s.b.Open(s.p.URL + "/dashboard/test/fraud/rules/" + rule)
 	s.b.Click(`main a[href$="state?to=on"]`)
 	s.b.Sees("Switch on")
-	s.b.Text("in shadow.") // what it did so far is said where it is decided
+	s.b.Text("in shadow.") // its past hits are shown where it is enabled
 	s.b.Click(`main form button[value="on"]`)
 	s.b.Text("The rule is in force.")
 	if n := harness.Ask[float64](s.b, `document.querySelectorAll("#versions tbody tr").length`); n != 2 {
@@ -239,8 +237,8 @@ func (s *fraudStory) switchesOn(rule string) {
 	s.b.Picture("fraud-story-5-on")
 }
 
-// blocked: a tester pays with a card that would have worked, and reads a decline that
-// tells nothing.
+// blocked checks that a tester pays with a card that would have worked, and sees a decline
+// without a reason.
 func (s *fraudStory) blocked(rule string) {
 	s.t.Helper()
 	payer := s.b.Tab()
@@ -270,7 +268,7 @@ func (s *fraudStory) blocked(rule string) {
 	}
 }
 
-// comesFrom gives the browser's requests an address, as a proxy would.
+// comesFrom sets the address of the browser's requests, as a proxy would.
 func comesFrom(b *harness.Browser, address string) {
 	b.T.Helper()
 	if _, err := chromedp.Call(b.Ctx, network.SetExtraHTTPHeaders, network.SetExtraHTTPHeadersParams{Headers: network.Headers{"X-Forwarded-For": address}}); err != nil {
@@ -278,8 +276,8 @@ func comesFrom(b *harness.Browser, address string) {
 	}
 }
 
-// switchesDefault: a rule of the default set, which is off in test mode, is switched on,
-// and stops a card that is tried again and again before the shield has to.
+// switchesDefault enables a rule of the default set, which is off in test mode. It stops a card
+// that is tried repeatedly before the shield has to.
 func (s *fraudStory) switchesDefault() {
 	s.t.Helper()
 	at := "/dashboard/test/fraud/rules/" + rulebook.BuiltinID("card_declines")
@@ -298,7 +296,7 @@ func (s *fraudStory) switchesDefault() {
 			}
 			return
 		}
-		if try >= 5 { // the answers are counted when the feed has told them
+		if try >= 5 { // the answers are counted when they have arrived through the feed
 			s.b.Open(s.p.URL + at)
 		}
 	}

@@ -12,10 +12,9 @@ import (
 	"github.com/paylink/paylink/internal/mail/mailtest"
 )
 
-// TestMailOutlivesItsProcess: a payment is answered, and the process that would mail
-// the receipt is killed while the mail server keeps it waiting. The next process
-// sends the receipt, at once. It is checked on the page, and offline against the
-// published keys.
+// TestMailOutlivesItsProcess checks that a payment is answered, and the process that would email
+// the receipt is killed while the mail server keeps it waiting. The next process sends the
+// receipt at once. It is verified on the page, and offline against the published keys.
 func TestMailOutlivesItsProcess(t *testing.T) {
 	server := mailtest.Start(t, mailtest.Options{NoStartTLS: true})
 	reached, hang := make(chan struct{}), make(chan struct{})
@@ -68,7 +67,7 @@ func TestMailOutlivesItsProcess(t *testing.T) {
 	harness.Refused(t, "not a receipt of ours", "receipt", "verify", "--jwks", file, strings.TrimPrefix(harness.Str(t, l, "url"), p.URL+"/l/"))
 }
 
-// TestMailSettings: what is wrong with them is named, and no password is repeated.
+// TestMailSettings checks that errors in them are reported, and that no password is repeated.
 func TestMailSettings(t *testing.T) {
 	dir := t.TempDir()
 	harness.Worked(t, "is good", "check-config", "--data", dir, "--mail-url", "smtp://u:s3cret@mail.example", "--mail-from", "pay@shop.example")
@@ -86,7 +85,8 @@ func TestMailSettings(t *testing.T) {
 	}
 }
 
-// TestMailAboutAHeldPayment: a rule holds a payment, and its merchant hears of it.
+// TestMailAboutAHeldPayment checks that a rule holds a payment, and that its merchant is
+// notified.
 func TestMailAboutAHeldPayment(t *testing.T) {
 	server := mailtest.Start(t, mailtest.Options{NoStartTLS: true})
 	p := harness.Start(t, "--mail-url", server.URL(), "--mail-from", "Payments <pay@shop.example>")

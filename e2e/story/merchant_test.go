@@ -13,9 +13,9 @@ import (
 	"github.com/paylink/paylink/e2e/harness"
 )
 
-// TestMerchantStory is the merchant's first hour, in a browser from the sign-up on:
-// a link is made, and paid in another tab; the payment appears by itself, is
-// refunded, and goes to the accountant as a table.
+// TestMerchantStory is the merchant's first hour, in a browser from the sign-up on: a link is
+// created, and paid in another tab; the payment appears by itself, is refunded, and is exported
+// as a table for the accountant.
 func TestMerchantStory(t *testing.T) {
 	t.Parallel()
 	p, b := harness.Start(t), harness.OpenBrowser(t)

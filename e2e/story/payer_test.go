@@ -39,9 +39,9 @@ func fits(b *harness.Browser, page string) {
 	}
 }
 
-// TestPayerStory: the payer on a phone with JavaScript off. It reads German, looks
-// whether the link is genuine, picks Arabic and comes back, mistypes, is declined, is
-// asked by the bank, pays, and finds the same truth when the link is opened again.
+// TestPayerStory is the payer on a phone with JavaScript off, who reads German, checks that the
+// link is genuine, selects Arabic and switches back, mistypes, is declined, is challenged by the
+// bank, pays, and finds the same result when the link is opened again.
 func TestPayerStory(t *testing.T) {
 	t.Parallel()
 	p, b := harness.Start(t), harness.OpenBrowser(t)
@@ -95,8 +95,8 @@ func pick(b *harness.Browser, lang string) {
 	b.Click(`.languages a[hreflang="` + lang + `"]`)
 }
 
-// tellMistakes: what is mistyped is told in the payer's language, and the first wrong
-// field has the focus; what was typed is still there, but for number and code.
+// tellMistakes checks that errors are shown in the payer's language, that the first wrong field
+// has the focus, and that the other input is still there, except number and code.
 func tellMistakes(t *testing.T, b *harness.Browser, say *i18n.Printer) {
 	t.Helper()
 	b.Run(chromedp.SendKeys(harness.CSS("#name"), "Ada Zahlerin"))
@@ -114,11 +114,11 @@ func tellMistakes(t *testing.T, b *harness.Browser, say *i18n.Printer) {
 	b.Picture("payer-4-mistake")
 }
 
-// tellBank: declined, in neutral words; then a card that the bank asks about; then the
-// outcome, which the link tells from then on.
+// tellBank checks a decline, in neutral words; then a card that the bank challenges; then the
+// result, which the link shows from then on.
 func tellBank(t *testing.T, b *harness.Browser, key *harness.Client, l map[string]any, say *i18n.Printer) {
 	t.Helper()
-	b.Pay("4000 0000 0000 9979") // stolen, which is nobody's business here
+	b.Pay("4000 0000 0000 9979") // stolen, which the page does not reveal
 	b.Sees(say.T("pay.declined"))
 	if lead := harness.Ask[string](b, `document.querySelector(".lead").textContent`); lead != say.T("pay.decline.other") {
 		t.Errorf("a stolen card is told as %q", lead)

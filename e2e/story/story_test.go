@@ -1,5 +1,5 @@
-// Package story tells what paylink promises to merchants, payers and developers, in each
-// shape that it is deployed in.
+// Package story tests what paylink promises to merchants, payers and developers, in each
+// deployment.
 package story
 
 import (
@@ -17,8 +17,8 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(dynamotest.Main(m)) }
 
-// TestStory is what the README promises, seen by the merchant over the API and
-// by the payer in Chromium, in each shape that paylink is deployed in.
+// TestStory is what the README promises, seen by the merchant over the API and by the payer in
+// Chromium, in each deployment of paylink.
 func TestStory(t *testing.T) {
 	t.Parallel()
 	for name, deploy := range shapes {
@@ -38,7 +38,7 @@ func story(t *testing.T, p *harness.Process) {
 		t.Errorf("a false token: %d", a.Status)
 	}
 	s.Register(key)
-	// The steps are told in order on one server; each has a link of its own.
+	// The steps run in order on one server; each has its own link.
 	storySteps := []struct {
 		name string
 		tell func(*testing.T, *harness.Process, *harness.Browser, *harness.Client)
@@ -146,13 +146,13 @@ func tellPlain(t *testing.T, _ *harness.Process, b *harness.Browser, key *harnes
 	b.Pay("4242 4242 4242 4241")
 	b.Run(chromedp.WaitVisible(harness.CSS("#errors")))
 	b.Fill("4242 4242 4242 4242")
-	// Without the script nothing holds a second post back: both are one attempt.
+	// Without the script nothing holds back a second post: both are one attempt.
 	b.Run(chromedp.DoubleClick(harness.CSS(harness.PayButton)))
 	b.Sees("Payment received")
 	harness.OnePayment(key, l, "succeeded")
 }
 
-// shapes are the ways in which the story is told.
+// shapes are the deployments in which the story is tested.
 var shapes = map[string]func(*testing.T) *harness.Process{
 	"embedded": func(t *testing.T) *harness.Process { return harness.Start(t) },
 	"one process on PostgreSQL": func(t *testing.T) *harness.Process {

@@ -14,7 +14,7 @@ import (
 	"github.com/paylink/paylink/internal/store/sqlstore"
 )
 
-// checkSignUp looks at who may sign up.
+// checkSignUp validates who may sign up.
 func (c Config) checkSignUp(say func(format string, args ...any)) {
 	switch c.SignUp {
 	case "", merchant.Open:
@@ -27,9 +27,9 @@ func (c Config) checkSignUp(say func(format string, args ...any)) {
 	}
 }
 
-// Invite invites an address to sign up with an account of its own, beside a running
-// server or without one. Where mail is set up the invitation goes to the address and
-// nowhere else, so that using it proves the address; otherwise its link is printed.
+// Invite invites an address to sign up for a new account. A server may run beside it. If mail is
+// configured, the invitation is only emailed, so that using it proves the address; otherwise its
+// link is printed.
 func Invite(ctx context.Context, cfg Config, email string, out io.Writer) (err error) {
 	public, err := site.Parse(cfg.PublicURL)
 	if err != nil {

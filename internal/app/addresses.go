@@ -14,7 +14,7 @@ import (
 	"github.com/paylink/paylink/internal/site"
 )
 
-// publicSite returns where payers reach us; the zero Site when no public URL is
+// publicSite returns the public address for payers, or the zero Site if no public URL is
 // configured.
 func (c Config) publicSite() (site.Site, error) {
 	if c.PublicURL == "" {
@@ -27,11 +27,10 @@ func (c Config) publicSite() (site.Site, error) {
 	return s, nil
 }
 
-// maxHSTS bounds how long browsers remember to use https.
+// maxHSTS limits how long browsers remember to use https.
 const maxHSTS = 2 * 365 * 24 * time.Hour
 
-// hsts returns how long browsers are to reach us by https alone; 0 where the public URL
-// is not https.
+// hsts returns how long browsers must use https only, or 0 if the public URL is not https.
 func (c Config) hsts() time.Duration {
 	if s, err := c.publicSite(); err != nil || !strings.HasPrefix(s.String(), "https://") {
 		return 0
@@ -53,7 +52,7 @@ func (c Config) listening() (all []listening) {
 	return all
 }
 
-// checkAddresses looks at where the process listens and at where it says that it is.
+// checkAddresses validates the addresses on which the process listens and the public address.
 func (c Config) checkAddresses(say func(format string, args ...any)) {
 	if _, err := c.publicSite(); err != nil {
 		say("%v", err)
@@ -85,7 +84,7 @@ func (c Config) checkAddresses(say func(format string, args ...any)) {
 	}
 }
 
-// cannotListen says why a listener could not be opened, and what to do.
+// cannotListen returns the error for a listener that could not be opened, with the way out.
 func cannotListen(flag, address string, err error) error {
 	hint := ""
 	switch {
@@ -99,7 +98,7 @@ func cannotListen(flag, address string, err error) error {
 	return fmt.Errorf("%s %q: %w%s", flag, address, err, hint)
 }
 
-// checkData looks at paths of the data that would be read as something else.
+// checkData refuses data paths that would be interpreted as something else.
 func (c Config) checkData(say func(format string, args ...any)) {
 	if c.DataDir == "" {
 		say("--data: want a folder")
@@ -127,9 +126,8 @@ func (c Config) checkData(say func(format string, args ...any)) {
 	}
 }
 
-// writeData makes the data folder and makes sure that files can be made in it, so that
-// a folder of somebody else is named as such. Processes that keep nothing there need
-// not write there.
+// writeData creates the data folder and checks that files can be created in it, so that a folder
+// of another user is named in the error. Processes that store nothing there do not need it.
 func (c Config) writeData() error {
 	if c.split() && !c.runs("simulator") && (postgres.Is(c.Store) || !c.needsSQL()) {
 		return nil

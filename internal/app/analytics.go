@@ -13,10 +13,10 @@ import (
 	"github.com/paylink/paylink/internal/store/sqlstore"
 )
 
-// analyticsPath is the file of the analytics store, beside a store in SQLite.
+// analyticsPath returns the path of the analytics store beside a SQLite store.
 func (c Config) analyticsPath() string { return filepath.Join(c.DataDir, "analytics.db") }
 
-// openAnalytics: the analytics store in the box fraud, and its consumer.
+// openAnalytics opens the analytics store in the fraud service, and starts its consumer.
 func (s *services) openAnalytics(ctx context.Context) error {
 	switch p := s.peer("fraud"); {
 	case s.cfg.runs("fraud"):
@@ -31,7 +31,7 @@ func (s *services) openAnalytics(ctx context.Context) error {
 		s.closers = append(s.closers, local.Close)
 		s.analytics, s.fraud.Analyst = local, local
 		s.serve(func(r *rpc.Server) { rpc.ServeAnalyst(r, local) })
-		if s.cfg.FraudOff { // what was kept can be read, and nothing is added
+		if s.cfg.FraudOff { // existing data stays readable, and nothing is added
 			return nil
 		}
 		s.background["analytics"] = local.Run
@@ -42,12 +42,12 @@ func (s *services) openAnalytics(ctx context.Context) error {
 	return nil
 }
 
-// RebuildAnalytics makes the analytics store anew from the links and payments, also
-// while servers run.
+// RebuildAnalytics rebuilds the analytics store from the links and payments, also while servers
+// run.
 func RebuildAnalytics(ctx context.Context, cfg Config, out io.Writer) error {
 	return withStore(ctx, cfg, out, func(store *sqlstore.Store, log *slog.Logger) error {
 		var payments projection.Payments = store.Pages()
-		var total int64 // of a table it is not known
+		var total int64 // unknown for a table
 		if cfg.PaymentsStore == "" {
 			sizes, err := store.Sizes(ctx)
 			if err != nil {

@@ -10,18 +10,17 @@ import (
 	"github.com/paylink/paylink/internal/store/sqlstore"
 )
 
-// maxAsides bounds how many events that were passed over are named.
+// maxAsides limits how many passed-over events are listed.
 const maxAsides = 1000
 
-// asideLister is the store of links and payments, as far as it sets them aside.
+// asideLister is the part of the store of links and payments that sets them aside.
 type asideLister interface {
 	EachAside(ctx context.Context, visit func(id, account string, misses int64, next time.Time) error) error
 	RetryAside(ctx context.Context, now time.Time) (int64, error)
 }
 
-// Aside names what cannot be worked on and was taken out of the way of the rest. With
-// retry, payments and links are due again at once; with forget, the events that were
-// passed over are no longer listed.
+// Aside lists what was set aside because it could not be processed. With retry, payments and
+// links are due again at once. With forget, events that were passed over are no longer listed.
 func Aside(ctx context.Context, cfg Config, retry, forget bool, out io.Writer) (err error) {
 	url, err := cfg.storeURL()
 	if err != nil {
@@ -82,7 +81,7 @@ func Aside(ctx context.Context, cfg Config, retry, forget bool, out io.Writer) (
 	return err
 }
 
-// asides names, beside what is broken, what was taken out of the way because of it.
+// asides lists, beside what is broken, what was set aside because of it.
 func (a *audit) asides(ctx context.Context, s *sqlstore.Store, from walker) error {
 	if lister, ok := from.(asideLister); ok {
 		if err := lister.EachAside(ctx, func(id, account string, misses int64, _ time.Time) error {

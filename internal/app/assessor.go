@@ -12,8 +12,8 @@ import (
 	"github.com/paylink/paylink/internal/rpc"
 )
 
-// openAssessor: the path: what to do with an attempt. It stands on everything else
-// that the box holds.
+// openAssessor opens the decision path for payment attempts. It needs everything else that the
+// service holds.
 func (s *services) openAssessor(context.Context) error {
 	if s.cfg.FraudOff {
 		return nil
@@ -51,7 +51,7 @@ func (s *services) openAssessor(context.Context) error {
 	return nil
 }
 
-// openShield makes what turns card testers away, and says whom it guards.
+// openShield creates the shield against card testing, with the accounts that it protects.
 func (s *services) openShield() (*shield.Shield, error) {
 	policy, err := shield.Parse(s.cfg.Shield)
 	if err != nil {
@@ -72,7 +72,7 @@ func (s *services) openShield() (*shield.Shield, error) {
 	return guard, nil
 }
 
-// assessments shows what the box says; for a process that runs it.
+// assessments exports metrics of the verdicts, in a process that makes them.
 func (s *services) assessments() func(fraud.Verdict, bool, time.Duration) {
 	s.metrics.Assessments()
 	return func(v fraud.Verdict, refused bool, took time.Duration) {

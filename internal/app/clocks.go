@@ -13,7 +13,7 @@ import (
 	"github.com/paylink/paylink/internal/testclock"
 )
 
-// openClocks learns the test clocks before anything is served, and keeps them fresh.
+// openClocks reads the test clocks before anything is served, and keeps them up to date.
 func (s *services) openClocks(ctx context.Context) error {
 	var errs []error
 	if feed := s.stores.sql; feed != nil {
@@ -27,7 +27,7 @@ func (s *services) openClocks(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// clockSpread is how long who moves a clock waits until every process knows.
+// clockSpread is how long moving a clock waits until every process knows.
 func (s *services) clockSpread() time.Duration {
 	if s.cfg.split() || s.stores.table != nil || postgres.Is(s.cfg.Store) {
 		return testclock.Spread
@@ -35,12 +35,12 @@ func (s *services) clockSpread() time.Duration {
 	return 0
 }
 
-// clockwork tells a clock on: into the table of payments, if there is one, and to
-// the queue of webhooks. What it has told it notes, so that a crash on the way only
-// makes it tell again; a queue that hears twice tries somewhat earlier.
+// clockwork applies a moved clock to the table of payments, if there is one, and to the webhook
+// queue. It records what it has applied, so after a crash it applies the clock again. For a
+// queue, a second time only means a somewhat earlier try.
 type clockwork struct {
 	feed  *sqlstore.Store
-	table *dynamo.Store // nil: payments are in the feed's store
+	table *dynamo.Store // nil if payments are in the feed's store
 	queue *webhook.Queue
 	mu    sync.Mutex
 }
@@ -67,7 +67,7 @@ func (c *clockwork) MoveClock(ctx context.Context, account string, ahead time.Du
 	return c.feed.ApplyClock(ctx, account, ahead)
 }
 
-// run tells on what a crash has left untold, until ctx ends (nil).
+// run applies what a crash left unapplied, until ctx ends (nil).
 func (c *clockwork) run(ctx context.Context) error {
 	tick := time.NewTicker(2 * testclock.Spread)
 	defer tick.Stop()

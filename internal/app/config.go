@@ -1,5 +1,5 @@
-// Package app puts the boxes together: it is the only place that knows the
-// configuration, which box needs what, and in which order things start and stop.
+// Package app assembles the services. It is the only place that knows the configuration, what
+// each service needs, and the order in which things start and stop.
 package app
 
 import (
@@ -19,50 +19,50 @@ import (
 	"github.com/paylink/paylink/internal/store/dynamo"
 )
 
-// Bounds of a process.
+// Limits of a process.
 const (
-	DrainTimeout      = 30 * time.Second // for requests under way when asked to stop
+	DrainTimeout      = 30 * time.Second // for running requests at shutdown
 	keyReloadInterval = 10 * time.Second
 	credentialsReload = 5 * time.Second
-	gcPercent         = 300         // the live heap is small: trade some memory for time, unless GOGC says otherwise
-	restartPause      = time.Second // before a failed background job starts again
+	gcPercent         = 300         // the live heap is small: trade memory for time, unless GOGC says otherwise
+	restartPause      = time.Second // before a failed background job restarts
 )
 
-// Config of a process, as given by flags, environment or file.
+// Config is the configuration of a process, from flags, environment or file.
 type Config struct {
 	Targets              []string
 	DataDir              string
-	KeysDir              string // "": DataDir/keys
+	KeysDir              string // empty: DataDir/keys
 	Listen               string
 	AdminListen          string
 	PublicURL            string
-	HSTS                 time.Duration // how long browsers are to use https alone, where the public URL is https; 0: they are not asked to
+	HSTS                 time.Duration // how long browsers must use https only, if the public URL is https; 0: no header
 	Store                string
 	PaymentsStore        string
-	InternalListen       string              // where a split process serves its boxes
+	InternalListen       string              // where a split process serves its services
 	InternalSecretFile   string              // between services
-	InternalTLS          string              // between services: folder of certificates
+	InternalTLS          string              // between services: certificate folder
 	Services             map[string][]string // name to the URLs of its instances
 	Demo                 bool
 	AllowPrivateWebhooks bool
-	SignUp               string        // open, invitation or closed; "" is open
+	SignUp               string        // open, invitation or closed; empty means open
 	Limits               []string      // settings of the gateway's limits, NAME=COUNT/PERIOD,BURST or NAME=off
-	LimitStore           string        // redis://…: gateways count together
-	TrustedProxies       []string      // networks whose X-Forwarded-For is believed
-	CountryHeader        string        // in which they say the country of the payer's address; "": they don't
-	FraudOff             bool          // attempts to pay are not looked at
-	FraudBudget          time.Duration // of one look; then the account's policy decides
+	LimitStore           string        // redis://…: gateways share their counters
+	TrustedProxies       []string      // networks whose X-Forwarded-For is trusted
+	CountryHeader        string        // header in which they send the country of the payer's address; empty: none
+	FraudOff             bool          // payment attempts are not assessed
+	FraudBudget          time.Duration // for one assessment; then the account's policy decides
 	Shield               []string      // settings of the shield against card testing, NAME=NUMBER or off
 	LogLevel             string
-	MailURL              string      // the mail server; "": no mail is sent
-	MailFrom             string      // in whose name
-	MailTLS              *tls.Config // nil: the system's authorities; for tests
-	Lake                 string      // folder or s3://BUCKET/PREFIX for files that other engines read; "": none
+	MailURL              string      // the mail server; empty: no email is sent
+	MailFrom             string      // the sender
+	MailTLS              *tls.Config // nil: the system's authorities; set by tests
+	Lake                 string      // folder or s3://BUCKET/PREFIX for files that other engines read; empty: none
 	LakeAge              time.Duration
-	Progress             progress.To // of commands that take long
+	Progress             progress.To // of long-running commands
 }
 
-// Check names everything that is wrong with the configuration.
+// Check returns every problem of the configuration.
 func (c Config) Check() []string {
 	var wrong []string
 	say := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
@@ -95,8 +95,8 @@ func (c Config) Check() []string {
 	return wrong
 }
 
-// checkTargets looks at what a split process needs, and at what does nothing in a
-// whole one.
+// checkTargets validates what a split process needs, and refuses settings without effect in a
+// single one.
 func (c Config) checkTargets(say func(format string, args ...any)) {
 	if !c.split() {
 		for flag, given := range map[string]bool{"--internal-listen": c.InternalListen != "", "--internal-secret-file": c.InternalSecretFile != "",
@@ -144,8 +144,8 @@ func (c Config) checkTargets(say func(format string, args ...any)) {
 	if c.Demo {
 		say("--demo: only the target all makes a demo account")
 	}
-	// SQLite is one process's: two that each held the file would not see each
-	// other's commits as they must, so everything that keeps data stays together.
+	// A SQLite file belongs to one process: two processes with the same file would not see each
+	// other's commits reliably. So every service that stores data runs in that process.
 	if !postgres.Is(c.Store) && c.needsSQL() {
 		for t, b := range boxes {
 			if (b.sql || (b.payments && c.PaymentsStore == "")) && !c.runs(t) {
@@ -155,8 +155,8 @@ func (c Config) checkTargets(say func(format string, args ...any)) {
 	}
 }
 
-// storeURL is where everything is kept: postgres://…, or sqlite: and the path of
-// a file, by default in the data folder.
+// storeURL returns the URL of the store: postgres://…, or sqlite: and a path, by default in the
+// data folder.
 func (c Config) storeURL() (string, error) {
 	if postgres.Is(c.Store) {
 		_, err := postgres.Parse(c.Store)
@@ -178,8 +178,8 @@ func (c Config) storeURL() (string, error) {
 	return "sqlite:" + path, nil
 }
 
-// queueURL is where the webhooks wait: in the same database, or in a file of their
-// own beside the embedded store.
+// queueURL returns the URL of the webhook queue: the same database, or a file beside the embedded
+// store.
 func (c Config) queueURL() string {
 	if postgres.Is(c.Store) {
 		return c.Store
@@ -187,7 +187,7 @@ func (c Config) queueURL() string {
 	return "sqlite:" + c.queuePath()
 }
 
-// storeName is how messages call the store, without a password.
+// storeName returns the store's name for messages, without a password.
 func (c Config) storeName() string {
 	url, err := c.storeURL()
 	if err != nil {
@@ -209,7 +209,7 @@ func scheme(store string) string {
 	return s + ":…"
 }
 
-// The files of a data folder.
+// Files in a data folder.
 func (c Config) keysDir() string {
 	if c.KeysDir != "" {
 		return c.KeysDir

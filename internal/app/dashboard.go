@@ -8,8 +8,7 @@ import (
 	"github.com/paylink/paylink/internal/gateway/pages"
 )
 
-// newDashboard: the merchant's pages, on the services that the gateway calls
-// anyway.
+// newDashboard returns the merchant's pages, on the services that the gateway calls anyway.
 func (s *services) newDashboard(public *pages.Pages) (*dashboard.Dashboard, error) {
 	return dashboard.New(dashboard.Config{
 		Config: frame.Config{Merchants: s.users, Seal: s.seal, Unseal: s.unseal, MAC: s.mac, PublicURL: s.cfg.PublicURL, Now: time.Now, Log: s.log,

@@ -14,8 +14,8 @@ import (
 	"github.com/paylink/paylink/internal/merchant"
 )
 
-// demoLogin is what --demo prints. It is kept in the data folder so that the
-// second start prints the same.
+// demoLogin is what --demo prints. It is stored in the data folder so that the second start
+// prints the same.
 type demoLogin struct {
 	Username string `json:"username"`
 	Password string `json:"password"`
@@ -23,7 +23,7 @@ type demoLogin struct {
 	Secret   string `json:"secret"`
 }
 
-// demo makes an account, a key and a link in test mode, and prints them.
+// demo creates an account, a key and a link in test mode, and prints them.
 func (s *services) demo(ctx context.Context, out io.Writer) error {
 	d, err := s.demoAccount(ctx)
 	if err != nil {

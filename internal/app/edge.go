@@ -16,7 +16,7 @@ import (
 	"github.com/paylink/paylink/internal/rpc"
 )
 
-// openGateway: the one box that faces the internet. It has no database.
+// openGateway opens the gateway, the only service that faces the internet. It has no database.
 func (s *services) openGateway(context.Context) error {
 	if !s.cfg.runs("gateway") {
 		return nil
@@ -51,7 +51,7 @@ func (s *services) openGateway(context.Context) error {
 		issuers[simulator.DefaultPublicPath+"/"] = rpc.Pages(pool)
 	}
 	if at := slices.IndexFunc(s.connectors, func(k issuer.Connector) bool { _, here := k.(*simulator.Simulator); return here }); at >= 0 {
-		issuers[simulator.DefaultPublicPath+"/"] = s.connectors[at].(*simulator.Simulator).Handler() // just seen
+		issuers[simulator.DefaultPublicPath+"/"] = s.connectors[at].(*simulator.Simulator).Handler() // checked above
 	}
 	s.handler = gateway.New(gateway.Config{Boxes: []gateway.Registrar{json, public, merchants, docs}, NotFound: public.NotFound(), Mounts: issuers,
 		Site: s.site, HSTS: s.cfg.hsts(), Ready: s.ready, Metrics: s.metrics, Log: s.log, Limit: gate.Wrap})

@@ -10,7 +10,7 @@ import (
 	"github.com/paylink/paylink/internal/rpc"
 )
 
-// openForms: payment forms, which the box links keeps, and the verifier's box reads.
+// openForms opens payment forms, which the links service stores and the verifier reads.
 func (s *services) openForms(context.Context) error {
 	if forms, ok := s.links.(link.FormService); ok {
 		s.forms = forms
@@ -27,7 +27,7 @@ func (s *services) openForms(context.Context) error {
 	return nil
 }
 
-// desk is what the pages of forms need of the other boxes.
+// desk provides what the pages of forms need of other services.
 type desk struct {
 	link.PublicForms
 	box   link.FormService
@@ -41,7 +41,7 @@ func (s *services) publicDesk() pages.Forms {
 	return desk{s.publicForms, s.forms, payee}
 }
 
-// Fill asks for the account's payment methods as they are now.
+// Fill requests the account's current payment methods.
 func (d desk) Fill(ctx context.Context, f link.Form, r link.FormLinkRequest) (link.Link, error) {
 	var err error
 	if r.Payee, r.Methods, err = d.payee(ctx, f.Account); err != nil {
@@ -50,7 +50,7 @@ func (d desk) Fill(ctx context.Context, f link.Form, r link.FormLinkRequest) (li
 	return d.box.FormLink(ctx, r)
 }
 
-// formPages are the payer's pages, as the dashboard's pages of forms show them.
+// formPages shows the payer's pages in the dashboard's form pages.
 func (s *services) formPages(public *pages.Pages) forms.PayerPages {
 	src, integrity := pages.Embed(s.cfg.PublicURL)
 	return forms.PayerPages{Script: src, Integrity: integrity, Preview: public.PreviewForm}

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Bounds of how long a look at an attempt may take: below them no box is reached in
-// time, above them payers wait.
+// Limits of the time for assessing an attempt. Below the first no service can be reached in time;
+// above the second payers wait.
 const (
 	minFraudBudget = time.Millisecond
 	maxFraudBudget = time.Second
@@ -18,7 +18,7 @@ func (c Config) checkFraud(say func(format string, args ...any)) {
 	}
 }
 
-// openFraud: the box that looks at attempts, from what it reads to what it says.
+// openFraud opens the fraud service, from what it reads to its verdicts.
 func (s *services) openFraud(ctx context.Context) error {
 	for _, part := range []func(context.Context) error{s.openAnalytics, s.openRulebook, s.openModels, s.openAssessor, s.openLake} {
 		if err := part(ctx); err != nil {

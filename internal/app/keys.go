@@ -15,7 +15,7 @@ import (
 	"github.com/paylink/paylink/internal/link"
 )
 
-// ErrNotOurs is VerifyLink's verdict on everything that is not a link of ours.
+// ErrNotOurs is returned by VerifyLink for anything that is not a link of this installation.
 var ErrNotOurs = errors.New("this is not a link of ours, or it was altered")
 
 // ListKeys prints the public keys as a JWKS.
@@ -28,7 +28,7 @@ func ListKeys(cfg Config, out io.Writer) error {
 	return err
 }
 
-// openKeys opens existing keys: a tool must not make new ones in a wrong folder.
+// openKeys opens existing keys. A tool must not create new ones in a wrong folder.
 func openKeys(cfg Config) (*keyring.Ring, error) {
 	if _, err := os.Stat(cfg.keysDir()); err != nil {
 		return nil, fmt.Errorf("no keys: %w", err)
@@ -36,9 +36,9 @@ func openKeys(cfg Config) (*keyring.Ring, error) {
 	return keyring.Open(cfg.keysDir(), time.Now())
 }
 
-// CreateKeys makes the whole ring in a folder that has none, and what is missing in
-// one of an earlier version: the start and the upgrade of a split deployment, whose
-// processes never make keys.
+// CreateKeys creates the whole key ring in an empty folder, and adds what is missing in one of an
+// earlier version. A split deployment runs it at its start and on upgrade, because its processes
+// never create keys.
 func CreateKeys(cfg Config, out io.Writer) error {
 	if _, err := os.Stat(filepath.Join(cfg.keysDir(), "keys.json")); err == nil {
 		return completeKeys(cfg, out)
@@ -65,7 +65,7 @@ func completeKeys(cfg Config, out io.Writer) error {
 	return err
 }
 
-// ExportKeys writes what the targets hold of the keys into a folder of their own.
+// ExportKeys writes the targets' share of the keys into a separate folder.
 func ExportKeys(cfg Config, targets []string, dir string, out io.Writer) error {
 	for _, t := range targets {
 		if _, ok := boxes[t]; !ok {
@@ -87,8 +87,8 @@ func ExportKeys(cfg Config, targets []string, dir string, out io.Writer) error {
 	return nil
 }
 
-// RotateKeys makes new keys; a running server takes them up by itself. They rest
-// before they are used, so that every process knows them by then.
+// RotateKeys creates new keys, which a running server loads by itself. The keys wait before they
+// are used, so that every process knows them by then.
 func RotateKeys(cfg Config, purpose string, rest time.Duration, out io.Writer) error {
 	if _, err := openKeys(cfg); err != nil {
 		return err
@@ -109,7 +109,7 @@ func RotateKeys(cfg Config, purpose string, rest time.Duration, out io.Writer) e
 	return nil
 }
 
-// RevokeKey makes a key worthless; a running server hears of it within seconds.
+// RevokeKey invalidates a key. A running server learns of it within seconds.
 func RevokeKey(cfg Config, key string, out io.Writer) error {
 	kid, ok := keyring.ParseKeyID(key)
 	if !ok {
@@ -122,8 +122,9 @@ func RevokeKey(cfg Config, key string, out io.Writer) error {
 	return err
 }
 
-// VerifyLink tells whether a link is ours without the network: against published
-// keys, which prove who signed it, or the data folder's, which also open it.
+// VerifyLink reports offline whether a link is of this installation. It checks against published
+// keys, which prove who signed it, or the data folder's keys, which also open it. It returns
+// ErrNotOurs if it is not.
 func VerifyLink(cfg Config, raw, jwks string, out io.Writer) error {
 	token := strings.TrimSpace(raw)
 	if meant := link.Pasted(raw); len(meant) > 0 {

@@ -28,8 +28,8 @@ func (c Config) checkLake(say func(format string, args ...any)) {
 	}
 }
 
-// openLake: the files that engines of the company's own read. One process of those
-// with the box writes them.
+// openLake opens the files that the company's other engines read. One process of the service
+// writes them.
 func (s *services) openLake(ctx context.Context) error {
 	if s.cfg.Lake == "" || !s.cfg.runs("fraud") {
 		return nil
@@ -44,7 +44,7 @@ func (s *services) openLake(ctx context.Context) error {
 	return nil
 }
 
-// RebuildLake has the lake made anew: the process that writes it does the work.
+// RebuildLake requests a rebuild of the lake. The process that writes the lake does the work.
 func RebuildLake(ctx context.Context, cfg Config, out io.Writer) error {
 	return withStore(ctx, cfg, out, func(store *sqlstore.Store, _ *slog.Logger) error {
 		if err := lake.Reset(ctx, store); err != nil {

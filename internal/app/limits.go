@@ -12,7 +12,7 @@ import (
 	"github.com/paylink/paylink/internal/gateway/limit"
 )
 
-// checkLimits names what is wrong with the limits of the gateway.
+// checkLimits returns the problems of the gateway's rate limits.
 func (c Config) checkLimits(say func(format string, args ...any)) {
 	if _, err := limit.Parse(c.Limits); err != nil {
 		say("--limit %v", err)
@@ -39,8 +39,8 @@ func (c Config) checkLimits(say func(format string, args ...any)) {
 	}
 }
 
-// askedFor are headers that requests need for something else: taking one away from
-// everybody but a proxy would break what it is for.
+// askedFor lists headers that requests need for other purposes. Removing one for everyone but a
+// proxy would break them.
 var askedFor = []string{"Authorization", "Cookie", "Content-Type", "Content-Length", "Host", "Origin", "Accept", "Accept-Encoding", "Accept-Language",
 	"Idempotency-Key", "Last-Event-Id", "Sec-Fetch-Site", "User-Agent", "X-Forwarded-For"}
 
@@ -56,7 +56,7 @@ func (c Config) checkCountry(say func(format string, args ...any)) {
 	}
 }
 
-// openGate makes what bounds how often somebody may ask the gateway.
+// openGate creates the gateway's rate limits.
 func (s *services) openGate(refuse func(http.ResponseWriter, *http.Request, error)) (*limit.Gate, error) {
 	policies, err := limit.Parse(s.cfg.Limits)
 	if err != nil {

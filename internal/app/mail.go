@@ -12,12 +12,12 @@ import (
 	"github.com/paylink/paylink/internal/store/sqlstore"
 )
 
-// mails reports whether mail is set up: a process that only writes mails into the
-// outbox needs no server, but must know that somebody sends them.
+// mails reports whether mail is configured. A process that only writes emails into the outbox
+// needs no server, but must know that another process sends them.
 func (c Config) mails() bool { return c.MailFrom != "" }
 
-// checkMail looks at the settings of mail. The server's address may hold a password
-// and is not repeated.
+// checkMail validates the mail settings. The server's address may contain a password and is not
+// repeated.
 func (c Config) checkMail(say func(format string, args ...any)) {
 	if c.MailFrom != "" {
 		if err := smtp.CheckFrom(c.MailFrom); err != nil {
@@ -40,8 +40,8 @@ func (c Config) checkMail(say func(format string, args ...any)) {
 	}
 }
 
-// openMail: the outbox's postman, and the consumer of the feed that writes mails.
-// They run where webhooks are sent.
+// openMail opens the sender of the outbox, and the consumer of the feed that writes emails. They
+// run where webhooks are sent.
 func (s *services) openMail(ctx context.Context) error {
 	if !s.cfg.runs("notifier") {
 		if p := s.peer("notifier"); p != nil {

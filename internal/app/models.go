@@ -15,8 +15,8 @@ import (
 	"github.com/paylink/paylink/internal/store/sqlstore"
 )
 
-// openModels: what was trained, and in the box fraud what scores. A model that cannot
-// be read stops no process: without one, a score says that it knows nothing.
+// openModels opens the trained models and, in the fraud service, what scores with them. A model
+// that cannot be read stops no process: without one, a score is unknown.
 func (s *services) openModels(ctx context.Context) error {
 	switch p := s.peer("fraud"); {
 	case s.cfg.runs("fraud"):
@@ -32,10 +32,10 @@ func (s *services) openModels(ctx context.Context) error {
 	return nil
 }
 
-// lab is what the commands about models work with.
+// lab holds what the commands about models work with.
 type lab struct {
 	store     *sqlstore.Store
-	analytics *projection.Analytics // nil unless asked for
+	analytics *projection.Analytics // nil unless requested
 }
 
 func (c Config) openLab(ctx context.Context, history bool, out io.Writer, work func(lab) error) error {
@@ -52,7 +52,7 @@ func (c Config) openLab(ctx context.Context, history bool, out io.Writer, work f
 	})
 }
 
-// TrainModel learns from the labels in the analytics store and keeps the model.
+// TrainModel trains a model on the labels in the analytics store and stores it.
 func TrainModel(ctx context.Context, cfg Config, t learning.Training, out io.Writer) error {
 	return cfg.openLab(ctx, true, out, func(l lab) error {
 		meter := cfg.Progress.Start("read the payments", "payments", 0)
@@ -72,7 +72,7 @@ It decides nothing yet. Next: paylink fraud models shadow %[1]s, and promote.
 
 func date(t time.Time) string { return t.UTC().Format(time.DateOnly) }
 
-// ListModels shows what was trained, the newest first.
+// ListModels prints the trained models, newest first.
 func ListModels(ctx context.Context, cfg Config, out io.Writer) error {
 	return cfg.openLab(ctx, false, out, func(l lab) error {
 		all, err := l.store.Models(ctx)
@@ -93,7 +93,7 @@ func ListModels(ctx context.Context, cfg Config, out io.Writer) error {
 	})
 }
 
-// CompareModel sets a model beside the one that runs.
+// CompareModel compares a model with the active one.
 func CompareModel(ctx context.Context, cfg Config, version string, delay time.Duration, days int, out io.Writer) error {
 	return cfg.openLab(ctx, true, out, func(l lab) error {
 		c, err := learning.Compare(ctx, l.analytics, l.store, version, time.Now(), delay, days)
@@ -109,7 +109,7 @@ func CompareModel(ctx context.Context, cfg Config, version string, delay time.Du
 	})
 }
 
-// SetModel moves a model to a state; processes that run notice within ten seconds.
+// SetModel moves a model to a state. Running processes notice within ten seconds.
 func SetModel(ctx context.Context, cfg Config, version, state string, out io.Writer) error {
 	return cfg.openLab(ctx, false, out, func(l lab) error {
 		if err := l.store.SetModel(ctx, version, state); err != nil {
@@ -120,7 +120,7 @@ func SetModel(ctx context.Context, cfg Config, version, state string, out io.Wri
 	})
 }
 
-// RollBackModel promotes the model that ran before.
+// RollBackModel promotes the previously active model.
 func RollBackModel(ctx context.Context, cfg Config, out io.Writer) error {
 	return cfg.openLab(ctx, false, out, func(l lab) error {
 		m, err := learning.RollBack(ctx, l.store)

@@ -21,8 +21,8 @@ import (
 	"github.com/paylink/paylink/internal/stream"
 )
 
-// Export writes everything that the stores hold into a new file, and says how much.
-// The keys are not in it; they are copied beside it.
+// Export writes everything in the stores into a new file, and prints how much. It does not
+// contain the keys: copy them separately.
 func Export(ctx context.Context, cfg Config, path string, out io.Writer) (err error) {
 	url, err := cfg.storeURL()
 	if err != nil {
@@ -63,8 +63,8 @@ func Export(ctx context.Context, cfg Config, path string, out io.Writer) (err er
 	return tell(out, "exported", counts)
 }
 
-// Import fills empty stores from a file that Export wrote. Again goes on with an
-// import that was cut short.
+// Import fills empty stores from a file that Export wrote. With again, it continues an
+// interrupted import.
 func Import(ctx context.Context, cfg Config, path string, again bool, out io.Writer) (err error) {
 	file, err := os.Open(path) //nolint:gosec // the operator names it
 	if err != nil {
@@ -109,10 +109,10 @@ func Import(ctx context.Context, cfg Config, path string, again bool, out io.Wri
 	return tell(out, "imported", counts)
 }
 
-// importReads: an archive is read to its end before anything is loaded, and again.
+// importReads is 2: an archive is read to its end before anything is loaded, and then again.
 const importReads = 2
 
-// watched is a file whose reading is told of.
+// watched is a file that reports how far it was read.
 type watched struct {
 	*os.File
 	meter *progress.Meter
@@ -125,8 +125,8 @@ func (w watched) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// exported is about how many objects an export will write; 0 when nobody knows: a
-// table is not counted, because that would read all of it.
+// exported estimates how many objects an export writes, or returns 0 if unknown: counting a table
+// would read all of it.
 func exported(ctx context.Context, from source) (total int64, err error) {
 	if from.table != nil {
 		return 0, nil
@@ -154,20 +154,20 @@ type walker interface {
 	EachPayment(context.Context, func(payment.Payment, error) error) error
 }
 
-// loader takes links, forms and payments into a store.
+// loader loads links, forms and payments into a store.
 type loader interface {
 	LoadForms(context.Context, []link.Form) error
 	LoadLinks(context.Context, []link.Link) error
 	LoadPayments(context.Context, []payment.Payment) error
 }
 
-// source is the stores and the queue, as an archive reads them.
+// source is the stores and the queue as an archive reads them.
 type source struct {
 	*sqlstore.Store
 	walker
 	table *dynamo.Store // nil: everything is in SQL
 	queue *webhook.Queue
-	meter *progress.Meter // told of every object
+	meter *progress.Meter // counts every object
 }
 
 func (s source) EachMerchant(ctx context.Context, visit func(archive.Merchant) error) error {
@@ -198,7 +198,7 @@ func (s source) EachPayment(ctx context.Context, visit func(payment.Payment, err
 	return s.walker.EachPayment(ctx, counted2(s.meter, visit))
 }
 
-// counted tells the meter of each object that is visited.
+// counted counts each visited object at the meter.
 func counted[T any](m *progress.Meter, visit func(T) error) func(T) error {
 	return func(v T) error {
 		m.Add(1)
@@ -213,7 +213,7 @@ func counted2[T any](m *progress.Meter, visit func(T, error) error) func(T, erro
 	}
 }
 
-// EachRecord visits those of both stores: each keeps the records of its effects.
+// EachRecord visits the records of both stores: each keeps the records of its effects.
 func (s source) EachRecord(ctx context.Context, visit func(idempotency.Record) error) error {
 	visit = counted(s.meter, visit)
 	if err := s.Store.EachRecord(ctx, visit); err != nil || s.table == nil {
@@ -226,7 +226,7 @@ func (s source) EachJob(ctx context.Context, visit func(notify.Job) error) error
 	return s.queue.EachJob(ctx, visit)
 }
 
-// sink is the stores and the queue, as an archive fills them.
+// sink is the stores and the queue as an archive fills them.
 type sink struct {
 	*sqlstore.Store
 	loader
@@ -254,8 +254,8 @@ func (s sink) LoadPayments(ctx context.Context, list []payment.Payment) error {
 	return s.loader.LoadPayments(ctx, list)
 }
 
-// LoadRecords keeps each in both stores: which effect a record belongs to is not
-// written in it, and one too many does no harm.
+// LoadRecords stores each record in both stores. A record does not say to which effect it
+// belongs, and an extra one does no harm.
 func (s sink) LoadRecords(ctx context.Context, list []idempotency.Record) error {
 	if err := s.Store.LoadRecords(ctx, list); err != nil || s.table == nil {
 		return err

@@ -18,8 +18,8 @@ import (
 	"github.com/paylink/paylink/internal/store/sqlstore"
 )
 
-// Migrate brings the store to this binary's schema, and the queue when it is in
-// the same database. Several may run at once.
+// Migrate brings the store to this binary's schema, and the queue too if it is in the same
+// database. Several processes may run it at once.
 func Migrate(ctx context.Context, cfg Config, out io.Writer) error {
 	url, err := cfg.storeURL()
 	if err != nil {
@@ -47,10 +47,10 @@ func Migrate(ctx context.Context, cfg Config, out io.Writer) error {
 	return err
 }
 
-// Backup copies everything that a restore needs into a new folder, beside a
-// running server: the store first, so that the queue and the book, copied later,
-// know at least as much. A database on PostgreSQL is not copied: its own tools do
-// that, and the command says so.
+// Backup copies everything that a restore needs into a new folder, also while a server runs. It
+// copies the store first, so that the queue and the simulator's book, copied later, know at least
+// as much. It does not copy a PostgreSQL database: use that engine's tools, as the command's
+// output says.
 func Backup(ctx context.Context, cfg Config, dir string, out io.Writer) error {
 	url, err := cfg.storeURL()
 	if err != nil {
@@ -90,7 +90,7 @@ func Backup(ctx context.Context, cfg Config, dir string, out io.Writer) error {
 	return err
 }
 
-// backupLook is how often the copy's size is asked for.
+// backupLook is how often the copy's size is read.
 const backupLook = 100 * time.Millisecond
 
 func copyDatabases(ctx context.Context, to progress.To, store, queue, dir string) error {
@@ -113,9 +113,8 @@ func copyDatabases(ctx context.Context, to progress.To, store, queue, dir string
 	return nil
 }
 
-// watchSize tells how large a file has become until the end is called. The copy
-// leaves free pages out, so it may end smaller than what it was made of: then that
-// is all there is.
+// watchSize reports a file's size until the returned function is called. The copy leaves free
+// pages out, so it may end smaller than its source; then the reported total is the final size.
 func watchSize(m *progress.Meter, path string) (end func()) {
 	stop, ended := make(chan struct{}), make(chan struct{})
 	look := func() int64 {
@@ -161,7 +160,7 @@ func copyFile(from, to string) (err error) {
 	return errors.Join(err, out.Sync(), out.Close())
 }
 
-// onlyOwner takes everybody else's rights away: a keyring refuses to open otherwise.
+// onlyOwner removes the rights of all other users; otherwise a key ring refuses to open.
 func onlyOwner(dir string) error {
 	return filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
 		if err != nil {

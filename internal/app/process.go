@@ -19,13 +19,13 @@ import (
 	"github.com/paylink/paylink/internal/rpc"
 )
 
-// known are the connectors of this version; what they can do is known without
-// asking them.
+// known lists the connectors of this version, with their capabilities, which are known without a
+// call.
 func known() []merchant.Connector {
 	return []merchant.Connector{{Name: simulator.Name, Capabilities: simulator.Capabilities()}}
 }
 
-// shares is what the targets hold of the keys, together.
+// shares returns what the targets hold of the keys, together.
 func shares(targets []string) []keyring.Share {
 	var all []keyring.Share
 	for _, t := range targets {
@@ -41,8 +41,8 @@ func shares(targets []string) []keyring.Share {
 	return all
 }
 
-// openKeys: the whole ring, made if need be, in one process; in a split one the
-// share of its boxes, which must be there.
+// openKeys opens the keys. A single process has the whole ring and creates what is missing; a
+// split one has the share of its services, which must exist.
 func (s *services) openKeys(context.Context) (err error) {
 	if s.cfg.split() {
 		s.ring, err = keyring.OpenShare(s.cfg.keysDir(), shares(s.cfg.Targets), time.Now())
@@ -53,8 +53,8 @@ func (s *services) openKeys(context.Context) (err error) {
 	return err
 }
 
-// openInternal: the credentials between services, and the server that will serve
-// the boxes of this process. In one process there is neither.
+// openInternal opens the credentials between services and the server for this process's services.
+// A single process has neither.
 func (s *services) openInternal(context.Context) (err error) {
 	if !s.cfg.split() {
 		return nil
@@ -76,8 +76,7 @@ func (s *services) openInternal(context.Context) (err error) {
 	return nil
 }
 
-// peer is the way to a service that this process calls and does not run; nil
-// otherwise.
+// peer returns the client of a service that this process calls and does not run, or nil.
 func (s *services) peer(name string) *rpc.Peer {
 	if pool := s.pools[name]; pool != nil {
 		return rpc.NewPeer(name, pool, s.metrics.Call)
@@ -85,14 +84,14 @@ func (s *services) peer(name string) *rpc.Peer {
 	return nil
 }
 
-// serve adds a box to the internal listener, if there is one.
+// serve adds a service to the internal listener, if there is one.
 func (s *services) serve(add func(*rpc.Server)) {
 	if s.internal != nil {
 		add(s.internal)
 	}
 }
 
-// close ends what open began, in the opposite order.
+// close undoes what open did, in reverse order.
 func (s *services) close() error {
 	var errs []error
 	for _, c := range slices.Backward(s.closers) {
@@ -117,8 +116,8 @@ func (s *services) webhookKeys() notify.Keys {
 	}
 }
 
-// faces are those of the API. Every process knows them, because every service renders
-// answers into its own commits.
+// faces lists the API's faces. Every process knows them, because every service renders answers
+// into its own commits.
 func (s *services) faces() answer.Faces {
 	return answer.Faces{"": api.Renderer{PublicURL: s.cfg.PublicURL, Now: time.Now}.Shapes()}
 }
@@ -135,13 +134,13 @@ func (s *services) mac(message []byte) []byte { return s.ring.MAC(keyring.MACKey
 
 // The targets of a process.
 
-// split reports whether other boxes run elsewhere.
+// split reports whether other services run elsewhere.
 func (c Config) split() bool { return !slices.Equal(c.Targets, []string{"all"}) }
 
-// runs reports whether a box is in this process.
+// runs reports whether a service runs in this process.
 func (c Config) runs(target string) bool { return !c.split() || slices.Contains(c.Targets, target) }
 
-// calls are the services that this process needs from others.
+// calls returns the services that this process calls in others.
 func (c Config) calls() []string {
 	if !c.split() {
 		return nil
@@ -162,8 +161,8 @@ func (c Config) any(has func(box) bool) bool {
 	return slices.ContainsFunc(slices.Collect(maps.Keys(boxes)), func(t string) bool { return c.runs(t) && has(boxes[t]) })
 }
 
-// needsSQL reports whether --store is needed, and needsPayments whether the store of
-// links and payments is.
+// needsSQL reports whether --store is needed. needsPayments reports whether the store of links
+// and payments is.
 func (c Config) needsSQL() bool {
 	return c.any(func(b box) bool { return b.sql || (b.payments && c.PaymentsStore == "") })
 }

@@ -10,22 +10,21 @@ import (
 	"github.com/paylink/paylink/internal/obs"
 )
 
-// A check is one thing that a process needs to do its work.
+// check is one thing that a process needs to do its work.
 type check struct {
-	name, reason string // what fails, in words that anybody may read
+	name, reason string // what failed, in words without secrets
 	try          func(context.Context) error
 }
 
-// reads are what answers to other services need: the store answers, and so does some
-// instance of each service that this process calls. An issuer that is away is no
-// reason: payments have an answer for that; nor is nobody who assesses attempts, for
-// which accounts have a policy. Nor does an issuer wait for transactions, which would
-// wait for each other. A store that refuses changes is no reason here: what only reads
-// goes on, and the change itself is refused with its reason.
+// reads returns the checks for answering other services: the store answers, and so does an
+// instance of each service that this process calls. Three things are left out. A missing issuer
+// or assessor is not a reason, because payments and policies handle it. An issuer does not depend
+// on transactions, because the two would wait for each other. A store that refuses writes does
+// not stop reads, and the write itself is refused with its reason.
 func (s *services) reads(ctx context.Context) error { return s.try(ctx, s.readChecks()) }
 
-// ready reports whether this process can do all of its work: it can read, and the
-// stores that it writes to take changes.
+// ready reports whether this process can do all of its work: it can read, and the stores that it
+// writes to accept writes.
 func (s *services) ready(ctx context.Context) error {
 	return s.try(ctx, append(s.readChecks(), s.writeChecks()...))
 }
@@ -58,13 +57,13 @@ func (s *services) writeChecks() (all []check) {
 	return all
 }
 
-// writesSQL reports whether a box of this process writes to --store. The verifier, and
-// whatever finds links and payments elsewhere, does not.
+// writesSQL reports whether a service of this process writes to --store. The verifier, and a
+// service whose links and payments are elsewhere, does not.
 func (c Config) writesSQL() bool {
 	return c.any(func(b box) bool { return b.sql || (b.writes && c.PaymentsStore == "") })
 }
 
-// try makes the checks at the same time, and logs why one failed.
+// try runs the checks concurrently and logs why one failed.
 func (s *services) try(ctx context.Context, checks []check) error {
 	if s.draining.Load() {
 		return gateway.NotReady{Check: "process", Reason: "it was asked to stop"}
@@ -86,7 +85,7 @@ func (s *services) try(ctx context.Context, checks []check) error {
 	return err
 }
 
-// writeGauges shows what became of changes, for each store that this process writes to.
+// writeGauges exports the outcome of writes, for each store that this process writes to.
 func (s *services) writeGauges() {
 	show := func(store string, w *obs.Writes) {
 		labels := map[string]string{"store": store}

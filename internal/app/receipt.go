@@ -15,13 +15,13 @@ import (
 	"github.com/paylink/paylink/internal/receipt"
 )
 
-// ErrNotOurReceipt is VerifyReceipt's verdict on everything that is not a receipt of
-// ours.
+// ErrNotOurReceipt is returned by VerifyReceipt for anything that is not a receipt of this
+// installation.
 var ErrNotOurReceipt = errors.New("this is not a receipt of ours, or it was altered")
 
-// VerifyReceipt tells whether a receipt is ours without the network, and what it
-// says: against published keys, or the data folder's. It is given as it is, or as
-// the address that a mail leads to.
+// VerifyReceipt reports offline whether a receipt is of this installation, and prints its
+// contents. It checks against published keys, or the data folder's. The receipt is given as text
+// or as the address in an email.
 func VerifyReceipt(cfg Config, raw, jwks string, out io.Writer) error {
 	token := strings.TrimSpace(raw)
 	if meant := link.Pasted(raw); len(meant) > 0 {
@@ -62,7 +62,7 @@ func refunded(a money.Amount) string {
 	return a.String()
 }
 
-// printable keeps what people typed from driving the terminal.
+// printable keeps text from users from controlling the terminal.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r >= 0x7f && r < 0xa0 {

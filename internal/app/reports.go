@@ -13,11 +13,11 @@ import (
 	"github.com/paylink/paylink/internal/store/sqlstore"
 )
 
-// reportsPath is the file of the projection for people, beside a store in SQLite.
+// reportsPath returns the path of the reports projection beside a SQLite store.
 func (c Config) reportsPath() string { return filepath.Join(c.DataDir, "reports.db") }
 
-// openReports: the projection for people, in the box payments; and in the gateway
-// what gathers the steps that browsers tell.
+// openReports opens the reports projection in the payments service, and in the gateway what
+// collects the steps that browsers report.
 func (s *services) openReports(ctx context.Context) error {
 	switch p := s.peer("payments"); {
 	case s.cfg.runs("payments"):
@@ -39,8 +39,7 @@ func (s *services) openReports(ctx context.Context) error {
 	return nil
 }
 
-// RebuildReports makes the projection for people anew from the feed, also while the
-// server runs.
+// RebuildReports rebuilds the reports projection from the feed, also while the server runs.
 func RebuildReports(ctx context.Context, cfg Config, out io.Writer) error {
 	return withStore(ctx, cfg, out, func(store *sqlstore.Store, log *slog.Logger) error {
 		reports, err := projection.OpenReports(ctx, store.Feed, cfg.reportsPath(), log)

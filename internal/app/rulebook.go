@@ -11,8 +11,8 @@ import (
 	"github.com/paylink/paylink/internal/rpc"
 )
 
-// openRulebook: rules, lists and policies. The box keeps all that are in force in
-// memory, and reads what changed every second.
+// openRulebook opens rules, lists and policies. The service keeps all that are in force in
+// memory, and reads changes every second.
 func (s *services) openRulebook(ctx context.Context) error {
 	switch p := s.peer("fraud"); {
 	case s.cfg.runs("fraud"):
@@ -20,7 +20,7 @@ func (s *services) openRulebook(ctx context.Context) error {
 		if err := s.rules.Load(ctx); err != nil {
 			return err
 		}
-		past, _ := s.fraud.Analyst.(history.Replayer) // the analytics store is both
+		past, _ := s.fraud.Analyst.(history.Replayer) // the analytics store implements both
 		local := rulebook.New(rulebook.Config{Store: s.stores.sql, Reload: s.rules.Load, Now: time.Now, Log: s.log})
 		tests := learning.NewLocalBacktester(past, time.Now)
 		s.fraud.Rulebook, s.fraud.Backtester, s.records.Fraud = local, tests, s.stores.sql

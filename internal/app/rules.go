@@ -13,11 +13,11 @@ import (
 	"github.com/paylink/paylink/internal/fraud/rulebook"
 )
 
-// The installation's rules, lists and policy, from the operator's command line. They lie in
-// the store; every process reads what changed within two seconds.
+// The installation's rules, lists and policy, from the operator's command line. They are in the
+// store; every process reads changes within two seconds.
 const (
-	installation = ""         // the account that stands for everybody
-	operator     = "operator" // who changed it; the store knows no people of the operator
+	installation = ""         // the account of rules for all accounts
+	operator     = "operator" // who changed it: the store knows no users of the operator
 	inForce      = "every process knows within two seconds"
 )
 
@@ -27,8 +27,7 @@ func (c Config) openRules(ctx context.Context, work func(rulebook.Service) error
 	})
 }
 
-// ListRules shows the installation's rules and the default set, in the order in which
-// they are asked.
+// ListRules prints the installation's rules and the default set, in order of evaluation.
 func ListRules(ctx context.Context, cfg Config, mode string, out io.Writer) error {
 	return cfg.openRules(ctx, func(book rulebook.Service) error {
 		all, err := book.Rules(ctx, installation, mode)
@@ -48,7 +47,7 @@ func ListRules(ctx context.Context, cfg Config, mode string, out io.Writer) erro
 	})
 }
 
-// oneLine is a condition or a note as a cell of a table.
+// oneLine returns a condition or a note for a cell of a table.
 func oneLine(s string) string {
 	return strings.Join(strings.Fields(strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
@@ -58,7 +57,7 @@ func oneLine(s string) string {
 	}, s)), " ")
 }
 
-// PutRule makes a rule (ID "") or changes one; what is left empty of it then stays.
+// PutRule creates a rule (empty ID) or changes one; empty fields then stay unchanged.
 func PutRule(ctx context.Context, cfg Config, r rulebook.Rule, out io.Writer) error {
 	return cfg.openRules(ctx, func(book rulebook.Service) error {
 		if r.ID != "" {
@@ -82,7 +81,7 @@ func PutRule(ctx context.Context, cfg Config, r rulebook.Rule, out io.Writer) er
 	})
 }
 
-// merged is a rule's next version, of which the last one that was read is replaced.
+// merged returns a rule's next version, based on the last one read.
 func merged(r, was rulebook.Rule) rulebook.Rule {
 	next := was
 	if r.Name != "" {
@@ -100,7 +99,7 @@ func merged(r, was rulebook.Rule) rulebook.Rule {
 	return next
 }
 
-// RuleVersions shows all that a rule of the installation ever was, the newest first.
+// RuleVersions prints all versions of a rule of the installation, newest first.
 func RuleVersions(ctx context.Context, cfg Config, mode, id string, out io.Writer) error {
 	return cfg.openRules(ctx, func(book rulebook.Service) error {
 		all, err := book.RuleVersions(ctx, installation, mode, id)
@@ -123,7 +122,7 @@ func stamp(t time.Time) string {
 	return t.UTC().Format(time.RFC3339)
 }
 
-// DeleteRule removes a rule of the installation; its versions stay.
+// DeleteRule removes a rule of the installation. Its versions stay.
 func DeleteRule(ctx context.Context, cfg Config, mode, id string, out io.Writer) error {
 	return cfg.openRules(ctx, func(book rulebook.Service) error {
 		if err := book.DeleteRule(ctx, installation, mode, id); err != nil {
@@ -134,10 +133,10 @@ func DeleteRule(ctx context.Context, cfg Config, mode, id string, out io.Writer)
 	})
 }
 
-// entriesPage is how many entries of lists are read at once.
+// entriesPage is how many list entries are read at once.
 const entriesPage = 100
 
-// ListEntries shows what is on the installation's lists, the newest first.
+// ListEntries prints the entries of the installation's lists, newest first.
 func ListEntries(ctx context.Context, cfg Config, mode, kind string, out io.Writer) error {
 	return cfg.openRules(ctx, func(book rulebook.Service) error {
 		w := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
@@ -158,7 +157,7 @@ func ListEntries(ctx context.Context, cfg Config, mode, kind string, out io.Writ
 	})
 }
 
-// AddEntry puts a value on a list of the installation; life 0: without end.
+// AddEntry adds a value to a list of the installation. A life of 0 means without end.
 func AddEntry(ctx context.Context, cfg Config, e rulebook.Entry, life time.Duration, out io.Writer) error {
 	return cfg.openRules(ctx, func(book rulebook.Service) error {
 		if life > 0 {
@@ -174,7 +173,7 @@ func AddEntry(ctx context.Context, cfg Config, e rulebook.Entry, life time.Durat
 	})
 }
 
-// DeleteEntry takes a value off a list of the installation.
+// DeleteEntry removes a value from a list of the installation.
 func DeleteEntry(ctx context.Context, cfg Config, mode, id string, out io.Writer) error {
 	return cfg.openRules(ctx, func(book rulebook.Service) error {
 		if err := book.DeleteListEntry(ctx, installation, mode, id); err != nil {
@@ -185,14 +184,14 @@ func DeleteEntry(ctx context.Context, cfg Config, mode, id string, out io.Writer
 	})
 }
 
-// PolicyChange is what an operator says of the installation's policy; what is empty or
-// nil stays.
+// PolicyChange is an operator's change to the installation's policy. Empty and nil fields stay
+// unchanged.
 type PolicyChange struct {
 	OnTimeout string // allow or block
 	ReviewFor *time.Duration
 }
 
-// ShowPolicy tells what holds where no rule decides.
+// ShowPolicy prints what applies where no rule decides.
 func ShowPolicy(ctx context.Context, cfg Config, mode string, out io.Writer) error {
 	return cfg.openRules(ctx, func(book rulebook.Service) error {
 		p, err := book.Policy(ctx, installation, mode)

@@ -20,9 +20,9 @@ import (
 	"github.com/paylink/paylink/internal/site"
 )
 
-// Serve runs the process until ctx ends; then it stops taking requests, lets
-// those under way finish within DrainTimeout, and closes the stores. Out is for
-// the person who started it, logs for the machine.
+// Serve runs the process until ctx ends. It then stops accepting requests, lets running ones
+// finish within DrainTimeout, and closes the stores. It writes to out for the person who started
+// it, and to the log for machines.
 func Serve(ctx context.Context, cfg Config, out, logs io.Writer) (err error) {
 	if wrong := cfg.Check(); len(wrong) > 0 {
 		return errors.New(strings.Join(wrong, "\n"))
@@ -71,8 +71,8 @@ func Serve(ctx context.Context, cfg Config, out, logs io.Writer) (err error) {
 	return s.run(ctx, on)
 }
 
-// listeners of a process: the public one is the gateway's, the internal one that
-// of all other boxes of a split process.
+// listeners of a process: the gateway's public one, the internal one of a split process's other
+// services, and the admin one.
 type listeners struct{ public, internal, admin net.Listener }
 
 func (c Config) listen(ctx context.Context) (on listeners, err error) {
@@ -101,8 +101,8 @@ func (l listeners) close() error {
 	return errors.Join(errs...)
 }
 
-// run starts everything and stops it in order: the listeners first, so that the
-// last request still finds the boxes at work, then the background.
+// run starts everything and stops it in order: the listeners first, so that the last request
+// still finds the services running, then the background jobs.
 func (s *services) run(ctx context.Context, on listeners) error {
 	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopBackground()
@@ -160,9 +160,8 @@ func (s *services) run(ctx context.Context, on listeners) error {
 	return err
 }
 
-// keepRunning starts a background job again when it fails: each resumes from what
-// is stored, and a payment must not be refused because a webhook could not be
-// queued.
+// keepRunning restarts a background job that fails. Each job resumes from stored state, and a
+// payment must not be refused because a webhook could not be queued.
 func (s *services) keepRunning(ctx context.Context, name string, run func(context.Context) error) {
 	for ctx.Err() == nil {
 		err := run(ctx)

@@ -29,9 +29,9 @@ import (
 	"github.com/paylink/paylink/internal/store/sqlstore"
 )
 
-// box is what a target needs: the services that it calls, its share of the keys,
-// whether it needs the store of users and the feed, and the one of links and
-// payments (which may be the same), and whether it must know the public URL.
+// box describes what a target needs: the services that it calls, its share of the keys, the store
+// of users and the feed, the store of links and payments (which may be the same), and the public
+// URL.
 type box struct {
 	calls    []string
 	keys     []keyring.Share
@@ -44,8 +44,8 @@ type box struct {
 func use(p keyring.Purpose) keyring.Share    { return keyring.Share{Purpose: p} }
 func verify(p keyring.Purpose) keyring.Share { return keyring.Share{Purpose: p, VerifyOnly: true} }
 
-// boxes are the targets of a split deployment. `all` is every one of them in one
-// process, with direct calls.
+// boxes lists the targets of a split deployment. `all` runs every one of them in one process,
+// with direct calls.
 var boxes = map[string]box{
 	"gateway": {calls: []string{"users", "links", "verifier", "payments", "transactions", "notifier", "fraud", "simulator"}, public: true,
 		keys: []keyring.Share{verify(keyring.LinkSign), verify(keyring.SessionSign), verify(keyring.WebhookSign), verify(keyring.ReceiptSign), use(keyring.AnswerSeal), use(keyring.CardSeal), use(keyring.MACKey)}},
@@ -59,13 +59,13 @@ var boxes = map[string]box{
 	"simulator":    {calls: []string{"transactions"}, keys: []keyring.Share{use(keyring.CardSeal)}},
 }
 
-// services is one process: the boxes that it runs, and the way to the others.
+// services is one process: the services that it runs, and clients of the others.
 type services struct {
 	cfg        Config
-	site       site.Site // where we are reached
+	site       site.Site // the public address
 	log        *slog.Logger
 	metrics    *obs.Metrics
-	drain      chan struct{} // closed when asked to stop
+	drain      chan struct{} // closed at shutdown
 	draining   atomic.Bool
 	background map[string]func(context.Context) error
 	closers    []func() error
@@ -84,10 +84,10 @@ type services struct {
 	payments     payment.Reader
 	reports      report.Service
 	beacons      *report.Beacons       // nil without the gateway
-	analytics    *projection.Analytics // nil without the box fraud
+	analytics    *projection.Analytics // nil without the fraud service
 	fraud        fraud.Box
-	models       *learning.Holder // nil without the box fraud
-	rules        *fraud.Rulesets  // nil without the box fraud
+	models       *learning.Holder // nil without the fraud service
+	rules        *fraud.Rulesets  // nil without the fraud service
 	transactions coordinator.Service
 	notifier     notify.Service
 	mail         mail.Service
@@ -108,7 +108,7 @@ func open(ctx context.Context, cfg Config, public site.Site, log *slog.Logger) (
 	return s, nil
 }
 
-// openUsers: accounts, payment methods, sessions, API keys.
+// openUsers opens accounts, payment methods, sessions and API keys.
 func (s *services) openUsers(context.Context) error {
 	if !s.cfg.runs("users") {
 		if p := s.peer("users"); p != nil {
@@ -125,7 +125,7 @@ func (s *services) openUsers(context.Context) error {
 	return nil
 }
 
-// openLinks: making links, their expiry; and telling which are ours.
+// openLinks opens the creation and expiry of links, and the verifier.
 func (s *services) openLinks(context.Context) error {
 	switch p := s.peer("links"); {
 	case s.cfg.runs("links"):
@@ -147,7 +147,7 @@ func (s *services) openLinks(context.Context) error {
 	return nil
 }
 
-// openPayments: reading payments, events and balances.
+// openPayments opens the reading of payments, events and balances.
 func (s *services) openPayments(context.Context) error {
 	switch p := s.peer("payments"); {
 	case s.cfg.runs("payments"):
@@ -160,7 +160,7 @@ func (s *services) openPayments(context.Context) error {
 	return nil
 }
 
-// openSimulator: the issuer of test mode, which tells transactions of its notices.
+// openSimulator opens the issuer of test mode, which sends its notices to transactions.
 func (s *services) openSimulator(context.Context) error {
 	cards := rpc.Cards{Ring: s.ring}
 	if !s.cfg.runs("simulator") {
@@ -185,7 +185,7 @@ func (s *services) openSimulator(context.Context) error {
 	return nil
 }
 
-// openTransactions: carrying payments through their issuer, and recovery.
+// openTransactions opens the processing of payments at their issuer, and recovery.
 func (s *services) openTransactions(context.Context) error {
 	cards := rpc.Cards{Ring: s.ring}
 	if !s.cfg.runs("transactions") {
@@ -206,7 +206,7 @@ func (s *services) openTransactions(context.Context) error {
 	return nil
 }
 
-// openNotifier: webhook endpoints, and the queue that sends.
+// openNotifier opens webhook endpoints, and the sending queue.
 func (s *services) openNotifier(ctx context.Context) error {
 	if !s.cfg.runs("notifier") {
 		if p := s.peer("notifier"); p != nil {

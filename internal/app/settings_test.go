@@ -10,14 +10,14 @@ import (
 	"time"
 )
 
-// whole is a configuration of one process as the flags' defaults make it.
+// whole returns a configuration of one process with the flags' defaults.
 func whole(dir string) Config {
 	return Config{Targets: []string{"all"}, DataDir: dir, Listen: "127.0.0.1:8080", AdminListen: "127.0.0.1:0", PublicURL: "https://pay.example",
 		SignUp: "open", LakeAge: time.Minute, FraudBudget: 25 * time.Millisecond, LogLevel: "info"}
 }
 
-// TestSettingsThatWouldDoHarm: values that would start and lead payers nowhere, lose
-// data or open a door are named with their flag, their rule and a way out, by
+// TestSettingsThatWouldDoHarm checks that values that would start and lead payers nowhere, lose
+// data or open a security hole are reported with their flag, their rule and a way out, by
 // check-config and serve alike.
 func TestSettingsThatWouldDoHarm(t *testing.T) {
 	dir := t.TempDir()
@@ -128,7 +128,7 @@ func TestSettingsThatWouldDoHarm(t *testing.T) {
 	}
 }
 
-// TestHSTSNeedsHTTPS: browsers are asked to use https alone only where payers do.
+// TestHSTSNeedsHTTPS checks that browsers must use https only where payers do.
 func TestHSTSNeedsHTTPS(t *testing.T) {
 	for public, want := range map[string]time.Duration{"https://pay.example": time.Hour, "HTTPS://pay.example:8443/pay": time.Hour, "http://pay.example": 0, "": 0} {
 		if got := (Config{PublicURL: public, HSTS: time.Hour}).hsts(); got != want {
@@ -137,7 +137,8 @@ func TestHSTSNeedsHTTPS(t *testing.T) {
 	}
 }
 
-// TestAPortInUseIsNamed: the listener that cannot be opened is named with its flag.
+// TestAPortInUseIsNamed checks that the error for a listener that cannot be opened names its
+// flag.
 func TestAPortInUseIsNamed(t *testing.T) {
 	taken, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -152,9 +153,9 @@ func TestAPortInUseIsNamed(t *testing.T) {
 	}
 }
 
-// TestADataFolderThatCannotBeWrittenIsNamed: so is the folder.
+// TestADataFolderThatCannotBeWrittenIsNamed checks the same for the data folder.
 func TestADataFolderThatCannotBeWrittenIsNamed(t *testing.T) {
-	config := whole("/dev/null/data") // which not even root can make
+	config := whole("/dev/null/data") // not even root can create it
 	config.Listen = "127.0.0.1:0"
 	err := Serve(t.Context(), config, io.Discard, io.Discard)
 	if err == nil || !strings.Contains(err.Error(), `--data "/dev/null/data": the server must be able to make files there`) {

@@ -9,8 +9,8 @@ import (
 	"github.com/paylink/paylink/internal/keyring"
 )
 
-// allowed is the table of docs/operate/keys.md: what a process of each target can
-// do with each purpose. What is not here it must not be able to do.
+// allowed is the table of docs/operate/keys.md: what a process of each target can do with each
+// purpose. It must not be able to do anything else.
 var allowed = map[string]map[keyring.Purpose]string{
 	"gateway":      {keyring.LinkSign: "verify", keyring.SessionSign: "verify", keyring.WebhookSign: "verify", keyring.ReceiptSign: "verify", keyring.AnswerSeal: "use", keyring.CardSeal: "use", keyring.MACKey: "use"},
 	"users":        {keyring.SessionSign: "use", keyring.StoreSeal: "use", keyring.AnswerSeal: "use", keyring.MailSeal: "use"},
@@ -29,7 +29,7 @@ func does(act func()) (did bool) {
 	return true
 }
 
-// can finds out by trying what a ring does with a purpose.
+// can finds out by trying what a key ring can do with a purpose.
 func can(whole, r *keyring.Ring, p keyring.Purpose) string {
 	switch p {
 	case keyring.LinkSign, keyring.SessionSign, keyring.WebhookSign, keyring.ReceiptSign:
@@ -57,8 +57,8 @@ func can(whole, r *keyring.Ring, p keyring.Purpose) string {
 	return ""
 }
 
-// TestEachTargetHoldsItsShareAlone opens the keys as a process of each target
-// does, from its export and from the whole ring, and tries everything.
+// TestEachTargetHoldsItsShareAlone opens the keys as a process of each target does, from its
+// export and from the whole ring, and tries everything.
 func TestEachTargetHoldsItsShareAlone(t *testing.T) {
 	dir := t.TempDir()
 	whole, err := keyring.Open(dir, time.Now())

@@ -19,9 +19,9 @@ import (
 	"github.com/paylink/paylink/internal/stream"
 )
 
-// stores is where the data is. Users, webhooks, the feed and balances are in SQL;
-// links and payments with their idempotency records may be in a DynamoDB table.
-// What the boxes of this process do not need is nil.
+// stores holds the data. Users, webhooks, the feed and balances are in SQL; links and payments
+// with their idempotency records may be in a DynamoDB table. Stores that no service of this
+// process needs are nil.
 type stores struct {
 	sql   *sqlstore.Store
 	table *dynamo.Store
@@ -33,7 +33,7 @@ type stores struct {
 	counts         counter
 }
 
-// counter is what the gauges ask of the store of payments.
+// counter is what the gauges read from the store of payments.
 type counter interface {
 	CountPayments(ctx context.Context, status string) (int64, error)
 	CountDue(ctx context.Context, now time.Time) (int64, error)
@@ -41,9 +41,9 @@ type counter interface {
 	OldestDue(ctx context.Context) (time.Time, error)
 }
 
-// openStores opens what the boxes of this process need. A whole process brings the
-// schemas up to date by itself; the table of a split deployment is made by migrate,
-// because most services may not alter it.
+// openStores opens what the services of this process need. A single process migrates the schemas
+// by itself. The table of a split deployment is created by the migrate command, because most
+// services may not alter it.
 func (s *services) openStores(ctx context.Context) error {
 	if s.cfg.needsSQL() {
 		url, err := s.cfg.storeURL()
@@ -78,7 +78,7 @@ func (s *services) openStores(ctx context.Context) error {
 	return nil
 }
 
-// openTable opens the table of links and payments that the configuration names.
+// openTable opens the configured table of links and payments.
 func (c Config) openTable(ctx context.Context) (*dynamo.Store, error) {
 	table, err := dynamo.Open(ctx, c.PaymentsStore)
 	if err != nil {
@@ -87,16 +87,16 @@ func (c Config) openTable(ctx context.Context) (*dynamo.Store, error) {
 	return table, nil
 }
 
-// apart is the store of payments when they lie in a table: their events, and the
-// balances that follow from them, are where the relay puts them.
+// apart is the store of payments in a table. It reads their events, and the balances derived from
+// them, where the relay writes them.
 type apart struct {
 	*dynamo.Store
-	feed *sqlstore.Store // nil where nobody asks for those
+	feed *sqlstore.Store // nil if no service reads those
 }
 
 var errNoFeed = errors.New("this process does not read the feed")
 
-// Balances implements payment.Store, behind by what the relay has not carried yet.
+// Balances implements payment.Store. It lags by what the relay has not carried yet.
 func (a apart) Balances(ctx context.Context, account, mode string) (map[money.Currency]ledger.Balance, error) {
 	if a.feed == nil {
 		return nil, errNoFeed
@@ -104,7 +104,7 @@ func (a apart) Balances(ctx context.Context, account, mode string) (map[money.Cu
 	return a.feed.Balances(ctx, account, mode)
 }
 
-// Events implements payment.Store, behind by what the relay has not carried yet.
+// Events implements payment.Store. It lags by what the relay has not carried yet.
 func (a apart) Events(ctx context.Context, account, mode string, afterSeq int64, limit int) ([]stream.Event, error) {
 	if a.feed == nil {
 		return nil, errNoFeed
@@ -112,7 +112,7 @@ func (a apart) Events(ctx context.Context, account, mode string, afterSeq int64,
 	return a.feed.Events(ctx, account, mode, afterSeq, limit)
 }
 
-// Moves implements payment.Store, behind by what the relay has not carried yet.
+// Moves implements payment.Store. It lags by what the relay has not carried yet.
 func (a apart) Moves(ctx context.Context, account, mode string, beforeSeq int64, limit int) ([]stream.Event, error) {
 	if a.feed == nil {
 		return nil, errNoFeed
@@ -120,8 +120,8 @@ func (a apart) Moves(ctx context.Context, account, mode string, beforeSeq int64,
 	return a.feed.Moves(ctx, account, mode, beforeSeq, limit)
 }
 
-// relay carries the table's events into the feed that everybody else follows. One
-// notifier of several does it.
+// relay copies the table's events into the feed that all consumers follow. One notifier at a time
+// runs it.
 func (s *services) relay() {
 	if s.stores.table == nil {
 		return
@@ -135,7 +135,7 @@ func (s *services) relay() {
 	}
 }
 
-// timed tells how old events are when the feed has them.
+// timed measures the age of events when they reach the feed.
 type timed struct {
 	stream.Feed
 	metrics *obs.Metrics
@@ -152,7 +152,7 @@ func (t timed) AppendBatch(ctx context.Context, source string, b stream.Batch) e
 	return nil
 }
 
-// gauge reads a number within a short time; -1: it could not be read.
+// gauge reads a number with a short timeout, and returns -1 if it could not.
 func gauge(f func(context.Context) (int64, error)) func() float64 {
 	return func() float64 {
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
@@ -165,7 +165,7 @@ func gauge(f func(context.Context) (int64, error)) func() float64 {
 	}
 }
 
-// age is how long ago something was, in seconds; 0 where there is nothing.
+// age returns the seconds since t, or 0 for the zero time.
 func age(f func(context.Context) (time.Time, error)) func(context.Context) (int64, error) {
 	return func(ctx context.Context) (int64, error) {
 		at, err := f(ctx)
@@ -176,7 +176,7 @@ func age(f func(context.Context) (time.Time, error)) func(context.Context) (int6
 	}
 }
 
-// asideGauges count what could not be worked on, and was taken out of the way.
+// asideGauges export the counts of what was set aside.
 func (s *services) asideGauges() {
 	const name, help = "paylink_set_aside", "What cannot be worked on and was taken out of the way of the rest: paylink aside names it."
 	if s.cfg.runs("notifier") && s.stores.sql != nil {
@@ -219,7 +219,7 @@ func (s *services) gauges() {
 		gauge(age(s.stores.counts.OldestDue)))
 }
 
-// withStore opens the store for a command that works with it beside servers that run.
+// withStore opens the store for a command that works beside running servers.
 func withStore(ctx context.Context, cfg Config, out io.Writer, work func(*sqlstore.Store, *slog.Logger) error) (err error) {
 	url, err := cfg.storeURL()
 	if err != nil {

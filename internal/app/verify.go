@@ -22,26 +22,26 @@ import (
 	"github.com/paylink/paylink/internal/stream"
 )
 
-// overdueAfter is how long past its time a payment may lie before it counts as
-// forgotten (I11); a sweep runs every second.
+// overdueAfter is how long a payment may be past its due time before it counts as forgotten
+// (I11). A sweep runs every second.
 const overdueAfter = 10 * time.Minute
 
-// ErrBroken says that Verify found something.
+// ErrBroken is returned by Verify if it found a problem.
 var ErrBroken = errors.New("the store breaks an invariant")
 
-// relayDelay is how long an event may be on its way from the table to the feed
-// before a running deployment is said to have lost it.
+// relayDelay is how long an event may take from the table to the feed before a running deployment
+// counts it as lost.
 const relayDelay = 2 * time.Minute
 
-// Verify reads everything as it is at this moment, beside a running server, and
-// names every invariant that does not hold. A table has no one moment: what looks
-// wrong there is read again, by itself, before it is named.
+// Verify reads everything as it is at this moment, also while a server runs, and reports every
+// invariant that does not hold. A table has no single moment: what looks wrong there is read
+// again by itself before it is reported. It returns ErrBroken if it found a problem.
 func Verify(ctx context.Context, cfg Config, out io.Writer) error {
 	url, err := cfg.storeURL()
 	if err != nil {
 		return err
 	}
-	reports, err := openReportsSnapshot(ctx, cfg, url) // before the store, which knows at least as much then
+	reports, err := openReportsSnapshot(ctx, cfg, url) // before the store, which then knows at least as much
 	if err != nil {
 		return fmt.Errorf("open the reports: %w", err)
 	}
@@ -96,7 +96,7 @@ func Verify(ctx context.Context, cfg Config, out io.Writer) error {
 	return err
 }
 
-// uses of a link, as its payments tell them.
+// uses holds the uses of a link according to its payments.
 type uses struct{ successful, reserved int64 }
 
 func (a *audit) usesOf(linkID string) *uses {
@@ -118,7 +118,7 @@ func (u *uses) count(p payment.Payment) {
 	}
 }
 
-// against names what the link's own counts contradict.
+// against returns where the link's own counts contradict them.
 func (u *uses) against(l link.Link) (wrong []string) {
 	if l.MaxUses > 0 && u.successful > l.MaxUses {
 		wrong = append(wrong, fmt.Sprintf("I6 %s: %d successful payments, %d allowed", l.ID, u.successful, l.MaxUses))
@@ -132,10 +132,10 @@ func (u *uses) against(l link.Link) (wrong []string) {
 	return wrong
 }
 
-// lookAgainTries is how often a link whose counts do not fit is read.
+// lookAgainTries is how often a link whose counts do not match is read.
 const lookAgainTries = 3
 
-// settled is what the issuer's book is held against.
+// settled is what the issuer's book is compared with.
 type settled struct {
 	final              bool
 	captured, refunded int64
@@ -146,17 +146,17 @@ type audit struct {
 	now       time.Time
 	broken    []string
 	told      map[string]uint64 // object to the set of its event numbers
-	logged    map[string]uint64 // payment to the set of its telling log entries
-	due       map[string]uint64 // those of them whose events must be in the feed by now
-	table     *dynamo.Store     // of links and payments; nil: they are in the snapshot too
-	unsure    []link.Link       // seen in the table with counts that do not fit
+	logged    map[string]uint64 // payment to the set of its log entries with an event
+	due       map[string]uint64 // those whose events must be in the feed by now
+	table     *dynamo.Store     // of links and payments; nil if they are in the snapshot too
+	unsure    []link.Link       // read from the table with counts that do not match
 	taken     map[string]*uses  // by link
 	seqs      map[string]int64  // last event seq by account and mode
 	sums      map[sqlstore.Owner]ledger.Balance
 	payments  map[string]settled // by reference at the issuer
 	links     int
 	forms     int
-	made      map[string]string // form to one of the links that it made
+	made      map[string]string // form to one of the links created from it
 	events    int
 	entries   int
 	meter     *progress.Meter
@@ -168,8 +168,8 @@ func (a *audit) say(format string, args ...any) {
 	a.broken = append(a.broken, fmt.Sprintf(format, args...))
 }
 
-// read visits the events first: what a table's payments tell is then never newer
-// in the feed than in their own logs.
+// read visits the events first, so that what the payments of a table report is never newer in the
+// feed than in their own logs.
 func (a *audit) read(ctx context.Context, s *sqlstore.Store, from walker, total int64) error {
 	found, err := s.Intact(ctx)
 	if err != nil {
@@ -267,7 +267,7 @@ func (a *audit) link(l link.Link, damage error) error {
 	return nil
 }
 
-// form comes after the links: whatever made one of them is there by then.
+// form comes after the links: the form of any link exists by then.
 func (a *audit) form(f link.Form, damage error) error {
 	a.forms++
 	if damage != nil {
@@ -278,8 +278,8 @@ func (a *audit) form(f link.Form, damage error) error {
 	return nil
 }
 
-// lookAgain reads the links and their payments by themselves whose counts did not
-// fit: a payment that went on during the walk is no loss.
+// lookAgain reads again, by themselves, the links and payments whose counts did not match: a
+// payment that changed during the walk is not a problem.
 func (a *audit) lookAgain(ctx context.Context) error {
 	for _, l := range a.unsure {
 		var wrong []string
@@ -338,9 +338,8 @@ func (a *audit) event(e stream.Event, projectedTo int64) error {
 	return nil
 }
 
-// compareBook holds the payments against the simulator's own book (I6): what is
-// settled with us is settled there, for the same sums, and nothing was approved
-// there that we do not know of.
+// compareBook compares the payments with the simulator's own book (I6): what is settled here is
+// settled there, for the same amounts, and nothing was approved there that is unknown here.
 func (a *audit) compareBook(path string) error {
 	book, err := simulator.OpenBook(path)
 	if errors.Is(err, os.ErrNotExist) {

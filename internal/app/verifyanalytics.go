@@ -15,14 +15,14 @@ import (
 	"github.com/paylink/paylink/internal/stream"
 )
 
-// analyticsAudit holds the analytics store to the payments and links: as far as it has
-// followed the feed none is missing, each row is what the payment's log, its refunds or
-// the link say, and disputes and sums are those of the rows. That it is behind, or ahead of its place in the feed
-// after it was made anew, is no error.
+// analyticsAudit compares the analytics store with the payments and links. As far as it has
+// followed the feed, none is missing, each row matches the payment's log, its refunds or the
+// link, and disputes and sums match the rows. Being behind, or ahead of its position in the feed
+// after a rebuild, is not a problem.
 type analyticsAudit struct {
-	store    *projection.Analytics // nil: there is none, or it is being made anew
+	store    *projection.Analytics // nil if there is none or it is being rebuilt
 	position int64
-	told     map[string]int64 // payment or link to its last event as far as that
+	told     map[string]int64 // payment or link to its last event up to that position
 	seed     maphash.Seed
 	kept     map[string]mark // of payments
 	refunds  map[string]mark
@@ -57,23 +57,23 @@ func (a *analyticsAudit) close() error {
 	return a.store.Close()
 }
 
-// event notes what the rows must have: the first two of a payment are not waited for.
+// event records what the rows must contain. The first two events of a payment are not waited for.
 func (a *analyticsAudit) event(e stream.Event) {
 	if a.store != nil && e.Position <= a.position && (history.OfPayment(e) && !history.Quiet(e.Type) || history.OfLink(e)) {
 		a.told[e.Object] = max(a.told[e.Object], e.ObjectSeq)
 	}
 }
 
-// mark of a row, which may have lists in it.
+// mark returns the mark of a row, which may contain lists.
 func (a *analyticsAudit) mark(seq int64, row any) mark {
 	raw, err := json.Marshal(row)
 	if err != nil {
-		return mark{} // fits nothing
+		return mark{} // matches nothing
 	}
 	return mark{seq, maphash.Bytes(a.seed, raw)}
 }
 
-// rows reads them, after the events and before the payments.
+// rows reads the rows, after the events and before the payments.
 func (a *analyticsAudit) rows(ctx context.Context, say func(string, ...any)) error {
 	if a.store == nil {
 		return nil
@@ -117,7 +117,7 @@ func (a *analyticsAudit) payment(p payment.Payment, say func(string, ...any)) {
 	for _, r := range history.RefundsOf(p) {
 		row := a.refunds[r.ID]
 		delete(a.refunds, r.ID)
-		// A row is behind with its payment's, or not at all.
+		// A row that has caught up with its payment must match it.
 		if r.Seq > 0 && row != a.mark(r.Seq, r) && (is.seq >= r.Seq || row.seq >= r.Seq) {
 			say("I8 analytics: the row of the refund %s of %s is not what the payment's log says", r.ID, p.ID)
 		}
@@ -138,7 +138,7 @@ func (a *analyticsAudit) link(l link.Link, say func(string, ...any)) {
 	}
 }
 
-// rest are rows of what is not there.
+// rest reports rows without an object.
 func (a *analyticsAudit) rest(say func(string, ...any)) {
 	for kind, left := range map[string]map[string]mark{"payment": a.kept, "refund": a.refunds, "link": a.links} {
 		for id := range left {

@@ -13,18 +13,18 @@ import (
 	"github.com/paylink/paylink/internal/stream"
 )
 
-// reportAudit holds the projection for people to the payments: as far as it has
-// followed the feed, each row is what its payment's log says, and the sums are those
-// of the rows. That it is behind is no error.
+// reportAudit compares the reports projection with the payments. As far as it has followed the
+// feed, each row matches its payment's log, and the sums match the rows. Being behind is not a
+// problem.
 type reportAudit struct {
-	store    *projection.Reports // nil: there is no projection
-	position int64               // how far it has come
-	told     map[string]int64    // payment to its last event as far as that
+	store    *projection.Reports // nil if there is no projection
+	position int64               // how far it has followed the feed
+	told     map[string]int64    // payment to its last event up to that position
 	seed     maphash.Seed
 	kept     map[string]mark
 }
 
-// mark is enough of a row to see whether it is the one that it should be.
+// mark is enough of a row to recognize whether it is the expected one.
 type mark struct {
 	seq  int64
 	hash uint64
@@ -63,7 +63,7 @@ func (a *reportAudit) event(e stream.Event) {
 	}
 }
 
-// rows reads them, after the events and before the payments.
+// rows reads the rows, after the events and before the payments.
 func (a *reportAudit) rows(ctx context.Context, say func(string, ...any)) error {
 	if a.store == nil {
 		return nil
@@ -93,7 +93,7 @@ func (a *reportAudit) payment(p payment.Payment, say func(string, ...any)) {
 	}
 }
 
-// rest are rows of payments that are not there.
+// rest reports rows without a payment.
 func (a *reportAudit) rest(say func(string, ...any)) {
 	for id := range a.kept {
 		say("I8 reports: there is a row of %s, and no such payment", id)

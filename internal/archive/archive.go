@@ -1,14 +1,14 @@
-// Package archive moves everything that an installation keeps from one store to
-// another: from the embedded file to PostgreSQL, and to DynamoDB. An archive is
-// a stream of JSON lines, one object each, that ends with a count per kind and a
-// SHA-256 of all lines before it: a file cut short or altered is refused.
+// Package archive moves everything that an installation stores from one store to another: from
+// the embedded file to PostgreSQL, and to DynamoDB. An archive is a stream of JSON lines, one
+// object each, that ends with a count per kind and a SHA-256 of all lines before it. A truncated
+// or altered file is refused.
 //
-// Order: stop the servers, Export, Import into an empty store, verify both, start
-// the new servers. Import may be repeated with the same archive after a crash: an
-// object that is there already is left as it is.
+// Order: stop the servers, Export, Import into an empty store, verify both, start the new
+// servers. After a crash, Import may be repeated with the same archive: an existing object is
+// left unchanged.
 //
-// Secrets stay sealed in an archive, and the key files are not in it: they move
-// beside it. Balances are not in it either: they follow from the events.
+// Secrets stay sealed in an archive. Copy the key files separately: they are not in it. Neither
+// are balances, which derive from the events.
 package archive
 
 import (
@@ -33,18 +33,18 @@ import (
 	"github.com/paylink/paylink/internal/stream"
 )
 
-// Bounds.
+// Limits of an archive.
 const (
-	version      = 2 // since it carries rules, lists, policies and models of fraud; 1 had none of them
-	oldest       = 1 // that is read
+	version      = 2 // 2 added fraud rules, lists, policies and models
+	oldest       = 1 // oldest readable version
 	maxLineBytes = 1 << 20
 	batchObjects = 200
 )
 
-// ErrDamaged says that an archive is not what Export wrote.
+// ErrDamaged is returned for an archive that is not what Export wrote.
 var ErrDamaged = errors.New("the archive is damaged")
 
-// Source is what is read. Each visits every object once, events in their order.
+// Source is the store that is read. Each method visits every object once, and events in order.
 type Source interface {
 	EachMerchant(context.Context, func(Merchant) error) error
 	EachFraud(context.Context, func(Fraud) error) error
@@ -55,14 +55,14 @@ type Source interface {
 	EachRecord(context.Context, func(idempotency.Record) error) error
 	EachEvent(context.Context, func(stream.Event) error) error
 	EachJob(context.Context, func(notify.Job) error) error
-	// Told is the position in the feed up to which the notifier has queued jobs.
+	// The position in the feed up to which the notifier has queued jobs.
 	Told(context.Context) (position int64, err error)
 }
 
-// Sink is what is filled. A call loads all of its objects or none; what is there
-// already stays as it is, and that is no error.
+// Sink is the store that is filled. A call loads all of its objects or none. Existing objects
+// stay unchanged, and that is not an error.
 type Sink interface {
-	// Empty reports whether the sink holds nothing that an archive could bring.
+	// Empty reports whether the sink holds nothing that an archive could load.
 	Empty(context.Context) (bool, error)
 	LoadMerchants(context.Context, []Merchant) error
 	LoadFraud(context.Context, []Fraud) error
@@ -71,14 +71,12 @@ type Sink interface {
 	LoadForms(context.Context, []link.Form) error
 	LoadPayments(context.Context, []payment.Payment) error
 	LoadRecords(context.Context, []idempotency.Record) error
-	// LoadEvents keeps each event's Seq. Told marks those that the notifier has
-	// dealt with.
+	// LoadEvents keeps each event's Seq, and marks those that the notifier has handled.
 	LoadEvents(ctx context.Context, events []stream.Event, told int64) error
 	LoadJobs(context.Context, []notify.Job) error
 }
 
-// Merchant is one object of those that belong to users and their accounts; one
-// member is set.
+// Merchant is one object of users and their accounts. Exactly one field is set.
 type Merchant struct {
 	Account  *merchant.Account `json:"account,omitempty"`
 	User     *merchant.User    `json:"user,omitempty"`
@@ -90,14 +88,14 @@ type Merchant struct {
 	Delivery *notify.Delivery  `json:"delivery,omitempty"`
 }
 
-// Guard adds what a guard's own JSON leaves to a column.
+// Guard adds the columns that a guard's own JSON omits.
 type Guard struct {
 	Guard    merchant.Guard `json:"guard"`
 	Revision int64          `json:"revision"`
 }
 
-// line is one object, or the end. The first has version and told, in every version, so
-// that one which is too new is told as that.
+// line is one object, or the end. In every version the first line has the version and the
+// notifier's position, so that a newer version is reported as such.
 type line struct {
 	Version  int                 `json:"version,omitempty"`
 	Told     *int64              `json:"told,omitempty"`
@@ -113,7 +111,7 @@ type line struct {
 	End      *end                `json:"end,omitempty"`
 }
 
-// linkLine adds what a link's own JSON leaves to columns.
+// linkLine adds the columns that a link's own JSON omits.
 type linkLine struct {
 	Link  link.Link  `json:"link"`
 	State link.State `json:"state"`
@@ -134,13 +132,13 @@ type eventLine struct {
 
 type end struct {
 	Counts Counts `json:"counts"`
-	SHA256 string `json:"sha256"` // of all lines before, hexadecimal
+	SHA256 string `json:"sha256"` // of all lines before, in hexadecimal
 }
 
-// Counts of the objects of an archive, by kind.
+// Counts is the number of objects of an archive, by kind.
 type Counts map[string]int64
 
-// kind of an object, as the counts call it.
+// kind returns an object's kind, as in the counts.
 func (l line) kind() string {
 	switch {
 	case l.Merchant != nil:
@@ -165,15 +163,15 @@ func (l line) kind() string {
 	return ""
 }
 
-// count adds the object of a line; a piece of a model is none of its own.
+// count adds the object of a line. A piece of a model does not count by itself.
 func (c Counts) count(l line) {
 	if kind := l.kind(); kind != "" && (l.Model == nil || l.Model.Info != nil) {
 		c[kind]++
 	}
 }
 
-// Export writes everything that the source holds. An object that the source
-// finds damaged ends it: half an archive is none.
+// Export writes everything in the source. A damaged object ends it with an error: an incomplete
+// archive is useless.
 func Export(ctx context.Context, from Source, to io.Writer) (Counts, error) {
 	w := &writer{out: bufio.NewWriterSize(to, 1<<16), hash: sha256.New(), counts: Counts{}}
 	told, err := from.Told(ctx)
@@ -240,9 +238,9 @@ func (w *writer) put(l line) error {
 	return err
 }
 
-// Import fills the sink. The archive is read twice: nothing is loaded before its
-// end has proved it whole. Again says that an import of this archive was begun
-// before; otherwise a sink that holds anything is refused.
+// Import fills the sink. It reads the archive twice, so that nothing is loaded before the whole
+// archive is verified. again means that an import of this archive was begun before; otherwise a
+// sink that is not empty is refused.
 func Import(ctx context.Context, from io.ReadSeeker, to Sink, again bool) (Counts, error) {
 	counts, told, err := check(from)
 	if err != nil {
@@ -268,7 +266,7 @@ func Import(ctx context.Context, from io.ReadSeeker, to Sink, again bool) (Count
 	return counts, err
 }
 
-// check reads to the end and compares sum and counts.
+// check reads to the end and compares checksum and counts.
 func check(from io.Reader) (counts Counts, told int64, err error) {
 	sum := sha256.New()
 	counts = Counts{}
@@ -328,7 +326,7 @@ func each(from io.Reader, visit func(l line, raw []byte) error) error {
 	}
 }
 
-// batch collects objects of one kind until there are enough, or the next kind.
+// batch collects objects of one kind until there are enough, or the next kind begins.
 type batch struct {
 	to   Sink
 	told int64

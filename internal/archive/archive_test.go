@@ -26,7 +26,7 @@ import (
 	"github.com/paylink/paylink/internal/stream"
 )
 
-// world is a store with the jobs of a queue beside it.
+// world is a store and the jobs of a queue.
 type world struct {
 	*sqlstore.Store
 	jobs []notify.Job
@@ -46,7 +46,7 @@ func (w *world) LoadJobs(_ context.Context, jobs []notify.Job) error {
 	return nil
 }
 
-// engines that an archive moves between.
+// engines between which an archive moves.
 var engines = map[string]func(*testing.T) string{
 	"SQLite":     func(t *testing.T) string { return "sqlite:" + filepath.Join(t.TempDir(), "paylink.db") },
 	"PostgreSQL": func(t *testing.T) string { return pgtest.Database(t) },
@@ -122,10 +122,10 @@ func export(t *testing.T, w *world) []byte {
 	return b.Bytes()
 }
 
-// places are what a store gives anew: an event's position, and the notifier's.
+// places match what a store assigns again: an event's position, and the notifier's.
 var places = regexp.MustCompile(`"(position|told)":[0-9]+`)
 
-// content is an archive without places, and without the sum at its end.
+// content returns an archive without places, and without the checksum at its end.
 func content(whole []byte) string {
 	lines := bytes.SplitAfter(places.ReplaceAll(whole, []byte(`"$1":0`)), []byte("\n"))
 	return string(bytes.Join(lines[:len(lines)-2], nil))
@@ -162,7 +162,7 @@ func bringsAcross(t *testing.T, from, to *world) {
 	if n := len(untold(t, from, seen)); n == 0 {
 		t.Fatal("nothing was told")
 	}
-	late := storetest.NewLink(id.New(id.Account), 1) // its event is told by the new store alone
+	late := storetest.NewLink(id.New(id.Account), 1) // only the new store sends its event
 	if err := from.CreateLink(t.Context(), late, []stream.Event{{ID: id.New(id.Event), Type: "link.created", Account: late.Account, Mode: link.Test,
 		Object: late.ID, ObjectSeq: 1, CreatedAt: storetest.Epoch, Data: []byte(`{}`)}}, nil); err != nil {
 		t.Fatal(err)
@@ -195,7 +195,7 @@ func bringsAcross(t *testing.T, from, to *world) {
 	}
 }
 
-// newest is the object of the account's last event.
+// newest returns the object of the account's last event.
 func (w *world) newest(t *testing.T, account string) string {
 	t.Helper()
 	events, err := w.Events(t.Context(), account, link.Test, 0, 100)

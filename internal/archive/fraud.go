@@ -8,15 +8,15 @@ import (
 	"github.com/paylink/paylink/internal/fraud/rulebook"
 )
 
-// Bounds of a model: its file goes in pieces, each of which fits a line.
+// Limits of a model: its file is split into pieces, each of which fits a line.
 const (
 	maxModelBytes = 64 << 20
 	pieceBytes    = 512 << 10 // two thirds of a line, in base64
 )
 
-// Fraud is one object of those that accounts and the operator keep against fraud; one
-// member is set. A rule is in force, or in shadow, or off; versions are all that rules
-// ever were, which decisions name.
+// Fraud is one object of the rules of accounts and of the operator. Exactly one field is set. A
+// rule is active, in shadow, or off; versions are all past and present versions, to which
+// decisions refer.
 type Fraud struct {
 	Rule    *rulebook.Rule  `json:"rule,omitempty"`
 	Version *rulebook.Rule  `json:"version,omitempty"`
@@ -24,14 +24,14 @@ type Fraud struct {
 	Policy  *Policy         `json:"policy,omitempty"`
 }
 
-// Policy of an account, or of the installation (account "").
+// Policy of an account, or of the installation (empty account).
 type Policy struct {
 	Account string          `json:"account"`
 	Mode    string          `json:"mode"`
 	Policy  rulebook.Policy `json:"policy"`
 }
 
-// The kinds of what is kept against fraud, as the counts call them.
+// The kinds of fraud objects, as in the counts.
 const (
 	kindRules    = "rules"
 	kindVersions = "rule versions"
@@ -60,8 +60,8 @@ type Model struct {
 	File []byte
 }
 
-// modelLine is a piece of a model's file; the first says which model, and how long the
-// file is.
+// modelLine is a piece of a model's file. The first piece has the model's data and the file's
+// length.
 type modelLine struct {
 	Info  *learning.Info `json:"info,omitempty"`
 	Bytes int            `json:"bytes,omitempty"`
@@ -83,13 +83,13 @@ func (w *writer) putModel(m Model) error {
 	return err
 }
 
-// pieces puts a model together again.
+// pieces reassembles a model.
 type pieces struct {
 	model Model
 	bytes int // of the whole file
 }
 
-// take adds the next line; whole says that it was the model's last.
+// take adds the next line; whole reports that it was the model's last.
 func (p *pieces) take(l *modelLine) (whole bool, err error) {
 	if l.Info != nil {
 		if err := p.done(); err != nil {
@@ -109,7 +109,7 @@ func (p *pieces) take(l *modelLine) (whole bool, err error) {
 	return len(p.model.File) == p.bytes, nil
 }
 
-// done reports a model of which pieces are missing.
+// done returns an error if pieces of a model are missing.
 func (p *pieces) done() error {
 	if len(p.model.File) != p.bytes {
 		return fmt.Errorf("%w: a piece of the model %s is missing", ErrDamaged, p.model.Info.Version)
@@ -117,7 +117,7 @@ func (p *pieces) done() error {
 	return nil
 }
 
-// exportFraud writes what is kept against fraud, and the models.
+// exportFraud writes rules, lists, policies and models.
 func exportFraud(ctx context.Context, from Source, w *writer) error {
 	if err := from.EachFraud(ctx, func(f Fraud) error { return w.put(line{Fraud: &f}) }); err != nil {
 		return err

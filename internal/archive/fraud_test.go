@@ -30,15 +30,15 @@ import (
 	"github.com/paylink/paylink/internal/store/storetest"
 )
 
-// looked is what the box said of an attempt, with all that it can say.
+// looked returns an assessment of an attempt with every field set.
 func looked(action payment.Action) payment.Risk {
 	return payment.Risk{Fingerprint: "0123456789abcdef0123456789abcdef", BIN: "424242", Address: "203.0.113.0/24", Country: "NZ", Action: action, Challenge: true, Why: "rule",
 		Rule: "frl_1", Version: 3, Values: []payment.RiskValue{{Name: "country", Value: "NZ"}}, Shadow: []payment.ShadowHit{{Rule: "frl_2", Version: 1, Action: payment.Block}},
 		Score: 71, Basis: "known", Model: "m1", Reasons: []payment.RiskReason{{Feature: "card.attempted_1h", Value: 3.5, Share: 0.25}}, ShadowModel: "m2", ShadowScore: 12, ReviewSeconds: 7200}
 }
 
-// judged puts payments into a store that were blocked, held, reviewed in each way,
-// marked, and disputed, and gives them as they are then.
+// judged puts payments into a store that were blocked, held, reviewed in each way, labeled, and
+// disputed, and returns them in their final state.
 func judged(t *testing.T, w *world, account string) (all []payment.Payment) {
 	t.Helper()
 	l := storetest.NewLink(account, 0)
@@ -105,9 +105,8 @@ func step(t *testing.T, p payment.Payment, in payment.Input) payment.Change {
 	return c
 }
 
-// kept puts rules with versions, one of them deleted, switches of the default set,
-// lists, policies, and a model in each state into a store: the account's, and the
-// installation's.
+// kept puts rules with versions, one of them deleted, switches of the default set, lists,
+// policies, and a model in each state into a store, for the account and for the installation.
 func kept(t *testing.T, w *world, account string) {
 	t.Helper()
 	ctx, at := t.Context(), storetest.Epoch
@@ -148,7 +147,7 @@ func kept(t *testing.T, w *world, account string) {
 	}
 }
 
-// holdings is everything against fraud that a store gives to those who use it.
+// holdings is everything about fraud that a store returns to its callers.
 type holdings struct {
 	Books    map[rulebook.Name]rulebook.Book
 	Versions map[string][]rulebook.Rule
@@ -167,7 +166,7 @@ func holdingsOf(t *testing.T, w *world) holdings {
 		err = errors.Join(err, failed)
 		h.Books[n] = book
 	}
-	err = errors.Join(err, w.EachFraud(ctx, func(f archive.Fraud) error { // the ids of deleted rules too
+	err = errors.Join(err, w.EachFraud(ctx, func(f archive.Fraud) error { // includes the ids of deleted rules
 		if f.Version != nil {
 			h.Versions[f.Version.ID+f.Version.Account+f.Version.Mode] = nil
 			all, err := w.FraudRuleVersions(ctx, f.Version.Account, f.Version.Mode, f.Version.ID, 10)
@@ -194,8 +193,8 @@ func holdingsOf(t *testing.T, w *world) holdings {
 	return h
 }
 
-// complete holds that every field of the type has a value in one of those at least:
-// what is compared leaves nothing out.
+// complete checks that every field of the type has a value in at least one of the objects, so
+// that the comparison leaves nothing out.
 func complete[T any](t *testing.T, all ...T) {
 	t.Helper()
 	kind := reflect.TypeFor[T]()
@@ -233,7 +232,7 @@ func (h holdings) complete(t *testing.T) {
 	}
 }
 
-// figures are what the analytics store says, made anew from the store's payments.
+// figures returns the figures of an analytics store rebuilt from the store's payments.
 func figures(t *testing.T, w *world, account string) history.Figures {
 	t.Helper()
 	a, err := projection.OpenAnalytics(t.Context(), w.Store.Feed, w.Store.Pages(), filepath.Join(t.TempDir(), "analytics.db"), slog.New(slog.DiscardHandler))
@@ -255,9 +254,9 @@ func figures(t *testing.T, w *world, account string) history.Figures {
 	return f
 }
 
-// TestArchiveBringsFraudAcross: rules with all their versions, lists, policies, models
-// with their states and files, and payments with what was said of them are the same on
-// both sides, field by field; and so are the figures that are made of the payments.
+// TestArchiveBringsFraudAcross checks that rules with all versions, lists, policies, models with
+// their states and files, and payments with their assessments are the same on both sides, field
+// by field, and so are the figures derived from the payments.
 func TestArchiveBringsFraudAcross(t *testing.T) {
 	for _, way := range [][2]string{{"SQLite", "SQLite"}, {"SQLite", "PostgreSQL"}, {"PostgreSQL", "SQLite"}} {
 		t.Run(way[0]+" to "+way[1], func(t *testing.T) {
@@ -300,8 +299,8 @@ func TestArchiveBringsFraudAcross(t *testing.T) {
 	}
 }
 
-// resealed is an archive of these lines whose counts and sum fit, as somebody who knows
-// the format would write it.
+// resealed returns an archive of these lines with matching counts and checksum, as an attacker
+// who knows the format would write it.
 func resealed(t *testing.T, lines [][]byte, change func(counts map[string]int64)) []byte {
 	t.Helper()
 	body := bytes.Join(lines[:len(lines)-1], nil)
@@ -324,7 +323,7 @@ func resealed(t *testing.T, lines [][]byte, change func(counts map[string]int64)
 	return append(append(body, end...), '\n')
 }
 
-// lines of an archive with rules and models.
+// lines returns the lines of an archive with rules and models.
 func fraudLines(t *testing.T) [][]byte {
 	t.Helper()
 	from := open(t, "SQLite")
@@ -334,8 +333,8 @@ func fraudLines(t *testing.T) [][]byte {
 	return whole[:len(whole)-1]
 }
 
-// TestArchiveOfBeforeFraudIsRead: what was exported before archives carried rules and
-// models is imported as it is.
+// TestArchiveOfBeforeFraudIsRead imports an archive from before archives contained rules and
+// models.
 func TestArchiveOfBeforeFraudIsRead(t *testing.T) {
 	to := open(t, "SQLite")
 	var old [][]byte
@@ -354,8 +353,8 @@ func TestArchiveOfBeforeFraudIsRead(t *testing.T) {
 	}
 }
 
-// TestArchiveOfBrokenModelIsRefused: a model whose pieces do not make its file is
-// refused before anything is loaded, even if counts and sum are right.
+// TestArchiveOfBrokenModelIsRefused checks that a model whose pieces do not add up to its file is
+// refused before anything is loaded, even if counts and checksum match.
 func TestArchiveOfBrokenModelIsRefused(t *testing.T) {
 	to := open(t, "SQLite")
 	whole := fraudLines(t)
@@ -387,8 +386,8 @@ func TestArchiveOfBrokenModelIsRefused(t *testing.T) {
 	}
 }
 
-// TestArchiveFraudIsTakenUpAgain: an import that was cut short after rules and models
-// is refused as new and goes on as begun, and what is there stays once.
+// TestArchiveFraudIsTakenUpAgain checks that an import that was interrupted after rules and
+// models is refused as new and continues as begun, without duplicates.
 func TestArchiveFraudIsTakenUpAgain(t *testing.T) {
 	from, to := open(t, "SQLite"), open(t, "PostgreSQL")
 	account := fill(t, from)
@@ -409,8 +408,8 @@ func TestArchiveFraudIsTakenUpAgain(t *testing.T) {
 	}
 }
 
-// TestArchiveOfDamagedFraudIsNone: a rule, an entry, a policy or a model that is not
-// what was written ends the export.
+// TestArchiveOfDamagedFraudIsNone checks that a damaged rule, entry, policy or model ends the
+// export.
 func TestArchiveOfDamagedFraudIsNone(t *testing.T) {
 	for table, code := range map[string]string{"fraud_rules": "rule_damaged", "fraud_rule_versions": "rule_damaged", "fraud_list_entries": "list_entry_damaged",
 		"fraud_policies": "policy_damaged", "fraud_models": "model_damaged"} {

@@ -13,8 +13,7 @@ import (
 	"github.com/paylink/paylink/internal/stream"
 )
 
-// The largest link and payment, and every event of them, fit a line, whatever
-// characters they are written in.
+// The largest link and payment, and all their events, fit a line in every alphabet.
 func TestTheLargestObjectsFitALine(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	for name, from := range storetest.Alphabets {

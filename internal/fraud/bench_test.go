@@ -19,9 +19,9 @@ import (
 	"github.com/paylink/paylink/internal/stream"
 )
 
-// BenchmarkAssessAtRate assesses 1,500 attempts a second on the embedded store, while
-// their events are committed, followed by the path, and written to the analytics
-// store. It tells the slowest of a hundred.
+// BenchmarkAssessAtRate assesses 1,500 attempts a second on the embedded store, while their
+// events are committed, followed by the path, and written to the analytics store. It reports the
+// slowest of a hundred.
 func BenchmarkAssessAtRate(b *testing.B) {
 	const rate, seconds, step = 1500, 5, 10 * time.Millisecond
 	store, analytics := embedded(b)
@@ -78,8 +78,8 @@ func BenchmarkAssessAtRate(b *testing.B) {
 	}
 }
 
-// judges gives a Local the default rules and a model of the usual size, so that what
-// is measured is all that an attempt goes through.
+// judges gives a Local the default rules and a model of the usual size, so that the benchmark
+// measures everything that an attempt passes through.
 func judges(b *testing.B, store *sqlstore.Store, c *fraud.LocalConfig) {
 	b.Helper()
 	rules := fraud.NewRulesets(store, time.Now, c.Log)
@@ -107,7 +107,7 @@ func judges(b *testing.B, store *sqlstore.Store, c *fraud.LocalConfig) {
 	c.Shield = shield.New(shield.Config{Policy: shield.Default()})
 }
 
-// always is a source of one model.
+// always is a source with one model.
 type always struct{ *score.Model }
 
 func (a always) Running() *score.Model { return a.Model }

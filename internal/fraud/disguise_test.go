@@ -16,7 +16,7 @@ import (
 	"github.com/paylink/paylink/internal/spelling"
 )
 
-// disguises are other spellings of an address that the same mailbox gets.
+// disguises returns other spellings of an address of the same mailbox.
 func disguises(address string) []string {
 	out := []string{address, strings.ToUpper(address), norm.NFD.String(address), norm.NFC.String(address), strings.Replace(address, "@", "@\u2060", 1)}
 	at := strings.LastIndexByte(address, '@')
@@ -30,8 +30,8 @@ func disguises(address string) []string {
 	return append(out, " "+address+"\u00a0")
 }
 
-// TestListsMatchEveryDisguise: an entry in any spelling of an address, or of its
-// domain, matches an attempt in any other; so does the history that it is counted in.
+// TestListsMatchEveryDisguise checks that an entry in any spelling of an address, or of its
+// domain, matches an attempt in any other, and so does the history in which it is counted.
 func TestListsMatchEveryDisguise(t *testing.T) {
 	now := time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
 	for _, address := range []string{"bad@example.com", "bad@münchen.example", "josé.b+x@bücher.example", "用户@例え.jp"} {
@@ -60,7 +60,7 @@ func TestListsMatchEveryDisguise(t *testing.T) {
 	}
 }
 
-// TestListEntriesOfBefore: entries that were stored as they were typed match as well.
+// TestListEntriesOfBefore checks that entries that were stored as typed match as well.
 func TestListEntriesOfBefore(t *testing.T) {
 	a := Attempt{Amount: money.Of(100, "EUR"), Email: "Bad@münchen.example"}
 	for _, value := range []string{"bad@münchen.example", "bad@münchen.example\u200b", "@münchen.example"} {

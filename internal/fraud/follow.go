@@ -10,30 +10,28 @@ import (
 	"github.com/paylink/paylink/internal/stream"
 )
 
-// Bounds of following.
+// Limits of following.
 const (
 	followAgain = time.Second      // before the feed is read again after a failure
 	recallAgain = 10 * time.Second // before the past is read again after a failure
 	recallLook  = 100 * time.Millisecond
 )
 
-// Feed is the change feed for one that keeps its own place in it.
+// Feed is the change feed for a follower that keeps its own position.
 type Feed interface {
-	// End is the place of the last event; what is committed later comes after it.
+	// End returns the position of the last event. Later commits come after it.
 	End(ctx context.Context) (int64, error)
-	// Since is how many events come after a position, up to a million.
+	// Since returns the number of events after a position, up to a million.
 	Since(ctx context.Context, position int64) (int64, error)
-	// Tail calls handle with the events after a position, as they come, until ctx ends
-	// (nil), or the feed or handle fails; end says that there are no more for now. Only
-	// an object's first event, and those that are not told of a payment's status, are
-	// sure to carry their data.
+	// Tail calls handle with the events after a position, as they come, until ctx ends (nil), or
+	// the feed or handle fails. end means that there are no more for now. Only an object's first
+	// event, and events that do not carry a payment's status, are sure to have their data.
 	Tail(ctx context.Context, position int64, handle func(events []stream.Event, end bool) error) error
 }
 
-// Run keeps the memory, until ctx ends (nil). First it follows the feed from now on,
-// so that what happens is counted from the first moment; beside that it reads the
-// month before into a second memory, brings that one to the feed's end too, and puts
-// it in the first one's place.
+// Run fills and updates the memory until ctx ends (nil). It follows the feed from now on, so that
+// every event counts from the first moment. At the same time it reads the month before into a
+// second memory, brings that one to the feed's end too, and then replaces the first one.
 func (l *Local) Run(ctx context.Context) error {
 	from, err := l.cfg.Feed.End(ctx)
 	if ctx.Err() != nil {
@@ -53,7 +51,7 @@ func (l *Local) Run(ctx context.Context) error {
 	started := l.cfg.Now()
 	cold := l.memory.Load()
 	if l.cfg.History == nil {
-		l.warm.Store(true) // there is nothing to wait for
+		l.warm.Store(true) // there is no past to read
 		l.follow(ctx, cold, from, func() {})
 		return nil
 	}
@@ -77,8 +75,8 @@ func (l *Local) Run(ctx context.Context) error {
 	return nil
 }
 
-// recall reads the past into a memory of its own, as often as it takes; nil: ctx
-// ended. It waits until the past reaches to where the feed is followed from.
+// recall reads the past into a separate memory, and retries until it succeeds, or returns nil if
+// ctx ended. It waits until the past reaches the position from which the feed is followed.
 func (l *Local) recall(ctx context.Context, from int64, started time.Time) *memory {
 	for ctx.Err() == nil {
 		since, err := l.cfg.Feed.Since(ctx, from)
@@ -105,10 +103,10 @@ func (l *Local) recall(ctx context.Context, from int64, started time.Time) *memo
 	return nil
 }
 
-// recalled counts the rows of the past. Those that the feed may tell again are kept
-// as open or known, so that none counts twice.
+// recalled counts the rows of the past. Those whose events may come again in the feed are
+// recorded as open or known, so that none counts twice.
 func (l *Local) recalled(ctx context.Context, started time.Time) (*memory, error) {
-	const overlap = 10 * time.Minute // more than the clocks of our processes differ
+	const overlap = 10 * time.Minute // more than the difference of our processes' clocks
 	until := l.cfg.Now()
 	past := history.NewPast(until, history.MaxEntities)
 	m := newMemory(nil)
@@ -132,8 +130,8 @@ func (l *Local) recalled(ctx context.Context, started time.Time) (*memory, error
 	return m, nil
 }
 
-// follow counts the feed in a memory until ctx ends; atEnd is called whenever it has
-// come to the feed's end. A feed that fails is read again from where it was.
+// follow counts the feed in a memory until ctx ends, and calls atEnd whenever it reaches the
+// feed's end. If the feed fails, it continues from where it was.
 func (l *Local) follow(ctx context.Context, m *memory, position int64, atEnd func()) {
 	for ctx.Err() == nil {
 		err := l.cfg.Feed.Tail(ctx, position, func(events []stream.Event, end bool) error {

@@ -1,23 +1,22 @@
-// Package fraud is the box that looks at an attempt to pay before the issuer is
-// asked: it says what to do with it, and why.
+// Package fraud is the service that assesses a payment attempt before the issuer is called: it
+// returns what to do with it, and why.
 //
-// This package is the path: what decides, from memory, while a payer waits (Local, and
-// the Ruleset that it asks). It uses the packages below, and none of them imports it:
+// This package is the decision path: it decides, from memory, while a payer waits (Local, and its
+// Ruleset). It uses the packages below, and none of them imports it:
 //
 //   - rulebook: rules, lists and policies, as merchants and the operator edit them
-//   - learning: training, models and backtests, over the payments of the past
-//   - history: payments as the analytics store knows them, and what was known before each
+//   - learning: training, models and backtests, over past payments
+//   - history: payments in the analytics store, and what was known before each
 //   - rule: conditions of rules, compiled
 //   - score: features, and models that learned from labels
-//   - shield: card testers and floods
+//   - shield: protection against card testing and floods
 //   - lake: the feed as files for other engines
 //
-// What the path saw and said rides in the payment (payment.Risk) and reaches the
-// analytics store with the change feed.
+// The assessment is stored in the payment (payment.Risk) and reaches the analytics store with the
+// change feed.
 //
-// Counts are of one account, mode and currency: tenants never see each other, not
-// even as a number. Only the shield counts over the whole installation, and it
-// shows nothing of what it counted.
+// Counts are of one account, mode and currency: tenants never see each other, not even as a
+// number. Only the shield counts over the whole installation, and it exposes none of its counts.
 package fraud
 
 import (
@@ -32,51 +31,50 @@ import (
 	"github.com/paylink/paylink/internal/payment"
 )
 
-// Attempt is what the box is told of an attempt to pay. No card is in it.
+// Attempt is a payment attempt as the service receives it, without the card.
 type Attempt struct {
-	Payment     string // its id, which follows from link and attempt
+	Payment     string // its id, derived from link and attempt
 	At          time.Time
 	Account     string
 	Mode        string
 	Link        string
 	Amount      money.Amount
-	Fingerprint string // of the card, of this account and mode alone
-	Card        string // of the card, over the installation: for the shield's memory alone, never stored or shown
+	Fingerprint string // of the card, within this account and mode
+	Card        string // of the card, across the installation: only in the shield's memory, never stored or shown
 	BIN         string
 	Brand       string
 	Email       string
 	Address     string // prefix of the payer's address
 	Country     string
-	Proof       string // of work, see Challenge
+	Proof       string // of work; see Challenge
 }
 
-// Assessor is the path: it answers from memory, and never waits for a store.
+// Assessor is the decision path. It answers from memory, and never waits for a store.
 type Assessor interface {
-	// Assess says what to do with an attempt. The fault of code attempts_exceeded (kind
-	// rate limited) is the shield's: the attempt is refused, and no payment is made
-	// of it. The same payment asked again is answered anew, and counted once.
+	// Assess returns what to do with an attempt. The fault of code attempts_exceeded (kind rate
+	// limited) comes from the shield: the attempt is refused, and no payment is created. A
+	// repeated call for the same payment is assessed again, and counted once.
 	Assess(context.Context, Attempt) (Verdict, error)
-	// Challenge is what the page of a link must work out before it submits this
-	// attempt; the zero Puzzle is nothing.
+	// Challenge returns the puzzle that the page of a link must solve before it submits this
+	// attempt. The zero Puzzle means none.
 	Challenge(ctx context.Context, l link.Link, attempt, address string) (Puzzle, error)
 }
 
-// Verdict is what to do, and what the account wants done when nobody answers in time.
+// Verdict is what to do, and the account's choice for attempts that are not assessed in time.
 type Verdict struct {
 	Risk     payment.Risk
-	FailOpen bool // the account's policy: an attempt that nobody assessed in time is allowed (or blocked)
+	FailOpen bool // the account's policy: an attempt that is not assessed in time is allowed (or blocked)
 }
 
-// Puzzle is a proof of work: find a nonce so that the SHA-256 of Seed and the nonce
-// begins with Bits zero bits. Seed says which attempt and until when it is good, and
-// is signed by us.
+// Puzzle is a proof of work: find a nonce so that the SHA-256 of Seed and the nonce begins with
+// Bits zero bits. Seed states the attempt and its expiry, and is sealed by the service.
 type Puzzle struct {
 	Seed string `json:"seed,omitempty"`
 	Bits int    `json:"bits,omitempty"`
 }
 
-// Box is the box as another one sees it: the real parts, or clients over the wire.
-// A nil part is one that the process has no way to.
+// Box is the service as others see it: the real parts, or clients over the wire. A part that the
+// process cannot reach is nil.
 type Box struct {
 	Assessor   Assessor
 	Analyst    history.Analyst

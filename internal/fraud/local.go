@@ -13,47 +13,47 @@ import (
 	"github.com/paylink/paylink/internal/payment"
 )
 
-// ModelSource gives what scores, from memory; nil is no model.
+// ModelSource returns the scoring models from memory; nil means none.
 type ModelSource interface {
 	Running() *score.Model
 	Shadow() *score.Model
 }
 
-// LocalConfig of a Local. Feed, Now and Log must be given.
+// LocalConfig configures a Local. Feed, Now and Log are required.
 type LocalConfig struct {
 	Feed    Feed
-	History history.Replayer // what there was before the start; nil: nothing is known of it
-	// Behind is how many events History has not heard of yet; needed with History.
+	History history.Replayer // payments from before the start; nil: none are known
+	// Behind returns how many events History has not processed yet. It is required with History.
 	Behind func(context.Context) (int64, error)
-	// Decide asks rules and lists, and gives the account's policy for what nobody
-	// assesses in time; nil: everything is allowed.
+	// Decide evaluates rules and lists, and returns the account's policy for attempts that are
+	// not assessed in time; nil: everything is allowed.
 	Decide func(*Attempt, *score.Vector, *score.Assessment) (r payment.Risk, failOpen bool)
-	Models ModelSource    // nil: nothing is scored
-	Shield *shield.Shield // nil: nobody is held off
-	Puzzle shield.MAC     // seals and opens proofs of work; nil: none is asked for
-	// Refused keeps what the shield refused; may be nil.
+	Models ModelSource    // nil: attempts are not scored
+	Shield *shield.Shield // nil: nothing is refused
+	Puzzle shield.MAC     // seals and opens proofs of work; nil: none is required
+	// Refused stores what the shield refused; may be nil.
 	Refused func(context.Context, []history.Refusal) error
 	Now     func() time.Time
 	Log     *slog.Logger
-	// Observe is told of every verdict; may be nil. What the shield refused has none.
+	// Observe is called with every verdict; may be nil. A refusal by the shield has none.
 	Observe func(v Verdict, refused bool, took time.Duration)
 }
 
-// Local is the real thing: it answers from memory. Each instance keeps its own and
-// follows the feed for itself; what was assessed here is counted at once. A crash
-// loses nothing that the next start does not read again.
+// Local is the real Assessor: it answers from memory. Each instance keeps its own and follows the
+// feed itself; attempts assessed here count at once. After a crash the next start reads
+// everything again.
 type Local struct {
 	cfg     LocalConfig
 	memory  atomic.Pointer[memory]
 	warm    atomic.Bool
 	refused refusals
 	place   atomic.Int64
-	lag     atomic.Int64 // age of the last event that was applied, in nanoseconds; 0 at the feed's end
+	lag     atomic.Int64 // age of the last applied event, in nanoseconds; 0 at the feed's end
 }
 
 var _ Assessor = (*Local)(nil)
 
-// NewLocal makes one that remembers nothing; Run fills it.
+// NewLocal returns a Local with an empty memory. Run fills it.
 func NewLocal(c LocalConfig) *Local {
 	if c.Observe == nil {
 		c.Observe = func(Verdict, bool, time.Duration) {}
@@ -67,7 +67,7 @@ func NewLocal(c LocalConfig) *Local {
 func (l *Local) Assess(_ context.Context, a Attempt) (Verdict, error) {
 	start := time.Now()
 	at := l.cfg.Now()
-	if a.At.Before(at) && !a.At.IsZero() { // a test clock may be ahead; what is counted is real time
+	if a.At.Before(at) && !a.At.IsZero() { // a test clock may be ahead; counting uses real time
 		at = a.At
 	}
 	m := l.memory.Load()
@@ -101,18 +101,18 @@ func (l *Local) Assess(_ context.Context, a Attempt) (Verdict, error) {
 	return v, nil
 }
 
-// seen is the attempt as features see it, at a moment.
+// seen returns the attempt as features see it, at a given time.
 func (a *Attempt) seen(at time.Time) score.Attempt {
 	return score.Attempt{ID: a.Payment, Scope: score.Scope(a.Account, a.Mode, string(a.Amount.Currency)), At: at, Account: a.Account, Link: a.Link,
 		Card: a.Fingerprint, BIN: a.BIN, Email: score.EmailKey(a.Email), Address: a.Address, Minor: a.Amount.Minor}
 }
 
-// guarded is the attempt as the shield sees it.
+// guarded returns the attempt as the shield sees it.
 func (a *Attempt) guarded(at time.Time) shield.Attempt {
 	return shield.Attempt{Account: a.Account, Mode: a.Mode, Link: a.Link, Card: a.Card, BIN: a.BIN, Address: a.Address, Payment: a.Payment, At: at}
 }
 
-// guard asks the shield. An error is its refusal: nothing else is counted then.
+// guard calls the shield. An error is its refusal, and then nothing else is counted.
 func (l *Local) guard(a *Attempt, g *shield.Attempt) (shield.Outcome, error) {
 	if l.cfg.Shield == nil {
 		return shield.Outcome{}, nil
@@ -122,7 +122,7 @@ func (l *Local) guard(a *Attempt, g *shield.Attempt) (shield.Outcome, error) {
 	return o, o.Fault()
 }
 
-// judge says what to do, from what is known. Nothing is locked here.
+// judge decides from what is known. No lock is held.
 func (l *Local) judge(a *Attempt, v *score.Vector) Verdict {
 	var model *score.Model
 	if l.cfg.Models != nil {
@@ -141,13 +141,13 @@ func (l *Local) judge(a *Attempt, v *score.Vector) Verdict {
 	if shadow := l.shadow(); shadow != nil {
 		r.ShadowModel, r.ShadowScore = shadow.Version, shadow.Score(v)
 	}
-	if model != nil && !l.warm.Load() { // the month before is being read: what looks new may be old
+	if model != nil && !l.warm.Load() { // the month before is still being read: what looks new may be old
 		r.Basis = string(score.NoHistory)
 	}
 	return Verdict{Risk: r, FailOpen: open}
 }
 
-// shadow is the model that scores without a say; nil: none does.
+// shadow returns the shadow model, or nil if there is none.
 func (l *Local) shadow() *score.Model {
 	if l.cfg.Models == nil {
 		return nil
@@ -155,7 +155,7 @@ func (l *Local) shadow() *score.Model {
 	return l.cfg.Models.Shadow()
 }
 
-// Challenge implements Assessor. Nothing is kept of it: the seed says all.
+// Challenge implements Assessor. Nothing is stored: the seed contains everything.
 func (l *Local) Challenge(_ context.Context, k link.Link, attempt, address string) (Puzzle, error) {
 	if l.cfg.Shield == nil || l.cfg.Puzzle == nil {
 		return Puzzle{}, nil
@@ -168,10 +168,10 @@ func (l *Local) Challenge(_ context.Context, k link.Link, attempt, address strin
 	return Puzzle{Seed: shield.Seal(l.cfg.Puzzle, payment.IDFor(k.ID, attempt), bits, now), Bits: bits}, nil
 }
 
-// Lag is how old the last event was when it was counted here; 0 at the feed's end.
+// Lag returns the age of the last event when it was counted here, or 0 at the feed's end.
 func (l *Local) Lag() time.Duration { return time.Duration(l.lag.Load()) }
 
-// Position is the place in the feed up to which all is counted.
+// Position returns the position in the feed up to which everything is counted.
 func (l *Local) Position() int64 { return l.place.Load() }
 
 // Warm reports whether the month before the start is counted.

@@ -15,7 +15,7 @@ import (
 	"github.com/paylink/paylink/internal/payment"
 )
 
-// watched is a Local whose vectors are kept by payment.
+// watched is a Local that records its vectors by payment.
 type watched struct {
 	*fraud.Local
 	mu  sync.Mutex
@@ -67,8 +67,8 @@ func try(n int, account string) fraud.Attempt {
 		Fingerprint: "card", Card: "CARD", BIN: "424242", Email: "eve@example.com", Address: "192.0.2.0/24"}
 }
 
-// TestBurstIsSeenAtOnce: a hundred attempts in a second, before any event of them
-// could come: each sees all that were before it, also when they come at once.
+// TestBurstIsSeenAtOnce makes a hundred attempts in a second, before any of their events could
+// arrive. Each sees all earlier ones, also if they are concurrent.
 func TestBurstIsSeenAtOnce(t *testing.T) {
 	const burst = 100
 	w := watch(fraud.LocalConfig{}, epoch)
@@ -95,8 +95,8 @@ func TestBurstIsSeenAtOnce(t *testing.T) {
 	}
 }
 
-// TestNoTenantSeesAnother: the same card, e-mail, address and link id at another
-// account, in another mode or another currency are strangers.
+// TestNoTenantSeesAnother checks that the same card, email, address and link id are unrelated at
+// another account, in another mode or another currency.
 func TestNoTenantSeesAnother(t *testing.T) {
 	w := watch(fraud.LocalConfig{}, epoch)
 	assess := func(a fraud.Attempt) string {
@@ -122,8 +122,7 @@ func TestNoTenantSeesAnother(t *testing.T) {
 	}
 }
 
-// TestAskedAgain: a payment that is asked about again has the same answer and counts
-// once.
+// TestAskedAgain checks that a repeated call for a payment gets the same answer and counts once.
 func TestAskedAgain(t *testing.T) {
 	w := watch(fraud.LocalConfig{}, epoch)
 	first := try(1, "acct_1")
@@ -141,8 +140,8 @@ func TestAskedAgain(t *testing.T) {
 	}
 }
 
-// TestTestClockAheadMovesNobody: an account whose test clock is a year ahead does not
-// make the others' counts old.
+// TestTestClockAheadMovesNobody checks that an account whose test clock is a year ahead does not
+// age the others' counts.
 func TestTestClockAheadMovesNobody(t *testing.T) {
 	w := watch(fraud.LocalConfig{}, epoch)
 	for i := range 3 {

@@ -15,18 +15,18 @@ import (
 	"github.com/paylink/paylink/internal/stream"
 )
 
-// Bounds of the memory.
+// Limits of the memory.
 const (
-	// maxOpen attempts are known by their payment until their outcome is told. One that
-	// fell out counts as attempted, and its outcome as never told.
+	// maxOpen is how many attempts are held by payment until their outcome arrives. One that is
+	// dropped counts as attempted without an outcome.
 	maxOpen = 1 << 18
-	// maxLabelled payments are known with what they turned out to be, so that a later
-	// word replaces it. Of one that fell out, a later word counts beside the former.
+	// maxLabelled is how many payments are held with their label, so that a later label replaces
+	// it. For a payment that was dropped, a later label counts beside the earlier one.
 	maxLabelled = 1 << 17
 )
 
-// memory is what is known of payments, for the path. What is done under its lock is
-// short, and reads nothing from anywhere.
+// memory is what the decision path knows of payments. Its lock is held briefly, and never during
+// I/O.
 type memory struct {
 	mu      sync.Mutex
 	history *score.History
@@ -36,31 +36,31 @@ type memory struct {
 	labeled ring
 }
 
-// ring is ids as they came; the oldest is overwritten.
+// ring holds ids in order of arrival and overwrites the oldest.
 type ring struct {
 	ids  []string
 	next int
 }
 
-// add an id, and give the one that it overwrites.
+// add adds an id, and returns the one that it overwrites.
 func (r *ring) add(id string) (out string) {
 	out, r.ids[r.next] = r.ids[r.next], id
 	r.next = (r.next + 1) % len(r.ids)
 	return out
 }
 
-// counted is what a payment is counted as; nothing while known is false.
+// counted is how a payment counts; nothing while known is false.
 type counted struct {
 	keys         score.Keys
 	known, fraud bool
 	since        time.Time
 }
 
-// opened is an attempt that is counted and whose outcome is not.
+// opened is an attempt that is counted while its outcome is not.
 type opened struct {
 	keys    score.Keys
-	verdict *Verdict // what the path said of it; nil: another instance did
-	blocked bool     // by us: the issuer said nothing
+	verdict *Verdict // the path's verdict; nil: from another instance
+	blocked bool     // by us: the issuer was not called
 	shield  shield.Attempt
 }
 
@@ -68,15 +68,14 @@ func newMemory(h *score.History) *memory {
 	return &memory{history: h, open: map[string]opened{}, labels: map[string]counted{}, opens: ring{ids: make([]string, maxOpen)}, labeled: ring{ids: make([]string, maxLabelled)}}
 }
 
-// before is what was said of an attempt that is not answered yet; nil: nothing.
+// before returns the verdict on an attempt without an outcome, or nil.
 func (m *memory) before(id string) *Verdict {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.open[id].verdict
 }
 
-// attempt gives the features of an attempt and counts it, unless it is counted
-// already.
+// attempt returns the features of an attempt and counts it, unless it is counted already.
 func (m *memory) attempt(a *score.Attempt, guarded shield.Attempt, v *score.Vector) {
 	keys := m.history.Keys(a)
 	m.mu.Lock()
@@ -87,19 +86,19 @@ func (m *memory) attempt(a *score.Attempt, guarded shield.Attempt, v *score.Vect
 	}
 }
 
-// count an attempt; the lock is held.
+// count counts an attempt. The lock must be held.
 func (m *memory) count(a *score.Attempt, keys score.Keys, o opened) {
 	m.history.Attempted(keys, a.At, a.Minor)
 	m.put(a.ID, o)
 }
 
-// put keeps an open attempt; the lock is held.
+// put stores an open attempt. The lock must be held.
 func (m *memory) put(id string, o opened) {
 	delete(m.open, m.opens.add(id))
 	m.open[id] = o
 }
 
-// said keeps what the path said of an attempt, for who asks again.
+// said stores the verdict on an attempt, for repeated calls.
 func (m *memory) said(id string, v *Verdict) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -109,7 +108,7 @@ func (m *memory) said(id string, v *Verdict) {
 	}
 }
 
-// told is what is read of an event's object.
+// told is the part of an event's object that is read.
 type told struct {
 	ID       string         `json:"id"`
 	Link     string         `json:"link"`
@@ -131,22 +130,22 @@ type told struct {
 	Disputes []payment.Dispute `json:"disputes"`
 }
 
-// fraud is what is known of the payment.
+// fraud returns what is known of the payment.
 func (t *told) fraud() (fraud bool, since time.Time, known bool) {
 	return history.Row{Risk: payment.Risk{Label: t.Risk.Label, LabelledAt: t.Risk.LabelledAt}, Disputes: t.Disputes}.Fraud()
 }
 
-// word is the issuer's first one on an attempt.
+// word is the issuer's first answer to an attempt.
 type word struct {
 	attempt    shield.Attempt
 	authorised bool
 }
 
-// apply counts what an event tells and the path has not seen, and gives the issuer's
-// word if the event is one.
+// apply counts what an event adds to the path's knowledge, and returns the issuer's answer if the
+// event is one.
 func (m *memory) apply(e *stream.Event, now time.Time) (w *word, err error) {
 	at := e.CreatedAt
-	if at.After(now) { // an account's test clock may be ahead; what is counted is real time
+	if at.After(now) { // an account's test clock may be ahead; counting uses real time
 		at = now
 	}
 	switch {
@@ -162,8 +161,7 @@ func (m *memory) apply(e *stream.Event, now time.Time) (w *word, err error) {
 	return nil, nil
 }
 
-// begun counts an attempt that the feed tells first: another instance assessed it,
-// or nobody did.
+// begun counts an attempt that the feed reports first: another instance assessed it, or none did.
 func (m *memory) begun(e *stream.Event, at time.Time) error {
 	m.mu.Lock()
 	_, known := m.open[e.Object]
@@ -178,7 +176,7 @@ func (m *memory) begun(e *stream.Event, at time.Time) error {
 	keys := m.history.Keys(&a)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if _, known := m.open[e.Object]; !known { // the path may have been quicker
+	if _, known := m.open[e.Object]; !known { // the path may have been faster
 		m.count(&a, keys, opened{keys: keys, blocked: t.Risk.Action == payment.Block,
 			shield: shield.Attempt{Account: e.Account, Mode: e.Mode, Link: t.Link, Card: t.Card.Fingerprint, BIN: t.Card.BIN, Address: t.Risk.Address, Payment: e.Object}})
 	}
@@ -198,7 +196,7 @@ func attemptOf(e *stream.Event, at time.Time) (told, score.Attempt, error) {
 		Card: t.Card.Fingerprint, BIN: t.Card.BIN, Email: score.EmailKey(t.Payer.Email), Address: t.Risk.Address, Minor: amount.Minor}, nil
 }
 
-// answered counts the issuer's first word on an open attempt.
+// answered counts the issuer's first answer to an open attempt.
 func (m *memory) answered(id string, at time.Time, o score.Outcome) *word {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -215,8 +213,8 @@ func (m *memory) answered(id string, at time.Time, o score.Outcome) *word {
 	return &word{known.shield, o == score.Authorised}
 }
 
-// labelled counts what a payment turned out to be, from when it is known. What was
-// known of it before is not counted any more, as a start would count it.
+// labelled counts a payment's label from when it is known. An earlier label no longer counts, as
+// after a restart.
 func (m *memory) labelled(e *stream.Event, at time.Time) error {
 	t, a, err := attemptOf(e, at)
 	if err != nil {
@@ -245,7 +243,7 @@ func (m *memory) labelled(e *stream.Event, at time.Time) error {
 	return nil
 }
 
-// label keeps what a payment is counted as; the lock is held.
+// label stores how a payment counts. The lock must be held.
 func (m *memory) label(id string, c counted) {
 	if _, known := m.labels[id]; !known {
 		delete(m.labels, m.labeled.add(id))

@@ -26,7 +26,7 @@ import (
 	"github.com/paylink/paylink/internal/stream"
 )
 
-// engines that a store is on.
+// engines of the store.
 var engines = map[string]func(testing.TB) string{
 	"SQLite": func(t testing.TB) string {
 		t.Log("engine: SQLite") // scripts/test.sh counts these
@@ -42,14 +42,13 @@ func onEach(t *testing.T, test func(t *testing.T, url string)) {
 	}
 }
 
-// embedded is a store in files, with its analytics store, which follows it.
+// embedded returns a store in files, with an analytics store that follows it.
 func embedded(t testing.TB) (*sqlstore.Store, *projection.Analytics) {
 	t.Helper()
 	return opened(t, engines["SQLite"](t))
 }
 
-// opened brings a store's schema up to date and opens it as a process does, with its
-// analytics store.
+// opened migrates a store and opens it as a process does, with its analytics store.
 func opened(t testing.TB, url string) (*sqlstore.Store, *projection.Analytics) {
 	t.Helper()
 	if _, _, err := sqlstore.Migrate(t.Context(), url); err != nil {
@@ -63,7 +62,7 @@ func opened(t testing.TB, url string) (*sqlstore.Store, *projection.Analytics) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { // after what runs on them has ended
+	t.Cleanup(func() { // after everything that uses them has ended
 		if err := errors.Join(analytics.Close(), store.Close()); err != nil {
 			t.Error(err)
 		}
@@ -98,7 +97,7 @@ func eventually(t testing.TB, what string, is func() bool) {
 	}
 }
 
-// paid is a payment of which events are told.
+// paid is a payment that emits events.
 type paid struct {
 	fraud.Attempt
 	at       time.Time
@@ -109,7 +108,7 @@ type paid struct {
 	disputes []map[string]any
 }
 
-// tell is the payment's next event.
+// tell emits the payment's next event.
 func (p *paid) tell(t testing.TB, kind, status string, at time.Time) stream.Event {
 	t.Helper()
 	p.seq++
@@ -136,11 +135,11 @@ func feed(t testing.TB, s *sqlstore.Store, events ...stream.Event) {
 	}
 }
 
-// followed waits until they have counted what was just fed: the store's end was before
-// it, and is given as it is now.
+// followed waits until the instances have counted the latest events. The store's end was before
+// them, and its new end is returned.
 func followed(t testing.TB, store *sqlstore.Store, before int64, all ...*watched) (end int64) {
 	t.Helper()
-	eventually(t, "the feed has it", func() bool { // on PostgreSQL once no older commit is under way
+	eventually(t, "the feed has it", func() bool { // on PostgreSQL once no older commit is running
 		var err error
 		end, err = store.End(t.Context())
 		return err == nil && end > before
@@ -151,7 +150,7 @@ func followed(t testing.TB, store *sqlstore.Store, before int64, all ...*watched
 	return end
 }
 
-// known is what somebody says of a payment at a moment: a person, or the issuer.
+// known is a label or an outcome at a given time.
 func (p *paid) known(t testing.TB, n int, label string, at time.Time) stream.Event {
 	t.Helper()
 	if n%8 == 3 {
@@ -163,20 +162,20 @@ func (p *paid) known(t testing.TB, n int, label string, at time.Time) stream.Eve
 	return p.tell(t, "dispute.created", p.status, at)
 }
 
-// TestPathSeesWhatTheStoreGives: what each attempt was told of the time before it, in
-// either of two instances (two processes where the store allows it), is what the analytics store gives for it afterwards, to the
-// last bit: nothing that came later, and nothing less. And an instance that starts then
-// knows what those know that were there all along.
+// TestPathSeesWhatTheStoreGives checks that what each attempt knew of the time before it, in
+// either of two instances (two processes if the store allows it), equals to the last bit what the
+// analytics store returns for it afterwards. An instance that starts then knows the same as those
+// that ran all the time.
 func TestPathSeesWhatTheStoreGives(t *testing.T) {
 	onEach(t, pathSeesWhatTheStoreGives)
 }
 
 func pathSeesWhatTheStoreGives(t *testing.T, url string) {
-	const attempts, told = 120, 2 * time.Second // from an attempt until all is told of it
+	const attempts, told = 120, 2 * time.Second // from an attempt until all its events are there
 	store, analytics := opened(t, url)
 	at := time.Now().UTC().Truncate(time.Second).Add(-attempts * 3 * time.Hour)
 	far := store
-	if !strings.HasPrefix(url, "sqlite:") { // which is one process's alone
+	if !strings.HasPrefix(url, "sqlite:") { // belongs to one process only
 		far, _ = opened(t, url)
 	}
 	w, beside := watch(fraud.LocalConfig{Feed: store}, at), watch(fraud.LocalConfig{Feed: far}, at)
@@ -185,7 +184,7 @@ func pathSeesWhatTheStoreGives(t *testing.T, url string) {
 		background(t, each.Run)
 		eventually(t, "it follows", each.Warm)
 	}
-	eventually(t, "the analytics store follows", func() bool { // its first build walks payments, and these are events alone
+	eventually(t, "the analytics store follows", func() bool { // its first build walks payments, and these are only events
 		_, whole, err := analytics.Position(t.Context())
 		return err == nil && whole
 	})
@@ -203,7 +202,7 @@ func pathSeesWhatTheStoreGives(t *testing.T, url string) {
 		if n%5 == 0 {
 			p.Account = other
 		}
-		if n%4 > 0 { // the rest was assessed by nobody
+		if n%4 > 0 { // the rest was not assessed
 			if _, err := []*watched{w, beside}[n%4%2].Assess(t.Context(), p.Attempt); err != nil {
 				t.Fatal(err)
 			}
@@ -217,7 +216,7 @@ func pathSeesWhatTheStoreGives(t *testing.T, url string) {
 		} else {
 			events = append(events, p.tell(t, "payment.succeeded", "succeeded", at.Add(time.Second)))
 		}
-		if open = append(open, p); n%4 == 3 { // somebody says what an earlier one was
+		if open = append(open, p); n%4 == 3 { // an earlier one is labeled
 			early := open[random.IntN(len(open))]
 			if early.label == "" && early.disputes == nil {
 				events = append(events, early.known(t, n, []string{payment.LabelFraud, payment.LabelLegitimate}[random.IntN(2)], at.Add(told)))
@@ -237,7 +236,7 @@ func pathSeesWhatTheStoreGives(t *testing.T, url string) {
 	agree(t, "", open[len(open)-1].Attempt, at.Add(time.Minute), w, beside, late)
 }
 
-// compare holds what attempts were told in the path to what the store gives for them.
+// compare compares what attempts knew in the path with what the store returns for them.
 func compare(t *testing.T, rows history.Replayer, at time.Time, all ...*watched) (compared, labels int) {
 	t.Helper()
 	past := history.NewPast(time.Now(), history.MaxEntities)
@@ -269,8 +268,8 @@ func compare(t *testing.T, rows history.Replayer, at time.Time, all ...*watched)
 	return compared, labels
 }
 
-// agree holds that all of them know the same of an attempt at a moment, as another
-// payment: all features, or those whose name has the word.
+// agree checks that all instances know the same of an attempt at a given time, as another
+// payment: all features, or those whose name contains the word.
 func agree(t *testing.T, word string, probe fraud.Attempt, at time.Time, all ...*watched) score.Vector {
 	t.Helper()
 	probe.Payment = id.New(id.Payment)
@@ -289,10 +288,9 @@ func agree(t *testing.T, word string, probe fraud.Attempt, at time.Time, all ...
 	return all[0].saw[probe.Payment]
 }
 
-// TestALaterWordReplaces: who marks a payment anew, takes the mark back, or wins a
-// dispute changes what the path counts, in every process, as if the former word had
-// never been said; and an event that comes again changes nothing. An instance that
-// starts then knows the same.
+// TestALaterWordReplaces checks that a new label, a removed label, or a won dispute changes the
+// path's counts in every process as if the earlier one had never existed, and that a repeated
+// event changes nothing. An instance that starts then knows the same.
 func TestALaterWordReplaces(t *testing.T) {
 	onEach(t, laterWordReplaces)
 }

@@ -9,18 +9,18 @@ import (
 	"github.com/paylink/paylink/internal/fraud/history"
 )
 
-// Bounds of what the shield refused, on its way to the analytics store.
+// Limits of the shield's refusals on their way to the analytics store.
 const (
 	refusalsEvery = 2 * time.Second
-	maxRefusals   = 10_000 // links and hours; what comes beside them is not counted
+	maxRefusals   = 10_000 // links and hours; further refusals are not counted
 	refusalsTime  = 5 * time.Second
 )
 
-// refusals gathers in memory what the shield refused. A crash loses the last seconds:
-// they are told too low, never too high.
+// refusals collects the shield's refusals in memory. A crash loses the last seconds: the counts
+// may be too low, never too high.
 type refusals struct {
 	mu  sync.Mutex
-	all map[history.Refusal]int64 // by what they are, without a count
+	all map[history.Refusal]int64 // keyed without the count
 }
 
 func (r *refusals) add(a *Attempt, at time.Time) {
@@ -46,7 +46,7 @@ func (r *refusals) take() (out []history.Refusal) {
 	return out
 }
 
-// run hands them on until ctx ends, and the last of them then.
+// run hands them on until ctx ends, and then a last time.
 func (r *refusals) run(ctx context.Context, count func(context.Context, []history.Refusal) error, log *slog.Logger) {
 	flush := func() {
 		all := r.take()

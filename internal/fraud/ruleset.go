@@ -20,14 +20,14 @@ const (
 	whyShield  = "shield"
 )
 
-const maxShadowHits = 20 // that a decision keeps
+const maxShadowHits = 20 // stored with a decision
 
-// Ruleset is everything that an account and mode is judged by, ready to be asked:
-// rules compiled, lists as maps. It never changes; a change makes another one. It is
-// safe for concurrent use.
+// Ruleset is everything by which an account and mode is judged, ready for evaluation: rules
+// compiled, lists as maps. It is immutable; a change creates another one. It is safe for
+// concurrent use.
 type Ruleset struct {
 	policy rulebook.Policy
-	rules  [len(rulebook.Actions)][]compiled // in force
+	rules  [len(rulebook.Actions)][]compiled // active
 	shadow []compiled
 	own    lists // the account's
 	common lists // the installation's
@@ -41,9 +41,8 @@ type compiled struct {
 	run     *rule.Program
 }
 
-// newRuleset compiles what an account is judged by. A rule that does not compile,
-// because a release took something away that it stands on, is left out and named by
-// Broken: it must not take the others with it.
+// newRuleset compiles an account's rules. A rule that does not compile, because a release removed
+// something that it uses, is left out and listed by Broken; the other rules stay active.
 func newRuleset(mode string, own, common rulebook.Book, programs *programs) *Ruleset {
 	s := &Ruleset{policy: rulebook.DefaultPolicy(), own: newLists(own.Entries), common: newLists(common.Entries)}
 	for _, p := range []*rulebook.Policy{own.Policy, common.Policy} {
@@ -71,19 +70,19 @@ func newRuleset(mode string, own, common rulebook.Book, programs *programs) *Rul
 	return s
 }
 
-// Policy of the account.
+// Policy returns the account's policy.
 func (s *Ruleset) Policy() rulebook.Policy { return s.policy }
 
-// Broken are the ids of rules that do not compile.
+// Broken returns the ids of rules that do not compile.
 func (s *Ruleset) Broken() []string { return s.broken }
 
 var varsPool = sync.Pool{New: func() any { return new(rule.Vars) }}
 
-// Decide asks lists and rules in their order: every request_3ds rule, then allow,
-// block and review, of which the first match ends it; lists before the rules of their
-// action, the account's before the installation's. It fills Action, Challenge, Why,
-// Rule, Version, Values and Shadow. Rules in shadow are asked too, and do nothing. A
-// rule that fails on this attempt (a division by zero, its cost) does not match.
+// Decide evaluates lists and rules in order: every request_3ds rule, then allow, block and
+// review, of which the first match ends it; lists before the rules of their action, the account's
+// before the installation's. It fills Action, Challenge, Why, Rule, Version, Values and Shadow.
+// Shadow rules are evaluated without effect. A rule that fails on this attempt (a division by
+// zero, its cost) does not match.
 func (s *Ruleset) Decide(a *Attempt, f *score.Vector, sc *score.Assessment) payment.Risk {
 	v := varsPool.Get().(*rule.Vars) //nolint:forcetypeassert // nothing else is put there
 	defer varsPool.Put(v)
@@ -133,7 +132,7 @@ func (c *compiled) matches(v *rule.Vars) bool {
 	return ok && err == nil
 }
 
-// decided notes which rule it was, and what it saw.
+// decided records which rule decided, and what it saw.
 func (c *compiled) decided(out *payment.Risk, v *rule.Vars) {
 	out.Why, out.Rule, out.Version = WhyRule, c.id, c.version
 	seen := c.run.Values(v)
@@ -143,10 +142,10 @@ func (c *compiled) decided(out *payment.Risk, v *rule.Vars) {
 	}
 }
 
-// lists are the entries of one account (or of the installation), by kind and value.
+// lists holds the entries of one account (or of the installation), by kind and value.
 type lists struct {
 	entries map[listKey]*entry
-	kinds   map[payment.Action][]rulebook.Kind // that have entries at all
+	kinds   map[payment.Action][]rulebook.Kind // that have any entries
 }
 
 type listKey struct {
@@ -164,7 +163,7 @@ type entry struct {
 func newLists(all []rulebook.Entry) lists {
 	l := lists{entries: make(map[listKey]*entry, len(all)), kinds: map[payment.Action][]rulebook.Kind{}}
 	for _, e := range all {
-		if value, _ := rulebook.Canonical(e.Kind, e.Value); value != "" { // it may be stored in a spelling of before
+		if value, _ := rulebook.Canonical(e.Kind, e.Value); value != "" { // it may be stored in an older spelling
 			e.Value = value
 		}
 		l.entries[listKey{e.Kind, e.Action, e.Value}] = &entry{id: e.ID, value: e.Value, kind: e.Kind, expires: e.ExpiresAt}
@@ -175,8 +174,8 @@ func newLists(all []rulebook.Entry) lists {
 	return l
 }
 
-// find is the entry that the attempt is on. An entry is over at its end, whatever
-// still lies in memory.
+// find returns the entry that matches the attempt. An entry ends at its expiry, even while it is
+// still in memory.
 func (l *lists) find(action payment.Action, a *Attempt, v *rule.Vars) *entry {
 	for _, kind := range l.kinds[action] {
 		var values [2]string
@@ -207,14 +206,13 @@ func (l *lists) find(action payment.Action, a *Attempt, v *rule.Vars) *entry {
 	return nil
 }
 
-// programs remembers what was compiled, by its text: the default set is compiled
-// once for all accounts.
+// programs caches compiled conditions by text: the default set is compiled once for all accounts.
 type programs struct {
 	mu  sync.Mutex
 	all map[string]*rule.Program
 }
 
-// maxPrograms bounds the texts that are remembered; a full memory starts anew.
+// maxPrograms limits the cached texts; a full cache is emptied.
 const maxPrograms = 10_000
 
 func (p *programs) compile(when string) (*rule.Program, error) {

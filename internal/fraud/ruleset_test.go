@@ -16,7 +16,7 @@ import (
 
 var epoch = time.Date(2030, 5, 6, 12, 0, 0, 0, time.UTC)
 
-// features by their names; the rest is as of an account without a history.
+// features by name; the rest is as in an account without a history.
 func features(set map[string]float32) *score.Vector {
 	h := score.NewHistory(10)
 	var v score.Vector
@@ -44,8 +44,8 @@ func rules(list ...rulebook.Rule) rulebook.Book {
 	return rulebook.Book{Rules: list}
 }
 
-// TestOrderOfRules: request_3ds stands beside what the others say; of those the first
-// match of allow, block, review ends it, lists before rules.
+// TestOrderOfRules checks that request_3ds adds to the other actions, and that the first match of
+// allow, block, review ends the evaluation, lists before rules.
 func TestOrderOfRules(t *testing.T) {
 	yes, no := "amount > 1", "amount > 1000"
 	challenge, allow, block, hold := rulebook.Rule{Action: payment.Challenge, When: yes}, rulebook.Rule{Action: payment.Allow, When: yes}, rulebook.Rule{Action: payment.Block, When: yes}, rulebook.Rule{Action: payment.Hold, When: yes}
@@ -99,7 +99,7 @@ func TestShadowIsNotedAndDoesNothing(t *testing.T) {
 	}
 }
 
-// TestDefaultSet: what each rule of it catches, and that an honest first payment passes.
+// TestDefaultSet checks what each of its rules catches, and that an honest first payment passes.
 func TestDefaultSet(t *testing.T) {
 	set := newRuleset(link.Live, rulebook.Book{}, rulebook.Book{}, &programs{})
 	if len(set.Broken()) > 0 {
@@ -111,7 +111,7 @@ func TestDefaultSet(t *testing.T) {
 		score     *score.Assessment
 		action    payment.Action
 		challenge bool
-		by        string // "": nothing
+		by        string // empty: nothing
 		shadow    []string
 	}{
 		"an honest first payment":             {action: payment.Allow},
@@ -155,8 +155,8 @@ func TestDefaultSet(t *testing.T) {
 	}
 }
 
-// TestABrokenRuleLeavesTheOthers: a condition that a release took away is named, and
-// the others are asked.
+// TestABrokenRuleLeavesTheOthers checks that a condition that no longer compiles is reported, and
+// that the others are evaluated.
 func TestABrokenRuleLeavesTheOthers(t *testing.T) {
 	set := newRuleset(link.Live, rules(rulebook.Rule{Action: payment.Allow, When: "gone.variable > 1"}, rulebook.Rule{Action: payment.Block, When: "amount > 1"}), rulebook.Book{}, &programs{})
 	if got := set.Decide(honest(), features(nil), nil); got.Action != payment.Block || !slices.Equal(set.Broken(), []string{"frl_0"}) {
@@ -164,7 +164,7 @@ func TestABrokenRuleLeavesTheOthers(t *testing.T) {
 	}
 }
 
-// BenchmarkDefaultSet is what rules cost a payment.
+// BenchmarkDefaultSet measures what rules cost a payment.
 func BenchmarkDefaultSet(b *testing.B) {
 	r := NewRulesets(nil, time.Now, slog.New(slog.DiscardHandler))
 	a, f, s := honest(), features(map[string]float32{"account.attempted.30d": 900, "card.attempted.1h": 2, "card.declined.1h": 1}), &score.Assessment{Score: 40, Basis: score.Known}

@@ -10,17 +10,17 @@ import (
 	"github.com/paylink/paylink/internal/link"
 )
 
-// The rhythm of the rulesets.
+// The intervals of the rulesets.
 const (
-	rulesReload = time.Second // a change is in force in every process within two of these
+	rulesReload = time.Second // a change is active in every process within two of these
 	rulesRead   = 10 * time.Second
 	listsPrune  = time.Hour
 	listsKept   = 30 * 24 * time.Hour // after their end
 	pruneLimit  = 500
 )
 
-// Rulesets are those in force, in memory: they follow the store. Load them before they
-// are asked, then Run them.
+// Rulesets holds the active rulesets in memory and follows the store. Call Load before they are
+// used, then Run.
 type Rulesets struct {
 	store rulebook.Store
 	log   *slog.Logger
@@ -36,7 +36,7 @@ type Rulesets struct {
 	plain    map[string]*Ruleset // by mode: of accounts without a book
 }
 
-// NewRulesets returns rulesets that know the default set alone.
+// NewRulesets returns rulesets with only the default set.
 func NewRulesets(store rulebook.Store, now func() time.Time, log *slog.Logger) *Rulesets {
 	r := &Rulesets{store: store, now: now, log: log, books: map[rulebook.Name]rulebook.Book{}, sets: map[rulebook.Name]*Ruleset{}, plain: map[string]*Ruleset{}}
 	for _, mode := range []string{link.Live, link.Test} {
@@ -45,7 +45,7 @@ func NewRulesets(store rulebook.Store, now func() time.Time, log *slog.Logger) *
 	return r
 }
 
-// Ruleset returns what an account is judged by, from memory.
+// Ruleset returns an account's ruleset, from memory.
 func (r *Rulesets) Ruleset(account, mode string) *Ruleset {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -58,7 +58,7 @@ func (r *Rulesets) Ruleset(account, mode string) *Ruleset {
 	return r.plain[link.Test]
 }
 
-// Load reads what changed since the last time.
+// Load reads what changed since the last call.
 func (r *Rulesets) Load(ctx context.Context) error {
 	r.loading.Lock()
 	defer r.loading.Unlock()
@@ -84,7 +84,7 @@ func (r *Rulesets) Load(ctx context.Context) error {
 	for name, b := range fresh {
 		books[name] = b
 		again[name] = true
-		if name.Account == "" { // everybody of this mode is judged by it
+		if name.Account == "" { // it applies to all accounts of this mode
 			for other := range books {
 				again[other] = again[other] || other.Mode == name.Mode
 			}
@@ -114,8 +114,8 @@ func (r *Rulesets) Load(ctx context.Context) error {
 	return nil
 }
 
-// Run reads again and again until ctx ends (nil). While the store cannot be read, what
-// is in memory stays in force.
+// Run reloads periodically until ctx ends (nil). While the store cannot be read, what is in
+// memory stays active.
 func (r *Rulesets) Run(ctx context.Context) error {
 	tick := time.NewTicker(rulesReload)
 	defer tick.Stop()

@@ -1,10 +1,8 @@
-// Package postgres says how paylink connects to PostgreSQL, for whatever keeps
-// something there.
+// Package postgres configures connections to PostgreSQL for every package that stores data there.
 //
-// A connection that it configures keeps the store's promise: what was acknowledged
-// is on the server's disk. It is refused by a server that runs without fsync, that
-// is too old, or that is a standby; a session whose commits would not wait for the
-// disk is told to.
+// A connection that it configures keeps the store's promise: what was acknowledged is on the
+// server's disk. It refuses a server that runs without fsync, is too old, or is a standby. A
+// session whose commits would not wait for the disk is set to wait.
 package postgres
 
 import (
@@ -22,13 +20,13 @@ import (
 )
 
 const (
-	// ConnectTimeout is for one server, unless the URL says otherwise.
+	// ConnectTimeout applies to one server, unless the URL sets another.
 	ConnectTimeout = 5 * time.Second
 	minVersion     = 150000
 )
 
-// settings of every session, unless the URL says otherwise. A server that lost its
-// client lets go of the client's locks within a minute.
+// settings of every session, unless the URL sets others. A server that lost its client releases
+// the client's locks within a minute.
 var settings = map[string]string{
 	"application_name":              "paylink",
 	"timezone":                      "UTC",
@@ -43,7 +41,7 @@ func Is(url string) bool {
 	return strings.HasPrefix(url, "postgres://") || strings.HasPrefix(url, "postgresql://")
 }
 
-// Parse reads the URL. Its errors name no password.
+// Parse parses the URL. Its errors contain no password.
 func Parse(url string) (*pgx.ConnConfig, error) {
 	config, err := pgx.ParseConfig(url)
 	if err != nil {
@@ -60,17 +58,17 @@ func complete(config *pgx.ConnConfig) {
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = ConnectTimeout
 	}
-	// Of several hosts the primary: a standby is behind, and after a failover the old
-	// primary is not ours any more.
+	// Of several hosts, use the primary: a standby lags, and after a failover the old primary
+	// must not be written to.
 	config.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsPrimary
 }
 
-// Name of the database, without user and password.
+// Name returns the database's name, without user and password.
 func Name(config *pgx.ConnConfig) string {
 	return fmt.Sprintf("postgres://%s/%s", net.JoinHostPort(config.Host, strconv.Itoa(int(config.Port))), config.Database)
 }
 
-// Check is to be called with each new connection.
+// Check verifies the server and the session. Call it with each new connection.
 func Check(ctx context.Context, conn *pgx.Conn) error {
 	var version int
 	var fsync, synchronous string

@@ -7,29 +7,29 @@ import (
 	"time"
 )
 
-// Bounds of what a gateway keeps of what browsers told.
+// Limits of what a gateway keeps of what browsers reported.
 const (
 	beaconEvery   = 2 * time.Second
-	beaconTimeout = 10 * time.Second // of a flush, also of the last
+	beaconTimeout = 10 * time.Second // of a flush, including the last
 	beaconRoom    = 10_000           // links; more are dropped until the next flush
 )
 
-// Beacons gathers what browsers tell, so that a page that is opened costs no call
-// and no commit of its own. What has not been handed on is lost with the process:
-// a figure is a little too low then.
+// Beacons collects what browsers report, so that opening a page costs no call and no commit of
+// its own. What has not been handed on is lost with the process, and a figure is then a little
+// too low.
 type Beacons struct {
 	service Service
 	log     *slog.Logger
 	mu      sync.Mutex
-	waiting map[Sighting]Step // by Sighting without its step
+	waiting map[Sighting]Step // keyed by Sighting without its step
 }
 
-// NewBeacons hands on to the service while Run runs.
+// NewBeacons returns Beacons that hand on to the service while Run runs.
 func NewBeacons(s Service, log *slog.Logger) *Beacons {
 	return &Beacons{service: s, log: log, waiting: map[Sighting]Step{}}
 }
 
-// Tell notes a step. It never waits.
+// Tell records a step. It never waits.
 func (b *Beacons) Tell(account, mode, link string, step Step) {
 	key := Sighting{Account: account, Mode: mode, Link: link}
 	b.mu.Lock()
@@ -40,7 +40,7 @@ func (b *Beacons) Tell(account, mode, link string, step Step) {
 	b.waiting[key] |= step
 }
 
-// Run hands on what waits, until ctx ends; then for the last time.
+// Run hands on what waits until ctx ends, and then a last time.
 func (b *Beacons) Run(ctx context.Context) error {
 	tick := time.NewTicker(beaconEvery)
 	defer tick.Stop()
@@ -55,8 +55,8 @@ func (b *Beacons) Run(ctx context.Context) error {
 	}
 }
 
-// flush hands everything on. What is refused is dropped: browsers tell more, and
-// nobody's money hangs on it.
+// flush hands everything on. What is refused is dropped: browsers report more, and no money
+// depends on it.
 func (b *Beacons) flush(ctx context.Context) {
 	b.mu.Lock()
 	waiting := b.waiting

@@ -12,7 +12,7 @@ import (
 	"github.com/paylink/paylink/internal/payment"
 )
 
-// Unit is how long a point of a series is.
+// Unit is the length of a point of a series.
 type Unit string
 
 // The units.
@@ -23,7 +23,7 @@ const (
 	ByMonth Unit = "month"
 )
 
-// Bounds of a series: at most so many days are shown by the unit.
+// Limits of a series: at most this many days are shown by the unit.
 const (
 	hourlyDays = 2
 	dailyDays  = 62
@@ -32,24 +32,24 @@ const (
 
 const day = 24 * time.Hour
 
-// Period of an overview: [From, To). The one before it is as long, in days where
-// it is of whole days, and ends where it begins.
+// Period is the period of an overview, [From, To). The period before it ends where it begins and
+// is as long, in days if it consists of whole days.
 type Period struct {
 	Account, Mode string
 	From, To      time.Time
-	Zone          string // IANA name, in which days begin; "" is UTC
+	Zone          string // IANA name of the zone in which days begin; empty means UTC
 }
 
-// Statuses are those that a payment counts under.
+// Statuses are those under which a payment counts.
 var Statuses = [...]payment.Status{payment.Created, payment.RequiresAction, payment.Processing, payment.Unknown, payment.Authorized,
 	payment.Succeeded, payment.PartiallyRefunded, payment.Refunded, payment.Declined, payment.CanceledS, payment.Late, payment.Review}
 
-// Figures are sums over payments and links of one currency that were made in one
-// time. They add up.
+// Figures are sums over payments and links of one currency that were created in one period. They
+// can be added.
 type Figures struct {
-	Volume, Refunded int64 // captured, and of that given back; minor units
+	Volume, Refunded int64 // captured, and refunded of that; minor units
 	ByStatus         map[payment.Status]int64
-	Links            [len(Steps) + 1]int64 // made, and then those that came to each step
+	Links            [len(Steps) + 1]int64 // created, and then those that reached each step
 }
 
 // Add adds other figures.
@@ -67,7 +67,7 @@ func (f *Figures) Add(o Figures) {
 	}
 }
 
-// Payments is how many there are.
+// Payments returns the number of payments.
 func (f Figures) Payments() (n int64) {
 	for _, of := range f.ByStatus {
 		n += of
@@ -75,8 +75,8 @@ func (f Figures) Payments() (n int64) {
 	return n
 }
 
-// Approved is how many the issuer said yes to. Of Approved and Declined together
-// it is the success rate; who is still on the way counts for neither.
+// Approved returns how many payments the issuer approved. The success rate is its share of
+// Approved and Declined together; payments still in progress count for neither.
 func (f Figures) Approved() (n int64) {
 	for s, of := range f.ByStatus {
 		if Approved(s) {
@@ -86,50 +86,49 @@ func (f Figures) Approved() (n int64) {
 	return n
 }
 
-// Declined is how many the issuer said no to.
+// Declined returns how many payments the issuer declined.
 func (f Figures) Declined() int64 { return f.ByStatus[payment.Declined] }
 
 // Empty reports whether nothing was counted.
 func (f Figures) Empty() bool { return f.Payments() == 0 && f.Links[0] == 0 }
 
-// Point of a series.
+// Point is a point of a series.
 type Point struct {
 	From time.Time
 	Figures
 }
 
-// Reason why issuers declined.
+// Reason is a reason for declines, with its count.
 type Reason struct {
 	Code  string
 	Count int64
 }
 
-// Part of an overview is what is in one currency.
+// Part is the part of an overview in one currency.
 type Part struct {
 	Currency      money.Currency
 	Total, Before Figures
-	Series        []Point  // every one of the period, also those without anything
+	Series        []Point  // every point of the period, also empty ones
 	Declines      []Reason // most frequent first
 }
 
-// Overview of a period.
+// Overview is the overview of a period.
 type Overview struct {
 	From, To time.Time
 	Unit     Unit
 	Parts    []Part // the currency with the most payments first
-	// Behind says that changes were made that are not counted yet.
+	// Behind means that some changes are not counted yet.
 	Behind bool
 }
 
-// Hour is what a store kept for a stretch of time that begins at From.
+// Hour is what a store holds for a stretch of time that begins at From.
 type Hour struct {
 	From     time.Time
 	Currency money.Currency
 	Figures
 }
 
-// Check holds the period to its bounds: it has an end after its beginning, and is not
-// too long.
+// Check returns an error if the period does not end after its beginning or is too long.
 func (p *Period) Check() (*time.Location, error) {
 	zone, err := calendar.Zone("zone", p.Zone)
 	if err != nil {
@@ -139,13 +138,13 @@ func (p *Period) Check() (*time.Location, error) {
 	if !p.From.Before(p.To) {
 		return nil, fault.Invalid("to", "date_invalid", "The period must end after it begins.")
 	}
-	if p.To.Sub(p.From) > MaxPeriodDays*day+time.Hour { // an hour that a clock was put back
+	if p.To.Sub(p.From) > MaxPeriodDays*day+time.Hour { // allows for an hour by which a clock was put back
 		return nil, fault.Invalid("from", "date_invalid", "A period has at most %d days.", MaxPeriodDays)
 	}
 	return zone, nil
 }
 
-// Unit that suits the period's length.
+// Unit returns the unit that suits the period's length.
 func (p Period) Unit() Unit {
 	switch days := p.To.Sub(p.From) / day; {
 	case days <= hourlyDays:
@@ -158,7 +157,7 @@ func (p Period) Unit() Unit {
 	return ByMonth
 }
 
-// Start is where the period before this one begins.
+// Start returns where the period before this one begins.
 func (p Period) Start() time.Time {
 	if zone, err := calendar.Zone("zone", p.Zone); err == nil {
 		first, end := calendar.DayOf(p.From, zone), calendar.DayOf(p.To, zone)
@@ -169,8 +168,7 @@ func (p Period) Start() time.Time {
 	return p.From.Add(p.From.Sub(p.To))
 }
 
-// Points are where the points of the series begin; the first may begin before the
-// period.
+// Points returns where the points of the series begin. The first may begin before the period.
 func (p Period) Points(zone *time.Location) (all []time.Time) {
 	u := p.Unit()
 	for at := u.begin(p.From, zone); at.Before(p.To); at = u.after(at, zone) {
@@ -179,10 +177,10 @@ func (p Period) Points(zone *time.Location) (all []time.Time) {
 	return all
 }
 
-// begin is the start of the unit that t is in.
+// begin returns the start of the unit that contains t.
 func (u Unit) begin(t time.Time, zone *time.Location) time.Time {
 	l := t.In(zone)
-	if u == ByHour { // of the zone: there are some that are quarters of an hour beside UTC
+	if u == ByHour { // of the zone: some zones are offset from UTC by quarters of an hour
 		return l.Truncate(time.Minute).Add(-time.Duration(l.Minute()) * time.Minute)
 	}
 	d := calendar.DayOf(t, zone)
@@ -195,7 +193,7 @@ func (u Unit) begin(t time.Time, zone *time.Location) time.Time {
 	return d.Start(zone)
 }
 
-// after is the start of the next unit.
+// after returns the start of the next unit.
 func (u Unit) after(t time.Time, zone *time.Location) time.Time {
 	d := calendar.DayOf(t, zone)
 	switch u {
@@ -210,8 +208,8 @@ func (u Unit) after(t time.Time, zone *time.Location) time.Time {
 	return d.End(zone)
 }
 
-// Fold makes the overview of a checked period from what the store kept, which may
-// reach back into the period before. Declines are by currency.
+// Fold builds the overview of a checked period from what the store holds, which may include the
+// period before. Declines are by currency.
 func Fold(p Period, zone *time.Location, hours []Hour, declines map[money.Currency][]Reason) Overview {
 	o := Overview{From: p.From.In(zone), To: p.To.In(zone), Unit: p.Unit()}
 	parts := map[money.Currency]*Part{}
@@ -242,7 +240,7 @@ func Fold(p Period, zone *time.Location, hours []Hour, declines map[money.Curren
 	return o
 }
 
-// series is an empty point for each unit of the period.
+// series returns an empty point for each unit of the period.
 func series(p Period, zone *time.Location) (all []Point) {
 	for _, at := range p.Points(zone) {
 		all = append(all, Point{From: at})
@@ -250,7 +248,7 @@ func series(p Period, zone *time.Location) (all []Point) {
 	return all
 }
 
-// FiguresOf are what a payment's row counts for, and the code of its decline.
+// FiguresOf returns what a payment's row counts for, and the code of its decline.
 func FiguresOf(p Payment) (f Figures, decline string) {
 	if p.ID == "" {
 		return f, ""
@@ -262,7 +260,7 @@ func FiguresOf(p Payment) (f Figures, decline string) {
 	return f, decline
 }
 
-// FiguresOfLink are what a link's row counts for.
+// FiguresOfLink returns what a link's row counts for.
 func FiguresOfLink(l Link) (f Figures) {
 	if l.CreatedAt.IsZero() {
 		return f
@@ -276,7 +274,7 @@ func FiguresOfLink(l Link) (f Figures) {
 	return f
 }
 
-// Minus takes other figures away.
+// Minus subtracts other figures.
 func (f Figures) Minus(o Figures) Figures {
 	out := Figures{Volume: f.Volume - o.Volume, Refunded: f.Refunded - o.Refunded, ByStatus: maps.Clone(f.ByStatus)}
 	if out.ByStatus == nil {

@@ -26,8 +26,8 @@ func TestTerms(t *testing.T) {
 	}
 }
 
-// TestPeriods: points begin where days, weeks and months do in the zone, also where
-// the clock changes; and a period out of its bounds is refused.
+// TestPeriods checks that points begin where days, weeks and months do in the zone, also where
+// the clock changes, and that an invalid period is refused.
 func TestPeriods(t *testing.T) {
 	berlin, err := time.LoadLocation("Europe/Berlin")
 	if err != nil {
@@ -89,7 +89,7 @@ func TestFiguresAddUp(t *testing.T) {
 	}
 }
 
-// book is a service that notes what it is told.
+// book is a service that records its calls.
 type book struct {
 	report.Service
 	mu   sync.Mutex
@@ -103,8 +103,8 @@ func (b *book) Seen(_ context.Context, all []report.Sighting) error {
 	return nil
 }
 
-// TestBeacons: steps of one link travel together, some time later; the last ones
-// when the process ends; and more links than fit are dropped, without waiting.
+// TestBeacons checks that steps of one link are sent together, some time later, the last ones
+// when the process ends, and that links beyond the limit are dropped without waiting.
 func TestBeacons(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		to := &book{}
@@ -113,7 +113,7 @@ func TestBeacons(t *testing.T) {
 		go func() { _ = b.Run(ctx) }()
 		b.Tell("acct", "test", "lnk", report.Opened)
 		b.Tell("acct", "test", "lnk", report.Started)
-		<-time.After(3 * time.Second) // of the bubble's own clock
+		<-time.After(3 * time.Second) // of the synctest bubble's clock
 		synctest.Wait()
 		if len(to.seen) != 1 || to.seen[0].Step != report.Opened|report.Started {
 			t.Errorf("told %+v", to.seen)

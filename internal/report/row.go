@@ -12,18 +12,18 @@ import (
 	"github.com/paylink/paylink/internal/stream"
 )
 
-// Replaces reports whether the event tells all of the payment, so that what came
-// before it need not be known.
+// Replaces reports whether the event contains the whole payment, so that earlier events are not
+// needed.
 func Replaces(e stream.Event) bool { return !strings.HasPrefix(e.Type, payment.RefundPrefix) }
 
-// OfPayment reports whether the event is told of a payment.
+// OfPayment reports whether the event is about a payment.
 func OfPayment(e stream.Event) bool { return id.Valid(id.Payment, e.Object) }
 
-// OfLink reports whether the event is told of a link.
+// OfLink reports whether the event is about a link.
 func OfLink(e stream.Event) bool { return id.Valid(id.Link, e.Object) }
 
-// Apply gives the row after the event; an event that is not newer than the row
-// changes nothing. The zero row is a payment that nobody has heard of.
+// Apply returns the row after the event. An event that is not newer than the row changes nothing.
+// The zero row stands for an unknown payment.
 func Apply(row Payment, e stream.Event) (Payment, error) {
 	if e.ObjectSeq <= row.Seq {
 		return row, nil
@@ -38,7 +38,7 @@ func Apply(row Payment, e stream.Event) (Payment, error) {
 	}
 	if o.IsRefund() {
 		if row.ID == "" {
-			return row, nil // its payment was never told of: there is no row to change
+			return row, nil // no earlier event of the payment: there is no row to change
 		}
 		row.Refunded, row.Status = payment.AfterRefund(e.Type, amount.Minor, row.Captured, row.Refunded, row.Status)
 		row.UpdatedAt, row.Seq = e.CreatedAt.UTC().Truncate(time.Millisecond), e.ObjectSeq
@@ -50,8 +50,8 @@ func Apply(row Payment, e stream.Event) (Payment, error) {
 		CreatedAt: o.CreatedAt.UTC(), UpdatedAt: o.UpdatedAt.UTC(), Seq: e.ObjectSeq}, nil
 }
 
-// Expected is the row that a payment's own log asks for once all its events are
-// told: what an audit holds the projection to. Seq 0: none is told yet.
+// Expected returns the row that a payment's own log implies once all its events are processed. An
+// audit compares the projection with it. A Seq of 0 means that there is no event yet.
 func Expected(p payment.Payment) Payment {
 	row := Payment{ID: p.ID, Account: p.Account, Mode: p.Mode, Link: p.Link, Realm: p.Realm, Reference: p.Reference, Issuer: p.Issuer, PayerName: p.PayerName,
 		PayerEmail: p.PayerEmail, CardBrand: p.CardBrand, CardLast4: p.CardLast4, Decline: p.DeclineCode, Amount: p.Amount,
@@ -67,15 +67,15 @@ func Expected(p payment.Payment) Payment {
 type Link struct {
 	ID, Account, Mode string
 	Currency          money.Currency
-	CreatedAt         time.Time // zero: the feed has not told of it yet
-	Steps             Step      // as payments and the link's own end tell them
-	Seen              Step      // as browsers told them
+	CreatedAt         time.Time // zero: the feed has not reached it yet
+	Steps             Step      // from payments and the link's own end
+	Seen              Step      // as reported by browsers
 }
 
-// Reached are the steps that count.
+// Reached returns the steps that count.
 func (l Link) Reached() Step { return (l.Steps | l.Seen).Whole() }
 
-// ApplyLink gives the link's row after an event of its own.
+// ApplyLink returns the link's row after an event of its own.
 func ApplyLink(row Link, e stream.Event) (Link, error) {
 	if row.CreatedAt.IsZero() {
 		var o payment.EventObject
@@ -90,7 +90,7 @@ func ApplyLink(row Link, e stream.Event) (Link, error) {
 	return row, nil
 }
 
-// StepsOf are the steps of its link that a payment's event proves.
+// StepsOf returns the steps of its link that a payment's event proves.
 func StepsOf(e stream.Event) Step {
 	switch e.Type {
 	case "payment.authorized", "payment.succeeded":

@@ -9,21 +9,21 @@ import (
 	"github.com/paylink/paylink/internal/spelling"
 )
 
-// Bounds of what a payment is found by.
+// Limits of the search terms.
 const (
 	maxTerms     = 24
 	maxTermChars = 64
-	maxSuffixes  = 8 // of the words that are written without spaces
-	minPart      = 2 // characters of a part of a reference that is a beginning of its own
+	maxSuffixes  = 8 // of words in scripts without spaces
+	minPart      = 2 // characters of a part of a reference that counts as a beginning
 )
 
-// Terms are what a payment is found by, in lower case, each once: the reference
-// and each part of it after a separator, the words of the payer's name, the
-// address and its domain, the card's last four digits. A search for "lovelace",
-// "0042" or "example.org" finds the middle of a text in this way, by an index.
+// Terms returns the search terms of a payment, in lower case, without duplicates: the reference
+// and each part of it after a separator, the words of the payer's name, the address and its
+// domain, and the card's last four digits. In this way a search for "lovelace", "0042" or
+// "example.org" finds the middle of a text by an index.
 func (p Payment) Terms() []string { return p.terms(maxTermChars) }
 
-// terms are cut after so many characters each.
+// terms returns the terms, each cut to that many characters.
 func (p Payment) terms(chars int) []string {
 	var terms []string
 	add := func(s string) {
@@ -47,7 +47,7 @@ func (p Payment) terms(chars int) []string {
 	suffixes := 0
 	for _, word := range strings.Fields(fold(p.PayerName)) {
 		add(word)
-		for i, c := range word { // a part of a name in a script without spaces is a beginning, too
+		for i, c := range word { // a part of a name in a script without spaces counts as a beginning, too
 			if i > 0 && unspaced(c) && suffixes < maxSuffixes {
 				suffixes++
 				add(word[i:])
@@ -62,7 +62,7 @@ func (p Payment) terms(chars int) []string {
 	return terms
 }
 
-// parts are the text, and what is left of it after each separator.
+// parts returns the text, and the rest of it after each separator.
 func parts(s string) []string {
 	if s == "" {
 		return nil
@@ -79,7 +79,7 @@ func parts(s string) []string {
 	return all
 }
 
-// fold makes the spellings of a text one.
+// fold maps the spellings of a text to one.
 func fold(s string) string { return spelling.Fold(s) }
 
 // foldEmail does so for an address, whose domain may be in ASCII or in its script.
@@ -95,7 +95,7 @@ func unspaced(c rune) bool {
 	return unicode.In(c, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Hangul, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar)
 }
 
-// clip cuts a term after so many characters.
+// clip cuts a term to the maximum length.
 func clip(s string, chars int) string {
 	n := 0
 	for i := range s {
@@ -107,12 +107,12 @@ func clip(s string, chars int) string {
 	return s
 }
 
-// Words are what a search looks for: each must begin a term. More than MaxWords
-// are left out.
+// Words returns the words of a search text: each must begin a term. Words beyond MaxWords are
+// left out.
 func (q Query) Words() []string { return q.words(maxTermChars) }
 
-// Matches reports whether a payment that is found by Words is found by all of the text:
-// words and terms that are longer than those of the index are compared whole.
+// Matches reports whether a payment found by Words matches the whole text. Words and terms longer
+// than those of the index are compared in full.
 func (q Query) Matches(p Payment) bool {
 	words := q.words(MaxText)
 	if slices.Equal(words, q.Words()) {

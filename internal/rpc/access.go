@@ -6,8 +6,8 @@ import (
 	"github.com/paylink/paylink/internal/merchant"
 )
 
-// What a call of merchant.Access sends. A call that uses something up is sent once:
-// its repetition would be refused for what the first did.
+// Requests of merchant.Access. A call that uses something up is sent once: its repetition would
+// be refused because of the first.
 type (
 	userForm    struct{ User, Keep, Session, Password, Next, Lang string }
 	resetForm   struct{ Email, Token, Next, Lang string }
@@ -148,7 +148,7 @@ func (u *Users) Users(ctx context.Context, account string) ([]merchant.User, err
 	return value(call[accountForm, []merchant.User](ctx, u.peer, "Users", read, &accountForm{Account: account}))
 }
 
-// answer serves a call whose outcome is one value, and act one that has none.
+// answer serves a call that returns one value; act serves one that returns none.
 func answer[Q, A any](s *Server, method string, do func(context.Context, *Q) (A, error)) {
 	handle(s, UsersService, method, func(ctx context.Context, q *Q) (*A, error) {
 		out, err := do(ctx, q)

@@ -151,13 +151,13 @@ func invitationsSuite(t *testing.T, b boxes, up merchant.SignedUp) {
 	}
 }
 
-// device is an authenticator with one passkey, made by hand: what a real one answers,
-// without a browser. The browser's own is tried in e2e/pages.
+// device is an authenticator with one passkey, written by hand: it answers as a real one does,
+// without a browser. e2e/pages tests the browser's own.
 type device struct {
 	t       *testing.T
 	key     *ecdsa.PrivateKey
 	id      []byte
-	user    []byte // the handle that it was given
+	user    []byte // the user handle that it received
 	counter uint32
 }
 
@@ -197,7 +197,7 @@ func (d *device) make(options json.RawMessage) []byte {
 	good(d.t, err)
 	cose, err := cbor.Marshal(map[int]any{1: 2, 3: -7, -1: 1, -2: point[1:33], -3: point[33:]})
 	good(d.t, err)
-	data := append(d.data(present|verified|attested), make([]byte, 16)...) // no model of device
+	data := append(d.data(present|verified|attested), make([]byte, 16)...) // no device model
 	data = binary.BigEndian.AppendUint16(data, uint16(len(d.id)))
 	data = append(append(data, d.id...), cose...)
 	object, err := cbor.Marshal(map[string]any{"fmt": "none", "attStmt": map[string]any{}, "authData": data})

@@ -7,12 +7,12 @@ import (
 	"github.com/paylink/paylink/internal/fraud/history"
 )
 
-// Analyst is history.Analyst on the far side. It is served by the box fraud.
+// Analyst is the client of history.Analyst, which the fraud service serves.
 type Analyst struct{ peer *Peer }
 
 var _ history.Analyst = (*Analyst)(nil)
 
-// NewAnalyst makes the client.
+// NewAnalyst returns the client.
 func NewAnalyst(p *Peer) *Analyst { return &Analyst{p} }
 
 type rowQuery struct {
@@ -45,7 +45,7 @@ func (a *Analyst) Figures(ctx context.Context, account, mode string, from, to ti
 	return value(call[figuresQuery, history.Figures](ctx, a.peer, "Figures", read, &figuresQuery{account, mode, from, to}))
 }
 
-// ServeAnalyst serves the analytics store in the box fraud.
+// ServeAnalyst serves the analytics store in the fraud service.
 func ServeAnalyst(s *Server, box history.Analyst) {
 	const name = FraudService
 	handle(s, name, "Rows", func(ctx context.Context, q *history.Query) (*history.Page, error) {

@@ -16,7 +16,7 @@ import (
 	"github.com/paylink/paylink/internal/store/projection"
 )
 
-// TestAnalystService: the analytics store beside its reader, and over the wire.
+// TestAnalystService runs the suite beside the analytics store and over the wire.
 func TestAnalystService(t *testing.T) {
 	w := newWorld(t)
 	store, err := projection.OpenAnalytics(t.Context(), w.store.Feed, w.store.Pages(), filepath.Join(t.TempDir(), "analytics.db"), w.log)
@@ -70,7 +70,7 @@ func analystSuite(t *testing.T, a history.Analyst, account string, made []paymen
 	}
 }
 
-// analyst is the box over the wire.
+// analyst returns the service over the wire.
 func (w *world) analyst(t *testing.T, box history.Analyst) *rpc.Analyst {
 	t.Helper()
 	c := credentials(t, secretFile(t), "")
@@ -80,7 +80,7 @@ func (w *world) analyst(t *testing.T, box history.Analyst) *rpc.Analyst {
 	return rpc.NewAnalyst(rpc.NewPeer(rpc.FraudService, w.pool(rpc.FraudService, c, url), nil))
 }
 
-// examiner answers with rows that have no empty field, and keeps what it was asked.
+// examiner answers with rows that have no empty field, and records its requests.
 type examiner struct {
 	query             history.Query
 	account, mode, id string
@@ -108,8 +108,7 @@ func (r *examiner) Figures(_ context.Context, account, mode string, from, to tim
 	return filled[history.Figures](), nil
 }
 
-// TestEveryFieldOfAnAnalysisCrosses: what is added to a query or a row and forgotten
-// on the wire fails here.
+// TestEveryFieldOfAnAnalysisCrosses fails if a field of a query or a row is missing on the wire.
 func TestEveryFieldOfAnAnalysisCrosses(t *testing.T) {
 	w, r, ctx := newWorld(t), &examiner{}, t.Context()
 	far := w.analyst(t, r)

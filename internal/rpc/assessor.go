@@ -7,24 +7,24 @@ import (
 	"github.com/paylink/paylink/internal/link"
 )
 
-// FraudService is the name of the box fraud.
+// FraudService is the name of the fraud service.
 const FraudService = "fraud"
 
-// Assessor is fraud.Assessor on the far side.
+// Assessor is the client of fraud.Assessor.
 type Assessor struct{ peer *Peer }
 
 var _ fraud.Assessor = (*Assessor)(nil)
 
-// NewAssessor makes the client.
+// NewAssessor returns the client.
 func NewAssessor(p *Peer) *Assessor { return &Assessor{p} }
 
-// Assess implements fraud.Assessor. It may be repeated: an instance counts a payment
-// once, and the feed tells the others.
+// Assess implements fraud.Assessor. It may be repeated: an instance counts a payment once, and
+// the others learn of it from the feed.
 func (a *Assessor) Assess(ctx context.Context, attempt fraud.Attempt) (fraud.Verdict, error) {
 	return value(call[fraud.Attempt, fraud.Verdict](ctx, a.peer, "Assess", harmless, &attempt))
 }
 
-// challenged is an attempt on a link that is about to be made.
+// challenged is an attempt on a link that is about to be created.
 type challenged struct {
 	Link             linkForm
 	Attempt, Address string
@@ -35,7 +35,7 @@ func (a *Assessor) Challenge(ctx context.Context, l link.Link, attempt, address 
 	return value(call[challenged, fraud.Puzzle](ctx, a.peer, "Challenge", read, &challenged{linkOut(l), attempt, address}))
 }
 
-// ServeAssessor serves the box.
+// ServeAssessor serves the fraud service.
 func ServeAssessor(s *Server, box fraud.Assessor) {
 	handle(s, FraudService, "Assess", func(ctx context.Context, q *fraud.Attempt) (*fraud.Verdict, error) {
 		v, err := box.Assess(ctx, *q)

@@ -37,7 +37,7 @@ func assessorSuite(t *testing.T, b boxes) {
 	}
 }
 
-// judge answers with a verdict that has no empty field, and keeps what it was asked.
+// judge answers with a verdict that has no empty field, and records its requests.
 type judge struct {
 	asked   fraud.Attempt
 	link    link.Link
@@ -55,8 +55,8 @@ func (j *judge) Challenge(_ context.Context, l link.Link, attempt, address strin
 	return filled[fraud.Puzzle](), nil
 }
 
-// TestEveryFieldOfAnAssessmentCrosses: what is added to an attempt or a verdict and
-// forgotten on the wire fails here.
+// TestEveryFieldOfAnAssessmentCrosses fails if a field of an attempt or a verdict is missing on
+// the wire.
 func TestEveryFieldOfAnAssessmentCrosses(t *testing.T) {
 	w, j := newWorld(t), &judge{}
 	c := credentials(t, secretFile(t), "")

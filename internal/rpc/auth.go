@@ -20,12 +20,12 @@ import (
 	"time"
 )
 
-// Bounds of what a request proves.
+// Limits of what a request proves.
 const (
 	minSecretChars = 32
 	maxSecrets     = 8
 	maxSecretBytes = 16 << 10
-	maxSkew        = 30 * time.Second // between two machines' clocks, with the time under way
+	maxSkew        = 30 * time.Second // between two machines' clocks, including transit time
 )
 
 const (
@@ -33,14 +33,13 @@ const (
 	authInfo   = "paylink internal call v1"
 )
 
-// Credentials prove to the other services that a process is one of ours, and hold
-// them to the same. With a secret, each request carries an HMAC under it over
-// what is asked, the time and the body: the secret itself never crosses, and a
-// request cannot be altered. With certificates, both ends show one of the internal
-// authority (TLS 1.3), and nobody can read along. With both, both must be right.
+// Credentials authenticate this process to the other services, and the other services to it. With
+// a secret, each request carries an HMAC over the procedure, the time and the body: the secret
+// itself is never sent, and a request cannot be altered. With certificates, both ends present one
+// of the internal authority (TLS 1.3), and nobody can eavesdrop. With both, both must be valid.
 //
-// The files are read again when they change (Watch), so that they can be rotated
-// while processes run.
+// The files are read again when they change (Watch), so that they can be rotated while processes
+// run.
 type Credentials struct {
 	secretFile string
 	secrets    atomic.Pointer[[]secret]
@@ -48,15 +47,14 @@ type Credentials struct {
 	now        func() time.Time
 }
 
-// secret is a key derived from a line of the file, with the name by which the
-// other end finds it.
+// secret is a key derived from a line of the file, with the name by which the other end finds it.
 type secret struct {
 	id  string
 	key []byte
 }
 
-// NewCredentials reads the file of secrets, the folder of certificates, or both;
-// "" is none. With neither it fails.
+// NewCredentials reads the file of secrets, the folder of certificates, or both; an empty path
+// means none. It returns an error if there is neither.
 func NewCredentials(secretFile, tlsDir string, now func() time.Time) (*Credentials, error) {
 	if secretFile == "" && tlsDir == "" {
 		return nil, errors.New("services prove themselves by a secret, by certificates, or by both: there is neither")
@@ -82,8 +80,8 @@ func (c *Credentials) load() error {
 	return nil
 }
 
-// Watch takes changed files up until ctx ends (nil). Files that are not in order
-// are reported, and what was read before stays in use.
+// Watch loads changed files until ctx ends (nil). It reports invalid files, and keeps what it
+// read before.
 func (c *Credentials) Watch(ctx context.Context, every time.Duration, log *slog.Logger) error {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
@@ -99,7 +97,7 @@ func (c *Credentials) Watch(ctx context.Context, every time.Duration, log *slog.
 	}
 }
 
-// readSecrets reads one secret a line; the first is the one to send.
+// readSecrets reads one secret per line. The first is used for sending.
 func readSecrets(file string) ([]secret, error) {
 	info, err := os.Stat(file)
 	if err != nil {
@@ -145,8 +143,8 @@ func newSecret(line string) (secret, error) {
 	return secret{id: hex.EncodeToString(id[:4]), key: key}, nil
 }
 
-// sign proves a request whose body is given. The host is no part of it: behind a
-// name stands any instance.
+// sign signs a request with the given body. The host is not covered, because a name may stand for
+// any instance.
 func (c *Credentials) sign(r *http.Request, body []byte) {
 	all := c.secrets.Load()
 	if all == nil {
@@ -157,7 +155,7 @@ func (c *Credentials) sign(r *http.Request, body []byte) {
 	r.Header.Set("Authorization", authScheme+s.id+" "+at+" "+base64.RawURLEncoding.EncodeToString(s.mac(r, at, body)))
 }
 
-// mac covers whatever the server acts on.
+// mac covers everything on which the server acts.
 func (s secret) mac(r *http.Request, at string, body []byte) []byte {
 	sum := sha256.Sum256(body)
 	m := hmac.New(sha256.New, s.key)
@@ -168,14 +166,15 @@ func (s secret) mac(r *http.Request, at string, body []byte) []byte {
 	return m.Sum(nil)
 }
 
-// claim is what a request says of itself; nothing of it is believed yet.
+// claim is what a request states about itself, not yet verified.
 type claim struct {
 	secret secret
 	at     string
 	mac    []byte
 }
 
-// claims reads it: false when no secret of ours is named, or the time is past.
+// claims parses the claim. It returns false if the request names none of our secrets, or its time
+// is out of range.
 func (c *Credentials) claims(r *http.Request) (claim, bool) {
 	given, ok := strings.CutPrefix(r.Header.Get("Authorization"), authScheme)
 	fields := strings.Fields(given)
@@ -196,8 +195,8 @@ func (c *Credentials) claims(r *http.Request) (claim, bool) {
 	return claim{}, false
 }
 
-// proved reads the body and reports whether the request, as it is, was made by
-// one of ours.
+// proved reads the body and reports whether the request is unaltered and comes from one of our
+// processes.
 func (c *Credentials) proved(w http.ResponseWriter, r *http.Request) bool {
 	said, ok := c.claims(r)
 	if !ok { // not worth reading a body for
@@ -211,8 +210,8 @@ func (c *Credentials) proved(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
-// guard lets only requests through that prove themselves. Nothing is done for
-// any other, and nothing told but that.
+// guard passes authenticated requests only. Any other is refused without side effects and without
+// further detail.
 func (c *Credentials) guard(next http.Handler, log *slog.Logger, refused func()) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		why := ""

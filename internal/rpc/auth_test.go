@@ -73,8 +73,8 @@ func (k *keeper) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	k.Handler.ServeHTTP(w, r)
 }
 
-// TestUnauthenticatedIsRefused: whoever does not prove to know the secret is
-// refused, whatever is asked, and nothing is done.
+// TestUnauthenticatedIsRefused checks that a caller that does not prove to know the secret is
+// refused, for every procedure, without side effects.
 func TestUnauthenticatedIsRefused(t *testing.T) {
 	w := newWorld(t)
 	file := secretFile(t)
@@ -113,8 +113,8 @@ func TestUnauthenticatedIsRefused(t *testing.T) {
 	}
 }
 
-// TestProofCoversTheRequest: a request that somebody saw cannot be altered, sent
-// elsewhere, or kept for later.
+// TestProofCoversTheRequest checks that an intercepted request cannot be altered, sent elsewhere,
+// or replayed later.
 func TestProofCoversTheRequest(t *testing.T) {
 	w := newWorld(t)
 	file := secretFile(t)
@@ -172,8 +172,8 @@ func TestProofCoversTheRequest(t *testing.T) {
 	}
 }
 
-// TestSecretRotates: a new secret is accepted beside the old one, then sent, then
-// the old one goes; nothing is refused on the way, and no process starts anew.
+// TestSecretRotates accepts a new secret beside the old one, then sends it, then removes the old
+// one. No request is refused on the way, and no process restarts.
 func TestSecretRotates(t *testing.T) {
 	w := newWorld(t)
 	before, after := strings.Repeat("old-secret-", 4), strings.Repeat("new-secret-", 4)
@@ -200,7 +200,7 @@ func TestSecretRotates(t *testing.T) {
 	write(serverFile, after)
 	eventually(t, "the old secret is refused", func() bool { return !works(before) })
 	eventually(t, "the client sends the new one", func() bool { return far.Notice(t.Context(), issuer.Notice{}) == nil })
-	// A file that is not in order changes nothing.
+	// An invalid file changes nothing.
 	write(serverFile, "short")
 	eventually(t, "the file was looked at", func() bool { return strings.Contains(w.logs.String(), "cannot be read again") })
 	good(t, far.Notice(t.Context(), issuer.Notice{}))
@@ -235,7 +235,7 @@ func eventually(t *testing.T, what string, so func() bool) {
 	}
 }
 
-// authority makes certificates for loopback.
+// authority issues certificates for loopback.
 type authority struct {
 	key  *ecdsa.PrivateKey
 	cert *x509.Certificate
@@ -274,7 +274,8 @@ func (a *authority) folder(t *testing.T, dir string, trust *authority) string {
 	return dir
 }
 
-// TestMutualTLS: both ends show a certificate of the authority, or nothing is done.
+// TestMutualTLS checks that nothing is done unless both ends present a certificate of the
+// authority.
 func TestMutualTLS(t *testing.T) {
 	w := newWorld(t)
 	ours, theirs := newAuthority(t), newAuthority(t)
@@ -310,7 +311,7 @@ func TestMutualTLS(t *testing.T) {
 	if done.Load() != 1 {
 		t.Errorf("%d calls were done, one was good", done.Load())
 	}
-	// Another authority takes over, while the process runs.
+	// Another authority takes over while the process runs.
 	theirs.folder(t, serverDir, theirs)
 	eventually(t, "the new authority is trusted", func() bool { return call(theirs.folder(t, t.TempDir(), theirs)) == nil })
 	if err := call(ours.folder(t, t.TempDir(), ours)); err == nil {
@@ -318,7 +319,7 @@ func TestMutualTLS(t *testing.T) {
 	}
 }
 
-// TestSecretAndTLS: with both, a certificate alone is not enough.
+// TestSecretAndTLS checks that with both, a certificate alone is not enough.
 func TestSecretAndTLS(t *testing.T) {
 	w, ca, file := newWorld(t), newAuthority(t), secretFile(t)
 	url, _ := listen(t, w.notices(credentials(t, file, ca.folder(t, t.TempDir(), ca)), func(context.Context, issuer.Notice) error { return nil }), nil)
@@ -362,8 +363,8 @@ func (c tapped) Write(b []byte) (int, error) {
 	return c.Conn.Write(b)
 }
 
-// TestI15NoCardOnTheWire listens to everything that two services and the issuer
-// say to each other while a card is paid with: its number is not in it.
+// TestI15NoCardOnTheWire records everything that two services and the issuer exchange during a
+// card payment, and checks that the card number is not in it.
 func TestI15NoCardOnTheWire(t *testing.T) {
 	const number, cvc = "4000000000006108", "739"
 	w := newWorld(t)
@@ -385,7 +386,7 @@ func TestI15NoCardOnTheWire(t *testing.T) {
 	heard.mu.Lock()
 	all := heard.all.String()
 	heard.mu.Unlock()
-	for _, sure := range []string{"Heard Payer", "Heard Shop", link.Test} { // the tap hears bodies
+	for _, sure := range []string{"Heard Payer", "Heard Shop", link.Test} { // the tap reads bodies
 		if !strings.Contains(all, sure) {
 			t.Fatalf("the tap does not hear %q", sure)
 		}

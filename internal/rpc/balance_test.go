@@ -24,7 +24,7 @@ type replica struct {
 	url   string
 	stop  func()
 	calls atomic.Int64
-	fail  atomic.Pointer[func() error] // what its box does instead
+	fail  atomic.Pointer[func() error] // what its service does instead
 	ready atomic.Pointer[error]
 }
 
@@ -95,7 +95,7 @@ func TestCallsGoRound(t *testing.T) {
 			t.Errorf("instance %d had %d of 30 calls", i, n)
 		}
 	}
-	// One goes away, from one call to the next: nobody notices.
+	// One instance goes away between two calls: callers do not notice.
 	all[1].stop()
 	for range 30 {
 		good(t, far.transactions.Notice(t.Context(), issuer.Notice{}))
@@ -113,9 +113,9 @@ func TestCallsGoRound(t *testing.T) {
 	})
 }
 
-// TestRepeatsOnlyWhatIsHarmless: when the connection breaks in the middle, a call
-// goes to another instance if its contract allows it; otherwise the caller hears
-// that the outcome is not known.
+// TestRepeatsOnlyWhatIsHarmless breaks the connection in the middle of a call. The call goes to
+// another instance if its contract allows it; otherwise the caller gets an error that the outcome
+// is unknown.
 func TestRepeatsOnlyWhatIsHarmless(t *testing.T) {
 	w := newWorld(t)
 	c := credentials(t, secretFile(t), "")
@@ -137,7 +137,7 @@ func TestRepeatsOnlyWhatIsHarmless(t *testing.T) {
 	if fault.Code(err) != "service_unavailable" || rpc.NotSent(err) || all[0].calls.Load() != before+1 {
 		t.Errorf("a call that may have been done: %v after %d tries", err, all[0].calls.Load()-before)
 	}
-	// A box that cannot work at the moment is left for another one as well.
+	// A service that is temporarily unavailable is also left for another instance.
 	busy := func() error { return fault.Unavailable("store_unavailable", 0, errors.New("no"), "Not now.") }
 	all[0].fail.Store(&busy)
 	for range 4 {
@@ -155,7 +155,8 @@ func TestRepeatsOnlyWhatIsHarmless(t *testing.T) {
 	}
 }
 
-// TestUnreadyIsAskedLast: probes find out who cannot serve, and when it can again.
+// TestUnreadyIsAskedLast checks that probes find instances that cannot serve, and when they can
+// again.
 func TestUnreadyIsAskedLast(t *testing.T) {
 	w := newWorld(t)
 	c := credentials(t, secretFile(t), "")
@@ -173,7 +174,7 @@ func TestUnreadyIsAskedLast(t *testing.T) {
 		return all[i].calls.Load() == before
 	}
 	eventually(t, "the sick instance is spared", func() bool { return spared(0) })
-	// When nobody is well, the sick one is better than none.
+	// If no instance is healthy, an unhealthy one is better than none.
 	all[1].stop()
 	eventually(t, "the sick instance is asked when it is the last", func() bool { return !spared(0) })
 	good(t, pool.Answers(t.Context()))
@@ -185,8 +186,8 @@ func TestUnreadyIsAskedLast(t *testing.T) {
 	}
 }
 
-// TestNamesLeadToInstances: each address of a name is an instance, and the pool
-// follows the name when they change.
+// TestNamesLeadToInstances checks that each address of a name is an instance, and that the pool
+// follows the name when its addresses change.
 func TestNamesLeadToInstances(t *testing.T) {
 	w := newWorld(t)
 	c := credentials(t, secretFile(t), "")
@@ -228,13 +229,13 @@ func TestNamesLeadToInstances(t *testing.T) {
 		}
 		return calls[0].Load() == before
 	})
-	change() // the name server is away: what was known stays
+	change() // the name server is away: known addresses stay
 	for range 4 {
 		good(t, far.Notice(t.Context(), issuer.Notice{}))
 	}
 }
 
-// TestReadLeavesASlowInstance: an instance that hangs does not hang its callers.
+// TestReadLeavesASlowInstance checks that a hanging instance does not hang its callers.
 func TestReadLeavesASlowInstance(t *testing.T) {
 	w := newWorld(t)
 	c := credentials(t, secretFile(t), "")
@@ -253,7 +254,7 @@ func TestReadLeavesASlowInstance(t *testing.T) {
 	}
 }
 
-// losing carries out what it is asked, and loses the answer.
+// losing carries out its calls and loses the answers.
 type losing struct {
 	link.Service
 	nothing bool // it carries out nothing
@@ -268,7 +269,7 @@ func (l losing) Create(ctx context.Context, r link.CreateRequest) (link.Link, er
 
 func (l losing) Cancel(ctx context.Context, account, mode, id string, t *idempotency.Ticket) (link.Link, error) {
 	if l.nothing {
-		t = nil // as if it died before the record's commit, and somebody else went on
+		t = nil // as if it died before the record's commit, and another caller went on
 	}
 	if _, err := l.Service.Cancel(ctx, account, mode, id, t); err != nil {
 		return link.Link{}, err
@@ -276,10 +277,10 @@ func (l losing) Cancel(ctx context.Context, account, mode, id string, t *idempot
 	return link.Link{}, cut()
 }
 
-// TestF16AnswerLostBetweenServices: the answer of a call is lost after its commit,
-// and the call is repeated at another instance. With a key the caller is led to
-// the record of the first, also where a repetition by itself would be refused;
-// without one, or without a record, the caller hears that the outcome is unknown.
+// TestF16AnswerLostBetweenServices loses the answer of a call after its commit, and the call is
+// repeated at another instance. With a key the caller is led to the record of the first call,
+// also where a repetition by itself would be refused. Without a key or a record, the caller gets
+// an error that the outcome is unknown.
 func TestF16AnswerLostBetweenServices(t *testing.T) {
 	for _, nothing := range []bool{false, true} {
 		w := newWorld(t)
@@ -289,7 +290,7 @@ func TestF16AnswerLostBetweenServices(t *testing.T) {
 		rpc.ServeLinks(lost, losing{w.local.links, nothing}, w.store)
 		first, _ := listen(t, lost, nil)
 		second, _ := listen(t, w.serve(c), nil)
-		fresh := func() boxes { return w.clients(c, first, second) } // asks the first one first
+		fresh := func() boxes { return w.clients(c, first, second) } // calls the first one first
 		count := func() int {
 			all, err := w.store.ListLinks(t.Context(), link.Filter{Account: account.ID, Mode: link.Test, Limit: 10})
 			good(t, err)
@@ -319,8 +320,8 @@ func TestF16AnswerLostBetweenServices(t *testing.T) {
 	}
 }
 
-// freezer is a listener whose connections stop moving, as when a machine hangs or
-// a network forgets them: nothing is closed.
+// freezer is a listener whose connections stop moving, as when a machine hangs or a network drops
+// them: nothing is closed.
 type freezer struct {
 	net.Listener
 	frozen chan struct{}
@@ -347,8 +348,8 @@ func (c frozenConn) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// TestHungInstanceIsLeft: a call that is under way at an instance which stops
-// moving is repeated at another one, long before the caller's deadline.
+// TestHungInstanceIsLeft checks that a running call at an instance that stops moving is repeated
+// at another one, long before the caller's deadline.
 func TestHungInstanceIsLeft(t *testing.T) {
 	w := newWorld(t)
 	c := credentials(t, secretFile(t), "")

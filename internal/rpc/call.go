@@ -15,13 +15,13 @@ import (
 	"github.com/paylink/paylink/internal/obs"
 )
 
-// repeat says what may be done when no answer came.
+// repeat states whether a call may be repeated if no answer came.
 type repeat uint8
 
 const (
-	once     repeat = iota // only when provably not sent
-	harmless               // a repetition finds what the first did
-	read                   // nothing is changed; a slow instance is left for another
+	once     repeat = iota // only if it was provably not sent
+	harmless               // a repetition finds the effect of the first
+	read                   // nothing changes; a slow instance is left for another
 )
 
 // Peer is one service as its callers see it.
@@ -32,7 +32,7 @@ type Peer struct {
 	clients sync.Map // procedure to *connect.Client
 }
 
-// NewPeer makes the peer of a service that the pool leads to.
+// NewPeer returns the peer of the pool's service.
 func NewPeer(service string, pool *Pool, observe Observe) *Peer {
 	if observe == nil {
 		observe = func(string, string, string, string, time.Duration) {}
@@ -40,7 +40,7 @@ func NewPeer(service string, pool *Pool, observe Observe) *Peer {
 	return &Peer{service: service, pool: pool, observe: observe}
 }
 
-// client makes the client of a procedure when it is first called.
+// client returns the client of a procedure, and creates it on the first call.
 func (p *Peer) client(method string, initialize func(connect.Spec, any) error) *connect.Client[message, message] {
 	if c, ok := p.clients.Load(method); ok {
 		return c.(*connect.Client[message, message])
@@ -52,14 +52,13 @@ func (p *Peer) client(method string, initialize func(connect.Spec, any) error) *
 	return kept.(*connect.Client[message, message])
 }
 
-// call asks the service, on another instance again when that is right.
+// call calls the service, and repeats the call at another instance where that is allowed.
 func call[Q, A any](ctx context.Context, p *Peer, method string, again repeat, q *Q) (*A, error) {
 	answer, _, err := callTwice[Q, A](ctx, p, method, again, q)
 	return answer, err
 }
 
-// callTwice is call; doubt is what an earlier try ended with that may have been
-// carried out although no answer came.
+// callTwice is call. doubt is the error of an earlier try whose outcome is unknown.
 func callTwice[Q, A any](ctx context.Context, p *Peer, method string, again repeat, q *Q) (answer *A, doubt, err error) {
 	value, doubt, err := p.call(ctx, p.client(method, incomingAs[A]), method, again, q)
 	if err != nil {
@@ -114,7 +113,7 @@ func (p *Peer) try(ctx context.Context, client *connect.Client[message, message]
 	return nil, unanswered(path(p.service, method), err, errNotSent)
 }
 
-// worthwhile reports whether another instance may do better.
+// worthwhile reports whether another instance may succeed.
 func worthwhile(err error, again repeat) bool {
 	switch {
 	case NotSent(err):
@@ -125,7 +124,7 @@ func worthwhile(err error, again repeat) bool {
 	return errors.Is(err, ErrUnanswered) || fault.KindOf(err) == fault.KindUnavailable
 }
 
-// pause waits, with jitter; false when ctx ended.
+// pause waits, with jitter. It returns false if ctx ended.
 func pause(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d/2 + rand.N(d)) //nolint:gosec // spreading load needs no secret randomness
 	defer timer.Stop()
@@ -137,23 +136,23 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// ServerConfig of a Server. All but Observe must be given.
+// ServerConfig configures a Server. All fields except Observe and Refused are required.
 type ServerConfig struct {
 	Credentials *Credentials
 	Ready       func(context.Context) error
 	Log         *slog.Logger
 	Observe     Observe
-	Refused     func() // told of every request that proved nothing; may be nil
+	Refused     func() // called for every unauthenticated request; may be nil
 	Tickets     Tickets
 }
 
-// Server serves boxes on the internal listener.
+// Server serves services on the internal listener.
 type Server struct {
 	ServerConfig
 	mux *http.ServeMux
 }
 
-// NewServer makes a server without any box yet.
+// NewServer returns a server without any service yet.
 func NewServer(c ServerConfig) *Server {
 	if c.Observe == nil {
 		c.Observe = func(string, string, string, string, time.Duration) {}
@@ -173,10 +172,10 @@ func NewServer(c ServerConfig) *Server {
 	return s
 }
 
-// Mount adds pages that only our own gateway may ask for.
+// Mount adds pages that only our gateway may request.
 func (s *Server) Mount(prefix string, h http.Handler) { s.mux.Handle(prefix, h) }
 
-// Handler is what the internal listener serves: nothing without credentials.
+// Handler returns the handler of the internal listener. Without credentials it serves nothing.
 func (s *Server) Handler() http.Handler {
 	return s.Credentials.guard(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(obs.WithRequestID(r.Context(), r.Header.Get(requestIDHeader)), maxTimeout)

@@ -9,15 +9,15 @@ import (
 	"github.com/paylink/paylink/internal/keyring"
 )
 
-// Cards carries a card from one of our processes to another: sealed under
-// card-seal, which only the gateway, transactions and an issuer's connector hold,
-// whatever protects the connection. This file is the one place besides a
-// connector that may see a card's number, for as long as it takes to seal it.
+// Cards carries a card between our processes, sealed under card-seal, which only the gateway,
+// transactions and an issuer's connector hold, independent of the connection's encryption.
+// Besides a connector, this file is the only place that may see a card's number, for as long as
+// it takes to seal it.
 type Cards struct{ Ring *keyring.Ring }
 
 var errCard = errors.New("the card cannot be opened: it was sealed by another ring, or for another payment")
 
-// cardForm is what is sealed.
+// cardForm is the sealed content.
 type cardForm struct {
 	Number   string `json:"n"`
 	ExpMonth int    `json:"m"`
@@ -26,8 +26,8 @@ type cardForm struct {
 	Name     string `json:"h,omitempty"`
 }
 
-// seal closes the card for what about names: it opens for nothing else. No card
-// is sealed as nothing.
+// seal encrypts the card and binds it to what about names: it opens for nothing else. An empty
+// card is sealed as nil.
 func (c Cards) seal(card issuer.Card, about string) ([]byte, error) {
 	if card.Empty() {
 		return nil, nil
@@ -36,13 +36,13 @@ func (c Cards) seal(card issuer.Card, about string) ([]byte, error) {
 	f.Number, f.ExpMonth, f.ExpYear, f.CVC, f.Name = card.Reveal()
 	plain, err := json.Marshal(f)
 	if err != nil {
-		return nil, errCard // without the cause, which may quote what it could not spell
+		return nil, errCard // without the cause, which may quote the card
 	}
 	defer clear(plain)
 	return c.Ring.Seal(keyring.CardSeal, plain, []byte("card\x00"+about)), nil
 }
 
-// open is the reverse, into the type that cannot be printed or encoded.
+// open is the inverse of seal. It returns a type that cannot be printed or encoded.
 func (c Cards) open(sealed []byte, about string) (issuer.Card, error) {
 	if len(sealed) == 0 {
 		return issuer.Card{}, nil

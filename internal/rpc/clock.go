@@ -9,9 +9,9 @@ import (
 	"github.com/paylink/paylink/internal/notify"
 )
 
-// The test clock: users keeps it, and notifier tells it on.
+// The test clock: the users service stores it, and the notifier applies it.
 
-// clockForm is a clock in what JSON can spell.
+// clockForm is a clock in types that JSON can represent.
 type clockForm struct {
 	Account     string
 	AheadMicros int64
@@ -30,7 +30,7 @@ func (u *Users) Clock(ctx context.Context, account string) (merchant.Clock, erro
 	return form.clock(), err
 }
 
-// MoveClock implements merchant.Service. Moving by a number of seconds again moves
+// MoveClock implements merchant.Service. Repeating a move by a number of seconds moves the clock
 // further, so without a ticket it is not repeated.
 func (u *Users) MoveClock(ctx context.Context, m merchant.ClockMove, t *idempotency.Ticket) (merchant.Clock, error) {
 	form, err := callTicketed[merchant.ClockMove, clockForm](ctx, u.peer, "MoveClock", m, t)

@@ -45,7 +45,7 @@ func clockSuite(t *testing.T, b boxes) {
 	is(t, err, fault.KindInvalid, "clock_too_far", "now")
 	good(t, b.notifier.MoveClock(ctx, account, time.Hour))
 
-	// What is read lives by the clock, on this side of the wire too.
+	// Objects are read by the clock, on this side of the wire too.
 	l, err := b.links.Create(ctx, link.CreateRequest{Account: account, Payee: "ada", Mode: link.Test, Amount: "1.00", Currency: "EUR",
 		Methods: []link.Method{{ID: "pm_1", Type: "card", Issuer: "simulator", Currencies: up.Account.Methods[0].Currencies, Enabled: true, Test: true}}})
 	good(t, err)

@@ -17,9 +17,9 @@ import (
 // SimulatorService is the name of the issuer that runs as a service.
 const SimulatorService = "simulator"
 
-// Connector is an issuer.Connector whose other half runs as a service. Its name
-// and capabilities are known without asking. A call that provably was not sent is
-// NotSent, any other without an answer Ambiguous: the contract's own words.
+// Connector is an issuer.Connector whose other half runs as a service. Its name and capabilities
+// are known without a call. A call that provably was not sent is NotSent, and any other without
+// an answer is Ambiguous, as the contract requires.
 type Connector struct {
 	peer  *Peer
 	name  string
@@ -29,7 +29,7 @@ type Connector struct {
 
 var _ issuer.Connector = (*Connector)(nil)
 
-// NewConnector makes the client.
+// NewConnector returns the client.
 func NewConnector(p *Peer, name string, can issuer.Capabilities, cards Cards) *Connector {
 	return &Connector{peer: p, name: name, can: can, cards: cards}
 }
@@ -52,7 +52,7 @@ func (c *Connector) Name() string { return c.name }
 
 // Capabilities implements issuer.Connector.
 func (c *Connector) Capabilities() issuer.Capabilities {
-	can := c.can // the lists are the caller's to keep
+	can := c.can // the caller may keep the lists
 	can.Types, can.Currencies = slices.Clone(can.Types), slices.Clone(can.Currencies)
 	return can
 }
@@ -87,12 +87,12 @@ func (c *Connector) Lookup(ctx context.Context, reference string) issuer.Answer 
 	return oneOutcome(call[named, issuer.Answer](ctx, c.peer, "Lookup", harmless, &named{reference}))
 }
 
-// oneOutcome makes exactly one outcome of what came back.
+// oneOutcome returns exactly one outcome for an answer or an error.
 func oneOutcome(a *issuer.Answer, err error) issuer.Answer {
 	switch {
 	case NotSent(err):
 		return issuer.Answer{Outcome: issuer.NotSent}
-	case err != nil || a.Outcome > issuer.Pending: // an outcome of a newer peer is not clear to us
+	case err != nil || a.Outcome > issuer.Pending: // an unknown outcome of a newer peer is ambiguous
 		return issuer.Answer{Outcome: issuer.Ambiguous}
 	}
 	return *a
@@ -125,13 +125,13 @@ func ServeConnector(s *Server, service string, k issuer.Connector, cards Cards) 
 	})
 }
 
-// Pages passes a payer's request on to the pages of an issuer that runs as a
-// service, in the gateway's own name.
+// Pages forwards a payer's request to the pages of an issuer that runs as a service,
+// authenticated as the gateway.
 func Pages(p *Pool) http.Handler {
 	return &httputil.ReverseProxy{
 		Transport: p,
 		Rewrite: func(r *httputil.ProxyRequest) {
-			r.Out.URL.Scheme, r.Out.URL.Host = "http", p.service // the pool knows where
+			r.Out.URL.Scheme, r.Out.URL.Host = "http", p.service // the pool selects the address
 			for _, h := range []string{"Authorization", "Cookie", requestIDHeader} {
 				r.Out.Header.Del(h)
 			}

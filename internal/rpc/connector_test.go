@@ -16,7 +16,7 @@ import (
 	"github.com/paylink/paylink/internal/rpc"
 )
 
-// far is a simulator that is asked over loopback; its notices come directly.
+// far is a simulator that is called over loopback; its notices come directly.
 type far struct {
 	*rpc.Connector
 	sim *simulator.Simulator
@@ -24,8 +24,8 @@ type far struct {
 
 func (f far) OnNotice(handle func(context.Context, issuer.Notice) error) { f.sim.OnNotice(handle) }
 
-// TestConnector holds an issuer in another process to the suite of all issuers.
-// Its challenges are passed through the gateway's proxy.
+// TestConnector runs the suite of all issuers on an issuer in another process. Its challenges
+// pass through the gateway's proxy.
 func TestConnector(t *testing.T) {
 	decline := map[string]issuer.Card{}
 	for code, number := range map[string]string{issuer.CodeDeclined: "4000000000000002", issuer.CodeInsufficientFunds: "4000000000009995",
@@ -60,7 +60,7 @@ func TestConnector(t *testing.T) {
 	})
 }
 
-// pagesURL is where the challenge pages of the connector opened last are.
+// pagesURL is the address of the challenge pages of the connector opened last.
 var pagesURL string
 
 func decide(t *testing.T, path string, pass bool) {
@@ -79,8 +79,8 @@ func decide(t *testing.T, path string, pass bool) {
 	}
 }
 
-// TestConnectorAway: what was not sent is said to be so, and what may have been
-// sent never is.
+// TestConnectorAway checks that NotSent is returned for calls that were not sent, and never for
+// one that may have been.
 func TestConnectorAway(t *testing.T) {
 	w := newWorld(t)
 	c := credentials(t, secretFile(t), "")

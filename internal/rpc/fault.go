@@ -19,25 +19,24 @@ import (
 // faultHeader carries a fault beside Connect's own code.
 const faultHeader = "Paylink-Fault"
 
-// ErrUnanswered marks an error of a call that no answer came to.
+// ErrUnanswered marks the error of a call that got no answer.
 var ErrUnanswered = errors.New("no answer came from the service")
 
-// errNotSent marks one that never reached an instance.
+// errNotSent marks the error of a call that never reached an instance.
 var errNotSent = fmt.Errorf("the call was not sent: %w", ErrUnanswered)
 
 // NotSent reports whether the call provably did nothing.
 func NotSent(err error) bool { return errors.Is(err, errNotSent) }
 
-// sentinels are the errors besides faults that somebody branches on, by their
-// name on the wire.
+// sentinels maps names on the wire to the errors besides faults on which callers branch.
 var sentinels = map[string]error{
 	"payment_conflict":  payment.ErrConflict,
 	"idempotency_raced": idempotency.ErrRaced,
 	"endpoint_conflict": notify.ErrConflict,
 }
 
-// kinds spell a fault's kind on the wire, and Connect's nearest code, which
-// proxies and metrics see.
+// kinds maps a fault's kind to its name on the wire, and to Connect's nearest code, which proxies
+// and metrics see.
 var kinds = map[fault.Kind]struct {
 	name string
 	code connect.Code
@@ -56,9 +55,9 @@ var kinds = map[fault.Kind]struct {
 	fault.KindUnavailable:     {"unavailable", connect.CodeUnavailable},
 }
 
-// wireFault is what of an error may leave the process.
+// wireFault is the part of an error that may leave the process.
 type wireFault struct {
-	Kind         string `json:"kind,omitempty"` // "": only a sentinel
+	Kind         string `json:"kind,omitempty"` // empty: only a sentinel
 	Code         string `json:"code,omitempty"`
 	Param        string `json:"param,omitempty"`
 	Detail       string `json:"detail,omitempty"`
@@ -66,8 +65,7 @@ type wireFault struct {
 	Sentinel     string `json:"sentinel,omitempty"`
 }
 
-// outgoing turns an error into what the caller may know of it. The cause is the
-// server's to log.
+// outgoing converts an error to what the caller may see. The server logs the cause.
 func outgoing(err error) *connect.Error {
 	var w wireFault
 	for name, sentinel := range sentinels {
@@ -102,8 +100,8 @@ func outgoing(err error) *connect.Error {
 	return out
 }
 
-// incoming turns what a call failed with into the error that the box gave, or
-// into one that tells that the box could not be asked.
+// incoming converts the error of a call to the error that the service returned, or to one which
+// says that the service could not be reached.
 func incoming(ctx context.Context, procedure string, err error) error {
 	var c *connect.Error
 	if !errors.As(err, &c) {
@@ -114,8 +112,8 @@ func incoming(ctx context.Context, procedure string, err error) error {
 			return e
 		}
 	}
-	// A stream that the other end cut off looks canceled too: whether it was our
-	// caller who gave up, our own context knows.
+	// A stream that the other end cut off looks canceled too. Only our own context shows whether
+	// our caller gave up.
 	if over := ctx.Err(); over != nil {
 		return fmt.Errorf("%s: %w: %w", procedure, ErrUnanswered, over)
 	}
@@ -131,13 +129,13 @@ func incoming(ctx context.Context, procedure string, err error) error {
 	return unanswered(procedure, err, ErrUnanswered)
 }
 
-// unanswered is the fault for callers of ours when a service cannot be asked.
+// unanswered returns the fault for our callers when a service cannot be reached.
 func unanswered(procedure string, cause, mark error) error {
 	return fault.Unavailable("service_unavailable", time.Second, fmt.Errorf("%s: %w: %w", procedure, mark, cause),
 		"A part of the service cannot be reached at the moment. Repeat the request, with the same key or attempt.")
 }
 
-// fromWire rebuilds the error; nil when it cannot be read.
+// fromWire rebuilds the error, or returns nil if it cannot be parsed.
 func fromWire(procedure, told string) error {
 	var w wireFault
 	raw, err := base64.RawURLEncoding.DecodeString(told)

@@ -25,7 +25,7 @@ import (
 
 var wishAmount = money.Of(1250, "EUR")
 
-// scripted answers what a test wants; it is a box only as far as the test asks it.
+// scripted answers as the test defines. It implements only what the test calls.
 type scripted struct {
 	coordinator.Service
 	notice func(context.Context, issuer.Notice) error
@@ -33,15 +33,15 @@ type scripted struct {
 
 func (s scripted) Notice(ctx context.Context, n issuer.Notice) error { return s.notice(ctx, n) }
 
-// notices serves a box whose Notice does as the script says.
+// notices serves a service whose Notice runs the script.
 func (w *world) notices(c *rpc.Credentials, script func(context.Context, issuer.Notice) error) *rpc.Server {
 	s := rpc.NewServer(rpc.ServerConfig{Credentials: c, Ready: w.store.Ping, Log: w.log, Tickets: w.tickets()})
 	rpc.ServeTransactions(s, scripted{notice: script}, w.store, w.cards(), w.store)
 	return s
 }
 
-// TestFaultsCross: a fault arrives as it was, but for its cause; a sentinel is
-// recognised; nothing else is told.
+// TestFaultsCross checks that a fault arrives unchanged except for its cause, that a sentinel is
+// recognized, and that nothing else crosses.
 func TestFaultsCross(t *testing.T) {
 	w := newWorld(t)
 	c := credentials(t, secretFile(t), "")
@@ -81,7 +81,7 @@ func TestFaultsCross(t *testing.T) {
 	}
 }
 
-// TestPanicIsAnError: a panic in a box ends the call, not the process.
+// TestPanicIsAnError checks that a panic in a service ends the call, not the process.
 func TestPanicIsAnError(t *testing.T) {
 	w := newWorld(t)
 	c := credentials(t, secretFile(t), "")
@@ -101,8 +101,8 @@ func TestPanicIsAnError(t *testing.T) {
 	}
 }
 
-// TestContextCrosses: the deadline and the request's id are the caller's, and the
-// caller hears of a deadline that passed.
+// TestContextCrosses checks that the deadline and the request id are the caller's, and that the
+// caller gets an error when the deadline passes.
 func TestContextCrosses(t *testing.T) {
 	w := newWorld(t)
 	c := credentials(t, secretFile(t), "")
@@ -132,7 +132,7 @@ func TestContextCrosses(t *testing.T) {
 	}
 }
 
-// fill sets every field that it can reach to something that is not its zero.
+// fill sets every field that it can reach to a value other than its zero.
 func fill(v reflect.Value, n *int64) {
 	*n++
 	switch {
@@ -193,8 +193,7 @@ func (reader) Get(context.Context, string, string, string) (link.Link, error) {
 	return filled[link.Link](), nil
 }
 
-// TestEveryFieldCrosses: a field that is added to an object and forgotten on the
-// wire fails here.
+// TestEveryFieldCrosses fails if a field of an object is missing on the wire.
 func TestEveryFieldCrosses(t *testing.T) {
 	w := newWorld(t)
 	c := credentials(t, secretFile(t), "")

@@ -35,25 +35,24 @@ func (l *Links) ListForms(ctx context.Context, f link.FormFilter) ([]link.Form, 
 	return value(call[link.FormFilter, []link.Form](ctx, l.peer, "ListForms", read, &f))
 }
 
-// UpdateForm implements link.FormService. What a lost call has changed is at
-// another revision, so it is not repeated.
+// UpdateForm implements link.FormService. A repetition would conflict with the revision of a lost
+// call, so it is not repeated.
 func (l *Links) UpdateForm(ctx context.Context, id string, revision int64, r link.FormRequest) (link.Form, error) {
 	return value(call[formUpdate, link.Form](ctx, l.peer, "UpdateForm", once, &formUpdate{id, revision, r}))
 }
 
-// ArchiveForm implements link.FormService. Again it changes nothing.
+// ArchiveForm implements link.FormService. A repetition changes nothing.
 func (l *Links) ArchiveForm(ctx context.Context, account, mode, id string) (link.Form, error) {
 	return value(call[owned, link.Form](ctx, l.peer, "ArchiveForm", harmless, &owned{account, mode, id}))
 }
 
-// FormLink implements link.FormService. The same attempt finds what a lost call
-// has made.
+// FormLink implements link.FormService. The same attempt finds the link that a lost call created.
 func (l *Links) FormLink(ctx context.Context, r link.FormLinkRequest) (link.Link, error) {
 	form, err := value(call[link.FormLinkRequest, linkForm](ctx, l.peer, "FormLink", harmless, &r))
 	return form.link(), err
 }
 
-// ServeForms serves the forms of the box links.
+// ServeForms serves the forms of the links service.
 func ServeForms(s *Server, box link.FormService) {
 	const name = LinksService
 	handleTicketed(s, name, "CreateForm", func(ctx context.Context, q link.FormRequest, t *idempotency.Ticket) (link.Form, error) {
@@ -88,7 +87,7 @@ func (v *Verifier) Form(ctx context.Context, id string) (link.Form, error) {
 	return value(call[named, link.Form](ctx, v.peer, "Form", read, &named{id}))
 }
 
-// ServePublicForms serves the form's read of the box verifier.
+// ServePublicForms serves the verifier's read of a form.
 func ServePublicForms(s *Server, box link.PublicForms) {
 	handle(s, VerifierService, "Form", func(ctx context.Context, q *named) (*link.Form, error) {
 		f, err := box.Form(ctx, q.ID)

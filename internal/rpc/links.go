@@ -8,13 +8,13 @@ import (
 	"github.com/paylink/paylink/internal/link"
 )
 
-// The names of the boxes links and verifier.
+// The names of the links and verifier services.
 const (
 	LinksService    = "links"
 	VerifierService = "verifier"
 )
 
-// linkForm is a link with what its stored document leaves out.
+// linkForm is a link with the fields that its stored document omits.
 type linkForm struct {
 	Link                          link.Link
 	Uses, Reserved                int64
@@ -35,7 +35,7 @@ func (f linkForm) link() link.Link {
 	return l
 }
 
-// each turns every item of a list into another.
+// each converts every item of a list.
 func each[S, T any](items []S, turn func(S) T) []T {
 	if items == nil {
 		return nil
@@ -50,7 +50,7 @@ func each[S, T any](items []S, turn func(S) T) []T {
 // owned names an object within its account and mode.
 type owned struct{ Account, Mode, ID string }
 
-// Links is link.Service on the far side, with the box's idempotency records.
+// Links is the client of link.Service, with the service's idempotency records.
 type Links struct {
 	records
 	peer *Peer
@@ -58,7 +58,7 @@ type Links struct {
 
 var _ link.Service = (*Links)(nil)
 
-// NewLinks makes the client.
+// NewLinks returns the client.
 func NewLinks(p *Peer) *Links { return &Links{records: records{p}, peer: p} }
 
 // Create implements link.Service.
@@ -81,14 +81,14 @@ func (l *Links) List(ctx context.Context, f link.Filter) ([]link.Link, error) {
 	return each(forms, linkForm.link), err
 }
 
-// Cancel implements link.Service. Cancelling again what a lost call has canceled
-// is a 409, so without a ticket it is not repeated.
+// Cancel implements link.Service. A repetition of a lost call is a 409, so without a ticket it is
+// not repeated.
 func (l *Links) Cancel(ctx context.Context, account, mode, id string, t *idempotency.Ticket) (link.Link, error) {
 	form, err := callTicketed[owned, linkForm](ctx, l.peer, "Cancel", owned{account, mode, id}, t)
 	return form.link(), err
 }
 
-// ServeLinks serves the box.
+// ServeLinks serves the links service.
 func ServeLinks(s *Server, box link.Service, store idempotency.Store) {
 	const name = LinksService
 	serveRecords(s, name, store)
@@ -113,17 +113,17 @@ func ServeLinks(s *Server, box link.Service, store idempotency.Store) {
 	})
 }
 
-// Verifier is link.Verifier on the far side.
+// Verifier is the client of link.Verifier.
 type Verifier struct{ peer *Peer }
 
 var _ link.Verifier = (*Verifier)(nil)
 
-// NewVerifier makes the client.
+// NewVerifier returns the client.
 func NewVerifier(p *Peer) *Verifier { return &Verifier{p} }
 
 // Open implements link.Verifier.
 func (v *Verifier) Open(ctx context.Context, token string) (link.Link, error) {
-	if len(token) > link.MaxTokenChars { // the wire has bounds of its own
+	if len(token) > link.MaxTokenChars { // the wire has limits of its own
 		return link.Link{}, link.ErrToken
 	}
 	form, err := value(call[named, linkForm](ctx, v.peer, "Open", read, &named{token}))
@@ -135,7 +135,7 @@ func (v *Verifier) Verify(ctx context.Context, tokenOrURL string) (link.Verdict,
 	return value(call[named, link.Verdict](ctx, v.peer, "Verify", read, &named{tokenOrURL}))
 }
 
-// ServeVerifier serves the box.
+// ServeVerifier serves the verifier.
 func ServeVerifier(s *Server, box link.Verifier) {
 	handle(s, VerifierService, "Open", func(ctx context.Context, q *named) (*linkForm, error) {
 		l, err := box.Open(ctx, q.ID)

@@ -6,12 +6,12 @@ import (
 	"github.com/paylink/paylink/internal/mail"
 )
 
-// Mail is mail.Service on the far side: the box notifier serves it beside webhooks.
+// Mail is the client of mail.Service, which the notifier serves beside webhooks.
 type Mail struct{ peer *Peer }
 
 var _ mail.Service = (*Mail)(nil)
 
-// NewMail makes the client.
+// NewMail returns the client.
 func NewMail(p *Peer) *Mail { return &Mail{p} }
 
 type sendLinkForm struct {
@@ -29,8 +29,8 @@ func (m *Mail) Ready(ctx context.Context) (bool, error) {
 	return value(call[struct{}, bool](ctx, m.peer, "Ready", read, &struct{}{}))
 }
 
-// SendLink implements mail.Service. The mail's id follows from what is asked, so it
-// may be asked again.
+// SendLink implements mail.Service. The email's id derives from the request, so it may be
+// repeated.
 func (m *Mail) SendLink(ctx context.Context, account, mode, link, to, lang string) error {
 	_, err := call[sendLinkForm, struct{}](ctx, m.peer, "SendLink", harmless, &sendLinkForm{owned{account, mode, link}, to, lang})
 	return err
@@ -62,7 +62,7 @@ func (m *Mail) Mails(ctx context.Context, account, before string, limit int) ([]
 	return value(call[mailsForm, []mail.Message](ctx, m.peer, "Mails", read, &mailsForm{account, before, limit}))
 }
 
-// ServeMail serves mail in the box notifier.
+// ServeMail serves mail in the notifier.
 func ServeMail(s *Server, box mail.Service) {
 	const name = NotifierService
 	handle(s, name, "Ready", func(ctx context.Context, _ *struct{}) (*bool, error) {

@@ -42,7 +42,7 @@ func mailSuite(t *testing.T, b boxes) {
 		t.Errorf("preferences %+v", p)
 	}
 	is(t, b.mail.SetPreferences(ctx, mail.Preferences{User: up.User.ID, Off: []string{mail.Receipt}}), fault.KindInvalid, "mail_kind_unknown", "off")
-	// The letter's one-click link.
+	// The email's one-click link.
 	_, err = b.world.local.mail.(*office.Local).Send(ctx)
 	good(t, err)
 	if len(b.world.letters.all) != 1 {

@@ -6,12 +6,12 @@ import (
 	"github.com/paylink/paylink/internal/fraud/learning"
 )
 
-// Models is learning.Models on the far side. It is served by the box fraud.
+// Models is the client of learning.Models, which the fraud service serves.
 type Models struct{ peer *Peer }
 
 var _ learning.Models = (*Models)(nil)
 
-// NewModels makes the client.
+// NewModels returns the client.
 func NewModels(p *Peer) *Models { return &Models{p} }
 
 type modelForm struct {
@@ -31,20 +31,21 @@ func (m *Models) Model(ctx context.Context, version string) ([]byte, error) {
 	return value(call[modelForm, []byte](ctx, m.peer, "Model", read, &modelForm{Version: version}))
 }
 
-// AddModel implements learning.Models; one that is there already is no error, so it may
-// be repeated.
+// AddModel implements learning.Models. An existing model is not an error, so the call may be
+// repeated.
 func (m *Models) AddModel(ctx context.Context, info learning.Info, file []byte) error {
 	_, err := call[modelForm, struct{}](ctx, m.peer, "AddModel", harmless, &modelForm{Info: info, File: file})
 	return err
 }
 
-// SetModel implements learning.Models; setting it again changes nothing.
+// SetModel implements learning.Models. Setting the same state again changes nothing, so the call
+// may be repeated.
 func (m *Models) SetModel(ctx context.Context, version, state string) error {
 	_, err := call[modelForm, struct{}](ctx, m.peer, "SetModel", harmless, &modelForm{Version: version, State: state})
 	return err
 }
 
-// ServeModels serves the models in the box fraud.
+// ServeModels serves the models in the fraud service.
 func ServeModels(s *Server, models learning.Models) {
 	const name = FraudService
 	handle(s, name, "Models", func(ctx context.Context, _ *modelForm) (*[]learning.Info, error) {

@@ -7,11 +7,11 @@ import (
 	"github.com/paylink/paylink/internal/notify"
 )
 
-// NotifierService is the name of the box notifier.
+// NotifierService is the name of the notifier service.
 const NotifierService = "notifier"
 
-// Notifier is notify.Service on the far side, with the box's idempotency records.
-// Sealed secrets and bodies stay there: what it answers lacks them.
+// Notifier is the client of notify.Service, with the service's idempotency records. Answers omit
+// sealed secrets and bodies, which stay in the service.
 type Notifier struct {
 	records
 	peer *Peer
@@ -19,7 +19,7 @@ type Notifier struct {
 
 var _ notify.Service = (*Notifier)(nil)
 
-// NewNotifier makes the client.
+// NewNotifier returns the client.
 func NewNotifier(p *Peer) *Notifier { return &Notifier{records: records{p}, peer: p} }
 
 type deliveriesForm struct {
@@ -27,7 +27,7 @@ type deliveriesForm struct {
 	Query notify.DeliveryQuery
 }
 
-// childForm names something of an endpoint: a delivery, a bulk redelivery.
+// childForm names an endpoint's delivery or bulk redelivery.
 type childForm struct {
 	owned
 	Child string
@@ -69,7 +69,7 @@ func (n *Notifier) List(ctx context.Context, account, mode string) ([]notify.End
 	return value(call[owned, []notify.Endpoint](ctx, n.peer, "List", read, &owned{Account: account, Mode: mode}))
 }
 
-// Delete implements notify.Service. Deleting again is a 404, so it is not repeated.
+// Delete implements notify.Service. A repetition is a 404, so it is not repeated.
 func (n *Notifier) Delete(ctx context.Context, account, mode, id string) error {
 	_, err := call[owned, struct{}](ctx, n.peer, "Delete", once, &owned{account, mode, id})
 	return err
@@ -115,7 +115,7 @@ func (n *Notifier) Redeliveries(ctx context.Context, account, mode, endpoint, be
 	return value(call[redeliveriesForm, []notify.Redelivery](ctx, n.peer, "Redeliveries", read, &redeliveriesForm{owned{account, mode, endpoint}, before, limit}))
 }
 
-// CancelRedelivery implements notify.Service. One that has ended stays as it is.
+// CancelRedelivery implements notify.Service. An ended redelivery stays unchanged.
 func (n *Notifier) CancelRedelivery(ctx context.Context, account, mode, endpoint, id string) (notify.Redelivery, error) {
 	return value(call[childForm, notify.Redelivery](ctx, n.peer, "CancelRedelivery", harmless, &childForm{owned{account, mode, endpoint}, id}))
 }
@@ -134,7 +134,7 @@ func bareRevealed(r notify.Revealed) notify.Revealed { r.Endpoint = bareEndpoint
 
 func bareDelivery(d notify.Delivery) notify.Delivery { d.SealedBody = nil; return d }
 
-// ServeNotifier serves the box.
+// ServeNotifier serves the notifier.
 func ServeNotifier(s *Server, box notify.Service, store idempotency.Store) {
 	const name = NotifierService
 	serveRecords(s, name, store)

@@ -10,10 +10,10 @@ import (
 	"github.com/paylink/paylink/internal/stream"
 )
 
-// PaymentsService is the name of the box payments.
+// PaymentsService is the name of the payments service.
 const PaymentsService = "payments"
 
-// paymentForm is a payment with what its stored document leaves out.
+// paymentForm is a payment with the fields that its stored document omits.
 type paymentForm struct {
 	Payment    payment.Payment
 	Revision   int64
@@ -29,8 +29,8 @@ func (f paymentForm) payment() payment.Payment {
 	return f.Payment
 }
 
-// eventForm is an event with all that the API's shape leaves out. Data is bytes:
-// they are rendered once and stay as they are.
+// eventForm is an event with the fields that the API's shape omits. Data is bytes: they are
+// rendered once and never change.
 type eventForm struct {
 	Position       int64
 	ID, Type       string
@@ -51,12 +51,12 @@ func (f eventForm) event() stream.Event {
 		Seq: f.Seq, ObjectSeq: f.ObjectSeq, CreatedAt: f.CreatedAt, Data: f.Data, Transfers: f.Transfers}
 }
 
-// Payments is payment.Reader on the far side.
+// Payments is the client of payment.Reader.
 type Payments struct{ peer *Peer }
 
 var _ payment.Reader = (*Payments)(nil)
 
-// NewPayments makes the client.
+// NewPayments returns the client.
 func NewPayments(p *Peer) *Payments { return &Payments{p} }
 
 type eventsForm struct {
@@ -100,7 +100,7 @@ func (p *Payments) Moves(ctx context.Context, account, mode string, beforeSeq in
 	return each(forms, eventForm.event), err
 }
 
-// ServePayments serves the box.
+// ServePayments serves the payments service.
 func ServePayments(s *Server, box payment.Reader) {
 	const name = PaymentsService
 	handle(s, name, "Get", func(ctx context.Context, q *owned) (*paymentForm, error) {

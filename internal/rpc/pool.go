@@ -17,10 +17,10 @@ import (
 	"time"
 )
 
-// Bounds of the connections to one service.
+// Limits of the connections to one service.
 const (
 	maxInstances       = 64 // of one service
-	maxConnections     = 8  // to one instance; each carries many calls at once
+	maxConnections     = 8  // to one instance; each carries many concurrent calls
 	dialTimeout        = 2 * time.Second
 	idleTimeout        = 90 * time.Second
 	pingAfter          = 5 * time.Second // of silence on a connection in use
@@ -28,17 +28,17 @@ const (
 	probeEvery         = time.Second
 	probeTimeout       = time.Second
 	resolveEvery       = 5 * time.Second
-	firstRest          = 200 * time.Millisecond // of an instance that did not answer; it doubles
+	firstRest          = 200 * time.Millisecond // of an instance that did not answer; doubles
 	longestRest        = 5 * time.Second
 	maxHeaderListBytes = 64 << 10
 )
 
-// Pool is the instances of a service: every address that its URLs lead to. Calls
-// go round them in turn. An instance that does not answer rests for a while, and
-// one that says that it is not ready is asked last. When none is well the least
-// bad one is asked all the same: a wrong suspicion must not refuse a payment.
+// Pool holds the instances of a service: every address to which its URLs resolve. Calls go to
+// them in turn. An instance that does not answer rests for a while, and one that reports that it
+// is not ready is called last. If none is healthy, the least unhealthy one is called
+// nevertheless, because a wrong suspicion must not refuse a payment.
 //
-// Run probes and resolves; without it a pool learns from its calls alone.
+// Run probes and resolves. Without it a pool learns only from its calls.
 type Pool struct {
 	service     string
 	urls        []*url.URL
@@ -55,15 +55,15 @@ type Pool struct {
 // instance is one process of the service.
 type instance struct {
 	url       *url.URL // as configured: its host is the name
-	address   string   // where it listens
+	address   string   // its listening address
 	transport *http.Transport
 
 	fails    int       // in a row
 	restsTil time.Time // it did not answer
-	unready  bool      // it said so
+	unready  bool      // it reported that it is not ready
 }
 
-// NewPool makes a pool over URLs: http://HOST:PORT, or https:// with certificates.
+// NewPool returns a pool over URLs: http://HOST:PORT, or https:// with certificates.
 func NewPool(service string, urls []string, credentials *Credentials, log *slog.Logger) (*Pool, error) {
 	p := &Pool{service: service, credentials: credentials, log: log, lookup: net.DefaultResolver.LookupHost}
 	for _, raw := range urls {
@@ -79,7 +79,7 @@ func NewPool(service string, urls []string, credentials *Credentials, log *slog.
 	return p, nil
 }
 
-// ParseURL checks the URL of a service.
+// ParseURL parses and validates the URL of a service.
 func ParseURL(raw string, secured bool) (*url.URL, error) {
 	want := "http"
 	if secured {
@@ -95,7 +95,7 @@ func ParseURL(raw string, secured bool) (*url.URL, error) {
 	return u, nil
 }
 
-// shown is a URL without the password that it may hold.
+// shown returns a URL without the password that it may contain.
 func shown(u *url.URL, raw string) string {
 	if u != nil {
 		return u.Redacted()
@@ -103,7 +103,7 @@ func shown(u *url.URL, raw string) string {
 	return raw
 }
 
-// route is what one call has tried, and what became of its last try.
+// route records which instances one call has tried, and the result of its last try.
 type route struct {
 	tried []*instance
 	sent  bool
@@ -115,8 +115,7 @@ func withRoute(ctx context.Context, r *route) context.Context {
 	return context.WithValue(ctx, routeKey{}, r)
 }
 
-// exhausted reports whether the route has been to every instance, and lets it
-// begin again.
+// exhausted reports whether the route has tried every instance, and lets it begin again.
 func (p *Pool) exhausted(r *route) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -129,7 +128,7 @@ func (p *Pool) exhausted(r *route) bool {
 	return true
 }
 
-// Do sends a request to an instance. It is what Connect calls.
+// Do sends a request to an instance. Connect calls it.
 func (p *Pool) Do(r *http.Request) (*http.Response, error) {
 	way, _ := r.Context().Value(routeKey{}).(*route)
 	if way == nil {
@@ -176,8 +175,8 @@ func (p *Pool) send(r *http.Request, i *instance, way *route) (*http.Response, e
 	return i.transport.RoundTrip(out)
 }
 
-// pick takes the next instance that the call has not been to: a well one if there
-// is one, else the one whose rest ends first.
+// pick returns the next instance that the call has not tried: a healthy one if there is one, else
+// the one whose rest ends first.
 func (p *Pool) pick(way *route) *instance {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -196,7 +195,7 @@ func (p *Pool) pick(way *route) *instance {
 			best = i
 		}
 	}
-	if best == nil && len(p.instances) > 0 { // been everywhere
+	if best == nil && len(p.instances) > 0 { // every instance was tried
 		best, p.turn = p.instances[p.turn%len(p.instances)], p.turn+1
 	}
 	return best
@@ -204,7 +203,7 @@ func (p *Pool) pick(way *route) *instance {
 
 func (i *instance) well(now time.Time) bool { return !i.unready && !now.Before(i.restsTil) }
 
-// judge learns from a try. What the caller itself broke off tells nothing.
+// judge updates the instance after a try. A call that the caller itself canceled shows nothing.
 func (p *Pool) judge(ctx context.Context, i *instance, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -219,7 +218,7 @@ func (p *Pool) judge(ctx context.Context, i *instance, err error) {
 	}
 }
 
-// Run probes the instances and follows their names until ctx ends (nil).
+// Run probes the instances and resolves their names until ctx ends (nil).
 func (p *Pool) Run(ctx context.Context) error {
 	tick := time.NewTicker(probeEvery)
 	defer tick.Stop()
@@ -279,7 +278,7 @@ func (p *Pool) ask(ctx context.Context, i *instance, path string) (int, error) {
 	return response.StatusCode, response.Body.Close()
 }
 
-// Answers reports whether any instance answers at all; nil when one does.
+// Answers returns nil if any instance answers, or an error.
 func (p *Pool) Answers(ctx context.Context) error {
 	if err := p.resolve(ctx, false); err != nil {
 		return err
@@ -295,9 +294,8 @@ func (p *Pool) Answers(ctx context.Context) error {
 	return err
 }
 
-// resolve finds the addresses behind the URLs: at once when there are none, and
-// every resolveEvery when Run asks. Names that lead nowhere for a moment keep the
-// addresses that they had.
+// resolve looks up the addresses behind the URLs: at once if there are none, and every
+// resolveEvery from Run. Names that temporarily fail to resolve keep their addresses.
 func (p *Pool) resolve(ctx context.Context, again bool) error {
 	p.mu.Lock()
 	known, fresh := len(p.instances) > 0, time.Since(p.resolved) < resolveEvery
@@ -338,7 +336,7 @@ func (p *Pool) addresses(ctx context.Context) (found []*instance, err error) {
 			names, lookupErr := p.lookup(ctx, u.Hostname())
 			if lookupErr != nil {
 				err = errors.Join(err, lookupErr)
-				for _, i := range p.all() { // a name server away must not empty the pool
+				for _, i := range p.all() { // a failing name server must not empty the pool
 					if i.url == u {
 						found = append(found, i)
 					}
@@ -357,7 +355,7 @@ func (p *Pool) addresses(ctx context.Context) (found []*instance, err error) {
 	return found, err
 }
 
-// transport to one instance: HTTP/2 on a few connections.
+// transport returns the transport to one instance: HTTP/2 over a few connections.
 func (p *Pool) transport(i *instance) *http.Transport {
 	dialer := &net.Dialer{Timeout: dialTimeout}
 	protocols := new(http.Protocols)

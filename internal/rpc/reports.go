@@ -6,12 +6,12 @@ import (
 	"github.com/paylink/paylink/internal/report"
 )
 
-// Reports is report.Service on the far side. It is served by the box payments.
+// Reports is the client of report.Service, which the payments service serves.
 type Reports struct{ peer *Peer }
 
 var _ report.Service = (*Reports)(nil)
 
-// NewReports makes the client.
+// NewReports returns the client.
 func NewReports(p *Peer) *Reports { return &Reports{p} }
 
 // Overview implements report.Service.
@@ -30,7 +30,7 @@ func (r *Reports) Seen(ctx context.Context, all []report.Sighting) error {
 	return err
 }
 
-// ServeReports serves the projection in the box payments.
+// ServeReports serves the projection in the payments service.
 func ServeReports(s *Server, box report.Service) {
 	const name = PaymentsService
 	handle(s, name, "Overview", func(ctx context.Context, p *report.Period) (*report.Overview, error) {

@@ -15,7 +15,7 @@ import (
 	"github.com/paylink/paylink/internal/payment"
 )
 
-// byName decides by what stands before the payer's @.
+// byName decides by the local part of the payer's email address.
 type byName struct{ fraud.Assessor }
 
 func (byName) Assess(_ context.Context, a fraud.Attempt) (fraud.Verdict, error) {
@@ -30,7 +30,7 @@ func (byName) Assess(_ context.Context, a fraud.Attempt) (fraud.Verdict, error) 
 	return v, nil
 }
 
-// TestReviewsService: what people say of payments, and what an attempt looked like.
+// TestReviewsService checks verdicts and labels on payments, and the assessment of an attempt.
 func TestReviewsService(t *testing.T) {
 	both(t, func(t *testing.T, b boxes) { reviewSuite(t, b, b.account(t).Account) })
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/paylink/paylink/internal/idempotency"
 )
 
-// Rulebook is rulebook.Service on the far side, with the box's idempotency records.
+// Rulebook is the client of rulebook.Service, with the service's idempotency records.
 type Rulebook struct {
 	records
 	peer *Peer
@@ -17,7 +17,7 @@ type Rulebook struct {
 
 var _ rulebook.Service = (*Rulebook)(nil)
 
-// NewRulebook makes the client.
+// NewRulebook returns the client.
 func NewRulebook(p *Peer) *Rulebook { return &Rulebook{records: records{p}, peer: p} }
 
 type ruleForm struct {
@@ -81,7 +81,7 @@ func (r *Rulebook) PutRule(ctx context.Context, rule rulebook.Rule, by string, t
 	return callTicketed[ruleForm, rulebook.Rule](ctx, r.peer, "PutRule", ruleForm{rule, by}, t)
 }
 
-// DeleteRule implements rulebook.Service. Deleting again is a 404, so it is not repeated.
+// DeleteRule implements rulebook.Service. A repetition is a 404, so it is not repeated.
 func (r *Rulebook) DeleteRule(ctx context.Context, account, mode, id string) error {
 	_, err := call[owned, struct{}](ctx, r.peer, "DeleteRule", once, &owned{account, mode, id})
 	return err
@@ -102,8 +102,7 @@ func (r *Rulebook) PutListEntry(ctx context.Context, e rulebook.Entry, by string
 	return callTicketed[entryForm, rulebook.Entry](ctx, r.peer, "PutListEntry", entryForm{e, by}, t)
 }
 
-// DeleteListEntry implements rulebook.Service. Deleting again is a 404, so it is not
-// repeated.
+// DeleteListEntry implements rulebook.Service. A repetition is a 404, so it is not repeated.
 func (r *Rulebook) DeleteListEntry(ctx context.Context, account, mode, id string) error {
 	_, err := call[owned, struct{}](ctx, r.peer, "DeleteListEntry", once, &owned{account, mode, id})
 	return err
@@ -115,8 +114,7 @@ func (r *Rulebook) Policy(ctx context.Context, account, mode string) (rulebook.P
 	return form.policy(), err
 }
 
-// PutPolicy implements rulebook.Service. The same policy again changes nothing but its
-// time.
+// PutPolicy implements rulebook.Service. A repetition changes only the policy's time.
 func (r *Rulebook) PutPolicy(ctx context.Context, account, mode string, p rulebook.Policy) (rulebook.Policy, error) {
 	q := policyOut(p)
 	q.owned = owned{Account: account, Mode: mode}
@@ -124,15 +122,15 @@ func (r *Rulebook) PutPolicy(ctx context.Context, account, mode string, p rulebo
 	return form.policy(), err
 }
 
-// Backtest implements learning.Backtester. It may take longer than a read is given, so it is
-// asked of one instance.
+// Backtest implements learning.Backtester. It may take longer than the time limit of a read, so
+// it is called once, at one instance.
 func (r *Rulebook) Backtest(ctx context.Context, b learning.Backtest) (learning.BacktestResult, error) {
 	form, err := value(call[learning.Backtest, backtestForm](ctx, r.peer, "Backtest", once, &b))
 	return form.result(), err
 }
 
-// ServeRulebook serves the rules, lists and policies of the box fraud, and its
-// idempotency records.
+// ServeRulebook serves the rules, lists and policies of the fraud service, and its idempotency
+// records.
 func ServeRulebook(s *Server, box rulebook.Service, tests learning.Backtester, kept idempotency.Store) {
 	const name = FraudService
 	serveRecords(s, name, kept)

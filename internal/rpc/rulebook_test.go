@@ -19,8 +19,8 @@ import (
 	"github.com/paylink/paylink/internal/store/projection"
 )
 
-// TestRulebookService: rules, lists, policies and backtests, beside their store and
-// over the wire.
+// TestRulebookService checks rules, lists, policies and backtests, beside their store and over
+// the wire.
 func TestRulebookService(t *testing.T) {
 	w := newWorld(t)
 	history, err := projection.OpenAnalytics(t.Context(), w.store.Feed, w.store.Pages(), filepath.Join(t.TempDir(), "analytics.db"), w.log)
@@ -45,7 +45,7 @@ func TestRulebookService(t *testing.T) {
 	})
 }
 
-// rulebook is the box over the wire.
+// rulebook returns the service over the wire.
 func (w *world) rulebook(t *testing.T, box rulebook.Service, tests learning.Backtester) *rpc.Rulebook {
 	t.Helper()
 	c := credentials(t, secretFile(t), "")
@@ -157,7 +157,7 @@ func backtestSuite(t *testing.T, b learning.Backtester, paid payment.Payment) {
 	is(t, err, fault.KindInvalid, "range_invalid", "from")
 }
 
-// clerk answers with objects that have no empty field, and keeps what it was asked.
+// clerk answers with objects that have no empty field, and records its requests.
 type clerk struct {
 	rule              rulebook.Rule
 	entry             rulebook.Entry
@@ -223,7 +223,7 @@ func (c *clerk) Backtest(_ context.Context, b learning.Backtest) (learning.Backt
 	return filled[learning.BacktestResult](), nil
 }
 
-// same compares what came with an object that has no empty field.
+// same compares a result with an object that has no empty field.
 func same[T any](t *testing.T, what string, got T, err error) {
 	t.Helper()
 	if want := filled[T](); err != nil || !reflect.DeepEqual(got, want) {
@@ -231,8 +231,8 @@ func same[T any](t *testing.T, what string, got T, err error) {
 	}
 }
 
-// TestEveryFieldOfARulebookCrosses: what is added to a rule, an entry, a policy or a
-// backtest and forgotten on the wire fails here.
+// TestEveryFieldOfARulebookCrosses fails if a field of a rule, an entry, a policy or a backtest
+// is missing on the wire.
 func TestEveryFieldOfARulebookCrosses(t *testing.T) {
 	w, c, ctx := newWorld(t), &clerk{}, t.Context()
 	far := w.rulebook(t, c, c)

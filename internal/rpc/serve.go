@@ -6,15 +6,15 @@ import (
 	"time"
 )
 
-// Bounds of the internal listener.
+// Limits of the internal listener.
 const (
 	readHeaderTimeout = 5 * time.Second
 	serverIdleTimeout = 3 * time.Minute
-	maxStreams        = 1000 // calls at once on one connection
+	maxStreams        = 1000 // concurrent calls on one connection
 )
 
-// HTTP is the internal listener's server: HTTP/2 in the clear, or under TLS when
-// there are certificates (serve it with ServeTLS("", "") then; Secured tells).
+// HTTP returns the internal listener's server. It speaks HTTP/2 in the clear, or over TLS if
+// there are certificates (Secured reports which): call ServeTLS("", "") then.
 func (s *Server) HTTP() *http.Server {
 	protocols := new(http.Protocols)
 	out := &http.Server{Handler: s.Handler(), ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: maxTimeout, IdleTimeout: serverIdleTimeout,

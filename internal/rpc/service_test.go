@@ -21,7 +21,7 @@ import (
 
 func TestUsersService(t *testing.T) { both(t, usersSuite) }
 
-// zoneSuite chooses an account's time zone, after a guess.
+// zoneSuite sets an account's time zone, after a guess.
 func zoneSuite(t *testing.T, users merchant.Service, account string) {
 	t.Helper()
 	ctx := t.Context()
@@ -72,7 +72,7 @@ func usersSuite(t *testing.T, b boxes) {
 		t.Errorf("account %+v", account)
 	}
 	zoneSuite(t, users, up.Account.ID)
-	// Credentials that are not given stay; given as empty they go. Nil is not empty.
+	// Credentials that are not sent stay; sent as empty they are removed. Nil is not empty.
 	for _, c := range []struct {
 		given map[string]string
 		kept  bool
@@ -262,7 +262,7 @@ func transactionsSuite(t *testing.T, b boxes) {
 	paymentsSuite(t, b, account, done)
 }
 
-// receiptSuite: a receipt is a statement about one payment with its own link.
+// receiptSuite checks that a receipt is a statement about one payment with its own link.
 func receiptSuite(t *testing.T, b boxes, l link.Link, p payment.Payment) {
 	ctx := t.Context()
 	token, err := b.transactions.Receipt(ctx, l, p.ID)
@@ -283,7 +283,7 @@ func receiptSuite(t *testing.T, b boxes, l link.Link, p payment.Payment) {
 	is(t, err, fault.KindNotFound, "not_found", "")
 }
 
-// manualSuite: authorised payments are captured, voided, repaired and noticed.
+// manualSuite captures, voids, repairs and sends notices for authorized payments.
 func manualSuite(t *testing.T, b boxes, account merchant.Account) {
 	ctx := t.Context()
 	pay := func(attempt, number string) payment.Payment {
@@ -417,7 +417,7 @@ func notifierSuite(t *testing.T, b boxes) {
 	}
 }
 
-// changeSuite: changing an endpoint, reading a delivery, tests, bulk redelivery.
+// changeSuite changes an endpoint, reads a delivery, sends tests and bulk redeliveries.
 func changeSuite(t *testing.T, b boxes, account, endpoint string) {
 	t.Helper()
 	ctx, n := t.Context(), b.notifier
@@ -464,7 +464,7 @@ func changeSuite(t *testing.T, b boxes, account, endpoint string) {
 	is(t, err, fault.KindNotFound, "not_found", "")
 }
 
-// TestRecordsService: a record that no commit carries, such as a decline's.
+// TestRecordsService checks a record that no commit carries, such as that of a decline.
 func TestRecordsService(t *testing.T) {
 	both(t, func(t *testing.T, b boxes) {
 		r := idempotency.Record{Scope: "acct/test", Key: "k", Fingerprint: []byte{1}, Status: 402, Answer: []byte{0, 255}, CreatedAt: time.Now().UTC().Truncate(time.Microsecond)}

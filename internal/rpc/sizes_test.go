@@ -11,7 +11,7 @@ import (
 	"github.com/paylink/paylink/internal/store/storetest"
 )
 
-// A page of the largest payments fits an answer, and the largest link a request.
+// A page of the largest payments fits an answer, and the largest link fits a request.
 func TestTheLargestPageFitsAnAnswer(t *testing.T) {
 	const page = 101 // one more than is shown
 	r := rand.New(rand.NewPCG(7, 8))

@@ -8,14 +8,14 @@ import (
 	"github.com/paylink/paylink/internal/idempotency"
 )
 
-// Tickets renders and seals answers into the commits of this process, for
-// gateways in other processes.
+// Tickets renders and seals answers into the commits of this process, for gateways in other
+// processes.
 type Tickets struct {
 	Render func(shape string, object any) ([]byte, error)
 	Seal   func(plain, associated []byte) ([]byte, error)
 }
 
-// ticketForm is a ticket on its way to the box.
+// ticketForm is a ticket on its way to the service.
 type ticketForm struct {
 	Scope, Key  string
 	Fingerprint []byte
@@ -23,8 +23,8 @@ type ticketForm struct {
 	Shape       string
 }
 
-// ticketed is a request with a ticket, and recorded its answer with the bytes
-// that the commit recorded.
+// ticketed is a request with a ticket. recorded is its answer with the bytes that the commit
+// recorded.
 type ticketed[Q any] struct {
 	In     Q
 	Ticket *ticketForm
@@ -35,11 +35,10 @@ type recorded[A any] struct {
 	Rendered []byte
 }
 
-// callTicketed is call where a ticket may ride along. With one, the call may be
-// repeated: either the first was not carried out, or the second finds its record
-// (ErrRaced). A conflict that a repetition meets may be the first one's own doing,
-// such as capturing what is captured: then the record decides, and without one
-// the outcome stays as unknown as it was.
+// callTicketed is call with an optional ticket. With a ticket the call may be repeated: either
+// the first was not carried out, or the second finds its record (ErrRaced). The conflict of a
+// repetition may be the effect of the first call, such as capturing what is captured. The record
+// then decides, and without one the outcome stays unknown.
 func callTicketed[Q, A any](ctx context.Context, p *Peer, method string, q Q, t *idempotency.Ticket) (A, error) {
 	request, again := &ticketed[Q]{In: q}, once
 	if t != nil {
@@ -87,7 +86,7 @@ func handleTicketed[Q, A any](s *Server, service, method string, do func(context
 	})
 }
 
-// open makes the ticket that the box fills.
+// open returns the ticket that the service fills.
 func (t Tickets) open(f *ticketForm) *idempotency.Ticket {
 	if f == nil {
 		return nil
@@ -95,7 +94,7 @@ func (t Tickets) open(f *ticketForm) *idempotency.Ticket {
 	return idempotency.NewTicket(idempotency.Record{Scope: f.Scope, Key: f.Key, Fingerprint: f.Fingerprint, Status: f.Status}, f.Shape, t.Render, t.Seal)
 }
 
-// records is the idempotency.Store of a box on the far side.
+// records is the client of a service's idempotency.Store.
 type records struct{ peer *Peer }
 
 var _ idempotency.Store = records{}
@@ -111,8 +110,8 @@ func (r records) GetIdempotency(ctx context.Context, scope, key string) (*idempo
 	return answer.Record, nil
 }
 
-// PutIdempotency implements idempotency.Store. Putting again what a lost call has
-// put is ErrRaced, and the record that won is the same.
+// PutIdempotency implements idempotency.Store. Repeating a lost call returns ErrRaced, and the
+// record that won is the same.
 func (r records) PutIdempotency(ctx context.Context, record idempotency.Record) error {
 	_, err := call[idempotency.Record, struct{}](ctx, r.peer, "PutIdempotency", harmless, &record)
 	return err

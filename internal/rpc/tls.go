@@ -19,7 +19,7 @@ const (
 	caFile   = "ca.crt"
 )
 
-// certificates are ours, and the authority that the others' must be of.
+// certificates holds our certificate and the authority that must have issued the others'.
 type certificates struct {
 	dir string
 	now atomic.Pointer[identity]
@@ -47,7 +47,7 @@ func (c *certificates) load() error {
 	return nil
 }
 
-// server asks every caller for a certificate of the authority.
+// server returns a configuration that requires a certificate of the authority from every caller.
 func (c *certificates) server() *tls.Config {
 	return &tls.Config{MinVersion: tls.VersionTLS13, NextProtos: []string{"h2"}, GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
 		id := c.now.Load()
@@ -56,7 +56,7 @@ func (c *certificates) server() *tls.Config {
 	}}
 }
 
-// dial connects to an address, and holds the other end to the name.
+// dial connects to an address, and verifies that the other end's certificate is for the name.
 func (c *certificates) dial(ctx context.Context, dialer *net.Dialer, address, name string) (net.Conn, error) {
 	conn, err := dialer.DialContext(ctx, "tcp", address)
 	if err != nil {

@@ -13,12 +13,11 @@ import (
 	"github.com/paylink/paylink/internal/payment"
 )
 
-// TransactionsService is the name of the box transactions.
+// TransactionsService is the name of the transactions service.
 const TransactionsService = "transactions"
 
-// Transactions is coordinator.Service on the far side, with the box's idempotency
-// records. The box reads the link anew: it does not take the gateway's word for
-// an amount.
+// Transactions is the client of coordinator.Service, with the service's idempotency records. The
+// service reads the link again, because it does not trust the gateway with an amount.
 type Transactions struct {
 	records
 	peer  *Peer
@@ -28,7 +27,7 @@ type Transactions struct {
 
 var _ coordinator.Service = (*Transactions)(nil)
 
-// NewTransactions makes the client; cards may be empty where nothing is submitted.
+// NewTransactions returns the client. cards may be empty where nothing is submitted.
 func NewTransactions(p *Peer, cards Cards, now func() time.Time) *Transactions {
 	return &Transactions{records: records{p}, peer: p, cards: cards, now: now}
 }
@@ -63,7 +62,7 @@ type refundForm struct {
 	payment.RefundInput
 }
 
-// saidForm is what a person says of a payment: a verdict or a label.
+// saidForm is a person's statement about a payment: a verdict or a label.
 type saidForm struct {
 	owned
 	Word, By string
@@ -84,8 +83,8 @@ type refundAnswer struct {
 	Refund  payment.Refund
 }
 
-// Submit implements coordinator.Service. The same attempt is the same payment, so
-// it may be sent again.
+// Submit implements coordinator.Service. The same attempt is the same payment, so it may be
+// repeated.
 func (t *Transactions) Submit(ctx context.Context, s payment.Submit) (payment.Payment, error) {
 	f := submitForm{Account: s.Link.Account, Link: s.Link.ID, Attempt: s.Attempt, PayerName: s.PayerName, PayerEmail: s.PayerEmail, PayerLang: s.PayerLang,
 		Amount: s.Amount, ReturnURL: s.ReturnURL, Client: s.Client, Country: s.Country, Proof: s.Proof}
@@ -124,15 +123,15 @@ func (t *Transactions) Void(ctx context.Context, account, mode, id string, ticke
 	return f.payment(), err
 }
 
-// Refund implements coordinator.Service. With a ticket the refund's id follows
-// from it, so a repetition is the same refund.
+// Refund implements coordinator.Service. With a ticket the refund's id derives from it, so a
+// repetition is the same refund.
 func (t *Transactions) Refund(ctx context.Context, account, mode, id string, in payment.RefundInput, ticket *idempotency.Ticket) (payment.Payment, payment.Refund, error) {
 	a, err := callTicketed[refundForm, refundAnswer](ctx, t.peer, "Refund", refundForm{owned{account, mode, id}, in}, ticket)
 	return a.Payment.payment(), a.Refund, err
 }
 
-// Review implements coordinator.Service. A verdict that was said before changes
-// nothing, but only with a ticket is it known to be one's own.
+// Review implements coordinator.Service. Repeating a verdict changes nothing, but only a ticket
+// shows that the first one was the caller's own.
 func (t *Transactions) Review(ctx context.Context, account, mode, id, verdict, by string, ticket *idempotency.Ticket) (payment.Payment, error) {
 	f, err := callTicketed[saidForm, paymentForm](ctx, t.peer, "Review", saidForm{owned{account, mode, id}, verdict, by}, ticket)
 	return f.payment(), err
@@ -144,15 +143,15 @@ func (t *Transactions) Mark(ctx context.Context, account, mode, id, label, by st
 	return f.payment(), err
 }
 
-// Dispute implements coordinator.Service. With a ticket the dispute's id follows from
-// it, so a repetition is the same dispute.
+// Dispute implements coordinator.Service. With a ticket the dispute's id derives from it, so a
+// repetition is the same dispute.
 func (t *Transactions) Dispute(ctx context.Context, account, mode, id string, d payment.DisputeInput, ticket *idempotency.Ticket) (payment.Payment, payment.Dispute, error) {
 	a, err := callTicketed[disputeForm, disputeAnswer](ctx, t.peer, "Dispute", disputeForm{owned{account, mode, id}, d}, ticket)
 	return a.Payment.payment(), a.Dispute, err
 }
 
-// Repair implements coordinator.Service. Most payments are not stuck, and nobody
-// is asked about those; if the box cannot be asked, what is known stands.
+// Repair implements coordinator.Service. Most payments are not stuck, and no call is made for
+// those. If the service cannot be reached, the payment is returned as it is known.
 func (t *Transactions) Repair(ctx context.Context, p payment.Payment) payment.Payment {
 	if !p.Stuck(p.At(t.now())) {
 		return p
@@ -176,7 +175,7 @@ func (t *Transactions) Notice(ctx context.Context, n issuer.Notice) error {
 	return err
 }
 
-// ServeTransactions serves the box.
+// ServeTransactions serves the transactions service.
 func ServeTransactions(s *Server, box coordinator.Service, links link.Reader, cards Cards, store idempotency.Store) {
 	const name = TransactionsService
 	serveRecords(s, name, store)
@@ -233,7 +232,7 @@ func ServeTransactions(s *Server, box coordinator.Service, links link.Reader, ca
 	})
 }
 
-// serveReviews serves what people say of payments.
+// serveReviews serves verdicts and labels.
 func serveReviews(s *Server, name string, box coordinator.Service) {
 	handleTicketed(s, name, "Review", func(ctx context.Context, q saidForm, t *idempotency.Ticket) (paymentForm, error) {
 		p, err := box.Review(ctx, q.Account, q.Mode, q.ID, q.Word, q.By, t)

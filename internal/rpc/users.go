@@ -7,11 +7,11 @@ import (
 	"github.com/paylink/paylink/internal/merchant"
 )
 
-// UsersService is the name of the box users.
+// UsersService is the name of the users service.
 const UsersService = "users"
 
-// Users is merchant.Service on the far side, with the box's idempotency records.
-// Hashes and sealed credentials stay there: what it answers lacks them.
+// Users is the client of merchant.Service, with the service's idempotency records. Answers omit
+// hashes and sealed credentials, which stay in the service.
 type Users struct {
 	records
 	peer *Peer
@@ -19,7 +19,7 @@ type Users struct {
 
 var _ merchant.Service = (*Users)(nil)
 
-// NewUsers makes the client.
+// NewUsers returns the client.
 func NewUsers(p *Peer) *Users { return &Users{records: records{p}, peer: p} }
 
 type sessionAndUser struct {
@@ -146,7 +146,7 @@ func (u *Users) AuthenticateSecret(ctx context.Context, secret string) (merchant
 	return value(call[keyCredentials, merchant.Key](ctx, u.peer, "AuthenticateSecret", read, &keyCredentials{Secret: secret}))
 }
 
-// value is what an answer points at.
+// value returns what an answer points to.
 func value[A any](a *A, err error) (A, error) {
 	if err != nil {
 		var none A
@@ -155,7 +155,7 @@ func value[A any](a *A, err error) (A, error) {
 	return *a, nil
 }
 
-// What never leaves the box.
+// What never leaves the service.
 
 func bareUser(u merchant.User) merchant.User { u.PasswordHash = ""; return u }
 
@@ -173,7 +173,7 @@ func bareAccount(a merchant.Account) merchant.Account {
 	return a
 }
 
-// ServeUsers serves the box.
+// ServeUsers serves the users service.
 func ServeUsers(s *Server, box merchant.Service, store idempotency.Store) {
 	const name = UsersService
 	serveRecords(s, name, store)

@@ -40,7 +40,7 @@ import (
 
 const public = "https://pay.example"
 
-// boxes are all services as a gateway has them: the real ones, or clients.
+// boxes holds all services as a gateway has them: the real ones, or clients.
 type boxes struct {
 	users        merchant.Service
 	links        link.Service
@@ -58,7 +58,7 @@ type boxes struct {
 	world        *world
 }
 
-// world is everything real: a database, an issuer, keys, and the boxes on them.
+// world is everything real: a database, an issuer, keys, and the services on them.
 type world struct {
 	t       *testing.T
 	store   *sqlstore.Store
@@ -69,11 +69,11 @@ type world struct {
 	logs    *buffer
 	log     *slog.Logger
 	queue   *jobs
-	// letters are those that were sent.
+	// letters holds the emails that were sent.
 	letters *letters
 }
 
-// letters is a mail server that keeps what it is given.
+// letters is a mail server that keeps what it receives.
 type letters struct {
 	mu  sync.Mutex
 	all []mail.Letter
@@ -103,7 +103,7 @@ func (b *buffer) String() string {
 	return b.all.String()
 }
 
-// jobs is a queue that keeps what it is given.
+// jobs is a queue that keeps what it receives.
 type jobs struct {
 	mu  sync.Mutex
 	all []notify.Job
@@ -156,7 +156,7 @@ func (w *world) tickets() rpc.Tickets {
 
 func (w *world) cards() rpc.Cards { return rpc.Cards{Ring: w.ring} }
 
-// secretFile writes a file of fresh internal secrets.
+// secretFile writes a file of new internal secrets.
 func secretFile(t *testing.T, secrets ...string) string {
 	t.Helper()
 	if len(secrets) == 0 {
@@ -180,7 +180,7 @@ func credentials(t *testing.T, file, tlsDir string) *rpc.Credentials {
 	return c
 }
 
-// serve is a process: all boxes on one internal listener.
+// serve runs a process: all services on one internal listener.
 func (w *world) serve(c *rpc.Credentials) *rpc.Server {
 	s := rpc.NewServer(rpc.ServerConfig{Credentials: c, Ready: w.store.Ping, Log: w.log, Tickets: w.tickets()})
 	b := w.local
@@ -240,7 +240,7 @@ func listenOn(t *testing.T, s *rpc.Server, l net.Listener, wrap func(net.Listene
 	return scheme + address, stop
 }
 
-// clients are the boxes over the wire.
+// clients returns clients of the services.
 func (w *world) clients(c *rpc.Credentials, urls ...string) boxes {
 	w.t.Helper()
 	peer := func(service string) *rpc.Peer { return rpc.NewPeer(service, w.pool(service, c, urls...), nil) }
@@ -260,7 +260,7 @@ func (w *world) pool(service string, c *rpc.Credentials, urls ...string) *rpc.Po
 	return p
 }
 
-// remote makes a world whose boxes are asked over loopback.
+// remote returns a world whose services are called over loopback.
 func remote(t *testing.T) boxes {
 	w := newWorld(t)
 	c := credentials(t, secretFile(t), "")
@@ -270,13 +270,13 @@ func remote(t *testing.T) boxes {
 
 func local(t *testing.T) boxes { return newWorld(t).local }
 
-// both runs a suite of a box's contract on the real thing, and over the wire.
+// both runs a suite of a service's contract on the real implementation and over the wire.
 func both(t *testing.T, suite func(t *testing.T, b boxes)) {
 	t.Run("local", func(t *testing.T) { suite(t, local(t)) })
 	t.Run("over the wire", func(t *testing.T) { suite(t, remote(t)) })
 }
 
-// is checks what a fault tells.
+// is checks a fault's fields.
 func is(t *testing.T, err error, kind fault.Kind, code, param string) {
 	t.Helper()
 	var f *fault.Error
@@ -292,7 +292,7 @@ func good(t *testing.T, err error) {
 	}
 }
 
-// ticket is a request's, as the gateway makes it for its own process.
+// ticket returns a request's ticket, as the gateway makes it for its own process.
 func (w *world) ticket(scope, key, shape string) *idempotency.Ticket {
 	t := &idempotency.Ticket{Shape: shape, Record: idempotency.Record{Scope: scope, Key: key, Fingerprint: []byte{1, 2, 3}, Status: 200}}
 	t.Render = func(object any) ([]byte, error) {
@@ -306,8 +306,8 @@ func (w *world) ticket(scope, key, shape string) *idempotency.Ticket {
 	return t
 }
 
-// kept checks that the record of a ticket is in the store, and replays the very
-// bytes that the first caller was given.
+// kept checks that the record of a ticket is in the store, and replays exactly the bytes that the
+// first caller received.
 func (w *world) kept(t *testing.T, store idempotency.Store, ticket *idempotency.Ticket) {
 	t.Helper()
 	r, err := store.GetIdempotency(t.Context(), ticket.Scope, ticket.Key)
@@ -344,7 +344,7 @@ func card(t *testing.T, number string) issuer.Card {
 	return c
 }
 
-// known is an account that is there.
+// known returns an existing account.
 func (b boxes) known(t *testing.T, account string) merchant.Account {
 	t.Helper()
 	a, err := b.users.GetAccount(t.Context(), account)

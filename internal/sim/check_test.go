@@ -14,7 +14,7 @@ import (
 	"github.com/paylink/paylink/internal/stream"
 )
 
-// settled are the statuses in which nothing is under way.
+// settled lists the statuses in which nothing is in progress.
 var settled = []payment.Status{payment.Created, payment.Succeeded, payment.PartiallyRefunded, payment.Refunded, payment.Declined,
 	payment.CanceledS, payment.Late, payment.Review}
 
@@ -26,8 +26,7 @@ func (s *sim) payments(account string) []payment.Payment {
 	return list
 }
 
-// checkAccount checks all that must hold of an account's payments, its events
-// and its balances.
+// checkAccount checks every invariant of an account's payments, events and balances.
 func (s *sim) checkAccount(account string) {
 	list := s.payments(account)
 	told := s.events(account)
@@ -82,7 +81,7 @@ func (s *sim) checkAccount(account string) {
 	s.compareBooks(list)
 }
 
-// events by object; their places have no gap.
+// Events by object; their places have no gap.
 func (s *sim) events(account string) map[string][]stream.Event {
 	told := map[string][]stream.Event{}
 	seq := int64(0)
@@ -103,8 +102,8 @@ func (s *sim) events(account string) map[string][]stream.Event {
 	}
 }
 
-// checkLinkEvents: an event of a link carries the status that its type names, an expiry
-// is reported once, and a link is paid after it only by a success that came late.
+// checkLinkEvents checks that an event of a link has the status that its type names, that an
+// expiry is reported once, and that a link is paid after it only by a late success.
 func (s *sim) checkLinkEvents(l link.Link, events []stream.Event, payments []payment.Payment) {
 	late := slices.ContainsFunc(payments, func(p payment.Payment) bool {
 		return slices.ContainsFunc(p.Log, func(e payment.Entry) bool { return e.To == payment.Late })
@@ -128,8 +127,8 @@ func (s *sim) checkLinkEvents(l link.Link, events []stream.Event, payments []pay
 	}
 }
 
-// checkLinks compares each link's uses with the payments that took one, and
-// with what is live at the issuer (I6).
+// checkLinks compares each link's uses with the payments that took one, and with the
+// authorizations at the issuer (I6).
 func (s *sim) checkLinks() {
 	byLink := map[string][]payment.Payment{}
 	seen := map[string]bool{}
@@ -172,7 +171,7 @@ func (s *sim) checkLinks() {
 		if l.Reserved != reserved {
 			s.t.Errorf("link %s has %d uses reserved, its payments %d", l.ID, l.Reserved, reserved)
 		}
-		// A success that found no use left went straight back and took none.
+		// A success that found no use left was reversed and took none.
 		if l.Uses > uses || (l.MaxUses > 0 && (l.Uses > l.MaxUses || kept > l.MaxUses)) || (l.MaxUses == 0 && l.Uses != uses) {
 			s.t.Errorf("I6 link %s of %d uses: %d completed, %d approved, %d kept", l.ID, l.MaxUses, l.Uses, uses, kept)
 		}
@@ -217,10 +216,10 @@ func (s *sim) compareBooks(list []payment.Payment) {
 			if try == p.Try && p.Status != payment.CanceledS {
 				ours.approved, ours.captured = p.AuthorizedMinor, p.CapturedMinor
 			} else if b.reversed == b.approved || b.approved == 0 {
-				ours.approved, ours.reversed = b.approved, b.reversed // whatever it was, nothing is left
+				ours.approved, ours.reversed = b.approved, b.reversed // either way, nothing is left
 			}
 			if p.Status == payment.Review {
-				continue // a person looks at it, because the books differ
+				continue // a person reviews it, because the books differ
 			}
 			for _, r := range p.Refunds {
 				if r.Status == payment.RefundSucceeded && try == p.Try {

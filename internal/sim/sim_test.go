@@ -63,7 +63,7 @@ func (d *dice) n(n int) int {
 	return d.r.IntN(n)
 }
 
-// percent is true that often.
+// percent returns true with that probability.
 func (d *dice) percent(p int) bool { return d.n(100) < p }
 
 type sim struct {
@@ -142,7 +142,7 @@ func (w wire) Lookup(ctx context.Context, reference string) issuer.Answer {
 	return w.Simulator.Lookup(ctx, reference)
 }
 
-// OnNotice drops some notices and hands some over twice.
+// OnNotice drops some notices and delivers some twice.
 func (w wire) OnNotice(handle func(context.Context, issuer.Notice) error) {
 	w.Simulator.OnNotice(func(ctx context.Context, n issuer.Notice) error {
 		if !w.s.calm() && w.s.dice.percent(20) {
@@ -160,7 +160,7 @@ func (s *sim) restart() {
 		Fraud: guess{s: s}, FraudBudget: time.Minute, LinkURL: s.links.URL, Now: s.clock.Now, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
 }
 
-// guess is a box fraud that says anything.
+// guess is a fraud service with random answers.
 type guess struct {
 	fraud.Assessor
 	s *sim
@@ -189,8 +189,8 @@ func TestSimulation(t *testing.T) {
 	t.Run("PostgreSQL", func(t *testing.T) { simulate(t, sqltest.Open(t, pgtest.Database(t)), *opsFlag/4, now) })
 }
 
-// TestSimulationOnDynamoDB is a shorter run: each operation is several calls over
-// the network. At length it takes minutes; scripts/test.sh asks for that in make race.
+// TestSimulationOnDynamoDB is a shorter run, because each operation is several calls over the
+// network. A long run takes minutes; scripts/test.sh does that in make race.
 func TestSimulationOnDynamoDB(t *testing.T) {
 	d, ops := dynamotest.OpenDistributed(t), *opsFlag/16
 	if os.Getenv("PAYLINK_TEST_FULL") != "" {
@@ -199,8 +199,8 @@ func TestSimulationOnDynamoDB(t *testing.T) {
 	simulate(t, d, ops, func(ctx context.Context) error { return d.CatchUp(ctx, "") })
 }
 
-// simulate runs so many operations and checks everything; settled waits for what
-// follows the commits.
+// simulate runs that many operations and checks everything. settled waits for what follows the
+// commits.
 func simulate(t *testing.T, store storetest.Store, ops int, settled func(context.Context) error) {
 	t.Helper()
 	seed := *seedFlag
@@ -246,7 +246,7 @@ func start(t *testing.T, seed uint64, store storetest.Store) *sim {
 		case n < 4:
 			return storetest.FailAfter
 		case n < 6:
-			runtime.Goexit() // the process dies with the commit in hand
+			runtime.Goexit() // the process dies during the commit
 		}
 		return storetest.FailNot
 	}}
@@ -255,7 +255,7 @@ func start(t *testing.T, seed uint64, store storetest.Store) *sim {
 	return s
 }
 
-// openIssuer starts the issuer, on the book that it had.
+// openIssuer starts the issuer on its existing book.
 func (s *sim) openIssuer() {
 	i, err := simulator.New(simulator.Config{BookPath: s.book, Now: s.clock.Now, Seed: 1, Downtime: time.Hour, DisputeAfter: time.Millisecond})
 	if err != nil {
@@ -269,7 +269,7 @@ func (s *sim) openIssuer() {
 	s.issuer = i
 }
 
-// alone runs f in a goroutine that may be ended in the middle by a crash.
+// alone runs f in a goroutine that a crash may end halfway.
 func alone(fs ...func()) {
 	var wg sync.WaitGroup
 	for _, f := range fs {
@@ -365,7 +365,7 @@ func (s *sim) submit(in payment.Submit) {
 	}
 }
 
-// known fails the test on errors that nobody should see.
+// known fails the test on unexpected errors.
 func (s *sim) known(err error) bool {
 	if err == nil {
 		return true
@@ -381,7 +381,7 @@ func (s *sim) known(err error) bool {
 	return false
 }
 
-// ticket is an idempotency key that comes again now and then.
+// ticket returns an idempotency key that sometimes repeats.
 func (s *sim) ticket(p payment.Payment) *idempotency.Ticket {
 	if s.dice.percent(50) {
 		return nil
@@ -436,7 +436,7 @@ func (s *sim) operation(p payment.Payment) func() {
 	}
 }
 
-// word picks what a person or an issuer says of a payment.
+// word picks a verdict, label or dispute of a payment.
 func (s *sim) word(p payment.Payment) func() {
 	ctx := context.Background()
 	what, t := s.dice.n(5), s.ticket(p)
@@ -467,9 +467,9 @@ func (s *sim) sweep() {
 	}
 }
 
-// quiesce lets everything come to rest: no more faults, and time goes on. The issuer
-// ends and comes back until nothing was left to do since: whatever it was about to tell
-// has been told or is lost, and nothing moves while the checks look.
+// quiesce brings everything to rest: no more faults, and time goes on. The issuer restarts until
+// it has nothing left to do, so that whatever it was about to report has been reported or is
+// lost, and nothing changes during the checks.
 func (s *sim) quiesce() {
 	s.mu.Lock()
 	s.quiet = true
@@ -487,7 +487,7 @@ func (s *sim) quiesce() {
 	}
 }
 
-// tenDays pass; it tells whether a payment moved in them.
+// tenDays lets ten days pass, and reports whether a payment changed in them.
 func (s *sim) tenDays() (moved bool) {
 	for range 40 {
 		s.clock.Add(6 * time.Hour)

@@ -1,7 +1,7 @@
 //go:build duckdb
 
-// Package duckdb_test reads the lake with an engine that is not ours. It is a module
-// of its own, and behind a build tag, because DuckDB needs cgo and the product none.
+// Package duckdb_test reads the lake with another engine. It is a module of its own, behind a
+// build tag, because DuckDB needs cgo and the product does not.
 package duckdb_test
 
 import (
@@ -87,7 +87,7 @@ func (s *server) until(what string, is func() bool) {
 	}
 }
 
-// call is a request with the demo's key, and its answer.
+// call sends a request with the demo's key, and returns its answer.
 func (s *server) call(method, url string, body any) (int, map[string]any) {
 	s.t.Helper()
 	var sent io.Reader // nothing with a GET
@@ -122,8 +122,8 @@ func (s *server) call(method, url string, body any) (int, map[string]any) {
 	return answer.StatusCode, out
 }
 
-// pay makes a link, pays it with a card that the issuer approves, declines or holds,
-// gives some of it back, and records that its payer objects.
+// pay makes a link, pays it with a card that the issuer approves, declines or holds, refunds part
+// of it, and records a dispute.
 func (s *server) pay(i int) {
 	s.t.Helper()
 	currency, amount := "EUR", fmt.Sprintf("%d.%02d", 5+i, i)
@@ -150,13 +150,13 @@ func (s *server) pay(i int) {
 	}
 }
 
-// object records disputes of a payment that was captured, and moves the first one on.
+// object records disputes of a captured payment, and advances the first one.
 func (s *server) object(id string, i int, amount string) {
 	s.t.Helper()
 	at := s.url + "/api/payments/" + id + "/disputes"
 	status, d := s.call("POST", at, map[string]any{"reason": "fraudulent", "amount": amount, "reference": "CB-1", "evidenceDueAt": "2039-03-01T23:59:59Z"})
 	if status != http.StatusOK {
-		return // it was declined, or its outcome is not known
+		return // it was declined, or its outcome is unknown
 	}
 	if status, answer := s.call("POST", at+"/"+d["id"].(string), map[string]any{"state": []string{"under_review", "lost", "won"}[i%9/3]}); status != http.StatusOK {
 		s.t.Fatalf("dispute: %d %v", status, answer)
@@ -166,7 +166,7 @@ func (s *server) object(id string, i int, amount string) {
 	}
 }
 
-// lag is how many events are in no file yet; -1 while nobody can tell.
+// lag returns how many events are in no file yet, or -1 if that is unknown.
 func (s *server) lag() int {
 	answer, err := http.Get(s.admin + "/metrics")
 	if err != nil {
@@ -195,7 +195,7 @@ func freeAddress(t *testing.T) string {
 	return "http://" + l.Addr().String()
 }
 
-// documented is the block of SQL in docs/operate/lake.md that contains the words.
+// documented returns the SQL block in docs/operate/lake.md that contains the words.
 func documented(t *testing.T, words string) string {
 	t.Helper()
 	raw, err := os.ReadFile("../../docs/operate/lake.md")
@@ -211,8 +211,8 @@ func documented(t *testing.T, words string) string {
 	return ""
 }
 
-// TestLakeByDuckDB: DuckDB reads what a server wrote that was killed in between, by the
-// document's own queries, and its sums are the ledger's.
+// TestLakeByDuckDB checks that DuckDB reads the files of a server that was killed in between, by
+// the document's own queries, and that the sums equal the ledger's.
 func TestLakeByDuckDB(t *testing.T) {
 	if os.Getenv("PAYLINK_BINARY") == "" {
 		t.Fatal("PAYLINK_BINARY names no binary: use make lake")
@@ -262,8 +262,7 @@ func TestLakeByDuckDB(t *testing.T) {
 	}
 }
 
-// checkBalances holds the document's balances to those of the API, which are the
-// ledger's.
+// checkBalances compares the document's balances with those of the API, which are the ledger's.
 func (s *server) checkBalances(db *sql.DB) {
 	s.t.Helper()
 	status, answer := s.call("GET", s.url+"/api/balance", nil)
@@ -300,7 +299,7 @@ func (s *server) checkBalances(db *sql.DB) {
 	s.t.Logf("balances by DuckDB and by the ledger: %v", got)
 }
 
-// checkPayments holds every payment, as it is now, to the API's.
+// checkPayments compares every payment's present state with the API's.
 func (s *server) checkPayments(db *sql.DB) {
 	s.t.Helper()
 	rows, err := db.Query("SELECT id, currency, amount_minor, captured_minor, refunded_now_minor FROM payments_now")
@@ -326,8 +325,7 @@ func (s *server) checkPayments(db *sql.DB) {
 	}
 }
 
-// checkDisputes holds every dispute, as its last row says, to the API's, and their
-// sums.
+// checkDisputes compares the last row of every dispute with the API's, and their sums.
 func (s *server) checkDisputes(db *sql.DB) {
 	s.t.Helper()
 	rows, err := db.Query("SELECT payment, id, currency, amount_minor, state, reason, reference, evidence_due_at IS NOT NULL, closed_at IS NOT NULL FROM disputes_now")

@@ -23,7 +23,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
-// paylink runs the built binary with nothing of our own environment.
+// paylink runs the built binary without our own environment.
 func paylink(env []string, args ...string) (string, error) {
 	cmd := exec.Command(os.Getenv("PAYLINK_BINARY"), args...)
 	cmd.Env = append([]string{}, env...)
@@ -34,7 +34,7 @@ func paylink(env []string, args ...string) (string, error) {
 	return string(out), nil
 }
 
-// TestMigrateArguments runs the migration's very arguments, on a file.
+// TestMigrateArguments runs the migration with its exact arguments, on a file.
 func TestMigrateArguments(t *testing.T) {
 	eachValues(t, func(t *testing.T, _ string, objects []runtime.Object) {
 		c := only[*batchv1.Job](objects)[0].Spec.Template.Spec.Containers[0]
@@ -46,9 +46,8 @@ func TestMigrateArguments(t *testing.T) {
 	})
 }
 
-// TestServeArguments: the binary finds nothing wrong with what the chart gives to
-// each box, with files where the Secrets would be; and a box is given keys exactly
-// if it can hold any.
+// TestServeArguments checks that the binary accepts what the chart passes to each service, with
+// files where the Secrets would be, and that a service receives keys exactly if it can hold any.
 func TestServeArguments(t *testing.T) {
 	etc, ring := t.TempDir(), makeRing(t)
 	credentials(t, etc)
@@ -78,14 +77,14 @@ func TestServeArguments(t *testing.T) {
 	})
 }
 
-// lacksAnIssuer: there is no issuer but the simulator, so the two boxes that speak
-// to one refuse to run without it; that must be all that is wrong with them.
+// lacksAnIssuer checks that nothing else is wrong: the simulator is the only issuer, so the two
+// services that call one refuse to run without it.
 func lacksAnIssuer(box, out string) bool {
 	lines := strings.Split(strings.TrimSpace(strings.TrimPrefix(out, "paylink: ")), "\n")
 	return (box == "gateway" || box == "transactions") && len(lines) == 1 && strings.HasPrefix(lines[0], "--service simulator=URL")
 }
 
-// moved are a container's arguments with its folders elsewhere.
+// moved returns a container's arguments with its folders elsewhere.
 func moved(args []string, etc, data string) []string {
 	out := make([]string, len(args))
 	for i, a := range args {
@@ -94,7 +93,7 @@ func moved(args []string, etc, data string) []string {
 	return out
 }
 
-// environment is what the kubelet would set.
+// environment returns what the kubelet would set.
 func environment(c corev1.Container) (env []string) {
 	for _, e := range c.Env {
 		switch value := e.Value; {
@@ -111,7 +110,7 @@ func environment(c corev1.Container) (env []string) {
 	return env
 }
 
-// makeRing makes the keys of a deployment, as an operator would.
+// makeRing creates the keys of a deployment, as an operator would.
 func makeRing(t *testing.T) string {
 	ring := filepath.Join(t.TempDir(), "ring")
 	if _, err := paylink(nil, "keys", "create", "--keys", ring); err != nil {

@@ -77,7 +77,8 @@ func named[T metav1.Object](all []T) map[string]T {
 	return m
 }
 
-// boxes of the design, and what each may hold. A Secret's name says whose it is.
+// boxes lists the services of the design, and what each may hold. A Secret's name contains its
+// service.
 var boxes = []string{"gateway", "users", "links", "verifier", "payments", "transactions", "notifier", "fraud", "simulator"}
 
 func running(name string) []string {
@@ -103,7 +104,7 @@ func TestLint(t *testing.T) {
 	}
 }
 
-// TestSchema: every manifest of every set of values is one that Kubernetes accepts.
+// TestSchema checks that Kubernetes accepts every manifest of every set of values.
 func TestSchema(t *testing.T) {
 	eachValues(t, func(t *testing.T, name string, objects []runtime.Object) {
 		if got := slices.Sorted(maps.Keys(named(only[*appsv1.Deployment](objects)))); len(got) != len(running(name)) {
@@ -113,7 +114,7 @@ func TestSchema(t *testing.T) {
 	})
 }
 
-// TestValues: what is misspelled, of the wrong type or missing is refused.
+// TestValues checks that misspelled, missing or wrongly typed values are refused.
 func TestValues(t *testing.T) {
 	for _, c := range []struct{ words, set string }{
 		{"additional properties 'replica' not allowed", "targets.gateway.replica=2"},
@@ -137,8 +138,8 @@ func TestValues(t *testing.T) {
 	}
 }
 
-// TestContainers: bounds, probes, an image that cannot be written to, and a name
-// that Kubernetes cannot turn into one of our PAYLINK_ variables.
+// TestContainers checks limits, probes, a read-only image, and that Kubernetes cannot set one of
+// our PAYLINK_ variables by a service's name.
 func TestContainers(t *testing.T) {
 	eachValues(t, func(t *testing.T, _ string, objects []runtime.Object) {
 		for _, o := range objects {
@@ -182,7 +183,7 @@ func TestContainers(t *testing.T) {
 	})
 }
 
-// TestUpgrade: payments in flight outlive a rolling upgrade.
+// TestUpgrade checks that payments in progress survive a rolling upgrade.
 func TestUpgrade(t *testing.T) {
 	const drainSeconds, webhookSeconds = 30, 20 // app.DrainTimeout, webhook.StopTimeout
 	eachValues(t, func(t *testing.T, name string, objects []runtime.Object) {
@@ -227,8 +228,8 @@ func selects(s *metav1.LabelSelector, of map[string]string) bool {
 	return err == nil && selector.Matches(labels.Set(of))
 }
 
-// TestServices: each leads to its own box, callers see all addresses of a box, and
-// nothing but the gateway is led to from outside.
+// TestServices checks that each Service leads to its own pods, that callers see all their
+// addresses, and that only the gateway is reachable from outside.
 func TestServices(t *testing.T) {
 	eachValues(t, func(t *testing.T, name string, objects []runtime.Object) {
 		deployments := only[*appsv1.Deployment](objects)
@@ -272,9 +273,9 @@ func TestServices(t *testing.T) {
 	})
 }
 
-// TestSecrets: the chart holds none, and each box refers to its own and no other.
+// TestSecrets checks that the chart contains none, and that each service refers only to its own.
 func TestSecrets(t *testing.T) {
-	want := map[string]map[string]string{ // values: box: Secrets
+	want := map[string]map[string]string{ // values to service to Secrets
 		"default": {
 			"gateway": "keys-gateway internal", "users": "database keys-users internal", "links": "database keys-links internal",
 			"verifier": "database keys-verifier internal", "payments": "database internal", "simulator": "keys-simulator internal",
@@ -332,15 +333,15 @@ func secretsOf(spec corev1.PodSpec) (all []string) {
 		}
 	}
 	for _, v := range spec.Volumes {
-		if v.Secret != nil && *v.Secret.DefaultMode == 0o400 { // a wider one is not the Secret that is wanted
+		if v.Secret != nil && *v.Secret.DefaultMode == 0o400 { // a wider mode is not the expected Secret
 			add(v.Secret.SecretName)
 		}
 	}
 	return all
 }
 
-// TestAlerts: the rules of the chart speak of metrics that the documents name, and
-// of the job that the ServiceMonitor makes.
+// TestAlerts checks that the chart's rules use metrics that the documents list, and the job of
+// the ServiceMonitor.
 func TestAlerts(t *testing.T) {
 	rules, err := os.ReadFile(chart + "/alerts.yaml")
 	if err != nil {

@@ -16,8 +16,8 @@ import (
 
 const composeFile = "../../deploy/compose.yaml"
 
-// compose loads the file as docker compose does: interpolated, merged, and held to
-// the specification's schema.
+// compose loads the file as docker compose does: interpolated, merged, and validated against the
+// specification's schema.
 func compose(t *testing.T, profiles ...string) *types.Project {
 	options, err := cli.NewProjectOptions([]string{composeFile}, cli.WithProfiles(profiles), cli.WithInterpolation(true), cli.WithResolvedPaths(true))
 	if err != nil {
@@ -30,8 +30,8 @@ func compose(t *testing.T, profiles ...string) *types.Project {
 	return project
 }
 
-// TestCompose: every box runs, bounded and without rights, holds its own secrets,
-// and only the gateway's port is published.
+// TestCompose checks that every service runs, with limits and without privileges, holds its own
+// secrets, and that only the gateway's port is published.
 func TestCompose(t *testing.T) {
 	project := compose(t, "dynamodb")
 	for _, name := range append(slices.Clone(boxes), "migrate", "postgres", "dynamodb") {
@@ -65,7 +65,7 @@ func TestCompose(t *testing.T) {
 		}
 		holdsOnly(t, name, s)
 	}
-	for _, name := range append(slices.Clone(boxes), "migrate") { // the notifier relays
+	for _, name := range append(slices.Clone(boxes), "migrate") { // the notifier runs the relay
 		_, knows := project.Services[name].Environment["PAYLINK_PAYMENTS_STORE"]
 		if apart := !slices.Contains([]string{"gateway", "users", "simulator"}, name); knows != apart {
 			t.Errorf("%s knows where links and payments are: %t", name, knows)
@@ -76,8 +76,8 @@ func TestCompose(t *testing.T) {
 	}
 }
 
-// holdsOnly: the store's address unless the box has no store, its own keys, the
-// internal secret, and nothing else.
+// holdsOnly checks that a service holds only the store's address if it has a store, its own keys,
+// and the internal secret.
 func holdsOnly(t *testing.T, name string, s types.ServiceConfig) {
 	stateless := name == "gateway" || name == "simulator"
 	if stateless != (len(s.Secrets) == 0) || (!stateless && s.Secrets[0].Source != "store") {
@@ -99,7 +99,7 @@ func holdsOnly(t *testing.T, name string, s types.ServiceConfig) {
 	}
 }
 
-// TestComposeArguments: the binary accepts what each box is told.
+// TestComposeArguments checks that the binary accepts every service's arguments.
 func TestComposeArguments(t *testing.T) {
 	project := compose(t)
 	etc, config := t.TempDir(), filepath.Join(t.TempDir(), "store.json")
@@ -144,8 +144,8 @@ func TestComposeArguments(t *testing.T) {
 	}
 }
 
-// TestDockerfile: it parses, ends in an empty image with a user without rights, and
-// what it copies is there; its build command builds.
+// TestDockerfile checks that it parses, ends in an empty image with an unprivileged user, copies
+// existing files, and that its build command builds.
 func TestDockerfile(t *testing.T) {
 	file, err := os.Open("../../deploy/Dockerfile")
 	if err != nil {

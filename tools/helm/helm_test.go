@@ -15,8 +15,8 @@ import (
 	"helm.sh/helm/v4/pkg/engine"
 )
 
-// render does what "helm template" does, by Helm's own loader, schema check and
-// engine: its command would pull in twice as many packages, to the same end.
+// render does what "helm template" does, with Helm's own loader, schema check and engine. The
+// command itself would pull in twice as many packages.
 func render(values map[string]any) (string, error) {
 	c, err := loader.Load(chart)
 	if err != nil {

@@ -14,17 +14,17 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
-// place is where a connection starts or ends: a pod of ours, a pod of others, or an
-// address outside the cluster.
+// place is where a connection starts or ends: one of our pods, another pod, or an address outside
+// the cluster.
 type place struct {
 	name      string
-	namespace string // "" outside the cluster
+	namespace string // empty outside the cluster
 	labels    map[string]string
 	address   string // of one outside
 	ports     []int32
 }
 
-// world is everything that could talk to our pods, or they to.
+// world is everything that could connect to our pods, or they to it.
 func world(objects []runtime.Object) (ours, others []place) {
 	for _, o := range objects {
 		if template := podTemplate(o); template != nil {
@@ -60,8 +60,8 @@ func world(objects []runtime.Object) (ours, others []place) {
 	return ours, others
 }
 
-// arrows are all connections that the policies let through, by the rules of
-// NetworkPolicy: a pod that a policy selects may do what some policy allows.
+// arrows returns all connections that the policies allow, by the rules of NetworkPolicy: a pod
+// that a policy selects may do what some policy allows.
 func arrows(policies []*networkingv1.NetworkPolicy, ours, others []place) (all []string) {
 	everyone := slices.Concat(ours, others)
 	for _, from := range everyone {
@@ -146,8 +146,8 @@ func inBlock(block *networkingv1.IPBlock, a netip.Addr) bool {
 		!slices.ContainsFunc(block.Except, func(except string) bool { return netip.MustParsePrefix(except).Contains(a) })
 }
 
-// design is the list of arrows that the boxes have, drawn by hand: what else the
-// policies let through is a hole, and what they do not is an outage.
+// design returns the intended connections between services, written by hand. A further connection
+// that the policies allow is a hole, and a missing one is an outage.
 func design(name string) []string {
 	want := strings.Fields(`gateway→users:8081 gateway→links:8081 gateway→verifier:8081 gateway→payments:8081
 		gateway→transactions:8081 gateway→notifier:8081 gateway→fraud:8081 transactions→fraud:8081 ingress-controller→gateway:8080
@@ -174,12 +174,12 @@ func design(name string) []string {
 	for _, box := range strings.Fields(onTable) {
 		want = append(want, box+"→"+payments)
 	}
-	if name == "live-dynamodb" { // the rule for DynamoDB's public addresses holds these too
+	if name == "live-dynamodb" { // the rule for DynamoDB's public addresses contains these too
 		for _, box := range strings.Fields(onTable) {
 			want = append(want, box+"→issuer:443", box+"→other-issuer:443")
 		}
 	}
-	want = slices.Compact(slices.Sorted(slices.Values(want))) // the notifier may reach the internet twice over
+	want = slices.Compact(slices.Sorted(slices.Values(want))) // the notifier may reach the internet by two rules
 	for _, box := range append(running(name), "migrate") {
 		want = append(want, box+"→dns:53")
 		if box != "migrate" {
@@ -193,7 +193,7 @@ func design(name string) []string {
 	return want
 }
 
-// TestArrows weighs every pod against every other, and against the outside.
+// TestArrows checks every pair of pods, and every pod against the outside.
 func TestArrows(t *testing.T) {
 	eachValues(t, func(t *testing.T, name string, objects []runtime.Object) {
 		policies := only[*networkingv1.NetworkPolicy](objects)
@@ -220,7 +220,7 @@ func TestArrows(t *testing.T) {
 	})
 }
 
-// TestCalls: a box is told the address of those that it may call, and of no others.
+// TestCalls checks that a service gets the addresses of those that it may call, and of no others.
 func TestCalls(t *testing.T) {
 	eachValues(t, func(t *testing.T, name string, objects []runtime.Object) {
 		for _, d := range only[*appsv1.Deployment](objects) {

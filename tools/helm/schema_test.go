@@ -1,8 +1,7 @@
-// Package chart holds the Helm chart and the compose file to what Kubernetes
-// itself accepts and to what the design allows. It is a module of its own, so that
-// the product depends on nothing of Kubernetes. Nothing here needs a cluster: the
-// manifests are decoded strictly into Kubernetes' types, given its defaults, and
-// checked by the very functions that the API server runs on them.
+// Package chart checks the Helm chart and the compose file against what Kubernetes accepts and
+// what the design allows. It is a module of its own, so that the product does not depend on
+// Kubernetes. No cluster is needed: the manifests are decoded strictly into Kubernetes' types,
+// given its defaults, and checked by the same functions that the API server runs.
 package chart_test
 
 import (
@@ -63,8 +62,8 @@ func init() {
 	}
 }
 
-// manifests splits a rendered chart and checks each object as the API server would.
-// It gives the objects in their versioned types, with defaults.
+// manifests splits a rendered chart and checks each object as the API server would. It returns
+// the objects in their versioned types, with defaults.
 func manifests(raw []byte) ([]runtime.Object, error) {
 	strict := json.NewSerializerWithOptions(json.DefaultMetaFactory, legacyscheme.Scheme, legacyscheme.Scheme,
 		json.SerializerOptions{Yaml: true, Strict: true})
@@ -112,12 +111,12 @@ func blank(document []byte) bool {
 	return true
 }
 
-// check is what the API server says about a new object, with its warnings and the
-// restricted Pod Security Standard as errors.
+// check returns the API server's errors for a new object, with its warnings and the restricted
+// Pod Security Standard as errors.
 func check(object runtime.Object) (wrong []error) {
 	switch object.(type) {
 	case *gatewayv1.HTTPRoute, *monitoringv1.ServiceMonitor, *monitoringv1.PrometheusRule:
-		return nil // not built in; decoding strictly is all that can be done here
+		return nil // not built in; strict decoding is all that is possible here
 	}
 	object = admitted(object)
 	internal, err := legacyscheme.Scheme.ConvertToVersion(object, runtime.InternalGroupVersioner)
@@ -164,7 +163,7 @@ func check(object runtime.Object) (wrong []error) {
 	return append(wrong, restricted(object)...)
 }
 
-// gates are the features that the generated checks ask about, as they are by default.
+// gates are the defaults of the features that the generated checks use.
 var gates = map[string]bool{"HPAScaleToZero": false, "WorkloadWithJob": false}
 
 // admitted adds what the API server fills in between the defaults and the check.
@@ -189,7 +188,7 @@ func admitted(object runtime.Object) runtime.Object {
 	return object
 }
 
-// podTemplate of a Deployment or a Job.
+// podTemplate returns the pod template of a Deployment or a Job.
 func podTemplate(object runtime.Object) *corev1.PodTemplateSpec {
 	switch o := object.(type) {
 	case *appsv1.Deployment:
@@ -218,8 +217,8 @@ func restricted(object runtime.Object) (wrong []error) {
 	return wrong
 }
 
-// TestBroken proves that the check has teeth: each manifest in testdata/broken
-// begins with the words that its refusal must contain.
+// TestBroken checks the checks: each manifest in testdata/broken begins with the words that its
+// refusal must contain.
 func TestBroken(t *testing.T) {
 	files, err := filepath.Glob("testdata/broken/*.yaml")
 	if err != nil || len(files) == 0 {

@@ -1,7 +1,7 @@
 package main
 
-// doors are bugs of what lets requests in and out: tokens, keys, scopes, idempotency,
-// webhooks, internal calls, receipts and amounts as text.
+// doors are bugs in what lets requests in and out: tokens, keys, scopes, idempotency, webhooks,
+// internal calls, receipts and amounts as text.
 var doors = []mutation{
 	{"T01", "a token's signature is not checked", "internal/link/token.go",
 		`!v.Verify(keyring.LinkSign, kid, append([]byte(signDomain), body...), sig) || !ok`,
@@ -183,7 +183,7 @@ var doors = []mutation{
 		[]string{"./internal/money"}},
 }
 
-// attempts are bugs of the rules and the shield against fraud.
+// attempts are bugs in the fraud rules and the shield.
 var attempts = []mutation{
 	{"F01", "an allow rule does not spare from a block", "internal/fraud/rulebook/builtin.go",
 		`var Actions = [...]payment.Action{payment.Challenge, payment.Allow, payment.Block, payment.Hold}`,

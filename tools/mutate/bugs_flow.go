@@ -1,6 +1,6 @@
 package main
 
-// carriers are bugs of the coordinator.
+// carriers are bugs in the coordinator.
 var carriers = []mutation{
 	{"M12", "a notice for an earlier try is taken for the current one", "internal/coordinator/coordinator.go",
 		`	if n.Reference != p.IssuerKey() {

@@ -2,7 +2,7 @@ package main
 
 var paymentSuite = []string{"./internal/payment"}
 
-// machine are bugs of the payment's state machine, its rules and its own check.
+// machine are bugs in the payment's state machine, its rules and its own check.
 var machine = []mutation{
 	{"M01", "a refund may pass what is left", "internal/payment/operations.go",
 		`minor < 0 || minor > left:`,
@@ -250,7 +250,7 @@ var machine = []mutation{
 		paymentSuite},
 }
 
-// books are bugs of the ledger.
+// books are bugs in the ledger.
 var books = []mutation{
 	{"M13", "a transfer need not balance", "internal/ledger/ledger.go",
 		`	if !sum.Zero() {`,

@@ -1,6 +1,6 @@
 package main
 
-// stores are bugs of the SQL and DynamoDB stores.
+// stores are bugs in the SQL and DynamoDB stores.
 var stores = []mutation{
 	{"S01", "a payment is written over a newer revision", "internal/store/sqlstore/payments.go",
 		` WHERE id = $7 AND account = $8 AND revision = $9"`,

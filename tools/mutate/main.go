@@ -36,7 +36,7 @@ type mutation struct {
 	File string // from the module's root
 	Old  string // occurs exactly once in File
 	New  string
-	// Suites are arguments of go test, one suite each, the cheapest first.
+	// Suites are arguments of go test, one suite each, cheapest first.
 	Suites []string
 }
 
@@ -45,7 +45,7 @@ func mutations() []mutation {
 	return slices.Concat(machine, books, carriers, stores, doors, attempts)
 }
 
-// testTime bounds one suite. A bug that makes a test hang is found by it, too.
+// testTime limits one suite. A bug that makes a test hang is also found.
 const testTime = "4m"
 
 func main() {
@@ -102,8 +102,8 @@ func run(ctx context.Context, only, docs string) error {
 // survivor is the result of a bug that no suite found.
 const survivor = "**nothing**"
 
-// mutated returns the file with the bug in it. An old text that does not occur exactly
-// once is an error.
+// mutated returns the file with the bug in it. It returns an error if the old text does not occur
+// exactly once.
 func (m mutation) mutated(root string) ([]byte, error) {
 	source, err := os.ReadFile(filepath.Join(root, m.File))
 	if err != nil {
@@ -125,7 +125,7 @@ func (m mutation) plant(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer func() { _ = os.RemoveAll(dir) }() // a leftover is the system's to remove
+	defer func() { _ = os.RemoveAll(dir) }() // the system removes a leftover
 	path, err := filepath.Abs(m.File)
 	if err != nil {
 		return "", err
@@ -154,7 +154,7 @@ func (m mutation) plant(ctx context.Context) (string, error) {
 
 var failed = regexp.MustCompile(`(?m)^--- FAIL: (\S+)`)
 
-// verdict reads the failed test from the output of go test.
+// verdict returns the failed test from the output of go test.
 func verdict(suite string, out []byte) (string, error) {
 	at := strings.TrimPrefix(strings.Fields(suite)[0], "./")
 	if bytes.Contains(out, []byte("[build failed]")) || bytes.Contains(out, []byte("[setup failed]")) {

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestMutationsStillFit: every bug can still be planted. A change of the code takes its
-// bugs along.
+// TestMutationsStillFit checks that every bug can still be planted. A change of the code must
+// update its bugs.
 func TestMutationsStillFit(t *testing.T) {
 	seen := map[string]bool{}
 	for _, m := range mutations() {
@@ -34,7 +34,8 @@ func TestMutationsStillFit(t *testing.T) {
 	}
 }
 
-// TestTable: results go into the document and come back, and bugs that are gone leave it.
+// TestTable checks that results are written to the document and read back, and that removed bugs
+// disappear.
 func TestTable(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "doc.md")
 	if err := os.WriteFile(path, []byte("before\n"+tableStart+tableEnd+"\nafter\n"), 0o600); err != nil {

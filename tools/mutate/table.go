@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// The marks between which the table is written.
+// The marks around the table.
 const (
 	tableStart = "<!-- mutations: written by make mutate -->\n"
 	tableEnd   = "<!-- end of mutations -->"
@@ -16,7 +16,7 @@ const (
 
 var row = regexp.MustCompile(`(?m)^\| ([A-Z]\d+) \| .* \| (.*) \|$`)
 
-// split cuts the document at its marks.
+// split splits the document at its marks.
 func split(path string) (before, table, after []byte, err error) {
 	doc, err := os.ReadFile(path)
 	if err != nil {
@@ -30,7 +30,7 @@ func split(path string) (before, table, after []byte, err error) {
 	return before, table, after, nil
 }
 
-// readTable returns what found each bug when it was planted last.
+// readTable returns what found each bug when it was last planted.
 func readTable(path string) (map[string]string, error) {
 	_, table, _, err := split(path)
 	if err != nil {
@@ -43,8 +43,8 @@ func readTable(path string) (map[string]string, error) {
 	return found, nil
 }
 
-// writeTable replaces the table. Bugs that were never planted are listed below it, and
-// do not count.
+// writeTable replaces the table. Bugs that were never planted are listed below it, and do not
+// count.
 func writeTable(path string, found map[string]string) error {
 	before, _, after, err := split(path)
 	if err != nil {

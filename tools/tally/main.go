@@ -20,13 +20,13 @@ import (
 	"time"
 )
 
-// slow is from when on a test gets a line of its own while others still run.
+// slow is the duration from which a test gets its own line while others still run.
 const slow = 5.0 // seconds
 
-// quiet is after how long without a line one is written.
+// quiet is the silence after which a line is written.
 const quiet = 30 * time.Second
 
-// slowest bounds the list of where the time went.
+// slowest limits the list of the slowest tests.
 const slowest = 12
 
 // event is what go test -json and go build -json print (go doc test2json).
@@ -43,7 +43,7 @@ type test struct {
 	parent  bool // has subtests, which are counted in its place
 }
 
-// tally is what is known of a run.
+// tally is the state of a run.
 type tally struct {
 	out      io.Writer
 	strip    string // the module's path, left out of lines
@@ -89,8 +89,8 @@ func newTally(out io.Writer, module string, engines []string) *tally {
 	return &tally{out: out, strip: module, engines: engines, running: map[string]map[string]*test{}, counted: map[string]int{}, building: map[string][]string{}}
 }
 
-// read takes every line of in. At each tick that follows one without a line written in
-// between, it says what is still running.
+// read reads every line of in. At each tick without a line since the last one, it reports what is
+// still running.
 func (t *tally) read(in io.Reader, tick <-chan time.Time) error {
 	lines, ended := make(chan []byte), make(chan error, 1)
 	go func() {
@@ -127,7 +127,7 @@ func (t *tally) read(in io.Reader, tick <-chan time.Time) error {
 	}
 }
 
-// still says what runs while nothing ends.
+// still reports what is running while nothing ends.
 func (t *tally) still(since time.Duration) {
 	names := make([]string, 0, len(t.running))
 	for pkg := range t.running {
@@ -140,7 +140,7 @@ func (t *tally) still(since time.Duration) {
 	fmt.Fprintf(t.out, "    \t%s: %d tests passed; now %s\n", since.Round(time.Second), t.passed+t.going, strings.Join(names, ", "))
 }
 
-// line takes one line: an event, or what a command printed beside them.
+// line handles one line: an event, or what a command printed beside them.
 func (t *tally) line(line []byte) {
 	var e event
 	if json.Unmarshal(line, &e) != nil || e.Action == "" {
@@ -176,7 +176,7 @@ func (t *tally) line(line []byte) {
 
 func (t *tally) short(pkg string) string { return strings.TrimPrefix(pkg, t.strip) }
 
-// test finds the test of an event; the empty name holds what the package printed.
+// test returns the test of an event; the empty name holds what the package printed.
 func (t *tally) test(e event) *test {
 	tests := t.running[e.Package]
 	if tests == nil {
@@ -194,7 +194,7 @@ func (t *tally) test(e event) *test {
 	return at
 }
 
-// ended counts the tests of a package, and shows what failed or never ended.
+// ended counts the tests of a package, and prints what failed or never ended.
 func (t *tally) ended(e event) {
 	pkg, tests := t.short(e.Package), t.running[e.Package]
 	delete(t.running, e.Package)
@@ -256,9 +256,9 @@ func (t *tally) count(tests map[string]*test, name string) {
 	}
 }
 
-// sum writes the end, and reports whether all is well.
+// sum writes the summary, and reports whether everything passed.
 func (t *tally) sum(took time.Duration, required []string) bool {
-	for pkg := range t.running { // its process ended without a word
+	for pkg := range t.running { // its process ended without an event
 		t.ended(event{Action: "fail", Package: pkg})
 	}
 	slices.SortFunc(t.times, func(a, b timed) int { return int(1000 * (b.seconds - a.seconds)) })

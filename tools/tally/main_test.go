@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// run gives the tally one event a line, written "action test output", for package m/p.
+// run sends the tally one event per line, written "action test output", for package m/p.
 func run(t *testing.T, required []string, lines ...string) (string, bool) {
 	t.Helper()
 	var in strings.Builder

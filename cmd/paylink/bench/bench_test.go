@@ -13,11 +13,11 @@ import (
 	"time"
 )
 
-// The shape of a run; BENCH_SECONDS changes how long each level is measured.
+// The parameters of a run; BENCH_SECONDS changes how long each level is measured.
 const (
 	levelSeconds  = 8
 	warmUp        = 2 * time.Second
-	limitClients  = 64 // the level that the ratios are told for
+	limitClients  = 64 // the level for which the ratios are printed
 	targetRate    = 1500
 	targetLatency = 100 * time.Millisecond
 )
@@ -38,7 +38,7 @@ func times(b *testing.B) (warm, level, raw time.Duration) {
 	return min(warmUp, level/4), level, level / 4
 }
 
-// limits are what the machine can do, measured in the same run.
+// limits are the machine's limits, measured in the same run.
 type limits struct {
 	syncs, sign, verify float64
 	nothing             measured
@@ -128,7 +128,7 @@ func report(before string, rows []measured, peak float64, l limits) {
 	_, _ = fmt.Fprintln(os.Stdout, out.String())
 }
 
-// ratios say how near the product comes to those limits at one level.
+// ratios returns how near the product comes to those limits at one level.
 func ratios(out *strings.Builder, rows []measured, l limits) {
 	_, _ = fmt.Fprintf(out, "\nratios at %d clients\n", limitClients)
 	for _, m := range rows {

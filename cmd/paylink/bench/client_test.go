@@ -18,9 +18,8 @@ const (
 	requestTimeout = 30 * time.Second
 )
 
-// client is one connection that sends one request at a time. It speaks just as
-// much HTTP/1.1 as the server's answers need, so that the load costs little of
-// the processor that is being measured.
+// client is one connection that sends one request at a time. It implements only the HTTP/1.1 that
+// the server's answers need, so that the load costs little of the measured processor.
 type client struct {
 	host string
 	conn net.Conn
@@ -104,7 +103,7 @@ func (c *client) answer() (int, []byte, error) {
 	return status, c.body, err
 }
 
-// between is the text after start and before the next end.
+// between returns the text after start and before the next end.
 func between(b []byte, start, end string) (string, error) {
 	_, rest, found := bytes.Cut(b, []byte(start))
 	if !found {

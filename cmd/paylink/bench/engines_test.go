@@ -31,13 +31,13 @@ import (
 
 const (
 	rawWriters = 64
-	sampleScan = 200 // items that are looked at for a payment and a link
+	sampleScan = 200 // items read to find a payment and a link
 )
 
-// sample is a payment that the product made, with its events, as the rows are.
+// sample is a payment of the product, with its events, as rows.
 type sample struct {
-	payment []any   // id is the first
-	events  [][]any // position, id and seq are the first three
+	payment []any   // id comes first
+	events  [][]any // position, id and seq come first
 }
 
 const (
@@ -47,7 +47,7 @@ const (
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`
 )
 
-// sampled reads one settled payment of the store that was under load.
+// sampled reads one settled payment of the store under load.
 func sampled(b *testing.B, driver, source string) (s sample) {
 	b.Helper()
 	db, err := sql.Open(driver, source)
@@ -83,7 +83,7 @@ func sampled(b *testing.B, driver, source string) (s sample) {
 	return s
 }
 
-// insert writes the rows of one commit, with identities of their own.
+// insert writes the rows of one commit, with new ids.
 func (s sample) insert(n *atomic.Int64, exec func(query string, args ...any) error) error {
 	if err := exec(insertPayment, append([]any{fresh("pay_")}, s.payment[1:]...)...); err != nil {
 		return err
@@ -103,8 +103,8 @@ func fresh(prefix string) string {
 	return prefix + hex.EncodeToString(b[:])
 }
 
-// rawSQLite is how many commits a second SQLite makes durable when every
-// transaction holds those of 64 writers, as the store groups them when it is busy.
+// rawSQLite returns how many commits per second SQLite makes durable if every transaction
+// contains those of 64 writers, as the store groups them under load.
 func rawSQLite(b *testing.B, s sample, took time.Duration) float64 {
 	b.Helper()
 	path := b.TempDir() + "/raw.db"
@@ -146,7 +146,7 @@ func rawSQLite(b *testing.B, s sample, took time.Duration) float64 {
 	return rate * rawWriters
 }
 
-// many counts the commits a second of 64 writers, each of which has a step of its own.
+// many counts the commits per second of 64 writers, each with its own step.
 func many(b *testing.B, took time.Duration, writer func(ctx context.Context) (step func() error, end func(), err error)) float64 {
 	b.Helper()
 	var done atomic.Int64
@@ -182,7 +182,7 @@ func many(b *testing.B, took time.Duration, writer func(ctx context.Context) (st
 	return float64(done.Load()) / elapsed.Seconds()
 }
 
-// rawPostgres is how many commits a second 64 connections make, one transaction each.
+// rawPostgres returns how many commits per second 64 connections make, one transaction each.
 func rawPostgres(b *testing.B, database string, s sample, took time.Duration) float64 {
 	b.Helper()
 	if _, _, err := sqlstore.Migrate(b.Context(), database); err != nil {
@@ -205,7 +205,7 @@ func rawPostgres(b *testing.B, database string, s sample, took time.Duration) fl
 	})
 }
 
-// rows of a table, and the client that writes them.
+// rows holds a table's rows, and the client that writes them.
 type rows struct {
 	db    *dynamodb.Client
 	table string
@@ -248,9 +248,9 @@ func (r rows) pair(b *testing.B) (payment, link map[string]types.AttributeValue)
 	return payment, link
 }
 
-// rawDynamo is how many commits a second 64 writers make in a table with the same
-// indexes and stream: as a payment's three are, one of a link alone and two of a
-// payment and its link together.
+// rawDynamo returns how many commits per second 64 writers make in a table with the same indexes
+// and stream, in the proportion of a payment's three: one of a link alone and two of a payment
+// with its link.
 func rawDynamo(b *testing.B, from, to string, took time.Duration) float64 {
 	b.Helper()
 	if err := dynamo.Migrate(b.Context(), to); err != nil {

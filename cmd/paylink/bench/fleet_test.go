@@ -17,12 +17,11 @@ import (
 	"testing"
 )
 
-// services of the distributed shape, in the order in which they are stopped: who
-// calls before who is called.
+// services of the distributed deployment in the order in which they stop: callers first.
 var services = []string{"gateway", "simulator", "users", "links", "verifier", "payments", "notifier", "transactions", "fraud"}
 
-// distributed starts one process for each service, on the stores that the
-// environment names, and makes a merchant with a key.
+// distributed starts one process for each service, on the stores from the environment, and
+// creates a merchant with a key.
 func distributed(b *testing.B) *server {
 	b.Helper()
 	s := &server{data: b.TempDir()}
@@ -37,7 +36,7 @@ func distributed(b *testing.B) *server {
 		b.Fatal(err)
 	}
 	listen := map[string]string{}
-	var all []string // the same list for all: what a service does not call it passes over
+	var all []string // the same list for all: a service ignores what it does not call
 	for _, name := range services {
 		if listen[name] = freeAddress(b); name != "gateway" {
 			all = append(all, "--service", name+"=http://"+listen[name])
@@ -84,7 +83,7 @@ func freeAddress(b *testing.B) string {
 	return l.Addr().String()
 }
 
-// merchant signs up, takes cards, and makes the key that the load uses.
+// merchant signs up, accepts cards, and creates the key for the load.
 func (s *server) merchant(b *testing.B) {
 	b.Helper()
 	s.ask(b, "", "POST", "/api/users", `{"username":"ada","email":"ada@example.com","password":"correct horse battery"}`)

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// The shape of the comparison: short turns, so that a neighbour's load falls on both
-// sides, and the middle of many pairs, so that one bad turn decides nothing.
+// The parameters of the comparison: short turns, so that a neighbor's load affects both sides,
+// and the median of many pairs, so that one bad turn has no effect.
 const (
 	fraudTurns   = 12
 	fraudTurn    = 3 * time.Second
@@ -19,8 +19,8 @@ const (
 	mostFall     = 0.10
 )
 
-// BenchmarkFraud makes complete payments with attempts looked at and without, in
-// turns on two servers that are otherwise alike, and tells how much fewer they are.
+// BenchmarkFraud makes complete payments with and without assessment, in turns on two otherwise
+// equal servers, and reports the loss in throughput.
 func BenchmarkFraud(b *testing.B) {
 	for range b.N {
 		on, off := start(b), start(b, "--fraud", "off")
@@ -37,7 +37,7 @@ func BenchmarkFraud(b *testing.B) {
 		var cpuOn, cpuOff []time.Duration
 		for n := range fraudTurns {
 			sides := []*server{on, off}
-			if n%2 == 1 { // who goes second is no better off
+			if n%2 == 1 { // alternates which server goes second
 				slices.Reverse(sides)
 			}
 			rates := map[*server]float64{}
@@ -71,5 +71,5 @@ func sorted(v []float64) []float64 {
 	return v
 }
 
-// middle of sorted values.
+// middle returns the median of sorted values.
 func middle[T any](v []T) T { return v[len(v)/2] }

@@ -11,15 +11,13 @@ import (
 	"time"
 )
 
-// work is what one client does again and again. It notes the time of each
-// request with the lap it is given.
+// work is what one client repeats. It calls lap at the end of each request.
 type work func(c *client, lap func()) error
 
-// span is when a measurement counts: what begins before from or ends after to is
-// warm-up or tail.
+// span is when a measurement counts: what begins before from or ends after to is warm-up or tail.
 type span struct{ from, to time.Time }
 
-// measured is what one level of concurrency gave.
+// measured is the result of one level of concurrency.
 type measured struct {
 	name      string
 	clients   int
@@ -28,7 +26,7 @@ type measured struct {
 	requests  []time.Duration // each request in it, sorted
 	serverCPU time.Duration
 	clientCPU time.Duration
-	engineCPU time.Duration // of the database's processes, where it has its own
+	engineCPU time.Duration // of the database's processes, if it has its own
 	rss       float64
 }
 
@@ -41,7 +39,7 @@ func (m measured) each(d time.Duration) time.Duration {
 	return d / time.Duration(len(m.whole))
 }
 
-// percentile of sorted durations.
+// percentile returns a percentile of sorted durations.
 func percentile(d []time.Duration, p float64) time.Duration {
 	if len(d) == 0 {
 		return 0
@@ -49,7 +47,7 @@ func percentile(d []time.Duration, p float64) time.Duration {
 	return d[min(len(d)-1, int(p*float64(len(d))))]
 }
 
-// one is a client's own part of a measurement.
+// one is a client's part of a measurement.
 type one struct {
 	whole, requests []time.Duration
 	err             error
@@ -86,7 +84,7 @@ func (o *one) run(host string, s span, do work) {
 	}
 }
 
-// measure keeps so many clients busy for the warm-up and then the time.
+// measure keeps that many clients busy for the warm-up and then the time.
 func (s *server) measure(name string, clients int, warm, took time.Duration, do work) (measured, error) {
 	begin := time.Now()
 	at := span{from: begin.Add(warm), to: begin.Add(warm + took)}
@@ -145,9 +143,9 @@ func (s *server) links(c *client, lap func()) error {
 	return err
 }
 
-// payments is a complete payment: the merchant makes a link, the payer opens its
-// page and pays. An answer "succeeded" means that the payment, its ledger entries
-// and its events are durable.
+// payments makes a complete payment: the merchant creates a link, and the payer opens its page
+// and pays. An answer "succeeded" means that the payment, its ledger entries and its events are
+// durable.
 func (s *server) payments(c *client, lap func()) error {
 	path, err := s.createLink(c)
 	lap()
@@ -178,7 +176,7 @@ func (s *server) payments(c *client, lap func()) error {
 	return nil
 }
 
-// nothing is the cheapest request that there is.
+// nothing sends the cheapest request.
 func nothing(c *client, lap func()) error {
 	status, body, err := c.do("GET", "/healthz", "", "")
 	lap()

@@ -23,7 +23,7 @@ import (
 
 const appendBytes = 4 << 10
 
-// repeat counts how often a second one goroutine gets through f.
+// repeat returns how often per second one goroutine completes f.
 func repeat(took time.Duration, f func() error) (float64, error) {
 	begin, n := time.Now(), 0
 	for time.Since(begin) < took {
@@ -35,7 +35,7 @@ func repeat(took time.Duration, f func() error) (float64, error) {
 	return float64(n) / time.Since(begin).Seconds(), nil
 }
 
-// syncs is how many appends of 4 KiB a second one writer makes durable.
+// syncs returns how many appends of 4 KiB per second one writer makes durable.
 func syncs(dir string, took time.Duration) (rate float64, err error) {
 	f, err := os.Create(filepath.Join(dir, "appends")) //nolint:gosec // a path of our own
 	if err != nil {
@@ -51,8 +51,8 @@ func syncs(dir string, took time.Duration) (rate float64, err error) {
 	})
 }
 
-// signatures is how many Ed25519 signatures of a link's size a second one core
-// makes, and how many it verifies.
+// signatures returns how many Ed25519 signatures of a link's size one core makes per second, and
+// how many it verifies.
 func signatures(took time.Duration) (sign, verify float64, err error) {
 	public, private, err := ed25519.GenerateKey(nil)
 	if err != nil {
@@ -72,8 +72,8 @@ func signatures(took time.Duration) (sign, verify float64, err error) {
 	return sign, verify, err
 }
 
-// commits is how many links a second so many writers make durable through the
-// store alone, without HTTP, tokens or keys.
+// commits returns how many links per second that many writers make durable through the store
+// alone, without HTTP, tokens or keys.
 func commits(b *testing.B, writers int, took time.Duration) float64 {
 	b.Helper()
 	path := filepath.Join(b.TempDir(), "commits.db")

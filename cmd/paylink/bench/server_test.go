@@ -20,7 +20,7 @@ import (
 const (
 	startTimeout  = 60 * time.Second
 	stopTimeout   = 40 * time.Second
-	ticksASecond  = 100 // USER_HZ, which Linux fixes at 100 in what it shows to programs
+	ticksASecond  = 100 // USER_HZ, which Linux fixes at 100 for programs
 	statUserTicks = 13  // utime in /proc/PID/stat, counted from 0; stime follows
 )
 
@@ -29,12 +29,12 @@ type server struct {
 	running []*exec.Cmd // in the order in which they are stopped
 	data    string
 	host    string
-	basic   string // the header that authenticates a key
+	basic   string // the header with a key's credentials
 	stopped bool
-	engine  func() time.Duration // processor time of the database's processes; nil: it has none
+	engine  func() time.Duration // processor time of the database's processes; nil if it has none
 }
 
-// binary is PAYLINK_BINARY, or one that is built now.
+// binary returns PAYLINK_BINARY, or builds one.
 func binary(b *testing.B) string {
 	b.Helper()
 	if path := os.Getenv("PAYLINK_BINARY"); path != "" {
@@ -49,8 +49,8 @@ func binary(b *testing.B) string {
 	return path
 }
 
-// start runs the binary as one process on a fresh folder until the benchmark ends
-// or stop is called.
+// start runs the binary as one process on a new folder until the benchmark ends or stop is
+// called.
 func start(b *testing.B, flags ...string) *server {
 	b.Helper()
 	s := &server{data: b.TempDir()}
@@ -73,7 +73,7 @@ func (s *server) authenticate(id, secret string) {
 	s.basic = "Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte(id+":"+secret)) + "\r\n"
 }
 
-// launch starts one process and gives what it says when it serves.
+// launch starts one process and returns what it prints when it serves.
 func (s *server) launch(b *testing.B, binary string, flags ...string) map[string]any {
 	b.Helper()
 	cmd := exec.Command(binary, append([]string{"serve", "--allow-private-webhooks", "--limit", "key=1000000/s", "--limit", "account=1000000/s", "--limit", "link=1000000/s"}, flags...)...) //nolint:gosec,noctx // stopped by a signal, so that it can drain
@@ -132,7 +132,7 @@ func (s *server) stop(b *testing.B) {
 	}
 }
 
-// cpu is the processor time that all processes have used.
+// cpu returns the processor time that all processes have used.
 func (s *server) cpu() (used time.Duration, err error) {
 	for _, cmd := range s.running {
 		one, err := processorTime(cmd.Process.Pid)
@@ -151,13 +151,13 @@ func (s *server) engineCPU() time.Duration {
 	return s.engine()
 }
 
-// processorTime of one process, without its children.
+// processorTime returns the time of one process, without its children.
 func processorTime(pid int) (time.Duration, error) {
 	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return 0, err
 	}
-	// The name in parentheses may hold spaces; the fields count from 0 with the pid.
+	// The name in parentheses may contain spaces; the fields count from 0 with the pid.
 	_, after, _ := strings.Cut(string(raw), ") ")
 	fields := strings.Fields(after)
 	var ticks int64
@@ -171,7 +171,7 @@ func processorTime(pid int) (time.Duration, error) {
 	return time.Duration(ticks) * time.Second / ticksASecond, nil
 }
 
-// memory is the resident memory now and at its highest, in MiB, of all processes.
+// memory returns the present and the peak resident memory of all processes, in MiB.
 func (s *server) memory() (now, peak float64, err error) {
 	for _, cmd := range s.running {
 		raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", cmd.Process.Pid))
@@ -192,7 +192,7 @@ func (s *server) memory() (now, peak float64, err error) {
 	return now, peak, nil
 }
 
-// ownCPU is the processor time of the load generator.
+// ownCPU returns the processor time of the load generator.
 func ownCPU() time.Duration {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
@@ -201,7 +201,7 @@ func ownCPU() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// load is the machine's load average over the last minute.
+// load returns the machine's load average over the last minute.
 func load() string {
 	raw, err := os.ReadFile("/proc/loadavg")
 	if err != nil {

@@ -18,17 +18,17 @@ import (
 	"github.com/paylink/paylink/internal/store/pgtest"
 )
 
-// commitsEach is how many durable commits a complete payment is: the link, the
-// payment begun, the payment settled.
+// commitsEach is the number of durable commits of a complete payment: the link, the payment
+// begun, the payment settled.
 const commitsEach = 3
 
 var shapeLevels = []int{16, 64}
 
-// shape is one way to run the product, and the limit of the engine below it.
+// shape is one way to run the product, with its engine's limit.
 type shape struct {
 	name   string
 	server *server
-	limit  func(took time.Duration) float64 // commits a second; the server has ended
+	limit  func(took time.Duration) float64 // commits per second; the server has ended
 }
 
 type shapeRow struct {
@@ -40,8 +40,8 @@ func (r shapeRow) share() float64 { return commitsEach * r.rate() / r.limit }
 
 func TestMain(m *testing.M) { os.Exit(dynamotest.Main(m)) }
 
-// BenchmarkShapes drives complete payments through the three shapes, each beside
-// what the plain driver gets out of the engine below, and prints one table.
+// BenchmarkShapes makes complete payments on the three deployments, each beside the throughput of
+// the plain driver on the same engine, and prints one table.
 func BenchmarkShapes(b *testing.B) {
 	for range b.N {
 		warm, level, raw := times(b)
@@ -100,7 +100,7 @@ func onBoth(b *testing.B) shape {
 		limit: func(took time.Duration) float64 { return rawDynamo(b, table, dynamotest.URL(b), took) }}
 }
 
-// postmaster is the parent of the process that answers a connection.
+// postmaster returns the parent of the process that answers a connection.
 func postmaster(b *testing.B, database string) int {
 	b.Helper()
 	conn, err := pgx.Connect(b.Context(), database)
@@ -119,10 +119,10 @@ func postmaster(b *testing.B, database string) int {
 	return parent
 }
 
-// family is a process and its children.
+// family returns a process and its children.
 func family(b *testing.B, pid int) []int { return append(childrenNamed(b, pid, ""), pid) }
 
-// childrenNamed are the children of a process that have a name; all, if it is empty.
+// childrenNamed returns the children of a process with a name, or all if it is empty.
 func childrenNamed(b *testing.B, parent int, want string) (pids []int) {
 	b.Helper()
 	entries, err := os.ReadDir("/proc")
@@ -135,7 +135,7 @@ func childrenNamed(b *testing.B, parent int, want string) (pids []int) {
 			continue
 		}
 		name, above, err := nameAndParent(pid)
-		if err == nil && above == parent && (want == "" || name == want) { // an error: it has ended meanwhile
+		if err == nil && above == parent && (want == "" || name == want) { // an error: it has ended in the meantime
 			pids = append(pids, pid)
 		}
 	}
@@ -154,7 +154,7 @@ func nameAndParent(pid int) (name string, parent int, err error) {
 	return name, parent, err
 }
 
-// timeOf processes; one that has ended meanwhile counts for nothing.
+// timeOf returns the time of processes; one that has ended counts zero.
 func timeOf(pids []int) (used time.Duration) {
 	for _, pid := range pids {
 		if one, err := processorTime(pid); err == nil {

@@ -8,32 +8,32 @@ import (
 	"github.com/paylink/paylink/internal/payment"
 )
 
-// Bounds of what is counted.
+// Limits of what is counted.
 const (
 	Window = 31 * 24 * time.Hour // how far back
-	// MaxEntities of each kind (cards, addresses, e-mails, links, accounts, BINs) are
-	// remembered: with a million payments a month, about 500 MiB.
+	// MaxEntities is the number of entities of each kind (cards, addresses, emails, links,
+	// accounts, BINs) in memory. A million payments a month need about 500 MiB.
 	MaxEntities = 300_000
 )
 
-// Attempt returns the row's attempt as features see it, as if it was made at a moment.
+// Attempt returns the row's attempt as features see it, as if made at the given time.
 func (r *Row) Attempt(at time.Time) score.Attempt {
 	return score.Attempt{ID: r.ID, Scope: score.Scope(r.Account, r.Mode, string(r.Amount.Currency)), At: at, Account: r.Account, Link: r.Link,
 		Card: r.Risk.Fingerprint, BIN: r.Risk.BIN, Email: score.EmailKey(r.PayerEmail), Address: r.Risk.Address, Minor: r.Amount.Minor}
 }
 
-// Past goes through rows in the order of their making and gives what was known
-// before each: attempts when they were made, outcomes when the issuer told them,
-// labels when they became known. It counts as the path does, by the same code: a
-// backtest, a training and a start see the numbers that the path saw.
+// Past iterates over rows in order of creation and returns what was known before each: attempts
+// from when they were made, outcomes from the issuer's answer, labels from when they became
+// known. It counts with the same code as the decision path, so a backtest, a training and a start
+// see the numbers that the path saw.
 type Past struct {
 	history *score.History
 	due     facts
 	until   time.Time
 }
 
-// NewPast makes an empty one. What was made after until (an account's test clock may
-// be ahead) counts as made then. Entities bounds what is remembered of each kind.
+// NewPast returns an empty one. What was created after until (an account's test clock may be
+// ahead) counts as created then. Entities limits how many of each kind are in memory.
 func NewPast(until time.Time, entities int) *Past {
 	return &Past{history: score.NewHistory(entities), until: until}
 }
@@ -45,8 +45,8 @@ func (p *Past) at(t time.Time) time.Time {
 	return t
 }
 
-// Next gives the features of the row as they were when it was made, counts it, and
-// returns its keys in the history. A nil vector only counts.
+// Next returns the features of the row at its creation, counts it, and returns its keys in the
+// history. With a nil vector it only counts.
 func (p *Past) Next(r *Row, v *score.Vector) score.Keys {
 	at := p.at(r.CreatedAt)
 	p.catchUp(at)
@@ -75,10 +75,10 @@ func (p *Past) Close() *score.History {
 	return p.history
 }
 
-// catchUp counts what became known until then.
+// catchUp counts what became known up to a time.
 func (p *Past) catchUp(at time.Time) {
 	for len(p.due) > 0 && !p.due[0].at.After(at) {
-		f := heap.Pop(&p.due).(fact) // nothing else is in it
+		f := heap.Pop(&p.due).(fact) // it contains nothing else
 		if f.outcome != 0 {
 			p.history.Answered(f.keys, f.at, f.outcome)
 		} else {
@@ -95,7 +95,7 @@ type fact struct {
 	fraud   bool
 }
 
-// facts is a heap, the earliest first.
+// facts is a heap, earliest first.
 type facts []fact
 
 func (f facts) Len() int           { return len(f) }

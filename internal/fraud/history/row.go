@@ -13,27 +13,27 @@ import (
 	"github.com/paylink/paylink/internal/stream"
 )
 
-// Consumer is the name of the analytics store's place in the feed.
+// Consumer is the name of the analytics store's checkpoint in the feed.
 const Consumer = "fraud"
 
 // disputePrefix begins the types of events that carry a dispute instead of the payment.
 const disputePrefix = "dispute."
 
-// Refusal counts attempts of an hour that the shield refused: no payment was made of them.
+// Refusal counts attempts of an hour that the shield refused, without a payment.
 type Refusal struct {
 	Account, Mode, Link string
 	Hour                time.Time
 	Count               int64
 }
 
-// Refund is a refund as the analytics store knows it.
+// Refund is a refund in the analytics store.
 type Refund struct {
 	ID, Payment, Account, Mode string
 	Amount                     money.Amount
 	Status                     payment.RefundStatus
 	Code                       string
 	CreatedAt, UpdatedAt       time.Time
-	Seq                        int64 // of its last event, among the payment's
+	Seq                        int64 // of its last event among the payment's
 }
 
 // The states of a link.
@@ -44,14 +44,14 @@ const (
 	LinkCanceled = "canceled"
 )
 
-// The places of a link's events in its own order, as package link gives them.
+// The numbers of a link's events within the link, as package link assigns them.
 const (
 	linkCreated = 1
 	linkEnded   = 2
 	linkPaid    = 3
 )
 
-// Link is a link as the analytics store knows it. Minor is 0 when the payer chooses.
+// Link is a link in the analytics store. Minor is 0 if the payer chooses the amount.
 type Link struct {
 	ID, Account, Mode    string
 	Amount               money.Amount
@@ -61,29 +61,29 @@ type Link struct {
 	Seq                  int64
 }
 
-// OfPayment reports whether the event is told of a payment, OfLink of a link.
+// OfPayment reports whether the event is about a payment.
 func OfPayment(e stream.Event) bool { return id.Valid(id.Payment, e.Object) }
 
-// OfLink reports whether the event is told of a link.
+// OfLink reports whether the event is about a link.
 func OfLink(e stream.Event) bool { return id.Valid(id.Link, e.Object) }
 
-// Quiet reports whether a payment's row does not wait for events of the type: another
-// one follows within the lease. They are most of the feed, and are not read.
+// Quiet reports whether a payment's row does not need events of the type, because another one
+// follows within the lease. They are most of the feed, and are not read.
 func Quiet(kind string) bool { return kind == "payment.created" || kind == "payment.processing" }
 
-// Told gathers, of one payment's events in their order, what its row still needs:
-// an event that tells all of the payment makes those before it superfluous, and none
-// is decoded before the row is asked for. An event that comes again is dropped.
+// Told collects, from one payment's events in order, what its row still needs. An event with the
+// whole payment makes earlier ones unnecessary, and none is decoded before Row is called. A
+// repeated event is dropped.
 type Told struct {
 	seq        int64
-	events     []stream.Event // the last whole one, and what came after it
+	events     []stream.Event // the last complete one, and later ones
 	refunds    []stream.Event
-	answerSeq  int64 // of the issuer's first word among the events
+	answerSeq  int64 // of the issuer's first answer among the events
 	answeredAt time.Time
 	authorised bool
 }
 
-// Add takes the next event.
+// Add adds the next event.
 func (t *Told) Add(e stream.Event) {
 	if e.ObjectSeq <= t.seq {
 		return
@@ -101,7 +101,7 @@ func (t *Told) Add(e stream.Event) {
 	t.events = append(t.events, e)
 }
 
-// answer tells the events that are the issuer's word: yes or no.
+// answer reports whether the event is the issuer's answer, approval or decline.
 func answer(kind string) (yes, answers bool) {
 	switch kind {
 	case "payment.authorized", "payment.succeeded", "payment.late":
@@ -112,8 +112,8 @@ func answer(kind string) (yes, answers bool) {
 	return false, false
 }
 
-// Row is the payment after the events. What is not newer than the row before changes
-// nothing; the zero row is a payment that nobody has heard of.
+// Row returns the payment after the events. Events that are not newer than the row change
+// nothing. The zero row stands for an unknown payment.
 func (t *Told) Row(row Row) (Row, error) {
 	known := row.Seq
 	for _, e := range t.events {
@@ -132,7 +132,7 @@ func (t *Told) Row(row Row) (Row, error) {
 	return row, nil
 }
 
-// Refunds are those that the events told of.
+// Refunds returns the refunds in the events.
 func (t *Told) Refunds() ([]Refund, error) {
 	var all []Refund
 	for _, e := range t.refunds {
@@ -150,7 +150,8 @@ func (t *Told) Refunds() ([]Refund, error) {
 	return all, nil
 }
 
-// payload is what of an event's object makes a row: of a payment, a refund, or a dispute.
+// payload is the part of an event's object that a row needs: of a payment, a refund, or a
+// dispute.
 type payload struct {
 	payment.EventObject
 	ID       string        `json:"id"`
@@ -159,7 +160,7 @@ type payload struct {
 	Disputes []toldDispute `json:"disputes"`
 }
 
-// toldDispute is a dispute as the API shows it: its amount in decimals.
+// toldDispute is a dispute in the API's form, with its amount as a decimal.
 type toldDispute struct {
 	payment.Dispute
 	Amount   string         `json:"amount"`
@@ -213,17 +214,17 @@ func apply(row Row, e stream.Event) (Row, error) {
 	return next, nil
 }
 
-// applyRefund: the event carries the refund, and the payment follows from it.
+// applyRefund applies an event that carries the refund; the payment's sums follow from it.
 func applyRefund(row Row, e stream.Event, amount money.Amount) Row {
 	if row.ID == "" {
-		return row // its payment was never told of
+		return row // no earlier event of its payment
 	}
 	row.Refunded, row.Status = payment.AfterRefund(e.Type, amount.Minor, row.Captured, row.Refunded, row.Status)
 	row.UpdatedAt, row.Seq = milli(e.CreatedAt), e.ObjectSeq
 	return row
 }
 
-// applyDispute: the event carries the dispute.
+// applyDispute applies an event that carries the dispute.
 func applyDispute(row Row, e stream.Event) (Row, error) {
 	if row.ID == "" {
 		return row, nil
@@ -249,8 +250,8 @@ func applyDispute(row Row, e stream.Event) (Row, error) {
 	return row, nil
 }
 
-// RowOf is the row of a payment once all its events are told: what the store is made
-// anew from, and held to. Seq 0: none is told yet.
+// RowOf returns the row of a payment after all its events: the store is rebuilt from it, and
+// audited against it. Seq is 0 if there is no event yet.
 func RowOf(p payment.Payment) Row {
 	row := Row{ID: p.ID, Account: p.Account, Mode: p.Mode, Link: p.Link, Amount: p.Amount, CreatedAt: milli(p.CreatedAt), Decline: p.DeclineCode,
 		CardBrand: p.CardBrand, CardLast4: p.CardLast4, PayerName: p.PayerName, PayerEmail: p.PayerEmail, Realm: p.Realm, Reference: p.Reference, Risk: riskMillis(p.Risk)}
@@ -268,7 +269,7 @@ func RowOf(p payment.Payment) Row {
 	return row
 }
 
-// RefundsOf are the refunds of a payment.
+// RefundsOf returns the refunds of a payment.
 func RefundsOf(p payment.Payment) []Refund {
 	var all []Refund
 	for _, r := range p.Refunds {
@@ -283,7 +284,7 @@ func RefundsOf(p payment.Payment) []Refund {
 	return all
 }
 
-// ApplyLink gives the link after one of its events.
+// ApplyLink returns the link after one of its events.
 func ApplyLink(row Link, e stream.Event) (Link, error) {
 	if e.ObjectSeq <= row.Seq {
 		return row, nil
@@ -319,7 +320,7 @@ func ApplyLink(row Link, e stream.Event) (Link, error) {
 		CreatedAt: milli(t.CreatedAt), ExpiresAt: milli(t.ExpiresAt), Seq: e.ObjectSeq}, nil
 }
 
-// milli is a time as the store keeps it.
+// milli returns a time in the store's precision.
 func milli(t time.Time) time.Time {
 	if t.IsZero() {
 		return time.Time{}
@@ -337,7 +338,7 @@ func wholeMillis(d payment.Dispute) payment.Dispute {
 	return d
 }
 
-// LinkOf is the row of a link once all its events are told.
+// LinkOf returns the row of a link after all its events.
 func LinkOf(l link.Link) Link {
 	row := Link{ID: l.ID, Account: l.Account, Mode: l.Mode, Amount: l.Amount, Realm: l.Realm, Reference: l.Reference, State: LinkOpen,
 		CreatedAt: milli(l.CreatedAt), ExpiresAt: milli(l.ExpiresAt), Seq: linkCreated}

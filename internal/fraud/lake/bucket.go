@@ -19,8 +19,8 @@ import (
 
 const maxMarkBytes = 4 << 10
 
-// Check says what is wrong with a lake's address: a folder, or
-// s3://BUCKET/PREFIX?region=…&endpoint=…&accessKey=…&secretKey=…. It quotes none of it.
+// Check returns what is wrong with a lake's address: a folder, or
+// s3://BUCKET/PREFIX?region=…&endpoint=…&accessKey=…&secretKey=…. The error quotes none of it.
 func Check(address string) error {
 	if !strings.HasPrefix(address, "s3:") {
 		if address == "" || strings.Contains(address, "://") {
@@ -47,8 +47,8 @@ func parse(address string) (*url.URL, error) {
 	return u, nil
 }
 
-// Open gives the place of a lake: a folder, which is made when it is written to, or a
-// bucket, which must exist.
+// Open opens the location of a lake: a folder, which is created on the first write, or a bucket,
+// which must exist.
 func Open(ctx context.Context, address string) (Files, error) {
 	if err := Check(address); err != nil {
 		return nil, err
@@ -61,7 +61,7 @@ func Open(ctx context.Context, address string) (Files, error) {
 		return nil, err
 	}
 	q := u.Query()
-	load := []func(*config.LoadOptions) error{config.WithLogger(logging.Nop{})} // what goes wrong comes back as an error
+	load := []func(*config.LoadOptions) error{config.WithLogger(logging.Nop{})} // failures are returned as errors
 	if region := q.Get("region"); region != "" {
 		load = append(load, config.WithRegion(region))
 	}
@@ -76,7 +76,7 @@ func Open(ctx context.Context, address string) (Files, error) {
 		return nil, errors.New("S3 needs a region: s3://BUCKET/PREFIX?region=REGION, or AWS_REGION")
 	}
 	client := s3.NewFromConfig(cfg, func(o *s3.Options) {
-		// Other servers than Amazon's know neither buckets as hosts nor trailing checksums.
+		// Servers other than Amazon's support neither buckets as hosts nor trailing checksums.
 		if endpoint := q.Get("endpoint"); endpoint != "" {
 			o.BaseEndpoint, o.UsePathStyle = aws.String(endpoint), true
 		}
@@ -90,7 +90,7 @@ func Open(ctx context.Context, address string) (Files, error) {
 	return &bucket{client, u.Host, prefix}, nil
 }
 
-// bucket is a lake in storage that speaks S3, where a file is there when it is whole.
+// bucket is a lake in S3-compatible storage, where a file appears only when it is complete.
 type bucket struct {
 	client       *s3.Client
 	name, prefix string

@@ -1,6 +1,6 @@
 package lake
 
-// The rows, for who reads them back.
+// The rows, for reading them back.
 type (
 	LinkRow     = linkRow
 	PaymentRow  = paymentRow
@@ -9,5 +9,5 @@ type (
 	DisputeRow  = disputeRow
 )
 
-// ErrMoved ends a run whose checkpoint somebody moved.
+// ErrMoved ends a run whose checkpoint another process moved.
 var ErrMoved = errMoved

@@ -9,20 +9,21 @@ import (
 	"regexp"
 )
 
-// ours is the name of a file that the lake made. Nothing else is ever removed.
+// ours matches the names of the lake's files. Nothing else is ever removed.
 var ours = regexp.MustCompile(`^table=[a-z]+/day=[0-9]{4}-[0-9]{2}-[0-9]{2}/[0-9]{20}-[0-9]{20}\.parquet$`)
 
 // folder is a lake on a disk.
 type folder string
 
-// Put implements Files: a new file beside the place, made durable, then moved there.
+// Put implements Files. It writes a new file beside the destination, makes it durable, and
+// renames it.
 func (f folder) Put(_ context.Context, name string, body []byte) (err error) {
 	path := filepath.Join(string(f), filepath.FromSlash(name))
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return err
 	}
-	temp, err := os.CreateTemp(dir, ".writing-*") // readers of lakes leave out what begins with a dot
+	temp, err := os.CreateTemp(dir, ".writing-*") // readers of lakes ignore names that begin with a dot
 	if err != nil {
 		return err
 	}
@@ -33,7 +34,7 @@ func (f folder) Put(_ context.Context, name string, body []byte) (err error) {
 	if err != nil {
 		return errors.Join(err, os.Remove(temp.Name()))
 	}
-	// The name must be as durable as the checkpoint that says it is there.
+	// The name must be as durable as the checkpoint that refers to it.
 	d, err := os.Open(dir)
 	if err != nil {
 		return err

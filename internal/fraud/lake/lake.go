@@ -1,18 +1,18 @@
-// Package lake writes the change feed into files that other engines read: Parquet, in
-// folders by table and day, on a disk or in storage that speaks S3. DuckDB, Athena,
-// Trino, Spark and ClickHouse read them as they are; docs/operate/lake.md has the
-// columns. No card number can be in them: the feed has none.
+// Package lake writes the change feed into files that other engines read: Parquet, in folders by
+// table and day, on a disk or in S3-compatible storage. DuckDB, Athena, Trino, Spark and
+// ClickHouse read them directly; docs/operate/lake.md lists the columns. They cannot contain a
+// card number, because the feed has none.
 //
-// One row is one event, so the rows of an object say all that it ever was, and the
-// last by seq says what it is.
+// One row is one event, so the rows of an object are its history, and the last by seq is its
+// present state.
 //
-// Exactly once in effect: which positions of the feed the next files hold is
-// committed before the first of them is written, and the files' names and content
-// follow from it. After a crash the same files are written again over themselves.
-// Then the checkpoint moves. A file appears as a whole or not at all.
+// Exactly once in effect: the range of positions in the next files is committed before the first
+// of them is written, and determines the files' names and content. After a crash the same files
+// are written again over themselves. Then the checkpoint moves. A file appears complete or not at
+// all.
 //
-// The lake holds nothing that is not in the feed. When it does not fit the feed (it
-// was emptied, the store was restored, the schema is another) it is made anew.
+// The lake contains nothing that is not in the feed. If it does not match the feed (the feed was
+// emptied, the store was restored, the schema changed), it is rebuilt.
 package lake
 
 import (
@@ -26,44 +26,44 @@ import (
 	"github.com/paylink/paylink/internal/stream"
 )
 
-// Consumer is the lake's checkpoint in the feed, and planned the one up to which
-// files may have been written.
+// Consumer is the lake's checkpoint in the feed. planned is the one up to which files may have
+// been written.
 const (
 	Consumer = "lake"
 	planned  = "lake planned"
 )
 
-// Bounds of the files of one commit.
+// Limits of the files of one commit.
 const (
 	maxEvents  = 100_000
-	maxBytes   = 64 << 20 // of the events as the feed has them
+	maxBytes   = 64 << 20 // of the events as stored in the feed
 	look       = time.Second
 	DefaultAge = time.Minute
 )
 
-// Schema is the version of the columns. A lake of another one is made anew.
+// Schema is the version of the columns. A lake of another version is rebuilt.
 const Schema = 1
 
 // Feed is what the lake needs of the store: events in order, and two checkpoints.
 type Feed interface {
-	// Alone runs the work in one process of those that share the feed.
+	// Alone runs work in one of the processes that share the feed.
 	Alone(ctx context.Context, name string, work func(context.Context) error) error
-	// FeedAfter gives some events after a position, oldest first; none: it has no more.
+	// FeedAfter returns some events after a position, oldest first, or none if there are no more.
 	FeedAfter(ctx context.Context, position int64) ([]stream.Event, error)
-	// Checkpoint is 0 for a consumer that never moved one.
+	// Checkpoint returns 0 for a consumer that has never moved its checkpoint.
 	Checkpoint(ctx context.Context, consumer string) (int64, error)
-	// MoveCheckpoint moves it from where the consumer read it, and fails if it is
-	// elsewhere by now.
+	// MoveCheckpoint moves a checkpoint from the position that the consumer read, and fails if it
+	// is elsewhere.
 	MoveCheckpoint(ctx context.Context, consumer string, from, to int64) error
 }
 
-// Files is where the lake lies. Names are relative, with slashes.
+// Files is the storage of the lake. Names are relative, with slashes.
 type Files interface {
-	// Put makes a file as a whole, in the place of one of that name.
+	// Put creates or replaces a file atomically.
 	Put(ctx context.Context, name string, body []byte) error
-	// Get gives nil if there is no such file.
+	// Get returns nil if there is no such file.
 	Get(ctx context.Context, name string) ([]byte, error)
-	// Clear removes the files of the lake, and none that it did not make.
+	// Clear removes the lake's files, and no others.
 	Clear(ctx context.Context) error
 }
 
@@ -75,7 +75,7 @@ type Lake struct {
 	log   *slog.Logger
 }
 
-// New lake; age 0 is a minute.
+// New returns a lake. An age of 0 means a minute.
 func New(feed Feed, files Files, age time.Duration, log *slog.Logger) *Lake {
 	if age == 0 {
 		age = DefaultAge
@@ -83,8 +83,8 @@ func New(feed Feed, files Files, age time.Duration, log *slog.Logger) *Lake {
 	return &Lake{feed: feed, files: files, age: age, log: log}
 }
 
-// Run follows the feed until ctx ends (nil). Files are written when they are old
-// enough or large enough; what waits for that is read again after a stop.
+// Run follows the feed until ctx ends (nil). Files are written when they are old or large enough.
+// Events that wait for that are read again after a stop.
 func (l *Lake) Run(ctx context.Context) error {
 	return l.feed.Alone(ctx, Consumer, func(ctx context.Context) error {
 		if err := l.follow(ctx, l.age, nil); ctx.Err() == nil {
@@ -94,15 +94,15 @@ func (l *Lake) Run(ctx context.Context) error {
 	})
 }
 
-// CatchUp writes everything that the feed has, and returns.
+// CatchUp writes everything in the feed, and returns.
 func (l *Lake) CatchUp(ctx context.Context) error {
 	return l.feed.Alone(ctx, Consumer, func(ctx context.Context) error {
 		return l.follow(ctx, 0, func() bool { return true })
 	})
 }
 
-// Reset asks for the lake to be made anew: who writes it finds its checkpoint moved,
-// empties it, and begins at the feed's start.
+// Reset requests a rebuild: the process that writes the lake finds its checkpoint moved, empties
+// the lake, and begins at the feed's start.
 func Reset(ctx context.Context, feed Feed) error {
 	for _, name := range []string{planned, Consumer} {
 		at, err := feed.Checkpoint(ctx, name)
@@ -116,19 +116,19 @@ func Reset(ctx context.Context, feed Feed) error {
 	return nil
 }
 
-// mark is the file that says what a lake is and how far it reaches.
+// mark is the file that identifies a lake and states how far it reaches.
 type mark struct {
 	Schema  int    `json:"schema"`
-	Feed    string `json:"feed"`    // id of the feed's first event: whose lake it is
+	Feed    string `json:"feed"`    // id of the feed's first event, which identifies the feed
 	Through int64  `json:"through"` // position of the feed up to which files are written
 }
 
 const markName = "_paylink.json"
 
-// ErrForeign is the answer to a place where another installation's lake lies.
+// ErrForeign is returned if the location contains another installation's lake.
 var ErrForeign = errors.New("the lake there is another installation's: name another place, or empty that one")
 
-// errMoved ends a run whose checkpoint somebody moved; the next one looks where it is.
+// errMoved ends a run whose checkpoint another process moved. The next run reads it again.
 var errMoved = errors.New("the lake's checkpoint was moved")
 
 func (l *Lake) follow(ctx context.Context, age time.Duration, atEnd func() bool) error {
@@ -182,7 +182,7 @@ func (l *Lake) follow(ctx context.Context, age time.Duration, atEnd func() bool)
 	}
 }
 
-// sleep reports whether the time went by before ctx ended.
+// sleep returns false if ctx ended first.
 func sleep(ctx context.Context, d time.Duration) bool {
 	if d <= 0 {
 		return ctx.Err() == nil
@@ -197,8 +197,8 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// begin finds out where to go on, and finishes what was cut short. whose is "" while
-// the feed is empty.
+// begin finds where to continue, and completes an interrupted write. whose is empty while the
+// feed is empty.
 func (l *Lake) begin(ctx context.Context) (from int64, whose string, err error) {
 	first, err := l.feed.FeedAfter(ctx, 0)
 	if err != nil {
@@ -242,7 +242,7 @@ func (l *Lake) begin(ctx context.Context) (from int64, whose string, err error) 
 	return next, whose, l.finish(ctx, g, whose)
 }
 
-// again reads the events of files whose writing was cut short.
+// again reads the events of files whose writing was interrupted.
 func (l *Lake) again(ctx context.Context, from, to int64) (*gathered, error) {
 	g := gather(from)
 	for g.to < to {
@@ -263,7 +263,7 @@ func (l *Lake) again(ctx context.Context, from, to int64) (*gathered, error) {
 	return g, nil
 }
 
-// write commits what the files will hold, and writes them.
+// write commits the range of the files, and writes them.
 func (l *Lake) write(ctx context.Context, g *gathered, whose string) error {
 	if err := l.feed.MoveCheckpoint(ctx, planned, g.from, g.to); err != nil {
 		return err
@@ -271,7 +271,7 @@ func (l *Lake) write(ctx context.Context, g *gathered, whose string) error {
 	return l.finish(ctx, g, whose)
 }
 
-// finish writes the files of a range that is committed. Crash in it: all again.
+// finish writes the files of a committed range. After a crash all are written again.
 func (l *Lake) finish(ctx context.Context, g *gathered, whose string) error {
 	files, err := g.files()
 	if err != nil {

@@ -44,8 +44,8 @@ func onEach(t *testing.T, test func(t *testing.T, s *sqlstore.Store)) {
 	}
 }
 
-// pay makes payments of the account: captured, partly refunded, marked and disputed,
-// declined, and one without a clear answer, in turn.
+// pay makes payments of the account: captured, partly refunded, labeled and disputed, declined,
+// and one with an unknown outcome, in turn.
 func pay(t *testing.T, s *sqlstore.Store, account string, n int) {
 	t.Helper()
 	for i := range n {
@@ -72,8 +72,7 @@ func pay(t *testing.T, s *sqlstore.Store, account string, n int) {
 	}
 }
 
-// object opens disputes of a payment and moves them on, each as far as n says, and
-// marks it.
+// object opens disputes of a payment and advances them, each as far as n says, and labels it.
 func object(t *testing.T, s *sqlstore.Store, paid, account string, n int) {
 	t.Helper()
 	p, err := s.GetPayment(t.Context(), account, paid)
@@ -134,7 +133,7 @@ func catchUp(t *testing.T, s *sqlstore.Store, f lake.Files) {
 	}
 }
 
-// content is every file of a lake in a folder.
+// content returns every file of a lake in a folder.
 func content(t *testing.T, dir string) map[string][]byte {
 	t.Helper()
 	all := map[string][]byte{}
@@ -170,7 +169,7 @@ func rows[T any](t *testing.T, files map[string][]byte, table string) (all []T) 
 	return all
 }
 
-// agrees holds the lake's sums and objects to the store's own.
+// agrees compares the lake's sums and objects with the store's own.
 func agrees(t *testing.T, s *sqlstore.Store, files map[string][]byte, account string) {
 	t.Helper()
 	want, err := s.Balances(t.Context(), account, link.Test)
@@ -225,8 +224,8 @@ func agrees(t *testing.T, s *sqlstore.Store, files map[string][]byte, account st
 	}
 }
 
-// refundsAgree holds every refund, as its last row says, to the payment's, and what was
-// given back by all to the ledger's; it gives the sums by payment.
+// refundsAgree compares the last row of every refund with the payment's refund, and their total
+// with the ledger's. It returns the sums by payment.
 func refundsAgree(t *testing.T, s *sqlstore.Store, files map[string][]byte, account string) map[string]int64 {
 	t.Helper()
 	last := map[string]lake.RefundRow{}
@@ -264,7 +263,7 @@ func refundsAgree(t *testing.T, s *sqlstore.Store, files map[string][]byte, acco
 	return sums
 }
 
-// disputesAgree holds every dispute, as its last row says, to the payment's, and gives
+// disputesAgree compares the last row of every dispute with the payment's dispute, and returns
 // the sums by payment.
 func disputesAgree(t *testing.T, s *sqlstore.Store, files map[string][]byte, account string) map[string]int64 {
 	t.Helper()
@@ -284,7 +283,7 @@ func disputesAgree(t *testing.T, s *sqlstore.Store, files map[string][]byte, acc
 		for _, want := range p.Disputes {
 			r := last[want.ID]
 			delete(last, want.ID)
-			due, closed := int64(0), int64(0) // null where there is none
+			due, closed := int64(0), int64(0) // null if there is none
 			if !want.EvidenceDueAt.IsZero() {
 				due = want.EvidenceDueAt.UnixMicro()
 			}
@@ -322,9 +321,9 @@ func paymentsOf(t *testing.T, s *sqlstore.Store, account string) (all []payment.
 	return all
 }
 
-// TestLake: what the store holds is in the files once, also when the process dies
-// between any two writes, and the files of a run that was cut short are byte for byte
-// those of one that was not.
+// TestLake checks that the store's contents are in the files once, also if the process dies
+// between any two writes, and that the files of an interrupted run are byte for byte those of an
+// uninterrupted one.
 func TestLake(t *testing.T) {
 	onEach(t, func(t *testing.T, s *sqlstore.Store) {
 		account := id.New(id.Account)
@@ -380,8 +379,7 @@ func daysOf(files map[string][]byte) map[string]bool {
 
 var errDied = errors.New("the process died")
 
-// dying fails once so many files are written: the last of them is there, and nobody
-// was told.
+// dying fails after that many files: the last of them is written, and no caller was notified.
 type dying struct {
 	lake.Files
 	left int
@@ -401,8 +399,8 @@ func (d *dying) Put(ctx context.Context, name string, body []byte) error {
 	return nil
 }
 
-// TestBucket: a bucket holds the same files as a folder, and knows its own from
-// others.
+// TestBucket checks that a bucket contains the same files as a folder, and that its own files are
+// recognized.
 func TestBucket(t *testing.T) {
 	backend := s3mem.New()
 	if err := backend.CreateBucket("lake"); err != nil {
@@ -458,8 +456,8 @@ func objects(t *testing.T, backend gofakes3.Backend) map[string][]byte {
 	return all
 }
 
-// TestMadeAnew: whatever happened to a lake or to its feed, the lake fits the feed
-// again afterwards, and another installation's is left alone.
+// TestMadeAnew checks that the lake matches the feed again, whatever happened to either, and that
+// another installation's lake is left unchanged.
 func TestMadeAnew(t *testing.T) {
 	s := sqltest.Open(t, "sqlite:"+filepath.Join(t.TempDir(), "paylink.db"))
 	account := id.New(id.Account)
@@ -516,8 +514,8 @@ func edit(dir, from, to string) error {
 	return os.WriteFile(name, []byte(changed), 0o600)
 }
 
-// TestFollows: a lake that runs writes what is new when it is old enough, and notices
-// that it is to be made anew.
+// TestFollows checks that a running lake writes new events when they are old enough, and notices
+// a request to rebuild.
 func TestFollows(t *testing.T) {
 	s := sqltest.Open(t, "sqlite:"+filepath.Join(t.TempDir(), "paylink.db"))
 	account := id.New(id.Account)
@@ -564,7 +562,7 @@ func until(t *testing.T, is func() bool) {
 	}
 }
 
-// TestAddresses: what is no place for a lake is refused, without quoting a secret.
+// TestAddresses checks that an invalid location of a lake is refused without quoting a secret.
 func TestAddresses(t *testing.T) {
 	for _, good := range []string{"/var/lib/lake", "lake", "s3://bucket", "s3://bucket/a/b?region=eu-west-1&endpoint=http://127.0.0.1:9000&accessKey=a&secretKey=b"} {
 		if err := lake.Check(good); err != nil {

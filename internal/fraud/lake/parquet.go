@@ -11,7 +11,7 @@ import (
 	"github.com/parquet-go/parquet-go/compress/zstd"
 )
 
-// table is the rows of one, by day.
+// table holds the rows of a table, by day.
 type table[T any] map[string][]T
 
 func (t table[T]) add(day string, rows ...T) {
@@ -20,8 +20,7 @@ func (t table[T]) add(day string, rows ...T) {
 	}
 }
 
-// gathered is what was read of the feed for the next files: all events after from,
-// up to to.
+// gathered is what was read of the feed for the next files: all events after from, up to to.
 type gathered struct {
 	from, to      int64
 	events, bytes int
@@ -44,7 +43,7 @@ type file struct {
 	body []byte
 }
 
-// files are those of all that was gathered, in an order that is always the same.
+// files returns the files of everything gathered, always in the same order.
 func (g *gathered) files() (all []file, err error) {
 	for _, encode := range []func() ([]file, error){
 		func() ([]file, error) { return encode(g, "links", g.links) },

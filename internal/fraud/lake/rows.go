@@ -13,19 +13,18 @@ import (
 	"github.com/paylink/paylink/internal/stream"
 )
 
-// told is the part of every row that says which event it is.
+// told is the part of every row that identifies the event.
 type told struct {
-	Position int64  `parquet:"position"` // in the feed: one order for everything
+	Position int64  `parquet:"position"` // in the feed: one order for all tables
 	EventID  string `parquet:"event_id"`
 	Event    string `parquet:"event,dict"`
 	At       int64  `parquet:"at,timestamp(microsecond)"`
 	Account  string `parquet:"account,dict"`
 	Mode     string `parquet:"mode,dict"`
-	Seq      int64  `parquet:"seq"` // of the object: the last row by it is what the object is
+	Seq      int64  `parquet:"seq"` // of the object: its last row by seq is its present state
 }
 
-// The rows, a table each. Amounts are minor units of the currency; what is not there
-// is null.
+// The rows, one type per table. Amounts are minor units of the currency; missing values are null.
 type (
 	linkRow struct {
 		told
@@ -38,7 +37,7 @@ type (
 		Realm         string `parquet:"realm,optional,dict"`
 		Reference     string `parquet:"reference,optional"`
 		PaymentMethod string `parquet:"payment_method,dict"`
-		MaxUses       *int64 `parquet:"max_uses,optional"` // null: without end
+		MaxUses       *int64 `parquet:"max_uses,optional"` // null: unlimited
 		Uses          int64  `parquet:"uses"`
 		Capture       string `parquet:"capture,dict"`
 		LatePolicy    string `parquet:"late_policy,dict"`
@@ -54,7 +53,7 @@ type (
 		Currency      string `parquet:"currency,dict"`
 		AmountMinor   int64  `parquet:"amount_minor"`
 		CapturedMinor int64  `parquet:"captured_minor"`
-		RefundedMinor int64  `parquet:"refunded_minor"` // until this event; refunds have events of their own
+		RefundedMinor int64  `parquet:"refunded_minor"` // up to this event; refunds have events of their own
 		DeclineCode   string `parquet:"decline_code,optional,dict"`
 		ReviewReason  string `parquet:"review_reason,optional,dict"`
 		Issuer        string `parquet:"issuer,dict"`
@@ -78,7 +77,7 @@ type (
 		LabelledAt    int64  `parquet:"risk_labelled_at,optional,timestamp(microsecond)"`
 		Address       string `parquet:"risk_address,optional"`
 		Country       string `parquet:"risk_country,optional,dict"`
-		RiskJSON      string `parquet:"risk_json,optional"` // all of it, as the API shows it
+		RiskJSON      string `parquet:"risk_json,optional"` // all of it, in the API's form
 		CreatedAt     int64  `parquet:"created_at,timestamp(microsecond)"`
 		UpdatedAt     int64  `parquet:"updated_at,timestamp(microsecond)"`
 	}
@@ -94,7 +93,7 @@ type (
 		Currency  string `parquet:"currency,dict"`
 		Book      string `parquet:"book_account,dict"`
 		Minor     int64  `parquet:"minor"` // debits are positive; the legs of a transfer sum to zero
-		// What the transfer does to the merchant's balance, on one leg of it.
+		// The effect of the transfer on the merchant's balance, on one leg of it.
 		AvailableMinor int64 `parquet:"available_minor"`
 		PendingMinor   int64 `parquet:"pending_minor"`
 	}
@@ -123,7 +122,7 @@ type (
 	}
 )
 
-// data is what the events carry, of whatever object.
+// data is the contents of an event, for every kind of object.
 type data struct {
 	ID        string         `json:"id"`
 	Object    string         `json:"object"`
@@ -189,7 +188,7 @@ func (g *gathered) add(events []stream.Event) error {
 			if err := g.one(e); err != nil {
 				return fmt.Errorf("event %s of %s for the lake: %w", e.ID, e.Object, err)
 			}
-		} // one that cannot be read is named by verify, and stops nothing here
+		} // verify reports an unreadable one; here it stops nothing
 		g.to = e.Position
 		g.events++
 		g.bytes += len(e.Data)
@@ -203,7 +202,7 @@ func (g *gathered) one(e stream.Event) error {
 	g.transfers.add(day, transferRows(t, e)...)
 	isLink, isPayment := id.Valid(id.Link, e.Object), id.Valid(id.Payment, e.Object)
 	if !isLink && !isPayment {
-		return nil // of an endpoint, or of something that has no table
+		return nil // of an endpoint, or of another object without a table
 	}
 	var d data
 	if err := json.Unmarshal(e.Data, &d); err != nil {
@@ -311,7 +310,7 @@ func minor(s *string, c money.Currency) (int64, error) {
 	return a.Minor, err
 }
 
-// micros is 0, which is null in the file, for a time that is not there.
+// micros returns 0, which is null in the file, for the zero time.
 func micros(t time.Time) int64 {
 	if t.IsZero() {
 		return 0

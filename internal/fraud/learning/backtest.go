@@ -16,76 +16,74 @@ import (
 	"github.com/paylink/paylink/internal/payment"
 )
 
-// Bounds of a backtest.
+// Limits of a backtest.
 const (
-	maxBacktests     = 2 // at once in a process
+	maxBacktests     = 2 // concurrent, in a process
 	maxBacktestDays  = 400
 	backtestTime     = 30 * time.Second
 	backtestExamples = 20
 	backtestEntities = 200_000
-	// matureAfter is when a payment that nobody objected to counts as honest. Most
-	// payers who object do so within two statements of their card.
+	// matureAfter is the age at which a payment without a complaint counts as honest. Most payers
+	// who complain do so within two card statements.
 	matureAfter = 60 * 24 * time.Hour
 )
 
 var errBacktestLong = fault.New(fault.KindConflict, "backtest_too_long", "The backtest took longer than %d seconds. Choose a shorter period.", int(backtestTime/time.Second))
 
-// Backtest is a question: what would this rule have done?
+// Backtest asks what a rule would have done.
 type Backtest struct {
 	Account, Mode string
-	Rule          rulebook.Rule // ID may be "": a rule that is not kept yet
+	Rule          rulebook.Rule // ID may be empty: a rule that is not stored yet
 	From, To      time.Time
 }
 
-// BacktestResult is its answer, over the account's own history by features as they
-// were at the time. Fraud, Legitimate, Unknown, AlreadyBlocked and Declined add up to
-// Matched. Legitimate is what somebody marked so, and what was authorised and not
-// objected to for MatureAfter.
+// BacktestResult is the result over the account's own history, with the features of that time.
+// Fraud, Legitimate, Unknown, AlreadyBlocked and Declined add up to Matched. Legitimate payments
+// are those labeled so, and those authorized without a complaint for MatureAfter.
 type BacktestResult struct {
 	Payments, Matched int64
-	Fraud, Legitimate int64 // matched, and known to be
-	Unknown           int64 // matched, authorised, and not known yet
+	Fraud, Legitimate int64 // matched, with a known outcome
+	Unknown           int64 // matched and authorized, outcome not known yet
 	MissedFraud       int64 // known fraud that the rule did not match
-	AlreadyBlocked    int64 // matched, and blocked at the time by something else: their end cannot be known
+	AlreadyBlocked    int64 // matched, and blocked at the time by something else: their outcome cannot be known
 	Money             map[money.Currency]BacktestMoney
-	Precision, Recall float64 // of what is known; -1: nothing is known
+	Precision, Recall float64 // among known outcomes; -1: there are none
 	Mature            int64   // payments old enough that a dispute would have come
 	MatureAfter       time.Duration
 	Examples          []history.Row // matched, newest first, at most 20
-	Declined          int64         // matched, and refused by the issuer: no money was at stake
+	Declined          int64         // matched, and declined by the issuer: no money was at stake
 	Errors            int64         // payments on which the rule could not be evaluated (cost limit)
 	Took              time.Duration
 }
 
-// BacktestMoney is both sides in minor units.
+// BacktestMoney is the amounts at stake on both sides, in minor units.
 type BacktestMoney struct {
 	FraudStopped, HonestStopped, UnknownStopped, FraudMissed int64
 }
 
-// Backtester answers what rules would have done.
+// Backtester runs backtests.
 type Backtester interface {
 	Backtest(context.Context, Backtest) (BacktestResult, error)
 }
 
-// LocalBacktester is the real thing, over the payments of the past.
+// LocalBacktester runs backtests over past payments.
 type LocalBacktester struct {
-	history history.Replayer // nil: nothing can be backtested here
+	history history.Replayer // nil: no backtests are possible
 	now     func() time.Time
-	running chan struct{} // a place for each that runs
+	running chan struct{} // one slot for each running backtest
 }
 
 var _ Backtester = (*LocalBacktester)(nil)
 
-// NewLocalBacktester returns one that reads a history. With nil each question is
-// answered by the fault history_unavailable.
+// NewLocalBacktester returns a backtester over a history. With nil every call returns the fault
+// history_unavailable.
 func NewLocalBacktester(h history.Replayer, now func() time.Time) *LocalBacktester {
 	return &LocalBacktester{history: h, now: now, running: make(chan struct{}, maxBacktests)}
 }
 
-// Backtest implements Backtester. It replays the account's payments in the order of
-// their making; each is asked about with what was known before it, as Past gives it: an
-// outcome from when the issuer told it, a label from when it became known. A score is
-// the one that the payment was given at the time.
+// Backtest implements Backtester. It replays the account's payments in order of creation and
+// evaluates each with what was known before it, as Past provides it: an outcome from the issuer's
+// answer, a label from when it became known. A score is the one that the payment had at the time.
 func (l *LocalBacktester) Backtest(ctx context.Context, b Backtest) (BacktestResult, error) {
 	run, err := l.admit(&b)
 	if err != nil {
@@ -121,7 +119,7 @@ func (l *LocalBacktester) Backtest(ctx context.Context, b Backtest) (BacktestRes
 	return out, nil
 }
 
-// admit checks the question.
+// admit validates the request.
 func (l *LocalBacktester) admit(b *Backtest) (*rule.Program, error) {
 	if err := rulebook.CheckMode(b.Mode); err != nil {
 		return nil, err
@@ -147,11 +145,11 @@ func (l *LocalBacktester) admit(b *Backtest) (*rule.Program, error) {
 	return rulebook.Compile(b.Rule.When)
 }
 
-// tester asks one rule about payment after payment.
+// tester evaluates one rule on payment after payment.
 type tester struct {
 	ask    Backtest
 	run    *rule.Program
-	mature time.Time // payments made before are old enough
+	mature time.Time // payments created before are old enough
 	past   *history.Past
 	out    BacktestResult
 	vars   rule.Vars
@@ -163,7 +161,7 @@ func newTester(b Backtest, run *rule.Program, now time.Time) *tester {
 		out: BacktestResult{Money: map[money.Currency]BacktestMoney{}, MatureAfter: matureAfter}}
 }
 
-// see takes the next payment. Those before the period only teach.
+// see takes the next payment. Those before the period only add to the history.
 func (t *tester) see(r *history.Row) {
 	if r.CreatedAt.Before(t.ask.From) || !r.CreatedAt.Before(t.ask.To) {
 		t.past.Next(r, nil)
@@ -173,7 +171,7 @@ func (t *tester) see(r *history.Row) {
 	t.judge(r)
 }
 
-// judge asks the rule about a payment of the period, and books the answer.
+// judge evaluates the rule on a payment of the period, and counts the result.
 func (t *tester) judge(r *history.Row) {
 	out := &t.out
 	out.Payments++

@@ -50,7 +50,7 @@ func backtester(h history.Replayer) *LocalBacktester {
 	return NewLocalBacktester(h, func() time.Time { return epoch })
 }
 
-// TestBacktest: what matched falls into one of five, with money on both sides.
+// TestBacktest checks that every match falls into one of five groups, with money on both sides.
 func TestBacktest(t *testing.T) {
 	day := 24 * time.Hour
 	old, young := epoch.Add(-100*day), epoch.Add(-10*day)
@@ -59,8 +59,8 @@ func TestBacktest(t *testing.T) {
 	other := paid(9, young, "c9", 9000)
 	other.Account = "acct_2"
 	h := past{
-		paid(0, epoch.Add(-130*day), "c0", 9900), // before the period: it only teaches
-		paid(1, old, "c1", 1000),                 // silence for so long is honest
+		paid(0, epoch.Add(-130*day), "c0", 9900), // before the period: it only adds to the history
+		paid(1, old, "c1", 1000),                 // old without a complaint is honest
 		labelled(paid(2, old.Add(time.Hour), "c2", 2000), payment.LabelFraud, old.Add(20*day)),
 		labelled(paid(3, young.Add(-time.Hour), "c3", 3000), payment.LabelLegitimate, young),
 		paid(4, young, "c4", 4000),           // nothing is known
@@ -91,9 +91,9 @@ func TestBacktest(t *testing.T) {
 	}
 }
 
-// TestBacktestSeesOnlyWhatWasBefore: counts are those before the payment, an outcome
-// counts from when the issuer told it and a label from when it was known, not from when
-// the payment was made; another currency is another card, and what was blocked has no
+// TestBacktestSeesOnlyWhatWasBefore checks that counts are those before the payment, that an
+// outcome counts from the issuer's answer and a label from when it was known, not from the
+// payment's creation, that another currency is another card, and that a blocked payment has no
 // outcome.
 func TestBacktestSeesOnlyWhatWasBefore(t *testing.T) {
 	at := func(h int) time.Time { return epoch.Add(time.Duration(h-300) * time.Hour) }
@@ -102,7 +102,7 @@ func TestBacktestSeesOnlyWhatWasBefore(t *testing.T) {
 		h = append(h, declined(paid(n, at(0).Add(time.Duration(n)*time.Minute), "c", 1000)))
 	}
 	h = append(h, labelled(paid(5, at(10), "d", 1000), payment.LabelFraud, at(50)), paid(6, at(40), "d", 1000), paid(7, at(60), "d", 1000))
-	late := declined(paid(8, at(70), "e", 1000)) // its issuer thinks for an hour
+	late := declined(paid(8, at(70), "e", 1000)) // its issuer takes an hour
 	late.AnsweredAt = late.CreatedAt.Add(time.Hour)
 	foreign := paid(11, at(70).Add(90*time.Minute), "e", 1000)
 	foreign.Amount = money.Of(1000, "USD")
@@ -111,9 +111,10 @@ func TestBacktestSeesOnlyWhatWasBefore(t *testing.T) {
 	blocked.Risk.Action = payment.Block
 	h = append(h, blocked, paid(13, at(81), "f", 1000))
 	for when, want := range map[string]int64{
-		"card.declined_1d == 1 && card.attempted_1d == 1":   1, // the second of the five
-		"card.declined_1d == 1 && card.attempted_1d == 2":   1, // the one after the late no, which the one before it does not see
-		"card.declined_1d == 0 && card.attempted_1d == 1":   3, // the one before that no was told, the last of d, and the one after what was blocked
+		"card.declined_1d == 1 && card.attempted_1d == 1": 1, // the second of the five
+		"card.declined_1d == 1 && card.attempted_1d == 2": 1, // the one after the late decline, which the one before it does not see
+		// The one before that decline arrived, the last of d, and the one after the blocked payment.
+		"card.declined_1d == 0 && card.attempted_1d == 1":   3,
 		"card.authorised_1d == 1 && card.attempted_1d == 1": 1, // the last of d
 		"card.declined_1h >= 3":                             2, // the fourth and the fifth
 		"card.disputed_30d >= 1":                            1, // the one after the label was known

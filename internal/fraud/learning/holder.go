@@ -9,33 +9,32 @@ import (
 	"github.com/paylink/paylink/internal/fraud/score"
 )
 
-// The rhythm of a source of models.
+// The intervals of a source of models.
 const (
-	modelsReload = 5 * time.Second // a promotion is in force in every process within two of these
+	modelsReload = 5 * time.Second // a promotion is active in every process within two of these
 	modelsRead   = 4 * time.Second
 )
 
-// Holder is the source that follows what is kept. Load it before it is asked,
-// then Run it.
+// Holder is the source of the stored models. Call Load before it is used, then Run.
 type Holder struct {
 	models          Models
 	log             *slog.Logger
 	running, shadow atomic.Pointer[score.Model]
 }
 
-// NewHolder makes one that knows no model.
+// NewHolder returns a holder without a model.
 func NewHolder(models Models, log *slog.Logger) *Holder {
 	return &Holder{models: models, log: log}
 }
 
-// Running returns the model that scores; nil if none does.
+// Running returns the active model, or nil if there is none.
 func (h *Holder) Running() *score.Model { return h.running.Load() }
 
-// Shadow returns the model that scores beside it, without a say; nil if none does.
+// Shadow returns the shadow model, or nil if there is none.
 func (h *Holder) Shadow() *score.Model { return h.shadow.Load() }
 
-// Load reads what runs now, as far as it is not what runs here. A model that cannot be
-// read leaves the one that is there.
+// Load reads the active models that differ from those held. A model that cannot be read leaves
+// the present one in place.
 func (h *Holder) Load(ctx context.Context) error {
 	all, err := h.models.Models(ctx)
 	if err != nil {
@@ -64,7 +63,7 @@ func (h *Holder) Load(ctx context.Context) error {
 	return nil
 }
 
-// Run reloads until ctx ends (nil). While the store is away, what is known stays.
+// Run reloads until ctx ends (nil). While the store is unavailable, the present models stay.
 func (h *Holder) Run(ctx context.Context) error {
 	look := time.NewTicker(modelsReload)
 	defer look.Stop()

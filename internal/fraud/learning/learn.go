@@ -12,7 +12,7 @@ import (
 	"github.com/paylink/paylink/internal/payment"
 )
 
-// Bounds of a training. Each payment is a row of about a kilobyte in memory.
+// Limits of a training. Each payment is a row of about a kilobyte in memory.
 const (
 	maxLearned = 400_000
 	maxTested  = 400_000
@@ -30,11 +30,11 @@ const day = 24 * time.Hour
 // back, and the figures are of this very model.
 type Training struct {
 	Now        time.Time
-	Delay      time.Duration // after it a payment that nobody called fraud counts as honest
-	Days, Test int           // how many to learn from, and to test on
+	Delay      time.Duration // after it a payment without a fraud label counts as honest
+	Days, Test int           // how many to train on, and to test on
 }
 
-// windows are the periods, in whole days of UTC.
+// windows returns the periods, in whole days of UTC.
 func (t Training) windows() (train, test score.Range) {
 	test.To = t.Now.UTC().Add(-t.Delay).Truncate(day)
 	test.From = test.To.AddDate(0, 0, -t.Test)
@@ -43,7 +43,7 @@ func (t Training) windows() (train, test score.Range) {
 	return train, test
 }
 
-// Check names what is wrong with it.
+// Check returns what is wrong with it.
 func (t Training) Check() error {
 	switch {
 	case t.Delay < 0 || t.Delay > 365*day:
@@ -56,9 +56,9 @@ func (t Training) Check() error {
 	return nil
 }
 
-// teaches reports whether what became of the payment says anything: it was authorised
-// (whoever was declined or blocked never had the chance to defraud), or somebody said
-// what it was. fraud is what was known at a moment.
+// teaches reports whether the payment's outcome is informative: it was authorized, or somebody
+// labeled it. A declined or blocked payer never had the chance to defraud. fraud is what was
+// known at a given time.
 func teaches(r *history.Row, at time.Time) (fraud, teaches bool) {
 	is, since, known := r.Fraud()
 	if known && !since.After(at) {
@@ -67,9 +67,8 @@ func teaches(r *history.Row, at time.Time) (fraud, teaches bool) {
 	return false, r.Authorised && r.Risk.Action != payment.Block
 }
 
-// Learn trains a model from the labels of all accounts. It refuses with
-// score.ErrTooFewFrauds where there is too little to learn from. done may be nil; it is
-// told of every payment that was looked at.
+// Learn trains a model on the labels of all accounts. It returns score.ErrTooFewFrauds if there
+// is too little to learn from. done may be nil; it is called for every payment that was read.
 func Learn(ctx context.Context, h history.Replayer, t Training, done func()) (*score.Model, Info, error) {
 	if err := t.Check(); err != nil {
 		return nil, Info{}, err
@@ -124,8 +123,7 @@ func Learn(ctx context.Context, h history.Replayer, t Training, done func()) (*s
 		CardPrecision: f.CardPrecision100, TestedFrom: test.From, TestedTo: test.To, TestedPayments: len(tested.Rows)}, nil
 }
 
-// Train learns a model and keeps it, as trained: it decides nothing until somebody
-// promotes it.
+// Train trains a model and stores it in state trained: it decides nothing until it is promoted.
 func Train(ctx context.Context, h history.Replayer, models Models, t Training, done func()) (Info, error) {
 	m, info, err := Learn(ctx, h, t, done)
 	if err != nil {
@@ -139,11 +137,11 @@ func Train(ctx context.Context, h history.Replayer, models Models, t Training, d
 	return info, models.AddModel(ctx, info, file.Bytes())
 }
 
-// ErrNoModelRuns is the answer to a comparison with, or a roll-back of, nothing.
+// ErrNoModelRuns is returned by a comparison or a roll-back if no model is active.
 var ErrNoModelRuns = errors.New("no model is running")
 
-// Compare sets a model beside the running one, on the payments that were made after
-// both had learned and that have had the time to become known.
+// Compare compares a model with the active one, on the payments that were created after both were
+// trained and that are old enough for a known outcome.
 func Compare(ctx context.Context, h history.Replayer, models Models, version string, now time.Time, delay time.Duration, days int) (c Comparison, err error) {
 	all, err := models.Models(ctx)
 	if err != nil {
@@ -170,7 +168,7 @@ func Compare(ctx context.Context, h history.Replayer, models Models, version str
 	}
 	c.To = now.UTC().Add(-delay).Truncate(day)
 	c.From = c.To.AddDate(0, 0, -days)
-	for _, m := range []Info{c.Running, c.Candidate} { // what one of them learned from says nothing
+	for _, m := range []Info{c.Running, c.Candidate} { // what one of them learned from proves nothing
 		if c.From.Before(m.TestedFrom) {
 			c.From = m.TestedFrom
 		}
@@ -207,7 +205,7 @@ func Compare(ctx context.Context, h history.Replayer, models Models, version str
 	return c, nil
 }
 
-// RollBack promotes the model that ran before the one that runs.
+// RollBack promotes the previously active model.
 func RollBack(ctx context.Context, models Models) (Info, error) {
 	all, err := models.Models(ctx)
 	if err != nil {

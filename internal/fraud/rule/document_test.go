@@ -10,8 +10,8 @@ import (
 	"github.com/paylink/paylink/internal/fraud/rule"
 )
 
-// TestDocument holds docs/fraud-rules.md to the code: every example compiles and runs,
-// and every variable is explained with its type.
+// TestDocument checks docs/fraud-rules.md against the code: every example compiles and runs, and
+// every variable is documented with its type.
 func TestDocument(t *testing.T) {
 	raw, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "fraud-rules.md"))
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"cel.dev/cel-go/common"
 )
 
-// explain says in plain words what the first error of a condition is about.
+// explain describes the first error of a condition in plain words.
 func explain(all []*common.Error, when string) *Error {
 	if len(all) == 0 {
 		return &Error{Line: 1, Column: 1, Text: "This is not a condition."}
@@ -33,8 +33,8 @@ var (
 	strange    = regexp.MustCompile(`^Syntax error: token recognition error at: '([^']*)`)
 )
 
-// plain turns the compiler's message into one for a merchant. What it does not know
-// passes as it is, in one line.
+// plain translates the compiler's message for a merchant. An unknown message is returned
+// unchanged, in one line.
 func plain(message string) string {
 	message = firstLine(message)
 	if m := undeclared.FindStringSubmatch(message); m != nil {
@@ -80,7 +80,7 @@ func plain(message string) string {
 
 var operatorNames = strings.NewReplacer("_", "", "@", "")
 
-// unfit says that an operator cannot do what is asked with these types.
+// unfit says that an operator does not support these types.
 func unfit(operator, list string) string {
 	of := strings.Split(list, ", ")
 	for i := range of {
@@ -98,7 +98,7 @@ func unfit(operator, list string) string {
 	return fmt.Sprintf("%s() cannot be used with %s.", operator, strings.Join(of, " and "))
 }
 
-// typeName of a CEL type, for a person.
+// typeName returns the name of a CEL type for people.
 func typeName(t string) string {
 	switch t {
 	case "int", "uint":
@@ -116,9 +116,9 @@ func typeName(t string) string {
 	return "a " + t
 }
 
-// nearest is the variable that is spelled most like s, or "".
+// nearest returns the variable with the most similar spelling, or "".
 func nearest(s string) string {
-	best, least := "", 3 // more differences than that are another word
+	best, least := "", 3 // with more differences it is another word
 	for _, v := range variables {
 		if d := distance(s, v.Name, least); d < least {
 			best, least = v.Name, d
@@ -127,7 +127,7 @@ func nearest(s string) string {
 	return best
 }
 
-// distance is how many characters must be put in, left out or replaced; at most limit.
+// distance returns how many characters must be inserted, deleted or replaced, at most limit.
 func distance(a, b string, limit int) int {
 	if len(a) > len(b)+limit || len(b) > len(a)+limit {
 		return limit

@@ -8,8 +8,8 @@ import (
 	"github.com/paylink/paylink/internal/fraud/rule"
 )
 
-// FuzzRule: whatever somebody writes, the compiler answers with a place in the text or
-// with a program whose cost is bounded, and neither panics.
+// FuzzRule checks that for any text the compiler returns an error with its position, or a program
+// with bounded cost, and that neither panics.
 func FuzzRule(f *testing.F) {
 	for _, when := range []string{
 		"card.declined_1h >= 3", "amount > 500 && payer.country in ['DE', 'AT']", `payer.email.matches("^[a-z]+@")`, "[1,2,3].exists(x, x > score)",

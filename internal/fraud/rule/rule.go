@@ -1,13 +1,12 @@
-// Package rule compiles and evaluates the conditions that merchants and operators
-// write in CEL, over what is known of an attempt to pay.
+// Package rule compiles and evaluates the conditions that merchants and operators write in CEL
+// about a payment attempt.
 //
-// A condition is typed: what does not type-check, or is not a yes or a no, is
-// refused with line, column and the rule that it breaks. Its cost is bounded twice:
-// a condition whose worst case is above MaxCost does not compile, and one that is
-// not known to be cheap is counted while it runs and stopped at MaxCost. It reads the
-// attempt and nothing else: no clock, no store, no other tenant.
+// A condition is typed: one that does not type-check, or is not boolean, is refused with line,
+// column and the rule that it breaks. Its cost is bounded twice: a condition whose worst case is
+// above MaxCost does not compile, and one that is not known to be cheap is metered while it runs
+// and stopped at MaxCost. It reads only the attempt: no clock, no store, no other tenant.
 //
-// A Program is safe for concurrent use; a Vars is one caller's.
+// A Program is safe for concurrent use; a Vars belongs to one caller.
 package rule
 
 import (
@@ -24,20 +23,19 @@ import (
 	"cel.dev/cel-go/common/types"
 )
 
-// Bounds of a condition. Cost is in CEL's units: about one for each thing that is
-// looked up, compared or called.
+// Limits of a condition. Cost is in CEL's units: about one for each lookup, comparison or call.
 const (
 	MaxWhenChars = 2000 // characters
 	MaxCost      = 20_000
-	// cheapCost is the worst case up to which a condition is run without being
-	// counted: counting costs more than so few steps do.
+	// cheapCost is the worst case up to which a condition runs without a meter, which would cost
+	// more than so few steps.
 	cheapCost     = 400
 	maxDepth      = 40 // of parentheses and operators
 	maxNodes      = 1000
 	maxRegexSize  = 500 // instructions of a compiled pattern
-	maxNested     = 2   // comprehensions in one another
-	maxTextBytes  = 256 // of any text of an attempt, the longest is the e-mail
-	maxValues     = 16  // that a decision keeps
+	maxNested     = 2   // nested comprehensions
+	maxTextBytes  = 256 // of any text of an attempt; the longest is the email
+	maxValues     = 16  // stored with a decision
 	maxValueBytes = 100
 )
 
@@ -48,24 +46,25 @@ type Error struct {
 	Text   string
 }
 
+// Error returns the position and the reason.
 func (e *Error) Error() string {
 	return fmt.Sprintf("line %d, column %d: %s", e.Line, e.Column, e.Text)
 }
 
-// ErrCost is the answer of a condition that was stopped because it cost too much.
+// ErrCost is returned for a condition that was stopped because of its cost.
 var ErrCost = fmt.Errorf("the condition was stopped: it cost more than %d", MaxCost)
 
 // Program is a condition ready to run.
 type Program struct {
 	run  cel.Program
-	vars []int // what it reads, by index in variables, in the order of the text
+	vars []int // variables that it reads, by index, in order of the text
 	cost uint64
 }
 
 // environment is the same for every condition.
 var environment = sync.OnceValues(func() (*cel.Env, error) {
 	options := []cel.EnvOption{
-		cel.CrossTypeNumericComparisons(true), // amount > 100 is as good as amount > 100.0
+		cel.CrossTypeNumericComparisons(true), // amount > 100 is the same as amount > 100.0
 		cel.ParserExpressionSizeLimit(MaxWhenChars),
 		cel.ParserRecursionLimit(maxDepth),
 		cel.ParserErrorRecoveryLimit(10),
@@ -81,7 +80,7 @@ var environment = sync.OnceValues(func() (*cel.Env, error) {
 	return cel.NewEnv(options...)
 })
 
-// Compile checks a condition. The error is an *Error where the text is wrong.
+// Compile compiles a condition. It returns an *Error if the text is wrong.
 func Compile(when string) (*Program, error) {
 	if strings.TrimSpace(when) == "" {
 		return nil, &Error{Line: 1, Column: 1, Text: "A rule needs a condition, such as card.declined_1h >= 3."}
@@ -133,7 +132,7 @@ func costText(n uint64) string {
 	return fmt.Sprint(n)
 }
 
-// refuse names what type-checks and yet is not allowed.
+// refuse returns an error for what type-checks but is not allowed.
 func refuse(tree *ast.AST) *Error {
 	var wrong *Error
 	say := func(e ast.Expr, text string) {
@@ -160,7 +159,7 @@ func refuse(tree *ast.AST) *Error {
 	return wrong
 }
 
-// reads lists the variables of a condition.
+// reads returns the variables of a condition.
 func reads(tree *ast.AST) []int {
 	var out []int
 	ast.PreOrderVisit(tree.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
@@ -175,7 +174,7 @@ func reads(tree *ast.AST) []int {
 	return out
 }
 
-// sizes tells how long the texts of an attempt are at most.
+// sizes estimates the longest texts of an attempt.
 type sizes struct{}
 
 func (sizes) EstimateSize(n cost.AstNode) *cost.SizeEstimate {
@@ -189,8 +188,8 @@ func (sizes) EstimateCallCost(string, string, *cost.AstNode, []cost.AstNode) *co
 	return nil
 }
 
-// Eval reports whether the condition holds. An error is the condition's own, such
-// as a division by zero, or ErrCost; it then does not hold.
+// Eval reports whether the condition holds. An error is the condition's own, such as a division
+// by zero, or ErrCost; the condition then does not hold.
 func (p *Program) Eval(v *Vars) (bool, error) {
 	out, _, err := p.run.Eval(v)
 	if err != nil {
@@ -202,14 +201,14 @@ func (p *Program) Eval(v *Vars) (bool, error) {
 	return out == types.True, nil
 }
 
-// WorstCost is the most that the condition can cost.
+// WorstCost returns the highest possible cost of the condition.
 func (p *Program) WorstCost() uint64 { return p.cost }
 
-// Value is a variable as a condition saw it.
+// Value is a variable's value as the condition saw it.
 type Value struct{ Name, Text string }
 
-// Values are what the condition reads, in the order of its text, for the record of a
-// decision: at most 16.
+// Values returns what the condition reads, in order of its text, for the record of a decision: at
+// most 16.
 func (p *Program) Values(v *Vars) []Value {
 	out := make([]Value, len(p.vars))
 	for n, i := range p.vars {

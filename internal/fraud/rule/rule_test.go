@@ -10,7 +10,7 @@ import (
 	"github.com/paylink/paylink/internal/money"
 )
 
-// attempt is one that every variable has a value of.
+// attempt has a value for every variable.
 func attempt() *rule.Vars {
 	var f score.Vector
 	set := map[string]float32{"hour": 3, "night": 1, "card.declined.1h": 4, "card.attempted.1h": 5, "card.age_days": -1, "address.cards.1d": 9,
@@ -27,7 +27,7 @@ func TestConditions(t *testing.T) {
 		`card.declined_1h >= 4`:                                       true,
 		`card.declined_1h > 4`:                                        false,
 		`amount == 19.99`:                                             true, // a decimal is the very amount
-		`amount > 19 && amount < 20`:                                  true, // whole numbers compare with others
+		`amount > 19 && amount < 20`:                                  true, // integers compare with decimals
 		`amount_minor == 1999`:                                        true,
 		`currency == "EUR" && card.bin == "424242"`:                   true,
 		`card.fingerprint.startsWith("fp_")`:                          true,
@@ -59,8 +59,8 @@ func TestConditions(t *testing.T) {
 	}
 }
 
-// TestADomainInAnySpelling: a domain that is written in its own script, composed or
-// not, in any case, is the one that the payer's address has.
+// TestADomainInAnySpelling checks that a domain in its own script, composed or not, in any case,
+// equals that of the payer's address.
 func TestADomainInAnySpelling(t *testing.T) {
 	for when, want := range map[string]bool{
 		`payer.email_domain == "bücher.example"`:                                            true,
@@ -103,7 +103,7 @@ func TestADomainInAnySpelling(t *testing.T) {
 	}
 }
 
-// TestWrongConditions: a merchant reads where and why.
+// TestWrongConditions checks that a merchant gets the position and the reason.
 func TestWrongConditions(t *testing.T) {
 	long := strings.Repeat("payer.email.contains('a') || ", 60) + "true"
 	for _, c := range []struct {
@@ -163,7 +163,8 @@ func TestValuesThatADecisionKeeps(t *testing.T) {
 	}
 }
 
-// TestAConditionThatFails does not hold: it says why, and stops nobody.
+// TestAConditionThatFails checks that a failing condition does not hold, returns its reason, and
+// stops nothing.
 func TestAConditionThatFails(t *testing.T) {
 	for _, when := range []string{"100 / (card.declined_1h - 4) > 1", "amount_minor * 9223372036854775807 > 1", "[1, 2][card.declined_1h] == 1"} {
 		p, err := rule.Compile(when)
@@ -176,8 +177,8 @@ func TestAConditionThatFails(t *testing.T) {
 	}
 }
 
-// TestATextIsNeverLongerThanItsCost: what a payer sends cannot make a rule dearer than
-// it was estimated.
+// TestATextIsNeverLongerThanItsCost checks that a payer's input cannot make a rule more expensive
+// than estimated.
 func TestATextIsNeverLongerThanItsCost(t *testing.T) {
 	p, err := rule.Compile(`payer.email.size() <= 256 && ["a","b","c"].all(x, !payer.email.matches("(a|b|c)+x$"))`)
 	if err != nil {

@@ -9,10 +9,10 @@ import (
 	"github.com/paylink/paylink/internal/spelling"
 )
 
-// respell gives the texts that a condition compares with the payer's email or its domain
-// the spelling that Vars have: lower case, the domain in ASCII. So "Bücher.example"
-// matches xn--bcher-kva.example. It changes texts that are written next to the variable,
-// and those of a list that is searched for it; a pattern of matches() stays as it is.
+// respell converts the texts that a condition compares with the payer's email or its domain to
+// the spelling of Vars: lower case, the domain in ASCII. "Bücher.example" thus matches
+// xn--bcher-kva.example. It changes texts directly compared with the variable, and those of a
+// list in which it is searched. A pattern of matches() stays unchanged.
 func respell(tree *ast.AST) {
 	factory := ast.NewExprFactory()
 	change := func(e ast.Expr, to func(string) string) {
@@ -48,8 +48,8 @@ func respell(tree *ast.AST) {
 	}))
 }
 
-// compares returns how the other operands of a comparison with the payer's email or its
-// domain are spelled; nil if e is no such comparison.
+// compares returns how to spell the other operands of a comparison with the payer's email or its
+// domain, or nil if e is no such comparison.
 func compares(tree *ast.AST, e ast.Expr) func(string) string {
 	if e.Kind() != ast.CallKind {
 		return nil
@@ -82,7 +82,7 @@ func operands(e ast.Expr) []ast.Expr {
 	return call.Args()
 }
 
-// domain spells a domain, or the end of one behind a dot; other text stays.
+// domain spells a domain, or its end after a dot; other text stays unchanged.
 func domain(s string) string {
 	name := strings.TrimPrefix(s, ".")
 	host, err := spelling.Host(name)
@@ -92,7 +92,7 @@ func domain(s string) string {
 	return strings.TrimSuffix(s, name) + host
 }
 
-// email spells an address, or its end from the @ or a dot on; other text stays.
+// email spells an address, or its end from the @ or a dot on; other text stays unchanged.
 func email(s string) string {
 	if key := spelling.EmailKey(s); key != "" {
 		return key

@@ -11,7 +11,7 @@ import (
 	"github.com/paylink/paylink/internal/money"
 )
 
-// Type of a variable, as documents write it.
+// Type is a variable's type, as in the documents.
 type Type string
 
 // The types.
@@ -22,12 +22,12 @@ const (
 	Bool   Type = "bool"
 )
 
-// Variable is what a condition may read. docs/fraud-rules.md explains each.
+// Variable is a value that a condition may read. docs/fraud-rules.md explains each.
 type Variable struct {
 	Name string
 	Type Type
 	kind kind
-	at   int // of a feature: its place in the vector
+	at   int // of a feature: its index in the vector
 }
 
 func (v *Variable) celType() *cel.Type {
@@ -42,7 +42,7 @@ func (v *Variable) celType() *cel.Type {
 	return cel.StringType
 }
 
-// kind is where a variable's value comes from.
+// kind is the source of a variable's value.
 type kind uint8
 
 const (
@@ -62,10 +62,10 @@ const (
 	count   // a feature that counts
 	ratio   // a feature that measures
 	flag    // a feature that is 0 or 1
-	average // a feature in minor units, given in units of the currency
+	average // a feature in minor units, exposed in units of the currency
 )
 
-// variables are all that there are.
+// variables lists all variables.
 var variables = all()
 
 var byName = func() map[string]int {
@@ -76,7 +76,7 @@ var byName = func() map[string]int {
 	return out
 }()
 
-// Variables are all that a condition may read, those of the attempt first.
+// Variables returns all that a condition may read, those of the attempt first.
 func Variables() []Variable { return variables }
 
 func all() []Variable {
@@ -97,7 +97,7 @@ func all() []Variable {
 	}
 	for i, name := range score.Names {
 		if name == "amount" {
-			continue // given exactly, above
+			continue // exposed exactly, above
 		}
 		v := Variable{Name: spelled(name), at: i}
 		v.Type, v.kind = typeOf(name)
@@ -106,7 +106,7 @@ func all() []Variable {
 	return out
 }
 
-// spelled is a feature's name as CEL can read it: card.declined.1h is card.declined_1h.
+// spelled returns a feature's name in CEL: card.declined.1h is card.declined_1h.
 func spelled(name string) string {
 	entity, rest, found := strings.Cut(name, ".")
 	if !found {
@@ -132,14 +132,14 @@ func typeOf(name string) (Type, kind) {
 	return Double, ratio
 }
 
-// Vars are the values of one attempt. It is an activation of CEL's, so that nothing
-// is copied to ask a condition.
+// Vars holds the values of one attempt. It implements CEL's activation, so that nothing is copied
+// to evaluate a condition.
 type Vars struct {
 	Amount      money.Amount
 	Fingerprint string
 	BIN         string
 	Brand       string
-	Email       string // as score.EmailKey has it: in lower case, its domain in ASCII
+	Email       string // as score.EmailKey returns it: in lower case, its domain in ASCII
 	Address     string
 	Country     string
 	Link        string
@@ -148,8 +148,8 @@ type Vars struct {
 	Scored      bool
 }
 
-// See fills v with what rules see of an attempt, whether it is made now or was made
-// once: raw in its one spelling, and the score if a model gave one.
+// See fills v with what rules see of an attempt, present or past: raw in its canonical spelling,
+// and the score if a model scored it.
 func (v *Vars) See(raw Vars, a *score.Assessment) {
 	*v = raw
 	v.Email, v.Country = score.EmailKey(raw.Email), strings.ToUpper(raw.Country)
@@ -213,7 +213,7 @@ func (v *Vars) string(k kind) string {
 	case linkID:
 		s = v.Link
 	}
-	if len(s) > maxTextBytes { // what the cost was estimated with
+	if len(s) > maxTextBytes { // the length with which the cost was estimated
 		s = strings.ToValidUTF8(s[:maxTextBytes], "")
 	}
 	return s
@@ -226,8 +226,8 @@ func (v *Vars) feature(at int) float32 {
 	return v.Features[at]
 }
 
-// units of the currency. The quotient of two whole numbers below 2^53 is rounded
-// once, as a decimal of a condition is, so 19.99 equals 19.99.
+// units returns an amount in units of the currency. The quotient of two integers below 2^53 is
+// rounded once, like a decimal in a condition, so 19.99 equals 19.99.
 func (v *Vars) units(minor int64) float64 {
 	whole := 1.0
 	for range v.Amount.Currency.Exponent() {
@@ -236,7 +236,7 @@ func (v *Vars) units(minor int64) float64 {
 	return float64(minor) / whole
 }
 
-// mean of a feature in minor units; -1, which is unknown, stays.
+// mean converts a feature in minor units; -1, which means unknown, stays.
 func (v *Vars) mean(at int) float64 {
 	f := v.feature(at)
 	if f < 0 {
@@ -245,7 +245,7 @@ func (v *Vars) mean(at int) float64 {
 	return v.units(int64(f))
 }
 
-// text of a variable, as a decision keeps it.
+// text returns a variable as text, as stored with a decision.
 func (v *Vars) text(i int) string {
 	at := &variables[i]
 	switch at.kind {
@@ -273,7 +273,7 @@ func (v *Vars) text(i int) string {
 	return s
 }
 
-// decimal with at most two digits after the point.
+// decimal returns a number with at most two decimals.
 func decimal(f float64) string {
 	s := strconv.FormatFloat(f, 'f', 2, 64)
 	return strings.TrimSuffix(strings.TrimRight(s, "0"), ".")

@@ -9,17 +9,17 @@ import (
 	"github.com/paylink/paylink/internal/payment"
 )
 
-// Actions are those that rules and lists can take, in the order in which they are asked.
+// Actions are those of rules and lists, in order of evaluation.
 var Actions = [...]payment.Action{payment.Challenge, payment.Allow, payment.Block, payment.Hold}
 
-// Rank returns the place of an action in that order; -1 if no rule can take it.
+// Rank returns the place of an action in that order, or -1 if no rule can have it.
 func Rank(a payment.Action) int { return slices.Index(Actions[:], a) }
 
-// builtin is a rule of the default set. Its text is part of the release: a change of
-// it raises its version. The state is that of live mode; in test mode all are off,
-// because test cards are used over and over, by everybody.
+// builtin is a rule of the default set. Its text is part of the release, and changing it raises
+// its version. The state is that of live mode; in test mode all are off, because everybody uses
+// the same test cards over and over.
 type builtin struct {
-	name    string // of the id, and never shown
+	name    string // of the id, never shown
 	version int
 	title   string
 	action  payment.Action
@@ -27,9 +27,9 @@ type builtin struct {
 	state   string
 }
 
-// builtins are the default set, explained in docs/fraud-rules.md. On are those that
-// speak of a card or an address that was refused again and again; what would touch
-// an honest first payment is in shadow, for the merchant to look at first.
+// builtins is the default set, explained in docs/fraud-rules.md. Rules about a card or an address
+// that was declined repeatedly are on. Rules that could affect an honest first payment are in
+// shadow, for the merchant to evaluate first.
 var builtins = []builtin{
 	{name: "score_high", version: 1, title: "High score: ask for 3-D Secure", action: payment.Challenge, state: On,
 		when: "scored && score >= 75"},
@@ -55,7 +55,7 @@ var builtins = []builtin{
 		when: "scored && score >= 85"},
 }
 
-// BuiltinID is the fixed id of a rule of the default set.
+// BuiltinID returns the fixed id of a rule of the default set.
 func BuiltinID(name string) string { return id.Derive(id.FraudRule, "default", name) }
 
 var builtinByID = func() map[string]*builtin {
@@ -66,7 +66,7 @@ var builtinByID = func() map[string]*builtin {
 	return out
 }()
 
-// rule is the default as a rule of the installation.
+// rule returns the default as a rule of the installation.
 func (b *builtin) rule(mode string) Rule {
 	state := b.state
 	if mode != link.Live {
@@ -75,16 +75,16 @@ func (b *builtin) rule(mode string) Rule {
 	return Rule{ID: BuiltinID(b.name), Mode: mode, Name: b.title, Action: b.action, When: b.when, State: state, Version: b.version, Builtin: true}
 }
 
-// switched is the default with the state that somebody gave it.
+// switched returns the default with the state that was set.
 func (b *builtin) switched(kept Rule) Rule {
 	r := b.rule(kept.Mode)
 	r.Account, r.State, r.Version, r.UpdatedAt, r.UpdatedBy = kept.Account, kept.State, kept.Version, kept.UpdatedAt, kept.UpdatedBy
 	return r
 }
 
-// Effective returns what an account is judged by: its own rules, the installation's, and
-// the default set as the account, or else the operator, switched it. Within one
-// action this is the order in which they are asked.
+// Effective returns the rules of an account: its own, the installation's, and the default set
+// with the states set by the account, or else by the operator. Within one action this is the
+// order of evaluation.
 func Effective(mode string, own, common []Rule) []Rule {
 	states := map[string]Rule{}
 	var out []Rule

@@ -15,10 +15,10 @@ import (
 	"github.com/paylink/paylink/internal/spelling"
 )
 
-// Kinds are all kinds.
+// Kinds lists all kinds.
 var Kinds = []Kind{KindCard, KindBIN, KindEmail, KindAddress, KindCountry}
 
-// Lists implements Service: an account's own entries, newest first.
+// Lists implements Service. It returns the account's own entries, newest first.
 func (l *Local) Lists(ctx context.Context, account, mode string, kind Kind, before string, limit int) ([]Entry, error) {
 	if kind != "" && !slices.Contains(Kinds, kind) {
 		return nil, badKind()
@@ -33,7 +33,7 @@ func badKind() error {
 	return fault.Invalid("kind", "list_kind_invalid", "Must be card, bin, email, address or country.")
 }
 
-// PutListEntry implements Service. Of an entry that is there, kind and value stay.
+// PutListEntry implements Service. Kind and value of an existing entry stay unchanged.
 func (l *Local) PutListEntry(ctx context.Context, e Entry, by string, t *idempotency.Ticket) (Entry, error) {
 	now := l.Now().UTC().Truncate(time.Microsecond)
 	if err := CheckMode(e.Mode); err != nil {
@@ -95,17 +95,18 @@ const (
 	minFingerprint = 16
 	maxFingerprint = 64
 	binDigits      = 6
-	mappedBits     = 96 // before an IPv4 address that is written as an IPv6 one
+	mappedBits     = 96 // before an IPv4 address in IPv6 form
 )
 
-// Canonical returns a value, however it was typed or pasted, as attempts carry it; "" with
+// Canonical returns a value, however typed or pasted, in the form that attempts have, or "" with
 // the rule that it breaks.
 func Canonical(kind Kind, v string) (value, rule string) {
 	v = spelling.Pasted(v)
 	switch kind {
 	case KindCard:
 		lower := strings.ToLower(v)
-		if len(v) < minFingerprint || len(v) > maxFingerprint || strings.Trim(lower, "abcdefghijklmnopqrstuvwxyz0123456789_-") != "" || strings.Trim(v, "0123456789-") == "" { // the last: a card number is never kept
+		// The last condition: a card number is never stored.
+		if len(v) < minFingerprint || len(v) > maxFingerprint || strings.Trim(lower, "abcdefghijklmnopqrstuvwxyz0123456789_-") != "" || strings.Trim(v, "0123456789-") == "" {
 			return "", "Must be a card's fingerprint, as a payment shows it."
 		}
 		return v, ""

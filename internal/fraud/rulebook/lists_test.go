@@ -30,7 +30,7 @@ func TestListValuesAsTyped(t *testing.T) {
 	}
 }
 
-// TestListValues: a value is kept as attempts carry it.
+// TestListValues checks that a value is stored in the form that attempts have.
 func TestListValues(t *testing.T) {
 	for _, c := range []struct {
 		kind    Kind

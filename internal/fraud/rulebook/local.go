@@ -16,61 +16,61 @@ import (
 	"github.com/paylink/paylink/internal/link"
 )
 
-// Bounds of a book.
+// Limits of a book.
 const (
-	MaxRules       = 100    // of an account and mode, beside the default set
-	MaxRulesCost   = 40_000 // of its rules in force and in shadow together, in the worst case
+	MaxRules       = 100    // of an account and mode, without the default set
+	MaxRulesCost   = 40_000 // of its active and shadow rules together, in the worst case
 	MaxEntries     = 10_000
 	MaxRuleName    = 100 // characters
-	maxVersions    = 100 // that are listed
+	maxVersions    = 100 // in a list
 	maxNoteChars   = 500
-	maxEntriesPage = 101 // one more than a page tells whether there is another
+	maxEntriesPage = 101 // one more than a page, to show whether there is another
 	minReviewFor   = time.Hour
-	maxReviewFor   = 7 * 24 * time.Hour // an authorisation's hold
+	maxReviewFor   = 7 * 24 * time.Hour // an authorization's hold
 	putTries       = 3
 )
 
-// ErrRuleChanged is a store's word that the rule has another version by now.
+// ErrRuleChanged is returned by a store if the rule has another version.
 var ErrRuleChanged = fault.New(fault.KindConflict, "changed_meanwhile", "The rule was changed meanwhile. Read it again, then change it.")
 
-// ErrEntryExists is a store's word that the value is on a list already.
+// ErrEntryExists is returned by a store if the value is already on a list.
 var ErrEntryExists = fault.New(fault.KindConflict, "list_entry_exists", "This value is on a list already. Change or delete that entry.")
 
-// TooManyRules is what a full book answers.
+// TooManyRules returns the fault of a full book.
 func TooManyRules() error {
 	return fault.New(fault.KindConflict, "rules_limit_reached", "An account has at most %d rules per mode. Delete one that is off.", MaxRules)
 }
 
-// TooManyEntries is what full lists answer.
+// TooManyEntries returns the fault of full lists.
 func TooManyEntries() error {
 	return fault.New(fault.KindConflict, "list_limit_reached", "The lists of an account hold at most %d values per mode.", MaxEntries)
 }
 
-// Config is what a rulebook needs.
+// Config configures a rulebook.
 type Config struct {
 	Store Store
-	// Reload has this process judge by a change at once; nil: it is in force when the
-	// process reads again.
+	// Reload applies a change in this process at once; nil: it applies at the next periodic
+	// reload.
 	Reload func(context.Context) error
 	Now    func() time.Time
 	Log    *slog.Logger
 }
 
-// Local is the rulebook itself.
+// Local is the real rulebook.
 type Local struct{ Config }
 
 var _ Service = (*Local)(nil)
 
-// New makes the rulebook.
+// New returns the rulebook.
 func New(c Config) *Local {
 	return &Local{c}
 }
 
-// DefaultPolicy returns the policy of an account that has chosen none.
+// DefaultPolicy returns the policy of an account that has not chosen one.
 func DefaultPolicy() Policy { return Policy{FailOpen: true} }
 
-// changed has this process judge by the change at once; the others read within a
-// second. A failure is the next reload's to mend.
+// changed applies the change in this process at once; the others read it within a second. If it
+// fails, the next reload applies it.
 func (l *Local) changed(ctx context.Context) {
 	if l.Reload == nil {
 		return
@@ -95,7 +95,7 @@ func (l *Local) Rules(ctx context.Context, account, mode string) ([]Rule, error)
 	return Effective(mode, own, common), nil
 }
 
-// find is a rule as the account sees it: its own, or one of the default set.
+// find returns a rule as the account sees it: its own, or one of the default set.
 func (l *Local) find(ctx context.Context, account, mode, id string) (Rule, error) {
 	all, err := l.Rules(ctx, account, mode)
 	if err != nil {
@@ -109,8 +109,7 @@ func (l *Local) find(ctx context.Context, account, mode, id string) (Rule, error
 	return Rule{}, fault.NotFound("rule")
 }
 
-// PutRule implements Service. Version is the one that the caller has read, 0 for
-// whichever it is.
+// PutRule implements Service. Version is the one that the caller has read, or 0 for any.
 func (l *Local) PutRule(ctx context.Context, r Rule, by string, t *idempotency.Ticket) (Rule, error) {
 	if err := CheckMode(r.Mode); err != nil {
 		return Rule{}, err
@@ -156,8 +155,8 @@ func (l *Local) putRule(ctx context.Context, r Rule, by string, t *idempotency.T
 	return next, l.Store.PutFraudRule(ctx, next, expected, record)
 }
 
-// replacement is a rule's next version. Of the default set only the state can change;
-// what the caller sends beside it must be what it is.
+// replacement returns a rule's next version. In the default set only the state can change; the
+// other fields must be unchanged.
 func replacement(all []Rule, r Rule) (next Rule, expected int, err error) {
 	for _, was := range all {
 		if was.ID != r.ID || (was.Account != r.Account && !was.Builtin) {
@@ -191,7 +190,7 @@ func CheckMode(mode string) error {
 	return nil
 }
 
-// checkRule refuses what is no rule, and trims its name and its condition.
+// checkRule validates a rule, and trims its name and its condition.
 func checkRule(r *Rule) error {
 	r.Name, r.When = strings.TrimSpace(r.Name), strings.TrimSpace(r.When)
 	if n := utf8.RuneCountInString(r.Name); n == 0 || n > MaxRuleName || strings.ContainsFunc(r.Name, unicode.IsControl) {
@@ -202,7 +201,7 @@ func checkRule(r *Rule) error {
 	}
 	switch r.State {
 	case "":
-		r.State = Shadow // who does not say wants to look first
+		r.State = Shadow // the safe default
 	case On, Shadow, Off:
 	default:
 		return fault.Invalid("state", "rule_state_invalid", "Must be on, shadow or off.")
@@ -211,8 +210,8 @@ func checkRule(r *Rule) error {
 	return err
 }
 
-// Compile compiles a condition; the error is a fault of code rule_condition_invalid
-// that says where and why.
+// Compile compiles a condition. It returns a fault of code rule_condition_invalid with position
+// and reason.
 func Compile(when string) (*rule.Program, error) {
 	run, err := rule.Compile(when)
 	var wrong *rule.Error
@@ -222,8 +221,7 @@ func Compile(when string) (*rule.Program, error) {
 	return run, err
 }
 
-// checkCost bounds what all rules of a book may cost together: each payment waits for
-// them.
+// checkCost limits the total cost of a book's rules, because each payment waits for them.
 func checkCost(all []Rule, next Rule) error {
 	var sum uint64
 	for _, r := range append([]Rule{next}, all...) {
@@ -270,7 +268,7 @@ func (l *Local) RuleVersions(ctx context.Context, account, mode, id string) ([]R
 		}
 		return kept, nil
 	}
-	if account != "" { // the operator's switches are a default's versions for everybody
+	if account != "" { // the operator's switches are versions of a default rule for all accounts
 		common, err := l.Store.FraudRuleVersions(ctx, "", mode, id, maxVersions)
 		if err != nil {
 			return nil, err

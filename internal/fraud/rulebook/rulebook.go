@@ -1,8 +1,8 @@
-// Package rulebook is the rules, lists and policies against fraud, as a merchant edits
-// them for an account and mode, and the operator for the installation.
+// Package rulebook holds the rules, lists and policies against fraud, edited by a merchant for an
+// account and mode, and by the operator for the installation.
 //
-// A change is checked here and kept with a version; it is in force in every process
-// within two seconds, when the path has read it (fraud.Rulesets).
+// A change is validated here and stored with a version. It is active in every process within two
+// seconds, when the decision path has read it (fraud.Rulesets).
 package rulebook
 
 import (
@@ -16,32 +16,32 @@ import (
 // The states of a rule.
 const (
 	On     = "on"
-	Shadow = "shadow" // evaluated and recorded, and does nothing
+	Shadow = "shadow" // evaluated and recorded, without effect
 	Off    = "off"
-	// Deleted is the last of the versions of a rule that is no more.
+	// Deleted is the state of the last version of a deleted rule.
 	Deleted = "deleted"
 )
 
-// Rule is a condition in CEL with the action to take. Every change makes a new
-// version; decisions name the one that they were made by.
+// Rule is a condition in CEL with an action. Every change creates a version, and decisions name
+// the version that made them.
 type Rule struct {
-	ID        string // frl_…; those of the default set have fixed ids
-	Account   string // "" is the installation's: for every account, written by the operator
+	ID        string // frl_…; fixed for the default set
+	Account   string // empty means the installation: for every account, written by the operator
 	Mode      string
 	Name      string
 	Action    payment.Action // request_3ds, allow, block, review
-	When      string         // CEL over the attempt, see docs/fraud-rules.md
+	When      string         // CEL about the attempt, see docs/fraud-rules.md
 	State     string
 	Version   int
-	Builtin   bool // of the default set: may be switched, not rewritten
+	Builtin   bool // of the default set: the state can change, not the text
 	UpdatedAt time.Time
 	UpdatedBy string
 }
 
-// Kind says what a list holds.
+// Kind is what a list contains.
 type Kind string
 
-// The kinds of lists. A card is a fingerprint, as payments show it.
+// The kinds of lists. A card is a fingerprint, as in payments.
 const (
 	KindCard    Kind = "card"
 	KindBIN     Kind = "bin"
@@ -50,10 +50,10 @@ const (
 	KindCountry Kind = "country"
 )
 
-// Entry is one value that is always blocked, or always allowed.
+// Entry is one value that is always blocked, allowed or held for review.
 type Entry struct {
 	ID        string // fle_…
-	Account   string // "" is the installation's
+	Account   string // empty means the installation
 	Mode      string
 	Kind      Kind
 	Action    payment.Action // allow, block, review
@@ -64,24 +64,23 @@ type Entry struct {
 	CreatedBy string
 }
 
-// Policy is an account's say in what is not decided by rules.
+// Policy is an account's choice for what rules do not decide.
 type Policy struct {
-	FailOpen  bool          // an attempt that nobody assessed in time: allowed (true, the default) or blocked
-	ReviewFor time.Duration // what nobody reviewed until then is declined; 0: the hold's own end
+	FailOpen  bool          // an attempt not assessed in time: allowed (true, the default) or blocked
+	ReviewFor time.Duration // then an unreviewed payment is declined; 0: at the end of the hold
 	UpdatedAt time.Time
 }
 
-// Service is where rules, lists and policies are kept and changed.
-// Account "" stands for the installation: only the operator's commands say so.
+// Service stores and changes rules, lists and policies. An empty account stands for the
+// installation; only the operator's commands use it.
 type Service interface {
-	// Rules are the account's and, after them, the installation's, in the order in which
-	// they are asked.
+	// Rules returns the account's rules and then the installation's, in order of evaluation.
 	Rules(ctx context.Context, account, mode string) ([]Rule, error)
-	// PutRule makes (ID "") or changes a rule. A condition that does not compile is a
-	// fault that names where and why.
+	// PutRule creates (empty ID) or changes a rule. A condition that does not compile is a fault
+	// with position and reason.
 	PutRule(ctx context.Context, r Rule, by string, t *idempotency.Ticket) (Rule, error)
 	DeleteRule(ctx context.Context, account, mode, id string) error
-	// RuleVersions are all that a rule ever was, newest first.
+	// RuleVersions returns all versions of a rule, newest first.
 	RuleVersions(ctx context.Context, account, mode, id string) ([]Rule, error)
 	Lists(ctx context.Context, account, mode string, kind Kind, before string, limit int) ([]Entry, error)
 	PutListEntry(ctx context.Context, e Entry, by string, t *idempotency.Ticket) (Entry, error)

@@ -11,9 +11,8 @@ import (
 	"time"
 )
 
-// ReadCSV reads labelled transactions: a header with the columns transaction, time
-// (RFC 3339), card, merchant, amount (at most two decimals) and fraud (0 or 1), in
-// the order of time.
+// ReadCSV reads labeled transactions in order of time: a header with the columns transaction,
+// time (RFC 3339), card, merchant, amount (at most two decimals) and fraud (0 or 1).
 func ReadCSV(r io.Reader) iter.Seq2[Labelled, error] {
 	return func(yield func(Labelled, error) bool) {
 		in := csv.NewReader(r)

@@ -7,14 +7,13 @@ import (
 	"time"
 )
 
-// Range is from its first moment up to, and without, its last.
+// Range is a half-open range of time: From included, To excluded.
 type Range struct{ From, To time.Time }
 
 // Has reports whether a time is in the range.
 func (r Range) Has(t time.Time) bool { return !t.Before(r.From) && t.Before(r.To) }
 
-// Protocol of an evaluation: what to learn from, how late labels come, what to
-// test on.
+// Protocol defines an evaluation: what to train on, how late labels come, what to test on.
 type Protocol struct {
 	Train, Test Range
 	Delay       time.Duration
@@ -22,7 +21,7 @@ type Protocol struct {
 
 const week = 7 * 24 * time.Hour
 
-// Check names what is wrong with a protocol.
+// Check returns what is wrong with a protocol.
 func (p Protocol) Check() error {
 	switch {
 	case !p.Train.From.Before(p.Train.To):
@@ -49,15 +48,15 @@ func (s *Set) Add(v *Vector, a Attempt, fraud bool) {
 	s.Rows, s.Fraud, s.Meta = append(s.Rows, *v), append(s.Fraud, fraud), append(s.Meta, a)
 }
 
-// Prepare runs through the attempts, which must be in the order of time, and gives
-// the rows of training and of test, each with what was known at its moment.
+// Prepare processes the attempts, which must be in order of time, and returns the rows for
+// training and test, each with what was known at its time.
 //
-// A payment trains only if its label is known when the test begins. A card that was
-// defrauded in the last week of training or later, and known to be at a day's
-// beginning, is left out of that day's test: its issuer has blocked it.
+// A payment trains only if its label is known when the test begins. A card that was defrauded in
+// the last week of training or later, and known at the start of a day, is left out of that day's
+// test: its issuer has blocked it.
 func Prepare(all iter.Seq2[Labelled, error], p Protocol) (train, test Set, err error) {
 	h := NewHistory(DefaultEntities)
-	known := map[string]time.Time{} // card: when its first fraud became known
+	known := map[string]time.Time{} // card to when its first fraud became known
 	blockedFrom := p.Train.To.Add(-week)
 	var v Vector
 	for l, err := range all {
@@ -87,7 +86,7 @@ func Prepare(all iter.Seq2[Labelled, error], p Protocol) (train, test Set, err e
 	return train, test, nil
 }
 
-// Figures of one model on the test.
+// Figures are the results of one model on the test.
 type Figures struct {
 	Model                                      string
 	AUCROC, AveragePrecision, CardPrecision100 float64
@@ -95,8 +94,8 @@ type Figures struct {
 
 const perfect = "perfect scores"
 
-// Evaluate gives the figures of a model and its parts, and those that a model which
-// knows the truth would reach.
+// Evaluate returns the figures of a model and its parts, and those of a model that knows the
+// truth.
 func Evaluate(m *Model, test Set) []Figures {
 	figures := func(name string, score func(i int) float64) Figures {
 		f := measure(test, score)
@@ -116,8 +115,8 @@ func Evaluate(m *Model, test Set) []Figures {
 	}
 }
 
-// Measure gives the figures of any score of the rows; all are 0 where the set has only
-// one kind of them.
+// Measure returns the figures of any score of the rows. All are 0 if the set has only one kind of
+// them.
 func Measure(test Set, score func(*Vector) float64) Figures {
 	frauds := 0
 	for _, is := range test.Fraud {

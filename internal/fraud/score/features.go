@@ -34,18 +34,18 @@ var windowFeatureNames = [perWindow]string{"attempted", "authorised", "declined"
 // Features of one entity beside its windows.
 const (
 	fAge        = iota // days since first seen, -1: never
-	fSince             // hours since the attempt before
-	fRatio             // amount against the entity's mean over 30 days
+	fSince             // hours since the previous attempt
+	fRatio             // amount divided by the entity's mean over 30 days
 	fDeviation         // the same in standard deviations of the logarithm
-	fPeak              // amount against the largest before, which fades by half in 30 days
-	fUnrest            // how far the attempts before deviated, the last weighing most
-	fLastLabels        // share of frauds in the last 8 labels, -1: none is known
+	fPeak              // amount divided by the largest before, which decays by half in 30 days
+	fUnrest            // how far earlier attempts deviated, the last weighing most
+	fLastLabels        // share of frauds in the last 8 labels, -1: none known
 	perEntity
 )
 
 var entityFeatureNames = [perEntity]string{"age_days", "hours_since", "amount_ratio", "amount_deviation", "amount_peak", "unrest", "recent_disputes"}
 
-// Features that belong to the attempt alone.
+// Features of the attempt alone.
 const (
 	fAmount = iota
 	fHourOfDay
@@ -63,10 +63,10 @@ const entityWidth = len(spans)*perWindow + perEntity
 // Width is the number of features.
 const Width = single + entities*entityWidth
 
-// Vector is the features of one attempt, in the order of Names.
+// Vector holds the features of one attempt, in the order of Names.
 type Vector [Width]float32
 
-// Names are what the features are called, in rules, reasons and documents.
+// Names are the features' names in rules, reasons and documents.
 var Names = names()
 
 func names() [Width]string {
@@ -87,25 +87,25 @@ func names() [Width]string {
 }
 
 const (
-	unknown      = -1 // a feature of what was never seen
+	unknown      = -1 // a feature without a history
 	lastLabels   = 8
 	secondsOfDay = 24 * 60 * 60
 )
 
-// entity is what is known of one card, address, e-mail, link, account or BIN.
+// entity is what is known of one card, address, email, link, account or BIN.
 type entity struct {
 	series
 	first, last int64   // seconds; of attempts
-	seen        float64 // attempts, fading by half in 30 days
-	logSum      float64 // of the logarithm of amounts, fading alike
+	seen        float64 // attempts, decaying by half in 30 days
+	logSum      float64 // of the logarithm of amounts, with the same decay
 	logSquares  float64
-	peak        float64              // the largest amount, fading alike
-	unrest      float64              // deviations of the attempts before, each weighing 0.7 of the next
+	peak        float64              // the largest amount, with the same decay
+	unrest      float64              // deviations of earlier attempts, each weighing 0.7 of the next
 	labels      *[lastLabels]labelAt // the last ones, newest first; nil: none
 	labelCount  uint8
 }
 
-// labelAt is a label and the unit in which it became known.
+// labelAt is a label and the unit of time in which it became known.
 type labelAt struct {
 	unit  int32
 	fraud bool
@@ -130,9 +130,9 @@ func (e *entity) observe(now int64, minor int64) {
 	e.last, e.seen, e.logSum, e.logSquares = now, e.seen+1, e.logSum+l, e.logSquares+l*l
 }
 
-// deviation of an amount from those before, in standard deviations of the
-// logarithm. Two payments of a middling spread are assumed beside what was seen, so
-// that a second payment is no outlier by being the second.
+// deviation returns the deviation of an amount from earlier ones, in standard deviations of the
+// logarithm. Two payments of average spread are assumed in addition, so that a second payment is
+// not an outlier merely because it is the second.
 func (e *entity) deviation(minor int64) float64 {
 	if e.seen == 0 {
 		return 0
@@ -143,7 +143,7 @@ func (e *entity) deviation(minor int64) float64 {
 	return (math.Log1p(float64(minor)) - mean) / math.Sqrt(variance)
 }
 
-// label counts what a payment was known to be at a moment.
+// label counts a payment's label from when it was known.
 func (e *entity) label(known int64, fraud bool) {
 	t := e.late(unit(known))
 	t.matured++
@@ -158,8 +158,7 @@ func (e *entity) label(known int64, fraud bool) {
 	e.labelCount = min(e.labelCount+1, lastLabels)
 }
 
-// unlabel takes a label back. One that fell out of the last ones meanwhile does not
-// come back to them.
+// unlabel removes a label. One that has left the last labels in the meantime is not restored.
 func (e *entity) unlabel(known int64, fraud bool) {
 	if i := e.after(unit(known)); i > 0 { // its bucket may be an hour or a day by now
 		t := &e.buckets[i-1].tally
@@ -181,7 +180,7 @@ func (e *entity) unlabel(known int64, fraud bool) {
 
 func unit(seconds int64) int32 { return int32(seconds / units) } //nolint:gosec // fits until the year 22000
 
-// put writes the entity's features as of now, for an amount.
+// put writes the entity's features at this time, for an amount.
 func (e *entity) put(dst []float32, now int64, minor int64) {
 	windows := e.windows(unit(now))
 	for w := range windows {
@@ -219,7 +218,7 @@ func (e *entity) put(dst []float32, now int64, minor int64) {
 	}
 }
 
-// putSingle writes what belongs to the attempt alone.
+// putSingle writes the features of the attempt alone.
 func putSingle(v *Vector, at time.Time, minor int64) {
 	at = at.UTC()
 	v[fAmount] = float32(minor)

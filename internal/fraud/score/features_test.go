@@ -17,8 +17,8 @@ func feature(t *testing.T, v *score.Vector, name string) float32 {
 	return v[i]
 }
 
-// TestWindowsAgainstCounting holds the windows to a count over all attempts, at
-// moments on the windows' own grid, where they are exact.
+// TestWindowsAgainstCounting compares the windows with a count over all attempts, at times on the
+// windows' own grid, where they are exact.
 func TestWindowsAgainstCounting(t *testing.T) {
 	all := sample{cards: 6, payees: 3, days: 45, seed: 11}.payments()
 	h := score.NewHistory(1000)
@@ -31,7 +31,7 @@ func TestWindowsAgainstCounting(t *testing.T) {
 				name        string
 				span, grain time.Duration
 			}{{"1h", time.Hour, 5 * time.Minute}, {"1d", 24 * time.Hour, time.Hour}, {"7d", 7 * 24 * time.Hour, 24 * time.Hour}, {"30d", 30 * 24 * time.Hour, 24 * time.Hour}} {
-				// The count lies between the windows that are one grain shorter and longer.
+				// The count is between the windows that are one grain shorter and longer.
 				low, high := 0, 0
 				for _, o := range all[:i] {
 					if o.Card != l.Card {
@@ -58,8 +58,8 @@ func TestWindowsAgainstCounting(t *testing.T) {
 	}
 }
 
-// TestNoLabelBeforeItIsKnown turns every label that is not known yet around, and
-// nothing that a payment sees may change.
+// TestNoLabelBeforeItIsKnown inverts every label that is not known yet, and checks that nothing
+// that a payment sees changes.
 func TestNoLabelBeforeItIsKnown(t *testing.T) {
 	const delay = 5 * 24 * time.Hour
 	all := sample{cards: 40, payees: 10, days: 40, seed: 5}.payments()
@@ -89,7 +89,7 @@ func TestNoLabelBeforeItIsKnown(t *testing.T) {
 	}
 }
 
-// TestAttemptDoesNotSeeItself: asking for features counts nothing, however often.
+// TestAttemptDoesNotSeeItself checks that reading features counts nothing, however often.
 func TestAttemptDoesNotSeeItself(t *testing.T) {
 	h := score.NewHistory(10)
 	a := score.Attempt{At: time.Unix(1_800_000_000, 0), Card: "c", Link: "l", Address: "192.0.2.0/24", Minor: 1000}
@@ -107,8 +107,8 @@ func TestAttemptDoesNotSeeItself(t *testing.T) {
 	}
 }
 
-// TestHistoryIsBounded: however many cards come, no more than the limit and a
-// quarter of a day's are remembered, and the newest are.
+// TestHistoryIsBounded checks that, however many cards come, no more than the limit and a quarter
+// of a day's are remembered, and that they are the newest.
 func TestHistoryIsBounded(t *testing.T) {
 	h := score.NewHistory(500)
 	at := time.Unix(1_800_000_000, 0)

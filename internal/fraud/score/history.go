@@ -7,18 +7,18 @@ import (
 	"time"
 )
 
-// Bounds of a History.
+// Limits of a History.
 const (
 	// DefaultEntities is how many entities of each kind are remembered.
 	DefaultEntities = 1_000_000
 	idle            = 31 * secondsOfDay // forgotten after that
 	pruneEvery      = secondsOfDay / 4
-	cardsKept       = 64 // distinct cards of an address or link that are told apart
-	sampled         = 16 // entities that are looked at to find an idle one
+	cardsKept       = 64 // distinct cards counted per address or link
+	sampled         = 16 // entities sampled to find an idle one
 )
 
-// History is what is known at a moment: feed it in the order of time. It is not
-// safe for concurrent use; owners lock it.
+// History is what is known at a given time. Feed it in order of time. It is not safe for
+// concurrent use; its owner must lock it.
 type History struct {
 	limit    int
 	known    [entities]map[uint64]*entity
@@ -36,7 +36,7 @@ type waiting struct {
 	fraud bool
 }
 
-// NewHistory makes an empty one; limit bounds the entities of each kind.
+// NewHistory returns an empty history; limit is the most entities of each kind.
 func NewHistory(limit int) *History {
 	h := &History{limit: limit, seed: maphash.MakeSeed()}
 	for i := range h.known {
@@ -46,28 +46,27 @@ func NewHistory(limit int) *History {
 	return h
 }
 
-// Keys are what a History knows an attempt's entities by; they are good for the one
-// that gave them. They stand in for the attempt where its outcome and its label are
-// told later.
+// Keys identify an attempt's entities in a History, and are valid only for the one that returned
+// them. They replace the attempt when its outcome and its label arrive later.
 type Keys struct{ of [entities]uint64 }
 
-// Keys of an attempt. This needs no lock.
+// Keys returns the keys of an attempt. It needs no lock.
 func (h *History) Keys(a *Attempt) (out Keys) {
 	var m maphash.Hash
 	m.SetSeed(h.seed)
 	for i, s := range [entities]string{a.Card, a.Address, a.Email, a.Link, a.Account, a.BIN} {
 		if s != "" {
 			m.Reset()
-			_, _ = m.WriteString(a.Scope) // it never fails
+			_, _ = m.WriteString(a.Scope) // cannot fail
 			_ = m.WriteByte(0)
 			_, _ = m.WriteString(s)
-			out.of[i] = m.Sum64() | 1 // never 0, which is none
+			out.of[i] = m.Sum64() | 1 // never 0, which means none
 		}
 	}
 	return out
 }
 
-// advance moves the clock, never back, and lets in the labels that became known.
+// advance moves the clock, never back, and applies the labels that became known.
 func (h *History) advance(at time.Time) int64 {
 	h.now = max(h.now, at.Unix())
 	for h.consumed < len(h.waiting) && h.waiting[h.consumed].known <= h.now {
@@ -101,11 +100,11 @@ func (h *History) entity(kind int, key uint64) *entity {
 	return e
 }
 
-// forget makes room: of a few entities, the idlest goes.
+// forget removes the idlest of a few sampled entities.
 func (h *History) forget(kind int) {
 	var idlest uint64
 	last, seen := int64(math.MaxInt64), 0
-	for key, e := range h.known[kind] { // begins anywhere
+	for key, e := range h.known[kind] { // iteration starts anywhere
 		if at := max(e.last, h.lastLabel(e)); at < last {
 			idlest, last = key, at
 		}
@@ -116,11 +115,11 @@ func (h *History) forget(kind int) {
 	delete(h.known[kind], idlest)
 }
 
-// Features of an attempt, from what was known before it. The attempt itself is not
-// counted: that is Attempted's.
+// Features computes the features of an attempt from what was known before it. It does not count
+// the attempt; Attempted does.
 func (h *History) Features(a *Attempt, v *Vector) { h.FeaturesOf(h.Keys(a), a, v) }
 
-// FeaturesOf is Features for who has the keys.
+// FeaturesOf is Features for a caller with the keys.
 func (h *History) FeaturesOf(keys Keys, a *Attempt, v *Vector) {
 	now := h.advance(a.At)
 	*v = Vector{}
@@ -140,14 +139,14 @@ func (h *History) FeaturesOf(keys Keys, a *Attempt, v *Vector) {
 	v[fCardsOfLink] = h.cards[1][keys.of[byLink]].count(now)
 }
 
-// Observe counts an attempt and, where known, its outcome.
+// Observe counts an attempt and its outcome, if known.
 func (h *History) Observe(a *Attempt, o Outcome) {
 	keys := h.Keys(a)
 	h.Attempted(keys, a.At, a.Minor)
 	h.Answered(keys, a.At, o)
 }
 
-// Attempted counts an attempt of an amount.
+// Attempted counts an attempt with an amount.
 func (h *History) Attempted(keys Keys, at time.Time, minor int64) {
 	now := h.advance(at)
 	for kind, key := range keys.of {
@@ -172,11 +171,11 @@ func (h *History) Attempted(keys Keys, at time.Time, minor int64) {
 	}
 }
 
-// forgetCards makes room: of a few sets, the idlest goes.
+// forgetCards removes the idlest of a few sampled sets.
 func (h *History) forgetCards(i int) {
 	var idlest uint64
 	last, seen := int64(math.MaxInt64), 0
-	for key, s := range h.cards[i] { // begins anywhere
+	for key, s := range h.cards[i] { // iteration starts anywhere
 		if s.last < last {
 			idlest, last = key, s.last
 		}
@@ -187,7 +186,7 @@ func (h *History) forgetCards(i int) {
 	delete(h.cards[i], idlest)
 }
 
-// Answered counts the outcome of an attempt, when it became known.
+// Answered counts the outcome of an attempt at the time when it became known.
 func (h *History) Answered(keys Keys, at time.Time, o Outcome) {
 	now := h.advance(at)
 	for kind, key := range keys.of {
@@ -207,16 +206,16 @@ func (h *History) outcome(e *entity, now int64, o Outcome) {
 	}
 }
 
-// Learn has a label come in when it is known. Calls must be in the order of known; one
-// that comes late counts for when it was known, as far as nobody asked before.
+// Learn counts a label from when it is known. Calls must be in the order of known. A late one
+// counts from when it was known, for reads from now on.
 func (h *History) Learn(a *Attempt, fraud bool, known time.Time) { h.Learned(h.Keys(a), fraud, known) }
 
-// Learned is Learn for who has the keys.
+// Learned is Learn for a caller with the keys.
 func (h *History) Learned(keys Keys, fraud bool, known time.Time) {
 	h.waiting = append(h.waiting, waiting{known: known.Unix(), keys: keys, fraud: fraud})
 }
 
-// Unlearned takes back what Learned was told, as if it had never been known.
+// Unlearned reverts Learned, as if the label had never been known.
 func (h *History) Unlearned(keys Keys, fraud bool, known time.Time) {
 	at := known.Unix()
 	for i := h.consumed; i < len(h.waiting); i++ {
@@ -232,7 +231,7 @@ func (h *History) Unlearned(keys Keys, fraud bool, known time.Time) {
 	}
 }
 
-// prune forgets what was idle.
+// prune removes idle entities.
 func (h *History) prune() {
 	h.pruned = h.now
 	for _, known := range h.known {
@@ -258,7 +257,7 @@ func (h *History) lastLabel(e *entity) int64 {
 	return 0
 }
 
-// cardSet is the distinct cards of a day: the last cardsKept of them.
+// cardSet holds the distinct cards of a day: the last cardsKept of them.
 type cardSet struct {
 	cards []cardAt
 	last  int64
@@ -301,7 +300,7 @@ func (s *cardSet) count(now int64) float32 {
 	return n
 }
 
-// Entities is how many are remembered.
+// Entities returns the number of entities in memory.
 func (h *History) Entities() int {
 	n := 0
 	for _, known := range h.known {

@@ -6,9 +6,9 @@ import (
 	"github.com/paylink/paylink/internal/spelling"
 )
 
-// EmailKey returns what all spellings of an address share: spelling.EmailKey, so that
-// a disguise of an address that is on a list is on it too. What is no address, because
-// it was stored before addresses were checked, is compared in lower case.
+// EmailKey returns what all spellings of an address share, by spelling.EmailKey, so that a
+// disguise of a listed address is on the list too. Invalid text, stored before addresses were
+// validated, is compared in lower case.
 func EmailKey(s string) string {
 	if plainEmail(s) {
 		return strings.ToLower(s)
@@ -19,8 +19,8 @@ func EmailKey(s string) string {
 	return strings.ToLower(spelling.Pasted(s))
 }
 
-// plainEmail reports whether lower case is all that EmailKey changes: nearly always,
-// and replaying a history asks it millions of times.
+// plainEmail reports whether EmailKey only changes the case. That is nearly always so, and a
+// replay of history calls it millions of times.
 func plainEmail(s string) bool {
 	for i := range len(s) {
 		switch c := s[i]; {
@@ -32,5 +32,6 @@ func plainEmail(s string) bool {
 	return true
 }
 
-// Scope returns the name that keeps the counts of one account, mode and currency apart from all others.
+// Scope returns the name that separates the counts of one account, mode and currency from all
+// others.
 func Scope(account, mode, currency string) string { return account + "\x00" + mode + "\x00" + currency }

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// TestALaterLabelReplaces: a history whose labels are taken back and told anew knows
-// what one knows that was told the last ones alone, whatever was folded meanwhile.
+// TestALaterLabelReplaces checks that a history whose labels are removed and set again equals one
+// that received only the last ones, whatever was folded in between.
 func TestALaterLabelReplaces(t *testing.T) {
 	random := rand.New(rand.NewPCG(5, 5))
 	at := time.Date(2030, 5, 6, 0, 0, 0, 0, time.UTC)
@@ -19,7 +19,7 @@ func TestALaterLabelReplaces(t *testing.T) {
 	}
 	h, want := NewHistory(1000), NewHistory(1000)
 	last := map[int]told{} // by payment
-	var order []int        // the payments, as they were labelled
+	var order []int        // the payments in order of their labels
 	var attempts []Attempt
 	for n := range 400 {
 		at = at.Add(time.Duration(random.IntN(3*3600)) * time.Second)
@@ -27,7 +27,7 @@ func TestALaterLabelReplaces(t *testing.T) {
 			Address: fmt.Sprint("n", random.IntN(60)), Email: fmt.Sprint("e", n), Minor: int64(100 + random.IntN(5000))})
 		a := &attempts[n]
 		h.Attempted(h.Keys(a), at, a.Minor)
-		if n%3 > 0 { // somebody says what an earlier one was, or says it anew
+		if n%3 > 0 { // an earlier one is labeled, or labeled again
 			i := random.IntN(len(attempts))
 			if n%3 == 1 && len(order) > 0 {
 				i = order[random.IntN(len(order))]
@@ -41,7 +41,7 @@ func TestALaterLabelReplaces(t *testing.T) {
 			h.Learned(h.Keys(&one), last[i].fraud, at)
 		}
 	}
-	labels := make([][]told, len(attempts)) // by the attempt after which they are told
+	labels := make([][]told, len(attempts)) // by the attempt after which they arrive
 	for _, l := range last {
 		for n := range attempts {
 			if attempts[n].At.Equal(l.at) {
@@ -59,7 +59,7 @@ func TestALaterLabelReplaces(t *testing.T) {
 	asked, disputed := at.Add(time.Hour), 0
 	for n := range attempts {
 		probe := attempts[n]
-		probe.At, probe.Account = asked, "" // the account has had more labels than are told apart
+		probe.At, probe.Account = asked, "" // the account has had more labels than are kept apart
 		var is, should Vector
 		h.Features(&probe, &is)
 		want.Features(&probe, &should)
@@ -77,7 +77,7 @@ func TestALaterLabelReplaces(t *testing.T) {
 	}
 }
 
-// TestALateLabel: a label that is told after what came later counts for its own time.
+// TestALateLabel checks that a label that arrives after later events counts for its own time.
 func TestALateLabel(t *testing.T) {
 	at := time.Date(2030, 5, 6, 12, 0, 0, 0, time.UTC)
 	h := NewHistory(10)

@@ -2,15 +2,15 @@ package score
 
 import "math"
 
-// Logistic is a logistic regression over the features, squeezed and standardised.
+// Logistic is a logistic regression over the squeezed and standardized features.
 type Logistic struct {
 	Mean   [Width]float64 `json:"mean"`
-	Scale  [Width]float64 `json:"scale"` // 0: the feature does not vary, and counts nothing
+	Scale  [Width]float64 `json:"scale"` // 0: the feature does not vary, and has no weight
 	Weight [Width]float64 `json:"weight"`
 	Bias   float64        `json:"bias"`
 }
 
-// squeeze tames amounts and counts, whose tails would rule otherwise.
+// squeeze compresses amounts and counts, whose tails would dominate otherwise.
 func squeeze(x float32) float64 {
 	if x < 0 {
 		return -math.Log1p(-float64(x))
@@ -23,8 +23,8 @@ const (
 	logisticPenalty = 1.0
 )
 
-// FitLogistic learns by coordinate-wise Newton steps (the loss is convex: every
-// step goes down), with a penalty on the squares of the weights.
+// FitLogistic trains by coordinate-wise Newton steps with an L2 penalty. The loss is convex, so
+// every step descends.
 func FitLogistic(rows []Vector, fraud []bool) *Logistic {
 	m := &Logistic{}
 	var columns [][]float64
@@ -69,8 +69,8 @@ func FitLogistic(rows []Vector, fraud []bool) *Logistic {
 	return m
 }
 
-// step makes one damped Newton step on one weight, whose column may be nil for ones,
-// and moves the logits along.
+// step makes one damped Newton step on one weight, whose column may be nil for ones, and updates
+// the logits.
 func step(logits, column []float64, fraud []bool, weight float64) float64 {
 	g, h := 0.0, 0.0
 	if column != nil {
@@ -100,7 +100,7 @@ func step(logits, column []float64, fraud []bool, weight float64) float64 {
 	return by
 }
 
-// Logit of one vector.
+// Logit returns the logit of one vector.
 func (m *Logistic) Logit(v *Vector) float64 {
 	sum := m.Bias
 	for f := range v {
@@ -111,7 +111,7 @@ func (m *Logistic) Logit(v *Vector) float64 {
 	return sum
 }
 
-// Explain adds to each feature its part of the logit.
+// Explain adds to each feature its contribution to the logit.
 func (m *Logistic) Explain(v *Vector, shares *[Width]float64) {
 	for f := range v {
 		if m.Weight[f] != 0 {

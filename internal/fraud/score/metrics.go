@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Scored is a payment with its score and its truth.
+// Scored is a payment with its score and its label.
 type Scored struct {
 	At    time.Time
 	Card  string
@@ -14,8 +14,8 @@ type Scored struct {
 	Fraud bool
 }
 
-// AUCROC is the chance that a fraud scores higher than an honest payment; equal
-// scores count half.
+// AUCROC returns the probability that a fraud scores higher than an honest payment; equal scores
+// count half.
 func AUCROC(all []Scored) float64 {
 	s := slices.Clone(all)
 	slices.SortFunc(s, func(a, b Scored) int { return cmp.Compare(a.Score, b.Score) })
@@ -39,8 +39,8 @@ func AUCROC(all []Scored) float64 {
 	return (ranks - frauds*(frauds+1)/2) / (frauds * honest)
 }
 
-// AveragePrecision is the area under precision over recall, as a sum over the
-// thresholds; equal scores are one threshold.
+// AveragePrecision returns the area under precision over recall, as a sum over the thresholds;
+// equal scores are one threshold.
 func AveragePrecision(all []Scored) float64 {
 	s := slices.Clone(all)
 	slices.SortFunc(s, func(a, b Scored) int { return cmp.Compare(b.Score, a.Score) })
@@ -69,9 +69,8 @@ func AveragePrecision(all []Scored) float64 {
 	return sum
 }
 
-// CardPrecision is, for each day, the share of defrauded cards among the k cards of
-// the highest scores; cards that were found are left out on later days. It answers
-// the mean over the days.
+// CardPrecision returns the mean over the days of the share of defrauded cards among the k cards
+// with the highest scores. Cards that were found are left out on later days.
 func CardPrecision(all []Scored, k int) float64 {
 	type card struct {
 		score float64

@@ -16,7 +16,7 @@ func scored(pairs ...float64) []score.Scored {
 	return out
 }
 
-// The expected figures were worked out by hand from the definitions.
+// The expected figures were calculated by hand from the definitions.
 func TestRankingFigures(t *testing.T) {
 	for _, c := range []struct {
 		name    string

@@ -17,22 +17,22 @@ import (
 	"time"
 )
 
-// Bounds of a model.
+// Limits of a model.
 const (
-	// MinFrauds is how many frauds a model must have learned from.
+	// MinFrauds is the least number of frauds in a training.
 	MinFrauds     = 50
 	maxModelBytes = 64 << 20
 	maxReasons    = 4
 	modelFormat   = 1
-	// logisticShare is the logistic regression's say in the probability; the
-	// trees have the rest. It knows what lies beyond what the trees have seen.
+	// logisticShare is the weight of the logistic regression in the probability; the trees have
+	// the rest. The regression extrapolates beyond what the trees have seen.
 	logisticShare = 0.2
 )
 
-// ErrTooFewFrauds is the answer to a training that could learn nothing.
+// ErrTooFewFrauds is returned by a training with too few frauds.
 var ErrTooFewFrauds = fmt.Errorf("there are fewer than %d known frauds to learn from", MinFrauds)
 
-// Model is what was learned, and from what.
+// Model is a trained model and its provenance.
 type Model struct {
 	Version   string    `json:"version"` // the checksum's beginning: equal models are one version
 	TrainedAt time.Time `json:"trainedAt"`
@@ -45,7 +45,7 @@ type Model struct {
 	Logistic  *Logistic `json:"logistic"`
 }
 
-// Fit learns a model from rows whose labels are known.
+// Fit trains a model on rows with known labels.
 func Fit(s Set, r Range, now time.Time) (*Model, error) {
 	m := &Model{TrainedAt: now.UTC(), From: r.From.UTC(), To: r.To.UTC(), Payments: len(s.Rows), Features: Names[:]}
 	for _, f := range s.Fraud {
@@ -63,7 +63,7 @@ func Fit(s Set, r Range, now time.Time) (*Model, error) {
 
 func sigmoid(l float64) float64 { return 1 / (1 + math.Exp(-l)) }
 
-// Probability of fraud, from 0 to 1.
+// Probability returns the probability of fraud, from 0 to 1.
 func (m *Model) Probability(v *Vector) float64 {
 	return (1-logisticShare)*sigmoid(m.Trees.Logit(v)) + logisticShare*sigmoid(m.Logistic.Logit(v))
 }
@@ -72,33 +72,32 @@ func (m *Model) Probability(v *Vector) float64 {
 type Reason struct {
 	Feature string  `json:"feature"`
 	Value   float32 `json:"value"`
-	Share   float64 `json:"share"` // of all that raised it, 0 to 1
+	Share   float64 `json:"share"` // of everything that raised it, 0 to 1
 }
 
-// Basis says what a score stands on.
+// Basis is what a score is based on.
 type Basis string
 
-// The bases. A score on no history says how payments of this amount and hour end,
-// and nothing about this payer.
+// The bases. A score without history reflects how payments of this amount and hour end, and
+// nothing about this payer.
 const (
 	NoModel   Basis = "no_model"
 	NoHistory Basis = "no_history"
 	Known     Basis = "known"
 )
 
-// Assessment is a score with what it stands on. Without a model there is none:
-// Score is 0 and Basis says so.
+// Assessment is a score with its basis. Without a model Score is 0 and Basis says so.
 type Assessment struct {
-	Score   int      `json:"score"` // 0 to 100: the chance of fraud in percent
+	Score   int      `json:"score"` // 0 to 100: the probability of fraud in percent
 	Basis   Basis    `json:"basis"`
 	Model   string   `json:"model,omitempty"` // its version
 	Reasons []Reason `json:"reasons,omitempty"`
 }
 
-// Score is the chance of fraud in percent.
+// Score returns the probability of fraud in percent.
 func (m *Model) Score(v *Vector) int { return int(math.Round(100 * m.Probability(v))) }
 
-// Assess scores a vector. A nil model knows nothing, and says so.
+// Assess scores a vector. With a nil model the assessment is unknown.
 func (m *Model) Assess(v *Vector) Assessment {
 	if m == nil {
 		return Assessment{Basis: NoModel}
@@ -127,7 +126,7 @@ func (m *Model) Assess(v *Vector) Assessment {
 	return a
 }
 
-// file is a model at rest: the checksum is over the bytes of Model as they stand.
+// file is a stored model. The checksum covers the exact bytes of Model.
 type file struct {
 	Format   int             `json:"format"`
 	Checksum string          `json:"checksum"`
@@ -136,7 +135,7 @@ type file struct {
 
 const versionDigits = 12
 
-// WriteModel writes the model, compressed, with a checksum, and gives it its version.
+// WriteModel writes the model, compressed, with a checksum, and sets its version.
 func WriteModel(w io.Writer, m *Model) error {
 	m.Version = ""
 	plain, err := json.Marshal(m)
@@ -152,10 +151,10 @@ func WriteModel(w io.Writer, m *Model) error {
 	return z.Close()
 }
 
-// ErrDamagedModel is the answer to a file that is not what was written.
+// ErrDamagedModel is returned for a file that is not what was written.
 var ErrDamagedModel = errors.New("the model's file is damaged")
 
-// ReadModel reads what WriteModel wrote. A model of other features is refused.
+// ReadModel reads what WriteModel wrote. It refuses a model with other features.
 func ReadModel(r io.Reader) (*Model, error) {
 	z, err := gzip.NewReader(r)
 	if err != nil {
@@ -205,8 +204,8 @@ func (m *Trees) sound() bool {
 	return true
 }
 
-// WriteModelFile puts the model in place as a whole: a crash leaves the file that
-// was there, or the new one.
+// WriteModelFile replaces the model's file atomically: after a crash it is the old or the new
+// one.
 func WriteModelFile(path string, m *Model) error {
 	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
 	if err != nil {

@@ -18,9 +18,9 @@ func protocol(s sample) score.Protocol {
 	return score.Protocol{Train: score.Range{From: day(30), To: day(44)}, Test: score.Range{From: day(51), To: day(58)}, Delay: week}
 }
 
-// TestLearnsWhatIsThere trains and tests on made payments, whose frauds are known
-// to be there to find: most of them must be found, by the trees better than by
-// the regression, and by both far better than by chance.
+// TestLearnsWhatIsThere trains and tests on generated payments with frauds that can be found:
+// most of them must be found, by the trees better than by the regression, and by both far better
+// than by chance.
 func TestLearnsWhatIsThere(t *testing.T) {
 	s := sample{cards: 600, payees: 60, days: 58, seed: 1}
 	t.Logf("seed %d", s.seed)
@@ -91,8 +91,8 @@ func TestLearnsWhatIsThere(t *testing.T) {
 	}
 }
 
-// TestTestSetLeavesNoTrace: what happens after the training's end does not change
-// the model, and a protocol whose test begins too early is refused.
+// TestTestSetLeavesNoTrace checks that what happens after the training's end does not change the
+// model, and that a protocol whose test begins too early is refused.
 func TestTrainingSeesNoTest(t *testing.T) {
 	s := sample{cards: 300, payees: 30, days: 58, seed: 2}
 	p, all := protocol(s), s.payments()
@@ -149,7 +149,8 @@ func TestColdStart(t *testing.T) {
 	}
 }
 
-// TestLogisticFindsTheWeights: outcomes drawn by known odds give the odds back.
+// TestLogisticFindsTheWeights checks that training on outcomes drawn by known odds returns these
+// odds.
 func TestLogisticFindsTheWeights(t *testing.T) {
 	const bias, weight = -1.0, 2.0
 	random := rand.New(rand.NewPCG(7, 7))
@@ -168,8 +169,8 @@ func TestLogisticFindsTheWeights(t *testing.T) {
 	}
 }
 
-// TestTreesFindTheSteps: a step and an "exclusive or", which no straight line
-// tells, are found, and the explanation adds up to the logit.
+// TestTreesFindTheSteps checks that a step and an "exclusive or", which no linear model
+// separates, are found, and that the explanation adds up to the logit.
 func TestTreesFindTheSteps(t *testing.T) {
 	random := rand.New(rand.NewPCG(9, 9))
 	rows, truth := make([]score.Vector, 20_000), make([]bool, 20_000)
@@ -204,7 +205,7 @@ func TestTreesFindTheSteps(t *testing.T) {
 	}
 }
 
-// BenchmarkAssess is one payment: features, score, reasons, count.
+// BenchmarkAssess measures one payment: features, score, reasons, count.
 func BenchmarkAssess(b *testing.B) {
 	s := sample{cards: 600, payees: 60, days: 58, seed: 1}
 	all := s.payments()

@@ -12,8 +12,8 @@ import (
 	"github.com/paylink/paylink/internal/fraud/score"
 )
 
-// sample makes labelled payments with three kinds of fraud in them: amounts that
-// nobody spends, payees that are compromised for some days, and cards that are.
+// sample generates labeled payments with three kinds of fraud: unusual amounts, payees that are
+// compromised for some days, and cards that are.
 type sample struct {
 	cards, payees, days int
 	seed                uint64
@@ -23,7 +23,7 @@ func (s sample) start() time.Time { return time.Date(2026, 3, 2, 0, 0, 0, 0, tim
 
 func (s sample) payments() []score.Labelled {
 	random := rand.New(rand.NewPCG(s.seed, 0))
-	badPayee, badCard := map[int]int{}, map[int]int{} // until day
+	badPayee, badCard := map[int]int{}, map[int]int{} // until which day
 	spend := make([]float64, s.cards)
 	for i := range spend {
 		spend[i] = 5 + 80*random.Float64()

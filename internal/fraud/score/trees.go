@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// TreesConfig says how boosted trees are grown.
+// TreesConfig configures the training of boosted trees.
 type TreesConfig struct {
 	Rounds      int
 	Depth       int
@@ -18,12 +18,13 @@ type TreesConfig struct {
 	Seed        uint64
 }
 
-// DefaultTrees were chosen on weeks before those that docs/fraud.md reports.
+// DefaultTrees returns the configuration that was chosen on weeks before those that docs/fraud.md
+// reports.
 func DefaultTrees() TreesConfig {
 	return TreesConfig{Rounds: 200, Depth: 5, Rate: 0.05, Lambda: 5, MinWeight: 3, RowShare: 0.7, ColumnShare: 0.5, Seed: 1}
 }
 
-// Trees is a sum of regression trees on the logarithm of the odds of fraud.
+// Trees is a sum of regression trees for the log odds of fraud.
 type Trees struct {
 	Base  float64 `json:"base"`
 	Trees []Tree  `json:"trees"`
@@ -34,15 +35,15 @@ type Tree struct {
 	Nodes []Node `json:"nodes"`
 }
 
-// Node is a question, or a leaf when Left is 0.
+// Node is a split, or a leaf if Left is 0.
 type Node struct {
 	Feature   int32   `json:"f,omitempty"`
 	Threshold float32 `json:"t,omitempty"` // at or below goes left
 	Left      int32   `json:"l,omitempty"` // the right child follows it
-	Value     float32 `json:"v"`           // what a payment that ends, or passes, here is worth
+	Value     float32 `json:"v"`           // the value of a payment that ends, or passes, here
 }
 
-// Logit of one vector.
+// Logit returns the logit of one vector.
 func (m *Trees) Logit(v *Vector) float64 {
 	sum := m.Base
 	for i := range m.Trees {
@@ -60,8 +61,7 @@ func (m *Trees) Logit(v *Vector) float64 {
 	return sum
 }
 
-// Explain adds to each feature what its questions changed on the vector's way
-// through the trees.
+// Explain adds to each feature what its splits changed on the vector's way through the trees.
 func (m *Trees) Explain(v *Vector, shares *[Width]float64) {
 	for i := range m.Trees {
 		nodes := m.Trees[i].Nodes
@@ -80,10 +80,10 @@ func (m *Trees) Explain(v *Vector, shares *[Width]float64) {
 
 const maxBins = 255
 
-// binned is the training rows, a column per feature that varies.
+// binned holds the training rows, a column per feature that varies.
 type binned struct {
 	feature []int32     // of each column
-	cuts    [][]float32 // thresholds of each column, rising
+	cuts    [][]float32 // thresholds of each column, ascending
 	columns [][]uint8   // bin of each row: the number of cuts below the value
 }
 
@@ -117,19 +117,19 @@ func bin(rows []Vector) binned {
 	return out
 }
 
-// slot is the sums of one bin.
+// slot holds the sums of one bin.
 type slot struct{ g, h float64 }
 
 type grower struct {
 	TreesConfig
 	data    binned
 	g, h    []float64 // first and second derivatives of the loss, by row
-	rows    []int32   // drawn for this tree; nodes hold stretches of it
+	rows    []int32   // drawn for this tree; nodes hold ranges of it
 	columns []int
 	scratch []int32
 }
 
-// FitTrees learns from rows and their truths. The same input gives the same trees.
+// FitTrees trains on rows and their labels. The same input gives the same trees.
 func FitTrees(rows []Vector, fraud []bool, c TreesConfig) *Trees {
 	var positive float64
 	for _, f := range fraud {
@@ -256,7 +256,7 @@ func subtract(parent, child [][]slot) [][]slot {
 	return parent
 }
 
-// split finds the question that gains most; column -1: none does.
+// split finds the split with the largest gain; column is -1 if there is none.
 func (gr *grower) split(histogram [][]slot, total slot) (column, cut int) {
 	best, column := 1e-6, -1
 	whole := total.g * total.g / (total.h + gr.Lambda)
@@ -278,8 +278,7 @@ func (gr *grower) split(histogram [][]slot, total slot) (column, cut int) {
 	return column, cut
 }
 
-// partition orders the stretch so that what goes left stands first, each side in
-// its old order.
+// partition moves the rows that go left to the front, each side in its old order.
 func (gr *grower) partition(rows []int32, bins []uint8, cut uint8) (left, right []int32) {
 	n, rest := 0, gr.scratch[:0]
 	for _, i := range rows {

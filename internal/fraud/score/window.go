@@ -15,10 +15,10 @@ const (
 // spans are the windows, in units: 1 hour, 1 day, 7 days, 30 days.
 var spans = [...]int32{hour, day, 7 * day, 30 * day}
 
-// windowNames as they stand in feature names.
+// windowNames are the windows in feature names.
 var windowNames = [...]string{"1h", "1d", "7d", "30d"}
 
-// tally is what is counted of an entity in a stretch of time.
+// tally holds the counts of an entity in a stretch of time.
 type tally struct {
 	attempted, authorised, declined uint32
 	disputed, matured               uint32 // labels that became known: fraud, and all
@@ -34,20 +34,20 @@ func (t *tally) add(o *tally) {
 	t.sum += o.sum
 }
 
-// bucket is a tally that began at a unit. Its width is 5 minutes, an hour or a day,
-// by its age: precise where windows are short.
+// bucket is a tally that begins at a unit. Its width is 5 minutes, an hour or a day, by its age:
+// finer for the short windows.
 type bucket struct {
 	start int32
 	tally
 }
 
-// series is the buckets of one entity, oldest first, without empty ones: at most
-// 12 of 5 minutes, 24 of an hour and 31 of a day, and those being folded.
+// series holds the buckets of one entity, oldest first, without empty ones: at most 12 of 5
+// minutes, 24 of an hour and 31 of a day, and those being folded.
 type series struct {
 	buckets []bucket
 }
 
-// at gives the tally of the unit now, which is not before any that was given.
+// at returns the tally of the current unit, which must not be before an earlier one.
 func (s *series) at(now int32) *tally {
 	if n := len(s.buckets); n > 0 && s.buckets[n-1].start == now {
 		return &s.buckets[n-1].tally
@@ -57,7 +57,7 @@ func (s *series) at(now int32) *tally {
 	return &s.buckets[len(s.buckets)-1].tally
 }
 
-// late gives the tally of a unit that may lie before others, for what is told late.
+// late returns the tally of a unit that may be before others, for late events.
 func (s *series) late(then int32) *tally {
 	n := len(s.buckets)
 	if n == 0 || s.buckets[n-1].start <= then {
@@ -71,13 +71,13 @@ func (s *series) late(then int32) *tally {
 	return &s.buckets[i-1].tally
 }
 
-// after is where the buckets begin that lie behind a unit.
+// after returns the index of the first bucket after a unit.
 func (s *series) after(then int32) int {
 	return sort.Search(len(s.buckets), func(i int) bool { return s.buckets[i].start > then })
 }
 
-// fold puts 5 minutes older than an hour into their hour, hours older than a day
-// into their day, and forgets days out of the longest window.
+// fold merges 5 minutes older than an hour into their hour and hours older than a day into their
+// day, and drops days outside the longest window.
 func (s *series) fold(now int32) {
 	kept := s.buckets[:0]
 	for _, b := range s.buckets {
@@ -98,9 +98,9 @@ func (s *series) fold(now int32) {
 	s.buckets = kept
 }
 
-// windows adds up the buckets that begin within each span before now, the one of
-// now included. A window is exact to its bucket's width: an hour to 5 minutes, a
-// day to an hour, longer ones to a day.
+// windows adds up the buckets that begin within each span before now, including the present one.
+// A window is exact to its bucket's width: an hour to 5 minutes, a day to an hour, longer ones to
+// a day.
 func (s *series) windows(now int32) [len(spans)]tally {
 	var out [len(spans)]tally
 	var sum tally

@@ -5,24 +5,24 @@ import (
 	"time"
 )
 
-// guarded is a link on which something was declined, or which was tried by a crowd.
+// guarded is a link with declines, or one that many cards tried.
 type guarded struct {
 	account, mode, link string
 	level               Level
 	hot                 time.Time // when it last looked like an attack
-	raised              time.Time // when it reached its level; what was declined before counted for that
+	raised              time.Time // when it reached its level; earlier declines counted toward that
 	all                 span[pressure]
-	since               tally // on the present level; beyond quiet, of those that proved
+	since               tally // on the present level; beyond quiet, of those with a proof
 	proved, unproved    lane
 }
 
-// pressure on a link.
+// pressure is the load on a link.
 type pressure struct {
 	refused, authorised, declined, proved uint32
 	cards                                 set
 }
 
-// guard finds a link's entry, or begins one.
+// guard finds or creates a link's entry.
 func (s *Shield) guard(a Attempt, k keys) *guarded {
 	g := s.links.make(k.link)
 	if g.link == "" {
@@ -31,8 +31,8 @@ func (s *Shield) guard(a Attempt, k keys) *guarded {
 	return g
 }
 
-// crowd counts who tries a link, before anybody has answered: a burst must not wait
-// for its answers to be seen.
+// crowd counts the cards that try a link before any answer, because a burst must not wait for its
+// answers.
 func (s *Shield) crowd(a Attempt, k keys) {
 	f := s.fresh.make(k.link)
 	if !f.roll(a.At, s.policy.Window) {
@@ -53,8 +53,8 @@ func (s *Shield) crowd(a Attempt, k keys) {
 	}
 }
 
-// judge says what to do with an attempt. One that was let through already takes
-// nothing, and is never refused afterwards.
+// judge decides on an attempt. One that was already let through uses no capacity, and is never
+// refused afterwards.
 func (s *Shield) judge(a Attempt, k keys, counts bool) (o Outcome) {
 	g := s.links.get(k.link)
 	if g != nil {
@@ -98,12 +98,12 @@ func (s *Shield) judge(a Attempt, k keys, counts bool) (o Outcome) {
 	return o
 }
 
-// minLinks on which cards of a range must have been declined before the range itself
+// minLinks is on how many links cards of a range must have been declined before the range itself
 // is under attack: on one link, the link is.
 const minLinks = 3
 
-// tried is how often the card was declined lately. In test mode everybody uses the
-// same few cards, so it says nothing there.
+// tried returns how often the card was declined lately. In test mode everybody uses the same few
+// cards, so it returns 0 there.
 func (s *Shield) tried(a Attempt, k keys) int {
 	if a.Mode != "live" {
 		return 0
@@ -115,7 +115,7 @@ func (s *Shield) tried(a Attempt, k keys) int {
 	return t.heard(a.At, s.policy.CardWindow).declined
 }
 
-// suspicious reports whether many different cards were declined, and few authorised.
+// suspicious reports whether many different cards were declined, and few authorized.
 func (s *Shield) suspicious(t *tally, at time.Time, cards, links int) bool {
 	if t == nil {
 		return false
@@ -124,9 +124,9 @@ func (s *Shield) suspicious(t *tally, at time.Time, cards, links int) bool {
 	return h.cards >= cards && h.links >= links && h.bad(s.policy.Ratio)
 }
 
-// pass takes the attempt through the narrow part of a link under attack. Those who
-// proved and those who did not have a lane each, so that a flood without proofs
-// leaves room for who has one.
+// pass sends the attempt through the rate limit of a link under attack. Attempts with and without
+// a proof have separate lanes, so that a flood without proofs leaves capacity for payers with
+// one.
 func (s *Shield) pass(g *guarded, a Attempt) (wait time.Duration, ok bool) {
 	switch {
 	case !a.Proved:
@@ -149,7 +149,7 @@ func (s *Shield) pass(g *guarded, a Attempt) (wait time.Duration, ok bool) {
 	return wait, ok
 }
 
-// bits of a proof: more when proofs come fast, up to MaxBits.
+// bits returns the bits of a proof: more when proofs come fast, up to MaxBits.
 func (s *Shield) bits(g *guarded, address bool, at time.Time) int {
 	n := 0
 	if address {
@@ -167,7 +167,7 @@ func (s *Shield) bits(g *guarded, address bool, at time.Time) int {
 	return min(n, MaxBits)
 }
 
-// easyPerMinute proofs of a link leave it at the least work; twice as many double it.
+// easyPerMinute proofs of a link need the least work; twice as many double it.
 const easyPerMinute = 60
 
 func (s *Shield) authorised(a Attempt, k keys) {
@@ -212,8 +212,8 @@ func (s *Shield) declined(a Attempt, k keys) {
 	s.consider(g, spread, a.At)
 }
 
-// consider raises a link that is under attack. Proof is left for guard only when
-// the cards of those who proved go on being declined.
+// consider raises the level of a link under attack. It moves from proof to guard only if cards
+// with a proof keep being declined.
 func (s *Shield) consider(g *guarded, spread bool, at time.Time) {
 	p, h := s.policy, g.since.heard(at, s.policy.Window)
 	tested := h.bad(p.Ratio) && ((h.declined >= p.Declines && h.cards >= p.Cards) || h.declined >= 2*p.Declines)
@@ -227,7 +227,7 @@ func (s *Shield) consider(g *guarded, spread bool, at time.Time) {
 	}
 }
 
-// warm notes that the link still looks like an attack: at half of what raised it.
+// warm records that the link still looks like an attack, from half of what raised it.
 func (s *Shield) warm(g *guarded, at time.Time) {
 	g.all.roll(at, s.policy.Window)
 	share := g.all.share(at, s.policy.Window)
@@ -243,7 +243,7 @@ func (s *Shield) raise(g *guarded, to Level, why string, at time.Time) {
 	g.level, g.hot, g.raised, g.since = to, at, at, tally{}
 }
 
-// settle brings a link down by a level for each Calm that it has been quiet.
+// settle lowers a link by a level for each Calm that it has been quiet.
 func (s *Shield) settle(g *guarded, at time.Time) {
 	for g.level > Quiet && at.Sub(g.hot) >= s.policy.Calm {
 		s.changes = append(s.changes, Change{g.account, g.mode, g.link, g.level, g.level - 1, "calm"})

@@ -7,42 +7,41 @@ import (
 	"time"
 )
 
-// Rate of a lane: Count each Per, and Burst at once.
+// Rate is the rate of a lane: Count each Per, and Burst at once.
 type Rate struct {
 	Count int
 	Per   time.Duration
 	Burst int
 }
 
-// Policy says from when on something looks like an attack. docs/operate/shield.md
-// tells the defaults.
+// Policy defines when something looks like an attack. docs/operate/shield.md lists the defaults.
 type Policy struct {
 	Off        bool
-	Window     time.Duration // over which links, ranges and prefixes are counted
-	Calm       time.Duration // quiet for so long, a link comes down a level
-	CardWindow time.Duration // over which a card is counted
+	Window     time.Duration // for counts of links, ranges and prefixes
+	Calm       time.Duration // quiet for this long, a link comes down a level
+	CardWindow time.Duration // for counts of a card
 
 	Declines     int  // of a link
 	Cards        int  // different ones among them
-	Ratio        int  // per cent of the answers that are declines, at least
+	Ratio        int  // least percentage of declines among the answers
 	Spread       int  // different cards of one BIN, declined on one link
 	BIN          int  // different cards of one BIN, declined on several links
 	Address      int  // different cards, declined from one prefix
-	CardDeclines int  // of one card, from when on it is refused
-	Waiting      int  // attempts on a link that nobody has answered yet
-	Crowd        int  // different cards tried on a link, whatever came of them
-	Bits         int  // of work, at first
+	CardDeclines int  // of one card, from which it is refused
+	Waiting      int  // attempts on a link without an answer yet
+	Crowd        int  // different cards tried on a link, whatever the outcome
+	Bits         int  // of work, initially
 	Proved       Rate // of a guarded link, with a proof
 	Unproved     Rate // of a link under attack, without one
 }
 
-// MaxBits of work: some seconds on a phone. MinBits: not to be noticed.
+// MaxBits of work take some seconds on a phone; MinBits are not noticeable.
 const (
 	MaxBits = 20
 	MinBits = 8
 )
 
-// Default is the policy where nothing else is configured.
+// Default returns the policy without any configuration.
 func Default() Policy {
 	return Policy{Window: 5 * time.Minute, Calm: 10 * time.Minute, CardWindow: time.Hour,
 		Declines: 10, Cards: 8, Ratio: 50, Spread: 6, BIN: 30, Address: 10, CardDeclines: 10, Waiting: 200, Crowd: 250, Bits: 16,

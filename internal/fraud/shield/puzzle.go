@@ -11,14 +11,14 @@ import (
 	"time"
 )
 
-// A puzzle is a seed and a number of bits. Solved, it is a proof: the seed, a point,
-// and a decimal number, such that the SHA-256 of all of it begins with that many zero
-// bits. The seed is bound to one payment, which its holder's link and attempt make,
-// so a proof serves one attempt and nobody else's; it is sealed by us, so the work
-// cannot be made less, and nothing is stored until it comes back.
+// A puzzle is a seed and a number of bits. Solved, it is a proof: the seed, a point, and a
+// decimal number, such that the SHA-256 of all of it begins with that many zero bits. The seed is
+// bound to one payment, identified by its link and attempt, so a proof is valid for one attempt
+// only. It is sealed with a MAC, so the work cannot be reduced, and nothing is stored until it
+// comes back.
 const (
-	// PuzzleLife is how long a puzzle is good for: long enough for a slow phone, too
-	// short to lay in many.
+	// PuzzleLife is how long a puzzle is valid: long enough for a slow phone, too short to
+	// stockpile many.
 	PuzzleLife = 5 * time.Minute
 
 	puzzleVersion = 1
@@ -28,10 +28,10 @@ const (
 	seedLen       = 35        // of headBytes and macBytes in base64, without padding
 )
 
-// MAC is HMAC under a key that is held where puzzles are sealed and opened.
+// MAC is an HMAC with the key for sealing and opening puzzles.
 type MAC func(message []byte) []byte
 
-// Seal makes the seed of a puzzle of so many bits for a payment.
+// Seal returns the seed of a puzzle with that many bits for a payment.
 func Seal(mac MAC, payment string, bits int, now time.Time) (seed string) {
 	head := make([]byte, headBytes, headBytes+macBytes)
 	head[0], head[1] = puzzleVersion, byte(bits)                             //nolint:gosec // at most MaxBits
@@ -43,7 +43,7 @@ func seal(mac MAC, payment string, head []byte) []byte {
 	return mac(append(append([]byte("paylink proof of work\x00"), head...), payment...))[:macBytes]
 }
 
-// Open reports whether a proof is one of the payment, in time, with its work done.
+// Open reports whether a proof is for the payment, not expired, and solved.
 func Open(mac MAC, payment, proof string, now time.Time) bool {
 	seed, number, ok := strings.Cut(proof, ".")
 	if !ok || len(seed) != seedLen || number == "" || len(number) > maxNumberLen {
@@ -58,7 +58,7 @@ func Open(mac MAC, payment, proof string, now time.Time) bool {
 	return hmac.Equal(raw[headBytes:], seal(mac, payment, head)) && now.Before(end) && zeros(proof) >= int(head[1])
 }
 
-// Solve works a puzzle out, as a page does. It is for clients in Go and for tests.
+// Solve solves a puzzle as a page does. It is for clients in Go and for tests.
 func Solve(seed string, bits int) (proof string) {
 	for n := 0; ; n++ {
 		if proof = seed + "." + strconv.Itoa(n); zeros(proof) >= bits {
@@ -67,7 +67,7 @@ func Solve(seed string, bits int) (proof string) {
 	}
 }
 
-// zeros is how many zero bits the SHA-256 of a text begins with.
+// zeros returns the number of leading zero bits of a text's SHA-256.
 func zeros(text string) (n int) {
 	for _, b := range sha256.Sum256([]byte(text)) {
 		n += bits.LeadingZeros8(b)

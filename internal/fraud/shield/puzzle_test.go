@@ -19,8 +19,8 @@ func mac(key string) shield.MAC {
 	}
 }
 
-// TestAProofIsOfOnePaymentAndItsTime: what is altered, late, another's or not worked
-// out is none.
+// TestAProofIsOfOnePaymentAndItsTime checks that an altered, expired or unsolved proof, or
+// another payment's, is invalid.
 func TestAProofIsOfOnePaymentAndItsTime(t *testing.T) {
 	ours, bits := mac("ours"), 12
 	seed := shield.Seal(ours, "pay_1", bits, start)
@@ -52,7 +52,7 @@ func TestAProofIsOfOnePaymentAndItsTime(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for bit := range len(raw) * 8 { // every altered seed, worked out anew
+	for bit := range len(raw) * 8 { // every altered seed, solved again
 		altered := append([]byte(nil), raw...)
 		altered[bit/8] ^= 1 << (bit % 8)
 		if p := shield.Solve(base64.RawURLEncoding.EncodeToString(altered), 4); shield.Open(ours, "pay_1", p, start) {
@@ -61,7 +61,7 @@ func TestAProofIsOfOnePaymentAndItsTime(t *testing.T) {
 	}
 }
 
-// unsolved is a number that does not solve.
+// unsolved returns a number that does not solve the puzzle.
 func unsolved(seed string, bits int) string {
 	for n := byte('0'); ; n++ {
 		if p := seed + "." + string(n); !strings.HasPrefix(p, shield.Solve(seed, bits)) {

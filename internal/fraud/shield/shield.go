@@ -1,30 +1,27 @@
-// Package shield turns card testers and floods away before the issuer is asked.
+// Package shield refuses card testers and floods before the issuer is called.
 //
-// It counts in memory what was tried on each link, with each card, card range (BIN)
-// and address prefix, over the whole installation, and shows nothing of it. A link
-// whose cards are mostly declined is under attack. It goes up a level, and so do no
-// others:
+// It counts in memory what was tried on each link, with each card, card range (BIN) and address
+// prefix, over the whole installation, and exposes nothing of it. A link whose cards are mostly
+// declined is under attack. It goes up a level, without affecting others:
 //
-//	quiet  nothing is asked of anybody
-//	proof  whoever pays proves work (Puzzle); whoever does not, goes through 3-D
+//	quiet  no requirements
+//	proof  payers prove work (Puzzle); those who do not, go through 3-D
 //	       Secure, at a narrow rate
 //	guard  3-D Secure for all, at a narrow rate also with proof
 //
-// It comes down a level at a time, when declines and refusals have been few for
-// Policy.Calm. A card range or an address prefix under attack makes nobody be
-// refused anywhere: its attempts are asked for a proof or for 3-D Secure, since
-// behind both are honest payers (a carrier puts thousands behind one address).
+// It comes down a level at a time, when declines and refusals have been few for Policy.Calm. A
+// card range or an address prefix under attack leads to no refusals: its attempts require a proof
+// or 3-D Secure, because honest payers use both (a carrier puts thousands behind one address).
 //
-// Successes harm nobody: a link, a range and a prefix are judged by declines, as a
-// share of answers, and by how many different cards these had. So a few test cards,
-// hundreds of times a second, never look like an attack.
+// Successes do no harm: a link, a range and a prefix are judged by the share of declines among
+// answers, and by the number of different declined cards. A few test cards, hundreds of times a
+// second, therefore never look like an attack.
 //
-// Attempt is called before the issuer, and Answered once its first word is known, in
-// any order and as often as they are heard of: each payment counts once. Nothing is
-// stored. After a restart the counts begin anew, and an attack that goes on is
-// recognised again within some ten declines. Each instance counts what it sees, and
-// hears of the others' answers by the feed. All methods are safe for concurrent use,
-// take about a microsecond, and keep to the bounds below whatever happens.
+// Call Attempt before the issuer, and Answered once its first answer is known, in any order and
+// any number of times: each payment counts once. Nothing is stored. After a restart the counts
+// begin at zero, and a continuing attack is recognized within some ten declines. Each instance
+// counts its own attempts, and learns of the others' answers from the feed. All methods are safe
+// for concurrent use, take about a microsecond, and stay within the limits below.
 package shield
 
 import (
@@ -36,18 +33,18 @@ import (
 	"github.com/paylink/paylink/internal/fault"
 )
 
-// Bounds of what is remembered; the longest unused goes first.
+// Limits of the memory; the least recently used entry is dropped.
 const (
-	maxFresh     = 8192    // links on which something was tried
-	maxLinks     = 32_768  // links on which something was declined or refused
+	maxFresh     = 8192    // links with attempts
+	maxLinks     = 32_768  // links with declines or refusals
 	maxPairs     = 16_384  // card ranges on a link, with a decline
 	maxCards     = 65_536  // cards with a decline
 	maxRanges    = 16_384  // card ranges with a decline
 	maxAddresses = 65_536  // prefixes with a decline
-	maxPayments  = 131_072 // payments counted already, so that each counts once
+	maxPayments  = 131_072 // counted payments, so that each counts once
 )
 
-// Level of a link.
+// Level is a link's level.
 type Level uint8
 
 // The levels.
@@ -57,9 +54,10 @@ const (
 	Guard
 )
 
+// String returns the name of the level.
 func (l Level) String() string { return [...]string{"quiet", "proof", "guard"}[l] }
 
-// Why an attempt was refused or asked for more.
+// Reasons for refusing an attempt or requiring more of it.
 const (
 	WhyLink    = "link"    // the link is under attack
 	WhyCard    = "card"    // the card was declined too often
@@ -67,29 +65,30 @@ const (
 	WhyAddress = "address" // cards are being tested from this prefix
 )
 
-// Attempt to pay.
+// Attempt is a payment attempt.
 type Attempt struct {
 	Account, Mode, Link string
-	Card                string // of the card, over the installation
+	Card                string // of the card, across the installation
 	BIN                 string
-	Address             string    // prefix; "" or one of the loopback counts for nobody
+	Address             string    // prefix; empty and loopback addresses do not count
 	Payment             string    // its id: each counts once
-	Proved              bool      // a proof that Open took
+	Proved              bool      // with a proof that Open accepted
 	At                  time.Time // when it was made, in real time, never a test clock's
 }
 
-// Outcome of an attempt. Not refused, and nothing asked: the zero Outcome.
+// Outcome is the decision on an attempt. The zero Outcome neither refuses it nor requires
+// anything.
 type Outcome struct {
-	Refuse       bool          // no payment is made of it
-	RetryAfter   time.Duration // until one more is let through, about; only with Refuse
-	Challenge3DS bool          // the issuer is told to challenge the payer
-	Puzzle       int           // bits of the proof that would spare, or help, the payer; 0: none
-	Why          string        // of the above; "" if nothing is asked
+	Refuse       bool          // no payment is created
+	RetryAfter   time.Duration // approximate time until one more is let through; only with Refuse
+	Challenge3DS bool          // the issuer must challenge the payer
+	Puzzle       int           // bits of the proof that would spare or help the payer; 0: none
+	Why          string        // reason for the above; empty if nothing is required
 	Level        Level         // of the link
 }
 
-// Fault is what a refused attempt is answered with; nil if it was not refused. It
-// names neither card nor reason: whoever tests cards learns nothing.
+// Fault returns the answer to a refused attempt, or nil. It names neither card nor reason, so
+// card testers learn nothing.
 func (o Outcome) Fault() error {
 	if !o.Refuse {
 		return nil
@@ -98,26 +97,26 @@ func (o Outcome) Fault() error {
 		Detail: "Too many attempts were made. Nothing was charged. Wait a moment, then open the link and try again."}
 }
 
-// Change of a link's level.
+// Change is a change of a link's level.
 type Change struct {
 	Account, Mode, Link string
 	From, To            Level
 	Why                 string
 }
 
-// Config of a shield.
+// Config configures a shield.
 type Config struct {
 	Policy Policy
-	// Changed is told when a link's level changes, outside of any lock; may be nil. That
-	// a link came down is known when somebody asks about it.
+	// Changed is called without a lock when a link's level changes; may be nil. A lowered level
+	// is noticed at the next attempt on the link.
 	Changed func(Change)
 }
 
-// Shield counts. Make it with New.
+// Shield counts attempts and decides on them. Create it with New.
 type Shield struct {
 	policy  Policy
 	changed func(Change)
-	seed    maphash.Seed // whoever floods cannot choose what collides
+	seed    maphash.Seed // an attacker cannot choose what collides
 
 	mu        sync.Mutex
 	fresh     table[fresh]
@@ -127,10 +126,10 @@ type Shield struct {
 	ranges    table[tally]
 	addresses table[tally]
 	payments  payments
-	changes   []Change // to be told once unlocked
+	changes   []Change // to be reported after unlocking
 }
 
-// New makes a shield.
+// New returns a shield.
 func New(c Config) *Shield {
 	s := &Shield{policy: c.Policy, changed: c.Changed, seed: maphash.MakeSeed()}
 	s.fresh.max, s.links.max, s.pairs.max = maxFresh, maxLinks, maxPairs
@@ -138,8 +137,7 @@ func New(c Config) *Shield {
 	return s
 }
 
-// key of something, told apart from other kinds and from other modes: test data
-// never counts in live mode.
+// key returns a key that differs by kind and mode: test data never counts in live mode.
 func (s *Shield) key(kind byte, parts ...string) uint64 {
 	var h maphash.Hash
 	h.SetSeed(s.seed)
@@ -151,7 +149,7 @@ func (s *Shield) key(kind byte, parts ...string) uint64 {
 	return h.Sum64()
 }
 
-// keys of an attempt.
+// keys are the keys of an attempt.
 type keys struct{ payment, link, pair, card, bin, address uint64 }
 
 func (s *Shield) keys(a Attempt) keys {
@@ -165,20 +163,20 @@ func (s *Shield) keys(a Attempt) keys {
 	return k
 }
 
-// counted reports whether an address tells somebody apart: the loopback is ours.
+// counted reports whether an address identifies a client: loopback addresses are our own.
 func counted(address string) bool {
 	if address == "" {
 		return false
 	}
 	if p, err := netip.ParsePrefix(address); err == nil {
-		return !p.Addr().IsLoopback() && !p.Addr().IsUnspecified() // ::1 lies in ::/48
+		return !p.Addr().IsLoopback() && !p.Addr().IsUnspecified() // ::1 is in ::/48
 	}
 	a, err := netip.ParseAddr(address)
 	return err != nil || !a.IsLoopback()
 }
 
-// Attempt counts an attempt, and says what to do with it. Asked again about a
-// payment that it let through, it says what it would now, and counts nothing.
+// Attempt counts an attempt, and decides on it. A repeated call for a payment that was let
+// through returns the present decision, and counts nothing.
 func (s *Shield) Attempt(a Attempt) Outcome {
 	if s.policy.Off {
 		return Outcome{}
@@ -197,8 +195,8 @@ func (s *Shield) Attempt(a Attempt) Outcome {
 	return o
 }
 
-// Answered counts the issuer's first word on an attempt, which need not have come by
-// here: other instances' are told by the feed. Words of long ago change nothing.
+// Answered counts the issuer's first answer to an attempt. The attempt need not have come through
+// this instance: the feed reports those of others. Old answers change nothing.
 func (s *Shield) Answered(a Attempt, authorised bool) {
 	if s.policy.Off {
 		return
@@ -221,8 +219,8 @@ func (s *Shield) Answered(a Attempt, authorised bool) {
 	s.declined(a, k)
 }
 
-// Dropped says that the issuer will not be asked about an attempt, so that nobody
-// waits for its answer: the link was paid by somebody else, or a rule blocked it.
+// Dropped records that the issuer will not be called for an attempt, so that no answer is
+// expected: another payer has paid the link, or a rule blocked the attempt.
 func (s *Shield) Dropped(a Attempt) {
 	if s.policy.Off {
 		return
@@ -236,8 +234,8 @@ func (s *Shield) Dropped(a Attempt) {
 	}
 }
 
-// Bits of the proof that whoever pays the link from the address is asked for; 0 is
-// none.
+// Bits returns the bits of the proof that a payer of the link from the address must present, or 0
+// for none.
 func (s *Shield) Bits(account, mode, link, address string, at time.Time) int {
 	if s.policy.Off {
 		return 0
@@ -252,7 +250,7 @@ func (s *Shield) Bits(account, mode, link, address string, at time.Time) int {
 	return s.bits(g, s.suspicious(s.addresses.get(k.address), at, s.policy.Address, 1), at)
 }
 
-// Levels counts the links that are not quiet at a moment.
+// Levels returns how many links are at the levels proof and guard at a given time.
 func (s *Shield) Levels(at time.Time) (proof, guard int) {
 	s.mu.Lock()
 	defer s.unlock()
@@ -269,7 +267,7 @@ func (s *Shield) Levels(at time.Time) (proof, guard int) {
 	return proof, guard
 }
 
-// unlock tells what changed once others may go on.
+// unlock unlocks, and then reports the changes.
 func (s *Shield) unlock() {
 	changes := s.changes
 	s.changes = nil

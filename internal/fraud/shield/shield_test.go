@@ -35,7 +35,7 @@ func newWorld(settings ...string) *world {
 	return w
 }
 
-// try makes an attempt, and answers it when it reaches the issuer.
+// try makes an attempt, and answers it if it reaches the issuer.
 func (w *world) try(a shield.Attempt, authorised bool) shield.Outcome {
 	w.n++
 	if a.Payment == "" {
@@ -61,14 +61,14 @@ func card(bin string, i int) shield.Attempt {
 	return shield.Attempt{Card: fmt.Sprint(bin, "-", i), BIN: bin}
 }
 
-// on is a card tried on a link from an address.
+// on returns an attempt of a card on a link from an address.
 func on(link, address string, a shield.Attempt) shield.Attempt {
 	a.Link, a.Address = link, address
 	return a
 }
 
-// TestQuietLinksAreLeftAlone: successes, hundreds a second with the same cards from one
-// address, and the share of declines that every shop has, change nothing.
+// TestQuietLinksAreLeftAlone checks that successes, hundreds a second with the same cards from
+// one address, and a normal share of declines change nothing.
 func TestQuietLinksAreLeftAlone(t *testing.T) {
 	w := newWorld()
 	for i := range 100_000 {
@@ -84,8 +84,8 @@ func TestQuietLinksAreLeftAlone(t *testing.T) {
 	}
 }
 
-// TestAnAttackedLinkGoesUpAndComesDown: quiet, proof, guard, and back by steps, with
-// the time that each step takes.
+// TestAnAttackedLinkGoesUpAndComesDown checks the levels quiet, proof, guard, and back, with the
+// time that each step takes.
 func TestAnAttackedLinkGoesUpAndComesDown(t *testing.T) {
 	w := newWorld()
 	n := 0
@@ -153,7 +153,8 @@ func TestAnAttackedLinkGoesUpAndComesDown(t *testing.T) {
 	}
 }
 
-// TestAttackIsHeldWhileItLasts: refusals keep a link up, however long they go on.
+// TestAttackIsHeldWhileItLasts checks that refusals keep a link's level up, however long they
+// continue.
 func TestAttackIsHeldWhileItLasts(t *testing.T) {
 	w := newWorld()
 	reached := 0
@@ -168,8 +169,8 @@ func TestAttackIsHeldWhileItLasts(t *testing.T) {
 	}
 }
 
-// TestOthersAreUnharmed: while a link is tested, with any range and from any address,
-// honest payers of other links are never refused.
+// TestOthersAreUnharmed checks that honest payers of other links are never refused while a link
+// is tested, with any range and from any address.
 func TestOthersAreUnharmed(t *testing.T) {
 	w, chance := newWorld(), rand.New(rand.NewPCG(1, 2))
 	for i := range 20_000 {
@@ -182,13 +183,13 @@ func TestOthersAreUnharmed(t *testing.T) {
 	}
 }
 
-// TestTriggers: what raises a link, and what does not, a case each.
+// TestTriggers checks what raises a link and what does not, a case each.
 func TestTriggers(t *testing.T) {
 	for _, c := range []struct {
 		name     string
 		attempts int
-		each     func(i int) (shield.Attempt, bool) // the card, and whether it is authorised
-		want     string                             // the change, "" for none
+		each     func(i int) (shield.Attempt, bool) // the card, and whether it is authorized
+		want     string                             // the change; empty for none
 	}{
 		{"nine declines", 9, func(i int) (shield.Attempt, bool) { return card(fmt.Sprint("5", i), i), false }, ""},
 		{"ten declines of many cards", 10, func(i int) (shield.Attempt, bool) { return card(fmt.Sprint("5", i), i), false }, "declines"},
@@ -202,7 +203,7 @@ func TestTriggers(t *testing.T) {
 		w := newWorld()
 		for i := range c.attempts {
 			a, ok := c.each(i)
-			a.Mode = "test" // where the cards' own limits do not stand in the way
+			a.Mode = "test" // where the cards' own limits do not interfere
 			w.try(on("l", "", a), ok)
 			w.now = w.now.Add(20 * time.Millisecond)
 		}
@@ -216,7 +217,7 @@ func TestTriggers(t *testing.T) {
 	}
 }
 
-// TestABurstIsSeenBeforeItsAnswers: attempts that nobody has answered raise a link.
+// TestABurstIsSeenBeforeItsAnswers checks that unanswered attempts raise a link.
 func TestABurstIsSeenBeforeItsAnswers(t *testing.T) {
 	w := newWorld()
 	passed := 0
@@ -228,7 +229,7 @@ func TestABurstIsSeenBeforeItsAnswers(t *testing.T) {
 	if passed > 200+6 {
 		t.Errorf("%d attempts passed without an answer", passed)
 	}
-	// What is dropped is waited for by nobody.
+	// A dropped attempt is not waited for.
 	w = newWorld()
 	for i := range 10_000 {
 		a := shield.Attempt{Account: "a", Mode: "test", Link: "l", Card: fmt.Sprint(i % 3), Payment: fmt.Sprint(i), At: w.now}
@@ -239,8 +240,8 @@ func TestABurstIsSeenBeforeItsAnswers(t *testing.T) {
 	}
 }
 
-// TestCardsRangesAndAddresses over links: a card is refused, a range and a prefix are
-// asked for more.
+// TestCardsRangesAndAddresses checks counts over links: a card is refused, a range and a prefix
+// need more.
 func TestCardsRangesAndAddresses(t *testing.T) {
 	w := newWorld()
 	for i := range 9 {
@@ -255,7 +256,7 @@ func TestCardsRangesAndAddresses(t *testing.T) {
 	if o := w.try(on("c10", "", shield.Attempt{Card: "one", Mode: "test"}), true); o.Refuse {
 		t.Errorf("in test mode: %+v", o)
 	}
-	for i := range 40 { // cards are told apart by a hash: a few may fall together
+	for i := range 40 { // a hash tells cards apart: a few may collide
 		w.try(on(fmt.Sprint("b", i/4), "", card("411111", i)), false)
 	}
 	if o := w.try(on("other", "", card("411111", 99)), true); o.Refuse || !o.Challenge3DS || o.Why != shield.WhyBIN {
@@ -288,7 +289,8 @@ func TestCardsRangesAndAddresses(t *testing.T) {
 	}
 }
 
-// TestAPaymentCountsOnce, in whatever order and however often it is told of.
+// TestAPaymentCountsOnce checks that a payment counts once, in whatever order and however often
+// it is reported.
 func TestAPaymentCountsOnce(t *testing.T) {
 	w := newWorld()
 	for i := range 9 {
@@ -296,7 +298,7 @@ func TestAPaymentCountsOnce(t *testing.T) {
 		a.Account, a.Mode, a.Payment, a.At = "a", "live", fmt.Sprint("p", i), w.now
 		for range 5 {
 			if i%2 == 0 {
-				w.Answered(a, false) // from the feed, before the attempt comes by
+				w.Answered(a, false) // from the feed, before the attempt arrives
 			}
 			w.Attempt(a)
 			w.Answered(a, false)
@@ -315,7 +317,7 @@ func TestAPaymentCountsOnce(t *testing.T) {
 			t.Fatalf("a payment that passed: %+v", o)
 		}
 	}
-	// What is long ago changes nothing.
+	// Old answers change nothing.
 	w = newWorld()
 	w.Attempt(shield.Attempt{Account: "a", Mode: "live", Link: "l", Card: "x", Payment: "now", At: w.now})
 	for i := range 100 {
@@ -326,7 +328,7 @@ func TestAPaymentCountsOnce(t *testing.T) {
 	}
 }
 
-// TestOff: nothing is counted or asked.
+// TestOff checks that nothing is counted or required.
 func TestOff(t *testing.T) {
 	w := newWorld("off")
 	for i := range 1000 {
@@ -351,9 +353,9 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// TestShieldHoldsItsBounds: whatever comes in whatever order, from several goroutines
-// too, no more gets through a link under attack than its lanes have, quiet links are
-// never refused, and honest ones come back to calm.
+// TestShieldHoldsItsBounds checks that, for any sequence of attempts, also from several
+// goroutines, no more pass a link under attack than its lanes allow, quiet links are never
+// refused, and honest ones return to quiet.
 func TestShieldHoldsItsBounds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := newWorld()
@@ -380,8 +382,8 @@ func TestShieldHoldsItsBounds(t *testing.T) {
 			w.now = w.now.Add(time.Second)
 		}
 		minutes := float64(seconds) / 60
-		// The first ten or so, as many again with a proof, then the lanes. What is
-		// authorised makes the share of declines lower, and is no decline.
+		// The first ten or so, as many again with a proof, then the lanes. Authorized attempts
+		// lower the share of declines, and are none.
 		most := 2*2*10/(1-0.01*float64(good)) + 6 + 10 + minutes*(6+30) + 20
 		if float64(reached) > most {
 			t.Fatalf("%d of %d reached the issuer in %d s, want at most %.0f", reached, seconds*perSecond, seconds, most)
@@ -393,7 +395,7 @@ func TestShieldHoldsItsBounds(t *testing.T) {
 	})
 }
 
-// TestManyAtOnce for the race detector, with more keys than are remembered.
+// TestManyAtOnce is for the race detector, with more keys than fit in memory.
 func TestManyAtOnce(t *testing.T) {
 	w := newWorld()
 	var all sync.WaitGroup

@@ -2,12 +2,12 @@ package shield
 
 import "iter"
 
-// table remembers at most max values by key; the longest unused goes first. Its
-// entries are used again, so that a flood of new keys makes no garbage.
+// table holds at most max values by key, and drops the least recently used. It reuses its
+// entries, so that a flood of new keys creates no garbage.
 type table[V any] struct {
 	max   int
 	items map[uint64]*entry[V]
-	root  entry[V] // of a ring: next is the last used, prev the longest unused
+	root  entry[V] // of a ring: next is the most, prev the least recently used
 }
 
 type entry[V any] struct {
@@ -16,7 +16,7 @@ type entry[V any] struct {
 	value      V
 }
 
-// get finds a value, and counts as a use; nil if there is none.
+// get returns a value and marks it as used, or returns nil if there is none.
 func (t *table[V]) get(key uint64) *V {
 	e := t.items[key]
 	if e == nil {
@@ -27,7 +27,7 @@ func (t *table[V]) get(key uint64) *V {
 	return &e.value
 }
 
-// make finds a value, or begins with the zero one.
+// make returns a value, and creates a zero one if it is missing.
 func (t *table[V]) make(key uint64) *V {
 	if v := t.get(key); v != nil {
 		return v
@@ -57,7 +57,7 @@ func (t *table[V]) front(e *entry[V]) {
 
 func (e *entry[V]) cut() { e.prev.next, e.next.prev = e.next, e.prev }
 
-// all are the values, in no order, without using them.
+// all iterates over the values in no particular order, without marking them as used.
 func (t *table[V]) all() iter.Seq[*V] {
 	return func(yield func(*V) bool) {
 		for _, e := range t.items {
@@ -68,14 +68,14 @@ func (t *table[V]) all() iter.Seq[*V] {
 	}
 }
 
-// payments are those that were counted: the last maxPayments of them.
+// payments holds the counted payments: the last maxPayments of them.
 type payments struct {
 	state map[uint64]counting
 	ring  []uint64
 	next  int
 }
 
-// counting is what was counted of a payment.
+// counting is how a payment was counted.
 type counting struct{ answered, proved bool }
 
 func (p *payments) has(key uint64) bool { _, ok := p.state[key]; return ok }
@@ -97,8 +97,8 @@ func (p *payments) add(key uint64, proved bool) {
 	p.state[key] = counting{proved: proved}
 }
 
-// answer marks a payment as answered; false if it was already. Whether it was proved is
-// known where it came by.
+// answer marks a payment as answered, and returns false if it already was. Only the instance that
+// saw the attempt knows whether it had a proof.
 func (p *payments) answer(key uint64) (first, proved bool) {
 	p.add(key, false)
 	c := p.state[key]

@@ -6,16 +6,14 @@ import (
 	"time"
 )
 
-// span counts over the last window in two buckets: the one that runs, and the one
-// before it, which counts for the part of it that is still within (the sliding
-// window counter). The zero value is empty.
+// span counts over the last window in two buckets: the running one, and the previous one,
+// weighted by the part still in the window (a sliding window counter). The zero value is empty.
 type span[B any] struct {
 	index     int64 // of the running bucket
 	now, last B
 }
 
-// roll moves on to a moment. What is older than the bucket before has no place any
-// more: false.
+// roll advances to a given time. It returns false for a time before the previous bucket.
 func (s *span[B]) roll(at time.Time, window time.Duration) bool {
 	var zero B
 	switch i := at.UnixNano() / int64(window); {
@@ -25,26 +23,26 @@ func (s *span[B]) roll(at time.Time, window time.Duration) bool {
 	case i > s.index:
 		s.last, s.now, s.index = zero, zero, i
 	default:
-		return i == s.index-1 // counted in the running one: clocks differ, and feeds are late
+		return i == s.index-1 // counted in the running one: clocks differ, and feeds lag
 	}
 	return true
 }
 
-// share of the bucket before that is still within the window.
+// share returns the part of the previous bucket that is still in the window.
 func (s *span[B]) share(at time.Time, window time.Duration) float64 {
 	return min(1, max(0, 1-float64(at.UnixNano()-s.index*int64(window))/float64(window)))
 }
 
-// within is a count over the window.
+// within returns a count over the window.
 func within(share float64, now, last uint32) int { return int(float64(now) + share*float64(last)) }
 
-// set tells about how many different things it has seen (linear counting): exact
-// enough up to a few times its bits.
+// set estimates how many different things it has seen (linear counting). It is accurate up to a
+// few times its bits.
 type set [8]uint64
 
 func (s *set) add(key uint64) { s[key>>6&7] |= 1 << (key & 63) }
 
-// distinct of both sets together.
+// distinct returns the estimate for both sets together.
 func distinct(a, b *set) int {
 	const size = len(set{}) * 64
 	ones := 0
@@ -52,18 +50,18 @@ func distinct(a, b *set) int {
 		ones += bits.OnesCount64(a[i] | b[i])
 	}
 	if ones == size {
-		ones-- // full: say the most that can be said
+		ones-- // full: return the largest possible estimate
 	}
 	return int(math.Round(-float64(size) * math.Log(1-float64(ones)/float64(size))))
 }
 
-// answers are what issuers said.
+// answers counts issuers' answers.
 type answers struct {
 	authorised, declined uint32
-	cards, links         set // of what was declined
+	cards, links         set // of declined attempts
 }
 
-// tally of a card, a range or a prefix: it begins with the first decline.
+// tally counts for a card, a range or a prefix. It begins with the first decline.
 type tally struct{ span[answers] }
 
 func (t *tally) authorised(at time.Time, window time.Duration) {
@@ -80,7 +78,7 @@ func (t *tally) declined(at time.Time, window time.Duration, card, link uint64) 
 	}
 }
 
-// heard is what a tally says of the last window.
+// heard holds a tally's counts of the last window.
 type heard struct{ authorised, declined, cards, links int }
 
 func (t *tally) heard(at time.Time, window time.Duration) heard {
@@ -95,7 +93,7 @@ func (h heard) bad(percent int) bool {
 	return h.declined > 0 && 100*h.declined >= percent*(h.declined+h.authorised)
 }
 
-// fresh is a link on which something is tried.
+// fresh is a link with attempts.
 type fresh struct{ span[tries] }
 
 type tries struct {
@@ -109,10 +107,10 @@ func (f *fresh) answered(at time.Time, window time.Duration) {
 	}
 }
 
-// lane lets attempts through at a rate, by the generic cell rate algorithm.
+// lane limits attempts to a rate, by the generic cell rate algorithm.
 type lane struct{ due time.Time }
 
-// take reports whether one may pass; if not, when the next may.
+// take reports whether an attempt may pass; if not, it returns when the next may.
 func (l *lane) take(at time.Time, r Rate) (wait time.Duration, ok bool) {
 	each := r.Per / time.Duration(r.Count)
 	due := l.due

@@ -16,9 +16,9 @@ import (
 	"github.com/paylink/paylink/internal/stream"
 )
 
-// TestF23_AnalyticsOverATable: links and payments in the table, the feed in SQL. The
-// analytics store's consumer is away, the feed goes on and is trimmed beyond its
-// place: it makes the store anew from the table, and its sums are the ledger's.
+// TestF23_AnalyticsOverATable keeps links and payments in the table and the feed in SQL. The
+// analytics store's consumer stops, and the feed moves on and is trimmed beyond its place. It
+// rebuilds the store from the table, and its sums equal the ledger's.
 func TestF23_AnalyticsOverATable(t *testing.T) {
 	table := open(t)
 	path := filepath.Join(t.TempDir(), "paylink.db")
@@ -78,7 +78,7 @@ func TestF23_AnalyticsOverATable(t *testing.T) {
 	if err != nil || balances["EUR"].Available.Minor != want || want == 0 {
 		t.Fatalf("the ledger has %v, want %d; %v", balances, want, err)
 	}
-	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(10000)") // the relay writes meanwhile
+	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(10000)") // the relay writes at the same time
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,5 +90,5 @@ func TestF23_AnalyticsOverATable(t *testing.T) {
 	}
 	dynamotest.Start(t, analytics.Run)
 	check(want)
-	check(want + traffic(t, w, 2)) // the relay goes on
+	check(want + traffic(t, w, 2)) // the relay continues
 }

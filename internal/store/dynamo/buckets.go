@@ -9,22 +9,22 @@ import (
 	"github.com/paylink/paylink/internal/id"
 )
 
-// Bounds of an account's buckets.
+// Limits of an account's buckets.
 const (
-	// PartitionUnits is how many write units a second one partition takes.
+	// PartitionUnits is the number of write units per second that one partition accepts.
 	PartitionUnits = 1000
-	// MaxBuckets of an account.
+	// MaxBuckets is the most buckets of an account.
 	MaxBuckets = 256
 
-	hotUnits     = PartitionUnits * 6 / 10 // that one process counts in a second
+	hotUnits     = PartitionUnits * 6 / 10 // counted by one process in a second
 	metaSort     = "M"
-	bucketsFresh = 5 * time.Second // how long a number is used without looking
+	bucketsFresh = 5 * time.Second // how long a number is used without reading it again
 	growRest     = 5 * time.Second // until a larger number shows its effect
-	maxHeated    = 4096            // partitions and accounts watched; more start anew
+	maxHeated    = 4096            // partitions and accounts watched; beyond them counting starts over
 )
 
-// Grow is how many buckets an account should have whose hottest partition took so
-// many units in a second, or was throttled in it.
+// Grow returns how many buckets an account should have whose hottest partition used that many
+// units in a second, or was throttled.
 func Grow(n uint16, units float64, throttled bool) uint16 {
 	if n < 1 {
 		n = 1
@@ -35,8 +35,7 @@ func Grow(n uint16, units float64, throttled bool) uint16 {
 	return min(n*2, MaxBuckets)
 }
 
-// heat counts what each partition takes, as far as this process causes it, and
-// what DynamoDB refused it.
+// heat counts the units that this process causes in each partition, and what DynamoDB throttled.
 type heat struct {
 	mu         sync.Mutex
 	partitions map[string]*warm
@@ -53,7 +52,7 @@ type spread struct {
 	n        uint16
 	readAt   time.Time
 	grownAt  time.Time
-	partsHot float64 // highest peak of a partition since it grew
+	partsHot float64 // highest peak of a partition since the last growth
 	refused  bool
 }
 
@@ -81,7 +80,7 @@ func (h *heat) account(account string) *spread {
 	return a
 }
 
-// add counts units that a partition took.
+// add counts units used in a partition.
 func (h *heat) add(partition string, units float64) {
 	h.addAt(partition, units, time.Now())
 }
@@ -102,7 +101,7 @@ func (h *heat) addAt(partition string, units float64, now time.Time) {
 	a.partsHot = max(a.partsHot, w.units)
 }
 
-// throttle notes that DynamoDB refused a partition a write.
+// throttle records that DynamoDB throttled a write to a partition.
 func (h *heat) throttle(partition string) {
 	account := accountOf(partition)
 	if account == "" {
@@ -113,8 +112,8 @@ func (h *heat) throttle(partition string) {
 	h.account(account).refused = true
 }
 
-// want is the number of buckets that the account should have; fresh is false when
-// the number known must be read again first.
+// want returns how many buckets the account should have. If fresh is false, the known number must
+// be read again first.
 func (h *heat) want(account string, now time.Time) (known, want uint16, fresh bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -136,9 +135,8 @@ func (h *heat) learn(account string, n uint16, grown bool, now time.Time) {
 	a.n, a.readAt = n, now
 }
 
-// Buckets implements link.Spreader. When a partition of the account runs hot, it
-// first raises their number; old items stay where they are, and what is created
-// from then on spreads over more partitions.
+// Buckets implements link.Spreader. If a partition of the account runs hot, it first raises the
+// number. Old items stay where they are, and new ones spread over more partitions.
 func (s *Store) Buckets(ctx context.Context, account string) (uint16, error) {
 	now := time.Now()
 	known, want, fresh := s.heat.want(account, now)
@@ -169,8 +167,8 @@ func (s *Store) buckets(ctx context.Context, account string) (uint16, error) {
 
 func bucketsIn(meta item) uint16 { return uint16(max(1, min(number(meta, attrBuckets), MaxBuckets))) }
 
-// introduce is buckets for an account that may be new here: before its first link
-// it is listed under its tag, so that its payments are found by their ids alone.
+// introduce is buckets for an account that may be new here. Before its first link, the account is
+// listed under its tag, so that its payments can be found by id alone.
 func (s *Store) introduce(ctx context.Context, account string) (uint16, error) {
 	meta, err := s.getItem(ctx, metaKey(account), true)
 	if err != nil || meta != nil {
@@ -190,7 +188,7 @@ func tagPartition(tag uint32) string { return fmt.Sprintf("%s%06x", tagPrefix, t
 
 func metaKey(account string) key { return key{"A#" + account, metaSort} }
 
-// grow raises the number; whoever raised it first is followed.
+// grow raises the number, or adopts a number that another process has raised.
 func (s *Store) grow(ctx context.Context, account string, from, to uint16) (uint16, error) {
 	n := to
 	err := s.commit(ctx, "", []write{{key: metaKey(account), update: "SET z = :to", condition: "z = :from",

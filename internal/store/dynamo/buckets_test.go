@@ -25,9 +25,8 @@ func TestGrow(t *testing.T) {
 	}
 }
 
-// TestBucketsGrow: DynamoDB throttles a partition, so the account gets more of
-// them. Old items stay, new ones spread, every list is complete and in order, and
-// another process follows.
+// TestBucketsGrow lets DynamoDB throttle a partition, so that the account gets more of them. Old
+// items stay, new ones spread, every list is complete and in order, and another process follows.
 func TestBucketsGrow(t *testing.T) {
 	hurt := &wire{}
 	s, url := dynamotest.Open(t, func(o *dynamo.Options) { o.HTTP = hurt })
@@ -48,7 +47,7 @@ func TestBucketsGrow(t *testing.T) {
 	sell(10)
 	for want := uint16(2); want <= 8; want *= 2 {
 		hurt.writes(throttle, 1)
-		sell(1) // is throttled, and told as done all the same
+		sell(1) // throttled, and still reported as done
 		s.ForgetRest(w.account)
 		sell(14)
 		if n, err := s.Buckets(t.Context(), w.account); err != nil || n != want {
@@ -62,7 +61,7 @@ func TestBucketsGrow(t *testing.T) {
 	for _, l := range links {
 		used[l.Bucket] = true
 	}
-	for len(used) < 8 && len(links) < 500 { // each link's bucket is drawn anew
+	for len(used) < 8 && len(links) < 500 { // each link's bucket is chosen at random
 		sell(1)
 		used[links[len(links)-1].Bucket] = true
 	}
@@ -120,7 +119,7 @@ func pagePayments(t *testing.T, s *dynamo.Store, account string, want []payment.
 	for _, p := range want {
 		ids = append(ids, p.ID)
 	}
-	slices.SortFunc(ids, func(a, b string) int { return strings.Compare(b, a) }) // all at one instant: by id
+	slices.SortFunc(ids, func(a, b string) int { return strings.Compare(b, a) }) // all created at one instant: by id
 	f := payment.Filter{Account: account, Mode: link.Test, Limit: 9}
 	for {
 		page, err := s.ListPayments(t.Context(), f)
@@ -147,8 +146,8 @@ func pagePayments(t *testing.T, s *dynamo.Store, account string, want []payment.
 	}
 }
 
-// TestHeat: a process that sees a partition near its limit asks for more, without
-// being throttled first.
+// TestHeat checks that a process that sees a partition near its limit asks for more before it is
+// throttled.
 func TestHeat(t *testing.T) {
 	s := open(t)
 	account := id.New(id.Account)

@@ -45,7 +45,7 @@ func one(u *types.ConsumedCapacity) []types.ConsumedCapacity {
 	return []types.ConsumedCapacity{*u}
 }
 
-// getItem reads one item; nil when there is none.
+// getItem reads one item, or returns nil if there is none.
 func (s *Store) getItem(ctx context.Context, k key, consistent bool) (found item, err error) {
 	err = s.call(ctx, "GetItem", "", func(ctx context.Context, _ bool) error {
 		start := time.Now()
@@ -61,7 +61,7 @@ func (s *Store) getItem(ctx context.Context, k key, consistent bool) (found item
 	return found, err
 }
 
-// getItems reads many items, in no order; those that do not exist are left out.
+// getItems reads many items, in no particular order. Missing ones are left out.
 func (s *Store) getItems(ctx context.Context, keys []key) ([]item, error) {
 	var all []item
 	for len(keys) > 0 {
@@ -98,7 +98,7 @@ func (s *Store) getBatch(ctx context.Context, batch []map[string]types.Attribute
 	return all, err
 }
 
-// query reads one page; the start of the next one is nil at the end.
+// query reads one page and returns the start of the next one, or nil at the end.
 func (s *Store) query(ctx context.Context, q dynamodb.QueryInput) (page []item, next item, count int, err error) {
 	q.TableName, q.ReturnConsumedCapacity = &s.table, types.ReturnConsumedCapacityTotal
 	err = s.call(ctx, "Query", "", func(ctx context.Context, _ bool) error {
@@ -130,9 +130,9 @@ func (w write) partition() string {
 	return w.key.pk
 }
 
-// commit makes the writes, all or none. settled is asked about a refusal: it sees
-// which write's condition failed, what is stored there, and whether an earlier
-// try of this same call may have been carried out.
+// commit carries out all of the writes or none. On a refusal it calls settled with the write
+// whose condition failed, the item stored there, and whether an earlier try of this call may have
+// been carried out.
 func (s *Store) commit(ctx context.Context, token string, writes []write, settled func(place int, found item, again bool) error) error {
 	name := map[bool]string{true: "TransactWriteItems", false: "PutItem"}[len(writes) > 1]
 	if len(writes) == 1 && writes[0].put == nil {
@@ -157,8 +157,8 @@ func (s *Store) commit(ctx context.Context, token string, writes []write, settle
 	return err
 }
 
-// noted tells readiness what became of a write. One account's contention (store_busy)
-// and a caller who left say nothing about the table.
+// noted records the outcome of a write for readiness. Contention on one account (store_busy) and
+// a caller that gave up say nothing about the table.
 func (s *Store) noted(err error) {
 	switch {
 	case err == nil:
@@ -168,9 +168,9 @@ func (s *Store) noted(err error) {
 	}
 }
 
-// Writable answers whether the table takes changes; for readiness. The probe is a write
-// whose condition fails: DynamoDB looks at permission, capacity and the item as for any
-// other, and nothing is stored.
+// Writable returns why the table accepts no writes, or nil. It is for readiness. The probe is a
+// write whose condition fails: DynamoDB checks permission, capacity and the item as for any
+// other, and stores nothing.
 func (s *Store) Writable(ctx context.Context) error {
 	return s.writes.Ready(ctx, func(ctx context.Context) error {
 		err := s.send(ctx, "", []write{{put: key{pk: "PING", sk: "PING"}.item(), condition: "attribute_exists(" + attrPartition + ")"}})
@@ -182,10 +182,10 @@ func (s *Store) Writable(ctx context.Context) error {
 	})
 }
 
-// Writes returns what is known of the table's changes; for metrics.
+// Writes returns the state of recent writes, for metrics.
 func (s *Store) Writes() *obs.Writes { return s.writes }
 
-// decided is the answer to a refusal: it is not tried again.
+// decided is the final error after a refusal: the call is not tried again.
 type decided struct{ error }
 
 func (s *Store) send(ctx context.Context, token string, writes []write) error {

@@ -11,8 +11,8 @@ import (
 	"github.com/paylink/paylink/internal/testclock"
 )
 
-// Test clocks: an item each, all in one partition, so that reading all of them is
-// one small query. They are few: most tables have none.
+// Test clocks: one item each, all in one partition, so that one small query reads all of them.
+// There are few, and none in most tables.
 const (
 	clocksPartition = "C#"
 	attrAhead       = "o" // microseconds
@@ -20,19 +20,20 @@ const (
 
 var _ link.Clocked = (*Store)(nil)
 
-// Clocks of the accounts, as this process knows them.
+// Clocks returns the test clocks of the accounts as this process knows them.
 func (s *Store) Clocks() *testclock.Set { return &s.clocks }
 
-// Ahead is how far ahead of real time the account's data of the mode lives.
+// Ahead returns how far the account's clock for the mode is ahead of real time.
 func (s *Store) Ahead(account, mode string) time.Duration { return s.clocks.Ahead(account, mode) }
 
-// ClockMoved is closed when a clock moves: what is due may have changed.
+// ClockMoved returns a channel that is closed when a clock moves, because other rows may then be
+// due.
 func (s *Store) ClockMoved() <-chan struct{} { return s.clocks.Moved() }
 
-// RunClocks reads the clocks again and again, until ctx ends (nil).
+// RunClocks reads the clocks periodically until ctx ends (nil).
 func (s *Store) RunClocks(ctx context.Context) error { return s.clocks.Run(ctx, s.TestClocks) }
 
-// LearnClocks reads them once: before anything is served.
+// LearnClocks reads the clocks once. Call it before anything is served.
 func (s *Store) LearnClocks(ctx context.Context) error {
 	all, err := s.TestClocks(ctx)
 	if err == nil {
@@ -60,8 +61,8 @@ func (s *Store) TestClocks(ctx context.Context) (map[string]time.Duration, error
 	}
 }
 
-// PutClock moves an account's clock to where it is elsewhere. A clock never goes
-// back: an older word changes nothing.
+// PutClock copies an account's clock from the store of users. A clock never moves back: an older
+// offset changes nothing.
 func (s *Store) PutClock(ctx context.Context, account string, ahead time.Duration) error {
 	row := key{clocksPartition, account}.item()
 	row[attrAhead] = num(ahead.Microseconds())
@@ -73,8 +74,8 @@ func (s *Store) PutClock(ctx context.Context, account string, ahead time.Duratio
 	return err
 }
 
-// dueByClocks are the keys of what is due by the clocks of accounts that live
-// ahead, and not by the real time, which the index finds.
+// dueByClocks returns the keys of what is due by the clocks of accounts ahead of real time, and
+// not by real time, which the index finds.
 func (s *Store) dueByClocks(ctx context.Context, kind string, now time.Time) ([]key, error) {
 	var keys []key
 	err := s.clocks.Round(kind, func(account string, ahead time.Duration) error {

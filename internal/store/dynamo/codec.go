@@ -35,7 +35,7 @@ const (
 	blobHead      = 1 + 4
 	maxPlainBytes = 8 << 20 // 64 entries with 28 KiB of metadata each are a quarter of it
 	compression   = 9
-	sharedBytes   = 200 // metadata longer than this is cut out of the events
+	sharedBytes   = 200 // longer metadata is cut out of the events
 )
 
 var (
@@ -50,8 +50,7 @@ var (
 	}}
 )
 
-// eventHead is what an event says beside its data; whatever follows from the
-// item is left out.
+// eventHead is an event without its data. What follows from the item is left out.
 type eventHead struct {
 	ID        string            `json:"i,omitempty"` // empty: derived from object and seq
 	Type      string            `json:"t"`
@@ -62,14 +61,14 @@ type eventHead struct {
 	Transfers []ledger.Transfer `json:"x,omitempty"`
 }
 
-// owner is what the events of an item have in common.
+// owner is what the events of an item share.
 type owner struct{ object, account, mode string }
 
-// sealedEvent is an event as it stands in a blob: its head and its data.
+// sealedEvent is an event as stored in a blob: its head and its data.
 type sealedEvent [2][]byte
 
-// seal gives the blob of a document, the events that it had, and new ones, and
-// how many these are together.
+// seal returns the blob of a document with its existing and new events, and the number of these
+// events.
 func seal(o owner, doc any, metadata map[string]string, had []sealedEvent, events []stream.Event) ([]byte, []sealedEvent, error) {
 	raw, err := json.Marshal(doc)
 	if err != nil {
@@ -108,7 +107,7 @@ func sealEvent(o owner, shared []byte, e stream.Event) (sealedEvent, error) {
 	if e.ID == derivedID(e.Object, e.ObjectSeq) {
 		h.ID = ""
 	}
-	// The compressor looks back 32 KiB: long metadata is not left to it.
+	// The compressor looks back 32 KiB, so long metadata is not left to it.
 	if at := bytes.Index(data, shared); len(shared) > 0 && at > 0 {
 		h.Cut = at
 		data = append(bytes.Clone(data[:at]), data[at+len(shared):]...)
@@ -117,8 +116,8 @@ func sealEvent(o owner, shared []byte, e stream.Event) (sealedEvent, error) {
 	return sealedEvent{head, data}, err
 }
 
-// lentToken stands in an event of a link, inside the item of its payment, for the
-// link's token: it is random, and the link's item has it.
+// lentToken replaces a link's token in an event inside the item of its payment. The token is
+// random, and the link's item has it.
 const lentToken = 0x02
 
 var tokenText = regexp.MustCompile(`/l/[A-Za-z0-9_-]{128,256}"`)
@@ -172,9 +171,8 @@ func unpack(blob []byte) ([]byte, error) {
 	return plain, nil
 }
 
-// rawHash stands before the 32 bytes of a log entry's hash, which the compressor
-// cannot shorten: as text they would be a fifth of a payment. JSON has no such
-// character.
+// rawHash precedes the 32 bytes of a log entry's hash, which cannot be compressed: as text the
+// hashes would be a fifth of a payment. JSON does not contain this character.
 const rawHash = 0x01
 
 var hashText = regexp.MustCompile(`"hash":"[0-9a-f]{64}"`)
@@ -183,7 +181,7 @@ func packHashes(doc []byte) []byte {
 	return hashText.ReplaceAllFunc(doc, func(found []byte) []byte {
 		text := found[len(`"hash":"`) : len(found)-1]
 		raw := make([]byte, hex.DecodedLen(len(text)))
-		_, _ = hex.Decode(raw, text) // the expression admits nothing else
+		_, _ = hex.Decode(raw, text) // the expression matches hexadecimal only
 		return append(append([]byte(`"hash":"`), rawHash), append(raw, '"')...)
 	})
 }
@@ -209,7 +207,7 @@ type pieces struct {
 	events []sealedEvent
 }
 
-// open reads a blob; whatever is not exactly what was written is refused.
+// open reads a blob. It returns an error for anything that is not exactly what was written.
 func open(blob []byte) (pieces, error) {
 	plain, err := unpack(blob)
 	if err != nil {
@@ -237,14 +235,14 @@ func open(blob []byte) (pieces, error) {
 	return p, nil
 }
 
-// has reports whether an event of this id is among them.
+// has reports whether the blob contains an event with this id.
 func (p pieces) has(o owner, eventID string) (bool, error) {
 	events, err := p.decodeEvents(o, nil, 0)
 	return slices.ContainsFunc(events, func(e stream.Event) bool { return e.ID == eventID }), err
 }
 
-// decodeEvents gives the events from the n-th on. Tokens that another item lends
-// are still missing: see complete.
+// decodeEvents returns the events from the n-th on. Tokens that another item lends are still
+// missing; see complete.
 func (p pieces) decodeEvents(o owner, metadata map[string]string, from int) ([]stream.Event, error) {
 	shared, err := sharedText(metadata)
 	if err != nil {

@@ -41,7 +41,7 @@ func sizeOf(i item) (n int) {
 	return n
 }
 
-// TestBlob: what is sealed is opened exactly, event for event, byte for byte.
+// TestBlob checks that what is sealed is opened exactly, event for event and byte for byte.
 func TestBlob(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		o := owner{id.New(id.Payment), id.New(id.Account), link.Test}
@@ -99,7 +99,7 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-// noise is text that no compressor shortens much.
+// noise returns text that no compressor shortens much.
 func noise(t *testing.T, n int) string {
 	t.Helper()
 	raw := make([]byte, n/2)
@@ -109,8 +109,8 @@ func noise(t *testing.T, n int) string {
 	return hex.EncodeToString(raw)
 }
 
-// TestTheLargestPaymentFits: every bound of the domain at once, with text that
-// hardly compresses, stays below DynamoDB's limit for an item.
+// TestTheLargestPaymentFits checks that a payment at every limit of the domain at once, with text
+// that hardly compresses, stays below DynamoDB's limit for an item.
 func TestTheLargestPaymentFits(t *testing.T) {
 	metadata := map[string]string{}
 	for range link.MaxMetadata {
@@ -159,7 +159,7 @@ func TestTheLargestPaymentFits(t *testing.T) {
 	}
 }
 
-// TestDamagedIsRefused: money that is not what was written is never served.
+// TestDamagedIsRefused checks that altered money is never served.
 func TestDamagedIsRefused(t *testing.T) {
 	l := link.Link{ID: id.New(id.Link), Account: id.New(id.Account), Mode: link.Test, ExpiresAt: noon, Amount: money.Of(5, "EUR")}
 	row, err := encodeLink(l, nil)

@@ -12,10 +12,10 @@ import (
 	"github.com/paylink/paylink/internal/payment"
 )
 
-// CommitPayment implements payment.Store. The payment, with its log and all its
-// events, is one item under one condition. Where a use of the link is reserved,
-// given back or retaken, the link is the second item of a transaction. The one
-// use of a single-use link is completed in the payment alone: see view.
+// CommitPayment implements payment.Store. The payment, with its log and all its events, is one
+// item under one condition. If a use of the link is reserved, released or taken again, the link
+// is the second item of a transaction. The only use of a single-use link is completed in the
+// payment alone; see view.
 func (s *Store) CommitPayment(ctx context.Context, c payment.Change) error {
 	for range maxRebuilds {
 		if err := s.commitOnce(ctx, c); !errors.Is(err, errAgain) {
@@ -61,7 +61,7 @@ func (s *Store) commitOnce(ctx context.Context, c payment.Change) error {
 		switch {
 		case place == 0:
 			return changed(found, c.ID)
-		case again: // an earlier try of ours may be why the condition failed
+		case again: // the condition may have failed because of our earlier try
 			if is, err := s.getItem(ctx, paymentKey(p.Account, p.Link, p.ID), true); err != nil {
 				return err
 			} else if is != nil && changed(is, c.ID) == nil {
@@ -79,7 +79,7 @@ func (s *Store) commitOnce(ctx context.Context, c payment.Change) error {
 	return err
 }
 
-// changed says whether the change is part of what is stored.
+// changed reports whether the change is part of what is stored.
 func changed(found item, change string) error {
 	if found == nil {
 		return payment.ErrConflict
@@ -94,8 +94,9 @@ func changed(found item, change string) error {
 	return payment.ErrConflict
 }
 
-// before gives what the item holds already, or says that it holds this change.
-// Who committed the revision before usually commits this one too, and remembers.
+// before returns the present contents of the item, or reports that it already contains this
+// change. The process that committed the previous revision usually commits this one too, and has
+// it cached.
 func (s *Store) before(ctx context.Context, c payment.Change) (had beside, done bool, err error) {
 	if c.Expected == 0 {
 		return beside{}, false, nil
@@ -122,8 +123,8 @@ func (s *Store) before(ctx context.Context, c payment.Change) (had beside, done 
 	return is.beside, false, nil
 }
 
-// useLink is the write that the change makes to its link, if any, and whether it
-// completes the last use. The condition of the write holds it to what was read.
+// useLink returns the write of the change to its link, if any, and whether it completes the last
+// use. The write's condition requires that the link has not changed since it was read.
 func (s *Store) useLink(ctx context.Context, c payment.Change) (use *write, full bool, err error) {
 	p := c.Payment
 	w := &write{key: linkKey(p.Account, p.Link)}
@@ -136,7 +137,7 @@ func (s *Store) useLink(ctx context.Context, c payment.Change) (use *write, full
 		w.values = values{":p": str(p.ID), ":one": one, ":less": less, ":none": num(0), ":at": num(micros(c.At))}
 		return w, false, nil
 	case payment.UseRelease:
-		// It is due at its end again: the sweep set it aside if that is over (see expire).
+		// It is due at its end again: the sweep set it aside if that has passed (see expire).
 		w.update, w.condition = "SET d = :d, e = :e ADD v :less, l :one", "v > :none"
 		w.values = values{":one": one, ":less": less, ":none": num(0), ":d": str(dueShard(linkPrefix, p.Link)), ":e": num(micros(p.LinkEndsAt))}
 		return w, false, nil
@@ -156,7 +157,7 @@ func (s *Store) useLink(ctx context.Context, c payment.Change) (use *write, full
 		w.update, w.condition = "SET p = :p ADD k :one, l :less", "l > :none"
 	}
 	w.values = values{":p": str(p.ID), ":one": one, ":less": less, ":none": num(0)}
-	if c.Use == payment.UseComplete && !o.Ended() { // as where a use is given back
+	if c.Use == payment.UseComplete && !o.Ended() { // as when a use is released
 		w.update = strings.Replace(w.update, "SET p = :p", "SET p = :p, d = :d, e = :e", 1)
 		w.values[":d"], w.values[":e"] = str(dueShard(linkPrefix, p.Link)), num(micros(o.ExpiresAt))
 	}
@@ -181,7 +182,7 @@ func (s *Store) useLink(ctx context.Context, c payment.Change) (use *write, full
 	return w, full, nil
 }
 
-// refusedUse tells why the use could not be had.
+// refusedUse returns why no use could be reserved.
 func (s *Store) refusedUse(ctx context.Context, c payment.Change, found item) error {
 	if found == nil {
 		return fault.NotFound("payment link")
@@ -191,7 +192,7 @@ func (s *Store) refusedUse(ctx context.Context, c payment.Change, found item) er
 		return err
 	}
 	if (c.Use == payment.UseComplete || c.Use == payment.UseRelease) && o.Reserved > 0 {
-		return errAgain // another payment completed a use since the link was read
+		return errAgain // another payment has completed a use since the link was read
 	}
 	if c.Use == payment.UseRetake && number(found, attrLeft) > 0 {
 		return errAgain
@@ -202,10 +203,9 @@ func (s *Store) refusedUse(ctx context.Context, c payment.Change, found item) er
 	return errAgain
 }
 
-// recent remembers what the items of payments under way hold beside the document,
-// so that the commit of an answer need not read what the commit before it wrote.
-// It is exact: what belongs to a revision never changes, and the condition on the
-// revision is the store's.
+// recent caches what the items of running payments contain beside the document, so that the
+// commit of an answer need not read what the previous commit wrote. It is exact: the contents of
+// a revision never change, and the store enforces the condition on the revision.
 type recent struct {
 	mu   sync.Mutex
 	rows map[string]recentRow
@@ -216,7 +216,7 @@ type recentRow struct {
 	beside
 }
 
-// maxRecent bounds the memory; a full one starts anew.
+// maxRecent limits the cache; a full one is emptied.
 const maxRecent = 4096
 
 func (r *recent) get(id string, revision int64) (beside, bool) {
@@ -226,7 +226,7 @@ func (r *recent) get(id string, revision int64) (beside, bool) {
 	return row.beside, ok && row.revision == revision
 }
 
-// keep remembers a payment that is not settled, and forgets one that is.
+// keep caches a payment that is not settled, and removes one that is.
 func (r *recent) keep(p payment.Payment, b beside) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -1,9 +1,8 @@
 package dynamo
 
-// dictionary is what documents and events look like before they are filled in.
-// The compressor starts as if it had just seen it, so an item pays for what is
-// its own. It belongs to blobs of version 1 and must never change: a better one
-// gets a version of its own beside it. What is most alike stands last.
+// dictionary is what documents and events have in common. The compressor starts as if it had just
+// seen it, so an item only costs its own contents. It belongs to blobs of version 1 and must
+// never change: a better one needs a new version. What is most common is last.
 const dictionary = `"requires_action""unknown""authorized""capturing""voiding""partially_refunded""refunded""declined""canceled""late""review"` +
 	`"merchant""sweep""declineCode":"card_declined","declineMessage":"insufficient_funds""actionUrl":"https://"reviewReason":"amount_mismatch"` +
 	`"unresolved""voidFrom":"authorized""capturing":"captures":1,"refunds":[{"id":"rfd_","minor":,"status":"pending","createdAt":"2026-01-0` +

@@ -17,21 +17,21 @@ import (
 	"github.com/paylink/paylink/internal/payment"
 )
 
-// Bounds of one look for what is due, in each shard of the index: the oldest rows, and
-// as many more as another look walks on behind them, so that an account with a long
-// queue, or one that cannot be worked on, hides no other.
+// Limits of one search for due items, in each shard of the index: the oldest rows, and as many
+// more in a second search that moves on behind them, so that an account with a long queue, or one
+// that cannot be processed, hides no other.
 const (
 	dueHead  = 100
 	dueWalk  = 300
 	asideRow = 10 // of those set aside
 
-	// setAside is the shard of what was taken in vain AsideAfter times.
+	// setAside is the shard of what was taken AsideAfter times without success.
 	setAside   = "A"
-	attrMisses = "f" // how often it was taken since it last changed
+	attrMisses = "f" // how often it was taken since its last change
 
 )
 
-// walks remembers where the last look into each shard ended.
+// walks remembers where the last search of each shard ended.
 type walks struct {
 	mu sync.Mutex
 	at map[string]item
@@ -52,8 +52,8 @@ func (w *walks) set(shard string, at item) {
 	w.at[shard] = at
 }
 
-// inTurn gives the keys of up to limit items that are due, every account's oldest
-// before any account's second.
+// inTurn returns the keys of up to limit due items, every account's oldest before any account's
+// second.
 func (s *Store) inTurn(ctx context.Context, kind string, now time.Time, limit int) ([]key, error) {
 	shards := append(dueNames(kind), kind+setAside)
 	found := make([][]item, len(shards))
@@ -81,8 +81,8 @@ func (s *Store) inTurn(ctx context.Context, kind string, now time.Time, limit in
 	return keys[:min(len(keys), limit)], nil
 }
 
-// lookInto gives the oldest rows of a shard and, if there are more, the next ones of
-// the walk through it.
+// lookInto returns the oldest rows of a shard and, if there are more, the next ones of the walk
+// through it.
 func (s *Store) lookInto(ctx context.Context, shard string, now time.Time) ([]item, error) {
 	most := int32(dueHead)
 	if strings.HasSuffix(shard, setAside) {
@@ -100,13 +100,13 @@ func (s *Store) lookInto(ctx context.Context, shard string, now time.Time) ([]it
 	q.ExclusiveStartKey, q.Limit = next, aws.Int32(dueWalk)
 	more, next, _, err := s.query(ctx, q)
 	if err == nil {
-		s.walks.set(shard, next) // nil: from the head again
+		s.walks.set(shard, next) // nil: from the start again
 	}
 	return append(rows, more...), err
 }
 
-// TakeDue implements payment.Store. The index may be a moment behind: what is no longer
-// due is left out, by the condition under which its time is moved.
+// TakeDue implements payment.Store. The index may lag a moment: the condition on moving an item's
+// time leaves out what is no longer due.
 func (s *Store) TakeDue(ctx context.Context, t payment.Take) ([]payment.Payment, error) {
 	keys, err := s.inTurn(ctx, paymentPrefix, t.Now, t.Limit)
 	if err != nil {
@@ -142,8 +142,8 @@ func (s *Store) TakeDue(ctx context.Context, t payment.Take) ([]payment.Payment,
 	return list, errors.Join(failed...)
 }
 
-// take moves the time of a payment, whatever its document holds; nil when it is not due
-// any more, or its issuer is busy.
+// take moves the time of a payment, whether or not its document can be read. It returns nil if
+// the payment is no longer due or its issuer is busy.
 func (s *Store) take(ctx context.Context, row item, t payment.Take) (*payment.Payment, error) {
 	at, misses := number(row, attrDueAt), number(row, attrMisses)
 	shard := text(row, attrDue)
@@ -159,13 +159,13 @@ func (s *Store) take(ctx context.Context, row item, t payment.Take) (*payment.Pa
 	later := now.Add(payment.Backoff(misses)).UnixMicro()
 	w := write{key: keyOf(row), update: "SET e = :later, d = :d ADD f :one", condition: "e = :at",
 		values: values{":later": num(later), ":d": str(shard), ":one": num(1), ":at": num(at)}}
-	if busy { // it is no fault of its own
+	if busy { // not the payment's own failure
 		w.update = "SET e = :later, d = :d"
 		delete(w.values, ":one")
 	}
 	moved := true
 	err := s.commit(ctx, "", []write{w}, func(_ int, found item, again bool) error {
-		moved = again && number(found, attrDueAt) == later // an earlier try of ours, or else somebody was faster
+		moved = again && number(found, attrDueAt) == later // our earlier try may have succeeded; otherwise another process was faster
 		return nil
 	})
 	if err != nil || !moved || busy {
@@ -181,7 +181,7 @@ func (s *Store) take(ctx context.Context, row item, t payment.Take) (*payment.Pa
 	return &is.Payment, nil
 }
 
-// aheadOf is how far the item's account lives ahead, without its document.
+// aheadOf returns how far the item's account is ahead of real time, without reading its document.
 func (s *Store) aheadOf(row item) time.Duration {
 	mode := bytesOf(row, attrHistory)
 	if len(mode) == 0 || mode[0] != link.Test[0] {
@@ -190,8 +190,8 @@ func (s *Store) aheadOf(row item) time.Duration {
 	return s.Ahead(accountOf(text(row, attrPartition)), link.Test)
 }
 
-// EachAside names the payments and links that are set aside, and how often each was
-// looked at in vain.
+// EachAside calls visit for each payment and link that is set aside, with the number of failed
+// tries.
 func (s *Store) EachAside(ctx context.Context, visit func(id, account string, misses int64, next time.Time) error) error {
 	for _, kind := range []string{paymentPrefix, linkPrefix} {
 		p := s.asidePages(kind)
@@ -227,7 +227,7 @@ func (s *Store) asidePages(kind string) *pages {
 		ExpressionAttributeValues: values{":d": str(kind + setAside)}})
 }
 
-// RetryAside makes every payment and link that is set aside due at once.
+// RetryAside makes every payment and link that is set aside due now.
 func (s *Store) RetryAside(ctx context.Context, now time.Time) (n int64, err error) {
 	for _, kind := range []string{paymentPrefix, linkPrefix} {
 		p := s.asidePages(kind)

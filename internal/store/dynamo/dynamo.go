@@ -1,17 +1,15 @@
-// Package dynamo keeps links, payments with their logs and transfers, and
-// idempotency records in one DynamoDB table, and gives the table's stream as the
-// change feed. Beside the lake it is the only package that knows AWS.
+// Package dynamo keeps links, payments with their logs and transfers, and idempotency records in
+// one DynamoDB table, and serves the table's stream as the change feed. Besides the lake it is
+// the only package that knows AWS.
 //
-// Everything of an account lies in partitions A#<account>#<bucket>; a link's id
-// says in which, and a payment lies beside its link. A payment is one item, and
-// so is a link; each carries its events, so that an object and what is told of
-// it change in one conditional write. Only where link and payment must agree is
-// a transaction used. What an item costs is counted: docs/dynamodb.md.
+// An account's items are in partitions A#<account>#<bucket>. A link's id contains its bucket, and
+// a payment is beside its link. A payment is one item, and so is a link; each contains its
+// events, so that an object and its events change in one conditional write. A transaction is used
+// only where link and payment must agree. docs/dynamodb.md lists the cost of each item.
 //
-// Throttling, conflicts and lost answers are retried with full jitter inside the
-// caller's deadline, then told as unavailable; a change that is sent again is
-// recognised. The store looks at no clock: expiry is a condition on the time
-// that the caller gives.
+// Throttling, conflicts and lost answers are retried with full jitter within the caller's
+// deadline, and then returned as unavailable. A change that is sent again is recognized. The
+// store reads no clock: expiry is a condition on the time that the caller passes.
 package dynamo
 
 import (
@@ -35,31 +33,31 @@ import (
 	"github.com/paylink/paylink/internal/testclock"
 )
 
-// Bounds.
+// Limits of the store.
 const (
-	connections   = 256 // to the endpoint, at once
+	connections   = 256 // to the endpoint, concurrent
 	dueShards     = 16  // of the due index, for payments and for links each
-	batchItems    = 100 // that DynamoDB gives in one batch
+	batchItems    = 100 // that DynamoDB returns in one batch
 	parallelReads = 16
-	maxRebuilds   = 20 // of a change whose link moved on meanwhile
+	maxRebuilds   = 20 // of a change whose link changed in the meantime
 )
 
-// Options beyond the URL.
+// Options are settings beyond the URL.
 type Options struct {
 	HTTP    aws.HTTPClient // nil: a pooled client
-	Observe func(Call)     // is told of every call to DynamoDB; may be nil
+	Observe func(Call)     // called after every call to DynamoDB; may be nil
 }
 
-// Call to DynamoDB, as it was answered.
+// Call is a completed call to DynamoDB.
 type Call struct {
 	Operation   string
-	Write, Read float64 // units consumed, with the indexes'
+	Write, Read float64 // units consumed, including indexes
 	Took        time.Duration
 	Err         error
 }
 
-// Store implements link.Store, idempotency.Store, stream.Source and, but for
-// Balances and Events, payment.Store.
+// Store implements link.Store, idempotency.Store, stream.Source and, except for Balances and
+// Events, payment.Store.
 type Store struct {
 	table   string
 	db      *dynamodb.Client
@@ -74,10 +72,9 @@ type Store struct {
 	callBudget, tryTimeout time.Duration
 }
 
-// Open reads a URL of the form dynamodb://TABLE?region=R&endpoint=URL. Without
-// region or endpoint, and always for the credentials unless accessKey and
-// secretKey are given, the standard chain of AWS decides. The table is not
-// looked at: call Migrate first.
+// Open opens the store of a URL dynamodb://TABLE?region=R&endpoint=URL. Without region or
+// endpoint, and for the credentials unless accessKey and secretKey are given, AWS's standard
+// chain decides. Open does not access the table: call Migrate first.
 func Open(ctx context.Context, rawURL string, options ...func(*Options)) (*Store, error) {
 	o := Options{Observe: func(Call) {}}
 	for _, set := range options {
@@ -93,11 +90,11 @@ func Open(ctx context.Context, rawURL string, options ...func(*Options)) (*Store
 
 var tableName = regexp.MustCompile(`^[A-Za-z0-9_.-]{3,255}$`)
 
-// Parse reads the store's URL; the error says what is wrong with it, without secrets.
+// Parse parses the store's URL. The error says what is wrong with it, without secrets.
 func Parse(rawURL string) (table string, settings url.Values, err error) {
 	u, err := url.Parse(rawURL)
 	if err != nil {
-		return "", nil, errors.New("the store's address is not a URL") // the error would quote it
+		return "", nil, errors.New("the store's address is not a URL") // the original error would quote it
 	}
 	if u.Scheme != "dynamodb" || !tableName.MatchString(u.Host) || (u.Path != "" && u.Path != "/") {
 		return "", nil, errors.New("the store's address must be dynamodb://TABLE?region=REGION, with a table's name of 3 to 255 characters A-Z a-z 0-9 _ . -")
@@ -123,8 +120,8 @@ func configure(ctx context.Context, rawURL string, client aws.HTTPClient) (table
 	})
 	load := []func(*config.LoadOptions) error{
 		config.WithHTTPClient(pooled),
-		config.WithLogger(logging.Nop{}), // what goes wrong comes back as an error
-		// We retry ourselves: a transaction's conflict too, and within one deadline.
+		config.WithLogger(logging.Nop{}), // failures are returned as errors
+		// The store retries by itself: also a transaction's conflict, and within one deadline.
 		config.WithRetryer(func() aws.Retryer { return aws.NopRetryer{} }),
 	}
 	if region := q.Get("region"); region != "" {
@@ -148,11 +145,11 @@ func configure(ctx context.Context, rawURL string, client aws.HTTPClient) (table
 	return table, cfg, nil
 }
 
-// Ping answers whether the table can be read; for readiness.
+// Ping reads from the table, for readiness.
 func (s *Store) Ping(ctx context.Context) error {
 	_, err := s.getItem(ctx, key{pk: "PING", sk: "PING"}, false)
 	return err
 }
 
-// Close is there for symmetry: the store holds nothing but idle connections.
+// Close does nothing: the store holds only idle connections. It exists for symmetry.
 func (s *Store) Close() error { return nil }

@@ -17,7 +17,7 @@ func TestDynamoDB(t *testing.T) {
 	storetest.Run(t, func(*testing.T) storetest.Store { return d }, storetest.Options{CatchUp: d.CatchUp})
 }
 
-// open gives a store on a table of its own.
+// open returns a store on a new table.
 func open(t testing.TB, options ...func(*dynamo.Options)) *dynamo.Store {
 	t.Helper()
 	s, _ := dynamotest.Open(t, options...)

@@ -26,11 +26,11 @@ func (s *Store) Heat(account string, units float64) {
 	s.heat.addAt(partition(account, 0), units, time.Unix(1, 0))
 }
 
-// putBatch is how many items DynamoDB writes in one request at most.
+// putBatch is the most items that DynamoDB writes in one request.
 const putBatch = 25
 
-// Load puts payments or links that are not there, many in one request: quicker than
-// LoadPayments and LoadLinks, which hold each to a condition.
+// Load puts missing payments or links, many in one request. It is faster than LoadPayments and
+// LoadLinks, which set a condition on each.
 func (s *Store) Load(ctx context.Context, payments []payment.Payment, links []link.Link) error {
 	var rows []item
 	for _, p := range payments {
@@ -53,7 +53,7 @@ func (s *Store) Load(ctx context.Context, payments []payment.Payment, links []li
 // InFirstShard reports whether a payment is due in the first shard of the index.
 func InFirstShard(id string) bool { return dueShard(paymentPrefix, id) == dueNames(paymentPrefix)[0] }
 
-// Spoil damages the documents of an account's items of a kind, behind the store's back.
+// Spoil damages the documents of an account's items of a kind, without the store's knowledge.
 func (s *Store) Spoil(ctx context.Context, account, kind string) error {
 	p := s.newPages(dynamodb.QueryInput{ConsistentRead: aws.Bool(true), KeyConditionExpression: aws.String("pk = :p AND begins_with(sk, :kind)"),
 		ExpressionAttributeValues: values{":p": str(partition(account, 0)), ":kind": str(kind)}})

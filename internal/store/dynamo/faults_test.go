@@ -29,15 +29,15 @@ type injury uint8
 
 const (
 	none     injury = iota
-	throttle        // refused: the partition takes no more
-	conflict        // refused: another transaction is at the item
+	throttle        // refused: the partition is at its limit
+	conflict        // refused: another transaction uses the item
 	drop            // carried out, but the answer is lost
 	lose            // not even sent
 	hang            // sent, and never answered
 	broken          // carried out, but answered 500
 )
 
-// wire stands in front of DynamoDB Local, which does none of this itself.
+// wire is a proxy in front of DynamoDB Local, which itself never fails in these ways.
 type wire struct {
 	mu   sync.Mutex
 	hurt func(operation string) injury
@@ -49,7 +49,7 @@ func (w *wire) set(hurt func(operation string) injury) {
 	w.hurt = hurt
 }
 
-// writes hurts the next n writes.
+// writes injures the next n writes.
 func (w *wire) writes(what injury, n int) {
 	w.set(func(operation string) injury {
 		if n == 0 || !(strings.HasPrefix(operation, "Put") || strings.HasPrefix(operation, "Update") || strings.HasPrefix(operation, "Transact")) {
@@ -125,8 +125,8 @@ func record(l link.Link, n string) *idempotency.Record {
 
 const attempt1, attempt2 = "attempt-000000000001", "attempt-000000000002"
 
-// TestF26EveryWriteSurvives: whatever the wire does a few times, each kind of write
-// is done once and told as done.
+// TestF26EveryWriteSurvives checks that each kind of write is done once and reported as done,
+// whatever the wire does to a few tries.
 func TestF26EveryWriteSurvives(t *testing.T) {
 	s, w := openHurt(t)
 	for name, what := range map[string]injury{"throttled": throttle, "in conflict": conflict, "answer lost": drop, "not sent": lose, "answered 500": broken} {
@@ -189,8 +189,8 @@ func TestF26EveryWriteSurvives(t *testing.T) {
 	}
 }
 
-// TestF26Unavailable: what does not pass is told as unavailable, with the time to
-// try again; nothing is left, or the same change is recognised.
+// TestF26Unavailable checks that a write that keeps failing is returned as unavailable, with the
+// time to try again. Nothing remains, or the same change is recognized.
 func TestF26Unavailable(t *testing.T) {
 	s, w := openHurt(t)
 	for name, c := range map[string]struct {
@@ -236,8 +236,8 @@ func TestF26Unavailable(t *testing.T) {
 	}
 }
 
-// TestF26ARefusalStaysARefusal: a condition that fails is not hidden by what went
-// wrong before, and somebody else's write is not taken for ours.
+// TestF26ARefusalStaysARefusal checks that a failed condition is not hidden by earlier failures,
+// and that another process's write is not taken for ours.
 func TestF26ARefusalStaysARefusal(t *testing.T) {
 	s, w := openHurt(t)
 	l := newLink(t, s, 1)
@@ -265,8 +265,8 @@ func TestF26ARefusalStaysARefusal(t *testing.T) {
 	}
 }
 
-// TestF26TheSuiteInAStorm runs the conformance suite while every fifth request to
-// DynamoDB goes wrong in some way.
+// TestF26TheSuiteInAStorm runs the conformance suite while every fifth request to DynamoDB fails
+// in some way.
 func TestF26TheSuiteInAStorm(t *testing.T) {
 	s, w := openHurt(t)
 	r := rand.New(rand.NewPCG(1, 2))

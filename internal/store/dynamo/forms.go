@@ -14,9 +14,9 @@ import (
 	"github.com/paylink/paylink/internal/link"
 )
 
-// A form has a partition of its own, named by its public id, so that whoever opens
-// its page costs one keyed read and no account's partition. Beside the account's
-// links lies a marker that never changes, by which the forms are listed.
+// A form has a partition of its own, named by its public id, so that opening its page costs one
+// keyed read outside the account's partitions. Beside the account's links is a marker that never
+// changes, by which the forms are listed.
 const (
 	formPrefix = "F#"
 	formSort   = "F"
@@ -71,9 +71,9 @@ func (s *Store) CreateForm(ctx context.Context, f link.Form, r *idempotency.Reco
 	}
 	return s.commit(ctx, token(f.ID, writes), writes, func(place int, _ item, again bool) error {
 		if place < 2 {
-			return nil // this very form is in the store already
+			return nil // this same form is already stored
 		}
-		if again { // an earlier try of ours may have written the record, with the form
+		if again { // our earlier try may have written the record, with the form
 			if there, err := s.getItem(ctx, formKey(f.ID), true); err != nil || there != nil {
 				return err
 			}
@@ -112,7 +112,7 @@ func (s *Store) UpdateForm(ctx context.Context, f link.Form, expected int64) err
 	})
 }
 
-// sameForm tells whether the stored form is what this very call has written.
+// sameForm reports whether the stored form is what this same call has written.
 func sameForm(is, want link.Form) (bool, error) {
 	a, errA := json.Marshal(is)
 	b, errB := json.Marshal(want)
@@ -131,7 +131,7 @@ func (s *Store) FindForm(ctx context.Context, formID string) (link.Form, error) 
 	return decodeForm(found)
 }
 
-// ListForms implements link.FormStore: the markers of the account, then the forms.
+// ListForms implements link.FormStore. It reads the account's markers, then the forms.
 func (s *Store) ListForms(ctx context.Context, f link.FormFilter) ([]link.Form, error) {
 	last := formPrefix + "~" // after every id
 	if f.Before != "" {
@@ -163,7 +163,7 @@ func (s *Store) ListForms(ctx context.Context, f link.FormFilter) ([]link.Form, 
 	return list[:min(len(list), f.Limit)], nil
 }
 
-// marked reads the forms of markers, in their order.
+// marked reads the forms of markers, in order.
 func (s *Store) marked(ctx context.Context, markers []item) ([]link.Form, error) {
 	keys := make([]key, len(markers))
 	for i, m := range markers {
@@ -192,7 +192,7 @@ func (s *Store) marked(ctx context.Context, markers []item) ([]link.Form, error)
 	return list, nil
 }
 
-// EachForm visits every form; one that is damaged is given by its error.
+// EachForm calls visit for every form. A damaged one is passed as its error.
 func (s *Store) EachForm(ctx context.Context, visit func(link.Form, error) error) error {
 	return s.scan(ctx, func(rows []item) error {
 		for _, row := range rows {
@@ -208,7 +208,7 @@ func (s *Store) EachForm(ctx context.Context, visit func(link.Form, error) error
 	})
 }
 
-// LoadForms puts forms that are not there, and introduces their accounts.
+// LoadForms puts missing forms, and introduces their accounts.
 func (s *Store) LoadForms(ctx context.Context, list []link.Form) error {
 	introduced := map[string]bool{}
 	for _, f := range list {

@@ -10,8 +10,8 @@ import (
 	"github.com/paylink/paylink/internal/store/storetest"
 )
 
-// Forms that an archive brings are found by their id alone, listed, and read with
-// one call; loading them again changes nothing.
+// Forms from an archive are found by id alone, listed, and read with one call. Loading them again
+// changes nothing.
 func TestFormsAreLoaded(t *testing.T) {
 	reads := 0
 	s := open(t, func(o *dynamo.Options) {

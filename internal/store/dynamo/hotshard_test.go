@@ -14,11 +14,10 @@ import (
 
 var hotMinutes = flag.Int("hotshard.minutes", 3, "simulated minutes of each scenario of the hot shard")
 
-// The hot shard: DynamoDB's limits in small, under the store's own retries and
-// its own growth of buckets, on a clock of its own. A partition takes 1,000 write
-// units a second, and keeps up to 300 seconds of what it did not need for a burst.
-// DynamoDB may also split a partition that stays hot; when, it does not promise,
-// so here it never does.
+// The hot shard: a small model of DynamoDB's limits, under the store's own retries and growth of
+// buckets, on a simulated clock. A partition accepts 1,000 write units a second, and saves up to
+// 300 seconds of unused units for a burst. DynamoDB may also split a partition that stays hot. It
+// does not promise when, so here it never does.
 
 const (
 	burstSeconds = 300
@@ -28,9 +27,8 @@ const (
 	callTakes    = 5 * time.Millisecond
 )
 
-// The units that a payment's steps write to its partition, and to the same key of
-// the history index: what TestWriteUnits counts, without the due index, which is
-// spread over shards of its own.
+// The units that a payment's steps write to its partition, and to the same key of the history
+// index: what TestWriteUnits counts, without the due index, which is spread over its own shards.
 var steps = [...]struct{ table, history float64 }{{1, 0}, {4, 2}, {1, 0}} // create, begin, settle
 
 type bucketOfTokens struct {
@@ -38,7 +36,7 @@ type bucketOfTokens struct {
 	at     time.Duration
 }
 
-// take takes the units, or refuses.
+// take uses the units, or refuses.
 func (b *bucketOfTokens) take(units float64, now time.Duration) bool {
 	b.tokens = min(b.tokens+(now-b.at).Seconds()*PartitionUnits, burstSeconds*PartitionUnits)
 	b.at = now
@@ -55,7 +53,7 @@ type sale struct {
 	where   string // partition
 	step    int
 	tries   int
-	since   time.Duration // the step was first tried
+	since   time.Duration // when the step was first tried
 }
 
 type due struct {
@@ -89,7 +87,7 @@ type hotShard struct {
 
 func (h *hotShard) clock(now time.Duration) time.Time { return time.Unix(1_900_000_000, 0).Add(now) }
 
-// bucket is where a new link of the account goes: what Store.Buckets does.
+// bucket returns the bucket of a new link of the account, as Store.Buckets does.
 func (h *hotShard) bucket(s *sale, now time.Duration) uint16 {
 	if !h.grows {
 		return 0
@@ -119,7 +117,7 @@ func (h *hotShard) partition(name string) *bucketOfTokens {
 	return p
 }
 
-// try is one request; the store's own rules say what follows from its answer.
+// try is one request. The store's own rules decide what follows from its answer.
 func (h *hotShard) try(d due) {
 	s, now := d.sale, d.at
 	if s.tries == 0 {
@@ -156,7 +154,7 @@ func (h *hotShard) try(d due) {
 	}
 }
 
-// run sells so many a second, to accounts that pick chooses.
+// run sells that many a second, to accounts that pick selects.
 func (h *hotShard) run(perSecond float64, minutes int, pick func() string) {
 	end := time.Duration(minutes) * time.Minute
 	next := time.Duration(0)
@@ -186,9 +184,9 @@ func (h *hotShard) String() string {
 		h.sales, 100*float64(h.throttled)/float64(h.requests), 100*float64(h.refused)/float64(len(h.took)+h.refused), at(.5), at(.99), at(.999), buckets)
 }
 
-// TestHotShard prints what the limits do to 10 M payments a day, at ten times the
-// mean, spread over accounts after Zipf, and to one account with 1,000 payments a
-// second; with one bucket for ever, and with buckets that grow.
+// TestHotShard prints the effect of the limits on 10 M payments a day, at ten times the mean,
+// spread over accounts by Zipf's law, and on one account with 1,000 payments a second; each with
+// one fixed bucket, and with buckets that grow.
 func TestHotShard(t *testing.T) {
 	const accounts, peak, hot = 10_000, 1160, 1000
 	ids := make([]string, accounts)

@@ -17,7 +17,7 @@ import (
 	"github.com/paylink/paylink/internal/stream"
 )
 
-// The attributes. They have one letter because names are paid for.
+// The attributes. Their names have one letter because names cost storage.
 const (
 	attrPartition = "pk"
 	attrSort      = "sk"
@@ -28,18 +28,18 @@ const (
 
 	attrRevision = "r" // of a payment
 	attrHistory  = "h" // of a payment: mode, creation time, id; sorts the history
-	attrNamed    = "i" // of a payment whose id does not say where it lies
-	attrUsedAt   = "u" // of a payment: when it completed the one use of its link
+	attrNamed    = "i" // of a payment whose id does not show its partition
+	attrUsedAt   = "u" // of a payment: when it completed the only use of its link
 
 	attrMaxUses  = "m" // of a link, 0 unlimited
 	attrUses     = "k"
 	attrReserved = "v"
 	attrLeft     = "l" // uses that may still be reserved
-	attrLast     = "p" // the payment that reserved a use last
+	attrLast     = "p" // the payment that last reserved a use
 	attrExpires  = "x"
 	attrCanceled = "c" // absent: not canceled
 	attrExpired  = "g" // absent: not recorded
-	attrPaid     = "q" // absent: not paid, or the last payment says so
+	attrPaid     = "q" // absent: not paid, or only the last payment's item shows it
 
 	attrBuckets = "z"  // of an account's meta item
 	tagPrefix   = "T#" // partition of the accounts that share a tag
@@ -50,7 +50,7 @@ const (
 	indexHistory = "history"
 	indexPayment = "payment"
 
-	// unlimited stands for the uses left of a link without a limit.
+	// unlimited is the number of uses left of a link without a limit.
 	unlimited = int64(1) << 50
 )
 
@@ -101,12 +101,12 @@ const (
 	paymentPrefix = "P#"
 )
 
-// partition of an account's bucket.
+// partition returns the partition of an account's bucket.
 func partition(account string, bucket uint16) string {
 	return "A#" + account + "#" + strconv.Itoa(int(bucket))
 }
 
-// accountOf is the account of a partition.
+// accountOf returns the account of a partition.
 func accountOf(pk string) string {
 	rest, ok := strings.CutPrefix(pk, "A#")
 	if !ok {
@@ -120,12 +120,12 @@ func linkKey(account, linkID string) key {
 	return key{partition(account, id.Bucket(linkID)), linkPrefix + linkID}
 }
 
-// paymentKey of a payment: it lies beside its link.
+// paymentKey returns the key of a payment, which is beside its link.
 func paymentKey(account, linkID, paymentID string) key {
 	return key{partition(account, id.Bucket(linkID)), paymentPrefix + paymentID}
 }
 
-// dueShard spreads the due index; kind is linkPrefix or paymentPrefix.
+// dueShard returns a shard of the due index; kind is linkPrefix or paymentPrefix.
 func dueShard(kind, object string) string {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(object))
@@ -141,20 +141,20 @@ func historyKey(mode string, at time.Time, paymentID string) []byte {
 	return append(b, raw[:]...)
 }
 
-// stored is a payment with what its item holds beside the document.
+// stored is a payment with what its item contains beside the document.
 type stored struct {
 	payment.Payment
 	beside
 }
 
-// beside is what a payment's item holds beside the document.
+// beside is what a payment's item contains beside the document.
 type beside struct {
 	events []sealedEvent
 	usedAt int64 // micros; see attrUsedAt
 }
 
-// encodePayment gives the item of a payment with one more change, and what it
-// then holds beside the document.
+// encodePayment returns the item of a payment with one more change, and what it then contains
+// beside the document.
 func encodePayment(p payment.Payment, had beside, events []stream.Event) (item, beside, error) {
 	blob, all, err := seal(owner{p.ID, p.Account, p.Mode}, p, p.Metadata, had.events, events)
 	if err != nil {
@@ -194,7 +194,7 @@ func decodePayment(i item) (stored, error) {
 	return s, nil
 }
 
-// offer is a link with what its item holds beside the document.
+// offer is a link with what its item contains beside the document.
 type offer struct {
 	link.Link
 	pieces
@@ -232,8 +232,8 @@ func encodeLink(l link.Link, events []stream.Event) (item, error) {
 	return item(i), nil
 }
 
-// decodeLink gives the link as its own item tells it; view adds what its payment
-// knows better.
+// decodeLink returns the link according to its own item. view adds what only its payment's item
+// shows.
 func decodeLink(i item) (offer, error) {
 	name := strings.TrimPrefix(text(i, attrSort), linkPrefix)
 	parts, err := open(bytesOf(i, attrBlob))

@@ -23,7 +23,7 @@ var (
 	_ link.Spreader = (*Store)(nil)
 )
 
-// errAgain says that what a commit was built on has moved on: build it anew.
+// errAgain means that the basis of a commit has changed: build the commit again.
 var errAgain = errors.New("the item has changed meanwhile")
 
 var errBusyLink = fault.Unavailable("store_busy", retryAfter, errAgain, "Many requests change this link at once. Try again.")
@@ -42,9 +42,9 @@ func (s *Store) CreateLink(ctx context.Context, l link.Link, events []stream.Eve
 	}
 	return s.commit(ctx, token(l.ID, writes), writes, func(place int, _ item, again bool) error {
 		if place == 0 {
-			return nil // this very link is in the store already
+			return nil // this same link is already stored
 		}
-		if again { // an earlier try of ours may have written the record, with the link
+		if again { // our earlier try may have written the record, with the link
 			if there, err := s.getItem(ctx, linkKey(l.Account, l.ID), true); err != nil || there != nil {
 				return err
 			}
@@ -75,15 +75,15 @@ func (s *Store) readLink(ctx context.Context, account, linkID string) (offer, er
 	return decodeLink(found)
 }
 
-// asksPayment reports whether the link's payment knows better than the link: the
-// one use of a single-use link is completed in the payment's item alone.
+// asksPayment reports whether the link's payment must be read too: the only use of a single-use
+// link is completed in the payment's item alone.
 func asksPayment(l link.Link) bool {
 	return l.MaxUses == 1 && l.Uses == 0 && l.Reserved == 1 && l.LastPayment != ""
 }
 
-// view is the link as it is, with what its payment says. Nothing changes such a
-// link any more once the payment has used it: the reservation stays, so it can
-// be neither reserved nor canceled.
+// view returns the link in its present state, including what its payment's item shows. Nothing
+// changes such a link once the payment has used it: the reservation stays, so it can be neither
+// reserved nor canceled.
 func (s *Store) view(ctx context.Context, l link.Link) (link.Link, error) {
 	if !asksPayment(l) {
 		return l, nil
@@ -126,7 +126,7 @@ func (s *Store) views(ctx context.Context, links []link.Link) ([]link.Link, erro
 	return links, nil
 }
 
-// ListLinks implements link.Store: the account's buckets, merged.
+// ListLinks implements link.Store. It merges the account's buckets.
 func (s *Store) ListLinks(ctx context.Context, f link.Filter) ([]link.Link, error) {
 	n, err := s.buckets(ctx, f.Account)
 	if err != nil {
@@ -230,7 +230,7 @@ func (s *Store) cancel(ctx context.Context, o offer, at time.Time, e stream.Even
 			return err
 		}
 		if ours, err := now.has(now.owner(), e.ID); err != nil || ours {
-			return err // an earlier try of this very call
+			return err // an earlier try of this same call
 		}
 		if place == 1 {
 			return idempotency.ErrRaced
@@ -242,7 +242,7 @@ func (s *Store) cancel(ctx context.Context, o offer, at time.Time, e stream.Even
 	})
 }
 
-// whyNot is why the link cannot be paid or canceled.
+// whyNot returns why the link cannot be paid or canceled.
 func (s *Store) whyNot(ctx context.Context, l link.Link, at time.Time) error {
 	l, err := s.view(ctx, l)
 	if err != nil {
@@ -251,14 +251,14 @@ func (s *Store) whyNot(ctx context.Context, l link.Link, at time.Time) error {
 	return l.Unpayable(at)
 }
 
-// heldAgain is when a link that has ended and is held by payments is looked at again.
-// The commit that gives back a use makes it due at once; this is for a process of the
-// version before, which does not, and for a single-use link that its payment used up.
+// heldAgain is when the sweep returns to an ended link whose uses payments still hold. The commit
+// that releases a use makes the link due at once. The return is for a process of the previous
+// version, which does not do so, and for a single-use link that its payment used up.
 const heldAgain = time.Hour
 
-// ExpireLinks implements link.Store. Each link is a commit of its own; a crash
-// between two loses nothing. It also closes links that a payment used up, so
-// that they leave the due index, and sets aside those that payments hold.
+// ExpireLinks implements link.Store. Each link is a commit of its own; a crash between two loses
+// nothing. It also closes links that a payment used up, so that they leave the due index, and
+// marks those that payments hold.
 func (s *Store) ExpireLinks(ctx context.Context, now time.Time, limit int, event func(link.Link) (stream.Event, error)) (int, error) {
 	keys, err := s.inTurn(ctx, linkPrefix, now, limit)
 	if err != nil {
@@ -298,8 +298,8 @@ func (s *Store) ExpireLinks(ctx context.Context, now time.Time, limit int, event
 	return int(done.Load() + aside.Load()), link.SetAside(int(aside.Load()))
 }
 
-// linkAside moves a link that cannot be read out of the way of the others; it is looked
-// at again, but rarely. What it holds stays as it is.
+// linkAside sets a link aside that cannot be read. It is tried again, but rarely. Its contents
+// stay unchanged.
 func (s *Store) linkAside(ctx context.Context, row item, now time.Time) error {
 	w := write{key: keyOf(row), update: "SET e = :later, d = :d ADD f :one", condition: "e = :at",
 		values: values{":later": num(now.Add(link.Backoff(number(row, attrMisses))).UnixMicro()), ":d": str(linkPrefix + setAside), ":one": num(1),
@@ -310,7 +310,7 @@ func (s *Store) linkAside(ctx context.Context, row item, now time.Time) error {
 func (s *Store) expire(ctx context.Context, row item, now time.Time, event func(link.Link) (stream.Event, error)) (bool, error) {
 	o, err := decodeLink(row)
 	if err != nil || number(row, attrDueAt) == 0 {
-		return false, err // no longer in the index: paid or canceled meanwhile
+		return false, err // no longer in the index: paid or canceled in the meantime
 	}
 	l, err := s.view(ctx, o.Link)
 	if err != nil {
@@ -325,8 +325,8 @@ func (s *Store) expire(ctx context.Context, row item, now time.Time, event func(
 	now = o.At(now)
 	switch {
 	case number(row, attrDueAt) > micros(now):
-		return false, nil // set aside a moment ago, which the index does not know yet
-	case o.Ended(): // a payment that gave back its use made it due again
+		return false, nil // set aside a moment ago, which the index does not show yet
+	case o.Ended(): // a payment that released its use made it due again
 		w.update = "REMOVE d, e"
 	case !l.PaidAt.IsZero(): // used up by its payment: the item now says so itself
 		w.update = "SET k = :one, q = :at REMOVE d, e, v"
@@ -342,14 +342,14 @@ func (s *Store) expire(ctx context.Context, row item, now time.Time, event func(
 	}
 	ended := true
 	err = s.commit(ctx, "", []write{w}, func(int, item, bool) error {
-		ended = false // paid or canceled meanwhile, or the work of another sweep
+		ended = false // paid or canceled in the meantime, or handled by another sweep
 		return nil
 	})
 	return ended && err == nil, err
 }
 
-// recordExpiry adds to the write the event and the time of the expiry, on the condition
-// that the uses are those of which the event says so.
+// recordExpiry adds the event and the time of the expiry to the write, on the condition that the
+// link's uses are those in the event.
 func (s *Store) recordExpiry(w *write, o offer, now time.Time, event func(link.Link) (stream.Event, error)) error {
 	e, err := event(o.Link)
 	if err != nil {

@@ -16,13 +16,12 @@ import (
 const (
 	tableTimeout = 10 * time.Minute // until a new table or index is ready
 	tablePoll    = 500 * time.Millisecond
-	attrEndsAt   = "ttl" // seconds; tidies what a condition has ended already, never money
+	attrEndsAt   = "ttl" // seconds; deletes what a condition has already ended, never money
 )
 
-// Migrate creates the table, or checks that the one there is as it must be, and
-// adds what it lacks: the indexes, the stream with both images, the clock that
-// tidies, and, where the endpoint has it, recovery to a point in time. It may run
-// several times at once, and again after a crash.
+// Migrate creates the table, or checks an existing one and adds what it lacks: the indexes, the
+// stream with both images, the time to live and, if the endpoint supports it, point-in-time
+// recovery. It may run several times concurrently, and again after a crash.
 func Migrate(ctx context.Context, rawURL string, options ...func(*Options)) error {
 	s, err := Open(ctx, rawURL, options...)
 	if err != nil {
@@ -84,10 +83,9 @@ var attributes = []types.AttributeDefinition{
 	{AttributeName: aws.String(attrNamed), AttributeType: types.ScalarAttributeTypeS},
 }
 
-// The indexes hold keys alone, and only of items that have both of their
-// attributes: a settled payment is in no due index, only a payment is in the
-// history, and only one whose id does not say where it lies (made by another
-// store, and brought here) is indexed by it.
+// indexes contain keys only, and only of items that have both attributes. A settled payment
+// is in no due index, the history contains payments only, and only a payment whose id does not
+// show its partition (created by another store and imported) is indexed by its id.
 var indexes = map[string][2]string{
 	indexDue:     {attrDue, attrDueAt},
 	indexHistory: {attrPartition, attrHistory},
@@ -106,7 +104,7 @@ func (s *Store) createTable(ctx context.Context) error {
 	}
 	_, err := s.db.CreateTable(ctx, in)
 	var inUse *types.ResourceInUseException
-	if errors.As(err, &inUse) { // another process creates it
+	if errors.As(err, &inUse) { // another process is creating it
 		return nil
 	}
 	return err
@@ -160,7 +158,7 @@ func checkKeys(t *types.TableDescription) error {
 	return nil
 }
 
-// definitions are those of the attributes that the table and these indexes use:
+// definitions returns the definitions of the attributes that the table and these indexes use.
 // DynamoDB refuses any other.
 func definitions(of map[string]bool) []types.AttributeDefinition {
 	return slices.DeleteFunc(slices.Clone(attributes), func(d types.AttributeDefinition) bool {
@@ -177,7 +175,7 @@ func definitions(of map[string]bool) []types.AttributeDefinition {
 	})
 }
 
-// addIndexes adds what is missing, one after another, as DynamoDB wants it.
+// addIndexes adds missing indexes one after another, as DynamoDB requires.
 func (s *Store) addIndexes(ctx context.Context, t *types.TableDescription) error {
 	have := map[string]bool{}
 	for _, i := range t.GlobalSecondaryIndexes {
@@ -250,7 +248,7 @@ func (s *Store) tidies(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
-// addRecovery switches recovery to a point in time on, where there is such a thing.
+// addRecovery enables point-in-time recovery where it is supported.
 func (s *Store) addRecovery(ctx context.Context) error {
 	out, err := s.db.DescribeContinuousBackups(ctx, &dynamodb.DescribeContinuousBackupsInput{TableName: &s.table})
 	if unsupported(err) {

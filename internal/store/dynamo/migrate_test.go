@@ -31,7 +31,8 @@ func raw(t *testing.T, url, endpoint string) (*dynamodb.Client, string) {
 	return dynamodb.NewFromConfig(cfg), table
 }
 
-// TestMigrate: the table is made once, whoever makes it, and can be checked again.
+// TestMigrate checks that the table is created once, whichever process does it, and can be
+// checked again.
 func TestMigrate(t *testing.T) {
 	url := dynamotest.URL(t)
 	var wg sync.WaitGroup
@@ -46,8 +47,7 @@ func TestMigrate(t *testing.T) {
 	complete(t, url, dynamotest.Endpoint(t))
 }
 
-// TestMigrateCompletes: a table of ours that lacks indexes, stream and tidying gets
-// them.
+// TestMigrateCompletes checks that a table without indexes, stream and time to live gets them.
 func TestMigrateCompletes(t *testing.T) {
 	url, endpoint := dynamotest.FreshURL(t)
 	db, table := raw(t, url, endpoint)
@@ -82,7 +82,7 @@ func complete(t *testing.T, url, endpoint string) {
 	}
 }
 
-// TestMigrateRefusesAStrangersTable: a table with other keys is left alone.
+// TestMigrateRefusesAStrangersTable checks that a table with other keys is left unchanged.
 func TestMigrateRefusesAStrangersTable(t *testing.T) {
 	url := dynamotest.URL(t)
 	db, table := raw(t, url, dynamotest.Endpoint(t))
@@ -121,7 +121,7 @@ func TestAddresses(t *testing.T) {
 	}
 }
 
-// TestWalk: every payment and link is visited, as it is read singly.
+// TestWalk checks that every payment and link is visited, equal to its single read.
 func TestWalk(t *testing.T) {
 	s := open(t)
 	w := newWorld(t, dynamotest.Distributed{Store: s, Feed: dynamotest.OpenFeed(t)})

@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// pages reads a query as far as it is wanted.
+// pages reads a query as far as its rows are needed.
 type pages struct {
 	read func(ctx context.Context, start item) (rows []item, next item, err error)
 	rows []item
@@ -31,7 +31,7 @@ func (s *Store) newPages(q dynamodb.QueryInput) *pages {
 	}}
 }
 
-// fill makes sure that a row is at hand, unless there is none.
+// fill ensures that a row is available, unless there is none left.
 func (p *pages) fill(ctx context.Context) error {
 	for len(p.rows) == 0 && !p.done {
 		rows, next, err := p.read(ctx, p.next)
@@ -43,8 +43,7 @@ func (p *pages) fill(ctx context.Context) error {
 	return nil
 }
 
-// merge takes up to limit rows, the first by order first. Each page's own rows
-// come in that order.
+// merge takes up to limit rows in order. Each page's own rows come in that order.
 func merge(ctx context.Context, all []*pages, order func(a, b item) int, limit int) ([]item, error) {
 	var out []item
 	for len(out) < limit {
@@ -73,7 +72,7 @@ func merge(ctx context.Context, all []*pages, order func(a, b item) int, limit i
 	return out, nil
 }
 
-// due gives the keys of what is due, oldest first, from all shards of the index.
+// due returns the keys of what is due, oldest first, from all shards of the index.
 func (s *Store) due(ctx context.Context, kind string, now time.Time, limit int) ([]key, error) {
 	var shards []*pages
 	for _, shard := range dueNames(kind) {
@@ -94,8 +93,8 @@ func (s *Store) due(ctx context.Context, kind string, now time.Time, limit int) 
 
 func keyOf(row item) key { return key{text(row, attrPartition), text(row, attrSort)} }
 
-// token names a transaction for DynamoDB, which remembers it for ten minutes: the
-// same change with the same content. Our own recognition does not rest on it.
+// token returns the token of a transaction, which DynamoDB remembers for ten minutes: the same
+// change with the same content. Our own recognition of changes does not depend on it.
 func token(change string, writes []write) string {
 	h := sha256.New()
 	_, _ = h.Write([]byte(change))
@@ -108,7 +107,7 @@ func token(change string, writes []write) string {
 		}
 		slices.Sort(names)
 		for _, name := range names {
-			raw, _ := json.Marshal(w.values[name]) // an attribute's value always has a spelling
+			raw, _ := json.Marshal(w.values[name]) // an attribute value can always be encoded
 			_, _ = h.Write(append([]byte(strings.TrimPrefix(name, ":")+"="), raw...))
 		}
 	}

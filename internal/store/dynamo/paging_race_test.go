@@ -2,6 +2,6 @@
 
 package dynamo_test
 
-// paged is fewer under the race detector: it is slow, and after some hundred sees
-// nothing new. The run without it pages through all.
+// paged is smaller under the race detector, which is slow and finds nothing new after some
+// hundred. The run without it pages through all.
 const paged = 1_000

@@ -2,6 +2,6 @@
 
 package dynamo_test
 
-// paged is how many payments are paged through: as many as the emulator takes in a
+// paged is the number of payments that are paged through: as many as the emulator handles in a
 // reasonable time.
 const paged = 10_000

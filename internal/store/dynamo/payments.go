@@ -17,11 +17,11 @@ import (
 	"github.com/paylink/paylink/internal/payment"
 )
 
-// findTries bounds the looks into an index that may be a moment behind.
+// findTries limits the reads of an index that may lag a moment.
 const findTries = 4
 
-// GetPayment implements payment.Store. The id says in which bucket the payment
-// lies; one of bucket 0 may by chance look like one of another.
+// GetPayment implements payment.Store. The id shows the payment's bucket; one of bucket 0 may by
+// chance look like one of another.
 func (s *Store) GetPayment(ctx context.Context, account, paymentID string) (payment.Payment, error) {
 	buckets := []uint16{id.Bucket(paymentID), 0}
 	for _, b := range slices.Compact(buckets) {
@@ -43,8 +43,8 @@ func (s *Store) GetPayment(ctx context.Context, account, paymentID string) (paym
 	return payment.Payment{}, fault.NotFound("payment")
 }
 
-// FindPayment implements payment.Store. The id carries the tag of its account; the
-// few accounts of one tag are asked. Only an id from another store needs an index.
+// FindPayment implements payment.Store. The id contains the tag of its account, and the few
+// accounts of a tag are read. Only an id from another store needs an index.
 func (s *Store) FindPayment(ctx context.Context, paymentID string) (payment.Payment, error) {
 	if !id.Valid(id.Payment, paymentID) {
 		return payment.Payment{}, fault.NotFound("payment")
@@ -90,9 +90,8 @@ func (s *Store) findTagged(ctx context.Context, tag uint32, paymentID string) (p
 	}
 }
 
-// ListPayments implements payment.Store. The history index gives the order of
-// each bucket; the items are read beside it, and what the index does not know is
-// filtered here.
+// ListPayments implements payment.Store. The history index gives the order within each bucket.
+// The items are read beside it, and what the index does not contain is filtered here.
 func (s *Store) ListPayments(ctx context.Context, f payment.Filter) ([]payment.Payment, error) {
 	buckets, err := s.bucketsOf(ctx, f)
 	if err != nil {
@@ -137,7 +136,7 @@ func matches(f payment.Filter, p payment.Payment) bool {
 }
 
 func (s *Store) bucketsOf(ctx context.Context, f payment.Filter) ([]uint16, error) {
-	if f.Link != "" { // a payment lies beside its link
+	if f.Link != "" { // a payment is beside its link
 		return []uint16{id.Bucket(f.Link)}, nil
 	}
 	n, err := s.buckets(ctx, f.Account)
@@ -151,7 +150,7 @@ func (s *Store) bucketsOf(ctx context.Context, f payment.Filter) ([]uint16, erro
 	return list, nil
 }
 
-// historyRange is the first and the last key that the filter admits.
+// historyRange returns the first and the last key that the filter allows.
 func historyRange(f payment.Filter) (first, last []byte, any bool) {
 	if f.Mode == "" {
 		return nil, nil, false
@@ -173,7 +172,7 @@ func historyRange(f payment.Filter) (first, last []byte, any bool) {
 	return first, last, bytes.Compare(first, last) <= 0
 }
 
-// justBefore is the greatest key that is smaller, of the same length.
+// justBefore returns the greatest smaller key of the same length.
 func justBefore(b []byte) []byte {
 	b = bytes.Clone(b)
 	for i := len(b) - 1; i >= 0; i-- {
@@ -185,8 +184,8 @@ func justBefore(b []byte) []byte {
 	return b
 }
 
-// readPayments reads the items of index rows, in their order, and gives what can
-// be read, with an error that names what cannot.
+// readPayments reads the items of index rows, in order. It returns the readable ones, with an
+// error that names the others.
 func (s *Store) readPayments(ctx context.Context, rows []item) ([]payment.Payment, error) {
 	keys := make([]key, len(rows))
 	for i, row := range rows {
@@ -222,7 +221,7 @@ func (s *Store) paymentsAt(ctx context.Context, keys []key) ([]payment.Payment, 
 	return list, broken
 }
 
-// soonDue reads what is due by then, and leaves it as it is; for metrics.
+// soonDue reads what is due by then without changing it, for metrics.
 func (s *Store) soonDue(ctx context.Context, until time.Time, limit int) ([]payment.Payment, error) {
 	keys, err := s.due(ctx, paymentPrefix, until, limit)
 	if err != nil {
@@ -232,7 +231,7 @@ func (s *Store) soonDue(ctx context.Context, until time.Time, limit int) ([]paym
 	return slices.DeleteFunc(list, func(p payment.Payment) bool { return p.DueAt().IsZero() }), err
 }
 
-// CountDue counts what the sweep should have taken by now; for metrics.
+// CountDue returns the number of payments that the sweep should have taken by now, for metrics.
 func (s *Store) CountDue(ctx context.Context, now time.Time) (total int64, err error) {
 	for _, shard := range dueNames(paymentPrefix) {
 		n, err := s.countDue(ctx, shard, now)
@@ -244,8 +243,8 @@ func (s *Store) CountDue(ctx context.Context, now time.Time) (total int64, err e
 	return total, nil
 }
 
-// OldestDue is the time of the payment that has waited longest for the sweep; zero: none
-// waits. For metrics.
+// OldestDue returns the due time of the payment that has waited longest for the sweep, or the
+// zero time if none waits. It is for metrics.
 func (s *Store) OldestDue(ctx context.Context) (oldest time.Time, err error) {
 	for _, shard := range dueNames(paymentPrefix) {
 		rows, _, _, err := s.query(ctx, dynamodb.QueryInput{IndexName: aws.String(indexDue), Limit: aws.Int32(1), KeyConditionExpression: aws.String("d = :d"),
@@ -262,8 +261,8 @@ func (s *Store) OldestDue(ctx context.Context) (oldest time.Time, err error) {
 	return oldest, nil
 }
 
-// CountAside counts the payments and links that were taken in vain again and again, and
-// are looked at rarely; for metrics.
+// CountAside returns the number of payments and links that were set aside after repeated
+// failures, for metrics.
 func (s *Store) CountAside(ctx context.Context, kind string) (int64, error) {
 	return s.countDue(ctx, map[string]string{"payments": paymentPrefix, "links": linkPrefix}[kind]+setAside, time.UnixMicro(1<<62))
 }
@@ -284,15 +283,15 @@ func (s *Store) countDue(ctx context.Context, shard string, until time.Time) (to
 	}
 }
 
-// soon is how far ahead CountPayments looks: whoever waits for an issuer is asked
-// again within a day.
+// soon is how far ahead CountPayments looks: the issuer of a waiting payment is asked again
+// within a day.
 const soon = 25 * time.Hour
 
-// maxCounted bounds what CountPayments reads.
+// maxCounted limits what CountPayments reads.
 const maxCounted = 1000
 
-// CountPayments counts payments of a status whose outcome is open: those in review,
-// and others among the first thousand that are due; for metrics.
+// CountPayments counts payments of a status with an open outcome, for metrics: those in review,
+// and others among the first thousand that are due.
 func (s *Store) CountPayments(ctx context.Context, status string) (n int64, err error) {
 	if status == string(payment.Review) {
 		if n, err = s.countDue(ctx, inReview, time.UnixMicro(1<<62)); err != nil {

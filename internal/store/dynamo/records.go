@@ -9,8 +9,8 @@ import (
 
 var _ idempotency.Store = (*Store)(nil)
 
-// Attributes of an idempotency record. It has a partition of its own, so that no
-// account's keys crowd in one place, and is kept as long as what it answers for.
+// Attributes of an idempotency record. It has its own partition, so that no account's keys crowd
+// into one place, and is kept as long as its answer is valid.
 const (
 	recordPrefix    = "I#"
 	attrFingerprint = "f"
@@ -47,7 +47,7 @@ func recordOf(scope, name string, i item) idempotency.Record {
 // PutIdempotency implements idempotency.Store.
 func (s *Store) PutIdempotency(ctx context.Context, r idempotency.Record) error {
 	return s.commit(ctx, "", []write{putRecord(r)}, func(_ int, found item, again bool) error {
-		// The answer is sealed with a nonce: only this very call wrote these bytes.
+		// The answer is sealed with a nonce: only this same call can have written these bytes.
 		if again && bytes.Equal(bytesOf(found, attrAnswer), r.Answer) {
 			return nil
 		}

@@ -22,8 +22,7 @@ import (
 	"github.com/paylink/paylink/internal/stream"
 )
 
-// mortal is a feed in front of which the relay dies, before a batch is kept or
-// right after it.
+// mortal is a feed in front of which the relay dies, before a batch is stored or right after it.
 type mortal struct {
 	*sqlstore.Store
 	n atomic.Int64
@@ -45,8 +44,8 @@ func (m *mortal) AppendBatch(ctx context.Context, source string, b stream.Batch)
 	return nil
 }
 
-// traffic makes links and payments of every outcome, and gives what the accounts
-// should have.
+// traffic makes links and payments of every outcome, and returns the expected balances of the
+// accounts.
 func traffic(t *testing.T, w *world, links int) (available int64) {
 	t.Helper()
 	var sum atomic.Int64
@@ -83,8 +82,8 @@ func traffic(t *testing.T, w *world, links int) (available int64) {
 	return sum.Load()
 }
 
-// checkFeed holds the feed against the table: every event once, gap-free, each
-// object's in order, and the money right.
+// checkFeed compares the feed with the table: every event once, gap-free, each object's in order,
+// and the money right.
 func checkFeed(t *testing.T, s *dynamo.Store, feed *sqlstore.Store, account string, available int64) {
 	t.Helper()
 	if err := (dynamotest.Distributed{Store: s, Feed: feed}).CatchUp(t.Context(), account); err != nil {
@@ -132,8 +131,8 @@ func checkFeed(t *testing.T, s *dynamo.Store, feed *sqlstore.Store, account stri
 	}
 }
 
-// TestRelay: what happens in DynamoDB arrives in the feed once and in order,
-// although the relay is killed around two batches of three.
+// TestRelay checks that events in DynamoDB arrive in the feed once and in order, although the
+// relay is killed around two batches of three.
 func TestRelay(t *testing.T) {
 	s, feed := open(t), dynamotest.OpenFeed(t)
 	w := newWorld(t, dynamotest.Distributed{Store: s, Feed: feed})
@@ -154,7 +153,7 @@ func TestRelay(t *testing.T) {
 	t.Logf("%d batches, two of three ended in a kill", m.n.Load())
 }
 
-// TestRelayStoppedBeforeItBegan: whoever is told to stop while it starts ends without
+// TestRelayStoppedBeforeItBegan checks that a relay that is stopped during its start ends without
 // an error.
 func TestRelayStoppedBeforeItBegan(t *testing.T) {
 	s, feed := open(t), dynamotest.OpenFeed(t)
@@ -169,8 +168,8 @@ func TestRelayStoppedBeforeItBegan(t *testing.T) {
 	}
 }
 
-// TestLinkPaidCarriesItsURL: the token that a payment's item borrows from the link
-// is in the event as it was told.
+// TestLinkPaidCarriesItsURL checks that the token that a payment's item borrows from the link is
+// restored in the event.
 func TestLinkPaidCarriesItsURL(t *testing.T) {
 	s := open(t)
 	w := newWorld(t, dynamotest.Distributed{Store: s, Feed: dynamotest.OpenFeed(t)})
@@ -192,8 +191,8 @@ func TestLinkPaidCarriesItsURL(t *testing.T) {
 	t.Fatal("link.paid was not told as it is")
 }
 
-// TestF23RebuiltFromTheTable: a relay that comes back after the stream has dropped
-// what it did not read finds out, and takes it from the table.
+// TestF23RebuiltFromTheTable checks that a relay that returns after the stream has dropped unread
+// records notices, and reads the table instead.
 func TestF23RebuiltFromTheTable(t *testing.T) {
 	trimmed := `{"__type":"com.amazonaws.dynamodb.v20120810#TrimmedDataAccessException","message":"too old"}`
 	expired := `{"__type":"com.amazonaws.dynamodb.v20120810#ExpiredIteratorException","message":"too old"}`
@@ -255,7 +254,7 @@ func TestF23RebuiltFromTheTable(t *testing.T) {
 	}
 }
 
-// stuck answers one request to the stream on DynamoDB's behalf.
+// stuck answers one request to the stream in place of DynamoDB.
 type stuck struct {
 	mu                sync.Mutex
 	operation, answer string
@@ -288,8 +287,8 @@ func (w *stuck) Do(r *http.Request) (*http.Response, error) {
 	return http.DefaultTransport.RoundTrip(r)
 }
 
-// TestF19TheFeedTakesEachEventOnce: duplicates and latecomers among what a relay
-// brings are told apart by object and number.
+// TestF19TheFeedTakesEachEventOnce checks that duplicates and late events of a relay are
+// recognized by object and number.
 func TestF19TheFeedTakesEachEventOnce(t *testing.T) {
 	feed := dynamotest.OpenFeed(t)
 	l := storetest.NewLink(id.New(id.Account), 1)
@@ -311,7 +310,7 @@ func TestF19TheFeedTakesEachEventOnce(t *testing.T) {
 		}
 	}
 	bad := events[0]
-	for i, seq := range []int64{0, 65} { // numbers that no store gives: set aside, so that the rest goes on
+	for i, seq := range []int64{0, 65} { // numbers that no store assigns: set aside, so that the rest continues
 		bad.ID, bad.ObjectSeq = id.New(id.Event), seq
 		if err := feed.AppendBatch(t.Context(), "dynamo", stream.Batch{Events: []stream.Event{bad}}); err != nil {
 			t.Fatal(err)
@@ -326,8 +325,8 @@ func TestF19TheFeedTakesEachEventOnce(t *testing.T) {
 	}
 }
 
-// TestConsume: the table's stream is a source of its own, with checkpoints in the
-// table: at least once, each object's events in order.
+// TestConsume checks that the table's stream is a source by itself, with checkpoints in the
+// table: at least once, and each object's events in order.
 func TestConsume(t *testing.T) {
 	s := open(t)
 	seen := map[string]int{}

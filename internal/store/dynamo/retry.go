@@ -15,12 +15,12 @@ import (
 	"github.com/paylink/paylink/internal/fault"
 )
 
-// Bounds of a call.
+// Limits of a call.
 const (
 	callBudget = 10 * time.Second // all tries together, or the caller's deadline if that is sooner
 	tryTimeout = 3 * time.Second
-	// A migration's bounds are wider: nobody waits to pay, and an endpoint that has just
-	// started may be slow.
+	// A migration's limits are wider: no payer waits, and an endpoint that has just started may
+	// be slow.
 	migrationCallBudget = 2 * time.Minute
 	migrationTryTimeout = 30 * time.Second
 	maxTries            = 10
@@ -38,13 +38,13 @@ const (
 	unknown               // it may have been carried out
 )
 
-// try is one attempt of a call. again says that an earlier attempt may have been
-// carried out: what looks like somebody else's write may be ours.
+// try is one attempt of a call. again means that an earlier attempt may have been carried out:
+// what looks like another process's write may be ours.
 type try func(ctx context.Context, again bool) error
 
-// call tries until DynamoDB decides, with pauses of full jitter. A call that gets
-// no decision is told as unavailable: store_busy when nothing can have been done,
-// store_unavailable when that is not known. What is sent again is recognised.
+// call tries until DynamoDB decides, with pauses of full jitter. A call without a decision is a
+// fault of kind Unavailable: store_busy if nothing can have been done, store_unavailable if that
+// is unknown. What is sent again is recognized.
 func (s *Store) call(ctx context.Context, operation, partition string, do try) error {
 	ctx, cancel := context.WithTimeout(ctx, s.callBudget)
 	defer cancel()
@@ -79,7 +79,7 @@ func (s *Store) once(ctx context.Context, operation string, again bool, do try) 
 	return err
 }
 
-// pause waits before the next try, or says that the deadline comes sooner.
+// pause waits before the next try, or returns that the deadline comes sooner.
 func pause(ctx context.Context, i int) bool {
 	longest := min(longestPause, firstPause<<i)
 	wait := rand.N(longest) + time.Millisecond
@@ -103,7 +103,7 @@ func unavailable(err error, again bool) error {
 	return fault.Unavailable("store_unavailable", retryAfter, err, "The change could not be confirmed. Try again.")
 }
 
-// judge says what a failed try left behind.
+// judge returns what a failed try left behind.
 func judge(err error) effect {
 	var decision decided
 	if errors.As(err, &decision) {
@@ -128,12 +128,12 @@ func judge(err error) effect {
 		}
 		return final
 	}
-	return unknown // no answer of DynamoDB's: the connection, or the time, gave out
+	return unknown // no answer of DynamoDB: the connection failed, or the time ran out
 }
 
-// judgeReasons reads why a transaction was canceled. A condition that failed is a
-// decision, unless the first item (whose own condition tells whether this very
-// change is stored already) could not be looked at.
+// judgeReasons evaluates why a transaction was canceled. A failed condition is a decision, unless
+// the first item, whose own condition shows whether this same change is already stored, could not
+// be checked.
 func judgeReasons(reasons []types.CancellationReason) effect {
 	for i, r := range reasons {
 		switch aws.ToString(r.Code) {
@@ -149,8 +149,8 @@ func judgeReasons(reasons []types.CancellationReason) effect {
 	return notDone
 }
 
-// throttledKey reports whether one partition, rather than the whole table's
-// capacity, is what gave out.
+// throttledKey reports whether one partition, rather than the whole table's capacity, was
+// exhausted.
 func throttledKey(err error) bool {
 	var reasons []types.ThrottlingReason
 	var exceeded *types.ProvisionedThroughputExceededException
@@ -179,8 +179,8 @@ func throttledKey(err error) bool {
 	return len(reasons) == 0
 }
 
-// refusal gives the item that a failed condition found; ok is false when err is
-// no such refusal. In a transaction it is that of the first item that failed.
+// refusal returns the item that a failed condition found; ok is false if err is no such refusal.
+// In a transaction it is that of the first item that failed.
 func refusal(err error) (place int, found item, ok bool) {
 	var failed *types.ConditionalCheckFailedException
 	if errors.As(err, &failed) {

@@ -43,15 +43,14 @@ type shard struct{ id, parent, first string }
 
 // course is what to do next with the shards of a stream.
 type course struct {
-	gap    bool     // records were lost to retention: read the table anew
+	gap    bool     // records were lost to retention: read the table again
 	ready  []string // may be read now: their parents were read to the end
 	begin  map[string]string
 	forget []string
 }
 
-// chart compares the shards that the stream has with how far they were read. A
-// shard is read after its parent, because an item's changes move from parent to
-// child when a shard splits or ends.
+// chart compares the stream's shards with how far they were read. A shard is read after its
+// parent, because an item's changes move from parent to child when a shard splits or ends.
 func chart(listed []shard, known map[string]string, now time.Time) course {
 	c := course{begin: map[string]string{}}
 	parents := map[string]string{}
@@ -68,7 +67,7 @@ func chart(listed []shard, known map[string]string, now time.Time) course {
 		_, there := parents[id]
 		switch taken, trim := trimTime(at); {
 		case !there && at != checkpointDone:
-			c.gap = true // it left with records that were not read
+			c.gap = true // it disappeared with unread records
 		case !there && hasKnownChild[id]:
 			c.forget = append(c.forget, id)
 		case there && trim && now.Sub(taken) > trimTrusted:
@@ -81,7 +80,7 @@ func chart(listed []shard, known map[string]string, now time.Time) course {
 		parentAt, parentKnown := known[s.parent]
 		if !ok {
 			if !parentListed && !parentKnown {
-				c.gap = true // what lay between it and what was read is gone
+				c.gap = true // what was between it and what was read is gone
 			}
 			at = checkpointAt + s.first
 			c.begin[s.id] = at

@@ -51,7 +51,7 @@ func TestChart(t *testing.T) {
 	}
 }
 
-// TestChartWalksAnyTree: whatever splits, every shard is read once, after its
+// TestChartWalksAnyTree checks that, however shards split, every one is read once, after its
 // parent, however often the walk stops and starts.
 func TestChartWalksAnyTree(t *testing.T) {
 	listed := []shard{{"s0", "", "0"}}

@@ -4,6 +4,6 @@ package dynamo_test
 
 import "testing"
 
-// TestSizeF53QueuesGoOn is the same with ten thousand, all due at one instant: the walk
+// TestSizeF53QueuesGoOn runs the same test with ten thousand, all due at one instant: the walk
 // behind the oldest takes a few sweeps.
 func TestSizeF53QueuesGoOn(t *testing.T) { starved(t, 10_000) }

@@ -13,11 +13,11 @@ import (
 	"github.com/paylink/paylink/internal/stream"
 )
 
-// TestF53QueuesGoOn: what cannot be worked on, or is too much of one account, keeps
-// nobody else's waiting.
+// TestF53QueuesGoOn checks that items that cannot be processed, or too many items of one account,
+// do not hold up those of others.
 func TestF53QueuesGoOn(t *testing.T) { starved(t, 110) }
 
-// quick loads in big steps what a test needs many of.
+// quick loads in large batches what a test needs many of.
 type quick struct{ *dynamo.Store }
 
 func (q quick) LoadPayments(ctx context.Context, list []payment.Payment) error {
@@ -41,8 +41,8 @@ func starved(t *testing.T, n int) {
 	storetest.RunStarvedLinks(t, s, n, 6, nil)
 }
 
-// TestF53OneInstant: a walk through a shard gets behind payments of one account that are
-// all due at one instant, as they are after they were set aside and are retried.
+// TestF53OneInstant checks that a walk through a shard moves past payments of one account that
+// are all due at one instant, as they are when they are retried after they were set aside.
 func TestF53OneInstant(t *testing.T) {
 	s := open(t)
 	p := storetest.Begin(t, storetest.NewLink(id.New(id.Account), 1), "attempt-of-many-0001").Payment
@@ -76,8 +76,8 @@ func TestF53OneInstant(t *testing.T) {
 	t.Fatal("another account's payment is not taken within 4 sweeps")
 }
 
-// TestF53RelayPassesOver: an item that cannot be read keeps the events of no other from
-// the feed, and is named.
+// TestF53RelayPassesOver checks that an item that cannot be read does not keep other events from
+// the feed, and is reported.
 func TestF53RelayPassesOver(t *testing.T) {
 	s := open(t)
 	bad, good := storetest.NewLink(id.New(id.Account), 1), storetest.NewLink(id.New(id.Account), 1)

@@ -25,7 +25,7 @@ var (
 	_ stream.Source  = (*Store)(nil)
 )
 
-// Bounds of the feed.
+// Limits of the feed.
 const (
 	listEvery    = 10 * time.Second
 	maxReaders   = 1024
@@ -37,10 +37,9 @@ const (
 
 var errGap = errors.New("the stream no longer has records that were not read")
 
-// Follow implements stream.Sharded on the table's stream. It lists the shards,
-// reads each after its parent, and gives every change's events. Where the stream
-// no longer has what was not read (its records live 24 hours), the table is read
-// anew: every item holds all its events.
+// Follow implements stream.Sharded on the table's stream. It lists the shards, reads each after
+// its parent, and delivers every change's events. If the stream has dropped unread records (they
+// live 24 hours), the table is read again: every item contains all its events.
 func (s *Store) Follow(ctx context.Context, from map[string]string, handle func(context.Context, stream.Batch) error) error {
 	t, err := s.describe(ctx)
 	if err != nil {
@@ -60,8 +59,7 @@ func quiet(ctx context.Context, err error) error {
 	return err
 }
 
-// walker is one run of Follow. Only its own goroutine calls handle and changes
-// what is known.
+// walker is one run of Follow. Only its own goroutine calls handle and changes its state.
 type walker struct {
 	s      *Store
 	arn    string
@@ -69,12 +67,12 @@ type walker struct {
 	handle func(context.Context, stream.Batch) error
 }
 
-// portion is what a reader got from a shard. The reader goes on when it is taken.
+// portion is what a reader got from a shard. The reader continues when it is taken.
 type portion struct {
 	shard      string
 	events     []stream.Event
 	aside      []stream.Aside
-	checkpoint string // empty: as before
+	checkpoint string // empty: unchanged
 	err        error
 }
 
@@ -97,7 +95,7 @@ func (w *walker) walk(ctx context.Context) error {
 	return nil
 }
 
-// take hands a batch over and remembers its checkpoints.
+// take hands a batch over and records its checkpoints.
 func (w *walker) take(ctx context.Context, b stream.Batch) error {
 	if len(b.Events) == 0 && len(b.Checkpoints) == 0 && len(b.Aside) == 0 {
 		return nil
@@ -118,9 +116,9 @@ func (w *walker) take(ctx context.Context, b stream.Batch) error {
 	return nil
 }
 
-// rebuild gives every event that the table holds. The shards were listed before,
-// so what changes meanwhile is in them or in their children. A crash before the
-// last batch leaves the old checkpoints, and it starts again.
+// rebuild delivers every event in the table. The shards were listed before, so later changes are
+// in them or in their children. A crash before the last batch leaves the old checkpoints, and the
+// rebuild starts again.
 func (w *walker) rebuild(ctx context.Context, listed []shard) error {
 	now := trimAt(time.Now())
 	w.known = map[string]string{}
@@ -144,8 +142,8 @@ func (w *walker) rebuild(ctx context.Context, listed []shard) error {
 	return w.take(ctx, b)
 }
 
-// read follows the shards until ctx ends, something fails, or records turn out to
-// be gone (errGap). All its readers have ended when it returns.
+// read follows the shards until ctx ends, something fails, or records turn out to be lost
+// (errGap). All its readers have ended when it returns.
 func (w *walker) read(ctx context.Context) error {
 	reading, stop := context.WithCancel(ctx)
 	var readers sync.WaitGroup
@@ -186,7 +184,7 @@ func (w *walker) read(ctx context.Context) error {
 	}
 }
 
-// gather takes what the readers give, until the shards are to be looked at again.
+// gather takes the readers' portions until it is time to list the shards again.
 func (w *walker) gather(ctx context.Context, tick <-chan time.Time, portions <-chan portion, running map[string]bool) error {
 	for {
 		select {
@@ -238,7 +236,7 @@ func (w *walker) list(ctx context.Context) ([]shard, error) {
 	}
 }
 
-// readShard gives the shard's portions from a checkpoint on, to its end.
+// readShard delivers the shard's portions from a checkpoint to its end.
 func (s *Store) readShard(ctx context.Context, arn, id, at string, out chan<- portion) {
 	give := func(p portion) bool {
 		p.shard = id
@@ -276,7 +274,7 @@ func (s *Store) readShard(ctx context.Context, arn, id, at string, out chan<- po
 			at = checkpointAfter + aws.ToString(records[len(records)-1].Dynamodb.SequenceNumber)
 			p.checkpoint, wait = at, pollFirst
 		} else if taken, trim := trimTime(at); trim && time.Since(taken) > trimRefreshed {
-			at = trimAt(time.Now()) // it was looked at, and is empty
+			at = trimAt(time.Now()) // it was read, and is empty
 			p.checkpoint = at
 		}
 		if p.checkpoint != "" && !give(p) {
@@ -339,7 +337,7 @@ func (s *Store) eventsOf(ctx context.Context, records []streams.Record) ([]strea
 	var b stream.Batch
 	for _, r := range records {
 		if r.Dynamodb == nil || len(r.Dynamodb.NewImage) == 0 {
-			continue // removed: only what tidies itself is
+			continue // removed: only what has a time to live
 		}
 		b.Events, b.Aside = gatherChanges(b.Events, b.Aside, image(r.Dynamodb.NewImage), image(r.Dynamodb.OldImage))
 	}
@@ -347,8 +345,8 @@ func (s *Store) eventsOf(ctx context.Context, records []streams.Record) ([]strea
 	return b.Events, b.Aside, err
 }
 
-// gatherChanges adds the events of a change or, if the item cannot be read, sets it
-// aside: it must not keep the events of all others waiting.
+// gatherChanges adds the events of a change. If the item cannot be read, it is set aside, because
+// it must not hold up the events of all others.
 func gatherChanges(events []stream.Event, aside []stream.Aside, now, was item) ([]stream.Event, []stream.Aside) {
 	more, err := changes(now, was)
 	if err != nil {
@@ -358,7 +356,7 @@ func gatherChanges(events []stream.Event, aside []stream.Aside, now, was item) (
 	return append(events, more...), aside
 }
 
-// changes are the events that an item has now and had not before.
+// changes returns the events that an item contains now and did not contain before.
 func changes(now, was item) ([]stream.Event, error) {
 	from := int(number(was, attrEvents))
 	if int(number(now, attrEvents)) <= from {
@@ -381,8 +379,8 @@ func changes(now, was item) ([]stream.Event, error) {
 	return nil, nil
 }
 
-// complete puts the tokens of links back into the events that were told of them in
-// a payment's item. An event whose link cannot be read is set aside.
+// complete restores the tokens of links in the events of a payment's item. An event whose link
+// cannot be read is set aside.
 func (s *Store) complete(ctx context.Context, b *stream.Batch) error {
 	var keys []key
 	for _, e := range b.Events {
@@ -438,9 +436,8 @@ const (
 	attrCheckpoint   = "w"
 )
 
-// Consume implements stream.Source. The checkpoints lie in the table, one item
-// for each shard. A consumer that was away longer than the stream's retention is
-// given everything again.
+// Consume implements stream.Source. The checkpoints are in the table, one item for each shard. A
+// consumer that was away longer than the stream's retention gets all events again.
 func (s *Store) Consume(ctx context.Context, consumer string, handle func(context.Context, []stream.Event) error) error {
 	from, err := s.checkpoints(ctx, consumer)
 	if err != nil {

@@ -13,11 +13,10 @@ import (
 	"github.com/paylink/paylink/internal/payment"
 )
 
-// What follows moves links and payments into the table, or out of it: package
-// archive says in which order. What is loaded brings no events along: the feed has
-// them already.
+// The functions below move links and payments into the table, or out of it; package archive
+// defines the order. Loaded objects bring no events along: the feed already has them.
 
-// parallelLoads is how many items are put at once.
+// parallelLoads is how many items are put concurrently.
 const parallelLoads = 16
 
 // EachRecord visits every idempotency record.
@@ -37,7 +36,7 @@ func (s *Store) EachRecord(ctx context.Context, visit func(idempotency.Record) e
 	})
 }
 
-// Empty reports whether the table holds nothing.
+// Empty reports whether the table contains nothing.
 func (s *Store) Empty(ctx context.Context) (bool, error) {
 	var empty bool
 	err := s.call(ctx, "Scan", "", func(ctx context.Context, _ bool) error {
@@ -50,7 +49,7 @@ func (s *Store) Empty(ctx context.Context) (bool, error) {
 	return empty, err
 }
 
-// LoadLinks puts links that are not there, and introduces their accounts.
+// LoadLinks puts missing links, and introduces their accounts.
 func (s *Store) LoadLinks(ctx context.Context, list []link.Link) error {
 	introduced := map[string]bool{}
 	for _, l := range list {
@@ -65,7 +64,7 @@ func (s *Store) LoadLinks(ctx context.Context, list []link.Link) error {
 	return load(ctx, s, list, func(l link.Link) (item, error) { return encodeLink(l, nil) })
 }
 
-// LoadPayments puts payments that are not there.
+// LoadPayments puts missing payments.
 func (s *Store) LoadPayments(ctx context.Context, list []payment.Payment) error {
 	return load(ctx, s, list, func(p payment.Payment) (item, error) {
 		row, _, err := encodePayment(p, beside{}, nil)
@@ -73,7 +72,7 @@ func (s *Store) LoadPayments(ctx context.Context, list []payment.Payment) error 
 	})
 }
 
-// LoadRecords puts records that are not there.
+// LoadRecords puts missing records.
 func (s *Store) LoadRecords(ctx context.Context, list []idempotency.Record) error {
 	return load(ctx, s, list, func(r idempotency.Record) (item, error) { return putRecord(r).put, nil })
 }

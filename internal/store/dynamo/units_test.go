@@ -13,10 +13,10 @@ import (
 	"github.com/paylink/paylink/internal/store/dynamotest"
 )
 
-// The budget: write units of a payment from creation to settled, indexes included.
+// The limit: write units of a payment from creation to settled, including indexes.
 const budget = 12
 
-// meter adds up what calls consume.
+// meter adds up the units of calls.
 type meter struct {
 	mu          sync.Mutex
 	write, read float64
@@ -39,8 +39,8 @@ func (m *meter) take() (write, read float64, calls string) {
 	return write, read, calls
 }
 
-// TestWriteUnits runs complete payments through the real boxes and counts what
-// DynamoDB says that they consumed.
+// TestWriteUnits runs complete payments through the real services and adds up the consumption
+// that DynamoDB reports.
 func TestWriteUnits(t *testing.T) {
 	for _, c := range []struct {
 		name   string

@@ -38,8 +38,8 @@ func (s *Store) scan(ctx context.Context, visit func(rows []item) error) error {
 	}
 }
 
-// EachPayment visits every payment; one that is damaged is given by its error.
-// The walk is no snapshot: what changes meanwhile is seen before or after.
+// EachPayment calls visit for every payment. A damaged one is passed as its error. The walk is
+// not a snapshot: a concurrent change is seen before or after.
 func (s *Store) EachPayment(ctx context.Context, visit func(payment.Payment, error) error) error {
 	return s.scan(ctx, func(rows []item) error {
 		for _, row := range rows {
@@ -55,7 +55,7 @@ func (s *Store) EachPayment(ctx context.Context, visit func(payment.Payment, err
 	})
 }
 
-// EachLink visits every link; one that is damaged is given by its error.
+// EachLink calls visit for every link. A damaged one is passed as its error.
 func (s *Store) EachLink(ctx context.Context, visit func(link.Link, error) error) error {
 	return s.scan(ctx, func(rows []item) error {
 		for _, row := range rows {

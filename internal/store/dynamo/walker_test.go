@@ -22,8 +22,8 @@ import (
 	"github.com/paylink/paylink/internal/stream"
 )
 
-// DynamoDB Local makes one shard for a table, so the walk over many is tested
-// against a server that speaks the stream's protocol and has a family of them.
+// DynamoDB Local creates one shard for a table, so the walk over many is tested against a server
+// that speaks the stream's protocol and has a tree of them.
 
 type served struct {
 	id, parent string
@@ -126,7 +126,7 @@ func (v *streamServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(out)
 }
 
-// records gives at most two of a shard.
+// records returns at most two records of a shard.
 func (v *streamServer) records(iterator string) any {
 	name, after, _ := strings.Cut(iterator, "/")
 	from, _ := strconv.Atoi(after)
@@ -157,7 +157,7 @@ func (v *streamServer) records(iterator string) any {
 	return out
 }
 
-// history gives the items of a link as event after event is told of it.
+// history returns the item of a link after each of its events.
 func history(t *testing.T, n int) (items []item) {
 	t.Helper()
 	l := link.Link{ID: id.New(id.Link), Account: id.New(id.Account), Mode: link.Test, Amount: money.Of(1, "EUR"), ExpiresAt: noon}
@@ -174,9 +174,9 @@ func history(t *testing.T, n int) (items []item) {
 	return items
 }
 
-// TestWalkOverSplittingShards: an object's changes wander from a shard to its
-// children and grandchildren, and arrive in order, once each, although the walk
-// stops and starts again in between.
+// TestWalkOverSplittingShards checks that an object's changes move from a shard to its children
+// and grandchildren, and arrive in order, once each, although the walk stops and starts again in
+// between.
 func TestWalkOverSplittingShards(t *testing.T) {
 	v := &streamServer{}
 	server := httptest.NewServer(v)
@@ -241,7 +241,7 @@ func TestWalkOverSplittingShards(t *testing.T) {
 	walk(2)
 	walk(7)
 	walk(14)
-	put("right", b, 5, 9) // an open shard goes on
+	put("right", b, 5, 9) // an open shard grows
 	walk(18)
 	if total != 18 {
 		t.Errorf("%d events, want 18", total)

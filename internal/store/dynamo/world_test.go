@@ -23,7 +23,7 @@ const (
 	declinedCard = "4000000000000002"
 )
 
-// world is the product's own boxes on a store.
+// world is the product's own services on a store.
 type world struct {
 	t       testing.TB
 	clock   *storetest.Clock
@@ -52,7 +52,7 @@ func newWorld(t testing.TB, store storetest.Store) *world {
 	return w
 }
 
-// request is an ordinary merchant's, with all that one usually fills in.
+// request returns an ordinary merchant's request, with the usual fields.
 func (w *world) request(n int) link.CreateRequest {
 	day := int64(24 * 3600)
 	return link.CreateRequest{Account: w.account, Mode: link.Test, Payee: "Ada's shop", Amount: "12.50", Currency: "EUR", ExpiresInSeconds: &day,
@@ -93,7 +93,7 @@ func (w *world) pay(l link.Link, n int, number string) payment.Payment {
 	return p
 }
 
-// ticket is what the gateway brings for a request with an Idempotency-Key.
+// ticket returns what the gateway passes for a request with an Idempotency-Key.
 func ticket(account, name string) *idempotency.Ticket {
 	return &idempotency.Ticket{Record: idempotency.Record{Scope: account + "/test", Key: name, Fingerprint: make([]byte, 32), Status: 201},
 		Render: func(any) ([]byte, error) { return make([]byte, 1100), nil }} // a link, sealed

@@ -11,8 +11,8 @@ import (
 	"github.com/paylink/paylink/internal/store/storetest"
 )
 
-// A table that is not there takes no changes; once it is, it does, with nothing opened
-// again. The probe leaves nothing behind.
+// A missing table accepts no writes. Once it exists it does, without reopening the store. The
+// probe leaves nothing behind.
 func TestATableIsNotReadyWhileItRefusesChanges(t *testing.T) {
 	url := dynamotest.URL(t)
 	s, err := dynamo.Open(t.Context(), url)

@@ -22,8 +22,8 @@ const (
 	catchUpPause   = 20 * time.Millisecond
 )
 
-// Distributed is the store of the distributed shape: links, payments and records
-// in DynamoDB; events and balances where the relay puts them.
+// Distributed is the store of the distributed deployment: links, payments and records in
+// DynamoDB; events and balances where the relay writes them.
 type Distributed struct {
 	*dynamo.Store
 	Feed *sqlstore.Store
@@ -34,17 +34,17 @@ var (
 	_ payment.Store   = Distributed{}
 )
 
-// Events are the feed's.
+// Events reads the feed.
 func (d Distributed) Events(ctx context.Context, account, mode string, afterSeq int64, limit int) ([]stream.Event, error) {
 	return d.Feed.Events(ctx, account, mode, afterSeq, limit)
 }
 
-// Moves are the feed's.
+// Moves reads the feed.
 func (d Distributed) Moves(ctx context.Context, account, mode string, beforeSeq int64, limit int) ([]stream.Event, error) {
 	return d.Feed.Moves(ctx, account, mode, beforeSeq, limit)
 }
 
-// Balances are the feed's.
+// Balances reads the feed's store.
 func (d Distributed) Balances(ctx context.Context, account, mode string) (map[money.Currency]ledger.Balance, error) {
 	return d.Feed.Balances(ctx, account, mode)
 }
@@ -54,8 +54,7 @@ func (d Distributed) Consume(ctx context.Context, consumer string, handle func(c
 	return d.Feed.Consume(ctx, consumer, handle)
 }
 
-// OpenDistributed gives the store on a table of its own, with a relay that runs
-// until the test ends.
+// OpenDistributed returns the store on a new table, with a relay that runs until the test ends.
 func OpenDistributed(t testing.TB, options ...func(*dynamo.Options)) Distributed {
 	t.Helper()
 	s, _ := Open(t, options...)
@@ -64,7 +63,7 @@ func OpenDistributed(t testing.TB, options ...func(*dynamo.Options)) Distributed
 	return d
 }
 
-// Open gives a store on a table of its own, and the table's URL.
+// Open returns a store on a new table, and the table's URL.
 func Open(t testing.TB, options ...func(*dynamo.Options)) (*dynamo.Store, string) {
 	t.Helper()
 	url := URL(t)
@@ -78,7 +77,7 @@ func Open(t testing.TB, options ...func(*dynamo.Options)) (*dynamo.Store, string
 	return s, url
 }
 
-// OpenFeed gives the SQL store whose feed the events end up in.
+// OpenFeed returns the SQL store whose feed receives the events.
 func OpenFeed(t testing.TB) *sqlstore.Store {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "paylink.db")
@@ -97,7 +96,7 @@ func OpenFeed(t testing.TB) *sqlstore.Store {
 	return s
 }
 
-// Start runs f until the test ends or stop is called; it must return nil then.
+// Start runs f until the test ends or stop is called. f must then return nil.
 func Start(t testing.TB, f func(context.Context) error) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -126,7 +125,7 @@ func Start(t testing.TB, f func(context.Context) error) (stop func()) {
 
 var errAll = errors.New("that is all")
 
-// AllEvents gives every event that the table holds.
+// AllEvents returns every event in the table.
 func AllEvents(ctx context.Context, s *dynamo.Store) (all []stream.Event, err error) {
 	err = s.Follow(ctx, nil, func(_ context.Context, b stream.Batch) error {
 		all = append(all, b.Events...)
@@ -141,8 +140,8 @@ func AllEvents(ctx context.Context, s *dynamo.Store) (all []stream.Event, err er
 	return all, err
 }
 
-// CatchUp waits until the feed has every event of the account that the table
-// holds; of all accounts when it names none.
+// CatchUp waits until the feed has every event of the account in the table, or of all accounts if
+// none is named.
 func (d Distributed) CatchUp(ctx context.Context, account string) error {
 	want, err := AllEvents(ctx, d.Store)
 	if err != nil {

@@ -1,11 +1,9 @@
-// Package dynamotest starts a real DynamoDB Local for tests: one per test
-// binary, in memory, on a port of its own, killed by its process id at the end,
-// also when a test fails.
+// Package dynamotest starts a real DynamoDB Local for tests: one per test binary, in memory, on
+// its own port, killed by its process id at the end, also when a test fails.
 //
-// DynamoDB Local listens on all addresses. Where the tests run as root it gets a
-// network namespace of its own, and the only way in is a listener on loopback
-// that this package opens; elsewhere it runs as it is, and a firewall has to
-// keep strangers out.
+// DynamoDB Local listens on all addresses. If the tests run as root, it gets its own network
+// namespace, reachable only through a loopback listener that this package opens. Otherwise it
+// runs without one, and a firewall has to keep strangers out.
 package dynamotest
 
 import (
@@ -29,9 +27,9 @@ import (
 	"time"
 )
 
-// Bounds.
+// Limits of the server.
 const (
-	startTimeout = 5 * time.Minute // on a machine that is busy with other things
+	startTimeout = 5 * time.Minute // on a busy machine
 	startPause   = 50 * time.Millisecond
 	dialTimeout  = 5 * time.Second
 	heapMebibyte = 512
@@ -46,8 +44,8 @@ var shared struct {
 	err    error
 }
 
-// Main runs a test binary's tests and ends the server that they started. Use it
-// as TestMain: os.Exit(dynamotest.Main(m)).
+// Main runs a test binary's tests and ends the server that they started. Use it in TestMain:
+// os.Exit(dynamotest.Main(m)).
 func Main(m *testing.M) int {
 	code := m.Run()
 	if s := shared.server; s != nil {
@@ -59,7 +57,7 @@ func Main(m *testing.M) int {
 	return code
 }
 
-// Endpoint is the server's URL; the first caller starts it.
+// Endpoint returns the server's URL. The first caller starts the server.
 func Endpoint(t testing.TB) string {
 	t.Helper()
 	shared.once.Do(func() { shared.server, shared.err = start() })
@@ -69,16 +67,15 @@ func Endpoint(t testing.TB) string {
 	return shared.server.endpoint
 }
 
-// URL names a table that nobody else uses.
+// URL returns the URL of a table that no other test uses.
 func URL(t testing.TB) string {
 	t.Helper()
 	t.Log("engine: DynamoDB") // scripts/test.sh counts these
 	return tableAt(Endpoint(t))
 }
 
-// FreshURL names a table on a server of its own, which ends with the test. Adding
-// an index to a table needs one: a server that has worked for a while was seen
-// never to finish that.
+// FreshURL returns the URL of a table on its own server, which ends with the test. Adding an
+// index to a table needs one: a server in use for a while may never finish that.
 func FreshURL(t testing.TB) (url, endpoint string) {
 	t.Helper()
 	t.Log("engine: DynamoDB")
@@ -163,7 +160,7 @@ func freePort() (int, error) {
 	return port, l.Close()
 }
 
-// findJar looks for what scripts/needs.sh fetched, from this folder upwards.
+// findJar looks for what scripts/needs.sh downloaded, from this folder upwards.
 func findJar() (string, error) {
 	dir, err := os.Getwd()
 	if err != nil {
@@ -185,7 +182,7 @@ func findJar() (string, error) {
 	}
 }
 
-// openDoor forwards a listener on loopback to the server behind its wall.
+// openDoor forwards a listener on loopback to the server in its namespace.
 func (s *server) openDoor(address string) error {
 	inside, err := enter(s.java.Process.Pid)
 	if err != nil {
@@ -227,7 +224,7 @@ func (s *server) forward(out net.Conn) {
 	wg.Wait()
 }
 
-// waitReady asks until the server answers: any answer of its own will do.
+// waitReady waits until the server answers; any answer of its own will do.
 func (s *server) waitReady() error {
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
@@ -253,7 +250,7 @@ func (s *server) waitReady() error {
 	}
 }
 
-// stop ends the server's own process, and no other.
+// stop ends only the server's own process.
 func (s *server) stop() error {
 	var errs []error
 	if s.listener != nil {

@@ -9,16 +9,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// run starts the server on a thread that lives as long as it does, because the
-// kernel kills the child when that thread ends: so no server outlives its tests,
-// not even when they are killed.
+// run starts the server on a thread that lives as long as it does, because the kernel kills the
+// child when that thread ends. No server therefore outlives its tests, even if they are killed.
 func (s *server) run(started chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	err := s.java.Start()
 	started <- err
 	if err == nil {
-		_ = s.java.Wait() // killed: its answer says nothing
+		_ = s.java.Wait() // killed: the result means nothing
 	}
 	close(s.done)
 }
@@ -36,9 +35,9 @@ type answer struct {
 	err  error
 }
 
-// enter gives a dialer whose connections start inside the network namespace of a
-// process. A socket stays where it was made, whoever uses it; so one thread
-// lives inside and makes them.
+// enter returns a dialer whose connections start inside the network namespace of a process. A
+// socket stays in the namespace where it was created, so one thread lives inside and creates
+// them.
 func enter(pid int) (dialer, error) {
 	calls := make(chan call)
 	entered := make(chan error, 1)

@@ -7,7 +7,7 @@ import (
 	"github.com/paylink/paylink/internal/stream"
 )
 
-// PutAside notes what was passed over. What is noted already stays.
+// PutAside records the events that were passed over. Existing records stay unchanged.
 func PutAside(t *sqldb.Tx, list []stream.Aside) error {
 	for _, a := range list {
 		if _, err := t.Exec(`INSERT INTO set_aside (consumer, item, account, position, reason, at) VALUES ($1, $2, $3, $4, $5, $6)
@@ -18,7 +18,7 @@ func PutAside(t *sqldb.Tx, list []stream.Aside) error {
 	return nil
 }
 
-// Asides are what consumers and the relay passed over, oldest first.
+// Asides returns the events that consumers and the relay passed over, oldest first.
 func (f *Feed) Asides(ctx context.Context, limit int) (list []stream.Aside, err error) {
 	err = f.db.Each(ctx, func(row sqldb.Scanner) error {
 		var a stream.Aside
@@ -31,7 +31,8 @@ func (f *Feed) Asides(ctx context.Context, limit int) (list []stream.Aside, err 
 	return list, err
 }
 
-// ForgetAside forgets the events that were passed over, once somebody has dealt with them.
+// ForgetAside removes the records of events that were passed over, once an operator has dealt
+// with them. It returns how many.
 func (f *Feed) ForgetAside(ctx context.Context) (n int64, err error) {
 	err = f.db.Write(ctx, nil, func(t *sqldb.Tx) error {
 		n, err = t.Exec("DELETE FROM set_aside")

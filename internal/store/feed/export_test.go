@@ -12,13 +12,12 @@ func (f *Feed) FromMemory(position int64) []stream.Event {
 	return f.recent.after(position, batchEvents)
 }
 
-// FromFile reads the feed from the database.
+// FromFile returns what consumers read of the feed from the database.
 func (f *Feed) FromFile(ctx context.Context, position int64) ([]stream.Event, error) {
 	return sound(f.load(ctx, f.db.Reader, eventColumns, position, batchEvents))
 }
 
-// AppendEvents writes the events, each in its account, in one transaction that was declared
-// for the accounts.
+// AppendEvents writes events, each to its account, in one transaction declared for the accounts.
 func (f *Feed) AppendEvents(ctx context.Context, accounts []string, events []stream.Event) error {
 	return f.db.Write(ctx, accounts, func(t *sqldb.Tx) error {
 		for _, e := range events {

@@ -1,12 +1,12 @@
-// Package feed is the change feed in a database in SQL: the events, written in the commit
-// of what happened, the positions by which they are followed, and the checkpoints of those
-// who follow. The tables (events, event_seqs, checkpoints, set_aside; on PostgreSQL feed)
-// come with the store's schema.
+// Package feed is the change feed in a SQL database: the events, written in the commit of the
+// change that they record, the positions that order them, and the consumers' checkpoints. The
+// tables (events, event_seqs, checkpoints, set_aside; on PostgreSQL also feed) come with the
+// store's schema.
 //
-// Each account and mode has its own gap-free numbers. Positions order all events. In
-// SQLite they are handed out by the only writer, so a reader can't skip one, and the last
-// events are read from memory. In PostgreSQL they come from the transactions' ids, and a
-// reader stops below the oldest transaction that runs.
+// Each account and mode has its own gap-free numbers. Positions order all events. On SQLite the
+// only writer assigns them, so a reader cannot skip one, and the last events are read from
+// memory. On PostgreSQL they derive from transaction ids, and a reader stops below the oldest
+// running transaction.
 package feed
 
 import (
@@ -27,19 +27,19 @@ import (
 const (
 	eventFields = 11      // columns of an insert
 	maxPlaces   = 1 << 16 // events in a transaction
-	placeBits   = 16      // of a position on PostgreSQL: the transaction's id, then the place in it
+	placeBits   = 16      // low bits of a position on PostgreSQL: transaction id, then the place in it
 )
 
 // Feed is the feed of one database.
 type Feed struct {
 	db     *sqldb.DB
-	recent *recent // nil where other processes write, or nobody does
+	recent *recent // nil if other processes write, or none does
 	log    *slog.Logger
 }
 
-// Open opens the feed of a database. On PostgreSQL it lifts the base of positions when the
-// database was restored into a cluster whose transaction ids are younger than those in the
-// feed: without that new events would get positions that consumers have passed already.
+// Open opens the feed of a database. A PostgreSQL database may have been restored into a cluster
+// whose transaction ids are lower than those in the feed. Open then raises the base of positions,
+// because new events would otherwise get positions that consumers have already passed.
 func Open(ctx context.Context, db *sqldb.DB) (*Feed, error) {
 	f := &Feed{db: db, log: slog.New(slog.DiscardHandler)}
 	switch {
@@ -57,22 +57,22 @@ func Open(ctx context.Context, db *sqldb.DB) (*Feed, error) {
 	return f, nil
 }
 
-// Log is where consumers report what they pass over.
+// Log returns the logger for events that consumers pass over.
 func (f *Feed) Log() *slog.Logger { return f.log }
 
-// LogTo sets the log of the events that consumers pass over.
+// LogTo sets the logger for events that consumers pass over.
 func (f *Feed) LogTo(log *slog.Logger) { f.log = log }
 
-// Reader reads the database that the feed is in.
+// Reader returns a reader of the feed's database.
 func (f *Feed) Reader() sqldb.Reader { return f.db.Reader }
 
-// Beside returns the source of data that is derived from the feed.
+// Beside returns a source for data derived from the feed.
 func (f *Feed) Beside(path string, schema sqldb.Schema) sqldb.Source {
 	return f.db.Beside(path, schema)
 }
 
-// place is the expression, inside a writing statement, for the position of the
-// transaction's first event; NULL lets the table choose.
+// place returns the SQL expression for the position of the transaction's first event, inside a
+// writing statement. NULL lets the table choose.
 func place(shared bool) string {
 	if !shared {
 		return "NULL"
@@ -80,9 +80,9 @@ func place(shared bool) string {
 	return fmt.Sprintf("(SELECT base FROM feed) + (pg_current_xact_id()::text::bigint << %d)", placeBits)
 }
 
-// settled restricts a read to positions below which no other can appear any more: every
-// transaction with a smaller id than the oldest one that runs has ended. A snapshot is of
-// one moment, and has all of them.
+// settled returns the condition that restricts a read to positions below which no other can
+// appear: every transaction with a lower id than the oldest running one has ended. A snapshot
+// needs no condition, because it sees one moment.
 func (f *Feed) settled() string {
 	if !f.db.Shared() || f.db.IsSnapshot() {
 		return ""
@@ -90,13 +90,13 @@ func (f *Feed) settled() string {
 	return fmt.Sprintf(" AND position < (SELECT base FROM feed) + (pg_snapshot_xmin(pg_current_snapshot())::text::bigint << %d)", placeBits)
 }
 
-// Row is an event as it is stored.
+// Row is an event in its stored form.
 type Row struct {
 	stream.Event
 	transfers string
 }
 
-// Encode makes rows of events, before the commit that writes them.
+// Encode converts events to rows, before the commit that writes them.
 func Encode(events []stream.Event) ([]Row, error) {
 	rows := make([]Row, len(events))
 	for i, e := range events {
@@ -112,8 +112,8 @@ func Encode(events []stream.Event) ([]Row, error) {
 	return rows, nil
 }
 
-// Append writes the events, all of one account and mode, and gives them their numbers and
-// positions. The commit must be declared for the account.
+// Append writes events of one account and mode, and assigns their numbers and positions. The
+// commit must be declared for the account.
 func (f *Feed) Append(t *sqldb.Tx, events []Row) error {
 	if len(events) == 0 {
 		return nil
@@ -135,7 +135,7 @@ func (f *Feed) Append(t *sqldb.Tx, events []Row) error {
 	}
 	args := make([]any, 0, len(events)*eventFields)
 	for i := range events {
-		var position any // the table gives the next one
+		var position any // the table assigns the next one
 		if first.Valid {
 			position = first.Int64 + t.Placed + int64(i)
 		}
@@ -150,8 +150,9 @@ func (f *Feed) Append(t *sqldb.Tx, events []Row) error {
 	return err
 }
 
-// remember keeps what was written for the consumers of this process, as they would read
-// it. The table gave the last one its position, and those before it the ones before.
+// remember keeps the written events for consumers in this process, as they would read them. The
+// last event has the position that the table assigned; the earlier ones have the positions before
+// it.
 func (f *Feed) remember(t *sqldb.Tx, events []Row, end int64) {
 	list := make([]stream.Event, len(events))
 	for i, e := range events {
@@ -162,8 +163,8 @@ func (f *Feed) remember(t *sqldb.Tx, events []Row, end int64) {
 	t.OnCommit(func() { f.recent.add(list) })
 }
 
-// Load writes an event with the number that it has in another feed, and returns its
-// position here; stored is false when there is such an event already.
+// Load writes an event with the number that it has in another feed, and returns its position
+// here. stored is false if the event already existed.
 func Load(t *sqldb.Tx, e Row) (position int64, stored bool, err error) {
 	var first sql.NullInt64
 	err = t.Row(`INSERT INTO event_seqs (account, mode, last) VALUES ($1, $2, $3)
@@ -172,7 +173,7 @@ func Load(t *sqldb.Tx, e Row) (position int64, stored bool, err error) {
 	if err != nil {
 		return 0, false, err
 	}
-	var at any // the table gives the next one
+	var at any // the table assigns the next one
 	if first.Valid {
 		at = first.Int64 + t.Placed
 	}
@@ -184,14 +185,14 @@ func Load(t *sqldb.Tx, e Row) (position int64, stored bool, err error) {
 	return position, err == nil, err
 }
 
-// columns are the values of an insert.
+// columns returns the values of an insert.
 func (e Row) columns(position any) []any {
 	return []any{position, e.ID, e.Type, e.Account, e.Mode, e.Object, e.Seq, e.ObjectSeq, sqldb.Micros(e.CreatedAt),
 		string(e.Data), e.transfers}
 }
 
-// insertEvents is one statement for n events; n is small (the entries of one
-// change), so few statements are prepared.
+// insertEvents returns one statement for n events. n is small (the entries of one change), so few
+// statements are prepared.
 func insertEvents(n int) string {
 	var b strings.Builder
 	b.WriteString("INSERT INTO events (position, id, type, account, mode, object, seq, object_seq, created_at, data, transfers) VALUES ")
@@ -212,14 +213,14 @@ func insertEvents(n int) string {
 	return b.String()
 }
 
-// Part is what a reader needs of an event.
+// Part selects what a reader needs of an event.
 type Part int
 
-// The parts of an event. All have its position, account and mode.
+// Parts of an event. All include its position, account and mode.
 const (
 	Whole     Part = iota
-	NoMoney        // all but the transfers
-	Transfers      // the transfers alone
+	NoMoney        // all except the transfers
+	Transfers      // only the transfers
 )
 
 const eventColumns = "position, id, type, account, mode, object, seq, object_seq, created_at, data, transfers"
@@ -234,7 +235,8 @@ func (p Part) columns() string {
 	return eventColumns
 }
 
-// query reads up to limit events, or all if it is 0. One that is damaged is in its place, with the error in Damaged.
+// query reads up to limit events, or all if limit is 0. A damaged event keeps its place, with the
+// error in Damaged.
 func (f *Feed) query(ctx context.Context, r sqldb.Reader, columns, where, order string, limit int, args ...any) ([]stream.Event, error) {
 	var list []stream.Event
 	most := ""
@@ -270,7 +272,7 @@ func scan(row sqldb.Scanner) (e stream.Event, err error) {
 	return e, nil
 }
 
-// sound refuses a list with an event that is damaged.
+// sound returns an error if an event of the list is damaged.
 func sound(list []stream.Event, err error) ([]stream.Event, error) {
 	for _, e := range list {
 		if e.Damaged != nil {
@@ -295,14 +297,14 @@ func (f *Feed) Moves(ctx context.Context, account, mode string, beforeSeq int64,
 	return sound(f.query(ctx, f.db.Reader, columns, where, "seq DESC", limit, account, mode, beforeSeq))
 }
 
-// MovesAfter returns all events of an account and mode after a position that move money.
+// MovesAfter returns the events of an account and mode that move money, after a position.
 func (f *Feed) MovesAfter(ctx context.Context, r sqldb.Reader, account, mode string, position int64) ([]stream.Event, error) {
 	where := "account = $1 AND mode = $2 AND transfers <> '' AND position > $3"
 	return sound(f.query(ctx, r, eventColumns, where, "position", 0, account, mode, position))
 }
 
-// FeedAfter returns events after the position, oldest first, as far as no other can still
-// appear in between; none: there are no more yet.
+// FeedAfter returns the events after a position, oldest first, up to the point below which no
+// other can still appear. An empty list means that there are no more yet.
 func (f *Feed) FeedAfter(ctx context.Context, position int64) ([]stream.Event, error) {
 	return f.after(ctx, eventColumns, position)
 }
@@ -319,8 +321,8 @@ func (f *Feed) load(ctx context.Context, r sqldb.Reader, columns string, positio
 	return f.query(ctx, r, columns, "position > $1"+f.settled(), "position", limit, position)
 }
 
-// Last returns the last place of the feed before which nothing can appear any more; from
-// itself when there is nothing after it.
+// Last returns the last place of the feed before which no event can still appear, or from if
+// there is none after it.
 func (f *Feed) Last(ctx context.Context, r sqldb.Reader, from Place) (Place, error) {
 	to := from
 	err := r.QueryRow(ctx, "SELECT position, id FROM events WHERE position > $1"+f.settled()+" ORDER BY position DESC LIMIT 1", from.Position).
@@ -331,8 +333,8 @@ func (f *Feed) Last(ctx context.Context, r sqldb.Reader, from Place) (Place, err
 	return to, err
 }
 
-// Has reports whether the feed still has the event at a place: then it has all that came
-// after it. Every feed has the place before its first event.
+// Has reports whether the feed still contains the event at a place, and therefore everything
+// after it. Every feed contains the place before its first event.
 func (f *Feed) Has(ctx context.Context, r sqldb.Reader, at Place) (bool, error) {
 	if at.Position == 0 {
 		return true, nil
@@ -345,7 +347,7 @@ func (f *Feed) Has(ctx context.Context, r sqldb.Reader, at Place) (bool, error) 
 	return event == at.Event, err
 }
 
-// EachEvent visits every event in order.
+// EachEvent calls visit for every event in order.
 func (f *Feed) EachEvent(ctx context.Context, visit func(stream.Event) error) error {
 	for position := int64(0); ; {
 		events, err := f.FeedAfter(ctx, position)

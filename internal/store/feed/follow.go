@@ -12,53 +12,53 @@ import (
 	"github.com/paylink/paylink/internal/stream"
 )
 
-// Bounds of a follower.
+// Limits of a follower.
 const (
-	batchEvents     = 500                    // in one read
+	batchEvents     = 500                    // events in one read
 	gatherWait      = 20 * time.Millisecond  // lets a busy feed fill a batch
-	checkpointPause = 250 * time.Millisecond // between two saves
+	checkpointPause = 250 * time.Millisecond // between two saves of the checkpoint
 	gentleLook      = 250 * time.Millisecond // between two reads of a gentle follower
-	gentleRest      = 3                      // times as long as it worked it rests
+	gentleRest      = 3                      // rests this many times as long as it worked
 	gentleMaxRest   = 2 * time.Second
 )
 
-// Place is a position in the feed. Event is the id of the event that stands there, where
-// the follower remembers it.
+// Place is a position in the feed. Event is the id of the event there, if the follower remembers
+// it.
 type Place struct {
 	Position int64
 	Event    string
 }
 
-// Follower is what a consumer does with the feed.
+// Follower describes a consumer of the feed.
 type Follower struct {
 	Consumer string
-	// Part is what the consumer needs of an event.
+	// Part selects what the consumer needs of an event.
 	Part Part
-	// Skip are types of events that the consumer does not need.
+	// Skip lists types of events that the consumer does not need.
 	Skip []string
-	// Limit is how many events are read at once; 0: batchEvents.
+	// Limit is the number of events in one read; 0 means batchEvents.
 	Limit int
-	// Start returns where the follower goes on; nil: at its checkpoint in this database.
+	// Start returns where the follower continues; nil means at its checkpoint in this database.
 	Start func(context.Context, sqldb.Reader) (Place, error)
-	// Handle works on events, or gathers them for Save.
+	// Handle processes events, or gathers them for Save.
 	Handle func(context.Context, []stream.Event) error
-	// Save moves the checkpoint, together with what Handle gathered.
+	// Save moves the checkpoint, in one commit with what Handle gathered.
 	Save func(ctx context.Context, feed sqldb.Reader, from, to Place) error
-	// Pause is how long it takes to the next save; 0: checkpointPause.
+	// Pause is the time between two saves; 0 means checkpointPause.
 	Pause time.Duration
-	// Full asks for a save before the pause is over; may be nil.
+	// Full requests a save before the pause is over; may be nil.
 	Full func() bool
-	// Check runs once in a pause in which nothing is new; may be nil.
+	// Check runs once in each pause without new events; may be nil.
 	Check func(context.Context, Place) error
-	// Gentle followers leave the processor to others after each read, and are not woken
-	// by commits.
+	// Gentle followers yield the processor after each read, and commits do not wake them.
 	Gentle bool
 }
 
-// Follow carries the feed to a consumer until ctx ends (nil), and saves what was handled.
-// Of several processes one works; the others wait to take over. An event that cannot be
-// read, or that Handle reports as stream.Unreadable, is set aside and passed over. It
-// returns ErrMoved if another process has moved the checkpoint.
+// Follow carries the feed to a consumer until ctx ends (nil), and saves what was handled. One of
+// several processes works; the others wait to take over. An event that cannot be read, or that
+// Handle reports as stream.Unreadable, is set aside and passed over. Follow returns ErrMoved if
+// another process has moved the checkpoint. After a crash, events since the last save are handled
+// again.
 func (f *Feed) Follow(ctx context.Context, c Follower) error {
 	if c.Start == nil {
 		c.Start = func(ctx context.Context, r sqldb.Reader) (Place, error) {
@@ -120,7 +120,7 @@ func (f *Feed) follow(ctx context.Context, r sqldb.Reader, c Follower) error {
 			rest(ctx, time.Since(began), more)
 		case !more:
 			wait := f.db.Poll()
-			if read.Position != saved.Position { // what was handled is not kept back until something else happens
+			if read.Position != saved.Position { // save now: the next event may take long to come
 				wait = min(wait, max(0, c.Pause-time.Since(savedAt)))
 			}
 			idle(ctx, wake, wait)
@@ -129,8 +129,8 @@ func (f *Feed) follow(ctx context.Context, r sqldb.Reader, c Follower) error {
 	return flush()
 }
 
-// read returns what the follower needs of what is new, how far that reaches, and whether
-// there is probably more.
+// read returns the new events that the follower needs, the place up to which it read, and whether
+// more are likely.
 func (f *Feed) read(ctx context.Context, r sqldb.Reader, c Follower, from Place) (list []stream.Event, to Place, more bool, err error) {
 	if list = f.recent.after(from.Position, c.Limit); len(list) == 0 {
 		if len(c.Skip) > 0 {
@@ -171,8 +171,8 @@ func (f *Feed) readSome(ctx context.Context, r sqldb.Reader, c Follower, from Pl
 	return list, to, more, nil
 }
 
-// hand gives events to a consumer. One that cannot be read, or that the consumer can
-// never work on, is set aside and passed over: it must not keep the others waiting.
+// hand passes events to a consumer. An event that cannot be read, or that the consumer can never
+// process, is set aside and passed over, because it must not hold up the others.
 func (f *Feed) hand(ctx context.Context, c Follower, events []stream.Event) error {
 	var aside []stream.Aside
 	pass := func(e stream.Event, why error) {
@@ -210,8 +210,8 @@ func (f *Feed) hand(ctx context.Context, c Follower, events []stream.Event) erro
 	return f.db.Write(context.WithoutCancel(ctx), nil, func(t *sqldb.Tx) error { return PutAside(t, aside) })
 }
 
-// idle waits for the next commit of this process, and a moment longer; or until it
-// is time to look for what others committed.
+// idle waits for this process's next commit and a moment longer, or until it is time to look for
+// commits of others.
 func idle(ctx context.Context, wake <-chan struct{}, most time.Duration) {
 	wait := time.NewTimer(most)
 	defer wait.Stop()
@@ -225,7 +225,7 @@ func idle(ctx context.Context, wake <-chan struct{}, most time.Duration) {
 	pause(ctx, gatherWait)
 }
 
-// rest leaves the processor to others, after so much work.
+// rest yields the processor after the given working time.
 func rest(ctx context.Context, worked time.Duration, more bool) {
 	d := gentleRest * worked
 	if !more {
@@ -245,26 +245,26 @@ func pause(ctx context.Context, d time.Duration) {
 
 var _ stream.Source = (*Feed)(nil)
 
-// Consume implements stream.Source. The checkpoint is saved at most four times a
-// second: after a crash a consumer sees the last events again.
+// Consume implements stream.Source. It saves the checkpoint at most four times a second, so after
+// a crash the consumer gets the last events again.
 func (f *Feed) Consume(ctx context.Context, consumer string, handle func(context.Context, []stream.Event) error) error {
 	return f.Follow(ctx, Follower{Consumer: consumer, Handle: handle, Save: func(ctx context.Context, _ sqldb.Reader, from, to Place) error {
 		return f.MoveCheckpoint(ctx, consumer, from.Position, to.Position)
 	}})
 }
 
-// Alone runs the work in one process of those that share the feed, for a consumer whose
-// effect lies elsewhere and that keeps its checkpoints itself. Two may run for a moment
-// when the session of one ends, so the work must be harmless twice.
+// Alone runs work in one of the processes that share the feed. It is for a consumer whose effects
+// lie elsewhere and that keeps its own checkpoints. Two may run for a moment when a session ends,
+// so the work must be safe to run twice.
 func (f *Feed) Alone(ctx context.Context, name string, work func(context.Context) error) error {
 	return f.db.Alone(ctx, name, func(ctx context.Context, _ sqldb.Reader) error { return work(ctx) })
 }
 
-// ErrMoved says that the checkpoint is not where the consumer left it.
+// ErrMoved is returned if the checkpoint is not where the consumer left it.
 var ErrMoved = errors.New("another process has moved it")
 
-// ReadCheckpoint reads where a consumer is, in the database where its work is; 0 at the
-// start.
+// ReadCheckpoint returns a consumer's position in the database that holds its results, or 0 at
+// the start.
 func ReadCheckpoint(ctx context.Context, r sqldb.Reader, consumer string) (position int64, err error) {
 	err = r.QueryRow(ctx, "SELECT position FROM checkpoints WHERE consumer = $1", consumer).Scan(&position)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -273,9 +273,9 @@ func ReadCheckpoint(ctx context.Context, r sqldb.Reader, consumer string) (posit
 	return position, err
 }
 
-// SaveCheckpoint moves a checkpoint from where the consumer read it. It returns ErrMoved
-// if it is elsewhere: what is in the same commit counts once, even if two processes believe
-// that they are the consumer.
+// SaveCheckpoint moves a checkpoint from the position that the consumer read. It returns ErrMoved
+// if the checkpoint is elsewhere. What is in the same commit therefore counts once, even if two
+// processes believe they are the consumer.
 func SaveCheckpoint(t *sqldb.Tx, consumer string, from, to int64) error {
 	n, err := t.Exec(`INSERT INTO checkpoints (consumer, position) VALUES ($1, $2)
 		ON CONFLICT (consumer) DO UPDATE SET position = excluded.position WHERE checkpoints.position = $3`, consumer, to, from)
@@ -285,18 +285,18 @@ func SaveCheckpoint(t *sqldb.Tx, consumer string, from, to int64) error {
 	return err
 }
 
-// Checkpoint returns where a consumer is; 0 at the start.
+// Checkpoint returns a consumer's position, or 0 at the start.
 func (f *Feed) Checkpoint(ctx context.Context, consumer string) (int64, error) {
 	return ReadCheckpoint(ctx, f.db.Reader, consumer)
 }
 
-// MoveCheckpoint moves it from where the consumer read it, as SaveCheckpoint does.
+// MoveCheckpoint is SaveCheckpoint in a transaction of its own.
 func (f *Feed) MoveCheckpoint(ctx context.Context, consumer string, from, to int64) error {
 	return f.db.Write(ctx, nil, func(t *sqldb.Tx) error { return SaveCheckpoint(t, consumer, from, to) })
 }
 
-// BeginAtEnd puts a consumer that is new behind everything that the feed holds: it
-// works on what comes from then on. One that has a checkpoint stays there.
+// BeginAtEnd places a new consumer at the end of the feed, so that it handles only later events.
+// A consumer with a checkpoint is left unchanged.
 func (f *Feed) BeginAtEnd(ctx context.Context, consumer string) error {
 	return f.db.Write(ctx, nil, func(t *sqldb.Tx) error {
 		_, err := t.Exec(`INSERT INTO checkpoints (consumer, position) SELECT CAST($1 AS TEXT), COALESCE(MAX(position), 0) FROM events
@@ -305,7 +305,8 @@ func (f *Feed) BeginAtEnd(ctx context.Context, consumer string) error {
 	})
 }
 
-// Lag counts the events that the consumer has not handled, up to a million; for metrics.
+// Lag returns the number of events that the consumer has not handled, up to a million, for
+// metrics.
 func (f *Feed) Lag(ctx context.Context, consumer string) (int64, error) {
 	position, err := f.Checkpoint(ctx, consumer)
 	if err != nil {
@@ -314,8 +315,8 @@ func (f *Feed) Lag(ctx context.Context, consumer string) (int64, error) {
 	return f.Since(ctx, position)
 }
 
-// OldestUnhandled is when the oldest event was made that the consumer has not handled;
-// zero: it has handled all. For metrics.
+// OldestUnhandled returns the time of the oldest event that the consumer has not handled, or the
+// zero time if it has handled all. It is for metrics.
 func (f *Feed) OldestUnhandled(ctx context.Context, consumer string) (time.Time, error) {
 	position, err := f.Checkpoint(ctx, consumer)
 	if err != nil {
@@ -327,12 +328,12 @@ func (f *Feed) OldestUnhandled(ctx context.Context, consumer string) (time.Time,
 	return sqldb.FromMicros(at), err
 }
 
-// heartbeat is the consumer whose checkpoint is written to try whether the database takes
-// changes: one row, which nobody reads.
+// heartbeat names the checkpoint that is written to check whether the database accepts writes. No
+// consumer reads it.
 const heartbeat = "readiness"
 
-// Writable returns why the database takes no changes; for readiness. It writes at most
-// once a second, and nothing while real changes are confirmed.
+// Writable returns why the database accepts no writes, or nil. It is for readiness. It writes at
+// most once a second, and not at all while real changes are being confirmed.
 func (f *Feed) Writable(ctx context.Context) error {
 	return f.db.Writes().Ready(ctx, func(ctx context.Context) error {
 		return f.db.Probe(ctx, func(t *sqldb.Tx) error {

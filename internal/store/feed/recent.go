@@ -6,24 +6,23 @@ import (
 	"github.com/paylink/paylink/internal/stream"
 )
 
-// Bounds of what is kept of the feed in memory.
+// Limits of the part of the feed that is kept in memory.
 const (
 	recentEvents = 8192
 	recentBytes  = 8 << 20
 )
 
-// recent are the last events of the feed that this process committed, without a gap:
-// every consumer of the process reads them here instead of in the file. Who is further
-// back, or waits for what another process wrote, reads the file. In memory alone.
+// recent holds the last events that this process committed, without a gap, so that its consumers
+// need not read them from the file. A consumer that is further back, or that waits for events of
+// another process, reads the file. Nothing is stored.
 type recent struct {
 	mu    sync.Mutex
-	list  []stream.Event // never changed in place: readers hold parts of it
+	list  []stream.Event // never changed in place: readers hold slices of it
 	bytes int
 }
 
-// add takes what a commit wrote, after it is durable. Events that do not follow those
-// that are here (another process wrote in between, or the feed was emptied) take their
-// place.
+// add takes the events of a durable commit. Events that do not follow the present ones replace
+// them: another process wrote in between, or the feed was emptied.
 func (r *recent) add(events []stream.Event) {
 	if r == nil || len(events) == 0 {
 		return
@@ -42,7 +41,7 @@ func (r *recent) add(events []stream.Event) {
 	}
 }
 
-// halve keeps the newer ones, within both bounds, in a new list.
+// halve keeps the newer events, within both limits, in a new list.
 func (r *recent) halve() {
 	from, bytes := len(r.list), 0
 	for from > 0 && len(r.list)-from < recentEvents && bytes+len(r.list[from-1].Data) <= recentBytes {
@@ -52,8 +51,8 @@ func (r *recent) halve() {
 	r.list, r.bytes = append([]stream.Event(nil), r.list[from:]...), bytes
 }
 
-// after gives at most so many events after a position, oldest first. None: there are
-// no more, or they are not here. Nobody may change them.
+// after returns up to most events after a position, oldest first. An empty result means that
+// there are no more or that they are not in memory. Callers must not change them.
 func (r *recent) after(position int64, most int) []stream.Event {
 	if r == nil {
 		return nil

@@ -16,9 +16,9 @@ import (
 	"github.com/paylink/paylink/internal/stream"
 )
 
-// TestFeedFromMemory: what consumers are given from memory is what the file has, to
-// the last field, also when commits beside it fail, another process writes in between,
-// or the feed is emptied.
+// TestFeedFromMemory checks that consumers get the same events from memory as from the file, to
+// the last field, also when other commits fail, another process writes in between, or the feed is
+// emptied.
 func TestFeedFromMemory(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "paylink.db")
 	ours, other := open(t, "sqlite:"+path), open(t, "sqlite:"+path)
@@ -101,8 +101,8 @@ func TestFeedFromMemory(t *testing.T) {
 	same(0, 1)
 }
 
-// TestFeedFromMemoryIsBounded: only the last events are in memory, by number and by
-// size; who is further back reads the file.
+// TestFeedFromMemoryIsBounded checks that only the last events are in memory, by number and by
+// size, and that a consumer further back reads the file.
 func TestFeedFromMemoryIsBounded(t *testing.T) {
 	s := open(t, engines["SQLite"](t))
 	account := id.New(id.Account)

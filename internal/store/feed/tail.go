@@ -8,27 +8,27 @@ import (
 	"github.com/paylink/paylink/internal/stream"
 )
 
-// tailColumns leave out the money that moved, and what only a payment's status tells.
+// tailColumns omits the money that moved and the details of a payment's status.
 const tailColumns = "position, id, type, account, mode, object, seq, object_seq, created_at, " +
 	"CASE WHEN object_seq = 1 OR type NOT LIKE 'payment.%' THEN data ELSE '' END, ''"
 
-// tailGather lets a feed that is not busy fill a batch: what counts at once was
-// counted before it was committed.
+// tailGather lets a quiet feed fill a batch. What must count at once was counted before its
+// commit.
 const tailGather = 30 * time.Millisecond
 
-// End is the place below which no event can still appear.
+// End returns the position below which no event can still appear.
 func (f *Feed) End(ctx context.Context) (position int64, err error) {
 	err = f.db.QueryRow(ctx, "SELECT COALESCE(MAX(position), 0) FROM events WHERE position > 0"+f.settled()).Scan(&position)
 	return position, err
 }
 
-// Since counts the events after the position, up to a million.
+// Since returns the number of events after the position, up to a million.
 func (f *Feed) Since(ctx context.Context, position int64) (n int64, err error) {
 	err = f.db.QueryRow(ctx, "SELECT COUNT(*) FROM (SELECT 1 FROM events WHERE position > $1 LIMIT 1000000) AS behind", position).Scan(&n)
 	return n, err
 }
 
-// Tail follows as a consumer does, without a checkpoint and beside any number of others.
+// Tail follows the feed as a consumer does, without a checkpoint and beside any number of others.
 func (f *Feed) Tail(ctx context.Context, position int64, handle func(events []stream.Event, end bool) error) error {
 	for ctx.Err() == nil {
 		wake := f.db.Committed()

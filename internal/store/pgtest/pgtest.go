@@ -1,10 +1,9 @@
-// Package pgtest starts a real PostgreSQL for tests: a cluster in a temporary
-// folder, on a free loopback port, as an unprivileged user, with fsync on.
+// Package pgtest starts a real PostgreSQL for tests: a cluster in a temporary folder, on a free
+// loopback port, as an unprivileged user, with fsync on.
 //
-// A test binary has one cluster, started when first asked for, and each test a
-// database of its own. A server cannot outlive its test binary: a shell holds a
-// pipe to it, and when that closes, however the binary ended, the shell stops
-// the server by its pid and removes the folder.
+// A test binary has one cluster, started on first use, and each test has its own database. A
+// server cannot outlive its test binary: a shell holds a pipe to it, and when the pipe closes,
+// however the binary ended, the shell stops the server by its pid and removes the folder.
 package pgtest
 
 import (
@@ -30,7 +29,7 @@ import (
 )
 
 const (
-	startTimeout  = 5 * time.Minute // on a machine that is busy with other things
+	startTimeout  = 5 * time.Minute // on a busy machine
 	probeEvery    = 20 * time.Millisecond
 	memoryDisk    = "/dev/shm" // fsync costs nothing there
 	memoryDiskMin = 2 << 30    // bytes that must be free, or the temporary folder is used
@@ -53,8 +52,8 @@ var shared struct {
 // databases makes names unique in a process.
 var databases atomic.Int64
 
-// Database makes an empty database in the binary's cluster, and drops it at the
-// end of the test. It returns the URL.
+// Database creates an empty database in the binary's cluster, and drops it at the end of the
+// test. It returns the URL.
 func Database(t testing.TB) string {
 	t.Helper()
 	shared.Lock()
@@ -70,8 +69,8 @@ func Database(t testing.TB) string {
 // New starts a cluster that the test may stop, kill and start again.
 func New(t testing.TB) *Server { t.Helper(); return newIn(t, disk()) }
 
-// NewOnDisk is New in the temporary folder, never in memory: for those who
-// measure, because an fsync must cost what it costs.
+// NewOnDisk is New in the temporary folder, never in memory. It is for measurements, in which an
+// fsync must have its real cost.
 func NewOnDisk(t testing.TB) *Server { t.Helper(); return newIn(t, os.TempDir()) }
 
 func newIn(t testing.TB, folder string) *Server {
@@ -87,7 +86,7 @@ func newIn(t testing.TB, folder string) *Server {
 	return s
 }
 
-// Database makes an empty database, and drops it at the end of the test.
+// Database creates an empty database, and drops it at the end of the test.
 func (s *Server) Database(t testing.TB) string {
 	t.Helper()
 	t.Log("engine: PostgreSQL") // scripts/test.sh counts these
@@ -101,7 +100,7 @@ func (s *Server) Database(t testing.TB) string {
 	return s.URL(name)
 }
 
-// URL of a database, for its superuser.
+// URL returns the URL of a database, for its superuser.
 func (s *Server) URL(database string) string {
 	return fmt.Sprintf("postgres://postgres@127.0.0.1:%d/%s?sslmode=disable", s.port, database)
 }
@@ -154,7 +153,7 @@ func create(t testing.TB, folder string) *Server {
 	return s
 }
 
-// disk is where clusters lie.
+// disk returns the folder for clusters.
 func disk() string {
 	var fs syscall.Statfs_t
 	if err := syscall.Statfs(memoryDisk, &fs); err == nil && fs.Bavail*uint64(fs.Bsize) > memoryDiskMin {
@@ -163,7 +162,7 @@ func disk() string {
 	return os.TempDir()
 }
 
-// programs is the folder of PostgreSQL's programs: version 15 where there are several.
+// programs returns the folder of PostgreSQL's programs: version 15 if there are several.
 func programs() (string, error) {
 	if dir := "/usr/lib/postgresql/15/bin"; exists(filepath.Join(dir, "initdb")) {
 		return dir, nil
@@ -183,7 +182,7 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// owner is whom PostgreSQL runs as: it refuses root.
+// owner returns the user as whom PostgreSQL runs: it refuses root.
 func owner() (*syscall.Credential, error) {
 	if os.Getuid() != 0 {
 		return nil, nil
@@ -258,12 +257,12 @@ func (s *Server) Start(t testing.TB) {
 	s.await(t)
 }
 
-// given are the ports that FreePort gave: none is given twice.
+// given holds the ports that FreePort returned: none is returned twice.
 var given sync.Map
 
-// FreePort is a loopback port in [from, to) that nobody listens on at this moment. It
-// must lie below those that systems give to outgoing connections and to who asks for
-// any port, so that nobody has it before the server does, or while it is down.
+// FreePort returns a loopback port in [from, to) on which nothing listens at this moment. The
+// range must lie below the ports that systems assign to outgoing connections and for port 0, so
+// that no other process takes the port before the server starts, or while it is down.
 func FreePort(t testing.TB, from, to int) int {
 	t.Helper()
 	for range 1000 {
@@ -273,7 +272,7 @@ func FreePort(t testing.TB, from, to int) int {
 		}
 		l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:"+strconv.Itoa(port))
 		if err != nil {
-			continue // somebody listens there
+			continue // the port is in use
 		}
 		if err := l.Close(); err != nil {
 			t.Fatal(err)
@@ -305,8 +304,8 @@ func (s *Server) await(t testing.TB) {
 	}
 }
 
-// Copy dumps a database and restores it into another, perhaps of another server,
-// with the programs that an operator uses.
+// Copy dumps a database and restores it into another, possibly on another server, with the
+// programs that an operator uses.
 func (s *Server) Copy(t testing.TB, from, to string) {
 	t.Helper()
 	dump := filepath.Join(t.TempDir(), "dump")
@@ -320,12 +319,11 @@ func (s *Server) Copy(t testing.TB, from, to string) {
 	}
 }
 
-// Stop asks the server to shut down, as an operator does: open transactions are
-// rolled back, their clients told.
+// Stop shuts the server down, as an operator does: open transactions are rolled back and their
+// clients notified.
 func (s *Server) Stop(t testing.TB) { t.Helper(); s.end(t, syscall.SIGINT) }
 
-// Kill ends the server at once, as a crash does; it recovers from its log when
-// it is started again.
+// Kill ends the server at once, as a crash does. It recovers from its log at the next start.
 func (s *Server) Kill(t testing.TB) { t.Helper(); s.end(t, syscall.SIGQUIT) }
 
 func (s *Server) end(t testing.TB, signal syscall.Signal) {
@@ -355,8 +353,7 @@ func (s *Server) end(t testing.TB, signal syscall.Signal) {
 	_ = s.shell.Wait()
 }
 
-// zombie tells a server that has ended from one that runs: the shell waits for
-// it only later.
+// zombie reports whether a server has ended but not been waited for by the shell.
 func zombie(pid int) bool {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"github.com/paylink/paylink/internal/store/pgtest"
 )
 
-// A server that was killed comes back with what was committed.
+// A killed server comes back with what was committed.
 func TestKillAndStart(t *testing.T) {
 	s := pgtest.New(t)
 	url := s.Database(t)

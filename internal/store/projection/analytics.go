@@ -12,21 +12,21 @@ import (
 	"github.com/paylink/paylink/internal/stream"
 )
 
-// Bounds of the analytics store.
+// Limits of the analytics store.
 const (
-	analyticsEvents  = 1000 // in one read of the feed
+	analyticsEvents  = 1000 // events in one read of the feed
 	analyticsObjects = 2000 // payments and links in a commit
 )
 
 var analytics = kind{title: "analytics store", folder: "analytics", owners: "analytics_owners", first: "analytics_state"}
 
-// Analytics is the store that fraud is looked for in. What the feed does not have any more
-// is read from the payments themselves: a store that was never filled, or whose place in
-// the feed is gone, is made again from them, but for what the shield counted.
+// Analytics is the store for fraud analysis. What the feed no longer contains is read from the
+// payments themselves: a store that was never filled, or whose place in the feed is gone, is
+// rebuilt from them. Only the shield's counts cannot be rebuilt.
 type Analytics struct {
 	*follower
 	payments Payments
-	builder  string // this process's name while it makes the store again
+	builder  string // this process's name while it rebuilds the store
 }
 
 var (
@@ -34,8 +34,8 @@ var (
 	_ history.Replayer = (*Analytics)(nil)
 )
 
-// OpenAnalytics opens the analytics store that follows the feed of the events of the
-// payments. The path is that of the file beside a store in SQLite.
+// OpenAnalytics opens the analytics store that follows the feed of the payments' events. The path
+// is that of the file beside a SQLite store.
 func OpenAnalytics(ctx context.Context, f *feed.Feed, payments Payments, path string, log *slog.Logger) (*Analytics, error) {
 	own, err := open(ctx, analytics, f, path, log)
 	if err != nil {
@@ -44,8 +44,8 @@ func OpenAnalytics(ctx context.Context, f *feed.Feed, payments Payments, path st
 	return &Analytics{follower: own, payments: payments, builder: id.New(id.Event)}, nil
 }
 
-// Run follows the feed until ctx ends (nil). Of several processes one works. If another
-// one begins to make the store again, Run waits for it.
+// Run follows the feed until ctx ends (nil). One of several processes works. If another one
+// begins to rebuild the store, Run waits for it.
 func (a *Analytics) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		err := follow(ctx, a.follower, feed.Follower{Consumer: history.Consumer, Part: feed.NoMoney, Skip: quiet, Limit: analyticsEvents,
@@ -57,15 +57,15 @@ func (a *Analytics) Run(ctx context.Context) error {
 	return nil
 }
 
-// quiet are the types of events that a payment's row does not wait for: another one
-// follows within the lease. They are most of the feed, and are not read.
+// quiet lists the event types that a payment's row does not need, because another event follows
+// within the lease. They are most of the feed, and are not read.
 var quiet = []string{"payment.created", "payment.processing"}
 
 // gatheredFraud is what was read of the feed since the last commit.
 type gatheredFraud struct {
 	payments map[string]*history.Told
 	owner    map[string]ownerKey // of every object
-	order    []string            // payments as they came
+	order    []string            // payments in order of arrival
 	links    map[string]stream.Event
 }
 
@@ -92,7 +92,7 @@ func (g *gatheredFraud) add(e stream.Event) {
 	}
 }
 
-// Lag is how many events are not in the rows yet, up to a million.
+// Lag returns how many events are not in the rows yet, up to a million.
 func (a *Analytics) Lag(ctx context.Context) (int64, error) {
 	s, err := a.state(ctx)
 	if err != nil {
@@ -101,8 +101,8 @@ func (a *Analytics) Lag(ctx context.Context) (int64, error) {
 	return a.feed.Since(ctx, s.Position)
 }
 
-// CountShield adds attempts that the shield refused. The same counts given twice
-// count twice: a caller whose answer was lost leaves them.
+// CountShield adds attempts that the shield refused. The same counts added twice count twice, so
+// a caller whose answer was lost must not send them again.
 func (a *Analytics) CountShield(ctx context.Context, all []history.Refusal) error {
 	if len(all) == 0 {
 		return nil

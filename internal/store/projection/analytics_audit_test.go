@@ -11,8 +11,8 @@ import (
 	"github.com/paylink/paylink/internal/store/sqlstore"
 )
 
-// TestAnalyticsAudit: an audit visits every row and names sums that are not theirs;
-// what was harmed is made anew.
+// TestAnalyticsAudit checks that an audit visits every row and reports wrong sums, and that a
+// rebuild repairs the damage.
 func TestAnalyticsAudit(t *testing.T) {
 	url, path, account := engines["SQLite"](t), filepath.Join(t.TempDir(), "analytics.db"), id.New(id.Account)
 	a := openAnalytics(t, open(t, url), path)

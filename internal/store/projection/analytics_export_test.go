@@ -12,8 +12,8 @@ import (
 	"github.com/paylink/paylink/internal/stream"
 )
 
-// Project writes the events as one batch, as the process that reads the feed does,
-// whose place in it is where the checkpoint is.
+// Project writes the events as one batch, as the process that reads the feed does, from the
+// checkpoint.
 func (a *Analytics) Project(ctx context.Context, events []stream.Event) error {
 	s, err := a.state(ctx)
 	if err != nil {
@@ -22,7 +22,7 @@ func (a *Analytics) Project(ctx context.Context, events []stream.Event) error {
 	return a.ProjectFrom(ctx, s.Position, s.Event, events)
 }
 
-// ProjectFrom is Project of a process that believes the checkpoint to be there.
+// ProjectFrom is Project of a process that believes the checkpoint to be at a given place.
 func (a *Analytics) ProjectFrom(ctx context.Context, position int64, event string, events []stream.Event) error {
 	g := newGatheredFraud()
 	for _, e := range events {
@@ -34,16 +34,16 @@ func (a *Analytics) ProjectFrom(ctx context.Context, position int64, event strin
 	return a.commit(ctx, a.feed.Reader(), g, feed.Place{Position: position, Event: event}, feed.Place{Position: last.Position, Event: last.ID})
 }
 
-// Begin makes an empty store whole, so that events can be projected.
+// Begin makes an empty store valid, so that events can be projected.
 func (a *Analytics) Begin(ctx context.Context) error { return a.Rebuild(ctx, func(Build) {}) }
 
-// At is where the checkpoint is.
+// At returns the checkpoint.
 func (a *Analytics) At(ctx context.Context) (position int64, event string, err error) {
 	s, err := a.state(ctx)
 	return s.Position, s.Event, err
 }
 
-// Load writes rows as the consumer does, without the events that they come of.
+// Load writes rows as the consumer does, without the events behind them.
 func (a *Analytics) Load(ctx context.Context, all []history.Row) error {
 	owner := ownerKey{all[0].Account, all[0].Mode}
 	n, err := a.ensureOwner(ctx, owner)
@@ -60,8 +60,8 @@ func (a *Analytics) Load(ctx context.Context, all []history.Row) error {
 	})
 }
 
-// Dump is everything that the store holds, but for the numbers of owners and the
-// places of those that fell on one.
+// Dump returns everything in the store except the owners' numbers and the numbers of rows that
+// collided.
 func (a *Analytics) Dump(ctx context.Context) (string, error) {
 	var b strings.Builder
 	for _, table := range []string{"payments", "links", "refunds", "disputes", "days", "scores", "rules", "labels"} {
@@ -91,7 +91,7 @@ func (a *Analytics) Dump(ctx context.Context) (string, error) {
 				key := slices.Contains([]string{"owner", "day", "currency", "band", "rule", "rule_version", "action", "shadow"}, names[i])
 				nothing = nothing && (key || fmt.Sprint(*v.(*any)) == "0")
 			}
-			if !nothing { // sums that came and went
+			if !nothing { // sums that returned to zero
 				lines = append(lines, line)
 			}
 		}
@@ -105,7 +105,7 @@ func (a *Analytics) Dump(ctx context.Context) (string, error) {
 	return b.String(), nil
 }
 
-// Generation counts how often the store was made again.
+// Generation returns how often the store was rebuilt.
 func (a *Analytics) Generation(ctx context.Context) (int64, error) {
 	s, err := a.state(ctx)
 	return s.generation, err

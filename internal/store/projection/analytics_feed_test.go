@@ -25,8 +25,7 @@ import (
 	"github.com/paylink/paylink/internal/stream"
 )
 
-// life are the events of a payment that was assessed: told, and then reviewed,
-// disputed, or neither.
+// life returns the events of an assessed payment that is then reviewed, disputed, or neither.
 func life(t testing.TB, account, linkID string, at time.Time, n int) []stream.Event {
 	t.Helper()
 	events := append([]stream.Event{created(account, linkID, at)}, told(t, account, linkID, at, n%3 == 0)...)
@@ -51,7 +50,7 @@ func life(t testing.TB, account, linkID string, at time.Time, n int) []stream.Ev
 		e.Data, last = with(t, raw, change)
 		events = append(events, e)
 	}
-	if n%3 != 0 { // told says that it was refunded in part
+	if n%3 != 0 {
 		last["status"], last["refundedAmount"] = "partially_refunded", "2.50"
 	}
 	switch n % 5 {
@@ -87,7 +86,7 @@ func with(t testing.TB, data []byte, change map[string]any) (json.RawMessage, ma
 	return raw, m
 }
 
-// lives are those of many payments of an account.
+// lives returns the events of many payments of an account.
 func lives(t testing.TB, account string, n int) []stream.Event {
 	t.Helper()
 	var events []stream.Event
@@ -97,7 +96,7 @@ func lives(t testing.TB, account string, n int) []stream.Event {
 	return events
 }
 
-// fed is an analytics store that is whole, and a feed that has gone on with the events.
+// fed returns a valid analytics store, and a feed that contains the events.
 func fed(t *testing.T, url, account string, events []stream.Event) (*sqlstore.Store, *projection.Analytics, []stream.Event) {
 	t.Helper()
 	s := open(t, url)
@@ -113,9 +112,9 @@ func fed(t *testing.T, url, account string, events []stream.Event) (*sqlstore.St
 	return s, a, placed
 }
 
-// TestAnalyticsTwice: the same life of payments, told in one batch, told a few events
-// at a time, with events that come again, and with batches of which a process has
-// lost the answer, makes the same rows and sums: exactly once in effect.
+// TestAnalyticsTwice checks that the same payments give the same rows and sums in one batch, a
+// few events at a time, with repeated events, and with batches whose answer a process has lost:
+// exactly once in effect.
 func TestAnalyticsTwice(t *testing.T) {
 	for name, empty := range engines {
 		t.Run(name, func(t *testing.T) {
@@ -139,7 +138,7 @@ func TestAnalyticsTwice(t *testing.T) {
 						batch = slices.Insert(batch, random.IntN(len(batch)), placed[random.IntN(at)])
 					}
 				}
-				batch = append(batch, placed[at+n-1]) // the last one, again
+				batch = append(batch, placed[at+n-1]) // the last one again
 				position, event, err := again.At(t.Context())
 				if err != nil {
 					t.Fatal(err)
@@ -165,7 +164,7 @@ func TestAnalyticsTwice(t *testing.T) {
 	}
 }
 
-// sums adds up what rows say that the account has.
+// sums adds up the account's rows.
 func sums(t testing.TB, a *projection.Analytics, account string) (rows int, available int64) {
 	t.Helper()
 	err := a.Replay(t.Context(), account, link.Test, time.Time{}, time.Time{}, func(r history.Row) error {
@@ -178,7 +177,7 @@ func sums(t testing.TB, a *projection.Analytics, account string) (rows int, avai
 	return rows, available
 }
 
-// equal holds the sums of the rows to the ledger's.
+// equal compares the sums of the rows with the ledger's.
 func equal(t testing.TB, s *sqlstore.Store, a *projection.Analytics, account string, payments int) {
 	t.Helper()
 	balances, err := s.Balances(t.Context(), account, link.Test)
@@ -195,9 +194,9 @@ func equal(t testing.TB, s *sqlstore.Store, a *projection.Analytics, account str
 	}
 }
 
-// TestF23_AnalyticsAfterATrimmedFeed: the consumer is stopped, the feed goes on and is
-// trimmed beyond its checkpoint. It makes the store anew from the payments, and its
-// sums are the ledger's; then it follows again.
+// TestF23_AnalyticsAfterATrimmedFeed stops the consumer, and the feed moves on and is trimmed
+// beyond its checkpoint. The consumer rebuilds the store from the payments, its sums equal the
+// ledger's, and it follows again.
 func TestF23_AnalyticsAfterATrimmedFeed(t *testing.T) {
 	onEach(t, func(t *testing.T, url string) {
 		s, account := open(t, url), id.New(id.Account)
@@ -246,9 +245,8 @@ func balanced(t testing.TB, s *sqlstore.Store) {
 	}
 }
 
-// TestAnalyticsKilled: the process stops again and again, in the middle of following
-// and in the middle of making the store anew; whoever goes on has the same sums. Then
-// the file is damaged, and made anew.
+// TestAnalyticsKilled stops the process repeatedly, while it follows and while it rebuilds the
+// store: the next one arrives at the same sums. Then the file is damaged, and rebuilt.
 func TestAnalyticsKilled(t *testing.T) {
 	onEach(t, func(t *testing.T, url string) {
 		s, account, path := open(t, url), id.New(id.Account), filepath.Join(t.TempDir(), "analytics.db")
@@ -296,9 +294,9 @@ func TestAnalyticsKilled(t *testing.T) {
 	})
 }
 
-// TestAnalyticsRebuildBesideAConsumer: the store is made anew while another process
-// follows the feed and payments are made. Nothing is lost and nothing counts twice;
-// what the shield counted stays, and the consumer goes on.
+// TestAnalyticsRebuildBesideAConsumer rebuilds the store while another process follows the feed
+// and payments are made. Nothing is lost and nothing counts twice, the shield's counts stay, and
+// the consumer continues.
 func TestAnalyticsRebuildBesideAConsumer(t *testing.T) {
 	onEach(t, func(t *testing.T, url string) {
 		s, account, path := open(t, url), id.New(id.Account), filepath.Join(t.TempDir(), "analytics.db")
@@ -340,7 +338,7 @@ func TestAnalyticsRebuildBesideAConsumer(t *testing.T) {
 	})
 }
 
-// TestAnalyticsRelated: payments of the account that share card, e-mail or address.
+// TestAnalyticsRelated checks the payments of the account that share card, email or address.
 func TestAnalyticsRelated(t *testing.T) {
 	onEach(t, func(t *testing.T, url string) {
 		a := openAnalytics(t, open(t, url), filepath.Join(t.TempDir(), "analytics.db"))
@@ -370,13 +368,14 @@ func TestAnalyticsRelated(t *testing.T) {
 	})
 }
 
-// TestAnalyticsFigures: by day, with the rules' hits, the scores, and how many blocked
-// payments were honest by what became of those with the same score.
+// TestAnalyticsFigures checks the figures by day, with the rules' hits, the scores, and the
+// estimate of how many blocked payments were honest, from the outcomes of those with the same
+// score.
 func TestAnalyticsFigures(t *testing.T) {
 	onEach(t, func(t *testing.T, url string) {
 		a := openAnalytics(t, open(t, url), filepath.Join(t.TempDir(), "analytics.db"))
 		account, n := id.New(id.Account), 0
-		start := time.Now().UTC().Truncate(24*time.Hour).AddDate(0, 0, -100) // old enough that silence means honest
+		start := time.Now().UTC().Truncate(24*time.Hour).AddDate(0, 0, -100) // old enough that no complaint means honest
 		var all []history.Row
 		add := func(times, day int, change func(*history.Row)) {
 			for range times {

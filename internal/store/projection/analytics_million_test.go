@@ -17,8 +17,8 @@ import (
 	"github.com/paylink/paylink/internal/store/storetest"
 )
 
-// suspect is the n-th payment of a merchant with a million: most are allowed, some
-// held, few of these still open, few disputed.
+// suspect returns the n-th payment of a merchant with a million: most are allowed, some held, few
+// of these still open, few disputed.
 func suspect(account string, n int, r *rand.Rand) history.Row {
 	p := shopper(account, n, r)
 	row := history.Row{ID: p.ID, Account: account, Mode: p.Mode, Link: p.Link, Amount: p.Amount, Captured: p.Captured, Refunded: p.Refunded, Status: p.Status, CreatedAt: p.CreatedAt,
@@ -40,8 +40,8 @@ func suspect(account string, n int, r *rand.Rand) history.Row {
 	return row
 }
 
-// TestMillionPaymentsAnalysed: lists, the review queue and related payments, over a
-// million payments of one account in the embedded store, take at most 100 ms a page.
+// TestMillionPaymentsAnalysed checks that lists, the review queue and related payments take at
+// most 100 ms a page, over a million payments of one account in the embedded store.
 func TestMillionPaymentsAnalysed(t *testing.T) {
 	sqltest.Unhurried(t)
 	a := openAnalytics(t, open(t, engines["SQLite"](t)), filepath.Join(t.TempDir(), "analytics.db"))
@@ -95,7 +95,7 @@ func TestMillionPaymentsAnalysed(t *testing.T) {
 		"figures of a year": {func() (int, error) {
 			f, err := a.Figures(t.Context(), account, some.Mode, storetest.Epoch, storetest.Epoch.AddDate(1, 0, 0))
 			return len(f.Days), err
-		}, 366}, // its first day and its last are parts of one
+		}, 366}, // its first and last day are partial
 	} {
 		best := time.Hour
 		for range tries {

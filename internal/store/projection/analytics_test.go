@@ -17,14 +17,14 @@ import (
 	"github.com/paylink/paylink/internal/store/storetest"
 )
 
-// assessed is what the box said of a payment, with all that it can say.
+// assessed returns a verdict on a payment with every field set.
 func assessed(n int, action payment.Action) payment.Risk {
 	return payment.Risk{Fingerprint: fmt.Sprintf("card%d", n%3), BIN: "424242", Address: fmt.Sprintf("203.0.%d.0/24", n%2), Country: "DE", Action: action, Why: "rule", Rule: "frl_one",
 		Version: 2, Values: []payment.RiskValue{{Name: "card.attempted_1h", Value: "4"}}, Score: 87, Basis: "known", Model: "m1",
 		Reasons: []payment.RiskReason{{Feature: "amount", Value: 12.5, Share: 0.6}}, Shadow: []payment.ShadowHit{{Rule: "frl_two", Version: 1, Action: payment.Block}}}
 }
 
-// paid commits a link and a payment of it as far as the issuer's answer.
+// paid commits a link and a payment of it, up to the issuer's answer.
 func paid(t testing.TB, s *sqlstore.Store, account string, n int, o issuer.Outcome) payment.Payment {
 	t.Helper()
 	l := storetest.NewLink(account, 1)
@@ -36,8 +36,8 @@ func paid(t testing.TB, s *sqlstore.Store, account string, n int, o issuer.Outco
 	return answer.Payment
 }
 
-// TestAnalytics: what payments of the store do is in their rows, of their own account
-// and mode alone.
+// TestAnalytics checks that rows contain the payments of the store, of their own account and mode
+// only.
 func TestAnalytics(t *testing.T) {
 	onEach(t, func(t *testing.T, url string) {
 		s := open(t, url)

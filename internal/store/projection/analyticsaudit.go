@@ -11,8 +11,8 @@ import (
 	"github.com/paylink/paylink/internal/store/sqldb"
 )
 
-// OpenAnalyticsSnapshot opens the analytics store beside a store for reading only, as it
-// is at this moment. One that was never made is fs.ErrNotExist.
+// OpenAnalyticsSnapshot opens the analytics store beside a store read-only, as it is at this
+// moment. If it was never created, it returns fs.ErrNotExist.
 func OpenAnalyticsSnapshot(ctx context.Context, store sqldb.Source, path string) (*Analytics, error) {
 	own, err := snapshot(ctx, analytics, store, path)
 	if err != nil {
@@ -21,15 +21,15 @@ func OpenAnalyticsSnapshot(ctx context.Context, store sqldb.Source, path string)
 	return &Analytics{follower: own}, nil
 }
 
-// Position is how far the store has followed the feed; whole false: it is being made
-// anew, and nothing can be held against it.
+// Position returns how far the store has followed the feed. If whole is false, it is being
+// rebuilt and cannot be audited.
 func (a *Analytics) Position(ctx context.Context) (position int64, whole bool, err error) {
 	s, err := a.state(ctx)
 	return s.Position, s.whole, err
 }
 
-// Audit visits every row of a payment, and names what is not as the rows say: columns
-// that stand beside a row's JSON, disputes, sums.
+// Audit visits every row of a payment, and reports what does not match the rows: columns beside a
+// row's JSON, disputes, sums.
 func (a *Analytics) Audit(ctx context.Context, visit func(history.Row) error) (wrong []string, err error) {
 	sums := newDaySums()
 	names := map[int64]ownerKey{} // before the rows: a snapshot has one connection
@@ -100,7 +100,7 @@ func (a *Analytics) Audit(ctx context.Context, visit func(history.Row) error) (w
 	return wrong, nil
 }
 
-// beside is a row whose columns that are not read otherwise are kept.
+// beside is a row with the columns that are otherwise not read.
 type beside struct {
 	row    sqldb.Scanner
 	values map[int]any
@@ -126,7 +126,7 @@ func (b *beside) Scan(to ...any) error {
 	return nil
 }
 
-// fit reports whether they are what the row would be written with.
+// fit reports whether the columns are what the row would be written with.
 func (b *beside) fit(row analyticsRow) (bool, error) {
 	want, err := row.columns()
 	if err != nil {
@@ -143,12 +143,12 @@ func (b *beside) fit(row analyticsRow) (bool, error) {
 	return true, nil
 }
 
-// disputeText is all that the row of a dispute says, but for its number.
+// disputeText returns the contents of a dispute's row without its number.
 func disputeText(row analyticsRow, d payment.Dispute) string {
 	return fmt.Sprintf("%q", []any{row.owner, row.ID, string(row.Amount.Currency), d.Minor, d.Reason, d.State, d.Reference, millis(d.EvidenceDueAt), millis(d.CreatedAt), millis(d.ClosedAt)})
 }
 
-// auditDisputes holds the table of disputes to those of the payments' rows.
+// auditDisputes compares the table of disputes with those of the payments' rows.
 func (a *Analytics) auditDisputes(ctx context.Context, want map[string]string) (wrong []string, err error) {
 	err = a.own.Each(ctx, func(row sqldb.Scanner) error {
 		var id, payment, currency, reason, state, reference string
@@ -168,7 +168,7 @@ func (a *Analytics) auditDisputes(ctx context.Context, want map[string]string) (
 	return wrong, err
 }
 
-// EachRefund visits every refund, after Audit.
+// EachRefund visits every refund. Call it after Audit.
 func (a *Analytics) EachRefund(ctx context.Context, visit func(history.Refund) error) error {
 	return a.own.Each(ctx, func(row sqldb.Scanner) error {
 		var r history.Refund
@@ -185,7 +185,7 @@ func (a *Analytics) EachRefund(ctx context.Context, visit func(history.Refund) e
 	}, "SELECT id, owner, payment, currency, amount, status, code, created_at, updated_at, seq FROM analytics_refunds")
 }
 
-// EachLink visits every link, after Audit.
+// EachLink visits every link. Call it after Audit.
 func (a *Analytics) EachLink(ctx context.Context, visit func(history.Link) error) error {
 	return a.own.Each(ctx, func(row sqldb.Scanner) error {
 		var l history.Link
@@ -202,7 +202,7 @@ func (a *Analytics) EachLink(ctx context.Context, visit func(history.Link) error
 	}, "SELECT "+linkColumnsAnalytics+" FROM analytics_links")
 }
 
-// compareSums holds the stored sums of a table to those of the rows.
+// compareSums compares the stored sums of a table with those of the rows.
 func compareSums[K comparable, V any](ctx context.Context, s *sqldb.DB, query string, want map[K]*V, key func(*K) []any, numbers func(*V) []int64, name func(K) string) (wrong []string, err error) {
 	err = s.Each(ctx, func(row sqldb.Scanner) error {
 		var k K

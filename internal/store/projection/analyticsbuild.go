@@ -13,28 +13,27 @@ import (
 	"github.com/paylink/paylink/internal/store/sqldb"
 )
 
-// Bounds of making the store anew.
+// Limits of a rebuild.
 const (
 	buildObjects = 500              // payments or links in a commit
-	builderGone  = 20 * time.Second // a builder that was not seen for so long is given up
+	builderGone  = 20 * time.Second // a builder not seen for this long is considered dead
 	builderLook  = time.Second
 	buildMaxRest = 2 * time.Second // after a commit
 )
 
-// Payments is the store of links and payments, walked through. An object that is
-// damaged is given by its error.
+// Payments walks the store of links and payments. A damaged object is passed as its error.
 type Payments interface {
 	EachLink(context.Context, func(link.Link, error) error) error
 	EachPayment(context.Context, func(payment.Payment, error) error) error
 }
 
-// Build is how far the making anew is.
+// Build is the progress of a rebuild.
 type Build struct {
 	Walked int64 // links and payments
 	Whole  bool
 }
 
-// analyticsState is the one row.
+// analyticsState is the single row of state.
 type analyticsState struct {
 	feed.Place
 	generation, walked int64
@@ -51,7 +50,8 @@ func (a *Analytics) state(ctx context.Context) (s analyticsState, err error) {
 	return s, err
 }
 
-// still returns feed.ErrMoved if the store is not as its follower left it.
+// still returns feed.ErrMoved if another process has changed the state since its follower read
+// it.
 func (a *Analytics) still(ctx context.Context, at feed.Place) error {
 	s, err := a.state(ctx)
 	if err == nil && (!s.whole || s.Place != at) {
@@ -60,7 +60,7 @@ func (a *Analytics) still(ctx context.Context, at feed.Place) error {
 	return err
 }
 
-// void says that the store is not whole, so that it is made anew.
+// void marks the store as incomplete, so that it is rebuilt.
 func (a *Analytics) void(ctx context.Context) error {
 	a.log.WarnContext(ctx, "the feed does not have the analytics store's place any more; the store is made anew from the payments")
 	err := a.write(ctx, func(t *sqldb.Tx) error {
@@ -73,8 +73,9 @@ func (a *Analytics) void(ctx context.Context) error {
 	return err
 }
 
-// start is where the feed is followed from. A store that is not whole, or whose place
-// the feed does not have any more, is made anew before, by whoever is at it already.
+// start returns the place from which to follow the feed. A store that is incomplete, or whose
+// place the feed no longer contains, is rebuilt first, by the process that is already rebuilding
+// it if there is one.
 func (a *Analytics) start(ctx context.Context, in sqldb.Reader) (feed.Place, error) {
 	for {
 		s, err := a.state(ctx)
@@ -98,24 +99,24 @@ func (a *Analytics) start(ctx context.Context, in sqldb.Reader) (feed.Place, err
 	}
 }
 
-// Rebuild makes the store anew from the links and payments, also while servers run:
-// whoever follows the feed waits, and goes on from where the feed was when it began.
-// What the shield counted stays.
+// Rebuild rebuilds the store from the links and payments, also while servers run. The process
+// that follows the feed waits, and continues from where the feed was when the rebuild began. The
+// shield's counts stay.
 func (a *Analytics) Rebuild(ctx context.Context, progress func(Build)) error {
 	_, err := a.build(ctx, a.feed.Reader(), progress)
 	return err
 }
 
-// build empties the store, fills it with every link and payment as they are, and puts
-// the checkpoint where the feed ended before: what happened meanwhile comes again, and
-// is older than the rows. A crash leaves a store that is not whole, which the next
-// process makes anew; a build that another one began after it ends this one.
+// build empties the store, fills it with every link and payment in their present state, and sets
+// the checkpoint to where the feed ended before. Events from the meantime come again and are
+// older than the rows. A crash leaves an incomplete store, which the next process rebuilds; a
+// build that another process begins later ends this one.
 func (a *Analytics) build(ctx context.Context, in sqldb.Reader, progress func(Build)) (feed.Place, error) {
 	at, err := a.feed.Last(ctx, in, feed.Place{})
 	if err != nil {
 		return at, err
 	}
-	done := context.WithoutCancel(ctx) // a commit that is asked for is waited for, so that its end is known
+	done := context.WithoutCancel(ctx) // a commit that was sent is waited for, so that its outcome is known
 	generation, err := a.empty(done)
 	if err != nil {
 		return at, err
@@ -150,7 +151,7 @@ func (a *Analytics) build(ctx context.Context, in sqldb.Reader, progress func(Bu
 	return at, nil
 }
 
-// empty forgets everything but what the shield counted, and says who begins anew.
+// empty deletes everything but the shield's counts, and records which process rebuilds.
 func (a *Analytics) empty(ctx context.Context) (generation int64, err error) {
 	return sqldb.WriteFor(ctx, a.own, []string{a.folder}, func(t *sqldb.Tx) (generation int64, err error) {
 		for _, table := range []string{"payments", "links", "refunds", "disputes", "days", "scores", "rules"} {
@@ -174,7 +175,7 @@ func (a *Analytics) finish(ctx context.Context, generation int64, at feed.Place)
 	})
 }
 
-// giveUp tells the others that nobody is at it.
+// giveUp records that no process is rebuilding.
 func (a *Analytics) giveUp(ctx context.Context, generation int64) error {
 	return a.write(ctx, func(t *sqldb.Tx) error {
 		_, err := t.Exec("UPDATE analytics_state SET builder = '' WHERE one = 1 AND generation = $1", generation)
@@ -182,7 +183,7 @@ func (a *Analytics) giveUp(ctx context.Context, generation int64) error {
 	})
 }
 
-// building is a store that is being made anew.
+// building is a rebuild in progress.
 type building struct {
 	a          *Analytics
 	generation int64
@@ -192,7 +193,7 @@ type building struct {
 	links      []history.Link
 	owner      map[string]ownerKey
 	walked     int64
-	began      time.Time // of the commit at hand
+	began      time.Time // start of the current commit
 }
 
 func (b *building) link(ctx context.Context, l history.Link) error {
@@ -216,7 +217,8 @@ func (b *building) full(ctx context.Context) error {
 	return b.flush(ctx)
 }
 
-// flush writes what was gathered, and rests as long as that took: payments go first.
+// flush writes what was gathered, and rests for as long as that took, because payments take
+// precedence.
 func (b *building) flush(ctx context.Context) error {
 	owners, err := b.a.ensureOwners(ctx, b.owner)
 	if err != nil {

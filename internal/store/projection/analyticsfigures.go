@@ -11,18 +11,19 @@ import (
 	"github.com/paylink/paylink/internal/store/sqldb"
 )
 
-// What an estimate stands on. docs/analytics.md explains it.
+// Parameters of the estimate. docs/analytics.md explains it.
 const (
-	estimateLookback = 365 * 24 * time.Hour // before a period's end: payments let through that blocked ones are compared with
-	estimateMature   = 60 * 24 * time.Hour  // an authorised payment that nobody disputed or marked for so long counts as honest
-	estimateLeast    = 20                   // payments to compare with, of the same tens of the score
-	estimateCovered  = 0.8                  // of the blocked payments must have so many
+	estimateLookback = 365 * 24 * time.Hour // before a period's end: payments let through, with which blocked ones are compared
+	estimateMature   = 60 * 24 * time.Hour  // an authorized payment without dispute or label for this long counts as honest
+	estimateLeast    = 20                   // payments to compare with, in the same score band
+	estimateCovered  = 0.8                  // share of the blocked payments that must have that many
 	deviations95     = 1.96
 )
 
 const dayMillis = int64(24 * time.Hour / time.Millisecond)
 
-// Figures implements history.Analyst: from the sums, so that its cost is that of the days.
+// Figures implements history.Analyst from the sums, so that its cost depends on the number of
+// days.
 func (a *Analytics) Figures(ctx context.Context, account, mode string, from, to time.Time) (history.Figures, error) {
 	var f history.Figures
 	owner, err := a.owner(ctx, account, mode)
@@ -40,7 +41,7 @@ func (a *Analytics) Figures(ctx context.Context, account, mode string, from, to 
 	return f, err
 }
 
-// days reads those that anything happened on, in order.
+// days reads the days with any activity, in order.
 func (a *Analytics) days(ctx context.Context, f *history.Figures, owner, first, end int64) error {
 	at := map[int64]int{}
 	day := func(n int64) *history.DayFigures {
@@ -52,7 +53,7 @@ func (a *Analytics) days(ctx context.Context, f *history.Figures, owner, first, 
 		}
 		return &f.Days[i]
 	}
-	// Days that only the shield has come in their place too.
+	// Days with only the shield's counts are inserted in order.
 	err := a.own.Each(ctx, func(row sqldb.Scanner) error {
 		var n, refused int64
 		var none string
@@ -115,14 +116,14 @@ func (a *Analytics) rules(ctx context.Context, f *history.Figures, owner, first,
 		ORDER BY rule, rule_version, action, shadow, currency`, owner, first, end)
 }
 
-// band is what is known of the payments of some tens of the score.
+// band is what is known of the payments in a band of scores.
 type band struct {
 	scored, blocked int64 // of the period
-	fraud, honest   int64 // let through in the year before its end, and known by now
+	fraud, honest   int64 // let through in the year before its end, with a known outcome
 }
 
-// scores reads the distribution of the period, and what blocked payments of it are
-// compared with.
+// scores reads the distribution of the period, and the payments with which its blocked ones are
+// compared.
 func (a *Analytics) scores(ctx context.Context, f *history.Figures, owner, first, end int64, now time.Time) error {
 	var bands [scoreBands]band
 	mature := dayOf(now.Add(-estimateMature))
@@ -136,7 +137,7 @@ func (a *Analytics) scores(ctx context.Context, f *history.Figures, owner, first
 			b.scored, b.blocked = b.scored+scored, b.blocked+blocked
 		}
 		b.fraud += bad
-		if day < mature { // whatever nobody complained of was honest
+		if day < mature { // without a complaint: honest
 			good = passed - bad
 		}
 		b.honest += good
@@ -156,11 +157,11 @@ func (a *Analytics) scores(ctx context.Context, f *history.Figures, owner, first
 	return nil
 }
 
-// estimate says how many of the blocked payments were honest, by what became of those
-// with the same score that were let through. Each band's share is that of honest ones
-// among those known (with half a payment more on either side, so that few of them
-// prove little); the interval has the doubt of the shares and that of the draw. Blocked
-// payments that there is too little to compare with may have been anything.
+// estimate returns how many of the blocked payments were honest, from the outcomes of those with
+// the same score that were let through. A band's share is that of honest payments among those
+// with a known outcome, with half a payment added on either side, so that a few of them prove
+// little. The interval includes the uncertainty of the shares and of sampling. Blocked payments
+// without enough to compare with may have been anything.
 func estimate(bands [scoreBands]band, blocked int64) history.Estimate {
 	e := history.Estimate{Blocked: blocked}
 	var compared int64
@@ -183,7 +184,7 @@ func estimate(bands [scoreBands]band, blocked int64) history.Estimate {
 	doubt, rest := deviations95*math.Sqrt(variance), float64(blocked-compared)
 	e.Low, e.High = max(0, e.Honest-doubt), min(float64(compared), e.Honest+doubt)+rest
 	if compared > 0 {
-		e.Honest *= float64(blocked) / float64(compared) // the rest as those that could be compared
+		e.Honest *= float64(blocked) / float64(compared) // assumes the rest to be like those that could be compared
 	}
 	return e
 }

@@ -17,17 +17,17 @@ import (
 	"github.com/paylink/paylink/internal/store/sqldb"
 )
 
-// Bounds of what is read at once.
+// Limits of one read.
 const (
 	analyticsPage    = 25 // rows of a page
 	analyticsMaxPage = 100
 	analyticsReplay  = 1000 // rows of one read of a replay
 )
 
-// selectAnalytics begins every read of rows.
+// selectAnalytics begins every query of rows.
 const selectAnalytics = "SELECT " + analyticsColumns + " FROM analytics_payments"
 
-// Rows implements history.Analyst: by keyset, newest first, along one index.
+// Rows implements history.Analyst by keyset, newest first, along one index.
 func (a *Analytics) Rows(ctx context.Context, q history.Query) (history.Page, error) {
 	if q.Limit <= 0 {
 		q.Limit = analyticsPage
@@ -97,8 +97,8 @@ func (a *Analytics) Row(ctx context.Context, account, mode, id string) (history.
 	return r.Row, err
 }
 
-// Related implements history.Analyst: the newest by each of card, e-mail (as it was
-// stored, and as it is compared) and address.
+// Related implements history.Analyst. It returns the newest payments for each of card, email (as
+// stored, and as compared) and address.
 func (a *Analytics) Related(ctx context.Context, account, mode, id string, limit int) ([]history.Row, error) {
 	limit = min(max(limit, 1), analyticsMaxPage)
 	of, err := a.Row(ctx, account, mode, id)
@@ -141,7 +141,7 @@ func (a *Analytics) Related(ctx context.Context, account, mode, id string, limit
 	return all, nil
 }
 
-// lowerASCII is what both engines make of a text with lower.
+// lowerASCII returns what both engines return for lower(text).
 func lowerASCII(s string) string {
 	return strings.Map(func(r rune) rune {
 		if 'A' <= r && r <= 'Z' {
@@ -151,8 +151,8 @@ func lowerASCII(s string) string {
 	}, s)
 }
 
-// Replay implements history.Replayer. It reads a bounded number of rows at a time, so no
-// reader holds the file's log back; a payment that changes meanwhile is given once.
+// Replay implements history.Replayer. It reads a limited number of rows at a time, so no reader
+// holds back the file's log. A payment that changes meanwhile is visited once.
 func (a *Analytics) Replay(ctx context.Context, account, mode string, from, to time.Time, each func(history.Row) error) error {
 	below, above := bounds(from, to)
 	query, number, after := selectAnalytics+" WHERE number < $1 AND (number, owner) > ($2, $3) ORDER BY number, owner LIMIT "+strconv.Itoa(analyticsReplay), above, int64(-1)

@@ -14,14 +14,14 @@ import (
 	"github.com/paylink/paylink/internal/store/sqldb"
 )
 
-// analyticsRows in one statement; few different texts are kept prepared.
+// analyticsRows is the number of rows in one statement; few different statements stay prepared.
 const analyticsRows = 16
 
 const analyticsColumns = "owner, number, id, link, currency, amount, captured, refunded, status, created_at, updated_at, answered_at, authorised, decline, " +
 	"card_brand, card_last4, fingerprint, bin, payer_name, payer_email, realm, reference, address, country, action, challenge, why, rule, rule_version, score, " +
 	"review, label, fraud, known_at, disputed, risk, disputes, seq"
 
-// analyticsFields are the columns.
+// analyticsFields lists the columns.
 var analyticsFields = strings.Split(analyticsColumns, ", ")
 
 // analyticsRow is a payment with its place.
@@ -30,7 +30,7 @@ type analyticsRow struct {
 	history.Row
 }
 
-// fact is a payment as a commit is told of it: by its events, or by itself.
+// fact is how a commit learns of a payment: by its events, or from the payment itself.
 type fact interface {
 	Row(before history.Row) (history.Row, error)
 	Refunds() ([]history.Refund, error)
@@ -50,7 +50,7 @@ func (w whole) Row(before history.Row) (history.Row, error) {
 }
 func (w whole) Refunds() ([]history.Refund, error) { return w.refunds, nil }
 
-// folding is one commit at work.
+// folding is the state of one commit.
 type folding struct {
 	a      *Analytics
 	t      *sqldb.Tx
@@ -58,8 +58,8 @@ type folding struct {
 	sums   daySums
 }
 
-// commit writes what was gathered, and moves the checkpoint with it, if the feed
-// still has the place where it stands.
+// commit writes what was gathered and moves the checkpoint, in one commit, if the feed still
+// contains the checkpoint's place.
 func (a *Analytics) commit(ctx context.Context, in sqldb.Reader, g *gatheredFraud, from, to feed.Place) error {
 	if here, err := a.feed.Has(ctx, in, from); err != nil || !here {
 		if err == nil {
@@ -74,7 +74,7 @@ func (a *Analytics) commit(ctx context.Context, in sqldb.Reader, g *gatheredFrau
 	links := make([]history.Link, 0, len(g.links))
 	for _, e := range g.links {
 		l, err := history.ApplyLink(history.Link{}, e)
-		if err != nil { // an event is as it is: one that cannot be read does not stop all others
+		if err != nil { // events never change: one that cannot be read must not stop all others
 			a.log.ErrorContext(ctx, "an event is left out of the analytics store", "event", e.ID, "error", err)
 			continue
 		}
@@ -98,7 +98,7 @@ func (a *Analytics) commit(ctx context.Context, in sqldb.Reader, g *gatheredFrau
 	})
 }
 
-// write brings the rows and the sums up to date.
+// write updates the rows and the sums.
 func (f *folding) write(order []string, facts map[string]fact, links []history.Link) error {
 	before, err := load(f.t, analyticsByIDs, order, func(row sqldb.Scanner) (string, analyticsRow, error) {
 		r, err := f.a.scan(f.t.Context(), row)
@@ -130,7 +130,7 @@ func (f *folding) write(order []string, facts map[string]fact, links []history.L
 			return err
 		}
 	}
-	slices.SortFunc(rows, func(a, b analyticsRow) int { // neighbours are written together
+	slices.SortFunc(rows, func(a, b analyticsRow) int { // neighboring rows are written together
 		return cmp.Or(cmp.Compare(a.owner, b.owner), cmp.Compare(a.number, b.number))
 	})
 	if err := f.store(rows); err != nil {
@@ -144,7 +144,7 @@ func (f *folding) write(order []string, facts map[string]fact, links []history.L
 
 var analyticsByIDs = selectAnalytics + " WHERE id IN (" + sqldb.Params(1, loadIDs) + ")"
 
-// scan reads a row. What the risk says in its JSON is not read from the columns again.
+// scan reads a row. Columns that repeat the JSON of the risk are not read.
 func (a *Analytics) scan(ctx context.Context, row sqldb.Scanner) (r analyticsRow, err error) {
 	var created, updated, answered int64
 	var risk, disputes string
@@ -175,7 +175,7 @@ func (a *Analytics) scan(ctx context.Context, row sqldb.Scanner) (r analyticsRow
 	return r, nil
 }
 
-// scored reports whether a model gave the row a score.
+// scored reports whether a model scored the row.
 func scored(r payment.Risk) bool { return r.Basis != "" && r.Basis != "no_model" }
 
 func (r analyticsRow) columns() ([]any, error) {
@@ -208,7 +208,7 @@ func (r analyticsRow) columns() ([]any, error) {
 		string(k.Action), sqldb.Bit(k.Challenge), k.Why, k.Rule, int64(k.Version), score, k.Review, k.Label, verdict, millis(since), sqldb.Bit(len(p.Disputes) > 0), risk, disputes, p.Seq}, nil
 }
 
-// emptyRisk reports whether nothing was ever known or said.
+// emptyRisk reports whether nothing was known or recorded.
 func emptyRisk(r payment.Risk) bool {
 	return r.Fingerprint == "" && r.BIN == "" && r.Address == "" && r.Country == "" && r.Action == "" && !r.Challenge && r.Basis == "" && r.Review == "" && r.Label == "" && len(r.Shadow) == 0
 }
@@ -226,8 +226,8 @@ func putAnalyticsRows(n int) string {
 		strings.Join(sets, ", ") + " WHERE analytics_payments.id = excluded.id"
 }
 
-// store writes the rows. SQLite's driver looks for each value's place among all of the
-// statement's, so wide rows go one by one there; elsewhere each statement is a way to a
+// store writes the rows. SQLite's driver searches each value's place among all of the
+// statement's, so it writes wide rows one by one; elsewhere each statement is a round trip to a
 // server.
 func (f *folding) store(rows []analyticsRow) error {
 	all, many := make([]numbered, len(rows)), 1
@@ -240,7 +240,7 @@ func (f *folding) store(rows []analyticsRow) error {
 	return put(f.t, all, putAnalytics, putManyAnalytics, many)
 }
 
-// refunds writes those of a payment; one that is not newer changes nothing.
+// refunds writes the refunds of a payment. One that is not newer changes nothing.
 func (f *folding) refunds(told fact) error {
 	all, err := told.Refunds()
 	if err != nil {
@@ -257,7 +257,7 @@ func (f *folding) refunds(told fact) error {
 	return nil
 }
 
-// disputes writes those of a payment that have changed.
+// disputes writes the changed disputes of a payment.
 func (f *folding) disputes(row analyticsRow, before []payment.Dispute) error {
 	for _, d := range row.Disputes {
 		if slices.Contains(before, d) {

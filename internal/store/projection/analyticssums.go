@@ -12,7 +12,7 @@ import (
 	"github.com/paylink/paylink/internal/store/sqldb"
 )
 
-// scoreBands are the tens of a score.
+// scoreBands is the number of bands of scores.
 const scoreBands = 10
 
 // The columns of the sums, after their keys.
@@ -23,7 +23,7 @@ var (
 	ruleColumns  = []string{"hits", "fraud", "legitimate", "minor"}
 )
 
-// daySums is what a commit's changes do to the stored sums.
+// daySums is the effect of a commit's changes on the stored sums.
 type daySums struct {
 	days   map[dayKey]*[14]int64
 	scores map[scoreKey]*[5]int64
@@ -51,7 +51,7 @@ func newDaySums() daySums {
 
 func dayOf(t time.Time) int64 { return t.UnixMilli() / (24 * time.Hour).Milliseconds() }
 
-// entry of a map of counters, made when it is not there.
+// entry returns the entry of a map of counters, and creates it if it is missing.
 func entry[K comparable, V any](m map[K]*V, key K) *V {
 	v := m[key]
 	if v == nil {
@@ -61,7 +61,7 @@ func entry[K comparable, V any](m map[K]*V, key K) *V {
 	return v
 }
 
-// change counts a row, or takes it back (by -1).
+// change counts a row, or with -1 removes it.
 func (s daySums) change(owner int64, r history.Row, by int64) {
 	if r.ID == "" {
 		return
@@ -97,8 +97,8 @@ func (s daySums) change(owner int64, r history.Row, by int64) {
 	}
 }
 
-// ruleAction is what the rule that decided did: one that only asked for 3-D Secure
-// let the payment go on.
+// ruleAction returns what the deciding rule did: one that only required 3-D Secure let the
+// payment through.
 func ruleAction(r payment.Risk) payment.Action {
 	if r.Challenge && r.Action == payment.Allow {
 		return payment.Challenge
@@ -106,7 +106,7 @@ func ruleAction(r payment.Risk) payment.Action {
 	return r.Action
 }
 
-// add adds the changes to the stored sums, in one order in every process.
+// add adds the changes to the stored sums, in the same order in every process.
 func (s daySums) add(t *sqldb.Tx) error {
 	for _, k := range slices.SortedFunc(maps.Keys(s.days), dayKey.compare) {
 		if err := addUp(t, addDay, s.days[k][:], k.owner, k.day, string(k.currency)); err != nil {
@@ -136,7 +136,7 @@ func (k ruleKey) compare(o ruleKey) int {
 	return cmp.Or(k.dayKey.compare(o.dayKey), cmp.Compare(k.rule, o.rule), cmp.Compare(k.version, o.version), cmp.Compare(k.action, o.action), cmp.Compare(sqldb.Bit(k.shadow), sqldb.Bit(o.shadow)))
 }
 
-// addUp adds to one row of sums; nothing changes nothing.
+// addUp adds to one row of sums. An empty change writes nothing.
 func addUp(t *sqldb.Tx, statement string, by []int64, key ...any) error {
 	if !slices.ContainsFunc(by, func(n int64) bool { return n != 0 }) {
 		return nil

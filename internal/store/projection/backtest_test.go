@@ -21,9 +21,9 @@ import (
 
 const pastDays = 20
 
-// pastPayments are those of twenty days, on whole hours: cards that are refused, paid
-// with, blocked, marked and disputed, in two currencies. Issuers answer after a second,
-// and some after hours.
+// pastPayments returns the payments of twenty days, on whole hours: cards that are declined,
+// charged, blocked, labeled and disputed, in two currencies. Issuers answer after a second, and
+// some after hours.
 func pastPayments(account string, start time.Time) (all []history.Row) {
 	random := rand.New(rand.NewPCG(11, 11))
 	for hour := range pastDays * 24 {
@@ -62,8 +62,8 @@ func pastPayments(account string, start time.Time) (all []history.Row) {
 	return all
 }
 
-// countByHand is what a backtest of "card.declined_1d >= 2 || card.disputed_30d >= 1"
-// must say of the payments from a moment on, each looked at by itself.
+// countByHand returns the expected result of a backtest of "card.declined_1d >= 2 ||
+// card.disputed_30d >= 1" over the payments from a moment on, each evaluated by itself.
 func countByHand(all []history.Row, from, now time.Time) (want learning.BacktestResult) {
 	want = learning.BacktestResult{Money: map[money.Currency]learning.BacktestMoney{}, MatureAfter: 60 * 24 * time.Hour, Precision: -1, Recall: -1}
 	for n, p := range all {
@@ -121,9 +121,9 @@ func countByHand(all []history.Row, from, now time.Time) (want learning.Backtest
 	return want
 }
 
-// TestBacktestOverTheAnalyticsStore: what a backtest says of the payments that the
-// analytics store keeps is what a count by hand gives, money on both sides; another
-// account's payments are not in it.
+// TestBacktestOverTheAnalyticsStore checks that a backtest over the analytics store gives the
+// result of a count by hand, including both money totals, and excludes another account's
+// payments.
 func TestBacktestOverTheAnalyticsStore(t *testing.T) {
 	onEach(t, func(t *testing.T, url string) {
 		a := openAnalytics(t, open(t, url), filepath.Join(t.TempDir(), "analytics.db"))

@@ -1,12 +1,11 @@
-// Package projection keeps rows and sums that follow the change feed of a store: Reports,
-// which people look at, and Analytics, which fraud is looked for in. On SQLite each lies in
-// a file of its own, with a writer of its own and no fsync for each commit, so no payment
-// waits for it; a file that is damaged is made again. On PostgreSQL each lies in tables of
-// its own, which come with the store's schema.
+// Package projection keeps rows and sums that follow the change feed of a store: Reports for
+// people, and Analytics for fraud analysis. On SQLite each is in a file of its own with its own
+// writer and without an fsync for each commit, so no payment waits for it; a damaged file is
+// rebuilt. On PostgreSQL each is in tables of its own, which come with the store's schema.
 //
-// What both have in common is here: a follower reads the feed, gathers what a commit needs,
-// and writes rows, sums and its place in the feed in one commit, so what comes twice counts
-// once. Of several processes one works.
+// The two share a follower, which reads the feed, gathers what a commit needs, and writes rows,
+// sums and its place in the feed in one commit, so an event that comes twice counts once. One of
+// several processes works.
 package projection
 
 import (
@@ -26,7 +25,7 @@ import (
 	"github.com/paylink/paylink/internal/stream"
 )
 
-// commitPause is between two commits: what changes often is written once.
+// commitPause is the time between two commits: a row that changes often is written once.
 const commitPause = time.Second
 
 //go:embed migrations
@@ -35,22 +34,22 @@ var migrations embed.FS
 // kind is one of the sets of rows.
 type kind struct {
 	title  string // in messages
-	folder string // of its migrations; also the lock that orders all that write, in any process
+	folder string // folder of its migrations; also the lock that orders all writers, in any process
 	owners string // the table of owners
-	first  string // the small table whose read is a snapshot's moment
+	first  string // the small table whose read sets a snapshot's moment
 }
 
-// ownerKey is whose rows they are.
+// ownerKey identifies whose rows they are.
 type ownerKey struct{ account, mode string }
 
-// follower is what both sets of rows have in common.
+// follower is what both sets of rows share.
 type follower struct {
 	kind
 	feed   *feed.Feed // nil in a snapshot
 	own    *sqldb.DB
 	log    *slog.Logger
 	owners sync.Map // ownerKey to its number
-	names  sync.Map // and back
+	names  sync.Map // number to its ownerKey
 }
 
 func (k kind) schema() (sqldb.Schema, error) {
@@ -58,8 +57,7 @@ func (k kind) schema() (sqldb.Schema, error) {
 	return sqldb.Schema{Migrations: files, Derived: true}, err
 }
 
-// open opens the rows that follow the feed. The path is that of the file beside a store
-// in SQLite.
+// open opens the rows that follow the feed. The path is that of the file beside a SQLite store.
 func open(ctx context.Context, k kind, f *feed.Feed, path string, log *slog.Logger) (*follower, error) {
 	schema, err := k.schema()
 	if err != nil {
@@ -74,8 +72,8 @@ func open(ctx context.Context, k kind, f *feed.Feed, path string, log *slog.Logg
 	return &follower{kind: k, feed: f, own: own, log: log}, nil
 }
 
-// snapshot opens the rows beside a store for reading only, as they are at this moment.
-// A file that does not exist is fs.ErrNotExist.
+// snapshot opens the rows beside a store read-only, as they are at this moment. If the file does
+// not exist, it returns fs.ErrNotExist.
 func snapshot(ctx context.Context, k kind, store sqldb.Source, path string) (*follower, error) {
 	schema, err := k.schema()
 	if err != nil {
@@ -94,12 +92,11 @@ func (f *follower) Close() error { return f.own.Close() }
 // batch gathers what was read of the feed since the last commit.
 type batch interface {
 	add(stream.Event)
-	objects() int // that the commit writes
+	objects() int // number of objects that the commit writes
 }
 
-// follow carries the feed to batches until ctx ends (nil). A batch of so many objects is
-// committed before its time. It returns feed.ErrMoved if another process has moved the
-// place in the feed.
+// follow carries the feed to batches until ctx ends (nil). A batch with that many objects is
+// committed early. It returns feed.ErrMoved if another process has moved the checkpoint.
 func follow[B batch](ctx context.Context, f *follower, c feed.Follower, fresh func() B, objects int,
 	commit func(ctx context.Context, r sqldb.Reader, b B, from, to feed.Place) error) error {
 	b := fresh()
@@ -119,12 +116,12 @@ func follow[B batch](ctx context.Context, f *follower, c feed.Follower, fresh fu
 	return f.feed.Follow(ctx, c)
 }
 
-// write is a commit of the rows.
+// write commits changes of the rows.
 func (f *follower) write(ctx context.Context, fn func(*sqldb.Tx) error) error {
 	return f.own.Write(ctx, []string{f.folder}, fn)
 }
 
-// owner returns the number of an account's mode; 0: nothing is known of it.
+// owner returns the number of an account and mode, or 0 if nothing is known of it.
 func (f *follower) owner(ctx context.Context, account, mode string) (int64, error) {
 	key := ownerKey{account, mode}
 	if n, ok := f.owners.Load(key); ok {
@@ -141,8 +138,8 @@ func (f *follower) owner(ctx context.Context, account, mode string) (int64, erro
 	return n, err
 }
 
-// ensureOwner returns the number of an owner, and creates it in a commit of its own, so
-// that a number that is remembered is always durable.
+// ensureOwner returns the number of an owner. It creates a missing one in a commit of its own, so
+// that a cached number is always durable.
 func (f *follower) ensureOwner(ctx context.Context, key ownerKey) (int64, error) {
 	n, err := f.owner(ctx, key.account, key.mode)
 	if err != nil || n != 0 {
@@ -178,7 +175,7 @@ func (f *follower) ensureOwners(ctx context.Context, of map[string]ownerKey) (ma
 	return owners, nil
 }
 
-// name returns whose number that is.
+// name returns the owner with that number.
 func (f *follower) name(ctx context.Context, owner int64) (key ownerKey, err error) {
 	if k, ok := f.names.Load(owner); ok {
 		return k.(ownerKey), nil

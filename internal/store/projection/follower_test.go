@@ -19,7 +19,7 @@ import (
 	"github.com/paylink/paylink/internal/store/sqltest"
 )
 
-// follower is what both sets of rows are to those who run them.
+// follower is the interface that both sets of rows offer to what runs them.
 type follower interface {
 	Run(context.Context) error
 	Lag(context.Context) (int64, error)
@@ -30,7 +30,7 @@ type follower interface {
 type set struct {
 	consumer string
 	open     func(t testing.TB, s *sqlstore.Store, path string) follower
-	// rows counts the payments that have one.
+	// rows counts the payments that have a row.
 	rows func(t testing.TB, f follower) int
 }
 
@@ -104,9 +104,9 @@ func followed(t testing.TB, f follower) {
 	})
 }
 
-// TestF53FollowersPassOverDamage: an event that cannot be read is set aside by both sets
-// of rows. They go on behind it, and the next process goes on from there, also when it was
-// the last: nothing is made again.
+// TestF53FollowersPassOverDamage checks that both sets of rows set aside an event that cannot be
+// read. They continue after it, and so does the next process, also when it was the last event:
+// nothing is rebuilt.
 func TestF53FollowersPassOverDamage(t *testing.T) {
 	onBoth(t, func(t *testing.T, url string, of set) {
 		s, path, account := open(t, url), filepath.Join(t.TempDir(), "rows.db"), id.New(id.Account)
@@ -124,7 +124,8 @@ func TestF53FollowersPassOverDamage(t *testing.T) {
 		bad := happened(account, "link_1")
 		sqltest.Append(t, s, bad)
 		sqltest.Exec(t, url, "UPDATE events SET transfers = '[{', data = '{' WHERE id = $1", bad.ID)
-		sqltest.Exec(t, url, "DELETE FROM events WHERE object <> 'link_1' AND type <> 'link.paid'") // a feed that would not make the row again
+		// A feed from which the row could not be rebuilt.
+		sqltest.Exec(t, url, "DELETE FROM events WHERE object <> 'link_1' AND type <> 'link.paid'")
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
@@ -148,8 +149,8 @@ func TestF53FollowersPassOverDamage(t *testing.T) {
 	})
 }
 
-// TestFollowersMakeADamagedFileAgain: a file that is no database is replaced by the rows of
-// the store.
+// TestFollowersMakeADamagedFileAgain checks that a file that is not a database is replaced by the
+// rows of the store.
 func TestFollowersMakeADamagedFileAgain(t *testing.T) {
 	for name, of := range sets {
 		t.Run(name, func(t *testing.T) {
@@ -168,9 +169,9 @@ func TestFollowersMakeADamagedFileAgain(t *testing.T) {
 	}
 }
 
-// TestFilesOfTheVersionBefore: the files in testdata/before were written when the store and
-// both sets of rows were one package: three payments, and links that browsers opened. They
-// open as they are, keep their places, and go on.
+// TestFilesOfTheVersionBefore opens the files in testdata/before, which were written when the
+// store and both sets of rows were one package: three payments, and links that browsers opened.
+// They open unchanged, keep their places, and continue.
 func TestFilesOfTheVersionBefore(t *testing.T) {
 	const account = "acc_00000000000000000000000001" // of the payments there
 	dir := t.TempDir()

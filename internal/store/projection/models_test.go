@@ -29,11 +29,11 @@ const (
 	labelledDaily = 60
 )
 
-// labelled are payments of two months. Cards are stolen for some days, and then pay
-// much more than their owners do; the dispute comes up to five days later.
+// labelled returns the payments of two months. Cards are stolen for some days, and then pay much
+// more than their owners do; the dispute comes up to five days later.
 func labelled(account string, now time.Time) []history.Row {
 	random := rand.New(rand.NewPCG(7, 7))
-	stolen := map[int]int{} // until day
+	stolen := map[int]int{} // until which day
 	var all []history.Row
 	for day := range labelledDays {
 		for range 2 {
@@ -56,9 +56,9 @@ func labelled(account string, now time.Time) []history.Row {
 	return all
 }
 
-// TestTrainFromLabels: the analytics store's labels make a model that finds fraud on
-// days that it did not see; what became known after the test began changes nothing of
-// it; too few frauds make none.
+// TestTrainFromLabels checks that the analytics store's labels train a model that finds fraud on
+// days that it did not see, that what became known after the test period began does not change
+// it, and that too few frauds train none.
 func TestTrainFromLabels(t *testing.T) {
 	s := open(t, "sqlite:"+filepath.Join(t.TempDir(), "paylink.db"))
 	account, now := id.New(id.Account), storetest.Epoch.Truncate(24*time.Hour)
@@ -91,7 +91,7 @@ func TestTrainFromLabels(t *testing.T) {
 		t.Errorf("learned %+v", info)
 	}
 	turned := 0
-	_, same := learned(func(r *history.Row) { // every label that was not known when the test began
+	_, same := learned(func(r *history.Row) { // every label that was not known when the test period began
 		if is, since, known := r.Fraud(); (known && since.After(info.TestedFrom)) || (!known && r.CreatedAt.After(info.TestedFrom)) {
 			r.Disputes = nil
 			if !is {
@@ -115,7 +115,7 @@ func TestTrainFromLabels(t *testing.T) {
 	}
 }
 
-// pastRows are those that a model can learn from without a store.
+// pastRows are rows from which a model can learn without a store.
 type pastRows []history.Row
 
 func (h pastRows) Replay(_ context.Context, _, _ string, from, to time.Time, each func(history.Row) error) error {
@@ -135,7 +135,7 @@ type trained struct {
 	file []byte
 }
 
-// trainedTwo are two models of neighbouring days, trained once for all engines.
+// trainedTwo are two models of consecutive days, trained once for all engines.
 var trainedTwo = sync.OnceValue(func() (two []trained) {
 	now := storetest.Epoch.Truncate(24 * time.Hour)
 	rows := pastRows(labelled(id.New(id.Account), now))
@@ -154,8 +154,8 @@ var trainedTwo = sync.OnceValue(func() (two []trained) {
 	return two
 })
 
-// bothScore: an attempt is scored by the model that runs, and beside it by the one in
-// shadow, each by what it has learned.
+// bothScore checks that an attempt is scored by the active model and by the shadow model, each
+// with what it has learned.
 func bothScore(t *testing.T, h *learning.Holder) {
 	t.Helper()
 	var saw score.Vector
@@ -174,9 +174,9 @@ func bothScore(t *testing.T, h *learning.Holder) {
 	}
 }
 
-// TestModels: what was trained is kept, one runs and one is in shadow, a process that
-// runs follows, and a roll-back is the promotion of the one before. A damaged file is
-// not served, and leaves what runs.
+// TestModels checks that trained models are stored, one is active and one in shadow, a running
+// process follows, and a roll-back promotes the previous one. A damaged file is not served, and
+// leaves the active one in place.
 func TestModels(t *testing.T) {
 	onEach(t, func(t *testing.T, url string) {
 		s, ctx := open(t, url), t.Context()
@@ -214,7 +214,7 @@ func TestModels(t *testing.T) {
 		if first.Version == second.Version {
 			t.Fatal("two trainings made the same model")
 		}
-		runs("", "") // trained is not running
+		runs("", "") // a trained model is not active
 		if _, err := learning.Compare(ctx, a, s, second.Version, now, delay, 14); !errors.Is(err, learning.ErrNoModelRuns) {
 			t.Errorf("a comparison with nothing: %v", err)
 		}
@@ -244,7 +244,7 @@ func TestModels(t *testing.T) {
 		if err := s.AddModel(ctx, first, []byte("another file")); err != nil {
 			t.Fatal(err)
 		}
-		runs(first.Version, "") // a version stays what it is
+		runs(first.Version, "") // a version stays as it is
 		broken := second
 		broken.Version = "broken"
 		if err := s.AddModel(ctx, broken, []byte("no model")); err != nil {

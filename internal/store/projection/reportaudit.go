@@ -10,8 +10,8 @@ import (
 	"github.com/paylink/paylink/internal/store/sqldb"
 )
 
-// OpenReportsSnapshot opens the projection beside a store for reading only, as it is at
-// this moment. One that was never made is fs.ErrNotExist.
+// OpenReportsSnapshot opens the projection beside a store read-only, as it is at this moment. If
+// it was never created, it returns fs.ErrNotExist.
 func OpenReportsSnapshot(ctx context.Context, store sqldb.Source, path string) (*Reports, error) {
 	own, err := snapshot(ctx, reports, store, path)
 	if err != nil {
@@ -20,12 +20,12 @@ func OpenReportsSnapshot(ctx context.Context, store sqldb.Source, path string) (
 	return &Reports{own}, nil
 }
 
-// Position is how far the projection has followed the feed.
+// Position returns how far the projection has followed the feed.
 func (r *Reports) Position(ctx context.Context) (int64, error) {
 	return feed.ReadCheckpoint(ctx, r.own.Reader, report.Consumer)
 }
 
-// Audit visits every row, and names the sums that are not those of the rows.
+// Audit visits every row, and reports the sums that do not match the rows.
 func (r *Reports) Audit(ctx context.Context, visit func(report.Payment) error) ([]string, error) {
 	p := newProjector(nil, nil)
 	err := r.own.Each(ctx, func(row sqldb.Scanner) error {

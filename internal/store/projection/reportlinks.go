@@ -16,8 +16,8 @@ type linkRow struct {
 	report.Link
 }
 
-// links brings the rows of links up to date: from their own events, and from the
-// steps that payments of them prove.
+// links updates the rows of links from their own events and from the steps that their payments
+// prove.
 func (p *projector) links(r *Reports, g *gathered, steps map[string]report.Step, payments []reportRow) error {
 	owner := map[string]int64{}
 	for _, row := range payments {
@@ -35,7 +35,7 @@ func (p *projector) links(r *Reports, g *gathered, steps map[string]report.Step,
 	for _, id := range ids {
 		row := before[id]
 		if row.ID != "" && row.owner != owner[id] {
-			continue // ids are random: there is no such thing
+			continue // ids are random: it does not exist
 		}
 		row.ID, row.owner = id, owner[id]
 		for _, e := range g.links[id] {
@@ -92,8 +92,8 @@ func (p *projector) storeLinks(rows []linkRow) error {
 	return putAll(p.t, rows, putReportLink, putReportLinks, reportRows, linkRow.columns)
 }
 
-// Seen implements report.Service. A link that the feed has not told of yet counts
-// as soon as it does.
+// Seen implements report.Service. A link that the feed has not reached yet counts as soon as it
+// does.
 func (r *Reports) Seen(ctx context.Context, all []report.Sighting) error {
 	if len(all) > report.MaxSightings {
 		return fault.Invalid("sightings", "value_invalid", "At most %d links at once.", report.MaxSightings)

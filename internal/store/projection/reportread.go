@@ -14,14 +14,13 @@ import (
 	"github.com/paylink/paylink/internal/store/sqldb"
 )
 
-// Bounds of what one page looks at. Beyond them it says where it goes on.
+// Limits of what one page reads. Beyond them the page returns where to continue.
 const (
-	reportMatches = 15_000 // payments that a word finds; a word that finds more is looked for among the newest
+	reportMatches = 15_000 // payments that a word finds; of a word that finds more, only the newest are searched
 )
 
-// Search implements report.Service: by keyset, newest first. What narrows the list
-// most leads: an id, a word that finds little, or else the list of the link, status
-// or currency.
+// Search implements report.Service by keyset, newest first. The narrowest condition leads: an id,
+// a rare word, or else the list of the link, status or currency.
 func (r *Reports) Search(ctx context.Context, q report.Query) (report.Page, error) {
 	q.Bound()
 	below, above := bounds(q.From, q.To)
@@ -45,7 +44,7 @@ func (r *Reports) Search(ctx context.Context, q report.Query) (report.Page, erro
 	return page, err
 }
 
-// search is one page at work.
+// search is the state of one page.
 type search struct {
 	r            *Reports
 	q            report.Query
@@ -68,7 +67,7 @@ func (s *search) text(text string) {
 	}
 }
 
-// filter are the conditions that every row must meet.
+// filter returns the conditions that every row must meet.
 func (s *search) filter(below, above int64) *sqldb.Where {
 	var w sqldb.Where
 	w.Add("owner = ?", s.owner)
@@ -84,7 +83,7 @@ func (s *search) filter(below, above int64) *sqldb.Where {
 	return &w
 }
 
-// likely spells a text so that LIKE takes it as it is.
+// likely escapes a text for LIKE.
 var likely = strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`)
 
 func (s *search) page(ctx context.Context) (report.Page, error) {
@@ -109,10 +108,10 @@ func (s *search) page(ctx context.Context) (report.Page, error) {
 	return s.rows(ctx, s.filter(s.below, max(low, s.above)), low)
 }
 
-// lastRune comes after every text that goes on from a word.
+// lastRune sorts after every text with the word as its prefix.
 const lastRune = "\U0010ffff"
 
-// single reports whether an index alone answers: then nothing is looked at in vain.
+// single reports whether an index alone answers, so that no row is read in vain.
 func (s *search) single() bool {
 	n := 0
 	for _, given := range []bool{s.q.Link != "", s.q.Status != "", s.q.Currency != ""} {
@@ -123,7 +122,7 @@ func (s *search) single() bool {
 	return s.payment != "" || n <= 1
 }
 
-// rarest is the word that finds the least, and whether that is little enough.
+// rarest returns the word with the fewest matches, and whether those are few enough.
 func (s *search) rarest(ctx context.Context) (word string, rare bool, err error) {
 	least := int64(reportMatches)
 	for _, w := range s.words {
@@ -140,7 +139,7 @@ func (s *search) rarest(ctx context.Context) (word string, rare bool, err error)
 	return word, rare, nil
 }
 
-// window is the number at which the page stops looking; 0: it sees all there is.
+// window returns the number at which the page stops searching, or 0 if it sees everything.
 func (s *search) window(ctx context.Context) (low int64, err error) {
 	var w sqldb.Where
 	w.Add("owner = ?", s.owner)
@@ -159,7 +158,7 @@ func (s *search) window(ctx context.Context) (low int64, err error) {
 	return low, err
 }
 
-// rows reads a page. Low is where it stopped looking, if there is more below.
+// rows reads a page. low is where it stopped, if there is more below.
 func (s *search) rows(ctx context.Context, w *sqldb.Where, low int64) (report.Page, error) {
 	var page report.Page
 	var last int64
@@ -209,7 +208,7 @@ func (r *Reports) Overview(ctx context.Context, p report.Period) (report.Overvie
 	return o, err
 }
 
-// isBehind reports whether the feed has gone on.
+// isBehind reports whether the feed has moved on.
 func (r *Reports) isBehind(ctx context.Context) (bool, error) {
 	position, err := r.Position(ctx)
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/paylink/paylink/internal/store/sqldb"
 )
 
-// Bounds of the statements: rows in one; few different texts are kept prepared.
+// Limits of the statements: rows in one; few different statements stay prepared.
 const (
 	reportRows  = 16
 	reportTerms = 64
@@ -35,7 +35,7 @@ type reportRow struct {
 	report.Payment
 }
 
-// projector is one commit at work.
+// projector is the state of one commit.
 type projector struct {
 	t        *sqldb.Tx
 	owners   map[ownerKey]int64
@@ -55,7 +55,7 @@ type declineKey struct {
 
 func hourOf(t time.Time) int64 { return t.Unix() / int64(time.Hour/time.Second) }
 
-// commit writes what was gathered, and moves the checkpoint with it.
+// commit writes what was gathered and moves the checkpoint, in one commit.
 func (r *Reports) commit(ctx context.Context, _ sqldb.Reader, g *gathered, from, to feed.Place) error {
 	owners, err := r.ensureOwners(ctx, g.owner)
 	if err != nil {
@@ -85,12 +85,12 @@ func (p *projector) project(r *Reports, g *gathered) error {
 		return err
 	}
 	var rows []reportRow
-	steps := map[string]report.Step{} // of links, as payments prove them
+	steps := map[string]report.Step{} // of links, as proved by payments
 	for _, id := range g.order {
 		row := before[id]
 		for _, e := range g.payments[id] {
 			next, err := report.Apply(row.Payment, e)
-			if err != nil { // an event is as it is: one that cannot be read does not stop all others
+			if err != nil { // events never change: one that cannot be read must not stop all others
 				r.log.Error("an event is left out of the reports", "event", e.ID, "error", err)
 				continue
 			}
@@ -161,7 +161,7 @@ func putReports(t *sqldb.Tx, rows []reportRow) error {
 	return put(t, all, putReport, putSomeReports, reportRows)
 }
 
-// index writes what the rows are found by, where that has changed.
+// index writes the search terms of the rows that changed.
 func (p *projector) index(rows []reportRow, before map[string]reportRow) error {
 	var fresh []posting
 	for _, row := range rows {
@@ -184,7 +184,7 @@ func (p *projector) index(rows []reportRow, before map[string]reportRow) error {
 			}
 		}
 	}
-	slices.SortFunc(fresh, posting.compare) // neighbours in the index are written together
+	slices.SortFunc(fresh, posting.compare) // neighboring index entries are written together
 	return putAll(p.t, fresh, putTerm, putTerms, reportTerms, func(one posting) []any { return []any{one.owner, one.term, one.number} })
 }
 
@@ -209,7 +209,7 @@ func putTermRows(n int) string {
 	return "INSERT INTO report_terms (owner, term, number) VALUES " + sqldb.Values(n, termFields) + " ON CONFLICT DO NOTHING"
 }
 
-// posting says that a term finds a payment.
+// posting states that a term finds a payment.
 type posting struct {
 	owner, number int64
 	term          string
@@ -219,7 +219,7 @@ func (a posting) compare(b posting) int {
 	return cmp.Or(cmp.Compare(a.owner, b.owner), strings.Compare(a.term, b.term), cmp.Compare(a.number, b.number))
 }
 
-// count notes what the row's change does to the sums.
+// count records the effect of a row's change on the sums.
 func (p *projector) count(old report.Payment, row reportRow) {
 	was, oldDecline := report.FiguresOf(old)
 	now, decline := report.FiguresOf(row.Payment)
@@ -245,12 +245,12 @@ func (p *projector) change(key hourKey, by report.Figures) {
 	p.sums[key] = sum
 }
 
-// units are the hours that a stored sum may be of.
+// units are the hours that a stored sum may cover.
 var units = [...]int64{1, hoursOfDay}
 
 const hoursOfDay = 24
 
-// add adds what was counted to the stored sums: of the hour, and of the day in UTC.
+// add adds the counts to the stored sums of the hour and of the day in UTC.
 func (p *projector) add() error {
 	for _, unit := range units {
 		sums, declines := p.by(unit)
@@ -264,7 +264,7 @@ func (p *projector) add() error {
 	return nil
 }
 
-// by sums up what was counted by the unit.
+// by sums up the counts by the unit.
 func (p *projector) by(unit int64) (map[hourKey]report.Figures, map[declineKey]int64) {
 	sums, declines := map[hourKey]report.Figures{}, map[declineKey]int64{}
 	for key, f := range p.sums {
@@ -322,7 +322,7 @@ func (k hourKey) compare(o hourKey) int {
 	return cmp.Or(cmp.Compare(k.owner, o.owner), cmp.Compare(k.hour, o.hour), cmp.Compare(k.currency, o.currency))
 }
 
-// sumColumns are those of report_sums after its key, in the order of Figures.
+// sumColumns are the columns of report_sums after its key, in the order of Figures.
 var sumColumns = func() []string {
 	all := []string{"volume", "refunded_sum"}
 	for _, s := range report.Statuses {

@@ -13,19 +13,19 @@ import (
 	"github.com/paylink/paylink/internal/stream"
 )
 
-// reportObjects are the payments and links in a commit.
+// reportObjects is the number of payments and links in a commit.
 const reportObjects = 4000
 
 var reports = kind{title: "reports", folder: "reports", owners: "report_owners", first: "checkpoints"}
 
-// Reports is the projection for people, report.Service. It can be made again from the
-// feed, but for what browsers reported.
+// Reports is the projection for people and implements report.Service. It can be rebuilt from the
+// feed, except for the steps that browsers reported.
 type Reports struct{ *follower }
 
 var _ report.Service = (*Reports)(nil)
 
-// OpenReports opens the projection of the feed. The path is that of the file beside a
-// store in SQLite, which is created if need be.
+// OpenReports opens the projection of the feed. The path is that of the file beside a SQLite
+// store, which is created if it is missing.
 func OpenReports(ctx context.Context, f *feed.Feed, path string, log *slog.Logger) (*Reports, error) {
 	own, err := open(ctx, reports, f, path, log)
 	if err != nil {
@@ -34,17 +34,17 @@ func OpenReports(ctx context.Context, f *feed.Feed, path string, log *slog.Logge
 	return &Reports{own}, nil
 }
 
-// Run follows the feed until ctx ends (nil). Of several processes one works.
+// Run follows the feed until ctx ends (nil). One of several processes works.
 func (r *Reports) Run(ctx context.Context) error {
 	return follow(ctx, r.follower, feed.Follower{Consumer: report.Consumer, Start: r.start}, newGathered, reportObjects, r.commit)
 }
 
-// gathered is what was read of the feed since the last commit: of each object the
-// events that its row still needs.
+// gathered is what was read of the feed since the last commit: for each object, the events that
+// its row still needs.
 type gathered struct {
 	payments, links map[string][]stream.Event
 	steps           map[string]report.Step // by payment
-	order           []string               // payments as they came
+	order           []string               // payments in order of arrival
 	linkOrder       []string
 	owner           map[string]ownerKey // of every object
 }
@@ -84,8 +84,8 @@ func (g *gathered) add(e stream.Event) {
 	}
 }
 
-// start is where the checkpoint is. When the feed is not the one that it was moved
-// in (a store was restored, or put in another's place), everything begins again.
+// start returns the checkpoint. If the feed is not the one in which it was saved (a store was
+// restored or replaced), everything is rebuilt.
 func (r *Reports) start(ctx context.Context, in sqldb.Reader) (at feed.Place, err error) {
 	if at.Position, err = r.Position(ctx); err != nil || at.Position == 0 {
 		return at, err
@@ -102,11 +102,10 @@ func (r *Reports) start(ctx context.Context, in sqldb.Reader) (at feed.Place, er
 	return feed.Place{}, r.Reset(ctx)
 }
 
-// Reset forgets everything but what browsers told: whoever follows the feed begins
-// at its start. It may be done beside a process that works; that one notices at its
-// next commit.
+// Reset deletes everything except what browsers reported, so that the follower begins at the
+// start of the feed. It may run beside a working process, which notices at its next commit.
 func (r *Reports) Reset(ctx context.Context) error {
-	const empty = "DELETE FROM " // TRUNCATE is the owner's, and the server need not be that
+	const empty = "DELETE FROM " // TRUNCATE needs the owner, and the server need not be that
 	return r.write(ctx, func(t *sqldb.Tx) error {
 		for _, statement := range []string{empty + "report_payments", empty + "report_terms", empty + "report_sums", empty + "report_declines",
 			empty + "report_anchor", "DELETE FROM report_links WHERE seen = 0", "UPDATE report_links SET created_at = 0, steps = 0, currency = ''",
@@ -119,8 +118,8 @@ func (r *Reports) Reset(ctx context.Context) error {
 	})
 }
 
-// Rebuild makes everything anew and returns when it has come to the feed's end. If
-// another process follows the feed, that one does the work, and it is waited for.
+// Rebuild rebuilds everything and returns at the end of the feed. If another process follows the
+// feed, Rebuild waits while that process does the work.
 func (r *Reports) Rebuild(ctx context.Context, progress func(left int64)) error {
 	if err := r.Reset(ctx); err != nil {
 		return err
@@ -151,13 +150,13 @@ func (r *Reports) Rebuild(ctx context.Context, progress func(left int64)) error 
 			if err != nil && !errors.Is(err, feed.ErrMoved) {
 				return err
 			}
-			worked = nil // another process is at it
+			worked = nil // another process is working
 		case <-look.C:
 		}
 	}
 }
 
-// Lag is how many events are not in the rows yet, up to a million.
+// Lag returns how many events are not in the rows yet, up to a million.
 func (r *Reports) Lag(ctx context.Context) (n int64, err error) {
 	position, err := r.Position(ctx)
 	if err != nil {

@@ -14,9 +14,9 @@ import (
 	"github.com/paylink/paylink/internal/stream"
 )
 
-// BenchmarkReports tells how much of a processor the projection needs for a payment,
-// with the five events that a paid link makes: to read them, and to write its rows.
-// At 1,500 payments a second 100 µs are 15 % of one core.
+// BenchmarkReports measures how much of a processor the projection needs for a payment with the
+// five events of a paid link, to read them and to write the rows. At 1,500 payments a second, 100
+// µs are 15 % of one core.
 func BenchmarkReports(b *testing.B) {
 	const payments, together = 5000, 200
 	s := open(b, engines["SQLite"](b))
@@ -38,14 +38,14 @@ func BenchmarkReports(b *testing.B) {
 		stop := running(b, r)
 		eventually(b, "the reports have caught up", func() bool {
 			at, err := r.Checkpoint(b.Context())
-			return err == nil && at == events // positions are handed out by one, from 1 on
+			return err == nil && at == events // positions rise by one, from 1 on
 		})
 		b.ReportMetric(float64((used(b)-before).Microseconds())/payments, "cpu-µs/payment")
 		stop()
 	}
 }
 
-// used is the processor's time that this process has had.
+// used returns the processor time that this process has used.
 func used(b *testing.B) time.Duration {
 	b.Helper()
 	var u syscall.Rusage

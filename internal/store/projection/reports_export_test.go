@@ -11,7 +11,7 @@ import (
 	"github.com/paylink/paylink/internal/stream"
 )
 
-// Project writes the events as one batch, from where the checkpoint is.
+// Project writes the events as one batch, from the checkpoint.
 func (r *Reports) Project(ctx context.Context, events []stream.Event) error {
 	from, err := r.Position(ctx)
 	if err != nil {
@@ -20,7 +20,7 @@ func (r *Reports) Project(ctx context.Context, events []stream.Event) error {
 	return r.ProjectFrom(ctx, from, events)
 }
 
-// ProjectFrom is Project of a process that believes the checkpoint to be there.
+// ProjectFrom is Project of a process that believes the checkpoint to be at a given place.
 func (r *Reports) ProjectFrom(ctx context.Context, from int64, events []stream.Event) error {
 	g := newGathered()
 	for _, e := range events {
@@ -30,18 +30,18 @@ func (r *Reports) ProjectFrom(ctx context.Context, from int64, events []stream.E
 	return r.commit(ctx, r.feed.Reader(), g, feed.Place{Position: from}, feed.Place{Position: last.Position, Event: last.ID})
 }
 
-// Checkpoint is where it is, and Start where a process would go on.
+// Checkpoint returns the stored checkpoint.
 func (r *Reports) Checkpoint(ctx context.Context) (int64, error) {
 	return r.Position(ctx)
 }
 
-// Start is where a process goes on.
+// Start returns the place from which a process would continue.
 func (r *Reports) Start(ctx context.Context) (int64, error) {
 	at, err := r.start(ctx, r.feed.Reader())
 	return at.Position, err
 }
 
-// Load writes rows as the projection does, without the events that they come of.
+// Load writes rows as the projection does, without the events behind them.
 func (r *Reports) Load(ctx context.Context, all []report.Payment) error {
 	owner, err := r.ensureOwner(ctx, ownerKey{all[0].Account, all[0].Mode})
 	if err != nil {
@@ -64,7 +64,7 @@ func (r *Reports) Load(ctx context.Context, all []report.Payment) error {
 	})
 }
 
-// Dump is everything that the projection holds, but for the numbers of owners.
+// Dump returns everything in the projection except the owners' numbers.
 func (r *Reports) Dump(ctx context.Context) (string, error) {
 	var b strings.Builder
 	for _, table := range []string{"report_payments", "report_terms", "report_links", "report_sums", "report_declines", "report_anchor"} {

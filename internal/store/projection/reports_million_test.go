@@ -24,7 +24,7 @@ const (
 	million      = 1_000_000
 	loadedAtOnce = 100_000
 	mostPerPage  = 100 * time.Millisecond
-	tries        = 3 // of each question; the fastest tells what the store costs, and not what else the machine does
+	tries        = 3 // of each query; the fastest shows the store's cost without the machine's other work
 )
 
 var (
@@ -32,7 +32,7 @@ var (
 	familyNames = []string{"Lovelace", "Hopper", "Turing", "Dijkstra", "Liskov", "Knuth", "Allen", "Thompson", "Perlman", "Wirth"}
 )
 
-// shopper is the n-th payment of that merchant, over a year.
+// shopper returns the n-th payment of that merchant, over a year.
 func shopper(account string, n int, r *rand.Rand) report.Payment {
 	at := storetest.Epoch.Add(time.Duration(n) * (365 * 24 * time.Hour / million)).Truncate(time.Millisecond)
 	l := id.New(id.Link)
@@ -60,8 +60,8 @@ func shopper(account string, n int, r *rand.Rand) report.Payment {
 	return p
 }
 
-// TestMillionPayments: each page of each list, and each search, over a million
-// payments of one account in the embedded store takes at most 100 ms.
+// TestMillionPayments checks that each page of each list, and each search, takes at most 100 ms
+// over a million payments of one account in the embedded store.
 func TestMillionPayments(t *testing.T) {
 	sqltest.Unhurried(t)
 	s := open(t, engines["SQLite"](t))
@@ -89,7 +89,7 @@ func TestMillionPayments(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		q    report.Query
-		rows int // of the first page: a search of words that many have looks through the newest 10,000, and goes on
+		rows int // of the first page: a search for common words looks through the newest 10,000 and continues
 	}{
 		"the newest":             {q(func(*report.Query) {}), 100},
 		"by status":              {q(func(q *report.Query) { q.Status = payment.Declined }), 100},

@@ -24,7 +24,7 @@ import (
 	"github.com/paylink/paylink/internal/stream"
 )
 
-// told are the events of a payment's life: declined, or captured and partly refunded.
+// told returns the events of a payment's life: declined, or captured and partly refunded.
 func told(t testing.TB, account, linkID string, at time.Time, declined bool) []stream.Event {
 	t.Helper()
 	p := payment.Payment{ID: payment.IDFor(linkID, "attempt"), Account: account, Mode: link.Test, Link: linkID, Issuer: "simulator", Amount: money.Of(1250, "EUR"),
@@ -63,8 +63,8 @@ func created(account, linkID string, at time.Time) stream.Event {
 		Data: []byte(`{"currency":"EUR","createdAt":"` + link.FormatTime(at) + `"}`)}
 }
 
-// TestReports: what payments of the store do is in their rows and sums, found by
-// what a person remembers, by their own account and mode alone.
+// TestReports checks that the payments of the store are in rows and sums, and are found by what a
+// person remembers, in their own account and mode only.
 func TestReports(t *testing.T) {
 	onEach(t, func(t *testing.T, url string) {
 		s := open(t, url)
@@ -85,7 +85,8 @@ func TestReports(t *testing.T) {
 		if err := s.CreateLink(t.Context(), unopened, []stream.Event{created(account, unopened.ID, storetest.Epoch)}, nil); err != nil {
 			t.Fatal(err)
 		}
-		seen := []report.Sighting{{Account: account, Mode: link.Test, Link: unopened.ID, Step: report.Started | report.Paid}} // paid is not a browser's to tell
+		// Browsers cannot report paid.
+		seen := []report.Sighting{{Account: account, Mode: link.Test, Link: unopened.ID, Step: report.Started | report.Paid}}
 		if err := errors.Join(r.Seen(t.Context(), seen), r.Seen(t.Context(), seen)); err != nil {
 			t.Fatal(err)
 		}
@@ -121,8 +122,7 @@ func TestReports(t *testing.T) {
 	})
 }
 
-// TestReportsSearch: by each thing that people remember, and by nothing that is not
-// there.
+// TestReportsSearch searches by each thing that people remember, and by what does not exist.
 func TestReportsSearch(t *testing.T) {
 	onEach(t, func(t *testing.T, url string) {
 		s := open(t, url)
@@ -149,9 +149,9 @@ func TestReportsSearch(t *testing.T) {
 	})
 }
 
-// TestReportsByDaysOfZones: the figures of a day, of a period read by hours and of one
-// read by days of UTC have what the list of the same days has, also where a day has
-// 23 or 25 hours, begins beside a full hour, or is the 29th of February.
+// TestReportsByDaysOfZones checks that the figures of a day, of a period read by hours and of one
+// read by days of UTC match the list of the same days, also where a day has 23 or 25 hours,
+// begins beside a full hour, or is the 29th of February.
 func TestReportsByDaysOfZones(t *testing.T) {
 	onEach(t, func(t *testing.T, url string) {
 		s := open(t, url)
@@ -217,10 +217,9 @@ func place(events []stream.Event, from int64) {
 	}
 }
 
-// TestReportsTwice: the same life of payments, told in one batch, told event by
-// event, with events that come again and events that come late, and with batches
-// of which a process has lost the answer, makes the same rows and sums (exactly
-// once in effect). A batch from where the checkpoint is no more changes nothing.
+// TestReportsTwice checks that the same payments give the same rows and sums in one batch, event
+// by event, with repeated and late events, and with batches whose answer a process has lost:
+// exactly once in effect. A batch from an outdated checkpoint changes nothing.
 func TestReportsTwice(t *testing.T) {
 	onEach(t, func(t *testing.T, url string) {
 		random := rand.New(rand.NewPCG(3, 4)) //nolint:gosec // the same each time
@@ -259,7 +258,7 @@ func TestReportsTwice(t *testing.T) {
 					batch = slices.Insert(batch, random.IntN(len(batch)), events[random.IntN(at)])
 				}
 			}
-			batch = append(batch[:len(batch):len(batch)], events[at+n-1]) // the last one, again
+			batch = append(batch[:len(batch):len(batch)], events[at+n-1]) // the last one again
 			if err := again.Project(t.Context(), batch); err != nil {
 				t.Fatal(err)
 			}
@@ -275,9 +274,9 @@ func TestReportsTwice(t *testing.T) {
 	})
 }
 
-// TestReportsKilled: the process stops between batches again and again, and one
-// that goes on with the file counts on from there. Then the file is damaged, and
-// then the store is another: each time everything is made anew.
+// TestReportsKilled stops the process between batches repeatedly, and the next one continues from
+// the file. Then the file is damaged, and then the store is another one: each time everything is
+// rebuilt.
 func TestReportsKilled(t *testing.T) {
 	url, path := engines["SQLite"](t), filepath.Join(t.TempDir(), "reports.db")
 	s, account := open(t, url), id.New(id.Account)

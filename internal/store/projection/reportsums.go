@@ -11,20 +11,20 @@ import (
 	"github.com/paylink/paylink/internal/store/sqldb"
 )
 
-// reportHourly is how many days of a period are read by the hour; a longer one is read
-// by the days of UTC wherever no point of it begins.
+// reportHourly is how many days of a period are read by the hour. A longer one is read by the
+// days of UTC wherever no point begins within.
 const reportHourly = 62
 
-// stretch is a part of a period that is read in one way: by sums of so many hours, or,
-// with a unit of 0, from the rows themselves.
+// stretch is a part of a period that is read in one way: by sums of so many hours or, with unit
+// 0, from the rows themselves.
 type stretch struct {
 	unit     int64
 	from, to time.Time
-	at       time.Time // what its figures count as made at
+	at       time.Time // the time to which its figures are assigned
 }
 
-// stretchesOf divides a period, and the one before it, so that no sum is of two points:
-// an hour that a point begins in is read from the rows, and a day of UTC by the hour.
+// stretchesOf divides a period, and the one before it, so that no sum spans two points: an hour
+// within which a point begins is read from the rows, and such a day of UTC by the hour.
 func stretchesOf(p report.Period, zone *time.Location) (now, before []stretch) {
 	unit := int64(1)
 	if p.To.Sub(p.From) > reportHourly*hoursOfDay*time.Hour {
@@ -52,8 +52,8 @@ func later(a, b time.Time) time.Time {
 	return a
 }
 
-// divide appends the stretches of [from, to) in their order, the largest unit in the
-// middle. One that goes on where the last ended, by the same sums, is one with it.
+// divide appends the stretches of [from, to) in order, with the largest unit in the middle. A
+// stretch that continues the last one with the same unit extends it.
 func divide(all []stretch, unit int64, from, to time.Time) []stretch {
 	if !from.Before(to) {
 		return all
@@ -66,7 +66,7 @@ func divide(all []stretch, unit int64, from, to time.Time) []stretch {
 		return append(all, stretch{from: from, to: to, at: from})
 	}
 	long := time.Duration(unit) * time.Hour
-	first, last := from.Truncate(long), to.Truncate(long) // from year 1 on, which began a day of UTC
+	first, last := from.Truncate(long), to.Truncate(long) // from year 1 on, which began with a day of UTC
 	if first.Before(from) {
 		first = first.Add(long)
 	}
@@ -82,7 +82,7 @@ func divide(all []stretch, unit int64, from, to time.Time) []stretch {
 	return divide(all, smaller, last, to)
 }
 
-// sums reads those of the period, and the one of the period before.
+// sums reads the sums of the period and of the period before.
 func (r *Reports) sums(ctx context.Context, owner int64, now, before []stretch) ([]report.Hour, error) {
 	var columns []string
 	for _, c := range sumColumns {
@@ -119,7 +119,7 @@ func (r *Reports) sums(ctx context.Context, owner int64, now, before []stretch) 
 	return all, nil
 }
 
-// countRows counts what was made in a part of an hour.
+// countRows counts the payments made in a part of an hour.
 func (r *Reports) countRows(ctx context.Context, owner int64, s stretch) ([]report.Hour, error) {
 	var all []report.Hour
 	err := r.own.Each(ctx, func(row sqldb.Scanner) error {
@@ -150,7 +150,7 @@ func (r *Reports) countRows(ctx context.Context, owner int64, s stretch) ([]repo
 	return all, err
 }
 
-// reasons are those of the period's declines.
+// reasons returns the reasons of the period's declines.
 func (r *Reports) reasons(ctx context.Context, owner int64, stretches []stretch) (map[money.Currency][]report.Reason, error) {
 	type key struct {
 		currency money.Currency

@@ -15,14 +15,14 @@ import (
 
 const (
 	loadIDs    = 64 // ids in one statement
-	cursorBase = 36 // how a place in a list is written
+	cursorBase = 36 // base of a cursor's number
 	numberBits = 22 // of a number, below a payment's millisecond
 )
 
-// spot is where a payment's row stands in the lists of its owner.
+// spot is the place of a payment's row in the lists of its owner.
 type spot struct {
 	owner, number int64
-	fresh         bool // it is not stored yet
+	fresh         bool // not stored yet
 }
 
 func (s *spot) at() *spot { return s }
@@ -33,15 +33,15 @@ type numbered interface {
 	columns() ([]any, error)
 }
 
-// numberOf is the number of a payment in lists: its millisecond, then some bits of its id.
-// If it is taken, the next one is.
+// numberOf returns the number of a payment in lists: its millisecond, then some bits of its id.
+// If it is taken, the next one is used.
 func numberOf(id string, at time.Time) int64 {
 	h := fnv.New32a()
 	_, _ = io.WriteString(h, id)
 	return at.UnixMilli()<<numberBits | int64(h.Sum32()&(1<<numberBits-1))
 }
 
-// bounds of numbers: [above, below).
+// bounds are bounds of numbers: [above, below).
 func bounds(from, to time.Time) (below, above int64) {
 	below = math.MaxInt64
 	if !from.IsZero() {
@@ -53,7 +53,8 @@ func bounds(from, to time.Time) (below, above int64) {
 	return below, above
 }
 
-// numberAt is the first number of a moment; one that no number reaches has the last.
+// numberAt returns the first number of a moment. Beyond the largest number it returns the
+// largest.
 func numberAt(t time.Time) int64 {
 	const most = int64(math.MaxInt64) >> numberBits
 	if ms := t.UnixMilli(); ms < most {
@@ -62,7 +63,7 @@ func numberAt(t time.Time) int64 {
 	return math.MaxInt64
 }
 
-// before bounds a list by the cursor that its last page gave.
+// before limits a list by the cursor of the previous page.
 func before(below int64, cursor string) (int64, error) {
 	if cursor == "" {
 		return below, nil
@@ -74,8 +75,8 @@ func before(below int64, cursor string) (int64, error) {
 	return min(below, n), nil
 }
 
-// put writes rows, and gives fresh ones whose number is another's the next one. The
-// statements write one row, and so many at once.
+// put writes rows. A new row whose number is taken gets the next one. The statements write one
+// row, and many at once.
 func put(t *sqldb.Tx, rows []numbered, one, several string, many int) error {
 	type place struct{ owner, number int64 }
 	taken := make(map[place]bool, len(rows))
@@ -135,7 +136,7 @@ func putRows(t *sqldb.Tx, statement string, rows []numbered) (int64, error) {
 	return t.Exec(statement, args...)
 }
 
-// putAll writes rows by statements of so many rows, and the rest one by one.
+// putAll writes rows by statements for many rows, and the rest one by one.
 func putAll[R any](t *sqldb.Tx, rows []R, one, several string, many int, columns func(R) []any) error {
 	for len(rows) > 0 {
 		n, statement := 1, one
@@ -154,7 +155,7 @@ func putAll[R any](t *sqldb.Tx, rows []R, one, several string, many int, columns
 	return nil
 }
 
-// load reads the rows of the ids. The query ends with loadIDs places for them.
+// load reads the rows of the ids. The query ends with loadIDs placeholders for them.
 func load[R any](t *sqldb.Tx, query string, ids []string, scan func(sqldb.Scanner) (string, R, error)) (map[string]R, error) {
 	found := make(map[string]R, len(ids))
 	for chunk := range slices.Chunk(ids, loadIDs) {
@@ -177,7 +178,7 @@ func load[R any](t *sqldb.Tx, query string, ids []string, scan func(sqldb.Scanne
 	return found, nil
 }
 
-// addTo is the statement that adds to a row of sums.
+// addTo returns the statement that adds to a row of sums.
 func addTo(table, key string, columns []string) string {
 	var sets []string
 	for _, c := range columns {
@@ -187,7 +188,7 @@ func addTo(table, key string, columns []string) string {
 		sqldb.Values(1, 1+strings.Count(key, ",")+len(columns)) + " ON CONFLICT (" + key + ") DO UPDATE SET " + strings.Join(sets, ", ")
 }
 
-// millis are the milliseconds since 1970; 0 for the zero time.
+// millis returns the milliseconds since 1970, or 0 for the zero time.
 func millis(t time.Time) int64 {
 	if t.IsZero() {
 		return 0

@@ -10,8 +10,8 @@ import (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// Encode returns a document and its checksum. The checksum is there because the
-// engine has none of its own: a flipped bit must not turn into money.
+// Encode marshals v to JSON and returns the document with its checksum. The engines keep no
+// checksum of their own, and a flipped bit must not turn into money.
 func Encode(v any) (doc string, sum int64, err error) {
 	raw, err := json.Marshal(v)
 	if err != nil {
@@ -20,7 +20,8 @@ func Encode(v any) (doc string, sum int64, err error) {
 	return string(raw), int64(crc32.Checksum(raw, castagnoli)), nil
 }
 
-// Decode reads a document into v. One that is not what was written is Damaged.
+// Decode verifies the checksum and unmarshals a document into v. It returns Damaged if either
+// fails.
 func Decode(object, id, doc string, sum int64, v any) error {
 	raw := []byte(doc)
 	if int64(crc32.Checksum(raw, castagnoli)) != sum {
@@ -32,7 +33,8 @@ func Decode(object, id, doc string, sum int64, v any) error {
 	return nil
 }
 
-// Damaged is the error of an object that is not what was written.
+// Damaged returns the error of a stored object that does not match its checksum or cannot be
+// decoded.
 func Damaged(object, id string, cause error) error {
 	f := fault.New(fault.KindInternal, object+"_damaged",
 		"The stored %s %s is damaged and is not served. Restore it from a backup.", object, id)
@@ -40,7 +42,7 @@ func Damaged(object, id string, cause error) error {
 	return f
 }
 
-// Micros are the microseconds since 1970; 0 for the zero time.
+// Micros returns t in microseconds since 1970, or 0 for the zero time.
 func Micros(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
@@ -48,7 +50,7 @@ func Micros(t time.Time) int64 {
 	return t.UnixMicro()
 }
 
-// FromMicros is the time that Micros made a number of.
+// FromMicros is the inverse of Micros.
 func FromMicros(us int64) time.Time {
 	if us == 0 {
 		return time.Time{}
@@ -56,7 +58,7 @@ func FromMicros(us int64) time.Time {
 	return time.UnixMicro(us).UTC()
 }
 
-// Bit is 1 for true.
+// Bit returns 1 for true and 0 for false.
 func Bit(b bool) int64 {
 	if b {
 		return 1

@@ -13,49 +13,49 @@ import (
 	pg "github.com/paylink/paylink/internal/postgres"
 )
 
-// dialect is what differs between the engines. The text of the statements does
-// not, but for the few expressions named here.
+// dialect holds the differences between the engines. Statements share one text except for the few
+// expressions named here.
 type dialect interface {
-	// name is the store's, without a password.
+	// name returns the store's name, without a password.
 	name() string
-	// open gives a pool of connections, for reading only or for all.
+	// open returns a pool of connections, read-only or for reading and writing.
 	open(readOnly bool, connections int) (*sql.DB, error)
-	// pools says how many connections the pools have.
+	// pools returns the sizes of the connection pools.
 	pools() pools
-	// provider gives the migrations.
+	// provider returns the migrations.
 	provider(*sql.DB) (*goose.Provider, error)
 
-	// begin starts a group's transaction. Where several processes write it first
-	// takes the locks of the group's accounts, before anything else is done.
+	// begin starts a group's transaction. Where several processes write, it locks the group's
+	// accounts before any other statement.
 	begin(t *Tx, accounts []string) error
-	// commit ends it. An error that is outcomeUnknown says so; after any other
-	// nothing was kept.
+	// commit ends the transaction. An outcomeUnknown error means that it may be durable; after
+	// any other error nothing was kept.
 	commit(t *Tx) error
-	// rollback ends it without keeping anything, also after a failed commit. It
-	// reports whether the connection is as good as new.
+	// rollback ends the transaction without keeping anything, also after a failed commit. It
+	// reports whether the connection can be used again.
 	rollback(t *Tx) bool
-	// group is the context of a group's statements: a commit in it must not be half
-	// interrupted by one caller.
+	// group returns the context of a group's statements. It is independent of the callers,
+	// because one caller must not interrupt a commit of the group halfway.
 	group() (context.Context, context.CancelFunc)
-	// again reports whether the error says that nothing was kept and that the same
-	// group may succeed on another try, on a new connection if lost.
+	// again reports whether err means that nothing was kept and that the same group may succeed
+	// on another try, and whether that try needs a new connection.
 	again(error) (yes, lost bool)
-	// explain turns what the engine could not do into a fault; rules that a change
-	// broke pass as they are.
+	// explain turns an engine failure into a fault. Errors of a rule that a change broke are
+	// returned unchanged.
 	explain(error) error
 	// idle is called between two groups.
 	idle(t *Tx)
-	// background starts what the writers need beside them.
+	// background starts what the writers need beside them, such as checkpoints of the WAL.
 	background() (stop func())
 
-	// claim waits until nobody else works under the name. A read through what it
-	// returns that succeeds proves that the claim held.
+	// claim waits until no other process works under the name. A successful read through the
+	// returned querier proves that the claim still held.
 	claim(ctx context.Context, pool *sql.DB, name string) (querier, func(), error)
-	// poll is how long to wait at most before looking for what others committed.
+	// poll returns the longest wait before looking for commits of other processes.
 	poll() time.Duration
-	// moment is how a transaction is opened that reads one moment.
+	// moment returns the options of a transaction whose reads all see one moment.
 	moment() *sql.TxOptions
-	// keyed is the context of a read of one row.
+	// keyed returns the context for a read of one row.
 	keyed(context.Context) (context.Context, context.CancelFunc)
 	// shared reports whether other processes can change a row.
 	shared() bool
@@ -63,8 +63,8 @@ type dialect interface {
 	intact(context.Context, Reader) ([]string, error)
 }
 
-// pools are numbers of connections, and how many writers work at once on groups
-// of so many commits.
+// pools holds numbers of connections, the number of concurrent writers, and the most commits in a
+// group.
 type pools struct{ read, consumers, writers, group int }
 
 // querier is a pool of connections or one transaction.
@@ -74,8 +74,8 @@ type querier interface {
 	PrepareContext(ctx context.Context, query string) (*sql.Stmt, error)
 }
 
-// NewSource chooses the engine by the URL: sqlite:PATH, a file, or postgres://…, a
-// database.
+// NewSource selects the engine by the URL: sqlite:PATH for a file, postgres://… for a database.
+// It returns an error for any other scheme.
 func NewSource(url string, schema Schema) (Source, error) {
 	if path, ok := strings.CutPrefix(url, "sqlite:"); ok && path != "" {
 		return Source{dialect: sqliteFile{path: path, schema: schema}}, nil
@@ -84,11 +84,11 @@ func NewSource(url string, schema Schema) (Source, error) {
 		config, err := pg.Parse(url)
 		return Source{dialect: postgres{config: config, schema: schema}}, err
 	}
-	scheme, _, _ := strings.Cut(url, ":") // the rest may hold a password
+	scheme, _, _ := strings.Cut(url, ":") // the rest may contain a password
 	return Source{}, fmt.Errorf("the store %q is not one of sqlite:PATH and postgres://…", scheme+":…")
 }
 
-// outcomeUnknown is a commit whose answer was lost: it may be durable.
+// outcomeUnknown is the error of a commit whose answer was lost: it may be durable.
 type outcomeUnknown struct{ cause error }
 
 func (o outcomeUnknown) Error() string {

@@ -24,38 +24,38 @@ import (
 	pg "github.com/paylink/paylink/internal/postgres"
 )
 
-// Bounds of PostgreSQL, per process unless they say otherwise.
+// Limits of PostgreSQL, per process unless stated otherwise.
 const (
 	postgresWriters = 8
 	postgresReaders = 8
 	postgresFollow  = 12 // one for each consumer, and for the metrics
-	fewReaders      = 4  // of derived data
+	fewReaders      = 4  // for derived data
 	postgresGroup   = 64
 	postgresPoll    = 150 * time.Millisecond
 	keyedTimeout    = 10 * time.Second // of a read of one row
 	groupTimeout    = 15 * time.Second // of a group with all its tries
 	groupTries      = 8
 	groupPause      = 5 * time.Millisecond // before the second try; doubled for each further one, with jitter
-	claimEvery      = time.Second          // how soon a consumer takes over from one that died
+	claimEvery      = time.Second          // delay before a consumer takes over from one that died
 	releaseTimeout  = 2 * time.Second
-	connectionLife  = time.Hour // readers: so that they spread again after a failover
+	connectionLife  = time.Hour // readers reconnect, so that they spread again after a failover
 	// Classes of our advisory locks.
 	accountLocks  = 0x706c_0001
 	consumerLocks = 0x706c_0002
 )
 
-// writerSettings of the connections that write: one that stopped between two
-// statements is thrown out before others give up waiting for its locks.
+// writerSettings are the settings of the connections that write. The server ends a transaction
+// that stalls between two statements before others give up waiting for its locks.
 var writerSettings = map[string]string{
 	"lock_timeout":                        "10s",
 	"idle_in_transaction_session_timeout": "8s",
 }
 
-// postgres is the dialect of a PostgreSQL database that several processes share.
+// postgres is the dialect of a PostgreSQL database, which several processes may share.
 type postgres struct {
 	config *pgx.ConnConfig
 	schema Schema
-	few    bool // connections: it is for derived data
+	few    bool // few connections: a source of derived data
 }
 
 func (p postgres) name() string { return pg.Name(p.config) }
@@ -87,10 +87,9 @@ func (p postgres) open(readOnly bool, connections int) (*sql.DB, error) {
 
 func (p postgres) provider(db *sql.DB) (*goose.Provider, error) { return p.schema.postgres(db) }
 
-// begin takes the accounts' locks in one order in every process, hence no two
-// groups wait for each other in a circle on what belongs to an account. The locks
-// come before the transaction has an id, so per account the ids, and with them the
-// positions, rise in the order of the commits.
+// begin locks the accounts in sorted order, the same in every process, so no two groups deadlock
+// on an account. It takes the locks before the transaction has an id. Per account, transaction
+// ids, and with them positions, therefore rise in commit order.
 func (p postgres) begin(t *Tx, accounts []string) error {
 	statements := "BEGIN"
 	if len(accounts) > 0 {
@@ -118,10 +117,9 @@ func lockKey(name string) int32 {
 	return int32(h.Sum32())
 }
 
-// commit looks at what the server answers: to the COMMIT of a transaction in
-// which a statement failed it says ROLLBACK, without an error. Once the COMMIT may
-// have left, only the server's word that it rolled back is proof; the driver's
-// "safe to retry" is not.
+// commit checks the server's answer. For the COMMIT of a transaction in which a statement failed,
+// the server answers ROLLBACK without an error. Once the COMMIT may have been sent, only that
+// answer proves a rollback; the driver's "safe to retry" does not.
 func (p postgres) commit(t *Tx) error {
 	var tag pgconn.CommandTag
 	sent := false
@@ -145,7 +143,7 @@ func (p postgres) commit(t *Tx) error {
 
 func (p postgres) rollback(t *Tx) bool {
 	_, err := t.conn.ExecContext(t.ctx, "ROLLBACK")
-	return err == nil // if not, a BEGIN might continue the old one
+	return err == nil // otherwise a BEGIN might continue the old transaction
 }
 
 func (p postgres) group() (context.Context, context.CancelFunc) {
@@ -170,24 +168,24 @@ func (p postgres) again(err error) (yes, lost bool) {
 	if p.lost(err) {
 		return true, true
 	}
-	// Serialisation, deadlock, a lock not had in time.
+	// Serialization failure, deadlock, or a lock not granted in time.
 	return sqlClass(err) == "40" || sqlState(err) == "55P03", false
 }
 
-// lost reports whether the connection is of no use any more.
+// lost reports whether the connection can no longer be used.
 func (p postgres) lost(err error) bool {
 	var connect *pgconn.ConnectError // refused, too many connections, starting up
 	if errors.As(err, &connect) {
 		return true
 	}
 	switch sqlState(err) {
-	case "57014": // a statement was canceled
+	case "57014": // a statement was canceled by the server
 		return false
-	case "25006", "25P03", "25P04": // a standby now; thrown out in the middle of a transaction
+	case "25006", "25P03", "25P04": // now a standby; ended in the middle of a transaction
 		return true
 	}
 	switch sqlClass(err) {
-	case "08", "57": // the connection; the operator (shut down, starting up, terminated)
+	case "08", "57": // connection failure; operator intervention (shutting down, starting up, terminated)
 		return true
 	case "":
 		var network net.Error
@@ -197,8 +195,8 @@ func (p postgres) lost(err error) bool {
 	return false
 }
 
-// explain: what the server could not carry out for want of itself, of room, of
-// memory or of time is to be tried again later.
+// explain returns a retryable fault if the server lacked a connection, disk space, memory or
+// time.
 func (p postgres) explain(err error) error {
 	var told *fault.Error
 	if err == nil || errors.As(err, &told) {
@@ -207,7 +205,7 @@ func (p postgres) explain(err error) error {
 	if yes, lost := p.again(err); yes || lost {
 		return notReadable(err)
 	}
-	if sqlState(err) == "42501" { // a role that lost its right to write, which comes back without us
+	if sqlState(err) == "42501" { // the role lost its right to write, which may be restored without a restart
 		return notDurable(err)
 	}
 	if c := sqlClass(err); c == "53" || c == "57" || c == "58" {
@@ -228,13 +226,14 @@ func (p postgres) moment() *sql.TxOptions {
 	return &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}
 }
 
-// keyed reads are not cancelled by their caller: that would cost the connection.
+// keyed returns a context that the caller cannot cancel, because canceling would cost the
+// connection.
 func (p postgres) keyed(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), keyedTimeout)
 }
 
-// claim holds a lock of a session of its own, through which the feed is read. The
-// server lets go of it when the session ends, however it does.
+// claim holds an advisory lock in a session of its own, through which the feed is read. The
+// server releases the lock when the session ends, for whatever reason.
 func (p postgres) claim(ctx context.Context, pool *sql.DB, name string) (querier, func(), error) {
 	conn, err := pool.Conn(ctx)
 	if err != nil {
@@ -270,7 +269,7 @@ func release(ctx context.Context, conn *sql.Conn, name string) {
 	_ = conn.Close()
 }
 
-// discard ends the session instead of giving it back to the pool.
+// discard closes the session instead of returning it to the pool.
 func discard(conn *sql.Conn) error {
 	err := conn.Raw(func(any) error { return driver.ErrBadConn })
 	if errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) {
@@ -279,8 +278,8 @@ func discard(conn *sql.Conn) error {
 	return err
 }
 
-// intact asks for what the server knows already: pages whose checksum failed, and
-// indexes that are not valid. amcheck and pg_checksums look at everything.
+// intact reports what the server already knows: pages with a failed checksum and invalid indexes.
+// It reads no data; amcheck and pg_checksums do a full check.
 func (p postgres) intact(ctx context.Context, r Reader) (found []string, err error) {
 	var failures int64
 	err = r.QueryRow(ctx, "SELECT COALESCE((SELECT checksum_failures FROM pg_stat_database WHERE datname = current_database()), 0)").Scan(&failures)

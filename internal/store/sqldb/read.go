@@ -7,23 +7,23 @@ import (
 	"strings"
 )
 
-// Reader reads: through a pool of connections, or all of one moment. What the engine could
-// not do is a fault of kind unavailable.
+// Reader reads from a pool of connections or from one moment. An engine failure is returned as a
+// fault of kind Unavailable.
 type Reader struct {
 	from    querier
 	dialect dialect
 }
 
-// Rows are those of a read.
+// Rows are the result of a query.
 type Rows struct {
 	*sql.Rows
 	dialect dialect
 }
 
-// Err returns why there are no more rows, when that is not the end.
+// Err returns the error that ended the iteration early, or nil at the end of the rows.
 func (r *Rows) Err() error { return r.dialect.explain(r.Rows.Err()) }
 
-// Query runs a query. The rows must be closed.
+// Query runs a query. The caller must close the rows.
 func (r Reader) Query(ctx context.Context, query string, args ...any) (*Rows, error) {
 	rows, err := r.from.QueryContext(ctx, query, args...) //nolint:sqlclosecheck,rowserrcheck // the caller's
 	if err != nil {
@@ -32,12 +32,12 @@ func (r Reader) Query(ctx context.Context, query string, args ...any) (*Rows, er
 	return &Rows{rows, r.dialect}, nil
 }
 
-// QueryRow runs a query of one row; its Scan returns sql.ErrNoRows when there is none.
+// QueryRow runs a query for one row. Its Scan returns sql.ErrNoRows if there is none.
 func (r Reader) QueryRow(ctx context.Context, query string, args ...any) Scanner {
 	return readRow{r.from.QueryRowContext(ctx, query, args...), func() {}, r.dialect}
 }
 
-// Each visits the rows of a query, until visit fails.
+// Each calls visit for each row of a query and stops at the first error, which it returns.
 func (r Reader) Each(ctx context.Context, visit func(Scanner) error, query string, args ...any) error {
 	rows, err := r.Query(ctx, query, args...)
 	if err != nil {
@@ -52,7 +52,7 @@ func (r Reader) Each(ctx context.Context, visit func(Scanner) error, query strin
 	return rows.Err()
 }
 
-// readRow ends its context when it was scanned.
+// readRow cancels its context once it is scanned.
 type readRow struct {
 	row     *sql.Row
 	end     context.CancelFunc
@@ -64,8 +64,8 @@ func (r readRow) Scan(dest ...any) error {
 	return r.dialect.explain(r.row.Scan(dest...))
 }
 
-// Lookup is QueryRow by key: the statement is prepared once, and the read does not end
-// with ctx, since it is too short to be worth canceling.
+// Lookup is QueryRow by key. The statement is prepared once. The read ignores the end of ctx,
+// because it is too short to be worth canceling.
 func (db *DB) Lookup(ctx context.Context, query string, args ...any) Scanner {
 	st, err := db.prepared(query) //nolint:sqlclosecheck // kept for the next call
 	if err != nil {
@@ -93,7 +93,7 @@ func (db *DB) prepared(query string) (*sql.Stmt, error) {
 	return st, nil
 }
 
-// Moment returns a reader whose reads all see the same moment. The function ends it.
+// Moment returns a reader whose reads all see the same moment, and a function that ends it.
 func (db *DB) Moment(ctx context.Context) (Reader, func(), error) {
 	if db.IsSnapshot() {
 		return db.Reader, func() {}, nil
@@ -105,13 +105,13 @@ func (db *DB) Moment(ctx context.Context) (Reader, func(), error) {
 	return Reader{tx, db.dialect}, func() { _ = tx.Rollback() }, nil
 }
 
-// Where collects conditions with numbered parameters.
+// Where collects the conditions of a query and numbers their parameters.
 type Where struct {
 	Args       []any
 	conditions []string
 }
 
-// Add adds a condition; each ? in it is one of the arguments.
+// Add adds a condition. Each ? in it takes one of the arguments.
 func (w *Where) Add(condition string, args ...any) {
 	for _, a := range args {
 		w.Args = append(w.Args, a)
@@ -120,17 +120,17 @@ func (w *Where) Add(condition string, args ...any) {
 	w.conditions = append(w.conditions, condition)
 }
 
-// AddIf is Add when yes is true.
+// AddIf calls Add if yes is true.
 func (w *Where) AddIf(yes bool, condition string, args ...any) {
 	if yes {
 		w.Add(condition, args...)
 	}
 }
 
-// SQL is the WHERE clause.
+// SQL returns the WHERE clause.
 func (w *Where) SQL() string { return " WHERE " + strings.Join(w.conditions, " AND ") }
 
-// Values are n rows of so many parameters each.
+// Values returns the VALUES list for n rows of that many parameters.
 func Values(n, fields int) string {
 	var b strings.Builder
 	for i := range n {
@@ -142,7 +142,7 @@ func Values(n, fields int) string {
 	return b.String()
 }
 
-// Params are n parameters, from a number on.
+// Params returns n parameters, numbered from from.
 func Params(from, n int) string {
 	all := make([]string, n)
 	for i := range all {

@@ -15,31 +15,31 @@ import (
 	"github.com/pressly/goose/v3/lock"
 )
 
-// Schema is what makes the tables of a database.
+// Schema defines the tables of a database.
 type Schema struct {
-	// Migrations are files NNNN_name.sql, one text for both engines. On PostgreSQL a few
-	// words of it are replaced (postgresWords), and a file of the same number in the folder
-	// postgres, if there is one, runs in the same transaction after it.
+	// Migrations are files NNNN_name.sql, one text for both engines. On PostgreSQL, postgresWords
+	// replaces a few words of it, and a file with the same number in the postgres folder, if any,
+	// runs after it in the same transaction.
 	Migrations fs.FS
-	// After is what SQL alone cannot do, in the transaction of the migration whose number
-	// it has.
+	// After holds what SQL alone cannot do. Each function runs in the transaction of the
+	// migration with its number.
 	After map[int64]func(context.Context, *sql.Tx) error
-	// Derived data can be rebuilt: no fsync is waited for, and a power failure may lose
-	// the last commits.
+	// Derived data can be rebuilt: commits do not wait for fsync, and a power failure may lose
+	// the last ones.
 	Derived bool
 }
 
-// Bounds of the wait for another replica that migrates, in seconds and tries.
+// Limits of the wait for another replica that is migrating, in seconds and tries.
 const (
 	migrationLockSeconds = 1
 	migrationLockTries   = 300
 )
 
-// postgresWords turn the shared text into PostgreSQL's. Texts compare by byte, as
-// SQLite's do, so that ids list in the order in which they were made.
+// postgresWords translates the shared text for PostgreSQL. Text compares by byte, as in SQLite,
+// so that ids sort in the order of their creation.
 var postgresWords = strings.NewReplacer("INTEGER PRIMARY KEY", "BIGINT PRIMARY KEY", " TEXT ", ` TEXT COLLATE "C" `)
 
-// migration is one text that runs in a transaction, and what comes after it.
+// migration returns a migration that runs the statements and then After, in one transaction.
 func (s Schema) migration(version int64, statements string) *goose.Migration {
 	return goose.NewGoMigration(version, &goose.GoFunc{RunTx: func(ctx context.Context, tx *sql.Tx) error {
 		if _, err := tx.ExecContext(ctx, statements); err != nil {
@@ -52,7 +52,8 @@ func (s Schema) migration(version int64, statements string) *goose.Migration {
 	}}, nil)
 }
 
-// sqlite runs the shared text; a migration with a part in Go runs as one.
+// sqlite returns the provider that runs the shared text. A migration with a part in Go runs as a
+// Go migration.
 func (s Schema) sqlite(db *sql.DB) (*goose.Provider, error) {
 	var list []*goose.Migration
 	var names []string
@@ -110,9 +111,9 @@ func (s Schema) postgres(db *sql.DB) (*goose.Provider, error) {
 		goose.WithSessionLocker(locker))
 }
 
-// Migrate brings the schema to this binary's version. It is safe to call from several
-// processes: one migrates, the others wait for it. Tables that come with another source's
-// schema are left to that one.
+// Migrate brings the schema to this binary's version and returns the versions before and after.
+// Several processes may call it: one migrates, and the others wait. It does nothing for tables
+// that come with another source's schema.
 func (s Source) Migrate(ctx context.Context) (from, to int64, err error) {
 	if s.borrowed {
 		return 0, 0, nil
@@ -151,8 +152,8 @@ func checkSchema(ctx context.Context, d dialect, db *sql.DB) error {
 	return nil
 }
 
-// OpenDerived migrates and opens a source of derived data. An SQLite file that is damaged
-// is reported and removed, and made again, empty.
+// OpenDerived migrates and opens a source of derived data. A damaged SQLite file is reported,
+// removed and recreated empty.
 func (s Source) OpenDerived(ctx context.Context, report func(path string, damage error)) (*DB, error) {
 	db, err := s.migrated(ctx)
 	file, embedded := s.dialect.(sqliteFile)

@@ -1,18 +1,17 @@
-// Package sqldb is a database in SQL, which several packages keep their tables in: an
-// SQLite file with one writer, or PostgreSQL, which several processes share. It knows no
-// table. Statements are written in the subset that both engines share: $n parameters,
-// RETURNING, ON CONFLICT; times are BIGINT, ids and JSON are TEXT. What differs is behind
-// dialect.
+// Package sqldb is a SQL database in which several packages keep their tables: a SQLite file with
+// one writer, or PostgreSQL, which several processes share. It knows no table. Statements use the
+// subset that both engines share: $n parameters, RETURNING, ON CONFLICT; times are BIGINT, ids
+// and JSON are TEXT. The dialect hides the differences.
 //
-// A Source names a database and its Schema. Migrate brings the schema up to date, Open
-// gives a DB, and Snapshot gives one that reads a single moment.
+// A Source names a database and its Schema. Migrate brings the schema up to date, Open returns a
+// DB, and Snapshot returns one that reads a single moment.
 //
-// DB.Write runs a function in a transaction and returns when the transaction is durable.
-// Writers group the commits that wait into one transaction and one fsync; when one fails,
-// the group runs again with a savepoint for each, so the bad one fails alone. On SQLite
-// there is one writer, in the only process that has the file. On PostgreSQL each process
-// has several, and a commit goes to the one of its account; what processes do to one
-// account is ordered by a lock of the account. Readers use connections of their own.
+// DB.Write runs a function in a transaction and returns when the transaction is durable. Writers
+// group waiting commits into one transaction and one fsync. If a commit fails, the group runs
+// again with a savepoint for each, so the bad one fails alone. On SQLite there is one writer, in
+// the only process that opens the file. On PostgreSQL each process has several writers, and an
+// account's commits always go to the same one; an advisory lock on the account orders them across
+// processes. Readers use connections of their own.
 package sqldb
 
 import (
@@ -26,39 +25,40 @@ import (
 	"github.com/paylink/paylink/internal/obs"
 )
 
-// Bounds of the writers.
+// Limits of the writers.
 const (
-	queueLength  = 4096                 // commits that wait
-	busyGroup    = 4                    // commits in a group from which on a writer waits for more
+	queueLength  = 4096                 // waiting commits
+	busyGroup    = 4                    // a writer waits for more commits after a group of at least this size
 	gatherMoment = 2 * time.Millisecond // the longest it waits
 )
 
-// Source names a database and what is in it.
+// Source names a database and its contents.
 type Source struct {
 	dialect dialect
-	// borrowed: the tables are in the database of another source, and come with its schema.
+	// borrowed means that the tables are in the database of another source and come with its
+	// schema.
 	borrowed bool
 }
 
-// DB is an open database. It reads as a Reader does, through a pool of its own.
+// DB is an open database. It reads as a Reader does, through its own pool.
 type DB struct {
 	Reader
 	source    Source
 	writer    *sql.DB
-	pool      *sql.DB // behind Reader; nil in a snapshot
-	consumers *sql.DB // their reads, so that they never take a request's place
+	pool      *sql.DB // used by Reader; nil in a snapshot
+	consumers *sql.DB // separate connections for consumers, so that they never take a request's
 	writers   []*writer
 	stop      chan struct{}
 	once      sync.Once
 	close     func() error
 	wake      *broadcast
-	stmts     sync.Map // query to *sql.Stmt of the readers
+	stmts     sync.Map // query to *sql.Stmt, for the readers
 	writes    *obs.Writes
 }
 
-// Beside returns the source of data that is derived from this source's: a file of its own
-// beside an SQLite file; on PostgreSQL the same database, with a few connections of its own,
-// where the tables are part of this source's schema.
+// Beside returns a source for data derived from this source's data. For a SQLite file it is
+// another file beside it. On PostgreSQL it is the same database with a few connections of its
+// own, and the tables are part of this source's schema.
 func (s Source) Beside(path string, schema Schema) Source {
 	if p, ok := s.dialect.(postgres); ok {
 		p.few = true
@@ -67,8 +67,8 @@ func (s Source) Beside(path string, schema Schema) Source {
 	return Source{dialect: sqliteFile{path: path, schema: schema}}
 }
 
-// Open opens the database; an SQLite file is created if it does not exist. The schema
-// must be current: call Migrate first.
+// Open opens the database and creates a SQLite file that does not exist. The schema must be
+// current: call Migrate first.
 func (s Source) Open(ctx context.Context) (*DB, error) {
 	d := s.dialect
 	db := newDB(s)
@@ -90,7 +90,7 @@ func (s Source) Open(ctx context.Context) (*DB, error) {
 			return nil, errors.Join(err, closeAll())
 		}
 		opened, *pool.db = append(opened, one), one
-		if !pool.readOnly { // the first: it makes a file that is not there
+		if !pool.readOnly { // the first pool creates a missing file
 			if err := checkSchema(ctx, d, one); err != nil {
 				return nil, errors.Join(err, closeAll())
 			}
@@ -113,9 +113,9 @@ func (s Source) Open(ctx context.Context) (*DB, error) {
 	return db, nil
 }
 
-// Snapshot opens the database for reading only, as it is at the moment of the first read,
-// which is of a small table, beside processes that may be writing to it. Close ends it.
-// An SQLite file that does not exist is fs.ErrNotExist.
+// Snapshot opens the database read-only, as it is at the first read, which is of the named small
+// table. Other processes may write meanwhile. Close ends the snapshot. If a SQLite file does not
+// exist, it returns fs.ErrNotExist.
 func (s Source) Snapshot(ctx context.Context, table string) (*DB, error) {
 	pool, err := s.dialect.open(true, 1)
 	if err != nil {
@@ -131,7 +131,7 @@ func (s Source) Snapshot(ctx context.Context, table string) (*DB, error) {
 	db := newDB(s)
 	db.Reader = Reader{tx, s.dialect}
 	db.close = func() error {
-		_ = tx.Rollback() // there is nothing to keep
+		_ = tx.Rollback() // read-only: nothing to keep
 		return pool.Close()
 	}
 	var n int64
@@ -145,13 +145,13 @@ func newDB(s Source) *DB {
 	return &DB{Reader: Reader{dialect: s.dialect}, source: s, stop: make(chan struct{}), wake: newBroadcast(), writes: obs.NewWrites(time.Now)}
 }
 
-// Beside returns the source of data that is derived from this database's: see Source.
+// Beside returns a source for data derived from this database's data; see Source.Beside.
 func (db *DB) Beside(path string, schema Schema) Source { return db.source.Beside(path, schema) }
 
 // Shared reports whether other processes may change rows too.
 func (db *DB) Shared() bool { return db.dialect.shared() }
 
-// IsSnapshot reports whether the database is read at one moment.
+// IsSnapshot reports whether the database is a snapshot.
 func (db *DB) IsSnapshot() bool { return db.pool == nil }
 
 // Ping reads from the database, for readiness.
@@ -160,22 +160,22 @@ func (db *DB) Ping(ctx context.Context) error {
 	return db.QueryRow(ctx, "SELECT 1").Scan(&one)
 }
 
-// Writes returns what is known of the changes, for readiness and metrics.
+// Writes returns the state of recent writes, for readiness and metrics.
 func (db *DB) Writes() *obs.Writes { return db.writes }
 
-// Intact asks the engine to check itself and names what it finds.
+// Intact asks the engine to check itself and returns the problems it finds.
 func (db *DB) Intact(ctx context.Context) ([]string, error) { return db.dialect.intact(ctx, db.Reader) }
 
-// Committed returns a channel that is closed when this process has committed next.
+// Committed returns a channel that is closed at this process's next commit.
 func (db *DB) Committed() <-chan struct{} { return db.wake.wait() }
 
-// Poll is how long to wait at most before looking for what other processes committed.
+// Poll returns the longest wait before looking for commits of other processes.
 func (db *DB) Poll() time.Duration { return db.dialect.poll() }
 
-// Alone runs the work in one process of those that share the database; when the session
-// of that one ends, another takes over. It returns nil when ctx ends. A read through the
-// work's Reader that succeeds proves that no other process had taken over; two may run for
-// a moment otherwise, so the work must be harmless twice.
+// Alone runs work in one of the processes that share the database. When that process's session
+// ends, another takes over. Alone returns nil when ctx ends. A successful read through the work's
+// Reader proves that no other process had taken over. Otherwise two may run for a moment, so the
+// work must be safe to run twice.
 func (db *DB) Alone(ctx context.Context, name string, work func(context.Context, Reader) error) error {
 	from, release, err := db.dialect.claim(ctx, db.consumers, name)
 	if err != nil {
@@ -188,7 +188,7 @@ func (db *DB) Alone(ctx context.Context, name string, work func(context.Context,
 	return work(ctx, Reader{from, db.dialect})
 }
 
-// Close waits for the commits in the queue and closes the connections.
+// Close waits for the queued commits and closes the connections.
 func (db *DB) Close() error {
 	var err error
 	db.once.Do(func() {
@@ -200,5 +200,5 @@ func (db *DB) Close() error {
 
 var errClosed = fault.Unavailable("store_closed", time.Second, nil, "The service is shutting down. Try again.")
 
-// Waiting counts the commits in the queue of the account's writer.
+// Waiting returns the number of commits queued at the account's writer.
 func (db *DB) Waiting(account string) int { return len(db.writerFor([]string{account}).queue) }

@@ -18,7 +18,7 @@ import (
 	"github.com/paylink/paylink/internal/fault"
 )
 
-// Bounds of SQLite.
+// Limits of SQLite.
 const (
 	checkpointWALBytes  = 8 << 20
 	restartWALBytes     = 64 << 20
@@ -28,10 +28,10 @@ const (
 	readerCacheKibibyte = 4 << 10
 	sqliteReaders       = 8
 	sqliteGroup         = 256
-	sqlitePoll          = time.Second // every commit of the only process wakes the consumers
+	sqlitePoll          = time.Second // the process's own commits wake the consumers
 )
 
-// sqliteFile is the dialect of one file with one writer, in one process.
+// sqliteFile is the dialect of a file with one writer, in one process.
 type sqliteFile struct {
 	path   string
 	schema Schema
@@ -56,7 +56,8 @@ func (f sqliteFile) open(readOnly bool, connections int) (*sql.DB, error) {
 	return open(f.path, true, connections, readerCacheKibibyte, f.synchronous())
 }
 
-// writerCache in KiB: derived data has many indexes that are written all over.
+// writerCache returns the page cache of the writer in KiB. Derived data has many indexes with
+// scattered writes.
 func (f sqliteFile) writerCache() int {
 	if f.schema.Derived {
 		return 2 * writerCacheKibibyte
@@ -64,7 +65,8 @@ func (f sqliteFile) writerCache() int {
 	return writerCacheKibibyte
 }
 
-// synchronous: derived data may lose its last commits, never their order.
+// synchronous returns the fsync mode. Derived data may lose its last commits, but never their
+// order.
 func (f sqliteFile) synchronous() string {
 	if f.schema.Derived {
 		return "NORMAL"
@@ -101,15 +103,15 @@ func (f sqliteFile) begin(t *Tx, _ []string) error {
 	return err
 }
 
-// commit may leave a transaction open when it fails, which the caller rolls back.
-// When it failed because of the disk, SQLite has rolled back or will on open.
+// commit may leave a transaction open if it fails; the caller rolls it back. If the disk failed,
+// SQLite has rolled back, or will when the file is next opened.
 func (f sqliteFile) commit(t *Tx) error {
 	_, err := t.Exec("COMMIT")
 	return err
 }
 
 func (f sqliteFile) rollback(t *Tx) bool {
-	_, _ = t.Exec("ROLLBACK") // there may be nothing left to roll back
+	_, _ = t.Exec("ROLLBACK") // there may be nothing to roll back
 	return true
 }
 
@@ -119,8 +121,8 @@ func (f sqliteFile) group() (context.Context, context.CancelFunc) {
 
 func (f sqliteFile) again(error) (yes, lost bool) { return false, false }
 
-// explain tells what the engine could not carry out (full disk, failed or
-// forbidden write) from a rule that the change broke.
+// explain returns a retryable fault for engine failures (full disk, failed or forbidden write)
+// and leaves the error of a broken rule unchanged.
 func (f sqliteFile) explain(err error) error {
 	var engine *sqlite.Error
 	var told *fault.Error
@@ -143,8 +145,8 @@ func (f sqliteFile) claim(_ context.Context, pool *sql.DB, _ string) (querier, f
 	return pool, func() {}, nil
 }
 
-// keyed reads are too short to be worth cancelling, and a context that cannot be
-// cancelled spares the driver a goroutine per query.
+// keyed returns a context that cannot be canceled: the reads are too short to be worth it, and it
+// saves the driver a goroutine per query.
 func (f sqliteFile) keyed(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithoutCancel(ctx), func() {}
 }
@@ -161,8 +163,8 @@ func (f sqliteFile) intact(ctx context.Context, r Reader) (found []string, err e
 	return found, err
 }
 
-// background moves the WAL's pages into the file on a connection of its own, so
-// that no commit waits for it.
+// background copies WAL pages into the file on its own connection, so that no commit waits for
+// it.
 func (f sqliteFile) background() (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
@@ -196,9 +198,8 @@ func (f sqliteFile) walBytes() int64 {
 	return info.Size()
 }
 
-// idle lets the WAL start anew from the writer, between two groups, when passive
-// checkpoints never found a quiet moment. Almost all pages are in the file by
-// then, so it is short.
+// idle restarts the WAL between two groups if passive checkpoints never found a quiet moment. By
+// then almost all pages are in the file, so it is short.
 func (f sqliteFile) idle(t *Tx) {
 	if f.walBytes() < restartWALBytes {
 		return
@@ -207,7 +208,7 @@ func (f sqliteFile) idle(t *Tx) {
 	_ = t.Row("PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &log, &moved)
 }
 
-// isDamage reports whether a file is not the database that it should be.
+// isDamage reports whether err means that a file is not a valid database.
 func isDamage(err error) bool {
 	var engine *sqlite.Error
 	if !errors.As(err, &engine) {

@@ -10,8 +10,8 @@ import (
 	"github.com/paylink/paylink/internal/store/sqldb"
 )
 
-// TestNobodyWaitsForTheAnswer: whoever stops waiting for a change gets no answer, and
-// what the change says later goes nowhere. The race detector looks on.
+// TestNobodyWaitsForTheAnswer checks that a caller that gives up waiting for a change gets no
+// result and that nothing races with the change. The race detector does the checking.
 func TestNobodyWaitsForTheAnswer(t *testing.T) {
 	url := "sqlite:" + filepath.Join(t.TempDir(), "paylink.db")
 	src, err := sqldb.NewSource(url, sqldb.Schema{Migrations: fstest.MapFS{"0001_one.sql": {Data: []byte("-- +goose Up\nSELECT 1;\n")}}})

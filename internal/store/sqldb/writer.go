@@ -13,44 +13,44 @@ import (
 	"github.com/paylink/paylink/internal/fault"
 )
 
-// commit is one caller's transaction, waiting to be grouped.
+// commit is one caller's transaction that waits to be grouped.
 type commit struct {
-	accounts []string // whose events it may write; the first chooses the writer
+	accounts []string // accounts whose events it may write; the first selects the writer
 	fn       func(*Tx) error
-	probe    bool // of readiness: it says nothing about real changes
+	probe    bool // a readiness probe: its outcome says nothing about real changes
 	result   chan error
 }
 
-// Tx is what a commit's function may do. Statements are prepared once per
-// connection. A function may run several times: it must take its effects from its
-// arguments alone.
+// Tx is the transaction that a commit's function receives. Statements are prepared once per
+// connection. The function may run several times, so its effects must depend on its arguments
+// alone.
 type Tx struct {
-	// Placed counts what functions numbered in this transaction; it begins at 0.
+	// Placed counts the events that functions numbered in this transaction. It starts at 0.
 	Placed int64
 
-	ctx     context.Context // of the group, not of a caller: a commit in it must not be half interrupted
+	ctx     context.Context // of the group: one caller must not interrupt a commit halfway
 	dialect dialect
 	conn    *sql.Conn
 	stmts   map[string]*sql.Stmt
-	locked  []string // accounts, sorted
-	after   []func() // to run once all of it is durable
-	changed bool     // a row, so that a commit proves that the database takes changes
+	locked  []string // sorted accounts
+	after   []func() // run once everything is durable
+	changed bool     // a row changed, so the commit proves that the database accepts writes
 }
 
 // Shared reports whether other processes may change rows too.
 func (t *Tx) Shared() bool { return t.dialect.shared() }
 
-// Context is that of the whole group's statements.
+// Context returns the context of all the group's statements.
 func (t *Tx) Context() context.Context { return t.ctx }
 
-// Declared reports whether the commits of the transaction were declared for the account.
+// Declared reports whether the transaction's commits declared the account.
 func (t *Tx) Declared(account string) bool {
 	_, ok := slices.BinarySearch(t.locked, account)
 	return ok
 }
 
-// OnCommit runs f once the transaction is durable, before anybody is answered. What the
-// transactions of one writer left runs in their order. It is dropped when nothing is kept.
+// OnCommit registers f to run once the transaction is durable, before any caller is answered. The
+// functions of one writer's transactions run in commit order. If nothing is kept, f is dropped.
 func (t *Tx) OnCommit(f func()) { t.after = append(t.after, f) }
 
 func (t *Tx) prepare(query string) (*sql.Stmt, error) {
@@ -65,7 +65,7 @@ func (t *Tx) prepare(query string) (*sql.Stmt, error) {
 	return st, nil
 }
 
-// Exec runs a statement and returns how many rows it changed.
+// Exec runs a statement and returns the number of rows changed.
 func (t *Tx) Exec(query string, args ...any) (int64, error) {
 	st, err := t.prepare(query) //nolint:sqlclosecheck // kept for the next commit
 	if err != nil {
@@ -77,14 +77,13 @@ func (t *Tx) Exec(query string, args ...any) (int64, error) {
 	}
 	n, err := res.RowsAffected()
 	switch query[0] {
-	case 'I', 'U', 'D': // INSERT, UPDATE, DELETE: after others SQLite counts those of the statement before
+	case 'I', 'U', 'D': // INSERT, UPDATE, DELETE: after other statements SQLite reports the previous statement's count
 		t.changed = t.changed || n > 0
 	}
 	return n, err
 }
 
-// Insert runs a statement and returns the last row's number; 0 where the database is
-// shared.
+// Insert runs a statement and returns the last row's id, or 0 if the database is shared.
 func (t *Tx) Insert(query string, args ...any) (int64, error) {
 	st, err := t.prepare(query) //nolint:sqlclosecheck // kept for the next commit
 	if err != nil {
@@ -107,7 +106,7 @@ func (t *Tx) Row(query string, args ...any) Scanner {
 	return st.QueryRowContext(t.ctx, args...)
 }
 
-// Each visits the rows of a query.
+// Each calls visit for each row of a query.
 func (t *Tx) Each(visit func(Scanner) error, query string, args ...any) error {
 	st, err := t.prepare(query) //nolint:sqlclosecheck // kept for the next commit
 	if err != nil {
@@ -133,15 +132,14 @@ type failedRow struct{ err error }
 
 func (f failedRow) Scan(...any) error { return f.err }
 
-// Write runs fn in a transaction and returns when it is durable, or when nothing
-// of it was kept. The accounts are those whose events fn may write; commits of one
-// account are ordered by it. When ctx ends first, or the answer is a fault of kind
-// unavailable, the outcome is not known to the caller.
+// Write runs fn in a transaction and returns when it is durable or when nothing of it was kept.
+// The accounts are those whose events fn may write, and their commits are ordered. If ctx ends
+// first, or the error is a fault of kind Unavailable, the outcome is unknown to the caller.
 func (db *DB) Write(ctx context.Context, accounts []string, fn func(t *Tx) error) error {
 	return db.submit(ctx, &commit{accounts: accounts, fn: fn, result: make(chan error, 1)})
 }
 
-// Probe is Write for readiness: its outcome says nothing about real changes.
+// Probe is Write for readiness checks: its outcome says nothing about real changes.
 func (db *DB) Probe(ctx context.Context, fn func(t *Tx) error) error {
 	return db.submit(ctx, &commit{fn: fn, probe: true, result: make(chan error, 1)})
 }
@@ -166,7 +164,7 @@ func (db *DB) submit(ctx context.Context, c *commit) error {
 	select {
 	case err := <-c.result:
 		return err
-	case <-w.done: // the writer is gone: it may have answered just before
+	case <-w.done: // the writer has ended, possibly right after answering
 		select {
 		case err := <-c.result:
 			return err
@@ -178,8 +176,8 @@ func (db *DB) submit(ctx context.Context, c *commit) error {
 	}
 }
 
-// WriteFor is Write of a function that returns a value. If ctx ends first, the zero value
-// is returned, because fn may still be running.
+// WriteFor is Write for a function that returns a value. If ctx ends first, the zero value is
+// returned, because fn may still be running.
 func WriteFor[T any](ctx context.Context, db *DB, accounts []string, fn func(t *Tx) (T, error)) (T, error) {
 	var said, none T
 	err := db.Write(ctx, accounts, func(t *Tx) (err error) {
@@ -192,8 +190,8 @@ func WriteFor[T any](ctx context.Context, db *DB, accounts []string, fn func(t *
 	return said, nil
 }
 
-// writerFor gives an account's commits to one writer, so that a hot account is
-// locked once for a group of them.
+// writerFor sends an account's commits to one writer, so that a hot account is locked once per
+// group.
 func (db *DB) writerFor(accounts []string) *writer {
 	if len(db.writers) == 1 {
 		return db.writers[0]
@@ -204,12 +202,12 @@ func (db *DB) writerFor(accounts []string) *writer {
 	return db.writers[uint32(lockKey(accounts[0]))%uint32(len(db.writers))]
 }
 
-// writer commits in groups, on a connection of its own.
+// writer commits groups on its own connection.
 type writer struct {
 	db    *DB
 	queue chan *commit
 	done  chan struct{}
-	tx    Tx // of the group at hand; conn is nil while there is none
+	tx    Tx // the current group's; conn is nil between groups
 }
 
 func newWriter(db *DB) *writer {
@@ -229,7 +227,7 @@ func (w *writer) run() {
 			group = append(group, c)
 		case <-w.db.stop:
 			select {
-			case c := <-w.queue: // what was accepted is carried out
+			case c := <-w.queue: // accepted commits are carried out
 				group = append(group, c)
 			default:
 				return
@@ -244,9 +242,9 @@ func (w *writer) run() {
 	}
 }
 
-// gather takes the commits that wait. When the group before was a large one many
-// callers are at work: it then waits a moment for them, because a group costs the
-// same log pages and the same fsync whether it holds two commits or fifty.
+// gather collects the waiting commits. After a large group many callers are active, so it waits a
+// moment for them: a group costs the same log pages and the same fsync whether it holds two
+// commits or fifty.
 func (w *writer) gather(group []*commit, previous, most int) []*commit {
 	var moment <-chan time.Time
 	if previous >= busyGroup {
@@ -276,16 +274,16 @@ func (w *writer) gather(group []*commit, previous, most int) []*commit {
 	return group
 }
 
-// runGroup commits the group in one transaction and answers everyone after it is
-// durable. Commits seldom fail, so the group first runs without savepoints; if one
-// does fail by a rule, everything is rolled back and runs again with a savepoint
-// for each, and the bad one fails alone. If the final commit fails (full disk,
-// failed fsync, lost connection) everyone hears so.
+// runGroup commits the group in one transaction and answers every caller once it is durable.
+// Commits seldom fail, so the group runs first without savepoints. If one fails by a rule,
+// everything is rolled back and runs again with a savepoint for each, so the bad one fails alone.
+// If the final commit fails (full disk, failed fsync, lost connection), every caller gets the
+// error.
 //
-// Where several processes write, a conflict between them or a connection lost
-// before the commit means that nothing was kept: the group runs again, so many
-// times, with a growing pause. A connection lost with the commit under way is not
-// tried again here: each caller sends its own change again and has it recognised.
+// Where several processes write, a conflict between them or a connection lost before the commit
+// means that nothing was kept. The group then runs again, a limited number of times and with
+// growing pauses. It does not run again after a connection was lost during the commit: each
+// caller sends its change again, and the change is recognized.
 func (w *writer) runGroup(group []*commit) {
 	ctx, cancel := w.db.dialect.group()
 	defer cancel()
@@ -309,7 +307,7 @@ func (w *writer) runGroup(group []*commit) {
 		if !yes || ctx.Err() != nil || (lost && w.stopping()) {
 			break
 		}
-		clear(results) // nobody was refused: all of it comes again
+		clear(results) // nothing was kept: every commit runs again
 	}
 	for i, c := range group {
 		var rule *fault.Error
@@ -332,7 +330,7 @@ func (w *writer) runGroup(group []*commit) {
 	w.db.wake.signal()
 }
 
-// stopping: while the store is closed, a server that is away is not waited for.
+// stopping reports whether the store is closing and must not wait for a server that is away.
 func (w *writer) stopping() bool {
 	select {
 	case <-w.db.stop:
@@ -342,7 +340,8 @@ func (w *writer) stopping() bool {
 	}
 }
 
-// try runs the group once. The error is about all of it; results are each one's.
+// try runs the group once. The returned error concerns the whole group; results holds each
+// commit's own.
 func (w *writer) try(ctx context.Context, group []*commit, results []error, savepoints bool) error {
 	if err := w.connect(ctx); err != nil {
 		return err
@@ -371,7 +370,7 @@ func (w *writer) try(ctx context.Context, group []*commit, results []error, save
 		judged = true
 		return nil
 	})
-	if err != nil && judged { // who was refused was refused because of what is not kept now
+	if err != nil && judged { // a refusal may rest on rows that are not kept now
 		clear(results)
 	}
 	return err
@@ -449,7 +448,7 @@ func inSavepoint(t *Tx, fn func(*Tx) error) error {
 	return err
 }
 
-// broadcast wakes everyone who waits for the next commit.
+// broadcast wakes all who wait for the next commit.
 type broadcast struct {
 	mu sync.Mutex
 	ch chan struct{}

@@ -19,11 +19,11 @@ import (
 
 var _ merchant.AccessStore = (*Store)(nil)
 
-// Apply implements merchant.AccessStore. The parts are written in one order, so
-// that two commits wait for each other's rows in one order, too; who is refused is
-// refused before anything that others might wait for.
+// Apply implements merchant.AccessStore. The parts are written in a fixed order, so that two
+// commits lock each other's rows in one order too. A refusal comes before any write that others
+// might wait for.
 func (s *Store) Apply(ctx context.Context, c merchant.Change) error {
-	var confirmed atomic.Value // the account; the change may go on when nobody waits for it any more
+	var confirmed atomic.Value // the account; the commit may still run after its caller gave up
 	confirmed.Store("")
 	err := s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
 		confirmed.Store("")
@@ -120,7 +120,7 @@ func putGuard(t *sqldb.Tx, c merchant.Change) error {
 	return err
 }
 
-// changeUser sets the password, and drops guesses.
+// changeUser sets the password and deletes recorded guesses.
 func changeUser(t *sqldb.Tx, c merchant.Change) error {
 	if c.PasswordUser != "" {
 		n, err := t.Exec("UPDATE users SET password_hash = $1 WHERE id = $2 AND ($3 = '' OR password_hash = $3)", c.Password, c.PasswordUser, c.PasswordWas)
@@ -165,7 +165,7 @@ func changeSessions(t *sqldb.Tx, c merchant.Change) error {
 	return nil
 }
 
-// confirm marks the user and, if it is the first of them, the account.
+// confirm marks the user as confirmed and, for an account's first user, the account as well.
 func confirm(t *sqldb.Tx, c merchant.Change) (account string, err error) {
 	err = t.Row("SELECT account FROM users WHERE id = $1 AND email = $2", c.Confirmed, c.ConfirmedEmail).Scan(&account)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -286,7 +286,7 @@ func (s *Store) SessionsByUser(ctx context.Context, user string, now time.Time, 
 // TouchSessions implements merchant.AccessStore.
 func (s *Store) TouchSessions(ctx context.Context, seen map[string]time.Time) error {
 	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
-		for _, id := range slices.Sorted(maps.Keys(seen)) { // in one order, as every process does
+		for _, id := range slices.Sorted(maps.Keys(seen)) { // a fixed order in every process
 			if _, err := t.Exec("UPDATE sessions SET last_seen_at = $1 WHERE id = $2 AND last_seen_at < $1", sqldb.Micros(seen[id]), id); err != nil {
 				return err
 			}
@@ -327,7 +327,7 @@ func (s *Store) PruneGuesses(ctx context.Context, before time.Time, limit int) (
 	return s.prune(ctx, "DELETE FROM guesses WHERE who IN (SELECT who FROM guesses WHERE at < $1 ORDER BY at LIMIT $2)", before, limit)
 }
 
-// prune runs a query that deletes some of what is older, and tells how many.
+// prune runs a query that deletes rows older than before, and returns how many.
 func (s *Store) prune(ctx context.Context, query string, before time.Time, limit int) (removed int, err error) {
 	return sqldb.WriteFor(ctx, s.db, nil, func(t *sqldb.Tx) (int, error) {
 		n, err := t.Exec(query, sqldb.Micros(before), limit)

@@ -8,20 +8,20 @@ import (
 	"github.com/paylink/paylink/internal/store/sqldb"
 )
 
-// asides count what waits aside, each by an index of its own.
+// asides holds the queries that count what is set aside, each with its own index.
 var asides = map[string]string{
 	"payments": "SELECT COUNT(*) FROM payments WHERE misses >= 5",
 	"links":    "SELECT COUNT(*) FROM links WHERE open = 3",
 	"events":   "SELECT COUNT(*) FROM set_aside",
 }
 
-// CountAside counts the payments, links or events that are set aside; for metrics.
+// CountAside returns the number of payments, links or events that are set aside, for metrics.
 func (s *Store) CountAside(ctx context.Context, kind string) (n int64, err error) {
 	err = s.db.QueryRow(ctx, asides[kind]).Scan(&n)
 	return n, err
 }
 
-// RetryAside makes every payment and link that is set aside due at once.
+// RetryAside makes every payment and link that is set aside due now. It returns how many.
 func (s *Store) RetryAside(ctx context.Context, now time.Time) (n int64, err error) {
 	err = s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
 		n = 0
@@ -40,8 +40,8 @@ func (s *Store) RetryAside(ctx context.Context, now time.Time) (n int64, err err
 	return n, err
 }
 
-// EachAside names the payments and links that are set aside, and how often each was
-// looked at in vain.
+// EachAside calls visit for each payment and link that is set aside, with the number of failed
+// tries.
 func (s *Store) EachAside(ctx context.Context, visit func(id, account string, misses int64, next time.Time) error) error {
 	for _, query := range []string{
 		"SELECT id, account, mode, account, COALESCE(due_at, 0), misses FROM payments WHERE misses >= 5 ORDER BY id",
@@ -60,13 +60,13 @@ func (s *Store) EachAside(ctx context.Context, visit func(id, account string, mi
 	return nil
 }
 
-// OldestDue is the time of the payment that has waited longest for the sweep, by real
-// time; zero: none waits. For metrics.
+// OldestDue returns the due time of the payment that has waited longest for the sweep, in real
+// time, or the zero time if none waits. It is for metrics.
 func (s *Store) OldestDue(ctx context.Context) (time.Time, error) {
 	var at int64
 	err := s.db.QueryRow(ctx, "SELECT COALESCE(MIN(due_at), 0) FROM payments WHERE due_at IS NOT NULL").Scan(&at)
 	return sqldb.FromMicros(at), err
 }
 
-// The number in the statements and in the index of migration 22.
+// The same number is in the statements and in the index of migration 22.
 var _ = [1]struct{}{}[payment.AsideAfter-5]

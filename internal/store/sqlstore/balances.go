@@ -10,13 +10,13 @@ import (
 	"github.com/paylink/paylink/internal/stream"
 )
 
-// balanceConsumer is the feed's consumer that adds up transfers.
+// balanceConsumer is the consumer of the feed that adds up transfers.
 const balanceConsumer = "balances"
 
 type funds struct{ account, mode, currency string }
 
-// RunBalances keeps the balances table behind the feed: the sums and the
-// checkpoint move in one commit, so every transfer counts exactly once.
+// RunBalances applies the feed to the balances table until ctx ends. The sums and the checkpoint
+// move in one commit, so every transfer counts exactly once, also after a crash.
 func (s *Store) RunBalances(ctx context.Context) error {
 	sums := map[funds]ledger.Balance{}
 	return s.Follow(ctx, feed.Follower{
@@ -55,8 +55,8 @@ func addEffect(sums map[funds]ledger.Balance, f funds, tr ledger.Transfer) {
 	sums[f] = b
 }
 
-// Balances implements payment.Store: the projection plus the events that it has
-// not reached, read in one snapshot, so an answer is never behind a commit.
+// Balances implements payment.Store. It adds the events that the projection has not reached, in
+// the same snapshot, so an answer is never behind a commit.
 func (s *Store) Balances(ctx context.Context, account, mode string) (map[money.Currency]ledger.Balance, error) {
 	snapshot, end, err := s.db.Moment(ctx)
 	if err != nil {
@@ -74,7 +74,7 @@ func (s *Store) Balances(ctx context.Context, account, mode string) (map[money.C
 	if err != nil {
 		return nil, err
 	}
-	// Read first, not in the next statement: the planner must know how short the tail is.
+	// A read of its own, not a join: the planner must know how short the tail is.
 	position, err := feed.ReadCheckpoint(ctx, snapshot, balanceConsumer)
 	if err != nil {
 		return nil, err

@@ -2,18 +2,18 @@ package sqlstore
 
 import "sync"
 
-// maxCached bounds a cache; a full one starts anew.
+// maxCached limits a cache; a full one is emptied.
 const maxCached = 10_000
 
-// cache keeps rows that every request reads and that seldom change. It is exact
-// because one process owns the file: each write forgets its row after the commit
-// and before it is answered, so who was told of a change never sees the old row.
-// A read that was under way while its row changed is not kept.
+// cache keeps rows that every request reads and that seldom change. It is exact because one
+// process owns the file: each write removes its row after the commit and before it is answered,
+// so a caller that knows of a change never reads the old row. A read during which its row changed
+// is not cached.
 type cache[T any] struct {
 	mu      sync.Mutex
 	rows    map[string]T
-	changes uint64 // counts what was forgotten
-	off     bool   // other processes change rows too: nothing is kept
+	changes uint64 // counts removals
+	off     bool   // other processes change rows too: nothing is cached
 }
 
 func (c *cache[T]) get(id string, read func() (T, error)) (T, error) {
@@ -39,9 +39,9 @@ func (c *cache[T]) get(id string, read func() (T, error)) (T, error) {
 	return row, nil
 }
 
-// put keeps a row that is being written for the first time. It is called inside
-// the commit, so that no later commit's forget can come before it; who could not
-// commit it forgets it.
+// put caches a row that is being written for the first time. Call it inside the commit, so that
+// no later commit's forget can come before it. If the commit fails, the caller must forget the
+// row.
 func (c *cache[T]) put(id string, row T) {
 	if c.off {
 		return

@@ -14,16 +14,17 @@ import (
 
 var _ merchant.ClockStore = (*Store)(nil)
 
-// Clocks of the accounts, as this process knows them; RunClocks keeps them fresh.
+// Clocks returns the test clocks of the accounts as this process knows them. RunClocks keeps them
+// up to date.
 func (s *Store) Clocks() *testclock.Set { return &s.clocks }
 
-// Ahead is how far ahead of real time the account's data of the mode lives.
+// Ahead returns how far the account's clock for the mode is ahead of real time.
 func (s *Store) Ahead(account, mode string) time.Duration { return s.clocks.Ahead(account, mode) }
 
-// RunClocks reads the clocks again and again, until ctx ends (nil).
+// RunClocks reads the clocks periodically until ctx ends (nil).
 func (s *Store) RunClocks(ctx context.Context) error { return s.clocks.Run(ctx, s.TestClocks) }
 
-// LearnClocks reads them once: before anything is served.
+// LearnClocks reads the clocks once. Call it before anything is served.
 func (s *Store) LearnClocks(ctx context.Context) error {
 	all, err := s.TestClocks(ctx)
 	if err == nil {
@@ -37,7 +38,7 @@ func (s *Store) TestClocks(ctx context.Context) (map[string]time.Duration, error
 	return s.clocksWhere(ctx, "")
 }
 
-// ClocksBehind are the clocks that moved and that not everybody has heard of.
+// ClocksBehind returns the clocks that moved and that not every process has applied.
 func (s *Store) ClocksBehind(ctx context.Context) (map[string]time.Duration, error) {
 	return s.clocksWhere(ctx, " WHERE applied_us < ahead_us")
 }
@@ -90,14 +91,14 @@ func (s *Store) MoveTestClock(ctx context.Context, account string, from, to time
 	return err
 }
 
-// ClockApplied is how much of a clock was told on.
+// ClockApplied returns how far the account's clock has been applied everywhere.
 func (s *Store) ClockApplied(ctx context.Context, account string) (time.Duration, error) {
 	var applied int64
 	err := s.db.Lookup(ctx, "SELECT applied_us FROM test_clocks WHERE account = $1", account).Scan(&applied)
 	return time.Duration(applied) * time.Microsecond, missing(err, "test clock")
 }
 
-// ApplyClock notes that everybody has heard of the clock as it was then.
+// ApplyClock records that every process has applied the clock at that offset.
 func (s *Store) ApplyClock(ctx context.Context, account string, ahead time.Duration) error {
 	return s.db.Write(ctx, []string{account}, func(t *sqldb.Tx) error {
 		_, err := t.Exec("UPDATE test_clocks SET applied_us = $1 WHERE account = $2 AND applied_us < $1", ahead.Microseconds(), account)
@@ -105,5 +106,6 @@ func (s *Store) ApplyClock(ctx context.Context, account string, ahead time.Durat
 	})
 }
 
-// ClockMoved is closed when a clock moves: what is due may have changed.
+// ClockMoved returns a channel that is closed when a clock moves, because other rows may then be
+// due.
 func (s *Store) ClockMoved() <-chan struct{} { return s.clocks.Moved() }

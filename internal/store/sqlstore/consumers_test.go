@@ -23,9 +23,9 @@ import (
 const killHolders = `SELECT count(pg_terminate_backend(pid)) FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 2
 	AND classid = 1886126082 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`
 
-// Two processes follow as one consumer: one works. Its session dies in the middle
-// of a batch; the other takes over with the same batch. What the first does then
-// it does in vain: it may not move the checkpoint any more, and stops.
+// Two processes follow as one consumer, and one works. Its session dies in the middle of a batch,
+// and the other takes over with the same batch. The first then can no longer move the checkpoint,
+// and stops.
 func TestPostgres_ConsumerTakesOver(t *testing.T) {
 	url := pgtest.Database(t)
 	first, second := open(t, url), open(t, url)
@@ -77,7 +77,7 @@ func TestPostgres_ConsumerTakesOver(t *testing.T) {
 	}
 }
 
-// A checkpoint moves from where its consumer read it, and from nowhere else.
+// A checkpoint moves only from the position that its consumer read.
 func TestCheckpointMovesFromWhereItWas(t *testing.T) {
 	onEach(t, func(t *testing.T, url string) {
 		s := open(t, url)
@@ -92,8 +92,8 @@ func TestCheckpointMovesFromWhereItWas(t *testing.T) {
 	})
 }
 
-// Two processes keep the balances while payments are made, and the session of the
-// one that works is killed again and again. Every transfer counts exactly once.
+// Two processes run the balances while payments are made, and the session of the working one is
+// killed repeatedly. Every transfer counts exactly once.
 func TestPostgres_BalancesCountOnce(t *testing.T) {
 	const payments, kills = 60, 4
 	url := pgtest.Database(t)
@@ -151,7 +151,7 @@ func TestPostgres_BalancesCountOnce(t *testing.T) {
 	t.Logf("%d payments, %d sessions killed: %s projected", payments, killed, want.Available)
 }
 
-// A commit of one process reaches a consumer in another, which nobody wakes.
+// A commit of one process reaches a consumer in another process without a wake-up.
 func TestPostgres_ConsumerSeesOthersCommits(t *testing.T) {
 	url := pgtest.Database(t)
 	writes, follows := open(t, url), open(t, url)

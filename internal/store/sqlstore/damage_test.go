@@ -49,8 +49,8 @@ func wantCode(t *testing.T, err error, code string) {
 	}
 }
 
-// One bit of an amount flips in the file: the payment is refused, and the others
-// are served and swept as before.
+// A bit of an amount flips in the file: that payment is refused, and the others are served and
+// swept as before.
 func TestF21_FlippedBit(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "paylink.db")
 	if _, _, err := sqlstore.Migrate(t.Context(), "sqlite:"+path); err != nil {
@@ -113,10 +113,9 @@ func flipAmount(t *testing.T, path, paymentID string) {
 	}
 }
 
-// The power fails while a commit is written: of the log's last frames any part
-// may be missing or half there. What was acknowledged before stays, whole and
-// checked; the torn commit is there as a whole or not at all; and the store takes
-// it when it is sent again.
+// The power fails during a commit: any part of the log's last frames may be missing or
+// incomplete. What was acknowledged before stays intact, the torn commit is there as a whole or
+// not at all, and the store accepts it when it is sent again.
 func TestF21_TornWrite(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "paylink.db")
@@ -194,8 +193,8 @@ func size(t *testing.T, path string) int64 {
 	return info.Size()
 }
 
-// The engine fails in the middle of a commit, at each of its statements: the
-// caller hears that nothing can be made durable, and nothing is half done.
+// The engine fails in the middle of a commit, at each of its statements: the caller gets
+// store_unavailable, and nothing is half done.
 func TestF21_FailedWrite(t *testing.T) {
 	for _, table := range []string{"payments", "links", "events", "event_seqs"} {
 		t.Run(table, func(t *testing.T) {
@@ -230,14 +229,14 @@ func TestF21_FailedWrite(t *testing.T) {
 			if _, err := db.ExecContext(t.Context(), "DROP TRIGGER broken"); err != nil {
 				t.Fatal(err)
 			}
-			if err := s.CommitPayment(t.Context(), c); err != nil { // the writer is as good as new
+			if err := s.CommitPayment(t.Context(), c); err != nil { // the writer works again
 				t.Fatal(err)
 			}
 		})
 	}
 }
 
-// contents of everything that a commit touches.
+// contents returns everything that a commit touches.
 func contents(t *testing.T, path string) string {
 	t.Helper()
 	var all strings.Builder
@@ -263,8 +262,8 @@ func contents(t *testing.T, path string) string {
 	return all.String()
 }
 
-// The disk is full: the change is refused as store_unavailable, and the same
-// change is taken once there is room.
+// The disk is full: the change is refused as store_unavailable, and the same change succeeds once
+// there is space.
 func TestF21_FullDisk(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "paylink.db")
 	if _, _, err := sqlstore.Migrate(t.Context(), "sqlite:"+path); err != nil {

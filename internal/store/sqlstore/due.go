@@ -16,17 +16,17 @@ import (
 	"github.com/paylink/paylink/internal/store/sqldb"
 )
 
-// Bounds of one look for what is due. The oldest rows are read first; when there are
-// more than those, some lanes are visited too, each time the next ones, so that a lane
-// with a long queue, or one that cannot be worked on, hides no other.
+// Limits of one search for due rows. The oldest rows are read first. If there are more, some
+// lanes are visited too, each time the next ones, so that a lane with a long queue, or one that
+// cannot be processed, hides no other.
 const (
 	dueWindow   = 400
 	dueLanes    = 100
 	dueLaneRows = 10
 )
 
-// dueQueue is a table whose rows wait for a time. A lane is whose they are: an account,
-// or an issuer and an account. There is an index over (at) and one over (lane, at).
+// dueQueue is a table whose rows wait for a time. A lane is their owner: an account, or an issuer
+// and an account. There is an index over (at) and one over (lane, at).
 type dueQueue struct{ table, lane, at, waits, misses string }
 
 var (
@@ -39,13 +39,13 @@ func (q dueQueue) rows() string {
 	return "SELECT id, account, mode, " + q.lane + ", " + q.at + ", " + q.misses + " FROM " + q.table + " WHERE " + q.waits
 }
 
-// dueRow is a row that waits, without what it says: that may be damaged.
+// dueRow is a waiting row without its document, which may be damaged.
 type dueRow struct {
 	id, account, mode, lane string
 	at, misses              int64
 }
 
-// issuer is the part of a lane that several accounts share; "" where there is none.
+// issuer returns the part of a lane that several accounts share, or "".
 func (r dueRow) issuer() string {
 	issuer, _, shared := strings.Cut(r.lane, " ")
 	if !shared {
@@ -54,10 +54,10 @@ func (r dueRow) issuer() string {
 	return issuer
 }
 
-// laneOf a payment.
+// laneOf returns the lane of a payment.
 func laneOf(issuer, account string) string { return issuer + " " + account }
 
-// laneCursor remembers the lane at which the last look at a table ended.
+// laneCursor remembers the lane at which the last search of a table ended.
 type laneCursor struct {
 	mu sync.Mutex
 	at map[string]string
@@ -78,8 +78,8 @@ func (c *laneCursor) set(table, lane string) {
 	c.at[table] = lane
 }
 
-// dueRows gives up to limit rows that are due, every lane's oldest before any lane's
-// second, and none of the issuers that are busy. Its cost is bounded, however many wait.
+// dueRows returns up to limit due rows, every lane's oldest before any lane's second, and none of
+// the busy issuers. Its cost is bounded, however many rows wait.
 func (s *Store) dueRows(ctx context.Context, q dueQueue, now time.Time, limit int, busy ...string) ([]dueRow, error) {
 	until := sqldb.Micros(now)
 	rows, err := s.readDue(ctx, q.rows()+" AND "+q.at+" <= $1 ORDER BY "+q.at+" LIMIT "+strconv.Itoa(dueWindow), until)
@@ -94,7 +94,7 @@ func (s *Store) dueRows(ctx context.Context, q dueQueue, now time.Time, limit in
 		rows = append(rows, more...)
 	}
 	if q.table != mailQueue.table {
-		err = s.clocks.Round(q.table, func(account string, ahead time.Duration) error { // due by the account's clock alone
+		err = s.clocks.Round(q.table, func(account string, ahead time.Duration) error { // due by the account's clock only
 			more, err := s.readDue(ctx, q.rows()+" AND account = $1 AND mode = $2 AND "+q.at+" > $3 AND "+q.at+" <= $4 ORDER BY "+q.at+
 				" LIMIT "+strconv.Itoa(limit), account, link.Test, until, sqldb.Micros(now.Add(ahead)))
 			rows = append(rows, more...)
@@ -105,8 +105,7 @@ func (s *Store) dueRows(ctx context.Context, q dueQueue, now time.Time, limit in
 	return inTurn(rows, limit), err
 }
 
-// dueByLanes visits the next lanes after those of the last look, and starts over at the
-// end.
+// dueByLanes visits the lanes after those of the last search, and starts over at the end.
 func (s *Store) dueByLanes(ctx context.Context, q dueQueue, until int64, busy []string) (list []dueRow, err error) {
 	next := "SELECT " + q.lane + " FROM " + q.table + " WHERE " + q.waits + " AND " + q.lane + " > $1 ORDER BY " + q.lane + " LIMIT 1"
 	oldest := q.rows() + " AND " + q.lane + " = $1 AND " + q.at + " <= $2 ORDER BY " + q.at + " LIMIT " + strconv.Itoa(dueLaneRows)
@@ -126,7 +125,7 @@ func (s *Store) dueByLanes(ctx context.Context, q dueQueue, until int64, busy []
 		}
 		at = lane
 		if issuer := (dueRow{lane: lane}).issuer(); issuer != "" && slices.Contains(busy, issuer) {
-			at = issuer + "!" // the first lane behind all of the issuer's: a space comes before it
+			at = issuer + "!" // the first lane after all of the issuer's: a space sorts before it
 			continue
 		}
 		rows, err := s.readDue(ctx, oldest, lane, until)
@@ -155,8 +154,8 @@ func (s *Store) readDue(ctx context.Context, query string, args ...any) (list []
 	return list, rows.Err()
 }
 
-// inTurn gives up to limit of the rows: the issuers take turns, and within an issuer
-// its accounts. The oldest of an account comes first.
+// inTurn returns up to limit of the rows: the issuers take turns, and within an issuer its
+// accounts. An account's oldest row comes first.
 func inTurn(rows []dueRow, limit int) []dueRow {
 	slices.SortFunc(rows, func(a, b dueRow) int { return cmp.Or(cmp.Compare(a.at, b.at), strings.Compare(a.id, b.id)) })
 	rows = slices.CompactFunc(rows, func(a, b dueRow) bool { return a.id == b.id })

@@ -14,8 +14,8 @@ import (
 	"github.com/paylink/paylink/internal/stream"
 )
 
-// LimitPages keeps the file from growing beyond so many pages (or beyond what it
-// has), as a full disk does.
+// LimitPages keeps the file from growing beyond that many pages (or beyond its present size), as
+// a full disk does.
 func (s *Store) LimitPages(ctx context.Context, pages int) error {
 	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
 		var now int
@@ -23,8 +23,8 @@ func (s *Store) LimitPages(ctx context.Context, pages int) error {
 	})
 }
 
-// AppendEvents writes the events, each in its account, in one transaction that
-// was declared for the accounts. Between is called after each of them.
+// AppendEvents writes events, each to its account, in one transaction declared for the accounts.
+// It calls between after each event.
 func (s *Store) AppendEvents(ctx context.Context, accounts []string, events []stream.Event, between func(i int)) error {
 	return s.db.Write(ctx, accounts, func(t *sqldb.Tx) error {
 		for i, e := range events {
@@ -43,16 +43,16 @@ func (s *Store) AppendEvents(ctx context.Context, accounts []string, events []st
 	})
 }
 
-// WriterSetting is a setting of a session that writes.
+// WriterSetting returns a setting of a session that writes.
 func (s *Store) WriterSetting(ctx context.Context, name string) (value string, err error) {
 	err = s.db.Write(ctx, nil, func(t *sqldb.Tx) error { return t.Row("SELECT current_setting($1)", name).Scan(&value) })
 	return value, err
 }
 
-// Waiting counts the commits in the queue of the account's writer.
+// Waiting returns the number of commits queued at the account's writer.
 func (s *Store) Waiting(account string) int { return s.db.Waiting(account) }
 
-// Plan is how the engine would answer the queries of the metrics and of pruning.
+// Plan returns the engine's plans for the queries of metrics and pruning.
 func (s *Store) Plan(ctx context.Context) (string, error) {
 	var plan string
 	for query, args := range map[string][]any{countParked: nil, pruneDeliveries: {1, 1}, pruneSessions: {1, 1},
@@ -76,8 +76,8 @@ func (s *Store) Plan(ctx context.Context) (string, error) {
 	return plan, nil
 }
 
-// ReleaseAsBefore gives back a use of the link as the version before did, which knows
-// no held links.
+// ReleaseAsBefore releases a use of the link as the previous version did, which knows no held
+// links.
 func (s *Store) ReleaseAsBefore(ctx context.Context, l, account string) error {
 	defer s.links.forget(l)
 	return s.db.Write(ctx, []string{account}, func(t *sqldb.Tx) error {
@@ -86,7 +86,7 @@ func (s *Store) ReleaseAsBefore(ctx context.Context, l, account string) error {
 	})
 }
 
-// Exec changes what is stored behind the store's back, as damage does.
+// Exec changes stored data without the store's knowledge, as damage does.
 func (s *Store) Exec(ctx context.Context, query string, args ...any) error {
 	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
 		_, err := t.Exec(query, args...)
@@ -94,8 +94,8 @@ func (s *Store) Exec(ctx context.Context, query string, args ...any) error {
 	})
 }
 
-// WriteBefore22 makes a store of the shape before migration 22, with a payment that is
-// due, as that version wrote it.
+// WriteBefore22 creates a store in the shape before migration 22, with a due payment as that
+// version wrote it.
 func WriteBefore22(ctx context.Context, url string, p payment.Payment) error {
 	doc, sum, err := sqldb.Encode(p)
 	if err != nil {

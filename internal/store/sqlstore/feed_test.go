@@ -26,8 +26,8 @@ func ids(events []stream.Event) (list []string) {
 	return list
 }
 
-// A slow transaction holds an earlier position while a later one is committed. A
-// reader that went on to the later one would never see the earlier.
+// A slow transaction holds an earlier position while a later one is committed. A reader that
+// moved on to the later one would never see the earlier.
 func TestPostgres_LateCommitIsNotSkipped(t *testing.T) {
 	url := pgtest.Database(t)
 	slow, fast := open(t, url), open(t, url)
@@ -62,9 +62,9 @@ func TestPostgres_LateCommitIsNotSkipped(t *testing.T) {
 	}
 }
 
-// A transaction that began first, and so has the lower id, comes to an account
-// only after another one wants it. The account's events keep their order in the
-// feed, because the first locked all its accounts before it had an id.
+// A transaction that began first, and so has the lower id, reaches an account only after another
+// one waits for it. The account's events keep their order in the feed, because the first locked
+// all its accounts before it had an id.
 func TestPostgres_AnAccountKeepsItsOrder(t *testing.T) {
 	url := pgtest.Database(t)
 	first, second := open(t, url), open(t, url)
@@ -99,15 +99,15 @@ func TestPostgres_AnAccountKeepsItsOrder(t *testing.T) {
 	}
 }
 
-// waiting counts the sessions that wait for an account's lock.
+// waiting returns the number of sessions that wait for an account's lock.
 func waiting(t testing.TB, url string) (n int) {
 	t.Helper()
 	row(t, url, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())", &n)
 	return n
 }
 
-// Several processes write to several accounts at once while a consumer follows:
-// it sees every event once, and each account's in order without a gap.
+// Several processes write to several accounts at once while a consumer follows: it sees every
+// event once, and each account's events in order without a gap.
 func TestPostgres_FeedUnderLoad(t *testing.T) {
 	const writers, commits, accounts = 8, 40, 5
 	url := pgtest.Database(t)
@@ -159,8 +159,8 @@ func TestPostgres_FeedUnderLoad(t *testing.T) {
 	}
 }
 
-// A dump is restored into a cluster whose transaction ids are far younger than
-// those in the feed. New events still come after the old ones.
+// A dump is restored into a cluster whose transaction ids are far lower than those in the feed.
+// New events still come after the old ones.
 func TestPostgres_FeedGoesOnAfterARestore(t *testing.T) {
 	old, fresh := pgtest.New(t), pgtest.New(t)
 	from, to := old.Database(t), fresh.Database(t)
@@ -189,7 +189,7 @@ func TestPostgres_FeedGoesOnAfterARestore(t *testing.T) {
 	}
 }
 
-// consumeUntil consumes until the event has come, and saves the checkpoint.
+// consumeUntil consumes until the event arrives, and saves the checkpoint.
 func consumeUntil(t testing.TB, s *sqlstore.Store, last string) (seen []string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patient)

@@ -50,14 +50,14 @@ func (s *Store) CreateForm(ctx context.Context, f link.Form, r *idempotency.Reco
 	return s.db.Write(ctx, []string{f.Account}, func(t *sqldb.Tx) error {
 		n, err := putForm(t, f)
 		if err != nil || n == 0 {
-			return err // 0: this very form is in the store already
+			return err // 0: this same form is already stored
 		}
 		return putRecord(t, r)
 	})
 }
 
-// UpdateForm implements link.FormStore. The whole document is compared when the
-// revision does not fit: it may be this very call, sent again.
+// UpdateForm implements link.FormStore. If the revision does not match, the whole document is
+// compared, because this may be a repetition of the same call.
 func (s *Store) UpdateForm(ctx context.Context, f link.Form, expected int64) error {
 	doc, sum, err := sqldb.Encode(f)
 	if err != nil {
@@ -109,7 +109,7 @@ func (s *Store) ListForms(ctx context.Context, f link.FormFilter) ([]link.Form, 
 	return list, rows.Err()
 }
 
-// EachForm visits every form; one that is damaged is given by its error.
+// EachForm calls visit for every form. A damaged one is passed as its error.
 func (s *Store) EachForm(ctx context.Context, visit func(link.Form, error) error) error {
 	rows, err := s.db.Query(ctx, "SELECT "+formColumns+" FROM forms ORDER BY id")
 	if err != nil {

@@ -15,8 +15,8 @@ import (
 
 var _ rulebook.Store = (*Store)(nil)
 
-// bookLock is the account that writers of a book name: the installation's book has one
-// of its own.
+// bookLock returns the account that writers of a book declare. The installation's book has one of
+// its own.
 func bookLock(account string) []string {
 	if account == "" {
 		return []string{"fraud:installation"}
@@ -24,7 +24,7 @@ func bookLock(account string) []string {
 	return []string{account}
 }
 
-// writeBook runs a change of a book, and notes that it changed if fn says so.
+// writeBook runs a change of a book, and raises its revision if fn reports a change.
 func (s *Store) writeBook(ctx context.Context, account, mode string, fn func(t *sqldb.Tx) (changed bool, err error)) error {
 	return s.db.Write(ctx, bookLock(account), func(t *sqldb.Tx) error {
 		changed, err := fn(t)
@@ -35,8 +35,8 @@ func (s *Store) writeBook(ctx context.Context, account, mode string, fn func(t *
 	})
 }
 
-// touchBook raises the revision. The row is locked until the commit, so who reads a
-// revision sees the books of all those before it.
+// touchBook raises the revision. The row stays locked until the commit, so a reader of a revision
+// sees the books of all earlier ones.
 func touchBook(t *sqldb.Tx, account, mode string) error {
 	var revision int64
 	if err := t.Row("UPDATE fraud_revision SET revision = revision + 1 WHERE one = 1 RETURNING revision").Scan(&revision); err != nil {
@@ -52,7 +52,7 @@ func (s *Store) FraudBooks(ctx context.Context, after int64) (names []rulebook.N
 	if err := s.db.Lookup(ctx, "SELECT revision FROM fraud_revision WHERE one = 1").Scan(&revision); err != nil || revision <= after {
 		return nil, revision, err
 	}
-	// What changed since comes along, and again with the next reload.
+	// A change since then is included now and again in the next reload.
 	rows, err := s.db.Query(ctx, "SELECT account, mode FROM fraud_books WHERE revision > $1", after)
 	if err != nil {
 		return nil, 0, err
@@ -137,7 +137,7 @@ func (s *Store) PutFraudRule(ctx context.Context, r rulebook.Rule, expected int,
 		err := t.Row("SELECT doc FROM fraud_rule_versions WHERE account = $1 AND mode = $2 AND id = $3 AND version = $4", r.Account, r.Mode, r.ID, r.Version).Scan(&is)
 		switch {
 		case err == nil && is == doc:
-			return false, nil // this very change is in the store already
+			return false, nil // this same change is already stored
 		case err == nil:
 			return false, rulebook.ErrRuleChanged
 		case !errors.Is(err, sql.ErrNoRows):
@@ -238,7 +238,7 @@ func (s *Store) PutFraudListEntry(ctx context.Context, e rulebook.Entry, record 
 		case err == nil && id != e.ID:
 			return false, rulebook.ErrEntryExists
 		case err == nil && is == doc:
-			return false, nil // this very entry is in the store already
+			return false, nil // this same entry is already stored
 		case err != nil && !errors.Is(err, sql.ErrNoRows):
 			return false, err
 		}
@@ -286,8 +286,8 @@ func (s *Store) PutFraudPolicy(ctx context.Context, account, mode string, p rule
 	})
 }
 
-// PruneFraudLists implements rulebook.Store. What ended matches nothing any more, so no
-// book changes by it.
+// PruneFraudLists implements rulebook.Store. Expired entries match nothing, so no book's revision
+// changes.
 func (s *Store) PruneFraudLists(ctx context.Context, before time.Time, limit int) (removed int, err error) {
 	return s.prune(ctx, `DELETE FROM fraud_list_entries WHERE id IN
 		(SELECT id FROM fraud_list_entries WHERE expires_at > 0 AND expires_at < $1 ORDER BY expires_at LIMIT $2)`, before, limit)

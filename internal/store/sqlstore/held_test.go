@@ -10,8 +10,8 @@ import (
 	"github.com/paylink/paylink/internal/stream"
 )
 
-// TestHeldLinkBesideTheVersionBefore: a use that is given back by a process of the
-// version before does not lose the link's expiry.
+// TestHeldLinkBesideTheVersionBefore checks that a use released by a process of the previous
+// version does not lose the link's expiry.
 func TestHeldLinkBesideTheVersionBefore(t *testing.T) {
 	onEach(t, func(t *testing.T, url string) {
 		s := open(t, url)

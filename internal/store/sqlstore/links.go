@@ -54,7 +54,7 @@ func (s *Store) CreateLink(ctx context.Context, l link.Link, events []stream.Eve
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO NOTHING`,
 			l.ID, l.Account, l.Mode, l.Realm, l.Reference, l.MaxUses, sqldb.Micros(l.ExpiresAt), doc, sum)
 		if err != nil || n == 0 {
-			return err // 0: this very link is in the store already
+			return err // 0: this same link is already stored
 		}
 		if err := s.Append(t, rows); err != nil {
 			return err
@@ -62,7 +62,7 @@ func (s *Store) CreateLink(ctx context.Context, l link.Link, events []stream.Eve
 		if err := putRecord(t, r); err != nil {
 			return err
 		}
-		s.links.put(l.ID, l) // it is about to be opened and paid
+		s.links.put(l.ID, l) // it will soon be opened and paid
 		return nil
 	})
 	if err != nil {
@@ -83,7 +83,8 @@ func (s *Store) GetLink(ctx context.Context, account, id string) (link.Link, err
 	return l, err
 }
 
-// Conditions of the derived statuses; link.Link.Status is the truth they mirror.
+// linkStatus maps the derived statuses to their conditions. They mirror link.Link.Status, which is
+// authoritative.
 var linkStatus = map[string]string{
 	link.Paid:     "(max_uses > 0 AND uses >= max_uses)",
 	link.Canceled: "canceled_at > 0 AND NOT (max_uses > 0 AND uses >= max_uses)",
@@ -158,16 +159,16 @@ func (s *Store) CancelLink(ctx context.Context, account, id string, at time.Time
 	})
 }
 
-// Values of the column open. The sweep of expired links reads the first alone.
+// Values of the column open. The sweep of expired links reads only those with linkOpen.
 const (
 	linkClosed = 0 // paid, canceled, or recorded as expired
 	linkOpen   = 1
-	linkHeld   = 2 // ended, and held by payments: the commit that gives back the last use opens it again
-	linkAside  = 3 // ended, and cannot be read: set aside until again_at
+	linkHeld   = 2 // ended, but payments still hold uses: the commit that releases the last one reopens it
+	linkAside  = 3 // ended and unreadable: set aside until again_at
 )
 
-// heldEvery is how often the sweep looks for held links whose last use was given back by
-// a process of the version before, which does not know about them.
+// heldEvery is how often the sweep looks for held links whose last use was released by a process
+// of the previous version, which does not know about them.
 const heldEvery = time.Minute
 
 // ExpireLinks implements link.Store.
@@ -198,14 +199,14 @@ func (s *Store) ExpireLinks(ctx context.Context, now time.Time, limit int, event
 	return len(ended) + aside, link.SetAside(aside)
 }
 
-// expireLink records the expiry of a link that nothing holds, and sets a held one
-// aside. The event is made of the link as this commit leaves it.
+// expireLink records the expiry of a link without reserved uses, and marks one with reserved uses
+// as held. The event is made from the link as this commit leaves it.
 func (s *Store) expireLink(t *sqldb.Tx, l link.Link, now time.Time, event func(link.Link) (stream.Event, error)) error {
 	n, err := t.Exec("UPDATE links SET open = $1, expired_at = $2 WHERE id = $3 AND open = $4 AND reserved = 0", linkClosed, sqldb.Micros(l.At(now)), l.ID, linkOpen)
 	if err != nil {
 		return err
 	}
-	if n == 0 { // held, or else paid or canceled meanwhile
+	if n == 0 { // held, or paid or canceled in the meantime
 		_, err := t.Exec("UPDATE links SET open = $1 WHERE id = $2 AND open = $3 AND reserved > 0", linkHeld, l.ID, linkOpen)
 		return err
 	}
@@ -225,7 +226,7 @@ func (s *Store) expireLink(t *sqldb.Tx, l link.Link, now time.Time, event func(l
 	return s.Append(t, rows)
 }
 
-// reopenHeld opens held links that nothing holds any more.
+// reopenHeld reopens held links without reserved uses.
 func (s *Store) reopenHeld(ctx context.Context, now time.Time) error {
 	last := s.heldSeen.Load()
 	if since := now.UnixMicro() - last; since >= 0 && since < heldEvery.Microseconds() {
@@ -245,9 +246,8 @@ func (s *Store) reopenHeld(ctx context.Context, now time.Time) error {
 	return err
 }
 
-// endedLinks are open links whose time is over, by their accounts' clocks: each account's
-// oldest before any account's second. Those that cannot be read are set aside, and only
-// counted.
+// endedLinks returns open links past their end by their accounts' clocks, each account's oldest
+// before any account's second. Unreadable ones are set aside and only counted.
 func (s *Store) endedLinks(ctx context.Context, now time.Time, limit int) (ended []link.Link, aside int, err error) {
 	rows, err := s.dueRows(ctx, linkQueue, now, limit)
 	if err != nil {
@@ -283,7 +283,7 @@ func (s *Store) endedLinks(ctx context.Context, now time.Time, limit int) (ended
 				return err
 			}
 		}
-		for _, r := range sound { // somebody put it right
+		for _, r := range sound { // it was repaired
 			if _, err := t.Exec("UPDATE links SET open = 1, misses = 0 WHERE id = $1 AND open = 3", r.id); err != nil {
 				return err
 			}
@@ -292,5 +292,5 @@ func (s *Store) endedLinks(ctx context.Context, now time.Time, limit int) (ended
 	})
 }
 
-// linksAgain bounds how many links that were set aside are looked at again in one step.
+// linksAgain limits how many links that were set aside are tried again in one step.
 const linksAgain = 20

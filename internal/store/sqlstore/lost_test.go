@@ -19,12 +19,12 @@ import (
 	"github.com/paylink/paylink/internal/stream"
 )
 
-// line is a TCP line to the server that cuts a connection at its COMMIT: before
-// the server hears it, or after it has answered and before the client hears that.
+// line is a TCP proxy to the server that cuts a connection at its COMMIT: before the server
+// receives it, or after the server has answered and before the client receives the answer.
 type line struct {
 	to   string
 	cut  atomic.Int32 // what to do with the next COMMIT
-	cuts atomic.Int32 // done
+	cuts atomic.Int32 // cuts made
 }
 
 const (
@@ -36,7 +36,7 @@ const (
 // commitMessage is a COMMIT as the client sends it: a simple query.
 var commitMessage = append([]byte{'Q', 0, 0, 0, 11}, "COMMIT\x00"...)
 
-// newLine gives the database's URL through a line.
+// newLine returns the database's URL through a line.
 func newLine(t *testing.T, database string) (*line, string) {
 	t.Helper()
 	u, err := url.Parse(database)
@@ -73,7 +73,7 @@ func (l *line) carry(client net.Conn) {
 		return
 	}
 	defer func() { _ = server.Close() }()
-	var swallow atomic.Bool // the next answer of the server
+	var swallow atomic.Bool // the server's next answer
 	answered := make(chan struct{})
 	go func() { // answers
 		defer func() { _ = client.Close() }()
@@ -115,9 +115,9 @@ func (l *line) carry(client net.Conn) {
 	}
 }
 
-// The connection is lost with the COMMIT under way. The caller hears that the
-// store is not available, which says nothing about the outcome, and sends the same
-// change again: it succeeds, exactly once, whether the first one was durable or not.
+// The connection is lost during the COMMIT. The caller gets store_unavailable, which leaves the
+// outcome open, and sends the same change again. It succeeds exactly once, whether the first one
+// was durable or not.
 func TestPostgres_ConnectionLostInCommit(t *testing.T) {
 	for name, c := range map[string]struct {
 		cut     int32
@@ -147,14 +147,13 @@ func TestPostgres_ConnectionLostInCommit(t *testing.T) {
 	}
 }
 
-// suicide is a trigger's function that ends its own session, the first time.
+// suicide is a trigger function that ends its own session, the first time.
 const suicide = `CREATE SEQUENCE tries; CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
 	IF nextval('tries') = 1 THEN PERFORM pg_terminate_backend(pg_backend_pid()); END IF; RETURN NULL; END $$; `
 
-// The session is ended in the middle of the statements: nothing was kept, which is
-// known, so the store does it again by itself. It is ended when the COMMIT is under
-// way: nothing was kept either, but that cannot be known, so the caller has to send
-// the change again. Either way it happens once.
+// The session ends in the middle of the statements: it is known that nothing was kept, so the
+// store tries again by itself. It ends during the COMMIT: nothing was kept either, but that is
+// not known, so the caller sends the change again. Either way the change happens once.
 func TestPostgres_SessionEnded(t *testing.T) {
 	for name, c := range map[string]struct {
 		trigger string
@@ -193,9 +192,9 @@ func TestPostgres_SessionEnded(t *testing.T) {
 	}
 }
 
-// PostgreSQL is stopped, started, killed and started under load. Meanwhile callers
-// hear a clear error; nothing that was acknowledged is lost; everything goes on by
-// itself when the server is back.
+// PostgreSQL is stopped, started, killed and started under load. Meanwhile callers get a clear
+// error, nothing that was acknowledged is lost, and everything resumes by itself when the server
+// is back.
 func TestF26_ServerStopsUnderLoad(t *testing.T) {
 	server := pgtest.New(t)
 	url := server.Database(t)
@@ -274,7 +273,7 @@ func TestF26_ServerStopsUnderLoad(t *testing.T) {
 	t.Logf("%d acknowledged and kept, %d refused meanwhile", acknowledged.Load(), refused.Load())
 }
 
-// checkFeed reads the feed as a whole: no event twice, each account's in order.
+// checkFeed reads the whole feed: no event twice, and each account's events in order.
 func checkFeed(t testing.TB, s *sqlstore.Store, account string) {
 	t.Helper()
 	var last, position int64
@@ -295,8 +294,8 @@ func checkFeed(t testing.TB, s *sqlstore.Store, account string) {
 	}
 }
 
-// A server that would lose what it acknowledged is refused; a session that would
-// is lifted.
+// A server that could lose what it acknowledged is refused; a session setting with that effect is
+// overridden.
 func TestPostgres_DurabilityIsChecked(t *testing.T) {
 	server := pgtest.New(t)
 	url := server.Database(t)

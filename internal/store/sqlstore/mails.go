@@ -22,7 +22,7 @@ var (
 	_ mail.Readers = (*Store)(nil)
 )
 
-// MailConsumer is the feed's consumer that writes mails.
+// MailConsumer is the consumer of the feed that writes emails.
 const MailConsumer = "mails"
 
 const mailColumns = "id, account, mode, recipient, kind, lang, data, withdraw, due_at, claimed, ends_at, status, attempt, error, created_at, ended_at, reader"
@@ -44,8 +44,8 @@ func scanMail(row sqldb.Scanner) (mail.Message, error) {
 	return m, nil
 }
 
-// putMails writes mails in the commit of what they tell of. One whose id is there
-// stays as it is.
+// putMails writes emails in the commit of what they report. An email whose id exists stays
+// unchanged.
 func putMails(t *sqldb.Tx, list []mail.Message) error {
 	for _, m := range list {
 		if len(m.Sealed) == 0 || m.Data != nil || m.CreatedAt.IsZero() {
@@ -72,9 +72,9 @@ func (s *Store) PutMails(ctx context.Context, list []mail.Message) error {
 	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error { return putMails(t, list) })
 }
 
-// PutMailWithin implements mail.Outbox. The commit holds the account's lock, so a
-// limit of an account is exact; one of an address may be passed by as many as
-// processes write to it at the same moment.
+// PutMailWithin implements mail.Outbox. The commit holds the account's lock, so an account's
+// limit is exact. An address's limit may be exceeded by as many emails as processes write to it
+// at the same moment.
 func (s *Store) PutMailWithin(ctx context.Context, m mail.Message, limits []mail.Limit) error {
 	return s.db.Write(ctx, []string{m.Account}, func(t *sqldb.Tx) error {
 		if err := withinLimits(t, m, limits); err != nil {
@@ -107,7 +107,7 @@ func withinLimits(t *sqldb.Tx, m mail.Message, limits []mail.Limit) error {
 		w.Add("id <> ?", m.ID)
 		condition := w.SQL()
 		if l.Kind == "" || l.Reader != "" {
-			condition += " AND reader <> ''" // as the indexes say
+			condition += " AND reader <> ''" // matches the indexes
 		}
 		var n int64
 		if err := t.Row("SELECT COUNT(*) FROM (SELECT 1 FROM mails"+condition+" LIMIT "+strconv.Itoa(l.Most)+") AS counted", w.Args...).Scan(&n); err != nil {
@@ -151,7 +151,7 @@ func (s *Store) DueMails(ctx context.Context, now time.Time, limit int) ([]mail.
 		switch {
 		case fault.Code(err) == "mail_damaged":
 			broken = append(broken, mail.Outcome{ID: r.id, Status: mail.ParkedS, Error: "mail_damaged: what it says cannot be read", At: now})
-		case fault.Code(err) == "not_found": // sent or withdrawn meanwhile
+		case fault.Code(err) == "not_found": // sent or withdrawn in the meantime
 		case err != nil:
 			return nil, err
 		default:
@@ -184,7 +184,7 @@ func (s *Store) ClaimMails(ctx context.Context, due []mail.Message, until time.T
 		return nil, nil
 	}
 	due = slices.Clone(due)
-	slices.SortFunc(due, func(a, b mail.Message) int { return strings.Compare(a.ID, b.ID) }) // in one order, as every process does
+	slices.SortFunc(due, func(a, b mail.Message) int { return strings.Compare(a.ID, b.ID) }) // a fixed order in every process
 	var claimed []mail.Message
 	err := s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
 		claimed = claimed[:0]
@@ -207,8 +207,8 @@ func (s *Store) ClaimMails(ctx context.Context, due []mail.Message, until time.T
 	return claimed, nil
 }
 
-// ReleaseMails ends the claims of a process that died, at the start of the next one.
-// Where several processes share the store, claims run out by themselves.
+// ReleaseMails releases the claims of a process that died, when the next one starts. Where
+// several processes share the store, claims expire by themselves.
 func (s *Store) ReleaseMails(ctx context.Context) error {
 	if s.db.Shared() {
 		return nil
@@ -244,7 +244,7 @@ func (s *Store) SettleMails(ctx context.Context, outcomes []mail.Outcome) error 
 	})
 }
 
-// back is how many attempts an outcome gives back.
+// back returns how many attempts an outcome gives back.
 func back(unsent bool) int64 {
 	if unsent {
 		return 1
@@ -276,14 +276,14 @@ const (
 	countDueMails    = "SELECT COUNT(*) FROM (SELECT 1 FROM mails WHERE status = 'waiting' AND due_at <= $1 LIMIT 1000000) AS due"
 )
 
-// CountParkedMails counts the mails of the last mail.Life that were given up; for
-// metrics, as is CountDueMails.
+// CountParkedMails returns the number of emails of the last mail.Life that were given up, for
+// metrics.
 func (s *Store) CountParkedMails(ctx context.Context) (n int64, err error) {
 	err = s.db.Lookup(ctx, countParkedMails).Scan(&n)
 	return n, err
 }
 
-// CountDueMails counts those whose time has come.
+// CountDueMails returns the number of due emails, for metrics.
 func (s *Store) CountDueMails(ctx context.Context, now time.Time) (n int64, err error) {
 	err = s.db.Lookup(ctx, countDueMails, sqldb.Micros(now)).Scan(&n)
 	return n, err
@@ -378,8 +378,8 @@ func (s *Store) Refuses(ctx context.Context, account, address string) (bool, err
 const parkedEndpoints = `SELECT e.account, e.mode, e.id, e.url, COUNT(*) FROM webhook_deliveries d
 	JOIN webhook_endpoints e ON e.id = d.endpoint WHERE d.unresolved = 1 AND d.at >= $1 GROUP BY e.account, e.mode, e.id, e.url ORDER BY e.id`
 
-// ParkedEndpoints are those that webhooks were given up for since a moment, and
-// that nobody has dealt with. It reads the index of those alone.
+// ParkedEndpoints returns the endpoints with webhooks given up since a moment that nobody has
+// dealt with. It reads only their index.
 func (s *Store) ParkedEndpoints(ctx context.Context, since time.Time) ([]mail.ParkedEndpoint, error) {
 	rows, err := s.db.Query(ctx, parkedEndpoints, sqldb.Micros(since))
 	if err != nil {

@@ -24,7 +24,7 @@ var (
 	_ merchant.SessionStore = (*Store)(nil)
 )
 
-// missing turns "no row" into the one answer for what is not there.
+// missing turns "no row" into the fault for a missing object.
 func missing(err error, object string) error {
 	if errors.Is(err, sql.ErrNoRows) {
 		return fault.NotFound(object)
@@ -234,7 +234,7 @@ func (s *Store) TouchKeys(ctx context.Context, used map[string]time.Time) error 
 		}
 	}()
 	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
-		for _, id := range slices.Sorted(maps.Keys(used)) { // in one order, as every process does
+		for _, id := range slices.Sorted(maps.Keys(used)) { // a fixed order in every process
 			at := used[id]
 			if _, err := t.Exec("UPDATE api_keys SET last_used_at = $1 WHERE id = $2 AND last_used_at < $1", sqldb.Micros(at), id); err != nil {
 				return err

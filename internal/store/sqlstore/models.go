@@ -16,16 +16,16 @@ import (
 
 var _ learning.Models = (*Store)(nil)
 
-// modelLock orders the changes of models, in whatever process.
+// modelLock orders the changes of models across processes.
 var modelLock = []string{"fraud:models"}
 
-// modelDoc is what never changes of a model.
+// modelDoc is the immutable part of a model.
 type modelDoc struct {
 	Info     learning.Info
 	Checksum string // SHA-256 of the file
 }
 
-// Models implements learning.Models: the newest first.
+// Models implements learning.Models, newest first.
 func (s *Store) Models(ctx context.Context) ([]learning.Info, error) {
 	rows, err := s.db.Query(ctx, "SELECT version, state, promoted_at, doc, doc_sum FROM fraud_models ORDER BY trained_at DESC, version")
 	if err != nil {
@@ -52,7 +52,7 @@ func (s *Store) Models(ctx context.Context) ([]learning.Info, error) {
 	return list, rows.Err()
 }
 
-// Model implements learning.Models. A file that is not what was written is not served.
+// Model implements learning.Models. A file whose checksum does not match is not served.
 func (s *Store) Model(ctx context.Context, version string) ([]byte, error) {
 	var doc, text string
 	var sum int64
@@ -79,7 +79,7 @@ func checksum(file []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// AddModel implements learning.Models. A model that is there stays what it is.
+// AddModel implements learning.Models. An existing model stays unchanged.
 func (s *Store) AddModel(ctx context.Context, info learning.Info, file []byte) error {
 	info.State, info.PromotedAt = "", time.Time{}
 	doc, sum, err := sqldb.Encode(modelDoc{Info: info, Checksum: checksum(file)})
@@ -93,7 +93,7 @@ func (s *Store) AddModel(ctx context.Context, info learning.Info, file []byte) e
 	})
 }
 
-// SetModel implements learning.Models: whichever was in that state makes room in the same
+// SetModel implements learning.Models. The model that was in that state leaves it in the same
 // commit.
 func (s *Store) SetModel(ctx context.Context, version, state string) error {
 	switch state {

@@ -38,7 +38,7 @@ func scanEndpoint(row sqldb.Scanner) (notify.Endpoint, error) {
 	}
 	err := json.Unmarshal([]byte(events), &e.Events)
 	if len(e.Events) == 0 {
-		e.Events = []string{notify.All} // as an earlier version wrote it
+		e.Events = []string{notify.All} // as an earlier version stored it
 	}
 	if err == nil {
 		e.SealedSecret, err = fromBase64(secret)
@@ -53,7 +53,7 @@ func scanEndpoint(row sqldb.Scanner) (notify.Endpoint, error) {
 	return e, nil
 }
 
-// fromBase64 gives nil for the empty text.
+// fromBase64 decodes s; the empty text gives nil.
 func fromBase64(s string) ([]byte, error) {
 	if s == "" {
 		return nil, nil
@@ -67,7 +67,7 @@ func (s *Store) CreateEndpoint(ctx context.Context, e notify.Endpoint, r *idempo
 	return s.db.Write(ctx, []string{e.Account}, func(t *sqldb.Tx) error {
 		n, err := putEndpoint(t, e)
 		if err != nil || n == 0 {
-			return err // 0: this very endpoint is in the store already
+			return err // 0: this same endpoint is already stored
 		}
 		var count int64
 		if err := t.Row("SELECT count(*) FROM webhook_endpoints WHERE account = $1 AND mode = $2", e.Account, e.Mode).Scan(&count); err != nil {
@@ -76,7 +76,8 @@ func (s *Store) CreateEndpoint(ctx context.Context, e notify.Endpoint, r *idempo
 		if count > notify.MaxEndpoints {
 			return notify.TooManyEndpoints()
 		}
-		// The record first: a request that is made again is not refused for what it did.
+		// The record comes first, so that a repeated request is not refused because of its own
+		// effect.
 		if err := putRecord(t, r); err != nil {
 			return err
 		}
@@ -84,9 +85,9 @@ func (s *Store) CreateEndpoint(ctx context.Context, e notify.Endpoint, r *idempo
 	})
 }
 
-// notDoubled refuses an endpoint that doubles another of its owner's, unless it did so
-// before the change. The commits of an account follow each other, so two at the same
-// moment do not both pass.
+// notDoubled refuses an endpoint that duplicates another of the same account, unless it already
+// did so before the change. The commits of an account are serialized, so two at the same moment
+// cannot both pass.
 func notDoubled(t *sqldb.Tx, before, e notify.Endpoint) error {
 	return t.Each(func(row sqldb.Scanner) error {
 		other, err := scanEndpoint(row)
@@ -228,10 +229,9 @@ func scanDelivery(row sqldb.Scanner, more ...any) (notify.Delivery, error) {
 	return d, nil
 }
 
-// RecordDelivery implements notify.Store. What ends an event for an endpoint,
-// well or not, takes the place of what was parked of it before. Only the first
-// failure after a success, and the first success after a failure, change the
-// endpoint: the others find nothing to change, and lock nothing.
+// RecordDelivery implements notify.Store. A final outcome of an event at an endpoint replaces
+// what was parked of it before. Only the first failure after a success, and the first success
+// after a failure, change the endpoint; other outcomes change and lock nothing there.
 func (s *Store) RecordDelivery(ctx context.Context, d notify.Delivery, r *idempotency.Record) error {
 	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
 		err := putDelivery(t, d, ` ON CONFLICT (id) DO UPDATE SET attempt = excluded.attempt, status = excluded.status, http_status = excluded.http_status,
@@ -248,7 +248,7 @@ func (s *Store) RecordDelivery(ctx context.Context, d notify.Delivery, r *idempo
 	})
 }
 
-// putHealth keeps what a try says about its endpoint.
+// putHealth records what a try shows about its endpoint.
 func putHealth(t *sqldb.Tx, d notify.Delivery) (err error) {
 	switch {
 	case !d.Request.Sent() || d.Test:
@@ -343,9 +343,9 @@ func (s *Store) PruneDeliveries(ctx context.Context, before time.Time, limit int
 const countParked = `SELECT COUNT(*) FROM webhook_deliveries d WHERE d.unresolved = 1
 	AND EXISTS (SELECT 1 FROM webhook_endpoints e WHERE e.id = d.endpoint)`
 
-// CountParked counts the events of the last DeliveryLife that an endpoint was given
-// up on: neither sent again with success since, nor the endpoint deleted. It reads
-// the index of those alone; for metrics.
+// CountParked returns the number of events of the last DeliveryLife that were given up for an
+// endpoint, neither delivered since nor with the endpoint deleted. It reads only their index. It
+// is for metrics.
 func (s *Store) CountParked(ctx context.Context) (int64, error) {
 	var n int64
 	err := s.db.Lookup(ctx, countParked).Scan(&n)

@@ -4,9 +4,9 @@ package sqlstore_test
 
 import "testing"
 
-// paged is fewer under the race detector: it is slow, and after some thousand sees
-// nothing new. The run without it pages through all.
+// paged is smaller under the race detector, which is slow and finds nothing new after some
+// thousand. The run without it pages through all.
 const paged = 20_000
 
-// unhurried changes nothing under the race detector.
+// unhurried does nothing under the race detector.
 func unhurried(*testing.T) {}

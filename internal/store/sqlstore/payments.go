@@ -83,7 +83,7 @@ func (s *Store) TakeDue(ctx context.Context, k payment.Take) ([]payment.Payment,
 	if err != nil || len(rows) == 0 {
 		return nil, err
 	}
-	slices.SortFunc(rows, func(a, b dueRow) int { return strings.Compare(a.id, b.id) }) // in one order, as every process does
+	slices.SortFunc(rows, func(a, b dueRow) int { return strings.Compare(a.id, b.id) }) // a fixed order in every process
 	var list []payment.Payment
 	var broken error
 	err = s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
@@ -93,7 +93,7 @@ func (s *Store) TakeDue(ctx context.Context, k payment.Take) ([]payment.Payment,
 			p, err := scanPayment(t.Row("UPDATE payments SET due_at = $1, misses = misses + 1 WHERE id = $2 AND due_at = $3 RETURNING "+paymentColumns,
 				sqldb.Micros(now.Add(payment.Backoff(r.misses))), r.id, r.at))
 			switch {
-			case errors.Is(err, sql.ErrNoRows): // somebody else was faster
+			case errors.Is(err, sql.ErrNoRows): // another process was faster
 			case fault.Code(err) == "payment_damaged":
 				broken = errors.Join(broken, err)
 			case err != nil:
@@ -112,7 +112,7 @@ func (s *Store) TakeDue(ctx context.Context, k payment.Take) ([]payment.Payment,
 	return list, broken
 }
 
-// payments gives what can be read, with an error that names what cannot.
+// payments returns the readable payments, with an error that names the others.
 func (s *Store) payments(ctx context.Context, query string, args ...any) ([]payment.Payment, error) {
 	rows, err := s.db.Query(ctx, query, args...)
 	if err != nil {
@@ -170,8 +170,8 @@ func (s *Store) CommitPayment(ctx context.Context, c payment.Change) error {
 	})
 }
 
-// putPayment writes the row under its revision; stored is false when this very
-// change is in the store already.
+// putPayment writes the row if its revision matches. stored is false if this same change is
+// already stored.
 func putPayment(t *sqldb.Tx, c payment.Change, doc string, sum int64) (stored bool, err error) {
 	p := c.Payment
 	var n int64
@@ -203,7 +203,7 @@ func insertPayment(t *sqldb.Tx, p payment.Payment, doc string, sum int64) (int64
 		p.ID, p.Account, p.Mode, p.Link, string(p.Status.Public()), string(p.Amount.Currency), p.Realm, sqldb.Micros(p.CreatedAt), dueMicros(p), p.Revision, doc, sum, laneOf(p.Issuer, p.Account))
 }
 
-// dueMicros is nil when the sweep need not look.
+// dueMicros returns the due time, or nil if the sweep has nothing to do.
 func dueMicros(p payment.Payment) any {
 	if at := p.DueAt(); !at.IsZero() {
 		return sqldb.Micros(at)
@@ -211,8 +211,8 @@ func dueMicros(p payment.Payment) any {
 	return nil
 }
 
-// useLink reserves, completes or gives back a use of the link, and reports
-// whether its last use was completed.
+// useLink reserves, completes or releases a use of the link, and reports whether its last use was
+// completed.
 func useLink(t *sqldb.Tx, c payment.Change) (full bool, err error) {
 	p, at := c.Payment, sqldb.Micros(c.At)
 	var n int64
@@ -252,7 +252,7 @@ const (
 	markPaid = `last_payment = $1, uses = uses + 1,
 		paid_at = CASE WHEN max_uses > 0 AND uses + 1 >= max_uses THEN CAST($4 AS BIGINT) ELSE paid_at END,
 		open = CASE WHEN max_uses > 0 AND uses + 1 >= max_uses THEN 0 WHEN open = 2 AND reserved <= 1 THEN 1 ELSE open END`
-	// The last use that is given back lets the sweep see a held link again (linkHeld).
+	// Releasing the last reserved use makes a held link visible to the sweep again (linkHeld).
 	releaseUse  = "UPDATE links SET reserved = reserved - 1, open = CASE WHEN open = 2 AND reserved <= 1 THEN 1 ELSE open END WHERE id = $1 AND account = $2 AND reserved > 0"
 	completeUse = "UPDATE links SET reserved = reserved - 1, " + markPaid + " WHERE id = $2 AND account = $3 AND reserved > 0 RETURNING uses, max_uses"
 	retakeUse   = "UPDATE links SET " + markPaid + " WHERE id = $2 AND account = $3 AND (max_uses = 0 OR uses + reserved < max_uses) RETURNING uses, max_uses"

@@ -16,7 +16,7 @@ import (
 const redeliveryColumns = `id, account, mode, endpoint, status, event_type, since, until, state, reason, total, at_id,
 	created_at, updated_at, ended_at, revision`
 
-// redeliveryTallies count its first tries by their own index.
+// redeliveryTallies counts a redelivery's first tries by their own index.
 const redeliveryTallies = `,
 	(SELECT COUNT(*) FROM webhook_deliveries d WHERE d.redelivery = r.id AND d.redelivery <> '' AND d.status = 'pending'),
 	(SELECT COUNT(*) FROM webhook_deliveries d WHERE d.redelivery = r.id AND d.redelivery <> '' AND d.status = 'succeeded'),
@@ -39,8 +39,8 @@ func scanRedelivery(row sqldb.Scanner) (notify.Redelivery, error) {
 	return r, err
 }
 
-// redelivered is which deliveries a bulk redelivery is about: an event's newest,
-// made before it, not its own.
+// redelivered returns the condition for the deliveries of a bulk redelivery: an event's newest,
+// made before the redelivery and not by it.
 func redelivered(r notify.Redelivery) *sqldb.Where {
 	var w sqldb.Where
 	w.Add("d.endpoint = ?", r.Endpoint)
@@ -74,7 +74,7 @@ func (s *Store) CreateRedelivery(ctx context.Context, r notify.Redelivery, recor
 		if err != nil {
 			return err
 		}
-		if n == 0 { // this very one is there already, or another one runs
+		if n == 0 { // this same redelivery is already stored, or another one is running
 			var there int
 			err := t.Row("SELECT 1 FROM webhook_redeliveries WHERE id = $1", r.ID).Scan(&there)
 			if errors.Is(err, sql.ErrNoRows) {
@@ -140,8 +140,8 @@ func (s *Store) RedeliveryPage(ctx context.Context, r notify.Redelivery, limit i
 	return list, rows.Err()
 }
 
-// UpdateRedelivery implements notify.RedeliveryStore. A pending delivery whose try
-// is over already stays as that left it.
+// UpdateRedelivery implements notify.RedeliveryStore. A pending delivery whose try has already
+// ended is left unchanged.
 func (s *Store) UpdateRedelivery(ctx context.Context, r notify.Redelivery, pending []notify.Delivery) error {
 	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
 		n, err := t.Exec(`UPDATE webhook_redeliveries SET state = $1, reason = $2, at_id = $3, updated_at = $4, ended_at = $5,

@@ -16,8 +16,8 @@ import (
 
 var _ stream.Feed = (*Store)(nil)
 
-// maxObjectSeq is the highest number of an object's event that a relay carries:
-// a payment's log has no more entries.
+// maxObjectSeq is the highest number of an object's event that a relay carries. A payment's log
+// has no more entries.
 const maxObjectSeq = 64
 
 // Checkpoints implements stream.Feed.
@@ -38,9 +38,8 @@ func (s *Store) Checkpoints(ctx context.Context, source string) (map[string]stri
 	return at, rows.Err()
 }
 
-// AppendBatch implements stream.Feed: the events, what is remembered of them, and
-// the checkpoints are one commit, so a relay that dies between two batches neither
-// loses nor doubles any.
+// AppendBatch implements stream.Feed. The events, the marks of those seen, and the checkpoints
+// are one commit, so a relay that dies between two batches neither loses nor duplicates any.
 func (s *Store) AppendBatch(ctx context.Context, source string, b stream.Batch) error {
 	aside := slices.Clone(b.Aside)
 	carried := slices.DeleteFunc(slices.Clone(b.Events), func(e stream.Event) bool {
@@ -95,7 +94,7 @@ func (s *Store) AppendBatch(ctx context.Context, source string, b stream.Batch) 
 	})
 }
 
-// unseen marks the events as seen and gives those that were not.
+// unseen marks the events as seen and returns those that were not seen before.
 func unseen(t *sqldb.Tx, rows []feed.Row) ([]feed.Row, error) {
 	var fresh []feed.Row
 	for _, e := range rows {
@@ -112,8 +111,8 @@ func unseen(t *sqldb.Tx, rows []feed.Row) ([]feed.Row, error) {
 	return fresh, nil
 }
 
-// appendByOwner appends the events of each account and mode together, in their
-// order: so an object's stay in order too.
+// appendByOwner appends the events of each account and mode together, in order, so that an
+// object's events stay in order too.
 func (s *Store) appendByOwner(t *sqldb.Tx, rows []feed.Row) error {
 	type owner struct{ account, mode string }
 	groups := map[owner][]feed.Row{}
@@ -124,7 +123,7 @@ func (s *Store) appendByOwner(t *sqldb.Tx, rows []feed.Row) error {
 	order := slices.SortedFunc(maps.Keys(groups), func(a, b owner) int {
 		return cmp.Or(strings.Compare(a.account, b.account), strings.Compare(a.mode, b.mode))
 	})
-	for _, o := range order { // always in one order, so that two relays never wait for each other
+	for _, o := range order { // a fixed order, so that two relays never deadlock
 		for group := groups[o]; len(group) > 0; {
 			n := min(len(group), maxInsert)
 			if err := s.Append(t, group[:n]); err != nil {
@@ -136,6 +135,6 @@ func (s *Store) appendByOwner(t *sqldb.Tx, rows []feed.Row) error {
 	return nil
 }
 
-// maxInsert events in one statement; few statements of different length are kept
+// maxInsert limits the events in one statement, so that few statements of different length stay
 // prepared.
 const maxInsert = 8

@@ -9,13 +9,13 @@ import (
 	"github.com/paylink/paylink/internal/spelling"
 )
 
-// spellingMigration is the number of the migration that respell belongs to.
+// spellingMigration is the number of the migration to which respell belongs.
 const spellingMigration = 24
 
-// respell gives the logins and refusals of before the one spelling by which they are
-// found from now on. What is stored stays beside it: of two users whose addresses have
-// one key the older gets it, and the younger goes on signing in by exactly what is
-// stored, or by username.
+// respell gives existing logins and refusals the canonical spelling by which they are looked up
+// from now on. The stored spelling stays beside it. If two users' addresses have the same key,
+// the older user gets it; the younger continues to sign in by the exact stored address or by
+// username.
 func respell(ctx context.Context, tx *sql.Tx) error {
 	users, err := pairs(ctx, tx, "SELECT email, id FROM users ORDER BY created_at, id")
 	if err != nil {
@@ -54,8 +54,8 @@ func respell(ctx context.Context, tx *sql.Tx) error {
 	return nil
 }
 
-// pairs are the rows of a query with an address that is not plain ASCII in lower case:
-// of all others, the spelling stays.
+// pairs returns the rows of a query whose address is not plain lower-case ASCII. The spelling of
+// all others stays the same.
 func pairs(ctx context.Context, tx *sql.Tx, query string) (list [][2]string, err error) {
 	rows, err := tx.QueryContext(ctx, query)
 	if err != nil {

@@ -11,8 +11,8 @@ import (
 	"github.com/paylink/paylink/internal/store/sqlstore"
 )
 
-// before24 are rows as versions before migration 24 wrote them: addresses as they were
-// typed, in lower case. APART is the domain in another composition.
+// before24 are rows as versions before migration 24 wrote them: addresses as typed, in lower
+// case. APART is the domain in another Unicode composition.
 const before24 = `
 INSERT INTO users (id, account, username, email, date, password_hash, created_at) VALUES
 	('usr_1', 'acc_1', 'ada', 'ada@bücher.example', 0, 'h', 1),
@@ -28,8 +28,8 @@ INSERT INTO mails (id, account, mode, recipient, kind, lang, data, due_at, statu
 	('m3', 'acc_1', 'live', 'usr_1', 'confirm', 'en', '', 0, 'sent', 10)
 `
 
-// TestMigration24: users, refusals and counted mails of before are found by every
-// spelling of their address, and each user still signs in by exactly what is stored.
+// TestMigration24 checks that existing users, refusals and counted emails are found by every
+// spelling of their address, and that each user still signs in by exactly what is stored.
 func TestMigration24(t *testing.T) {
 	onEach(t, func(t *testing.T, url string) {
 		if err := sqlstore.WriteBefore(t.Context(), url, 24, strings.ReplaceAll(before24, "APART", "bu\u0308cher.example")); err != nil {

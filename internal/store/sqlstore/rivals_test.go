@@ -22,8 +22,8 @@ import (
 	"github.com/paylink/paylink/internal/stream"
 )
 
-// A hundred workers of two processes pay links of one hot account, some the same
-// link: no update is lost, no link is oversold, nobody waits for ever.
+// A hundred workers of two processes pay links of one hot account, some of them the same link: no
+// update is lost, no link is oversold, and no worker waits forever.
 func TestF22_OneHotAccountOfTwoProcesses(t *testing.T) {
 	const workers, each = 100, 4
 	url := pgtest.Database(t)
@@ -87,8 +87,8 @@ func TestF22_OneHotAccountOfTwoProcesses(t *testing.T) {
 	t.Logf("%d commits on one account: median %v, p99 %v, longest %v; %d deadlocks", len(took), took[len(took)/2], took[len(took)*99/100], took[len(took)-1], deadlocks)
 }
 
-// Two recovery workers of two processes take the same payment from the same state:
-// one effect. F25: what the one with the old state writes later is refused.
+// Two recovery workers of two processes take the same payment from the same state: one effect.
+// F25: a later write from the old state is refused.
 func TestF24_F25_TwoProcessesOnePayment(t *testing.T) {
 	url := pgtest.Database(t)
 	a, b := open(t, url), open(t, url)
@@ -116,17 +116,16 @@ func TestF24_F25_TwoProcessesOnePayment(t *testing.T) {
 	}
 }
 
-// Another session holds the link and then wants the payment, while a commit holds
-// the payment and wants the link. PostgreSQL ends the commit's transaction; the
-// caller never hears of it.
+// Another session holds the link and then wants the payment, while a commit holds the payment and
+// wants the link. PostgreSQL ends the commit's transaction, and the caller does not notice.
 func TestPostgres_DeadlockIsTriedAgain(t *testing.T) {
 	url := pgtest.Database(t)
 	u, err := neturl.Parse(url)
 	if err != nil {
 		t.Fatal(err)
 	}
-	// A session looks for a deadlock once, so long after it began to wait: time for
-	// the rival to come.
+	// A session checks for a deadlock once, this long after it began to wait: time for the rival
+	// to come.
 	pgtest.Exec(t, url, "ALTER DATABASE "+u.Path[1:]+" SET deadlock_timeout = '3s'")
 	s := open(t, url)
 	account := id.New(id.Account)
@@ -136,7 +135,7 @@ func TestPostgres_DeadlockIsTriedAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The rival is patient, so the commit is the one that finds the deadlock.
+	// The rival waits longer, so the commit is the one that finds the deadlock.
 	if _, err := tx.Exec(t.Context(), "SET LOCAL deadlock_timeout = '1min'; UPDATE links SET reference = reference WHERE id = '"+p.Link+"'"); err != nil {
 		t.Fatal(err)
 	}
@@ -190,8 +189,8 @@ func paidOnce(t testing.TB, s *sqlstore.Store, p payment.Payment) {
 	}
 }
 
-// The server refuses to serialise, twice: tried again. It goes on refusing: the
-// caller hears that the store is not available, and nothing was kept.
+// The server refuses to serialize twice, and the store tries again. It keeps refusing: the caller
+// gets store_unavailable, and nothing was kept.
 func TestPostgres_SerialisationIsTriedAgain(t *testing.T) {
 	url := pgtest.Database(t)
 	s := open(t, url)
@@ -213,8 +212,8 @@ func TestPostgres_SerialisationIsTriedAgain(t *testing.T) {
 	}
 }
 
-// group makes the account's writer take twenty attempts at one link together, and
-// counts what they hear.
+// group makes the account's writer take twenty attempts at one link together, and counts their
+// outcomes.
 func group(t *testing.T, s *sqlstore.Store, account string, attempts []payment.Change) map[string]int {
 	t.Helper()
 	held, release, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
@@ -226,7 +225,7 @@ func group(t *testing.T, s *sqlstore.Store, account string, attempts []payment.C
 			<-release
 		})
 	}()
-	sqltest.Wait(t, held) // the account's writer is busy, so that the next ones form a group
+	sqltest.Wait(t, held) // the account's writer is busy, so the next commits form a group
 	var mu sync.Mutex
 	heard := map[string]int{}
 	var work sync.WaitGroup
@@ -255,7 +254,7 @@ func attempts(t *testing.T, l link.Link) (list []payment.Change) {
 	return list
 }
 
-// All but one commit of a group break a rule: they alone are refused.
+// All but one commit of a group break a rule: only they are refused.
 func TestPostgres_GroupWithRefusals(t *testing.T) {
 	s := open(t, pgtest.Database(t))
 	l := storetest.NewLink(id.New(id.Account), 1)
@@ -267,8 +266,8 @@ func TestPostgres_GroupWithRefusals(t *testing.T) {
 	}
 }
 
-// The group's commit is lost. Those who were refused were refused because of one
-// that may not be kept: they hear so too, instead of a refusal.
+// The group's commit is lost. The refusals depended on a commit that may not be kept, so those
+// callers get the unknown outcome too instead of a refusal.
 func TestPostgres_RefusalsOfALostGroup(t *testing.T) {
 	url := pgtest.Database(t)
 	s := open(t, url)
@@ -286,7 +285,7 @@ func TestPostgres_RefusalsOfALostGroup(t *testing.T) {
 	}
 }
 
-// Replicas that start at once migrate once.
+// Replicas that start at the same time migrate once.
 func TestPostgres_ReplicasMigrateAtOnce(t *testing.T) {
 	url := pgtest.Database(t)
 	var work sync.WaitGroup

@@ -7,7 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// connect gives a session beside the store's.
+// connect opens a session beside the store's.
 func connect(t testing.TB, url string) *pgx.Conn {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), url)
@@ -18,7 +18,7 @@ func connect(t testing.TB, url string) *pgx.Conn {
 	return conn
 }
 
-// row reads one row on a session of its own.
+// row reads one row in a session of its own.
 func row(t testing.TB, url, query string, into ...any) {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), url)

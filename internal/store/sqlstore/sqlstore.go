@@ -1,8 +1,8 @@
-// Package sqlstore keeps money and users in SQL: links and payments with their logs,
-// balances, accounts, keys, sessions, mails, the notifier's endpoints, rules and models.
-// It is one package because it is one transaction: a change of any of them is committed
-// with its events, mails and idempotency record, or not at all. How that is written is
-// sqldb's, and the events' order is feed's.
+// Package sqlstore keeps money and users in SQL: links and payments with their logs, balances,
+// accounts, keys, sessions, emails, the notifier's endpoints, rules and models. It is one package
+// because it is one transaction: a change to any of them is committed with its events, emails and
+// idempotency record, or not at all. Package sqldb does the writing, and package feed orders the
+// events.
 package sqlstore
 
 import (
@@ -21,8 +21,7 @@ import (
 	"github.com/paylink/paylink/internal/testclock"
 )
 
-// Store implements the store contracts of the domain packages, and keeps the feed of
-// their events.
+// Store implements the store contracts of the domain packages and keeps the feed of their events.
 type Store struct {
 	*feed.Feed
 	db       *sqldb.DB
@@ -30,14 +29,14 @@ type Store struct {
 	accounts cache[merchant.Account]
 	links    cache[link.Link]
 	clocks   testclock.Set
-	heldSeen atomic.Int64 // microseconds: when held links were last looked through
+	heldSeen atomic.Int64 // microseconds: when held links were last searched
 	lanes    laneCursor
 }
 
 //go:embed migrations
 var migrations embed.FS
 
-// Source names the store's database: sqlite:PATH, a file, or postgres://….
+// Source returns the store's database by URL: sqlite:PATH for a file, or postgres://….
 func Source(url string) (sqldb.Source, error) {
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
@@ -49,8 +48,8 @@ func Source(url string) (sqldb.Source, error) {
 	})
 }
 
-// Migrate brings the schema of the store to this binary's version. It is safe to
-// call from several processes: one migrates, the others wait for it.
+// Migrate brings the store's schema to this binary's version. Several processes may call it: one
+// migrates, and the others wait.
 func Migrate(ctx context.Context, url string) (from, to int64, err error) {
 	src, err := Source(url)
 	if err != nil {
@@ -59,8 +58,8 @@ func Migrate(ctx context.Context, url string) (from, to int64, err error) {
 	return src.Migrate(ctx)
 }
 
-// Open opens the store: sqlite:PATH, a file that is created if need be, or
-// postgres://…, a database. The schema must be current: call Migrate first.
+// Open opens the store: sqlite:PATH, a file that is created if it is missing, or postgres://…, a
+// database. The schema must be current: call Migrate first.
 func Open(ctx context.Context, url string) (*Store, error) {
 	src, err := Source(url)
 	if err != nil {
@@ -76,8 +75,8 @@ func Open(ctx context.Context, url string) (*Store, error) {
 // OpenSQLite opens a database file.
 func OpenSQLite(path string) (*Store, error) { return Open(context.Background(), "sqlite:"+path) }
 
-// OpenSnapshot opens the store for reading only, as it is at this moment, beside
-// processes that may be writing to it. Close ends the snapshot.
+// OpenSnapshot opens the store read-only, as it is at this moment. Other processes may write
+// meanwhile. Close ends the snapshot.
 func OpenSnapshot(ctx context.Context, url string) (*Store, error) {
 	src, err := Source(url)
 	if err != nil {
@@ -103,11 +102,11 @@ func newStore(ctx context.Context, db *sqldb.DB) (*Store, error) {
 // Ping reads from the store, for readiness.
 func (s *Store) Ping(ctx context.Context) error { return s.db.Ping(ctx) }
 
-// Writes returns what is known of the store's changes; for metrics.
+// Writes returns the state of recent writes, for metrics.
 func (s *Store) Writes() *obs.Writes { return s.db.Writes() }
 
-// Intact asks the engine to check itself and names what it finds.
+// Intact asks the engine to check itself and returns the problems it finds.
 func (s *Store) Intact(ctx context.Context) ([]string, error) { return s.db.Intact(ctx) }
 
-// Close waits for the commits in the queue and closes the connections.
+// Close waits for the queued commits and closes the connections.
 func (s *Store) Close() error { return s.db.Close() }

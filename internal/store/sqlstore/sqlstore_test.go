@@ -28,15 +28,15 @@ func TestMails(t *testing.T) {
 	})
 }
 
-// TestF29_PagingWhileNewOnesArrive: whoever pages while new payments arrive sees each
-// that was there, once.
+// TestF29_PagingWhileNewOnesArrive checks that a reader who pages while new payments arrive sees
+// each payment that was there once.
 func TestF29_PagingWhileNewOnesArrive(t *testing.T) {
 	unhurried(t)
 	onEach(t, func(t *testing.T, url string) { storetest.RunPaging(t, open(t, url), paged) })
 }
 
-// TestBackgroundQueriesUseTheirIndex: what a scrape counts and what pruning looks for
-// must not read the table, which may be large.
+// TestBackgroundQueriesUseTheirIndex checks that the queries of metrics and pruning do not read
+// the whole table, which may be large.
 func TestBackgroundQueriesUseTheirIndex(t *testing.T) {
 	plan, err := open(t, engines["SQLite"](t)).Plan(t.Context())
 	if err != nil {

@@ -4,5 +4,5 @@ package sqlstore_test
 
 import "testing"
 
-// TestSizeF53QueuesGoOn is the same with ten thousand.
+// TestSizeF53QueuesGoOn runs the same test with ten thousand.
 func TestSizeF53QueuesGoOn(t *testing.T) { starved(t, 10_000) }

@@ -25,8 +25,8 @@ func spoil(t *testing.T, s *sqlstore.Store, table string) func(string) {
 	}
 }
 
-// TestF53QueuesGoOn: what cannot be worked on, or is too much of one account, keeps
-// nobody else's waiting.
+// TestF53QueuesGoOn checks that rows that cannot be processed, or too many rows of one account,
+// do not hold up the rows of others.
 func TestF53QueuesGoOn(t *testing.T) { starved(t, 100, 1000) }
 
 func starved(t *testing.T, sizes ...int) {
@@ -43,8 +43,8 @@ func starved(t *testing.T, sizes ...int) {
 	})
 }
 
-// starvedMails: n mails of one account, half of which cannot be read, are due before
-// one of another's.
+// starvedMails makes n emails of one account, half of which are unreadable, due before one of
+// another account.
 func starvedMails(t *testing.T, s *sqlstore.Store, n int) {
 	t.Helper()
 	now, many, one := storetest.Epoch, id.New(id.Account), id.New(id.Account)
@@ -77,8 +77,8 @@ func starvedMails(t *testing.T, s *sqlstore.Store, n int) {
 	t.Fatalf("%d mails of another account keep a mail waiting", n)
 }
 
-// TestF53BusyIssuer: ten thousand payments of an issuer that has enough to do hide none of
-// another issuer's, also of the same account.
+// TestF53BusyIssuer checks that ten thousand payments of a busy issuer hide none of another
+// issuer's, also within one account.
 func TestF53BusyIssuer(t *testing.T) {
 	onEach(t, func(t *testing.T, url string) {
 		s := open(t, url)
@@ -105,8 +105,8 @@ func TestF53BusyIssuer(t *testing.T) {
 	})
 }
 
-// TestF53DamagedEvents: a consumer passes over events that cannot be read, and they are
-// noted with their reason.
+// TestF53DamagedEvents checks that a consumer passes over unreadable events, and that they are
+// recorded with their reason.
 func TestF53DamagedEvents(t *testing.T) {
 	onEach(t, func(t *testing.T, url string) {
 		s := open(t, url)
@@ -126,7 +126,7 @@ func TestF53DamagedEvents(t *testing.T) {
 				want--
 			}
 		}
-		again := open(t, url) // another process, which remembers nothing
+		again := open(t, url) // another process, with empty memory
 		ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 		defer stop()
 		seen := 0
@@ -158,8 +158,8 @@ func TestF53DamagedEvents(t *testing.T) {
 	})
 }
 
-// TestMigration22: what was due before the queues were shared is due after, and its
-// account has its turn.
+// TestMigration22 checks that what was due before the queues were shared is still due, and that
+// its account gets its turn.
 func TestMigration22(t *testing.T) {
 	onEach(t, func(t *testing.T, url string) {
 		p := storetest.Begin(t, storetest.NewLink(id.New(id.Account), 1), "attempt-of-before-01").Payment

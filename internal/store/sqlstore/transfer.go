@@ -16,10 +16,10 @@ import (
 	"github.com/paylink/paylink/internal/stream"
 )
 
-// What follows moves a store into another, or out of one: package archive says
-// in which order. Events, links and payments are read by the walks.
+// The functions below move a store into another, or out of one; package archive defines the
+// order. The walks read events, links and payments.
 
-// NotifyConsumer is the feed's consumer that queues webhooks.
+// NotifyConsumer is the consumer of the feed that queues webhooks.
 const NotifyConsumer = "notify"
 
 // EachMerchant implements archive.Source.
@@ -223,8 +223,8 @@ func (s *Store) LoadRecords(ctx context.Context, list []idempotency.Record) erro
 	})
 }
 
-// LoadEvents implements archive.Sink: each event gets a place of its own in this
-// feed, and the notifier's checkpoint stands behind the last that it had told.
+// LoadEvents implements archive.Sink. Each event gets a new position in this feed, and the
+// notifier's checkpoint is placed after the last event that the old notifier had handled.
 func (s *Store) LoadEvents(ctx context.Context, list []stream.Event, told int64) error {
 	rows, err := feed.Encode(list)
 	if err != nil {

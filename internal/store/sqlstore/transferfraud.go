@@ -32,7 +32,7 @@ func (s *Store) EachFraud(ctx context.Context, visit func(archive.Fraud) error) 
 	})
 }
 
-// scanDocument reads a row of id, doc and doc_sum.
+// scanDocument returns a scanner of rows with id, doc and doc_sum.
 func scanDocument[T any](object string) func(sqldb.Scanner) (T, error) {
 	return func(row sqldb.Scanner) (v T, err error) {
 		var id, doc string
@@ -71,7 +71,7 @@ func (s *Store) EachModel(ctx context.Context, visit func(archive.Model) error) 
 	return nil
 }
 
-// LoadFraud implements archive.Sink: the books that got something count as changed.
+// LoadFraud implements archive.Sink. Books that received something count as changed.
 func (s *Store) LoadFraud(ctx context.Context, list []archive.Fraud) error {
 	var locks []string
 	for _, f := range list {
@@ -121,7 +121,7 @@ func loadFraud(t *sqldb.Tx, f archive.Fraud) (n int64, err error) {
 		}
 	case f.Version != nil:
 		if doc, sum, err = sqldb.Encode(*f.Version); err == nil {
-			err = putRuleVersion(t, *f.Version, doc, sum) // nobody is judged by it
+			err = putRuleVersion(t, *f.Version, doc, sum) // no payment is judged by it
 		}
 	case f.Entry != nil:
 		e := f.Entry

@@ -14,23 +14,23 @@ import (
 	"github.com/paylink/paylink/internal/store/sqldb"
 )
 
-// CountPayments counts by status, as callers see it; for metrics.
+// CountPayments counts by status, as callers see it, for metrics.
 func (s *Store) CountPayments(ctx context.Context, status string) (n int64, err error) {
 	query := "SELECT COUNT(*) FROM payments WHERE status = $1 AND due_at IS NOT NULL"
 	if status == string(payment.Review) {
-		query = "SELECT COUNT(*) FROM payments WHERE status = $1 AND status = 'review'" // its own small index
+		query = "SELECT COUNT(*) FROM payments WHERE status = $1 AND status = 'review'" // it has a small index of its own
 	}
 	err = s.db.QueryRow(ctx, query, status).Scan(&n)
 	return n, err
 }
 
-// CountDue counts what the sweep should have taken by now; for metrics.
+// CountDue returns the number of payments that the sweep should have taken by now, for metrics.
 func (s *Store) CountDue(ctx context.Context, now time.Time) (n int64, err error) {
 	err = s.db.QueryRow(ctx, "SELECT COUNT(*) FROM payments WHERE due_at IS NOT NULL AND due_at <= $1", sqldb.Micros(now)).Scan(&n)
 	return n, err
 }
 
-// Sizes are how many objects the walks will visit, by kind: for progress.
+// Sizes returns how many objects the walks will visit, by kind, for progress reports.
 func (s *Store) Sizes(ctx context.Context) (map[string]int64, error) {
 	sizes := map[string]int64{}
 	for table, kind := range map[string]string{"accounts": "merchants", "users": "merchants", "api_keys": "merchants", "sessions": "merchants",
@@ -46,7 +46,7 @@ func (s *Store) Sizes(ctx context.Context) (map[string]int64, error) {
 	return sizes, nil
 }
 
-// EachPayment visits every payment; one that is damaged is given by its error.
+// EachPayment calls visit for every payment. A damaged one is passed as its error.
 func (s *Store) EachPayment(ctx context.Context, visit func(payment.Payment, error) error) error {
 	rows, err := s.db.Query(ctx, "SELECT "+paymentColumns+" FROM payments ORDER BY id")
 	if err != nil {
@@ -66,7 +66,7 @@ func (s *Store) EachPayment(ctx context.Context, visit func(payment.Payment, err
 	return rows.Err()
 }
 
-// EachLink visits every link; one that is damaged is given by its error.
+// EachLink calls visit for every link. A damaged one is passed as its error.
 func (s *Store) EachLink(ctx context.Context, visit func(link.Link, error) error) error {
 	rows, err := s.db.Query(ctx, "SELECT "+linkColumns+" FROM links ORDER BY id")
 	if err != nil {
@@ -86,14 +86,14 @@ func (s *Store) EachLink(ctx context.Context, visit func(link.Link, error) error
 	return rows.Err()
 }
 
-// Owner of a balance.
+// Owner identifies whose balance it is.
 type Owner struct {
 	Account, Mode string
 	Currency      money.Currency
 }
 
-// ProjectedBalances is the projection with the position that it has reached; the
-// two agree in a snapshot.
+// ProjectedBalances returns the projection and the position that it has reached. The two agree in
+// a snapshot.
 func (s *Store) ProjectedBalances(ctx context.Context) (map[Owner]ledger.Balance, int64, error) {
 	var position int64
 	if err := s.db.QueryRow(ctx, "SELECT COALESCE(MAX(position), 0) FROM checkpoints WHERE consumer = $1", balanceConsumer).Scan(&position); err != nil {
@@ -116,22 +116,22 @@ func (s *Store) ProjectedBalances(ctx context.Context) (map[Owner]ledger.Balance
 	return out, position, rows.Err()
 }
 
-// Pages walks the store a page at a time, so that no reader holds back its log. The feed
-// has what is made behind the walk.
+// Pages walks the store a page at a time, so that no reader holds back its log. The feed contains
+// what is created behind the walk.
 type Pages struct{ s *Store }
 
 // walkPage is how many objects are read at once.
 const walkPage = 500
 
-// Pages returns the walk by pages of a store that is open for writing.
+// Pages returns the paged walk of a store that is open for writing.
 func (s *Store) Pages() Pages { return Pages{s} }
 
-// EachLink visits every link; one that is damaged is given by its error.
+// EachLink calls visit for every link. A damaged one is passed as its error.
 func (p Pages) EachLink(ctx context.Context, visit func(link.Link, error) error) error {
 	return eachPage(ctx, p.s, "SELECT id, "+linkColumns+" FROM links", scanLink, visit)
 }
 
-// EachPayment visits every payment; one that is damaged is given by its error.
+// EachPayment calls visit for every payment. A damaged one is passed as its error.
 func (p Pages) EachPayment(ctx context.Context, visit func(payment.Payment, error) error) error {
 	return eachPage(ctx, p.s, "SELECT id, "+paymentColumns+" FROM payments", scanPayment, visit)
 }
@@ -155,7 +155,7 @@ func eachPage[T any](ctx context.Context, s *Store, query string, scan func(sqld
 		if err != nil {
 			return err
 		}
-		for _, f := range page { // not while it is read
+		for _, f := range page { // after the page's read has ended
 			if err := visit(f.one, f.damage); err != nil {
 				return err
 			}

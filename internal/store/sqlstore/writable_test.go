@@ -13,8 +13,8 @@ import (
 	"github.com/paylink/paylink/internal/store/storetest"
 )
 
-// takes waits until the store says that it takes changes, or that it does not, for
-// this reason. Nothing is opened again meanwhile.
+// takes waits until the store reports that it accepts writes, or that it does not for this
+// reason. Nothing is reopened meanwhile.
 func takes(t *testing.T, s *sqlstore.Store, reason string) {
 	t.Helper()
 	var err error
@@ -30,8 +30,8 @@ func takes(t *testing.T, s *sqlstore.Store, reason string) {
 	}
 }
 
-// A disk that is too full for real changes has room for the probe now and then: what
-// was refused counts.
+// A disk that is too full for real changes sometimes has space for the probe: the refusal of the
+// change counts.
 func TestSQLiteIsNotReadyOnAFullDisk(t *testing.T) {
 	s := open(t, "sqlite:"+filepath.Join(t.TempDir(), "paylink.db"))
 	account := id.New(id.Account)

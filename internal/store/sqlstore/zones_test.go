@@ -11,8 +11,8 @@ import (
 	"github.com/paylink/paylink/internal/store/sqlstore"
 )
 
-// TestAccountsFromBeforeZones: an account of the shape before has no zone, which means
-// UTC, and may choose one.
+// TestAccountsFromBeforeZones checks that an account without a zone, as earlier versions stored
+// it, uses UTC and may choose one.
 func TestAccountsFromBeforeZones(t *testing.T) {
 	onEach(t, func(t *testing.T, url string) {
 		if _, _, err := sqlstore.Migrate(t.Context(), url); err != nil {

@@ -4,5 +4,5 @@ package sqltest
 
 import "testing"
 
-// Unhurried changes nothing under the race detector.
+// Unhurried does nothing under the race detector.
 func Unhurried(*testing.T) {}

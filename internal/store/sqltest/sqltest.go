@@ -1,4 +1,4 @@
-// Package sqltest opens stores in SQL for tests, on every engine.
+// Package sqltest opens SQL stores for tests, on every engine.
 package sqltest
 
 import (
@@ -15,16 +15,16 @@ import (
 	"github.com/paylink/paylink/internal/stream"
 )
 
-// Patient is how long a test waits before it gives up.
+// Patient is how long a test waits before it fails.
 const Patient = 3 * time.Minute
 
-// Engines return the URL of an empty store.
+// Engines maps each engine to a function that returns the URL of an empty store.
 var Engines = map[string]func(t testing.TB) string{
 	"SQLite":     File,
 	"PostgreSQL": func(t testing.TB) string { return pgtest.Database(t) },
 }
 
-// File returns the URL of a SQLite file of the test's own, which does not exist yet.
+// File returns the URL of a SQLite file in the test's folder, which does not exist yet.
 func File(t testing.TB) string {
 	t.Helper()
 	return "sqlite:" + filepath.Join(t.TempDir(), "paylink.db")
@@ -38,7 +38,7 @@ func OnEach(t *testing.T, test func(t *testing.T, url string)) {
 	}
 }
 
-// Open brings the store's schema up to date and opens it, until the test ends.
+// Open migrates the store's schema and opens the store until the test ends.
 func Open(t testing.TB, url string) *sqlstore.Store {
 	t.Helper()
 	if _, _, err := sqlstore.Migrate(t.Context(), url); err != nil {
@@ -56,7 +56,7 @@ func Open(t testing.TB, url string) *sqlstore.Store {
 	return s
 }
 
-// Exec changes what is stored behind the store's back.
+// Exec changes stored data without the store's knowledge.
 func Exec(t testing.TB, url, query string, args ...any) {
 	t.Helper()
 	src, err := sqlstore.Source(url)
@@ -87,13 +87,13 @@ func Append(t testing.TB, s *sqlstore.Store, events ...stream.Event) {
 	}
 }
 
-// Happened is an event of an object of the account.
+// Happened returns an event of an object of the account.
 func Happened(account, object string) stream.Event {
 	return stream.Event{ID: id.New(id.Event), Type: "link.created", Account: account, Mode: link.Test, Object: object, ObjectSeq: 1,
 		CreatedAt: storetest.Epoch, Data: []byte(`{}`)}
 }
 
-// Eventually asks until the answer is yes.
+// Eventually calls a function until it returns true.
 func Eventually(t testing.TB, what string, yes func() bool) {
 	t.Helper()
 	limit := time.NewTimer(Patient)

@@ -40,7 +40,7 @@ func guards(t *testing.T, s merchants) {
 		Passkeys: []merchant.Passkey{{ID: "a", Name: "Key ü", Credential: []byte(`{"id":"YQ=="}`), CreatedAt: Epoch}}}
 	put := func(g merchant.Guard) error { return s.Apply(s.ctx, merchant.Change{At: Epoch, Guard: &g}) }
 	ok(t, put(g))
-	wantErr(t, put(g), merchant.ErrChanged) // made meanwhile
+	wantErr(t, put(g), merchant.ErrChanged) // created in the meantime
 	g.Revision = 1
 	same(t, g)(s.GuardOf(s.ctx, user))
 	var wg sync.WaitGroup
@@ -130,7 +130,7 @@ func passwords(t *testing.T, s merchants) {
 	same(t, confirm)(s.TokenByHash(s.ctx, merchant.KindConfirm, confirm.Hash))
 	same(t, merchant.Guesses{})(s.GuessesOf(s.ctx, u.ID))
 	wantCode(t, s.Apply(s.ctx, merchant.Change{At: at, Password: "$new", PasswordUser: id.New(id.User)}), "not_found")
-	ok(t, s.Apply(s.ctx, merchant.Change{At: at, Password: "$late", PasswordUser: u.ID, PasswordWas: "$argon2id$x"})) // it has another by now
+	ok(t, s.Apply(s.ctx, merchant.Change{At: at, Password: "$late", PasswordUser: u.ID, PasswordWas: "$argon2id$x"})) // it has changed
 	same(t, u)(s.UserByID(s.ctx, u.ID))
 	ok(t, s.Apply(s.ctx, merchant.Change{At: at, Password: "$renewed", PasswordUser: u.ID, PasswordWas: "$new"}))
 	u.PasswordHash = "$renewed"
@@ -140,7 +140,7 @@ func passwords(t *testing.T, s merchants) {
 func confirmed(t *testing.T, s merchants) {
 	u, a := newUser()
 	ok(t, s.createUser(u, a, nil))
-	same(t, a)(s.GetAccount(s.ctx, a.ID)) // and it may be remembered
+	same(t, a)(s.GetAccount(s.ctx, a.ID)) // and it may be cached
 	first := Epoch.Add(time.Minute)
 	ok(t, s.Apply(s.ctx, merchant.Change{At: first, Confirmed: u.ID, ConfirmedEmail: "another@example.com"}))
 	same(t, u)(s.UserByID(s.ctx, u.ID))
@@ -180,7 +180,7 @@ func userSessions(t *testing.T, s merchants) {
 		ok(t, s.createSession(n, nil))
 	}
 	ok(t, s.RevokeSession(s.ctx, revoked.ID, Epoch))
-	for _, at := range []time.Duration{time.Minute, 2 * time.Minute, 0} { // never back
+	for _, at := range []time.Duration{time.Minute, 2 * time.Minute, 0} { // never backwards
 		ok(t, s.TouchSessions(s.ctx, map[string]time.Time{first.ID: Epoch.Add(at), id.New(id.Session): Epoch}))
 	}
 	first.LastSeenAt = Epoch.Add(2 * time.Minute)
@@ -201,7 +201,7 @@ func guesses(t *testing.T, s merchants) {
 	same(t, merchant.Guesses{})(s.GuessesOf(s.ctx, who))
 }
 
-// refusedChange lets the last part of a change be refused.
+// refusedChange makes the last part of a change be refused.
 func refusedChange(t *testing.T, s merchants) {
 	u, a := newUser()
 	r := record(a.ID)

@@ -98,8 +98,8 @@ func linkFilters(t *testing.T, s suite) {
 	}
 }
 
-// A clock that is set back after an expiry was told does not let the link be
-// canceled as well: no two events claim one place.
+// endsOnce checks that the link cannot be canceled once its expiry was reported, even if the clock
+// is set back: no two events claim one place.
 func endsOnce(t *testing.T, s suite) {
 	l := s.link(t, 1)
 	_, err := s.ExpireLinks(s.ctx, l.ExpiresAt, 1000, func(k link.Link) (stream.Event, error) {
@@ -260,7 +260,7 @@ func repeated(t *testing.T, s suite) {
 	done := Answered(t, p, issuer.Approved)
 	s.commit(t, done)
 	s.commit(t, done)
-	s.commit(t, begin) // also when others came between
+	s.commit(t, begin) // also with others in between
 	got, err := s.GetLink(s.ctx, s.account, l.ID)
 	if err != nil || got.Uses != 1 || got.Reserved != 0 {
 		t.Fatalf("uses %d reserved %d %v", got.Uses, got.Reserved, err)
@@ -377,7 +377,7 @@ func due(t *testing.T, s suite) {
 	}
 }
 
-// moves: the events with transfers alone, backwards, page by page.
+// moves checks the events with transfers only, backwards, page by page.
 func moves(t *testing.T, s suite) {
 	for i := range 3 {
 		s.commit(t, Answered(t, s.commit(t, Begin(t, s.link(t, 1), attempt(i))), issuer.Approved))

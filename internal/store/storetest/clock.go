@@ -5,17 +5,16 @@ import (
 	"time"
 )
 
-// Clock is a clock that stands still until a test moves it. It may be read and moved at
-// the same time.
+// Clock is a clock that stands still until a test moves it. It is safe for concurrent use.
 type Clock struct {
 	mu sync.Mutex
 	at time.Time
 }
 
-// NewClock returns a clock that shows a time.
+// NewClock returns a clock set to the given time.
 func NewClock(at time.Time) *Clock { return &Clock{at: at} }
 
-// Now returns the time that the clock shows.
+// Now returns the clock's time.
 func (c *Clock) Now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -13,7 +13,7 @@ import (
 	"github.com/paylink/paylink/internal/stream"
 )
 
-// sweep records expiries, and fails if an event is made of a link that has not expired.
+// sweep records expiries, and fails if an event is made for a link that has not expired.
 func (s suite) sweep(t *testing.T, now time.Time) {
 	t.Helper()
 	event := func(k link.Link) (stream.Event, error) {
@@ -35,7 +35,7 @@ func (s suite) sweep(t *testing.T, now time.Time) {
 	}
 }
 
-// expiries are the data of the link's events of expiry.
+// expiries returns the data of the link's expiry events.
 func (s suite) expiries(t *testing.T, l link.Link) (data []string) {
 	t.Helper()
 	events, err := s.Events(s.ctx, s.account, link.Test, 0, 1000)
@@ -50,8 +50,7 @@ func (s suite) expiries(t *testing.T, l link.Link) (data []string) {
 	return data
 }
 
-// held: an expiry is recorded when no payment holds a use of the link any more, or not
-// at all.
+// held checks that an expiry is recorded once no payment holds a use of the link, or not at all.
 func held(t *testing.T, s suite) {
 	begin := func(l link.Link, n int) payment.Payment { return s.commit(t, Begin(t, l, attempt(n))) }
 	end := func(p payment.Payment, o issuer.Outcome) { s.commit(t, Answered(t, p, o)) }
@@ -116,7 +115,7 @@ func held(t *testing.T, s suite) {
 	})
 }
 
-// heldRace: sweeps beside payments that end report each link once.
+// heldRace checks that sweeps beside payments that end report each link once.
 func heldRace(t *testing.T, s suite) {
 	const links = 6
 	var all []link.Link

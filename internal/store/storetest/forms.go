@@ -13,7 +13,7 @@ import (
 	"github.com/paylink/paylink/internal/link"
 )
 
-// NewForm makes a form of the account.
+// NewForm returns a form of the account.
 func NewForm(account string) link.Form {
 	return link.Form{ID: id.New(id.Form), Account: account, Mode: link.Test, Name: "Donations", Payee: "Ada's shop", Currency: "EUR", Amounts: []int64{500, 1000},
 		Fields: []link.Field{{Name: "email", Required: true}, {Name: "size", Label: "Size"}}, Origins: []string{"https://shop.example"},
@@ -58,7 +58,7 @@ func formRoundTrip(t *testing.T, s suite) {
 func formUpdates(t *testing.T, s suite) {
 	f := s.form(t)
 	f.Name, f.Revision = "Tickets", 2
-	for range 2 { // the answer of the first was lost
+	for range 2 { // the first answer was lost
 		if err := s.UpdateForm(s.ctx, f, 1); err != nil {
 			t.Fatal(err)
 		}

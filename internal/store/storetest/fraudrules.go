@@ -22,7 +22,7 @@ import (
 	"github.com/paylink/paylink/internal/payment"
 )
 
-// RuleStore is what an engine must give for rules, lists and policies.
+// RuleStore is what an engine must implement for rules, lists and policies.
 type RuleStore interface {
 	rulebook.Store
 	idempotency.Store
@@ -55,7 +55,7 @@ func RunRules(t *testing.T, open func(t *testing.T) RuleStore) {
 	}
 }
 
-// NewRule makes a rule of the account.
+// NewRule returns a rule of the account.
 func NewRule(account string) rulebook.Rule {
 	return rulebook.Rule{ID: id.New(id.FraudRule), Account: account, Mode: link.Test, Name: "Many declines", Action: payment.Block, When: "card.declined_1h >= 3",
 		State: rulebook.On, Version: 1, UpdatedAt: Epoch, UpdatedBy: "usr_1"}
@@ -189,7 +189,7 @@ func revisions(t *testing.T, s rulesSuite) {
 	_, before, err := s.FraudBooks(s.ctx, 0)
 	must(t, err)
 	var all sync.WaitGroup
-	for range 8 { // who reads between them must not skip one
+	for range 8 { // a reader in between must not skip one
 		all.Go(func() {
 			if err := s.PutFraudRule(s.ctx, NewRule(id.New(id.Account)), 0, nil); err != nil {
 				t.Error(err)
@@ -237,7 +237,7 @@ func fullBook(t *testing.T, s rulesSuite) {
 	must(t, s.PutFraudRule(s.ctx, other, 0, nil))
 }
 
-// book is a process: the rulebook, and what it judges by.
+// book is a process: the rulebook, and the rules by which it judges.
 func (s rulesSuite) book(t *testing.T) (*rulebook.Local, *fraud.Rulesets) {
 	t.Helper()
 	source := fraud.NewRulesets(s.RuleStore, time.Now, slog.New(slog.DiscardHandler))
@@ -245,14 +245,14 @@ func (s rulesSuite) book(t *testing.T) (*rulebook.Local, *fraud.Rulesets) {
 	return rulebook.New(rulebook.Config{Store: s.RuleStore, Reload: source.Load, Now: time.Now, Log: slog.New(slog.DiscardHandler)}), source
 }
 
-// decide asks about an attempt of 12.50 € at the account.
+// decide assesses an attempt of 12.50 € at the account.
 func decide(source *fraud.Rulesets, account string) payment.Risk {
 	var none score.Vector
 	return source.Ruleset(account, link.Test).Decide(&fraud.Attempt{At: time.Now(), Account: account, Mode: link.Test, Amount: money.Of(1250, "EUR"), Email: "eve@mail.example", BIN: "424242"}, &none, nil)
 }
 
-// ruleTenants: what one account writes is not found by another, and does not touch its
-// payments.
+// ruleTenants checks that what one account writes is not found by another, and does not affect
+// its payments.
 func ruleTenants(t *testing.T, s rulesSuite) {
 	book, source := s.book(t)
 	mine, other := s.account, id.New(id.Account)
@@ -313,8 +313,8 @@ func ruleTenants(t *testing.T, s rulesSuite) {
 	}
 }
 
-// ruleSpread: another process, which only follows the store, judges by a change within
-// two seconds, the operator's as well.
+// ruleSpread checks that another process, which only follows the store, applies a change within
+// two seconds, also one of the operator.
 func ruleSpread(t *testing.T, s rulesSuite) {
 	book, here := s.book(t)
 	_, there := s.book(t)

@@ -14,7 +14,7 @@ import (
 	"github.com/paylink/paylink/internal/merchant"
 )
 
-// MailStore is what an engine must give for mails and their readers.
+// MailStore is what an engine must implement for emails and their readers.
 type MailStore interface {
 	mail.Outbox
 	mail.Readers
@@ -48,7 +48,7 @@ func RunMails(t *testing.T, open func(t *testing.T) MailStore) {
 	}
 }
 
-// message is one of an account of its own, due at a time that no other test uses.
+// message returns an email of a new account, due at a time that no other test uses.
 func (s mails) message(t *testing.T, due time.Time) mail.Message {
 	t.Helper()
 	m, err := mail.Message{ID: id.New(id.Mail), Account: id.New(id.Account), Mode: "test", To: "ada@example.com", Kind: mail.Receipt, Lang: "ar",
@@ -57,7 +57,7 @@ func (s mails) message(t *testing.T, due time.Time) mail.Message {
 	return m
 }
 
-// due are those of one account.
+// due returns the due emails of one account.
 func (s mails) due(t *testing.T, account string, now time.Time) []mail.Message {
 	t.Helper()
 	all, err := s.DueMails(s.ctx, now, 1000)
@@ -113,7 +113,7 @@ func mailClaim(t *testing.T, s mails) {
 	if left := s.due(t, m.Account, Epoch); len(left) != 0 {
 		t.Errorf("still due: %+v", left)
 	}
-	// The worker died: another one takes it when the claim is over.
+	// The worker died: another one takes the email when the claim expires.
 	if left := s.due(t, m.Account, Epoch.Add(time.Minute)); len(left) != 1 || left[0].Attempt != 1 {
 		t.Errorf("after the claim: %+v", left)
 	}
@@ -215,7 +215,7 @@ func mailLimits(t *testing.T, s mails) {
 	wantCode(t, put(id.New(id.Account), Epoch), "too_many_mails")
 	ok(t, put(account, Epoch.Add(2*time.Hour)))
 
-	// Mails whose reader is found later are counted with those that name it.
+	// Emails whose reader is looked up later count together with those that name the reader.
 	reader := "a" + to
 	for i := range 3 {
 		m := s.message(t, Epoch)
@@ -232,8 +232,8 @@ func mailLimits(t *testing.T, s mails) {
 		ok(t, s.AdmitMail(s.ctx, m, reader, []mail.Limit{{Reader: reader, Since: Epoch.Add(time.Hour), Most: 1}}))
 	}
 
-	// A limit of one mode counts nothing of the other; a mail that is there already
-	// stands in its own way no more than it did.
+	// A limit of one mode does not count emails of the other. A repeated email does not count
+	// against itself.
 	again := ""
 	for _, mode := range []string{"test", "live", "test"} {
 		m, err := mail.Message{ID: id.New(id.Mail), Account: account, Mode: mode, To: to, Kind: mail.PaymentHeld, CreatedAt: Epoch}.Seal(s.ring)

@@ -16,7 +16,7 @@ import (
 	"github.com/paylink/paylink/internal/money"
 )
 
-// Merchants is what an engine must give for users, keys and sessions.
+// Merchants is what an engine must implement for users, keys and sessions.
 type Merchants interface {
 	merchant.UserStore
 	merchant.KeyStore
@@ -180,7 +180,7 @@ func timeZone(t *testing.T, s merchants) {
 	ok(t, s.PutTimeZone(s.ctx, a.ID, "Europe/Berlin", false), s.PutTimeZone(s.ctx, a.ID, "UTC", true))
 	a.TimeZone = "Europe/Berlin"
 	same(t, a)(s.GetAccount(s.ctx, a.ID))
-	ok(t, s.PutMethods(s.ctx, a.ID, a.Revision, a.Methods, nil)) // of the revision before: a zone is no other one
+	ok(t, s.PutMethods(s.ctx, a.ID, a.Revision, a.Methods, nil)) // at the revision before: a change of zone does not raise it
 	a.Revision++
 	same(t, a)(s.GetAccount(s.ctx, a.ID))
 	ok(t, s.PutTimeZone(s.ctx, id.New(id.Account), "UTC", false))
@@ -223,7 +223,7 @@ func keyByHash(t *testing.T, s merchants) {
 	rotated.Revision = 2
 	same(t, rotated)(s.KeyByHash(s.ctx, rotated.Hash))
 	same(t, rotated)(s.KeyByHash(s.ctx, rotated.PreviousHash))
-	for _, none := range [][]byte{[]byte("none"), {}, nil} { // an empty hash is not that of a key without a previous one
+	for _, none := range [][]byte{[]byte("none"), {}, nil} { // an empty hash does not match a key without a previous one
 		_, err := s.KeyByHash(s.ctx, none)
 		wantCode(t, err, "not_found")
 	}
@@ -282,7 +282,7 @@ func touch(t *testing.T, s merchants) {
 		ok(t, s.TouchKeys(s.ctx, map[string]time.Time{k.ID: Epoch.Add(at), id.New(id.Key): Epoch}))
 	}
 	k.LastUsedAt = Epoch.Add(2 * time.Minute)
-	same(t, k)(s.KeyByID(s.ctx, k.ID)) // and the revision has not moved
+	same(t, k)(s.KeyByID(s.ctx, k.ID)) // and the revision has not changed
 	ok(t, s.TouchKeys(s.ctx, nil))
 }
 
@@ -304,7 +304,7 @@ func prunedSessions(t *testing.T, s merchants) {
 		ok(t, s.createSession(n, nil))
 		ids = append(ids, n.ID)
 	}
-	// The oldest first, as many as asked for, and none that ends at the bound.
+	// The oldest first, at most the limit, and none that ends at the bound.
 	for _, want := range []struct{ limit, removed, left int }{{1, 1, 4}, {10, 3, 1}, {10, 0, 1}} {
 		n, err := s.PruneSessions(s.ctx, Epoch, want.limit)
 		if err != nil || n != want.removed {
@@ -319,7 +319,7 @@ func prunedSessions(t *testing.T, s merchants) {
 	}
 }
 
-// merchantRecords sends every write with a key that is recorded already.
+// merchantRecords sends every write with a key that already has a record.
 func merchantRecords(t *testing.T, s merchants) {
 	u, a := newUser()
 	r := record(a.ID)

@@ -12,7 +12,7 @@ import (
 	"github.com/paylink/paylink/internal/payment"
 )
 
-// Loader is a store that takes payments as they are.
+// Loader is a store that loads payments as they are.
 type Loader interface {
 	payment.Store
 	LoadPayments(context.Context, []payment.Payment) error
@@ -25,8 +25,8 @@ const (
 	arrivalsPerPage = 2
 )
 
-// RunPaging loads so many payments of one account and pages through all of them
-// while new ones arrive: each of the first is listed exactly once, newest first (F29).
+// RunPaging loads that many payments of one account and pages through all of them while new ones
+// arrive: each of the first is listed exactly once, newest first (F29).
 func RunPaging(t *testing.T, s Loader, payments int) {
 	t.Helper()
 	ctx, account, l := t.Context(), id.New(id.Account), id.New(id.Link)

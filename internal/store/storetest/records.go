@@ -37,8 +37,8 @@ func records(t *testing.T, s suite) {
 	if none, err := s.GetIdempotency(s.ctx, s.account, "other"); none != nil || err != nil {
 		t.Fatal(none, err)
 	}
-	// Sealed with a nonce, no two calls have the same answer: with the bytes of the
-	// first it would be that call, repeated.
+	// Answers are sealed with a nonce, so no two calls have the same. The bytes of the first
+	// would mean a repetition of it.
 	other := *r
 	other.Answer = []byte("sealed otherwise")
 	if err := s.PutIdempotency(s.ctx, other); !errors.Is(err, idempotency.ErrRaced) {

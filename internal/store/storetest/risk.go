@@ -16,7 +16,7 @@ var assessed = payment.Risk{Fingerprint: "0123456789abcdef0123456789abcdef", BIN
 	Values: []payment.RiskValue{{Name: "country", Value: "NZ"}}, Shadow: []payment.ShadowHit{{Rule: "frl_2", Version: 1, Action: payment.Block}},
 	Score: 71, Basis: "known", Model: "m1", Reasons: []payment.RiskReason{{Feature: "card.attempted_1h", Value: 3, Share: 0.5}}}
 
-// riskRoundTrip: what was thought and said of a payment is committed with it, and told.
+// riskRoundTrip checks that a payment's assessment is committed with it and is in its events.
 func riskRoundTrip(t *testing.T, s suite) {
 	l := s.link(t, 1)
 	risk := assessed

@@ -19,8 +19,8 @@ import (
 	"github.com/paylink/paylink/internal/payment"
 )
 
-// Alphabets are the characters that stages spell in different lengths: one byte, four
-// bytes, two bytes in JSON for one, six bytes in JSON for one where it is made for HTML.
+// Alphabets are characters with different encoded lengths: one byte, four bytes, two bytes in
+// JSON, six bytes in JSON escaped for HTML.
 var Alphabets = map[string][]rune{
 	"plain":      []rune("abcdefghijklmnopqrstuvwxyz0123456789"),
 	"four bytes": []rune("😀😁😂😃😄😅😆😇😈😉😊😋😌😍😎😏"),
@@ -28,7 +28,7 @@ var Alphabets = map[string][]rune{
 	"markup":     []rune("<>&"),
 }
 
-// text is n random characters.
+// text returns n random characters.
 func text(r *rand.Rand, from []rune, n int) string {
 	out := make([]rune, n)
 	for i := range out {
@@ -37,12 +37,12 @@ func text(r *rand.Rand, from []rune, n int) string {
 	return string(out)
 }
 
-// within is text of at most n characters and at most so many bytes.
+// within returns text of at most n characters and at most that many bytes.
 func within(r *rand.Rand, from []rune, n, bytes int) string {
 	return text(r, from, min(n, bytes/utf8.RuneLen(from[0])))
 }
 
-// LargestMetadata is as much as a link may have.
+// LargestMetadata returns as much metadata as a link may have.
 func LargestMetadata(r *rand.Rand, from []rune) map[string]string {
 	m, left := map[string]string{}, link.MaxMetadataBytes
 	for entries := link.MaxMetadata; entries > 0; entries-- {
@@ -54,7 +54,7 @@ func LargestMetadata(r *rand.Rand, from []rune) map[string]string {
 	return m
 }
 
-// LargestRequest is the largest link that is taken.
+// LargestRequest returns the largest link request that is accepted.
 func LargestRequest(r *rand.Rand, account string, from []rune) link.CreateRequest {
 	const path = "https://shop.example/?"
 	redirect := path + text(r, from, (link.MaxRedirectBytes-len(path))/utf8.RuneLen(from[0]))
@@ -64,7 +64,7 @@ func LargestRequest(r *rand.Rand, account string, from []rune) link.CreateReques
 		Metadata: LargestMetadata(r, from), RedirectURL: redirect}
 }
 
-// LargestRisk is the most that is known of an attempt.
+// LargestRisk returns the largest assessment of an attempt.
 func LargestRisk(r *rand.Rand, from []rune) payment.Risk {
 	risk := assessed
 	risk.Values, risk.Shadow = nil, nil
@@ -77,8 +77,8 @@ func LargestRisk(r *rand.Rand, from []rune) payment.Risk {
 	return risk
 }
 
-// LargestPayment makes the payment of a link with everything that it may gather: a
-// payer, a look, disputes, marks, and refunds. Each change is given to commit.
+// LargestPayment makes a payment with everything that it may accumulate: a payer, an assessment,
+// disputes, labels, and refunds. It passes each change to commit.
 func LargestPayment(t testing.TB, r *rand.Rand, l link.Link, url string, from []rune, commit func(payment.Change)) payment.Payment {
 	t.Helper()
 	attempt := text(r, Alphabets["plain"], 64)
@@ -114,8 +114,8 @@ func LargestPayment(t testing.TB, r *rand.Rand, l link.Link, url string, from []
 	return p
 }
 
-// sizes: the largest link that is taken, and the largest payment of it, are kept, read
-// back, and told to webhooks, whatever characters they are written in.
+// sizes checks that the largest accepted link, and its largest payment, are stored, read back,
+// and sent as webhooks, in every alphabet.
 func sizes(t *testing.T, s suite) {
 	r := rand.New(rand.NewPCG(1, 2))
 	local := link.NewLocal(link.LocalConfig{Ring: keyring.NewMemory(Epoch), Store: s.Store, PublicURL: "https://pay.example", Now: func() time.Time { return Epoch }})
@@ -130,7 +130,7 @@ func sizes(t *testing.T, s suite) {
 			t.Fatalf("%s: the link came back otherwise: %v", name, err)
 		}
 		events++
-		if name != "four bytes" && name != "escaped" { // the most bytes of a character, and of its JSON
+		if name != "four bytes" && name != "escaped" { // the most bytes per character, and per character of JSON
 			continue
 		}
 		p := LargestPayment(t, r, l, local.URL(l), from, func(c payment.Change) { s.commit(t, c); events += len(c.Events) })
@@ -163,8 +163,8 @@ func sizes(t *testing.T, s suite) {
 	}
 }
 
-// payloadReserve is what a webhook's body keeps free: for realms, names and public
-// addresses longer than those of this suite.
+// payloadReserve is what a webhook's body keeps free for realms, names and public addresses
+// longer than those of this suite.
 const payloadReserve = 4 << 10
 
 func sameJSON(a, b []byte) bool {

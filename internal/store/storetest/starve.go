@@ -13,7 +13,7 @@ import (
 	"github.com/paylink/paylink/internal/stream"
 )
 
-// Bulk is a store that many payments and links are brought into at once.
+// Bulk is a store that loads many payments and links at once.
 type Bulk interface {
 	TakeDue(context.Context, payment.Take) ([]payment.Payment, error)
 	ExpireLinks(ctx context.Context, now time.Time, limit int, event func(link.Link) (stream.Event, error)) (int, error)
@@ -29,7 +29,7 @@ const (
 	loadOf  = 1000
 )
 
-// dueAt gives n payments of an account whose time is the epoch and a little more.
+// dueAt returns n payments of an account that are due at the epoch or shortly after.
 func dueAt(t testing.TB, account string, at time.Duration, n int) []payment.Payment {
 	t.Helper()
 	c := Begin(t, NewLink(account, 1), "attempt-of-many-0001")
@@ -43,8 +43,8 @@ func dueAt(t testing.TB, account string, at time.Duration, n int) []payment.Paym
 	return list
 }
 
-// RunStarvedByDamage puts n payments that cannot be read before one of another account's,
-// and wants that one within so many sweeps. damage spoils the documents of an account.
+// RunStarvedByDamage puts n unreadable payments before one of another account, and expects that
+// one within the given number of sweeps. damage spoils the documents of an account.
 func RunStarvedByDamage(t *testing.T, s Bulk, n, sweeps int, damage func(account string)) {
 	bad, good := id.New(id.Account), id.New(id.Account)
 	load(t, s, dueAt(t, bad, 0, n))
@@ -56,7 +56,7 @@ func RunStarvedByDamage(t *testing.T, s Bulk, n, sweeps int, damage func(account
 	if n > 300 {
 		return
 	}
-	// They are looked at again and again, ever more rarely, and then set aside.
+	// They are tried again, less and less often, and then set aside.
 	for range payment.AsideAfter + 1 {
 		for range 2 + n/sweepOf {
 			_, _ = s.TakeDue(t.Context(), payment.Take{Now: now, Limit: sweepOf}) // names the damaged ones
@@ -84,7 +84,7 @@ func RunStarvedByDamage(t *testing.T, s Bulk, n, sweeps int, damage func(account
 	}
 }
 
-// RunStarvedByAccount puts n payments of one account before one of another's.
+// RunStarvedByAccount puts n payments of one account before one of another.
 func RunStarvedByAccount(t *testing.T, s Bulk, n, sweeps int) {
 	many, one := id.New(id.Account), id.New(id.Account)
 	load(t, s, dueAt(t, many, 0, n))
@@ -93,8 +93,8 @@ func RunStarvedByAccount(t *testing.T, s Bulk, n, sweeps int) {
 	wantWithin(t, s, Epoch.Add(time.Minute), mine[0].ID, sweeps)
 }
 
-// RunStarvedLinks puts n links of one account before one of another's, sound or not, and
-// wants the other's expiry told within so many steps.
+// RunStarvedLinks puts n links of one account before one of another, sound or damaged, and
+// expects the other's expiry within the given number of steps.
 func RunStarvedLinks(t *testing.T, s Bulk, n, steps int, damage func(account string)) {
 	many, one := id.New(id.Account), id.New(id.Account)
 	links := make([]link.Link, n)

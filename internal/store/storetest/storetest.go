@@ -1,8 +1,8 @@
-// Package storetest is the suite that every store of links and payments passes.
-// An engine's whole test is a constructor and one call.
+// Package storetest is the conformance suite of every store of links and payments. An engine's
+// whole test is a constructor and one call.
 //
-// Faulty wraps a store and fails before a commit, or after it: the answer that
-// was lost although everything is durable.
+// Faulty wraps a store and fails before a commit, or after it: the lost answer of a durable
+// commit.
 package storetest
 
 import (
@@ -25,7 +25,7 @@ import (
 	"github.com/paylink/paylink/internal/testclock"
 )
 
-// Store is what an engine must give for links and payments.
+// Store is what an engine must implement for links and payments.
 type Store interface {
 	link.Store
 	payment.Store
@@ -34,23 +34,23 @@ type Store interface {
 	testclock.Mover
 }
 
-// Epoch is the suite's now; nothing in a store may look at a clock of its own.
+// Epoch is the suite's present time. A store must not read a clock of its own.
 var Epoch = time.Date(2030, 5, 6, 7, 8, 9, 123_000_000, time.UTC)
 
-// NewLink makes a link of the account that lives an hour.
+// NewLink returns a link of the account that expires after an hour.
 func NewLink(account string, maxUses int64) link.Link {
 	return link.Link{ID: id.New(id.Link), Account: account, Mode: link.Test, Payee: "Ada's shop", Amount: money.Of(1250, "EUR"), Date: Epoch,
 		PaymentMethod: "pm_1", Issuer: "simulator", Realm: "shop", Reference: "order-1", Metadata: map[string]string{"k": "v"},
 		MaxUses: maxUses, ExpiresAt: Epoch.Add(time.Hour), Capture: link.CaptureAutomatic, LatePolicy: link.LateAccept, Token: "t", CreatedAt: Epoch}
 }
 
-// Begin is the first change of a payment with the link.
+// Begin returns the first change of a payment of the link.
 func Begin(t testing.TB, l link.Link, attempt string) payment.Change {
 	t.Helper()
 	return BeginWith(t, l, attempt, payment.Risk{})
 }
 
-// BeginWith is Begin of an attempt that was looked at.
+// BeginWith is Begin for an attempt with an assessment.
 func BeginWith(t testing.TB, l link.Link, attempt string, r payment.Risk) payment.Change {
 	t.Helper()
 	p := payment.Payment{ID: payment.IDFor(l.ID, attempt), Account: l.Account, Mode: l.Mode, Link: l.ID, Attempt: attempt, Issuer: l.Issuer,
@@ -71,7 +71,7 @@ func next(t testing.TB, p payment.Payment, in payment.Input) payment.Change {
 	return c
 }
 
-// Answered is the change by which the issuer's answer settles p.
+// Answered returns the change by which the issuer's answer settles p.
 func Answered(t testing.TB, p payment.Payment, o issuer.Outcome) payment.Change {
 	t.Helper()
 	a := issuer.Answer{Outcome: o, IssuerReference: "iss", Captured: true, At: Epoch}
@@ -98,15 +98,15 @@ type suite struct {
 
 // Options of a run.
 type Options struct {
-	// CatchUp is for an engine whose feed follows its commits later: it returns
-	// when the account's events, and the balances made of them, are all there.
+	// CatchUp is for an engine whose feed lags behind its commits. It returns when all of the
+	// account's events, and the balances derived from them, are there.
 	CatchUp func(ctx context.Context, account string) error
-	// Storm says that requests go wrong on purpose: the largest objects, which take an
-	// engine a second each, are left to the run without a storm.
+	// Storm means that requests fail on purpose. The largest objects, which take an engine a
+	// second each, are tested only without a storm.
 	Storm bool
 }
 
-// Events waits for a feed that follows later.
+// Events waits for a feed that lags.
 func (s suite) Events(ctx context.Context, account, mode string, afterSeq int64, limit int) ([]stream.Event, error) {
 	if err := s.catchUp(ctx, account); err != nil {
 		return nil, err
@@ -114,7 +114,7 @@ func (s suite) Events(ctx context.Context, account, mode string, afterSeq int64,
 	return s.Store.Events(ctx, account, mode, afterSeq, limit)
 }
 
-// Moves waits for a feed that follows later.
+// Moves waits for a feed that lags.
 func (s suite) Moves(ctx context.Context, account, mode string, beforeSeq int64, limit int) ([]stream.Event, error) {
 	if err := s.catchUp(ctx, account); err != nil {
 		return nil, err
@@ -122,7 +122,7 @@ func (s suite) Moves(ctx context.Context, account, mode string, beforeSeq int64,
 	return s.Store.Moves(ctx, account, mode, beforeSeq, limit)
 }
 
-// Balances waits for a feed that follows later.
+// Balances waits for a feed that lags.
 func (s suite) Balances(ctx context.Context, account, mode string) (map[money.Currency]ledger.Balance, error) {
 	if err := s.catchUp(ctx, account); err != nil {
 		return nil, err
@@ -130,7 +130,7 @@ func (s suite) Balances(ctx context.Context, account, mode string) (map[money.Cu
 	return s.Store.Balances(ctx, account, mode)
 }
 
-// Run runs the suite. Each subtest uses an account of its own in one store.
+// Run runs the suite. Each subtest uses its own account in one store.
 func Run(t *testing.T, open func(t *testing.T) Store, options ...Options) {
 	s := open(t)
 	catchUp, storm := func(context.Context, string) error { return nil }, false
@@ -205,16 +205,16 @@ func wantCode(t *testing.T, err error, code string) {
 	}
 }
 
-// Faulty fails commits of payments: before nothing, or after everything, is done.
+// Faulty fails commits of payments, before or after they are carried out.
 type Faulty struct {
 	Store
 	mu sync.Mutex
-	// Fail says what to do with the n-th commit (from 1).
+	// Fail returns the fault of the n-th commit (from 1).
 	Fail func(n int) Fault
 	n    int
 }
 
-// Fault of one commit.
+// Fault is what happens to one commit.
 type Fault uint8
 
 // The faults.
@@ -226,7 +226,7 @@ const (
 
 var errInjected = errors.New("injected: the connection was lost")
 
-// CommitPayment fails as told.
+// CommitPayment commits the change and fails as configured.
 func (f *Faulty) CommitPayment(ctx context.Context, c payment.Change) error {
 	f.mu.Lock()
 	f.n++
