@@ -1,6 +1,6 @@
-// Package frame is what every page of the dashboard stands in: the layout with its menu,
-// and the visit, which is one request of a reader: session, account, mode, language, time
-// zone, the reading of what was asked, and the answers.
+// Package frame is the frame of every dashboard page: the layout with its menu, and the
+// Visit. A Visit is one request of a reader: session, account, mode, language, time zone,
+// reading the request, and writing the response.
 //
 // A section of pages is a package beside this one. It declares
 //
@@ -8,14 +8,14 @@
 //     that is marked, and whether it is open, that is, needs no session. "{mode}" in a
 //     path is test or live, in Visit.Mode; pages of the whole account live under
 //     /dashboard/account/.
-//   - an Entry for each of its places in the menu.
-//   - a Config with the services that its pages need, and no more.
+//   - an Entry for each of its entries in the menu.
+//   - a Config with the services that its pages need, and no others.
 //
-// A handler reads the query with Visit.Reads, which refuses what is not understood, and a
+// A handler reads the query with Visit.Reads, which refuses unknown parameters, and a
 // posted form with Visit.Posted. It answers with Visit.Render, Visit.Redirect or
-// Visit.CSV, or returns an error: a fault becomes a page that says it. What is wrong with
-// a form is shown beside its fields: Visit.Problems turns a fault into them. A change that
-// must not happen twice goes through Visit.Once.
+// Visit.CSV, or returns an error: a fault becomes an error page. Visit.Problems turns a
+// fault of a form into messages beside its fields. A change that must not happen twice
+// goes through Visit.Once.
 package frame
 
 import (

@@ -15,7 +15,7 @@ import (
 // Entry is a place in the menu.
 type Entry struct {
 	Key, Path string
-	Label     string // of the catalogue
+	Label     string // of the catalog
 	Icon      string
 	Group     string // Business, Developers or Account
 }
