@@ -71,8 +71,8 @@ func (d *Frame) SessionCookie() string {
 	return sessionCookie
 }
 
-// Cookie makes a cookie that no script reads. It is Secure wherever we are reached
-// by https; a plain http address is for a machine of one's own.
+// Cookie returns a cookie that scripts cannot read. It is Secure if the public URL is
+// https; plain http is for local use.
 func (d *Frame) Cookie(name, value string, life time.Duration) *http.Cookie {
 	//nolint:gosec // G124: Secure wherever there is https to be reached by
 	c := &http.Cookie{Name: name, Value: value, Path: d.Base + "/", HttpOnly: true, Secure: d.secure, SameSite: http.SameSiteLaxMode, MaxAge: int(life / time.Second)}
@@ -82,8 +82,8 @@ func (d *Frame) Cookie(name, value string, life time.Duration) *http.Cookie {
 	return c
 }
 
-// serve runs one route: language, session, the guard against posts from elsewhere,
-// the handler, and the page of an error.
+// serve runs one route: language, session, the check against cross-site posts, the
+// handler, and the error page.
 func (d *Frame) serve(rt Route, mode string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		v := &Visit{Writer: w, d: d, entry: rt.Entry, Mode: mode, inMode: mode != "", open: rt.Open, taken: map[string]bool{"lang": true}}
@@ -116,10 +116,10 @@ func (d *Frame) serve(rt Route, mode string) http.Handler {
 	})
 }
 
-// failed tells a failure from nobody being signed in.
+// failed distinguishes a failure from a reader who is not signed in.
 func failed(err error) bool { return err != nil && !errors.Is(err, merchant.ErrSession) }
 
-// language is the reader's: chosen by ?lang= and kept, or the browser's.
+// language returns the reader's language: chosen with ?lang= and kept, or the browser's.
 func (d *Frame) language(w http.ResponseWriter, r *http.Request) *i18n.Printer {
 	override := r.URL.Query().Get("lang")
 	if override != "" {
