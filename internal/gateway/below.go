@@ -8,7 +8,7 @@ import (
 )
 
 // below serves an installation that a proxy has put below a path of its host. The proxy
-// may take that path away or keep it; boxes see their own paths either way, and the
+// may take that path away or keep it; services see their own paths either way, and the
 // redirects that a mux makes lead back through the proxy.
 func (c Config) below(mux *http.ServeMux, next http.Handler) http.Handler {
 	if c.Site.Path() == "" {

@@ -1,6 +1,6 @@
-// Package gateway is the one box that faces the internet: it names every
-// request, bounds it, routes it to the JSON API, the pages or an issuer's own
-// pages, and keeps a panic from taking the process down.
+// Package gateway is the only service that faces the internet. It gives every request
+// an id, applies the limits, routes the request to the JSON API, the pages or an
+// issuer's own pages, and recovers from panics.
 package gateway
 
 import (
@@ -19,14 +19,15 @@ import (
 	"github.com/paylink/paylink/internal/site"
 )
 
-// Bounds of a connection.
+// Limits of a connection.
 const (
 	ReadHeaderTimeout = 5 * time.Second
 	ReadTimeout       = 30 * time.Second
 	IdleTimeout       = 2 * time.Minute
 	MaxHeaderBytes    = 32 << 10
-	// ServerHeaderBytes is where net/http stops reading, with an answer in plain text.
-	// It is more, so that a problem can say what is too large.
+	// ServerHeaderBytes is the limit of net/http, which answers in plain text. It is
+	// larger than ours, so that we can answer with a problem that says what is too
+	// large.
 	ServerHeaderBytes = 2 * MaxHeaderBytes
 	readyTimeout      = 2 * time.Second
 )
@@ -34,22 +35,22 @@ const (
 // Registrar adds its routes to a mux.
 type Registrar interface{ Register(*http.ServeMux) }
 
-// Config of a gateway.
+// Config has the handlers and settings of a gateway.
 type Config struct {
 	Boxes    []Registrar             // the API and the pages
 	Mounts   map[string]http.Handler // issuers' own pages, by prefix
 	NotFound http.Handler
-	Limit    func(http.Handler) http.Handler // nil: nothing is limited
+	Limit    func(http.Handler) http.Handler // nil: no limits
 	Site     site.Site                       // where we are reached
 	Ready    func(context.Context) error
-	// HSTS is how long a browser is to reach this host by https alone (RFC 6797); 0: no
-	// such header is sent.
+	// HSTS is how long a browser uses only https for this host (RFC 6797); 0 sends no
+	// header.
 	HSTS    time.Duration
 	Metrics *obs.Metrics
 	Log     *slog.Logger
 }
 
-// New makes the handler of the public listener.
+// New returns the handler of the public listener.
 func New(c Config) http.Handler {
 	mux := http.NewServeMux()
 	for _, b := range c.Boxes {
@@ -67,8 +68,8 @@ func New(c Config) http.Handler {
 	return c.wrap(c.below(mux, inner))
 }
 
-// Health adds the probes: alive says that the process runs, ready that it can
-// serve.
+// Health adds the probes to mux: /healthz says that the process runs, /readyz that it
+// can serve.
 func Health(mux *http.ServeMux, ready func(context.Context) error) {
 	for _, path := range []string{"/healthz", "/readyz"} {
 		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) { problem.MethodNotAllowed(w, r, "GET, HEAD") })
@@ -85,8 +86,8 @@ func Health(mux *http.ServeMux, ready func(context.Context) error) {
 	})
 }
 
-// NotReady is why a process is not ready: a check that failed, and what that means, in
-// words that anybody may read. Err is for the log.
+// NotReady is the reason why a process is not ready: the failed check and its meaning,
+// in public words. Err is for the log.
 type NotReady struct {
 	Check, Reason string
 	Err           error
@@ -102,7 +103,7 @@ func (n NotReady) Error() string {
 // Unwrap returns the cause.
 func (n NotReady) Unwrap() error { return n.Err }
 
-// unready tells which checks failed. An error that is no NotReady says nothing.
+// unready answers with the failed checks. An error that is not a NotReady is not shown.
 func unready(err error) string {
 	body := struct {
 		Status string            `json:"status"`
@@ -168,7 +169,7 @@ func (c Config) wrap(next http.Handler) http.Handler {
 	})
 }
 
-// headerBytes is the size of a request's address and headers, as they were sent.
+// headerBytes returns the size of a request's address and headers as they were sent.
 func headerBytes(r *http.Request) int {
 	const around = len(": \r\n")
 	n := len(r.Method) + len(r.RequestURI) + len(r.Proto) + len(r.Host)
@@ -180,7 +181,7 @@ func headerBytes(r *http.Request) int {
 	return n
 }
 
-// recorder remembers the status; Unwrap keeps flushing and deadlines working.
+// recorder records the status. Its Unwrap keeps flushing and deadlines working.
 type recorder struct {
 	http.ResponseWriter
 	status int

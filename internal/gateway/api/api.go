@@ -1,14 +1,14 @@
-// Package api is the JSON face of paylink: it turns HTTP requests into calls of
-// the boxes and their objects into answers. It decides nothing about money.
+// Package api is the JSON API of paylink. It turns HTTP requests into calls to the
+// services, and their objects into responses. It makes no decision about money.
 //
-// The contract is docs/api/openapi.yaml; a test holds the route table against
-// it. Every request passes the same gates in the same order: route, credentials,
-// scope, query, body, idempotency key; then the box is called. A call that
-// changes something does not hang on the client: once it has begun it runs to its end, bounded by
-// callTimeout, so that a client that hangs up never leaves half an answer.
+// The contract is docs/api/openapi.yaml; a test compares the route table with it.
+// Every request passes the same checks in the same order: route, credentials, scope,
+// query, body, idempotency key. Then the service is called. A call that changes
+// something does not depend on the client's connection: it runs to its end, bounded
+// by callTimeout, even if the client disconnects.
 //
-// The caller puts the request id into the context (package problem) and limits
-// rates; neither is done here.
+// The caller of this package puts the request id into the context (package problem)
+// and limits rates.
 package api
 
 import (
@@ -33,12 +33,12 @@ import (
 	"github.com/paylink/paylink/internal/site"
 )
 
-// callTimeout bounds a call that changes something: longer than an issuer's 30
-// seconds, so that the issuer's own bound is the one that strikes.
+// callTimeout bounds a call that changes something. It is longer than the 30 seconds
+// of an issuer call, so that the issuer's timeout ends first.
 const callTimeout = 45 * time.Second
 
-// Transactions is what a merchant may do with a payment; coordinator.Service
-// tells the rest.
+// Transactions is what a merchant may do with a payment. coordinator.Service
+// documents the methods.
 type Transactions interface {
 	Capture(ctx context.Context, account, mode, id, amount string, t *idempotency.Ticket) (payment.Payment, error)
 	Void(ctx context.Context, account, mode, id string, t *idempotency.Ticket) (payment.Payment, error)
@@ -49,11 +49,11 @@ type Transactions interface {
 	Repair(ctx context.Context, p payment.Payment) payment.Payment
 }
 
-// Records are the idempotency records: each lies with the box whose commit made
-// its effect.
+// Records are the stores of idempotency records. Each record is stored by the service
+// whose commit made its effect.
 type Records struct{ Users, Links, Transactions, Webhooks, Fraud idempotency.Store }
 
-// Config is what the API speaks to. Every member is required.
+// Config has the services that the API calls. Every member is required.
 type Config struct {
 	Merchants    merchant.Service
 	Links        link.Service
@@ -66,15 +66,15 @@ type Config struct {
 	Records      Records
 	Guard        *answer.Guard // answers requests with an idempotency key
 	JWKS         func() []byte // the public keys, rendered
-	// Limit counts a call for an account and writes where it stands into the
-	// answer's headers; an error refuses the call. Nil: nothing is limited.
+	// Limit counts a call for an account and writes the quota into the response's
+	// headers. An error refuses the call. If it is nil, nothing is limited.
 	Limit     func(ctx context.Context, h http.Header, account string) error
 	PublicURL string // without a slash at the end
 	Now       func() time.Time
 	Log       *slog.Logger
-	Drain     <-chan struct{} // closing it ends the streams of events; nil: only their life does
-	// ClockSpread is how long who moves a test clock waits until every process has
-	// heard of it; 0 where there is one.
+	Drain     <-chan struct{} // closing it ends the event streams; if it is nil, only their lifetime does
+	// ClockSpread is how long a move of a test clock waits until every process has
+	// read it; 0 if there is one process.
 	ClockSpread time.Duration
 }
 
@@ -87,14 +87,14 @@ type API struct {
 	followers followers
 }
 
-// followers counts the live streams of events.
+// followers counts the live event streams.
 type followers struct {
 	sync.Mutex
 	all int
 	by  map[string]int // by account and mode
 }
 
-// New makes an API.
+// New returns an API.
 func New(c Config) *API {
 	c.PublicURL = strings.TrimRight(c.PublicURL, "/")
 	a := &API{Config: c, renderer: Renderer{PublicURL: c.PublicURL, Now: c.Now},
@@ -118,8 +118,8 @@ func (a *API) Register(mux *http.ServeMux) {
 	}
 }
 
-// unrouted answers what no route matched: 405 where another method would have
-// been, 404 elsewhere.
+// unrouted answers requests that match no route: 405 if another method would match,
+// else 404.
 func (a *API) unrouted(w http.ResponseWriter, r *http.Request) {
 	var allow []string
 	for _, rt := range Routes() {
@@ -137,7 +137,7 @@ func (a *API) unrouted(w http.ResponseWriter, r *http.Request) {
 	problem.MethodNotAllowed(w, r, strings.Join(allow, ", "))
 }
 
-// matches reports whether a path fits a route's pattern.
+// matches reports whether a path matches a route's pattern.
 func matches(pattern, path string) bool {
 	want, got := strings.Split(pattern, "/"), strings.Split(path, "/")
 	if len(want) != len(got) {
@@ -151,7 +151,7 @@ func matches(pattern, path string) bool {
 	return true
 }
 
-// request is one call on its way through the gates.
+// request is one call on its way through the checks.
 type request struct {
 	*http.Request
 	w      http.ResponseWriter
@@ -164,7 +164,7 @@ type request struct {
 // decode reads the body into dst.
 func (q *request) decode(dst any) error { return decode(q.body, dst) }
 
-// serve puts a route behind the gates.
+// serve returns the handler of a route behind the checks.
 func (a *API) serve(rt Route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if rt.Auth != authNone {
@@ -201,7 +201,7 @@ func (a *API) serve(rt Route) http.Handler {
 	})
 }
 
-// admit runs the gates; the first that refuses decides the answer.
+// admit runs the checks. The first one that fails decides the response.
 func (a *API) admit(rt Route, q *request) error {
 	var err error
 	if q.caller, err = a.authenticate(rt, q.Request, q.w.Header()); err != nil {
@@ -223,7 +223,7 @@ func (a *API) admit(rt Route, q *request) error {
 		return err
 	}
 	for name, prefix := range rt.ids {
-		// An id that is none names nothing: no store is asked about it.
+		// A malformed id cannot exist, so no store is queried.
 		if err := pathID(q.Request, name, prefix); err != nil {
 			return err
 		}
@@ -236,14 +236,14 @@ func (a *API) admit(rt Route, q *request) error {
 	}
 	switch {
 	case rt.body == bodyNone && len(q.body) > 0:
-		return decode(q.body, &struct{}{}) // {} is as good as nothing
+		return decode(q.body, &struct{}{}) // {} counts as no body
 	case rt.body == bodyOptional && len(q.body) == 0:
 		q.body = []byte("{}")
 	}
 	return nil
 }
 
-// decline renders an issuer's decline as it is recorded.
+// decline renders an issuer's decline for the idempotency record.
 func decline(r *http.Request, err error) (status int, body []byte, failed error) {
 	p := problem.From(err, problem.RequestID(r.Context()))
 	body, failed = json.Marshal(p)
@@ -260,7 +260,7 @@ func (a *API) respond(q *request, object any) {
 	a.write(q.w, q.Request, http.StatusOK, body)
 }
 
-// write sends a rendered answer: JSON, or a problem from status 400 on.
+// write sends a rendered response: JSON, or a problem if status is 400 or more.
 func (a *API) write(w http.ResponseWriter, r *http.Request, status int, body []byte) {
 	h := w.Header()
 	h.Set("Content-Type", "application/json; charset=utf-8")
@@ -273,12 +273,12 @@ func (a *API) write(w http.ResponseWriter, r *http.Request, status int, body []b
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
 	if r.Method != http.MethodHead {
-		_, _ = w.Write(body) // a failed write means that the client is gone
+		_, _ = w.Write(body) // a failed write means that the client has disconnected
 	}
 }
 
-// fail answers with the problem that tells err, and logs what the problem must
-// not tell.
+// fail answers with the problem for err, and logs the details that callers must not
+// see.
 func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	p := problem.From(err, problem.RequestID(r.Context()))
 	if p.Status >= http.StatusInternalServerError {

@@ -232,8 +232,8 @@ func TestIdempotency(t *testing.T) {
 	}
 }
 
-// TestF16_KeyInUse: the second of two at once is told to come back, and finds the
-// answer of the first.
+// TestF16_KeyInUse: the second of two concurrent requests gets a retry, and then finds
+// the response of the first.
 func TestF16_KeyInUse(t *testing.T) {
 	w := newWorld(t)
 	entered, release := make(chan struct{}), make(chan struct{})

@@ -11,20 +11,20 @@ import (
 	"github.com/paylink/paylink/internal/link"
 )
 
-// secretPrefix tells an API key's secret from a session's token.
+// secretPrefix distinguishes an API key's secret from a session token.
 const secretPrefix = "pl_"
 
-// caller is who calls, in which account and mode.
+// caller is the user or API key that makes a call, with its account and mode.
 type caller struct {
 	account string
 	mode    string
-	session string // the token of a signed-in user; "" for a key
+	session string // the session token of a signed-in user; "" for a key
 	user    string // the id of a signed-in user; "" for a key
 	key     string // the id of a key; "" for a user
-	bound   bool   // a key acts in its own mode alone
+	bound   bool   // a key acts only in its own mode
 }
 
-// by is the id of who calls, as decisions keep it.
+// by returns the id of the caller, as decisions record it.
 func (c caller) by() string {
 	if c.user != "" {
 		return c.user
@@ -32,10 +32,10 @@ func (c caller) by() string {
 	return c.key
 }
 
-// publicScope holds the keys of callers without an account.
+// publicScope is the space of idempotency keys of callers without an account.
 const publicScope = "public"
 
-// scope is the space that the caller's idempotency keys live in.
+// scope returns the space of the caller's idempotency keys.
 func (c caller) scope() string {
 	if c.account == "" {
 		return publicScope
@@ -43,7 +43,7 @@ func (c caller) scope() string {
 	return c.account + "/" + c.mode
 }
 
-// inMode applies ?mode=: a user chooses, a key may only name its own.
+// inMode applies ?mode=. A user may choose; a key may only name its own mode.
 func (c caller) inMode(q query) (caller, error) {
 	mode, err := q.oneOf("mode", link.Test, link.Live)
 	if err != nil || mode == "" || mode == c.mode {
@@ -58,7 +58,7 @@ func (c caller) inMode(q query) (caller, error) {
 	return c, nil
 }
 
-// credentials are what the Authorization header holds.
+// credentials are the content of the Authorization header.
 type credentials struct {
 	token  string // a session's
 	key    string // an API key's id; "" with a bare secret
@@ -86,8 +86,8 @@ func readCredentials(r *http.Request) (credentials, error) {
 	return credentials{}, fault.New(fault.KindUnauthenticated, "unauthenticated", "The Authorization header must be Bearer with a token or secret, or Basic with a key id and its secret.")
 }
 
-// bearer reads a token. What is one half of a key, or both at once, is no session
-// that has ended: it gets an answer about keys.
+// bearer reads a token. If the text is half of a key, or id and secret in one, the
+// error is about keys and not about an expired session.
 func bearer(s string) (credentials, error) {
 	keyID, secret, both := strings.Cut(s, ":")
 	switch isKey := strings.HasPrefix(keyID, id.Key+"_"); {
@@ -101,7 +101,7 @@ func bearer(s string) (credentials, error) {
 	return credentials{token: s}, nil
 }
 
-// basic reads a key's id and secret; with or without the padding, as clients send it.
+// basic reads a key's id and secret, in base64 with or without padding.
 func basic(s string) (credentials, error) {
 	raw, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(s, "="))
 	if err != nil {
@@ -117,8 +117,8 @@ func basic(s string) (credentials, error) {
 	return credentials{key: keyID, secret: secret}, nil
 }
 
-// authenticate finds the caller and holds it to the route. On a refusal it says
-// in the answer's header which credentials the route takes.
+// authenticate finds the caller and checks that the route allows it. If not, the
+// response's WWW-Authenticate header says which credentials the route accepts.
 func (a *API) authenticate(rt Route, r *http.Request, h http.Header) (caller, error) {
 	if rt.Auth == authNone {
 		return caller{}, nil
@@ -135,11 +135,11 @@ func (a *API) authenticate(rt Route, r *http.Request, h http.Header) (caller, er
 	return c, err
 }
 
-// fromPage reports whether a script in a browser's page sent the request. A browser
-// adds Origin to whatever crosses origins or changes something, and Sec-Fetch-Site
-// with Sec-Fetch-Mode to everything. A server's runtime may send one of the two:
-// Node's fetch always sends Sec-Fetch-Mode. An address that a person opens is no
-// page's doing.
+// fromPage reports whether a script in a web page sent the request. A browser adds
+// Origin to requests that cross origins or change something, and both Sec-Fetch-Site
+// and Sec-Fetch-Mode to every request. A server's runtime may send one of these two:
+// fetch in Node always sends Sec-Fetch-Mode. A URL that a person opens directly does
+// not come from a page.
 func fromPage(h http.Header) bool {
 	mode := h.Get("Sec-Fetch-Mode")
 	return h.Get("Origin") != "" || (h.Get("Sec-Fetch-Site") != "" && mode != "" && !strings.EqualFold(mode, "navigate"))
@@ -157,8 +157,8 @@ func (a *API) identify(rt Route, r *http.Request) (caller, error) {
 		}
 		return c, err
 	}
-	// A secret in a web page is a leaked secret: refusing it makes the mistake
-	// show at once, whether or not the secret is right.
+	// A secret in a web page is leaked. Refusing it shows the mistake at once, whether
+	// or not the secret is valid.
 	if fromPage(r.Header) {
 		return caller{}, fault.New(fault.KindForbidden, "browser_origin_refused", "An API key must never be used from a browser. Call from your backend.")
 	}
@@ -167,7 +167,7 @@ func (a *API) identify(rt Route, r *http.Request) (caller, error) {
 		return c, err
 	}
 	if rt.Auth == authUser {
-		// No scope reaches what a user manages: these are the wrong credentials.
+		// No scope covers what users manage, so these are the wrong credentials.
 		return c, fault.New(fault.KindUnauthenticated, "user_required", "This call is for a signed-in user: use the token of a session.")
 	}
 	if rt.Scope != "" && !slices.Contains(scopes, rt.Scope) {

@@ -8,15 +8,15 @@ import (
 	"time"
 )
 
-// A repeated request is the same request however it is spelled: members have no
-// order, 12.5 is 12.50, and a member that says its default says nothing. So the
-// fingerprint of an idempotency key is made over the decoded request.
+// The fingerprint of an idempotency key is made from the decoded request, so a
+// repetition counts as the same request however it is written: members have no order,
+// 12.5 is 12.50, and a member that states its default is the same as an absent one.
 //
-// A member whose absence means a certain value carries it as the struct tag
+// A member whose absence means a certain value has that value in the struct tag
 // `default`, in JSON.
 
-// canonical returns a body in its one spelling; nil if it does not decode, and so has
-// no meaning but its bytes.
+// canonical returns the canonical form of a body, or nil if the body does not decode;
+// then only its bytes can be compared.
 func canonical(rt Route, body []byte) []byte {
 	in := reflect.New(reflect.TypeOf(struct{}{}))
 	if rt.in != nil {
@@ -35,7 +35,7 @@ func canonical(rt Route, body []byte) []byte {
 	return out
 }
 
-// members are those of a decoded object that say something.
+// members returns the members of a decoded object that differ from their default.
 func members(object reflect.Value) map[string]any {
 	out := map[string]any{}
 	for i := range object.NumField() {
@@ -61,7 +61,7 @@ func members(object reflect.Value) map[string]any {
 	return out
 }
 
-// member is what a field and a nullable have in common.
+// member is implemented by field and nullable.
 type member interface {
 	given() bool
 	value() any // nil: null
@@ -78,7 +78,7 @@ func (f nullable[T]) value() any {
 	return f.Value
 }
 
-// oneForm returns a value in its one form, ready for encoding/json.
+// oneForm returns the canonical form of a value, ready for encoding/json.
 func oneForm(v reflect.Value) any {
 	if !v.IsValid() {
 		return nil

@@ -46,8 +46,8 @@ type moveClockBody struct {
 	Now            field[stamp] `json:"now"`
 }
 
-// moveClock answers when every process knows of the move, so that what is due is
-// being done. If it dies before, the move stands, and the notifier tells it on.
+// moveClock answers after every process has read the new time, so that due work has
+// started. If it crashes before, the move is stored, and the notifier applies it.
 func (a *API) moveClock(q *request) (any, error) {
 	if err := testModeOnly(q.caller); err != nil {
 		return nil, err

@@ -9,12 +9,12 @@ import (
 	"github.com/paylink/paylink/internal/spelling"
 )
 
-// exportPage is how many payments are in memory at a time.
+// exportPage is the number of payments in memory at a time.
 const exportPage = 500
 
-// exportPayments streams the history page by page. Once the first page is sent
-// there is no status left to change: an error then cuts the connection, so that a
-// file that ended well is whole.
+// exportPayments streams the history page by page. After the first page the status can
+// no longer change, so an error aborts the connection: a file that ends normally is
+// complete.
 func (a *API) exportPayments(q *request) {
 	f, err := a.paymentFilter(q)
 	if err != nil {
@@ -68,7 +68,7 @@ func csvRow(o payment.PaymentObject) []string {
 	return row
 }
 
-// inert keeps a spreadsheet from running a cell as a formula: payers choose
+// inert prevents a spreadsheet from running a cell as a formula, because payers choose
 // their names.
 func inert(cell string) string {
 	if spelling.Formula(cell) {

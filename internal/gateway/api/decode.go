@@ -18,17 +18,17 @@ import (
 	"github.com/paylink/paylink/internal/link"
 )
 
-// MaxBodyBytes bounds the body of a request. It takes the largest link also from a
-// client that writes characters as \u and four digits, as most JSON libraries do
-// beyond ASCII and some, Go's among them, for "<", which is six bytes for one; the rest
-// of a link is less than a third of its metadata (TestLargestLinkIsTaken).
+// MaxBodyBytes bounds the body of a request. The largest link fits, even from a client
+// that escapes characters as \u and four digits: six bytes for one. Most JSON libraries
+// do so beyond ASCII, and some, such as Go's, for "<". The rest of a link is less than a
+// third of its metadata (TestLargestLinkIsTaken).
 const MaxBodyBytes = 8 * link.MaxMetadataBytes
 
-// maxAmountDigits bounds the spelling of an amount before anything parses it.
+// maxAmountDigits bounds the text of an amount before it is parsed.
 const maxAmountDigits = 32
 
-// readBody reads the body of a request, at most MaxBodyBytes of it. A body must
-// say that it is JSON; no body at all is nil.
+// readBody reads the body of a request, up to MaxBodyBytes. The request must declare
+// the body as JSON. Without a body it returns nil.
 func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if r.ContentLength > MaxBodyBytes {
 		w.Header().Set("Connection", "close")
@@ -50,7 +50,7 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	return body, checkContentType(r.Header)
 }
 
-// noBody refuses a body, of any kind and size, where the call has no use for one.
+// noBody refuses a request with a body, for calls that take none.
 func noBody(r *http.Request) error {
 	if n, err := io.ReadFull(r.Body, make([]byte, 1)); n > 0 || (err != nil && !errors.Is(err, io.EOF)) {
 		return fault.New(fault.KindInvalid, "body_unexpected", "This call takes no body.")
@@ -71,16 +71,16 @@ func checkContentType(h http.Header) error {
 	if err != nil || kind != "application/json" {
 		return unsupported
 	}
-	// UTF8 and US-ASCII, a part of it, are other names that clients write.
+	// Clients also write UTF8, and US-ASCII, which is a subset.
 	if charset, ok := params["charset"]; ok && !slices.Contains([]string{"utf-8", "utf8", "us-ascii"}, strings.ToLower(charset)) {
 		return unsupported
 	}
 	return nil
 }
 
-// decode fills dst, a pointer to a struct of field values, from one JSON object.
-// It refuses what encoding/json lets pass: members that are not in dst, members
-// given twice, other spellings of a name, invalid UTF-8, data after the object.
+// decode fills dst, a pointer to a struct of field values, from one JSON object. It is
+// stricter than encoding/json: it refuses unknown members, duplicate members, names in
+// another case, invalid UTF-8, and data after the object.
 func decode(body []byte, dst any) error {
 	if len(body) == 0 {
 		return fault.New(fault.KindInvalid, "json_invalid", "The body must be a JSON object; it is empty.")
@@ -92,16 +92,16 @@ func decode(body []byte, dst any) error {
 		}
 		return nil
 	}
-	// A broken document is broken whatever its members mean, and the decoder may
-	// meet a wrong member first: syntax is judged over the whole body.
+	// The decoder may meet a wrong member before a syntax error. The syntax of the
+	// whole body is checked first, because a syntax error matters more.
 	if v := jsontext.Value(body); !v.IsValid() {
 		return syntaxFault(body, err)
 	}
 	return semanticFault(err)
 }
 
-// noNullTexts refuses null in place of a text in a list or a map, as a field refuses
-// it in place of a member: "" is another value.
+// noNullTexts refuses null for a text in a list or a map, as field refuses it for a
+// member. encoding/json would read it as "", which is another value.
 var noNullTexts = json.UnmarshalFromFunc(func(dec *jsontext.Decoder, _ *string) error {
 	if dec.PeekKind() != 'n' {
 		return errors.ErrUnsupported // the usual way
@@ -143,7 +143,7 @@ func semanticFault(err error) error {
 	return fault.Invalid(param, "parameter_invalid", "Must be %s.", typeRule(semantic.GoType))
 }
 
-// spell turns a JSON pointer into the path that callers write: a.b[0].
+// spell turns a JSON pointer into the notation of callers: a.b[0].
 func spell(p jsontext.Pointer) string {
 	var b strings.Builder
 	for token := range p.Tokens() {
@@ -156,14 +156,14 @@ func spell(p jsontext.Pointer) string {
 		}
 		b.WriteString(token)
 	}
-	const longestBytes = 200 // the caller's own text is echoed: keep it short
+	const longestBytes = 200 // the error repeats the caller's text: keep it short
 	if b.Len() > longestBytes {
 		return strings.ToValidUTF8(b.String()[:longestBytes], "") + "…"
 	}
 	return b.String()
 }
 
-// ruleError is what a value must be.
+// ruleError says what a value must be.
 type ruleError string
 
 func (e ruleError) Error() string { return string(e) }
@@ -188,9 +188,9 @@ func typeRule(t reflect.Type) string {
 	}
 }
 
-// field is one member of a request body: absent, null or a value. Null is an
-// answer of its own only where the contract says so; elsewhere it is refused,
-// because a client that sends it may mean "none" or "the default".
+// field is one member of a request body: absent, or a value. Null is refused, because
+// a client that sends it may mean "none" or "the default". Where the contract gives
+// null a meaning, use nullable.
 type field[T any] struct {
 	Set   bool
 	Value T
@@ -208,7 +208,7 @@ func (f *field[T]) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 	return json.UnmarshalDecode(dec, &f.Value)
 }
 
-// nullable is a member in which null is an answer of its own.
+// nullable is a member for which null has a meaning of its own.
 type nullable[T any] struct {
 	Set, Null bool
 	Value     T
@@ -224,12 +224,12 @@ func (f *nullable[T]) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 	return json.UnmarshalDecode(dec, &f.Value)
 }
 
-// decimal is an amount as the caller spelled it: the text of a string, or the
-// very digits of a number. It never passes through a float.
+// decimal is an amount as the caller wrote it: the text of a string, or the digits of
+// a number. It is never converted to a float.
 type decimal string
 
-// UnmarshalJSONFrom reads a string or a number. Whether the text is an amount
-// is for checkAmount: that is another error than a wrong type.
+// UnmarshalJSONFrom reads a string or a number. checkAmount decides whether the text is
+// an amount, because that is another error than a wrong type.
 func (d *decimal) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 	v, err := dec.ReadValue()
 	if err != nil {
@@ -250,8 +250,8 @@ func (d *decimal) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 	return nil
 }
 
-// plainDecimal accepts digits with at most one point between them. Leading
-// zeros, sizes and decimals are for package money, which knows the currency.
+// plainDecimal reports whether a text is digits with at most one point between them.
+// Package money, which knows the currency, checks leading zeros, size and decimals.
 func plainDecimal(s string) bool {
 	whole, frac, point := strings.Cut(s, ".")
 	return whole != "" && (frac != "") == point && allDigits(whole) && allDigits(frac)
@@ -266,10 +266,10 @@ func allDigits(s string) bool {
 	return true
 }
 
-// text is a time's member as a text's.
+// text converts a member with a time to a member with a text.
 func text(f field[stamp]) field[string] { return field[string]{f.Set, string(f.Value)} }
 
-// need refuses an absent member.
+// need returns an error if a member is absent.
 func need(set bool, param string) error {
 	if set {
 		return nil

@@ -27,8 +27,8 @@ type deliveryObject struct {
 	Request    *requestObject    `json:"request,omitempty"`
 }
 
-// requestObject is what a delivery's receiver was sent; one delivery read alone
-// shows it.
+// requestObject is the request that was sent to the receiver. Only the call for a single
+// delivery shows it.
 type requestObject struct {
 	URL     string          `json:"url,omitempty"`
 	Headers []notify.Header `json:"headers"`
@@ -164,7 +164,7 @@ func (a *API) redeliverAll(q *request) (any, error) {
 	if err := q.decode(&in); err != nil {
 		return nil, err
 	}
-	// An empty filter would silently not filter, and send everything again.
+	// An empty filter would match everything, and redeliver all of it.
 	for name, given := range map[string]field[string]{"status": in.Status, "eventType": in.EventType} {
 		if err := notEmpty(name, given); err != nil {
 			return nil, err

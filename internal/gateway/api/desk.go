@@ -14,9 +14,9 @@ import (
 	"github.com/paylink/paylink/internal/payment"
 )
 
-// What people do with a suspicious payment: the queue of reviews, verdicts, marks,
-// disputes. The lists come from the analytics store, which is behind by its
-// consumer's lag; each payment in them is read anew.
+// The calls for suspicious payments: the review queue, verdicts, labels and disputes.
+// The lists come from the analytics store, which is behind by its consumer's lag. Each
+// payment in them is read again from the payment store.
 
 const (
 	maxRelated   = 50
@@ -40,7 +40,7 @@ func deskRoutes() []Route {
 
 var errNoAnalyst = fault.Unavailable("fraud_unavailable", time.Minute, nil, "The box that knows the risk of payments is not available now.")
 
-// rows reads a page of the analytics store with the filters that both lists have.
+// rows reads a page from the analytics store with the filters of both lists.
 func (a *API) rows(q *request, f history.Query) (history.Page, deskCursor, int, error) {
 	var none history.Page
 	if a.Fraud.Analyst == nil {
@@ -65,15 +65,15 @@ func (a *API) rows(q *request, f history.Query) (history.Page, deskCursor, int, 
 	return page, after, limit, err
 }
 
-// fresh is the payment of a row as it is now.
+// fresh returns the current state of a row's payment.
 func (a *API) fresh(q *request, id string) (payment.Payment, error) {
 	return a.Payments.GetPayment(q.Context(), q.caller.account, id)
 }
 
-// reviewStates are those that a list of reviews can be narrowed to.
+// reviewStates are the values of the filter by state in the list of reviews.
 var reviewStates = []string{payment.ReviewOpen, history.Closed, payment.ReviewApproved, payment.ReviewDeclined, payment.ReviewRefunded, payment.ReviewLapsed}
 
-// inState reports whether a review is in a state asked for.
+// inState reports whether a review has one of the requested states.
 func inState(review, state string) bool {
 	if state == history.Closed {
 		return review != "" && review != payment.ReviewOpen
@@ -81,8 +81,8 @@ func inState(review, state string) bool {
 	return review == state
 }
 
-// listReviews is the queue. What was decided since the analytics store heard of it is
-// left out, so a page may be shorter than its limit.
+// listReviews answers with the review queue. It omits payments that were decided after
+// the analytics store read them, so a page may be shorter than its limit.
 func (a *API) listReviews(q *request) (any, error) {
 	state, err := q.query.oneOf("state", reviewStates...)
 	if err != nil {
@@ -116,7 +116,7 @@ type reviewBody struct {
 	Verdict field[string] `json:"verdict"`
 }
 
-// verdicts are what a caller says, and what the review becomes by it.
+// verdicts maps the verdict in a request to the resulting state of the review.
 var verdicts = map[string]string{"approve": payment.ReviewApproved, "decline": payment.ReviewDeclined, "refund": payment.ReviewRefunded}
 
 func (a *API) review(q *request) (any, error) {
@@ -142,7 +142,7 @@ type markBody struct {
 	Label nullable[string] `json:"label"`
 }
 
-// mark keeps what a person says a payment was; null takes it back.
+// mark stores a person's label of a payment; null removes it.
 func (a *API) mark(q *request) (any, error) {
 	var in markBody
 	if err := q.decode(&in); err != nil {
@@ -161,7 +161,7 @@ func (a *API) mark(q *request) (any, error) {
 	return payment.Object(p), nil
 }
 
-// relatedObject is a payment beside another, and what they share.
+// relatedObject is a payment that is related to another, and what they share.
 type relatedObject struct {
 	Object  string                `json:"object"`
 	Shared  []string              `json:"shared"`
@@ -188,7 +188,7 @@ func (a *API) related(q *request) (any, error) {
 	rows, err := a.Fraud.Analyst.Related(q.Context(), p.Account, p.Mode, p.ID, limit)
 	if err != nil {
 		if fault.KindOf(err) == fault.KindNotFound {
-			return out, nil // so young that the analytics store has not heard of it
+			return out, nil // too new: the analytics store has not read it yet
 		}
 		return nil, err
 	}
@@ -204,8 +204,9 @@ func (a *API) related(q *request) (any, error) {
 
 var disputeStates = []string{payment.DisputeNeedsResponse, payment.DisputeUnderReview, payment.DisputeWon, payment.DisputeLost}
 
-// listDisputes goes by payment, newest first, and by the order in which a payment's
-// disputes came. A page that ends inside a payment says after which dispute.
+// listDisputes answers with disputes by payment, newest first, and within a payment in
+// the order in which they came. The cursor of a page that ends within a payment names
+// the last dispute.
 func (a *API) listDisputes(q *request) (any, error) {
 	state, err := q.query.oneOf("state", disputeStates...)
 	if err != nil {
@@ -223,7 +224,7 @@ func (a *API) listDisputes(q *request) (any, error) {
 			return nil, err
 		}
 		for _, d := range p.Disputes {
-			if skip != "" { // shown before, up to and with this one
+			if skip != "" { // shown before, up to and including this one
 				if d.ID == skip {
 					skip = ""
 				}
@@ -241,7 +242,7 @@ func (a *API) listDisputes(q *request) (any, error) {
 		}
 	}
 	if page.Next != "" {
-		// Payments that were disputed meanwhile may have moved the one to go on from.
+		// New disputes in the meantime may have moved the payment at which to continue.
 		next := deskCursor{Before: page.Next, After: skip}.String()
 		out.HasMore, out.NextCursor = true, &next
 	}
@@ -296,7 +297,7 @@ func (a *API) moveDispute(q *request) (any, error) {
 	return a.dispute(q, payment.DisputeInput{ID: q.PathValue("dispute"), State: in.State.Value, EvidenceDueAt: due})
 }
 
-// due is until when evidence is taken; zero is not said. A state that is given is one.
+// due is the deadline for evidence; zero if none is given. A given state is checked.
 func (b moveDisputeBody) due() (time.Time, error) {
 	if b.State.Set && !slices.Contains(disputeStates, b.State.Value) {
 		return time.Time{}, fault.Invalid("state", "parameter_invalid", "Must be one of %s.", strings.Join(disputeStates, ", "))
@@ -319,9 +320,9 @@ func (a *API) dispute(q *request, in payment.DisputeInput) (any, error) {
 	return payment.NewDisputeObject(p, d), nil
 }
 
-// deskCursor names where a page of the analytics store begins, and the dispute after
-// which it goes on: those before it were shown. It can only choose where a page of the
-// caller's own payments begins.
+// deskCursor names where a page of the analytics store begins, and the last dispute
+// that was shown. It can only choose where a page of the caller's own payments
+// begins.
 type deskCursor struct {
 	Before string `json:"b,omitzero"`
 	After  string `json:"a,omitzero"`
@@ -335,8 +336,8 @@ func (c deskCursor) String() string {
 	return base64.RawURLEncoding.EncodeToString(raw)
 }
 
-// desk is the request's cursor, zero when there is none. It accepts only what String
-// makes.
+// desk returns the request's cursor, or zero if there is none. It accepts only what
+// String returns.
 func (q query) desk() (deskCursor, error) {
 	s, given := q["cursor"]
 	if !given {

@@ -13,16 +13,16 @@ import (
 	"github.com/paylink/paylink/internal/site"
 )
 
-// Bounds of the streams of events.
+// Limits of the event streams.
 const (
 	maxFollowers       = 1000            // in this process
 	maxAccountFollower = 16              // of one account and mode, in this process
-	followLife         = 5 * time.Minute // a reader connects again, with the last seq that it has
+	followLife         = 5 * time.Minute // then the client reconnects with the last seq that it has
 	followPoll         = 500 * time.Millisecond
 	followHeartbeat    = 15 * time.Second
 	followWriteLimit   = 10 * time.Second
 	followPage         = 100
-	followRetry        = 2 * time.Second // what a reader is told to wait before it connects again
+	followRetry        = 2 * time.Second // how long a client waits before it reconnects
 )
 
 // wantsStream reports whether the caller asks for server-sent events.
@@ -31,7 +31,7 @@ func wantsStream(r *http.Request) bool {
 		kind, params, _ := strings.Cut(strings.TrimSpace(part), ";")
 		q, err := strconv.ParseFloat(strings.TrimPrefix(strings.ReplaceAll(params, " ", ""), "q="), 64)
 		if err == nil && q == 0 {
-			continue // the one kind that the caller does not want
+			continue // q=0: the caller refuses this type
 		}
 		if strings.EqualFold(strings.TrimSpace(kind), "text/event-stream") {
 			return true
@@ -40,7 +40,7 @@ func wantsStream(r *http.Request) bool {
 	return false
 }
 
-// enter takes a place among the streams; leave gives it back.
+// enter reserves a place among the streams; leave releases it.
 func (a *API) enter(scope string) (leave func(), ok bool) {
 	a.followers.Lock()
 	defer a.followers.Unlock()
@@ -62,12 +62,12 @@ func (a *API) enter(scope string) (leave func(), ok bool) {
 	}, true
 }
 
-// followEvents sends the events of the caller's account as they happen
-// (server-sent events, WHATWG HTML, section 9.2): from after Last-Event-ID, or
-// afterSeq, or else from now on. It asks the box again and again, so it works
-// whichever process the box is in. It ends after its life, when we drain, when the
-// reader is gone, and when the credentials are no longer good; a reader that
-// connects again with the last seq that it has seen misses nothing.
+// followEvents streams the events of the caller's account as they happen (server-sent
+// events, WHATWG HTML, section 9.2). It starts after Last-Event-ID or afterSeq, or else
+// at the present. It polls the service payments, so it works in every deployment. It
+// ends after followLife, when the process drains, when the client disconnects, and when
+// the credentials become invalid. A client that reconnects with the last seq that it
+// has seen misses nothing.
 func (a *API) followEvents(q *request) {
 	after, err := a.followFrom(q)
 	if err != nil {
@@ -84,19 +84,19 @@ func (a *API) followEvents(q *request) {
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("X-Accel-Buffering", "no") // a proxy that buffers would hold the events back
+	h.Set("X-Accel-Buffering", "no") // a buffering proxy would delay the events
 	if q.Method == http.MethodHead {
 		return
 	}
 	f := &follower{a: a, q: q, c: http.NewResponseController(q.w), after: after}
-	// The first id lets a reader that sees no event yet go on from here.
+	// With this first id, a client that has seen no event yet can resume from here.
 	if f.write([]byte("retry: "+strconv.FormatInt(followRetry.Milliseconds(), 10)+"\nid: "+strconv.FormatInt(after, 10)+"\n\n")) != nil {
 		return
 	}
 	f.follow(q.Context())
 }
 
-// followFrom is the seq after which the stream begins.
+// followFrom returns the seq after which the stream begins.
 func (a *API) followFrom(q *request) (int64, error) {
 	if _, paged := q.query["cursor"]; paged {
 		return 0, fault.Invalid("cursor", "conflicting_fields", "A stream takes Last-Event-ID or afterSeq, no cursor.")
@@ -114,14 +114,14 @@ func (a *API) followFrom(q *request) (int64, error) {
 	return a.lastSeq(q.Context(), q.caller.account, q.caller.mode)
 }
 
-// lastSeq finds the newest event's seq. There are no gaps, so whether one exists
-// tells on which side to look: some forty small reads, whatever the number.
+// lastSeq returns the newest event's seq by binary search: the sequence has no gaps, so
+// it takes about forty small reads, whatever the number of events.
 func (a *API) lastSeq(ctx context.Context, account, mode string) (int64, error) {
 	exists := func(seq int64) (bool, error) {
 		found, err := a.Payments.Events(ctx, account, mode, seq-1, 1)
 		return len(found) > 0, err
 	}
-	low, high := int64(0), int64(1) // low exists (or is 0), high is not known yet
+	low, high := int64(0), int64(1) // low exists (or is 0), high is unknown
 	for {
 		ok, err := exists(high)
 		if err != nil {
@@ -182,15 +182,15 @@ func (f *follower) follow(ctx context.Context) {
 	}
 }
 
-// stillGood asks for the caller again: a revoked key hears nothing more. While
-// nobody can tell, the stream stays.
+// stillGood authenticates the caller again, so that a revoked key gets no more events.
+// If that fails for another reason, the stream continues.
 func (f *follower) stillGood(ctx context.Context) bool {
 	_, err := f.a.identify(Route{Auth: authKey, Scope: "events:read"}, f.q.WithContext(ctx))
 	return err == nil || fault.KindOf(err) == fault.KindUnavailable
 }
 
-// send tells what happened since. A read that fails is tried again at the next
-// look; an error is that the reader is gone.
+// send writes the new events. A failed read is tried again at the next poll. An error
+// means that the client has disconnected.
 func (f *follower) send(ctx context.Context) error {
 	for {
 		events, err := f.a.Payments.Events(ctx, f.q.caller.account, f.q.caller.mode, f.after, followPage)
@@ -215,8 +215,8 @@ func (f *follower) send(ctx context.Context) error {
 	}
 }
 
-// write sends, within a deadline of its own: a reader that takes nothing must not
-// hold the stream.
+// write sends data with its own deadline, so that a client that does not read cannot
+// block the stream.
 func (f *follower) write(parts ...[]byte) error {
 	err := f.c.SetWriteDeadline(time.Now().Add(followWriteLimit))
 	if err != nil && !errors.Is(err, http.ErrNotSupported) {

@@ -64,7 +64,7 @@ func (s *stream) next() (id, name, data string, ok bool) {
 
 func TestEventsAreStreamed(t *testing.T) {
 	w := newWorld(t)
-	w.pay("") // what came before is not told to who starts now
+	w.pay("") // a stream that starts now does not get earlier events
 	live := w.follow("")
 	if kind := live.resp.Header.Get("Content-Type"); live.resp.StatusCode != 200 || kind != "text/event-stream" {
 		t.Fatalf("%d %s", live.resp.StatusCode, kind)

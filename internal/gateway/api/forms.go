@@ -42,7 +42,7 @@ type formBody struct {
 	Disabled        field[bool]        `json:"disabled" default:"false"`
 }
 
-// formUpdateBody adds the revision that the caller has seen.
+// formUpdateBody adds the revision that the caller has read.
 type formUpdateBody struct {
 	formBody
 	Revision field[int64] `json:"revision"`
@@ -60,7 +60,7 @@ type lookBody struct {
 	Corners    field[string] `json:"corners"`
 }
 
-// check refuses what the box could not tell from an absent member.
+// check refuses values that the service could not distinguish from an absent member.
 func (b *formBody) check() error {
 	if err := need(b.Name.Set, "name"); err != nil {
 		return err
@@ -115,7 +115,7 @@ func (b *formBody) request(q *request, payee string, methods []link.Method) link
 	return r
 }
 
-// formRequest reads a body that was checked into the box's request.
+// formRequest converts a checked body to the service's request.
 func (a *API) formRequest(q *request, in *formBody) (link.FormRequest, error) {
 	if err := in.check(); err != nil {
 		return link.FormRequest{}, err

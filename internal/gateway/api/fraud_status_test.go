@@ -85,7 +85,7 @@ func TestEveryAnswerOfFraud(t *testing.T) {
 	f.everyStatus("fraud")
 }
 
-// gates: what is refused before a box is asked.
+// gates: what is refused before a service is called.
 func (f *fraudWorld) gates(calls []fraudCall) {
 	f.t.Helper()
 	narrow := f.ok("POST", "/api/api-keys", f.token, `{"name":"narrow","mode":"test","scopes":["links:read"]}`)["secret"].(string)
@@ -185,7 +185,7 @@ func (f *fraudWorld) busy(calls []fraudCall) {
 	f.serve(was)
 }
 
-// farAway: a gateway whose boxes are elsewhere, and do not answer.
+// farAway: a gateway whose services are elsewhere, and do not answer.
 func (f *fraudWorld) farAway(calls []fraudCall) {
 	f.t.Helper()
 	file := filepath.Join(f.t.TempDir(), "internal.secret")
@@ -230,7 +230,7 @@ func (f *fraudWorld) farAway(calls []fraudCall) {
 	f.serve(was)
 }
 
-// broken: a store that is gone under the process. What went wrong is not told.
+// broken: a store that is gone under the process. The cause is not shown.
 func (f *fraudWorld) broken(calls []fraudCall) {
 	f.t.Helper()
 	f.stop()

@@ -97,7 +97,7 @@ func TestLists(t *testing.T) {
 	if one, other := ids(page), ids(next); !slices.Equal(append(one, other...), []string{two[1], two[0]}) || next["hasMore"] != false {
 		t.Errorf("pages %v and %v of %v", page, next, two)
 	}
-	// Whoever takes the value meanwhile has it.
+	// Another entry that takes the value in the meantime keeps it.
 	f.books.between = func() {
 		f.books.between = nil
 		f.ok("DELETE", path, f.key, "")

@@ -73,7 +73,7 @@ func (f *fraudWorld) follow(t *testing.T) {
 	t.Cleanup(func() { f.stop() })
 }
 
-// analysed waits until all that happened is in the analytics store.
+// It waits until everything that happened is in the analytics store.
 func (f *fraudWorld) analysed() {
 	f.t.Helper()
 	limit, tick := time.After(3*time.Minute), time.NewTicker(10*time.Millisecond)

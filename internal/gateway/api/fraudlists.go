@@ -98,7 +98,7 @@ func (a *API) createEntry(q *request) (any, error) {
 	return a.putEntry(q, e)
 }
 
-// updateEntry replaces all but kind and value.
+// updateEntry replaces everything except kind and value.
 func (a *API) updateEntry(q *request) (any, error) {
 	var in updateEntryBody
 	if err := q.decode(&in); err != nil {
@@ -135,7 +135,7 @@ func (a *API) deleteEntry(q *request) (any, error) {
 	return deleted{ID: q.PathValue("id"), Object: "fraud_list_entry", Deleted: true}, nil
 }
 
-// What an attempt gets that nobody assessed in time.
+// What happens to an attempt that was not assessed in time.
 const (
 	timeoutAllow = "allow"
 	timeoutBlock = "block"
@@ -174,7 +174,7 @@ type policyBody struct {
 	ReviewSeconds field[int64]  `json:"reviewSeconds"`
 }
 
-// putPolicy changes what the body names; the rest stays.
+// putPolicy changes the given members and keeps the others.
 func (a *API) putPolicy(q *request) (any, error) {
 	var in policyBody
 	if err := q.decode(&in); err != nil {
@@ -195,7 +195,7 @@ func (a *API) putPolicy(q *request) (any, error) {
 		p.FailOpen = in.OnTimeout.Value == timeoutAllow
 	}
 	if in.ReviewSeconds.Set {
-		const most = 7 * 24 * 60 * 60 // beyond it the multiplication below could overflow
+		const most = 7 * 24 * 60 * 60 // above this the multiplication below could overflow
 		if in.ReviewSeconds.Value < 0 || in.ReviewSeconds.Value > most {
 			return nil, fault.Invalid("reviewSeconds", "review_time_invalid", "Must be 0, or 3600 to %d seconds (an hour to seven days).", most)
 		}

@@ -56,7 +56,7 @@ type ruleObject struct {
 func showRule(r rulebook.Rule) ruleObject {
 	o := ruleObject{ID: r.ID, Object: "fraud_rule", Name: r.Name, Action: string(r.Action), When: r.When, State: r.State, Version: r.Version,
 		Scope: scopeAccount, Builtin: r.Builtin, Mode: r.Mode, UpdatedAt: timeOrNone(r.UpdatedAt), UpdatedBy: r.UpdatedBy}
-	if r.Account == "" { // who of the operator's people it was is theirs to know
+	if r.Account == "" { // merchants do not see which operator it was
 		o.Scope, o.UpdatedBy = scopeInstallation, ""
 	}
 	return o
@@ -81,7 +81,7 @@ type updateRuleBody struct {
 	Version field[int64] `json:"version"`
 }
 
-// state refuses one that is given and none: left out, it stays as it is.
+// state returns an error for an unknown state. An absent state stays unchanged.
 func (b ruleBody) state() error {
 	if b.State.Set && b.State.Value == "" {
 		return fault.Invalid("state", "rule_state_invalid", "Must be on, shadow or off.")
@@ -89,7 +89,7 @@ func (b ruleBody) state() error {
 	return nil
 }
 
-// rulebook refuses where this process has no way to the rules.
+// rulebook returns an error if this process has no access to the rules.
 func (a *API) rulebook() (rulebook.Service, error) {
 	if a.Fraud.Rulebook == nil {
 		return nil, fault.Unavailable("fraud_unavailable", time.Second, nil, "The rules cannot be reached now. Try again.")
@@ -97,7 +97,7 @@ func (a *API) rulebook() (rulebook.Service, error) {
 	return a.Fraud.Rulebook, nil
 }
 
-// every is a list that is never more than one page.
+// every returns a list that always fits one page.
 func every[S, T any](items []S, show func(S) T) list[T] {
 	return page(items, len(items)+1, show, func(S) cursor { return cursor{} })
 }
@@ -146,7 +146,7 @@ func (a *API) putRule(q *request, r rulebook.Rule) (any, error) {
 	return showRule(r), nil
 }
 
-// ruleOf is a rule that the caller sees.
+// ruleOf returns a rule that the caller may see.
 func (a *API) ruleOf(q *request) (rulebook.Rule, error) {
 	book, err := a.rulebook()
 	if err != nil {
@@ -172,8 +172,8 @@ func (a *API) getRule(q *request) (any, error) {
 	return showRule(r), nil
 }
 
-// updateRule changes what the body names; the rest stays. The version that was read is
-// the one that is replaced.
+// updateRule changes the given members and keeps the others. It replaces exactly the
+// version that it has read.
 func (a *API) updateRule(q *request) (any, error) {
 	var in updateRuleBody
 	if err := q.decode(&in); err != nil {

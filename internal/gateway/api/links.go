@@ -29,7 +29,7 @@ type createLinkBody struct {
 	LatePolicy       field[string]            `json:"latePolicy" default:"\"accept\""`
 }
 
-// check refuses what the box could not tell from an absent member.
+// check refuses values that the service could not distinguish from an absent member.
 func (b *createLinkBody) check() error {
 	if !b.Amount.Set && !b.MaxAmount.Set {
 		if b.MinAmount.Set {

@@ -21,8 +21,8 @@ type list[T any] struct {
 	NextCursor *string `json:"nextCursor"`
 }
 
-// page makes a list of up to limit items out of those that a store gave when
-// asked for one more: the extra one proves that there is a next page.
+// page makes a list of up to limit items from the items of a store, which was asked for
+// one more: the extra item shows that there is a next page.
 func page[S, T any](items []S, limit int, show func(S) T, at func(S) cursor) list[T] {
 	l := list[T]{Object: "list", Data: make([]T, 0, min(len(items), limit))}
 	if len(items) > limit {
@@ -36,14 +36,14 @@ func page[S, T any](items []S, limit int, show func(S) T, at func(S) cursor) lis
 	return l
 }
 
-// publicStatuses are those that callers see.
+// publicStatuses are the statuses that callers see.
 var publicStatuses = []string{
 	string(payment.Created), string(payment.RequiresAction), string(payment.Processing), string(payment.Unknown),
 	string(payment.Authorized), string(payment.Succeeded), string(payment.Declined), string(payment.CanceledS),
 	string(payment.Refunded), string(payment.PartiallyRefunded), string(payment.Late), string(payment.Review),
 }
 
-// paymentFilter reads the filters that the list and the export share.
+// paymentFilter reads the filters of the list and the export.
 func (a *API) paymentFilter(q *request) (payment.Filter, error) {
 	f := payment.Filter{Account: q.caller.account, Mode: q.caller.mode}
 	status, err := q.query.oneOf("status", publicStatuses...)
@@ -109,7 +109,7 @@ func (a *API) getPayment(q *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Whoever looks at a stuck payment sees to it that somebody asks the issuer.
+	// Reading a stuck payment starts an inquiry to the issuer.
 	return payment.DetailObject(a.Transactions.Repair(q.Context(), p)), nil
 }
 
@@ -118,14 +118,14 @@ type amountBody struct {
 	Amount field[decimal] `json:"amount"`
 }
 
-// refundBody is the body of a refund. RefundableAmount is what the caller saw.
+// refundBody is the body of a refund. RefundableAmount is the value that the caller saw.
 type refundBody struct {
 	Amount           field[decimal] `json:"amount"`
 	RefundableAmount field[decimal] `json:"refundableAmount"`
 	AllowDisputed    field[bool]    `json:"allowDisputed"`
 }
 
-// refundAsked is what the caller asked for; without an amount it is all that is left.
+// refundAsked returns the requested refund. Without an amount it is all that is left.
 func refundAsked(q *request) (payment.RefundInput, error) {
 	var in refundBody
 	if err := q.decode(&in); err != nil {
@@ -138,7 +138,7 @@ func refundAsked(q *request) (payment.RefundInput, error) {
 		By: q.caller.by()}, checkAmount("refundableAmount", in.RefundableAmount)
 }
 
-// amount is what the caller asked for; without one it is all that is left.
+// amount returns the requested amount. Without one it is all that is left.
 func (a *API) amount(q *request) (string, error) {
 	var in amountBody
 	if err := q.decode(&in); err != nil {
@@ -221,8 +221,8 @@ type issuerObject struct {
 	Amounts    []issuerAmount   `json:"amounts"`
 }
 
-// listIssuers shows every connector, whatever the mode: a user sets up payment
-// methods for both at once.
+// listIssuers answers with every connector, whatever the mode, because a user sets up
+// the payment methods of both modes at once.
 func (a *API) listIssuers(*request) (any, error) {
 	show := func(c merchant.Connector) issuerObject {
 		can := c.Capabilities

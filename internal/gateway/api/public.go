@@ -15,17 +15,17 @@ import (
 	"github.com/paylink/paylink/internal/gateway/problem"
 )
 
-// ownServer is the document's server as it is written: the one that gave the document.
+// ownServer is the server entry in the document's source: the server that serves it.
 const ownServer = "\n  - url: /\n"
 
-// contract is the API's document as it is served.
+// contract is the OpenAPI document as it is served.
 type contract struct {
 	plain, zipped []byte
 	etag          string
 }
 
-// newContract makes the document of a server that is reached at publicURL, so that a
-// generated client calls that address wherever its author read the document.
+// newContract returns the document with publicURL as its server, so that a generated
+// client calls that address wherever its author got the document from.
 func newContract(publicURL string) (*contract, error) {
 	plain := apispec.YAML
 	if publicURL != "" {
@@ -43,9 +43,9 @@ func newContract(publicURL string) (*contract, error) {
 	return &contract{plain, zipped.Bytes(), `W/"` + hex.EncodeToString(sum[:8]) + `"`}, nil
 }
 
-// keySet serves the public keys. They are the one answer that may be cached: a
-// new key rests for a minute before anyone signs with it. Any site may read them, so
-// that a page of a merchant can verify a receipt.
+// keySet serves the public keys. They may be cached, because a new key is published a
+// minute before it signs anything. Scripts of any site may read them, so that a
+// merchant's page can verify a receipt.
 func (a *API) keySet(q *request) {
 	body := a.JWKS()
 	h := q.w.Header()
@@ -59,7 +59,7 @@ func (a *API) keySet(q *request) {
 	}
 }
 
-// document serves the contract, which any site may read.
+// document serves the contract, which scripts of any site may read.
 func (a *API) document(q *request) {
 	doc, err := a.contract()
 	if err != nil {

@@ -16,16 +16,16 @@ import (
 	"github.com/paylink/paylink/internal/link"
 )
 
-// Bounds of a list and of its filters.
+// Limits of a list and its filters.
 const (
 	DefaultLimit   = 20
 	MaxLimit       = 100
 	maxQueryBytes  = 4 << 10
-	maxFilterBytes = utf8.UTFMax * link.MaxReferenceChars // the longest that a list is filtered by
+	maxFilterBytes = utf8.UTFMax * link.MaxReferenceChars // the longest filter value
 	maxCursorBytes = 256
 )
 
-// query holds the parameters of a URL, each at most once and each known.
+// query has the parameters of a URL. Each is known and given at most once.
 type query map[string]string
 
 func parseQuery(raw string, known ...string) (query, error) {
@@ -73,7 +73,7 @@ func lostPlus(s string) bool {
 	return err == nil
 }
 
-// echo bounds text of the caller that an answer repeats.
+// echo shortens text of the caller that a response repeats.
 func echo(s string) string {
 	const longestBytes = 100
 	s = strings.ToValidUTF8(s, "�")
@@ -83,7 +83,7 @@ func echo(s string) string {
 	return s
 }
 
-// limit is the page size asked for.
+// limit returns the requested page size.
 func (q query) limit() (int, error) {
 	s, given := q["limit"]
 	if !given {
@@ -96,7 +96,7 @@ func (q query) limit() (int, error) {
 	return n, nil
 }
 
-// oneOf is a filter that takes one of a few words.
+// oneOf returns a filter that takes one of a few words.
 func (q query) oneOf(name string, words ...string) (string, error) {
 	s, given := q[name]
 	if !given {
@@ -110,7 +110,7 @@ func (q query) oneOf(name string, words ...string) (string, error) {
 	return "", fault.Invalid(name, "parameter_invalid", "Must be one of %s.", strings.Join(words, ", "))
 }
 
-// text is a filter by equality; an empty one would silently not filter.
+// text returns a filter by equality. It refuses "", which would silently not filter.
 func (q query) text(name string) (string, error) {
 	s, given := q[name]
 	if given && s == "" {
@@ -119,7 +119,7 @@ func (q query) text(name string) (string, error) {
 	return s, nil
 }
 
-// id is a filter by id.
+// id returns a filter by id.
 func (q query) id(name, prefix string) (string, error) {
 	s, given := q[name]
 	if given && !id.Valid(prefix, s) {
@@ -128,8 +128,8 @@ func (q query) id(name, prefix string) (string, error) {
 	return s, nil
 }
 
-// period reads from and to: a date is its whole day in the account's time zone, a
-// time by RFC 3339 an instant. The account is read only where there is a date.
+// period reads from and to. A date is the whole day in the account's time zone, an RFC
+// 3339 time is an instant. The account is read only if there is a date.
 func (a *API) period(q *request, in query) (calendar.Period, error) {
 	zone, day := time.UTC, false
 	for _, name := range []string{"from", "to"} {
@@ -151,8 +151,8 @@ func (a *API) period(q *request, in query) (calendar.Period, error) {
 	return calendar.ParsePeriod(in["from"], in["to"], zone)
 }
 
-// within is the period of a list's query. Lists have always named a period that ends
-// before it begins by the code of any other wrong parameter.
+// within returns the period of a list's query. For a period that ends before it begins,
+// lists have always used the code of any other wrong parameter.
 func (a *API) within(q *request) (calendar.Period, error) {
 	p, err := a.period(q, q.query)
 	if fault.Code(err) == "range_invalid" {
@@ -162,8 +162,8 @@ func (a *API) within(q *request) (calendar.Period, error) {
 	return p, err
 }
 
-// time reads an RFC 3339 time or a date, which means its first moment in UTC.
-// Years outside 1970 to 9999 fit no store.
+// time reads an RFC 3339 time, or a date, which is its first instant in UTC. It refuses
+// years outside 1970 to 9999, which the stores cannot hold.
 func (q query) time(name string) (time.Time, error) {
 	s, given := q[name]
 	if !given {
@@ -181,12 +181,11 @@ func (q query) time(name string) (time.Time, error) {
 	return time.Time{}, fault.Invalid(name, "parameter_invalid", "Must be a time by RFC 3339 such as 2026-03-01T12:00:00Z, or a date such as 2026-03-01.")
 }
 
-// cursor names the last item of a page. It is opaque to callers and holds
-// nothing secret; whatever it holds can only choose where a page of the
-// caller's own objects begins.
+// cursor names the last item of a page. It is opaque to callers and contains no secret.
+// A forged cursor can only choose where a page of the caller's own objects begins.
 type cursor struct {
 	ID string `json:"i"`
-	At int64  `json:"t,omitzero"` // microseconds since 1970, where a list sorts by time
+	At int64  `json:"t,omitzero"` // microseconds since 1970, in lists that sort by time
 }
 
 func (c cursor) String() string {
@@ -197,8 +196,8 @@ func (c cursor) String() string {
 	return base64.RawURLEncoding.EncodeToString(raw)
 }
 
-// parseCursor reads a cursor of a list whose ids have the prefix. It accepts
-// only what String makes: another spelling of the same cursor is refused.
+// parseCursor reads a cursor of a list whose ids have the prefix. It accepts only what
+// String returns; another encoding of the same cursor is refused.
 func parseCursor(s, prefix string) (cursor, error) {
 	invalid := fault.Invalid("cursor", "cursor_invalid", "Must be the nextCursor of a page of this list.")
 	if s == "" || len(s) > maxCursorBytes {
@@ -218,8 +217,8 @@ func parseCursor(s, prefix string) (cursor, error) {
 	return c, nil
 }
 
-// after is the cursor of the request, zero when there is none. timed lists sort
-// by time and then id; the others by id alone.
+// after returns the cursor of the request, or zero if there is none. Timed lists sort by
+// time and then id; the others by id alone.
 func (q query) after(prefix string, timed bool) (cursor, error) {
 	s, given := q["cursor"]
 	if !given {

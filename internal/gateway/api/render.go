@@ -9,8 +9,8 @@ import (
 	"github.com/paylink/paylink/internal/payment"
 )
 
-// The shapes of answers that a commit may carry. They are names on the wire
-// between processes of two versions: never reuse one.
+// The shapes of responses that a commit may contain. Processes of two versions exchange
+// these names, so never reuse one.
 const (
 	shapeLink     = "link"
 	shapePayment  = "payment"
@@ -35,7 +35,7 @@ type Renderer struct {
 	Now       func() time.Time
 }
 
-// Shapes returns the answers that a commit may carry.
+// Shapes returns the responses that a commit may contain.
 func (r Renderer) Shapes() answer.Shapes {
 	return answer.Shapes{
 		shapeLink:       answer.Of(r.link),
@@ -55,7 +55,7 @@ func (r Renderer) Shapes() answer.Shapes {
 	}
 }
 
-// showRefund is the newest refund of a payment, or one that is shown already.
+// showRefund renders the newest refund of a payment, or returns one that is rendered.
 func showRefund(object any) (any, bool) {
 	switch o := object.(type) {
 	case payment.Payment:

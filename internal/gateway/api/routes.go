@@ -9,7 +9,7 @@ import (
 	"github.com/paylink/paylink/internal/idempotency"
 )
 
-// authKind is who may make a call.
+// authKind says who may make a call.
 type authKind uint8
 
 const (
@@ -19,33 +19,33 @@ const (
 	authBoth          // either
 )
 
-// bodyKind is what a call does with a body.
+// bodyKind says whether a call takes a body.
 type bodyKind uint8
 
 const (
 	bodyNone bodyKind = iota
 	bodyRequired
-	bodyOptional // none is as good as {}
+	bodyOptional // no body counts as {}
 )
 
-// Route is one line of the table that the router is built from, and that a test
-// holds against the OpenAPI document.
+// Route is one line of the table from which the router is built. A test compares the
+// table with the OpenAPI document.
 type Route struct {
 	Method, Path string
 	Auth         authKind
-	Scope        string   // what an API key needs; "" any key will do
+	Scope        string   // the scope that an API key needs; "": any key
 	Query        []string // known parameters, besides mode
 	body         bodyKind
-	in           any               // the struct that a POST's body is decoded into; nil: it has none
+	in           any               // the struct for the body of a POST; nil: no body
 	ids          map[string]string // path parameter to the prefix of its id
 	handle       func(*API, *request) (any, error)
-	// shape is that of the answer which the effect's commit carries. Where it is
-	// set, the box takes an idempotency ticket.
+	// shape names the response that the effect's commit contains. If it is set, the
+	// service takes an idempotency ticket.
 	shape string
-	// records picks the box whose store has the idempotency records.
+	// records picks the service whose store has the idempotency records.
 	records func(Records) idempotency.Store
-	// stream answers by itself instead of handle; where there is a handle too, only
-	// who asks for an event stream.
+	// stream writes the response itself instead of handle. If both are set, stream
+	// serves only requests for an event stream.
 	stream func(*API, *request)
 }
 
@@ -58,7 +58,7 @@ func with(a []string, b ...string) []string { return append(append([]string(nil)
 
 func one(prefix string) map[string]string { return map[string]string{"id": prefix} }
 
-// Routes is every call that this package answers.
+// Routes returns every call that this package answers.
 func Routes() []Route { return routes }
 
 // routes is written once and never changed.
@@ -72,7 +72,7 @@ var routes = slices.Concat(
 	in(webhookRoutes(), func(r Records) idempotency.Store { return r.Webhooks }),
 	publicRoutes())
 
-// in says in which box the records of the routes lie.
+// in sets the service that stores the idempotency records of the routes.
 func in(routes []Route, records func(Records) idempotency.Store) []Route {
 	for i := range routes {
 		routes[i].records = records
@@ -158,7 +158,7 @@ func publicRoutes() []Route {
 	}
 }
 
-// nouns are what a person calls the objects that ids name.
+// nouns maps the prefix of an id to the name of the object.
 var nouns = map[string]string{
 	id.Key: "API key", id.Link: "payment link", id.Payment: "payment", id.Dispute: "dispute",
 	id.Form: "form", id.Endpoint: "webhook endpoint", id.Delivery: "delivery", id.Redelivery: "redelivery",

@@ -59,7 +59,7 @@ func showUser(u merchant.User, a merchant.Account) userObject {
 	return o
 }
 
-// identifyUser finds whose session a token is. It acts in test mode unless the
+// identifyUser returns the caller of a session token. It acts in test mode unless the
 // query says otherwise.
 func (a *API) identifyUser(ctx context.Context, token string) (caller, error) {
 	s, u, err := a.Merchants.Authenticate(ctx, token)
@@ -69,7 +69,7 @@ func (a *API) identifyUser(ctx context.Context, token string) (caller, error) {
 	return caller{account: s.Account, mode: link.Test, session: s.ID, user: u.ID}, nil
 }
 
-// identifyKey finds whose API key it is, and what it may do.
+// identifyKey returns the caller and the scopes of an API key.
 func (a *API) identifyKey(ctx context.Context, cred credentials) (caller, []string, error) {
 	var k merchant.Key
 	var err error
@@ -84,7 +84,7 @@ func (a *API) identifyKey(ctx context.Context, cred credentials) (caller, []stri
 	return caller{account: k.Account, mode: k.Mode, key: k.ID, bound: true}, k.Scopes, nil
 }
 
-// remote is the address that a request comes from, without its port.
+// remote returns the client address of a request, without the port.
 func remote(r *http.Request) string {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
@@ -93,8 +93,8 @@ func remote(r *http.Request) string {
 	return host
 }
 
-// payee is who is paid by a link, and how: the account's methods with the limits
-// of their connectors.
+// payee returns the recipient of a link's payments and the account's payment methods
+// with the limits of their connectors.
 func (a *API) payee(q *request) (string, []link.Method, error) {
 	if q.caller.mode == link.Live {
 		account, err := a.Merchants.GetAccount(q.Context(), q.caller.account)
@@ -108,8 +108,8 @@ func (a *API) payee(q *request) (string, []link.Method, error) {
 	return a.Payee(q.Context(), q.caller.account)
 }
 
-// Payee is who is paid by an account's links, and the payment methods that they
-// may ask for.
+// Payee returns the recipient of the payments of an account's links, and the payment
+// methods that they may use.
 func (a *API) Payee(ctx context.Context, of string) (string, []link.Method, error) {
 	account, err := a.Merchants.GetAccount(ctx, of)
 	if err != nil {
@@ -171,7 +171,7 @@ func (a *API) signUp(q *request) (any, error) {
 	return showUser(up.User, up.Account), nil
 }
 
-// notEmpty refuses a text that the box could not tell from an absent one.
+// notEmpty refuses an empty text, which the service could not distinguish from an absent one.
 func notEmpty(param string, f field[string]) error {
 	if f.Set && f.Value == "" {
 		return fault.Invalid(param, "parameter_invalid", "Must not be empty; leave the member out instead.")
@@ -200,8 +200,8 @@ type setMethodsBody struct {
 	TimeZone       field[string]       `json:"timeZone"`
 }
 
-// setMethods changes the account's settings that are given. Both together are two
-// commits, the zone first: a crash between them leaves the methods as they were.
+// setMethods changes the given settings of the account. If both are given, it makes two
+// commits, the zone first: a crash between them leaves the methods unchanged.
 func (a *API) setMethods(q *request) (any, error) {
 	var in setMethodsBody
 	if err := q.decode(&in); err != nil {
@@ -259,8 +259,8 @@ func showSession(s merchant.SignedIn) sessionObject {
 	}
 }
 
-// maxOTPBytes bounds a code of an authenticator and a recovery code, with what
-// people type between the digits.
+// maxOTPBytes bounds an authenticator code and a recovery code, including characters
+// that people type between the digits.
 const maxOTPBytes = 64
 
 type signInBody struct {

@@ -45,8 +45,8 @@ func (a *API) createEndpoint(q *request) (any, error) {
 	return showRevealed(r), nil
 }
 
-// listed is a list as the caller gave it: nil when it was left out, and never nil when
-// it was there, so that an empty list is not taken for one that was left out.
+// listed returns the list of a request: nil if it is absent, and never nil if it is
+// given, so that an empty list differs from an absent one.
 func listed(f field[[]string]) []string {
 	if f.Set && f.Value == nil {
 		return []string{}
@@ -54,7 +54,7 @@ func listed(f field[[]string]) []string {
 	return f.Value
 }
 
-// listEndpoints cuts a page out of all of them: there are few.
+// listEndpoints cuts a page from the whole list, which is short.
 func (a *API) listEndpoints(q *request) (any, error) {
 	limit, err := q.query.limit()
 	if err != nil {
@@ -72,8 +72,8 @@ func (a *API) listEndpoints(q *request) (any, error) {
 	return page(olderThan(items, after, byID), limit, showEndpoint, byID), nil
 }
 
-// olderThan is the part of a newest-first list after the cursor, whether or not
-// the item that it names is still there.
+// olderThan returns the part of a newest-first list after the cursor, whether or not the
+// item that the cursor names still exists.
 func olderThan[T any](items []T, after cursor, at func(T) cursor) []T {
 	if after.ID == "" {
 		return items
@@ -100,7 +100,7 @@ type updateEndpointBody struct {
 	Enabled field[bool]     `json:"enabled"`
 }
 
-// updateEndpoint changes what the body names; the rest stays.
+// updateEndpoint changes the given members and keeps the others.
 func (a *API) updateEndpoint(q *request) (any, error) {
 	var in updateEndpointBody
 	if err := q.decode(&in); err != nil {

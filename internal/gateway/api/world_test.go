@@ -31,8 +31,8 @@ import (
 	"github.com/paylink/paylink/internal/store/sqltest"
 )
 
-// world is paylink without its gateway's outer layers: every box is the real
-// one, on a database of its own.
+// world is paylink without its gateway's outer layers. Every service is the real one, on
+// its own database.
 type world struct {
 	t       *testing.T
 	config  api.Config
@@ -62,7 +62,7 @@ func newWorld(t *testing.T) *world {
 	return newWorldWith(t, func(*sqlstore.Store, string) fraud.Box { return fraud.Box{} })
 }
 
-// newWorldWith has the box fraud that open makes on the store, in a folder.
+// newWorldWith has the service fraud that open makes on the store, in a folder.
 func newWorldWith(t *testing.T, open func(*sqlstore.Store, string) fraud.Box) *world {
 	t.Helper()
 	dir, now := t.TempDir(), time.Now
@@ -110,7 +110,7 @@ func newWorldWith(t *testing.T, open func(*sqlstore.Store, string) fraud.Box) *w
 	return w
 }
 
-// serve answers by another API from now on, on the same boxes and for the same users.
+// serve answers with another API from now on, on the same services and for the same users.
 func (w *world) serve(c api.Config) {
 	w.config, w.mux = c, http.NewServeMux()
 	api.New(c).Register(w.mux)

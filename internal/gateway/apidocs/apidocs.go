@@ -1,11 +1,10 @@
-// Package apidocs is the API's documentation at /docs: one page, made on the server
-// from the OpenAPI document that the API is held to, in English, for developers. It has
-// every operation with its parameters, bodies, answers, errors and samples in curl and
-// in Go, and every shape that has a name.
+// Package apidocs serves the API's documentation at /docs: one page in English for
+// developers, generated from the OpenAPI document that the API is tested against. It has
+// every operation with its parameters, bodies, responses, errors and samples in curl and
+// Go, and every named schema.
 //
-// Nothing is fetched from anywhere but our own origin, and there is no script: the
-// browser's own search finds everything. The page is made once, at the first request,
-// and is the same for everybody.
+// The page loads only from our own origin and has no script; the browser's own search
+// finds everything. It is made once, at the first request, and is the same for all.
 package apidocs
 
 import (
@@ -35,21 +34,22 @@ var (
 	iconAsset = asset.New("/assets/apidocs.svg", asset.Icon)
 )
 
-// csp lets the page load its style and icon, and nothing else.
+// csp allows the page to load its style and icon, and nothing else.
 const csp = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
 
-// Docs is the handler of /docs. Make it with New.
+// Docs is the handler of /docs. New returns one.
 type Docs struct {
 	page func() (*made, error)
 }
 
-// made is the page as it is sent.
+// made is the rendered page.
 type made struct {
 	html, zipped []byte
 	etag         string
 }
 
-// New makes the documentation of a server that is reached at publicURL.
+// New returns the documentation of a server whose address is publicURL. It returns an
+// error if publicURL is not an http or https address.
 func New(publicURL string) (*Docs, error) {
 	u, err := url.Parse(publicURL)
 	if err != nil || u.Host == "" {
@@ -102,7 +102,7 @@ func (d *Docs) show(w http.ResponseWriter, r *http.Request) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
-	h.Set("Cache-Control", "no-cache") // ask again, and hear that it is the same
+	h.Set("Cache-Control", "no-cache") // revalidate with the ETag
 	h.Set("Vary", "Accept-Encoding")
 	h.Set("ETag", page.etag)
 	body := page.html

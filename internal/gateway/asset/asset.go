@@ -1,4 +1,4 @@
-// Package asset serves the files that our pages name: style sheets, scripts and the icon.
+// Package asset serves the files that our pages load: style sheets, scripts and the icon.
 package asset
 
 import (
@@ -26,15 +26,15 @@ func Sheet(own []byte) []byte { return slices.Concat(theme, own) }
 
 var contentTypes = map[string]string{".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
 
-// Asset is a file whose path carries its hash: another content has another path, so a
-// browser may keep it for ever.
+// Asset is a file whose path contains its hash. Other content has another path, so a
+// browser may cache it forever.
 type Asset struct {
 	Path, ContentType string
 	Body              []byte
 }
 
-// New returns the asset of a file such as /assets/paylink.css, whose name tells what it
-// is: css, js or svg.
+// New returns the asset of a file such as /assets/paylink.css. Its extension is its type:
+// css, js or svg.
 func New(name string, body []byte) Asset {
 	sum, ext := sha256.Sum256(body), path.Ext(name)
 	return Asset{Path: name[:len(name)-len(ext)] + "." + hex.EncodeToString(sum[:6]) + ext, Body: body, ContentType: contentTypes[ext]}

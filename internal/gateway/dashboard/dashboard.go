@@ -1,19 +1,20 @@
-// Package dashboard is what a merchant sees: the signed-in pages under /dashboard,
-// rendered on the server, in the reader's language. This package puts it together: the
-// sections, each a package below it, over one frame.
+// Package dashboard serves the merchant's dashboard: the signed-in pages under
+// /dashboard, rendered on the server in the reader's language. It combines the sections,
+// each a package below it, with one frame.
 //
-// It has no database. Everything that it shows and changes goes through the same
-// services as the API, so that a process that is only a gateway serves it too. Every
-// page works without JavaScript; the scripts (ours and htmx, embedded) add what is
-// pleasant: new payments by themselves, copying, short times. GET and HEAD change
-// nothing. A form carries an attempt, minted by the page, under which the change is
-// recorded in its own commit: a form that is sent twice, or sent again because the
-// process died before it could answer, changes once (frame.Visit.Once).
+// It has no database. It reads and changes everything through the same services as the
+// API, so a process that is only a gateway can serve it. Every page works without
+// JavaScript. The scripts (ours and htmx, embedded) add comfort: new payments appear by
+// themselves, values can be copied, times are short. GET and HEAD change nothing. A form
+// carries an attempt id, minted by the page, which is recorded in the commit of the
+// change. A form that is sent twice, or again because the process crashed before it
+// answered, takes effect once (frame.Visit.Once).
 //
 // # Packages
 //
-//   - parts: what pages are made of, from a button to a chart, without a request.
-//   - frame: the layout, the menu and the visit; it says how a page is declared.
+//   - parts: the components of pages, from a button to a chart, without a request.
+//   - frame: the layout, the menu and the request state (Visit); it says how a page is
+//     declared.
 //   - slip and risk: what several sections share about a payment, and about fraud.
 //   - overview, payments, review, links, forms, protection, rules, webhooks, keys,
 //     account and signin: the sections. A section imports the four above, and no other section.
@@ -23,10 +24,10 @@
 //
 //  1. A route and its handler in the section where a merchant would look for it; a new
 //     section is a package with an Entry, a Config, New and Routes, listed in New below.
-//  2. Templates: page.templ, made of parts; `make generate`, and commit both files. Texts
+//  2. Templates: page.templ, built from parts; `make generate`, and commit both files. Texts
 //     come from parts.Say(ctx, "section.key", …), amounts and times from @parts.Sum and
 //     @parts.When.
-//  3. Catalogue: internal/i18n/catalog/<language>/section.json, in every language.
+//  3. Catalog: internal/i18n/catalog/<language>/section.json, in every language.
 //  4. Services that it needs: a field of the section's Config, set in New below from
 //     Config, which is set in app/dashboard.go and in desktest.
 //  5. A line for each page in the walk of TestDashboardAccessibility

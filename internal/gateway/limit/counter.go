@@ -13,20 +13,20 @@ import (
 	"github.com/throttled/throttled/v2/store/memstore"
 )
 
-// Bounds of counting.
+// Limits of counting.
 const (
-	maxKeys      = 200_000 // remembered in this process; the ones longest unused go first
+	maxKeys      = 200_000 // kept in this process; the least recently used are dropped first
 	redisTimeout = 100 * time.Millisecond
-	redisPause   = time.Second // after a failure, before Redis is asked again
+	redisPause   = time.Second // after a failure, before Redis is tried again
 	redisPrefix  = "paylink:"
 )
 
-// verdict of one policy on one request.
+// verdict is the result of one policy for one request.
 type verdict struct {
 	policy    Policy
 	limited   bool
 	remaining int
-	reset     time.Duration // until the whole burst is there again
+	reset     time.Duration // until the whole burst is available again
 	retry     time.Duration // until one more is allowed; only when limited
 }
 
@@ -35,7 +35,7 @@ type counter interface {
 	take(ctx context.Context, key string) (verdict, error)
 }
 
-// local counts in this process.
+// local is a counter in this process.
 type local struct {
 	policy  Policy
 	limiter *throttled.GCRARateLimiterCtx
@@ -47,12 +47,12 @@ func newLocal(p Policy, now func() time.Time) (*local, error) {
 		return nil, err
 	}
 	store.SetTimeNow(now)
-	// A burst of throttled is what is allowed beyond the first.
+	// The burst of throttled does not include the first request.
 	limiter, err := throttled.NewGCRARateLimiterCtx(throttled.WrapStoreWithContext(store), throttled.RateQuota{MaxRate: throttled.PerDuration(p.Count, p.Per), MaxBurst: p.Burst - 1})
 	if err != nil {
 		return nil, fmt.Errorf("policy %s: %w", p.Name, err)
 	}
-	// Each lost race is another's success, so trying on ends.
+	// Each lost race is the success of another request, so the loop ends.
 	limiter.SetMaxCASAttemptsLimit(maxAttempts)
 	return &local{p, limiter}, nil
 }
@@ -64,12 +64,12 @@ func (l *local) take(ctx context.Context, key string) (verdict, error) {
 	return verdict{l.policy, limited, r.Remaining, r.ResetAfter, max(r.RetryAfter, 0)}, err
 }
 
-// shared counts in Redis, and in this process while Redis does not answer.
+// shared is a counter in Redis, and in this process while Redis does not answer.
 type shared struct {
 	policy  Policy
 	limiter *redisrate.Limiter
 	local   *local
-	down    *atomic.Int64 // until when Redis is not asked; of all policies
+	down    *atomic.Int64 // until when Redis is not tried; shared by all policies
 	log     *slog.Logger
 	now     func() time.Time
 }
@@ -95,7 +95,7 @@ func (s *shared) take(ctx context.Context, key string) (verdict, error) {
 func OpenRedis(url string) (*redis.Client, error) {
 	o, err := redis.ParseURL(url)
 	if err != nil {
-		// What it says may hold the password.
+		// The error of the parser may contain the password.
 		return nil, fmt.Errorf("want redis://HOST:PORT/DATABASE or rediss://…")
 	}
 	return redis.NewClient(o), nil

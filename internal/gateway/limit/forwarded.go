@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// forwardedFor is where proxies say whom they speak for.
+// forwardedFor is the header in which proxies name the client.
 const forwardedFor = "X-Forwarded-For"
 
 // stranger stands for every client whose address a trusted proxy reports in a form
@@ -17,10 +17,10 @@ const forwardedFor = "X-Forwarded-For"
 // RFC 7600, which no client has.
 var stranger = netip.AddrFrom4([4]byte{192, 0, 0, 8})
 
-// clientAddress returns the last hop that is not one of our proxies. Proxies append
-// the address that they heard from, so what is to the left of the first stranger
-// from the right is hearsay. ok is false if a proxy of ours reports a client that
-// cannot be read; the address is then stranger.
+// clientAddress returns the last hop that is not one of our proxies. Proxies append the
+// address of their client, so everything to the left of the first foreign address from
+// the right may be forged. ok is false if one of our proxies reports a client address
+// that cannot be read; the address is then stranger.
 func clientAddress(r *http.Request, proxies []netip.Prefix) (a netip.Addr, ok bool) {
 	at, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
@@ -32,10 +32,10 @@ func clientAddress(r *http.Request, proxies []netip.Prefix) (a netip.Addr, ok bo
 	}
 	values := r.Header.Values(forwardedFor)
 	if len(values) == 0 {
-		if reported(r) { // under a name that clients could write as well
+		if reported(r) { // in a header that clients could write as well
 			return stranger, false
 		}
-		return a, true // the machine of the proxy asks for itself
+		return a, true // a request of the proxy's own machine
 	}
 	named := false
 	hops := strings.Split(strings.Join(values, ","), ",")
@@ -83,15 +83,15 @@ func reported(r *http.Request) bool {
 	return slices.ContainsFunc([]string{forwardedFor, "Forwarded", "X-Real-Ip"}, func(name string) bool { return len(r.Header.Values(name)) > 0 })
 }
 
-// plain is an address in one spelling: IPv4 as IPv4, without a zone.
+// plain returns an address in canonical form: IPv4 as IPv4, without a zone.
 func plain(a netip.Addr) netip.Addr { return a.Unmap().WithZone("") }
 
 func within(networks []netip.Prefix, a netip.Addr) bool {
 	return slices.ContainsFunc(networks, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
-// Network reads a network such as 10.0.0.0/8. One of IPv4 addresses that is written
-// in IPv6's form is taken as IPv4, which is how addresses are compared.
+// Network reads a network such as 10.0.0.0/8. An IPv4 network in IPv6 notation becomes
+// IPv4, which is how addresses are compared.
 func Network(s string) (netip.Prefix, error) {
 	p, err := netip.ParsePrefix(s)
 	if err != nil {
@@ -104,9 +104,9 @@ func Network(s string) (netip.Prefix, error) {
 	return p, nil
 }
 
-// warn logs, once each for the life of the process, what makes limits by address
-// useless: a proxy on this machine that is not trusted, and one that is trusted and
-// whose clients cannot be read.
+// warn logs what makes limits by address useless, each once in the life of the process:
+// a proxy on this machine that is not trusted, and a trusted one whose client addresses
+// cannot be read.
 func (g *Gate) warn(r *http.Request, readable bool) {
 	if !readable {
 		g.unreadable.Do(func() {

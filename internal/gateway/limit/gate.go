@@ -20,28 +20,28 @@ import (
 	"github.com/paylink/paylink/internal/fault"
 )
 
-// Config of a Gate.
+// Config has the settings of a Gate.
 type Config struct {
 	Policies []Policy
 	Redis    *redis.Client       // nil: this process counts for itself
-	Proxies  []netip.Prefix      // whose X-Forwarded-For is believed
-	MAC      func([]byte) []byte // keyed hash, so that no credential lies in a count
-	// CountryHeader is believed from a proxy of ours alone; "": there is none.
+	Proxies  []netip.Prefix      // whose X-Forwarded-For is trusted
+	MAC      func([]byte) []byte // keyed hash, so that counts contain no credential
+	// CountryHeader is trusted only from one of Proxies; "": no such header.
 	CountryHeader string
 	Refuse        func(http.ResponseWriter, *http.Request, error)
-	Limited       func(policy string) // told of each refusal
+	Limited       func(policy string) // called for each refused request
 	Now           func() time.Time
 	Log           *slog.Logger
 }
 
-// Gate lets requests pass, or not.
+// Gate admits or refuses requests. It is safe for concurrent use.
 type Gate struct {
 	Config
 	counters              map[string]counter
 	untrusted, unreadable sync.Once // each warning is logged once
 }
 
-// New makes a gate.
+// New returns a gate.
 func New(c Config) (*Gate, error) {
 	g := &Gate{Config: c, counters: map[string]counter{}}
 	down := &atomic.Int64{}
@@ -58,7 +58,7 @@ func New(c Config) (*Gate, error) {
 	return g, nil
 }
 
-// claim is what a request is counted under.
+// claim is a policy and a key under which a request is counted.
 type claim struct{ policy, key string }
 
 // Wrap puts the gate before a handler.
@@ -69,7 +69,7 @@ func (g *Gate) Wrap(next http.Handler) http.Handler {
 		}
 		a, ok := clientAddress(r, g.Proxies)
 		g.warn(r, ok)
-		// What stands behind sees whom a proxy of ours speaks for.
+		// The next handler sees the client address that our proxy reports.
 		if len(g.Proxies) > 0 {
 			r.RemoteAddr = netip.AddrPortFrom(a, 0).String()
 		}
@@ -81,13 +81,13 @@ func (g *Gate) Wrap(next http.Handler) http.Handler {
 	})
 }
 
-// Account counts a call of the API for an account, which is known only once the
-// credentials were checked. It adds to the headers that Wrap wrote.
+// Account counts an API call for an account, which is known only after authentication.
+// It adds to the headers that Wrap wrote, and returns an error if the limit is reached.
 func (g *Gate) Account(ctx context.Context, h http.Header, account string) error {
 	return g.admit(ctx, h, []claim{{Account, account}})
 }
 
-// admit counts the claims in their order, up to the first that is used up.
+// admit counts the claims in order, and stops at the first that is used up.
 func (g *Gate) admit(ctx context.Context, h http.Header, claims []claim) error {
 	for _, c := range claims {
 		counter := g.counters[c.policy]
@@ -96,7 +96,7 @@ func (g *Gate) admit(ctx context.Context, h http.Header, claims []claim) error {
 		}
 		v, err := counter.take(ctx, c.key)
 		if err != nil {
-			// Counting itself failed: no reason to turn a payer away.
+			// The counting failed. That is no reason to refuse a payer.
 			g.Log.ErrorContext(ctx, "a request could not be counted", "policy", c.policy, "error", err.Error())
 			continue
 		}
@@ -124,7 +124,7 @@ func spell(d time.Duration) string {
 
 func seconds(d time.Duration) int { return int(math.Ceil(d.Seconds())) }
 
-// write tells the client where it stands: a list member for each policy.
+// write sets the headers that show the quota: one list member for each policy.
 func (v verdict) write(h http.Header) {
 	add := func(name, member string) {
 		if before := h.Get(name); before != "" {
@@ -140,17 +140,17 @@ func (v verdict) write(h http.Header) {
 	add("RateLimit", fmt.Sprintf(`"%s";r=%d;t=%d`, v.policy.Name, v.remaining, seconds(reset)))
 }
 
-// signIns and signUps are where passwords are tried, and where accounts and mails
-// are asked for.
+// signIns are the paths that check passwords. signUps are the paths that create
+// accounts or send emails.
 var (
 	signIns = []string{"/api/sessions", "/dashboard/sign-in"}
 	signUps = []string{"/api/users", "/dashboard/sign-up", "/dashboard/forgotten"}
 )
 
-// unlimited are asked by the platform itself, and must answer in a flood.
+// unlimited are the probes of the platform, which must answer even in a flood.
 var unlimited = []string{"/healthz", "/readyz"}
 
-// claims of a request, the cheapest and narrowest first.
+// claims returns the claims of a request, the cheapest and narrowest first.
 func (g *Gate) claims(r *http.Request) []claim {
 	path := r.URL.Path
 	if slices.Contains(unlimited, path) {
@@ -183,8 +183,8 @@ func (g *Gate) claims(r *http.Request) []claim {
 	return out
 }
 
-// credential is the request's in one spelling, so that spaces and the scheme's
-// letters make no new one.
+// credential returns the request's credential in canonical form, so that other spaces or
+// another case of the scheme do not count separately.
 func credential(r *http.Request) string {
 	scheme, rest, _ := strings.Cut(strings.TrimSpace(r.Header.Get("Authorization")), " ")
 	if scheme == "" {
@@ -197,8 +197,8 @@ func under(path string, prefixes []string) bool {
 	return slices.ContainsFunc(prefixes, func(p string) bool { return path == p || strings.HasPrefix(path, p+"/") })
 }
 
-// payment reports whether the path is that of a try to pay, and with which link's
-// token or form's id.
+// payment reports whether the path is that of a try to pay, and returns the link's token
+// or the form's id.
 func payment(path string) (name string, ok bool) {
 	if form, ok := strings.CutPrefix(path, "/f/"); ok {
 		name, _, _ = strings.Cut(form, "/")
@@ -211,12 +211,12 @@ func payment(path string) (name string, ok bool) {
 	return strings.CutSuffix(rest, "/payments")
 }
 
-// hash keeps what is secret, and what is long, out of the counts.
+// hash keeps secrets and long texts out of the counts.
 func (g *Gate) hash(kind, value string) string {
 	return hex.EncodeToString(g.MAC([]byte("rate limit, " + kind + ": " + value))[:16])
 }
 
-// from is whom a request counts for, and whether it is from this machine itself.
+// from returns the client address of a request, and whether it is from this machine.
 func (g *Gate) from(r *http.Request) (prefix string, ours bool) {
 	at, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
@@ -226,13 +226,13 @@ func (g *Gate) from(r *http.Request) (prefix string, ours bool) {
 	return Prefix(a), a.IsLoopback()
 }
 
-// proxied reports whether a proxy of ours handed the request on.
+// proxied reports whether one of our proxies forwarded the request.
 func (g *Gate) proxied(r *http.Request) bool {
 	at, err := netip.ParseAddrPort(r.RemoteAddr)
 	return err == nil && within(g.Proxies, plain(at.Addr()))
 }
 
-// Prefix is what one customer of a network holds: an IPv4 address, or an IPv6 /56.
+// Prefix returns the address range of one network customer: an IPv4 address, or an IPv6 /56.
 func Prefix(a netip.Addr) string {
 	const customer = 56
 	if a.Is4() {

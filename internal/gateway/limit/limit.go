@@ -1,16 +1,16 @@
-// Package limit bounds how often somebody may ask, by the generic cell rate
-// algorithm: so many requests a period on average, and a burst beyond.
+// Package limit limits the rate of requests with the generic cell rate algorithm: an
+// average rate, and a burst.
 //
-// Every request is counted under each policy that concerns it, and the first that
-// is used up refuses it with 429, Retry-After, RateLimit and RateLimit-Policy
-// (IETF draft-ietf-httpapi-ratelimit-headers) before any store is read. Counts
-// live in this process, or in Redis, which all gateways share; when Redis does not
-// answer, each process counts for itself until it does, and says so.
+// Every request is counted under each policy that applies to it. The first policy that
+// is used up refuses it with 429, Retry-After, RateLimit and RateLimit-Policy (IETF
+// draft-ietf-httpapi-ratelimit-headers) before any store is read. Counts are kept in
+// this process, or in Redis, which all gateways share. While Redis does not answer,
+// each process counts for itself and logs a warning.
 //
-// Whoever asks is told apart by the address's prefix (a whole IPv4 address, or the
-// /56 of an IPv6 one, which is one customer's), by credentials, by link, and, once
-// the API knows it, by account. An address counts for requests from elsewhere:
-// the loopback is ours, unless a proxy that we trust says whom it speaks for.
+// Clients are distinguished by address prefix (a whole IPv4 address, or the /56 of an
+// IPv6 one, which belongs to one customer), by credential, by link, and, once the API
+// knows it, by account. Requests from the loopback have no address, unless a trusted
+// proxy names the client.
 package limit
 
 import (
@@ -21,7 +21,7 @@ import (
 	"time"
 )
 
-// Policy is a bound: Count requests each Per, and Burst at once.
+// Policy is a limit: Count requests per Per, and Burst at once.
 type Policy struct {
 	Name  string
 	Count int
@@ -31,17 +31,17 @@ type Policy struct {
 
 // The policies.
 const (
-	Address = "address" // all requests of one address
-	SignIn  = "sign-in" // tries to sign in, of one address
-	SignUp  = "sign-up" // new accounts and mails with secrets, of one address
-	Pay     = "pay"     // tries to pay one link, of one address
-	Link    = "link"    // tries to pay one link, of everybody
+	Address = "address" // all requests from one address
+	SignIn  = "sign-in" // tries to sign in, from one address
+	SignUp  = "sign-up" // new accounts and emails with secrets, from one address
+	Pay     = "pay"     // tries to pay one link, from one address
+	Link    = "link"    // tries to pay one link, from all addresses
 	Key     = "key"     // calls with one credential
 	Account = "account" // calls for one account
 )
 
-// Defaults are the policies where nothing else is configured. docs/operate/limits.md
-// tells them.
+// Defaults are the policies that apply without configuration. docs/operate/limits.md
+// lists them.
 func Defaults() []Policy {
 	return []Policy{
 		{Address, 100, time.Second, 300},
@@ -54,7 +54,7 @@ func Defaults() []Policy {
 	}
 }
 
-// Off is the setting that turns a policy off.
+// Off is the setting that disables a policy.
 const Off = "off"
 
 var periods = map[string]time.Duration{"s": time.Second, "m": time.Minute, "h": time.Hour, "d": 24 * time.Hour}

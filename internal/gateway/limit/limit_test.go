@@ -119,7 +119,7 @@ func TestBurstThenRate(t *testing.T) {
 	}
 }
 
-// TestWhoIsWho: who asks is told apart by what they can't change.
+// TestWhoIsWho: clients are distinguished by what they cannot change.
 func TestWhoIsWho(t *testing.T) {
 	proxies := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
 	settings := []string{"sign-in=1/h,3", "pay=1/h,3", "link=1/h,5", "key=1/h,4"}

@@ -8,10 +8,10 @@ import (
 	"github.com/paylink/paylink/internal/report"
 )
 
-// maxBeaconBytes is more than any step that is known.
+// maxBeaconBytes is more than any known step needs.
 const maxBeaconBytes = 32
 
-// Beacons take the steps that payers' browsers tell. They never wait.
+// Beacons takes the steps that payers' browsers report. It never blocks.
 type Beacons interface {
 	Tell(account, mode, link string, step report.Step)
 }

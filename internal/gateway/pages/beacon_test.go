@@ -8,7 +8,7 @@ import (
 	"github.com/paylink/paylink/internal/report"
 )
 
-// told is what the pages hand on of browsers' steps.
+// The type collects the steps of browsers that the pages pass on.
 type told []report.Sighting
 
 func (b *told) Tell(account, mode, link string, step report.Step) {

@@ -18,23 +18,24 @@ import (
 	"github.com/paylink/paylink/internal/spelling"
 )
 
-// challengeTimeout is how long the box that knows may take. A page that hears
-// nothing submits without a proof.
+// challengeTimeout bounds the call to the fraud service. If it fails, the page submits
+// without a proof.
 const challengeTimeout = 2 * time.Second
 
 //go:embed assets/solve.js
 var solveBytes []byte
 
-// solveAsset works puzzles out, in a worker. It is fetched only when there is one.
+// solveAsset is the script that solves puzzles in a web worker. The page loads it only
+// if there is a puzzle.
 var solveAsset = asset.New("/assets/paylink.js", solveBytes)
 
-// Challenge is what whoever pays the link from the address must work out before
-// submitting the attempt; the zero Puzzle is nothing.
+// Challenge returns the puzzle that a payer of the link at this address must solve
+// before the attempt is submitted. The zero Puzzle asks for no work.
 type Challenge func(ctx context.Context, l link.Link, attempt, address string) (fraud.Puzzle, error)
 
-// challenge tells what is to be worked out for an attempt: 0 bits on a quiet link. It
-// changes nothing and reads no store but to open the link; the answer is signed, so
-// nothing is kept until it comes back as a proof.
+// challenge answers with the puzzle of an attempt: 0 bits on a quiet link. It changes
+// nothing, and reads a store only to open the link. The puzzle is signed, so nothing is
+// stored until it comes back as a proof.
 func (p *Pages) challenge(w http.ResponseWriter, r *http.Request) {
 	attempt := r.URL.Query().Get("attempt")
 	if err := checkAttempt(attempt); err != nil {
@@ -53,22 +54,22 @@ func (p *Pages) challenge(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	puzzle, err := p.asks(ctx, l, attempt, spelling.Network(addressOf(r)))
 	if err != nil {
-		// Whoever can't be asked is not kept from paying.
+		// If the service cannot be reached, the payer can still pay.
 		p.record(r, fault.Unavailable("payment_busy", time.Second, err, "The puzzle could not be made."))
 		puzzle = fraud.Puzzle{}
 	}
 	p.jsonKept(w, r, puzzle, puzzleCache)
 }
 
-// puzzleCache: a puzzle is good for its attempt alone and asked for anew each time. It
-// is not no-store, since Chromium then no longer keeps the page for the back button.
+// puzzleCache: a puzzle is valid only for its attempt and is requested each time. It is
+// not no-store, because Chromium then drops the page from its back-forward cache.
 const puzzleCache = "private, max-age=0, must-revalidate"
 
-// attemptsExceeded is the code of what the shield refuses.
+// attemptsExceeded is the code of attempts that the shield refuses.
 const attemptsExceeded = "attempts_exceeded"
 
-// exceeded answers an attempt that the shield refused. It says nothing of the card,
-// and shows the way back: the page asks for a proof before the next attempt.
+// exceeded answers an attempt that the shield refused. It says nothing about the card
+// and links back to the page, which asks for a proof before the next attempt.
 func (p *Pages) exceeded(w http.ResponseWriter, r *http.Request, l link.Link, err error) {
 	pr := problem.From(err, problem.RequestID(r.Context()))
 	if s := pr.RetryAfterSeconds(); s != "" {
@@ -79,9 +80,9 @@ func (p *Pages) exceeded(w http.ResponseWriter, r *http.Request, l link.Link, er
 		Primary: button{say.T("pay.failed.again"), p.payPath(l.Token)}}))
 }
 
-// toldCode is the decline code that a payer hears of. While cards are tested, every
-// decline sounds alike: "insufficient funds" would tell a tester that a card is good.
-// What was blocked always sounds like a card that was declined.
+// toldCode returns the decline code that a payer sees. During card testing all declines
+// look the same, because "insufficient funds" would show a tester that a card is good. A
+// blocked attempt always looks like a declined card.
 func toldCode(pay payment.Payment) string {
 	if pay.DeclineCode == payment.CodeBlocked || (pay.DeclineCode != "" && pay.Risk.Why == whyShield) {
 		return issuer.CodeDeclined
@@ -89,10 +90,10 @@ func toldCode(pay payment.Payment) string {
 	return pay.DeclineCode
 }
 
-// whyShield is the payment.Risk.Why of an attempt that the shield asked for more.
+// whyShield is the payment.Risk.Why of an attempt that the shield challenged.
 const whyShield = "shield"
 
-// addressOf is who asks, as the gateway's limits found out; zero where it is not known.
+// addressOf returns the client address as the gateway's limits found it, or zero.
 func addressOf(r *http.Request) netip.Addr {
 	at, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
@@ -101,8 +102,9 @@ func addressOf(r *http.Request) netip.Addr {
 	return at.Addr()
 }
 
-// countryOf is where that address is, as a proxy of ours says: the gateway takes the
-// header away from everybody else. Not a country, such as Cloudflare's T1, is nothing.
+// countryOf returns the country of the client address as our proxy reports it; the
+// gateway removes the header from all other requests. It returns "" for codes that are
+// not a country, such as Cloudflare's T1.
 func (p *Pages) countryOf(r *http.Request) string {
 	if p.countryHeader == "" {
 		return ""

@@ -17,10 +17,9 @@ import (
 	"github.com/paylink/paylink/internal/gateway/problem"
 )
 
-// The script that merchants put on their pages, in every version that was ever
-// given out. A merchant's page names the hash of the version that it was written
-// with, so a version is never changed and never removed: a change is a new file.
-// A test holds the versions to their hashes.
+// The script that merchants put on their pages, in every published version. A merchant's
+// page names the hash of its version, so a version is never changed or removed: a change
+// is a new file. A test compares the versions with their hashes.
 //
 //go:embed assets/embed/*.js
 var embedFiles embed.FS
@@ -32,7 +31,7 @@ type embedVersion struct {
 	integrity string // as HTML wants it (Subresource Integrity)
 }
 
-// embeds are all versions, the newest last.
+// embeds returns all versions, the newest last.
 var embeds = func() (all []embedVersion) {
 	names, err := fs.Glob(embedFiles, "assets/embed/v*.js")
 	if err != nil || len(names) == 0 {
@@ -50,14 +49,14 @@ var embeds = func() (all []embedVersion) {
 	return all
 }()
 
-// Embed is the address of the newest script below publicURL, and its integrity.
+// Embed returns the address of the newest script below publicURL, and its integrity.
 func Embed(publicURL string) (src, integrity string) {
 	newest := embeds[len(embeds)-1]
 	return publicURL + "/embed.js?v=" + newest.version, newest.integrity
 }
 
-// embedScript serves a version for ever, and the newest to whoever names none. Any
-// site may read it: browsers check a hash only of what they may read.
+// embedScript serves each version forever, and the newest if the request names none. Any
+// site may read it, because browsers check the hash only of what they may read.
 func (p *Pages) embedScript(w http.ResponseWriter, r *http.Request) {
 	served, cache := embeds[len(embeds)-1], "public, max-age=300"
 	if v := r.URL.Query().Get("v"); v != "" {

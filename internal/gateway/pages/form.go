@@ -16,18 +16,19 @@ import (
 	"github.com/paylink/paylink/internal/spelling"
 )
 
-// Bounds of how often a form is filled in, counted in this process.
+// Limits on how often a form is submitted, counted in this process.
 const (
 	formRate     = 20 // a second
 	formBurst    = 100
-	maxFormRates = 4096 // forms that are counted; more start anew
+	maxFormRates = 4096 // forms that are counted; beyond that the counts start again
 )
 
-// Forms finds forms, and makes their links.
+// Forms finds forms and makes their links.
 type Forms interface {
-	// Form finds a form by its public id, or is fault.NotFound.
+	// Form returns a form by its public id, or fault.NotFound.
 	Form(ctx context.Context, id string) (link.Form, error)
-	// Fill makes the link of an attempt, or finds it; r lacks payee and methods.
+	// Fill makes the link of an attempt, or returns the existing one. r lacks payee and
+	// methods.
 	Fill(ctx context.Context, f link.Form, r link.FormLinkRequest) (link.Link, error)
 }
 
@@ -60,7 +61,7 @@ type formInput struct {
 
 func (v formView) err(field string) string { return payView{Errors: v.Errors}.err(field) }
 
-// anchor is the id of a field: a merchant's own name is never an id of the page's.
+// anchor returns the HTML id of a field. A merchant's name never becomes an id of the page.
 func (v formView) anchor(field string) string { return "f-" + field }
 
 func (v formView) described(field string, hint bool) string {
@@ -71,7 +72,7 @@ func (v formView) described(field string, hint bool) string {
 	return payView{Errors: renamed}.described(v.anchor(field), hint)
 }
 
-// chosen is what the payer picked; the first when nothing was.
+// chosen returns the option that the payer picked, or the first.
 func (v formView) chosen(value string) bool {
 	if picked, ok := v.Values["amount"]; ok {
 		return picked == value
@@ -79,8 +80,8 @@ func (v formView) chosen(value string) bool {
 	return v.Choices[0].Value == value
 }
 
-// form shows the page of a form. It changes nothing, and mints the attempt that
-// makes a form sent twice one link.
+// form shows the page of a form. It changes nothing, and mints the attempt id that makes
+// a form that is sent twice one link.
 func (p *Pages) form(w http.ResponseWriter, r *http.Request) {
 	if bare, ok := meant(r.PathValue("form"), p.ourForm(r)); ok {
 		p.goTo(w, r, p.base+"/f/"+url.PathEscape(bare))
@@ -93,8 +94,8 @@ func (p *Pages) form(w http.ResponseWriter, r *http.Request) {
 	p.html(w, r, http.StatusOK, formPage(p.formView(r, f, link.NewAttempt())))
 }
 
-// PreviewForm shows the page of a form to the merchant who makes it, in a frame of our
-// own pages. Whoever calls it has seen to it that the form is the reader's own.
+// PreviewForm shows the page of a form to its merchant, in a frame of our own pages. The
+// caller has checked that the form belongs to the reader.
 func (p *Pages) PreviewForm(w http.ResponseWriter, r *http.Request, f link.Form) {
 	v := p.formView(r, f, "")
 	v.Preview, v.Origins = true, "" // the merchant's pages are not there to be spoken with
@@ -103,8 +104,8 @@ func (p *Pages) PreviewForm(w http.ResponseWriter, r *http.Request, f link.Form)
 	p.html(w, r, http.StatusOK, formPage(v))
 }
 
-// openForm finds the request's form, and lets its origins frame the page. ok is
-// false when the answer has been given.
+// openForm finds the request's form and lets its origins frame the page. If ok is false,
+// it has already answered.
 func (p *Pages) openForm(w http.ResponseWriter, r *http.Request) (link.Form, bool) {
 	f, err := p.forms.Form(r.Context(), r.PathValue("form"))
 	if err != nil {
@@ -144,7 +145,7 @@ func (p *Pages) formView(r *http.Request, f link.Form, attempt string) formView 
 	switch {
 	case f.Fixed():
 		v.Amount = say.Amount(money.Of(f.Amounts[0], f.Currency))
-		if f.Amounts[0] == 0 { // a form that is being made
+		if f.Amounts[0] == 0 { // the form is still being edited
 			v.Amount = "–"
 		}
 	case f.Typed():
@@ -182,9 +183,9 @@ func formInputOf(f link.Field, say *i18n.Printer) formInput {
 	return in
 }
 
-// fillForm makes the link, and goes on to it within the same frame. Like a payment,
-// the work does not hang on the browser; a crash leaves a link or none, and the same
-// form sent again finds it.
+// fillForm makes the link and redirects to it within the same frame. As with a payment,
+// the work continues if the browser disconnects. After a crash there is a link or none,
+// and the same form sent again finds or makes it.
 func (p *Pages) fillForm(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), submitTimeout)
 	defer cancel()
@@ -217,8 +218,8 @@ func (p *Pages) fillForm(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, p.payPath(l.Token), http.StatusSeeOther) //nolint:gosec // G710: a path of our own, with the token escaped in it
 }
 
-// filled reads what was filled in, or gives all that is missing or not readable at
-// once. The link service checks the rest.
+// filled reads the submitted fields, or returns everything that is missing or unreadable
+// at once. The link service checks the rest.
 func (p *Pages) filled(f link.Form, form url.Values) (q link.FormLinkRequest, errs []*fault.Error) {
 	q = link.FormLinkRequest{Form: f.ID, Attempt: form.Get("attempt"), Amount: form.Get("amount"), Values: map[string]string{}}
 	switch {
@@ -266,7 +267,7 @@ func (p *Pages) fillFailed(w http.ResponseWriter, r *http.Request, f link.Form, 
 	}
 }
 
-// refuseFilled shows the form again with what was typed and what to mend.
+// refuseFilled shows the form again with what was typed and what to fix.
 func (p *Pages) refuseFilled(w http.ResponseWriter, r *http.Request, f link.Form, form url.Values, errs []*fault.Error) {
 	attempt := form.Get("attempt")
 	for _, e := range errs {
@@ -299,7 +300,7 @@ func namesOf(fields []link.Field) (names []string) {
 	return names
 }
 
-// formFault puts a fault into the reader's language.
+// formFault translates a fault into the reader's language.
 func formFault(say *i18n.Printer, f link.Form, e *fault.Error) string {
 	if words := say.AmountFault(e.Cause); words != "" {
 		return words
@@ -332,8 +333,8 @@ func formFault(say *i18n.Printer, f link.Form, e *fault.Error) string {
 	return e.Detail
 }
 
-// rates counts how often each form is filled in: a bucket that fills at formRate
-// and holds formBurst. It is this process's own; a form that nobody fills in is full.
+// rates limits how often each form is submitted: a token bucket that fills at formRate
+// and holds formBurst. It is local to this process; the bucket of an unused form is full.
 type rates struct {
 	mu    sync.Mutex
 	forms map[string]*bucket
@@ -344,7 +345,7 @@ type bucket struct {
 	at   time.Time
 }
 
-// take takes one; the wait is 0 when it was there.
+// take takes one token. It returns how long to wait, 0 if a token was available.
 func (r *rates) take(form string, now time.Time) time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()

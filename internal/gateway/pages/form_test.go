@@ -30,7 +30,7 @@ import (
 
 const site = "https://pay.example.com"
 
-// shop is the real boxes behind the pages, with one merchant.
+// shop is the real services behind the pages, with one merchant.
 type shop struct {
 	*link.Local
 	t       *testing.T
@@ -222,7 +222,7 @@ func (s *shop) holdResult(f link.Form, body string) {
 	}
 }
 
-// Whoever is not an origin of the form frames nothing, and no word of the request
+// A site that is not an origin of the form cannot frame it, and nothing in the request
 // changes that.
 func TestFormIsFramedByItsOriginsAlone(t *testing.T) {
 	s := openShop(t)

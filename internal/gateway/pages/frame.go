@@ -22,9 +22,9 @@ var frameBytes []byte
 
 var frameAsset = asset.New("/assets/paylink.js", frameBytes)
 
-// framable lets a page be framed by these origins and nobody else. They come from
-// the form, or from the link that it made: the store's word, never the request's.
-// Called before the page is written; secure leaves what is set here.
+// framable allows only these origins to frame a page. They come from the stored form, or
+// from the stored link that it made, never from the request. It is called before the page
+// is written; secure keeps what is set here.
 func framable(h http.Header, origins []string) {
 	if len(origins) == 0 {
 		return
@@ -33,19 +33,19 @@ func framable(h http.Header, origins []string) {
 	h.Set("Cross-Origin-Resource-Policy", "cross-origin") // for a site that isolates itself
 }
 
-// dressed is the page in the look of the form behind it.
+// dressed returns the page in the look of its form.
 func (v page) dressed(form string, origins []string, look link.Look) page {
 	v.FormID, v.Origins, v.Look = form, strings.Join(origins, " "), lookPath(look)
 	return v
 }
 
-// lookPath is where a look's stylesheet is. All of the look is in the address, so
-// it needs no store and may be kept for ever.
+// lookPath returns the path of a look's style sheet. The path contains the whole look, so
+// serving it needs no store and it may be cached forever.
 func lookPath(l link.Look) string {
 	return "/assets/look/" + strings.TrimPrefix(l.Accent, "#") + "-" + strings.TrimPrefix(l.AccentDark, "#") + "-" + l.Corners + ".css"
 }
 
-// look serves a stylesheet of a look that keeps contrast; others do not exist.
+// look serves the style sheet of a look with enough contrast, and 404 for others.
 func (p *Pages) look(w http.ResponseWriter, r *http.Request) {
 	name, isSheet := strings.CutSuffix(r.PathValue("look"), ".css")
 	parts := strings.Split(name, "-")
@@ -79,7 +79,7 @@ func lookSheet(l link.Look) string {
 		"@media (min-width:24.01rem){.card{border-radius:" + radius[0] + "}}.button,input,.choice label,.covered{border-radius:" + radius[1] + "}"
 }
 
-// apart opens a page of ours that no frame may show in a window of its own.
+// apart makes a link open a page of ours that must not be framed in a new window.
 func (v page) apart() templ.Attributes {
 	if v.Origins == "" {
 		return nil
@@ -87,9 +87,9 @@ func (v page) apart() templ.Attributes {
 	return templ.Attributes{"target": "_blank", "rel": "noopener"}
 }
 
-// whole gives the whole window to a link that leads out of a framed page: to the bank
-// or back to the merchant. A bank shows its own address then, has its own cookies,
-// and need not admit any frame.
+// whole makes a link out of a framed page, to the bank or back to the merchant, open in
+// the whole window. The bank then shows its own address, has its own cookies, and need
+// not allow framing.
 func (v page) whole(href string) templ.Attributes {
 	if u, err := url.Parse(href); v.Origins == "" || err != nil || u.Host == "" {
 		return nil
@@ -97,9 +97,9 @@ func (v page) whole(href string) templ.Attributes {
 	return templ.Attributes{"target": "_top"}
 }
 
-// tellForm adds what the merchant's page hears of a payment: its id and status, and
-// once it is paid the signed statement, which goes back with the payer too. Without
-// the statement the payer still goes back, and the merchant asks the API.
+// tellForm adds what the merchant's page learns about a payment: its id and status, and
+// once it is paid the signed statement, which also returns with the payer. Without the
+// statement the payer returns all the same, and the merchant can ask the API.
 func (p *Pages) tellForm(r *http.Request, v *statusView, l link.Link, pay payment.Payment) {
 	v.Payment, v.Decline = pay.ID, toldCode(pay)
 	if !final(pay) || payable(pay) || p.receipt == nil {
@@ -124,7 +124,7 @@ func (p *Pages) tellForm(r *http.Request, v *statusView, l link.Link, pay paymen
 	}
 }
 
-// told is what the page around a frame hears of a payment.
+// The method returns the attributes that pass a payment to the page around a frame.
 func (v statusView) told() templ.Attributes {
 	if v.FormID == "" || v.Payment == "" {
 		return nil

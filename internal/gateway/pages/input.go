@@ -17,7 +17,7 @@ import (
 	"github.com/paylink/paylink/internal/spelling"
 )
 
-// Bounds of what a payer types.
+// Limits of what a payer types.
 const (
 	minAttempt    = 16
 	maxAttempt    = 64
@@ -36,7 +36,7 @@ func checkAttempt(s string) *fault.Error {
 	return nil
 }
 
-// cardFields are a card as it was typed. They live as long as the request.
+// cardFields is a card as it was typed. It exists only during the request.
 type cardFields struct {
 	number, cvc, name  string
 	expMonth, expYear  int
@@ -47,8 +47,8 @@ type cardFields struct {
 // number that the whole trade knows as an example.
 const wellFormed = "4242424242424242"
 
-// card makes the card, or tells every field that is wrong, in the order of the
-// form. The rules are issuer.NewCard's: each field is tried beside good ones.
+// card returns the card, or every field that is wrong, in the order of the form. The
+// rules are those of issuer.NewCard: each field is tried together with valid ones.
 func (f cardFields) card(now time.Time) (issuer.Card, []*fault.Error) {
 	var errs []*fault.Error
 	try := func(number string, month, year int, cvc, name string) {
@@ -81,8 +81,8 @@ func (f cardFields) card(now time.Time) (issuer.Card, []*fault.Error) {
 	return c, nil
 }
 
-// cardNumber is a number as it was typed or pasted, without what people write between
-// the digits.
+// cardNumber returns a typed or pasted number without the characters that people write
+// between the digits.
 func cardNumber(s string) string {
 	return strings.Map(func(c rune) rune {
 		if c == '.' || isDash(c) || isDot(c) {
@@ -105,8 +105,8 @@ var (
 )
 
 // parseExpiry reads a month and a year as people type and paste them: 04/28, 4 / 2028,
-// 0428, 428, 04-28, 2028/04, and 2028-04 as browsers fill it in. The page's script
-// must leave every one of them what it is: testdata/typed.json holds both to that.
+// 0428, 428, 04-28, 2028/04, and 2028-04 as browsers fill it in. The page's script must
+// not change the meaning of any of them; testdata/typed.json tests both.
 func parseExpiry(s string) (month, year int, ok bool) {
 	s = strings.Map(func(c rune) rune {
 		switch {
@@ -133,7 +133,7 @@ func parseExpiry(s string) (month, year int, ok bool) {
 	return month, year, errMonth == nil && errYear == nil && month >= 1 && month <= 12
 }
 
-// checkName holds the name of a payer, as spelling.Name gives it, to its rules.
+// checkName checks the name of a payer as spelling.Name returns it.
 func checkName(param, s string) *fault.Error {
 	if utf8.RuneCountInString(s) > issuer.MaxNameChars {
 		return fault.Invalid(param, "too_long", "At most %d characters.", issuer.MaxNameChars)
@@ -144,7 +144,7 @@ func checkName(param, s string) *fault.Error {
 	return nil
 }
 
-// readEmail returns the address as mail is sent to it; "" is none.
+// readEmail returns the address in the form in which email is sent to it, or "".
 func readEmail(param, s string) (string, *fault.Error) {
 	switch n := len(spelling.Pasted(s)); {
 	case n == 0:
@@ -159,9 +159,9 @@ func readEmail(param, s string) (string, *fault.Error) {
 	return e, nil
 }
 
-// jsonAmount reads the sum that is to be paid, the payer's choice or what the link
-// fixes, from the page's JSON: a plain decimal number, whatever script its digits are
-// of, and with unseen characters. A program does not type, so nothing else is read.
+// jsonAmount reads the amount to pay, chosen by the payer or fixed by the link, from the
+// page's JSON. It accepts a plain decimal number with digits of any script and with
+// invisible characters, and nothing else, because programs do not type.
 func jsonAmount(s string, l link.Link) (money.Amount, *fault.Error) {
 	s = spelling.Pasted(s)
 	if s == "" {
@@ -183,7 +183,7 @@ func jsonAmount(s string, l link.Link) (money.Amount, *fault.Error) {
 	return amountFor(l, &a)
 }
 
-// formAmount reads the sum that is to be paid as a person typed it.
+// formAmount reads the amount to pay as a person typed it.
 func formAmount(s string, l link.Link) (money.Amount, *fault.Error) {
 	if spelling.Typed(s) == "" {
 		return amountFor(l, nil)
@@ -195,7 +195,7 @@ func formAmount(s string, l link.Link) (money.Amount, *fault.Error) {
 	return amountFor(l, &a)
 }
 
-// typedAmount reads an amount as people write it. The fault's cause has the words for
+// typedAmount reads an amount as people write it. The cause of its fault has the text for
 // the reader (i18n.AmountFault).
 func typedAmount(s string, c money.Currency) (money.Amount, *fault.Error) {
 	a, err := i18n.ReadAmount(s, c)
@@ -220,8 +220,8 @@ func typedAmount(s string, c money.Currency) (money.Amount, *fault.Error) {
 	return money.Amount{}, f
 }
 
-// amountFor holds an amount, nil for none, to the link. A fixed link refuses another
-// amount instead of ignoring it: a payer who names a sum means it.
+// amountFor checks an amount, nil for none, against the link. A link with a fixed amount
+// refuses another one instead of ignoring it, because the payer means it.
 func amountFor(l link.Link, asked *money.Amount) (money.Amount, *fault.Error) {
 	c := l.Amount.Currency
 	if asked == nil {

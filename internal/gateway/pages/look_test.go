@@ -25,7 +25,7 @@ func luminance(t *testing.T, hex string) float64 {
 	return 0.2126*part(16) + 0.7152*part(8) + 0.0722*part(0)
 }
 
-// TestContrast measures every pair of colours that meet, in both schemes: text
+// TestContrast measures every pair of colors that meet, in both schemes: text
 // 4.5 to 1 (WCAG 2.2, 1.4.3), edges of controls and icons 3 to 1 (1.4.11).
 func TestContrast(t *testing.T) {
 	light, dark, ok := strings.Cut(string(cssBytes), "@media (prefers-color-scheme: dark)")

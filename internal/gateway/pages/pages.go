@@ -1,15 +1,15 @@
-// Package pages is what a payer sees: the hosted payment page, its status page,
-// the page that tells whether a link is ours, and the payer's JSON beside them;
-// and what a developer finds at the type of a problem.
+// Package pages serves what a payer sees: the hosted payment page, its status page, the
+// page that says whether a link is ours, and the payer's JSON. It also serves the page
+// that explains the type of a problem to developers.
 //
-// Every page is rendered on the server in the reader's language (spoken) and works without JavaScript; the script
-// only groups digits and follows the status live. Nothing is fetched from
-// anywhere but our own origin. GET and HEAD change nothing. A card is read from
-// the request, handed to Payments.Submit, and forgotten: it is never rendered,
-// logged or put into an error.
+// Every page is rendered on the server in the reader's language (spoken) and works
+// without JavaScript. The script only groups digits and follows the status. Pages load
+// only from our own origin. GET and HEAD change nothing. A card is read from the
+// request, passed to Payments.Submit and then dropped: it is never rendered, logged or
+// put into an error.
 //
-// If the process dies while a payment is submitted, the payer reloads the link
-// or the status page: both tell what the store knows.
+// If the process crashes while a payment is submitted, the payer reloads the link or the
+// status page. Both show what is stored.
 package pages
 
 import (
@@ -29,7 +29,7 @@ import (
 	"github.com/paylink/paylink/internal/receipt"
 )
 
-// Bounds.
+// Limits.
 const (
 	maxBodyBytes     = 64 << 10
 	maxStreams       = 1000
@@ -42,38 +42,39 @@ const (
 	relinkEveryPolls = 10 // the link itself is read again at least this often
 )
 
-// Payments submits and finds payments of an opened link.
+// Payments submits and finds the payments of an opened link.
 type Payments interface {
 	// Submit pays. A decline is a payment, not an error. A fault of code
 	// link_paying, link_paid, link_expired or link_canceled: the link can't be paid.
 	Submit(context.Context, payment.Submit) (payment.Payment, error)
 	ByAttempt(ctx context.Context, l link.Link, attempt string) (payment.Payment, bool, error)
-	// Latest is the payment that reserved a use of the link last.
+	// Latest returns the last payment that reserved a use of the link.
 	Latest(ctx context.Context, l link.Link) (payment.Payment, bool, error)
 }
 
-// Config of the pages; every field is needed where nothing else is said.
+// Config has the services and settings of the pages. Every field is required unless its
+// comment says otherwise.
 type Config struct {
 	Links    link.Verifier
 	Payments Payments
 	Receipts receipt.Keys
 	Mails    Mails
-	Forms    Forms // nil: there are none
-	// Receipt is the signed statement about a payment of the link, which a form
-	// hands to the merchant's page; nil: it hands none.
+	Forms    Forms // nil: no forms
+	// Receipt returns the signed statement about a payment of the link, which a form
+	// passes to the merchant's page; nil: no statement.
 	Receipt   func(ctx context.Context, l link.Link, payment string) (string, error)
 	Now       func() time.Time
 	Log       *slog.Logger
 	PublicURL string          // absolute; where payers reach us
 	Drain     <-chan struct{} // closing it ends the live streams; may be nil
-	Beacons   Beacons         // nil: nobody counts
-	Challenge Challenge       // nil: no work is asked for
-	// CountryHeader names the header in which a trusted proxy says the country of the
-	// payer's address, such as Cf-Ipcountry; "": nobody says.
+	Beacons   Beacons         // nil: not counted
+	Challenge Challenge       // nil: no proof of work
+	// CountryHeader names the header in which a trusted proxy reports the country of the
+	// payer's address, such as Cf-Ipcountry; "": no such header.
 	CountryHeader string
 }
 
-// Pages are the handlers. Make them with New.
+// Pages has the handlers of the pages. New returns one.
 type Pages struct {
 	links    link.Verifier
 	payments Payments
@@ -96,7 +97,8 @@ type Pages struct {
 	streams chan struct{}
 }
 
-// New makes the pages; it fails when the public URL is not an absolute http(s) URL.
+// New returns the pages. It returns an error if the public URL is not an absolute http
+// or https URL.
 func New(c Config) (*Pages, error) {
 	u, err := url.Parse(c.PublicURL)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
@@ -111,8 +113,8 @@ func New(c Config) (*Pages, error) {
 	}, nil
 }
 
-// Register adds the routes to mux. It takes no catch-all: the gateway mounts
-// NotFound where it wants one.
+// Register adds the routes to mux, without a catch-all: the gateway mounts NotFound
+// where it needs one.
 func (p *Pages) Register(mux *http.ServeMux) {
 	for path, h := range map[string]http.HandlerFunc{"/l/{token}": p.spoken(p.pay), "/l/{token}/status": p.spoken(p.status)} {
 		mux.HandleFunc("GET "+path, h)
@@ -142,13 +144,13 @@ func (p *Pages) Register(mux *http.ServeMux) {
 	}
 }
 
-// refuse answers other methods than a page has, whatever the token.
+// refuse answers methods that a page does not have, whatever the token.
 func refuse(allow string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) { problem.MethodNotAllowed(w, r, allow) }
 }
 
-// backToPage is for a payer who opens the address of a form that was refused: they
-// find the form again. A machine hears what the address is for.
+// backToPage redirects a payer who opens the address of a refused form to the form. A
+// program gets an error that says what the address is for.
 func (p *Pages) backToPage(w http.ResponseWriter, r *http.Request) {
 	if accepts(r, "application/json", "text/html") != "text/html" {
 		problem.MethodNotAllowed(w, r, "POST")
@@ -162,16 +164,16 @@ func (p *Pages) backToPage(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, to, http.StatusSeeOther) //nolint:gosec // G710: a path of our own, with the token escaped in it
 }
 
-// NotFound is the page for what does not exist.
+// NotFound answers with the page for an address that does not exist.
 func (p *Pages) NotFound() http.Handler {
 	return p.spoken(func(w http.ResponseWriter, r *http.Request) {
 		p.failPage(w, r, fault.NotFound("page"))
 	})
 }
 
-// csp lets a page load our own files and post to us, and nothing else. After a
-// post the browser is sent to our own status page; a challenge or the merchant's
-// site is reached by a link from there, which form-action does not govern.
+// csp allows a page to load our own files and to post to us, and nothing else. After a
+// post the browser is redirected to our own status page. That page links to a challenge or
+// the merchant's site; form-action does not govern links.
 const csp = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 
@@ -189,8 +191,8 @@ func secure(h http.Header) {
 	h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
 }
 
-// open opens the request's token. ok is false when the answer has been given:
-// for everything that is not ours it is one and the same page or problem.
+// open opens the request's token. If ok is false, it has already answered. For every
+// token that is not ours the response is the same page or problem.
 func (p *Pages) open(w http.ResponseWriter, r *http.Request, html bool) (l link.Link, ok bool) {
 	l, err := p.links.Open(r.Context(), r.PathValue("token"))
 	if err != nil {
@@ -211,7 +213,7 @@ func (p *Pages) open(w http.ResponseWriter, r *http.Request, html bool) (l link.
 	return l, true
 }
 
-// payPath and statusPath are links within our own site.
+// payPath and statusPath return paths within our own site.
 func (p *Pages) payPath(token string) string { return p.base + "/l/" + url.PathEscape(token) }
 
 func (p *Pages) statusPath(token, attempt string) string {
@@ -222,11 +224,11 @@ func (p *Pages) statusPath(token, attempt string) string {
 	return s
 }
 
-// absolute is the full URL of a path that begins with base.
+// absolute returns the full URL of a path that begins with base.
 func (p *Pages) absolute(path string) string { return p.public + strings.TrimPrefix(path, p.base) }
 
-// actionURL is where the payer passes the challenge: absolute, or a path on our
-// own site. Anything but http(s) is dropped.
+// actionURL returns the address of the payer's challenge: absolute, or a path on our own
+// site. It returns "" for anything but http or https.
 func (p *Pages) actionURL(pay payment.Payment) string {
 	if pay.Status.Public() != payment.RequiresAction || pay.ActionURL == "" {
 		return ""
@@ -246,13 +248,13 @@ func webURL(s string) string {
 	return u.String()
 }
 
-// fail answers a machine.
+// fail answers a program with a problem.
 func (p *Pages) fail(w http.ResponseWriter, r *http.Request, err error) {
 	p.record(r, err)
 	problem.Write(w, r, err, "")
 }
 
-// record logs what the answer does not tell.
+// record logs what the response does not show.
 func (p *Pages) record(r *http.Request, err error) {
 	switch fault.KindOf(err) {
 	case fault.KindInternal, fault.KindUnavailable:

@@ -10,16 +10,16 @@ import (
 	"github.com/paylink/paylink/internal/payment"
 )
 
-// newAttempt names one submission of one form: whatever is sent under it again
-// (a double click, a reload, the back button) is the same payment.
+// newAttempt returns the id of one submission of one form. Whatever is sent again under
+// it (a double click, a reload, the back button) is the same payment.
 func newAttempt() string {
 	var b [18]byte
 	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
 	return base64.RawURLEncoding.EncodeToString(b[:])
 }
 
-// pay shows the form of an open link, and of any other link the truth. It
-// changes nothing: a scanner that opens the link leaves no trace.
+// pay shows the form of an open link, or the state of any other link. It changes
+// nothing: a scanner that opens the link leaves no trace.
 func (p *Pages) pay(w http.ResponseWriter, r *http.Request) {
 	if bare, ok := meant(r.PathValue("token"), p.ourLink(r)); ok {
 		p.goTo(w, r, p.payPath(bare))
@@ -37,9 +37,9 @@ func (p *Pages) pay(w http.ResponseWriter, r *http.Request) {
 	p.truth(w, r, l, 0)
 }
 
-// truth tells why an opened link can't be paid; status 0 picks the one of a GET.
-// Whoever opens the link sees its payment; whoever was just refused does not: the
-// payment is somebody else's, and "your payment" would be a lie.
+// truth answers with the reason why an opened link cannot be paid; status 0 picks the
+// status of a GET. A person who opens the link sees its payment. A payer who was just
+// refused does not, because the payment is another payer's.
 func (p *Pages) truth(w http.ResponseWriter, r *http.Request, l link.Link, status int) {
 	var found *payment.Payment
 	if l.MaxUses == 1 && status != http.StatusConflict {
@@ -87,7 +87,7 @@ func (p *Pages) payView(r *http.Request, l link.Link, attempt string) payView {
 	}
 	v.Rows = append(v.Rows, row{Label: say.T("pay.row.by"), At: stampOf(r, l.ExpiresAt)})
 	v.Form = true
-	if l.Shown != nil { // typed into the form already
+	if l.Shown != nil { // already typed into the form
 		v.Values["name"], v.Values["email"] = l.Shown.Name, l.Shown.Email
 	}
 	return v

@@ -10,8 +10,8 @@ import (
 	"github.com/paylink/paylink/internal/payment"
 )
 
-// final reports whether a payer has nothing more to wait for. A merchant may
-// still refund, capture or decide; the page tells that when it is opened again.
+// final reports whether a payer has nothing more to wait for. A merchant may still
+// refund, capture or decide; the page shows that when it is opened again.
 func final(pay payment.Payment) bool {
 	switch pay.Status {
 	case payment.Succeeded, payment.PartiallyRefunded, payment.Refunded, payment.Declined,
@@ -23,8 +23,8 @@ func final(pay payment.Payment) bool {
 	return false
 }
 
-// declineWords puts an issuer's code into words for the payer. A lost or stolen
-// card is told to the merchant, never to who holds it.
+// declineWords returns the text for an issuer's code. Only the merchant learns that a
+// card was reported lost or stolen, never the person who uses it.
 func declineWords(say *i18n.Printer, code string) string {
 	switch code {
 	case issuer.CodeInsufficientFunds:
@@ -41,7 +41,7 @@ func declineWords(say *i18n.Printer, code string) string {
 	return say.T("pay.decline.other")
 }
 
-// declineNext is what the payer can do about it.
+// declineNext returns what the payer can do about a decline.
 func declineNext(say *i18n.Printer, code string) string {
 	switch code {
 	case issuer.CodeIncorrectCVC:
@@ -54,7 +54,7 @@ func declineNext(say *i18n.Printer, code string) string {
 	return say.T("pay.decline.next.other")
 }
 
-// paymentWords are headline, lead and next step of a payment's page.
+// paymentWords returns headline, lead and next step of a payment's page.
 func paymentWords(say *i18n.Printer, v *statusView, pay payment.Payment, payee string) {
 	switch pay.Status.Public() {
 	case payment.Succeeded:
@@ -96,7 +96,7 @@ func paymentWords(say *i18n.Printer, v *statusView, pay payment.Payment, payee s
 	}
 }
 
-// payable reports whether after this payment the payer may try again.
+// payable reports whether the payer may try again after this payment.
 func payable(pay payment.Payment) bool {
 	switch pay.Status {
 	case payment.Created, payment.Declined, payment.CanceledS:
@@ -105,8 +105,8 @@ func payable(pay payment.Payment) bool {
 	return false
 }
 
-// paymentView is the page of a payment. own: the reader knows the attempt, so it
-// is the payer, and may see the card's last digits and the way back to the shop.
+// paymentView returns the page of a payment. If own, the reader knows the attempt id and
+// therefore is the payer, who may see the card's last digits and the link to the shop.
 func (p *Pages) paymentView(r *http.Request, l link.Link, pay payment.Payment, attempt string) statusView {
 	own, say := attempt != "", printer(r)
 	v := statusView{page: p.page("", l), Amount: words(r, pay.Amount), State: string(pay.Status.Public())}
@@ -171,7 +171,7 @@ func moneyTaken(pay payment.Payment) bool {
 	return false
 }
 
-// linkView is the truth about a link that can't be paid.
+// linkView returns the page of a link that cannot be paid.
 func (p *Pages) linkView(r *http.Request, l link.Link, state string, found *payment.Payment) statusView {
 	if found != nil && !payable(*found) && (state == link.Paying || state == link.Paid) {
 		return p.paymentView(r, l, *found, "")
@@ -215,7 +215,7 @@ func (v *statusView) at(label string, s stamp) {
 	}
 }
 
-// linkWords is one sentence why a link can't be paid.
+// linkWords returns one sentence that says why a link cannot be paid.
 func linkWords(say *i18n.Printer, l link.Link, state string) string {
 	switch state {
 	case link.Paid:
@@ -230,7 +230,7 @@ func linkWords(say *i18n.Printer, l link.Link, state string) string {
 	return ""
 }
 
-// linkRows are what the merchant wrote on the link.
+// linkRows returns what the merchant wrote on the link.
 func linkRows(say *i18n.Printer, l link.Link) (rows []row) {
 	if l.Description != "" {
 		rows = append(rows, row{Label: say.T("pay.row.for"), Text: l.Description})

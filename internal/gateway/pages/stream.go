@@ -14,10 +14,10 @@ import (
 	"github.com/paylink/paylink/internal/payment"
 )
 
-// stream sends the status whenever it changes, as server-sent events (WHATWG
-// HTML, section 9.2), until nothing more can change, the stream has lived its
-// time, the reader is gone or we drain. A browser connects again by itself; a
-// reader that missed events gets the present state first, so nothing is lost.
+// stream sends the status whenever it changes, as server-sent events (WHATWG HTML,
+// section 9.2). It ends when nothing more can change, when its lifetime is over, when the
+// client disconnects, and when the process drains. A browser reconnects by itself and
+// gets the present state first, so nothing is lost.
 func (p *Pages) stream(w http.ResponseWriter, r *http.Request, l link.Link, attempt string) {
 	select {
 	case p.streams <- struct{}{}:
@@ -29,7 +29,7 @@ func (p *Pages) stream(w http.ResponseWriter, r *http.Request, l link.Link, atte
 	h := w.Header()
 	secure(h)
 	h.Set("Content-Type", "text/event-stream")
-	h.Set("X-Accel-Buffering", "no") // a proxy that buffers would hold the events back
+	h.Set("X-Accel-Buffering", "no") // a buffering proxy would delay the events
 	if r.Method == http.MethodHead {
 		return
 	}
@@ -79,8 +79,8 @@ func (s *follower) follow(ctx context.Context) {
 	}
 }
 
-// poll looks once, tells what changed, and reports whether the stream is over. A
-// read that fails is tried again at the next poll.
+// poll reads the state once, sends what changed, and reports whether the stream is over.
+// A failed read is tried again at the next poll.
 func (s *follower) poll(ctx context.Context) (done bool) {
 	pay, found, err := s.p.find(ctx, s.l, s.attempt)
 	if err != nil {
@@ -118,8 +118,8 @@ func (s *follower) over(pay payment.Payment, found bool) bool {
 	return false
 }
 
-// write sends, within a deadline of its own: the server's write timeout is meant
-// for pages, and a reader that takes nothing must not hold the stream.
+// write sends data with its own deadline: the server's write timeout is meant for pages,
+// and a client that does not read must not block the stream.
 func (s *follower) write(parts ...[]byte) error {
 	err := s.c.SetWriteDeadline(time.Now().Add(streamWriteLimit))
 	if err != nil && !errors.Is(err, http.ErrNotSupported) {

@@ -16,12 +16,12 @@ import (
 	"github.com/paylink/paylink/internal/spelling"
 )
 
-// submit takes a payment: a post of our own form, answered by a redirect to the
-// status page, or JSON, answered by JSON.
+// submit takes a payment: a post of our own form, answered with a redirect to the status
+// page, or JSON, answered with JSON.
 //
-// The work does not hang on the browser: from here on it runs on a context that
-// a closed tab does not cancel. If this process dies, the sweep finishes the
-// payment and the status page tells.
+// The work does not depend on the browser: from here on it runs on a context that a
+// closed tab does not cancel. If the process crashes, the sweep finishes the payment and
+// the status page shows the outcome.
 func (p *Pages) submit(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), submitTimeout)
 	defer cancel()
@@ -37,7 +37,7 @@ func (p *Pages) submit(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// body reads the request's body up to its bound.
+// body reads the request's body up to its limit.
 func body(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBodyBytes))
 	var tooLarge *http.MaxBytesError
@@ -65,12 +65,12 @@ func (p *Pages) ownForm(r *http.Request) error {
 		return nil
 	}
 	if u, err := url.Parse(o); err == nil && u.Host != "" && strings.EqualFold(u.Host, r.Host) {
-		return nil // reached under another name of ours, such as localhost
+		return nil // requested under another of our names, such as localhost
 	}
 	return refused
 }
 
-// posted reads a form of ours. ok is false when the answer has been given.
+// posted reads a form of ours. If ok is false, it has already answered.
 func (p *Pages) posted(w http.ResponseWriter, r *http.Request, again string) (form url.Values, ok bool) {
 	if err := p.ownForm(r); err != nil {
 		p.failPage(w, r, err)
@@ -83,7 +83,7 @@ func (p *Pages) posted(w http.ResponseWriter, r *http.Request, again string) (fo
 	}
 	form, err = url.ParseQuery(string(raw))
 	if err != nil {
-		// The parser's words may quote what was typed.
+		// The parser's error may quote what was typed.
 		p.failPage(w, r, fault.New(fault.KindInvalid, "form_invalid", "The form did not arrive as your browser should send it. %s", again))
 		return nil, false
 	}
@@ -113,7 +113,7 @@ func (p *Pages) submitForm(w http.ResponseWriter, r *http.Request) {
 	p.formFailed(w, r, l, form, err)
 }
 
-// readForm makes the submission, or tells all that is wrong with it.
+// readForm returns the submission, or everything that is wrong with it.
 func (p *Pages) readForm(form url.Values, l link.Link) (payment.Submit, []*fault.Error) {
 	now := p.now()
 	s := payment.Submit{
@@ -142,9 +142,9 @@ func (p *Pages) readForm(form url.Values, l link.Link) (payment.Submit, []*fault
 	return s, errs
 }
 
-// refuseForm shows the form again with what was typed, less the card's number
-// and code, and what to mend. If the attempt is already a payment (the browser
-// went back and sent an emptied form), that payment is the answer.
+// refuseForm shows the form again with what was typed, except the card's number and
+// code, and with what to fix. If the attempt is already a payment (the browser went back
+// and sent an empty form), the response is that payment.
 func (p *Pages) refuseForm(w http.ResponseWriter, r *http.Request, l link.Link, form url.Values, errs []*fault.Error) {
 	attempt := form.Get("attempt")
 	if checkAttempt(attempt) != nil {
@@ -172,7 +172,7 @@ func (p *Pages) refuseForm(w http.ResponseWriter, r *http.Request, l link.Link, 
 	p.html(w, r, http.StatusBadRequest, payPage(v))
 }
 
-// formField is the form's field for a parameter of the JSON.
+// formField returns the form's field for a parameter of the JSON.
 func formField(param string) string {
 	switch param {
 	case "amount":
@@ -191,7 +191,7 @@ func formField(param string) string {
 	return ""
 }
 
-// formFailed answers a form whose submission came back as an error.
+// formFailed answers a form whose submission failed.
 func (p *Pages) formFailed(w http.ResponseWriter, r *http.Request, l link.Link, form url.Values, err error) {
 	f := fault.From(err)
 	switch {
@@ -199,8 +199,8 @@ func (p *Pages) formFailed(w http.ResponseWriter, r *http.Request, l link.Link, 
 		p.refuseForm(w, r, l, form, []*fault.Error{f})
 		return
 	case f.Kind == fault.KindConflict:
-		// Somebody else's payment, the clock or the merchant came first. What was
-		// read before is stale by now.
+		// Another payer, the expiry or the merchant came first. What was read before
+		// is stale now.
 		if fresh, openErr := p.links.Open(r.Context(), r.PathValue("token")); openErr == nil {
 			l = fresh
 		}
@@ -211,8 +211,8 @@ func (p *Pages) formFailed(w http.ResponseWriter, r *http.Request, l link.Link, 
 		p.html(w, r, http.StatusConflict, statusPage(p.conflictView(r, l, f)))
 		return
 	case f.Kind == fault.KindInternal || f.Kind == fault.KindUnavailable:
-		// If the attempt was recorded before it failed, its page tells the truth,
-		// and keeps telling it while the payment is recovered.
+		// If the attempt was recorded before it failed, its page shows the true state,
+		// also while the payment is recovered.
 		if _, found, e := p.payments.ByAttempt(r.Context(), l, form.Get("attempt")); e == nil && found {
 			p.record(r, err)
 			http.Redirect(w, r, p.statusPath(l.Token, form.Get("attempt")), http.StatusSeeOther)

@@ -273,7 +273,7 @@ func TestFormFromElsewhereIsRefused(t *testing.T) {
 	}
 }
 
-// TestFormMistakes: each mistake is told beside its field and in the summary, the
+// TestFormMistakes: each mistake is shown beside its field and in the summary, the
 // first one has the focus, and no card number or code comes back.
 func TestFormMistakes(t *testing.T) {
 	for _, c := range []struct{ field, value, words string }{

@@ -10,31 +10,31 @@ import (
 	"github.com/paylink/paylink/internal/mail"
 )
 
-// Mails ends what a one-click link in a mail is about.
+// Mails ends the subscription of a one-click link in an email.
 type Mails interface {
-	// Subscription tells what a one-click link is about and changes nothing;
-	// Unsubscribe ends it, and is repeatable. Fault token_invalid.
+	// Subscription returns the subscription of a one-click link and changes nothing.
+	// Unsubscribe ends it, and may be repeated. Fault token_invalid.
 	Subscription(ctx context.Context, token string) (mail.Subscription, error)
 	Unsubscribe(ctx context.Context, token string) (mail.Subscription, error)
 }
 
-// mailView asks before something ends, or tells that it has.
+// mailView is the page that asks before a subscription ends, or says that it ended.
 type mailView struct {
 	page
 	Tone, Headline, Lead string
 	Action, Button       string // of the form that asks; "" when it is done
 }
 
-// unsubscribe is where a one-click link leads (RFC 8058). A GET shows what it would
-// end, because programs follow links; a POST ends it, whoever sends it: a mail
-// program has no session with us, and the token, which only the reader's mail holds,
-// is what it proves.
+// unsubscribe serves a one-click link (RFC 8058). A GET only shows what it would end,
+// because programs follow links. A POST ends it for any sender: a mail program has no
+// session with us, and the token, which is only in the recipient's email, is its
+// authentication.
 func (p *Pages) unsubscribe(w http.ResponseWriter, r *http.Request) {
 	token := r.PathValue("token")
 	do := p.mails.Subscription
 	if r.Method == http.MethodPost {
 		do = p.mails.Unsubscribe
-		if _, err := body(w, r); err != nil { // it says nothing that we need
+		if _, err := body(w, r); err != nil { // it contains nothing that we need
 			p.failPage(w, r, err)
 			return
 		}

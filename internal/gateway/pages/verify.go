@@ -22,8 +22,8 @@ func (p *Pages) verifyPath(l link.Link) string {
 	return p.base + "/verify?link=" + url.QueryEscape(p.public+"/l/"+l.Token)
 }
 
-// verify tells whether a pasted link is ours, unaltered, and until when, or what a
-// receipt of ours says. It reads no store: the signature says it all.
+// verify answers whether a pasted link is ours and unaltered, and until when, or what one
+// of our receipts says. It reads no store: the signature is enough.
 func (p *Pages) verify(w http.ResponseWriter, r *http.Request) {
 	w.Header().Add("Vary", "Accept")
 	machine := accepts(r, "text/html", "application/json") == "application/json"
@@ -66,7 +66,7 @@ func (p *Pages) verify(w http.ResponseWriter, r *http.Request) {
 	p.html(w, r, http.StatusOK, verifyPage(p.verdictView(r, pasted, token, verdict)))
 }
 
-// judge judges a pasted text by the link in it, of which it returns the token.
+// judge returns the verdict about the link in a pasted text, and its token.
 func (p *Pages) judge(ctx context.Context, pasted string) (link.Verdict, string, error) {
 	for _, address := range link.Pasted(pasted) {
 		token, ok := p.tokenOf(address)
@@ -75,7 +75,7 @@ func (p *Pages) judge(ctx context.Context, pasted string) (link.Verdict, string,
 		}
 		verdict, err := p.links.Verify(ctx, token)
 		if err != nil {
-			// A refusal is a verdict too; only a failure of ours is an error.
+			// A refusal is a verdict too; only a failure on our side is an error.
 			if k := fault.KindOf(err); k != fault.KindNotFound && k != fault.KindInvalid {
 				return link.Verdict{}, "", err
 			}
@@ -88,8 +88,8 @@ func (p *Pages) judge(ctx context.Context, pasted string) (link.Verdict, string,
 	return link.Verdict{}, "", nil
 }
 
-// tokenOf takes the token out of an address. A good token under another
-// site's address is not our link: that is what a forger would paste it into.
+// tokenOf returns the token in an address. A valid token under another site's address is
+// not our link: a forger would do just that.
 func (p *Pages) tokenOf(pasted string) (string, bool) {
 	if len(pasted) > maxPastedLength {
 		return "", false
@@ -116,7 +116,7 @@ func (p *Pages) verdictView(r *http.Request, pasted, token string, v link.Verdic
 	switch {
 	case !v.Ours:
 		if len(pasted) <= maxPastedLength {
-			view.Link = strings.ToValidUTF8(pasted, "") // it may want mending
+			view.Link = strings.ToValidUTF8(pasted, "") // it may need a correction
 		}
 		view.Tone, view.Verdict = "bad", say.T("pay.verify.bad")
 		view.Lead = say.T("pay.verify.bad.lead")

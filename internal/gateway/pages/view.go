@@ -34,7 +34,7 @@ type row struct {
 	Ours        bool  // a phrase of ours, in the page's own direction; other texts have their own
 }
 
-// page is what every page has.
+// page has what every page needs.
 type page struct {
 	Title   string
 	Base    string // path prefix of our site
@@ -81,7 +81,7 @@ func (v payView) err(field string) string {
 	return ""
 }
 
-// focus tells whether the field is the first in error: it gets the focus, also
+// focus reports whether the field is the first with an error. It gets the focus, also
 // without a script.
 func (v payView) focus(field string) bool {
 	for _, e := range v.Errors {
@@ -92,7 +92,7 @@ func (v payView) focus(field string) bool {
 	return false
 }
 
-// described is the aria-describedby of a field: its error first, then its hint.
+// described returns the aria-describedby of a field: its error first, then its hint.
 func (v payView) described(field string, hint bool) string {
 	var ids []string
 	if v.err(field) != "" {
@@ -107,7 +107,7 @@ func (v payView) described(field string, hint bool) string {
 // statusView is the page of every state in which there is no form.
 type statusView struct {
 	page
-	Tone           string // good, wait, act, bad, quiet: picks colour and icon
+	Tone           string // good, wait, act, bad, quiet: picks color and icon
 	Headline, Lead string
 	Next           string // what to do now
 	Amount         string
@@ -116,7 +116,7 @@ type statusView struct {
 	Secondary      button
 	State          string // what the script compares
 	Stream         string // where the script listens; "" when final
-	Payment        string // its id, told to the page around a frame; "" when there is none to tell
+	Payment        string // its id, for the page around a frame; "" if there is none
 	Decline        string // its code
 	Result         string // the signed statement for the merchant
 	Redirect       string // back to the merchant, with the result
@@ -131,7 +131,7 @@ type messageView struct {
 	Primary                   button
 }
 
-// verifyView is the page that judges a link.
+// verifyView is the page with the verdict about a link.
 type verifyView struct {
 	page
 	Link    string
@@ -176,7 +176,7 @@ func (p *Pages) html(w http.ResponseWriter, r *http.Request, status int, c templ
 	h.Add("Vary", "Accept-Language, Cookie")
 	w.WriteHeader(status)
 	if r.Method != http.MethodHead {
-		_, _ = w.Write(b.Bytes()) // a failed write means that the browser is gone
+		_, _ = w.Write(b.Bytes()) // a failed write means that the browser has disconnected
 	}
 }
 

@@ -5,20 +5,20 @@ import (
 	"strings"
 )
 
-// Code explains a code of a problem: what it means, and what to do. It is what
-// the problem's type address answers (RFC 9457, section 3.1.1).
+// Code explains the code of a problem: what it means, and what to do. The address in the
+// problem's type shows it (RFC 9457, section 3.1.1).
 type Code struct {
 	Name     string
-	Statuses []int // the HTTP statuses that it comes with
+	Statuses []int // the HTTP statuses that it is sent with
 	Meaning  string
 	Do       string
 }
 
-// Codes are all codes that leave, by name. A test holds them against the sources,
-// so a code cannot be emitted that is not explained here.
+// Codes returns all codes that callers may see, by name. A test compares them with the
+// sources, so every code that is sent is explained here.
 func Codes() []Code { return codes }
 
-// CodeByName finds a code's explanation.
+// CodeByName returns the explanation of a code.
 func CodeByName(name string) (Code, bool) {
 	i, ok := slices.BinarySearchFunc(codes, name, func(c Code, name string) int { return strings.Compare(c.Name, name) })
 	if !ok {

@@ -36,7 +36,7 @@ var computed = map[string][]string{
 	"internal/gateway/pages submitJSON(code)":            issuerCodes,
 	"internal/gateway/problem From(f.Code)":              nil, // passes on what others made
 	"internal/rpc fromWire(w.Code)":                      nil, // passes on what another process made
-	"internal/issuer/simulator damaged(CodeBookDamaged)": nil, // internal: told as "internal"
+	"internal/issuer/simulator damaged(CodeBookDamaged)": nil, // internal: shown as "internal"
 	"internal/store/sqldb Damaged(object+_damaged)":      nil,
 	"internal/store/dynamo damaged(object+_damaged)":     nil,
 }
@@ -199,7 +199,7 @@ func (e *emitted) constructor(set *token.FileSet, f *ast.FuncDecl) {
 
 var codeShape = regexp.MustCompile(`^[a-z0-9]+(_[a-z0-9]+)*$`)
 
-// call recognises the constructors, and the wrapper of package payment.
+// call recognizes the constructors, and the wrapper of package payment.
 func call(dir string, c *ast.CallExpr) (code ast.Expr, status int, ok bool) {
 	name := spelled(c.Fun)
 	at, status := -1, 0
@@ -220,7 +220,7 @@ func call(dir string, c *ast.CallExpr) (code ast.Expr, status int, ok bool) {
 	return c.Args[at], status, true
 }
 
-// composite recognises fault.Error{…} and problem.Problem{…} that name a code.
+// composite recognizes fault.Error{…} and problem.Problem{…} that name a code.
 func composite(c *ast.CompositeLit) (code ast.Expr, status int, ok bool) {
 	name := spelled(c.Type)
 	if name != "fault.Error" && name != "problem.Problem" && name != "Problem" {
@@ -250,7 +250,7 @@ func (e *emitted) found(code ast.Expr, status int, dir, function, at string) {
 		switch {
 		case status == 0:
 			e.t.Errorf("%s: the status of code %q is not plain to see", at, s)
-		case status == http.StatusInternalServerError: // told as "internal", whatever the code
+		case status == http.StatusInternalServerError: // shown as "internal", whatever the code
 			e.add("internal", status, at)
 		default:
 			e.add(s, status, at)

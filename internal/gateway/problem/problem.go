@@ -1,10 +1,9 @@
-// Package problem renders faults over HTTP: the one place where an error becomes
-// an answer (RFC 9457, application/problem+json), shared by the API and the
-// hosted pages.
+// Package problem renders faults over HTTP. It is the only place where an error becomes
+// a response (RFC 9457, application/problem+json). The API and the hosted pages use it.
 //
-// Only what a fault says on purpose leaves: its code, parameter and detail. The
-// cause, and the text of any error that is not a fault, stay inside; the caller
-// logs them under the request id that the answer carries.
+// A response has only the code, the parameter and the detail of a fault. The cause, and
+// the text of an error that is not a fault, never leave the process; the caller logs
+// them under the request id of the response.
 package problem
 
 import (
@@ -19,7 +18,7 @@ import (
 	"github.com/paylink/paylink/internal/site"
 )
 
-// ContentType of a problem (RFC 9457, section 3).
+// ContentType is the media type of a problem (RFC 9457, section 3).
 const ContentType = "application/problem+json"
 
 // typeBase makes a problem's type: a relative reference (RFC 9457, section
@@ -27,10 +26,10 @@ const ContentType = "application/problem+json"
 // the public host, that path is put before it on the way out.
 const typeBase = "/problems/"
 
-// defaultRetryAfter is told when a fault that must carry Retry-After names none.
+// defaultRetryAfter is sent for a fault that needs Retry-After and has none.
 const defaultRetryAfter = time.Second
 
-// Problem is the body of an error answer.
+// Problem is the body of an error response.
 type Problem struct {
 	Type      string `json:"type"`
 	Title     string `json:"title"`
@@ -48,10 +47,10 @@ type Problem struct {
 type status struct {
 	code      int
 	title     string
-	retryable bool // the very same request may succeed later
+	retryable bool // the same request may succeed later
 }
 
-// statuses is total over fault.Kind; an unknown kind is treated as internal.
+// statuses has every fault.Kind; an unknown kind is treated as internal.
 var statuses = map[fault.Kind]status{
 	fault.KindInternal:        {http.StatusInternalServerError, "Internal error", true},
 	fault.KindInvalid:         {http.StatusBadRequest, "Invalid request", false},
@@ -74,13 +73,13 @@ func statusOf(k fault.Kind) status {
 	return statuses[fault.KindInternal]
 }
 
-// Status is the HTTP status of a kind of fault.
+// Status returns the HTTP status of a kind of fault.
 func Status(k fault.Kind) int { return statusOf(k).code }
 
-// From makes the problem that tells err. An error that is not a fault, and a
-// fault of kind internal, tell nothing but that: their own text may name hosts,
-// tables or files. A request that was canceled or ran out of time is
-// unavailable: its outcome is not known, and asking again is right.
+// From returns the problem for err. An error that is not a fault, and a fault of kind
+// internal, become a generic internal error, because their text may name hosts, tables
+// or files. A request that was canceled or timed out is unavailable: its outcome is
+// unknown, and the caller should retry.
 func From(err error, requestID string) Problem {
 	f := fault.From(err)
 	var known *fault.Error
@@ -102,8 +101,8 @@ func From(err error, requestID string) Problem {
 	return p
 }
 
-// RetryAfterSeconds is the value of the Retry-After header, rounded up; "" when
-// there is none to send.
+// RetryAfterSeconds returns the value of the Retry-After header, rounded up, or "" if
+// none is sent.
 func (p Problem) RetryAfterSeconds() string {
 	if p.retryAfter <= 0 {
 		return ""
@@ -111,8 +110,8 @@ func (p Problem) RetryAfterSeconds() string {
 	return strconv.FormatInt(int64((p.retryAfter+time.Second-1)/time.Second), 10)
 }
 
-// Write answers with the problem that tells err. requestID "" takes the one of
-// the request's context. It must be the first write to w.
+// Write answers with the problem for err. If requestID is "", it uses the one in the
+// request's context. It must be the first write to w.
 func Write(w http.ResponseWriter, r *http.Request, err error, requestID string) {
 	if requestID == "" {
 		requestID = RequestID(r.Context())
@@ -141,12 +140,12 @@ func (p Problem) Write(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Length", strconv.Itoa(len(body)+1))
 	w.WriteHeader(p.Status)
 	if r.Method != http.MethodHead {
-		_, _ = w.Write(append(body, '\n')) // a failed write means that the client is gone
+		_, _ = w.Write(append(body, '\n')) // a failed write means that the client has disconnected
 	}
 }
 
-// MethodNotAllowed answers what a known address does not do (RFC 9110, section
-// 15.5.6), and tells what it does.
+// MethodNotAllowed answers a method that an existing address does not support (RFC 9110,
+// section 15.5.6), and lists the supported ones.
 func MethodNotAllowed(w http.ResponseWriter, r *http.Request, allow string) {
 	p := Problem{
 		Type: typeBase + "method_not_allowed", Title: "Method not allowed", Status: http.StatusMethodNotAllowed,
@@ -156,8 +155,8 @@ func MethodNotAllowed(w http.ResponseWriter, r *http.Request, allow string) {
 	p.Write(w, r)
 }
 
-// HeadersTooLarge answers a request whose address and headers have more bytes than
-// are read (RFC 6585, section 5), and closes the connection.
+// HeadersTooLarge answers a request whose address and headers are too large (RFC 6585,
+// section 5), and closes the connection.
 func HeadersTooLarge(w http.ResponseWriter, r *http.Request, most int) {
 	p := Problem{
 		Type: typeBase + "headers_too_large", Title: "Headers too large", Status: http.StatusRequestHeaderFieldsTooLarge,
@@ -169,12 +168,12 @@ func HeadersTooLarge(w http.ResponseWriter, r *http.Request, most int) {
 
 type requestIDKey struct{}
 
-// WithRequestID puts the request id into ctx.
+// WithRequestID returns a context with the request id.
 func WithRequestID(ctx context.Context, id string) context.Context {
 	return context.WithValue(ctx, requestIDKey{}, id)
 }
 
-// RequestID is the request id in ctx; "" when there is none.
+// RequestID returns the request id in ctx, or "" if there is none.
 func RequestID(ctx context.Context) string {
 	id, _ := ctx.Value(requestIDKey{}).(string)
 	return id

@@ -1,5 +1,5 @@
-{{/* THE table: what each box calls, and what it holds. The arguments, the
-     NetworkPolicies and the mounts all follow from it. A box with payments keeps
+{{/* THE table: what each service calls, and what it holds. The arguments, the
+     NetworkPolicies and the mounts all follow from it. A service with payments keeps
      links and payments: in DynamoDB if they are there, else in the database. One
      with database needs PostgreSQL wherever they are. */}}
 {{- define "paylink.targets" -}}
@@ -14,7 +14,7 @@ fraud:        {calls: [], database: true, payments: true}
 simulator:    {calls: [transactions], single: true}
 {{- end }}
 
-{{/* The boxes that run here, each with its name and its values. */}}
+{{/* The services that run here, each with its name and its values. */}}
 {{- define "paylink.running" -}}
 {{- $out := dict }}
 {{- range $name, $box := fromYaml (include "paylink.targets" .) }}
@@ -80,7 +80,7 @@ readOnlyRootFilesystem: true
 capabilities: {drop: [ALL]}
 {{- end }}
 
-{{/* The stores of a box. In: root, database and dynamodb (whether it has them),
+{{/* The stores of a service. In: root, database and dynamodb (whether it has them),
      secret (the database's). */}}
 {{- define "paylink.storeEnv" -}}
 {{- if .database }}

@@ -120,9 +120,9 @@ func (v *visit) kindName(kind string) string {
 	return kind
 }
 
-// setMethods replaces the account's methods by those of the form. A method that was
-// never set up and stays switched off is left out. Saying the same twice is no
-// change, so the form needs no attempt.
+// setMethods replaces the account's methods with those of the form. It omits a method that
+// was never set up and stays off. Sending the form twice has the same effect as once, so
+// it needs no attempt id.
 func (d *Pages) setMethods(v *visit) error {
 	form, err := v.Posted()
 	if err != nil {

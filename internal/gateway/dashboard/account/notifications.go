@@ -22,7 +22,8 @@ func (d *Pages) notificationRoutes() []frame.Route {
 	}
 }
 
-// notificationsView is which mails the user gets, and what became of the account's.
+// notificationsView shows which emails the user gets, and the state of the account's
+// emails.
 type notificationsView struct {
 	Head     parts.Head
 	Action   string
@@ -86,7 +87,7 @@ func (v *visit) kindHint(kind string) string {
 	return ""
 }
 
-// mailTable is what was written for the account and what became of it.
+// mailTable returns the account's emails with their outcomes.
 func (v *visit) mailTable() (parts.Table, error) {
 	t := parts.Table{ID: "mails", Caption: v.Print.T("mail.page.sent"), Empty: parts.Empty{Icon: "mail", Headline: v.Print.T("mail.page.none"), Lead: v.Print.T("mail.page.none.lead")},
 		Columns: []parts.Column{{Label: v.Print.T("mail.page.kind")}, {Label: v.Print.T("mail.page.to")}, {Label: v.Print.T("mail.row.status")},
@@ -127,7 +128,7 @@ func (v *visit) mailReader(m mail.Message) string {
 	return m.To
 }
 
-// mailAnswer says why a mail was not sent. What a mail server said stays as it is.
+// mailAnswer returns why an email was not sent. A mail server's response is not translated.
 func (v *visit) mailAnswer(said string) string {
 	for code, key := range map[string]string{
 		"test_mode_stranger": "mail.answer.testMode", "account_unconfirmed": "mail.answer.unconfirmed", "address_unconfirmed": "mail.answer.unconfirmed",
@@ -152,8 +153,8 @@ func (v *visit) mailBadge(s mail.Status) parts.Badge {
 	return parts.Badge{Text: v.Print.T("mail.mailed.waiting"), Tone: "wait"}
 }
 
-// setNotifications keeps the choices. Saying the same twice is no change, so the
-// form needs no attempt.
+// setNotifications stores the choices. Sending the form twice has the same effect as
+// once, so it needs no attempt id.
 func (d *Pages) setNotifications(v *visit) error {
 	form, err := v.Posted()
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package account is what is set for the account and the user: payment methods, time zone,
-// notifications, the team, and how the user signs in.
+// Package account serves the settings of the account and the user: payment methods, time
+// zone, notifications, the team, and sign-in.
 package account
 
 import (
@@ -25,14 +25,14 @@ var Team = frame.Entry{Key: "team", Path: "/dashboard/account/invitations", Labe
 // Security is the menu's entry of how the user signs in.
 var Security = frame.Entry{Key: "security", Path: "/dashboard/account/security", Label: "common.security", Icon: "lock", Group: frame.Account}
 
-// Config of the pages; every field is needed.
+// Config has the services of the pages. Every field is required.
 type Config struct {
 	Merchants  merchant.Service
 	Mail       mail.Service
 	Connectors []merchant.Connector
 }
 
-// Pages are the section's handlers. Make them with New.
+// Pages has the section's handlers. New returns one.
 type Pages struct {
 	*frame.Frame
 	Config

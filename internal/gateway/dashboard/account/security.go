@@ -75,8 +75,8 @@ func (d *Pages) securityAgain(v *visit, status int, s securityView) (err error) 
 	return v.Render(status, v.Print.T("account.security"), securityPage(s))
 }
 
-// mend shows the page again with what is wrong with one of its forms; errors that
-// the reader cannot mend are passed on.
+// The page is shown again with what is wrong in one of its forms. Errors that the reader
+// cannot fix are returned.
 func (d *Pages) mend(v *visit, part string, err error) error {
 	p := v.Problems(err)
 	if p == nil {

@@ -42,8 +42,8 @@ import (
 	"github.com/paylink/paylink/internal/store/sqlstore"
 )
 
-// World is paylink behind its dashboard, every box the real one on a database of
-// its own, with a merchant who is signed in with a browser's cookies.
+// World is paylink behind its dashboard. Every service is the real one on its own
+// database, and a merchant is signed in with a browser's cookies.
 type World struct {
 	T         *testing.T
 	Server    *httptest.Server
@@ -89,7 +89,7 @@ func (w *World) Confirm() {
 	}
 }
 
-// NewWith is newWorld with another box of users; maria signs up in an open one.
+// NewWith is New with another service of users; maria signs up in an open one.
 func NewWith(t *testing.T, change func(*merchant.Config)) *World {
 	t.Helper()
 	dir, now := t.TempDir(), time.Now

@@ -156,7 +156,7 @@ func (v *visit) formWish(values url.Values) (r link.FormRequest, wrong parts.Pro
 		Description: get("description"), Button: get("button"), RedirectURL: get("redirectUrl"), Capture: get("capture"), LatePolicy: get("latePolicy"),
 		Realm: get("realm"), PaymentMethod: get("paymentMethod"), Disabled: get("disabled") != "", Origins: strings.Fields(values.Get("origins")),
 		Look: link.Look{Accent: get("accent"), Corners: get("corners")}}
-	if get("accentWas") == get("accent") { // a colour of its own for the dark theme stays until the accent is changed
+	if get("accentWas") == get("accent") { // a separate color for the dark theme stays until the accent is changed
 		r.Look.AccentDark = get("accentDark")
 	}
 	amount := func(field, typed string) string { return v.AmountIn(r.Currency, field, typed, &wrong) }
@@ -226,7 +226,7 @@ func fieldKey(label string, i int) string {
 	return key
 }
 
-// formProblems puts what the box refused beside the page's own fields.
+// formProblems shows the faults of the service beside the page's fields.
 func (v *visit) formProblems(values url.Values, err error) parts.Problems {
 	wrong := v.Problems(err)
 	f := fault.From(err)
@@ -292,9 +292,9 @@ func (d *Pages) createForm(v *visit) error {
 	return v.Redirect(v.Path("forms", made.ID), "good", v.Print.T("forms.said.created"))
 }
 
-// updateForm changes the form in the revision that the page was made from. Sent
-// again it meets its own change, which is told as somebody else's would be: nothing
-// is done twice.
+// updateForm changes the form in the revision that the page was made from. If it is sent
+// again, it finds its own change and reports a conflict, as with another user's change:
+// nothing is done twice.
 func (d *Pages) updateForm(v *visit) error {
 	values, err := v.Posted()
 	if err != nil {
@@ -355,7 +355,7 @@ func (d *Pages) previewForm(v *visit) error {
 	}
 	var err error
 	if f.Look, err = r.Look.Checked(); err != nil {
-		f.Look, _ = link.Look{Corners: r.Look.Corners}.Checked() // the default colours
+		f.Look, _ = link.Look{Corners: r.Look.Corners}.Checked() // the default colors
 		if f.Look.AccentDark == "" {
 			f.Look, _ = link.Look{}.Checked()
 		}

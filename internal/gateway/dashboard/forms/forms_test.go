@@ -103,7 +103,7 @@ func TestFormPageTellsWhatIsWrong(t *testing.T) {
 	}
 }
 
-// Nothing that a merchant types becomes markup, in the room, in the preview, or in the
+// Nothing that a merchant types becomes markup, on the pages, in the preview, or in the
 // line for the website.
 func TestFormsAgainstHostileInput(t *testing.T) {
 	w := desktest.New(t)
@@ -124,8 +124,8 @@ func TestFormsAgainstHostileInput(t *testing.T) {
 	}
 }
 
-// The preview is the payer's own page, for our own frame alone, and for whoever is
-// signed in alone; nothing on it can be sent.
+// The preview is the payer's page. It is only for our own frame and for signed-in users,
+// and nothing on it can be sent.
 func TestFormPreview(t *testing.T) {
 	w := desktest.New(t)
 	p := w.Get("/dashboard/test/forms/preview?" + desktest.Tickets().Encode())

@@ -11,7 +11,7 @@ import (
 // Entry is the section's entry in the menu.
 var Entry = frame.Entry{Key: "forms", Path: "/dashboard/{mode}/forms", Label: "common.forms", Icon: "form"}
 
-// Config of the pages; every field is needed.
+// Config has the services of the pages. Every field is required.
 type Config struct {
 	Forms      link.FormService
 	Payer      PayerPages
@@ -19,7 +19,7 @@ type Config struct {
 	Records    idempotency.Store // of the links service
 }
 
-// Pages are the section's handlers. Make them with New.
+// Pages has the section's handlers. New returns one.
 type Pages struct {
 	*frame.Frame
 	Config

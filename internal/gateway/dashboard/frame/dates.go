@@ -12,19 +12,18 @@ import (
 	"github.com/paylink/paylink/internal/merchant"
 )
 
-// Zones to choose from: some for each part of the world that our languages are spoken
-// in. An account may have any other.
+// Zones to choose from: some for each part of the world in which our languages are
+// spoken. An account may have any other zone.
 var Zones = []string{"UTC", "Europe/London", "Europe/Lisbon", "Europe/Berlin", "Europe/Paris", "Europe/Madrid", "Europe/Athens", "Africa/Cairo", "Africa/Johannesburg",
 	"Africa/Lagos", "Asia/Riyadh", "Asia/Dubai", "Asia/Karachi", "Asia/Kolkata", "Asia/Kathmandu", "Asia/Dhaka", "Asia/Bangkok", "Asia/Singapore", "Asia/Tokyo",
 	"Australia/Perth", "Australia/Adelaide", "Australia/Sydney", "Pacific/Auckland", "America/New_York", "America/Chicago", "America/Denver", "America/Los_Angeles",
 	"America/Mexico_City", "America/Bogota", "America/Sao_Paulo", "America/Argentina/Buenos_Aires"}
 
-// Dates are a period as a form and an address say it: first and last day, both
-// included, in a zone. A preset is a way to fill the days in; there is no second
-// choice beside them.
+// Dates is a period as a form and a URL express it: first and last day, both included, in
+// a zone. A preset only fills in the days; it is not a separate filter.
 type Dates struct {
 	From, To string // as written
-	Zone     string // as asked for; "" is the account's
+	Zone     string // as requested; "" is the account's
 	Preset   string // what the days are; ownDays when they are no preset's
 	Location *time.Location
 	Period   calendar.Period
@@ -32,10 +31,10 @@ type Dates struct {
 	today    calendar.Day
 }
 
-// ownDays is the choice of other days than a preset's.
+// ownDays is the choice of days that match no preset.
 const ownDays = "dates"
 
-// preset is a period by its name, from today's point of view.
+// preset returns a period by its name, relative to today.
 type preset struct {
 	Key, Label string
 	days       func(today calendar.Day) (first, last calendar.Day)
@@ -65,7 +64,7 @@ var (
 )
 
 func presetOf(key string) (preset, bool) {
-	if key == "1" { // as it was called before
+	if key == "1" { // its former name
 		return presetToday, true
 	}
 	i := slices.IndexFunc(Presets, func(p preset) bool { return p.Key == key })
@@ -75,8 +74,8 @@ func presetOf(key string) (preset, bool) {
 	return Presets[i], true
 }
 
-// ModeNow is the time by which the mode's data lives: in test mode that of the account's
-// clock.
+// ModeNow returns the time of the mode's data: in test mode the time of the account's
+// test clock.
 func (v *Visit) ModeNow() (time.Time, error) {
 	now := v.d.Now()
 	if v.Mode != merchant.Test {
@@ -86,8 +85,8 @@ func (v *Visit) ModeNow() (time.Time, error) {
 	return now.Add(c.Ahead), err
 }
 
-// Dates takes from, to, zone and span. usual is the preset where no days are given;
-// "" is all time. The times of the page are shown in the zone.
+// Dates reads from, to, zone and span. usual is the preset if no days are given; "" is all
+// time. The page shows its times in the zone.
 func (r *Reading) Dates(usual string) (Dates, error) {
 	a := Dates{From: r.Text("from"), To: r.Text("to"), Zone: r.Text("zone"), Location: r.v.Account.Zone()}
 	if a.Zone != "" {
@@ -117,7 +116,7 @@ func (r *Reading) Dates(usual string) (Dates, error) {
 	return a, nil
 }
 
-// DayProblem is what is wrong with the ends of a period.
+// DayProblem returns what is wrong with the ends of a period.
 func (v *Visit) DayProblem(err error, from, to string) parts.FieldError {
 	f := fault.From(err)
 	switch {
@@ -129,7 +128,7 @@ func (v *Visit) DayProblem(err error, from, to string) parts.FieldError {
 	return parts.FieldError{Field: "to", Text: v.Print.T("common.query.day", "Value", Clip(to))}
 }
 
-// preset fills in the days where the address names a preset, or the usual one.
+// preset fills in the days if the URL names a preset, or else the usual one.
 func (a *Dates) preset(r *Reading, usual string) {
 	name, own := r.Text("span"), a.From != "" || a.To != ""
 	if name == "" && !own {
@@ -152,7 +151,7 @@ func (a *Dates) preset(r *Reading, usual string) {
 // Set reports whether the dates narrow a list.
 func (a Dates) Set() bool { return a.From != "" || a.To != "" }
 
-// Values are the dates as an address says them.
+// Values returns the dates as query parameters.
 func (a Dates) Values(q url.Values) {
 	for name, value := range map[string]string{"from": a.From, "to": a.To, "zone": a.Zone} {
 		if value != "" {
@@ -161,14 +160,14 @@ func (a Dates) Values(q url.Values) {
 	}
 }
 
-// DatesView is the control for a period: presets, and the days that they fill in.
+// DatesView is the control for a period: presets and the days that they fill in.
 type DatesView struct {
 	Presets  []parts.Tab
 	From, To parts.Field
 	Zone     parts.Field
 }
 
-// DatesView makes the control of a page at path, whose other filters are rest.
+// DatesView returns the control of a page at path with the other filters rest.
 func (v *Visit) DatesView(a Dates, path string, rest url.Values, p parts.Problems, offered ...preset) DatesView {
 	view := DatesView{From: v.dayField("from", "payments.from", a.From, p), To: v.dayField("to", "payments.to", a.To, p),
 		Zone: parts.Field{ID: "zone", Label: v.Print.T("overview.zone"), Value: a.Location.String(), Error: p.Of("zone"), Options: v.zoneOptions(a.Location.String())}}
@@ -191,7 +190,7 @@ func (v *Visit) DatesView(a Dates, path string, rest url.Values, p parts.Problem
 	return view
 }
 
-// dayField is a field for a day; what is none is shown as it was written.
+// dayField returns a field for a day. An invalid day is shown as it was written.
 func (v *Visit) dayField(name, label, value string, p parts.Problems) parts.Field {
 	f := parts.Field{ID: name, Label: v.Print.T(label), Value: value, Type: "date", Error: p.Of(name)}
 	if _, ok := calendar.ParseDay(value); value != "" && !ok {
@@ -200,7 +199,7 @@ func (v *Visit) dayField(name, label, value string, p parts.Problems) parts.Fiel
 	return f
 }
 
-// zoneOptions are the account's zone, the one that is looked in, and some others.
+// zoneOptions returns the account's zone, the current one, and some others.
 func (v *Visit) zoneOptions(current string) []parts.Option {
 	var out []parts.Option
 	for _, z := range slices.Concat([]string{v.Account.Zone().String(), current}, Zones) {

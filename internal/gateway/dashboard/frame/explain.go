@@ -5,9 +5,9 @@ import (
 	"github.com/paylink/paylink/internal/gateway/dashboard/parts"
 )
 
-// explained are the codes of faults that a merchant meets here, with their words
-// in the catalogue. The rule's own numbers are in the hint of the field. A code
-// that is not here is told in the fault's own words.
+// explained maps the codes of faults that a merchant sees here to catalog keys. The
+// limits of a rule are in the hint of the field. For other codes the fault's own text is
+// shown.
 var explained = map[string]string{
 	"amount_invalid":             "common.fault.amountInvalid",
 	"amount_too_many_decimals":   "common.fault.amountDecimals",
@@ -94,7 +94,7 @@ var explained = map[string]string{
 }
 
 // Explain is why something was refused, in the reader's language where the
-// catalogue knows the code.
+// catalog knows the code.
 func (v *Visit) Explain(code, detail string) string {
 	if key, ok := explained[code]; ok {
 		return v.Print.T(key)
@@ -102,8 +102,8 @@ func (v *Visit) Explain(code, detail string) string {
 	return detail
 }
 
-// Problems turns a fault that the reader can mend into lines of the form; nil when
-// it is none of these, and the error is to be returned. The form's ids are the
+// Problems turns a fault that the reader can fix into messages of the form. It returns
+// nil for other errors, which the handler returns. The ids of the form's fields are the
 // names of the API's parameters.
 func (v *Visit) Problems(err error) parts.Problems {
 	f := fault.From(err)

@@ -1,6 +1,6 @@
-// Package frame is what every page of the dashboard stands in: the layout with its menu,
-// and the visit, which is one request of a reader: session, account, mode, language, time
-// zone, the reading of what was asked, and the answers.
+// Package frame is the frame of every dashboard page: the layout with its menu, and the
+// Visit. A Visit is one request of a reader: session, account, mode, language, time zone,
+// reading the request, and writing the response.
 //
 // A section of pages is a package beside this one. It declares
 //
@@ -8,14 +8,14 @@
 //     that is marked, and whether it is open, that is, needs no session. "{mode}" in a
 //     path is test or live, in Visit.Mode; pages of the whole account live under
 //     /dashboard/account/.
-//   - an Entry for each of its places in the menu.
-//   - a Config with the services that its pages need, and no more.
+//   - an Entry for each of its entries in the menu.
+//   - a Config with the services that its pages need, and no others.
 //
-// A handler reads the query with Visit.Reads, which refuses what is not understood, and a
+// A handler reads the query with Visit.Reads, which refuses unknown parameters, and a
 // posted form with Visit.Posted. It answers with Visit.Render, Visit.Redirect or
-// Visit.CSV, or returns an error: a fault becomes a page that says it. What is wrong with
-// a form is shown beside its fields: Visit.Problems turns a fault into them. A change that
-// must not happen twice goes through Visit.Once.
+// Visit.CSV, or returns an error: a fault becomes an error page. Visit.Problems turns a
+// fault of a form into messages beside its fields. A change that must not happen twice
+// goes through Visit.Once.
 package frame
 
 import (
@@ -31,7 +31,7 @@ import (
 	"github.com/paylink/paylink/internal/merchant"
 )
 
-// Bounds.
+// Limits.
 const (
 	maxBodyBytes  = 4 * link.MaxMetadataBytes // the largest link, with three bytes for each that a form escapes
 	maxFlashBytes = 1 << 10
@@ -41,7 +41,7 @@ const (
 	PageSize = 25
 )
 
-// Config of the frame; every field is needed.
+// Config has the services of the frame. Every field is required.
 type Config struct {
 	Merchants merchant.Service
 	// Seal, Unseal and Render keep recorded answers, as in the API.
@@ -53,7 +53,7 @@ type Config struct {
 	Log          *slog.Logger
 }
 
-// Frame serves pages. Make it with New.
+// Frame serves pages. New returns one.
 type Frame struct {
 	Public string // the public URL, without a slash at the end
 	Base   string // its path, "" for most
@@ -61,7 +61,7 @@ type Frame struct {
 	Log    *slog.Logger
 
 	config Config
-	secure bool // reached by https
+	secure bool // the public URL is https
 	cross  *http.CrossOriginProtection
 	menu   []Entry
 }
@@ -89,7 +89,8 @@ func Open(method, path string, handle func(*Visit) error) Route {
 	return Route{Method: method, Path: path, Open: true, Handle: handle}
 }
 
-// New returns a frame without pages; it fails when the public URL is not an absolute one.
+// New returns a frame without pages. It returns an error if the public URL is not
+// absolute.
 func New(c Config) (*Frame, error) {
 	u, err := url.Parse(c.PublicURL)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
@@ -97,7 +98,7 @@ func New(c Config) (*Frame, error) {
 	}
 	d := &Frame{Public: strings.TrimRight(c.PublicURL, "/"), Base: strings.TrimRight(u.EscapedPath(), "/"), Now: c.Now, Log: c.Log,
 		config: c, secure: u.Scheme == "https", cross: http.NewCrossOriginProtection()}
-	// Behind a proxy that renames the host, the origin that browsers tell is the public one.
+	// Behind a proxy that changes the host, browsers send the public origin.
 	if err := d.cross.AddTrustedOrigin(u.Scheme + "://" + u.Host); err != nil {
 		return nil, err
 	}

@@ -15,7 +15,7 @@ import (
 // Entry is a place in the menu.
 type Entry struct {
 	Key, Path string
-	Label     string // of the catalogue
+	Label     string // of the catalog
 	Icon      string
 	Group     string // Business, Developers or Account
 }
@@ -92,8 +92,8 @@ func (v *Visit) frame(title string) frame {
 	return f
 }
 
-// otherMode is the same entry of the menu in a mode. What one mode has, the other has
-// not, so it is the entry's first page.
+// otherMode returns the address of the same menu entry in a mode. Objects of one mode do
+// not exist in the other, so it is the first page of the entry.
 func (v *Visit) otherMode(mode string) string {
 	for _, r := range v.d.menu {
 		if r.Key == v.entry && strings.Contains(r.Path, "{mode}") {
@@ -103,7 +103,7 @@ func (v *Visit) otherMode(mode string) string {
 	return v.d.Base + "/dashboard/" + mode
 }
 
-// inLanguage is this page in a language; after a post, the dashboard's first page.
+// inLanguage returns this page in a language, or the first page after a post.
 func (v *Visit) inLanguage(tag string) string {
 	if v.Method != http.MethodGet && v.Method != http.MethodHead {
 		return v.d.Base + "/dashboard?lang=" + tag
@@ -131,7 +131,7 @@ func (d *Frame) home(v *Visit) error {
 	return nil
 }
 
-// oops is the page of an error.
+// oops is the error page.
 type oops struct {
 	Headline, Lead, RequestID string
 	Home                      parts.Button

@@ -11,23 +11,23 @@ import (
 	"github.com/paylink/paylink/internal/idempotency"
 )
 
-// Bounds of an attempt, as of a payer's.
+// Limits of an attempt id, as of a payer's.
 const (
 	minAttempt = 16
 	MaxAttempt = 64
 )
 
-// NewAttempt names a form that has not been sent yet. It goes into the page as
-// @attempt(v), and comes back with the form.
+// NewAttempt returns the attempt id of a form that is not sent yet. It goes into the page
+// as @attempt(v), and comes back with the form.
 func NewAttempt() string { return id.New(id.Request) }
 
-// Once makes the change of a posted form. The form's attempt is its idempotency
-// key: the record of the first answer rides in the commit of the change, under
-// the shape that the API has for it (gateway/api.Renderer.Shapes). A form that was taken
-// before changes nothing; its recorded answer is given back, which is nil when the
-// change was made just now.
+// Once makes the change of a posted form. The form's attempt id is its idempotency key:
+// the record of the first response is part of the commit of the change, under the API's
+// shape for it (gateway/api.Renderer.Shapes). If the form was processed before, nothing
+// changes and the recorded response is returned. It is nil if the change was made now.
 //
-// A crash before the commit leaves nothing, one after it is met by the record.
+// A crash before the commit leaves nothing. After a crash behind it, a repetition finds
+// the record.
 func (v *Visit) Once(records idempotency.Store, shape string, do func(*idempotency.Ticket) error) (replayed []byte, err error) {
 	attempt := v.PostForm.Get("attempt")
 	if !AttemptOK(attempt) {
@@ -49,7 +49,7 @@ func (v *Visit) Once(records idempotency.Store, shape string, do func(*idempoten
 	return replayed, err
 }
 
-// recorded is the answer that the form was given before; nil when there is none.
+// recorded returns the recorded response to the form, or nil.
 func (v *Visit) recorded(records idempotency.Store, want idempotency.Record) ([]byte, error) {
 	got, err := records.GetIdempotency(v.Context(), want.Scope, want.Key)
 	if err != nil || got == nil {
@@ -75,7 +75,7 @@ func AttemptOK(s string) bool {
 	return true
 }
 
-// RecordedID is the id of the object that was answered before.
+// RecordedID returns the id of the object in a recorded response.
 func RecordedID(answer []byte) (string, error) {
 	var o struct {
 		ID string `json:"id"`

@@ -14,9 +14,9 @@ import (
 // MaxQueryChars bounds a value of a query.
 const MaxQueryChars = 200
 
-// Reading is the query of a page. Each value is taken by its name. What no handler
-// takes, is given twice or cannot be understood is a problem, so that a filter is never
-// silently left out: a list shows the problem and no rows, a file is refused.
+// Reading is the query of a page. Handlers take each value by its name. A parameter that
+// is unknown, given twice or malformed is a problem, so that a filter is never silently
+// ignored: a list shows the problem and no rows, a file is refused.
 type Reading struct {
 	v        *Visit
 	values   url.Values
@@ -24,7 +24,7 @@ type Reading struct {
 	Problems parts.Problems
 }
 
-// Reads begins to read the query. The language is common to all pages.
+// Reads starts reading the query. All pages know the language parameter.
 func (v *Visit) Reads() *Reading {
 	values, err := url.ParseQuery(v.URL.RawQuery)
 	r := &Reading{v: v, values: values, taken: v.taken}
@@ -39,7 +39,7 @@ func (r *Reading) Wrong(field, key string, args ...any) {
 	r.Problems = append(r.Problems, parts.FieldError{Field: field, Text: r.v.Print.T(key, args...)})
 }
 
-// Text is a value as it was written, without blanks around it.
+// Text returns a value as it was written, without surrounding spaces.
 func (r *Reading) Text(name string) string {
 	r.taken[name] = true
 	s := strings.TrimSpace(r.values.Get(name))
@@ -54,7 +54,7 @@ func (r *Reading) Text(name string) string {
 	return Clip(s)
 }
 
-// Given is a value for a page to repeat, whatever it is.
+// Given returns a value for the page to repeat, valid or not.
 func (r *Reading) Given(name string) string { return Clip(r.values.Get(name)) }
 
 // Clip bounds what a page repeats.
@@ -65,7 +65,7 @@ func Clip(s string) string {
 	return strings.ToValidUTF8(s, "�")
 }
 
-// Choice is one of some words; "" is none of them.
+// Choice returns one of some words, or "".
 func (r *Reading) Choice(name string, known func(string) bool) string {
 	s := r.Text(name)
 	if s == "" || known(s) {
@@ -88,7 +88,7 @@ func (r *Reading) Currency(name string) money.Currency {
 	return c
 }
 
-// ID is one of ours, such as the last of the page before.
+// ID returns one of our ids, such as the last of the page before.
 func (r *Reading) ID(name, prefix string) string {
 	s := r.Text(name)
 	if s != "" && !id.Valid(prefix, s) {
@@ -97,7 +97,7 @@ func (r *Reading) ID(name, prefix string) string {
 	return s
 }
 
-// End gives the problems, after all that the page knows was taken.
+// End returns the problems, after the page has taken all parameters that it knows.
 func (r *Reading) End() parts.Problems {
 	for name := range r.values {
 		if !r.taken[name] {
@@ -107,7 +107,7 @@ func (r *Reading) End() parts.Problems {
 	return r.Problems
 }
 
-// Only ends the reading of a page or a file that takes nothing but what is named.
+// Only ends the reading of a page or file that takes only the named parameters.
 func (r *Reading) Only(names ...string) parts.Problems {
 	for _, name := range names {
 		r.Text(name)
@@ -150,7 +150,7 @@ func (v *Visit) Unshown(whole string) parts.Empty {
 		Actions: []parts.Button{{Text: v.Print.T("payments.clear"), Href: whole}}}
 }
 
-// StatusFor is 400 where something is wrong with the query.
+// StatusFor returns 400 if something is wrong with the query, else 200.
 func StatusFor(p parts.Problems) int {
 	if len(p) > 0 {
 		return http.StatusBadRequest
@@ -158,7 +158,7 @@ func StatusFor(p parts.Problems) int {
 	return http.StatusOK
 }
 
-// AsQuery is the question mark of an address and what follows; "" for no values.
+// AsQuery returns the query of a URL with its question mark, or "" without values.
 func AsQuery(q url.Values) string {
 	if len(q) == 0 {
 		return ""

@@ -9,7 +9,7 @@ import (
 	"github.com/paylink/paylink/internal/money"
 )
 
-// Methods are the account's payment methods as a link needs them.
+// Methods returns the account's payment methods as a link needs them.
 func (v *Visit) Methods(known []merchant.Connector) []link.Method {
 	out := make([]link.Method, 0, len(v.Account.Methods))
 	for _, m := range v.Account.Methods {
@@ -24,7 +24,7 @@ func (v *Visit) Methods(known []merchant.Connector) []link.Method {
 	return out
 }
 
-// LinkCurrencies are those that a link of this mode can be paid in.
+// LinkCurrencies returns the currencies in which a link of this mode can be paid.
 func (v *Visit) LinkCurrencies(known []merchant.Connector) []money.Currency {
 	var out []money.Currency
 	for _, m := range v.Methods(known) {

@@ -30,8 +30,8 @@ func TypedAmount(param, s string, c money.Currency) (string, error) {
 	return "", f
 }
 
-// AmountIn is typedAmount for a form that names its currency. What is not read goes
-// into wrong, and is returned as it was typed.
+// AmountIn reads an amount like TypedAmount, for a form that names its currency. An
+// amount that cannot be read is added to wrong, and returned as it was typed.
 func (v *Visit) AmountIn(currency, param, s string, wrong *parts.Problems) string {
 	c, err := money.ParseCurrency(currency)
 	if err != nil {

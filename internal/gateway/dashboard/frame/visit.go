@@ -35,7 +35,7 @@ type Visit struct {
 	User    merchant.User
 	Account merchant.Account
 	Session merchant.Session
-	Token   string // the session's; "" when nobody is signed in
+	Token   string // of the session; "" if nobody is signed in
 	Mode    string // of the path; on pages of the whole account, the mode of the page before
 	Frames  bool   // the page shows a frame of our own origin (a preview)
 
@@ -43,13 +43,13 @@ type Visit struct {
 	inMode bool            // the path has a mode
 	entry  string          // the key of the menu's entry that is marked
 	open   bool            // the route needs no session
-	taken  map[string]bool // names of the query that the page understands
+	taken  map[string]bool // query parameters that the page knows
 }
 
-// Names of cookies. The session's begins with __Host- where we are reached by
-// https: no subdomain can set it then. Below a path of a host that other programs share
-// it begins with __Secure- instead: __Host- demands Path=/, which would hand the session
-// to all of them.
+// Names of cookies. If the public URL is https, the session cookie begins with __Host-,
+// so no subdomain can set it. Below a path of a shared host it begins with __Secure-
+// instead: __Host- requires Path=/, which would send the session to all other programs
+// on the host.
 const (
 	sessionCookie = "paylink"
 	flashCookie   = "paylink-flash"
@@ -71,8 +71,8 @@ func (d *Frame) SessionCookie() string {
 	return sessionCookie
 }
 
-// Cookie makes a cookie that no script reads. It is Secure wherever we are reached
-// by https; a plain http address is for a machine of one's own.
+// Cookie returns a cookie that scripts cannot read. It is Secure if the public URL is
+// https; plain http is for local use.
 func (d *Frame) Cookie(name, value string, life time.Duration) *http.Cookie {
 	//nolint:gosec // G124: Secure wherever there is https to be reached by
 	c := &http.Cookie{Name: name, Value: value, Path: d.Base + "/", HttpOnly: true, Secure: d.secure, SameSite: http.SameSiteLaxMode, MaxAge: int(life / time.Second)}
@@ -82,8 +82,8 @@ func (d *Frame) Cookie(name, value string, life time.Duration) *http.Cookie {
 	return c
 }
 
-// serve runs one route: language, session, the guard against posts from elsewhere,
-// the handler, and the page of an error.
+// serve runs one route: language, session, the check against cross-site posts, the
+// handler, and the error page.
 func (d *Frame) serve(rt Route, mode string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		v := &Visit{Writer: w, d: d, entry: rt.Entry, Mode: mode, inMode: mode != "", open: rt.Open, taken: map[string]bool{"lang": true}}
@@ -116,10 +116,10 @@ func (d *Frame) serve(rt Route, mode string) http.Handler {
 	})
 }
 
-// failed tells a failure from nobody being signed in.
+// failed distinguishes a failure from a reader who is not signed in.
 func failed(err error) bool { return err != nil && !errors.Is(err, merchant.ErrSession) }
 
-// language is the reader's: chosen by ?lang= and kept, or the browser's.
+// language returns the reader's language: chosen with ?lang= and kept, or the browser's.
 func (d *Frame) language(w http.ResponseWriter, r *http.Request) *i18n.Printer {
 	override := r.URL.Query().Get("lang")
 	if override != "" {
@@ -179,8 +179,8 @@ func (v *Visit) signedIn() error {
 	return nil
 }
 
-// askToSignIn sends a reader to the door, and back here afterwards. A script that
-// follows a list is told to take the whole page there.
+// askToSignIn redirects a reader to the sign-in page, and back here afterwards. For a
+// script that refreshes a list, it redirects the whole page.
 func (v *Visit) askToSignIn() {
 	to := v.d.Base + "/dashboard/sign-in"
 	if v.Method == http.MethodGet && !v.Partial() {
@@ -259,7 +259,7 @@ func (v *Visit) Render(status int, title string, body templ.Component) error {
 	return nil
 }
 
-// fail answers with the page of an error, in the frame of whoever is signed in.
+// fail answers with an error page, in the frame of the signed-in user.
 func (v *Visit) fail(err error) {
 	switch fault.KindOf(err) {
 	case fault.KindInternal, fault.KindUnavailable:
@@ -366,8 +366,8 @@ func (v *Visit) CSV(name string, header []string, rows iter.Seq2[[]string, error
 	return nil
 }
 
-// inert keeps a spreadsheet from running a cell as a formula: payers choose
-// their names. A number below nought stays a number.
+// inert prevents a spreadsheet from running a cell as a formula, because payers choose
+// their names. A negative number stays a number.
 func inert(cell string) string {
 	number, below := strings.CutPrefix(cell, "-")
 	if spelling.Formula(cell) && !(below && number != "" && strings.Trim(number, "0123456789.") == "") {
@@ -376,8 +376,8 @@ func inert(cell string) string {
 	return cell
 }
 
-// Own reports whether an address is one of the dashboard's own pages, for
-// whoever is sent back to where they came from.
+// Own reports whether an address is one of the dashboard's own pages. It is used before
+// a reader is redirected back to where they came from.
 func (d *Frame) Own(address string) bool {
 	u, err := url.Parse(address)
 	return err == nil && u.Scheme == "" && u.Host == "" && u.User == nil && !strings.Contains(address, "\\") &&

@@ -11,13 +11,13 @@ import (
 // Entry is the section's entry in the menu.
 var Entry = frame.Entry{Key: "keys", Path: "/dashboard/{mode}/keys", Label: "common.keys", Icon: "key", Group: frame.Developers}
 
-// Config of the pages; every field is needed.
+// Config has the services of the pages. Every field is required.
 type Config struct {
 	Merchants merchant.Service
 	Records   idempotency.Store // of the users service
 }
 
-// Pages are the section's handlers. Make them with New.
+// Pages has the section's handlers. New returns one.
 type Pages struct {
 	*frame.Frame
 	Config

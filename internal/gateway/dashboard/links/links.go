@@ -59,7 +59,7 @@ func (v *visit) linkBadge(l link.Link) parts.Badge {
 	return parts.Badge{Text: v.Print.T(w.key), Tone: w.tone}
 }
 
-// linkName is how a link is called where there is room for one line.
+// linkName returns the name of a link in one line.
 func linkName(l link.Link) string {
 	switch {
 	case l.Description != "":

@@ -205,8 +205,8 @@ func (d *Pages) createLink(v *visit) error {
 	return v.Redirect(v.Path("links", made.ID), "good", v.Print.T("links.said.created"))
 }
 
-// wish reads the form into what the box of links takes. It only refuses what the
-// box could not name by the form's own fields.
+// wish reads the form into a request to the service of links. It refuses only what the
+// service could not report by the form's own fields.
 func (v *visit) wish(values url.Values) (link.CreateRequest, parts.Problems) {
 	get := func(name string) string { return strings.TrimSpace(values.Get(name)) }
 	r := link.CreateRequest{Account: v.Account.ID, Mode: v.Mode, Payee: v.Account.Name, Methods: v.Methods(v.d.Connectors), Currency: get("currency"),

@@ -14,7 +14,7 @@ import (
 // Entry is the section's entry in the menu.
 var Entry = frame.Entry{Key: "links", Path: "/dashboard/{mode}/links", Label: "common.links", Icon: "link"}
 
-// Config of the pages; every field is needed.
+// Config has the services of the pages. Every field is required.
 type Config struct {
 	Links      link.Service
 	Payments   payment.Reader
@@ -23,7 +23,7 @@ type Config struct {
 	Records    idempotency.Store // of the links service
 }
 
-// Pages are the section's handlers. Make them with New.
+// Pages has the section's handlers. New returns one.
 type Pages struct {
 	*frame.Frame
 	Config

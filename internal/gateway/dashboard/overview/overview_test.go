@@ -12,8 +12,8 @@ import (
 	"github.com/paylink/paylink/internal/report"
 )
 
-// TestOverview: what links and payments came to is told in figures, charts and
-// words, each with a table and a file; in each mode its own.
+// TestOverview: the totals of links and payments are shown as figures, charts and words,
+// each with a table and a file, separately for each mode.
 func TestOverview(t *testing.T) {
 	w := desktest.New(t)
 	w.Get("/dashboard/test/overview").Has(t, "Your figures will be here")

@@ -16,13 +16,13 @@ var Overview = frame.Entry{Key: "overview", Path: "/dashboard/{mode}/overview", 
 // Balance is the menu's entry of the funds.
 var Balance = frame.Entry{Key: "balance", Path: "/dashboard/{mode}/balance", Label: "common.balance", Icon: "scale"}
 
-// Config of the pages; every field is needed.
+// Config has the services of the pages. Every field is required.
 type Config struct {
 	Payments payment.Reader
 	Reports  report.Service
 }
 
-// Pages are the section's handlers. Make them with New.
+// Pages has the section's handlers. New returns one.
 type Pages struct {
 	*frame.Frame
 	Config

@@ -15,7 +15,7 @@ import (
 const (
 	chartWidth  = 600
 	chartHeight = 180
-	chartTop    = 8 // room for a line's thickness above the greatest value
+	chartTop    = 8 // space for a line's thickness above the greatest value
 )
 
 func printer(ctx context.Context) *i18n.Printer { return i18n.From(ctx) }
@@ -28,7 +28,7 @@ type Fact struct {
 
 func (c Chart) viewBox() string { return fmt.Sprintf("0 0 %d %d", chartWidth, chartHeight) }
 
-// top is the greatest value; 1 where all are nought, so that nothing divides by it.
+// top returns the greatest value, or 1 if all are zero, so that nothing divides by zero.
 func (c Chart) top() int64 {
 	top := int64(1)
 	for _, s := range c.Series {

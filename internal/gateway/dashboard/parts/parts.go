@@ -16,7 +16,7 @@ import (
 	"github.com/paylink/paylink/internal/money"
 )
 
-// Say is a text of the catalogue in the reader's language.
+// Say returns a text of the catalog in the reader's language.
 func Say(ctx context.Context, key string, args ...any) string { return i18n.From(ctx).T(key, args...) }
 
 // SayN is one with a count.
@@ -77,7 +77,7 @@ type Row struct {
 }
 
 // Table has a caption, columns and rows. On a narrow screen each row becomes a
-// card of labelled lines. Without rows, Empty is shown instead.
+// card of labeled lines. Without rows, Empty is shown instead.
 type Table struct {
 	ID            string
 	Caption       string
@@ -117,7 +117,7 @@ type Option struct {
 	Value, Text string
 }
 
-// Check is a box to tick.
+// Check is a checkbox.
 type Check struct {
 	ID, Name, Value, Label, Hint string
 	Checked                      bool
@@ -224,7 +224,7 @@ type Series struct {
 	Values []int64
 }
 
-// Badge is a word in a colour; the word carries the meaning.
+// Badge is a word in a color; the word carries the meaning.
 type Badge struct {
 	Text, Tone string // good, bad, wait, accent, quiet
 }

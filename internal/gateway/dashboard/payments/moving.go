@@ -183,7 +183,7 @@ func (v *visit) confirmCapture() error {
 	return v.say(a, nil)
 }
 
-// void gives all of an authorisation back: its page says how much, and there is no
+// void releases all of an authorization: its page says how much, and there is no
 // other sum.
 func (d *Pages) void(v *visit) error {
 	return v.changePayment(voidAsking, func(ctx context.Context, id string, t *idempotency.Ticket) (payment.Payment, error) {

@@ -17,7 +17,7 @@ import (
 // Entry is the section's entry in the menu.
 var Entry = frame.Entry{Key: "payments", Path: "/dashboard/{mode}/payments", Label: "common.payments", Icon: "card"}
 
-// Config of the pages; every field is needed.
+// Config has the services of the pages. Every field is required.
 type Config struct {
 	slip.Desk
 
@@ -27,7 +27,7 @@ type Config struct {
 	Beside  Beside
 }
 
-// Pages are the section's handlers. Make them with New.
+// Pages has the section's handlers. New returns one.
 type Pages struct {
 	*frame.Frame
 	Config

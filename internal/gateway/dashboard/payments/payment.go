@@ -39,7 +39,7 @@ type paymentView struct {
 	Listing  []parts.Button  // what of the payment can be put on a list
 }
 
-// paymentStep is an entry of the log, told to a person.
+// paymentStep is an entry of the log as the page shows it.
 type paymentStep struct {
 	Text, Tone, Icon string
 	Actor, Reason    string
@@ -149,8 +149,8 @@ var declineKeys = map[string]string{
 	payment.CodeBlocked:          "review.blockedLead",
 }
 
-// declineText is why the issuer declined, in words for the merchant. What the
-// catalogue does not know is told as the issuer said it.
+// declineText returns why the issuer declined, in words for the merchant. For a code that
+// the catalog does not know, it returns the issuer's message.
 func (v *visit) declineText(code, message string) string {
 	if key, ok := declineKeys[code]; ok {
 		return v.Print.T(key)

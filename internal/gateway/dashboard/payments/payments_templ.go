@@ -195,7 +195,7 @@ func paymentsPage(p paymentsView) templ.Component {
 	})
 }
 
-// paymentsLive is the part that is fetched anew when there is something new.
+// paymentsLive is the part that is refreshed when something changes.
 func paymentsLive(p paymentsView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

@@ -26,7 +26,7 @@ type policyView struct {
 	Changed time.Time
 }
 
-// reviewTimes are how long a review may wait; 0 is until the authorisation ends.
+// reviewTimes are how long a review may wait; 0 is until the authorization ends.
 var reviewTimes = []struct {
 	life  time.Duration
 	words string
@@ -120,7 +120,7 @@ func (d *Pages) showModels(v *visit) error {
 	return v.Render(http.StatusOK, p.T("fraud.models"), modelsPage(modelsView{Tabs: risk.Tabs(v.Visit, "models"), Table: t, Head: parts.Head{Title: p.T("fraud.models"), Lead: p.T("fraud.modelsLead")}}))
 }
 
-// measure of a test, between 0 and 1; none was made where it is nought.
+// measure shows a measure of a test, between 0 and 1. Zero means that there is none.
 func measure(x float64) templ.Component {
 	if x == 0 {
 		return parts.Text("–")

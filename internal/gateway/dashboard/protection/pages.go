@@ -12,14 +12,14 @@ import (
 // Entry is the entry of all pages about fraud in the menu.
 var Entry = frame.Entry{Key: "fraud", Path: "/dashboard/{mode}/fraud", Label: "common.fraud", Icon: "shield"}
 
-// Config of the pages; every field is needed.
+// Config has the services of the pages. Every field is required.
 type Config struct {
 	Fraud    fraud.Box
 	Payments payment.Reader
 	Records  idempotency.Store // of the fraud service
 }
 
-// Pages are the section's handlers. Make them with New.
+// Pages has the section's handlers. New returns one.
 type Pages struct {
 	*frame.Frame
 	Config

@@ -167,7 +167,7 @@ func (d *Pages) moveDispute(v *visit) error {
 	return v.Redirect(v.Path("payments", id), "good", v.Print.T("review.said.moved"))
 }
 
-// disputeForm records a dispute that the issuer told of by other ways.
+// disputeForm records a dispute that the issuer reported in another way.
 type disputeForm struct {
 	Head      parts.Head
 	Lead      string
@@ -215,8 +215,8 @@ func (v *visit) disputePage(wrong parts.Problems) error {
 	return v.Render(status, f.Head.Title, disputeFormPage(f))
 }
 
-// dueDate is a day of a form, which counts to its end in UTC. A day that is none is
-// told as such; "" is no deadline.
+// dueDate reads a day of a form, which includes its end in UTC. It returns an error for
+// an invalid day; "" is no deadline.
 func dueDate(s string) (time.Time, error) {
 	if s == "" {
 		return time.Time{}, nil

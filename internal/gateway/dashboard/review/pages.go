@@ -15,7 +15,7 @@ import (
 // Entry is the section's entry in the menu.
 var Entry = frame.Entry{Key: "review", Path: "/dashboard/{mode}/review", Label: "common.review", Icon: "flag"}
 
-// Config of the pages; every field is needed.
+// Config has the services of the pages. Every field is required.
 type Config struct {
 	slip.Desk
 
@@ -23,7 +23,7 @@ type Config struct {
 	Records idempotency.Store // of the transactions service
 }
 
-// Pages are the section's handlers. Make them with New.
+// Pages has the section's handlers. New returns one.
 type Pages struct {
 	*frame.Frame
 	Config

@@ -28,8 +28,8 @@ var reasonCounts = map[string]string{
 	"declined": "review.feature.declined", "disputed": "review.feature.disputed",
 }
 
-// ReasonText is a reason as a merchant understands it. A feature that the catalogue
-// does not know is told by its name.
+// ReasonText returns a reason in words for a merchant. For a feature that the catalog
+// does not know, it returns its name.
 func ReasonText(p *i18n.Printer, r payment.RiskReason, c money.Currency) string {
 	if math.IsNaN(r.Value) || math.IsInf(r.Value, 0) || math.Abs(r.Value) > 1e15 {
 		return r.Feature
@@ -157,7 +157,7 @@ func scoreText(p *i18n.Printer, r payment.Risk) string {
 	return p.Number(int64(r.Score))
 }
 
-// scoreTone is the colour of a score: where most models would have somebody look,
+// scoreTone is the color of a score: where most models would have somebody look,
 // and where it is as good as certain.
 func scoreTone(r payment.Risk) string {
 	switch {

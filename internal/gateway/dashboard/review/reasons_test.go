@@ -13,8 +13,8 @@ import (
 
 var featureName = regexp.MustCompile(`^[a-z_]+(\.[a-z0-9_]+)+$`)
 
-// TestEveryFeatureHasWords: whatever the score names as a reason is told in words, in
-// every language, whatever its value.
+// TestEveryFeatureHasWords: every reason of a score has a text in every language,
+// whatever its value.
 func TestEveryFeatureHasWords(t *testing.T) {
 	for _, l := range i18n.Languages() {
 		p := i18n.For(l.Tag)

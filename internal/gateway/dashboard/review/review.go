@@ -58,9 +58,9 @@ type reviewView struct {
 	News  string
 }
 
-// listReviews is the queue: what waits for a person, what was decided, and disputes.
-// Rows come from the analytics store, which is behind by its consumer's lag; each
-// payment is read anew, so what was decided a moment ago is not asked again.
+// listReviews shows the queue: payments that wait for a verdict, decided ones, and
+// disputes. Rows come from the analytics store, which is behind by its consumer's lag.
+// Each payment is read again, so one that was just decided is not shown as waiting.
 func (d *Pages) listReviews(v *visit) error {
 	if d.Fraud.Analyst == nil {
 		return risk.Unavailable()
@@ -242,8 +242,8 @@ func (v *visit) reviewBadge(state string) parts.Badge {
 // shown all the same.
 const besideTimeout = 2 * time.Second
 
-// ruleNames are the names of the rules that the payments name, by id. Without the
-// rulebook a rule is told by its id.
+// ruleNames returns the names of the rules in the payments, by id. Without the rulebook
+// the id of a rule is shown.
 func (v *visit) ruleNames(items []payment.Payment) map[string]string {
 	wanted := false
 	for _, p := range items {

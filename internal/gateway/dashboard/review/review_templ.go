@@ -49,8 +49,8 @@ func reviewPage(p reviewView) templ.Component {
 	})
 }
 
-// reviewLive is the part that is fetched anew when there is something new. It is
-// morphed, so that the row that has the focus keeps it.
+// reviewLive is the part that is refreshed when something changes. It is morphed, so
+// that the row that has the focus keeps it.
 func reviewLive(p reviewView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

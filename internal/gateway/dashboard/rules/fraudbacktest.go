@@ -34,7 +34,7 @@ type ruleView struct {
 	Problems parts.Problems
 }
 
-// backtestView is the answer of a backtest, told to a person.
+// backtestView shows the result of a backtest.
 type backtestView struct {
 	Verdict   string
 	Lines     []outcome

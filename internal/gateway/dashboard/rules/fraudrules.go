@@ -310,7 +310,7 @@ func (d *Pages) askRuleState(v *visit) error {
 	return v.Ask(q)
 }
 
-// stateWords are how a change of state is asked for and told.
+// stateWords are the texts that ask for and report a change of state.
 var stateWords = map[string]struct{ title, lead, said, kind string }{
 	rulebook.On:     {"fraud.switchOn", "fraud.switchOnLead", "fraud.switchedOn", "primary"},
 	rulebook.Shadow: {"fraud.switchShadow", "fraud.switchShadowLead", "fraud.switchedShadow", "primary"},

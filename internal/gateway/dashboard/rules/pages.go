@@ -8,13 +8,13 @@ import (
 	"github.com/paylink/paylink/internal/idempotency"
 )
 
-// Config of the pages; every field is needed.
+// Config has the services of the pages. Every field is required.
 type Config struct {
 	Fraud   fraud.Box
 	Records idempotency.Store // of the fraud service
 }
 
-// Pages are the section's handlers. Make them with New.
+// Pages has the section's handlers. New returns one.
 type Pages struct {
 	*frame.Frame
 	Config

@@ -9,12 +9,12 @@ import (
 	"github.com/paylink/paylink/internal/merchant"
 )
 
-// Config of the pages; every field is needed.
+// Config has the services of the pages. Every field is required.
 type Config struct {
 	Merchants merchant.Service
 }
 
-// Pages are the section's handlers. Make them with New.
+// Pages has the section's handlers. New returns one.
 type Pages struct {
 	*frame.Frame
 	Config

@@ -155,6 +155,6 @@ func (d *Pages) signOut(v *visit) error {
 		}
 	}
 	http.SetCookie(v.Writer, d.Cookie(d.SessionCookie(), "", 0))
-	v.Session = merchant.Session{} // the words are for whoever reads the door
+	v.Session = merchant.Session{} // the message is for the reader of the sign-in page
 	return v.Redirect(d.Base+"/dashboard/sign-in", "good", v.Print.T("common.signedOut"))
 }

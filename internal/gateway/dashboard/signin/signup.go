@@ -10,7 +10,7 @@ import (
 	"github.com/paylink/paylink/internal/merchant"
 )
 
-// The pages for whoever is not signed in: sign-up, and what the links in mails open.
+// The pages for people who are not signed in: sign-up, and the targets of links in emails.
 // Such a link is opened by a GET, which changes nothing: programs that look through
 // mails follow links, and would use the token up.
 func (d *Pages) doorRoutes() []frame.Route {
@@ -91,7 +91,7 @@ func (d *Pages) signUp(v *visit) error {
 		return err
 	}
 	d.keepSession(v, in.Token, in.Session)
-	v.Session = in.Session // the words are for whoever reads the next page
+	v.Session = in.Session // the message is for the reader of the next page
 	return v.Redirect(d.Base+"/dashboard", "good", v.Print.T("account.welcome"))
 }
 
@@ -148,7 +148,7 @@ func (d *Pages) confirm(v *visit) error {
 		return err
 	}
 	err = d.Merchants.Confirm(v.Context(), form.Get("token"))
-	// The link was used by whoever is here, in this or another window.
+	// This reader has used the link, in this or another window.
 	if err != nil && (v.Token == "" || v.User.ConfirmedAt.IsZero()) {
 		p := v.Problems(err)
 		if p == nil {

@@ -27,8 +27,8 @@ type Desk struct {
 // Asker makes the page that asks, and reports whether the payment can be handled so.
 type Asker func(*frame.Visit, payment.Payment) (parts.Asking, bool)
 
-// Read reads the payment of the address, of this account and mode. Whoever
-// looks at a stuck one sees to it that somebody asks the issuer, as in the API.
+// Read returns the payment in the address, of this account and mode. As in the API,
+// reading a stuck payment starts an inquiry to the issuer.
 func (d Desk) Read(v *frame.Visit) (payment.Payment, error) {
 	p, err := d.Payments.GetPayment(v.Context(), v.Account.ID, v.PathValue("id"))
 	if err != nil {

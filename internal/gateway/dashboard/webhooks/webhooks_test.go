@@ -229,7 +229,7 @@ func TestKeys(t *testing.T) {
 	}
 }
 
-// TestWebhooksInEveryLanguage: no page of these rooms shows a key of the catalogue.
+// TestWebhooksInEveryLanguage: no page of this section shows a key of the catalog.
 func TestWebhooksInEveryLanguage(t *testing.T) {
 	w := desktest.New(t)
 	path, _ := w.Endpoint(url.Values{"url": {"https://shop.example/hooks"}})
