@@ -82,7 +82,7 @@ var carriers = []mutation{
 		``,
 		[]string{"./internal/coordinator -skip PostgreSQL -run TestLostAnswers"}},
 	{"C09", "an unsent inquiry ends a capture", "internal/coordinator/sweep.go",
-		`		answer.Outcome = issuer.Ambiguous // this call was not sent; an earlier one may have been
+		`		answer.Outcome = issuer.Ambiguous // this call was not sent, but an earlier one may have been
 `,
 		``,
 		[]string{"./internal/coordinator -skip PostgreSQL -run TestUnsent"}},
@@ -109,7 +109,7 @@ var carriers = []mutation{
 		`"account"`,
 		[]string{"./internal/coordinator -skip PostgreSQL -run TestFingerprint"}},
 	{"C15", "an issuer lives by the test clock", "internal/coordinator/review.go",
-		`in.Dispute.EvidenceDueAt = p.At(d.EvidenceDueAt) // an issuer lives by the real time`,
+		`in.Dispute.EvidenceDueAt = p.At(d.EvidenceDueAt) // an issuer lives in real time`,
 		`in.Dispute.EvidenceDueAt = d.EvidenceDueAt.Add(1)`,
 		[]string{"./internal/coordinator -skip PostgreSQL -run TestDisputes|TestSimulatorDisputes"}},
 }

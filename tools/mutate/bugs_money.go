@@ -107,9 +107,9 @@ var machine = []mutation{
 		`if p.Risk.Action == Block {`,
 		paymentSuite},
 	{"M49", "a late authorization is held without end", "internal/payment/machine.go",
-		`	case goal == Authorized: // held for the merchant to decide, not longer than any authorisation
+		`	case goal == Authorized: // held for the merchant to decide, no longer than any authorization
 		s.rest(s.in.At.Add(HoldLife))`,
-		`	case goal == Authorized: // held for the merchant to decide, not longer than any authorisation`,
+		`	case goal == Authorized: // held for the merchant to decide, no longer than any authorization`,
 		paymentSuite},
 	{"M50", "a blocked attempt is sent", "internal/payment/machine.go",
 		`	if p.Risk.Action == Block {
@@ -155,8 +155,8 @@ var machine = []mutation{
 		`case p.RefundedMinor > p.CapturedMinor:`,
 		paymentSuite},
 	{"M59", "a refund while another is in review ends the review", "internal/payment/operations.go",
-		`case p.Status == Review: // a person has`,
-		`case false: // a person has`,
+		`case p.Status == Review: // the payment is`,
+		`case false: // the payment is`,
 		paymentSuite},
 	{"M60", "a refund of another amount is asked for again", "internal/payment/operations.go",
 		`r.Code, r.DueAt = ReasonMismatch, time.Time{}`,

@@ -587,9 +587,15 @@ func testF49HangingReceiver(t *testing.T, k keeper) {
 	if err := w.queue.Enqueue(t.Context(), mine); err != nil {
 		t.Fatal(err)
 	}
-	for range mine {
-		if d := w.next(); d.Endpoint != healthy.ID || d.Status != notify.Succeeded {
-			t.Fatalf("%+v while another endpoint hangs", d)
+	const few = 200 // a tenth of what waits for the endpoint that hangs; each try of it ends after ten seconds
+	for sent, cut := 0, 0; sent < len(mine); {
+		switch d := w.next(); {
+		case d.Endpoint == healthy.ID && d.Status == notify.Succeeded:
+			sent++
+		case d.Endpoint != healthy.ID && cut < few:
+			cut++
+		default:
+			t.Fatalf("%+v while another endpoint hangs; %d deliveries to it were cut, %d to the healthy one were sent", d, cut, sent)
 		}
 	}
 }
