@@ -93,19 +93,19 @@ var everyService = []string{"users", "links", "verifier", "payments", "transacti
 // load is customers who buy, pay and are refunded while parts of a fleet end.
 type load struct {
 	*killed
-	told    *told
-	running sync.WaitGroup
+	acknowledged *acknowledged
+	running      sync.WaitGroup
 }
 
 func startLoad(f *harness.Fleet, t *testing.T) *load {
 	t.Helper()
 	_, key := f.Front().Merchant(t, "ada")
-	l := &load{told: &told{links: map[string]toldLink{}, payments: map[string]toldPayment{}, refunds: map[string]toldRefund{}, answers: map[string]int{}},
+	l := &load{acknowledged: &acknowledged{links: map[string]toldLink{}, payments: map[string]toldPayment{}, refunds: map[string]toldRefund{}, answers: map[string]int{}},
 		killed: &killed{t: t, fleet: f, logs: f.Logs, http: &http.Client{Timeout: killCallLimit, Transport: &http.Transport{MaxIdleConnsPerHost: fleetClients}}}}
 	l.id, l.secret = apiKey(t, key)
 	for i := range fleetClients {
 		own := mathrand.New(mathrand.NewPCG(1, uint64(i))) //nolint:gosec // a test's choices
-		l.running.Go(func() { l.customer(l.told, fmt.Sprintf("c%d", i), own) })
+		l.running.Go(func() { l.customer(l.acknowledged, fmt.Sprintf("c%d", i), own) })
 	}
 	return l
 }
@@ -115,7 +115,7 @@ func startLoad(f *harness.Fleet, t *testing.T) *load {
 // books are compared with the issuer's.
 func (l *load) end(t *testing.T) {
 	t.Helper()
-	k := l.told
+	k := l.acknowledged
 	l.dying.Store(true)
 	l.running.Wait()
 	l.dying.Store(false)
@@ -164,12 +164,12 @@ func killInTurn(f *harness.Fleet, t *testing.T, l *load) {
 	t.Helper()
 	for _, target := range everyService {
 		wait(fleetRunsFor)
-		before := l.told.count()
+		before := l.acknowledged.count()
 		f.Kill(target, 0)
 		wait(fleetDeadFor)
 		during := 0
 		harness.Eventually(t, "something is answered while an instance of "+target+" is dead", func() bool {
-			during = l.told.count() - before
+			during = l.acknowledged.count() - before
 			return during > 0
 		})
 		f.Start(target, 0)
@@ -218,14 +218,14 @@ func TestF30RollingUpgrade(t *testing.T) {
 		f.Start(target, 0)
 		f.Instances[target][0].Ready()
 	}
-	l.told.locked(func() {
-		for answer, n := range l.told.answers {
+	l.acknowledged.locked(func() {
+		for answer, n := range l.acknowledged.answers {
 			if strings.HasSuffix(answer, " 503") || strings.HasSuffix(answer, " 409") {
 				t.Errorf("%d times %s", n, answer)
 			}
 		}
-		if len(l.told.unheard) > 0 {
-			t.Errorf("%d requests were not answered", len(l.told.unheard))
+		if len(l.acknowledged.unheard) > 0 {
+			t.Errorf("%d requests were not answered", len(l.acknowledged.unheard))
 		}
 	})
 	l.end(t)
@@ -236,7 +236,7 @@ func wait(d time.Duration) {
 	<-timer.C
 }
 
-func (k *told) count() (n int) {
+func (k *acknowledged) count() (n int) {
 	k.locked(func() {
 		for _, c := range k.answers {
 			n += c

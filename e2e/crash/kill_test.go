@@ -53,8 +53,8 @@ var killReach = map[string][]string{
 	"canceled":           {"canceled"},
 }
 
-// told is what the server acknowledged before it died, and the requests without an answer.
-type told struct {
+// acknowledged is what the server acknowledged before it died, and the requests without an answer.
+type acknowledged struct {
 	mu       sync.Mutex
 	links    map[string]toldLink
 	payments map[string]toldPayment
@@ -74,13 +74,13 @@ type toldRefund struct{ payment, amount string }
 // killCall is a request with a lost answer, to be sent again unchanged.
 type killCall struct{ kind, path, key, body, link, amount string }
 
-func (k *told) locked(f func()) {
+func (k *acknowledged) locked(f func()) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	f()
 }
 
-func (k *told) say(format string, args ...any) {
+func (k *acknowledged) say(format string, args ...any) {
 	k.locked(func() { k.wrong = append(k.wrong, fmt.Sprintf(format, args...)) })
 }
 
@@ -184,7 +184,7 @@ type killObject struct {
 
 // send makes a call and records what was acknowledged, or that no answer came. It returns false
 // if the client should stop or cannot continue.
-func (s *killed) send(k *told, c killCall) (killObject, bool) {
+func (s *killed) send(k *acknowledged, c killCall) (killObject, bool) {
 	status, raw, err := s.call(http.MethodPost, c.path, c.key, c.body)
 	var o killObject
 	if err != nil {
@@ -218,7 +218,7 @@ func (s *killed) send(k *told, c killCall) (killObject, bool) {
 	return o, false
 }
 
-func (k *told) record(c killCall, o killObject) {
+func (k *acknowledged) record(c killCall, o killObject) {
 	k.locked(func() {
 		switch c.kind {
 		case "create":
@@ -233,7 +233,7 @@ func (k *told) record(c killCall, o killObject) {
 }
 
 // customer is one client: it creates links, pays them and refunds some, until the server dies.
-func (s *killed) customer(k *told, name string, random *rand.Rand) {
+func (s *killed) customer(k *acknowledged, name string, random *rand.Rand) {
 	for n := 0; !s.dying.Load(); n++ {
 		key := fmt.Sprintf("%s-%d", name, n)
 		amount := fmt.Sprintf("%d.%02d", 1+random.IntN(90), random.IntN(100))
@@ -256,7 +256,7 @@ func (s *killed) customer(k *told, name string, random *rand.Rand) {
 	}
 }
 
-func (k *told) path(link string) string {
+func (k *acknowledged) path(link string) string {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.links[link].path
@@ -281,7 +281,7 @@ func killUnderLoad(t *testing.T, rounds int) {
 	}
 	t.Logf("PAYLINK_KILL_SEED=%d repeats the same moments", seed)
 	random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // a test's choices
-	k := &told{links: map[string]toldLink{}, payments: map[string]toldPayment{}, refunds: map[string]toldRefund{}, answers: map[string]int{}}
+	k := &acknowledged{links: map[string]toldLink{}, payments: map[string]toldPayment{}, refunds: map[string]toldRefund{}, answers: map[string]int{}}
 	data, address := filepath.Join(t.TempDir(), "data"), harness.FreeAddress(t)
 	s := startKilled(t, data, address)
 	t.Cleanup(func() {
@@ -319,7 +319,7 @@ func killUnderLoad(t *testing.T, rounds int) {
 }
 
 // report fails the test with what is wrong.
-func (s *killed) report(k *told) {
+func (s *killed) report(k *acknowledged) {
 	s.t.Helper()
 	k.locked(func() {
 		for _, w := range k.wrong[:min(len(k.wrong), 20)] {
@@ -333,7 +333,7 @@ func (s *killed) report(k *told) {
 }
 
 // everything returns the ids of all that was acknowledged.
-func (k *told) everything() map[string]bool {
+func (k *acknowledged) everything() map[string]bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	ids := map[string]bool{}
@@ -351,7 +351,7 @@ func (k *told) everything() map[string]bool {
 
 // checkRound sends again what was not answered, then checks everything new and a sample of the
 // rest.
-func (s *killed) checkRound(k *told, before map[string]bool, random *rand.Rand) {
+func (s *killed) checkRound(k *acknowledged, before map[string]bool, random *rand.Rand) {
 	var again []killCall
 	k.locked(func() { again, k.unheard = k.unheard, nil; k.again += len(again) })
 	s.repeat(k, again)
@@ -368,7 +368,7 @@ func (s *killed) checkRound(k *told, before map[string]bool, random *rand.Rand) 
 
 // repeat sends the calls with lost answers again, unchanged: the effect exists once afterwards,
 // whether it existed before or not.
-func (s *killed) repeat(k *told, calls []killCall) {
+func (s *killed) repeat(k *acknowledged, calls []killCall) {
 	s.many(len(calls), func(i int) {
 		c := calls[i]
 		s.send(k, c)
@@ -385,7 +385,7 @@ func (s *killed) repeat(k *told, calls []killCall) {
 	})
 }
 
-func (s *killed) count(k *told, path string) int {
+func (s *killed) count(k *acknowledged, path string) int {
 	o, ok := s.read(k, path)
 	if !ok {
 		return -1
@@ -393,7 +393,7 @@ func (s *killed) count(k *told, path string) int {
 	return len(o.Data)
 }
 
-func (s *killed) read(k *told, path string) (killObject, bool) {
+func (s *killed) read(k *acknowledged, path string) (killObject, bool) {
 	status, raw, err := s.call(http.MethodGet, path, "", "")
 	var o killObject
 	if err == nil && status == http.StatusOK {
@@ -425,7 +425,7 @@ func (s *killed) many(n int, f func(int)) {
 }
 
 // check reads the acknowledged objects with these ids and compares.
-func (s *killed) check(k *told, ids map[string]bool) {
+func (s *killed) check(k *acknowledged, ids map[string]bool) {
 	links, payments, refunds := maps.Clone(k.links), maps.Clone(k.payments), maps.Clone(k.refunds)
 	list := slices.Sorted(maps.Keys(ids))
 	s.many(len(list), func(i int) {
@@ -444,7 +444,7 @@ func (s *killed) check(k *told, ids map[string]bool) {
 	})
 }
 
-func (s *killed) checkPayment(k *told, id string, want toldPayment) {
+func (s *killed) checkPayment(k *acknowledged, id string, want toldPayment) {
 	o, ok := s.read(k, "/api/payments/"+id)
 	if !ok {
 		return
@@ -453,13 +453,13 @@ func (s *killed) checkPayment(k *told, id string, want toldPayment) {
 		k.say("payment %s of %s over %s is back as one of %s over %s", id, want.link, want.amount, o.Link, o.Amount)
 	}
 	if may, bound := killReach[want.status]; bound && !slices.Contains(may, o.Status) {
-		k.say("payment %s was told to be %s and is %s", id, want.status, o.Status)
+		k.say("payment %s was acknowledged to be %s and is %s", id, want.status, o.Status)
 	}
 	// From here on the new answer is binding.
 	k.locked(func() { k.payments[id] = toldPayment{link: want.link, amount: want.amount, status: o.Status} })
 }
 
-func (s *killed) checkRefund(k *told, id string, want toldRefund) {
+func (s *killed) checkRefund(k *acknowledged, id string, want toldRefund) {
 	o, ok := s.read(k, "/api/payments/"+want.payment)
 	if !ok {
 		return
@@ -477,7 +477,7 @@ func (s *killed) checkRefund(k *told, id string, want toldRefund) {
 
 // settle reads every unsettled payment until there is none: each read lets the server ask the
 // issuer, once the dead process's lease has expired.
-func (s *killed) settle(k *told) {
+func (s *killed) settle(k *acknowledged) {
 	deadline, tick := time.NewTimer(killSettleTime), time.NewTicker(killPace)
 	defer deadline.Stop()
 	defer tick.Stop()

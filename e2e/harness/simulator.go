@@ -17,7 +17,7 @@ func Authorized(t *testing.T, p *Process, id string) (n int) {
 		t.Fatal(err)
 	}
 	for _, e := range book {
-		if e.Kind == simulator.KindAuthorise && strings.HasPrefix(e.Reference, id+"-") {
+		if e.Kind == simulator.KindAuthorize && strings.HasPrefix(e.Reference, id+"-") {
 			n++
 		}
 	}

@@ -108,7 +108,7 @@ func goBackAndPayAgain(t *testing.T, p *harness.Process, b *harness.Browser, key
 	if err != nil {
 		t.Fatal(err)
 	}
-	if last := book[len(book)-1]; last.Kind != simulator.KindAuthorise || !strings.HasPrefix(last.Reference, id) {
+	if last := book[len(book)-1]; last.Kind != simulator.KindAuthorize || !strings.HasPrefix(last.Reference, id) {
 		t.Errorf("after the payment the issuer was asked for %v", last)
 	}
 	return kept == want

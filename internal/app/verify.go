@@ -366,7 +366,7 @@ func (a *audit) compareBook(path string) error {
 			theirs[e.Reference] = b
 		}
 		switch e.Kind {
-		case simulator.KindAuthorise:
+		case simulator.KindAuthorize:
 			b.approvals++
 			if e.Captured {
 				b.captured += e.Minor

@@ -354,7 +354,7 @@ func compareBooks(list []payment.Payment, book []simulator.BookEntry) []string {
 			refs[e.Reference] = h
 		}
 		switch {
-		case e.Kind == simulator.KindAuthorise && e.Outcome == issuer.Approved:
+		case e.Kind == simulator.KindAuthorize && e.Outcome == issuer.Approved:
 			h.approved += e.Minor
 			if e.Captured {
 				h.captured += e.Minor

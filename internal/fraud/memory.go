@@ -108,8 +108,8 @@ func (m *memory) said(id string, v *Verdict) {
 	}
 }
 
-// told is the part of an event's object that is read.
-type told struct {
+// eventObject is the part of an event's object that is read.
+type eventObject struct {
 	ID       string         `json:"id"`
 	Link     string         `json:"link"`
 	Amount   string         `json:"amount"`
@@ -131,7 +131,7 @@ type told struct {
 }
 
 // fraud returns what is known of the payment.
-func (t *told) fraud() (fraud bool, since time.Time, known bool) {
+func (t *eventObject) fraud() (fraud bool, since time.Time, known bool) {
 	return history.Row{Risk: payment.Risk{Label: t.Risk.Label, LabelledAt: t.Risk.LabelledAt}, Disputes: t.Disputes}.Fraud()
 }
 
@@ -156,7 +156,7 @@ func (m *memory) apply(e *stream.Event, now time.Time) (w *word, err error) {
 	case e.Type == "payment.declined":
 		return m.answered(e.Object, at, score.Declined), nil
 	case strings.HasPrefix(e.Type, "fraud."), strings.HasPrefix(e.Type, "dispute."):
-		return nil, m.labelled(e, at)
+		return nil, m.addLabel(e, at)
 	}
 	return nil, nil
 }
@@ -183,8 +183,8 @@ func (m *memory) begun(e *stream.Event, at time.Time) error {
 	return nil
 }
 
-func attemptOf(e *stream.Event, at time.Time) (told, score.Attempt, error) {
-	var t told
+func attemptOf(e *stream.Event, at time.Time) (eventObject, score.Attempt, error) {
+	var t eventObject
 	if err := json.Unmarshal(e.Data, &t); err != nil {
 		return t, score.Attempt{}, fmt.Errorf("event %s: %w", e.ID, err)
 	}
@@ -213,9 +213,9 @@ func (m *memory) answered(id string, at time.Time, o score.Outcome) *word {
 	return &word{known.shield, o == score.Authorised}
 }
 
-// labelled counts a payment's label from when it is known. An earlier label no longer counts, as
+// addLabel counts a payment's label from when it is known. An earlier label no longer counts, as
 // after a restart.
-func (m *memory) labelled(e *stream.Event, at time.Time) error {
+func (m *memory) addLabel(e *stream.Event, at time.Time) error {
 	t, a, err := attemptOf(e, at)
 	if err != nil {
 		return err

@@ -30,7 +30,7 @@ type Kind string
 
 // The templates.
 const (
-	KindAuthorise Kind = "authorise"
+	KindAuthorize Kind = "authorise"
 	KindCapture   Kind = "capture"
 	KindRelease   Kind = "release"
 	KindRefund    Kind = "refund"
@@ -93,9 +93,9 @@ func move(id string, kind Kind, phase Phase, debit, credit string, amount money.
 		Entries: []Entry{{Account: debit, Minor: amount.Minor}, {Account: credit, Minor: -amount.Minor}}}
 }
 
-// Authorise returns a pending transfer that holds money that the issuer has promised.
-func Authorise(id, account, issuer string, amount money.Amount) Transfer {
-	return move(id, KindAuthorise, Pending, Receivable(issuer), Funds(account), amount)
+// Authorize returns a pending transfer that holds money that the issuer has promised.
+func Authorize(id, account, issuer string, amount money.Amount) Transfer {
+	return move(id, KindAuthorize, Pending, Receivable(issuer), Funds(account), amount)
 }
 
 // Capture returns a posted transfer of money that the issuer approved and captured in one

@@ -18,7 +18,7 @@ const account, bank = "acct_1", "simulator"
 func eur(n int64) money.Amount { return money.Of(n, "EUR") }
 
 func TestI1TemplatesBalance(t *testing.T) {
-	held := ledger.Authorise("t1", account, bank, eur(1250))
+	held := ledger.Authorize("t1", account, bank, eur(1250))
 	refund := ledger.HoldRefund("t5", account, bank, eur(300))
 	cases := []struct {
 		t        ledger.Transfer
@@ -27,7 +27,7 @@ func TestI1TemplatesBalance(t *testing.T) {
 		resolves string
 		funds    int64 // leg on the merchant's funds: negative is in the merchant's favor
 	}{
-		{held, ledger.KindAuthorise, ledger.Pending, "", -1250},
+		{held, ledger.KindAuthorize, ledger.Pending, "", -1250},
 		{ledger.Post("t2", ledger.KindCapture, held, 1000), ledger.KindCapture, ledger.Posted, "t1", -1000},
 		{ledger.Capture("t3", account, bank, eur(1250)), ledger.KindCapture, ledger.Posted, "", -1250},
 		{ledger.Release("t4", ledger.Voided, held), ledger.KindRelease, ledger.Voided, "t1", -1250},
@@ -103,7 +103,7 @@ func sheet(t *testing.T, transfers ...ledger.Transfer) (*ledger.Sheet, error) {
 }
 
 func TestSheetBalances(t *testing.T) {
-	held := ledger.Authorise("a", account, bank, eur(1250))
+	held := ledger.Authorize("a", account, bank, eur(1250))
 	captured := ledger.Post("c", ledger.KindCapture, held, 1000)
 	refund := ledger.HoldRefund("h", account, bank, eur(300))
 	cases := []struct {
@@ -131,7 +131,7 @@ func TestSheetBalances(t *testing.T) {
 }
 
 func TestI5ResolvedAtMostOnce(t *testing.T) {
-	held := ledger.Authorise("a", account, bank, eur(1250))
+	held := ledger.Authorize("a", account, bank, eur(1250))
 	ends := func(id string) []ledger.Transfer {
 		return []ledger.Transfer{ledger.Post(id, ledger.KindCapture, held, 1250), ledger.Release(id, ledger.Voided, held),
 			ledger.Release(id, ledger.Expired, held)}
@@ -187,7 +187,7 @@ func naive(transfers []ledger.Transfer) map[money.Currency]ledger.Balance {
 		b := all[x.Currency]
 		b.Available.Currency, b.Pending.Currency = x.Currency, x.Currency
 		switch {
-		case x.Kind == ledger.KindAuthorise && !ended[x.ID]:
+		case x.Kind == ledger.KindAuthorize && !ended[x.ID]:
 			b.Pending.Minor += minor
 		case x.Kind == ledger.KindCapture:
 			b.Available.Minor += minor
@@ -223,7 +223,7 @@ func TestI1BalancesEqualTheNaiveFold(t *testing.T) {
 			}
 			switch step {
 			case 0:
-				open = append(open, ledger.Authorise(id, account, bank, amount))
+				open = append(open, ledger.Authorize(id, account, bank, amount))
 				take(open[len(open)-1])
 			case 1:
 				take(ledger.Capture(id, account, bank, amount))
@@ -240,7 +240,7 @@ func TestI1BalancesEqualTheNaiveFold(t *testing.T) {
 					take(ledger.Release(id, rapid.SampledFrom([]ledger.Phase{ledger.Voided, ledger.Expired}).Draw(t, "phase"), held))
 				default:
 					take(ledger.Post(id, map[ledger.Kind]ledger.Kind{ledger.KindRefund: ledger.KindRefund,
-						ledger.KindAuthorise: ledger.KindCapture}[held.Kind], held, part))
+						ledger.KindAuthorize: ledger.KindCapture}[held.Kind], held, part))
 				}
 				if err := s.Apply(account, ledger.Release(id+"-again", ledger.Voided, held)); err == nil {
 					t.Fatal("I5: resolved twice")
@@ -261,7 +261,7 @@ func TestI1BalancesEqualTheNaiveFold(t *testing.T) {
 
 // TestEffectsAddUpInAnyOrder: a projection may add effects up in any batch.
 func TestEffectsAddUpInAnyOrder(t *testing.T) {
-	held := ledger.Authorise("a", account, bank, eur(1250))
+	held := ledger.Authorize("a", account, bank, eur(1250))
 	refund := ledger.HoldRefund("h", account, bank, eur(300))
 	book := []ledger.Transfer{held, ledger.Post("c", ledger.KindCapture, held, 1000), refund, ledger.Post("p", ledger.KindRefund, refund, 200)}
 	rapid.Check(t, func(t *rapid.T) {

@@ -324,7 +324,7 @@ func (s *step) approved(freed bool) {
 		return
 	}
 	p.AuthorizedMinor = a.Amount.Minor
-	move := ledger.Authorise(s.transferID(0), p.Account, p.Issuer, a.Amount)
+	move := ledger.Authorize(s.transferID(0), p.Account, p.Issuer, a.Amount)
 	goal, reason := Authorized, "approved"
 	if a.Captured {
 		p.CapturedMinor = a.Amount.Minor

@@ -21,7 +21,7 @@ func (p Payment) CaptureKey() string { return p.ID + "-c" + strconv.Itoa(p.Captu
 func (p Payment) VoidKey() string { return p.IssuerKey() + "-v" }
 
 func (p Payment) heldAuthorization() (ledger.Transfer, bool) {
-	return p.openHold(func(t ledger.Transfer) bool { return t.Kind == ledger.KindAuthorise })
+	return p.openHold(func(t ledger.Transfer) bool { return t.Kind == ledger.KindAuthorize })
 }
 
 // openHold returns a pending transfer in the log that nothing has resolved.

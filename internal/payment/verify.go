@@ -88,7 +88,7 @@ func (p Payment) verifyHolds(sheet *ledger.Sheet, say report) {
 	var authorized int64
 	for _, t := range sheet.Open() {
 		open[t.ID] = t
-		if t.Kind == ledger.KindAuthorise {
+		if t.Kind == ledger.KindAuthorize {
 			authorized += t.Minor()
 			delete(open, t.ID)
 		}

@@ -65,7 +65,7 @@ func TestVerifyNamesWhatDidNotHappen(t *testing.T) {
 	}{
 		{"authorization never released", "voided", "I5", func(p *Payment) { last(p).Transfers = nil }},
 		{"authorization held for nothing", "declined", "I5", func(p *Payment) {
-			last(p).Transfers = []ledger.Transfer{ledger.Authorise("t", p.Account, p.Issuer, p.Amount)}
+			last(p).Transfers = []ledger.Transfer{ledger.Authorize("t", p.Account, p.Issuer, p.Amount)}
 		}},
 		{"authorization not held", "authorized, held", "I5", func(p *Payment) {
 			for i := range p.Log {

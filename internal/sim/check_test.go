@@ -193,7 +193,7 @@ func (s *sim) compareBooks(list []payment.Payment) {
 			book[e.Reference] = b
 		}
 		switch {
-		case e.Kind == simulator.KindAuthorise && e.Outcome == issuer.Approved:
+		case e.Kind == simulator.KindAuthorize && e.Outcome == issuer.Approved:
 			b.approved += e.Minor
 			if e.Captured {
 				b.captured += e.Minor

@@ -13,8 +13,8 @@ import (
 	"github.com/paylink/paylink/internal/stream"
 )
 
-// told is the part of every row that identifies the event.
-type told struct {
+// eventHead is the part of every row that identifies the event.
+type eventHead struct {
 	Position int64  `parquet:"position"` // in the feed: one order for all tables
 	EventID  string `parquet:"event_id"`
 	Event    string `parquet:"event,dict"`
@@ -27,7 +27,7 @@ type told struct {
 // The rows, one type per table. Amounts are minor units of the currency; missing values are null.
 type (
 	linkRow struct {
-		told
+		eventHead
 		ID            string `parquet:"id"`
 		Status        string `parquet:"status,dict"`
 		Currency      string `parquet:"currency,dict"`
@@ -46,7 +46,7 @@ type (
 		CreatedAt     int64  `parquet:"created_at,timestamp(microsecond)"`
 	}
 	paymentRow struct {
-		told
+		eventHead
 		ID            string `parquet:"id"`
 		Link          string `parquet:"link"`
 		Status        string `parquet:"status,dict"`
@@ -82,7 +82,7 @@ type (
 		UpdatedAt     int64  `parquet:"updated_at,timestamp(microsecond)"`
 	}
 	transferRow struct {
-		told
+		eventHead
 		Payment   string `parquet:"payment"`
 		Transfer  string `parquet:"transfer"`
 		Leg       int64  `parquet:"leg"`
@@ -98,7 +98,7 @@ type (
 		PendingMinor   int64 `parquet:"pending_minor"`
 	}
 	refundRow struct {
-		told
+		eventHead
 		ID          string `parquet:"id"`
 		Payment     string `parquet:"payment"`
 		Status      string `parquet:"status,dict"`
@@ -108,7 +108,7 @@ type (
 		CreatedAt   int64  `parquet:"created_at,timestamp(microsecond)"`
 	}
 	disputeRow struct {
-		told
+		eventHead
 		ID            string `parquet:"id"`
 		Payment       string `parquet:"payment"`
 		State         string `parquet:"state,dict"`
@@ -197,7 +197,7 @@ func (g *gathered) add(events []stream.Event) error {
 }
 
 func (g *gathered) one(e stream.Event) error {
-	t := told{Position: e.Position, EventID: e.ID, Event: e.Type, At: e.CreatedAt.UnixMicro(), Account: e.Account, Mode: e.Mode, Seq: e.ObjectSeq}
+	t := eventHead{Position: e.Position, EventID: e.ID, Event: e.Type, At: e.CreatedAt.UnixMicro(), Account: e.Account, Mode: e.Mode, Seq: e.ObjectSeq}
 	day := e.CreatedAt.UTC().Format(time.DateOnly)
 	g.transfers.add(day, transferRows(t, e)...)
 	isLink, isPayment := id.Valid(id.Link, e.Object), id.Valid(id.Payment, e.Object)
@@ -215,7 +215,7 @@ func (g *gathered) one(e stream.Event) error {
 		return err
 	case d.Object == "refund":
 		amount, err := minor(d.Amount, d.Currency)
-		g.refunds.add(day, refundRow{told: t, ID: d.ID, Payment: e.Object, Status: d.Status, Currency: string(d.Currency), AmountMinor: amount, Code: d.Code, CreatedAt: d.CreatedAt.UnixMicro()})
+		g.refunds.add(day, refundRow{eventHead: t, ID: d.ID, Payment: e.Object, Status: d.Status, Currency: string(d.Currency), AmountMinor: amount, Code: d.Code, CreatedAt: d.CreatedAt.UnixMicro()})
 		return err
 	}
 	row, err := d.payment(t, e.Object)
@@ -235,8 +235,8 @@ func (g *gathered) one(e stream.Event) error {
 	return nil
 }
 
-func (d data) link(t told, id string) (r linkRow, err error) {
-	r = linkRow{told: t, ID: id, Status: d.Status, Currency: string(d.Currency), Realm: d.Realm, Reference: d.Reference, PaymentMethod: d.PaymentMethod,
+func (d data) link(t eventHead, id string) (r linkRow, err error) {
+	r = linkRow{eventHead: t, ID: id, Status: d.Status, Currency: string(d.Currency), Realm: d.Realm, Reference: d.Reference, PaymentMethod: d.PaymentMethod,
 		MaxUses: d.MaxUses, Uses: d.Uses, Capture: d.Capture, LatePolicy: d.LatePolicy, Form: d.Form, ExpiresAt: d.ExpiresAt.UnixMicro(), CreatedAt: d.CreatedAt.UnixMicro()}
 	for from, to := range map[*string]**int64{d.Amount: &r.AmountMinor, d.MinAmount: &r.MinMinor, d.MaxAmount: &r.MaxMinor} {
 		if from == nil {
@@ -251,14 +251,14 @@ func (d data) link(t told, id string) (r linkRow, err error) {
 	return r, nil
 }
 
-func (d data) payment(t told, id string) (r paymentRow, err error) {
+func (d data) payment(t eventHead, id string) (r paymentRow, err error) {
 	var risk payment.Risk
 	if len(d.Risk) > 0 {
 		if err := json.Unmarshal(d.Risk, &risk); err != nil {
 			return r, err
 		}
 	}
-	r = paymentRow{told: t, ID: id, Link: d.Link, Status: d.Status, Currency: string(d.Currency), DeclineCode: d.Decline.Code, ReviewReason: d.ReviewReason,
+	r = paymentRow{eventHead: t, ID: id, Link: d.Link, Status: d.Status, Currency: string(d.Currency), DeclineCode: d.Decline.Code, ReviewReason: d.ReviewReason,
 		Issuer: d.Issuer, Realm: d.Realm, Reference: d.Reference, CardBrand: d.Card.Brand, CardBIN: d.Card.BIN, CardLast4: d.Card.Last4,
 		CardPrint: d.Card.Fingerprint, PayerEmail: d.Payer.Email, Action: string(risk.Action), Challenge: risk.Challenge, Why: risk.Why, Rule: risk.Rule,
 		RuleVersion: int64(risk.Version), Basis: risk.Basis, Model: risk.Model, Review: risk.Review, Label: risk.Label, LabelledAt: micros(risk.LabelledAt),
@@ -277,8 +277,8 @@ func (d data) payment(t told, id string) (r paymentRow, err error) {
 	return r, err
 }
 
-func (d dispute) row(t told, of string, c money.Currency) (disputeRow, error) {
-	r := disputeRow{told: t, ID: d.ID, Payment: of, State: d.State, Reason: d.Reason, Currency: string(c), AmountMinor: d.Minor, Reference: d.Reference,
+func (d dispute) row(t eventHead, of string, c money.Currency) (disputeRow, error) {
+	r := disputeRow{eventHead: t, ID: d.ID, Payment: of, State: d.State, Reason: d.Reason, Currency: string(c), AmountMinor: d.Minor, Reference: d.Reference,
 		EvidenceDueAt: micros(d.EvidenceDueAt), CreatedAt: d.CreatedAt.UnixMicro(), ClosedAt: micros(d.ClosedAt)}
 	if d.Amount == "" {
 		return r, nil
@@ -288,10 +288,10 @@ func (d dispute) row(t told, of string, c money.Currency) (disputeRow, error) {
 	return r, err
 }
 
-func transferRows(t told, e stream.Event) (rows []transferRow) {
+func transferRows(t eventHead, e stream.Event) (rows []transferRow) {
 	for _, tr := range e.Transfers {
 		for i, leg := range tr.Entries {
-			r := transferRow{told: t, Payment: e.Object, Transfer: tr.ID, Leg: int64(i), Kind: string(tr.Kind), Phase: string(tr.Phase), Resolves: tr.Resolves,
+			r := transferRow{eventHead: t, Payment: e.Object, Transfer: tr.ID, Leg: int64(i), Kind: string(tr.Kind), Phase: string(tr.Phase), Resolves: tr.Resolves,
 				HeldMinor: tr.Held, Currency: string(tr.Currency), Book: leg.Account, Minor: leg.Minor}
 			if leg.Account == ledger.Funds(e.Account) {
 				r.AvailableMinor, r.PendingMinor = tr.Effect(e.Account)

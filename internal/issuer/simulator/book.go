@@ -22,7 +22,7 @@ type Kind string
 // The kinds. A tombstone is the reversal of a reference that the issuer had not seen: what
 // arrives under it later is refused.
 const (
-	KindAuthorise Kind = "authorise"
+	KindAuthorize Kind = "authorise"
 	KindCapture   Kind = "capture"
 	KindReverse   Kind = "reverse"
 	KindRefund    Kind = "refund"

@@ -52,11 +52,11 @@ func TestBookEntries(t *testing.T) {
 		return e
 	}
 	expected := []simulator.BookEntry{
-		entry("r0", simulator.KindAuthorise, "", 1250, "0002", issuer.Declined, false),
-		entry("r1", simulator.KindAuthorise, "", 1250, "6108", issuer.Approved, true),
-		entry("r2", simulator.KindAuthorise, "", 1250, "3220", issuer.ActionRequired, true),
-		entry("r3", simulator.KindAuthorise, "", 1250, "6124", issuer.Pending, true),
-		entry("r4", simulator.KindAuthorise, "", 1251, "6140", issuer.Approved, true),
+		entry("r0", simulator.KindAuthorize, "", 1250, "0002", issuer.Declined, false),
+		entry("r1", simulator.KindAuthorize, "", 1250, "6108", issuer.Approved, true),
+		entry("r2", simulator.KindAuthorize, "", 1250, "3220", issuer.ActionRequired, true),
+		entry("r3", simulator.KindAuthorize, "", 1250, "6124", issuer.Pending, true),
+		entry("r4", simulator.KindAuthorize, "", 1251, "6140", issuer.Approved, true),
 		entry("r1", simulator.KindRefund, "f", 50, "6108", issuer.Approved, false),
 		entry("ahead", simulator.KindTombstone, "v", 0, "", issuer.Reversed, false),
 	}
@@ -243,7 +243,7 @@ func balanced(t *rapid.T, book []simulator.BookEntry) {
 			all[e.Reference] = s
 		}
 		switch {
-		case e.Kind == simulator.KindAuthorise && e.Outcome == issuer.Approved:
+		case e.Kind == simulator.KindAuthorize && e.Outcome == issuer.Approved:
 			s.approvals++
 			s.authorised = e.Minor
 			if e.Captured {

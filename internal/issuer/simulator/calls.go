@@ -94,7 +94,7 @@ func (s *Simulator) authorise(ctx context.Context, a issuer.Authorization, r rul
 
 // decide makes the book's entry for a new authorization.
 func (s *Simulator) decide(a issuer.Authorization, r rule, now time.Time) record {
-	rec := record{Kind: KindAuthorise, Reference: a.Reference, Minor: a.Amount.Minor, Currency: a.Amount.Currency,
+	rec := record{Kind: KindAuthorize, Reference: a.Reference, Minor: a.Amount.Minor, Currency: a.Amount.Currency,
 		Last4: a.Card.Last4(), At: now, Captured: a.Capture, Behaviour: behaviourNames[r.does], Outcome: outcomeNames[issuer.Approved]}
 	if !s.takes[a.Amount.Currency] || a.Amount.Minor < MinMinor || a.Amount.Minor > MaxMinor {
 		r = rule{why: whyUnsupported}
@@ -329,7 +329,7 @@ func (s *Simulator) settled(reference string, now time.Time) (authorisation, boo
 	if !seen || a.status != issuer.Pending || now.UnixMicro() < a.at {
 		return a, seen, nil
 	}
-	rec := record{Kind: KindAuthorise, Reference: reference, Minor: a.minor, Currency: currencyOf(a.currency), Last4: last4Of(a),
+	rec := record{Kind: KindAuthorize, Reference: reference, Minor: a.minor, Currency: currencyOf(a.currency), Last4: last4Of(a),
 		At: fromMicro(a.at).Add(clockStep), Captured: a.oneStep, Behaviour: behaviourNames[a.does], Outcome: outcomeNames[issuer.Approved]}
 	if err := s.write(rec); err != nil {
 		return a, seen, err

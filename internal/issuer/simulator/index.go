@@ -97,7 +97,7 @@ func (x *index) apply(r record, p place) error {
 	k := keyOf(r.Reference)
 	a, seen := x.authorisations[k]
 	switch r.Kind {
-	case KindAuthorise:
+	case KindAuthorize:
 		return x.applyAuthorise(k, a, seen, r, p, outcome, why, does)
 	case KindCapture:
 		if outcome == issuer.Approved {

@@ -343,7 +343,7 @@ func TestRefusedRequests(t *testing.T) {
 func approvals(book []simulator.BookEntry) map[string]int {
 	n := map[string]int{}
 	for _, e := range book {
-		if e.Kind == simulator.KindAuthorise && e.Outcome == issuer.Approved {
+		if e.Kind == simulator.KindAuthorize && e.Outcome == issuer.Approved {
 			n[e.Reference]++
 		}
 	}

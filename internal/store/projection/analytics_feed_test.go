@@ -28,7 +28,7 @@ import (
 // life returns the events of an assessed payment that is then reviewed, disputed, or neither.
 func life(t testing.TB, account, linkID string, at time.Time, n int) []stream.Event {
 	t.Helper()
-	events := append([]stream.Event{created(account, linkID, at)}, told(t, account, linkID, at, n%3 == 0)...)
+	events := append([]stream.Event{created(account, linkID, at)}, lifeOf(t, account, linkID, at, n%3 == 0)...)
 	action := []payment.Action{payment.Allow, payment.Allow, payment.Hold, payment.Block}[n%4]
 	risk := assessed(n, action)
 	if action == payment.Hold {

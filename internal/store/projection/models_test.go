@@ -29,9 +29,9 @@ const (
 	labelledDaily = 60
 )
 
-// labelled returns the payments of two months. Cards are stolen for some days, and then pay much
+// labeled returns the payments of two months. Cards are stolen for some days, and then pay much
 // more than their owners do; the dispute comes up to five days later.
-func labelled(account string, now time.Time) []history.Row {
+func labeled(account string, now time.Time) []history.Row {
 	random := rand.New(rand.NewPCG(7, 7))
 	stolen := map[int]int{} // until which day
 	var all []history.Row
@@ -62,7 +62,7 @@ func labelled(account string, now time.Time) []history.Row {
 func TestTrainFromLabels(t *testing.T) {
 	s := open(t, "sqlite:"+filepath.Join(t.TempDir(), "paylink.db"))
 	account, now := id.New(id.Account), storetest.Epoch.Truncate(24*time.Hour)
-	rows := labelled(account, now)
+	rows := labeled(account, now)
 	training := learning.Training{Now: now, Delay: 7 * 24 * time.Hour, Days: 28, Test: 7}
 	learned := func(change func(*history.Row)) (learning.Info, []byte) {
 		t.Helper()
@@ -138,7 +138,7 @@ type trained struct {
 // trainedTwo are two models of consecutive days, trained once for all engines.
 var trainedTwo = sync.OnceValue(func() (two []trained) {
 	now := storetest.Epoch.Truncate(24 * time.Hour)
-	rows := pastRows(labelled(id.New(id.Account), now))
+	rows := pastRows(labeled(id.New(id.Account), now))
 	for _, days := range []int{-2, -1} {
 		m, info, err := learning.Learn(context.Background(), rows, learning.Training{Now: now.AddDate(0, 0, days), Delay: 7 * 24 * time.Hour, Days: 28, Test: 7}, nil)
 		if err != nil {
@@ -202,7 +202,7 @@ func TestModels(t *testing.T) {
 		}
 		now, two := storetest.Epoch.Truncate(24*time.Hour), trainedTwo()
 		a := openAnalytics(t, s, filepath.Join(t.TempDir(), "analytics.db"))
-		if err := a.Load(ctx, labelled(id.New(id.Account), now)); err != nil {
+		if err := a.Load(ctx, labeled(id.New(id.Account), now)); err != nil {
 			t.Fatal(err)
 		}
 		for _, m := range two {

@@ -25,7 +25,7 @@ func BenchmarkReports(b *testing.B) {
 	var events int64
 	for n := range payments {
 		l, at := id.New(id.Link), storetest.Epoch.Add(time.Duration(n)*time.Millisecond)
-		batch = append(append(batch, created(account, l, at)), told(b, account, l, at, n%10 == 0)...)
+		batch = append(append(batch, created(account, l, at)), lifeOf(b, account, l, at, n%10 == 0)...)
 		if n%together == together-1 {
 			sqltest.Append(b, s, batch...)
 			events += int64(len(batch))

@@ -24,8 +24,8 @@ import (
 	"github.com/paylink/paylink/internal/stream"
 )
 
-// told returns the events of a payment's life: declined, or captured and partly refunded.
-func told(t testing.TB, account, linkID string, at time.Time, declined bool) []stream.Event {
+// lifeOf returns the events of a payment's life: declined, or captured and partly refunded.
+func lifeOf(t testing.TB, account, linkID string, at time.Time, declined bool) []stream.Event {
 	t.Helper()
 	p := payment.Payment{ID: payment.IDFor(linkID, "attempt"), Account: account, Mode: link.Test, Link: linkID, Issuer: "simulator", Amount: money.Of(1250, "EUR"),
 		CardBrand: "visa", CardLast4: "4242", PayerName: "Ada Lovelace", PayerEmail: "Ada@Example.org", Reference: "INV-2026/0042", CreatedAt: at, UpdatedAt: at}
@@ -128,7 +128,7 @@ func TestReportsSearch(t *testing.T) {
 		s := open(t, url)
 		r := openReports(t, s, filepath.Join(t.TempDir(), "reports.db"))
 		account, linkID := id.New(id.Account), id.New(id.Link)
-		events := told(t, account, linkID, storetest.Epoch, false)
+		events := lifeOf(t, account, linkID, storetest.Epoch, false)
 		place(events, 1)
 		if err := r.Project(t.Context(), events); err != nil {
 			t.Fatal(err)
@@ -168,7 +168,7 @@ func TestReportsByDaysOfZones(t *testing.T) {
 			start, end := day.Start(zone), day.End(zone)
 			for n, at := range []time.Time{start.Add(-time.Millisecond), start, start.Add(40 * time.Minute), end.Add(-time.Millisecond), end, end.Add(20 * time.Minute)} {
 				linkID := id.New(id.Link)
-				events := append([]stream.Event{created(account, linkID, at)}, told(t, account, linkID, at, n == 2)...)
+				events := append([]stream.Event{created(account, linkID, at)}, lifeOf(t, account, linkID, at, n == 2)...)
 				place(events, position)
 				position += int64(len(events))
 				if err := r.Project(t.Context(), events); err != nil {
@@ -228,7 +228,7 @@ func TestReportsTwice(t *testing.T) {
 		for n := range 40 {
 			l, at := id.New(id.Link), storetest.Epoch.Add(time.Duration(n)*17*time.Minute)
 			events = append(events, created(account, l, at))
-			events = append(events, told(t, account, l, at, n%3 == 0)...)
+			events = append(events, lifeOf(t, account, l, at, n%3 == 0)...)
 		}
 		place(events, 1)
 		reports := func() *projection.Reports {

@@ -104,7 +104,7 @@ func TransferCells(v *frame.Visit, account string, t ledger.Transfer, at time.Ti
 
 func transferWords(v *frame.Visit, t ledger.Transfer) string {
 	switch t.Kind {
-	case ledger.KindAuthorise:
+	case ledger.KindAuthorize:
 		return v.Print.T("balance.authorise")
 	case ledger.KindCapture:
 		return v.Print.T("balance.capture")
