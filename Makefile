@@ -14,7 +14,7 @@ LINT_VERSION := v2.15.0
 export CGO_ENABLED := 0
 export GOFLAGS := -trimpath
 
-.PHONY: help run build test check race large lint chart lake generate fuzz sim mutate bench screenshots needs needs-check clean
+.PHONY: help run build test check race large looks lint chart lake generate fuzz sim mutate bench screenshots needs needs-check clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -36,6 +36,9 @@ race: needs-check ## the tests again under the race detector
 
 large: needs build ## lists of a million rows, floods, and what is measured
 	@PAYLINK_BINARY=$(CURDIR)/bin/paylink GO=$(GO) scripts/test.sh large
+
+looks: needs build ## accessibility of every page in every theme, width and language; takes minutes, and is no part of check
+	@PAYLINK_BINARY=$(CURDIR)/bin/paylink GO=$(GO) scripts/test.sh looks
 
 lint: needs-check ## formatting, and golangci-lint, which has go vet's own checks in it
 	@test -z "$$(gofmt -l client cmd e2e internal docs tools)" || { echo "gofmt would change:"; gofmt -l client cmd e2e internal docs tools; exit 1; }
