@@ -4,7 +4,7 @@
 # and how many tests ran on each engine. It fails if a test failed or was skipped, or if
 # an engine ran none. The events are kept in .cache/MODE.json.
 #
-#   test.sh quick            every test but those of the two modes below
+#   test.sh quick            every test but those of the modes below
 #   test.sh race [PACKAGE…]  the tests of what runs at the same time, under the race detector
 #   test.sh looks            every page in every look (theme, width, language) with all rules of
 #                            accessibility; quick checks all rules in one look of each page, and in

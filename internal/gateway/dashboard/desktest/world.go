@@ -40,6 +40,7 @@ import (
 	"github.com/paylink/paylink/internal/payment"
 	"github.com/paylink/paylink/internal/store/projection"
 	"github.com/paylink/paylink/internal/store/sqlstore"
+	"github.com/paylink/paylink/internal/store/sqltest"
 )
 
 // World is paylink behind its dashboard. Every service is the real one on its own
@@ -93,15 +94,7 @@ func (w *World) Confirm() {
 func NewWith(t *testing.T, change func(*merchant.Config)) *World {
 	t.Helper()
 	dir, now := t.TempDir(), time.Now
-	path := filepath.Join(dir, "paylink.db")
-	if _, _, err := sqlstore.Migrate(t.Context(), "sqlite:"+path); err != nil {
-		t.Fatal(err)
-	}
-	store, err := sqlstore.OpenSQLite(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = store.Close() })
+	store := sqltest.Open(t, "sqlite:"+filepath.Join(dir, "paylink.db"))
 	sim, err := simulator.New(simulator.Config{BookPath: filepath.Join(dir, "book"), Now: now})
 	if err != nil {
 		t.Fatal(err)
