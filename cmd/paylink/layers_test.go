@@ -53,7 +53,7 @@ var layerRows = [][]string{
 }
 
 // testOnlyPackages may import any package, and no package may import them.
-var testOnlyPackages = []string{"internal/store/storetest", "internal/store/sqltest", "internal/store/pgtest", "internal/store/dynamotest", "internal/mail/mailtest", "internal/issuer/issuertest", "internal/sim", "internal/gateway/api/apitest", "internal/gateway/dashboard/desktest", "cmd/paylink/bench",
+var testOnlyPackages = []string{"internal/await", "internal/store/storetest", "internal/store/sqltest", "internal/store/pgtest", "internal/store/dynamotest", "internal/mail/mailtest", "internal/issuer/issuertest", "internal/sim", "internal/gateway/api/apitest", "internal/gateway/dashboard/desktest", "cmd/paylink/bench",
 	"e2e/harness", "e2e/story", "e2e/crash", "e2e/split", "e2e/pages", "e2e/cli", "tools/mutate"}
 
 // firstHTTPRow is the first package of the first row that may know net/http.

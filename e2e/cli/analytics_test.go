@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/paylink/paylink/e2e/harness"
+	"github.com/paylink/paylink/internal/await"
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/store/sqlstore"
@@ -28,7 +29,7 @@ func openAnalytics(t *testing.T, data string) *sql.DB {
 func analysed(t *testing.T, data string) {
 	t.Helper()
 	db, feed := openAnalytics(t, data), harness.OpenStore(t, data)
-	harness.Eventually(t, "the analytics store has followed the feed", func() bool {
+	await.Until(t, "the analytics store has followed the feed", func() bool {
 		var last, at int64
 		err := feed.QueryRowContext(t.Context(), "SELECT MAX(position) FROM events").Scan(&last)
 		if err == nil {
@@ -104,7 +105,7 @@ func suspicious(t *testing.T, key *harness.Client) {
 	for verdict, status := range map[string]string{"approve": "succeeded", "decline": "canceled", "refund": "canceled"} {
 		held := pay("600", good, "authorized")
 		key.OK("POST", "/api/payments/"+held+"/review", `{"verdict":"`+verdict+`"}`)
-		harness.Eventually(t, "the verdict "+verdict+" is carried out", func() bool { return key.OK("GET", "/api/payments/"+held, "")["status"] == status })
+		await.Until(t, "the verdict "+verdict+" is carried out", func() bool { return key.OK("GET", "/api/payments/"+held, "")["status"] == status })
 	}
 	pay("700", good, "authorized") // its review is open
 	honest := pay("10.00", good, "succeeded")
@@ -116,7 +117,7 @@ func suspicious(t *testing.T, key *harness.Client) {
 	key.OK("POST", "/api/payments/"+disputed+"/disputes", `{"reason":"duplicate","amount":"3","reference":"CB-2"}`)
 	given := pay("12.00", good, "succeeded")
 	key.OK("POST", "/api/payments/"+given+"/review", `{"verdict":"refund"}`)
-	harness.Eventually(t, "all of it is given back", func() bool { return key.OK("GET", "/api/payments/"+given, "")["status"] == "refunded" })
+	await.Until(t, "all of it is given back", func() bool { return key.OK("GET", "/api/payments/"+given, "")["status"] == "refunded" })
 	key.OK("POST", "/api/links/"+harness.Str(t, key.Link(`"amount":"1"`), "id")+"/cancel", "")
 }
 
@@ -259,7 +260,7 @@ func TestF23AnalyticsRebuildKilledHalfWay(t *testing.T) {
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
-	harness.Eventually(t, "it is under way", func() bool { whole, walked := state(); return whole == 0 && walked > 0 })
+	await.Until(t, "it is under way", func() bool { whole, walked := state(); return whole == 0 && walked > 0 })
 	if err := c.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/paylink/paylink/e2e/harness"
+	"github.com/paylink/paylink/internal/await"
 	"github.com/paylink/paylink/internal/mail/mailtest"
 )
 
@@ -165,7 +166,7 @@ func measures(t *testing.T) {
 		t.Fatalf("the log does not tell where the metrics are\n%s", p.Logs)
 	}
 	metrics := "http://" + at[1] + "/metrics"
-	harness.Eventually(t, "the parked webhook is counted", func() bool {
+	await.Until(t, "the parked webhook is counted", func() bool {
 		status, body := harness.Get(t, metrics)
 		return status == http.StatusOK && strings.Contains(body, "\npaylink_webhook_deliveries_parked 1\n")
 	})
@@ -173,7 +174,7 @@ func measures(t *testing.T) {
 		`"card":{"number":"4242424242424242","expMonth":12,"expYear":2034,"cvc":"739"}}`); a.Status != http.StatusOK {
 		t.Fatalf("%d %s", a.Status, a.Body)
 	}
-	harness.Eventually(t, "the receipt is counted", func() bool {
+	await.Until(t, "the receipt is counted", func() bool {
 		_, body := harness.Get(t, metrics)
 		return strings.Contains(body, "\npaylink_mail_tries_total{kind=\"receipt\",outcome=\"sent\"} 1\n")
 	})
@@ -282,7 +283,7 @@ func rotates(t *testing.T) {
 
 	harness.Worked(t, "link-sign: new key", "keys", "rotate", "--data", p.Data)
 	harness.Refused(t, "purpose", "keys", "rotate", "--data", p.Data, "nonsense")
-	harness.Eventually(t, "the server publishes the new keys", func() bool {
+	await.Until(t, "the server publishes the new keys", func() bool {
 		_, now := p.Get(t, "/.well-known/jwks.json")
 		return now != "" && now != jwks
 	})

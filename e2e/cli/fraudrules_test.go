@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/paylink/paylink/e2e/harness"
+	"github.com/paylink/paylink/internal/await"
 )
 
 // TestInstallationRules checks that the operator's rules apply to payments of a running server,
@@ -30,7 +31,7 @@ func TestInstallationRules(t *testing.T) {
 	}
 	becomes := func(email, want string) {
 		t.Helper()
-		harness.Eventually(t, email+" "+want, func() bool { return decided(email) == want })
+		await.Until(t, email+" "+want, func() bool { return decided(email) == want })
 	}
 	run := func(words string, args ...string) string {
 		t.Helper()
@@ -87,10 +88,10 @@ func TestInstallationRules(t *testing.T) {
 	}
 	run("is allowed, and a held payment that nobody reviewed is declined at the end of the hold", "policy", "show")
 	run("is blocked, and a held payment that nobody reviewed is declined after 48h", "policy", "set", "--on-timeout", "block", "--review", "2d")
-	harness.Eventually(t, "the account's policy is the installation's", func() bool { return policy() == "block 172800" })
+	await.Until(t, "the account's policy is the installation's", func() bool { return policy() == "block 172800" })
 	run("is blocked, and a held payment that nobody reviewed is declined at the end", "policy", "set", "--review", "0")
 	run("is allowed", "policy", "set", "--on-timeout", "allow")
-	harness.Eventually(t, "the policy is as it was", func() bool { return policy() == "allow 0" })
+	await.Until(t, "the policy is as it was", func() bool { return policy() == "allow 0" })
 	key.OK("PUT", "/api/fraud/policy", `{"reviewSeconds":7200}`)
 	run("is blocked", "policy", "set", "--on-timeout", "block")
 	if got := policy(); got != "allow 7200" {

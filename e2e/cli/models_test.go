@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/paylink/paylink/e2e/harness"
+	"github.com/paylink/paylink/internal/await"
 	"github.com/paylink/paylink/internal/store/sqlstore"
 )
 
@@ -47,7 +48,7 @@ func TestModelCommands(t *testing.T) {
 	}
 	follows := func(version string, times int) {
 		t.Helper()
-		harness.Eventually(t, "the server scores with "+version, func() bool {
+		await.Until(t, "the server scores with "+version, func() bool {
 			return strings.Count(p.Logs.String(), `"version":"`+version+`","state":"running"`) == times
 		})
 	}

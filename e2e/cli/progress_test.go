@@ -11,6 +11,7 @@ import (
 
 	sdk "github.com/paylink/paylink/client"
 	"github.com/paylink/paylink/e2e/harness"
+	"github.com/paylink/paylink/internal/await"
 )
 
 // TestProgressOnATerminal checks that long commands show a progress bar on a real terminal, and
@@ -74,9 +75,9 @@ func TestWebhooksRedeliver(t *testing.T) {
 	for range events { // each disables the endpoint, which is enabled for the next
 		merchant.OK("PUT", path, `{"enabled":true}`)
 		merchant.OK("POST", "/api/links/"+harness.Str(t, merchant.Link(`"amount":"1.00"`), "id")+"/cancel", "")
-		harness.Eventually(t, "the endpoint is disabled", func() bool { return merchant.OK("GET", path, "")["disabledReason"] == "gone" })
+		await.Until(t, "the endpoint is disabled", func() bool { return merchant.OK("GET", path, "")["disabledReason"] == "gone" })
 	}
-	harness.Eventually(t, "all are parked", func() bool {
+	await.Until(t, "all are parked", func() bool {
 		return len(harness.List(t, merchant.OK("GET", path+"/deliveries?status=parked", ""), "data")) == events
 	})
 	if _, errs, status := terminal.Run("", "webhooks", "redeliver", id); status != exitRefusedStatus || !strings.Contains(errs, "disabled") {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/paylink/paylink/e2e/harness"
+	"github.com/paylink/paylink/internal/await"
 	"github.com/paylink/paylink/internal/i18n"
 )
 
@@ -118,7 +119,7 @@ func (r *reader) types(text string) string {
 
 func (r *reader) sees(text string) {
 	r.t.Helper()
-	harness.Within(r.t, 4*harness.Patience, "the shell prints "+text, func() bool { return strings.Contains(r.out.String(), text) })
+	await.Within(r.t, 4*await.Patience, "the shell prints "+text, func() bool { return strings.Contains(r.out.String(), text) })
 }
 
 // follows runs every block of a guide in order, against a server started as "make run" starts it.
@@ -143,7 +144,7 @@ func follows(t *testing.T, name string, expect []string) *reader {
 			r.sees("listening to")
 		}
 		if strings.Contains(b.text, "go run hooks.go") {
-			harness.Eventually(t, "the receiver of the guide listens", func() bool {
+			await.Until(t, "the receiver of the guide listens", func() bool {
 				c, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", hooks)
 				if err == nil {
 					_ = c.Close()
@@ -206,7 +207,7 @@ func TestPayerQuickStart(t *testing.T) {
 	}
 	p := harness.Start(t, "--demo")
 	var found []string
-	harness.Eventually(t, "the server prints the key", func() bool {
+	await.Until(t, "the server prints the key", func() bool {
 		found = regexp.MustCompile(`API key +(key_\S+) +secret +(pl_test_\S+)\n`).FindStringSubmatch(p.Logs.String())
 		return found != nil
 	})

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/paylink/paylink/e2e/harness"
+	"github.com/paylink/paylink/internal/await"
 )
 
 // shellBlocks returns the fenced blocks of a section of README.md.
@@ -45,7 +46,7 @@ func TestReadmeFirstPayment(t *testing.T) {
 	p := harness.Start(t, "--demo")
 	printed := regexp.MustCompile(`API key +(key_\S+) +secret +(pl_test_\S+)\n`)
 	var found []string
-	harness.Eventually(t, "the server prints the key", func() bool {
+	await.Until(t, "the server prints the key", func() bool {
 		found = printed.FindStringSubmatch(p.Logs.String())
 		return found != nil
 	})
@@ -91,7 +92,7 @@ func TestReadmeFirstPayment(t *testing.T) {
 // shell runs a script that must succeed, and returns its output.
 func shell(t *testing.T, script string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), harness.Patience)
+	ctx, cancel := context.WithTimeout(t.Context(), await.Patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", script)
 	cmd.WaitDelay = time.Second

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/paylink/paylink/e2e/harness"
+	"github.com/paylink/paylink/internal/await"
 )
 
 // slowCard is approved at once and answered ten seconds later.
@@ -54,7 +55,7 @@ func TestDrainFinishesAPayment(t *testing.T) {
 	l := key.Link(`"amount":"7"`)
 	answer := payInBackground(p, t, l, slowCard)
 	var id string
-	harness.Eventually(t, "the issuer has the payment in its book", func() bool {
+	await.Until(t, "the issuer has the payment in its book", func() bool {
 		all := harness.PaymentsOf(key, l)
 		if len(all) == 1 {
 			id = harness.Str(t, all[0], "id")
@@ -63,7 +64,7 @@ func TestDrainFinishesAPayment(t *testing.T) {
 	})
 	harness.OnePayment(key, l, "processing")
 	p.Signal(syscall.SIGTERM)
-	harness.Eventually(t, "the server refuses new connections", func() bool {
+	await.Until(t, "the server refuses new connections", func() bool {
 		c, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(p.URL, "http://"))
 		if err == nil {
 			_ = c.Close()

@@ -18,6 +18,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/paylink/paylink/e2e/harness"
+	"github.com/paylink/paylink/internal/await"
 	"github.com/paylink/paylink/internal/store/dynamotest"
 	"github.com/paylink/paylink/internal/store/pgtest"
 )
@@ -168,7 +169,7 @@ func killInTurn(f *harness.Fleet, t *testing.T, l *load) {
 		f.Kill(target, 0)
 		wait(fleetDeadFor)
 		during := 0
-		harness.Eventually(t, "something is answered while an instance of "+target+" is dead", func() bool {
+		await.Until(t, "something is answered while an instance of "+target+" is dead", func() bool {
 			during = l.acknowledged.count() - before
 			return during > 0
 		})

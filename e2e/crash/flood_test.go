@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/paylink/paylink/e2e/harness"
+	"github.com/paylink/paylink/internal/await"
 	"github.com/paylink/paylink/internal/fraud/shield"
 )
 
@@ -47,7 +48,7 @@ type flood struct {
 func newFlood(t *testing.T, p *harness.Process) *flood {
 	transport := &http.Transport{MaxIdleConnsPerHost: 4 * floodWorkers}
 	t.Cleanup(transport.CloseIdleConnections)
-	return &flood{t: t, url: p.URL, http: &http.Client{Transport: transport, Timeout: harness.Patience}}
+	return &flood{t: t, url: p.URL, http: &http.Client{Transport: transport, Timeout: await.Patience}}
 }
 
 // pay tries to pay, and returns the status and the body's code or status.

@@ -13,6 +13,7 @@ import (
 	"unsafe"
 
 	"github.com/paylink/paylink/e2e/harness"
+	"github.com/paylink/paylink/internal/await"
 	"github.com/paylink/paylink/internal/issuer/simulator"
 	"github.com/paylink/paylink/internal/store/dynamotest"
 )
@@ -78,7 +79,7 @@ func TestF21FailedFsync(t *testing.T) {
 	cmd := exec.Command(self, harness.Binary(t), "serve", "--data", p.Data, "--listen", address, "--public-url", p.URL, "--log-level", "debug") //nolint:noctx // it is killed below
 	cmd.Env = append(harness.Environ(t), noSync+"=1")
 	broken := harness.Launch(t, cmd, p.URL, p.Data)
-	harness.Eventually(t, "the server on the broken disk listens", func() bool {
+	await.Until(t, "the server on the broken disk listens", func() bool {
 		select {
 		case <-broken.Done:
 			t.Fatalf("it ended: %v\n%s", broken.Err, broken.Logs)

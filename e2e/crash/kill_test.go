@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/paylink/paylink/e2e/harness"
+	"github.com/paylink/paylink/internal/await"
 	"github.com/paylink/paylink/internal/store/pgtest"
 )
 
@@ -109,7 +110,7 @@ func startKilled(t testing.TB, data, address string) *killed {
 		t.Fatal(err)
 	}
 	go func() { s.ended <- s.cmd.Wait() }()
-	harness.Eventually(t, "the server is ready", func() bool {
+	await.Until(t, "the server is ready", func() bool {
 		select {
 		case err := <-s.ended:
 			t.Fatalf("the server does not start again: %v\n%s", err, s.logs)
@@ -511,7 +512,7 @@ func (s *killed) stopWell() {
 	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		s.t.Fatal(err)
 	}
-	limit := time.NewTimer(harness.Patience)
+	limit := time.NewTimer(await.Patience)
 	defer limit.Stop()
 	select {
 	case err := <-s.ended:

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/paylink/paylink/e2e/harness"
+	"github.com/paylink/paylink/internal/await"
 	"github.com/paylink/paylink/internal/fraud/learning"
 	"github.com/paylink/paylink/internal/store/dynamotest"
 	"github.com/paylink/paylink/internal/store/pgtest"
@@ -41,7 +42,7 @@ func move(t *testing.T, stores []string) *harness.Process {
 	shop.Register(key)
 	shop.Shut(true)
 	late := key.Link(`"amount":"1.00"`)
-	harness.Eventually(t, "the shop has refused a webhook", func() bool { return shop.Knocks() > 0 })
+	await.Until(t, "the shop has refused a webhook", func() bool { return shop.Knocks() > 0 })
 	before := key.OK("GET", "/api/payments/"+id, "")
 	p.Stop()
 	model := promoted(t, p.Data)
@@ -72,10 +73,10 @@ func move(t *testing.T, stores []string) *harness.Process {
 	if after := guards(t, key, guarded); !reflect.DeepEqual(after, guarded) {
 		t.Errorf("against fraud there is\n%v\nwas\n%v", after, guarded)
 	}
-	harness.Eventually(t, "the model scores", func() bool { return strings.Contains(q.Logs.String(), `"version":"`+model+`","state":"running"`) })
+	await.Until(t, "the model scores", func() bool { return strings.Contains(q.Logs.String(), `"version":"`+model+`","state":"running"`) })
 	shop.Heard("link.created", "payment.succeeded", "link.paid")
-	harness.Eventually(t, "the webhook that the old server could not deliver", func() bool { return strings.Contains(shop.Received(), harness.Str(t, late, "id")) })
-	harness.Eventually(t, "the feed tells of the last payment", func() bool {
+	await.Until(t, "the webhook that the old server could not deliver", func() bool { return strings.Contains(shop.Received(), harness.Str(t, late, "id")) })
+	await.Until(t, "the feed tells of the last payment", func() bool {
 		return strings.Count(string(key.Do("GET", "/api/events?limit=100", "").Body), `"type":"link.paid"`) == 2
 	})
 	harness.Worked(t, " 0 broken", to("verify")...)

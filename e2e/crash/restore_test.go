@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/paylink/paylink/e2e/harness"
+	"github.com/paylink/paylink/internal/await"
 	"github.com/paylink/paylink/internal/store/dynamotest"
 	"github.com/paylink/paylink/internal/store/pgtest"
 )
@@ -50,7 +51,7 @@ func TestRestoreDynamoDB(t *testing.T) {
 	balance := func(sum string) func() bool {
 		return func() bool { return strings.Contains(string(key.Do("GET", "/api/balance", "").Body), sum) }
 	}
-	harness.Eventually(t, "the balance of both payments", balance(`"20.00"`))
+	await.Until(t, "the balance of both payments", balance(`"20.00"`))
 	copied := filepath.Join(t.TempDir(), "backup")
 	harness.Worked(t, "NOT COPIED: the table", "backup", "--data", p.Data, copied)
 	p.Stop()
@@ -60,10 +61,10 @@ func TestRestoreDynamoDB(t *testing.T) {
 	harness.StoreOn(t, restored)
 	q := harness.StartOn(t, copied, strings.TrimPrefix(p.URL, "http://"))
 	harness.OnePayment(key, second, "succeeded")
-	harness.Eventually(t, "the balance of both payments", balance(`"20.00"`))
+	await.Until(t, "the balance of both payments", balance(`"20.00"`))
 	pay("1.00", "attempt-0000000003")
-	harness.Eventually(t, "the balance of all three", balance(`"21.00"`))
-	harness.Eventually(t, "the webhooks of the second payment, again", func() bool {
+	await.Until(t, "the balance of all three", balance(`"21.00"`))
+	await.Until(t, "the webhooks of the second payment, again", func() bool {
 		return strings.Count(shop.Received(), harness.Str(t, second, "id")) > before
 	})
 	harness.Worked(t, " 0 broken", "verify", "--data", q.Data)
@@ -104,8 +105,8 @@ func TestRestorePostgres(t *testing.T) {
 	if a := key.PayJSON(after, "attempt-0000000004", "4242424242424242"); a.Status == http.StatusOK {
 		t.Errorf("a link that the backup does not have was paid: %s", a.Body)
 	}
-	harness.Eventually(t, "the webhook of the second payment", func() bool { return strings.Contains(shop.Received(), harness.Str(t, open, "id")) })
-	harness.Eventually(t, "the balance of both payments", func() bool {
+	await.Until(t, "the webhook of the second payment", func() bool { return strings.Contains(shop.Received(), harness.Str(t, open, "id")) })
+	await.Until(t, "the balance of both payments", func() bool {
 		return strings.Contains(string(key.Do("GET", "/api/balance", "").Body), `"17.50"`)
 	})
 	harness.Worked(t, " 0 broken", "verify", "--data", q.Data)

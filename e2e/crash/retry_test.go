@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/paylink/paylink/e2e/harness"
+	"github.com/paylink/paylink/internal/await"
 )
 
 // TestF16RetriedCreate is a merchant's backend that requests a link again: after a timeout, with
@@ -42,7 +43,7 @@ func TestF16RetriedCreate(t *testing.T) {
 		t.Fatal(err)
 	}
 	var first harness.Answer
-	harness.Eventually(t, "the retry is answered", func() bool { first = create("gave-up"); return first.Status == http.StatusOK })
+	await.Until(t, "the retry is answered", func() bool { first = create("gave-up"); return first.Status == http.StatusOK })
 	if n := count("gave-up"); n != 1 {
 		t.Errorf("%d links", n)
 	}

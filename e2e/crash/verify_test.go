@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/paylink/paylink/e2e/harness"
+	"github.com/paylink/paylink/internal/await"
 )
 
 // forged rewrites a payment's document and its checksum, as an attacker who knows the format
@@ -101,7 +102,7 @@ func TestVerifyNamesWhatIsBroken(t *testing.T) {
 	key.PayJSON(waiting, "attempt-0000000001", "4000000000006157")
 	paid, open := harness.OnePayment(key, l, "succeeded"), harness.OnePayment(key, waiting, "unknown")
 	key.OK("POST", "/api/payments/"+paid+"/refunds", `{"amount":"2"}`)
-	harness.Eventually(t, "the balance is written down", func() bool {
+	await.Until(t, "the balance is written down", func() bool {
 		var available int64
 		err := harness.OpenStore(t, p.Data).QueryRowContext(t.Context(), "SELECT available FROM balances").Scan(&available)
 		return err == nil && available == 500
@@ -176,7 +177,7 @@ func TestF32ScannersConsumeNothing(t *testing.T) {
 	_, key := p.Merchant(t, "ada")
 	l := key.Link(`"amount":"7"`)
 	pages := []string{harness.TokenPath(t, l), harness.TokenPath(t, l) + "/status", harness.TokenPath(t, l) + "/status?attempt=attempt-0000000001", "/verify?link=" + harness.Str(t, l, "url")}
-	harness.Eventually(t, "the consumers have followed the link's creation", func() bool {
+	await.Until(t, "the consumers have followed the link's creation", func() bool {
 		var behind int
 		err := harness.OpenStore(t, p.Data).QueryRowContext(t.Context(),
 			"SELECT 2 - count(*) FROM checkpoints WHERE consumer IN ('notify', 'balances') AND position = (SELECT max(position) FROM events)").Scan(&behind)

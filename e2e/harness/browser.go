@@ -20,6 +20,8 @@ import (
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
+
+	"github.com/paylink/paylink/internal/await"
 )
 
 // Browser is one tab of a real Chromium with a new profile.
@@ -143,7 +145,7 @@ func (b *Browser) OnlyOwnOrigin(origin string) {
 // Run runs steps within a test's time limit.
 func (b *Browser) Run(steps ...chromedp.Action[chromedp.Void]) {
 	b.T.Helper()
-	ctx, cancel := context.WithTimeout(b.Ctx, Patience)
+	ctx, cancel := context.WithTimeout(b.Ctx, await.Patience)
 	defer cancel()
 	for i, s := range steps {
 		b.arrived()
@@ -182,8 +184,8 @@ func (b *Browser) Shows(what, expression string) {
 			b.T.Log(last)
 		}
 	}()
-	Eventually(b.T, what, func() bool {
-		ctx, cancel := context.WithTimeout(b.Ctx, Patience)
+	await.Until(b.T, what, func() bool {
+		ctx, cancel := context.WithTimeout(b.Ctx, await.Patience)
 		defer cancel()
 		so, err := chromedp.Run(ctx, chromedp.Evaluate[bool](`document.readyState === "complete" && !!(`+expression+`)`))
 		last = err
@@ -206,7 +208,7 @@ func Quoted(s string) string {
 // Ask evaluates an expression; it also works on pages that forbid scripts.
 func Ask[T any](b *Browser, expression string) T {
 	b.T.Helper()
-	return AskWithin[T](b, Patience, expression)
+	return AskWithin[T](b, await.Patience, expression)
 }
 
 // AskWithin is Ask with a limit of its own.
@@ -223,7 +225,7 @@ func AskWithin[T any](b *Browser, limit time.Duration, expression string) T {
 }
 
 func (b *Browser) html() string {
-	ctx, cancel := context.WithTimeout(b.Ctx, Patience)
+	ctx, cancel := context.WithTimeout(b.Ctx, await.Patience)
 	defer cancel()
 	s, err := chromedp.Run(ctx, chromedp.OuterHTML(chromedp.CSS("html")))
 	if err != nil {
@@ -253,7 +255,7 @@ func (b *Browser) Back() (kept bool) {
 	if _, err := chromedp.Call(b.Ctx, page.NavigateToHistoryEntry, page.NavigateToHistoryEntryParams{EntryID: entry.ID}); err != nil {
 		b.T.Fatal(err)
 	}
-	Eventually(b.T, "the back button shows "+entry.URL, func() bool {
+	await.Until(b.T, "the back button shows "+entry.URL, func() bool {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		for _, a := range b.arrivals[before:] { // the previous page may still be reported
@@ -270,7 +272,7 @@ func (b *Browser) Back() (kept bool) {
 // FetchedBecause waits until the browser reports that it had not kept a page, for this reason.
 func (b *Browser) FetchedBecause(reason page.BackForwardCacheNotRestoredReason) {
 	b.T.Helper()
-	Eventually(b.T, "the browser says "+reason.String(), func() bool { return slices.Contains(b.NotKept(), reason) })
+	await.Until(b.T, "the browser says "+reason.String(), func() bool { return slices.Contains(b.NotKept(), reason) })
 }
 
 // NotKept returns the reasons why pages were not restored.

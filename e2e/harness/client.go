@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/paylink/paylink/internal/await"
 	"github.com/paylink/paylink/internal/gateway/api/apitest"
 )
 
@@ -131,7 +132,7 @@ func (c *Client) OK(method, path, body string, headers ...string) map[string]any
 		headers = append(headers, "Idempotency-Key", uuid.NewString())
 	}
 	var a Answer
-	Eventually(c.T, method+" "+path+" is not answered 503", func() bool {
+	await.Until(c.T, method+" "+path+" is not answered 503", func() bool {
 		a = c.Do(method, path, body, headers...)
 		return a.Status != http.StatusServiceUnavailable || a.JSON["retryable"] != true
 	})

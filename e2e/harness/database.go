@@ -12,6 +12,7 @@ import (
 
 	_ "modernc.org/sqlite" // OpenFile's driver
 
+	"github.com/paylink/paylink/internal/await"
 	"github.com/paylink/paylink/internal/fraud/learning"
 	"github.com/paylink/paylink/internal/fraud/score"
 	"github.com/paylink/paylink/internal/keyring"
@@ -31,7 +32,7 @@ func ExpiredLink(t testing.TB, p *Process, like map[string]any) (*Process, strin
 	if err != nil {
 		t.Fatal(err)
 	}
-	store, err := sqlstore.OpenSQLite(filepath.Join(p.Data, "paylink.db"))
+	store, err := sqlstore.Open(t.Context(), "sqlite:"+filepath.Join(p.Data, "paylink.db"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +83,7 @@ func Model(t *testing.T, seed uint64) (learning.Info, []byte) {
 func Reported(t *testing.T, data string) {
 	t.Helper()
 	db := OpenReports(t, data)
-	Eventually(t, "the reports have followed the feed", func() bool {
+	await.Until(t, "the reports have followed the feed", func() bool {
 		var last, at int64
 		err := OpenStore(t, data).QueryRowContext(t.Context(), "SELECT MAX(position) FROM events").Scan(&last)
 		if err == nil {

@@ -16,14 +16,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paylink/paylink/internal/await"
 	"github.com/paylink/paylink/internal/store/pgtest"
 )
-
-// Patience is how long something may take on a busy machine. Only a failing test waits this long.
-const Patience = 3 * time.Minute
-
-// lookPace is the pause between two polls.
-const lookPace = 20 * time.Millisecond
 
 var builtBinary = sync.OnceValues(func() (string, error) {
 	if b := os.Getenv("PAYLINK_BINARY"); b != "" {
@@ -189,7 +184,7 @@ func Launch(t testing.TB, cmd *exec.Cmd, url, data string) *Process {
 // Ready waits until the server answers that it is.
 func (p *Process) Ready() {
 	p.T.Helper()
-	Eventually(p.T, "the server is ready", func() bool {
+	await.Until(p.T, "the server is ready", func() bool {
 		select {
 		case <-p.Done:
 			p.T.Fatalf("the server ended: %v\n%s", p.Err, p.Logs)
@@ -221,7 +216,7 @@ func (p *Process) Stop() {
 		if p.Err != nil {
 			p.T.Errorf("after SIGTERM: %v\n%s", p.Err, p.Logs)
 		}
-	case <-time.After(2 * Patience):
+	case <-time.After(2 * await.Patience):
 		_ = p.cmd.Process.Kill()
 		p.T.Errorf("the server did not end after SIGTERM\n%s", p.Logs)
 	}
@@ -271,33 +266,11 @@ func Get(t testing.TB, address string) (int, string) {
 	return resp.StatusCode, string(body)
 }
 
-// Eventually polls until a condition is true, and fails the test after Patience.
-func Eventually(t testing.TB, what string, so func() bool) {
-	t.Helper()
-	Within(t, Patience, what, so)
-}
-
-// Within is Eventually with a limit of its own.
-func Within(t testing.TB, limit time.Duration, what string, so func() bool) {
-	t.Helper()
-	deadline := time.NewTimer(limit)
-	defer deadline.Stop()
-	tick := time.NewTicker(lookPace)
-	defer tick.Stop()
-	for !so() {
-		select {
-		case <-tick.C:
-		case <-deadline.C:
-			t.Fatalf("not within %s: %s", limit, what)
-		}
-	}
-}
-
 // Command runs the binary to its end and returns its output and its exit status.
 func Command(t testing.TB, args ...string) (out, errs string, status int) {
 	t.Helper()
 	binary := Binary(t) // making it may take longer than what it does
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), Patience)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), await.Patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, binary, args...) //nolint:gosec // our own binary
 	var o, e bytes.Buffer

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"github.com/paylink/paylink/internal/await"
 )
 
 // Shop is a merchant's webhook receiver: it accepts only what it can verify.
@@ -89,7 +91,7 @@ func (s *Shop) Register(key *Client) {
 func (s *Shop) Heard(types ...string) {
 	s.t.Helper()
 	for _, want := range types {
-		Eventually(s.t, "a verified webhook "+want, func() bool {
+		await.Until(s.t, "a verified webhook "+want, func() bool {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			return slices.Contains(s.types, want)

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/creack/pty"
+
+	"github.com/paylink/paylink/internal/await"
 )
 
 // Terminal runs the commands that call a server, with a home of its own.
@@ -36,14 +38,14 @@ func (c *Terminal) command(ctx context.Context, stdin string, args ...string) *e
 	cmd := exec.CommandContext(ctx, Binary(c.t), args...) //nolint:gosec // our own binary
 	cmd.Env, cmd.Stdin = c.env, strings.NewReader(stdin)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.WaitDelay = Patience
+	cmd.WaitDelay = await.Patience
 	return cmd
 }
 
 // Run runs a command to its end.
 func (c *Terminal) Run(stdin string, args ...string) (out, errs string, status int) {
 	c.t.Helper()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.t.Context()), 4*Patience)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.t.Context()), 4*await.Patience)
 	defer cancel()
 	cmd := c.command(ctx, stdin, args...)
 	var o, e bytes.Buffer
@@ -107,7 +109,7 @@ func (r *Running) Stop() {
 		_ = r.cmd.Process.Signal(syscall.SIGTERM) // it may have ended
 		select {
 		case <-r.ended:
-		case <-time.After(Patience):
+		case <-time.After(await.Patience):
 			_ = r.cmd.Process.Kill()
 			r.t.Error("a command does not stop")
 			return
@@ -121,7 +123,7 @@ func (r *Running) Stop() {
 // Says waits until the command has printed the text.
 func (r *Running) Says(text string) {
 	r.t.Helper()
-	Eventually(r.t, strings.Join(r.cmd.Args[1:], " ")+" says "+text, func() bool {
+	await.Until(r.t, strings.Join(r.cmd.Args[1:], " ")+" says "+text, func() bool {
 		select {
 		case <-r.ended:
 			return strings.Contains(r.Out.String()+r.Errs.String(), text)
@@ -136,7 +138,7 @@ func Developer(t testing.TB) (*Process, *Terminal, string) {
 	t.Helper()
 	p := Start(t, "--demo")
 	var found []string
-	Eventually(t, "the server prints the key", func() bool {
+	await.Until(t, "the server prints the key", func() bool {
 		found = regexp.MustCompile(`API key +(key_\S+) +secret +(pl_test_\S+)\n`).FindStringSubmatch(p.Logs.String())
 		return found != nil
 	})

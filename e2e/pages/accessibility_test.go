@@ -12,6 +12,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/paylink/paylink/e2e/harness"
+	"github.com/paylink/paylink/internal/await"
 	"github.com/paylink/paylink/internal/i18n"
 )
 
@@ -42,7 +43,7 @@ const (
 var everyLook = os.Getenv("PAYLINK_TEST_FULL") != ""
 
 // axeLimit is for the longest page, the API's documentation, on a busy machine.
-const axeLimit = 4 * harness.Patience
+const axeLimit = 4 * await.Patience
 
 // runAxe gives what axe-core found; nothing where the page does not have it yet.
 const runAxe = `;(async () => {

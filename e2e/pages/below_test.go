@@ -21,6 +21,7 @@ import (
 
 	sdk "github.com/paylink/paylink/client"
 	"github.com/paylink/paylink/e2e/harness"
+	"github.com/paylink/paylink/internal/await"
 )
 
 // maxWalked limits a walk: the dashboard's filters generate ever new queries.
@@ -239,7 +240,7 @@ func TestBelowAPath(t *testing.T) {
 	p := harness.StartOn(t, filepath.Join(t.TempDir(), "data"), server, "--public-url", origin+"/pay/", "--trusted-proxies", "127.0.0.0/8",
 		"--limit", "address=off", "--limit", "key=off", "--limit", "account=off")
 	nginxBefore(t, server, takes, keeps)
-	harness.Eventually(t, "nginx answers", func() bool {
+	await.Until(t, "nginx answers", func() bool {
 		c, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", takes)
 		return err == nil && c.Close() == nil
 	})
@@ -350,7 +351,7 @@ func (w *walker) machines(user, key *harness.Client) {
 	hears := func() bool { return len(receiver.Types()) > 0 }
 	receiver.Trust(harness.Str(w.t, endpoint, "secret"))
 	key.Link(`"amount":"4"`)
-	harness.Eventually(w.t, "a webhook arrives", hears)
+	await.Until(w.t, "a webhook arrives", hears)
 	got, _ := receiver.Events()
 	for _, e := range got {
 		var data any

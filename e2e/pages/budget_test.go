@@ -10,6 +10,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/paylink/paylink/e2e/harness"
+	"github.com/paylink/paylink/internal/await"
 )
 
 // Budgets of the payment page.
@@ -68,7 +69,7 @@ func TestPaymentPageBudget(t *testing.T) {
 		at := address + "?lang=" + lang
 		b.Open(at)
 		total := 0.0
-		harness.Eventually(t, "all of the page has come", func() bool {
+		await.Until(t, "all of the page has come", func() bool {
 			total = harness.Ask[float64](b, transferred)
 			return total > 0
 		})

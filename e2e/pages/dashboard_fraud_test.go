@@ -6,6 +6,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/paylink/paylink/e2e/harness"
+	"github.com/paylink/paylink/internal/await"
 )
 
 // TestDashboardAccessibility_Fraud shows the fraud section to axe-core: without any payment, with
@@ -25,7 +26,7 @@ func TestDashboardAccessibility_Fraud(t *testing.T) {
 	g.show(room+"/policy", "fraud policy")
 	_, paid := g.paidBy("4242424242424242", `"amount":"1250.50"`)
 	g.paidBy("4000000000000002", `"amount":"19.90"`)
-	harness.Eventually(t, "the payments are in the figures", func() bool {
+	await.Until(t, "the payments are in the figures", func() bool {
 		g.b.Open(g.p.URL + room)
 		return harness.Ask[bool](g.b, `document.querySelector("#actions tbody tr") !== null`)
 	})

@@ -8,6 +8,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/paylink/paylink/e2e/harness"
+	"github.com/paylink/paylink/internal/await"
 	"github.com/paylink/paylink/internal/store/sqlstore"
 )
 
@@ -72,7 +73,7 @@ func (g *gallery) scores() {
 		g.t.Fatal(err)
 	}
 	harness.Worked(g.t, "is running", "fraud", "models", "promote", info.Version, "--data", g.p.Data)
-	harness.Eventually(g.t, "the server scores", func() bool {
+	await.Until(g.t, "the server scores", func() bool {
 		return strings.Contains(g.p.Logs.String(), `"version":"`+info.Version+`","state":"running"`)
 	})
 }
@@ -81,7 +82,7 @@ func (g *gallery) scores() {
 // moment.
 func (g *gallery) until(path, selector string) {
 	g.t.Helper()
-	harness.Eventually(g.t, path+" shows "+selector, func() bool {
+	await.Until(g.t, path+" shows "+selector, func() bool {
 		g.b.Open(g.p.URL + path)
 		return harness.Ask[bool](g.b, `document.querySelector(`+"`"+selector+"`"+`) !== null`)
 	})

@@ -13,6 +13,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/paylink/paylink/e2e/harness"
+	"github.com/paylink/paylink/internal/await"
 )
 
 // hooksUser signs in to the sections of webhooks and keys.
@@ -52,8 +53,8 @@ func webhookPages(g *gallery) {
 	api := "/api/webhook-endpoints/" + harness.Str(g.t, listed[0], "id")
 	g.show(one, "webhook without deliveries")
 	g.link(`"amount":"12.50"`)
-	harness.Eventually(g.t, "the endpoint is disabled", func() bool { return g.key.OK("GET", api, "")["status"] == "disabled" })
-	harness.Eventually(g.t, "its delivery is parked", func() bool {
+	await.Until(g.t, "the endpoint is disabled", func() bool { return g.key.OK("GET", api, "")["status"] == "disabled" })
+	await.Until(g.t, "its delivery is parked", func() bool {
 		return len(harness.List(g.t, g.key.OK("GET", api+"/deliveries?status=parked&eventType=link.created", ""), "data")) == 1
 	})
 	g.show(one, "webhook disabled")
@@ -95,7 +96,7 @@ func streamsCSV(g *gallery) {
 		return null;
 	})()`)
 	g.b.Click("a[data-csv]")
-	harness.Eventually(g.t, "the table is kept", func() bool {
+	await.Until(g.t, "the table is kept", func() bool {
 		found, err := filepath.Glob(filepath.Join(dir, "deliveries-whe_*.csv"))
 		if err != nil || len(found) != 1 {
 			return false

@@ -10,6 +10,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/paylink/paylink/e2e/harness"
+	"github.com/paylink/paylink/internal/await"
 )
 
 // testers try stolen cards on a link until its page requires a proof of work. They stop at once
@@ -18,7 +19,7 @@ import (
 func testers(t testing.TB, key *harness.Client, l map[string]any) {
 	t.Helper()
 	tried := 0
-	harness.Eventually(t, "the link asks for work", func() bool {
+	await.Until(t, "the link asks for work", func() bool {
 		a := key.As("").Do("GET", harness.TokenPath(t, l)+"/challenge?attempt=some-attempt-0001", "")
 		bits, ok := a.JSON["bits"].(float64)
 		if !ok || a.Status != 200 {

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/paylink/paylink/e2e/harness"
+	"github.com/paylink/paylink/internal/await"
 )
 
 // TestF32BrowsersTellSteps checks that a fetched page leaves no trace, that a page viewed by a
@@ -22,13 +23,13 @@ func TestF32BrowsersTellSteps(t *testing.T) {
 	read, looked, plain := key.Link(`"amount":"7"`), key.Link(`"amount":"7"`), key.Link(`"amount":"7"`)
 	key.As("").Do("GET", harness.TokenPath(t, read), "", "Accept", "text/html")
 	b.Open(p.URL + harness.TokenPath(t, looked))
-	harness.Eventually(t, "the link counts as opened", func() bool { return steps(looked, "seen") == 1 })
+	await.Until(t, "the link counts as opened", func() bool { return steps(looked, "seen") == 1 })
 	b.Fill("4242424242424242")
-	harness.Eventually(t, "the link counts as started", func() bool { return steps(looked, "seen") == 3 })
+	await.Until(t, "the link counts as started", func() bool { return steps(looked, "seen") == 3 })
 	b.Scripts(false)
 	b.Open(p.URL + harness.TokenPath(t, plain))
 	b.Pay("4242424242424242")
-	harness.Eventually(t, "the plain browser's link counts as submitted and paid", func() bool { return steps(plain, "steps") == 12 })
+	await.Until(t, "the plain browser's link counts as submitted and paid", func() bool { return steps(plain, "steps") == 12 })
 	if n := steps(read, "seen"); n != 0 {
 		t.Errorf("who only read the link is counted: %d", n)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/chromedp/chromedp/kb"
 
 	"github.com/paylink/paylink/e2e/harness"
+	"github.com/paylink/paylink/internal/await"
 )
 
 // typedRow is a row of the table to which the server is held as well.
@@ -100,7 +101,7 @@ func TestScriptLeavesWhatTheServerTakes(t *testing.T) {
 // keys presses them one by one in the field that has the focus.
 func keys(b *harness.Browser, s string) {
 	b.T.Helper()
-	ctx, cancel := context.WithTimeout(b.Ctx, harness.Patience)
+	ctx, cancel := context.WithTimeout(b.Ctx, await.Patience)
 	defer cancel()
 	if err := chromedp.Do(ctx, chromedp.KeyEvent(s)); err != nil {
 		b.T.Fatal(err)
@@ -110,7 +111,7 @@ func keys(b *harness.Browser, s string) {
 // now evaluates an expression on a page that is there already.
 func now[T any](b *harness.Browser, expression string) T {
 	b.T.Helper()
-	ctx, cancel := context.WithTimeout(b.Ctx, harness.Patience)
+	ctx, cancel := context.WithTimeout(b.Ctx, await.Patience)
 	defer cancel()
 	v, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression))
 	if err != nil {

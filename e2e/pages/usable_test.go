@@ -11,6 +11,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/paylink/paylink/e2e/harness"
+	"github.com/paylink/paylink/internal/await"
 )
 
 // maxUsableTime is in milliseconds from the navigation's start, on localhost.
@@ -35,11 +36,11 @@ func TestPaymentPageIsUsableAtOnce(t *testing.T) {
 	address := harness.Str(t, key.Link(harness.LinkMembers+`,"amount":"1250.50"`), "url")
 	best := math.Inf(1)
 	for start := time.Now(); best > maxUsableTime; {
-		if time.Since(start) > 2*harness.Patience {
+		if time.Since(start) > 2*await.Patience {
 			t.Fatalf("the page can be used after %.1f ms at best, want %.0f", best, maxUsableTime)
 		}
 		b.Open(address)
-		harness.Eventually(t, "the browser says when it could be used", func() bool {
+		await.Until(t, "the browser says when it could be used", func() bool {
 			at := harness.Ask[float64](b, usable)
 			if at > 0 && at < best {
 				best = at

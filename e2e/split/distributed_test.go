@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/paylink/paylink/e2e/harness"
+	"github.com/paylink/paylink/internal/await"
 	"github.com/paylink/paylink/internal/store/dynamotest"
 )
 
@@ -27,7 +28,7 @@ func TestDistributedAll(t *testing.T) {
 	id := harness.OnePayment(key, l, "succeeded")
 	key.OK("POST", "/api/payments/"+id+"/refunds", `{"amount":"2.50"}`, "Idempotency-Key", "refund-1")
 	shop.Heard("link.created", "payment.succeeded", "link.paid", "refund.succeeded")
-	harness.Eventually(t, "the balance follows", func() bool {
+	await.Until(t, "the balance follows", func() bool {
 		return strings.Contains(string(key.Do("GET", "/api/balance", "").Body), `"available":"10.00"`)
 	})
 	harness.Worked(t, " 0 broken", "verify", "--data", p.Data)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/paylink/paylink/e2e/harness"
+	"github.com/paylink/paylink/internal/await"
 	"github.com/paylink/paylink/internal/store/pgtest"
 )
 
@@ -30,7 +31,7 @@ func TestF26PaymentsGoOnWithoutTheFraudBox(t *testing.T) {
 		return said
 	}
 	looked := func() bool { // the time limit is short, and the machine may be busy
-		tick, limit := time.NewTicker(100*time.Millisecond), time.After(harness.Patience)
+		tick, limit := time.NewTicker(100*time.Millisecond), time.After(await.Patience)
 		defer tick.Stop()
 		for why() != "default" {
 			select {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/paylink/paylink/e2e/harness"
+	"github.com/paylink/paylink/internal/await"
 	"github.com/paylink/paylink/internal/store/pgtest"
 )
 
@@ -58,7 +59,7 @@ func TestFraudBudget(t *testing.T) {
 				}
 				return
 			}
-			harness.Eventually(t, "a payment takes less than a second", func() bool { return took() < time.Second })
+			await.Until(t, "a payment takes less than a second", func() bool { return took() < time.Second })
 		})
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/paylink/paylink/e2e/harness"
+	"github.com/paylink/paylink/internal/await"
 	"github.com/paylink/paylink/internal/store/pgtest"
 )
 
@@ -42,7 +43,7 @@ func TestPostgres(t *testing.T) {
 	shop.Heard("link.created", "payment.succeeded", "link.paid")
 
 	server.Stop(t)
-	harness.Eventually(t, "the server says that it is not ready", func() bool {
+	await.Until(t, "the server says that it is not ready", func() bool {
 		status, _ := p.Get(t, "/readyz")
 		return status == http.StatusServiceUnavailable
 	})
@@ -52,7 +53,7 @@ func TestPostgres(t *testing.T) {
 		}
 	}
 	server.Start(t)
-	harness.Eventually(t, "the server is ready again", func() bool {
+	await.Until(t, "the server is ready again", func() bool {
 		status, _ := p.Get(t, "/readyz")
 		return status == http.StatusOK
 	})
@@ -60,7 +61,7 @@ func TestPostgres(t *testing.T) {
 	if a := key.PayJSON(second, "attempt-0000000002", "4242424242424242"); a.Status != http.StatusOK {
 		t.Fatalf("%d %s", a.Status, a.Body)
 	}
-	harness.Eventually(t, "the webhook of the second payment", func() bool {
+	await.Until(t, "the webhook of the second payment", func() bool {
 		return strings.Contains(shop.Received(), harness.Str(t, second, "id"))
 	})
 	readOnly(t, server, p, key, owner)
@@ -84,16 +85,16 @@ func readOnly(t *testing.T, server *pgtest.Server, p *harness.Process, key *harn
 	name := strings.TrimPrefix(u.Path, "/")
 	reconnect := "; SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '" + name + "'"
 	server.Exec(t, `ALTER DATABASE "`+name+`" SET default_transaction_read_only = on`+reconnect)
-	harness.Eventually(t, "the server reports that it is not ready", func() bool {
+	await.Until(t, "the server reports that it is not ready", func() bool {
 		status, body := p.Get(t, "/readyz")
 		return status == http.StatusServiceUnavailable && strings.Contains(body, `"checks":{`)
 	})
-	harness.Eventually(t, "payments can be read", func() bool { return key.Do("GET", "/api/payments", "").Status == http.StatusOK })
+	await.Until(t, "payments can be read", func() bool { return key.Do("GET", "/api/payments", "").Status == http.StatusOK })
 	if a := key.Do("POST", "/api/payment", `{"currency":"EUR","amount":"1"}`); a.Status != http.StatusServiceUnavailable {
 		t.Errorf("a link in a read-only database: %d %s", a.Status, a.Body)
 	}
 	server.Exec(t, `ALTER DATABASE "`+name+`" RESET default_transaction_read_only`+reconnect)
-	harness.Eventually(t, "the server is ready again", func() bool {
+	await.Until(t, "the server is ready again", func() bool {
 		status, _ := p.Get(t, "/readyz")
 		return status == http.StatusOK
 	})
@@ -136,7 +137,7 @@ func TestPostgresTwoProcesses(t *testing.T) {
 	if p := other.PayJSON(second, "attempt-0000000002", "4242424242424242"); p.Status != http.StatusOK {
 		t.Fatalf("%d %s", p.Status, p.Body)
 	}
-	harness.Eventually(t, "the webhook of the second payment", func() bool { return strings.Contains(shop.Received(), harness.Str(t, second, "id")) })
+	await.Until(t, "the webhook of the second payment", func() bool { return strings.Contains(shop.Received(), harness.Str(t, second, "id")) })
 	shop.Heard()
 	harness.Worked(t, " 0 broken", "verify", "--data", b.Data)
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/paylink/paylink/e2e/harness"
+	"github.com/paylink/paylink/internal/await"
 )
 
 // TestClock moves time in each deployment of paylink: what would take a month happens within a
@@ -56,13 +57,13 @@ func timePasses(t *testing.T, p *harness.Process) {
 	rotated := user.OK("POST", "/api/api-keys/"+harness.Str(t, short, "id")+"/rotate", `{"graceSeconds":7200}`)
 	before, after := key.As(harness.Str(t, short, "secret")), key.As(harness.Str(t, rotated, "secret"))
 	before.OK("GET", "/api/balance", "")
-	harness.Eventually(t, "the shop was knocked at", func() bool { return shop.Knocks() > 0 })
+	await.Until(t, "the shop was knocked at", func() bool { return shop.Knocks() > 0 })
 
 	// An hour: webhooks are retried, and the challenge expires.
 	shop.Shut(false)
 	advance(key, "3600")
 	shop.Heard("link.created", "payment.authorized", "payment.requires_action")
-	harness.Eventually(t, "the challenge is given up", func() bool { return statusOf(key, "/api/payments/", challenged) == "canceled" })
+	await.Until(t, "the challenge is given up", func() bool { return statusOf(key, "/api/payments/", challenged) == "canceled" })
 	before.OK("GET", "/api/balance", "")
 	if got := statusOf(key, "/api/payments/", held); got != "authorized" {
 		t.Errorf("after an hour the held payment is %s", got)
@@ -78,7 +79,7 @@ func timePasses(t *testing.T, p *harness.Process) {
 
 	// A week: the hold has expired.
 	advance(key, "604800")
-	harness.Eventually(t, "the hold runs out", func() bool { return statusOf(key, "/api/payments/", held) == "canceled" })
+	await.Until(t, "the hold runs out", func() bool { return statusOf(key, "/api/payments/", held) == "canceled" })
 	shop.Heard("payment.canceled")
 
 	expires(t, key, shop, month)
@@ -89,7 +90,7 @@ func timePasses(t *testing.T, p *harness.Process) {
 	if got := other.PayJSON(theirs, "attempt-0000000004", "4242424242424242"); got.Status != http.StatusOK {
 		t.Errorf("the other merchant: %d %s", got.Status, got.Body)
 	}
-	harness.Eventually(t, "nothing is broken", func() bool {
+	await.Until(t, "nothing is broken", func() bool {
 		out, _, status := harness.Command(t, "verify", "--data", p.Data)
 		return status == 0 && strings.Contains(out, " 0 broken")
 	})

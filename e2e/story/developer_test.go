@@ -8,6 +8,7 @@ import (
 
 	sdk "github.com/paylink/paylink/client"
 	"github.com/paylink/paylink/e2e/harness"
+	"github.com/paylink/paylink/internal/await"
 )
 
 // TestDeveloperStory is the day of a developer with the command line and a local server: a link
@@ -111,7 +112,7 @@ func about(t *testing.T, e sdk.Event) string {
 func hears(t *testing.T, r *harness.Receiver, types ...string) {
 	t.Helper()
 	for _, want := range types {
-		harness.Eventually(t, "the local server hears of "+want, func() bool {
+		await.Until(t, "the local server hears of "+want, func() bool {
 			for _, got := range r.Types() {
 				if got == want {
 					return true

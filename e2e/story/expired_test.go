@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/paylink/paylink/e2e/harness"
+	"github.com/paylink/paylink/internal/await"
 )
 
 // TestF11ExpiredLinkTellsWhenAndWhy checks that the page and the answer to a payment both contain
@@ -26,7 +27,7 @@ func TestF11ExpiredLinkTellsWhenAndWhy(t *testing.T) {
 	if n := len(harness.List(t, key.OK("GET", "/api/payments", ""), "data")); n != 0 {
 		t.Errorf("%d payments", n)
 	}
-	harness.Eventually(t, "the expiry is recorded", func() bool {
+	await.Until(t, "the expiry is recorded", func() bool {
 		for _, l := range harness.List(t, key.OK("GET", "/api/links", ""), "data") {
 			if l["status"] == "expired" {
 				return true

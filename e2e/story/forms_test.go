@@ -17,6 +17,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/paylink/paylink/e2e/harness"
+	"github.com/paylink/paylink/internal/await"
 	"github.com/paylink/paylink/internal/gateway/pages"
 )
 
@@ -70,7 +71,7 @@ func merchantSite(t *testing.T, p *harness.Process, address, form string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { stop(); _ = run.Wait() })
-	harness.Eventually(t, "the merchant's site answers", func() bool {
+	await.Until(t, "the merchant's site answers", func() bool {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+"/", nil)
 		if err != nil {
 			t.Fatal(err)
@@ -93,7 +94,7 @@ func numbered(origin string) string { return strings.Replace(origin, "localhost"
 func inFrame(b *harness.Browser, prefix string) *harness.Browser {
 	b.T.Helper()
 	var inner *harness.Browser
-	harness.Eventually(b.T, "a frame shows "+prefix, func() bool {
+	await.Until(b.T, "a frame shows "+prefix, func() bool {
 		infos, err := chromedp.Targets(b.Ctx)
 		if err != nil {
 			return false
@@ -174,7 +175,7 @@ func fillIn(b *harness.Browser) {
 // gives it another height, a key may get lost.
 func typed(b *harness.Browser, field, text string) {
 	b.T.Helper()
-	harness.Eventually(b.T, field+" holds "+text, func() bool {
+	await.Until(b.T, field+" holds "+text, func() bool {
 		b.Run(chromedp.Click(harness.CSS(field)), chromedp.Clear(harness.CSS(field)), chromedp.SendKeys(harness.CSS(field), text))
 		return harness.Ask[string](b, `document.querySelector("`+field+`").value`) == text
 	})
@@ -412,7 +413,7 @@ func TestFormIsArchived(t *testing.T) {
 		t.Errorf("the form's page: %d", status)
 	}
 	key.OK("DELETE", "/api/forms/"+form, "")
-	harness.Eventually(t, "the form's page says that it is over", func() bool {
+	await.Until(t, "the form's page says that it is over", func() bool {
 		status, body := p.Get(t, "/f/"+form)
 		return status == http.StatusGone && strings.Contains(body, "This form is not active")
 	})

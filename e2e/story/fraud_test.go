@@ -12,6 +12,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/paylink/paylink/e2e/harness"
+	"github.com/paylink/paylink/internal/await"
 	"github.com/paylink/paylink/internal/fraud/rulebook"
 )
 
@@ -98,7 +99,7 @@ func (s *fraudStory) honestPayers() string {
 func (s *fraudStory) attack() string {
 	s.t.Helper()
 	worked, declined, refused := "", 0, 0
-	deadline := time.Now().Add(harness.Patience)
+	deadline := time.Now().Add(await.Patience)
 	for i := 0; refused < 20 && time.Now().Before(deadline); i++ {
 		address, number := testerAddress, harness.StolenCard(i)
 		if i%3 == 2 {
@@ -138,8 +139,8 @@ func (s *fraudStory) looks() {
 // reload reloads a page until it is as expected: the analytics store lags a moment.
 func (s *fraudStory) reload(path, what string, so func() bool) {
 	s.t.Helper()
-	harness.Eventually(s.t, what, func() bool {
-		ctx, cancel := context.WithTimeout(s.b.Ctx, harness.Patience)
+	await.Until(s.t, what, func() bool {
+		ctx, cancel := context.WithTimeout(s.b.Ctx, await.Patience)
 		defer cancel()
 		// A form that is still being sent replaces the page: try again.
 		return chromedp.Do(ctx, chromedp.Navigate(s.p.URL+path)) == nil && so()
@@ -152,7 +153,7 @@ func (s *fraudStory) marks(honest, stolen string) {
 	for id, label := range map[string]string{honest: "legitimate", stolen: "fraud"} {
 		s.b.Open(s.p.URL + "/dashboard/test/payments/" + id)
 		s.b.Click(`main form[action$="/mark"] button[value="` + label + `"]`)
-		harness.Eventually(s.t, "the payment is marked "+label, func() bool {
+		await.Until(s.t, "the payment is marked "+label, func() bool {
 			risk, _ := s.key.OK("GET", "/api/payments/"+id, "")["risk"].(map[string]any)
 			return risk["label"] == label
 		})
@@ -342,7 +343,7 @@ func (s *fraudStory) clearsQueue() {
 	s.b.Picture("fraud-story-9-cleared")
 	for i, want := range []struct{ status, review string }{{"succeeded", "approved"}, {"canceled", "declined"}, {"canceled", "refunded"}} {
 		id := harness.Str(s.t, held[i], "id")
-		harness.Eventually(s.t, "the verdict is carried out: "+want.review, func() bool {
+		await.Until(s.t, "the verdict is carried out: "+want.review, func() bool {
 			p := s.key.OK("GET", "/api/payments/"+id, "")
 			risk, _ := p["risk"].(map[string]any)
 			return p["status"] == want.status && risk["review"] == want.review && (want.review != "refunded" || risk["label"] == "fraud")

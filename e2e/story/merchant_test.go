@@ -11,6 +11,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/paylink/paylink/e2e/harness"
+	"github.com/paylink/paylink/internal/await"
 )
 
 // TestMerchantStory is the merchant's first hour, in a browser from the sign-up on: a link is
@@ -102,7 +103,7 @@ func exportInBrowser(b *harness.Browser, url string) {
 	}
 	b.Click(`main a[href*="payments.csv"]`)
 	var rows [][]string
-	harness.Eventually(b.T, "the table is downloaded", func() bool {
+	await.Until(b.T, "the table is downloaded", func() bool {
 		raw, err := os.ReadFile(filepath.Join(dir, "payments.csv"))
 		if err != nil {
 			return false

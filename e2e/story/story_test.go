@@ -11,6 +11,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/paylink/paylink/e2e/harness"
+	"github.com/paylink/paylink/internal/await"
 	"github.com/paylink/paylink/internal/store/dynamotest"
 	"github.com/paylink/paylink/internal/store/pgtest"
 )
@@ -91,7 +92,7 @@ func tellPaid(t *testing.T, _ *harness.Process, b *harness.Browser, key *harness
 	}
 	id := harness.Str(t, all[0], "id")
 	key.OK("POST", "/api/payments/"+id+"/refunds", `{"amount":"2.50"}`, "Idempotency-Key", "refund-1")
-	harness.Eventually(t, "the refund is made", func() bool {
+	await.Until(t, "the refund is made", func() bool {
 		return key.OK("GET", "/api/payments/"+id, "")["refundedAmount"] == "2.50"
 	})
 	b.Open(page)
@@ -126,7 +127,7 @@ func tellLive(t *testing.T, _ *harness.Process, b *harness.Browser, key *harness
 	b.Picture("story-3-confirming")
 	harness.Ask[bool](b, `window.sameDocument = true`)
 	id := harness.OnePayment(key, l, "unknown")
-	harness.Eventually(t, "reading the payment finds the issuer's answer", func() bool {
+	await.Until(t, "reading the payment finds the issuer's answer", func() bool {
 		return key.OK("GET", "/api/payments/"+id, "")["status"] == "succeeded"
 	})
 	b.Sees("Payment received")

@@ -59,7 +59,7 @@ func (a *analyticsAudit) close() error {
 
 // event records what the rows must contain. The first two events of a payment are not waited for.
 func (a *analyticsAudit) event(e stream.Event) {
-	if a.store != nil && e.Position <= a.position && (history.OfPayment(e) && !history.Quiet(e.Type) || history.OfLink(e)) {
+	if a.store != nil && e.Position <= a.position && (e.OfPayment() && !history.Quiet(e.Type) || e.OfLink()) {
 		a.told[e.Object] = max(a.told[e.Object], e.ObjectSeq)
 	}
 }

@@ -58,7 +58,7 @@ func (a *reportAudit) close() error {
 }
 
 func (a *reportAudit) event(e stream.Event) {
-	if a.store != nil && e.Position <= a.position && report.OfPayment(e) {
+	if a.store != nil && e.Position <= a.position && e.OfPayment() {
 		a.told[e.Object] = max(a.told[e.Object], e.ObjectSeq)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paylink/paylink/internal/await"
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/fraud"
 	"github.com/paylink/paylink/internal/id"
@@ -400,22 +401,6 @@ func TestDisputes(t *testing.T) {
 	})
 }
 
-// eventually asks until the answer is yes.
-func eventually(t *testing.T, yes func() bool) {
-	t.Helper()
-	limit := time.NewTimer(3 * time.Minute)
-	defer limit.Stop()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !yes() {
-		select {
-		case <-tick.C:
-		case <-limit.C:
-			t.Fatal("not for a long time")
-		}
-	}
-}
-
 // TestSimulatorDisputes: the test card whose payer disputes the payment, by every way to its
 // capture.
 func TestSimulatorDisputes(t *testing.T) {
@@ -427,7 +412,7 @@ func TestSimulatorDisputes(t *testing.T) {
 	asked := w.submit(w.link(), disputedCard)
 	w.answer(asked, "approve")
 	for _, p := range []payment.Payment{at, later, asked} {
-		eventually(t, func() bool { return len(w.get(p).Disputes) == 1 })
+		await.Until(t, "the dispute is stored", func() bool { return len(w.get(p).Disputes) == 1 })
 		if d := w.get(p).Disputes[0]; d.Reason != "fraudulent" || d.State != payment.DisputeNeedsResponse ||
 			d.EvidenceDueAt.Before(epoch.Add(24*time.Hour)) {
 			t.Errorf("%+v", d)

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paylink/paylink/internal/await"
 	"github.com/paylink/paylink/internal/fraud"
 	"github.com/paylink/paylink/internal/fraud/history"
 	"github.com/paylink/paylink/internal/fraud/score"
@@ -84,19 +85,6 @@ func background(t testing.TB, run func(context.Context) error) {
 	})
 }
 
-func eventually(t testing.TB, what string, is func() bool) {
-	t.Helper()
-	tick, limit := time.NewTicker(time.Millisecond), time.After(3*time.Minute)
-	defer tick.Stop()
-	for !is() {
-		select {
-		case <-tick.C:
-		case <-limit:
-			t.Fatalf("not within a minute: %s", what)
-		}
-	}
-}
-
 // paid is a payment that emits events.
 type paid struct {
 	fraud.Attempt
@@ -139,13 +127,13 @@ func feed(t testing.TB, s *sqlstore.Store, events ...stream.Event) {
 // them, and its new end is returned.
 func followed(t testing.TB, store *sqlstore.Store, before int64, all ...*watched) (end int64) {
 	t.Helper()
-	eventually(t, "the feed has it", func() bool { // on PostgreSQL once no older commit is running
+	await.Until(t, "the feed has it", func() bool { // on PostgreSQL once no older commit is running
 		var err error
 		end, err = store.End(t.Context())
 		return err == nil && end > before
 	})
 	for _, w := range all {
-		eventually(t, "the path has counted the feed", func() bool { return w.Position() >= end })
+		await.Until(t, "the path has counted the feed", func() bool { return w.Position() >= end })
 	}
 	return end
 }
@@ -182,9 +170,9 @@ func pathSeesWhatTheStoreGives(t *testing.T, url string) {
 	background(t, analytics.Run)
 	for _, each := range []*watched{w, beside} {
 		background(t, each.Run)
-		eventually(t, "it follows", each.Warm)
+		await.Until(t, "it follows", each.Warm)
 	}
-	eventually(t, "the analytics store follows", func() bool { // its first build walks payments, and these are only events
+	await.Until(t, "the analytics store follows", func() bool { // its first build walks payments, and these are only events
 		_, whole, err := analytics.Position(t.Context())
 		return err == nil && whole
 	})
@@ -225,14 +213,14 @@ func pathSeesWhatTheStoreGives(t *testing.T, url string) {
 		feed(t, store, events...)
 		end = followed(t, store, end, w, beside)
 	}
-	eventually(t, "the analytics store has it all", func() bool { n, err := analytics.Lag(t.Context()); return err == nil && n == 0 })
+	await.Until(t, "the analytics store has it all", func() bool { n, err := analytics.Lag(t.Context()); return err == nil && n == 0 })
 	compared, labels := compare(t, analytics, at, w, beside)
 	if compared < attempts/2 || labels < 10 {
 		t.Fatalf("%d vectors compared, %d labels", compared, labels)
 	}
 	late := watch(fraud.LocalConfig{Feed: far, History: analytics, Behind: analytics.Lag}, at.Add(time.Minute))
 	background(t, late.Run)
-	eventually(t, "the new instance has counted the month before", late.Warm)
+	await.Until(t, "the new instance has counted the month before", late.Warm)
 	agree(t, "", open[len(open)-1].Attempt, at.Add(time.Minute), w, beside, late)
 }
 
@@ -301,8 +289,8 @@ func laterWordReplaces(t *testing.T, url string) {
 	w := watch(fraud.LocalConfig{Feed: store}, at)
 	background(t, analytics.Run)
 	background(t, w.Run)
-	eventually(t, "it follows", w.Warm)
-	eventually(t, "the analytics store follows", func() bool {
+	await.Until(t, "it follows", w.Warm)
+	await.Until(t, "the analytics store follows", func() bool {
 		_, whole, err := analytics.Position(t.Context())
 		return err == nil && whole
 	})
@@ -344,10 +332,10 @@ func laterWordReplaces(t *testing.T, url string) {
 		w.set(at)
 		feed(t, store, c.event(at))
 		end = followed(t, store, end, w)
-		eventually(t, "the analytics store has it", func() bool { n, err := analytics.Lag(t.Context()); return err == nil && n == 0 })
+		await.Until(t, "the analytics store has it", func() bool { n, err := analytics.Lag(t.Context()); return err == nil && n == 0 })
 		late := watch(fraud.LocalConfig{Feed: store, History: analytics, Behind: analytics.Lag}, at)
 		background(t, late.Run)
-		eventually(t, "the new instance has counted the month before", late.Warm)
+		await.Until(t, "the new instance has counted the month before", late.Warm)
 		v := agree(t, "dispute", p.Attempt, at.Add(time.Second), w, late)
 		for name, want := range map[string]float32{"card.disputed.30d": c.disputed, "card.dispute_rate.30d": c.rate, "email.disputed.1d": c.disputed, "link.disputed.30d": c.disputed} {
 			if i := slices.Index(score.Names[:], name); i < 0 || v[i] != want {

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/money"
 	"github.com/paylink/paylink/internal/payment"
 	"github.com/paylink/paylink/internal/stream"
@@ -15,12 +14,6 @@ import (
 // Replaces reports whether the event contains the whole payment, so that earlier events are not
 // needed.
 func Replaces(e stream.Event) bool { return !strings.HasPrefix(e.Type, payment.RefundPrefix) }
-
-// OfPayment reports whether the event is about a payment.
-func OfPayment(e stream.Event) bool { return id.Valid(id.Payment, e.Object) }
-
-// OfLink reports whether the event is about a link.
-func OfLink(e stream.Event) bool { return id.Valid(id.Link, e.Object) }
 
 // Apply returns the row after the event. An event that is not newer than the row changes nothing.
 // The zero row stands for an unknown payment.

@@ -23,6 +23,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paylink/paylink/internal/await"
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/link"
@@ -194,15 +195,15 @@ func TestSecretRotates(t *testing.T) {
 	}
 	good(t, far.Notice(t.Context(), issuer.Notice{}))
 	write(serverFile, before, after)
-	eventually(t, "the new secret is accepted", func() bool { return works(after) })
+	await.Until(t, "the new secret is accepted", func() bool { return works(after) })
 	good(t, far.Notice(t.Context(), issuer.Notice{}))
 	write(clientFile, after, before)
 	write(serverFile, after)
-	eventually(t, "the old secret is refused", func() bool { return !works(before) })
-	eventually(t, "the client sends the new one", func() bool { return far.Notice(t.Context(), issuer.Notice{}) == nil })
+	await.Until(t, "the old secret is refused", func() bool { return !works(before) })
+	await.Until(t, "the client sends the new one", func() bool { return far.Notice(t.Context(), issuer.Notice{}) == nil })
 	// An invalid file changes nothing.
 	write(serverFile, "short")
-	eventually(t, "the file was looked at", func() bool { return strings.Contains(w.logs.String(), "cannot be read again") })
+	await.Until(t, "the file was looked at", func() bool { return strings.Contains(w.logs.String(), "cannot be read again") })
 	good(t, far.Notice(t.Context(), issuer.Notice{}))
 	for name, content := range map[string]string{"empty": "\n", "short": "abc\n", "many": strings.Repeat(after+"\n", 9)} {
 		path := filepath.Join(t.TempDir(), "s")
@@ -217,21 +218,6 @@ func TestSecretRotates(t *testing.T) {
 	}
 	if _, err := rpc.NewCredentials("", "", time.Now); err == nil {
 		t.Error("no credentials at all were accepted")
-	}
-}
-
-func eventually(t *testing.T, what string, so func() bool) {
-	t.Helper()
-	deadline := time.NewTimer(3 * time.Minute)
-	defer deadline.Stop()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !so() {
-		select {
-		case <-tick.C:
-		case <-deadline.C:
-			t.Fatalf("never: %s", what)
-		}
 	}
 }
 
@@ -313,7 +299,7 @@ func TestMutualTLS(t *testing.T) {
 	}
 	// Another authority takes over while the process runs.
 	theirs.folder(t, serverDir, theirs)
-	eventually(t, "the new authority is trusted", func() bool { return call(theirs.folder(t, t.TempDir(), theirs)) == nil })
+	await.Until(t, "the new authority is trusted", func() bool { return call(theirs.folder(t, t.TempDir(), theirs)) == nil })
 	if err := call(ours.folder(t, t.TempDir(), ours)); err == nil {
 		t.Error("the old authority is still trusted")
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paylink/paylink/internal/await"
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/idempotency"
 	"github.com/paylink/paylink/internal/issuer"
@@ -104,7 +105,7 @@ func TestCallsGoRound(t *testing.T) {
 	// All go away: the error says so, and that nothing was sent.
 	all[0].stop()
 	all[2].stop()
-	eventually(t, "the connections are known to be gone", func() bool {
+	await.Until(t, "the connections are known to be gone", func() bool {
 		err := far.notifier.Delete(t.Context(), "", "", "")
 		if fault.Code(err) != "service_unavailable" || fault.From(err).RetryAfter == 0 {
 			t.Fatalf("with nobody there: %v", err)
@@ -173,10 +174,10 @@ func TestUnreadyIsAskedLast(t *testing.T) {
 		}
 		return all[i].calls.Load() == before
 	}
-	eventually(t, "the sick instance is spared", func() bool { return spared(0) })
+	await.Until(t, "the sick instance is spared", func() bool { return spared(0) })
 	// If no instance is healthy, an unhealthy one is better than none.
 	all[1].stop()
-	eventually(t, "the sick instance is asked when it is the last", func() bool { return !spared(0) })
+	await.Until(t, "the sick instance is asked when it is the last", func() bool { return !spared(0) })
 	good(t, pool.Answers(t.Context()))
 	all[0].ready.Store(nil)
 	good(t, far.Notice(t.Context(), issuer.Notice{}))
@@ -222,7 +223,7 @@ func TestNamesLeadToInstances(t *testing.T) {
 	go func() { _ = pool.Run(t.Context()) }()
 	change := func(to ...string) { mu.Lock(); defer mu.Unlock(); addresses = to }
 	change("127.0.0.2")
-	eventually(t, "the pool follows the name", func() bool {
+	await.Until(t, "the pool follows the name", func() bool {
 		before := calls[0].Load()
 		for range 4 {
 			good(t, far.Notice(t.Context(), issuer.Notice{}))

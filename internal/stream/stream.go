@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/ledger"
 )
 
@@ -32,6 +33,12 @@ type Event struct {
 	// then.
 	Damaged error `json:"-"`
 }
+
+// OfPayment reports whether the event is about a payment.
+func (e Event) OfPayment() bool { return id.Valid(id.Payment, e.Object) }
+
+// OfLink reports whether the event is about a link.
+func (e Event) OfLink() bool { return id.Valid(id.Link, e.Object) }
 
 // Unreadable is a consumer's error for an event that it can never process: the event is set
 // aside, and the feed goes on. After any other error the batch comes again.

@@ -80,7 +80,7 @@ func commits(b *testing.B, writers int, took time.Duration) float64 {
 	if _, _, err := sqlstore.Migrate(b.Context(), "sqlite:"+path); err != nil {
 		b.Fatal(err)
 	}
-	store, err := sqlstore.OpenSQLite(path)
+	store, err := sqlstore.Open(b.Context(), "sqlite:"+path)
 	if err != nil {
 		b.Fatal(err)
 	}

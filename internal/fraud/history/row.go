@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/money"
 	"github.com/paylink/paylink/internal/payment"
@@ -60,12 +59,6 @@ type Link struct {
 	CreatedAt, ExpiresAt time.Time
 	Seq                  int64
 }
-
-// OfPayment reports whether the event is about a payment.
-func OfPayment(e stream.Event) bool { return id.Valid(id.Payment, e.Object) }
-
-// OfLink reports whether the event is about a link.
-func OfLink(e stream.Event) bool { return id.Valid(id.Link, e.Object) }
 
 // Quiet reports whether a payment's row does not need events of the type, because another one
 // follows within the lease. They are most of the feed, and are not read.

@@ -5,8 +5,10 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
+
+	"github.com/throttled/throttled/v2"
+	"github.com/throttled/throttled/v2/store/memstore"
 
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/gateway/problem"
@@ -20,7 +22,7 @@ import (
 const (
 	formRate     = 20 // a second
 	formBurst    = 100
-	maxFormRates = 4096 // forms that are counted; beyond that the counts start again
+	maxFormRates = 4096 // forms that are counted; the least recently used are dropped first
 )
 
 // Forms finds forms and makes their links.
@@ -198,9 +200,14 @@ func (p *Pages) fillForm(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	if wait := p.rates.take(f.ID, p.now()); wait > 0 {
+	limited, state, err := p.formLimiter.RateLimitCtx(r.Context(), f.ID, 1)
+	if err != nil {
+		p.failPage(w, r, err)
+		return
+	}
+	if limited {
 		busy := fault.New(fault.KindRateLimited, "rate_limited", "This form is filled in too often at the moment. Nothing was done. Try again in a few seconds.")
-		busy.RetryAfter = wait
+		busy.RetryAfter = max(state.RetryAfter, time.Second)
 		p.failPage(w, r, busy)
 		return
 	}
@@ -333,37 +340,22 @@ func formFault(say *i18n.Printer, f link.Form, e *fault.Error) string {
 	return e.Detail
 }
 
-// rates limits how often each form is submitted: a token bucket that fills at formRate
-// and holds formBurst. It is local to this process; the bucket of an unused form is full.
-type rates struct {
-	mu    sync.Mutex
-	forms map[string]*bucket
-}
-
-type bucket struct {
-	left float64
-	at   time.Time
-}
-
-// take takes one token. It returns how long to wait, 0 if a token was available.
-func (r *rates) take(form string, now time.Time) time.Duration {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.forms == nil || len(r.forms) >= maxFormRates {
-		r.forms = map[string]*bucket{}
+// newFormLimiter limits how often each form is submitted in this process: formBurst times at
+// once, and formRate times a second after that.
+func newFormLimiter(now func() time.Time) (*throttled.GCRARateLimiterCtx, error) {
+	store, err := memstore.New(maxFormRates)
+	if err != nil {
+		return nil, err
 	}
-	b := r.forms[form]
-	if b == nil {
-		b = &bucket{left: formBurst, at: now}
-		r.forms[form] = b
+	store.SetTimeNow(now)
+	// The burst of throttled does not include the first request.
+	l, err := throttled.NewGCRARateLimiterCtx(throttled.WrapStoreWithContext(store), throttled.RateQuota{MaxRate: throttled.PerSec(formRate), MaxBurst: formBurst - 1})
+	if err != nil {
+		return nil, err
 	}
-	b.left = min(formBurst, b.left+max(0, now.Sub(b.at).Seconds())*formRate)
-	b.at = now
-	if b.left < 1 {
-		return time.Second
-	}
-	b.left--
-	return 0
+	// Each lost race is the success of another request, so the loop ends.
+	l.SetMaxCASAttemptsLimit(maxFormRates)
+	return l, nil
 }
 
 // registerForms adds the routes of forms.

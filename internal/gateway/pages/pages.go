@@ -21,6 +21,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/throttled/throttled/v2"
+
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/gateway/problem"
 	"github.com/paylink/paylink/internal/i18n"
@@ -82,7 +84,6 @@ type Pages struct {
 	mails    Mails
 	forms    Forms
 	receipt  func(context.Context, link.Link, string) (string, error)
-	rates    rates
 	now      func() time.Time
 	log      *slog.Logger
 	drain    <-chan struct{}
@@ -95,6 +96,8 @@ type Pages struct {
 	origin  string // scheme://host of public
 	base    string // path of public, "" for most
 	streams chan struct{}
+
+	formLimiter *throttled.GCRARateLimiterCtx
 }
 
 // New returns the pages. It returns an error if the public URL is not an absolute http
@@ -104,12 +107,18 @@ func New(c Config) (*Pages, error) {
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
 		return nil, fmt.Errorf("public URL %q: want http(s)://host with neither query nor fragment", c.PublicURL)
 	}
+	forms, err := newFormLimiter(c.Now)
+	if err != nil {
+		return nil, err
+	}
 	return &Pages{
 		links: c.Links, payments: c.Payments, receipts: c.Receipts, mails: c.Mails, forms: c.Forms, receipt: c.Receipt, now: c.Now, log: c.Log, drain: c.Drain, beacons: c.Beacons, asks: c.Challenge, countryHeader: c.CountryHeader,
 		public:  strings.TrimRight(c.PublicURL, "/"),
 		origin:  strings.ToLower(u.Scheme + "://" + u.Host),
 		base:    strings.TrimRight(u.EscapedPath(), "/"),
 		streams: make(chan struct{}, maxStreams),
+
+		formLimiter: forms,
 	}, nil
 }
 

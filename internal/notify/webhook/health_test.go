@@ -11,6 +11,7 @@ import (
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
+	"github.com/paylink/paylink/internal/await"
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/notify"
 	"github.com/paylink/paylink/internal/notify/webhook"
@@ -101,7 +102,7 @@ func testATestEvent(t *testing.T, k keeper) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := wait(t, heard)
+		got := await.Receive(t, heard)
 		verifier, err := standardwebhooks.NewWebhook(e.Secret)
 		if err != nil {
 			t.Fatal(err)

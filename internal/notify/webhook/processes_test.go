@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/paylink/paylink/internal/await"
 	"github.com/paylink/paylink/internal/notify"
 	"github.com/paylink/paylink/internal/notify/webhook"
 	"github.com/paylink/paylink/internal/store/pgtest"
@@ -65,7 +66,7 @@ func TestPostgres_TwoProcessesShareTheQueue(t *testing.T) {
 			if d.Status != notify.Succeeded {
 				t.Errorf("%+v", d)
 			}
-		case <-time.After(patient):
+		case <-time.After(await.Patience):
 			t.Fatal("jobs are missing")
 		}
 	}
@@ -94,13 +95,13 @@ func TestPostgres_TriesOfADeadProcess(t *testing.T) {
 	t.Cleanup(let)
 	e := w.endpoint(s.URL).Endpoint
 	w.handle(event(1))
-	living := wait(t, arrived)
+	living := await.Receive(t, arrived)
 	// It looks as if it had begun long ago, yet not so long that River takes it for stuck.
 	pgtest.Exec(t, w.config.URL, "UPDATE river_job SET attempted_at = now() - interval '20 seconds' WHERE state = 'running'")
 	pgtest.Exec(t, w.config.URL, `INSERT INTO river_job (state, attempt, max_attempts, kind, args, attempted_at, attempted_by)
 		SELECT 'running', 1, max_attempts, kind, args || '{"event": "evt_dead"}', attempted_at, '{paylink-1}' FROM river_job`)
 	other := w.second()
-	if again := wait(t, arrived); again != "evt_dead" {
+	if again := await.Receive(t, arrived); again != "evt_dead" {
 		t.Fatalf("%s was sent again while its process lives", again)
 	}
 	let()
@@ -110,7 +111,7 @@ func TestPostgres_TriesOfADeadProcess(t *testing.T) {
 		select {
 		case d = <-w.store.recorded:
 		case d = <-other.store.recorded:
-		case <-time.After(patient):
+		case <-time.After(await.Patience):
 			t.Fatal("a try was not recorded")
 		}
 		seen[d.Event] = d
@@ -129,7 +130,7 @@ func TestPostgres_LastTryOfAVanishedMachine(t *testing.T) {
 	s := serve(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { arrived <- r.Header.Get("webhook-id") }))
 	w.endpoint(s.URL)
 	w.handle(event(1))
-	wait(t, arrived)
+	await.Receive(t, arrived)
 	if d := w.next(); d.Status != notify.Succeeded || d.Attempt != 1 {
 		t.Fatalf("%+v", d)
 	}
@@ -146,7 +147,7 @@ func TestPostgres_LastTryOfAVanishedMachine(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.run()
-	if again := wait(t, arrived); again != "evt_last" {
+	if again := await.Receive(t, arrived); again != "evt_last" {
 		t.Fatalf("%s was sent", again)
 	}
 	if d := w.next(); d.Status != notify.Succeeded || d.Event != "evt_last" || d.Attempt != 2 {
@@ -176,7 +177,7 @@ func TestF26_QueueSurvivesTheServersRestart(t *testing.T) {
 	server.Start(t)
 	// Like the consumer of the feed, this retries until the queue has it. Connections of the
 	// old server may still be in the pool.
-	limit := time.NewTimer(patient)
+	limit := time.NewTimer(await.Patience)
 	defer limit.Stop()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()

@@ -15,6 +15,7 @@ import (
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
+	"github.com/paylink/paylink/internal/await"
 	"github.com/paylink/paylink/internal/notify"
 	"github.com/paylink/paylink/internal/notify/webhook"
 	"github.com/paylink/paylink/internal/store/pgtest"
@@ -237,12 +238,12 @@ func testF19_RepeatedEventsAreDeliveredOnce(t *testing.T, k keeper) {
 	one, two, last := event(1), event(2), event(3)
 	w.handle(two, one, two)
 	w.handle(one, two)
-	count := map[string]int{wait(t, heard): 1}
-	count[wait(t, heard)]++
+	count := map[string]int{await.Receive(t, heard): 1}
+	count[await.Receive(t, heard)]++
 	w.handle(two, one) // both were sent already
 	w.handle(last)     // with one worker, whatever was queued before comes before
 	for got := ""; got != last.ID; count[got]++ {
-		got = wait(t, heard)
+		got = await.Receive(t, heard)
 	}
 	for _, e := range []stream.Event{one, two, last} {
 		if count[e.ID] != 1 {
@@ -272,7 +273,7 @@ func testSignedForTheReceiver(t *testing.T, k keeper) {
 	}
 	e := event(1)
 	w.handle(e)
-	got := wait(t, heard)
+	got := await.Receive(t, heard)
 	for name, secret := range map[string]string{"old": old.Secret, "new": fresh.Secret} {
 		verifier, err := standardwebhooks.NewWebhook(secret)
 		if err != nil {
@@ -294,7 +295,7 @@ func testSignedForTheReceiver(t *testing.T, k keeper) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r := wait(t, heard); string(r.body) != string(want) || r.header.Get(notify.HeaderID) != e.ID {
+	if r := await.Receive(t, heard); string(r.body) != string(want) || r.header.Get(notify.HeaderID) != e.ID {
 		t.Errorf("redelivered: %s", r.body)
 	}
 	for { // the pending row and the try's, in either order
@@ -422,11 +423,11 @@ func testStopLetsARunningTryFinish(t *testing.T, k keeper) {
 	}))
 	w.endpoint(s.URL)
 	w.handle(event(1))
-	wait(t, arrived)
+	await.Receive(t, arrived)
 	stopped := make(chan struct{})
 	go func() { w.stop(); close(stopped) }()
 	close(release)
-	wait(t, stopped)
+	await.Receive(t, stopped)
 	if d := w.next(); d.Status != notify.Succeeded {
 		t.Errorf("%+v", d)
 	}
@@ -448,7 +449,7 @@ func testStopCutsATryThatHangs(t *testing.T, k keeper) {
 	}))
 	w.endpoint(s.URL)
 	w.handle(event(1))
-	wait(t, arrived)
+	await.Receive(t, arrived)
 	w.stop()
 	if len(w.store.recorded) != 0 {
 		t.Errorf("a try cut by the stop counts: %+v", <-w.store.recorded)
@@ -517,7 +518,7 @@ func TestFinishedJobsAreRemoved(t *testing.T) {
 	w.run()
 	left := func(n int) {
 		t.Helper()
-		limit := time.NewTimer(2 * patient) // the process that cleans is elected first
+		limit := time.NewTimer(2 * await.Patience) // the process that cleans is elected first
 		defer limit.Stop()
 		tick := time.NewTicker(50 * time.Millisecond)
 		defer tick.Stop()

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 	"golang.org/x/net/dns/dnsmessage"
 
+	"github.com/paylink/paylink/internal/await"
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/idempotency"
 	"github.com/paylink/paylink/internal/notify"
@@ -31,7 +32,6 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 const (
 	account = "acct_a"
 	mode    = "test"
-	patient = 3 * time.Minute // how long a test waits before it gives up
 )
 
 // telling passes each recorded delivery on, once it is durable.
@@ -155,19 +155,7 @@ func (w *world) handle(events ...stream.Event) {
 // next returns the next delivery that was recorded.
 func (w *world) next() notify.Delivery {
 	w.t.Helper()
-	return wait(w.t, w.store.recorded)
-}
-
-func wait[T any](t *testing.T, c <-chan T) (v T) {
-	t.Helper()
-	limit := time.NewTimer(patient)
-	defer limit.Stop()
-	select {
-	case v = <-c:
-	case <-limit.C:
-		t.Fatal("nothing happened for a long time")
-	}
-	return v
+	return await.Receive(w.t, w.store.recorded)
 }
 
 func event(seq int64) stream.Event {

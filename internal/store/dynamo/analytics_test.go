@@ -25,7 +25,7 @@ func TestF23_AnalyticsOverATable(t *testing.T) {
 	if _, _, err := sqlstore.Migrate(t.Context(), "sqlite:"+path); err != nil {
 		t.Fatal(err)
 	}
-	feed, err := sqlstore.OpenSQLite(path)
+	feed, err := sqlstore.Open(t.Context(), "sqlite:"+path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -77,7 +77,7 @@ func (g *gatheredFraud) objects() int { return len(g.order) + len(g.links) }
 
 func (g *gatheredFraud) add(e stream.Event) {
 	switch {
-	case history.OfPayment(e):
+	case e.OfPayment():
 		t := g.payments[e.Object]
 		if t == nil {
 			t = &history.Told{}
@@ -85,7 +85,7 @@ func (g *gatheredFraud) add(e stream.Event) {
 			g.order = append(g.order, e.Object)
 		}
 		t.Add(e)
-	case history.OfLink(e):
+	case e.OfLink():
 		if e.ObjectSeq > g.links[e.Object].ObjectSeq {
 			g.links[e.Object], g.owner[e.Object] = e, ownerKey{e.Account, e.Mode}
 		}

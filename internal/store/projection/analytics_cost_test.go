@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paylink/paylink/internal/await"
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/store/sqltest"
 	"github.com/paylink/paylink/internal/store/storetest"
@@ -48,7 +49,7 @@ func BenchmarkAnalytics(b *testing.B) {
 		last := placed[0].Position
 		before := used(b)
 		stop := running(b, begun)
-		eventually(b, "the analytics store has caught up", func() bool {
+		await.Until(b, "the analytics store has caught up", func() bool {
 			at, _, err := begun.At(b.Context())
 			return err == nil && at == last
 		})

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paylink/paylink/internal/await"
 	"github.com/paylink/paylink/internal/fraud/history"
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/issuer"
@@ -235,12 +236,12 @@ func balanced(t testing.TB, s *sqlstore.Store) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- s.RunBalances(ctx) }()
-	eventually(t, "the balances have caught up", func() bool {
+	await.Until(t, "the balances have caught up", func() bool {
 		lag, err := s.Lag(t.Context(), "balances")
 		return err == nil && lag == 0
 	})
 	cancel()
-	if err := sqltest.Wait(t, ended); err != nil {
+	if err := await.Receive(t, ended); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -289,7 +290,7 @@ func TestAnalyticsKilled(t *testing.T) {
 		a := openAnalytics(t, s, path)
 		running(t, a)
 		followed(t, a)
-		eventually(t, "the sums are the ledger's", func() bool { rows, _ := sums(t, a, account); return rows == made })
+		await.Until(t, "the sums are the ledger's", func() bool { rows, _ := sums(t, a, account); return rows == made })
 		equal(t, s, a, account, made)
 	})
 }
@@ -329,7 +330,7 @@ func TestAnalyticsRebuildBesideAConsumer(t *testing.T) {
 		paid(t, s, account, made, issuer.Approved)
 		made++
 		followed(t, a)
-		eventually(t, "the consumer goes on", func() bool { rows, _ := sums(t, a, account); return rows == made })
+		await.Until(t, "the consumer goes on", func() bool { rows, _ := sums(t, a, account); return rows == made })
 		equal(t, s, a, account, made)
 		figures, err := a.Figures(t.Context(), account, link.Test, storetest.Epoch, storetest.Epoch.Add(time.Hour))
 		if err != nil || figures.Days[0].Shield != 6 {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/paylink/paylink/internal/await"
 	"github.com/paylink/paylink/internal/fraud/history"
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/issuer"
@@ -87,7 +88,7 @@ func running(t testing.TB, f follower) (stop func()) {
 		}
 		done = true
 		cancel()
-		if err := sqltest.Wait(t, ended); err != nil {
+		if err := await.Receive(t, ended); err != nil {
 			t.Error(err)
 		}
 	}
@@ -98,7 +99,7 @@ func running(t testing.TB, f follower) (stop func()) {
 // followed waits until the follower has caught up.
 func followed(t testing.TB, f follower) {
 	t.Helper()
-	eventually(t, "the rows have caught up", func() bool {
+	await.Until(t, "the rows have caught up", func() bool {
 		n, err := f.Lag(t.Context())
 		return err == nil && n == 0
 	})

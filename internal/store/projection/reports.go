@@ -62,7 +62,7 @@ func (g *gathered) objects() int { return len(g.order) + len(g.linkOrder) }
 
 func (g *gathered) add(e stream.Event) {
 	switch {
-	case report.OfPayment(e):
+	case e.OfPayment():
 		g.owner[e.Object] = ownerKey{e.Account, e.Mode}
 		before, known := g.payments[e.Object]
 		if !known {
@@ -75,7 +75,7 @@ func (g *gathered) add(e stream.Event) {
 			}
 		}
 		g.payments[e.Object] = append(before, e)
-	case report.OfLink(e):
+	case e.OfLink():
 		g.owner[e.Object] = ownerKey{e.Account, e.Mode}
 		if _, known := g.links[e.Object]; !known {
 			g.linkOrder = append(g.linkOrder, e.Object)

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paylink/paylink/internal/await"
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/store/sqltest"
 	"github.com/paylink/paylink/internal/store/storetest"
@@ -36,7 +37,7 @@ func BenchmarkReports(b *testing.B) {
 		r := openReports(b, s, filepath.Join(b.TempDir(), "reports.db"))
 		before := used(b)
 		stop := running(b, r)
-		eventually(b, "the reports have caught up", func() bool {
+		await.Until(b, "the reports have caught up", func() bool {
 			at, err := r.Checkpoint(b.Context())
 			return err == nil && at == events // positions rise by one, from 1 on
 		})

@@ -4,4 +4,4 @@ import (
 	"github.com/paylink/paylink/internal/store/sqltest"
 )
 
-var engines, onEach, open, eventually, happened = sqltest.Engines, sqltest.OnEach, sqltest.Open, sqltest.Eventually, sqltest.Happened
+var engines, onEach, open, happened = sqltest.Engines, sqltest.OnEach, sqltest.Open, sqltest.Happened

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/paylink/paylink/internal/await"
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/issuer"
@@ -14,7 +15,6 @@ import (
 	"github.com/paylink/paylink/internal/money"
 	"github.com/paylink/paylink/internal/store/pgtest"
 	"github.com/paylink/paylink/internal/store/sqlstore"
-	"github.com/paylink/paylink/internal/store/sqltest"
 	"github.com/paylink/paylink/internal/store/storetest"
 	"github.com/paylink/paylink/internal/stream"
 )
@@ -44,7 +44,7 @@ func TestPostgres_ConsumerTakesOver(t *testing.T) {
 			return nil
 		})
 	}()
-	sqltest.Wait(t, reached)
+	await.Receive(t, reached)
 	taken, stop := make(chan stream.Event, 1), make(chan error, 1)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -55,7 +55,7 @@ func TestPostgres_ConsumerTakesOver(t *testing.T) {
 			return nil
 		})
 	}()
-	eventually(t, "the second has asked for the claim", func() bool {
+	await.Until(t, "the second has asked for the claim", func() bool {
 		var asked int
 		row(t, url, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state = 'idle' AND query LIKE 'SELECT pg_try_advisory_lock%'", &asked)
 		return asked == 1
@@ -65,14 +65,14 @@ func TestPostgres_ConsumerTakesOver(t *testing.T) {
 	}
 	var killed int
 	row(t, url, killHolders, &killed)
-	if got := sqltest.Wait(t, taken); killed != 1 || got.ID != e.ID {
+	if got := await.Receive(t, taken); killed != 1 || got.ID != e.ID {
 		t.Fatalf("killed %d, taken over with %s", killed, got.ID)
 	}
-	if err := sqltest.Wait(t, stop); err != nil { // the checkpoint is saved
+	if err := await.Receive(t, stop); err != nil { // the checkpoint is saved
 		t.Fatal(err)
 	}
 	free()
-	if err := sqltest.Wait(t, ended); err == nil {
+	if err := await.Receive(t, ended); err == nil {
 		t.Fatal("a consumer that was replaced moved the checkpoint")
 	}
 }
@@ -121,7 +121,7 @@ func TestPostgres_BalancesCountOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		if i%(payments/kills) == payments/kills/2 {
-			eventually(t, "somebody keeps the balances", func() bool {
+			await.Until(t, "somebody keeps the balances", func() bool {
 				var n int
 				row(t, url, killHolders, &n)
 				killed += n
@@ -132,7 +132,7 @@ func TestPostgres_BalancesCountOnce(t *testing.T) {
 			t.Fatalf("after %d payments: %v %v", i+1, b, err)
 		}
 	}
-	eventually(t, "the projection has caught up", func() bool {
+	await.Until(t, "the projection has caught up", func() bool {
 		n, err := stores[0].Lag(t.Context(), "balances")
 		return err == nil && n == 0
 	})
@@ -172,12 +172,12 @@ func TestPostgres_ConsumerSeesOthersCommits(t *testing.T) {
 		if err := writes.AppendEvents(t.Context(), []string{account}, []stream.Event{e}, nil); err != nil {
 			t.Fatal(err)
 		}
-		if id := sqltest.Wait(t, got); id != e.ID {
+		if id := await.Receive(t, got); id != e.ID {
 			t.Fatal(id)
 		}
 	}
 	cancel()
-	if err := sqltest.Wait(t, ended); err != nil {
+	if err := await.Receive(t, ended); err != nil {
 		t.Fatal(err)
 	}
 }

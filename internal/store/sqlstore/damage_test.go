@@ -56,7 +56,7 @@ func TestF21_FlippedBit(t *testing.T) {
 	if _, _, err := sqlstore.Migrate(t.Context(), "sqlite:"+path); err != nil {
 		t.Fatal(err)
 	}
-	s, err := sqlstore.OpenSQLite(path)
+	s, err := sqlstore.Open(t.Context(), "sqlite:"+path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +69,7 @@ func TestF21_FlippedBit(t *testing.T) {
 		t.Fatal(err)
 	}
 	flipAmount(t, path, bad.ID)
-	if s, err = sqlstore.OpenSQLite(path); err != nil {
+	if s, err = sqlstore.Open(t.Context(), "sqlite:"+path); err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = s.Close() }()
@@ -122,7 +122,7 @@ func TestF21_TornWrite(t *testing.T) {
 	if _, _, err := sqlstore.Migrate(t.Context(), "sqlite:"+path); err != nil {
 		t.Fatal(err)
 	}
-	s, err := sqlstore.OpenSQLite(path)
+	s, err := sqlstore.Open(t.Context(), "sqlite:"+path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +152,7 @@ func TestF21_TornWrite(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		again, err := sqlstore.OpenSQLite(copied)
+		again, err := sqlstore.Open(t.Context(), "sqlite:"+copied)
 		if err != nil {
 			t.Fatalf("cut at %d: %v", cut, err)
 		}
@@ -202,7 +202,7 @@ func TestF21_FailedWrite(t *testing.T) {
 			if _, _, err := sqlstore.Migrate(t.Context(), "sqlite:"+path); err != nil {
 				t.Fatal(err)
 			}
-			s, err := sqlstore.OpenSQLite(path)
+			s, err := sqlstore.Open(t.Context(), "sqlite:"+path)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -269,7 +269,7 @@ func TestF21_FullDisk(t *testing.T) {
 	if _, _, err := sqlstore.Migrate(t.Context(), "sqlite:"+path); err != nil {
 		t.Fatal(err)
 	}
-	s, err := sqlstore.OpenSQLite(path)
+	s, err := sqlstore.Open(t.Context(), "sqlite:"+path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,15 +9,13 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/paylink/paylink/internal/await"
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/store/pgtest"
 	"github.com/paylink/paylink/internal/store/sqlstore"
-	"github.com/paylink/paylink/internal/store/sqltest"
 	"github.com/paylink/paylink/internal/stream"
 )
-
-const patient = sqltest.Patient
 
 func ids(events []stream.Event) (list []string) {
 	for _, e := range events {
@@ -42,7 +40,7 @@ func TestPostgres_LateCommitIsNotSkipped(t *testing.T) {
 			<-release
 		})
 	}()
-	sqltest.Wait(t, written)
+	await.Receive(t, written)
 	if err := fast.AppendEvents(t.Context(), []string{b}, []stream.Event{late}, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +51,7 @@ func TestPostgres_LateCommitIsNotSkipped(t *testing.T) {
 		t.Fatalf("a reader went past a transaction that runs: %v %v", ids(feed), err)
 	}
 	free()
-	if err := sqltest.Wait(t, done); err != nil {
+	if err := await.Receive(t, done); err != nil {
 		t.Fatal(err)
 	}
 	feed, err := fast.FeedAfter(t.Context(), 0)
@@ -80,13 +78,13 @@ func TestPostgres_AnAccountKeepsItsOrder(t *testing.T) {
 			}
 		})
 	}()
-	sqltest.Wait(t, reached)
+	await.Receive(t, reached)
 	go func() {
 		done <- second.AppendEvents(t.Context(), []string{b}, []stream.Event{happened(b, "link_2")}, nil)
 	}()
-	eventually(t, "the second waits for the account", func() bool { return waiting(t, url) == 1 })
+	await.Until(t, "the second waits for the account", func() bool { return waiting(t, url) == 1 })
 	free()
-	if err := errors.Join(sqltest.Wait(t, done), sqltest.Wait(t, done)); err != nil {
+	if err := errors.Join(await.Receive(t, done), await.Receive(t, done)); err != nil {
 		t.Fatal(err)
 	}
 	feed, err := first.FeedAfter(t.Context(), 0)
@@ -139,7 +137,7 @@ func TestPostgres_FeedUnderLoad(t *testing.T) {
 		}
 	}
 	seen, last := map[string]bool{}, map[string]int64{}
-	ctx, cancel := context.WithTimeout(t.Context(), patient)
+	ctx, cancel := context.WithTimeout(t.Context(), await.Patience)
 	defer cancel()
 	err := stores[0].Consume(ctx, "test", func(_ context.Context, events []stream.Event) error {
 		for _, e := range events {
@@ -192,7 +190,7 @@ func TestPostgres_FeedGoesOnAfterARestore(t *testing.T) {
 // consumeUntil consumes until the event arrives, and saves the checkpoint.
 func consumeUntil(t testing.TB, s *sqlstore.Store, last string) (seen []string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patient)
+	ctx, cancel := context.WithTimeout(t.Context(), await.Patience)
 	defer cancel()
 	err := s.Consume(ctx, "test", func(_ context.Context, events []stream.Event) error {
 		seen = append(seen, ids(events)...)

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/paylink/paylink/internal/await"
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/issuer"
@@ -246,13 +247,13 @@ func TestF26_ServerStopsUnderLoad(t *testing.T) {
 	progress := func(what string) {
 		t.Helper()
 		a, c := acknowledged.Load(), consumed.Load()
-		eventually(t, what, func() bool { return acknowledged.Load() > a+20 && consumed.Load() > c })
+		await.Until(t, what, func() bool { return acknowledged.Load() > a+20 && consumed.Load() > c })
 	}
 	progress("it works")
 	for name, end := range map[string]func(){"stopped": func() { server.Stop(t) }, "killed": func() { server.Kill(t) }} {
 		end()
 		r := refused.Load()
-		eventually(t, "callers hear of it", func() bool { return refused.Load() > r+8 })
+		await.Until(t, "callers hear of it", func() bool { return refused.Load() > r+8 })
 		if err := s.Ping(t.Context()); fault.KindOf(err) != fault.KindUnavailable {
 			t.Errorf("ready while the server is %s: %v", name, err)
 		}
@@ -301,7 +302,7 @@ func TestPostgres_DurabilityIsChecked(t *testing.T) {
 	url := server.Database(t)
 	server.Exec(t, "ALTER SYSTEM SET synchronous_commit = off")
 	server.Exec(t, "SELECT pg_reload_conf()")
-	eventually(t, "the setting counts", func() bool {
+	await.Until(t, "the setting counts", func() bool {
 		var now string
 		row(t, url, "SELECT current_setting('synchronous_commit')", &now)
 		return now == "off"
@@ -312,7 +313,7 @@ func TestPostgres_DurabilityIsChecked(t *testing.T) {
 	}
 	server.Exec(t, "ALTER SYSTEM SET fsync = off")
 	server.Exec(t, "SELECT pg_reload_conf()")
-	eventually(t, "the setting counts", func() bool {
+	await.Until(t, "the setting counts", func() bool {
 		var now string
 		row(t, url, "SELECT current_setting('fsync')", &now)
 		return now == "off"

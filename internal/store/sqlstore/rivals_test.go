@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paylink/paylink/internal/await"
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/issuer"
@@ -17,7 +18,6 @@ import (
 	"github.com/paylink/paylink/internal/payment"
 	"github.com/paylink/paylink/internal/store/pgtest"
 	"github.com/paylink/paylink/internal/store/sqlstore"
-	"github.com/paylink/paylink/internal/store/sqltest"
 	"github.com/paylink/paylink/internal/store/storetest"
 	"github.com/paylink/paylink/internal/stream"
 )
@@ -141,7 +141,7 @@ func TestPostgres_DeadlockIsTriedAgain(t *testing.T) {
 	}
 	done := make(chan error, 1)
 	go func() { done <- s.CommitPayment(t.Context(), storetest.Answered(t, p, issuer.Approved)) }()
-	eventually(t, "the commit waits for the link", func() bool {
+	await.Until(t, "the commit waits for the link", func() bool {
 		var n int
 		row(t, url, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'", &n)
 		return n == 1
@@ -152,10 +152,10 @@ func TestPostgres_DeadlockIsTriedAgain(t *testing.T) {
 	if err := tx.Commit(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := sqltest.Wait(t, done); err != nil {
+	if err := await.Receive(t, done); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the server counted a deadlock", func() bool {
+	await.Until(t, "the server counted a deadlock", func() bool {
 		var n int
 		row(t, url, "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()", &n)
 		return n > 0
@@ -225,7 +225,7 @@ func group(t *testing.T, s *sqlstore.Store, account string, attempts []payment.C
 			<-release
 		})
 	}()
-	sqltest.Wait(t, held) // the account's writer is busy, so the next commits form a group
+	await.Receive(t, held) // the account's writer is busy, so the next commits form a group
 	var mu sync.Mutex
 	heard := map[string]int{}
 	var work sync.WaitGroup
@@ -237,10 +237,10 @@ func group(t *testing.T, s *sqlstore.Store, account string, attempts []payment.C
 			heard[fault.Code(err)]++
 		})
 	}
-	eventually(t, "the group waits", func() bool { return s.Waiting(account) == len(attempts) })
+	await.Until(t, "the group waits", func() bool { return s.Waiting(account) == len(attempts) })
 	free()
 	work.Wait()
-	if err := sqltest.Wait(t, done); err != nil {
+	if err := await.Receive(t, done); err != nil {
 		t.Fatal(err)
 	}
 	return heard

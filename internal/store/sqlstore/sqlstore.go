@@ -72,9 +72,6 @@ func Open(ctx context.Context, url string) (*Store, error) {
 	return newStore(ctx, db)
 }
 
-// OpenSQLite opens a database file.
-func OpenSQLite(path string) (*Store, error) { return Open(context.Background(), "sqlite:"+path) }
-
 // OpenSnapshot opens the store read-only, as it is at this moment. Other processes may write
 // meanwhile. Close ends the snapshot.
 func OpenSnapshot(ctx context.Context, url string) (*Store, error) {

@@ -8,7 +8,7 @@ import (
 	"github.com/paylink/paylink/internal/store/storetest"
 )
 
-var engines, onEach, open, eventually, happened = sqltest.Engines, sqltest.OnEach, sqltest.Open, sqltest.Eventually, sqltest.Happened
+var engines, onEach, open, happened = sqltest.Engines, sqltest.OnEach, sqltest.Open, sqltest.Happened
 
 func TestStore(t *testing.T) {
 	onEach(t, func(t *testing.T, url string) {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/paylink/paylink/internal/await"
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/store/pgtest"
@@ -18,7 +19,7 @@ import (
 func takes(t *testing.T, s *sqlstore.Store, reason string) {
 	t.Helper()
 	var err error
-	eventually(t, "ready: "+reason, func() bool {
+	await.Until(t, "ready: "+reason, func() bool {
 		err = s.Writable(t.Context())
 		return (reason == "" && err == nil) || (reason != "" && err != nil && strings.Contains(err.Error(), reason))
 	})

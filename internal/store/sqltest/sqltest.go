@@ -4,7 +4,6 @@ package sqltest
 import (
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/link"
@@ -14,9 +13,6 @@ import (
 	"github.com/paylink/paylink/internal/store/storetest"
 	"github.com/paylink/paylink/internal/stream"
 )
-
-// Patient is how long a test waits before it fails.
-const Patient = 3 * time.Minute
 
 // Engines maps each engine to a function that returns the URL of an empty store.
 var Engines = map[string]func(t testing.TB) string{
@@ -91,33 +87,4 @@ func Append(t testing.TB, s *sqlstore.Store, events ...stream.Event) {
 func Happened(account, object string) stream.Event {
 	return stream.Event{ID: id.New(id.Event), Type: "link.created", Account: account, Mode: link.Test, Object: object, ObjectSeq: 1,
 		CreatedAt: storetest.Epoch, Data: []byte(`{}`)}
-}
-
-// Eventually calls a function until it returns true.
-func Eventually(t testing.TB, what string, yes func() bool) {
-	t.Helper()
-	limit := time.NewTimer(Patient)
-	defer limit.Stop()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for !yes() {
-		select {
-		case <-tick.C:
-		case <-limit.C:
-			t.Fatal("not for a long time: " + what)
-		}
-	}
-}
-
-// Wait receives from the channel.
-func Wait[T any](t testing.TB, c <-chan T) (v T) {
-	t.Helper()
-	limit := time.NewTimer(Patient)
-	defer limit.Stop()
-	select {
-	case v = <-c:
-	case <-limit.C:
-		t.Fatal("nothing happened for a long time")
-	}
-	return v
 }

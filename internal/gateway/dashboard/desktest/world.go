@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paylink/paylink/internal/await"
 	"github.com/paylink/paylink/internal/coordinator"
 	"github.com/paylink/paylink/internal/fraud"
 	"github.com/paylink/paylink/internal/fraud/history"
@@ -206,21 +207,10 @@ func (w *World) caughtUp(what string, lag func(context.Context) (int64, error)) 
 	})
 }
 
-// Until waits for something that comes by itself.
+// Until polls until something that comes by itself has happened.
 func (w *World) Until(what string, done func() bool) {
 	w.T.Helper()
-	limit, tick := time.After(3*time.Minute), time.NewTicker(10*time.Millisecond)
-	defer tick.Stop()
-	for {
-		if done() {
-			return
-		}
-		select {
-		case <-tick.C:
-		case <-limit:
-			w.T.Fatalf("this did not happen: %s", what)
-		}
-	}
+	await.Until(w.T, what, done)
 }
 
 // Stranger is a browser of its own, signed in nowhere.
