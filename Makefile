@@ -14,7 +14,7 @@ LINT_VERSION := v2.15.0
 export CGO_ENABLED := 0
 export GOFLAGS := -trimpath
 
-.PHONY: help run build test check race large looks lint chart lake generate fuzz sim mutate bench screenshots needs needs-check clean
+.PHONY: help run build test check race large pages looks lint chart lake generate fuzz sim mutate bench screenshots needs needs-check clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -29,13 +29,16 @@ test: needs build ## every test with every real engine: SQLite, PostgreSQL, Dyna
 	@echo "tests: a line for each package, and for each test of 5 seconds or more; events in .cache/quick.json"
 	@PAYLINK_BINARY=$(CURDIR)/bin/paylink GO=$(GO) scripts/test.sh quick
 
-check: needs-check build race large lint chart lake ## what test leaves out: race detector, large sizes, lint, chart, lake
+check: needs-check build race pages large lint chart lake ## what test leaves out: race detector, dashboard's accessibility, large sizes, lint, chart, lake
 
 race: needs-check ## the tests again under the race detector
 	@GO=$(GO) scripts/test.sh race
 
 large: needs build ## lists of a million rows, floods, and what is measured
 	@PAYLINK_BINARY=$(CURDIR)/bin/paylink GO=$(GO) scripts/test.sh large
+
+pages: needs build ## accessibility of the dashboard and of accounts
+	@PAYLINK_BINARY=$(CURDIR)/bin/paylink GO=$(GO) scripts/test.sh pages
 
 looks: needs build ## accessibility of every page in every theme, width and language; takes minutes, and is no part of check
 	@PAYLINK_BINARY=$(CURDIR)/bin/paylink GO=$(GO) scripts/test.sh looks

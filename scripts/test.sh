@@ -6,6 +6,8 @@
 #
 #   test.sh quick            every test but those of the modes below
 #   test.sh race [PACKAGE…]  the tests of what runs at the same time, under the race detector
+#   test.sh pages            accessibility of the dashboard and of accounts, which keeps Chromium busy
+#                            for minutes
 #   test.sh looks            every page in every look (theme, width, language) with all rules of
 #                            accessibility; quick checks all rules in one look of each page, and in
 #                            the other looks what depends on the look
@@ -27,12 +29,14 @@ go=${GO:-go}
 
 # Tests of size, and tests that hold the product to a time: these need the machine alone.
 large='TestMillionPayments|TestF29|TestTenThousandPayments|TestHotShard|TestSizeF53|TestF28CardTestingFlood|TestF28LimitsStandBefore|TestPaymentPageIsUsableAtOnce|TestProofOfWorkIsQuick'
+# The dashboard's accessibility has a mode of its own, because it takes a third of the time.
+pages='TestDashboardAccessibility|TestAccountAccessibility'
 engines=SQLite,PostgreSQL,DynamoDB,Chromium
 
 quick() {
 	# The packages whose tests take minutes come first, or the last one would run alone:
 	# those that wait for processes beside those that do not.
-	"$go" test -json -vet off -count 1 -timeout 40m -ldflags "-s -w" -skip "$large" -p 3 -parallel 2 \
+	"$go" test -json -vet off -count 1 -timeout 40m -ldflags "-s -w" -skip "$large|$pages" -p 3 -parallel 2 \
 		./e2e/crash ./internal/store/sqlstore ./internal/store/projection ./internal/store/dynamo ./e2e/pages ./internal/notify/webhook ./internal/sim \
 		./e2e/story ./internal/coordinator ./internal/gateway/dashboard ./e2e/split ./internal/rpc ./e2e/cli $("$go" list ./...) 2>&1
 }
@@ -45,6 +49,9 @@ race() (
 	# Garbage may wait: memory is not what is short.
 	PAYLINK_TEST_FULL=1 "$go" test -json "${race[@]}" -p "$(($(nproc) * 3 / 2))" -exec 'env GOGC=300' -vet off -timeout 30m -skip "$large|TestF26TheSuiteInAStorm" "$@" 2>&1
 )
+pages() {
+	"$go" test -json -vet off -count 1 -ldflags "-s -w" -timeout 40m -parallel 4 -run "$pages" ./e2e/pages 2>&1
+}
 looks() {
 	PAYLINK_TEST_FULL=1 "$go" test -json -vet off -count 1 -ldflags "-s -w" -timeout 40m -parallel 4 -run Accessibility ./e2e/pages 2>&1
 }
@@ -55,7 +62,7 @@ large() {
 case $mode in
 quick) ;;
 race) engines=SQLite,PostgreSQL,DynamoDB ;;
-looks) engines=Chromium ;;
+pages | looks) engines=Chromium ;;
 large) engines= ;;
 *) echo "test.sh: there is no mode $mode" >&2; exit 2 ;;
 esac
