@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -245,7 +246,10 @@ func useLink(t *sqldb.Tx, c payment.Change) (full bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	return false, l.Unpayable(c.At)
+	if err := l.Unpayable(c.At); err != nil {
+		return false, err
+	}
+	return false, fmt.Errorf("link %s has no reserved use for payment %s", p.Link, p.ID)
 }
 
 const (

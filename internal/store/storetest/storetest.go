@@ -151,6 +151,7 @@ func Run(t *testing.T, open func(t *testing.T) Store, options ...Options) {
 		"capped link never oversells":                  capped,
 		"a decline gives the use back":                 declineGivesBack,
 		"a late success retakes a use or is refused":   retake,
+		"a use is released or completed once":          uses,
 		"payment is read back as written":              paymentRoundTrip,
 		"what was thought of a payment rides in it":    riskRoundTrip,
 		"F25 a stale revision is refused":              staleRevision,
