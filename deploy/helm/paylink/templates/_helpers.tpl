@@ -64,7 +64,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{ regexReplaceAll ":[0-9]+$" (urlParse .Values.publicUrl).host "" }}
 {{- end }}
 
-{{/* What the restricted Pod Security Standard asks for, and a bit more. */}}
+{{/* What the restricted Pod Security Standard requires, and a bit more. */}}
 {{- define "paylink.podSecurity" -}}
 runAsNonRoot: true
 runAsUser: 65532
