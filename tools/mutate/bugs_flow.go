@@ -95,7 +95,7 @@ var carriers = []mutation{
 	{"C11", "the same refund key makes two refunds", "internal/coordinator/operations.go",
 		`		refundID = id.Derive(id.Refund, p.ID, t.Key)`,
 		`		refundID = id.New(id.Refund)`,
-		[]string{"./internal/coordinator -skip PostgreSQL -run TestCaptureVoidRefund|TestLostAnswers", "./internal/gateway/api -run Refund"}},
+		[]string{"./internal/coordinator -skip PostgreSQL -run TestOneRefundPerKey"}},
 	{"C12", "the issuer is asked to capture what is held", "internal/coordinator/coordinator.go",
 		`p.Capture == link.CaptureAutomatic && p.Risk.Action != payment.Hold`,
 		`p.Capture == link.CaptureAutomatic`,
@@ -110,6 +110,6 @@ var carriers = []mutation{
 		[]string{"./internal/coordinator -skip PostgreSQL -run TestFingerprint"}},
 	{"C15", "an issuer lives by the test clock", "internal/coordinator/review.go",
 		`in.Dispute.EvidenceDueAt = p.At(d.EvidenceDueAt) // an issuer lives in real time`,
-		`in.Dispute.EvidenceDueAt = d.EvidenceDueAt.Add(1)`,
-		[]string{"./internal/coordinator -skip PostgreSQL -run TestDisputes|TestSimulatorDisputes"}},
+		`in.Dispute.EvidenceDueAt = d.EvidenceDueAt`,
+		[]string{"./internal/coordinator -skip PostgreSQL -run TestEvidenceIsDue"}},
 }

@@ -86,19 +86,19 @@ var stores = []mutation{
 	{"S21", "a stale revision is committed from memory", "internal/store/dynamo/commit.go",
 		`	return row.beside, ok && row.revision == revision`,
 		`	return row.beside, ok`,
-		[]string{"./internal/store/dynamo -run TestStore"}},
+		[]string{"./internal/store/dynamo -run TestDynamoDB"}},
 	{"S22", "a link that has ended takes another use", "internal/store/dynamo/commit.go",
 		` AND l > :none AND x > :at"`,
 		` AND l > :none AND :at = :at"`,
-		[]string{"./internal/store/dynamo -run TestStore"}},
+		[]string{"./internal/store/dynamo -run TestDynamoDB"}},
 	{"S23", "a link takes more uses than it has", "internal/store/dynamo/commit.go",
 		`AND attribute_not_exists(g) AND l > :none AND`,
 		`AND attribute_not_exists(g) AND :none = :none AND`,
-		[]string{"./internal/store/dynamo -run TestStore"}},
+		[]string{"./internal/store/dynamo -run TestDynamoDB"}},
 	{"S24", "a commit that is there already is a conflict", "internal/store/dynamo/commit.go",
 		`	case is.HasChange(c.ID):
 		return beside{}, true, nil
 `,
 		``,
-		[]string{"./internal/store/dynamo -run TestStore"}},
+		[]string{"./internal/store/dynamo -run TestDynamoDB"}},
 }
