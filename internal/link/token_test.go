@@ -23,7 +23,7 @@ import (
 	"github.com/paylink/paylink/internal/keyring"
 )
 
-var update = flag.Bool("update", false, "make testdata/token_vectors.json anew, with new keys")
+var update = flag.Bool("update", false, "write testdata/token_vectors.json again, with new keys")
 
 var t0 = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
@@ -63,6 +63,20 @@ func refused(t *testing.T, o Opener, what, token string) {
 	c, err := o.Open(token)
 	if err != ErrToken || c != (Claims{}) { //nolint:errorlint // the very same value is the point
 		t.Errorf("%s: %+v, %v", what, c, err)
+	}
+}
+
+// A token of a future version, genuine by our own keys, is not read as one of this version.
+func TestF27_AnotherVersionIsRefused(t *testing.T) {
+	ring := keyring.NewMemory(t0)
+	signer := ring.Signer(keyring.LinkSign)
+	for version := range 256 {
+		head := tokenHead(signer.KeyID())
+		head[0] = byte(version)
+		token := assemble(signer, head, ring.Seal(keyring.LinkSeal, someClaims().encode(), sealContext(head)))
+		if _, err := (Opener{ring}).Open(token); (err == nil) != (version == tokenVersion) {
+			t.Errorf("version %d: %v", version, err)
+		}
 	}
 }
 
