@@ -28,6 +28,7 @@ func respell(ctx context.Context, tx *sql.Tx) error {
 			}
 		}
 	}
+
 	refusals, err := pairs(ctx, tx, "SELECT address, account FROM mail_refusals ORDER BY account, address")
 	if err != nil {
 		return err
@@ -40,6 +41,7 @@ func respell(ctx context.Context, tx *sql.Tx) error {
 			}
 		}
 	}
+
 	mails, err := pairs(ctx, tx, "SELECT DISTINCT reader, reader FROM mails WHERE reader <> ''")
 	if err != nil {
 		return err
