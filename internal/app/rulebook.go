@@ -11,8 +11,9 @@ import (
 	"github.com/paylink/paylink/internal/rpc"
 )
 
-// openRulebook opens rules, lists and policies. The service keeps all that are in force in
-// memory, and reads changes every second.
+// openRulebook opens rules, lists and policies. The service keeps all that are in force in memory,
+// and reads changes every second. Without them it cannot decide, so an error here stops the start.
+// The process that serves a change reads it at once.
 func (s *services) openRulebook(ctx context.Context) error {
 	switch p := s.peer("fraud"); {
 	case s.cfg.runs("fraud"):
@@ -20,6 +21,7 @@ func (s *services) openRulebook(ctx context.Context) error {
 		if err := s.rules.Load(ctx); err != nil {
 			return err
 		}
+
 		past, _ := s.fraud.Analyst.(history.Replayer) // the analytics store implements both
 		local := rulebook.New(rulebook.Config{Store: s.stores.sql, Reload: s.rules.Load, Now: time.Now, Log: s.log})
 		tests := learning.NewLocalBacktester(past, time.Now)
