@@ -66,6 +66,7 @@ func Invite(ctx context.Context, cfg Config, email string, out io.Writer) (err e
 		return err
 	}
 
+	// A link that is not mailed is printed, because nobody else can hand it on.
 	ends := made.ExpiresAt.Format(time.RFC3339)
 	// The mail is in the outbox; a running notifier sends it.
 	if made.URL == "" {

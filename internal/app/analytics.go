@@ -22,6 +22,7 @@ func (c Config) analyticsPath() string { return filepath.Join(c.DataDir, "analyt
 func (s *services) openAnalytics(ctx context.Context) error {
 	switch p := s.peer("fraud"); {
 	case s.cfg.runs("fraud"):
+		// The walk of a rebuild reads page by page, beside running payments.
 		var payments projection.Payments = s.stores.sql.Pages()
 		if s.stores.table != nil {
 			payments = s.stores.table
@@ -42,6 +43,7 @@ func (s *services) openAnalytics(ctx context.Context) error {
 	case p != nil:
 		s.fraud.Analyst = rpc.NewAnalyst(p)
 	}
+
 	return nil
 }
 

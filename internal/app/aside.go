@@ -44,6 +44,7 @@ func Aside(ctx context.Context, cfg Config, retry, forget bool, out io.Writer) (
 		objects = table
 	}
 
+	// The list, before anything is changed.
 	n := 0
 	err = objects.EachAside(ctx, func(id, account string, misses int64, next time.Time) error {
 		n++
@@ -54,6 +55,7 @@ func Aside(ctx context.Context, cfg Config, retry, forget bool, out io.Writer) (
 		return err
 	}
 
+	// Then the events, which are not tried again.
 	events, err := store.Asides(ctx, maxAsides)
 	if err != nil {
 		return err
@@ -82,6 +84,7 @@ func Aside(ctx context.Context, cfg Config, retry, forget bool, out io.Writer) (
 		return nil
 	}
 
+	// A running sweep takes them within a second or so.
 	again, err := objects.RetryAside(ctx, time.Now())
 	if err == nil {
 		_, err = fmt.Fprintf(out, "%d payments and links are due again now\n", again)
@@ -104,5 +107,6 @@ func (a *audit) asides(ctx context.Context, s *sqlstore.Store, from walker) erro
 	for _, e := range events {
 		a.say("I21 %s of %s was passed over by %s: %s", e.Item, e.Account, e.Consumer, e.Reason)
 	}
+
 	return err
 }

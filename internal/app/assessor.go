@@ -55,6 +55,7 @@ func (s *services) openAssessor(context.Context) error {
 	case p != nil:
 		s.fraud.Assessor = rpc.NewAssessor(p)
 	}
+
 	return nil
 }
 
@@ -78,6 +79,7 @@ func (s *services) openShield() (*shield.Shield, error) {
 			return float64(guarded)
 		})
 	}
+
 	return guard, nil
 }
 

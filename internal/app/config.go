@@ -133,6 +133,7 @@ func (c Config) checkTargets(say func(format string, args ...any)) {
 		say("--internal-listen: an address on which the boxes of this process are served")
 	}
 
+	// Each service that is called needs an address, and each address a service.
 	for _, name := range c.calls() {
 		if len(c.Services[name]) == 0 {
 			say("--service %s=URL: %s needs it, and it does not run in this process", name, strings.Join(c.Targets, ", "))
@@ -179,6 +180,7 @@ func (c Config) storeURL() (string, error) {
 		return c.Store, err
 	}
 
+	// A file: relative paths are in the data folder.
 	path, ok := strings.CutPrefix(c.Store, "sqlite:")
 	switch {
 	case c.Store == "":
@@ -212,6 +214,7 @@ func (c Config) storeName() string {
 	if path, ok := strings.CutPrefix(url, "sqlite:"); ok {
 		return path
 	}
+
 	config, err := postgres.Parse(url)
 	if err != nil {
 		return scheme(url)
@@ -225,8 +228,7 @@ func scheme(store string) string {
 	return s + ":…"
 }
 
-// keysDir, queuePath and bookPath return the places of the key ring, the webhook queue and the
-// simulator's book.
+// keysDir returns the folder of the key ring.
 func (c Config) keysDir() string {
 	if c.KeysDir != "" {
 		return c.KeysDir
@@ -234,6 +236,8 @@ func (c Config) keysDir() string {
 	return filepath.Join(c.DataDir, "keys")
 }
 
+// queuePath returns the file of the webhook queue beside a SQLite store, and bookPath that of the
+// simulator's book.
 func (c Config) queuePath() string { return filepath.Join(c.DataDir, "webhooks.db") }
 func (c Config) bookPath() string  { return filepath.Join(c.DataDir, "simulator.book") }
 

@@ -85,6 +85,7 @@ func (s *services) demoAccount(ctx context.Context) (demoLogin, error) {
 		return demoLogin{}, err
 	}
 
+	// The password is no secret: it is printed, and the account exists in test mode only.
 	d := demoLogin{Username: "demo", Password: "try paylink today"}
 
 	up, err := s.users.SignUp(ctx, merchant.SignUpRequest{Username: d.Username, Email: "demo@example.com", Password: d.Password}, nil)

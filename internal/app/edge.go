@@ -45,6 +45,7 @@ func (s *services) openGateway(context.Context) error {
 		Connectors: known(), Records: s.records, JWKS: s.ring.JWKS,
 		Guard:     answer.NewGuard(answer.GuardConfig{Seal: s.seal, Unseal: s.unseal, MAC: s.mac, Now: time.Now, Log: s.log}),
 		PublicURL: s.cfg.PublicURL, Now: time.Now, Log: s.log, Drain: s.drain, ClockSpread: s.clockSpread(), Limit: gate.Account})
+
 	merchants, err := s.newDashboard(public)
 	if err != nil {
 		return err

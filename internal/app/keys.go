@@ -92,6 +92,7 @@ func ExportKeys(cfg Config, targets []string, dir string, out io.Writer) error {
 			return err
 		}
 	}
+
 	return nil
 }
 
@@ -118,6 +119,7 @@ func RotateKeys(cfg Config, purpose string, rest time.Duration, out io.Writer) e
 			return err
 		}
 	}
+
 	return nil
 }
 

@@ -23,6 +23,7 @@ func (c Config) checkLimits(say func(format string, args ...any)) {
 			say("--limit-store %q: %v", scheme(c.LimitStore), err)
 		}
 	}
+	// The country comes from a proxy as well, so it is checked beside the proxies.
 	c.checkCountry(say)
 
 	// Each network is checked by itself, and the message says how to write it.

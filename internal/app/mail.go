@@ -68,6 +68,7 @@ func (s *services) openMail(ctx context.Context) error {
 		settings.Carrier = carrier
 	}
 
+	// The service itself runs without a server too: preferences and refusals need none.
 	local := office.New(settings)
 	s.mail = local
 	s.serve(func(r *rpc.Server) { rpc.ServeMail(r, local) })
@@ -83,6 +84,8 @@ func (s *services) openMail(ctx context.Context) error {
 		return err
 	}
 
+	// The consumer writes emails about events into the outbox, and the postman sends what is due
+	// there.
 	s.background["mails"] = func(ctx context.Context) error {
 		return s.stores.sql.Consume(ctx, sqlstore.MailConsumer, local.Handle)
 	}

@@ -29,6 +29,7 @@ func (s *services) openModels(ctx context.Context) error {
 	case p != nil:
 		s.fraud.Models = rpc.NewModels(p)
 	}
+
 	return nil
 }
 
@@ -60,6 +61,7 @@ func (c Config) openLab(ctx context.Context, history bool, out io.Writer, work f
 // well it did.
 func TrainModel(ctx context.Context, cfg Config, t learning.Training, out io.Writer) error {
 	return cfg.openLab(ctx, true, out, func(l lab) error {
+		// How many payments there are is not known before they are read.
 		meter := cfg.Progress.Start("read the payments", "payments", 0)
 		read := int64(0)
 		info, err := learning.Train(ctx, l.analytics, l.store, t, func() { read++; meter.Set(read) })

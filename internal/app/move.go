@@ -186,19 +186,22 @@ type source struct {
 	meter *progress.Meter // counts every object
 }
 
-// The walks of the SQL store, counted.
+// EachMerchant implements archive.Source. Like the walks below, it counts each object at the meter.
 func (s source) EachMerchant(ctx context.Context, visit func(archive.Merchant) error) error {
 	return s.Store.EachMerchant(ctx, counted(s.meter, visit))
 }
 
+// EachFraud implements archive.Source.
 func (s source) EachFraud(ctx context.Context, visit func(archive.Fraud) error) error {
 	return s.Store.EachFraud(ctx, counted(s.meter, visit))
 }
 
+// EachModel implements archive.Source.
 func (s source) EachModel(ctx context.Context, visit func(archive.Model) error) error {
 	return s.Store.EachModel(ctx, counted(s.meter, visit))
 }
 
+// EachEvent implements archive.Source. The events are in SQL even if their objects are in a table.
 func (s source) EachEvent(ctx context.Context, visit func(stream.Event) error) error {
 	return s.Store.EachEvent(ctx, counted(s.meter, visit))
 }
@@ -208,10 +211,12 @@ func (s source) EachLink(ctx context.Context, visit func(link.Link, error) error
 	return s.walker.EachLink(ctx, counted2(s.meter, visit))
 }
 
+// EachForm implements archive.Source.
 func (s source) EachForm(ctx context.Context, visit func(link.Form, error) error) error {
 	return s.walker.EachForm(ctx, counted2(s.meter, visit))
 }
 
+// EachPayment implements archive.Source.
 func (s source) EachPayment(ctx context.Context, visit func(payment.Payment, error) error) error {
 	return s.walker.EachPayment(ctx, counted2(s.meter, visit))
 }
@@ -268,10 +273,12 @@ func (s sink) LoadLinks(ctx context.Context, list []link.Link) error {
 	return s.loader.LoadLinks(ctx, list)
 }
 
+// LoadForms implements archive.Sink.
 func (s sink) LoadForms(ctx context.Context, list []link.Form) error {
 	return s.loader.LoadForms(ctx, list)
 }
 
+// LoadPayments implements archive.Sink.
 func (s sink) LoadPayments(ctx context.Context, list []payment.Payment) error {
 	return s.loader.LoadPayments(ctx, list)
 }

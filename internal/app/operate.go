@@ -27,7 +27,6 @@ func Migrate(ctx context.Context, cfg Config, out io.Writer) error {
 		return err
 	}
 
-	// The store first: the queue and the table refer to what it has.
 	from, to, err := sqlstore.Migrate(ctx, url)
 	if err != nil {
 		return err
@@ -111,6 +110,7 @@ const backupLook = 100 * time.Millisecond
 // exist is left out.
 func copyDatabases(ctx context.Context, to progress.To, store, queue, dir string) error {
 	for _, db := range []struct{ from, to string }{{store, "paylink.db"}, {queue, "webhooks.db"}} {
+		// A queue in PostgreSQL, or one that was never used, has no file.
 		info, err := os.Stat(db.from)
 		if errors.Is(err, os.ErrNotExist) && db.to != "paylink.db" {
 			continue
@@ -127,6 +127,7 @@ func copyDatabases(ctx context.Context, to progress.To, store, queue, dir string
 			return fmt.Errorf("copy %s: %w", db.from, err)
 		}
 	}
+
 	return nil
 }
 

@@ -40,6 +40,7 @@ func shares(targets []string) []keyring.Share {
 			}
 		}
 	}
+
 	return all
 }
 
@@ -79,6 +80,7 @@ func (s *services) openInternal(context.Context) (err error) {
 		s.pools[name] = pool
 		s.background["way to "+name] = pool.Run
 	}
+
 	return nil
 }
 
@@ -132,11 +134,12 @@ func (s *services) faces() answer.Faces {
 	return answer.Faces{"": api.Renderer{PublicURL: s.cfg.PublicURL, Now: time.Now}.Shapes()}
 }
 
-// seal and unseal protect recorded answers; about is what they belong to.
+// seal protects a recorded answer; about is what it belongs to.
 func (s *services) seal(plain, about []byte) ([]byte, error) {
 	return s.ring.Seal(keyring.AnswerSeal, plain, about), nil
 }
 
+// unseal is the reverse of seal. It fails for what was sealed about something else.
 func (s *services) unseal(sealed, about []byte) ([]byte, error) {
 	return s.ring.Unseal(keyring.AnswerSeal, sealed, about)
 }
@@ -174,11 +177,13 @@ func (c Config) any(has func(box) bool) bool {
 	return slices.ContainsFunc(slices.Collect(maps.Keys(boxes)), func(t string) bool { return c.runs(t) && has(boxes[t]) })
 }
 
-// needsSQL reports whether --store is needed. needsPayments reports whether the store of links
-// and payments is.
+// needsSQL reports whether --store is needed: by a service that uses it, or for links and payments
+// without a table.
 func (c Config) needsSQL() bool {
 	return c.any(func(b box) bool { return b.sql || (b.payments && c.PaymentsStore == "") })
 }
+
+// needsPayments reports whether the store of links and payments is needed.
 func (c Config) needsPayments() bool { return c.any(func(b box) bool { return b.payments }) }
 
 // servesInternally reports whether the process offers services to others. A gateway alone does not.

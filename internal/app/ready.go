@@ -43,6 +43,7 @@ func (s *services) readChecks() (all []check) {
 			all = append(all, check{name, away, pool.Answers})
 		}
 	}
+
 	return all
 }
 

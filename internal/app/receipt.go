@@ -36,6 +36,7 @@ func VerifyReceipt(cfg Config, raw, jwks string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	// Every failure gives the same answer.
 	s, err := receipt.Verify(keys, token)
 	if err != nil {
 		return ErrNotOurReceipt
@@ -57,6 +58,7 @@ func VerifyReceipt(cfg Config, raw, jwks string, out io.Writer) error {
 			return err
 		}
 	}
+
 	return nil
 }
 

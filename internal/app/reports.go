@@ -34,6 +34,7 @@ func (s *services) openReports(ctx context.Context) error {
 		s.reports = rpc.NewReports(p)
 	}
 
+	// Browsers report to the gateway, which passes on what it has collected every two seconds.
 	if s.cfg.runs("gateway") {
 		s.beacons = report.NewBeacons(s.reports, s.log)
 		s.background["beacons"] = s.beacons.Run

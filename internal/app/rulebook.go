@@ -17,6 +17,7 @@ import (
 func (s *services) openRulebook(ctx context.Context) error {
 	switch p := s.peer("fraud"); {
 	case s.cfg.runs("fraud"):
+		// The rulesets are what decides; the rulebook is what changes them.
 		s.rules = fraud.NewRulesets(s.stores.sql, time.Now, s.log)
 		if err := s.rules.Load(ctx); err != nil {
 			return err
@@ -32,5 +33,6 @@ func (s *services) openRulebook(ctx context.Context) error {
 		far := rpc.NewRulebook(p)
 		s.fraud.Rulebook, s.fraud.Backtester, s.records.Fraud = far, far, far
 	}
+
 	return nil
 }

@@ -155,7 +155,8 @@ func (s *services) run(ctx context.Context, on listeners) error {
 
 	admin := server(s.adminHandler(), s.log)
 	start(admin, func() error { return admin.Serve(on.admin) })
-	// The stop. Draining tells load balancers first, and long streams end through s.drain.
+	// The stop. Draining first makes the readiness check fail, and ends long streams through
+	// s.drain.
 	group.Go(func() error {
 		select {
 		case <-ctx.Done():

@@ -41,9 +41,10 @@ type box struct {
 	public   bool
 }
 
-// use is the share of a purpose whose private keys a target needs, and verify the share of one
-// whose public keys are enough.
-func use(p keyring.Purpose) keyring.Share    { return keyring.Share{Purpose: p} }
+// use is the share of a purpose whose private keys a target needs.
+func use(p keyring.Purpose) keyring.Share { return keyring.Share{Purpose: p} }
+
+// verify is the share of a purpose whose public keys are enough.
 func verify(p keyring.Purpose) keyring.Share { return keyring.Share{Purpose: p, VerifyOnly: true} }
 
 // boxes lists the targets of a split deployment. `all` runs every one of them in one process, with
@@ -124,6 +125,7 @@ func (s *services) openUsers(context.Context) error {
 		}
 		return nil
 	}
+
 	local := merchant.New(merchant.Config{Users: s.stores.sql, Keys: s.stores.sql, Sessions: s.stores.sql, Access: s.stores.sql, SignUp: s.cfg.SignUp, Mails: s.cfg.mails(), Clocks: s.stores.sql, Ring: s.ring, Connectors: known(),
 		PublicURL: s.cfg.PublicURL, Now: time.Now, Log: s.log})
 	s.users, s.records.Users = local, s.stores.sql
@@ -153,6 +155,7 @@ func (s *services) openLinks(context.Context) error {
 	case p != nil:
 		s.verifier = rpc.NewVerifier(p)
 	}
+
 	return nil
 }
 
@@ -180,7 +183,7 @@ func (s *services) openSimulator(context.Context) error {
 		}
 		return nil
 	}
-	// The seed is fixed, so that the simulator gives the same answers in each run.
+	// The seed determines the issuer's references, and stays as the book has it.
 	sim, err := simulator.New(simulator.Config{BookPath: s.cfg.bookPath(), Seed: 1, Now: time.Now, Log: s.log})
 	if err != nil {
 		return err

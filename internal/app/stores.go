@@ -47,6 +47,7 @@ type counter interface {
 // because most services may not alter it.
 func (s *services) openStores(ctx context.Context) error {
 	if s.cfg.needsSQL() {
+		// Migrate before Open, which refuses a schema that is not current.
 		url, err := s.cfg.storeURL()
 		if err != nil {
 			return err
@@ -71,6 +72,7 @@ func (s *services) openStores(ctx context.Context) error {
 			}
 		}
 
+		// From here on the table, and not SQL, is the store of links and payments.
 		table, err := s.cfg.openTable(ctx)
 		if err != nil {
 			return err
@@ -177,6 +179,7 @@ func gauge(f func(context.Context) (int64, error)) func() float64 {
 // by a test clock, is 0.
 func age(f func(context.Context) (time.Time, error)) func(context.Context) (int64, error) {
 	return func(ctx context.Context) (int64, error) {
+
 		at, err := f(ctx)
 		if err != nil || at.IsZero() {
 			return 0, err

@@ -53,7 +53,6 @@ func Verify(ctx context.Context, cfg Config, out io.Writer) error {
 		return errors.Join(fmt.Errorf("open the analytics store: %w", err), reports.close())
 	}
 	projections := func() error { return errors.Join(reports.close(), analytics.close()) }
-
 	store, err := sqlstore.OpenSnapshot(ctx, url)
 	if err != nil {
 		return errors.Join(fmt.Errorf("open %s: %w", cfg.storeName(), err), projections())
@@ -91,7 +90,6 @@ func Verify(ctx context.Context, cfg Config, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-
 	if err := a.compareBook(cfg.bookPath()); err != nil {
 		return err
 	}
@@ -213,6 +211,7 @@ func (a *audit) read(ctx context.Context, s *sqlstore.Store, from walker, total 
 		return err
 	}
 
+	// The projections before the payments: a row is compared when its payment comes.
 	if err := errors.Join(a.reports.rows(ctx, a.say), a.analytics.rows(ctx, a.say)); err != nil {
 		return err
 	}
@@ -253,6 +252,7 @@ func (a *audit) read(ctx context.Context, s *sqlstore.Store, from walker, total 
 			a.say("I4 balance of %s %s %s is below nought: %s available, %s pending", o.Account, o.Mode, o.Currency, sum.Available, sum.Pending)
 		}
 	}
+
 	return nil
 }
 
@@ -347,6 +347,7 @@ func (a *audit) lookAgain(ctx context.Context) error {
 		}
 		a.broken = append(a.broken, wrong...)
 	}
+
 	return nil
 }
 
@@ -388,6 +389,7 @@ func (a *audit) event(e stream.Event, projectedTo int64) error {
 		b.Available.Currency, b.Pending.Currency = t.Currency, t.Currency
 		a.sums[o] = b
 	}
+
 	return nil
 }
 
@@ -414,6 +416,7 @@ func (a *audit) compareBook(path string) error {
 	// Add up what the issuer says that it did, by reference.
 	theirs := map[string]*sums{}
 	for _, e := range book {
+		// A refusal changes nothing at the issuer, so only approvals and reversals count.
 		if e.Outcome != issuer.Approved && e.Outcome != issuer.Reversed {
 			continue
 		}
@@ -456,5 +459,6 @@ func (a *audit) compareBook(path string) error {
 			a.say("I6 %s: we say captured %d, the issuer's book has no such capture", reference, ours.captured)
 		}
 	}
+
 	return nil
 }

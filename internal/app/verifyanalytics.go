@@ -19,7 +19,6 @@ import (
 // followed the feed, none is missing, each row matches the payment's log, its refunds or the
 // link, and disputes and sums match the rows. Being behind, or ahead of its position in the feed
 // after a rebuild, is not a problem.
-
 type analyticsAudit struct {
 	store    *projection.Analytics // nil if there is none or it is being rebuilt
 	position int64
@@ -105,6 +104,7 @@ func (a *analyticsAudit) rows(ctx context.Context, say func(string, ...any)) err
 	for _, w := range wrong {
 		say("%s", w)
 	}
+
 	return err
 }
 
@@ -126,6 +126,7 @@ func (a *analyticsAudit) payment(p payment.Payment, say func(string, ...any)) {
 		say("I8 analytics: the row of %s is not what its log says", p.ID)
 	}
 
+	// Refunds have rows of their own, and sequence numbers among the payment's events.
 	for _, r := range history.RefundsOf(p) {
 		row := a.refunds[r.ID]
 		delete(a.refunds, r.ID)

@@ -83,6 +83,7 @@ func (a *reportAudit) rows(ctx context.Context, say func(string, ...any)) error 
 	for _, w := range wrong {
 		say("%s", w)
 	}
+
 	return err
 }
 
@@ -92,6 +93,7 @@ func (a *reportAudit) payment(p payment.Payment, say func(string, ...any)) {
 	if a.store == nil {
 		return
 	}
+
 	row, told := a.kept[p.ID], a.told[p.ID]
 	delete(a.kept, p.ID)
 	want := report.Expected(p)
