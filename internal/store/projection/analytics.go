@@ -116,6 +116,7 @@ func (a *Analytics) CountShield(ctx context.Context, all []history.Refusal) erro
 		return nil
 	}
 
+	// Owners are created in commits of their own, before the counts.
 	owners := make([]int64, len(all))
 	for i, r := range all {
 		n, err := a.ensureOwner(ctx, ownerKey{r.Account, r.Mode})

@@ -30,7 +30,9 @@ func (a *Analytics) Position(ctx context.Context) (position int64, whole bool, e
 
 // Audit visits every row of a payment, and reports what does not match the rows: columns beside a
 // row's JSON, disputes, sums. It must be called on a snapshot, before the other walks, because it
-// reads the names of the owners that they need.
+// reads the names of the owners that they need. The order is: the owners, because a snapshot has
+// one connection; the rows; the disputes, which are listed by a table of their own; then each table
+// of sums.
 func (a *Analytics) Audit(ctx context.Context, visit func(history.Row) error) (wrong []string, err error) {
 	sums := newDaySums()
 	names := map[int64]ownerKey{} // before the rows: a snapshot has one connection
@@ -45,7 +47,6 @@ func (a *Analytics) Audit(ctx context.Context, visit func(history.Row) error) (w
 	if err != nil {
 		return nil, err
 	}
-	// The rows: their own columns, and what the other tables must contain because of them.
 	disputes := map[string]string{}
 	err = a.own.Each(ctx, func(row sqldb.Scanner) error {
 		beside := &beside{row: row}
@@ -53,8 +54,6 @@ func (a *Analytics) Audit(ctx context.Context, visit func(history.Row) error) (w
 		if err != nil {
 			return err
 		}
-		// The columns beside the JSON are only for the indexes, so a difference would hide the row
-		// from a list.
 		if fits, err := beside.fit(one); err != nil || !fits {
 			wrong = append(wrong, "I8 analytics: columns of "+one.ID+" are not what its row says")
 		}
@@ -67,17 +66,15 @@ func (a *Analytics) Audit(ctx context.Context, visit func(history.Row) error) (w
 	if err != nil {
 		return nil, err
 	}
-
 	more, err := a.auditDisputes(ctx, disputes)
 	if err != nil {
 		return nil, err
 	}
 	wrong = append(wrong, more...)
-
 	days := func(key dayKey) string {
 		return fmt.Sprintf("%s of %s on %s", key.currency, names[key.owner].account, time.UnixMilli(key.day*dayMillis).UTC().Format(time.DateOnly))
 	}
-	// Each table of sums against those that the rows add up to.
+
 	for _, table := range []func() ([]string, error){
 		func() ([]string, error) {
 			return compareSums(ctx, a.own, "SELECT owner, day, currency, "+strings.Join(dayColumns, ", ")+" FROM analytics_days", sums.days,
@@ -131,6 +128,7 @@ func (b *beside) Scan(to ...any) error {
 			b.values[i] = values[i]
 		}
 	}
+
 	return nil
 }
 
@@ -149,6 +147,7 @@ func (b *beside) fit(row analyticsRow) (bool, error) {
 			return false, nil
 		}
 	}
+
 	return true, nil
 }
 
@@ -177,6 +176,7 @@ func (a *Analytics) auditDisputes(ctx context.Context, want map[string]string) (
 	for id := range want {
 		wrong = append(wrong, "I8 analytics: the dispute "+id+" has no row")
 	}
+
 	return wrong, err
 }
 
@@ -248,5 +248,6 @@ func compareSums[K comparable, V any](ctx context.Context, s *sqldb.DB, query st
 			}
 		}
 	}
+
 	return wrong, err
 }

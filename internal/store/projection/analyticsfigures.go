@@ -143,7 +143,7 @@ func (a *Analytics) scores(ctx context.Context, f *history.Figures, owner, first
 		if err := row.Scan(&day, &n, &scored, &blocked, &passed, &bad, &good); err != nil {
 			return err
 		}
-		// A row of a later version may have more bands.
+		// Within the array, whatever is stored.
 		b := &bands[min(max(n, 0), scoreBands-1)]
 		if day >= first {
 			b.scored, b.blocked = b.scored+scored, b.blocked+blocked

@@ -78,6 +78,7 @@ func (a *Analytics) Rows(ctx context.Context, q history.Query) (history.Page, er
 	for _, r := range rows {
 		page.Rows = append(page.Rows, r.Row)
 	}
+
 	return page, nil
 }
 
@@ -111,6 +112,7 @@ func (a *Analytics) Row(ctx context.Context, account, mode, id string) (history.
 // limit in all.
 func (a *Analytics) Related(ctx context.Context, account, mode, id string, limit int) ([]history.Row, error) {
 	limit = min(max(limit, 1), analyticsMaxPage)
+	// What the others must share is taken from the stored row.
 	of, err := a.Row(ctx, account, mode, id)
 	if err != nil {
 		return nil, err
@@ -151,6 +153,7 @@ func (a *Analytics) Related(ctx context.Context, account, mode, id string, limit
 		}
 		all, last = append(all, r.Row), r.number
 	}
+
 	return all, nil
 }
 

@@ -281,6 +281,7 @@ func (f *folding) refunds(told fact) error {
 			return err
 		}
 	}
+
 	return nil
 }
 
@@ -298,6 +299,7 @@ func (f *folding) disputes(row analyticsRow, before []payment.Dispute) error {
 			return err
 		}
 	}
+
 	return nil
 }
 

@@ -137,6 +137,7 @@ func (s daySums) add(t *sqldb.Tx) error {
 			return err
 		}
 	}
+
 	return nil
 }
 

@@ -182,6 +182,7 @@ func (f *follower) ensureOwners(ctx context.Context, of map[string]ownerKey) (ma
 		}
 		owners[key] = n
 	}
+
 	return owners, nil
 }
 

@@ -28,6 +28,7 @@ func (r *Reports) Position(ctx context.Context) (int64, error) {
 // Audit visits every row, and reports the sums that do not match the rows, one line each. It must
 // be called on a snapshot.
 func (r *Reports) Audit(ctx context.Context, visit func(report.Payment) error) ([]string, error) {
+	// Count every row into empty sums, as if all of them were new.
 	p := newProjector(nil, nil)
 	err := r.own.Each(ctx, func(row sqldb.Scanner) error {
 		one, err := scanReport(row, true)
@@ -61,6 +62,7 @@ func (r *Reports) Audit(ctx context.Context, visit func(report.Payment) error) (
 		}
 		wrong = append(wrong, more...)
 	}
+
 	return wrong, nil
 }
 
@@ -109,6 +111,7 @@ func (r *Reports) compareSums(ctx context.Context, p *projector, unit int64) (wr
 			wrong = append(wrong, fmt.Sprintf("I8 reports: declines %q of hour %d (%d h) differ by %d from the rows", key.code, key.hour, unit, n))
 		}
 	}
+
 	return wrong, err
 }
 

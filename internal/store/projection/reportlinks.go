@@ -20,6 +20,7 @@ type linkRow struct {
 // links updates the rows of links from their own events and from the steps that their payments
 // prove. It counts only what changes. An event that cannot be read is logged and left out.
 func (p *projector) links(r *Reports, g *gathered, steps map[string]report.Step, payments []reportRow) error {
+	// A payment's link may change by the payment alone, or by its own events.
 	owner := map[string]int64{}
 	for _, row := range payments {
 		owner[row.Link] = row.owner
@@ -56,6 +57,7 @@ func (p *projector) links(r *Reports, g *gathered, steps map[string]report.Step,
 			changed = append(changed, row)
 		}
 	}
+
 	return p.storeLinks(changed)
 }
 

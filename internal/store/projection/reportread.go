@@ -47,6 +47,7 @@ func (r *Reports) Search(ctx context.Context, q report.Query) (report.Page, erro
 	for i := range page.Payments {
 		page.Payments[i].Account, page.Payments[i].Mode = q.Account, q.Mode
 	}
+
 	return page, err
 }
 
@@ -86,6 +87,7 @@ func (s *search) filter(below, above int64) *sqldb.Where {
 	for _, word := range s.words {
 		w.Add(`terms LIKE ? ESCAPE '\'`, "%"+termMark+likely.Replace(word)+"%")
 	}
+
 	return &w
 }
 
@@ -148,6 +150,7 @@ func (s *search) rarest(ctx context.Context) (word string, rare bool, err error)
 			word, least, rare = w, n, true
 		}
 	}
+
 	return word, rare, nil
 }
 

@@ -311,6 +311,7 @@ func (p *projector) by(unit int64) (map[hourKey]report.Figures, map[declineKey]i
 		key.hour -= key.hour % unit
 		declines[key] += n
 	}
+
 	return sums, declines
 }
 
@@ -329,6 +330,7 @@ func (p *projector) addSums(unit int64, sums map[hourKey]report.Figures) error {
 			return err
 		}
 	}
+
 	return nil
 }
 
@@ -352,6 +354,7 @@ func (p *projector) addDeclines(unit int64, declines map[declineKey]int64) error
 			return err
 		}
 	}
+
 	return nil
 }
 

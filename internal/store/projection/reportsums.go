@@ -46,6 +46,7 @@ func stretchesOf(p report.Period, zone *time.Location) (now, before []stretch) {
 	for i := range before {
 		before[i].at = p.Start()
 	}
+
 	return now, before
 }
 
@@ -129,6 +130,7 @@ func (r *Reports) sums(ctx context.Context, owner int64, now, before []stretch) 
 			return nil, err
 		}
 	}
+
 	return all, nil
 }
 
@@ -173,6 +175,7 @@ func (r *Reports) reasons(ctx context.Context, owner int64, stretches []stretch)
 	}
 	sums := map[key]int64{}
 	for _, s := range stretches {
+		// As for the figures: from the sums, or from the rows of a part of an hour.
 		query, args := "SELECT currency, code, SUM(n) FROM report_declines WHERE owner = $1 AND unit = $2 AND hour >= $3 AND hour < $4 GROUP BY currency, code",
 			[]any{owner, s.unit, hourOf(s.from), hourOf(s.to)}
 		if s.unit == 0 {
@@ -191,12 +194,13 @@ func (r *Reports) reasons(ctx context.Context, owner int64, stretches []stretch)
 		}
 	}
 
-	// A count can be zero after payments that were declined have changed.
+	// Counts that have returned to zero are left out.
 	all := map[money.Currency][]report.Reason{}
 	for k, n := range sums {
 		if n != 0 {
 			all[k.currency] = append(all[k.currency], report.Reason{Code: k.code, Count: n})
 		}
 	}
+
 	return all, nil
 }

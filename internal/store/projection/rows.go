@@ -128,6 +128,7 @@ func put(t *sqldb.Tx, rows []numbered, one, several string, many int) error {
 			}
 		}
 	}
+
 	return nil
 }
 
@@ -144,6 +145,7 @@ func putRows(t *sqldb.Tx, statement string, rows []numbered) (int64, error) {
 		}
 		args = append(args, columns...)
 	}
+
 	return t.Exec(statement, args...)
 }
 
@@ -164,6 +166,7 @@ func putAll[R any](t *sqldb.Tx, rows []R, one, several string, many int, columns
 		}
 		rows = rows[n:]
 	}
+
 	return nil
 }
 
@@ -172,6 +175,7 @@ func putAll[R any](t *sqldb.Tx, rows []R, one, several string, many int, columns
 func load[R any](t *sqldb.Tx, query string, ids []string, scan func(sqldb.Scanner) (string, R, error)) (map[string]R, error) {
 	found := make(map[string]R, len(ids))
 	for chunk := range slices.Chunk(ids, loadIDs) {
+		// One statement for any number of ids, so that only one is prepared.
 		args := make([]any, loadIDs)
 		for i := range args {
 			args[i] = ""
@@ -189,6 +193,7 @@ func load[R any](t *sqldb.Tx, query string, ids []string, scan func(sqldb.Scanne
 			return nil, err
 		}
 	}
+
 	return found, nil
 }
 
