@@ -107,6 +107,7 @@ func (l *Local) recall(ctx context.Context, from int64, started time.Time) *memo
 			rest(ctx, recallAgain)
 		}
 	}
+
 	return nil
 }
 

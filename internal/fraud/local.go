@@ -79,6 +79,7 @@ func (l *Local) Assess(_ context.Context, a Attempt) (Verdict, error) {
 		return *said, nil
 	}
 
+	// The shield comes first, so that a flood costs no more than this.
 	guarded := a.guarded(at)
 	outcome, err := l.guard(&a, &guarded)
 	if err != nil {

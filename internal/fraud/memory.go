@@ -167,6 +167,7 @@ func (m *memory) apply(e *stream.Event, now time.Time) (w *word, err error) {
 	case strings.HasPrefix(e.Type, "fraud."), strings.HasPrefix(e.Type, "dispute."):
 		return nil, m.addLabel(e, at)
 	}
+
 	return nil, nil
 }
 

@@ -20,6 +20,7 @@ const (
 	whyShield  = "shield"
 )
 
+// maxShadowHits limits the shadow rules that a decision records.
 const maxShadowHits = 20 // stored with a decision
 
 // Ruleset is everything by which an account and mode is judged, ready for evaluation: rules
@@ -71,6 +72,7 @@ func newRuleset(mode string, own, common rulebook.Book, programs *programs) *Rul
 		}
 		s.rules[rulebook.Rank(r.Action)] = append(s.rules[rulebook.Rank(r.Action)], c)
 	}
+
 	return s
 }
 
@@ -113,6 +115,7 @@ func (s *Ruleset) Decide(a *Attempt, f *score.Vector, sc *score.Assessment) paym
 			out.Shadow = append(out.Shadow, payment.ShadowHit{Rule: c.id, Version: c.version, Action: c.action})
 		}
 	}
+
 	return out
 }
 
@@ -219,6 +222,7 @@ func (l *lists) find(action payment.Action, a *Attempt, v *rule.Vars) *entry {
 			}
 		}
 	}
+
 	return nil
 }
 

@@ -121,6 +121,7 @@ func (r *Rulesets) Load(ctx context.Context) error {
 			r.sets[name] = s
 		}
 	}
+
 	return nil
 }
 

@@ -57,6 +57,7 @@ func renderJWKS(keys map[Purpose][]*key) ([]byte, error) {
 			})
 		}
 	}
+
 	return json.Marshal(out)
 }
 
@@ -100,6 +101,7 @@ func ParseJWKS(b []byte) (*Public, error) {
 		}
 		out.keys[kid] = jwkKey{k.Purpose, x}
 	}
+
 	return out, nil
 }
 

@@ -116,6 +116,7 @@ func (p Purpose) life() time.Duration {
 	case ReceiptSign:
 		return receiptLife
 	}
+
 	return 0
 }
 
@@ -150,7 +151,6 @@ type Ring struct {
 }
 
 // NewMemory returns a ring that is not written to disk, for tests.
-
 func NewMemory(now time.Time) *Ring {
 	f := file{Version: fileVersion}
 	f.complete(now)

@@ -146,6 +146,7 @@ func (f *file) narrow(shares []Share) (*file, error) {
 		}
 		part.Keys = append(part.Keys, e)
 	}
+
 	return part, nil
 }
 

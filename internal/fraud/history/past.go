@@ -102,6 +102,7 @@ type fact struct {
 // facts is a heap, earliest first.
 type facts []fact
 
+// The methods of heap.Interface.
 func (f facts) Len() int           { return len(f) }
 func (f facts) Less(i, j int) bool { return f[i].at.Before(f[j].at) }
 func (f facts) Swap(i, j int)      { f[i], f[j] = f[j], f[i] }

@@ -152,6 +152,7 @@ func (t *Told) Refunds() ([]Refund, error) {
 		all = append(all, Refund{ID: r.ID, Payment: e.Object, Account: e.Account, Mode: e.Mode, Amount: amount, Status: payment.RefundStatus(r.Status), Code: r.Code,
 			CreatedAt: milli(r.CreatedAt), UpdatedAt: milli(e.CreatedAt), Seq: e.ObjectSeq})
 	}
+
 	return all, nil
 }
 
@@ -222,6 +223,7 @@ func apply(row Row, e stream.Event) (Row, error) {
 		}
 		next.Disputes = append(next.Disputes, one)
 	}
+
 	return next, nil
 }
 
@@ -281,6 +283,7 @@ func RowOf(p payment.Payment) Row {
 			row.AnsweredAt, row.Authorised = milli(e.At), yes
 		}
 	}
+
 	return row
 }
 
@@ -334,6 +337,7 @@ func ApplyLink(row Link, e stream.Event) (Link, error) {
 	case link.EventCanceled:
 		state = LinkCanceled
 	}
+
 	return Link{ID: e.Object, Account: e.Account, Mode: e.Mode, Amount: amount, Realm: t.Realm, Reference: t.Reference, State: state,
 		CreatedAt: milli(t.CreatedAt), ExpiresAt: milli(t.ExpiresAt), Seq: e.ObjectSeq}, nil
 }

@@ -47,6 +47,7 @@ func parse(address string) (*url.URL, error) {
 			return nil, fmt.Errorf("the parameter %q is unknown; known are region, endpoint, accessKey, secretKey", key)
 		}
 	}
+
 	return u, nil
 }
 
@@ -142,5 +143,6 @@ func (b *bucket) Clear(ctx context.Context) error {
 			}
 		}
 	}
+
 	return nil
 }

@@ -231,6 +231,7 @@ func (l *Lake) begin(ctx context.Context) (from int64, whose string, err error) 
 		return 0, whose, ErrForeign
 	}
 
+	// Two checkpoints: everything up to done is written, and everything up to next may be.
 	done, err := l.feed.Checkpoint(ctx, Consumer)
 	if err != nil {
 		return 0, whose, err
@@ -255,6 +256,7 @@ func (l *Lake) begin(ctx context.Context) (from int64, whose string, err error) 
 		return done, whose, nil
 	}
 
+	// A crash came between the plan and its end: write the same files again.
 	g, err := l.again(ctx, done, next)
 	if err != nil {
 		return 0, whose, err
@@ -281,6 +283,7 @@ func (l *Lake) again(ctx context.Context, from, to int64) (*gathered, error) {
 			return nil, err
 		}
 	}
+
 	return g, nil
 }
 

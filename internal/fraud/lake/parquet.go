@@ -63,6 +63,7 @@ func (g *gathered) files() (all []file, err error) {
 		}
 		all = append(all, files...)
 	}
+
 	return all, nil
 }
 
@@ -82,5 +83,6 @@ func encode[T any](g *gathered, name string, t table[T]) (files []file, err erro
 		}
 		files = append(files, file{fmt.Sprintf("table=%s/day=%s/%020d-%020d.parquet", name, day, g.from+1, g.to), b.Bytes()})
 	}
+
 	return files, nil
 }

@@ -259,6 +259,7 @@ func (d data) link(t eventHead, id string) (r linkRow, err error) {
 		}
 		*to = &n
 	}
+
 	return r, nil
 }
 

@@ -61,6 +61,7 @@ func (h *Holder) Load(ctx context.Context) error {
 			h.log.InfoContext(ctx, "a model of fraud scores from now on", "version", version, "state", state)
 		}
 	}
+
 	return nil
 }
 

@@ -110,6 +110,7 @@ func Learn(ctx context.Context, h history.Replayer, t Training, done func()) (*s
 			}
 		}
 
+		// A card counts as caught from when its first fraud became known.
 		if is, since, known := r.Fraud(); known && is && r.Risk.Fingerprint != "" {
 			if before, ok := caught[a.Card]; !ok || since.Before(before) {
 				caught[a.Card] = since
@@ -216,6 +217,7 @@ func Compare(ctx context.Context, h history.Replayer, models Models, version str
 		return c, fmt.Errorf("of the %d payments from %s to %s, which neither model learned from, %d are known frauds: nothing can be compared yet",
 			c.Payments, c.From.Format(time.DateOnly), c.To.Format(time.DateOnly), c.Frauds)
 	}
+
 	a, b := score.Measure(set, running.Probability), score.Measure(set, candidate.Probability)
 	c.RunningAUC, c.RunningAveragePrecision, c.RunningCardPrecision = a.AUCROC, a.AveragePrecision, a.CardPrecision100
 	c.CandidateAUC, c.CandidateAveragePrecision, c.CandidateCardPrecision = b.AUCROC, b.AveragePrecision, b.CardPrecision100
@@ -246,6 +248,7 @@ func RollBack(ctx context.Context, models Models) (Info, error) {
 	case before.Version == "":
 		return before, errors.New("no model ran before this one")
 	}
+
 	return before, models.SetModel(ctx, before.Version, Running)
 }
 

@@ -83,6 +83,7 @@ func plain(message string) string {
 	case strings.Contains(message, "regex"), strings.Contains(message, "matches"):
 		return "The pattern is not a regular expression, or too large a one."
 	}
+
 	return "This is not understood: " + strings.TrimPrefix(message, "Syntax error: ")
 }
 
@@ -104,6 +105,7 @@ func unfit(operator, list string) string {
 	case strings.Contains(operator, "_") && len(of) == 2:
 		return fmt.Sprintf("%s cannot be used between %s and %s.", name, of[0], of[1])
 	}
+
 	return fmt.Sprintf("%s() cannot be used with %s.", operator, strings.Join(of, " and "))
 }
 
@@ -159,6 +161,7 @@ func distance(a, b string, limit int) int {
 			row[j] = min(change, row[j]+1, row[j-1]+1)
 		}
 	}
+
 	return row[len(b)]
 }
 

@@ -78,6 +78,7 @@ var environment = sync.OnceValues(func() (*cel.Env, error) {
 	for i := range variables {
 		options = append(options, cel.Variable(variables[i].Name, variables[i].celType()))
 	}
+
 	return cel.NewEnv(options...)
 })
 

@@ -72,6 +72,7 @@ func compares(tree *ast.AST, e ast.Expr) func(string) string {
 			return email
 		}
 	}
+
 	return nil
 }
 

@@ -76,6 +76,7 @@ var byName = func() map[string]int {
 	for i, v := range variables {
 		out[v.Name] = i
 	}
+
 	return out
 }()
 
@@ -108,6 +109,7 @@ func all() []Variable {
 		v.Type, v.kind = typeOf(name)
 		out = append(out, v)
 	}
+
 	return out
 }
 
@@ -135,6 +137,7 @@ func typeOf(name string) (Type, kind) {
 	case "mean":
 		return Double, average
 	}
+
 	return Double, ratio
 }
 
@@ -195,6 +198,7 @@ func (v *Vars) ResolveName(name string) (any, bool) {
 	case average:
 		return types.Double(v.mean(at.at)), true
 	}
+
 	return types.String(v.string(at.kind)), true
 }
 
@@ -225,6 +229,7 @@ func (v *Vars) string(k kind) string {
 	if len(s) > maxTextBytes { // the length with which the cost was estimated
 		s = strings.ToValidUTF8(s[:maxTextBytes], "")
 	}
+
 	return s
 }
 

@@ -169,6 +169,7 @@ func replacement(all []Rule, r Rule) (next Rule, expected int, err error) {
 		if was.ID != r.ID || (was.Account != r.Account && !was.Builtin) {
 			continue
 		}
+
 		if r.Version != 0 && r.Version != was.Version {
 			return Rule{}, 0, ErrRuleChanged
 		}
@@ -186,6 +187,7 @@ func replacement(all []Rule, r Rule) (next Rule, expected int, err error) {
 		}
 		return next, expected, nil
 	}
+
 	return Rule{}, 0, fault.NotFound("rule")
 }
 
@@ -274,6 +276,7 @@ func (l *Local) RuleVersions(ctx context.Context, account, mode, id string) ([]R
 	if err != nil {
 		return nil, err
 	}
+
 	b, isDefault := builtinByID[id]
 	if !isDefault {
 		if len(kept) == 0 {

@@ -19,6 +19,7 @@ type Protocol struct {
 	Delay       time.Duration
 }
 
+// week is how long before the end of a training defrauded cards begin to be left out of the test.
 const week = 7 * 24 * time.Hour
 
 // Check returns what is wrong with a protocol.
@@ -85,6 +86,7 @@ func Prepare(all iter.Seq2[Labelled, error], p Protocol) (train, test Set, err e
 		h.Observe(&l.Attempt, l.Outcome)
 		h.Learn(&l.Attempt, l.Fraud, l.KnownAt)
 	}
+
 	return train, test, nil
 }
 

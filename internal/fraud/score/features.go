@@ -90,6 +90,7 @@ func names() [Width]string {
 			out[at+len(spans)*perWindow+f] = entity + "." + feature
 		}
 	}
+
 	return out
 }
 

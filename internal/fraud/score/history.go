@@ -64,6 +64,7 @@ func (h *History) Keys(a *Attempt) (out Keys) {
 			out.of[i] = m.Sum64() | 1 // never 0, which means none
 		}
 	}
+
 	return out
 }
 

@@ -70,6 +70,7 @@ func FitLogistic(rows []Vector, fraud []bool) *Logistic {
 			m.Weight[f] += step(logits, columns[c], fraud, m.Weight[f])
 		}
 	}
+
 	return m
 }
 
@@ -103,6 +104,7 @@ func step(logits, column []float64, fraud []bool, weight float64) float64 {
 			logits[i] += by * column[i]
 		}
 	}
+
 	return by
 }
 

@@ -68,6 +68,7 @@ func AveragePrecision(all []Scored) float64 {
 		sum += here / total * found / float64(j)
 		i = j
 	}
+
 	return sum
 }
 

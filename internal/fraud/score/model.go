@@ -108,6 +108,7 @@ func (m *Model) Assess(v *Vector) Assessment {
 	}
 	a := Assessment{Score: m.Score(v), Basis: NoHistory, Model: m.Version}
 
+	// An entity that was seen before has an age, whichever it is.
 	for e := range entities {
 		if v[single+e*entityWidth+len(spans)*perWindow+fAge] != unknown {
 			a.Basis = Known

@@ -58,6 +58,7 @@ func (m *Trees) Logit(v *Vector) float64 {
 		}
 		sum += float64(nodes[at].Value)
 	}
+
 	return sum
 }
 
@@ -118,6 +119,7 @@ func bin(rows []Vector) binned {
 		}
 		out.feature, out.cuts, out.columns = append(out.feature, int32(f)), append(out.cuts, cuts), append(out.columns, column) //nolint:gosec // Width is small
 	}
+
 	return out
 }
 
@@ -176,6 +178,7 @@ func FitTrees(rows []Vector, fraud []bool, c TreesConfig) *Trees {
 			logits[i] += float64(t.Nodes[at].Value)
 		}
 	}
+
 	return m
 }
 
@@ -261,6 +264,7 @@ func (gr *grower) histogram(rows []int32) [][]slot {
 		}
 		out[c] = h
 	}
+
 	return out
 }
 
@@ -296,6 +300,7 @@ func (gr *grower) split(histogram [][]slot, total slot) (column, cut int) {
 			}
 		}
 	}
+
 	return column, cut
 }
 

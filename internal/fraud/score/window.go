@@ -122,5 +122,6 @@ func (s *series) windows(now int32) [len(spans)]tally {
 	for ; w < len(spans); w++ {
 		out[w] = sum
 	}
+
 	return out
 }

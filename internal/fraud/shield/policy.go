@@ -89,5 +89,6 @@ func Parse(settings []string) (Policy, error) {
 			*number = n
 		}
 	}
+
 	return p, nil
 }

@@ -269,6 +269,7 @@ func (s *Shield) Levels(at time.Time) (proof, guard int) {
 		case Quiet:
 		}
 	}
+
 	return proof, guard
 }
 

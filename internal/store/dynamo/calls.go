@@ -86,6 +86,7 @@ func (s *Store) getItems(ctx context.Context, keys []key) ([]item, error) {
 		}
 		all = append(all, found...)
 	}
+
 	return all, nil
 }
 

@@ -258,6 +258,7 @@ func open(blob []byte) (pieces, error) {
 	for i := 1; i < len(all); i += 2 {
 		p.events = append(p.events, sealedEvent{all[i], all[i+1]})
 	}
+
 	return p, nil
 }
 
@@ -300,6 +301,7 @@ func (p pieces) decodeEvents(o owner, metadata map[string]string, from int) ([]s
 		}
 		list = append(list, e)
 	}
+
 	return list, nil
 }
 

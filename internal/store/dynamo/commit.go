@@ -137,6 +137,7 @@ func (s *Store) before(ctx context.Context, c payment.Change) (had beside, done 
 	case is.Revision != c.Expected:
 		return beside{}, false, payment.ErrConflict
 	}
+
 	return is.beside, false, nil
 }
 

@@ -198,7 +198,7 @@ func (s *Store) take(ctx context.Context, row item, t payment.Take) (*payment.Pa
 	if broken != nil {
 		return nil, broken
 	}
-	// The item may be newer than the index: then it is not due by its own account.
+	// The document decides: its due time may be later than the attribute's.
 	is.Payment.Ahead = s.Ahead(is.Payment.Account, is.Payment.Mode)
 	if due := is.Payment.DueAt(); due.IsZero() || due.After(is.Payment.At(t.Now)) {
 		return nil, nil
@@ -246,6 +246,7 @@ func (s *Store) EachAside(ctx context.Context, visit func(id, account string, mi
 			}
 		}
 	}
+
 	return nil
 }
 
@@ -280,5 +281,6 @@ func (s *Store) RetryAside(ctx context.Context, now time.Time) (n int64, err err
 			p.rows = nil
 		}
 	}
+
 	return n, nil
 }

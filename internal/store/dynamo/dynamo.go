@@ -115,6 +115,7 @@ func Parse(rawURL string) (table string, settings url.Values, err error) {
 			return "", nil, fmt.Errorf("the store's address has an unknown parameter %q", key)
 		}
 	}
+
 	return u.Host, q, nil
 }
 

@@ -176,6 +176,7 @@ func (s *Store) ListForms(ctx context.Context, f link.FormFilter) ([]link.Form, 
 			}
 		}
 	}
+
 	return list[:min(len(list), f.Limit)], nil
 }
 
@@ -207,6 +208,7 @@ func (s *Store) marked(ctx context.Context, markers []item) ([]link.Form, error)
 		}
 		list = append(list, f)
 	}
+
 	return list, nil
 }
 

@@ -135,6 +135,7 @@ func (s *Store) views(ctx context.Context, links []link.Link) ([]link.Link, erro
 			links[i] = used(l, payments[l.LastPayment])
 		}
 	}
+
 	return links, nil
 }
 
@@ -179,6 +180,7 @@ func (s *Store) ListLinks(ctx context.Context, f link.Filter) ([]link.Link, erro
 	for i, l := range list {
 		list[i].Ahead = s.Ahead(l.Account, l.Mode)
 	}
+
 	return list, nil
 }
 

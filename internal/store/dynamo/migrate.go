@@ -117,6 +117,7 @@ func (s *Store) createTable(ctx context.Context) error {
 	if errors.As(err, &inUse) { // another process is creating it
 		return nil
 	}
+
 	return err
 }
 
@@ -220,6 +221,7 @@ func (s *Store) addIndexes(ctx context.Context, t *types.TableDescription) error
 			return err
 		}
 	}
+
 	return nil
 }
 

@@ -75,6 +75,7 @@ func merge(ctx context.Context, all []*pages, order func(a, b item) int, limit i
 		out = append(out, first.rows[0])
 		first.rows = first.rows[1:]
 	}
+
 	return out, nil
 }
 
@@ -97,6 +98,7 @@ func (s *Store) due(ctx context.Context, kind string, now time.Time, limit int) 
 	for i, row := range rows {
 		keys[i] = keyOf(row)
 	}
+
 	return keys, nil
 }
 
@@ -122,6 +124,7 @@ func token(change string, writes []write) string {
 			_, _ = h.Write(append([]byte(strings.TrimPrefix(name, ":")+"="), raw...))
 		}
 	}
+
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 

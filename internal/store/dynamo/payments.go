@@ -41,6 +41,7 @@ func (s *Store) GetPayment(ctx context.Context, account, paymentID string) (paym
 		is.Payment.Ahead = s.Ahead(is.Payment.Account, is.Payment.Mode)
 		return is.Payment, nil
 	}
+
 	return payment.Payment{}, fault.NotFound("payment")
 }
 
@@ -71,6 +72,7 @@ func (s *Store) FindPayment(ctx context.Context, paymentID string) (payment.Paym
 			break
 		}
 	}
+
 	return payment.Payment{}, fault.NotFound("payment")
 }
 
@@ -137,6 +139,7 @@ func (s *Store) ListPayments(ctx context.Context, f payment.Filter) ([]payment.P
 			}
 		}
 	}
+
 	return list[:min(len(list), f.Limit)], nil
 }
 
@@ -159,6 +162,7 @@ func (s *Store) bucketsOf(ctx context.Context, f payment.Filter) ([]uint16, erro
 	for b := range n {
 		list = append(list, b)
 	}
+
 	return list, nil
 }
 
@@ -237,6 +241,7 @@ func (s *Store) paymentsAt(ctx context.Context, keys []key) ([]payment.Payment, 
 		is.Payment.Ahead = s.Ahead(is.Payment.Account, is.Payment.Mode)
 		list = append(list, is.Payment)
 	}
+
 	return list, broken
 }
 
@@ -280,6 +285,7 @@ func (s *Store) OldestDue(ctx context.Context) (oldest time.Time, err error) {
 			}
 		}
 	}
+
 	return oldest, nil
 }
 
@@ -329,6 +335,7 @@ func (s *Store) CountPayments(ctx context.Context, status string) (n int64, err 
 			n++
 		}
 	}
+
 	return n, err
 }
 

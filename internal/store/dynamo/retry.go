@@ -163,6 +163,7 @@ func judgeReasons(reasons []types.CancellationReason) effect {
 			}
 		}
 	}
+
 	return notDone
 }
 
@@ -194,6 +195,7 @@ func throttledKey(err error) bool {
 			return true
 		}
 	}
+
 	return len(reasons) == 0
 }
 

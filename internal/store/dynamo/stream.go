@@ -104,6 +104,7 @@ func (w *walker) walk(ctx context.Context) error {
 		// The readers have ended. Begin again with the table.
 		w.known = nil
 	}
+
 	return nil
 }
 
@@ -127,6 +128,7 @@ func (w *walker) take(ctx context.Context, b stream.Batch) error {
 			w.known[id] = at
 		}
 	}
+
 	return nil
 }
 
@@ -156,6 +158,7 @@ func (w *walker) rebuild(ctx context.Context, listed []shard) error {
 	for _, s := range listed {
 		b.Checkpoints[s.id] = now
 	}
+
 	return w.take(ctx, b)
 }
 
@@ -427,6 +430,7 @@ func changes(now, was item) ([]stream.Event, error) {
 		}
 		return l.decodeEvents(l.owner(), l.Metadata, from)
 	}
+
 	return nil, nil
 }
 
@@ -467,6 +471,7 @@ func (s *Store) complete(ctx context.Context, b *stream.Batch) error {
 		}
 		b.Events = append(b.Events, e)
 	}
+
 	return nil
 }
 
@@ -484,6 +489,7 @@ func image(from map[string]streams.AttributeValue) item {
 			to[name] = &types.AttributeValueMemberN{Value: v.Value}
 		}
 	}
+
 	return to
 }
 
@@ -562,5 +568,6 @@ func (s *Store) saveCheckpoints(ctx context.Context, consumer string, b stream.B
 			return err
 		}
 	}
+
 	return nil
 }

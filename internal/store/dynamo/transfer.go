@@ -95,5 +95,6 @@ func load[T any](ctx context.Context, s *Store, list []T, encode func(T) (item, 
 			return s.commit(ctx, "", []write{{put: row, condition: ifNew}}, there)
 		})
 	}
+
 	return group.Wait()
 }

@@ -55,6 +55,7 @@ func Open(ctx context.Context, db *sqldb.DB) (*Feed, error) {
 			return err
 		})
 	}
+
 	return f, nil
 }
 
@@ -110,6 +111,7 @@ func Encode(events []stream.Event) ([]Row, error) {
 			rows[i].transfers = string(raw)
 		}
 	}
+
 	return rows, nil
 }
 
@@ -215,6 +217,7 @@ func insertEvents(n int) string {
 		}
 		b.WriteByte(')')
 	}
+
 	return b.String()
 }
 

@@ -134,6 +134,7 @@ func (f *Feed) follow(ctx context.Context, r sqldb.Reader, c Follower) error {
 			idle(ctx, wake, wait)
 		}
 	}
+
 	return flush()
 }
 

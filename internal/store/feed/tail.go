@@ -55,6 +55,7 @@ func (f *Feed) Tail(ctx context.Context, position int64, handle func(events []st
 			pause(ctx, tailGather)
 		}
 	}
+
 	return nil
 }
 

@@ -93,9 +93,12 @@ func NewSource(url string, schema Schema) (Source, error) {
 // outcomeUnknown is the error of a commit whose answer was lost: it may be durable.
 type outcomeUnknown struct{ cause error }
 
+// Error returns what is known: that the commit was sent.
 func (o outcomeUnknown) Error() string {
 	return "the outcome of the commit is not known: " + o.cause.Error()
 }
+
+// Unwrap returns the error of the connection.
 func (o outcomeUnknown) Unwrap() error { return o.cause }
 
 // notDurable is the fault of a change that the engine could not make durable.

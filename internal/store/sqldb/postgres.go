@@ -149,6 +149,7 @@ func (p postgres) commit(t *Tx) error {
 	case err == nil || !sent || sqlClass(err) == "40":
 		return err
 	}
+
 	return outcomeUnknown{err}
 }
 
@@ -210,6 +211,7 @@ func (p postgres) lost(err error) bool {
 		return errors.As(err, &network) || errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) ||
 			errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || pgconn.SafeToRetry(err) || pgconn.Timeout(err)
 	}
+
 	return false
 }
 

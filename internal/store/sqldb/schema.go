@@ -69,6 +69,7 @@ func (s Schema) sqlite(db *sql.DB) (*goose.Provider, error) {
 		names = append(names, found[0])
 		list = append(list, s.migration(version, string(text)))
 	}
+
 	return goose.NewProvider(goose.DialectSQLite3, db, s.Migrations, goose.WithGoMigrations(list...), goose.WithExcludeNames(names),
 		goose.WithDisableGlobalRegistry(true))
 }
@@ -175,6 +176,7 @@ func (s Source) OpenDerived(ctx context.Context, report func(path string, damage
 			return nil, errors.Join(err, gone)
 		}
 	}
+
 	return s.migrated(ctx)
 }
 

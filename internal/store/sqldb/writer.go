@@ -83,6 +83,7 @@ func (t *Tx) Exec(query string, args ...any) (int64, error) {
 	case 'I', 'U', 'D': // INSERT, UPDATE, DELETE: after other statements SQLite reports the previous statement's count
 		t.changed = t.changed || n > 0
 	}
+
 	return n, err
 }
 
@@ -127,6 +128,7 @@ func (t *Tx) Each(visit func(Scanner) error, query string, args ...any) error {
 			return err
 		}
 	}
+
 	return rows.Err()
 }
 
@@ -288,6 +290,7 @@ func (w *writer) gather(group []*commit, previous, most int) []*commit {
 			return group
 		}
 	}
+
 	return group
 }
 

@@ -182,6 +182,7 @@ func changeTokens(t *sqldb.Tx, c merchant.Change) error {
 			return err
 		}
 	}
+
 	return nil
 }
 
@@ -309,6 +310,7 @@ func list[T any](ctx context.Context, s *Store, scan func(sqldb.Scanner) (T, err
 		}
 		out = append(out, v)
 	}
+
 	return out, rows.Err()
 }
 

@@ -60,6 +60,7 @@ func (s *Store) EachAside(ctx context.Context, visit func(id, account string, mi
 			}
 		}
 	}
+
 	return nil
 }
 

@@ -105,5 +105,6 @@ func (s *Store) Balances(ctx context.Context, account, mode string) (map[money.C
 	for f, b := range sums {
 		out[money.Currency(f.currency)] = b
 	}
+
 	return out, nil
 }

@@ -63,6 +63,7 @@ func (s *Store) clocksWhere(ctx context.Context, where string) (map[string]time.
 		}
 		all[account] = time.Duration(ahead) * time.Microsecond
 	}
+
 	return all, rows.Err()
 }
 

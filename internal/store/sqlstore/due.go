@@ -173,6 +173,7 @@ func (s *Store) readDue(ctx context.Context, query string, args ...any) (list []
 		}
 		list = append(list, r)
 	}
+
 	return list, rows.Err()
 }
 

@@ -119,6 +119,7 @@ func (s *Store) ListForms(ctx context.Context, f link.FormFilter) ([]link.Form, 
 		}
 		list = append(list, form)
 	}
+
 	return list, rows.Err()
 }
 
@@ -133,7 +134,6 @@ func (s *Store) EachForm(ctx context.Context, visit func(link.Form, error) error
 	for rows.Next() {
 		f, err := scanForm(rows)
 		var refused *fault.Error
-
 		if err != nil && !errors.As(err, &refused) {
 			return err
 		}
@@ -141,6 +141,7 @@ func (s *Store) EachForm(ctx context.Context, visit func(link.Form, error) error
 			return err
 		}
 	}
+
 	return rows.Err()
 }
 

@@ -124,6 +124,7 @@ func documents[T any](ctx context.Context, s *Store, object, query string, args 
 		}
 		list = append(list, v)
 	}
+
 	return list, rows.Err()
 }
 

@@ -132,6 +132,7 @@ func (s *Store) ListLinks(ctx context.Context, f link.Filter) ([]link.Link, erro
 	for i, l := range list {
 		list[i].Ahead = s.Ahead(l.Account, l.Mode)
 	}
+
 	return list, err
 }
 

@@ -68,6 +68,7 @@ func putMails(t *sqldb.Tx, list []mail.Message) error {
 			return err
 		}
 	}
+
 	return nil
 }
 
@@ -130,6 +131,7 @@ func withinLimits(t *sqldb.Tx, m mail.Message, limits []mail.Limit) error {
 			return mail.TooMany(m.CreatedAt.Sub(l.Since))
 		}
 	}
+
 	return nil
 }
 
@@ -194,6 +196,7 @@ func (s *Store) mails(ctx context.Context, query string, args ...any) ([]mail.Me
 		}
 		list = append(list, m)
 	}
+
 	return list, rows.Err()
 }
 
@@ -352,6 +355,7 @@ func (s *Store) Readers(ctx context.Context, account string) ([]mail.Reader, err
 		}
 		list = append(list, r)
 	}
+
 	return list, rows.Err()
 }
 
@@ -430,5 +434,6 @@ func (s *Store) ParkedEndpoints(ctx context.Context, since time.Time) ([]mail.Pa
 		}
 		list = append(list, p)
 	}
+
 	return list, rows.Err()
 }

@@ -223,6 +223,7 @@ func (s *Store) KeysByAccount(ctx context.Context, account, before string, limit
 		}
 		list = append(list, k)
 	}
+
 	return list, rows.Err()
 }
 

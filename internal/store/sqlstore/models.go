@@ -53,6 +53,7 @@ func (s *Store) Models(ctx context.Context) ([]learning.Info, error) {
 		}
 		list = append(list, d.Info)
 	}
+
 	return list, rows.Err()
 }
 

@@ -141,6 +141,7 @@ func (s *Store) Endpoints(ctx context.Context, account, mode string) ([]notify.E
 		}
 		list = append(list, e)
 	}
+
 	return list, rows.Err()
 }
 
@@ -160,6 +161,7 @@ func (s *Store) Owners(ctx context.Context) ([]notify.Owner, error) {
 		}
 		list = append(list, o)
 	}
+
 	return list, rows.Err()
 }
 
@@ -346,6 +348,7 @@ func (s *Store) Deliveries(ctx context.Context, account, endpoint string, q noti
 		}
 		list = append(list, d)
 	}
+
 	return list, rows.Err()
 }
 

@@ -143,6 +143,7 @@ func (s *Store) payments(ctx context.Context, query string, args ...any) ([]paym
 		p.Ahead = s.Ahead(p.Account, p.Mode)
 		list = append(list, p)
 	}
+
 	return list, errors.Join(broken, rows.Err())
 }
 
@@ -204,7 +205,7 @@ func putPayment(t *sqldb.Tx, c payment.Change, doc string, sum int64) (stored bo
 	if err != nil || n == 1 {
 		return err == nil, err
 	}
-	// Nothing was written. Read the row to tell a repetition from a conflict.
+	// Nothing was written. Read the row to distinguish a repetition from a conflict.
 	now, err := scanPayment(t.Row("SELECT "+paymentColumns+" FROM payments WHERE id = $1", p.ID))
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, payment.ErrConflict

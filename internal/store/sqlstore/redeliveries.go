@@ -128,6 +128,7 @@ func (s *Store) redeliveries(ctx context.Context, query string, args ...any) (li
 		}
 		list = append(list, r)
 	}
+
 	return list, rows.Err()
 }
 
@@ -149,6 +150,7 @@ func (s *Store) RedeliveryPage(ctx context.Context, r notify.Redelivery, limit i
 		}
 		list = append(list, d)
 	}
+
 	return list, rows.Err()
 }
 

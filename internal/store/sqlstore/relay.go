@@ -36,6 +36,7 @@ func (s *Store) Checkpoints(ctx context.Context, source string) (map[string]stri
 		}
 		at[shard] = checkpoint
 	}
+
 	return at, rows.Err()
 }
 
@@ -117,6 +118,7 @@ func unseen(t *sqldb.Tx, rows []feed.Row) ([]feed.Row, error) {
 			fresh = append(fresh, e)
 		}
 	}
+
 	return fresh, nil
 }
 

@@ -53,6 +53,7 @@ func respell(ctx context.Context, tx *sql.Tx) error {
 			}
 		}
 	}
+
 	return nil
 }
 
@@ -73,5 +74,6 @@ func pairs(ctx context.Context, tx *sql.Tx, query string) (list [][2]string, err
 			list = append(list, p)
 		}
 	}
+
 	return list, rows.Err()
 }

@@ -57,7 +57,6 @@ func Source(url string) (sqldb.Source, error) {
 // migrates, and the others wait.
 func Migrate(ctx context.Context, url string) (from, to int64, err error) {
 	src, err := Source(url)
-
 	if err != nil {
 		return 0, 0, err
 	}
@@ -68,7 +67,6 @@ func Migrate(ctx context.Context, url string) (from, to int64, err error) {
 // database. The schema must be current: call Migrate first.
 func Open(ctx context.Context, url string) (*Store, error) {
 	src, err := Source(url)
-
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +100,6 @@ func OpenSnapshot(ctx context.Context, url string) (*Store, error) {
 // caches stay off while other processes may change the same rows.
 func newStore(ctx context.Context, db *sqldb.DB) (*Store, error) {
 	f, err := feed.Open(ctx, db)
-
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}

@@ -101,6 +101,7 @@ func eachRow[T any](ctx context.Context, s *Store, query string, scan func(sqldb
 			return err
 		}
 	}
+
 	return rows.Err()
 }
 
@@ -169,6 +170,7 @@ func loadMerchant(t *sqldb.Tx, m archive.Merchant) error {
 	case m.Delivery != nil:
 		return putDelivery(t, *m.Delivery, " ON CONFLICT (id) DO NOTHING")
 	}
+
 	return nil
 }
 

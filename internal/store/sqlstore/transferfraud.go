@@ -69,6 +69,7 @@ func (s *Store) EachModel(ctx context.Context, visit func(archive.Model) error) 
 			return err
 		}
 	}
+
 	return nil
 }
 
@@ -140,6 +141,7 @@ func loadFraud(t *sqldb.Tx, f archive.Fraud) (n int64, err error) {
 				ON CONFLICT (account, mode) DO NOTHING`, f.Policy.Account, f.Policy.Mode, doc, sum)
 		}
 	}
+
 	return n, err
 }
 

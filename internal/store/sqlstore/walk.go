@@ -66,6 +66,7 @@ func (s *Store) EachPayment(ctx context.Context, visit func(payment.Payment, err
 			return err
 		}
 	}
+
 	return rows.Err()
 }
 
@@ -87,6 +88,7 @@ func (s *Store) EachLink(ctx context.Context, visit func(link.Link, error) error
 			return err
 		}
 	}
+
 	return rows.Err()
 }
 
@@ -118,6 +120,7 @@ func (s *Store) ProjectedBalances(ctx context.Context) (map[Owner]ledger.Balance
 		}
 		out[o] = ledger.Balance{Available: money.Of(available, o.Currency), Pending: money.Of(pending, o.Currency)}
 	}
+
 	return out, position, rows.Err()
 }
 
