@@ -22,8 +22,7 @@ var _ merchant.AccessStore = (*Store)(nil)
 // Apply implements merchant.AccessStore. All parts of the change are one commit, with the emails
 // and the idempotency record. The parts are written in a fixed order, so that two commits lock each
 // other's rows in one order too. A refusal (merchant.ErrToken, ErrTaken, ErrChanged) comes before
-// any write that others might wait for. After any other error the outcome is unknown, and the
-// caller may send the same change again: its token and record then show whether it was stored.
+// any write that others might wait for. After an error of kind Unavailable the outcome is unknown.
 func (s *Store) Apply(ctx context.Context, c merchant.Change) error {
 	var confirmed atomic.Value // the account; the commit may still run after its caller gave up
 	confirmed.Store("")

@@ -45,7 +45,7 @@ func scanRecord(row sqldb.Scanner) (r idempotency.Record, err error) {
 	return r, nil
 }
 
-// PutIdempotency implements idempotency.Store. It is for answers without another effect, such as
+// PutIdempotency implements idempotency.Store. It is for answers that no commit carried, such as
 // refusals.
 func (s *Store) PutIdempotency(ctx context.Context, r idempotency.Record) error {
 	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error { return putRecord(t, &r) })
