@@ -14,7 +14,8 @@ import (
 	"github.com/paylink/paylink/internal/store/sqlstore"
 )
 
-// checkSignUp validates who may sign up.
+// checkSignUp validates who may sign up. --demo signs up for its own account, so it needs open
+// sign-up.
 func (c Config) checkSignUp(say func(format string, args ...any)) {
 	switch c.SignUp {
 	case "", merchant.Open:
@@ -29,7 +30,7 @@ func (c Config) checkSignUp(say func(format string, args ...any)) {
 
 // Invite invites an address to sign up for a new account. A server may run beside it. If mail is
 // configured, the invitation is only emailed, so that using it proves the address; otherwise its
-// link is printed.
+// link is printed. The link needs the public URL and the existing keys.
 func Invite(ctx context.Context, cfg Config, email string, out io.Writer) (err error) {
 	public, err := site.Parse(cfg.PublicURL)
 	if err != nil {
@@ -40,6 +41,8 @@ func Invite(ctx context.Context, cfg Config, email string, out io.Writer) (err e
 			return fmt.Errorf("--mail-from %q: %w", cfg.MailFrom, err)
 		}
 	}
+
+	// The running installation's keys: the email is sealed with them.
 	ring, err := openKeys(cfg)
 	if err != nil {
 		return err
@@ -48,18 +51,24 @@ func Invite(ctx context.Context, cfg Config, email string, out io.Writer) (err e
 	if err != nil {
 		return err
 	}
+
 	store, err := sqlstore.Open(ctx, url)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
+
+	// The same rules as in the server, with no log.
 	local := merchant.New(merchant.Config{Users: store, Keys: store, Sessions: store, Access: store, Ring: ring, PublicURL: public.String(),
 		Mails: cfg.mails(), Now: time.Now, Log: slog.New(slog.DiscardHandler)})
 	made, err := local.InviteMerchant(ctx, email, "")
 	if err != nil {
 		return err
 	}
+
+	// A link that is not mailed is printed, because nobody else can hand it on.
 	ends := made.ExpiresAt.Format(time.RFC3339)
+	// The mail is in the outbox; a running notifier sends it.
 	if made.URL == "" {
 		_, err = fmt.Fprintf(out, "the invitation to %s is on its way by mail; it works once, until %s\n", made.Email, ends)
 		return err

@@ -38,9 +38,11 @@ func (c Config) hsts() time.Duration {
 	return c.HSTS
 }
 
-// listening is a listener that the process opens.
+// listening is an address on which the process listens, and the flag that sets it.
 type listening struct{ flag, address string }
 
+// listening returns the addresses that this process opens, in the order in which conflicts are
+// reported.
 func (c Config) listening() (all []listening) {
 	if c.runs("gateway") {
 		all = append(all, listening{"--listen", c.Listen})
@@ -52,7 +54,8 @@ func (c Config) listening() (all []listening) {
 	return all
 }
 
-// checkAddresses validates the addresses on which the process listens and the public address.
+// checkAddresses validates the addresses on which the process listens and the public address. Two
+// listeners must not share a port, unless it is 0, which lets the system choose.
 func (c Config) checkAddresses(say func(format string, args ...any)) {
 	if _, err := c.publicSite(); err != nil {
 		say("%v", err)
@@ -60,6 +63,8 @@ func (c Config) checkAddresses(say func(format string, args ...any)) {
 	if c.HSTS < 0 || c.HSTS > maxHSTS || c.HSTS%time.Second != 0 {
 		say("--hsts %s: want whole seconds up to %s, or 0 for none", c.HSTS, maxHSTS)
 	}
+
+	// Each address must be well formed, and differ from those before it.
 	all := c.listening()
 	for i, l := range all {
 		host, port, err := net.SplitHostPort(l.address)
@@ -79,6 +84,8 @@ func (c Config) checkAddresses(say func(format string, args ...any)) {
 			}
 		}
 	}
+
+	// A listener on every address has none that could be part of a link.
 	if !c.split() && c.PublicURL == "" && site.Everywhere(c.Listen) {
 		say("--public-url: --listen %q accepts connections on every address of this machine, and links need the one that payers reach, such as https://pay.example.com", c.Listen)
 	}
@@ -98,7 +105,8 @@ func cannotListen(flag, address string, err error) error {
 	return fmt.Errorf("%s %q: %w%s", flag, address, err, hint)
 }
 
-// checkData refuses data paths that would be interpreted as something else.
+// checkData refuses data paths that would be interpreted as something else, and a store that is one
+// of our other files.
 func (c Config) checkData(say func(format string, args ...any)) {
 	if c.DataDir == "" {
 		say("--data: want a folder")
@@ -111,6 +119,8 @@ func (c Config) checkData(say func(format string, args ...any)) {
 			say("%s %q: this is a file; want a folder", flag, folder)
 		}
 	}
+
+	// The rest is about a store in a file.
 	name, embedded := strings.CutPrefix(c.Store, "sqlite:")
 	if !embedded {
 		return
@@ -118,6 +128,7 @@ func (c Config) checkData(say func(format string, args ...any)) {
 	if strings.ContainsAny(name, "?#%") {
 		say("--store %q: the path must not hold ?, # or %%, which SQLite reads as something else", c.Store)
 	}
+
 	path, err := c.storeURL()
 	for _, taken := range []string{c.queuePath(), c.reportsPath(), c.analyticsPath(), c.bookPath()} {
 		if err == nil && path == "sqlite:"+taken {
@@ -126,12 +137,14 @@ func (c Config) checkData(say func(format string, args ...any)) {
 	}
 }
 
-// writeData creates the data folder and checks that files can be created in it, so that a folder
-// of another user is named in the error. Processes that store nothing there do not need it.
+// writeData creates the data folder and checks that files can be created in it, so that a folder of
+// another user is named in the error before anything starts. Processes that store nothing there do
+// not need it.
 func (c Config) writeData() error {
 	if c.split() && !c.runs("simulator") && (postgres.Is(c.Store) || !c.needsSQL()) {
 		return nil
 	}
+
 	err := os.MkdirAll(c.DataDir, 0o700)
 	if err == nil {
 		var probe *os.File
@@ -139,6 +152,7 @@ func (c Config) writeData() error {
 			err = errors.Join(probe.Close(), os.Remove(probe.Name()))
 		}
 	}
+
 	if err != nil {
 		return fmt.Errorf("--data %q: the server must be able to make files there: %w", c.DataDir, err)
 	}

@@ -16,10 +16,13 @@ import (
 // analyticsPath returns the path of the analytics store beside a SQLite store.
 func (c Config) analyticsPath() string { return filepath.Join(c.DataDir, "analytics.db") }
 
-// openAnalytics opens the analytics store in the fraud service, and starts its consumer.
+// openAnalytics opens the analytics store in the fraud service, and starts its consumer. It reads
+// payments and links from the table, if there is one, and the feed from SQL. Other processes get a
+// client.
 func (s *services) openAnalytics(ctx context.Context) error {
 	switch p := s.peer("fraud"); {
 	case s.cfg.runs("fraud"):
+		// The walk of a rebuild reads page by page, beside running payments.
 		var payments projection.Payments = s.stores.sql.Pages()
 		if s.stores.table != nil {
 			payments = s.stores.table
@@ -30,6 +33,7 @@ func (s *services) openAnalytics(ctx context.Context) error {
 		}
 		s.closers = append(s.closers, local.Close)
 		s.analytics, s.fraud.Analyst = local, local
+
 		s.serve(func(r *rpc.Server) { rpc.ServeAnalyst(r, local) })
 		if s.cfg.FraudOff { // existing data stays readable, and nothing is added
 			return nil
@@ -39,14 +43,17 @@ func (s *services) openAnalytics(ctx context.Context) error {
 	case p != nil:
 		s.fraud.Analyst = rpc.NewAnalyst(p)
 	}
+
 	return nil
 }
 
 // RebuildAnalytics rebuilds the analytics store from the links and payments, also while servers
-// run.
+// run. It prints how many objects it read. A rebuild that is interrupted is abandoned and can be
+// repeated.
 func RebuildAnalytics(ctx context.Context, cfg Config, out io.Writer) error {
 	return withStore(ctx, cfg, out, func(store *sqlstore.Store, log *slog.Logger) error {
 		var payments projection.Payments = store.Pages()
+		// The progress counts links and payments together.
 		var total int64 // unknown for a table
 		if cfg.PaymentsStore == "" {
 			sizes, err := store.Sizes(ctx)
@@ -62,11 +69,14 @@ func RebuildAnalytics(ctx context.Context, cfg Config, out io.Writer) error {
 			defer func() { _ = table.Close() }()
 			payments = table
 		}
+
 		analytics, err := projection.OpenAnalytics(ctx, store.Feed, payments, cfg.analyticsPath(), log)
 		if err != nil {
 			return err
 		}
 		defer func() { _ = analytics.Close() }()
+
+		// Rebuild reports as it walks; the last report is the total.
 		meter := cfg.Progress.Start("rebuild the analytics store", "objects", total)
 		var walked int64
 		err = analytics.Rebuild(ctx, func(b projection.Build) {

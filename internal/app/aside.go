@@ -19,8 +19,9 @@ type asideLister interface {
 	RetryAside(ctx context.Context, now time.Time) (int64, error)
 }
 
-// Aside lists what was set aside because it could not be processed. With retry, payments and
-// links are due again at once. With forget, events that were passed over are no longer listed.
+// Aside lists what was set aside because it could not be processed. With retry, payments and links
+// are due again at once. With forget, events that were passed over are no longer listed. At most
+// maxAsides events are listed, and all are forgotten. Servers may run beside it.
 func Aside(ctx context.Context, cfg Config, retry, forget bool, out io.Writer) (err error) {
 	url, err := cfg.storeURL()
 	if err != nil {
@@ -31,6 +32,8 @@ func Aside(ctx context.Context, cfg Config, retry, forget bool, out io.Writer) (
 		return fmt.Errorf("open %s: %w", cfg.storeName(), err)
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
+
+	// Payments and links are set aside where they are stored, events always in SQL.
 	var objects asideLister = store
 	if cfg.PaymentsStore != "" {
 		table, err := cfg.openTable(ctx)
@@ -40,6 +43,8 @@ func Aside(ctx context.Context, cfg Config, retry, forget bool, out io.Writer) (
 		defer func() { _ = table.Close() }()
 		objects = table
 	}
+
+	// The list, before anything is changed.
 	n := 0
 	err = objects.EachAside(ctx, func(id, account string, misses int64, next time.Time) error {
 		n++
@@ -49,6 +54,8 @@ func Aside(ctx context.Context, cfg Config, retry, forget bool, out io.Writer) (
 	if err != nil {
 		return err
 	}
+
+	// Then the events, which are not tried again.
 	events, err := store.Asides(ctx, maxAsides)
 	if err != nil {
 		return err
@@ -62,6 +69,8 @@ func Aside(ctx context.Context, cfg Config, retry, forget bool, out io.Writer) (
 	if _, err = fmt.Fprintf(out, "%d set aside\n", n); err != nil {
 		return err
 	}
+
+	// Only the list is cleared; no event is processed again.
 	if forget {
 		forgotten, err := store.ForgetAside(ctx)
 		if err != nil {
@@ -74,6 +83,8 @@ func Aside(ctx context.Context, cfg Config, retry, forget bool, out io.Writer) (
 	if !retry {
 		return nil
 	}
+
+	// A running sweep takes them within a second or so.
 	again, err := objects.RetryAside(ctx, time.Now())
 	if err == nil {
 		_, err = fmt.Fprintf(out, "%d payments and links are due again now\n", again)
@@ -81,7 +92,7 @@ func Aside(ctx context.Context, cfg Config, retry, forget bool, out io.Writer) (
 	return err
 }
 
-// asides lists, beside what is broken, what was set aside because of it.
+// asides lists, beside what is broken, what was set aside because of it, as invariant I21.
 func (a *audit) asides(ctx context.Context, s *sqlstore.Store, from walker) error {
 	if lister, ok := from.(asideLister); ok {
 		if err := lister.EachAside(ctx, func(id, account string, misses int64, _ time.Time) error {
@@ -91,9 +102,11 @@ func (a *audit) asides(ctx context.Context, s *sqlstore.Store, from walker) erro
 			return err
 		}
 	}
+
 	events, err := s.Asides(ctx, maxAsides)
 	for _, e := range events {
 		a.say("I21 %s of %s was passed over by %s: %s", e.Item, e.Account, e.Consumer, e.Reason)
 	}
+
 	return err
 }

@@ -13,7 +13,8 @@ import (
 	"github.com/paylink/paylink/internal/testclock"
 )
 
-// openClocks reads the test clocks before anything is served, and keeps them up to date.
+// openClocks reads the test clocks before anything is served, and keeps them up to date. Without
+// them a test account's links and payments would be judged by real time.
 func (s *services) openClocks(ctx context.Context) error {
 	var errs []error
 	if feed := s.stores.sql; feed != nil {
@@ -27,7 +28,8 @@ func (s *services) openClocks(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// clockSpread is how long moving a clock waits until every process knows.
+// clockSpread returns how long moving a clock waits until every process knows: testclock.Spread if
+// there can be others, 0 for a single process on a file.
 func (s *services) clockSpread() time.Duration {
 	if s.cfg.split() || s.stores.table != nil || postgres.Is(s.cfg.Store) {
 		return testclock.Spread
@@ -36,8 +38,9 @@ func (s *services) clockSpread() time.Duration {
 }
 
 // clockwork applies a moved clock to the table of payments, if there is one, and to the webhook
-// queue. It records what it has applied, so after a crash it applies the clock again. For a
-// queue, a second time only means a somewhat earlier try.
+// queue. It records what it has applied, so after a crash it applies the clock again. For the
+// table, a second time changes nothing. For a queue, it only means a somewhat earlier try. The lock
+// serializes the moves of this process.
 type clockwork struct {
 	feed  *sqlstore.Store
 	table *dynamo.Store // nil if payments are in the feed's store
@@ -45,22 +48,29 @@ type clockwork struct {
 	mu    sync.Mutex
 }
 
-// MoveClock implements notify.Clocks.
+// MoveClock implements notify.Clocks. The table gets the clock even if the queue already has it,
+// because the two may have been separated by a crash. ahead is the whole offset from real time, not
+// the step.
 func (c *clockwork) MoveClock(ctx context.Context, account string, ahead time.Duration) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	// The queue is advanced by the difference to what was applied, so that a repetition does not
+	// advance it again.
 	applied, err := c.feed.ClockApplied(ctx, account)
 	if err != nil {
 		return err
 	}
+
 	if c.table != nil {
 		if err := c.table.PutClock(ctx, account, ahead); err != nil {
 			return err
 		}
 	}
+
 	if ahead <= applied {
 		return nil
 	}
+
 	if err := c.queue.Advance(ctx, account, ahead-applied); err != nil {
 		return err
 	}
@@ -77,6 +87,7 @@ func (c *clockwork) run(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
+
 		behind, err := c.feed.ClocksBehind(ctx)
 		if err != nil {
 			return err

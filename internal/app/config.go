@@ -62,10 +62,12 @@ type Config struct {
 	Progress             progress.To // of long-running commands
 }
 
-// Check returns every problem of the configuration.
+// Check returns every problem of the configuration, sorted, or none if the process can start. It
+// opens no store and listens on nothing.
 func (c Config) Check() []string {
 	var wrong []string
 	say := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
+
 	c.checkData(say)
 	c.checkAddresses(say)
 	if _, err := c.storeURL(); err != nil {
@@ -76,6 +78,7 @@ func (c Config) Check() []string {
 			say("--payments-store %q: %v", scheme(c.PaymentsStore), err)
 		}
 	}
+
 	c.checkLimits(say)
 	c.checkFraud(say)
 	if _, err := shield.Parse(c.Shield); err != nil {
@@ -84,10 +87,12 @@ func (c Config) Check() []string {
 	if _, err := c.level(); err != nil {
 		say("--log-level %q: want debug, info, warn or error", c.LogLevel)
 	}
+
 	c.checkSignUp(say)
 	c.checkTargets(say)
 	c.checkMail(say)
 	c.checkLake(say)
+
 	if len(c.PublicURL) > link.MaxPublicURLBytes {
 		say("--public-url: at most %d characters, so that the QR code of every link can hold it", link.MaxPublicURLBytes)
 	}
@@ -107,9 +112,11 @@ func (c Config) checkTargets(say func(format string, args ...any)) {
 		}
 		return
 	}
+
 	if len(c.Targets) == 0 {
 		say("--target: want all, or some of %s", targetNames())
 	}
+	// Each target once, and none with all.
 	for i, t := range c.Targets {
 		if _, ok := boxes[t]; !ok {
 			say("--target %q: want all alone, or some of %s", t, targetNames())
@@ -117,17 +124,22 @@ func (c Config) checkTargets(say func(format string, args ...any)) {
 			say("--target %q: named twice", t)
 		}
 	}
+
+	// What lies between services: credentials, a listener, and the addresses of the others.
 	if c.InternalSecretFile == "" && c.InternalTLS == "" {
 		say("--internal-secret-file or --internal-tls: services must prove to each other who they are")
 	}
 	if c.InternalListen == "" && c.servesInternally() {
 		say("--internal-listen: an address on which the boxes of this process are served")
 	}
+
+	// Each service that is called needs an address, and each address a service.
 	for _, name := range c.calls() {
 		if len(c.Services[name]) == 0 {
 			say("--service %s=URL: %s needs it, and it does not run in this process", name, strings.Join(c.Targets, ", "))
 		}
 	}
+
 	for name, urls := range c.Services {
 		if _, ok := boxes[name]; !ok || name == "gateway" {
 			say("--service %s: there is no such service", name)
@@ -138,12 +150,14 @@ func (c Config) checkTargets(say func(format string, args ...any)) {
 			}
 		}
 	}
+
 	if c.PublicURL == "" && c.any(func(b box) bool { return b.public }) {
 		say("--public-url: every process of a split deployment must know the same one")
 	}
 	if c.Demo {
 		say("--demo: only the target all makes a demo account")
 	}
+
 	// A SQLite file belongs to one process: two processes with the same file would not see each
 	// other's commits reliably. So every service that stores data runs in that process.
 	if !postgres.Is(c.Store) && c.needsSQL() {
@@ -165,6 +179,8 @@ func (c Config) storeURL() (string, error) {
 		}
 		return c.Store, err
 	}
+
+	// A file: relative paths are in the data folder.
 	path, ok := strings.CutPrefix(c.Store, "sqlite:")
 	switch {
 	case c.Store == "":
@@ -172,6 +188,7 @@ func (c Config) storeURL() (string, error) {
 	case !ok || path == "":
 		return "", fmt.Errorf("--store %q: want sqlite:PATH or postgres://…", scheme(c.Store))
 	}
+
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(c.DataDir, path)
 	}
@@ -187,7 +204,8 @@ func (c Config) queueURL() string {
 	return "sqlite:" + c.queuePath()
 }
 
-// storeName returns the store's name for messages, without a password.
+// storeName returns the store's name for messages, without a password: a path, or the host and name
+// of a database.
 func (c Config) storeName() string {
 	url, err := c.storeURL()
 	if err != nil {
@@ -196,6 +214,7 @@ func (c Config) storeName() string {
 	if path, ok := strings.CutPrefix(url, "sqlite:"); ok {
 		return path
 	}
+
 	config, err := postgres.Parse(url)
 	if err != nil {
 		return scheme(url)
@@ -203,13 +222,13 @@ func (c Config) storeName() string {
 	return postgres.Name(config)
 }
 
-// scheme keeps a password in a store's URL out of messages.
+// scheme returns the beginning of a store's URL, to keep a password out of messages.
 func scheme(store string) string {
 	s, _, _ := strings.Cut(store, ":")
 	return s + ":…"
 }
 
-// Files in a data folder.
+// keysDir returns the folder of the key ring.
 func (c Config) keysDir() string {
 	if c.KeysDir != "" {
 		return c.KeysDir
@@ -217,9 +236,12 @@ func (c Config) keysDir() string {
 	return filepath.Join(c.DataDir, "keys")
 }
 
+// queuePath returns the file of the webhook queue beside a SQLite store, and bookPath that of the
+// simulator's book.
 func (c Config) queuePath() string { return filepath.Join(c.DataDir, "webhooks.db") }
 func (c Config) bookPath() string  { return filepath.Join(c.DataDir, "simulator.book") }
 
+// level returns the log level; empty means info.
 func (c Config) level() (slog.Level, error) {
 	var l slog.Level
 	if c.LogLevel == "" {

@@ -10,6 +10,7 @@ import (
 
 // newDashboard returns the merchant's pages, on the services that the gateway calls anyway.
 func (s *services) newDashboard(public *pages.Pages) (*dashboard.Dashboard, error) {
+	// The dashboard has no path of its own to the data: it calls the same services as the API.
 	return dashboard.New(dashboard.Config{
 		Config: frame.Config{Merchants: s.users, Seal: s.seal, Unseal: s.unseal, MAC: s.mac, PublicURL: s.cfg.PublicURL, Now: time.Now, Log: s.log,
 			Render: s.faces().Render},

@@ -23,7 +23,8 @@ type demoLogin struct {
 	Secret   string `json:"secret"`
 }
 
-// demo creates an account, a key and a link in test mode, and prints them.
+// demo creates an account, a key and a link in test mode, and prints them. The account and the key
+// are created once; each start makes a new link. It runs before the process serves anything.
 func (s *services) demo(ctx context.Context, out io.Writer) error {
 	d, err := s.demoAccount(ctx)
 	if err != nil {
@@ -37,18 +38,22 @@ func (s *services) demo(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+
+	// The link is made as the API would make it, with the account's payment methods.
 	var methods []link.Method
 	caps := simulator.Capabilities()
 	for _, m := range account.Methods {
 		methods = append(methods, link.Method{ID: m.ID, Type: m.Type, Issuer: m.Issuer, Currencies: m.Currencies, Enabled: m.Enabled,
 			MinMinor: caps.MinMinor, MaxMinor: caps.MaxMinor, Test: caps.Test})
 	}
+
 	one := int64(1)
 	l, err := s.links.Create(ctx, link.CreateRequest{Account: account.ID, Payee: account.Name, Mode: link.Test, Methods: methods,
 		Amount: "12.50", Currency: "EUR", Description: "A first payment", Reference: "demo-1", MaxUses: &one})
 	if err != nil {
 		return fmt.Errorf("demo link: %w", err)
 	}
+
 	_, err = fmt.Fprintf(out, `
 paylink is running in test mode at %[1]s
 
@@ -65,7 +70,10 @@ paylink is running in test mode at %[1]s
 	return err
 }
 
+// demoAccount returns the demo login from its file, or signs up and writes the file. If the process
+// crashed between the two, the next start signs in instead and creates another key.
 func (s *services) demoAccount(ctx context.Context) (demoLogin, error) {
+	// A second start prints the same login.
 	path := filepath.Join(s.cfg.DataDir, "demo.json")
 	raw, err := os.ReadFile(path)
 	if err == nil {
@@ -76,7 +84,10 @@ func (s *services) demoAccount(ctx context.Context) (demoLogin, error) {
 	if !errors.Is(err, os.ErrNotExist) {
 		return demoLogin{}, err
 	}
+
+	// The password is no secret: it is printed, and the account exists in test mode only.
 	d := demoLogin{Username: "demo", Password: "try paylink today"}
+
 	up, err := s.users.SignUp(ctx, merchant.SignUpRequest{Username: d.Username, Email: "demo@example.com", Password: d.Password}, nil)
 	var account string
 	switch {
@@ -91,11 +102,14 @@ func (s *services) demoAccount(ctx context.Context) (demoLogin, error) {
 	default:
 		return d, err
 	}
+
+	// A secret can be read only now, so it is stored for the next start.
 	key, err := s.users.CreateKey(ctx, merchant.CreateKeyRequest{Account: account, Name: "demo", Mode: link.Test, Scopes: merchant.Scopes}, nil)
 	if err != nil {
 		return d, err
 	}
 	d.KeyID, d.Secret = key.Key.ID, key.Secret
+
 	if raw, err = json.MarshalIndent(d, "", "  "); err != nil { //nolint:gosec // the demo login is printed anyway; the file is the owner's alone
 		return d, err
 	}

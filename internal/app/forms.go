@@ -10,7 +10,8 @@ import (
 	"github.com/paylink/paylink/internal/rpc"
 )
 
-// openForms opens payment forms, which the links service stores and the verifier reads.
+// openForms opens payment forms, which the links service stores and the verifier reads. Both are
+// part of services that are open already; a client of theirs implements the same interfaces.
 func (s *services) openForms(context.Context) error {
 	if forms, ok := s.links.(link.FormService); ok {
 		s.forms = forms
@@ -18,6 +19,7 @@ func (s *services) openForms(context.Context) error {
 			s.serve(func(r *rpc.Server) { rpc.ServeForms(r, forms) })
 		}
 	}
+
 	if forms, ok := s.verifier.(link.PublicForms); ok {
 		s.publicForms = forms
 		if s.cfg.runs("verifier") {
@@ -27,7 +29,8 @@ func (s *services) openForms(context.Context) error {
 	return nil
 }
 
-// desk provides what the pages of forms need of other services.
+// desk provides what the pages of forms need of other services: the public forms, the service that
+// creates links, and the name and payment methods of an account.
 type desk struct {
 	link.PublicForms
 	box   link.FormService
@@ -36,12 +39,14 @@ type desk struct {
 
 var _ pages.Forms = desk{}
 
+// publicDesk returns the desk of the gateway.
 func (s *services) publicDesk() pages.Forms {
 	payee := api.New(api.Config{Merchants: s.users, Connectors: known()}).Payee
 	return desk{s.publicForms, s.forms, payee}
 }
 
-// Fill requests the account's current payment methods.
+// Fill implements pages.Forms. It creates the link of a submitted form with the account's current
+// name and payment methods, which the form does not store.
 func (d desk) Fill(ctx context.Context, f link.Form, r link.FormLinkRequest) (link.Link, error) {
 	var err error
 	if r.Payee, r.Methods, err = d.payee(ctx, f.Account); err != nil {
@@ -50,7 +55,8 @@ func (d desk) Fill(ctx context.Context, f link.Form, r link.FormLinkRequest) (li
 	return d.box.FormLink(ctx, r)
 }
 
-// formPages shows the payer's pages in the dashboard's form pages.
+// formPages returns what the dashboard's pages of forms show of the payer's pages: the script to
+// embed, its hash, and a preview.
 func (s *services) formPages(public *pages.Pages) forms.PayerPages {
 	src, integrity := pages.Embed(s.cfg.PublicURL)
 	return forms.PayerPages{Script: src, Integrity: integrity, Preview: public.PreviewForm}

@@ -17,12 +17,16 @@ func (c Config) checkLimits(say func(format string, args ...any)) {
 	if _, err := limit.Parse(c.Limits); err != nil {
 		say("--limit %v", err)
 	}
+
 	if c.LimitStore != "" {
 		if _, err := limit.OpenRedis(c.LimitStore); err != nil {
 			say("--limit-store %q: %v", scheme(c.LimitStore), err)
 		}
 	}
+	// The country comes from a proxy as well, so it is checked beside the proxies.
 	c.checkCountry(say)
+
+	// Each network is checked by itself, and the message says how to write it.
 	for _, p := range c.TrustedProxies {
 		network, err := netip.ParsePrefix(p)
 		address, single := netip.ParseAddr(p)
@@ -44,6 +48,8 @@ func (c Config) checkLimits(say func(format string, args ...any)) {
 var askedFor = []string{"Authorization", "Cookie", "Content-Type", "Content-Length", "Host", "Origin", "Accept", "Accept-Encoding", "Accept-Language",
 	"Idempotency-Key", "Last-Event-Id", "Sec-Fetch-Site", "User-Agent", "X-Forwarded-For"}
 
+// checkCountry validates the header that names the payer's country. It is trusted only from a
+// proxy, so it needs --trusted-proxies.
 func (c Config) checkCountry(say func(format string, args ...any)) {
 	switch {
 	case c.CountryHeader == "":
@@ -56,12 +62,15 @@ func (c Config) checkCountry(say func(format string, args ...any)) {
 	}
 }
 
-// openGate creates the gateway's rate limits.
+// openGate creates the gateway's rate limits. With --limit-store the gateways share their counters
+// in Redis. refuse answers a request that is over a limit.
 func (s *services) openGate(refuse func(http.ResponseWriter, *http.Request, error)) (*limit.Gate, error) {
 	policies, err := limit.Parse(s.cfg.Limits)
 	if err != nil {
 		return nil, err
 	}
+
+	// Without a shared store each gateway counts for itself.
 	var client *redis.Client
 	if s.cfg.LimitStore != "" {
 		if client, err = limit.OpenRedis(s.cfg.LimitStore); err != nil {
@@ -69,6 +78,8 @@ func (s *services) openGate(refuse func(http.ResponseWriter, *http.Request, erro
 		}
 		s.closers = append(s.closers, client.Close)
 	}
+
+	// The addresses of proxies decide whose X-Forwarded-For is trusted.
 	var proxies []netip.Prefix
 	for _, p := range s.cfg.TrustedProxies {
 		network, err := limit.Network(p)
@@ -77,6 +88,7 @@ func (s *services) openGate(refuse func(http.ResponseWriter, *http.Request, erro
 		}
 		proxies = append(proxies, network)
 	}
+
 	return limit.New(limit.Config{Policies: policies, Redis: client, Proxies: proxies, CountryHeader: s.cfg.CountryHeader, MAC: s.mac, Refuse: refuse,
 		Limited: s.metrics.Limited, Now: time.Now, Log: s.log})
 }

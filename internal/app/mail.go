@@ -29,6 +29,7 @@ func (c Config) checkMail(say func(format string, args ...any)) {
 			say("--mail-url: %v", err)
 		}
 	}
+	// The sender and the server belong together.
 	switch {
 	case c.MailURL != "" && c.MailFrom == "":
 		say("--mail-from: an address in whose name mails are sent, such as Payments <pay@shop.example>")
@@ -41,7 +42,9 @@ func (c Config) checkMail(say func(format string, args ...any)) {
 }
 
 // openMail opens the sender of the outbox, and the consumer of the feed that writes emails. They
-// run where webhooks are sent.
+// run where webhooks are sent. Without mail configured, the service still answers what people ask
+// it, and sends nothing. The consumer begins at the end of the feed, so enabling mail sends nothing
+// about earlier events.
 func (s *services) openMail(ctx context.Context) error {
 	if !s.cfg.runs("notifier") {
 		if p := s.peer("notifier"); p != nil {
@@ -52,6 +55,8 @@ func (s *services) openMail(ctx context.Context) error {
 	settings := office.Config{Outbox: s.stores.sql, Readers: s.stores.sql, Parked: s.stores.sql, Payments: s.stores.payments, Links: s.stores.links,
 		Ring: s.ring, From: s.cfg.MailFrom, PublicURL: s.cfg.PublicURL, Now: time.Now, Log: s.log,
 		Observe: func(kind string, o mail.Status) { s.metrics.Mail(kind, string(o)) }}
+
+	// Only a process that sends needs the server.
 	if s.cfg.mails() {
 		server, err := smtp.Parse(s.cfg.MailURL)
 		if err != nil {
@@ -62,18 +67,25 @@ func (s *services) openMail(ctx context.Context) error {
 		s.closers = append(s.closers, carrier.Close)
 		settings.Carrier = carrier
 	}
+
+	// The service itself runs without a server too: preferences and refusals need none.
 	local := office.New(settings)
 	s.mail = local
 	s.serve(func(r *rpc.Server) { rpc.ServeMail(r, local) })
 	if !s.cfg.mails() {
 		return nil
 	}
+
+	// Before the consumer runs: its place in the feed, and the claims that an earlier process left.
 	if err := s.stores.sql.BeginAtEnd(ctx, sqlstore.MailConsumer); err != nil {
 		return err
 	}
 	if err := s.stores.sql.ReleaseMails(ctx); err != nil {
 		return err
 	}
+
+	// The consumer writes emails about events into the outbox, and the postman sends what is due
+	// there.
 	s.background["mails"] = func(ctx context.Context) error {
 		return s.stores.sql.Consume(ctx, sqlstore.MailConsumer, local.Handle)
 	}
@@ -85,6 +97,7 @@ func (s *services) openMail(ctx context.Context) error {
 	return nil
 }
 
+// mailGauges exports how many emails are due or were given up.
 func (s *services) mailGauges() {
 	s.metrics.Mails()
 	read := gauge(func(ctx context.Context) (int64, error) { return s.stores.sql.CountDueMails(ctx, time.Now()) })

@@ -29,15 +29,19 @@ func (s *services) openModels(ctx context.Context) error {
 	case p != nil:
 		s.fraud.Models = rpc.NewModels(p)
 	}
+
 	return nil
 }
 
-// lab holds what the commands about models work with.
+// lab holds what the commands about models work with: the store, and the analytics store if they
+// need past payments.
 type lab struct {
 	store     *sqlstore.Store
 	analytics *projection.Analytics // nil unless requested
 }
 
+// openLab opens what a command about models or rules needs, runs work, and closes it. With history,
+// the analytics store is opened too. Servers may run beside it.
 func (c Config) openLab(ctx context.Context, history bool, out io.Writer, work func(lab) error) error {
 	return withStore(ctx, c, out, func(store *sqlstore.Store, log *slog.Logger) error {
 		l := lab{store: store}
@@ -52,9 +56,12 @@ func (c Config) openLab(ctx context.Context, history bool, out io.Writer, work f
 	})
 }
 
-// TrainModel trains a model on the labels in the analytics store and stores it.
+// TrainModel trains a model on the labels in the analytics store and stores it. The model decides
+// nothing until it is promoted. It prints on how many payments it was trained and tested, and how
+// well it did.
 func TrainModel(ctx context.Context, cfg Config, t learning.Training, out io.Writer) error {
 	return cfg.openLab(ctx, true, out, func(l lab) error {
+		// How many payments there are is not known before they are read.
 		meter := cfg.Progress.Start("read the payments", "payments", 0)
 		read := int64(0)
 		info, err := learning.Train(ctx, l.analytics, l.store, t, func() { read++; meter.Set(read) })
@@ -70,9 +77,10 @@ It decides nothing yet. Next: paylink fraud models shadow %[1]s, and promote.
 	})
 }
 
+// date returns the day of t in UTC.
 func date(t time.Time) string { return t.UTC().Format(time.DateOnly) }
 
-// ListModels prints the trained models, newest first.
+// ListModels prints the trained models, newest first, or what training needs if there are none.
 func ListModels(ctx context.Context, cfg Config, out io.Writer) error {
 	return cfg.openLab(ctx, false, out, func(l lab) error {
 		all, err := l.store.Models(ctx)
@@ -83,6 +91,7 @@ func ListModels(ctx context.Context, cfg Config, out io.Writer) error {
 			_, err := fmt.Fprintf(out, "there is no model yet: paylink fraud train needs %d known frauds\n", score.MinFrauds)
 			return err
 		}
+
 		w := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
 		_, _ = fmt.Fprintln(w, "version\tstate\ttrained\tlearned from\tpayments\tfrauds\tAUC ROC\taverage precision\tcard precision@100")
 		for _, m := range all {
@@ -93,13 +102,15 @@ func ListModels(ctx context.Context, cfg Config, out io.Writer) error {
 	})
 }
 
-// CompareModel compares a model with the active one.
+// CompareModel compares a model with the active one on payments from which neither has learned, and
+// prints both results. delay is how long labels take to arrive, and days the length of the period.
 func CompareModel(ctx context.Context, cfg Config, version string, delay time.Duration, days int, out io.Writer) error {
 	return cfg.openLab(ctx, true, out, func(l lab) error {
 		c, err := learning.Compare(ctx, l.analytics, l.store, version, time.Now(), delay, days)
 		if err != nil {
 			return err
 		}
+
 		_, _ = fmt.Fprintf(out, "%d payments of %s to %s with %d known frauds, from which neither has learned\n\n", c.Payments, date(c.From), date(c.To), c.Frauds)
 		w := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
 		_, _ = fmt.Fprintln(w, "model\tAUC ROC\taverage precision\tcard precision@100")
@@ -109,7 +120,8 @@ func CompareModel(ctx context.Context, cfg Config, version string, delay time.Du
 	})
 }
 
-// SetModel moves a model to a state. Running processes notice within ten seconds.
+// SetModel moves a model to a state: running, shadow or retired. Running processes notice within
+// ten seconds.
 func SetModel(ctx context.Context, cfg Config, version, state string, out io.Writer) error {
 	return cfg.openLab(ctx, false, out, func(l lab) error {
 		if err := l.store.SetModel(ctx, version, state); err != nil {
@@ -120,7 +132,7 @@ func SetModel(ctx context.Context, cfg Config, version, state string, out io.Wri
 	})
 }
 
-// RollBackModel promotes the previously active model.
+// RollBackModel promotes the model that was active before the present one.
 func RollBackModel(ctx context.Context, cfg Config, out io.Writer) error {
 	return cfg.openLab(ctx, false, out, func(l lab) error {
 		m, err := learning.RollBack(ctx, l.store)

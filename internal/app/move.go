@@ -21,23 +21,27 @@ import (
 	"github.com/paylink/paylink/internal/stream"
 )
 
-// Export writes everything in the stores into a new file, and prints how much. It does not
-// contain the keys: copy them separately.
+// Export writes everything in the stores into a new file, and prints how much. It does not contain
+// the keys: copy them separately. The servers must be stopped, or the parts may not fit together.
+// If it fails, the file is removed; it never overwrites one.
 func Export(ctx context.Context, cfg Config, path string, out io.Writer) (err error) {
 	url, err := cfg.storeURL()
 	if err != nil {
 		return err
 	}
+	// A snapshot, so that the export is of one moment even if a server still runs by mistake.
 	sql, err := sqlstore.OpenSnapshot(ctx, url)
 	if err != nil {
 		return fmt.Errorf("open %s: %w", cfg.storeName(), err)
 	}
 	defer func() { err = errors.Join(err, sql.Close()) }()
+
 	queue, err := webhook.Open(ctx, webhook.Config{URL: cfg.queueURL(), Store: sql})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, queue.Close()) }()
+
 	from := source{Store: sql, walker: sql, queue: queue}
 	if cfg.PaymentsStore != "" {
 		table, err := cfg.openTable(ctx)
@@ -46,10 +50,13 @@ func Export(ctx context.Context, cfg Config, path string, out io.Writer) (err er
 		}
 		from.walker, from.table = table, table
 	}
+
+	// It holds hashes of secrets and sealed data, so only the owner may read it.
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600) //nolint:gosec // the operator names it
 	if err != nil {
 		return err
 	}
+
 	sizes, err := exported(ctx, from)
 	if err != nil {
 		return errors.Join(err, file.Close(), os.Remove(path))
@@ -57,14 +64,16 @@ func Export(ctx context.Context, cfg Config, path string, out io.Writer) (err er
 	from.meter = cfg.Progress.Start("export", "objects", sizes)
 	counts, err := archive.Export(ctx, from, file)
 	from.meter.End()
+	// A file that is not completely on disk is no archive.
 	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
 		return errors.Join(err, os.Remove(path))
 	}
 	return tell(out, "exported", counts)
 }
 
-// Import fills empty stores from a file that Export wrote. With again, it continues an
-// interrupted import.
+// Import fills empty stores from a file that Export wrote, and prints how much. It brings the
+// schemas up to date first. With again, it continues an interrupted import: what exists stays
+// unchanged. A damaged or incomplete file is refused before anything is loaded.
 func Import(ctx context.Context, cfg Config, path string, again bool, out io.Writer) (err error) {
 	file, err := os.Open(path) //nolint:gosec // the operator names it
 	if err != nil {
@@ -74,6 +83,7 @@ func Import(ctx context.Context, cfg Config, path string, again bool, out io.Wri
 	if err := Migrate(ctx, cfg, out); err != nil {
 		return err
 	}
+
 	url, err := cfg.storeURL()
 	if err != nil {
 		return err
@@ -83,11 +93,14 @@ func Import(ctx context.Context, cfg Config, path string, again bool, out io.Wri
 		return err
 	}
 	defer func() { err = errors.Join(err, sql.Close()) }()
+
 	queue, err := webhook.Open(ctx, webhook.Config{URL: cfg.queueURL(), Store: sql})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, queue.Close()) }()
+
+	// Links, forms and payments go to the table, if there is one.
 	to := sink{Store: sql, loader: sql, queue: queue}
 	if cfg.PaymentsStore != "" {
 		table, err := cfg.openTable(ctx)
@@ -96,10 +109,12 @@ func Import(ctx context.Context, cfg Config, path string, again bool, out io.Wri
 		}
 		to.loader, to.table = table, table
 	}
+
 	info, err := file.Stat()
 	if err != nil {
 		return err
 	}
+	// The file is read twice, and both count.
 	meter := cfg.Progress.Start("import", progress.Bytes, importReads*info.Size())
 	counts, err := archive.Import(ctx, watched{file, meter}, to, again)
 	meter.End()
@@ -118,7 +133,7 @@ type watched struct {
 	meter *progress.Meter
 }
 
-// Read implements io.Reader.
+// Read implements io.Reader. It counts the bytes at the meter.
 func (w watched) Read(b []byte) (int, error) {
 	n, err := w.File.Read(b)
 	w.meter.Add(int64(n))
@@ -138,6 +153,7 @@ func exported(ctx context.Context, from source) (total int64, err error) {
 	return total, err
 }
 
+// tell prints a line for each kind of object, sorted.
 func tell(out io.Writer, done string, counts archive.Counts) error {
 	for _, kind := range slices.Sorted(maps.Keys(counts)) {
 		if _, err := fmt.Fprintf(out, "%s %d %s\n", done, counts[kind], kind); err != nil {
@@ -170,30 +186,37 @@ type source struct {
 	meter *progress.Meter // counts every object
 }
 
+// EachMerchant implements archive.Source. Like the walks below, it counts each object at the meter.
 func (s source) EachMerchant(ctx context.Context, visit func(archive.Merchant) error) error {
 	return s.Store.EachMerchant(ctx, counted(s.meter, visit))
 }
 
+// EachFraud implements archive.Source.
 func (s source) EachFraud(ctx context.Context, visit func(archive.Fraud) error) error {
 	return s.Store.EachFraud(ctx, counted(s.meter, visit))
 }
 
+// EachModel implements archive.Source.
 func (s source) EachModel(ctx context.Context, visit func(archive.Model) error) error {
 	return s.Store.EachModel(ctx, counted(s.meter, visit))
 }
 
+// EachEvent implements archive.Source. The events are in SQL even if their objects are in a table.
 func (s source) EachEvent(ctx context.Context, visit func(stream.Event) error) error {
 	return s.Store.EachEvent(ctx, counted(s.meter, visit))
 }
 
+// The walks of the store of links and payments, counted.
 func (s source) EachLink(ctx context.Context, visit func(link.Link, error) error) error {
 	return s.walker.EachLink(ctx, counted2(s.meter, visit))
 }
 
+// EachForm implements archive.Source.
 func (s source) EachForm(ctx context.Context, visit func(link.Form, error) error) error {
 	return s.walker.EachForm(ctx, counted2(s.meter, visit))
 }
 
+// EachPayment implements archive.Source.
 func (s source) EachPayment(ctx context.Context, visit func(payment.Payment, error) error) error {
 	return s.walker.EachPayment(ctx, counted2(s.meter, visit))
 }
@@ -206,6 +229,7 @@ func counted[T any](m *progress.Meter, visit func(T) error) func(T) error {
 	}
 }
 
+// counted2 is counted for a visit that also takes the damage of an object.
 func counted2[T any](m *progress.Meter, visit func(T, error) error) func(T, error) error {
 	return func(v T, damage error) error {
 		m.Add(1)
@@ -222,6 +246,7 @@ func (s source) EachRecord(ctx context.Context, visit func(idempotency.Record) e
 	return s.table.EachRecord(ctx, visit)
 }
 
+// EachJob implements archive.Source with the webhook queue. Jobs are not counted.
 func (s source) EachJob(ctx context.Context, visit func(notify.Job) error) error {
 	return s.queue.EachJob(ctx, visit)
 }
@@ -234,6 +259,7 @@ type sink struct {
 	queue *webhook.Queue
 }
 
+// Empty implements archive.Sink: both stores must be empty.
 func (s sink) Empty(ctx context.Context) (bool, error) {
 	empty, err := s.Store.Empty(ctx)
 	if err != nil || !empty || s.table == nil {
@@ -242,14 +268,17 @@ func (s sink) Empty(ctx context.Context) (bool, error) {
 	return s.table.Empty(ctx)
 }
 
+// The objects that a table may hold go there, if there is one.
 func (s sink) LoadLinks(ctx context.Context, list []link.Link) error {
 	return s.loader.LoadLinks(ctx, list)
 }
 
+// LoadForms implements archive.Sink.
 func (s sink) LoadForms(ctx context.Context, list []link.Form) error {
 	return s.loader.LoadForms(ctx, list)
 }
 
+// LoadPayments implements archive.Sink.
 func (s sink) LoadPayments(ctx context.Context, list []payment.Payment) error {
 	return s.loader.LoadPayments(ctx, list)
 }
@@ -263,6 +292,7 @@ func (s sink) LoadRecords(ctx context.Context, list []idempotency.Record) error 
 	return s.table.LoadRecords(ctx, list)
 }
 
+// LoadJobs implements archive.Sink with the webhook queue, which drops jobs that it already has.
 func (s sink) LoadJobs(ctx context.Context, jobs []notify.Job) error {
 	return s.queue.Enqueue(ctx, jobs)
 }

@@ -18,17 +18,20 @@ import (
 	"github.com/paylink/paylink/internal/store/sqlstore"
 )
 
-// Migrate brings the store to this binary's schema, and the queue too if it is in the same
-// database. Several processes may run it at once.
+// Migrate brings the store to this binary's schema, the queue too if it is in the same database,
+// and the table of links and payments. It prints the versions. Several processes may run it at
+// once, and it may be repeated after a crash.
 func Migrate(ctx context.Context, cfg Config, out io.Writer) error {
 	url, err := cfg.storeURL()
 	if err != nil {
 		return err
 	}
+
 	from, to, err := sqlstore.Migrate(ctx, url)
 	if err != nil {
 		return err
 	}
+
 	if postgres.Is(url) {
 		if err := webhook.Migrate(ctx, cfg.queueURL()); err != nil {
 			return err
@@ -37,6 +40,7 @@ func Migrate(ctx context.Context, cfg Config, out io.Writer) error {
 	if _, err = fmt.Fprintf(out, "%s: schema %d, was %d\n", cfg.storeName(), to, from); err != nil || cfg.PaymentsStore == "" {
 		return err
 	}
+
 	if err := dynamo.Migrate(ctx, cfg.PaymentsStore); err != nil {
 		return fmt.Errorf("--payments-store: %w", err)
 	}
@@ -49,16 +53,18 @@ func Migrate(ctx context.Context, cfg Config, out io.Writer) error {
 
 // Backup copies everything that a restore needs into a new folder, also while a server runs. It
 // copies the store first, so that the queue and the simulator's book, copied later, know at least
-// as much. It does not copy a PostgreSQL database: use that engine's tools, as the command's
-// output says.
+// as much. It does not copy a PostgreSQL database or a DynamoDB table: use those engines' tools, as
+// the command's output says. A backup that fails leaves an incomplete folder.
 func Backup(ctx context.Context, cfg Config, dir string, out io.Writer) error {
 	url, err := cfg.storeURL()
 	if err != nil {
 		return err
 	}
+	// A new folder, so that an earlier backup is never overwritten.
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return fmt.Errorf("the backup needs a folder that does not exist yet: %w", err)
 	}
+
 	path, embedded := strings.CutPrefix(url, "sqlite:")
 	if embedded {
 		err = copyDatabases(ctx, cfg.Progress, path, cfg.queuePath(), dir)
@@ -66,20 +72,27 @@ func Backup(ctx context.Context, cfg Config, dir string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+
+	// The book is only where the simulator runs.
 	if err := copyFile(cfg.bookPath(), filepath.Join(dir, filepath.Base(cfg.bookPath()))); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
+
+	// Without the keys nothing in the backup can be opened.
 	if err := os.CopyFS(filepath.Join(dir, "keys"), os.DirFS(cfg.keysDir())); err != nil {
 		return err
 	}
 	if err := onlyOwner(filepath.Join(dir, "keys")); err != nil {
 		return err
 	}
+
+	// Say what the folder does not contain, so that nobody relies on it alone.
 	if cfg.PaymentsStore != "" {
 		if _, err := fmt.Fprintln(out, "NOT COPIED: the table of links and payments. Back it up with DynamoDB's point-in-time recovery, which migrate has turned on."); err != nil {
 			return err
 		}
 	}
+
 	if !embedded {
 		if _, err := fmt.Fprintf(out, "NOT COPIED: the database %s. Back it up with pg_dump, or continuously by archiving its log; "+
 			"take that backup before this one.\n", cfg.storeName()); err != nil {
@@ -93,8 +106,11 @@ func Backup(ctx context.Context, cfg Config, dir string, out io.Writer) error {
 // backupLook is how often the copy's size is read.
 const backupLook = 100 * time.Millisecond
 
+// copyDatabases copies the store and the queue, each as it is at one moment. A queue that does not
+// exist is left out.
 func copyDatabases(ctx context.Context, to progress.To, store, queue, dir string) error {
 	for _, db := range []struct{ from, to string }{{store, "paylink.db"}, {queue, "webhooks.db"}} {
+		// A queue in PostgreSQL, or one that was never used, has no file.
 		info, err := os.Stat(db.from)
 		if errors.Is(err, os.ErrNotExist) && db.to != "paylink.db" {
 			continue
@@ -102,6 +118,7 @@ func copyDatabases(ctx context.Context, to progress.To, store, queue, dir string
 		if err != nil {
 			return fmt.Errorf("copy %s: %w", db.from, err)
 		}
+
 		meter := to.Start("copy "+db.to, progress.Bytes, info.Size())
 		end := watchSize(meter, filepath.Join(dir, db.to))
 		err = sqldb.Copy(ctx, db.from, filepath.Join(dir, db.to))
@@ -110,11 +127,12 @@ func copyDatabases(ctx context.Context, to progress.To, store, queue, dir string
 			return fmt.Errorf("copy %s: %w", db.from, err)
 		}
 	}
+
 	return nil
 }
 
-// watchSize reports a file's size until the returned function is called. The copy leaves free
-// pages out, so it may end smaller than its source; then the reported total is the final size.
+// watchSize reports a file's size until the returned function is called. The copy leaves free pages
+// out, so it may end smaller than its source; then the reported total is the final size.
 func watchSize(m *progress.Meter, path string) (end func()) {
 	stop, ended := make(chan struct{}), make(chan struct{})
 	look := func() int64 {
@@ -125,6 +143,7 @@ func watchSize(m *progress.Meter, path string) (end func()) {
 		m.Set(info.Size())
 		return info.Size()
 	}
+
 	go func() {
 		defer close(ended)
 		tick := time.NewTicker(backupLook)
@@ -138,6 +157,8 @@ func watchSize(m *progress.Meter, path string) (end func()) {
 			}
 		}
 	}()
+
+	// Wait for the goroutine, so that the total is reported after its last size.
 	return func() {
 		close(stop)
 		<-ended
@@ -146,12 +167,15 @@ func watchSize(m *progress.Meter, path string) (end func()) {
 	}
 }
 
+// copyFile copies a file to a new one, which only the owner can read, and makes it durable. It
+// returns os.ErrNotExist if there is none to copy.
 func copyFile(from, to string) (err error) {
 	in, err := os.Open(from)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = in.Close() }()
+
 	out, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err

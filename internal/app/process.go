@@ -25,11 +25,13 @@ func known() []merchant.Connector {
 	return []merchant.Connector{{Name: simulator.Name, Capabilities: simulator.Capabilities()}}
 }
 
-// shares returns what the targets hold of the keys, together.
+// shares returns what the targets hold of the keys, together. A target that only verifies with a
+// key holds its public part, unless another of the targets uses it.
 func shares(targets []string) []keyring.Share {
 	var all []keyring.Share
 	for _, t := range targets {
 		for _, s := range boxes[t].keys {
+			// Several targets may share a purpose; the larger right counts.
 			at := slices.IndexFunc(all, func(have keyring.Share) bool { return have.Purpose == s.Purpose })
 			if at < 0 {
 				all = append(all, s)
@@ -38,6 +40,7 @@ func shares(targets []string) []keyring.Share {
 			}
 		}
 	}
+
 	return all
 }
 
@@ -53,18 +56,22 @@ func (s *services) openKeys(context.Context) (err error) {
 	return err
 }
 
-// openInternal opens the credentials between services and the server for this process's services.
-// A single process has neither.
+// openInternal opens the credentials between services, the server for this process's services, and
+// a pool of connections to each service that it calls. A single process has none of them. Nothing
+// is contacted yet.
 func (s *services) openInternal(context.Context) (err error) {
 	if !s.cfg.split() {
 		return nil
 	}
+
 	if s.credentials, err = rpc.NewCredentials(s.cfg.InternalSecretFile, s.cfg.InternalTLS, time.Now); err != nil {
 		return fmt.Errorf("between services: %w", err)
 	}
 	s.background["credentials"] = func(ctx context.Context) error { return s.credentials.Watch(ctx, credentialsReload, s.log) }
+
 	s.internal = rpc.NewServer(rpc.ServerConfig{Credentials: s.credentials, Ready: s.reads, Log: s.log, Observe: s.metrics.Call,
 		Refused: s.metrics.Refused, Tickets: rpc.Tickets{Render: s.faces().Render, Seal: s.seal}})
+
 	for _, name := range s.cfg.calls() {
 		pool, err := rpc.NewPool(name, s.cfg.Services[name], s.credentials, s.log)
 		if err != nil {
@@ -73,6 +80,7 @@ func (s *services) openInternal(context.Context) (err error) {
 		s.pools[name] = pool
 		s.background["way to "+name] = pool.Run
 	}
+
 	return nil
 }
 
@@ -84,14 +92,15 @@ func (s *services) peer(name string) *rpc.Peer {
 	return nil
 }
 
-// serve adds a service to the internal listener, if there is one.
+// serve adds a service to the internal listener, if there is one. Every service that runs here
+// offers itself; in a single process nobody calls it that way.
 func (s *services) serve(add func(*rpc.Server)) {
 	if s.internal != nil {
 		add(s.internal)
 	}
 }
 
-// close undoes what open did, in reverse order.
+// close undoes what open did, in reverse order, and returns all errors.
 func (s *services) close() error {
 	var errs []error
 	for _, c := range slices.Backward(s.closers) {
@@ -100,10 +109,13 @@ func (s *services) close() error {
 	return errors.Join(errs...)
 }
 
+// observeIssuer exports the outcome and the duration of a call to an issuer.
 func (s *services) observeIssuer(connector, call string, o issuer.Outcome, took time.Duration) {
 	s.metrics.IssuerCall(connector, call, o.String(), took)
 }
 
+// webhookKeys returns what the notifier does with keys: it seals endpoint secrets and bodies, and
+// signs requests.
 func (s *services) webhookKeys() notify.Keys {
 	about := []byte("webhook")
 	return notify.Keys{
@@ -122,14 +134,17 @@ func (s *services) faces() answer.Faces {
 	return answer.Faces{"": api.Renderer{PublicURL: s.cfg.PublicURL, Now: time.Now}.Shapes()}
 }
 
+// seal protects a recorded answer; about is what it belongs to.
 func (s *services) seal(plain, about []byte) ([]byte, error) {
 	return s.ring.Seal(keyring.AnswerSeal, plain, about), nil
 }
 
+// unseal is the reverse of seal. It fails for what was sealed about something else.
 func (s *services) unseal(sealed, about []byte) ([]byte, error) {
 	return s.ring.Unseal(keyring.AnswerSeal, sealed, about)
 }
 
+// mac returns a keyed hash under the key for general use.
 func (s *services) mac(message []byte) []byte { return s.ring.MAC(keyring.MACKey, message) }
 
 // The targets of a process.
@@ -157,19 +172,24 @@ func (c Config) calls() []string {
 	return all
 }
 
+// any reports whether a service that runs in this process has a property.
 func (c Config) any(has func(box) bool) bool {
 	return slices.ContainsFunc(slices.Collect(maps.Keys(boxes)), func(t string) bool { return c.runs(t) && has(boxes[t]) })
 }
 
-// needsSQL reports whether --store is needed. needsPayments reports whether the store of links
-// and payments is.
+// needsSQL reports whether --store is needed: by a service that uses it, or for links and payments
+// without a table.
 func (c Config) needsSQL() bool {
 	return c.any(func(b box) bool { return b.sql || (b.payments && c.PaymentsStore == "") })
 }
+
+// needsPayments reports whether the store of links and payments is needed.
 func (c Config) needsPayments() bool { return c.any(func(b box) bool { return b.payments }) }
 
+// servesInternally reports whether the process offers services to others. A gateway alone does not.
 func (c Config) servesInternally() bool {
 	return c.split() && slices.ContainsFunc(c.Targets, func(t string) bool { return t != "gateway" })
 }
 
+// targetNames returns the names of all targets, for messages.
 func targetNames() string { return strings.Join(slices.Sorted(maps.Keys(boxes)), ", ") }

@@ -24,11 +24,12 @@ type check struct {
 func (s *services) reads(ctx context.Context) error { return s.try(ctx, s.readChecks()) }
 
 // ready reports whether this process can do all of its work: it can read, and the stores that it
-// writes to accept writes.
+// writes to accept writes. The error names what failed.
 func (s *services) ready(ctx context.Context) error {
 	return s.try(ctx, append(s.readChecks(), s.writeChecks()...))
 }
 
+// readChecks returns the checks of reads.
 func (s *services) readChecks() (all []check) {
 	const away = "it does not answer"
 	if s.stores.sql != nil {
@@ -42,11 +43,14 @@ func (s *services) readChecks() (all []check) {
 			all = append(all, check{name, away, pool.Answers})
 		}
 	}
+
 	return all
 }
 
+// refusesChanges is the reason of a failed write check.
 const refusesChanges = "it refuses changes"
 
+// writeChecks returns the checks of the stores that this process writes to.
 func (s *services) writeChecks() (all []check) {
 	if s.stores.sql != nil && s.cfg.writesSQL() {
 		all = append(all, check{"store_writes", refusesChanges, s.stores.sql.Writable})
@@ -63,11 +67,15 @@ func (c Config) writesSQL() bool {
 	return c.any(func(b box) bool { return b.sql || (b.writes && c.PaymentsStore == "") })
 }
 
-// try runs the checks concurrently and logs why one failed.
+// try runs the checks concurrently, logs why one failed, and returns a gateway.NotReady for each. A
+// process that is stopping is never ready, so that a load balancer takes it out before its
+// listeners close.
 func (s *services) try(ctx context.Context, checks []check) error {
 	if s.draining.Load() {
 		return gateway.NotReady{Check: "process", Reason: "it was asked to stop"}
 	}
+
+	// Each check has its own place, so the goroutines share nothing.
 	failed := make([]error, len(checks))
 	var all sync.WaitGroup
 	for i, c := range checks {
@@ -77,6 +85,7 @@ func (s *services) try(ctx context.Context, checks []check) error {
 			}
 		})
 	}
+
 	all.Wait()
 	err := errors.Join(failed...)
 	if err != nil {
@@ -97,6 +106,7 @@ func (s *services) writeGauges() {
 			return 1
 		})
 	}
+
 	if s.stores.sql != nil && s.cfg.writesSQL() {
 		show("store", s.stores.sql.Writes())
 	}

@@ -19,10 +19,11 @@ import (
 // installation.
 var ErrNotOurReceipt = errors.New("this is not a receipt of ours, or it was altered")
 
-// VerifyReceipt reports offline whether a receipt is of this installation, and prints its
-// contents. It checks against published keys, or the data folder's. The receipt is given as text
-// or as the address in an email.
+// VerifyReceipt reports offline whether a receipt is of this installation, and prints its contents.
+// It checks against published keys (a JWKS file), or the data folder's. The receipt is given as
+// text or as the address in an email. It returns ErrNotOurReceipt if it is not ours.
 func VerifyReceipt(cfg Config, raw, jwks string, out io.Writer) error {
+	// People paste a receipt, or the address in their email.
 	token := strings.TrimSpace(raw)
 	if meant := link.Pasted(raw); len(meant) > 0 {
 		token = meant[0]
@@ -30,17 +31,22 @@ func VerifyReceipt(cfg Config, raw, jwks string, out io.Writer) error {
 	if u, err := url.Parse(token); err == nil && u.Host != "" {
 		token = u.Query().Get("receipt")
 	}
+
 	keys, err := receiptKeys(cfg, jwks)
 	if err != nil {
 		return err
 	}
+	// Every failure gives the same answer.
 	s, err := receipt.Verify(keys, token)
 	if err != nil {
 		return ErrNotOurReceipt
 	}
+
+	// Only what the receipt states is printed; empty fields are left out.
 	lines := [][2]string{{"payment", s.Payment}, {"status", s.Status}, {"amount", s.Amount.String()}, {"captured", s.Captured.String()},
 		{"refunded", refunded(s.Refunded)}, {"paid to", s.Payee}, {"reference", s.Reference}, {"card", s.Card}, {"link", s.Link}, {"form", s.Form},
 		{"mode", s.Mode}, {"made by", s.Issuer}, {"for", s.Audience}, {"paid at", s.CreatedAt.Format(time.RFC3339)}, {"stated at", s.At.Format(time.RFC3339)}}
+
 	if _, err := fmt.Fprintf(out, "ours and unaltered, signed by key %s\n", s.KeyID); err != nil {
 		return err
 	}
@@ -52,9 +58,11 @@ func VerifyReceipt(cfg Config, raw, jwks string, out io.Writer) error {
 			return err
 		}
 	}
+
 	return nil
 }
 
+// refunded returns the refunded amount, or "" for zero, which is not printed.
 func refunded(a money.Amount) string {
 	if a.Zero() {
 		return ""
@@ -62,7 +70,7 @@ func refunded(a money.Amount) string {
 	return a.String()
 }
 
-// printable keeps text from users from controlling the terminal.
+// printable replaces control characters, so that text from users cannot control the terminal.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r >= 0x7f && r < 0xa0 {
@@ -72,6 +80,7 @@ func printable(s string) string {
 	}, s)
 }
 
+// receiptKeys returns the published keys in a JWKS file or, without one, the data folder's.
 func receiptKeys(cfg Config, jwks string) (receipt.Keys, error) {
 	if jwks == "" {
 		return openKeys(cfg)

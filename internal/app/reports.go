@@ -17,10 +17,11 @@ import (
 func (c Config) reportsPath() string { return filepath.Join(c.DataDir, "reports.db") }
 
 // openReports opens the reports projection in the payments service, and in the gateway what
-// collects the steps that browsers report.
+// collects the steps that browsers report. Other processes get a client.
 func (s *services) openReports(ctx context.Context) error {
 	switch p := s.peer("payments"); {
 	case s.cfg.runs("payments"):
+		// One process at a time follows the feed; each one answers from what is stored.
 		local, err := projection.OpenReports(ctx, s.stores.sql.Feed, s.cfg.reportsPath(), s.log)
 		if err != nil {
 			return err
@@ -32,6 +33,8 @@ func (s *services) openReports(ctx context.Context) error {
 	case p != nil:
 		s.reports = rpc.NewReports(p)
 	}
+
+	// Browsers report to the gateway, which passes on what it has collected every two seconds.
 	if s.cfg.runs("gateway") {
 		s.beacons = report.NewBeacons(s.reports, s.log)
 		s.background["beacons"] = s.beacons.Run
@@ -39,7 +42,8 @@ func (s *services) openReports(ctx context.Context) error {
 	return nil
 }
 
-// RebuildReports rebuilds the reports projection from the feed, also while the server runs.
+// RebuildReports rebuilds the reports projection from the feed, also while the server runs, and
+// prints how many events are left. Figures are too low until it ends.
 func RebuildReports(ctx context.Context, cfg Config, out io.Writer) error {
 	return withStore(ctx, cfg, out, func(store *sqlstore.Store, log *slog.Logger) error {
 		reports, err := projection.OpenReports(ctx, store.Feed, cfg.reportsPath(), log)
@@ -47,6 +51,8 @@ func RebuildReports(ctx context.Context, cfg Config, out io.Writer) error {
 			return err
 		}
 		defer func() { _ = reports.Close() }()
+
+		// Each number is printed once.
 		var told int64 = -1
 		err = reports.Rebuild(ctx, func(left int64) {
 			if left != told {
@@ -54,6 +60,7 @@ func RebuildReports(ctx context.Context, cfg Config, out io.Writer) error {
 				told = left
 			}
 		})
+
 		if err == nil {
 			_, err = fmt.Fprintln(out, "the reports are made anew")
 		}

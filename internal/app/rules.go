@@ -21,19 +21,22 @@ const (
 	inForce      = "every process knows within two seconds"
 )
 
+// openRules runs work on the rules of the store. The command is not the service: running processes
+// read its changes from the store.
 func (c Config) openRules(ctx context.Context, work func(rulebook.Service) error) error {
 	return c.openLab(ctx, false, io.Discard, func(l lab) error {
 		return work(rulebook.New(rulebook.Config{Store: l.store, Now: time.Now, Log: slog.New(slog.DiscardHandler)}))
 	})
 }
 
-// ListRules prints the installation's rules and the default set, in order of evaluation.
+// ListRules prints the installation's rules and the default set of a mode, in order of evaluation.
 func ListRules(ctx context.Context, cfg Config, mode string, out io.Writer) error {
 	return cfg.openRules(ctx, func(book rulebook.Service) error {
 		all, err := book.Rules(ctx, installation, mode)
 		if err != nil {
 			return err
 		}
+
 		w := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
 		_, _ = fmt.Fprintln(w, "rule\tversion\taction\tstate\twhose\tname\tcondition")
 		for _, r := range all {
@@ -47,7 +50,8 @@ func ListRules(ctx context.Context, cfg Config, mode string, out io.Writer) erro
 	})
 }
 
-// oneLine returns a condition or a note for a cell of a table.
+// oneLine returns a condition or a note for a cell of a table, without line breaks and control
+// characters.
 func oneLine(s string) string {
 	return strings.Join(strings.Fields(strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
@@ -57,9 +61,11 @@ func oneLine(s string) string {
 	}, s)), " ")
 }
 
-// PutRule creates a rule (empty ID) or changes one; empty fields then stay unchanged.
+// PutRule creates a rule (empty ID) or changes one; empty fields then stay unchanged. It prints the
+// rule's id and new version. If another change came first, it fails.
 func PutRule(ctx context.Context, cfg Config, r rulebook.Rule, out io.Writer) error {
 	return cfg.openRules(ctx, func(book rulebook.Service) error {
+		// The store compares the version, so a change between this read and the write is refused.
 		if r.ID != "" {
 			all, err := book.Rules(ctx, installation, r.Mode)
 			if err != nil {
@@ -71,6 +77,7 @@ func PutRule(ctx context.Context, cfg Config, r rulebook.Rule, out io.Writer) er
 				}
 			}
 		}
+
 		r.Account = installation
 		r, err := book.PutRule(ctx, r, operator, nil)
 		if err != nil {
@@ -81,7 +88,8 @@ func PutRule(ctx context.Context, cfg Config, r rulebook.Rule, out io.Writer) er
 	})
 }
 
-// merged returns a rule's next version, based on the last one read.
+// merged returns a rule's next version: was, with the fields of r that are set. Its version is the
+// one read, which the store compares.
 func merged(r, was rulebook.Rule) rulebook.Rule {
 	next := was
 	if r.Name != "" {
@@ -99,7 +107,8 @@ func merged(r, was rulebook.Rule) rulebook.Rule {
 	return next
 }
 
-// RuleVersions prints all versions of a rule of the installation, newest first.
+// RuleVersions prints all versions of a rule of the installation, newest first, also those of a
+// deleted rule.
 func RuleVersions(ctx context.Context, cfg Config, mode, id string, out io.Writer) error {
 	return cfg.openRules(ctx, func(book rulebook.Service) error {
 		all, err := book.RuleVersions(ctx, installation, mode, id)
@@ -115,6 +124,7 @@ func RuleVersions(ctx context.Context, cfg Config, mode, id string, out io.Write
 	})
 }
 
+// stamp returns a time for a table, or a dash for the zero time.
 func stamp(t time.Time) string {
 	if t.IsZero() {
 		return "–"
@@ -122,6 +132,7 @@ func stamp(t time.Time) string {
 	return t.UTC().Format(time.RFC3339)
 }
 
+// DeleteRule removes a rule of the installation. Its versions stay.
 // DeleteRule removes a rule of the installation. Its versions stay.
 func DeleteRule(ctx context.Context, cfg Config, mode, id string, out io.Writer) error {
 	return cfg.openRules(ctx, func(book rulebook.Service) error {
@@ -136,11 +147,13 @@ func DeleteRule(ctx context.Context, cfg Config, mode, id string, out io.Writer)
 // entriesPage is how many list entries are read at once.
 const entriesPage = 100
 
-// ListEntries prints the entries of the installation's lists, newest first.
+// ListEntries prints the entries of the installation's lists, newest first, page by page. The empty
+// kind means all.
 func ListEntries(ctx context.Context, cfg Config, mode, kind string, out io.Writer) error {
 	return cfg.openRules(ctx, func(book rulebook.Service) error {
 		w := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
 		_, _ = fmt.Fprintln(w, "entry\tkind\taction\tvalue\tends\tcreated\tnote")
+		// A short page is the last one.
 		for before := ""; ; {
 			some, err := book.Lists(ctx, installation, mode, rulebook.Kind(kind), before, entriesPage)
 			if err != nil {
@@ -157,12 +170,14 @@ func ListEntries(ctx context.Context, cfg Config, mode, kind string, out io.Writ
 	})
 }
 
-// AddEntry adds a value to a list of the installation. A life of 0 means without end.
+// AddEntry adds a value to a list of the installation. A life of 0 means without end. A value that
+// the list already has is an error.
 func AddEntry(ctx context.Context, cfg Config, e rulebook.Entry, life time.Duration, out io.Writer) error {
 	return cfg.openRules(ctx, func(book rulebook.Service) error {
 		if life > 0 {
 			e.ExpiresAt = time.Now().Add(life).UTC().Truncate(time.Microsecond)
 		}
+
 		e.Account = installation
 		e, err := book.PutListEntry(ctx, e, operator, nil)
 		if err != nil {
@@ -186,12 +201,15 @@ func DeleteEntry(ctx context.Context, cfg Config, mode, id string, out io.Writer
 
 // PolicyChange is an operator's change to the installation's policy. Empty and nil fields stay
 // unchanged.
+// PolicyChange is an operator's change to the installation's policy. Empty and nil fields stay
+// unchanged.
 type PolicyChange struct {
 	OnTimeout string // allow or block
 	ReviewFor *time.Duration
 }
 
-// ShowPolicy prints what applies where no rule decides.
+// ShowPolicy prints what applies in a mode where no rule decides and the account has no policy of
+// its own.
 func ShowPolicy(ctx context.Context, cfg Config, mode string, out io.Writer) error {
 	return cfg.openRules(ctx, func(book rulebook.Service) error {
 		p, err := book.Policy(ctx, installation, mode)
@@ -202,13 +220,15 @@ func ShowPolicy(ctx context.Context, cfg Config, mode string, out io.Writer) err
 	})
 }
 
-// SetPolicy changes the installation's policy.
+// SetPolicy changes the installation's policy for a mode and prints the result. Two operators at
+// once may overwrite each other's change.
 func SetPolicy(ctx context.Context, cfg Config, mode string, change PolicyChange, out io.Writer) error {
 	return cfg.openRules(ctx, func(book rulebook.Service) error {
 		p, err := book.Policy(ctx, installation, mode)
 		if err != nil {
 			return err
 		}
+
 		switch change.OnTimeout {
 		case "":
 		case "allow", "block":
@@ -216,6 +236,7 @@ func SetPolicy(ctx context.Context, cfg Config, mode string, change PolicyChange
 		default:
 			return fmt.Errorf("--on-timeout: %q is neither allow nor block", change.OnTimeout)
 		}
+
 		if change.ReviewFor != nil {
 			p.ReviewFor = *change.ReviewFor
 		}
@@ -226,6 +247,7 @@ func SetPolicy(ctx context.Context, cfg Config, mode string, change PolicyChange
 	})
 }
 
+// tellPolicy prints a policy as a sentence, followed by end.
 func tellPolicy(out io.Writer, mode string, p rulebook.Policy, end string) error {
 	late, review := "blocked", "at the end of the hold"
 	if p.FailOpen {

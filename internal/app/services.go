@@ -41,11 +41,14 @@ type box struct {
 	public   bool
 }
 
-func use(p keyring.Purpose) keyring.Share    { return keyring.Share{Purpose: p} }
+// use is the share of a purpose whose private keys a target needs.
+func use(p keyring.Purpose) keyring.Share { return keyring.Share{Purpose: p} }
+
+// verify is the share of a purpose whose public keys are enough.
 func verify(p keyring.Purpose) keyring.Share { return keyring.Share{Purpose: p, VerifyOnly: true} }
 
-// boxes lists the targets of a split deployment. `all` runs every one of them in one process,
-// with direct calls.
+// boxes lists the targets of a split deployment. `all` runs every one of them in one process, with
+// direct calls. docs/operate/keys.md repeats the shares of the keys.
 var boxes = map[string]box{
 	"gateway": {calls: []string{"users", "links", "verifier", "payments", "transactions", "notifier", "fraud", "simulator"}, public: true,
 		keys: []keyring.Share{verify(keyring.LinkSign), verify(keyring.SessionSign), verify(keyring.WebhookSign), verify(keyring.ReceiptSign), use(keyring.AnswerSeal), use(keyring.CardSeal), use(keyring.MACKey)}},
@@ -59,7 +62,9 @@ var boxes = map[string]box{
 	"simulator":    {calls: []string{"transactions"}, keys: []keyring.Share{use(keyring.CardSeal)}},
 }
 
-// services is one process: the services that it runs, and clients of the others.
+// services is one process: the services that it runs, and clients of the others. A field is nil if
+// this process neither runs the service nor calls it. background has the jobs that run until
+// shutdown, by the name that the log uses, and closers what close calls, in reverse order.
 type services struct {
 	cfg        Config
 	site       site.Site // the public address
@@ -96,7 +101,9 @@ type services struct {
 	handler      http.Handler // of the public listener; nil without the gateway
 }
 
-// open builds the process, from the keys and the stores up to the gateway.
+// open builds the process, from the keys and the stores up to the gateway. The steps are in order:
+// each uses what the steps before it opened. If one fails, what is open is closed again. Nothing
+// runs or is served yet.
 func open(ctx context.Context, cfg Config, public site.Site, log *slog.Logger) (*services, error) {
 	s := &services{cfg: cfg, site: public, log: log, metrics: obs.NewMetrics(), drain: make(chan struct{}), background: map[string]func(context.Context) error{}, pools: map[string]*rpc.Pool{}}
 	for _, step := range []func(context.Context) error{s.openKeys, s.openInternal, s.openStores, s.openClocks, s.openUsers, s.openLinks, s.openForms, s.openPayments, s.openReports, s.openFraud,
@@ -108,7 +115,8 @@ func open(ctx context.Context, cfg Config, public site.Site, log *slog.Logger) (
 	return s, nil
 }
 
-// openUsers opens accounts, payment methods, sessions and API keys.
+// openUsers opens accounts, payment methods, sessions and API keys. Like every step below, it runs
+// the service if the process has its target, and otherwise makes a client if the process calls it.
 func (s *services) openUsers(context.Context) error {
 	if !s.cfg.runs("users") {
 		if p := s.peer("users"); p != nil {
@@ -117,6 +125,7 @@ func (s *services) openUsers(context.Context) error {
 		}
 		return nil
 	}
+
 	local := merchant.New(merchant.Config{Users: s.stores.sql, Keys: s.stores.sql, Sessions: s.stores.sql, Access: s.stores.sql, SignUp: s.cfg.SignUp, Mails: s.cfg.mails(), Clocks: s.stores.sql, Ring: s.ring, Connectors: known(),
 		PublicURL: s.cfg.PublicURL, Now: time.Now, Log: s.log})
 	s.users, s.records.Users = local, s.stores.sql
@@ -125,7 +134,8 @@ func (s *services) openUsers(context.Context) error {
 	return nil
 }
 
-// openLinks opens the creation and expiry of links, and the verifier.
+// openLinks opens the creation and expiry of links, and the verifier. The verifier only reads, and
+// is a service of its own because it answers payers.
 func (s *services) openLinks(context.Context) error {
 	switch p := s.peer("links"); {
 	case s.cfg.runs("links"):
@@ -137,6 +147,7 @@ func (s *services) openLinks(context.Context) error {
 		far := rpc.NewLinks(p)
 		s.links, s.records.Links = far, far
 	}
+
 	switch p := s.peer("verifier"); {
 	case s.cfg.runs("verifier"):
 		s.verifier = link.NewVerifier(link.VerifierConfig{Ring: s.ring, Store: s.stores.links, Forms: s.stores.links, PublicURL: s.cfg.PublicURL, Now: time.Now})
@@ -144,10 +155,12 @@ func (s *services) openLinks(context.Context) error {
 	case p != nil:
 		s.verifier = rpc.NewVerifier(p)
 	}
+
 	return nil
 }
 
-// openPayments opens the reading of payments, events and balances.
+// openPayments opens the reading of payments, events and balances. The process also adds up the
+// balances.
 func (s *services) openPayments(context.Context) error {
 	switch p := s.peer("payments"); {
 	case s.cfg.runs("payments"):
@@ -160,7 +173,8 @@ func (s *services) openPayments(context.Context) error {
 	return nil
 }
 
-// openSimulator opens the issuer of test mode, which sends its notices to transactions.
+// openSimulator opens the issuer of test mode, which sends its notices to transactions. Its book is
+// one file, so it runs in one process. Cards travel to it sealed.
 func (s *services) openSimulator(context.Context) error {
 	cards := rpc.Cards{Ring: s.ring}
 	if !s.cfg.runs("simulator") {
@@ -169,10 +183,12 @@ func (s *services) openSimulator(context.Context) error {
 		}
 		return nil
 	}
+	// The seed determines the issuer's references, and stays as the book has it.
 	sim, err := simulator.New(simulator.Config{BookPath: s.cfg.bookPath(), Seed: 1, Now: time.Now, Log: s.log})
 	if err != nil {
 		return err
 	}
+
 	s.closers = append(s.closers, sim.Close)
 	s.connectors = []issuer.Connector{sim}
 	if p := s.peer("transactions"); p != nil {
@@ -185,7 +201,8 @@ func (s *services) openSimulator(context.Context) error {
 	return nil
 }
 
-// openTransactions opens the processing of payments at their issuer, and recovery.
+// openTransactions opens the processing of payments at their issuer, and recovery. Without an
+// assessor, payments are processed without an assessment.
 func (s *services) openTransactions(context.Context) error {
 	cards := rpc.Cards{Ring: s.ring}
 	if !s.cfg.runs("transactions") {
@@ -195,18 +212,21 @@ func (s *services) openTransactions(context.Context) error {
 		}
 		return nil
 	}
+
 	local := coordinator.New(coordinator.Config{Payments: s.stores.payments, Links: s.stores.links, Connectors: s.connectors,
 		LinkURL: func(l link.Link) string { return s.cfg.PublicURL + "/l/" + l.Token }, Ring: s.ring, PublicURL: s.cfg.PublicURL, Now: time.Now, Log: s.log, Observe: s.observeIssuer, ObserveGone: s.metrics.Gone, Fraud: s.fraud.Assessor, FraudBudget: s.cfg.FraudBudget})
 	for _, k := range s.connectors {
 		s.metrics.Configured(k.Name())
 	}
+
 	s.transactions, s.records.Transactions = local, s.stores.paymentRecords
 	s.background["sweep"] = local.Run
 	s.serve(func(r *rpc.Server) { rpc.ServeTransactions(r, local, s.stores.links, cards, s.stores.paymentRecords) })
 	return nil
 }
 
-// openNotifier opens webhook endpoints, and the sending queue.
+// openNotifier opens webhook endpoints, and the sending queue. The process also carries the table's
+// events into the feed, applies moved test clocks, and follows the feed for webhooks.
 func (s *services) openNotifier(ctx context.Context) error {
 	if !s.cfg.runs("notifier") {
 		if p := s.peer("notifier"); p != nil {
@@ -219,12 +239,16 @@ func (s *services) openNotifier(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+
+	// The queue opens before the service that fills it, and closes after it.
 	s.closers = append(s.closers, queue.Close)
 	clocks := &clockwork{feed: s.stores.sql, table: s.stores.table, queue: queue}
 	s.background["clockwork"] = clocks.run
+
 	local := notify.New(notify.Config{Store: s.stores.sql, Queue: queue, Clocks: clocks, Keys: s.webhookKeys(), Site: s.site, Now: time.Now, AllowPrivate: s.cfg.AllowPrivateWebhooks, Log: s.log})
 	s.notifier, s.records.Webhooks = local, s.stores.sql
 	s.relay()
+
 	s.background["webhooks"], s.background["old deliveries"], s.background["redeliveries"] = queue.Run, local.RunPrune, local.RunRedeliveries
 	s.background["notify"] = func(ctx context.Context) error {
 		return s.stores.sql.Consume(ctx, sqlstore.NotifyConsumer, local.Handle)

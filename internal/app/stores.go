@@ -41,11 +41,13 @@ type counter interface {
 	OldestDue(ctx context.Context) (time.Time, error)
 }
 
-// openStores opens what the services of this process need. A single process migrates the schemas
-// by itself. The table of a split deployment is created by the migrate command, because most
-// services may not alter it.
+// openStores opens what the services of this process need, and exports their gauges. A single
+// process migrates all schemas by itself; so does every process with the SQL store, where one
+// migrates and the others wait. The table of a split deployment is created by the migrate command,
+// because most services may not alter it.
 func (s *services) openStores(ctx context.Context) error {
 	if s.cfg.needsSQL() {
+		// Migrate before Open, which refuses a schema that is not current.
 		url, err := s.cfg.storeURL()
 		if err != nil {
 			return err
@@ -53,10 +55,12 @@ func (s *services) openStores(ctx context.Context) error {
 		if _, _, err = sqlstore.Migrate(ctx, url); err != nil {
 			return err
 		}
+
 		store, err := sqlstore.Open(ctx, url)
 		if err != nil {
 			return err
 		}
+
 		store.LogTo(s.log)
 		s.closers = append(s.closers, store.Close)
 		s.stores = stores{sql: store, links: store, payments: store, linkRecords: store, paymentRecords: store, counts: store}
@@ -67,10 +71,13 @@ func (s *services) openStores(ctx context.Context) error {
 				return fmt.Errorf("--payments-store: %w", err)
 			}
 		}
+
+		// From here on the table, and not SQL, is the store of links and payments.
 		table, err := s.cfg.openTable(ctx)
 		if err != nil {
 			return err
 		}
+
 		s.closers = append(s.closers, table.Close)
 		s.stores = stores{sql: s.stores.sql, table: table, links: table, payments: apart{table, s.stores.sql}, linkRecords: table, paymentRecords: table, counts: table}
 	}
@@ -78,7 +85,7 @@ func (s *services) openStores(ctx context.Context) error {
 	return nil
 }
 
-// openTable opens the configured table of links and payments.
+// openTable opens the configured table of links and payments. It does not contact DynamoDB.
 func (c Config) openTable(ctx context.Context) (*dynamo.Store, error) {
 	table, err := dynamo.Open(ctx, c.PaymentsStore)
 	if err != nil {
@@ -88,12 +95,14 @@ func (c Config) openTable(ctx context.Context) (*dynamo.Store, error) {
 }
 
 // apart is the store of payments in a table. It reads their events, and the balances derived from
-// them, where the relay writes them.
+// them, where the relay writes them. Everything else comes from the table.
 type apart struct {
 	*dynamo.Store
 	feed *sqlstore.Store // nil if no service reads those
 }
 
+// errNoFeed is the error of a process that has no SQL store; no service of such a process reads the
+// feed.
 var errNoFeed = errors.New("this process does not read the feed")
 
 // Balances implements payment.Store. It lags by what the relay has not carried yet.
@@ -121,7 +130,7 @@ func (a apart) Moves(ctx context.Context, account, mode string, beforeSeq int64,
 }
 
 // relay copies the table's events into the feed that all consumers follow. One notifier at a time
-// runs it.
+// runs it; when that one ends, another continues from the checkpoints.
 func (s *services) relay() {
 	if s.stores.table == nil {
 		return
@@ -141,6 +150,7 @@ type timed struct {
 	metrics *obs.Metrics
 }
 
+// AppendBatch implements stream.Feed. It measures the events after they are durable.
 func (t timed) AppendBatch(ctx context.Context, source string, b stream.Batch) error {
 	if err := t.Feed.AppendBatch(ctx, source, b); err != nil {
 		return err
@@ -152,7 +162,7 @@ func (t timed) AppendBatch(ctx context.Context, source string, b stream.Batch) e
 	return nil
 }
 
-// gauge reads a number with a short timeout, and returns -1 if it could not.
+// gauge returns what reads a number when metrics are scraped, within 2 s, or -1 if it could not.
 func gauge(f func(context.Context) (int64, error)) func() float64 {
 	return func() float64 {
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
@@ -165,9 +175,11 @@ func gauge(f func(context.Context) (int64, error)) func() float64 {
 	}
 }
 
-// age returns the seconds since t, or 0 for the zero time.
+// age returns what reads the seconds since a time, or 0 for the zero time. A time in the future, as
+// by a test clock, is 0.
 func age(f func(context.Context) (time.Time, error)) func(context.Context) (int64, error) {
 	return func(ctx context.Context) (int64, error) {
+
 		at, err := f(ctx)
 		if err != nil || at.IsZero() {
 			return 0, err
@@ -176,13 +188,15 @@ func age(f func(context.Context) (time.Time, error)) func(context.Context) (int6
 	}
 }
 
-// asideGauges export the counts of what was set aside.
+// asideGauges export the counts of what was set aside, each from the process whose service deals
+// with it.
 func (s *services) asideGauges() {
 	const name, help = "paylink_set_aside", "What cannot be worked on and was taken out of the way of the rest: paylink aside names it."
 	if s.cfg.runs("notifier") && s.stores.sql != nil {
 		s.metrics.Gauge(name, help, map[string]string{"kind": "events"},
 			gauge(func(ctx context.Context) (int64, error) { return s.stores.sql.CountAside(ctx, "events") }))
 	}
+
 	for kind, target := range map[string]string{"payments": "transactions", "links": "links"} {
 		if s.cfg.runs(target) && s.stores.counts != nil {
 			s.metrics.Gauge(name, help, map[string]string{"kind": kind},
@@ -191,10 +205,11 @@ func (s *services) asideGauges() {
 	}
 }
 
-// gauges read the stores when the metrics are scraped.
+// gauges registers what reads the stores when the metrics are scraped.
 func (s *services) gauges() {
 	s.writeGauges()
 	s.asideGauges()
+	// How far each consumer is behind, from the process that runs it.
 	for target, consumer := range map[string]string{"notifier": sqlstore.NotifyConsumer, "payments": "balances"} {
 		if s.cfg.runs(target) {
 			s.metrics.Gauge("paylink_stream_lag", "Events that the consumer has not handled.", map[string]string{"consumer": consumer},
@@ -203,12 +218,15 @@ func (s *services) gauges() {
 				gauge(age(func(ctx context.Context) (time.Time, error) { return s.stores.sql.OldestUnhandled(ctx, consumer) })))
 		}
 	}
+
 	if s.cfg.runs("notifier") {
 		s.metrics.Gauge("paylink_webhook_deliveries_parked", "Webhooks that were given up and that nobody has dealt with.", nil, gauge(s.stores.sql.CountParked))
 	}
 	if !s.cfg.runs("transactions") {
 		return
 	}
+
+	// Payments whose outcome is open, and those that the sweep has not reached.
 	for _, status := range []string{"unknown", "processing", "review"} {
 		s.metrics.Gauge("paylink_payments", "Payments that are not settled.", map[string]string{"status": status},
 			gauge(func(ctx context.Context) (int64, error) { return s.stores.counts.CountPayments(ctx, status) }))
@@ -219,7 +237,8 @@ func (s *services) gauges() {
 		gauge(age(s.stores.counts.OldestDue)))
 }
 
-// withStore opens the store for a command that works beside running servers.
+// withStore opens the store for a command that works beside running servers, runs work, and closes
+// it. The schema must be current. The log goes to out.
 func withStore(ctx context.Context, cfg Config, out io.Writer, work func(*sqlstore.Store, *slog.Logger) error) (err error) {
 	url, err := cfg.storeURL()
 	if err != nil {
@@ -229,6 +248,7 @@ func withStore(ctx context.Context, cfg Config, out io.Writer, work func(*sqlsto
 	if err != nil {
 		return err
 	}
+
 	store, err := sqlstore.Open(ctx, url)
 	if err != nil {
 		return fmt.Errorf("open %s: %w", cfg.storeName(), err)

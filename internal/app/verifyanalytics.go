@@ -29,6 +29,8 @@ type analyticsAudit struct {
 	links    map[string]mark
 }
 
+// openAnalyticsSnapshot opens the analytics store as it is now. If there is none, or it is being
+// rebuilt, the audit checks nothing.
 func openAnalyticsSnapshot(ctx context.Context, cfg Config, url string) (*analyticsAudit, error) {
 	a := &analyticsAudit{told: map[string]int64{}, kept: map[string]mark{}, refunds: map[string]mark{}, links: map[string]mark{}, seed: maphash.MakeSeed()}
 	src, err := sqlstore.Source(url)
@@ -42,6 +44,7 @@ func openAnalyticsSnapshot(ctx context.Context, cfg Config, url string) (*analyt
 	if err != nil {
 		return nil, err
 	}
+
 	position, whole, err := store.Position(ctx)
 	if err != nil || !whole {
 		return a, errors.Join(err, store.Close())
@@ -50,6 +53,7 @@ func openAnalyticsSnapshot(ctx context.Context, cfg Config, url string) (*analyt
 	return a, nil
 }
 
+// close closes the snapshot, if there is one.
 func (a *analyticsAudit) close() error {
 	if a.store == nil {
 		return nil
@@ -57,14 +61,15 @@ func (a *analyticsAudit) close() error {
 	return a.store.Close()
 }
 
-// event records what the rows must contain. The first two events of a payment are not waited for.
+// event records what the rows must contain. The first two events of a payment are not waited for,
+// because another one follows within the lease (history.Quiet).
 func (a *analyticsAudit) event(e stream.Event) {
 	if a.store != nil && e.Position <= a.position && (e.OfPayment() && !history.Quiet(e.Type) || e.OfLink()) {
 		a.told[e.Object] = max(a.told[e.Object], e.ObjectSeq)
 	}
 }
 
-// mark returns the mark of a row, which may contain lists.
+// mark returns the mark of a row, which may contain lists and is therefore hashed as JSON.
 func (a *analyticsAudit) mark(seq int64, row any) mark {
 	raw, err := json.Marshal(row)
 	if err != nil {
@@ -73,7 +78,8 @@ func (a *analyticsAudit) mark(seq int64, row any) mark {
 	return mark{seq, maphash.Bytes(a.seed, raw)}
 }
 
-// rows reads the rows, after the events and before the payments.
+// rows reads the rows, after the events and before the payments. It keeps only their marks, so
+// memory grows with their number and not with their size.
 func (a *analyticsAudit) rows(ctx context.Context, say func(string, ...any)) error {
 	if a.store == nil {
 		return nil
@@ -94,12 +100,17 @@ func (a *analyticsAudit) rows(ctx context.Context, say func(string, ...any)) err
 			return nil
 		})
 	}
+
 	for _, w := range wrong {
 		say("%s", w)
 	}
+
 	return err
 }
 
+// payment compares the rows of a payment and of its refunds with the payment's log, and takes them
+// from the ones that are left. A row that is behind the payment is no problem, unless the store has
+// passed the event that it lacks.
 func (a *analyticsAudit) payment(p payment.Payment, say func(string, ...any)) {
 	if a.store == nil {
 		return
@@ -114,6 +125,8 @@ func (a *analyticsAudit) payment(p payment.Payment, say func(string, ...any)) {
 	case is.seq == want.Seq && want.Seq > 0 && is != a.mark(want.Seq, want):
 		say("I8 analytics: the row of %s is not what its log says", p.ID)
 	}
+
+	// Refunds have rows of their own, and sequence numbers among the payment's events.
 	for _, r := range history.RefundsOf(p) {
 		row := a.refunds[r.ID]
 		delete(a.refunds, r.ID)
@@ -124,6 +137,7 @@ func (a *analyticsAudit) payment(p payment.Payment, say func(string, ...any)) {
 	}
 }
 
+// link compares the row of a link with the link.
 func (a *analyticsAudit) link(l link.Link, say func(string, ...any)) {
 	if a.store == nil {
 		return
@@ -138,7 +152,7 @@ func (a *analyticsAudit) link(l link.Link, say func(string, ...any)) {
 	}
 }
 
-// rest reports rows without an object.
+// rest reports rows without an object, once all objects were compared.
 func (a *analyticsAudit) rest(say func(string, ...any)) {
 	for kind, left := range map[string]map[string]mark{"payment": a.kept, "refund": a.refunds, "link": a.links} {
 		for id := range left {

@@ -24,12 +24,15 @@ type reportAudit struct {
 	kept     map[string]mark
 }
 
-// mark is enough of a row to recognize whether it is the expected one.
+// mark is enough of a row to recognize whether it is the expected one: the number of its last
+// event, and a hash of its content under a seed of this run.
 type mark struct {
 	seq  int64
 	hash uint64
 }
 
+// openReportsSnapshot opens the reports projection as it is now. If there is none, the audit checks
+// nothing.
 func openReportsSnapshot(ctx context.Context, cfg Config, url string) (*reportAudit, error) {
 	a := &reportAudit{told: map[string]int64{}, kept: map[string]mark{}, seed: maphash.MakeSeed()}
 	src, err := sqlstore.Source(url)
@@ -43,6 +46,7 @@ func openReportsSnapshot(ctx context.Context, cfg Config, url string) (*reportAu
 	if err != nil {
 		return nil, err
 	}
+
 	a.store = store
 	if a.position, err = store.Position(ctx); err != nil {
 		return nil, errors.Join(err, store.Close())
@@ -50,6 +54,7 @@ func openReportsSnapshot(ctx context.Context, cfg Config, url string) (*reportAu
 	return a, nil
 }
 
+// close closes the snapshot, if there is one.
 func (a *reportAudit) close() error {
 	if a.store == nil {
 		return nil
@@ -57,13 +62,15 @@ func (a *reportAudit) close() error {
 	return a.store.Close()
 }
 
+// event records what the rows must contain, as far as the projection has followed the feed.
 func (a *reportAudit) event(e stream.Event) {
 	if a.store != nil && e.Position <= a.position && e.OfPayment() {
 		a.told[e.Object] = max(a.told[e.Object], e.ObjectSeq)
 	}
 }
 
-// rows reads the rows, after the events and before the payments.
+// rows reads the rows, after the events and before the payments, and reports sums that do not match
+// them.
 func (a *reportAudit) rows(ctx context.Context, say func(string, ...any)) error {
 	if a.store == nil {
 		return nil
@@ -72,19 +79,25 @@ func (a *reportAudit) rows(ctx context.Context, say func(string, ...any)) error 
 		a.kept[row.ID] = mark{row.Seq, maphash.Comparable(a.seed, row)}
 		return nil
 	})
+
 	for _, w := range wrong {
 		say("%s", w)
 	}
+
 	return err
 }
 
+// payment compares the row of a payment with the payment's log. The row must be at the last event
+// that the feed reported; if the log is not further, its content must match too.
 func (a *reportAudit) payment(p payment.Payment, say func(string, ...any)) {
 	if a.store == nil {
 		return
 	}
+
 	row, told := a.kept[p.ID], a.told[p.ID]
 	delete(a.kept, p.ID)
 	want := report.Expected(p)
+
 	switch {
 	case row.seq != told:
 		say("I8 reports: the row of %s is at event %d, the feed told %d", p.ID, row.seq, told)
@@ -93,7 +106,7 @@ func (a *reportAudit) payment(p payment.Payment, say func(string, ...any)) {
 	}
 }
 
-// rest reports rows without a payment.
+// rest reports rows without a payment, once all payments were compared.
 func (a *reportAudit) rest(say func(string, ...any)) {
 	for id := range a.kept {
 		say("I8 reports: there is a row of %s, and no such payment", id)

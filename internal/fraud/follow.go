@@ -31,7 +31,8 @@ type Feed interface {
 
 // Run fills and updates the memory until ctx ends (nil). It follows the feed from now on, so that
 // every event counts from the first moment. At the same time it reads the month before into a
-// second memory, brings that one to the feed's end too, and then replaces the first one.
+// second memory, brings that one to the feed's end too, and then replaces the first one. It returns
+// an error only if the feed's end cannot be read at the start.
 func (l *Local) Run(ctx context.Context) error {
 	from, err := l.cfg.Feed.End(ctx)
 	if ctx.Err() != nil {
@@ -40,6 +41,7 @@ func (l *Local) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+
 	if l.cfg.Refused != nil {
 		counted := make(chan struct{})
 		go func() {
@@ -48,6 +50,7 @@ func (l *Local) Run(ctx context.Context) error {
 		}()
 		defer func() { <-counted }()
 	}
+
 	started := l.cfg.Now()
 	cold := l.memory.Load()
 	if l.cfg.History == nil {
@@ -55,6 +58,7 @@ func (l *Local) Run(ctx context.Context) error {
 		l.follow(ctx, cold, from, func() {})
 		return nil
 	}
+
 	coldContext, stop := context.WithCancel(ctx)
 	defer stop()
 	ended := make(chan struct{})
@@ -62,6 +66,7 @@ func (l *Local) Run(ctx context.Context) error {
 		defer close(ended)
 		l.follow(coldContext, cold, from, func() {})
 	}()
+
 	if warm := l.recall(ctx, from, started); warm != nil {
 		l.follow(ctx, warm, from, func() {
 			if l.memory.CompareAndSwap(cold, warm) {
@@ -76,7 +81,8 @@ func (l *Local) Run(ctx context.Context) error {
 }
 
 // recall reads the past into a separate memory, and retries until it succeeds, or returns nil if
-// ctx ended. It waits until the past reaches the position from which the feed is followed.
+// ctx ended. It waits until the past reaches the position from which the feed is followed:
+// otherwise events between the two would be in neither.
 func (l *Local) recall(ctx context.Context, from int64, started time.Time) *memory {
 	for ctx.Err() == nil {
 		since, err := l.cfg.Feed.Since(ctx, from)
@@ -88,6 +94,7 @@ func (l *Local) recall(ctx context.Context, from int64, started time.Time) *memo
 			rest(ctx, recallLook)
 			continue
 		}
+
 		var m *memory
 		if err == nil {
 			m, err = l.recalled(ctx, started)
@@ -100,11 +107,13 @@ func (l *Local) recall(ctx context.Context, from int64, started time.Time) *memo
 			rest(ctx, recallAgain)
 		}
 	}
+
 	return nil
 }
 
-// recalled counts the rows of the past. Those whose events may come again in the feed are
-// recorded as open or known, so that none counts twice.
+// recalled counts the rows of the past. Those whose events may come again in the feed are recorded
+// as open or known, so that none counts twice. Nobody else has the memory yet, so its lock is not
+// needed.
 func (l *Local) recalled(ctx context.Context, started time.Time) (*memory, error) {
 	const overlap = 10 * time.Minute // more than the difference of our processes' clocks
 	until := l.cfg.Now()
@@ -123,6 +132,7 @@ func (l *Local) recalled(ctx context.Context, started time.Time) (*memory, error
 		}
 		return ctx.Err()
 	})
+
 	if err != nil {
 		return nil, err
 	}
@@ -130,8 +140,9 @@ func (l *Local) recalled(ctx context.Context, started time.Time) (*memory, error
 	return m, nil
 }
 
-// follow counts the feed in a memory until ctx ends, and calls atEnd whenever it reaches the
-// feed's end. If the feed fails, it continues from where it was.
+// follow counts the feed in a memory until ctx ends, and calls atEnd whenever it reaches the feed's
+// end. If the feed fails, it continues from where it was. An event that cannot be read is logged
+// and passed over.
 func (l *Local) follow(ctx context.Context, m *memory, position int64, atEnd func()) {
 	for ctx.Err() == nil {
 		err := l.cfg.Feed.Tail(ctx, position, func(events []stream.Event, end bool) error {
@@ -146,6 +157,7 @@ func (l *Local) follow(ctx context.Context, m *memory, position int64, atEnd fun
 				}
 				position = events[i].Position
 			}
+
 			if m == l.memory.Load() {
 				l.place.Store(position)
 			}
@@ -157,6 +169,7 @@ func (l *Local) follow(ctx context.Context, m *memory, position int64, atEnd fun
 			}
 			return nil
 		})
+
 		if err != nil && ctx.Err() == nil && !errors.Is(err, context.Canceled) {
 			l.cfg.Log.ErrorContext(ctx, "the feed cannot be read; it is tried again", "error", err)
 			rest(ctx, followAgain)
@@ -164,6 +177,7 @@ func (l *Local) follow(ctx context.Context, m *memory, position int64, atEnd fun
 	}
 }
 
+// rest waits for d or until ctx ends.
 func rest(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -173,6 +187,7 @@ func rest(ctx context.Context, d time.Duration) {
 	}
 }
 
+// entities returns the number of entities in memory.
 func (m *memory) entities() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -40,8 +40,8 @@ type LocalConfig struct {
 }
 
 // Local is the real Assessor: it answers from memory. Each instance keeps its own and follows the
-// feed itself; attempts assessed here count at once. After a crash the next start reads
-// everything again.
+// feed itself; attempts assessed here count at once. After a crash the next start reads everything
+// again. It is safe for concurrent use.
 type Local struct {
 	cfg     LocalConfig
 	memory  atomic.Pointer[memory]
@@ -53,7 +53,8 @@ type Local struct {
 
 var _ Assessor = (*Local)(nil)
 
-// NewLocal returns a Local with an empty memory. Run fills it.
+// NewLocal returns a Local with an empty memory. Run fills it. Until then everything looks new, and
+// scores have the basis no_history.
 func NewLocal(c LocalConfig) *Local {
 	if c.Observe == nil {
 		c.Observe = func(Verdict, bool, time.Duration) {}
@@ -63,17 +64,22 @@ func NewLocal(c LocalConfig) *Local {
 	return l
 }
 
-// Assess implements Assessor.
+// Assess implements Assessor. The shield comes first: what it refuses is counted as refused, and
+// nothing else happens. Then the attempt is counted and judged. A repeated call returns the first
+// verdict until the outcome is known.
 func (l *Local) Assess(_ context.Context, a Attempt) (Verdict, error) {
 	start := time.Now()
 	at := l.cfg.Now()
 	if a.At.Before(at) && !a.At.IsZero() { // a test clock may be ahead; counting uses real time
 		at = a.At
 	}
+
 	m := l.memory.Load()
 	if said := m.before(a.Payment); said != nil {
 		return *said, nil
 	}
+
+	// The shield comes first, so that a flood costs no more than this.
 	guarded := a.guarded(at)
 	outcome, err := l.guard(&a, &guarded)
 	if err != nil {
@@ -83,19 +89,23 @@ func (l *Local) Assess(_ context.Context, a Attempt) (Verdict, error) {
 		l.cfg.Observe(Verdict{}, true, time.Since(start))
 		return Verdict{}, err
 	}
+
 	var vector score.Vector
 	seen := a.seen(at)
 	m.attempt(&seen, guarded, &vector)
 	v := l.judge(&a, &vector)
+
 	if outcome.Challenge3DS && !v.Risk.Challenge {
 		v.Risk.Challenge = true
 		if v.Risk.Why == WhyDefault {
 			v.Risk.Why = whyShield
 		}
 	}
+
 	if v.Risk.Action == payment.Block && l.cfg.Shield != nil {
 		l.cfg.Shield.Dropped(guarded)
 	}
+
 	m.said(a.Payment, &v)
 	l.cfg.Observe(v, false, time.Since(start))
 	return v, nil
@@ -122,22 +132,26 @@ func (l *Local) guard(a *Attempt, g *shield.Attempt) (shield.Outcome, error) {
 	return o, o.Fault()
 }
 
-// judge decides from what is known. No lock is held.
+// judge decides from what is known. No lock is held. Without rules everything is allowed; without a
+// model the score is 0 and its basis no_model.
 func (l *Local) judge(a *Attempt, v *score.Vector) Verdict {
 	var model *score.Model
 	if l.cfg.Models != nil {
 		model = l.cfg.Models.Running()
 	}
 	assessed := model.Assess(v)
+
 	open, r := true, payment.Risk{Action: payment.Allow, Why: WhyDefault}
 	if l.cfg.Decide != nil {
 		r, open = l.cfg.Decide(a, v, &assessed)
 	}
+
 	r.Fingerprint, r.BIN, r.Address, r.Country = a.Fingerprint, a.BIN, a.Address, a.Country
 	r.Score, r.Basis, r.Model = assessed.Score, string(assessed.Basis), assessed.Model
 	for _, reason := range assessed.Reasons {
 		r.Reasons = append(r.Reasons, payment.RiskReason{Feature: reason.Feature, Value: float64(reason.Value), Share: reason.Share})
 	}
+
 	if shadow := l.shadow(); shadow != nil {
 		r.ShadowModel, r.ShadowScore = shadow.Version, shadow.Score(v)
 	}
@@ -155,11 +169,13 @@ func (l *Local) shadow() *score.Model {
 	return l.cfg.Models.Shadow()
 }
 
-// Challenge implements Assessor. Nothing is stored: the seed contains everything.
+// Challenge implements Assessor. Nothing is stored: the seed contains everything. The bits depend
+// on the link and the address, as they are now.
 func (l *Local) Challenge(_ context.Context, k link.Link, attempt, address string) (Puzzle, error) {
 	if l.cfg.Shield == nil || l.cfg.Puzzle == nil {
 		return Puzzle{}, nil
 	}
+
 	now := l.cfg.Now()
 	bits := l.cfg.Shield.Bits(k.Account, k.Mode, k.ID, address, now)
 	if bits == 0 {

@@ -36,20 +36,21 @@ type memory struct {
 	labeled ring
 }
 
-// ring holds ids in order of arrival and overwrites the oldest.
+// ring holds ids in order of arrival and overwrites the oldest. Its length is fixed.
 type ring struct {
 	ids  []string
 	next int
 }
 
-// add adds an id, and returns the one that it overwrites.
+// add adds an id, and returns the one that it overwrites, or "" while there is space.
 func (r *ring) add(id string) (out string) {
 	out, r.ids[r.next] = r.ids[r.next], id
 	r.next = (r.next + 1) % len(r.ids)
 	return out
 }
 
-// counted is how a payment counts; nothing while known is false.
+// counted is how a payment counts; nothing while known is false. since is when the label became
+// known.
 type counted struct {
 	keys         score.Keys
 	known, fraud bool
@@ -64,18 +65,22 @@ type opened struct {
 	shield  shield.Attempt
 }
 
+// newMemory returns a memory that has not counted anything. h may be nil if the caller sets it
+// before it is used.
 func newMemory(h *score.History) *memory {
 	return &memory{history: h, open: map[string]opened{}, labels: map[string]counted{}, opens: ring{ids: make([]string, maxOpen)}, labeled: ring{ids: make([]string, maxLabelled)}}
 }
 
-// before returns the verdict on an attempt without an outcome, or nil.
+// before returns the verdict on an attempt without an outcome, or nil if it is not known here, its
+// outcome is known, or it was dropped.
 func (m *memory) before(id string) *Verdict {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.open[id].verdict
 }
 
-// attempt returns the features of an attempt and counts it, unless it is counted already.
+// attempt returns the features of an attempt and counts it, unless it is counted already. The
+// features are of what was known before the attempt.
 func (m *memory) attempt(a *score.Attempt, guarded shield.Attempt, v *score.Vector) {
 	keys := m.history.Keys(a)
 	m.mu.Lock()
@@ -108,7 +113,8 @@ func (m *memory) said(id string, v *Verdict) {
 	}
 }
 
-// eventObject is the part of an event's object that is read.
+// eventObject is the part of an event's object that is read. The object is a payment in the API's
+// form.
 type eventObject struct {
 	ID       string         `json:"id"`
 	Link     string         `json:"link"`
@@ -130,7 +136,7 @@ type eventObject struct {
 	Disputes []payment.Dispute `json:"disputes"`
 }
 
-// fraud returns what is known of the payment.
+// fraud returns what is known of the payment: whether it was fraud, and since when.
 func (t *eventObject) fraud() (fraud bool, since time.Time, known bool) {
 	return history.Row{Risk: payment.Risk{Label: t.Risk.Label, LabelledAt: t.Risk.LabelledAt}, Disputes: t.Disputes}.Fraud()
 }
@@ -142,12 +148,15 @@ type word struct {
 }
 
 // apply counts what an event adds to the path's knowledge, and returns the issuer's answer if the
-// event is one.
+// event is one. An event may come again: an attempt counts once, an outcome only while the attempt
+// is open, and a label replaces itself. The error says that the event cannot be read; nothing was
+// counted then.
 func (m *memory) apply(e *stream.Event, now time.Time) (w *word, err error) {
 	at := e.CreatedAt
 	if at.After(now) { // an account's test clock may be ahead; counting uses real time
 		at = now
 	}
+
 	switch {
 	case strings.HasPrefix(e.Type, "payment.") && e.ObjectSeq == 1:
 		return nil, m.begun(e, at)
@@ -158,6 +167,7 @@ func (m *memory) apply(e *stream.Event, now time.Time) (w *word, err error) {
 	case strings.HasPrefix(e.Type, "fraud."), strings.HasPrefix(e.Type, "dispute."):
 		return nil, m.addLabel(e, at)
 	}
+
 	return nil, nil
 }
 
@@ -169,10 +179,12 @@ func (m *memory) begun(e *stream.Event, at time.Time) error {
 	if known {
 		return nil
 	}
+
 	t, a, err := attemptOf(e, at)
 	if err != nil {
 		return err
 	}
+
 	keys := m.history.Keys(&a)
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -183,11 +195,13 @@ func (m *memory) begun(e *stream.Event, at time.Time) error {
 	return nil
 }
 
+// attemptOf returns the object of an event, and the attempt as features see it.
 func attemptOf(e *stream.Event, at time.Time) (eventObject, score.Attempt, error) {
 	var t eventObject
 	if err := json.Unmarshal(e.Data, &t); err != nil {
 		return t, score.Attempt{}, fmt.Errorf("event %s: %w", e.ID, err)
 	}
+
 	amount, err := money.Parse(t.Amount, t.Currency)
 	if err != nil {
 		return t, score.Attempt{}, fmt.Errorf("event %s: %w", e.ID, err)
@@ -196,7 +210,9 @@ func attemptOf(e *stream.Event, at time.Time) (eventObject, score.Attempt, error
 		Card: t.Card.Fingerprint, BIN: t.Card.BIN, Email: score.EmailKey(t.Payer.Email), Address: t.Risk.Address, Minor: amount.Minor}, nil
 }
 
-// answered counts the issuer's first answer to an open attempt.
+// answered counts the issuer's first answer to an open attempt, and returns it for the shield. It
+// returns nil for an attempt that is not open here, or that was blocked: the issuer was not asked
+// about that one.
 func (m *memory) answered(id string, at time.Time, o score.Outcome) *word {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -205,6 +221,7 @@ func (m *memory) answered(id string, at time.Time, o score.Outcome) *word {
 		return nil
 	}
 	delete(m.open, id)
+
 	if known.blocked {
 		return nil
 	}
@@ -214,16 +231,18 @@ func (m *memory) answered(id string, at time.Time, o score.Outcome) *word {
 }
 
 // addLabel counts a payment's label from when it is known. An earlier label no longer counts, as
-// after a restart.
+// after a restart. A label that is withdrawn counts as none.
 func (m *memory) addLabel(e *stream.Event, at time.Time) error {
 	t, a, err := attemptOf(e, at)
 	if err != nil {
 		return err
 	}
+
 	fraud, since, known := t.fraud()
 	if since.After(at) {
 		since = at
 	}
+
 	keys := m.history.Keys(&a)
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -231,12 +250,14 @@ func (m *memory) addLabel(e *stream.Event, at time.Time) error {
 	if before.known && known && before.fraud == fraud && before.since.UnixMilli() == since.UnixMilli() {
 		return nil
 	}
+
 	if before.known {
 		m.history.Unlearned(before.keys, before.fraud, before.since)
 	}
 	if known {
 		m.history.Learned(keys, fraud, since)
 	}
+
 	if known || before.known {
 		m.label(e.Object, counted{keys, known, fraud, since})
 	}

@@ -23,6 +23,7 @@ type refusals struct {
 	all map[history.Refusal]int64 // keyed without the count
 }
 
+// add counts one refused attempt.
 func (r *refusals) add(a *Attempt, at time.Time) {
 	key := history.Refusal{Account: a.Account, Mode: a.Mode, Link: a.Link, Hour: at.UTC().Truncate(time.Hour)}
 	r.mu.Lock()
@@ -35,6 +36,7 @@ func (r *refusals) add(a *Attempt, at time.Time) {
 	}
 }
 
+// take returns what was counted, and begins again at zero.
 func (r *refusals) take() (out []history.Refusal) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -46,7 +48,8 @@ func (r *refusals) take() (out []history.Refusal) {
 	return out
 }
 
-// run hands them on until ctx ends, and then a last time.
+// run hands the counts to count every two seconds until ctx ends, and then a last time. Counts that
+// could not be stored are lost: sending them again might count them twice.
 func (r *refusals) run(ctx context.Context, count func(context.Context, []history.Refusal) error, log *slog.Logger) {
 	flush := func() {
 		all := r.take()
@@ -59,6 +62,7 @@ func (r *refusals) run(ctx context.Context, count func(context.Context, []histor
 			log.ErrorContext(ctx, "refused attempts could not be counted", "error", err)
 		}
 	}
+
 	tick := time.NewTicker(refusalsEvery)
 	defer tick.Stop()
 	for {

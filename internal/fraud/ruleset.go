@@ -20,6 +20,7 @@ const (
 	whyShield  = "shield"
 )
 
+// maxShadowHits limits the shadow rules that a decision records.
 const maxShadowHits = 20 // stored with a decision
 
 // Ruleset is everything by which an account and mode is judged, ready for evaluation: rules
@@ -34,6 +35,7 @@ type Ruleset struct {
 	broken []string
 }
 
+// compiled is a rule that is ready to run.
 type compiled struct {
 	id      string
 	version int
@@ -42,7 +44,8 @@ type compiled struct {
 }
 
 // newRuleset compiles an account's rules. A rule that does not compile, because a release removed
-// something that it uses, is left out and listed by Broken; the other rules stay active.
+// something that it uses, is left out and listed by Broken; the other rules stay active. The
+// account's policy takes precedence over the installation's, as a whole.
 func newRuleset(mode string, own, common rulebook.Book, programs *programs) *Ruleset {
 	s := &Ruleset{policy: rulebook.DefaultPolicy(), own: newLists(own.Entries), common: newLists(common.Entries)}
 	for _, p := range []*rulebook.Policy{own.Policy, common.Policy} {
@@ -51,6 +54,7 @@ func newRuleset(mode string, own, common rulebook.Book, programs *programs) *Rul
 			break
 		}
 	}
+
 	for _, r := range rulebook.Effective(mode, own.Rules, common.Rules) {
 		if r.State == rulebook.Off {
 			continue
@@ -60,6 +64,7 @@ func newRuleset(mode string, own, common rulebook.Book, programs *programs) *Rul
 			s.broken = append(s.broken, r.ID)
 			continue
 		}
+
 		c := compiled{id: r.ID, version: r.Version, action: r.Action, run: run}
 		if r.State == rulebook.Shadow {
 			s.shadow = append(s.shadow, c)
@@ -67,6 +72,7 @@ func newRuleset(mode string, own, common rulebook.Book, programs *programs) *Rul
 		}
 		s.rules[rulebook.Rank(r.Action)] = append(s.rules[rulebook.Rank(r.Action)], c)
 	}
+
 	return s
 }
 
@@ -76,18 +82,20 @@ func (s *Ruleset) Policy() rulebook.Policy { return s.policy }
 // Broken returns the ids of rules that do not compile.
 func (s *Ruleset) Broken() []string { return s.broken }
 
+// varsPool keeps the variables of attempts, so that a decision allocates little.
 var varsPool = sync.Pool{New: func() any { return new(rule.Vars) }}
 
-// Decide evaluates lists and rules in order: every request_3ds rule, then allow, block and
-// review, of which the first match ends it; lists before the rules of their action, the account's
-// before the installation's. It fills Action, Challenge, Why, Rule, Version, Values and Shadow.
-// Shadow rules are evaluated without effect. A rule that fails on this attempt (a division by
-// zero, its cost) does not match.
+// Decide evaluates lists and rules in order: every request_3ds rule, then allow, block and review,
+// of which the first match ends it; lists before the rules of their action, the account's before
+// the installation's. It fills Action, Challenge, Why, Rule, Version, Values and Shadow. Shadow
+// rules are evaluated without effect. A rule that fails on this attempt (a division by zero, its
+// cost) does not match.
 func (s *Ruleset) Decide(a *Attempt, f *score.Vector, sc *score.Assessment) payment.Risk {
 	v := varsPool.Get().(*rule.Vars) //nolint:forcetypeassert // nothing else is put there
 	defer varsPool.Put(v)
 	v.See(rule.Vars{Amount: a.Amount, Fingerprint: a.Fingerprint, BIN: a.BIN, Brand: a.Brand, Email: a.Email, Address: a.Address, Country: a.Country,
 		Link: a.Link, Features: f}, sc)
+
 	out := payment.Risk{Action: payment.Allow, Why: WhyDefault}
 	for _, c := range s.rules[0] {
 		if c.matches(v) {
@@ -96,18 +104,23 @@ func (s *Ruleset) Decide(a *Attempt, f *score.Vector, sc *score.Assessment) paym
 			break
 		}
 	}
+
 	s.decide(&out, a, v)
 	if out.Action == payment.Hold {
 		out.ReviewSeconds = int64(s.policy.ReviewFor / time.Second)
 	}
+
 	for i := range s.shadow {
 		if c := &s.shadow[i]; len(out.Shadow) < maxShadowHits && c.matches(v) {
 			out.Shadow = append(out.Shadow, payment.ShadowHit{Rule: c.id, Version: c.version, Action: c.action})
 		}
 	}
+
 	return out
 }
 
+// decide applies the first list entry or rule that matches, in the order of actions. Without a
+// match out stays as it is.
 func (s *Ruleset) decide(out *payment.Risk, a *Attempt, v *rule.Vars) {
 	for i, action := range rulebook.Actions[1:] {
 		for _, l := range [2]*lists{&s.own, &s.common} {
@@ -117,6 +130,7 @@ func (s *Ruleset) decide(out *payment.Risk, a *Attempt, v *rule.Vars) {
 				return
 			}
 		}
+
 		for _, c := range s.rules[i+1] {
 			if c.matches(v) {
 				out.Action = action
@@ -127,6 +141,7 @@ func (s *Ruleset) decide(out *payment.Risk, a *Attempt, v *rule.Vars) {
 	}
 }
 
+// matches reports whether the condition holds. An error means that it does not.
 func (c *compiled) matches(v *rule.Vars) bool {
 	ok, err := c.run.Eval(v)
 	return ok && err == nil
@@ -148,18 +163,21 @@ type lists struct {
 	kinds   map[payment.Action][]rulebook.Kind // that have any entries
 }
 
+// listKey identifies an entry by what it matches.
 type listKey struct {
 	kind   rulebook.Kind
 	action payment.Action
 	value  string
 }
 
+// entry is a value on a list, and when it ends (zero: never).
 type entry struct {
 	id, value string
 	kind      rulebook.Kind
 	expires   time.Time
 }
 
+// newLists returns the lists of the entries.
 func newLists(all []rulebook.Entry) lists {
 	l := lists{entries: make(map[listKey]*entry, len(all)), kinds: map[payment.Action][]rulebook.Kind{}}
 	for _, e := range all {
@@ -174,8 +192,8 @@ func newLists(all []rulebook.Entry) lists {
 	return l
 }
 
-// find returns the entry that matches the attempt. An entry ends at its expiry, even while it is
-// still in memory.
+// find returns the entry of an action that matches the attempt, or nil. An email matches its own
+// entry or that of its domain. An entry ends at its expiry, even while it is still in memory.
 func (l *lists) find(action payment.Action, a *Attempt, v *rule.Vars) *entry {
 	for _, kind := range l.kinds[action] {
 		var values [2]string
@@ -194,6 +212,7 @@ func (l *lists) find(action payment.Action, a *Attempt, v *rule.Vars) *entry {
 		case rulebook.KindCountry:
 			values[0] = v.Country
 		}
+
 		for _, value := range values {
 			if value == "" {
 				continue
@@ -203,6 +222,7 @@ func (l *lists) find(action payment.Action, a *Attempt, v *rule.Vars) *entry {
 			}
 		}
 	}
+
 	return nil
 }
 
@@ -215,6 +235,8 @@ type programs struct {
 // maxPrograms limits the cached texts; a full cache is emptied.
 const maxPrograms = 10_000
 
+// compile returns the compiled condition, from the cache if it is known. Errors are not cached. It
+// is safe for concurrent use.
 func (p *programs) compile(when string) (*rule.Program, error) {
 	p.mu.Lock()
 	known := p.all[when]
@@ -222,6 +244,7 @@ func (p *programs) compile(when string) (*rule.Program, error) {
 	if known != nil {
 		return known, nil
 	}
+
 	made, err := rule.Compile(when)
 	if err != nil {
 		return nil, err

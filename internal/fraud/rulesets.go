@@ -36,7 +36,8 @@ type Rulesets struct {
 	plain    map[string]*Ruleset // by mode: of accounts without a book
 }
 
-// NewRulesets returns rulesets with only the default set.
+// NewRulesets returns rulesets with only the default set. A default rule that does not compile is
+// listed by its ruleset.
 func NewRulesets(store rulebook.Store, now func() time.Time, log *slog.Logger) *Rulesets {
 	r := &Rulesets{store: store, now: now, log: log, books: map[rulebook.Name]rulebook.Book{}, sets: map[rulebook.Name]*Ruleset{}, plain: map[string]*Ruleset{}}
 	for _, mode := range []string{link.Live, link.Test} {
@@ -45,7 +46,8 @@ func NewRulesets(store rulebook.Store, now func() time.Time, log *slog.Logger) *
 	return r
 }
 
-// Ruleset returns an account's ruleset, from memory.
+// Ruleset returns an account's ruleset, from memory. An account without a book has the
+// installation's rules and the default set; an unknown mode is treated as test.
 func (r *Rulesets) Ruleset(account, mode string) *Ruleset {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -58,28 +60,34 @@ func (r *Rulesets) Ruleset(account, mode string) *Ruleset {
 	return r.plain[link.Test]
 }
 
-// Load reads what changed since the last call.
+// Load reads what changed since the last call, compiles it, and replaces the rulesets at once. If
+// anything cannot be read, all stay as they are. A change of the installation's book makes the
+// rulesets of all accounts of its mode again.
 func (r *Rulesets) Load(ctx context.Context) error {
 	r.loading.Lock()
 	defer r.loading.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, rulesRead)
 	defer cancel()
+
 	changed, revision, err := r.store.FraudBooks(ctx, r.revision)
 	if err != nil || len(changed) == 0 {
 		return err
 	}
+
 	fresh := make(map[rulebook.Name]rulebook.Book, len(changed))
 	for _, name := range changed {
 		if fresh[name], err = r.store.FraudBook(ctx, name.Account, name.Mode); err != nil {
 			return err
 		}
 	}
+
 	r.mu.RLock()
 	books := make(map[rulebook.Name]rulebook.Book, len(r.books)+len(fresh))
 	for name, b := range r.books {
 		books[name] = b
 	}
 	r.mu.RUnlock()
+
 	again := map[rulebook.Name]bool{}
 	for name, b := range fresh {
 		books[name] = b
@@ -90,6 +98,7 @@ func (r *Rulesets) Load(ctx context.Context) error {
 			}
 		}
 	}
+
 	made := map[rulebook.Name]*Ruleset{}
 	for name := range again {
 		own := books[name]
@@ -101,6 +110,7 @@ func (r *Rulesets) Load(ctx context.Context) error {
 			r.log.Error("rules do not compile and are not asked", "account", name.Account, "mode", name.Mode, "rules", broken)
 		}
 	}
+
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.books, r.revision = books, revision
@@ -111,11 +121,12 @@ func (r *Rulesets) Load(ctx context.Context) error {
 			r.sets[name] = s
 		}
 	}
+
 	return nil
 }
 
-// Run reloads periodically until ctx ends (nil). While the store cannot be read, what is in
-// memory stays active.
+// Run reloads periodically until ctx ends (nil). While the store cannot be read, what is in memory
+// stays active. Once an hour it removes list entries that ended long ago.
 func (r *Rulesets) Run(ctx context.Context) error {
 	tick := time.NewTicker(rulesReload)
 	defer tick.Stop()
@@ -126,11 +137,13 @@ func (r *Rulesets) Run(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
+
 		err := r.Load(ctx)
 		if err != nil && ctx.Err() == nil && !failing {
 			r.log.Warn("rules could not be read again; those in memory stay in force", "error", err)
 		}
 		failing = err != nil
+
 		if now := r.now(); now.Sub(pruned) > listsPrune {
 			pruned = now
 			if _, err := r.store.PruneFraudLists(ctx, now.Add(-listsKept), pruneLimit); err != nil && ctx.Err() == nil {

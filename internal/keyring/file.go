@@ -23,6 +23,7 @@ import (
 	"golang.org/x/crypto/chacha20poly1305"
 )
 
+// The file's name, its lock, and limits of its content.
 const (
 	fileName     = "keys.json"
 	lockName     = "keys.lock"
@@ -31,13 +32,15 @@ const (
 	maxFileBytes = 1 << 20
 )
 
-// file is keys.json.
+// file is keys.json, as it is stored.
 type file struct {
 	Version int     `json:"version"`
 	Shares  []Share `json:"shares,omitempty"` // an export holds these; nil: the whole ring
 	Keys    []entry `json:"keys"`
 }
 
+// entry is a key as it is stored. Secret or Public is set, not both. A revoked key stays in the
+// file, so that its id is never used again.
 type entry struct {
 	ID        string    `json:"id"`
 	Purpose   Purpose   `json:"purpose"`
@@ -50,14 +53,16 @@ type entry struct {
 	RevokedAt time.Time `json:"revokedAt,omitzero"`
 }
 
+// check returns the checksum of the key with its purpose and id, in hexadecimal.
 func (e entry) check() string {
 	sum := sha256.Sum256(slices.Concat([]byte("paylink key\x00"+string(e.Purpose)+"\x00"+e.ID+"\x00"), e.Secret, e.Public))
 	return hex.EncodeToString(sum[:8])
 }
 
-// Open reads the whole ring of a folder, and makes the folder, the file and the missing keys.
-// Many processes may do so at once, and make one file. It writes nothing if nothing is missing,
-// so the folder may be read-only. It refuses a damaged file and never replaces it.
+// Open reads the whole ring of a folder, and makes the folder, the file and the missing keys. Many
+// processes may do so at once, and make one file. It writes nothing if nothing is missing, so the
+// folder may be read-only. It refuses a damaged file and never replaces it. It also refuses an
+// export, which is not the whole ring.
 func Open(dir string, now time.Time) (*Ring, error) {
 	r := newRing(dir, now)
 	f, raw, err := readFile(dir)
@@ -70,6 +75,7 @@ func Open(dir string, now time.Time) (*Ring, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	s, err := r.setOf(f)
 	if err != nil {
 		return nil, err
@@ -89,7 +95,8 @@ func Missing(dir string) ([]Purpose, error) {
 	return slices.DeleteFunc(slices.Clone(Purposes), f.hasKey), nil
 }
 
-// Reload reads the file again. After an error the keys in memory stay in use.
+// Reload reads the file again, and replaces all keys at once if it has changed. After an error the
+// keys in memory stay in use.
 func (r *Ring) Reload() error {
 	if r.dir == "" {
 		return nil
@@ -101,6 +108,7 @@ func (r *Ring) Reload() error {
 	if last := r.raw.Load(); last != nil && bytes.Equal(*last, raw) {
 		return nil
 	}
+
 	s, err := r.setOf(f)
 	if err != nil {
 		return err
@@ -127,8 +135,9 @@ func (r *Ring) Watch(ctx context.Context, interval time.Duration) error {
 	}
 }
 
-// Rotate adds a key that becomes active ActivateAfter now, and drops the keys under which
-// nothing can be valid any more. It fails for a MAC key: what is stored under it must be found.
+// Rotate adds a key that becomes active ActivateAfter now, and drops the keys under which nothing
+// can be valid any more. It fails for a MAC key: what is stored under it must be found. It returns
+// the id of the new key.
 func Rotate(dir string, p Purpose, now time.Time) (kid uint32, err error) {
 	return RotateIn(dir, p, now, ActivateAfter)
 }
@@ -139,12 +148,14 @@ func RotateIn(dir string, p Purpose, now time.Time, rest time.Duration) (kid uin
 	if rest < ActivateAfter || rest > MaxRest {
 		return 0, fmt.Errorf("keyring: a new key rests for %s to %s", ActivateAfter, MaxRest)
 	}
+
 	if p.kind() == 0 {
 		return 0, fmt.Errorf("keyring: %q is no purpose; purposes are %v", p, Purposes)
 	}
 	if !p.Rotates() {
 		return 0, fmt.Errorf("keyring: the key %s cannot be rotated: what was made under it must stay findable", p)
 	}
+
 	_, _, err = change(dir, func(f *file) error {
 		f.complete(now)
 		f.retire(p, now.Add(rest))
@@ -155,15 +166,17 @@ func RotateIn(dir string, p Purpose, now time.Time, rest time.Duration) (kid uin
 	return kid, err
 }
 
-// Revoke makes a key verify nothing and leave the JWKS, as soon as each instance has reloaded.
-// If it was the active one, a new one replaces it at once. It fails for keys that stored data
-// depends on; rotate them.
+// Revoke makes a key verify nothing and leave the JWKS, as soon as each instance has reloaded. If
+// it was the active one, a new one replaces it at once, so instances that have not reloaded refuse
+// what is signed with the new key until they do. It fails for keys that stored data depends on;
+// rotate them.
 func Revoke(dir string, kid uint32, now time.Time) error {
 	_, _, err := change(dir, func(f *file) error {
 		i := slices.IndexFunc(f.Keys, func(e entry) bool { return e.ID == FormatKeyID(kid) })
 		if i < 0 {
 			return fmt.Errorf("keyring: there is no key %s", FormatKeyID(kid))
 		}
+
 		e := &f.Keys[i]
 		if e.Purpose.life() == 0 {
 			return fmt.Errorf("keyring: key %s (%s) keeps data at rest readable and cannot be revoked", e.ID, e.Purpose)
@@ -174,6 +187,7 @@ func Revoke(dir string, kid uint32, now time.Time) error {
 				e.RetiredAt = now.UTC()
 			}
 		}
+
 		if !f.usable(e.Purpose, now) {
 			f.add(e.Purpose, now, now)
 		}
@@ -216,6 +230,7 @@ func (f *file) hasKey(p Purpose) bool {
 	return slices.ContainsFunc(f.Keys, func(e entry) bool { return e.Purpose == p && e.RevokedAt.IsZero() })
 }
 
+// add adds a new random key of the purpose and returns its id, which no other key in the file has.
 func (f *file) add(p Purpose, now, activeAt time.Time) uint32 {
 	var b [4]byte
 	for {
@@ -243,6 +258,8 @@ func (f *file) retire(p Purpose, t time.Time) {
 	}
 }
 
+// drop removes the retired keys under which nothing can be valid any more. Keys without a life are
+// kept forever.
 func (f *file) drop(now time.Time) {
 	f.Keys = slices.DeleteFunc(f.Keys, func(e entry) bool {
 		life := e.Purpose.life()
@@ -259,7 +276,8 @@ func (e entry) sound() bool {
 	return key && e.Purpose.kind() != 0 && e.Check == e.check()
 }
 
-// set prepares the keys, and refuses a file that is inconsistent.
+// set prepares the keys for use, and refuses a file that is inconsistent: a missing or damaged key,
+// or an id that occurs twice.
 func (f *file) set() (*set, error) {
 	if !f.whole() {
 		return nil, errors.New("keyring: the file lacks a key")
@@ -273,6 +291,7 @@ func (f *file) set() (*set, error) {
 		if s.byID[kid] != nil {
 			return nil, fmt.Errorf("keyring: key %q is in the file twice", e.ID)
 		}
+
 		k := &key{id: kid, purpose: e.Purpose, activeAt: e.ActiveAt, revoked: !e.RevokedAt.IsZero()}
 		switch e.Purpose.kind() {
 		case kindSign:
@@ -289,9 +308,11 @@ func (f *file) set() (*set, error) {
 		case kindMAC:
 			k.mac = slices.Clone(e.Secret)
 		}
+
 		s.byID[kid] = k
 		s.byPurpose[e.Purpose] = append(s.byPurpose[e.Purpose], k)
 	}
+
 	for _, keys := range s.byPurpose { // stable: of two keys of one instant, the later in the file is the newer
 		slices.SortStableFunc(keys, func(a, b *key) int { return a.activeAt.Compare(b.activeAt) })
 	}
@@ -300,12 +321,16 @@ func (f *file) set() (*set, error) {
 	return s, err
 }
 
+// readFile reads and decodes the file of a folder, and returns its raw content too. It refuses a
+// file that others can read or the group can write, one that is too large, and one of another
+// version. A missing file is fs.ErrNotExist.
 func readFile(dir string) (f *file, raw []byte, err error) {
 	in, err := os.Open(filepath.Join(dir, fileName)) //nolint:gosec // the operator's own data folder
 	if err != nil {
 		return nil, nil, fmt.Errorf("keyring: %w", err)
 	}
 	defer func() { _ = in.Close() }()
+
 	info, err := in.Stat()
 	if err != nil {
 		return nil, nil, fmt.Errorf("keyring: %w", err)
@@ -313,6 +338,7 @@ func readFile(dir string) (f *file, raw []byte, err error) {
 	if info.Mode().Perm()&0o027 != 0 {
 		return nil, nil, fmt.Errorf("keyring: %s can be read by others or written by the group; chmod 600 it", fileName)
 	}
+
 	raw, err = io.ReadAll(io.LimitReader(in, maxFileBytes+1))
 	if err != nil {
 		return nil, nil, fmt.Errorf("keyring: %w", err)
@@ -320,6 +346,7 @@ func readFile(dir string) (f *file, raw []byte, err error) {
 	if len(raw) > maxFileBytes {
 		return nil, nil, fmt.Errorf("keyring: %s has more than %d bytes", fileName, maxFileBytes)
 	}
+
 	f = new(file)
 	if err := json.Unmarshal(raw, f); err != nil {
 		return nil, nil, fmt.Errorf("keyring: %s is damaged: %w", fileName, err)
@@ -330,12 +357,14 @@ func readFile(dir string) (f *file, raw []byte, err error) {
 	return f, raw, nil
 }
 
-// change edits the file under the lock. The lock is the kernel's (flock), which releases it
-// when the holder dies, so a stale lock can't block a start.
+// change edits the file under the lock, and returns it as it is then on disk. The lock is the
+// kernel's (flock), which releases it when the holder dies, so a stale lock can't block a start.
+// The result is checked before it is written. It refuses an export.
 func change(dir string, edit func(*file) error) (*file, []byte, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, nil, fmt.Errorf("keyring: %w", err)
 	}
+
 	lock, err := os.OpenFile(filepath.Join(dir, lockName), os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // the operator's own data folder
 	if err != nil {
 		return nil, nil, fmt.Errorf("keyring: %w", err)
@@ -344,6 +373,7 @@ func change(dir string, edit func(*file) error) (*file, []byte, error) {
 	if err := flock(lock); err != nil {
 		return nil, nil, fmt.Errorf("keyring: lock: %w", err)
 	}
+
 	f, _, err := readFile(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		f = &file{Version: fileVersion}
@@ -353,6 +383,7 @@ func change(dir string, edit func(*file) error) (*file, []byte, error) {
 	if f.Shares != nil {
 		return nil, nil, errors.New("keyring: this folder holds the export for one box; change the whole ring, and export it again")
 	}
+
 	if err := edit(f); err != nil {
 		return nil, nil, err
 	}
@@ -366,6 +397,7 @@ func change(dir string, edit func(*file) error) (*file, []byte, error) {
 	return f, raw, replace(dir, raw)
 }
 
+// flock waits for the exclusive lock of a file. A signal does not end the wait.
 func flock(f *os.File) error {
 	for {
 		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX) //nolint:gosec // a file descriptor fits an int
@@ -375,8 +407,8 @@ func flock(f *os.File) error {
 	}
 }
 
-// replace replaces keys.json by raw. After a crash the file is the old or the new one; at worst
-// a temporary file is left beside it.
+// replace replaces keys.json by raw, durably. After a crash the file is the old or the new one; at
+// worst a temporary file is left beside it.
 func replace(dir string, raw []byte) (err error) {
 	tmp, err := os.CreateTemp(dir, fileName+".*.tmp") // mode 0600
 	if err != nil {
@@ -389,6 +421,7 @@ func replace(dir string, raw []byte) (err error) {
 			err = fmt.Errorf("keyring: %w", err)
 		}
 	}()
+
 	if _, err = tmp.Write(raw); err != nil {
 		return err
 	}
@@ -401,6 +434,7 @@ func replace(dir string, raw []byte) (err error) {
 	if err = os.Rename(tmp.Name(), filepath.Join(dir, fileName)); err != nil {
 		return err
 	}
+
 	folder, err := os.Open(dir) //nolint:gosec // the operator's own data folder
 	if err != nil {
 		return err

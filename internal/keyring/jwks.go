@@ -19,6 +19,7 @@ type jwk struct {
 	Purpose   Purpose `json:"paylink:purpose"`
 }
 
+// jwkSet is a JSON Web Key Set.
 type jwkSet struct {
 	Keys []jwk `json:"keys"`
 }
@@ -42,6 +43,7 @@ func ParseKeyID(s string) (uint32, bool) {
 // ones that still verify, and those that are not active yet.
 func (r *Ring) JWKS() []byte { return r.keys.Load().jwks }
 
+// renderJWKS returns the key set of the public keys, in the order of Purposes.
 func renderJWKS(keys map[Purpose][]*key) ([]byte, error) {
 	out := jwkSet{Keys: []jwk{}}
 	for _, p := range Purposes {
@@ -55,23 +57,27 @@ func renderJWKS(keys map[Purpose][]*key) ([]byte, error) {
 			})
 		}
 	}
+
 	return json.Marshal(out)
 }
 
-// Public is a set of public keys, for checks without the ring.
+// Public is a set of public keys, for checks without the ring. It cannot sign.
 type Public struct{ keys map[uint32]jwkKey }
 
+// jwkKey is a public key and what it is for.
 type jwkKey struct {
 	purpose Purpose
 	public  ed25519.PublicKey
 }
 
-// ParseJWKS reads a key set that JWKS rendered. It ignores keys that are not Ed25519 signing
-// keys with a purpose; a key id must not repeat.
+// ParseJWKS reads a key set that JWKS rendered. It ignores keys that are not Ed25519 signing keys
+// with a purpose. A key id that repeats or is malformed is an error, and so is a key of the wrong
+// length.
 func ParseJWKS(b []byte) (*Public, error) {
 	if len(b) > maxJWKSBytes {
 		return nil, fmt.Errorf("keyring: a key set has at most %d bytes", maxJWKSBytes)
 	}
+
 	var in jwkSet
 	if err := json.Unmarshal(b, &in); err != nil {
 		return nil, fmt.Errorf("keyring: not a JSON Web Key Set: %w", err)
@@ -81,6 +87,7 @@ func ParseJWKS(b []byte) (*Public, error) {
 		if k.Type != "OKP" || k.Curve != "Ed25519" || k.Use != "sig" || k.Purpose.kind() != kindSign {
 			continue
 		}
+
 		kid, ok := ParseKeyID(k.ID)
 		if !ok {
 			return nil, fmt.Errorf("keyring: key id %q is not 8 hex digits", k.ID)
@@ -94,6 +101,7 @@ func ParseJWKS(b []byte) (*Public, error) {
 		}
 		out.keys[kid] = jwkKey{k.Purpose, x}
 	}
+
 	return out, nil
 }
 

@@ -76,14 +76,17 @@ const (
 // ErrUnseal is the only error for everything that can't be unsealed.
 var ErrUnseal = errors.New("sealed by none of our keys, or altered")
 
+// kind is what a key of a purpose can do.
 type kind uint8
 
+// The kinds. Zero is no kind: the purpose is unknown.
 const (
 	kindSign kind = iota + 1
 	kindSeal
 	kindMAC
 )
 
+// kind returns the kind of a purpose, or 0 if the purpose is unknown.
 func (p Purpose) kind() kind {
 	switch p {
 	case LinkSign, SessionSign, WebhookSign, ReceiptSign:
@@ -113,10 +116,12 @@ func (p Purpose) life() time.Duration {
 	case ReceiptSign:
 		return receiptLife
 	}
+
 	return 0
 }
 
-// key is one key, ready for use.
+// key is one key, ready for use. Which of the last four fields are set depends on the kind; a share
+// that only verifies has no private key.
 type key struct {
 	id       uint32
 	purpose  Purpose
@@ -176,6 +181,7 @@ func (*Ring) GoString() string { return "[keyring]" }
 func (r *Ring) active(p Purpose) *key {
 	keys := r.keys.Load().byPurpose[p]
 	now := r.clock()
+
 	var oldest *key
 	for _, k := range slices.Backward(keys) {
 		if k.revoked {
@@ -192,17 +198,19 @@ func (r *Ring) active(p Purpose) *key {
 	return oldest
 }
 
-// Signer is the active signing key of a purpose, held fixed so that its id can be part of what
-// it signs. It is a crypto.Signer.
+// Signer is the active signing key of a purpose, held fixed so that its id can be part of what it
+// signs. It is a crypto.Signer. Do not keep it: a rotation would not reach it.
 type Signer struct{ key *key }
 
 var _ crypto.Signer = Signer{}
 
-// Signer returns the active signing key.
+// Signer returns the active signing key. It panics if the purpose does not sign, or if this process
+// holds only public keys of it.
 func (r *Ring) Signer(p Purpose) Signer {
 	if p.kind() != kindSign {
 		panic(fmt.Sprintf("keyring: %q does not sign", p))
 	}
+
 	k := r.active(p)
 	if k.private == nil {
 		panic(fmt.Sprintf("keyring: this process holds only the public keys of %q", p))
@@ -233,7 +241,7 @@ func (Signer) String() string { return "[signer]" }
 // GoString returns a text without the key.
 func (Signer) GoString() string { return "[signer]" }
 
-// Sign signs msg with the active key.
+// Sign signs msg with the active key, and returns the key's id with the signature.
 func (r *Ring) Sign(p Purpose, msg []byte) (kid uint32, sig []byte) {
 	s := r.Signer(p)
 	return s.KeyID(), s.SignMessage(msg)
@@ -246,7 +254,7 @@ func (r *Ring) Verify(p Purpose, kid uint32, msg, sig []byte) bool {
 	return verify(public, ok, msg, sig)
 }
 
-// PublicKey returns an unrevoked signing key, and whether there is one.
+// PublicKey returns an unrevoked signing key of the purpose, and whether there is one.
 func (r *Ring) PublicKey(p Purpose, kid uint32) (ed25519.PublicKey, bool) {
 	k, ok := r.keys.Load().byID[kid]
 	if !ok || k.purpose != p || k.revoked || k.public == nil {
@@ -269,6 +277,7 @@ func verify(public ed25519.PublicKey, known bool, msg, sig []byte) bool {
 	return ed25519.Verify(public, msg, sig) && good
 }
 
+// The key and the signature with which verify computes when there is nothing to check.
 var (
 	decoyPrivate   = ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
 	decoyPublic    = ed25519.PublicKey(decoyPrivate[32:])
@@ -299,6 +308,7 @@ func (r *Ring) Seal(p Purpose, plaintext, additional []byte) []byte {
 	if p.kind() != kindSeal {
 		panic(fmt.Sprintf("keyring: %q does not seal", p))
 	}
+
 	k := r.active(p)
 	out := make([]byte, 4+chacha20poly1305.NonceSizeX, SealOverheadBytes+len(plaintext))
 	binary.BigEndian.PutUint32(out, k.id)
@@ -315,6 +325,7 @@ func (r *Ring) Unseal(p Purpose, sealed, additional []byte) ([]byte, error) {
 	if !ok || k.purpose != p || k.revoked || k.aead == nil {
 		return nil, ErrUnseal
 	}
+
 	const head = 4 + chacha20poly1305.NonceSizeX
 	plain, err := k.aead.Open(nil, sealed[4:head], sealed[head:], additional)
 	if err != nil {
@@ -323,8 +334,8 @@ func (r *Ring) Unseal(p Purpose, sealed, additional []byte) ([]byte, error) {
 	return plain, nil
 }
 
-// MAC returns the HMAC-SHA256 under the first key of the purpose, always, so that what is
-// stored under it can still be found.
+// MAC returns the HMAC-SHA256 under the first key of the purpose, always, so that what is stored
+// under it can still be found.
 func (r *Ring) MAC(p Purpose, msg []byte) []byte {
 	if p.kind() != kindMAC {
 		panic(fmt.Sprintf("keyring: %q does not authenticate", p))
@@ -333,6 +344,7 @@ func (r *Ring) MAC(p Purpose, msg []byte) []byte {
 	if len(keys) == 0 {
 		panic(fmt.Sprintf("keyring: this process holds no key for %q", p))
 	}
+
 	m := hmac.New(sha256.New, keys[0].mac)
 	m.Write(msg)
 	return m.Sum(nil)

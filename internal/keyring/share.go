@@ -18,6 +18,7 @@ type Share struct {
 	VerifyOnly bool    `json:"verifyOnly,omitempty"` // public keys; only for signing purposes
 }
 
+// String returns the share for messages.
 func (s Share) String() string {
 	if s.VerifyOnly {
 		return string(s.Purpose) + " (public)"
@@ -25,6 +26,7 @@ func (s Share) String() string {
 	return string(s.Purpose)
 }
 
+// check returns an error if the share's purpose is unknown, or if it has no public keys.
 func (s Share) check() error {
 	if s.Purpose.kind() == 0 || (s.VerifyOnly && s.Purpose.kind() != kindSign) {
 		return fmt.Errorf("keyring: there is no share %s", s)
@@ -34,8 +36,8 @@ func (s Share) check() error {
 
 // OpenShare opens only the keys of a folder that a service needs. It keeps no others in memory,
 // even if the folder has all of them. The folder holds the whole ring or what Export wrote.
-// OpenShare never makes or writes a key: if two services each made keys, neither could read
-// what the other wrote.
+// OpenShare never makes or writes a key: if two services each made keys, neither could read what
+// the other wrote. A share that the folder lacks is an error. Without shares it needs no folder.
 func OpenShare(dir string, shares []Share, now time.Time) (*Ring, error) {
 	r := newRing(dir, now)
 	r.shares = slices.Clone(shares)
@@ -45,10 +47,12 @@ func OpenShare(dir string, shares []Share, now time.Time) (*Ring, error) {
 		r.keys.Store(s)
 		return r, err
 	}
+
 	f, raw, err := readFile(dir)
 	if err != nil {
 		return nil, err
 	}
+
 	s, err := r.setOf(f)
 	if err != nil {
 		return nil, err
@@ -71,11 +75,13 @@ func (r *Ring) setOf(f *file) (*set, error) {
 
 // Export writes the shares of the folder's keys into a file of its own, in a folder that has no
 // keys of another kind: for a service on another machine. Export again after each rotation; a
-// running service loads the new file by itself.
+// running service loads the new file by itself. It never overwrites a whole ring. Keys that the
+// ring lacks, because an earlier version made it, are added to the ring first.
 func Export(from, to string, shares []Share) error {
 	if len(shares) == 0 {
 		return errors.New("keyring: there is nothing to export: this box holds no keys")
 	}
+
 	f, _, err := readFile(from)
 	if err == nil && f.Shares != nil {
 		return errors.New("keyring: this folder is an export itself; export from the whole ring")
@@ -87,6 +93,7 @@ func Export(from, to string, shares []Share) error {
 	if err != nil {
 		return err
 	}
+
 	switch old, _, err := readFile(to); {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
@@ -94,6 +101,7 @@ func Export(from, to string, shares []Share) error {
 	case old.Shares == nil:
 		return fmt.Errorf("keyring: %s holds a whole ring, which an export would destroy", to)
 	}
+
 	part, err := f.narrow(shares)
 	if err != nil {
 		return err
@@ -101,6 +109,7 @@ func Export(from, to string, shares []Share) error {
 	if _, err := part.set(); err != nil {
 		return err
 	}
+
 	raw, err := json.MarshalIndent(part, "", "  ")
 	if err != nil {
 		return fmt.Errorf("keyring: %w", err)
@@ -111,7 +120,8 @@ func Export(from, to string, shares []Share) error {
 	return replace(to, raw)
 }
 
-// narrow returns the part of the file that the shares name.
+// narrow returns the part of the file that the shares name, without the secrets of those that only
+// verify. It returns an error if the file has less than that.
 func (f *file) narrow(shares []Share) (*file, error) {
 	part := &file{Version: f.Version, Shares: slices.Clone(shares)}
 	for _, s := range shares {
@@ -125,6 +135,7 @@ func (f *file) narrow(shares []Share) (*file, error) {
 			return nil, fmt.Errorf("keyring: the ring is of an earlier version and lacks %s; paylink keys create adds what is missing", s)
 		}
 	}
+
 	for _, e := range f.Keys {
 		i := slices.IndexFunc(shares, func(s Share) bool { return s.Purpose == e.Purpose })
 		if i < 0 {
@@ -135,6 +146,7 @@ func (f *file) narrow(shares []Share) (*file, error) {
 		}
 		part.Keys = append(part.Keys, e)
 	}
+
 	return part, nil
 }
 
@@ -146,7 +158,7 @@ func (f *file) holds(s Share) bool {
 	return slices.ContainsFunc(f.Shares, func(h Share) bool { return h.Purpose == s.Purpose && (!h.VerifyOnly || s.VerifyOnly) })
 }
 
-// publicPart returns the entry without its secret.
+// publicPart returns the entry without its secret. An entry that has none is returned as it is.
 func (e entry) publicPart() entry {
 	if len(e.Secret) == secretBytes {
 		private := ed25519.NewKeyFromSeed(e.Secret)

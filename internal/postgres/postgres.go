@@ -19,6 +19,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
+// Limits of a connection and of the server. minVersion is 15 as server_version_num has it.
 const (
 	// ConnectTimeout applies to one server, unless the URL sets another.
 	ConnectTimeout = 5 * time.Second
@@ -47,10 +48,13 @@ func Parse(url string) (*pgx.ConnConfig, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	complete(config)
 	return config, nil
 }
 
+// complete adds our settings and the condition on the server to a parsed URL. Settings of the URL
+// come first.
 func complete(config *pgx.ConnConfig) {
 	params := maps.Clone(settings)
 	maps.Copy(params, config.RuntimeParams)
@@ -68,12 +72,15 @@ func Name(config *pgx.ConnConfig) string {
 	return fmt.Sprintf("postgres://%s/%s", net.JoinHostPort(config.Host, strconv.Itoa(int(config.Port))), config.Database)
 }
 
-// Check verifies the server and the session. Call it with each new connection.
+// Check verifies the server and the session. Call it with each new connection. It returns an error
+// for a server that is too old or runs without fsync, and sets a session whose commits would not
+// wait for the disk to wait.
 func Check(ctx context.Context, conn *pgx.Conn) error {
 	var version int
 	var fsync, synchronous string
 	err := conn.QueryRow(ctx, "SELECT current_setting('server_version_num')::int, current_setting('fsync'), current_setting('synchronous_commit')").
 		Scan(&version, &fsync, &synchronous)
+
 	switch {
 	case err != nil:
 		return err

@@ -38,6 +38,7 @@ func NewPast(until time.Time, entities int) *Past {
 	return &Past{history: score.NewHistory(entities), until: until}
 }
 
+// at returns t, or until if t is later.
 func (p *Past) at(t time.Time) time.Time {
 	if t.After(p.until) {
 		return p.until
@@ -56,6 +57,7 @@ func (p *Past) Next(r *Row, v *score.Vector) score.Keys {
 		p.history.FeaturesOf(keys, &a, v)
 	}
 	p.history.Attempted(keys, at, a.Minor)
+
 	if !r.AnsweredAt.IsZero() && r.Risk.Action != payment.Block {
 		o := score.Declined
 		if r.Authorised {
@@ -63,13 +65,15 @@ func (p *Past) Next(r *Row, v *score.Vector) score.Keys {
 		}
 		heap.Push(&p.due, fact{at: p.at(r.AnsweredAt), keys: keys, outcome: o})
 	}
+
 	if fraud, since, known := r.Fraud(); known {
 		heap.Push(&p.due, fact{at: p.at(since), keys: keys, fraud: fraud})
 	}
 	return keys
 }
 
-// Close counts what became known after the last row, and returns the history.
+// Close counts what became known after the last row, and returns the history. The Past must not be
+// used any more.
 func (p *Past) Close() *score.History {
 	p.catchUp(p.until)
 	return p.history
@@ -98,6 +102,7 @@ type fact struct {
 // facts is a heap, earliest first.
 type facts []fact
 
+// The methods of heap.Interface.
 func (f facts) Len() int           { return len(f) }
 func (f facts) Less(i, j int) bool { return f[i].at.Before(f[j].at) }
 func (f facts) Swap(i, j int)      { f[i], f[j] = f[j], f[i] }

@@ -50,7 +50,8 @@ const (
 	linkPaid    = 3
 )
 
-// Link is a link in the analytics store. Minor is 0 if the payer chooses the amount.
+// Link is a link in the analytics store. Minor is 0 if the payer chooses the amount. Seq is the
+// number of its last event.
 type Link struct {
 	ID, Account, Mode    string
 	Amount               money.Amount
@@ -76,7 +77,8 @@ type Told struct {
 	authorised bool
 }
 
-// Add adds the next event.
+// Add adds the next event. Events must come in order; one that is not newer than the last is
+// dropped.
 func (t *Told) Add(e stream.Event) {
 	if e.ObjectSeq <= t.seq {
 		return
@@ -85,6 +87,7 @@ func (t *Told) Add(e stream.Event) {
 	if yes, answers := answer(e.Type); answers && t.answerSeq == 0 {
 		t.answerSeq, t.answeredAt, t.authorised = e.ObjectSeq, milli(e.CreatedAt), yes
 	}
+
 	switch {
 	case strings.HasPrefix(e.Type, payment.RefundPrefix):
 		t.refunds = append(t.refunds, e)
@@ -105,8 +108,9 @@ func answer(kind string) (yes, answers bool) {
 	return false, false
 }
 
-// Row returns the payment after the events. Events that are not newer than the row change
-// nothing. The zero row stands for an unknown payment.
+// Row returns the payment after the events. Events that are not newer than the row change nothing.
+// The zero row stands for an unknown payment. The first event that cannot be read ends it: the row
+// is then as the events before it left it.
 func (t *Told) Row(row Row) (Row, error) {
 	known := row.Seq
 	for _, e := range t.events {
@@ -119,13 +123,14 @@ func (t *Told) Row(row Row) (Row, error) {
 		}
 		row = next
 	}
+
 	if row.AnsweredAt.IsZero() && t.answerSeq > known && row.ID != "" && row.Decline != payment.CodeBlocked {
 		row.AnsweredAt, row.Authorised = t.answeredAt, t.authorised
 	}
 	return row, nil
 }
 
-// Refunds returns the refunds in the events.
+// Refunds returns the refunds in the events, one for each event, in order.
 func (t *Told) Refunds() ([]Refund, error) {
 	var all []Refund
 	for _, e := range t.refunds {
@@ -140,6 +145,7 @@ func (t *Told) Refunds() ([]Refund, error) {
 		all = append(all, Refund{ID: r.ID, Payment: e.Object, Account: e.Account, Mode: e.Mode, Amount: amount, Status: payment.RefundStatus(r.Status), Code: r.Code,
 			CreatedAt: milli(r.CreatedAt), UpdatedAt: milli(e.CreatedAt), Seq: e.ObjectSeq})
 	}
+
 	return all, nil
 }
 
@@ -160,6 +166,7 @@ type toldDispute struct {
 	Currency money.Currency `json:"currency"`
 }
 
+// dispute returns the dispute with its amount in minor units of c.
 func (d toldDispute) dispute(c money.Currency) (payment.Dispute, error) {
 	one := d.Dispute
 	if d.Amount != "" {
@@ -172,6 +179,8 @@ func (d toldDispute) dispute(c money.Currency) (payment.Dispute, error) {
 	return wholeMillis(one), nil
 }
 
+// apply returns the row after one event. An event with the whole payment replaces the row, except
+// for the issuer's first answer, which it does not show. The other kinds change the row.
 func apply(row Row, e stream.Event) (Row, error) {
 	var t payload
 	if err := json.Unmarshal(e.Data, &t); err != nil {
@@ -180,6 +189,7 @@ func apply(row Row, e stream.Event) (Row, error) {
 	if t.Object == "dispute" {
 		return applyDispute(row, e)
 	}
+
 	amount, captured, refunded, err := t.Sums()
 	if err != nil {
 		return row, err
@@ -191,12 +201,14 @@ func apply(row Row, e stream.Event) (Row, error) {
 		CreatedAt: milli(t.CreatedAt), UpdatedAt: milli(t.UpdatedAt), AnsweredAt: row.AnsweredAt, Authorised: row.Authorised, Decline: t.Decline.Code,
 		CardBrand: t.Card.Brand, CardLast4: t.Card.Last4, PayerName: t.Payer.Name, PayerEmail: t.Payer.Email, Realm: t.Realm, Reference: t.Reference,
 		Risk: riskMillis(t.Risk), Seq: e.ObjectSeq}
+
 	if next.Risk.Fingerprint == "" {
 		next.Risk.Fingerprint = t.Card.Fingerprint
 	}
 	if next.Risk.BIN == "" {
 		next.Risk.BIN = t.Card.BIN
 	}
+
 	for _, d := range t.Disputes {
 		one, err := d.dispute(t.Currency)
 		if err != nil {
@@ -204,6 +216,7 @@ func apply(row Row, e stream.Event) (Row, error) {
 		}
 		next.Disputes = append(next.Disputes, one)
 	}
+
 	return next, nil
 }
 
@@ -217,7 +230,8 @@ func applyRefund(row Row, e stream.Event, amount money.Amount) Row {
 	return row
 }
 
-// applyDispute applies an event that carries the dispute.
+// applyDispute applies an event that carries the dispute: it is added, or replaces its earlier
+// state. Without an earlier event of its payment nothing changes.
 func applyDispute(row Row, e stream.Event) (Row, error) {
 	if row.ID == "" {
 		return row, nil
@@ -230,6 +244,7 @@ func applyDispute(row Row, e stream.Event) (Row, error) {
 	if err != nil {
 		return row, err
 	}
+
 	all, found := append([]payment.Dispute(nil), row.Disputes...), false
 	for i := range all {
 		if all[i].ID == one.ID {
@@ -244,7 +259,8 @@ func applyDispute(row Row, e stream.Event) (Row, error) {
 }
 
 // RowOf returns the row of a payment after all its events: the store is rebuilt from it, and
-// audited against it. Seq is 0 if there is no event yet.
+// audited against it. Seq is 0 if there is no event yet. It equals what Told makes of the payment's
+// events.
 func RowOf(p payment.Payment) Row {
 	row := Row{ID: p.ID, Account: p.Account, Mode: p.Mode, Link: p.Link, Amount: p.Amount, CreatedAt: milli(p.CreatedAt), Decline: p.DeclineCode,
 		CardBrand: p.CardBrand, CardLast4: p.CardLast4, PayerName: p.PayerName, PayerEmail: p.PayerEmail, Realm: p.Realm, Reference: p.Reference, Risk: riskMillis(p.Risk)}
@@ -254,15 +270,17 @@ func RowOf(p payment.Payment) Row {
 	if e := p.LastEvent(); e.Event != "" {
 		row.Seq, row.Status, row.Captured, row.Refunded, row.UpdatedAt = e.Seq, e.To.Public(), e.Captured, e.Refunded, milli(e.At)
 	}
+
 	for _, e := range p.Log {
 		if yes, answers := answer(e.Event); answers && row.AnsweredAt.IsZero() && row.Decline != payment.CodeBlocked {
 			row.AnsweredAt, row.Authorised = milli(e.At), yes
 		}
 	}
+
 	return row
 }
 
-// RefundsOf returns the refunds of a payment.
+// RefundsOf returns the refunds of a payment, each as its last event left it.
 func RefundsOf(p payment.Payment) []Refund {
 	var all []Refund
 	for _, r := range p.Refunds {
@@ -277,7 +295,8 @@ func RefundsOf(p payment.Payment) []Refund {
 	return all
 }
 
-// ApplyLink returns the link after one of its events.
+// ApplyLink returns the link after one of its events. Every event shows the whole link, so the last
+// one is enough. An event that is not newer changes nothing.
 func ApplyLink(row Link, e stream.Event) (Link, error) {
 	if e.ObjectSeq <= row.Seq {
 		return row, nil
@@ -293,6 +312,7 @@ func ApplyLink(row Link, e stream.Event) (Link, error) {
 	if err := json.Unmarshal(e.Data, &t); err != nil {
 		return row, fmt.Errorf("event %s of %s: %w", e.ID, e.Object, err)
 	}
+
 	amount := money.Of(0, t.Currency)
 	if t.Amount != nil {
 		var err error
@@ -300,6 +320,7 @@ func ApplyLink(row Link, e stream.Event) (Link, error) {
 			return row, fmt.Errorf("event %s of %s: %w", e.ID, e.Object, err)
 		}
 	}
+
 	state := LinkOpen
 	switch e.Type {
 	case link.EventPaid:
@@ -309,11 +330,12 @@ func ApplyLink(row Link, e stream.Event) (Link, error) {
 	case link.EventCanceled:
 		state = LinkCanceled
 	}
+
 	return Link{ID: e.Object, Account: e.Account, Mode: e.Mode, Amount: amount, Realm: t.Realm, Reference: t.Reference, State: state,
 		CreatedAt: milli(t.CreatedAt), ExpiresAt: milli(t.ExpiresAt), Seq: e.ObjectSeq}, nil
 }
 
-// milli returns a time in the store's precision.
+// milli returns a time in the store's precision, in UTC.
 func milli(t time.Time) time.Time {
 	if t.IsZero() {
 		return time.Time{}
@@ -321,17 +343,20 @@ func milli(t time.Time) time.Time {
 	return t.UTC().Truncate(time.Millisecond)
 }
 
+// riskMillis returns the risk with times in the store's precision.
 func riskMillis(r payment.Risk) payment.Risk {
 	r.ReviewedAt, r.LabelledAt = milli(r.ReviewedAt), milli(r.LabelledAt)
 	return r
 }
 
+// wholeMillis returns the dispute with times in the store's precision.
 func wholeMillis(d payment.Dispute) payment.Dispute {
 	d.EvidenceDueAt, d.CreatedAt, d.ClosedAt = milli(d.EvidenceDueAt), milli(d.CreatedAt), milli(d.ClosedAt)
 	return d
 }
 
-// LinkOf returns the row of a link after all its events.
+// LinkOf returns the row of a link after all its events. Its number follows from the state, because
+// each end has a fixed number.
 func LinkOf(l link.Link) Link {
 	row := Link{ID: l.ID, Account: l.Account, Mode: l.Mode, Amount: l.Amount, Realm: l.Realm, Reference: l.Reference, State: LinkOpen,
 		CreatedAt: milli(l.CreatedAt), ExpiresAt: milli(l.ExpiresAt), Seq: linkCreated}

@@ -17,6 +17,7 @@ import (
 	"github.com/aws/smithy-go/logging"
 )
 
+// maxMarkBytes limits what is read of the mark.
 const maxMarkBytes = 4 << 10
 
 // Check returns what is wrong with a lake's address: a folder, or
@@ -32,6 +33,8 @@ func Check(address string) error {
 	return err
 }
 
+// parse parses the address of a bucket. The error quotes nothing of it, because it may contain a
+// secret.
 func parse(address string) (*url.URL, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme != "s3" || u.Host == "" || u.User != nil || u.Fragment != "" {
@@ -44,6 +47,7 @@ func parse(address string) (*url.URL, error) {
 			return nil, fmt.Errorf("the parameter %q is unknown; known are region, endpoint, accessKey, secretKey", key)
 		}
 	}
+
 	return u, nil
 }
 
@@ -60,6 +64,7 @@ func Open(ctx context.Context, address string) (Files, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	q := u.Query()
 	load := []func(*config.LoadOptions) error{config.WithLogger(logging.Nop{})} // failures are returned as errors
 	if region := q.Get("region"); region != "" {
@@ -68,6 +73,7 @@ func Open(ctx context.Context, address string) (Files, error) {
 	if key := q.Get("accessKey"); key != "" {
 		load = append(load, config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider(key, q.Get("secretKey"), "")))
 	}
+
 	cfg, err := config.LoadDefaultConfig(ctx, load...)
 	if err != nil {
 		return nil, fmt.Errorf("configure S3: %w", err)
@@ -75,6 +81,7 @@ func Open(ctx context.Context, address string) (Files, error) {
 	if cfg.Region == "" {
 		return nil, errors.New("S3 needs a region: s3://BUCKET/PREFIX?region=REGION, or AWS_REGION")
 	}
+
 	client := s3.NewFromConfig(cfg, func(o *s3.Options) {
 		// Servers other than Amazon's support neither buckets as hosts nor trailing checksums.
 		if endpoint := q.Get("endpoint"); endpoint != "" {
@@ -83,6 +90,7 @@ func Open(ctx context.Context, address string) (Files, error) {
 		o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
 		o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
 	})
+
 	prefix := strings.Trim(u.Path, "/")
 	if prefix != "" {
 		prefix += "/"
@@ -102,7 +110,7 @@ func (b *bucket) Put(ctx context.Context, name string, body []byte) error {
 	return err
 }
 
-// Get implements Files.
+// Get implements Files. It reads at most maxMarkBytes: only the mark is ever read.
 func (b *bucket) Get(ctx context.Context, name string) ([]byte, error) {
 	out, err := b.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &b.name, Key: aws.String(b.prefix + name)})
 	var none *types.NoSuchKey
@@ -116,7 +124,8 @@ func (b *bucket) Get(ctx context.Context, name string) ([]byte, error) {
 	return raw, errors.Join(err, out.Body.Close())
 }
 
-// Clear implements Files.
+// Clear implements Files. It lists the prefix page by page and deletes the files one by one; an
+// interrupted Clear can be repeated.
 func (b *bucket) Clear(ctx context.Context) error {
 	pages := s3.NewListObjectsV2Paginator(b.client, &s3.ListObjectsV2Input{Bucket: &b.name, Prefix: aws.String(b.prefix)})
 	for pages.HasMorePages() {
@@ -134,5 +143,6 @@ func (b *bucket) Clear(ctx context.Context) error {
 			}
 		}
 	}
+
 	return nil
 }

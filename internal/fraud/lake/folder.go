@@ -15,8 +15,8 @@ var ours = regexp.MustCompile(`^table=[a-z]+/day=[0-9]{4}-[0-9]{2}-[0-9]{2}/[0-9
 // folder is a lake on a disk.
 type folder string
 
-// Put implements Files. It writes a new file beside the destination, makes it durable, and
-// renames it.
+// Put implements Files. It writes a new file beside the destination, makes it durable, and renames
+// it. A crash leaves at worst a file whose name readers ignore, and which Clear removes.
 func (f folder) Put(_ context.Context, name string, body []byte) (err error) {
 	path := filepath.Join(string(f), filepath.FromSlash(name))
 	dir := filepath.Dir(path)
@@ -27,6 +27,7 @@ func (f folder) Put(_ context.Context, name string, body []byte) (err error) {
 	if err != nil {
 		return err
 	}
+
 	_, err = temp.Write(body)
 	if err = errors.Join(err, temp.Chmod(0o640), temp.Sync(), temp.Close()); err == nil {
 		err = os.Rename(temp.Name(), path)
@@ -51,7 +52,7 @@ func (f folder) Get(_ context.Context, name string) ([]byte, error) {
 	return raw, err
 }
 
-// Clear implements Files.
+// Clear implements Files. The mark is removed last, so that an interrupted Clear is repeated.
 func (f folder) Clear(context.Context) error {
 	found, err := fs.Glob(os.DirFS(string(f)), "table=*/day=*/*")
 	if err != nil {
@@ -64,6 +65,7 @@ func (f folder) Clear(context.Context) error {
 			}
 		}
 	}
+
 	if err := os.Remove(filepath.Join(string(f), markName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}

@@ -11,8 +11,9 @@
 // are written again over themselves. Then the checkpoint moves. A file appears complete or not at
 // all.
 //
-// The lake contains nothing that is not in the feed. If it does not match the feed (the feed was
-// emptied, the store was restored, the schema changed), it is rebuilt.
+// The lake contains nothing that is not in the feed. If it does not match the feed (the lake was
+// emptied, the store was restored, the schema changed), it is rebuilt. A lake of another feed is
+// refused.
 package lake
 
 import (
@@ -67,7 +68,7 @@ type Files interface {
 	Clear(ctx context.Context) error
 }
 
-// Lake follows the feed.
+// Lake follows the feed. One process at a time may run it; Alone sees to that.
 type Lake struct {
 	feed  Feed
 	files Files
@@ -94,7 +95,8 @@ func (l *Lake) Run(ctx context.Context) error {
 	})
 }
 
-// CatchUp writes everything in the feed, and returns.
+// CatchUp writes everything in the feed, and returns. It waits while another process writes the
+// lake.
 func (l *Lake) CatchUp(ctx context.Context) error {
 	return l.feed.Alone(ctx, Consumer, func(ctx context.Context) error {
 		return l.follow(ctx, 0, func() bool { return true })
@@ -116,13 +118,15 @@ func Reset(ctx context.Context, feed Feed) error {
 	return nil
 }
 
-// mark is the file that identifies a lake and states how far it reaches.
+// mark is the file that identifies a lake and states how far it reaches. It is written after the
+// files that it covers and before the checkpoint moves.
 type mark struct {
 	Schema  int    `json:"schema"`
 	Feed    string `json:"feed"`    // id of the feed's first event, which identifies the feed
 	Through int64  `json:"through"` // position of the feed up to which files are written
 }
 
+// markName is the name of the mark. Readers of lakes ignore names that begin with an underscore.
 const markName = "_paylink.json"
 
 // ErrForeign is returned if the location contains another installation's lake.
@@ -131,13 +135,18 @@ var ErrForeign = errors.New("the lake there is another installation's: name anot
 // errMoved ends a run whose checkpoint another process moved. The next run reads it again.
 var errMoved = errors.New("the lake's checkpoint was moved")
 
+// follow gathers events and writes them when they are age old or many, until ctx ends (nil) or
+// atEnd returns true at the feed's end. It returns errMoved if another process has moved the
+// checkpoint, such as by a Reset.
 func (l *Lake) follow(ctx context.Context, age time.Duration, atEnd func() bool) error {
 	from, whose, err := l.begin(ctx)
 	if err != nil {
 		return err
 	}
+
 	g := gather(from)
 	since := time.Now()
+	// A Reset moves the checkpoint at any time; what was gathered is then void.
 	for {
 		at, err := l.feed.Checkpoint(ctx, planned)
 		if err != nil {
@@ -146,10 +155,12 @@ func (l *Lake) follow(ctx context.Context, age time.Duration, atEnd func() bool)
 		if at != from {
 			return errMoved
 		}
+
 		events, err := l.feed.FeedAfter(ctx, g.to)
 		if err != nil {
 			return err
 		}
+
 		if len(events) > 0 && g.events == 0 {
 			since = time.Now()
 		}
@@ -159,6 +170,7 @@ func (l *Lake) follow(ctx context.Context, age time.Duration, atEnd func() bool)
 		if err := g.add(events); err != nil {
 			return err
 		}
+
 		var rest time.Duration
 		if g.events > 0 && (time.Since(since) >= age || g.full()) {
 			start := time.Now()
@@ -170,12 +182,14 @@ func (l *Lake) follow(ctx context.Context, age time.Duration, atEnd func() bool)
 			}
 			g, from = gather(g.to), g.to
 		}
+
 		if len(events) == 0 {
 			if atEnd != nil && atEnd() {
 				return nil
 			}
 			rest = look
 		}
+
 		if !sleep(ctx, rest) {
 			return nil
 		}
@@ -197,8 +211,9 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// begin finds where to continue, and completes an interrupted write. whose is empty while the
-// feed is empty.
+// begin finds where to continue, and completes an interrupted write. whose is the id of the feed's
+// first event, or empty while the feed is empty. It returns ErrForeign if the files there are of
+// another feed. A lake that does not match its checkpoints is emptied.
 func (l *Lake) begin(ctx context.Context) (from int64, whose string, err error) {
 	first, err := l.feed.FeedAfter(ctx, 0)
 	if err != nil {
@@ -207,6 +222,7 @@ func (l *Lake) begin(ctx context.Context) (from int64, whose string, err error) 
 	if len(first) > 0 {
 		whose = first[0].ID
 	}
+
 	m, err := l.mark(ctx)
 	if err != nil {
 		return 0, whose, err
@@ -214,6 +230,8 @@ func (l *Lake) begin(ctx context.Context) (from int64, whose string, err error) 
 	if m.Feed != "" && m.Feed != whose {
 		return 0, whose, ErrForeign
 	}
+
+	// Two checkpoints: everything up to done is written, and everything up to next may be.
 	done, err := l.feed.Checkpoint(ctx, Consumer)
 	if err != nil {
 		return 0, whose, err
@@ -222,6 +240,7 @@ func (l *Lake) begin(ctx context.Context) (from int64, whose string, err error) 
 	if err != nil {
 		return 0, whose, err
 	}
+
 	if fits := m.Through == done || m.Through == next; !fits || next < done || (m.Schema != Schema && m.Schema != 0) {
 		l.log.WarnContext(ctx, "the lake does not fit the feed; it is made anew", "through", m.Through, "checkpoint", done, "schema", m.Schema)
 		if err := Reset(ctx, l.feed); err != nil {
@@ -229,12 +248,15 @@ func (l *Lake) begin(ctx context.Context) (from int64, whose string, err error) 
 		}
 		done, next = 0, 0
 	}
+
 	if done == 0 && next == 0 {
 		return 0, whose, l.files.Clear(ctx)
 	}
 	if next == done {
 		return done, whose, nil
 	}
+
+	// A crash came between the plan and its end: write the same files again.
 	g, err := l.again(ctx, done, next)
 	if err != nil {
 		return 0, whose, err
@@ -242,7 +264,8 @@ func (l *Lake) begin(ctx context.Context) (from int64, whose string, err error) 
 	return next, whose, l.finish(ctx, g, whose)
 }
 
-// again reads the events of files whose writing was interrupted.
+// again reads the events of files whose writing was interrupted: exactly those after from, up to
+// to.
 func (l *Lake) again(ctx context.Context, from, to int64) (*gathered, error) {
 	g := gather(from)
 	for g.to < to {
@@ -260,10 +283,12 @@ func (l *Lake) again(ctx context.Context, from, to int64) (*gathered, error) {
 			return nil, err
 		}
 	}
+
 	return g, nil
 }
 
-// write commits the range of the files, and writes them.
+// write commits the range of the files, and writes them. After a crash between the two, begin
+// writes them.
 func (l *Lake) write(ctx context.Context, g *gathered, whose string) error {
 	if err := l.feed.MoveCheckpoint(ctx, planned, g.from, g.to); err != nil {
 		return err
@@ -271,17 +296,20 @@ func (l *Lake) write(ctx context.Context, g *gathered, whose string) error {
 	return l.finish(ctx, g, whose)
 }
 
-// finish writes the files of a committed range. After a crash all are written again.
+// finish writes the files of a committed range, then the mark, and moves the checkpoint. After a
+// crash all are written again, with the same names and contents.
 func (l *Lake) finish(ctx context.Context, g *gathered, whose string) error {
 	files, err := g.files()
 	if err != nil {
 		return err
 	}
+
 	for _, f := range files {
 		if err := l.files.Put(ctx, f.name, f.body); err != nil {
 			return fmt.Errorf("write %s into the lake: %w", f.name, err)
 		}
 	}
+
 	raw, err := json.Marshal(mark{Schema: Schema, Feed: whose, Through: g.to})
 	if err != nil {
 		return err
@@ -292,6 +320,7 @@ func (l *Lake) finish(ctx context.Context, g *gathered, whose string) error {
 	return l.feed.MoveCheckpoint(ctx, Consumer, g.from, g.to)
 }
 
+// mark returns the mark, or the zero mark if there is none.
 func (l *Lake) mark(ctx context.Context) (m mark, err error) {
 	raw, err := l.files.Get(ctx, markName)
 	if err != nil || raw == nil {

@@ -11,9 +11,10 @@ import (
 	"github.com/parquet-go/parquet-go/compress/zstd"
 )
 
-// table holds the rows of a table, by day.
+// table holds the rows of a table, by day of UTC.
 type table[T any] map[string][]T
 
+// add adds rows of a day.
 func (t table[T]) add(day string, rows ...T) {
 	if len(rows) > 0 {
 		t[day] = append(t[day], rows...)
@@ -31,19 +32,23 @@ type gathered struct {
 	disputes      table[disputeRow]
 }
 
+// gather returns an empty collection that begins after a position.
 func gather(from int64) *gathered {
 	return &gathered{from: from, to: from, links: table[linkRow]{}, payments: table[paymentRow]{}, transfers: table[transferRow]{},
 		refunds: table[refundRow]{}, disputes: table[disputeRow]{}}
 }
 
+// full reports whether the files of a commit are large enough.
 func (g *gathered) full() bool { return g.events >= maxEvents || g.bytes >= maxBytes }
 
+// file is a file to be written.
 type file struct {
 	name string
 	body []byte
 }
 
-// files returns the files of everything gathered, always in the same order.
+// files returns the files of everything gathered, always in the same order. The same events give
+// the same names and bytes, also after a restart.
 func (g *gathered) files() (all []file, err error) {
 	for _, encode := range []func() ([]file, error){
 		func() ([]file, error) { return encode(g, "links", g.links) },
@@ -58,10 +63,12 @@ func (g *gathered) files() (all []file, err error) {
 		}
 		all = append(all, files...)
 	}
+
 	return all, nil
 }
 
-// encode writes a file per day. The same rows give the same bytes.
+// encode writes a file per day, named by table, day and the positions that the files of the commit
+// cover. The same rows give the same bytes.
 func encode[T any](g *gathered, name string, t table[T]) (files []file, err error) {
 	for _, day := range slices.Sorted(maps.Keys(t)) {
 		var b bytes.Buffer
@@ -76,5 +83,6 @@ func encode[T any](g *gathered, name string, t table[T]) (files []file, err erro
 		}
 		files = append(files, file{fmt.Sprintf("table=%s/day=%s/%020d-%020d.parquet", name, day, g.from+1, g.to), b.Bytes()})
 	}
+
 	return files, nil
 }

@@ -122,7 +122,8 @@ type (
 	}
 )
 
-// data is the contents of an event, for every kind of object.
+// data is the contents of an event, for every kind of object. The events carry objects in the API's
+// form.
 type data struct {
 	ID        string         `json:"id"`
 	Object    string         `json:"object"`
@@ -168,6 +169,8 @@ type data struct {
 	Code    string `json:"code"`
 }
 
+// dispute is a dispute in an event of its payment. Older events have the amount in minor units,
+// later ones as a decimal.
 type dispute struct {
 	ID            string    `json:"id"`
 	Minor         int64     `json:"minor"`
@@ -181,7 +184,8 @@ type dispute struct {
 	ClosedAt      time.Time `json:"closedAt"`
 }
 
-// add puts the events' rows into their tables.
+// add puts the events' rows into their tables, and moves to. An event that is damaged is left out;
+// one that is sound and does not fit the tables is an error, which names it.
 func (g *gathered) add(events []stream.Event) error {
 	for _, e := range events {
 		if e.Damaged == nil {
@@ -196,18 +200,23 @@ func (g *gathered) add(events []stream.Event) error {
 	return nil
 }
 
+// one puts the rows of one event into their tables: its transfers, and the object as the event
+// shows it.
 func (g *gathered) one(e stream.Event) error {
 	t := eventHead{Position: e.Position, EventID: e.ID, Event: e.Type, At: e.CreatedAt.UnixMicro(), Account: e.Account, Mode: e.Mode, Seq: e.ObjectSeq}
 	day := e.CreatedAt.UTC().Format(time.DateOnly)
 	g.transfers.add(day, transferRows(t, e)...)
+
 	isLink, isPayment := id.Valid(id.Link, e.Object), id.Valid(id.Payment, e.Object)
 	if !isLink && !isPayment {
 		return nil // of an endpoint, or of another object without a table
 	}
+
 	var d data
 	if err := json.Unmarshal(e.Data, &d); err != nil {
 		return err
 	}
+
 	switch {
 	case isLink:
 		row, err := d.link(t, e.Object)
@@ -218,6 +227,7 @@ func (g *gathered) one(e stream.Event) error {
 		g.refunds.add(day, refundRow{eventHead: t, ID: d.ID, Payment: e.Object, Status: d.Status, Currency: string(d.Currency), AmountMinor: amount, Code: d.Code, CreatedAt: d.CreatedAt.UnixMicro()})
 		return err
 	}
+
 	row, err := d.payment(t, e.Object)
 	if err != nil {
 		return err
@@ -235,6 +245,7 @@ func (g *gathered) one(e stream.Event) error {
 	return nil
 }
 
+// link returns the row of a link.
 func (d data) link(t eventHead, id string) (r linkRow, err error) {
 	r = linkRow{eventHead: t, ID: id, Status: d.Status, Currency: string(d.Currency), Realm: d.Realm, Reference: d.Reference, PaymentMethod: d.PaymentMethod,
 		MaxUses: d.MaxUses, Uses: d.Uses, Capture: d.Capture, LatePolicy: d.LatePolicy, Form: d.Form, ExpiresAt: d.ExpiresAt.UnixMicro(), CreatedAt: d.CreatedAt.UnixMicro()}
@@ -248,9 +259,11 @@ func (d data) link(t eventHead, id string) (r linkRow, err error) {
 		}
 		*to = &n
 	}
+
 	return r, nil
 }
 
+// payment returns the row of a payment.
 func (d data) payment(t eventHead, id string) (r paymentRow, err error) {
 	var risk payment.Risk
 	if len(d.Risk) > 0 {
@@ -258,11 +271,13 @@ func (d data) payment(t eventHead, id string) (r paymentRow, err error) {
 			return r, err
 		}
 	}
+
 	r = paymentRow{eventHead: t, ID: id, Link: d.Link, Status: d.Status, Currency: string(d.Currency), DeclineCode: d.Decline.Code, ReviewReason: d.ReviewReason,
 		Issuer: d.Issuer, Realm: d.Realm, Reference: d.Reference, CardBrand: d.Card.Brand, CardBIN: d.Card.BIN, CardLast4: d.Card.Last4,
 		CardPrint: d.Card.Fingerprint, PayerEmail: d.Payer.Email, Action: string(risk.Action), Challenge: risk.Challenge, Why: risk.Why, Rule: risk.Rule,
 		RuleVersion: int64(risk.Version), Basis: risk.Basis, Model: risk.Model, Review: risk.Review, Label: risk.Label, LabelledAt: micros(risk.LabelledAt),
 		Address: risk.Address, Country: risk.Country, RiskJSON: string(d.Risk), CreatedAt: d.CreatedAt.UnixMicro(), UpdatedAt: d.UpdatedAt.UnixMicro()}
+
 	if risk.Model != "" {
 		score := int64(risk.Score)
 		r.Score = &score
@@ -277,6 +292,7 @@ func (d data) payment(t eventHead, id string) (r paymentRow, err error) {
 	return r, err
 }
 
+// row returns the row of a dispute of a payment.
 func (d dispute) row(t eventHead, of string, c money.Currency) (disputeRow, error) {
 	r := disputeRow{eventHead: t, ID: d.ID, Payment: of, State: d.State, Reason: d.Reason, Currency: string(c), AmountMinor: d.Minor, Reference: d.Reference,
 		EvidenceDueAt: micros(d.EvidenceDueAt), CreatedAt: d.CreatedAt.UnixMicro(), ClosedAt: micros(d.ClosedAt)}
@@ -288,6 +304,8 @@ func (d dispute) row(t eventHead, of string, c money.Currency) (disputeRow, erro
 	return r, err
 }
 
+// transferRows returns a row for each leg of the event's transfers. The effect on the balance is on
+// the leg of the merchant's funds, so that summing the column counts it once.
 func transferRows(t eventHead, e stream.Event) (rows []transferRow) {
 	for _, tr := range e.Transfers {
 		for i, leg := range tr.Entries {
@@ -302,6 +320,7 @@ func transferRows(t eventHead, e stream.Event) (rows []transferRow) {
 	return rows
 }
 
+// minor returns a decimal amount in minor units, or 0 if there is none.
 func minor(s *string, c money.Currency) (int64, error) {
 	if s == nil {
 		return 0, nil

@@ -28,6 +28,7 @@ const (
 	matureAfter = 60 * 24 * time.Hour
 )
 
+// errBacktestLong is the fault of a backtest that ran into its time limit.
 var errBacktestLong = fault.New(fault.KindConflict, "backtest_too_long", "The backtest took longer than %d seconds. Choose a shorter period.", int(backtestTime/time.Second))
 
 // Backtest asks what a rule would have done.
@@ -84,11 +85,13 @@ func NewLocalBacktester(h history.Replayer, now func() time.Time) *LocalBacktest
 // Backtest implements Backtester. It replays the account's payments in order of creation and
 // evaluates each with what was known before it, as Past provides it: an outcome from the issuer's
 // answer, a label from when it became known. A score is the one that the payment had at the time.
+// Too many at once are backtest_busy, and one that takes too long is backtest_too_long.
 func (l *LocalBacktester) Backtest(ctx context.Context, b Backtest) (BacktestResult, error) {
 	run, err := l.admit(&b)
 	if err != nil {
 		return BacktestResult{}, err
 	}
+
 	select {
 	case l.running <- struct{}{}:
 		defer func() { <-l.running }()
@@ -97,9 +100,11 @@ func (l *LocalBacktester) Backtest(ctx context.Context, b Backtest) (BacktestRes
 		busy.RetryAfter = 5 * time.Second
 		return BacktestResult{}, busy
 	}
+
 	began := l.now()
 	ctx, cancel := context.WithTimeoutCause(ctx, backtestTime, errBacktestLong)
 	defer cancel()
+
 	t := newTester(b, run, began)
 	err = l.history.Replay(ctx, b.Account, b.Mode, b.From.Add(-history.Window), b.To, func(r history.Row) error {
 		if ctx.Err() != nil {
@@ -119,7 +124,8 @@ func (l *LocalBacktester) Backtest(ctx context.Context, b Backtest) (BacktestRes
 	return out, nil
 }
 
-// admit validates the request.
+// admit validates the request, fills in the period (by default the last 30 days), and compiles the
+// condition.
 func (l *LocalBacktester) admit(b *Backtest) (*rule.Program, error) {
 	if err := rulebook.CheckMode(b.Mode); err != nil {
 		return nil, err
@@ -130,6 +136,7 @@ func (l *LocalBacktester) admit(b *Backtest) (*rule.Program, error) {
 	if l.history == nil {
 		return nil, fault.New(fault.KindUnavailable, "history_unavailable", "The payments of the past cannot be read here.")
 	}
+
 	if b.To.IsZero() {
 		b.To = l.now()
 	}
@@ -145,7 +152,8 @@ func (l *LocalBacktester) admit(b *Backtest) (*rule.Program, error) {
 	return rulebook.Compile(b.Rule.When)
 }
 
-// tester evaluates one rule on payment after payment.
+// tester evaluates one rule on payment after payment. It keeps one vector and one set of variables
+// for all of them.
 type tester struct {
 	ask    Backtest
 	run    *rule.Program
@@ -156,6 +164,7 @@ type tester struct {
 	vector score.Vector
 }
 
+// newTester returns a tester that has seen nothing.
 func newTester(b Backtest, run *rule.Program, now time.Time) *tester {
 	return &tester{ask: b, run: run, mature: now.Add(-matureAfter), past: history.NewPast(now, backtestEntities),
 		out: BacktestResult{Money: map[money.Currency]BacktestMoney{}, MatureAfter: matureAfter}}
@@ -171,7 +180,8 @@ func (t *tester) see(r *history.Row) {
 	t.judge(r)
 }
 
-// judge evaluates the rule on a payment of the period, and counts the result.
+// judge evaluates the rule on a payment of the period, and counts the result. A match counts by
+// what became of the payment: fraud first, then whether it could have an outcome at all.
 func (t *tester) judge(r *history.Row) {
 	out := &t.out
 	out.Payments++
@@ -179,6 +189,7 @@ func (t *tester) judge(r *history.Row) {
 	if mature {
 		out.Mature++
 	}
+
 	t.vars.See(rule.Vars{Amount: r.Amount, Fingerprint: r.Risk.Fingerprint, BIN: r.Risk.BIN, Brand: r.CardBrand, Email: r.PayerEmail, Address: r.Risk.Address,
 		Country: r.Risk.Country, Link: r.Link, Features: &t.vector}, &score.Assessment{Score: r.Risk.Score, Basis: score.Basis(r.Risk.Basis)})
 	matched, err := t.run.Eval(&t.vars)
@@ -186,6 +197,7 @@ func (t *tester) judge(r *history.Row) {
 		out.Errors++
 		return
 	}
+
 	fraud, _, known := r.Fraud()
 	sums := out.Money[r.Amount.Currency]
 	if !matched {
@@ -196,6 +208,7 @@ func (t *tester) judge(r *history.Row) {
 		}
 		return
 	}
+
 	out.Matched++
 	switch {
 	case known && fraud:
@@ -212,6 +225,7 @@ func (t *tester) judge(r *history.Row) {
 		out.Unknown++
 		sums.UnknownStopped += r.Amount.Minor
 	}
+
 	out.Money[r.Amount.Currency] = sums
 	out.Examples = append(out.Examples, *r)
 	if len(out.Examples) > 2*backtestExamples {
@@ -219,12 +233,14 @@ func (t *tester) judge(r *history.Row) {
 	}
 }
 
+// result returns the counts with precision and recall, and the newest examples first.
 func (t *tester) result() BacktestResult {
 	out := t.out
 	if n := len(out.Examples); n > backtestExamples {
 		out.Examples = out.Examples[n-backtestExamples:]
 	}
 	slices.SortStableFunc(out.Examples, func(a, b history.Row) int { return cmp.Compare(b.CreatedAt.UnixNano(), a.CreatedAt.UnixNano()) })
+
 	out.Precision, out.Recall = -1, -1
 	if n := out.Fraud + out.Legitimate; n > 0 {
 		out.Precision = float64(out.Fraud) / float64(n)

@@ -33,13 +33,14 @@ func (h *Holder) Running() *score.Model { return h.running.Load() }
 // Shadow returns the shadow model, or nil if there is none.
 func (h *Holder) Shadow() *score.Model { return h.shadow.Load() }
 
-// Load reads the active models that differ from those held. A model that cannot be read leaves
-// the present one in place.
+// Load reads the active models that differ from those held. A model that cannot be read leaves the
+// present one in place, and its error is returned. A state without a model holds none.
 func (h *Holder) Load(ctx context.Context) error {
 	all, err := h.models.Models(ctx)
 	if err != nil {
 		return err
 	}
+
 	for state, to := range map[string]*atomic.Pointer[score.Model]{Running: &h.running, Shadow: &h.shadow} {
 		version := ""
 		for _, m := range all {
@@ -60,10 +61,12 @@ func (h *Holder) Load(ctx context.Context) error {
 			h.log.InfoContext(ctx, "a model of fraud scores from now on", "version", version, "state", state)
 		}
 	}
+
 	return nil
 }
 
-// Run reloads until ctx ends (nil). While the store is unavailable, the present models stay.
+// Run reloads until ctx ends (nil). While the store is unavailable, the present models stay. Each
+// reload has a time limit.
 func (h *Holder) Run(ctx context.Context) error {
 	look := time.NewTicker(modelsReload)
 	defer look.Stop()

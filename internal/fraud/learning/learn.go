@@ -18,6 +18,7 @@ const (
 	maxTested  = 400_000
 )
 
+// day is a day of UTC.
 const day = 24 * time.Hour
 
 // Training says which payments a model learns from, and which it is tested on.
@@ -43,7 +44,7 @@ func (t Training) windows() (train, test score.Range) {
 	return train, test
 }
 
-// Check returns what is wrong with it.
+// Check returns what is wrong with it, or nil.
 func (t Training) Check() error {
 	switch {
 	case t.Delay < 0 || t.Delay > 365*day:
@@ -67,17 +68,20 @@ func teaches(r *history.Row, at time.Time) (fraud, teaches bool) {
 	return false, r.Authorised && r.Risk.Action != payment.Block
 }
 
-// Learn trains a model on the labels of all accounts. It returns score.ErrTooFewFrauds if there
-// is too little to learn from. done may be nil; it is called for every payment that was read.
+// Learn trains a model on the labels of all accounts, and tests it. It returns
+// score.ErrTooFewFrauds if there is too little to learn from. done may be nil; it is called for
+// every payment that was read. The payments that are used are held in memory, a kilobyte each.
 func Learn(ctx context.Context, h history.Replayer, t Training, done func()) (*score.Model, Info, error) {
 	if err := t.Check(); err != nil {
 		return nil, Info{}, err
 	}
+
 	train, test := t.windows()
 	var learned, tested score.Set
 	past := history.NewPast(t.Now, history.MaxEntities)
 	caught := map[string]time.Time{} // a card and when it was known to be defrauded
 	var v score.Vector
+
 	err := h.Replay(ctx, "", "", train.From.Add(-history.Window), test.To, func(r history.Row) error {
 		if done != nil {
 			done()
@@ -85,6 +89,7 @@ func Learn(ctx context.Context, h history.Replayer, t Training, done func()) (*s
 		past.Next(&r, &v)
 		a := r.Attempt(r.CreatedAt)
 		a.Card = a.Scope + a.Card // one account's
+
 		switch {
 		case train.Has(r.CreatedAt):
 			if is, ok := teaches(&r, test.From); ok {
@@ -104,6 +109,8 @@ func Learn(ctx context.Context, h history.Replayer, t Training, done func()) (*s
 				tested.Add(&v, a, is)
 			}
 		}
+
+		// A card counts as caught from when its first fraud became known.
 		if is, since, known := r.Fraud(); known && is && r.Risk.Fingerprint != "" {
 			if before, ok := caught[a.Card]; !ok || since.Before(before) {
 				caught[a.Card] = since
@@ -114,21 +121,25 @@ func Learn(ctx context.Context, h history.Replayer, t Training, done func()) (*s
 	if err != nil {
 		return nil, Info{}, err
 	}
+
 	m, err := score.Fit(learned, train, t.Now)
 	if err != nil {
 		return nil, Info{}, err
 	}
+
 	f := score.Measure(tested, m.Probability)
 	return m, Info{TrainedAt: m.TrainedAt, From: m.From, To: m.To, Payments: m.Payments, Frauds: m.Frauds, AUC: f.AUCROC, AveragePrecision: f.AveragePrecision,
 		CardPrecision: f.CardPrecision100, TestedFrom: test.From, TestedTo: test.To, TestedPayments: len(tested.Rows)}, nil
 }
 
-// Train trains a model and stores it in state trained: it decides nothing until it is promoted.
+// Train trains a model and stores it in state trained: it decides nothing until it is promoted. A
+// model that equals a stored one has its version, and the stored one stays.
 func Train(ctx context.Context, h history.Replayer, models Models, t Training, done func()) (Info, error) {
 	m, info, err := Learn(ctx, h, t, done)
 	if err != nil {
 		return info, err
 	}
+
 	var file bytes.Buffer
 	if err := score.WriteModel(&file, m); err != nil {
 		return info, err
@@ -141,12 +152,15 @@ func Train(ctx context.Context, h history.Replayer, models Models, t Training, d
 var ErrNoModelRuns = errors.New("no model is running")
 
 // Compare compares a model with the active one, on the payments that were created after both were
-// trained and that are old enough for a known outcome.
+// trained and that are old enough for a known outcome: at most days of them, up to delay before
+// now. It returns ErrNoModelRuns if no model is active, and an error if the payments have no frauds
+// or nothing else.
 func Compare(ctx context.Context, h history.Replayer, models Models, version string, now time.Time, delay time.Duration, days int) (c Comparison, err error) {
 	all, err := models.Models(ctx)
 	if err != nil {
 		return c, err
 	}
+
 	for _, m := range all {
 		if m.State == Running {
 			c.Running = m
@@ -155,6 +169,7 @@ func Compare(ctx context.Context, h history.Replayer, models Models, version str
 			c.Candidate = m
 		}
 	}
+
 	if c.Running.Version == "" {
 		return c, ErrNoModelRuns
 	}
@@ -166,6 +181,7 @@ func Compare(ctx context.Context, h history.Replayer, models Models, version str
 	if err != nil {
 		return c, err
 	}
+
 	c.To = now.UTC().Add(-delay).Truncate(day)
 	c.From = c.To.AddDate(0, 0, -days)
 	for _, m := range []Info{c.Running, c.Candidate} { // what one of them learned from proves nothing
@@ -173,6 +189,7 @@ func Compare(ctx context.Context, h history.Replayer, models Models, version str
 			c.From = m.TestedFrom
 		}
 	}
+
 	var set score.Set
 	past := history.NewPast(now, history.MaxEntities)
 	var v score.Vector
@@ -194,23 +211,27 @@ func Compare(ctx context.Context, h history.Replayer, models Models, version str
 	if err != nil {
 		return c, err
 	}
+
 	c.Payments = len(set.Rows)
 	if c.Frauds == 0 || c.Frauds == c.Payments {
 		return c, fmt.Errorf("of the %d payments from %s to %s, which neither model learned from, %d are known frauds: nothing can be compared yet",
 			c.Payments, c.From.Format(time.DateOnly), c.To.Format(time.DateOnly), c.Frauds)
 	}
+
 	a, b := score.Measure(set, running.Probability), score.Measure(set, candidate.Probability)
 	c.RunningAUC, c.RunningAveragePrecision, c.RunningCardPrecision = a.AUCROC, a.AveragePrecision, a.CardPrecision100
 	c.CandidateAUC, c.CandidateAveragePrecision, c.CandidateCardPrecision = b.AUCROC, b.AveragePrecision, b.CardPrecision100
 	return c, nil
 }
 
-// RollBack promotes the previously active model.
+// RollBack promotes the model that was active before the present one, and returns it. The present
+// one is retired in the same commit. It returns ErrNoModelRuns if no model is active.
 func RollBack(ctx context.Context, models Models) (Info, error) {
 	all, err := models.Models(ctx)
 	if err != nil {
 		return Info{}, err
 	}
+
 	var running, before Info
 	for _, m := range all {
 		switch {
@@ -220,15 +241,18 @@ func RollBack(ctx context.Context, models Models) (Info, error) {
 			before = m
 		}
 	}
+
 	switch {
 	case running.Version == "":
 		return before, ErrNoModelRuns
 	case before.Version == "":
 		return before, errors.New("no model ran before this one")
 	}
+
 	return before, models.SetModel(ctx, before.Version, Running)
 }
 
+// load reads a stored model. One whose file has another version is damaged.
 func load(ctx context.Context, models Models, version string) (*score.Model, error) {
 	file, err := models.Model(ctx, version)
 	if err != nil {

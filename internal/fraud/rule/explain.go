@@ -8,21 +8,24 @@ import (
 	"cel.dev/cel-go/common"
 )
 
-// explain describes the first error of a condition in plain words.
+// explain describes the first error of a condition in plain words, with its position in the text.
 func explain(all []*common.Error, when string) *Error {
 	if len(all) == 0 {
 		return &Error{Line: 1, Column: 1, Text: "This is not a condition."}
 	}
+
 	first := all[0]
 	for _, e := range all[1:] {
 		if at, before := e.Location, first.Location; at.Line() < before.Line() || (at.Line() == before.Line() && at.Column() < before.Column()) {
 			first = e
 		}
 	}
+
 	lines := strings.Count(when, "\n") + 1
 	return &Error{Line: min(max(first.Location.Line(), 1), lines), Column: max(first.Location.Column(), 0) + 1, Text: plain(first.Message)}
 }
 
+// The compiler's messages that merchants meet, with the parts that are worth repeating.
 var (
 	undeclared = regexp.MustCompile(`^undeclared reference to '([^']*)'`)
 	guess      = regexp.MustCompile(`did you mean '([^']*)'`)
@@ -33,6 +36,8 @@ var (
 	strange    = regexp.MustCompile(`^Syntax error: token recognition error at: '([^']*)`)
 )
 
+// plain translates the compiler's message for a merchant. An unknown message is returned unchanged,
+// in one line.
 // plain translates the compiler's message for a merchant. An unknown message is returned
 // unchanged, in one line.
 func plain(message string) string {
@@ -49,12 +54,14 @@ func plain(message string) string {
 		}
 		return fmt.Sprintf("There is no %s.", m[1])
 	}
+
 	if m := overload.FindStringSubmatch(message); m != nil {
 		return unfit(m[1], strings.Trim(m[2], "()"))
 	}
 	if m := expected.FindStringSubmatch(message); m != nil {
 		return fmt.Sprintf("Here must stand %s, and this is %s.", typeName(m[1]), typeName(m[2]))
 	}
+
 	if m := mismatched.FindStringSubmatch(message); m != nil {
 		if m[1] == "<EOF>" {
 			return "The condition ends too early: something is missing at its end."
@@ -67,6 +74,7 @@ func plain(message string) string {
 	if m := strange.FindStringSubmatch(message); m != nil {
 		return fmt.Sprintf("%q does not belong here. Texts stand between quotes.", m[1])
 	}
+
 	switch {
 	case strings.Contains(message, "recursion limit"), strings.Contains(message, "nesting"):
 		return "The condition is nested too deeply."
@@ -75,9 +83,11 @@ func plain(message string) string {
 	case strings.Contains(message, "regex"), strings.Contains(message, "matches"):
 		return "The pattern is not a regular expression, or too large a one."
 	}
+
 	return "This is not understood: " + strings.TrimPrefix(message, "Syntax error: ")
 }
 
+// operatorNames turns CEL's name of an operator into its sign.
 var operatorNames = strings.NewReplacer("_", "", "@", "")
 
 // unfit says that an operator does not support these types.
@@ -95,6 +105,7 @@ func unfit(operator, list string) string {
 	case strings.Contains(operator, "_") && len(of) == 2:
 		return fmt.Sprintf("%s cannot be used between %s and %s.", name, of[0], of[1])
 	}
+
 	return fmt.Sprintf("%s() cannot be used with %s.", operator, strings.Join(of, " and "))
 }
 
@@ -116,7 +127,7 @@ func typeName(t string) string {
 	return "a " + t
 }
 
-// nearest returns the variable with the most similar spelling, or "".
+// nearest returns the variable with the most similar spelling, or "" if none is similar.
 func nearest(s string) string {
 	best, least := "", 3 // with more differences it is another word
 	for _, v := range variables {
@@ -132,10 +143,12 @@ func distance(a, b string, limit int) int {
 	if len(a) > len(b)+limit || len(b) > len(a)+limit {
 		return limit
 	}
+
 	row := make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j
 	}
+
 	for i := 1; i <= len(a); i++ {
 		diagonal := row[0]
 		row[0] = i
@@ -148,9 +161,11 @@ func distance(a, b string, limit int) int {
 			row[j] = min(change, row[j]+1, row[j-1]+1)
 		}
 	}
+
 	return row[len(b)]
 }
 
+// firstLine returns the text up to its first line break.
 func firstLine(s string) string {
 	line, _, _ := strings.Cut(s, "\n")
 	return line

@@ -61,7 +61,8 @@ type Program struct {
 	cost uint64
 }
 
-// environment is the same for every condition.
+// environment is the same for every condition. It is made once, at the first use, because that
+// takes milliseconds.
 var environment = sync.OnceValues(func() (*cel.Env, error) {
 	options := []cel.EnvOption{
 		cel.CrossTypeNumericComparisons(true), // amount > 100 is the same as amount > 100.0
@@ -77,10 +78,12 @@ var environment = sync.OnceValues(func() (*cel.Env, error) {
 	for i := range variables {
 		options = append(options, cel.Variable(variables[i].Name, variables[i].celType()))
 	}
+
 	return cel.NewEnv(options...)
 })
 
-// Compile compiles a condition. It returns an *Error if the text is wrong.
+// Compile compiles a condition. It returns an *Error if the text is wrong: empty, too long, not
+// valid, not boolean, too costly, or using what is not allowed.
 func Compile(when string) (*Program, error) {
 	if strings.TrimSpace(when) == "" {
 		return nil, &Error{Line: 1, Column: 1, Text: "A rule needs a condition, such as card.declined_1h >= 3."}
@@ -91,10 +94,12 @@ func Compile(when string) (*Program, error) {
 	if !utf8.ValidString(when) {
 		return nil, &Error{Line: 1, Column: 1, Text: "The condition is not valid UTF-8."}
 	}
+
 	env, err := environment()
 	if err != nil {
 		return nil, err
 	}
+
 	checked, issues := env.Compile(when)
 	if issues.Err() != nil {
 		return nil, explain(issues.Errors(), when)
@@ -102,11 +107,13 @@ func Compile(when string) (*Program, error) {
 	if out := checked.OutputType(); !out.IsExactType(types.BoolType) {
 		return nil, &Error{Line: 1, Column: 1, Text: fmt.Sprintf("A condition must say yes or no, and this one is %s. Compare it with something.", typeName(out.String()))}
 	}
+
 	tree := checked.NativeRep()
 	if wrong := refuse(tree); wrong != nil {
 		return nil, wrong
 	}
 	respell(tree)
+
 	estimate, err := env.EstimateCost(checked, sizes{})
 	if err != nil {
 		return nil, &Error{Line: 1, Column: 1, Text: "The cost of this condition cannot be bounded."}
@@ -114,10 +121,12 @@ func Compile(when string) (*Program, error) {
 	if estimate.Max > MaxCost {
 		return nil, &Error{Line: 1, Column: 1, Text: fmt.Sprintf("This condition may cost %s in the worst case, and %d is allowed. Shorten its lists, or nest them less.", costText(estimate.Max), MaxCost)}
 	}
+
 	options := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize)}
 	if estimate.Max > cheapCost {
 		options = append(options, cel.CostLimit(MaxCost))
 	}
+
 	run, err := env.Program(checked, options...)
 	if err != nil {
 		return nil, &Error{Line: 1, Column: 1, Text: "This condition cannot be run: " + firstLine(err.Error())}
@@ -125,6 +134,7 @@ func Compile(when string) (*Program, error) {
 	return &Program{run: run, vars: reads(tree), cost: estimate.Max}, nil
 }
 
+// costText returns a cost for a message.
 func costText(n uint64) string {
 	if n > 1_000_000_000 {
 		return "more than a billion"
@@ -159,7 +169,7 @@ func refuse(tree *ast.AST) *Error {
 	return wrong
 }
 
-// reads returns the variables of a condition.
+// reads returns the variables of a condition, each once, in order of the text: at most maxValues.
 func reads(tree *ast.AST) []int {
 	var out []int
 	ast.PreOrderVisit(tree.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
@@ -177,6 +187,7 @@ func reads(tree *ast.AST) []int {
 // sizes estimates the longest texts of an attempt.
 type sizes struct{}
 
+// EstimateSize returns the size of a text of the attempt. CEL asks this for each node.
 func (sizes) EstimateSize(n cost.AstNode) *cost.SizeEstimate {
 	if path := n.Path(); len(path) > 0 && n.Type().IsExactType(types.StringType) {
 		return &cost.SizeEstimate{Min: 0, Max: maxTextBytes}
@@ -184,6 +195,7 @@ func (sizes) EstimateSize(n cost.AstNode) *cost.SizeEstimate {
 	return nil
 }
 
+// EstimateCallCost leaves the cost of calls to CEL.
 func (sizes) EstimateCallCost(string, string, *cost.AstNode, []cost.AstNode) *cost.CallEstimate {
 	return nil
 }

@@ -29,6 +29,7 @@ func respell(tree *ast.AST) {
 			}
 		}
 	}
+
 	ast.PreOrderVisit(tree.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
 		switch e.Kind() {
 		case ast.CallKind:
@@ -71,9 +72,11 @@ func compares(tree *ast.AST, e ast.Expr) func(string) string {
 			return email
 		}
 	}
+
 	return nil
 }
 
+// operands returns what a call compares: its arguments, and the target of a method.
 func operands(e ast.Expr) []ast.Expr {
 	call := e.AsCall()
 	if call.IsMemberFunction() {

@@ -30,6 +30,7 @@ type Variable struct {
 	at   int // of a feature: its index in the vector
 }
 
+// celType returns the variable's type in CEL.
 func (v *Variable) celType() *cel.Type {
 	switch v.Type {
 	case Int:
@@ -45,6 +46,7 @@ func (v *Variable) celType() *cel.Type {
 // kind is the source of a variable's value.
 type kind uint8
 
+// The kinds of variables, by their source.
 const (
 	amount kind = iota
 	amountMinor
@@ -68,17 +70,20 @@ const (
 // variables lists all variables.
 var variables = all()
 
+// byName is the index of each variable by its name.
 var byName = func() map[string]int {
 	out := make(map[string]int, len(variables))
 	for i, v := range variables {
 		out[v.Name] = i
 	}
+
 	return out
 }()
 
 // Variables returns all that a condition may read, those of the attempt first.
 func Variables() []Variable { return variables }
 
+// all returns the variables: those of the attempt, then one for each feature.
 func all() []Variable {
 	out := []Variable{
 		{Name: "amount", Type: Double, kind: amount},
@@ -95,6 +100,7 @@ func all() []Variable {
 		{Name: "score", Type: Int, kind: risk},
 		{Name: "scored", Type: Bool, kind: scored},
 	}
+
 	for i, name := range score.Names {
 		if name == "amount" {
 			continue // exposed exactly, above
@@ -103,6 +109,7 @@ func all() []Variable {
 		v.Type, v.kind = typeOf(name)
 		out = append(out, v)
 	}
+
 	return out
 }
 
@@ -115,6 +122,7 @@ func spelled(name string) string {
 	return entity + "." + strings.ReplaceAll(rest, ".", "_")
 }
 
+// typeOf returns the type and kind of a feature, which follow from its name.
 func typeOf(name string) (Type, kind) {
 	_, what, found := strings.Cut(name, ".")
 	what, _, _ = strings.Cut(what, ".")
@@ -129,6 +137,7 @@ func typeOf(name string) (Type, kind) {
 	case "mean":
 		return Double, average
 	}
+
 	return Double, ratio
 }
 
@@ -163,7 +172,8 @@ var _ cel.Activation = (*Vars)(nil)
 // Parent implements CEL's activation.
 func (v *Vars) Parent() cel.Activation { return nil }
 
-// ResolveName implements CEL's activation.
+// ResolveName implements CEL's activation. An unknown name is not resolved, but the compiler
+// refuses those.
 func (v *Vars) ResolveName(name string) (any, bool) {
 	i, ok := byName[name]
 	if !ok {
@@ -188,9 +198,11 @@ func (v *Vars) ResolveName(name string) (any, bool) {
 	case average:
 		return types.Double(v.mean(at.at)), true
 	}
+
 	return types.String(v.string(at.kind)), true
 }
 
+// string returns a text of the attempt, cut to the length with which the cost was estimated.
 func (v *Vars) string(k kind) string {
 	s := ""
 	switch k {
@@ -213,12 +225,15 @@ func (v *Vars) string(k kind) string {
 	case linkID:
 		s = v.Link
 	}
+
 	if len(s) > maxTextBytes { // the length with which the cost was estimated
 		s = strings.ToValidUTF8(s[:maxTextBytes], "")
 	}
+
 	return s
 }
 
+// feature returns a feature, or 0 without features.
 func (v *Vars) feature(at int) float32 {
 	if v.Features == nil {
 		return 0
@@ -266,6 +281,7 @@ func (v *Vars) text(i int) string {
 	case average:
 		return decimal(v.mean(at.at))
 	}
+
 	s := v.string(at.kind)
 	if len(s) > maxValueBytes {
 		s = strings.ToValidUTF8(s[:maxValueBytes], "")

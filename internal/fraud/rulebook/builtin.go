@@ -58,6 +58,7 @@ var builtins = []builtin{
 // BuiltinID returns the fixed id of a rule of the default set.
 func BuiltinID(name string) string { return id.Derive(id.FraudRule, "default", name) }
 
+// builtinByID is the default set by the rules' ids.
 var builtinByID = func() map[string]*builtin {
 	out := map[string]*builtin{}
 	for i := range builtins {
@@ -66,7 +67,7 @@ var builtinByID = func() map[string]*builtin {
 	return out
 }()
 
-// rule returns the default as a rule of the installation.
+// rule returns the default as a rule of the installation, with the state of the mode.
 func (b *builtin) rule(mode string) Rule {
 	state := b.state
 	if mode != link.Live {
@@ -82,9 +83,9 @@ func (b *builtin) switched(kept Rule) Rule {
 	return r
 }
 
-// Effective returns the rules of an account: its own, the installation's, and the default set
-// with the states set by the account, or else by the operator. Within one action this is the
-// order of evaluation.
+// Effective returns the rules of an account: its own, the installation's, and the default set with
+// the states set by the account, or else by the operator. Within one action this is the order of
+// evaluation. Rules that are off are included.
 func Effective(mode string, own, common []Rule) []Rule {
 	states := map[string]Rule{}
 	var out []Rule
@@ -98,6 +99,7 @@ func Effective(mode string, own, common []Rule) []Rule {
 			}
 		}
 	}
+
 	for i := range builtins {
 		b := &builtins[i]
 		r := b.rule(mode)
@@ -106,6 +108,7 @@ func Effective(mode string, own, common []Rule) []Rule {
 		}
 		out = append(out, r)
 	}
+
 	slices.SortStableFunc(out, func(a, b Rule) int { return cmp.Compare(Rank(a.Action), Rank(b.Action)) })
 	return out
 }

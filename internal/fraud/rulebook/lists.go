@@ -18,7 +18,8 @@ import (
 // Kinds lists all kinds.
 var Kinds = []Kind{KindCard, KindBIN, KindEmail, KindAddress, KindCountry}
 
-// Lists implements Service. It returns the account's own entries, newest first.
+// Lists implements Service. It returns the account's own entries, newest first: 25 if limit is 0.
+// An unknown kind is list_kind_invalid.
 func (l *Local) Lists(ctx context.Context, account, mode string, kind Kind, before string, limit int) ([]Entry, error) {
 	if kind != "" && !slices.Contains(Kinds, kind) {
 		return nil, badKind()
@@ -29,16 +30,20 @@ func (l *Local) Lists(ctx context.Context, account, mode string, kind Kind, befo
 	return l.Store.FraudListEntries(ctx, account, mode, kind, before, min(limit, maxEntriesPage))
 }
 
+// badKind returns the fault of an unknown kind.
 func badKind() error {
 	return fault.Invalid("kind", "list_kind_invalid", "Must be card, bin, email, address or country.")
 }
 
-// PutListEntry implements Service. Kind and value of an existing entry stay unchanged.
+// PutListEntry implements Service. Kind and value of an existing entry stay unchanged. The value is
+// stored in its canonical spelling. An entry of another account is fault.NotFound, and a value that
+// another entry has list_entry_exists.
 func (l *Local) PutListEntry(ctx context.Context, e Entry, by string, t *idempotency.Ticket) (Entry, error) {
 	now := l.Now().UTC().Truncate(time.Microsecond)
 	if err := CheckMode(e.Mode); err != nil {
 		return Entry{}, err
 	}
+
 	if e.ID != "" {
 		was, err := l.Store.FraudListEntry(ctx, e.Account, e.Mode, e.ID)
 		if err != nil {
@@ -46,12 +51,14 @@ func (l *Local) PutListEntry(ctx context.Context, e Entry, by string, t *idempot
 		}
 		e.Kind, e.Value, e.CreatedAt, e.CreatedBy = was.Kind, was.Value, was.CreatedAt, was.CreatedBy
 	}
+
 	if err := checkEntry(&e, now); err != nil {
 		return Entry{}, err
 	}
 	if e.ID == "" {
 		e.ID, e.CreatedAt, e.CreatedBy = id.New(id.FraudEntry), now, by
 	}
+
 	record, err := t.Fill(e, now)
 	if err != nil {
 		return Entry{}, err
@@ -63,6 +70,7 @@ func (l *Local) PutListEntry(ctx context.Context, e Entry, by string, t *idempot
 	return e, nil
 }
 
+// checkEntry validates an entry, and brings its value and note into their stored form.
 func checkEntry(e *Entry, now time.Time) error {
 	if !slices.Contains(Kinds, e.Kind) {
 		return badKind()
@@ -99,7 +107,7 @@ const (
 )
 
 // Canonical returns a value, however typed or pasted, in the form that attempts have, or "" with
-// the rule that it breaks.
+// the rule that it breaks, as a sentence for the caller.
 func Canonical(kind Kind, v string) (value, rule string) {
 	v = spelling.Pasted(v)
 	switch kind {
@@ -141,6 +149,7 @@ func Canonical(kind Kind, v string) (value, rule string) {
 		}
 		return "", "Must be an IP address, or its /24 (IPv4) or /48 (IPv6) network: lists hold networks of this size."
 	}
+
 	upper := strings.ToUpper(spelling.Typed(v))
 	if len(upper) != 2 || upper[0] < 'A' || upper[0] > 'Z' || upper[1] < 'A' || upper[1] > 'Z' {
 		return "", "Must be a country's two letters (ISO 3166), such as DE."
@@ -148,7 +157,7 @@ func Canonical(kind Kind, v string) (value, rule string) {
 	return upper, ""
 }
 
-// DeleteListEntry implements Service.
+// DeleteListEntry implements Service. A missing entry is fault.NotFound.
 func (l *Local) DeleteListEntry(ctx context.Context, account, mode, id string) error {
 	if err := l.Store.DeleteFraudListEntry(ctx, account, mode, id); err != nil {
 		return err

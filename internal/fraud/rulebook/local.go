@@ -80,7 +80,7 @@ func (l *Local) changed(ctx context.Context) {
 	}
 }
 
-// Rules implements Service.
+// Rules implements Service. An empty account gets the installation's rules and the default set.
 func (l *Local) Rules(ctx context.Context, account, mode string) ([]Rule, error) {
 	own, err := l.Store.FraudRules(ctx, account, mode)
 	if err != nil {
@@ -95,7 +95,8 @@ func (l *Local) Rules(ctx context.Context, account, mode string) ([]Rule, error)
 	return Effective(mode, own, common), nil
 }
 
-// find returns a rule as the account sees it: its own, or one of the default set.
+// find returns a rule as the account sees it: its own, or one of the default set. Others are
+// fault.NotFound.
 func (l *Local) find(ctx context.Context, account, mode, id string) (Rule, error) {
 	all, err := l.Rules(ctx, account, mode)
 	if err != nil {
@@ -109,7 +110,9 @@ func (l *Local) find(ctx context.Context, account, mode, id string) (Rule, error
 	return Rule{}, fault.NotFound("rule")
 }
 
-// PutRule implements Service. Version is the one that the caller has read, or 0 for any.
+// PutRule implements Service. Version is the one that the caller has read, or 0 for any. With 0 a
+// concurrent change is no error: the rule is read again and the change repeated, at most putTries
+// times.
 func (l *Local) PutRule(ctx context.Context, r Rule, by string, t *idempotency.Ticket) (Rule, error) {
 	if err := CheckMode(r.Mode); err != nil {
 		return Rule{}, err
@@ -126,6 +129,7 @@ func (l *Local) PutRule(ctx context.Context, r Rule, by string, t *idempotency.T
 	}
 }
 
+// putRule is one try of PutRule.
 func (l *Local) putRule(ctx context.Context, r Rule, by string, t *idempotency.Ticket) (Rule, error) {
 	all, err := l.Rules(ctx, r.Account, r.Mode)
 	if err != nil {
@@ -138,6 +142,7 @@ func (l *Local) putRule(ctx context.Context, r Rule, by string, t *idempotency.T
 			return Rule{}, err
 		}
 	}
+
 	if err := checkRule(&next); err != nil {
 		return Rule{}, err
 	}
@@ -147,6 +152,7 @@ func (l *Local) putRule(ctx context.Context, r Rule, by string, t *idempotency.T
 	if r.ID == "" {
 		next.ID, next.Version, next.Builtin = id.New(id.FraudRule), 1, false
 	}
+
 	next.UpdatedAt, next.UpdatedBy = l.Now().UTC().Truncate(time.Microsecond), by
 	record, err := t.Fill(next, next.UpdatedAt)
 	if err != nil {
@@ -155,13 +161,15 @@ func (l *Local) putRule(ctx context.Context, r Rule, by string, t *idempotency.T
 	return next, l.Store.PutFraudRule(ctx, next, expected, record)
 }
 
-// replacement returns a rule's next version. In the default set only the state can change; the
-// other fields must be unchanged.
+// replacement returns a rule's next version, and the version that the store must have (0: none of
+// this account yet). In the default set only the state can change; the other fields must be
+// unchanged. It returns ErrRuleChanged if r names another version than the present one.
 func replacement(all []Rule, r Rule) (next Rule, expected int, err error) {
 	for _, was := range all {
 		if was.ID != r.ID || (was.Account != r.Account && !was.Builtin) {
 			continue
 		}
+
 		if r.Version != 0 && r.Version != was.Version {
 			return Rule{}, 0, ErrRuleChanged
 		}
@@ -179,6 +187,7 @@ func replacement(all []Rule, r Rule) (next Rule, expected int, err error) {
 		}
 		return next, expected, nil
 	}
+
 	return Rule{}, 0, fault.NotFound("rule")
 }
 
@@ -190,7 +199,8 @@ func CheckMode(mode string) error {
 	return nil
 }
 
-// checkRule validates a rule, and trims its name and its condition.
+// checkRule validates a rule, and trims its name and its condition. A rule without a state is in
+// shadow.
 func checkRule(r *Rule) error {
 	r.Name, r.When = strings.TrimSpace(r.Name), strings.TrimSpace(r.When)
 	if n := utf8.RuneCountInString(r.Name); n == 0 || n > MaxRuleName || strings.ContainsFunc(r.Name, unicode.IsControl) {
@@ -221,7 +231,9 @@ func Compile(when string) (*rule.Program, error) {
 	return run, err
 }
 
-// checkCost limits the total cost of a book's rules, because each payment waits for them.
+// checkCost limits the total cost of a book's rules, because each payment waits for them. Rules of
+// the default set and those that are off cost nothing here. A book that is too costly can still be
+// changed by switching a rule off.
 func checkCost(all []Rule, next Rule) error {
 	var sum uint64
 	for _, r := range append([]Rule{next}, all...) {
@@ -238,7 +250,8 @@ func checkCost(all []Rule, next Rule) error {
 	return nil
 }
 
-// DeleteRule implements Service.
+// DeleteRule implements Service. The deletion is the rule's last version. A rule of the default set
+// can only be switched off.
 func (l *Local) DeleteRule(ctx context.Context, account, mode, id string) error {
 	r, err := l.find(ctx, account, mode, id)
 	if err != nil {
@@ -247,6 +260,7 @@ func (l *Local) DeleteRule(ctx context.Context, account, mode, id string) error 
 	if r.Builtin {
 		return fault.New(fault.KindConflict, "rule_builtin", "A rule of the default set cannot be deleted. Switch it off.")
 	}
+
 	r.Version, r.State, r.UpdatedAt = r.Version+1, Deleted, l.Now().UTC().Truncate(time.Microsecond)
 	if err := l.Store.DeleteFraudRule(ctx, r); err != nil {
 		return err
@@ -255,12 +269,14 @@ func (l *Local) DeleteRule(ctx context.Context, account, mode, id string) error 
 	return nil
 }
 
-// RuleVersions implements Service.
+// RuleVersions implements Service, newest first. A default rule also has its release's version, and
+// the operator's switches. An id without a version is fault.NotFound.
 func (l *Local) RuleVersions(ctx context.Context, account, mode, id string) ([]Rule, error) {
 	kept, err := l.Store.FraudRuleVersions(ctx, account, mode, id, maxVersions)
 	if err != nil {
 		return nil, err
 	}
+
 	b, isDefault := builtinByID[id]
 	if !isDefault {
 		if len(kept) == 0 {
@@ -278,7 +294,8 @@ func (l *Local) RuleVersions(ctx context.Context, account, mode, id string) ([]R
 	return append(kept, b.rule(mode)), nil
 }
 
-// Policy implements Service.
+// Policy implements Service. Without a policy of its own, an account has the installation's, and
+// that is DefaultPolicy if the operator has chosen none.
 func (l *Local) Policy(ctx context.Context, account, mode string) (Policy, error) {
 	for _, of := range []string{account, ""} {
 		p, err := l.Store.FraudPolicy(ctx, of, mode)
@@ -289,6 +306,7 @@ func (l *Local) Policy(ctx context.Context, account, mode string) (Policy, error
 	return DefaultPolicy(), nil
 }
 
+// deref returns the policy, or the zero policy for nil.
 func deref(p *Policy) Policy {
 	if p == nil {
 		return Policy{}
@@ -296,7 +314,7 @@ func deref(p *Policy) Policy {
 	return *p
 }
 
-// PutPolicy implements Service.
+// PutPolicy implements Service. It replaces the whole policy.
 func (l *Local) PutPolicy(ctx context.Context, account, mode string, p Policy) (Policy, error) {
 	if err := CheckMode(mode); err != nil {
 		return Policy{}, err

@@ -11,8 +11,9 @@ import (
 	"time"
 )
 
-// ReadCSV reads labeled transactions in order of time: a header with the columns transaction,
-// time (RFC 3339), card, merchant, amount (at most two decimals) and fraud (0 or 1).
+// ReadCSV reads labeled transactions in order of time: a header with the columns transaction, time
+// (RFC 3339), card, merchant, amount (at most two decimals) and fraud (0 or 1). The first line that
+// is wrong ends it with an error that names the line.
 func ReadCSV(r io.Reader) iter.Seq2[Labelled, error] {
 	return func(yield func(Labelled, error) bool) {
 		in := csv.NewReader(r)
@@ -22,6 +23,7 @@ func ReadCSV(r io.Reader) iter.Seq2[Labelled, error] {
 			yield(Labelled{}, fmt.Errorf("line 1: %w", err))
 			return
 		}
+
 		at := map[string]int{}
 		for i, name := range header {
 			at[name] = i
@@ -32,6 +34,7 @@ func ReadCSV(r io.Reader) iter.Seq2[Labelled, error] {
 				return
 			}
 		}
+
 		var last time.Time
 		for line := 2; ; line++ {
 			record, err := in.Read()
@@ -57,6 +60,8 @@ func ReadCSV(r io.Reader) iter.Seq2[Labelled, error] {
 	}
 }
 
+// parseRecord reads one line; at has the column of each name. The texts are copied, because the
+// reader reuses its memory.
 func parseRecord(record []string, at map[string]int) (Labelled, error) {
 	get := func(name string) string { return record[at[name]] }
 	when, err := time.Parse(time.RFC3339, get("time"))
@@ -75,6 +80,7 @@ func parseRecord(record []string, at map[string]int) (Labelled, error) {
 		Outcome: Authorised, Fraud: truth == "1"}, nil
 }
 
+// parseCents returns an amount with at most two decimals in cents.
 func parseCents(s string) (int64, error) {
 	whole, part, _ := strings.Cut(s, ".")
 	if len(part) > 2 {

@@ -19,6 +19,7 @@ type Protocol struct {
 	Delay       time.Duration
 }
 
+// week is how long before the end of a training defrauded cards begin to be left out of the test.
 const week = 7 * 24 * time.Hour
 
 // Check returns what is wrong with a protocol.
@@ -48,6 +49,8 @@ func (s *Set) Add(v *Vector, a Attempt, fraud bool) {
 	s.Rows, s.Fraud, s.Meta = append(s.Rows, *v), append(s.Fraud, fraud), append(s.Meta, a)
 }
 
+// Prepare processes the attempts, which must be in order of time, and returns the rows for training
+// and test, each with what was known at its time.
 // Prepare processes the attempts, which must be in order of time, and returns the rows for
 // training and test, each with what was known at its time.
 //
@@ -83,6 +86,7 @@ func Prepare(all iter.Seq2[Labelled, error], p Protocol) (train, test Set, err e
 		h.Observe(&l.Attempt, l.Outcome)
 		h.Learn(&l.Attempt, l.Fraud, l.KnownAt)
 	}
+
 	return train, test, nil
 }
 
@@ -92,6 +96,7 @@ type Figures struct {
 	AUCROC, AveragePrecision, CardPrecision100 float64
 }
 
+// perfect is the name of the model that knows the truth: the best figures that are possible.
 const perfect = "perfect scores"
 
 // Evaluate returns the figures of a model and its parts, and those of a model that knows the
@@ -130,6 +135,7 @@ func Measure(test Set, score func(*Vector) float64) Figures {
 	return measure(test, func(i int) float64 { return score(&test.Rows[i]) })
 }
 
+// measure returns the figures of the scores by index.
 func measure(test Set, score func(i int) float64) Figures {
 	scored := make([]Scored, len(test.Rows))
 	for i, a := range test.Meta {

@@ -16,6 +16,7 @@ const (
 	entities
 )
 
+// entityNames are the entities in feature names.
 var entityNames = [entities]string{"card", "address", "email", "link", "account", "bin"}
 
 // Features of one entity in one window.
@@ -29,6 +30,7 @@ const (
 	perWindow
 )
 
+// windowFeatureNames are the features of a window in feature names.
 var windowFeatureNames = [perWindow]string{"attempted", "authorised", "declined", "disputed", "mean", "dispute_rate"}
 
 // Features of one entity beside its windows.
@@ -43,6 +45,7 @@ const (
 	perEntity
 )
 
+// entityFeatureNames are the features of an entity in feature names.
 var entityFeatureNames = [perEntity]string{"age_days", "hours_since", "amount_ratio", "amount_deviation", "amount_peak", "unrest", "recent_disputes"}
 
 // Features of the attempt alone.
@@ -56,8 +59,10 @@ const (
 	single
 )
 
+// singleNames are the features of the attempt alone.
 var singleNames = [single]string{"amount", "hour", "weekend", "night", "address.cards.1d", "link.cards.1d"}
 
+// entityWidth is the number of features of one entity.
 const entityWidth = len(spans)*perWindow + perEntity
 
 // Width is the number of features.
@@ -69,6 +74,8 @@ type Vector [Width]float32
 // Names are the features' names in rules, reasons and documents.
 var Names = names()
 
+// names returns the names in the order of a vector: those of the attempt, then each entity's
+// windows and what it has beside them.
 func names() [Width]string {
 	var out [Width]string
 	copy(out[:], singleNames[:])
@@ -83,9 +90,11 @@ func names() [Width]string {
 			out[at+len(spans)*perWindow+f] = entity + "." + feature
 		}
 	}
+
 	return out
 }
 
+// Constants of the features.
 const (
 	unknown      = -1 // a feature without a history
 	lastLabels   = 8
@@ -111,6 +120,8 @@ type labelAt struct {
 	fraud bool
 }
 
+// observe counts an attempt with an amount. The sums decay by half in 30 days, so that an old habit
+// weighs less than a new one.
 func (e *entity) observe(now int64, minor int64) {
 	deviation := e.deviation(minor)
 	t := e.at(unit(now))
@@ -119,11 +130,13 @@ func (e *entity) observe(now int64, minor int64) {
 	if e.first == 0 {
 		e.first = now
 	}
+
 	if e.last > 0 {
 		fade := math.Exp2(-float64(now-e.last) / (30 * secondsOfDay))
 		e.seen, e.logSum, e.logSquares = e.seen*fade, e.logSum*fade, e.logSquares*fade
 		e.peak *= fade
 	}
+
 	l := math.Log1p(float64(minor))
 	e.unrest = 0.7*e.unrest + 0.3*deviation
 	e.peak = max(e.peak, float64(minor))
@@ -158,7 +171,8 @@ func (e *entity) label(known int64, fraud bool) {
 	e.labelCount = min(e.labelCount+1, lastLabels)
 }
 
-// unlabel removes a label. One that has left the last labels in the meantime is not restored.
+// unlabel removes a label that was known since a time. One that has left the last labels in the
+// meantime is not restored.
 func (e *entity) unlabel(known int64, fraud bool) {
 	if i := e.after(unit(known)); i > 0 { // its bucket may be an hour or a day by now
 		t := &e.buckets[i-1].tally
@@ -178,9 +192,11 @@ func (e *entity) unlabel(known int64, fraud bool) {
 	}
 }
 
+// unit returns the unit of time in which a second lies.
 func unit(seconds int64) int32 { return int32(seconds / units) } //nolint:gosec // fits until the year 22000
 
-// put writes the entity's features at this time, for an amount.
+// put writes the entity's features at this time, for an amount, to dst. The zero entity writes
+// those of an entity that was never seen.
 func (e *entity) put(dst []float32, now int64, minor int64) {
 	windows := e.windows(unit(now))
 	for w := range windows {
@@ -195,18 +211,21 @@ func (e *entity) put(dst []float32, now int64, minor int64) {
 			f[fDisputeRate] = float32(t.disputed) / float32(t.matured)
 		}
 	}
+
 	f := dst[len(spans)*perWindow:]
 	f[fAge], f[fSince], f[fRatio], f[fDeviation], f[fPeak], f[fUnrest], f[fLastLabels] = unknown, unknown, unknown, 0, unknown, 0, unknown
 	if e.first > 0 {
 		f[fAge] = float32(now-e.first) / secondsOfDay
 		f[fSince] = float32(now-e.last) / 3600
 	}
+
 	if month := &windows[len(spans)-1]; month.sum > 0 {
 		f[fRatio] = float32(float64(minor) * float64(month.attempted) / float64(month.sum))
 	}
 	if e.seen > 0 {
 		f[fDeviation], f[fPeak], f[fUnrest] = float32(e.deviation(minor)), float32(float64(minor)/max(e.peak, 1)), float32(e.unrest)
 	}
+
 	if e.labelCount > 0 {
 		frauds := 0
 		for i := range e.labelCount {

@@ -17,8 +17,8 @@ const (
 	sampled         = 16 // entities sampled to find an idle one
 )
 
-// History is what is known at a given time. Feed it in order of time. It is not safe for
-// concurrent use; its owner must lock it.
+// History is what is known at a given time. Feed it in order of time. It is not safe for concurrent
+// use; its owner must lock it. Its memory is bounded by its limit of entities.
 type History struct {
 	limit    int
 	known    [entities]map[uint64]*entity
@@ -30,6 +30,7 @@ type History struct {
 	consumed int
 }
 
+// waiting is a label that is not known yet: it counts from known, in seconds.
 type waiting struct {
 	known int64
 	keys  Keys
@@ -63,10 +64,12 @@ func (h *History) Keys(a *Attempt) (out Keys) {
 			out.of[i] = m.Sum64() | 1 // never 0, which means none
 		}
 	}
+
 	return out
 }
 
-// advance moves the clock, never back, and applies the labels that became known.
+// advance moves the clock, never back, applies the labels that became known, and removes idle
+// entities now and then. It returns the present second.
 func (h *History) advance(at time.Time) int64 {
 	h.now = max(h.now, at.Unix())
 	for h.consumed < len(h.waiting) && h.waiting[h.consumed].known <= h.now {
@@ -78,16 +81,20 @@ func (h *History) advance(at time.Time) int64 {
 			}
 		}
 	}
+
 	if h.consumed > 1024 && h.consumed > len(h.waiting)/2 {
 		h.waiting = append(h.waiting[:0], h.waiting[h.consumed:]...)
 		h.consumed = 0
 	}
+
 	if h.now-h.pruned > pruneEvery {
 		h.prune()
 	}
 	return h.now
 }
 
+// entity returns an entity, and creates it if it is missing. If there is no space, an idle one is
+// forgotten.
 func (h *History) entity(kind int, key uint64) *entity {
 	e := h.known[kind][key]
 	if e == nil {
@@ -100,7 +107,8 @@ func (h *History) entity(kind int, key uint64) *entity {
 	return e
 }
 
-// forget removes the idlest of a few sampled entities.
+// forget removes the idlest of a few sampled entities, which is nearly as good as the idlest of all
+// and costs the same with any number.
 func (h *History) forget(kind int) {
 	var idlest uint64
 	last, seen := int64(math.MaxInt64), 0
@@ -119,7 +127,8 @@ func (h *History) forget(kind int) {
 // the attempt; Attempted does.
 func (h *History) Features(a *Attempt, v *Vector) { h.FeaturesOf(h.Keys(a), a, v) }
 
-// FeaturesOf is Features for a caller with the keys.
+// FeaturesOf is Features for a caller with the keys. Unknown entities give the features of entities
+// never seen.
 func (h *History) FeaturesOf(keys Keys, a *Attempt, v *Vector) {
 	now := h.advance(a.At)
 	*v = Vector{}
@@ -135,6 +144,7 @@ func (h *History) FeaturesOf(keys Keys, a *Attempt, v *Vector) {
 		at := single + kind*entityWidth
 		e.put(v[at:at+entityWidth], now, a.Minor)
 	}
+
 	v[fCardsOfAddress] = h.cards[0][keys.of[byAddress]].count(now)
 	v[fCardsOfLink] = h.cards[1][keys.of[byLink]].count(now)
 }
@@ -146,7 +156,8 @@ func (h *History) Observe(a *Attempt, o Outcome) {
 	h.Answered(keys, a.At, o)
 }
 
-// Attempted counts an attempt with an amount.
+// Attempted counts an attempt with an amount, for each of its entities, and its card among those of
+// its address and link.
 func (h *History) Attempted(keys Keys, at time.Time, minor int64) {
 	now := h.advance(at)
 	for kind, key := range keys.of {
@@ -154,6 +165,7 @@ func (h *History) Attempted(keys Keys, at time.Time, minor int64) {
 			h.entity(kind, key).observe(now, minor)
 		}
 	}
+
 	card := keys.of[byCard]
 	for i, key := range [2]uint64{keys.of[byAddress], keys.of[byLink]} {
 		if key == 0 || card == 0 {
@@ -186,7 +198,8 @@ func (h *History) forgetCards(i int) {
 	delete(h.cards[i], idlest)
 }
 
-// Answered counts the outcome of an attempt at the time when it became known.
+// Answered counts the outcome of an attempt at the time when it became known. The zero Outcome
+// counts nothing.
 func (h *History) Answered(keys Keys, at time.Time, o Outcome) {
 	now := h.advance(at)
 	for kind, key := range keys.of {
@@ -196,6 +209,7 @@ func (h *History) Answered(keys Keys, at time.Time, o Outcome) {
 	}
 }
 
+// outcome counts an outcome of one entity.
 func (h *History) outcome(e *entity, now int64, o Outcome) {
 	t := e.at(unit(now))
 	switch o {
@@ -215,7 +229,7 @@ func (h *History) Learned(keys Keys, fraud bool, known time.Time) {
 	h.waiting = append(h.waiting, waiting{known: known.Unix(), keys: keys, fraud: fraud})
 }
 
-// Unlearned reverts Learned, as if the label had never been known.
+// Unlearned reverts Learned, as if the label had never been known. It must get the same arguments.
 func (h *History) Unlearned(keys Keys, fraud bool, known time.Time) {
 	at := known.Unix()
 	for i := h.consumed; i < len(h.waiting); i++ {
@@ -224,6 +238,7 @@ func (h *History) Unlearned(keys Keys, fraud bool, known time.Time) {
 			return
 		}
 	}
+
 	for kind, key := range keys.of {
 		if e := h.known[kind][key]; key != 0 && e != nil {
 			e.unlabel(at, fraud)
@@ -231,7 +246,7 @@ func (h *History) Unlearned(keys Keys, fraud bool, known time.Time) {
 	}
 }
 
-// prune removes idle entities.
+// prune removes idle entities, and sets of cards older than a day.
 func (h *History) prune() {
 	h.pruned = h.now
 	for _, known := range h.known {
@@ -250,6 +265,7 @@ func (h *History) prune() {
 	}
 }
 
+// lastLabel returns the second in which the entity's last bucket begins; labels add buckets too.
 func (h *History) lastLabel(e *entity) int64 {
 	if n := len(e.buckets); n > 0 {
 		return int64(e.buckets[n-1].start) * units
@@ -263,11 +279,13 @@ type cardSet struct {
 	last  int64
 }
 
+// cardAt is a card and when it was last seen, in seconds.
 type cardAt struct {
 	key uint64
 	at  int64
 }
 
+// add adds a card, or moves its time. A full set replaces the card that was seen longest ago.
 func (s *cardSet) add(key uint64, now int64) {
 	s.last = now
 	slot := 0
@@ -287,6 +305,7 @@ func (s *cardSet) add(key uint64, now int64) {
 	s.cards[slot] = cardAt{key, now}
 }
 
+// count returns how many cards were seen within the last day, at most cardsKept.
 func (s *cardSet) count(now int64) float32 {
 	if s == nil {
 		return 0

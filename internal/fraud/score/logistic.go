@@ -18,13 +18,14 @@ func squeeze(x float32) float64 {
 	return math.Log1p(float64(x))
 }
 
+// Parameters of the training.
 const (
 	logisticRounds  = 25
 	logisticPenalty = 1.0
 )
 
 // FitLogistic trains by coordinate-wise Newton steps with an L2 penalty. The loss is convex, so
-// every step descends.
+// every step descends. Features that do not vary are left out. The same input gives the same model.
 func FitLogistic(rows []Vector, fraud []bool) *Logistic {
 	m := &Logistic{}
 	var columns [][]float64
@@ -50,22 +51,26 @@ func FitLogistic(rows []Vector, fraud []bool) *Logistic {
 		}
 		columns, features = append(columns, column), append(features, f)
 	}
+
 	logits, positive := make([]float64, len(rows)), 0.0
 	for _, f := range fraud {
 		if f {
 			positive++
 		}
 	}
+
 	m.Bias = math.Log((positive + 1) / (float64(len(rows)) - positive + 1))
 	for i := range logits {
 		logits[i] = m.Bias
 	}
+
 	for range logisticRounds {
 		m.Bias += step(logits, nil, fraud, 0)
 		for c, f := range features {
 			m.Weight[f] += step(logits, columns[c], fraud, m.Weight[f])
 		}
 	}
+
 	return m
 }
 
@@ -81,6 +86,7 @@ func step(logits, column []float64, fraud []bool, weight float64) float64 {
 		if column != nil {
 			x = column[i]
 		}
+
 		p := 1 / (1 + math.Exp(-l))
 		d := p
 		if fraud[i] {
@@ -89,6 +95,7 @@ func step(logits, column []float64, fraud []bool, weight float64) float64 {
 		g += d * x
 		h += max(p*(1-p), 1e-4) * x * x
 	}
+
 	by := max(min(-g/h, 1), -1)
 	for i := range logits {
 		if column == nil {
@@ -97,10 +104,11 @@ func step(logits, column []float64, fraud []bool, weight float64) float64 {
 			logits[i] += by * column[i]
 		}
 	}
+
 	return by
 }
 
-// Logit returns the logit of one vector.
+// Logit returns the logit of one vector: the log odds of fraud.
 func (m *Logistic) Logit(v *Vector) float64 {
 	sum := m.Bias
 	for f := range v {

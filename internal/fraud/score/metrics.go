@@ -15,7 +15,7 @@ type Scored struct {
 }
 
 // AUCROC returns the probability that a fraud scores higher than an honest payment; equal scores
-// count half.
+// count half. It is 0 if there are only frauds, or none.
 func AUCROC(all []Scored) float64 {
 	s := slices.Clone(all)
 	slices.SortFunc(s, func(a, b Scored) int { return cmp.Compare(a.Score, b.Score) })
@@ -33,6 +33,7 @@ func AUCROC(all []Scored) float64 {
 		honest += float64(j-i) - here
 		i = j
 	}
+
 	if frauds == 0 || honest == 0 {
 		return 0
 	}
@@ -40,7 +41,7 @@ func AUCROC(all []Scored) float64 {
 }
 
 // AveragePrecision returns the area under precision over recall, as a sum over the thresholds;
-// equal scores are one threshold.
+// equal scores are one threshold. It is 0 without frauds.
 func AveragePrecision(all []Scored) float64 {
 	s := slices.Clone(all)
 	slices.SortFunc(s, func(a, b Scored) int { return cmp.Compare(b.Score, a.Score) })
@@ -53,6 +54,7 @@ func AveragePrecision(all []Scored) float64 {
 	if total == 0 {
 		return 0
 	}
+
 	var sum, found float64
 	for i := 0; i < len(s); {
 		j := i
@@ -66,16 +68,19 @@ func AveragePrecision(all []Scored) float64 {
 		sum += here / total * found / float64(j)
 		i = j
 	}
+
 	return sum
 }
 
 // CardPrecision returns the mean over the days of the share of defrauded cards among the k cards
-// with the highest scores. Cards that were found are left out on later days.
+// with the highest scores. Cards that were found are left out on later days. A day with fewer than
+// k cards still divides by k.
 func CardPrecision(all []Scored, k int) float64 {
 	type card struct {
 		score float64
 		fraud bool
 	}
+
 	days := map[string]map[string]card{}
 	for _, s := range all {
 		d := s.At.UTC().Format(time.DateOnly)
@@ -89,11 +94,13 @@ func CardPrecision(all []Scored, k int) float64 {
 		c.fraud = c.fraud || s.Fraud
 		days[d][s.Card] = c
 	}
+
 	order := make([]string, 0, len(days))
 	for d := range days {
 		order = append(order, d)
 	}
 	slices.Sort(order)
+
 	found := map[string]bool{}
 	var sum float64
 	for _, d := range order {
@@ -106,6 +113,7 @@ func CardPrecision(all []Scored, k int) float64 {
 		slices.SortFunc(names, func(a, b string) int {
 			return cmp.Or(cmp.Compare(days[d][b].score, days[d][a].score), cmp.Compare(a, b))
 		})
+
 		hits := 0
 		for _, name := range names[:min(k, len(names))] {
 			if days[d][name].fraud {
@@ -115,6 +123,7 @@ func CardPrecision(all []Scored, k int) float64 {
 		}
 		sum += float64(hits) / float64(k)
 	}
+
 	if len(order) == 0 {
 		return 0
 	}

@@ -45,7 +45,8 @@ type Model struct {
 	Logistic  *Logistic `json:"logistic"`
 }
 
-// Fit trains a model on rows with known labels.
+// Fit trains a model on rows with known labels from a period. It returns ErrTooFewFrauds if there
+// are fewer than MinFrauds. The version is set when the model is written.
 func Fit(s Set, r Range, now time.Time) (*Model, error) {
 	m := &Model{TrainedAt: now.UTC(), From: r.From.UTC(), To: r.To.UTC(), Payments: len(s.Rows), Features: Names[:]}
 	for _, f := range s.Fraud {
@@ -56,11 +57,13 @@ func Fit(s Set, r Range, now time.Time) (*Model, error) {
 	if m.Frauds < MinFrauds {
 		return nil, ErrTooFewFrauds
 	}
+
 	m.Trees = FitTrees(s.Rows, s.Fraud, DefaultTrees())
 	m.Logistic = FitLogistic(s.Rows, s.Fraud)
 	return m, nil
 }
 
+// sigmoid returns the probability of log odds.
 func sigmoid(l float64) float64 { return 1 / (1 + math.Exp(-l)) }
 
 // Probability returns the probability of fraud, from 0 to 1.
@@ -94,20 +97,24 @@ type Assessment struct {
 	Reasons []Reason `json:"reasons,omitempty"`
 }
 
-// Score returns the probability of fraud in percent.
+// Score returns the probability of fraud in percent, rounded.
 func (m *Model) Score(v *Vector) int { return int(math.Round(100 * m.Probability(v))) }
 
-// Assess scores a vector. With a nil model the assessment is unknown.
+// Assess scores a vector, and names the features that raised the score most: at most maxReasons,
+// each with a share of 5 % or more. With a nil model the assessment is unknown.
 func (m *Model) Assess(v *Vector) Assessment {
 	if m == nil {
 		return Assessment{Basis: NoModel}
 	}
 	a := Assessment{Score: m.Score(v), Basis: NoHistory, Model: m.Version}
+
+	// An entity that was seen before has an age, whichever it is.
 	for e := range entities {
 		if v[single+e*entityWidth+len(spans)*perWindow+fAge] != unknown {
 			a.Basis = Known
 		}
 	}
+
 	var shares, linear [Width]float64
 	m.Trees.Explain(v, &shares)
 	m.Logistic.Explain(v, &linear)
@@ -116,11 +123,13 @@ func (m *Model) Assess(v *Vector) Assessment {
 		shares[f] = (1-logisticShare)*shares[f] + logisticShare*linear[f]
 		raised += max(shares[f], 0)
 	}
+
 	for f, s := range shares {
 		if s > 0 && s/raised >= 0.05 {
 			a.Reasons = append(a.Reasons, Reason{Feature: Names[f], Value: v[f], Share: s / raised})
 		}
 	}
+
 	slices.SortFunc(a.Reasons, func(x, y Reason) int { return cmp.Or(cmp.Compare(y.Share, x.Share), cmp.Compare(x.Feature, y.Feature)) })
 	a.Reasons = a.Reasons[:min(maxReasons, len(a.Reasons))]
 	return a
@@ -133,15 +142,18 @@ type file struct {
 	Model    json.RawMessage `json:"model"`
 }
 
+// versionDigits is the length of a version, in hexadecimal digits of the checksum.
 const versionDigits = 12
 
-// WriteModel writes the model, compressed, with a checksum, and sets its version.
+// WriteModel writes the model, compressed, with a checksum, and sets its version. The same model
+// has the same version.
 func WriteModel(w io.Writer, m *Model) error {
 	m.Version = ""
 	plain, err := json.Marshal(m)
 	if err != nil {
 		return err
 	}
+
 	sum := sha256.Sum256(plain)
 	m.Version = hex.EncodeToString(sum[:])[:versionDigits]
 	z := gzip.NewWriter(w)
@@ -154,12 +166,14 @@ func WriteModel(w io.Writer, m *Model) error {
 // ErrDamagedModel is returned for a file that is not what was written.
 var ErrDamagedModel = errors.New("the model's file is damaged")
 
-// ReadModel reads what WriteModel wrote. It refuses a model with other features.
+// ReadModel reads what WriteModel wrote. It returns ErrDamagedModel for a file that was altered,
+// and other errors for a format or features of another version. It reads at most maxModelBytes.
 func ReadModel(r io.Reader) (*Model, error) {
 	z, err := gzip.NewReader(r)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrDamagedModel, err)
 	}
+
 	plain, err := io.ReadAll(io.LimitReader(z, maxModelBytes))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrDamagedModel, err)
@@ -171,6 +185,7 @@ func ReadModel(r io.Reader) (*Model, error) {
 	if f.Format != modelFormat {
 		return nil, fmt.Errorf("the model is of format %d; this version reads %d: train again", f.Format, modelFormat)
 	}
+
 	sum := sha256.Sum256(bytes.TrimSpace(f.Model))
 	if hex.EncodeToString(sum[:]) != f.Checksum {
 		return nil, ErrDamagedModel
@@ -179,6 +194,7 @@ func ReadModel(r io.Reader) (*Model, error) {
 	if err := json.Unmarshal(f.Model, m); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrDamagedModel, err)
 	}
+
 	if !slices.Equal(m.Features, Names[:]) {
 		return nil, errors.New("the model was trained on other features than this version has: train again")
 	}
@@ -189,7 +205,8 @@ func ReadModel(r io.Reader) (*Model, error) {
 	return m, nil
 }
 
-// sound reports whether walking the trees ends inside them.
+// sound reports whether walking the trees ends inside them: children come after their parent, and
+// features exist.
 func (m *Trees) sound() bool {
 	for _, t := range m.Trees {
 		if len(t.Nodes) == 0 {

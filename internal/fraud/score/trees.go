@@ -58,6 +58,7 @@ func (m *Trees) Logit(v *Vector) float64 {
 		}
 		sum += float64(nodes[at].Value)
 	}
+
 	return sum
 }
 
@@ -78,6 +79,7 @@ func (m *Trees) Explain(v *Vector, shares *[Width]float64) {
 	}
 }
 
+// maxBins is the number of bins of a feature; a bin fits into a byte.
 const maxBins = 255
 
 // binned holds the training rows, a column per feature that varies.
@@ -87,6 +89,8 @@ type binned struct {
 	columns [][]uint8   // bin of each row: the number of cuts below the value
 }
 
+// bin sorts the values of each feature into bins of about equal size, by a sample of some 100,000
+// rows. A feature that does not vary in the sample has no column.
 func bin(rows []Vector) binned {
 	var out binned
 	sample := make([]float32, 0, len(rows))
@@ -107,6 +111,7 @@ func bin(rows []Vector) binned {
 		if len(cuts) == 0 {
 			continue
 		}
+
 		column := make([]uint8, len(rows))
 		for i := range rows {
 			at, _ := slices.BinarySearch(cuts, rows[i][f])
@@ -114,12 +119,14 @@ func bin(rows []Vector) binned {
 		}
 		out.feature, out.cuts, out.columns = append(out.feature, int32(f)), append(out.cuts, cuts), append(out.columns, column) //nolint:gosec // Width is small
 	}
+
 	return out
 }
 
 // slot holds the sums of one bin.
 type slot struct{ g, h float64 }
 
+// grower trains one tree after the other, and reuses its memory.
 type grower struct {
 	TreesConfig
 	data    binned
@@ -129,7 +136,8 @@ type grower struct {
 	scratch []int32
 }
 
-// FitTrees trains on rows and their labels. The same input gives the same trees.
+// FitTrees trains on rows and their labels by gradient boosting: each tree is fitted to what the
+// ones before it leave unexplained. The same input gives the same trees.
 func FitTrees(rows []Vector, fraud []bool, c TreesConfig) *Trees {
 	var positive float64
 	for _, f := range fraud {
@@ -137,6 +145,7 @@ func FitTrees(rows []Vector, fraud []bool, c TreesConfig) *Trees {
 			positive++
 		}
 	}
+
 	share := (positive + 1) / (float64(len(rows)) + 2)
 	m := &Trees{Base: math.Log(share / (1 - share))}
 	random := rand.New(rand.NewPCG(c.Seed, 0x7061796c696e6b)) //nolint:gosec // draws rows, keeps no secret
@@ -145,6 +154,7 @@ func FitTrees(rows []Vector, fraud []bool, c TreesConfig) *Trees {
 	for i := range logits {
 		logits[i] = m.Base
 	}
+
 	for range c.Rounds {
 		for i, l := range logits {
 			p := 1 / (1 + math.Exp(-l))
@@ -153,6 +163,7 @@ func FitTrees(rows []Vector, fraud []bool, c TreesConfig) *Trees {
 				gr.g[i]--
 			}
 		}
+
 		t := gr.grow(random)
 		m.Trees = append(m.Trees, t)
 		for i := range rows {
@@ -167,9 +178,11 @@ func FitTrees(rows []Vector, fraud []bool, c TreesConfig) *Trees {
 			logits[i] += float64(t.Nodes[at].Value)
 		}
 	}
+
 	return m
 }
 
+// grow returns the next tree, grown level by level on a random part of the rows and features.
 func (gr *grower) grow(random *rand.Rand) Tree {
 	gr.rows = gr.rows[:0]
 	for i := range gr.g {
@@ -177,18 +190,21 @@ func (gr *grower) grow(random *rand.Rand) Tree {
 			gr.rows = append(gr.rows, int32(i)) //nolint:gosec // rows fit into memory
 		}
 	}
+
 	gr.columns = gr.columns[:0]
 	for c := range gr.data.columns {
 		if random.Float64() < gr.ColumnShare {
 			gr.columns = append(gr.columns, c)
 		}
 	}
+
 	t := Tree{Nodes: make([]Node, 1, 64)}
 	type job struct {
 		node, depth int
 		rows        []int32
 		histogram   [][]slot
 	}
+
 	root := job{rows: gr.rows, histogram: gr.histogram(gr.rows)}
 	for queue := []job{root}; len(queue) > 0; {
 		j := queue[0]
@@ -198,15 +214,18 @@ func (gr *grower) grow(random *rand.Rand) Tree {
 		if j.depth == gr.Depth {
 			continue
 		}
+
 		column, cut := gr.split(j.histogram, total)
 		if column < 0 {
 			continue
 		}
+
 		left, right := gr.partition(j.rows, gr.data.columns[column], uint8(cut)) //nolint:gosec // a bin
 		at := len(t.Nodes)
 		n := &t.Nodes[j.node]
 		n.Feature, n.Threshold, n.Left = gr.data.feature[column], gr.data.cuts[column][cut], int32(at) //nolint:gosec // few nodes
 		t.Nodes = append(t.Nodes, Node{}, Node{})
+
 		l, r := job{node: at, depth: j.depth + 1, rows: left}, job{node: at + 1, depth: j.depth + 1, rows: right}
 		if l.depth < gr.Depth {
 			small, large := &l, &r
@@ -216,11 +235,13 @@ func (gr *grower) grow(random *rand.Rand) Tree {
 			small.histogram = gr.histogram(small.rows)
 			large.histogram = subtract(j.histogram, small.histogram)
 		}
+
 		queue = append(queue, l, r)
 	}
 	return t
 }
 
+// total returns the sums of some rows.
 func (gr *grower) total(rows []int32) slot {
 	var t slot
 	for _, i := range rows {
@@ -230,6 +251,7 @@ func (gr *grower) total(rows []int32) slot {
 	return t
 }
 
+// histogram returns the sums of some rows by bin, for the columns of this tree.
 func (gr *grower) histogram(rows []int32) [][]slot {
 	out := make([][]slot, len(gr.data.columns))
 	for _, c := range gr.columns {
@@ -242,10 +264,12 @@ func (gr *grower) histogram(rows []int32) [][]slot {
 		}
 		out[c] = h
 	}
+
 	return out
 }
 
-// subtract turns the parent's histogram into that of the other child.
+// subtract turns the parent's histogram into that of the other child, in place. That halves the
+// work of a level.
 func subtract(parent, child [][]slot) [][]slot {
 	for c := range parent {
 		for b := range parent[c] {
@@ -256,7 +280,8 @@ func subtract(parent, child [][]slot) [][]slot {
 	return parent
 }
 
-// split finds the split with the largest gain; column is -1 if there is none.
+// split finds the split with the largest gain, whose two sides have enough weight; column is -1 if
+// there is none.
 func (gr *grower) split(histogram [][]slot, total slot) (column, cut int) {
 	best, column := 1e-6, -1
 	whole := total.g * total.g / (total.h + gr.Lambda)
@@ -275,6 +300,7 @@ func (gr *grower) split(histogram [][]slot, total slot) (column, cut int) {
 			}
 		}
 	}
+
 	return column, cut
 }
 

@@ -25,6 +25,7 @@ type tally struct {
 	sum                             int64  // minor units attempted
 }
 
+// add adds another tally.
 func (t *tally) add(o *tally) {
 	t.attempted += o.attempted
 	t.authorised += o.authorised
@@ -57,7 +58,8 @@ func (s *series) at(now int32) *tally {
 	return &s.buckets[len(s.buckets)-1].tally
 }
 
-// late returns the tally of a unit that may be before others, for late events.
+// late returns the tally of a unit that may be before others, for late events. Its bucket may be
+// wider than a unit by now; then a new one is inserted.
 func (s *series) late(then int32) *tally {
 	n := len(s.buckets)
 	if n == 0 || s.buckets[n-1].start <= then {
@@ -77,7 +79,7 @@ func (s *series) after(then int32) int {
 }
 
 // fold merges 5 minutes older than an hour into their hour and hours older than a day into their
-// day, and drops days outside the longest window.
+// day, and drops days outside the longest window. It works in place.
 func (s *series) fold(now int32) {
 	kept := s.buckets[:0]
 	for _, b := range s.buckets {
@@ -89,6 +91,7 @@ func (s *series) fold(now int32) {
 		case b.start <= now-hour:
 			b.start -= b.start % hour
 		}
+
 		if n := len(kept); n > 0 && kept[n-1].start == b.start {
 			kept[n-1].add(&b.tally)
 			continue
@@ -119,5 +122,6 @@ func (s *series) windows(now int32) [len(spans)]tally {
 	for ; w < len(spans); w++ {
 		out[w] = sum
 	}
+
 	return out
 }

@@ -16,13 +16,14 @@ type guarded struct {
 	proved, unproved    lane
 }
 
-// pressure is the load on a link.
+// pressure is the load on a link, in one bucket of a span.
 type pressure struct {
 	refused, authorised, declined, proved uint32
 	cards                                 set
 }
 
-// guard finds or creates a link's entry.
+// guard finds or creates a link's entry. The Shield's lock is held, here and in all functions
+// below.
 func (s *Shield) guard(a Attempt, k keys) *guarded {
 	g := s.links.make(k.link)
 	if g.link == "" {
@@ -32,7 +33,7 @@ func (s *Shield) guard(a Attempt, k keys) *guarded {
 }
 
 // crowd counts the cards that try a link before any answer, because a burst must not wait for its
-// answers.
+// answers. Too many cards, or too many attempts without an answer, raise a quiet link to proof.
 func (s *Shield) crowd(a Attempt, k keys) {
 	f := s.fresh.make(k.link)
 	if !f.roll(a.At, s.policy.Window) {
@@ -40,11 +41,13 @@ func (s *Shield) crowd(a Attempt, k keys) {
 	}
 	f.now.attempts++
 	f.now.cards.add(k.card)
+
 	share := f.share(a.At, s.policy.Window)
 	waiting := within(share, f.now.attempts, f.last.attempts) - within(share, f.now.answers, f.last.answers)
 	if waiting < s.policy.Waiting && distinct(&f.now.cards, &f.last.cards) < s.policy.Crowd {
 		return
 	}
+
 	g := s.guard(a, k)
 	s.settle(g, a.At)
 	g.hot = a.At
@@ -53,8 +56,8 @@ func (s *Shield) crowd(a Attempt, k keys) {
 	}
 }
 
-// judge decides on an attempt. One that was already let through uses no capacity, and is never
-// refused afterwards.
+// judge decides on an attempt. One that was already let through (counts is false) uses no capacity,
+// and is never refused afterwards. The reasons are added up: the first one is reported.
 func (s *Shield) judge(a Attempt, k keys, counts bool) (o Outcome) {
 	g := s.links.get(k.link)
 	if g != nil {
@@ -63,12 +66,14 @@ func (s *Shield) judge(a Attempt, k keys, counts bool) (o Outcome) {
 	}
 	address := s.suspicious(s.addresses.get(k.address), a.At, s.policy.Address, 1)
 	o.Puzzle = s.bits(g, address, a.At)
+
 	ask := func(why string) {
 		o.Challenge3DS = true
 		if o.Why == "" {
 			o.Why = why
 		}
 	}
+
 	switch o.Level {
 	case Guard:
 		ask(WhyLink)
@@ -78,17 +83,20 @@ func (s *Shield) judge(a Attempt, k keys, counts bool) (o Outcome) {
 		}
 	case Quiet:
 	}
+
 	if tried := s.tried(a, k); tried >= s.policy.CardDeclines && counts {
 		return Outcome{Refuse: true, RetryAfter: s.policy.CardWindow, Why: WhyCard, Level: o.Level}
 	} else if tried >= (s.policy.CardDeclines+1)/2 {
 		ask(WhyCard)
 	}
+
 	if s.suspicious(s.ranges.get(k.bin), a.At, s.policy.BIN, minLinks) {
 		ask(WhyBIN)
 	}
 	if address && !a.Proved {
 		ask(WhyAddress)
 	}
+
 	if o.Level == Quiet || !counts {
 		return o
 	}
@@ -115,7 +123,8 @@ func (s *Shield) tried(a Attempt, k keys) int {
 	return t.heard(a.At, s.policy.CardWindow).declined
 }
 
-// suspicious reports whether many different cards were declined, and few authorized.
+// suspicious reports whether many different cards were declined, on enough links, and few
+// authorized. Nil is never suspicious.
 func (s *Shield) suspicious(t *tally, at time.Time, cards, links int) bool {
 	if t == nil {
 		return false
@@ -124,9 +133,9 @@ func (s *Shield) suspicious(t *tally, at time.Time, cards, links int) bool {
 	return h.cards >= cards && h.links >= links && h.bad(s.policy.Ratio)
 }
 
-// pass sends the attempt through the rate limit of a link under attack. Attempts with and without
-// a proof have separate lanes, so that a flood without proofs leaves capacity for payers with
-// one.
+// pass sends the attempt through the rate limit of a link under attack. Attempts with and without a
+// proof have separate lanes, so that a flood without proofs leaves capacity for payers with one. If
+// ok is false, wait is the time until the lane lets one more through.
 func (s *Shield) pass(g *guarded, a Attempt) (wait time.Duration, ok bool) {
 	switch {
 	case !a.Proved:
@@ -136,6 +145,7 @@ func (s *Shield) pass(g *guarded, a Attempt) (wait time.Duration, ok bool) {
 	default:
 		ok = true
 	}
+
 	if !g.all.roll(a.At, s.policy.Window) {
 		return wait, ok
 	}
@@ -149,15 +159,18 @@ func (s *Shield) pass(g *guarded, a Attempt) (wait time.Duration, ok bool) {
 	return wait, ok
 }
 
-// bits returns the bits of a proof: more when proofs come fast, up to MaxBits.
+// bits returns the bits of a proof that a payer of the link must present: more when proofs come
+// fast, one more under guard, and up to MaxBits. 0 means none.
 func (s *Shield) bits(g *guarded, address bool, at time.Time) int {
 	n := 0
 	if address {
 		n = s.policy.Bits
 	}
+
 	if g == nil || g.level == Quiet {
 		return n
 	}
+
 	g.all.roll(at, s.policy.Window)
 	each := within(g.all.share(at, s.policy.Window), g.all.now.proved, g.all.last.proved) * int(time.Minute) / int(s.policy.Window)
 	n = s.policy.Bits + bits.Len(uint(max(0, each)/easyPerMinute)) //nolint:gosec // not negative
@@ -170,6 +183,8 @@ func (s *Shield) bits(g *guarded, address bool, at time.Time) int {
 // easyPerMinute proofs of a link need the least work; twice as many double it.
 const easyPerMinute = 60
 
+// This method counts an approval for the link, and for the card range and the address if they have
+// had declines.
 func (s *Shield) authorised(a Attempt, k keys) {
 	if g := s.links.get(k.link); g != nil {
 		s.settle(g, a.At)
@@ -180,6 +195,7 @@ func (s *Shield) authorised(a Attempt, k keys) {
 			g.since.authorised(a.At, s.policy.Window)
 		}
 	}
+
 	for _, t := range []*tally{s.pairs.get(k.pair), s.ranges.get(k.bin), s.addresses.get(k.address)} {
 		if t != nil {
 			t.authorised(a.At, s.policy.Window)
@@ -187,10 +203,14 @@ func (s *Shield) authorised(a Attempt, k keys) {
 	}
 }
 
+// declined counts a decline for the card, the link, the card range and the address, and raises the
+// link's level if that makes it look like an attack. Declines from before the present level do not
+// count toward the next one.
 func (s *Shield) declined(a Attempt, k keys) {
 	s.cards.make(k.card).declined(a.At, s.policy.CardWindow, k.card, k.link)
 	g := s.guard(a, k)
 	s.settle(g, a.At)
+
 	if g.all.roll(a.At, s.policy.Window) {
 		g.all.now.declined++
 		g.all.now.cards.add(k.card)
@@ -198,6 +218,7 @@ func (s *Shield) declined(a Attempt, k keys) {
 	if (g.level == Quiet || a.Proved) && !a.At.Before(g.raised) {
 		g.since.declined(a.At, s.policy.Window, k.card, k.link)
 	}
+
 	spread := false
 	if k.bin != 0 {
 		s.ranges.make(k.bin).declined(a.At, s.policy.Window, k.card, k.link)
@@ -205,9 +226,11 @@ func (s *Shield) declined(a Attempt, k keys) {
 		pair.declined(a.At, s.policy.Window, k.card, k.link)
 		spread = s.suspicious(pair, a.At, s.policy.Spread, 1)
 	}
+
 	if k.address != 0 {
 		s.addresses.make(k.address).declined(a.At, s.policy.Window, k.card, k.link)
 	}
+
 	s.warm(g, a.At)
 	s.consider(g, spread, a.At)
 }
@@ -227,7 +250,8 @@ func (s *Shield) consider(g *guarded, spread bool, at time.Time) {
 	}
 }
 
-// warm records that the link still looks like an attack, from half of what raised it.
+// warm records that the link still looks like an attack, from half of what raised it. Refusals
+// count as declines: an attacker who is refused has not stopped.
 func (s *Shield) warm(g *guarded, at time.Time) {
 	g.all.roll(at, s.policy.Window)
 	share := g.all.share(at, s.policy.Window)
@@ -238,12 +262,14 @@ func (s *Shield) warm(g *guarded, at time.Time) {
 	}
 }
 
+// raise moves a link to a level, and begins to count again.
 func (s *Shield) raise(g *guarded, to Level, why string, at time.Time) {
 	s.changes = append(s.changes, Change{g.account, g.mode, g.link, g.level, to, why})
 	g.level, g.hot, g.raised, g.since = to, at, at, tally{}
 }
 
-// settle lowers a link by a level for each Calm that it has been quiet.
+// settle lowers a link by a level for each Calm that it has been quiet. It is called before a
+// link's level is used, because no timer does it.
 func (s *Shield) settle(g *guarded, at time.Time) {
 	for g.level > Quiet && at.Sub(g.hot) >= s.policy.Calm {
 		s.changes = append(s.changes, Change{g.account, g.mode, g.link, g.level, g.level - 1, "calm"})

@@ -48,17 +48,21 @@ func Default() Policy {
 		Proved: Rate{30, time.Minute, 10}, Unproved: Rate{6, time.Minute, 6}}
 }
 
+// form describes a setting, for errors.
 const form = "off, or NAME=NUMBER, where NAME is declines, cards, ratio, spread, bin, address, card, waiting, crowd, bits, proved or unproved (a minute), calm or window (minutes)"
 
+// maxNumber limits every number of a setting.
 const maxNumber = 1_000_000
 
-// Parse applies settings such as "declines=20" or "off" to the default policy.
+// Parse applies settings such as "declines=20" or "off" to the default policy. The error quotes the
+// setting and lists what is possible. A later setting of the same name counts.
 func Parse(settings []string) (Policy, error) {
 	p := Default()
 	numbers := map[string]*int{"declines": &p.Declines, "cards": &p.Cards, "ratio": &p.Ratio, "spread": &p.Spread, "bin": &p.BIN, "address": &p.Address,
 		"card": &p.CardDeclines, "waiting": &p.Waiting, "crowd": &p.Crowd, "bits": &p.Bits, "proved": &p.Proved.Count, "unproved": &p.Unproved.Count}
 	bounds := map[string][2]int{"ratio": {1, 100}, "bits": {MinBits, MaxBits}}
 	durations := map[string]*time.Duration{"calm": &p.Calm, "window": &p.Window}
+
 	for _, s := range settings {
 		if s == "off" {
 			p.Off = true
@@ -69,6 +73,7 @@ func Parse(settings []string) (Policy, error) {
 		if b, ok := bounds[name]; ok {
 			low, high = b[0], b[1]
 		}
+
 		n, err := strconv.Atoi(text)
 		number, minutes := numbers[name], durations[name]
 		if minutes != nil {
@@ -77,11 +82,13 @@ func Parse(settings []string) (Policy, error) {
 		if err != nil || n < low || n > high || (number == nil && minutes == nil) {
 			return Policy{}, fmt.Errorf("%q: want %s; a number is %d to %d", s, form, low, high)
 		}
+
 		if minutes != nil {
 			*minutes = time.Duration(n) * time.Minute
 		} else {
 			*number = n
 		}
 	}
+
 	return p, nil
 }

@@ -39,11 +39,13 @@ func Seal(mac MAC, payment string, bits int, now time.Time) (seed string) {
 	return base64.RawURLEncoding.EncodeToString(append(head, seal(mac, payment, head)...))
 }
 
+// seal returns the MAC of a puzzle's head for a payment.
 func seal(mac MAC, payment string, head []byte) []byte {
 	return mac(append(append([]byte("paylink proof of work\x00"), head...), payment...))[:macBytes]
 }
 
-// Open reports whether a proof is for the payment, not expired, and solved.
+// Open reports whether a proof is for the payment, not expired, and solved. The work that it
+// requires is part of the sealed head.
 func Open(mac MAC, payment, proof string, now time.Time) bool {
 	seed, number, ok := strings.Cut(proof, ".")
 	if !ok || len(seed) != seedLen || number == "" || len(number) > maxNumberLen {
@@ -53,12 +55,14 @@ func Open(mac MAC, payment, proof string, now time.Time) bool {
 	if err != nil || len(raw) != headBytes+macBytes || raw[0] != puzzleVersion {
 		return false
 	}
+
 	head := raw[:headBytes]
 	end := time.Unix(int64(binary.BigEndian.Uint64(head[2:])), 0) //nolint:gosec // sealed by us, checked below
 	return hmac.Equal(raw[headBytes:], seal(mac, payment, head)) && now.Before(end) && zeros(proof) >= int(head[1])
 }
 
-// Solve solves a puzzle as a page does. It is for clients in Go and for tests.
+// Solve solves a puzzle as a page does. It is for clients in Go and for tests. Each bit doubles the
+// work.
 func Solve(seed string, bits int) (proof string) {
 	for n := 0; ; n++ {
 		if proof = seed + "." + strconv.Itoa(n); zeros(proof) >= bits {

@@ -129,7 +129,7 @@ type Shield struct {
 	changes   []Change // to be reported after unlocking
 }
 
-// New returns a shield.
+// New returns a shield that has seen nothing.
 func New(c Config) *Shield {
 	s := &Shield{policy: c.Policy, changed: c.Changed, seed: maphash.MakeSeed()}
 	s.fresh.max, s.links.max, s.pairs.max = maxFresh, maxLinks, maxPairs
@@ -149,9 +149,10 @@ func (s *Shield) key(kind byte, parts ...string) uint64 {
 	return h.Sum64()
 }
 
-// keys are the keys of an attempt.
+// keys are the keys of an attempt; 0 means that it has none of a kind, and counts nothing there.
 type keys struct{ payment, link, pair, card, bin, address uint64 }
 
+// keys returns the keys of an attempt.
 func (s *Shield) keys(a Attempt) keys {
 	k := keys{payment: s.key('p', a.Payment), link: s.key('l', a.Account, a.Mode, a.Link), card: s.key('c', a.Mode, a.Card)}
 	if a.BIN != "" {
@@ -175,12 +176,14 @@ func counted(address string) bool {
 	return err != nil || !a.IsLoopback()
 }
 
-// Attempt counts an attempt, and decides on it. A repeated call for a payment that was let
-// through returns the present decision, and counts nothing.
+// Attempt counts an attempt, and decides on it. A repeated call for a payment that was let through
+// returns the present decision, and counts nothing. One that was refused may be tried again, and
+// counts again.
 func (s *Shield) Attempt(a Attempt) Outcome {
 	if s.policy.Off {
 		return Outcome{}
 	}
+
 	k := s.keys(a)
 	s.mu.Lock()
 	defer s.unlock()
@@ -195,8 +198,9 @@ func (s *Shield) Attempt(a Attempt) Outcome {
 	return o
 }
 
-// Answered counts the issuer's first answer to an attempt. The attempt need not have come through
-// this instance: the feed reports those of others. Old answers change nothing.
+// Answered counts the issuer's first answer to an attempt, at a.At. The attempt need not have come
+// through this instance: the feed reports those of others. Further answers, and old ones, change
+// nothing.
 func (s *Shield) Answered(a Attempt, authorised bool) {
 	if s.policy.Off {
 		return
@@ -204,6 +208,7 @@ func (s *Shield) Answered(a Attempt, authorised bool) {
 	k := s.keys(a)
 	s.mu.Lock()
 	defer s.unlock()
+
 	first, proved := s.payments.answer(k.payment)
 	if !first {
 		return
@@ -235,7 +240,7 @@ func (s *Shield) Dropped(a Attempt) {
 }
 
 // Bits returns the bits of the proof that a payer of the link from the address must present, or 0
-// for none.
+// for none. It counts nothing.
 func (s *Shield) Bits(account, mode, link, address string, at time.Time) int {
 	if s.policy.Off {
 		return 0
@@ -264,10 +269,12 @@ func (s *Shield) Levels(at time.Time) (proof, guard int) {
 		case Quiet:
 		}
 	}
+
 	return proof, guard
 }
 
-// unlock unlocks, and then reports the changes.
+// unlock unlocks, and then reports the changes, so that Changed may take its time or call the
+// shield.
 func (s *Shield) unlock() {
 	changes := s.changes
 	s.changes = nil

@@ -10,6 +10,7 @@ type table[V any] struct {
 	root  entry[V] // of a ring: next is the most, prev the least recently used
 }
 
+// entry is a value in the ring.
 type entry[V any] struct {
 	next, prev *entry[V]
 	key        uint64
@@ -27,7 +28,8 @@ func (t *table[V]) get(key uint64) *V {
 	return &e.value
 }
 
-// make returns a value, and creates a zero one if it is missing.
+// make returns a value and marks it as used, and creates a zero one if it is missing. If the table
+// is full, the least recently used value is replaced: pointers to it then show another key's.
 func (t *table[V]) make(key uint64) *V {
 	if v := t.get(key); v != nil {
 		return v
@@ -36,6 +38,7 @@ func (t *table[V]) make(key uint64) *V {
 		t.items = map[uint64]*entry[V]{}
 		t.root.next, t.root.prev = &t.root, &t.root
 	}
+
 	e := &entry[V]{}
 	if len(t.items) >= t.max {
 		e = t.root.prev
@@ -50,11 +53,13 @@ func (t *table[V]) make(key uint64) *V {
 	return &e.value
 }
 
+// front puts an entry at the front of the ring.
 func (t *table[V]) front(e *entry[V]) {
 	e.prev, e.next = &t.root, t.root.next
 	e.prev.next, e.next.prev = e, e
 }
 
+// cut takes an entry out of the ring.
 func (e *entry[V]) cut() { e.prev.next, e.next.prev = e.next, e.prev }
 
 // all iterates over the values in no particular order, without marking them as used.
@@ -68,7 +73,8 @@ func (t *table[V]) all() iter.Seq[*V] {
 	}
 }
 
-// payments holds the counted payments: the last maxPayments of them.
+// payments holds the counted payments: the last maxPayments of them. One that was dropped and comes
+// again counts again.
 type payments struct {
 	state map[uint64]counting
 	ring  []uint64
@@ -78,8 +84,10 @@ type payments struct {
 // counting is how a payment was counted.
 type counting struct{ answered, proved bool }
 
+// has reports whether a payment is counted.
 func (p *payments) has(key uint64) bool { _, ok := p.state[key]; return ok }
 
+// add counts a payment, unless it is counted already.
 func (p *payments) add(key uint64, proved bool) {
 	if p.has(key) {
 		return

@@ -40,6 +40,7 @@ func within(share float64, now, last uint32) int { return int(float64(now) + sha
 // few times its bits.
 type set [8]uint64
 
+// add adds a thing by its hash.
 func (s *set) add(key uint64) { s[key>>6&7] |= 1 << (key & 63) }
 
 // distinct returns the estimate for both sets together.
@@ -64,12 +65,14 @@ type answers struct {
 // tally counts for a card, a range or a prefix. It begins with the first decline.
 type tally struct{ span[answers] }
 
+// This method counts an approval.
 func (t *tally) authorised(at time.Time, window time.Duration) {
 	if t.roll(at, window) {
 		t.now.authorised++
 	}
 }
 
+// declined counts a decline with its card and link.
 func (t *tally) declined(at time.Time, window time.Duration, card, link uint64) {
 	if t.roll(at, window) {
 		t.now.declined++
@@ -81,6 +84,7 @@ func (t *tally) declined(at time.Time, window time.Duration, card, link uint64) 
 // heard holds a tally's counts of the last window.
 type heard struct{ authorised, declined, cards, links int }
 
+// heard returns the counts of the window that ends at a time.
 func (t *tally) heard(at time.Time, window time.Duration) heard {
 	t.roll(at, window)
 	share := t.share(at, window)
@@ -93,14 +97,16 @@ func (h heard) bad(percent int) bool {
 	return h.declined > 0 && 100*h.declined >= percent*(h.declined+h.authorised)
 }
 
-// fresh is a link with attempts.
+// fresh is a link with attempts, whatever their outcome.
 type fresh struct{ span[tries] }
 
+// tries counts the attempts on a link and their answers, and their cards.
 type tries struct {
 	attempts, answers uint32
 	cards             set
 }
 
+// answered counts an answer, or an attempt for which none is expected any more.
 func (f *fresh) answered(at time.Time, window time.Duration) {
 	if f.roll(at, window) {
 		f.now.answers++
@@ -110,13 +116,15 @@ func (f *fresh) answered(at time.Time, window time.Duration) {
 // lane limits attempts to a rate, by the generic cell rate algorithm.
 type lane struct{ due time.Time }
 
-// take reports whether an attempt may pass; if not, it returns when the next may.
+// take reports whether an attempt may pass; if not, it returns the time until the next may. A
+// refused attempt uses no capacity.
 func (l *lane) take(at time.Time, r Rate) (wait time.Duration, ok bool) {
 	each := r.Per / time.Duration(r.Count)
 	due := l.due
 	if due.Before(at) {
 		due = at
 	}
+
 	if ahead := due.Sub(at) + each; ahead > time.Duration(r.Burst)*each {
 		return ahead - time.Duration(r.Burst)*each, false
 	}

@@ -23,12 +23,13 @@ const (
 	maxHeated    = 4096            // partitions and accounts watched; beyond them counting starts over
 )
 
-// Grow returns how many buckets an account should have whose hottest partition used that many
-// units in a second, or was throttled.
+// Grow returns how many buckets an account should have that has n now, whose hottest partition used
+// that many units in a second, or was throttled. It doubles the number and never lowers it.
 func Grow(n uint16, units float64, throttled bool) uint16 {
 	if n < 1 {
 		n = 1
 	}
+
 	if units < hotUnits && !throttled {
 		return n
 	}
@@ -36,18 +37,22 @@ func Grow(n uint16, units float64, throttled bool) uint16 {
 }
 
 // heat counts the units that this process causes in each partition, and what DynamoDB throttled.
+// Other processes count for themselves; the first one to see heat raises the number for all.
 type heat struct {
 	mu         sync.Mutex
 	partitions map[string]*warm
 	accounts   map[string]*spread
 }
 
+// warm counts the write units of one partition in one second of Unix time.
 type warm struct {
 	second int64
 	units  float64
 }
 
-// spread is what this process knows of an account's buckets.
+// spread is what this process knows of an account's buckets. n is 0 until it has been read, at
+// readAt; grownAt is when it was last seen to grow. refused means that a partition was throttled
+// since then.
 type spread struct {
 	n        uint16
 	readAt   time.Time
@@ -56,10 +61,12 @@ type spread struct {
 	refused  bool
 }
 
+// warm returns the counter of a partition. The caller holds mu.
 func (h *heat) warm(partition string) *warm {
 	if h.partitions == nil || len(h.partitions) >= maxHeated {
 		h.partitions = map[string]*warm{}
 	}
+
 	w := h.partitions[partition]
 	if w == nil {
 		w = &warm{}
@@ -68,10 +75,12 @@ func (h *heat) warm(partition string) *warm {
 	return w
 }
 
+// account returns what is known of an account. The caller holds mu.
 func (h *heat) account(account string) *spread {
 	if h.accounts == nil || len(h.accounts) >= maxHeated {
 		h.accounts = map[string]*spread{}
 	}
+
 	a := h.accounts[account]
 	if a == nil {
 		a = &spread{}
@@ -80,11 +89,12 @@ func (h *heat) account(account string) *spread {
 	return a
 }
 
-// add counts units used in a partition.
+// add counts write units used in a partition just now.
 func (h *heat) add(partition string, units float64) {
 	h.addAt(partition, units, time.Now())
 }
 
+// addAt counts units at a time that tests choose. Partitions that belong to no account are ignored.
 func (h *heat) addAt(partition string, units float64, now time.Time) {
 	account := accountOf(partition)
 	if account == "" {
@@ -92,11 +102,13 @@ func (h *heat) addAt(partition string, units float64, now time.Time) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+
 	w := h.warm(partition)
 	if second := now.Unix(); w.second != second {
 		w.second, w.units = second, 0
 	}
 	w.units += units
+
 	a := h.account(account)
 	a.partsHot = max(a.partsHot, w.units)
 }
@@ -112,12 +124,14 @@ func (h *heat) throttle(partition string) {
 	h.account(account).refused = true
 }
 
-// want returns how many buckets the account should have. If fresh is false, the known number must
-// be read again first.
+// want returns the known number of the account's buckets and the number that it should have. If
+// fresh is false, the known number must be read again first. For growRest after a growth the number
+// stays, so that the growth can show its effect.
 func (h *heat) want(account string, now time.Time) (known, want uint16, fresh bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	a := h.account(account)
+
 	want = Grow(a.n, a.partsHot, a.refused)
 	if now.Sub(a.grownAt) < growRest {
 		want = a.n
@@ -125,6 +139,8 @@ func (h *heat) want(account string, now time.Time) (known, want uint16, fresh bo
 	return a.n, want, a.n > 0 && now.Sub(a.readAt) < bucketsFresh
 }
 
+// learn records the number that the table has. A larger number than before means that this or
+// another process has raised it, and the heat is counted again from zero.
 func (h *heat) learn(account string, n uint16, grown bool, now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -135,8 +151,9 @@ func (h *heat) learn(account string, n uint16, grown bool, now time.Time) {
 	a.n, a.readAt = n, now
 }
 
-// Buckets implements link.Spreader. If a partition of the account runs hot, it first raises the
-// number. Old items stay where they are, and new ones spread over more partitions.
+// Buckets implements link.Spreader: a new link goes to one of that many buckets. If a partition of
+// the account runs hot, it first raises the number. Old items stay where they are, and new ones
+// spread over more partitions.
 func (s *Store) Buckets(ctx context.Context, account string) (uint16, error) {
 	now := time.Now()
 	known, want, fresh := s.heat.want(account, now)
@@ -145,18 +162,21 @@ func (s *Store) Buckets(ctx context.Context, account string) (uint16, error) {
 		if err != nil {
 			return 0, err
 		}
+
 		s.heat.learn(account, n, false, now)
+		// What was just read may already be what the heat asks for.
 		if known, want, _ = s.heat.want(account, now); want <= known {
 			return n, nil
 		}
 	}
+
 	if want <= known {
 		return known, nil
 	}
 	return s.grow(ctx, account, known, want)
 }
 
-// buckets reads the number of the account's buckets.
+// buckets reads the number of the account's buckets from the table. An account without links has 1.
 func (s *Store) buckets(ctx context.Context, account string) (uint16, error) {
 	meta, err := s.getItem(ctx, metaKey(account), true)
 	if err != nil {
@@ -165,30 +185,39 @@ func (s *Store) buckets(ctx context.Context, account string) (uint16, error) {
 	return bucketsIn(meta), nil
 }
 
+// bucketsIn returns the number in an account's meta item, within 1 and MaxBuckets. Nil is an
+// account that is new.
 func bucketsIn(meta item) uint16 { return uint16(max(1, min(number(meta, attrBuckets), MaxBuckets))) }
 
 // introduce is buckets for an account that may be new here. Before its first link, the account is
-// listed under its tag, so that its payments can be found by id alone.
+// listed under its tag, so that its payments can be found by id alone. The listing comes first: if
+// the process crashes between the two writes, the meta item is still missing and the next call
+// repeats both. It is safe to run several times concurrently.
 func (s *Store) introduce(ctx context.Context, account string) (uint16, error) {
 	meta, err := s.getItem(ctx, metaKey(account), true)
 	if err != nil || meta != nil {
 		return bucketsIn(meta), err
 	}
+
 	listed := key{tagPartition(id.TagOf(account)), account}.item()
 	there := func(int, item, bool) error { return nil }
 	if err := s.commit(ctx, "", []write{{put: listed, condition: ifNew}}, there); err != nil {
 		return 0, err
 	}
+
 	fresh := metaKey(account).item()
 	fresh[attrBuckets] = num(1)
 	return 1, s.commit(ctx, "", []write{{put: fresh, condition: ifNew}}, there)
 }
 
+// tagPartition returns the partition that lists the accounts with a tag.
 func tagPartition(tag uint32) string { return fmt.Sprintf("%s%06x", tagPrefix, tag) }
 
+// metaKey returns the key of the item that has the account's number of buckets.
 func metaKey(account string) key { return key{"A#" + account, metaSort} }
 
-// grow raises the number, or adopts a number that another process has raised.
+// grow raises the number from one value to another, or adopts a number that another process has
+// raised, and returns the number that is stored.
 func (s *Store) grow(ctx context.Context, account string, from, to uint16) (uint16, error) {
 	n := to
 	err := s.commit(ctx, "", []write{{key: metaKey(account), update: "SET z = :to", condition: "z = :from",
@@ -196,9 +225,11 @@ func (s *Store) grow(ctx context.Context, account string, from, to uint16) (uint
 		n = uint16(max(1, number(found, attrBuckets)))
 		return nil
 	})
+
 	if err != nil {
 		return 0, err
 	}
+
 	s.heat.learn(account, n, true, time.Now())
 	return n, nil
 }

@@ -67,8 +67,9 @@ type owner struct{ object, account, mode string }
 // sealedEvent is an event as stored in a blob: its head and its data.
 type sealedEvent [2][]byte
 
-// seal returns the blob of a document with its existing and new events, and the number of these
-// events.
+// seal returns the blob of a document with its existing and new events, and all of these events.
+// The existing ones are copied as they are, so an event never changes after it is written. An event
+// of another account or mode is an error.
 func seal(o owner, doc any, metadata map[string]string, had []sealedEvent, events []stream.Event) ([]byte, []sealedEvent, error) {
 	raw, err := json.Marshal(doc)
 	if err != nil {
@@ -78,6 +79,7 @@ func seal(o owner, doc any, metadata map[string]string, had []sealedEvent, event
 	if err != nil {
 		return nil, nil, err
 	}
+
 	all := had[:len(had):len(had)]
 	for _, e := range events {
 		if e.Account != o.account || e.Mode != o.mode {
@@ -89,6 +91,7 @@ func seal(o owner, doc any, metadata map[string]string, had []sealedEvent, event
 		}
 		all = append(all, sealed)
 	}
+
 	plain := appendPiece(nil, packHashes(raw))
 	for _, e := range all {
 		plain = appendPiece(appendPiece(plain, e[0]), e[1])
@@ -97,6 +100,9 @@ func seal(o owner, doc any, metadata map[string]string, had []sealedEvent, event
 	return blob, all, err
 }
 
+// sealEvent returns the stored form of an event. What the item already says is left out, and
+// decodeEvents restores it: ids that can be derived, long metadata, and the token of the payment's
+// link.
 func sealEvent(o owner, shared []byte, e stream.Event) (sealedEvent, error) {
 	h := eventHead{ID: e.ID, Type: e.Type, Seq: e.ObjectSeq, At: e.CreatedAt.UnixMicro(), Transfers: e.Transfers}
 	data := bytes.Clone(e.Data)
@@ -104,14 +110,17 @@ func sealEvent(o owner, shared []byte, e stream.Event) (sealedEvent, error) {
 		h.Object = e.Object
 		data = tokenText.ReplaceAll(data, []byte{'/', 'l', '/', lentToken, '"'})
 	}
+
 	if e.ID == derivedID(e.Object, e.ObjectSeq) {
 		h.ID = ""
 	}
+
 	// The compressor looks back 32 KiB, so long metadata is not left to it.
 	if at := bytes.Index(data, shared); len(shared) > 0 && at > 0 {
 		h.Cut = at
 		data = append(bytes.Clone(data[:at]), data[at+len(shared):]...)
 	}
+
 	head, err := json.Marshal(h)
 	return sealedEvent{head, data}, err
 }
@@ -120,12 +129,16 @@ func sealEvent(o owner, shared []byte, e stream.Event) (sealedEvent, error) {
 // random, and the link's item has it.
 const lentToken = 0x02
 
+// tokenText matches the token in a link's address, up to the quote that ends the JSON text.
 var tokenText = regexp.MustCompile(`/l/[A-Za-z0-9_-]{128,256}"`)
 
+// derivedID returns the id of an object's event, which follows from its number.
 func derivedID(object string, seq int64) string {
 	return id.Derive(id.Event, object, strconv.FormatInt(seq, 10))
 }
 
+// sharedText returns the metadata as the events contain it, or nil if it is too short to be cut
+// out.
 func sharedText(metadata map[string]string) ([]byte, error) {
 	raw, err := json.Marshal(metadata)
 	if err != nil || len(raw) < sharedBytes {
@@ -134,10 +147,13 @@ func sharedText(metadata map[string]string) ([]byte, error) {
 	return raw, nil
 }
 
+// appendPiece appends a piece with its length before it, as a varint.
 func appendPiece(b, piece []byte) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(piece))), piece...)
 }
 
+// pack compresses plain and puts version and checksum before it. It refuses more than
+// maxPlainBytes.
 func pack(plain []byte) ([]byte, error) {
 	if len(plain) > maxPlainBytes {
 		return nil, fmt.Errorf("an item of %d bytes is too large", len(plain))
@@ -145,6 +161,7 @@ func pack(plain []byte) ([]byte, error) {
 	var out bytes.Buffer
 	out.WriteByte(blobVersion)
 	out.Write(binary.BigEndian.AppendUint32(nil, crc32.Checksum(plain, castagnoli)))
+
 	w := deflaters.Get().(*flate.Writer)
 	defer deflaters.Put(w)
 	w.Reset(&out)
@@ -157,10 +174,13 @@ func pack(plain []byte) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
+// unpack is the inverse of pack. It reads at most maxPlainBytes, whatever the blob claims, and
+// returns an error if the version or the checksum does not fit.
 func unpack(blob []byte) ([]byte, error) {
 	if len(blob) < blobHead || blob[0] != blobVersion {
 		return nil, errBlob
 	}
+
 	plain, err := io.ReadAll(io.LimitReader(flate.NewReaderDict(bytes.NewReader(blob[blobHead:]), []byte(dictionary)), maxPlainBytes))
 	if err != nil {
 		return nil, err
@@ -175,8 +195,10 @@ func unpack(blob []byte) ([]byte, error) {
 // hashes would be a fifth of a payment. JSON does not contain this character.
 const rawHash = 0x01
 
+// hashText matches a log entry's hash in a document.
 var hashText = regexp.MustCompile(`"hash":"[0-9a-f]{64}"`)
 
+// packHashes replaces the hexadecimal hashes of a document by rawHash and their bytes.
 func packHashes(doc []byte) []byte {
 	return hashText.ReplaceAllFunc(doc, func(found []byte) []byte {
 		text := found[len(`"hash":"`) : len(found)-1]
@@ -186,6 +208,7 @@ func packHashes(doc []byte) []byte {
 	})
 }
 
+// unpackHashes is the inverse of packHashes. It returns errBlob if a hash is cut off.
 func unpackHashes(doc []byte) ([]byte, error) {
 	var out []byte
 	for {
@@ -201,7 +224,7 @@ func unpackHashes(doc []byte) ([]byte, error) {
 	}
 }
 
-// pieces are the parts of an opened blob.
+// pieces are the parts of an opened blob: the document as JSON, and the events as stored.
 type pieces struct {
 	doc    []byte
 	events []sealedEvent
@@ -213,6 +236,7 @@ func open(blob []byte) (pieces, error) {
 	if err != nil {
 		return pieces{}, err
 	}
+
 	var all [][]byte
 	for len(plain) > 0 {
 		n, used := binary.Uvarint(plain)
@@ -222,9 +246,11 @@ func open(blob []byte) (pieces, error) {
 		all = append(all, plain[used:used+int(n)])
 		plain = plain[used+int(n):]
 	}
+	// The document, then two pieces for each event.
 	if len(all)%2 != 1 {
 		return pieces{}, errBlob
 	}
+
 	p := pieces{}
 	if p.doc, err = unpackHashes(all[0]); err != nil {
 		return pieces{}, err
@@ -232,10 +258,12 @@ func open(blob []byte) (pieces, error) {
 	for i := 1; i < len(all); i += 2 {
 		p.events = append(p.events, sealedEvent{all[i], all[i+1]})
 	}
+
 	return p, nil
 }
 
-// has reports whether the blob contains an event with this id.
+// has reports whether the blob contains an event with this id. The metadata does not matter for
+// that.
 func (p pieces) has(o owner, eventID string) (bool, error) {
 	events, err := p.decodeEvents(o, nil, 0)
 	return slices.ContainsFunc(events, func(e stream.Event) bool { return e.ID == eventID }), err
@@ -248,6 +276,7 @@ func (p pieces) decodeEvents(o owner, metadata map[string]string, from int) ([]s
 	if err != nil {
 		return nil, err
 	}
+
 	var list []stream.Event
 	for _, piece := range p.events[min(max(from, 0), len(p.events)):] {
 		var h eventHead
@@ -256,12 +285,14 @@ func (p pieces) decodeEvents(o owner, metadata map[string]string, from int) ([]s
 		}
 		e := stream.Event{ID: h.ID, Type: h.Type, Account: o.account, Mode: o.mode, Object: h.Object, ObjectSeq: h.Seq,
 			CreatedAt: fromMicros(h.At), Transfers: h.Transfers, Data: piece[1]}
+
 		if e.Object == "" {
 			e.Object = o.object
 		}
 		if e.ID == "" {
 			e.ID = derivedID(e.Object, e.ObjectSeq)
 		}
+
 		if h.Cut > 0 {
 			if h.Cut > len(piece[1]) {
 				return nil, errBlob
@@ -270,15 +301,19 @@ func (p pieces) decodeEvents(o owner, metadata map[string]string, from int) ([]s
 		}
 		list = append(list, e)
 	}
+
 	return list, nil
 }
 
+// damaged returns the fault of an item that cannot be decoded or is not the one that its key names.
+// The item is never served.
 func damaged(object, id string, cause error) error {
 	f := fault.New(fault.KindInternal, object+"_damaged", "The stored %s %s is damaged and is not served. Restore it from a backup.", object, id)
 	f.Cause = cause
 	return f
 }
 
+// micros returns t in microseconds since 1970, or 0 for the zero time.
 func micros(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
@@ -286,6 +321,7 @@ func micros(t time.Time) int64 {
 	return t.UnixMicro()
 }
 
+// fromMicros is the inverse of micros.
 func fromMicros(us int64) time.Time {
 	if us == 0 {
 		return time.Time{}

@@ -12,10 +12,11 @@ import (
 	"github.com/paylink/paylink/internal/payment"
 )
 
-// CommitPayment implements payment.Store. The payment, with its log and all its events, is one
-// item under one condition. If a use of the link is reserved, released or taken again, the link
-// is the second item of a transaction. The only use of a single-use link is completed in the
-// payment alone; see view.
+// CommitPayment implements payment.Store. The payment, with its log and all its events, is one item
+// under one condition. If a use of the link is reserved, released or taken again, the link is the
+// second item of a transaction, and the idempotency record, if any, the last. The only use of a
+// single-use link is completed in the payment alone; see view. If the link changed since it was
+// read, the change is built again, at most maxRebuilds times; then the error is store_busy.
 func (s *Store) CommitPayment(ctx context.Context, c payment.Change) error {
 	for range maxRebuilds {
 		if err := s.commitOnce(ctx, c); !errors.Is(err, errAgain) {
@@ -25,6 +26,9 @@ func (s *Store) CommitPayment(ctx context.Context, c payment.Change) error {
 	return errBusyLink
 }
 
+// commitOnce builds the writes of a change from what is stored now and commits them. errAgain means
+// that the link changed in the meantime. If the outcome of a try is unknown, the next one finds
+// this same change by its id in the payment's log.
 func (s *Store) commitOnce(ctx context.Context, c payment.Change) error {
 	p := c.Payment
 	had, done, err := s.before(ctx, c)
@@ -35,6 +39,9 @@ func (s *Store) commitOnce(ctx context.Context, c payment.Change) error {
 	if err != nil {
 		return err
 	}
+
+	// The event that the link is paid is part of the payment's item, so no second item has to
+	// change for it.
 	events := c.Events
 	if full {
 		events = slices.Concat(events, c.WhenLinkPaid)
@@ -42,14 +49,18 @@ func (s *Store) commitOnce(ctx context.Context, c payment.Change) error {
 			had.usedAt = micros(c.At)
 		}
 	}
+
 	row, now, err := encodePayment(p, had, events)
 	if err != nil {
 		return err
 	}
+	// The condition on the revision makes this the only change that follows the one that the caller
+	// saw.
 	put := write{put: row, condition: ifNew}
 	if c.Expected != 0 {
 		put.condition, put.values = "r = :r", values{":r": num(c.Expected)}
 	}
+
 	writes := []write{put}
 	if use != nil {
 		writes = append(writes, *use)
@@ -57,9 +68,11 @@ func (s *Store) commitOnce(ctx context.Context, c payment.Change) error {
 	if c.Record != nil {
 		writes = append(writes, putRecord(*c.Record))
 	}
+
 	err = s.commit(ctx, token(c.ID, writes), writes, func(place int, found item, again bool) error {
 		switch {
 		case place == 0:
+			// The payment's own condition failed: its log shows whether this same change is stored.
 			return changed(found, c.ID)
 		case again: // the condition may have failed because of our earlier try
 			if is, err := s.getItem(ctx, paymentKey(p.Account, p.Link, p.ID), true); err != nil {
@@ -73,13 +86,15 @@ func (s *Store) commitOnce(ctx context.Context, c payment.Change) error {
 		}
 		return idempotency.ErrRaced
 	})
+
 	if err == nil {
 		s.recent.keep(p, now)
 	}
 	return err
 }
 
-// changed reports whether the change is part of what is stored.
+// changed returns nil if the change is part of the payment that a failed condition found, and
+// payment.ErrConflict otherwise.
 func changed(found item, change string) error {
 	if found == nil {
 		return payment.ErrConflict
@@ -94,9 +109,10 @@ func changed(found item, change string) error {
 	return payment.ErrConflict
 }
 
-// before returns the present contents of the item, or reports that it already contains this
-// change. The process that committed the previous revision usually commits this one too, and has
-// it cached.
+// before returns the present contents of the item beside its document, or reports that it already
+// contains this change. It returns payment.ErrConflict if the payment is at another revision than
+// the change expects. The process that committed the previous revision usually commits this one
+// too, and has it cached.
 func (s *Store) before(ctx context.Context, c payment.Change) (had beside, done bool, err error) {
 	if c.Expected == 0 {
 		return beside{}, false, nil
@@ -104,6 +120,7 @@ func (s *Store) before(ctx context.Context, c payment.Change) (had beside, done 
 	if had, ok := s.recent.get(c.Payment.ID, c.Expected); ok {
 		return had, false, nil
 	}
+
 	found, err := s.getItem(ctx, paymentKey(c.Payment.Account, c.Payment.Link, c.Payment.ID), true)
 	if err != nil {
 		return beside{}, false, err
@@ -120,11 +137,14 @@ func (s *Store) before(ctx context.Context, c payment.Change) (had beside, done 
 	case is.Revision != c.Expected:
 		return beside{}, false, payment.ErrConflict
 	}
+
 	return is.beside, false, nil
 }
 
 // useLink returns the write of the change to its link, if any, and whether it completes the last
-// use. The write's condition requires that the link has not changed since it was read.
+// use. The write's condition requires that the link still allows it. Reserving and releasing need
+// no read of the link; completing one of several uses does, because the last one also sets the time
+// at which the link was paid.
 func (s *Store) useLink(ctx context.Context, c payment.Change) (use *write, full bool, err error) {
 	p := c.Payment
 	w := &write{key: linkKey(p.Account, p.Link)}
@@ -142,16 +162,21 @@ func (s *Store) useLink(ctx context.Context, c payment.Change) (use *write, full
 		w.values = values{":one": one, ":less": less, ":none": num(0), ":d": str(dueShard(linkPrefix, p.Link)), ":e": num(micros(p.LinkEndsAt))}
 		return w, false, nil
 	}
+	// The payment's item alone shows that the only use is completed.
 	if c.Use == payment.UseComplete && p.LinkUses == 1 {
 		return nil, true, nil
 	}
+
+	// How many uses are left decides whether this is the last one, so the link must be read first.
 	o, err := s.readLink(ctx, p.Account, p.Link)
 	if err != nil {
 		return nil, false, err
 	}
+
 	if c.Use == payment.UseComplete && o.MaxUses == 1 {
 		return nil, true, nil
 	}
+
 	w.update, w.condition = "SET p = :p ADD k :one, v :less", "v > :none"
 	if c.Use == payment.UseRetake {
 		w.update, w.condition = "SET p = :p ADD k :one, l :less", "l > :none"
@@ -161,6 +186,9 @@ func (s *Store) useLink(ctx context.Context, c payment.Change) (use *write, full
 		w.update = strings.Replace(w.update, "SET p = :p", "SET p = :p, d = :d, e = :e", 1)
 		w.values[":d"], w.values[":e"] = str(dueShard(linkPrefix, p.Link)), num(micros(o.ExpiresAt))
 	}
+
+	// The condition repeats what was read, so that the last use is recognized as such even if two
+	// payments complete at once.
 	switch {
 	case o.MaxUses == 0:
 	case o.Uses+1 < o.MaxUses:
@@ -179,10 +207,12 @@ func (s *Store) useLink(ctx context.Context, c payment.Change) (use *write, full
 			w.values[":last"] = num(o.MaxUses - 1)
 		}
 	}
+
 	return w, full, nil
 }
 
-// refusedUse returns why no use could be reserved.
+// refusedUse returns why the link's condition failed: the fault that names its status, or errAgain
+// if the link, as found, allows the use.
 func (s *Store) refusedUse(ctx context.Context, c payment.Change, found item) error {
 	if found == nil {
 		return fault.NotFound("payment link")
@@ -191,26 +221,30 @@ func (s *Store) refusedUse(ctx context.Context, c payment.Change, found item) er
 	if err != nil {
 		return err
 	}
+
 	if (c.Use == payment.UseComplete || c.Use == payment.UseRelease) && o.Reserved > 0 {
 		return errAgain // another payment has completed a use since the link was read
 	}
 	if c.Use == payment.UseRetake && number(found, attrLeft) > 0 {
 		return errAgain
 	}
+
 	if err := s.whyNot(ctx, o.Link, c.At); err != nil {
 		return err
 	}
 	return errAgain
 }
 
-// recent caches what the items of running payments contain beside the document, so that the
-// commit of an answer need not read what the previous commit wrote. It is exact: the contents of
-// a revision never change, and the store enforces the condition on the revision.
+// recent caches what the items of running payments contain beside the document, by payment id, so
+// that the commit of an answer need not read what the previous commit wrote. It is exact: the
+// contents of a revision never change, and the store enforces the condition on the revision. A
+// process that crashes loses nothing.
 type recent struct {
 	mu   sync.Mutex
 	rows map[string]recentRow
 }
 
+// recentRow is what one revision of a payment's item contains.
 type recentRow struct {
 	revision int64
 	beside
@@ -219,6 +253,7 @@ type recentRow struct {
 // maxRecent limits the cache; a full one is emptied.
 const maxRecent = 4096
 
+// get returns what the payment's item contains at the revision, if it is cached.
 func (r *recent) get(id string, revision int64) (beside, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -28,21 +28,23 @@ const (
 	// setAside is the shard of what was taken AsideAfter times without success.
 	setAside   = "A"
 	attrMisses = "f" // how often it was taken since its last change
-
 )
 
-// walks remembers where the last search of each shard ended.
+// walks remembers, by shard, where the last search ended (nil: at the end, so the next one starts
+// over). It is only in memory, and each process has its own.
 type walks struct {
 	mu sync.Mutex
 	at map[string]item
 }
 
+// get returns where the last search of a shard ended.
 func (w *walks) get(shard string) item {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.at[shard]
 }
 
+// set records where a search of a shard ended.
 func (w *walks) set(shard string, at item) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -53,7 +55,8 @@ func (w *walks) set(shard string, at item) {
 }
 
 // inTurn returns the keys of up to limit due items, every account's oldest before any account's
-// second.
+// second. kind is linkPrefix or paymentPrefix. The rows come from the index, which may lag, so the
+// caller must check each item.
 func (s *Store) inTurn(ctx context.Context, kind string, now time.Time, limit int) ([]key, error) {
 	shards := append(dueNames(kind), kind+setAside)
 	found := make([][]item, len(shards))
@@ -68,6 +71,9 @@ func (s *Store) inTurn(ctx context.Context, kind string, now time.Time, limit in
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
+
+	// The shards in the order of time, each item once: the walk and the head may both have found
+	// it.
 	rows := slices.Concat(found...)
 	slices.SortStableFunc(rows, func(a, b item) int { return cmp.Compare(number(a, attrDueAt), number(b, attrDueAt)) })
 	seen, keys := map[key]bool{}, make([]key, 0, len(rows))
@@ -77,12 +83,14 @@ func (s *Store) inTurn(ctx context.Context, kind string, now time.Time, limit in
 			keys = append(keys, k)
 		}
 	}
+
 	keys = payment.InTurn(keys, func(k key) string { return accountOf(k.pk) })
 	return keys[:min(len(keys), limit)], nil
 }
 
 // lookInto returns the oldest rows of a shard and, if there are more, the next ones of the walk
-// through it.
+// through it. The shard of what was set aside is read in small portions and without a walk, because
+// its items move behind each other by themselves.
 func (s *Store) lookInto(ctx context.Context, shard string, now time.Time) ([]item, error) {
 	most := int32(dueHead)
 	if strings.HasSuffix(shard, setAside) {
@@ -90,10 +98,12 @@ func (s *Store) lookInto(ctx context.Context, shard string, now time.Time) ([]it
 	}
 	q := dynamodb.QueryInput{IndexName: aws.String(indexDue), Limit: aws.Int32(most), KeyConditionExpression: aws.String("d = :d AND e <= :now"),
 		ExpressionAttributeValues: values{":d": str(shard), ":now": num(now.UnixMicro())}}
+
 	rows, next, _, err := s.query(ctx, q)
 	if err != nil || next == nil || most == asideRow {
 		return rows, err
 	}
+	// Continue the walk unless the oldest rows have caught up with it.
 	if at := s.walks.get(shard); number(at, attrDueAt) >= number(next, attrDueAt) && number(at, attrDueAt) <= now.UnixMicro() {
 		next = at
 	}
@@ -106,21 +116,25 @@ func (s *Store) lookInto(ctx context.Context, shard string, now time.Time) ([]it
 }
 
 // TakeDue implements payment.Store. The index may lag a moment: the condition on moving an item's
-// time leaves out what is no longer due.
+// time leaves out what is no longer due. Each payment is a write of its own, so one that fails does
+// not hold up the others; the error names those.
 func (s *Store) TakeDue(ctx context.Context, t payment.Take) ([]payment.Payment, error) {
 	keys, err := s.inTurn(ctx, paymentPrefix, t.Now, t.Limit)
 	if err != nil {
 		return nil, err
 	}
+
 	more, err := s.dueByClocks(ctx, paymentPrefix, t.Now)
 	if err != nil {
 		return nil, err
 	}
+
 	keys = append(keys, more...)
 	rows, err := s.getItems(ctx, keys[:min(len(keys), t.Limit)])
 	if err != nil {
 		return nil, err
 	}
+
 	taken := make([]*payment.Payment, len(rows))
 	failed := make([]error, len(rows))
 	var group errgroup.Group
@@ -132,18 +146,22 @@ func (s *Store) TakeDue(ctx context.Context, t payment.Take) ([]payment.Payment,
 		})
 	}
 	_ = group.Wait() // each error is in its place
+
 	var list []payment.Payment
 	for _, p := range taken {
 		if p != nil {
 			list = append(list, *p)
 		}
 	}
+
 	slices.SortStableFunc(list, func(a, b payment.Payment) int { return a.DueAt().Compare(b.DueAt()) })
 	return list, errors.Join(failed...)
 }
 
-// take moves the time of a payment, whether or not its document can be read. It returns nil if
-// the payment is no longer due or its issuer is busy.
+// take moves the time of a payment, whether or not its document can be read. It returns nil if the
+// payment is no longer due, another process was faster, or its issuer is busy. After AsideAfter
+// takes without progress the payment goes to the shard of what is set aside; a commit of the
+// payment brings it back.
 func (s *Store) take(ctx context.Context, row item, t payment.Take) (*payment.Payment, error) {
 	at, misses := number(row, attrDueAt), number(row, attrMisses)
 	shard := text(row, attrDue)
@@ -151,11 +169,15 @@ func (s *Store) take(ctx context.Context, row item, t payment.Take) (*payment.Pa
 	if shard == "" || shard == inReview || at > now.UnixMicro() {
 		return nil, nil
 	}
+
 	is, broken := decodePayment(row)
 	busy := broken == nil && slices.Contains(t.Busy, is.Issuer)
 	if misses+1 >= payment.AsideAfter && !busy {
 		shard = paymentPrefix + setAside
 	}
+
+	// Move the time before anything else: if this process crashes now, or the document cannot be
+	// read, the payment still comes back later than the others.
 	later := now.Add(payment.Backoff(misses)).UnixMicro()
 	w := write{key: keyOf(row), update: "SET e = :later, d = :d ADD f :one", condition: "e = :at",
 		values: values{":later": num(later), ":d": str(shard), ":one": num(1), ":at": num(at)}}
@@ -163,6 +185,7 @@ func (s *Store) take(ctx context.Context, row item, t payment.Take) (*payment.Pa
 		w.update = "SET e = :later, d = :d"
 		delete(w.values, ":one")
 	}
+
 	moved := true
 	err := s.commit(ctx, "", []write{w}, func(_ int, found item, again bool) error {
 		moved = again && number(found, attrDueAt) == later // our earlier try may have succeeded; otherwise another process was faster
@@ -171,9 +194,11 @@ func (s *Store) take(ctx context.Context, row item, t payment.Take) (*payment.Pa
 	if err != nil || !moved || busy {
 		return nil, err
 	}
+
 	if broken != nil {
 		return nil, broken
 	}
+	// The document decides: its due time may be later than the attribute's.
 	is.Payment.Ahead = s.Ahead(is.Payment.Account, is.Payment.Mode)
 	if due := is.Payment.DueAt(); due.IsZero() || due.After(is.Payment.At(t.Now)) {
 		return nil, nil
@@ -181,7 +206,8 @@ func (s *Store) take(ctx context.Context, row item, t payment.Take) (*payment.Pa
 	return &is.Payment, nil
 }
 
-// aheadOf returns how far the item's account is ahead of real time, without reading its document.
+// aheadOf returns how far the item's account is ahead of real time, without reading its document,
+// which may be damaged. The history key of a payment begins with the first letter of its mode.
 func (s *Store) aheadOf(row item) time.Duration {
 	mode := bytesOf(row, attrHistory)
 	if len(mode) == 0 || mode[0] != link.Test[0] {
@@ -191,7 +217,7 @@ func (s *Store) aheadOf(row item) time.Duration {
 }
 
 // EachAside calls visit for each payment and link that is set aside, with the number of failed
-// tries.
+// tries and the time of the next one. It reads the items, because the index has only their keys.
 func (s *Store) EachAside(ctx context.Context, visit func(id, account string, misses int64, next time.Time) error) error {
 	for _, kind := range []string{paymentPrefix, linkPrefix} {
 		p := s.asidePages(kind)
@@ -206,6 +232,7 @@ func (s *Store) EachAside(ctx context.Context, visit func(id, account string, mi
 			for i, row := range p.rows {
 				keys[i] = keyOf(row)
 			}
+
 			p.rows = nil
 			found, err := s.getItems(ctx, keys)
 			if err != nil {
@@ -219,15 +246,18 @@ func (s *Store) EachAside(ctx context.Context, visit func(id, account string, mi
 			}
 		}
 	}
+
 	return nil
 }
 
+// asidePages returns the index rows of what is set aside.
 func (s *Store) asidePages(kind string) *pages {
 	return s.newPages(dynamodb.QueryInput{IndexName: aws.String(indexDue), KeyConditionExpression: aws.String("d = :d"),
 		ExpressionAttributeValues: values{":d": str(kind + setAside)}})
 }
 
-// RetryAside makes every payment and link that is set aside due now.
+// RetryAside makes every payment and link that is set aside due now, and returns how many. One that
+// a sweep takes at the same moment is left alone.
 func (s *Store) RetryAside(ctx context.Context, now time.Time) (n int64, err error) {
 	for _, kind := range []string{paymentPrefix, linkPrefix} {
 		p := s.asidePages(kind)
@@ -251,5 +281,6 @@ func (s *Store) RetryAside(ctx context.Context, now time.Time) (n int64, err err
 			p.rows = nil
 		}
 	}
+
 	return n, nil
 }

@@ -48,7 +48,7 @@ type Options struct {
 	Observe func(Call)     // called after every call to DynamoDB; may be nil
 }
 
-// Call is a completed call to DynamoDB.
+// Call is a completed call to DynamoDB, or one failed try of it.
 type Call struct {
 	Operation   string
 	Write, Read float64 // units consumed, including indexes
@@ -57,7 +57,8 @@ type Call struct {
 }
 
 // Store implements link.Store, idempotency.Store, stream.Source and, except for Balances and
-// Events, payment.Store.
+// Events, payment.Store. It is safe for concurrent use. What it keeps in memory (heat, recent,
+// clocks, walks) only saves work and can be lost.
 type Store struct {
 	table   string
 	db      *dynamodb.Client
@@ -80,25 +81,32 @@ func Open(ctx context.Context, rawURL string, options ...func(*Options)) (*Store
 	for _, set := range options {
 		set(&o)
 	}
+
 	table, cfg, err := configure(ctx, rawURL, o.HTTP)
 	if err != nil {
 		return nil, err
 	}
+
 	return &Store{table: table, db: dynamodb.NewFromConfig(cfg), feed: dynamodbstreams.NewFromConfig(cfg), observe: o.Observe, writes: obs.NewWrites(time.Now),
 		callBudget: callBudget, tryTimeout: tryTimeout}, nil
 }
 
+// tableName matches the names that DynamoDB allows.
 var tableName = regexp.MustCompile(`^[A-Za-z0-9_.-]{3,255}$`)
 
-// Parse parses the store's URL. The error says what is wrong with it, without secrets.
+// Parse parses the store's URL and returns the table's name and the parameters. The error says what
+// is wrong with it, without secrets. An unknown parameter is an error, because a misspelled one
+// would otherwise be ignored.
 func Parse(rawURL string) (table string, settings url.Values, err error) {
 	u, err := url.Parse(rawURL)
 	if err != nil {
 		return "", nil, errors.New("the store's address is not a URL") // the original error would quote it
 	}
+
 	if u.Scheme != "dynamodb" || !tableName.MatchString(u.Host) || (u.Path != "" && u.Path != "/") {
 		return "", nil, errors.New("the store's address must be dynamodb://TABLE?region=REGION, with a table's name of 3 to 255 characters A-Z a-z 0-9 _ . -")
 	}
+
 	q := u.Query()
 	for key := range q {
 		switch key {
@@ -107,14 +115,19 @@ func Parse(rawURL string) (table string, settings url.Values, err error) {
 			return "", nil, fmt.Errorf("the store's address has an unknown parameter %q", key)
 		}
 	}
+
 	return u.Host, q, nil
 }
 
+// configure returns the table's name and the AWS configuration of a store's URL. client replaces
+// the pooled HTTP client if it is not nil. It contacts no server, except for credentials if AWS's
+// chain needs one.
 func configure(ctx context.Context, rawURL string, client aws.HTTPClient) (table string, cfg aws.Config, err error) {
 	table, q, err := Parse(rawURL)
 	if err != nil {
 		return "", cfg, err
 	}
+
 	pooled := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
 		t.MaxIdleConns, t.MaxIdleConnsPerHost, t.MaxConnsPerHost = connections, connections, connections
 	})
@@ -124,6 +137,7 @@ func configure(ctx context.Context, rawURL string, client aws.HTTPClient) (table
 		// The store retries by itself: also a transaction's conflict, and within one deadline.
 		config.WithRetryer(func() aws.Retryer { return aws.NopRetryer{} }),
 	}
+
 	if region := q.Get("region"); region != "" {
 		load = append(load, config.WithRegion(region))
 	}
@@ -133,6 +147,7 @@ func configure(ctx context.Context, rawURL string, client aws.HTTPClient) (table
 	if cfg, err = config.LoadDefaultConfig(ctx, load...); err != nil {
 		return "", cfg, fmt.Errorf("configure DynamoDB: %w", err)
 	}
+
 	if client != nil {
 		cfg.HTTPClient = client
 	}
@@ -145,7 +160,7 @@ func configure(ctx context.Context, rawURL string, client aws.HTTPClient) (table
 	return table, cfg, nil
 }
 
-// Ping reads from the table, for readiness.
+// Ping reads from the table, for readiness. A missing item is success.
 func (s *Store) Ping(ctx context.Context) error {
 	_, err := s.getItem(ctx, key{pk: "PING", sk: "PING"}, false)
 	return err

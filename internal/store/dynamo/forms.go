@@ -22,10 +22,13 @@ const (
 	formSort   = "F"
 )
 
+// formKey returns the key of a form's item.
 func formKey(formID string) key { return key{formPrefix + formID, formSort} }
 
+// formMarker returns the key of a form's marker, always in the account's first bucket.
 func formMarker(account, formID string) key { return key{partition(account, 0), formPrefix + formID} }
 
+// encodeForm returns the item of a form.
 func encodeForm(f link.Form) (item, error) {
 	raw, err := json.Marshal(f)
 	if err != nil {
@@ -35,11 +38,14 @@ func encodeForm(f link.Form) (item, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	i := itemBuilder(formKey(f.ID).item())
 	i[attrBlob], i[attrRevision] = bin(blob), num(f.Revision)
 	return item(i), nil
 }
 
+// decodeForm returns the form of an item. It returns damaged if the blob cannot be read or is
+// another form's.
 func decodeForm(i item) (f link.Form, err error) {
 	name := strings.TrimPrefix(text(i, attrPartition), formPrefix)
 	parts, err := open(bytesOf(i, attrBlob))
@@ -49,17 +55,20 @@ func decodeForm(i item) (f link.Form, err error) {
 	if err == nil && f.ID != name {
 		err = errBlob
 	}
+
 	if err != nil {
 		return link.Form{}, damaged("form", name, err)
 	}
 	return f, nil
 }
 
+// isForm reports whether a row is a form, not its marker.
 func isForm(row item) bool {
 	return text(row, attrSort) == formSort && strings.HasPrefix(text(row, attrPartition), formPrefix)
 }
 
-// CreateForm implements link.FormStore.
+// CreateForm implements link.FormStore. Form, marker and record are one transaction. A form whose
+// id exists stays unchanged, because this is a repetition of the same call.
 func (s *Store) CreateForm(ctx context.Context, f link.Form, r *idempotency.Record) error {
 	row, err := encodeForm(f)
 	if err != nil {
@@ -82,12 +91,15 @@ func (s *Store) CreateForm(ctx context.Context, f link.Form, r *idempotency.Reco
 	})
 }
 
-// UpdateForm implements link.FormStore.
+// UpdateForm implements link.FormStore. The account is checked on a read before the write; it never
+// changes. If the revision does not match, the same content is success (a repetition) and other
+// content is link.ErrFormChanged.
 func (s *Store) UpdateForm(ctx context.Context, f link.Form, expected int64) error {
 	row, err := encodeForm(f)
 	if err != nil {
 		return err
 	}
+
 	before, err := s.FindForm(ctx, f.ID)
 	if err != nil {
 		return err
@@ -95,6 +107,7 @@ func (s *Store) UpdateForm(ctx context.Context, f link.Form, expected int64) err
 	if before.Account != f.Account {
 		return fault.NotFound("form")
 	}
+
 	w := write{put: row, condition: "r = :r", values: values{":r": num(expected)}}
 	return s.commit(ctx, "", []write{w}, func(_ int, found item, _ bool) error {
 		if found == nil {
@@ -119,7 +132,7 @@ func sameForm(is, want link.Form) (bool, error) {
 	return string(a) == string(b), errors.Join(errA, errB)
 }
 
-// FindForm implements link.FormReader.
+// FindForm implements link.FormReader with one consistent read.
 func (s *Store) FindForm(ctx context.Context, formID string) (link.Form, error) {
 	found, err := s.getItem(ctx, formKey(formID), true)
 	if err != nil {
@@ -131,7 +144,9 @@ func (s *Store) FindForm(ctx context.Context, formID string) (link.Form, error) 
 	return decodeForm(found)
 }
 
-// ListForms implements link.FormStore. It reads the account's markers, then the forms.
+// ListForms implements link.FormStore, newest first. It reads the account's markers, then the
+// forms, because a marker does not show the mode or whether the form is archived. One damaged form
+// fails the whole list.
 func (s *Store) ListForms(ctx context.Context, f link.FormFilter) ([]link.Form, error) {
 	last := formPrefix + "~" // after every id
 	if f.Before != "" {
@@ -140,6 +155,7 @@ func (s *Store) ListForms(ctx context.Context, f link.FormFilter) ([]link.Form, 
 	markers := s.newPages(dynamodb.QueryInput{ConsistentRead: aws.Bool(true), ScanIndexForward: aws.Bool(false), Limit: aws.Int32(batchItems),
 		KeyConditionExpression:    aws.String("pk = :p AND sk BETWEEN :a AND :z"),
 		ExpressionAttributeValues: values{":p": str(partition(f.Account, 0)), ":a": str(formPrefix), ":z": str(last)}})
+
 	order := func(a, b item) int { return strings.Compare(text(b, attrSort), text(a, attrSort)) }
 	var list []link.Form
 	for len(list) < f.Limit {
@@ -160,10 +176,11 @@ func (s *Store) ListForms(ctx context.Context, f link.FormFilter) ([]link.Form, 
 			}
 		}
 	}
+
 	return list[:min(len(list), f.Limit)], nil
 }
 
-// marked reads the forms of markers, in order.
+// marked reads the forms of markers, in order. A marker without a form is left out.
 func (s *Store) marked(ctx context.Context, markers []item) ([]link.Form, error) {
 	keys := make([]key, len(markers))
 	for i, m := range markers {
@@ -173,10 +190,12 @@ func (s *Store) marked(ctx context.Context, markers []item) ([]link.Form, error)
 	if err != nil {
 		return nil, err
 	}
+
 	byID := map[string]item{}
 	for _, row := range rows {
 		byID[text(row, attrPartition)] = row
 	}
+
 	var list []link.Form
 	for _, k := range keys {
 		row, ok := byID[k.pk]
@@ -189,10 +208,12 @@ func (s *Store) marked(ctx context.Context, markers []item) ([]link.Form, error)
 		}
 		list = append(list, f)
 	}
+
 	return list, nil
 }
 
-// EachForm calls visit for every form. A damaged one is passed as its error.
+// EachForm calls visit for every form, in no particular order. A damaged one is passed as its
+// error. It scans the whole table.
 func (s *Store) EachForm(ctx context.Context, visit func(link.Form, error) error) error {
 	return s.scan(ctx, func(rows []item) error {
 		for _, row := range rows {
@@ -208,7 +229,8 @@ func (s *Store) EachForm(ctx context.Context, visit func(link.Form, error) error
 	})
 }
 
-// LoadForms puts missing forms, and introduces their accounts.
+// LoadForms puts missing forms, and introduces their accounts. The form comes before its marker, so
+// that a marker never names a form that was not loaded. It can be repeated after a crash.
 func (s *Store) LoadForms(ctx context.Context, list []link.Form) error {
 	introduced := map[string]bool{}
 	for _, f := range list {

@@ -23,23 +23,30 @@ var (
 	_ link.Spreader = (*Store)(nil)
 )
 
-// errAgain means that the basis of a commit has changed: build the commit again.
+// errAgain means that the basis of a commit has changed: build the commit again. It never leaves
+// the package alone; see errBusyLink.
 var errAgain = errors.New("the item has changed meanwhile")
 
+// errBusyLink is the fault after maxRebuilds attempts: nothing was done.
 var errBusyLink = fault.Unavailable("store_busy", retryAfter, errAgain, "Many requests change this link at once. Try again.")
 
+// ifNew is the condition that no item has the key.
 const ifNew = "attribute_not_exists(pk)"
 
-// CreateLink implements link.Store.
+// CreateLink implements link.Store. Link, events and record are one write, or one transaction. A
+// link whose id exists stays unchanged, because this is a repetition of the same call. If another
+// request recorded the key first, the error is idempotency.ErrRaced.
 func (s *Store) CreateLink(ctx context.Context, l link.Link, events []stream.Event, r *idempotency.Record) error {
 	row, err := encodeLink(l, events)
 	if err != nil {
 		return err
 	}
+
 	writes := []write{{put: row, condition: ifNew}}
 	if r != nil {
 		writes = append(writes, putRecord(*r))
 	}
+
 	return s.commit(ctx, token(l.ID, writes), writes, func(place int, _ item, again bool) error {
 		if place == 0 {
 			return nil // this same link is already stored
@@ -53,7 +60,8 @@ func (s *Store) CreateLink(ctx context.Context, l link.Link, events []stream.Eve
 	})
 }
 
-// GetLink implements link.Store.
+// GetLink implements link.Store. It reads the link consistently, and its payment too if only that
+// one shows whether the link was paid.
 func (s *Store) GetLink(ctx context.Context, account, linkID string) (link.Link, error) {
 	o, err := s.readLink(ctx, account, linkID)
 	if err != nil {
@@ -64,6 +72,7 @@ func (s *Store) GetLink(ctx context.Context, account, linkID string) (link.Link,
 	return l, err
 }
 
+// readLink returns the link according to its own item, or fault.NotFound.
 func (s *Store) readLink(ctx context.Context, account, linkID string) (offer, error) {
 	found, err := s.getItem(ctx, linkKey(account, linkID), true)
 	if err != nil {
@@ -83,7 +92,7 @@ func asksPayment(l link.Link) bool {
 
 // view returns the link in its present state, including what its payment's item shows. Nothing
 // changes such a link once the payment has used it: the reservation stays, so it can be neither
-// reserved nor canceled.
+// reserved nor canceled. The sweep later writes the state into the link's own item.
 func (s *Store) view(ctx context.Context, l link.Link) (link.Link, error) {
 	if !asksPayment(l) {
 		return l, nil
@@ -95,6 +104,7 @@ func (s *Store) view(ctx context.Context, l link.Link) (link.Link, error) {
 	return used(l, found), nil
 }
 
+// used returns the link as its payment's item shows it. paid is nil if there is no such item.
 func used(l link.Link, paid item) link.Link {
 	if at := number(paid, attrUsedAt); at != 0 {
 		l.Uses, l.Reserved, l.PaidAt = 1, 0, fromMicros(at)
@@ -102,7 +112,7 @@ func used(l link.Link, paid item) link.Link {
 	return l
 }
 
-// views is view for many links.
+// views is view for many links, with one batch of reads. It changes the list in place.
 func (s *Store) views(ctx context.Context, links []link.Link) ([]link.Link, error) {
 	var keys []key
 	for _, l := range links {
@@ -110,6 +120,7 @@ func (s *Store) views(ctx context.Context, links []link.Link) ([]link.Link, erro
 			keys = append(keys, paymentKey(l.Account, l.ID, l.LastPayment))
 		}
 	}
+
 	found, err := s.getItems(ctx, keys)
 	if err != nil {
 		return nil, err
@@ -118,30 +129,36 @@ func (s *Store) views(ctx context.Context, links []link.Link) ([]link.Link, erro
 	for _, i := range found {
 		payments[strings.TrimPrefix(text(i, attrSort), paymentPrefix)] = i
 	}
+
 	for i, l := range links {
 		if asksPayment(l) {
 			links[i] = used(l, payments[l.LastPayment])
 		}
 	}
+
 	return links, nil
 }
 
-// ListLinks implements link.Store. It merges the account's buckets.
+// ListLinks implements link.Store, newest first. It merges the account's buckets and filters what
+// it reads, so a rare status or reference may read many links before the page is full.
 func (s *Store) ListLinks(ctx context.Context, f link.Filter) ([]link.Link, error) {
 	n, err := s.buckets(ctx, f.Account)
 	if err != nil {
 		return nil, err
 	}
+
 	last := linkPrefix + "~" // after every id
 	if f.Before != "" {
 		last = linkPrefix + f.Before
 	}
+
 	var pages []*pages
 	for b := range n {
 		pages = append(pages, s.newPages(dynamodb.QueryInput{ConsistentRead: aws.Bool(true), ScanIndexForward: aws.Bool(false), Limit: aws.Int32(batchItems),
 			KeyConditionExpression:    aws.String("pk = :p AND sk BETWEEN :a AND :z"),
 			ExpressionAttributeValues: values{":p": str(partition(f.Account, b)), ":a": str(linkPrefix), ":z": str(last)}}))
 	}
+
 	newest := func(a, b item) int { return strings.Compare(text(b, attrSort), text(a, attrSort)) }
 	var list []link.Link
 	for len(list) < f.Limit {
@@ -158,13 +175,17 @@ func (s *Store) ListLinks(ctx context.Context, f link.Filter) ([]link.Link, erro
 		}
 		list = append(list, kept...)
 	}
+
 	list = list[:min(len(list), f.Limit)]
 	for i, l := range list {
 		list[i].Ahead = s.Ahead(l.Account, l.Mode)
 	}
+
 	return list, nil
 }
 
+// filterLinks returns the links of rows that the filter allows, in order. The first damaged one is
+// the error.
 func (s *Store) filterLinks(ctx context.Context, f link.Filter, rows []item) ([]link.Link, error) {
 	var links []link.Link
 	for _, row := range rows {
@@ -176,6 +197,7 @@ func (s *Store) filterLinks(ctx context.Context, f link.Filter, rows []item) ([]
 			links = append(links, o.Link)
 		}
 	}
+
 	links, err := s.views(ctx, links)
 	if err != nil || f.Status == "" {
 		return links, err
@@ -183,7 +205,8 @@ func (s *Store) filterLinks(ctx context.Context, f link.Filter, rows []item) ([]
 	return slices.DeleteFunc(links, func(l link.Link) bool { return l.Status(f.Now) != f.Status }), nil
 }
 
-// CancelLink implements link.Store.
+// CancelLink implements link.Store. If the link changes between the read and the write, both are
+// done again, at most maxRebuilds times; then the error is store_busy.
 func (s *Store) CancelLink(ctx context.Context, account, linkID string, at time.Time, e stream.Event, r *idempotency.Record) error {
 	for range maxRebuilds {
 		o, err := s.readLink(ctx, account, linkID)
@@ -197,25 +220,36 @@ func (s *Store) CancelLink(ctx context.Context, account, linkID string, at time.
 	return errBusyLink
 }
 
+// cancel cancels the link as it was read, with its event, in one write. It returns errAgain if the
+// link changed in the meantime, the fault that names its status if it cannot be canceled any more,
+// and nil if an earlier try of this call canceled it.
 func (s *Store) cancel(ctx context.Context, o offer, at time.Time, e stream.Event, r *idempotency.Record) error {
 	if err := s.whyNot(ctx, o.Link, at); err != nil {
 		return err
 	}
+
 	blob, _, err := seal(o.owner(), o.Link, o.Metadata, o.events, []stream.Event{e})
 	if err != nil {
 		return err
 	}
+	// The number of events in the condition protects the blob, which contains them: no other change
+	// to the link may be lost.
 	writes := []write{{key: linkKey(o.Account, o.ID), update: "SET b = :b, n = :m, c = :at REMOVE d, e",
 		condition: "n = :n AND attribute_not_exists(c) AND attribute_not_exists(g) AND l > :none AND x > :at",
 		values:    values{":b": bin(blob), ":m": num(o.count() + 1), ":n": num(o.count()), ":at": num(micros(at)), ":none": num(0)}}}
+
+	// An imported link has no events, and the attribute is absent then.
 	if o.count() == 0 {
 		writes[0].condition = strings.Replace(writes[0].condition, "n = :n", "attribute_not_exists(n)", 1)
 		delete(writes[0].values, ":n")
 	}
+
 	if r != nil {
 		writes = append(writes, putRecord(*r))
 	}
+
 	return s.commit(ctx, token(e.ID, writes), writes, func(place int, found item, again bool) error {
+		// Read the link as it is now, and look for our event in it: then the cancel has succeeded.
 		if found == nil && place == 0 {
 			return fault.NotFound("payment link")
 		}
@@ -242,7 +276,8 @@ func (s *Store) cancel(ctx context.Context, o offer, at time.Time, e stream.Even
 	})
 }
 
-// whyNot returns why the link cannot be paid or canceled.
+// whyNot returns the fault that names the status of a link that cannot be paid or canceled, or nil
+// if it can.
 func (s *Store) whyNot(ctx context.Context, l link.Link, at time.Time) error {
 	l, err := s.view(ctx, l)
 	if err != nil {
@@ -257,25 +292,30 @@ func (s *Store) whyNot(ctx context.Context, l link.Link, at time.Time) error {
 const heldAgain = time.Hour
 
 // ExpireLinks implements link.Store. Each link is a commit of its own; a crash between two loses
-// nothing. It also closes links that a payment used up, so that they leave the due index, and
-// marks those that payments hold.
+// nothing. It also closes links that a payment used up, so that they leave the due index, and marks
+// those that payments hold. A damaged link is set aside and counted. Any other error ends the sweep
+// after the writes that are under way.
 func (s *Store) ExpireLinks(ctx context.Context, now time.Time, limit int, event func(link.Link) (stream.Event, error)) (int, error) {
 	keys, err := s.inTurn(ctx, linkPrefix, now, limit)
 	if err != nil {
 		return 0, err
 	}
+
 	more, err := s.dueByClocks(ctx, linkPrefix, now)
 	if err != nil {
 		return 0, err
 	}
+	// Both lists together stay within the limit.
 	if keys = append(keys, more...); len(keys) == 0 {
 		return 0, nil
 	}
+
 	keys = keys[:min(len(keys), limit)]
 	rows, err := s.getItems(ctx, keys)
 	if err != nil {
 		return 0, err
 	}
+
 	var done, aside atomic.Int64
 	var group errgroup.Group
 	group.SetLimit(parallelReads)
@@ -292,14 +332,15 @@ func (s *Store) ExpireLinks(ctx context.Context, now time.Time, limit int, event
 			return err
 		})
 	}
+
 	if err := group.Wait(); err != nil {
 		return 0, err
 	}
 	return int(done.Load() + aside.Load()), link.SetAside(int(aside.Load()))
 }
 
-// linkAside sets a link aside that cannot be read. It is tried again, but rarely. Its contents
-// stay unchanged.
+// linkAside sets a link aside that cannot be read. It is tried again, but with growing pauses. Its
+// contents stay unchanged, so an operator can restore it.
 func (s *Store) linkAside(ctx context.Context, row item, now time.Time) error {
 	w := write{key: keyOf(row), update: "SET e = :later, d = :d ADD f :one", condition: "e = :at",
 		values: values{":later": num(now.Add(link.Backoff(number(row, attrMisses))).UnixMicro()), ":d": str(linkPrefix + setAside), ":one": num(1),
@@ -307,20 +348,27 @@ func (s *Store) linkAside(ctx context.Context, row item, now time.Time) error {
 	return s.commit(ctx, "", []write{w}, func(int, item, bool) error { return nil })
 }
 
+// expire takes the next step for one link that the index reports as due, and reports whether it
+// changed it. Which step depends on the item as it was read consistently, because the index may
+// lag; the write's condition protects against changes since then.
 func (s *Store) expire(ctx context.Context, row item, now time.Time, event func(link.Link) (stream.Event, error)) (bool, error) {
 	o, err := decodeLink(row)
 	if err != nil || number(row, attrDueAt) == 0 {
 		return false, err // no longer in the index: paid or canceled in the meantime
 	}
+
 	l, err := s.view(ctx, o.Link)
 	if err != nil {
 		return false, err
 	}
+
+	// The condition: still due, and no event was added since the item was read.
 	w := write{key: linkKey(o.Account, o.ID), condition: "attribute_exists(d) AND n = :n", values: values{":n": num(o.count())}}
 	if o.count() == 0 {
 		w.condition = "attribute_exists(d) AND attribute_not_exists(n)"
 		delete(w.values, ":n")
 	}
+
 	o.Ahead = s.Ahead(o.Account, o.Mode)
 	now = o.At(now)
 	switch {
@@ -340,6 +388,7 @@ func (s *Store) expire(ctx context.Context, row item, now time.Time, event func(
 			return false, err
 		}
 	}
+
 	ended := true
 	err = s.commit(ctx, "", []write{w}, func(int, item, bool) error {
 		ended = false // paid or canceled in the meantime, or handled by another sweep
@@ -349,20 +398,25 @@ func (s *Store) expire(ctx context.Context, row item, now time.Time, event func(
 }
 
 // recordExpiry adds the event and the time of the expiry to the write, on the condition that the
-// link's uses are those in the event.
+// link's uses are those in the event and that no payment holds one. now is by the account's clock.
 func (s *Store) recordExpiry(w *write, o offer, now time.Time, event func(link.Link) (stream.Event, error)) error {
 	e, err := event(o.Link)
 	if err != nil {
 		return err
 	}
+	// The offset is not part of the stored document.
 	o.Ahead = 0
 	blob, _, err := seal(o.owner(), o.Link, o.Metadata, o.events, []stream.Event{e})
 	if err != nil {
 		return err
 	}
+
+	// A use that was reserved or completed since the item was read makes the condition fail, and
+	// the link stays due.
 	w.update = "SET b = :b, n = :m, g = :at REMOVE d, e"
 	w.condition += " AND (attribute_not_exists(v) OR v = :none)"
 	w.values[":b"], w.values[":m"], w.values[":at"], w.values[":none"] = bin(blob), num(o.count()+1), num(micros(now)), num(0)
+
 	if o.Uses == 0 {
 		w.condition += " AND (attribute_not_exists(k) OR k = :none)"
 	} else {

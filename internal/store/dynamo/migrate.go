@@ -13,6 +13,7 @@ import (
 	"github.com/aws/smithy-go"
 )
 
+// Limits of a migration, and the attribute of the time to live.
 const (
 	tableTimeout = 10 * time.Minute // until a new table or index is ready
 	tablePoll    = 500 * time.Millisecond
@@ -30,6 +31,7 @@ func Migrate(ctx context.Context, rawURL string, options ...func(*Options)) erro
 	s.callBudget, s.tryTimeout = migrationCallBudget, migrationTryTimeout
 	ctx, cancel := context.WithTimeout(ctx, tableTimeout)
 	defer cancel()
+
 	if _, err := s.describe(ctx); err != nil {
 		var missing *types.ResourceNotFoundException
 		if !errors.As(err, &missing) {
@@ -39,6 +41,7 @@ func Migrate(ctx context.Context, rawURL string, options ...func(*Options)) erro
 			return err
 		}
 	}
+
 	t, err := s.waitActive(ctx)
 	if err != nil {
 		return err
@@ -58,6 +61,7 @@ func Migrate(ctx context.Context, rawURL string, options ...func(*Options)) erro
 	return s.addRecovery(ctx)
 }
 
+// describe returns the table's description. A missing table is a ResourceNotFoundException.
 func (s *Store) describe(ctx context.Context) (*types.TableDescription, error) {
 	var table *types.TableDescription
 	err := s.call(ctx, "DescribeTable", "", func(ctx context.Context, _ bool) error {
@@ -70,10 +74,12 @@ func (s *Store) describe(ctx context.Context) (*types.TableDescription, error) {
 	return table, err
 }
 
+// schema returns a primary key of a partition key and a sort key.
 func schema(hash, sort string) []types.KeySchemaElement {
 	return []types.KeySchemaElement{{AttributeName: aws.String(hash), KeyType: types.KeyTypeHash}, {AttributeName: aws.String(sort), KeyType: types.KeyTypeRange}}
 }
 
+// attributes are the types of all attributes that are part of a key.
 var attributes = []types.AttributeDefinition{
 	{AttributeName: aws.String(attrPartition), AttributeType: types.ScalarAttributeTypeS},
 	{AttributeName: aws.String(attrSort), AttributeType: types.ScalarAttributeTypeS},
@@ -83,17 +89,20 @@ var attributes = []types.AttributeDefinition{
 	{AttributeName: aws.String(attrNamed), AttributeType: types.ScalarAttributeTypeS},
 }
 
-// indexes contain keys only, and only of items that have both attributes. A settled payment
-// is in no due index, the history contains payments only, and only a payment whose id does not
-// show its partition (created by another store and imported) is indexed by its id.
+// indexes contain keys only, and only of items that have both attributes. A settled payment is in
+// no due index, the history contains payments only, and only a payment whose id does not show its
+// partition (created by another store and imported) is indexed by its id.
 var indexes = map[string][2]string{
 	indexDue:     {attrDue, attrDueAt},
 	indexHistory: {attrPartition, attrHistory},
 	indexPayment: {attrSort, attrNamed},
 }
 
+// bothImages is the stream that the relay needs: it compares the item before and after a change.
 var bothImages = &types.StreamSpecification{StreamEnabled: aws.Bool(true), StreamViewType: types.StreamViewTypeNewAndOldImages}
 
+// createTable requests the table with its indexes and stream, billed by request. It does not wait
+// until the table is ready; waitActive does. A table that another process is creating is success.
 func (s *Store) createTable(ctx context.Context) error {
 	in := &dynamodb.CreateTableInput{TableName: &s.table, KeySchema: schema(attrPartition, attrSort), AttributeDefinitions: attributes,
 		BillingMode: types.BillingModePayPerRequest, StreamSpecification: bothImages}
@@ -102,15 +111,18 @@ func (s *Store) createTable(ctx context.Context) error {
 		in.GlobalSecondaryIndexes = append(in.GlobalSecondaryIndexes, types.GlobalSecondaryIndex{IndexName: aws.String(name),
 			KeySchema: schema(k[0], k[1]), Projection: &types.Projection{ProjectionType: types.ProjectionTypeKeysOnly}})
 	}
+
 	_, err := s.db.CreateTable(ctx, in)
 	var inUse *types.ResourceInUseException
 	if errors.As(err, &inUse) { // another process is creating it
 		return nil
 	}
+
 	return err
 }
 
-// waitActive waits until the table and all its indexes can be used.
+// waitActive waits until the table and all its indexes can be used, and returns the description. It
+// gives up when ctx ends.
 func (s *Store) waitActive(ctx context.Context) (*types.TableDescription, error) {
 	tick := time.NewTicker(tablePoll)
 	defer tick.Stop()
@@ -123,9 +135,11 @@ func (s *Store) waitActive(ctx context.Context) (*types.TableDescription, error)
 		for _, i := range t.GlobalSecondaryIndexes {
 			ready = ready && i.IndexStatus == types.IndexStatusActive
 		}
+
 		if ready {
 			return t, nil
 		}
+
 		select {
 		case <-ctx.Done():
 			return nil, fmt.Errorf("the table %s does not become ready: %w", s.table, ctx.Err())
@@ -134,6 +148,7 @@ func (s *Store) waitActive(ctx context.Context) (*types.TableDescription, error)
 	}
 }
 
+// sameKeys reports whether two key schemas are equal.
 func sameKeys(got, want []types.KeySchemaElement) bool {
 	if len(got) != len(want) {
 		return false
@@ -146,6 +161,8 @@ func sameKeys(got, want []types.KeySchemaElement) bool {
 	return true
 }
 
+// checkKeys returns an error if the table or one of our indexes has other keys than this version
+// expects. Such a table is never changed.
 func checkKeys(t *types.TableDescription) error {
 	if !sameKeys(t.KeySchema, schema(attrPartition, attrSort)) {
 		return fmt.Errorf("the table %s has other keys than paylink's: it is not one of ours", aws.ToString(t.TableName))
@@ -175,7 +192,8 @@ func definitions(of map[string]bool) []types.AttributeDefinition {
 	})
 }
 
-// addIndexes adds missing indexes one after another, as DynamoDB requires.
+// addIndexes adds missing indexes one after another, as DynamoDB requires. After a crash the next
+// call continues with the first one that is missing.
 func (s *Store) addIndexes(ctx context.Context, t *types.TableDescription) error {
 	have := map[string]bool{}
 	for _, i := range t.GlobalSecondaryIndexes {
@@ -185,12 +203,14 @@ func (s *Store) addIndexes(ctx context.Context, t *types.TableDescription) error
 		if have[name] {
 			continue
 		}
+
 		k := indexes[name]
 		create := &types.CreateGlobalSecondaryIndexAction{IndexName: aws.String(name), KeySchema: schema(k[0], k[1]),
 			Projection: &types.Projection{ProjectionType: types.ProjectionTypeKeysOnly}}
 		if p := t.ProvisionedThroughput; p != nil && aws.ToInt64(p.WriteCapacityUnits) > 0 { // the operator provisions capacity
 			create.ProvisionedThroughput = &types.ProvisionedThroughput{ReadCapacityUnits: p.ReadCapacityUnits, WriteCapacityUnits: p.WriteCapacityUnits}
 		}
+
 		have[name] = true
 		_, err := s.db.UpdateTable(ctx, &dynamodb.UpdateTableInput{TableName: &s.table, AttributeDefinitions: definitions(have),
 			GlobalSecondaryIndexUpdates: []types.GlobalSecondaryIndexUpdate{{Create: create}}})
@@ -201,9 +221,12 @@ func (s *Store) addIndexes(ctx context.Context, t *types.TableDescription) error
 			return err
 		}
 	}
+
 	return nil
 }
 
+// addStream enables the stream. A stream that does not carry both images is an error, because
+// switching it off would lose its unread records; the operator decides.
 func (s *Store) addStream(ctx context.Context, t *types.TableDescription) error {
 	if v := t.StreamSpecification; v != nil && aws.ToBool(v.StreamEnabled) {
 		if v.StreamViewType != types.StreamViewTypeNewAndOldImages {
@@ -211,6 +234,7 @@ func (s *Store) addStream(ctx context.Context, t *types.TableDescription) error 
 		}
 		return nil
 	}
+
 	if _, err := s.db.UpdateTable(ctx, &dynamodb.UpdateTableInput{TableName: &s.table, StreamSpecification: bothImages}); err != nil {
 		return fmt.Errorf("switch the stream on: %w", err)
 	}
@@ -218,6 +242,8 @@ func (s *Store) addStream(ctx context.Context, t *types.TableDescription) error 
 	return err
 }
 
+// addTidying enables the time to live. Two processes may do it at once: the one that is refused
+// looks whether the other has succeeded.
 func (s *Store) addTidying(ctx context.Context) error {
 	on, err := s.tidies(ctx)
 	if err != nil || on {
@@ -233,11 +259,14 @@ func (s *Store) addTidying(ctx context.Context) error {
 	return err
 }
 
+// tidies reports whether the time to live is enabled. If it uses an attribute that is not ours, it
+// returns an error: such a table would delete items that we need.
 func (s *Store) tidies(ctx context.Context) (bool, error) {
 	out, err := s.db.DescribeTimeToLive(ctx, &dynamodb.DescribeTimeToLiveInput{TableName: &s.table})
 	if err != nil {
 		return false, err
 	}
+
 	d := out.TimeToLiveDescription
 	if d == nil || d.TimeToLiveStatus == types.TimeToLiveStatusDisabled || d.TimeToLiveStatus == "" {
 		return false, nil
@@ -248,7 +277,8 @@ func (s *Store) tidies(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
-// addRecovery enables point-in-time recovery where it is supported.
+// addRecovery enables point-in-time recovery where it is supported. DynamoDB Local, for example,
+// does not support it, which is no error.
 func (s *Store) addRecovery(ctx context.Context) error {
 	out, err := s.db.DescribeContinuousBackups(ctx, &dynamodb.DescribeContinuousBackupsInput{TableName: &s.table})
 	if unsupported(err) {
@@ -269,6 +299,7 @@ func (s *Store) addRecovery(ctx context.Context) error {
 	return err
 }
 
+// unsupported reports whether the endpoint does not know the operation.
 func unsupported(err error) bool {
 	var api smithy.APIError
 	return errors.As(err, &api) && (api.ErrorCode() == "UnknownOperationException" || api.ErrorCode() == "UnsupportedOperationException")

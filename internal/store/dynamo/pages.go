@@ -15,7 +15,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// pages reads a query as far as its rows are needed.
+// pages reads a query as far as its rows are needed. A consumer takes rows from the front of rows,
+// and calls fill when it is empty.
 type pages struct {
 	read func(ctx context.Context, start item) (rows []item, next item, err error)
 	rows []item
@@ -23,6 +24,7 @@ type pages struct {
 	done bool
 }
 
+// newPages returns the pages of a query. Nothing is read before the first fill.
 func (s *Store) newPages(q dynamodb.QueryInput) *pages {
 	return &pages{read: func(ctx context.Context, start item) ([]item, item, error) {
 		q.ExclusiveStartKey = start
@@ -43,7 +45,8 @@ func (p *pages) fill(ctx context.Context) error {
 	return nil
 }
 
-// merge takes up to limit rows in order. Each page's own rows come in that order.
+// merge takes up to limit rows in order, across all pages. Each page's own rows come in that order.
+// Empty pages are filled in parallel.
 func merge(ctx context.Context, all []*pages, order func(a, b item) int, limit int) ([]item, error) {
 	var out []item
 	for len(out) < limit {
@@ -57,22 +60,27 @@ func merge(ctx context.Context, all []*pages, order func(a, b item) int, limit i
 		if err := group.Wait(); err != nil {
 			return nil, err
 		}
+
 		var first *pages
 		for _, p := range all {
 			if len(p.rows) > 0 && (first == nil || order(p.rows[0], first.rows[0]) < 0) {
 				first = p
 			}
 		}
+
 		if first == nil {
 			break
 		}
+
 		out = append(out, first.rows[0])
 		first.rows = first.rows[1:]
 	}
+
 	return out, nil
 }
 
-// due returns the keys of what is due, oldest first, from all shards of the index.
+// due returns the keys of up to limit objects that are due, oldest first, from all shards of the
+// index. It serves metrics; the sweeps use inTurn.
 func (s *Store) due(ctx context.Context, kind string, now time.Time, limit int) ([]key, error) {
 	var shards []*pages
 	for _, shard := range dueNames(kind) {
@@ -80,17 +88,21 @@ func (s *Store) due(ctx context.Context, kind string, now time.Time, limit int) 
 			KeyConditionExpression:    aws.String("d = :d AND e <= :now"),
 			ExpressionAttributeValues: values{":d": str(shard), ":now": num(now.UnixMicro())}}))
 	}
+
 	rows, err := merge(ctx, shards, func(a, b item) int { return int(number(a, attrDueAt) - number(b, attrDueAt)) }, limit)
 	if err != nil {
 		return nil, err
 	}
+
 	keys := make([]key, len(rows))
 	for i, row := range rows {
 		keys[i] = keyOf(row)
 	}
+
 	return keys, nil
 }
 
+// keyOf returns the key of a row.
 func keyOf(row item) key { return key{text(row, attrPartition), text(row, attrSort)} }
 
 // token returns the token of a transaction, which DynamoDB remembers for ten minutes: the same
@@ -101,6 +113,7 @@ func token(change string, writes []write) string {
 	for _, w := range writes {
 		_, _ = h.Write([]byte("\x00" + w.update + "\x00" + w.condition + "\x00"))
 		_, _ = h.Write(bytesOf(w.put, attrBlob))
+
 		names := make([]string, 0, len(w.values))
 		for name := range w.values {
 			names = append(names, name)
@@ -111,9 +124,11 @@ func token(change string, writes []write) string {
 			_, _ = h.Write(append([]byte(strings.TrimPrefix(name, ":")+"="), raw...))
 		}
 	}
+
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
+// dueNames returns the shards of the due index for a kind, without the one of what is set aside.
 func dueNames(kind string) []string {
 	names := make([]string, dueShards)
 	for i := range names {

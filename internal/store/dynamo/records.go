@@ -19,8 +19,10 @@ const (
 	attrCreated     = "t"
 )
 
+// recordKey returns the key of a record. The scope contains no #, so the key can be split again.
 func recordKey(scope, name string) key { return key{recordPrefix + scope + "#" + name, "I"} }
 
+// putRecord returns the write of a record, on the condition that there is none under its key.
 func putRecord(r idempotency.Record) write {
 	i := itemBuilder(recordKey(r.Scope, r.Key).item())
 	i[attrFingerprint], i[attrAnswer] = bin(r.Fingerprint), bin(r.Answer)
@@ -29,7 +31,8 @@ func putRecord(r idempotency.Record) write {
 	return write{put: item(i), condition: ifNew}
 }
 
-// GetIdempotency implements idempotency.Store.
+// GetIdempotency implements idempotency.Store with one consistent read. It returns nil without an
+// error if the key is new.
 func (s *Store) GetIdempotency(ctx context.Context, scope, name string) (*idempotency.Record, error) {
 	i, err := s.getItem(ctx, recordKey(scope, name), true)
 	if err != nil || i == nil {
@@ -39,12 +42,14 @@ func (s *Store) GetIdempotency(ctx context.Context, scope, name string) (*idempo
 	return &r, nil
 }
 
+// recordOf returns the record of an item.
 func recordOf(scope, name string, i item) idempotency.Record {
 	return idempotency.Record{Scope: scope, Key: name, Fingerprint: bytesOf(i, attrFingerprint), Status: int(number(i, attrStatus)),
 		Answer: bytesOf(i, attrAnswer), CreatedAt: fromMicros(number(i, attrCreated))}
 }
 
-// PutIdempotency implements idempotency.Store.
+// PutIdempotency implements idempotency.Store. It returns idempotency.ErrRaced if another request
+// recorded the key first.
 func (s *Store) PutIdempotency(ctx context.Context, r idempotency.Record) error {
 	return s.commit(ctx, "", []write{putRecord(r)}, func(_ int, found item, again bool) error {
 		// The answer is sealed with a nonce: only this same call can have written these bytes.

@@ -32,6 +32,7 @@ const (
 // effect is what a failed try left behind.
 type effect uint8
 
+// Effects of a failed try.
 const (
 	final   effect = iota // DynamoDB decided: another try changes nothing
 	notDone               // refused for now: throttled, or in conflict with another transaction
@@ -43,34 +44,42 @@ const (
 type try func(ctx context.Context, again bool) error
 
 // call tries until DynamoDB decides, with pauses of full jitter. A call without a decision is a
-// fault of kind Unavailable: store_busy if nothing can have been done, store_unavailable if that
-// is unknown. What is sent again is recognized.
+// fault of kind Unavailable: store_busy if nothing can have been done, store_unavailable if that is
+// unknown. What is sent again is recognized. partition is the one that is written, for the count of
+// its heat; "" for a read.
 func (s *Store) call(ctx context.Context, operation, partition string, do try) error {
 	ctx, cancel := context.WithTimeout(ctx, s.callBudget)
 	defer cancel()
+
 	again := false
 	for i := 0; ; i++ {
 		err := s.once(ctx, operation, again, do)
 		if err == nil {
 			return nil
 		}
+
 		what := judge(err)
 		if what == final {
 			return err
 		}
+
 		again = again || what == unknown
 		if throttledKey(err) {
 			s.heat.throttle(partition)
 		}
+
 		if i == maxTries-1 || !pause(ctx, i) {
 			return unavailable(err, again)
 		}
 	}
 }
 
+// once makes one try within its own timeout. Only failures are observed here; a success is observed
+// with its units by spent.
 func (s *Store) once(ctx context.Context, operation string, again bool, do try) error {
 	ctx, cancel := context.WithTimeout(ctx, s.tryTimeout)
 	defer cancel()
+
 	start := time.Now()
 	err := do(ctx, again)
 	if err != nil {
@@ -79,13 +88,15 @@ func (s *Store) once(ctx context.Context, operation string, again bool, do try) 
 	return err
 }
 
-// pause waits before the next try, or returns that the deadline comes sooner.
+// pause waits before the next try, for a random time of up to 25 ms, doubled for each try up to a
+// second. It returns false if the deadline comes sooner.
 func pause(ctx context.Context, i int) bool {
 	longest := min(longestPause, firstPause<<i)
 	wait := rand.N(longest) + time.Millisecond
 	if end, ok := ctx.Deadline(); ok && time.Until(end) <= wait {
 		return false
 	}
+
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
@@ -96,6 +107,8 @@ func pause(ctx context.Context, i int) bool {
 	}
 }
 
+// unavailable returns the fault of a call without a decision. again means that a try may have been
+// carried out.
 func unavailable(err error, again bool) error {
 	if !again {
 		return fault.Unavailable("store_busy", retryAfter, err, "The store takes no more changes of this account for the moment. Try again.")
@@ -103,16 +116,19 @@ func unavailable(err error, again bool) error {
 	return fault.Unavailable("store_unavailable", retryAfter, err, "The change could not be confirmed. Try again.")
 }
 
-// judge returns what a failed try left behind.
+// judge returns what a failed try left behind. An error that is not known to be harmless counts as
+// unknown, and one that DynamoDB answered with a status below 500 as final.
 func judge(err error) effect {
 	var decision decided
 	if errors.As(err, &decision) {
 		return final
 	}
+
 	var canceled *types.TransactionCanceledException
 	if errors.As(err, &canceled) {
 		return judgeReasons(canceled.CancellationReasons)
 	}
+
 	var api smithy.APIError
 	if errors.As(err, &api) {
 		switch api.ErrorCode() {
@@ -122,6 +138,7 @@ func judge(err error) effect {
 		case "TransactionInProgressException", "InternalServerError", "InternalFailure", "ServiceUnavailable", "IdempotentParameterMismatchException":
 			return unknown
 		}
+
 		var answer *smithyhttp.ResponseError
 		if errors.As(err, &answer) && answer.HTTPStatusCode() >= 500 {
 			return unknown
@@ -146,11 +163,12 @@ func judgeReasons(reasons []types.CancellationReason) effect {
 			}
 		}
 	}
+
 	return notDone
 }
 
 // throttledKey reports whether one partition, rather than the whole table's capacity, was
-// exhausted.
+// exhausted. An endpoint that gives no reasons is taken to mean the partition.
 func throttledKey(err error) bool {
 	var reasons []types.ThrottlingReason
 	var exceeded *types.ProvisionedThroughputExceededException
@@ -171,11 +189,13 @@ func throttledKey(err error) bool {
 	default:
 		return false
 	}
+
 	for _, r := range reasons {
 		if strings.Contains(aws.ToString(r.Reason), "KeyRange") {
 			return true
 		}
 	}
+
 	return len(reasons) == 0
 }
 
@@ -186,6 +206,7 @@ func refusal(err error) (place int, found item, ok bool) {
 	if errors.As(err, &failed) {
 		return 0, failed.Item, true
 	}
+
 	var canceled *types.TransactionCanceledException
 	if errors.As(err, &canceled) {
 		for i, r := range canceled.CancellationReasons {

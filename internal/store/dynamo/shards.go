@@ -27,8 +27,10 @@ const (
 	trimRefreshed = time.Hour
 )
 
+// trimAt returns the checkpoint of a shard whose earlier records the table's read at now includes.
 func trimAt(now time.Time) string { return checkpointTrim + strconv.FormatInt(now.Unix(), 10) }
 
+// trimTime returns the time of such a checkpoint; ok is false for any other.
 func trimTime(checkpoint string) (time.Time, bool) {
 	rest, ok := strings.CutPrefix(checkpoint, checkpointTrim)
 	if !ok {
@@ -41,7 +43,9 @@ func trimTime(checkpoint string) (time.Time, bool) {
 // shard of a stream, as DynamoDB lists it.
 type shard struct{ id, parent, first string }
 
-// course is what to do next with the shards of a stream.
+// course is what to do next with the shards of a stream. begin has the checkpoints of shards that
+// are new, and forget the shards that are no longer needed, because they are gone and a child is
+// known.
 type course struct {
 	gap    bool     // records were lost to retention: read the table again
 	ready  []string // may be read now: their parents were read to the end
@@ -49,20 +53,24 @@ type course struct {
 	forget []string
 }
 
-// chart compares the stream's shards with how far they were read. A shard is read after its
-// parent, because an item's changes move from parent to child when a shard splits or ends.
+// chart compares the stream's shards with how far they were read. A shard is read after its parent,
+// because an item's changes move from parent to child when a shard splits or ends. It is pure: now
+// decides whether a checkpoint of the form trim is still trusted.
 func chart(listed []shard, known map[string]string, now time.Time) course {
 	c := course{begin: map[string]string{}}
+
 	parents := map[string]string{}
 	for _, s := range listed {
 		parents[s.id] = s.parent
 	}
+
 	hasKnownChild := map[string]bool{}
 	for _, s := range listed {
 		if _, ok := known[s.id]; ok {
 			hasKnownChild[s.parent] = true
 		}
 	}
+	// First look for what was lost, and for what can be forgotten.
 	for id, at := range known {
 		_, there := parents[id]
 		switch taken, trim := trimTime(at); {
@@ -74,6 +82,7 @@ func chart(listed []shard, known map[string]string, now time.Time) course {
 			c.gap = true
 		}
 	}
+	// Then decide what can be read.
 	for _, s := range listed {
 		at, ok := known[s.id]
 		_, parentListed := parents[s.parent]
@@ -85,11 +94,13 @@ func chart(listed []shard, known map[string]string, now time.Time) course {
 			at = checkpointAt + s.first
 			c.begin[s.id] = at
 		}
+
 		waits := (parentListed || parentKnown) && parentAt != checkpointDone
 		if at != checkpointDone && !waits {
 			c.ready = append(c.ready, s.id)
 		}
 	}
+
 	slices.Sort(c.ready)
 	slices.Sort(c.forget)
 	return c

@@ -19,7 +19,7 @@ import (
 // parallelLoads is how many items are put concurrently.
 const parallelLoads = 16
 
-// EachRecord visits every idempotency record.
+// EachRecord implements archive.Source. It scans the whole table, in no particular order.
 func (s *Store) EachRecord(ctx context.Context, visit func(idempotency.Record) error) error {
 	return s.scan(ctx, func(rows []item) error {
 		for _, row := range rows {
@@ -27,6 +27,7 @@ func (s *Store) EachRecord(ctx context.Context, visit func(idempotency.Record) e
 			if !ok {
 				continue
 			}
+
 			scope, key, _ := strings.Cut(name, "#")
 			if err := visit(recordOf(scope, key, row)); err != nil {
 				return err
@@ -36,7 +37,7 @@ func (s *Store) EachRecord(ctx context.Context, visit func(idempotency.Record) e
 	})
 }
 
-// Empty reports whether the table contains nothing.
+// Empty reports whether the table contains nothing at all, not even what no archive could load.
 func (s *Store) Empty(ctx context.Context) (bool, error) {
 	var empty bool
 	err := s.call(ctx, "Scan", "", func(ctx context.Context, _ bool) error {
@@ -49,7 +50,8 @@ func (s *Store) Empty(ctx context.Context) (bool, error) {
 	return empty, err
 }
 
-// LoadLinks puts missing links, and introduces their accounts.
+// LoadLinks puts missing links, and introduces their accounts. What exists stays unchanged, so a
+// load that was interrupted can be repeated.
 func (s *Store) LoadLinks(ctx context.Context, list []link.Link) error {
 	introduced := map[string]bool{}
 	for _, l := range list {
@@ -64,7 +66,8 @@ func (s *Store) LoadLinks(ctx context.Context, list []link.Link) error {
 	return load(ctx, s, list, func(l link.Link) (item, error) { return encodeLink(l, nil) })
 }
 
-// LoadPayments puts missing payments.
+// LoadPayments puts missing payments, without events. Their accounts must have been introduced by
+// their links.
 func (s *Store) LoadPayments(ctx context.Context, list []payment.Payment) error {
 	return load(ctx, s, list, func(p payment.Payment) (item, error) {
 		row, _, err := encodePayment(p, beside{}, nil)
@@ -77,6 +80,8 @@ func (s *Store) LoadRecords(ctx context.Context, list []idempotency.Record) erro
 	return load(ctx, s, list, func(r idempotency.Record) (item, error) { return putRecord(r).put, nil })
 }
 
+// load puts the items that are missing, several at once. It is not atomic: the first error ends it,
+// and a repetition puts the rest.
 func load[T any](ctx context.Context, s *Store, list []T, encode func(T) (item, error)) error {
 	var group errgroup.Group
 	group.SetLimit(parallelLoads)
@@ -90,5 +95,6 @@ func load[T any](ctx context.Context, s *Store, list []T, encode func(T) (item, 
 			return s.commit(ctx, "", []write{{put: row, condition: ifNew}}, there)
 		})
 	}
+
 	return group.Wait()
 }

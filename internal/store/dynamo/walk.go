@@ -14,7 +14,8 @@ import (
 	"github.com/paylink/paylink/internal/payment"
 )
 
-// scan reads the whole table, page by page.
+// scan reads the whole table consistently, page by page, and stops at the first error of visit. It
+// costs one read unit for each 4 KiB of the table.
 func (s *Store) scan(ctx context.Context, visit func(rows []item) error) error {
 	in := &dynamodb.ScanInput{TableName: &s.table, ConsistentRead: aws.Bool(true), ReturnConsumedCapacity: types.ReturnConsumedCapacityTotal}
 	for {
@@ -29,9 +30,11 @@ func (s *Store) scan(ctx context.Context, visit func(rows []item) error) error {
 		if err != nil {
 			return err
 		}
+
 		if err := visit(out.Items); err != nil {
 			return err
 		}
+
 		if in.ExclusiveStartKey = out.LastEvaluatedKey; in.ExclusiveStartKey == nil {
 			return nil
 		}
@@ -55,13 +58,16 @@ func (s *Store) EachPayment(ctx context.Context, visit func(payment.Payment, err
 	})
 }
 
-// EachLink calls visit for every link. A damaged one is passed as its error.
+// EachLink calls visit for every link. A damaged one is passed as its error. Links whose payment
+// must be read too cost one more read each; if that fails because the store is unavailable, the
+// walk ends.
 func (s *Store) EachLink(ctx context.Context, visit func(link.Link, error) error) error {
 	return s.scan(ctx, func(rows []item) error {
 		for _, row := range rows {
 			if !isLink(row) {
 				continue
 			}
+
 			l, err := s.whole(ctx, row)
 			var f *fault.Error
 			if err != nil && (!errors.As(err, &f) || f.Kind == fault.KindUnavailable) {
@@ -75,6 +81,7 @@ func (s *Store) EachLink(ctx context.Context, visit func(link.Link, error) error
 	})
 }
 
+// whole returns the link of a row in its present state.
 func (s *Store) whole(ctx context.Context, row item) (link.Link, error) {
 	o, err := decodeLink(row)
 	if err != nil {

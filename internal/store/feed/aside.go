@@ -18,7 +18,7 @@ func PutAside(t *sqldb.Tx, list []stream.Aside) error {
 	return nil
 }
 
-// Asides returns the events that consumers and the relay passed over, oldest first.
+// Asides returns up to limit events that consumers and the relay passed over, oldest first.
 func (f *Feed) Asides(ctx context.Context, limit int) (list []stream.Aside, err error) {
 	err = f.db.Each(ctx, func(row sqldb.Scanner) error {
 		var a stream.Aside

@@ -24,6 +24,7 @@ import (
 	"github.com/paylink/paylink/internal/stream"
 )
 
+// The shape of the statements and positions.
 const (
 	eventFields = 11      // columns of an insert
 	maxPlaces   = 1 << 16 // events in a transaction
@@ -54,6 +55,7 @@ func Open(ctx context.Context, db *sqldb.DB) (*Feed, error) {
 			return err
 		})
 	}
+
 	return f, nil
 }
 
@@ -109,6 +111,7 @@ func Encode(events []stream.Event) ([]Row, error) {
 			rows[i].transfers = string(raw)
 		}
 	}
+
 	return rows, nil
 }
 
@@ -125,14 +128,17 @@ func (f *Feed) Append(t *sqldb.Tx, events []Row) error {
 	if t.Placed+n > maxPlaces {
 		return fmt.Errorf("more than %d events in one transaction", maxPlaces)
 	}
+
 	var last int64
 	var first sql.NullInt64
 	err := t.Row(`INSERT INTO event_seqs (account, mode, last) VALUES ($1, $2, $3)
 		ON CONFLICT (account, mode) DO UPDATE SET last = event_seqs.last + $3 RETURNING last, `+place(t.Shared()),
+
 		events[0].Account, events[0].Mode, n).Scan(&last, &first)
 	if err != nil {
 		return err
 	}
+
 	args := make([]any, 0, len(events)*eventFields)
 	for i := range events {
 		var position any // the table assigns the next one
@@ -142,6 +148,7 @@ func (f *Feed) Append(t *sqldb.Tx, events []Row) error {
 		events[i].Seq = last - n + int64(i) + 1
 		args = append(args, events[i].columns(position)...)
 	}
+
 	t.Placed += n
 	end, err := t.Insert(insertEvents(len(events)), args...)
 	if err == nil && f.recent != nil {
@@ -185,7 +192,7 @@ func Load(t *sqldb.Tx, e Row) (position int64, stored bool, err error) {
 	return position, err == nil, err
 }
 
-// columns returns the values of an insert.
+// columns returns the values of an insert, in the order of insertEvents.
 func (e Row) columns(position any) []any {
 	return []any{position, e.ID, e.Type, e.Account, e.Mode, e.Object, e.Seq, e.ObjectSeq, sqldb.Micros(e.CreatedAt),
 		string(e.Data), e.transfers}
@@ -210,6 +217,7 @@ func insertEvents(n int) string {
 		}
 		b.WriteByte(')')
 	}
+
 	return b.String()
 }
 
@@ -223,8 +231,11 @@ const (
 	Transfers      // only the transfers
 )
 
+// eventColumns are the columns that scan reads, in its order.
 const eventColumns = "position, id, type, account, mode, object, seq, object_seq, created_at, data, transfers"
 
+// columns returns the columns to select. What the part leaves out is selected as empty, so that
+// scan reads every part in one way.
 func (p Part) columns() string {
 	switch p {
 	case NoMoney:
@@ -243,6 +254,7 @@ func (f *Feed) query(ctx context.Context, r sqldb.Reader, columns, where, order 
 	if limit > 0 {
 		most = " LIMIT " + strconv.Itoa(limit)
 	}
+
 	err := r.Each(ctx, func(row sqldb.Scanner) error {
 		e, err := scan(row)
 		list = append(list, e)
@@ -251,18 +263,21 @@ func (f *Feed) query(ctx context.Context, r sqldb.Reader, columns, where, order 
 	return list, err
 }
 
+// scan reads one event. One that is damaged keeps its place and identity, without its contents.
 func scan(row sqldb.Scanner) (e stream.Event, err error) {
 	var at int64
 	var data, transfers string
 	if err := row.Scan(&e.Position, &e.ID, &e.Type, &e.Account, &e.Mode, &e.Object, &e.Seq, &e.ObjectSeq, &at, &data, &transfers); err != nil {
 		return e, err
 	}
+
 	e.CreatedAt, e.Data = sqldb.FromMicros(at), json.RawMessage(data)
 	if transfers != "" {
 		if err := json.Unmarshal([]byte(transfers), &e.Transfers); err != nil {
 			e.Damaged = sqldb.Damaged("event", e.ID, err)
 		}
 	}
+
 	if data != "" && !json.Valid(e.Data) {
 		e.Damaged = sqldb.Damaged("event", e.ID, errors.New("it is not JSON"))
 	}
@@ -272,7 +287,8 @@ func scan(row sqldb.Scanner) (e stream.Event, err error) {
 	return e, nil
 }
 
-// sound returns an error if an event of the list is damaged.
+// sound returns an error if an event of the list is damaged. Merchants' lists use it: they must not
+// miss an event silently.
 func sound(list []stream.Event, err error) ([]stream.Event, error) {
 	for _, e := range list {
 		if e.Damaged != nil {
@@ -282,12 +298,14 @@ func sound(list []stream.Event, err error) ([]stream.Event, error) {
 	return list, err
 }
 
-// Events implements payment.Store.
+// Events implements payment.Store. It reads by the account's own numbers, so it needs no condition
+// on positions.
 func (f *Feed) Events(ctx context.Context, account, mode string, afterSeq int64, limit int) ([]stream.Event, error) {
 	return sound(f.query(ctx, f.db.Reader, eventColumns, "account = $1 AND mode = $2 AND seq > $3", "seq", limit, account, mode, afterSeq))
 }
 
-// Moves implements payment.Reader.
+// Moves implements payment.Reader: the events that move money, newest first, without their data. 0
+// or less begins at the newest.
 func (f *Feed) Moves(ctx context.Context, account, mode string, beforeSeq int64, limit int) ([]stream.Event, error) {
 	if beforeSeq <= 0 {
 		beforeSeq = math.MaxInt64
@@ -297,7 +315,8 @@ func (f *Feed) Moves(ctx context.Context, account, mode string, beforeSeq int64,
 	return sound(f.query(ctx, f.db.Reader, columns, where, "seq DESC", limit, account, mode, beforeSeq))
 }
 
-// MovesAfter returns the events of an account and mode that move money, after a position.
+// MovesAfter returns the events of an account and mode that move money, after a position, all of
+// them. The caller's checkpoint must be recent.
 func (f *Feed) MovesAfter(ctx context.Context, r sqldb.Reader, account, mode string, position int64) ([]stream.Event, error) {
 	where := "account = $1 AND mode = $2 AND transfers <> '' AND position > $3"
 	return sound(f.query(ctx, r, eventColumns, where, "position", 0, account, mode, position))
@@ -309,6 +328,8 @@ func (f *Feed) FeedAfter(ctx context.Context, position int64) ([]stream.Event, e
 	return f.after(ctx, eventColumns, position)
 }
 
+// after reads the events after a position from memory if they are there, and from the database
+// otherwise. Events in memory are always whole.
 func (f *Feed) after(ctx context.Context, columns string, position int64) ([]stream.Event, error) {
 	if list := f.recent.after(position, batchEvents); len(list) > 0 {
 		return list, nil
@@ -316,7 +337,7 @@ func (f *Feed) after(ctx context.Context, columns string, position int64) ([]str
 	return f.load(ctx, f.db.Reader, columns, position, batchEvents)
 }
 
-// load reads the feed from the database.
+// load reads up to limit events from the database.
 func (f *Feed) load(ctx context.Context, r sqldb.Reader, columns string, position int64, limit int) ([]stream.Event, error) {
 	return f.query(ctx, r, columns, "position > $1"+f.settled(), "position", limit, position)
 }
@@ -347,7 +368,8 @@ func (f *Feed) Has(ctx context.Context, r sqldb.Reader, at Place) (bool, error) 
 	return event == at.Event, err
 }
 
-// EachEvent calls visit for every event in order.
+// EachEvent calls visit for every event in order, until the first error. A damaged event is passed
+// with Damaged set.
 func (f *Feed) EachEvent(ctx context.Context, visit func(stream.Event) error) error {
 	for position := int64(0); ; {
 		events, err := f.FeedAfter(ctx, position)

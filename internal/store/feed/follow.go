@@ -75,6 +75,9 @@ func (f *Feed) Follow(ctx context.Context, c Follower) error {
 	return f.db.Alone(ctx, c.Consumer, func(ctx context.Context, r sqldb.Reader) error { return f.follow(ctx, r, c) })
 }
 
+// follow is Follow within the claim: it reads, hands over and saves until ctx ends, and saves once
+// more at the end. A failed read or save ends it, without a save, so that the events come again.
+// Saves ignore the end of ctx.
 func (f *Feed) follow(ctx context.Context, r sqldb.Reader, c Follower) error {
 	saved, err := c.Start(ctx, r)
 	if err != nil {
@@ -83,6 +86,7 @@ func (f *Feed) follow(ctx context.Context, r sqldb.Reader, c Follower) error {
 		}
 		return err
 	}
+
 	read, savedAt, checkedAt := saved, time.Now(), time.Now()
 	flush := func() error {
 		if read.Position == saved.Position {
@@ -92,7 +96,9 @@ func (f *Feed) follow(ctx context.Context, r sqldb.Reader, c Follower) error {
 		saved, savedAt = read, time.Now()
 		return c.Save(context.WithoutCancel(ctx), r, from, read)
 	}
+
 	for ctx.Err() == nil {
+		// The channel comes before the read: a commit between the two is not missed.
 		began, wake := time.Now(), f.db.Committed()
 		events, to, more, err := f.read(ctx, r, c, read)
 		if err == nil && len(events) > 0 {
@@ -104,6 +110,7 @@ func (f *Feed) follow(ctx context.Context, r sqldb.Reader, c Follower) error {
 			}
 			return err
 		}
+
 		read = to
 		if time.Since(savedAt) >= c.Pause || (c.Full != nil && c.Full()) {
 			err = flush()
@@ -115,6 +122,7 @@ func (f *Feed) follow(ctx context.Context, r sqldb.Reader, c Follower) error {
 		if err != nil {
 			return err
 		}
+
 		switch {
 		case c.Gentle:
 			rest(ctx, time.Since(began), more)
@@ -126,11 +134,12 @@ func (f *Feed) follow(ctx context.Context, r sqldb.Reader, c Follower) error {
 			idle(ctx, wake, wait)
 		}
 	}
+
 	return flush()
 }
 
 // read returns the new events that the follower needs, the place up to which it read, and whether
-// more are likely.
+// more are likely. The place moves past events that are skipped.
 func (f *Feed) read(ctx context.Context, r sqldb.Reader, c Follower, from Place) (list []stream.Event, to Place, more bool, err error) {
 	if list = f.recent.after(from.Position, c.Limit); len(list) == 0 {
 		if len(c.Skip) > 0 {
@@ -141,6 +150,7 @@ func (f *Feed) read(ctx context.Context, r sqldb.Reader, c Follower, from Place)
 	if err != nil || len(list) == 0 {
 		return nil, from, false, err
 	}
+
 	last := list[len(list)-1]
 	more = len(list) == c.Limit
 	if len(c.Skip) > 0 {
@@ -149,12 +159,13 @@ func (f *Feed) read(ctx context.Context, r sqldb.Reader, c Follower, from Place)
 	return list, Place{last.Position, last.ID}, more, nil
 }
 
-// readSome reads the feed without the types that the follower skips.
+// readSome reads the feed without the types that the follower skips, up to the last settled place.
 func (f *Feed) readSome(ctx context.Context, r sqldb.Reader, c Follower, from Place) (list []stream.Event, to Place, more bool, err error) {
 	to, err = f.Last(ctx, r, from)
 	if err != nil || to.Position == from.Position {
 		return nil, from, false, err
 	}
+
 	args := []any{from.Position, to.Position}
 	for _, kind := range c.Skip {
 		args = append(args, kind)
@@ -164,6 +175,7 @@ func (f *Feed) readSome(ctx context.Context, r sqldb.Reader, c Follower, from Pl
 	if err != nil {
 		return nil, from, false, err
 	}
+
 	if more = len(list) == c.Limit; more {
 		last := list[len(list)-1]
 		to = Place{last.Position, last.ID}
@@ -182,12 +194,15 @@ func (f *Feed) hand(ctx context.Context, c Follower, events []stream.Event) erro
 			Consumer: c.Consumer, Item: e.ID, Account: e.Account, Position: e.Position, Reason: why.Error(), At: time.Now(),
 		})
 	}
+
 	sound := slices.DeleteFunc(slices.Clone(events), func(e stream.Event) bool {
 		if e.Damaged != nil {
 			pass(e, e.Damaged)
 		}
 		return e.Damaged != nil
 	})
+	// A consumer may find another event unreadable after the first is taken out, so ask until it
+	// takes the rest.
 	for len(sound) > 0 {
 		err := c.Handle(ctx, sound)
 		if err == nil {
@@ -204,6 +219,7 @@ func (f *Feed) hand(ctx context.Context, c Follower, events []stream.Event) erro
 		pass(sound[at], bad.Cause)
 		sound = slices.Delete(sound, at, at+1)
 	}
+
 	if len(aside) == 0 {
 		return nil
 	}
@@ -225,7 +241,8 @@ func idle(ctx context.Context, wake <-chan struct{}, most time.Duration) {
 	pause(ctx, gatherWait)
 }
 
-// rest yields the processor after the given working time.
+// rest yields the processor after the given working time: three times as long, and at least
+// gentleLook if nothing is left to read.
 func rest(ctx context.Context, worked time.Duration, more bool) {
 	d := gentleRest * worked
 	if !more {
@@ -234,6 +251,7 @@ func rest(ctx context.Context, worked time.Duration, more bool) {
 	pause(ctx, min(d, gentleMaxRest))
 }
 
+// pause waits for d or until ctx ends.
 func pause(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -322,6 +340,7 @@ func (f *Feed) OldestUnhandled(ctx context.Context, consumer string) (time.Time,
 	if err != nil {
 		return time.Time{}, err
 	}
+
 	var at int64
 	err = f.db.QueryRow(ctx, `SELECT COALESCE(MIN(created_at), 0) FROM
 		(SELECT created_at FROM events WHERE position > $1 ORDER BY position LIMIT 1) AS next`, position).Scan(&at)

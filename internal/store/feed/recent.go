@@ -6,7 +6,8 @@ import (
 	"github.com/paylink/paylink/internal/stream"
 )
 
-// Limits of the part of the feed that is kept in memory.
+// Limits of the part of the feed that is kept in memory. It may hold twice as much before it is
+// halved.
 const (
 	recentEvents = 8192
 	recentBytes  = 8 << 20
@@ -29,6 +30,7 @@ func (r *recent) add(events []stream.Event) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+
 	if n := len(r.list); n > 0 && events[0].Position != r.list[n-1].Position+1 {
 		r.list, r.bytes = nil, 0
 	}
@@ -36,6 +38,7 @@ func (r *recent) add(events []stream.Event) {
 	for _, e := range events {
 		r.bytes += len(e.Data)
 	}
+
 	if len(r.list) > 2*recentEvents || r.bytes > 2*recentBytes {
 		r.halve()
 	}
@@ -62,6 +65,7 @@ func (r *recent) after(position int64, most int) []stream.Event {
 	if len(r.list) == 0 {
 		return nil
 	}
+
 	from := position + 1 - r.list[0].Position
 	if from < 0 || from >= int64(len(r.list)) {
 		return nil

@@ -28,7 +28,9 @@ func (f *Feed) Since(ctx context.Context, position int64) (n int64, err error) {
 	return n, err
 }
 
-// Tail follows the feed as a consumer does, without a checkpoint and beside any number of others.
+// Tail follows the feed as a consumer does, without a checkpoint and beside any number of others,
+// until ctx ends (nil) or handle fails. handle gets the events after position in order, and whether
+// they reach the end of the feed; it is called without events too. Damaged events are left out.
 func (f *Feed) Tail(ctx context.Context, position int64, handle func(events []stream.Event, end bool) error) error {
 	for ctx.Err() == nil {
 		wake := f.db.Committed()
@@ -43,18 +45,21 @@ func (f *Feed) Tail(ctx context.Context, position int64, handle func(events []st
 			}
 			return err
 		}
+
 		if n := len(events); n > 0 {
 			position = events[n-1].Position
 		}
+
 		if len(events) < batchEvents {
 			idle(ctx, wake, f.db.Poll())
 			pause(ctx, tailGather)
 		}
 	}
+
 	return nil
 }
 
-// HasAfter reports whether there are events after the position.
+// HasAfter reports whether there are events after the position, settled or not.
 func (f *Feed) HasAfter(ctx context.Context, position int64) (yes bool, err error) {
 	err = f.db.QueryRow(ctx, "SELECT EXISTS (SELECT 1 FROM events WHERE position > $1)", position).Scan(&yes)
 	return yes, err

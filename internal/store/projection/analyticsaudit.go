@@ -29,7 +29,10 @@ func (a *Analytics) Position(ctx context.Context) (position int64, whole bool, e
 }
 
 // Audit visits every row of a payment, and reports what does not match the rows: columns beside a
-// row's JSON, disputes, sums.
+// row's JSON, disputes, sums. It must be called on a snapshot, before the other walks, because it
+// reads the names of the owners that they need. The order is: the owners, because a snapshot has
+// one connection; the rows; the disputes, which are listed by a table of their own; then each table
+// of sums.
 func (a *Analytics) Audit(ctx context.Context, visit func(history.Row) error) (wrong []string, err error) {
 	sums := newDaySums()
 	names := map[int64]ownerKey{} // before the rows: a snapshot has one connection
@@ -71,6 +74,7 @@ func (a *Analytics) Audit(ctx context.Context, visit func(history.Row) error) (w
 	days := func(key dayKey) string {
 		return fmt.Sprintf("%s of %s on %s", key.currency, names[key.owner].account, time.UnixMilli(key.day*dayMillis).UTC().Format(time.DateOnly))
 	}
+
 	for _, table := range []func() ([]string, error){
 		func() ([]string, error) {
 			return compareSums(ctx, a.own, "SELECT owner, day, currency, "+strings.Join(dayColumns, ", ")+" FROM analytics_days", sums.days,
@@ -100,13 +104,13 @@ func (a *Analytics) Audit(ctx context.Context, visit func(history.Row) error) (w
 	return wrong, nil
 }
 
-// beside is a row with the columns that are otherwise not read.
+// beside is a row whose scan also keeps the columns that are otherwise not read, by their index.
 type beside struct {
 	row    sqldb.Scanner
 	values map[int]any
 }
 
-// Scan implements sqldb.Scanner.
+// Scan implements sqldb.Scanner. A destination of type *any marks a column that is skipped.
 func (b *beside) Scan(to ...any) error {
 	values := make([]any, len(to))
 	for i := range to {
@@ -114,6 +118,7 @@ func (b *beside) Scan(to ...any) error {
 			to[i] = &values[i]
 		}
 	}
+
 	if err := b.row.Scan(to...); err != nil {
 		return err
 	}
@@ -123,10 +128,12 @@ func (b *beside) Scan(to ...any) error {
 			b.values[i] = values[i]
 		}
 	}
+
 	return nil
 }
 
-// fit reports whether the columns are what the row would be written with.
+// fit reports whether the columns are what the row would be written with. PostgreSQL and SQLite
+// return text in different types.
 func (b *beside) fit(row analyticsRow) (bool, error) {
 	want, err := row.columns()
 	if err != nil {
@@ -140,6 +147,7 @@ func (b *beside) fit(row analyticsRow) (bool, error) {
 			return false, nil
 		}
 	}
+
 	return true, nil
 }
 
@@ -148,7 +156,8 @@ func disputeText(row analyticsRow, d payment.Dispute) string {
 	return fmt.Sprintf("%q", []any{row.owner, row.ID, string(row.Amount.Currency), d.Minor, d.Reason, d.State, d.Reference, millis(d.EvidenceDueAt), millis(d.CreatedAt), millis(d.ClosedAt)})
 }
 
-// auditDisputes compares the table of disputes with those of the payments' rows.
+// auditDisputes compares the table of disputes with those of the payments' rows, by id. It removes
+// from want what it finds.
 func (a *Analytics) auditDisputes(ctx context.Context, want map[string]string) (wrong []string, err error) {
 	err = a.own.Each(ctx, func(row sqldb.Scanner) error {
 		var id, payment, currency, reason, state, reference string
@@ -156,19 +165,22 @@ func (a *Analytics) auditDisputes(ctx context.Context, want map[string]string) (
 		if err := row.Scan(&id, &owner, &payment, &currency, &minor, &reason, &state, &reference, &due, &created, &closed); err != nil {
 			return err
 		}
+		// Both are compared as text, which is the same for both engines.
 		if is := fmt.Sprintf("%q", []any{owner, payment, currency, minor, reason, state, reference, due, created, closed}); is != want[id] {
 			wrong = append(wrong, "I8 analytics: the row of the dispute "+id+" is not what its payment's says")
 		}
 		delete(want, id)
 		return nil
 	}, "SELECT id, owner, payment, currency, amount, reason, state, reference, evidence_due_at, created_at, closed_at FROM analytics_disputes")
+
 	for id := range want {
 		wrong = append(wrong, "I8 analytics: the dispute "+id+" has no row")
 	}
+
 	return wrong, err
 }
 
-// EachRefund visits every refund. Call it after Audit.
+// EachRefund visits every refund, in no particular order. Call it after Audit.
 func (a *Analytics) EachRefund(ctx context.Context, visit func(history.Refund) error) error {
 	return a.own.Each(ctx, func(row sqldb.Scanner) error {
 		var r history.Refund
@@ -185,7 +197,7 @@ func (a *Analytics) EachRefund(ctx context.Context, visit func(history.Refund) e
 	}, "SELECT id, owner, payment, currency, amount, status, code, created_at, updated_at, seq FROM analytics_refunds")
 }
 
-// EachLink visits every link. Call it after Audit.
+// EachLink visits every link, in no particular order. Call it after Audit.
 func (a *Analytics) EachLink(ctx context.Context, visit func(history.Link) error) error {
 	return a.own.Each(ctx, func(row sqldb.Scanner) error {
 		var l history.Link
@@ -202,7 +214,9 @@ func (a *Analytics) EachLink(ctx context.Context, visit func(history.Link) error
 	}, "SELECT "+linkColumnsAnalytics+" FROM analytics_links")
 }
 
-// compareSums compares the stored sums of a table with those of the rows.
+// compareSums compares the stored sums of a table with those of the rows, and returns a line for
+// each difference. query selects the key, then the numbers; key and numbers return where to scan
+// them. It removes from want what it finds. A key whose sums are all zero needs no stored row.
 func compareSums[K comparable, V any](ctx context.Context, s *sqldb.DB, query string, want map[K]*V, key func(*K) []any, numbers func(*V) []int64, name func(K) string) (wrong []string, err error) {
 	err = s.Each(ctx, func(row sqldb.Scanner) error {
 		var k K
@@ -214,6 +228,7 @@ func compareSums[K comparable, V any](ctx context.Context, s *sqldb.DB, query st
 		if err := row.Scan(to...); err != nil {
 			return err
 		}
+
 		is := numbers(entry(want, k))
 		for i, n := range numbers(&v) {
 			if n != is[i] {
@@ -224,6 +239,7 @@ func compareSums[K comparable, V any](ctx context.Context, s *sqldb.DB, query st
 		delete(want, k)
 		return nil
 	}, query)
+
 	for k, v := range want {
 		for _, n := range numbers(v) {
 			if n != 0 {
@@ -232,5 +248,6 @@ func compareSums[K comparable, V any](ctx context.Context, s *sqldb.DB, query st
 			}
 		}
 	}
+
 	return wrong, err
 }

@@ -20,16 +20,18 @@ const (
 	deviations95     = 1.96
 )
 
+// dayMillis is the length of a day of UTC in milliseconds.
 const dayMillis = int64(24 * time.Hour / time.Millisecond)
 
-// Figures implements history.Analyst from the sums, so that its cost depends on the number of
-// days.
+// Figures implements history.Analyst from the sums, so that its cost depends on the number of days.
+// The period is widened to whole days of UTC. An account without rows has zero figures.
 func (a *Analytics) Figures(ctx context.Context, account, mode string, from, to time.Time) (history.Figures, error) {
 	var f history.Figures
 	owner, err := a.owner(ctx, account, mode)
 	if err != nil || owner == 0 {
 		return f, err
 	}
+
 	first, end := dayOf(from), dayOf(to.Add(24*time.Hour-time.Millisecond))
 	if err := a.days(ctx, &f, owner, first, end); err != nil {
 		return f, err
@@ -37,11 +39,13 @@ func (a *Analytics) Figures(ctx context.Context, account, mode string, from, to 
 	if err := a.rules(ctx, &f, owner, first, end); err != nil {
 		return f, err
 	}
+
 	err = a.scores(ctx, &f, owner, first, end, time.Now())
 	return f, err
 }
 
-// days reads the days with any activity, in order.
+// days reads the days of [first, end) with any activity, in order. Sums of several currencies of a
+// day are added up, except amounts.
 func (a *Analytics) days(ctx context.Context, f *history.Figures, owner, first, end int64) error {
 	at := map[int64]int{}
 	day := func(n int64) *history.DayFigures {
@@ -53,7 +57,8 @@ func (a *Analytics) days(ctx context.Context, f *history.Figures, owner, first, 
 		}
 		return &f.Days[i]
 	}
-	// Days with only the shield's counts are inserted in order.
+	// Days with only the shield's counts are inserted in order, so the days are created here,
+	// before the sums are read.
 	err := a.own.Each(ctx, func(row sqldb.Scanner) error {
 		var n, refused int64
 		var none string
@@ -65,6 +70,7 @@ func (a *Analytics) days(ctx context.Context, f *history.Figures, owner, first, 
 	if err != nil {
 		return err
 	}
+
 	return a.own.Each(ctx, func(row sqldb.Scanner) error {
 		var key dayKey
 		var n [14]int64
@@ -84,6 +90,8 @@ func (a *Analytics) days(ctx context.Context, f *history.Figures, owner, first, 
 	}, "SELECT day, currency, "+strings.Join(dayColumns, ", ")+" FROM analytics_days WHERE owner = $1 AND day >= $2 AND day < $3 ORDER BY day, currency", owner, first, end)
 }
 
+// addMinor adds an amount in minor units to the sums by currency. Zero is left out, and a nil map
+// is created when it is needed.
 func addMinor(sums map[money.Currency]int64, c money.Currency, minor int64) map[money.Currency]int64 {
 	if minor != 0 && sums == nil {
 		sums = map[money.Currency]int64{}
@@ -94,6 +102,8 @@ func addMinor(sums map[money.Currency]int64, c money.Currency, minor int64) map[
 	return sums
 }
 
+// rules reads the figures of each rule, version, action and kind, with the amounts by currency. The
+// query sorts by all of them, so rows of one rule follow each other.
 func (a *Analytics) rules(ctx context.Context, f *history.Figures, owner, first, end int64) error {
 	return a.own.Each(ctx, func(row sqldb.Scanner) error {
 		var r history.RuleFigures
@@ -102,6 +112,7 @@ func (a *Analytics) rules(ctx context.Context, f *history.Figures, owner, first,
 		if err := row.Scan(&r.Rule, &r.Version, &r.Action, &r.Shadow, &c, &r.Hits, &r.Fraud, &r.Legitimate, &minor); err != nil {
 			return err
 		}
+
 		n := len(f.Rules)
 		if n == 0 || f.Rules[n-1].Rule != r.Rule || f.Rules[n-1].Version != r.Version || f.Rules[n-1].Action != r.Action || f.Rules[n-1].Shadow != r.Shadow {
 			r.Minor = addMinor(nil, c, minor)
@@ -123,7 +134,7 @@ type band struct {
 }
 
 // scores reads the distribution of the period, and the payments with which its blocked ones are
-// compared.
+// compared: those of the year before its end that were let through.
 func (a *Analytics) scores(ctx context.Context, f *history.Figures, owner, first, end int64, now time.Time) error {
 	var bands [scoreBands]band
 	mature := dayOf(now.Add(-estimateMature))
@@ -132,6 +143,7 @@ func (a *Analytics) scores(ctx context.Context, f *history.Figures, owner, first
 		if err := row.Scan(&day, &n, &scored, &blocked, &passed, &bad, &good); err != nil {
 			return err
 		}
+		// Within the array, whatever is stored.
 		b := &bands[min(max(n, 0), scoreBands-1)]
 		if day >= first {
 			b.scored, b.blocked = b.scored+scored, b.blocked+blocked
@@ -146,9 +158,11 @@ func (a *Analytics) scores(ctx context.Context, f *history.Figures, owner, first
 	if err != nil {
 		return err
 	}
+
 	for i, b := range bands {
 		f.Scores[i] = b.scored
 	}
+
 	var blocked int64
 	for _, d := range f.Days {
 		blocked += d.Blocked
@@ -158,13 +172,14 @@ func (a *Analytics) scores(ctx context.Context, f *history.Figures, owner, first
 }
 
 // estimate returns how many of the blocked payments were honest, from the outcomes of those with
-// the same score that were let through. A band's share is that of honest payments among those
-// with a known outcome, with half a payment added on either side, so that a few of them prove
-// little. The interval includes the uncertainty of the shares and of sampling. Blocked payments
-// without enough to compare with may have been anything.
+// the same score that were let through. A band's share is that of honest payments among those with
+// a known outcome, with half a payment added on either side, so that a few of them prove little.
+// The interval includes the uncertainty of the shares and of sampling. Blocked payments without
+// enough to compare with may have been anything. The result is an estimate and decides nothing.
 func estimate(bands [scoreBands]band, blocked int64) history.Estimate {
 	e := history.Estimate{Blocked: blocked}
 	var compared int64
+
 	var variance float64
 	for _, b := range bands {
 		known := b.honest + b.fraud
@@ -177,9 +192,11 @@ func estimate(bands [scoreBands]band, blocked int64) history.Estimate {
 		e.Honest += float64(b.blocked) * share
 		variance += share * (1 - share) * (float64(b.blocked)*float64(b.blocked)/float64(known+2) + float64(b.blocked))
 	}
+
 	if blocked == 0 {
 		return e
 	}
+
 	e.Explainable = float64(compared) >= estimateCovered*float64(blocked)
 	doubt, rest := deviations95*math.Sqrt(variance), float64(blocked-compared)
 	e.Low, e.High = max(0, e.Honest-doubt), min(float64(compared), e.Honest+doubt)+rest

@@ -17,6 +17,7 @@ import (
 // analyticsRows is the number of rows in one statement; few different statements stay prepared.
 const analyticsRows = 16
 
+// analyticsColumns are the columns that scan reads and columns returns, in their order.
 const analyticsColumns = "owner, number, id, link, currency, amount, captured, refunded, status, created_at, updated_at, answered_at, authorised, decline, " +
 	"card_brand, card_last4, fingerprint, bin, payer_name, payer_email, realm, reference, address, country, action, challenge, why, rule, rule_version, score, " +
 	"review, label, fraud, known_at, disputed, risk, disputes, seq"
@@ -42,12 +43,15 @@ type whole struct {
 	refunds []history.Refund
 }
 
+// Row implements fact. A row that is not older than the payment's present state stays.
 func (w whole) Row(before history.Row) (history.Row, error) {
 	if w.row.Seq <= before.Seq {
 		return before, nil
 	}
 	return w.row, nil
 }
+
+// Refunds implements fact.
 func (w whole) Refunds() ([]history.Refund, error) { return w.refunds, nil }
 
 // folding is the state of one commit.
@@ -59,7 +63,9 @@ type folding struct {
 }
 
 // commit writes what was gathered and moves the checkpoint, in one commit, if the feed still
-// contains the checkpoint's place.
+// contains the checkpoint's place. Otherwise the store is marked for a rebuild. It returns
+// feed.ErrMoved if another process has moved the checkpoint or begun a rebuild. An event that
+// cannot be read is logged and left out.
 func (a *Analytics) commit(ctx context.Context, in sqldb.Reader, g *gatheredFraud, from, to feed.Place) error {
 	if here, err := a.feed.Has(ctx, in, from); err != nil || !here {
 		if err == nil {
@@ -67,10 +73,12 @@ func (a *Analytics) commit(ctx context.Context, in sqldb.Reader, g *gatheredFrau
 		}
 		return err
 	}
+
 	facts := make(map[string]fact, len(g.payments))
 	for id, t := range g.payments {
 		facts[id] = t
 	}
+
 	links := make([]history.Link, 0, len(g.links))
 	for _, e := range g.links {
 		l, err := history.ApplyLink(history.Link{}, e)
@@ -80,10 +88,12 @@ func (a *Analytics) commit(ctx context.Context, in sqldb.Reader, g *gatheredFrau
 		}
 		links = append(links, l)
 	}
+
 	owners, err := a.ensureOwners(ctx, g.owner)
 	if err != nil {
 		return err
 	}
+	// The checkpoint moves first: its condition proves that this process is the one that follows.
 	return a.write(ctx, func(t *sqldb.Tx) error {
 		n, err := t.Exec("UPDATE analytics_state SET position = $1, event = $2 WHERE one = 1 AND whole = 1 AND position = $3 AND event = $4",
 			to.Position, to.Event, from.Position, from.Event)
@@ -98,7 +108,9 @@ func (a *Analytics) commit(ctx context.Context, in sqldb.Reader, g *gatheredFrau
 	})
 }
 
-// write updates the rows and the sums.
+// write updates the rows and the sums: for each changed row, the sums lose what the old row added
+// and gain what the new one adds. A fact that is not newer than its row changes nothing, so events
+// that come twice are harmless.
 func (f *folding) write(order []string, facts map[string]fact, links []history.Link) error {
 	before, err := load(f.t, analyticsByIDs, order, func(row sqldb.Scanner) (string, analyticsRow, error) {
 		r, err := f.a.scan(f.t.Context(), row)
@@ -107,6 +119,7 @@ func (f *folding) write(order []string, facts map[string]fact, links []history.L
 	if err != nil {
 		return err
 	}
+
 	var rows []analyticsRow
 	for _, id := range order {
 		old := before[id]
@@ -114,6 +127,7 @@ func (f *folding) write(order []string, facts map[string]fact, links []history.L
 		if err != nil {
 			f.a.log.Error("an event is left out of the analytics store", "error", err)
 		}
+
 		if next.ID != "" && next.Seq != old.Seq {
 			row := analyticsRow{old.spot, next}
 			if old.ID == "" {
@@ -130,6 +144,7 @@ func (f *folding) write(order []string, facts map[string]fact, links []history.L
 			return err
 		}
 	}
+
 	slices.SortFunc(rows, func(a, b analyticsRow) int { // neighboring rows are written together
 		return cmp.Or(cmp.Compare(a.owner, b.owner), cmp.Compare(a.number, b.number))
 	})
@@ -142,9 +157,11 @@ func (f *folding) write(order []string, facts map[string]fact, links []history.L
 	return f.sums.add(f.t)
 }
 
+// analyticsByIDs selects the rows of loadIDs payments.
 var analyticsByIDs = selectAnalytics + " WHERE id IN (" + sqldb.Params(1, loadIDs) + ")"
 
-// scan reads a row. Columns that repeat the JSON of the risk are not read.
+// scan reads a row of selectAnalytics. Columns that repeat the JSON of the risk are not read. JSON
+// that cannot be decoded is a fault.
 func (a *Analytics) scan(ctx context.Context, row sqldb.Scanner) (r analyticsRow, err error) {
 	var created, updated, answered int64
 	var risk, disputes string
@@ -153,6 +170,7 @@ func (a *Analytics) scan(ctx context.Context, row sqldb.Scanner) (r analyticsRow
 	to := []any{&r.owner, &r.number, &p.ID, &p.Link, &p.Amount.Currency, &p.Amount.Minor, &p.Captured, &p.Refunded, &p.Status, &created, &updated, &answered,
 		&p.Authorised, &p.Decline, &p.CardBrand, &p.CardLast4, &skip, &skip, &p.PayerName, &p.PayerEmail, &p.Realm, &p.Reference, &skip, &skip, &skip, &skip, &skip, &skip, &skip,
 		&skip, &skip, &skip, &skip, &skip, &skip, &risk, &disputes, &p.Seq}
+
 	if err := row.Scan(to...); err != nil {
 		return r, err
 	}
@@ -162,6 +180,7 @@ func (a *Analytics) scan(ctx context.Context, row sqldb.Scanner) (r analyticsRow
 	}
 	p.Account, p.Mode = name.account, name.mode
 	p.CreatedAt, p.UpdatedAt, p.AnsweredAt = fromMillis(created), fromMillis(updated), fromMillis(answered)
+
 	if risk != "" {
 		if err := json.Unmarshal([]byte(risk), &p.Risk); err != nil {
 			return r, sqldb.Damaged("analytics row", p.ID, err)
@@ -178,6 +197,8 @@ func (a *Analytics) scan(ctx context.Context, row sqldb.Scanner) (r analyticsRow
 // scored reports whether a model scored the row.
 func scored(r payment.Risk) bool { return r.Basis != "" && r.Basis != "no_model" }
 
+// columns implements numbered. Columns beside the JSON exist for the indexes. Unknown values are -1
+// for a score or a verdict, because 0 is one.
 func (r analyticsRow) columns() ([]any, error) {
 	risk, disputes, score := "", "", int64(-1)
 	if !emptyRisk(r.Risk) {
@@ -197,11 +218,13 @@ func (r analyticsRow) columns() ([]any, error) {
 	if scored(r.Risk) {
 		score = int64(r.Risk.Score)
 	}
+
 	isFraud, since, known := r.Fraud()
 	verdict := int64(-1)
 	if known {
 		verdict = sqldb.Bit(isFraud)
 	}
+
 	p, k := r.Row, r.Risk
 	return []any{r.owner, r.number, p.ID, p.Link, string(p.Amount.Currency), p.Amount.Minor, p.Captured, p.Refunded, string(p.Status), millis(p.CreatedAt), millis(p.UpdatedAt),
 		millis(p.AnsweredAt), sqldb.Bit(p.Authorised), p.Decline, p.CardBrand, p.CardLast4, k.Fingerprint, k.BIN, p.PayerName, p.PayerEmail, p.Realm, p.Reference, k.Address, k.Country,
@@ -213,8 +236,11 @@ func emptyRisk(r payment.Risk) bool {
 	return r.Fingerprint == "" && r.BIN == "" && r.Address == "" && r.Country == "" && r.Action == "" && !r.Challenge && r.Basis == "" && r.Review == "" && r.Label == "" && len(r.Shadow) == 0
 }
 
+// The statements for one row and for many.
 var putAnalytics, putManyAnalytics = putAnalyticsRows(1), putAnalyticsRows(analyticsRows)
 
+// putAnalyticsRows returns the statement for n rows. A number that another payment has changes
+// nothing, and the count of rows shows it (see put).
 func putAnalyticsRows(n int) string {
 	var sets []string
 	for _, c := range analyticsFields {
@@ -240,7 +266,8 @@ func (f *folding) store(rows []analyticsRow) error {
 	return put(f.t, all, putAnalytics, putManyAnalytics, many)
 }
 
-// refunds writes the refunds of a payment. One that is not newer changes nothing.
+// refunds writes the refunds of a payment. One that is not newer changes nothing. Refunds that
+// cannot be read are logged and left out.
 func (f *folding) refunds(told fact) error {
 	all, err := told.Refunds()
 	if err != nil {
@@ -254,10 +281,11 @@ func (f *folding) refunds(told fact) error {
 			return err
 		}
 	}
+
 	return nil
 }
 
-// disputes writes the changed disputes of a payment.
+// disputes writes the disputes of a payment that differ from before.
 func (f *folding) disputes(row analyticsRow, before []payment.Dispute) error {
 	for _, d := range row.Disputes {
 		if slices.Contains(before, d) {
@@ -271,18 +299,23 @@ func (f *folding) disputes(row analyticsRow, before []payment.Dispute) error {
 			return err
 		}
 	}
+
 	return nil
 }
 
+// linkColumnsAnalytics are the columns of a link's row.
 const linkColumnsAnalytics = "id, owner, currency, amount, realm, reference, state, created_at, expires_at, seq"
 
+// The statements for one link and for many.
 var putAnalyticsLink, putAnalyticsLinks = putAnalyticsLinkRows(1), putAnalyticsLinkRows(analyticsRows)
 
+// putAnalyticsLinkRows returns the statement for n links. A link that is not newer changes nothing.
 func putAnalyticsLinkRows(n int) string {
 	return "INSERT INTO analytics_links (" + linkColumnsAnalytics + ") VALUES " + sqldb.Values(n, 1+strings.Count(linkColumnsAnalytics, ",")) + `
 		ON CONFLICT (id) DO UPDATE SET state = excluded.state, expires_at = excluded.expires_at, seq = excluded.seq WHERE analytics_links.seq < excluded.seq`
 }
 
+// links writes the rows of links.
 func (f *folding) links(all []history.Link) error {
 	return putAll(f.t, all, putAnalyticsLink, putAnalyticsLinks, analyticsRows, func(l history.Link) []any {
 		return []any{l.ID, f.owners[ownerKey{l.Account, l.Mode}], string(l.Amount.Currency), l.Amount.Minor, l.Realm, l.Reference, l.State,

@@ -15,7 +15,7 @@ import (
 // scoreBands is the number of bands of scores.
 const scoreBands = 10
 
-// The columns of the sums, after their keys.
+// The columns of the sums, after their keys, in the order of the counters in daySums.
 var (
 	dayColumns = []string{"attempts", "allowed", "challenged", "blocked", "held", "authorised", "declined", "fraud", "legitimate", "review_opened", "review_closed",
 		"unrated", "fraud_minor", "blocked_minor"}
@@ -23,20 +23,24 @@ var (
 	ruleColumns  = []string{"hits", "fraud", "legitimate", "minor"}
 )
 
-// daySums is the effect of a commit's changes on the stored sums.
+// daySums is the effect of a commit's changes on the stored sums: by day and currency, by day and
+// band of scores, and by day and rule. The numbers are differences.
 type daySums struct {
 	days   map[dayKey]*[14]int64
 	scores map[scoreKey]*[5]int64
 	rules  map[ruleKey]*[4]int64
 }
 
+// dayKey identifies the sums of an owner on a day of UTC, counted since 1970, in a currency.
 type dayKey struct {
 	owner, day int64
 	currency   money.Currency
 }
 
+// scoreKey identifies the sums of a band of scores on a day.
 type scoreKey struct{ owner, day, band int64 }
 
+// ruleKey identifies the sums of a rule's version with one action, deciding or in shadow.
 type ruleKey struct {
 	dayKey
 	rule    string
@@ -45,10 +49,12 @@ type ruleKey struct {
 	shadow  bool
 }
 
+// newDaySums returns sums without any change.
 func newDaySums() daySums {
 	return daySums{days: map[dayKey]*[14]int64{}, scores: map[scoreKey]*[5]int64{}, rules: map[ruleKey]*[4]int64{}}
 }
 
+// dayOf returns the day of UTC, counted since 1970.
 func dayOf(t time.Time) int64 { return t.UnixMilli() / (24 * time.Hour).Milliseconds() }
 
 // entry returns the entry of a map of counters, and creates it if it is missing.
@@ -61,21 +67,25 @@ func entry[K comparable, V any](m map[K]*V, key K) *V {
 	return v
 }
 
-// change counts a row, or with -1 removes it.
+// change counts a row (by 1), or takes it away again (by -1). A row without an id counts nothing.
+// The order of the numbers is that of the columns.
 func (s daySums) change(owner int64, r history.Row, by int64) {
 	if r.ID == "" {
 		return
 	}
+
 	isFraud, _, known := r.Fraud()
 	bad, good := by*sqldb.Bit(known && isFraud), by*sqldb.Bit(known && !isFraud)
 	blocked := r.Risk.Action == payment.Block
 	key := dayKey{owner, dayOf(r.CreatedAt), r.Amount.Currency}
+
 	d := entry(s.days, key)
 	for i, n := range [...]int64{by, by * sqldb.Bit(r.Risk.Action == payment.Allow), by * sqldb.Bit(r.Risk.Challenge), by * sqldb.Bit(blocked), by * sqldb.Bit(r.Risk.Action == payment.Hold),
 		by * sqldb.Bit(r.Authorised), by * sqldb.Bit(!r.Authorised && !r.AnsweredAt.IsZero()), bad, good, by * sqldb.Bit(r.Risk.Review != ""),
 		by * sqldb.Bit(r.Risk.Review != "" && r.Risk.Review != payment.ReviewOpen), by * sqldb.Bit(!scored(r.Risk)), bad * r.Amount.Minor, by * sqldb.Bit(blocked) * r.Amount.Minor} {
 		d[i] += n
 	}
+
 	if scored(r.Risk) {
 		passed := sqldb.Bit(!blocked && r.Authorised)
 		b := entry(s.scores, scoreKey{owner, key.day, min(int64(r.Risk.Score)/scoreBands, scoreBands-1)})
@@ -83,6 +93,7 @@ func (s daySums) change(owner int64, r history.Row, by int64) {
 			b[i] += n
 		}
 	}
+
 	hit := func(k ruleKey) {
 		h := entry(s.rules, k)
 		for i, n := range [...]int64{by, bad, good, by * r.Amount.Minor} {
@@ -106,7 +117,8 @@ func ruleAction(r payment.Risk) payment.Action {
 	return r.Action
 }
 
-// add adds the changes to the stored sums, in the same order in every process.
+// add adds the changes to the stored sums, in the same order in every process, so that two never
+// deadlock.
 func (s daySums) add(t *sqldb.Tx) error {
 	for _, k := range slices.SortedFunc(maps.Keys(s.days), dayKey.compare) {
 		if err := addUp(t, addDay, s.days[k][:], k.owner, k.day, string(k.currency)); err != nil {
@@ -125,13 +137,16 @@ func (s daySums) add(t *sqldb.Tx) error {
 			return err
 		}
 	}
+
 	return nil
 }
 
+// compare orders keys by owner, day and currency.
 func (k dayKey) compare(o dayKey) int {
 	return cmp.Or(cmp.Compare(k.owner, o.owner), cmp.Compare(k.day, o.day), cmp.Compare(k.currency, o.currency))
 }
 
+// compare orders keys by day key, rule, version, action and kind.
 func (k ruleKey) compare(o ruleKey) int {
 	return cmp.Or(k.dayKey.compare(o.dayKey), cmp.Compare(k.rule, o.rule), cmp.Compare(k.version, o.version), cmp.Compare(k.action, o.action), cmp.Compare(sqldb.Bit(k.shadow), sqldb.Bit(o.shadow)))
 }
@@ -148,6 +163,7 @@ func addUp(t *sqldb.Tx, statement string, by []int64, key ...any) error {
 	return err
 }
 
+// The statements that add to a row of each table.
 var (
 	addDay   = addTo("analytics_days", "owner, day, currency", dayColumns)
 	addScore = addTo("analytics_scores", "owner, day, band", scoreColumns)

@@ -28,6 +28,8 @@ import (
 // commitPause is the time between two commits: a row that changes often is written once.
 const commitPause = time.Second
 
+// migrations holds each kind's schema, for SQLite. On PostgreSQL the tables come with the store's.
+//
 //go:embed migrations
 var migrations embed.FS
 
@@ -52,17 +54,20 @@ type follower struct {
 	names  sync.Map // number to its ownerKey
 }
 
+// schema returns the schema of a kind's own file.
 func (k kind) schema() (sqldb.Schema, error) {
 	files, err := fs.Sub(migrations, "migrations/"+k.folder)
 	return sqldb.Schema{Migrations: files, Derived: true}, err
 }
 
-// open opens the rows that follow the feed. The path is that of the file beside a SQLite store.
+// open opens the rows that follow the feed. The path is that of the file beside a SQLite store. A
+// damaged file is logged as an error and recreated empty.
 func open(ctx context.Context, k kind, f *feed.Feed, path string, log *slog.Logger) (*follower, error) {
 	schema, err := k.schema()
 	if err != nil {
 		return nil, err
 	}
+
 	own, err := f.Beside(path, schema).OpenDerived(ctx, func(path string, damage error) {
 		log.ErrorContext(ctx, "the file of the "+k.title+" is damaged; it is made again", "path", path, "error", damage)
 	})
@@ -73,7 +78,7 @@ func open(ctx context.Context, k kind, f *feed.Feed, path string, log *slog.Logg
 }
 
 // snapshot opens the rows beside a store read-only, as they are at this moment. If the file does
-// not exist, it returns fs.ErrNotExist.
+// not exist, it returns fs.ErrNotExist. Rows of a snapshot cannot follow or write.
 func snapshot(ctx context.Context, k kind, store sqldb.Source, path string) (*follower, error) {
 	schema, err := k.schema()
 	if err != nil {
@@ -96,17 +101,20 @@ type batch interface {
 }
 
 // follow carries the feed to batches until ctx ends (nil). A batch with that many objects is
-// committed early. It returns feed.ErrMoved if another process has moved the checkpoint.
+// committed early. It returns feed.ErrMoved if another process has moved the checkpoint. After any
+// error the batch is dropped, and the next run reads its events again from the checkpoint.
 func follow[B batch](ctx context.Context, f *follower, c feed.Follower, fresh func() B, objects int,
 	commit func(ctx context.Context, r sqldb.Reader, b B, from, to feed.Place) error) error {
 	b := fresh()
 	c.Pause = commitPause
+
 	c.Handle = func(_ context.Context, events []stream.Event) error {
 		for _, e := range events {
 			b.add(e)
 		}
 		return nil
 	}
+
 	c.Full = func() bool { return b.objects() >= objects }
 	c.Save = func(ctx context.Context, r sqldb.Reader, from, to feed.Place) error {
 		done := b
@@ -116,7 +124,7 @@ func follow[B batch](ctx context.Context, f *follower, c feed.Follower, fresh fu
 	return f.feed.Follow(ctx, c)
 }
 
-// write commits changes of the rows.
+// write commits changes of the rows, under the lock that orders all writers of this kind.
 func (f *follower) write(ctx context.Context, fn func(*sqldb.Tx) error) error {
 	return f.own.Write(ctx, []string{f.folder}, fn)
 }
@@ -139,12 +147,13 @@ func (f *follower) owner(ctx context.Context, account, mode string) (int64, erro
 }
 
 // ensureOwner returns the number of an owner. It creates a missing one in a commit of its own, so
-// that a cached number is always durable.
+// that a cached number is always durable. Numbers are never reused.
 func (f *follower) ensureOwner(ctx context.Context, key ownerKey) (int64, error) {
 	n, err := f.owner(ctx, key.account, key.mode)
 	if err != nil || n != 0 {
 		return n, err
 	}
+
 	n, err = sqldb.WriteFor(ctx, f.own, []string{f.folder}, func(t *sqldb.Tx) (n int64, err error) {
 		err = t.Row("INSERT INTO "+f.kind.owners+` (account, mode) VALUES ($1, $2)
 			ON CONFLICT (account, mode) DO UPDATE SET mode = excluded.mode RETURNING id`, key.account, key.mode).Scan(&n)
@@ -153,6 +162,7 @@ func (f *follower) ensureOwner(ctx context.Context, key ownerKey) (int64, error)
 	if err == nil && n == 0 {
 		err = fault.Unavailable("store_unavailable", time.Second, nil, "The "+f.title+" cannot be written now. Try again.")
 	}
+
 	if err == nil {
 		f.owners.Store(key, n)
 	}
@@ -172,10 +182,11 @@ func (f *follower) ensureOwners(ctx context.Context, of map[string]ownerKey) (ma
 		}
 		owners[key] = n
 	}
+
 	return owners, nil
 }
 
-// name returns the owner with that number.
+// name returns the owner with that number. Owners are never deleted, so the cache is exact.
 func (f *follower) name(ctx context.Context, owner int64) (key ownerKey, err error) {
 	if k, ok := f.names.Load(owner); ok {
 		return k.(ownerKey), nil

@@ -25,8 +25,10 @@ func (r *Reports) Position(ctx context.Context) (int64, error) {
 	return feed.ReadCheckpoint(ctx, r.own.Reader, report.Consumer)
 }
 
-// Audit visits every row, and reports the sums that do not match the rows.
+// Audit visits every row, and reports the sums that do not match the rows, one line each. It must
+// be called on a snapshot.
 func (r *Reports) Audit(ctx context.Context, visit func(report.Payment) error) ([]string, error) {
+	// Count every row into empty sums, as if all of them were new.
 	p := newProjector(nil, nil)
 	err := r.own.Each(ctx, func(row sqldb.Scanner) error {
 		one, err := scanReport(row, true)
@@ -40,6 +42,7 @@ func (r *Reports) Audit(ctx context.Context, visit func(report.Payment) error) (
 	if err != nil {
 		return nil, err
 	}
+
 	err = r.own.Each(ctx, func(row sqldb.Scanner) error {
 		one, err := scanReportLink(row)
 		if err == nil {
@@ -50,6 +53,7 @@ func (r *Reports) Audit(ctx context.Context, visit func(report.Payment) error) (
 	if err != nil {
 		return nil, err
 	}
+
 	var wrong []string
 	for _, unit := range units {
 		more, err := r.compareSums(ctx, p, unit)
@@ -58,10 +62,14 @@ func (r *Reports) Audit(ctx context.Context, visit func(report.Payment) error) (
 		}
 		wrong = append(wrong, more...)
 	}
+
 	return wrong, nil
 }
 
+// compareSums compares the stored sums of one unit (hours or days) with those that the rows add up
+// to.
 func (r *Reports) compareSums(ctx context.Context, p *projector, unit int64) (wrong []string, err error) {
+	// What the stored sums should be, and then what differs.
 	sums, declines := p.by(unit)
 	err = r.own.Each(ctx, func(row sqldb.Scanner) error {
 		var key hourKey
@@ -69,6 +77,7 @@ func (r *Reports) compareSums(ctx context.Context, p *projector, unit int64) (wr
 		if err != nil {
 			return err
 		}
+
 		key.hour, key.currency = hourOf(h.From), h.Currency
 		if rest := h.Minus(sums[key]); rest.Volume != 0 || rest.Refunded != 0 || len(rest.ByStatus) > 0 || rest.Links != (report.Figures{}).Links {
 			wrong = append(wrong, fmt.Sprintf("I8 reports: the sums of %s from %s on (%d h) are not those of the rows", key.currency, h.From.Format("2006-01-02T15Z"), unit))
@@ -79,11 +88,14 @@ func (r *Reports) compareSums(ctx context.Context, p *projector, unit int64) (wr
 	if err != nil {
 		return nil, err
 	}
+
+	// What is left has no stored sum.
 	for key, f := range sums {
 		if !f.Empty() {
 			wrong = append(wrong, fmt.Sprintf("I8 reports: hour %d of %s (%d h) has rows and no sums", key.hour, key.currency, unit))
 		}
 	}
+
 	err = r.own.Each(ctx, func(row sqldb.Scanner) error {
 		var key declineKey
 		var n int64
@@ -93,11 +105,13 @@ func (r *Reports) compareSums(ctx context.Context, p *projector, unit int64) (wr
 		declines[key] -= n
 		return nil
 	}, "SELECT owner, hour, currency, code, n FROM report_declines WHERE unit = $1", unit)
+
 	for key, n := range declines {
 		if n != 0 {
 			wrong = append(wrong, fmt.Sprintf("I8 reports: declines %q of hour %d (%d h) differ by %d from the rows", key.code, key.hour, unit, n))
 		}
 	}
+
 	return wrong, err
 }
 
@@ -107,4 +121,5 @@ type owned struct {
 	key *hourKey
 }
 
+// Scan reads the owner, then the other columns into to.
 func (o owned) Scan(to ...any) error { return o.row.Scan(append([]any{&o.key.owner}, to...)...) }

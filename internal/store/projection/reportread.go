@@ -19,8 +19,10 @@ const (
 	reportMatches = 15_000 // payments that a word finds; of a word that finds more, only the newest are searched
 )
 
-// Search implements report.Service by keyset, newest first. The narrowest condition leads: an id,
-// a rare word, or else the list of the link, status or currency.
+// Search implements report.Service by keyset, newest first. The narrowest condition leads: an id, a
+// rare word, or else the list of the link, status or currency. A page may hold fewer payments than
+// the limit and still have a next one, because one page reads a bounded number of rows. A cursor of
+// another list is cursor_invalid.
 func (r *Reports) Search(ctx context.Context, q report.Query) (report.Page, error) {
 	q.Bound()
 	below, above := bounds(q.From, q.To)
@@ -28,23 +30,28 @@ func (r *Reports) Search(ctx context.Context, q report.Query) (report.Page, erro
 	if err != nil {
 		return report.Page{}, err
 	}
+
 	owner, err := r.owner(ctx, q.Account, q.Mode)
 	if err != nil || owner == 0 {
 		return report.Page{}, err
 	}
+
 	s := &search{r: r, q: q, owner: owner, below: below, above: above}
 	s.text(strings.TrimSpace(q.Text))
+
 	page, err := s.page(ctx)
+	// The index finds words by their beginning in any field; the query decides exactly.
 	if len(s.words) > 0 {
 		page.Payments = slices.DeleteFunc(page.Payments, func(p report.Payment) bool { return !q.Matches(p) })
 	}
 	for i := range page.Payments {
 		page.Payments[i].Account, page.Payments[i].Mode = q.Account, q.Mode
 	}
+
 	return page, err
 }
 
-// search is the state of one page.
+// search is the state of one page: the query, and what its text was recognized as.
 type search struct {
 	r            *Reports
 	q            report.Query
@@ -54,7 +61,7 @@ type search struct {
 	words        []string
 }
 
-// text tells an id from words.
+// text tells an id from words. An id of another link than the query's is searched as a word.
 func (s *search) text(text string) {
 	switch {
 	case text == "":
@@ -67,7 +74,7 @@ func (s *search) text(text string) {
 	}
 }
 
-// filter returns the conditions that every row must meet.
+// filter returns the conditions that every row of [above, below) must meet.
 func (s *search) filter(below, above int64) *sqldb.Where {
 	var w sqldb.Where
 	w.Add("owner = ?", s.owner)
@@ -80,12 +87,14 @@ func (s *search) filter(below, above int64) *sqldb.Where {
 	for _, word := range s.words {
 		w.Add(`terms LIKE ? ESCAPE '\'`, "%"+termMark+likely.Replace(word)+"%")
 	}
+
 	return &w
 }
 
 // likely escapes a text for LIKE.
 var likely = strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`)
 
+// page reads the page by the narrowest condition.
 func (s *search) page(ctx context.Context) (report.Page, error) {
 	if len(s.words) > 0 {
 		word, rare, err := s.rarest(ctx)
@@ -95,12 +104,16 @@ func (s *search) page(ctx context.Context) (report.Page, error) {
 		if rare {
 			w := s.filter(s.below, s.above)
 			w.Add(`number IN (SELECT number FROM report_terms WHERE owner = ? AND term >= ? AND term < ?)`, s.owner, word, word+lastRune)
+			// The rare word's payments are read from the index of terms, so no window is needed.
 			return s.rows(ctx, w, 0)
 		}
 	}
+
 	if len(s.words) == 0 && s.single() {
 		return s.rows(ctx, s.filter(s.below, s.above), 0)
 	}
+
+	// No condition is narrow enough: search the next Window rows of the list that leads.
 	low, err := s.window(ctx)
 	if err != nil {
 		return report.Page{}, err
@@ -122,7 +135,8 @@ func (s *search) single() bool {
 	return s.payment != "" || n <= 1
 }
 
-// rarest returns the word with the fewest matches, and whether those are few enough.
+// rarest returns the word with the fewest matches, and whether those are few enough to read them
+// all. Counting stops at reportMatches.
 func (s *search) rarest(ctx context.Context) (word string, rare bool, err error) {
 	least := int64(reportMatches)
 	for _, w := range s.words {
@@ -136,10 +150,12 @@ func (s *search) rarest(ctx context.Context) (word string, rare bool, err error)
 			word, least, rare = w, n, true
 		}
 	}
+
 	return word, rare, nil
 }
 
-// window returns the number at which the page stops searching, or 0 if it sees everything.
+// window returns the number at which the page stops searching, or 0 if it sees everything. It lies
+// report.Window rows further down the list that leads.
 func (s *search) window(ctx context.Context) (low int64, err error) {
 	var w sqldb.Where
 	w.Add("owner = ?", s.owner)
@@ -153,12 +169,14 @@ func (s *search) window(ctx context.Context) (low int64, err error) {
 	}
 	w.Add("number < ?", s.below)
 	w.Add("number >= ?", s.above)
+
 	err = s.r.own.QueryRow(ctx, "SELECT COALESCE(MIN(number), 0) FROM (SELECT number FROM report_payments"+w.SQL()+
 		" ORDER BY number DESC LIMIT 1 OFFSET "+strconv.Itoa(report.Window)+") AS place", w.Args...).Scan(&low)
 	return low, err
 }
 
-// rows reads a page. low is where it stopped, if there is more below.
+// rows reads a page of the rows that meet the conditions. low is where the search stopped, if there
+// is more below; it becomes the next page's cursor if this page is not full.
 func (s *search) rows(ctx context.Context, w *sqldb.Where, low int64) (report.Page, error) {
 	var page report.Page
 	var last int64
@@ -176,13 +194,16 @@ func (s *search) rows(ctx context.Context, w *sqldb.Where, low int64) (report.Pa
 	if err != nil {
 		return report.Page{}, err
 	}
+
 	if page.Next == "" && low > s.above {
 		page.Next = strconv.FormatInt(low, cursorBase)
 	}
 	return page, nil
 }
 
-// Overview implements report.Service.
+// Overview implements report.Service. It folds the sums of the period and of the one before. Behind
+// reports that the feed has events that are not in the sums yet. An account without rows has empty
+// figures.
 func (r *Reports) Overview(ctx context.Context, p report.Period) (report.Overview, error) {
 	zone, err := p.Check()
 	if err != nil {
@@ -192,6 +213,8 @@ func (r *Reports) Overview(ctx context.Context, p report.Period) (report.Overvie
 	if err != nil {
 		return report.Overview{}, err
 	}
+
+	// An account that is not known yet has no rows.
 	var hours []report.Hour
 	declines := map[money.Currency][]report.Reason{}
 	if owner != 0 {
@@ -203,6 +226,7 @@ func (r *Reports) Overview(ctx context.Context, p report.Period) (report.Overvie
 			return report.Overview{}, err
 		}
 	}
+
 	o := report.Fold(p, zone, hours, declines)
 	o.Behind, err = r.isBehind(ctx)
 	return o, err
@@ -217,6 +241,7 @@ func (r *Reports) isBehind(ctx context.Context) (bool, error) {
 	return r.feed.HasAfter(ctx, position)
 }
 
+// readSums returns the sums of a query for hour, currency and sumColumns.
 func (r *Reports) readSums(ctx context.Context, query string, args ...any) (all []report.Hour, err error) {
 	err = r.own.Each(ctx, func(row sqldb.Scanner) error {
 		h, err := scanHour(row)
@@ -226,6 +251,7 @@ func (r *Reports) readSums(ctx context.Context, query string, args ...any) (all 
 	return all, err
 }
 
+// scanHour reads one row of hour, currency and sumColumns. Statuses without payments are left out.
 func scanHour(rows sqldb.Scanner) (h report.Hour, err error) {
 	var start int64
 	statuses := make([]int64, len(report.Statuses))
@@ -239,6 +265,7 @@ func scanHour(rows sqldb.Scanner) (h report.Hour, err error) {
 	if err := rows.Scan(to...); err != nil {
 		return h, err
 	}
+
 	for i, n := range statuses {
 		if n == 0 {
 			continue

@@ -20,6 +20,8 @@ const (
 	reportTerms = 64
 )
 
+// The columns that scanReport reads and columns returns, in their order, and how many values each
+// statement's row takes.
 const (
 	reportColumns = "owner, number, id, link, realm, reference, issuer, payer_name, payer_email, card_brand, card_last4, decline, status, currency, " +
 		"amount, captured, refunded, created_at, updated_at, seq, terms"
@@ -35,7 +37,8 @@ type reportRow struct {
 	report.Payment
 }
 
-// projector is the state of one commit.
+// projector is the state of one commit: the changes of the sums, by hour, which are written at its
+// end.
 type projector struct {
 	t        *sqldb.Tx
 	owners   map[ownerKey]int64
@@ -43,24 +46,30 @@ type projector struct {
 	declines map[declineKey]int64
 }
 
+// hourKey identifies the sums of an owner in an hour of UTC, counted since 1970, in a currency.
 type hourKey struct {
 	owner, hour int64
 	currency    money.Currency
 }
 
+// declineKey identifies the count of a reason for declines.
 type declineKey struct {
 	hourKey
 	code string
 }
 
+// hourOf returns the hour of UTC, counted since 1970.
 func hourOf(t time.Time) int64 { return t.Unix() / int64(time.Hour/time.Second) }
 
-// commit writes what was gathered and moves the checkpoint, in one commit.
+// commit writes what was gathered and moves the checkpoint, in one commit. It returns feed.ErrMoved
+// if another process has moved it. The anchor names the event at the checkpoint, by which start
+// recognizes the feed.
 func (r *Reports) commit(ctx context.Context, _ sqldb.Reader, g *gathered, from, to feed.Place) error {
 	owners, err := r.ensureOwners(ctx, g.owner)
 	if err != nil {
 		return err
 	}
+
 	return r.write(ctx, func(t *sqldb.Tx) error {
 		p := newProjector(t, owners)
 		if err := p.project(r, g); err != nil {
@@ -75,10 +84,14 @@ func (r *Reports) commit(ctx context.Context, _ sqldb.Reader, g *gathered, from,
 	})
 }
 
+// newProjector returns the state of a commit without any change.
 func newProjector(t *sqldb.Tx, owners map[ownerKey]int64) *projector {
 	return &projector{t: t, owners: owners, sums: map[hourKey]report.Figures{}, declines: map[declineKey]int64{}}
 }
 
+// project applies the gathered events to the rows of their payments and links, and writes what
+// changed: rows, search terms, links, sums. An event that is not newer than its row changes
+// nothing.
 func (p *projector) project(r *Reports, g *gathered) error {
 	before, err := load(p.t, reportByIDs, g.order, scanOwnedReport)
 	if err != nil {
@@ -96,6 +109,7 @@ func (p *projector) project(r *Reports, g *gathered) error {
 			}
 			row.Payment = next
 		}
+
 		old := before[id]
 		if row.ID == "" || row.Seq == old.Seq {
 			continue
@@ -107,6 +121,7 @@ func (p *projector) project(r *Reports, g *gathered) error {
 		p.count(old.Payment, row)
 		rows = append(rows, row)
 	}
+
 	if err := putReports(p.t, rows); err != nil {
 		return err
 	}
@@ -125,6 +140,8 @@ func scanOwnedReport(row sqldb.Scanner) (string, reportRow, error) {
 	return r.ID, r, err
 }
 
+// scanReport reads one row of reportColumns; owned means that account and mode come before them.
+// The terms are not needed: they follow from the row.
 func scanReport(row sqldb.Scanner, owned bool) (r reportRow, err error) {
 	var created, updated int64
 	var terms string
@@ -134,11 +151,13 @@ func scanReport(row sqldb.Scanner, owned bool) (r reportRow, err error) {
 	if owned {
 		to = slices.Concat([]any{&p.Account, &p.Mode}, to)
 	}
+
 	err = row.Scan(to...)
 	p.CreatedAt, p.UpdatedAt = time.UnixMilli(created).UTC(), time.UnixMilli(updated).UTC()
 	return r, err
 }
 
+// columns implements numbered.
 func (r reportRow) columns() ([]any, error) {
 	p := r.Payment
 	return []any{r.owner, r.number, p.ID, p.Link, p.Realm, p.Reference, p.Issuer, p.PayerName, p.PayerEmail, p.CardBrand, p.CardLast4, p.Decline,
@@ -146,6 +165,8 @@ func (r reportRow) columns() ([]any, error) {
 		marked(p.Terms())}, nil
 }
 
+// marked returns the terms as one text, each after a mark, so that a search for the beginning of a
+// term is a search for mark and text.
 func marked(terms []string) string {
 	if len(terms) == 0 {
 		return ""
@@ -153,6 +174,7 @@ func marked(terms []string) string {
 	return termMark + strings.Join(terms, termMark)
 }
 
+// putReports writes the rows, and gives new ones their final numbers.
 func putReports(t *sqldb.Tx, rows []reportRow) error {
 	all := make([]numbered, len(rows))
 	for i := range rows {
@@ -161,7 +183,8 @@ func putReports(t *sqldb.Tx, rows []reportRow) error {
 	return put(t, all, putReport, putSomeReports, reportRows)
 }
 
-// index writes the search terms of the rows that changed.
+// index writes the search terms of the rows that changed: it deletes those that are gone and adds
+// those that are new.
 func (p *projector) index(rows []reportRow, before map[string]reportRow) error {
 	var fresh []posting
 	for _, row := range rows {
@@ -178,12 +201,14 @@ func (p *projector) index(rows []reportRow, before map[string]reportRow) error {
 				return err
 			}
 		}
+
 		for _, term := range now {
 			if !slices.Contains(was, term) {
 				fresh = append(fresh, posting{row.owner, row.number, term})
 			}
 		}
 	}
+
 	slices.SortFunc(fresh, posting.compare) // neighboring index entries are written together
 	return putAll(p.t, fresh, putTerm, putTerms, reportTerms, func(one posting) []any { return []any{one.owner, one.term, one.number} })
 }
@@ -196,6 +221,8 @@ var (
 		" FROM report_payments p JOIN report_owners o ON o.id = p.owner WHERE p.id IN (" + sqldb.Params(1, loadIDs) + ")"
 )
 
+// putReportRows returns the statement for n payments. A number that another payment has changes
+// nothing, and the count of rows shows it (see put).
 func putReportRows(n int) string {
 	return "INSERT INTO report_payments (" + reportColumns + ") VALUES " + sqldb.Values(n, reportFields) + `
 		ON CONFLICT (owner, number) DO UPDATE SET link = excluded.link, realm = excluded.realm, reference = excluded.reference, issuer = excluded.issuer,
@@ -205,6 +232,7 @@ func putReportRows(n int) string {
 		WHERE report_payments.id = excluded.id`
 }
 
+// putTermRows returns the statement for n terms.
 func putTermRows(n int) string {
 	return "INSERT INTO report_terms (owner, term, number) VALUES " + sqldb.Values(n, termFields) + " ON CONFLICT DO NOTHING"
 }
@@ -215,11 +243,13 @@ type posting struct {
 	term          string
 }
 
+// compare orders postings as their index does.
 func (a posting) compare(b posting) int {
 	return cmp.Or(cmp.Compare(a.owner, b.owner), strings.Compare(a.term, b.term), cmp.Compare(a.number, b.number))
 }
 
-// count records the effect of a row's change on the sums.
+// count records the effect of a row's change on the sums: what the new row adds, less what the old
+// one added. If the currency changed, the old figures leave the sum of their own hour and currency.
 func (p *projector) count(old report.Payment, row reportRow) {
 	was, oldDecline := report.FiguresOf(old)
 	now, decline := report.FiguresOf(row.Payment)
@@ -228,6 +258,7 @@ func (p *projector) count(old report.Payment, row reportRow) {
 		p.change(hourKey{row.owner, hourOf(old.CreatedAt), old.Amount.Currency}, report.Figures{}.Minus(was))
 		was = report.Figures{}
 	}
+
 	p.change(key, now.Minus(was))
 	if oldDecline != decline {
 		if oldDecline != "" {
@@ -239,6 +270,7 @@ func (p *projector) count(old report.Payment, row reportRow) {
 	}
 }
 
+// change adds to the sums of an hour.
 func (p *projector) change(key hourKey, by report.Figures) {
 	sum := p.sums[key]
 	sum.Add(by)
@@ -248,6 +280,7 @@ func (p *projector) change(key hourKey, by report.Figures) {
 // units are the hours that a stored sum may cover.
 var units = [...]int64{1, hoursOfDay}
 
+// hoursOfDay is the unit of a day of UTC.
 const hoursOfDay = 24
 
 // add adds the counts to the stored sums of the hour and of the day in UTC.
@@ -264,7 +297,7 @@ func (p *projector) add() error {
 	return nil
 }
 
-// by sums up the counts by the unit.
+// by sums up the counts by the unit, which is 1 hour or a day.
 func (p *projector) by(unit int64) (map[hourKey]report.Figures, map[declineKey]int64) {
 	sums, declines := map[hourKey]report.Figures{}, map[declineKey]int64{}
 	for key, f := range p.sums {
@@ -273,13 +306,16 @@ func (p *projector) by(unit int64) (map[hourKey]report.Figures, map[declineKey]i
 		sum.Add(f)
 		sums[key] = sum
 	}
+
 	for key, n := range p.declines {
 		key.hour -= key.hour % unit
 		declines[key] += n
 	}
+
 	return sums, declines
 }
 
+// addSums adds the sums of one unit, in a fixed order.
 func (p *projector) addSums(unit int64, sums map[hourKey]report.Figures) error {
 	for _, key := range slices.SortedFunc(maps.Keys(sums), hourKey.compare) {
 		f := sums[key]
@@ -294,9 +330,12 @@ func (p *projector) addSums(unit int64, sums map[hourKey]report.Figures) error {
 			return err
 		}
 	}
+
 	return nil
 }
 
+// addDeclines adds the counts of reasons of one unit. A count that becomes zero is deleted, so that
+// the table holds only reasons that occur.
 func (p *projector) addDeclines(unit int64, declines map[declineKey]int64) error {
 	for key, n := range declines {
 		if n == 0 {
@@ -315,9 +354,11 @@ func (p *projector) addDeclines(unit int64, declines map[declineKey]int64) error
 			return err
 		}
 	}
+
 	return nil
 }
 
+// compare orders keys by owner, hour and currency.
 func (k hourKey) compare(o hourKey) int {
 	return cmp.Or(cmp.Compare(k.owner, o.owner), cmp.Compare(k.hour, o.hour), cmp.Compare(k.currency, o.currency))
 }
@@ -331,4 +372,5 @@ var sumColumns = func() []string {
 	return append(all, "links_created", "links_opened", "links_started", "links_submitted", "links_paid")
 }()
 
+// addSum adds to a row of sums.
 var addSum = addTo("report_sums", "owner, unit, hour, currency", sumColumns)

@@ -16,6 +16,7 @@ import (
 // reportObjects is the number of payments and links in a commit.
 const reportObjects = 4000
 
+// reports names the tables of the reports.
 var reports = kind{title: "reports", folder: "reports", owners: "report_owners", first: "checkpoints"}
 
 // Reports is the projection for people and implements report.Service. It can be rebuilt from the
@@ -24,8 +25,9 @@ type Reports struct{ *follower }
 
 var _ report.Service = (*Reports)(nil)
 
-// OpenReports opens the projection of the feed. The path is that of the file beside a SQLite
-// store, which is created if it is missing.
+// OpenReports opens the projection of the feed. The path is that of the file beside a SQLite store,
+// which is created if it is missing, and recreated empty if it is damaged. Nothing is filled until
+// Run or Rebuild.
 func OpenReports(ctx context.Context, f *feed.Feed, path string, log *slog.Logger) (*Reports, error) {
 	own, err := open(ctx, reports, f, path, log)
 	if err != nil {
@@ -34,7 +36,9 @@ func OpenReports(ctx context.Context, f *feed.Feed, path string, log *slog.Logge
 	return &Reports{own}, nil
 }
 
-// Run follows the feed until ctx ends (nil). One of several processes works.
+// Run follows the feed until ctx ends (nil). One of several processes works. It returns
+// feed.ErrMoved if another process has moved the checkpoint, such as by a Reset; the caller runs it
+// again.
 func (r *Reports) Run(ctx context.Context) error {
 	return follow(ctx, r.follower, feed.Follower{Consumer: report.Consumer, Start: r.start}, newGathered, reportObjects, r.commit)
 }
@@ -49,6 +53,7 @@ type gathered struct {
 	owner           map[string]ownerKey // of every object
 }
 
+// newGathered returns an empty batch.
 func newGathered() *gathered {
 	return &gathered{
 		payments: map[string][]stream.Event{},
@@ -58,8 +63,11 @@ func newGathered() *gathered {
 	}
 }
 
+// objects implements batch.
 func (g *gathered) objects() int { return len(g.order) + len(g.linkOrder) }
 
+// add implements batch. An event that shows a payment completely replaces the earlier ones, so a
+// payment that changes often costs one event. Events of other objects are ignored.
 func (g *gathered) add(e stream.Event) {
 	switch {
 	case e.OfPayment():
@@ -85,15 +93,17 @@ func (g *gathered) add(e stream.Event) {
 }
 
 // start returns the checkpoint. If the feed is not the one in which it was saved (a store was
-// restored or replaced), everything is rebuilt.
+// restored or replaced), everything is rebuilt from its beginning.
 func (r *Reports) start(ctx context.Context, in sqldb.Reader) (at feed.Place, err error) {
 	if at.Position, err = r.Position(ctx); err != nil || at.Position == 0 {
 		return at, err
 	}
+
 	err = r.own.QueryRow(ctx, "SELECT event FROM report_anchor WHERE position = $1", at.Position).Scan(&at.Event)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return at, err
 	}
+
 	here, err := r.feed.Has(ctx, in, at)
 	if err != nil || here {
 		return at, err
@@ -102,8 +112,9 @@ func (r *Reports) start(ctx context.Context, in sqldb.Reader) (at feed.Place, er
 	return feed.Place{}, r.Reset(ctx)
 }
 
-// Reset deletes everything except what browsers reported, so that the follower begins at the
-// start of the feed. It may run beside a working process, which notices at its next commit.
+// Reset deletes everything except what browsers reported, in one commit, so that the follower
+// begins at the start of the feed. It may run beside a working process, which notices at its next
+// commit.
 func (r *Reports) Reset(ctx context.Context) error {
 	const empty = "DELETE FROM " // TRUNCATE needs the owner, and the server need not be that
 	return r.write(ctx, func(t *sqldb.Tx) error {
@@ -119,15 +130,18 @@ func (r *Reports) Reset(ctx context.Context) error {
 }
 
 // Rebuild rebuilds everything and returns at the end of the feed. If another process follows the
-// feed, Rebuild waits while that process does the work.
+// feed, Rebuild waits while that process does the work. progress gets the number of events that are
+// left, about once a second. If it is interrupted, the follower continues from what was committed.
 func (r *Reports) Rebuild(ctx context.Context, progress func(left int64)) error {
 	if err := r.Reset(ctx); err != nil {
 		return err
 	}
+
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	worked := make(chan error, 1)
 	go func() { worked <- r.Run(ctx) }()
+
 	look := time.NewTicker(commitPause)
 	defer look.Stop()
 	for {

@@ -8,6 +8,7 @@ import (
 	"github.com/paylink/paylink/internal/fault"
 )
 
+// castagnoli is the table of CRC-32C.
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // Encode marshals v to JSON and returns the document with its checksum. The engines keep no
@@ -50,7 +51,7 @@ func Micros(t time.Time) int64 {
 	return t.UnixMicro()
 }
 
-// FromMicros is the inverse of Micros.
+// FromMicros is the inverse of Micros. The result is in UTC.
 func FromMicros(us int64) time.Time {
 	if us == 0 {
 		return time.Time{}

@@ -80,10 +80,12 @@ func NewSource(url string, schema Schema) (Source, error) {
 	if path, ok := strings.CutPrefix(url, "sqlite:"); ok && path != "" {
 		return Source{dialect: sqliteFile{path: path, schema: schema}}, nil
 	}
+
 	if pg.Is(url) {
 		config, err := pg.Parse(url)
 		return Source{dialect: postgres{config: config, schema: schema}}, err
 	}
+
 	scheme, _, _ := strings.Cut(url, ":") // the rest may contain a password
 	return Source{}, fmt.Errorf("the store %q is not one of sqlite:PATH and postgres://…", scheme+":…")
 }
@@ -91,15 +93,20 @@ func NewSource(url string, schema Schema) (Source, error) {
 // outcomeUnknown is the error of a commit whose answer was lost: it may be durable.
 type outcomeUnknown struct{ cause error }
 
+// Error returns what is known: that the commit was sent.
 func (o outcomeUnknown) Error() string {
 	return "the outcome of the commit is not known: " + o.cause.Error()
 }
+
+// Unwrap returns the error of the connection.
 func (o outcomeUnknown) Unwrap() error { return o.cause }
 
+// notDurable is the fault of a change that the engine could not make durable.
 func notDurable(cause error) error {
 	return fault.Unavailable("store_unavailable", time.Second, cause, "The change could not be made durable. Try again.")
 }
 
+// notReadable is the fault of an engine that cannot be reached or is short of something.
 func notReadable(cause error) error {
 	return fault.Unavailable("store_unavailable", time.Second, cause, "The store cannot be reached now. Try again.")
 }

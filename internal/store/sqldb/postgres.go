@@ -58,8 +58,11 @@ type postgres struct {
 	few    bool // few connections: a source of derived data
 }
 
+// name implements dialect: host and database, without a password.
 func (p postgres) name() string { return pg.Name(p.config) }
 
+// pools implements dialect. Connections of readers serve requests; a consumer holds one of its own
+// for as long as it works.
 func (p postgres) pools() pools {
 	if p.few {
 		return pools{read: fewReaders, consumers: 1, writers: 1, group: 1}
@@ -67,6 +70,8 @@ func (p postgres) pools() pools {
 	return pools{read: postgresReaders, consumers: postgresFollow, writers: postgresWriters, group: postgresGroup}
 }
 
+// open implements dialect. Every new connection is checked (postgres.Check), so a server that would
+// lose acknowledged commits is refused, also after a failover.
 func (p postgres) open(readOnly bool, connections int) (*sql.DB, error) {
 	config := p.config.Copy()
 	if readOnly {
@@ -76,6 +81,7 @@ func (p postgres) open(readOnly bool, connections int) (*sql.DB, error) {
 			config.RuntimeParams[name] = value
 		}
 	}
+
 	db := stdlib.OpenDB(*config, stdlib.OptionAfterConnect(pg.Check))
 	db.SetMaxOpenConns(connections)
 	db.SetMaxIdleConns(connections)
@@ -85,6 +91,7 @@ func (p postgres) open(readOnly bool, connections int) (*sql.DB, error) {
 	return db, nil
 }
 
+// provider implements dialect.
 func (p postgres) provider(db *sql.DB) (*goose.Provider, error) { return p.schema.postgres(db) }
 
 // begin locks the accounts in sorted order, the same in every process, so no two groups deadlock
@@ -92,6 +99,7 @@ func (p postgres) provider(db *sql.DB) (*goose.Provider, error) { return p.schem
 // ids, and with them positions, therefore rise in commit order.
 func (p postgres) begin(t *Tx, accounts []string) error {
 	statements := "BEGIN"
+
 	if len(accounts) > 0 {
 		var keys []int32
 		for _, a := range accounts {
@@ -107,10 +115,12 @@ func (p postgres) begin(t *Tx, accounts []string) error {
 		}
 		statements += fmt.Sprintf("; SELECT pg_advisory_xact_lock(%d, k) FROM unnest('{%s}'::int[]) AS k", accountLocks, list.String())
 	}
+
 	_, err := t.conn.ExecContext(t.ctx, statements)
 	return err
 }
 
+// lockKey returns the key of an advisory lock. Names that share a key only wait for each other.
 func lockKey(name string) int32 {
 	h := fnv.New32a()
 	_, _ = io.WriteString(h, name)
@@ -132,24 +142,29 @@ func (p postgres) commit(t *Tx) error {
 		tag, err = conn.Exec(t.ctx, "COMMIT")
 		return err
 	})
+
 	switch {
 	case err == nil && tag.String() != "COMMIT":
 		return errors.New("the transaction was rolled back: one of its statements had failed")
 	case err == nil || !sent || sqlClass(err) == "40":
 		return err
 	}
+
 	return outcomeUnknown{err}
 }
 
+// rollback implements dialect. A connection whose ROLLBACK failed must not be used again.
 func (p postgres) rollback(t *Tx) bool {
 	_, err := t.conn.ExecContext(t.ctx, "ROLLBACK")
 	return err == nil // otherwise a BEGIN might continue the old transaction
 }
 
+// group implements dialect: the time of a group with all its tries.
 func (p postgres) group() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.Background(), groupTimeout)
 }
 
+// sqlState returns the server's code of an error, or "" if the server sent none.
 func sqlState(err error) string {
 	var e *pgconn.PgError
 	if errors.As(err, &e) {
@@ -158,8 +173,11 @@ func sqlState(err error) string {
 	return ""
 }
 
+// sqlClass returns the first two characters of the code, which name its class.
 func sqlClass(err error) string { return sqlState(err)[:min(2, len(sqlState(err)))] }
 
+// again implements dialect. Serialization failures, deadlocks and locks that were not granted in
+// time are worth another try, and so is a lost connection, unless it was lost during the COMMIT.
 func (p postgres) again(err error) (yes, lost bool) {
 	var unknown outcomeUnknown
 	if errors.As(err, &unknown) {
@@ -172,7 +190,8 @@ func (p postgres) again(err error) (yes, lost bool) {
 	return sqlClass(err) == "40" || sqlState(err) == "55P03", false
 }
 
-// lost reports whether the connection can no longer be used.
+// lost reports whether the connection can no longer be used. An error without a code comes from the
+// driver or the network.
 func (p postgres) lost(err error) bool {
 	var connect *pgconn.ConnectError // refused, too many connections, starting up
 	if errors.As(err, &connect) {
@@ -192,16 +211,18 @@ func (p postgres) lost(err error) bool {
 		return errors.As(err, &network) || errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) ||
 			errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || pgconn.SafeToRetry(err) || pgconn.Timeout(err)
 	}
+
 	return false
 }
 
-// explain returns a retryable fault if the server lacked a connection, disk space, memory or
-// time.
+// explain returns a retryable fault if the server lacked a connection, disk space, memory or time.
+// Errors that are faults already, and those of a broken rule, are returned unchanged.
 func (p postgres) explain(err error) error {
 	var told *fault.Error
 	if err == nil || errors.As(err, &told) {
 		return err
 	}
+
 	if yes, lost := p.again(err); yes || lost {
 		return notReadable(err)
 	}
@@ -217,11 +238,13 @@ func (p postgres) explain(err error) error {
 	return err
 }
 
+// What only SQLite needs does nothing here.
 func (p postgres) idle(*Tx)                  {}
 func (p postgres) background() (stop func()) { return func() {} }
 func (p postgres) poll() time.Duration       { return postgresPoll }
 func (p postgres) shared() bool              { return true }
 
+// moment implements dialect: a repeatable read sees one moment.
 func (p postgres) moment() *sql.TxOptions {
 	return &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}
 }
@@ -239,6 +262,7 @@ func (p postgres) claim(ctx context.Context, pool *sql.DB, name string) (querier
 	if err != nil {
 		return nil, nil, err
 	}
+
 	for {
 		var mine bool
 		if err := conn.QueryRowContext(ctx, "SELECT pg_try_advisory_lock($1, $2)", consumerLocks, lockKey(name)).Scan(&mine); err != nil {
@@ -247,6 +271,7 @@ func (p postgres) claim(ctx context.Context, pool *sql.DB, name string) (querier
 		if mine {
 			return conn, func() { release(ctx, conn, name) }, nil
 		}
+
 		wait := time.NewTimer(claimEvery/2 + rand.N(claimEvery/2))
 		select {
 		case <-ctx.Done():
@@ -257,9 +282,12 @@ func (p postgres) claim(ctx context.Context, pool *sql.DB, name string) (querier
 	}
 }
 
+// release gives up a claim and returns the connection to its pool. If the lock cannot be released,
+// the session ends, and the lock with it.
 func release(ctx context.Context, conn *sql.Conn, name string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTimeout)
 	defer cancel()
+
 	var held bool
 	err := conn.QueryRowContext(ctx, "SELECT pg_advisory_unlock($1, $2)", consumerLocks, lockKey(name)).Scan(&held)
 	if err != nil || !held {
@@ -286,9 +314,11 @@ func (p postgres) intact(ctx context.Context, r Reader) (found []string, err err
 	if err != nil {
 		return nil, err
 	}
+
 	if failures > 0 {
 		found = append(found, fmt.Sprintf("%d pages failed their checksum", failures))
 	}
+
 	err = r.Each(ctx, func(row Scanner) error {
 		var name string
 		err := row.Scan(&name)

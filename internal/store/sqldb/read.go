@@ -23,7 +23,7 @@ type Rows struct {
 // Err returns the error that ended the iteration early, or nil at the end of the rows.
 func (r *Rows) Err() error { return r.dialect.explain(r.Rows.Err()) }
 
-// Query runs a query. The caller must close the rows.
+// Query runs a query. The caller must close the rows, and check Err at their end.
 func (r Reader) Query(ctx context.Context, query string, args ...any) (*Rows, error) {
 	rows, err := r.from.QueryContext(ctx, query, args...) //nolint:sqlclosecheck,rowserrcheck // the caller's
 	if err != nil {
@@ -59,6 +59,7 @@ type readRow struct {
 	dialect dialect
 }
 
+// Scan implements Scanner. An engine failure is a fault of kind Unavailable.
 func (r readRow) Scan(dest ...any) error {
 	defer r.end()
 	return r.dialect.explain(r.row.Scan(dest...))
@@ -93,7 +94,8 @@ func (db *DB) prepared(query string) (*sql.Stmt, error) {
 	return st, nil
 }
 
-// Moment returns a reader whose reads all see the same moment, and a function that ends it.
+// Moment returns a reader whose reads all see the same moment, and a function that ends it. It
+// holds a connection until then. In a snapshot every read sees its moment anyway.
 func (db *DB) Moment(ctx context.Context) (Reader, func(), error) {
 	if db.IsSnapshot() {
 		return db.Reader, func() {}, nil
@@ -127,7 +129,7 @@ func (w *Where) AddIf(yes bool, condition string, args ...any) {
 	}
 }
 
-// SQL returns the WHERE clause.
+// SQL returns the WHERE clause. There must be at least one condition.
 func (w *Where) SQL() string { return " WHERE " + strings.Join(w.conditions, " AND ") }
 
 // Values returns the VALUES list for n rows of that many parameters.

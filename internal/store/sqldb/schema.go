@@ -69,10 +69,14 @@ func (s Schema) sqlite(db *sql.DB) (*goose.Provider, error) {
 		names = append(names, found[0])
 		list = append(list, s.migration(version, string(text)))
 	}
+
 	return goose.NewProvider(goose.DialectSQLite3, db, s.Migrations, goose.WithGoMigrations(list...), goose.WithExcludeNames(names),
 		goose.WithDisableGlobalRegistry(true))
 }
 
+// postgres returns the provider that runs the translated text and, after it, what is only for
+// PostgreSQL, in one transaction for each migration. A lock lets one process migrate while the
+// others wait.
 func (s Schema) postgres(db *sql.DB) (*goose.Provider, error) {
 	names, err := fs.Glob(s.Migrations, "*.sql")
 	if err != nil {
@@ -89,6 +93,7 @@ func (s Schema) postgres(db *sql.DB) (*goose.Provider, error) {
 		if err != nil {
 			return nil, err
 		}
+
 		statements := postgresWords.Replace(string(text))
 		own, err := fs.Glob(s.Migrations, path.Join("postgres", number+"_*.sql"))
 		if err != nil {
@@ -127,6 +132,7 @@ func (s Source) Migrate(ctx context.Context) (from, to int64, err error) {
 	if err != nil {
 		return 0, 0, err
 	}
+
 	from, to, err = p.GetVersions(ctx)
 	if err != nil || from >= to { // nothing to wait for
 		return from, from, err
@@ -137,6 +143,8 @@ func (s Source) Migrate(ctx context.Context) (from, to int64, err error) {
 	return from, to, nil
 }
 
+// checkSchema returns an error if migrations are pending, with the way out. A schema that is newer
+// than this binary is accepted, so that processes of two versions can run during an upgrade.
 func checkSchema(ctx context.Context, d dialect, db *sql.DB) error {
 	p, err := d.provider(db)
 	if err != nil {
@@ -153,22 +161,26 @@ func checkSchema(ctx context.Context, d dialect, db *sql.DB) error {
 }
 
 // OpenDerived migrates and opens a source of derived data. A damaged SQLite file is reported,
-// removed and recreated empty.
+// removed and recreated empty. If the process crashes between, the next start finds the file
+// missing, or damaged again.
 func (s Source) OpenDerived(ctx context.Context, report func(path string, damage error)) (*DB, error) {
 	db, err := s.migrated(ctx)
 	file, embedded := s.dialect.(sqliteFile)
 	if !embedded || !isDamage(err) {
 		return db, err
 	}
+
 	report(file.path, err)
 	for _, suffix := range []string{"", "-wal", "-shm"} {
 		if gone := os.Remove(file.path + suffix); gone != nil && !errors.Is(gone, fs.ErrNotExist) {
 			return nil, errors.Join(err, gone)
 		}
 	}
+
 	return s.migrated(ctx)
 }
 
+// migrated brings the schema up to date and opens the database.
 func (s Source) migrated(ctx context.Context) (*DB, error) {
 	if _, _, err := s.Migrate(ctx); err != nil {
 		return nil, err

@@ -40,7 +40,8 @@ type Source struct {
 	borrowed bool
 }
 
-// DB is an open database. It reads as a Reader does, through its own pool.
+// DB is an open database. It reads as a Reader does, through its own pool. It is safe for
+// concurrent use.
 type DB struct {
 	Reader
 	source    Source
@@ -68,7 +69,8 @@ func (s Source) Beside(path string, schema Schema) Source {
 }
 
 // Open opens the database and creates a SQLite file that does not exist. The schema must be
-// current: call Migrate first.
+// current: call Migrate first. If it fails, everything that was opened is closed again. Close must
+// be called.
 func (s Source) Open(ctx context.Context) (*DB, error) {
 	d := s.dialect
 	db := newDB(s)
@@ -79,6 +81,7 @@ func (s Source) Open(ctx context.Context) (*DB, error) {
 		}
 		return err
 	}
+
 	n := d.pools()
 	for _, pool := range []struct {
 		db          **sql.DB
@@ -96,6 +99,7 @@ func (s Source) Open(ctx context.Context) (*DB, error) {
 			}
 		}
 	}
+
 	db.Reader = Reader{db.pool, d}
 	stopBackground := d.background()
 	for range n.writers {
@@ -103,6 +107,7 @@ func (s Source) Open(ctx context.Context) (*DB, error) {
 		db.writers = append(db.writers, w)
 		go w.run()
 	}
+
 	db.close = func() error {
 		for _, w := range db.writers {
 			<-w.done
@@ -121,9 +126,11 @@ func (s Source) Snapshot(ctx context.Context, table string) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	if err := checkSchema(ctx, s.dialect, pool); err != nil {
 		return nil, errors.Join(err, pool.Close())
 	}
+
 	tx, err := pool.BeginTx(ctx, s.dialect.moment())
 	if err != nil {
 		return nil, errors.Join(err, pool.Close())
@@ -134,6 +141,7 @@ func (s Source) Snapshot(ctx context.Context, table string) (*DB, error) {
 		_ = tx.Rollback() // read-only: nothing to keep
 		return pool.Close()
 	}
+	// The first read sets the moment.
 	var n int64
 	if err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM "+table).Scan(&n); err != nil {
 		return nil, errors.Join(err, db.Close())
@@ -141,6 +149,7 @@ func (s Source) Snapshot(ctx context.Context, table string) (*DB, error) {
 	return db, nil
 }
 
+// newDB returns a database that is not open yet.
 func newDB(s Source) *DB {
 	return &DB{Reader: Reader{dialect: s.dialect}, source: s, stop: make(chan struct{}), wake: newBroadcast(), writes: obs.NewWrites(time.Now)}
 }
@@ -188,7 +197,8 @@ func (db *DB) Alone(ctx context.Context, name string, work func(context.Context,
 	return work(ctx, Reader{from, db.dialect})
 }
 
-// Close waits for the queued commits and closes the connections.
+// Close waits for the queued commits and closes the connections. Later commits fail with
+// store_closed. Only the first call does something.
 func (db *DB) Close() error {
 	var err error
 	db.once.Do(func() {
@@ -198,6 +208,7 @@ func (db *DB) Close() error {
 	return err
 }
 
+// errClosed is the fault of a commit that came too late.
 var errClosed = fault.Unavailable("store_closed", time.Second, nil, "The service is shutting down. Try again.")
 
 // Waiting returns the number of commits queued at the account's writer.

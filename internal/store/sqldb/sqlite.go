@@ -18,7 +18,8 @@ import (
 	"github.com/paylink/paylink/internal/fault"
 )
 
-// Limits of SQLite.
+// Limits of SQLite. The WAL is moved into the file from checkpointWALBytes on, and restarted from
+// restartWALBytes on.
 const (
 	checkpointWALBytes  = 8 << 20
 	restartWALBytes     = 64 << 20
@@ -37,12 +38,16 @@ type sqliteFile struct {
 	schema Schema
 }
 
+// name implements dialect: the path.
 func (f sqliteFile) name() string { return f.path }
 
+// pools implements dialect. One writer is all that the file allows.
 func (f sqliteFile) pools() pools {
 	return pools{read: sqliteReaders, consumers: 2, writers: 1, group: sqliteGroup}
 }
 
+// open implements dialect. A pool for writing creates the file and its folder; a read-only one
+// needs the file (fs.ErrNotExist).
 func (f sqliteFile) open(readOnly bool, connections int) (*sql.DB, error) {
 	if !readOnly {
 		if err := os.MkdirAll(filepath.Dir(f.path), 0o700); err != nil {
@@ -74,6 +79,8 @@ func (f sqliteFile) synchronous() string {
 	return "FULL"
 }
 
+// open opens a pool of connections to a file. Every connection gets the same settings. The WAL is
+// never checkpointed by a commit, because background and idle do that.
 func open(path string, readOnly bool, connections, cacheKibibyte int, synchronous string) (*sql.DB, error) {
 	q := url.Values{}
 	q.Add("_pragma", fmt.Sprintf("busy_timeout(%d)", busyTimeoutMillis))
@@ -89,15 +96,19 @@ func open(path string, readOnly bool, connections, cacheKibibyte int, synchronou
 	if err != nil {
 		return nil, err
 	}
+
 	db.SetMaxOpenConns(connections)
 	db.SetMaxIdleConns(connections)
 	return db, nil
 }
 
+// provider implements dialect.
 func (f sqliteFile) provider(db *sql.DB) (*goose.Provider, error) {
 	return f.schema.sqlite(db)
 }
 
+// begin implements dialect. It takes the write lock at once, so that no statement fails later
+// because another connection writes.
 func (f sqliteFile) begin(t *Tx, _ []string) error {
 	_, err := t.Exec("BEGIN IMMEDIATE")
 	return err
@@ -110,15 +121,18 @@ func (f sqliteFile) commit(t *Tx) error {
 	return err
 }
 
+// rollback implements dialect. The connection can always be used again.
 func (f sqliteFile) rollback(t *Tx) bool {
 	_, _ = t.Exec("ROLLBACK") // there may be nothing to roll back
 	return true
 }
 
+// group implements dialect: without a deadline, because the file is local.
 func (f sqliteFile) group() (context.Context, context.CancelFunc) {
 	return context.Background(), func() {}
 }
 
+// again implements dialect. There is no other writer with which a commit could conflict.
 func (f sqliteFile) again(error) (yes, lost bool) { return false, false }
 
 // explain returns a retryable fault for engine failures (full disk, failed or forbidden write)
@@ -137,10 +151,13 @@ func (f sqliteFile) explain(err error) error {
 	return err
 }
 
+// poll, moment and shared implement dialect: only this process writes, and a transaction sees one
+// moment.
 func (f sqliteFile) poll() time.Duration    { return sqlitePoll }
 func (f sqliteFile) moment() *sql.TxOptions { return nil }
 func (f sqliteFile) shared() bool           { return false }
 
+// claim implements dialect. This is the only process, so there is nothing to wait for.
 func (f sqliteFile) claim(_ context.Context, pool *sql.DB, _ string) (querier, func(), error) {
 	return pool, func() {}, nil
 }
@@ -151,6 +168,8 @@ func (f sqliteFile) keyed(ctx context.Context) (context.Context, context.CancelF
 	return context.WithoutCancel(ctx), func() {}
 }
 
+// intact implements dialect by SQLite's own check of pages and indexes, which reads the whole file.
+// It does not find a changed value; the documents' checksums do.
 func (f sqliteFile) intact(ctx context.Context, r Reader) (found []string, err error) {
 	err = r.Each(ctx, func(row Scanner) error {
 		var line string
@@ -163,8 +182,9 @@ func (f sqliteFile) intact(ctx context.Context, r Reader) (found []string, err e
 	return found, err
 }
 
-// background copies WAL pages into the file on its own connection, so that no commit waits for
-// it.
+// background copies WAL pages into the file on its own connection, so that no commit waits for it.
+// It never waits for readers either. If the connection cannot be opened, idle restarts the WAL when
+// it has become large.
 func (f sqliteFile) background() (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
@@ -190,6 +210,7 @@ func (f sqliteFile) background() (stop func()) {
 	return func() { cancel(); wg.Wait() }
 }
 
+// walBytes returns the size of the WAL, or 0 if there is none.
 func (f sqliteFile) walBytes() int64 {
 	info, err := os.Stat(f.path + "-wal")
 	if err != nil {
@@ -218,7 +239,8 @@ func isDamage(err error) bool {
 	return code == sqlite3.SQLITE_NOTADB || code == sqlite3.SQLITE_CORRUPT
 }
 
-// Copy writes a consistent copy of a live database file to a new file.
+// Copy writes a consistent copy of a live database file to a new file. It fails if from does not
+// exist or to does. A copy that was interrupted is incomplete and must be deleted.
 func Copy(ctx context.Context, from, to string) error {
 	if _, err := os.Stat(from); err != nil {
 		return err
@@ -226,6 +248,7 @@ func Copy(ctx context.Context, from, to string) error {
 	if _, err := os.Stat(to); err == nil {
 		return fmt.Errorf("%s exists already", to)
 	}
+
 	db, err := open(from, false, 1, readerCacheKibibyte, "FULL")
 	if err != nil {
 		return err

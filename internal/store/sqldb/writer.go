@@ -53,6 +53,8 @@ func (t *Tx) Declared(account string) bool {
 // functions of one writer's transactions run in commit order. If nothing is kept, f is dropped.
 func (t *Tx) OnCommit(f func()) { t.after = append(t.after, f) }
 
+// prepare returns the connection's statement for a query, prepared once. The number of different
+// queries is small, so they stay open until the connection ends.
 func (t *Tx) prepare(query string) (*sql.Stmt, error) {
 	if st, ok := t.stmts[query]; ok {
 		return st, nil
@@ -65,7 +67,7 @@ func (t *Tx) prepare(query string) (*sql.Stmt, error) {
 	return st, nil
 }
 
-// Exec runs a statement and returns the number of rows changed.
+// Exec runs a statement and returns the number of rows changed. Values are passed as parameters.
 func (t *Tx) Exec(query string, args ...any) (int64, error) {
 	st, err := t.prepare(query) //nolint:sqlclosecheck // kept for the next commit
 	if err != nil {
@@ -75,11 +77,13 @@ func (t *Tx) Exec(query string, args ...any) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
+
 	n, err := res.RowsAffected()
 	switch query[0] {
 	case 'I', 'U', 'D': // INSERT, UPDATE, DELETE: after other statements SQLite reports the previous statement's count
 		t.changed = t.changed || n > 0
 	}
+
 	return n, err
 }
 
@@ -89,6 +93,7 @@ func (t *Tx) Insert(query string, args ...any) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
+
 	res, err := st.ExecContext(t.ctx, args...)
 	t.changed = t.changed || err == nil
 	if err != nil || t.dialect.shared() {
@@ -106,7 +111,8 @@ func (t *Tx) Row(query string, args ...any) Scanner {
 	return st.QueryRowContext(t.ctx, args...)
 }
 
-// Each calls visit for each row of a query.
+// Each calls visit for each row of a query, and stops at the first error. visit must not run
+// statements of the same transaction on PostgreSQL, where a connection has one result at a time.
 func (t *Tx) Each(visit func(Scanner) error, query string, args ...any) error {
 	st, err := t.prepare(query) //nolint:sqlclosecheck // kept for the next commit
 	if err != nil {
@@ -122,14 +128,17 @@ func (t *Tx) Each(visit func(Scanner) error, query string, args ...any) error {
 			return err
 		}
 	}
+
 	return rows.Err()
 }
 
-// Scanner is a row.
+// Scanner is a row. Scan returns sql.ErrNoRows if there is none.
 type Scanner interface{ Scan(dest ...any) error }
 
+// failedRow is the row of a query that could not be prepared.
 type failedRow struct{ err error }
 
+// Scan implements Scanner.
 func (f failedRow) Scan(...any) error { return f.err }
 
 // Write runs fn in a transaction and returns when it is durable or when nothing of it was kept.
@@ -144,16 +153,20 @@ func (db *DB) Probe(ctx context.Context, fn func(t *Tx) error) error {
 	return db.submit(ctx, &commit{fn: fn, probe: true, result: make(chan error, 1)})
 }
 
+// submit queues a commit at its writer and waits for the result. The result is sent exactly once,
+// so a caller that gives up loses only the answer, not the commit.
 func (db *DB) submit(ctx context.Context, c *commit) error {
 	if len(db.writers) == 0 { // a snapshot
 		return errClosed
 	}
+
 	w := db.writerFor(c.accounts)
 	select {
 	case <-db.stop:
 		return errClosed
 	default:
 	}
+
 	select {
 	case w.queue <- c:
 	case <-db.stop:
@@ -161,6 +174,7 @@ func (db *DB) submit(ctx context.Context, c *commit) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+
 	select {
 	case err := <-c.result:
 		return err
@@ -202,7 +216,7 @@ func (db *DB) writerFor(accounts []string) *writer {
 	return db.writers[uint32(lockKey(accounts[0]))%uint32(len(db.writers))]
 }
 
-// writer commits groups on its own connection.
+// writer commits groups on its own connection. Only its goroutine uses tx.
 type writer struct {
 	db    *DB
 	queue chan *commit
@@ -210,10 +224,13 @@ type writer struct {
 	tx    Tx // the current group's; conn is nil between groups
 }
 
+// newWriter returns a writer that does not run yet. The queue's length is divided among the
+// writers.
 func newWriter(db *DB) *writer {
 	return &writer{db: db, queue: make(chan *commit, queueLength/db.dialect.pools().writers), done: make(chan struct{}), tx: Tx{dialect: db.dialect}}
 }
 
+// run commits groups until the database closes and the queue is empty.
 func (w *writer) run() {
 	defer close(w.done)
 	defer w.disconnect()
@@ -233,9 +250,11 @@ func (w *writer) run() {
 				return
 			}
 		}
+
 		group = w.gather(group, previous, most)
 		previous = len(group)
 		w.runGroup(group)
+
 		if w.tx.conn != nil {
 			w.db.dialect.idle(&w.tx)
 		}
@@ -271,6 +290,7 @@ func (w *writer) gather(group []*commit, previous, most int) []*commit {
 			return group
 		}
 	}
+
 	return group
 }
 
@@ -289,6 +309,7 @@ func (w *writer) runGroup(group []*commit) {
 	defer cancel()
 	results := make([]error, len(group))
 	savepoints, err := false, error(nil)
+
 	for try := range groupTries {
 		if try > 0 {
 			pause := groupPause << try
@@ -300,6 +321,7 @@ func (w *writer) runGroup(group []*commit) {
 			savepoints = true
 			err = w.try(ctx, group, results, savepoints)
 		}
+
 		yes, lost := w.db.dialect.again(err)
 		if lost {
 			w.disconnect()
@@ -309,6 +331,7 @@ func (w *writer) runGroup(group []*commit) {
 		}
 		clear(results) // nothing was kept: every commit runs again
 	}
+
 	for i, c := range group {
 		var rule *fault.Error
 		switch {
@@ -327,6 +350,7 @@ func (w *writer) runGroup(group []*commit) {
 		}
 		c.result <- results[i]
 	}
+
 	w.db.wake.signal()
 }
 
@@ -350,9 +374,12 @@ func (w *writer) try(ctx context.Context, group []*commit, results []error, save
 	for _, c := range group {
 		accounts = append(accounts, c.accounts...)
 	}
+
 	slices.Sort(accounts)
 	w.tx.locked = slices.Compact(accounts)
+
 	judged := false
+	// The first failure ends the group, unless savepoints isolate it.
 	err := w.inTransaction(func(t *Tx) error {
 		for i, c := range group {
 			if savepoints {
@@ -370,12 +397,15 @@ func (w *writer) try(ctx context.Context, group []*commit, results []error, save
 		judged = true
 		return nil
 	})
+
 	if err != nil && judged { // a refusal may rest on rows that are not kept now
 		clear(results)
 	}
 	return err
 }
 
+// failedByRule reports whether a commit of the group failed by itself, so that the others may
+// succeed without it.
 func failedByRule(d dialect, results []error) bool {
 	return slices.ContainsFunc(results, func(err error) bool {
 		yes, lost := d.again(err)
@@ -383,6 +413,8 @@ func failedByRule(d dialect, results []error) bool {
 	})
 }
 
+// connect ensures that the writer has a connection, and sets the context of the group's statements.
+// A failed connection is opened again by the next try.
 func (w *writer) connect(ctx context.Context) error {
 	w.tx.ctx = ctx
 	if w.tx.conn != nil {
@@ -396,6 +428,7 @@ func (w *writer) connect(ctx context.Context) error {
 	return nil
 }
 
+// disconnect closes the statements and the connection, if there is one.
 func (w *writer) disconnect() {
 	if w.tx.conn == nil {
 		return
@@ -407,6 +440,9 @@ func (w *writer) disconnect() {
 	w.tx.conn, w.tx.stmts = nil, nil
 }
 
+// inTransaction runs body in a transaction and commits it. Functions registered by OnCommit run
+// after the commit, before anyone is answered. After any error the transaction is rolled back; if
+// even that fails, the connection is closed.
 func (w *writer) inTransaction(body func(*Tx) error) error {
 	t := &w.tx
 	t.Placed, t.after, t.changed = 0, nil, false
@@ -417,11 +453,13 @@ func (w *writer) inTransaction(body func(*Tx) error) error {
 	if err == nil {
 		err = t.dialect.commit(t)
 	}
+
 	if err == nil {
 		for _, f := range t.after {
 			f()
 		}
 	}
+
 	if err != nil {
 		if _, lost := t.dialect.again(err); !lost && !t.dialect.rollback(t) {
 			w.disconnect()
@@ -430,10 +468,13 @@ func (w *writer) inTransaction(body func(*Tx) error) error {
 	return err
 }
 
+// inSavepoint runs one commit of a group so that its failure undoes only its own changes. The error
+// of a failed ROLLBACK TO or RELEASE is joined to its own.
 func inSavepoint(t *Tx, fn func(*Tx) error) error {
 	if _, err := t.Exec("SAVEPOINT one"); err != nil {
 		return err
 	}
+
 	after, changed := len(t.after), t.changed
 	err := fn(t)
 	if err != nil {
@@ -448,20 +489,24 @@ func inSavepoint(t *Tx, fn func(*Tx) error) error {
 	return err
 }
 
-// broadcast wakes all who wait for the next commit.
+// broadcast wakes all who wait for the next commit: each signal closes the channel that waiters
+// hold, and the next waiters get a new one.
 type broadcast struct {
 	mu sync.Mutex
 	ch chan struct{}
 }
 
+// newBroadcast returns a broadcast without waiters.
 func newBroadcast() *broadcast { return &broadcast{ch: make(chan struct{})} }
 
+// wait returns the channel that the next signal closes.
 func (b *broadcast) wait() <-chan struct{} {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.ch
 }
 
+// signal wakes the present waiters.
 func (b *broadcast) signal() {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -15,13 +15,16 @@ var asides = map[string]string{
 	"events":   "SELECT COUNT(*) FROM set_aside",
 }
 
-// CountAside returns the number of payments, links or events that are set aside, for metrics.
+// CountAside returns the number of payments, links or events that are set aside, for metrics. kind
+// must be a key of asides.
 func (s *Store) CountAside(ctx context.Context, kind string) (n int64, err error) {
 	err = s.db.QueryRow(ctx, asides[kind]).Scan(&n)
 	return n, err
 }
 
-// RetryAside makes every payment and link that is set aside due now. It returns how many.
+// RetryAside makes every payment and link that is set aside due now, and returns how many. Events
+// stay: they are kept for a person to read. A payment without a due time has ended and stays as
+// well.
 func (s *Store) RetryAside(ctx context.Context, now time.Time) (n int64, err error) {
 	err = s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
 		n = 0
@@ -57,6 +60,7 @@ func (s *Store) EachAside(ctx context.Context, visit func(id, account string, mi
 			}
 		}
 	}
+
 	return nil
 }
 

@@ -13,10 +13,12 @@ import (
 // balanceConsumer is the consumer of the feed that adds up transfers.
 const balanceConsumer = "balances"
 
+// funds identifies one balance: an account's money of one currency in one mode.
 type funds struct{ account, mode, currency string }
 
 // RunBalances applies the feed to the balances table until ctx ends. The sums and the checkpoint
-// move in one commit, so every transfer counts exactly once, also after a crash.
+// move in one commit, so every transfer counts exactly once, also after a crash. Handle only adds
+// up in memory; Save writes the sums of all batches since the last Save.
 func (s *Store) RunBalances(ctx context.Context) error {
 	sums := map[funds]ledger.Balance{}
 	return s.Follow(ctx, feed.Follower{
@@ -30,7 +32,10 @@ func (s *Store) RunBalances(ctx context.Context) error {
 			}
 			return nil
 		},
+
 		Save: func(ctx context.Context, _ sqldb.Reader, from, to feed.Place) error {
+			// The sums are taken out first: a Save that fails ends this run of the follower, and
+			// the events come again from the checkpoint.
 			done := sums
 			sums = map[funds]ledger.Balance{}
 			return s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
@@ -47,6 +52,8 @@ func (s *Store) RunBalances(ctx context.Context) error {
 	})
 }
 
+// addEffect adds a transfer's effect on its own account's balance to sums. Both parts may be
+// negative.
 func addEffect(sums map[funds]ledger.Balance, f funds, tr ledger.Transfer) {
 	available, pending := tr.Effect(f.account)
 	b := sums[f]
@@ -55,15 +62,18 @@ func addEffect(sums map[funds]ledger.Balance, f funds, tr ledger.Transfer) {
 	sums[f] = b
 }
 
-// Balances implements payment.Store. It adds the events that the projection has not reached, in
-// the same snapshot, so an answer is never behind a commit.
+// Balances implements payment.Store. It returns the balances by currency: the projection plus the
+// events that it has not reached, read in the same snapshot, so an answer is never behind a commit.
+// An account without transfers has an empty map.
 func (s *Store) Balances(ctx context.Context, account, mode string) (map[money.Currency]ledger.Balance, error) {
 	snapshot, end, err := s.db.Moment(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer end()
+
 	sums := map[funds]ledger.Balance{}
+
 	err = snapshot.Each(ctx, func(row sqldb.Scanner) error {
 		var c money.Currency
 		var available, pending int64
@@ -74,6 +84,7 @@ func (s *Store) Balances(ctx context.Context, account, mode string) (map[money.C
 	if err != nil {
 		return nil, err
 	}
+
 	// A read of its own, not a join: the planner must know how short the tail is.
 	position, err := feed.ReadCheckpoint(ctx, snapshot, balanceConsumer)
 	if err != nil {
@@ -83,14 +94,17 @@ func (s *Store) Balances(ctx context.Context, account, mode string) (map[money.C
 	if err != nil {
 		return nil, err
 	}
+
 	for _, e := range events {
 		for _, tr := range e.Transfers {
 			addEffect(sums, funds{account, mode, string(tr.Currency)}, tr)
 		}
 	}
+
 	out := map[money.Currency]ledger.Balance{}
 	for f, b := range sums {
 		out[money.Currency(f.currency)] = b
 	}
+
 	return out, nil
 }

@@ -5,10 +5,10 @@ import "sync"
 // maxCached limits a cache; a full one is emptied.
 const maxCached = 10_000
 
-// cache keeps rows that every request reads and that seldom change. It is exact because one
-// process owns the file: each write removes its row after the commit and before it is answered,
-// so a caller that knows of a change never reads the old row. A read during which its row changed
-// is not cached.
+// cache keeps rows that every request reads and that seldom change. It is exact because one process
+// owns the file: each write removes its row after the commit and before it is answered, so a caller
+// that knows of a change never reads the old row. A read during which any row changed is not
+// cached. The zero value is ready, and safe for concurrent use.
 type cache[T any] struct {
 	mu      sync.Mutex
 	rows    map[string]T
@@ -16,6 +16,9 @@ type cache[T any] struct {
 	off     bool   // other processes change rows too: nothing is cached
 }
 
+// get returns the cached row, or the result of read, which it caches. Errors are not cached. read
+// runs without the lock, so slow reads do not block each other; it may run twice at once for one
+// id.
 func (c *cache[T]) get(id string, read func() (T, error)) (T, error) {
 	if c.off {
 		return read()
@@ -24,6 +27,7 @@ func (c *cache[T]) get(id string, read func() (T, error)) (T, error) {
 	row, ok := c.rows[id]
 	before := c.changes
 	c.mu.Unlock()
+
 	if ok {
 		return row, nil
 	}
@@ -31,6 +35,7 @@ func (c *cache[T]) get(id string, read func() (T, error)) (T, error) {
 	if err != nil {
 		return row, err
 	}
+
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.changes == before {
@@ -51,6 +56,8 @@ func (c *cache[T]) put(id string, row T) {
 	c.keep(id, row)
 }
 
+// keep stores the row. It empties a full cache first, which is simpler than evicting single rows
+// and rare enough. The caller holds mu.
 func (c *cache[T]) keep(id string, row T) {
 	if c.rows == nil || len(c.rows) >= maxCached {
 		c.rows = map[string]T{}
@@ -58,6 +65,8 @@ func (c *cache[T]) keep(id string, row T) {
 	c.rows[id] = row
 }
 
+// forget removes the row and makes reads that are under way keep their result to themselves. Call
+// it after the commit of a change, whatever its outcome.
 func (c *cache[T]) forget(id string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

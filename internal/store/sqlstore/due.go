@@ -16,9 +16,9 @@ import (
 	"github.com/paylink/paylink/internal/store/sqldb"
 )
 
-// Limits of one search for due rows. The oldest rows are read first. If there are more, some
-// lanes are visited too, each time the next ones, so that a lane with a long queue, or one that
-// cannot be processed, hides no other.
+// Limits of one search for due rows. The dueWindow oldest rows are read first. If there are more,
+// dueLanes lanes are visited too, each time the next ones, and dueLaneRows of each are read, so that
+// a lane with a long queue, or one that cannot be processed, hides no other.
 const (
 	dueWindow   = 400
 	dueLanes    = 100
@@ -26,20 +26,25 @@ const (
 )
 
 // dueQueue is a table whose rows wait for a time. A lane is their owner: an account, or an issuer
-// and an account. There is an index over (at) and one over (lane, at).
+// and an account, so that the sweep can skip an issuer that is busy. waits is the condition for a
+// waiting row, and misses the column that counts failed tries. There is an index over (at) and one
+// over (lane, at), both limited to waits.
 type dueQueue struct{ table, lane, at, waits, misses string }
 
+// The queues of the sweep, of expired links and of emails.
 var (
 	paymentQueue = dueQueue{"payments", "lane", "due_at", "due_at IS NOT NULL", "misses"}
 	linkQueue    = dueQueue{"links", "account", "expires_at", "open = 1", "0"}
 	mailQueue    = dueQueue{"mails", "account", "due_at", "status = 'waiting'", "0"}
 )
 
+// rows returns the query for all waiting rows, in the columns of readDue. The caller adds its
+// conditions and the order.
 func (q dueQueue) rows() string {
 	return "SELECT id, account, mode, " + q.lane + ", " + q.at + ", " + q.misses + " FROM " + q.table + " WHERE " + q.waits
 }
 
-// dueRow is a waiting row without its document, which may be damaged.
+// dueRow is a waiting row without its document, which may be damaged. at is in microseconds.
 type dueRow struct {
 	id, account, mode, lane string
 	at, misses              int64
@@ -54,21 +59,24 @@ func (r dueRow) issuer() string {
 	return issuer
 }
 
-// laneOf returns the lane of a payment.
+// laneOf returns the lane of a payment. An issuer's name has no space.
 func laneOf(issuer, account string) string { return issuer + " " + account }
 
-// laneCursor remembers the lane at which the last search of a table ended.
+// laneCursor remembers, by table, the lane at which the last search ended, so that the next search
+// continues after it. It is only in memory: after a restart the lanes are visited from the first.
 type laneCursor struct {
 	mu sync.Mutex
 	at map[string]string
 }
 
+// get returns the lane of the last search, or "" before the first.
 func (c *laneCursor) get(table string) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.at[table]
 }
 
+// set records the lane at which a search ended. Of two concurrent searches the later one counts.
 func (c *laneCursor) set(table, lane string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -79,13 +87,16 @@ func (c *laneCursor) set(table, lane string) {
 }
 
 // dueRows returns up to limit due rows, every lane's oldest before any lane's second, and none of
-// the busy issuers. Its cost is bounded, however many rows wait.
+// the busy issuers. Its cost is bounded, however many rows wait. Rows of test accounts whose clock
+// is ahead are due by that clock. It claims nothing: another process may return the same rows, and
+// the caller claims each by a conditional write.
 func (s *Store) dueRows(ctx context.Context, q dueQueue, now time.Time, limit int, busy ...string) ([]dueRow, error) {
 	until := sqldb.Micros(now)
 	rows, err := s.readDue(ctx, q.rows()+" AND "+q.at+" <= $1 ORDER BY "+q.at+" LIMIT "+strconv.Itoa(dueWindow), until)
 	if err != nil {
 		return nil, err
 	}
+	// A full window may hide other lanes behind one long queue.
 	if len(rows) == dueWindow {
 		more, err := s.dueByLanes(ctx, q, until, busy)
 		if err != nil {
@@ -93,6 +104,7 @@ func (s *Store) dueRows(ctx context.Context, q dueQueue, now time.Time, limit in
 		}
 		rows = append(rows, more...)
 	}
+	// Emails are sent in real time; payments and links in test mode follow their account's clock.
 	if q.table != mailQueue.table {
 		err = s.clocks.Round(q.table, func(account string, ahead time.Duration) error { // due by the account's clock only
 			more, err := s.readDue(ctx, q.rows()+" AND account = $1 AND mode = $2 AND "+q.at+" > $3 AND "+q.at+" <= $4 ORDER BY "+q.at+
@@ -101,43 +113,53 @@ func (s *Store) dueRows(ctx context.Context, q dueQueue, now time.Time, limit in
 			return err
 		})
 	}
+
 	rows = slices.DeleteFunc(rows, func(r dueRow) bool { return r.issuer() != "" && slices.Contains(busy, r.issuer()) })
 	return inTurn(rows, limit), err
 }
 
-// dueByLanes visits the lanes after those of the last search, and starts over at the end.
+// dueByLanes returns the oldest due rows of up to dueLanes lanes. It starts after the last lane of
+// the search before, and starts over once at the end of the table, so that every lane is reached
+// however many there are.
 func (s *Store) dueByLanes(ctx context.Context, q dueQueue, until int64, busy []string) (list []dueRow, err error) {
 	next := "SELECT " + q.lane + " FROM " + q.table + " WHERE " + q.waits + " AND " + q.lane + " > $1 ORDER BY " + q.lane + " LIMIT 1"
 	oldest := q.rows() + " AND " + q.lane + " = $1 AND " + q.at + " <= $2 ORDER BY " + q.at + " LIMIT " + strconv.Itoa(dueLaneRows)
+
 	at, began, around := s.lanes.get(q.table), s.lanes.get(q.table), false
 	for range dueLanes {
 		var lane string
 		err := s.db.Lookup(ctx, next, at).Scan(&lane)
 		switch {
+		// The end of the table: continue from its beginning, unless that was the start.
 		case errors.Is(err, sql.ErrNoRows) && !around && began != "":
 			at, around = "", true
 			continue
+		// Every lane was visited once.
 		case errors.Is(err, sql.ErrNoRows), err == nil && around && lane > began:
 			s.lanes.set(q.table, at)
 			return list, nil
 		case err != nil:
 			return nil, err
 		}
+
 		at = lane
 		if issuer := (dueRow{lane: lane}).issuer(); issuer != "" && slices.Contains(busy, issuer) {
 			at = issuer + "!" // the first lane after all of the issuer's: a space sorts before it
 			continue
 		}
+
 		rows, err := s.readDue(ctx, oldest, lane, until)
 		if err != nil {
 			return nil, err
 		}
 		list = append(list, rows...)
 	}
+	// More lanes remain: the next search continues here.
 	s.lanes.set(q.table, at)
 	return list, nil
 }
 
+// readDue returns the rows of a query that has the columns of dueQueue.rows.
 func (s *Store) readDue(ctx context.Context, query string, args ...any) (list []dueRow, err error) {
 	rows, err := s.db.Query(ctx, query, args...)
 	if err != nil {
@@ -151,11 +173,13 @@ func (s *Store) readDue(ctx context.Context, query string, args ...any) (list []
 		}
 		list = append(list, r)
 	}
+
 	return list, rows.Err()
 }
 
 // inTurn returns up to limit of the rows: the issuers take turns, and within an issuer its
-// accounts. An account's oldest row comes first.
+// accounts. An account's oldest row comes first. A row that was found twice, by age and by lane,
+// counts once.
 func inTurn(rows []dueRow, limit int) []dueRow {
 	slices.SortFunc(rows, func(a, b dueRow) int { return cmp.Or(cmp.Compare(a.at, b.at), strings.Compare(a.id, b.id)) })
 	rows = slices.CompactFunc(rows, func(a, b dueRow) bool { return a.id == b.id })

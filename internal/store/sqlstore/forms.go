@@ -12,8 +12,10 @@ import (
 	"github.com/paylink/paylink/internal/store/sqldb"
 )
 
+// formColumns are the columns that scanForm reads, in its order.
 const formColumns = "id, doc, doc_sum"
 
+// scanForm reads one row of formColumns. No row is fault.NotFound.
 func scanForm(row sqldb.Scanner) (f link.Form, err error) {
 	var id, doc string
 	var sum int64
@@ -23,12 +25,14 @@ func scanForm(row sqldb.Scanner) (f link.Form, err error) {
 		}
 		return link.Form{}, err
 	}
+
 	if err := sqldb.Decode("form", id, doc, sum, &f); err != nil {
 		return link.Form{}, err
 	}
 	return f, nil
 }
 
+// putForm inserts a form and returns 1, or 0 if its id exists.
 func putForm(t *sqldb.Tx, f link.Form) (int64, error) {
 	doc, sum, err := sqldb.Encode(f)
 	if err != nil {
@@ -38,6 +42,7 @@ func putForm(t *sqldb.Tx, f link.Form) (int64, error) {
 		ON CONFLICT (id) DO NOTHING`, f.ID, f.Account, f.Mode, archived(f), f.Revision, doc, sum)
 }
 
+// archived returns the value of the column of that name, by which lists are filtered.
 func archived(f link.Form) int64 {
 	if f.ArchivedAt.IsZero() {
 		return 0
@@ -45,7 +50,8 @@ func archived(f link.Form) int64 {
 	return 1
 }
 
-// CreateForm implements link.FormStore.
+// CreateForm implements link.FormStore. A form whose id exists stays unchanged, because this is a
+// repetition of the same call.
 func (s *Store) CreateForm(ctx context.Context, f link.Form, r *idempotency.Record) error {
 	return s.db.Write(ctx, []string{f.Account}, func(t *sqldb.Tx) error {
 		n, err := putForm(t, f)
@@ -56,19 +62,23 @@ func (s *Store) CreateForm(ctx context.Context, f link.Form, r *idempotency.Reco
 	})
 }
 
-// UpdateForm implements link.FormStore. If the revision does not match, the whole document is
-// compared, because this may be a repetition of the same call.
+// UpdateForm implements link.FormStore. It writes f if the stored revision is expected. If the
+// revision does not match, the whole document is compared, because this may be a repetition of the
+// same call: the same document is success, another is link.ErrFormChanged. A form of another
+// account is fault.NotFound, as one that does not exist.
 func (s *Store) UpdateForm(ctx context.Context, f link.Form, expected int64) error {
 	doc, sum, err := sqldb.Encode(f)
 	if err != nil {
 		return err
 	}
+
 	return s.db.Write(ctx, []string{f.Account}, func(t *sqldb.Tx) error {
 		n, err := t.Exec(`UPDATE forms SET archived = $1, revision = $2, doc = $3, doc_sum = $4 WHERE id = $5 AND account = $6 AND revision = $7`,
 			archived(f), f.Revision, doc, sum, f.ID, f.Account, expected)
 		if err != nil || n == 1 {
 			return err
 		}
+
 		var account, is string
 		err = t.Row("SELECT account, doc FROM forms WHERE id = $1", f.ID).Scan(&account, &is)
 		switch {
@@ -81,22 +91,25 @@ func (s *Store) UpdateForm(ctx context.Context, f link.Form, expected int64) err
 	})
 }
 
-// FindForm implements link.FormReader.
+// FindForm implements link.FormReader. It finds a form of any account, archived ones too: the page
+// of a form has only its id.
 func (s *Store) FindForm(ctx context.Context, id string) (link.Form, error) {
 	return scanForm(s.db.Lookup(ctx, "SELECT "+formColumns+" FROM forms WHERE id = $1", id))
 }
 
-// ListForms implements link.FormStore.
+// ListForms implements link.FormStore, newest first. One damaged form fails the whole list.
 func (s *Store) ListForms(ctx context.Context, f link.FormFilter) ([]link.Form, error) {
 	var w sqldb.Where
 	w.Add("account = ?", f.Account)
 	w.Add("mode = ?", f.Mode)
 	w.Add("archived = ?", map[bool]int64{true: 1}[f.Archived])
 	w.AddIf(f.Before != "", "id < ?", f.Before)
+
 	rows, err := s.db.Query(ctx, "SELECT "+formColumns+" FROM forms"+w.SQL()+" ORDER BY id DESC LIMIT "+strconv.Itoa(f.Limit), w.Args...)
 	if err != nil {
 		return nil, err
 	}
+
 	defer func() { _ = rows.Close() }()
 	var list []link.Form
 	for rows.Next() {
@@ -106,10 +119,12 @@ func (s *Store) ListForms(ctx context.Context, f link.FormFilter) ([]link.Form, 
 		}
 		list = append(list, form)
 	}
+
 	return list, rows.Err()
 }
 
-// EachForm calls visit for every form. A damaged one is passed as its error.
+// EachForm calls visit for every form, by id. A damaged one is passed as its error; any other error
+// ends the walk.
 func (s *Store) EachForm(ctx context.Context, visit func(link.Form, error) error) error {
 	rows, err := s.db.Query(ctx, "SELECT "+formColumns+" FROM forms ORDER BY id")
 	if err != nil {
@@ -126,10 +141,12 @@ func (s *Store) EachForm(ctx context.Context, visit func(link.Form, error) error
 			return err
 		}
 	}
+
 	return rows.Err()
 }
 
-// LoadForms implements archive.Sink.
+// LoadForms implements archive.Sink. A form that exists stays unchanged, so a load that was
+// interrupted can be repeated.
 func (s *Store) LoadForms(ctx context.Context, list []link.Form) error {
 	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
 		for _, f := range list {

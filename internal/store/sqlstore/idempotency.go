@@ -12,7 +12,7 @@ import (
 
 var _ idempotency.Store = (*Store)(nil)
 
-// GetIdempotency implements idempotency.Store.
+// GetIdempotency implements idempotency.Store. It returns nil without an error if the key is new.
 func (s *Store) GetIdempotency(ctx context.Context, scope, key string) (*idempotency.Record, error) {
 	r, err := scanRecord(s.db.Lookup(ctx, "SELECT "+recordColumns+" FROM idempotency WHERE scope = $1 AND key = $2", scope, key))
 	if errors.Is(err, sql.ErrNoRows) {
@@ -24,8 +24,11 @@ func (s *Store) GetIdempotency(ctx context.Context, scope, key string) (*idempot
 	return &r, nil
 }
 
+// recordColumns are the columns that scanRecord reads, in its order.
 const recordColumns = "scope, key, fingerprint, status, answer, created_at"
 
+// scanRecord reads one row of recordColumns. A record that cannot be decoded is a fault: answering
+// the request again could repeat its effect.
 func scanRecord(row sqldb.Scanner) (r idempotency.Record, err error) {
 	var fingerprint, answer string
 	var at int64
@@ -42,12 +45,15 @@ func scanRecord(row sqldb.Scanner) (r idempotency.Record, err error) {
 	return r, nil
 }
 
-// PutIdempotency implements idempotency.Store.
+// PutIdempotency implements idempotency.Store. It is for answers that no commit carried, such as
+// refusals.
 func (s *Store) PutIdempotency(ctx context.Context, r idempotency.Record) error {
 	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error { return putRecord(t, &r) })
 }
 
-// putRecord writes the first answer in the commit of its effect.
+// putRecord writes the first answer in the commit of its effect. It returns idempotency.ErrRaced if
+// another request with the same key was first; the error undoes the whole commit, so the effect
+// does not happen twice. A nil record means that the caller sent no key.
 func putRecord(t *sqldb.Tx, r *idempotency.Record) error {
 	if r == nil {
 		return nil

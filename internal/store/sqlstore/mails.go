@@ -25,8 +25,11 @@ var (
 // MailConsumer is the consumer of the feed that writes emails.
 const MailConsumer = "mails"
 
+// mailColumns are the columns that scanMail reads, in its order. data is the sealed content; it is
+// empty once the email has ended.
 const mailColumns = "id, account, mode, recipient, kind, lang, data, withdraw, due_at, claimed, ends_at, status, attempt, error, created_at, ended_at, reader"
 
+// scanMail reads one row of mailColumns. No row is fault.NotFound. The content stays sealed.
 func scanMail(row sqldb.Scanner) (mail.Message, error) {
 	var (
 		m                                  mail.Message
@@ -37,6 +40,7 @@ func scanMail(row sqldb.Scanner) (mail.Message, error) {
 	if err != nil {
 		return m, missing(err, "mail")
 	}
+
 	m.DueAt, m.EndsAt, m.CreatedAt, m.EndedAt = sqldb.FromMicros(due), sqldb.FromMicros(ends), sqldb.FromMicros(created), sqldb.FromMicros(ended)
 	if m.Sealed, err = fromBase64(data); err != nil {
 		return mail.Message{}, sqldb.Damaged("mail", m.ID, err)
@@ -45,12 +49,15 @@ func scanMail(row sqldb.Scanner) (mail.Message, error) {
 }
 
 // putMails writes emails in the commit of what they report. An email whose id exists stays
-// unchanged.
+// unchanged, so a repeated commit sends nothing twice. It refuses an email that is not sealed,
+// because the store must never contain the content in clear text. Without DueAt an email is due at
+// once.
 func putMails(t *sqldb.Tx, list []mail.Message) error {
 	for _, m := range list {
 		if len(m.Sealed) == 0 || m.Data != nil || m.CreatedAt.IsZero() {
 			return fmt.Errorf("mail %s is not sealed or has no time", m.ID)
 		}
+
 		due := m.DueAt
 		if due.IsZero() {
 			due = m.CreatedAt
@@ -61,10 +68,11 @@ func putMails(t *sqldb.Tx, list []mail.Message) error {
 			return err
 		}
 	}
+
 	return nil
 }
 
-// PutMails implements mail.Outbox.
+// PutMails implements mail.Outbox. It is for emails that report nothing else that is stored.
 func (s *Store) PutMails(ctx context.Context, list []mail.Message) error {
 	if len(list) == 0 {
 		return nil
@@ -84,7 +92,9 @@ func (s *Store) PutMailWithin(ctx context.Context, m mail.Message, limits []mail
 	})
 }
 
-// AdmitMail implements mail.Outbox, under the same lock as PutMailWithin.
+// AdmitMail implements mail.Outbox, under the same lock as PutMailWithin. It records the reader of
+// an email that is already in the outbox, if that reader's limits allow it, and returns the fault
+// of mail.TooMany otherwise.
 func (s *Store) AdmitMail(ctx context.Context, m mail.Message, reader string, limits []mail.Limit) error {
 	return s.db.Write(ctx, []string{m.Account}, func(t *sqldb.Tx) error {
 		if err := withinLimits(t, m, limits); err != nil {
@@ -95,6 +105,9 @@ func (s *Store) AdmitMail(ctx context.Context, m mail.Message, reader string, li
 	})
 }
 
+// withinLimits returns the fault of mail.TooMany if one of the limits is reached. The email itself
+// does not count, so a repetition passes. Each count stops at its limit. The account's lock is
+// held.
 func withinLimits(t *sqldb.Tx, m mail.Message, limits []mail.Limit) error {
 	for _, l := range limits {
 		var w sqldb.Where
@@ -105,6 +118,7 @@ func withinLimits(t *sqldb.Tx, m mail.Message, limits []mail.Limit) error {
 		w.AddIf(l.To != "", "recipient = ?", l.To)
 		w.AddIf(l.Reader != "", "reader = ?", l.Reader)
 		w.Add("id <> ?", m.ID)
+
 		condition := w.SQL()
 		if l.Kind == "" || l.Reader != "" {
 			condition += " AND reader <> ''" // matches the indexes
@@ -117,10 +131,11 @@ func withinLimits(t *sqldb.Tx, m mail.Message, limits []mail.Limit) error {
 			return mail.TooMany(m.CreatedAt.Sub(l.Since))
 		}
 	}
+
 	return nil
 }
 
-// WithdrawMails implements mail.Outbox.
+// WithdrawMails implements mail.Outbox. An email that a process has claimed may still be sent.
 func (s *Store) WithdrawMails(ctx context.Context, account string, keys []string, at time.Time) error {
 	if len(keys) == 0 {
 		return nil
@@ -128,6 +143,8 @@ func (s *Store) WithdrawMails(ctx context.Context, account string, keys []string
 	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error { return withdrawMails(t, account, keys, at) })
 }
 
+// withdrawMails drops the account's waiting emails under the keys, and their content. The empty key
+// matches none.
 func withdrawMails(t *sqldb.Tx, account string, keys []string, at time.Time) error {
 	for _, k := range keys {
 		if _, err := t.Exec(`UPDATE mails SET status = 'dropped', data = '', ended_at = $1
@@ -138,12 +155,14 @@ func withdrawMails(t *sqldb.Tx, account string, keys []string, at time.Time) err
 	return nil
 }
 
-// DueMails implements mail.Outbox.
+// DueMails implements mail.Outbox. It claims nothing: ClaimMails does. An email that cannot be
+// decoded is parked, so that it does not come back in every search.
 func (s *Store) DueMails(ctx context.Context, now time.Time, limit int) ([]mail.Message, error) {
 	rows, err := s.dueRows(ctx, mailQueue, now, limit)
 	if err != nil {
 		return nil, err
 	}
+
 	var list []mail.Message
 	var broken []mail.Outcome
 	for _, r := range rows {
@@ -158,9 +177,11 @@ func (s *Store) DueMails(ctx context.Context, now time.Time, limit int) ([]mail.
 			list = append(list, m)
 		}
 	}
+
 	return list, s.SettleMails(ctx, broken)
 }
 
+// mails returns the emails of a query for mailColumns. The first damaged one is the error.
 func (s *Store) mails(ctx context.Context, query string, args ...any) ([]mail.Message, error) {
 	rows, err := s.db.Query(ctx, query, args...)
 	if err != nil {
@@ -175,14 +196,18 @@ func (s *Store) mails(ctx context.Context, query string, args ...any) ([]mail.Me
 		}
 		list = append(list, m)
 	}
+
 	return list, rows.Err()
 }
 
-// ClaimMails implements mail.Outbox.
+// ClaimMails implements mail.Outbox. The attempt's number is the condition of the write: of two
+// processes that read the same email, only one finds the number that it read. If the process
+// crashes, the claim ends at until and the email is due again.
 func (s *Store) ClaimMails(ctx context.Context, due []mail.Message, until time.Time) ([]mail.Message, error) {
 	if len(due) == 0 {
 		return nil, nil
 	}
+
 	due = slices.Clone(due)
 	slices.SortFunc(due, func(a, b mail.Message) int { return strings.Compare(a.ID, b.ID) }) // a fixed order in every process
 	var claimed []mail.Message
@@ -201,6 +226,7 @@ func (s *Store) ClaimMails(ctx context.Context, due []mail.Message, until time.T
 		}
 		return nil
 	})
+
 	if err != nil {
 		return nil, err
 	}
@@ -219,11 +245,13 @@ func (s *Store) ReleaseMails(ctx context.Context) error {
 	})
 }
 
-// SettleMails implements mail.Outbox.
+// SettleMails implements mail.Outbox. All outcomes are one commit, in the order of ids. A waiting
+// outcome makes the email due again at NextAt; any other one ends it and removes its content.
 func (s *Store) SettleMails(ctx context.Context, outcomes []mail.Outcome) error {
 	if len(outcomes) == 0 {
 		return nil
 	}
+
 	outcomes = slices.Clone(outcomes)
 	slices.SortFunc(outcomes, func(a, b mail.Outcome) int { return strings.Compare(a.ID, b.ID) })
 	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
@@ -244,7 +272,8 @@ func (s *Store) SettleMails(ctx context.Context, outcomes []mail.Outcome) error 
 	})
 }
 
-// back returns how many attempts an outcome gives back.
+// back returns how many attempts an outcome gives back: one if nothing was sent, so that a server
+// that is away does not use up the tries.
 func back(unsent bool) int64 {
 	if unsent {
 		return 1
@@ -252,7 +281,7 @@ func back(unsent bool) int64 {
 	return 0
 }
 
-// Mails implements mail.Outbox.
+// Mails implements mail.Outbox. The content is left out, even sealed.
 func (s *Store) Mails(ctx context.Context, account, before string, limit int) ([]mail.Message, error) {
 	var w sqldb.Where
 	w.Add("account = ?", account)
@@ -264,6 +293,7 @@ func (s *Store) Mails(ctx context.Context, account, before string, limit int) ([
 	return list, err
 }
 
+// pruneMails deletes the oldest ended emails, a bounded number of them, by the index on ended_at.
 const pruneMails = "DELETE FROM mails WHERE id IN (SELECT id FROM mails WHERE ended_at > 0 AND ended_at < $1 ORDER BY ended_at LIMIT $2)"
 
 // PruneMails implements mail.Outbox.
@@ -271,6 +301,7 @@ func (s *Store) PruneMails(ctx context.Context, before time.Time, limit int) (re
 	return s.prune(ctx, pruneMails, before, limit)
 }
 
+// The counts for metrics. countDueMails stops at a million.
 const (
 	countParkedMails = "SELECT COUNT(*) FROM mails WHERE status = 'parked'"
 	countDueMails    = "SELECT COUNT(*) FROM (SELECT 1 FROM mails WHERE status = 'waiting' AND due_at <= $1 LIMIT 1000000) AS due"
@@ -289,8 +320,11 @@ func (s *Store) CountDueMails(ctx context.Context, now time.Time) (n int64, err 
 	return n, err
 }
 
+// readerColumns are the columns that scanReader reads, and the tables that they come from.
 const readerColumns = "u.id, u.account, u.email, u.confirmed_at, COALESCE(p.lang, ''), COALESCE(p.off, '[]') FROM users u LEFT JOIN mail_preferences p ON p.user_id = u.id"
 
+// scanReader reads one row of readerColumns. A user without preferences gets every email, in the
+// default language. No row is fault.NotFound.
 func scanReader(row sqldb.Scanner) (mail.Reader, error) {
 	var r mail.Reader
 	var off string
@@ -298,6 +332,7 @@ func scanReader(row sqldb.Scanner) (mail.Reader, error) {
 	if err := row.Scan(&r.User, &r.Account, &r.Address, &confirmed, &r.Lang, &off); err != nil {
 		return r, missing(err, "user")
 	}
+
 	r.Confirmed = confirmed > 0
 	if err := json.Unmarshal([]byte(off), &r.Off); err != nil {
 		return mail.Reader{}, sqldb.Damaged("preferences", r.User, err)
@@ -305,7 +340,7 @@ func scanReader(row sqldb.Scanner) (mail.Reader, error) {
 	return r, nil
 }
 
-// Readers implements mail.Readers.
+// Readers implements mail.Readers, in the order of the users' ids.
 func (s *Store) Readers(ctx context.Context, account string) ([]mail.Reader, error) {
 	rows, err := s.db.Query(ctx, "SELECT "+readerColumns+" WHERE u.account = $1 ORDER BY u.id", account)
 	if err != nil {
@@ -320,6 +355,7 @@ func (s *Store) Readers(ctx context.Context, account string) ([]mail.Reader, err
 		}
 		list = append(list, r)
 	}
+
 	return list, rows.Err()
 }
 
@@ -328,7 +364,7 @@ func (s *Store) Reader(ctx context.Context, user string) (mail.Reader, error) {
 	return scanReader(s.db.Lookup(ctx, "SELECT "+readerColumns+" WHERE u.id = $1", user))
 }
 
-// TimeZone implements mail.Readers.
+// TimeZone implements mail.Readers. "" is UTC; it is also the result for an unknown account.
 func (s *Store) TimeZone(ctx context.Context, account string) (string, error) {
 	if account == "" {
 		return "", nil
@@ -340,7 +376,7 @@ func (s *Store) TimeZone(ctx context.Context, account string) (string, error) {
 	return a.TimeZone, err
 }
 
-// PutPreferences implements mail.Readers.
+// PutPreferences implements mail.Readers. It replaces all of the user's preferences.
 func (s *Store) PutPreferences(ctx context.Context, p mail.Preferences) error {
 	off, err := json.Marshal(p.Off)
 	if err != nil {
@@ -349,6 +385,7 @@ func (s *Store) PutPreferences(ctx context.Context, p mail.Preferences) error {
 	if len(p.Off) == 0 {
 		off = []byte("[]")
 	}
+
 	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
 		_, err := t.Exec(`INSERT INTO mail_preferences (user_id, lang, off) VALUES ($1, $2, $3)
 			ON CONFLICT (user_id) DO UPDATE SET lang = excluded.lang, off = excluded.off`, p.User, p.Lang, string(off))
@@ -356,7 +393,8 @@ func (s *Store) PutPreferences(ctx context.Context, p mail.Preferences) error {
 	})
 }
 
-// Refuse implements mail.Readers.
+// Refuse implements mail.Readers. A repetition keeps the first time. The caller passes the address
+// in its canonical spelling.
 func (s *Store) Refuse(ctx context.Context, account, address string, at time.Time) error {
 	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
 		_, err := t.Exec("INSERT INTO mail_refusals (account, address, created_at) VALUES ($1, $2, $3) ON CONFLICT (account, address) DO NOTHING",
@@ -365,7 +403,7 @@ func (s *Store) Refuse(ctx context.Context, account, address string, at time.Tim
 	})
 }
 
-// Refuses implements mail.Readers.
+// Refuses implements mail.Readers. It reports whether the address refuses emails from the account.
 func (s *Store) Refuses(ctx context.Context, account, address string) (bool, error) {
 	var one int
 	err := s.db.Lookup(ctx, "SELECT 1 FROM mail_refusals WHERE account = $1 AND address = $2", account, address).Scan(&one)
@@ -375,6 +413,8 @@ func (s *Store) Refuses(ctx context.Context, account, address string) (bool, err
 	return err == nil, err
 }
 
+// parkedEndpoints counts unresolved deliveries by endpoint. Deliveries of a deleted endpoint drop
+// out by the join.
 const parkedEndpoints = `SELECT e.account, e.mode, e.id, e.url, COUNT(*) FROM webhook_deliveries d
 	JOIN webhook_endpoints e ON e.id = d.endpoint WHERE d.unresolved = 1 AND d.at >= $1 GROUP BY e.account, e.mode, e.id, e.url ORDER BY e.id`
 
@@ -394,5 +434,6 @@ func (s *Store) ParkedEndpoints(ctx context.Context, since time.Time) ([]mail.Pa
 		}
 		list = append(list, p)
 	}
+
 	return list, rows.Err()
 }

@@ -32,14 +32,18 @@ func missing(err error, object string) error {
 	return err
 }
 
+// putUser inserts a user. onConflict is the SQL clause for an id that exists; without one, a second
+// insert is an error. The logins are separate rows.
 func putUser(t *sqldb.Tx, u merchant.User, onConflict string) error {
 	_, err := t.Exec("INSERT INTO users ("+userColumns+") VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"+onConflict,
 		u.ID, u.Account, u.Username, u.Email, sqldb.Micros(u.Date), u.PasswordHash, sqldb.Micros(u.CreatedAt), sqldb.Micros(u.ConfirmedAt))
 	return err
 }
 
+// userColumns are the columns that scanUser reads, in its order.
 const userColumns = "id, account, username, email, date, password_hash, created_at, confirmed_at"
 
+// scanUser reads one row of userColumns. No row is fault.NotFound.
 func scanUser(row sqldb.Scanner) (merchant.User, error) {
 	var u merchant.User
 	var date, created, confirmed int64
@@ -48,7 +52,8 @@ func scanUser(row sqldb.Scanner) (merchant.User, error) {
 	return u, missing(err, "user")
 }
 
-// UserByLogin implements merchant.UserStore.
+// UserByLogin implements merchant.UserStore. The text as typed, in lower case, comes before its
+// canonical spelling, because a login that is older than that spelling keeps its own row.
 func (s *Store) UserByLogin(ctx context.Context, login string) (merchant.User, error) {
 	return scanUser(s.db.Lookup(ctx, "SELECT "+userColumns+` FROM users WHERE id =
 		(SELECT user_id FROM logins WHERE login IN ($1, $2) ORDER BY CASE WHEN login = $1 THEN 0 ELSE 1 END LIMIT 1)`, strings.ToLower(login), merchant.LoginKey(login)))
@@ -59,11 +64,13 @@ func (s *Store) UserByID(ctx context.Context, id string) (merchant.User, error) 
 	return scanUser(s.db.Lookup(ctx, "SELECT "+userColumns+" FROM users WHERE id = $1", id))
 }
 
-// GetAccount implements merchant.UserStore.
+// GetAccount implements merchant.UserStore. It answers from the cache if no other process can
+// change the row.
 func (s *Store) GetAccount(ctx context.Context, id string) (merchant.Account, error) {
 	return s.accounts.get(id, func() (merchant.Account, error) { return s.readAccount(ctx, id) })
 }
 
+// readAccount reads the account from the database. No row is fault.NotFound.
 func (s *Store) readAccount(ctx context.Context, id string) (merchant.Account, error) {
 	a := merchant.Account{ID: id}
 	var methods string
@@ -73,6 +80,7 @@ func (s *Store) readAccount(ctx context.Context, id string) (merchant.Account, e
 	if err != nil {
 		return a, missing(err, "account")
 	}
+
 	a.CreatedAt, a.ConfirmedAt = sqldb.FromMicros(created), sqldb.FromMicros(confirmed)
 	if err := json.Unmarshal([]byte(methods), &a.Methods); err != nil {
 		return a, sqldb.Damaged("account", id, err)
@@ -80,12 +88,15 @@ func (s *Store) readAccount(ctx context.Context, id string) (merchant.Account, e
 	return a, nil
 }
 
-// PutMethods implements merchant.UserStore.
+// PutMethods implements merchant.UserStore. It returns merchant.ErrChanged if the account has
+// another revision by now. A repeated call fails the same way; the record, not the revision,
+// recognizes a repetition.
 func (s *Store) PutMethods(ctx context.Context, account string, revision int64, m []merchant.Method, r *idempotency.Record) error {
 	methods, err := json.Marshal(m)
 	if err != nil {
 		return err
 	}
+	// The cached row goes after the commit, and also after an unknown outcome.
 	defer s.accounts.forget(account)
 	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
 		n, err := t.Exec("UPDATE accounts SET methods = $1, revision = revision + 1 WHERE id = $2 AND revision = $3", string(methods), account, revision)
@@ -99,12 +110,13 @@ func (s *Store) PutMethods(ctx context.Context, account string, revision int64, 
 	})
 }
 
-// PutTimeZone implements merchant.UserStore.
+// PutTimeZone implements merchant.UserStore. With first, a zone that was chosen stays.
 func (s *Store) PutTimeZone(ctx context.Context, account, zone string, first bool) error {
 	update := "UPDATE accounts SET time_zone = $1 WHERE id = $2"
 	if first {
 		update += " AND time_zone = ''"
 	}
+
 	defer s.accounts.forget(account)
 	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
 		_, err := t.Exec(update, zone, account)
@@ -112,8 +124,11 @@ func (s *Store) PutTimeZone(ctx context.Context, account, zone string, first boo
 	})
 }
 
+// keyColumns are the columns that scanKey reads, in its order. Only hashes of the secrets are
+// stored.
 const keyColumns = "id, account, name, mode, scopes, hash, previous_hash, previous_until, expires_at, last_used_at, revoked_at, created_at, revision"
 
+// scanKey reads one row of keyColumns. No row is fault.NotFound.
 func scanKey(row sqldb.Scanner) (merchant.Key, error) {
 	var (
 		k                                   merchant.Key
@@ -124,6 +139,7 @@ func scanKey(row sqldb.Scanner) (merchant.Key, error) {
 	if err != nil {
 		return k, missing(err, "API key")
 	}
+
 	k.PreviousUntil, k.ExpiresAt, k.LastUsedAt = sqldb.FromMicros(until), sqldb.FromMicros(expires), sqldb.FromMicros(used)
 	k.RevokedAt, k.CreatedAt = sqldb.FromMicros(revoked), sqldb.FromMicros(made)
 	if err := json.Unmarshal([]byte(scopes), &k.Scopes); err != nil {
@@ -138,6 +154,7 @@ func scanKey(row sqldb.Scanner) (merchant.Key, error) {
 	return k, nil
 }
 
+// unbase64 decodes s; the empty text gives nil.
 func unbase64(s string) ([]byte, error) {
 	if s == "" {
 		return nil, nil
@@ -145,7 +162,8 @@ func unbase64(s string) ([]byte, error) {
 	return base64.StdEncoding.DecodeString(s)
 }
 
-// CreateKey implements merchant.KeyStore.
+// CreateKey implements merchant.KeyStore. An id that exists is an error of the engine: ids are
+// random, so a caller never repeats one.
 func (s *Store) CreateKey(ctx context.Context, k merchant.Key, r *idempotency.Record) error {
 	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
 		if err := putKey(t, k, ""); err != nil {
@@ -155,6 +173,7 @@ func (s *Store) CreateKey(ctx context.Context, k merchant.Key, r *idempotency.Re
 	})
 }
 
+// putKey inserts an API key. onConflict is the SQL clause for an id that exists.
 func putKey(t *sqldb.Tx, k merchant.Key, onConflict string) error {
 	scopes, err := json.Marshal(k.Scopes)
 	if err != nil {
@@ -166,14 +185,16 @@ func putKey(t *sqldb.Tx, k merchant.Key, onConflict string) error {
 	return err
 }
 
-// KeyByID implements merchant.KeyStore.
+// KeyByID implements merchant.KeyStore. It answers from the cache, as GetAccount does.
 func (s *Store) KeyByID(ctx context.Context, id string) (merchant.Key, error) {
 	return s.keys.get(id, func() (merchant.Key, error) {
 		return scanKey(s.db.Lookup(ctx, "SELECT "+keyColumns+" FROM api_keys WHERE id = $1", id))
 	})
 }
 
-// KeyByHash implements merchant.KeyStore.
+// KeyByHash implements merchant.KeyStore. The current secret comes first; only if no key has it are
+// the secrets searched that a rotation has replaced. The caller checks whether the replaced one is
+// still accepted.
 func (s *Store) KeyByHash(ctx context.Context, hash []byte) (merchant.Key, error) {
 	h := base64.StdEncoding.EncodeToString(hash)
 	k, err := scanKey(s.db.Lookup(ctx, "SELECT "+keyColumns+" FROM api_keys WHERE hash = $1", h))
@@ -183,7 +204,7 @@ func (s *Store) KeyByHash(ctx context.Context, hash []byte) (merchant.Key, error
 	return k, err
 }
 
-// KeysByAccount implements merchant.KeyStore.
+// KeysByAccount implements merchant.KeyStore. It includes revoked and expired keys.
 func (s *Store) KeysByAccount(ctx context.Context, account, before string, limit int) ([]merchant.Key, error) {
 	var w sqldb.Where
 	w.Add("account = ?", account)
@@ -192,6 +213,7 @@ func (s *Store) KeysByAccount(ctx context.Context, account, before string, limit
 	if err != nil {
 		return nil, err
 	}
+
 	defer func() { _ = rows.Close() }()
 	var list []merchant.Key
 	for rows.Next() {
@@ -201,15 +223,19 @@ func (s *Store) KeysByAccount(ctx context.Context, account, before string, limit
 		}
 		list = append(list, k)
 	}
+
 	return list, rows.Err()
 }
 
-// UpdateKey implements merchant.KeyStore.
+// UpdateKey implements merchant.KeyStore. It returns merchant.ErrChanged if the stored revision
+// differs or the account has no such key. LastUsedAt is left out, because TouchKeys moves it
+// without a new revision.
 func (s *Store) UpdateKey(ctx context.Context, k merchant.Key, r *idempotency.Record) error {
 	scopes, err := json.Marshal(k.Scopes)
 	if err != nil {
 		return err
 	}
+
 	defer s.keys.forget(k.ID)
 	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
 		n, err := t.Exec(`UPDATE api_keys SET name = $1, scopes = $2, hash = $3, previous_hash = $4, previous_until = $5, expires_at = $6,
@@ -226,13 +252,15 @@ func (s *Store) UpdateKey(ctx context.Context, k merchant.Key, r *idempotency.Re
 	})
 }
 
-// TouchKeys implements merchant.KeyStore.
+// TouchKeys implements merchant.KeyStore. The ids are sorted, so that two processes do not
+// deadlock.
 func (s *Store) TouchKeys(ctx context.Context, used map[string]time.Time) error {
 	defer func() {
 		for id := range used {
 			s.keys.forget(id)
 		}
 	}()
+
 	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
 		for _, id := range slices.Sorted(maps.Keys(used)) { // a fixed order in every process
 			at := used[id]
@@ -244,6 +272,7 @@ func (s *Store) TouchKeys(ctx context.Context, used map[string]time.Time) error 
 	})
 }
 
+// putSession inserts a session. onConflict is the SQL clause for an id that exists.
 func putSession(t *sqldb.Tx, ses merchant.Session, onConflict string) error {
 	_, err := t.Exec("INSERT INTO sessions ("+sessionColumns+") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"+onConflict,
 		ses.ID, ses.User, ses.Account, sqldb.Micros(ses.CreatedAt), sqldb.Micros(ses.ExpiresAt), sqldb.Micros(ses.RevokedAt),
@@ -251,13 +280,15 @@ func putSession(t *sqldb.Tx, ses merchant.Session, onConflict string) error {
 	return err
 }
 
-// SessionByID implements merchant.SessionStore.
+// SessionByID implements merchant.SessionStore. It returns revoked and expired sessions too.
 func (s *Store) SessionByID(ctx context.Context, id string) (merchant.Session, error) {
 	return scanSession(s.db.Lookup(ctx, "SELECT "+sessionColumns+" FROM sessions WHERE id = $1", id))
 }
 
+// sessionColumns are the columns that scanSession reads, in its order.
 const sessionColumns = "id, user_id, account, created_at, expires_at, revoked_at, browser, agent, network, last_seen_at"
 
+// scanSession reads one row of sessionColumns. No row is fault.NotFound.
 func scanSession(row sqldb.Scanner) (merchant.Session, error) {
 	var ses merchant.Session
 	var created, expires, revoked, browser, seen int64
@@ -267,6 +298,7 @@ func scanSession(row sqldb.Scanner) (merchant.Session, error) {
 	return ses, missing(err, "session")
 }
 
+// pruneSessions deletes the sessions that expired first, a bounded number of them.
 const pruneSessions = "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)"
 
 // PruneSessions implements merchant.SessionStore.
@@ -274,7 +306,7 @@ func (s *Store) PruneSessions(ctx context.Context, before time.Time, limit int) 
 	return s.prune(ctx, pruneSessions, before, limit)
 }
 
-// RevokeSession implements merchant.SessionStore.
+// RevokeSession implements merchant.SessionStore. An unknown id is not an error.
 func (s *Store) RevokeSession(ctx context.Context, id string, at time.Time) error {
 	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
 		_, err := t.Exec("UPDATE sessions SET revoked_at = $1 WHERE id = $2 AND revoked_at = 0", sqldb.Micros(at), id)

@@ -19,9 +19,11 @@ import (
 
 var _ notify.Store = (*Store)(nil)
 
+// endpointColumns are the columns that scanEndpoint reads, in its order. The secrets are sealed.
 const endpointColumns = `id, account, mode, url, events, secret, previous_secret, previous_until,
 	disabled_at, disabled_reason, created_at, revision, failing_since, told`
 
+// scanEndpoint reads one row of endpointColumns. No row is fault.NotFound.
 func scanEndpoint(row sqldb.Scanner) (notify.Endpoint, error) {
 	var (
 		e                        notify.Endpoint
@@ -36,6 +38,7 @@ func scanEndpoint(row sqldb.Scanner) (notify.Endpoint, error) {
 		}
 		return e, err
 	}
+
 	err := json.Unmarshal([]byte(events), &e.Events)
 	if len(e.Events) == 0 {
 		e.Events = []string{notify.All} // as an earlier version stored it
@@ -49,6 +52,7 @@ func scanEndpoint(row sqldb.Scanner) (notify.Endpoint, error) {
 	if err != nil {
 		return notify.Endpoint{}, sqldb.Damaged("webhook endpoint", e.ID, err)
 	}
+
 	e.PreviousUntil, e.DisabledAt, e.CreatedAt, e.FailingSince = sqldb.FromMicros(until), sqldb.FromMicros(disabled), sqldb.FromMicros(created), sqldb.FromMicros(failing)
 	return e, nil
 }
@@ -61,7 +65,9 @@ func fromBase64(s string) ([]byte, error) {
 	return base64.StdEncoding.DecodeString(s)
 }
 
-// CreateEndpoint implements notify.Store.
+// CreateEndpoint implements notify.Store. The account's commits are serialized, so neither the
+// limit nor the check for duplicates can be passed by two requests at once. An endpoint whose id
+// exists stays unchanged.
 func (s *Store) CreateEndpoint(ctx context.Context, e notify.Endpoint, r *idempotency.Record) error {
 	e.Revision = 1
 	return s.db.Write(ctx, []string{e.Account}, func(t *sqldb.Tx) error {
@@ -69,6 +75,7 @@ func (s *Store) CreateEndpoint(ctx context.Context, e notify.Endpoint, r *idempo
 		if err != nil || n == 0 {
 			return err // 0: this same endpoint is already stored
 		}
+
 		var count int64
 		if err := t.Row("SELECT count(*) FROM webhook_endpoints WHERE account = $1 AND mode = $2", e.Account, e.Mode).Scan(&count); err != nil {
 			return err
@@ -76,6 +83,7 @@ func (s *Store) CreateEndpoint(ctx context.Context, e notify.Endpoint, r *idempo
 		if count > notify.MaxEndpoints {
 			return notify.TooManyEndpoints()
 		}
+
 		// The record comes first, so that a repeated request is not refused because of its own
 		// effect.
 		if err := putRecord(t, r); err != nil {
@@ -98,6 +106,7 @@ func notDoubled(t *sqldb.Tx, before, e notify.Endpoint) error {
 	}, "SELECT "+endpointColumns+" FROM webhook_endpoints WHERE account = $1 AND mode = $2 AND url = $3 AND id <> $4 ORDER BY id", e.Account, e.Mode, e.URL, e.ID)
 }
 
+// putEndpoint inserts an endpoint and returns 1, or 0 if its id exists.
 func putEndpoint(t *sqldb.Tx, e notify.Endpoint) (int64, error) {
 	events, err := json.Marshal(e.Events)
 	if err != nil {
@@ -110,12 +119,12 @@ func putEndpoint(t *sqldb.Tx, e notify.Endpoint) (int64, error) {
 		sqldb.Micros(e.DisabledAt), e.DisabledReason, sqldb.Micros(e.CreatedAt), e.Revision, sqldb.Micros(e.FailingSince), e.Told)
 }
 
-// Endpoint implements notify.Store.
+// Endpoint implements notify.Store. An endpoint of another account is fault.NotFound.
 func (s *Store) Endpoint(ctx context.Context, account, id string) (notify.Endpoint, error) {
 	return scanEndpoint(s.db.Lookup(ctx, "SELECT "+endpointColumns+" FROM webhook_endpoints WHERE id = $1 AND account = $2", id, account))
 }
 
-// Endpoints implements notify.Store.
+// Endpoints implements notify.Store, newest first.
 func (s *Store) Endpoints(ctx context.Context, account, mode string) ([]notify.Endpoint, error) {
 	rows, err := s.db.Query(ctx, "SELECT "+endpointColumns+` FROM webhook_endpoints
 		WHERE account = $1 AND mode = $2 ORDER BY id DESC LIMIT `+strconv.Itoa(notify.MaxEndpoints), account, mode)
@@ -123,6 +132,7 @@ func (s *Store) Endpoints(ctx context.Context, account, mode string) ([]notify.E
 		return nil, err
 	}
 	defer func() { _ = rows.Close() }()
+
 	var list []notify.Endpoint
 	for rows.Next() {
 		e, err := scanEndpoint(rows)
@@ -131,10 +141,11 @@ func (s *Store) Endpoints(ctx context.Context, account, mode string) ([]notify.E
 		}
 		list = append(list, e)
 	}
+
 	return list, rows.Err()
 }
 
-// Owners implements notify.Store.
+// Owners implements notify.Store, in no particular order.
 func (s *Store) Owners(ctx context.Context) ([]notify.Owner, error) {
 	rows, err := s.db.Query(ctx, "SELECT DISTINCT account, mode FROM webhook_endpoints")
 	if err != nil {
@@ -142,6 +153,7 @@ func (s *Store) Owners(ctx context.Context) ([]notify.Owner, error) {
 	}
 	defer func() { _ = rows.Close() }()
 	var list []notify.Owner
+
 	for rows.Next() {
 		var o notify.Owner
 		if err := rows.Scan(&o.Account, &o.Mode); err != nil {
@@ -149,10 +161,13 @@ func (s *Store) Owners(ctx context.Context) ([]notify.Owner, error) {
 		}
 		list = append(list, o)
 	}
+
 	return list, rows.Err()
 }
 
-// UpdateEndpoint implements notify.Store.
+// UpdateEndpoint implements notify.Store. It returns notify.ErrConflict if the revision differs or
+// the endpoint is gone, and the fault of notify.EndpointExists if the change makes it a duplicate.
+// The events are about the endpoint and part of the same commit.
 func (s *Store) UpdateEndpoint(ctx context.Context, e notify.Endpoint, events []stream.Event, r *idempotency.Record) error {
 	subscribed, err := json.Marshal(e.Events)
 	if err != nil {
@@ -162,6 +177,7 @@ func (s *Store) UpdateEndpoint(ctx context.Context, e notify.Endpoint, events []
 	if err != nil {
 		return err
 	}
+
 	return s.db.Write(ctx, []string{e.Account}, func(t *sqldb.Tx) error {
 		before, err := scanEndpoint(t.Row("SELECT "+endpointColumns+" FROM webhook_endpoints WHERE id = $1 AND account = $2", e.ID, e.Account))
 		if fault.KindOf(err) == fault.KindNotFound {
@@ -170,6 +186,7 @@ func (s *Store) UpdateEndpoint(ctx context.Context, e notify.Endpoint, events []
 		if err != nil {
 			return err
 		}
+
 		n, err := t.Exec(`UPDATE webhook_endpoints SET url = $1, events = $2, secret = $3, previous_secret = $4, previous_until = $5,
 			disabled_at = $6, disabled_reason = $7, failing_since = $8, told = $9, revision = revision + 1
 			WHERE id = $10 AND account = $11 AND revision = $12`,
@@ -182,6 +199,7 @@ func (s *Store) UpdateEndpoint(ctx context.Context, e notify.Endpoint, events []
 		if n == 0 {
 			return notify.ErrConflict
 		}
+
 		if err := notDoubled(t, before, e); err != nil {
 			return err
 		}
@@ -192,7 +210,8 @@ func (s *Store) UpdateEndpoint(ctx context.Context, e notify.Endpoint, events []
 	})
 }
 
-// DeleteEndpoint implements notify.Store.
+// DeleteEndpoint implements notify.Store. Waiting deliveries stay in the queue; the worker finds
+// the endpoint gone.
 func (s *Store) DeleteEndpoint(ctx context.Context, account, id string) error {
 	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
 		n, err := t.Exec("DELETE FROM webhook_endpoints WHERE id = $1 AND account = $2", id, account)
@@ -203,9 +222,13 @@ func (s *Store) DeleteEndpoint(ctx context.Context, account, id string) error {
 	})
 }
 
+// deliveryColumns are the columns that scanDelivery reads, in its order. The body is left out,
+// because lists do not need it.
 const deliveryColumns = `id, account, mode, endpoint, event, event_type, attempt, status, http_status,
 	answer, error, duration_ms, at, next_at, request, test, redelivery`
 
+// scanDelivery reads one row of deliveryColumns. more are the destinations of further columns. No
+// row is fault.NotFound.
 func scanDelivery(row sqldb.Scanner, more ...any) (notify.Delivery, error) {
 	var (
 		d              notify.Delivery
@@ -220,6 +243,7 @@ func scanDelivery(row sqldb.Scanner, more ...any) (notify.Delivery, error) {
 		}
 		return d, err
 	}
+
 	if request != "" {
 		if err := json.Unmarshal([]byte(request), &d.Request); err != nil {
 			return notify.Delivery{}, sqldb.Damaged("delivery", d.ID, err)
@@ -229,9 +253,10 @@ func scanDelivery(row sqldb.Scanner, more ...any) (notify.Delivery, error) {
 	return d, nil
 }
 
-// RecordDelivery implements notify.Store. A final outcome of an event at an endpoint replaces
-// what was parked of it before. Only the first failure after a success, and the first success
-// after a failure, change the endpoint; other outcomes change and lock nothing there.
+// RecordDelivery implements notify.Store. A final outcome of an event at an endpoint resolves what
+// was parked of it before. Only the first failure after a success, and the first success after a
+// failure, change the endpoint; other outcomes change and lock nothing there. A pending delivery
+// never replaces a stored one, because its try may have ended by then.
 func (s *Store) RecordDelivery(ctx context.Context, d notify.Delivery, r *idempotency.Record) error {
 	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
 		err := putDelivery(t, d, ` ON CONFLICT (id) DO UPDATE SET attempt = excluded.attempt, status = excluded.status, http_status = excluded.http_status,
@@ -241,6 +266,7 @@ func (s *Store) RecordDelivery(ctx context.Context, d notify.Delivery, r *idempo
 		if err != nil {
 			return err
 		}
+
 		if err := putHealth(t, d); err != nil {
 			return err
 		}
@@ -248,7 +274,8 @@ func (s *Store) RecordDelivery(ctx context.Context, d notify.Delivery, r *idempo
 	})
 }
 
-// putHealth records what a try shows about its endpoint.
+// putHealth records what a try shows about its endpoint: since when it has been failing. It ignores
+// tries that were not sent, and tests. A disabled endpoint does not begin to fail.
 func putHealth(t *sqldb.Tx, d notify.Delivery) (err error) {
 	switch {
 	case !d.Request.Sent() || d.Test:
@@ -261,6 +288,9 @@ func putHealth(t *sqldb.Tx, d notify.Delivery) (err error) {
 	return err
 }
 
+// putDelivery writes a delivery. onConflict is the SQL clause for an id that exists. A parked
+// delivery is unresolved until a later delivery of the same event to the same endpoint succeeds or
+// is parked in its place. Tests are never unresolved.
 func putDelivery(t *sqldb.Tx, d notify.Delivery, onConflict string) error {
 	unresolved, test, request := 0, 0, ""
 	switch {
@@ -269,6 +299,7 @@ func putDelivery(t *sqldb.Tx, d notify.Delivery, onConflict string) error {
 	case d.Status == notify.Parked:
 		unresolved = 1
 	}
+
 	if d.Request.Sent() {
 		raw, err := json.Marshal(d.Request)
 		if err != nil {
@@ -276,11 +307,13 @@ func putDelivery(t *sqldb.Tx, d notify.Delivery, onConflict string) error {
 		}
 		request = string(raw)
 	}
+	// What was parked of this event before is settled by this outcome.
 	if d.Status == notify.Succeeded || d.Status == notify.Parked {
 		if _, err := t.Exec("UPDATE webhook_deliveries SET unresolved = 0 WHERE unresolved = 1 AND event = $1 AND endpoint = $2", d.Event, d.Endpoint); err != nil {
 			return err
 		}
 	}
+
 	_, err := t.Exec(`INSERT INTO webhook_deliveries (`+deliveryColumns+`, body, unresolved)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)`+onConflict,
 		d.ID, d.Account, d.Mode, d.Endpoint, d.Event, d.EventType, d.Attempt, string(d.Status), d.HTTPStatus,
@@ -289,7 +322,7 @@ func putDelivery(t *sqldb.Tx, d notify.Delivery, onConflict string) error {
 	return err
 }
 
-// Deliveries implements notify.Store.
+// Deliveries implements notify.Store. It leaves out the bodies.
 func (s *Store) Deliveries(ctx context.Context, account, endpoint string, q notify.DeliveryQuery) ([]notify.Delivery, error) {
 	var w sqldb.Where
 	w.Add("endpoint = ?", endpoint)
@@ -299,12 +332,14 @@ func (s *Store) Deliveries(ctx context.Context, account, endpoint string, q noti
 	w.AddIf(!q.From.IsZero(), "at >= ?", sqldb.Micros(q.From))
 	w.AddIf(!q.To.IsZero(), "at < ?", sqldb.Micros(q.To))
 	w.AddIf(q.Before != "", "id < ?", q.Before)
+
 	rows, err := s.db.Query(ctx, "SELECT "+deliveryColumns+" FROM webhook_deliveries"+w.SQL()+
 		" ORDER BY id DESC LIMIT "+strconv.Itoa(q.Limit), w.Args...)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = rows.Close() }()
+
 	var list []notify.Delivery
 	for rows.Next() {
 		d, err := scanDelivery(rows)
@@ -313,14 +348,16 @@ func (s *Store) Deliveries(ctx context.Context, account, endpoint string, q noti
 		}
 		list = append(list, d)
 	}
+
 	return list, rows.Err()
 }
 
-// Delivery implements notify.Store.
+// Delivery implements notify.Store. It includes the sealed body.
 func (s *Store) Delivery(ctx context.Context, account, id string) (notify.Delivery, error) {
 	return scanWholeDelivery(s.db.Lookup(ctx, "SELECT "+deliveryColumns+", body FROM webhook_deliveries WHERE id = $1 AND account = $2", id, account))
 }
 
+// scanWholeDelivery reads one row of deliveryColumns and the body.
 func scanWholeDelivery(row sqldb.Scanner) (notify.Delivery, error) {
 	var body string
 	d, err := scanDelivery(row, &body)
@@ -333,6 +370,7 @@ func scanWholeDelivery(row sqldb.Scanner) (notify.Delivery, error) {
 	return d, nil
 }
 
+// pruneDeliveries deletes the oldest deliveries, a bounded number of them, whatever their status.
 const pruneDeliveries = "DELETE FROM webhook_deliveries WHERE id IN (SELECT id FROM webhook_deliveries WHERE at < $1 ORDER BY at LIMIT $2)"
 
 // PruneDeliveries implements notify.Store.
@@ -340,6 +378,7 @@ func (s *Store) PruneDeliveries(ctx context.Context, before time.Time, limit int
 	return s.prune(ctx, pruneDeliveries, before, limit)
 }
 
+// countParked leaves out the deliveries of deleted endpoints.
 const countParked = `SELECT COUNT(*) FROM webhook_deliveries d WHERE d.unresolved = 1
 	AND EXISTS (SELECT 1 FROM webhook_endpoints e WHERE e.id = d.endpoint)`
 

@@ -18,8 +18,11 @@ import (
 
 var _ payment.Store = (*Store)(nil)
 
+// paymentColumns are the columns that scanPayment reads, in its order.
 const paymentColumns = "id, revision, doc, doc_sum"
 
+// scanPayment reads one row of paymentColumns. It returns sql.ErrNoRows unchanged, and a fault of
+// code payment_damaged for a document that fails its checksum.
 func scanPayment(row sqldb.Scanner) (payment.Payment, error) {
 	var (
 		p             payment.Payment
@@ -32,11 +35,12 @@ func scanPayment(row sqldb.Scanner) (payment.Payment, error) {
 	if err := sqldb.Decode("payment", id, doc, sum, &p); err != nil {
 		return payment.Payment{}, err
 	}
+
 	p.Revision = revision
 	return p, nil
 }
 
-// GetPayment implements payment.Store.
+// GetPayment implements payment.Store. A payment of another account is fault.NotFound.
 func (s *Store) GetPayment(ctx context.Context, account, id string) (payment.Payment, error) {
 	p, err := scanPayment(s.db.Lookup(ctx, "SELECT "+paymentColumns+" FROM payments WHERE id = $1 AND account = $2", id, account))
 	p.Ahead = s.Ahead(p.Account, p.Mode)
@@ -46,7 +50,8 @@ func (s *Store) GetPayment(ctx context.Context, account, id string) (payment.Pay
 	return p, err
 }
 
-// FindPayment implements payment.Store.
+// FindPayment implements payment.Store. It searches all accounts, so its result must not reach a
+// caller that has not proved the account.
 func (s *Store) FindPayment(ctx context.Context, id string) (payment.Payment, error) {
 	p, err := scanPayment(s.db.Lookup(ctx, "SELECT "+paymentColumns+" FROM payments WHERE id = $1", id))
 	p.Ahead = s.Ahead(p.Account, p.Mode)
@@ -56,7 +61,7 @@ func (s *Store) FindPayment(ctx context.Context, id string) (payment.Payment, er
 	return p, err
 }
 
-// ListPayments implements payment.Store.
+// ListPayments implements payment.Store, newest first. One damaged payment fails the whole list.
 func (s *Store) ListPayments(ctx context.Context, f payment.Filter) ([]payment.Payment, error) {
 	var w sqldb.Where
 	w.Add("account = ?", f.Account)
@@ -67,9 +72,12 @@ func (s *Store) ListPayments(ctx context.Context, f payment.Filter) ([]payment.P
 	w.AddIf(f.Link != "", "link = ?", f.Link)
 	w.AddIf(!f.From.IsZero(), "created_at >= ?", sqldb.Micros(f.From))
 	w.AddIf(!f.To.IsZero(), "created_at < ?", sqldb.Micros(f.To))
+	// The pair of time and id continues a page exactly, even between payments of the same
+	// microsecond.
 	if !f.BeforeTime.IsZero() {
 		w.Add("(created_at, id) < (?, ?)", sqldb.Micros(f.BeforeTime), f.BeforeID)
 	}
+
 	list, err := s.payments(ctx, "SELECT "+paymentColumns+" FROM payments"+w.SQL()+
 		" ORDER BY created_at DESC, id DESC LIMIT "+strconv.Itoa(f.Limit), w.Args...)
 	if err != nil {
@@ -78,12 +86,16 @@ func (s *Store) ListPayments(ctx context.Context, f payment.Filter) ([]payment.P
 	return list, nil
 }
 
-// TakeDue implements payment.Store.
+// TakeDue implements payment.Store. Each row is postponed and counted (misses) before its document
+// is decoded, so a payment that cannot be processed waits longer each time and hides no other. The
+// due time is the condition of the write: of two processes that found the same payment, one takes
+// it. After a crash the payment is due again when the postponement ends.
 func (s *Store) TakeDue(ctx context.Context, k payment.Take) ([]payment.Payment, error) {
 	rows, err := s.dueRows(ctx, paymentQueue, k.Now, k.Limit, k.Busy...)
 	if err != nil || len(rows) == 0 {
 		return nil, err
 	}
+
 	slices.SortFunc(rows, func(a, b dueRow) int { return strings.Compare(a.id, b.id) }) // a fixed order in every process
 	var list []payment.Payment
 	var broken error
@@ -109,11 +121,12 @@ func (s *Store) TakeDue(ctx context.Context, k payment.Take) ([]payment.Payment,
 	if err != nil {
 		return nil, err
 	}
+
 	slices.SortStableFunc(list, func(a, b payment.Payment) int { return a.DueAt().Compare(b.DueAt()) })
 	return list, broken
 }
 
-// payments returns the readable payments, with an error that names the others.
+// payments returns the readable payments of a query, with an error that names the others.
 func (s *Store) payments(ctx context.Context, query string, args ...any) ([]payment.Payment, error) {
 	rows, err := s.db.Query(ctx, query, args...)
 	if err != nil {
@@ -131,10 +144,14 @@ func (s *Store) payments(ctx context.Context, query string, args ...any) ([]paym
 		p.Ahead = s.Ahead(p.Account, p.Mode)
 		list = append(list, p)
 	}
+
 	return list, errors.Join(broken, rows.Err())
 }
 
-// CommitPayment implements payment.Store.
+// CommitPayment implements payment.Store. The payment, the use of its link, the events and the
+// record are one commit, serialized with the account's others. A change that is already stored (by
+// its id) succeeds and writes nothing. If this commit completes the link's last use, the events of
+// WhenLinkPaid are added.
 func (s *Store) CommitPayment(ctx context.Context, c payment.Change) error {
 	doc, sum, err := sqldb.Encode(c.Payment)
 	if err != nil {
@@ -148,6 +165,7 @@ func (s *Store) CommitPayment(ctx context.Context, c payment.Change) error {
 	if err != nil {
 		return err
 	}
+
 	if c.Use != payment.UseNone {
 		defer s.links.forget(c.Payment.Link)
 	}
@@ -160,10 +178,12 @@ func (s *Store) CommitPayment(ctx context.Context, c payment.Change) error {
 		if err != nil {
 			return err
 		}
+
 		all := events
 		if full {
 			all = slices.Concat(events, paid)
 		}
+
 		if err := s.Append(t, all); err != nil {
 			return err
 		}
@@ -171,8 +191,9 @@ func (s *Store) CommitPayment(ctx context.Context, c payment.Change) error {
 	})
 }
 
-// putPayment writes the row if its revision matches. stored is false if this same change is
-// already stored.
+// putPayment writes the row if its revision matches. stored is false if this same change is already
+// stored. It returns payment.ErrConflict if another change was first, or if the payment to be
+// updated does not exist. The write clears misses, because the payment has made progress.
 func putPayment(t *sqldb.Tx, c payment.Change, doc string, sum int64) (stored bool, err error) {
 	p := c.Payment
 	var n int64
@@ -185,6 +206,7 @@ func putPayment(t *sqldb.Tx, c payment.Change, doc string, sum int64) (stored bo
 	if err != nil || n == 1 {
 		return err == nil, err
 	}
+	// Nothing was written. Read the row to distinguish a repetition from a conflict.
 	now, err := scanPayment(t.Row("SELECT "+paymentColumns+" FROM payments WHERE id = $1", p.ID))
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, payment.ErrConflict
@@ -198,6 +220,7 @@ func putPayment(t *sqldb.Tx, c payment.Change, doc string, sum int64) (stored bo
 	return false, payment.ErrConflict
 }
 
+// insertPayment inserts a payment and returns 1, or 0 if its id exists.
 func insertPayment(t *sqldb.Tx, p payment.Payment, doc string, sum int64) (int64, error) {
 	return t.Exec(`INSERT INTO payments (id, account, mode, link, status, currency, realm, created_at, due_at, revision, doc, doc_sum, lane)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT (id) DO NOTHING`,
@@ -213,7 +236,8 @@ func dueMicros(p payment.Payment) any {
 }
 
 // useLink reserves, completes or releases a use of the link, and reports whether its last use was
-// completed.
+// completed. Each is one conditional write, so concurrent payments never use a link more often than
+// it allows. If the condition does not hold, the error is the fault that names the link's status.
 func useLink(t *sqldb.Tx, c payment.Change) (full bool, err error) {
 	p, at := c.Payment, sqldb.Micros(c.At)
 	var n int64
@@ -236,12 +260,14 @@ func useLink(t *sqldb.Tx, c payment.Change) (full bool, err error) {
 			return limit > 0 && uses >= limit, nil
 		}
 	}
+
 	if err == nil && n == 1 {
 		return false, nil
 	}
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return false, err
 	}
+	// The condition did not hold: the link says why.
 	l, err := scanLink(t.Row("SELECT "+linkColumns+" FROM links WHERE id = $1 AND account = $2", p.Link, p.Account))
 	if err != nil {
 		return false, err
@@ -252,6 +278,7 @@ func useLink(t *sqldb.Tx, c payment.Change) (full bool, err error) {
 	return false, fmt.Errorf("link %s has no reserved use for payment %s", p.Link, p.ID)
 }
 
+// The writes of useLink. All of them keep uses + reserved within max_uses; 0 is without a limit.
 const (
 	markPaid = `last_payment = $1, uses = uses + 1,
 		paid_at = CASE WHEN max_uses > 0 AND uses + 1 >= max_uses THEN CAST($4 AS BIGINT) ELSE paid_at END,

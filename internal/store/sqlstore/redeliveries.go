@@ -13,6 +13,8 @@ import (
 	"github.com/paylink/paylink/internal/store/sqldb"
 )
 
+// redeliveryColumns are the stored columns of a bulk redelivery. at_id is its cursor: the last
+// delivery that it has queued.
 const redeliveryColumns = `id, account, mode, endpoint, status, event_type, since, until, state, reason, total, at_id,
 	created_at, updated_at, ended_at, revision`
 
@@ -22,8 +24,11 @@ const redeliveryTallies = `,
 	(SELECT COUNT(*) FROM webhook_deliveries d WHERE d.redelivery = r.id AND d.redelivery <> '' AND d.status = 'succeeded'),
 	(SELECT COUNT(*) FROM webhook_deliveries d WHERE d.redelivery = r.id AND d.redelivery <> '' AND d.status IN ('failed', 'parked'))`
 
+// selectRedelivery selects the columns that scanRedelivery reads, in its order.
 const selectRedelivery = "SELECT " + redeliveryColumns + redeliveryTallies + " FROM webhook_redeliveries r"
 
+// scanRedelivery reads one row of selectRedelivery. No row is fault.NotFound. The tallies are
+// counted by the query, so they are as current as the deliveries.
 func scanRedelivery(row sqldb.Scanner) (notify.Redelivery, error) {
 	var (
 		r                                     notify.Redelivery
@@ -34,13 +39,15 @@ func scanRedelivery(row sqldb.Scanner) (notify.Redelivery, error) {
 	if errors.Is(err, sql.ErrNoRows) {
 		return r, fault.NotFound("redelivery")
 	}
+
 	r.Filter.From, r.Filter.To = sqldb.FromMicros(since), sqldb.FromMicros(until)
 	r.CreatedAt, r.UpdatedAt, r.EndedAt = sqldb.FromMicros(created), sqldb.FromMicros(updated), sqldb.FromMicros(ended)
 	return r, err
 }
 
 // redelivered returns the condition for the deliveries of a bulk redelivery: an event's newest,
-// made before the redelivery and not by it.
+// made before the redelivery and not by it, with the status and within the time of its filter.
+// Tests and deliveries without a body are left out.
 func redelivered(r notify.Redelivery) *sqldb.Where {
 	var w sqldb.Where
 	w.Add("d.endpoint = ?", r.Endpoint)
@@ -56,14 +63,16 @@ func redelivered(r notify.Redelivery) *sqldb.Where {
 	return &w
 }
 
-// CountRedelivery implements notify.RedeliveryStore.
+// CountRedelivery implements notify.RedeliveryStore. The count stops at limit.
 func (s *Store) CountRedelivery(ctx context.Context, r notify.Redelivery, limit int64) (n int64, err error) {
 	w := redelivered(r)
 	err = s.db.QueryRow(ctx, "SELECT COUNT(*) FROM (SELECT 1 FROM webhook_deliveries d"+w.SQL()+" LIMIT "+strconv.FormatInt(limit, 10)+") AS found", w.Args...).Scan(&n)
 	return n, err
 }
 
-// CreateRedelivery implements notify.RedeliveryStore.
+// CreateRedelivery implements notify.RedeliveryStore. A unique index allows one running redelivery
+// for each endpoint. If the insert finds a row, the id shows whether it is this same one (a
+// repetition, which succeeds) or another (redelivery_running).
 func (s *Store) CreateRedelivery(ctx context.Context, r notify.Redelivery, record *idempotency.Record) error {
 	r.Revision = 1
 	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
@@ -86,12 +95,12 @@ func (s *Store) CreateRedelivery(ctx context.Context, r notify.Redelivery, recor
 	})
 }
 
-// Redelivery implements notify.RedeliveryStore.
+// Redelivery implements notify.RedeliveryStore. One of another account is fault.NotFound.
 func (s *Store) Redelivery(ctx context.Context, account, id string) (notify.Redelivery, error) {
 	return scanRedelivery(s.db.Lookup(ctx, selectRedelivery+" WHERE r.id = $1 AND r.account = $2", id, account))
 }
 
-// Redeliveries implements notify.RedeliveryStore.
+// Redeliveries implements notify.RedeliveryStore, newest id first, strictly older than before.
 func (s *Store) Redeliveries(ctx context.Context, account, endpoint, before string, limit int) ([]notify.Redelivery, error) {
 	var w sqldb.Where
 	w.Add("r.endpoint = ?", endpoint)
@@ -100,11 +109,12 @@ func (s *Store) Redeliveries(ctx context.Context, account, endpoint, before stri
 	return s.redeliveries(ctx, selectRedelivery+w.SQL()+" ORDER BY r.id DESC LIMIT "+strconv.Itoa(limit), w.Args...)
 }
 
-// RunningRedeliveries implements notify.RedeliveryStore.
+// RunningRedeliveries implements notify.RedeliveryStore, across all accounts, by id.
 func (s *Store) RunningRedeliveries(ctx context.Context, after string, limit int) ([]notify.Redelivery, error) {
 	return s.redeliveries(ctx, selectRedelivery+" WHERE r.state = 'running' AND r.id > $1 ORDER BY r.id LIMIT "+strconv.Itoa(limit), after)
 }
 
+// redeliveries returns the rows of a query of selectRedelivery.
 func (s *Store) redeliveries(ctx context.Context, query string, args ...any) (list []notify.Redelivery, err error) {
 	rows, err := s.db.Query(ctx, query, args...)
 	if err != nil {
@@ -118,10 +128,12 @@ func (s *Store) redeliveries(ctx context.Context, query string, args ...any) (li
 		}
 		list = append(list, r)
 	}
+
 	return list, rows.Err()
 }
 
-// RedeliveryPage implements notify.RedeliveryStore.
+// RedeliveryPage implements notify.RedeliveryStore. It continues after the cursor, oldest first,
+// with the bodies.
 func (s *Store) RedeliveryPage(ctx context.Context, r notify.Redelivery, limit int) (list []notify.Delivery, err error) {
 	w := redelivered(r)
 	w.AddIf(r.Cursor != "", "d.id > ?", r.Cursor)
@@ -130,6 +142,7 @@ func (s *Store) RedeliveryPage(ctx context.Context, r notify.Redelivery, limit i
 		return nil, err
 	}
 	defer func() { _ = rows.Close() }()
+
 	for rows.Next() {
 		d, err := scanWholeDelivery(rows)
 		if err != nil {
@@ -137,11 +150,13 @@ func (s *Store) RedeliveryPage(ctx context.Context, r notify.Redelivery, limit i
 		}
 		list = append(list, d)
 	}
+
 	return list, rows.Err()
 }
 
-// UpdateRedelivery implements notify.RedeliveryStore. A pending delivery whose try has already
-// ended is left unchanged.
+// UpdateRedelivery implements notify.RedeliveryStore. The cursor and the deliveries that it passed
+// are one commit: after a crash the redelivery continues behind them. It returns notify.ErrConflict
+// if the revision differs. A pending delivery whose try has already ended is left unchanged.
 func (s *Store) UpdateRedelivery(ctx context.Context, r notify.Redelivery, pending []notify.Delivery) error {
 	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
 		n, err := t.Exec(`UPDATE webhook_redeliveries SET state = $1, reason = $2, at_id = $3, updated_at = $4, ended_at = $5,
@@ -153,6 +168,7 @@ func (s *Store) UpdateRedelivery(ctx context.Context, r notify.Redelivery, pendi
 		if n == 0 {
 			return notify.ErrConflict
 		}
+
 		for _, d := range pending {
 			if err := putDelivery(t, d, " ON CONFLICT (id) DO NOTHING"); err != nil {
 				return err
@@ -162,7 +178,7 @@ func (s *Store) UpdateRedelivery(ctx context.Context, r notify.Redelivery, pendi
 	})
 }
 
-// PruneRedeliveries implements notify.RedeliveryStore.
+// PruneRedeliveries implements notify.RedeliveryStore. The deliveries that it made stay.
 func (s *Store) PruneRedeliveries(ctx context.Context, before time.Time, limit int) (removed int, err error) {
 	return s.prune(ctx, `DELETE FROM webhook_redeliveries WHERE id IN
 		(SELECT id FROM webhook_redeliveries WHERE created_at < $1 ORDER BY created_at LIMIT $2)`, before, limit)

@@ -16,17 +16,18 @@ import (
 
 var _ stream.Feed = (*Store)(nil)
 
-// maxObjectSeq is the highest number of an object's event that a relay carries. A payment's log
-// has no more entries.
+// maxObjectSeq is the highest number of an object's event that a relay carries, because relayed has
+// one bit for each. A payment's log has no more entries.
 const maxObjectSeq = 64
 
-// Checkpoints implements stream.Feed.
+// Checkpoints implements stream.Feed. It returns by shard how far the source's stream was read.
 func (s *Store) Checkpoints(ctx context.Context, source string) (map[string]string, error) {
 	rows, err := s.db.Query(ctx, "SELECT shard, checkpoint FROM relay_checkpoints WHERE source = $1", source)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = rows.Close() }()
+
 	at := map[string]string{}
 	for rows.Next() {
 		var shard, checkpoint string
@@ -35,11 +36,14 @@ func (s *Store) Checkpoints(ctx context.Context, source string) (map[string]stri
 		}
 		at[shard] = checkpoint
 	}
+
 	return at, rows.Err()
 }
 
-// AppendBatch implements stream.Feed. The events, the marks of those seen, and the checkpoints
-// are one commit, so a relay that dies between two batches neither loses nor duplicates any.
+// AppendBatch implements stream.Feed. The events, the marks of those seen, and the checkpoints are
+// one commit, so a relay that dies between two batches neither loses nor duplicates any. An event
+// whose number does not fit is set aside. Two relays that run for a moment at once append each
+// event once, because the marks are written first.
 func (s *Store) AppendBatch(ctx context.Context, source string, b stream.Batch) error {
 	aside := slices.Clone(b.Aside)
 	carried := slices.DeleteFunc(slices.Clone(b.Events), func(e stream.Event) bool {
@@ -50,10 +54,12 @@ func (s *Store) AppendBatch(ctx context.Context, source string, b stream.Batch) 
 		}
 		return !fits
 	})
+
 	for i := range aside {
 		aside[i].Consumer = "relay " + source
 		s.Log().ErrorContext(ctx, "a change cannot be read, and its events are not in the feed", "item", aside[i].Item, "account", aside[i].Account, "error", aside[i].Reason)
 	}
+
 	rows, err := feed.Encode(carried)
 	if err != nil {
 		return err
@@ -62,6 +68,7 @@ func (s *Store) AppendBatch(ctx context.Context, source string, b stream.Batch) 
 	for i, e := range carried {
 		accounts[i] = e.Account
 	}
+
 	return s.db.Write(ctx, accounts, func(t *sqldb.Tx) error {
 		fresh, err := unseen(t, rows)
 		if err != nil {
@@ -73,11 +80,13 @@ func (s *Store) AppendBatch(ctx context.Context, source string, b stream.Batch) 
 		if err := feed.PutAside(t, aside); err != nil {
 			return err
 		}
+		// A fresh start forgets where the shards of the earlier stream were.
 		if b.Fresh {
 			if _, err := t.Exec("DELETE FROM relay_checkpoints WHERE source = $1", source); err != nil {
 				return err
 			}
 		}
+
 		for shard, checkpoint := range b.Checkpoints {
 			if checkpoint == "" {
 				if _, err := t.Exec("DELETE FROM relay_checkpoints WHERE source = $1 AND shard = $2", source, shard); err != nil {
@@ -94,7 +103,8 @@ func (s *Store) AppendBatch(ctx context.Context, source string, b stream.Batch) 
 	})
 }
 
-// unseen marks the events as seen and returns those that were not seen before.
+// unseen marks the events as seen and returns those that were not seen before. The mark of an event
+// is one bit in its object's row, set only if it is clear.
 func unseen(t *sqldb.Tx, rows []feed.Row) ([]feed.Row, error) {
 	var fresh []feed.Row
 	for _, e := range rows {
@@ -108,6 +118,7 @@ func unseen(t *sqldb.Tx, rows []feed.Row) ([]feed.Row, error) {
 			fresh = append(fresh, e)
 		}
 	}
+
 	return fresh, nil
 }
 
@@ -123,6 +134,7 @@ func (s *Store) appendByOwner(t *sqldb.Tx, rows []feed.Row) error {
 	order := slices.SortedFunc(maps.Keys(groups), func(a, b owner) int {
 		return cmp.Or(strings.Compare(a.account, b.account), strings.Compare(a.mode, b.mode))
 	})
+
 	for _, o := range order { // a fixed order, so that two relays never deadlock
 		for group := groups[o]; len(group) > 0; {
 			n := min(len(group), maxInsert)

@@ -28,6 +28,7 @@ func respell(ctx context.Context, tx *sql.Tx) error {
 			}
 		}
 	}
+
 	refusals, err := pairs(ctx, tx, "SELECT address, account FROM mail_refusals ORDER BY account, address")
 	if err != nil {
 		return err
@@ -40,6 +41,7 @@ func respell(ctx context.Context, tx *sql.Tx) error {
 			}
 		}
 	}
+
 	mails, err := pairs(ctx, tx, "SELECT DISTINCT reader, reader FROM mails WHERE reader <> ''")
 	if err != nil {
 		return err
@@ -51,6 +53,7 @@ func respell(ctx context.Context, tx *sql.Tx) error {
 			}
 		}
 	}
+
 	return nil
 }
 
@@ -71,5 +74,6 @@ func pairs(ctx context.Context, tx *sql.Tx, query string) (list [][2]string, err
 			list = append(list, p)
 		}
 	}
+
 	return list, rows.Err()
 }

@@ -22,6 +22,8 @@ import (
 )
 
 // Store implements the store contracts of the domain packages and keeps the feed of their events.
+// It is safe for concurrent use. The caches, by id, serve SQLite only, where this process is the
+// only writer; newStore turns them off for a shared database.
 type Store struct {
 	*feed.Feed
 	db       *sqldb.DB
@@ -33,6 +35,9 @@ type Store struct {
 	lanes    laneCursor
 }
 
+// migrations holds the schema's steps, numbered in order. A step that has been released is never
+// edited.
+//
 //go:embed migrations
 var migrations embed.FS
 
@@ -69,6 +74,7 @@ func Open(ctx context.Context, url string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	return newStore(ctx, db)
 }
 
@@ -83,15 +89,19 @@ func OpenSnapshot(ctx context.Context, url string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	return newStore(ctx, db)
 }
 
+// newStore opens the feed on db and takes over db. If the feed cannot be opened, db is closed. The
+// caches stay off while other processes may change the same rows.
 func newStore(ctx context.Context, db *sqldb.DB) (*Store, error) {
 	f, err := feed.Open(ctx, db)
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	s := &Store{Feed: f, db: db}
+
 	s.keys.off, s.accounts.off, s.links.off = db.Shared(), db.Shared(), db.Shared()
 	return s, nil
 }
@@ -102,8 +112,9 @@ func (s *Store) Ping(ctx context.Context) error { return s.db.Ping(ctx) }
 // Writes returns the state of recent writes, for metrics.
 func (s *Store) Writes() *obs.Writes { return s.db.Writes() }
 
-// Intact asks the engine to check itself and returns the problems it finds.
+// Intact asks the engine to check itself and returns the problems that it finds, one text each;
+// none if it is sound. The error says that the check did not run.
 func (s *Store) Intact(ctx context.Context) ([]string, error) { return s.db.Intact(ctx) }
 
-// Close waits for the queued commits and closes the connections.
+// Close waits for the queued commits and closes the connections. Commits that come later fail.
 func (s *Store) Close() error { return s.db.Close() }

@@ -22,7 +22,8 @@ import (
 // NotifyConsumer is the consumer of the feed that queues webhooks.
 const NotifyConsumer = "notify"
 
-// EachMerchant implements archive.Source.
+// EachMerchant implements archive.Source. Accounts come first, because users, keys and endpoints
+// name them.
 func (s *Store) EachMerchant(ctx context.Context, visit func(archive.Merchant) error) error {
 	ids, err := s.ids(ctx, "SELECT id FROM accounts ORDER BY id")
 	if err != nil {
@@ -37,6 +38,7 @@ func (s *Store) EachMerchant(ctx context.Context, visit func(archive.Merchant) e
 			return err
 		}
 	}
+
 	if err := eachRow(ctx, s, "SELECT "+userColumns+" FROM users ORDER BY id", scanUser, func(u merchant.User) error {
 		return visit(archive.Merchant{User: &u})
 	}); err != nil {
@@ -72,6 +74,8 @@ func (s *Store) EachMerchant(ctx context.Context, visit func(archive.Merchant) e
 	})
 }
 
+// ids returns the ids of a query with one column. They are read to the end first, so that no reader
+// is open while each object is read.
 func (s *Store) ids(ctx context.Context, query string) (ids []string, err error) {
 	err = eachRow(ctx, s, query, func(row sqldb.Scanner) (id string, err error) { return id, row.Scan(&id) }, func(id string) error {
 		ids = append(ids, id)
@@ -80,6 +84,8 @@ func (s *Store) ids(ctx context.Context, query string) (ids []string, err error)
 	return ids, err
 }
 
+// eachRow calls visit for each row of a query, as scan reads it. The first error of either ends the
+// walk and is returned; nothing is skipped.
 func eachRow[T any](ctx context.Context, s *Store, query string, scan func(sqldb.Scanner) (T, error), visit func(T) error) error {
 	rows, err := s.db.Query(ctx, query)
 	if err != nil {
@@ -95,20 +101,21 @@ func eachRow[T any](ctx context.Context, s *Store, query string, scan func(sqldb
 			return err
 		}
 	}
+
 	return rows.Err()
 }
 
-// EachRecord implements archive.Source.
+// EachRecord implements archive.Source. Records are read in the order of their key.
 func (s *Store) EachRecord(ctx context.Context, visit func(idempotency.Record) error) error {
 	return eachRow(ctx, s, "SELECT "+recordColumns+" FROM idempotency ORDER BY scope, key", scanRecord, visit)
 }
 
-// Told implements archive.Source.
+// Told implements archive.Source. It returns the position up to which webhooks are queued.
 func (s *Store) Told(ctx context.Context) (int64, error) {
 	return s.Checkpoint(ctx, NotifyConsumer)
 }
 
-// Empty implements archive.Sink.
+// Empty implements archive.Sink. It checks the tables that an archive fills, one row each.
 func (s *Store) Empty(ctx context.Context) (bool, error) {
 	for _, table := range []string{"accounts", "links", "forms", "payments", "events", "idempotency",
 		"fraud_rules", "fraud_rule_versions", "fraud_list_entries", "fraud_policies", "fraud_models"} {
@@ -121,7 +128,8 @@ func (s *Store) Empty(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
-// LoadMerchants implements archive.Sink.
+// LoadMerchants implements archive.Sink. The list is one commit. What exists stays unchanged, so a
+// load that was interrupted can be repeated.
 func (s *Store) LoadMerchants(ctx context.Context, list []archive.Merchant) error {
 	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
 		for _, m := range list {
@@ -133,6 +141,8 @@ func (s *Store) LoadMerchants(ctx context.Context, list []archive.Merchant) erro
 	})
 }
 
+// loadMerchant inserts the one part of m that is set. A user's logins are inserted in every
+// spelling that it may type: user name, address as stored, and canonical address.
 func loadMerchant(t *sqldb.Tx, m archive.Merchant) error {
 	switch {
 	case m.Account != nil:
@@ -160,9 +170,11 @@ func loadMerchant(t *sqldb.Tx, m archive.Merchant) error {
 	case m.Delivery != nil:
 		return putDelivery(t, *m.Delivery, " ON CONFLICT (id) DO NOTHING")
 	}
+
 	return nil
 }
 
+// loadGuard inserts the sign-in settings with their revision.
 func loadGuard(t *sqldb.Tx, g archive.Guard) error {
 	doc, sum, err := sqldb.Encode(g.Guard)
 	if err != nil {
@@ -172,7 +184,8 @@ func loadGuard(t *sqldb.Tx, g archive.Guard) error {
 	return err
 }
 
-// LoadLinks implements archive.Sink.
+// LoadLinks implements archive.Sink. A link that has ended is not seen by the sweep; any other is,
+// and a link with reserved uses is marked as held when its end comes.
 func (s *Store) LoadLinks(ctx context.Context, list []link.Link) error {
 	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
 		for _, l := range list {
@@ -180,10 +193,12 @@ func (s *Store) LoadLinks(ctx context.Context, list []link.Link) error {
 			if err != nil {
 				return err
 			}
+
 			open := 1
 			if l.Ended() {
 				open = 0
 			}
+
 			if _, err := t.Exec(`INSERT INTO links (id, account, mode, realm, reference, max_uses, uses, reserved, last_payment, expires_at,
 				canceled_at, expired_at, paid_at, open, doc, doc_sum) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
 				ON CONFLICT (id) DO NOTHING`, l.ID, l.Account, l.Mode, l.Realm, l.Reference, l.MaxUses, l.Uses, l.Reserved, l.LastPayment,
@@ -195,7 +210,7 @@ func (s *Store) LoadLinks(ctx context.Context, list []link.Link) error {
 	})
 }
 
-// LoadPayments implements archive.Sink.
+// LoadPayments implements archive.Sink. Payments come without their events, which LoadEvents loads.
 func (s *Store) LoadPayments(ctx context.Context, list []payment.Payment) error {
 	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
 		for _, p := range list {
@@ -211,7 +226,8 @@ func (s *Store) LoadPayments(ctx context.Context, list []payment.Payment) error 
 	})
 }
 
-// LoadRecords implements archive.Sink.
+// LoadRecords implements archive.Sink. A record that exists stays: idempotency.ErrRaced is no error
+// here.
 func (s *Store) LoadRecords(ctx context.Context, list []idempotency.Record) error {
 	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
 		for _, r := range list {
@@ -223,13 +239,15 @@ func (s *Store) LoadRecords(ctx context.Context, list []idempotency.Record) erro
 	})
 }
 
-// LoadEvents implements archive.Sink. Each event gets a new position in this feed, and the
-// notifier's checkpoint is placed after the last event that the old notifier had handled.
+// LoadEvents implements archive.Sink. Each event gets a new position in this feed and keeps its
+// number, and the notifier's checkpoint is placed after the last event that the old notifier had
+// handled. An event that exists stays unchanged and moves no checkpoint.
 func (s *Store) LoadEvents(ctx context.Context, list []stream.Event, told int64) error {
 	rows, err := feed.Encode(list)
 	if err != nil {
 		return err
 	}
+
 	var accounts []string
 	for _, e := range list {
 		accounts = append(accounts, e.Account)

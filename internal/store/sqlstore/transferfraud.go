@@ -10,7 +10,7 @@ import (
 	"github.com/paylink/paylink/internal/store/sqldb"
 )
 
-// EachFraud implements archive.Source.
+// EachFraud implements archive.Source: rules, their versions, list entries, then policies.
 func (s *Store) EachFraud(ctx context.Context, visit func(archive.Fraud) error) error {
 	if err := eachRow(ctx, s, "SELECT id, doc, doc_sum FROM fraud_rules ORDER BY account, mode, id", scanDocument[rulebook.Rule]("rule"), func(r rulebook.Rule) error {
 		return visit(archive.Fraud{Rule: &r})
@@ -44,6 +44,7 @@ func scanDocument[T any](object string) func(sqldb.Scanner) (T, error) {
 	}
 }
 
+// scanPolicy reads one row of account, mode, doc and doc_sum.
 func scanPolicy(row sqldb.Scanner) (p archive.Policy, err error) {
 	var doc string
 	var sum int64
@@ -53,7 +54,7 @@ func scanPolicy(row sqldb.Scanner) (p archive.Policy, err error) {
 	return p, err
 }
 
-// EachModel implements archive.Source.
+// EachModel implements archive.Source. One model's file is in memory at a time.
 func (s *Store) EachModel(ctx context.Context, visit func(archive.Model) error) error {
 	all, err := s.Models(ctx)
 	if err != nil {
@@ -68,10 +69,12 @@ func (s *Store) EachModel(ctx context.Context, visit func(archive.Model) error) 
 			return err
 		}
 	}
+
 	return nil
 }
 
-// LoadFraud implements archive.Sink. Books that received something count as changed.
+// LoadFraud implements archive.Sink. The list is one commit. Books that received something count as
+// changed, so that the services that follow them reload. What exists stays unchanged.
 func (s *Store) LoadFraud(ctx context.Context, list []archive.Fraud) error {
 	var locks []string
 	for _, f := range list {
@@ -95,6 +98,7 @@ func (s *Store) LoadFraud(ctx context.Context, list []archive.Fraud) error {
 	})
 }
 
+// bookOf returns the name of the book that f belongs to.
 func bookOf(f archive.Fraud) rulebook.Name {
 	switch {
 	case f.Rule != nil:
@@ -109,6 +113,8 @@ func bookOf(f archive.Fraud) rulebook.Name {
 	return rulebook.Name{}
 }
 
+// loadFraud inserts the one part of f that is set, and returns how many rows of the current book it
+// added. A version adds none, because only current rules decide about payments.
 func loadFraud(t *sqldb.Tx, f archive.Fraud) (n int64, err error) {
 	var doc string
 	var sum int64
@@ -135,10 +141,11 @@ func loadFraud(t *sqldb.Tx, f archive.Fraud) (n int64, err error) {
 				ON CONFLICT (account, mode) DO NOTHING`, f.Policy.Account, f.Policy.Mode, doc, sum)
 		}
 	}
+
 	return n, err
 }
 
-// LoadModel implements archive.Sink.
+// LoadModel implements archive.Sink. Unlike AddModel it keeps the state and the time of promotion.
 func (s *Store) LoadModel(ctx context.Context, m archive.Model) error {
 	state, promoted := m.Info.State, m.Info.PromotedAt
 	m.Info.State, m.Info.PromotedAt = "", time.Time{}
@@ -146,6 +153,7 @@ func (s *Store) LoadModel(ctx context.Context, m archive.Model) error {
 	if err != nil {
 		return err
 	}
+
 	return s.db.Write(ctx, modelLock, func(t *sqldb.Tx) error {
 		_, err := t.Exec(`INSERT INTO fraud_models (version, state, trained_at, promoted_at, doc, doc_sum, file) VALUES ($1, $2, $3, $4, $5, $6, $7)
 			ON CONFLICT (version) DO NOTHING`, m.Info.Version, state, sqldb.Micros(m.Info.TrainedAt), sqldb.Micros(promoted), doc, sum, base64.StdEncoding.EncodeToString(m.File))

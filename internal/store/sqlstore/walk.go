@@ -14,7 +14,8 @@ import (
 	"github.com/paylink/paylink/internal/store/sqldb"
 )
 
-// CountPayments counts by status, as callers see it, for metrics.
+// CountPayments returns the number of payments that have a status, as callers see it, and are not
+// at rest, for metrics. For review it returns all.
 func (s *Store) CountPayments(ctx context.Context, status string) (n int64, err error) {
 	query := "SELECT COUNT(*) FROM payments WHERE status = $1 AND due_at IS NOT NULL"
 	if status == string(payment.Review) {
@@ -30,7 +31,8 @@ func (s *Store) CountDue(ctx context.Context, now time.Time) (n int64, err error
 	return n, err
 }
 
-// Sizes returns how many objects the walks will visit, by kind, for progress reports.
+// Sizes returns how many objects the walks will visit, by kind, for progress reports. It counts
+// whole tables, which takes time in proportion to their size.
 func (s *Store) Sizes(ctx context.Context) (map[string]int64, error) {
 	sizes := map[string]int64{}
 	for table, kind := range map[string]string{"accounts": "merchants", "users": "merchants", "api_keys": "merchants", "sessions": "merchants",
@@ -46,7 +48,8 @@ func (s *Store) Sizes(ctx context.Context) (map[string]int64, error) {
 	return sizes, nil
 }
 
-// EachPayment calls visit for every payment. A damaged one is passed as its error.
+// EachPayment calls visit for every payment, by id. A damaged one is passed as its error; any other
+// error ends the walk.
 func (s *Store) EachPayment(ctx context.Context, visit func(payment.Payment, error) error) error {
 	rows, err := s.db.Query(ctx, "SELECT "+paymentColumns+" FROM payments ORDER BY id")
 	if err != nil {
@@ -63,10 +66,12 @@ func (s *Store) EachPayment(ctx context.Context, visit func(payment.Payment, err
 			return err
 		}
 	}
+
 	return rows.Err()
 }
 
-// EachLink calls visit for every link. A damaged one is passed as its error.
+// EachLink calls visit for every link, by id. A damaged one is passed as its error; any other error
+// ends the walk.
 func (s *Store) EachLink(ctx context.Context, visit func(link.Link, error) error) error {
 	rows, err := s.db.Query(ctx, "SELECT "+linkColumns+" FROM links ORDER BY id")
 	if err != nil {
@@ -83,6 +88,7 @@ func (s *Store) EachLink(ctx context.Context, visit func(link.Link, error) error
 			return err
 		}
 	}
+
 	return rows.Err()
 }
 
@@ -99,6 +105,7 @@ func (s *Store) ProjectedBalances(ctx context.Context) (map[Owner]ledger.Balance
 	if err := s.db.QueryRow(ctx, "SELECT COALESCE(MAX(position), 0) FROM checkpoints WHERE consumer = $1", balanceConsumer).Scan(&position); err != nil {
 		return nil, 0, err
 	}
+
 	rows, err := s.db.Query(ctx, "SELECT account, mode, currency, available, pending FROM balances")
 	if err != nil {
 		return nil, 0, err
@@ -113,6 +120,7 @@ func (s *Store) ProjectedBalances(ctx context.Context) (map[Owner]ledger.Balance
 		}
 		out[o] = ledger.Balance{Available: money.Of(available, o.Currency), Pending: money.Of(pending, o.Currency)}
 	}
+
 	return out, position, rows.Err()
 }
 
@@ -136,11 +144,15 @@ func (p Pages) EachPayment(ctx context.Context, visit func(payment.Payment, erro
 	return eachPage(ctx, p.s, "SELECT id, "+paymentColumns+" FROM payments", scanPayment, visit)
 }
 
+// eachPage calls visit for each object of a query, walkPage at a time, by id. query's first column
+// is the id, and the others are those that scan reads. visit runs while no read is open, so it may
+// take long and may write.
 func eachPage[T any](ctx context.Context, s *Store, query string, scan func(sqldb.Scanner) (T, error), visit func(T, error) error) error {
 	type found struct {
 		one    T
 		damage error
 	}
+
 	for last, n := "", walkPage; n == walkPage; {
 		var page []found
 		err := s.db.Each(ctx, func(row sqldb.Scanner) error {
@@ -152,6 +164,7 @@ func eachPage[T any](ctx context.Context, s *Store, query string, scan func(sqld
 			page = append(page, found{one, err})
 			return nil
 		}, query+" WHERE id > $1 ORDER BY id LIMIT "+strconv.Itoa(walkPage), last)
+
 		if err != nil {
 			return err
 		}
@@ -160,6 +173,7 @@ func eachPage[T any](ctx context.Context, s *Store, query string, scan func(sqld
 				return err
 			}
 		}
+
 		n = len(page)
 	}
 	return nil
@@ -171,4 +185,5 @@ type identified struct {
 	id  *string
 }
 
+// Scan reads the id, then the other columns into to.
 func (i identified) Scan(to ...any) error { return i.row.Scan(append([]any{i.id}, to...)...) }
