@@ -21,11 +21,13 @@ import (
 // struct no method of Card is called, and %s would print what a single pointer points at.
 type Card struct{ secret **cardSecret }
 
+// cardSecret is the content of a card. Its number passes the Luhn check.
 type cardSecret struct {
 	number, cvc, name string
 	expMonth, expYear int
 }
 
+// redacted is what a card prints as.
 const redacted = "[card]"
 
 // separators are what people type between the digits.
@@ -115,7 +117,8 @@ func (c Card) MAC(hash func([]byte) []byte, bound string) []byte {
 	return hash(message)
 }
 
-// Brand returns the brand by the issuer identification number (ISO/IEC 7812-1).
+// Brand returns the brand by the issuer identification number (ISO/IEC 7812-1), or "card"
+// if the range belongs to none that we know.
 func (c Card) Brand() string {
 	if c.secret == nil {
 		return ""
@@ -141,6 +144,7 @@ func (c Card) Brand() string {
 	return "card"
 }
 
+// allDigits reports whether a text has only digits, and at least one.
 func allDigits(s string) bool {
 	for i := range len(s) {
 		if s[i] < '0' || s[i] > '9' {
@@ -150,6 +154,7 @@ func allDigits(s string) bool {
 	return s != ""
 }
 
+// luhn reports whether the last digit fits the others.
 func luhn(n string) bool {
 	sum := 0
 	for i := range len(n) {

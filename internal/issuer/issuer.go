@@ -31,6 +31,7 @@ const (
 
 var outcomeNames = [...]string{"ambiguous", "approved", "declined", "action required", "not sent", "reversed", "not found", "pending"}
 
+// String returns the outcome for logs.
 func (o Outcome) String() string { return outcomeNames[o] }
 
 // Answer is an issuer's answer to a call, to an inquiry, or by a notice.

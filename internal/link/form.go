@@ -122,7 +122,7 @@ type FormFilter struct {
 	Limit         int
 }
 
-// FormStore keeps forms. Each call is atomic.
+// FormStore keeps forms. Each call is atomic. Forms are archived and never removed.
 type FormStore interface {
 	FormReader
 	// CreateForm stores a form. Repeating it with the same form id succeeds. It fails with
@@ -201,7 +201,8 @@ type PublicForms interface {
 	Form(ctx context.Context, id string) (Form, error)
 }
 
-// NewAttempt returns the id of one view of a form's page. It contains the time.
+// NewAttempt returns the id of one view of a form's page. It contains the time, so that an
+// old page can be refused, and it is random, so that nobody can guess another visitor's.
 func NewAttempt() string {
 	_, body, _ := cutID(id.New(id.Form))
 	return body

@@ -19,6 +19,7 @@ import (
 	"github.com/paylink/paylink/internal/spelling"
 )
 
+// fieldPattern is what a field may be called. The name is a key in metadata and in HTML.
 var (
 	fieldPattern = regexp.MustCompile(`^[a-z][a-z0-9_]{0,39}$`)
 )
@@ -26,9 +27,11 @@ var (
 // formKey is the key in a link's metadata that names the form that made it. Payments keep it.
 const formKey = "form"
 
+// cutID splits an id into its prefix and the rest.
 func cutID(s string) (prefix, body string, ok bool) { return strings.Cut(s, "_") }
 
-// form checks the whole request and returns the form, without id and revision.
+// form checks the whole request and returns the form, without id and revision. A fault
+// names the field of the request.
 func (r FormRequest) form(now time.Time) (Form, error) {
 	f := Form{Account: r.Account, Mode: r.Mode, Name: strings.TrimSpace(r.Name), Payee: r.Payee, PaymentMethod: r.PaymentMethod,
 		Realm:       r.Realm,
@@ -42,6 +45,7 @@ func (r FormRequest) form(now time.Time) (Form, error) {
 	if err := text("button", f.Button, MaxButtonChars, ""); err != nil {
 		return f, err
 	}
+
 	var err error
 	if f.Look, err = r.Look.Checked(); err != nil {
 		return f, err
@@ -52,15 +56,18 @@ func (r FormRequest) form(now time.Time) (Form, error) {
 	if f.Origins, err = checkOrigins(r.Origins); err != nil {
 		return f, err
 	}
+
 	return f, r.priced(&f, now)
 }
 
-// priced reads the amounts, and checks them as those of the form's links.
+// priced reads the amounts, and checks them as those of the form's links: each link that
+// the form could make is built once. So a form that was accepted can make all of its links.
 func (r FormRequest) priced(f *Form, now time.Time) error {
 	wishes, err := r.wishes()
 	if err != nil {
 		return err
 	}
+
 	for i, wish := range wishes {
 		k, err := wish.link(now)
 		if err != nil {
@@ -77,10 +84,12 @@ func (r FormRequest) priced(f *Form, now time.Time) error {
 		}
 		f.Amounts = append(f.Amounts, k.Amount.Minor)
 	}
+
 	return nil
 }
 
-// wishes returns the requests of the links that the form could make, one for each amount.
+// wishes returns the requests of the links that the form could make, one for each amount,
+// with the form's values and the default lifetime.
 func (r FormRequest) wishes() ([]CreateRequest, error) {
 	life := int64(DefaultFormLife / time.Second)
 	if r.LinkLifeSeconds != nil {
@@ -100,6 +109,7 @@ func (r FormRequest) wishes() ([]CreateRequest, error) {
 	if len(r.Amounts) < 2 || len(r.Amounts) > MaxFormAmounts {
 		return nil, fault.Invalid("amounts", "amount_invalid", "A list has 2 to %d amounts.", MaxFormAmounts)
 	}
+
 	var all []CreateRequest
 	for _, amount := range r.Amounts {
 		w.Amount = amount
@@ -108,6 +118,7 @@ func (r FormRequest) wishes() ([]CreateRequest, error) {
 		}
 		all = append(all, w)
 	}
+
 	return all, nil
 }
 
@@ -126,6 +137,9 @@ func (r FormRequest) renamed(err error, i int) error {
 	return &f
 }
 
+// checkFields returns the fields with trimmed labels, or field_invalid for a name that is
+// reserved, repeated or malformed, for a field of the merchant's own without a label, and
+// for too many of them.
 func checkFields(fields []Field) ([]Field, error) {
 	var out []Field
 	seen, own := map[string]bool{}, 0
@@ -153,9 +167,11 @@ func checkFields(fields []Field) ([]Field, error) {
 		}
 		out = append(out, f)
 	}
+
 	return out, nil
 }
 
+// checkOrigins returns the origins as browsers write them, each once.
 func checkOrigins(origins []string) ([]string, error) {
 	if len(origins) > MaxFormOrigins {
 		return nil, fault.Invalid("origins", "too_long", "A form has at most %d origins.", MaxFormOrigins)
@@ -181,17 +197,21 @@ func exactOrigin(s string) (string, bool) {
 	if !ok {
 		return "", false
 	}
+
 	scheme = strings.ToLower(scheme)
 	authority, err := spelling.Authority(rest)
 	if err != nil || strings.HasPrefix(authority, "[") || strings.HasSuffix(rest, ":") {
 		return "", false
 	}
+
 	host, port, _ := strings.Cut(authority, ":")
 	ip := net.ParseIP(host)
 	loopback := host == "localhost" || strings.HasSuffix(host, ".localhost") || (ip != nil && ip.IsLoopback())
 	if scheme != "https" && (scheme != "http" || !loopback) {
 		return "", false
 	}
+
+	// Browsers leave out the default port.
 	if (scheme == "https" && port == "443") || (scheme == "http" && port == "80") {
 		port = ""
 	}
@@ -205,6 +225,7 @@ func exactOrigin(s string) (string, bool) {
 // RedirectOrigin returns the origin that the payer returns to; "" without a redirect.
 func (f Form) RedirectOrigin() string { return originOf(f.RedirectURL) }
 
+// originOf returns the origin of a URL, or "" if it is none that could frame a form.
 func originOf(raw string) string {
 	u, err := url.Parse(raw)
 	if err != nil || u.Host == "" {
@@ -214,22 +235,26 @@ func originOf(raw string) string {
 	return origin
 }
 
-// wish converts what a payer filled in into a link's request. A fault names the field of the
-// form.
+// wish converts what a payer filled in into a link's request, and what the link's pages
+// show. A fault names the field of the form. Fields of the merchant's own become metadata,
+// the reference becomes the link's.
 func (f Form) wish(r FormLinkRequest) (CreateRequest, Shown, error) {
 	shown := Shown{Origins: f.Origins, Look: f.Look, Lang: r.Lang}
 	if err := f.knows(r.Values); err != nil {
 		return CreateRequest{}, shown, err
 	}
+
 	one := int64(1)
 	w := CreateRequest{Account: f.Account, Mode: f.Mode, Payee: r.Payee, Methods: r.Methods, Currency: string(f.Currency),
 		PaymentMethod: f.PaymentMethod,
 		Realm:         f.Realm, Description: f.Description, RedirectURL: f.RedirectURL, Capture: f.Capture, LatePolicy: f.LatePolicy,
 		ExpiresInSeconds: &f.LifeSeconds, MaxUses: &one, Metadata: map[string]string{formKey: f.ID}}
+
 	amount, err := f.amount(r.Amount)
 	if err != nil {
 		return w, shown, err
 	}
+
 	w.Amount = amount.Decimal()
 	for _, field := range f.Fields {
 		value := spelling.Name(r.Values[field.Name])
@@ -255,9 +280,12 @@ func (f Form) wish(r FormLinkRequest) (CreateRequest, Shown, error) {
 			w.Metadata[field.Name] = value
 		}
 	}
+
 	return w, shown, nil
 }
 
+// knows returns parameter_unknown if there is a value for a field that the form does not
+// have.
 func (f Form) knows(values map[string]string) error {
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		if !slices.ContainsFunc(f.Fields, func(field Field) bool { return field.Name == name }) {
@@ -267,7 +295,8 @@ func (f Form) knows(values map[string]string) error {
 	return nil
 }
 
-// amount returns what the payer picked or typed, or the form's fixed amount.
+// amount returns what the payer picked or typed, or the form's fixed amount. A list refuses
+// amounts that are not on it, and limits those outside.
 func (f Form) amount(s string) (money.Amount, error) {
 	if f.Fixed() && s == "" {
 		return money.Of(f.Amounts[0], f.Currency), nil
@@ -275,10 +304,12 @@ func (f Form) amount(s string) (money.Amount, error) {
 	if s == "" {
 		return money.Amount{}, fault.Invalid("amount", "parameter_missing", "Choose the amount to pay.")
 	}
+
 	a, err := parseAmount("amount", s, f.Currency)
 	if err != nil {
 		return a, err
 	}
+
 	switch {
 	case !f.Typed() && !slices.Contains(f.Amounts, a.Minor):
 		return a, fault.Invalid("amount", "amount_mismatch", "Choose one of the amounts that the form offers.")
@@ -289,16 +320,19 @@ func (f Form) amount(s string) (money.Amount, error) {
 		return a, fault.Invalid("amount", "amount_too_large", "The amount must be at most %s %s.", f.Currency,
 			money.Of(f.MaxMinor, f.Currency).Decimal())
 	}
+
 	return a, nil
 }
 
-// linkID derives the link's id from form, attempt and content, so a double click or a form that
-// is sent again is one link, and other content makes another link.
+// linkID derives the link's id from form, attempt and content, so a double click or a form
+// that is sent again is one link, and other content makes another link. It fails with
+// attempt_invalid if the attempt was minted longer ago than FormAttemptLife.
 func (f Form) linkID(attempt string, w CreateRequest, shown Shown, now time.Time) (string, error) {
 	made := id.Time(id.Form + "_" + attempt)
 	if !id.Valid(id.Form, id.Form+"_"+attempt) || made.After(now.Add(formAttemptAhead)) || made.Before(now.Add(-FormAttemptLife)) {
 		return "", fault.Invalid("attempt", "attempt_invalid", "This form was open for too long. Send it again.")
 	}
+
 	sum := sha256.New()
 	put := func(s string) { _, _ = fmt.Fprintf(sum, "%d:%s", utf8.RuneCountInString(s), s) } // a hash never fails
 	for _, s := range []string{w.Amount, w.Reference, shown.Name, shown.Email} {
@@ -308,5 +342,6 @@ func (f Form) linkID(attempt string, w CreateRequest, shown Shown, now time.Time
 		put(name)
 		put(w.Metadata[name])
 	}
+
 	return id.DeriveAt(id.Link, f.ID, attempt+" "+hex.EncodeToString(sum.Sum(nil)), made), nil
 }

@@ -94,7 +94,7 @@ type Clocked interface {
 	Ahead(account, mode string) time.Duration
 }
 
-// aheadIn returns Ahead if the store is Clocked, and otherwise 0.
+// aheadIn returns Ahead if the store is Clocked, and otherwise 0: then no data lives ahead.
 func aheadIn(store any, account, mode string) time.Duration {
 	if c, ok := store.(Clocked); ok {
 		return c.Ahead(account, mode)
@@ -211,7 +211,8 @@ type Store interface {
 // maxBackoff is the pause between tries of a link that can't be read.
 const maxBackoff = 24 * time.Hour
 
-// Backoff returns how long a link waits after so many failed reads.
+// Backoff returns how long a link waits after so many failed reads: an hour, doubled up to
+// a day.
 func Backoff(misses int64) time.Duration {
 	return min(time.Hour<<min(max(misses, 0), 8), maxBackoff)
 }

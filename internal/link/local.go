@@ -95,7 +95,8 @@ type Local struct {
 
 var _ Service = (*Local)(nil)
 
-// NewLocal returns a Local.
+// NewLocal returns a Local. It does no I/O and starts nothing; RunExpiry must run beside
+// it.
 func NewLocal(c LocalConfig) *Local {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
@@ -119,12 +120,16 @@ func (l *Local) Create(ctx context.Context, r CreateRequest) (Link, error) {
 	if k.ID, err = l.placed(ctx, id.Link, k.Account); err != nil {
 		return Link{}, err
 	}
+
+	// The token contains the id, so it is minted after it; event and record contain the
+	// token.
 	k.Bucket = id.Bucket(k.ID)
 	k.Token = Mint(l.ring, Claims{Link: k.ID, Account: k.Account, Bucket: k.Bucket, ExpiresAt: k.ExpiresAt, Mode: k.Mode})
 	event, err := newEvent(EventCreated, seqCreated, k, l.URL(k), now)
 	if err != nil {
 		return Link{}, err
 	}
+
 	k.Ahead = ahead
 	record, err := r.Ticket.Fill(k, now)
 	if err != nil {
@@ -133,6 +138,7 @@ func (l *Local) Create(ctx context.Context, r CreateRequest) (Link, error) {
 	if err := l.store.CreateLink(ctx, k, []stream.Event{event}, record); err != nil {
 		return Link{}, err
 	}
+
 	l.verified.add(k.Token)
 	return k, nil
 }
@@ -147,7 +153,8 @@ func (l *Local) placed(ctx context.Context, prefix, account string) (string, err
 	return id.NewPlaced(prefix, account, n), err
 }
 
-// Get returns one link.
+// Get returns one link, or fault.NotFound if it belongs to another account or to the other
+// mode.
 func (l *Local) Get(ctx context.Context, account, mode, linkID string) (Link, error) {
 	if !id.Valid(id.Link, linkID) {
 		return Link{}, fault.NotFound("link")
@@ -162,7 +169,8 @@ func (l *Local) Get(ctx context.Context, account, mode, linkID string) (Link, er
 	return k, nil
 }
 
-// List returns a page of links.
+// List returns a page of links, newest first. A limit out of bounds is replaced by the
+// default or the largest one. Filtering by status uses the account's own time.
 func (l *Local) List(ctx context.Context, f Filter) ([]Link, error) {
 	statuses := []string{Open, Paying, Paid, ExpiredS, Canceled}
 	if f.Status != "" && !slices.Contains(statuses, f.Status) {
@@ -179,23 +187,26 @@ func (l *Local) List(ctx context.Context, f Filter) ([]Link, error) {
 	return l.store.ListLinks(ctx, f)
 }
 
-// Cancel ends an open link. The store decides: a payment that began meanwhile wins over the
-// cancel.
+// Cancel ends an open link and returns it. The store decides: a payment that began in the
+// meantime wins over the cancel, which then fails with the fault of Unpayable.
 func (l *Local) Cancel(ctx context.Context, account, mode, linkID string, t *idempotency.Ticket) (Link, error) {
 	k, err := l.Get(ctx, account, mode, linkID)
 	if err != nil {
 		return Link{}, err
 	}
+
 	real := l.now().UTC().Truncate(time.Millisecond)
 	now := k.At(real)
 	if s := k.Status(real); s != Open {
 		return Link{}, Unpayable(k, s)
 	}
+
 	k.CanceledAt = now
 	event, err := newEvent(EventCanceled, seqEnded, k, l.URL(k), now)
 	if err != nil {
 		return Link{}, err
 	}
+
 	record, err := t.Fill(k, now)
 	if err != nil {
 		return Link{}, err
@@ -203,6 +214,7 @@ func (l *Local) Cancel(ctx context.Context, account, mode, linkID string, t *ide
 	if err := l.store.CancelLink(ctx, account, linkID, now, event, record); err != nil {
 		return Link{}, err
 	}
+
 	return k, nil
 }
 
@@ -242,8 +254,9 @@ func (l *Local) RunExpiry(ctx context.Context) error {
 	}
 }
 
-// Sweep records the expiry of all links that have ended and that no payment holds. It returns
-// how many links it handled.
+// Sweep records the expiry of all links that have ended and that no payment holds. It
+// returns how many links it handled, and the errors of those that could not be read, which
+// are set aside.
 func (l *Local) Sweep(ctx context.Context) (int, error) {
 	total := 0
 	var failed error
@@ -259,5 +272,6 @@ func (l *Local) Sweep(ctx context.Context) (int, error) {
 			break
 		}
 	}
+
 	return total, failed
 }

@@ -44,6 +44,7 @@ func (l Look) Checked() (Look, error) {
 	if l.Accent == "" && l.AccentDark == "" {
 		l.Accent, l.AccentDark = DefaultAccent, DefaultAccentDark
 	}
+	// A dark accent alone keeps the default light one.
 	if l.Accent == "" {
 		l.Accent = DefaultAccent
 	}
@@ -53,6 +54,7 @@ func (l Look) Checked() (Look, error) {
 	if all := []string{CornersRound, CornersSoft, CornersSquare}; !slices.Contains(all, l.Corners) {
 		return l, oneOf("look.corners", all)
 	}
+
 	accent, ok := parseColour(l.Accent)
 	if !ok {
 		return l, badColour("look.accent")
@@ -64,20 +66,27 @@ func (l Look) Checked() (Look, error) {
 	if !ok {
 		return l, badColour("look.accentDark")
 	}
+
 	l.Accent, l.AccentDark = accent.String(), dark.String()
+
+	// Contrast is checked last, on the colors that will be used.
 	if c := worst(accent, LightGrounds); c < minContrast {
 		return l, lowContrast("look.accent", "light", c)
 	}
 	if c := worst(dark, DarkGrounds); c < minContrast {
 		return l, lowContrast("look.accentDark", "dark", c)
 	}
+
 	return l, nil
 }
 
+// badColour returns the fault of a text that is not a color.
 func badColour(param string) error {
 	return fault.Invalid(param, "colour_invalid", "A colour is #rrggbb, such as %s.", DefaultAccent)
 }
 
+// lowContrast returns the fault of an accent that cannot be read. The contrast is rounded
+// down, so that it never shows as enough.
 func lowContrast(param, theme string, c float64) error {
 	return fault.Invalid(param, "contrast_too_low", "On the %s theme this colour has a contrast of %.1f to 1; at least %.1f is needed (WCAG AA).", theme, math.Floor(c*10)/10, minContrast)
 }
@@ -93,7 +102,8 @@ func On(accent string) string {
 	return black.String()
 }
 
-// Strong returns the accent under the pointer: further from the backgrounds of its theme.
+// Strong returns the accent under the pointer: further from the backgrounds of its theme,
+// by a fifth of the way to black or white.
 func Strong(accent string, dark bool) string {
 	c, _ := parseColour(accent)
 	to := colour{}
@@ -106,6 +116,7 @@ func Strong(accent string, dark bool) string {
 // colour is sRGB, 0 to 255. Its arithmetic is about light, not money, so floats are right.
 type colour struct{ r, g, b float64 }
 
+// parseColour reads #rrggbb, in either case.
 func parseColour(s string) (c colour, ok bool) {
 	if len(s) != 7 || s[0] != '#' {
 		return c, false
@@ -117,16 +128,18 @@ func parseColour(s string) (c colour, ok bool) {
 	return colour{float64(n >> 16), float64(n >> 8 & 255), float64(n & 255)}, true
 }
 
+// String returns the color as #rrggbb.
 func (c colour) String() string {
 	return fmt.Sprintf("#%02x%02x%02x", int(c.r), int(c.g), int(c.b))
 }
 
+// toward returns the color that is a share, 0 to 1, of the way to another.
 func (c colour) toward(to colour, share float64) colour {
 	mix := func(a, b float64) float64 { return math.Round(a + (b-a)*share) }
 	return colour{mix(c.r, to.r), mix(c.g, to.g), mix(c.b, to.b)}
 }
 
-// luminance returns WCAG's relative luminance.
+// luminance returns WCAG's relative luminance, from 0 (black) to 1 (white).
 func (c colour) luminance() float64 {
 	linear := func(v float64) float64 {
 		if v /= 255; v <= 0.04045 {
@@ -138,6 +151,7 @@ func (c colour) luminance() float64 {
 	return 0.2126*linear(v.r) + 0.7152*linear(v.g) + 0.0722*linear(v.b)
 }
 
+// against returns WCAG's contrast of two colors, from 1 to 21. The order does not matter.
 func (c colour) against(other colour) float64 {
 	a, b := c.luminance(), other.luminance()
 	return (max(a, b) + 0.05) / (min(a, b) + 0.05)
@@ -153,7 +167,8 @@ func worst(c colour, grounds []string) float64 {
 	return least
 }
 
-// lighten returns the first step toward white with enough contrast in the dark theme.
+// lighten returns the first step toward white with enough contrast in the dark theme. White
+// always has enough.
 func lighten(c colour) colour {
 	white := colour{255, 255, 255}
 	for i := range lightenSteps {

@@ -28,6 +28,8 @@ const (
 // FormatTime formats a time as the API does: RFC 3339, UTC, milliseconds.
 func FormatTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z07:00") }
 
+// object is a link as callers see it. Members that are null when empty are pointers; the
+// others are always there.
 type object struct {
 	ID             string            `json:"id"`
 	Object         string            `json:"object"`
@@ -56,13 +58,15 @@ type object struct {
 	Links          objectLinks       `json:"links"`
 }
 
+// objectLinks are the addresses of a link: in the API, for the payer, and as a QR code.
 type objectLinks struct {
 	Self string `json:"self"`
 	URL  string `json:"url"`
 	QR   string `json:"qr"`
 }
 
-// Object returns the link as the API and the events show it.
+// Object returns the link as the API and the events show it, with its status at that real
+// time.
 func Object(l Link, url string, now time.Time) any {
 	o := object{
 		ID: l.ID, Object: "link", URL: url, Status: l.Status(now),
@@ -89,6 +93,7 @@ func Object(l Link, url string, now time.Time) any {
 	return o
 }
 
+// formObject is a form as callers see it.
 type formObject struct {
 	ID              string            `json:"id"`
 	Object          string            `json:"object"`
@@ -120,6 +125,7 @@ type formObject struct {
 	Links           map[string]string `json:"links"`
 }
 
+// formField is a field as callers see it; required is always there.
 type formField struct {
 	Name     string `json:"name"`
 	Label    string `json:"label,omitempty"`
@@ -133,7 +139,7 @@ const (
 	FormArchived = "archived"
 )
 
-// Status returns the form's status.
+// Status returns the form's status: archived comes before disabled.
 func (f Form) Status() string {
 	switch {
 	case !f.ArchivedAt.IsZero():
@@ -144,7 +150,7 @@ func (f Form) Status() string {
 	return FormActive
 }
 
-// FormObject returns the form as the API shows it.
+// FormObject returns the form as the API shows it. url is the address of its page.
 func FormObject(f Form, url string) any {
 	o := formObject{ID: f.ID, Object: "form", URL: url, Name: f.Name, Status: f.Status(), Currency: f.Currency,
 		PaymentMethod: nullable(f.PaymentMethod),
@@ -155,6 +161,7 @@ func FormObject(f Form, url string) any {
 	for _, field := range f.Fields {
 		o.Fields = append(o.Fields, formField(field))
 	}
+
 	switch {
 	case f.Typed():
 		o.MinAmount, o.MaxAmount = decimal(f.MinMinor, f.Currency), decimal(f.MaxMinor, f.Currency)
@@ -165,6 +172,7 @@ func FormObject(f Form, url string) any {
 			o.Amounts = append(o.Amounts, *decimal(minor, f.Currency))
 		}
 	}
+
 	if !f.ArchivedAt.IsZero() {
 		o.ArchivedAt = FormatTime(f.ArchivedAt)
 	}
@@ -180,6 +188,7 @@ func UnpayableReason(status string) string {
 	return "link_" + status
 }
 
+// nullable returns nil, which renders as null, for an empty text.
 func nullable(s string) *string {
 	if s == "" {
 		return nil
@@ -187,6 +196,7 @@ func nullable(s string) *string {
 	return &s
 }
 
+// decimal returns an amount as decimal text.
 func decimal(minor int64, c money.Currency) *string {
 	s := money.Of(minor, c).Decimal()
 	return &s
@@ -199,7 +209,9 @@ func PaidEvent(l Link, url string, now time.Time) (stream.Event, error) {
 	return newEvent(EventPaid, seqPaid, l, url, now)
 }
 
-// newEvent returns an event of the link, at the link's own time.
+// newEvent returns an event of the link, at the link's own time, which now already is:
+// Ahead is cleared so that it is not added twice. Data shows the link as the commit leaves
+// it.
 func newEvent(kind string, seq int64, l Link, url string, now time.Time) (stream.Event, error) {
 	l.Ahead = 0
 	var data bytes.Buffer

@@ -21,10 +21,14 @@ func Pasted(text string) []string {
 	if text == "" || len(text) > MaxPastedBytes {
 		return nil
 	}
+
 	fields := strings.Fields(strings.ReplaceAll(text, "](", " "))
 	if !strings.Contains(text, "://") {
 		return pastedBare(fields)
 	}
+
+	// With a scheme in the text, the fields that contain one decide; everything else is
+	// words around it.
 	address, at := "", 0
 	for i, f := range fields {
 		scheme := strings.Index(f, "://")
@@ -41,6 +45,7 @@ func Pasted(text string) []string {
 		}
 		address, at, fields[i] = each, i, f[start:]
 	}
+
 	return spellings(address, fields[at:])
 }
 
@@ -53,6 +58,7 @@ func pastedBare(fields []string) []string {
 	if len(fields) == 1 {
 		return spellings(cutEnd(fields[0]), fields)
 	}
+
 	address, at := "", 0
 	for i, f := range fields {
 		if !strings.Contains(f, "/l/") && !strings.Contains(f, "/verify?") {
@@ -64,11 +70,12 @@ func pastedBare(fields []string) []string {
 		}
 		address, at = each, i
 	}
+
 	return spellings(address, fields[at:])
 }
 
-// spellings returns an address as it is, without Markdown around words, and joined over one and
-// over all line ends after it.
+// spellings returns an address as it is, without Markdown around words, and joined over one
+// and over all line ends after it. The caller tries them in this order.
 func spellings(address string, fields []string) (out []string) {
 	all := []string{address, strings.TrimRight(address, "_-*~")}
 	if len(fields) > 1 {
@@ -82,6 +89,7 @@ func spellings(address string, fields []string) (out []string) {
 	return out
 }
 
+// isLatin reports whether c is an ASCII letter.
 func isLatin(c byte) bool { c |= 0x20; return c >= 'a' && c <= 'z' }
 
 // opens reports whether c opens a quotation, an emphasis or words in brackets.
@@ -110,6 +118,8 @@ func cutEnd(s string) string {
 	if i := strings.IndexFunc(s, func(c rune) bool { return c <= ' ' || c > '~' || strings.ContainsRune("<>\"`{}|^\\", c) }); i >= 0 {
 		s = s[:i]
 	}
+	// Each round removes what may hide the next: a bracket behind a full stop, a space
+	// behind a bracket.
 	for {
 		was := s
 		s = strings.TrimRight(s, ".,;:!?)]}'*~")

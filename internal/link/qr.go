@@ -25,7 +25,7 @@ func QRSVG(url string) (string, error) {
 		`<title>Payment link as a QR code</title><path fill="#fff" d="M0 0h%dv%dH0z"/><path d="%s"/></svg>`, side, side, side, side, path), nil
 }
 
-// QRPNG returns the QR code as PNG, for programs that know no SVG.
+// QRPNG returns the QR code as PNG, for programs that know no SVG, such as mail programs.
 func QRPNG(url string) ([]byte, error) {
 	code, err := qr.Encode(url, qr.M)
 	if err != nil {
@@ -41,6 +41,7 @@ func QRPath(text string) (side int, path string, err error) {
 	if err != nil {
 		return 0, "", err
 	}
+
 	var b strings.Builder
 	for y := range code.Size {
 		for x := 0; x < code.Size; {
@@ -55,5 +56,6 @@ func QRPath(text string) (side int, path string, err error) {
 			}
 		}
 	}
+
 	return code.Size + 2*quietModules, b.String(), nil
 }

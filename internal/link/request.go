@@ -34,7 +34,8 @@ const (
 	MaxMetadataBytes      = 32 << 10 // of all keys and values together, in UTF-8
 )
 
-// link checks the whole request and returns the link, without id and token.
+// link checks the whole request and returns the link, without id and token. The first check
+// that fails decides the fault, which names the field.
 func (r CreateRequest) link(now time.Time) (Link, error) {
 	k := Link{
 		Account: r.Account, Mode: r.Mode, Payee: r.Payee, Realm: r.Realm, Description: r.Description,
@@ -47,6 +48,7 @@ func (r CreateRequest) link(now time.Time) (Link, error) {
 	if r.Mode != Test && r.Mode != Live {
 		return k, oneOf("mode", []string{Test, Live})
 	}
+
 	for _, check := range []func(*Link, time.Time) error{
 		r.priced, r.dated, r.limited, r.described, r.governed,
 	} {
@@ -54,15 +56,19 @@ func (r CreateRequest) link(now time.Time) (Link, error) {
 			return Link{}, err
 		}
 	}
+
 	return k, nil
 }
 
-// priced reads currency and amounts, and picks the payment method.
+// priced reads currency and amounts, and picks the payment method. An amount and limits
+// exclude each other. Amounts are checked against the limits of the currency first, and
+// then against those of the method.
 func (r CreateRequest) priced(k *Link, _ time.Time) error {
 	c, err := money.ParseCurrency(r.Currency)
 	if err != nil {
 		return fault.Invalid("currency", "currency_invalid", "A currency is an ISO 4217 code in upper case, such as EUR.")
 	}
+
 	k.Amount = money.Of(0, c)
 	if r.Amount == "" && r.MaxAmount == "" {
 		return fault.Invalid("amount", "amount_invalid", "An amount is needed, or a maxAmount up to which the payer chooses.")
@@ -93,14 +99,18 @@ func (r CreateRequest) priced(k *Link, _ time.Time) error {
 			return fault.Invalid("minAmount", "amount_invalid", "minAmount must not be greater than maxAmount.")
 		}
 	}
+
 	m, err := r.method(c)
 	if err != nil {
 		return err
 	}
+
 	k.PaymentMethod, k.Issuer = m.ID, m.Issuer
 	return m.limit(k, r.MinAmount != "")
 }
 
+// parseAmount reads an amount of at least one minor unit. The faults distinguish a wrong
+// form, too many decimals, and an amount that is too large or too small.
 func parseAmount(param, s string, c money.Currency) (money.Amount, error) {
 	a, err := money.Parse(s, c)
 	switch {
@@ -124,6 +134,7 @@ func (m Method) limit(k *Link, minGiven bool) error {
 	if high <= 0 {
 		high = money.MaxMinor
 	}
+
 	lowParam, highParam, asked, most := "amount", "amount", k.Amount.Minor, k.Amount.Minor
 	if k.PayerChooses() {
 		if !minGiven && k.MaxMinor >= low {
@@ -134,17 +145,20 @@ func (m Method) limit(k *Link, minGiven bool) error {
 			lowParam = "maxAmount"
 		}
 	}
+
 	if asked < low {
 		return fault.Invalid(lowParam, "amount_too_small", "The payment method takes at least %s %s.", money.Of(low, c).Decimal(), c)
 	}
 	if most > high {
 		return fault.Invalid(highParam, "amount_too_large", "The payment method takes at most %s %s.", money.Of(high, c).Decimal(), c)
 	}
+
 	return nil
 }
 
-// method returns the first payment method that serves the request, the mode and the currency,
-// or a fault that names which of these none serves.
+// method returns the first payment method that serves the request, the mode and the
+// currency, or a fault that names which of these none serves. The order is the account's,
+// so the merchant decides which method is preferred.
 func (r CreateRequest) method(c money.Currency) (Method, error) {
 	const param = "paymentMethod"
 	byID := strings.HasPrefix(r.PaymentMethod, id.Method+"_")
@@ -155,10 +169,12 @@ func (r CreateRequest) method(c money.Currency) (Method, error) {
 		return Method{}, fault.Invalid(param, "payment_method_unknown",
 			"The account has no payment method %q. Give \"card\", or the id of one of its payment methods.", clip(r.PaymentMethod))
 	}
+
 	enabled := slices.DeleteFunc(asked, func(m Method) bool { return !m.Enabled })
 	if len(enabled) == 0 {
 		return Method{}, fault.Invalid(param, "payment_method_unavailable", "The account has no such payment method enabled.")
 	}
+
 	inMode := slices.DeleteFunc(enabled, func(m Method) bool { return m.Test != (r.Mode == Test) })
 	if len(inMode) == 0 && r.Mode == Live {
 		return Method{}, fault.Invalid(param, "live_mode_unavailable", "Live mode needs a payment method whose issuer is not the simulator.")
@@ -166,6 +182,7 @@ func (r CreateRequest) method(c money.Currency) (Method, error) {
 	if len(inMode) == 0 {
 		return Method{}, fault.Invalid(param, "payment_method_unavailable", "The payment method serves live mode only, and this is test mode.")
 	}
+
 	var known []string
 	for _, m := range inMode {
 		if slices.Contains(m.Currencies, c) {
@@ -175,12 +192,14 @@ func (r CreateRequest) method(c money.Currency) (Method, error) {
 			known = append(known, string(e))
 		}
 	}
+
 	slices.Sort(known)
 	return Method{}, fault.Invalid("currency", "currency_not_enabled",
 		"%s is not enabled for the account's payment methods. Enabled: %s.", c, strings.Join(slices.Compact(known), ", "))
 }
 
-// dated reads date and expiry.
+// dated reads date and expiry. The expiry is given as a time or in seconds from now, and is
+// between MinLife and MaxLife away.
 func (r CreateRequest) dated(k *Link, now time.Time) error {
 	k.Date = now
 	if r.Date != "" {
@@ -193,6 +212,7 @@ func (r CreateRequest) dated(k *Link, now time.Time) error {
 		}
 		k.Date = t.Truncate(time.Millisecond)
 	}
+
 	end, param := now.Add(DefaultLife), "expiresAt"
 	switch {
 	case r.ExpiresAt != "" && r.ExpiresInSeconds != nil:
@@ -209,9 +229,11 @@ func (r CreateRequest) dated(k *Link, now time.Time) error {
 		s := min(max(*r.ExpiresInSeconds, 0), int64(MaxLife/time.Second)+1)
 		end = now.Add(time.Duration(s) * time.Second)
 	}
+
 	if end.Before(now.Add(MinLife)) || end.After(now.Add(MaxLife)) {
 		return fault.Invalid(param, "expiry_invalid", "A link lives from 1 minute to 180 days.")
 	}
+
 	// Whole seconds, as in the token; rounded up, so that no link ends early.
 	if whole := end.Truncate(time.Second); whole.Before(end) {
 		end = whole.Add(time.Second)
@@ -220,6 +242,7 @@ func (r CreateRequest) dated(k *Link, now time.Time) error {
 	return nil
 }
 
+// limited reads how often the link may be paid: once unless the request says otherwise.
 func (r CreateRequest) limited(k *Link, _ time.Time) error {
 	switch {
 	case r.MaxUsesNull && r.MaxUses != nil:
@@ -236,6 +259,7 @@ func (r CreateRequest) limited(k *Link, _ time.Time) error {
 	return nil
 }
 
+// described checks the texts that the payer and the merchant read, and the metadata.
 func (r CreateRequest) described(*Link, time.Time) error {
 	if utf8.RuneCountInString(r.Realm) > MaxRealmChars {
 		return fault.Invalid("realm", "too_long", "A realm has at most %d characters.", MaxRealmChars)
@@ -252,10 +276,14 @@ func (r CreateRequest) described(*Link, time.Time) error {
 	return checkMetadata(r.Metadata)
 }
 
+// checkMetadata returns metadata_invalid for an entry that is malformed or too long, and
+// metadata_too_large if all entries together exceed MaxMetadataBytes. Keys are checked in
+// order, so that the same request always gets the same fault.
 func checkMetadata(m map[string]string) error {
 	if len(m) > MaxMetadata {
 		return fault.Invalid("metadata", "metadata_invalid", "Metadata has at most %d entries.", MaxMetadata)
 	}
+
 	total := 0
 	for _, key := range slices.Sorted(maps.Keys(m)) {
 		if key == "" || text("", key, MaxMetadataKeyChars, "") != nil {
@@ -267,12 +295,15 @@ func checkMetadata(m map[string]string) error {
 		}
 		total += len(key) + len(m[key])
 	}
+
 	if total > MaxMetadataBytes {
 		return fault.Invalid("metadata", "metadata_too_large", "Metadata has at most %d bytes in all, keys and values together in UTF-8, and this has %d. Send less of it, and keep the rest under the link's reference.", MaxMetadataBytes, total)
 	}
+
 	return nil
 }
 
+// governed reads capture and late policy, with their defaults, and the redirect address.
 func (r CreateRequest) governed(k *Link, _ time.Time) error {
 	if k.Capture == "" {
 		k.Capture = CaptureAutomatic
@@ -289,6 +320,7 @@ func (r CreateRequest) governed(k *Link, _ time.Time) error {
 	if r.RedirectURL == "" {
 		return nil
 	}
+
 	var err error
 	k.RedirectURL, err = checkRedirect(r.RedirectURL)
 	return err
@@ -310,12 +342,14 @@ func checkRedirect(s string) (string, error) {
 	case err != nil || u.User != nil || text("", s, MaxRedirectBytes, "") != nil:
 		return "", fault.Invalid(param, "url_invalid", "redirectUrl is an absolute https URL without credentials.")
 	}
+
 	host := u.Hostname()
 	ip := net.ParseIP(host)
 	loopback := host == "localhost" || (ip != nil && ip.IsLoopback())
 	if u.Scheme != "https" && (u.Scheme != "http" || !loopback) {
 		return "", fault.Invalid(param, "url_invalid", "redirectUrl is an https URL; http is for localhost only.")
 	}
+
 	return spelled, nil
 }
 
@@ -331,10 +365,12 @@ func text(param, s string, maxChars int, allowed string) error {
 	return nil
 }
 
+// oneOf returns the fault of a text that is none of the values.
 func oneOf(param string, values []string) error {
 	return fault.Invalid(param, "value_invalid", "One of: %s.", strings.Join(values, ", "))
 }
 
+// clip shortens text of the caller that a fault repeats, to 40 bytes.
 func clip(s string) string {
 	if len(s) > 40 {
 		return strings.ToValidUTF8(s[:40], "") + "…"

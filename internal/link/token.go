@@ -38,6 +38,7 @@ const (
 // ErrToken is the only error for any token that is not ours, or was changed.
 var ErrToken error = fault.New(fault.KindNotFound, "link_unknown", "This is not a payment link of ours, or it was altered.")
 
+// tokenEncoding refuses spare bits, so that a token has a single spelling.
 var tokenEncoding = base64.RawURLEncoding.Strict()
 
 // Claims are the content of a token. Only paylink can read or make them.
@@ -57,12 +58,15 @@ func Mint(ring *keyring.Ring, c Claims) string {
 	return assemble(signer, head, ring.Seal(keyring.LinkSeal, c.encode(), sealContext(head)))
 }
 
+// tokenHead returns the unsealed beginning of a token: version and signing key.
 func tokenHead(kid uint32) []byte {
 	return binary.BigEndian.AppendUint32([]byte{tokenVersion}, kid)
 }
 
+// sealContext is what the sealing authenticates besides the claims.
 func sealContext(head []byte) []byte { return append([]byte(sealDomain), head...) }
 
+// assemble returns the token: head, sealed claims, and the signature over both.
 func assemble(signer keyring.Signer, head, sealed []byte) string {
 	msg := append(append([]byte(signDomain), head...), sealed...)
 	return tokenEncoding.EncodeToString(append(msg[len(signDomain):], signer.SignMessage(msg)...))
@@ -79,6 +83,7 @@ func (o Opener) Open(token string) (Claims, error) {
 	return c, err
 }
 
+// open is Open, and also returns the id of the signing key.
 func (o Opener) open(token string) (Claims, uint32, error) {
 	raw, kid, err := checkSignature(o.Ring, token)
 	if err != nil {
@@ -108,10 +113,13 @@ func VerifySignature(keys *keyring.Public, token string) (kid uint32, err error)
 	return kid, err
 }
 
+// verifier checks a signature: a key ring, or public keys alone.
 type verifier interface {
 	Verify(p keyring.Purpose, kid uint32, msg, sig []byte) bool
 }
 
+// checkSignature decodes a token and checks its signature. It does the same work for every
+// token that is not ours.
 func checkSignature(v verifier, token string) (raw []byte, kid uint32, err error) {
 	raw, ok := decodeToken(token)
 	if !ok {
@@ -140,6 +148,7 @@ func decodeToken(token string) ([]byte, bool) {
 	return raw, true
 }
 
+// encode returns the claims in their fixed layout. It panics on claims that we never make.
 func (c Claims) encode() []byte {
 	link, ok1 := id.Bytes(c.Link)
 	account, ok2 := id.Bytes(c.Account)
@@ -147,6 +156,7 @@ func (c Claims) encode() []byte {
 	if !ok1 || !ok2 || seconds < 0 || seconds > maxUint40 || (c.Mode != Test && c.Mode != Live) {
 		panic(fmt.Sprintf("link: claims cannot be minted: link %q account %q expiry %v mode %q", c.Link, c.Account, c.ExpiresAt, c.Mode))
 	}
+
 	b := make([]byte, 0, claimsBytes)
 	b = append(b, link[:]...)
 	b = append(b, account[:]...)
@@ -156,13 +166,16 @@ func (c Claims) encode() []byte {
 	if c.Mode == Live {
 		return append(b, 1)
 	}
+
 	return append(b, 0)
 }
 
+// decodeClaims is the inverse of encode. ok is false for bytes that encode never returns.
 func decodeClaims(b []byte) (c Claims, ok bool) {
 	if len(b) != claimsBytes || b[39] > 1 {
 		return Claims{}, false
 	}
+
 	seconds := int64(b[34])<<32 | int64(binary.BigEndian.Uint32(b[35:39]))
 	c = Claims{
 		Link:      id.FromBytes(id.Link, [16]byte(b[:16])),

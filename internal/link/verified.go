@@ -19,6 +19,8 @@ type verified struct {
 	young, old map[string]struct{}
 }
 
+// add remembers a token. When the young generation is full it becomes the old one, so at
+// most twice maxVerified tokens are kept, and one in use stays.
 func (v *verified) add(token string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -28,6 +30,7 @@ func (v *verified) add(token string) {
 	v.young[token] = struct{}{}
 }
 
+// has reports whether the token was added recently.
 func (v *verified) has(token string) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()

@@ -59,7 +59,7 @@ var (
 	_ PublicForms = (*LocalVerifier)(nil)
 )
 
-// NewVerifier returns a verifier.
+// NewVerifier returns a verifier. It does no I/O.
 func NewVerifier(c VerifierConfig) *LocalVerifier {
 	return &LocalVerifier{keys: c.Ring, opener: Opener{c.Ring}, links: c.Store, forms: c.Forms,
 		public: strings.TrimRight(c.PublicURL, "/"), now: c.Now}
@@ -72,6 +72,7 @@ func (l *LocalVerifier) Open(ctx context.Context, token string) (Link, error) {
 	if err != nil {
 		return Link{}, err
 	}
+
 	k, err := l.links.GetLink(ctx, c.Account, c.Link)
 	if err != nil {
 		if fault.KindOf(err) == fault.KindNotFound {
@@ -82,6 +83,7 @@ func (l *LocalVerifier) Open(ctx context.Context, token string) (Link, error) {
 	if k.Mode != c.Mode || k.ID != c.Link || k.Account != c.Account {
 		return Link{}, ErrToken
 	}
+
 	return k, nil
 }
 
@@ -104,6 +106,7 @@ func (l *LocalVerifier) Verify(_ context.Context, tokenOrURL string) (Verdict, e
 	return Verdict{Ours: true, ExpiresAt: c.ExpiresAt, Expired: !now.Before(c.ExpiresAt), KeyID: keyring.FormatKeyID(kid)}, nil
 }
 
+// tokenOf returns the token in a URL, and whether the URL is on our own address.
 func (l *LocalVerifier) tokenOf(raw string) (token string, ours bool) {
 	u, err := url.Parse(raw)
 	public, perr := url.Parse(l.public)

@@ -58,8 +58,10 @@ type content struct {
 	Preferences action
 }
 
+// row is one line of a mail's table.
 type row struct{ Label, Value string }
 
+// action is a link below the text.
 type action struct{ Label, URL string }
 
 //go:embed texts
@@ -70,8 +72,9 @@ var (
 	textLayout = texttemplate.Must(texttemplate.ParseFS(texts, "texts/mail.txt"))
 )
 
-// Compose returns a mail in a language. Text that people entered is escaped in the HTML, and
-// takes one line. It fails for an unknown kind.
+// Compose returns a mail in a language, as text and as HTML with the same content. Text
+// that people entered is escaped in the HTML, and takes one line. It fails for an unknown
+// kind.
 func Compose(p *i18n.Printer, kind string, f Facts) (Letter, error) {
 	for _, name := range []*string{&f.Payee, &f.Inviter, &f.Agent, &f.Card} {
 		*name = plain(*name, isDomain)
@@ -87,6 +90,7 @@ func Compose(p *i18n.Printer, kind string, f Facts) (Letter, error) {
 	if !ok {
 		return Letter{}, fmt.Errorf("there is no mail of the kind %q", kind)
 	}
+
 	c.Lang, c.Dir, c.URL = p.Tag(), p.Dir(), f.URL
 	if c.Button != "" {
 		c.Copy = p.T("mail.copy")
@@ -100,6 +104,7 @@ func Compose(p *i18n.Printer, kind string, f Facts) (Letter, error) {
 	if f.Preferences != "" {
 		c.Preferences = action{p.T("mail.preferences"), f.Preferences}
 	}
+
 	var html, text bytes.Buffer
 	if err := htmlLayout.Execute(&html, c); err != nil {
 		return Letter{}, err
@@ -107,6 +112,7 @@ func Compose(p *i18n.Printer, kind string, f Facts) (Letter, error) {
 	if err := textLayout.Execute(&text, c); err != nil {
 		return Letter{}, err
 	}
+
 	return Letter{Subject: c.Subject, Text: text.String(), HTML: html.String(), Lang: c.Lang}, nil
 }
 
@@ -124,6 +130,7 @@ func plain(s string, domain func(string) bool) string {
 	if r := []rune(s); len(r) > maxTypedChars {
 		s = string(r[:maxTypedChars]) + "…"
 	}
+
 	words := strings.Split(s, " ")
 	for i, w := range words {
 		words[i] = unlinked(w, domain)
@@ -142,6 +149,7 @@ func unlinked(word string, domain func(string) bool) string {
 		}
 		word, scheme = strings.TrimRightFunc(before, unicode.IsLetter)+after, true
 	}
+
 	at := strings.IndexFunc(word, func(c rune) bool { return unicode.IsLetter(c) || unicode.IsNumber(c) })
 	if at < 0 {
 		return word
@@ -149,6 +157,7 @@ func unlinked(word string, domain func(string) bool) string {
 	if i := strings.IndexByte(word[at:], ':'); i >= 0 && !strings.ContainsAny(word[at:at+i], "./@") { // mailto:, Note:
 		at += i + 1
 	}
+
 	head, host := word[:at], word[at:]
 	host, _, path := strings.Cut(host, "/")
 	host, _, _ = strings.Cut(host, ":")
@@ -156,6 +165,7 @@ func unlinked(word string, domain func(string) bool) string {
 	if !scheme && (!strings.Contains(host, ".") || !(path || strings.Contains(host, "@") || domain(host))) {
 		return word
 	}
+
 	rest := word[at+len(host):] // its last dot ends the sentence
 	return head + strings.ReplaceAll(host, ".", "[.]") + strings.ReplaceAll(strings.TrimSuffix(rest, "."), ".",
 		"[.]") + rest[len(strings.TrimSuffix(rest, ".")):]
@@ -176,7 +186,8 @@ func isDomain(word string) bool {
 	return strings.HasPrefix(word, "www.") || (icann && suffix != word)
 }
 
-// write returns the content of a kind, and whether the kind is known.
+// write returns the content of a kind, and whether the kind is known. The groups are those
+// of the preferences: security, payers, business, decisions.
 func write(p *i18n.Printer, kind string, f Facts) (content, bool) {
 	switch kind {
 	case Confirm, Reset, Invite, PasswordChanged, NewSignIn:
@@ -188,6 +199,7 @@ func write(p *i18n.Printer, kind string, f Facts) (content, bool) {
 	case PaymentHeld, DisputeOpened:
 		return writeDesk(p, kind, f), true
 	}
+
 	return content{}, false
 }
 
@@ -212,10 +224,11 @@ func writeAccount(p *i18n.Printer, kind string, f Facts) content {
 		c.Rows = rows(row{p.T("mail.row.date"), p.DateTime(f.At)}, row{p.T("mail.row.agent"), f.Agent})
 		c.Button, c.Note = p.T("mail.reset.button"), p.T("mail.notyou")
 	}
+
 	return c
 }
 
-// writePayer writes mails to payers.
+// writePayer writes mails to payers, who read first who is paid and how much.
 func writePayer(p *i18n.Printer, kind string, f Facts) content {
 	details := rows(row{p.T("mail.row.description"), f.Description}, row{p.T("mail.row.reference"), f.Reference})
 	switch kind {
@@ -233,6 +246,7 @@ func writePayer(p *i18n.Printer, kind string, f Facts) content {
 				row{p.T("mail.row.card"), f.Card}, row{p.T("mail.row.payment"), f.Payment}), details...),
 			Button: p.T("mail.receipt.button"), Note: p.T("mail.receipt.note"), Why: p.T("mail.why.payer", "Payee", f.Payee)}
 	}
+
 	c := content{Lead: p.T("mail.link.lead", "Payee", f.Payee), Note: p.T("mail.link.note", "Site", f.Site),
 		Why: p.T("mail.why.link", "Payee", f.Payee)}
 	if f.Amount.Zero() { // the payer chooses
@@ -267,6 +281,7 @@ func writeMerchant(p *i18n.Printer, kind string, f Facts) content {
 		c.Button, c.Note = p.T("mail.parked.button"), p.T("mail.parked.note")
 		c.Rows = rows(row{p.T("mail.row.endpoint"), f.Endpoint}, row{p.T("mail.row.count"), p.Number(int64(f.Count))})
 	}
+
 	return c
 }
 
@@ -278,6 +293,7 @@ func writeDesk(p *i18n.Printer, kind string, f Facts) content {
 			row{p.T("mail.row.description"), f.Description},
 			row{p.T("mail.row.reference"), f.Reference}, row{p.T("mail.row.payment"), f.Payment})
 	}
+
 	switch {
 	case kind == PaymentHeld && f.Several:
 		c.Subject, c.Lead = p.N("mail.held.several", f.Count), p.T("mail.held.lead_several", "At", f.At)
@@ -294,10 +310,12 @@ func writeDesk(p *i18n.Printer, kind string, f Facts) content {
 			c.Note = p.T("mail.dispute.note", "At", f.At)
 		}
 	}
+
 	return c
 }
 
-// disputeReason returns the reason in words; a newer one that has no text is returned as it is.
+// disputeReason returns the reason in words; a newer one that has no text is returned as it
+// is. The texts are those of the dashboard.
 func disputeReason(p *i18n.Printer, reason string) string {
 	switch reason {
 	case "fraudulent":
@@ -311,6 +329,7 @@ func disputeReason(p *i18n.Printer, reason string) string {
 	case "other":
 		return p.T("review.dispute.reason.other")
 	}
+
 	return reason
 }
 

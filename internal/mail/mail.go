@@ -88,7 +88,8 @@ type Message struct {
 // ErrSealed means that a message cannot be opened.
 var ErrSealed = errors.New("the mail was sealed by none of our keys, or altered")
 
-// Seal returns the message in the form that a store may keep.
+// Seal returns the message in the form that a store may keep: Data is sealed for this
+// message alone and then dropped. It fails if Data is larger than MaxDataBytes.
 func (m Message) Seal(ring *keyring.Ring) (Message, error) {
 	raw, err := json.Marshal(m.Data)
 	if err != nil {
@@ -97,6 +98,7 @@ func (m Message) Seal(ring *keyring.Ring) (Message, error) {
 	if len(raw) > MaxDataBytes {
 		return m, fmt.Errorf("mail %s holds %d bytes, and at most %d", m.ID, len(raw), MaxDataBytes)
 	}
+
 	m.Sealed, m.Data = ring.Seal(keyring.MailSeal, raw, about(m.ID)), nil
 	return m, nil
 }
@@ -113,6 +115,7 @@ func (m Message) Open(ring *keyring.Ring) (Message, error) {
 	return m, nil
 }
 
+// about binds sealed content to its mail.
 func about(mail string) []byte { return []byte("mail\x00" + mail) }
 
 // NewID returns the id of the mail of a kind about an object: of one reader, if the object has
@@ -173,8 +176,8 @@ type Outbox interface {
 	PruneMails(ctx context.Context, before time.Time, limit int) (int, error)
 }
 
-// Preferences are a user's: the kinds of Optional that are not sent, and a language ("" is that
-// of the address's first mail: English).
+// Preferences are a user's: the kinds of Optional that are not sent, and a language. ""
+// leaves the language to each mail, and means English if the mail has none.
 type Preferences struct {
 	User string
 	Lang string

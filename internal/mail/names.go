@@ -2,7 +2,8 @@ package mail
 
 import "github.com/paylink/paylink/internal/i18n"
 
-// KindName returns the name of a kind of mail for people.
+// KindName returns the name of a kind of mail for people, or the kind itself if it has no
+// name yet.
 func KindName(p *i18n.Printer, kind string) string {
 	switch kind {
 	case Confirm:
@@ -32,5 +33,6 @@ func KindName(p *i18n.Printer, kind string) string {
 	case Parked:
 		return p.T("mail.kind.parked")
 	}
+
 	return kind
 }

@@ -24,7 +24,7 @@ type ClockMove struct {
 	To      time.Time // zero: Seconds is given
 }
 
-// ClockStore keeps the test clocks. The Keys store may implement it.
+// ClockStore keeps the test clocks of all accounts. They only move forward.
 type ClockStore interface {
 	// TestClock returns the account's clock; zero if it has none.
 	TestClock(ctx context.Context, account string) (time.Duration, error)
@@ -38,14 +38,15 @@ type ClockStore interface {
 // maxClockTries bounds concurrent moves of one clock.
 const maxClockTries = 20
 
-// Clock returns the account's test clock.
+// Clock returns the account's test clock, which is zero ahead if it was never moved.
 func (l *Local) Clock(ctx context.Context, account string) (Clock, error) {
 	ahead, err := l.clocks.TestClock(ctx, account)
 	return Clock{Account: account, Ahead: ahead, At: l.time()}, err
 }
 
-// MoveClock moves the account's test clock forward. Moving it to where it already is succeeds;
-// moving it back fails.
+// MoveClock moves the account's test clock forward. Moving it to where it already is
+// succeeds; moving it back fails. Clock and record are one commit. If others move it at the
+// same time, it computes the target again, so a move by seconds adds to theirs.
 func (l *Local) MoveClock(ctx context.Context, m ClockMove, t *idempotency.Ticket) (Clock, error) {
 	for range maxClockTries {
 		now := l.time()
@@ -66,9 +67,12 @@ func (l *Local) MoveClock(ctx context.Context, m ClockMove, t *idempotency.Ticke
 			return out, err
 		}
 	}
+
 	return Clock{}, fault.Unavailable("store_busy", time.Second, ErrChanged, "The clock is moved by many at once. Try again.")
 }
 
+// target returns how far ahead the clock is after the move. It fails with clock_backward or
+// clock_too_far, and with clock_invalid for a number of seconds out of bounds.
 func (m ClockMove) target(from time.Duration, now time.Time) (time.Duration, error) {
 	const most = int64(testclock.MaxAhead / time.Second)
 	param, to := "now", m.To.Sub(now) // clamped to what a Duration can hold
@@ -79,21 +83,25 @@ func (m ClockMove) target(from time.Duration, now time.Time) (time.Duration, err
 		}
 		to = from + time.Duration(m.Seconds)*time.Second
 	}
+
 	switch {
 	case to < from:
 		return 0, fault.Invalid(param, "clock_backward", "A test clock only moves forward; it is at %s.", now.Add(from).Format(time.RFC3339))
 	case to > testclock.MaxAhead:
 		return 0, fault.Invalid(param, "clock_too_far", "A test clock is at most 2 years ahead of real time.")
 	}
+
 	return to, nil
 }
 
-// clockOf returns the time by which the key's own times are judged.
+// clockOf returns the time by which the key's own times are judged: a test key expires by
+// its account's test clock.
 func (l *Local) clockOf(k Key, now time.Time) time.Time {
 	return now.Add(l.clocks.Ahead(k.Account, k.Mode))
 }
 
-// noClocks is the store of clocks if there is none.
+// noClocks is the store of clocks of an installation that has none: all are at zero, and
+// none can be moved.
 type noClocks struct{}
 
 func (noClocks) TestClock(context.Context, string) (time.Duration, error) { return 0, nil }

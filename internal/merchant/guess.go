@@ -26,14 +26,17 @@ const (
 	strangersMask = 1<<20 - 1
 )
 
+// guessKey returns the key under which a user's failures are counted.
 func guessKey(u User) string { return "user:" + u.ID }
 
+// strangerKey returns the key for a login that nobody has: one of 2^20, chosen by its hash.
 func strangerKey(login string) string {
 	sum := sha256.Sum256([]byte(login))
 	return fmt.Sprintf("login:%05x", binary.BigEndian.Uint32(sum[:])&strangersMask)
 }
 
-// wait returns how long after the last failure the next try is accepted.
+// wait returns how long after the last failure the next try is accepted. The shift is
+// bounded, so that a large count cannot overflow it.
 func (g Guesses) wait() time.Duration {
 	n := g.Failures - freeGuesses
 	if n < 0 {
@@ -45,7 +48,8 @@ func (g Guesses) wait() time.Duration {
 	return longestWait
 }
 
-// mayGuess refuses a try that comes too soon.
+// mayGuess returns too_many_attempts, with the time to wait, for a try that comes too soon.
+// The wait is rounded up to whole seconds. It counts nothing.
 func (l *Local) mayGuess(ctx context.Context, key string) error {
 	g, err := l.access.GuessesOf(ctx, key)
 	if err != nil {
@@ -61,7 +65,8 @@ func (l *Local) mayGuess(ctx context.Context, key string) error {
 	return f
 }
 
-// wrong counts a failure and returns the error for it.
+// wrong counts a failure and returns the error for it, or the store's error if the failure
+// could not be counted: then a wrong answer must not pass for a checked one.
 func (l *Local) wrong(ctx context.Context, key string, answer error) error {
 	now := l.time()
 	if err := l.access.Guess(ctx, key, now, now.Add(-guessLife)); err != nil {

@@ -23,6 +23,7 @@ var Scopes = []string{
 	"fraud:read", "fraud:write",
 }
 
+// How the last uses of keys are collected and written.
 const (
 	touchEvery    = time.Minute
 	touchFlushFor = 5 * time.Second // the last flush, while stopping
@@ -40,7 +41,9 @@ var (
 // Allows reports whether the key has the scope.
 func (k Key) Allows(scope string) bool { return slices.Contains(k.Scopes, scope) }
 
-// CreateKey makes a key. Only the answer contains the secret.
+// CreateKey makes a key. Only the answer contains the secret; the store keeps its hash. In
+// live mode it fails with ErrUnconfirmed until an address is confirmed. Key and record are
+// one commit, so a repetition under the same idempotency key returns the same secret.
 func (l *Local) CreateKey(ctx context.Context, r CreateKeyRequest, t *idempotency.Ticket) (NewKey, error) {
 	now := l.time()
 	k, err := l.newKey(r, now)
@@ -50,6 +53,7 @@ func (l *Local) CreateKey(ctx context.Context, r CreateKeyRequest, t *idempotenc
 	if err := l.mayGoLive(ctx, r.Account, r.Mode); err != nil {
 		return NewKey{}, err
 	}
+
 	out := NewKey{Secret: newSecret(k.Mode)}
 	k.Hash = hashSecret(out.Secret)
 	out.Key = k
@@ -60,9 +64,13 @@ func (l *Local) CreateKey(ctx context.Context, r CreateKeyRequest, t *idempotenc
 	if err := l.keys.CreateKey(ctx, k, record); err != nil {
 		return NewKey{}, err
 	}
+
 	return out, nil
 }
 
+// newKey checks a request and returns the key without its hash. Scopes are put into the
+// order of Scopes, each once. The expiry must be in the future by the clock of the key's
+// mode.
 func (l *Local) newKey(r CreateKeyRequest, now time.Time) (Key, error) {
 	r.Name = spelling.Name(r.Name)
 	k := Key{ID: id.New(id.Key), Account: r.Account, Name: r.Name, Mode: r.Mode, CreatedAt: now, Revision: 1}
@@ -80,6 +88,7 @@ func (l *Local) newKey(r CreateKeyRequest, now time.Time) (Key, error) {
 	case len(r.Scopes) == 0:
 		return k, fault.Invalid("scopes", "scopes_missing", "A key has at least one scope of: %s.", strings.Join(Scopes, ", "))
 	}
+
 	for _, s := range r.Scopes {
 		if !slices.Contains(Scopes, s) {
 			if len(s) > 40 {
@@ -88,11 +97,13 @@ func (l *Local) newKey(r CreateKeyRequest, now time.Time) (Key, error) {
 			return k, fault.Invalid("scopes", "scope_unknown", "There is no scope %q. Scopes are: %s.", s, strings.Join(Scopes, ", "))
 		}
 	}
+
 	for _, s := range Scopes { // in one order, each once
 		if slices.Contains(r.Scopes, s) {
 			k.Scopes = append(k.Scopes, s)
 		}
 	}
+
 	if r.ExpiresAt != "" {
 		t, err := time.Parse(time.RFC3339Nano, r.ExpiresAt)
 		if t = t.UTC(); err != nil || !t.After(l.clockOf(k, now)) || t.Year() > 9999 {
@@ -100,10 +111,12 @@ func (l *Local) newKey(r CreateKeyRequest, now time.Time) (Key, error) {
 		}
 		k.ExpiresAt = t.Truncate(time.Millisecond)
 	}
+
 	return k, nil
 }
 
-// Keys returns a page of the account's keys, including revoked ones.
+// Keys returns a page of the account's keys, newest first, including revoked ones. A limit
+// out of bounds is replaced by the largest one.
 func (l *Local) Keys(ctx context.Context, account, before string, limit int) ([]Key, error) {
 	if before != "" && !id.Valid(id.Key, before) {
 		return nil, fault.Invalid("cursor", "cursor_invalid", "The cursor is not one that a list of keys gave.")
@@ -119,6 +132,8 @@ func (l *Local) GetKey(ctx context.Context, account, keyID string) (Key, error) 
 	return l.key(ctx, account, keyID)
 }
 
+// key returns one of the account's keys, or fault.NotFound. A malformed id is refused
+// without a read.
 func (l *Local) key(ctx context.Context, account, keyID string) (Key, error) {
 	if !id.Valid(id.Key, keyID) {
 		return Key{}, fault.NotFound("API key")
@@ -130,20 +145,24 @@ func (l *Local) key(ctx context.Context, account, keyID string) (Key, error) {
 	return k, err
 }
 
-// RotateKey replaces the secret, if nobody changed the key meanwhile. A second rotation within
-// the grace period ends the first secret at once.
+// RotateKey replaces the secret, if nobody changed the key in the meantime; otherwise it
+// fails with ErrChanged and the old secret stays. Without a grace period the old secret
+// ends at once. A second rotation within the grace period ends the first secret at once.
 func (l *Local) RotateKey(ctx context.Context, account, keyID string, graceSeconds int64, t *idempotency.Ticket) (NewKey, error) {
 	if graceSeconds < 0 || graceSeconds > int64(MaxGrace/time.Second) {
 		return NewKey{}, fault.Invalid("graceSeconds", "grace_invalid", "graceSeconds is 0 to %d.", int64(MaxGrace/time.Second))
 	}
+
 	k, err := l.key(ctx, account, keyID)
 	if err != nil {
 		return NewKey{}, err
 	}
+
 	now := l.time()
 	if !k.RevokedAt.IsZero() {
 		return NewKey{}, fault.New(fault.KindConflict, "api_key_revoked", "The API key has been revoked; make a new one.")
 	}
+
 	stored := k
 	out := NewKey{Secret: newSecret(k.Mode)}
 	k.PreviousHash, k.PreviousUntil = nil, time.Time{}
@@ -160,10 +179,12 @@ func (l *Local) RotateKey(ctx context.Context, account, keyID string, graceSecon
 	if err := l.keys.UpdateKey(ctx, k, record); err != nil {
 		return NewKey{}, err
 	}
+
 	return out, nil
 }
 
-// RevokeKey ends a key on every instance at once, because no instance caches keys.
+// RevokeKey ends a key and returns it. It works on every instance at once, because no
+// instance caches keys. Revoking again returns the first revocation.
 func (l *Local) RevokeKey(ctx context.Context, account, keyID string) (Key, error) {
 	for {
 		k, err := l.key(ctx, account, keyID)
@@ -186,7 +207,8 @@ func (l *Local) RevokeKey(ctx context.Context, account, keyID string) (Key, erro
 	}
 }
 
-// AuthenticateKey checks HTTP Basic credentials and returns their key.
+// AuthenticateKey checks HTTP Basic credentials and returns their key. Errors are as in
+// AuthenticateSecret.
 func (l *Local) AuthenticateKey(ctx context.Context, keyID, secret string) (Key, error) {
 	if !id.Valid(id.Key, keyID) || !CheckSecret(secret) {
 		return Key{}, errKey
@@ -199,7 +221,8 @@ func (l *Local) AuthenticateKey(ctx context.Context, keyID, secret string) (Key,
 }
 
 // AuthenticateSecret checks a Bearer secret and returns its key. The checksum refuses a
-// mistyped or invented one without a read.
+// mistyped or invented one without a read. It fails with api_key_invalid, api_key_revoked
+// or api_key_expired.
 func (l *Local) AuthenticateSecret(ctx context.Context, secret string) (Key, error) {
 	if !CheckSecret(secret) {
 		return Key{}, errKey
@@ -211,7 +234,9 @@ func (l *Local) AuthenticateSecret(ctx context.Context, secret string) (Key, err
 	return l.admit(k, secret)
 }
 
-// admit compares both hashes in constant time, whichever matches.
+// admit returns the key if the secret is its current or previous one and it is neither
+// revoked nor expired. It compares both hashes in constant time, whichever matches, and
+// notes the use.
 func (l *Local) admit(k Key, secret string) (Key, error) {
 	real := l.now()
 	now := l.clockOf(k, real)
@@ -229,12 +254,14 @@ func (l *Local) admit(k Key, secret string) (Key, error) {
 	case !k.ExpiresAt.IsZero() && !now.Before(k.ExpiresAt):
 		return Key{}, errKeyExpired
 	}
+
 	l.touch(k, real)
 	return k, nil
 }
 
-// touch records a use in memory; RunTouches writes it. A crash loses the uses of the last
-// minute, which are only a hint.
+// touch records a use in memory, at most one a minute for each key; RunTouches writes it. A
+// crash loses the uses of the last minute, which are only a hint. When maxTouched keys
+// wait, it drops further ones.
 func (l *Local) touch(k Key, now time.Time) {
 	if now.Sub(k.LastUsedAt) < touchEvery {
 		return
@@ -266,6 +293,8 @@ func (l *Local) RunTouches(ctx context.Context) error {
 	}
 }
 
+// flush writes the collected uses of keys. If the write fails, they wait for the next
+// round.
 func (l *Local) flush(ctx context.Context) {
 	l.mu.Lock()
 	batch := l.touched

@@ -14,15 +14,19 @@ import (
 	"github.com/paylink/paylink/internal/money"
 )
 
+// putAttempts bounds how often SetMethods reads the account again after a concurrent
+// change.
 const putAttempts = 3
 
-// SetMethods replaces the payment methods. Credentials that are left out stay, so the methods
-// are read first, and written only if they have not changed.
+// SetMethods replaces the payment methods and returns the account. Credentials that are
+// left out stay, so the methods are read first, and written only if they have not changed.
+// After putAttempts concurrent changes it fails with ErrChanged and has changed nothing.
 func (l *Local) SetMethods(ctx context.Context, account string, in []MethodInput, t *idempotency.Ticket) (Account, error) {
 	methods, err := l.methods(account, in)
 	if err != nil {
 		return Account{}, err
 	}
+
 	for range putAttempts {
 		var a Account
 		if a, err = l.users.GetAccount(ctx, account); err != nil {
@@ -41,10 +45,12 @@ func (l *Local) SetMethods(ctx context.Context, account string, in []MethodInput
 			return Account{}, err
 		}
 	}
+
 	return Account{}, err
 }
 
-// withKept returns the methods with the credentials that stay.
+// withKept returns the methods with the credentials that stay: those of a method for which
+// the request has none. It changes neither list.
 func withKept(methods []Method, in []MethodInput, old []Method) []Method {
 	out := slices.Clone(methods)
 	for i := range out {
@@ -60,11 +66,14 @@ func withKept(methods []Method, in []MethodInput, old []Method) []Method {
 	return out
 }
 
-// methods checks the request against the connectors' capabilities.
+// methods checks the request against the connectors' capabilities and returns the methods
+// with sealed credentials. A fault names the method by its index. Type and issuer together
+// may occur once.
 func (l *Local) methods(account string, in []MethodInput) ([]Method, error) {
 	if len(in) > MaxMethods {
 		return nil, fault.Invalid("paymentMethods", "too_long", "An account has at most %d payment methods.", MaxMethods)
 	}
+
 	out := make([]Method, 0, len(in))
 	for i, m := range in {
 		at := fmt.Sprintf("paymentMethods[%d].", i)
@@ -86,9 +95,12 @@ func (l *Local) methods(account string, in []MethodInput) ([]Method, error) {
 		}
 		out = append(out, method)
 	}
+
 	return out, nil
 }
 
+// connector returns the connector that a method names, or a fault that lists those that
+// there are, or the types that it serves.
 func (l *Local) connector(at string, m MethodInput) (Connector, error) {
 	var names []string
 	for _, c := range l.connectors {
@@ -104,10 +116,12 @@ func (l *Local) connector(at string, m MethodInput) (Connector, error) {
 	return Connector{}, fault.Invalid(at+"issuer", "issuer_unknown", "The supported issuers are: %s.", strings.Join(names, ", "))
 }
 
+// currencies returns the currencies of a method, in the order of the request.
 func currencies(at string, m MethodInput, c Connector) ([]money.Currency, error) {
 	if len(m.Currencies) == 0 {
 		return nil, fault.Invalid(at+"currencies", "currencies_missing", "A payment method has at least one currency.")
 	}
+
 	var out []money.Currency
 	for i, s := range m.Currencies {
 		param := fmt.Sprintf("%scurrencies[%d]", at, i)
@@ -123,29 +137,37 @@ func currencies(at string, m MethodInput, c Connector) ([]money.Currency, error)
 		}
 		out = append(out, cur)
 	}
+
 	return out, nil
 }
 
+// sealCredentials returns the credentials sealed for one method of one account, so that
+// they cannot be opened as those of another. An empty map returns nil, which removes them.
 func (l *Local) sealCredentials(at, account, method string, c map[string]string) ([]byte, error) {
 	if len(c) > MaxCredentials {
 		return nil, fault.Invalid(at+"credentials", "too_long", "Credentials have at most %d entries.", MaxCredentials)
 	}
+
 	for k, v := range c {
 		if k == "" || len(k) > maxCredentialKeyBytes || len(v) > maxCredentialValueBytes {
 			return nil, fault.Invalid(at+"credentials", "too_long", "A credential has a name of 1 to %d bytes and a value of at most %d.",
 				maxCredentialKeyBytes, maxCredentialValueBytes)
 		}
 	}
+
 	if len(c) == 0 {
 		return nil, nil // given as empty: removed
 	}
+
 	plain, err := json.Marshal(c)
 	if err != nil {
 		return nil, err
 	}
+
 	return l.ring.Seal(keyring.StoreSeal, plain, credentialContext(account, method)), nil
 }
 
+// credentialContext binds sealed credentials to their account and method.
 func credentialContext(account, method string) []byte {
 	return []byte("credentials\x00" + account + "\x00" + method)
 }

@@ -43,6 +43,7 @@ func relyingParty(public string) *webauthn.WebAuthn {
 	if _, err := netip.ParseAddr(u.Hostname()); err == nil {
 		return nil
 	}
+
 	w, err := webauthn.New(&webauthn.Config{
 		RPID: u.Hostname(), RPDisplayName: "paylink", RPOrigins: []string{u.Scheme + "://" + u.Host},
 		AttestationPreference: protocol.PreferNoAttestation,
@@ -53,6 +54,7 @@ func relyingParty(public string) *webauthn.WebAuthn {
 	if err != nil {
 		return nil
 	}
+
 	return w
 }
 
@@ -63,11 +65,14 @@ type holder struct {
 	creds []webauthn.Credential
 }
 
+// WebAuthnID returns the handle that the device keeps.
 func (h holder) WebAuthnID() []byte                         { return []byte(h.user.ID) }
 func (h holder) WebAuthnName() string                       { return h.user.Email }
 func (h holder) WebAuthnDisplayName() string                { return h.user.Username }
 func (h holder) WebAuthnCredentials() []webauthn.Credential { return h.creds }
 
+// newHolder returns the user with the credentials of the guard. It fails if a stored
+// credential cannot be decoded.
 func newHolder(u User, g Guard) (holder, error) {
 	h := holder{user: u}
 	for _, p := range g.Passkeys {
@@ -80,6 +85,7 @@ func newHolder(u User, g Guard) (holder, error) {
 	return h, nil
 }
 
+// holder reads a user with the passkeys.
 func (l *Local) holder(ctx context.Context, user string) (holder, error) {
 	u, err := l.users.UserByID(ctx, user)
 	if err != nil {
@@ -92,9 +98,12 @@ func (l *Local) holder(ctx context.Context, user string) (holder, error) {
 	return newHolder(u, g)
 }
 
+// passkeyID returns a credential's id as text.
 func passkeyID(id []byte) string { return base64.RawURLEncoding.EncodeToString(id) }
 
-// BeginPasskey asks the browser for a new passkey.
+// BeginPasskey asks the browser for a new passkey. It needs the password again. It fails
+// with passkeys_unavailable, or with passkey_limit if the user has MaxPasskeys. It stores
+// nothing: the state that the browser returns is signed and lasts challengeLife.
 func (l *Local) BeginPasskey(ctx context.Context, user, password string) (Ceremony, error) {
 	if l.passkeys == nil {
 		return Ceremony{}, errNoPasskeys
@@ -102,6 +111,7 @@ func (l *Local) BeginPasskey(ctx context.Context, user, password string) (Ceremo
 	if _, err := l.again(ctx, user, password); err != nil {
 		return Ceremony{}, err
 	}
+
 	h, err := l.holder(ctx, user)
 	if err != nil {
 		return Ceremony{}, err
@@ -109,6 +119,7 @@ func (l *Local) BeginPasskey(ctx context.Context, user, password string) (Ceremo
 	if len(h.creds) >= MaxPasskeys {
 		return Ceremony{}, tooManyPasskeys()
 	}
+
 	known := make([]protocol.CredentialDescriptor, 0, len(h.creds))
 	for _, c := range h.creds {
 		known = append(known, c.Descriptor())
@@ -117,13 +128,17 @@ func (l *Local) BeginPasskey(ctx context.Context, user, password string) (Ceremo
 	if err != nil {
 		return Ceremony{}, err
 	}
+
 	return l.ceremony(registerType, options.Response, session)
 }
 
+// tooManyPasskeys returns the fault of a user who has MaxPasskeys.
 func tooManyPasskeys() error {
 	return fault.New(fault.KindConflict, "passkey_limit", "A user has at most %d passkeys. Remove one first.", MaxPasskeys)
 }
 
+// ceremony returns the options for the browser and the signed session that its answer must
+// bring back.
 func (l *Local) ceremony(kind string, options any, session *webauthn.SessionData) (Ceremony, error) {
 	raw, err := json.Marshal(options)
 	if err != nil {
@@ -133,34 +148,43 @@ func (l *Local) ceremony(kind string, options any, session *webauthn.SessionData
 	return Ceremony{Options: raw, State: state}, err
 }
 
-// AddPasskey stores the browser's answer. It refuses the same answer a second time, because the
-// challenge is spent.
+// AddPasskey checks the browser's answer and stores the passkey. Every failure of the
+// answer itself is ErrPasskey. It refuses the same answer a second time, because the
+// challenge is spent in the same commit.
 func (l *Local) AddPasskey(ctx context.Context, user, name, state string, answer []byte) (Passkey, error) {
 	name, err := passkeyName(name)
 	if err != nil {
 		return Passkey{}, err
 	}
+
 	var session webauthn.SessionData
 	if l.passkeys == nil || len(answer) > maxAnswerBytes || l.readState(registerType, state, &session) != nil ||
 		string(session.UserID) != user {
 		return Passkey{}, ErrPasskey
 	}
+
 	parsed, err := protocol.ParseCredentialCreationResponseBytes(answer)
 	if err != nil {
 		return Passkey{}, ErrPasskey
 	}
+
 	h, err := l.holder(ctx, user)
 	if err != nil {
 		return Passkey{}, err
 	}
+
 	credential, err := l.passkeys.CreateCredential(h, session, parsed)
 	if err != nil {
 		return Passkey{}, ErrPasskey
 	}
+
 	raw, err := json.Marshal(credential)
 	if err != nil {
 		return Passkey{}, err
 	}
+
+	// The limit and the uniqueness are checked on the guard that is written, so two
+	// concurrent additions cannot pass both.
 	made := Passkey{ID: passkeyID(credential.ID), Name: name, Credential: raw, CreatedAt: l.time()}
 	err = l.amend(ctx, user, func(g *Guard) (Change, error) {
 		if len(g.Passkeys) >= MaxPasskeys {
@@ -178,17 +202,20 @@ func (l *Local) AddPasskey(ctx context.Context, user, name, state string, answer
 	if err != nil {
 		return Passkey{}, err
 	}
+
 	made.Credential = nil
 	return made, nil
 }
 
-// challenge returns the token of an answered challenge, which is kept until it would expire.
+// challenge returns the token of an answered challenge. It is kept longer than a challenge
+// lives, so an answer cannot be replayed.
 func (l *Local) challenge(user string, session webauthn.SessionData) *Token {
 	now := l.time()
 	sum := sha256.Sum256([]byte(session.Challenge))
 	return &Token{Kind: KindChallenge, Hash: sum[:], User: user, CreatedAt: now, UsedAt: now, ExpiresAt: now.Add(2 * challengeLife)}
 }
 
+// passkeyName returns a name in its stored spelling, or the fault of its rule.
 func passkeyName(name string) (string, error) {
 	name = spelling.Name(name)
 	switch {
@@ -208,6 +235,7 @@ func (l *Local) RenamePasskey(ctx context.Context, user, passkey, name string) e
 	if err != nil {
 		return err
 	}
+
 	return l.amend(ctx, user, func(g *Guard) (Change, error) {
 		at := slices.IndexFunc(g.Passkeys, func(p Passkey) bool { return p.ID == passkey })
 		if at < 0 {
@@ -219,7 +247,7 @@ func (l *Local) RenamePasskey(ctx context.Context, user, passkey, name string) e
 	})
 }
 
-// RemovePasskey ends a passkey at once.
+// RemovePasskey ends a passkey at once. Sessions that it opened stay.
 func (l *Local) RemovePasskey(ctx context.Context, user, passkey string) error {
 	return l.amend(ctx, user, func(g *Guard) (Change, error) {
 		at := slices.IndexFunc(g.Passkeys, func(p Passkey) bool { return p.ID == passkey })
@@ -231,7 +259,8 @@ func (l *Local) RemovePasskey(ctx context.Context, user, passkey string) error {
 	})
 }
 
-// BeginPasskeySignIn asks the browser for any passkey of ours.
+// BeginPasskeySignIn asks the browser for any passkey of ours. It names no user, so it
+// reveals none.
 func (l *Local) BeginPasskeySignIn(context.Context) (Ceremony, error) {
 	if l.passkeys == nil {
 		return Ceremony{}, errNoPasskeys
@@ -243,26 +272,32 @@ func (l *Local) BeginPasskeySignIn(context.Context) (Ceremony, error) {
 	return l.ceremony(passkeyType, options.Response, session)
 }
 
-// SignInPasskey opens a session for the user whose passkey answered. A counter that went back
-// means that the passkey was copied, and is refused.
+// SignInPasskey opens a session for the user whose passkey answered. A counter that went
+// back means that the passkey was copied, and is refused. Every failure of the answer is
+// ErrPasskey. If the guard was changed concurrently, it validates the answer again.
 func (l *Local) SignInPasskey(ctx context.Context, state string, answer []byte, client Client) (SignedIn, error) {
 	var session webauthn.SessionData
 	if l.passkeys == nil || len(answer) > maxAnswerBytes || l.readState(passkeyType, state, &session) != nil {
 		return SignedIn{}, ErrPasskey
 	}
+
 	parsed, err := protocol.ParseCredentialRequestResponseBytes(answer)
 	if err != nil {
 		return SignedIn{}, ErrPasskey
 	}
+
 	for range guardTries {
 		var out SignedIn
 		if out, err = l.signInPasskey(ctx, session, parsed, client); !errors.Is(err, ErrChanged) {
 			return out, err
 		}
 	}
+
 	return SignedIn{}, err
 }
 
+// signInPasskey validates the answer against the passkeys of the user that it names, and
+// commits the session together with the passkey's new counter and the spent challenge.
 func (l *Local) signInPasskey(ctx context.Context, session webauthn.SessionData, parsed *protocol.ParsedCredentialAssertionData,
 	client Client) (SignedIn, error) {
 	var user User

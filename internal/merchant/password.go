@@ -22,6 +22,7 @@ var argon = argon2id.Params{Memory: 19 * 1024, Iterations: 2, Parallelism: 1, Sa
 // with it, so that it takes as long as one with a known login.
 var decoyHash = "$argon2id$v=19$m=19456,t=2,p=1$" + strings.Repeat("A", 22) + "$" + strings.Repeat("A", 43)
 
+// How many hashes run at once, and how long a caller waits for one.
 const (
 	hashesPerCore = 2
 	hashWait      = 2 * time.Second
@@ -30,16 +31,19 @@ const (
 // hasher bounds how many hashes are computed at once, and how long a caller waits.
 type hasher struct{ slots chan struct{} }
 
+// newHasher returns a hasher for the cores of this machine.
 func newHasher() *hasher {
 	return &hasher{make(chan struct{}, hashesPerCore*runtime.GOMAXPROCS(0))}
 }
 
+// enter takes a slot, and leave returns it. It fails with hashing_busy after hashWait.
 func (h *hasher) enter(ctx context.Context) error {
 	select {
 	case h.slots <- struct{}{}:
 		return nil
 	default:
 	}
+
 	wait := time.NewTimer(hashWait)
 	defer wait.Stop()
 	select {
@@ -54,7 +58,7 @@ func (h *hasher) enter(ctx context.Context) error {
 
 func (h *hasher) leave() { <-h.slots }
 
-// hash returns the hash of the password in the spelling of RFC 8265.
+// hash returns the hash of the password in the spelling of RFC 8265, with our parameters.
 func (h *hasher) hash(ctx context.Context, password string) (string, error) {
 	if err := h.enter(ctx); err != nil {
 		return "", err
@@ -64,8 +68,9 @@ func (h *hasher) hash(ctx context.Context, password string) (string, error) {
 }
 
 // matches compares in the same spelling. An older hash was made of the password as it was
-// typed, so that is compared too if it differs: always both, so that the time depends only on
-// what is typed. old reports that only the old hash matches.
+// typed, so that is compared too if it differs: always both, so that the time depends only
+// on what is typed. old reports that only the old hash matches, so that the caller can
+// renew it.
 func (h *hasher) matches(ctx context.Context, password, hash string) (match, old bool, err error) {
 	if err := h.enter(ctx); err != nil {
 		return false, false, err

@@ -45,6 +45,8 @@ func (l *Local) Prune(ctx context.Context) (int, error) {
 	return total, err
 }
 
+// pruned calls prune until a batch is not full, and returns the number of rows removed.
+// When ctx ends it returns without an error.
 func pruned(ctx context.Context, prune func(context.Context, time.Time, int) (int, error), before time.Time) (total int, err error) {
 	for ctx.Err() == nil {
 		n, err := prune(ctx, before, pruneBatch)

@@ -9,32 +9,38 @@ import (
 	"github.com/paylink/paylink/internal/mail"
 )
 
+// How many requests wait, and how long one of them may take.
 const (
 	maxResets  = 1000 // requests that wait in this process
 	resetBound = 10 * time.Second
 )
 
-// resetWish is a request for a new password.
+// resetWish is a request for a new password, as RequestReset queues it.
 type resetWish struct{ email, lang string }
 
-// ChangePassword sets a new password and ends all sessions but keep.
+// ChangePassword sets a new password and ends all sessions but keep. The current password
+// is checked first, and a wrong one counts as a failed try. Everything is one commit.
 func (l *Local) ChangePassword(ctx context.Context, user, keep, current, next, lang string) error {
 	if err := newPassword(next); err != nil {
 		return err
 	}
+
 	u, err := l.again(ctx, user, current)
 	if err != nil {
 		return err
 	}
+
 	c, err := l.setPassword(ctx, u, next, lang)
 	if err != nil {
 		return err
 	}
+
 	c.Keep = keep
 	return l.access.Apply(ctx, c)
 }
 
-// newPassword checks a password that replaces another.
+// newPassword checks a password that replaces another. The fault names the parameter
+// newPassword.
 func newPassword(next string) error {
 	if err := checkPassword(next); err != nil {
 		f := *fault.From(err)
@@ -67,10 +73,12 @@ func (l *Local) RequestReset(_ context.Context, email, lang string) error {
 	if !l.mails {
 		return mail.Unavailable()
 	}
+
 	email, err := checkEmail(email)
 	if err != nil {
 		return err
 	}
+
 	select {
 	case l.resets <- resetWish{email, lang}:
 		return nil
@@ -95,16 +103,19 @@ func (l *Local) RunResets(ctx context.Context) error {
 	}
 }
 
-// mailReset mails one user at most one link a minute; a new link voids the old.
+// mailReset mails one user at most one link a minute; a new link voids the old. For an
+// address without a user it does nothing. Token and mail are one commit.
 func (l *Local) mailReset(ctx context.Context, w resetWish) error {
 	u, err := l.users.UserByLogin(ctx, w.email)
 	if err != nil {
 		return unknown(err, nil)
 	}
+
 	now := l.time()
 	if soon, err := l.sentLately(ctx, KindReset, u.ID, now); soon || err != nil {
 		return err
 	}
+
 	secret, t := newToken(KindReset, now, ResetLife)
 	t.User, t.Account, t.Email, t.Mailed = u.ID, u.Account, u.Email, true
 	c := Change{At: now, Tokens: []Token{t}, Void: KindReset, VoidUser: u.ID}
@@ -113,6 +124,7 @@ func (l *Local) mailReset(ctx context.Context, w resetWish) error {
 			"minutes": strconv.Itoa(int(ResetLife / time.Minute))}}); err != nil {
 		return err
 	}
+
 	return l.access.Apply(ctx, c)
 }
 
@@ -122,18 +134,22 @@ func (l *Local) Reset(ctx context.Context, token, next, lang string) error {
 	if err := newPassword(next); err != nil {
 		return err
 	}
+
 	t, err := l.usableToken(ctx, KindReset, token, l.time())
 	if err != nil {
 		return err
 	}
+
 	u, err := l.users.UserByID(ctx, t.User)
 	if err != nil {
 		return unknown(err, ErrToken)
 	}
+
 	c, err := l.setPassword(ctx, u, next, lang)
 	if err != nil {
 		return err
 	}
+
 	c.Spend, c.Confirmed, c.ConfirmedEmail = &t, u.ID, t.Email
 	return l.access.Apply(ctx, c)
 }

@@ -34,10 +34,12 @@ func newSecret(mode string) string {
 	return s + checksum(s)
 }
 
+// checksum returns the last characters of a secret that begins with s.
 func checksum(s string) string {
 	return inBase62(new(big.Int).SetUint64(uint64(crc32.ChecksumIEEE([]byte(s)))), secretCheckChars)
 }
 
+// inBase62 returns n with exactly that many digits, and sets n to zero. n must fit.
 func inBase62(n *big.Int, chars int) string {
 	out := make([]byte, chars)
 	base, digit := big.NewInt(int64(len(base62))), new(big.Int)
@@ -63,6 +65,7 @@ func CheckSecret(s string) bool {
 	return checksum(body) == s[len(body):]
 }
 
+// hashSecret returns the form in which a secret is stored and looked up.
 func hashSecret(s string) []byte {
 	sum := sha256.Sum256([]byte(s))
 	return sum[:]

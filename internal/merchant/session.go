@@ -23,6 +23,8 @@ func (l *Local) over(s Session) bool {
 	return s.Browser && now.Sub(l.lastSeen(s)) >= BrowserIdle
 }
 
+// lastSeen returns the newest use that this process knows, from the store or its own
+// memory.
 func (l *Local) lastSeen(s Session) time.Time {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -46,6 +48,8 @@ func (l *Local) saw(s Session) {
 	}
 }
 
+// flushSeen writes the collected uses of sessions. If the write fails, they wait for the
+// next round.
 func (l *Local) flushSeen(ctx context.Context) {
 	l.mu.Lock()
 	batch := l.seen
@@ -68,7 +72,8 @@ func (l *Local) SignOut(ctx context.Context, session string) error {
 	return l.sessions.RevokeSession(ctx, session, l.time())
 }
 
-// Sessions returns the user's active sessions.
+// Sessions returns the user's active sessions, newest first, at most maxListed, with their
+// last use as this process knows it.
 func (l *Local) Sessions(ctx context.Context, user string) ([]Session, error) {
 	list, err := l.access.SessionsByUser(ctx, user, l.now(), maxListed)
 	if err != nil {
@@ -84,7 +89,7 @@ func (l *Local) Sessions(ctx context.Context, user string) ([]Session, error) {
 	return out, nil
 }
 
-// EndSession ends one of the user's sessions.
+// EndSession ends one of the user's sessions. A session of another user is fault.NotFound.
 func (l *Local) EndSession(ctx context.Context, user, session string) error {
 	if !id.Valid(id.Session, session) {
 		return fault.NotFound("session")

@@ -32,13 +32,17 @@ const guardTries = 5
 // maxLoginBytes bounds a login as it is typed; its normal form is shorter.
 const maxLoginBytes = 4 * MaxEmailBytes
 
-// SignIn opens a session. An unknown login and a wrong password get the same answer after the
-// same time.
+// SignIn opens a session. An unknown login and a wrong password get the same answer,
+// ErrCredentials, after the same time. A user with an authenticator also needs a code:
+// without one the answer is ErrOTPRequired, or a proof for the second step if the request
+// asks for it. A code is used up in the commit that opens the session, so of two concurrent
+// sign-ins with one code only one succeeds.
 func (l *Local) SignIn(ctx context.Context, r SignInRequest, t *idempotency.Ticket) (SignedIn, error) {
 	u, err := l.firstFactor(ctx, r)
 	if err != nil {
 		return SignedIn{}, err
 	}
+
 	for range guardTries {
 		var guard Guard
 		if guard, err = l.access.GuardOf(ctx, u.ID); err != nil {
@@ -59,14 +63,17 @@ func (l *Local) SignIn(ctx context.Context, r SignInRequest, t *idempotency.Tick
 			return out, err
 		}
 	}
+
 	return SignedIn{}, err
 }
 
-// firstFactor returns the user whose password was given, or was proved a moment ago.
+// firstFactor returns the user whose password was given, or was proved a moment ago. It
+// counts a failure, and refuses a try that comes too soon with too_many_attempts.
 func (l *Local) firstFactor(ctx context.Context, r SignInRequest) (User, error) {
 	if r.Proof != "" {
 		return l.proved(ctx, r.Proof)
 	}
+
 	login, password := "", r.Password
 	var u User
 	err := error(fault.NotFound("user"))
@@ -83,9 +90,12 @@ func (l *Local) firstFactor(ctx context.Context, r SignInRequest) (User, error) 
 		}
 		u.PasswordHash, key = decoyHash, strangerKey(login)
 	}
+
 	if err := l.mayGuess(ctx, key); err != nil {
 		return User{}, err
 	}
+
+	// For an unknown login this compares with decoyHash, so that it takes as long.
 	match, old, err := l.hasher.matches(ctx, password, u.PasswordHash)
 	if err != nil {
 		return User{}, err
@@ -113,12 +123,14 @@ func (l *Local) rehash(ctx context.Context, u *User, password string) {
 			u.PasswordHash = now.PasswordHash // what the second step of the sign-in refers to
 		}
 	}
+
 	if err != nil {
 		l.log.WarnContext(ctx, "a password's hash could not be renewed", "user", u.ID, "error", err)
 	}
 }
 
-// again checks the password of a signed-in user.
+// again checks the password of a signed-in user, for changes that a stolen session must not
+// allow. A wrong one is password_wrong, and counts like a failed sign-in.
 func (l *Local) again(ctx context.Context, user, password string) (User, error) {
 	u, err := l.users.UserByID(ctx, user)
 	if err != nil {
@@ -127,6 +139,7 @@ func (l *Local) again(ctx context.Context, user, password string) (User, error) 
 	if err := l.mayGuess(ctx, guessKey(u)); err != nil {
 		return User{}, err
 	}
+
 	match, _, err := l.hasher.matches(ctx, password, u.PasswordHash)
 	if err != nil {
 		return User{}, err
@@ -134,6 +147,7 @@ func (l *Local) again(ctx context.Context, user, password string) (User, error) 
 	if !match {
 		return User{}, l.wrong(ctx, guessKey(u), fault.Invalid("password", "password_wrong", "The password is wrong."))
 	}
+
 	return u, nil
 }
 
@@ -143,7 +157,8 @@ type proof struct {
 	Password []byte // SHA-256 of the hash that it matched
 }
 
-// between returns the proof between the two steps of a sign-in.
+// between returns the proof between the two steps of a sign-in, or ErrOTPRequired if the
+// caller takes no second step.
 func (l *Local) between(u User, r SignInRequest) (SignedIn, error) {
 	if !r.TwoSteps {
 		return SignedIn{}, ErrOTPRequired
@@ -153,6 +168,8 @@ func (l *Local) between(u User, r SignInRequest) (SignedIn, error) {
 	return SignedIn{Proof: statement}, err
 }
 
+// proved returns the user of a proof. It is ErrProof if the proof is invalid or expired, or
+// if the password has changed since.
 func (l *Local) proved(ctx context.Context, statement string) (User, error) {
 	var p proof
 	if err := l.readState(proofType, statement, &p); err != nil {
@@ -168,7 +185,9 @@ func (l *Local) proved(ctx context.Context, statement string) (User, error) {
 	return u, l.mayGuess(ctx, guessKey(u))
 }
 
-// openSession commits a session together with the rest of c.
+// openSession commits a session together with the rest of c, and returns its token. It
+// lasts BrowserLife or SessionLife. Errors are those of Apply: ErrChanged and ErrToken
+// among them.
 func (l *Local) openSession(ctx context.Context, u User, client Client, c Change, t *idempotency.Ticket) (SignedIn, error) {
 	now := l.time()
 	life := SessionLife
@@ -181,19 +200,24 @@ func (l *Local) openSession(ctx context.Context, u User, client Client, c Change
 	if err != nil {
 		return SignedIn{}, err
 	}
+
 	out := SignedIn{Token: token, Session: s}
 	if c.Record, err = t.Fill(out, now); err != nil {
 		return SignedIn{}, err
 	}
+
 	c.At, c.Session = now, &s
 	if err := l.access.Apply(ctx, c); err != nil {
 		return SignedIn{}, err
 	}
+
 	return out, nil
 }
 
-// amend changes the user's guard, and what else belongs to the commit. It repeats the change if
-// another request changed the guard meanwhile.
+// amend changes the user's guard, and what else belongs to the commit. It repeats the
+// change if another request changed the guard in the meantime, so change may be called
+// several times and must have no effect of its own. An error of change ends it and stores
+// nothing.
 func (l *Local) amend(ctx context.Context, user string, change func(*Guard) (Change, error)) error {
 	var err error
 	for range guardTries {
@@ -210,10 +234,12 @@ func (l *Local) amend(ctx context.Context, user string, change func(*Guard) (Cha
 			return err
 		}
 	}
+
 	return err
 }
 
-// printable returns at most n bytes of text that can be shown in one line.
+// printable returns at most n bytes of text that can be shown in one line. It drops control
+// characters and invalid UTF-8.
 func printable(s string, n int) string {
 	s = strings.Map(func(c rune) rune {
 		if unprintable(c) {
@@ -239,6 +265,7 @@ func network(address string) string {
 	if err != nil {
 		return ""
 	}
+
 	a = a.Unmap().WithZone("")
 	bits := networkBits6
 	if a.Is4() {
@@ -248,11 +275,12 @@ func network(address string) string {
 	if err != nil {
 		return ""
 	}
+
 	return p.String()
 }
 
 // state returns a signed statement to ourselves that a browser carries: of one type, for a
-// short time.
+// short time. It is signed and not encrypted.
 func (l *Local) state(kind string, v any, life time.Duration) (string, error) {
 	data, err := json.Marshal(v)
 	if err != nil {
@@ -262,6 +290,8 @@ func (l *Local) state(kind string, v any, life time.Duration) (string, error) {
 	return l.signed(kind, stateAudience, claims{Data: data}, now, now.Add(life))
 }
 
+// readState reads a statement of that type into v. It fails if the statement is expired, of
+// another type, or not ours.
 func (l *Local) readState(kind, statement string, v any) error {
 	if len(statement) > maxStateBytes {
 		return errSessionKey

@@ -11,25 +11,29 @@ import (
 	"github.com/paylink/paylink/internal/mail"
 )
 
+// The faults of an installation that does not take this sign-up.
 var (
 	errClosed       = fault.New(fault.KindForbidden, "signup_closed", "Nobody can sign up here.")
 	errByInvitation = fault.New(fault.KindForbidden, "signup_by_invitation", "Signing up here needs an invitation.")
 )
 
-// Policy returns what a page must know before anyone has signed in.
+// Policy returns what a page must know before anyone has signed in. It never fails.
 func (l *Local) Policy(context.Context) (Policy, error) {
 	return Policy{SignUp: l.signUp, Mail: l.mails, Passkeys: l.passkeys != nil}, nil
 }
 
-// SignUp makes a user. With an invitation into an account the user joins it, with all rights of
-// its users; otherwise the user gets a new account, which takes payments from the simulator in
-// test mode. An invitation that was mailed proves the address.
+// SignUp makes a user. With an invitation into an account the user joins it, with all
+// rights of its users; otherwise the user gets a new account, which takes payments from the
+// simulator in test mode. An invitation that was mailed proves the address. User, account,
+// spent invitation, confirmation mail and record are one commit. A taken name or address is
+// ErrTaken.
 func (l *Local) SignUp(ctx context.Context, r SignUpRequest, t *idempotency.Ticket) (SignedUp, error) {
 	now := l.time()
 	invitation, err := l.admitUser(ctx, r.Invitation, now)
 	if err != nil {
 		return SignedUp{}, err
 	}
+
 	u, err := r.user(now)
 	if err != nil {
 		return SignedUp{}, err
@@ -40,10 +44,12 @@ func (l *Local) SignUp(ctx context.Context, r SignUpRequest, t *idempotency.Tick
 	if invitation != nil && LoginKey(invitation.Email) != LoginKey(u.Email) {
 		return SignedUp{}, fault.Invalid("email", "invitation_address", "The invitation is for another address.")
 	}
+
 	// This hashes before the store is asked, so that a taken name takes as long.
 	if u.PasswordHash, err = l.hasher.hash(ctx, r.Password); err != nil {
 		return SignedUp{}, err
 	}
+
 	c := Change{At: now, Spend: invitation}
 	if invitation != nil && invitation.Mailed {
 		u.ConfirmedAt = now
@@ -61,10 +67,12 @@ func (l *Local) SignUp(ctx context.Context, r SignUpRequest, t *idempotency.Tick
 	} else {
 		c.Account = &a
 	}
+
 	c.User = &u
 	if err := l.askToConfirm(&c, u, r.Lang); err != nil {
 		return SignedUp{}, err
 	}
+
 	out := SignedUp{User: u, Account: a}
 	if c.Record, err = t.Fill(out, now); err != nil {
 		return SignedUp{}, err
@@ -72,10 +80,12 @@ func (l *Local) SignUp(ctx context.Context, r SignUpRequest, t *idempotency.Tick
 	if err := l.access.Apply(ctx, c); err != nil {
 		return SignedUp{}, err
 	}
+
 	return out, nil
 }
 
-// admitUser checks a sign-up against the configured way of signing up.
+// admitUser checks a sign-up against the configured way of signing up. It returns the
+// invitation, nil without one, or signup_closed, signup_by_invitation or ErrToken.
 func (l *Local) admitUser(ctx context.Context, secret string, now time.Time) (*Token, error) {
 	switch {
 	case l.signUp == Closed:
@@ -85,14 +95,17 @@ func (l *Local) admitUser(ctx context.Context, secret string, now time.Time) (*T
 	case secret == "":
 		return nil, nil
 	}
+
 	t, err := l.usableToken(ctx, KindInvite, secret, now)
 	if err != nil {
 		return nil, err
 	}
+
 	return &t, nil
 }
 
-// usableToken returns a token that can still be spent, or ErrToken.
+// usableToken returns a token that can still be spent, or ErrToken. It does not spend it:
+// the commit does, and fails if another was faster.
 func (l *Local) usableToken(ctx context.Context, kind, secret string, now time.Time) (Token, error) {
 	if secret == "" || len(secret) > maxTokenChars {
 		return Token{}, ErrToken
@@ -105,7 +118,9 @@ func (l *Local) usableToken(ctx context.Context, kind, secret string, now time.T
 }
 
 // Invite invites an address into the user's account: the person who signs up with the
-// invitation joins it. An existing user cannot join another account.
+// invitation joins it. An existing user cannot join another account. It fails with
+// email_unconfirmed until the account has confirmed an address, and with invitation_limit
+// at MaxInvitations, which concurrent calls may exceed slightly.
 func (l *Local) Invite(ctx context.Context, r InviteRequest) (Invitation, error) {
 	email, err := checkEmail(r.Email)
 	if err != nil {
@@ -114,6 +129,7 @@ func (l *Local) Invite(ctx context.Context, r InviteRequest) (Invitation, error)
 	if l.signUp == Closed {
 		return Invitation{}, errClosed
 	}
+
 	u, account, err := l.Me(ctx, r.User)
 	if err != nil {
 		return Invitation{}, err
@@ -125,6 +141,7 @@ func (l *Local) Invite(ctx context.Context, r InviteRequest) (Invitation, error)
 		return Invitation{}, fault.New(fault.KindForbidden, "email_unconfirmed",
 			"Confirm your email address before you invite others: open the link that we mailed, or ask for it again in the dashboard.")
 	}
+
 	now := l.time()
 	open, err := l.access.Invitations(ctx, r.Account, now, MaxInvitations)
 	if err != nil {
@@ -147,6 +164,8 @@ func (l *Local) InviteMerchant(ctx context.Context, email, lang string) (Invitat
 	return l.invite(ctx, Token{Email: email}, "", lang, l.time())
 }
 
+// invite commits the invitation and, if mail is configured, its mail. Without mail the
+// answer contains the URL, for the inviter to pass on.
 func (l *Local) invite(ctx context.Context, of Token, payee, lang string, now time.Time) (Invitation, error) {
 	if _, err := l.users.UserByLogin(ctx, of.Email); fault.KindOf(err) != fault.KindNotFound {
 		if err != nil {
@@ -154,6 +173,7 @@ func (l *Local) invite(ctx context.Context, of Token, payee, lang string, now ti
 		}
 		return Invitation{}, fault.Invalid("email", "already_signed_up", "Somebody with this address has signed up already.")
 	}
+
 	secret, t := newToken(KindInvite, now, InviteLife)
 	t.ID, t.User, t.Account, t.Email, t.Mailed = id.New(id.Invite), of.User, of.Account, of.Email, l.mails
 	c := Change{At: now, Tokens: []Token{t}}
@@ -171,11 +191,12 @@ func (l *Local) invite(ctx context.Context, of Token, payee, lang string, now ti
 	return out, l.access.Apply(ctx, c)
 }
 
+// showInvitation returns the invitation of a token, without its URL.
 func showInvitation(t Token, payee string) Invitation {
 	return Invitation{ID: t.ID, Email: t.Email, Account: t.Account, Payee: payee, CreatedAt: t.CreatedAt, ExpiresAt: t.ExpiresAt}
 }
 
-// Invitations returns the account's usable invitations.
+// Invitations returns the account's usable invitations, newest first.
 func (l *Local) Invitations(ctx context.Context, account string) ([]Invitation, error) {
 	list, err := l.access.Invitations(ctx, account, l.time(), MaxInvitations)
 	if err != nil {
@@ -196,12 +217,14 @@ func (l *Local) WithdrawInvitation(ctx context.Context, account, invitation stri
 	return l.access.WithdrawInvitation(ctx, account, invitation, l.time()) // its mail too, if it waits
 }
 
-// Invitation returns an invitation by its token.
+// Invitation returns an invitation by its token, with the account's name, for the page on
+// which a person signs up. It spends nothing.
 func (l *Local) Invitation(ctx context.Context, token string) (Invitation, error) {
 	t, err := l.usableToken(ctx, KindInvite, token, l.time())
 	if err != nil {
 		return Invitation{}, err
 	}
+
 	payee := ""
 	if t.Account != "" {
 		a, err := l.users.GetAccount(ctx, t.Account)
@@ -210,10 +233,11 @@ func (l *Local) Invitation(ctx context.Context, token string) (Invitation, error
 		}
 		payee = a.Name
 	}
+
 	return showInvitation(t, payee), nil
 }
 
-// Users returns the users of an account.
+// Users returns the users of an account, at most maxListed.
 func (l *Local) Users(ctx context.Context, account string) ([]User, error) {
 	return l.access.UsersByAccount(ctx, account, maxListed)
 }
@@ -221,7 +245,8 @@ func (l *Local) Users(ctx context.Context, account string) ([]User, error) {
 // resendAfter is the least time between two mails of one kind to one user.
 const resendAfter = time.Minute
 
-// askToConfirm adds the token and the mail that ask a new user to confirm the address.
+// askToConfirm adds the token and the mail that ask a new user to confirm the address. It
+// adds nothing if there is no mail, or if an invitation has proved the address.
 func (l *Local) askToConfirm(c *Change, u User, lang string) error {
 	if !l.mails || !u.ConfirmedAt.IsZero() {
 		return nil
@@ -233,7 +258,8 @@ func (l *Local) askToConfirm(c *Change, u User, lang string) error {
 		data: map[string]string{"url": l.public + "/dashboard/confirm?token=" + secret}})
 }
 
-// SendConfirmation mails the link again.
+// SendConfirmation mails the link again. For a confirmed address it does nothing. It fails
+// with mail_sent_just_now within resendAfter of the last one.
 func (l *Local) SendConfirmation(ctx context.Context, user, lang string) error {
 	u, err := l.users.UserByID(ctx, user)
 	if err != nil || !u.ConfirmedAt.IsZero() {
@@ -242,6 +268,7 @@ func (l *Local) SendConfirmation(ctx context.Context, user, lang string) error {
 	if !l.mails {
 		return mail.Unavailable()
 	}
+
 	now := l.time()
 	if soon, err := l.sentLately(ctx, KindConfirm, user, now); soon || err != nil {
 		if err == nil {
@@ -251,13 +278,16 @@ func (l *Local) SendConfirmation(ctx context.Context, user, lang string) error {
 		}
 		return err
 	}
+
 	c := Change{At: now}
 	if err := l.askToConfirm(&c, u, lang); err != nil {
 		return err
 	}
+
 	return l.access.Apply(ctx, c)
 }
 
+// sentLately reports whether the user got a token of the kind within resendAfter.
 func (l *Local) sentLately(ctx context.Context, kind, user string, now time.Time) (bool, error) {
 	t, err := l.access.LatestToken(ctx, kind, user)
 	if fault.KindOf(err) == fault.KindNotFound {
@@ -270,7 +300,8 @@ func (l *Local) sentLately(ctx context.Context, kind, user string, now time.Time
 var ErrUnconfirmed error = &fault.Error{Kind: fault.KindForbidden, Code: "email_unconfirmed", Param: "mode",
 	Detail: "Live mode needs a confirmed email address. Open the link that we mailed, or ask for it again in the dashboard."}
 
-// mayGoLive returns ErrUnconfirmed in live mode until an address is confirmed.
+// mayGoLive returns ErrUnconfirmed in live mode until an address of the account is
+// confirmed. Without mail, no address can be confirmed and none is required.
 func (l *Local) mayGoLive(ctx context.Context, account, mode string) error {
 	if mode != Live || !l.mails {
 		return nil
@@ -282,7 +313,9 @@ func (l *Local) mayGoLive(ctx context.Context, account, mode string) error {
 	return err
 }
 
-// Confirm marks the address as confirmed by its user.
+// Confirm marks the address as confirmed by its user. The link works once, and other links
+// of the user end with it. If the user has another address by now, the token is spent and
+// nothing is confirmed.
 func (l *Local) Confirm(ctx context.Context, token string) error {
 	now := l.time()
 	t, err := l.usableToken(ctx, KindConfirm, token, now)
@@ -299,8 +332,8 @@ type mailTo struct {
 	data                                        map[string]string
 }
 
-// post seals a mail into the commit. Its id derives from its subject and time, so it is written
-// once.
+// post seals a mail into the commit. Its id derives from its subject and time, so a
+// repetition of the commit writes it once.
 func (l *Local) post(c *Change, m mailTo) error {
 	out, err := mail.Message{ID: mail.NewID(m.about, m.kind, c.At.Format(time.RFC3339Nano)), Account: m.account, To: m.email,
 		Kind: m.kind, Lang: m.lang,

@@ -17,7 +17,7 @@ func (a Account) Zone() *time.Location {
 	return zone
 }
 
-// SetTimeZone implements Service.
+// SetTimeZone implements Service. An unknown name is time_zone_unknown.
 func (l *Local) SetTimeZone(ctx context.Context, account, zone string) (Account, error) {
 	if zone == "" {
 		return Account{}, fault.Invalid("timeZone", "time_zone_unknown", "Must be the name of a time zone, such as Europe/Berlin or UTC.")
@@ -31,7 +31,8 @@ func (l *Local) SetTimeZone(ctx context.Context, account, zone string) (Account,
 	return l.GetAccount(ctx, account)
 }
 
-// GuessTimeZone implements Service.
+// GuessTimeZone implements Service. It never replaces a zone that was chosen, even
+// concurrently.
 func (l *Local) GuessTimeZone(ctx context.Context, account, zone string) error {
 	if _, err := calendar.Zone("timeZone", zone); zone == "" || err != nil {
 		return nil //nolint:nilerr // an unknown name from a browser is ignored

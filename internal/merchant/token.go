@@ -13,6 +13,7 @@ import (
 var ErrToken error = fault.New(fault.KindInvalid, "token_invalid",
 	"This link is unknown, was used already, or has expired. Ask for a new one.")
 
+// The size of a token, and the longest text that is looked up as one.
 const (
 	tokenBytes    = 32
 	maxTokenChars = 64

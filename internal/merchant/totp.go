@@ -42,9 +42,10 @@ var (
 	errTOTPOff     = fault.New(fault.KindConflict, "totp_off", "Sign-in codes are not turned on.")
 )
 
+// totpContext binds a sealed secret to its user.
 func totpContext(user string) []byte { return []byte("totp\x00" + user) }
 
-// Security returns what the user has turned on.
+// Security returns what the user has turned on, without secrets.
 func (l *Local) Security(ctx context.Context, user string) (Security, error) {
 	g, err := l.access.GuardOf(ctx, user)
 	if err != nil {
@@ -58,16 +59,19 @@ func (l *Local) Security(ctx context.Context, user string) (Security, error) {
 	return out, nil
 }
 
-// BeginTOTP makes a secret, which replaces one that was not confirmed.
+// BeginTOTP makes a secret, which replaces one that was not confirmed, and returns it. It
+// needs the password again, and fails with totp_on while codes are on.
 func (l *Local) BeginTOTP(ctx context.Context, user, password string) (TOTPOffer, error) {
 	u, err := l.again(ctx, user, password)
 	if err != nil {
 		return TOTPOffer{}, err
 	}
+
 	key, err := totp.Generate(totp.GenerateOpts{Issuer: totpIssuer, AccountName: u.Email, SecretSize: totpSecretBytes, Rand: rand.Reader})
 	if err != nil {
 		return TOTPOffer{}, fmt.Errorf("merchant: secret of an authenticator: %w", err)
 	}
+
 	sealed := l.ring.Seal(keyring.StoreSeal, []byte(key.Secret()), totpContext(user))
 	err = l.amend(ctx, user, func(g *Guard) (Change, error) {
 		if g.TOTPOn {
@@ -79,6 +83,7 @@ func (l *Local) BeginTOTP(ctx context.Context, user, password string) (TOTPOffer
 	if err != nil {
 		return TOTPOffer{}, err
 	}
+
 	return TOTPOffer{Secret: key.Secret(), URL: offerURL(u.Email, key.Secret())}, nil
 }
 
@@ -88,7 +93,8 @@ func offerURL(email, secret string) string {
 	return "otpauth://totp/" + url.PathEscape(totpIssuer+":"+email) + "?secret=" + secret + "&issuer=" + totpIssuer
 }
 
-// ConfirmTOTP turns codes on and returns the recovery codes.
+// ConfirmTOTP turns codes on and returns the recovery codes, which are shown only here. A
+// wrong code is otp_invalid and counts as a failed try. The code that confirms is used up.
 func (l *Local) ConfirmTOTP(ctx context.Context, user, code string) ([]string, error) {
 	u, err := l.users.UserByID(ctx, user)
 	if err != nil {
@@ -97,6 +103,7 @@ func (l *Local) ConfirmTOTP(ctx context.Context, user, code string) ([]string, e
 	if err := l.mayGuess(ctx, guessKey(u)); err != nil {
 		return nil, err
 	}
+
 	var codes []string
 	wrong := fault.Invalid("code", "otp_invalid", "The code is wrong. Check the time of your device, and take the next code.")
 	err = l.amend(ctx, user, func(g *Guard) (Change, error) {
@@ -116,10 +123,12 @@ func (l *Local) ConfirmTOTP(ctx context.Context, user, code string) ([]string, e
 	if err != nil {
 		return nil, err
 	}
+
 	return codes, nil
 }
 
-// EndTOTP turns codes off, and deletes secret and recovery codes.
+// EndTOTP turns codes off, and deletes secret and recovery codes. It needs the password,
+// and succeeds if codes are off already.
 func (l *Local) EndTOTP(ctx context.Context, user, password string) error {
 	u, err := l.again(ctx, user, password)
 	if err != nil {
@@ -131,12 +140,14 @@ func (l *Local) EndTOTP(ctx context.Context, user, password string) error {
 	})
 }
 
-// RenewRecovery replaces the recovery codes.
+// RenewRecovery replaces the recovery codes and returns the new ones. It needs the
+// password. The old codes end in the same commit.
 func (l *Local) RenewRecovery(ctx context.Context, user, password string) ([]string, error) {
 	u, err := l.again(ctx, user, password)
 	if err != nil {
 		return nil, err
 	}
+
 	var codes []string
 	err = l.amend(ctx, user, func(g *Guard) (Change, error) {
 		if !g.TOTPOn {
@@ -148,10 +159,12 @@ func (l *Local) RenewRecovery(ctx context.Context, user, password string) ([]str
 	if err != nil {
 		return nil, err
 	}
+
 	return codes, nil
 }
 
-// useCode uses up a code of the authenticator or a recovery code in the guard.
+// useCode reports whether the input is a valid code of the authenticator or a recovery
+// code, and uses it up in the guard, which the caller must commit.
 func (l *Local) useCode(g *Guard, input string) bool {
 	code := tidyCode(input)
 	if len(code) == recoveryChars {
@@ -160,7 +173,8 @@ func (l *Local) useCode(g *Guard, input string) bool {
 	return l.useTOTP(g, code)
 }
 
-// tidyCode removes what people put between the characters of a code.
+// tidyCode removes what people put between the characters of a code. Input that is too long
+// returns "", which is never a code.
 func tidyCode(s string) string {
 	if len(s) > maxCodeInputBytes {
 		return ""
@@ -168,15 +182,19 @@ func tidyCode(s string) string {
 	return strings.ToLower(strings.NewReplacer(" ", "", "-", "", "\u00a0", "").Replace(strings.TrimSpace(s)))
 }
 
+// useTOTP checks a code of the authenticator. It raises TOTPStep, so that neither this code
+// nor an older one works again.
 func (l *Local) useTOTP(g *Guard, code string) bool {
 	if len(code) != int(otp.DigitsSix) {
 		return false
 	}
+
 	secret, err := l.ring.Unseal(keyring.StoreSeal, g.SealedTOTP, totpContext(g.User))
 	if err != nil {
 		l.log.Error("the secret of an authenticator cannot be opened", "user", g.User, "error", err)
 		return false
 	}
+
 	present := l.now().Unix() / totpSeconds
 	for step := present - totpSkew; step <= present+totpSkew; step++ {
 		want, err := hotp.GenerateCodeCustom(string(secret), uint64(step), totpOptions)
@@ -185,9 +203,11 @@ func (l *Local) useTOTP(g *Guard, code string) bool {
 			return true
 		}
 	}
+
 	return false
 }
 
+// useRecovery checks a recovery code and removes it from the guard.
 func useRecovery(g *Guard, code string) bool {
 	hash := hashRecovery(g.User, strings.NewReplacer("o", "0", "i", "1", "l", "1").Replace(code)) // commonly misread characters
 	at := slices.IndexFunc(g.Recovery, func(h []byte) bool { return subtle.ConstantTimeCompare(h, hash) == 1 })
@@ -198,6 +218,7 @@ func useRecovery(g *Guard, code string) bool {
 	return true
 }
 
+// newRecovery returns new recovery codes, as they are shown and as they are stored.
 func newRecovery(user string) (codes []string, hashes [][]byte) {
 	for range recoveryCodes {
 		var b [recoveryBytes]byte
@@ -213,6 +234,7 @@ func newRecovery(user string) (codes []string, hashes [][]byte) {
 	return codes, hashes
 }
 
+// hashRecovery returns the form in which a recovery code is stored, bound to its user.
 func hashRecovery(user, code string) []byte {
 	sum := sha256.Sum256([]byte("paylink recovery\x00" + user + "\x00" + code))
 	return sum[:]

@@ -30,6 +30,7 @@ var (
 	ErrSession error = fault.New(fault.KindUnauthenticated, "session_invalid", "The session is unknown, expired or signed out. Sign in again.")
 )
 
+// The types of our signed tokens, for whom they are, and their bounds.
 const (
 	sessionType     = "paylink-session+jwt"
 	sessionAudience = "paylink-api"
@@ -42,18 +43,23 @@ const (
 	clockSkew       = 5 * time.Second // between instances
 )
 
+// user checks a sign-up and returns the user without a password hash, and with the id of a
+// new account.
 func (r SignUpRequest) user(now time.Time) (User, error) {
 	u := User{ID: id.New(id.User), Account: id.New(id.Account), Username: strings.ToLower(spelling.Pasted(r.Username)), Date: now,
 		CreatedAt: now}
 	odd := func(c rune) bool { return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyz0123456789._-", c) }
 	if len(u.Username) < MinUsernameBytes || len(u.Username) > MaxUsernameBytes || strings.ContainsFunc(u.Username, odd) {
 		return u, fault.Invalid("username", "username_invalid", "A username has %d to %d of the characters a-z, 0-9, dot, underscore and hyphen.", MinUsernameBytes, MaxUsernameBytes)
+
 	}
 	email, err := checkEmail(r.Email)
 	if err != nil {
 		return u, err
 	}
+
 	u.Email = email
+
 	if r.Date != "" {
 		d, err := time.Parse(time.DateOnly, r.Date)
 		if err != nil {
@@ -64,10 +70,12 @@ func (r SignUpRequest) user(now time.Time) (User, error) {
 		}
 		u.Date = d.Truncate(time.Millisecond)
 	}
+
 	return u, checkPassword(r.Password)
 }
 
-// checkEmail returns the address as it is stored: in lower case, its domain in ASCII.
+// checkEmail returns the address as it is stored: in lower case, its domain in ASCII. It
+// checks only the form.
 func checkEmail(email string) (string, error) {
 	address, err := spelling.Email(email)
 	if err != nil {
@@ -86,6 +94,8 @@ func LoginKey(login string) string {
 	return strings.ToLower(spelling.Pasted(login))
 }
 
+// checkPassword returns the fault of a password that is too short, too long, or not UTF-8.
+// Characters count in the spelling that is hashed.
 func checkPassword(password string) error {
 	if !utf8.ValidString(password) {
 		return fault.Invalid("password", "invalid_characters", "A password is text in UTF-8.")
@@ -109,6 +119,7 @@ func bounded(password string) string {
 	return password
 }
 
+// unprintable reports whether a character must not be in a name.
 func unprintable(c rune) bool { return !unicode.IsPrint(c) }
 
 // claims are the claims of a session's token, or of a statement to ourselves.
@@ -118,12 +129,15 @@ type claims struct {
 	Data    json.RawMessage `json:"data,omitempty"`
 }
 
+// token returns a session's token: a JWT that names the session, and that Authenticate
+// accepts until the session ends.
 func (l *Local) token(s Session, now time.Time) (string, error) {
 	return l.signed(sessionType, sessionAudience, claims{RegisteredClaims: jwt.RegisteredClaims{Subject: s.User, ID: s.ID},
 		Account: s.Account}, now, s.ExpiresAt)
 }
 
-// signed returns a signed statement of one type, for one audience.
+// signed returns a signed statement of one type, for one audience, valid from now until the
+// given time. It uses the current key for sessions.
 func (l *Local) signed(kind, audience string, c claims, now, until time.Time) (string, error) {
 	signer := l.ring.Signer(keyring.SessionSign)
 	c.Issuer, c.Audience = l.public, jwt.ClaimStrings{audience}
@@ -162,10 +176,12 @@ func (l *Local) Authenticate(ctx context.Context, bearer string) (Session, User,
 	if len(bearer) > maxBearerBytes {
 		return Session{}, User{}, ErrSession
 	}
+
 	c, err := l.parse(sessionType, sessionAudience, bearer)
 	if err != nil || !id.Valid(id.Session, c.ID) {
 		return Session{}, User{}, ErrSession
 	}
+
 	s, err := l.sessions.SessionByID(ctx, c.ID)
 	if err != nil {
 		return Session{}, User{}, unknown(err, ErrSession)
@@ -173,10 +189,12 @@ func (l *Local) Authenticate(ctx context.Context, bearer string) (Session, User,
 	if s.User != c.Subject || s.Account != c.Account || l.over(s) {
 		return Session{}, User{}, ErrSession
 	}
+
 	u, err := l.users.UserByID(ctx, s.User)
 	if err != nil {
 		return Session{}, User{}, unknown(err, ErrSession)
 	}
+
 	l.saw(s)
 	return s, u, nil
 }
@@ -189,7 +207,7 @@ func unknown(err, answer error) error {
 	return err
 }
 
-// Me returns the user and its account.
+// Me returns the user and the user's account.
 func (l *Local) Me(ctx context.Context, user string) (User, Account, error) {
 	u, err := l.users.UserByID(ctx, user)
 	if err != nil {
@@ -199,7 +217,8 @@ func (l *Local) Me(ctx context.Context, user string) (User, Account, error) {
 	return u, a, err
 }
 
-// GetAccount returns an account.
+// GetAccount returns an account. It sets TestOnly, which depends on whether mail is
+// configured.
 func (l *Local) GetAccount(ctx context.Context, account string) (Account, error) {
 	a, err := l.users.GetAccount(ctx, account)
 	a.TestOnly = err == nil && l.mails && a.ConfirmedAt.IsZero()
@@ -223,6 +242,7 @@ func (l *Local) defaults(account string) []Method {
 	return out
 }
 
+// methodID returns the id of a payment method, which never changes and needs no look-up.
 func methodID(account, kind, issuer string) string {
 	return id.Derive(id.Method, account, kind+"\x00"+issuer)
 }

@@ -42,6 +42,7 @@ var refused = prefixes(
 // else — loopback, IPv4-mapped, NAT64, unique local, link-local, multicast — is outside it.
 var global = netip.MustParsePrefix("2000::/3")
 
+// prefixes parses ranges that are written in the source, and panics on a wrong one.
 func prefixes(all ...string) []netip.Prefix {
 	out := make([]netip.Prefix, len(all))
 	for i, s := range all {
@@ -59,8 +60,10 @@ func PublicAddress(a netip.Addr) bool {
 	return !slices.ContainsFunc(refused, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
-// checkURL checks an endpoint's URL, and returns it with its host in ASCII. A name is resolved
-// only when something is sent, and checked then, on the exact address connected to.
+// checkURL checks an endpoint's URL, and returns it in its one spelling, with its host in
+// ASCII. The faults name the rule that it breaks. A host name is resolved only when
+// something is sent, and then the exact address connected to is checked, so a name that
+// changes its address later gains nothing.
 func checkURL(raw string, allowPrivate bool) (string, *fault.Error) {
 	spelled, u, err := spelling.URL(raw)
 	switch {
@@ -83,19 +86,25 @@ func checkURL(raw string, allowPrivate bool) (string, *fault.Error) {
 	case u.Fragment != "" || strings.Contains(raw, "#"):
 		return "", fault.Invalid("url", "url_has_fragment", "A URL has no fragment: it would not be sent.")
 	}
+
+	// An address in place of a name is checked at once. With allowPrivate, for development,
+	// neither https nor a public address is required.
 	if a, err := netip.ParseAddr(u.Hostname()); err == nil && !allowPrivate && !PublicAddress(a) {
 		return "", fault.Invalid("url", "url_not_public", "The URL must name a host on the public internet.")
 	}
+
 	return spelled, nil
 }
 
-// checkEvents returns the subscription without repetitions. It refuses an empty list, because a
-// person who cleared it may have meant nothing or everything.
+// checkEvents returns the subscription without repetitions. A list that contains "*"
+// becomes just that. It refuses an empty list, because a person who cleared it may have
+// meant nothing or everything.
 func checkEvents(events []string) ([]string, *fault.Error) {
 	known := EventTypes()
 	if len(events) == 0 {
 		return nil, fault.Invalid("events", "events_missing", `An endpoint is sent at least one type of event. Name the types, or "*" for every one; disable or delete an endpoint that is to be sent none.`)
 	}
+
 	var out []string
 	for _, t := range events {
 		if t == All {
@@ -105,21 +114,27 @@ func checkEvents(events []string) ([]string, *fault.Error) {
 			out = append(out, t)
 		}
 	}
+
 	return out, checkKnown(events, known)
 }
 
+// checkKnown returns too_many_events for a list that is longer than all types together, and
+// event_type_unknown for the first type that does not exist.
 func checkKnown(events, known []string) *fault.Error {
 	if len(events) > len(known)+1 {
 		return fault.Invalid("events", "too_many_events", "A subscription names at most %d event types.", len(known)+1)
 	}
+
 	for _, t := range events {
 		if t != All && !slices.Contains(known, t) {
 			return unknownType("events", t, known)
 		}
 	}
+
 	return nil
 }
 
+// unknownType returns the fault for a type that does not exist. It lists those that do.
 func unknownType(param, t string, known []string) *fault.Error {
 	return fault.Invalid(param, "event_type_unknown", "There is no event type %.60q; there are: %s.", t, strings.Join(known, ", "))
 }

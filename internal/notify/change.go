@@ -16,8 +16,10 @@ import (
 // maxChangeTries bounds how often a change is repeated on a newer revision.
 const maxChangeTries = 20
 
-// Update changes an endpoint. After a concurrent rotation, or the start of a failure, it
-// applies the change to the newer revision, because a change names only what it sets.
+// Update changes an endpoint and returns it. After a concurrent rotation, or the start of a
+// failure, it applies the change to the newer revision, because a change names only what it
+// sets. It fails with endpoint_changed after maxChangeTries. A change that alters nothing
+// writes nothing.
 func (l *Local) Update(ctx context.Context, c Change) (Endpoint, error) {
 	if c.Events != nil {
 		events, f := checkEvents(*c.Events)
@@ -26,6 +28,8 @@ func (l *Local) Update(ctx context.Context, c Change) (Endpoint, error) {
 		}
 		c.Events = &events
 	}
+
+	// Invalidated even on an error: the commit may have happened without its answer.
 	defer l.cache.invalidate()
 	for n := 1; ; n++ {
 		e, err := l.Get(ctx, c.Account, c.Mode, c.ID)
@@ -74,6 +78,7 @@ func (c Change) apply(e Endpoint, now time.Time) (Endpoint, []stream.Event, erro
 		e.DisabledAt, e.DisabledReason, e.FailingSince = time.Time{}, "", time.Time{}
 		return e, nil, nil
 	}
+
 	return disable(e, ReasonManual, now)
 }
 
@@ -106,7 +111,8 @@ func Disable(ctx context.Context, s Store, account, endpoint, reason string, now
 }
 
 // disable returns the endpoint, turned off, and the event. The event's id derives from how
-// often the endpoint was turned off before.
+// often the endpoint was turned off before, so a repetition of the same commit makes the
+// same event.
 func disable(e Endpoint, reason string, now time.Time) (Endpoint, []stream.Event, error) {
 	e.DisabledAt, e.DisabledReason = now, reason
 	e.Told++

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// MoveClock implements Service.
+// MoveClock implements Service. It does nothing if no other store depends on test clocks.
 func (l *Local) MoveClock(ctx context.Context, account string, ahead time.Duration) error {
 	if l.Clocks == nil {
 		return nil

@@ -42,7 +42,7 @@ type Local struct {
 
 var _ Service = (*Local)(nil)
 
-// New returns a Local.
+// New returns a Local for the dependencies of c. It starts nothing and does no I/O.
 func New(c Config) *Local {
 	if c.Now == nil {
 		c.Now = time.Now
@@ -68,6 +68,7 @@ func (l *Local) Create(ctx context.Context, d Draft, t *idempotency.Ticket) (Rev
 	if f != nil {
 		return Revealed{}, f
 	}
+
 	now := l.Now()
 	secret, sealed := l.newSecret()
 	out := Revealed{Secret: secret, Endpoint: Endpoint{
@@ -78,23 +79,27 @@ func (l *Local) Create(ctx context.Context, d Draft, t *idempotency.Ticket) (Rev
 	if err != nil {
 		return Revealed{}, err
 	}
+
 	// Whatever the outcome, the cache may be wrong now: a commit whose answer was lost may have
 	// happened.
 	defer l.cache.invalidate()
 	if err := l.Store.CreateEndpoint(ctx, out.Endpoint, record); err != nil {
 		return Revealed{}, err
 	}
+
 	return out, nil
 }
 
-// newSecret returns a secret, as it is shown and as it is stored.
+// newSecret returns a new secret of SecretBytes random bytes, as it is shown and as it is
+// stored.
 func (l *Local) newSecret() (shown string, sealed []byte) {
 	raw := make([]byte, SecretBytes)
 	_, _ = rand.Read(raw) // never fails: it ends the process instead
 	return SecretPrefix + base64.StdEncoding.EncodeToString(raw), l.Keys.Seal(raw)
 }
 
-// Get returns one endpoint.
+// Get returns one endpoint, or fault.NotFound if it belongs to another account or to the
+// other mode.
 func (l *Local) Get(ctx context.Context, account, mode, endpoint string) (Endpoint, error) {
 	e, err := l.Store.Endpoint(ctx, account, endpoint)
 	if err == nil && e.Mode != mode {
@@ -108,7 +113,8 @@ func (l *Local) List(ctx context.Context, account, mode string) ([]Endpoint, err
 	return l.Store.Endpoints(ctx, account, mode)
 }
 
-// Delete removes an endpoint. Its queued jobs are dropped when their turn comes.
+// Delete removes an endpoint. Its queued jobs are dropped when their turn comes; its
+// deliveries stay until they are pruned.
 func (l *Local) Delete(ctx context.Context, account, mode, endpoint string) error {
 	if _, err := l.Get(ctx, account, mode, endpoint); err != nil {
 		return err
@@ -136,6 +142,8 @@ func (l *Local) Rotate(ctx context.Context, account, mode, endpoint string, t *i
 		before = e.SealedSecret
 		e.PreviousSealedSecret, e.PreviousUntil = before, now.Add(RotationOverlap)
 		e.SealedSecret = sealed
+		// The ticket's record is made again in each round, because the response shows the
+		// endpoint's present state.
 		out := Revealed{Endpoint: e, Secret: secret}
 		record, err := t.Fill(out, now)
 		if err != nil {
@@ -163,7 +171,8 @@ func conflict(err error) error {
 	return f
 }
 
-// Deliveries returns the tries to reach an endpoint, newest first.
+// Deliveries returns the tries to reach an endpoint, newest first, without bodies. The
+// limit is 1 to MaxPage, plus one by which the caller sees that there is another page.
 func (l *Local) Deliveries(ctx context.Context, account, mode, endpoint string, q DeliveryQuery) ([]Delivery, error) {
 	if _, err := l.Get(ctx, account, mode, endpoint); err != nil {
 		return nil, err
@@ -174,6 +183,7 @@ func (l *Local) Deliveries(ctx context.Context, account, mode, endpoint string, 
 	return l.Store.Deliveries(ctx, account, endpoint, q)
 }
 
+// checkPage checks the limit and the cursor of a list whose ids have the prefix.
 func checkPage(prefix, before string, limit int) error {
 	if limit < 1 || limit > MaxPage+1 {
 		return fault.Invalid("limit", "limit_out_of_range", "limit is 1 to %d.", MaxPage)
@@ -184,11 +194,12 @@ func checkPage(prefix, before string, limit int) error {
 	return nil
 }
 
-// Delivery returns one try with its body, opened.
+// Delivery returns one try with its body, opened. A try that sent nothing has no body.
 func (l *Local) Delivery(ctx context.Context, account, mode, endpoint, delivery string) (Shown, error) {
 	if _, err := l.Get(ctx, account, mode, endpoint); err != nil {
 		return Shown{}, err
 	}
+
 	d, err := l.Store.Delivery(ctx, account, delivery)
 	switch {
 	case err != nil:
@@ -198,10 +209,12 @@ func (l *Local) Delivery(ctx context.Context, account, mode, endpoint, delivery 
 	case len(d.SealedBody) == 0:
 		return Shown{Delivery: d}, nil
 	}
+
 	body, err := l.Keys.Unseal(d.SealedBody)
 	if err != nil {
 		return Shown{}, fmt.Errorf("unseal the body of %s: %w", d.ID, err)
 	}
+
 	return Shown{Delivery: d, Body: body}, nil
 }
 
@@ -213,10 +226,12 @@ func (l *Local) Redeliver(ctx context.Context, account, mode, endpoint, delivery
 	if err != nil {
 		return Delivery{}, err
 	}
+
 	old, err := l.Store.Delivery(ctx, account, delivery)
 	if err != nil {
 		return Delivery{}, err
 	}
+
 	switch {
 	case old.Endpoint != endpoint || old.Mode != mode:
 		return Delivery{}, fault.NotFound("delivery")
@@ -227,6 +242,7 @@ func (l *Local) Redeliver(ctx context.Context, account, mode, endpoint, delivery
 	case len(old.SealedBody) == 0:
 		return Delivery{}, fault.New(fault.KindConflict, "delivery_not_repeatable", "This delivery had no body that could be sent.")
 	}
+
 	now := l.Now()
 	d := Delivery{
 		ID: id.New(id.Delivery), Account: account, Mode: mode, Endpoint: endpoint,
@@ -236,6 +252,7 @@ func (l *Local) Redeliver(ctx context.Context, account, mode, endpoint, delivery
 	if err != nil {
 		return Delivery{}, err
 	}
+
 	job := Job{
 		Account: account, Mode: mode, Endpoint: endpoint, Event: d.Event, EventType: d.EventType,
 		Delivery: d.ID, SealedBody: d.SealedBody,
@@ -243,9 +260,12 @@ func (l *Local) Redeliver(ctx context.Context, account, mode, endpoint, delivery
 	if err := l.Queue.Enqueue(ctx, []Job{job}); err != nil {
 		return Delivery{}, notQueued(err)
 	}
+
 	return d, l.Store.RecordDelivery(ctx, d, record)
 }
 
+// notQueued returns the fault of a queue that did not take a job. The job may be there
+// nevertheless, if only the answer was lost.
 func notQueued(err error) error {
 	return fault.Unavailable("queue_unavailable", time.Second, err, "The delivery could not be queued; try again.")
 }
@@ -255,9 +275,10 @@ func disabled(e Endpoint) error {
 	return fault.New(fault.KindConflict, "endpoint_disabled", "The endpoint is disabled (%s); enable it first.", e.DisabledReason)
 }
 
-// Handle is the stream's consumer: it queues each event for each subscribed endpoint. After an
-// error the batch must come again; nothing is lost and, because jobs are unique, nothing is
-// queued twice.
+// Handle is the stream's consumer: it queues each event for each subscribed endpoint. After
+// an error the batch must come again; nothing is lost and, because jobs are unique, nothing
+// is queued twice. An event whose data is not JSON is a stream.Unreadable, which the stream
+// sets aside.
 func (l *Local) Handle(ctx context.Context, events []stream.Event) error {
 	var jobs []Job
 	for i := range events {
@@ -272,6 +293,8 @@ func (l *Local) Handle(ctx context.Context, events []stream.Event) error {
 			if !ep.Enabled() || !ep.Subscribed(e.Type) {
 				continue
 			}
+			// The body is the same for all endpoints, so it is made and sealed once, and
+			// only if somebody is subscribed.
 			if sealed == nil {
 				plain, err := Body(*e)
 				if err != nil {
@@ -291,14 +314,16 @@ func (l *Local) Handle(ctx context.Context, events []stream.Event) error {
 			})
 		}
 	}
+
 	if len(jobs) == 0 {
 		return nil
 	}
+
 	return l.Queue.Enqueue(ctx, jobs)
 }
 
-// park records that an event is too large to send. Its id is derived, so a repeated batch
-// records it once.
+// park records for each subscribed endpoint that an event is too large to send. The ids of
+// these deliveries are derived, so a repeated batch records each once.
 func (l *Local) park(ctx context.Context, e stream.Event, endpoints []Endpoint, size int) error {
 	for _, ep := range endpoints {
 		if !ep.Enabled() || !ep.Subscribed(e.Type) {
@@ -314,11 +339,13 @@ func (l *Local) park(ctx context.Context, e stream.Event, endpoints []Endpoint, 
 			return fmt.Errorf("park event %s for %s: %w", e.ID, ep.ID, err)
 		}
 	}
+
 	return nil
 }
 
-// cache saves Handle a read per event. The set of owners with endpoints is read once a second,
-// so an event of any other owner costs a map look-up.
+// cache saves Handle a read per event. The set of owners with endpoints is read once a
+// second, so an event of any other owner costs a map lookup. Changes of this process
+// invalidate it at once; those of other processes are seen after cacheLife.
 type cache struct {
 	mu         sync.Mutex
 	generation int // raised by each change: an earlier read is not cached
@@ -327,11 +354,13 @@ type cache struct {
 	endpoints  map[Owner]cached
 }
 
+// cached is an owner's endpoints, and when they were read.
 type cached struct {
 	all []Endpoint
 	at  time.Time
 }
 
+// invalidate drops everything, and marks reads that are under way as too old to be kept.
 func (c *cache) invalidate() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -340,14 +369,16 @@ func (c *cache) invalidate() {
 	clear(c.endpoints)
 }
 
-// fresh reports whether what was read at a time may still be used; a clock that was set back
-// makes it stale.
+// fresh reports whether what was read at a time may still be used. A time in the future
+// means that the clock was set back, and is not fresh.
 func fresh(at, now time.Time) bool {
 	age := now.Sub(at)
 	return age >= 0 && age < cacheLife
 }
 
-// endpoints returns an owner's endpoints, at most cacheLife old.
+// endpoints returns an owner's endpoints, at most cacheLife old, or nil if the owner has
+// none. The lock is not held during a read: two concurrent calls may both read, which is
+// harmless.
 func (l *Local) endpoints(ctx context.Context, o Owner) ([]Endpoint, error) {
 	c, now := &l.cache, l.Now()
 	c.mu.Lock()
@@ -372,16 +403,19 @@ func (l *Local) endpoints(ctx context.Context, o Owner) ([]Endpoint, error) {
 		}
 		c.mu.Unlock()
 	}
+
 	if !subscribed {
 		return nil, nil
 	}
 	if ok && fresh(hit.at, now) {
 		return hit.all, nil
 	}
+
 	all, err := l.Store.Endpoints(ctx, o.Account, o.Mode)
 	if err != nil {
 		return nil, err
 	}
+
 	c.mu.Lock()
 	if c.generation == generation {
 		c.endpoints[o] = cached{all, now}

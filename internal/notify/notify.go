@@ -62,7 +62,8 @@ func EventTypes() []string {
 	}
 }
 
-// Endpoint is a URL that receives an account's events.
+// Endpoint is a URL that receives an account's events. Secrets are kept sealed, and opened
+// only to sign.
 type Endpoint struct {
 	ID                   string
 	Account              string

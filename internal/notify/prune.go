@@ -42,7 +42,8 @@ func (l *Local) Prune(ctx context.Context) (int, error) {
 	return all(ctx, before, l.Store.PruneDeliveries)
 }
 
-// all prunes batch by batch, until one is not full.
+// all prunes batch by batch, until one is not full, and returns how many rows were removed.
+// When ctx ends it returns without an error; the rest is removed in the next round.
 func all(ctx context.Context, before time.Time, prune func(context.Context, time.Time, int) (int, error)) (int, error) {
 	total := 0
 	for ctx.Err() == nil {
@@ -52,5 +53,6 @@ func all(ctx context.Context, before time.Time, prune func(context.Context, time
 			return total, err
 		}
 	}
+
 	return total, nil
 }

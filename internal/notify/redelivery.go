@@ -117,6 +117,7 @@ func (l *Local) RedeliverAll(ctx context.Context, account, mode, endpoint string
 	if bad := f.check(); bad != nil {
 		return Redelivery{}, bad
 	}
+
 	e, err := l.Get(ctx, account, mode, endpoint)
 	if err != nil {
 		return Redelivery{}, err
@@ -124,6 +125,7 @@ func (l *Local) RedeliverAll(ctx context.Context, account, mode, endpoint string
 	if !e.Enabled() {
 		return Redelivery{}, disabled(e)
 	}
+
 	now := l.Now()
 	r := Redelivery{ID: id.New(id.Redelivery), Account: account, Mode: mode, Endpoint: endpoint, Filter: f, State: Running,
 		CreatedAt: now, UpdatedAt: now, Revision: 1}
@@ -134,6 +136,7 @@ func (l *Local) RedeliverAll(ctx context.Context, account, mode, endpoint string
 		return Redelivery{}, fault.New(fault.KindConflict, "redelivery_too_large", "More than %d events match; ask for a shorter time.",
 			MaxRedelivered)
 	}
+
 	record, err := t.Fill(r, now)
 	if err != nil {
 		return Redelivery{}, err
@@ -141,13 +144,17 @@ func (l *Local) RedeliverAll(ctx context.Context, account, mode, endpoint string
 	if err := l.Store.CreateRedelivery(ctx, r, record); err != nil {
 		return Redelivery{}, err
 	}
+
 	select {
 	case l.nudge <- struct{}{}:
 	default: // it was nudged already
 	}
+
 	return r, nil
 }
 
+// check returns the fault of a filter with a status that cannot be sent again, an unknown
+// type, or a period that ends before it begins.
 func (f Filter) check() *fault.Error {
 	switch {
 	case !slices.Contains([]Status{Succeeded, Failed, Parked}, f.Status):
@@ -157,10 +164,12 @@ func (f Filter) check() *fault.Error {
 	case !f.From.IsZero() && !f.To.IsZero() && !f.From.Before(f.To):
 		return fault.Invalid("to", "range_invalid", "to must be later than from.")
 	}
+
 	return nil
 }
 
-// Redelivery returns a bulk redelivery.
+// Redelivery returns a bulk redelivery, or fault.NotFound if it belongs to another endpoint
+// or mode.
 func (l *Local) Redelivery(ctx context.Context, account, mode, endpoint, redelivery string) (Redelivery, error) {
 	r, err := l.Store.Redelivery(ctx, account, redelivery)
 	if err == nil && (r.Mode != mode || r.Endpoint != endpoint) {
@@ -180,7 +189,8 @@ func (l *Local) Redeliveries(ctx context.Context, account, mode, endpoint, befor
 	return l.Store.Redeliveries(ctx, account, endpoint, before, limit)
 }
 
-// CancelRedelivery ends a bulk redelivery.
+// CancelRedelivery ends a bulk redelivery and returns it. It repeats the change while steps
+// are committed concurrently. One that has ended is returned as it is.
 func (l *Local) CancelRedelivery(ctx context.Context, account, mode, endpoint, redelivery string) (Redelivery, error) {
 	for n := 1; ; n++ {
 		r, err := l.Redelivery(ctx, account, mode, endpoint, redelivery)
@@ -197,6 +207,7 @@ func (l *Local) CancelRedelivery(ctx context.Context, account, mode, endpoint, r
 	}
 }
 
+// end returns the redelivery in a state in which nothing follows anymore.
 func (r Redelivery) end(s RedeliveryState, reason string, now time.Time) Redelivery {
 	r.State, r.Reason, r.UpdatedAt, r.EndedAt = s, reason, now, now
 	return r
@@ -232,11 +243,13 @@ func (l *Local) CarryOn(ctx context.Context) (moved bool, err error) {
 	if err != nil {
 		return false, err
 	}
+
 	l.lastRedelivery = ""
 	if len(running) == maxRunning { // those behind them come in the next round
 		l.lastRedelivery = running[maxRunning-1].ID
 		moved = true
 	}
+
 	var all []error
 	for _, r := range running {
 		m, err := l.step(ctx, r)
@@ -245,6 +258,7 @@ func (l *Local) CarryOn(ctx context.Context) (moved bool, err error) {
 		}
 		moved = moved || m
 	}
+
 	return moved, errors.Join(all...)
 }
 
@@ -264,6 +278,7 @@ func (l *Local) step(ctx context.Context, r Redelivery) (moved bool, err error) 
 	case r.Pending >= redeliveryPending:
 		return false, nil
 	}
+
 	page, err := l.Store.RedeliveryPage(ctx, r, redeliveryPage)
 	if err != nil {
 		return false, err
@@ -274,6 +289,8 @@ func (l *Local) step(ctx context.Context, r Redelivery) (moved bool, err error) 
 		}
 		return true, l.Store.UpdateRedelivery(ctx, r.end(Done, "", now), nil)
 	}
+
+	// Queue first, then commit: the other order could lose a page in a crash.
 	jobs, pending := make([]Job, 0, len(page)), make([]Delivery, 0, len(page))
 	for _, old := range page {
 		d := Delivery{ID: id.Derive(id.Delivery, r.ID, old.Event), Account: r.Account, Mode: r.Mode, Endpoint: r.Endpoint,
@@ -282,9 +299,11 @@ func (l *Local) step(ctx context.Context, r Redelivery) (moved bool, err error) 
 		jobs = append(jobs, Job{Account: d.Account, Mode: d.Mode, Endpoint: d.Endpoint, Event: d.Event, EventType: d.EventType,
 			Delivery: d.ID, Redelivery: r.ID, SealedBody: d.SealedBody})
 	}
+
 	if err := l.Queue.Enqueue(ctx, jobs); err != nil {
 		return false, err
 	}
+
 	r.Cursor, r.UpdatedAt = page[len(page)-1].ID, now
 	return true, l.Store.UpdateRedelivery(ctx, r, pending)
 }

@@ -17,9 +17,10 @@ import (
 // It is in no feed, so nothing can subscribe to it.
 const TestPing = "test.ping"
 
-// Test sends a test event. Its body says "test": true and its numbers are 0, so that no
-// receiver takes it for a link in the chain of events. Like a redelivery, it is queued before
-// its pending row is written.
+// Test sends a test event, once, and returns the pending delivery. Its body says "test":
+// true and its numbers are 0, so that no receiver takes it for a link in the chain of
+// events. Like a redelivery, it is queued before its pending row is written: a crash in
+// between sends it without a row until the try is recorded.
 func (l *Local) Test(ctx context.Context, account, mode, endpoint, eventType string, t *idempotency.Ticket) (Delivery, error) {
 	if eventType == "" {
 		eventType = TestPing
@@ -27,22 +28,28 @@ func (l *Local) Test(ctx context.Context, account, mode, endpoint, eventType str
 	if eventType != TestPing && !slices.Contains(EventTypes(), eventType) {
 		return Delivery{}, unknownType("type", eventType, append([]string{TestPing}, EventTypes()...))
 	}
+
 	e, err := l.Get(ctx, account, mode, endpoint)
 	if err != nil {
 		return Delivery{}, err
 	}
+
 	now := l.Now()
 	d := Delivery{ID: id.New(id.Delivery), Account: account, Mode: mode, Endpoint: endpoint, Event: id.New(id.Event), EventType: eventType,
 		Status: Pending, At: now, NextAt: now, Test: true}
+
 	data, err := json.Marshal(sample(eventType, e, now))
 	if err != nil {
 		return Delivery{}, err
 	}
+
 	plain, err := json.Marshal(body{ID: d.Event, Type: eventType, Test: true, CreatedAt: stamp(now), Mode: mode, Data: data})
 	if err != nil {
 		return Delivery{}, err
 	}
+
 	d.SealedBody = l.Keys.Seal(l.Site.Document(plain))
+
 	record, err := t.Fill(d, now)
 	if err != nil {
 		return Delivery{}, err
@@ -51,10 +58,12 @@ func (l *Local) Test(ctx context.Context, account, mode, endpoint, eventType str
 		Delivery: d.ID, Test: true, SealedBody: d.SealedBody}}); err != nil {
 		return Delivery{}, notQueued(err)
 	}
+
 	return d, l.Store.RecordDelivery(ctx, d, record)
 }
 
-// sample returns an object as an event of the type shows it, with invented content.
+// sample returns an object as an event of the type shows it, with invented content. The ids
+// in it derive from the endpoint, so they exist nowhere.
 func sample(eventType string, e Endpoint, now time.Time) any {
 	kind, what, _ := strings.Cut(eventType, ".")
 	switch kind {
@@ -72,6 +81,7 @@ func sample(eventType string, e Endpoint, now time.Time) any {
 		e.DisabledAt, e.DisabledReason = now, ReasonFailing
 		return Object(e)
 	}
+
 	return map[string]any{"object": kind, "endpoint": e.ID, "createdAt": stamp(now)}
 }
 
@@ -79,6 +89,7 @@ func sample(eventType string, e Endpoint, now time.Time) any {
 // fit each other.
 func sampleID(prefix string, e Endpoint) string { return id.Derive(prefix, e.ID, "sample") }
 
+// sampleLink returns a link of 12.50 EUR in the state after the event.
 func sampleLink(what string, e Endpoint, now time.Time) any {
 	l := link.Link{ID: sampleID(id.Link, e), Account: e.Account, Mode: e.Mode, Amount: money.Of(sampleMinor, "EUR"), MaxUses: 1,
 		PaymentMethod: "card", Description: "A sample", Reference: "sample-1", Capture: "automatic", LatePolicy: "accept",
@@ -91,15 +102,19 @@ func sampleLink(what string, e Endpoint, now time.Time) any {
 	case "canceled":
 		l.CanceledAt = now
 	}
+
 	return link.Object(l, "https://pay.example/l/sample", now)
 }
 
+// The amount in the samples, and how long the sample link is open.
 const (
 	sampleMinor  = 1250
 	sampleAmount = "12.50"
 	sampleLife   = 24 * time.Hour
 )
 
+// samplePayment returns a payment by a test card. what is the part of the event's type
+// after the point, and for most types the payment's status.
 func samplePayment(what string, e Endpoint, now time.Time) any {
 	payment, from := sampleID(id.Payment, e), sampleID(id.Link, e)
 	o := map[string]any{
@@ -118,9 +133,11 @@ func samplePayment(what string, e Endpoint, now time.Time) any {
 	case "review":
 		o["reviewReason"] = "sample"
 	}
+
 	return o
 }
 
+// sampleRefund returns a refund of the whole sample payment.
 func sampleRefund(what string, e Endpoint, now time.Time) any {
 	payment, status := "/api/payments/"+sampleID(id.Payment, e), what
 	if what == "created" {
@@ -153,11 +170,13 @@ func sampleFraud(what string, e Endpoint, now time.Time) any {
 	return o
 }
 
+// The risk in the samples, from 0 to 100, and the time to answer a dispute.
 const (
 	sampleScore   = 81
 	sampleToReply = 7 * 24 * time.Hour // until a dispute's evidence is due
 )
 
+// sampleDispute returns a dispute about the whole sample payment.
 func sampleDispute(what string, e Endpoint, now time.Time) any {
 	payment := sampleID(id.Payment, e)
 	o := map[string]any{
@@ -172,5 +191,6 @@ func sampleDispute(what string, e Endpoint, now time.Time) any {
 	case "closed":
 		o["state"], o["closedAt"] = "lost", stamp(now)
 	}
+
 	return o
 }

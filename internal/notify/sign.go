@@ -37,7 +37,8 @@ type Headers struct{ ID, Timestamp, Signature string }
 
 // SignFor signs the body of an event for an endpoint: HMAC-SHA256 under the secret (and the
 // previous one, while it rolls), and Ed25519, over id.timestamp.body, according to Standard
-// Webhooks 1.0.
+// Webhooks 1.0. It fails only if a secret cannot be opened, which means that its key is
+// missing.
 func (k Keys) SignFor(e Endpoint, event string, at time.Time, body []byte) (Headers, error) {
 	h := Headers{ID: event, Timestamp: strconv.FormatInt(at.Unix(), 10)}
 	message := make([]byte, 0, len(event)+len(h.Timestamp)+2+len(body))
@@ -58,6 +59,7 @@ func (k Keys) SignFor(e Endpoint, event string, at time.Time, body []byte) (Head
 		mac.Write(message)
 		signatures = append(signatures, "v1,"+base64.StdEncoding.EncodeToString(mac.Sum(nil)))
 	}
+
 	signatures = append(signatures, "v1a,"+base64.StdEncoding.EncodeToString(k.Sign(message)))
 	h.Signature = strings.Join(signatures, " ")
 	return h, nil
@@ -83,6 +85,7 @@ func Body(e stream.Event) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	var out bytes.Buffer
 	enc := json.NewEncoder(&out)
 	enc.SetEscapeHTML(false)

@@ -29,7 +29,8 @@ func NewBeacons(s Service, log *slog.Logger) *Beacons {
 	return &Beacons{service: s, log: log, waiting: map[Sighting]Step{}}
 }
 
-// Tell records a step. It never waits.
+// Tell records a step. It never waits. When beaconRoom links wait, it drops the steps of
+// further ones.
 func (b *Beacons) Tell(account, mode, link string, step Step) {
 	key := Sighting{Account: account, Mode: mode, Link: link}
 	b.mu.Lock()
@@ -40,7 +41,7 @@ func (b *Beacons) Tell(account, mode, link string, step Step) {
 	b.waiting[key] |= step
 }
 
-// Run hands on what waits until ctx ends, and then a last time.
+// Run hands on what waits until ctx ends (nil), and then a last time.
 func (b *Beacons) Run(ctx context.Context) error {
 	tick := time.NewTicker(beaconEvery)
 	defer tick.Stop()
@@ -55,13 +56,14 @@ func (b *Beacons) Run(ctx context.Context) error {
 	}
 }
 
-// flush hands everything on. What is refused is dropped: browsers report more, and no money
-// depends on it.
+// flush hands everything on, in batches of MaxSightings. What is refused is dropped:
+// browsers report more, and no money depends on it.
 func (b *Beacons) flush(ctx context.Context) {
 	b.mu.Lock()
 	waiting := b.waiting
 	b.waiting = map[Sighting]Step{}
 	b.mu.Unlock()
+
 	ctx, cancel := context.WithTimeout(ctx, beaconTimeout)
 	defer cancel()
 	batch := make([]Sighting, 0, min(len(waiting), MaxSightings))
@@ -74,11 +76,13 @@ func (b *Beacons) flush(ctx context.Context) {
 		}
 		batch = batch[:0]
 	}
+
 	for s, step := range waiting {
 		s.Step = step
 		if batch = append(batch, s); len(batch) == MaxSightings {
 			send()
 		}
 	}
+
 	send()
 }

@@ -30,6 +30,7 @@ const (
 	weeklyDays = 200
 )
 
+// day is a day of 24 hours, for limits; days of a time zone are package calendar's.
 const day = 24 * time.Hour
 
 // Period is the period of an overview, [From, To). The period before it ends where it begins and
@@ -128,7 +129,8 @@ type Hour struct {
 	Figures
 }
 
-// Check returns an error if the period does not end after its beginning or is too long.
+// Check rounds the period to milliseconds and returns its zone. It returns an error if the
+// zone is unknown, or if the period does not end after its beginning or is too long.
 func (p *Period) Check() (*time.Location, error) {
 	zone, err := calendar.Zone("zone", p.Zone)
 	if err != nil {
@@ -157,7 +159,8 @@ func (p Period) Unit() Unit {
 	return ByMonth
 }
 
-// Start returns where the period before this one begins.
+// Start returns where the period before this one begins: the same number of days before, if
+// it consists of whole days of its zone, and otherwise the same time before.
 func (p Period) Start() time.Time {
 	if zone, err := calendar.Zone("zone", p.Zone); err == nil {
 		first, end := calendar.DayOf(p.From, zone), calendar.DayOf(p.To, zone)
@@ -208,8 +211,9 @@ func (u Unit) after(t time.Time, zone *time.Location) time.Time {
 	return d.End(zone)
 }
 
-// Fold builds the overview of a checked period from what the store holds, which may include the
-// period before. Declines are by currency.
+// Fold builds the overview of a checked period from what the store holds, which may include
+// the period before. Declines are by currency. A stretch counts in the point that contains
+// its beginning.
 func Fold(p Period, zone *time.Location, hours []Hour, declines map[money.Currency][]Reason) Overview {
 	o := Overview{From: p.From.In(zone), To: p.To.In(zone), Unit: p.Unit()}
 	parts := map[money.Currency]*Part{}
@@ -230,10 +234,12 @@ func Fold(p Period, zone *time.Location, hours []Hour, declines map[money.Curren
 		}
 		part.Series[max(at, 0)].Add(h.Figures)
 	}
+
 	for _, part := range parts {
 		slices.SortFunc(part.Declines, func(a, b Reason) int { return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Code, b.Code)) })
 		o.Parts = append(o.Parts, *part)
 	}
+
 	slices.SortFunc(o.Parts, func(a, b Part) int {
 		return cmp.Or(cmp.Compare(b.Total.Payments(), a.Total.Payments()), cmp.Compare(b.Total.Links[0], a.Total.Links[0]), cmp.Compare(a.Currency, b.Currency))
 	})
@@ -274,7 +280,7 @@ func FiguresOfLink(l Link) (f Figures) {
 	return f
 }
 
-// Minus subtracts other figures.
+// Minus returns the difference to other figures. Statuses without a payment are left out.
 func (f Figures) Minus(o Figures) Figures {
 	out := Figures{Volume: f.Volume - o.Volume, Refunded: f.Refunded - o.Refunded, ByStatus: maps.Clone(f.ByStatus)}
 	if out.ByStatus == nil {

@@ -122,7 +122,8 @@ type Service interface {
 	Seen(context.Context, []Sighting) error
 }
 
-// Bound validates a query's limits, and sets the default Limit.
+// Bound cuts a query's text and limit to their bounds, and sets the default Limit. It never
+// fails.
 func (q *Query) Bound() {
 	if len(q.Text) > MaxText {
 		q.Text = strings.ToValidUTF8(q.Text[:MaxText], "")

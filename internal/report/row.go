@@ -21,10 +21,12 @@ func Apply(row Payment, e stream.Event) (Payment, error) {
 	if e.ObjectSeq <= row.Seq {
 		return row, nil
 	}
+
 	var o payment.EventObject
 	if err := json.Unmarshal(e.Data, &o); err != nil {
 		return row, fmt.Errorf("event %s of %s: %w", e.ID, e.Object, err)
 	}
+
 	amount, captured, refunded, err := o.Sums()
 	if err != nil {
 		return row, fmt.Errorf("event %s of %s: %w", e.ID, e.Object, err)
@@ -37,6 +39,7 @@ func Apply(row Payment, e stream.Event) (Payment, error) {
 		row.UpdatedAt, row.Seq = e.CreatedAt.UTC().Truncate(time.Millisecond), e.ObjectSeq
 		return row, nil
 	}
+
 	return Payment{ID: e.Object, Account: e.Account, Mode: e.Mode, Link: o.Link, Realm: o.Realm, Reference: o.Reference, Issuer: o.Issuer,
 		PayerName: o.Payer.Name, PayerEmail: o.Payer.Email, CardBrand: o.Card.Brand, CardLast4: o.Card.Last4, Decline: o.Decline.Code,
 		Status: o.Status, Amount: amount, Captured: captured, Refunded: refunded,
@@ -68,7 +71,8 @@ type Link struct {
 // Reached returns the steps that count.
 func (l Link) Reached() Step { return (l.Steps | l.Seen).Whole() }
 
-// ApplyLink returns the link's row after an event of its own.
+// ApplyLink returns the link's row after an event of its own. It may be applied again. It
+// fails if the event cannot be read.
 func ApplyLink(row Link, e stream.Event) (Link, error) {
 	if row.CreatedAt.IsZero() {
 		var o payment.EventObject

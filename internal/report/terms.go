@@ -38,6 +38,7 @@ func (p Payment) terms(chars int) []string {
 		}
 		terms = append(terms, s)
 	}
+	// The order decides which terms are kept if there are too many.
 	add(p.CardLast4)
 	email := foldEmail(p.PayerEmail)
 	add(email)
@@ -54,11 +55,13 @@ func (p Payment) terms(chars int) []string {
 			}
 		}
 	}
+
 	for i, part := range parts(fold(p.Reference)) {
 		if i == 0 || utf8.RuneCountInString(part) >= minPart {
 			add(part)
 		}
 	}
+
 	return terms
 }
 
@@ -124,6 +127,8 @@ func (q Query) Matches(p Payment) bool {
 	})
 }
 
+// words returns the words of the text, each cut to that many characters. Hosts and
+// addresses get the spelling that they have in the terms.
 func (q Query) words(chars int) []string {
 	text := strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
@@ -142,5 +147,6 @@ func (q Query) words(chars int) []string {
 			words[i] = clip(host, chars)
 		}
 	}
+
 	return words[:min(len(words), MaxWords)]
 }

@@ -31,6 +31,7 @@ func (u *Users) Sessions(ctx context.Context, user string) ([]merchant.Session, 
 	return value(call[userForm, []merchant.Session](ctx, u.peer, "Sessions", read, &userForm{User: user}))
 }
 
+// done returns the error of a call that has no result.
 func done(_ *none, err error) error { return err }
 
 // EndSession implements merchant.Access.
@@ -148,7 +149,7 @@ func (u *Users) Users(ctx context.Context, account string) ([]merchant.User, err
 	return value(call[accountForm, []merchant.User](ctx, u.peer, "Users", read, &accountForm{Account: account}))
 }
 
-// answer serves a call that returns one value; act serves one that returns none.
+// answer serves a call of the users service that returns one value.
 func answer[Q, A any](s *Server, method string, do func(context.Context, *Q) (A, error)) {
 	handle(s, UsersService, method, func(ctx context.Context, q *Q) (*A, error) {
 		out, err := do(ctx, q)
@@ -156,10 +157,12 @@ func answer[Q, A any](s *Server, method string, do func(context.Context, *Q) (A,
 	})
 }
 
+// act serves a call of the users service that returns none.
 func act[Q any](s *Server, method string, do func(context.Context, *Q) error) {
 	handle(s, UsersService, method, func(ctx context.Context, q *Q) (*none, error) { return &none{}, do(ctx, q) })
 }
 
+// serveAccess serves merchant.Access. Users leave the service without their hashes.
 func serveAccess(s *Server, box merchant.Access) {
 	answer(s, "Policy", func(ctx context.Context, _ *none) (merchant.Policy, error) { return box.Policy(ctx) })
 	answer(s, "Sessions", func(ctx context.Context, q *userForm) ([]merchant.Session, error) { return box.Sessions(ctx, q.User) })
@@ -192,6 +195,7 @@ func serveAccess(s *Server, box merchant.Access) {
 	})
 }
 
+// serveFactors serves what users sign in with besides the password.
 func serveFactors(s *Server, box merchant.Access) {
 	answer(s, "Security", func(ctx context.Context, q *userForm) (merchant.Security, error) { return box.Security(ctx, q.User) })
 	answer(s, "BeginTOTP", func(ctx context.Context, q *userForm) (merchant.TOTPOffer, error) {

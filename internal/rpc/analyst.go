@@ -15,11 +15,13 @@ var _ history.Analyst = (*Analyst)(nil)
 // NewAnalyst returns the client.
 func NewAnalyst(p *Peer) *Analyst { return &Analyst{p} }
 
+// rowQuery names a payment of an account and mode.
 type rowQuery struct {
 	Account, Mode, ID string
 	Limit             int
 }
 
+// figuresQuery is a period of an account and mode.
 type figuresQuery struct {
 	Account, Mode string
 	From, To      time.Time
@@ -45,7 +47,7 @@ func (a *Analyst) Figures(ctx context.Context, account, mode string, from, to ti
 	return value(call[figuresQuery, history.Figures](ctx, a.peer, "Figures", read, &figuresQuery{account, mode, from, to}))
 }
 
-// ServeAnalyst serves the analytics store in the fraud service.
+// ServeAnalyst serves the analytics store in the fraud service. All of its calls only read.
 func ServeAnalyst(s *Server, box history.Analyst) {
 	const name = FraudService
 	handle(s, name, "Rows", func(ctx context.Context, q *history.Query) (*history.Page, error) {

@@ -24,7 +24,7 @@ func (a *Assessor) Assess(ctx context.Context, attempt fraud.Attempt) (fraud.Ver
 	return value(call[fraud.Attempt, fraud.Verdict](ctx, a.peer, "Assess", harmless, &attempt))
 }
 
-// challenged is an attempt on a link that is about to be created.
+// challenged is an attempt on a link, before anything of it is stored.
 type challenged struct {
 	Link             linkForm
 	Attempt, Address string

@@ -28,6 +28,8 @@ const (
 	maxSkew        = 30 * time.Second // between two machines' clocks, including transit time
 )
 
+// The scheme of the Authorization header, and the purpose for which keys are derived. They
+// change together with what mac covers.
 const (
 	authScheme = "Paylink-HMAC-SHA256 "
 	authInfo   = "paylink internal call v1"
@@ -66,6 +68,7 @@ func NewCredentials(secretFile, tlsDir string, now func() time.Time) (*Credentia
 	return c, c.load()
 }
 
+// load reads all files. If one is invalid, what was read of it before stays in use.
 func (c *Credentials) load() error {
 	if c.secretFile != "" {
 		s, err := readSecrets(c.secretFile)
@@ -80,8 +83,8 @@ func (c *Credentials) load() error {
 	return nil
 }
 
-// Watch loads changed files until ctx ends (nil). It reports invalid files, and keeps what it
-// read before.
+// Watch loads the files again at each interval until ctx ends (nil). It logs invalid files,
+// and keeps what it read before.
 func (c *Credentials) Watch(ctx context.Context, every time.Duration, log *slog.Logger) error {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
@@ -97,7 +100,9 @@ func (c *Credentials) Watch(ctx context.Context, every time.Duration, log *slog.
 	}
 }
 
-// readSecrets reads one secret per line. The first is used for sending.
+// readSecrets reads one secret per line, 1 to maxSecrets of at least minSecretChars. The
+// first is used for sending, and all are accepted, so that secrets can roll. It refuses a
+// file that others may read or the group may write.
 func readSecrets(file string) ([]secret, error) {
 	info, err := os.Stat(file)
 	if err != nil {
@@ -134,6 +139,7 @@ func readSecrets(file string) ([]secret, error) {
 	return all, nil
 }
 
+// newSecret derives the key of a line, and the key's name, which reveals neither.
 func newSecret(line string) (secret, error) {
 	key, err := hkdf.Key(sha256.New, []byte(line), nil, authInfo, sha256.Size)
 	if err != nil {
@@ -143,8 +149,8 @@ func newSecret(line string) (secret, error) {
 	return secret{id: hex.EncodeToString(id[:4]), key: key}, nil
 }
 
-// sign signs a request with the given body. The host is not covered, because a name may stand for
-// any instance.
+// sign signs a request with the given body by the first secret; without secrets it does
+// nothing. The host is not covered, because a name may stand for any instance.
 func (c *Credentials) sign(r *http.Request, body []byte) {
 	all := c.secrets.Load()
 	if all == nil {
@@ -155,7 +161,8 @@ func (c *Credentials) sign(r *http.Request, body []byte) {
 	r.Header.Set("Authorization", authScheme+s.id+" "+at+" "+base64.RawURLEncoding.EncodeToString(s.mac(r, at, body)))
 }
 
-// mac covers everything on which the server acts.
+// mac covers everything on which the server acts. Each part carries its length, so that no
+// two requests have the same input.
 func (s secret) mac(r *http.Request, at string, body []byte) []byte {
 	sum := sha256.Sum256(body)
 	m := hmac.New(sha256.New, s.key)
@@ -173,8 +180,8 @@ type claim struct {
 	mac    []byte
 }
 
-// claims parses the claim. It returns false if the request names none of our secrets, or its time
-// is out of range.
+// claims parses the claim of a request. It returns false if the request names none of our
+// secrets, or if its time differs from ours by more than maxSkew. It verifies nothing.
 func (c *Credentials) claims(r *http.Request) (claim, bool) {
 	given, ok := strings.CutPrefix(r.Header.Get("Authorization"), authScheme)
 	fields := strings.Fields(given)
@@ -195,8 +202,8 @@ func (c *Credentials) claims(r *http.Request) (claim, bool) {
 	return claim{}, false
 }
 
-// proved reads the body and reports whether the request is unaltered and comes from one of our
-// processes.
+// proved reads the body and reports whether the request is unaltered and comes from one of
+// our processes. The handler gets the body that was verified.
 func (c *Credentials) proved(w http.ResponseWriter, r *http.Request) bool {
 	said, ok := c.claims(r)
 	if !ok { // not worth reading a body for
@@ -210,8 +217,8 @@ func (c *Credentials) proved(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
-// guard passes authenticated requests only. Any other is refused without side effects and without
-// further detail.
+// guard passes authenticated requests only. Any other gets 401 without side effects and
+// without a reason, which is only logged. refused counts it.
 func (c *Credentials) guard(next http.Handler, log *slog.Logger, refused func()) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		why := ""

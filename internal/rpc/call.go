@@ -67,6 +67,9 @@ func callTwice[Q, A any](ctx context.Context, p *Peer, method string, again repe
 	return value.(*A), doubt, nil // a procedure has one pair of types
 }
 
+// call makes up to maxTries tries, on another instance each as long as there are some. It
+// stops when ctx ends or when no repetition can help. doubt is the last error before the
+// final try whose outcome is unknown.
 func (p *Peer) call(ctx context.Context, client *connect.Client[message, message], method string, again repeat, q any) (answer any, doubt, err error) {
 	ctx, cancel := bounded(ctx, maxTimeout)
 	defer cancel()
@@ -78,6 +81,7 @@ func (p *Peer) call(ctx context.Context, client *connect.Client[message, message
 		if ctx.Err() != nil || !worthwhile(err, again) || n == maxTries-1 {
 			break
 		}
+
 		if !NotSent(err) {
 			doubt = err
 		}
@@ -88,7 +92,8 @@ func (p *Peer) call(ctx context.Context, client *connect.Client[message, message
 	return nil, doubt, err
 }
 
-// try makes one call.
+// try makes one call. Its error is the service's own, or marked ErrUnanswered or
+// errNotSent. r.sent is true once a connection was used.
 func (p *Peer) try(ctx context.Context, client *connect.Client[message, message], method string, again repeat, r *route, q any) (any, error) {
 	if again == read {
 		var cancel context.CancelFunc
@@ -103,6 +108,7 @@ func (p *Peer) try(ctx context.Context, client *connect.Client[message, message]
 	start := time.Now()
 	response, err := client.CallUnary(withRoute(ctx, r), request)
 	if err == nil {
+
 		p.observe("client", p.service, method, "ok", time.Since(start))
 		return response.Msg.value, nil
 	}
@@ -113,7 +119,8 @@ func (p *Peer) try(ctx context.Context, client *connect.Client[message, message]
 	return nil, unanswered(path(p.service, method), err, errNotSent)
 }
 
-// worthwhile reports whether another instance may succeed.
+// worthwhile reports whether a call that failed should be repeated: always if it was not
+// sent, and otherwise if a repetition is harmless and another instance may succeed.
 func worthwhile(err error, again repeat) bool {
 	switch {
 	case NotSent(err):
@@ -124,7 +131,7 @@ func worthwhile(err error, again repeat) bool {
 	return errors.Is(err, ErrUnanswered) || fault.KindOf(err) == fault.KindUnavailable
 }
 
-// pause waits, with jitter. It returns false if ctx ended.
+// pause waits for half of d to one and a half d. It returns false if ctx ended.
 func pause(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d/2 + rand.N(d)) //nolint:gosec // spreading load needs no secret randomness
 	defer timer.Stop()
@@ -152,7 +159,8 @@ type Server struct {
 	mux *http.ServeMux
 }
 
-// NewServer returns a server without any service yet.
+// NewServer returns a server without any service yet, with the two health addresses:
+// /healthz while the process lives, /readyz while it can work.
 func NewServer(c ServerConfig) *Server {
 	if c.Observe == nil {
 		c.Observe = func(string, string, string, string, time.Duration) {}
@@ -172,10 +180,12 @@ func NewServer(c ServerConfig) *Server {
 	return s
 }
 
-// Mount adds pages that only our gateway may request.
+// Mount adds pages that only our gateway may request. They are behind the same guard as
+// calls.
 func (s *Server) Mount(prefix string, h http.Handler) { s.mux.Handle(prefix, h) }
 
-// Handler returns the handler of the internal listener. Without credentials it serves nothing.
+// Handler returns the handler of the internal listener. It serves authenticated requests
+// only, each for at most maxTimeout.
 func (s *Server) Handler() http.Handler {
 	return s.Credentials.guard(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(obs.WithRequestID(r.Context(), r.Header.Get(requestIDHeader)), maxTimeout)
@@ -184,11 +194,13 @@ func (s *Server) Handler() http.Handler {
 	}), s.Log, s.Refused)
 }
 
-// handle serves one procedure.
+// handle serves one procedure. Its errors are converted by outgoing; internal ones are
+// logged here, with their cause.
 func handle[Q, A any](s *Server, service, method string, do func(context.Context, *Q) (*A, error)) {
 	s.handle(service, method, incomingAs[Q], func(ctx context.Context, q any) (any, error) { return do(ctx, q.(*Q)) })
 }
 
+// handle registers the procedure. A panic is an internal error of the one call.
 func (s *Server) handle(service, method string, initialize func(connect.Spec, any) error, do func(context.Context, any) (any, error)) {
 	h := connect.NewUnaryHandler(path(service, method), func(ctx context.Context, q *connect.Request[message]) (*connect.Response[message], error) {
 		start := time.Now()

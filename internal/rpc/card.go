@@ -42,7 +42,8 @@ func (c Cards) seal(card issuer.Card, about string) ([]byte, error) {
 	return c.Ring.Seal(keyring.CardSeal, plain, []byte("card\x00"+about)), nil
 }
 
-// open is the inverse of seal. It returns a type that cannot be printed or encoded.
+// open is the inverse of seal. It returns a type that cannot be printed or encoded. Every
+// failure is errCard, without a cause that might quote the card.
 func (c Cards) open(sealed []byte, about string) (issuer.Card, error) {
 	if len(sealed) == 0 {
 		return issuer.Card{}, nil

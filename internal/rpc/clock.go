@@ -18,6 +18,7 @@ type clockForm struct {
 	At          time.Time
 }
 
+// clockOut and clock convert a clock to its form and back.
 func clockOut(c merchant.Clock) clockForm { return clockForm{c.Account, c.Ahead.Microseconds(), c.At} }
 
 func (f clockForm) clock() merchant.Clock {
@@ -49,6 +50,7 @@ func serveClocks(s *Server, box merchant.Service) {
 	})
 }
 
+// aheadForm is how far an account's clock is ahead.
 type aheadForm struct {
 	Account     string
 	AheadMicros int64
@@ -60,6 +62,7 @@ func (n *Notifier) MoveClock(ctx context.Context, account string, ahead time.Dur
 	return err
 }
 
+// serveAhead serves the notifier's part of a moved clock.
 func serveAhead(s *Server, box notify.Service) {
 	handle(s, NotifierService, "MoveClock", func(ctx context.Context, q *aheadForm) (*struct{}, error) {
 		return &struct{}{}, box.MoveClock(ctx, q.Account, time.Duration(q.AheadMicros)*time.Microsecond)

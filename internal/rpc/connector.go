@@ -34,6 +34,7 @@ func NewConnector(p *Peer, name string, can issuer.Capabilities, cards Cards) *C
 	return &Connector{peer: p, name: name, can: can, cards: cards}
 }
 
+// authorizeForm is an authorization with its card sealed.
 type authorizeForm struct {
 	Reference string
 	Amount    money.Amount
@@ -45,6 +46,7 @@ type authorizeForm struct {
 	ExpiresAt time.Time
 }
 
+// about names the only authorization for which the card can be opened.
 func (f authorizeForm) about() string { return "authorize\x00" + f.Reference }
 
 // Name implements issuer.Connector.
@@ -57,7 +59,7 @@ func (c *Connector) Capabilities() issuer.Capabilities {
 	return can
 }
 
-// Authorize implements issuer.Connector.
+// Authorize implements issuer.Connector. Without a key to seal the card, nothing is sent.
 func (c *Connector) Authorize(ctx context.Context, a issuer.Authorization) issuer.Answer {
 	f := authorizeForm{Reference: a.Reference, Amount: a.Amount, Capture: a.Capture, Statement: a.Statement, ReturnURL: a.ReturnURL, ExpiresAt: a.ExpiresAt, Challenge: a.Challenge}
 	var err error
@@ -87,7 +89,8 @@ func (c *Connector) Lookup(ctx context.Context, reference string) issuer.Answer 
 	return oneOutcome(call[named, issuer.Answer](ctx, c.peer, "Lookup", harmless, &named{reference}))
 }
 
-// oneOutcome returns exactly one outcome for an answer or an error.
+// oneOutcome returns exactly one outcome for an answer or an error: NotSent only if the
+// call provably was not sent.
 func oneOutcome(a *issuer.Answer, err error) issuer.Answer {
 	switch {
 	case NotSent(err):
@@ -98,7 +101,8 @@ func oneOutcome(a *issuer.Answer, err error) issuer.Answer {
 	return *a
 }
 
-// ServeConnector serves an issuer's connector.
+// ServeConnector serves an issuer's connector under the name of its service. A card that
+// cannot be opened is answered with NotSent, because the issuer was not asked.
 func ServeConnector(s *Server, service string, k issuer.Connector, cards Cards) {
 	handle(s, service, "Authorize", func(ctx context.Context, q *authorizeForm) (*issuer.Answer, error) {
 		card, err := cards.open(q.Card, q.about())
@@ -110,6 +114,7 @@ func ServeConnector(s *Server, service string, k issuer.Connector, cards Cards) 
 			Statement: q.Statement, ReturnURL: q.ReturnURL, ExpiresAt: q.ExpiresAt, Challenge: q.Challenge})
 		return &a, nil
 	})
+
 	operation := func(method string, do func(context.Context, issuer.Operation) issuer.Answer) {
 		handle(s, service, method, func(ctx context.Context, q *issuer.Operation) (*issuer.Answer, error) {
 			a := do(ctx, *q)
@@ -126,7 +131,7 @@ func ServeConnector(s *Server, service string, k issuer.Connector, cards Cards) 
 }
 
 // Pages forwards a payer's request to the pages of an issuer that runs as a service,
-// authenticated as the gateway.
+// authenticated as the gateway. The payer's own credentials and cookies are removed.
 func Pages(p *Pool) http.Handler {
 	return &httputil.ReverseProxy{
 		Transport: p,

@@ -65,7 +65,8 @@ type wireFault struct {
 	Sentinel     string `json:"sentinel,omitempty"`
 }
 
-// outgoing converts an error to what the caller may see. The server logs the cause.
+// outgoing converts an error to what the caller may see: a fault or a sentinel, the end of
+// a context, or only that an internal error occurred. The server logs the cause.
 func outgoing(err error) *connect.Error {
 	var w wireFault
 	for name, sentinel := range sentinels {
@@ -91,6 +92,7 @@ func outgoing(err error) *connect.Error {
 	default:
 		return connect.NewError(connect.CodeInternal, errors.New("internal error"))
 	}
+
 	raw, jsonErr := json.Marshal(w)
 	if jsonErr != nil { // strings and a number: cannot fail
 		return connect.NewError(connect.CodeInternal, errors.New("internal error"))
@@ -100,8 +102,8 @@ func outgoing(err error) *connect.Error {
 	return out
 }
 
-// incoming converts the error of a call to the error that the service returned, or to one which
-// says that the service could not be reached.
+// incoming converts the error of a call to the error that the service returned, or to one
+// that says that the service could not be reached. ctx is that of the call.
 func incoming(ctx context.Context, procedure string, err error) error {
 	var c *connect.Error
 	if !errors.As(err, &c) {
@@ -129,13 +131,15 @@ func incoming(ctx context.Context, procedure string, err error) error {
 	return unanswered(procedure, err, ErrUnanswered)
 }
 
-// unanswered returns the fault for our callers when a service cannot be reached.
+// unanswered returns the fault for our callers when a service cannot be reached. mark is
+// ErrUnanswered or errNotSent.
 func unanswered(procedure string, cause, mark error) error {
 	return fault.Unavailable("service_unavailable", time.Second, fmt.Errorf("%s: %w: %w", procedure, mark, cause),
 		"A part of the service cannot be reached at the moment. Repeat the request, with the same key or attempt.")
 }
 
-// fromWire rebuilds the error, or returns nil if it cannot be parsed.
+// fromWire rebuilds a fault, a sentinel or both, or returns nil if it cannot be parsed. A
+// fault keeps the sentinel as its cause, so errors.Is finds it.
 func fromWire(procedure, told string) error {
 	var w wireFault
 	raw, err := base64.RawURLEncoding.DecodeString(told)

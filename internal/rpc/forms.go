@@ -12,6 +12,7 @@ var (
 	_ link.PublicForms = (*Verifier)(nil)
 )
 
+// formUpdate is a change of a form, and the revision that it follows.
 type formUpdate struct {
 	ID       string
 	Revision int64

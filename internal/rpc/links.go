@@ -23,11 +23,13 @@ type linkForm struct {
 	AheadNanos                    int64
 }
 
+// linkOut converts a link to its form.
 func linkOut(l link.Link) linkForm {
 	return linkForm{Link: l, Uses: l.Uses, Reserved: l.Reserved, LastPayment: l.LastPayment,
 		CanceledAt: l.CanceledAt, ExpiredAt: l.ExpiredAt, PaidAt: l.PaidAt, AheadNanos: l.Ahead.Nanoseconds()}
 }
 
+// link is the inverse of linkOut.
 func (f linkForm) link() link.Link {
 	l := f.Link
 	l.Uses, l.Reserved, l.LastPayment, l.CanceledAt, l.ExpiredAt, l.PaidAt = f.Uses, f.Reserved, f.LastPayment, f.CanceledAt, f.ExpiredAt, f.PaidAt
@@ -35,7 +37,8 @@ func (f linkForm) link() link.Link {
 	return l
 }
 
-// each converts every item of a list.
+// each converts every item of a list. A nil list stays nil, because the wire keeps nil and
+// empty apart.
 func each[S, T any](items []S, turn func(S) T) []T {
 	if items == nil {
 		return nil
@@ -88,7 +91,7 @@ func (l *Links) Cancel(ctx context.Context, account, mode, id string, t *idempot
 	return form.link(), err
 }
 
-// ServeLinks serves the links service.
+// ServeLinks serves the links service, with the idempotency records that its commits write.
 func ServeLinks(s *Server, box link.Service, store idempotency.Store) {
 	const name = LinksService
 	serveRecords(s, name, store)

@@ -14,11 +14,13 @@ var _ mail.Service = (*Mail)(nil)
 // NewMail returns the client.
 func NewMail(p *Peer) *Mail { return &Mail{p} }
 
+// sendLinkForm is a link to be sent, and to whom.
 type sendLinkForm struct {
 	owned
 	To, Lang string
 }
 
+// mailsForm is a page of an account's emails.
 type mailsForm struct {
 	Account, Before string
 	Limit           int

@@ -14,6 +14,7 @@ var _ learning.Models = (*Models)(nil)
 // NewModels returns the client.
 func NewModels(p *Peer) *Models { return &Models{p} }
 
+// modelForm is the request of all calls about models. Each reads the members that it needs.
 type modelForm struct {
 	Info    learning.Info
 	Version string

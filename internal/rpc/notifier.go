@@ -22,6 +22,7 @@ var _ notify.Service = (*Notifier)(nil)
 // NewNotifier returns the client.
 func NewNotifier(p *Peer) *Notifier { return &Notifier{records: records{p}, peer: p} }
 
+// deliveriesForm is a page of an endpoint's deliveries.
 type deliveriesForm struct {
 	owned
 	Query notify.DeliveryQuery
@@ -33,22 +34,26 @@ type childForm struct {
 	Child string
 }
 
+// testForm asks for a test event of a type.
 type testForm struct {
 	owned
 	EventType string
 }
 
+// redeliverAllForm begins a bulk redelivery.
 type redeliverAllForm struct {
 	owned
 	Filter notify.Filter
 }
 
+// redeliveriesForm is a page of an endpoint's bulk redeliveries.
 type redeliveriesForm struct {
 	owned
 	Before string
 	Limit  int
 }
 
+// redeliverForm names the delivery to send again.
 type redeliverForm struct {
 	owned
 	Delivery string
@@ -125,6 +130,7 @@ func (n *Notifier) Redeliver(ctx context.Context, account, mode, endpoint, id st
 	return callTicketed[redeliverForm, notify.Delivery](ctx, n.peer, "Redeliver", redeliverForm{owned{account, mode, endpoint}, id}, t)
 }
 
+// bareEndpoint, bareRevealed and bareDelivery remove what never leaves the service.
 func bareEndpoint(e notify.Endpoint) notify.Endpoint {
 	e.SealedSecret, e.PreviousSealedSecret = nil, nil
 	return e
@@ -134,7 +140,7 @@ func bareRevealed(r notify.Revealed) notify.Revealed { r.Endpoint = bareEndpoint
 
 func bareDelivery(d notify.Delivery) notify.Delivery { d.SealedBody = nil; return d }
 
-// ServeNotifier serves the notifier.
+// ServeNotifier serves the notifier, with the idempotency records that its commits write.
 func ServeNotifier(s *Server, box notify.Service, store idempotency.Store) {
 	const name = NotifierService
 	serveRecords(s, name, store)
@@ -173,6 +179,7 @@ func ServeNotifier(s *Server, box notify.Service, store idempotency.Store) {
 	serveRedeliveries(s, name, box)
 }
 
+// serveDeliveries serves changes of an endpoint, its deliveries and tests.
 func serveDeliveries(s *Server, name string, box notify.Service) {
 	handle(s, name, "Update", func(ctx context.Context, q *notify.Change) (*notify.Endpoint, error) {
 		e, err := box.Update(ctx, *q)
@@ -190,6 +197,7 @@ func serveDeliveries(s *Server, name string, box notify.Service) {
 	})
 }
 
+// serveRedeliveries serves bulk redeliveries.
 func serveRedeliveries(s *Server, name string, box notify.Service) {
 	handleTicketed(s, name, "RedeliverAll", func(ctx context.Context, q redeliverAllForm, t *idempotency.Ticket) (notify.Redelivery, error) {
 		return box.RedeliverAll(ctx, q.Account, q.Mode, q.ID, q.Filter, t)

@@ -20,10 +20,12 @@ type paymentForm struct {
 	AheadNanos int64
 }
 
+// paymentOut converts a payment to its form.
 func paymentOut(p payment.Payment) paymentForm {
 	return paymentForm{p, p.Revision, p.Ahead.Nanoseconds()}
 }
 
+// payment is the inverse of paymentOut.
 func (f paymentForm) payment() payment.Payment {
 	f.Payment.Revision, f.Payment.Ahead = f.Revision, time.Duration(f.AheadNanos)
 	return f.Payment
@@ -42,10 +44,12 @@ type eventForm struct {
 	Transfers      []ledger.Transfer
 }
 
+// eventOut converts an event to its form.
 func eventOut(e stream.Event) eventForm {
 	return eventForm{e.Position, e.ID, e.Type, e.Account, e.Mode, e.Object, e.Seq, e.ObjectSeq, e.CreatedAt, e.Data, e.Transfers}
 }
 
+// event is the inverse of eventOut.
 func (f eventForm) event() stream.Event {
 	return stream.Event{Position: f.Position, ID: f.ID, Type: f.Type, Account: f.Account, Mode: f.Mode, Object: f.Object,
 		Seq: f.Seq, ObjectSeq: f.ObjectSeq, CreatedAt: f.CreatedAt, Data: f.Data, Transfers: f.Transfers}
@@ -59,12 +63,14 @@ var _ payment.Reader = (*Payments)(nil)
 // NewPayments returns the client.
 func NewPayments(p *Peer) *Payments { return &Payments{p} }
 
+// eventsForm is a page of events, oldest first.
 type eventsForm struct {
 	Account, Mode string
 	AfterSeq      int64
 	Limit         int
 }
 
+// movesForm is a page of the events that moved money, newest first.
 type movesForm struct {
 	Account, Mode string
 	BeforeSeq     int64

@@ -63,7 +63,8 @@ type instance struct {
 	unready  bool      // it reported that it is not ready
 }
 
-// NewPool returns a pool over URLs: http://HOST:PORT, or https:// with certificates.
+// NewPool returns a pool over URLs: http://HOST:PORT, or https:// with certificates. It
+// makes no lookup and no connection; the first call does.
 func NewPool(service string, urls []string, credentials *Credentials, log *slog.Logger) (*Pool, error) {
 	p := &Pool{service: service, credentials: credentials, log: log, lookup: net.DefaultResolver.LookupHost}
 	for _, raw := range urls {
@@ -79,7 +80,8 @@ func NewPool(service string, urls []string, credentials *Credentials, log *slog.
 	return p, nil
 }
 
-// ParseURL parses and validates the URL of a service.
+// ParseURL parses and validates the URL of a service: scheme, host and port, and nothing
+// else. secured asks for https.
 func ParseURL(raw string, secured bool) (*url.URL, error) {
 	want := "http"
 	if secured {
@@ -109,13 +111,16 @@ type route struct {
 	sent  bool
 }
 
+// routeKey is the context key of a call's route.
 type routeKey struct{}
 
+// withRoute returns a context by which Do finds the call's route.
 func withRoute(ctx context.Context, r *route) context.Context {
 	return context.WithValue(ctx, routeKey{}, r)
 }
 
-// exhausted reports whether the route has tried every instance, and lets it begin again.
+// exhausted reports whether the route has tried every instance, and lets it begin again:
+// the caller then pauses before the next round.
 func (p *Pool) exhausted(r *route) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -128,7 +133,8 @@ func (p *Pool) exhausted(r *route) bool {
 	return true
 }
 
-// Do sends a request to an instance. Connect calls it.
+// Do sends a request to an instance. Connect calls it. It returns an error if the service's
+// name leads to no address, or if the instance does not answer.
 func (p *Pool) Do(r *http.Request) (*http.Response, error) {
 	way, _ := r.Context().Value(routeKey{}).(*route)
 	if way == nil {
@@ -142,6 +148,7 @@ func (p *Pool) Do(r *http.Request) (*http.Response, error) {
 		return nil, fmt.Errorf("service %s: its name leads to no address", p.service)
 	}
 	way.tried = append(way.tried, i)
+
 	response, err := p.send(r, i, way)
 	p.judge(r.Context(), i, err)
 	return response, err
@@ -150,6 +157,9 @@ func (p *Pool) Do(r *http.Request) (*http.Response, error) {
 // RoundTrip is Do for a reverse proxy.
 func (p *Pool) RoundTrip(r *http.Request) (*http.Response, error) { return p.Do(r) }
 
+// send signs the request and sends it to the instance, with the body in memory, because the
+// signature covers it. way.sent is set as soon as there is a connection: from then on the
+// request may have arrived.
 func (p *Pool) send(r *http.Request, i *instance, way *route) (*http.Response, error) {
 	var body []byte
 	if r.Body != nil {
@@ -162,6 +172,7 @@ func (p *Pool) send(r *http.Request, i *instance, way *route) (*http.Response, e
 			return nil, fmt.Errorf("service %s: the request has more than %d bytes", p.service, MaxRequestBytes)
 		}
 	}
+
 	trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { way.sent = true }}
 	out := r.Clone(httptrace.WithClientTrace(r.Context(), trace))
 	out.URL.Scheme, out.URL.Host, out.Host = i.url.Scheme, i.url.Host, ""
@@ -175,8 +186,9 @@ func (p *Pool) send(r *http.Request, i *instance, way *route) (*http.Response, e
 	return i.transport.RoundTrip(out)
 }
 
-// pick returns the next instance that the call has not tried: a healthy one if there is one, else
-// the one whose rest ends first.
+// pick returns the next instance that the call has not tried: a healthy one if there is
+// one, else the one whose rest ends first. If all were tried, it begins again in turn. It
+// returns nil only if there is no instance.
 func (p *Pool) pick(way *route) *instance {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -201,9 +213,11 @@ func (p *Pool) pick(way *route) *instance {
 	return best
 }
 
+// well reports whether the instance is called without reservations.
 func (i *instance) well(now time.Time) bool { return !i.unready && !now.Before(i.restsTil) }
 
-// judge updates the instance after a try. A call that the caller itself canceled shows nothing.
+// judge updates the instance after a try. A failure lets it rest, twice as long each time,
+// and closes its idle connections. A call that the caller itself canceled shows nothing.
 func (p *Pool) judge(ctx context.Context, i *instance, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -227,6 +241,7 @@ func (p *Pool) Run(ctx context.Context) error {
 		if err := p.resolve(ctx, true); err != nil && ctx.Err() == nil {
 			p.log.WarnContext(ctx, "the name of a service leads nowhere", "service", p.service, "error", err)
 		}
+
 		var probes sync.WaitGroup
 		for _, i := range p.all() {
 			probes.Go(func() { p.probe(ctx, i) })
@@ -240,19 +255,22 @@ func (p *Pool) Run(ctx context.Context) error {
 	}
 }
 
+// all returns the present instances in a slice of its own.
 func (p *Pool) all() []*instance {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return slices.Clone(p.instances)
 }
 
+// close closes the idle connections; calls in progress keep theirs.
 func (p *Pool) close() {
 	for _, i := range p.all() {
 		i.transport.CloseIdleConnections()
 	}
 }
 
-// probe asks an instance whether it is ready.
+// probe asks an instance whether it is ready, and logs a change. An instance that does not
+// answer rests, and keeps its last readiness.
 func (p *Pool) probe(ctx context.Context, i *instance) {
 	status, err := p.ask(ctx, i, "/readyz")
 	p.judge(ctx, i, err)
@@ -264,6 +282,7 @@ func (p *Pool) probe(ctx context.Context, i *instance) {
 	}
 }
 
+// ask sends a GET to an instance, outside of any route, and returns the status.
 func (p *Pool) ask(ctx context.Context, i *instance, path string) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
@@ -295,7 +314,8 @@ func (p *Pool) Answers(ctx context.Context) error {
 }
 
 // resolve looks up the addresses behind the URLs: at once if there are none, and every
-// resolveEvery from Run. Names that temporarily fail to resolve keep their addresses.
+// resolveEvery from Run. Instances that are still there keep their connections and state.
+// Names that temporarily fail to resolve keep their addresses.
 func (p *Pool) resolve(ctx context.Context, again bool) error {
 	p.mu.Lock()
 	known, fresh := len(p.instances) > 0, time.Since(p.resolved) < resolveEvery
@@ -303,6 +323,7 @@ func (p *Pool) resolve(ctx context.Context, again bool) error {
 	if known && (!again || fresh) {
 		return nil
 	}
+
 	found, err := p.addresses(ctx)
 	if len(found) == 0 {
 		return err
@@ -320,6 +341,7 @@ func (p *Pool) resolve(ctx context.Context, again bool) error {
 		f.transport = p.transport(f)
 		next = append(next, f)
 	}
+
 	for _, i := range p.instances {
 		if !slices.Contains(next, i) {
 			i.transport.CloseIdleConnections()
@@ -329,6 +351,8 @@ func (p *Pool) resolve(ctx context.Context, again bool) error {
 	return err
 }
 
+// addresses returns the instances of all URLs, at most maxInstances, without transports for
+// new ones. err is that of the names that could not be resolved.
 func (p *Pool) addresses(ctx context.Context) (found []*instance, err error) {
 	for _, u := range p.urls {
 		hosts := []string{u.Hostname()}
@@ -355,7 +379,8 @@ func (p *Pool) addresses(ctx context.Context) (found []*instance, err error) {
 	return found, err
 }
 
-// transport returns the transport to one instance: HTTP/2 over a few connections.
+// transport returns the transport to one instance: HTTP/2 over a few connections, which are
+// pinged while a call waits on them in silence.
 func (p *Pool) transport(i *instance) *http.Transport {
 	dialer := &net.Dialer{Timeout: dialTimeout}
 	protocols := new(http.Protocols)

@@ -39,6 +39,7 @@ const (
 	firstPause  = 50 * time.Millisecond // before a second round over the instances; doubles
 )
 
+// requestIDHeader carries the id of the request that a caller of ours made.
 const requestIDHeader = "Request-Id"
 
 // Observe is called after every try of a call; side is "client" or "server".
@@ -56,6 +57,7 @@ type message struct{ value any }
 // stay distinct.
 type codec struct{}
 
+// Name returns the name of the encoding, which is part of the content type.
 func (codec) Name() string { return "paylink+json" }
 
 func (codec) Marshal(m any) ([]byte, error) {
@@ -70,7 +72,7 @@ func incomingAs[T any](_ connect.Spec, m any) error {
 	return nil
 }
 
-// bounded sets a deadline on a call that has none.
+// bounded sets a deadline on a call that has none, or a later one than most allows.
 func bounded(ctx context.Context, most time.Duration) (context.Context, context.CancelFunc) {
 	if end, ok := ctx.Deadline(); ok && time.Until(end) <= most {
 		return context.WithCancel(ctx)

@@ -20,16 +20,19 @@ var _ rulebook.Service = (*Rulebook)(nil)
 // NewRulebook returns the client.
 func NewRulebook(p *Peer) *Rulebook { return &Rulebook{records: records{p}, peer: p} }
 
+// ruleForm is a rule and the person who wrote it.
 type ruleForm struct {
 	Rule rulebook.Rule
 	By   string
 }
 
+// entryForm is an entry of a list and the person who wrote it.
 type entryForm struct {
 	Entry rulebook.Entry
 	By    string
 }
 
+// listForm is a page of the entries of a kind.
 type listForm struct {
 	owned
 	Kind   rulebook.Kind
@@ -45,6 +48,7 @@ type policyForm struct {
 	UpdatedAt time.Time
 }
 
+// policyOut and policy convert a policy to its form and back.
 func policyOut(p rulebook.Policy) policyForm {
 	return policyForm{FailOpen: p.FailOpen, ReviewFor: int64(p.ReviewFor), UpdatedAt: p.UpdatedAt}
 }
@@ -59,6 +63,7 @@ type backtestForm struct {
 	MatureAfter, Took int64 // nanoseconds
 }
 
+// backtestOut and result convert a result to its form and back.
 func backtestOut(r learning.BacktestResult) backtestForm {
 	form := backtestForm{BacktestResult: r, MatureAfter: int64(r.MatureAfter), Took: int64(r.Took)}
 	form.BacktestResult.MatureAfter, form.BacktestResult.Took = 0, 0
@@ -166,6 +171,7 @@ func ServeRulebook(s *Server, box rulebook.Service, tests learning.Backtester, k
 	})
 }
 
+// serveLists serves the entries of lists.
 func serveLists(s *Server, box rulebook.Service) {
 	const name = FraudService
 	handle(s, name, "Lists", func(ctx context.Context, q *listForm) (*[]rulebook.Entry, error) {

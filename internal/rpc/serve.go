@@ -13,8 +13,8 @@ const (
 	maxStreams        = 1000 // concurrent calls on one connection
 )
 
-// HTTP returns the internal listener's server. It speaks HTTP/2 in the clear, or over TLS if
-// there are certificates (Secured reports which): call ServeTLS("", "") then.
+// HTTP returns the internal listener's server. It speaks HTTP/2 in the clear, or over TLS
+// if there are certificates: then, which Secured reports, call ServeTLS("", "").
 func (s *Server) HTTP() *http.Server {
 	protocols := new(http.Protocols)
 	out := &http.Server{Handler: s.Handler(), ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: maxTimeout, IdleTimeout: serverIdleTimeout,

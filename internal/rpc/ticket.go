@@ -15,7 +15,8 @@ type Tickets struct {
 	Seal   func(plain, associated []byte) ([]byte, error)
 }
 
-// ticketForm is a ticket on its way to the service.
+// ticketForm is a ticket on its way to the service: the record without its response, and
+// the name of the response's shape.
 type ticketForm struct {
 	Scope, Key  string
 	Fingerprint []byte
@@ -59,6 +60,8 @@ func callTicketed[Q, A any](ctx context.Context, p *Peer, method string, q Q, t 
 	return answer.Out, nil
 }
 
+// settleDoubt decides a conflict after a try whose outcome is unknown: ErrRaced if the
+// record shows that the first try was carried out, and else doubt.
 func settleDoubt(ctx context.Context, p *Peer, t *idempotency.Ticket, doubt error) error {
 	record, err := records{p}.GetIdempotency(ctx, t.Scope, t.Key)
 	switch {
@@ -70,7 +73,8 @@ func settleDoubt(ctx context.Context, p *Peer, t *idempotency.Ticket, doubt erro
 	return doubt
 }
 
-// handleTicketed serves such a call.
+// handleTicketed serves such a call. The service fills the ticket in its commit, and the
+// answer returns the bytes that were recorded.
 func handleTicketed[Q, A any](s *Server, service, method string, do func(context.Context, Q, *idempotency.Ticket) (A, error)) {
 	handle(s, service, method, func(ctx context.Context, q *ticketed[Q]) (*recorded[A], error) {
 		t := s.Tickets.open(q.Ticket)
@@ -86,7 +90,7 @@ func handleTicketed[Q, A any](s *Server, service, method string, do func(context
 	})
 }
 
-// open returns the ticket that the service fills.
+// open returns the ticket that the service fills, or nil if the call has none.
 func (t Tickets) open(f *ticketForm) *idempotency.Ticket {
 	if f == nil {
 		return nil
@@ -99,6 +103,7 @@ type records struct{ peer *Peer }
 
 var _ idempotency.Store = records{}
 
+// recordName names an idempotency record.
 type recordName struct{ Scope, Key string }
 
 // GetIdempotency implements idempotency.Store.
@@ -117,6 +122,7 @@ func (r records) PutIdempotency(ctx context.Context, record idempotency.Record) 
 	return err
 }
 
+// serveRecords serves the records of a service to the gateway.
 func serveRecords(s *Server, service string, store idempotency.Store) {
 	handle(s, service, "GetIdempotency", func(ctx context.Context, q *recordName) (*struct{ Record *idempotency.Record }, error) {
 		r, err := store.GetIdempotency(ctx, q.Scope, q.Key)

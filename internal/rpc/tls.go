@@ -25,11 +25,14 @@ type certificates struct {
 	now atomic.Pointer[identity]
 }
 
+// identity is what one reading of the files gave.
 type identity struct {
 	own   tls.Certificate
 	trust *x509.CertPool
 }
 
+// load reads the three files and replaces the identity. On an error the old one stays.
+// Connections that exist keep theirs.
 func (c *certificates) load() error {
 	own, err := tls.LoadX509KeyPair(filepath.Join(c.dir, certFile), filepath.Join(c.dir, keyFile))
 	if err != nil {

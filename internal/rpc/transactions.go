@@ -32,6 +32,8 @@ func NewTransactions(p *Peer, cards Cards, now func() time.Time) *Transactions {
 	return &Transactions{records: records{p}, peer: p, cards: cards, now: now}
 }
 
+// submitForm is an attempt with its card sealed. It names the link, of which the service
+// reads the rest.
 type submitForm struct {
 	Account, Link, Attempt string
 	Card                   []byte
@@ -43,20 +45,25 @@ type submitForm struct {
 	Country, Proof         string
 }
 
+// about names the only attempt for which the card can be opened.
 func (f submitForm) about() string { return "submit\x00" + f.Link + "\x00" + f.Attempt }
 
+// linkName names a link, and a payment or an attempt of it.
 type linkName struct{ Account, Link, LastPayment, Attempt string }
 
+// foundPayment is a payment, if there is one.
 type foundPayment struct {
 	paymentForm
 	Found bool
 }
 
+// operationForm is a capture or a void. An empty amount means all that is left.
 type operationForm struct {
 	owned
 	Amount string
 }
 
+// refundForm is a refund of a payment.
 type refundForm struct {
 	owned
 	payment.RefundInput
@@ -68,16 +75,19 @@ type saidForm struct {
 	Word, By string
 }
 
+// disputeForm is a dispute of a payment, new or changed.
 type disputeForm struct {
 	owned
 	Dispute payment.DisputeInput
 }
 
+// disputeAnswer is the dispute and its payment.
 type disputeAnswer struct {
 	Payment paymentForm
 	Dispute payment.Dispute
 }
 
+// refundAnswer is the refund and its payment.
 type refundAnswer struct {
 	Payment paymentForm
 	Refund  payment.Refund
@@ -137,7 +147,7 @@ func (t *Transactions) Review(ctx context.Context, account, mode, id, verdict, b
 	return f.payment(), err
 }
 
-// Mark implements coordinator.Service.
+// Mark implements coordinator.Service. Like a verdict it is repeated only with a ticket.
 func (t *Transactions) Mark(ctx context.Context, account, mode, id, label, by string, ticket *idempotency.Ticket) (payment.Payment, error) {
 	f, err := callTicketed[saidForm, paymentForm](ctx, t.peer, "Mark", saidForm{owned{account, mode, id}, label, by}, ticket)
 	return f.payment(), err
@@ -175,7 +185,8 @@ func (t *Transactions) Notice(ctx context.Context, n issuer.Notice) error {
 	return err
 }
 
-// ServeTransactions serves the transactions service.
+// ServeTransactions serves the transactions service. links are read here, because the
+// amount, the expiry and the policy of a link must not come from the gateway.
 func ServeTransactions(s *Server, box coordinator.Service, links link.Reader, cards Cards, store idempotency.Store) {
 	const name = TransactionsService
 	serveRecords(s, name, store)
@@ -232,7 +243,7 @@ func ServeTransactions(s *Server, box coordinator.Service, links link.Reader, ca
 	})
 }
 
-// serveReviews serves verdicts and labels.
+// serveReviews serves verdicts, labels and disputes.
 func serveReviews(s *Server, name string, box coordinator.Service) {
 	handleTicketed(s, name, "Review", func(ctx context.Context, q saidForm, t *idempotency.Ticket) (paymentForm, error) {
 		p, err := box.Review(ctx, q.Account, q.Mode, q.ID, q.Word, q.By, t)

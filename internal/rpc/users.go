@@ -22,33 +22,40 @@ var _ merchant.Service = (*Users)(nil)
 // NewUsers returns the client.
 func NewUsers(p *Peer) *Users { return &Users{records: records{p}, peer: p} }
 
+// sessionAndUser is what a session's token stands for.
 type sessionAndUser struct {
 	Session merchant.Session
 	User    merchant.User
 }
 
+// userAndAccount is a user with the account.
 type userAndAccount struct {
 	User    merchant.User
 	Account merchant.Account
 }
 
+// methodsForm replaces an account's payment methods.
 type methodsForm struct {
 	Account string
 	Methods []merchant.MethodInput
 }
 
+// keysForm is a page of an account's keys.
 type keysForm struct {
 	Account, Before string
 	Limit           int
 }
 
+// keyForm names a key; a rotation also uses the grace period.
 type keyForm struct {
 	Account, ID  string
 	GraceSeconds int64
 }
 
+// keyCredentials are a key's id and secret, or the secret alone.
 type keyCredentials struct{ ID, Secret string }
 
+// named is the request of calls that take one text: an id, a token or a reference.
 type named struct{ ID string }
 
 // SignUp implements merchant.Service.
@@ -95,6 +102,7 @@ func (u *Users) SetMethods(ctx context.Context, account string, in []merchant.Me
 	return callTicketed[methodsForm, merchant.Account](ctx, u.peer, "SetMethods", methodsForm{account, in}, t)
 }
 
+// zoneForm chooses or guesses an account's time zone.
 type zoneForm struct {
 	Account, Zone string
 	Guess         bool
@@ -146,7 +154,7 @@ func (u *Users) AuthenticateSecret(ctx context.Context, secret string) (merchant
 	return value(call[keyCredentials, merchant.Key](ctx, u.peer, "AuthenticateSecret", read, &keyCredentials{Secret: secret}))
 }
 
-// value returns what an answer points to.
+// value returns what an answer points to, or the zero value with an error.
 func value[A any](a *A, err error) (A, error) {
 	if err != nil {
 		var none A
@@ -155,7 +163,7 @@ func value[A any](a *A, err error) (A, error) {
 	return *a, nil
 }
 
-// What never leaves the service.
+// The functions below remove what never leaves the service: hashes and sealed credentials.
 
 func bareUser(u merchant.User) merchant.User { u.PasswordHash = ""; return u }
 
@@ -163,6 +171,7 @@ func bareKey(k merchant.Key) merchant.Key { k.Hash, k.PreviousHash = nil, nil; r
 
 func bareNewKey(n merchant.NewKey) merchant.NewKey { n.Key = bareKey(n.Key); return n }
 
+// bareAccount copies the methods, because the account may share them with a cache.
 func bareAccount(a merchant.Account) merchant.Account {
 	methods := make([]merchant.Method, len(a.Methods))
 	for i, m := range a.Methods {
@@ -173,7 +182,7 @@ func bareAccount(a merchant.Account) merchant.Account {
 	return a
 }
 
-// ServeUsers serves the users service.
+// ServeUsers serves the users service, with the idempotency records that its commits write.
 func ServeUsers(s *Server, box merchant.Service, store idempotency.Store) {
 	const name = UsersService
 	serveRecords(s, name, store)
@@ -215,6 +224,8 @@ func ServeUsers(s *Server, box merchant.Service, store idempotency.Store) {
 	serveAccess(s, box)
 }
 
+// serveAPIKeys serves API keys. A secret leaves the service only in the answer that makes
+// it.
 func serveAPIKeys(s *Server, box merchant.Service) {
 	const name = UsersService
 	handleTicketed(s, name, "CreateKey", func(ctx context.Context, q merchant.CreateKeyRequest, t *idempotency.Ticket) (merchant.NewKey, error) {

@@ -1,6 +1,5 @@
-// Package answer is what the faces of the API share: answers that are rendered into
-// the commit of their effect, and requests that take effect once under an
-// idempotency key.
+// Package answer has what the faces of the API share: responses that are rendered into the
+// commit of their effect, and requests that take effect once under an idempotency key.
 //
 // A face is one look of the API: its addresses, its decoding and the JSON of its
 // objects. A face brings its shapes (Shapes) and its way to write (Face). Everything
@@ -20,9 +19,9 @@ import (
 	"strings"
 )
 
-// Shape turns the object of a commit into the answer. It returns false for an object
-// that it is not made for. It needs nothing of the request, so that a service in
-// another process renders the same bytes into its own commit.
+// Shape turns the object of a commit into the response. It returns false for an object that
+// it is not made for. It needs nothing of the request, so that a service in another process
+// renders the same bytes into its own commit.
 type Shape func(object any) (answer any, ok bool)
 
 // Of returns the shape of the objects of one type.
@@ -56,6 +55,7 @@ func (f Faces) Render(shape string, object any) ([]byte, error) {
 			return json.Marshal(answer)
 		}
 	}
+
 	return nil, fmt.Errorf("no answer of shape %q for a committed %T", shape, object)
 }
 
@@ -71,7 +71,7 @@ type Face struct {
 	Decline func(r *http.Request, err error) (status int, body []byte, failed error)
 }
 
-// shape is the name that tickets have for a shape of this face.
+// shape returns the name that tickets have for a shape of this face.
 func (f *Face) shape(name string) string {
 	if f.Name == "" {
 		return name

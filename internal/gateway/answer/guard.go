@@ -20,11 +20,12 @@ const (
 	replayedHeader = "Idempotent-Replayed"
 )
 
-// inUseRetry is when a request whose key is in use may be repeated: most are done.
+// inUseRetry is after how long a request whose key is in use may be repeated. Most requests
+// are done by then.
 const inUseRetry = time.Second
 
-// decodedPrefix keeps a fingerprint over a decoded request apart from one over
-// the bytes of a request, which versions before made.
+// decodedPrefix distinguishes a fingerprint of a decoded request from one of its bytes,
+// which earlier versions made.
 const decodedPrefix = "decoded request\n"
 
 // GuardConfig is what a guard needs. Every member is required.
@@ -48,7 +49,7 @@ type Guard struct {
 // NewGuard returns a guard.
 func NewGuard(c GuardConfig) *Guard { return &Guard{GuardConfig: c} }
 
-// Call is one POST, decoded and admitted.
+// Call is one POST whose checks have passed, with its body.
 type Call struct {
 	Face *Face
 	W    http.ResponseWriter
@@ -68,7 +69,7 @@ type Call struct {
 	Do func(*idempotency.Ticket) (any, error)
 }
 
-// flight is a call with a key on its way.
+// flight is a call with a key that is under way.
 type flight struct {
 	*Guard
 	Call
@@ -91,11 +92,13 @@ func (g *Guard) Serve(c Call) {
 		c.Face.Fail(c.W, c.R, err)
 		return
 	}
+
 	if key == "" {
 		object, err := c.Do(nil)
 		c.respond(object, err)
 		return
 	}
+
 	name := c.Scope + "\x00" + key
 	if !g.flights.begin(name) {
 		f := fault.New(fault.KindConflict, "idempotency_key_in_use",
@@ -114,27 +117,32 @@ func (g *Guard) Serve(c Call) {
 	}
 }
 
-// headerKey reads the header: absent is "", empty is an error.
+// headerKey returns the key in the header, or "" if there is no header. An empty, repeated
+// or invalid one is idempotency_key_invalid.
 func headerKey(h http.Header) (string, error) {
 	values := h.Values(keyHeader)
 	if len(values) == 0 {
 		return "", nil
 	}
+
 	invalid := fault.Invalid(keyHeader, "idempotency_key_invalid",
 		"Must be one header of 1 to %d printable ASCII characters.", idempotency.MaxKeyBytes)
 	if len(values) > 1 || values[0] == "" || len(values[0]) > idempotency.MaxKeyBytes {
 		return "", invalid
 	}
+
 	for _, c := range []byte(values[0]) {
 		if c < 0x20 || c > 0x7e {
 			return "", invalid
 		}
 	}
+
 	return values[0], nil
 }
 
-// fingerprints are of a call, the one to record first. Records of versions before
-// hold the second; it fits an exact repetition alone.
+// fingerprints returns the fingerprints that a record of the same request may have, the one
+// to record first. Records of earlier versions have the second, which fits only an exact
+// repetition.
 func (g *Guard) fingerprints(c *Call) [2][]byte {
 	at := c.R.Method + "\n" + c.R.URL.EscapedPath() + "\n"
 	if c.Face.Name != "" {
@@ -144,6 +152,7 @@ func (g *Guard) fingerprints(c *Call) [2][]byte {
 	if c.Meaning == nil {
 		return [2][]byte{bytewise, bytewise}
 	}
+
 	return [2][]byte{g.MAC([]byte(decodedPrefix + at + string(c.Meaning))), bytewise}
 }
 
@@ -157,15 +166,18 @@ func (c *Call) respond(object any, err error) {
 		c.Face.Fail(c.W, c.R, err)
 		return
 	}
+
 	c.Face.Write(c.W, c.R, http.StatusOK, body)
 }
 
-// replay answers from the record; false when there is none.
+// replay answers from the record, or with the reason why that is impossible. It returns
+// false if there is no record: nothing was written then.
 func (f *flight) replay() bool {
 	rec, err := f.Records.GetIdempotency(f.R.Context(), f.Scope, f.record.Key)
 	if err == nil && rec == nil {
 		return false
 	}
+
 	var body []byte
 	switch {
 	case err != nil:
@@ -175,16 +187,18 @@ func (f *flight) replay() bool {
 	default:
 		body, err = f.Unseal(rec.Answer, f.record.Associated())
 	}
+
 	if err != nil {
 		f.Face.Fail(f.W, f.R, err)
 		return true
 	}
+
 	f.W.Header().Set(replayedHeader, "true")
 	f.Face.Write(f.W, f.R, rec.Status, body)
 	return true
 }
 
-// run makes the call and sees to its record.
+// run makes the call, records its response if no commit did, and answers.
 func (f *flight) run() {
 	var t *idempotency.Ticket
 	if f.Shape != "" {
@@ -208,14 +222,15 @@ func (f *flight) run() {
 	}
 }
 
-// finish records an answer that no commit carried, and gives it. When the record
-// can't be written the effect has happened all the same, so the answer stands;
-// a repetition then meets the effect instead of the record.
+// finish records a response that is part of no commit, and sends it. If the record cannot
+// be written the effect has happened nevertheless, so the response is sent; a repetition
+// then meets the effect instead of the record.
 func (f *flight) finish(body []byte, failed error) {
 	if failed != nil {
 		f.Face.Fail(f.W, f.R, failed)
 		return
 	}
+
 	sealed, err := f.Seal(body, f.record.Associated())
 	if err == nil {
 		f.record.Answer, f.record.CreatedAt = sealed, f.Now()
@@ -232,8 +247,8 @@ func (f *flight) finish(body []byte, failed error) {
 	f.Face.Write(f.W, f.R, f.record.Status, body)
 }
 
-// afterRace answers when another process recorded the key first: with its
-// answer, or with the mismatch.
+// afterRace answers if another process recorded the key first: with its response, or with
+// the mismatch.
 func (f *flight) afterRace() {
 	if !f.replay() {
 		f.Face.Fail(f.W, f.R, fault.Unavailable("idempotency_key_raced", 0, idempotency.ErrRaced,
@@ -241,13 +256,14 @@ func (f *flight) afterRace() {
 	}
 }
 
-// flights are the idempotency keys that this process is working on.
+// flights are the idempotency keys that this process is working on. The zero value is ready
+// for use.
 type flights struct {
 	mu   sync.Mutex
 	keys map[string]bool
 }
 
-// begin takes a key; false when a request with it is under way.
+// begin takes a key. It returns false if a request with it is under way.
 func (f *flights) begin(key string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -257,10 +273,12 @@ func (f *flights) begin(key string) bool {
 	if f.keys[key] {
 		return false
 	}
+
 	f.keys[key] = true
 	return true
 }
 
+// end releases a key.
 func (f *flights) end(key string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -87,14 +87,16 @@ type API struct {
 	followers followers
 }
 
-// followers counts the live event streams.
+// followers counts the live event streams, so that enter can bound them per process and per
+// account and mode. The mutex guards all and by.
 type followers struct {
 	sync.Mutex
 	all int
 	by  map[string]int // by account and mode
 }
 
-// New returns an API.
+// New returns an API for the services of c. It does no I/O: the OpenAPI document is
+// rendered at its first request and then kept.
 func New(c Config) *API {
 	c.PublicURL = strings.TrimRight(c.PublicURL, "/")
 	a := &API{Config: c, renderer: Renderer{PublicURL: c.PublicURL, Now: c.Now},
@@ -113,6 +115,9 @@ func (a *API) Register(mux *http.ServeMux) {
 			paths[rt.Path] = true
 		}
 	}
+
+	// These patterns have no method, so they get the requests that match no route, which
+	// net/http would answer in plain text.
 	for path := range paths {
 		mux.HandleFunc(path, a.unrouted)
 	}
@@ -130,6 +135,7 @@ func (a *API) unrouted(w http.ResponseWriter, r *http.Request) {
 			}
 		}
 	}
+
 	if len(allow) == 0 {
 		a.fail(w, r, fault.New(fault.KindNotFound, "not_found", "There is nothing at this address."))
 		return
@@ -137,12 +143,14 @@ func (a *API) unrouted(w http.ResponseWriter, r *http.Request) {
 	problem.MethodNotAllowed(w, r, strings.Join(allow, ", "))
 }
 
-// matches reports whether a path matches a route's pattern.
+// matches reports whether a path matches a route's pattern, segment by segment. A
+// placeholder such as {id} takes any segment except an empty one.
 func matches(pattern, path string) bool {
 	want, got := strings.Split(pattern, "/"), strings.Split(path, "/")
 	if len(want) != len(got) {
 		return false
 	}
+
 	for i := range want {
 		if want[i] != got[i] && (!strings.HasPrefix(want[i], "{") || got[i] == "") {
 			return false
@@ -151,7 +159,8 @@ func matches(pattern, path string) bool {
 	return true
 }
 
-// request is one call on its way through the checks.
+// request is one call on its way through the checks. admit fills it, and the handlers read
+// it. It belongs to the goroutine of its HTTP request.
 type request struct {
 	*http.Request
 	w      http.ResponseWriter
@@ -161,29 +170,40 @@ type request struct {
 	ticket *idempotency.Ticket // nil: no key, or no effect to guard
 }
 
-// decode reads the body into dst.
+// decode reads the body into dst, a pointer to a struct of field values. Its faults are
+// those of the function decode.
 func (q *request) decode(dst any) error { return decode(q.body, dst) }
 
-// serve returns the handler of a route behind the checks.
+// serve returns the handler of a route behind the checks. A POST runs under the guard,
+// which replays the stored response for a known idempotency key and otherwise passes a
+// ticket that the handler hands to the service. Any other method goes straight to the
+// handler.
 func (a *API) serve(rt Route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if rt.Auth != authNone {
 			w.Header().Add("Vary", "Authorization")
 		}
+
 		q := &request{Request: r, w: w}
 		if err := a.admit(rt, q); err != nil {
 			a.fail(w, r, err)
 			return
 		}
+
+		// Streams write their own response and end with the client's connection.
 		if rt.stream != nil && (rt.handle == nil || wantsStream(r)) {
 			rt.stream(a, q)
 			return
 		}
+
+		// A change survives the client: it keeps the request's values but not its
+		// cancellation.
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), callTimeout)
 			defer cancel()
 			q.Request = r.WithContext(ctx)
 		}
+
 		if r.Method == http.MethodPost {
 			a.Guard.Serve(answer.Call{Face: &a.face, W: w, R: q.Request, Scope: q.caller.scope(), Records: rt.records(a.Records), Shape: rt.shape,
 				Body: q.body, Meaning: canonical(rt, q.body), Do: func(t *idempotency.Ticket) (any, error) {
@@ -192,6 +212,7 @@ func (a *API) serve(rt Route) http.Handler {
 				}})
 			return
 		}
+
 		object, err := rt.handle(a, q)
 		if err != nil {
 			a.fail(w, r, err)
@@ -201,17 +222,22 @@ func (a *API) serve(rt Route) http.Handler {
 	})
 }
 
-// admit runs the checks. The first one that fails decides the response.
+// admit runs the checks in the order that the package comment gives, and fills caller,
+// query and body. The first check that fails decides the response. The rate limit counts a
+// call as soon as its account is known, so calls that fail a later check count too.
 func (a *API) admit(rt Route, q *request) error {
 	var err error
 	if q.caller, err = a.authenticate(rt, q.Request, q.w.Header()); err != nil {
 		return err
 	}
+
 	if a.Limit != nil && q.caller.account != "" {
 		if err := a.Limit(q.Context(), q.w.Header(), q.caller.account); err != nil {
 			return err
 		}
 	}
+
+	// Mode is a parameter of every call with an account that a key may make.
 	known := rt.Query
 	if rt.Auth == authBoth || rt.Auth == authKey {
 		known = append([]string{"mode"}, known...)
@@ -222,35 +248,43 @@ func (a *API) admit(rt Route, q *request) error {
 	if q.caller, err = q.caller.inMode(q.query); err != nil {
 		return err
 	}
+
 	for name, prefix := range rt.ids {
 		// A malformed id cannot exist, so no store is queried.
 		if err := pathID(q.Request, name, prefix); err != nil {
 			return err
 		}
 	}
+
+	// Without a body to decode, a single byte is enough to refuse. A POST is read in full,
+	// because its bytes are compared under an idempotency key.
 	if rt.body == bodyNone && q.Method != http.MethodPost {
 		return noBody(q.Request)
 	}
 	if q.body, err = readBody(q.w, q.Request); err != nil {
 		return err
 	}
+
 	switch {
 	case rt.body == bodyNone && len(q.body) > 0:
 		return decode(q.body, &struct{}{}) // {} counts as no body
 	case rt.body == bodyOptional && len(q.body) == 0:
 		q.body = []byte("{}")
 	}
+
 	return nil
 }
 
-// decline renders an issuer's decline for the idempotency record.
+// decline renders an issuer's decline for the idempotency record: its status, its body as a
+// problem, and an error only if the problem cannot be encoded.
 func decline(r *http.Request, err error) (status int, body []byte, failed error) {
 	p := problem.From(err, problem.RequestID(r.Context()))
 	body, failed = json.Marshal(p)
 	return p.Status, body, failed
 }
 
-// respond answers 200 with the object.
+// respond answers 200 with the object as JSON. An object that cannot be encoded is an
+// internal error.
 func (a *API) respond(q *request, object any) {
 	body, err := json.Marshal(object)
 	if err != nil {
@@ -260,7 +294,9 @@ func (a *API) respond(q *request, object any) {
 	a.write(q.w, q.Request, http.StatusOK, body)
 }
 
-// write sends a rendered response: JSON, or a problem if status is 400 or more.
+// write sends a rendered response: JSON, or a problem if status is 400 or more. The site of
+// the request replaces the addresses in the body, so a stored response can be replayed
+// under another public host. HEAD gets the headers of GET.
 func (a *API) write(w http.ResponseWriter, r *http.Request, status int, body []byte) {
 	h := w.Header()
 	h.Set("Content-Type", "application/json; charset=utf-8")
@@ -269,6 +305,7 @@ func (a *API) write(w http.ResponseWriter, r *http.Request, status int, body []b
 	}
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
+
 	body = site.Of(r.Context()).Document(body)
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)

@@ -24,7 +24,7 @@ type caller struct {
 	bound   bool   // a key acts only in its own mode
 }
 
-// by returns the id of the caller, as decisions record it.
+// by returns the id of the caller, as decisions record it: the user's, or the key's.
 func (c caller) by() string {
 	if c.user != "" {
 		return c.user
@@ -35,7 +35,8 @@ func (c caller) by() string {
 // publicScope is the space of idempotency keys of callers without an account.
 const publicScope = "public"
 
-// scope returns the space of the caller's idempotency keys.
+// scope returns the space of the caller's idempotency keys. Two accounts, and the two modes
+// of one account, never share a key.
 func (c caller) scope() string {
 	if c.account == "" {
 		return publicScope
@@ -43,12 +44,14 @@ func (c caller) scope() string {
 	return c.account + "/" + c.mode
 }
 
-// inMode applies ?mode=. A user may choose; a key may only name its own mode.
+// inMode applies the query parameter mode. A user may choose the mode; a key may only name
+// its own, and gets mode_mismatch for the other.
 func (c caller) inMode(q query) (caller, error) {
 	mode, err := q.oneOf("mode", link.Test, link.Live)
 	if err != nil || mode == "" || mode == c.mode {
 		return c, err
 	}
+
 	if c.bound {
 		f := fault.New(fault.KindForbidden, "mode_mismatch", "This key acts in %s mode only.", c.mode)
 		f.Param = "mode"
@@ -58,13 +61,16 @@ func (c caller) inMode(q query) (caller, error) {
 	return c, nil
 }
 
-// credentials are the content of the Authorization header.
+// credentials are the content of the Authorization header: a session's token, or the secret
+// of an API key, with or without the key's id.
 type credentials struct {
 	token  string // a session's
 	key    string // an API key's id; "" with a bare secret
 	secret string
 }
 
+// readCredentials parses the Authorization header. It returns unauthenticated if the header
+// is missing, repeated, or of another form than Bearer and Basic. It checks no secret.
 func readCredentials(r *http.Request) (credentials, error) {
 	values := r.Header.Values("Authorization")
 	switch {
@@ -73,6 +79,8 @@ func readCredentials(r *http.Request) (credentials, error) {
 	case len(values) > 1:
 		return credentials{}, fault.New(fault.KindUnauthenticated, "unauthenticated", "The Authorization header must be sent once.")
 	}
+
+	// Some clients separate scheme and value by a tab, or by several spaces.
 	scheme, rest, _ := strings.Cut(strings.ReplaceAll(strings.TrimSpace(values[0]), "\t", " "), " ")
 	rest = strings.TrimSpace(rest)
 	switch {
@@ -83,11 +91,12 @@ func readCredentials(r *http.Request) (credentials, error) {
 			return cred, err
 		}
 	}
+
 	return credentials{}, fault.New(fault.KindUnauthenticated, "unauthenticated", "The Authorization header must be Bearer with a token or secret, or Basic with a key id and its secret.")
 }
 
-// bearer reads a token. If the text is half of a key, or id and secret in one, the
-// error is about keys and not about an expired session.
+// bearer reads a token or a secret. If the text is the id of a key, or id and secret in
+// one, the fault says so, instead of reporting an expired session.
 func bearer(s string) (credentials, error) {
 	keyID, secret, both := strings.Cut(s, ":")
 	switch isKey := strings.HasPrefix(keyID, id.Key+"_"); {
@@ -101,12 +110,15 @@ func bearer(s string) (credentials, error) {
 	return credentials{token: s}, nil
 }
 
-// basic reads a key's id and secret, in base64 with or without padding.
+// basic reads a key's id and secret, in base64 with or without padding. Text that is not in
+// this form returns empty credentials without an error, and the caller explains both forms.
+// An id and a secret in the wrong order have a fault of their own.
 func basic(s string) (credentials, error) {
 	raw, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(s, "="))
 	if err != nil {
 		return credentials{}, nil //nolint:nilerr // not credentials at all, which the caller explains
 	}
+
 	keyID, secret, ok := strings.Cut(string(raw), ":")
 	if !ok {
 		return credentials{}, nil
@@ -117,8 +129,9 @@ func basic(s string) (credentials, error) {
 	return credentials{key: keyID, secret: secret}, nil
 }
 
-// authenticate finds the caller and checks that the route allows it. If not, the
-// response's WWW-Authenticate header says which credentials the route accepts.
+// authenticate finds the caller and checks that the route allows it. For missing or wrong
+// credentials, the response's WWW-Authenticate header says which schemes the route accepts;
+// an error of another kind, such as scope_missing, leaves the header alone.
 func (a *API) authenticate(rt Route, r *http.Request, h http.Header) (caller, error) {
 	if rt.Auth == authNone {
 		return caller{}, nil
@@ -145,11 +158,16 @@ func fromPage(h http.Header) bool {
 	return h.Get("Origin") != "" || (h.Get("Sec-Fetch-Site") != "" && mode != "" && !strings.EqualFold(mode, "navigate"))
 }
 
+// identify returns the caller of a request and checks kind and scope against the route. A
+// session on a call for backends is key_required, and a key on a call for users is
+// user_required. A key that lacks the scope is scope_missing. follower.stillGood repeats
+// this check while a stream lives.
 func (a *API) identify(rt Route, r *http.Request) (caller, error) {
 	cred, err := readCredentials(r)
 	if err != nil {
 		return caller{}, err
 	}
+
 	if cred.token != "" {
 		c, err := a.identifyUser(r.Context(), cred.token)
 		if err == nil && rt.Auth == authKey {
@@ -157,11 +175,13 @@ func (a *API) identify(rt Route, r *http.Request) (caller, error) {
 		}
 		return c, err
 	}
+
 	// A secret in a web page is leaked. Refusing it shows the mistake at once, whether
 	// or not the secret is valid.
 	if fromPage(r.Header) {
 		return caller{}, fault.New(fault.KindForbidden, "browser_origin_refused", "An API key must never be used from a browser. Call from your backend.")
 	}
+
 	c, scopes, err := a.identifyKey(r.Context(), cred)
 	if err != nil {
 		return c, err
@@ -170,8 +190,10 @@ func (a *API) identify(rt Route, r *http.Request) (caller, error) {
 		// No scope covers what users manage, so these are the wrong credentials.
 		return c, fault.New(fault.KindUnauthenticated, "user_required", "This call is for a signed-in user: use the token of a session.")
 	}
+
 	if rt.Scope != "" && !slices.Contains(scopes, rt.Scope) {
 		return c, fault.New(fault.KindForbidden, "scope_missing", "This key lacks the scope %s.", rt.Scope)
 	}
+
 	return c, nil
 }

@@ -25,6 +25,8 @@ func canonical(rt Route, body []byte) []byte {
 	if len(body) == 0 {
 		body = []byte("{}")
 	}
+
+	// A default that a handler applies later is not visible here: what counts is the tag.
 	if err := decode(body, in.Interface()); err != nil {
 		return nil
 	}
@@ -35,7 +37,8 @@ func canonical(rt Route, body []byte) []byte {
 	return out
 }
 
-// members returns the members of a decoded object that differ from their default.
+// members returns the members of a decoded object that differ from their default, by their
+// JSON name. It descends into embedded structs, whose members belong to the same object.
 func members(object reflect.Value) map[string]any {
 	out := map[string]any{}
 	for i := range object.NumField() {
@@ -50,6 +53,7 @@ func members(object reflect.Value) map[string]any {
 		if !ok || !m.given() {
 			continue
 		}
+
 		value := oneForm(reflect.ValueOf(m.value()))
 		if def, ok := f.Tag.Lookup("default"); ok {
 			if said, err := json.Marshal(value); err == nil && bytes.Equal(said, []byte(def)) {
@@ -58,6 +62,7 @@ func members(object reflect.Value) map[string]any {
 		}
 		out[f.Tag.Get("json")] = value
 	}
+
 	return out
 }
 
@@ -67,10 +72,16 @@ type member interface {
 	value() any // nil: null
 }
 
+// given reports whether the body has the member.
 func (f field[T]) given() bool { return f.Set }
-func (f field[T]) value() any  { return f.Value }
 
+// value returns the member's value.
+func (f field[T]) value() any { return f.Value }
+
+// given reports whether the body has the member, even as null.
 func (f nullable[T]) given() bool { return f.Set }
+
+// value returns the member's value, or nil for null.
 func (f nullable[T]) value() any {
 	if f.Null {
 		return nil
@@ -78,17 +89,21 @@ func (f nullable[T]) value() any {
 	return f.Value
 }
 
-// oneForm returns the canonical form of a value, ready for encoding/json.
+// oneForm returns the canonical form of a value, ready for encoding/json: amounts without
+// superfluous zeros, times in UTC, objects without their defaults. Every other value stays
+// as it is.
 func oneForm(v reflect.Value) any {
 	if !v.IsValid() {
 		return nil
 	}
+
 	switch value := v.Interface().(type) {
 	case decimal:
 		return value.plain()
 	case stamp:
 		return value.instant()
 	}
+
 	switch v.Kind() {
 	case reflect.Struct:
 		return members(v)
@@ -103,11 +118,12 @@ func oneForm(v reflect.Value) any {
 	}
 }
 
-// plain is an amount without leading zeros, and without zeros at its end. What is
-// no plain decimal stays as it is.
+// plain returns an amount without leading zeros, and without zeros at its end. Text that is
+// not a plain decimal stays as it is.
 func (d decimal) plain() string {
 	if !plainDecimal(string(d)) {
 		return string(d)
+
 	}
 	whole, frac, _ := strings.Cut(string(d), ".")
 	whole, frac = strings.TrimLeft(whole, "0"), strings.TrimRight(frac, "0")
@@ -124,13 +140,14 @@ func (d decimal) plain() string {
 // RFC 3339, section 5.6, lets T and Z be written small.
 type stamp string
 
-// UnmarshalText reads the member.
+// UnmarshalText reads the member, and writes its T and Z in upper case, because time.Parse
+// accepts only these.
 func (s *stamp) UnmarshalText(text []byte) error {
 	*s = stamp(rfc3339(string(text)))
 	return nil
 }
 
-// rfc3339 is a time with a capital T and Z; another text as it is.
+// rfc3339 returns a time with T and Z in upper case, and any other text as it is.
 func rfc3339(s string) string {
 	const date = len("2006-01-02")
 	if len(s) <= date || (s[date] != 't' && s[date] != 'T') {
@@ -139,7 +156,8 @@ func rfc3339(s string) string {
 	return s[:date] + strings.ToUpper(s[date:])
 }
 
-// instant is the same for two spellings of one moment.
+// instant returns the same text for two spellings of one moment. Text that is not a time
+// stays as it is.
 func (s stamp) instant() string {
 	t, err := time.Parse(time.RFC3339Nano, string(s))
 	if err != nil {

@@ -8,6 +8,8 @@ import (
 	"github.com/paylink/paylink/internal/merchant"
 )
 
+// clockObject is a test clock as callers see it: its present time, and by how much that is
+// ahead of real time.
 type clockObject struct {
 	Object       string            `json:"object"`
 	Mode         string            `json:"mode"`
@@ -16,11 +18,14 @@ type clockObject struct {
 	Links        map[string]string `json:"links"`
 }
 
+// showClock renders a clock. Its time is the real time at which the clock was read, plus
+// the lead.
 func showClock(c merchant.Clock) clockObject {
 	return clockObject{Object: "test_clock", Mode: link.Test, Now: link.FormatTime(c.At.Add(c.Ahead)), AheadSeconds: int64(c.Ahead / time.Second),
 		Links: map[string]string{"self": "/api/test-clock"}}
 }
 
+// testModeOnly returns test_mode_only for a caller in live mode, where time is real.
 func testModeOnly(c caller) error {
 	if c.mode == link.Test {
 		return nil
@@ -30,10 +35,13 @@ func testModeOnly(c caller) error {
 	return f
 }
 
+// getClock answers GET /api/test-clock. An account that never moved its clock has one that
+// is zero seconds ahead.
 func (a *API) getClock(q *request) (any, error) {
 	if err := testModeOnly(q.caller); err != nil {
 		return nil, err
 	}
+
 	c, err := a.Merchants.Clock(q.Context(), q.caller.account)
 	if err != nil {
 		return nil, err
@@ -41,21 +49,27 @@ func (a *API) getClock(q *request) (any, error) {
 	return showClock(c), nil
 }
 
+// moveClockBody moves the clock by a duration or to a time; exactly one of the two is
+// given.
 type moveClockBody struct {
 	AdvanceSeconds field[int64] `json:"advanceSeconds"`
 	Now            field[stamp] `json:"now"`
 }
 
-// moveClock answers after every process has read the new time, so that due work has
-// started. If it crashes before, the move is stored, and the notifier applies it.
+// moveClock answers after every process has read the new time, so that due work has started
+// when the caller gets the response. The move is committed first, with the idempotency
+// record. If the process crashes afterwards, or the notifier cannot be reached, the move
+// stays and the notifier applies it later.
 func (a *API) moveClock(q *request) (any, error) {
 	if err := testModeOnly(q.caller); err != nil {
 		return nil, err
 	}
+
 	var in moveClockBody
 	if err := q.decode(&in); err != nil {
 		return nil, err
 	}
+
 	m := merchant.ClockMove{Account: q.caller.account, Seconds: in.AdvanceSeconds.Value}
 	switch {
 	case in.AdvanceSeconds.Set == in.Now.Set:
@@ -67,6 +81,7 @@ func (a *API) moveClock(q *request) (any, error) {
 		}
 		m.To = t.UTC()
 	}
+
 	c, err := a.Merchants.MoveClock(q.Context(), m, q.ticket)
 	if err != nil {
 		return nil, err
@@ -74,11 +89,15 @@ func (a *API) moveClock(q *request) (any, error) {
 	if err := a.Webhooks.MoveClock(q.Context(), c.Account, c.Ahead); err != nil {
 		a.Log.WarnContext(q.Context(), "a test clock is told on later", "error", err)
 	}
+
+	// Other processes read the clocks at their next poll. If the call's time ends first,
+	// the clock has moved anyway.
 	spread := time.NewTimer(a.ClockSpread)
 	defer spread.Stop()
 	select {
 	case <-spread.C:
 	case <-q.Context().Done():
 	}
+
 	return showClock(c), nil
 }

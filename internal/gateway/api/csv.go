@@ -21,12 +21,14 @@ func (a *API) exportPayments(q *request) {
 		a.fail(q.w, q.Request, err)
 		return
 	}
+
 	f.Limit = exportPage
 	items, err := a.Payments.ListPayments(q.Context(), f)
 	if err != nil {
 		a.fail(q.w, q.Request, err)
 		return
 	}
+
 	h := q.w.Header()
 	h.Set("Content-Type", "text/csv; charset=utf-8; header=present")
 	h.Set("Content-Disposition", `attachment; filename="payments.csv"`)
@@ -35,6 +37,8 @@ func (a *API) exportPayments(q *request) {
 	if q.Method == http.MethodHead {
 		return
 	}
+
+	// From here on the status is 200, whatever happens.
 	out := csv.NewWriter(q.w)
 	out.UseCRLF = true // RFC 4180
 	flush := http.NewResponseController(q.w)
@@ -54,12 +58,14 @@ func (a *API) exportPayments(q *request) {
 		f.BeforeTime, f.BeforeID = last.CreatedAt, last.ID
 		items, err = a.Payments.ListPayments(q.Context(), f)
 	}
+
 	if err != nil {
 		a.Log.WarnContext(q.Context(), "an export was cut short", "requestId", problem.RequestID(q.Context()), "error", err.Error())
 		panic(http.ErrAbortHandler)
 	}
 }
 
+// csvRow returns the cells of a payment, each safe to open in a spreadsheet.
 func csvRow(o payment.PaymentObject) []string {
 	row := payment.CSVRow(o)
 	for i, cell := range row {
@@ -68,8 +74,8 @@ func csvRow(o payment.PaymentObject) []string {
 	return row
 }
 
-// inert prevents a spreadsheet from running a cell as a formula, because payers choose
-// their names.
+// inert returns a cell that a spreadsheet shows as text. It puts an apostrophe before what
+// would run as a formula, because payers choose their names.
 func inert(cell string) string {
 	if spelling.Formula(cell) {
 		return "'" + cell

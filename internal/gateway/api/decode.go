@@ -27,8 +27,10 @@ const MaxBodyBytes = 8 * link.MaxMetadataBytes
 // maxAmountDigits bounds the text of an amount before it is parsed.
 const maxAmountDigits = 32
 
-// readBody reads the body of a request, up to MaxBodyBytes. The request must declare
-// the body as JSON. Without a body it returns nil.
+// readBody reads the body of a request, up to MaxBodyBytes, and checks that it is declared
+// as JSON. Without a body it returns nil and checks nothing. A longer body is
+// body_too_large; if its length is declared, it is refused unread and the connection is
+// closed. A body that breaks off is body_unreadable.
 func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if r.ContentLength > MaxBodyBytes {
 		w.Header().Set("Connection", "close")
@@ -50,7 +52,8 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	return body, checkContentType(r.Header)
 }
 
-// noBody refuses a request with a body, for calls that take none.
+// noBody returns body_unexpected for a request with a body, for calls that take none. It
+// reads at most one byte.
 func noBody(r *http.Request) error {
 	if n, err := io.ReadFull(r.Body, make([]byte, 1)); n > 0 || (err != nil && !errors.Is(err, io.EOF)) {
 		return fault.New(fault.KindInvalid, "body_unexpected", "This call takes no body.")
@@ -58,15 +61,19 @@ func noBody(r *http.Request) error {
 	return nil
 }
 
+// errTooLarge returns the fault of a body that is longer than MaxBodyBytes.
 func errTooLarge() error {
 	return fault.New(fault.KindTooLarge, "body_too_large", "The body must be at most %d bytes.", MaxBodyBytes)
 }
 
+// checkContentType returns unsupported_media_type unless the headers declare JSON in UTF-8,
+// once, without compression.
 func checkContentType(h http.Header) error {
 	unsupported := fault.New(fault.KindUnsupported, "unsupported_media_type", "The body must be JSON in UTF-8, sent as Content-Type: application/json without a Content-Encoding.")
 	if encoding := h.Get("Content-Encoding"); len(h.Values("Content-Type")) != 1 || (encoding != "" && !strings.EqualFold(encoding, "identity")) {
 		return unsupported
 	}
+
 	kind, params, err := mime.ParseMediaType(h.Get("Content-Type"))
 	if err != nil || kind != "application/json" {
 		return unsupported
@@ -112,6 +119,10 @@ var noNullTexts = json.UnmarshalFromFunc(func(dec *jsontext.Decoder, _ *string) 
 	return ruleError("a string, not null; leave it out instead")
 })
 
+// syntaxFault explains a body that is not JSON: the member that is given twice, or the
+// position of the error. err is what decoding into the struct returned; the body is parsed
+// again without the struct, so that the first syntax error is reported and not a wrong type
+// before it.
 func syntaxFault(body []byte, err error) error {
 	var syntactic *jsontext.SyntacticError
 	probe := json.Unmarshal(body, new(jsontext.Value))
@@ -124,6 +135,9 @@ func syntaxFault(body []byte, err error) error {
 	return fault.New(fault.KindInvalid, "json_invalid", "The body is not valid JSON in UTF-8, near byte %d.", syntactic.ByteOffset)
 }
 
+// semanticFault explains valid JSON that does not fit the struct: an unknown member, or a
+// value that is of the wrong type or breaks the rule of its type. The fault names the
+// member.
 func semanticFault(err error) error {
 	var semantic *json.SemanticError
 	if !errors.As(err, &semantic) {
@@ -143,7 +157,7 @@ func semanticFault(err error) error {
 	return fault.Invalid(param, "parameter_invalid", "Must be %s.", typeRule(semantic.GoType))
 }
 
-// spell turns a JSON pointer into the notation of callers: a.b[0].
+// spell turns a JSON pointer into the notation of callers, a.b[0], shortened to 200 bytes.
 func spell(p jsontext.Pointer) string {
 	var b strings.Builder
 	for token := range p.Tokens() {
@@ -156,6 +170,7 @@ func spell(p jsontext.Pointer) string {
 		}
 		b.WriteString(token)
 	}
+
 	const longestBytes = 200 // the error repeats the caller's text: keep it short
 	if b.Len() > longestBytes {
 		return strings.ToValidUTF8(b.String()[:longestBytes], "") + "…"
@@ -163,11 +178,13 @@ func spell(p jsontext.Pointer) string {
 	return b.String()
 }
 
-// ruleError says what a value must be.
+// ruleError says what a value must be. It completes the sentence "Must be …" in the fault
+// for the member.
 type ruleError string
 
 func (e ruleError) Error() string { return string(e) }
 
+// typeRule says which JSON a Go type takes, in words that complete "Must be …".
 func typeRule(t reflect.Type) string {
 	if t == nil {
 		return "of another type"
@@ -214,7 +231,7 @@ type nullable[T any] struct {
 	Value     T
 }
 
-// UnmarshalJSONFrom reads the member.
+// UnmarshalJSONFrom reads the member; null sets Null and leaves the value at zero.
 func (f *nullable[T]) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 	f.Set = true
 	if dec.PeekKind() == 'n' {
@@ -257,6 +274,7 @@ func plainDecimal(s string) bool {
 	return whole != "" && (frac != "") == point && allDigits(whole) && allDigits(frac)
 }
 
+// allDigits reports whether a text has only the digits 0 to 9. The empty text does.
 func allDigits(s string) bool {
 	for i := range len(s) {
 		if s[i] < '0' || s[i] > '9' {

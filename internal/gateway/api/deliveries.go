@@ -6,6 +6,8 @@ import (
 	"github.com/paylink/paylink/internal/notify"
 )
 
+// deliveryObject is one try to deliver an event, as callers see it. Attempt counts from 1,
+// and is 0 when nothing was tried. NextAt is absent when no further try is planned.
 type deliveryObject struct {
 	ID         string            `json:"id"`
 	Object     string            `json:"object"`
@@ -35,6 +37,7 @@ type requestObject struct {
 	Body    string          `json:"body,omitempty"`
 }
 
+// showDelivery renders a delivery without the request that was sent.
 func showDelivery(d notify.Delivery) deliveryObject {
 	base := "/api/webhook-endpoints/" + d.Endpoint
 	self := base + "/deliveries/" + d.ID
@@ -47,41 +50,53 @@ func showDelivery(d notify.Delivery) deliveryObject {
 	}
 }
 
+// listDeliveries answers with the tries to reach one endpoint, newest first. The filters
+// are checked here, the endpoint by the service. The time range is read last, because dates
+// need the account's time zone, which is a read of its own.
 func (a *API) listDeliveries(q *request) (any, error) {
 	limit, err := q.query.limit()
 	if err != nil {
 		return nil, err
 	}
+
 	after, err := q.query.after(id.Delivery, false)
 	if err != nil {
 		return nil, err
 	}
+
 	status, err := q.query.oneOf("status", string(notify.Pending), string(notify.Succeeded), string(notify.Failed), string(notify.Parked))
 	if err != nil {
 		return nil, err
 	}
+
 	eventType, err := q.query.oneOf("eventType", append(notify.EventTypes(), notify.TestPing)...)
 	if err != nil {
 		return nil, err
 	}
+
 	want := notify.DeliveryQuery{Status: notify.Status(status), EventType: eventType, Before: after.ID, Limit: limit + 1}
 	within, err := a.within(q)
 	if err != nil {
 		return nil, err
 	}
+
 	want.From, want.To = within.From, within.To
 	items, err := a.Webhooks.Deliveries(q.Context(), q.caller.account, q.caller.mode, q.PathValue("id"), want)
 	if err != nil {
 		return nil, err
 	}
+
 	return page(items, limit, showDelivery, func(d notify.Delivery) cursor { return cursor{ID: d.ID} }), nil
 }
 
+// getDelivery answers with one try, and with the request as it was signed and sent. A
+// delivery that never sent anything shows an empty list of headers.
 func (a *API) getDelivery(q *request) (any, error) {
 	d, err := a.Webhooks.Delivery(q.Context(), q.caller.account, q.caller.mode, q.PathValue("id"), q.PathValue("delivery"))
 	if err != nil {
 		return nil, err
 	}
+
 	o := showDelivery(d.Delivery)
 	o.Request = &requestObject{URL: d.Request.URL, Headers: d.Request.Headers, Body: string(d.Body)}
 	if o.Request.Headers == nil {
@@ -90,6 +105,8 @@ func (a *API) getDelivery(q *request) (any, error) {
 	return o, nil
 }
 
+// redeliver sends the event of an earlier delivery again and answers with the new, pending
+// delivery.
 func (a *API) redeliver(q *request) (any, error) {
 	d, err := a.Webhooks.Redeliver(q.Context(), q.caller.account, q.caller.mode, q.PathValue("id"), q.PathValue("delivery"), q.ticket)
 	if err != nil {
@@ -98,10 +115,13 @@ func (a *API) redeliver(q *request) (any, error) {
 	return showDelivery(d), nil
 }
 
+// testBody is the body of a test. Without a type it is test.ping.
 type testBody struct {
 	Type field[string] `json:"type" default:"\"test.ping\""`
 }
 
+// testEndpoint sends a test event to an endpoint, once, and answers with the pending
+// delivery. It works for a disabled endpoint too.
 func (a *API) testEndpoint(q *request) (any, error) {
 	var in testBody
 	if err := q.decode(&in); err != nil {
@@ -114,6 +134,9 @@ func (a *API) testEndpoint(q *request) (any, error) {
 	return showDelivery(d), nil
 }
 
+// redeliveryObject is a bulk redelivery as callers see it. Total is the number of events
+// that matched at the start. Queued is how many were handed to the sender since, and the
+// three counts after it add up to that.
 type redeliveryObject struct {
 	ID        string            `json:"id"`
 	Object    string            `json:"object"`
@@ -133,6 +156,7 @@ type redeliveryObject struct {
 	Links     map[string]string `json:"links"`
 }
 
+// filterObject is the filter of a bulk redelivery, as it was applied.
 type filterObject struct {
 	Status    notify.Status `json:"status"`
 	EventType string        `json:"eventType,omitempty"`
@@ -140,6 +164,7 @@ type filterObject struct {
 	To        string        `json:"to,omitempty"`
 }
 
+// showRedelivery renders a bulk redelivery.
 func showRedelivery(r notify.Redelivery) redeliveryObject {
 	base := "/api/webhook-endpoints/" + r.Endpoint
 	self := base + "/redeliveries/" + r.ID
@@ -152,6 +177,8 @@ func showRedelivery(r notify.Redelivery) redeliveryObject {
 	}
 }
 
+// redeliverBody selects the events of a bulk redelivery. From and to take what they take in
+// a query: a date of the account's time zone, or a time.
 type redeliverBody struct {
 	Status    field[string] `json:"status"`
 	EventType field[string] `json:"eventType"`
@@ -159,17 +186,21 @@ type redeliverBody struct {
 	To        field[string] `json:"to"`
 }
 
+// redeliverAll begins a bulk redelivery and answers with it while it runs. It does not wait
+// for the tries.
 func (a *API) redeliverAll(q *request) (any, error) {
 	var in redeliverBody
 	if err := q.decode(&in); err != nil {
 		return nil, err
 	}
+
 	// An empty filter would match everything, and redeliver all of it.
 	for name, given := range map[string]field[string]{"status": in.Status, "eventType": in.EventType} {
 		if err := notEmpty(name, given); err != nil {
 			return nil, err
 		}
 	}
+
 	f := notify.Filter{Status: notify.Status(in.Status.Value), EventType: in.EventType.Value}
 	times := query{}
 	for name, given := range map[string]field[string]{"from": in.From, "to": in.To} {
@@ -177,18 +208,23 @@ func (a *API) redeliverAll(q *request) (any, error) {
 			times[name] = given.Value
 		}
 	}
+
 	within, err := a.period(q, times)
 	if err != nil {
 		return nil, err
 	}
+
 	f.From, f.To = within.From, within.To
+
 	r, err := a.Webhooks.RedeliverAll(q.Context(), q.caller.account, q.caller.mode, q.PathValue("id"), f, q.ticket)
 	if err != nil {
 		return nil, err
 	}
+
 	return showRedelivery(r), nil
 }
 
+// listRedeliveries answers with an endpoint's bulk redeliveries, newest first.
 func (a *API) listRedeliveries(q *request) (any, error) {
 	limit, err := q.query.limit()
 	if err != nil {
@@ -205,6 +241,7 @@ func (a *API) listRedeliveries(q *request) (any, error) {
 	return page(items, limit, showRedelivery, func(r notify.Redelivery) cursor { return cursor{ID: r.ID} }), nil
 }
 
+// getRedelivery answers with one bulk redelivery and its progress.
 func (a *API) getRedelivery(q *request) (any, error) {
 	r, err := a.Webhooks.Redelivery(q.Context(), q.caller.account, q.caller.mode, q.PathValue("id"), q.PathValue("redelivery"))
 	if err != nil {
@@ -213,6 +250,8 @@ func (a *API) getRedelivery(q *request) (any, error) {
 	return showRedelivery(r), nil
 }
 
+// cancelRedelivery ends a bulk redelivery. What is queued by then is still sent. Canceling
+// again, or after the end, changes nothing.
 func (a *API) cancelRedelivery(q *request) (any, error) {
 	r, err := a.Webhooks.CancelRedelivery(q.Context(), q.caller.account, q.caller.mode, q.PathValue("id"), q.PathValue("redelivery"))
 	if err != nil {

@@ -18,11 +18,14 @@ import (
 // The lists come from the analytics store, which is behind by its consumer's lag. Each
 // payment in them is read again from the payment store.
 
+// How many related payments one call shows: at most, and if the caller does not say.
 const (
 	maxRelated   = 50
 	firstRelated = 10
 )
 
+// deskRoutes returns the calls of this file. They use the scopes of payments, because they
+// show and change payments.
 func deskRoutes() []Route {
 	read, write := "payments:read", "payments:write"
 	const at = "/api/payments/{id}"
@@ -38,34 +41,43 @@ func deskRoutes() []Route {
 	}
 }
 
+// errNoAnalyst is the fault of a process that runs without the analytics store.
 var errNoAnalyst = fault.Unavailable("fraud_unavailable", time.Minute, nil, "The box that knows the risk of payments is not available now.")
 
-// rows reads a page from the analytics store with the filters of both lists.
+// rows reads a page from the analytics store with the filters of both lists: limit, cursor,
+// from and to. It returns the cursor and the limit of the request too, for a list that must
+// stop within a row. It fails with fraud_unavailable if this process has no analytics
+// store.
 func (a *API) rows(q *request, f history.Query) (history.Page, deskCursor, int, error) {
 	var none history.Page
 	if a.Fraud.Analyst == nil {
 		return none, deskCursor{}, 0, errNoAnalyst
 	}
+
 	f.Account, f.Mode = q.caller.account, q.caller.mode
 	limit, err := q.query.limit()
 	if err != nil {
 		return none, deskCursor{}, 0, err
 	}
+
 	after, err := q.query.desk()
 	if err != nil {
 		return none, after, 0, err
 	}
+
 	within, err := a.within(q)
 	if err != nil {
 		return none, after, 0, err
 	}
+
 	f.From, f.To = within.From, within.To
 	f.Before, f.Limit = after.Before, limit
+
 	page, err := a.Fraud.Analyst.Rows(q.Context(), f)
 	return page, after, limit, err
 }
 
-// fresh returns the current state of a row's payment.
+// fresh returns the current state of a row's payment. The row may be seconds old.
 func (a *API) fresh(q *request, id string) (payment.Payment, error) {
 	return a.Payments.GetPayment(q.Context(), q.caller.account, id)
 }
@@ -95,7 +107,9 @@ func (a *API) listReviews(q *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	out := list[payment.PaymentObject]{Object: "list", Data: []payment.PaymentObject{}}
+	// The state that the row had may be outdated, so the current one decides.
 	for _, r := range page.Rows {
 		p, err := a.fresh(q, r.ID)
 		if err != nil {
@@ -105,6 +119,7 @@ func (a *API) listReviews(q *request) (any, error) {
 			out.Data = append(out.Data, payment.Object(p))
 		}
 	}
+
 	if page.Next != "" {
 		next := deskCursor{Before: page.Next}.String()
 		out.HasMore, out.NextCursor = true, &next
@@ -112,6 +127,7 @@ func (a *API) listReviews(q *request) (any, error) {
 	return out, nil
 }
 
+// reviewBody is the body of a verdict.
 type reviewBody struct {
 	Verdict field[string] `json:"verdict"`
 }
@@ -119,6 +135,9 @@ type reviewBody struct {
 // verdicts maps the verdict in a request to the resulting state of the review.
 var verdicts = map[string]string{"approve": payment.ReviewApproved, "decline": payment.ReviewDeclined, "refund": payment.ReviewRefunded}
 
+// review commits a person's verdict on a held payment and answers with the payment. The
+// coordinator then captures, voids or refunds; the response may show that as still under
+// way.
 func (a *API) review(q *request) (any, error) {
 	var in reviewBody
 	if err := q.decode(&in); err != nil {
@@ -131,6 +150,7 @@ func (a *API) review(q *request) (any, error) {
 	if !known {
 		return nil, fault.Invalid("verdict", "parameter_invalid", "Must be one of approve, decline, refund.")
 	}
+
 	p, err := a.Transactions.Review(q.Context(), q.caller.account, q.caller.mode, q.PathValue("id"), verdict, q.caller.by(), q.ticket)
 	if err != nil {
 		return nil, err
@@ -138,6 +158,7 @@ func (a *API) review(q *request) (any, error) {
 	return payment.Object(p), nil
 }
 
+// markBody is the body of a label. Null removes the label; an absent member is an error.
 type markBody struct {
 	Label nullable[string] `json:"label"`
 }
@@ -154,6 +175,7 @@ func (a *API) mark(q *request) (any, error) {
 	if !in.Label.Null && in.Label.Value != payment.LabelFraud && in.Label.Value != payment.LabelLegitimate {
 		return nil, fault.Invalid("label", "parameter_invalid", "Must be fraud, legitimate or null.")
 	}
+
 	p, err := a.Transactions.Mark(q.Context(), q.caller.account, q.caller.mode, q.PathValue("id"), in.Label.Value, q.caller.by(), q.ticket)
 	if err != nil {
 		return nil, err
@@ -168,6 +190,9 @@ type relatedObject struct {
 	Payment payment.PaymentObject `json:"payment"`
 }
 
+// related answers with payments that share a card, an address or another trait with this
+// one. Until the analytics store has read the payment, the list is empty. A limit above
+// maxRelated is lowered to it.
 func (a *API) related(q *request) (any, error) {
 	limit := firstRelated
 	if _, given := q.query["limit"]; given {
@@ -177,6 +202,7 @@ func (a *API) related(q *request) (any, error) {
 		}
 		limit = min(n, maxRelated)
 	}
+
 	p, err := a.findPayment(q.Context(), q)
 	if err != nil {
 		return nil, err
@@ -184,6 +210,7 @@ func (a *API) related(q *request) (any, error) {
 	if a.Fraud.Analyst == nil {
 		return nil, errNoAnalyst
 	}
+
 	out := list[relatedObject]{Object: "list", Data: []relatedObject{}}
 	rows, err := a.Fraud.Analyst.Related(q.Context(), p.Account, p.Mode, p.ID, limit)
 	if err != nil {
@@ -192,6 +219,7 @@ func (a *API) related(q *request) (any, error) {
 		}
 		return nil, err
 	}
+
 	for _, r := range rows {
 		other, err := a.fresh(q, r.ID)
 		if err != nil {
@@ -199,9 +227,11 @@ func (a *API) related(q *request) (any, error) {
 		}
 		out.Data = append(out.Data, relatedObject{Object: "related_payment", Shared: history.Shared(p, r), Payment: payment.Object(other)})
 	}
+
 	return out, nil
 }
 
+// disputeStates are the states that a dispute may have, in their usual order.
 var disputeStates = []string{payment.DisputeNeedsResponse, payment.DisputeUnderReview, payment.DisputeWon, payment.DisputeLost}
 
 // listDisputes answers with disputes by payment, newest first, and within a payment in
@@ -212,10 +242,12 @@ func (a *API) listDisputes(q *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	page, after, limit, err := a.rows(q, history.Query{Disputed: true})
 	if err != nil {
 		return nil, err
 	}
+
 	out := list[payment.DisputeObject]{Object: "list", Data: []payment.DisputeObject{}}
 	skip := after.After
 	for _, r := range page.Rows {
@@ -241,14 +273,18 @@ func (a *API) listDisputes(q *request) (any, error) {
 			out.Data = append(out.Data, payment.NewDisputeObject(p, d))
 		}
 	}
+
 	if page.Next != "" {
 		// New disputes in the meantime may have moved the payment at which to continue.
 		next := deskCursor{Before: page.Next, After: skip}.String()
 		out.HasMore, out.NextCursor = true, &next
 	}
+
 	return out, nil
 }
 
+// openDisputeBody is the body that records a new dispute. Without an amount it is about the
+// whole payment.
 type openDisputeBody struct {
 	Amount    field[decimal] `json:"amount"`
 	Reason    field[string]  `json:"reason"`
@@ -256,6 +292,8 @@ type openDisputeBody struct {
 	moveDisputeBody
 }
 
+// openDispute records a dispute that the merchant learned of from its bank, and answers
+// with it. It moves no money.
 func (a *API) openDispute(q *request) (any, error) {
 	var in openDisputeBody
 	if err := q.decode(&in); err != nil {
@@ -270,18 +308,22 @@ func (a *API) openDispute(q *request) (any, error) {
 	if in.Reason.Value == "" {
 		return nil, fault.Invalid("reason", "parameter_invalid", "Must be one of fraudulent, product_not_received, duplicate, unrecognized, other.")
 	}
+
 	due, err := in.due()
 	if err != nil {
 		return nil, err
 	}
+
 	return a.dispute(q, payment.DisputeInput{Amount: string(in.Amount.Value), Reason: in.Reason.Value, Reference: in.Reference.Value, State: in.State.Value, EvidenceDueAt: due})
 }
 
+// moveDisputeBody changes the state of a dispute or its deadline for evidence.
 type moveDisputeBody struct {
 	State         field[string] `json:"state"`
 	EvidenceDueAt field[stamp]  `json:"evidenceDueAt"`
 }
 
+// moveDispute changes a recorded dispute. The body must give at least one member.
 func (a *API) moveDispute(q *request) (any, error) {
 	var in moveDisputeBody
 	if err := q.decode(&in); err != nil {
@@ -290,6 +332,7 @@ func (a *API) moveDispute(q *request) (any, error) {
 	if err := need(in.State.Set || in.EvidenceDueAt.Set, "state"); err != nil {
 		return nil, err
 	}
+
 	due, err := in.due()
 	if err != nil {
 		return nil, err
@@ -297,7 +340,9 @@ func (a *API) moveDispute(q *request) (any, error) {
 	return a.dispute(q, payment.DisputeInput{ID: q.PathValue("dispute"), State: in.State.Value, EvidenceDueAt: due})
 }
 
-// due is the deadline for evidence; zero if none is given. A given state is checked.
+// due returns the deadline for evidence, or zero if none is given. It checks the state as
+// well, if one is given. A year outside 1970 to 9999 is refused, because the stores cannot
+// hold it.
 func (b moveDisputeBody) due() (time.Time, error) {
 	if b.State.Set && !slices.Contains(disputeStates, b.State.Value) {
 		return time.Time{}, fault.Invalid("state", "parameter_invalid", "Must be one of %s.", strings.Join(disputeStates, ", "))
@@ -312,6 +357,7 @@ func (b moveDisputeBody) due() (time.Time, error) {
 	return t, nil
 }
 
+// dispute commits a new or changed dispute and answers with it.
 func (a *API) dispute(q *request, in payment.DisputeInput) (any, error) {
 	p, d, err := a.Transactions.Dispute(q.Context(), q.caller.account, q.caller.mode, q.PathValue("id"), in, q.ticket)
 	if err != nil {
@@ -328,6 +374,7 @@ type deskCursor struct {
 	After  string `json:"a,omitzero"`
 }
 
+// String returns the cursor in the form that desk accepts.
 func (c deskCursor) String() string {
 	raw, err := json.Marshal(c)
 	if err != nil {
@@ -343,6 +390,7 @@ func (q query) desk() (deskCursor, error) {
 	if !given {
 		return deskCursor{}, nil
 	}
+
 	var c deskCursor
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(s)
 	if err != nil || len(s) > maxCursorBytes || json.Unmarshal(raw, &c, json.RejectUnknownMembers(true)) != nil || c.String() != s || c == (deskCursor{}) ||

@@ -40,13 +40,16 @@ func wantsStream(r *http.Request) bool {
 	return false
 }
 
-// enter reserves a place among the streams; leave releases it.
+// enter reserves a place among the streams, and returns the function that releases it. It
+// returns false if the process or the scope, an account and mode, has as many streams as it
+// may. leave must be called once.
 func (a *API) enter(scope string) (leave func(), ok bool) {
 	a.followers.Lock()
 	defer a.followers.Unlock()
 	if a.followers.all >= maxFollowers || a.followers.by[scope] >= maxAccountFollower {
 		return nil, false
 	}
+
 	if a.followers.by == nil {
 		a.followers.by = map[string]int{}
 	}
@@ -74,12 +77,14 @@ func (a *API) followEvents(q *request) {
 		a.fail(q.w, q.Request, err)
 		return
 	}
+
 	leave, ok := a.enter(q.caller.scope())
 	if !ok {
 		a.fail(q.w, q.Request, fault.Unavailable("too_many_streams", 10*time.Second, nil, "Too many readers follow live at the moment. Ask for the events as JSON instead."))
 		return
 	}
 	defer leave()
+
 	h := q.w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-store")
@@ -88,15 +93,19 @@ func (a *API) followEvents(q *request) {
 	if q.Method == http.MethodHead {
 		return
 	}
+
 	f := &follower{a: a, q: q, c: http.NewResponseController(q.w), after: after}
 	// With this first id, a client that has seen no event yet can resume from here.
 	if f.write([]byte("retry: "+strconv.FormatInt(followRetry.Milliseconds(), 10)+"\nid: "+strconv.FormatInt(after, 10)+"\n\n")) != nil {
 		return
 	}
+
 	f.follow(q.Context())
 }
 
-// followFrom returns the seq after which the stream begins.
+// followFrom returns the seq after which the stream begins: the client's last, then the
+// query's, then the newest. Last-Event-ID comes first because a browser repeats the
+// original URL when it reconnects.
 func (a *API) followFrom(q *request) (int64, error) {
 	if _, paged := q.query["cursor"]; paged {
 		return 0, fault.Invalid("cursor", "conflicting_fields", "A stream takes Last-Event-ID or afterSeq, no cursor.")
@@ -132,6 +141,8 @@ func (a *API) lastSeq(ctx context.Context, account, mode string) (int64, error) 
 		}
 		low, high = high, high*2
 	}
+
+	// Invariant: the event low exists (or low is 0), and the event high does not.
 	for high-low > 1 {
 		middle := low + (high-low)/2
 		ok, err := exists(middle)
@@ -144,10 +155,11 @@ func (a *API) lastSeq(ctx context.Context, account, mode string) (int64, error) 
 			high = middle
 		}
 	}
+
 	return low, nil
 }
 
-// follower is one live stream.
+// follower is one live stream. after is the seq of the last event that was written.
 type follower struct {
 	a     *API
 	q     *request
@@ -155,6 +167,8 @@ type follower struct {
 	after int64
 }
 
+// follow writes new events at each poll, and a comment at each heartbeat, until the stream
+// ends. Without the heartbeat, proxies would close a silent connection.
 func (f *follower) follow(ctx context.Context) {
 	end := time.NewTimer(followLife)
 	defer end.Stop()
@@ -162,6 +176,7 @@ func (f *follower) follow(ctx context.Context) {
 	defer poll.Stop()
 	beat := time.NewTicker(followHeartbeat)
 	defer beat.Stop()
+
 	for {
 		if f.send(ctx) != nil {
 			return
@@ -183,14 +198,14 @@ func (f *follower) follow(ctx context.Context) {
 }
 
 // stillGood authenticates the caller again, so that a revoked key gets no more events.
-// If that fails for another reason, the stream continues.
+// While the service users is unavailable, the stream continues.
 func (f *follower) stillGood(ctx context.Context) bool {
 	_, err := f.a.identify(Route{Auth: authKey, Scope: "events:read"}, f.q.WithContext(ctx))
 	return err == nil || fault.KindOf(err) == fault.KindUnavailable
 }
 
-// send writes the new events. A failed read is tried again at the next poll. An error
-// means that the client has disconnected.
+// send writes all events after f.after. A failed read is not an error unless the client has
+// disconnected: the next poll tries again. An error ends the stream.
 func (f *follower) send(ctx context.Context) error {
 	for {
 		events, err := f.a.Payments.Events(ctx, f.q.caller.account, f.q.caller.mode, f.after, followPage)
@@ -215,8 +230,8 @@ func (f *follower) send(ctx context.Context) error {
 	}
 }
 
-// write sends data with its own deadline, so that a client that does not read cannot
-// block the stream.
+// write sends the parts and flushes them, with a deadline of their own, so that a client
+// that does not read cannot block the stream.
 func (f *follower) write(parts ...[]byte) error {
 	err := f.c.SetWriteDeadline(time.Now().Add(followWriteLimit))
 	if err != nil && !errors.Is(err, http.ErrNotSupported) {

@@ -8,6 +8,7 @@ import (
 	"github.com/paylink/paylink/internal/link"
 )
 
+// formRoutes returns the calls for forms.
 func formRoutes() []Route {
 	read, write := "forms:read", "forms:write"
 	const base = "/api/forms"
@@ -48,12 +49,14 @@ type formUpdateBody struct {
 	Revision field[int64] `json:"revision"`
 }
 
+// fieldBody is a field that visitors fill in.
 type fieldBody struct {
 	Name     field[string] `json:"name"`
 	Label    field[string] `json:"label"`
 	Required field[bool]   `json:"required" default:"false"`
 }
 
+// lookBody is how a form looks: its colors in light and dark mode, and its corners.
 type lookBody struct {
 	Accent     field[string] `json:"accent"`
 	AccentDark field[string] `json:"accentDark"`
@@ -65,12 +68,15 @@ func (b *formBody) check() error {
 	if err := need(b.Name.Set, "name"); err != nil {
 		return err
 	}
+
+	// One of the three ways to choose the amount is required: fixed, a list, or a range.
 	if !b.Amount.Set && !b.Amounts.Set && !b.MaxAmount.Set {
 		return need(false, "amount")
 	}
 	if err := need(b.Currency.Set, "currency"); err != nil {
 		return err
 	}
+
 	for _, text := range []struct {
 		name string
 		field[string]
@@ -79,6 +85,7 @@ func (b *formBody) check() error {
 			return err
 		}
 	}
+
 	for _, amount := range []struct {
 		name string
 		field[decimal]
@@ -87,17 +94,22 @@ func (b *formBody) check() error {
 			return err
 		}
 	}
+
 	if b.Amounts.Set && len(b.Amounts.Value) == 0 {
 		return fault.Invalid("amounts", "amount_invalid", "A list has 2 to %d amounts.", link.MaxFormAmounts)
 	}
+
 	for i, amount := range b.Amounts.Value {
 		if err := checkAmount(fmt.Sprintf("amounts[%d]", i), field[decimal]{Set: true, Value: amount}); err != nil {
 			return err
 		}
 	}
+
 	return nil
 }
 
+// request returns the service's request for a body that check has accepted. Amounts stay
+// text, because only the service knows the decimals of the currency.
 func (b *formBody) request(q *request, payee string, methods []link.Method) link.FormRequest {
 	r := link.FormRequest{
 		Account: q.caller.account, Mode: q.caller.mode, Payee: payee, Methods: methods, Name: b.Name.Value, Amount: string(b.Amount.Value),
@@ -106,6 +118,7 @@ func (b *formBody) request(q *request, payee string, methods []link.Method) link
 		Look:            link.Look{Accent: b.Look.Value.Accent.Value, AccentDark: b.Look.Value.AccentDark.Value, Corners: b.Look.Value.Corners.Value},
 		LinkLifeSeconds: optional(b.LinkLifeSeconds), Capture: b.Capture.Value, LatePolicy: b.LatePolicy.Value, Disabled: b.Disabled.Value, Ticket: q.ticket,
 	}
+
 	for _, amount := range b.Amounts.Value {
 		r.Amounts = append(r.Amounts, string(amount))
 	}
@@ -115,7 +128,8 @@ func (b *formBody) request(q *request, payee string, methods []link.Method) link
 	return r
 }
 
-// formRequest converts a checked body to the service's request.
+// formRequest checks a body and returns the service's request, with the payee and the
+// payment methods of the caller's account. Live mode needs a confirmed account (see payee).
 func (a *API) formRequest(q *request, in *formBody) (link.FormRequest, error) {
 	if err := in.check(); err != nil {
 		return link.FormRequest{}, err
@@ -124,6 +138,7 @@ func (a *API) formRequest(q *request, in *formBody) (link.FormRequest, error) {
 	return in.request(q, payee, methods), err
 }
 
+// createForm makes a form and answers with it.
 func (a *API) createForm(q *request) (any, error) {
 	var in formBody
 	if err := q.decode(&in); err != nil {
@@ -140,27 +155,34 @@ func (a *API) createForm(q *request) (any, error) {
 	return a.renderer.form(f), nil
 }
 
+// listForms answers with the account's forms, newest first: the active ones, or with
+// archived=true the archived ones.
 func (a *API) listForms(q *request) (any, error) {
 	limit, err := q.query.limit()
 	if err != nil {
 		return nil, err
 	}
+
 	after, err := q.query.after(id.Form, false)
 	if err != nil {
 		return nil, err
 	}
+
 	archived, err := q.query.oneOf("archived", "true", "false")
 	if err != nil {
 		return nil, err
 	}
+
 	items, err := a.Forms.ListForms(q.Context(), link.FormFilter{Account: q.caller.account, Mode: q.caller.mode, Archived: archived == "true",
 		Before: after.ID, Limit: limit + 1})
 	if err != nil {
 		return nil, err
 	}
+
 	return page(items, limit, a.renderer.form, func(f link.Form) cursor { return cursor{ID: f.ID} }), nil
 }
 
+// getForm answers with one form, archived or not.
 func (a *API) getForm(q *request) (any, error) {
 	f, err := a.Forms.GetForm(q.Context(), q.caller.account, q.caller.mode, q.PathValue("id"))
 	if err != nil {
@@ -169,6 +191,9 @@ func (a *API) getForm(q *request) (any, error) {
 	return a.renderer.form(f), nil
 }
 
+// updateForm replaces a form. With a revision it fails if the form has changed since that
+// revision; without one the last write wins. The call takes no idempotency key, because
+// repeating it has the same result.
 func (a *API) updateForm(q *request) (any, error) {
 	var in formUpdateBody
 	if err := q.decode(&in); err != nil {
@@ -177,6 +202,7 @@ func (a *API) updateForm(q *request) (any, error) {
 	if in.Revision.Set && in.Revision.Value < 1 {
 		return nil, fault.Invalid("revision", "parameter_invalid", "Must be the revision that the form had when you read it.")
 	}
+
 	r, err := a.formRequest(q, &in.formBody)
 	if err != nil {
 		return nil, err
@@ -188,6 +214,7 @@ func (a *API) updateForm(q *request) (any, error) {
 	return a.renderer.form(f), nil
 }
 
+// archiveForm takes a form out of use. Its links stay.
 func (a *API) archiveForm(q *request) (any, error) {
 	f, err := a.Forms.ArchiveForm(q.Context(), q.caller.account, q.caller.mode, q.PathValue("id"))
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/paylink/paylink/internal/payment"
 )
 
+// fraudRuleRoutes returns the calls for rules, lists, the policy and backtests.
 func fraudRuleRoutes() []Route {
 	read, write := "fraud:read", "fraud:write"
 	const rules, lists = "/api/fraud/rules", "/api/fraud/lists"
@@ -38,6 +39,7 @@ const (
 	scopeInstallation = "installation"
 )
 
+// ruleObject is a fraud rule as callers see it. Builtin rules came with the installation.
 type ruleObject struct {
 	ID        string `json:"id"`
 	Object    string `json:"object"`
@@ -53,6 +55,7 @@ type ruleObject struct {
 	UpdatedBy string `json:"updatedBy,omitempty"`
 }
 
+// showRule renders a rule, or one of its versions.
 func showRule(r rulebook.Rule) ruleObject {
 	o := ruleObject{ID: r.ID, Object: "fraud_rule", Name: r.Name, Action: string(r.Action), When: r.When, State: r.State, Version: r.Version,
 		Scope: scopeAccount, Builtin: r.Builtin, Mode: r.Mode, UpdatedAt: timeOrNone(r.UpdatedAt), UpdatedBy: r.UpdatedBy}
@@ -62,6 +65,7 @@ func showRule(r rulebook.Rule) ruleObject {
 	return o
 }
 
+// timeOrNone returns the time as the API shows it, or "" for zero.
 func timeOrNone(t time.Time) string {
 	if t.IsZero() {
 		return ""
@@ -69,6 +73,7 @@ func timeOrNone(t time.Time) string {
 	return link.FormatTime(t)
 }
 
+// ruleBody is the body of a rule. For a new rule all members but state are required.
 type ruleBody struct {
 	Name   field[string] `json:"name"`
 	Action field[string] `json:"action"`
@@ -76,6 +81,7 @@ type ruleBody struct {
 	State  field[string] `json:"state"`
 }
 
+// updateRuleBody adds the version that the caller has read.
 type updateRuleBody struct {
 	ruleBody
 	Version field[int64] `json:"version"`
@@ -89,7 +95,8 @@ func (b ruleBody) state() error {
 	return nil
 }
 
-// rulebook returns an error if this process has no access to the rules.
+// rulebook returns the service for rules, lists and policies, or fraud_unavailable if this
+// process has no access to it.
 func (a *API) rulebook() (rulebook.Service, error) {
 	if a.Fraud.Rulebook == nil {
 		return nil, fault.Unavailable("fraud_unavailable", time.Second, nil, "The rules cannot be reached now. Try again.")
@@ -97,11 +104,14 @@ func (a *API) rulebook() (rulebook.Service, error) {
 	return a.Fraud.Rulebook, nil
 }
 
-// every returns a list that always fits one page.
+// every returns a list that always fits one page. Its collections are bounded by the
+// rulebook.
 func every[S, T any](items []S, show func(S) T) list[T] {
 	return page(items, len(items)+1, show, func(S) cursor { return cursor{} })
 }
 
+// listRules answers with all rules that apply to the account: its own, and those of the
+// installation.
 func (a *API) listRules(q *request) (any, error) {
 	book, err := a.rulebook()
 	if err != nil {
@@ -114,6 +124,8 @@ func (a *API) listRules(q *request) (any, error) {
 	return every(all, showRule), nil
 }
 
+// createRule adds a rule. The service compiles the condition and refuses one that is
+// invalid or too costly.
 func (a *API) createRule(q *request) (any, error) {
 	var in ruleBody
 	if err := q.decode(&in); err != nil {
@@ -133,6 +145,8 @@ func (a *API) createRule(q *request) (any, error) {
 	return a.putRule(q, rulebook.Rule{Name: in.Name.Value, Action: payment.Action(in.Action.Value), When: in.When.Value, State: in.State.Value})
 }
 
+// putRule stores a rule of the caller's account and answers with it. For a known id the
+// service replaces exactly the version that the rule names.
 func (a *API) putRule(q *request, r rulebook.Rule) (any, error) {
 	book, err := a.rulebook()
 	if err != nil {
@@ -146,7 +160,8 @@ func (a *API) putRule(q *request, r rulebook.Rule) (any, error) {
 	return showRule(r), nil
 }
 
-// ruleOf returns a rule that the caller may see.
+// ruleOf returns the rule that the path names, or not found. It reads all rules, of which
+// an account has at most a hundred.
 func (a *API) ruleOf(q *request) (rulebook.Rule, error) {
 	book, err := a.rulebook()
 	if err != nil {
@@ -164,6 +179,7 @@ func (a *API) ruleOf(q *request) (rulebook.Rule, error) {
 	return rulebook.Rule{}, fault.NotFound("rule")
 }
 
+// getRule answers with one rule in its current version.
 func (a *API) getRule(q *request) (any, error) {
 	r, err := a.ruleOf(q)
 	if err != nil {
@@ -173,7 +189,8 @@ func (a *API) getRule(q *request) (any, error) {
 }
 
 // updateRule changes the given members and keeps the others. It replaces exactly the
-// version that it has read.
+// version that it has read, or the one that the caller names, so a concurrent change is
+// never overwritten unseen.
 func (a *API) updateRule(q *request) (any, error) {
 	var in updateRuleBody
 	if err := q.decode(&in); err != nil {
@@ -182,16 +199,19 @@ func (a *API) updateRule(q *request) (any, error) {
 	if err := in.state(); err != nil {
 		return nil, err
 	}
+
 	r, err := a.ruleOf(q)
 	if err != nil {
 		return nil, err
 	}
+
 	if in.Version.Set {
 		if in.Version.Value < 1 || in.Version.Value > 1<<31 {
 			return nil, fault.Invalid("version", "parameter_invalid", "Must be the version that the rule had when you read it.")
 		}
 		r.Version = int(in.Version.Value)
 	}
+
 	if in.Name.Set {
 		r.Name = in.Name.Value
 	}
@@ -207,6 +227,7 @@ func (a *API) updateRule(q *request) (any, error) {
 	return a.putRule(q, r)
 }
 
+// deleteRule removes a rule of the account.
 func (a *API) deleteRule(q *request) (any, error) {
 	book, err := a.rulebook()
 	if err != nil {
@@ -218,6 +239,7 @@ func (a *API) deleteRule(q *request) (any, error) {
 	return deleted{ID: q.PathValue("id"), Object: "fraud_rule", Deleted: true}, nil
 }
 
+// listRuleVersions answers with every version that a rule has had.
 func (a *API) listRuleVersions(q *request) (any, error) {
 	book, err := a.rulebook()
 	if err != nil {
@@ -230,6 +252,7 @@ func (a *API) listRuleVersions(q *request) (any, error) {
 	return every(all, showRule), nil
 }
 
+// backtestBody is a rule to try on past payments, and the period of these payments.
 type backtestBody struct {
 	Action field[string] `json:"action" default:"\"block\""`
 	When   field[string] `json:"when"`
@@ -237,6 +260,9 @@ type backtestBody struct {
 	To     field[string] `json:"to"`
 }
 
+// backtestObject is the result of a backtest. The counts are payments. Precision and recall
+// are fractions from 0 to 1, or null if there is nothing to divide by. Mature payments are
+// old enough (matureAfterDays) for their fraud to be known.
 type backtestObject struct {
 	Object           string                    `json:"object"`
 	Payments         int64                     `json:"payments"`
@@ -257,6 +283,7 @@ type backtestObject struct {
 	TookMilliseconds int64                     `json:"tookMilliseconds"`
 }
 
+// backtestAmount is money in one currency, as decimal text.
 type backtestAmount struct {
 	FraudStopped   string `json:"fraudStopped"`
 	HonestStopped  string `json:"honestStopped"`
@@ -264,6 +291,7 @@ type backtestAmount struct {
 	FraudMissed    string `json:"fraudMissed"`
 }
 
+// showBacktest renders a result. A negative precision or recall means that there is none.
 func showBacktest(r learning.BacktestResult) backtestObject {
 	o := backtestObject{Object: "fraud_backtest", Payments: r.Payments, Matched: r.Matched, Fraud: r.Fraud, Legitimate: r.Legitimate, Unknown: r.Unknown,
 		Declined: r.Declined, AlreadyBlocked: r.AlreadyBlocked, MissedFraud: r.MissedFraud, Errors: r.Errors, Mature: r.Mature,
@@ -284,6 +312,8 @@ func showBacktest(r learning.BacktestResult) backtestObject {
 	return o
 }
 
+// backtest runs a rule against past payments and answers with what it would have done. It
+// stores nothing, and the service bounds how many run at once and for how long.
 func (a *API) backtest(q *request) (any, error) {
 	var in backtestBody
 	if err := q.decode(&in); err != nil {
@@ -292,27 +322,33 @@ func (a *API) backtest(q *request) (any, error) {
 	if err := need(in.When.Set, "when"); err != nil {
 		return nil, err
 	}
+
 	b := learning.Backtest{Account: q.caller.account, Mode: q.caller.mode, Rule: rulebook.Rule{When: in.When.Value, Action: payment.Block}}
 	if in.Action.Set {
 		b.Rule.Action = payment.Action(in.Action.Value)
 	}
+
 	times := query{}
 	for name, given := range map[string]field[string]{"from": in.From, "to": in.To} {
 		if given.Set {
 			times[name] = given.Value
 		}
 	}
+
 	within, err := a.period(q, times)
 	if err != nil {
 		return nil, err
 	}
+
 	b.From, b.To = within.From, within.To
 	if _, err := a.rulebook(); err != nil {
 		return nil, err
 	}
+
 	r, err := a.Fraud.Backtester.Backtest(q.Context(), b)
 	if err != nil {
 		return nil, err
 	}
+
 	return showBacktest(r), nil
 }

@@ -11,6 +11,8 @@ import (
 // defaultGrace is how long a rotated secret lives on when the caller does not say.
 const defaultGrace = 24 * time.Hour
 
+// keyObject is an API key as callers see it. Secret is present only in the response that
+// makes or rotates the key.
 type keyObject struct {
 	ID         string            `json:"id"`
 	Object     string            `json:"object"`
@@ -25,6 +27,7 @@ type keyObject struct {
 	Secret     string            `json:"secret,omitempty"`
 }
 
+// showKey renders a key without its secret.
 func showKey(k merchant.Key) keyObject {
 	self := "/api/api-keys/" + k.ID
 	return keyObject{
@@ -34,6 +37,7 @@ func showKey(k merchant.Key) keyObject {
 	}
 }
 
+// optionalTime returns the time as the API shows it, or "" for zero, which omitempty omits.
 func optionalTime(t time.Time) string {
 	if t.IsZero() {
 		return ""
@@ -41,12 +45,14 @@ func optionalTime(t time.Time) string {
 	return link.FormatTime(t)
 }
 
+// showNewKey renders a key with the secret, which is shown once.
 func showNewKey(n merchant.NewKey) keyObject {
 	o := showKey(n.Key)
 	o.Secret = n.Secret
 	return o
 }
 
+// createKeyBody is the body of a new key. Without expiresAt the key does not expire.
 type createKeyBody struct {
 	Name      field[string]   `json:"name"`
 	Mode      field[string]   `json:"mode"`
@@ -54,11 +60,14 @@ type createKeyBody struct {
 	ExpiresAt field[stamp]    `json:"expiresAt"`
 }
 
+// createKey makes an API key and answers with its secret. A repetition under the same
+// idempotency key gets the same secret, from the sealed record.
 func (a *API) createKey(q *request) (any, error) {
 	var in createKeyBody
 	if err := q.decode(&in); err != nil {
 		return nil, err
 	}
+
 	for _, f := range []struct {
 		set  bool
 		name string
@@ -67,18 +76,22 @@ func (a *API) createKey(q *request) (any, error) {
 			return nil, err
 		}
 	}
+
 	if err := notEmpty("expiresAt", text(in.ExpiresAt)); err != nil {
 		return nil, err
 	}
+
 	n, err := a.Merchants.CreateKey(q.Context(), merchant.CreateKeyRequest{
 		Account: q.caller.account, Name: in.Name.Value, Mode: in.Mode.Value, Scopes: in.Scopes.Value, ExpiresAt: string(in.ExpiresAt.Value),
 	}, q.ticket)
 	if err != nil {
 		return nil, err
 	}
+
 	return showNewKey(n), nil
 }
 
+// listKeys answers with the account's keys of both modes, newest first, without secrets.
 func (a *API) listKeys(q *request) (any, error) {
 	limit, err := q.query.limit()
 	if err != nil {
@@ -95,6 +108,7 @@ func (a *API) listKeys(q *request) (any, error) {
 	return page(items, limit, showKey, func(k merchant.Key) cursor { return cursor{ID: k.ID} }), nil
 }
 
+// getKey answers with one key without its secret.
 func (a *API) getKey(q *request) (any, error) {
 	k, err := a.Merchants.GetKey(q.Context(), q.caller.account, q.PathValue("id"))
 	if err != nil {
@@ -103,10 +117,12 @@ func (a *API) getKey(q *request) (any, error) {
 	return showKey(k), nil
 }
 
+// rotateBody is the body of a rotation. The tag repeats defaultGrace, in seconds.
 type rotateBody struct {
 	GraceSeconds field[int64] `json:"graceSeconds" default:"86400"`
 }
 
+// rotateKey gives a key a new secret. The old secret works until the grace period ends.
 func (a *API) rotateKey(q *request) (any, error) {
 	in := rotateBody{}
 	if err := q.decode(&in); err != nil {
@@ -123,10 +139,12 @@ func (a *API) rotateKey(q *request) (any, error) {
 	return showNewKey(n), nil
 }
 
+// revokeKey revokes a key at once, whatever its grace period. The record stays in the list.
 func (a *API) revokeKey(q *request) (any, error) {
 	k, err := a.Merchants.RevokeKey(q.Context(), q.caller.account, q.PathValue("id"))
 	if err != nil {
 		return nil, err
 	}
+
 	return deleted{ID: k.ID, Object: "api_key", Deleted: true}, nil
 }

@@ -29,7 +29,8 @@ type createLinkBody struct {
 	LatePolicy       field[string]            `json:"latePolicy" default:"\"accept\""`
 }
 
-// check refuses values that the service could not distinguish from an absent member.
+// check refuses a body without a required member, and values that the service could not
+// distinguish from an absent member.
 func (b *createLinkBody) check() error {
 	if !b.Amount.Set && !b.MaxAmount.Set {
 		if b.MinAmount.Set {
@@ -40,6 +41,7 @@ func (b *createLinkBody) check() error {
 	if err := need(b.Currency.Set, "currency"); err != nil {
 		return err
 	}
+
 	for _, given := range []struct {
 		name string
 		field[string]
@@ -51,6 +53,7 @@ func (b *createLinkBody) check() error {
 			return err
 		}
 	}
+
 	for _, amount := range []struct {
 		name string
 		field[decimal]
@@ -59,9 +62,12 @@ func (b *createLinkBody) check() error {
 			return err
 		}
 	}
+
 	return nil
 }
 
+// checkAmount returns amount_invalid for text that is not a plain decimal. The service
+// checks size and decimals, which depend on the currency.
 func checkAmount(param string, f field[decimal]) error {
 	if f.Set && (len(f.Value) > maxAmountDigits || !plainDecimal(string(f.Value))) {
 		return fault.Invalid(param, "amount_invalid", `Must be a plain decimal such as "12.50", without sign or exponent.`)
@@ -69,6 +75,7 @@ func checkAmount(param string, f field[decimal]) error {
 	return nil
 }
 
+// optional returns the member's value, or nil if it is absent.
 func optional[T any](f field[T]) *T {
 	if !f.Set {
 		return nil
@@ -76,6 +83,8 @@ func optional[T any](f field[T]) *T {
 	return &f.Value
 }
 
+// createLink makes a payment link and answers with it. Link, event and idempotency record
+// are one commit, so a repetition under the same key gets the same link.
 func (a *API) createLink(q *request) (any, error) {
 	var in createLinkBody
 	if err := q.decode(&in); err != nil {
@@ -84,10 +93,12 @@ func (a *API) createLink(q *request) (any, error) {
 	if err := in.check(); err != nil {
 		return nil, err
 	}
+
 	payee, methods, err := a.payee(q)
 	if err != nil {
 		return nil, err
 	}
+
 	wish := link.CreateRequest{
 		Account: q.caller.account, Mode: q.caller.mode, Payee: payee, Methods: methods,
 		Amount: string(in.Amount.Value), MinAmount: string(in.MinAmount.Value), MaxAmount: string(in.MaxAmount.Value),
@@ -99,24 +110,31 @@ func (a *API) createLink(q *request) (any, error) {
 	if in.MaxUses.Set && !in.MaxUses.Null {
 		wish.MaxUses = &in.MaxUses.Value
 	}
+
 	l, err := a.Links.Create(q.Context(), wish)
 	if err != nil {
 		return nil, err
 	}
+
 	return a.showLink(l), nil
 }
 
+// showLink renders a link as the API shows it, with its present status.
 func (a *API) showLink(l link.Link) any { return a.renderer.link(l) }
 
+// listLinks answers with the account's links, newest first. Filtering by status uses the
+// time of the gateway, because open links expire without a write.
 func (a *API) listLinks(q *request) (any, error) {
 	limit, err := q.query.limit()
 	if err != nil {
 		return nil, err
 	}
+
 	after, err := q.query.after(id.Link, false)
 	if err != nil {
 		return nil, err
 	}
+
 	f := link.Filter{Account: q.caller.account, Mode: q.caller.mode, Before: after.ID, Limit: limit + 1, Now: a.Now()}
 	if f.Status, err = q.query.oneOf("status", link.Open, link.Paying, link.Paid, link.ExpiredS, link.Canceled); err != nil {
 		return nil, err
@@ -127,13 +145,16 @@ func (a *API) listLinks(q *request) (any, error) {
 	if f.Reference, err = q.query.text("reference"); err != nil {
 		return nil, err
 	}
+
 	items, err := a.Links.List(q.Context(), f)
 	if err != nil {
 		return nil, err
 	}
+
 	return page(items, limit, a.showLink, func(l link.Link) cursor { return cursor{ID: l.ID} }), nil
 }
 
+// getLink answers with one link.
 func (a *API) getLink(q *request) (any, error) {
 	l, err := a.Links.Get(q.Context(), q.caller.account, q.caller.mode, q.PathValue("id"))
 	if err != nil {
@@ -142,6 +163,8 @@ func (a *API) getLink(q *request) (any, error) {
 	return a.showLink(l), nil
 }
 
+// cancelLink ends an open link, so that nobody can pay it anymore. In any other status it
+// is refused.
 func (a *API) cancelLink(q *request) (any, error) {
 	l, err := a.Links.Cancel(q.Context(), q.caller.account, q.caller.mode, q.PathValue("id"), q.ticket)
 	if err != nil {
@@ -150,18 +173,21 @@ func (a *API) cancelLink(q *request) (any, error) {
 	return a.showLink(l), nil
 }
 
-// linkQR draws the link's URL.
+// linkQR draws the link's URL as an SVG. The policy in its headers keeps scripts out even
+// if somebody opens the image as a document.
 func (a *API) linkQR(q *request) {
 	l, err := a.Links.Get(q.Context(), q.caller.account, q.caller.mode, q.PathValue("id"))
 	if err != nil {
 		a.fail(q.w, q.Request, err)
 		return
 	}
+
 	svg, err := link.QRSVG(a.renderer.linkURL(l))
 	if err != nil {
 		a.fail(q.w, q.Request, err)
 		return
 	}
+
 	h := q.w.Header()
 	h.Set("Content-Type", "image/svg+xml")
 	h.Set("Content-Security-Policy", "default-src 'none'")

@@ -43,47 +43,58 @@ var publicStatuses = []string{
 	string(payment.Refunded), string(payment.PartiallyRefunded), string(payment.Late), string(payment.Review),
 }
 
-// paymentFilter reads the filters of the list and the export.
+// paymentFilter reads the filters of the list and the export. Each value is checked before
+// the store is queried. From and to may be dates of the account's time zone.
 func (a *API) paymentFilter(q *request) (payment.Filter, error) {
 	f := payment.Filter{Account: q.caller.account, Mode: q.caller.mode}
 	status, err := q.query.oneOf("status", publicStatuses...)
 	if err != nil {
 		return f, err
 	}
+
 	f.Status = payment.Status(status)
 	if f.Realm, err = q.query.text("realm"); err != nil {
 		return f, err
 	}
+
 	if s, given := q.query["currency"]; given {
 		if f.Currency, err = money.ParseCurrency(s); err != nil {
 			return f, fault.Invalid("currency", "parameter_invalid", "Must be an ISO 4217 currency code in upper case.")
 		}
 	}
+
 	if f.Link, err = q.query.id("link", id.Link); err != nil {
 		return f, err
 	}
+
 	within, err := a.within(q)
 	f.From, f.To = within.From, within.To
 	return f, err
 }
 
+// paymentCursor returns the cursor of a payment. The list sorts by time and then by id, so
+// it needs both.
 func paymentCursor(p payment.Payment) cursor {
 	return cursor{ID: p.ID, At: p.CreatedAt.UnixMicro()}
 }
 
+// listPayments answers with the account's payments, newest first.
 func (a *API) listPayments(q *request) (any, error) {
 	f, err := a.paymentFilter(q)
 	if err != nil {
 		return nil, err
 	}
+
 	limit, err := q.query.limit()
 	if err != nil {
 		return nil, err
 	}
+
 	after, err := q.query.after(id.Payment, true)
 	if err != nil {
 		return nil, err
 	}
+
 	if after.ID != "" {
 		f.BeforeTime, f.BeforeID = time.UnixMicro(after.At).UTC(), after.ID
 	}
@@ -92,10 +103,12 @@ func (a *API) listPayments(q *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	return page(items, limit, payment.Object, paymentCursor), nil
 }
 
-// findPayment reads a payment of the caller's account and mode.
+// findPayment reads the payment that the path names. A payment of another account, or of
+// the other mode, is not found.
 func (a *API) findPayment(ctx context.Context, q *request) (payment.Payment, error) {
 	p, err := a.Payments.GetPayment(ctx, q.caller.account, q.PathValue("id"))
 	if err == nil && p.Mode != q.caller.mode {
@@ -104,6 +117,8 @@ func (a *API) findPayment(ctx context.Context, q *request) (payment.Payment, err
 	return p, err
 }
 
+// getPayment answers with a payment in detail. For a stuck payment it first asks the
+// issuer, so this read may change the payment.
 func (a *API) getPayment(q *request) (any, error) {
 	p, err := a.findPayment(q.Context(), q)
 	if err != nil {
@@ -125,7 +140,8 @@ type refundBody struct {
 	AllowDisputed    field[bool]    `json:"allowDisputed"`
 }
 
-// refundAsked returns the requested refund. Without an amount it is all that is left.
+// refundAsked returns the requested refund. Without an amount the service refunds all that
+// is left. RefundableAmount, if given, must still be true when the refund is committed.
 func refundAsked(q *request) (payment.RefundInput, error) {
 	var in refundBody
 	if err := q.decode(&in); err != nil {
@@ -138,7 +154,8 @@ func refundAsked(q *request) (payment.RefundInput, error) {
 		By: q.caller.by()}, checkAmount("refundableAmount", in.RefundableAmount)
 }
 
-// amount returns the requested amount. Without one it is all that is left.
+// amount returns the amount of a capture. Without one the service captures all that is
+// left.
 func (a *API) amount(q *request) (string, error) {
 	var in amountBody
 	if err := q.decode(&in); err != nil {
@@ -147,6 +164,8 @@ func (a *API) amount(q *request) (string, error) {
 	return string(in.Amount.Value), checkAmount("amount", in.Amount)
 }
 
+// refund returns captured money to the payer and answers with the refund. The idempotency
+// key determines its id, so a repetition after a crash continues the same refund.
 func (a *API) refund(q *request) (any, error) {
 	in, err := refundAsked(q)
 	if err != nil {
@@ -159,6 +178,7 @@ func (a *API) refund(q *request) (any, error) {
 	return payment.RefundObject(p, r), nil
 }
 
+// capture takes money that was authorized and answers with the payment.
 func (a *API) capture(q *request) (any, error) {
 	amount, err := a.amount(q)
 	if err != nil {
@@ -171,6 +191,7 @@ func (a *API) capture(q *request) (any, error) {
 	return payment.Object(p), nil
 }
 
+// void releases an authorization and answers with the payment.
 func (a *API) void(q *request) (any, error) {
 	p, err := a.Transactions.Void(q.Context(), q.caller.account, q.caller.mode, q.PathValue("id"), q.ticket)
 	if err != nil {
@@ -179,18 +200,22 @@ func (a *API) void(q *request) (any, error) {
 	return payment.Object(p), nil
 }
 
+// balanceLine is the balance in one currency, as decimal text.
 type balanceLine struct {
 	Currency  money.Currency `json:"currency"`
 	Available string         `json:"available"`
 	Pending   string         `json:"pending"`
 }
 
+// balanceObject has one line for each currency that the account has used in this mode.
 type balanceObject struct {
 	Object   string        `json:"object"`
 	Mode     string        `json:"mode"`
 	Balances []balanceLine `json:"balances"`
 }
 
+// balance answers with the sums over the ledger, sorted by currency. They follow the feed,
+// so a commit of the last second may be missing.
 func (a *API) balance(q *request) (any, error) {
 	balances, err := a.Payments.Balances(q.Context(), q.caller.account, q.caller.mode)
 	if err != nil {
@@ -206,12 +231,14 @@ func (a *API) balance(q *request) (any, error) {
 	return o, nil
 }
 
+// issuerAmount is the range of amounts that a connector accepts in one currency.
 type issuerAmount struct {
 	Currency  money.Currency `json:"currency"`
 	MinAmount string         `json:"minAmount"`
 	MaxAmount string         `json:"maxAmount"`
 }
 
+// issuerObject is a connector as callers see it.
 type issuerObject struct {
 	ID         string           `json:"id"`
 	Object     string           `json:"object"`

@@ -31,6 +31,8 @@ func newContract(publicURL string) (*contract, error) {
 	if publicURL != "" {
 		plain = bytes.Replace(plain, []byte(ownServer), []byte("\n  - url: "+publicURL+"\n"), 1)
 	}
+
+	// Compressed once here, and not for each request.
 	var zipped bytes.Buffer
 	z := gzip.NewWriter(&zipped)
 	if _, err := z.Write(plain); err != nil {
@@ -43,8 +45,8 @@ func newContract(publicURL string) (*contract, error) {
 	return &contract{plain, zipped.Bytes(), `W/"` + hex.EncodeToString(sum[:8]) + `"`}, nil
 }
 
-// keySet serves the public keys. They may be cached, because a new key is published a
-// minute before it signs anything. Scripts of any site may read them, so that a
+// keySet serves the public keys. They may be cached, because a new key is published at
+// least a minute before it signs anything. Scripts of any site may read them, so that a
 // merchant's page can verify a receipt.
 func (a *API) keySet(q *request) {
 	body := a.JWKS()
@@ -59,13 +61,15 @@ func (a *API) keySet(q *request) {
 	}
 }
 
-// document serves the contract, which scripts of any site may read.
+// document serves the contract, which scripts of any site may read. The etag is weak,
+// because the plain and the compressed form share it.
 func (a *API) document(q *request) {
 	doc, err := a.contract()
 	if err != nil {
 		problem.Write(q.w, q.Request, err, "")
 		return
 	}
+
 	h := q.w.Header()
 	h.Set("Content-Type", "application/yaml; charset=utf-8")
 	h.Set("Cache-Control", "public, max-age=300")
@@ -73,6 +77,7 @@ func (a *API) document(q *request) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Vary", "Accept-Encoding")
 	h.Set("ETag", doc.etag)
+
 	body := doc.plain
 	if strings.Contains(q.Header.Get("Accept-Encoding"), "gzip") {
 		h.Set("Content-Encoding", "gzip")

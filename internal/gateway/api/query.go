@@ -28,14 +28,19 @@ const (
 // query has the parameters of a URL. Each is known and given at most once.
 type query map[string]string
 
+// parseQuery parses the query of a URL, which may contain only the known names. It refuses
+// names that are unknown or given twice, values that are too long or no UTF-8, and a time
+// whose plus sign was read as a space.
 func parseQuery(raw string, known ...string) (query, error) {
 	if len(raw) > maxQueryBytes {
 		return nil, fault.New(fault.KindInvalid, "query_too_long", "The query must be at most %d bytes.", maxQueryBytes)
 	}
+
 	values, err := url.ParseQuery(raw)
 	if err != nil {
 		return nil, fault.New(fault.KindInvalid, "query_invalid", "The query is not valid percent-encoded text.")
 	}
+
 	allowed := make(map[string]bool, len(known))
 	for _, name := range known {
 		allowed[name] = true
@@ -54,10 +59,12 @@ func parseQuery(raw string, known ...string) (query, error) {
 		case timed(name) && lostPlus(list[0]):
 			return nil, fault.Invalid(name, "parameter_invalid", "A plus sign in a query stands for a space: write the + of the time's offset as %%2B.")
 		}
+
 		if q[name] = list[0]; timed(name) {
 			q[name] = rfc3339(list[0])
 		}
 	}
+
 	return q, nil
 }
 
@@ -73,7 +80,7 @@ func lostPlus(s string) bool {
 	return err == nil
 }
 
-// echo shortens text of the caller that a response repeats.
+// echo shortens text of the caller that a response repeats, to 100 bytes of valid UTF-8.
 func echo(s string) string {
 	const longestBytes = 100
 	s = strings.ToValidUTF8(s, "�")
@@ -83,7 +90,8 @@ func echo(s string) string {
 	return s
 }
 
-// limit returns the requested page size.
+// limit returns the requested page size, from 1 to MaxLimit, or DefaultLimit if none is
+// given.
 func (q query) limit() (int, error) {
 	s, given := q["limit"]
 	if !given {
@@ -96,7 +104,8 @@ func (q query) limit() (int, error) {
 	return n, nil
 }
 
-// oneOf returns a filter that takes one of a few words.
+// oneOf returns a filter that takes one of a few words, or "" if it is not given. The fault
+// lists the words.
 func (q query) oneOf(name string, words ...string) (string, error) {
 	s, given := q[name]
 	if !given {
@@ -110,7 +119,8 @@ func (q query) oneOf(name string, words ...string) (string, error) {
 	return "", fault.Invalid(name, "parameter_invalid", "Must be one of %s.", strings.Join(words, ", "))
 }
 
-// text returns a filter by equality. It refuses "", which would silently not filter.
+// text returns a filter by equality, or "" if it is not given. It refuses an empty value,
+// which would silently not filter.
 func (q query) text(name string) (string, error) {
 	s, given := q[name]
 	if given && s == "" {
@@ -119,7 +129,8 @@ func (q query) text(name string) (string, error) {
 	return s, nil
 }
 
-// id returns a filter by id.
+// id returns a filter by id, or "" if it is not given. An id with another prefix is
+// refused.
 func (q query) id(name, prefix string) (string, error) {
 	s, given := q[name]
 	if given && !id.Valid(prefix, s) {
@@ -141,6 +152,7 @@ func (a *API) period(q *request, in query) (calendar.Period, error) {
 			day = true
 		}
 	}
+
 	if day {
 		account, err := a.Merchants.GetAccount(q.Context(), q.caller.account)
 		if err != nil {
@@ -162,8 +174,8 @@ func (a *API) within(q *request) (calendar.Period, error) {
 	return p, err
 }
 
-// time reads an RFC 3339 time, or a date, which is its first instant in UTC. It refuses
-// years outside 1970 to 9999, which the stores cannot hold.
+// time returns an RFC 3339 time, or the first instant in UTC of a date; zero if the
+// parameter is absent. It refuses years outside 1970 to 9999, which the stores cannot hold.
 func (q query) time(name string) (time.Time, error) {
 	s, given := q[name]
 	if !given {
@@ -188,6 +200,7 @@ type cursor struct {
 	At int64  `json:"t,omitzero"` // microseconds since 1970, in lists that sort by time
 }
 
+// String returns the cursor in the form that parseCursor accepts.
 func (c cursor) String() string {
 	raw, err := json.Marshal(c)
 	if err != nil {
@@ -218,7 +231,7 @@ func parseCursor(s, prefix string) (cursor, error) {
 }
 
 // after returns the cursor of the request, or zero if there is none. Timed lists sort by
-// time and then id; the others by id alone.
+// time and then id; the others by id alone. A cursor of the other kind is refused.
 func (q query) after(prefix string, timed bool) (cursor, error) {
 	s, given := q["cursor"]
 	if !given {

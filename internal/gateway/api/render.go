@@ -29,7 +29,8 @@ const (
 	shapeListEntry  = "fraud_list_entry"
 )
 
-// Renderer renders the objects of this face.
+// Renderer renders the objects of this face. It needs nothing from a request, so the
+// service whose commit contains a response can render it too.
 type Renderer struct {
 	PublicURL string // without a slash at the end
 	Now       func() time.Time
@@ -68,8 +69,11 @@ func showRefund(object any) (any, bool) {
 	return nil, false
 }
 
+// link renders a link with its address and its present status.
 func (r Renderer) link(l link.Link) any { return link.Object(l, r.linkURL(l), r.Now()) }
 
+// form renders a form with its address.
 func (r Renderer) form(f link.Form) any { return link.FormObject(f, r.PublicURL+"/f/"+f.ID) }
 
+// linkURL returns the address at which the link is paid.
 func (r Renderer) linkURL(l link.Link) string { return r.PublicURL + "/l/" + l.Token }

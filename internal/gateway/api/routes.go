@@ -49,13 +49,17 @@ type Route struct {
 	stream func(*API, *request)
 }
 
+// The query parameters that several lists share.
 var (
 	pageQuery    = []string{"limit", "cursor"}
 	paymentQuery = []string{"status", "realm", "currency", "link", "from", "to"}
 )
 
+// with returns the names of both lists in a new slice, so that shared lists stay as they
+// are.
 func with(a []string, b ...string) []string { return append(append([]string(nil), a...), b...) }
 
+// one returns the ids of a path with a single placeholder, {id}.
 func one(prefix string) map[string]string { return map[string]string{"id": prefix} }
 
 // Routes returns every call that this package answers.
@@ -80,6 +84,7 @@ func in(routes []Route, records func(Records) idempotency.Store) []Route {
 	return routes
 }
 
+// userRoutes returns the calls for users, sessions, API keys, issuers and the test clock.
 func userRoutes() []Route {
 	return []Route{
 		{Method: "POST", Path: "/api/users", body: bodyRequired, in: signUpBody{}, handle: (*API).signUp, shape: shapeUser},
@@ -98,6 +103,8 @@ func userRoutes() []Route {
 	}
 }
 
+// linkRoutes returns the calls for links. Creating one is for a merchant's backend only, so
+// it takes no session.
 func linkRoutes() []Route {
 	read, write := "links:read", "links:write"
 	return []Route{
@@ -110,6 +117,7 @@ func linkRoutes() []Route {
 	}
 }
 
+// paymentRoutes returns the calls for payments and the balance.
 func paymentRoutes() []Route {
 	read, write := "payments:read", "payments:write"
 	return []Route{
@@ -123,6 +131,7 @@ func paymentRoutes() []Route {
 	}
 }
 
+// webhookRoutes returns the calls for endpoints, deliveries, redeliveries and events.
 func webhookRoutes() []Route {
 	read, write := "webhooks:read", "webhooks:write"
 	const base = "/api/webhook-endpoints"
@@ -151,6 +160,7 @@ func webhookRoutes() []Route {
 	}
 }
 
+// publicRoutes returns the calls that need no credentials and change nothing.
 func publicRoutes() []Route {
 	return []Route{
 		{Method: "GET", Path: "/.well-known/jwks.json", stream: (*API).keySet},
@@ -165,6 +175,7 @@ var nouns = map[string]string{
 	id.FraudRule: "rule", id.FraudEntry: "list entry",
 }
 
+// pathID returns not found unless the path's parameter is an id with the prefix.
 func pathID(r *http.Request, name, prefix string) error {
 	if id.Valid(prefix, r.PathValue(name)) {
 		return nil

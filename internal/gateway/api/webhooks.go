@@ -11,24 +11,30 @@ import (
 	"github.com/paylink/paylink/internal/stream"
 )
 
+// endpointObject is an endpoint as callers see it. Secret is present only in the response
+// that makes or rotates it.
 type endpointObject struct {
 	notify.EndpointObject
 	Secret string `json:"secret,omitempty"`
 }
 
+// showEndpoint renders an endpoint without its secret.
 func showEndpoint(e notify.Endpoint) endpointObject {
 	return endpointObject{EndpointObject: notify.Object(e)}
 }
 
+// showRevealed renders an endpoint with the secret, which is shown once.
 func showRevealed(r notify.Revealed) endpointObject {
 	return endpointObject{EndpointObject: notify.Object(r.Endpoint), Secret: r.Secret}
 }
 
+// createEndpointBody is the body of a new endpoint. Without events it receives every type.
 type createEndpointBody struct {
 	URL    field[string]   `json:"url"`
 	Events field[[]string] `json:"events"`
 }
 
+// createEndpoint makes a webhook endpoint and answers with its secret.
 func (a *API) createEndpoint(q *request) (any, error) {
 	var in createEndpointBody
 	if err := q.decode(&in); err != nil {
@@ -54,7 +60,8 @@ func listed(f field[[]string]) []string {
 	return f.Value
 }
 
-// listEndpoints cuts a page from the whole list, which is short.
+// listEndpoints answers with the endpoints, newest first. It cuts a page from the whole
+// list, which has at most notify.MaxEndpoints.
 func (a *API) listEndpoints(q *request) (any, error) {
 	limit, err := q.query.limit()
 	if err != nil {
@@ -73,7 +80,7 @@ func (a *API) listEndpoints(q *request) (any, error) {
 }
 
 // olderThan returns the part of a newest-first list after the cursor, whether or not the
-// item that the cursor names still exists.
+// item that the cursor names still exists. Ids sort by the time of their creation.
 func olderThan[T any](items []T, after cursor, at func(T) cursor) []T {
 	if after.ID == "" {
 		return items
@@ -86,6 +93,7 @@ func olderThan[T any](items []T, after cursor, at func(T) cursor) []T {
 	return nil
 }
 
+// getEndpoint answers with one endpoint, without its secret.
 func (a *API) getEndpoint(q *request) (any, error) {
 	e, err := a.Webhooks.Get(q.Context(), q.caller.account, q.caller.mode, q.PathValue("id"))
 	if err != nil {
@@ -94,18 +102,21 @@ func (a *API) getEndpoint(q *request) (any, error) {
 	return showEndpoint(e), nil
 }
 
+// updateEndpointBody changes an endpoint. Enabling it clears its failures.
 type updateEndpointBody struct {
 	URL     field[string]   `json:"url"`
 	Events  field[[]string] `json:"events"`
 	Enabled field[bool]     `json:"enabled"`
 }
 
-// updateEndpoint changes the given members and keeps the others.
+// updateEndpoint changes the given members and keeps the others, even those that are
+// changed concurrently. Repeating it changes nothing.
 func (a *API) updateEndpoint(q *request) (any, error) {
 	var in updateEndpointBody
 	if err := q.decode(&in); err != nil {
 		return nil, err
 	}
+
 	c := notify.Change{Account: q.caller.account, Mode: q.caller.mode, ID: q.PathValue("id")}
 	if in.URL.Set {
 		c.URL = &in.URL.Value
@@ -116,20 +127,23 @@ func (a *API) updateEndpoint(q *request) (any, error) {
 	if in.Enabled.Set {
 		c.Enabled = &in.Enabled.Value
 	}
+
 	e, err := a.Webhooks.Update(q.Context(), c)
 	if err != nil {
 		return nil, err
 	}
+
 	return showEndpoint(e), nil
 }
 
-// deleted is the answer of a DELETE.
+// deleted is the answer of a DELETE. The id stays valid in older events and lists.
 type deleted struct {
 	ID      string `json:"id"`
 	Object  string `json:"object"`
 	Deleted bool   `json:"deleted"`
 }
 
+// deleteEndpoint removes an endpoint. Its deliveries stay, and its queued jobs are dropped.
 func (a *API) deleteEndpoint(q *request) (any, error) {
 	endpoint := q.PathValue("id")
 	if err := a.Webhooks.Delete(q.Context(), q.caller.account, q.caller.mode, endpoint); err != nil {
@@ -138,6 +152,8 @@ func (a *API) deleteEndpoint(q *request) (any, error) {
 	return deleted{ID: endpoint, Object: "webhook_endpoint", Deleted: true}, nil
 }
 
+// rotateEndpoint gives an endpoint a new secret and answers with it. For a while both
+// secrets sign, so the receiver can change over without losing a webhook.
 func (a *API) rotateEndpoint(q *request) (any, error) {
 	r, err := a.Webhooks.Rotate(q.Context(), q.caller.account, q.caller.mode, q.PathValue("id"), q.ticket)
 	if err != nil {
@@ -146,6 +162,8 @@ func (a *API) rotateEndpoint(q *request) (any, error) {
 	return showRevealed(r), nil
 }
 
+// eventObject is an event as callers read it. Data is the object as it was when the event
+// was committed.
 type eventObject struct {
 	ID        string            `json:"id"`
 	Object    string            `json:"object"`
@@ -158,6 +176,7 @@ type eventObject struct {
 	Links     map[string]string `json:"links"`
 }
 
+// showEvent renders an event. Its own address is the page that begins with it.
 func showEvent(e stream.Event) eventObject {
 	self := "/api/events?limit=1&afterSeq=" + strconv.FormatInt(e.Seq-1, 10)
 	return eventObject{
@@ -166,8 +185,9 @@ func showEvent(e stream.Event) eventObject {
 	}
 }
 
-// afterSeq is where a page of events begins: after a seq, or where the page before
-// ended, which is a seq too.
+// afterSeq returns where a page of events begins: after a seq, or where the page before
+// ended, which is a seq too. Without either it is 0, the beginning. Both at once is
+// conflicting_fields.
 func (q *request) afterSeq() (int64, error) {
 	s, given := q.query["afterSeq"]
 	cursor, paged := q.query["cursor"]
@@ -179,6 +199,7 @@ func (q *request) afterSeq() (int64, error) {
 	case paged:
 		s = cursor
 	}
+
 	after, err := strconv.ParseInt(s, 10, 64)
 	switch {
 	case err == nil && allDigits(s):
@@ -189,21 +210,25 @@ func (q *request) afterSeq() (int64, error) {
 	return 0, fault.Invalid("afterSeq", "parameter_invalid", "Must be a whole number, 0 or more.")
 }
 
-// listEvents is oldest first and pages by seq, which has no gaps: a client that
-// keeps the last one it has seen cannot miss any.
+// listEvents answers with events, oldest first. It pages by seq, which has no gaps: a
+// client that keeps the last one it has seen cannot miss any.
 func (a *API) listEvents(q *request) (any, error) {
 	limit, err := q.query.limit()
 	if err != nil {
 		return nil, err
 	}
+
 	after, err := q.afterSeq()
 	if err != nil {
 		return nil, err
 	}
+
 	events, err := a.Payments.Events(q.Context(), q.caller.account, q.caller.mode, after, limit+1)
 	if err != nil {
 		return nil, err
 	}
+
+	// The cursor of the next page is the last seq, in the form that afterSeq takes.
 	l := page(events, limit, showEvent, func(stream.Event) cursor { return cursor{} })
 	if l.HasMore {
 		next := strconv.FormatInt(l.Data[len(l.Data)-1].Seq, 10)

@@ -63,13 +63,13 @@ import (
 	"github.com/paylink/paylink/internal/report"
 )
 
-// Records are where the first answers to a form are kept, by the service whose commit
+// Records are where the first responses to a form are kept, by the service whose commit
 // makes the change.
 type Records struct {
 	Users, Links, Transactions, Webhooks, Fraud idempotency.Store
 }
 
-// Config is the services behind the dashboard; every field is needed. Each section takes
+// Config has the services behind the dashboard. Every field is required. Each section takes
 // those that it needs.
 type Config struct {
 	frame.Config
@@ -87,25 +87,26 @@ type Config struct {
 	Records      Records
 }
 
-// Dashboard is the sections over their frame. Make it with New.
+// Dashboard has the sections on their frame. New returns one.
 type Dashboard struct {
 	frame  *frame.Frame
 	routes []frame.Route
 }
 
-// menu is every entry, in order.
+// menu is every entry, in order. The first is the first page of a reader who signs in.
 var menu = []frame.Entry{
 	overview.Overview, payments.Entry, review.Entry, links.Entry, forms.Entry, protection.Entry, overview.Balance,
 	webhooks.Entry, keys.Entry,
 	account.Methods, account.Settings, account.Notifications, account.Team, account.Security,
 }
 
-// New makes the dashboard; it fails when the public URL is not an absolute one.
+// New returns the dashboard. It fails if the public URL is not absolute.
 func New(c Config) (*Dashboard, error) {
 	f, err := frame.New(c.Config)
 	if err != nil {
 		return nil, err
 	}
+
 	desk := slip.Desk{Payments: c.Payments, Transactions: c.Transactions}
 	reviews := review.New(f, review.Config{Desk: desk, Fraud: c.Fraud, Records: c.Records.Transactions})
 	guard := protection.New(f, protection.Config{Fraud: c.Fraud, Payments: c.Payments, Records: c.Records.Fraud})

@@ -21,7 +21,7 @@ const (
 	redisPrefix  = "paylink:"
 )
 
-// verdict is the result of one policy for one request.
+// verdict is the result of counting one request under one policy.
 type verdict struct {
 	policy    Policy
 	limited   bool
@@ -30,7 +30,7 @@ type verdict struct {
 	retry     time.Duration // until one more is allowed; only when limited
 }
 
-// counter counts one policy's keys.
+// counter counts the keys of one policy. It is safe for concurrent use.
 type counter interface {
 	take(ctx context.Context, key string) (verdict, error)
 }
@@ -41,30 +41,36 @@ type local struct {
 	limiter *throttled.GCRARateLimiterCtx
 }
 
+// newLocal returns a counter of the policy in memory, for at most maxKeys.
 func newLocal(p Policy, now func() time.Time) (*local, error) {
 	store, err := memstore.New(maxKeys)
 	if err != nil {
 		return nil, err
 	}
+
 	store.SetTimeNow(now)
 	// The burst of throttled does not include the first request.
 	limiter, err := throttled.NewGCRARateLimiterCtx(throttled.WrapStoreWithContext(store), throttled.RateQuota{MaxRate: throttled.PerDuration(p.Count, p.Per), MaxBurst: p.Burst - 1})
 	if err != nil {
 		return nil, fmt.Errorf("policy %s: %w", p.Name, err)
 	}
+
 	// Each lost race is the success of another request, so the loop ends.
 	limiter.SetMaxCASAttemptsLimit(maxAttempts)
 	return &local{p, limiter}, nil
 }
 
+// maxAttempts bounds the tries of one count against concurrent ones.
 const maxAttempts = 1000
 
+// take implements counter.
 func (l *local) take(ctx context.Context, key string) (verdict, error) {
 	limited, r, err := l.limiter.RateLimitCtx(ctx, key, 1)
 	return verdict{l.policy, limited, r.Remaining, r.ResetAfter, max(r.RetryAfter, 0)}, err
 }
 
-// shared is a counter in Redis, and in this process while Redis does not answer.
+// shared is a counter in Redis, and in this process while Redis does not answer. A request
+// then waits for at most redisTimeout, once in redisPause.
 type shared struct {
 	policy  Policy
 	limiter *redisrate.Limiter
@@ -74,10 +80,12 @@ type shared struct {
 	now     func() time.Time
 }
 
+// take implements counter. It fails only if the local counter does.
 func (s *shared) take(ctx context.Context, key string) (verdict, error) {
 	if s.now().UnixNano() < s.down.Load() {
 		return s.local.take(ctx, key)
 	}
+
 	bounded, cancel := context.WithTimeout(ctx, redisTimeout)
 	defer cancel()
 	r, err := s.limiter.Allow(bounded, redisPrefix+s.policy.Name+":"+key, redisrate.Limit{Rate: s.policy.Count, Burst: s.policy.Burst, Period: s.policy.Per})
@@ -88,10 +96,12 @@ func (s *shared) take(ctx context.Context, key string) (verdict, error) {
 		}
 		return s.local.take(ctx, key)
 	}
+
 	return verdict{s.policy, r.Allowed == 0, r.Remaining, r.ResetAfter, max(r.RetryAfter, 0)}, nil
 }
 
-// OpenRedis reads a Redis URL: redis://user:password@host:port/database, or rediss.
+// OpenRedis reads a Redis URL: redis://user:password@host:port/database, or rediss. It does
+// not connect. The error never contains the URL.
 func OpenRedis(url string) (*redis.Client, error) {
 	o, err := redis.ParseURL(url)
 	if err != nil {

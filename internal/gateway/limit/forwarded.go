@@ -26,10 +26,12 @@ func clientAddress(r *http.Request, proxies []netip.Prefix) (a netip.Addr, ok bo
 	if err != nil {
 		return stranger, false
 	}
+
 	a = plain(at.Addr())
 	if !within(proxies, a) {
 		return a, true
 	}
+
 	values := r.Header.Values(forwardedFor)
 	if len(values) == 0 {
 		if reported(r) { // in a header that clients could write as well
@@ -37,6 +39,7 @@ func clientAddress(r *http.Request, proxies []netip.Prefix) (a netip.Addr, ok bo
 		}
 		return a, true // a request of the proxy's own machine
 	}
+
 	named := false
 	hops := strings.Split(strings.Join(values, ","), ",")
 	for _, hop := range slices.Backward(hops) {
@@ -51,9 +54,11 @@ func clientAddress(r *http.Request, proxies []netip.Prefix) (a netip.Addr, ok bo
 			break
 		}
 	}
+
 	if !named {
 		return stranger, false
 	}
+
 	return a, true
 }
 
@@ -66,6 +71,7 @@ func readHop(s string) (netip.Addr, bool) {
 	if a, err := netip.ParseAddr(s); err == nil {
 		return plain(a), true
 	}
+
 	host := s
 	if inner, ok := strings.CutSuffix(s, "]"); ok {
 		if host, ok = strings.CutPrefix(inner, "["); !ok {
@@ -86,6 +92,7 @@ func reported(r *http.Request) bool {
 // plain returns an address in canonical form: IPv4 as IPv4, without a zone.
 func plain(a netip.Addr) netip.Addr { return a.Unmap().WithZone("") }
 
+// within reports whether one of the networks contains the address.
 func within(networks []netip.Prefix, a netip.Addr) bool {
 	return slices.ContainsFunc(networks, func(p netip.Prefix) bool { return p.Contains(a) })
 }
@@ -114,10 +121,12 @@ func (g *Gate) warn(r *http.Request, readable bool) {
 		})
 		return
 	}
+
 	at, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil || !reported(r) || !plain(at.Addr()).IsLoopback() || within(g.Proxies, plain(at.Addr())) {
 		return
 	}
+
 	g.untrusted.Do(func() {
 		g.Log.WarnContext(r.Context(), "requests come through a proxy on this machine that is not trusted, so no limit by address applies: set --trusted-proxies 127.0.0.0/8,::1/128", "from", r.RemoteAddr)
 	})

@@ -41,7 +41,7 @@ type Gate struct {
 	untrusted, unreadable sync.Once // each warning is logged once
 }
 
-// New returns a gate.
+// New returns a gate with a counter for each policy. It does not connect to Redis.
 func New(c Config) (*Gate, error) {
 	g := &Gate{Config: c, counters: map[string]counter{}}
 	down := &atomic.Int64{}
@@ -61,7 +61,9 @@ func New(c Config) (*Gate, error) {
 // claim is a policy and a key under which a request is counted.
 type claim struct{ policy, key string }
 
-// Wrap puts the gate before a handler.
+// Wrap puts the gate before a handler. Behind a trusted proxy the next handler sees the
+// client's address, without a port. The country header is removed from requests that no
+// trusted proxy forwarded.
 func (g *Gate) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if g.CountryHeader != "" && !g.proxied(r) {
@@ -87,7 +89,8 @@ func (g *Gate) Account(ctx context.Context, h http.Header, account string) error
 	return g.admit(ctx, h, []claim{{Account, account}})
 }
 
-// admit counts the claims in order, and stops at the first that is used up.
+// admit counts the claims in order, and returns rate_limited at the first that is used up.
+// A counter that fails admits the request.
 func (g *Gate) admit(ctx context.Context, h http.Header, claims []claim) error {
 	for _, c := range claims {
 		counter := g.counters[c.policy]
@@ -107,9 +110,11 @@ func (g *Gate) admit(ctx context.Context, h http.Header, claims []claim) error {
 				Detail: fmt.Sprintf("Too many requests: the limit %q is %d each %s. Wait, then go on.", v.policy.Name, v.policy.Count, spell(v.policy.Per))}
 		}
 	}
+
 	return nil
 }
 
+// spell returns a period as a word.
 func spell(d time.Duration) string {
 	switch d {
 	case time.Second:
@@ -122,6 +127,7 @@ func spell(d time.Duration) string {
 	return "day"
 }
 
+// seconds returns a duration in seconds, rounded up.
 func seconds(d time.Duration) int { return int(math.Ceil(d.Seconds())) }
 
 // write sets the headers that show the quota: one list member for each policy.
@@ -150,12 +156,14 @@ var (
 // unlimited are the probes of the platform, which must answer even in a flood.
 var unlimited = []string{"/healthz", "/readyz"}
 
-// claims returns the claims of a request, the cheapest and narrowest first.
+// claims returns the claims of a request, the cheapest and narrowest first. A request from
+// this machine is not counted by address.
 func (g *Gate) claims(r *http.Request) []claim {
 	path := r.URL.Path
 	if slices.Contains(unlimited, path) {
 		return nil
 	}
+
 	var out []claim
 	address, ours := g.from(r)
 	if !ours {
@@ -177,6 +185,7 @@ func (g *Gate) claims(r *http.Request) []claim {
 			out = append(out, claim{Link, link})
 		}
 	}
+
 	if credential := credential(r); credential != "" {
 		out = append(out, claim{Key, g.hash("key", credential)})
 	}
@@ -193,6 +202,7 @@ func credential(r *http.Request) string {
 	return strings.ToLower(scheme) + " " + strings.TrimRight(strings.TrimSpace(rest), "=")
 }
 
+// under reports whether the path is one of the prefixes or below one.
 func under(path string, prefixes []string) bool {
 	return slices.ContainsFunc(prefixes, func(p string) bool { return path == p || strings.HasPrefix(path, p+"/") })
 }
@@ -211,7 +221,7 @@ func payment(path string) (name string, ok bool) {
 	return strings.CutSuffix(rest, "/payments")
 }
 
-// hash keeps secrets and long texts out of the counts.
+// hash returns a keyed hash, which keeps secrets and long texts out of the counts.
 func (g *Gate) hash(kind, value string) string {
 	return hex.EncodeToString(g.MAC([]byte("rate limit, " + kind + ": " + value))[:16])
 }

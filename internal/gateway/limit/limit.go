@@ -57,6 +57,7 @@ func Defaults() []Policy {
 // Off is the setting that disables a policy.
 const Off = "off"
 
+// periods are the units of a setting.
 var periods = map[string]time.Duration{"s": time.Second, "m": time.Minute, "h": time.Hour, "d": 24 * time.Hour}
 
 const (
@@ -64,7 +65,8 @@ const (
 	form     = "NAME=COUNT/s, /m, /h or /d, with ,BURST after it, or NAME=off"
 )
 
-// Parse applies settings such as "pay=5/m,10" or "key=off" to the defaults.
+// Parse applies settings such as "pay=5/m,10" or "key=off" to the defaults. Without a burst
+// it is the count. Errors repeat the setting and name the form.
 func Parse(settings []string) ([]Policy, error) {
 	all := Defaults()
 	for _, s := range settings {
@@ -95,5 +97,6 @@ func Parse(settings []string) ([]Policy, error) {
 		}
 		all[at] = p
 	}
+
 	return all, nil
 }

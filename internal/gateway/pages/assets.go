@@ -12,6 +12,8 @@ var ownCSS []byte
 //go:embed assets/paylink.js
 var jsBytes []byte
 
+// The files that pages load. Each is served under an address with its hash, so a browser
+// may keep it forever.
 var (
 	cssBytes = asset.Sheet(ownCSS)
 	cssAsset = asset.New("/assets/paylink.css", cssBytes)

@@ -11,16 +11,17 @@ import (
 // maxBeaconBytes is more than any known step needs.
 const maxBeaconBytes = 32
 
-// Beacons takes the steps that payers' browsers report. It never blocks.
+// Beacons takes the steps that payers' browsers report. Tell never blocks, and may be
+// called concurrently; a step that is repeated counts once.
 type Beacons interface {
 	Tell(account, mode, link string, step report.Step)
 }
 
-// seen takes a step of a link that is ours: "opened" when its page was in view,
-// "started" at the first key in the form. It says nothing of who did it, keeps
-// nothing in the browser, and counts once for a link, so that sending it again does
-// nothing. A scanner that only reads the page never sends it (F32); a browser
-// without scripts neither, and what its payer did is known once they submit.
+// seen takes a step of a link that is ours: "opened" when its page was in view, "started"
+// at the first key in the form. It does not identify the payer, stores nothing in the
+// browser, and counts once for a link, so a repetition has no effect. A scanner that only
+// reads the page never sends it (F32). Neither does a browser without scripts; for its
+// payer, only the submission is known.
 func (p *Pages) seen(w http.ResponseWriter, r *http.Request) {
 	secure(w.Header())
 	raw, err := io.ReadAll(io.LimitReader(r.Body, maxBeaconBytes+1))
@@ -29,6 +30,7 @@ func (p *Pages) seen(w http.ResponseWriter, r *http.Request) {
 		p.fail(w, r, fault.New(fault.KindInvalid, "value_invalid", "The body must be opened or started."))
 		return
 	}
+
 	l, ok := p.open(w, r, false)
 	if !ok {
 		return
@@ -36,8 +38,8 @@ func (p *Pages) seen(w http.ResponseWriter, r *http.Request) {
 	if p.beacons != nil {
 		p.beacons.Tell(l.Account, l.Mode, l.ID, step)
 	}
-	// An answer to a post is kept nowhere anyway; saying so would keep the browser
-	// from keeping the page that asked, for the way back.
+	// A response to a POST is never cached anyway. Chromium drops a page from its
+	// back-forward cache if one of its requests was answered with no-store.
 	w.Header().Del("Cache-Control")
 	w.WriteHeader(http.StatusNoContent)
 }

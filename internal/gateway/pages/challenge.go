@@ -42,6 +42,7 @@ func (p *Pages) challenge(w http.ResponseWriter, r *http.Request) {
 		p.fail(w, r, err)
 		return
 	}
+
 	l, ok := p.open(w, r, false)
 	if !ok {
 		return
@@ -50,6 +51,7 @@ func (p *Pages) challenge(w http.ResponseWriter, r *http.Request) {
 		p.jsonKept(w, r, fraud.Puzzle{}, puzzleCache)
 		return
 	}
+
 	ctx, cancel := context.WithTimeout(r.Context(), challengeTimeout)
 	defer cancel()
 	puzzle, err := p.asks(ctx, l, attempt, spelling.Network(addressOf(r)))
@@ -58,6 +60,7 @@ func (p *Pages) challenge(w http.ResponseWriter, r *http.Request) {
 		p.record(r, fault.Unavailable("payment_busy", time.Second, err, "The puzzle could not be made."))
 		puzzle = fraud.Puzzle{}
 	}
+
 	p.jsonKept(w, r, puzzle, puzzleCache)
 }
 

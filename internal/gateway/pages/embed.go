@@ -37,6 +37,7 @@ var embeds = func() (all []embedVersion) {
 	if err != nil || len(names) == 0 {
 		panic("pages: no version of the embedded script")
 	}
+
 	slices.SortFunc(names, func(a, b string) int { return len(a) - len(b) }) // v2 before v10
 	for _, name := range names {
 		body, err := embedFiles.ReadFile(name)
@@ -49,14 +50,16 @@ var embeds = func() (all []embedVersion) {
 	return all
 }()
 
-// Embed returns the address of the newest script below publicURL, and its integrity.
+// Embed returns the address of the newest script below publicURL, and its integrity, both
+// for the HTML that a merchant copies.
 func Embed(publicURL string) (src, integrity string) {
 	newest := embeds[len(embeds)-1]
 	return publicURL + "/embed.js?v=" + newest.version, newest.integrity
 }
 
-// embedScript serves each version forever, and the newest if the request names none. Any
-// site may read it, because browsers check the hash only of what they may read.
+// embedScript serves each version forever, and the newest for five minutes if the request
+// names none. An unknown version is not found. Any site may read it, because browsers check
+// the hash only of what they may read.
 func (p *Pages) embedScript(w http.ResponseWriter, r *http.Request) {
 	served, cache := embeds[len(embeds)-1], "public, max-age=300"
 	if v := r.URL.Query().Get("v"); v != "" {
@@ -67,6 +70,7 @@ func (p *Pages) embedScript(w http.ResponseWriter, r *http.Request) {
 		}
 		served, cache = embeds[at], "public, max-age=31536000, immutable"
 	}
+
 	h := w.Header()
 	h.Set("Content-Type", "text/javascript; charset=utf-8")
 	h.Set("Content-Length", strconv.Itoa(len(served.body)))

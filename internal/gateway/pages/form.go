@@ -34,7 +34,7 @@ type Forms interface {
 	Fill(ctx context.Context, f link.Form, r link.FormLinkRequest) (link.Link, error)
 }
 
-// formView is the page of a form.
+// formView is the page of a form. Errors and Values are set when it is shown again.
 type formView struct {
 	page
 	Payee, Description string
@@ -53,19 +53,24 @@ type formView struct {
 	Preview            bool // nothing can be sent
 }
 
+// formChoice is one amount of a list: as it is sent, and as it is shown.
 type formChoice struct{ Value, Text string }
 
-// formInput is one field of the form.
+// formInput is one field of the form. Auto and Mode are the attributes autocomplete and
+// inputmode.
 type formInput struct {
 	Name, Label, Type, Auto, Mode string
 	Required                      bool
 }
 
+// err returns the error of a field, or "".
 func (v formView) err(field string) string { return payView{Errors: v.Errors}.err(field) }
 
 // anchor returns the HTML id of a field. A merchant's name never becomes an id of the page.
 func (v formView) anchor(field string) string { return "f-" + field }
 
+// described returns the aria-describedby of a field, as payView.described does, with the
+// ids of this page.
 func (v formView) described(field string, hint bool) string {
 	var renamed []fieldError
 	for _, e := range v.Errors {
@@ -91,13 +96,14 @@ func (p *Pages) form(w http.ResponseWriter, r *http.Request) {
 	}
 	f, ok := p.openForm(w, r)
 	if !ok {
+
 		return
 	}
 	p.html(w, r, http.StatusOK, formPage(p.formView(r, f, link.NewAttempt())))
 }
 
-// PreviewForm shows the page of a form to its merchant, in a frame of our own pages. The
-// caller has checked that the form belongs to the reader.
+// PreviewForm shows the page of a form to its merchant, in a frame of our own pages.
+// Nothing can be sent from it. The caller has checked that the form belongs to the reader.
 func (p *Pages) PreviewForm(w http.ResponseWriter, r *http.Request, f link.Form) {
 	v := p.formView(r, f, "")
 	v.Preview, v.Origins = true, "" // the merchant's pages are not there to be spoken with
@@ -106,34 +112,41 @@ func (p *Pages) PreviewForm(w http.ResponseWriter, r *http.Request, f link.Form)
 	p.html(w, r, http.StatusOK, formPage(v))
 }
 
-// openForm finds the request's form and lets its origins frame the page. If ok is false,
-// it has already answered.
+// openForm finds the request's form and lets its origins frame the page. A form that is
+// disabled or archived is answered with 410. If ok is false, it has already answered.
 func (p *Pages) openForm(w http.ResponseWriter, r *http.Request) (link.Form, bool) {
 	f, err := p.forms.Form(r.Context(), r.PathValue("form"))
 	if err != nil {
 		p.failPage(w, r, err)
 		return f, false
 	}
+
 	framable(w.Header(), f.Origins)
 	if !f.Active() {
 		p.formInactive(w, r, f)
 		return f, false
 	}
+
 	return f, true
 }
 
+// formInactive answers with the page of a form that takes no payments.
 func (p *Pages) formInactive(w http.ResponseWriter, r *http.Request, f link.Form) {
 	say := formPrinter(r)
 	p.html(w, r, http.StatusGone, messagePage(messageView{page: p.formPage(say.T("form.inactive"), f),
 		Headline: say.T("form.inactive"), Lead: say.T("form.inactiveLead", "Payee", f.Payee)}))
 }
 
+// formPrinter returns the printer of the request's language.
 func formPrinter(r *http.Request) *i18n.Printer { return i18n.From(r.Context()) }
 
+// formPage returns the parts that every page of a form has.
 func (p *Pages) formPage(title string, f link.Form) page {
 	return page{Title: title, Base: p.base, Test: f.Mode == link.Test}.dressed(f.ID, f.Origins, f.Look)
 }
 
+// formView returns the page of a form under an attempt id. A fixed amount is shown, a typed
+// one has a hint with its bounds, and a list has choices.
 func (p *Pages) formView(r *http.Request, f link.Form, attempt string) formView {
 	say := formPrinter(r)
 	v := formView{page: p.formPage(say.T("form.title", "Payee", f.Payee), f), Payee: f.Payee, Description: f.Description, Attempt: attempt,
@@ -144,6 +157,7 @@ func (p *Pages) formView(r *http.Request, f link.Form, attempt string) formView 
 	if v.Button == "" {
 		v.Button = say.T("form.button")
 	}
+
 	switch {
 	case f.Fixed():
 		v.Amount = say.Amount(money.Of(f.Amounts[0], f.Currency))
@@ -162,12 +176,15 @@ func (p *Pages) formView(r *http.Request, f link.Form, attempt string) formView 
 			v.Choices = append(v.Choices, formChoice{a.Decimal(), say.Amount(a)})
 		}
 	}
+
 	for _, field := range f.Fields {
 		v.Fields = append(v.Fields, formInputOf(field, say))
 	}
 	return v
 }
 
+// formInputOf returns the input of a field. The three known names get a translated label,
+// unless the merchant wrote one, and the browser's autofill.
 func formInputOf(f link.Field, say *i18n.Printer) formInput {
 	in := formInput{Name: f.Name, Label: f.Label, Type: "text", Auto: "off", Required: f.Required}
 	label := ""
@@ -179,15 +196,16 @@ func formInputOf(f link.Field, say *i18n.Printer) formInput {
 	case link.FieldReference:
 		label = say.T("form.reference")
 	}
+
 	if in.Label == "" {
 		in.Label = label
 	}
 	return in
 }
 
-// fillForm makes the link and redirects to it within the same frame. As with a payment,
-// the work continues if the browser disconnects. After a crash there is a link or none,
-// and the same form sent again finds or makes it.
+// fillForm makes the link and redirects to it within the same frame. As with a payment, the
+// work continues if the browser disconnects, for at most submitTimeout. After a crash there
+// is a link or none, and the same form sent again finds or makes it.
 func (p *Pages) fillForm(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), submitTimeout)
 	defer cancel()
@@ -196,6 +214,7 @@ func (p *Pages) fillForm(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
+
 	f, ok := p.openForm(w, r)
 	if !ok {
 		return
@@ -211,22 +230,25 @@ func (p *Pages) fillForm(w http.ResponseWriter, r *http.Request) {
 		p.failPage(w, r, busy)
 		return
 	}
+
 	q, errs := p.filled(f, form)
 	q.Lang = pickedLanguage(r)
 	if len(errs) > 0 {
 		p.refuseFilled(w, r, f, form, errs)
 		return
 	}
+
 	l, err := p.forms.Fill(r.Context(), f, q)
 	if err != nil {
 		p.fillFailed(w, r, f, form, err)
 		return
 	}
+
 	http.Redirect(w, r, p.payPath(l.Token), http.StatusSeeOther) //nolint:gosec // G710: a path of our own, with the token escaped in it
 }
 
-// filled reads the submitted fields, or returns everything that is missing or unreadable
-// at once. The link service checks the rest.
+// filled reads the submitted fields, or returns everything that is missing or unreadable at
+// once. The service links checks the rest, such as the bounds of the amount.
 func (p *Pages) filled(f link.Form, form url.Values) (q link.FormLinkRequest, errs []*fault.Error) {
 	q = link.FormLinkRequest{Form: f.ID, Attempt: form.Get("attempt"), Amount: form.Get("amount"), Values: map[string]string{}}
 	switch {
@@ -240,6 +262,7 @@ func (p *Pages) filled(f link.Form, form url.Values) (q link.FormLinkRequest, er
 	case !f.Fixed() && spelling.Typed(q.Amount) == "":
 		errs = append(errs, fault.Invalid("amount", "parameter_missing", "Choose the amount to pay."))
 	}
+
 	for _, field := range f.Fields {
 		value := spelling.Name(form.Get(field.Name))
 		if value == "" && field.Required {
@@ -253,20 +276,24 @@ func (p *Pages) filled(f link.Form, form url.Values) (q link.FormLinkRequest, er
 		}
 		q.Values[field.Name] = value
 	}
+
 	return q, errs
 }
 
+// fillFailed answers a form that the service refused: with the form again if a field is
+// wrong, and otherwise with the page of an inactive form or of the error.
 func (p *Pages) fillFailed(w http.ResponseWriter, r *http.Request, f link.Form, form url.Values, err error) {
 	refused := fault.From(err)
 	fields := map[string]bool{"amount": true, "attempt": true}
 	for _, field := range f.Fields {
 		fields[field.Name] = true
 	}
+
 	switch {
 	case refused.Kind == fault.KindInvalid && fields[refused.Param]:
 		p.refuseFilled(w, r, f, form, []*fault.Error{refused})
 	case refused.Kind == fault.KindInvalid, refused.Code == "form_inactive":
-		// The merchant's payment methods do not carry the form any more.
+		// The merchant's payment methods do not carry the form anymore.
 		p.record(r, err)
 		p.formInactive(w, r, f)
 	default:
@@ -274,7 +301,8 @@ func (p *Pages) fillFailed(w http.ResponseWriter, r *http.Request, f link.Form, 
 	}
 }
 
-// refuseFilled shows the form again with what was typed and what to fix.
+// refuseFilled shows the form again with what was typed and what to fix. If the attempt
+// itself was refused, the page gets a new one.
 func (p *Pages) refuseFilled(w http.ResponseWriter, r *http.Request, f link.Form, form url.Values, errs []*fault.Error) {
 	attempt := form.Get("attempt")
 	for _, e := range errs {
@@ -282,6 +310,7 @@ func (p *Pages) refuseFilled(w http.ResponseWriter, r *http.Request, f link.Form
 			attempt = link.NewAttempt()
 		}
 	}
+
 	say := formPrinter(r)
 	v := p.formView(r, f, attempt)
 	v.Title = say.T("form.errorTitle", "Title", v.Title)
@@ -290,6 +319,7 @@ func (p *Pages) refuseFilled(w http.ResponseWriter, r *http.Request, f link.Form
 			v.Values[name] = s
 		}
 	}
+
 	for _, e := range errs {
 		field := e.Param
 		if field == "attempt" {
@@ -297,9 +327,11 @@ func (p *Pages) refuseFilled(w http.ResponseWriter, r *http.Request, f link.Form
 		}
 		v.Errors = append(v.Errors, fieldError{field, formFault(say, f, e)})
 	}
+
 	p.html(w, r, http.StatusBadRequest, formPage(v))
 }
 
+// namesOf returns the names of fields, in their order.
 func namesOf(fields []link.Field) (names []string) {
 	for _, f := range fields {
 		names = append(names, f.Name)
@@ -307,11 +339,13 @@ func namesOf(fields []link.Field) (names []string) {
 	return names
 }
 
-// formFault translates a fault into the reader's language.
+// formFault translates a fault into the reader's language. A fault without a translation
+// shows its own sentence.
 func formFault(say *i18n.Printer, f link.Form, e *fault.Error) string {
 	if words := say.AmountFault(e.Cause); words != "" {
 		return words
 	}
+
 	switch e.Code {
 	case "parameter_missing":
 		if e.Param == "amount" {
@@ -337,6 +371,7 @@ func formFault(say *i18n.Printer, f link.Form, e *fault.Error) string {
 	case "attempt_invalid":
 		return say.T("form.fault.again")
 	}
+
 	return e.Detail
 }
 
@@ -358,7 +393,8 @@ func newFormLimiter(now func() time.Time) (*throttled.GCRARateLimiterCtx, error)
 	return l, nil
 }
 
-// registerForms adds the routes of forms.
+// registerForms adds the routes of forms. Without the service of forms, only the script and
+// the style sheets are served, which pages of other sites still refer to.
 func (p *Pages) registerForms(mux *http.ServeMux) {
 	mux.HandleFunc("GET /embed.js", p.embedScript)
 	mux.HandleFunc("/embed.js", refuse("GET, HEAD"))

@@ -20,6 +20,7 @@ const resultParam = "paylink_result"
 //go:embed assets/frame.js
 var frameBytes []byte
 
+// frameAsset is the script of framed pages, which exchanges messages with the page around.
 var frameAsset = asset.New("/assets/paylink.js", frameBytes)
 
 // framable allows only these origins to frame a page. They come from the stored form, or
@@ -33,7 +34,7 @@ func framable(h http.Header, origins []string) {
 	h.Set("Cross-Origin-Resource-Policy", "cross-origin") // for a site that isolates itself
 }
 
-// dressed returns the page in the look of its form.
+// dressed returns the page in the look of its form, framable by its origins.
 func (v page) dressed(form string, origins []string, look link.Look) page {
 	v.FormID, v.Origins, v.Look = form, strings.Join(origins, " "), lookPath(look)
 	return v
@@ -45,7 +46,8 @@ func lookPath(l link.Look) string {
 	return "/assets/look/" + strings.TrimPrefix(l.Accent, "#") + "-" + strings.TrimPrefix(l.AccentDark, "#") + "-" + l.Corners + ".css"
 }
 
-// look serves the style sheet of a look with enough contrast, and 404 for others.
+// look serves the style sheet of a look with enough contrast, and 404 for others. The check
+// keeps the address from becoming a way to style our pages at will.
 func (p *Pages) look(w http.ResponseWriter, r *http.Request) {
 	name, isSheet := strings.CutSuffix(r.PathValue("look"), ".css")
 	parts := strings.Split(name, "-")
@@ -53,11 +55,13 @@ func (p *Pages) look(w http.ResponseWriter, r *http.Request) {
 		p.NotFound().ServeHTTP(w, r)
 		return
 	}
+
 	l, err := link.Look{Accent: "#" + parts[0], AccentDark: "#" + parts[1], Corners: parts[2]}.Checked()
 	if err != nil {
 		p.NotFound().ServeHTTP(w, r)
 		return
 	}
+
 	sheet := lookSheet(l)
 	h := w.Header()
 	h.Set("Content-Type", "text/css; charset=utf-8")
@@ -70,6 +74,8 @@ func (p *Pages) look(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// lookSheet returns the style sheet of a look: its accent in light and dark, and its
+// corners.
 func lookSheet(l link.Look) string {
 	theme := func(accent string, dark bool) string {
 		return ":root{--accent:" + accent + ";--accent-strong:" + link.Strong(accent, dark) + ";--on-accent:" + link.On(accent) + "}"
@@ -102,19 +108,23 @@ func (v page) whole(href string) templ.Attributes {
 // statement the payer returns all the same, and the merchant can ask the API.
 func (p *Pages) tellForm(r *http.Request, v *statusView, l link.Link, pay payment.Payment) {
 	v.Payment, v.Decline = pay.ID, toldCode(pay)
+
 	if !final(pay) || payable(pay) || p.receipt == nil {
 		return
 	}
+
 	result, err := p.receipt(r.Context(), l, pay.ID)
 	if err != nil {
 		p.record(r, err)
 		return
 	}
+
 	v.Result = result
 	back, err := url.Parse(webURL(l.RedirectURL))
 	if err != nil || back.Host == "" {
 		return
 	}
+
 	q := back.Query()
 	q.Set(resultParam, result)
 	back.RawQuery = q.Encode()

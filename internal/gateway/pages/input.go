@@ -24,6 +24,7 @@ const (
 	maxTypedBytes = 1024 // of a field that is shown again as it was typed
 )
 
+// checkAttempt returns attempt_invalid unless s has the form of an attempt id.
 func checkAttempt(s string) *fault.Error {
 	ok := len(s) >= minAttempt && len(s) <= maxAttempt
 	for i := 0; ok && i < len(s); i++ {
@@ -43,8 +44,8 @@ type cardFields struct {
 	expMissing, expBad bool // the form's one expiry field: empty, or no month and year in it
 }
 
-// wellFormed stands in for the fields that are not being checked; it is a
-// number that the whole trade knows as an example.
+// wellFormed stands in for the number while other fields are checked. It is a number that
+// the industry uses as an example.
 const wellFormed = "4242424242424242"
 
 // card returns the card, or every field that is wrong, in the order of the form. The
@@ -56,6 +57,8 @@ func (f cardFields) card(now time.Time) (issuer.Card, []*fault.Error) {
 			errs = append(errs, fault.From(err))
 		}
 	}
+
+	// The order of these checks is the order of the fields on the page.
 	number, cvc := cardNumber(f.number), spelling.Typed(f.cvc)
 	nextYear := now.Year() + 1
 	try(number, 12, nextYear, "000", "")
@@ -67,17 +70,21 @@ func (f cardFields) card(now time.Time) (issuer.Card, []*fault.Error) {
 	default:
 		try(wellFormed, f.expMonth, f.expYear, "000", "")
 	}
+
 	try(wellFormed, 12, nextYear, cvc, "")
 	if err := checkName("card.name", f.name); err != nil {
 		errs = append(errs, err)
 	}
+
 	if len(errs) > 0 {
 		return issuer.Card{}, errs
 	}
+
 	c, err := issuer.NewCard(number, f.expMonth, f.expYear, cvc, f.name, now)
 	if err != nil {
 		return issuer.Card{}, []*fault.Error{fault.From(err)}
 	}
+
 	return c, nil
 }
 
@@ -99,6 +106,7 @@ func isDash(c rune) bool { return unicode.Is(unicode.Pd, c) || c == '−' || c =
 // isDot reports what keyboards have in the place of the full stop.
 func isDot(c rune) bool { return strings.ContainsRune("·․。｡", c) }
 
+// How people write an expiry date: month first, or a four-digit year first.
 var (
 	expiryPattern    = regexp.MustCompile(`^(\d{1,2})[/.\-]?(\d{4}|\d{2})$`)
 	yearFirstPattern = regexp.MustCompile(`^(20\d{2})(?:[/.\-](\d{1,2})|(\d{2}))$`)
@@ -128,12 +136,14 @@ func parseExpiry(s string) (month, year int, ok bool) {
 	} else {
 		return 0, 0, false
 	}
+
 	month, errMonth := strconv.Atoi(m)
 	year, errYear := strconv.Atoi(y)
 	return month, year, errMonth == nil && errYear == nil && month >= 1 && month <= 12
 }
 
-// checkName checks the name of a payer as spelling.Name returns it.
+// checkName checks the name of a payer as spelling.Name returns it. The fault is too_long
+// or text_invalid.
 func checkName(param, s string) *fault.Error {
 	if utf8.RuneCountInString(s) > issuer.MaxNameChars {
 		return fault.Invalid(param, "too_long", "At most %d characters.", issuer.MaxNameChars)
@@ -144,7 +154,8 @@ func checkName(param, s string) *fault.Error {
 	return nil
 }
 
-// readEmail returns the address in the form in which email is sent to it, or "".
+// readEmail returns the address in the form in which email is sent to it, or "" for an
+// empty one. The fault is too_long or email_invalid.
 func readEmail(param, s string) (string, *fault.Error) {
 	switch n := len(spelling.Pasted(s)); {
 	case n == 0:
@@ -161,7 +172,8 @@ func readEmail(param, s string) (string, *fault.Error) {
 
 // jsonAmount reads the amount to pay, chosen by the payer or fixed by the link, from the
 // page's JSON. It accepts a plain decimal number with digits of any script and with
-// invisible characters, and nothing else, because programs do not type.
+// invisible characters, and nothing else, because programs do not type. An empty text means
+// the link's amount.
 func jsonAmount(s string, l link.Link) (money.Amount, *fault.Error) {
 	s = spelling.Pasted(s)
 	if s == "" {
@@ -170,6 +182,7 @@ func jsonAmount(s string, l link.Link) (money.Amount, *fault.Error) {
 	if !strings.ContainsFunc(s, unicode.IsSpace) {
 		s = spelling.Typed(s)
 	}
+
 	c := l.Amount.Currency
 	a, err := money.Parse(s, c)
 	switch {
@@ -180,10 +193,12 @@ func jsonAmount(s string, l link.Link) (money.Amount, *fault.Error) {
 	case err != nil:
 		return money.Amount{}, fault.Invalid("amount", "amount_invalid", "Write the amount in digits, with a point before the decimals, like %s.", money.Of(1250, c).Decimal())
 	}
+
 	return amountFor(l, &a)
 }
 
-// formAmount reads the amount to pay as a person typed it.
+// formAmount reads the amount to pay as a person typed it. An empty field means the link's
+// amount.
 func formAmount(s string, l link.Link) (money.Amount, *fault.Error) {
 	if spelling.Typed(s) == "" {
 		return amountFor(l, nil)
@@ -202,6 +217,7 @@ func typedAmount(s string, c money.Currency) (money.Amount, *fault.Error) {
 	if err == nil {
 		return a, nil
 	}
+
 	words := i18n.For("en").AmountFault(err)
 	var f *fault.Error
 	switch {
@@ -216,12 +232,14 @@ func typedAmount(s string, c money.Currency) (money.Amount, *fault.Error) {
 	default:
 		f = fault.Invalid("amount", "amount_invalid", "%s", words)
 	}
+
 	f.Cause = err
 	return money.Amount{}, f
 }
 
-// amountFor checks an amount, nil for none, against the link. A link with a fixed amount
-// refuses another one instead of ignoring it, because the payer means it.
+// amountFor checks an amount, nil for none, against the link's amount or bounds. A link
+// with a fixed amount refuses another one instead of ignoring it, because the payer means
+// it.
 func amountFor(l link.Link, asked *money.Amount) (money.Amount, *fault.Error) {
 	c := l.Amount.Currency
 	if asked == nil {
@@ -230,6 +248,7 @@ func amountFor(l link.Link, asked *money.Amount) (money.Amount, *fault.Error) {
 		}
 		return l.Amount, nil
 	}
+
 	switch a := *asked; {
 	case !l.PayerChooses() && a != l.Amount:
 		return money.Amount{}, fault.Invalid("amount", "amount_mismatch", "This link asks for %s %s.", c, l.Amount.Decimal())

@@ -24,9 +24,9 @@ const (
 	languageCookieAge = 365 * 24 * 60 * 60 // seconds
 )
 
-// spoken gives a page's request its language: what ?lang= names, which is kept in a
-// cookie; else what was picked before; else what the browser asks for. Without
-// cookies a pick holds for the one page. The JSON beside the pages stays English.
+// spoken gives a page's request its language: the one that ?lang= names, which is kept in a
+// cookie; else the one that was picked before; else the one that the browser asks for.
+// Without cookies a pick holds for one page. The JSON beside the pages stays English.
 func (p *Pages) spoken(h http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		override := ""
@@ -39,13 +39,14 @@ func (p *Pages) spoken(h http.HandlerFunc) http.HandlerFunc {
 		} else if c, err := r.Cookie(languageCookie); err == nil {
 			override = c.Value // one that we do not speak is as good as none
 		}
+
 		ctx := i18n.With(r.Context(), i18n.Match(override, r.Header.Get("Accept-Language")))
 		ctx = context.WithValue(ctx, menuKey{}, menuPrefix(r))
 		h(w, r.WithContext(ctx))
 	}
 }
 
-// pickedLanguage is the language that ?lang= names, "" for none that we speak.
+// pickedLanguage returns the language that ?lang= names, or "" if it names none of ours.
 func pickedLanguage(r *http.Request) string {
 	if !strings.Contains(r.URL.RawQuery, "lang=") {
 		return ""
@@ -57,18 +58,20 @@ func pickedLanguage(r *http.Request) string {
 	return tag
 }
 
-// english is for pages that are for developers: they are in English alone, and
-// have no menu of languages.
+// english serves pages for developers, which are in English only and have no menu of
+// languages.
 func english(h http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		h(w, r.WithContext(i18n.With(r.Context(), i18n.For("en"))))
 	}
 }
 
+// menuKey is the context key of the menu's address. Its absence means that there is no
+// menu.
 type menuKey struct{}
 
-// menuPrefix is the address of the same page in another language, less the
-// language: the page's query stays.
+// menuPrefix returns the address of the same page in another language, without the language
+// itself. The rest of the page's query stays.
 func menuPrefix(r *http.Request) string {
 	if r.URL.RawQuery == "" {
 		return "?lang="
@@ -80,8 +83,8 @@ func menuPrefix(r *http.Request) string {
 	return "?" + q.Encode() + "&lang="
 }
 
-// menu is the menu of languages, and nothing on a page that has none. That of a page
-// without a query, as the payment page is, was made before.
+// menu returns the menu of languages, or nothing on a page that has none. The menu of a
+// page without a query, such as the payment page, is rendered only once.
 func menu(ctx context.Context) templ.Component {
 	prefix, _ := ctx.Value(menuKey{}).(string)
 	switch say := i18n.From(ctx); prefix {
@@ -94,6 +97,8 @@ func menu(ctx context.Context) templ.Component {
 	}
 }
 
+// plainMenus returns the menus of pages without a query, by language. They are rendered at
+// the first use.
 var plainMenus = sync.OnceValue(func() map[string]string {
 	all := map[string]string{}
 	for _, l := range i18n.Languages() {
@@ -106,7 +111,7 @@ var plainMenus = sync.OnceValue(func() map[string]string {
 	return all
 })
 
-// nameOf is the name of the language that is spoken, in itself.
+// nameOf returns the name of the printer's language, in that language.
 func nameOf(p *i18n.Printer) string {
 	for _, l := range i18n.Languages() {
 		if l.Tag == p.Tag() {
@@ -116,9 +121,11 @@ func nameOf(p *i18n.Printer) string {
 	return p.Tag()
 }
 
+// printer returns the printer of the request's language.
 func printer(r *http.Request) *i18n.Printer { return i18n.From(r.Context()) }
 
-// formWords puts a fault of the form into the payer's words; the field is the form's.
+// formWords translates a fault of the payment form for the payer. Its parameter is that of
+// the JSON, which formField maps to a field. empty says that the field was left empty.
 func formWords(say *i18n.Printer, e *fault.Error, empty bool, l link.Link, now time.Time) string {
 	switch formField(e.Param) {
 	case "number":
@@ -134,6 +141,7 @@ func formWords(say *i18n.Printer, e *fault.Error, empty bool, l link.Link, now t
 	case "amount":
 		return amountWords(say, e, l)
 	}
+
 	switch e.Code {
 	case "attempt_invalid":
 		return say.T("pay.error.attempt")
@@ -153,11 +161,12 @@ func formWords(say *i18n.Printer, e *fault.Error, empty bool, l link.Link, now t
 	case "email_invalid":
 		return say.T("pay.error.email")
 	}
+
 	return detailOr(say, e, say.T("pay.error.other"))
 }
 
-// detailOr is the fault's own sentence for who reads English, and general words of
-// the reader's language for all others.
+// detailOr returns the fault's own sentence to people who read English, and the general
+// words, which are translated, to all others.
 func detailOr(say *i18n.Printer, e *fault.Error, words string) string {
 	if say.Tag() == "en" && e.Detail != "" {
 		return e.Detail
@@ -165,12 +174,13 @@ func detailOr(say *i18n.Printer, e *fault.Error, words string) string {
 	return words
 }
 
-// amountWords say what is wrong with an amount, with the link's own limits.
+// amountWords says what is wrong with an amount, with the link's own limits.
 func amountWords(say *i18n.Printer, e *fault.Error, l link.Link) string {
 	c := l.Amount.Currency
 	if words := say.AmountFault(e.Cause); words != "" {
 		return words
 	}
+
 	switch e.Code {
 	case "parameter_missing":
 		return say.T("pay.error.amount.missing")
@@ -188,10 +198,12 @@ func amountWords(say *i18n.Printer, e *fault.Error, l link.Link) string {
 		}
 		return say.T("pay.error.amount.small", "Min", money.Of(l.MinMinor, c))
 	}
+
 	return detailOr(say, e, say.T("pay.error.other"))
 }
 
-// failWords are headline and lead for a person who meets an error.
+// failWords returns title, headline and lead for a person who meets an error. It never
+// shows the text of an internal error.
 func failWords(say *i18n.Printer, err error) (title, headline, lead string) {
 	f := fault.From(err)
 	switch f.Kind {
@@ -205,10 +217,12 @@ func failWords(say *i18n.Printer, err error) (title, headline, lead string) {
 	default:
 		headline, lead = say.T("pay.refused"), detailOr(say, f, say.T("pay.refused.lead"))
 	}
+
 	return headline, headline, lead
 }
 
-// withRequest is the line under a failure of ours that names the request.
+// withRequest returns the id of the request, which a page shows under a failure of ours, or
+// "" for other errors.
 func withRequest(r *http.Request, err error) string {
 	switch fault.KindOf(err) {
 	case fault.KindInternal, fault.KindUnavailable:

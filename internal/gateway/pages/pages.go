@@ -31,7 +31,7 @@ import (
 	"github.com/paylink/paylink/internal/receipt"
 )
 
-// Limits.
+// Limits. Times of a stream are those of one connection; a browser then reconnects.
 const (
 	maxBodyBytes     = 64 << 10
 	maxStreams       = 1000
@@ -130,11 +130,13 @@ func (p *Pages) Register(mux *http.ServeMux) {
 		mux.HandleFunc("POST "+path, p.returned)
 		mux.HandleFunc(path, refuse("GET, HEAD, POST"))
 	}
+
 	for path, h := range map[string]http.HandlerFunc{
 		"/verify": p.spoken(p.verify), "/{$}": p.spoken(p.landing), "/problems": english(p.problems), "/problems/{code}": english(p.problem)} {
 		mux.HandleFunc("GET "+path, h)
 		mux.HandleFunc(path, refuse("GET, HEAD"))
 	}
+
 	mux.HandleFunc("POST /l/{token}/payments", p.spoken(p.submit))
 	mux.HandleFunc("GET /l/{token}/payments", p.spoken(p.backToPage))
 	mux.HandleFunc("/l/{token}/payments", refuse("POST"))
@@ -148,6 +150,7 @@ func (p *Pages) Register(mux *http.ServeMux) {
 	mux.HandleFunc("/l/", p.beside("/l/", p.ourLink))
 	mux.HandleFunc("/mail/", p.beside("/mail/", p.ourMail))
 	p.registerForms(mux)
+
 	for _, a := range assets {
 		mux.Handle("GET "+a.Path, a)
 	}
@@ -186,6 +189,7 @@ func (p *Pages) NotFound() http.Handler {
 const csp = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 
+// secure sets the headers of every page. It keeps a policy that framable has set.
 func secure(h http.Header) {
 	if h.Get("Content-Security-Policy") == "" { // not framable
 		h.Set("Content-Security-Policy", csp)
@@ -200,8 +204,10 @@ func secure(h http.Header) {
 	h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
 }
 
-// open opens the request's token. If ok is false, it has already answered. For every
-// token that is not ours the response is the same page or problem.
+// open opens the request's token. If ok is false, it has already answered: with a page if
+// html is true, and with a problem otherwise. For every token that is not ours the response
+// is the same page or problem. It lets the origins of the link's form frame the response,
+// and sets the form's language.
 func (p *Pages) open(w http.ResponseWriter, r *http.Request, html bool) (l link.Link, ok bool) {
 	l, err := p.links.Open(r.Context(), r.PathValue("token"))
 	if err != nil {
@@ -212,6 +218,7 @@ func (p *Pages) open(w http.ResponseWriter, r *http.Request, html bool) (l link.
 		}
 		return link.Link{}, false
 	}
+
 	l.Token = r.PathValue("token")
 	if l.Shown != nil {
 		framable(w.Header(), l.Shown.Origins)
@@ -219,12 +226,15 @@ func (p *Pages) open(w http.ResponseWriter, r *http.Request, html bool) (l link.
 			*r = *r.WithContext(i18n.With(r.Context(), i18n.For(l.Shown.Lang)))
 		}
 	}
+
 	return l, true
 }
 
-// payPath and statusPath return paths within our own site.
+// payPath and statusPath return paths within our own site. The token is escaped, because it
+// may be anything that a client sent.
 func (p *Pages) payPath(token string) string { return p.base + "/l/" + url.PathEscape(token) }
 
+// statusPath returns the path of the status of an attempt, or without one of the link.
 func (p *Pages) statusPath(token, attempt string) string {
 	s := p.payPath(token) + "/status"
 	if attempt != "" {
@@ -257,13 +267,14 @@ func webURL(s string) string {
 	return u.String()
 }
 
-// fail answers a program with a problem.
+// fail answers a program with a problem, and logs it if the failure is ours.
 func (p *Pages) fail(w http.ResponseWriter, r *http.Request, err error) {
 	p.record(r, err)
 	problem.Write(w, r, err, "")
 }
 
-// record logs what the response does not show.
+// record logs an internal or unavailable error, whose cause the response does not show. It
+// never logs what a payer sent.
 func (p *Pages) record(r *http.Request, err error) {
 	switch fault.KindOf(err) {
 	case fault.KindInternal, fault.KindUnavailable:

@@ -25,15 +25,18 @@ func (p *Pages) pay(w http.ResponseWriter, r *http.Request) {
 		p.goTo(w, r, p.payPath(bare))
 		return
 	}
+
 	l, ok := p.open(w, r, true)
 	if !ok {
 		return
 	}
+
 	now := p.now()
 	if l.Status(now) == link.Open {
 		p.html(w, r, http.StatusOK, payPage(p.payView(r, l, newAttempt())))
 		return
 	}
+
 	p.truth(w, r, l, 0)
 }
 
@@ -42,6 +45,7 @@ func (p *Pages) pay(w http.ResponseWriter, r *http.Request) {
 // refused does not, because the payment is another payer's.
 func (p *Pages) truth(w http.ResponseWriter, r *http.Request, l link.Link, status int) {
 	var found *payment.Payment
+	// Only on a link that is paid once is the latest payment the reader's own.
 	if l.MaxUses == 1 && status != http.StatusConflict {
 		pay, ok, err := p.payments.Latest(r.Context(), l)
 		if err != nil {
@@ -52,6 +56,7 @@ func (p *Pages) truth(w http.ResponseWriter, r *http.Request, l link.Link, statu
 			found = &pay
 		}
 	}
+
 	state := l.Status(p.now())
 	if status == 0 {
 		status = http.StatusOK
@@ -59,9 +64,12 @@ func (p *Pages) truth(w http.ResponseWriter, r *http.Request, l link.Link, statu
 			status = http.StatusGone
 		}
 	}
+
 	p.html(w, r, status, statusPage(p.linkView(r, l, state, found)))
 }
 
+// payView returns the payment form of an open link under an attempt id. What the payer
+// typed into the merchant's form before is filled in.
 func (p *Pages) payView(r *http.Request, l link.Link, attempt string) payView {
 	say := printer(r)
 	v := payView{
@@ -82,17 +90,21 @@ func (p *Pages) payView(r *http.Request, l link.Link, attempt string) payView {
 		v.Amount = words(r, l.Amount)
 		v.Title = say.T("pay.title.amount", "Amount", v.Amount, "Payee", l.Payee)
 	}
+
 	if l.Reference != "" {
 		v.Rows = append(v.Rows, row{Label: say.T("pay.row.reference"), Text: l.Reference})
 	}
 	v.Rows = append(v.Rows, row{Label: say.T("pay.row.by"), At: stampOf(r, l.ExpiresAt)})
+
 	v.Form = true
 	if l.Shown != nil { // already typed into the form
 		v.Values["name"], v.Values["email"] = l.Shown.Name, l.Shown.Email
 	}
+
 	return v
 }
 
+// amountHint says between which bounds the payer chooses the amount.
 func amountHint(r *http.Request, l link.Link) string {
 	low, high := l.MinMinor, l.MaxMinor
 	c, say := l.Amount.Currency, printer(r)

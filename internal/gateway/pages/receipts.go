@@ -11,7 +11,8 @@ import (
 	"github.com/paylink/paylink/internal/receipt"
 )
 
-// proofAnswer is the JSON of a verdict about a receipt.
+// proofAnswer is the JSON of a verdict about a receipt. All but Ours is absent if it is not
+// ours.
 type proofAnswer struct {
 	Ours           bool   `json:"ours"`
 	KeyID          string `json:"keyId,omitempty"`
@@ -31,9 +32,9 @@ type proofAnswer struct {
 	StatedAt       string `json:"statedAt,omitempty"`
 }
 
-// receiptsOf takes a receipt out of what was pasted: the receipt itself, or the
-// address of this page with it, in each spelling that may be meant. Whose address does
-// not matter: the signature says whose receipt it is.
+// receiptsOf finds receipts in a pasted text: a receipt itself, or the address of this page
+// with one, in each spelling that may be meant. The host of the address does not matter,
+// because the signature decides whose receipt it is.
 func receiptsOf(pasted string) (tokens []string) {
 	for _, each := range link.Pasted(pasted) {
 		if receipt.Looks(each) {
@@ -45,7 +46,8 @@ func receiptsOf(pasted string) (tokens []string) {
 	return tokens
 }
 
-// statement is what the first genuine receipt says; an error if there is none.
+// statement returns the content of the first genuine receipt, or the error of the last one
+// that was tried.
 func (p *Pages) statement(tokens []string) (s receipt.Statement, err error) {
 	err = fault.NotFound("receipt")
 	for _, token := range tokens {
@@ -56,8 +58,8 @@ func (p *Pages) statement(tokens []string) (s receipt.Statement, err error) {
 	return receipt.Statement{}, err
 }
 
-// proof tells whether a receipt is ours and unaltered, and what it says. It reads no
-// store: what was so when it was made is all in it.
+// proof answers whether a receipt is ours and unaltered, and what it says, as JSON or as a
+// page. It reads no store: the receipt contains everything as it was when it was made.
 func (p *Pages) proof(w http.ResponseWriter, r *http.Request, tokens []string, machine bool) {
 	s, err := p.statement(tokens)
 	if machine {
@@ -70,7 +72,9 @@ func (p *Pages) proof(w http.ResponseWriter, r *http.Request, tokens []string, m
 		p.json(w, r, a)
 		return
 	}
+
 	say := printer(r)
+	// Bad until the receipt has proved to be genuine.
 	view := verifyView{page: page{Base: p.base}, Asked: true, Tone: "bad", Verdict: say.T("mail.proof.bad"), Lead: say.T("mail.proof.bad.lead")}
 	if err == nil {
 		view.Tone, view.Verdict, view.Lead = "good", say.T("mail.proof.good"), say.T("mail.proof.good.lead")
@@ -80,12 +84,15 @@ func (p *Pages) proof(w http.ResponseWriter, r *http.Request, tokens []string, m
 	p.html(w, r, http.StatusOK, verifyPage(view))
 }
 
+// proofRows returns the lines of a genuine receipt. Lines without content are left out.
 func proofRows(r *http.Request, s receipt.Statement) []row {
 	say := printer(r)
+	// Of a paid payment, what was captured, which may be less than what was authorized.
 	amount := s.Amount
 	if s.Paid() {
 		amount = s.Captured
 	}
+
 	all := []row{{Label: say.T("mail.row.status"), Text: stateName(say, s.Status), Ours: true}, {Label: say.T("mail.row.amount"), Text: say.Amount(amount), Ours: true}}
 	if s.Refunded.Minor > 0 {
 		all = append(all, row{Label: say.T("mail.row.refunded"), Text: say.Amount(s.Refunded), Ours: true})
@@ -98,10 +105,12 @@ func proofRows(r *http.Request, s receipt.Statement) []row {
 			all = append(all, each)
 		}
 	}
+
 	return all
 }
 
-// stateName is what a person calls the status of a payment.
+// stateName returns the status of a payment in words for a person. Any status without an
+// own word counts as open.
 func stateName(say *i18n.Printer, status string) string {
 	switch status {
 	case "succeeded":
@@ -117,10 +126,11 @@ func stateName(say *i18n.Printer, status string) string {
 	case "canceled":
 		return say.T("mail.state.canceled")
 	}
+
 	return say.T("mail.state.open")
 }
 
-// cardWords puts a statement's card ("visa 4242") into words.
+// cardWords returns a statement's card ("visa 4242") in words.
 func cardWords(say *i18n.Printer, card string) string {
 	brand, last4, ok := strings.Cut(card, " ")
 	if !ok {

@@ -7,8 +7,8 @@ import (
 	"github.com/paylink/paylink/internal/gateway/problem"
 )
 
-// Refuse answers a request that no handler was asked about: a person with a page,
-// a machine with a problem.
+// Refuse answers a request that reached no handler: a person with a page, a program with a
+// problem.
 func (p *Pages) Refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if !strings.HasPrefix(r.URL.Path, "/api/") && strings.Contains(r.Header.Get("Accept"), "text/html") {
 		p.failPage(w, r, err)

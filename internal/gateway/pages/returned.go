@@ -9,11 +9,11 @@ import (
 	"github.com/paylink/paylink/internal/link"
 )
 
-// returned answers a POST to an address where a payer comes back from elsewhere. A
-// bank's server sends the payer's browser back by a form of its own (EMV 3-D Secure),
-// so the browser posts, from another site and without cookies. It is sent on to the
-// same address by GET, which tells how the payment stands; nothing else happens. The
-// body is not read: what the issuer has to say, it says to us and not through a browser.
+// returned answers a POST to an address where a payer comes back from elsewhere. A bank's
+// server sends the payer's browser back by a form of its own (EMV 3-D Secure), so the
+// browser posts, from another site and without cookies. It is redirected to the same
+// address by GET, which shows the payment; nothing else happens. The body is not read: the
+// issuer reports the outcome to us directly and not through a browser.
 func (p *Pages) returned(w http.ResponseWriter, r *http.Request) {
 	to := p.payPath(r.PathValue("token"))
 	if strings.HasSuffix(r.URL.Path, "/status") {
@@ -22,8 +22,8 @@ func (p *Pages) returned(w http.ResponseWriter, r *http.Request) {
 	p.goTo(w, r, to)
 }
 
-// goTo redirects to an address of our own by GET, and keeps the language that the
-// address picked, for browsers that keep no cookies.
+// goTo redirects to an address of our own by GET. It keeps the language that the address
+// picked, for browsers that keep no cookies.
 func (p *Pages) goTo(w http.ResponseWriter, r *http.Request, to string) {
 	if picked := pickedLanguage(r); picked != "" {
 		sep := "?"
@@ -36,9 +36,9 @@ func (p *Pages) goTo(w http.ResponseWriter, r *http.Request, to string) {
 	http.Redirect(w, r, to, http.StatusSeeOther) //nolint:gosec // G710: a path of our own, with token and attempt escaped in it
 }
 
-// meant returns the genuine token, or the id, that an address with something around it
-// means, as one has that was copied with the end of its sentence. ok is false if typed
-// is answered as it is: it has nothing around it, or what it has within is not ours.
+// meant returns the genuine token, or id, inside an address that has something around it,
+// such as the end of the sentence with which it was copied. ok is false if nothing is
+// around it, or if what is inside is not ours: then the request is answered as it is.
 func meant(typed string, ours func(token string) bool) (token string, ok bool) {
 	if strings.ContainsRune(typed, 0) {
 		return "", false
@@ -51,6 +51,7 @@ func meant(typed string, ours func(token string) bool) (token string, ok bool) {
 	return "", false
 }
 
+// ourLink returns a function that reports whether we signed a token. It reads no store.
 func (p *Pages) ourLink(r *http.Request) func(string) bool {
 	return func(token string) bool {
 		v, err := p.links.Verify(r.Context(), token)
@@ -58,6 +59,7 @@ func (p *Pages) ourLink(r *http.Request) func(string) bool {
 	}
 }
 
+// ourForm returns a function that reports whether a form has the id.
 func (p *Pages) ourForm(r *http.Request) func(string) bool {
 	return func(id string) bool {
 		_, err := p.forms.Form(r.Context(), id)
@@ -65,6 +67,7 @@ func (p *Pages) ourForm(r *http.Request) func(string) bool {
 	}
 }
 
+// ourMail returns a function that reports whether a token is of a one-click link of ours.
 func (p *Pages) ourMail(r *http.Request) func(string) bool {
 	return func(token string) bool {
 		_, err := p.mails.Subscription(r.Context(), token)
@@ -72,14 +75,16 @@ func (p *Pages) ourMail(r *http.Request) func(string) bool {
 	}
 }
 
-// beside answers addresses below folder that begin as one of ours does, and go on: by
-// the token's own page, if something was copied with it.
+// beside answers addresses below folder that no route matches. If one begins with a token
+// or id of ours and ends with something that was copied with it, the browser is redirected
+// to the token's own page. Everything else is not found.
 func (p *Pages) beside(folder string, ours func(*http.Request) func(string) bool) http.HandlerFunc {
 	return p.spoken(func(w http.ResponseWriter, r *http.Request) {
 		rest, found := strings.CutPrefix(r.URL.Path, p.base+folder)
 		if !found {
 			rest, _ = strings.CutPrefix(r.URL.Path, folder) // a proxy takes the base path away
 		}
+
 		token, tail, _ := strings.Cut(rest, "/")
 		if link.BareToken(tail) == "" && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
 			if bare, ok := meant(token+"/", ours(r)); ok {

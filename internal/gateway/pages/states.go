@@ -38,6 +38,7 @@ func declineWords(say *i18n.Printer, code string) string {
 	case issuer.CodeAuthentication:
 		return say.T("pay.decline.authentication")
 	}
+
 	return say.T("pay.decline.other")
 }
 
@@ -54,7 +55,7 @@ func declineNext(say *i18n.Printer, code string) string {
 	return say.T("pay.decline.next.other")
 }
 
-// paymentWords returns headline, lead and next step of a payment's page.
+// paymentWords sets tone, headline, lead and next step of a payment's page.
 func paymentWords(say *i18n.Printer, v *statusView, pay payment.Payment, payee string) {
 	switch pay.Status.Public() {
 	case payment.Succeeded:
@@ -75,6 +76,8 @@ func paymentWords(say *i18n.Printer, v *statusView, pay payment.Payment, payee s
 	case payment.RequiresAction:
 		v.Tone, v.Headline = "act", say.T("pay.action")
 		v.Lead, v.Next = say.T("pay.action.lead"), say.T("pay.action.next")
+	// An unknown outcome is not an error for the payer: it is looked into, and the page
+	// waits for it.
 	case payment.Processing, payment.Unknown:
 		v.Tone, v.Headline = "wait", say.T("pay.confirming")
 		v.Lead, v.Next = say.T("pay.confirming.lead"), say.T("pay.confirming.next")
@@ -105,17 +108,22 @@ func payable(pay payment.Payment) bool {
 	return false
 }
 
-// paymentView returns the page of a payment. If own, the reader knows the attempt id and
-// therefore is the payer, who may see the card's last digits and the link to the shop.
+// paymentView returns the page of a payment. With an attempt id the reader is the payer,
+// who may see the card's last digits and the link to the shop. The page follows the status
+// until it is final.
 func (p *Pages) paymentView(r *http.Request, l link.Link, pay payment.Payment, attempt string) statusView {
 	own, say := attempt != "", printer(r)
 	v := statusView{page: p.page("", l), Amount: words(r, pay.Amount), State: string(pay.Status.Public())}
 	paymentWords(say, &v, pay, l.Payee)
+
+	// Only an address that parses leads back to the merchant.
 	open := l.Status(p.now()) == link.Open
 	host := ""
 	if u, err := url.Parse(webURL(l.RedirectURL)); err == nil {
 		host = u.Host
 	}
+
+	// At most one button is primary: what the payer should do next.
 	switch {
 	case pay.Status == payment.RequiresAction:
 		v.Primary = button{say.T("pay.action.button"), p.actionURL(pay)}
@@ -128,26 +136,33 @@ func (p *Pages) paymentView(r *http.Request, l link.Link, pay payment.Payment, a
 	case final(pay) && own && host != "":
 		v.Primary = button{say.T("pay.return", "Host", host), webURL(l.RedirectURL)}
 	}
+
+	// An embedded form learns the outcome from the page in its frame.
 	if l.Form != "" && own {
 		p.tellForm(r, &v, l, pay)
 	}
 	if (pay.Status == payment.Declined || pay.Status == payment.CanceledS) && own && host != "" {
 		v.Secondary = button{say.T("pay.return", "Host", host), webURL(l.RedirectURL)}
 	}
+
 	v.Title = v.Headline
 	v.Rows = append(v.Rows, row{Label: say.T("pay.row.paidTo"), Text: l.Payee})
 	if !moneyTaken(pay) {
 		v.Rows[0].Label = say.T("pay.row.to")
 	}
+
 	if pay.RefundedMinor > 0 {
+		// In the payment's currency.
 		back := pay.Amount
 		back.Minor = pay.RefundedMinor
 		v.Rows = append(v.Rows, row{Label: say.T("pay.row.back"), Text: words(r, back), Ours: true})
 	}
+
 	v.Rows = append(v.Rows, linkRows(say, l)...)
 	if own && pay.CardLast4 != "" {
 		v.Rows = append(v.Rows, row{Label: say.T("pay.row.card"), Text: say.T("pay.card.ending", "Brand", brandName(say, pay.CardBrand), "Last4", pay.CardLast4), Ours: true})
 	}
+
 	at := pay.UpdatedAt
 	if at.IsZero() {
 		at = pay.CreatedAt
@@ -155,7 +170,9 @@ func (p *Pages) paymentView(r *http.Request, l link.Link, pay payment.Payment, a
 	if !at.IsZero() {
 		v.Rows = append(v.Rows, row{Label: say.T("pay.row.time"), At: stampOf(r, at)})
 	}
+	// The id is what payers and merchants compare.
 	v.Rows = append(v.Rows, row{Label: say.T("pay.row.payment"), Text: pay.ID, Code: true})
+
 	if !final(pay) {
 		v.Refresh = true
 		v.Stream = p.statusPath(l.Token, attempt)
@@ -163,6 +180,7 @@ func (p *Pages) paymentView(r *http.Request, l link.Link, pay payment.Payment, a
 	return v
 }
 
+// moneyTaken reports whether money was captured, even if it was refunded since.
 func moneyTaken(pay payment.Payment) bool {
 	switch pay.Status {
 	case payment.Succeeded, payment.PartiallyRefunded, payment.Refunded:
@@ -171,17 +189,21 @@ func moneyTaken(pay payment.Payment) bool {
 	return false
 }
 
-// linkView returns the page of a link that cannot be paid.
+// linkView returns the page of a link that cannot be paid, or that of the payment found, if
+// that is the reason. state is the link's status, or the one that a refusal has just
+// reported.
 func (p *Pages) linkView(r *http.Request, l link.Link, state string, found *payment.Payment) statusView {
 	if found != nil && !payable(*found) && (state == link.Paying || state == link.Paid) {
 		return p.paymentView(r, l, *found, "")
 	}
+
 	say := printer(r)
 	v := statusView{page: p.page("", l), State: state, Tone: "quiet"}
 	if !l.PayerChooses() {
 		v.Amount = words(r, l.Amount)
 	}
 	v.Rows = append([]row{{Label: say.T("pay.row.to"), Text: l.Payee}}, linkRows(say, l)...)
+
 	switch state {
 	case link.Paid:
 		v.Tone, v.Headline = "good", say.T("pay.link.paid")
@@ -190,6 +212,8 @@ func (p *Pages) linkView(r *http.Request, l link.Link, state string, found *paym
 	case link.Paying:
 		v.Tone, v.Headline = "wait", say.T("pay.link.paying")
 		v.Lead, v.Next = linkWords(say, l, state), say.T("pay.link.paying.next")
+		// Somebody else is paying. The page follows the link, and shows when it can be paid
+		// again.
 		v.Refresh, v.Stream = true, p.statusPath(l.Token, "")
 	case link.Canceled:
 		v.Headline = say.T("pay.link.canceled")
@@ -205,10 +229,12 @@ func (p *Pages) linkView(r *http.Request, l link.Link, state string, found *paym
 		v.Primary = button{say.T("pay.link.open.button"), p.payPath(l.Token)}
 		v.at(say.T("pay.row.by"), stampOf(r, l.ExpiresAt))
 	}
+
 	v.Title = v.Headline
 	return v
 }
 
+// at adds a line with a time, if there is one.
 func (v *statusView) at(label string, s stamp) {
 	if s.ISO != "" {
 		v.Rows = append(v.Rows, row{Label: label, At: s})
@@ -230,7 +256,7 @@ func linkWords(say *i18n.Printer, l link.Link, state string) string {
 	return ""
 }
 
-// linkRows returns what the merchant wrote on the link.
+// linkRows returns what the merchant wrote on the link: description and reference.
 func linkRows(say *i18n.Printer, l link.Link) (rows []row) {
 	if l.Description != "" {
 		rows = append(rows, row{Label: say.T("pay.row.for"), Text: l.Description})
@@ -241,6 +267,7 @@ func linkRows(say *i18n.Printer, l link.Link) (rows []row) {
 	return rows
 }
 
+// brandName returns a card's brand as the brand writes itself.
 func brandName(say *i18n.Printer, brand string) string {
 	switch brand {
 	case "visa":
@@ -258,5 +285,6 @@ func brandName(say *i18n.Printer, brand string) string {
 	case "diners":
 		return "Diners Club"
 	}
+
 	return say.T("pay.card.other")
 }

@@ -18,6 +18,7 @@ type statusAnswer struct {
 	Payment *paymentState `json:"payment"` // null: none yet, or not the reader's to see
 }
 
+// linkState is what a payer's program sees of the link.
 type linkState struct {
 	ID              string `json:"id"`
 	Status          string `json:"status"`
@@ -25,6 +26,8 @@ type linkState struct {
 	UnpayableReason string `json:"unpayableReason,omitempty"`
 }
 
+// paymentState is what a payer's program sees of the payment. ActionURL is absolute, and
+// present only while the payer must act.
 type paymentState struct {
 	ID        string        `json:"id"`
 	Status    string        `json:"status"`
@@ -36,17 +39,20 @@ type paymentState struct {
 	UpdatedAt string        `json:"updatedAt"`
 }
 
+// declineState is why a payment was declined, as a payer may know it.
 type declineState struct {
 	Code    string `json:"code"`
 	Message string `json:"message"`
 }
 
+// answer returns the status as JSON shows it. Without a payment, found is false.
 func (p *Pages) answer(l link.Link, pay payment.Payment, found bool) statusAnswer {
 	state := l.Status(p.now())
 	a := statusAnswer{Link: linkState{ID: l.ID, Status: state, ExpiresAt: link.FormatTime(l.ExpiresAt), UnpayableReason: link.UnpayableReason(state)}}
 	if !found {
 		return a
 	}
+
 	a.Payment = &paymentState{
 		ID: pay.ID, Status: string(pay.Status.Public()), Final: final(pay),
 		Amount: pay.Amount.Decimal(), Currency: string(pay.Amount.Currency),
@@ -58,9 +64,9 @@ func (p *Pages) answer(l link.Link, pay payment.Payment, found bool) statusAnswe
 	return a
 }
 
-// find is the payment that the reader asks about: the one of the attempt, or,
-// on a link that is paid once, its latest. On a link that many pay, nobody sees
-// another's payment.
+// find returns the payment that the reader asks about: that of the attempt, or on a link
+// that is paid once, the latest. On a link with several uses nobody sees another payer's
+// payment.
 func (p *Pages) find(ctx context.Context, l link.Link, attempt string) (payment.Payment, bool, error) {
 	switch {
 	case attempt != "":
@@ -71,12 +77,13 @@ func (p *Pages) find(ctx context.Context, l link.Link, attempt string) (payment.
 	return payment.Payment{}, false, nil
 }
 
-// status tells how a payment stands: a page, JSON, or a stream of JSON, as the
-// reader accepts. It changes nothing that the reader could undo or pay for.
+// status serves the status of a payment as a page, as JSON, or as a stream of JSON,
+// whichever the reader accepts. It changes nothing.
 func (p *Pages) status(w http.ResponseWriter, r *http.Request) {
 	kind := accepts(r, "application/json", "text/html", "text/event-stream")
 	w.Header().Add("Vary", "Accept")
 	attempt := r.URL.Query().Get("attempt")
+	// An invalid attempt is refused before the link is opened, so it costs no read.
 	if attempt != "" {
 		if err := checkAttempt(attempt); err != nil {
 			if kind == "text/html" {
@@ -87,6 +94,7 @@ func (p *Pages) status(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+
 	l, ok := p.open(w, r, kind == "text/html")
 	if !ok {
 		return
@@ -95,6 +103,7 @@ func (p *Pages) status(w http.ResponseWriter, r *http.Request) {
 		p.stream(w, r, l, attempt)
 		return
 	}
+
 	pay, found, err := p.find(r.Context(), l, attempt)
 	switch {
 	case err != nil && kind == "text/html":
@@ -110,13 +119,15 @@ func (p *Pages) status(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// conflictView is for a refusal whose reason the link itself does not show yet.
+// conflictView returns the page of a refusal whose reason the link itself does not show
+// yet.
 func (p *Pages) conflictView(r *http.Request, l link.Link, f *fault.Error) statusView {
 	state := strings.TrimPrefix(f.Code, "link_")
 	switch state {
 	case link.Paid, link.Paying, link.Canceled, link.ExpiredS:
 		return p.linkView(r, l, state, nil)
 	}
+
 	v := p.linkView(r, l, link.Open, nil)
 	say := printer(r)
 	v.Headline, v.Lead, v.Tone = say.T("pay.failed"), detailOr(say, f, say.T("pay.failed.lead")), "bad"
@@ -124,8 +135,8 @@ func (p *Pages) conflictView(r *http.Request, l link.Link, f *fault.Error) statu
 	return v
 }
 
-// accepts picks the kind that the Accept header likes best; the first of kinds
-// when it likes none or all.
+// accepts returns the kind that the Accept header prefers, or the first of kinds if it
+// prefers none.
 func accepts(r *http.Request, kinds ...string) string {
 	best, bestQ := kinds[0], 0.0
 	for part := range strings.SplitSeq(r.Header.Get("Accept"), ",") {
@@ -145,5 +156,6 @@ func accepts(r *http.Request, kinds ...string) string {
 			}
 		}
 	}
+
 	return best
 }

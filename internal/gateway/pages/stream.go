@@ -26,6 +26,7 @@ func (p *Pages) stream(w http.ResponseWriter, r *http.Request, l link.Link, atte
 		p.fail(w, r, fault.Unavailable("too_many_streams", 10*time.Second, nil, "Too many readers follow live at the moment. Ask for the status as JSON instead."))
 		return
 	}
+
 	h := w.Header()
 	secure(h)
 	h.Set("Content-Type", "text/event-stream")
@@ -33,14 +34,16 @@ func (p *Pages) stream(w http.ResponseWriter, r *http.Request, l link.Link, atte
 	if r.Method == http.MethodHead {
 		return
 	}
+
 	s := &follower{p: p, w: w, c: http.NewResponseController(w), l: l, attempt: attempt}
 	if s.write([]byte("retry: 2000\n\n")) != nil {
 		return
 	}
+
 	s.follow(r.Context())
 }
 
-// follower is one live stream.
+// follower is one live stream. It belongs to the goroutine of its request.
 type follower struct {
 	p       *Pages
 	w       http.ResponseWriter
@@ -52,6 +55,8 @@ type follower struct {
 	seen    int64 // revision of the payment that was seen last
 }
 
+// follow polls until the stream is over, and sends a comment at each heartbeat, without
+// which proxies would close a silent connection.
 func (s *follower) follow(ctx context.Context) {
 	end := time.NewTimer(streamLife)
 	defer end.Stop()
@@ -79,8 +84,9 @@ func (s *follower) follow(ctx context.Context) {
 	}
 }
 
-// poll reads the state once, sends what changed, and reports whether the stream is over.
-// A failed read is tried again at the next poll.
+// poll reads the state once, sends what changed, and reports whether the stream is over. A
+// failed read is tried again at the next poll. The link is read again when the payment has
+// changed, and every relinkEveryPolls, because it also ends without a payment.
 func (s *follower) poll(ctx context.Context) (done bool) {
 	pay, found, err := s.p.find(ctx, s.l, s.attempt)
 	if err != nil {
@@ -93,6 +99,7 @@ func (s *follower) poll(ctx context.Context) (done bool) {
 		}
 		s.l, s.seen = l, pay.Revision
 	}
+
 	b, err := json.Marshal(s.p.answer(s.l, pay, found))
 	if err != nil {
 		return true
@@ -103,10 +110,12 @@ func (s *follower) poll(ctx context.Context) (done bool) {
 		}
 		s.last = b
 	}
+
 	return s.over(pay, found)
 }
 
-// over reports whether nothing more can change for this reader.
+// over reports whether nothing more can change for this reader. A link that is open or
+// being paid may still change.
 func (s *follower) over(pay payment.Payment, found bool) bool {
 	if found {
 		return final(pay)

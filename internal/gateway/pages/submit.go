@@ -19,9 +19,9 @@ import (
 // submit takes a payment: a post of our own form, answered with a redirect to the status
 // page, or JSON, answered with JSON.
 //
-// The work does not depend on the browser: from here on it runs on a context that a
-// closed tab does not cancel. If the process crashes, the sweep finishes the payment and
-// the status page shows the outcome.
+// The work does not depend on the browser: from here on it runs on a context that a closed
+// tab does not cancel, and that ends after submitTimeout. If the process crashes, the sweep
+// finishes the payment and the status page shows the outcome.
 func (p *Pages) submit(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), submitTimeout)
 	defer cancel()
@@ -37,7 +37,8 @@ func (p *Pages) submit(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// body reads the request's body up to its limit.
+// body reads the request's body, up to maxBodyBytes. A longer one is body_too_large, one
+// that breaks off is body_unreadable.
 func body(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBodyBytes))
 	var tooLarge *http.MaxBytesError
@@ -50,9 +51,9 @@ func body(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	return b, nil
 }
 
-// ownForm refuses a form that another site posts in the payer's browser. Browsers
-// say where a request comes from (Fetch Metadata); older ones send Origin. Ours
-// is "null" under no-referrer, so "null" proves nothing and is let through.
+// ownForm returns cross_site_post for a form that another site posts in the payer's
+// browser. Browsers report where a request comes from (Fetch Metadata); older ones send
+// Origin. Ours is "null" under no-referrer, so "null" proves nothing and is accepted.
 func (p *Pages) ownForm(r *http.Request) error {
 	refused := fault.New(fault.KindForbidden, "cross_site_post", "This form was sent from another site. Open the payment link and pay there.")
 	switch r.Header.Get("Sec-Fetch-Site") {
@@ -60,6 +61,7 @@ func (p *Pages) ownForm(r *http.Request) error {
 	default:
 		return refused
 	}
+
 	o := r.Header.Get("Origin")
 	if o == "" || o == "null" || strings.EqualFold(o, p.origin) {
 		return nil
@@ -67,53 +69,64 @@ func (p *Pages) ownForm(r *http.Request) error {
 	if u, err := url.Parse(o); err == nil && u.Host != "" && strings.EqualFold(u.Host, r.Host) {
 		return nil // requested under another of our names, such as localhost
 	}
+
 	return refused
 }
 
-// posted reads a form of ours. If ok is false, it has already answered.
+// posted reads a form of ours. If ok is false, it has already answered; again ends the
+// sentence about a form that cannot be parsed.
 func (p *Pages) posted(w http.ResponseWriter, r *http.Request, again string) (form url.Values, ok bool) {
 	if err := p.ownForm(r); err != nil {
 		p.failPage(w, r, err)
 		return nil, false
 	}
+
 	raw, err := body(w, r)
 	if err != nil {
 		p.failPage(w, r, err)
 		return nil, false
 	}
+
 	form, err = url.ParseQuery(string(raw))
 	if err != nil {
 		// The parser's error may quote what was typed.
 		p.failPage(w, r, fault.New(fault.KindInvalid, "form_invalid", "The form did not arrive as your browser should send it. %s", again))
 		return nil, false
 	}
+
 	return form, true
 }
 
+// submitForm pays by the page's form. It redirects to the status page, also for a decline.
 func (p *Pages) submitForm(w http.ResponseWriter, r *http.Request) {
 	form, ok := p.posted(w, r, "Open the link again.")
 	if !ok {
 		return
 	}
+
 	l, ok := p.open(w, r, true)
 	if !ok {
 		return
 	}
+
 	s, errs := p.readForm(form, l)
 	if len(errs) > 0 {
 		p.refuseForm(w, r, l, form, errs)
 		return
 	}
+
 	s.PayerLang, s.Client, s.Country = printer(r).Tag(), addressOf(r), p.countryOf(r)
 	_, err := p.payments.Submit(r.Context(), s)
 	if err == nil {
 		http.Redirect(w, r, p.statusPath(l.Token, s.Attempt), http.StatusSeeOther)
 		return
 	}
+
 	p.formFailed(w, r, l, form, err)
 }
 
-// readForm returns the submission, or everything that is wrong with it.
+// readForm returns the submission, or everything that is wrong with it at once, in the
+// order of the fields.
 func (p *Pages) readForm(form url.Values, l link.Link) (payment.Submit, []*fault.Error) {
 	now := p.now()
 	s := payment.Submit{
@@ -121,6 +134,7 @@ func (p *Pages) readForm(form url.Values, l link.Link) (payment.Submit, []*fault
 		PayerName: spelling.Name(form.Get("name")),
 	}
 	s.ReturnURL = p.absolute(p.statusPath(l.Token, s.Attempt))
+
 	var errs []*fault.Error
 	var err *fault.Error
 	if s.Amount, err = formAmount(form.Get("amount"), l); err != nil {
@@ -153,10 +167,12 @@ func (p *Pages) refuseForm(w http.ResponseWriter, r *http.Request, l link.Link, 
 		http.Redirect(w, r, p.statusPath(l.Token, attempt), http.StatusSeeOther)
 		return
 	}
+
 	if l.Status(p.now()) != link.Open {
 		p.truth(w, r, l, http.StatusConflict)
 		return
 	}
+
 	v := p.payView(r, l, attempt)
 	say := printer(r)
 	v.Title = say.T("pay.title.error", "Title", v.Title)
@@ -165,14 +181,17 @@ func (p *Pages) refuseForm(w http.ResponseWriter, r *http.Request, l link.Link, 
 			v.Values[name] = s
 		}
 	}
+
 	for _, e := range errs {
 		field := formField(e.Param)
 		v.Errors = append(v.Errors, fieldError{field, formWords(say, e, spelling.Typed(form.Get(field)) == "", l, p.now())})
 	}
+
 	p.html(w, r, http.StatusBadRequest, payPage(v))
 }
 
-// formField returns the form's field for a parameter of the JSON.
+// formField returns the form's field for a parameter of the JSON, or "" if the whole form
+// is meant.
 func formField(param string) string {
 	switch param {
 	case "amount":
@@ -188,10 +207,12 @@ func formField(param string) string {
 	case "payer.email":
 		return "email"
 	}
+
 	return ""
 }
 
-// formFailed answers a form whose submission failed.
+// formFailed answers a form whose submission failed. It never says that nothing was charged
+// when that is unknown: then the page asks the payer to check the status.
 func (p *Pages) formFailed(w http.ResponseWriter, r *http.Request, l link.Link, form url.Values, err error) {
 	f := fault.From(err)
 	switch {
@@ -218,6 +239,7 @@ func (p *Pages) formFailed(w http.ResponseWriter, r *http.Request, l link.Link, 
 			http.Redirect(w, r, p.statusPath(l.Token, form.Get("attempt")), http.StatusSeeOther)
 			return
 		}
+
 		p.record(r, err)
 		pr := problem.From(err, problem.RequestID(r.Context()))
 		if s := pr.RetryAfterSeconds(); s != "" {
@@ -235,5 +257,6 @@ func (p *Pages) formFailed(w http.ResponseWriter, r *http.Request, l link.Link, 
 		p.exceeded(w, r, l, err)
 		return
 	}
+
 	p.failPage(w, r, err)
 }

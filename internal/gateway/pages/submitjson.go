@@ -19,7 +19,8 @@ import (
 	"github.com/paylink/paylink/internal/spelling"
 )
 
-// paymentBody is the JSON of a payment. Numbers stay as their digits.
+// paymentBody is the JSON of a payment. Numbers keep their digits, so that no amount passes
+// through a float.
 type paymentBody struct {
 	Attempt string         `json:"attempt"`
 	Card    *cardBody      `json:"card"`
@@ -28,6 +29,7 @@ type paymentBody struct {
 	Proof   string         `json:"proof"`
 }
 
+// cardBody is the card as the caller wrote it. It lives as long as the request.
 type cardBody struct {
 	Number   string         `json:"number"`
 	ExpMonth jsontext.Value `json:"expMonth"`
@@ -36,11 +38,13 @@ type cardBody struct {
 	Name     string         `json:"name"`
 }
 
+// payerBody is who pays. Both members may be empty.
 type payerBody struct {
 	Name  string `json:"name"`
 	Email string `json:"email"`
 }
 
+// paymentAnswer is a payment as its payer sees it.
 type paymentAnswer struct {
 	ID        string      `json:"id"`
 	Object    string      `json:"object"`
@@ -55,32 +59,38 @@ type paymentAnswer struct {
 	Links     linksAnswer `json:"links"`
 }
 
+// cardAnswer is what is shown of a card.
 type cardAnswer struct {
 	Brand string `json:"brand"`
 	Last4 string `json:"last4"`
 }
 
-// linksAnswer: self is what a payer may read of the payment.
+// linksAnswer has the addresses of the payment's status and of the link's page.
 type linksAnswer struct {
 	Self string `json:"self"`
 	Page string `json:"page"`
 }
 
+// submitJSON pays by JSON. A decline is a problem with the decline's code and the payment's
+// id; everything else that was committed is answered with 200 and the payment.
 func (p *Pages) submitJSON(w http.ResponseWriter, r *http.Request) {
 	raw, err := body(w, r)
 	if err != nil {
 		p.fail(w, r, err)
 		return
 	}
+
 	l, ok := p.open(w, r, false)
 	if !ok {
 		return
 	}
+
 	s, err := p.readJSON(raw, l)
 	if err != nil {
 		p.fail(w, r, err)
 		return
 	}
+
 	s.PayerLang, s.Client, s.Country = printer(r).Tag(), addressOf(r), p.countryOf(r)
 	pay, err := p.payments.Submit(r.Context(), s)
 	if err != nil {
@@ -88,6 +98,7 @@ func (p *Pages) submitJSON(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if pay.Status == payment.Declined {
+		// A decline is an error to a program, but a payment was made: the problem names it.
 		code, message := toldCode(pay), declineWords(i18n.For("en"), toldCode(pay))
 		if code == "" {
 			code = issuer.CodeDeclined
@@ -97,6 +108,7 @@ func (p *Pages) submitJSON(w http.ResponseWriter, r *http.Request) {
 		pr.Write(w, r)
 		return
 	}
+
 	p.json(w, r, paymentAnswer{
 		ID: pay.ID, Object: "payment", Status: string(pay.Status.Public()),
 		Amount: pay.Amount.Decimal(), Currency: string(pay.Amount.Currency), Link: pay.Link,
@@ -106,9 +118,9 @@ func (p *Pages) submitJSON(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// firstNull names the first member of a document that is null; "" if none is. No
-// member of a payment has null as a value of its own, and decoding would take it as
-// absent: as the amount of the link where the payer meant another.
+// firstNull returns the name of the first member of a document that is null, or "". No
+// member of a payment gives null a meaning, and decoding would take it as absent: for the
+// amount, the link's where the payer meant another.
 func firstNull(raw []byte) string {
 	dec := jsontext.NewDecoder(bytes.NewReader(raw))
 	for {
@@ -122,7 +134,7 @@ func firstNull(raw []byte) string {
 	}
 }
 
-// readJSON makes the submission, or tells the first thing that is wrong.
+// readJSON returns the submission, or the first thing that is wrong.
 func (p *Pages) readJSON(raw []byte, l link.Link) (payment.Submit, error) {
 	var b paymentBody
 	if err := json.Unmarshal(raw, &b, json.RejectUnknownMembers(true)); err != nil {
@@ -131,6 +143,7 @@ func (p *Pages) readJSON(raw []byte, l link.Link) (payment.Submit, error) {
 	if param := firstNull(raw); param != "" {
 		return payment.Submit{}, fault.Invalid(param, "parameter_invalid", "Must not be null; leave the member out instead.")
 	}
+
 	s := payment.Submit{Link: l, Attempt: b.Attempt, Proof: b.Proof}
 	if err := checkAttempt(b.Attempt); err != nil {
 		return s, err
@@ -138,6 +151,8 @@ func (p *Pages) readJSON(raw []byte, l link.Link) (payment.Submit, error) {
 	if b.Card == nil {
 		return s, fault.Invalid("card", "parameter_missing", "A payment needs a card.")
 	}
+
+	// Programs get one error at a time, people get all of them (readForm).
 	f := cardFields{number: b.Card.Number, cvc: b.Card.CVC, name: spelling.Name(b.Card.Name)}
 	var err *fault.Error
 	if f.expMonth, err = integer("card.expMonth", b.Card.ExpMonth); err != nil {
@@ -146,10 +161,12 @@ func (p *Pages) readJSON(raw []byte, l link.Link) (payment.Submit, error) {
 	if f.expYear, err = integer("card.expYear", b.Card.ExpYear); err != nil {
 		return s, err
 	}
+
 	var errs []*fault.Error
 	if s.Card, errs = f.card(p.now()); len(errs) > 0 {
 		return s, errs[0]
 	}
+
 	if b.Payer != nil {
 		s.PayerName = spelling.Name(b.Payer.Name)
 		if err := checkName("payer.name", s.PayerName); err != nil {
@@ -159,6 +176,9 @@ func (p *Pages) readJSON(raw []byte, l link.Link) (payment.Submit, error) {
 			return s, err
 		}
 	}
+
+	// The amount comes last, so that its error is not hidden by those of a page that
+	// computes it.
 	text, err := scalar("amount", b.Amount)
 	if err != nil {
 		return s, err
@@ -166,12 +186,13 @@ func (p *Pages) readJSON(raw []byte, l link.Link) (payment.Submit, error) {
 	if s.Amount, err = jsonAmount(text, l); err != nil {
 		return s, err
 	}
+
 	s.ReturnURL = p.absolute(p.statusPath(l.Token, s.Attempt))
 	return s, nil
 }
 
-// scalar returns the digits of a number or the text of a string; "" for null and
-// for what is absent. A number is never converted.
+// scalar returns the digits of a number or the text of a string, and "" for null and for an
+// absent member. A number is never converted.
 func scalar(param string, v jsontext.Value) (string, *fault.Error) {
 	switch v.Kind() {
 	case jsontext.KindNumber:
@@ -184,9 +205,11 @@ func scalar(param string, v jsontext.Value) (string, *fault.Error) {
 	case jsontext.KindInvalid, jsontext.KindNull:
 		return "", nil
 	}
+
 	return "", fault.Invalid(param, "parameter_invalid", "A number, or a string of digits, is wanted here.")
 }
 
+// integer returns a whole number of at most four digits, for the card's expiry.
 func integer(param string, v jsontext.Value) (int, *fault.Error) {
 	s, err := scalar(param, v)
 	if err != nil {
@@ -195,16 +218,18 @@ func integer(param string, v jsontext.Value) (int, *fault.Error) {
 	if s == "" {
 		return 0, fault.Invalid(param, "parameter_missing", "The card's expiry is missing.")
 	}
+
 	s = spelling.Typed(s)
 	n, convErr := strconv.Atoi(s)
 	if convErr != nil || len(s) > 4 || n < 0 {
 		return 0, fault.Invalid(param, "card_expiry_invalid", "A whole number is wanted here.")
 	}
+
 	return n, nil
 }
 
-// jsonFault tells what is wrong with a body and where. The decoder's own words
-// may quote a card number; they are dropped.
+// jsonFault says what is wrong with a body and where. It drops the decoder's own text,
+// which may quote a card number.
 func jsonFault(err error) *fault.Error {
 	var semantic *json.SemanticError
 	if errors.As(err, &semantic) {
@@ -214,16 +239,19 @@ func jsonFault(err error) *fault.Error {
 		}
 		return fault.Invalid(param, "parameter_invalid", "The value has the wrong type.")
 	}
+
 	var syntactic *jsontext.SyntacticError
 	if errors.As(err, &syntactic) && errors.Is(syntactic.Err, jsontext.ErrDuplicateName) {
 		return fault.Invalid(paramOf(syntactic.JSONPointer), "parameter_duplicate", "The parameter is given twice.")
 	}
+
 	return fault.New(fault.KindInvalid, "json_invalid", "The body is not one JSON object in UTF-8.")
 }
 
-// maxParam bounds what of the caller's own spelling is sent back.
+// maxParam bounds, in bytes, the caller's own names that a response repeats.
 const maxParam = 100
 
+// paramOf turns a JSON pointer into the notation of callers: a.b.
 func paramOf(ptr jsontext.Pointer) string {
 	var names []string
 	for t := range ptr.Tokens() {
@@ -236,16 +264,17 @@ func paramOf(ptr jsontext.Pointer) string {
 	return s
 }
 
-// json answers 200.
+// json answers 200 with v, which no cache may keep.
 func (p *Pages) json(w http.ResponseWriter, r *http.Request, v any) { p.jsonKept(w, r, v, "no-store") }
 
-// jsonKept is json that a browser may keep as cache says.
+// jsonKept answers 200 with v and that Cache-Control.
 func (p *Pages) jsonKept(w http.ResponseWriter, r *http.Request, v any, cache string) {
 	b, err := json.Marshal(v)
 	if err != nil {
 		p.fail(w, r, err)
 		return
 	}
+
 	h := w.Header()
 	secure(h)
 	h.Set("Cache-Control", cache)

@@ -39,6 +39,7 @@ func (p *Pages) unsubscribe(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+
 	s, err := do(r.Context(), token)
 	if fault.Code(err) == "token_invalid" && r.Method != http.MethodPost {
 		if bare, ok := meant(token, p.ourMail(r)); ok {
@@ -46,6 +47,7 @@ func (p *Pages) unsubscribe(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+
 	say := printer(r)
 	switch {
 	case fault.Code(err) == "token_invalid":
@@ -56,6 +58,7 @@ func (p *Pages) unsubscribe(w http.ResponseWriter, r *http.Request) {
 		p.failPage(w, r, err)
 		return
 	}
+
 	v := mailView{page: page{Base: p.base}, Tone: "quiet", Headline: say.T("mail.unsub.title"), Lead: unsubscribing(say, s)}
 	if s.Ended {
 		v.Tone, v.Headline, v.Lead = "good", say.T("mail.unsub.done"), unsubscribed(say, s)
@@ -66,6 +69,8 @@ func (p *Pages) unsubscribe(w http.ResponseWriter, r *http.Request) {
 	p.html(w, r, http.StatusOK, mailPage(v))
 }
 
+// unsubscribing asks whether to end the emails: those about links to an address, or those
+// of a kind to a user.
 func unsubscribing(say *i18n.Printer, s mail.Subscription) string {
 	if s.User == "" {
 		return say.T("mail.unsub.ask.links", "Address", s.Address)
@@ -73,6 +78,7 @@ func unsubscribing(say *i18n.Printer, s mail.Subscription) string {
 	return say.T("mail.unsub.ask.kind", "Kind", mail.KindName(say, s.Kind))
 }
 
+// unsubscribed says which emails have ended.
 func unsubscribed(say *i18n.Printer, s mail.Subscription) string {
 	if s.User == "" {
 		return say.T("mail.unsub.done.links", "Address", s.Address)

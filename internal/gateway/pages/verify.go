@@ -18,6 +18,7 @@ type verdictAnswer struct {
 	KeyID     string `json:"keyId,omitempty"`
 }
 
+// verifyPath returns the path of the verdict about a link.
 func (p *Pages) verifyPath(l link.Link) string {
 	return p.base + "/verify?link=" + url.QueryEscape(p.public+"/l/"+l.Token)
 }
@@ -29,6 +30,7 @@ func (p *Pages) verify(w http.ResponseWriter, r *http.Request) {
 	machine := accepts(r, "text/html", "application/json") == "application/json"
 	query := r.URL.Query()
 	pasted := strings.TrimSpace(query.Get("link"))
+	// The parameter receipt always means a receipt, even one that does not look like it.
 	if typed := strings.TrimSpace(query.Get("receipt")); typed != "" {
 		p.proof(w, r, append(receiptsOf(typed), typed), machine)
 		return
@@ -37,6 +39,7 @@ func (p *Pages) verify(w http.ResponseWriter, r *http.Request) {
 		p.proof(w, r, tokens, machine)
 		return
 	}
+
 	if pasted == "" {
 		if machine {
 			p.fail(w, r, fault.Invalid("link", "parameter_missing", "Name the link to check: /verify?link=URL."))
@@ -45,6 +48,7 @@ func (p *Pages) verify(w http.ResponseWriter, r *http.Request) {
 		p.html(w, r, http.StatusOK, verifyPage(verifyView{page: page{Title: printer(r).T("pay.verify"), Base: p.base}}))
 		return
 	}
+
 	verdict, token, err := p.judge(r.Context(), pasted)
 	if err != nil {
 		if machine {
@@ -63,11 +67,15 @@ func (p *Pages) verify(w http.ResponseWriter, r *http.Request) {
 		p.json(w, r, a)
 		return
 	}
+
 	p.html(w, r, http.StatusOK, verifyPage(p.verdictView(r, pasted, token, verdict)))
 }
 
-// judge returns the verdict about the link in a pasted text, and its token.
+// judge returns the verdict about the first link of ours in a pasted text, and its token. A
+// text without one gets the zero verdict. An error means that the verifier failed.
 func (p *Pages) judge(ctx context.Context, pasted string) (link.Verdict, string, error) {
+	// The first spelling that is ours wins; the others are attempts to repair a broken
+	// address.
 	for _, address := range link.Pasted(pasted) {
 		token, ok := p.tokenOf(address)
 		if !ok {
@@ -85,6 +93,7 @@ func (p *Pages) judge(ctx context.Context, pasted string) (link.Verdict, string,
 			return verdict, token, nil
 		}
 	}
+
 	return link.Verdict{}, "", nil
 }
 
@@ -94,9 +103,11 @@ func (p *Pages) tokenOf(pasted string) (string, bool) {
 	if len(pasted) > maxPastedLength {
 		return "", false
 	}
+	// Neither a path nor a scheme.
 	if !strings.ContainsAny(pasted, "/:") {
 		return pasted, true // a bare token
 	}
+	// People leave out the scheme, and programs that shorten addresses do so, too.
 	if !strings.Contains(pasted, "://") {
 		scheme, _, _ := strings.Cut(p.origin, "://")
 		pasted = scheme + "://" + pasted
@@ -105,11 +116,14 @@ func (p *Pages) tokenOf(pasted string) (string, bool) {
 	if err != nil || u.User != nil || !strings.EqualFold(u.Scheme+"://"+u.Host, p.origin) {
 		return "", false
 	}
+
 	token, ok := strings.CutPrefix(u.EscapedPath(), p.base+"/l/")
+	// The address of the payer's status page is one of the link.
 	token = strings.TrimSuffix(strings.TrimSuffix(token, "/"), "/status")
 	return token, ok && token != "" && !strings.Contains(token, "/")
 }
 
+// verdictView returns the page with a verdict. The token is that of the link if it is ours.
 func (p *Pages) verdictView(r *http.Request, pasted, token string, v link.Verdict) verifyView {
 	say := printer(r)
 	view := verifyView{page: page{Base: p.base}, Asked: true}
@@ -130,6 +144,7 @@ func (p *Pages) verdictView(r *http.Request, pasted, token string, v link.Verdic
 		view.Primary = button{say.T("pay.verify.open"), p.payPath(token)}
 		view.Rows = append(view.Rows, row{Label: say.T("pay.row.expires"), At: stampOf(r, v.ExpiresAt)})
 	}
+
 	if v.Ours && v.KeyID != "" {
 		view.Rows = append(view.Rows, row{Label: say.T("pay.row.key"), Text: v.KeyID, Code: true})
 	}

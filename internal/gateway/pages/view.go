@@ -14,10 +14,11 @@ import (
 	"github.com/paylink/paylink/internal/money"
 )
 
-// stamp is a moment, for a machine and for a person. The script rewrites the
-// text in the payer's own time zone.
+// stamp is a time for a program and for a person. The script rewrites the text in the
+// payer's own time zone.
 type stamp struct{ ISO, Text string }
 
+// stampOf returns the stamp of a time in UTC; zero for the zero time.
 func stampOf(r *http.Request, t time.Time) stamp {
 	if t.IsZero() {
 		return stamp{}
@@ -61,9 +62,9 @@ type payView struct {
 	Values                     map[string]string // never a number or a security code
 }
 
-// What a field holds, in maxlength. A browser counts UTF-16 units and cuts off what is
-// pasted beyond them without a word, so these only keep a book out: the server counts
-// characters, knows which of them count, and says what is too long.
+// The values of maxlength. A browser counts UTF-16 units and silently cuts off what is
+// pasted beyond them, so these only keep out absurd lengths: the server counts characters
+// and says what is too long.
 const (
 	longTyped = "100" // a number, a date or an amount, with what people paste around it
 	longName  = "400" // up to 200 characters of two units each, such as emoji
@@ -72,6 +73,7 @@ const (
 // fieldError is one line of the error summary; Field "" is about the whole form.
 type fieldError struct{ Field, Text string }
 
+// err returns the error of a field, or "".
 func (v payView) err(field string) string {
 	for _, e := range v.Errors {
 		if e.Field == field {
@@ -122,16 +124,18 @@ type statusView struct {
 	Redirect       string // back to the merchant, with the result
 }
 
+// button is a link that looks like a button; without Href there is none.
 type button struct{ Text, Href string }
 
-// messageView is an error, and the landing page's sibling.
+// messageView is the page of a message: an error, or anything else that is only text.
 type messageView struct {
 	page
 	Headline, Lead, RequestID string
 	Primary                   button
 }
 
-// verifyView is the page with the verdict about a link.
+// verifyView is the page with the verdict about a link or receipt. Without Asked it only
+// has the field to paste into.
 type verifyView struct {
 	page
 	Link    string
@@ -143,10 +147,13 @@ type verifyView struct {
 	Primary button
 }
 
+// isLetter reports whether c is an ASCII letter.
 func isLetter(c byte) bool { c |= 0x20; return c >= 'a' && c <= 'z' }
 
+// words returns an amount as the request's language writes it.
 func words(r *http.Request, a money.Amount) string { return printer(r).Amount(a) }
 
+// page returns what every page of a link has, in the look of its form.
 func (p *Pages) page(title string, l link.Link) page {
 	v := page{Title: title, Base: p.base, Test: l.Mode == link.Test}
 	if l.Shown != nil {
@@ -158,8 +165,8 @@ func (p *Pages) page(title string, l link.Link) page {
 // usualPageBytes is what a payment page has; a buffer that grows to it costs twice that.
 const usualPageBytes = 12 << 10
 
-// html renders into memory first: a page is sent whole, with its status, or not
-// at all.
+// html renders the page into memory before it sends anything, so that a page is sent whole,
+// with its status, or not at all. Language and cookie vary the response.
 func (p *Pages) html(w http.ResponseWriter, r *http.Request, status int, c templ.Component) {
 	var b bytes.Buffer
 	b.Grow(usualPageBytes)
@@ -168,6 +175,7 @@ func (p *Pages) html(w http.ResponseWriter, r *http.Request, status int, c templ
 		http.Error(w, "Something went wrong on our side.", http.StatusInternalServerError)
 		return
 	}
+
 	h := w.Header()
 	secure(h)
 	h.Set("Content-Type", "text/html; charset=utf-8")
@@ -180,7 +188,7 @@ func (p *Pages) html(w http.ResponseWriter, r *http.Request, status int, c templ
 	}
 }
 
-// failPage answers a person with an error.
+// failPage answers a person with an error: its status, and words without internal text.
 func (p *Pages) failPage(w http.ResponseWriter, r *http.Request, err error) {
 	p.record(r, err)
 	pr := problem.From(err, problem.RequestID(r.Context()))
@@ -196,6 +204,7 @@ func (p *Pages) failPage(w http.ResponseWriter, r *http.Request, err error) {
 	p.html(w, r, pr.Status, messagePage(v))
 }
 
+// landing serves the page at the root of the public address.
 func (p *Pages) landing(w http.ResponseWriter, r *http.Request) {
 	p.html(w, r, http.StatusOK, landingPage(page{Title: "paylink", Base: p.base}))
 }

@@ -7,6 +7,9 @@ import (
 
 // Code explains the code of a problem: what it means, and what to do. The address in the
 // problem's type shows it (RFC 9457, section 3.1.1).
+//
+// The texts are in English, in plain sentences. They are shown to developers and not to
+// payers, who read the words of the pages in their own language.
 type Code struct {
 	Name     string
 	Statuses []int // the HTTP statuses that it is sent with
@@ -18,7 +21,7 @@ type Code struct {
 // sources, so every code that is sent is explained here.
 func Codes() []Code { return codes }
 
-// CodeByName returns the explanation of a code.
+// CodeByName returns the explanation of a code, and whether there is such a code.
 func CodeByName(name string) (Code, bool) {
 	i, ok := slices.BinarySearchFunc(codes, name, func(c Code, name string) int { return strings.Compare(c.Name, name) })
 	if !ok {
@@ -27,7 +30,13 @@ func CodeByName(name string) (Code, bool) {
 	return codes[i], true
 }
 
-// codes is written once and never changed; sorted by name.
+// codes is written once and never changed; sorted by name, because CodeByName searches it.
+// A blank line separates the letters of the alphabet.
+//
+// The first text says what has happened, and whether anything was changed or charged. The
+// second says what the caller can do, whether a program or a person. Neither repeats what
+// only the detail of a single problem can know, such as a bound or the name of a member.
+// A code is never given another meaning, since programs compare it.
 var codes = []Code{
 	{"account_exists", []int{409}, "The username or the address is taken.", "Choose another, or sign in. Which of the two is taken is not told."},
 	{"already_signed_up", []int{400}, "Somebody with the address has signed up already, and a user belongs to one account.", "Invite another address."},
@@ -44,12 +53,14 @@ var codes = []Code{
 	{"attempt_invalid", []int{400}, "The attempt is not 16 to 64 characters of A-Z, a-z, 0-9, hyphen and underscore.", "Mint a fresh random one for each payment, and repeat it only to repeat that payment."},
 	{"attempts_exceeded", []int{429}, "Too many cards are tried on this link, or this card was declined too often. Nothing was charged, and no payment was made.", "Wait for the time in Retry-After, ask GET /l/{token}/challenge?attempt=… for a puzzle, and send its solution as proof with the next attempt."},
 	{"authentication_failed", []int{402}, "The payer did not pass the bank's check (3-D Secure). Nothing was charged.", "Let the payer try again, or use another card."},
+
 	{"backtest_busy", []int{429}, "Other backtests are running.", "Try again after the time in Retry-After."},
 	{"backtest_too_long", []int{409}, "The backtest took longer than 30 seconds.", "Choose a shorter period."},
 	{"body_too_large", []int{413}, "The body of the request is larger than 256 KiB.", "Send less."},
 	{"body_unexpected", []int{400}, "This call takes no body, and one was sent.", "Send the request without a body."},
 	{"body_unreadable", []int{400}, "The body ended before it was complete.", "Send it again, whole."},
 	{"browser_origin_refused", []int{403}, "An API key was sent from a web page. Whoever opens the page could read it.", "Call from your backend, and don't pass on the Origin and Sec-Fetch headers of its visitors. If the key was in a page, revoke it."},
+
 	{"card_cvc_invalid", []int{400}, "The security code does not have 3 or 4 digits.", "Ask the payer to type it again."},
 	{"card_declined", []int{402}, "The card's issuer declined, and gave no reason that may be told. Nothing was charged.", "Let the payer use another card, or ask their bank."},
 	{"card_expired", []int{400}, "The expiry date of the card is past.", "Ask the payer to check the date, or to use another card."},
@@ -71,10 +82,12 @@ var codes = []Code{
 	{"currency_not_enabled", []int{400}, "None of the account's payment methods takes this currency.", "Enable it with PUT /api/users, or use one that the detail lists."},
 	{"currency_unsupported", []int{400}, "The issuer does not take this currency.", "Use one that GET /api/issuers lists for it."},
 	{"cursor_invalid", []int{400}, "The cursor is not one that this list gave out.", "Pass nextCursor of the page before, unchanged and with the same filters; or start without a cursor."},
+
 	{"date_invalid", []int{400}, "This is no date that can be used.", "Send YYYY-MM-DD, or a time by RFC 3339."},
 	{"delivery_not_repeatable", []int{409}, "The delivery had no body that could be sent, or was a test, so it cannot be sent again.", "Read the event with GET /api/events, or send another test."},
 	{"dispute_closed", []int{409}, "The dispute was won or lost: it does not move any more.", "Read the payment with its disputes. A new objection is a new dispute, with a reference of its own."},
 	{"dispute_state_conflict", []int{409}, "The dispute has moved on: it does not go back to the state that was given.", "Read the payment with its disputes; after needs_response come under_review, won and lost."},
+
 	{"email_invalid", []int{400}, "This is no e-mail address.", "Send a bare address such as name@example.com."},
 	{"email_unconfirmed", []int{403}, "None of the account's users has confirmed an email address. Live mode, mailing links in live mode and inviting others need one.", "Open the link in the confirmation email, or request another in the dashboard."},
 	{"endpoint_changed", []int{409}, "The webhook endpoint was changed at the same moment.", "Read it again, and repeat your change if it still makes sense."},
@@ -84,16 +97,20 @@ var codes = []Code{
 	{"events_missing", []int{400}, "No type of event was chosen. An empty list means neither all nor none.", "Name at least one type, or \"*\" for every one. To be sent none, disable or delete the endpoint."},
 	{"expired_card", []int{402}, "The issuer says that the card has expired. Nothing was charged.", "Let the payer use another card."},
 	{"expiry_invalid", []int{400}, "The time of expiry is no time, is past, or is out of bounds.", "Send a time to come; a link lives from 1 minute to 180 days."},
+
 	{"field_invalid", []int{400}, "A field of the form has no name or label that can be used, is there twice, or is one too many.", "Name fields by a-z, 0-9 and _, give your own a label, and use at most five of them."},
 	{"form_archived", []int{409}, "The form was archived, for good.", "Make a new form."},
 	{"form_inactive", []int{409}, "The form is disabled or archived, so it makes no links. Nothing was paid.", "Ask the payee for another way to pay. The merchant enables the form, or makes a new one."},
 	{"form_invalid", []int{400}, "The form did not arrive as a browser sends it.", "Open the page again."},
 	{"form_resent", []int{422}, "The dashboard's form was sent before, with other contents, and was carried out then.", "Open the page again and send its form."},
 	{"fraud_unavailable", []int{503}, "The rules cannot be reached now. Nothing was changed.", "Try again."},
+
 	{"grace_invalid", []int{400}, "The grace for the old secret is out of bounds.", "Send graceSeconds within the bounds that the detail tells."},
+
 	{"hashing_busy", []int{503}, "Too many are signing in at this moment. Nothing was done.", "Repeat the request after the time in Retry-After."},
 	{"headers_too_large", []int{431}, "The address and the headers of the request are too long together.", "Send fewer or shorter headers and cookies, and a shorter query."},
 	{"history_unavailable", []int{503}, "The payments of the past cannot be read now.", "Try again."},
+
 	{"idempotency_key_in_use", []int{409}, "A request with this Idempotency-Key is under way.", "Repeat the request in a moment, under the same key, to read its answer."},
 	{"idempotency_key_invalid", []int{400}, "The header Idempotency-Key is there more than once, or is not 1 to 255 printable ASCII characters.", "Send it once, with a value such as a UUID."},
 	{"idempotency_key_raced", []int{503}, "Another request with this Idempotency-Key came first.", "Repeat the request under the same key to read its answer."},
@@ -107,8 +124,11 @@ var codes = []Code{
 	{"issuer_unavailable", []int{503}, "The issuer of this payment is not configured here now.", "Repeat the request later; the operator has to set the issuer up."},
 	{"issuer_unknown", []int{400}, "There is no such issuer.", "Use one that GET /api/issuers lists."},
 	{"issuer_unreachable", []int{503}, "The issuer could not be reached, and nothing was changed.", "Repeat the request after the time in Retry-After."},
+
 	{"json_invalid", []int{400}, "The body is not one JSON object in UTF-8.", "Correct the body; the detail tells near which byte it breaks, where that is known."},
+
 	{"key_required", []int{401}, "This call is for a merchant's backend, and a user's token was sent.", "Use an API key."},
+
 	{"language_unknown", []int{400}, "There are no texts in this language.", "Choose one of en, de, fr, es, pt, ar and ja, or leave it out."},
 	{"limit_out_of_range", []int{400}, "The size of the page is out of bounds.", "Ask for 1 to 100 items."},
 	{"link_canceled", []int{409}, "The payment link was canceled.", "Ask the payee for a new one. The merchant makes a new link."},
@@ -123,6 +143,7 @@ var codes = []Code{
 	{"list_value_invalid", []int{400}, "The value is none that a list of this kind can hold.", "Read the detail for its form."},
 	{"live_mode_unavailable", []int{400}, "Live mode needs an issuer that is not the simulator.", "Use test mode, or set such an issuer up."},
 	{"lost_card", []int{402}, "The card was reported lost. Nothing was charged.", "Let the payer use another card. Do not tell who holds the card why."},
+
 	{"mail_kind_unknown", []int{400}, "Mails of this kind cannot be turned off: they belong to an account or a payment.", "Turn off one of expiring, endpoint_disabled and parked."},
 	{"mail_refused", []int{409}, "Whoever reads this address wants no payment links by mail from this account.", "Send the link in another way."},
 	{"mail_sent_just_now", []int{429}, "The same mail was sent less than a minute ago.", "Look for it, also among the unwanted mail, before you ask for another."},
@@ -133,12 +154,15 @@ var codes = []Code{
 	{"metadata_too_large", []int{400}, "The keys and values of the metadata have too many bytes in all. It travels with every event and webhook of the link, and those must stay of a size that receivers take.", "Send at most 32 KiB in all, counted in UTF-8, and keep the rest in your own system under the link's reference."},
 	{"method_not_allowed", []int{405}, "This address exists and does not answer this method.", "Use a method that the header Allow lists."},
 	{"mode_mismatch", []int{403}, "The API key acts in another mode than the request asks for.", "Use a key of that mode: test and live data never meet."},
+
 	{"name_missing", []int{400}, "The API key or the form has no name.", "Give it a name by which you will know it."},
 	{"not_found", []int{404}, "There is no such object for these credentials and this mode, or nothing at this address.", "Check the id and the mode. What belongs to another account is not found either."},
 	{"note_too_long", []int{400}, "The note is too long.", "Shorten it to 500 characters."},
+
 	{"origin_invalid", []int{400}, "This is no origin that may show a form.", "Send https, a host and perhaps a port, such as https://shop.example, without a path or a wildcard; http is for localhost only."},
 	{"otp_invalid", []int{400, 401}, "The code is wrong, or was used already. A code is good for one sign-in.", "Check the time of the device, and send the next code; or a recovery code."},
 	{"otp_required", []int{401}, "The password was right, and this user signs in with a code of an authenticator, too.", "Send the code as otp, or a recovery code."},
+
 	{"parameter_duplicate", []int{400}, "A member of the body or a parameter of the query is there twice.", "Send it once."},
 	{"parameter_invalid", []int{400}, "The value has the wrong type or form.", "Send what the detail says; param names which one it is."},
 	{"parameter_missing", []int{400}, "A parameter is required and was not sent.", "Send it; param names which one it is."},
@@ -161,9 +185,11 @@ var codes = []Code{
 	{"payment_not_refundable", []int{409}, "In its status the payment cannot be refunded, or nothing is left to refund.", "Read the payment and its refunds. What was not captured is voided instead."},
 	{"payment_not_voidable", []int{409}, "In its status, the payment cannot be voided.", "Read the payment. What was captured is refunded instead."},
 	{"processing_error", []int{402}, "The issuer could not process the request. Nothing was charged.", "Let the payer try again in a few minutes, or use another card."},
+
 	{"query_invalid", []int{400}, "The query is not valid percent-encoded text.", "Encode the parameters as URLs do."},
 	{"query_too_long", []int{400}, "The query of the address is too long.", "Shorten the filters."},
 	{"queue_unavailable", []int{503}, "The delivery could not be queued.", "Repeat the request after the time in Retry-After."},
+
 	{"range_invalid", []int{400}, "The period ends before it begins, or is empty.", "Send a to that is not before from. A date means its whole day, so the same date twice is that day; a time given as to is not included."},
 	{"rate_limited", []int{429}, "There were too many requests in a short time. Nothing was done.", "Wait for the time in Retry-After, then repeat the request."},
 	{"receipt_unknown", []int{404}, "This is not a receipt of ours, or it was altered.", "Ask for the receipt again where it came from, and paste all of it."},
@@ -179,6 +205,7 @@ var codes = []Code{
 	{"rule_state_invalid", []int{400}, "There is no such state of a rule.", "Send on, shadow or off."},
 	{"rules_limit_reached", []int{409}, "The account has as many rules as it may have in this mode.", "Delete one that is off."},
 	{"rules_too_costly", []int{409}, "The rules of the account together could cost more than a payment may wait for.", "Switch one off, or shorten the lists and patterns in them."},
+
 	{"scope_missing", []int{403}, "The API key lacks the scope that this call needs.", "Use a key that has the scope which the detail names."},
 	{"scope_unknown", []int{400}, "There is no such scope.", "Use scopes that the detail lists."},
 	{"scopes_missing", []int{400}, "The API key has no scope.", "Give it at least one that the detail lists."},
@@ -192,6 +219,7 @@ var codes = []Code{
 	{"store_busy", []int{503}, "The store takes no more for this account or link at the moment. Nothing was done.", "Repeat the request after the time in Retry-After."},
 	{"store_closed", []int{503}, "The service is shutting down. Nothing was done.", "Repeat the request after the time in Retry-After."},
 	{"store_unavailable", []int{503}, "The change could not be made durable.", "Repeat the request under the same Idempotency-Key or attempt, after the time in Retry-After."},
+
 	{"test_mode_only", []int{403}, "The call is about time in test mode, and this is live mode.", "Use an API key of test mode."},
 	{"text_invalid", []int{400}, "The text is not plain text on one line in UTF-8.", "Send it without line breaks and control characters."},
 	{"time_zone_unknown", []int{400}, "There is no time zone of this name.", "Send an IANA name such as Europe/Berlin, Asia/Kathmandu or UTC."},
@@ -208,6 +236,7 @@ var codes = []Code{
 	{"totp_off", []int{409}, "Sign-in codes are not turned on.", "Turn them on first."},
 	{"totp_on", []int{409}, "Sign-in codes are turned on already.", "Turn them off first, to use another authenticator."},
 	{"type_unsupported", []int{400}, "The issuer does not serve payment methods of this type.", "Use a type that GET /api/issuers lists for it."},
+
 	{"unauthenticated", []int{401}, "The call needs credentials, and none came that could be read.", "Send one Authorization header: Bearer with a token or secret, or Basic with a key id and its secret."},
 	{"unsupported_media_type", []int{415}, "The body is not of a type that this call reads.", "Send JSON in UTF-8 as Content-Type: application/json, without a Content-Encoding."},
 	{"url_has_credentials", []int{400}, "The URL carries a user name or password.", "Leave them out; the receiver verifies the signature instead."},
@@ -218,5 +247,6 @@ var codes = []Code{
 	{"url_too_long", []int{400}, "The URL is too long.", "Use a shorter one."},
 	{"user_required", []int{401}, "This call is for a signed-in user, and an API key was sent.", "Use the token of POST /api/sessions."},
 	{"username_invalid", []int{400}, "The username has a wrong length, or characters that are not allowed.", "Use a-z, 0-9, dot, underscore and hyphen, as many as the detail says."},
+
 	{"value_invalid", []int{400}, "The value is none of those that are known here.", "Use one that the detail lists."},
 }

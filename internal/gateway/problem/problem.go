@@ -44,6 +44,7 @@ type Problem struct {
 	retryAfter time.Duration
 }
 
+// status is how a kind of fault is sent over HTTP.
 type status struct {
 	code      int
 	title     string
@@ -66,6 +67,7 @@ var statuses = map[fault.Kind]status{
 	fault.KindUnavailable:     {http.StatusServiceUnavailable, "Unavailable", true},
 }
 
+// statusOf returns the status of a kind.
 func statusOf(k fault.Kind) status {
 	if s, ok := statuses[k]; ok {
 		return s
@@ -86,15 +88,20 @@ func From(err error, requestID string) Problem {
 	if !errors.As(err, &known) && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)) {
 		f = fault.Unavailable("timeout", defaultRetryAfter, err, "The request took too long; its outcome is not known yet. Repeat it, with the same key or attempt.")
 	}
+
 	s := statusOf(f.Kind)
+	// The text of an internal error is for our log only.
 	if s.code == http.StatusInternalServerError {
 		f = fault.From(nil)
 	}
+
 	p := Problem{
 		Type: typeBase + f.Code, Title: s.title, Status: s.code, Detail: f.Detail,
 		Code: f.Code, Param: f.Param, RequestID: requestID,
 		Retryable: s.retryable || f.RetryAfter > 0, retryAfter: f.RetryAfter,
 	}
+
+	// Without a time from the fault, a caller that may repeat gets the shortest one.
 	if p.retryAfter <= 0 && (f.Kind == fault.KindRateLimited || f.Kind == fault.KindUnavailable) {
 		p.retryAfter = defaultRetryAfter
 	}
@@ -126,6 +133,8 @@ func (p Problem) Write(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, http.StatusText(p.Status), p.Status)
 		return
 	}
+
+	// Addresses in the body get the path below which this server is reached.
 	body = site.Of(r.Context()).Document(body)
 	h := w.Header()
 	h.Set("Content-Type", ContentType)
@@ -134,9 +143,12 @@ func (p Problem) Write(w http.ResponseWriter, r *http.Request) {
 	if s := p.RetryAfterSeconds(); s != "" {
 		h.Set("Retry-After", s)
 	}
+	// A response of 401 must name a way to authenticate (RFC 9110, section 15.5.2).
 	if p.Status == http.StatusUnauthorized && h.Get("WWW-Authenticate") == "" {
 		h.Set("WWW-Authenticate", `Bearer realm="paylink"`)
 	}
+
+	// With the line break that ends the body.
 	h.Set("Content-Length", strconv.Itoa(len(body)+1))
 	w.WriteHeader(p.Status)
 	if r.Method != http.MethodHead {
@@ -162,10 +174,12 @@ func HeadersTooLarge(w http.ResponseWriter, r *http.Request, most int) {
 		Type: typeBase + "headers_too_large", Title: "Headers too large", Status: http.StatusRequestHeaderFieldsTooLarge,
 		Detail: "The address and the headers of a request have at most " + strconv.Itoa(most) + " bytes together.", Code: "headers_too_large", RequestID: RequestID(r.Context()),
 	}
+	// What follows on the connection may be the rest of these headers.
 	w.Header().Set("Connection", "close")
 	p.Write(w, r)
 }
 
+// requestIDKey is the context key of the request id.
 type requestIDKey struct{}
 
 // WithRequestID returns a context with the request id.

@@ -18,8 +18,8 @@ import (
 	"github.com/paylink/paylink/internal/money"
 )
 
-// Cards are the test issuer's cards by what they make it do, and its controls. The suite does
-// not test what is left empty.
+// Cards are the test issuer's cards by what they make it do, and its controls. The suite
+// skips the parts for which something is missing here.
 type Cards struct {
 	Approve  issuer.Card            // required
 	Declined map[string]issuer.Card // by the decline code that must come back
@@ -41,6 +41,7 @@ const minor = 12_50
 // deadline bounds a call. It is generous, because nothing here waits for it.
 const deadline = 30 * time.Second
 
+// bench is a connector under test.
 type bench struct {
 	issuer.Connector
 	cards Cards
@@ -57,6 +58,8 @@ func Run(t *testing.T, open func(t *testing.T) (issuer.Connector, Cards)) {
 		}
 		return bench{c, cards}
 	}
+
+	// Each part has a connector and an issuer of its own.
 	parts := []struct {
 		name string
 		run  func(*testing.T, bench)
@@ -88,17 +91,21 @@ func Run(t *testing.T, open func(t *testing.T) (issuer.Connector, Cards)) {
 	}
 }
 
+// amount returns an amount in the currency of the suite.
 func (b bench) amount(n int64) money.Amount { return money.Of(n, b.cards.Currency) }
 
+// An authorization of minor with a new reference.
 func (b bench) authorisation(card issuer.Card, capture bool) issuer.Authorization {
 	return issuer.Authorization{Reference: id.New(id.Payment) + "-1", Amount: b.amount(minor), Card: card, Capture: capture,
 		Statement: "PAYLINK TEST", ReturnURL: "https://shop.example/back", ExpiresAt: time.Now().Add(time.Hour)}
 }
 
+// operation returns an operation with a new id.
 func operation(reference string, amount money.Amount) issuer.Operation {
 	return issuer.Operation{ID: id.New(id.Refund), Authorization: reference, Amount: amount}
 }
 
+// within returns a context for one call. It ends with the test.
 func within(t *testing.T) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), deadline)
@@ -112,13 +119,15 @@ func want(t *testing.T, what string, got issuer.Answer, outcome issuer.Outcome) 
 	if got.Outcome != outcome {
 		t.Fatalf("%s: %v (%s %s), want %v", what, got.Outcome, got.Code, got.Message, outcome)
 	}
+	// Only the code is compared and translated by callers.
 	if outcome == issuer.Declined && got.Code == "" {
 		t.Fatalf("%s: declined without a code", what)
 	}
 	return got
 }
 
-// same compares what a repeated answer must repeat.
+// same fails the test unless a repeated answer equals the first one in everything but the
+// message.
 func same(t *testing.T, what string, got, first issuer.Answer) {
 	t.Helper()
 	if got.Outcome != first.Outcome || got.Amount != first.Amount || got.Captured != first.Captured || got.Code != first.Code ||
@@ -127,6 +136,7 @@ func same(t *testing.T, what string, got, first issuer.Answer) {
 	}
 }
 
+// approved returns an authorization that was approved.
 func (b bench) approved(t *testing.T, capture bool) issuer.Authorization {
 	t.Helper()
 	a := b.authorisation(b.cards.Approve, capture)
@@ -134,6 +144,8 @@ func (b bench) approved(t *testing.T, capture bool) issuer.Authorization {
 	return a
 }
 
+// capabilities checks that what the connector says of itself is complete, and cannot be
+// changed by a caller.
 func capabilities(t *testing.T, b bench) {
 	c := b.Capabilities()
 	if b.Name() == "" || len(c.Types) == 0 || len(c.Currencies) == 0 || c.MinMinor < 1 || c.MaxMinor < c.MinMinor {
@@ -146,12 +158,16 @@ func capabilities(t *testing.T, b bench) {
 		}
 		seen[code] = true
 	}
+
+	// The caller owns what it gets.
 	c.Currencies[0] = "XXX"
 	if b.Capabilities().Currencies[0] == "XXX" {
 		t.Error("a caller can change the connector's currencies")
 	}
 }
 
+// approve checks that an approval is for the amount that was asked for, not captured, and
+// found by an inquiry.
 func approve(t *testing.T, b bench) {
 	a := b.authorisation(b.cards.Approve, false)
 	got := want(t, "authorise", b.Authorize(within(t), a), issuer.Approved)
@@ -161,6 +177,8 @@ func approve(t *testing.T, b bench) {
 	same(t, "lookup", b.Lookup(within(t), a.Reference), got)
 }
 
+// oneStep checks that an authorization with capture is captured, and can then be neither
+// captured nor reversed.
 func oneStep(t *testing.T, b bench) {
 	a := b.authorisation(b.cards.Approve, true)
 	got := want(t, "authorise", b.Authorize(within(t), a), issuer.Approved)
@@ -173,6 +191,8 @@ func oneStep(t *testing.T, b bench) {
 	want(t, "refund", b.Refund(within(t), operation(a.Reference, a.Amount)), issuer.Approved)
 }
 
+// declines checks that each refusal comes back with its code, and that a declined
+// authorization can be reversed.
 func declines(t *testing.T, b bench) {
 	for code, card := range b.cards.Declined {
 		a := b.authorisation(card, true)
@@ -186,8 +206,11 @@ func declines(t *testing.T, b bench) {
 	}
 }
 
+// unsupported checks that a currency that no issuer supports is refused, and nothing is
+// approved.
 func unsupported(t *testing.T, b bench) {
 	a := b.authorisation(b.cards.Approve, true)
+	// No issuer may approve it, but it may answer in two ways.
 	a.Amount = money.Of(minor, "XTS") // ISO 4217 keeps it for tests
 	if got := b.Authorize(within(t), a); got.Outcome != issuer.Declined && got.Outcome != issuer.NotSent {
 		t.Fatalf("XTS: %+v", got)
@@ -197,6 +220,7 @@ func unsupported(t *testing.T, b bench) {
 	}
 }
 
+// canceled checks that a call whose context is over does nothing and says so.
 func canceled(t *testing.T, b bench) {
 	over, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -213,9 +237,12 @@ func canceled(t *testing.T, b bench) {
 		want(t, name, call(over, op), issuer.NotSent)
 		want(t, name+" lookup", b.Lookup(within(t), op.ID), issuer.NotFound)
 	}
+
 	want(t, "it is still held", b.Capture(within(t), operation(held.Reference, held.Amount)), issuer.Approved)
 }
 
+// captures checks that an authorization is captured once, at most in full, and that a
+// repetition gets the first answer (I2).
 func captures(t *testing.T, b bench) {
 	a := b.approved(t, false)
 	want(t, "over", b.Capture(within(t), operation(a.Reference, b.amount(minor+1))), issuer.Declined)
@@ -232,6 +259,8 @@ func captures(t *testing.T, b bench) {
 	want(t, "the authorisation", b.Lookup(within(t), a.Reference), issuer.Approved)
 }
 
+// partialCapture checks that what was not captured is released, and that only what was
+// captured can be refunded.
 func partialCapture(t *testing.T, b bench) {
 	a := b.approved(t, false)
 	want(t, "part", b.Capture(within(t), operation(a.Reference, b.amount(minor-250))), issuer.Approved)
@@ -240,6 +269,7 @@ func partialCapture(t *testing.T, b bench) {
 	want(t, "refund of the part", b.Refund(within(t), operation(a.Reference, b.amount(minor-250))), issuer.Approved)
 }
 
+// voids checks that a reversal holds, may be repeated, and is impossible after a capture.
 func voids(t *testing.T, b bench) {
 	a := b.approved(t, false)
 	op := operation(a.Reference, a.Amount)
@@ -257,6 +287,7 @@ func voids(t *testing.T, b bench) {
 	want(t, "it stays captured", b.Refund(within(t), operation(taken.Reference, taken.Amount)), issuer.Approved)
 }
 
+// refunds checks that no more is refunded than was captured, in any number of parts (I3).
 func refunds(t *testing.T, b bench) {
 	held := b.approved(t, false)
 	want(t, "refund of what is not captured", b.Refund(within(t), operation(held.Reference, held.Amount)), issuer.Declined)
@@ -287,11 +318,13 @@ func together(n int, f func(i int) issuer.Answer) []issuer.Answer {
 			answers[i] = f(i)
 		})
 	}
+
 	close(gate)
 	all.Wait()
 	return answers
 }
 
+// count returns how many answers have the outcome.
 func count(answers []issuer.Answer, outcome issuer.Outcome) (n int) {
 	for _, a := range answers {
 		if a.Outcome == outcome {
@@ -301,15 +334,19 @@ func count(answers []issuer.Answer, outcome issuer.Outcome) (n int) {
 	return n
 }
 
+// racingRefunds checks the cap of refunds under concurrency (F20).
 func racingRefunds(t *testing.T, b bench) {
 	a := b.approved(t, true)
 	ctx := within(t)
 	answers := together(16, func(int) issuer.Answer { return b.Refund(ctx, operation(a.Reference, b.amount(minor/5))) })
+	// Each refund has an id of its own, so none is a repetition. Five of them are all that
+	// was captured.
 	if n := count(answers, issuer.Approved); n != 5 {
 		t.Fatalf("%d refunds of a fifth were approved", n)
 	}
 }
 
+// voidRacesCapture checks that of a concurrent capture and void exactly one succeeds (F20).
 func voidRacesCapture(t *testing.T, b bench) {
 	for range 20 {
 		a := b.approved(t, false)
@@ -320,6 +357,8 @@ func voidRacesCapture(t *testing.T, b bench) {
 			}
 			return b.Reverse(ctx, operation(a.Reference, a.Amount))
 		})
+
+		// Whichever came first wins, and the other is refused.
 		captured, reversed := answers[0].Outcome == issuer.Approved, answers[1].Outcome == issuer.Reversed
 		if captured == reversed || count(answers, issuer.Declined) != 1 {
 			t.Fatalf("capture: %v, void: %v", answers[0].Outcome, answers[1].Outcome)
@@ -327,10 +366,13 @@ func voidRacesCapture(t *testing.T, b bench) {
 	}
 }
 
+// lostAnswer checks that an approval whose answer was lost is found by an inquiry, or can
+// be reversed without one (F4).
 func lostAnswer(t *testing.T, b bench) {
 	if b.cards.Lost.Empty() {
 		return
 	}
+
 	a := b.authorisation(b.cards.Lost, false)
 	want(t, "authorise", b.Authorize(within(t), a), issuer.Ambiguous)
 	found := want(t, "lookup", b.Lookup(within(t), a.Reference), issuer.Approved)
@@ -339,12 +381,15 @@ func lostAnswer(t *testing.T, b bench) {
 	}
 	want(t, "capture", b.Capture(within(t), operation(a.Reference, a.Amount)), issuer.Approved)
 
+	// A caller that does not ask but reverses is safe too.
 	other := b.authorisation(b.cards.Lost, false)
 	want(t, "authorise", b.Authorize(within(t), other), issuer.Ambiguous)
 	want(t, "reverse instead of asking", b.Reverse(within(t), operation(other.Reference, other.Amount)), issuer.Reversed)
 	want(t, "lookup", b.Lookup(within(t), other.Reference), issuer.Reversed)
 }
 
+// lostRequest checks that a request that never arrived is found to be unknown, and that its
+// reversal holds (F3).
 func lostRequest(t *testing.T, b bench) {
 	if b.cards.Unsent.Empty() {
 		return
@@ -356,11 +401,13 @@ func lostRequest(t *testing.T, b bench) {
 	want(t, "lookup", b.Lookup(within(t), a.Reference), issuer.Reversed)
 }
 
+// answersTwice checks that a notice repeats the answer of the call (F5).
 func answersTwice(t *testing.T, b bench) {
 	n, ok := b.Connector.(issuer.Notifier)
 	if !ok || b.cards.Twice.Empty() {
 		return
 	}
+
 	heard := make(chan issuer.Notice, 4)
 	n.OnNotice(func(_ context.Context, n issuer.Notice) error {
 		heard <- n
@@ -379,6 +426,8 @@ func answersTwice(t *testing.T, b bench) {
 	}
 }
 
+// overtaken checks that a reversal that arrives before the original refuses it for good
+// (F7).
 func overtaken(t *testing.T, b bench) {
 	for _, capture := range []bool{false, true} {
 		a := b.authorisation(b.cards.Approve, capture)
@@ -393,6 +442,8 @@ func overtaken(t *testing.T, b bench) {
 	}
 }
 
+// sameReference checks that many concurrent calls with one reference have one effect and
+// one answer (F13).
 func sameReference(t *testing.T, b bench) {
 	a := b.authorisation(b.cards.Approve, false)
 	ctx := within(t)
@@ -401,12 +452,15 @@ func sameReference(t *testing.T, b bench) {
 		want(t, "authorise "+strconv.Itoa(i), got, issuer.Approved)
 		same(t, "authorise "+strconv.Itoa(i), got, answers[0])
 	}
+
 	answers = together(64, func(int) issuer.Answer { return b.Capture(ctx, operation(a.Reference, a.Amount)) })
 	if n := count(answers, issuer.Approved); n != 1 {
 		t.Fatalf("captured %d times", n)
 	}
 }
 
+// repeats checks that a repeated call gets its first answer, and that an id cannot be used
+// for another operation (F14).
 func repeats(t *testing.T, b bench) {
 	a := b.approved(t, false)
 	same(t, "authorise", b.Authorize(within(t), a), b.Authorize(within(t), a))
@@ -417,27 +471,34 @@ func repeats(t *testing.T, b bench) {
 		want(t, "capture", got, issuer.Approved)
 		same(t, "capture", got, answers[0])
 	}
+
+	// Concurrent repetitions are one refund.
 	refund := operation(a.Reference, a.Amount)
 	answers = together(16, func(int) issuer.Answer { return b.Refund(ctx, refund) })
 	for _, got := range answers {
 		want(t, "refund", got, issuer.Approved)
 		same(t, "refund", got, answers[0])
 	}
+
 	other := b.approved(t, true)
 	reused := issuer.Operation{ID: refund.ID, Authorization: other.Reference, Amount: other.Amount}
 	want(t, "an id that another operation has", b.Refund(ctx, reused), issuer.Declined)
 	want(t, "what it named is untouched", b.Refund(ctx, operation(other.Reference, other.Amount)), issuer.Approved)
 }
 
+// neverSeen checks the inquiry for what the issuer does not know.
 func neverSeen(t *testing.T, b bench) {
 	want(t, "lookup", b.Lookup(within(t), id.New(id.Payment)), issuer.NotFound)
 	want(t, "lookup", b.Lookup(within(t), id.New(id.Refund)), issuer.NotFound)
 }
 
+// challenge checks that nothing is approved before a challenge is decided, and that it can
+// be given up.
 func challenge(t *testing.T, b bench) {
 	if b.cards.Action.Empty() || b.cards.Decide == nil {
 		return
 	}
+
 	// One card asks for a challenge itself, another because the request asks for one.
 	for i := range 8 {
 		pass, capture, ours := i&1 == 0, i&2 == 0, i&4 == 0
@@ -447,12 +508,14 @@ func challenge(t *testing.T, b bench) {
 		}
 		challengeOnce(t, b, a, pass)
 	}
+
 	a := b.authorisation(b.cards.Action, true)
 	want(t, "authorise", b.Authorize(within(t), a), issuer.ActionRequired)
 	want(t, "given up", b.Reverse(within(t), operation(a.Reference, a.Amount)), issuer.Reversed)
 	want(t, "lookup", b.Lookup(within(t), a.Reference), issuer.Reversed)
 }
 
+// challengeOnce decides one challenge and checks the outcome.
 func challengeOnce(t *testing.T, b bench, a issuer.Authorization, pass bool) {
 	t.Helper()
 	asked := want(t, "authorise", b.Authorize(within(t), a), issuer.ActionRequired)
@@ -468,6 +531,7 @@ func challengeOnce(t *testing.T, b bench, a issuer.Authorization, pass bool) {
 		}
 		return
 	}
+
 	got := want(t, "passed", b.Lookup(within(t), a.Reference), issuer.Approved)
 	if got.Captured != a.Capture || got.Amount != a.Amount {
 		t.Fatalf("passed as %+v", got)
@@ -475,13 +539,17 @@ func challengeOnce(t *testing.T, b bench, a issuer.Authorization, pass bool) {
 	same(t, "authorise again", b.Authorize(within(t), a), got)
 }
 
+// crash checks that a connector that opens the same issuer again gives the same answers
+// (I10).
 func crash(t *testing.T, b bench) {
 	if b.cards.Crash == nil {
 		return
 	}
+
 	a, held := b.approved(t, true), b.approved(t, false)
 	refund := operation(a.Reference, b.amount(500))
 	want(t, "refund", b.Refund(within(t), refund), issuer.Approved)
+	// A tombstone must survive the crash as well.
 	ahead := b.authorisation(b.cards.Approve, true)
 	want(t, "reverse", b.Reverse(within(t), operation(ahead.Reference, ahead.Amount)), issuer.Reversed)
 	names := []string{a.Reference, held.Reference, refund.ID, ahead.Reference}
@@ -489,6 +557,7 @@ func crash(t *testing.T, b bench) {
 	for _, name := range names {
 		before = append(before, b.Lookup(within(t), name))
 	}
+	// From here on the calls go to the new connector.
 	b.Connector = b.cards.Crash(t)
 	for i, name := range names {
 		same(t, "lookup after the crash", b.Lookup(within(t), name), before[i])

@@ -91,6 +91,7 @@ var outcomeNames = map[issuer.Outcome]string{
 	issuer.Reversed: "reversed", issuer.Pending: "pending",
 }
 
+// outcomeOf is the inverse of outcomeNames.
 func outcomeOf(name string) (issuer.Outcome, bool) {
 	for o, n := range outcomeNames {
 		if n == name {
@@ -100,6 +101,7 @@ func outcomeOf(name string) (issuer.Outcome, bool) {
 	return 0, false
 }
 
+// entry returns the record as a line of the book.
 func (r record) entry() BookEntry {
 	o, _ := outcomeOf(r.Outcome)
 	return BookEntry{Reference: r.Reference, Kind: r.Kind, ID: r.ID, Minor: r.Minor, Currency: r.Currency,
@@ -128,6 +130,7 @@ var (
 	sumPrefix = []byte(`,"crc":"`)
 )
 
+// sumBytes is the length of a line's end, after its content.
 const sumBytes = len(`,"crc":"00000000"}`)
 
 // seal returns v as a line whose checksum continues prev.
@@ -150,23 +153,28 @@ func unseal(line []byte, prev uint32) (uint32, error) {
 	if len(line) <= sumBytes {
 		return 0, errors.New("too short")
 	}
+
 	body, tail := line[:len(line)-sumBytes], line[len(line)-sumBytes:]
 	if !bytes.HasPrefix(tail, sumPrefix) || !bytes.HasSuffix(tail, []byte(`"}`)) {
 		return 0, errors.New("no checksum")
 	}
+
 	sum := crc32.Update(prev, crcTable, body)
 	if string(tail[len(sumPrefix):len(sumPrefix)+8]) != fmt.Sprintf("%08x", sum) {
 		return 0, errors.New("the checksum does not fit")
 	}
+
 	return sum, nil
 }
 
-// append writes a record (or the header) and returns its place. After an error the journal is
-// unchanged: a part that was written is cut off again.
+// append writes a record (or the header) and returns its place. After an error the journal
+// is unchanged: a part that was written is cut off again. If that fails too, the journal
+// takes nothing anymore.
 func (j *journal) append(v any) (place, error) {
 	if j.bad != nil {
 		return place{}, j.bad
 	}
+
 	b, sum, err := seal(v, j.sum)
 	if err != nil {
 		return place{}, err
@@ -177,13 +185,14 @@ func (j *journal) append(v any) (place, error) {
 		}
 		return place{}, err
 	}
+
 	p := place{offset: j.size, length: int32(len(b))}
 	j.size += int64(len(b))
 	j.sum = sum
 	return p, nil
 }
 
-// at reads the line at p.
+// at reads the line at p. It may be called while others append, because lines never change.
 func (j *journal) at(p place) (record, error) {
 	b := make([]byte, p.length)
 	if _, err := j.file.ReadAt(b, p.offset); err != nil {
@@ -229,14 +238,16 @@ func scan(r io.Reader, each func(record, place) error) (h header, size int64, su
 	}
 }
 
+// damaged returns the fault of a line that does not fit.
 func damaged(line int, cause error) error {
 	f := fault.New(fault.KindInternal, CodeBookDamaged, "Line %d of the issuer's book is damaged.", line)
 	f.Cause = cause
 	return f
 }
 
-// OpenBook reads a journal that no simulator needs to have open, for instance after a crash. It
-// changes nothing. It fails with issuer_book_damaged if the book is damaged.
+// OpenBook reads a journal that no simulator needs to have open, for instance after a
+// crash. It changes nothing. It fails with issuer_book_damaged if the book is damaged; a
+// torn last line is left out.
 func OpenBook(path string) ([]BookEntry, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -255,5 +266,6 @@ func OpenBook(path string) ([]BookEntry, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	return book, nil
 }

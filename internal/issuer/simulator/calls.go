@@ -10,10 +10,12 @@ import (
 	"github.com/paylink/paylink/internal/money"
 )
 
+// notSent returns the answer of a call that reached no issuer.
 func notSent(why string) issuer.Answer {
 	return issuer.Answer{Outcome: issuer.NotSent, Message: why}
 }
 
+// The answers that depend on nothing. noAnswer is ambiguous: the issuer may have acted.
 var (
 	tooLate  = notSent("The deadline had passed before anything was sent.")
 	isClosed = notSent("The simulator is closed.")
@@ -23,11 +25,14 @@ var (
 	noAnswer = issuer.Answer{Outcome: issuer.Ambiguous, Message: "The issuer did not answer."}
 )
 
+// nameOK reports whether a reference or an id has a length that fits the book.
 func nameOK(s string) bool { return s != "" && len(s) <= maxNameBytes }
 
-// Authorize decides by the card's number. The entry is in the book before the answer is given.
-// A known reference gets its first answer again.
+// Authorize decides by the card's number. The entry is in the book before the answer is
+// given. A known reference gets its first answer again, whatever the rest of the request
+// says.
 func (s *Simulator) Authorize(ctx context.Context, a issuer.Authorization) issuer.Answer {
+	// The number decides what happens, and is not kept.
 	number, _, _, _, _ := a.Card.Reveal()
 	switch {
 	case ctx.Err() != nil:
@@ -37,6 +42,7 @@ func (s *Simulator) Authorize(ctx context.Context, a issuer.Authorization) issue
 	case number == "":
 		return noCard
 	}
+
 	answer, manner := s.authorise(ctx, a, ruleOf(number))
 	switch manner {
 	case twice:
@@ -56,11 +62,12 @@ func (s *Simulator) Authorize(ctx context.Context, a issuer.Authorization) issue
 			return noAnswer
 		}
 	}
+
 	return answer
 }
 
-// authorize decides under the lock, and returns how to answer a new approval: twice, slowly or
-// plainly.
+// authorize decides under the lock, and returns how to answer a new approval: twice, slowly
+// or plainly. The waiting of a slow answer must not hold the lock.
 func (s *Simulator) authorise(ctx context.Context, a issuer.Authorization, r rule) (_ issuer.Answer, manner behaviour) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -70,32 +77,43 @@ func (s *Simulator) authorise(ctx context.Context, a issuer.Authorization, r rul
 	if ctx.Err() != nil {
 		return tooLate, plain // it waited for the lock too long; nothing is recorded
 	}
+
 	now := s.now()
+	// A repetition is recognized before the card's rule applies again.
 	if known, ok := s.index.authorisations[keyOf(a.Reference)]; ok {
 		return s.repeat(a, known, now), plain
 	}
+	// Nothing is recorded: the issuer never saw the request.
 	if r.does == neverArrives {
 		return noAnswer, plain
 	}
+
 	rec := s.decide(a, r, now)
 	if s.write(rec) != nil {
 		return noBook, plain
 	}
+
 	known := s.index.authorisations[keyOf(a.Reference)]
+	// Recorded and approved, but the caller does not learn it from this call.
 	switch known.does {
 	case lostAnswer, late, down:
 		return noAnswer, plain
 	}
+
 	if known.status != issuer.Approved {
 		return s.current(a.Reference, known), plain
 	}
+
 	return s.current(a.Reference, known), known.does
 }
 
-// decide makes the book's entry for a new authorization.
+// decide makes the book's entry for a new authorization. A currency or amount that is not
+// supported comes before the card's own rule.
 func (s *Simulator) decide(a issuer.Authorization, r rule, now time.Time) record {
 	rec := record{Kind: KindAuthorize, Reference: a.Reference, Minor: a.Amount.Minor, Currency: a.Amount.Currency,
 		Last4: a.Card.Last4(), At: now, Captured: a.Capture, Behaviour: behaviourNames[r.does], Outcome: outcomeNames[issuer.Approved]}
+	// The entry keeps what was asked for, but no more of an unknown currency than the book
+	// has space for.
 	if !s.takes[a.Amount.Currency] || a.Amount.Minor < MinMinor || a.Amount.Minor > MaxMinor {
 		r = rule{why: whyUnsupported}
 		rec.Currency = money.Currency(shorten(string(a.Amount.Currency), 3))
@@ -104,6 +122,7 @@ func (s *Simulator) decide(a issuer.Authorization, r rule, now time.Time) record
 		rec.Outcome, rec.Reason, rec.Captured, rec.Behaviour = outcomeNames[issuer.Declined], reasons[r.why].name, false, ""
 		return rec
 	}
+	// One minor unit more: small enough to be overlooked by a caller that does not compare.
 	if r.does == otherAmount {
 		rec.Minor++
 	}
@@ -119,6 +138,7 @@ func (s *Simulator) decide(a issuer.Authorization, r rule, now time.Time) record
 			rec.DueAt = now
 		}
 	}
+
 	return rec
 }
 
@@ -137,8 +157,10 @@ func returnURL(s string) string {
 	return ""
 }
 
-// repeat answers for a known reference.
+// repeat answers for a known reference as the issuer would: with the first answer, or with
+// none if the card loses answers or the issuer is away.
 func (s *Simulator) repeat(a issuer.Authorization, known authorisation, now time.Time) issuer.Answer {
+	// While the issuer is away, even known answers are not given.
 	if s.away(known, now) {
 		return noAnswer
 	}
@@ -154,6 +176,7 @@ func (s *Simulator) repeat(a issuer.Authorization, known authorisation, now time
 	if known.does == lostAnswer || known.does == late {
 		return noAnswer
 	}
+
 	return s.current(a.Reference, known)
 }
 
@@ -172,6 +195,9 @@ func (s *Simulator) Reverse(ctx context.Context, op issuer.Operation) issuer.Ans
 	return s.operate(ctx, KindReverse, op)
 }
 
+// operate records an operation and answers it. A known id gets its first answer, if the
+// operation is the same, and is refused otherwise. The entry is in the book before the
+// answer is given.
 func (s *Simulator) operate(ctx context.Context, kind Kind, op issuer.Operation) issuer.Answer {
 	if ctx.Err() != nil {
 		return tooLate
@@ -179,6 +205,7 @@ func (s *Simulator) operate(ctx context.Context, kind Kind, op issuer.Operation)
 	if !nameOK(op.ID) || !nameOK(op.Authorization) {
 		return badNames
 	}
+
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -187,7 +214,9 @@ func (s *Simulator) operate(ctx context.Context, kind Kind, op issuer.Operation)
 	if ctx.Err() != nil {
 		return tooLate
 	}
+
 	now := s.now()
+	// A pending authorization whose time has come is decided first.
 	a, seen, err := s.settled(op.Authorization, now)
 	if err != nil {
 		return noBook
@@ -195,6 +224,8 @@ func (s *Simulator) operate(ctx context.Context, kind Kind, op issuer.Operation)
 	if seen && s.away(a, now) {
 		return noAnswer
 	}
+
+	// The id was used before, perhaps by a call whose answer was lost.
 	if first, ok := s.index.operations[keyOf(op.ID)]; ok {
 		if !first.same(kind, op) {
 			return s.declined(op.ID, whyReusedID, fromMicro(first.at))
@@ -204,15 +235,17 @@ func (s *Simulator) operate(ctx context.Context, kind Kind, op issuer.Operation)
 	if s.write(s.judge(kind, op, a, seen, now)) != nil {
 		return noBook
 	}
+
 	answer := s.operated(op.ID, s.index.operations[keyOf(op.ID)])
+	// An authorization that captures at once is disputed in Authorize.
 	if kind == KindCapture && a.does == disputed && answer.Outcome == issuer.Approved {
 		s.dispute(op.Authorization, answer.Amount)
 	}
 	return answer
 }
 
-// dispute sends the notice of a payer who denies the payment. The payment is captured here by
-// then, but paylink may not have committed it yet.
+// dispute sends the notice of a payer who denies the payment, after Config.DisputeAfter.
+// The payment is captured here by then, but paylink may not have committed it yet.
 func (s *Simulator) dispute(reference string, amount money.Amount) {
 	s.notify(issuer.Notice{Reference: reference, Dispute: &issuer.Dispute{Reference: s.issuerReference("dispute", reference), Amount: amount,
 		Reason: "fraudulent", State: "needs_response", EvidenceDueAt: s.now().Add(evidenceTime)}}, s.config.DisputeAfter)
@@ -225,7 +258,8 @@ func (o operation) same(kind Kind, op issuer.Operation) bool {
 		(kind == KindReverse || o.minor == op.Amount.Minor && o.currency == currencyBytes(op.Amount.Currency))
 }
 
-// judge makes the book's entry for a new operation.
+// judge makes the book's entry for a new operation: what it moves, or why it is refused. A
+// reversal of a reference that was never seen is a tombstone.
 func (s *Simulator) judge(kind Kind, op issuer.Operation, a authorisation, seen bool, now time.Time) record {
 	rec := record{Kind: kind, Reference: op.Authorization, ID: op.ID, Last4: last4Of(a), Currency: currencyOf(a.currency), At: now,
 		Outcome: outcomeNames[issuer.Approved], Asked: op.Amount.Minor, AskedCurrency: money.Currency(shorten(string(op.Amount.Currency), 3))}
@@ -241,12 +275,15 @@ func (s *Simulator) judge(kind Kind, op issuer.Operation, a authorisation, seen 
 			rec.Kind = KindTombstone
 			return rec
 		}
+		// A reversal of what was declined or reversed before moves nothing, and is not
+		// refused.
 		if a.captured > 0 {
 			why = whyCaptured
 		} else if a.status == issuer.Approved || a.status == issuer.ActionRequired || a.status == issuer.Pending {
 			rec.Minor = a.minor
 		}
 	}
+
 	if why != whyNone {
 		rec.Outcome, rec.Reason = outcomeNames[issuer.Declined], reasons[why].name
 		return rec
@@ -257,6 +294,8 @@ func (s *Simulator) judge(kind Kind, op issuer.Operation, a authorisation, seen 
 	return rec
 }
 
+// mayCapture returns why an amount cannot be captured, or whyNone. One capture is allowed,
+// of all or a part.
 func (a authorisation) mayCapture(seen bool, amount money.Amount) reason {
 	switch {
 	case !seen:
@@ -272,9 +311,12 @@ func (a authorisation) mayCapture(seen bool, amount money.Amount) reason {
 	case amount.Minor > a.minor:
 		return whyOverAuthorised
 	}
+
 	return whyNone
 }
 
+// mayRefund returns why an amount cannot be refunded, or whyNone. Several refunds are
+// allowed, up to what was captured.
 func (a authorisation) mayRefund(seen bool, amount money.Amount) reason {
 	switch {
 	case !seen:
@@ -288,19 +330,23 @@ func (a authorisation) mayRefund(seen bool, amount money.Amount) reason {
 	case amount.Minor > a.captured-a.refunded:
 		return whyOverCaptured
 	}
+
 	return whyNone
 }
 
-// Lookup returns the outcome of an authorization's reference or an operation's id.
+// Lookup returns the outcome of an authorization's reference or an operation's id, or
+// NotFound. It may decide a pending authorization first.
 func (s *Simulator) Lookup(ctx context.Context, reference string) issuer.Answer {
 	if ctx.Err() != nil {
 		return tooLate
 	}
+
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return isClosed
 	}
+
 	now := s.now()
 	a, seen, err := s.settled(reference, now)
 	if err != nil {
@@ -312,12 +358,15 @@ func (s *Simulator) Lookup(ctx context.Context, reference string) issuer.Answer 
 		}
 		return s.current(reference, a)
 	}
+	// References and ids of operations share one space of names, as an inquiry does not say
+	// which of the two it means.
 	if o, ok := s.index.operations[keyOf(reference)]; ok {
 		if s.away(s.index.authorisations[o.authorisation], now) {
 			return noAnswer
 		}
 		return s.operated(reference, o)
 	}
+
 	return issuer.Answer{Outcome: issuer.NotFound}
 }
 
@@ -342,6 +391,7 @@ func (s *Simulator) away(a authorisation, now time.Time) bool {
 	return a.does == down && now.Before(fromMicro(a.at).Add(s.config.Downtime))
 }
 
+// current returns the answer that the authorization's state stands for.
 func (s *Simulator) current(reference string, a authorisation) issuer.Answer {
 	answer := issuer.Answer{Outcome: a.status, IssuerReference: s.issuerReference("authorisation", reference), At: fromMicro(a.at)}
 	switch a.status {
@@ -357,6 +407,7 @@ func (s *Simulator) current(reference string, a authorisation) issuer.Answer {
 	return answer
 }
 
+// operated returns the answer that was given to an operation.
 func (s *Simulator) operated(id string, o operation) issuer.Answer {
 	answer := issuer.Answer{Outcome: o.outcome, IssuerReference: s.issuerReference("operation", id), At: fromMicro(o.at)}
 	switch o.outcome {
@@ -368,11 +419,14 @@ func (s *Simulator) operated(id string, o operation) issuer.Answer {
 	return answer
 }
 
+// declined returns a refusal that is in no book, such as that of an id that was used
+// before.
 func (s *Simulator) declined(name string, why reason, at time.Time) issuer.Answer {
 	return issuer.Answer{Outcome: issuer.Declined, IssuerReference: s.issuerReference("refusal", name),
 		Code: reasons[why].code, Message: reasons[why].message, At: at}
 }
 
+// last4Of returns the last four digits of the card, or "" if the issuer never saw it.
 func last4Of(a authorisation) string {
 	if a.last4[0] == 0 {
 		return ""

@@ -49,9 +49,11 @@ const testedRange = "40000"
 // ruleOf returns the rule of a test card. A number that is neither listed nor in those ranges
 // is approved.
 func ruleOf(number string) rule {
+	// 400000 itself has the listed cards below.
 	if next, ok := strings.CutPrefix(number, testedRange); ok && next[0] != '0' {
 		return rule{why: whyDeclined}
 	}
+
 	switch number {
 	case "4000000000000002":
 		return rule{why: whyDeclined}
@@ -67,6 +69,7 @@ func ruleOf(number string) rule {
 		return rule{why: whyCVC}
 	case "4000000000000119":
 		return rule{why: whyProcessing}
+	// From here on the cards are approved, and something else goes wrong or is asked for.
 	case "4000000000003220":
 		return rule{does: challenge}
 	case "4000000000006108":
@@ -88,10 +91,12 @@ func ruleOf(number string) rule {
 	case "4000000000006181":
 		return rule{does: disputed}
 	}
+
 	return rule{}
 }
 
-// reason is why something was declined. It is kept so that a repeated call gets the same text.
+// reason is why something was declined. It is kept so that a repeated call gets the same
+// text. The order of the values is free; the journal has their names.
 type reason uint8
 
 const (
@@ -141,6 +146,7 @@ var reasons = [...]struct{ name, code, message string }{
 	whyNoRefund:       {"refund_refused", issuer.CodeDeclined, "The card takes no refund."},
 }
 
+// reasonOf returns the reason of a name in the journal.
 func reasonOf(name string) (reason, bool) {
 	for i := range reasons {
 		if reasons[i].name == name {

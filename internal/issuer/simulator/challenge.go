@@ -39,6 +39,8 @@ type view struct {
 
 var errNoChallenge = errors.New("no such challenge")
 
+// routes returns the handler of the challenge's pages, each with headers that allow only
+// what it needs.
 func (s *Simulator) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+s.config.PublicPath+"/3ds.css", s.serveCSS)
@@ -65,6 +67,7 @@ func policy(back string) string {
 	return "default-src 'none'; style-src 'self'; form-action " + target + "; base-uri 'none'; frame-ancestors 'none'"
 }
 
+// serveCSS serves the style sheet of the pages.
 func (s *Simulator) serveCSS(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/css; charset=utf-8")
 	w.Header().Set("Cache-Control", "public, max-age=3600")
@@ -98,11 +101,13 @@ func (s *Simulator) serveDecision(w http.ResponseWriter, r *http.Request) {
 		s.render(w, http.StatusBadRequest, view{Title: "That did not work", Message: "The form could not be read. Go back and choose again."})
 		return
 	}
+
 	action := r.PostForm.Get("action")
 	if action != "approve" && action != "fail" {
 		s.render(w, http.StatusBadRequest, view{Title: "That did not work", Message: "Go back and choose one of the two buttons."})
 		return
 	}
+
 	asked, answer, err := s.decideChallenge(r.PathValue("id"), action == "approve")
 	switch {
 	case errors.Is(err, errNoChallenge):
@@ -115,6 +120,7 @@ func (s *Simulator) serveDecision(w http.ResponseWriter, r *http.Request) {
 		s.renderOver(w, asked)
 		return
 	}
+
 	// The payer may close the browser now, so the notice does not depend on the request.
 	n := issuer.Notice{Reference: asked.Reference, Answer: answer}
 	if s.send(context.WithoutCancel(r.Context()), n) != nil {
@@ -123,26 +129,31 @@ func (s *Simulator) serveDecision(w http.ResponseWriter, r *http.Request) {
 	if asked.Behaviour == behaviourNames[disputed] && answer.Captured {
 		s.dispute(asked.Reference, answer.Amount)
 	}
+
 	if asked.ReturnURL == "" {
 		s.renderDecided(w, asked, answer)
 		return
 	}
+
 	w.Header().Set("Location", asked.ReturnURL)
 	w.WriteHeader(http.StatusSeeOther)
 }
 
-// challenge returns the journal line of a challenge and its outcome.
+// challenge returns the journal line of a challenge and its outcome, or errNoChallenge.
 func (s *Simulator) challenge(id string) (record, issuer.Answer, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.challengeLocked(id)
 }
 
+// challengeLocked is challenge under the lock. The id's MAC is compared in constant time,
+// so that it cannot be guessed byte by byte.
 func (s *Simulator) challengeLocked(id string) (record, issuer.Answer, error) {
 	raw, err := base64.RawURLEncoding.DecodeString(id)
 	if err != nil || len(raw) != len(key{})+macBytes {
 		return record{}, issuer.Answer{}, errNoChallenge
 	}
+
 	k := key(raw[:len(key{})])
 	p, ok := s.index.challenges[k]
 	if !ok {
@@ -151,6 +162,8 @@ func (s *Simulator) challengeLocked(id string) (record, issuer.Answer, error) {
 	if s.closed {
 		return record{}, issuer.Answer{}, errors.New("closed")
 	}
+
+	// The texts of a challenge are only in the file, so that the index stays small.
 	asked, err := s.journal.at(p)
 	if err != nil {
 		s.config.Log.Error("the simulator's book cannot be read", "error", err)
@@ -159,10 +172,12 @@ func (s *Simulator) challengeLocked(id string) (record, issuer.Answer, error) {
 	if !hmac.Equal([]byte(id), []byte(s.challengeID(asked.Reference))) {
 		return record{}, issuer.Answer{}, errNoChallenge
 	}
+
 	return asked, s.current(asked.Reference, s.index.authorisations[k]), nil
 }
 
-// decideChallenge records the decision if there is none yet, and returns the one that stands.
+// decideChallenge records the decision if there is none yet, and returns the one that
+// stands. Of two concurrent decisions the first wins.
 func (s *Simulator) decideChallenge(id string, approve bool) (record, issuer.Answer, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -170,6 +185,7 @@ func (s *Simulator) decideChallenge(id string, approve bool) (record, issuer.Ans
 	if err != nil || answer.Outcome != issuer.ActionRequired {
 		return asked, answer, err
 	}
+
 	rec := asked
 	rec.At, rec.Statement, rec.ReturnURL = s.now(), "", ""
 	rec.Outcome = outcomeNames[issuer.Approved]
@@ -179,25 +195,31 @@ func (s *Simulator) decideChallenge(id string, approve bool) (record, issuer.Ans
 	if err := s.write(rec); err != nil {
 		return asked, answer, err
 	}
+
 	return asked, s.current(asked.Reference, s.index.authorisations[keyOf(asked.Reference)]), nil
 }
 
+// renderUnknown answers an address that belongs to no challenge.
 func (s *Simulator) renderUnknown(w http.ResponseWriter) {
 	s.render(w, http.StatusNotFound, view{Title: "Nothing to confirm here",
 		Message: "This address belongs to no payment. Check that it is complete."})
 }
 
+// renderTrouble answers a decision that could not be recorded.
 func (s *Simulator) renderTrouble(w http.ResponseWriter) {
 	s.render(w, http.StatusServiceUnavailable, view{Title: "Please try again",
 		Message: "Your choice could not be recorded. Nothing has changed."})
 }
 
+// renderOver answers for a payment that was reversed before it was confirmed.
 func (s *Simulator) renderOver(w http.ResponseWriter, asked record) {
 	s.render(w, http.StatusGone, view{Title: "This confirmation is over", ReturnURL: asked.ReturnURL,
 		Message: "The payment was called off before it was confirmed. You have not been charged."})
 }
 
+// renderDecided shows the decision that stands.
 func (s *Simulator) renderDecided(w http.ResponseWriter, asked record, answer issuer.Answer) {
+	// Shown when there is no address to return to, and to a payer who comes back later.
 	v := view{Title: "Payment confirmed", Message: "You have confirmed this payment. You may close this window.", ReturnURL: asked.ReturnURL}
 	if answer.Outcome == issuer.Declined {
 		v.Title, v.Message = "Payment not confirmed", "The check was not passed, and you have not been charged. You may close this window."
@@ -205,6 +227,7 @@ func (s *Simulator) renderDecided(w http.ResponseWriter, asked record, answer is
 	s.render(w, http.StatusOK, v)
 }
 
+// render sends a page, which may be posted to us and lead back to its own return address.
 func (s *Simulator) render(w http.ResponseWriter, status int, v view) {
 	var page bytes.Buffer
 	if err := challengePage.Execute(&page, v); err != nil {

@@ -13,6 +13,7 @@ import (
 // index does not depend on their length.
 type key [16]byte
 
+// keyOf returns the key of a reference or an id.
 func keyOf(name string) key {
 	sum := sha256.Sum256([]byte(name))
 	return key(sum[:16])
@@ -54,10 +55,12 @@ type index struct {
 	challenges     map[key]place // by reference: the line with the challenge's texts
 }
 
+// newIndex returns an empty index.
 func newIndex() *index {
 	return &index{authorisations: map[key]authorisation{}, operations: map[key]operation{}, challenges: map[key]place{}}
 }
 
+// kindByte returns the letter of a kind, which no other kind has.
 func kindByte(k Kind) byte {
 	if k == KindTombstone {
 		k = KindReverse
@@ -68,6 +71,7 @@ func kindByte(k Kind) byte {
 	return k[0]
 }
 
+// currencyOf returns the currency of its bytes, or "" if there is none.
 func currencyOf(b [3]byte) money.Currency {
 	if b[0] == 0 {
 		return ""
@@ -75,25 +79,31 @@ func currencyOf(b [3]byte) money.Currency {
 	return money.Currency(b[:])
 }
 
+// currencyBytes is the inverse of currencyOf.
 func currencyBytes(c money.Currency) (b [3]byte) {
 	copy(b[:], c)
 	return b
 }
 
-// apply adds one record. An error means that no correct journal holds it.
+// apply adds one record. An error means that no correct journal contains it: an unknown
+// name, an operation on nothing, or one that moves more than there is. The index is
+// unchanged then.
 func (x *index) apply(r record, p place) error {
 	outcome, ok := outcomeOf(r.Outcome)
 	if !ok {
 		return fmt.Errorf("unknown outcome %q", r.Outcome)
 	}
+
 	why, ok := reasonOf(r.Reason)
 	if !ok {
 		return fmt.Errorf("unknown reason %q", r.Reason)
 	}
+
 	does, ok := behaviourOf(r.Behaviour)
 	if !ok {
 		return fmt.Errorf("unknown behaviour %q", r.Behaviour)
 	}
+
 	k := keyOf(r.Reference)
 	a, seen := x.authorisations[k]
 	switch r.Kind {
@@ -111,6 +121,7 @@ func (x *index) apply(r record, p place) error {
 		if outcome == issuer.Reversed && a.status != issuer.Declined {
 			a.status = issuer.Reversed
 			a.at = r.At.UnixMicro()
+			// What was held is free now; a declined authorization stays declined.
 			a.does = plain // the card's behavior applies to its authorization only
 		}
 	case KindTombstone:
@@ -121,6 +132,7 @@ func (x *index) apply(r record, p place) error {
 	default:
 		return fmt.Errorf("unknown kind %q", r.Kind)
 	}
+
 	if !seen && outcome != issuer.Declined {
 		return fmt.Errorf("%s of %q, which was never authorised", r.Kind, r.Reference)
 	}
@@ -137,6 +149,8 @@ func (x *index) apply(r record, p place) error {
 	return nil
 }
 
+// applyAuthorise adds an authorization, or the decision of one that was pending or
+// challenged. The refused original of a tombstone changes nothing but that it was seen.
 func (x *index) applyAuthorise(k key, a authorisation, seen bool, r record, p place, outcome issuer.Outcome, why reason,
 	does behaviour) error {
 	switch {
@@ -146,9 +160,11 @@ func (x *index) applyAuthorise(k key, a authorisation, seen bool, r record, p pl
 		return nil
 	case seen && a.status != issuer.Pending && a.status != issuer.ActionRequired:
 		return fmt.Errorf("%q is authorised twice", r.Reference)
+	// What an approved entry needs to be compared and shown.
 	case len(r.Currency) != 3 && outcome == issuer.Approved, len(r.Last4) > 4:
 		return fmt.Errorf("%q has no currency or a long card number", r.Reference)
 	}
+
 	a = authorisation{minor: r.Minor, at: r.At.UnixMicro(), currency: currencyBytes(r.Currency), status: outcome, why: why, does: does,
 		oneStep: r.Captured}
 	copy(a.last4[:], r.Last4)
@@ -166,4 +182,5 @@ func (x *index) applyAuthorise(k key, a authorisation, seen bool, r record, p pl
 	return nil
 }
 
+// fromMicro returns the time of microseconds since 1970.
 func fromMicro(us int64) time.Time { return time.UnixMicro(us).UTC() }

@@ -28,6 +28,7 @@ type notices struct {
 	running sync.WaitGroup
 }
 
+// newNotices returns notices that run until stop.
 func newNotices() notices {
 	ctx, cancel := context.WithCancel(context.Background())
 	return notices{ctx: ctx, cancel: cancel, slots: make(chan struct{}, maxNotices)}
@@ -40,11 +41,13 @@ func (n *notices) start(f func()) bool {
 	if n.stopped {
 		return false
 	}
+
 	select {
 	case n.slots <- struct{}{}:
 	default:
 		return false
 	}
+
 	n.running.Go(func() {
 		defer func() { <-n.slots }()
 		f()
@@ -52,6 +55,7 @@ func (n *notices) start(f func()) bool {
 	return true
 }
 
+// stop cancels the notices that are running and waits for them. None starts after it.
 func (n *notices) stop() {
 	n.cancel()
 	n.mu.Lock()
@@ -68,7 +72,9 @@ func (s *Simulator) OnNotice(handle func(context.Context, issuer.Notice) error) 
 	s.handle = handle
 }
 
-// notify sends the notice from a goroutine, after a first pause.
+// notify sends the notice from a goroutine, after a first pause, until the handler takes it
+// or maxNoticeSends is reached. The pause doubles. A process that ends sends nothing any
+// more; an inquiry finds the outcome.
 func (s *Simulator) notify(n issuer.Notice, pause time.Duration) {
 	ok := s.notices.start(func() {
 		for range maxNoticeSends {
@@ -93,7 +99,8 @@ func (s *Simulator) notify(n issuer.Notice, pause time.Duration) {
 	}
 }
 
-// send calls the handler once.
+// send calls the handler once, for at most noticeTimeout. Without a handler the notice
+// counts as taken.
 func (s *Simulator) send(ctx context.Context, n issuer.Notice) error {
 	s.mu.Lock()
 	handle := s.handle
@@ -101,6 +108,7 @@ func (s *Simulator) send(ctx context.Context, n issuer.Notice) error {
 	if handle == nil {
 		return nil
 	}
+
 	ctx, cancel := context.WithTimeout(ctx, noticeTimeout)
 	defer cancel()
 	stop := context.AfterFunc(s.notices.ctx, cancel) // Close ends it too

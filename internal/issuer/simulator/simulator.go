@@ -130,6 +130,7 @@ func New(c Config) (*Simulator, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
+
 	s := &Simulator{config: c, index: newIndex(), takes: map[money.Currency]bool{}, notices: newNotices()}
 	for _, code := range currencies {
 		s.takes[code] = true
@@ -138,6 +139,7 @@ func New(c Config) (*Simulator, error) {
 		s.notices.stop()
 		return nil, err
 	}
+
 	s.handler = s.routes()
 	return s, nil
 }
@@ -158,10 +160,13 @@ func (s *Simulator) open() error {
 	return nil
 }
 
+// load locks the file, reads it, and begins a book if there is none. The seed of an
+// existing book wins over the configured one, because references derive from it.
 func (s *Simulator) load(f *os.File) error {
 	if err := lock(f); err != nil {
 		return fmt.Errorf("another simulator has it open: %w", err)
 	}
+
 	h, size, sum, err := scan(f, s.index.apply)
 	if err != nil {
 		return err
@@ -169,6 +174,7 @@ func (s *Simulator) load(f *os.File) error {
 	if err := s.cut(f, size); err != nil {
 		return err
 	}
+
 	s.journal = journal{file: f, size: size, sum: sum}
 	if h.Book == "" {
 		h = header{Book: bookName, Version: bookVersion, Seed: s.config.Seed, Key: make([]byte, keyBytes)}
@@ -179,6 +185,7 @@ func (s *Simulator) load(f *os.File) error {
 			return err
 		}
 	}
+
 	if h.Seed != s.config.Seed {
 		s.config.Log.Warn("the simulator's book keeps the seed that it was begun with", "book", h.Seed, "configured", s.config.Seed)
 	}
@@ -205,17 +212,20 @@ func (s *Simulator) cut(f *os.File, size int64) error {
 			return damaged(1, fmt.Errorf("the file is not a simulator's book"))
 		}
 	}
+
 	s.config.Log.Warn("the last line of the simulator's book was torn by a crash and is dropped", "bytes", info.Size()-size)
 	return f.Truncate(size)
 }
 
-// Close stops the notices and the slow answers that are running, and closes the book.
+// Close stops the notices and the slow answers that are running, and closes the book. Calls
+// after it answer NotSent. Closing again does nothing.
 func (s *Simulator) Close() error {
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
 		return nil
 	}
+
 	s.closed = true
 	s.mu.Unlock()
 	s.notices.stop()
@@ -223,6 +233,7 @@ func (s *Simulator) Close() error {
 		_ = s.journal.file.Close()
 		return err
 	}
+
 	return s.journal.file.Close()
 }
 
@@ -276,6 +287,7 @@ func (s *Simulator) write(r record) error {
 	return nil
 }
 
+// now returns the time, at the resolution of the book.
 func (s *Simulator) now() time.Time { return s.config.Now().UTC().Truncate(clockStep) }
 
 // issuerReference derives the issuer's reference from the seed and our name alone.
@@ -297,6 +309,7 @@ func (s *Simulator) challengeID(reference string) string {
 	return base64.RawURLEncoding.EncodeToString(append(k[:], mac.Sum(nil)[:macBytes]...))
 }
 
+// actionURL returns the path of a challenge's page.
 func (s *Simulator) actionURL(reference string) string {
 	return s.config.PublicPath + "/3ds/" + s.challengeID(reference)
 }

@@ -33,7 +33,7 @@ import (
 // waitLimit bounds how long Next waits for a mail.
 const waitLimit = 20 * time.Second
 
-// Options of a server. If User is set, nobody else may send.
+// Options of a server. If User is set, only that user may send.
 type Options struct {
 	Implicit   bool // TLS from the start
 	NoStartTLS bool
@@ -57,7 +57,7 @@ const (
 // ErrBreak makes the server close the connection instead of answering.
 var ErrBreak = errors.New("the server breaks off")
 
-// Refuse returns an answer such as 451 or 550.
+// Refuse returns the error of a response such as 451 or 550.
 func Refuse(code int, message string) error {
 	return &smtp.SMTPError{Code: code, EnhancedCode: smtp.EnhancedCode{code / 100, 0, 0}, Message: message}
 }
@@ -88,7 +88,7 @@ type Server struct {
 	letters  chan Letter
 }
 
-// Start starts a server on loopback.
+// Start starts a server on the loopback. It stops when the test ends.
 func Start(t testing.TB, o Options) *Server {
 	t.Helper()
 	certificate, roots := authority(t)
@@ -99,7 +99,9 @@ func Start(t testing.TB, o Options) *Server {
 	if !o.NoStartTLS {
 		s.smtp.TLSConfig = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
 	}
+
 	if o.Listen == "" {
+		// A free port, so that tests may run side by side.
 		o.Listen = "127.0.0.1:0"
 	}
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", o.Listen)
@@ -107,10 +109,12 @@ func Start(t testing.TB, o Options) *Server {
 		t.Fatal(err)
 	}
 	s.address = l.Addr().String()
+	// TLS is under SMTP then, so the server must not offer STARTTLS.
 	if o.Implicit {
 		l = tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12})
 		s.smtp.TLSConfig = nil
 	}
+
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -123,13 +127,14 @@ func Start(t testing.TB, o Options) *Server {
 	return s
 }
 
-// authority returns a self-signed certificate for 127.0.0.1.
+// authority returns a self-signed certificate for 127.0.0.1, and the pool that trusts it.
 func authority(t testing.TB) (tls.Certificate, *x509.CertPool) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
+	// Its own authority, so that clients can verify it.
 	form := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "mail.test"}, NotBefore: time.Now().Add(-time.Hour),
 		NotAfter: time.Now().Add(24 * time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: []string{"localhost"},
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign}
@@ -148,6 +153,7 @@ func authority(t testing.TB) (tls.Certificate, *x509.CertPool) {
 
 // URL returns the server's URL for a client's configuration.
 func (s *Server) URL() string {
+	// The scheme and the query are those that smtp.Parse reads.
 	u := url.URL{Scheme: "smtp", Host: s.address}
 	switch {
 	case s.options.Implicit:
@@ -155,6 +161,7 @@ func (s *Server) URL() string {
 	case s.options.NoStartTLS:
 		u.RawQuery = "tls=off"
 	}
+
 	if s.options.User != "" {
 		u.User = url.UserPassword(s.options.User, s.options.Password)
 	}
@@ -169,7 +176,8 @@ func (s *Server) TLS() *tls.Config {
 	return &tls.Config{RootCAs: s.roots, MinVersion: tls.VersionTLS12}
 }
 
-// Script sets the answer at each stage, for the n-th time (from 1) that it comes; nil accepts.
+// Script sets the response at each stage, for the n-th time (from 1) that it is reached;
+// nil accepts. It may be called while the server runs, and begins the counts again.
 func (s *Server) Script(f func(stage Stage, to string, n int) error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -183,7 +191,8 @@ func (s *Server) Connections() (all, most int) {
 	return s.sessions, s.most
 }
 
-// Next waits for the next mail.
+// Next waits for the next mail, in the order of arrival, and fails the test after
+// waitLimit.
 func (s *Server) Next(t testing.TB) Letter {
 	t.Helper()
 	limit := time.NewTimer(waitLimit)
@@ -200,6 +209,8 @@ func (s *Server) Next(t testing.TB) Letter {
 // Waiting returns how many mails arrived and were not taken by Next.
 func (s *Server) Waiting() int { return len(s.letters) }
 
+// ask returns the script's response for a stage. The script runs without the lock, so it
+// may call the server.
 func (s *Server) ask(stage Stage, to string) error {
 	s.mu.Lock()
 	s.counts[stage]++
@@ -211,6 +222,7 @@ func (s *Server) ask(stage Stage, to string) error {
 	return f(stage, to, n)
 }
 
+// session begins a session of a new connection.
 func (s *Server) session(c *smtp.Conn) (smtp.Session, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -220,6 +232,7 @@ func (s *Server) session(c *smtp.Conn) (smtp.Session, error) {
 	return &session{server: s, conn: c}, nil
 }
 
+// session is one connection of a client. Its calls come one after the other.
 type session struct {
 	server   *Server
 	conn     *smtp.Conn
@@ -242,6 +255,7 @@ func (s *session) Auth(string) (sasl.Server, error) {
 	}), nil
 }
 
+// answer returns the script's response, and closes the connection if that is ErrBreak.
 func (s *session) answer(stage Stage) error {
 	err := s.server.ask(stage, s.to)
 	if errors.Is(err, ErrBreak) {
@@ -272,12 +286,15 @@ func (s *session) Data(r io.Reader) error {
 	if err != nil {
 		return err
 	}
+
 	l, err := read(raw)
 	if err != nil {
 		return Refuse(554, err.Error())
 	}
+
 	l.From, l.To, l.User = s.from, s.to, s.user
 	err = s.answer(After)
+	// A mail whose response is lost counts as arrived.
 	if err == nil || errors.Is(err, ErrBreak) {
 		s.server.letters <- l
 	}
@@ -291,6 +308,7 @@ func (s *session) Reset() { s.from, s.to = "", "" }
 func (s *session) Logout() error {
 	s.server.mu.Lock()
 	defer s.server.mu.Unlock()
+	// A connection that was closed may be logged out of more than once.
 	if !s.ended {
 		s.ended = true
 		s.server.open--
@@ -298,20 +316,24 @@ func (s *session) Logout() error {
 	return nil
 }
 
-// read parses a multipart/alternative mail.
+// read parses a multipart/alternative mail. Any other form is an error, because paylink
+// sends no other.
 func read(raw []byte) (Letter, error) {
 	m, err := mail.ReadMessage(bytes.NewReader(raw))
 	if err != nil {
 		return Letter{}, err
 	}
+
 	l := Letter{Header: m.Header}
 	if l.Subject, err = new(mime.WordDecoder).DecodeHeader(m.Header.Get("Subject")); err != nil {
 		return l, err
 	}
+
 	kind, parameters, err := mime.ParseMediaType(m.Header.Get("Content-Type"))
 	if err != nil || kind != "multipart/alternative" {
 		return l, errors.New("not a letter with alternatives")
 	}
+
 	for parts := multipart.NewReader(m.Body, parameters["boundary"]); ; {
 		p, err := parts.NextRawPart()
 		if errors.Is(err, io.EOF) {
@@ -324,6 +346,7 @@ func read(raw []byte) (Letter, error) {
 		if err != nil {
 			return l, err
 		}
+		// Lines end with CRLF on the way. Tests compare them as they were written.
 		switch text := strings.ReplaceAll(string(body), "\r\n", "\n"); {
 		case strings.HasPrefix(p.Header.Get("Content-Type"), "text/plain"):
 			l.Text = text

@@ -21,7 +21,8 @@ const (
 	countPages      = 10  // of them at most
 )
 
-// held writes about a payment that waits in review.
+// held writes about a payment that waits in review. An event of a blocked attempt makes no
+// mail. The mail is about the payment, so a second event of it writes nothing.
 func (b *batch) held(ctx context.Context, e *stream.Event) error {
 	var p struct {
 		ID   string
@@ -33,7 +34,7 @@ func (b *batch) held(ctx context.Context, e *stream.Event) error {
 	return b.bounded(ctx, e, mail.Message{Kind: mail.PaymentHeld, Data: map[string]string{"payment": p.ID}}, p.ID, heldPerHour)
 }
 
-// disputed writes about a dispute that was opened.
+// disputed writes about a dispute that was opened, once for each dispute.
 func (b *batch) disputed(ctx context.Context, e *stream.Event) error {
 	var p struct {
 		ID       string
@@ -56,12 +57,14 @@ func (b *batch) bounded(ctx context.Context, e *stream.Event, m mail.Message, th
 	if err != nil {
 		return err
 	}
+
 	m.Account, m.Mode, m.CreatedAt = e.Account, e.Mode, b.now
 	for _, r := range readers {
 		if !r.Wants(m.Kind) {
 			continue
 		}
 		m.To = r.User
+		// Within a batch, the outbox is asked only once for a reader who has had enough.
 		had := m.Kind + e.Mode + r.User
 		if !b.full[had] {
 			m.ID = mail.NewID(thing, m.Kind, r.User)
@@ -79,6 +82,9 @@ func (b *batch) bounded(ctx context.Context, e *stream.Event, m mail.Message, th
 			}
 			b.full[had] = true
 		}
+
+		// Past the limit: one mail at the end of the hour stands for all that come until
+		// then.
 		rest := m
 		rest.ID = mail.NewID(e.Account+e.Mode+e.CreatedAt.UTC().Truncate(time.Hour).Format(time.RFC3339), m.Kind, r.User)
 		rest.DueAt, rest.Data = b.now.Truncate(time.Hour).Add(time.Hour), map[string]string{"since": e.CreatedAt.UTC().Format(time.RFC3339Nano)}
@@ -90,10 +96,12 @@ func (b *batch) bounded(ctx context.Context, e *stream.Event, m mail.Message, th
 			return err
 		}
 	}
+
 	return nil
 }
 
-// held fills in the payment that waits, or how many do.
+// held fills in the payment that waits, or how many do. It is unwanted if a person has
+// decided in the meantime.
 func (d *draft) held(ctx context.Context) error {
 	if d.m.Data["since"] != "" {
 		return d.waiting(ctx)
@@ -116,7 +124,9 @@ func (d *draft) waiting(ctx context.Context) error {
 	if err != nil {
 		return unwanted("since: no such time")
 	}
+
 	d.facts.Several, d.facts.Count, d.facts.At = true, 0, time.Time{}
+
 	f := payment.Filter{Account: d.m.Account, Mode: d.m.Mode, Status: payment.Authorized, Limit: countPage}
 	for range countPages {
 		page, err := d.office.Payments.ListPayments(ctx, f)
@@ -124,10 +134,12 @@ func (d *draft) waiting(ctx context.Context) error {
 			return err
 		}
 		for _, p := range page {
+			// An earlier one had a mail of its own.
 			if p.Risk.Review != payment.ReviewOpen || p.HeldSince().Before(since) {
 				continue
 			}
 			d.facts.Count++
+			// The mail names the hold that ends first: until then somebody must decide.
 			if ends := p.HoldEnds(); d.facts.At.IsZero() || ends.Before(d.facts.At) {
 				d.facts.At = ends
 			}
@@ -135,11 +147,14 @@ func (d *draft) waiting(ctx context.Context) error {
 		if len(page) < countPage {
 			break
 		}
+		// The list is newest first; held payments may be anywhere in it.
 		f.BeforeTime, f.BeforeID = page[countPage-1].CreatedAt, page[countPage-1].ID
 	}
+
 	if d.facts.Count == 0 {
 		return unwanted("decided: no payment waits any more")
 	}
+
 	d.facts.URL = d.office.PublicURL + "/dashboard/" + d.m.Mode + "/review"
 	return nil
 }
@@ -150,26 +165,32 @@ func (d *draft) dispute(ctx context.Context) error {
 		d.facts.Several, d.facts.URL = true, d.office.PublicURL+"/dashboard/"+d.m.Mode+"/review?view=disputes"
 		return nil
 	}
+
 	p, err := d.deskPayment(ctx)
 	if err != nil {
 		return err
 	}
+
+	// The stored dispute counts, not the event's: it may have been decided since.
 	for _, x := range p.Disputes {
 		if x.ID == d.m.Data["dispute"] && !x.Closed() {
 			d.facts.Amount, d.facts.At, d.facts.Reason = money.Of(x.Minor, p.Amount.Currency), x.EvidenceDueAt, x.Reason
 			return nil
 		}
 	}
+
 	return unwanted("closed: the dispute is over")
 }
 
-// deskPayment reads the payment that a mail is about.
+// deskPayment reads the payment that a mail is about, and its link, and fills in what both
+// kinds of mail show.
 func (d *draft) deskPayment(ctx context.Context) (payment.Payment, error) {
 	o := d.office
 	p, err := o.Payments.GetPayment(ctx, d.m.Account, d.m.Data["payment"])
 	if err != nil {
 		return p, gone(err)
 	}
+	// The payee's own words about the payment are on its link.
 	l, err := o.Links.GetLink(ctx, p.Account, p.Link)
 	if err != nil {
 		return p, gone(err)

@@ -22,11 +22,13 @@ type domains struct {
 	bad map[string]*rest
 }
 
+// rest is how often a domain failed in a row, and until when nothing is tried.
 type rest struct {
 	failed int
 	until  time.Time
 }
 
+// domainOf returns the domain of an address, which may be written in any case.
 func domainOf(address string) string {
 	return strings.ToLower(address[strings.LastIndexByte(address, '@')+1:])
 }
@@ -36,9 +38,11 @@ func (d *domains) resting(address string, now time.Time) time.Time {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	r := d.bad[domainOf(address)]
+	// Single failures are normal and do not stop a domain.
 	if r == nil || r.failed < refusedInRow {
 		return time.Time{}
 	}
+	// While the rest lasts, nothing is sent there.
 	if now.Before(r.until) {
 		return r.until
 	}
@@ -46,7 +50,8 @@ func (d *domains) resting(address string, now time.Time) time.Time {
 	return time.Time{}
 }
 
-// ended records the outcome of a try.
+// ended records the outcome of a try. sent says that the server took the mail or refused it
+// for good; either way the domain can be reached.
 func (d *domains) ended(address string, sent bool, now time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

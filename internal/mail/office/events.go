@@ -37,8 +37,10 @@ type batch struct {
 	together map[string]bool     // ids of mails about several objects, written by this batch
 }
 
-// Handle is the stream's consumer. Most events cost a look at their type: a link that lives
-// shorter than remindFrom, and a payer without an address, make no mail.
+// Handle is the stream's consumer. Most events cost a check of their type: a link that
+// lives shorter than remindFrom, and a payer without an address, make no mail. All mails of
+// the batch are stored before it returns nil; after an error the batch comes again and
+// writes nothing twice.
 func (l *Local) Handle(ctx context.Context, events []stream.Event) error {
 	b := &batch{office: l, now: l.Now().UTC(), readers: map[string][]mail.Reader{}, withdraw: map[string][]string{},
 		full: map[string]bool{}, together: map[string]bool{}}
@@ -48,6 +50,7 @@ func (l *Local) Handle(ctx context.Context, events []stream.Event) error {
 			continue
 		}
 		if err := b.event(ctx, e); err != nil {
+			// A mail that can never be written must not stop the feed.
 			var bad *unsealed
 			if errors.As(err, &bad) {
 				return &stream.Unreadable{Event: e.ID, Cause: err}
@@ -55,20 +58,25 @@ func (l *Local) Handle(ctx context.Context, events []stream.Event) error {
 			return fmt.Errorf("mails about event %s: %w", e.ID, err)
 		}
 	}
+
 	if len(b.mails) > 0 {
 		if err := l.Outbox.PutMails(ctx, b.mails); err != nil {
 			return err
 		}
 		l.signal()
 	}
+
 	for account, keys := range b.withdraw {
 		if err := l.Outbox.WithdrawMails(ctx, account, keys, b.now); err != nil {
 			return err
 		}
 	}
+
 	return nil
 }
 
+// event collects the mails about one event, and the withdrawals that it causes. The text of
+// a mail is written only when it is sent, from what is true then.
 func (b *batch) event(ctx context.Context, e *stream.Event) error {
 	switch e.Type {
 	case "payment.succeeded":
@@ -88,6 +96,7 @@ func (b *batch) event(ctx context.Context, e *stream.Event) error {
 			return b.toReaders(ctx, e.Account, mail.Message{Mode: e.Mode, Kind: mail.Expiring, DueAt: ends.Add(-remindBefore), EndsAt: ends,
 				Withdraw: e.Object, Data: map[string]string{"link": e.Object}}, e.Object)
 		}
+	// The reminder of a link that has ended is withdrawn, if there ever was one.
 	case link.EventPaid, link.EventCanceled:
 		if _, ok := reminded(e); ok {
 			b.withdraw[e.Account] = append(b.withdraw[e.Account], e.Object)
@@ -96,6 +105,8 @@ func (b *batch) event(ctx context.Context, e *stream.Event) error {
 		return b.held(ctx, e)
 	case "dispute.created":
 		return b.disputed(ctx, e)
+	// The event contains the endpoint as it was then; it may be enabled again when the mail
+	// is sent.
 	case notify.EndpointDisabled:
 		var endpoint struct{ URL, DisabledReason string }
 		if err := json.Unmarshal(e.Data, &endpoint); err != nil {
@@ -104,6 +115,7 @@ func (b *batch) event(ctx context.Context, e *stream.Event) error {
 		return b.toReaders(ctx, e.Account, mail.Message{Mode: e.Mode, Kind: mail.EndpointDisabled,
 			Data: map[string]string{"url": endpoint.URL, "reason": endpoint.DisabledReason, "at": e.CreatedAt.UTC().Format(time.RFC3339)}}, e.ID)
 	}
+
 	return nil
 }
 
@@ -116,6 +128,7 @@ func reminded(e *stream.Event) (ends time.Time, ok bool) {
 	return l.ExpiresAt, true
 }
 
+// put seals a mail and adds it to the batch.
 func (b *batch) put(m mail.Message) error {
 	m.CreatedAt = b.now
 	sealed, err := m.Seal(b.office.Ring)
@@ -136,6 +149,7 @@ func (b *batch) toReaders(ctx context.Context, account string, m mail.Message, t
 	if err != nil {
 		return err
 	}
+
 	for _, r := range readers {
 		if !r.Wants(m.Kind) {
 			continue
@@ -145,6 +159,7 @@ func (b *batch) toReaders(ctx context.Context, account string, m mail.Message, t
 			return err
 		}
 	}
+
 	return nil
 }
 
@@ -172,22 +187,26 @@ func (l *Local) RunParked(ctx context.Context) error {
 	return l.every(ctx, parkedEvery, "webhooks that were given up could not be told of", l.TellParked)
 }
 
-// TellParked is one round of RunParked.
+// TellParked is one round of RunParked. A repetition on the same day writes nothing new.
 func (l *Local) TellParked(ctx context.Context) error {
 	b := &batch{office: l, now: l.Now().UTC(), readers: map[string][]mail.Reader{}}
+	// An overlapping window is harmless, because the id of a mail contains the day.
 	endpoints, err := l.Parked.ParkedEndpoints(ctx, b.now.Add(-parkedWithin))
 	if err != nil {
 		return err
 	}
+
 	for _, p := range endpoints {
 		m := mail.Message{Mode: p.Mode, Kind: mail.Parked, Data: map[string]string{"url": p.URL, "count": fmt.Sprint(p.Count)}}
 		if err := b.toReaders(ctx, p.Account, m, p.Endpoint+" "+b.now.Format(time.DateOnly)); err != nil {
 			return err
 		}
 	}
+
 	if len(b.mails) == 0 {
 		return nil
 	}
+
 	l.signal()
 	return l.Outbox.PutMails(ctx, b.mails)
 }

@@ -73,7 +73,7 @@ type Local struct {
 
 var _ mail.Service = (*Local)(nil)
 
-// New returns a Local.
+// New returns a Local. It starts nothing and does no I/O.
 func New(c Config) *Local {
 	if c.Observe == nil {
 		c.Observe = func(string, mail.Status) {}
@@ -88,21 +88,26 @@ func New(c Config) *Local {
 // Ready implements mail.Service.
 func (l *Local) Ready(context.Context) (bool, error) { return l.Carrier != nil, nil }
 
-// SendLink mails a link to its payer. The mail's id derives from link, address and day, so a
-// repetition is the same mail.
+// SendLink mails a link to its payer. The mail's id derives from link, address and day, so
+// a repetition is the same mail. It fails as mail.Service says; nothing is written then.
+// The limits are checked in the commit that writes the mail, so concurrent calls cannot
+// exceed them.
 func (l *Local) SendLink(ctx context.Context, account, mode, linkID, to, lang string) error {
 	if l.Carrier == nil {
 		return mail.Unavailable()
 	}
+
 	to, err := spelling.Email(to)
 	if err != nil {
 		return fault.Invalid("to", "email_invalid", "to must be one email address of at most %d bytes, such as a@example.com.",
 			mail.MaxAddressBytes)
 	}
+	// Limits count the person, whatever the spelling of the address.
 	reader := spelling.EmailKey(to)
 	if len(lang) > maxLangChars {
 		lang = ""
 	}
+
 	now := l.Now().UTC()
 	k, err := l.Links.GetLink(ctx, account, linkID)
 	if err == nil && k.Mode != mode {
@@ -117,6 +122,7 @@ func (l *Local) SendLink(ctx context.Context, account, mode, linkID, to, lang st
 	if err != nil {
 		return err
 	}
+
 	m, err := mail.Message{ID: mail.NewID(linkID, mail.Link, reader+"\x00"+now.Format(time.DateOnly)), Account: account, Mode: mode,
 		To: to, Kind: mail.Link,
 		Lang: i18n.For(lang).Tag(), Data: map[string]string{"link": linkID}, CreatedAt: now, EndsAt: k.ExpiresAt, Withdraw: linkID,
@@ -124,6 +130,7 @@ func (l *Local) SendLink(ctx context.Context, account, mode, linkID, to, lang st
 	if err != nil {
 		return err
 	}
+
 	day := now.Add(-24 * time.Hour)
 	err = l.Outbox.PutMailWithin(ctx, m, []mail.Limit{{Kind: mail.Link, Account: account, Since: now.Add(-time.Hour), Most: linksPerHour},
 		{Kind: mail.Link, Account: account, Since: day, Most: linksPerDay}, {Kind: mail.Link, Reader: reader, Since: day, Most: linksPerAddress},
@@ -138,30 +145,36 @@ func (l *Local) Preferences(ctx context.Context, user string) (mail.Preferences,
 	return r.Preferences, err
 }
 
-// SetPreferences implements mail.Service.
+// SetPreferences implements mail.Service. It fails with language_unknown, or with
+// mail_kind_unknown for a kind that cannot be turned off.
 func (l *Local) SetPreferences(ctx context.Context, p mail.Preferences) error {
 	if p.Lang != "" && i18n.For(p.Lang).Tag() != p.Lang {
 		return fault.Invalid("lang", "language_unknown", "There are no texts in this language.")
 	}
+
 	var off []string
 	for _, kind := range mail.Optional { // each once, in one order
 		if slices.Contains(p.Off, kind) {
 			off = append(off, kind)
 		}
 	}
+
 	for _, kind := range p.Off {
 		if !slices.Contains(mail.Optional, kind) {
 			return fault.Invalid("off", "mail_kind_unknown", "This kind of mail cannot be turned off.")
 		}
 	}
+
 	if _, err := l.Readers.Reader(ctx, p.User); err != nil {
 		return err
 	}
+
 	p.Off = off
 	return l.Readers.PutPreferences(ctx, p)
 }
 
-// Mails implements mail.Service.
+// Mails implements mail.Service. The limit is 1 to mail.MaxPage, plus one by which the
+// caller sees that there is another page.
 func (l *Local) Mails(ctx context.Context, account, before string, limit int) ([]mail.Message, error) {
 	if limit < 1 || limit > mail.MaxPage+1 {
 		return nil, fault.Invalid("limit", "limit_out_of_range", "limit is 1 to %d.", mail.MaxPage)
@@ -186,6 +199,7 @@ type ticket struct {
 	Lang    string `json:"l,omitempty"`
 }
 
+// One-click links have one spelling, and their seal fits nothing else.
 var (
 	encoding    = base64.RawURLEncoding.Strict()
 	aboutTicket = []byte("unsubscribe")
@@ -200,14 +214,17 @@ func (l *Local) unsubscribe(t ticket) (string, error) {
 	return l.PublicURL + "/mail/" + encoding.EncodeToString(l.Ring.Seal(keyring.MailSeal, raw, aboutTicket)), nil
 }
 
+// ticket opens the token of a one-click link, or fails with ErrToken.
 func (l *Local) ticket(token string) (t ticket, err error) {
 	if len(token) > maxTokenChars {
 		return t, ErrToken
 	}
+
 	sealed, err := encoding.DecodeString(token)
 	if err != nil {
 		return t, ErrToken
 	}
+
 	raw, err := l.Ring.Unseal(keyring.MailSeal, sealed, aboutTicket)
 	if err != nil || json.Unmarshal(raw, &t) != nil {
 		return ticket{}, ErrToken
@@ -215,20 +232,24 @@ func (l *Local) ticket(token string) (t ticket, err error) {
 	if key := spelling.EmailKey(t.Address); key != "" { // for mails sent before addresses had one spelling
 		t.Address = key
 	}
+
 	return t, nil
 }
 
-// Subscription implements mail.Service.
+// Subscription implements mail.Service. It changes nothing. A user who is gone counts as
+// ended.
 func (l *Local) Subscription(ctx context.Context, token string) (mail.Subscription, error) {
 	t, err := l.ticket(token)
 	if err != nil {
 		return mail.Subscription{}, err
 	}
+
 	s := mail.Subscription{User: t.User, Account: t.Account, Address: t.Address, Kind: t.Kind, Lang: t.Lang}
 	if t.User == "" {
 		s.Ended, err = l.Readers.Refuses(ctx, t.Account, t.Address)
 		return s, err
 	}
+
 	r, err := l.Readers.Reader(ctx, t.User)
 	if err != nil {
 		if fault.KindOf(err) == fault.KindNotFound { // the user is gone: nothing is sent there
@@ -237,16 +258,20 @@ func (l *Local) Subscription(ctx context.Context, token string) (mail.Subscripti
 		}
 		return s, err
 	}
+
 	s.Ended = !r.Wants(t.Kind)
 	return s, nil
 }
 
-// Unsubscribe implements mail.Service.
+// Unsubscribe implements mail.Service. It reads the preferences and writes them back, so it
+// is repeatable; of two concurrent changes one may be lost.
 func (l *Local) Unsubscribe(ctx context.Context, token string) (mail.Subscription, error) {
 	s, err := l.Subscription(ctx, token)
 	if err != nil || s.Ended {
 		return s, err
 	}
+	// An address without a user refuses the links of one account; a user turns off one kind
+	// of mail.
 	if s.User == "" {
 		err = l.Readers.Refuse(ctx, s.Account, s.Address, l.Now().UTC())
 	} else {
@@ -256,6 +281,7 @@ func (l *Local) Unsubscribe(ctx context.Context, token string) (mail.Subscriptio
 			err = l.SetPreferences(ctx, p)
 		}
 	}
+
 	s.Ended = err == nil
 	return s, err
 }
@@ -268,4 +294,5 @@ func (l *Local) signal() {
 	}
 }
 
+// notFound reports whether an object does not exist.
 func notFound(err error) bool { return fault.KindOf(err) == fault.KindNotFound }

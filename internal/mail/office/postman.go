@@ -52,6 +52,7 @@ func (l *Local) Run(ctx context.Context) error {
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
 	for {
+		// A full batch is followed by the next one at once.
 		n, err := l.send(ctx, under)
 		if err != nil && ctx.Err() == nil {
 			l.Log.WarnContext(ctx, "mails that are due could not be read; trying again", "error", err)
@@ -71,13 +72,17 @@ func (l *Local) Run(ctx context.Context) error {
 // Send is one round of Run: it sends what is due now and returns how many mails it took.
 func (l *Local) Send(ctx context.Context) (int, error) { return l.send(ctx, ctx) }
 
-// send takes mails until ctx ends; running tries end with under.
+// send takes mails until ctx ends, and waits for those that it took; running tries end with
+// under. It returns how many mails were due.
 func (l *Local) send(ctx, under context.Context) (int, error) {
 	due, err := l.Outbox.DueMails(ctx, l.Now().UTC(), dueBatch)
 	if err != nil || len(due) == 0 {
 		return 0, err
 	}
+
 	var wg sync.WaitGroup
+	// Unbuffered: a mail is handed over only to a worker that is free, so none waits
+	// claimed.
 	work := make(chan mail.Message)
 	for range min(workers, len(due)) {
 		wg.Go(func() {
@@ -86,12 +91,14 @@ func (l *Local) send(ctx, under context.Context) (int, error) {
 			}
 		})
 	}
+
 	for _, m := range due {
 		if ctx.Err() != nil {
 			break
 		}
 		work <- m
 	}
+
 	close(work)
 	wg.Wait()
 	return len(due), nil
@@ -102,6 +109,8 @@ func (l *Local) send(ctx, under context.Context) (int, error) {
 func (l *Local) try(ctx context.Context, m mail.Message) {
 	ctx, cancel := context.WithTimeout(ctx, tryLimit)
 	defer cancel()
+	// The claim is taken right before the try, not for the whole batch: it must outlast one
+	// try only.
 	claimed, err := l.Outbox.ClaimMails(ctx, []mail.Message{m}, l.Now().UTC().Add(claimLife))
 	if err != nil {
 		l.Log.WarnContext(ctx, "a mail could not be claimed; trying again", "mail", m.ID, "error", err)
@@ -110,12 +119,14 @@ func (l *Local) try(ctx context.Context, m mail.Message) {
 	if len(claimed) == 0 {
 		return // another process has it, or it was withdrawn
 	}
+
 	m = claimed[0]
 	o := l.judge(m, l.deliver(ctx, m))
 	l.Observe(m.Kind, o.Status)
 	if o.Status == mail.ParkedS {
 		l.Log.ErrorContext(ctx, "a mail was given up", "mail", m.ID, "kind", m.Kind, "account", m.Account, "attempt", m.Attempt, "error", o.Error)
 	}
+	// Recorded even if the process is being stopped, because the mail was sent.
 	if err := l.Outbox.SettleMails(context.WithoutCancel(ctx), []mail.Outcome{o}); err != nil {
 		l.Log.ErrorContext(ctx, "what became of a mail could not be recorded; it may be sent again", "mail", m.ID,
 			"outcome", string(o.Status), "error", err)
@@ -125,20 +136,25 @@ func (l *Local) try(ctx context.Context, m mail.Message) {
 // unwanted is the reason why a mail is not sent after all.
 type unwanted string
 
+// Error returns the reason, as "code: sentence".
 func (u unwanted) Error() string { return string(u) }
 
-// judge returns the outcome for the error of a try.
+// judge returns the outcome for the error of a try: sent, dropped as unwanted, parked if no
+// further try can help or none is left, and otherwise waiting for the next one. A mail
+// whose domain rests waits without counting the try.
 func (l *Local) judge(m mail.Message, err error) mail.Outcome {
 	now := l.Now().UTC()
 	o := mail.Outcome{ID: m.ID, Status: mail.Sent, At: now}
 	if err == nil {
 		return o
 	}
+
 	var no unwanted
 	var rests resting
 	if o.Error = err.Error(); len(o.Error) > maxError {
 		o.Error = strings.ToValidUTF8(o.Error[:maxError], "")
 	}
+
 	switch {
 	case errors.As(err, &no):
 		o.Status = mail.Dropped
@@ -148,40 +164,51 @@ func (l *Local) judge(m mail.Message, err error) mail.Outcome {
 	case errors.Is(err, mail.ErrPermanent), errors.Is(err, mail.ErrSealed), m.Attempt >= MaxAttempts:
 		o.Status = mail.ParkedS
 	default:
+		// Spread over two fifths of the pause, around it.
 		pause := pauses[max(m.Attempt, 1)-1]
 		o.Status, o.NextAt = mail.Waiting, now.Add(pause-pause/5+rand.N(pause*2/5)) //nolint:gosec // spreading load needs no secret randomness
 	}
+
 	return o
 }
 
-// deliver composes the mail from the current state, and passes it to the carrier.
+// deliver composes the mail from the current state, and passes it to the carrier. Its error
+// is unwanted if the mail is of no use anymore, resting if its domain is not tried now,
+// and otherwise that of a read or of the carrier.
 func (l *Local) deliver(ctx context.Context, m mail.Message) error {
 	if !m.EndsAt.IsZero() && !l.Now().Before(m.EndsAt) {
 		return unwanted("too_late: it was of no use any more")
 	}
+
 	m, err := m.Open(l.Ring)
 	if err != nil {
 		return err
 	}
+
 	d := &draft{office: l, m: m, lang: m.Lang, facts: mail.Facts{Site: l.site, Test: m.Mode == link.Test}}
 	if err := d.fill(ctx); err != nil {
 		return err
 	}
+
 	zone, err := l.Readers.TimeZone(ctx, m.Account)
 	if err != nil {
 		return err
 	}
 	if d.facts.Zone, err = calendar.Zone("timeZone", zone); err != nil {
+		// The text then says UTC, which is right, if less convenient.
 		d.facts.Zone = time.UTC // this release lacks the zone's name
 	}
 	letter, err := mail.Compose(i18n.For(d.lang), m.Kind, d.facts)
 	if err != nil {
 		return err
 	}
+
 	letter.ID, letter.From, letter.To, letter.At, letter.Unsubscribe = m.ID, l.From, d.to, l.Now(), d.facts.Unsubscribe
 	if until := l.domains.resting(d.to, l.Now().UTC()); !until.IsZero() {
 		return resting(until)
 	}
+
+	// A refusal for good shows that the domain can be reached.
 	err = l.Carrier.Carry(ctx, letter)
 	l.domains.ended(d.to, err == nil || errors.Is(err, mail.ErrPermanent), l.Now().UTC())
 	return err
@@ -190,6 +217,7 @@ func (l *Local) deliver(ctx context.Context, m mail.Message) error {
 // resting is the error of a mail whose domain rests after failures.
 type resting time.Time
 
+// Error returns what the outbox shows until the domain is tried again.
 func (r resting) Error() string {
 	return "domain_resting: the mail server takes nothing for this domain now"
 }
@@ -203,10 +231,13 @@ type draft struct {
 	facts  mail.Facts
 }
 
+// fill reads what the mail is about, and decides whether it is still wanted. After it, the
+// draft has an address, a language and facts.
 func (d *draft) fill(ctx context.Context) error {
 	if err := d.reader(ctx); err != nil {
 		return err
 	}
+
 	data, public := d.m.Data, d.office.PublicURL
 	d.facts.URL, d.facts.Inviter, d.facts.Agent = data["url"], data["inviter"], data["agent"]
 	d.facts.Minutes, d.facts.Count = number(data["minutes"]), number(data["count"])
@@ -237,16 +268,19 @@ func (d *draft) fill(ctx context.Context) error {
 		d.facts.Endpoint, d.facts.Gone = data["url"], data["reason"] == "gone"
 		d.facts.URL = public + "/dashboard/" + d.m.Mode + "/webhooks"
 	}
+
 	return nil
 }
 
+// number returns a number in a mail's data, or 0.
 func number(s string) int {
 	n, _ := strconv.Atoi(s)
 	return n
 }
 
-// reader finds the mail's address and language, and whether the reader wants it. A payment's
-// payer is found with the payment.
+// reader finds the mail's address and language, and whether the reader wants it. A
+// payment's payer is found with the payment. For a user, the preferences decide, and mails
+// about business go to confirmed addresses only.
 func (d *draft) reader(ctx context.Context) error {
 	o := d.office
 	switch {
@@ -256,6 +290,7 @@ func (d *draft) reader(ctx context.Context) error {
 		d.to = d.m.To
 		return d.stranger(ctx)
 	}
+
 	r, err := o.Readers.Reader(ctx, d.m.To)
 	if notFound(err) {
 		return unwanted("reader_gone: the user is no more")
@@ -269,6 +304,7 @@ func (d *draft) reader(ctx context.Context) error {
 	if !r.Wants(d.m.Kind) {
 		return unwanted("unsubscribed: the reader does not want mails of this kind")
 	}
+
 	d.to = r.Address
 	if d.lang == "" {
 		d.lang = r.Lang
@@ -279,6 +315,7 @@ func (d *draft) reader(ctx context.Context) error {
 			d.facts.Unsubscribe, err = o.unsubscribe(ticket{User: r.User, Kind: kind, Lang: d.lang})
 		}
 	}
+
 	return err
 }
 
@@ -299,7 +336,8 @@ func (d *draft) stranger(ctx context.Context) error {
 	return err
 }
 
-// payment fills in a receipt, or what a refund returned.
+// payment fills in a receipt, or what a refund returned. The button leads to a statement
+// that is signed here, with the payment's state of now.
 func (d *draft) payment(ctx context.Context) error {
 	o := d.office
 	p, err := o.Payments.GetPayment(ctx, d.m.Account, d.m.To)
@@ -309,14 +347,17 @@ func (d *draft) payment(ctx context.Context) error {
 	if p.PayerEmail == "" {
 		return unwanted("no_address: the payer gave no address")
 	}
+
 	to, err := spelling.Email(p.PayerEmail)
 	if err != nil { // accepted before addresses were checked as they are now
 		return fmt.Errorf("%w: address_invalid: the payer's address cannot be written to", mail.ErrPermanent)
 	}
+
 	l, err := o.Links.GetLink(ctx, p.Account, p.Link)
 	if err != nil {
 		return gone(err)
 	}
+
 	c := p.Amount.Currency
 	if d.lang == "" {
 		d.lang = p.PayerLang
@@ -330,6 +371,8 @@ func (d *draft) payment(ctx context.Context) error {
 		}
 		d.facts.Amount, d.facts.At = money.Of(r.Minor, c), r.CreatedAt
 	}
+
+	// Signed on sending, so that the statement shows refunds that came in between.
 	s := receipt.Of(p, l)
 	s.Issuer = o.PublicURL
 	token, err := receipt.Sign(o.Ring, s)
@@ -337,6 +380,7 @@ func (d *draft) payment(ctx context.Context) error {
 	return err
 }
 
+// card returns a card as mails show it: its brand and last four digits.
 func card(p payment.Payment) string {
 	if p.CardLast4 == "" {
 		return ""

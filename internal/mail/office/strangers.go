@@ -20,7 +20,8 @@ const (
 	tooMany            = unwanted("too_many_mails: the account or the address had as many mails as a day allows")
 )
 
-// mayWrite returns the address that a link is mailed to, or why an account may not write there.
+// mayWrite returns the address that a link is mailed to, or why an account may not write
+// there: mail_refused, mail_test_mode or email_unconfirmed.
 func (l *Local) mayWrite(ctx context.Context, account, mode, to string) (string, error) {
 	refused, err := l.Readers.Refuses(ctx, account, spelling.EmailKey(to))
 	if err != nil {
@@ -29,6 +30,7 @@ func (l *Local) mayWrite(ctx context.Context, account, mode, to string) (string,
 	if refused {
 		return "", fault.New(fault.KindConflict, "mail_refused", "The reader of this address wants no payment links by mail. Send the link in another way.")
 	}
+
 	to, no, err := l.admitted(ctx, account, mode, to)
 	switch {
 	case err != nil:
@@ -39,6 +41,7 @@ func (l *Local) mayWrite(ctx context.Context, account, mode, to string) (string,
 		return "", fault.New(fault.KindForbidden, "email_unconfirmed",
 			"Confirm your email address before you mail links: open the link that we mailed, or ask for it again in the dashboard.")
 	}
+
 	return to, nil
 }
 
@@ -51,6 +54,8 @@ func (l *Local) admitted(ctx context.Context, account, mode, to string) (string,
 	if err != nil {
 		return "", "", err
 	}
+
+	// An unconfirmed address may be anyone's.
 	readers = slices.DeleteFunc(readers, func(r mail.Reader) bool { return !r.Confirmed })
 	if mode == link.Live {
 		if len(readers) == 0 {
@@ -58,18 +63,20 @@ func (l *Local) admitted(ctx context.Context, account, mode, to string) (string,
 		}
 		return to, "", nil
 	}
+
 	key := spelling.EmailKey(to)
 	for _, r := range readers {
 		if key != "" && spelling.EmailKey(r.Address) == key {
 			return r.Address, "", nil
 		}
 	}
+
 	return "", testModeStranger, nil
 }
 
-// payer decides whether a mail to a payer is sent, and counts it. Links were counted when they
-// were written. A mail past a limit waits for its next try, because its payer paid; past the
-// last one it is dropped.
+// payer decides whether a mail to a payer is sent, and counts it. Links were counted when
+// they were written. A mail past a limit waits for its next try, because its payer paid; at
+// the last one it is dropped.
 func (d *draft) payer(ctx context.Context) error {
 	to, no, err := d.office.admitted(ctx, d.m.Account, d.m.Mode, d.to)
 	if err != nil {
@@ -78,10 +85,12 @@ func (d *draft) payer(ctx context.Context) error {
 	if no != "" {
 		return no
 	}
+
 	d.to = to
 	if d.m.Kind == mail.Link || d.m.Mode != link.Live {
 		return nil
 	}
+
 	reader, day := spelling.EmailKey(to), d.office.Now().UTC().Add(-24*time.Hour)
 	err = d.office.Outbox.AdmitMail(ctx, d.m, reader, []mail.Limit{{Reader: reader, Since: day, Most: mailsPerAddress},
 		{Account: d.m.Account, Since: day, Most: mailsPerDay}})
@@ -91,5 +100,6 @@ func (d *draft) payer(ctx context.Context) error {
 	if d.m.Attempt >= MaxAttempts {
 		return tooMany
 	}
+
 	return errors.New(string(tooMany))
 }

@@ -62,14 +62,16 @@ const (
 	Plain
 )
 
-// Parse reads smtp://user:password@host:587 (STARTTLS, which the server must offer), smtps://…
-// (TLS from the start, port 465), or smtp://…?tls=off. Errors do not repeat the URL, which may
-// hold a password.
+// Parse reads smtp://user:password@host:587 (STARTTLS, which the server must offer),
+// smtps://… (TLS from the start, port 465), or smtp://…?tls=off. A password without TLS is
+// accepted only for this machine. Errors do not repeat the URL, which may contain a
+// password.
 func Parse(raw string) (Config, error) {
 	u, err := url.Parse(raw)
 	if err != nil || u.Host == "" || (u.Path != "" && u.Path != "/") || u.Fragment != "" {
 		return Config{}, errors.New("want smtp://USER:PASSWORD@HOST:PORT or smtps://…")
 	}
+
 	c := Config{Host: u.Hostname(), User: u.User.Username()}
 	c.Password, _ = u.User.Password()
 	query := u.Query()
@@ -86,6 +88,7 @@ func Parse(raw string) (Config, error) {
 	default:
 		return Config{}, errors.New("want smtp:// or smtps://, with no parameter but ?tls=off")
 	}
+
 	if p := u.Port(); p != "" {
 		n, err := strconv.ParseUint(p, 10, 16)
 		if err != nil || n == 0 {
@@ -93,15 +96,18 @@ func Parse(raw string) (Config, error) {
 		}
 		c.Port = int(n)
 	}
+
 	return c, nil
 }
 
+// loopback reports whether a host is this machine.
 func loopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || (ip != nil && ip.IsLoopback())
 }
 
-// CheckFrom checks the sender's address: a bare one, or Name <address>.
+// CheckFrom checks the sender's address: a bare one, or Name <address>. The error says
+// which form is wanted.
 func CheckFrom(from string) error {
 	_, err := sender(from)
 	return err
@@ -144,19 +150,22 @@ type conn struct {
 // New returns a carrier. It does not connect yet.
 func New(c Config) *Carrier { return &Carrier{config: c, slots: make(chan struct{}, MaxConnections)} }
 
-// Carry implements mail.Carrier. A kept connection that turns out to be dead before the mail
-// was offered is replaced once.
+// Carry implements mail.Carrier. It waits for a free connection until ctx ends. A kept
+// connection that turns out to be dead before the mail was offered is replaced once.
 func (c *Carrier) Carry(ctx context.Context, l mail.Letter) error {
 	m, err := compose(l)
 	if err != nil {
 		return fmt.Errorf("%w: %w", mail.ErrPermanent, err)
 	}
+
 	select {
 	case c.slots <- struct{}{}:
 		defer func() { <-c.slots }()
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+
+	// A server may have closed an idle connection without our noticing.
 	s := c.take(time.Now())
 	if s != nil && !s.alive(ctx) {
 		s.close()
@@ -167,10 +176,14 @@ func (c *Carrier) Carry(ctx context.Context, l mail.Letter) error {
 			return fmt.Errorf("smtp_connect: %s", reason(err))
 		}
 	}
+
+	// Checked here, because the client would rewrite or refuse such an address in its own
+	// way.
 	if able, _ := s.wire.Extension("SMTPUTF8"); !able && needsUTF8(l) {
 		c.give(s)
 		return errUTF8
 	}
+
 	return c.send(ctx, s, m)
 }
 
@@ -187,12 +200,15 @@ func needsUTF8(l mail.Letter) bool {
 	return strings.ContainsFunc(to, beyond) || (err == nil && strings.ContainsFunc(from.Address, beyond))
 }
 
-// send offers the mail, and keeps the connection if it is still good.
+// send offers the mail, and keeps the connection if it is still good. If ctx ends, the
+// connection is closed, which ends the exchange. A mail that the server has accepted counts
+// as sent, whatever happens after that.
 func (c *Carrier) send(ctx context.Context, s *conn, m *gomail.Msg) error {
 	stop := context.AfterFunc(ctx, s.close)
 	_ = s.net.SetDeadline(time.Now().Add(letterTimeout))
 	err := s.client.SendWithSMTPClient(s.wire, m)
 	interrupted := !stop()
+
 	s.uses++
 	if err == nil && !interrupted {
 		c.give(s)
@@ -202,6 +218,7 @@ func (c *Carrier) send(ctx context.Context, s *conn, m *gomail.Msg) error {
 		s.close()
 		return nil
 	}
+
 	var refused *gomail.SendError
 	if !interrupted && errors.As(err, &refused) && refused.ErrorCode() >= 400 && refused.Reason != gomail.ErrConnCheck {
 		c.give(s) // an answer: the session goes on
@@ -253,6 +270,7 @@ func (c *Carrier) take(now time.Time) *conn {
 	return nil
 }
 
+// give puts a connection back, or ends it if it was used enough or the carrier is closed.
 func (c *Carrier) give(s *conn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -276,7 +294,8 @@ func (c *Carrier) Close() error {
 	return nil
 }
 
-// connect opens a session: TLS, then the sign-in if there is one.
+// connect opens a session: TLS, then the sign-in if there is one, all within
+// connectTimeout. On an error nothing stays open.
 func (c *Carrier) connect(ctx context.Context) (*conn, error) {
 	s := &conn{}
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
@@ -285,7 +304,9 @@ func (c *Carrier) connect(ctx context.Context) (*conn, error) {
 	if settings == nil {
 		settings = &tls.Config{MinVersion: tls.VersionTLS12}
 	}
+
 	settings.ServerName = c.config.Host
+	// The dialer is ours, so that the connection can be closed from outside.
 	options := []gomail.Option{gomail.WithPort(c.config.Port), gomail.WithTimeout(letterTimeout), gomail.WithTLSConfig(settings),
 		gomail.WithDialContextFunc(func(ctx context.Context, network, address string) (net.Conn, error) {
 			var d net.Dialer
@@ -300,6 +321,7 @@ func (c *Carrier) connect(ctx context.Context) (*conn, error) {
 			under := tls.Client(raw, settings)
 			return under, under.HandshakeContext(ctx)
 		})}
+
 	switch c.config.Security {
 	case StartTLS:
 		options = append(options, gomail.WithTLSPolicy(gomail.TLSMandatory))
@@ -308,10 +330,12 @@ func (c *Carrier) connect(ctx context.Context) (*conn, error) {
 	case Plain:
 		options = append(options, gomail.WithTLSPolicy(gomail.NoTLS))
 	}
+
 	var err error
 	if s.client, err = gomail.NewClient(c.config.Host, options...); err != nil {
 		return nil, err
 	}
+
 	stop := context.AfterFunc(ctx, func() { s.close() })
 	if s.wire, err = s.client.DialToSMTPClientWithContext(ctx); err == nil {
 		err = c.signIn(s.wire)
@@ -323,6 +347,7 @@ func (c *Carrier) connect(ctx context.Context) (*conn, error) {
 		s.close() // the client does not close a session that failed half way
 		return nil, err
 	}
+
 	return s, nil
 }
 
@@ -332,6 +357,7 @@ func (c *Carrier) signIn(w *wire.Client) error {
 	if c.config.User == "" {
 		return nil
 	}
+
 	user, password, plain := c.config.User, c.config.Password, c.config.Security == Plain
 	_, offered := w.Extension("AUTH")
 	for _, way := range []struct {
@@ -345,10 +371,12 @@ func (c *Carrier) signIn(w *wire.Client) error {
 			return w.Auth(way.auth)
 		}
 	}
+
 	return errors.New("the mail server takes no password in a way that we know")
 }
 
-// alive checks a kept connection, with a short timeout.
+// alive checks a kept connection, with a short timeout. It reports false, and the
+// connection is closed, if ctx ends.
 func (s *conn) alive(ctx context.Context) bool {
 	stop := context.AfterFunc(ctx, s.close)
 	_ = s.net.SetDeadline(time.Now().Add(connectTimeout))
@@ -365,6 +393,7 @@ func (s *conn) close() {
 	}
 }
 
+// opened notes the connection, so that close can end the session before it is complete.
 func (s *conn) opened(raw net.Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -378,7 +407,9 @@ func (s *conn) quit() {
 	s.close()
 }
 
-// compose returns the message of RFC 5322: plain text, and the same as HTML.
+// compose returns the message of RFC 5322: plain text, and the same as HTML. Its Message-ID
+// derives from the mail's id, so a repetition has the same. An address that cannot be
+// written is an error.
 func compose(l mail.Letter) (*gomail.Msg, error) {
 	m := gomail.NewMsg(gomail.WithCharset(gomail.CharsetUTF8), gomail.WithEncoding(gomail.EncodingQP), gomail.WithNoDefaultUserAgent())
 	from, err := sender(l.From)
@@ -388,6 +419,7 @@ func compose(l mail.Letter) (*gomail.Msg, error) {
 	if err != nil {
 		return nil, errors.New("address_invalid: the sender's address cannot be written to a mail server")
 	}
+
 	to, err := spelling.Email(l.To)
 	if err == nil {
 		err = m.To(to)
@@ -395,6 +427,7 @@ func compose(l mail.Letter) (*gomail.Msg, error) {
 	if err != nil {
 		return nil, errors.New("address_invalid: the reader's address is none that a mail server takes")
 	}
+
 	_, domain, _ := strings.Cut(from.Address, "@")
 	m.SetMessageIDWithValue(l.ID + "@" + domain)
 	m.SetDateWithValue(l.At)

@@ -18,6 +18,7 @@ import (
 	"github.com/paylink/paylink/internal/notify"
 )
 
+// Limits of the connections to receivers.
 const (
 	maxAnswerHeaderBytes = 16 << 10
 	idleConnections      = 64
@@ -25,6 +26,7 @@ const (
 	userAgent            = "paylink-webhooks/1"
 )
 
+// The errors by which explain recognizes a refusal of our own.
 var (
 	errAddress = errors.New("the address is not one of the public internet")
 	errScheme  = errors.New("the endpoint is not https")
@@ -45,6 +47,7 @@ func transport(c Config) *http.Transport {
 			return nil
 		}
 	}
+
 	t := &http.Transport{
 		Proxy:                  nil,
 		DialContext:            dialer.DialContext,
@@ -84,7 +87,8 @@ type answer struct {
 	took       time.Duration
 }
 
-// request returns what is sent with the body, as it is also recorded.
+// request returns what is sent with the body, as it is also recorded. The headers are those
+// of Standard Webhooks.
 func request(url string, h notify.Headers) notify.Request {
 	return notify.Request{URL: url, Headers: []notify.Header{
 		{Name: "Content-Type", Value: "application/json"}, {Name: "User-Agent", Value: userAgent},
@@ -99,18 +103,22 @@ func (s *sender) post(ctx context.Context, r notify.Request, body []byte) (a ans
 	defer func() { a.took = time.Since(start) }()
 	ctx, cancel := context.WithTimeout(ctx, s.config.Timeout)
 	defer cancel()
+
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.URL, bytes.NewReader(body))
 	if err != nil {
 		return answer{problem: "url_invalid: the endpoint's URL cannot be used"}
 	}
+
 	for _, h := range r.Headers {
 		req.Header.Set(h.Name, h.Value)
 	}
+
 	resp, err := s.client.Do(req)
 	if err != nil {
 		return answer{problem: s.explain(err)}
 	}
 	defer func() { _ = resp.Body.Close() }()
+
 	read, err := io.ReadAll(io.LimitReader(resp.Body, notify.MaxAnswerBytes))
 	a = answer{
 		status: resp.StatusCode, body: text(read),
@@ -126,6 +134,7 @@ func (s *sender) post(ctx context.Context, r notify.Request, body []byte) (a ans
 	case err != nil:
 		a.problem = s.explain(err)
 	}
+
 	return a
 }
 
@@ -152,6 +161,7 @@ func (s *sender) explain(err error) string {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "connection_refused: nothing listens at the endpoint's address"
 	}
+
 	return "connection_failed: the connection broke before a complete answer came"
 }
 

@@ -39,6 +39,8 @@ type database struct {
 	logger *slog.Logger
 }
 
+// newDatabase returns the queue of a database. It makes no connection yet; the first use
+// does, and checks the server's version.
 func newDatabase(ctx context.Context, c Config) (*database, error) {
 	config, err := pgxpool.ParseConfig(c.URL)
 	if err != nil {
@@ -56,7 +58,8 @@ func newDatabase(ctx context.Context, c Config) (*database, error) {
 	return &database{pool: pool, life: rand.Int32(), grace: c.Timeout, logger: c.Logger}, nil
 }
 
-// migrate lets one process at a time migrate.
+// migrate lets one process at a time migrate, by an advisory lock. The lock is released
+// even if ctx has ended.
 func (d *database) migrate(ctx context.Context, logger *slog.Logger) error {
 	return d.pool.AcquireFunc(ctx, func(conn *pgxpool.Conn) error {
 		if _, err := conn.Exec(ctx, "SELECT pg_advisory_lock($1, $2)", migrationLocks, migrationLock); err != nil {
@@ -71,6 +74,8 @@ func (d *database) migrate(ctx context.Context, logger *slog.Logger) error {
 	})
 }
 
+// client returns River's client under the name from which others see whether this process
+// lives.
 func (d *database) client(c *river.Config) (riverClient, error) {
 	c.ID = fmt.Sprintf("paylink-%d", d.life)
 	c.FetchPollInterval = listenPoll
@@ -102,6 +107,8 @@ const abandoned = `UPDATE river_job SET state = 'available', attempt = greatest(
 			AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 			AND objid::bigint = substring(attempted_by[cardinality(attempted_by)] FROM '^paylink-([0-9]+)$')::bigint)`
 
+// hold takes the lock on the session, and then looks for abandoned tries until the session
+// fails or ctx ends. Closing the connection releases the lock.
 func (d *database) hold(ctx context.Context, conn *pgxpool.Conn, ready func()) error {
 	if _, err := conn.Exec(ctx, "SELECT pg_advisory_lock($1, $2)", livesLocks, d.life); err != nil {
 		return err
@@ -125,10 +132,13 @@ func (d *database) hold(ctx context.Context, conn *pgxpool.Conn, ready func()) e
 	}
 }
 
+// advanceDatabase moves due times of test deliveries, and makes those that are due
+// available.
 const advanceDatabase = `UPDATE river_job SET scheduled_at = scheduled_at - make_interval(secs => $1),
 	state = CASE WHEN scheduled_at - make_interval(secs => $1) <= now() THEN 'available' ELSE state END
 	WHERE kind = 'webhook' AND state IN ('retryable', 'scheduled') AND args->>'account' = $2 AND args->>'mode' = 'test'`
 
+// advance implements engine.
 func (d *database) advance(ctx context.Context, account string, by time.Duration) error {
 	_, err := d.pool.Exec(ctx, advanceDatabase, by.Seconds(), account)
 	return err
@@ -139,11 +149,13 @@ const crowdDatabase = `UPDATE river_job SET queue = 'crowded' WHERE id IN (
 	SELECT id FROM river_job WHERE queue = 'default' AND kind = 'webhook'
 		AND state IN ('available', 'retryable', 'scheduled') AND args->>'endpoint' = $1 FOR UPDATE SKIP LOCKED)`
 
+// crowd implements engine.
 func (d *database) crowd(ctx context.Context, endpoint string) error {
 	_, err := d.pool.Exec(ctx, crowdDatabase, endpoint)
 	return err
 }
 
+// close implements engine. Jobs in progress fail; Run has returned before.
 func (d *database) close() error {
 	d.pool.Close()
 	return nil

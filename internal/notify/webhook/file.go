@@ -25,10 +25,13 @@ const (
 // file keeps the jobs of the only process that has it.
 type file struct{ db *sql.DB }
 
+// newFile opens the file, and makes it and its folder if needed, readable by the owner
+// only.
 func newFile(path string) (*file, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, err
 	}
+
 	// The file is made here so that nobody else may read it; SQLite gives its companion files
 	// the same mode.
 	f, err := os.OpenFile(filepath.Clean(path), os.O_CREATE|os.O_RDWR, 0o600)
@@ -38,6 +41,7 @@ func newFile(path string) (*file, error) {
 	if err := f.Close(); err != nil {
 		return nil, err
 	}
+
 	v := url.Values{"_txlock": {"immediate"}}
 	v.Add("_pragma", fmt.Sprintf("busy_timeout(%d)", busyTimeoutMillis))
 	v.Add("_pragma", "journal_mode(WAL)")
@@ -47,10 +51,12 @@ func newFile(path string) (*file, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	db.SetMaxOpenConns(1) // SQLite has one writer; a second would only wait for it
 	return &file{db}, nil
 }
 
+// migrate implements engine. No other process has the file.
 func (f *file) migrate(ctx context.Context, logger *slog.Logger) error {
 	migrator, err := rivermigrate.New(riversqlite.New(f.db), &rivermigrate.Config{Logger: logger})
 	if err != nil {
@@ -60,6 +66,7 @@ func (f *file) migrate(ctx context.Context, logger *slog.Logger) error {
 	return err
 }
 
+// client implements engine.
 func (f *file) client(c *river.Config) (riverClient, error) {
 	c.PollOnly = true                  // the alternative polls too, twice as often, and writes a row per insert
 	c.ReindexerIndexNames = []string{} // SQLite's indexes do not bloat
@@ -81,18 +88,22 @@ func (f *file) alive(ctx context.Context, ready func()) error {
 	return nil
 }
 
+// advanceFile is advanceDatabase in SQLite, whose times are text in UTC.
 const advanceFile = `UPDATE river_job SET scheduled_at = strftime('%Y-%m-%d %H:%M:%f', scheduled_at, $1),
 	state = CASE WHEN strftime('%Y-%m-%d %H:%M:%f', scheduled_at, $1) <= datetime('now', 'subsec') THEN 'available' ELSE state END
 	WHERE kind = 'webhook' AND state IN ('retryable', 'scheduled') AND json_extract(args, '$.account') = $2 AND json_extract(args, '$.mode') = 'test'`
 
+// advance implements engine.
 func (f *file) advance(ctx context.Context, account string, by time.Duration) error {
 	_, err := f.db.ExecContext(ctx, advanceFile, fmt.Sprintf("-%.3f seconds", by.Seconds()), account)
 	return err
 }
 
+// crowdFile is crowdDatabase without other processes.
 const crowdFile = `UPDATE river_job SET queue = 'crowded' WHERE queue = 'default' AND kind = 'webhook'
 	AND state IN ('available', 'retryable', 'scheduled') AND json_extract(args, '$.endpoint') = $1`
 
+// crowd implements engine.
 func (f *file) crowd(ctx context.Context, endpoint string) error {
 	_, err := f.db.ExecContext(ctx, crowdFile, endpoint)
 	return err

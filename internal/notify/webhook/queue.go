@@ -74,6 +74,7 @@ type Config struct {
 	Now          func() time.Time
 }
 
+// withDefaults returns the configuration with defaults for what is zero.
 func (c Config) withDefaults() Config {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -134,6 +135,8 @@ type riverClient interface {
 	JobList(context.Context, *river.JobListParams) (*river.JobListResult, error)
 }
 
+// newEngine returns the engine of a URL. It is an error if the URL is neither a file's nor
+// a database's.
 func newEngine(ctx context.Context, c Config) (engine, error) {
 	if postgres.Is(c.URL) {
 		return newDatabase(ctx, c)
@@ -145,7 +148,8 @@ func newEngine(ctx context.Context, c Config) (engine, error) {
 	return newFile(path)
 }
 
-// Open opens the queue, and creates or migrates it if needed.
+// Open opens the queue, and creates or migrates it if needed. It sends nothing until Run.
+// If it fails, nothing stays open.
 func Open(ctx context.Context, c Config) (*Queue, error) {
 	c = c.withDefaults()
 	e, err := newEngine(ctx, c)
@@ -159,7 +163,8 @@ func Open(ctx context.Context, c Config) (*Queue, error) {
 	return q, nil
 }
 
-// Migrate brings the queue's tables up to date.
+// Migrate brings the queue's tables up to date, for the command that migrates before
+// processes start.
 func Migrate(ctx context.Context, url string) error {
 	c := Config{URL: url}.withDefaults()
 	e, err := newEngine(ctx, c)
@@ -172,10 +177,12 @@ func Migrate(ctx context.Context, url string) error {
 	return nil
 }
 
+// prepare migrates, and makes the client with its workers.
 func (q *Queue) prepare(ctx context.Context, logger *slog.Logger) error {
 	if err := q.engine.migrate(ctx, logger); err != nil {
 		return fmt.Errorf("migrate the webhook queue: %w", err)
 	}
+
 	workers := river.NewWorkers()
 	sender := newSender(q.config, q.transport)
 	sender.crowd = q.engine.crowd
@@ -183,6 +190,7 @@ func (q *Queue) prepare(ctx context.Context, logger *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+
 	q.client, err = q.engine.client(&river.Config{
 		Logger:  logger,
 		Workers: workers,
@@ -210,6 +218,8 @@ func (q *Queue) Run(ctx context.Context) error {
 	ready, ended := make(chan struct{}), make(chan error, 1)
 	go func() { ended <- q.engine.alive(living, sync.OnceFunc(func() { close(ready) })) }()
 	err := error(nil)
+	// Work begins when tries of dead processes are available again, so that none is sent
+	// later than it must be.
 	select {
 	case <-ready:
 		err = q.work(ctx, base)
@@ -218,25 +228,31 @@ func (q *Queue) Run(ctx context.Context) error {
 		die()
 		return err
 	}
+
 	die()
 	return errors.Join(err, <-ended)
 }
 
+// work sends until ctx ends. Then it takes no new job, waits for running tries, and at last
+// cancels them.
 func (q *Queue) work(ctx, base context.Context) error {
 	if err := q.client.Start(base); err != nil {
 		return fmt.Errorf("start the webhook queue: %w", err)
 	}
+
 	<-ctx.Done()
 	soft, cancel := context.WithTimeout(base, q.config.StopTimeout)
 	defer cancel()
 	if err := q.client.Stop(soft); err == nil {
 		return nil
 	}
+
 	hard, cancel := context.WithTimeout(base, recordTimeout)
 	defer cancel()
 	if err := q.client.StopAndCancel(hard); err != nil {
 		return fmt.Errorf("stop the webhook queue: %w", err)
 	}
+
 	return nil
 }
 
@@ -276,14 +292,16 @@ func (q *Queue) Enqueue(ctx context.Context, jobs []notify.Job) error {
 			}
 		}
 	}
+
 	if err := flush(); err != nil {
 		return fmt.Errorf("enqueue webhooks: %w", err)
 	}
+
 	return nil
 }
 
-// Advance moves the account's scheduled test deliveries forward by the duration. Those that are
-// due then are tried at once.
+// Advance moves the account's scheduled test deliveries forward by the duration. Those that
+// are due then are tried at once. Live deliveries stay.
 func (q *Queue) Advance(ctx context.Context, account string, by time.Duration) error {
 	if err := q.engine.advance(ctx, account, by); err != nil {
 		return fmt.Errorf("move webhooks in time: %w", err)
@@ -300,6 +318,7 @@ var unfinished = []rivertype.JobState{rivertype.JobStateAvailable, rivertype.Job
 func (q *Queue) EachJob(ctx context.Context, visit func(notify.Job) error) error {
 	page := river.NewJobListParams().Kinds(args{}.Kind()).States(unfinished...).OrderBy(river.JobListOrderByID,
 		river.SortOrderAsc).First(insertBatch)
+
 	for {
 		found, err := q.client.JobList(ctx, page)
 		if err != nil {
@@ -354,10 +373,12 @@ func spread(d time.Duration) time.Duration {
 // warnings is a handler that drops everything below warn.
 type warnings struct{ slog.Handler }
 
+// Enabled implements slog.Handler.
 func (w warnings) Enabled(ctx context.Context, l slog.Level) bool {
 	return l >= slog.LevelWarn && w.Handler.Enabled(ctx, l)
 }
 
+// WithAttrs implements slog.Handler.
 func (w warnings) WithAttrs(attrs []slog.Attr) slog.Handler {
 	return warnings{w.Handler.WithAttrs(attrs)}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/paylink/paylink/internal/notify"
 )
 
+// How long a try's bookkeeping may take, and when it is tried again.
 const (
 	recordTimeout = 10 * time.Second // for the row of a try
 	storeRetry    = 5 * time.Second  // while the store of endpoints cannot be read
@@ -30,6 +31,7 @@ type sender struct {
 	crowd  func(ctx context.Context, endpoint string) error
 }
 
+// newSender returns a sender with the configured number of workers.
 func newSender(c Config, t *http.Transport) *sender {
 	return &sender{config: c, client: client(t), slots: newSlots(c.Workers)}
 }
@@ -42,7 +44,8 @@ func (s *sender) NextRetry(job *river.Job[args]) time.Time {
 	return job.Args.next
 }
 
-// delay returns the pause before the next try; it is never shorter than the receiver asked for.
+// delay returns the pause before the next try: the schedule's, spread by the jitter, or
+// what the receiver asked for if that is longer, up to MaxRetryAfter.
 func (s *sender) delay(attempt int, retryAfter time.Duration) time.Duration {
 	i := min(max(attempt, 1), len(s.config.Schedule)) - 1
 	if i < 0 {
@@ -51,7 +54,10 @@ func (s *sender) delay(attempt int, retryAfter time.Duration) time.Duration {
 	return max(spread(s.config.Schedule[i]), min(retryAfter, MaxRetryAfter))
 }
 
-// Work implements river.Worker. A crash anywhere in it repeats the try.
+// Work implements river.Worker. It makes one try, records it, and returns what the queue
+// does next: nil ends the job, JobCancel ends it without success, JobSnooze repeats it
+// without counting, and any other error means the next try. A crash anywhere in it repeats
+// the try.
 func (s *sender) Work(ctx context.Context, job *river.Job[args]) error {
 	a := &job.Args
 	endpoint, err := s.config.Store.Endpoint(ctx, a.Account, a.Endpoint)
@@ -62,10 +68,14 @@ func (s *sender) Work(ctx context.Context, job *river.Job[args]) error {
 		s.config.Logger.WarnContext(ctx, "webhook: cannot read an endpoint", "endpoint", a.Endpoint, "error", err)
 		return river.JobSnooze(storeRetry)
 	}
+
 	d := notify.Delivery{
 		ID: a.Delivery, Account: a.Account, Mode: a.Mode, Endpoint: a.Endpoint, Event: a.Event,
 		EventType: a.EventType, Attempt: job.Attempt, At: s.config.Now(), SealedBody: a.SealedBody, Test: a.Test,
 	}
+
+	// The first try of a redelivery or a test updates the pending row that the caller got.
+	// Every other try has a row of its own.
 	if d.ID == "" || job.Attempt > 1 {
 		d.ID = id.New(id.Delivery)
 	} else {
@@ -76,27 +86,33 @@ func (s *sender) Work(ctx context.Context, job *river.Job[args]) error {
 		d.Error = "endpoint_disabled: the endpoint was disabled (" + endpoint.DisabledReason + ") before this could be sent"
 		return s.park(ctx, d)
 	}
+
+	// A free slot is taken last, so that jobs that end without a request need none.
 	give, again := s.slots.take(a.Account, a.Endpoint, job.Queue == crowdedQueue)
 	if give == nil {
 		s.makeWay(ctx, job)
 		return river.JobSnooze(again + rand.N(2*again)) //nolint:gosec // G404: spreading load needs no secret randomness
 	}
 	defer give()
+
 	body, headers, err := s.sign(endpoint, d)
 	if err != nil {
 		s.config.Logger.ErrorContext(ctx, "webhook: cannot sign", "delivery", d.ID, "error", err)
 		d.Error = "not_signed: the stored body or secret could not be opened with the keys at hand"
 		return s.park(ctx, d)
 	}
+
 	d.Request = request(endpoint.URL, headers)
 	answer := s.post(ctx, d.Request, body)
 	if ctx.Err() != nil { // stopped hard: this try does not count
 		return river.JobSnooze(0)
 	}
+
 	d.HTTPStatus, d.Answer, d.Error, d.DurationMs = answer.status, answer.body, answer.problem, answer.took.Milliseconds()
 	if d.Test {
 		return s.settleTest(ctx, d, answer)
 	}
+
 	return s.settle(ctx, job, endpoint, d, answer)
 }
 
@@ -126,6 +142,7 @@ func (s *sender) settleTest(ctx context.Context, d notify.Delivery, answer answe
 	return river.JobCancel(errors.New(d.Error))
 }
 
+// sign opens the body and signs it for the endpoint. It fails only if a key is missing.
 func (s *sender) sign(e notify.Endpoint, d notify.Delivery) ([]byte, notify.Headers, error) {
 	body, err := s.config.Keys.Unseal(d.SealedBody)
 	if err != nil {
@@ -135,7 +152,9 @@ func (s *sender) sign(e notify.Endpoint, d notify.Delivery) ([]byte, notify.Head
 	return body, headers, err
 }
 
-// settle records the result of a try and returns to the queue what to do next.
+// settle records the result of a try and returns to the queue what to do next. An endpoint
+// that answered 410, or that failed for FailingLimit, is disabled; a job without tries left
+// is parked.
 func (s *sender) settle(ctx context.Context, job *river.Job[args], e notify.Endpoint, d notify.Delivery, answer answer) error {
 	switch {
 	case answer.problem == "":
@@ -149,6 +168,7 @@ func (s *sender) settle(ctx context.Context, job *river.Job[args], e notify.Endp
 	case job.Attempt >= s.config.tries():
 		return s.park(ctx, d)
 	}
+
 	delay := s.delay(job.Attempt, answer.retryAfter)
 	d.Status, d.NextAt = notify.Failed, s.config.Now().Add(delay)
 	job.Args.next = time.Now().Add(delay) // the queue uses the machine's clock

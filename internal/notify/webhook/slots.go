@@ -5,6 +5,7 @@ import (
 	"time"
 )
 
+// When an endpoint counts as slow, and when its jobs are tried again.
 const (
 	slowAfter = time.Second // a try that took longer makes its endpoint a slow one
 	slowFor   = time.Minute // for so long after
@@ -38,6 +39,7 @@ type slot struct {
 	crowded bool
 }
 
+// newSlots returns the shares of that many workers, at least one each.
 func newSlots(workers int) *slots {
 	return &slots{
 		now: time.Now, first: max(1, workers/4), each: max(1, workers*3/4), together: max(1, workers/2),
@@ -60,8 +62,8 @@ func (s *slots) mayMove(endpoint string) bool {
 	return true
 }
 
-// take returns the function that releases the slot. If none is free for this endpoint now, it
-// returns nil and when to ask again.
+// take returns the function that releases the slot, which must be called once. If none is
+// free for this endpoint now, it returns nil and when to ask again.
 func (s *slots) take(account, endpoint string, crowded bool) (give func(), again time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -77,6 +79,7 @@ func (s *slots) take(account, endpoint string, crowded bool) (give func(), again
 	case !crowded && (s.taken[own] >= s.first || s.taken[all] >= 2*s.first), crowded && s.taken[own] >= s.each:
 		return nil, crowdedRetry
 	}
+
 	s.taken[own]++
 	s.taken[all]++
 	if slow {
@@ -85,6 +88,8 @@ func (s *slots) take(account, endpoint string, crowded bool) (give func(), again
 	return func() { s.give(own, all, slow, start) }, 0
 }
 
+// give releases a slot, and remembers an endpoint whose try was slow. slow is what take
+// saw, so that the counts match even if the endpoint recovered in between.
 func (s *slots) give(own, all slot, slow bool, start time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -93,6 +98,7 @@ func (s *slots) give(own, all slot, slow bool, start time.Time) {
 			delete(s.taken, held)
 		}
 	}
+
 	if slow {
 		s.slowTaken--
 	}

@@ -19,7 +19,8 @@ import (
 )
 
 // Document is the OpenAPI document of the API. Version 3.1's schemas are JSON Schema
-// 2020-12, so a library for that judges values; what is around them is read here.
+// 2020-12, so a library for that checks values; what is around them is read here. It is
+// safe for concurrent use.
 type Document struct {
 	Operations []*Operation // by path, then by method
 	root       place
@@ -44,12 +45,13 @@ type Parameter struct {
 	at       place
 }
 
-// resource is what the compiler knows the document by.
+// resource is the name by which the compiler knows the document.
 const resource = "paylink:openapi.yaml"
 
+// loaded parses the document once for all tests of a binary, because that takes a while.
 var loaded = sync.OnceValues(func() (*Document, error) { return load(apispec.YAML) })
 
-// Model is the parsed document: parsing it takes a while, so once is enough.
+// Model returns the parsed document, or fails the test.
 func Model(t testing.TB) *Document {
 	t.Helper()
 	d, err := loaded()
@@ -59,29 +61,38 @@ func Model(t testing.TB) *Document {
 	return d
 }
 
+// load parses a document. It fails if the document is not YAML or has a status that is not
+// a number.
 func load(file []byte) (*Document, error) {
 	var tree any
 	if err := yaml.Unmarshal(file, &tree); err != nil {
 		return nil, err
 	}
+
+	// By way of JSON, because the compiler wants its own types: numbers as json.Number, and
+	// maps with keys of strings.
 	text, err := json.Marshal(tree)
 	if err != nil {
 		return nil, err
 	}
+
 	whole, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
 	if err != nil {
 		return nil, err
 	}
+
 	d := &Document{compiler: jsonschema.NewCompiler()}
 	d.compiler.DefaultDraft(jsonschema.Draft2020)
 	d.compiler.AssertFormat()
 	if err := d.compiler.AddResource(resource, whole); err != nil {
 		return nil, err
 	}
+
 	d.root = place{d, "", whole}
 	paths := d.root.get("paths")
 	for _, path := range paths.keys() {
 		for _, method := range paths.get(path).keys() {
+			// These belong to all methods of the path, which read them themselves.
 			if method == "parameters" {
 				continue
 			}
@@ -92,9 +103,12 @@ func load(file []byte) (*Document, error) {
 			d.Operations = append(d.Operations, o)
 		}
 	}
+
 	return d, nil
 }
 
+// operation reads one method of a path. Parameters of the path apply to each of its
+// methods. Without a security entry of its own, the operation has the document's.
 func (d *Document) operation(method, path string, item place) (*Operation, error) {
 	at := item.get(method)
 	o := &Operation{ID: at.get("operationId").text(), Method: strings.ToUpper(method), Path: path, Summary: at.get("summary").text(), at: at}
@@ -104,6 +118,7 @@ func (d *Document) operation(method, path string, item place) (*Operation, error
 	for _, p := range slices.Concat(item.get("parameters").items(), at.get("parameters").items()) {
 		o.Parameters = append(o.Parameters, Parameter{p.get("name").text(), p.get("in").text(), p.get("required").value == true, p})
 	}
+	// Ranges such as 4XX are not used: each status has a meaning of its own.
 	for _, status := range at.get("responses").keys() {
 		n, err := strconv.Atoi(status)
 		if err != nil {
@@ -111,6 +126,8 @@ func (d *Document) operation(method, path string, item place) (*Operation, error
 		}
 		o.Statuses = append(o.Statuses, n)
 	}
+
+	// An empty list is not absent: it opens the operation to everyone.
 	security := at.get("security")
 	if security.value == nil {
 		security = d.root.get("security")
@@ -120,11 +137,12 @@ func (d *Document) operation(method, path string, item place) (*Operation, error
 			o.schemes = append(o.schemes, d.root.get("components").get("securitySchemes").get(name).get("scheme").text())
 		}
 	}
+
 	return o, nil
 }
 
-// Find is the operation that a method and an escaped path lead to, or nil. A literal
-// address goes before one with a parameter in it.
+// Find returns the operation that a method and an escaped path lead to, or nil. A literal
+// path wins over one with a parameter.
 func (d *Document) Find(method, path string) (found *Operation) {
 	for _, o := range d.Operations {
 		if o.Method != method || o.values(path) == nil {
@@ -134,47 +152,54 @@ func (d *Document) Find(method, path string) (found *Operation) {
 			found = o
 		}
 	}
+
 	return found
 }
 
-// values are those of a path's parameters; nil if the path is not of this form.
+// values returns the values of a path's parameters, or nil if the path is not of this form.
 func (o *Operation) values(path string) map[string]string {
 	want, got := strings.Split(o.Path, "/"), strings.Split(path, "/")
 	if len(want) != len(got) {
 		return nil
 	}
+
 	found := map[string]string{}
 	for i, segment := range want {
+		// Each segment is decoded on its own, so that an escaped slash stays within its
+		// value.
 		value, err := url.PathUnescape(got[i])
 		before, name, parameter := strings.Cut(segment, "{")
 		name, after, _ := strings.Cut(name, "}")
 		switch {
 		case err != nil, !strings.HasPrefix(value, before), !strings.HasSuffix(value, after):
 			return nil
+		// A segment may have text around its parameter, such as a suffix.
 		case parameter && len(value) > len(before)+len(after):
 			found[name] = value[len(before) : len(value)-len(after)]
 		case parameter || value != segment:
 			return nil
 		}
 	}
+
 	return found
 }
 
-// Schemas are the names of the shapes to which others refer.
+// Schemas returns the names of the schemas to which others refer.
 func (d *Document) Schemas() []string { return d.root.get("components").get("schemas").keys() }
 
-// SecuritySchemes are the names of the ways to sign in.
+// SecuritySchemes returns the names of the ways to sign in.
 func (d *Document) SecuritySchemes() []string {
 	return d.root.get("components").get("securitySchemes").keys()
 }
 
-// Schema is the shape with this name, or nil.
+// Schema returns the schema with this name, or nil.
 func (d *Document) Schema(t testing.TB, name string) *jsonschema.Schema {
 	t.Helper()
 	all := d.root.get("components").get("schemas")
 	if !slices.Contains(all.keys(), name) {
 		return nil
 	}
+
 	s, err := all.schema(name)
 	if err != nil {
 		t.Fatal(err)
@@ -182,20 +207,21 @@ func (d *Document) Schema(t testing.TB, name string) *jsonschema.Schema {
 	return s
 }
 
-// place is a value of the document, and where it stands as a JSON pointer.
+// place is a value of the document, with its JSON pointer. A value of nil means that it is
+// absent.
 type place struct {
 	in    *Document
 	at    string
 	value any
 }
 
-// get is a member, or what the member refers to.
+// get returns a member, or what the member refers to.
 func (p place) get(name string) place {
 	of, _ := p.value.(map[string]any)
 	return p.in.follow(place{p.in, p.at + "/" + pointer.Replace(name), of[name]})
 }
 
-// items are those of a list, or what they refer to.
+// items returns the items of a list, or what they refer to.
 func (p place) items() (all []place) {
 	list, _ := p.value.([]any)
 	for i, v := range list {
@@ -204,18 +230,21 @@ func (p place) items() (all []place) {
 	return all
 }
 
+// keys returns the names of an object's members, sorted.
 func (p place) keys() []string {
 	of, _ := p.value.(map[string]any)
 	return slices.Sorted(maps.Keys(of))
 }
 
+// text returns a string, or "" for anything else.
 func (p place) text() string {
 	s, _ := p.value.(string)
 	return s
 }
 
-// schema is that of a member, or nil where there is none. What it refers to is the
-// compiler's to find.
+// schema returns the compiled schema of a member, or nil if there is none. The compiler
+// resolves references. The lock is needed because the compiler is not safe for concurrent
+// use.
 func (p place) schema(name string) (*jsonschema.Schema, error) {
 	if of, _ := p.value.(map[string]any); of[name] == nil {
 		return nil, nil
@@ -231,12 +260,14 @@ var (
 	plain   = strings.NewReplacer("~1", "/", "~0", "~")
 )
 
+// follow returns what a place refers to, or the place itself.
 func (d *Document) follow(p place) place {
 	of, _ := p.value.(map[string]any)
 	ref, ok := of["$ref"].(string)
 	if !ok {
 		return p
 	}
+
 	to := d.root
 	for name := range strings.SplitSeq(strings.TrimPrefix(ref, "#/"), "/") {
 		to = to.get(plain.Replace(name))
@@ -244,7 +275,7 @@ func (d *Document) follow(p place) place {
 	return to
 }
 
-// OnlyUsers reports whether no API key will do for the operation.
+// OnlyUsers reports whether the operation accepts no API key.
 func (o *Operation) OnlyUsers() bool {
 	ways := o.at.get("security").items()
 	return len(ways) == 1 && slices.Contains(ways[0].keys(), "user")

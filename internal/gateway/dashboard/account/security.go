@@ -12,6 +12,8 @@ import (
 	"github.com/paylink/paylink/internal/merchant"
 )
 
+// securityRoutes returns the page of the user's sign-in and its changes. Each change
+// answers with a redirect to the page, except those that show a secret once.
 func (d *Pages) securityRoutes() []frame.Route {
 	at := func(method, path string, handle func(*Pages, *visit) error) frame.Route {
 		return frame.Route{Method: method, Path: frame.SecurityPath + path, Entry: "security", Handle: d.on(handle)}
@@ -47,7 +49,7 @@ type securityView struct {
 	Name     string // of a passkey, as typed
 }
 
-// of are the problems of a part.
+// of returns the problems of a part, if it is the one that was refused.
 func (s securityView) of(part string) parts.Problems {
 	if part == s.Part {
 		return s.Problems
@@ -55,14 +57,18 @@ func (s securityView) of(part string) parts.Problems {
 	return nil
 }
 
+// to returns an address below the page.
 func (s securityView) to(path string) string { return s.Base + frame.SecurityPath + path }
 
+// showSecurity shows how the user signs in, and the user's sessions.
 func (d *Pages) showSecurity(v *visit) error {
 	return d.securityAgain(v, http.StatusOK, securityView{})
 }
 
+// securityAgain renders the page from what is stored now, with the problems of s.
 func (d *Pages) securityAgain(v *visit, status int, s securityView) (err error) {
 	s.Base, s.User, s.Current = d.Base, v.User, v.Session.ID
+	// Read again after each change, so that the page never shows what was.
 	if s.Policy, err = d.Merchants.Policy(v.Context()); err != nil {
 		return err
 	}
@@ -91,11 +97,12 @@ func (d *Pages) mend(v *visit, part string, err error) error {
 	return d.securityAgain(v, frame.StatusOf(fault.KindOf(err)), securityView{Part: part, Problems: p, Name: v.PostForm.Get("name")})
 }
 
-// done goes back to the page and says what was done.
+// done redirects to the page, which then says what was done.
 func (d *Pages) done(v *visit, words string) error {
 	return v.Redirect(d.Base+frame.SecurityPath, "good", words)
 }
 
+// sendConfirmation mails the link that confirms the user's address again.
 func (d *Pages) sendConfirmation(v *visit) error {
 	if err := d.Merchants.SendConfirmation(v.Context(), v.User.ID, v.Print.Tag()); err != nil {
 		return d.mend(v, "confirmation", err)
@@ -103,6 +110,7 @@ func (d *Pages) sendConfirmation(v *visit) error {
 	return d.done(v, v.Print.T("account.sentAgain"))
 }
 
+// changePassword sets a new password and ends the user's other sessions.
 func (d *Pages) changePassword(v *visit) error {
 	form, err := v.Posted()
 	if err != nil {
@@ -114,14 +122,15 @@ func (d *Pages) changePassword(v *visit) error {
 	return d.done(v, v.Print.T("account.passwordChanged"))
 }
 
-// codesOffer is a secret that waits for its first code. The page of the offer carries
-// it, so that a wrong code shows the same again.
+// codesOffer is a secret that waits for its first code. The page of the offer carries it,
+// so that a wrong code shows the same secret again.
 type codesOffer struct {
 	Base     string
 	Offer    merchant.TOTPOffer
 	Problems parts.Problems
 }
 
+// beginCodes shows a secret for an authenticator. Codes are not on yet.
 func (d *Pages) beginCodes(v *visit) error {
 	form, err := v.Posted()
 	if err != nil {
@@ -134,24 +143,33 @@ func (d *Pages) beginCodes(v *visit) error {
 	return v.Render(http.StatusOK, v.Print.T("account.codesTitle"), codesOfferPage(codesOffer{Base: d.Base, Offer: offer}))
 }
 
+// confirmCodes turns codes on and shows the recovery codes, once. After a wrong code it
+// shows the same secret again, which comes from the form: the store has it only sealed.
 func (d *Pages) confirmCodes(v *visit) error {
 	form, err := v.Posted()
 	if err != nil {
 		return err
 	}
+
 	recovery, err := d.Merchants.ConfirmTOTP(v.Context(), v.User.ID, form.Get("code"))
 	if err == nil {
 		return v.Render(http.StatusOK, v.Print.T("account.recoveryTitle"), recoveryPage(d.Base, recovery))
 	}
+
 	p := v.Problems(err)
+	// The offer was replaced or used up in another window. Its secret is worth nothing, so
+	// it is not shown again.
 	if p == nil || fault.Code(err) == "totp_off" {
 		return d.mend(v, "codes", err)
 	}
+
+	// The reader scanned this secret already and need not do so again.
 	o := codesOffer{Base: d.Base, Problems: p, Offer: merchant.TOTPOffer{Secret: form.Get("secret"), URL: form.Get("offer")}}
 	v.RetryAfter(fault.From(err))
 	return v.Render(frame.StatusOf(fault.KindOf(err)), v.Print.T("account.codesTitle"), codesOfferPage(o))
 }
 
+// renewRecovery shows new recovery codes, once. The old ones are void.
 func (d *Pages) renewRecovery(v *visit) error {
 	form, err := v.Posted()
 	if err != nil {
@@ -164,6 +182,7 @@ func (d *Pages) renewRecovery(v *visit) error {
 	return v.Render(http.StatusOK, v.Print.T("account.recoveryTitle"), recoveryPage(d.Base, recovery))
 }
 
+// endCodes turns codes off.
 func (d *Pages) endCodes(v *visit) error {
 	form, err := v.Posted()
 	if err != nil {
@@ -181,11 +200,14 @@ type passkeyOffer struct {
 	Ceremony   merchant.Ceremony
 }
 
+// beginPasskey checks the password and shows the page on which the browser makes a passkey.
 func (d *Pages) beginPasskey(v *visit) error {
 	form, err := v.Posted()
 	if err != nil {
 		return err
 	}
+	// Checked before the password: the name is needed only when the passkey is stored,
+	// which is too late to ask.
 	name := strings.TrimSpace(form.Get("name"))
 	if name == "" {
 		return d.mend(v, "passkey", fault.Invalid("name", "name_missing", "A passkey has a name."))
@@ -197,6 +219,7 @@ func (d *Pages) beginPasskey(v *visit) error {
 	return v.Render(http.StatusOK, v.Print.T("account.passkeyCreate"), passkeyOfferPage(passkeyOffer{Base: d.Base, Name: name, Ceremony: c}))
 }
 
+// addPasskey stores the passkey that the browser made.
 func (d *Pages) addPasskey(v *visit) error {
 	form, err := v.Posted()
 	if err != nil {
@@ -208,7 +231,7 @@ func (d *Pages) addPasskey(v *visit) error {
 	return d.done(v, v.Print.T("account.passkeyAdded"))
 }
 
-// passkey is the user's own that the path names.
+// passkey returns the user's passkey that the path names, or not found.
 func (d *Pages) passkey(v *visit) (merchant.Passkey, error) {
 	s, err := d.Merchants.Security(v.Context(), v.User.ID)
 	if err != nil {
@@ -222,6 +245,7 @@ func (d *Pages) passkey(v *visit) (merchant.Passkey, error) {
 	return merchant.Passkey{}, fault.NotFound("passkey")
 }
 
+// showPasskey shows one passkey, to rename or remove it.
 func (d *Pages) showPasskey(v *visit) error {
 	p, err := d.passkey(v)
 	if err != nil {
@@ -230,25 +254,30 @@ func (d *Pages) showPasskey(v *visit) error {
 	return v.Render(http.StatusOK, p.Name, passkeyPage(d.Base, p, p.Name, nil))
 }
 
+// renamePasskey changes the name of a passkey.
 func (d *Pages) renamePasskey(v *visit) error {
 	form, err := v.Posted()
 	if err != nil {
 		return err
 	}
+
 	p, err := d.passkey(v)
 	if err != nil {
 		return err
 	}
 	if err := d.Merchants.RenamePasskey(v.Context(), v.User.ID, p.ID, form.Get("name")); err != nil {
+		// The title keeps the stored name, and the field what was typed.
 		wrong := v.Problems(err)
 		if wrong == nil {
 			return err
 		}
 		return v.Render(frame.StatusOf(fault.KindOf(err)), p.Name, passkeyPage(d.Base, p, form.Get("name"), wrong))
 	}
+
 	return d.done(v, v.Print.T("account.passkeyRenamed"))
 }
 
+// removePasskey ends a passkey. Sessions that it opened stay.
 func (d *Pages) removePasskey(v *visit) error {
 	p, err := d.passkey(v)
 	if err != nil {
@@ -260,6 +289,7 @@ func (d *Pages) removePasskey(v *visit) error {
 	return d.done(v, v.Print.T("account.passkeyRemoved"))
 }
 
+// endSession ends one of the user's sessions, perhaps this one.
 func (d *Pages) endSession(v *visit) error {
 	if err := d.Merchants.EndSession(v.Context(), v.User.ID, v.PathValue("id")); err != nil {
 		return err
@@ -267,6 +297,7 @@ func (d *Pages) endSession(v *visit) error {
 	return d.done(v, v.Print.T("account.sessionEnded"))
 }
 
+// endSessions ends the user's sessions except this one.
 func (d *Pages) endSessions(v *visit) error {
 	if err := d.Merchants.EndSessions(v.Context(), v.User.ID, v.Session.ID); err != nil {
 		return err
@@ -274,13 +305,16 @@ func (d *Pages) endSessions(v *visit) error {
 	return d.done(v, v.Print.T("account.othersEnded"))
 }
 
+// passkeyPath returns the address of a passkey, whose id may have any character.
 func passkeyPath(base, id string) string {
 	return base + frame.SecurityPath + "/passkeys/" + url.PathEscape(id)
 }
 
-// agentName is what people call a browser and its system; "" for a program that
-// says neither.
+// agentName returns what people call a browser and its system, or the first word of a
+// program that is neither. It is a hint and proves nothing. The order matters: most
+// browsers also name those that they imitate.
 func agentName(agent string) string {
+	// The first entry whose mark is in the text wins.
 	first := func(list [][2]string) string {
 		for _, e := range list {
 			if strings.Contains(agent, e[0]) {
@@ -298,9 +332,11 @@ func agentName(agent string) string {
 	case system == "":
 		return browser
 	}
+
 	return browser + " · " + system
 }
 
+// deviceName returns the name of a session's device.
 func deviceName(ctx context.Context, s merchant.Session) string {
 	name := agentName(s.Agent)
 	if name == "" {

@@ -8,6 +8,7 @@ import (
 	"github.com/paylink/paylink/internal/gateway/dashboard/parts"
 )
 
+// settingsRoutes returns the page of the account's settings and its change.
 func (d *Pages) settingsRoutes() []frame.Route {
 	return []frame.Route{
 		frame.Get("/dashboard/account/settings", "settings", d.on((*Pages).showSettings)),
@@ -15,7 +16,8 @@ func (d *Pages) settingsRoutes() []frame.Route {
 	}
 }
 
-// settingsView is what is set for the whole account.
+// settingsView is what is set for the whole account: the time zone, and some zones to
+// choose from.
 type settingsView struct {
 	Head     parts.Head
 	Action   string
@@ -24,6 +26,7 @@ type settingsView struct {
 	Problems parts.Problems
 }
 
+// showSettings shows the zone, which is UTC until one is chosen.
 func (d *Pages) showSettings(v *visit) error {
 	if wrong := v.Reads().Only(); wrong != nil {
 		return v.Refuse(wrong, v.AccountPath("settings"))
@@ -35,6 +38,7 @@ func (d *Pages) showSettings(v *visit) error {
 	return v.settings(http.StatusOK, zone, nil)
 }
 
+// settings renders the page with this zone, and what is wrong with it.
 func (v *visit) settings(status int, zone string, wrong parts.Problems) error {
 	view := settingsView{Head: parts.Head{Title: v.Print.T("account.settings"), Lead: v.Print.T("account.settingsLead")}, Action: v.AccountPath("settings"),
 		Zones: frame.Zones, Problems: wrong}
@@ -43,12 +47,13 @@ func (v *visit) settings(status int, zone string, wrong parts.Problems) error {
 	return v.Render(status, view.Head.Title, settingsPage(view))
 }
 
-// changeSettings sets the zone. Sent twice, it changes once.
+// changeSettings sets the zone. Sending the form twice has the same effect as once.
 func (d *Pages) changeSettings(v *visit) error {
 	form, err := v.Posted()
 	if err != nil {
 		return err
 	}
+	// The page repeats the zone, so its length is limited first.
 	zone := frame.Clip(form.Get("timeZone"))
 	if _, err := d.Merchants.SetTimeZone(v.Context(), v.Account.ID, zone); err != nil {
 		if wrong := v.Problems(err); wrong != nil {

@@ -13,8 +13,10 @@ import (
 	"github.com/paylink/paylink/internal/merchant"
 )
 
+// teamPath is the page of the team, below the base.
 const teamPath = "/dashboard/account/invitations"
 
+// teamRoutes returns the page of the team and its changes.
 func (d *Pages) teamRoutes() []frame.Route {
 	at := func(method, path string, handle func(*Pages, *visit) error) frame.Route {
 		return frame.Route{Method: method, Path: teamPath + path, Entry: "team", Handle: d.on(handle)}
@@ -26,7 +28,7 @@ func (d *Pages) teamRoutes() []frame.Route {
 	}
 }
 
-// teamView is who may act for the account, and who was asked to.
+// teamView is the users who may act for the account, and the open invitations.
 type teamView struct {
 	Base, Account, Me string
 	Users             []merchant.User
@@ -36,6 +38,7 @@ type teamView struct {
 	Problems          parts.Problems
 }
 
+// showTeam shows the users and the open invitations.
 func (d *Pages) showTeam(v *visit) error {
 	if wrong := v.Reads().Only(); wrong != nil {
 		return v.Refuse(wrong, v.AccountPath("invitations"))
@@ -43,6 +46,7 @@ func (d *Pages) showTeam(v *visit) error {
 	return d.teamAgain(v, http.StatusOK, teamView{})
 }
 
+// teamAgain renders the page from what is stored now, with the problems of t.
 func (d *Pages) teamAgain(v *visit, status int, t teamView) (err error) {
 	t.Base, t.Account, t.Me = d.Base, v.Account.Name, v.User.ID
 	if t.Policy, err = d.Merchants.Policy(v.Context()); err != nil {
@@ -57,7 +61,8 @@ func (d *Pages) teamAgain(v *visit, status int, t teamView) (err error) {
 	return v.Render(status, v.Print.T("common.invitations"), teamPage(t))
 }
 
-// invite shows the link this once where there is no mail to carry it.
+// invite invites an address. If there is no mail, the response shows the link, once. Sent
+// twice, it makes two invitations, each of which can be withdrawn.
 func (d *Pages) invite(v *visit) error {
 	form, err := v.Posted()
 	if err != nil {
@@ -69,14 +74,18 @@ func (d *Pages) invite(v *visit) error {
 		if p == nil {
 			return err
 		}
+		// The address stays in the form, to be corrected.
 		return d.teamAgain(v, frame.StatusOf(fault.KindOf(err)), teamView{Email: form.Get("email"), Problems: p})
 	}
+	// Without mail, the link exists only on this page. It is not stored, and a redirect
+	// would lose it.
 	if made.URL != "" {
 		return v.Render(http.StatusOK, v.Print.T("common.invitations"), invitationPage(d.Base, made))
 	}
 	return v.Redirect(d.Base+teamPath, "good", v.Print.T("account.invitedMailed", "Email", made.Email))
 }
 
+// withdraw ends an invitation.
 func (d *Pages) withdraw(v *visit) error {
 	if err := d.Merchants.WithdrawInvitation(v.Context(), v.Account.ID, v.PathValue("id")); err != nil {
 		return err
@@ -84,10 +93,12 @@ func (d *Pages) withdraw(v *visit) error {
 	return v.Redirect(d.Base+teamPath, "good", v.Print.T("account.withdrawn"))
 }
 
+// withdrawPath returns the address at which an invitation is withdrawn.
 func withdrawPath(base, id string) string {
 	return base + teamPath + "/" + url.PathEscape(id) + "/withdraw"
 }
 
+// peopleTable returns the users of the account.
 func peopleTable(ctx context.Context, t teamView) parts.Table {
 	out := parts.Table{ID: "people", Caption: parts.Say(ctx, "account.people"), Columns: []parts.Column{{Label: parts.Say(ctx, "account.username")}, {Label: parts.Say(ctx, "account.email")}, {Label: parts.Say(ctx, "account.since")}}}
 	for _, u := range t.Users {

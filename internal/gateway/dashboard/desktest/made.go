@@ -13,7 +13,8 @@ import (
 	"github.com/paylink/paylink/internal/payment"
 )
 
-// Held makes a payment of 12.50 EUR that waits in review.
+// Held makes a payment of 12.50 EUR that waits in review, and fails the test if it does
+// not.
 func (w *World) Held(change func(*link.CreateRequest)) payment.Payment {
 	w.T.Helper()
 	p := w.Pay(w.Link(change), Good, func(s *payment.Submit) {
@@ -25,15 +26,17 @@ func (w *World) Held(change func(*link.CreateRequest)) payment.Payment {
 	return p
 }
 
-// Tickets returns the fields of a form with a list of amounts.
+// Tickets returns the fields of a form with a list of amounts, which the page of a new form
+// accepts.
 func Tickets() url.Values {
 	return url.Values{"name": {"Tickets"}, "kind": {"list"}, "amounts": {"5\n12,50"}, "currency": {"EUR"}, "ask-email": {"required"}, "own-0": {"T-shirt size"},
 		"own-ask-0": {"optional"}, "accent": {"#0b6e4f"}, "corners": {"soft"}, "origins": {"https://shop.example\nhttp://localhost:4000"}, "life": {"3600"}, "capture": {"automatic"}}
 }
 
-// FormMade fills in the page of a new form and returns the id of the form that it made.
+// FormMade sends the page of a new form and returns the id of the form that it made.
 func (w *World) FormMade(values url.Values) string {
 	w.T.Helper()
+	// The attempt id is that of a page that was really served.
 	values.Set("attempt", w.Attempt(w.Get("/dashboard/test/forms/new")))
 	p := w.Post("/dashboard/test/forms", values)
 	id := strings.TrimPrefix(p.Path, "/dashboard/test/forms/")
@@ -43,7 +46,8 @@ func (w *World) FormMade(values url.Values) string {
 	return id
 }
 
-// Try records a delivery to the endpoint of the path.
+// Try records a delivery to the endpoint of the path: a third, failed try, unless change
+// says otherwise.
 func (w *World) Try(path string, status notify.Status, change func(*notify.Delivery)) notify.Delivery {
 	w.T.Helper()
 	endpoint := strings.TrimPrefix(path, "/dashboard/test/webhooks/")
@@ -54,6 +58,7 @@ func (w *World) Try(path string, status notify.Status, change func(*notify.Deliv
 	if change != nil {
 		change(&d)
 	}
+	// Straight into the store, since nothing sends webhooks here.
 	if err := w.Store.RecordDelivery(w.T.Context(), d, nil); err != nil {
 		w.T.Fatal(err)
 	}

@@ -1,4 +1,5 @@
-// Package desktest is paylink behind its dashboard, for the tests of the dashboard's pages.
+// Package desktest runs paylink behind its dashboard, for the tests of the dashboard's
+// pages.
 package desktest
 
 import (
@@ -44,8 +45,8 @@ import (
 	"github.com/paylink/paylink/internal/store/sqltest"
 )
 
-// World is paylink behind its dashboard. Every service is the real one on its own
-// database, and a merchant is signed in with a browser's cookies.
+// World is paylink behind its dashboard. Every service is the real one on a database of the
+// test, and a merchant is signed in with a browser's cookies.
 type World struct {
 	T         *testing.T
 	Server    *httptest.Server
@@ -66,22 +67,25 @@ type World struct {
 	analyst   *analyst
 }
 
+// The merchant who is signed in.
 const (
 	Username = "maria"
 	Password = "correct horse battery"
 )
 
-// nowhere is a queue that keeps nothing: these tests send no webhook.
+// nowhere is a queue that drops everything: these tests send no webhook.
 type nowhere struct{}
 
+// Enqueue implements notify.Queue.
 func (nowhere) Enqueue(context.Context, []notify.Job) error { return nil }
 
-// New returns a world of its own, with maria signed in.
+// New returns a new world, with maria signed in.
 func New(t *testing.T) *World { t.Helper(); return NewWith(t, nil) }
 
-// Confirm records that maria reads mail under her address.
+// Confirm records that maria reads mail at her address.
 func (w *World) Confirm() {
 	w.T.Helper()
+	// Without the email and its link: the tests of the users service follow those.
 	u, err := w.Store.UserByLogin(w.T.Context(), Username)
 	if err == nil {
 		err = w.Store.Apply(w.T.Context(), merchant.Change{At: time.Now(), Confirmed: u.ID, ConfirmedEmail: u.Email})
@@ -91,22 +95,27 @@ func (w *World) Confirm() {
 	}
 }
 
-// NewWith is New with another service of users; maria signs up in an open one.
+// NewWith is New with another configuration of the users service. maria signs up in one
+// that is open to everyone, so that change may close sign-ups.
 func NewWith(t *testing.T, change func(*merchant.Config)) *World {
 	t.Helper()
 	dir, now := t.TempDir(), time.Now
 	store := sqltest.Open(t, "sqlite:"+filepath.Join(dir, "paylink.db"))
+	// The issuer keeps a book of its own, as in production.
 	sim, err := simulator.New(simulator.Config{BookPath: filepath.Join(dir, "book"), Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = sim.Close() })
+
 	w := &World{T: t, Store: store}
 	w.follow(filepath.Join(dir, "reports.db"))
 	w.analyse(filepath.Join(dir, "analytics.db"))
+	// The server exists before the services, because they need its address.
 	mux := http.NewServeMux()
 	w.Server = httptest.NewServer(mux)
 	t.Cleanup(w.Server.Close)
+
 	ring, log := keyring.NewMemory(now()), slog.New(slog.DiscardHandler)
 	public := w.Server.URL
 	w.Links = link.NewLocal(link.LocalConfig{Ring: ring, Store: store, PublicURL: public, Now: now})
@@ -118,6 +127,7 @@ func NewWith(t *testing.T, change func(*merchant.Config)) *World {
 		change(&users)
 	}
 	w.Ring, w.Merchants = ring, merchant.New(users)
+	// maria signs up through a service that allows it, on the same store.
 	users.SignUp = merchant.Open
 	door := merchant.New(users)
 	w.Hooks = notify.New(notify.Config{Store: store, Queue: nowhere{}, Now: now, Keys: notify.Keys{
@@ -125,6 +135,7 @@ func NewWith(t *testing.T, change func(*merchant.Config)) *World {
 		Unseal: func(b []byte) ([]byte, error) { return ring.Unseal(keyring.WebhookSeal, b, nil) },
 	}})
 	w.Seal = func(b []byte) []byte { return ring.Seal(keyring.WebhookSeal, b, nil) }
+
 	server := mailtest.Start(t, mailtest.Options{})
 	settings, err := smtp.Parse(server.URL())
 	if err != nil {
@@ -135,6 +146,7 @@ func NewWith(t *testing.T, change func(*merchant.Config)) *World {
 	t.Cleanup(func() { _ = carrier.Close() })
 	w.Mails = office.New(office.Config{Outbox: store, Readers: store, Parked: store, Payments: store, Links: store, Ring: ring, Carrier: carrier,
 		From: "Payments <pay@shop.example>", PublicURL: public, Now: now, Log: log})
+
 	w.analyst = &analyst{Analytics: w.Analytics}
 	w.Rulebook = rulebook.New(rulebook.Config{Store: store, Now: now, Log: log})
 	d, err := dashboard.New(dashboard.Config{
@@ -149,6 +161,7 @@ func NewWith(t *testing.T, change func(*merchant.Config)) *World {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	d.Register(mux)
 	w.Dashboard = d
 	up, err := door.SignUp(t.Context(), merchant.SignUpRequest{Username: Username, Email: "maria@example.com", Password: Password}, nil)
@@ -156,12 +169,13 @@ func NewWith(t *testing.T, change func(*merchant.Config)) *World {
 		t.Fatal(err)
 	}
 	w.Account = up.Account.ID
+	// The merchant signs in by the real form.
 	w.Client = w.Stranger()
 	w.Post("/dashboard/sign-in", url.Values{"login": {Username}, "password": {Password}})
 	return w
 }
 
-// follow keeps the projection for people behind the store, as a server does.
+// follow keeps the reports up to date with the feed, as a server does.
 func (w *World) follow(path string) {
 	w.T.Helper()
 	var err error
@@ -171,7 +185,7 @@ func (w *World) follow(path string) {
 	w.runs(w.Reports.Run, w.Reports.Close)
 }
 
-// analyse keeps the analytics store behind the store, as a server does.
+// analyse keeps the analytics store up to date with the feed, as a server does.
 func (w *World) analyse(path string) {
 	w.T.Helper()
 	var err error
@@ -181,6 +195,7 @@ func (w *World) analyse(path string) {
 	w.runs(w.Analytics.Run, w.Analytics.Close)
 }
 
+// runs runs a consumer until the test ends, and fails the test if it or end fails.
 func (w *World) runs(run func(context.Context) error, end func() error) {
 	ctx, cancel := context.WithCancel(w.T.Context())
 	ended := make(chan error, 1)
@@ -193,9 +208,10 @@ func (w *World) runs(run func(context.Context) error, end func() error) {
 	})
 }
 
-// Reported waits until everything that was done is in the projection for people.
+// Reported waits until the reports contain everything that was committed.
 func (w *World) Reported() { w.T.Helper(); w.caughtUp("reports", w.Reports.Lag) }
 
+// caughtUp waits until a consumer is not behind.
 func (w *World) caughtUp(what string, lag func(context.Context) (int64, error)) {
 	w.T.Helper()
 	w.Until("the "+what+" catch up", func() bool {
@@ -213,8 +229,9 @@ func (w *World) Until(what string, done func() bool) {
 	await.Until(w.T, what, done)
 }
 
-// Stranger is a browser of its own, signed in nowhere.
+// Stranger returns a browser that is not signed in.
 func (w *World) Stranger() *http.Client {
+	// Cookies are kept as a browser keeps them.
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		w.T.Fatal(err)
@@ -222,7 +239,7 @@ func (w *World) Stranger() *http.Client {
 	return &http.Client{Jar: jar}
 }
 
-// Page is an answer, after the redirects that a browser follows.
+// Page is a response, after the redirects that a browser follows.
 type Page struct {
 	Status int
 	Header http.Header
@@ -230,7 +247,7 @@ type Page struct {
 	Body   string
 }
 
-// Do sends a request; headers are pairs of name and value.
+// Do sends a request, as a form if there is one; headers are pairs of name and value.
 func (w *World) Do(c *http.Client, method, path string, form url.Values, headers ...string) Page {
 	w.T.Helper()
 	var body io.Reader
@@ -243,15 +260,20 @@ func (w *World) Do(c *http.Client, method, path string, form url.Values, headers
 	}
 	if form != nil {
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		// A browser says this of a form of our own page. Without it the form would be
+		// refused as one of another site.
 		req.Header.Set("Sec-Fetch-Site", "same-origin")
 	}
+
 	for i := 0; i < len(headers); i += 2 {
 		req.Header.Set(headers[i], headers[i+1])
 	}
+
 	resp, err := c.Do(req)
 	if err != nil {
 		w.T.Fatal(err)
 	}
+	// Tests compare the whole text, so it is read at once.
 	raw, err := io.ReadAll(resp.Body)
 	_ = resp.Body.Close()
 	if err != nil {
@@ -260,7 +282,7 @@ func (w *World) Do(c *http.Client, method, path string, form url.Values, headers
 	return Page{resp.StatusCode, resp.Header, resp.Request.URL.RequestURI(), string(raw)}
 }
 
-// Get reads a page as the merchant, which must be there.
+// Get reads a page as the merchant, and fails the test unless the status is 200.
 func (w *World) Get(path string, headers ...string) Page {
 	w.T.Helper()
 	p := w.Do(w.Client, http.MethodGet, path, nil, headers...)
@@ -270,18 +292,20 @@ func (w *World) Get(path string, headers ...string) Page {
 	return p
 }
 
-// Post sends a form as the merchant, and gives the page that the browser shows then.
+// Post sends a form as the merchant, and returns the page that the browser shows then.
 func (w *World) Post(path string, form url.Values, headers ...string) Page {
 	w.T.Helper()
 	return w.Do(w.Client, http.MethodPost, path, form, headers...)
 }
 
+// hiddenValue finds the hidden fields of a form.
 var hiddenValue = regexp.MustCompile(`<input type="hidden" name="([^"]+)" value="([^"]*)"`)
 
-// Sent is the form of the page with its hidden values, and those given.
+// Sent returns the form of the page with its hidden values, and those given.
 func (w *World) Sent(p Page, more url.Values) url.Values {
 	w.T.Helper()
 	form := url.Values{"attempt": {w.Attempt(p)}}
+	// Only fields of the page itself: the header of the page has forms, too.
 	for _, m := range hiddenValue.FindAllStringSubmatch(p.Body[strings.Index(p.Body, "<main"):], -1) {
 		form.Set(m[1], m[2])
 	}
@@ -291,8 +315,8 @@ func (w *World) Sent(p Page, more url.Values) url.Values {
 	return form
 }
 
-// Moves types the amount, and confirms the page that says it again. It returns what was
-// confirmed, to be sent again, and the page after it.
+// Moves types the amount, and confirms the page that repeats it. It returns what was
+// confirmed, so that it can be sent again, and the page after it.
 func (w *World) Moves(path, amount string) (url.Values, Page) {
 	w.T.Helper()
 	said := w.Post(path, w.Sent(w.Get(path), url.Values{"amount": {amount}}))
@@ -303,9 +327,10 @@ func (w *World) Moves(path, amount string) (url.Values, Page) {
 	return form, w.Post(path, form)
 }
 
+// attemptValue finds the attempt id of a form.
 var attemptValue = regexp.MustCompile(`name="attempt" value="([^"]+)"`)
 
-// Attempt is the one that the page's form carries.
+// Attempt returns the attempt id of the page's form, or fails the test.
 func (w *World) Attempt(p Page) string {
 	w.T.Helper()
 	m := attemptValue.FindStringSubmatch(p.Body)
@@ -315,7 +340,7 @@ func (w *World) Attempt(p Page) string {
 	return m[1]
 }
 
-// Link makes a link of 12.50 EUR in test mode, but for what change does to it.
+// Link makes a link of 12.50 EUR in test mode, as changed by change.
 func (w *World) Link(change func(*link.CreateRequest)) link.Link {
 	w.T.Helper()
 	account, err := w.Merchants.GetAccount(w.T.Context(), w.Account)
@@ -326,6 +351,7 @@ func (w *World) Link(change func(*link.CreateRequest)) link.Link {
 	for _, m := range account.Methods {
 		r.Methods = append(r.Methods, link.Method{ID: m.ID, Type: m.Type, Issuer: m.Issuer, Currencies: m.Currencies, Enabled: true, Test: true})
 	}
+
 	if change != nil {
 		change(&r)
 	}
@@ -336,9 +362,10 @@ func (w *World) Link(change func(*link.CreateRequest)) link.Link {
 	return l
 }
 
-// Pay pays a link with a card; the number decides what the issuer says.
+// Pay pays a link with a card, whose number decides what the issuer answers.
 func (w *World) Pay(l link.Link, number string, change func(*payment.Submit)) payment.Payment {
 	w.T.Helper()
+	// Everything about the card except its number is valid.
 	card, err := issuer.NewCard(number, 12, time.Now().Year()+2, "123", "", time.Now())
 	if err != nil {
 		w.T.Fatal(err)
@@ -376,6 +403,8 @@ func (p Page) Lacks(t *testing.T, unwanted ...string) {
 
 var _ idempotency.Store = (*sqlstore.Store)(nil)
 
+// Cards that are approved and declined, and a text that must be escaped wherever it is
+// shown.
 const (
 	Good      = "4242424242424242"
 	Declining = "4000000000000002"
@@ -395,14 +424,19 @@ func (w *World) Payment(id string) payment.Payment {
 	return p
 }
 
-// Walk goes through a list's pages to their end: each payment is on exactly one.
+// Walk follows a list's pages to their end, and checks that each wanted payment is on
+// exactly one.
 func (w *World) Walk(path string, want map[string]bool) {
 	w.T.Helper()
+	// The page is read as a person uses it: by the links of its rows and the one to the
+	// next page.
 	row := regexp.MustCompile(`class="rowlink" href="/dashboard/test/payments/(pay_[a-z0-9]+)"`)
 	older := regexp.MustCompile(`rel="next" href="([^"]+)"`)
+	// More pages than that mean that a link leads back.
 	for most := len(want)/10 + 2; path != ""; most-- {
 		p := w.Get(path)
 		for _, m := range row.FindAllStringSubmatch(p.Body, -1) {
+			// A payment is removed when it is seen, so a second time counts as unknown.
 			if !want[m[1]] {
 				w.T.Errorf("%s is shown twice, or is nobody's", m[1])
 			}
@@ -416,6 +450,7 @@ func (w *World) Walk(path string, want map[string]bool) {
 			w.T.Fatal("the pages have no end")
 		}
 	}
+
 	if len(want) > 0 {
 		w.T.Errorf("%d payments are on no page", len(want))
 	}
@@ -424,7 +459,7 @@ func (w *World) Walk(path string, want map[string]bool) {
 // SecretValue finds the secret on the page that shows it.
 var SecretValue = regexp.MustCompile(`id="secret" type="text" readonly value="(whsec_[^"]+|[^"]+)"`)
 
-// Endpoint adds one by the form, and gives its path and its secret.
+// Endpoint adds an endpoint by the form, and returns its path and its secret.
 func (w *World) Endpoint(form url.Values) (path, secret string) {
 	w.T.Helper()
 	if !form.Has("which") {
@@ -432,10 +467,12 @@ func (w *World) Endpoint(form url.Values) (path, secret string) {
 	}
 	form.Set("attempt", w.Attempt(w.Get("/dashboard/test/webhooks"+"/new")))
 	p := w.Post("/dashboard/test/webhooks", form)
+	// The secret is shown on this page only.
 	m := SecretValue.FindStringSubmatch(p.Body)
 	if p.Status != http.StatusOK || m == nil {
 		w.T.Fatalf("%d: %s", p.Status, p.Body)
 	}
+	// The newest endpoint is the first of the list.
 	all, err := w.Hooks.List(w.T.Context(), w.Account, link.Test)
 	if err != nil || len(all) == 0 {
 		w.T.Fatal(err)
@@ -443,32 +480,35 @@ func (w *World) Endpoint(form url.Values) (path, secret string) {
 	return "/dashboard/test/webhooks" + "/" + all[0].ID, m[1]
 }
 
-// formPages are the real pages of payers, as far as forms are previewed on them.
+// formPages returns the real pages of payers, as far as previews of forms need them.
 func formPages(t *testing.T, links *link.Local, public string) forms.PayerPages {
 	t.Helper()
 	p, err := pages.New(pages.Config{Links: links, Forms: noLinks{links}, Now: time.Now, Log: slog.New(slog.DiscardHandler), PublicURL: public})
 	if err != nil {
 		t.Fatal(err)
 	}
+	// The script and its hash, as a snippet names them.
 	src, integrity := pages.Embed(public)
 	return forms.PayerPages{Script: src, Integrity: integrity, Preview: p.PreviewForm}
 }
 
-// noLinks are forms that nobody fills in here.
+// noLinks are forms that are never filled in here.
 type noLinks struct{ link.PublicForms }
 
+// Fill panics, because no test of the dashboard pays a form.
 func (noLinks) Fill(context.Context, link.Form, link.FormLinkRequest) (link.Link, error) {
 	panic("a form of the dashboard's tests was filled in")
 }
 
-// analyst is the analytics store, whose figures a test may tell instead: a model and
-// months of labels take longer than a test has.
+// analyst is the analytics store, whose figures a test may replace: a model and months of
+// labels take longer to make than a test has.
 type analyst struct {
 	*projection.Analytics
 
 	told *history.Figures
 }
 
+// Figures implements history.Analyst.
 func (a *analyst) Figures(ctx context.Context, account, mode string, from, to time.Time) (history.Figures, error) {
 	if a.told != nil {
 		return *a.told, nil
@@ -476,12 +516,14 @@ func (a *analyst) Figures(ctx context.Context, account, mode string, from, to ti
 	return a.Analytics.Figures(ctx, account, mode, from, to)
 }
 
-// Figures are what the world's analyst tells from now on.
+// Figures replaces the figures that the world's analyst returns from now on.
 func (w *World) Figures(f history.Figures) { w.analyst.told = &f }
 
-// byEmail holds or blocks what its payer's address says, as rules of those words would.
+// byEmail holds or blocks an attempt if the payer's address begins with that word.
 type byEmail struct{ fraud.Assessor }
 
+// Assess implements fraud.Assessor. A held attempt has every part that a page can show,
+// some of it hostile.
 func (byEmail) Assess(_ context.Context, a fraud.Attempt) (fraud.Verdict, error) {
 	v := fraud.Verdict{FailOpen: true, Risk: payment.Risk{Action: payment.Allow, Why: "default", Basis: "no_model"}}
 	switch name, _, _ := strings.Cut(a.Email, "@"); name {
@@ -493,16 +535,17 @@ func (byEmail) Assess(_ context.Context, a fraud.Attempt) (fraud.Verdict, error)
 	case "block":
 		v.Risk = payment.Risk{Action: payment.Block, Why: "list"}
 	}
+
 	return v, nil
 }
 
-// Analysed waits until everything that was done is in the analytics store.
+// Analysed waits until the analytics store contains everything that was committed.
 func (w *World) Analysed() { w.T.Helper(); w.caughtUp("analytics store", w.Analytics.Lag) }
 
 // RuleAt finds the id of a rule in an address.
 var RuleAt = regexp.MustCompile(`frl_[A-Za-z0-9]+`)
 
-// MakeRule keeps a rule by the form, and gives its id.
+// MakeRule stores a rule by the form, and returns its id.
 func (w *World) MakeRule(name, action, when, state string) string {
 	w.T.Helper()
 	form := url.Values{"name": {name}, "action": {action}, "when": {when}, "state": {state}, "attempt": {w.Attempt(w.Get(FraudPath + "/rules/new"))}, "do": {"save"}}
@@ -511,5 +554,5 @@ func (w *World) MakeRule(name, action, when, state string) string {
 	return RuleAt.FindString(p.Path)
 }
 
-// FraudPath is where the pages about fraud are.
+// FraudPath is the address of the pages about fraud.
 const FraudPath = "/dashboard/test/fraud"

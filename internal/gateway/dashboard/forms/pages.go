@@ -1,4 +1,4 @@
-// Package forms is the payment forms that a merchant puts on a website.
+// Package forms serves the payment forms that a merchant puts on a website.
 package forms
 
 import (
@@ -35,6 +35,7 @@ type visit struct {
 	d *Pages
 }
 
+// on adapts a handler of this section to the frame.
 func (d *Pages) on(handle func(*Pages, *visit) error) func(*frame.Visit) error {
 	return func(v *frame.Visit) error { return handle(d, &visit{v, d}) }
 }

@@ -20,8 +20,10 @@ var htmxBytes []byte
 //go:embed assets/passkey.js
 var passkeyBytes []byte
 
+// assetPath is the address under which the files are served.
 const assetPath = "/dashboard/assets/"
 
+// The files, each under an address with its hash, so that a browser may keep it forever.
 var (
 	cssAsset     = asset.New(assetPath+"dashboard.css", asset.Sheet(cssBytes))
 	jsAsset      = asset.New(assetPath+"dashboard.js", jsBytes)

@@ -40,10 +40,12 @@ type preset struct {
 	days       func(today calendar.Day) (first, last calendar.Day)
 }
 
+// lastDays returns the period of n days that ends today.
 func lastDays(n int) func(calendar.Day) (calendar.Day, calendar.Day) {
 	return func(today calendar.Day) (calendar.Day, calendar.Day) { return today.Add(1 - n), today }
 }
 
+// The periods to choose from. Their keys are in addresses that people keep.
 var (
 	presetToday = preset{"today", "overview.span.day", lastDays(1)}
 	PresetYear  = preset{"365", "overview.span.year", lastDays(365)}
@@ -63,6 +65,7 @@ var (
 	}
 )
 
+// presetOf returns the preset of a key.
 func presetOf(key string) (preset, bool) {
 	if key == "1" { // its former name
 		return presetToday, true
@@ -74,8 +77,8 @@ func presetOf(key string) (preset, bool) {
 	return Presets[i], true
 }
 
-// ModeNow returns the time of the mode's data: in test mode the time of the account's
-// test clock.
+// ModeNow returns the time of the mode's data: in test mode the time of the account's test
+// clock, and otherwise the present. In test mode it is a read, which may fail.
 func (v *Visit) ModeNow() (time.Time, error) {
 	now := v.d.Now()
 	if v.Mode != merchant.Test {
@@ -98,12 +101,16 @@ func (r *Reading) Dates(usual string) (Dates, error) {
 		a.Location = zone
 		r.v.Request = r.v.WithContext(parts.InZone(r.v.Context(), zone))
 	}
+
 	var err error
+
 	if a.Now, err = r.v.ModeNow(); err != nil {
 		return a, err
 	}
+
 	a.today = calendar.DayOf(a.Now, a.Location)
 	a.preset(r, usual)
+
 	if a.Period, err = calendar.ParsePeriod(a.From, a.To, a.Location); err != nil {
 		r.Problems = append(r.Problems, r.v.DayProblem(err, a.From, a.To))
 	}
@@ -113,6 +120,7 @@ func (r *Reading) Dates(usual string) (Dates, error) {
 			break
 		}
 	}
+
 	return a, nil
 }
 
@@ -167,7 +175,8 @@ type DatesView struct {
 	Zone     parts.Field
 }
 
-// DatesView returns the control of a page at path with the other filters rest.
+// DatesView returns the control of a page at path, with the presets that the page offers.
+// rest are the page's other filters, which its links keep.
 func (v *Visit) DatesView(a Dates, path string, rest url.Values, p parts.Problems, offered ...preset) DatesView {
 	view := DatesView{From: v.dayField("from", "payments.from", a.From, p), To: v.dayField("to", "payments.to", a.To, p),
 		Zone: parts.Field{ID: "zone", Label: v.Print.T("overview.zone"), Value: a.Location.String(), Error: p.Of("zone"), Options: v.zoneOptions(a.Location.String())}}
@@ -182,6 +191,7 @@ func (v *Visit) DatesView(a Dates, path string, rest url.Values, p parts.Problem
 		change(q)
 		return path + AsQuery(q)
 	}
+
 	for _, o := range offered {
 		view.Presets = append(view.Presets, parts.Tab{Text: v.Print.T(o.Label), Href: at(func(q url.Values) { q.Set("span", o.Key) }), Current: a.Preset == o.Key})
 	}

@@ -93,8 +93,8 @@ var explained = map[string]string{
 	"backtest_too_long":       "fraud.fault.long",
 }
 
-// Explain is why something was refused, in the reader's language where the
-// catalog knows the code.
+// Explain returns why something was refused, in the reader's language if the catalog knows
+// the code, and otherwise detail.
 func (v *Visit) Explain(code, detail string) string {
 	if key, ok := explained[code]; ok {
 		return v.Print.T(key)

@@ -119,6 +119,7 @@ func (d *Frame) Serve(mux *http.ServeMux, menu []Entry, routes []Route) {
 			mux.Handle(r.Method+" "+strings.Replace(r.Path, "{mode}", mode, 1), d.serve(r, mode))
 		}
 	}
+
 	nowhere := Route{Handle: func(*Visit) error { return fault.NotFound("page") }}
 	mux.Handle("/dashboard/", d.serve(nowhere, ""))
 	for _, a := range assets {

@@ -12,7 +12,7 @@ import (
 	"github.com/paylink/paylink/internal/link"
 )
 
-// Entry is a place in the menu.
+// Entry is an entry of the menu.
 type Entry struct {
 	Key, Path string
 	Label     string // of the catalog
@@ -47,21 +47,26 @@ type frame struct {
 	Narrow                 bool // a card in the middle: sign-in and the like
 }
 
+// navGroup is a group of the menu with a heading.
 type navGroup struct {
 	Label string
 	Items []navItem
 }
 
+// navItem is an entry of the menu for this reader.
 type navItem struct {
 	Label, Href, Icon string
 	Current           bool
 }
 
+// langItem is a language to choose.
 type langItem struct {
 	Tag, Name, Href string
 	Current         bool
 }
 
+// frame returns what the layout shows around a page with this title. It takes the notice of
+// the last change out of its cookie, so it is called once for each response.
 func (v *Visit) frame(title string) frame {
 	f := frame{Title: title, Zone: parts.ZoneOf(v.Context()).String(), Lang: v.Print.Locale(), Dir: v.Print.Dir(), Base: v.d.Base, Said: v.said(), Narrow: v.Token == "", Home: v.d.Base + "/dashboard"}
 	for _, l := range i18n.Languages() {
@@ -70,6 +75,7 @@ func (v *Visit) frame(title string) frame {
 	if v.Token == "" {
 		return f
 	}
+
 	f.User, f.Account = v.User.Username, v.Account.Name
 	f.Unconfirmed = v.Account.TestOnly
 	if v.inMode {
@@ -89,6 +95,7 @@ func (v *Visit) frame(title string) frame {
 			f.Groups = append(f.Groups, group)
 		}
 	}
+
 	return f
 }
 
@@ -113,6 +120,7 @@ func (v *Visit) inLanguage(tag string) string {
 	return v.d.Base + v.URL.EscapedPath() + "?" + q.Encode()
 }
 
+// homeRoutes returns the addresses that lead to the first page.
 func (d *Frame) homeRoutes() []Route {
 	var all []Route
 	for _, path := range []string{"/dashboard", "/dashboard/{$}", "/dashboard/{mode}"} {
@@ -121,7 +129,7 @@ func (d *Frame) homeRoutes() []Route {
 	return all
 }
 
-// home leads to the first page of the menu.
+// home redirects to the first page of the menu, or to the sign-in page.
 func (d *Frame) home(v *Visit) error {
 	to := d.Base + "/dashboard/sign-in"
 	if v.Token != "" {
@@ -131,12 +139,14 @@ func (d *Frame) home(v *Visit) error {
 	return nil
 }
 
-// oops is the error page.
+// oops is the page of an error.
 type oops struct {
 	Headline, Lead, RequestID string
 	Home                      parts.Button
 }
 
+// oops returns the page of an error. Internal and unavailable errors show the id of the
+// request, by which an operator finds them in the log.
 func (v *Visit) oops(p problem.Problem, k fault.Kind) oops {
 	o := oops{Lead: v.Explain(p.Code, p.Detail), Home: parts.Button{Text: v.Print.T("common.home"), Href: v.d.Base + "/dashboard", Kind: "primary"}}
 	switch k {

@@ -26,19 +26,21 @@ func NewAttempt() string { return id.New(id.Request) }
 // shape for it (gateway/api.Renderer.Shapes). If the form was processed before, nothing
 // changes and the recorded response is returned. It is nil if the change was made now.
 //
-// A crash before the commit leaves nothing. After a crash behind it, a repetition finds
-// the record.
+// A crash before the commit leaves nothing. If the process crashes after the commit, a
+// repetition finds the record.
 func (v *Visit) Once(records idempotency.Store, shape string, do func(*idempotency.Ticket) error) (replayed []byte, err error) {
 	attempt := v.PostForm.Get("attempt")
 	if !AttemptOK(attempt) {
 		return nil, fault.New(fault.KindInvalid, "form_invalid", "The form did not arrive as your browser should send it. Open the page again.")
 	}
+
 	body := v.PostForm.Encode() // sorted by name
 	record := idempotency.Record{Scope: v.Account.ID + "/" + v.Mode, Key: "form-" + attempt, Status: http.StatusOK,
 		Fingerprint: v.d.config.MAC([]byte(v.Method + "\n" + v.URL.Path + "\n" + body))}
 	if replayed, err = v.recorded(records, record); replayed != nil || err != nil {
 		return replayed, err
 	}
+
 	err = do(idempotency.NewTicket(record, shape, v.d.config.Render, v.d.config.Seal))
 	if errors.Is(err, idempotency.ErrRaced) {
 		replayed, err = v.recorded(records, record)
@@ -46,6 +48,7 @@ func (v *Visit) Once(records idempotency.Store, shape string, do func(*idempoten
 			err = fault.Unavailable("idempotency_key_raced", 0, idempotency.ErrRaced, "Another request with this Idempotency-Key came first. Repeat the request to read its answer.")
 		}
 	}
+
 	return replayed, err
 }
 
@@ -75,7 +78,8 @@ func AttemptOK(s string) bool {
 	return true
 }
 
-// RecordedID returns the id of the object in a recorded response.
+// RecordedID returns the id of the object in a recorded response, which is JSON in the
+// API's shape.
 func RecordedID(answer []byte) (string, error) {
 	var o struct {
 		ID string `json:"id"`

@@ -34,12 +34,14 @@ func (v *Visit) Reads() *Reading {
 	return r
 }
 
-// Wrong adds a problem about a field of the page, "" for the whole address.
+// Wrong adds a problem about a field of the page; the field "" means the whole address. key
+// and args are those of the catalog.
 func (r *Reading) Wrong(field, key string, args ...any) {
 	r.Problems = append(r.Problems, parts.FieldError{Field: field, Text: r.v.Print.T(key, args...)})
 }
 
-// Text returns a value as it was written, without surrounding spaces.
+// Text returns a value as it was written, without surrounding spaces, and bounded. It adds
+// a problem for a value that is given twice, too long or malformed.
 func (r *Reading) Text(name string) string {
 	r.taken[name] = true
 	s := strings.TrimSpace(r.values.Get(name))
@@ -57,7 +59,7 @@ func (r *Reading) Text(name string) string {
 // Given returns a value for the page to repeat, valid or not.
 func (r *Reading) Given(name string) string { return Clip(r.values.Get(name)) }
 
-// Clip bounds what a page repeats.
+// Clip bounds what a page repeats of the reader's text, to MaxQueryChars in valid UTF-8.
 func Clip(s string) string {
 	if utf8.RuneCountInString(s) > MaxQueryChars {
 		s = string([]rune(s)[:MaxQueryChars])
@@ -65,7 +67,7 @@ func Clip(s string) string {
 	return strings.ToValidUTF8(s, "�")
 }
 
-// Choice returns one of some words, or "".
+// Choice returns one of some words, or "" if there is none. An unknown word is a problem.
 func (r *Reading) Choice(name string, known func(string) bool) string {
 	s := r.Text(name)
 	if s == "" || known(s) {
@@ -75,7 +77,7 @@ func (r *Reading) Choice(name string, known func(string) bool) string {
 	return s
 }
 
-// Currency is a code, in either case.
+// Currency returns a currency, whose code may be written in either case, or "".
 func (r *Reading) Currency(name string) money.Currency {
 	s := r.Text(name)
 	if s == "" {
@@ -88,7 +90,7 @@ func (r *Reading) Currency(name string) money.Currency {
 	return c
 }
 
-// ID returns one of our ids, such as the last of the page before.
+// ID returns one of our ids, such as the last of the page before, or "".
 func (r *Reading) ID(name, prefix string) string {
 	s := r.Text(name)
 	if s != "" && !id.Valid(prefix, s) {
@@ -130,7 +132,8 @@ func (v *Visit) Unread() parts.Problems {
 	return v.Reads().End()
 }
 
-// Refuse answers with what is wrong with the address, and the way to the whole of it.
+// Refuse answers 400 with what is wrong with the address, and a link to the page without
+// its query.
 func (v *Visit) Refuse(p parts.Problems, whole string) error {
 	page := refusedView{Head: parts.Head{Title: v.Print.T("common.query.refused")}, Problems: p, Whole: parts.Button{Text: v.Print.T("payments.clear"), Href: whole}}
 	return v.Render(http.StatusBadRequest, page.Head.Title, refusedPage(page))
@@ -143,8 +146,7 @@ type refusedView struct {
 	Whole    parts.Button
 }
 
-// Unshown stands for the rows of a list that was asked for in a way that is not
-// understood.
+// Unshown returns what a list shows in place of its rows if the query has problems.
 func (v *Visit) Unshown(whole string) parts.Empty {
 	return parts.Empty{Icon: "search", Headline: v.Print.T("common.query.unshown"), Lead: v.Print.T("common.query.unshownLead"),
 		Actions: []parts.Button{{Text: v.Print.T("payments.clear"), Href: whole}}}

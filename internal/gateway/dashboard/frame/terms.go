@@ -9,7 +9,8 @@ import (
 	"github.com/paylink/paylink/internal/money"
 )
 
-// Methods returns the account's payment methods as a link needs them.
+// Methods returns the account's payment methods as a link needs them. A method whose
+// connector is not among the known ones is disabled.
 func (v *Visit) Methods(known []merchant.Connector) []link.Method {
 	out := make([]link.Method, 0, len(v.Account.Methods))
 	for _, m := range v.Account.Methods {
@@ -24,7 +25,8 @@ func (v *Visit) Methods(known []merchant.Connector) []link.Method {
 	return out
 }
 
-// LinkCurrencies returns the currencies in which a link of this mode can be paid.
+// LinkCurrencies returns the currencies in which a link of this mode can be paid, in the
+// order of the methods.
 func (v *Visit) LinkCurrencies(known []merchant.Connector) []money.Currency {
 	var out []money.Currency
 	for _, m := range v.Methods(known) {
@@ -40,12 +42,12 @@ func (v *Visit) LinkCurrencies(known []merchant.Connector) []money.Currency {
 	return out
 }
 
-// life is how long a new link may be asked to live.
+// life is a lifetime of a new link, with its text in the catalog.
 type life struct {
 	After time.Duration
 	Key   string
 }
 
-// Lives are the lives to choose from.
+// Lives are the lifetimes to choose from.
 var Lives = []life{{time.Hour, "links.life.hour"}, {24 * time.Hour, "links.life.day"}, {7 * 24 * time.Hour, "links.life.week"},
 	{30 * 24 * time.Hour, "links.life.month"}, {90 * 24 * time.Hour, "links.life.quarter"}, {link.MaxLife, "links.life.most"}}

@@ -17,10 +17,12 @@ func TypedAmount(param, s string, c money.Currency) (string, error) {
 	if spelling.Typed(s) == "" {
 		return "", nil
 	}
+
 	a, err := i18n.ReadAmount(s, c)
 	if err == nil {
 		return a.Decimal(), nil
 	}
+
 	words := i18n.For("en").AmountFault(err)
 	f := fault.Invalid(param, "amount_invalid", "%s", words)
 	if errors.Is(err, i18n.ErrAmbiguous) {

@@ -57,6 +57,8 @@ const (
 	langCookie    = "paylink-lang"
 )
 
+// csp allows a page to load our own files and to post to us, and nothing else. No other
+// site may frame a page.
 const csp = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 
@@ -72,7 +74,7 @@ func (d *Frame) SessionCookie() string {
 }
 
 // Cookie returns a cookie that scripts cannot read. It is Secure if the public URL is
-// https; plain http is for local use.
+// https; plain http is for local use. A life of 0 removes the cookie.
 func (d *Frame) Cookie(name, value string, life time.Duration) *http.Cookie {
 	//nolint:gosec // G124: Secure wherever there is https to be reached by
 	c := &http.Cookie{Name: name, Value: value, Path: d.Base + "/", HttpOnly: true, Secure: d.secure, SameSite: http.SameSiteLaxMode, MaxAge: int(life / time.Second)}
@@ -94,6 +96,7 @@ func (d *Frame) serve(rt Route, mode string) http.Handler {
 			v.fail(fault.New(fault.KindForbidden, "cross_site_post", "This form was sent from another site. Open the dashboard and send it there."))
 			return
 		}
+
 		v.lastMode()
 		err := v.signedIn()
 		switch {
@@ -105,6 +108,7 @@ func (d *Frame) serve(rt Route, mode string) http.Handler {
 			v.fail(err)
 			return
 		}
+
 		if r.Method == http.MethodPost {
 			ctx, cancel := context.WithTimeout(v.Context(), changeTimeout)
 			defer cancel()
@@ -133,6 +137,7 @@ func (d *Frame) language(w http.ResponseWriter, r *http.Request) *i18n.Printer {
 	return i18n.Match(override, r.Header.Get("Accept-Language"))
 }
 
+// headers sets the headers of every response, before anything can fail.
 func (v *Visit) headers() {
 	h := v.Writer.Header()
 	h.Set("Content-Security-Policy", csp)
@@ -146,7 +151,8 @@ func (v *Visit) headers() {
 	h.Add("Vary", "Cookie, Accept-Language, HX-Request")
 }
 
-// lastMode keeps the mode that is looked at for the pages that have none.
+// lastMode takes the mode of a page that has none from the reader's last page that had one,
+// and remembers the mode of this one.
 func (v *Visit) lastMode() {
 	c, err := v.Cookie(modeCookie)
 	last := merchant.Test
@@ -160,20 +166,24 @@ func (v *Visit) lastMode() {
 	}
 }
 
-// signedIn reads who visits. ErrSession: nobody whom we know.
+// signedIn reads the session of the request. It fails with ErrSession if there is none or
+// it has ended, and with the store's error otherwise.
 func (v *Visit) signedIn() error {
 	c, err := v.Cookie(v.d.SessionCookie())
 	if err != nil || c.Value == "" {
 		return merchant.ErrSession
 	}
+
 	s, _, err := v.d.config.Merchants.Authenticate(v.Context(), c.Value)
 	if err != nil {
 		return err
 	}
+
 	user, account, err := v.d.config.Merchants.Me(v.Context(), s.User)
 	if err != nil {
 		return err
 	}
+
 	v.Token, v.Session, v.User, v.Account = c.Value, s, user, account
 	v.Request = v.WithContext(parts.InZone(v.Context(), account.Zone()))
 	return nil
@@ -197,7 +207,8 @@ func (v *Visit) askToSignIn() {
 // Partial reports whether a script asks for the part of the page alone.
 func (v *Visit) Partial() bool { return v.Header.Get("HX-Request") == "true" }
 
-// Path is an address within the dashboard, with the mode's prefix: v.Path("payments").
+// Path returns an address within the dashboard, with the mode's prefix: v.Path("payments").
+// Each part is escaped.
 func (v *Visit) Path(parts ...string) string {
 	p := v.d.Base + "/dashboard/" + v.Mode
 	for _, s := range parts {
@@ -206,7 +217,7 @@ func (v *Visit) Path(parts ...string) string {
 	return p
 }
 
-// AccountPath is an address of a page of the whole account.
+// AccountPath returns an address of a page of the whole account.
 func (v *Visit) AccountPath(parts ...string) string {
 	p := v.d.Base + "/dashboard/account"
 	for _, s := range parts {
@@ -215,7 +226,8 @@ func (v *Visit) AccountPath(parts ...string) string {
 	return p
 }
 
-// Posted reads a posted form up to its bound.
+// Posted reads a posted form, up to maxBodyBytes. It fails with body_too_large or
+// form_invalid.
 func (v *Visit) Posted() (url.Values, error) {
 	v.Body = http.MaxBytesReader(v.Writer, v.Body, maxBodyBytes)
 	if err := v.ParseForm(); err != nil {
@@ -228,16 +240,17 @@ func (v *Visit) Posted() (url.Values, error) {
 	return v.PostForm, nil
 }
 
-// Render answers with a page: whole, or its body alone when a script asks for it.
-// It is made in memory first: a page is sent whole, with its status, or not at all. A
-// page whose query has a name that it did not read is refused, except without a session:
-// those pages are reached by addresses that mail programs add names to.
+// Render answers with a page: whole, or only its body if a script asks for it. It is
+// rendered in memory first, so a page is sent whole, with its status, or not at all. A page
+// whose query has a name that it did not read is refused, except without a session: mail
+// programs add names to the addresses of those pages.
 func (v *Visit) Render(status int, title string, body templ.Component) error {
 	if status == http.StatusOK {
 		if wrong := v.Unread(); wrong != nil {
 			return v.Refuse(wrong, v.d.Base+v.URL.EscapedPath())
 		}
 	}
+
 	page := body
 	if !v.Partial() {
 		page = layout(v.frame(title), body)
@@ -246,6 +259,7 @@ func (v *Visit) Render(status int, title string, body templ.Component) error {
 	if err := page.Render(v.Context(), &b); err != nil {
 		return err
 	}
+
 	h := v.Writer.Header()
 	if v.Frames {
 		h.Set("Content-Security-Policy", csp+"; frame-src 'self'")
@@ -265,6 +279,7 @@ func (v *Visit) fail(err error) {
 	case fault.KindInternal, fault.KindUnavailable:
 		v.d.Log.ErrorContext(v.Context(), "page failed", "error", err, "requestId", problem.RequestID(v.Context()), "method", v.Method, "route", v.Pattern)
 	}
+
 	p := problem.From(err, problem.RequestID(v.Context()))
 	if s := p.RetryAfterSeconds(); s != "" {
 		v.Writer.Header().Set("Retry-After", s)
@@ -276,14 +291,15 @@ func (v *Visit) fail(err error) {
 	}
 }
 
-// Notice is what a page says once, after a change.
+// Notice is what a page says once, after a change. It travels in a signed cookie.
 type Notice struct {
 	Tone string `json:"t"` // good, bad or wait
 	Text string `json:"x"`
 }
 
-// Redirect sends the reader on after a change, with words to say there; "" says
-// nothing. The words travel in a cookie of this session, signed, and are shown once.
+// Redirect sends the reader on after a change, with words to say there; "" says nothing.
+// The words travel in a cookie of this session, signed, and are shown once. Words that are
+// too long for a cookie are dropped.
 func (v *Visit) Redirect(path, tone, words string) error {
 	if words != "" {
 		raw, err := json.Marshal(Notice{tone, words})
@@ -295,40 +311,49 @@ func (v *Visit) Redirect(path, tone, words string) error {
 			http.SetCookie(v.Writer, v.d.Cookie(flashCookie, base64.RawURLEncoding.EncodeToString(append(mac, raw...)), time.Minute))
 		}
 	}
+
 	if v.Partial() {
 		v.Writer.Header().Set("HX-Location", path)
 		v.Writer.WriteHeader(http.StatusNoContent)
 		return nil
 	}
+
 	http.Redirect(v.Writer, v.Request, path, http.StatusSeeOther)
 	return nil
 }
 
+// flashed returns what the notice's signature covers, so that it is shown in this session
+// only.
 func (v *Visit) flashed(raw []byte) []byte {
 	return append([]byte("flash\x00"+v.Session.ID+"\x00"), raw...)
 }
 
-// said takes the words of the last change out of the cookie; nil: none, or not ours.
+// said takes the words of the last change out of the cookie. It returns nil if there are
+// none or they are not ours.
 func (v *Visit) said() *Notice {
 	c, err := v.Cookie(flashCookie)
 	if err != nil {
 		return nil
 	}
+
 	http.SetCookie(v.Writer, v.d.Cookie(flashCookie, "", 0))
 	raw, err := base64.RawURLEncoding.DecodeString(c.Value)
 	size := len(v.d.config.MAC(nil))
 	if err != nil || len(raw) <= size || !hmac.Equal(raw[:size], v.d.config.MAC(v.flashed(raw[size:]))) {
 		return nil
 	}
+
 	var n Notice
 	if json.Unmarshal(raw[size:], &n) != nil {
 		return nil
 	}
+
 	return &n
 }
 
-// CSV streams a table. Once the first row is sent there is no status left to
-// change: an error then cuts the connection, so that a file that ended well is whole.
+// CSV streams a table. Once the first row is sent the status cannot change anymore: an
+// error then aborts the connection, so a file that ends normally is complete. An error
+// before the first row is returned, for a page.
 func (v *Visit) CSV(name string, header []string, rows iter.Seq2[[]string, error]) error {
 	next, stop := iter.Pull2(rows)
 	defer stop()
@@ -336,12 +361,14 @@ func (v *Visit) CSV(name string, header []string, rows iter.Seq2[[]string, error
 	if err != nil {
 		return err // nothing is sent yet: a page can tell
 	}
+
 	h := v.Writer.Header()
 	h.Set("Content-Type", "text/csv; charset=utf-8; header=present")
 	h.Set("Content-Disposition", `attachment; filename="`+name+`.csv"`)
 	if v.Method == http.MethodHead {
 		return nil
 	}
+
 	out := csv.NewWriter(v.Writer)
 	out.UseCRLF = true                          // RFC 4180
 	_, err = io.WriteString(v.Writer, "\ufeff") // a spreadsheet reads the file in another encoding otherwise
@@ -356,6 +383,7 @@ func (v *Visit) CSV(name string, header []string, rows iter.Seq2[[]string, error
 			break
 		}
 	}
+
 	if out.Flush(); err == nil {
 		err = out.Error()
 	}
@@ -363,6 +391,7 @@ func (v *Visit) CSV(name string, header []string, rows iter.Seq2[[]string, error
 		v.d.Log.WarnContext(v.Context(), "a table was cut short", "requestId", problem.RequestID(v.Context()), "error", err.Error())
 		panic(http.ErrAbortHandler)
 	}
+
 	return nil
 }
 
@@ -384,13 +413,13 @@ func (d *Frame) Own(address string) bool {
 		(strings.HasPrefix(u.Path, d.Base+"/dashboard/") || u.Path == d.Base+"/dashboard") && !strings.Contains(u.Path, "//") && !strings.Contains(u.Path, "..")
 }
 
-// Ask answers with a page that asks before something is done.
+// Ask answers with a page that asks before something is done, under a new attempt id.
 func (v *Visit) Ask(q parts.Question) error {
 	q.Attempt = NewAttempt()
 	return v.Render(http.StatusOK, q.Head.Title, parts.QuestionPage(q))
 }
 
-// StatusOf a form that was refused.
+// StatusOf returns the status of a response that shows a refused form again.
 func StatusOf(k fault.Kind) int {
 	switch k {
 	case fault.KindUnauthenticated:
@@ -403,7 +432,7 @@ func StatusOf(k fault.Kind) int {
 	return http.StatusUnprocessableEntity
 }
 
-// RetryAfter tells a script when to come back; people read it in the words.
+// RetryAfter sets the header of that name, for scripts. People read it in the text.
 func (v *Visit) RetryAfter(f *fault.Error) {
 	if f.RetryAfter > 0 {
 		v.Writer.Header().Set("Retry-After", strconv.Itoa(int((f.RetryAfter+time.Second-1)/time.Second)))

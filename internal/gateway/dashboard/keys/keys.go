@@ -36,10 +36,13 @@ func (d *Pages) Routes() []frame.Route {
 		get("/dashboard/{mode}/keys.csv", (*Pages).exportKeys)}
 }
 
-// keysOf are the account's keys of the mode, newest first, from strictly before an id.
+// keysOf yields the account's keys of the mode, newest first, from strictly before an id.
+// It reads further pages as they are needed; an error ends it.
 func (v *visit) keysOf(before string) iter.Seq2[merchant.Key, error] {
 	return func(yield func(merchant.Key, error) bool) {
 		for {
+			// The service lists the keys of both modes, so a page of it may have few or
+			// none of this mode.
 			found, err := v.d.Merchants.Keys(v.Context(), v.Account.ID, before, keyPage)
 			if err != nil {
 				yield(merchant.Key{}, err)
@@ -58,22 +61,27 @@ func (v *visit) keysOf(before string) iter.Seq2[merchant.Key, error] {
 	}
 }
 
+// listKeys shows a page of the mode's keys, revoked ones too.
 func (d *Pages) listKeys(v *visit) error {
 	p, r := v.Print, v.Reads()
 	before := r.ID("before", id.Key)
 	if wrong := r.End(); wrong != nil {
 		return v.Refuse(wrong, v.Path("keys"))
 	}
+
 	add := parts.Button{Text: p.T("keys.add"), Href: v.Path("keys", "new"), Kind: "primary", Icon: "plus"}
 	t := parts.Table{ID: "keys", Caption: p.T("keys.title"), CaptionHidden: true,
 		Columns: []parts.Column{{Label: p.T("keys.name")}, {Label: p.T("keys.status")}, {Label: p.T("keys.lastUsed")},
 			{Label: p.T("keys.actions"), Hidden: true}},
 		Empty: parts.Empty{Icon: "key", Headline: p.T("keys.empty"), Lead: p.T("keys.emptyLead"), Actions: []parts.Button{add}}}
+
 	var last string
 	for k, err := range v.keysOf(before) {
 		if err != nil {
 			return err
 		}
+		// There is one more key than the page has rows: the list goes on after the last
+		// row.
 		if len(t.Rows) == frame.PageSize {
 			t.Pager.Older = v.Path("keys") + "?before=" + last
 			break
@@ -82,6 +90,7 @@ func (d *Pages) listKeys(v *visit) error {
 		t.Rows = append(t.Rows, parts.Row{ID: k.ID, Cells: []templ.Component{keyName(k, v.scopesText(k)), parts.BadgePart(v.keyBadge(k)), lastUse(k),
 			keyActions(v.keyButtons(k))}})
 	}
+
 	if before != "" {
 		t.Pager.Newest = v.Path("keys")
 	}
@@ -92,15 +101,19 @@ func (d *Pages) listKeys(v *visit) error {
 	return v.Render(http.StatusOK, h.Title, keysPage(h, t))
 }
 
+// keyButtons returns what can be done with a key; nothing with one that was revoked.
 func (v *visit) keyButtons(k merchant.Key) []parts.Button {
 	if !k.RevokedAt.IsZero() {
 		return nil
 	}
+	// Every row has the same two buttons. Their labels name the key, for readers that hear
+	// only the button.
 	p, named := v.Print, func(key string) templ.Attributes { return parts.Attr("aria-label", v.Print.T(key)+": "+k.Name) }
 	return []parts.Button{{Text: p.T("keys.rotate"), Href: v.Path("keys", k.ID, "rotate"), Kind: "small", Attrs: named("keys.rotate")},
 		{Text: p.T("keys.revoke"), Href: v.Path("keys", k.ID, "revoke"), Kind: "small danger", Attrs: named("keys.revoke")}}
 }
 
+// keyBadge returns the state of a key.
 func (v *visit) keyBadge(k merchant.Key) parts.Badge {
 	switch now := v.d.Now(); {
 	case !k.RevokedAt.IsZero():
@@ -113,14 +126,16 @@ func (v *visit) keyBadge(k merchant.Key) parts.Badge {
 	return parts.Badge{Text: v.Print.T("keys.valid"), Tone: "good"}
 }
 
+// scopesText returns how many scopes a key has, or that it has all.
 func (v *visit) scopesText(k merchant.Key) string {
+	// A key has each scope at most once.
 	if len(k.Scopes) == len(merchant.Scopes) {
 		return v.Print.T("keys.everyScope")
 	}
 	return v.Print.N("keys.scopeCount", len(k.Scopes))
 }
 
-// keyForm asks for a key.
+// keyForm is the form of a new key.
 type keyForm struct {
 	Head     parts.Head
 	Action   string
@@ -133,6 +148,7 @@ type keyForm struct {
 	Problems parts.Problems
 }
 
+// has reports whether a scope is chosen.
 func (f keyForm) has(scope string) bool {
 	for _, s := range f.Scopes {
 		if s == scope {
@@ -142,10 +158,13 @@ func (f keyForm) has(scope string) bool {
 	return false
 }
 
+// newKey shows the form with the usual scopes.
 func (d *Pages) newKey(v *visit) error {
+	// Enough to make links and see payments, and nothing that moves money back.
 	return v.keyForm(http.StatusOK, keyForm{Scopes: []string{"links:read", "links:write", "payments:read"}, Attempt: frame.NewAttempt()})
 }
 
+// keyForm renders the form, as it was filled in.
 func (v *visit) keyForm(status int, f keyForm) error {
 	p := v.Print
 	f.Head = parts.Head{Title: p.T("keys.new"), Back: parts.Button{Text: p.T("keys.back"), Href: v.Path("keys")}}
@@ -154,16 +173,22 @@ func (v *visit) keyForm(status int, f keyForm) error {
 	return v.Render(status, f.Head.Title, keyFormPage(f))
 }
 
+// createKey makes a key and shows its secret. A form that is sent again shows the same
+// secret, from the sealed record.
 func (d *Pages) createKey(v *visit) error {
 	in, err := v.Posted()
 	if err != nil {
 		return err
 	}
+
 	f := keyForm{Name: strings.TrimSpace(in.Get("name")), Scopes: in["scopes"], Expires: in.Get("expires"), Attempt: in.Get("attempt")}
 	r := merchant.CreateKeyRequest{Account: v.Account.ID, Mode: v.Mode, Name: f.Name, Scopes: f.Scopes}
+	// Without a number the key has no end. The bound keeps a made-up number from
+	// overflowing the date.
 	if days, err := strconv.Atoi(f.Expires); err == nil && days > 0 && days <= 3650 {
 		r.ExpiresAt = v.d.Now().AddDate(0, 0, days).UTC().Format(time.RFC3339)
 	}
+
 	var made merchant.NewKey
 	replayed, err := v.Once(d.Records, "api_key", func(t *idempotency.Ticket) (err error) {
 		made, err = d.Merchants.CreateKey(v.Context(), r, t)
@@ -175,12 +200,16 @@ func (d *Pages) createKey(v *visit) error {
 		}
 		return v.keyForm(http.StatusUnprocessableEntity, f)
 	}
+
 	return v.keySecret(made, replayed, "")
 }
 
+// keySecret shows the secret of a key that was made now, or of the recorded response.
 func (v *visit) keySecret(made merchant.NewKey, replayed []byte, note string) error {
 	p := v.Print
 	if replayed != nil {
+		// The record is the response of the API, stored sealed. The key itself is stored
+		// only as a hash, so the record alone can show the secret once more.
 		var again struct{ ID, Name, Secret string }
 		if err := json.Unmarshal(replayed, &again); err != nil {
 			return err
@@ -192,25 +221,28 @@ func (v *visit) keySecret(made merchant.NewKey, replayed []byte, note string) er
 	return v.Render(http.StatusOK, s.Head.Title, parts.SecretPage(s))
 }
 
-// key is the one of the path; one of the other mode is not here.
+// key returns the key that the path names. A key of the other mode is not found.
 func (v *visit) key() (merchant.Key, error) {
 	name := v.PathValue("id")
 	if !id.Valid(id.Key, name) {
 		return merchant.Key{}, fault.NotFound("API key")
 	}
 	k, err := v.d.Merchants.GetKey(v.Context(), v.Account.ID, name)
+	// Otherwise a page of test mode could revoke a live key.
 	if err == nil && k.Mode != v.Mode {
 		return merchant.Key{}, fault.NotFound("API key")
 	}
 	return k, err
 }
 
+// askRotateKey asks how long the old secret stays valid before the key gets a new one.
 func (d *Pages) askRotateKey(v *visit) error {
 	k, err := v.key()
 	if err != nil {
 		return err
 	}
 	p := v.Print
+	// In seconds, as the service takes it.
 	const hour, day = 3600, 86400
 	return v.Ask(parts.Question{Head: parts.Head{Title: p.T("keys.rotateTitle"), Back: parts.Button{Text: p.T("keys.back"), Href: v.Path("keys")}}, Lead: p.T("keys.rotateLead"), Detail: k.Name,
 		Action: v.Path("keys", k.ID, "rotate"), OK: parts.Button{Text: p.T("keys.rotate"), Kind: "primary"}, Back: parts.Button{Text: p.T("keys.cancel"), Href: v.Path("keys")},
@@ -218,19 +250,24 @@ func (d *Pages) askRotateKey(v *visit) error {
 			{Value: strconv.Itoa(hour), Text: p.N("keys.hours", 1)}, {Value: strconv.Itoa(day), Text: p.N("keys.hours", 24)}, {Value: strconv.Itoa(7 * day), Text: p.N("keys.days", 7)}}}})
 }
 
+// rotateKey gives a key a new secret and shows it. A form that is sent again shows the same
+// secret.
 func (d *Pages) rotateKey(v *visit) error {
 	in, err := v.Posted()
 	if err != nil {
 		return err
 	}
+
 	k, err := v.key()
 	if err != nil {
 		return err
 	}
+
 	grace, err := strconv.ParseInt(in.Get("grace"), 10, 64)
 	if err != nil {
 		return fault.Invalid("grace", "grace_invalid", "Choose how long the old secret lives on.")
 	}
+
 	var made merchant.NewKey
 	replayed, err := v.Once(d.Records, "api_key", func(t *idempotency.Ticket) (err error) {
 		made, err = d.Merchants.RotateKey(v.Context(), v.Account.ID, k.ID, grace, t)
@@ -239,6 +276,7 @@ func (d *Pages) rotateKey(v *visit) error {
 	if err != nil {
 		return err
 	}
+
 	note := ""
 	if grace > 0 {
 		note = v.Print.T("keys.overlap", "at", v.Print.DateTime(v.d.Now().Add(time.Duration(grace)*time.Second).In(parts.ZoneOf(v.Context()))))
@@ -246,6 +284,7 @@ func (d *Pages) rotateKey(v *visit) error {
 	return v.keySecret(made, replayed, note)
 }
 
+// askRevokeKey asks before a key is revoked.
 func (d *Pages) askRevokeKey(v *visit) error {
 	k, err := v.key()
 	if err != nil {
@@ -256,6 +295,8 @@ func (d *Pages) askRevokeKey(v *visit) error {
 		Action: v.Path("keys", k.ID, "revoke"), OK: parts.Button{Text: p.T("keys.revoke"), Kind: "danger"}, Back: parts.Button{Text: p.T("keys.cancel"), Href: v.Path("keys")}})
 }
 
+// revokeKey revokes a key at once. Revoking again changes nothing, so the form needs no
+// attempt id.
 func (d *Pages) revokeKey(v *visit) error {
 	k, err := v.key()
 	if err == nil {
@@ -267,6 +308,7 @@ func (d *Pages) revokeKey(v *visit) error {
 	return v.Redirect(v.Path("keys"), "good", v.Print.T("keys.revokedNow"))
 }
 
+// exportKeys streams the mode's keys as CSV, without secrets.
 func (d *Pages) exportKeys(v *visit) error {
 	if wrong := v.Reads().Only(); wrong != nil {
 		return v.Refuse(wrong, v.Path("keys"))
@@ -284,6 +326,7 @@ func (d *Pages) exportKeys(v *visit) error {
 	})
 }
 
+// stampOrNone returns a time for a file, or "" for zero.
 func stampOrNone(t time.Time) string {
 	if t.IsZero() {
 		return ""

@@ -1,4 +1,4 @@
-// Package keys is the API keys of an account: how one is made, given a new secret and
+// Package keys serves the API keys of an account: how one is made, given a new secret and
 // revoked.
 package keys
 
@@ -33,6 +33,7 @@ type visit struct {
 	d *Pages
 }
 
+// on adapts a handler of this section to the frame.
 func (d *Pages) on(handle func(*Pages, *visit) error) func(*frame.Visit) error {
 	return func(v *frame.Visit) error { return handle(d, &visit{v, d}) }
 }

@@ -53,11 +53,15 @@ type preview struct {
 	Limits                                string
 }
 
+// newLink shows the form with usual values, or with those of the link that the query names.
 func (d *Pages) newLink(v *visit) error {
+	// One payment of a fixed amount within a week: what most merchants need.
 	values := url.Values{"kind": {kindFixed}, "uses": {usesOnce}, "life": {"604800"}, "capture": {link.CaptureAutomatic}, "latePolicy": {link.LateAccept}}
 	if cs := v.LinkCurrencies(v.d.Connectors); len(cs) > 0 {
 		values.Set("currency", string(cs[0]))
 	}
+	// The button "duplicate" on a link's page leads here. The link must be of this account
+	// and mode, as for its own page.
 	if from := v.Param("from"); from != "" {
 		l, err := d.Links.Get(v.Context(), v.Account.ID, v.Mode, from)
 		if err != nil {
@@ -65,20 +69,24 @@ func (d *Pages) newLink(v *visit) error {
 		}
 		values = v.valuesOf(l)
 	}
+
 	return v.showNewLink(http.StatusOK, values, nil)
 }
 
-// valuesOf fills the form with what a link was made of.
+// valuesOf returns the form's values for a link like this one. The lifetime is the shortest
+// to choose from that is not shorter than the link's.
 func (v *visit) valuesOf(l link.Link) url.Values {
 	c := l.Amount.Currency
 	out := url.Values{"kind": {kindFixed}, "amount": {v.Print.Typed(l.Amount)}, "currency": {string(c)}, "description": {l.Description}, "reference": {l.Reference},
 		"realm": {l.Realm}, "redirectUrl": {l.RedirectURL}, "capture": {l.Capture}, "latePolicy": {l.LatePolicy}, "uses": {usesOnce}, "life": {"604800"}}
+	// Such a link has bounds instead of an amount, and its amount is zero.
 	if l.PayerChooses() {
 		out.Set("kind", kindChosen)
 		out.Set("amount", "")
 		out.Set("minAmount", v.Print.Typed(money.Of(l.MinMinor, c)))
 		out.Set("maxAmount", v.Print.Typed(money.Of(l.MaxMinor, c)))
 	}
+
 	switch {
 	case l.MaxUses == 0:
 		out.Set("uses", usesUnlimited)
@@ -86,6 +94,8 @@ func (v *visit) valuesOf(l link.Link) url.Values {
 		out.Set("uses", usesSeveral)
 		out.Set("maxUses", strconv.FormatInt(l.MaxUses, 10))
 	}
+
+	// A minute of tolerance: the end of a link is rounded up to a whole second.
 	lived := l.ExpiresAt.Sub(l.CreatedAt)
 	for _, each := range frame.Lives {
 		if lived <= each.After+time.Minute {
@@ -93,6 +103,8 @@ func (v *visit) valuesOf(l link.Link) url.Values {
 			break
 		}
 	}
+
+	// One key and value on each line, in the order of the keys, as the form reads them.
 	var lines []string
 	for _, k := range slices.Sorted(maps.Keys(l.Metadata)) {
 		lines = append(lines, k+"="+l.Metadata[k])
@@ -101,13 +113,18 @@ func (v *visit) valuesOf(l link.Link) url.Values {
 	return out
 }
 
+// showNewLink renders the form with these values and what is wrong with them, beside the
+// preview.
 func (v *visit) showNewLink(status int, values url.Values, wrong parts.Problems) error {
 	p := newLinkView{Action: v.Path("links"), Preview: v.Path("links", "preview"), Attempt: frame.NewAttempt(), Filled: parts.Filled{Values: values, Problems: wrong},
 		Head:  parts.Head{Title: v.Print.T("links.new"), Back: parts.Button{Text: v.Print.T("links.title"), Href: v.Path("links")}},
 		Shown: v.preview(values), Methods: v.AccountPath("methods")}
+	// The id of a form that was refused stays the same, so that a corrected form is not a
+	// new attempt.
 	if typed := values.Get("attempt"); frame.AttemptOK(typed) {
 		p.Attempt = typed // a form that was refused was not carried out
 	}
+
 	for _, c := range v.LinkCurrencies(v.d.Connectors) {
 		p.Currencies = append(p.Currencies, parts.Option{Value: string(c), Text: string(c)})
 	}
@@ -115,16 +132,20 @@ func (v *visit) showNewLink(status int, values url.Values, wrong parts.Problems)
 	for _, each := range frame.Lives {
 		p.Lives = append(p.Lives, parts.Option{Value: strconv.FormatInt(int64(each.After/time.Second), 10), Text: v.Print.T(each.Key)})
 	}
+	// What happens to a payment that arrives when the link has ended.
 	p.Late = []parts.Option{{Value: link.LateAccept, Text: v.Print.T("links.late.accept")}, {Value: link.LateHold, Text: v.Print.T("links.late.hold")}, {Value: link.LateRefund, Text: v.Print.T("links.late.refund")}}
+	// The further fields are open if one of them has an unusual value. Nothing that has an
+	// effect may be hidden.
 	p.More = values.Get("redirectUrl")+values.Get("realm")+values.Get("metadata") != "" || values.Get("capture") == link.CaptureManual ||
 		values.Get("latePolicy") != link.LateAccept || slices.ContainsFunc(wrong, func(e parts.FieldError) bool { return slices.Contains(furtherFields, e.Field) })
 	return v.Render(status, p.Head.Title, newLinkPage(p))
 }
 
+// furtherFields are those that the form shows only on request, or if one of them is wrong.
 var furtherFields = []string{"redirectUrl", "capture", "latePolicy", "realm", "metadata"}
 
-// previewLink is the payer's page in small, for a form that is being filled in. It
-// changes nothing.
+// previewLink answers with the payer's page in small, for a form that is being filled in.
+// It changes nothing.
 func (d *Pages) previewLink(v *visit) error {
 	values, err := v.Posted()
 	if err != nil {
@@ -133,13 +154,15 @@ func (d *Pages) previewLink(v *visit) error {
 	return v.Render(http.StatusOK, v.Print.T("links.preview"), previewPart(v.preview(values)))
 }
 
-// preview reads a form leniently: what is not right yet is left out.
+// preview reads a form leniently: what is not valid yet is left out.
 func (v *visit) preview(values url.Values) preview {
 	p := preview{Payee: v.Account.Name, Description: strings.TrimSpace(values.Get("description")), Reference: strings.TrimSpace(values.Get("reference"))}
+	// Without a currency no amount can be written.
 	c, err := money.ParseCurrency(values.Get("currency"))
 	if err != nil {
 		return p
 	}
+
 	amount := func(name string) string {
 		a, err := i18n.ReadAmount(values.Get(name), c)
 		if err != nil || a.Minor == 0 {
@@ -147,6 +170,8 @@ func (v *visit) preview(values url.Values) preview {
 		}
 		return v.Print.Amount(a)
 	}
+
+	// A minimum alone is not shown: such a link also needs a maximum.
 	if p.Chosen = values.Get("kind") == kindChosen; p.Chosen {
 		low, high := amount("minAmount"), amount("maxAmount")
 		switch {
@@ -164,7 +189,8 @@ func (v *visit) preview(values url.Values) preview {
 	return p
 }
 
-// createLink makes the link of the form, once, and shows it.
+// createLink makes the link of the form, once, and shows it. A refused form keeps its
+// attempt id, because nothing was made.
 func (d *Pages) createLink(v *visit) error {
 	values, err := v.Posted()
 	if err != nil {
@@ -173,13 +199,18 @@ func (d *Pages) createLink(v *visit) error {
 	if values.Get("show") != "" { // the button without a script: the preview alone
 		return v.showNewLink(http.StatusOK, values, nil)
 	}
+	// Checked before the fields are, because no correction of them would help.
 	if v.Mode == link.Live && v.Account.TestOnly {
 		return merchant.ErrUnconfirmed
 	}
+
 	wish, wrong := v.wish(values)
 	if len(wrong) > 0 {
 		return v.showNewLink(http.StatusUnprocessableEntity, values, wrong)
 	}
+
+	// The record is written in the transaction that makes the link, so a form that is sent
+	// twice makes one link.
 	var made link.Link
 	replayed, err := v.Once(d.Records, shapeLink, func(t *idempotency.Ticket) (err error) {
 		wish.Ticket = t
@@ -187,6 +218,7 @@ func (d *Pages) createLink(v *visit) error {
 		return err
 	})
 	if err != nil {
+		// The service names the fields of the API. Only the lifetime has another name here.
 		if wrong := v.Problems(err); wrong != nil {
 			for i := range wrong {
 				if wrong[i].Field == "expiresInSeconds" {
@@ -197,11 +229,14 @@ func (d *Pages) createLink(v *visit) error {
 		}
 		return err
 	}
+
+	// The link was made when the form was first sent. Its recorded response has the id.
 	if replayed != nil {
 		if made.ID, err = frame.RecordedID(replayed); err != nil {
 			return err
 		}
 	}
+
 	return v.Redirect(v.Path("links", made.ID), "good", v.Print.T("links.said.created"))
 }
 
@@ -212,6 +247,8 @@ func (v *visit) wish(values url.Values) (link.CreateRequest, parts.Problems) {
 	r := link.CreateRequest{Account: v.Account.ID, Mode: v.Mode, Payee: v.Account.Name, Methods: v.Methods(v.d.Connectors), Currency: get("currency"),
 		Description: get("description"), Reference: get("reference"), Realm: get("realm"), RedirectURL: get("redirectUrl"), Capture: get("capture"), LatePolicy: get("latePolicy")}
 	var wrong parts.Problems
+	// AmountIn reads an amount as people of the reader's language type it, and notes a
+	// problem if it cannot. An empty input is an empty amount.
 	amount := func(name string) string { return v.AmountIn(r.Currency, name, get(name), &wrong) }
 	if values.Get("kind") == kindChosen {
 		r.MinAmount, r.MaxAmount = amount("minAmount"), amount("maxAmount")
@@ -221,6 +258,9 @@ func (v *visit) wish(values url.Values) (link.CreateRequest, parts.Problems) {
 	} else if r.Amount = amount("amount"); r.Amount == "" {
 		wrong = append(wrong, parts.FieldError{Field: "amount", Text: v.Print.T("links.wrong.amount")})
 	}
+
+	// A link may be paid once unless the form says otherwise, and unlimited is a null of
+	// its own.
 	switch values.Get("uses") {
 	case usesUnlimited:
 		r.MaxUsesNull = true
@@ -231,11 +271,13 @@ func (v *visit) wish(values url.Values) (link.CreateRequest, parts.Problems) {
 		}
 		r.MaxUses = &n
 	}
+
 	s, err := strconv.ParseInt(get("life"), 10, 64)
 	if err != nil {
 		wrong = append(wrong, parts.FieldError{Field: "life", Text: v.Print.T("common.fault.expiry")})
 	}
 	r.ExpiresInSeconds = &s
+	// Keys and values are not checked here: the service limits them.
 	for line := range strings.Lines(values.Get("metadata")) {
 		if line = strings.TrimSpace(line); line == "" {
 			continue
@@ -250,5 +292,6 @@ func (v *visit) wish(values url.Values) (link.CreateRequest, parts.Problems) {
 		}
 		r.Metadata[strings.TrimSpace(k)] = strings.TrimSpace(value)
 	}
+
 	return r, wrong
 }

@@ -1,4 +1,4 @@
-// Package links is the list of payment links, the page of one, and how one is made and
+// Package links serves the list of payment links, the page of one, and how one is made and
 // sent.
 package links
 
@@ -39,6 +39,7 @@ type visit struct {
 	d *Pages
 }
 
+// on adapts a handler of this section to the frame.
 func (d *Pages) on(handle func(*Pages, *visit) error) func(*frame.Visit) error {
 	return func(v *frame.Visit) error { return handle(d, &visit{v, d}) }
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/paylink/paylink/internal/report"
 )
 
+// overviewRoutes returns the page of the figures and its files.
 func (d *Pages) overviewRoutes() []frame.Route {
 	return []frame.Route{
 		frame.Get("/dashboard/{mode}/overview", "overview", d.on((*Pages).showOverview)),
@@ -26,7 +27,8 @@ func (d *Pages) overviewRoutes() []frame.Route {
 // usualPreset is the period that the overview shows first.
 const usualPreset = "30"
 
-// overviewAsked is what the reader chose.
+// overviewAsked is what the reader chose: a period and a currency. With Problems there is
+// no period.
 type overviewAsked struct {
 	frame.Dates
 	Currency string
@@ -34,8 +36,8 @@ type overviewAsked struct {
 	Problems parts.Problems
 }
 
-// overviewAsked reads the choice. Where something is not understood, the problems say
-// so, and there is no period.
+// overviewAsked reads the choice. If something is invalid, Problems says so, and there is
+// no period. An error is a failed read of the test clock.
 func (v *visit) overviewAsked() (overviewAsked, error) {
 	r := v.Reads()
 	a := overviewAsked{Currency: string(r.Currency("currency"))}
@@ -44,15 +46,20 @@ func (v *visit) overviewAsked() (overviewAsked, error) {
 		return a, err
 	}
 	if a.From == "" || a.To == "" {
+		// The overview needs both ends: without them, figures and series would have no
+		// size.
 		missing := "from"
 		if a.From != "" {
 			missing = "to"
 		}
 		r.Wrong(missing, "overview.datesWrong")
 	}
+
 	if a.Problems = r.End(); len(a.Problems) > 0 {
 		return a, nil
 	}
+
+	// Check also limits how long a period may be.
 	a.overview = report.Period{Account: v.Account.ID, Mode: v.Mode, From: a.Period.From, To: a.Period.To, Zone: a.Location.String()}
 	checked := a.overview
 	if _, err := checked.Check(); err != nil {
@@ -61,7 +68,7 @@ func (v *visit) overviewAsked() (overviewAsked, error) {
 	return a, nil
 }
 
-// others are the choices but for the dates.
+// others returns the choices except the dates.
 func (a overviewAsked) others() url.Values {
 	q := url.Values{}
 	if a.Currency != "" {
@@ -70,29 +77,31 @@ func (a overviewAsked) others() url.Values {
 	return q
 }
 
-// query is the choice as an address says it: days and zone, so that it means the same
-// payments there and later.
+// query returns the choice as the query of an address: days and zone, so that it means the
+// same payments there and later.
 func (a overviewAsked) query() string {
 	q := a.others()
 	a.Dates.Values(q)
+	// Without the zone a file would begin and end elsewhere if the account's zone were
+	// changed.
 	q.Set("zone", a.Location.String())
 	return frame.AsQuery(q)
 }
 
-// keyFigure is a number with the one before.
+// keyFigure is a number beside that of the period before.
 type keyFigure struct {
 	Label, Value string
 	Before       string
 	Change       parts.Badge // no text: none
 }
 
-// meter is a line of a list with a share of the longest.
+// meter is a line of a list, with its share of the longest line.
 type meter struct {
 	Label, Count, Share string
 	Part, Whole         int64
 }
 
-// width of the line's bar, of 100.
+// width returns the width of the line's bar, of 100.
 func (m meter) width() string {
 	if m.Whole <= 0 {
 		return "0"
@@ -100,7 +109,7 @@ func (m meter) width() string {
 	return strconv.FormatFloat(100*float64(m.Part)/float64(m.Whole), 'f', 1, 64)
 }
 
-// meters are a list of lines, as a table.
+// meters is a list of lines that is also a table.
 type meters struct {
 	ID, Title, Lead, LabelHead, CountHead, ShareHead string
 	Rows                                             []meter
@@ -109,7 +118,7 @@ type meters struct {
 	CSV                                              string
 }
 
-// overviewView is the page.
+// overviewView is the page of the figures.
 type overviewView struct {
 	Head       parts.Head
 	Asked      overviewAsked
@@ -124,13 +133,14 @@ type overviewView struct {
 	Empty      *parts.Empty
 }
 
-// showOverview tells how the business goes: figures beside those of the period
-// before, their course, why payments were declined, and where links are left.
+// showOverview shows figures beside those of the period before, their course, why payments
+// were declined, and at which step links are left.
 func (d *Pages) showOverview(v *visit) error {
 	a, err := v.overviewAsked()
 	if err != nil {
 		return err
 	}
+
 	view := overviewView{Asked: a, Action: v.Path("overview"), Dates: v.DatesView(a.Dates, v.Path("overview"), a.others(), a.Problems, frame.Presets...),
 		Head: parts.Head{Title: v.Print.T("overview.title")}}
 	if len(a.Problems) > 0 {
@@ -138,12 +148,15 @@ func (d *Pages) showOverview(v *visit) error {
 		view.Empty = &none
 		return v.Render(http.StatusBadRequest, view.Head.Title, overviewPage(view))
 	}
+
 	o, err := d.Reports.Overview(v.Context(), a.overview)
 	if err != nil {
 		return err
 	}
+
 	view.Behind = o.Behind
 	view.Head.Lead = v.Print.T("overview.lead", "From", v.Print.Date(a.Period.From.In(a.Location)), "To", v.Print.Date(a.Period.To.In(a.Location).Add(-time.Second)))
+	// One currency at a time: sums of several would mean nothing.
 	part, found := choose(o, money.Currency(a.Currency))
 	for _, p := range o.Parts {
 		view.Currencies = append(view.Currencies, parts.Option{Value: string(p.Currency), Text: string(p.Currency)})
@@ -155,6 +168,7 @@ func (d *Pages) showOverview(v *visit) error {
 		}
 		return v.Render(http.StatusOK, view.Head.Title, overviewPage(view))
 	}
+
 	view.Asked.Currency = string(part.Currency)
 	view.Figures = v.overviewFigures(part)
 	view.Charts = v.overviewCharts(o, part, view.Asked)
@@ -162,7 +176,8 @@ func (d *Pages) showOverview(v *visit) error {
 	return v.Render(http.StatusOK, view.Head.Title, overviewPage(view))
 }
 
-// choose is the part in a currency, or the first.
+// choose returns the part in a currency, or the first part if there is none. It returns
+// false if there is no part at all.
 func choose(o report.Overview, c money.Currency) (report.Part, bool) {
 	for _, p := range o.Parts {
 		if p.Currency == c {
@@ -175,8 +190,10 @@ func choose(o report.Overview, c money.Currency) (report.Part, bool) {
 	return o.Parts[0], true
 }
 
-// overviewEmpty teaches the first step, or says that the period has nothing.
+// overviewEmpty returns what the page shows without figures: the first step if there has
+// never been a payment, or else a longer period.
 func (v *visit) overviewEmpty() (*parts.Empty, error) {
+	// One payment of any time is enough to know that the merchant is not new.
 	any, err := v.d.Reports.Search(v.Context(), report.Query{Account: v.Account.ID, Mode: v.Mode, Limit: 1})
 	if err != nil {
 		return nil, err
@@ -189,10 +206,13 @@ func (v *visit) overviewEmpty() (*parts.Empty, error) {
 		Actions: []parts.Button{{Text: v.Print.T("overview.firstAction"), Href: v.Path("links", "new"), Kind: "primary", Icon: "link"}}}, nil
 }
 
+// overviewFigures returns the figures of a currency. A rate has no change, because a
+// difference of two shares would be misread.
 func (v *visit) overviewFigures(p report.Part) []keyFigure {
 	now, before := p.Total, p.Before
 	amount := func(minor int64) string { return v.Print.Amount(money.Of(minor, p.Currency)) }
 	count := v.Print.Number
+	// Of the payments that were decided. Open ones would lower the rate without a reason.
 	rate := func(f report.Figures) string {
 		if f.Approved()+f.Declined() == 0 {
 			return "–"
@@ -208,10 +228,11 @@ func (v *visit) overviewFigures(p report.Part) []keyFigure {
 	return out
 }
 
-// change is how much a number grew or fell; more is good unless it is of what one
-// does not want.
+// change returns by how much a number grew or fell. good says whether more is better.
+// Without a number before there is none.
 func (v *visit) change(now, before int64, good bool) parts.Badge {
 	switch {
+	// There is no share of nothing.
 	case before == 0 || now == before:
 		return parts.Badge{}
 	case now > before:
@@ -220,6 +241,7 @@ func (v *visit) change(now, before int64, good bool) parts.Badge {
 	return parts.Badge{Text: "−" + v.Print.Percent(before-now, before), Tone: tone(!good)}
 }
 
+// tone returns the tone of a change.
 func tone(good bool) string {
 	if good {
 		return "good"
@@ -230,7 +252,10 @@ func tone(good bool) string {
 // unitHeads are the headings of a series' column.
 var unitHeads = map[report.Unit]string{report.ByHour: "overview.by.hour", report.ByDay: "overview.by.day", report.ByWeek: "overview.by.week", report.ByMonth: "overview.by.month"}
 
+// overviewCharts returns the charts of volume and payments over the points of the period.
 func (v *visit) overviewCharts(o report.Overview, p report.Part, a overviewAsked) []parts.Chart {
+	// Both charts have the same points: one for each hour, day, week or month of the
+	// period.
 	volume := parts.Chart{ID: "volume", Title: v.Print.T("overview.volume"), LabelHead: v.Print.T(unitHeads[o.Unit]), CSV: v.Path("overview", "volume") + a.query(),
 		Series: []parts.Series{{Name: v.Print.T("overview.volume"), Tone: "accent"}}, Format: func(n int64) string { return v.Print.Amount(money.Of(n, p.Currency)) }}
 	payments := parts.Chart{ID: "payments", Title: v.Print.T("overview.payments"), LabelHead: volume.LabelHead, CSV: v.Path("overview", "payments") + a.query(),
@@ -245,6 +270,7 @@ func (v *visit) overviewCharts(o report.Overview, p report.Part, a overviewAsked
 	return []parts.Chart{volume, payments}
 }
 
+// pointLabel returns the label of a point, in the time zone of t.
 func (v *visit) pointLabel(u report.Unit, t time.Time) string {
 	if u == report.ByHour {
 		return v.Print.DateTime(t)
@@ -252,7 +278,7 @@ func (v *visit) pointLabel(u report.Unit, t time.Time) string {
 	return v.Print.Date(t)
 }
 
-// reasonWords are the issuers' codes in few words, for a list.
+// reasonWords are the issuers' codes in a few words, for a list.
 var reasonWords = map[string]string{
 	issuer.CodeDeclined: "overview.decline.cardDeclined", issuer.CodeInsufficientFunds: "overview.decline.insufficientFunds",
 	issuer.CodeLost: "overview.decline.lostCard", issuer.CodeStolen: "overview.decline.stolenCard", issuer.CodeExpired: "overview.decline.expiredCard",
@@ -260,6 +286,7 @@ var reasonWords = map[string]string{
 	issuer.CodeAuthentication: "overview.decline.authenticationFailed",
 }
 
+// reasonText returns a decline code in words, or the code itself if it is unknown.
 func (v *visit) reasonText(code string) string {
 	if key, ok := reasonWords[code]; ok {
 		return v.Print.T(key)
@@ -267,6 +294,8 @@ func (v *visit) reasonText(code string) string {
 	return v.Print.T("overview.decline.other", "Code", code)
 }
 
+// declineMeters returns the reasons for declines, most frequent first, each with its share
+// of all declines.
 func (v *visit) declineMeters(p report.Part, a overviewAsked) meters {
 	m := meters{ID: "declines", Title: v.Print.T("overview.declines"), LabelHead: v.Print.T("overview.reason"), CountHead: v.Print.T("overview.payments"),
 		ShareHead: v.Print.T("overview.share"), None: v.Print.T("overview.declinesNone"), Tone: "bad", CSV: v.Path("overview", "declines") + a.query()}
@@ -280,12 +309,15 @@ func (v *visit) declineMeters(p report.Part, a overviewAsked) meters {
 	return m
 }
 
-// stepWords are the steps of a link, the first of which is being made.
+// stepWords are the steps of a link. The first is its creation.
 var stepWords = [...]string{"overview.step.created", "overview.step.opened", "overview.step.started", "overview.step.submitted", "overview.step.paid"}
 
+// funnelMeters returns how many links reached each step, with the share of all that were
+// created.
 func (v *visit) funnelMeters(p report.Part, a overviewAsked) meters {
 	m := meters{ID: "funnel", Title: v.Print.T("overview.funnel"), Lead: v.Print.T("overview.funnelLead"), LabelHead: v.Print.T("overview.step"),
 		CountHead: v.Print.T("overview.links"), ShareHead: v.Print.T("overview.share"), None: v.Print.T("overview.funnelNone"), Tone: "accent", CSV: v.Path("overview", "funnel") + a.query()}
+	// Without links there is no share. The page then says that none was made.
 	made := p.Total.Links[0]
 	if made == 0 {
 		return m
@@ -296,8 +328,8 @@ func (v *visit) funnelMeters(p report.Part, a overviewAsked) meters {
 	return m
 }
 
-// exportOverview is a table of the overview as CSV: plain numbers, codes and times,
-// for a program.
+// exportOverview streams a table of the overview as CSV, for programs: plain numbers, codes
+// and times.
 func (d *Pages) exportOverview(v *visit) error {
 	name := v.PathValue("table")
 	headers := map[string][]string{"volume": {"from", "currency", "volume", "refunded"}, "payments": {"from", "currency", "payments", "approved", "declined"},
@@ -306,6 +338,7 @@ func (d *Pages) exportOverview(v *visit) error {
 	if !ok {
 		return fault.NotFound("page")
 	}
+
 	a, err := v.overviewAsked()
 	if err != nil {
 		return err
@@ -313,13 +346,16 @@ func (d *Pages) exportOverview(v *visit) error {
 	if len(a.Problems) > 0 {
 		return v.Refuse(a.Problems, v.Path("overview"))
 	}
+
 	o, err := d.Reports.Overview(v.Context(), a.overview)
 	if err != nil {
 		return err
 	}
+
 	return v.CSV(fmt.Sprintf("paylink-%s-%s-%s", v.Mode, name, a.Period.From.In(a.Location).Format(time.DateOnly)), header, overviewRows(name, o, a.Currency))
 }
 
+// overviewRows yields the lines of a table, for one currency or for all.
 func overviewRows(name string, o report.Overview, currency string) iter.Seq2[[]string, error] {
 	number := func(n int64) string { return strconv.FormatInt(n, 10) }
 	steps := [...]string{"created", "opened", "started", "submitted", "paid"}
@@ -329,6 +365,8 @@ func overviewRows(name string, o report.Overview, currency string) iter.Seq2[[]s
 			if currency != "" && c != currency {
 				continue
 			}
+			// A part is small: its points, reasons and steps are in memory before they are
+			// sent.
 			var rows [][]string
 			for _, at := range p.Series {
 				from := at.From.Format(time.RFC3339)

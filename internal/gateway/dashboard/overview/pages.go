@@ -1,5 +1,5 @@
-// Package overview is how the business goes: figures beside those of the period
-// before, and the funds of the account with the entries behind them.
+// Package overview serves the figures of the business beside those of the period before,
+// and the funds of the account with the entries behind them.
 package overview
 
 import (
@@ -43,6 +43,7 @@ type visit struct {
 	d *Pages
 }
 
+// on adapts a handler of this section to the frame.
 func (d *Pages) on(handle func(*Pages, *visit) error) func(*frame.Visit) error {
 	return func(v *frame.Visit) error { return handle(d, &visit{v, d}) }
 }

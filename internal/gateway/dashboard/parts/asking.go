@@ -1,6 +1,7 @@
 package parts
 
-// Asking is a page that asks before money moves.
+// Asking is a page that asks before money moves. Its form carries an attempt id, so the
+// answer takes effect once.
 type Asking struct {
 	Head     Head
 	Lead     string
@@ -13,10 +14,11 @@ type Asking struct {
 	OK, Back Button
 }
 
-// Hidden is a value that a form carries: what the page said.
+// Hidden is a value that a form carries without showing it, such as the amount that the
+// page named.
 type Hidden struct{ Name, Value string }
 
-// Question is a page that asks before something is done.
+// Question is a page that asks before something is done. Field is an optional choice.
 type Question struct {
 	Head         Head
 	Lead, Detail string
@@ -27,7 +29,7 @@ type Question struct {
 	Problems     Problems
 }
 
-// SecretView shows a secret, this once.
+// SecretView shows a secret. It is the only page that does, and shows it once.
 type SecretView struct {
 	Head                Head
 	Label, Secret, Lead string

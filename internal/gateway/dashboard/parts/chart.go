@@ -18,6 +18,7 @@ const (
 	chartTop    = 8 // space for a line's thickness above the greatest value
 )
 
+// printer returns the printer of the context's language.
 func printer(ctx context.Context) *i18n.Printer { return i18n.From(ctx) }
 
 // Fact is a name with its value.
@@ -26,6 +27,7 @@ type Fact struct {
 	Value templ.Component
 }
 
+// viewBox returns the SVG attribute of that name.
 func (c Chart) viewBox() string { return fmt.Sprintf("0 0 %d %d", chartWidth, chartHeight) }
 
 // top returns the greatest value, or 1 if all are zero, so that nothing divides by zero.
@@ -39,8 +41,10 @@ func (c Chart) top() int64 {
 	return top
 }
 
+// most returns the greatest value as text, for the chart's axis.
 func (c Chart) most() string { return c.Format(c.top()) }
 
+// first returns the first label, for the chart's axis.
 func (c Chart) first() string {
 	if len(c.Labels) == 0 {
 		return ""
@@ -48,6 +52,7 @@ func (c Chart) first() string {
 	return c.Labels[0]
 }
 
+// last returns the last label, or "" if it is the first.
 func (c Chart) last() string {
 	if len(c.Labels) < 2 {
 		return ""
@@ -55,7 +60,7 @@ func (c Chart) last() string {
 	return c.Labels[len(c.Labels)-1]
 }
 
-// grid are the heights of the lines behind the picture.
+// grid returns the heights of the lines behind the picture.
 func (c Chart) grid() []string {
 	var out []string
 	for i := range 4 {
@@ -64,13 +69,15 @@ func (c Chart) grid() []string {
 	return append(out, strconv.Itoa(chartHeight-1))
 }
 
-// y is where a value stands. Values are below 2^63 and the picture small, so the
-// product is made of floats of the picture alone, never of money that is shown.
+// y returns the height of a value in the picture. Floats are precise enough for a picture;
+// amounts that are shown are never computed with them.
 func (c Chart) y(v int64) float64 {
 	share := float64(max(v, 0)) / float64(c.top())
 	return float64(chartHeight) - share*float64(chartHeight-chartTop)
 }
 
+// path returns the line of a series as an SVG path. A single value becomes a short dash in
+// the middle.
 func (c Chart) path(at int) string {
 	values := c.Series[at].Values
 	var b strings.Builder
@@ -91,8 +98,10 @@ func (c Chart) path(at int) string {
 	return b.String()
 }
 
+// bar is one column of a chart, with its text for a pointer.
 type bar struct{ x, y, w, h, title string }
 
+// columns returns the columns of a series. Series stand beside each other in each slot.
 func (c Chart) columns(at int) []bar {
 	s := c.Series[at]
 	slot := float64(chartWidth) / float64(max(len(s.Values), 1))

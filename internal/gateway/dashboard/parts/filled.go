@@ -6,8 +6,8 @@ import (
 	"github.com/a-h/templ"
 )
 
-// Filled is a form as its reader filled it in, and what is wrong with that: the
-// fields of a page that asks again know both.
+// Filled is a form as its reader filled it in, and what is wrong with it. A page that shows
+// a refused form again makes its fields from both.
 type Filled struct {
 	Values   url.Values
 	Problems Problems
@@ -18,7 +18,7 @@ func (p Filled) Field(id, label, hint string) Field {
 	return Field{ID: id, Label: label, Hint: hint, Value: p.Values.Get(id), Error: p.Problems.Of(id)}
 }
 
-// Money returns the field of an amount.
+// Money returns the field of an amount, for a keyboard with a decimal separator.
 func (p Filled) Money(id, label string) Field {
 	f := p.Field(id, label, "")
 	f.InputMode, f.Max, f.Attrs = "decimal", 40, templ.Attributes{"autocomplete": "off"}
@@ -32,14 +32,14 @@ func (p Filled) Choice(id, label, hint string, options []Option) Field {
 	return f
 }
 
-// Long returns an optional field of at most most characters.
+// Long returns an optional field of at most that many characters.
 func (p Filled) Long(id, label, hint string, most int) Field {
 	f := p.Field(id, label, hint)
 	f.Optional, f.Max = true, most
 	return f
 }
 
-// Radio returns one of the buttons of a choice.
+// Radio returns one button of a choice, checked if it is the one that was picked.
 func (p Filled) Radio(name, value, label, hint string) Check {
 	return Check{ID: name + "-" + value, Name: name, Value: value, Label: label, Hint: hint, Radio: true, Checked: p.Values.Get(name) == value}
 }

@@ -1,6 +1,6 @@
 package parts
 
-// iconPaths are strokes on a field of 20 by 20.
+// iconPaths are the icons by name: SVG paths, drawn as strokes on 20 by 20 units.
 var iconPaths = map[string]string{
 	"chart":    "M3 17h14M5 14V9m5 5V4m5 10v-7",
 	"card":     "M2.500 5.500h15v9h-15zM2.500 8.500h15M5 12h3",

@@ -1,4 +1,4 @@
-// Package parts is what pages are made of, from a button to a chart: a value says what is
+// Package parts has the components of pages, from a button to a chart: a value says what is
 // shown, and a template of the same name shows it, in the language and the time zone of the
 // context. It knows no request and no service.
 package parts
@@ -19,18 +19,19 @@ import (
 // Say returns a text of the catalog in the reader's language.
 func Say(ctx context.Context, key string, args ...any) string { return i18n.From(ctx).T(key, args...) }
 
-// SayN is one with a count.
+// SayN returns a text of the catalog that contains a count, in the plural form of the
+// language.
 func SayN(ctx context.Context, key string, n int, args ...any) string {
 	return i18n.From(ctx).N(key, n, args...)
 }
 
-// AmountText is a sum as the reader's language writes it.
+// AmountText returns an amount as the reader's language writes it.
 func AmountText(ctx context.Context, a money.Amount) string { return i18n.From(ctx).Amount(a) }
 
-// Stamp is a moment for a machine: the script writes it in the reader's own zone.
+// Stamp returns a time for programs. The page's script writes it in the reader's own zone.
 func Stamp(t time.Time) string { return link.FormatTime(t) }
 
-// Button is a link where it has an Href, and sends its form otherwise.
+// Button is a link if it has an Href, and otherwise sends its form.
 type Button struct {
 	Text, Href  string
 	Kind        string // primary, danger, quiet; "" is the second button of a page
@@ -39,6 +40,7 @@ type Button struct {
 	Attrs       templ.Attributes
 }
 
+// class returns the class attribute.
 func (b Button) class() string {
 	if b.Kind == "" {
 		return "button"
@@ -46,21 +48,21 @@ func (b Button) class() string {
 	return "button " + b.Kind
 }
 
-// Head is a page's heading with what one can do there.
+// Head is a page's heading, with what can be done on the page.
 type Head struct {
 	Title, Lead string
 	Back        Button // one step up
 	Actions     []Button
 }
 
-// Empty teaches what to do where there is nothing yet.
+// Empty is what a table or page shows without content: what to do first.
 type Empty struct {
 	Icon, Headline, Lead string
 	Actions              []Button
 }
 
-// Column of a table. Sort is where its heading leads to; Order is ascending or
-// descending when the table is sorted by it.
+// Column is a column of a table. Sort is the address to which its heading leads; Order is
+// ascending or descending if the table is sorted by it.
 type Column struct {
 	Label       string
 	Number      bool // set to the end, tabular figures
@@ -68,7 +70,7 @@ type Column struct {
 	Sort, Order string
 }
 
-// Row: the first cell names the row. Href makes that cell a link.
+// Row is a row of a table. The first cell names the row, and Href makes it a link.
 type Row struct {
 	Fresh bool // came just now
 	ID    string
@@ -76,8 +78,8 @@ type Row struct {
 	Cells []templ.Component
 }
 
-// Table has a caption, columns and rows. On a narrow screen each row becomes a
-// card of labeled lines. Without rows, Empty is shown instead.
+// Table has a caption, columns and rows. On a narrow screen each row becomes a card of
+// labeled lines. Without rows, Empty is shown instead.
 type Table struct {
 	ID            string
 	Caption       string
@@ -89,7 +91,7 @@ type Table struct {
 	Pager         Pager
 }
 
-// Pager leads to older and newer rows; "" is none.
+// Pager has the addresses of newer and older rows; "" if there are none.
 type Pager struct {
 	Newest, Older string
 }
@@ -124,6 +126,7 @@ type Check struct {
 	Radio                        bool
 }
 
+// name returns the name under which the field is sent.
 func (f Field) name() string {
 	if f.Name == "" {
 		return f.ID
@@ -131,6 +134,7 @@ func (f Field) name() string {
 	return f.Name
 }
 
+// kind returns the type attribute.
 func (f Field) kind() string {
 	if f.Type == "" {
 		return "text"
@@ -138,7 +142,7 @@ func (f Field) kind() string {
 	return f.Type
 }
 
-// described is the aria-describedby of a field: its error first, then its hint.
+// described returns the aria-describedby of a field: its error first, then its hint.
 func described(id, failure, hint string) string {
 	var ids []string
 	if failure != "" {
@@ -150,7 +154,8 @@ func described(id, failure, hint string) string {
 	return strings.Join(ids, " ")
 }
 
-// control are the attributes that all controls of a field share.
+// control returns the attributes that all controls of a field share. Attrs of the field
+// come last and may replace them.
 func (f Field) control() templ.Attributes {
 	a := templ.Attributes{"id": f.ID, "name": f.name()}
 	set := func(k, v string) {
@@ -177,13 +182,13 @@ func (f Field) control() templ.Attributes {
 	return a
 }
 
-// FieldError is one line of what is wrong with a form; Field "" is about all of it.
+// FieldError is one line of what is wrong with a form; the Field "" means the whole form.
 type FieldError struct{ Field, Text string }
 
-// Problems are what is wrong with a form.
+// Problems are what is wrong with a form, in the order of its fields.
 type Problems []FieldError
 
-// Of is the error of a field, "" when it is right.
+// Of returns the error of a field, or "" if it has none.
 func (p Problems) Of(name string) string {
 	for _, e := range p {
 		if e.Field == name {
@@ -193,19 +198,19 @@ func (p Problems) Of(name string) string {
 	return ""
 }
 
-// Progress of work that goes on; Total 0 is not known.
+// Progress is how far a piece of work is. A Total of 0 means that it is unknown.
 type Progress struct {
 	ID, Label   string
 	Done, Total int64
 }
 
-// Tab of a row of views of one thing.
+// Tab is one of several views of the same subject.
 type Tab struct {
 	Text, Href string
 	Current    bool
 }
 
-// Chart is a picture of numbers made on the server, with the table behind it.
+// Chart is a picture of numbers, drawn on the server, with a table of the same numbers.
 // Every series has a value for every label.
 type Chart struct {
 	ID, Title string
@@ -217,14 +222,14 @@ type Chart struct {
 	CSV       string
 }
 
-// Series is one of the lines of a chart.
+// Series is one line, or one set of columns, of a chart.
 type Series struct {
 	Name   string
 	Tone   string // accent, good, bad, wait, quiet
 	Values []int64
 }
 
-// Badge is a word in a color; the word carries the meaning.
+// Badge is a word in a color. The word carries the meaning; the color only repeats it.
 type Badge struct {
 	Text, Tone string // good, bad, wait, accent, quiet
 }
@@ -232,18 +237,20 @@ type Badge struct {
 // Attr returns a single attribute.
 func Attr(key, value string) templ.Attributes { return templ.Attributes{key: value} }
 
-// Text is a cell of plain words; whatever direction they are written in, they do
-// not turn those around them.
+// Text returns a cell of plain text. Its direction is its own and does not affect the text
+// around it.
 func Text(s string) templ.Component { return textCell(s) }
 
+// zoneKey is the context key of the time zone.
 type zoneKey struct{}
 
-// InZone keeps the zone that a page's times are shown in.
+// InZone returns a context in which times are shown in the zone.
 func InZone(ctx context.Context, zone *time.Location) context.Context {
 	return context.WithValue(ctx, zoneKey{}, zone)
 }
 
-// ZoneOf is the zone of a page; UTC where nobody is signed in.
+// ZoneOf returns the zone in which times are shown, or UTC if none is set, as for a reader
+// who is not signed in.
 func ZoneOf(ctx context.Context) *time.Location {
 	if zone, ok := ctx.Value(zoneKey{}).(*time.Location); ok {
 		return zone

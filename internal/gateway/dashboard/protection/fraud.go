@@ -21,7 +21,7 @@ import (
 	"github.com/paylink/paylink/internal/money"
 )
 
-// maturity is how long a payment is watched before silence counts as honest: most
+// maturity is how long a payment is observed before silence counts as legitimate. Most
 // disputes have come by then.
 const maturity = 60 * 24 * time.Hour
 
@@ -43,13 +43,14 @@ func (d *Pages) Routes() []frame.Route {
 	}
 }
 
-// maxDailyPoints of a chart; a longer period is shown by week.
+// maxDailyPoints is the longest period, in days, that a chart shows by day. A longer one is
+// shown by week.
 const maxDailyPoints = 92
 
-// fraudFigure is a number with what it is a part of, or is made of.
+// fraudFigure is a number with a note: its share, or the money behind it.
 type fraudFigure struct{ Label, Value, Note string }
 
-// remark stands where a chart would say nothing, or less than it seems to.
+// remark replaces a chart that would show nothing, or less than it seems to.
 type remark struct {
 	Title, Text string
 	Action      parts.Button
@@ -75,18 +76,22 @@ type fraudView struct {
 	Empty    *parts.Empty
 }
 
-// estimateView says how many blocked payments were honest, how that is known, or why
-// it is not.
+// estimateView says how many blocked payments were legitimate, how that was estimated, or
+// why it cannot be.
 type estimateView struct {
 	Value, Says string
 	How         []string
 }
 
+// showFraud shows the figures and charts of a period. It fails with fraud_unavailable if
+// this process has no analytics store.
 func (d *Pages) showFraud(v *visit) error {
 	if d.Fraud.Analyst == nil {
 		return risk.Unavailable()
 	}
+
 	r := v.Reads()
+	// The days end with today by the clock of the mode, which in test mode may be ahead.
 	days, from, to, err := risk.Period(v.Visit, r)
 	if err != nil {
 		return err
@@ -94,23 +99,29 @@ func (d *Pages) showFraud(v *visit) error {
 	if wrong := r.End(); wrong != nil {
 		return v.Refuse(wrong, v.Path("fraud"))
 	}
+
 	f, err := d.Fraud.Analyst.Figures(v.Context(), v.Account.ID, v.Mode, from, to)
 	if err != nil {
 		return err
 	}
+
 	p := v.Print
 	view := fraudView{Tabs: risk.Tabs(v.Visit, ""), Action: v.Path("fraud"), Days: strconv.Itoa(days), Spans: risk.SpanOptions(v.Visit),
 		Head: parts.Head{Title: p.T("fraud.title"), Lead: p.T("fraud.lead", "From", p.Date(from), "To", p.Date(to.Add(-time.Second)))}}
+
 	total := totalOf(f.Days)
+	// Charts of nothing would only look broken. The page leads to the rules instead.
 	if total.Attempts == 0 && total.Shield == 0 {
 		view.Empty = &parts.Empty{Icon: "shield", Headline: p.T("fraud.empty"), Lead: p.T("fraud.emptyLead"),
 			Actions: []parts.Button{{Text: p.T("fraud.toRules"), Href: v.Path("fraud", "rules")}}}
 		return v.Render(http.StatusOK, view.Head.Title, fraudPage(view))
 	}
+
 	names, err := v.rulesByID()
 	if err != nil {
 		return err
 	}
+
 	view.Figures = v.fraudFigures(total)
 	v.fraudCharts(&view, f, total, from, to)
 	view.Estimate = v.estimateView(f.Estimate)
@@ -118,7 +129,7 @@ func (d *Pages) showFraud(v *visit) error {
 	return v.Render(http.StatusOK, view.Head.Title, fraudPage(view))
 }
 
-// totalOf adds days up.
+// totalOf returns the sum of days.
 func totalOf(days []history.DayFigures) history.DayFigures {
 	t := history.DayFigures{FraudMinor: map[money.Currency]int64{}, BlockedMinor: map[money.Currency]int64{}}
 	for _, d := range days {
@@ -127,6 +138,7 @@ func totalOf(days []history.DayFigures) history.DayFigures {
 	return t
 }
 
+// plus returns t with d added. It changes the maps of t.
 func plus(t, d history.DayFigures) history.DayFigures {
 	t.Attempts, t.Allowed, t.Challenged, t.Blocked, t.Held, t.Shield = t.Attempts+d.Attempts, t.Allowed+d.Allowed, t.Challenged+d.Challenged, t.Blocked+d.Blocked, t.Held+d.Held, t.Shield+d.Shield
 	t.Authorised, t.Declined, t.Fraud, t.Legitimate = t.Authorised+d.Authorised, t.Declined+d.Declined, t.Fraud+d.Fraud, t.Legitimate+d.Legitimate
@@ -140,13 +152,15 @@ func plus(t, d history.DayFigures) history.DayFigures {
 	return t
 }
 
-// points are the days of a period, those without payments too; weeks of a long one.
+// points returns the days of a period, including those without payments, or its weeks if it
+// is long. Days are days of UTC.
 func points(days []history.DayFigures, from, to time.Time) []history.DayFigures {
 	step := 1
 	if to.Sub(from) > maxDailyPoints*24*time.Hour {
 		step = 7
 	}
 	var out []history.DayFigures
+	// The last week may be shorter than the others.
 	for at := from; at.Before(to); at = at.AddDate(0, 0, step) {
 		end := at.AddDate(0, 0, step)
 		sum := history.DayFigures{Day: at, FraudMinor: map[money.Currency]int64{}, BlockedMinor: map[money.Currency]int64{}}
@@ -157,13 +171,15 @@ func points(days []history.DayFigures, from, to time.Time) []history.DayFigures 
 		}
 		out = append(out, sum)
 	}
+
 	return out
 }
 
-// moneyText lists sums of several currencies, "" when there is none.
+// moneyText lists sums of several currencies, or returns "" if all are zero.
 func (v *visit) moneyText(sums map[money.Currency]int64) string {
 	var out []string
 	for _, c := range slices.Sorted(maps.Keys(sums)) {
+		// Currencies are not added up: there is no rate of exchange here.
 		if sums[c] != 0 {
 			out = append(out, v.Print.Amount(money.Of(sums[c], c)))
 		}
@@ -171,8 +187,11 @@ func (v *visit) moneyText(sums map[money.Currency]int64) string {
 	return strings.Join(out, " · ")
 }
 
+// fraudFigures returns the totals of the period.
 func (v *visit) fraudFigures(t history.DayFigures) []fraudFigure {
 	p := v.Print
+	// A blocked payment has a note of its own amount if there is one, because money says
+	// more than a share.
 	share := func(part int64) string { return p.T("fraud.ofAttempts", "Share", p.Percent(part, t.Attempts)) }
 	return []fraudFigure{
 		{Label: p.T("fraud.attempts"), Value: p.Number(t.Attempts), Note: p.T("fraud.authorisedOf", "Count", p.Number(t.Authorised))},
@@ -183,9 +202,11 @@ func (v *visit) fraudFigures(t history.DayFigures) []fraudFigure {
 	}
 }
 
-// RateScale: rates are drawn in hundredths of a percent.
+// rateScale is the precision of rates: hundredths of a percent.
 const rateScale = 10_000
 
+// fraudCharts adds the charts. A rate is shown only if the outcome of some payments is
+// known, because 0% would be misread.
 func (v *visit) fraudCharts(view *fraudView, f history.Figures, total history.DayFigures, from, to time.Time) {
 	p := v.Print
 	csv := v.Path("fraud", "tables", "days") + "?days=" + view.Days
@@ -194,10 +215,13 @@ func (v *visit) fraudCharts(view *fraudView, f history.Figures, total history.Da
 	for i, d := range list {
 		labels[i] = p.Date(d.Day)
 	}
+	// The points were made by points, which alone decides about days or weeks.
 	head := p.T("overview.by.day")
 	if len(list) > 1 && list[1].Day.Sub(list[0].Day) > 24*time.Hour {
 		head = p.T("overview.by.week")
 	}
+	// column returns one number of each point, and draw a chart of such columns. All charts
+	// have the same points and the same file.
 	column := func(name, tone string, of func(history.DayFigures) int64) parts.Series {
 		s := parts.Series{Name: name, Tone: tone}
 		for _, d := range list {
@@ -208,19 +232,23 @@ func (v *visit) fraudCharts(view *fraudView, f history.Figures, total history.Da
 	draw := func(id, title string, s ...parts.Series) parts.Chart {
 		return parts.Chart{ID: id, Title: title, Labels: labels, LabelHead: head, Series: s, Format: p.Number, CSV: csv}
 	}
+
 	if total.Fraud+total.Legitimate > 0 {
 		c := draw("rate", p.T("fraud.rate"), column(p.T("fraud.rate"), "bad", func(d history.DayFigures) int64 {
+			// No payment, no rate. The line is at zero there.
 			if d.Authorised == 0 {
 				return 0
 			}
 			return d.Fraud * rateScale / d.Authorised
 		}))
+		// A rate is a line, because its values cannot be stacked.
 		c.Lines, c.Format = true, func(n int64) string { return p.Percent(n, rateScale) }
 		view.Rate = &c
 		view.Immature = p.T("fraud.immature", "Days", p.Number(int64(maturity/(24*time.Hour))))
 	} else {
 		view.NoLabels = remark{Title: p.T("fraud.rate"), Text: p.T("fraud.noLabels")}
 	}
+
 	view.Charts = []parts.Chart{
 		draw("actions", p.T("fraud.actions"), column(p.T("fraud.blocked"), "bad", func(d history.DayFigures) int64 { return d.Blocked }),
 			column(p.T("fraud.held"), "wait", func(d history.DayFigures) int64 { return d.Held }),
@@ -232,9 +260,11 @@ func (v *visit) fraudCharts(view *fraudView, f history.Figures, total history.Da
 	v.scoreChart(view, f)
 }
 
-// scoreChart draws how many payments had which score.
+// scoreChart adds the chart of how many payments had which score, or a remark if no model
+// rated any.
 func (v *visit) scoreChart(view *fraudView, f history.Figures) {
 	p := v.Print
+	// Scores begin with the first model. Payments before it have none and are only counted.
 	var rated int64
 	for _, n := range f.Scores {
 		rated += n
@@ -243,6 +273,7 @@ func (v *visit) scoreChart(view *fraudView, f history.Figures) {
 		view.NoScores = remark{Title: p.T("fraud.scores"), Text: p.T("fraud.noModel"), Action: parts.Button{Text: p.T("fraud.tab.models"), Href: v.Path("fraud", "models")}}
 		return
 	}
+
 	c := parts.Chart{ID: "scores", Title: p.T("fraud.scores"), LabelHead: p.T("fraud.score"), Format: p.Number, CSV: v.Path("fraud", "tables", "scores") + "?days=" + view.Days,
 		Series: []parts.Series{{Name: p.T("overview.payments"), Tone: "accent", Values: f.Scores[:]}}}
 	for i := range f.Scores {
@@ -254,7 +285,7 @@ func (v *visit) scoreChart(view *fraudView, f history.Figures) {
 	}
 }
 
-// scoreSpan names a tenth of the scores; the last has eleven.
+// scoreSpan returns the name of a tenth of the scores. The last one includes 100.
 func scoreSpan(i int) string {
 	last := 10*i + 9
 	if i == 9 {
@@ -263,6 +294,7 @@ func scoreSpan(i int) string {
 	return strconv.Itoa(10*i) + "–" + strconv.Itoa(last)
 }
 
+// estimateView returns the estimate in words, with its bounds, or why there is none.
 func (v *visit) estimateView(e history.Estimate) estimateView {
 	p := v.Print
 	whole := func(x float64) string { return p.Number(int64(math.Round(x))) }
@@ -270,18 +302,22 @@ func (v *visit) estimateView(e history.Estimate) estimateView {
 	switch {
 	case e.Blocked == 0:
 		out.Says = p.T("fraud.estimateNone")
+	// Too few comparable payments were let through: a number would be a guess.
 	case !e.Explainable:
 		out.Says = p.T("fraud.estimateUnknown", "Blocked", p.Number(e.Blocked), "Count", p.Number(e.Comparable))
 	default:
 		out.Value = whole(e.Honest)
 		out.Says = p.T("fraud.estimateSays", "Honest", whole(e.Honest), "Blocked", p.Number(e.Blocked), "Low", whole(e.Low), "High", whole(e.High))
 	}
+
 	return out
 }
 
-// rulesByID are the account's rules by id, as they are called.
+// rulesByID returns the names of the account's rules by id. Without access to the rules it
+// is empty.
 func (v *visit) rulesByID() (map[string]string, error) {
 	names := map[string]string{}
+	// This process can read the figures without the rules.
 	if v.d.Fraud.Rulebook == nil {
 		return names, nil
 	}
@@ -292,8 +328,8 @@ func (v *visit) rulesByID() (map[string]string, error) {
 	return names, err
 }
 
-// ruleHits is what rules did in a period; each version apart, since they are not the
-// same rule.
+// ruleHits returns what each rule did in the period. Each version has a line of its own,
+// because versions are different rules.
 func (v *visit) ruleHits(list []history.RuleFigures, names map[string]string, days int) parts.Table {
 	p := v.Print
 	t := parts.Table{ID: "rule-hits", Caption: p.T("fraud.hits"), CSV: v.Path("fraud", "tables", "rules") + "?days=" + strconv.Itoa(days),
@@ -301,6 +337,7 @@ func (v *visit) ruleHits(list []history.RuleFigures, names map[string]string, da
 			{Label: p.T("fraud.hitHonest"), Number: true}, {Label: p.T("fraud.hitUnknown"), Number: true}, {Label: p.T("fraud.money"), Number: true}},
 		Empty: parts.Empty{Icon: "flag", Headline: p.T("fraud.noHits"), Lead: p.T("fraud.noHitsLead"), Actions: []parts.Button{{Text: p.T("fraud.toRules"), Href: v.Path("fraud", "rules")}}}}
 	for _, r := range list {
+		// A rule that was deleted meanwhile is shown by its id and has no page.
 		name, known := names[r.Rule]
 		row := parts.Row{Cells: []templ.Component{ruleHitCell(cmp.Or(name, r.Rule), p.T("fraud.version", "Version", strconv.Itoa(r.Version)), r.Shadow), parts.BadgePart(risk.Action(v.Visit, r.Action)),
 			parts.Text(p.Number(r.Hits)), parts.Text(p.Number(r.Fraud)), parts.Text(p.Number(r.Legitimate)), parts.Text(p.Number(r.Hits - r.Fraud - r.Legitimate)), parts.Text(cmp.Or(v.moneyText(r.Minor), "–"))}}
@@ -309,25 +346,30 @@ func (v *visit) ruleHits(list []history.RuleFigures, names map[string]string, da
 		}
 		t.Rows = append(t.Rows, row)
 	}
+
 	return t
 }
 
+// The columns of the files.
 var (
 	fraudDayColumns   = []string{"day", "attempts", "allowed", "challenged", "blocked", "held", "shieldRefused", "authorised", "declined", "fraud", "legitimate", "reviewsOpened", "reviewsClosed"}
 	fraudScoreColumns = []string{"score", "payments"}
 	fraudRuleColumns  = []string{"rule", "version", "action", "shadow", "hits", "fraud", "legitimate", "currency", "amount"}
 )
 
-// exportFraud is a table behind the charts, for a program.
+// exportFraud streams a table behind the charts as CSV, for programs.
 func (d *Pages) exportFraud(v *visit) error {
 	if d.Fraud.Analyst == nil {
 		return risk.Unavailable()
 	}
+
+	// The names are for programs and are the same in every language.
 	columns := map[string][]string{"days": fraudDayColumns, "scores": fraudScoreColumns, "rules": fraudRuleColumns}
 	name := v.PathValue("table")
 	if columns[name] == nil {
 		return fault.NotFound("page")
 	}
+
 	r := v.Reads()
 	_, from, to, err := risk.Period(v.Visit, r)
 	if err != nil {
@@ -336,13 +378,16 @@ func (d *Pages) exportFraud(v *visit) error {
 	if wrong := r.End(); wrong != nil {
 		return v.Refuse(wrong, v.Path("fraud"))
 	}
+
 	f, err := d.Fraud.Analyst.Figures(v.Context(), v.Account.ID, v.Mode, from, to)
 	if err != nil {
 		return err
 	}
+
 	return v.CSV("paylink-"+v.Mode+"-fraud-"+name+"-"+from.Format(time.DateOnly), columns[name], fraudRows(name, f))
 }
 
+// fraudRows yields the lines of a table. A rule has one line for each currency.
 func fraudRows(name string, f history.Figures) iter.Seq2[[]string, error] {
 	number := func(n int64) string { return strconv.FormatInt(n, 10) }
 	var rows [][]string
@@ -359,10 +404,13 @@ func fraudRows(name string, f history.Figures) iter.Seq2[[]string, error] {
 		for i, n := range f.Scores {
 			rows = append(rows, []string{strconv.Itoa(10 * i), number(n)})
 		}
+		// The last line has no score: payments that no model rated.
 		rows = append(rows, []string{"", number(f.Unrated)})
 	case "rules":
 		for _, r := range f.Rules {
 			row := []string{r.Rule, strconv.Itoa(r.Version), string(r.Action), strconv.FormatBool(r.Shadow), number(r.Hits), number(r.Fraud), number(r.Legitimate)}
+			// The counts are repeated in each line of a rule, so a program must not add
+			// them up.
 			for _, c := range slices.Sorted(maps.Keys(r.Minor)) {
 				rows = append(rows, append(slices.Clone(row), string(c), money.Of(r.Minor[c], c).Decimal()))
 			}
@@ -371,6 +419,8 @@ func fraudRows(name string, f history.Figures) iter.Seq2[[]string, error] {
 			}
 		}
 	}
+
+	// The tables are small, and are in memory before the first line is sent.
 	return func(yield func([]string, error) bool) {
 		for _, row := range rows {
 			if !yield(row, nil) {

@@ -1,4 +1,4 @@
-// Package protection is what stands against fraud beside the rules: figures, lists, the
+// Package protection serves the pages against fraud besides the rules: figures, lists, the
 // policy and the models.
 package protection
 
@@ -35,6 +35,7 @@ type visit struct {
 	d *Pages
 }
 
+// on adapts a handler of this section to the frame.
 func (d *Pages) on(handle func(*Pages, *visit) error) func(*frame.Visit) error {
 	return func(v *frame.Visit) error { return handle(d, &visit{v, d}) }
 }

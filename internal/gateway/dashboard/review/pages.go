@@ -1,4 +1,4 @@
-// Package review is the queue of payments that wait for a person, what is known of a
+// Package review serves the queue of payments that wait for a person, what is known of a
 // payment's risk, and disputes.
 package review
 
@@ -39,16 +39,18 @@ type visit struct {
 	d *Pages
 }
 
+// on adapts a handler of this section to the frame.
 func (d *Pages) on(handle func(*Pages, *visit) error) func(*frame.Visit) error {
 	return func(v *frame.Visit) error { return handle(d, &visit{v, d}) }
 }
 
-// Risk is what the page of a payment shows of its risk, its review and its disputes.
+// Risk returns what the page of a payment shows of its risk, its review and its disputes.
 func (d *Pages) Risk(v *frame.Visit, p payment.Payment) templ.Component {
 	return deskPart((&visit{v, d}).deskView(p))
 }
 
-// Step describes an entry of a payment's log about those; before is the entry before it.
+// Step describes an entry of a payment's log about risk, review or disputes. before is the
+// entry before it.
 func (d *Pages) Step(v *frame.Visit, before, e payment.Entry) (words, tone, icon string) {
 	return (&visit{v, d}).deskStep(before, e)
 }

@@ -10,19 +10,22 @@ import (
 	"github.com/paylink/paylink/internal/payment"
 )
 
-// A reason is a feature of package score by its name, such as card.attempted.1h: of
-// whom, what, and in which time. Each part has its words, so that a new window or
-// entity needs one text and not one for every pair.
+// A reason is a feature of package score by its name, such as card.attempted.1h: who, what,
+// and in which time. Each part has its own text, so a new window or entity needs one text
+// and not one for every combination.
 
+// reasonWho has the texts of who a feature is about.
 var reasonWho = map[string]string{
 	"card": "review.who.card", "address": "review.who.address", "email": "review.who.email",
 	"link": "review.who.link", "account": "review.who.account", "bin": "review.who.bin",
 }
 
+// reasonWindow has the texts of the windows.
 var reasonWindow = map[string]string{
 	"1h": "review.window.hour", "1d": "review.window.day", "7d": "review.window.week", "30d": "review.window.month",
 }
 
+// reasonCounts has the texts of what a feature counts.
 var reasonCounts = map[string]string{
 	"attempted": "review.feature.attempted", "authorised": "review.feature.authorised",
 	"declined": "review.feature.declined", "disputed": "review.feature.disputed",
@@ -37,6 +40,7 @@ func ReasonText(p *i18n.Printer, r payment.RiskReason, c money.Currency) string 
 	if s := singleReason(p, r, c); s != "" {
 		return s
 	}
+
 	who, rest, _ := strings.Cut(r.Feature, ".")
 	what, window, _ := strings.Cut(rest, ".")
 	subject, known := reasonWho[who]
@@ -49,10 +53,11 @@ func ReasonText(p *i18n.Printer, r payment.RiskReason, c money.Currency) string 
 	if !known || words == "" {
 		return r.Feature
 	}
+
 	return p.T("review.reasonOf", "Who", p.T(subject), "What", words)
 }
 
-// singleReason is of the attempt alone; "" is none.
+// singleReason returns a reason that is not made of parts, or "".
 func singleReason(p *i18n.Printer, r payment.RiskReason, c money.Currency) string {
 	switch r.Feature {
 	case "amount":
@@ -74,14 +79,17 @@ func singleReason(p *i18n.Printer, r payment.RiskReason, c money.Currency) strin
 	case "link.cards.1d":
 		return p.N("review.feature.linkCards", int(r.Value))
 	}
+
 	return ""
 }
 
-// windowReason is what was counted in a window; in are the words for it.
+// windowReason returns what was counted in a window, or "". in is the window in words. A
+// negative value means that there was nothing to compute it from.
 func windowReason(p *i18n.Printer, what, in string, value float64, c money.Currency) string {
 	if key, ok := reasonCounts[what]; ok {
 		return p.N(key, int(value), "Window", in)
 	}
+
 	switch what {
 	case "mean":
 		if value < 0 {
@@ -94,10 +102,12 @@ func windowReason(p *i18n.Printer, what, in string, value float64, c money.Curre
 		}
 		return p.T("review.feature.fraudShare", "Share", shareText(p, value), "Window", in)
 	}
+
 	return ""
 }
 
-// entityReason is what is known of somebody without a window.
+// entityReason returns what is known of an entity without a window, or "". A negative value
+// means that the entity was never seen, except for deviations, which may be negative.
 func entityReason(p *i18n.Printer, what string, value float64) string {
 	if value < 0 && what != "amount_deviation" && what != "unrest" {
 		if what == "recent_disputes" {
@@ -105,6 +115,7 @@ func entityReason(p *i18n.Printer, what string, value float64) string {
 		}
 		return p.T("review.feature.never")
 	}
+
 	switch what {
 	case "age_days":
 		if value < 1 {
@@ -130,10 +141,12 @@ func entityReason(p *i18n.Printer, what string, value float64) string {
 	case "recent_disputes":
 		return p.T("review.feature.lastShare", "Share", shareText(p, value))
 	}
+
 	return ""
 }
 
-// deviationText: within half a standard deviation an amount is as usual.
+// deviationText compares an amount with the usual ones. Within half a standard deviation it
+// is ordinary.
 func deviationText(p *i18n.Printer, value float64) string {
 	switch {
 	case value > 0.5:
@@ -144,12 +157,12 @@ func deviationText(p *i18n.Printer, value float64) string {
 	return p.T("review.feature.ordinary")
 }
 
-// shareText is a ratio as a whole percentage.
+// shareText returns a ratio as a whole percentage.
 func shareText(p *i18n.Printer, ratio float64) string {
 	return p.Percent(int64(math.Round(min(ratio, 1e9)*100)), 100)
 }
 
-// scoreText is a score; "" where there is none.
+// scoreText returns a score, or "" if no model made one.
 func scoreText(p *i18n.Printer, r payment.Risk) string {
 	if r.Model == "" && r.Basis != "known" && r.Basis != "no_history" {
 		return ""
@@ -157,8 +170,8 @@ func scoreText(p *i18n.Printer, r payment.Risk) string {
 	return p.Number(int64(r.Score))
 }
 
-// scoreTone is the color of a score: where most models would have somebody look,
-// and where it is as good as certain.
+// scoreTone returns the color of a score: from 50 on a person should assess it, and from 80
+// on fraud is likely.
 func scoreTone(r payment.Risk) string {
 	switch {
 	case r.Score >= 80:
@@ -169,4 +182,5 @@ func scoreTone(r payment.Risk) string {
 	return "quiet"
 }
 
+// versionText returns the version of a rule.
 func versionText(version int) string { return strconv.Itoa(version) }

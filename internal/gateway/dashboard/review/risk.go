@@ -15,10 +15,10 @@ import (
 	"github.com/paylink/paylink/internal/payment"
 )
 
-// maxRelated payments beside one.
+// maxRelated bounds the payments that are shown beside one.
 const maxRelated = 10
 
-// riskView is what was known and thought of a payment, in words.
+// riskView is what was known of a payment when it was decided, in words.
 type riskView struct {
 	Decision parts.Badge
 	Why      string
@@ -35,9 +35,10 @@ type riskView struct {
 	Mark     markView
 }
 
+// riskReason is a reason of a score, with its share of it.
 type riskReason struct{ Text, Share string }
 
-// markView is the form of marks: one attempt for whatever button is pressed.
+// markView is the form of labels. All of its buttons send the same attempt.
 type markView struct {
 	Label   parts.Badge
 	Action  string
@@ -45,7 +46,7 @@ type markView struct {
 	Buttons []parts.Button
 }
 
-// deskView is what people do with a payment beside moving its money.
+// deskView is what people do with a payment besides moving its money.
 type deskView struct {
 	Risk      riskView
 	Disputes  parts.Table
@@ -55,6 +56,7 @@ type deskView struct {
 	NoRelated bool // it could not be read
 }
 
+// deskView returns it for a payment.
 func (v *visit) deskView(p payment.Payment) deskView {
 	d := deskView{Risk: v.riskView(p), Disputes: v.disputesOf(p)}
 	if canDispute(p) {
@@ -67,6 +69,8 @@ func (v *visit) deskView(p payment.Payment) deskView {
 	return d
 }
 
+// riskView returns it for a payment. A payment that was not assessed has only its facts and
+// what can be done.
 func (v *visit) riskView(p payment.Payment) riskView {
 	r := p.Risk
 	view := riskView{Verdicts: v.verdictButtons(p, ""), Mark: v.markView(p), Facts: v.riskFacts(p)}
@@ -77,11 +81,13 @@ func (v *visit) riskView(p payment.Payment) riskView {
 		view.Note = v.Print.T("review.notAssessed")
 		return view
 	}
+
 	names := v.ruleNames([]payment.Payment{p})
 	view.Decision, view.Why = v.decisionBadge(r.Action), v.whyText(r, names)
 	if r.Challenge {
 		view.Note = v.Print.T("review.challenge")
 	}
+
 	for _, x := range r.Values {
 		view.Values = append(view.Values, parts.Fact{Label: x.Name, Value: parts.Text(x.Value)})
 	}
@@ -94,6 +100,7 @@ func (v *visit) riskView(p payment.Payment) riskView {
 	case "no_history":
 		view.ScoreTip = v.Print.T("review.noHistory")
 	}
+
 	for _, reason := range r.Reasons {
 		view.Reasons = append(view.Reasons, riskReason{ReasonText(v.Print, reason, p.Amount.Currency), shareText(v.Print, reason.Share)})
 	}
@@ -103,6 +110,7 @@ func (v *visit) riskView(p payment.Payment) riskView {
 	return view
 }
 
+// decisionWords has the words and the tone of each decision.
 var decisionWords = map[payment.Action]struct{ key, tone string }{
 	payment.Allow:     {"review.decision.allow", "good"},
 	payment.Block:     {"review.decision.block", "bad"},
@@ -110,6 +118,7 @@ var decisionWords = map[payment.Action]struct{ key, tone string }{
 	payment.Challenge: {"review.decision.request3ds", "accent"},
 }
 
+// decisionBadge returns a decision; an unknown one is shown by its name.
 func (v *visit) decisionBadge(a payment.Action) parts.Badge {
 	w, ok := decisionWords[a]
 	if !ok {
@@ -118,6 +127,7 @@ func (v *visit) decisionBadge(a payment.Action) parts.Badge {
 	return parts.Badge{Text: v.Print.T(w.key), Tone: w.tone}
 }
 
+// riskFacts returns the traits by which payments are compared, and who decided.
 func (v *visit) riskFacts(p payment.Payment) []parts.Fact {
 	var out []parts.Fact
 	add := func(label, value string) {
@@ -137,7 +147,7 @@ func (v *visit) riskFacts(p payment.Payment) []parts.Fact {
 	return out
 }
 
-// whoCell is who decided: the reader, or the id of another user or of a key.
+// whoCell returns who decided: the reader, or the id of another user or of a key.
 func (v *visit) whoCell(id string) templ.Component {
 	if id == v.User.ID {
 		return parts.Text(v.Print.T("review.you"))
@@ -145,6 +155,7 @@ func (v *visit) whoCell(id string) templ.Component {
 	return parts.Code(id)
 }
 
+// markView returns the label that the payment has, and buttons for the others.
 func (v *visit) markView(p payment.Payment) markView {
 	m := markView{Action: v.Path("payments", p.ID, "mark"), Attempt: frame.NewAttempt(), Label: parts.Badge{Text: v.Print.T("review.label.none"), Tone: "quiet"}}
 	add := func(words, label string) {
@@ -156,6 +167,7 @@ func (v *visit) markView(p payment.Payment) markView {
 	case payment.LabelLegitimate:
 		m.Label = parts.Badge{Text: v.Print.T("review.label.legitimate"), Tone: "good"}
 	}
+
 	if p.Risk.Label != payment.LabelFraud {
 		add(v.Print.T("review.markFraud"), payment.LabelFraud)
 	}
@@ -168,12 +180,13 @@ func (v *visit) markView(p payment.Payment) markView {
 	return m
 }
 
-// relatedTable are payments that share something with this one. When they cannot be
-// read the page is shown without them, and says so.
+// relatedTable returns payments that share something with this one. If they cannot be read
+// within besideTimeout, failed is true, and the page says so.
 func (v *visit) relatedTable(p payment.Payment) (t parts.Table, failed bool) {
 	if v.d.Fraud.Analyst == nil {
 		return t, false
 	}
+
 	ctx, cancel := context.WithTimeout(v.Context(), besideTimeout)
 	defer cancel()
 	rows, err := v.d.Fraud.Analyst.Related(ctx, v.Account.ID, v.Mode, p.ID, maxRelated)
@@ -184,15 +197,18 @@ func (v *visit) relatedTable(p payment.Payment) (t parts.Table, failed bool) {
 		}
 		return t, false
 	}
+
 	t = parts.Table{ID: "related", Caption: v.Print.T("review.related"), Columns: []parts.Column{{Label: v.Print.T("payments.amount")}, {Label: v.Print.T("payments.status")},
 		{Label: v.Print.T("review.shares")}, {Label: v.Print.T("review.label")}, {Label: v.Print.T("payments.date"), Number: true}}}
 	for _, r := range rows {
 		t.Rows = append(t.Rows, parts.Row{ID: "related-" + r.ID, Href: v.Path("payments", r.ID), Cells: []templ.Component{parts.Sum(r.Amount),
 			parts.BadgePart(slip.Badge(v.Visit, r.Status)), parts.Text(v.sharedText(p, r)), v.labelCell(r), parts.When(r.CreatedAt)}})
 	}
+
 	return t, false
 }
 
+// sharedText returns what two payments share.
 func (v *visit) sharedText(p payment.Payment, r history.Row) string {
 	var words []string
 	for _, s := range history.Shared(p, r) {
@@ -208,6 +224,7 @@ func (v *visit) sharedText(p payment.Payment, r history.Row) string {
 	return strings.Join(words, " · ")
 }
 
+// labelCell returns whether the payment turned out to be fraud.
 func (v *visit) labelCell(r history.Row) templ.Component {
 	bad, _, known := r.Fraud()
 	switch {
@@ -219,8 +236,8 @@ func (v *visit) labelCell(r history.Row) templ.Component {
 	return parts.BadgePart(parts.Badge{Text: v.Print.T("review.label.legitimate"), Tone: "good"})
 }
 
-// deskStep describes what people, rules and payers said of the payment; before is the entry
-// before it.
+// deskStep describes an entry of the log: what people, rules or payers did. before is the
+// entry before it, by which a change of the review is seen.
 func (v *visit) deskStep(before, e payment.Entry) (words, tone, icon string) {
 	switch e.Event {
 	case "fraud.flagged":
@@ -235,15 +252,18 @@ func (v *visit) deskStep(before, e payment.Entry) (words, tone, icon string) {
 	case "dispute.closed":
 		return v.Print.T("review.step.disputeClosed"), "quiet", "scale"
 	}
+
 	if e.Review != before.Review {
 		b := v.reviewBadge(e.Review)
 		return b.Text, b.Tone, "flag"
 	}
+
 	switch e.Label {
 	case payment.LabelFraud:
 		return v.Print.T("review.step.markedFraud"), "bad", "flag"
 	case payment.LabelLegitimate:
 		return v.Print.T("review.step.markedLegitimate"), "good", "check"
 	}
+
 	return v.Print.T("review.step.unmarked"), "quiet", "flag"
 }

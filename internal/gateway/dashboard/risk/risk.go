@@ -1,5 +1,6 @@
-// Package risk is what the pages about fraud share: their tabs, the words of an action, the
-// periods to choose from, and the answer of a process that cannot reach the fraud service.
+// Package risk has what the pages about fraud share: their tabs, the words of an action,
+// the periods to choose from, and the fault of a process that cannot reach the fraud
+// service.
 package risk
 
 import (
@@ -14,7 +15,8 @@ import (
 	"github.com/paylink/paylink/internal/payment"
 )
 
-// Tabs are the pages about fraud; current is the last part of the path of the one shown.
+// Tabs returns the tabs of the pages about fraud. current is the last part of the path of
+// the one that is shown.
 func Tabs(v *frame.Visit, current string) []parts.Tab {
 	at := func(key, words string) parts.Tab {
 		path := v.Path("fraud")
@@ -32,9 +34,10 @@ func Unavailable() error {
 	return fault.Unavailable("fraud_unavailable", time.Minute, nil, "The box that knows the risk of payments is not available now.")
 }
 
-// UsualDays is the period that is shown first.
+// UsualDays is the period that is shown first, in days.
 const UsualDays = 30
 
+// fraudSpan is a period to choose, with its text in the catalog.
 type fraudSpan struct {
 	Days  int
 	label string
@@ -43,8 +46,9 @@ type fraudSpan struct {
 // Spans are the periods to choose from, in days up to now.
 var Spans = []fraudSpan{{7, "overview.span.week"}, {30, "overview.span.month"}, {90, "overview.span.quarter"}, {365, "overview.span.year"}}
 
-// Period takes the chosen one from the query, in whole days of UTC, today included:
-// the figures are kept by those, and the page says so.
+// Period returns the period that the query names, in whole days of UTC up to the end of
+// today. The figures are kept by these days, and the page says so. An error is a failed
+// read of the test clock.
 func Period(v *frame.Visit, r *frame.Reading) (days int, from, to time.Time, err error) {
 	days = UsualDays
 	if s := r.Choice("days", IsSpan); IsSpan(s) {
@@ -54,7 +58,8 @@ func Period(v *frame.Visit, r *frame.Reading) (days int, from, to time.Time, err
 	return days, from, to, err
 }
 
-// LastDays are whole days of UTC up to the end of today.
+// LastDays returns whole days of UTC up to the end of today, by the clock of the mode's
+// data.
 func LastDays(v *frame.Visit, days int) (from, to time.Time, err error) {
 	now, err := v.ModeNow()
 	to = calendar.DayOf(now, time.UTC).End(time.UTC)
@@ -66,7 +71,7 @@ func IsSpan(s string) bool {
 	return slices.ContainsFunc(Spans, func(span fraudSpan) bool { return strconv.Itoa(span.Days) == s })
 }
 
-// SpanOptions are Spans as the options of a field.
+// SpanOptions returns Spans as the options of a field.
 func SpanOptions(v *frame.Visit) []parts.Option {
 	var out []parts.Option
 	for _, s := range Spans {
@@ -75,7 +80,7 @@ func SpanOptions(v *frame.Visit) []parts.Option {
 	return out
 }
 
-// Action is an action as a badge.
+// Action returns an action as a badge; an unknown one is shown by its name.
 func Action(v *frame.Visit, a payment.Action) parts.Badge {
 	switch a {
 	case payment.Challenge:
@@ -90,7 +95,7 @@ func Action(v *frame.Visit, a payment.Action) parts.Badge {
 	return parts.Badge{Text: string(a), Tone: "quiet"}
 }
 
-// Actions are actions as the options of a field.
+// Actions returns actions as the options of a field.
 func Actions(v *frame.Visit, actions ...payment.Action) []parts.Option {
 	var out []parts.Option
 	for _, a := range actions {

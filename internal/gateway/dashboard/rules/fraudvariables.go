@@ -8,13 +8,13 @@ import (
 	"github.com/paylink/paylink/internal/fraud/rule"
 )
 
-// variables are what conditions may name, of one kind.
+// variables are what conditions may name, about one entity.
 type variables struct {
 	Title string
 	Names []variable
 }
 
-// variable is one, or one for each of several windows of time.
+// variable is one variable, or one for each of several windows of time.
 type variable struct {
 	Name    string
 	Windows []string // further endings in place of the first
@@ -22,12 +22,12 @@ type variable struct {
 	Says    string
 }
 
-// kinds of variables, in the order in which they are shown.
+// variableKinds are the entities of variables, in the order in which they are shown.
 var variableKinds = []struct{ entity, words string }{{"", "fraud.of.attempt"}, {"card", "fraud.of.card"}, {"address", "fraud.of.address"}, {"email", "fraud.of.email"},
 	{"link", "fraud.of.link"}, {"account", "fraud.of.account"}, {"bin", "fraud.of.bin"}}
 
-// variableWords say what a variable is: those of the attempt by their name, those that
-// count by what they count.
+// variableWords say what a variable means: those of the attempt by their whole name, the
+// others by the part after the entity.
 var variableWords = map[string]string{
 	"amount": "fraud.var.amount", "amount_minor": "fraud.var.amountMinor", "currency": "fraud.var.currency", "card.fingerprint": "fraud.var.fingerprint", "card.bin": "fraud.var.bin",
 	"card.brand": "fraud.var.brand", "payer.email": "fraud.var.email", "payer.email_domain": "fraud.var.domain", "payer.address": "fraud.var.address", "payer.country": "fraud.var.country",
@@ -38,22 +38,25 @@ var variableWords = map[string]string{
 	"amount_peak": "fraud.var.peak", "unrest": "fraud.var.unrest", "recent_disputes": "fraud.var.recent", "cards": "fraud.var.cards",
 }
 
-// windowed takes a variable's window off its end.
+// windowed separates a variable's window from the end of its name.
 var windowed = regexp.MustCompile(`^(.+)_(1h|1d|7d|30d)$`)
 
-// variables are what a condition may name, with what each means. Those that differ
-// in their window alone are one line.
+// variables returns what a condition may name, with its meaning. Variables that differ only
+// in their window are one line. The names come from the compiler, so the list is complete.
 func (v *visit) variables() []variables {
 	out := make([]variables, len(variableKinds))
 	for i, k := range variableKinds {
 		out[i].Title = v.Print.T(k.words)
 	}
 	for _, r := range rule.Variables() {
+		// Most names are an entity and a property, such as card.declined_1h.
 		entity, what, found := strings.Cut(r.Name, ".")
 		at, window := 0, ""
 		if m := windowed.FindStringSubmatch(what); m != nil {
 			what, window = m[1], m[2]
 		}
+		// A variable whose whole name has words belongs to the attempt, even if it looks
+		// like one of an entity.
 		words, alone := variableWords[r.Name]
 		for i, k := range variableKinds {
 			if found && !alone && k.entity == entity {
@@ -62,23 +65,26 @@ func (v *visit) variables() []variables {
 			}
 		}
 		group := &out[at]
+		// The compiler lists the windows of a variable one after the other.
 		if n := len(group.Names); window != "" && n > 0 && strings.HasPrefix(group.Names[n-1].Name, entity+"."+what+"_") {
 			group.Names[n-1].Windows = append(group.Names[n-1].Windows, "_"+window)
 			continue
 		}
+		// A variable without words is still shown, by its name and type.
 		line := variable{Name: r.Name, Type: string(r.Type)}
 		if words != "" {
 			line.Says = v.Print.T(words)
 		}
 		group.Names = append(group.Names, line)
 	}
+
 	return out
 }
 
-// example is a condition with what it is for.
+// example is a condition, and what it is for.
 type example struct{ Says, When string }
 
-// examples are conditions to begin with.
+// examples returns conditions to begin with.
 func (v *visit) examples() []example {
 	p := v.Print
 	return []example{
@@ -89,11 +95,11 @@ func (v *visit) examples() []example {
 	}
 }
 
-// place is where a condition is wrong, as the Rulebook says it.
+// place finds where a condition is wrong in the compiler's message.
 var place = regexp.MustCompile(`[Ll]ine (\d+), column (\d+)`)
 
-// placeOf shows the line of a condition that a message names, with a mark under the
-// place; "" when it names none.
+// placeOf returns the line of a condition that a message names, with a mark under the
+// place, or "" if it names none.
 func placeOf(when, message string) string {
 	m := place.FindStringSubmatch(message)
 	if m == nil {
@@ -102,6 +108,8 @@ func placeOf(when, message string) string {
 	line, errLine := strconv.Atoi(m[1])
 	column, errColumn := strconv.Atoi(m[2])
 	lines := strings.Split(strings.ReplaceAll(when, "\r\n", "\n"), "\n")
+	// The text may have changed since the message was written. A wrong mark would be worse
+	// than none.
 	if errLine != nil || errColumn != nil || line < 1 || line > len(lines) || column < 1 || column > len([]rune(lines[line-1]))+1 {
 		return ""
 	}

@@ -1,5 +1,5 @@
-// Package rules is the rules against fraud: how one is written, tried against the past,
-// switched and read back.
+// Package rules serves the rules against fraud: how one is written, tried against the past,
+// switched and read.
 package rules
 
 import (
@@ -30,6 +30,7 @@ type visit struct {
 	d *Pages
 }
 
+// on adapts a handler of this section to the frame.
 func (d *Pages) on(handle func(*Pages, *visit) error) func(*frame.Visit) error {
 	return func(v *frame.Visit) error { return handle(d, &visit{v, d}) }
 }

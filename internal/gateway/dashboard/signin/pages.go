@@ -1,5 +1,5 @@
-// Package signin is the pages for readers who are not signed in: sign-in, sign-up, and what
-// the links in mails open.
+// Package signin serves the pages for readers who are not signed in: sign-in, sign-up, and
+// the targets of links in emails.
 package signin
 
 import (
@@ -35,6 +35,7 @@ type visit struct {
 	d *Pages
 }
 
+// on adapts a handler of this section to the frame.
 func (d *Pages) on(handle func(*Pages, *visit) error) func(*frame.Visit) error {
 	return func(v *frame.Visit) error { return handle(d, &visit{v, d}) }
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/paylink/paylink/internal/merchant"
 )
 
+// signInRoutes returns the pages of signing in and out. They need no session.
 func (d *Pages) signInRoutes() []frame.Route {
 	return []frame.Route{
 		frame.Open(http.MethodGet, "/dashboard/sign-in", d.on((*Pages).showSignIn)),
@@ -24,7 +25,7 @@ func (d *Pages) signInRoutes() []frame.Route {
 	}
 }
 
-// signInForm is what was typed, but for the password and the code.
+// signInForm is what was typed, except the password and the code.
 type signInForm struct {
 	Base, Login, Next string
 	Proof             string // of the password: the second step asks for a code
@@ -32,6 +33,7 @@ type signInForm struct {
 	Problems          parts.Problems
 }
 
+// showSignIn shows the first step. A reader who is signed in is redirected.
 func (d *Pages) showSignIn(v *visit) error {
 	next := v.URL.Query().Get("next")
 	if v.Token != "" {
@@ -40,7 +42,7 @@ func (d *Pages) showSignIn(v *visit) error {
 	return d.signInAgain(v, http.StatusOK, signInForm{Next: next})
 }
 
-// signInAgain shows the first step.
+// signInAgain renders the first step, with the ways of signing in that are possible.
 func (d *Pages) signInAgain(v *visit, status int, f signInForm) error {
 	policy, err := d.Merchants.Policy(v.Context())
 	if err != nil {
@@ -50,8 +52,8 @@ func (d *Pages) signInAgain(v *visit, status int, f signInForm) error {
 	return v.Render(status, v.Print.T("common.signIn"), signInPage(f))
 }
 
-// after is where a reader goes who has signed in: back to the page of ours that
-// they asked for.
+// after returns where a reader goes after signing in: to the page of ours that they wanted,
+// or to the first page. An address of another site is ignored.
 func (d *Pages) after(next string) string {
 	if next != "" && d.Own(next) {
 		return next
@@ -59,7 +61,8 @@ func (d *Pages) after(next string) string {
 	return d.Base + "/dashboard"
 }
 
-// client is where a session is used. Behind a proxy the address is the proxy's.
+// client describes where a session is used. Behind a proxy that is not trusted the address
+// is the proxy's.
 func (v *visit) client() merchant.Client {
 	host, _, err := net.SplitHostPort(v.RemoteAddr)
 	if err != nil {
@@ -68,14 +71,16 @@ func (v *visit) client() merchant.Client {
 	return merchant.Client{Browser: true, Agent: v.UserAgent(), Address: host, Lang: v.Print.Tag()}
 }
 
-// signIn is both steps: the password, and the code where the user has turned codes
-// on. The second carries a proof of the first, so that no page holds a password.
+// signIn serves both steps: the password, and the code if the user has turned codes on. The
+// second step carries a proof of the first, so no page contains a password.
 func (d *Pages) signIn(v *visit) error {
 	form, err := v.Posted()
 	if err != nil {
 		return err
 	}
+
 	f := signInForm{Base: d.Base, Login: strings.TrimSpace(form.Get("login")), Next: form.Get("next"), Proof: form.Get("proof")}
+	// The service knows by the proof which of the two steps this is.
 	in, err := d.Merchants.SignIn(v.Context(), merchant.SignInRequest{Login: f.Login, Password: form.Get("password"), Proof: f.Proof, OTP: form.Get("code"),
 		TwoSteps: true, Client: v.client()}, nil)
 	switch {
@@ -91,11 +96,13 @@ func (d *Pages) signIn(v *visit) error {
 		f.Proof = in.Proof
 		return v.Render(http.StatusOK, v.Print.T("account.codeTitle"), codePage(f))
 	}
+
 	d.keepSession(v, in.Token, in.Session)
 	return v.Redirect(d.after(f.Next), "", "")
 }
 
-// signInRefused starts again with what is wrong.
+// signInRefused shows the first step again with what is wrong. Errors that the reader
+// cannot fix are returned.
 func (d *Pages) signInRefused(v *visit, f signInForm, err error) error {
 	refused := fault.From(err)
 	switch refused.Kind {
@@ -108,7 +115,8 @@ func (d *Pages) signInRefused(v *visit, f signInForm, err error) error {
 	return d.signInAgain(v, frame.StatusOf(refused.Kind), f)
 }
 
-// passkeyOptions are what the browser needs to ask the user for a passkey.
+// passkeyOptions answers with the options by which the browser asks the user for a passkey,
+// and the state that it must return.
 func (d *Pages) passkeyOptions(v *visit) error {
 	c, err := d.Merchants.BeginPasskeySignIn(v.Context())
 	if err != nil {
@@ -123,6 +131,7 @@ func (d *Pages) passkeyOptions(v *visit) error {
 	return nil
 }
 
+// signInPasskey signs in by the browser's answer.
 func (d *Pages) signInPasskey(v *visit) error {
 	form, err := v.Posted()
 	if err != nil {
@@ -136,9 +145,8 @@ func (d *Pages) signInPasskey(v *visit) error {
 	return v.Redirect(d.after(form.Get("next")), "", "")
 }
 
-// keepSession hands the browser its session, for as long as the session lives. The
-// browser's zone becomes the account's where none was chosen; a failure of that is no
-// reason to keep somebody out.
+// keepSession sets the session's cookie, for as long as the session lives. The browser's
+// zone becomes the account's if none was chosen; if that fails, the sign-in still succeeds.
 func (d *Pages) keepSession(v *visit, token string, s merchant.Session) {
 	if err := d.Merchants.GuessTimeZone(v.Context(), s.Account, v.PostForm.Get("timeZone")); err != nil {
 		d.Log.WarnContext(v.Context(), "the browser's time zone is not kept", "error", err.Error())
@@ -146,8 +154,8 @@ func (d *Pages) keepSession(v *visit, token string, s merchant.Session) {
 	http.SetCookie(v.Writer, d.Cookie(d.SessionCookie(), token, max(s.ExpiresAt.Sub(d.Now()), time.Second)))
 }
 
-// signOut ends the session on every instance, and takes the cookie back. Who is
-// signed out already is so still.
+// signOut ends the session on every instance, and removes the cookie. Signing out again
+// succeeds.
 func (d *Pages) signOut(v *visit) error {
 	if v.Token != "" {
 		if err := d.Merchants.SignOut(v.Context(), v.Session.ID); err != nil && fault.KindOf(err) != fault.KindNotFound {

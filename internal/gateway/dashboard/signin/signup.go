@@ -10,9 +10,9 @@ import (
 	"github.com/paylink/paylink/internal/merchant"
 )
 
-// The pages for people who are not signed in: sign-up, and the targets of links in emails.
-// Such a link is opened by a GET, which changes nothing: programs that look through
-// mails follow links, and would use the token up.
+// doorRoutes returns sign-up, and the targets of links in emails. Such a link is opened by
+// a GET, which changes nothing: programs that scan emails follow links, and would use the
+// token up.
 func (d *Pages) doorRoutes() []frame.Route {
 	return []frame.Route{
 		frame.Open(http.MethodGet, "/dashboard/sign-up", d.on((*Pages).showSignUp)),
@@ -26,7 +26,7 @@ func (d *Pages) doorRoutes() []frame.Route {
 	}
 }
 
-// signUpForm is what was typed, but for the password.
+// signUpForm is what was typed, except the password.
 type signUpForm struct {
 	Base            string
 	Username, Email string
@@ -35,6 +35,7 @@ type signUpForm struct {
 	Problems        parts.Problems
 }
 
+// showSignUp shows the form. A reader who is signed in is redirected.
 func (d *Pages) showSignUp(v *visit) error {
 	if v.Token != "" {
 		return v.Redirect(d.Base+"/dashboard", "", "")
@@ -42,12 +43,14 @@ func (d *Pages) showSignUp(v *visit) error {
 	return d.signUpAgain(v, http.StatusOK, signUpForm{Token: v.URL.Query().Get("invitation")})
 }
 
-// signUpAgain shows the form, or why there is none.
+// signUpAgain renders the form, or says why nobody can sign up, or not with this link. The
+// invited address wins over a typed one.
 func (d *Pages) signUpAgain(v *visit, status int, f signUpForm) error {
 	policy, err := d.Merchants.Policy(v.Context())
 	if err != nil {
 		return err
 	}
+
 	f.Base = d.Base
 	note := func(headline, lead string) error {
 		return v.Render(http.StatusForbidden, headline, doorNote(headline, lead, parts.Button{Text: v.Print.T("account.toSignIn"), Href: d.Base + "/dashboard/sign-in"}))
@@ -66,16 +69,18 @@ func (d *Pages) signUpAgain(v *visit, status int, f signUpForm) error {
 		}
 		f.Email = f.Invitation.Email
 	}
+
 	return v.Render(status, v.Print.T("account.signUp"), signUpPage(f))
 }
 
-// signUp makes the user and signs in. A crash between the two leaves a user who
+// signUp makes the user and signs in. After a crash between the two, the user exists and
 // signs in by hand.
 func (d *Pages) signUp(v *visit) error {
 	form, err := v.Posted()
 	if err != nil {
 		return err
 	}
+
 	f := signUpForm{Username: form.Get("username"), Email: form.Get("email"), Token: form.Get("invitation")}
 	up, err := d.Merchants.SignUp(v.Context(), merchant.SignUpRequest{Username: f.Username, Email: f.Email, Password: form.Get("password"),
 		Invitation: f.Token, Lang: v.Print.Tag()}, nil)
@@ -86,20 +91,24 @@ func (d *Pages) signUp(v *visit) error {
 		}
 		return d.signUpAgain(v, frame.StatusOf(refused.Kind), f)
 	}
+
 	in, err := d.Merchants.SignIn(v.Context(), merchant.SignInRequest{Login: up.User.Username, Password: form.Get("password"), Client: v.client()}, nil)
 	if err != nil {
 		return err
 	}
+
 	d.keepSession(v, in.Token, in.Session)
 	v.Session = in.Session // the message is for the reader of the next page
 	return v.Redirect(d.Base+"/dashboard", "good", v.Print.T("account.welcome"))
 }
 
+// showForgotten shows the form for a new password.
 func (d *Pages) showForgotten(v *visit) error {
 	return v.Render(http.StatusOK, v.Print.T("account.forgottenTitle"), forgottenPage(d.Base, "", nil))
 }
 
-// forgotten has one answer for every address.
+// forgotten requests a link to set a new password. The response is the same for every
+// address.
 func (d *Pages) forgotten(v *visit) error {
 	form, err := v.Posted()
 	if err != nil {
@@ -117,10 +126,12 @@ func (d *Pages) forgotten(v *visit) error {
 		parts.Button{Text: v.Print.T("account.toSignIn"), Href: d.Base + "/dashboard/sign-in"}))
 }
 
+// showReset shows the form of a link to set a new password. It does not check the token.
 func (d *Pages) showReset(v *visit) error {
 	return v.Render(http.StatusOK, v.Print.T("account.resetTitle"), resetPage(d.Base, v.URL.Query().Get("token"), nil))
 }
 
+// reset sets the password, which ends all sessions of the user.
 func (d *Pages) reset(v *visit) error {
 	form, err := v.Posted()
 	if err != nil {
@@ -138,17 +149,22 @@ func (d *Pages) reset(v *visit) error {
 	return v.Redirect(d.Base+"/dashboard/sign-in", "good", v.Print.T("account.passwordSet"))
 }
 
+// showConfirm shows the button of a link to confirm an address. It does not check the
+// token.
 func (d *Pages) showConfirm(v *visit) error {
 	return v.Render(http.StatusOK, v.Print.T("account.confirmTitle"), confirmAddressPage(d.Base, v.URL.Query().Get("token"), nil))
 }
 
+// confirm confirms the address.
 func (d *Pages) confirm(v *visit) error {
 	form, err := v.Posted()
 	if err != nil {
 		return err
 	}
+
 	err = d.Merchants.Confirm(v.Context(), form.Get("token"))
-	// This reader has used the link, in this or another window.
+	// If the reader's address is confirmed, the link was already used here or in another
+	// window, which is success.
 	if err != nil && (v.Token == "" || v.User.ConfirmedAt.IsZero()) {
 		p := v.Problems(err)
 		if p == nil {
@@ -156,5 +172,6 @@ func (d *Pages) confirm(v *visit) error {
 		}
 		return v.Render(frame.StatusOf(fault.KindOf(err)), v.Print.T("account.confirmTitle"), confirmAddressPage(d.Base, form.Get("token"), p))
 	}
+
 	return v.Redirect(d.Base+"/dashboard", "good", v.Print.T("account.confirmed"))
 }

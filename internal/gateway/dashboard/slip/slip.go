@@ -1,5 +1,5 @@
-// Package slip is how a payment is shown wherever it appears, its status, its payer, its row
-// of a list, its transfers, and the pages that ask before something is done with it.
+// Package slip shows a payment wherever it appears: its status, its payer, its row of a
+// list, its transfers, and the pages that ask before something is done with it.
 package slip
 
 import (
@@ -33,7 +33,7 @@ var statusWords = map[payment.Status]struct{ key, tone string }{
 	payment.Review:            {"payments.status.review", "bad"},
 }
 
-// Badge is a status in words; one that is not known is shown by its name.
+// Badge returns a status in words; an unknown one is shown by its name.
 func Badge(v *frame.Visit, s payment.Status) parts.Badge {
 	w, ok := statusWords[s.Public()]
 	if !ok {
@@ -48,7 +48,7 @@ func Known(s payment.Status) bool {
 	return ok
 }
 
-// CardName is how a card's brand is written.
+// CardName returns a card's brand as the brand writes itself.
 func CardName(brand string) string {
 	switch brand {
 	case "":
@@ -61,7 +61,7 @@ func CardName(brand string) string {
 	return strings.ToUpper(brand[:1]) + brand[1:]
 }
 
-// IssuerName is how an issuer is called here.
+// IssuerName returns the display name of an issuer.
 func IssuerName(name string) string {
 	if name == "simulator" {
 		return "Simulator"
@@ -69,7 +69,8 @@ func IssuerName(name string) string {
 	return name
 }
 
-// Fresh reports whether a payment came after the list was shown before.
+// Fresh reports whether a payment was created after a time in milliseconds since 1970, at
+// which the list was shown before. An invalid time reports false.
 func Fresh(p payment.Payment, since string) bool {
 	var ms int64
 	if _, err := fmt.Sscanf(since, "%d", &ms); err != nil || ms <= 0 {
@@ -78,13 +79,13 @@ func Fresh(p payment.Payment, since string) bool {
 	return p.CreatedAt.UnixMilli() > ms
 }
 
-// Cursor is where the list goes on after a payment.
+// Cursor returns where the list continues after a payment.
 func Cursor(p payment.Payment) string {
 	return fmt.Sprintf("%d.%s", p.CreatedAt.UnixMicro(), p.ID)
 }
 
-// Table is a table of payments, which the page gives its caption, its pages and
-// what it says without rows. A row that came after since, in milliseconds, is marked.
+// Table returns a table of payments. The page adds its caption, its pages and what it shows
+// without rows. A row that came after since, in milliseconds since 1970, is marked.
 func Table(v *frame.Visit, items []payment.Payment, since string) parts.Table {
 	t := parts.Table{ID: "payment-table", Columns: []parts.Column{{Label: v.Print.T("payments.amount")}, {Label: v.Print.T("payments.status")}, {Label: v.Print.T("payments.payer")},
 		{Label: v.Print.T("payments.reference")}, {Label: v.Print.T("payments.date"), Number: true}}}
@@ -96,12 +97,14 @@ func Table(v *frame.Visit, items []payment.Payment, since string) parts.Table {
 	return t
 }
 
-// TransferCells tells a transfer by what it does to the merchant's funds.
+// TransferCells returns a transfer as cells: its kind, and what it changes of the
+// merchant's available and pending balance.
 func TransferCells(v *frame.Visit, account string, t ledger.Transfer, at time.Time) []templ.Component {
 	available, pending := t.Effect(account)
 	return []templ.Component{parts.Text(transferWords(v, t)), moved(money.Of(available, t.Currency)), moved(money.Of(pending, t.Currency)), parts.When(at)}
 }
 
+// transferWords returns the kind of a transfer; a refund's also depends on its phase.
 func transferWords(v *frame.Visit, t ledger.Transfer) string {
 	switch t.Kind {
 	case ledger.KindAuthorize:
@@ -122,7 +125,7 @@ func transferWords(v *frame.Visit, t ledger.Transfer) string {
 	return fmt.Sprint(t.Kind)
 }
 
-// signed is a change of a balance.
+// signed returns a change of a balance, with a plus sign if it is one.
 func signed(ctx context.Context, a money.Amount) string {
 	if a.Minor > 0 {
 		return "+" + parts.AmountText(ctx, a)

@@ -19,18 +19,19 @@ import (
 	"github.com/paylink/paylink/internal/notify"
 )
 
-// maxExported bounds a file of deliveries.
+// maxExported bounds the lines of a file of deliveries.
 const maxExported = 100_000
 
-// deliveryFilter is what the list of deliveries was asked for.
+// deliveryFilter is the filter of a list of deliveries.
 type deliveryFilter struct {
 	Status, Type string
 	frame.Dates
 }
 
+// set reports whether anything is filtered.
 func (f deliveryFilter) set() bool { return f.Status != "" || f.Type != "" || f.Dates.Set() }
 
-// others are the filters but for the dates.
+// others returns the filters except the dates, as query parameters.
 func (f deliveryFilter) others() url.Values {
 	q := url.Values{}
 	for name, value := range map[string]string{"status": f.Status, "type": f.Type} {
@@ -41,27 +42,30 @@ func (f deliveryFilter) others() url.Values {
 	return q
 }
 
+// values returns all filters as query parameters.
 func (f deliveryFilter) values() url.Values {
 	q := f.others()
 	f.Dates.Values(q)
 	return q
 }
 
-// readDeliveries takes the filters of the deliveries.
+// readDeliveries reads the filters from the query. Invalid ones become problems of r; an
+// error is a failed read of the test clock.
 func readDeliveries(r *frame.Reading) (deliveryFilter, error) {
 	f := deliveryFilter{Status: r.Choice("status", func(s string) bool { _, known := deliveryWords[notify.Status(s)]; return known }),
 		Type: r.Choice("type", func(s string) bool { return s == notify.TestPing || slices.Contains(notify.EventTypes(), s) })}
+	// No preset: without dates the list shows deliveries of any age.
 	var err error
 	f.Dates, err = r.Dates("")
 	return f, err
 }
 
-// query turns the filters into a question.
+// query returns the filter as the service takes it.
 func (f deliveryFilter) query() notify.DeliveryQuery {
 	return notify.DeliveryQuery{Status: notify.Status(f.Status), EventType: f.Type, From: f.Period.From, To: f.Period.To}
 }
 
-// endpointView is one endpoint with its deliveries.
+// endpointView is one endpoint with a page of its deliveries.
 type endpointView struct {
 	Head        parts.Head
 	Badge       parts.Badge
@@ -84,17 +88,22 @@ type endpointView struct {
 	BulkHref    string
 }
 
+// showEndpoint shows an endpoint, its deliveries, and its latest bulk redeliveries. With an
+// invalid filter the list shows the problem and no rows.
 func (d *Pages) showEndpoint(v *visit) error {
 	e, err := v.endpoint()
 	if err != nil {
 		return err
 	}
+
 	r := v.Reads()
 	asked, err := readDeliveries(r)
 	if err != nil {
 		return err
 	}
+
 	q := asked.query()
+	// One more than a page, to know whether there is an older one.
 	q.Before, q.Limit = r.ID("before", id.Delivery), frame.PageSize+1
 	wrong := r.End()
 	var found []notify.Delivery
@@ -103,15 +112,20 @@ func (d *Pages) showEndpoint(v *visit) error {
 			return err
 		}
 	}
+
+	// The three latest are enough to follow one that was just begun.
 	bulks, err := d.Webhooks.Redeliveries(v.Context(), v.Account.ID, v.Mode, e.ID, "", 3)
 	if err != nil {
 		return err
 	}
+
 	p := v.Print
 	view := endpointView{Problems: wrong, Dates: v.DatesView(asked.Dates, v.Path("webhooks", e.ID), asked.others(), wrong, frame.Presets[:6]...), Head: v.endpointHead(e), Badge: v.endpointBadge(e), Enabled: e.Enabled(), Switch: v.Path("webhooks", e.ID, "enabled"),
 		Test: v.Path("webhooks", e.ID, "test"), Attempt: frame.NewAttempt(), Filter: asked, FilterTo: v.Path("webhooks", e.ID), BulkHref: v.Path("webhooks", e.ID, "redeliver"),
 		Types: v.eventOptions(parts.Option{Value: notify.TestPing, Text: p.T("webhooks.testPing")}), FilterTypes: v.eventOptions(parts.Option{Value: "", Text: p.T("webhooks.any")}),
 		Statuses: v.deliveryOptions(parts.Option{Value: "", Text: p.T("webhooks.any")}, notify.Pending, notify.Succeeded, notify.Failed, notify.Parked)}
+	// A disabled endpoint says why. An enabled one that fails says since when, because it
+	// will be disabled if that goes on.
 	if !e.Enabled() {
 		view.Why = v.why(e)
 		view.Facts = append(view.Facts, parts.Fact{Label: p.T("webhooks.disabled"), Value: parts.When(e.DisabledAt)})
@@ -123,6 +137,7 @@ func (d *Pages) showEndpoint(v *visit) error {
 	if !everyEvent(e) {
 		view.Events = e.Events
 	}
+
 	view.Table = v.deliveryTable(e, asked, q.Before, found)
 	if len(wrong) > 0 {
 		view.Table.Empty = v.Unshown(view.FilterTo)
@@ -133,6 +148,7 @@ func (d *Pages) showEndpoint(v *visit) error {
 	return v.Render(frame.StatusFor(wrong), e.URL, endpointPage(view))
 }
 
+// endpointHead returns the heading of an endpoint, with what can be done.
 func (v *visit) endpointHead(e notify.Endpoint) parts.Head {
 	p := v.Print
 	return parts.Head{Title: e.URL, Back: parts.Button{Text: p.T("webhooks.back"), Href: v.Path("webhooks")}, Actions: []parts.Button{
@@ -142,15 +158,17 @@ func (v *visit) endpointHead(e notify.Endpoint) parts.Head {
 	}}
 }
 
-// why an endpoint is disabled.
+// why returns why an endpoint is disabled.
 func (v *visit) why(e notify.Endpoint) string {
 	key := map[string]string{notify.ReasonGone: "webhooks.whyGone", notify.ReasonFailing: "webhooks.whyFailing", notify.ReasonManual: "webhooks.whyManual"}[e.DisabledReason]
+	// A reason of a newer version of the program, as it is.
 	if key == "" {
 		return e.DisabledReason
 	}
 	return v.Print.T(key)
 }
 
+// eventOptions returns the event types as options, after first.
 func (v *visit) eventOptions(first parts.Option) []parts.Option {
 	all := []parts.Option{first}
 	for _, t := range notify.EventTypes() {
@@ -159,13 +177,16 @@ func (v *visit) eventOptions(first parts.Option) []parts.Option {
 	return all
 }
 
+// deliveryWords has the words and the tone of each status.
 var deliveryWords = map[notify.Status]struct{ key, tone string }{
 	notify.Pending: {"webhooks.waiting", "wait"}, notify.Succeeded: {"webhooks.delivered", "good"},
 	notify.Failed: {"webhooks.failed", "wait"}, notify.Parked: {"webhooks.parked", "bad"},
 }
 
+// deliveryOptions returns statuses as options, after first unless that is zero.
 func (v *visit) deliveryOptions(first parts.Option, all ...notify.Status) []parts.Option {
 	list := []parts.Option{first}
+	// Zero means that one of the statuses must be chosen.
 	if first == (parts.Option{}) {
 		list = nil
 	}
@@ -175,6 +196,8 @@ func (v *visit) deliveryOptions(first parts.Option, all ...notify.Status) []part
 	return list
 }
 
+// deliveryBadge returns the status of a delivery. A failed test is not tried again, so it
+// has words of its own.
 func (v *visit) deliveryBadge(d notify.Delivery) parts.Badge {
 	if d.Test && d.Status == notify.Failed {
 		return parts.Badge{Text: v.Print.T("webhooks.testFailed"), Tone: "bad"}
@@ -183,6 +206,7 @@ func (v *visit) deliveryBadge(d notify.Delivery) parts.Badge {
 	return parts.Badge{Text: v.Print.T(w.key), Tone: w.tone}
 }
 
+// answerText returns the HTTP status of the response, or the code of the problem.
 func (v *visit) answerText(d notify.Delivery) string {
 	switch {
 	case d.HTTPStatus > 0:
@@ -193,14 +217,19 @@ func (v *visit) answerText(d notify.Delivery) string {
 	return "–"
 }
 
-// problemCode is the part of a delivery's error that is for machines.
+// problemCode returns the part of a delivery's error before the colon, which is for
+// programs.
 func problemCode(s string) string {
+	// What follows the colon is English, for a log.
 	before, _, _ := bytes.Cut([]byte(s), []byte(":"))
 	return string(before)
 }
 
+// millis returns a duration in milliseconds.
 func (v *visit) millis(n int64) string { return v.Print.Number(n) + " ms" }
 
+// deliveryTable returns the rows of a page. found may have one more than a page, which
+// shows that there is a next one.
 func (v *visit) deliveryTable(e notify.Endpoint, asked deliveryFilter, before string, found []notify.Delivery) parts.Table {
 	p := v.Print
 	q := asked.values()
@@ -214,6 +243,7 @@ func (v *visit) deliveryTable(e notify.Endpoint, asked deliveryFilter, before st
 		Columns: []parts.Column{{Label: p.T("webhooks.event")}, {Label: p.T("webhooks.status")}, {Label: p.T("webhooks.answer")},
 			{Label: p.T("webhooks.took"), Number: true}, {Label: p.T("webhooks.attempt"), Number: true}},
 		Empty: parts.Empty{Icon: "bell", Headline: p.T("webhooks.deliveriesEmpty"), Lead: p.T("webhooks.deliveriesEmptyLead")}}
+	// Nothing matches, which is not the same as nothing was ever sent.
 	if asked.set() || before != "" {
 		t.Empty = parts.Empty{Icon: "search", Headline: p.T("webhooks.noneFound"), Lead: p.T("webhooks.noneFoundLead"),
 			Actions: []parts.Button{{Text: p.T("webhooks.clear"), Href: v.Path("webhooks", e.ID)}}}
@@ -231,18 +261,24 @@ func (v *visit) deliveryTable(e notify.Endpoint, asked deliveryFilter, before st
 		q.Set("before", found[len(found)-1].ID)
 		t.Pager.Older = at(v.Path("webhooks", e.ID))
 	}
+
 	for _, d := range found {
+		// An answer is short here; its page has the headers and the body.
 		t.Rows = append(t.Rows, parts.Row{ID: d.ID, Href: v.Path("webhooks", e.ID, "deliveries", d.ID), Cells: []templ.Component{
 			eventCell(d), parts.BadgePart(v.deliveryBadge(d)), answerCell(v.answerText(d)), parts.Text(v.millis(d.DurationMs)), parts.Text(p.Number(int64(d.Attempt)))}})
 	}
+
 	return t
 }
 
+// exportDeliveries streams the deliveries that match the filter as CSV, newest first, at
+// most maxExported.
 func (d *Pages) exportDeliveries(v *visit) error {
 	e, err := v.endpoint()
 	if err != nil {
 		return err
 	}
+
 	r := v.Reads()
 	asked, err := readDeliveries(r)
 	if err != nil {
@@ -251,9 +287,11 @@ func (d *Pages) exportDeliveries(v *visit) error {
 	if wrong := r.End(); wrong != nil {
 		return v.Refuse(wrong, v.Path("webhooks", e.ID))
 	}
+
 	q := asked.query()
 	q.Limit = notify.MaxPage
 	var rows iter.Seq2[[]string, error] = func(yield func([]string, error) bool) {
+		// The bound is checked once a page, not in every line.
 		for n := 0; n < maxExported; {
 			found, err := d.Webhooks.Deliveries(v.Context(), v.Account.ID, v.Mode, e.ID, q)
 			if err != nil {
@@ -292,6 +330,7 @@ type deliveryView struct {
 	Attempt string
 }
 
+// delivery returns the endpoint and the delivery that the path names, or not found.
 func (v *visit) delivery() (notify.Endpoint, notify.Shown, error) {
 	e, err := v.endpoint()
 	if err != nil {
@@ -299,24 +338,29 @@ func (v *visit) delivery() (notify.Endpoint, notify.Shown, error) {
 	}
 	name := v.PathValue("delivery")
 	if !id.Valid(id.Delivery, name) {
+		// An address that cannot be an id is not looked up.
 		return e, notify.Shown{}, fault.NotFound("delivery")
 	}
 	shown, err := v.d.Webhooks.Delivery(v.Context(), v.Account.ID, v.Mode, e.ID, name)
 	return e, shown, err
 }
 
+// showDelivery shows a try. While it is pending, the page's script asks for a newer state.
 func (d *Pages) showDelivery(v *visit) error {
 	e, o, err := v.delivery()
 	if err != nil {
 		return err
 	}
+
 	p, self := v.Print, v.Path("webhooks", e.ID, "deliveries", o.ID)
 	view := deliveryView{Head: parts.Head{Title: o.EventType, Back: parts.Button{Text: p.T("webhooks.toDeliveries"), Href: v.Path("webhooks", e.ID)}},
 		Badge: v.deliveryBadge(o.Delivery), Problem: o.Error, Headers: o.Request.Headers, URL: o.Request.URL, Body: indented(o.Body), Answer: o.Answer,
 		Tried: o.HTTPStatus > 0 || o.Error != "", Attempt: frame.NewAttempt()}
+	// The script asks again until the try has ended.
 	if o.Status == notify.Pending {
 		view.Live = self
 	}
+	// A test is not sent again, nor what has lost its body in the meantime.
 	if e.Enabled() && !o.Test && len(o.Body) > 0 && o.Status != notify.Pending {
 		view.Again = self
 	}
@@ -325,6 +369,7 @@ func (d *Pages) showDelivery(v *visit) error {
 	}
 	view.Facts = append(view.Facts, parts.Fact{Label: p.T("webhooks.took"), Value: parts.Text(v.millis(o.DurationMs))}, parts.Fact{Label: p.T("webhooks.attempt"), Value: parts.Text(p.Number(int64(o.Attempt)))},
 		parts.Fact{Label: p.T("webhooks.at"), Value: parts.When(o.At)})
+	// A failed try says when the next one is due. A parked delivery has none.
 	if !o.NextAt.IsZero() && o.Status == notify.Failed {
 		view.Facts = append(view.Facts, parts.Fact{Label: p.T("webhooks.nextAt"), Value: parts.When(o.NextAt)})
 	}
@@ -332,26 +377,31 @@ func (d *Pages) showDelivery(v *visit) error {
 	if v.Partial() {
 		return v.Render(http.StatusOK, o.EventType, deliveryLive(view))
 	}
+
 	return v.Render(http.StatusOK, o.EventType, deliveryPage(view))
 }
 
-// indented makes JSON readable; what is none stays as it is.
+// indented returns JSON with line breaks, and any other text as it is.
 func indented(raw []byte) string {
 	var out bytes.Buffer
+	// Indenting keeps every value as it is written, so a number is shown as it was signed.
 	if json.Indent(&out, raw, "", "  ") != nil {
 		return string(raw)
 	}
 	return out.String()
 }
 
+// redeliver sends the event of a delivery again, once, and shows the new delivery.
 func (d *Pages) redeliver(v *visit) error {
 	if _, err := v.Posted(); err != nil {
 		return err
 	}
+
 	e, o, err := v.delivery()
 	if err != nil {
 		return err
 	}
+
 	var sent notify.Delivery
 	replayed, err := v.Once(d.Records, "delivery", func(t *idempotency.Ticket) (err error) {
 		sent, err = d.Webhooks.Redeliver(v.Context(), v.Account.ID, v.Mode, e.ID, o.ID, t)
@@ -365,5 +415,6 @@ func (d *Pages) redeliver(v *visit) error {
 			return err
 		}
 	}
+
 	return v.Redirect(v.Path("webhooks", e.ID, "deliveries", sent.ID), "good", v.Print.T("webhooks.againDone"))
 }

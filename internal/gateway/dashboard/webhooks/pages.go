@@ -1,5 +1,5 @@
-// Package webhooks is the endpoints that hear of events, what was delivered to each, and
-// how deliveries are sent again.
+// Package webhooks serves the endpoints that receive events, what was delivered to each,
+// and how deliveries are sent again.
 package webhooks
 
 import (
@@ -33,6 +33,7 @@ type visit struct {
 	d *Pages
 }
 
+// on adapts a handler of this section to the frame.
 func (d *Pages) on(handle func(*Pages, *visit) error) func(*frame.Visit) error {
 	return func(v *frame.Visit) error { return handle(d, &visit{v, d}) }
 }
