@@ -41,6 +41,7 @@ func (s *Store) Apply(ctx context.Context, c merchant.Change) error {
 				return err
 			}
 			confirmed.Store(account)
+			s.accounts.forgetOn(t, account)
 		}
 
 		if err := putMails(t, c.Mails); err != nil {
@@ -49,7 +50,7 @@ func (s *Store) Apply(ctx context.Context, c merchant.Change) error {
 
 		return putRecord(t, c.Record)
 	})
-	// A confirmed account is another row now. Forget it before the caller gets an answer.
+	// A confirmed account is another row now, also if the outcome of the commit is unknown.
 	if account, _ := confirmed.Load().(string); account != "" {
 		s.accounts.forget(account)
 	}

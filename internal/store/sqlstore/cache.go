@@ -1,13 +1,17 @@
 package sqlstore
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/paylink/paylink/internal/store/sqldb"
+)
 
 // maxCached limits a cache; a full one is emptied.
 const maxCached = 10_000
 
 // cache keeps rows that every request reads and that seldom change. It is exact because one process
-// owns the file: each write removes its row after the commit and before it is answered, so a caller
-// that knows of a change never reads the old row. A read during which any row changed is not
+// owns the file: each write removes its row after the commit and before it is answered, even if its
+// caller has given up waiting, so nobody reads the old row once the change is stored. A read during which any row changed is not
 // cached. The zero value is ready, and safe for concurrent use.
 type cache[T any] struct {
 	mu      sync.Mutex
@@ -64,6 +68,10 @@ func (c *cache[T]) keep(id string, row T) {
 	}
 	c.rows[id] = row
 }
+
+// forgetOn calls forget when the transaction is durable, even if the caller of the commit has given
+// up waiting by then. The caller also defers forget, for a commit whose outcome is unknown.
+func (c *cache[T]) forgetOn(t *sqldb.Tx, id string) { t.OnCommit(func() { c.forget(id) }) }
 
 // forget removes the row and makes reads that are under way keep their result to themselves. Call
 // it after the commit of a change, whatever its outcome.

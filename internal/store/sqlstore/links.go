@@ -71,7 +71,7 @@ func (s *Store) CreateLink(ctx context.Context, l link.Link, events []stream.Eve
 		if err := putRecord(t, r); err != nil {
 			return err
 		}
-		s.links.put(l.ID, l) // it will soon be opened and paid
+		t.OnCommit(func() { s.links.put(l.ID, l) }) // it will soon be opened and paid
 		return nil
 	})
 
@@ -176,6 +176,7 @@ func (s *Store) CancelLink(ctx context.Context, account, id string, at time.Time
 			return l.Unpayable(at)
 		}
 
+		s.links.forgetOn(t, id)
 		if err := s.Append(t, events); err != nil {
 			return err
 		}
@@ -218,6 +219,7 @@ func (s *Store) ExpireLinks(ctx context.Context, now time.Time, limit int, event
 
 	err = s.db.Write(ctx, accounts, func(t *sqldb.Tx) error {
 		for _, l := range ended {
+			s.links.forgetOn(t, l.ID)
 			if err := s.expireLink(t, l, now, event); err != nil {
 				return err
 			}
