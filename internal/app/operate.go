@@ -86,6 +86,10 @@ func Backup(ctx context.Context, cfg Config, dir string, out io.Writer) error {
 		return err
 	}
 
+	if err := durable(dir); err != nil {
+		return err
+	}
+
 	// Say what the folder does not contain, so that nobody relies on it alone.
 	if cfg.PaymentsStore != "" {
 		if _, err := fmt.Fprintln(out, "NOT COPIED: the table of links and payments. Back it up with DynamoDB's point-in-time recovery, which migrate has turned on."); err != nil {
@@ -167,7 +171,7 @@ func watchSize(m *progress.Meter, path string) (end func()) {
 	}
 }
 
-// copyFile copies a file to a new one, which only the owner can read, and makes it durable. It
+// copyFile copies a file to a new one, which only the owner can read. It
 // returns os.ErrNotExist if there is none to copy.
 func copyFile(from, to string) (err error) {
 	in, err := os.Open(from)
@@ -181,7 +185,21 @@ func copyFile(from, to string) (err error) {
 		return err
 	}
 	_, err = io.Copy(out, in)
-	return errors.Join(err, out.Sync(), out.Close())
+	return errors.Join(err, out.Close())
+}
+
+// durable makes the folder, all that is in it, and its name durable: a backup that was reported as
+// done survives a power cut.
+func durable(dir string) error {
+	flush := func(path string) error {
+		f, err := os.Open(path) //nolint:gosec // the operator named the folder
+		if err != nil {
+			return err
+		}
+		return errors.Join(f.Sync(), f.Close())
+	}
+	err := filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error { return errors.Join(err, flush(path)) })
+	return errors.Join(err, flush(filepath.Dir(dir)))
 }
 
 // onlyOwner removes the rights of all other users; otherwise a key ring refuses to open.

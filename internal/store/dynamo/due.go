@@ -54,6 +54,29 @@ func (w *walks) set(shard string, at item) {
 	w.at[shard] = at
 }
 
+// dueNow returns the keys of up to limit items that are due by real time or by an account's clock,
+// each once: the index lags, so an item may be in both lists, and a read of a batch that names a key
+// twice is refused.
+func (s *Store) dueNow(ctx context.Context, kind string, now time.Time, limit int) ([]key, error) {
+	keys, err := s.inTurn(ctx, kind, now, limit)
+	if err != nil {
+		return nil, err
+	}
+
+	more, err := s.dueByClocks(ctx, kind, now)
+	if err != nil {
+		return nil, err
+	}
+
+	known := map[key]bool{}
+	keys = slices.DeleteFunc(append(keys, more...), func(k key) bool {
+		twice := known[k]
+		known[k] = true
+		return twice
+	})
+	return keys[:min(len(keys), limit)], nil
+}
+
 // inTurn returns the keys of up to limit due items, every account's oldest before any account's
 // second. kind is linkPrefix or paymentPrefix. The rows come from the index, which may lag, so the
 // caller must check each item.
@@ -119,18 +142,12 @@ func (s *Store) lookInto(ctx context.Context, shard string, now time.Time) ([]it
 // time leaves out what is no longer due. Each payment is a write of its own, so one that fails does
 // not hold up the others; the error names those.
 func (s *Store) TakeDue(ctx context.Context, t payment.Take) ([]payment.Payment, error) {
-	keys, err := s.inTurn(ctx, paymentPrefix, t.Now, t.Limit)
+	keys, err := s.dueNow(ctx, paymentPrefix, t.Now, t.Limit)
 	if err != nil {
 		return nil, err
 	}
 
-	more, err := s.dueByClocks(ctx, paymentPrefix, t.Now)
-	if err != nil {
-		return nil, err
-	}
-
-	keys = append(keys, more...)
-	rows, err := s.getItems(ctx, keys[:min(len(keys), t.Limit)])
+	rows, err := s.getItems(ctx, keys)
 	if err != nil {
 		return nil, err
 	}

@@ -296,21 +296,11 @@ const heldAgain = time.Hour
 // those that payments hold. A damaged link is set aside and counted. Any other error ends the sweep
 // after the writes that are under way.
 func (s *Store) ExpireLinks(ctx context.Context, now time.Time, limit int, event func(link.Link) (stream.Event, error)) (int, error) {
-	keys, err := s.inTurn(ctx, linkPrefix, now, limit)
-	if err != nil {
+	keys, err := s.dueNow(ctx, linkPrefix, now, limit)
+	if err != nil || len(keys) == 0 {
 		return 0, err
 	}
 
-	more, err := s.dueByClocks(ctx, linkPrefix, now)
-	if err != nil {
-		return 0, err
-	}
-	// Both lists together stay within the limit.
-	if keys = append(keys, more...); len(keys) == 0 {
-		return 0, nil
-	}
-
-	keys = keys[:min(len(keys), limit)]
 	rows, err := s.getItems(ctx, keys)
 	if err != nil {
 		return 0, err
