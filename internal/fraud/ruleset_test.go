@@ -79,7 +79,11 @@ func TestOrderOfRules(t *testing.T) {
 		"an e-mail in any case":             {own: rulebook.Book{Entries: []rulebook.Entry{on(rulebook.KindEmail, payment.Block, "grace@example.com")}}, action: payment.Block, rule: "fle_block", why: WhyList},
 		"a domain":                          {own: rulebook.Book{Entries: []rulebook.Entry{on(rulebook.KindEmail, payment.Block, "@example.com")}}, action: payment.Block, rule: "fle_block", why: WhyList},
 		"a network":                         {common: rulebook.Book{Entries: []rulebook.Entry{on(rulebook.KindAddress, payment.Block, "203.0.113.0/24")}}, action: payment.Block, rule: "fle_block", why: WhyList},
-		"an entry at its end":               {own: rulebook.Book{Entries: []rulebook.Entry{{ID: "fle_1", Kind: rulebook.KindBIN, Action: payment.Block, Value: "424242", ExpiresAt: epoch}}}, action: payment.Allow, why: WhyDefault},
+		"the account's list before the installation's": {
+			own:    rulebook.Book{Entries: []rulebook.Entry{{ID: "fle_own", Kind: rulebook.KindBIN, Action: payment.Block, Value: "424242"}}},
+			common: rulebook.Book{Entries: []rulebook.Entry{{ID: "fle_all", Kind: rulebook.KindBIN, Action: payment.Block, Value: "424242"}}},
+			action: payment.Block, rule: "fle_own", why: WhyList},
+		"an entry at its end": {own: rulebook.Book{Entries: []rulebook.Entry{{ID: "fle_1", Kind: rulebook.KindBIN, Action: payment.Block, Value: "424242", ExpiresAt: epoch}}}, action: payment.Allow, why: WhyDefault},
 	} {
 		got := newRuleset(link.Live, c.own, c.common, &programs{}).Decide(honest(), features(nil), nil)
 		if got.Action != c.action || got.Challenge != c.challenge || got.Rule != c.rule || got.Why != c.why {

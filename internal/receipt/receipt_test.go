@@ -104,6 +104,9 @@ func TestAnAlteredReceiptIsRefused(t *testing.T) {
 	signer := ring.Signer(keyring.ReceiptSign)
 	head := encode([]byte(`{"alg":"EdDSA","kid":"` + keyring.FormatKeyID(signer.KeyID()) + `","typ":"JWT"}`))
 	refused("another type", head+"."+parts[1]+"."+encode(signer.SignMessage([]byte(head+"."+parts[1]))), ring)
+	// The receipt key, under the name of another algorithm.
+	head = encode([]byte(`{"alg":"ES256","kid":"` + keyring.FormatKeyID(signer.KeyID()) + `","typ":"paylink-receipt+jwt"}`))
+	refused("another algorithm", head+"."+parts[1]+"."+encode(signer.SignMessage([]byte(head+"."+parts[1]))), ring)
 	refused("another ring", token, keyring.NewMemory(t0))
 	refused("padded", parts[0]+"."+parts[1]+"."+parts[2]+"==", ring)
 	refused("with a line break", parts[0]+"\n."+parts[1]+"."+parts[2], ring)
