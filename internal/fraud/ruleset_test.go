@@ -92,6 +92,19 @@ func TestOrderOfRules(t *testing.T) {
 	}
 }
 
+// A payment that is held waits for a review as long as the account's policy says, and no other
+// payment does.
+func TestHeldAsLongAsThePolicySays(t *testing.T) {
+	policy := rulebook.Policy{ReviewFor: 2 * time.Hour}
+	for action, want := range map[payment.Action]int64{payment.Hold: 7200, payment.Block: 0, payment.Allow: 0} {
+		book := rules(rulebook.Rule{Action: action, When: "amount > 1"})
+		book.Policy = &policy
+		if got := newRuleset(link.Live, book, rulebook.Book{}, &programs{}).Decide(honest(), features(nil), nil); got.ReviewSeconds != want {
+			t.Errorf("%s: %d seconds, want %d", action, got.ReviewSeconds, want)
+		}
+	}
+}
+
 func TestShadowIsNotedAndDoesNothing(t *testing.T) {
 	set := newRuleset(link.Live, rules(rulebook.Rule{Action: payment.Block, When: "amount > 1", State: rulebook.Shadow}, rulebook.Rule{Action: payment.Hold, When: "amount_minor == 1000 && payer.country == 'DE'"}), rulebook.Book{}, &programs{})
 	got := set.Decide(honest(), features(nil), nil)

@@ -289,6 +289,31 @@ func TestCardsRangesAndAddresses(t *testing.T) {
 	}
 }
 
+// TestTestModeIsApart checks that declines of a card in test mode do not count in live mode.
+func TestTestModeIsApart(t *testing.T) {
+	w := newWorld()
+	for i := range 20 {
+		w.try(on(fmt.Sprint("t", i), "", shield.Attempt{Card: "one", Mode: "test"}), false)
+	}
+	if o := w.try(on("live", "", shield.Attempt{Card: "one"}), true); o.Refuse || o.Challenge3DS {
+		t.Errorf("a card that was declined in test mode: %+v", o)
+	}
+}
+
+// TestLoopbackIsNobody checks that declines from a loopback address, or from its network, make no
+// payer suspicious.
+func TestLoopbackIsNobody(t *testing.T) {
+	for _, address := range []string{"127.0.0.1", "127.0.0.0/24", "::1", "::/48", ""} {
+		w := newWorld()
+		for i := range 60 {
+			w.try(on(fmt.Sprint("l", i), address, card(fmt.Sprint("6", i), i)), false)
+		}
+		if bits := w.Bits("a", "live", "other", address, w.now); bits != 0 {
+			t.Errorf("%q: %d bits", address, bits)
+		}
+	}
+}
+
 // TestAPaymentCountsOnce checks that a payment counts once, in whatever order and however often
 // it is reported.
 func TestAPaymentCountsOnce(t *testing.T) {

@@ -137,7 +137,7 @@ type amountBody struct {
 type refundBody struct {
 	Amount           field[decimal] `json:"amount"`
 	RefundableAmount field[decimal] `json:"refundableAmount"`
-	AllowDisputed    field[bool]    `json:"allowDisputed"`
+	AllowDisputed    field[bool]    `json:"allowDisputed" default:"false"`
 }
 
 // refundAsked returns the requested refund. Without an amount the service refunds all that

@@ -124,7 +124,7 @@ func paymentRoutes() []Route {
 		{Method: "GET", Path: "/api/payments", Auth: authBoth, Scope: read, Query: with(pageQuery, paymentQuery...), handle: (*API).listPayments},
 		{Method: "GET", Path: "/api/payments.csv", Auth: authBoth, Scope: read, Query: paymentQuery, stream: (*API).exportPayments},
 		{Method: "GET", Path: "/api/payments/{id}", Auth: authBoth, Scope: read, ids: one(id.Payment), handle: (*API).getPayment},
-		{Method: "POST", Path: "/api/payments/{id}/refunds", Auth: authBoth, Scope: write, body: bodyOptional, in: amountBody{}, ids: one(id.Payment), handle: (*API).refund, shape: shapeRefund},
+		{Method: "POST", Path: "/api/payments/{id}/refunds", Auth: authBoth, Scope: write, body: bodyOptional, in: refundBody{}, ids: one(id.Payment), handle: (*API).refund, shape: shapeRefund},
 		{Method: "POST", Path: "/api/payments/{id}/capture", Auth: authBoth, Scope: write, body: bodyOptional, in: amountBody{}, ids: one(id.Payment), handle: (*API).capture, shape: shapePayment},
 		{Method: "POST", Path: "/api/payments/{id}/void", Auth: authBoth, Scope: write, ids: one(id.Payment), handle: (*API).void, shape: shapePayment},
 		{Method: "GET", Path: "/api/balance", Auth: authBoth, Scope: "balance:read", handle: (*API).balance},

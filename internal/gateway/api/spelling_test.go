@@ -32,6 +32,8 @@ func TestF16_OneRequestInManySpellings(t *testing.T) {
 			[]string{`{"amount":1,"currency":"EUR","metadata":{"a":"2","b":"1"},"expiresAt":"` + soon.Format(time.RFC3339) + `"}`, `{"amount":1,"currency":"EUR","metadata":{"a":"1"},"expiresAt":"` + soon.Format(time.RFC3339) + `"}`}},
 		{"/api/payments/" + paid + "/refunds", w.key, `{"amount":"1.00"}`, []string{`{"amount":1}`, `{ "amount": "1" }`, `{"amount":1.0}`}, []string{`{}`, ``, `{"amount":"1.01"}`}},
 		{"/api/payments/" + w.pay("").ID + "/refunds", w.key, ``, []string{`{}`, ` { } `}, []string{`{"amount":"12.50"}`}},
+		{"/api/payments/" + w.pay("").ID + "/refunds", w.key, `{"amount":"5.00","refundableAmount":"12.50","allowDisputed":false}`,
+			[]string{`{"refundableAmount":12.5,"amount":"5"}`}, []string{`{"amount":"5.00"}`, `{"amount":"5.00","refundableAmount":"12.51"}`, `{"amount":"5.00","refundableAmount":"12.50","allowDisputed":true}`}},
 		{"/api/forms", w.key, `{"name":"f","amounts":["5.00",10],"currency":"EUR"}`, []string{`{"currency":"EUR","amounts":[5,"10.00"],"name":"f","disabled":false}`},
 			[]string{`{"name":"f","amounts":[10,5],"currency":"EUR"}`, `{"name":"f","amounts":[5,10],"currency":"EUR","disabled":true}`}},
 		{"/api/sessions", "", `{"login":"maria","password":"correct horse battery"}`, []string{`{"password":"correct horse battery","login":"maria"}`}, []string{`{"login":"maria","password":"correct horse  battery"}`}},

@@ -211,7 +211,7 @@ type methodBody struct {
 	Type        field[string]            `json:"type"`
 	Issuer      field[string]            `json:"issuer"`
 	Currencies  field[[]string]          `json:"currencies"`
-	Enabled     field[bool]              `json:"enabled"`
+	Enabled     field[bool]              `json:"enabled" default:"true"`
 	Credentials field[map[string]string] `json:"credentials"`
 }
 
