@@ -16,6 +16,8 @@ type call struct {
 	minor   int64  // of capture and refund
 }
 
+func (c call) reads() bool { return c.what == "uses" || c.what == "read" }
+
 // outcome is what the caller of a request learned.
 type outcome struct {
 	kind string // done, declined, refused, unknown
@@ -51,8 +53,8 @@ func linkModel(most int) porcupine.Model {
 		after := paid | mine
 		possible := bits.OnesCount64(after) <= most
 		switch {
-		case c.what == "uses":
-			return only(int64(used) == o.uses, paid)
+		case c.reads():
+			return only(o.kind == unknown || int64(used) == o.uses, paid)
 		case o.kind == done:
 			return only(possible, after)
 		case o.kind == declined:
@@ -74,8 +76,8 @@ func paymentModel(authorized int64) porcupine.Model {
 		a, c, o := state.(account), in.(call), out.(outcome)
 		after, possible := a.apply(c, authorized)
 		switch {
-		case c.what == "read":
-			return only(a == o.paid, a)
+		case c.reads():
+			return only(o.kind == unknown || a == o.paid, a)
 		case o.kind == done:
 			return only(possible, after)
 		case o.kind == refused:
