@@ -51,12 +51,12 @@ func (s *sim) check() {
 }
 
 // checkPayments checks an account's payments, with their events and balances.
-func (s *sim) checkPayments(account string, list []payment.Payment, told map[string][]stream.Event) {
+func (s *sim) checkPayments(account string, list []payment.Payment, events map[string][]stream.Event) {
 	sheet := ledger.NewSheet()
 	s.checks["payments"] += len(list)
 	for _, p := range list {
 		s.checks["log entries"] += len(p.Log)
-		s.checks["events"] += len(told[p.ID])
+		s.checks["events"] += len(events[p.ID])
 		for _, broken := range p.Verify() {
 			s.broken(p, "%s", broken)
 		}
@@ -77,7 +77,7 @@ func (s *sim) checkPayments(account string, list []payment.Payment, told map[str
 				}
 			}
 		}
-		s.checkEvents(p, told[p.ID])
+		s.checkEvents(p, events[p.ID])
 	}
 	balances, err := s.store.Balances(context.Background(), account, link.Test)
 	if err != nil {
@@ -115,7 +115,7 @@ func (s *sim) checkEvents(p payment.Payment, events []stream.Event) {
 
 // Events by object; their places have no gap.
 func (s *sim) events(account string) map[string][]stream.Event {
-	told := map[string][]stream.Event{}
+	events := map[string][]stream.Event{}
 	seq := int64(0)
 	for {
 		page, err := s.store.Events(context.Background(), account, link.Test, seq, 500)
@@ -123,13 +123,13 @@ func (s *sim) events(account string) map[string][]stream.Event {
 			s.t.Fatal(err)
 		}
 		if len(page) == 0 {
-			return told
+			return events
 		}
 		for _, e := range page {
 			if seq++; e.Seq != seq {
 				s.t.Fatalf("I12 event %d stands at place %d", seq, e.Seq)
 			}
-			told[e.Object] = append(told[e.Object], e)
+			events[e.Object] = append(events[e.Object], e)
 		}
 	}
 }
@@ -161,7 +161,7 @@ func (s *sim) checkLinkEvents(l link.Link, events []stream.Event, payments []pay
 }
 
 // checkLinks compares the uses of an account's links with the payments that took one (I6).
-func (s *sim) checkLinks(links []link.Link, list []payment.Payment, told map[string][]stream.Event) {
+func (s *sim) checkLinks(links []link.Link, list []payment.Payment, events map[string][]stream.Event) {
 	byLink := map[string][]payment.Payment{}
 	for _, p := range list {
 		byLink[p.Link] = append(byLink[p.Link], p)
@@ -172,8 +172,8 @@ func (s *sim) checkLinks(links []link.Link, list []payment.Payment, told map[str
 		if err != nil {
 			s.t.Fatal(err)
 		}
-		s.checks["events"] += len(told[l.ID])
-		s.checkLinkEvents(l, told[l.ID], byLink[l.ID])
+		s.checks["events"] += len(events[l.ID])
+		s.checkLinkEvents(l, events[l.ID], byLink[l.ID])
 		var uses, reserved, kept int64
 		for _, p := range byLink[l.ID] {
 			if p.UseReserved {

@@ -19,10 +19,10 @@ import (
 const (
 	maxSteps   = 64  // of a payment
 	maxEvents  = 256 // that concern every payment
-	maxStories = 3   // told about one run
+	maxStories = 3   // printed for one run
 )
 
-// journal keeps what a run did to each payment, to tell the story of those that break an
+// journal keeps what a run did to each payment, to print the story of those that break an
 // invariant.
 type journal struct {
 	now func() time.Time
@@ -32,7 +32,7 @@ type journal struct {
 	payments map[string]*steps
 	world    steps             // what concerns every payment
 	refunds  map[string]string // refund to payment
-	told     map[string]bool   // payments whose story was told
+	printed  map[string]bool   // payments whose story was printed
 }
 
 // step is one line of a story.
@@ -58,7 +58,7 @@ func (s *steps) add(one step, most int) {
 }
 
 func newJournal(now func() time.Time) *journal {
-	return &journal{now: now, payments: map[string]*steps{}, refunds: map[string]string{}, told: map[string]bool{}}
+	return &journal{now: now, payments: map[string]*steps{}, refunds: map[string]string{}, printed: map[string]bool{}}
 }
 
 type operationKey struct{}
@@ -118,15 +118,15 @@ func (j *journal) paymentOf(reference string) string {
 	return id
 }
 
-// tell returns the steps of a payment in order, with what concerned every payment meanwhile.
-// It returns false if the story was told before, or if enough were told.
-func (j *journal) tell(paymentID string) (all []step, dropped int, ok bool) {
+// story returns the steps of a payment in order, with what concerned every payment meanwhile.
+// It returns false if the story was printed before, or if enough were printed.
+func (j *journal) story(paymentID string) (all []step, dropped int, ok bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if j.told[paymentID] || len(j.told) == maxStories {
+	if j.printed[paymentID] || len(j.printed) == maxStories {
 		return nil, 0, false
 	}
-	j.told[paymentID] = true
+	j.printed[paymentID] = true
 	own := j.payments[paymentID]
 	if own == nil {
 		return nil, 0, true
@@ -161,9 +161,9 @@ func (s *sim) broken(p payment.Payment, format string, args ...any) {
 // story returns what the run did to the payment, its log, its lines in the issuer's book, and
 // how to repeat the run.
 func (s *sim) story(p payment.Payment) string {
-	all, dropped, ok := s.journal.tell(p.ID)
+	all, dropped, ok := s.journal.story(p.ID)
 	if !ok {
-		return "" // told before, or one too many
+		return "" // printed before, or one too many
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "\nThe story of payment %s under seed %d: %s, now %s.\n", p.ID, s.seed, p.Amount, p.Status)
@@ -221,8 +221,8 @@ func (l lying) ListPayments(ctx context.Context, f payment.Filter) ([]payment.Pa
 	return list, err
 }
 
-// TestStory checks that a run over a store that lies fails, and tells of at most three payments
-// what happened to them, with the seed and the command that repeats it.
+// TestStory checks that a run over a store that lies fails, and prints what happened to at
+// most three payments, with the seed and the command that repeats it.
 func TestStory(t *testing.T) {
 	r := &recorder{TB: t}
 	s := start(r, 7, lying{sqltest.Open(t, sqltest.File(t))})
@@ -281,7 +281,7 @@ func TestStoryOfOnePayment(t *testing.T) {
 		at += i
 	}
 	if again := s.story(p); again != "" {
-		t.Errorf("told twice: %s", again)
+		t.Errorf("printed twice: %s", again)
 	}
 }
 
@@ -292,7 +292,7 @@ func TestStoryIsBounded(t *testing.T) {
 	for i := range maxSteps + 5 {
 		j.note(t.Context(), "pay_1", fmt.Sprint("step ", i))
 	}
-	all, dropped, ok := j.tell("pay_1")
+	all, dropped, ok := j.story("pay_1")
 	if !ok || dropped != 5 || len(all) != maxSteps || all[0].text != "step 5" {
 		t.Errorf("%v, %d dropped, %d kept from %q on", ok, dropped, len(all), all[0].text)
 	}
