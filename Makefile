@@ -8,7 +8,7 @@ SEED ?= 0
 RUNS ?= 1
 OPS ?= 2000
 PAYMENTS ?= 1000000
-RUN ?= 10000
+RUN ?= 5000
 FOR ?= 0
 LINT_VERSION := v2.15.0
 # One way to compile for all but the race detector and DuckDB, which need C: what build
@@ -67,7 +67,7 @@ sim: needs ## payments under random faults on every engine: SEED=n repeats a run
 	@$(GO) test -count $(RUNS) -timeout 0 -run TestSimulation ./internal/sim -sim.seed=$(SEED) -sim.ops=$(OPS)
 
 sim-million: ## a million payments in the simulation, on SQLite in memory: PAYMENTS=n for fewer, RUN=n in one run, FOR=30m for the time
-	@$(GO) test -v -count 1 -timeout 0 -parallel 8 -run '^TestManyPayments$$' -exec 'env GOGC=300 $(if $(wildcard /dev/shm),TMPDIR=/dev/shm)' \
+	@$(GO) test -v -count 1 -timeout 0 -parallel 4 -run '^TestManyPayments$$' -exec 'env GOGC=300 $(if $(wildcard /dev/shm),TMPDIR=/dev/shm)' \
 		./internal/sim -sim.seed=$(SEED) -sim.payments=$(PAYMENTS) -sim.run=$(RUN) -sim.for=$(FOR) | grep --line-buffered -v '^=== '
 
 bench: needs build ## throughput and latency beside the machine's own limits
