@@ -7,6 +7,9 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 SEED ?= 0
 RUNS ?= 1
 OPS ?= 2000
+PAYMENTS ?= 1000000
+RUN ?= 5000
+FOR ?= 0
 LINT_VERSION := v2.15.0
 # One way to compile for all but the race detector and DuckDB, which need C: what build
 # has made, the chart and the tests find in Go's cache. Lint asks for what the race
@@ -14,10 +17,10 @@ LINT_VERSION := v2.15.0
 export CGO_ENABLED := 0
 export GOFLAGS := -trimpath
 
-.PHONY: help run build test check race large pages looks lint chart lake generate fuzz sim mutate bench screenshots needs needs-check clean
+.PHONY: help run build test check race large pages looks lint chart lake generate fuzz sim sim-million mutate bench screenshots needs needs-check clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 run: build ## build and start everything on ./data with a demo account
 	@bin/paylink serve --demo --allow-private-webhooks --data ./data --listen 127.0.0.1:8080
@@ -65,6 +68,10 @@ mutate: ## plant known bugs, one at a time, and write into docs/safety.md which 
 
 sim: needs ## payments under random faults on every engine: SEED=n repeats a run, RUNS=n makes n runs of OPS=n operations
 	@$(GO) test -count $(RUNS) -timeout 0 -run TestSimulation ./internal/sim -sim.seed=$(SEED) -sim.ops=$(OPS)
+
+sim-million: ## a million payments in the simulation, on SQLite in memory: PAYMENTS=n for fewer, RUN=n in one run, FOR=30m for the time
+	@$(GO) test -v -count 1 -timeout 0 -parallel 4 -run '^TestManyPayments$$' -exec 'env GOGC=300 $(if $(wildcard /dev/shm),TMPDIR=/dev/shm)' \
+		./internal/sim -sim.seed=$(SEED) -sim.payments=$(PAYMENTS) -sim.run=$(RUN) -sim.for=$(FOR) | grep --line-buffered -v '^=== '
 
 bench: needs build ## throughput and latency beside the machine's own limits
 	@PAYLINK_BINARY=$(CURDIR)/bin/paylink $(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m ./cmd/paylink/bench

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"reflect"
 	"slices"
 
 	"github.com/paylink/paylink/internal/issuer"
@@ -18,7 +20,7 @@ import (
 var settled = []payment.Status{payment.Created, payment.Succeeded, payment.PartiallyRefunded, payment.Refunded, payment.Declined,
 	payment.CanceledS, payment.Late, payment.Review}
 
-func (s *sim) payments(account string) []payment.Payment {
+func (s *sim) list(account string) []payment.Payment {
 	list, err := s.store.ListPayments(context.Background(), payment.Filter{Account: account, Mode: link.Test, Limit: 1_000_000})
 	if err != nil {
 		s.t.Fatal(err)
@@ -26,64 +28,94 @@ func (s *sim) payments(account string) []payment.Payment {
 	return list
 }
 
-// checkAccount checks every invariant of an account's payments, events and balances.
-func (s *sim) checkAccount(account string) {
-	list := s.payments(account)
-	told := s.events(account)
-	sheet := ledger.NewSheet()
-	statuses := map[payment.Status]int{}
-	for _, p := range list {
-		statuses[p.Status]++
-		for _, broken := range p.Verify() {
-			s.t.Errorf("%s; %s", broken, story(p))
-		}
-		if !slices.Contains(settled, p.Status) || !p.DueAt().IsZero() {
-			s.t.Errorf("I11 %s is %s, due at %s: %s", p.ID, p.Status, p.DueAt(), story(p))
-		}
-		if p.Status == payment.Review && p.ReviewReason == "" {
-			s.t.Errorf("I9 %s is in review for no reason", p.ID)
-		}
-		events := told[p.ID]
-		for _, e := range p.Log {
-			for _, t := range e.Transfers {
-				if err := sheet.Apply(account, t); err != nil {
-					s.t.Errorf("I1/I5 %v", err)
-				}
-				if t.Currency != p.Amount.Currency {
-					s.t.Errorf("I13 %s moved %s", p.ID, t.Currency)
-				}
-			}
-			if e.Event == "" {
-				continue
-			}
-			if len(events) == 0 || events[0].ObjectSeq != e.Seq || events[0].Type != e.Event || len(events[0].Transfers) != len(e.Transfers) {
-				s.t.Fatalf("I12 %s: entry %d (%s) has no event of its own", p.ID, e.Seq, e.Event)
-			}
-			events = events[1:]
-		}
-		if len(events) != 0 {
-			s.t.Errorf("I12 %s: %d events too many, the first is %s, entry %d; %s", p.ID, len(events), events[0].Type, events[0].ObjectSeq, story(p))
+// check checks every invariant of everything that the run stored.
+func (s *sim) check() {
+	book := s.issuersBook()
+	links := map[string][]link.Link{}
+	for _, l := range s.all {
+		links[l.Account] = append(links[l.Account], l)
+	}
+	for _, account := range s.accounts {
+		list, events := s.list(account), s.events(account)
+		s.checkPayments(account, list, events)
+		s.checkLinks(links[account], list, events)
+		s.compareBooks(list, book)
+	}
+	for _, first := range s.records {
+		s.checks["first answers"]++
+		if r, err := s.store.GetIdempotency(s.t.Context(), first.Scope, first.Key); err != nil || !reflect.DeepEqual(*r, first) {
+			s.violations++
+			s.t.Errorf("I14 the first answer to %s has changed: %v", first.Key, err)
 		}
 	}
-	s.t.Logf("%s: %d payments %v", account, len(list), statuses)
+}
+
+// checkPayments checks an account's payments, with their events and balances.
+func (s *sim) checkPayments(account string, list []payment.Payment, events map[string][]stream.Event) {
+	sheet := ledger.NewSheet()
+	s.checks["payments"] += len(list)
+	for _, p := range list {
+		s.checks["log entries"] += len(p.Log)
+		s.checks["events"] += len(events[p.ID])
+		for _, broken := range p.Verify() {
+			s.broken(p, "%s", broken)
+		}
+		if !slices.Contains(settled, p.Status) || !p.DueAt().IsZero() {
+			s.broken(p, "I11 %s is %s, due at %s", p.ID, p.Status, clock(p.DueAt()))
+		}
+		if p.Status == payment.Review && p.ReviewReason == "" {
+			s.broken(p, "I9 %s is in review for no reason", p.ID)
+		}
+		for _, e := range p.Log {
+			s.checks["transfers"] += len(e.Transfers)
+			for _, t := range e.Transfers {
+				if err := sheet.Apply(account, t); err != nil {
+					s.broken(p, "I1/I5 %v", err)
+				}
+				if t.Currency != p.Amount.Currency {
+					s.broken(p, "I13 %s moved %s", p.ID, t.Currency)
+				}
+			}
+		}
+		s.checkEvents(p, events[p.ID])
+	}
 	balances, err := s.store.Balances(context.Background(), account, link.Test)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	for currency, want := range sheet.Funds {
+		s.checks["balances"]++
 		if balances[currency] != *want {
-			s.t.Errorf("the balance of %s is %v, the fold %v", currency, balances[currency], *want)
+			s.violations++
+			s.t.Errorf("I1 the balance of %s is %v, the sum of its transfers %v", currency, balances[currency], *want)
 		}
 		if want.Available.Minor < 0 || want.Pending.Minor < 0 {
+			s.violations++
 			s.t.Errorf("I4 %s: %v", currency, *want)
 		}
 	}
-	s.compareBooks(list)
+}
+
+// checkEvents checks that each log entry that callers see has exactly one event.
+func (s *sim) checkEvents(p payment.Payment, events []stream.Event) {
+	for _, e := range p.Log {
+		if e.Event == "" {
+			continue
+		}
+		if len(events) == 0 || events[0].ObjectSeq != e.Seq || events[0].Type != e.Event || len(events[0].Transfers) != len(e.Transfers) {
+			s.broken(p, "I12 %s: entry %d (%s) has no event", p.ID, e.Seq, e.Event)
+			return
+		}
+		events = events[1:]
+	}
+	if len(events) != 0 {
+		s.broken(p, "I12 %s: %d events too many, the first is %s, entry %d", p.ID, len(events), events[0].Type, events[0].ObjectSeq)
+	}
 }
 
 // Events by object; their places have no gap.
 func (s *sim) events(account string) map[string][]stream.Event {
-	told := map[string][]stream.Event{}
+	events := map[string][]stream.Event{}
 	seq := int64(0)
 	for {
 		page, err := s.store.Events(context.Background(), account, link.Test, seq, 500)
@@ -91,13 +123,13 @@ func (s *sim) events(account string) map[string][]stream.Event {
 			s.t.Fatal(err)
 		}
 		if len(page) == 0 {
-			return told
+			return events
 		}
 		for _, e := range page {
 			if seq++; e.Seq != seq {
 				s.t.Fatalf("I12 event %d stands at place %d", seq, e.Seq)
 			}
-			told[e.Object] = append(told[e.Object], e)
+			events[e.Object] = append(events[e.Object], e)
 		}
 	}
 }
@@ -108,49 +140,40 @@ func (s *sim) checkLinkEvents(l link.Link, events []stream.Event, payments []pay
 	late := slices.ContainsFunc(payments, func(p payment.Payment) bool {
 		return slices.ContainsFunc(p.Log, func(e payment.Entry) bool { return e.To == payment.Late })
 	})
-	status := map[string]string{link.EventCreated: link.Open, link.EventPaid: link.Paid, link.EventExpired: link.ExpiredS, link.EventCanceled: link.Canceled}
+	status := map[string]string{link.EventCreated: link.Open, link.EventPaid: link.Paid, link.EventExpired: link.ExpiredS,
+		link.EventCanceled: link.Canceled}
 	expired := 0
 	for _, e := range events {
 		var o struct{ Status string }
 		if err := json.Unmarshal(e.Data, &o); err != nil || o.Status != status[e.Type] {
-			s.t.Errorf("%s of %s carries %s, %v", e.Type, l.ID, e.Data, err)
+			s.brokenLink(payments, "I12 %s of %s carries %s, %v", e.Type, l.ID, e.Data, err)
 		}
 		switch {
 		case e.Type == link.EventExpired:
 			expired++
 		case e.Type == link.EventPaid && expired > 0 && !late:
-			s.t.Errorf("%s was reported as expired, and then paid by a payment that was under way", l.ID)
+			s.brokenLink(payments, "I12 %s was reported as expired, and then paid by a payment that was under way", l.ID)
 		}
 	}
 	if (expired == 1) == l.ExpiredAt.IsZero() || expired > 1 {
-		s.t.Errorf("%s expired at %s, and that is reported %d times", l.ID, l.ExpiredAt, expired)
+		s.brokenLink(payments, "I12 %s expired at %s, and that is reported %d times", l.ID, clock(l.ExpiredAt), expired)
 	}
 }
 
-// checkLinks compares each link's uses with the payments that took one, and with the
-// authorizations at the issuer (I6).
-func (s *sim) checkLinks() {
+// checkLinks compares the uses of an account's links with the payments that took one (I6).
+func (s *sim) checkLinks(links []link.Link, list []payment.Payment, events map[string][]stream.Event) {
 	byLink := map[string][]payment.Payment{}
-	seen := map[string]bool{}
-	for _, l := range s.all {
-		if seen[l.Account] {
-			continue
-		}
-		seen[l.Account] = true
-		for _, p := range s.payments(l.Account) {
-			byLink[p.Link] = append(byLink[p.Link], p)
-		}
+	for _, p := range list {
+		byLink[p.Link] = append(byLink[p.Link], p)
 	}
-	told := map[string]map[string][]stream.Event{}
-	for account := range seen {
-		told[account] = s.events(account)
-	}
-	for _, old := range s.all {
+	s.checks["links"] += len(links)
+	for _, old := range links {
 		l, err := s.store.GetLink(context.Background(), old.Account, old.ID)
 		if err != nil {
 			s.t.Fatal(err)
 		}
-		s.checkLinkEvents(l, told[l.Account][l.ID], byLink[l.ID])
+		s.checks["events"] += len(events[l.ID])
+		s.checkLinkEvents(l, events[l.ID], byLink[l.ID])
 		var uses, reserved, kept int64
 		for _, p := range byLink[l.ID] {
 			if p.UseReserved {
@@ -169,13 +192,24 @@ func (s *sim) checkLinks() {
 			}
 		}
 		if l.Reserved != reserved {
-			s.t.Errorf("link %s has %d uses reserved, its payments %d", l.ID, l.Reserved, reserved)
+			s.brokenLink(byLink[l.ID], "I6 link %s has %d uses reserved, its payments %d", l.ID, l.Reserved, reserved)
 		}
 		// A success that found no use left was reversed and took none.
 		if l.Uses > uses || (l.MaxUses > 0 && (l.Uses > l.MaxUses || kept > l.MaxUses)) || (l.MaxUses == 0 && l.Uses != uses) {
-			s.t.Errorf("I6 link %s of %d uses: %d completed, %d approved, %d kept", l.ID, l.MaxUses, l.Uses, uses, kept)
+			s.brokenLink(byLink[l.ID], "I6 link %s of %d uses: %d completed, %d approved, %d kept", l.ID, l.MaxUses, l.Uses, uses, kept)
 		}
 	}
+}
+
+// brokenLink reports a broken invariant of a link, with the stories of its payments.
+func (s *sim) brokenLink(payments []payment.Payment, format string, args ...any) {
+	s.t.Helper()
+	s.violations++
+	text := fmt.Sprintf(format, args...)
+	for _, p := range payments {
+		text += s.story(p)
+	}
+	s.t.Errorf("%s", text)
 }
 
 type theirs struct {
@@ -183,10 +217,12 @@ type theirs struct {
 	refunds                      map[string]int64
 }
 
-// compareBooks compares the account's payments with the issuer's book.
-func (s *sim) compareBooks(list []payment.Payment) {
-	book := map[string]*theirs{}
-	for _, e := range s.issuer.Book() {
+// issuersBook returns the sums of the issuer's book by reference.
+func (s *sim) issuersBook() map[string]*theirs {
+	entries := s.issuer.Book()
+	book := make(map[string]*theirs, len(entries)/2)
+	s.checks["lines of the issuer's book"] += len(entries)
+	for _, e := range entries {
 		b := book[e.Reference]
 		if b == nil {
 			b = &theirs{refunds: map[string]int64{}}
@@ -206,8 +242,17 @@ func (s *sim) compareBooks(list []payment.Payment) {
 			b.reversed += e.Minor
 		}
 	}
+	return book
+}
+
+// compareBooks compares payments with the issuer's book.
+func (s *sim) compareBooks(list []payment.Payment, book map[string]*theirs) {
 	for _, p := range list {
+		if p.Status == payment.Review {
+			continue // a person reviews it, because the books differ
+		}
 		for try := 1; try <= p.Try; try++ {
+			s.checks["authorizations in both books"]++
 			b := book[fmt.Sprintf("%s-%d", p.ID, try)]
 			if b == nil {
 				b = &theirs{}
@@ -218,25 +263,14 @@ func (s *sim) compareBooks(list []payment.Payment) {
 			} else if b.reversed == b.approved || b.approved == 0 {
 				ours.approved, ours.reversed = b.approved, b.reversed // either way, nothing is left
 			}
-			if p.Status == payment.Review {
-				continue // a person reviews it, because the books differ
-			}
 			for _, r := range p.Refunds {
 				if r.Status == payment.RefundSucceeded && try == p.Try {
 					ours.refunds[r.ID] = r.Minor
 				}
 			}
-			if fmt.Sprint(ours) != fmt.Sprint(*b) && !(len(ours.refunds) == 0 && len(b.refunds) == 0 &&
-				ours.approved == b.approved && ours.captured == b.captured && ours.reversed == b.reversed) {
-				s.t.Errorf("the books differ at try %d of %s (%s): ours %v, theirs %v; %s", try, p.ID, p.Status, ours, *b, story(p))
+			if ours.approved != b.approved || ours.captured != b.captured || ours.reversed != b.reversed || !maps.Equal(ours.refunds, b.refunds) {
+				s.broken(p, "the books differ at try %d of %s (%s): ours %v, theirs %v", try, p.ID, p.Status, ours, *b)
 			}
 		}
 	}
-}
-
-func story(p payment.Payment) (s string) {
-	for _, e := range p.Log {
-		s += fmt.Sprintf("%s (%s, %s) / ", e.To, e.Actor, e.Reason)
-	}
-	return s
 }

@@ -4,14 +4,11 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"reflect"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -40,8 +37,9 @@ var (
 	opsFlag  = flag.Int("sim.ops", 2000, "operations of the simulation")
 )
 
-var cards = [...]string{"4242424242424242", "5555555555554444", "4000000000000002", "4000000000009995", "4000000000003220", "4000000000006108",
-	"4000000000006116", "4000000000006124", "4000000000006132", "4000000000006140", "4000000000006157", "4000000000006181", "4242424242424242"}
+var cards = [...]string{"4242424242424242", "5555555555554444", "4000000000000002", "4000000000009995", "4000000000003220",
+	"4000000000006108", "4000000000006116", "4000000000006124", "4000000000006132", "4000000000006140", "4000000000006157", "4000000000006181",
+	"4242424242424242"}
 
 var currencies = [...]money.Currency{"EUR", "JPY", "KWD"}
 
@@ -67,22 +65,31 @@ func (d *dice) n(n int) int {
 func (d *dice) percent(p int) bool { return d.n(100) < p }
 
 type sim struct {
-	t      *testing.T
-	dice   *dice
-	store  storetest.Store
-	faulty *storetest.Faulty
-	issuer *simulator.Simulator
-	book   string // the issuer's
-	links  *link.Local
-	c      *coordinator.Local
+	t       testing.TB
+	seed    uint64
+	repeat  string // the command that repeats the run
+	dice    *dice
+	store   storetest.Store
+	issuer  *simulator.Simulator
+	book    string // the issuer's
+	links   *link.Local
+	c       *coordinator.Local
+	fraud   fraud.Assessor
+	clock   *storetest.Clock
+	journal *journal
 
-	clock *storetest.Clock
+	accounts []string
+	all      []link.Link
 
 	mu      sync.Mutex
 	quiet   bool // no more faults
-	all     []link.Link
 	made    []payment.Payment
+	begun   map[string]bool      // payments whose first commit was made
 	records []idempotency.Record // first answers as they were found; they never change (I14)
+	faults  map[string]int       // by kind
+
+	checks     map[string]int // what was checked, by kind
+	violations int
 }
 
 func (s *sim) calm() bool {
@@ -91,94 +98,34 @@ func (s *sim) calm() bool {
 	return s.quiet
 }
 
-// The connector loses requests and answers, and dies with its caller.
-
-type wire struct {
-	*simulator.Simulator
-	s *sim
+// count counts a fault.
+func (s *sim) count(kind string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults[kind]++
 }
 
-func (w wire) do(send func() issuer.Answer) issuer.Answer {
-	if w.s.calm() {
-		return send()
+// committed counts a payment at its first commit.
+func (s *sim) committed(c payment.Change) {
+	if c.Expected > 0 {
+		return
 	}
-	switch w.s.dice.n(40) {
-	case 0:
-		return issuer.Answer{Outcome: issuer.NotSent}
-	case 1:
-		return issuer.Answer{Outcome: issuer.Ambiguous}
-	case 2, 3:
-		send()
-		return issuer.Answer{Outcome: issuer.Ambiguous}
-	case 4:
-		runtime.Goexit()
-	case 5:
-		send()
-		runtime.Goexit()
-	}
-	return send()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.begun[c.Payment.ID] = true
 }
 
-func (w wire) Authorize(ctx context.Context, a issuer.Authorization) issuer.Answer {
-	return w.do(func() issuer.Answer { return w.Simulator.Authorize(ctx, a) })
+func (s *sim) payments() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.begun)
 }
 
-func (w wire) Capture(ctx context.Context, o issuer.Operation) issuer.Answer {
-	return w.do(func() issuer.Answer { return w.Simulator.Capture(ctx, o) })
-}
-
-func (w wire) Refund(ctx context.Context, o issuer.Operation) issuer.Answer {
-	return w.do(func() issuer.Answer { return w.Simulator.Refund(ctx, o) })
-}
-
-func (w wire) Reverse(ctx context.Context, o issuer.Operation) issuer.Answer {
-	return w.do(func() issuer.Answer { return w.Simulator.Reverse(ctx, o) })
-}
-
-func (w wire) Lookup(ctx context.Context, reference string) issuer.Answer {
-	if !w.s.calm() && w.s.dice.percent(5) {
-		return issuer.Answer{Outcome: []issuer.Outcome{issuer.NotSent, issuer.Ambiguous, issuer.Pending}[w.s.dice.n(3)]}
-	}
-	return w.Simulator.Lookup(ctx, reference)
-}
-
-// OnNotice drops some notices and delivers some twice.
-func (w wire) OnNotice(handle func(context.Context, issuer.Notice) error) {
-	w.Simulator.OnNotice(func(ctx context.Context, n issuer.Notice) error {
-		if !w.s.calm() && w.s.dice.percent(20) {
-			return nil
-		}
-		if w.s.dice.percent(20) {
-			_ = handle(ctx, n)
-		}
-		return handle(ctx, n)
-	})
-}
-
+// restart makes a new coordinator, as after a crash of the process.
 func (s *sim) restart() {
-	s.c = coordinator.New(coordinator.Config{Payments: s.faulty, Links: s.store, Connectors: []issuer.Connector{wire{s.issuer, s}},
-		Fraud: guess{s: s}, FraudBudget: time.Minute, LinkURL: s.links.URL, Now: s.clock.Now, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
-}
-
-// guess is a fraud service with random answers.
-type guess struct {
-	fraud.Assessor
-	s *sim
-}
-
-func (g guess) Assess(context.Context, fraud.Attempt) (fraud.Verdict, error) {
-	v := fraud.Verdict{FailOpen: g.s.dice.percent(50), Risk: payment.Risk{Action: payment.Allow, Challenge: g.s.dice.percent(10)}}
-	switch n := g.s.dice.n(100); {
-	case n < 8:
-		v.Risk.Action, v.Risk.Why = payment.Block, "shield"
-	case n < 25:
-		v.Risk.Action, v.Risk.Why, v.Risk.Rule = payment.Hold, "rule", "frl_1"
-	case n < 28:
-		return v, fault.New(fault.KindRateLimited, "attempts_exceeded", "Too many attempts.")
-	case n < 31:
-		return v, fault.Unavailable("fraud_unreachable", time.Second, nil, "Nobody is there.")
-	}
-	return v, nil
+	s.journal.happened(restarted)
+	s.c = coordinator.New(coordinator.Config{Payments: commits{s.store, s}, Links: s.store, Connectors: []issuer.Connector{wire{s.issuer, s}},
+		Fraud: s.fraud, FraudBudget: time.Minute, LinkURL: s.links.URL, Now: s.clock.Now, Log: slog.New(slog.DiscardHandler)})
 }
 
 func TestSimulation(t *testing.T) {
@@ -203,54 +150,47 @@ func TestSimulationOnDynamoDB(t *testing.T) {
 // commits.
 func simulate(t *testing.T, store storetest.Store, ops int, settled func(context.Context) error) {
 	t.Helper()
-	seed := *seedFlag
-	if seed == 0 {
-		seed = uint64(time.Now().UnixNano()) //nolint:gosec // any bits will do
-	}
-	t.Logf("seed %d; run it again with -sim.seed=%d", seed, seed)
+	seed := firstSeed()
 	s := start(t, seed, store)
-	ids := make([]string, accounts)
-	for i := range ids {
-		ids[i] = id.New(id.Account)
-	}
-	for range ops {
-		s.step(ids[s.dice.n(accounts)])
-	}
-	s.quiesce()
+	s.repeat = fmt.Sprintf("make sim SEED=%d OPS=%d", seed, *opsFlag)
+	t.Log("run it again:", s.repeat)
+	s.run(ops)
 	if err := settled(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	for _, account := range ids {
-		s.checkAccount(account)
-	}
-	s.checkLinks()
-	for _, first := range s.records {
-		if r, err := s.store.GetIdempotency(t.Context(), first.Scope, first.Key); err != nil || !reflect.DeepEqual(*r, first) {
-			t.Errorf("I14 the first answer to %s has changed: %v", first.Key, err)
-		}
-	}
+	s.check()
+	t.Logf("%d payments, faults %v, checked %v", s.payments(), s.faults, s.checks)
 }
 
-func start(t *testing.T, seed uint64, store storetest.Store) *sim {
+// firstSeed returns the seed of the flag, or one from the time.
+func firstSeed() uint64 {
+	if *seedFlag != 0 {
+		return *seedFlag
+	}
+	return uint64(time.Now().UnixNano())
+}
+
+// run makes that many operations and brings everything to rest.
+func (s *sim) run(ops int) {
+	for range ops {
+		s.step(s.accounts[s.dice.n(accounts)])
+	}
+	s.quiesce()
+}
+
+func start(t testing.TB, seed uint64, store storetest.Store) *sim {
 	t.Helper()
-	s := &sim{t: t, clock: storetest.NewClock(epoch), store: store, dice: &dice{r: rand.New(rand.NewPCG(seed, 1))}} //nolint:gosec // a simulation repeats
+	s := &sim{t: t, seed: seed, clock: storetest.NewClock(epoch), store: store, dice: &dice{r: rand.New(rand.NewPCG(seed, 1))},
+		begun: map[string]bool{}, faults: map[string]int{}, checks: map[string]int{}}
+	s.journal = newJournal(s.clock.Now)
+	s.fraud = guess{s: s}
+	for range accounts {
+		s.accounts = append(s.accounts, id.New(id.Account))
+	}
 	s.book = filepath.Join(t.TempDir(), "book")
 	s.openIssuer()
-	s.faulty = &storetest.Faulty{Store: s.store, Fail: func(int) storetest.Fault {
-		if s.calm() {
-			return storetest.FailNot
-		}
-		switch n := s.dice.n(200); {
-		case n < 2:
-			return storetest.FailBefore
-		case n < 4:
-			return storetest.FailAfter
-		case n < 6:
-			runtime.Goexit() // the process dies during the commit
-		}
-		return storetest.FailNot
-	}}
-	s.links = link.NewLocal(link.LocalConfig{Ring: keyring.NewMemory(epoch), Store: s.store, PublicURL: "https://pay.example", Now: s.clock.Now})
+	s.links = link.NewLocal(link.LocalConfig{Ring: keyring.NewMemory(epoch), Store: s.store, PublicURL: "https://pay.example",
+		Now: s.clock.Now})
 	s.restart()
 	return s
 }
@@ -278,12 +218,24 @@ func alone(fs ...func()) {
 	wg.Wait()
 }
 
+// window is the number of the newest links and payments that most operations choose from: older
+// links have expired, and little happens to older payments.
+const window = 50
+
+// mostlyNew returns an index below n, mostly one of the last.
+func (s *sim) mostlyNew(n int) int {
+	if n > window && s.dice.percent(80) {
+		return n - 1 - s.dice.n(window)
+	}
+	return s.dice.n(n)
+}
+
 func (s *sim) step(account string) {
 	switch n := s.dice.n(100); {
 	case n < 15 || len(s.all) == 0:
 		s.create(account)
 	case n < 55:
-		l := s.all[s.dice.n(len(s.all))]
+		l := s.all[s.mostlyNew(len(s.all))]
 		first := s.payer(l)
 		if s.dice.percent(25) { // two at once: a double click, or two payers
 			second := first
@@ -295,7 +247,7 @@ func (s *sim) step(account string) {
 		}
 		alone(func() { s.submit(first) })
 	case n < 75 && len(s.made) > 0:
-		p := s.made[s.dice.n(len(s.made))]
+		p := s.made[s.mostlyNew(len(s.made))]
 		fs := []func(){s.operation(p)}
 		if s.dice.percent(30) {
 			fs = append(fs, s.operation(p), s.sweep)
@@ -306,11 +258,15 @@ func (s *sim) step(account string) {
 	case n < 90:
 		s.clock.Add(time.Duration(s.dice.n(120)) * time.Second)
 	case n < 91:
-		s.clock.Add(time.Duration(s.dice.n(7201)-3600) * time.Second) // the clock jumps
+		jump := time.Duration(s.dice.n(7201)-3600) * time.Second
+		s.clock.Add(jump)
+		s.count(clockJumped)
+		s.journal.happened(clockJumped + " by " + jump.String())
 	case n < 94:
+		s.count(restarted)
 		s.restart()
 	case n < 97:
-		l := s.all[s.dice.n(len(s.all))]
+		l := s.all[s.mostlyNew(len(s.all))]
 		_, err := s.links.Cancel(s.t.Context(), l.Account, l.Mode, l.ID, nil)
 		s.known(err)
 	default:
@@ -324,45 +280,83 @@ func (s *sim) create(account string) {
 	life := int64(60 + s.dice.n(7200))
 	uses := int64(1 + s.dice.n(3))
 	r := link.CreateRequest{Account: account, Mode: link.Test, Payee: "Shop", Currency: string(currency), ExpiresInSeconds: &life,
-		Amount: strconv.Itoa(1 + s.dice.n(500)), MaxUses: &uses,
-		Capture: []string{link.CaptureAutomatic, link.CaptureManual}[s.dice.n(2)], LatePolicy: []string{link.LateAccept, link.LateHold, link.LateRefund}[s.dice.n(3)],
-		Methods: []link.Method{{ID: "pm_1", Type: "card", Issuer: simulator.Name, Currencies: currencies[:], Enabled: true, MinMinor: 1, MaxMinor: simulator.MaxMinor, Test: true}}}
+		Amount: strconv.Itoa(1 + s.dice.n(500)), MaxUses: &uses, Methods: methods,
+		Capture:    []string{link.CaptureAutomatic, link.CaptureManual}[s.dice.n(2)],
+		LatePolicy: []string{link.LateAccept, link.LateHold, link.LateRefund}[s.dice.n(3)]}
 	switch s.dice.n(4) {
 	case 0:
 		r.MaxUses, r.MaxUsesNull = nil, true
 	case 1:
 		r.Amount, r.MinAmount, r.MaxAmount = "", "1", "500"
 	}
+	s.open(r)
+}
+
+var methods = []link.Method{{ID: "pm_1", Type: "card", Issuer: simulator.Name, Currencies: currencies[:], Enabled: true, MinMinor: 1,
+	MaxMinor: simulator.MaxMinor, Test: true}}
+
+func (s *sim) open(r link.CreateRequest) link.Link {
+	s.t.Helper()
 	l, err := s.links.Create(s.t.Context(), r)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	s.all = append(s.all, l)
+	return l
 }
 
-func (s *sim) payer(l link.Link) payment.Submit {
+// payer returns what a payer submits: one of few attempts, so that some repeat.
+func (s *sim) payer(l link.Link) submission {
 	l, err := s.store.GetLink(s.t.Context(), l.Account, l.ID)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	card, err := issuer.NewCard(cards[s.dice.n(len(cards))], 12, 2040, "123", "Ada", epoch)
+	return s.submission(l, s.dice.n(5), cards[s.dice.n(len(cards))])
+}
+
+// submission is a submit and the number of its card.
+type submission struct {
+	payment.Submit
+	number string
+}
+
+func (s *sim) submission(l link.Link, attempt int, number string) submission {
+	s.t.Helper()
+	card, err := issuer.NewCard(number, 12, 2040, "123", "Ada", epoch)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	in := payment.Submit{Link: l, Attempt: fmt.Sprintf("attempt-%012d", s.dice.n(5)), Card: card}
+	in := payment.Submit{Link: l, Attempt: fmt.Sprintf("attempt-%012d", attempt), Card: card}
 	if l.PayerChooses() {
 		in.Amount = money.Of(l.MinMinor+int64(s.dice.n(int(l.MaxMinor-l.MinMinor))), l.Amount.Currency)
 	}
-	return in
+	return submission{in, number}
 }
 
-func (s *sim) submit(in payment.Submit) {
-	p, err := s.c.Submit(context.Background(), in)
+func (s *sim) submit(in submission) {
+	p, err := s.request(payment.IDFor(in.Link.ID, in.Attempt), "payer", "submits "+in.Attempt+" with card "+in.number,
+		func(ctx context.Context) (payment.Payment, error) { return s.c.Submit(ctx, in.Submit) })
 	if s.known(err) {
+		p.Log = nil // the store has it; a million of them are large
 		s.mu.Lock()
 		s.made = append(s.made, p)
 		s.mu.Unlock()
 	}
+}
+
+// request runs a request about a payment and adds it and its answer to the payment's story, also
+// if the process dies on the way.
+func (s *sim) request(paymentID, who, what string, do func(context.Context) (payment.Payment, error)) (payment.Payment, error) {
+	ctx := s.journal.operation(context.Background(), who)
+	s.note(ctx, paymentID, "%s", what)
+	answer := "nobody, because the process died"
+	defer func() { s.note(ctx, paymentID, "answered: %s", answer) }()
+	p, err := do(ctx)
+	answer = string(p.Status)
+	if err != nil {
+		answer = "refused, " + err.Error()
+	}
+	return p, err
 }
 
 // known fails the test on unexpected errors.
@@ -401,7 +395,6 @@ func (s *sim) ticket(p payment.Payment) *idempotency.Ticket {
 
 // operation picks what the merchant or the payer does with a payment.
 func (s *sim) operation(p payment.Payment) func() {
-	ctx := context.Background()
 	amount := ""
 	if s.dice.percent(60) {
 		amount = strconv.Itoa(1 + s.dice.n(200))
@@ -409,71 +402,114 @@ func (s *sim) operation(p payment.Payment) func() {
 	if s.dice.percent(30) {
 		return s.word(p)
 	}
-	what, action, t := s.dice.n(6), []string{"approve", "fail"}[s.dice.n(2)], s.ticket(p)
-	return func() {
-		var err error
-		switch what {
-		case 0:
-			_, err = s.c.Capture(ctx, p.Account, p.Mode, p.ID, amount, t)
-		case 1:
-			_, err = s.c.Void(ctx, p.Account, p.Mode, p.ID, t)
-		case 2, 3:
-			_, _, err = s.c.Refund(ctx, p.Account, p.Mode, p.ID, payment.RefundInput{Amount: amount}, t)
-		case 4:
-			if p, err = s.store.GetPayment(ctx, p.Account, p.ID); err == nil {
-				s.c.Repair(ctx, p)
-			}
-		default:
-			if p.ActionURL != "" {
-				r := httptest.NewRequestWithContext(ctx, "POST", p.ActionURL, strings.NewReader("action="+action))
-				r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-				s.issuer.Handler().ServeHTTP(httptest.NewRecorder(), r)
-			}
+	action, t := []string{"approve", "fail"}[s.dice.n(2)], s.ticket(p)
+	who, what := "merchant", "reads the payment"
+	do := func(ctx context.Context) (payment.Payment, error) {
+		p, err := s.store.GetPayment(ctx, p.Account, p.ID)
+		if err == nil {
+			p = s.c.Repair(ctx, p)
 		}
-		if err != nil && !strings.Contains(err.Error(), idempotency.ErrRaced.Error()) {
-			s.known(err)
+		return p, err
+	}
+	switch s.dice.n(6) {
+	case 0:
+		what = "captures " + amount
+		do = func(ctx context.Context) (payment.Payment, error) {
+			return s.c.Capture(ctx, p.Account, p.Mode, p.ID, amount, t)
 		}
+	case 1:
+		what = "voids"
+		do = func(ctx context.Context) (payment.Payment, error) { return s.c.Void(ctx, p.Account, p.Mode, p.ID, t) }
+	case 2, 3:
+		what = "refunds " + amount
+		do = func(ctx context.Context) (payment.Payment, error) {
+			p, _, err := s.c.Refund(ctx, p.Account, p.Mode, p.ID, payment.RefundInput{Amount: amount}, t)
+			return p, err
+		}
+	case 4:
+		if p.ActionURL == "" {
+			return func() {}
+		}
+		who, what = "payer", "answers the challenge with "+action
+		do = func(ctx context.Context) (payment.Payment, error) {
+			r := httptest.NewRequestWithContext(ctx, "POST", p.ActionURL, strings.NewReader("action="+action))
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			s.issuer.Handler().ServeHTTP(httptest.NewRecorder(), r)
+			return p, nil
+		}
+	}
+	return func() { s.expect(s.request(p.ID, who, what, do)) }
+}
+
+// expect fails the test on unexpected errors; another request may have taken the key.
+func (s *sim) expect(_ payment.Payment, err error) {
+	if err != nil && !strings.Contains(err.Error(), idempotency.ErrRaced.Error()) {
+		s.known(err)
 	}
 }
 
 // word picks a verdict, label or dispute of a payment.
 func (s *sim) word(p payment.Payment) func() {
-	ctx := context.Background()
 	what, t := s.dice.n(5), s.ticket(p)
 	verdict := []string{payment.ReviewApproved, payment.ReviewApproved, payment.ReviewDeclined, payment.ReviewRefunded}[s.dice.n(4)]
 	label := []string{payment.LabelFraud, payment.LabelLegitimate, ""}[s.dice.n(3)]
 	d := payment.DisputeInput{Reference: "case " + strconv.Itoa(s.dice.n(3)),
 		State: []string{"", payment.DisputeUnderReview, payment.DisputeWon, payment.DisputeLost}[s.dice.n(4)]}
-	return func() {
-		var err error
-		switch what {
-		case 0, 1, 2:
-			_, err = s.c.Review(ctx, p.Account, p.Mode, p.ID, verdict, "usr_1", t)
-		case 3:
-			_, err = s.c.Mark(ctx, p.Account, p.Mode, p.ID, label, "usr_1", t)
-		default:
-			_, _, err = s.c.Dispute(ctx, p.Account, p.Mode, p.ID, d, t)
+	text := "decides the review: " + verdict
+	do := func(ctx context.Context) (payment.Payment, error) {
+		return s.c.Review(ctx, p.Account, p.Mode, p.ID, verdict, "usr_1", t)
+	}
+	switch what {
+	case 3:
+		text = "labels it as " + label
+		do = func(ctx context.Context) (payment.Payment, error) {
+			return s.c.Mark(ctx, p.Account, p.Mode, p.ID, label, "usr_1", t)
 		}
-		if err != nil && !strings.Contains(err.Error(), idempotency.ErrRaced.Error()) {
-			s.known(err)
+	case 4:
+		text = "records dispute " + d.Reference + " as " + d.State
+		do = func(ctx context.Context) (payment.Payment, error) {
+			p, _, err := s.c.Dispute(ctx, p.Account, p.Mode, p.ID, d, t)
+			return p, err
 		}
 	}
+	return func() { s.expect(s.request(p.ID, "merchant", text, do)) }
 }
 
 func (s *sim) sweep() {
-	_, err := s.c.Sweep(context.Background())
-	if err != nil && !strings.Contains(err.Error(), "injected") {
+	_, err := s.c.Sweep(s.journal.operation(context.Background(), "sweep"))
+	if err != nil && !strings.Contains(err.Error(), "injected") && fault.KindOf(err) != fault.KindUnavailable {
 		s.t.Error(err)
 	}
+}
+
+// sweepAll sweeps until nothing is due, and reports whether anything was.
+func (s *sim) sweepAll() (moved bool) {
+	for {
+		n, err := s.c.Sweep(s.journal.operation(context.Background(), "sweep"))
+		switch {
+		case fault.KindOf(err) == fault.KindUnavailable: // a slow machine: the sweep runs again
+		case err != nil:
+			s.t.Fatal(err)
+		case n == 0:
+			return moved
+		}
+		moved = true
+	}
+}
+
+// setQuiet stops the faults, or lets them happen again.
+func (s *sim) setQuiet(quiet bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.quiet = quiet
+	s.journal.happened(map[bool]string{true: "no more faults from here on", false: "faults from here on"}[quiet])
 }
 
 // quiesce brings everything to rest: no more faults, and time goes on. The issuer restarts until
 // it has nothing left to do, so that whatever it was about to report has been reported or is
 // lost, and nothing changes during the checks.
 func (s *sim) quiesce() {
-	s.mu.Lock()
-	s.quiet = true
-	s.mu.Unlock()
+	s.setQuiet(true)
 	for moved := true; moved; {
 		if err := s.issuer.Close(); err != nil {
 			s.t.Fatal(err)
@@ -491,16 +527,7 @@ func (s *sim) quiesce() {
 func (s *sim) tenDays() (moved bool) {
 	for range 40 {
 		s.clock.Add(6 * time.Hour)
-		for {
-			n, err := s.c.Sweep(context.Background())
-			if err != nil {
-				s.t.Fatal(err)
-			}
-			if n == 0 {
-				break
-			}
-			moved = true
-		}
+		moved = s.sweepAll() || moved
 	}
 	return moved
 }
