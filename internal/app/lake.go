@@ -11,6 +11,7 @@ import (
 	"github.com/paylink/paylink/internal/store/sqlstore"
 )
 
+// maxLakeAge limits how old an event may be before it is written to the lake (--lake-age).
 const maxLakeAge = time.Hour
 
 func (c Config) checkLake(say func(format string, args ...any)) {

@@ -22,6 +22,7 @@ var argon = argon2id.Params{Memory: 19 * 1024, Iterations: 2, Parallelism: 1, Sa
 // with it, so that it takes as long as one with a known login.
 var decoyHash = "$argon2id$v=19$m=19456,t=2,p=1$" + strings.Repeat("A", 22) + "$" + strings.Repeat("A", 43)
 
+// Limits of hashing, which costs memory: how many at once, and how long a sign-in waits for its turn.
 const (
 	hashesPerCore = 2
 	hashWait      = 2 * time.Second

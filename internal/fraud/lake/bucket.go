@@ -17,6 +17,7 @@ import (
 	"github.com/aws/smithy-go/logging"
 )
 
+// maxMarkBytes limits the object that holds how far the lake has been written.
 const maxMarkBytes = 4 << 10
 
 // Check returns what is wrong with a lake's address: a folder, or

@@ -18,6 +18,7 @@ import (
 	"github.com/paylink/paylink/internal/notify"
 )
 
+// Limits of the requests to receivers.
 const (
 	maxAnswerHeaderBytes = 16 << 10
 	idleConnections      = 64
