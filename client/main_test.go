@@ -50,7 +50,7 @@ func failed(err error) int {
 
 // startServer serves until stop, and reads the demo account's credentials.
 func startServer(dir string) (stop func() error, err error) {
-	free, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // closed at once: it only finds a port
+	free, err := net.Listen("tcp", "127.0.0.1:0") // closed at once: it only finds a port
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +71,7 @@ func startServer(dir string) (stop func() error, err error) {
 	defer tick.Stop()
 	deadline := time.After(30 * time.Second)
 	for {
-		if resp, err := http.Get(server.url + "/readyz"); err == nil { //nolint:noctx // our own server
+		if resp, err := http.Get(server.url + "/readyz"); err == nil {
 			_ = resp.Body.Close()
 			if resp.StatusCode == http.StatusOK {
 				break

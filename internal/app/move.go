@@ -46,7 +46,7 @@ func Export(ctx context.Context, cfg Config, path string, out io.Writer) (err er
 		}
 		from.walker, from.table = table, table
 	}
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600) //nolint:gosec // the operator names it
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
@@ -66,7 +66,7 @@ func Export(ctx context.Context, cfg Config, path string, out io.Writer) (err er
 // Import fills empty stores from a file that Export wrote. With again, it continues an
 // interrupted import.
 func Import(ctx context.Context, cfg Config, path string, again bool, out io.Writer) (err error) {
-	file, err := os.Open(path) //nolint:gosec // the operator names it
+	file, err := os.Open(path)
 	if err != nil {
 		return err
 	}

@@ -109,7 +109,7 @@ func readSecrets(file string) ([]secret, error) {
 	if info.Size() > maxSecretBytes {
 		return nil, fmt.Errorf("%s has more than %d bytes", file, maxSecretBytes)
 	}
-	raw, err := os.ReadFile(file) //nolint:gosec // the operator names the file
+	raw, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err
 	}

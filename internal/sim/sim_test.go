@@ -205,7 +205,7 @@ func simulate(t *testing.T, store storetest.Store, ops int, settled func(context
 	t.Helper()
 	seed := *seedFlag
 	if seed == 0 {
-		seed = uint64(time.Now().UnixNano()) //nolint:gosec // any bits will do
+		seed = uint64(time.Now().UnixNano())
 	}
 	t.Logf("seed %d; run it again with -sim.seed=%d", seed, seed)
 	s := start(t, seed, store)
@@ -233,7 +233,7 @@ func simulate(t *testing.T, store storetest.Store, ops int, settled func(context
 
 func start(t *testing.T, seed uint64, store storetest.Store) *sim {
 	t.Helper()
-	s := &sim{t: t, clock: storetest.NewClock(epoch), store: store, dice: &dice{r: rand.New(rand.NewPCG(seed, 1))}} //nolint:gosec // a simulation repeats
+	s := &sim{t: t, clock: storetest.NewClock(epoch), store: store, dice: &dice{r: rand.New(rand.NewPCG(seed, 1))}}
 	s.book = filepath.Join(t.TempDir(), "book")
 	s.openIssuer()
 	s.faulty = &storetest.Faulty{Store: s.store, Fail: func(int) storetest.Fault {

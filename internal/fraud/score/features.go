@@ -178,7 +178,7 @@ func (e *entity) unlabel(known int64, fraud bool) {
 	}
 }
 
-func unit(seconds int64) int32 { return int32(seconds / units) } //nolint:gosec // fits until the year 22000
+func unit(seconds int64) int32 { return int32(seconds / units) } // fits until the year 22000
 
 // put writes the entity's features at this time, for an amount.
 func (e *entity) put(dst []float32, now int64, minor int64) {

@@ -118,7 +118,7 @@ func fed(t *testing.T, url, account string, events []stream.Event) (*sqlstore.St
 func TestAnalyticsTwice(t *testing.T) {
 	for name, empty := range engines {
 		t.Run(name, func(t *testing.T) {
-			random := rand.New(rand.NewPCG(3, 4)) //nolint:gosec // the same each time
+			random := rand.New(rand.NewPCG(3, 4))
 			account := id.New(id.Account)
 			events := lives(t, account, 40)
 			_, once, placed := fed(t, empty(t), account, events)
