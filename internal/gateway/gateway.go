@@ -145,7 +145,7 @@ func (c Config) wrap(next http.Handler) http.Handler {
 		defer func() {
 			if p := recover(); p != nil {
 				if p == http.ErrAbortHandler { //nolint:errorlint // net/http compares it like this
-					panic(p)
+					panic(p) //nolint:forbidigo // net/http ends the response
 				}
 				c.Log.ErrorContext(ctx, "panic in a handler", "route", r.Pattern, "panic", p)
 				if rec.status == 0 {

@@ -44,7 +44,7 @@ var (
 	deflaters  = sync.Pool{New: func() any {
 		w, err := flate.NewWriterDict(nil, compression, []byte(dictionary))
 		if err != nil {
-			panic(err) // the level is a constant
+			panic("dynamo: " + err.Error()) // the level is a constant
 		}
 		return w
 	}}
