@@ -115,6 +115,7 @@ func (u *uses) count(p payment.Payment) {
 	switch p.Status {
 	case payment.Authorized, payment.Capturing, payment.Succeeded, payment.PartiallyRefunded:
 		u.successful++
+	default: // not successful, or a late success, which may end without a use of the link
 	}
 }
 

@@ -112,8 +112,9 @@ func (p Purpose) life() time.Duration {
 		return cardLife
 	case ReceiptSign:
 		return receiptLife
+	default:
+		return 0
 	}
-	return 0
 }
 
 // key is one key, ready for use.

@@ -32,7 +32,6 @@ const (
 	Reviewed                  // a person decides on a payment, see Verdict
 	Marked                    // a person labels the payment, see Label
 	Disputed                  // a dispute is opened or changes its state
-	kinds                     // the number of kinds
 )
 
 var kindNames = [...]string{"begin", "sync", "inquired", "noticed", "lost", "claim", "abandon",
@@ -284,6 +283,7 @@ func (s *step) unclear() {
 		if s.in.Kind == Inquired && s.p.Orphaned() {
 			s.again()
 		}
+	default: // the outcome is known
 	}
 }
 

@@ -56,6 +56,7 @@ func (s *step) hold() {
 			s.rest(until) // without a verdict it is voided then
 		}
 		s.entry(Entry{To: p.Status, Reason: "held for review by " + p.Risk.because(), Event: eventFlagged})
+	default: // the late policy gives the money back
 	}
 }
 

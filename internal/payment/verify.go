@@ -132,6 +132,7 @@ func (p Payment) held() int64 {
 		if p.CapturedMinor == 0 {
 			return p.AuthorizedMinor
 		}
+	default: // nothing is authorized
 	}
 	return 0
 }
@@ -175,6 +176,7 @@ func (p Payment) verifyWork(say report) {
 		if !p.Work.NextAt.IsZero() {
 			say("I11", "%s, and due at %s", p.Status, p.Work.NextAt)
 		}
+	default: // late and in review: either
 	}
 	// Older versions let the lease of a refund's worker expire by itself.
 	if leased && !due && len(p.Refunds) == 0 {

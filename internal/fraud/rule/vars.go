@@ -38,8 +38,9 @@ func (v *Variable) celType() *cel.Type {
 		return cel.DoubleType
 	case Bool:
 		return cel.BoolType
+	default: // String
+		return cel.StringType
 	}
-	return cel.StringType
 }
 
 // kind is the source of a variable's value.

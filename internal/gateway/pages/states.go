@@ -19,8 +19,9 @@ func final(pay payment.Payment) bool {
 		return true
 	case payment.Authorized:
 		return pay.Capture == link.CaptureManual || pay.Risk.Review == payment.ReviewOpen // the merchant decides
+	default:
+		return false
 	}
-	return false
 }
 
 // declineWords returns the text for an issuer's code. Only the merchant learns that a
@@ -101,8 +102,9 @@ func payable(pay payment.Payment) bool {
 	switch pay.Status {
 	case payment.Created, payment.Declined, payment.CanceledS:
 		return true
+	default:
+		return false
 	}
-	return false
 }
 
 // paymentView returns the page of a payment. If own, the reader knows the attempt id and
@@ -167,8 +169,9 @@ func moneyTaken(pay payment.Payment) bool {
 	switch pay.Status {
 	case payment.Succeeded, payment.PartiallyRefunded, payment.Refunded:
 		return true
+	default:
+		return false
 	}
-	return false
 }
 
 // linkView returns the page of a link that cannot be paid.

@@ -399,8 +399,9 @@ func StatusOf(k fault.Kind) int {
 		return http.StatusTooManyRequests
 	case fault.KindConflict:
 		return http.StatusConflict
+	default:
+		return http.StatusUnprocessableEntity
 	}
-	return http.StatusUnprocessableEntity
 }
 
 // RetryAfter tells a script when to come back; people read it in the words.
