@@ -116,9 +116,9 @@ func (l *journal) String() string {
 }
 
 // connect returns a client of the server, with the demo account's key.
-func connect(t *testing.T, options ...client.Option) *client.Client {
+func connect(t *testing.T) *client.Client {
 	t.Helper()
-	c, err := client.New(server.url, append([]client.Option{client.WithKey(server.keyID, server.secret)}, options...)...)
+	c, err := client.New(server.url, client.WithKey(server.keyID, server.secret))
 	if err != nil {
 		t.Fatal(err)
 	}

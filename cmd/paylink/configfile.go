@@ -28,7 +28,7 @@ type configFile string
 // BeforeResolve reads the file named by the flag or its variable. Kong calls it before it sets
 // flags.
 func (configFile) BeforeResolve(ctx *kong.Context, trace *kong.Path) error {
-	path := string(ctx.FlagValue(trace.Flag).(configFile)) //nolint:errcheck // the flag has this type
+	path := string(ctx.FlagValue(trace.Flag).(configFile)) // the flag has this type
 	settings, err := readConfig(path, settingKinds(ctx.Model.Node))
 	if err != nil {
 		return fmt.Errorf("--config %s: %w", path, err)

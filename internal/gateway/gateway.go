@@ -110,7 +110,7 @@ func unready(err error) string {
 		Checks map[string]string `json:"checks,omitempty"`
 	}{"unavailable", map[string]string{}}
 	all := []error{err}
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // what errors.Join made, itself
+	if joined, ok := err.(interface{ Unwrap() []error }); ok { // what errors.Join made, itself
 		all = joined.Unwrap()
 	}
 	for _, err := range all {

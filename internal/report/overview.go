@@ -189,6 +189,7 @@ func (u Unit) begin(t time.Time, zone *time.Location) time.Time {
 		d = d.Add(-(int(l.Weekday()) + 6) % 7) // days of a week
 	case ByMonth:
 		d = d.Add(1 - d.Day)
+	default: // ByDay
 	}
 	return d.Start(zone)
 }

@@ -188,8 +188,9 @@ func (v *Vars) ResolveName(name string) (any, bool) {
 		return types.Bool(v.feature(at.at) != 0), true
 	case average:
 		return types.Double(v.mean(at.at)), true
+	default:
+		return types.String(v.string(at.kind)), true
 	}
-	return types.String(v.string(at.kind)), true
 }
 
 func (v *Vars) string(k kind) string {
@@ -213,6 +214,7 @@ func (v *Vars) string(k kind) string {
 		s = v.Country
 	case linkID:
 		s = v.Link
+	default: // no text
 	}
 	if len(s) > maxTextBytes { // the length with which the cost was estimated
 		s = strings.ToValidUTF8(s[:maxTextBytes], "")
@@ -266,12 +268,13 @@ func (v *Vars) text(i int) string {
 		return decimal(float64(v.feature(at.at)))
 	case average:
 		return decimal(v.mean(at.at))
+	default:
+		s := v.string(at.kind)
+		if len(s) > maxValueBytes {
+			s = strings.ToValidUTF8(s[:maxValueBytes], "")
+		}
+		return s
 	}
-	s := v.string(at.kind)
-	if len(s) > maxValueBytes {
-		s = strings.ToValidUTF8(s[:maxValueBytes], "")
-	}
-	return s
 }
 
 // decimal returns a number with at most two decimals.

@@ -65,6 +65,7 @@ type World struct {
 	analyst   *analyst
 }
 
+// The user of a World's account.
 const (
 	Username = "maria"
 	Password = "correct horse battery"
@@ -386,6 +387,8 @@ func (p Page) Lacks(t *testing.T, unwanted ...string) {
 
 var _ idempotency.Store = (*sqlstore.Store)(nil)
 
+// Good is a card that the issuer approves, Declining one that it declines. Hostile is a text that
+// would run as a script if a page did not escape it.
 const (
 	Good      = "4242424242424242"
 	Declining = "4000000000000002"

@@ -46,7 +46,8 @@ func lastDays(n int) func(calendar.Day) (calendar.Day, calendar.Day) {
 
 var (
 	presetToday = preset{"today", "overview.span.day", lastDays(1)}
-	PresetYear  = preset{"365", "overview.span.year", lastDays(365)}
+	// PresetYear is the last 365 days.
+	PresetYear = preset{"365", "overview.span.year", lastDays(365)}
 
 	Presets = []preset{
 		presetToday,

@@ -264,6 +264,7 @@ func (v *Visit) fail(err error) {
 	switch fault.KindOf(err) {
 	case fault.KindInternal, fault.KindUnavailable:
 		v.d.Log.ErrorContext(v.Context(), "page failed", "error", err, "requestId", problem.RequestID(v.Context()), "method", v.Method, "route", v.Pattern)
+	default: // the caller's mistake
 	}
 	p := problem.From(err, problem.RequestID(v.Context()))
 	if s := p.RetryAfterSeconds(); s != "" {

@@ -68,7 +68,7 @@ type Column struct {
 	Sort, Order string
 }
 
-// Row: the first cell names the row. Href makes that cell a link.
+// Row is a row of a table. The first cell names the row, and Href makes that cell a link.
 type Row struct {
 	Fresh bool // came just now
 	ID    string
