@@ -114,7 +114,7 @@ var machine = []mutation{
 	{"M50", "a blocked attempt is sent", "internal/payment/machine.go",
 		`	if p.Risk.Action == Block {
 		s.blocked()
-		return nil
+		return
 	}`,
 		``,
 		paymentSuite},
