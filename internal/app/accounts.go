@@ -40,6 +40,7 @@ func Invite(ctx context.Context, cfg Config, email string, out io.Writer) (err e
 			return fmt.Errorf("--mail-from %q: %w", cfg.MailFrom, err)
 		}
 	}
+
 	ring, err := openKeys(cfg)
 	if err != nil {
 		return err

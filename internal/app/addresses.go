@@ -79,6 +79,7 @@ func (c Config) checkAddresses(say func(format string, args ...any)) {
 			}
 		}
 	}
+
 	if !c.split() && c.PublicURL == "" && site.Everywhere(c.Listen) {
 		say("--public-url: --listen %q accepts connections on every address of this machine, and links need the one that payers reach, such as https://pay.example.com", c.Listen)
 	}

@@ -62,6 +62,7 @@ func RebuildAnalytics(ctx context.Context, cfg Config, out io.Writer) error {
 			defer func() { _ = table.Close() }()
 			payments = table
 		}
+
 		analytics, err := projection.OpenAnalytics(ctx, store.Feed, payments, cfg.analyticsPath(), log)
 		if err != nil {
 			return err

@@ -40,6 +40,7 @@ func Aside(ctx context.Context, cfg Config, retry, forget bool, out io.Writer) (
 		defer func() { _ = table.Close() }()
 		objects = table
 	}
+
 	n := 0
 	err = objects.EachAside(ctx, func(id, account string, misses int64, next time.Time) error {
 		n++

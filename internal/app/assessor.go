@@ -48,6 +48,7 @@ func (s *services) openAssessor(context.Context) error {
 	case p != nil:
 		s.fraud.Assessor = rpc.NewAssessor(p)
 	}
+
 	return nil
 }
 

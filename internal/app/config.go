@@ -76,6 +76,7 @@ func (c Config) Check() []string {
 			say("--payments-store %q: %v", scheme(c.PaymentsStore), err)
 		}
 	}
+
 	c.checkLimits(say)
 	c.checkFraud(say)
 	if _, err := shield.Parse(c.Shield); err != nil {
@@ -107,6 +108,7 @@ func (c Config) checkTargets(say func(format string, args ...any)) {
 		}
 		return
 	}
+
 	if len(c.Targets) == 0 {
 		say("--target: want all, or some of %s", targetNames())
 	}
@@ -117,6 +119,7 @@ func (c Config) checkTargets(say func(format string, args ...any)) {
 			say("--target %q: named twice", t)
 		}
 	}
+
 	if c.InternalSecretFile == "" && c.InternalTLS == "" {
 		say("--internal-secret-file or --internal-tls: services must prove to each other who they are")
 	}
@@ -128,6 +131,7 @@ func (c Config) checkTargets(say func(format string, args ...any)) {
 			say("--service %s=URL: %s needs it, and it does not run in this process", name, strings.Join(c.Targets, ", "))
 		}
 	}
+
 	for name, urls := range c.Services {
 		if _, ok := boxes[name]; !ok || name == "gateway" {
 			say("--service %s: there is no such service", name)
@@ -138,12 +142,14 @@ func (c Config) checkTargets(say func(format string, args ...any)) {
 			}
 		}
 	}
+
 	if c.PublicURL == "" && c.any(func(b box) bool { return b.public }) {
 		say("--public-url: every process of a split deployment must know the same one")
 	}
 	if c.Demo {
 		say("--demo: only the target all makes a demo account")
 	}
+
 	// A SQLite file belongs to one process: two processes with the same file would not see each
 	// other's commits reliably. So every service that stores data runs in that process.
 	if !postgres.Is(c.Store) && c.needsSQL() {

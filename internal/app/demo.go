@@ -91,6 +91,7 @@ func (s *services) demoAccount(ctx context.Context) (demoLogin, error) {
 	default:
 		return d, err
 	}
+
 	key, err := s.users.CreateKey(ctx, merchant.CreateKeyRequest{Account: account, Name: "demo", Mode: link.Test, Scopes: merchant.Scopes}, nil)
 	if err != nil {
 		return d, err

@@ -34,6 +34,7 @@ func (s *services) openGateway(context.Context) error {
 	if err != nil {
 		return err
 	}
+
 	json := api.New(api.Config{Merchants: s.users, Links: s.links, Forms: s.forms, Payments: s.payments, Transactions: s.transactions, Webhooks: s.notifier, Fraud: s.fraud,
 		Connectors: known(), Records: s.records, JWKS: s.ring.JWKS,
 		Guard:     answer.NewGuard(answer.GuardConfig{Seal: s.seal, Unseal: s.unseal, MAC: s.mac, Now: time.Now, Log: s.log}),

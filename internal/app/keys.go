@@ -150,6 +150,7 @@ func VerifyLink(cfg Config, raw, jwks string, out io.Writer) error {
 		_, err = fmt.Fprintf(out, "ours and unaltered, signed by key %s\n", keyring.FormatKeyID(kid))
 		return err
 	}
+
 	ring, err := openKeys(cfg)
 	if err != nil {
 		return err

@@ -49,6 +49,7 @@ func (s *services) openMail(ctx context.Context) error {
 		}
 		return nil
 	}
+
 	settings := office.Config{Outbox: s.stores.sql, Readers: s.stores.sql, Parked: s.stores.sql, Payments: s.stores.payments, Links: s.stores.links,
 		Ring: s.ring, From: s.cfg.MailFrom, PublicURL: s.cfg.PublicURL, Now: time.Now, Log: s.log,
 		Observe: func(kind string, o mail.Status) { s.metrics.Mail(kind, string(o)) }}
@@ -62,6 +63,7 @@ func (s *services) openMail(ctx context.Context) error {
 		s.closers = append(s.closers, carrier.Close)
 		settings.Carrier = carrier
 	}
+
 	local := office.New(settings)
 	s.mail = local
 	s.serve(func(r *rpc.Server) { rpc.ServeMail(r, local) })

@@ -46,6 +46,7 @@ func Export(ctx context.Context, cfg Config, path string, out io.Writer) (err er
 		}
 		from.walker, from.table = table, table
 	}
+
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
@@ -96,6 +97,7 @@ func Import(ctx context.Context, cfg Config, path string, again bool, out io.Wri
 		}
 		to.loader, to.table = table, table
 	}
+
 	info, err := file.Stat()
 	if err != nil {
 		return err

@@ -75,6 +75,7 @@ func Backup(ctx context.Context, cfg Config, dir string, out io.Writer) error {
 	if err := onlyOwner(filepath.Join(dir, "keys")); err != nil {
 		return err
 	}
+
 	if cfg.PaymentsStore != "" {
 		if _, err := fmt.Fprintln(out, "NOT COPIED: the table of links and payments. Back it up with DynamoDB's point-in-time recovery, which migrate has turned on."); err != nil {
 			return err
@@ -125,6 +126,7 @@ func watchSize(m *progress.Meter, path string) (end func()) {
 		m.Set(info.Size())
 		return info.Size()
 	}
+
 	go func() {
 		defer close(ended)
 		tick := time.NewTicker(backupLook)
@@ -138,6 +140,7 @@ func watchSize(m *progress.Meter, path string) (end func()) {
 			}
 		}
 	}()
+
 	return func() {
 		close(stop)
 		<-ended

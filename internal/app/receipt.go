@@ -38,6 +38,7 @@ func VerifyReceipt(cfg Config, raw, jwks string, out io.Writer) error {
 	if err != nil {
 		return ErrNotOurReceipt
 	}
+
 	lines := [][2]string{{"payment", s.Payment}, {"status", s.Status}, {"amount", s.Amount.String()}, {"captured", s.Captured.String()},
 		{"refunded", refunded(s.Refunded)}, {"paid to", s.Payee}, {"reference", s.Reference}, {"card", s.Card}, {"link", s.Link}, {"form", s.Form},
 		{"mode", s.Mode}, {"made by", s.Issuer}, {"for", s.Audience}, {"paid at", s.CreatedAt.Format(time.RFC3339)}, {"stated at", s.At.Format(time.RFC3339)}}
@@ -52,6 +53,7 @@ func VerifyReceipt(cfg Config, raw, jwks string, out io.Writer) error {
 			return err
 		}
 	}
+
 	return nil
 }
 

@@ -60,6 +60,7 @@ func Serve(ctx context.Context, cfg Config, out, logs io.Writer) (err error) {
 			return errors.Join(err, on.close())
 		}
 	}
+
 	about := []any{"targets", strings.Join(cfg.Targets, ","), "public_url", cfg.PublicURL, "metrics", "http://" + on.admin.Addr().String() + "/metrics"}
 	if on.public != nil {
 		about = append(about, "listen", on.public.Addr().String())
@@ -113,6 +114,7 @@ func (s *services) run(ctx context.Context, on listeners) error {
 			return nil
 		})
 	}
+
 	var servers []*http.Server
 	start := func(srv *http.Server, serve func() error) {
 		servers = append(servers, srv)
@@ -123,6 +125,7 @@ func (s *services) run(ctx context.Context, on listeners) error {
 			return nil
 		})
 	}
+
 	if on.public != nil {
 		srv := server(s.handler, s.log)
 		start(srv, func() error { return srv.Serve(on.public) })
@@ -136,6 +139,7 @@ func (s *services) run(ctx context.Context, on listeners) error {
 			return srv.Serve(on.internal)
 		})
 	}
+
 	admin := server(s.adminHandler(), s.log)
 	start(admin, func() error { return admin.Serve(on.admin) })
 	group.Go(func() error {
@@ -155,6 +159,7 @@ func (s *services) run(ctx context.Context, on listeners) error {
 		stopBackground()
 		return errors.Join(errs...)
 	})
+
 	err := group.Wait()
 	s.log.Info("stopped")
 	return err

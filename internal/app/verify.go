@@ -63,6 +63,7 @@ func Verify(ctx context.Context, cfg Config, out io.Writer) error {
 		}
 		from = a.table
 	}
+
 	sizes := map[string]int64{}
 	if a.table == nil {
 		sizes, err = store.Sizes(ctx)
@@ -72,6 +73,7 @@ func Verify(ctx context.Context, cfg Config, out io.Writer) error {
 		err = a.read(ctx, store, from, sizes["events"]+sizes["payments"]+sizes["links"])
 		a.meter.End()
 	}
+
 	err = errors.Join(err, store.Close(), projections())
 	if err == nil {
 		err = a.lookAgain(ctx)
@@ -88,6 +90,7 @@ func Verify(ctx context.Context, cfg Config, out io.Writer) error {
 			return err
 		}
 	}
+
 	_, err = fmt.Fprintf(out, "checked %d payments, %d links, %d forms, %d events, %d entries of the simulator's book: %d broken\n",
 		len(a.payments), a.links, a.forms, a.events, a.entries, len(a.broken))
 	if err == nil && len(a.broken) > 0 {
@@ -212,6 +215,7 @@ func (a *audit) read(ctx context.Context, s *sqlstore.Store, from walker, total 
 			a.say("I12 %s: log entries %b, events %b", id, want, told)
 		}
 	}
+
 	for o, sum := range a.sums {
 		if sum != projected[o] {
 			a.say("I1 balance of %s %s %s: the projection says %s/%s, the transfers say %s/%s", o.Account, o.Mode, o.Currency,
@@ -221,6 +225,7 @@ func (a *audit) read(ctx context.Context, s *sqlstore.Store, from walker, total 
 			a.say("I4 balance of %s %s %s is below nought: %s available, %s pending", o.Account, o.Mode, o.Currency, sum.Available, sum.Pending)
 		}
 	}
+
 	return nil
 }
 
@@ -324,6 +329,7 @@ func (a *audit) event(e stream.Event, projectedTo int64) error {
 		}
 		a.told[e.Object] |= 1 << e.ObjectSeq
 	}
+
 	if e.Position > projectedTo {
 		return nil
 	}
@@ -336,6 +342,7 @@ func (a *audit) event(e stream.Event, projectedTo int64) error {
 		b.Available.Currency, b.Pending.Currency = t.Currency, t.Currency
 		a.sums[o] = b
 	}
+
 	return nil
 }
 
@@ -356,6 +363,7 @@ func (a *audit) compareBook(path string) error {
 		reversed           bool
 		at                 time.Time
 	}
+
 	theirs := map[string]*sums{}
 	for _, e := range book {
 		if e.Outcome != issuer.Approved && e.Outcome != issuer.Reversed {
@@ -380,6 +388,7 @@ func (a *audit) compareBook(path string) error {
 			b.reversed = true
 		}
 	}
+
 	for reference, b := range theirs {
 		ours, known := a.payments[reference]
 		switch {
@@ -391,10 +400,12 @@ func (a *audit) compareBook(path string) error {
 			a.say("I6 %s: we say captured %d and refunded %d (%s), the issuer says %d and %d", reference, ours.captured, ours.refunded, ours.status, b.captured, b.refunded)
 		}
 	}
+
 	for reference, ours := range a.payments {
 		if b := theirs[reference]; ours.captured > 0 && (b == nil || b.captured < ours.captured) {
 			a.say("I6 %s: we say captured %d, the issuer's book has no such capture", reference, ours.captured)
 		}
 	}
+
 	return nil
 }

@@ -118,6 +118,7 @@ func (l *Local) FormLink(ctx context.Context, r FormLinkRequest) (Link, error) {
 	if err != nil {
 		return Link{}, err
 	}
+
 	linkID, err := f.linkID(r.Attempt, wish, shown, l.now())
 	if err != nil {
 		return Link{}, err

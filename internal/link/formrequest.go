@@ -108,6 +108,7 @@ func (r FormRequest) wishes() ([]CreateRequest, error) {
 		}
 		all = append(all, w)
 	}
+
 	return all, nil
 }
 
@@ -145,6 +146,7 @@ func checkFields(fields []Field) ([]Field, error) {
 				return nil, fault.Invalid(at("label"), "field_invalid", "A field of your own has a label.")
 			}
 		}
+
 		if own > MaxCustomFields {
 			return nil, fault.Invalid("fields", "field_invalid", "A form has at most %d fields of its own, beside name, email and reference.", MaxCustomFields)
 		}
@@ -230,6 +232,7 @@ func (f Form) wish(r FormLinkRequest) (CreateRequest, Shown, error) {
 	if err != nil {
 		return w, shown, err
 	}
+
 	w.Amount = amount.Decimal()
 	for _, field := range f.Fields {
 		value := spelling.Name(r.Values[field.Name])
@@ -255,6 +258,7 @@ func (f Form) wish(r FormLinkRequest) (CreateRequest, Shown, error) {
 			w.Metadata[field.Name] = value
 		}
 	}
+
 	return w, shown, nil
 }
 

@@ -57,6 +57,7 @@ func (l Look) Checked() (Look, error) {
 	if !ok {
 		return l, badColour("look.accent")
 	}
+
 	if l.AccentDark == "" {
 		l.AccentDark = lighten(accent).String()
 	}
@@ -71,6 +72,7 @@ func (l Look) Checked() (Look, error) {
 	if c := worst(dark, DarkGrounds); c < minContrast {
 		return l, lowContrast("look.accentDark", "dark", c)
 	}
+
 	return l, nil
 }
 

@@ -93,6 +93,7 @@ func (r CreateRequest) priced(k *Link, _ time.Time) error {
 			return fault.Invalid("minAmount", "amount_invalid", "minAmount must not be greater than maxAmount.")
 		}
 	}
+
 	m, err := r.method(c)
 	if err != nil {
 		return err
@@ -175,6 +176,7 @@ func (r CreateRequest) method(c money.Currency) (Method, error) {
 			known = append(known, string(e))
 		}
 	}
+
 	slices.Sort(known)
 	return Method{}, fault.Invalid("currency", "currency_not_enabled",
 		"%s is not enabled for the account's payment methods. Enabled: %s.", c, strings.Join(slices.Compact(known), ", "))
@@ -193,6 +195,7 @@ func (r CreateRequest) dated(k *Link, now time.Time) error {
 		}
 		k.Date = t.Truncate(time.Millisecond)
 	}
+
 	end, param := now.Add(DefaultLife), "expiresAt"
 	switch {
 	case r.ExpiresAt != "" && r.ExpiresInSeconds != nil:
@@ -212,6 +215,7 @@ func (r CreateRequest) dated(k *Link, now time.Time) error {
 	if end.Before(now.Add(MinLife)) || end.After(now.Add(MaxLife)) {
 		return fault.Invalid(param, "expiry_invalid", "A link lives from 1 minute to 180 days.")
 	}
+
 	// Whole seconds, as in the token; rounded up, so that no link ends early.
 	if whole := end.Truncate(time.Second); whole.Before(end) {
 		end = whole.Add(time.Second)

@@ -80,6 +80,7 @@ func (l *Local) newKey(r CreateKeyRequest, now time.Time) (Key, error) {
 	case len(r.Scopes) == 0:
 		return k, fault.Invalid("scopes", "scopes_missing", "A key has at least one scope of: %s.", strings.Join(Scopes, ", "))
 	}
+
 	for _, s := range r.Scopes {
 		if !slices.Contains(Scopes, s) {
 			if len(s) > 40 {
@@ -88,11 +89,13 @@ func (l *Local) newKey(r CreateKeyRequest, now time.Time) (Key, error) {
 			return k, fault.Invalid("scopes", "scope_unknown", "There is no scope %q. Scopes are: %s.", s, strings.Join(Scopes, ", "))
 		}
 	}
+
 	for _, s := range Scopes { // in one order, each once
 		if slices.Contains(r.Scopes, s) {
 			k.Scopes = append(k.Scopes, s)
 		}
 	}
+
 	if r.ExpiresAt != "" {
 		t, err := time.Parse(time.RFC3339Nano, r.ExpiresAt)
 		if t = t.UTC(); err != nil || !t.After(l.clockOf(k, now)) || t.Year() > 9999 {
@@ -100,6 +103,7 @@ func (l *Local) newKey(r CreateKeyRequest, now time.Time) (Key, error) {
 		}
 		k.ExpiresAt = t.Truncate(time.Millisecond)
 	}
+
 	return k, nil
 }
 
@@ -140,6 +144,7 @@ func (l *Local) RotateKey(ctx context.Context, account, keyID string, graceSecon
 	if err != nil {
 		return NewKey{}, err
 	}
+
 	now := l.time()
 	if !k.RevokedAt.IsZero() {
 		return NewKey{}, fault.New(fault.KindConflict, "api_key_revoked", "The API key has been revoked; make a new one.")

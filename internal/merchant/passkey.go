@@ -157,6 +157,7 @@ func (l *Local) AddPasskey(ctx context.Context, user, name, state string, answer
 	if err != nil {
 		return Passkey{}, ErrPasskey
 	}
+
 	raw, err := json.Marshal(credential)
 	if err != nil {
 		return Passkey{}, err

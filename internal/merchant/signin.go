@@ -86,6 +86,7 @@ func (l *Local) firstFactor(ctx context.Context, r SignInRequest) (User, error) 
 	if err := l.mayGuess(ctx, key); err != nil {
 		return User{}, err
 	}
+
 	match, old, err := l.hasher.matches(ctx, password, u.PasswordHash)
 	if err != nil {
 		return User{}, err
@@ -96,6 +97,7 @@ func (l *Local) firstFactor(ctx context.Context, r SignInRequest) (User, error) 
 	if old {
 		l.rehash(ctx, &u, password)
 	}
+
 	return u, nil
 }
 

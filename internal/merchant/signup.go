@@ -40,6 +40,7 @@ func (l *Local) SignUp(ctx context.Context, r SignUpRequest, t *idempotency.Tick
 	if invitation != nil && LoginKey(invitation.Email) != LoginKey(u.Email) {
 		return SignedUp{}, fault.Invalid("email", "invitation_address", "The invitation is for another address.")
 	}
+
 	// This hashes before the store is asked, so that a taken name takes as long.
 	if u.PasswordHash, err = l.hasher.hash(ctx, r.Password); err != nil {
 		return SignedUp{}, err
@@ -61,6 +62,7 @@ func (l *Local) SignUp(ctx context.Context, r SignUpRequest, t *idempotency.Tick
 	} else {
 		c.Account = &a
 	}
+
 	c.User = &u
 	if err := l.askToConfirm(&c, u, r.Lang); err != nil {
 		return SignedUp{}, err
@@ -118,6 +120,7 @@ func (l *Local) Invite(ctx context.Context, r InviteRequest) (Invitation, error)
 	if err != nil {
 		return Invitation{}, err
 	}
+
 	if account.ID != r.Account {
 		return Invitation{}, fault.NotFound("account")
 	}
@@ -134,6 +137,7 @@ func (l *Local) Invite(ctx context.Context, r InviteRequest) (Invitation, error)
 		return Invitation{}, fault.New(fault.KindConflict, "invitation_limit",
 			"An account has at most %d open invitations. Withdraw one first.", MaxInvitations)
 	}
+
 	return l.invite(ctx, Token{User: u.ID, Account: r.Account, Email: email}, account.Name, r.Lang, now)
 }
 

@@ -97,6 +97,7 @@ func (l *Local) ConfirmTOTP(ctx context.Context, user, code string) ([]string, e
 	if err := l.mayGuess(ctx, guessKey(u)); err != nil {
 		return nil, err
 	}
+
 	var codes []string
 	wrong := fault.Invalid("code", "otp_invalid", "The code is wrong. Check the time of your device, and take the next code.")
 	err = l.amend(ctx, user, func(g *Guard) (Change, error) {

@@ -34,6 +34,7 @@ func (s *step) entry(e Entry) {
 			s.err = err
 		}
 	}
+
 	e.Hash = chain(p.ID, p.Log, e)
 	p.Log = append(p.Log, e)
 	p.UpdatedAt = s.in.At

@@ -137,6 +137,7 @@ func Next(p Payment, in Input) (Change, error) {
 	if err != nil {
 		return Change{}, err
 	}
+
 	return s.finish()
 }
 
@@ -321,6 +322,7 @@ func (s *step) approved(freed bool) {
 		s.mismatch("the issuer approved " + a.Amount.String() + " instead of " + p.Amount.String())
 		return
 	}
+
 	p.AuthorizedMinor = a.Amount.Minor
 	move := ledger.Authorize(s.transferID(), p.Account, p.Issuer, a.Amount)
 	goal, reason := Authorized, "approved"
@@ -329,6 +331,7 @@ func (s *step) approved(freed bool) {
 		move = ledger.Capture(s.transferID(), p.Account, p.Issuer, a.Amount)
 		goal, reason = Succeeded, "approved and captured"
 	}
+
 	s.take(freed)
 	decided := a.At
 	if decided.IsZero() {

@@ -193,6 +193,7 @@ func (s *step) refundAsked() error {
 	case minor > free && s.in.By == "":
 		return fault.Invalid("by", "parameter_missing", "A refund of disputed money says who allows it.")
 	}
+
 	allowed, reason := "", "refund of "+s.amount(minor).String()
 	if minor > free {
 		allowed = s.in.By
@@ -228,6 +229,7 @@ func (s *step) refundAnswer() {
 		s.err = fmt.Errorf("refund %s of %s holds no money", r.ID, p.ID)
 		return
 	}
+
 	switch {
 	case a.Outcome == issuer.Approved && a.Amount != s.amount(r.Minor):
 		r.Code, r.DueAt = ReasonMismatch, time.Time{} // the money stays held, and a person decides

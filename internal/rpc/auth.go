@@ -128,6 +128,7 @@ func readSecrets(file string) ([]secret, error) {
 		}
 		all = append(all, s)
 	}
+
 	if len(all) == 0 || len(all) > maxSecrets {
 		return nil, fmt.Errorf("%s: want 1 to %d internal secrets, one a line, have %d", file, maxSecrets, len(all))
 	}

@@ -73,6 +73,7 @@ func outgoing(err error) *connect.Error {
 			w.Sentinel = name
 		}
 	}
+
 	code := connect.CodeAborted
 	var f *fault.Error
 	switch {
@@ -91,6 +92,7 @@ func outgoing(err error) *connect.Error {
 	default:
 		return connect.NewError(connect.CodeInternal, errors.New("internal error"))
 	}
+
 	raw, jsonErr := json.Marshal(w)
 	if jsonErr != nil { // strings and a number: cannot fail
 		return connect.NewError(connect.CodeInternal, errors.New("internal error"))

@@ -320,6 +320,7 @@ func (p *Pool) resolve(ctx context.Context, again bool) error {
 		f.transport = p.transport(f)
 		next = append(next, f)
 	}
+
 	for _, i := range p.instances {
 		if !slices.Contains(next, i) {
 			i.transport.CloseIdleConnections()

@@ -184,6 +184,7 @@ func (a *API) serve(rt Route) http.Handler {
 			defer cancel()
 			q.Request = r.WithContext(ctx)
 		}
+
 		if r.Method == http.MethodPost {
 			a.Guard.Serve(answer.Call{Face: &a.face, W: w, R: q.Request, Scope: q.caller.scope(), Records: rt.records(a.Records), Shape: rt.shape,
 				Body: q.body, Meaning: canonical(rt, q.body), Do: func(t *idempotency.Ticket) (any, error) {
@@ -192,6 +193,7 @@ func (a *API) serve(rt Route) http.Handler {
 				}})
 			return
 		}
+
 		object, err := rt.handle(a, q)
 		if err != nil {
 			a.fail(w, r, err)
@@ -212,6 +214,7 @@ func (a *API) admit(rt Route, q *request) error {
 			return err
 		}
 	}
+
 	known := rt.Query
 	if rt.Auth == authBoth || rt.Auth == authKey {
 		known = append([]string{"mode"}, known...)
@@ -228,6 +231,7 @@ func (a *API) admit(rt Route, q *request) error {
 			return err
 		}
 	}
+
 	if rt.body == bodyNone && q.Method != http.MethodPost {
 		return noBody(q.Request)
 	}
@@ -240,6 +244,7 @@ func (a *API) admit(rt Route, q *request) error {
 	case rt.body == bodyOptional && len(q.body) == 0:
 		q.body = []byte("{}")
 	}
+
 	return nil
 }
 

@@ -157,11 +157,13 @@ func (a *API) identify(rt Route, r *http.Request) (caller, error) {
 		}
 		return c, err
 	}
+
 	// A secret in a web page is leaked. Refusing it shows the mistake at once, whether
 	// or not the secret is valid.
 	if fromPage(r.Header) {
 		return caller{}, fault.New(fault.KindForbidden, "browser_origin_refused", "An API key must never be used from a browser. Call from your backend.")
 	}
+
 	c, scopes, err := a.identifyKey(r.Context(), cred)
 	if err != nil {
 		return c, err

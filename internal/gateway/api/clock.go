@@ -67,6 +67,7 @@ func (a *API) moveClock(q *request) (any, error) {
 		}
 		m.To = t.UTC()
 	}
+
 	c, err := a.Merchants.MoveClock(q.Context(), m, q.ticket)
 	if err != nil {
 		return nil, err

@@ -60,6 +60,7 @@ func (a *API) listDeliveries(q *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	eventType, err := q.query.oneOf("eventType", append(notify.EventTypes(), notify.TestPing)...)
 	if err != nil {
 		return nil, err
@@ -164,12 +165,14 @@ func (a *API) redeliverAll(q *request) (any, error) {
 	if err := q.decode(&in); err != nil {
 		return nil, err
 	}
+
 	// An empty filter would match everything, and redeliver all of it.
 	for name, given := range map[string]field[string]{"status": in.Status, "eventType": in.EventType} {
 		if err := notEmpty(name, given); err != nil {
 			return nil, err
 		}
 	}
+
 	f := notify.Filter{Status: notify.Status(in.Status.Value), EventType: in.EventType.Value}
 	times := query{}
 	for name, given := range map[string]field[string]{"from": in.From, "to": in.To} {
@@ -177,6 +180,7 @@ func (a *API) redeliverAll(q *request) (any, error) {
 			times[name] = given.Value
 		}
 	}
+
 	within, err := a.period(q, times)
 	if err != nil {
 		return nil, err

@@ -105,6 +105,7 @@ func (a *API) listReviews(q *request) (any, error) {
 			out.Data = append(out.Data, payment.Object(p))
 		}
 	}
+
 	if page.Next != "" {
 		next := deskCursor{Before: page.Next}.String()
 		out.HasMore, out.NextCursor = true, &next
@@ -177,6 +178,7 @@ func (a *API) related(q *request) (any, error) {
 		}
 		limit = min(n, maxRelated)
 	}
+
 	p, err := a.findPayment(q.Context(), q)
 	if err != nil {
 		return nil, err
@@ -192,6 +194,7 @@ func (a *API) related(q *request) (any, error) {
 		}
 		return nil, err
 	}
+
 	for _, r := range rows {
 		other, err := a.fresh(q, r.ID)
 		if err != nil {
@@ -199,6 +202,7 @@ func (a *API) related(q *request) (any, error) {
 		}
 		out.Data = append(out.Data, relatedObject{Object: "related_payment", Shared: history.Shared(p, r), Payment: payment.Object(other)})
 	}
+
 	return out, nil
 }
 
@@ -241,11 +245,13 @@ func (a *API) listDisputes(q *request) (any, error) {
 			out.Data = append(out.Data, payment.NewDisputeObject(p, d))
 		}
 	}
+
 	if page.Next != "" {
 		// New disputes in the meantime may have moved the payment at which to continue.
 		next := deskCursor{Before: page.Next, After: skip}.String()
 		out.HasMore, out.NextCursor = true, &next
 	}
+
 	return out, nil
 }
 

@@ -132,6 +132,7 @@ func (a *API) lastSeq(ctx context.Context, account, mode string) (int64, error) 
 		}
 		low, high = high, high*2
 	}
+
 	for high-low > 1 {
 		middle := low + (high-low)/2
 		ok, err := exists(middle)
@@ -144,6 +145,7 @@ func (a *API) lastSeq(ctx context.Context, account, mode string) (int64, error) 
 			high = middle
 		}
 	}
+
 	return low, nil
 }
 

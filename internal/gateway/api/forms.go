@@ -79,6 +79,7 @@ func (b *formBody) check() error {
 			return err
 		}
 	}
+
 	for _, amount := range []struct {
 		name string
 		field[decimal]
@@ -87,6 +88,7 @@ func (b *formBody) check() error {
 			return err
 		}
 	}
+
 	if b.Amounts.Set && len(b.Amounts.Value) == 0 {
 		return fault.Invalid("amounts", "amount_invalid", "A list has 2 to %d amounts.", link.MaxFormAmounts)
 	}
@@ -95,6 +97,7 @@ func (b *formBody) check() error {
 			return err
 		}
 	}
+
 	return nil
 }
 

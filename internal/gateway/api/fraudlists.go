@@ -194,6 +194,7 @@ func (a *API) putPolicy(q *request) (any, error) {
 		}
 		p.FailOpen = in.OnTimeout.Value == timeoutAllow
 	}
+
 	if in.ReviewSeconds.Set {
 		const most = 7 * 24 * 60 * 60 // above this the multiplication below could overflow
 		if in.ReviewSeconds.Value < 0 || in.ReviewSeconds.Value > most {
@@ -201,6 +202,7 @@ func (a *API) putPolicy(q *request) (any, error) {
 		}
 		p.ReviewFor = time.Duration(in.ReviewSeconds.Value) * time.Second
 	}
+
 	p, err = book.PutPolicy(q.Context(), q.caller.account, q.caller.mode, p)
 	if err != nil {
 		return nil, err

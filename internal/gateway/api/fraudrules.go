@@ -192,6 +192,7 @@ func (a *API) updateRule(q *request) (any, error) {
 		}
 		r.Version = int(in.Version.Value)
 	}
+
 	if in.Name.Set {
 		r.Name = in.Name.Value
 	}
@@ -302,6 +303,7 @@ func (a *API) backtest(q *request) (any, error) {
 			times[name] = given.Value
 		}
 	}
+
 	within, err := a.period(q, times)
 	if err != nil {
 		return nil, err

@@ -51,6 +51,7 @@ func (b *createLinkBody) check() error {
 			return err
 		}
 	}
+
 	for _, amount := range []struct {
 		name string
 		field[decimal]
@@ -59,6 +60,7 @@ func (b *createLinkBody) check() error {
 			return err
 		}
 	}
+
 	return nil
 }
 
@@ -96,6 +98,7 @@ func (a *API) createLink(q *request) (any, error) {
 		ExpiresAt: string(in.ExpiresAt.Value), ExpiresInSeconds: optional(in.ExpiresInSeconds), MaxUsesNull: in.MaxUses.Null,
 		RedirectURL: in.RedirectURL.Value, Capture: in.Capture.Value, LatePolicy: in.LatePolicy.Value, Ticket: q.ticket,
 	}
+
 	if in.MaxUses.Set && !in.MaxUses.Null {
 		wish.MaxUses = &in.MaxUses.Value
 	}

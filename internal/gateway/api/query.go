@@ -36,6 +36,7 @@ func parseQuery(raw string, known ...string) (query, error) {
 	if err != nil {
 		return nil, fault.New(fault.KindInvalid, "query_invalid", "The query is not valid percent-encoded text.")
 	}
+
 	allowed := make(map[string]bool, len(known))
 	for _, name := range known {
 		allowed[name] = true
@@ -58,6 +59,7 @@ func parseQuery(raw string, known ...string) (query, error) {
 			q[name] = rfc3339(list[0])
 		}
 	}
+
 	return q, nil
 }
 

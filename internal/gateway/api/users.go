@@ -212,6 +212,7 @@ func (a *API) setMethods(q *request) (any, error) {
 			return nil, err
 		}
 	}
+
 	methods := make([]merchant.MethodInput, 0, len(in.PaymentMethods.Value))
 	for i, m := range in.PaymentMethods.Value {
 		at := fmt.Sprintf("paymentMethods[%d].", i)
@@ -228,16 +229,19 @@ func (a *API) setMethods(q *request) (any, error) {
 			Enabled: optional(m.Enabled), Credentials: m.Credentials.Value,
 		})
 	}
+
 	if in.TimeZone.Set {
 		if _, err := a.Merchants.SetTimeZone(q.Context(), q.caller.account, in.TimeZone.Value); err != nil {
 			return nil, err
 		}
 	}
+
 	if in.PaymentMethods.Set {
 		if _, err := a.Merchants.SetMethods(q.Context(), q.caller.account, methods, nil); err != nil {
 			return nil, err
 		}
 	}
+
 	return a.me(q)
 }
 

@@ -160,6 +160,7 @@ func (p *Pages) formView(r *http.Request, f link.Form, attempt string) formView 
 			v.Choices = append(v.Choices, formChoice{a.Decimal(), say.Amount(a)})
 		}
 	}
+
 	for _, field := range f.Fields {
 		v.Fields = append(v.Fields, formInputOf(field, say))
 	}
@@ -204,6 +205,7 @@ func (p *Pages) fillForm(w http.ResponseWriter, r *http.Request) {
 		p.failPage(w, r, busy)
 		return
 	}
+
 	q, errs := p.filled(f, form)
 	q.Lang = pickedLanguage(r)
 	if len(errs) > 0 {
@@ -233,6 +235,7 @@ func (p *Pages) filled(f link.Form, form url.Values) (q link.FormLinkRequest, er
 	case !f.Fixed() && spelling.Typed(q.Amount) == "":
 		errs = append(errs, fault.Invalid("amount", "parameter_missing", "Choose the amount to pay."))
 	}
+
 	for _, field := range f.Fields {
 		value := spelling.Name(form.Get(field.Name))
 		if value == "" && field.Required {
@@ -246,6 +249,7 @@ func (p *Pages) filled(f link.Form, form url.Values) (q link.FormLinkRequest, er
 		}
 		q.Values[field.Name] = value
 	}
+
 	return q, errs
 }
 
@@ -330,6 +334,7 @@ func formFault(say *i18n.Printer, f link.Form, e *fault.Error) string {
 	case "attempt_invalid":
 		return say.T("form.fault.again")
 	}
+
 	return e.Detail
 }
 

@@ -56,6 +56,7 @@ func (f cardFields) card(now time.Time) (issuer.Card, []*fault.Error) {
 			errs = append(errs, fault.From(err))
 		}
 	}
+
 	number, cvc := cardNumber(f.number), spelling.Typed(f.cvc)
 	nextYear := now.Year() + 1
 	try(number, 12, nextYear, "000", "")
@@ -67,6 +68,7 @@ func (f cardFields) card(now time.Time) (issuer.Card, []*fault.Error) {
 	default:
 		try(wellFormed, f.expMonth, f.expYear, "000", "")
 	}
+
 	try(wellFormed, 12, nextYear, cvc, "")
 	if err := checkName("card.name", f.name); err != nil {
 		errs = append(errs, err)

@@ -134,6 +134,7 @@ func formWords(say *i18n.Printer, e *fault.Error, empty bool, l link.Link, now t
 	case "amount":
 		return amountWords(say, e, l)
 	}
+
 	switch e.Code {
 	case "attempt_invalid":
 		return say.T("pay.error.attempt")
@@ -153,6 +154,7 @@ func formWords(say *i18n.Printer, e *fault.Error, empty bool, l link.Link, now t
 	case "email_invalid":
 		return say.T("pay.error.email")
 	}
+
 	return detailOr(say, e, say.T("pay.error.other"))
 }
 

@@ -121,11 +121,13 @@ func (p *Pages) Register(mux *http.ServeMux) {
 		mux.HandleFunc("POST "+path, p.returned)
 		mux.HandleFunc(path, refuse("GET, HEAD, POST"))
 	}
+
 	for path, h := range map[string]http.HandlerFunc{
 		"/verify": p.spoken(p.verify), "/{$}": p.spoken(p.landing), "/problems": english(p.problems), "/problems/{code}": english(p.problem)} {
 		mux.HandleFunc("GET "+path, h)
 		mux.HandleFunc(path, refuse("GET, HEAD"))
 	}
+
 	mux.HandleFunc("POST /l/{token}/payments", p.spoken(p.submit))
 	mux.HandleFunc("GET /l/{token}/payments", p.spoken(p.backToPage))
 	mux.HandleFunc("/l/{token}/payments", refuse("POST"))

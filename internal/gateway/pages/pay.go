@@ -72,6 +72,7 @@ func (p *Pages) payView(r *http.Request, l link.Link, attempt string) payView {
 		Currency: string(l.Amount.Currency), Choose: l.PayerChooses(),
 		Values: map[string]string{},
 	}
+
 	if v.Choose {
 		v.AmountHint = amountHint(r, l)
 		v.AmountMode = "decimal"
@@ -82,6 +83,7 @@ func (p *Pages) payView(r *http.Request, l link.Link, attempt string) payView {
 		v.Amount = words(r, l.Amount)
 		v.Title = say.T("pay.title.amount", "Amount", v.Amount, "Payee", l.Payee)
 	}
+
 	if l.Reference != "" {
 		v.Rows = append(v.Rows, row{Label: say.T("pay.row.reference"), Text: l.Reference})
 	}

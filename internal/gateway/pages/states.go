@@ -130,6 +130,7 @@ func (p *Pages) paymentView(r *http.Request, l link.Link, pay payment.Payment, a
 	case final(pay) && own && host != "":
 		v.Primary = button{say.T("pay.return", "Host", host), webURL(l.RedirectURL)}
 	}
+
 	if l.Form != "" && own {
 		p.tellForm(r, &v, l, pay)
 	}
@@ -146,6 +147,7 @@ func (p *Pages) paymentView(r *http.Request, l link.Link, pay payment.Payment, a
 		back.Minor = pay.RefundedMinor
 		v.Rows = append(v.Rows, row{Label: say.T("pay.row.back"), Text: words(r, back), Ours: true})
 	}
+
 	v.Rows = append(v.Rows, linkRows(say, l)...)
 	if own && pay.CardLast4 != "" {
 		v.Rows = append(v.Rows, row{Label: say.T("pay.row.card"), Text: say.T("pay.card.ending", "Brand", brandName(say, pay.CardBrand), "Last4", pay.CardLast4), Ours: true})

@@ -87,6 +87,7 @@ func (p *Pages) status(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+
 	l, ok := p.open(w, r, kind == "text/html")
 	if !ok {
 		return

@@ -97,6 +97,7 @@ func (p *Pages) submitJSON(w http.ResponseWriter, r *http.Request) {
 		pr.Write(w, r)
 		return
 	}
+
 	p.json(w, r, paymentAnswer{
 		ID: pay.ID, Object: "payment", Status: string(pay.Status.Public()),
 		Amount: pay.Amount.Decimal(), Currency: string(pay.Amount.Currency), Link: pay.Link,
@@ -159,6 +160,7 @@ func (p *Pages) readJSON(raw []byte, l link.Link) (payment.Submit, error) {
 			return s, err
 		}
 	}
+
 	text, err := scalar("amount", b.Amount)
 	if err != nil {
 		return s, err

@@ -39,6 +39,7 @@ func (p *Pages) unsubscribe(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+
 	s, err := do(r.Context(), token)
 	if fault.Code(err) == "token_invalid" && r.Method != http.MethodPost {
 		if bare, ok := meant(token, p.ourMail(r)); ok {
@@ -46,6 +47,7 @@ func (p *Pages) unsubscribe(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+
 	say := printer(r)
 	switch {
 	case fault.Code(err) == "token_invalid":
@@ -56,6 +58,7 @@ func (p *Pages) unsubscribe(w http.ResponseWriter, r *http.Request) {
 		p.failPage(w, r, err)
 		return
 	}
+
 	v := mailView{page: page{Base: p.base}, Tone: "quiet", Headline: say.T("mail.unsub.title"), Lead: unsubscribing(say, s)}
 	if s.Ended {
 		v.Tone, v.Headline, v.Lead = "good", say.T("mail.unsub.done"), unsubscribed(say, s)

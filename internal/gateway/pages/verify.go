@@ -45,6 +45,7 @@ func (p *Pages) verify(w http.ResponseWriter, r *http.Request) {
 		p.html(w, r, http.StatusOK, verifyPage(verifyView{page: page{Title: printer(r).T("pay.verify"), Base: p.base}}))
 		return
 	}
+
 	verdict, token, err := p.judge(r.Context(), pasted)
 	if err != nil {
 		if machine {

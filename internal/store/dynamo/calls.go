@@ -210,6 +210,7 @@ func (s *Store) send(ctx context.Context, token string, writes []write) error {
 		}
 		return err
 	}
+
 	w := writes[0]
 	if w.put != nil {
 		out, err := s.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: &s.table, Item: w.put, ConditionExpression: &w.condition,
@@ -219,6 +220,7 @@ func (s *Store) send(ctx context.Context, token string, writes []write) error {
 		}
 		return err
 	}
+
 	out, err := s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{TableName: &s.table, Key: w.key.item(), UpdateExpression: &w.update,
 		ConditionExpression: &w.condition, ExpressionAttributeValues: w.values, ReturnValuesOnConditionCheckFailure: old, ReturnConsumedCapacity: units})
 	if err == nil {

@@ -254,6 +254,7 @@ func (p pieces) decodeEvents(o owner, metadata map[string]string, from int) ([]s
 		if err := json.Unmarshal(piece[0], &h); err != nil {
 			return nil, err
 		}
+
 		e := stream.Event{ID: h.ID, Type: h.Type, Account: o.account, Mode: o.mode, Object: h.Object, ObjectSeq: h.Seq,
 			CreatedAt: fromMicros(h.At), Transfers: h.Transfers, Data: piece[1]}
 		if e.Object == "" {

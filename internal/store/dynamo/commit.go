@@ -42,6 +42,7 @@ func (s *Store) commitOnce(ctx context.Context, c payment.Change) error {
 			had.usedAt = micros(c.At)
 		}
 	}
+
 	row, now, err := encodePayment(p, had, events)
 	if err != nil {
 		return err
@@ -143,6 +144,7 @@ func (s *Store) useLink(ctx context.Context, c payment.Change) (use *write, full
 		return w, false, nil
 	case payment.UseComplete, payment.UseRetake: // below
 	}
+
 	if c.Use == payment.UseComplete && p.LinkUses == 1 {
 		return nil, true, nil
 	}
@@ -180,6 +182,7 @@ func (s *Store) useLink(ctx context.Context, c payment.Change) (use *write, full
 			w.values[":last"] = num(o.MaxUses - 1)
 		}
 	}
+
 	return w, full, nil
 }
 

@@ -124,6 +124,7 @@ func configure(ctx context.Context, rawURL string, client aws.HTTPClient) (table
 		// The store retries by itself: also a transaction's conflict, and within one deadline.
 		config.WithRetryer(func() aws.Retryer { return aws.NopRetryer{} }),
 	}
+
 	if region := q.Get("region"); region != "" {
 		load = append(load, config.WithRegion(region))
 	}

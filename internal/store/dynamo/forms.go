@@ -92,6 +92,7 @@ func (s *Store) UpdateForm(ctx context.Context, f link.Form, expected int64) err
 	if err != nil {
 		return err
 	}
+
 	if before.Account != f.Account {
 		return fault.NotFound("form")
 	}
@@ -160,6 +161,7 @@ func (s *Store) ListForms(ctx context.Context, f link.FormFilter) ([]link.Form, 
 			}
 		}
 	}
+
 	return list[:min(len(list), f.Limit)], nil
 }
 

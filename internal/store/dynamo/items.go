@@ -208,6 +208,7 @@ func encodeLink(l link.Link, events []stream.Event) (item, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	i := itemBuilder(linkKey(l.Account, l.ID).item())
 	i[attrBlob] = bin(blob)
 	i[attrExpires] = num(micros(l.ExpiresAt))
@@ -229,6 +230,7 @@ func encodeLink(l link.Link, events []stream.Event) (item, error) {
 	if l.CanceledAt.IsZero() && l.ExpiredAt.IsZero() && l.PaidAt.IsZero() {
 		i[attrDue], i[attrDueAt] = str(dueShard(linkPrefix, l.ID)), num(micros(l.ExpiresAt))
 	}
+
 	return item(i), nil
 }
 

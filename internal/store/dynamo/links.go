@@ -142,6 +142,7 @@ func (s *Store) ListLinks(ctx context.Context, f link.Filter) ([]link.Link, erro
 			KeyConditionExpression:    aws.String("pk = :p AND sk BETWEEN :a AND :z"),
 			ExpressionAttributeValues: values{":p": str(partition(f.Account, b)), ":a": str(linkPrefix), ":z": str(last)}}))
 	}
+
 	newest := func(a, b item) int { return strings.Compare(text(b, attrSort), text(a, attrSort)) }
 	var list []link.Link
 	for len(list) < f.Limit {
@@ -158,6 +159,7 @@ func (s *Store) ListLinks(ctx context.Context, f link.Filter) ([]link.Link, erro
 		}
 		list = append(list, kept...)
 	}
+
 	list = list[:min(len(list), f.Limit)]
 	for i, l := range list {
 		list[i].Ahead = s.Ahead(l.Account, l.Mode)
@@ -215,6 +217,7 @@ func (s *Store) cancel(ctx context.Context, o offer, at time.Time, e stream.Even
 	if r != nil {
 		writes = append(writes, putRecord(*r))
 	}
+
 	return s.commit(ctx, token(e.ID, writes), writes, func(place int, found item, again bool) error {
 		if found == nil && place == 0 {
 			return fault.NotFound("payment link")
@@ -276,6 +279,7 @@ func (s *Store) ExpireLinks(ctx context.Context, now time.Time, limit int, event
 	if err != nil {
 		return 0, err
 	}
+
 	var done, aside atomic.Int64
 	var group errgroup.Group
 	group.SetLimit(parallelReads)
@@ -340,6 +344,7 @@ func (s *Store) expire(ctx context.Context, row item, now time.Time, event func(
 			return false, err
 		}
 	}
+
 	ended := true
 	err = s.commit(ctx, "", []write{w}, func(int, item, bool) error {
 		ended = false // paid or canceled in the meantime, or handled by another sweep

@@ -39,6 +39,7 @@ func Migrate(ctx context.Context, rawURL string, options ...func(*Options)) erro
 			return err
 		}
 	}
+
 	t, err := s.waitActive(ctx)
 	if err != nil {
 		return err

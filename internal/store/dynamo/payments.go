@@ -107,6 +107,7 @@ func (s *Store) ListPayments(ctx context.Context, f payment.Filter) ([]payment.P
 			KeyConditionExpression:    aws.String("pk = :p AND h BETWEEN :a AND :z"),
 			ExpressionAttributeValues: values{":p": str(partition(f.Account, b)), ":a": bin(first), ":z": bin(last)}}))
 	}
+
 	newest := func(a, b item) int { return bytes.Compare(bytesOf(b, attrHistory), bytesOf(a, attrHistory)) }
 	var list []payment.Payment
 	for len(list) < f.Limit {
@@ -127,6 +128,7 @@ func (s *Store) ListPayments(ctx context.Context, f payment.Filter) ([]payment.P
 			}
 		}
 	}
+
 	return list[:min(len(list), f.Limit)], nil
 }
 

@@ -63,6 +63,7 @@ func chart(listed []shard, known map[string]string, now time.Time) course {
 			hasKnownChild[s.parent] = true
 		}
 	}
+
 	for id, at := range known {
 		_, there := parents[id]
 		switch taken, trim := trimTime(at); {
@@ -74,6 +75,7 @@ func chart(listed []shard, known map[string]string, now time.Time) course {
 			c.gap = true
 		}
 	}
+
 	for _, s := range listed {
 		at, ok := known[s.id]
 		_, parentListed := parents[s.parent]
@@ -90,6 +92,7 @@ func chart(listed []shard, known map[string]string, now time.Time) course {
 			c.ready = append(c.ready, s.id)
 		}
 	}
+
 	slices.Sort(c.ready)
 	slices.Sort(c.forget)
 	return c

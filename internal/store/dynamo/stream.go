@@ -168,6 +168,7 @@ func (w *walker) read(ctx context.Context) error {
 		if err := w.take(ctx, b); err != nil {
 			return err
 		}
+
 		for _, id := range c.ready {
 			if !running[id] && len(running) < maxReaders {
 				running[id] = true
@@ -247,6 +248,7 @@ func (s *Store) readShard(ctx context.Context, arn, id, at string, out chan<- po
 			return false
 		}
 	}
+
 	iterator, err := s.iterator(ctx, arn, id, at)
 	wait := pollFirst
 	for err == nil {
@@ -285,6 +287,7 @@ func (s *Store) readShard(ctx context.Context, arn, id, at string, out chan<- po
 		}
 		wait = min(2*wait, pollLongest)
 	}
+
 	var trimmed *streams.TrimmedDataAccessException
 	var gone *streams.ResourceNotFoundException
 	if errors.As(err, &trimmed) || errors.As(err, &gone) {
@@ -388,6 +391,7 @@ func (s *Store) complete(ctx context.Context, b *stream.Batch) error {
 			keys = append(keys, linkKey(e.Account, e.Object))
 		}
 	}
+
 	slices.SortFunc(keys, func(a, b key) int { return strings.Compare(a.pk+a.sk, b.pk+b.sk) })
 	rows, err := s.getItems(ctx, slices.Compact(keys))
 	if err != nil {
@@ -399,6 +403,7 @@ func (s *Store) complete(ctx context.Context, b *stream.Batch) error {
 			tokens[l.ID] = l.Token
 		}
 	}
+
 	all := b.Events
 	b.Events = nil
 	for _, e := range all {
@@ -413,6 +418,7 @@ func (s *Store) complete(ctx context.Context, b *stream.Batch) error {
 		}
 		b.Events = append(b.Events, e)
 	}
+
 	return nil
 }
 
@@ -484,6 +490,7 @@ func (s *Store) saveCheckpoints(ctx context.Context, consumer string, b stream.B
 			}
 		}
 	}
+
 	for id, at := range set {
 		k := key{checkpointPrefix + consumer, id}
 		err := s.call(ctx, "PutItem", "", func(ctx context.Context, _ bool) error {
@@ -500,5 +507,6 @@ func (s *Store) saveCheckpoints(ctx context.Context, consumer string, b stream.B
 			return err
 		}
 	}
+
 	return nil
 }

@@ -63,6 +63,7 @@ func (a *Analytics) Audit(ctx context.Context, visit func(history.Row) error) (w
 	if err != nil {
 		return nil, err
 	}
+
 	more, err := a.auditDisputes(ctx, disputes)
 	if err != nil {
 		return nil, err
@@ -97,6 +98,7 @@ func (a *Analytics) Audit(ctx context.Context, visit func(history.Row) error) (w
 		}
 		wrong = append(wrong, more...)
 	}
+
 	return wrong, nil
 }
 
@@ -224,6 +226,7 @@ func compareSums[K comparable, V any](ctx context.Context, s *sqldb.DB, query st
 		delete(want, k)
 		return nil
 	}, query)
+
 	for k, v := range want {
 		for _, n := range numbers(v) {
 			if n != 0 {
@@ -232,5 +235,6 @@ func compareSums[K comparable, V any](ctx context.Context, s *sqldb.DB, query st
 			}
 		}
 	}
+
 	return wrong, err
 }

@@ -121,6 +121,7 @@ func (a *Analytics) build(ctx context.Context, in sqldb.Reader, progress func(Bu
 	if err != nil {
 		return at, err
 	}
+
 	b := &building{a: a, generation: generation, progress: progress, facts: map[string]fact{}, owner: map[string]ownerKey{}, began: time.Now()}
 	err = a.payments.EachLink(ctx, func(l link.Link, damage error) error {
 		if damage != nil {

@@ -146,6 +146,7 @@ func (a *Analytics) scores(ctx context.Context, f *history.Figures, owner, first
 	if err != nil {
 		return err
 	}
+
 	for i, b := range bands {
 		f.Scores[i] = b.scored
 	}

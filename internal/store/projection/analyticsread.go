@@ -51,11 +51,13 @@ func (a *Analytics) Rows(ctx context.Context, q history.Query) (history.Page, er
 	} else {
 		w.AddIf(q.Review != "", "review <> '' AND review = ?", q.Review)
 	}
+
 	if q.Action == payment.Challenge {
 		w.Add("challenge = 1")
 	} else {
 		w.AddIf(q.Action != "", "action <> '' AND action = ?", string(q.Action))
 	}
+
 	if q.Disputed {
 		w.Add("disputed = 1")
 	}
@@ -129,6 +131,7 @@ func (a *Analytics) Related(ctx context.Context, account, mode, id string, limit
 		}
 		found = append(found, rows...)
 	}
+
 	slices.SortFunc(found, func(x, y analyticsRow) int { return cmp.Compare(y.number, x.number) })
 	var all []history.Row
 	last := int64(-1)
@@ -138,6 +141,7 @@ func (a *Analytics) Related(ctx context.Context, account, mode, id string, limit
 		}
 		all, last = append(all, r.Row), r.number
 	}
+
 	return all, nil
 }
 
@@ -163,6 +167,7 @@ func (a *Analytics) Replay(ctx context.Context, account, mode string, from, to t
 		}
 		query, number, after = selectAnalytics+" WHERE number < $1 AND number > $2 AND owner = $3 ORDER BY number LIMIT "+strconv.Itoa(analyticsReplay), above-1, owner
 	}
+
 	for {
 		rows, err := a.read(ctx, query, below, number, after)
 		if err != nil {

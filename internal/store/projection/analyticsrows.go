@@ -67,6 +67,7 @@ func (a *Analytics) commit(ctx context.Context, in sqldb.Reader, g *gatheredFrau
 		}
 		return err
 	}
+
 	facts := make(map[string]fact, len(g.payments))
 	for id, t := range g.payments {
 		facts[id] = t
@@ -80,6 +81,7 @@ func (a *Analytics) commit(ctx context.Context, in sqldb.Reader, g *gatheredFrau
 		}
 		links = append(links, l)
 	}
+
 	owners, err := a.ensureOwners(ctx, g.owner)
 	if err != nil {
 		return err
@@ -130,6 +132,7 @@ func (f *folding) write(order []string, facts map[string]fact, links []history.L
 			return err
 		}
 	}
+
 	slices.SortFunc(rows, func(a, b analyticsRow) int { // neighboring rows are written together
 		return cmp.Or(cmp.Compare(a.owner, b.owner), cmp.Compare(a.number, b.number))
 	})
@@ -167,11 +170,13 @@ func (a *Analytics) scan(ctx context.Context, row sqldb.Scanner) (r analyticsRow
 			return r, sqldb.Damaged("analytics row", p.ID, err)
 		}
 	}
+
 	if disputes != "" {
 		if err := json.Unmarshal([]byte(disputes), &p.Disputes); err != nil {
 			return r, sqldb.Damaged("analytics row", p.ID, err)
 		}
 	}
+
 	return r, nil
 }
 
@@ -187,6 +192,7 @@ func (r analyticsRow) columns() ([]any, error) {
 		}
 		risk = string(raw)
 	}
+
 	if len(r.Disputes) > 0 {
 		raw, err := json.Marshal(r.Disputes)
 		if err != nil {
@@ -194,6 +200,7 @@ func (r analyticsRow) columns() ([]any, error) {
 		}
 		disputes = string(raw)
 	}
+
 	if scored(r.Risk) {
 		score = int64(r.Risk.Score)
 	}

@@ -76,6 +76,7 @@ func (s daySums) change(owner int64, r history.Row, by int64) {
 		by * sqldb.Bit(r.Risk.Review != "" && r.Risk.Review != payment.ReviewOpen), by * sqldb.Bit(!scored(r.Risk)), bad * r.Amount.Minor, by * sqldb.Bit(blocked) * r.Amount.Minor} {
 		d[i] += n
 	}
+
 	if scored(r.Risk) {
 		passed := sqldb.Bit(!blocked && r.Authorised)
 		b := entry(s.scores, scoreKey{owner, key.day, min(int64(r.Risk.Score)/scoreBands, scoreBands-1)})
@@ -83,12 +84,14 @@ func (s daySums) change(owner int64, r history.Row, by int64) {
 			b[i] += n
 		}
 	}
+
 	hit := func(k ruleKey) {
 		h := entry(s.rules, k)
 		for i, n := range [...]int64{by, bad, good, by * r.Amount.Minor} {
 			h[i] += n
 		}
 	}
+
 	if r.Risk.Rule != "" {
 		hit(ruleKey{key, r.Risk.Rule, r.Risk.Version, ruleAction(r.Risk), false})
 	}

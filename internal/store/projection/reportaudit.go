@@ -40,6 +40,7 @@ func (r *Reports) Audit(ctx context.Context, visit func(report.Payment) error) (
 	if err != nil {
 		return nil, err
 	}
+
 	err = r.own.Each(ctx, func(row sqldb.Scanner) error {
 		one, err := scanReportLink(row)
 		if err == nil {
@@ -58,6 +59,7 @@ func (r *Reports) Audit(ctx context.Context, visit func(report.Payment) error) (
 		}
 		wrong = append(wrong, more...)
 	}
+
 	return wrong, nil
 }
 
@@ -84,6 +86,7 @@ func (r *Reports) compareSums(ctx context.Context, p *projector, unit int64) (wr
 			wrong = append(wrong, fmt.Sprintf("I8 reports: hour %d of %s (%d h) has rows and no sums", key.hour, key.currency, unit))
 		}
 	}
+
 	err = r.own.Each(ctx, func(row sqldb.Scanner) error {
 		var key declineKey
 		var n int64
@@ -93,11 +96,13 @@ func (r *Reports) compareSums(ctx context.Context, p *projector, unit int64) (wr
 		declines[key] -= n
 		return nil
 	}, "SELECT owner, hour, currency, code, n FROM report_declines WHERE unit = $1", unit)
+
 	for key, n := range declines {
 		if n != 0 {
 			wrong = append(wrong, fmt.Sprintf("I8 reports: declines %q of hour %d (%d h) differ by %d from the rows", key.code, key.hour, unit, n))
 		}
 	}
+
 	return wrong, err
 }
 

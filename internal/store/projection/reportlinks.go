@@ -31,6 +31,7 @@ func (p *projector) links(r *Reports, g *gathered, steps map[string]report.Step,
 	if err != nil {
 		return err
 	}
+
 	var changed []linkRow
 	for _, id := range ids {
 		row := before[id]
@@ -52,6 +53,7 @@ func (p *projector) links(r *Reports, g *gathered, steps map[string]report.Step,
 			changed = append(changed, row)
 		}
 	}
+
 	return p.storeLinks(changed)
 }
 
@@ -107,6 +109,7 @@ func (r *Reports) Seen(ctx context.Context, all []report.Sighting) error {
 		owner[s.Link] = n
 		step[s.Link] |= s.Step & (report.Opened | report.Started)
 	}
+
 	ids := slices.Sorted(maps.Keys(owner))
 	return r.write(ctx, func(t *sqldb.Tx) error {
 		p := newProjector(t, nil)

@@ -124,6 +124,7 @@ func (r *Reports) Rebuild(ctx context.Context, progress func(left int64)) error 
 	if err := r.Reset(ctx); err != nil {
 		return err
 	}
+
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	worked := make(chan error, 1)

@@ -106,16 +106,19 @@ func (r *Reports) sums(ctx context.Context, owner int64, now, before []stretch) 
 		all = append(all, found...)
 		return err
 	}
+
 	for _, s := range before {
 		if err := read(whole, s); err != nil {
 			return nil, err
 		}
 	}
+
 	for _, s := range now {
 		if err := read(each, s); err != nil {
 			return nil, err
 		}
 	}
+
 	return all, nil
 }
 
@@ -175,11 +178,13 @@ func (r *Reports) reasons(ctx context.Context, owner int64, stretches []stretch)
 			return nil, err
 		}
 	}
+
 	all := map[money.Currency][]report.Reason{}
 	for k, n := range sums {
 		if n != 0 {
 			all[k.currency] = append(all[k.currency], report.Reason{Code: k.code, Count: n})
 		}
 	}
+
 	return all, nil
 }

@@ -85,6 +85,7 @@ func put(t *sqldb.Tx, rows []numbered, one, several string, many int) error {
 			taken[place{s.owner, s.number}] = true
 		}
 	}
+
 	for _, r := range rows {
 		s := r.at()
 		if !s.fresh {
@@ -95,6 +96,7 @@ func put(t *sqldb.Tx, rows []numbered, one, several string, many int) error {
 		}
 		taken[place{s.owner, s.number}] = true
 	}
+
 	for from := 0; from < len(rows); {
 		if many > 1 && from+many <= len(rows) {
 			n, err := putRows(t, several, rows[from:from+many])
@@ -118,6 +120,7 @@ func put(t *sqldb.Tx, rows []numbered, one, several string, many int) error {
 			}
 		}
 	}
+
 	return nil
 }
 

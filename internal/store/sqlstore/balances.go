@@ -74,6 +74,7 @@ func (s *Store) Balances(ctx context.Context, account, mode string) (map[money.C
 	if err != nil {
 		return nil, err
 	}
+
 	// A read of its own, not a join: the planner must know how short the tail is.
 	position, err := feed.ReadCheckpoint(ctx, snapshot, balanceConsumer)
 	if err != nil {
@@ -88,6 +89,7 @@ func (s *Store) Balances(ctx context.Context, account, mode string) (map[money.C
 			addEffect(sums, funds{account, mode, string(tr.Currency)}, tr)
 		}
 	}
+
 	out := map[money.Currency]ledger.Balance{}
 	for f, b := range sums {
 		out[money.Currency(f.currency)] = b

@@ -123,6 +123,7 @@ func (s *Store) dueByLanes(ctx context.Context, q dueQueue, until int64, busy []
 		case err != nil:
 			return nil, err
 		}
+
 		at = lane
 		if issuer := (dueRow{lane: lane}).issuer(); issuer != "" && slices.Contains(busy, issuer) {
 			at = issuer + "!" // the first lane after all of the issuer's: a space sorts before it

@@ -273,6 +273,7 @@ func (s *Store) endedLinks(ctx context.Context, now time.Time, limit int) (ended
 			ended = append(ended, l)
 		}
 	}
+
 	if len(broken)+len(sound) == 0 {
 		return ended, 0, nil
 	}

@@ -115,6 +115,7 @@ func (s *Store) SetModel(ctx context.Context, version, state string) error {
 				return err
 			}
 		}
+
 		if state == learning.Running {
 			_, err = t.Exec("UPDATE fraud_models SET state = $1, promoted_at = $2 WHERE version = $3", state, sqldb.Micros(time.Now()), version)
 			return err

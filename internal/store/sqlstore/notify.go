@@ -36,6 +36,7 @@ func scanEndpoint(row sqldb.Scanner) (notify.Endpoint, error) {
 		}
 		return e, err
 	}
+
 	err := json.Unmarshal([]byte(events), &e.Events)
 	if len(e.Events) == 0 {
 		e.Events = []string{notify.All} // as an earlier version stored it

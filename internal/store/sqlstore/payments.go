@@ -150,6 +150,7 @@ func (s *Store) CommitPayment(ctx context.Context, c payment.Change) error {
 	if c.Use != payment.UseNone {
 		defer s.links.forget(c.Payment.Link)
 	}
+
 	return s.db.Write(ctx, []string{c.Payment.Account}, func(t *sqldb.Tx) error {
 		stored, err := putPayment(t, c, doc, sum)
 		if err != nil || !stored {

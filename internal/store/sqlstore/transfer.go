@@ -67,6 +67,7 @@ func (s *Store) EachMerchant(ctx context.Context, visit func(archive.Merchant) e
 	}); err != nil {
 		return err
 	}
+
 	return eachRow(ctx, s, "SELECT "+deliveryColumns+", body FROM webhook_deliveries ORDER BY id", scanWholeDelivery, func(d notify.Delivery) error {
 		return visit(archive.Merchant{Delivery: &d})
 	})
@@ -160,6 +161,7 @@ func loadMerchant(t *sqldb.Tx, m archive.Merchant) error {
 	case m.Delivery != nil:
 		return putDelivery(t, *m.Delivery, " ON CONFLICT (id) DO NOTHING")
 	}
+
 	return nil
 }
 
