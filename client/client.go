@@ -170,7 +170,7 @@ func (c *Client) do(ctx context.Context, k call, options []CallOption) error {
 // retryPause returns the pause after try n, and whether to try again at all.
 func retryPause(e *Error, n int) (time.Duration, bool) {
 	pause := min(firstPause<<min(n-1, 10), longestPause)
-	pause = pause/2 + mathrand.N(pause/2) //nolint:gosec // spreading load needs no secret randomness
+	pause = pause/2 + mathrand.N(pause/2)
 	if e == nil {
 		return pause, true // no answer came
 	}

@@ -50,7 +50,7 @@ func failed(err error) int {
 
 // startServer serves until stop, and reads the demo account's credentials.
 func startServer(dir string) (stop func() error, err error) {
-	free, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // closed at once: it only finds a port
+	free, err := net.Listen("tcp", "127.0.0.1:0") // closed at once: it only finds a port
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +71,7 @@ func startServer(dir string) (stop func() error, err error) {
 	defer tick.Stop()
 	deadline := time.After(30 * time.Second)
 	for {
-		if resp, err := http.Get(server.url + "/readyz"); err == nil { //nolint:noctx // our own server
+		if resp, err := http.Get(server.url + "/readyz"); err == nil {
 			_ = resp.Body.Close()
 			if resp.StatusCode == http.StatusOK {
 				break
@@ -116,9 +116,9 @@ func (l *journal) String() string {
 }
 
 // connect returns a client of the server, with the demo account's key.
-func connect(t *testing.T, options ...client.Option) *client.Client {
+func connect(t *testing.T) *client.Client {
 	t.Helper()
-	c, err := client.New(server.url, append([]client.Option{client.WithKey(server.keyID, server.secret)}, options...)...)
+	c, err := client.New(server.url, client.WithKey(server.keyID, server.secret))
 	if err != nil {
 		t.Fatal(err)
 	}

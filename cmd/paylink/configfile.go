@@ -28,7 +28,7 @@ type configFile string
 // BeforeResolve reads the file named by the flag or its variable. Kong calls it before it sets
 // flags.
 func (configFile) BeforeResolve(ctx *kong.Context, trace *kong.Path) error {
-	path := string(ctx.FlagValue(trace.Flag).(configFile)) //nolint:errcheck,forcetypeassert // the flag has this type
+	path := string(ctx.FlagValue(trace.Flag).(configFile)) // the flag has this type
 	settings, err := readConfig(path, settingKinds(ctx.Model.Node))
 	if err != nil {
 		return fmt.Errorf("--config %s: %w", path, err)
@@ -62,7 +62,7 @@ func settingKinds(node *kong.Node) map[string]reflect.Kind {
 
 // readConfig reads the file's settings, or returns everything that is wrong with it.
 func readConfig(path string, known map[string]reflect.Kind) (map[string]any, error) {
-	f, err := os.Open(path) //nolint:gosec // the operator names the file
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, cause(err)
 	}

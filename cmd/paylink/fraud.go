@@ -130,7 +130,7 @@ func parseDays(flag, s string) (score.Range, error) {
 func parseDelay(s string) (time.Duration, error) {
 	if days, ok := strings.CutSuffix(s, "d"); ok {
 		if n, err := strconv.ParseUint(days, 10, 16); err == nil {
-			return time.Duration(n) * 24 * time.Hour, nil //nolint:gosec // 16 bits
+			return time.Duration(n) * 24 * time.Hour, nil // 16 bits
 		}
 	}
 	d, err := time.ParseDuration(s)

@@ -19,13 +19,12 @@ type probe struct {
 }
 
 func (p probe) ask(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
-	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, p.URL, nil)
 	if err != nil {
 		return err
 	}
-	answer, err := http.DefaultClient.Do(r)
+	client := http.Client{Timeout: probeTimeout}
+	answer, err := client.Do(r)
 	if err != nil {
 		return err
 	}

@@ -188,7 +188,7 @@ func readProfiles() (profiles, error) {
 	if err != nil {
 		return none, err
 	}
-	f, err := os.Open(path) //nolint:gosec // the user's own folder
+	f, err := os.Open(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return none, nil
 	}

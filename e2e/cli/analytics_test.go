@@ -254,7 +254,7 @@ func TestF23AnalyticsRebuildKilledHalfWay(t *testing.T) {
 		}
 		return whole, walked
 	}
-	c := exec.CommandContext(t.Context(), harness.Binary(t), "fraud", "rebuild", "--quiet", "--data", p.Data) //nolint:gosec // the binary is ours
+	c := exec.CommandContext(t.Context(), harness.Binary(t), "fraud", "rebuild", "--quiet", "--data", p.Data)
 	c.Env = harness.Environ(t)
 	c.Stdout, c.Stderr = os.Stderr, os.Stderr
 	if err := c.Start(); err != nil {

@@ -141,7 +141,7 @@ func profilesWork(t *testing.T, p *harness.Process, key string) {
 	if _, errs, status := c.Run("", "login", "--url", "http://pay.example", "--api-key", key); status != 1 || !strings.Contains(errs, "plain http") {
 		t.Errorf("a key over plain http: %d %s", status, errs)
 	}
-	if err := os.Chmod(file, 0o644); err != nil { //nolint:gosec // that is what must be refused
+	if err := os.Chmod(file, 0o644); err != nil { // that is what must be refused
 		t.Fatal(err)
 	}
 	if _, errs, status := c.Run("", "links", "list"); status != 1 || !strings.Contains(errs, "chmod 600") {

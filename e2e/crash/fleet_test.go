@@ -105,7 +105,7 @@ func startLoad(f *harness.Fleet, t *testing.T) *load {
 		killed: &killed{t: t, fleet: f, logs: f.Logs, http: &http.Client{Timeout: killCallLimit, Transport: &http.Transport{MaxIdleConnsPerHost: fleetClients}}}}
 	l.id, l.secret = apiKey(t, key)
 	for i := range fleetClients {
-		own := mathrand.New(mathrand.NewPCG(1, uint64(i))) //nolint:gosec // a test's choices
+		own := mathrand.New(mathrand.NewPCG(1, uint64(i)))
 		l.running.Go(func() { l.customer(l.acknowledged, fmt.Sprintf("c%d", i), own) })
 	}
 	return l

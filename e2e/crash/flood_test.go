@@ -163,7 +163,7 @@ func (f *flood) attack(path string, attempts, pace int, counts *sync.Map) error 
 					return
 				}
 				c, _ := counts.LoadOrStore(fmt.Sprint(status, " ", word), &atomic.Int64{})
-				c.(*atomic.Int64).Add(1) //nolint:forcetypeassert // just stored
+				c.(*atomic.Int64).Add(1) // just stored
 			}
 		})
 	}
@@ -216,7 +216,7 @@ func reached(t *testing.T, key *harness.Client, link string) (n int) {
 func tell(counts *sync.Map) (all map[string]int64) {
 	all = map[string]int64{}
 	counts.Range(func(k, v any) bool {
-		all[k.(string)] = v.(*atomic.Int64).Load() //nolint:forcetypeassert // what attack stores
+		all[k.(string)] = v.(*atomic.Int64).Load() // what attack stores
 		return true
 	})
 	return all

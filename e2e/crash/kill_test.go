@@ -104,7 +104,7 @@ func startKilled(t testing.TB, data, address string) *killed {
 	s := &killed{t: t, url: "http://" + address, data: data, logs: &harness.Buffer{}, ended: make(chan error, 1),
 		http: &http.Client{Timeout: killCallLimit, Transport: &http.Transport{MaxIdleConnsPerHost: killClients,
 			DialContext: (&net.Dialer{Timeout: killCallLimit}).DialContext}}}
-	s.cmd = exec.Command(harness.Binary(t), "serve", "--data", data, "--listen", address, "--demo", "--allow-private-webhooks") //nolint:noctx,gosec // the test kills it, and the binary is ours
+	s.cmd = exec.Command(harness.Binary(t), "serve", "--data", data, "--listen", address, "--demo", "--allow-private-webhooks") // the test kills it
 	s.cmd.Env, s.cmd.Stdout, s.cmd.Stderr = harness.Environ(t), s.logs, s.logs
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -119,7 +119,7 @@ func startKilled(t testing.TB, data, address string) *killed {
 		status, _, err := s.call(http.MethodGet, "/readyz", "", "")
 		return err == nil && status == http.StatusOK
 	})
-	raw, err := os.ReadFile(filepath.Join(data, "demo.json")) //nolint:gosec // a path of our own
+	raw, err := os.ReadFile(filepath.Join(data, "demo.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -272,7 +272,7 @@ func TestI10Kill9UnderLoad(t *testing.T) {
 
 func killUnderLoad(t *testing.T, rounds int) {
 	t.Helper()
-	seed := uint64(time.Now().UnixNano()) //nolint:gosec // a seed, not a secret
+	seed := uint64(time.Now().UnixNano())
 	if s := os.Getenv("PAYLINK_KILL_SEED"); s != "" {
 		n, err := strconv.ParseUint(s, 10, 64)
 		if err != nil {
@@ -281,7 +281,7 @@ func killUnderLoad(t *testing.T, rounds int) {
 		seed = n
 	}
 	t.Logf("PAYLINK_KILL_SEED=%d repeats the same moments", seed)
-	random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // a test's choices
+	random := rand.New(rand.NewPCG(seed, 0))
 	k := &acknowledged{links: map[string]toldLink{}, payments: map[string]toldPayment{}, refunds: map[string]toldRefund{}, answers: map[string]int{}}
 	data, address := filepath.Join(t.TempDir(), "data"), harness.FreeAddress(t)
 	s := startKilled(t, data, address)
@@ -294,7 +294,7 @@ func killUnderLoad(t *testing.T, rounds int) {
 		checked := k.everything()
 		var running sync.WaitGroup
 		for i := range killClients {
-			own := rand.New(rand.NewPCG(seed, uint64(round*killClients+i+1))) //nolint:gosec // a test's choices
+			own := rand.New(rand.NewPCG(seed, uint64(round*killClients+i+1)))
 			running.Go(func() { s.customer(k, fmt.Sprintf("%d-%d", round, i), own) })
 		}
 		moment := time.NewTimer(killAfterMin + time.Duration(random.Int64N(int64(killAfterMax-killAfterMin))))

@@ -201,7 +201,7 @@ func (b *Browser) Reads(selector, words string) {
 
 // Quoted is a text as a script writes it.
 func Quoted(s string) string {
-	raw, _ := json.Marshal(s) //nolint:errchkjson // a text can always be written
+	raw, _ := json.Marshal(s) // a text can always be written
 	return string(raw)
 }
 

@@ -29,7 +29,7 @@ var builtBinary = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	b := filepath.Join(dir, "paylink")
-	out, err := exec.Command("go", "build", "-o", b, "github.com/paylink/paylink/cmd/paylink").CombinedOutput() //nolint:noctx // the build ends by itself
+	out, err := exec.Command("go", "build", "-o", b, "github.com/paylink/paylink/cmd/paylink").CombinedOutput() // the build ends by itself
 	if err != nil {
 		return "", errors.Join(err, errors.New(string(out)))
 	}
@@ -155,7 +155,7 @@ func StartOn(t testing.TB, data, address string, flags ...string) *Process {
 // start runs the binary with these flags.
 func (p *Process) start(flags ...string) {
 	p.T.Helper()
-	cmd := exec.Command(Binary(p.T), append([]string{"serve", "--allow-private-webhooks", "--log-level", "debug"}, flags...)...) //nolint:noctx,gosec // stop ends it, and the binary is ours
+	cmd := exec.Command(Binary(p.T), append([]string{"serve", "--allow-private-webhooks", "--log-level", "debug"}, flags...)...) // stop ends it
 	cmd.Env = Environ(p.T)
 	p.run(cmd)
 }
@@ -272,7 +272,7 @@ func Command(t testing.TB, args ...string) (out, errs string, status int) {
 	binary := Binary(t) // making it may take longer than what it does
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), await.Patience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, binary, args...) //nolint:gosec // our own binary
+	cmd := exec.CommandContext(ctx, binary, args...)
 	var o, e bytes.Buffer
 	cmd.Env, cmd.Stdout, cmd.Stderr = Environ(t), &o, &e
 	err := cmd.Run()

@@ -55,7 +55,7 @@ func folderKeepsNoCard(t testing.TB, dir string) {
 		if err != nil || d.IsDir() {
 			return err
 		}
-		content, err := os.ReadFile(path) //nolint:gosec // the test's own folder
+		content, err := os.ReadFile(path)
 		if os.IsNotExist(err) {
 			return nil // a journal that SQLite has just removed
 		}

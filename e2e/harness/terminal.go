@@ -35,7 +35,7 @@ func NewTerminal(t testing.TB, env ...string) *Terminal {
 }
 
 func (c *Terminal) command(ctx context.Context, stdin string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, Binary(c.t), args...) //nolint:gosec // our own binary
+	cmd := exec.CommandContext(ctx, Binary(c.t), args...)
 	cmd.Env, cmd.Stdin = c.env, strings.NewReader(stdin)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = await.Patience
@@ -163,7 +163,7 @@ func OnTerminal(t *testing.T, args ...string) (out, screen string) {
 		read <- string(all)
 	}()
 	var result bytes.Buffer
-	c := exec.CommandContext(t.Context(), Binary(t), args...) //nolint:gosec // the binary is ours
+	c := exec.CommandContext(t.Context(), Binary(t), args...)
 	c.Env, c.Stdout, c.Stderr = Environ(t), &result, near
 	err = c.Run()
 	_ = near.Close()

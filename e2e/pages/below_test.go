@@ -58,7 +58,7 @@ func nginxBefore(t *testing.T, server, takes, keeps string) {
 		binary = "/usr/sbin/nginx" // which is not on everybody's PATH
 	}
 	logs := &harness.Buffer{}
-	cmd := exec.Command(binary, "-e", "stderr", "-p", dir, "-c", filepath.Join(dir, "nginx.conf")) //nolint:noctx,gosec // it is stopped below
+	cmd := exec.Command(binary, "-e", "stderr", "-p", dir, "-c", filepath.Join(dir, "nginx.conf")) // it is stopped below
 	cmd.Stderr = logs
 	if err := cmd.Start(); err != nil {
 		t.Fatalf("nginx, which scripts/needs.sh installs: %v", err)

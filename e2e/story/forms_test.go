@@ -65,7 +65,7 @@ func merchantSite(t *testing.T, p *harness.Process, address, form string) {
 		t.Fatalf("the program of docs/forms.md: %v\n%s", err, out)
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	run := exec.CommandContext(ctx, filepath.Join(dir, "shop"), "-listen", address, "-paylink", p.URL, "-origin", "http://"+localhost(address), //nolint:gosec // just built
+	run := exec.CommandContext(ctx, filepath.Join(dir, "shop"), "-listen", address, "-paylink", p.URL, "-origin", "http://"+localhost(address),
 		"-form", form, "-snippet", filepath.Join(dir, "snippet.html"))
 	if err := run.Start(); err != nil {
 		t.Fatal(err)

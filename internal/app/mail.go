@@ -52,6 +52,7 @@ func (s *services) openMail(ctx context.Context) error {
 		}
 		return nil
 	}
+
 	settings := office.Config{Outbox: s.stores.sql, Readers: s.stores.sql, Parked: s.stores.sql, Payments: s.stores.payments, Links: s.stores.links,
 		Ring: s.ring, From: s.cfg.MailFrom, PublicURL: s.cfg.PublicURL, Now: time.Now, Log: s.log,
 		Observe: func(kind string, o mail.Status) { s.metrics.Mail(kind, string(o)) }}

@@ -52,7 +52,8 @@ func Export(ctx context.Context, cfg Config, path string, out io.Writer) (err er
 	}
 
 	// It holds hashes of secrets and sealed data, so only the owner may read it.
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600) //nolint:gosec // the operator names it
+
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
@@ -75,7 +76,7 @@ func Export(ctx context.Context, cfg Config, path string, out io.Writer) (err er
 // schemas up to date first. With again, it continues an interrupted import: what exists stays
 // unchanged. A damaged or incomplete file is refused before anything is loaded.
 func Import(ctx context.Context, cfg Config, path string, again bool, out io.Writer) (err error) {
-	file, err := os.Open(path) //nolint:gosec // the operator names it
+	file, err := os.Open(path)
 	if err != nil {
 		return err
 	}

@@ -65,6 +65,7 @@ func (s *services) openStores(ctx context.Context) error {
 		s.closers = append(s.closers, store.Close)
 		s.stores = stores{sql: store, links: store, payments: store, linkRecords: store, paymentRecords: store, counts: store}
 	}
+
 	if s.cfg.PaymentsStore != "" && s.cfg.needsPayments() {
 		if !s.cfg.split() {
 			if err := dynamo.Migrate(ctx, s.cfg.PaymentsStore); err != nil {

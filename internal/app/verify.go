@@ -101,6 +101,7 @@ func Verify(ctx context.Context, cfg Config, out io.Writer) error {
 			return err
 		}
 	}
+
 	_, err = fmt.Fprintf(out, "checked %d payments, %d links, %d forms, %d events, %d entries of the simulator's book: %d broken\n",
 		len(a.payments), a.links, a.forms, a.events, a.entries, len(a.broken))
 	if err == nil && len(a.broken) > 0 {
@@ -132,6 +133,7 @@ func (u *uses) count(p payment.Payment) {
 	switch p.Status {
 	case payment.Authorized, payment.Capturing, payment.Succeeded, payment.PartiallyRefunded:
 		u.successful++
+	default: // not successful, or a late success, which may end without a use of the link
 	}
 }
 

@@ -420,6 +420,7 @@ func (c *Local) tell(ctx context.Context, change payment.Change) {
 			c.cfg.Log.ErrorContext(ctx, "a payment needs a person", "payment", change.Payment.ID, "reason", e.Reason)
 		case payment.Unknown, payment.Late:
 			c.cfg.Log.WarnContext(ctx, "payment is "+string(e.To), "payment", change.Payment.ID, "reason", e.Reason)
+		default: // as expected
 		}
 	}
 }

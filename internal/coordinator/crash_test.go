@@ -139,7 +139,7 @@ func testF5_AnswerTwice(t *testing.T, e engine) {
 
 // stalled submits with a call that waits: before the issuer has it, or with the answer
 // received. finish lets it go on and returns Submit's result.
-func (w *world) stalled(l link.Link, number string, answered bool) (finish func() payment.Payment) {
+func (w *world) stalled(l link.Link, answered bool) (finish func() payment.Payment) {
 	reached, goOn := make(chan struct{}), make(chan struct{})
 	w.wire.set(func(c, _ string, send func() issuer.Answer) issuer.Answer {
 		if c != "authorize" {
@@ -156,7 +156,7 @@ func (w *world) stalled(l link.Link, number string, answered bool) (finish func(
 		}
 		return a
 	})
-	s, c := w.submitting(l, attempt(1), number), w.c
+	s, c := w.submitting(l, attempt(1), good), w.c
 	var p payment.Payment
 	var err error
 	done := make(chan struct{})
@@ -180,7 +180,7 @@ func TestF6_AnswerAfterReversal(t *testing.T) { onEach(t, testF6_AnswerAfterReve
 func testF6_AnswerAfterReversal(t *testing.T, e engine) {
 	w := newWorld(t, e)
 	l := w.link(manual)
-	finish := w.stalled(l, good, true)
+	finish := w.stalled(l, true)
 	// Another worker learns that the issuer has never seen it, and reverses.
 	first := w.wire.hook
 	w.wire.set(func(c, ref string, send func() issuer.Answer) issuer.Answer {
@@ -206,7 +206,7 @@ func TestF7_ReversalOvertakesTheOriginal(t *testing.T) {
 func testF7_ReversalOvertakesTheOriginal(t *testing.T, e engine) {
 	w := newWorld(t, e)
 	l := w.link()
-	finish := w.stalled(l, good, false)
+	finish := w.stalled(l, false)
 	w.restart()
 	w.later(payment.Lease)
 	w.want(w.paymentOf(l), payment.CanceledS)

@@ -200,6 +200,7 @@ func refusal(a issuer.Answer) error {
 		return fault.New(fault.KindDeclined, code, "The issuer refused: %s", a.Message)
 	case issuer.NotSent:
 		return fault.Unavailable("issuer_unreachable", time.Second, nil, "The issuer could not be reached; nothing was changed. Try again.")
+	default:
+		return nil
 	}
-	return nil
 }

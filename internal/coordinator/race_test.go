@@ -261,7 +261,7 @@ func TestF18_NoticeBeforeTheAnswer(t *testing.T) { onEach(t, testF18_NoticeBefor
 func testF18_NoticeBeforeTheAnswer(t *testing.T, e engine) {
 	w := newWorld(t, e)
 	l := w.link()
-	finish := w.stalled(l, good, true)
+	finish := w.stalled(l, true)
 	p := w.get(w.paymentOf(l))
 	if err := w.c.Notice(t.Context(), issuer.Notice{Reference: p.IssuerKey(), Answer: w.sim.Lookup(t.Context(), p.IssuerKey())}); err != nil {
 		t.Fatal(err)
@@ -368,7 +368,7 @@ func TestF25_LateLeaseHolder(t *testing.T) { onEach(t, testF25_LateLeaseHolder) 
 func testF25_LateLeaseHolder(t *testing.T, e engine) {
 	w := newWorld(t, e)
 	l := w.link()
-	finish := w.stalled(l, good, true)
+	finish := w.stalled(l, true)
 	late := w.get(w.paymentOf(l)) // the revision that the lease holder has
 	w.restart()
 	w.later(payment.Lease)
@@ -392,7 +392,7 @@ func testF31_ClockJumps(t *testing.T, e engine) {
 	for _, jump := range []time.Duration{time.Hour, -time.Hour} {
 		w := newWorld(t, e)
 		running := w.link(lives(48 * 3600))
-		finish := w.stalled(running, good, true)
+		finish := w.stalled(running, true)
 		w.clock.Add(jump)
 		w.sweep()
 		if p := finish(); p.Status != payment.Succeeded || entered(p, payment.Late) != 0 {
@@ -405,7 +405,7 @@ func testF31_ClockJumps(t *testing.T, e engine) {
 		// The attempt is judged by the time of the issuer's approval.
 		w = newWorld(t, e)
 		short := w.link(lives(1800), policy(link.LateRefund))
-		finish = w.stalled(short, good, true)
+		finish = w.stalled(short, true)
 		w.clock.Add(jump)
 		if _, err := w.links.Sweep(t.Context()); err != nil {
 			t.Fatal(err)

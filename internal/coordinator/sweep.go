@@ -222,8 +222,9 @@ func (c *Local) resolveStatus(ctx context.Context, k issuer.Connector, p payment
 		fallthrough
 	case payment.Voiding:
 		return c.settle(ctx, p, payment.Input{Kind: payment.VoidAnswer, Actor: "sweep", Answer: c.reverse(ctx, k, p), Extra: extra})
+	default: // settled
+		return p, nil
 	}
-	return p, nil
 }
 
 // askCapture asks for the outcome of a capture, and makes it if the issuer has never seen it.

@@ -52,8 +52,8 @@ func BenchmarkAssessAtRate(b *testing.B) {
 			var together sync.WaitGroup
 			for range int(rate * step / time.Second) {
 				p := &paid{at: time.Now(), Attempt: fraud.Attempt{Payment: id.New(id.Payment), Account: account, Mode: "test", Link: id.New(id.Link),
-					Amount: money.Of(1250, "EUR"), Fingerprint: fmt.Sprint("card", rand.IntN(20000)), BIN: "424242", //nolint:gosec // load
-					Email: fmt.Sprint(rand.IntN(20000), "@example.com"), Address: fmt.Sprint(rand.IntN(5000))}} //nolint:gosec // load
+					Amount: money.Of(1250, "EUR"), Fingerprint: fmt.Sprint("card", rand.IntN(20000)), BIN: "424242",
+					Email: fmt.Sprint(rand.IntN(20000), "@example.com"), Address: fmt.Sprint(rand.IntN(5000))}}
 				all = append(all, p)
 				together.Go(func() {
 					start := time.Now()
@@ -90,7 +90,7 @@ func judges(b *testing.B, store *sqlstore.Store, c *fraud.LocalConfig) {
 		set := rules.Ruleset(a.Account, a.Mode)
 		return set.Decide(a, v, s), set.Policy().FailOpen
 	}
-	random := rand.New(rand.NewPCG(1, 1)) //nolint:gosec // rows to learn from
+	random := rand.New(rand.NewPCG(1, 1))
 	var s score.Set
 	for n := range 4000 {
 		var v score.Vector

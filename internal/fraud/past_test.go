@@ -176,7 +176,7 @@ func pathSeesWhatTheStoreGives(t *testing.T, url string) {
 		_, whole, err := analytics.Position(t.Context())
 		return err == nil && whole
 	})
-	random := rand.New(rand.NewPCG(7, 7)) //nolint:gosec // a test's choices
+	random := rand.New(rand.NewPCG(7, 7))
 	account, other := id.New(id.Account), id.New(id.Account)
 	var open []*paid
 	var end int64

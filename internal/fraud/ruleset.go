@@ -91,7 +91,7 @@ var varsPool = sync.Pool{New: func() any { return new(rule.Vars) }}
 // rules are evaluated without effect. A rule that fails on this attempt (a division by zero, its
 // cost) does not match.
 func (s *Ruleset) Decide(a *Attempt, f *score.Vector, sc *score.Assessment) payment.Risk {
-	v := varsPool.Get().(*rule.Vars) //nolint:forcetypeassert // nothing else is put there
+	v := varsPool.Get().(*rule.Vars) // nothing else is put there
 	defer varsPool.Put(v)
 	v.See(rule.Vars{Amount: a.Amount, Fingerprint: a.Fingerprint, BIN: a.BIN, Brand: a.Brand, Email: a.Email, Address: a.Address, Country: a.Country,
 		Link: a.Link, Features: f}, sc)

@@ -110,7 +110,7 @@ func unready(err error) string {
 		Checks map[string]string `json:"checks,omitempty"`
 	}{"unavailable", map[string]string{}}
 	all := []error{err}
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // what errors.Join made, itself
+	if joined, ok := err.(interface{ Unwrap() []error }); ok { // what errors.Join made, itself
 		all = joined.Unwrap()
 	}
 	for _, err := range all {
@@ -145,7 +145,7 @@ func (c Config) wrap(next http.Handler) http.Handler {
 		defer func() {
 			if p := recover(); p != nil {
 				if p == http.ErrAbortHandler { //nolint:errorlint // net/http compares it like this
-					panic(p)
+					panic(p) //nolint:forbidigo // net/http ends the response
 				}
 				c.Log.ErrorContext(ctx, "panic in a handler", "route", r.Pattern, "panic", p)
 				if rec.status == 0 {

@@ -250,7 +250,7 @@ var loaded = sync.OnceValue(func() *set {
 func mustLoad(lang string) map[string]*message {
 	m, err := load(lang)
 	if err != nil {
-		panic(err)
+		panic("i18n: " + err.Error())
 	}
 	return m
 }

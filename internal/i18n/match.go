@@ -73,7 +73,7 @@ func accepted(header string) *Printer {
 		}
 	}
 	if p, ok := remembered.Load(header); ok {
-		return p.(*Printer) //nolint:errcheck,forcetypeassert // nothing else is stored
+		return p.(*Printer) // nothing else is stored
 	}
 	p := acceptedAnew(header)
 	if rememberedCount.Add(1) <= maxRemembered {

@@ -135,7 +135,7 @@ func Derive(prefix, parent, name string) string {
 // time give the same id. It is placed with a placed parent.
 func DeriveAt(prefix, parent, name string, at time.Time) string {
 	sum := sha256.Sum256([]byte(prefix + "\x00" + parent + "\x00" + name))
-	binary.BigEndian.PutUint64(sum[16:], uint64(at.UnixMilli())) //nolint:gosec // after 1970
+	binary.BigEndian.PutUint64(sum[16:], uint64(at.UnixMilli())) // after 1970
 	copy(sum[:timeBytes], sum[16+2:])
 	if tag, bucket, ok := Placed(parent); ok {
 		putPlace(sum[:16], tag<<bucketBits|uint32(bucket))
@@ -148,7 +148,7 @@ func DeriveAt(prefix, parent, name string, at time.Time) string {
 // Time returns when an id was made. For an id of Derive the result means nothing.
 func Time(s string) time.Time {
 	b, _ := Bytes(s)
-	return time.UnixMilli(int64(binary.BigEndian.Uint64(append([]byte{0, 0}, b[:timeBytes]...)))).UTC() //nolint:gosec // 48 bits
+	return time.UnixMilli(int64(binary.BigEndian.Uint64(append([]byte{0, 0}, b[:timeBytes]...)))).UTC() // 48 bits
 }
 
 // Valid reports whether s is an id with the given prefix.

@@ -183,6 +183,8 @@ func (Card) LogValue() slog.Value { return slog.StringValue(redacted) }
 
 // MarshalText always fails.
 func (Card) MarshalText() ([]byte, error) { return nil, errCard }
+
+// MarshalJSON always fails.
 func (Card) MarshalJSON() ([]byte, error) { return nil, errCard }
 
 // GobEncode always fails.

@@ -28,8 +28,8 @@ const (
 	fileName     = "keys.json"
 	lockName     = "keys.lock"
 	fileVersion  = 1
-	secretBytes  = 32 // of every kind of key
-	maxFileBytes = 1 << 20
+	secretBytes  = 32      // of every kind of key
+	maxFileBytes = 1 << 20 // of keys.json; a larger one is refused
 )
 
 // file is keys.json, as it is stored.
@@ -325,7 +325,7 @@ func (f *file) set() (*set, error) {
 // file that others can read or the group can write, one that is too large, and one of another
 // version. A missing file is fs.ErrNotExist.
 func readFile(dir string) (f *file, raw []byte, err error) {
-	in, err := os.Open(filepath.Join(dir, fileName)) //nolint:gosec // the operator's own data folder
+	in, err := os.Open(filepath.Join(dir, fileName))
 	if err != nil {
 		return nil, nil, fmt.Errorf("keyring: %w", err)
 	}
@@ -365,7 +365,7 @@ func change(dir string, edit func(*file) error) (*file, []byte, error) {
 		return nil, nil, fmt.Errorf("keyring: %w", err)
 	}
 
-	lock, err := os.OpenFile(filepath.Join(dir, lockName), os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // the operator's own data folder
+	lock, err := os.OpenFile(filepath.Join(dir, lockName), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, nil, fmt.Errorf("keyring: %w", err)
 	}
@@ -400,7 +400,7 @@ func change(dir string, edit func(*file) error) (*file, []byte, error) {
 // flock waits for the exclusive lock of a file. A signal does not end the wait.
 func flock(f *os.File) error {
 	for {
-		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX) //nolint:gosec // a file descriptor fits an int
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX) // a file descriptor fits an int
 		if !errors.Is(err, syscall.EINTR) {
 			return err
 		}
@@ -435,7 +435,7 @@ func replace(dir string, raw []byte) (err error) {
 		return err
 	}
 
-	folder, err := os.Open(dir) //nolint:gosec // the operator's own data folder
+	folder, err := os.Open(dir)
 	if err != nil {
 		return err
 	}

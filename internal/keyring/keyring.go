@@ -115,9 +115,10 @@ func (p Purpose) life() time.Duration {
 		return cardLife
 	case ReceiptSign:
 		return receiptLife
+	default:
+		return 0
 	}
 
-	return 0
 }
 
 // key is one key, ready for use. Which of the last four fields are set depends on the kind; a share

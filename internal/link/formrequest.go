@@ -159,6 +159,7 @@ func checkFields(fields []Field) ([]Field, error) {
 				return nil, fault.Invalid(at("label"), "field_invalid", "A field of your own has a label.")
 			}
 		}
+
 		if own > MaxCustomFields {
 			return nil, fault.Invalid("fields", "field_invalid", "A form has at most %d fields of its own, beside name, email and reference.", MaxCustomFields)
 		}

@@ -59,6 +59,7 @@ func (l Look) Checked() (Look, error) {
 	if !ok {
 		return l, badColour("look.accent")
 	}
+
 	if l.AccentDark == "" {
 		l.AccentDark = lighten(accent).String()
 	}

@@ -138,7 +138,7 @@ func cutEnd(s string) string {
 // with the words next to it: as far as its characters reach, and without the "-" and "_" at its
 // end, which are emphasis if not part of the token.
 func BareTokens(s string) []string {
-	isToken := func(c rune) bool { return c < unicode.MaxASCII && (isLatin(byte(c)) || c >= '0' && c <= '9') } //nolint:gosec // ASCII
+	isToken := func(c rune) bool { return c < unicode.MaxASCII && (isLatin(byte(c)) || c >= '0' && c <= '9') } // ASCII
 	s = strings.TrimFunc(spelling.Pasted(s), func(c rune) bool { return !isToken(c) && c != '-' && c != '_' })
 	if short := strings.TrimRight(s, "-_"); short != "" && short != s {
 		return []string{s, short}

@@ -162,7 +162,7 @@ func (c Claims) encode() []byte {
 	b = append(b, account[:]...)
 	b = binary.BigEndian.AppendUint16(b, c.Bucket)
 	b = append(b, byte(seconds>>32), byte(seconds>>24), byte(seconds>>16), byte(seconds>>8),
-		byte(seconds)) //nolint:gosec // cut into bytes on purpose
+		byte(seconds)) // cut into bytes on purpose
 	if c.Mode == Live {
 		return append(b, 1)
 	}

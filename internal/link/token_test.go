@@ -236,7 +236,7 @@ func writeVectors(t *testing.T) {
 	f.JWKS = ring.JWKS()
 	for i, mode := range []string{Test, Live, Test} {
 		v := vector{Link: id.New(id.Link), Account: id.New(id.Account), Bucket: uint16(i * 777), ExpiresAt: t0.Unix() + int64(i)*86400,
-			Mode: mode} //nolint:gosec // i is 0 to 2
+			Mode: mode}
 		v.Token = Mint(ring, v.claims())
 		raw, err := tokenEncoding.DecodeString(v.Token)
 		if err != nil {
@@ -293,7 +293,7 @@ func TestTokenVectors(t *testing.T) {
 			mode = 1
 		}
 		var expiry [8]byte
-		binary.BigEndian.PutUint64(expiry[:], uint64(v.ExpiresAt)) //nolint:gosec // positive in the file
+		binary.BigEndian.PutUint64(expiry[:], uint64(v.ExpiresAt))
 		claims := bytes.Join([][]byte{link[:], account[:], {byte(v.Bucket >> 8), byte(v.Bucket)}, expiry[3:], {mode}}, nil)
 		head := append([]byte{1}, kid["link-sign"]...)
 		nonce, err := hex.DecodeString(v.Nonce)

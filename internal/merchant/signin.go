@@ -106,6 +106,7 @@ func (l *Local) firstFactor(ctx context.Context, r SignInRequest) (User, error) 
 	if old {
 		l.rehash(ctx, &u, password)
 	}
+
 	return u, nil
 }
 

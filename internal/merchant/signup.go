@@ -134,6 +134,7 @@ func (l *Local) Invite(ctx context.Context, r InviteRequest) (Invitation, error)
 	if err != nil {
 		return Invitation{}, err
 	}
+
 	if account.ID != r.Account {
 		return Invitation{}, fault.NotFound("account")
 	}
@@ -151,6 +152,7 @@ func (l *Local) Invite(ctx context.Context, r InviteRequest) (Invitation, error)
 		return Invitation{}, fault.New(fault.KindConflict, "invitation_limit",
 			"An account has at most %d open invitations. Withdraw one first.", MaxInvitations)
 	}
+
 	return l.invite(ctx, Token{User: u.ID, Account: r.Account, Email: email}, account.Name, r.Lang, now)
 }
 

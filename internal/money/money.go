@@ -114,7 +114,7 @@ func (a Amount) Zero() bool { return a.Minor == 0 }
 func (a Amount) Decimal() string {
 	exp := a.Currency.Exponent()
 	n, sign := a.Minor, ""
-	u := uint64(n) //nolint:gosec // two's complement is wanted: the magnitude of MinInt64 fits a uint64
+	u := uint64(n) // two's complement is wanted: the magnitude of MinInt64 fits a uint64
 	if n < 0 {
 		sign, u = "-", -u
 	}

@@ -137,6 +137,7 @@ func (s *step) disputeOpens() error {
 	case len(p.Disputes) >= MaxDisputes:
 		return conflict("too_many_disputes", "A payment has at most %d disputes.", MaxDisputes)
 	}
+
 	d := Dispute{ID: s.in.DisputeID, Minor: minor, Reason: in.Reason, State: in.State, Reference: in.Reference,
 		EvidenceDueAt: in.EvidenceDueAt.UTC().Truncate(time.Microsecond), CreatedAt: s.in.At}
 	if d.Reason == "" {
@@ -183,12 +184,14 @@ func (s *step) disputeMoves(at int) error {
 	case d.State == DisputeUnderReview && next.State == DisputeNeedsResponse:
 		return conflict("dispute_state_conflict", "A dispute under review does not need a response again.")
 	}
+
 	if next.Closed() {
 		next.ClosedAt = s.in.At
 		*d = next
 		s.said("dispute.closed", "the dispute was "+next.State)
 		return nil
 	}
+
 	*d = next
 	s.said("dispute.updated", "the dispute is "+next.State)
 	return nil

@@ -11,8 +11,10 @@ import (
 	"github.com/paylink/paylink/internal/stream"
 )
 
-func (s *step) transferID(n int) string {
-	return s.p.ID + "." + strconv.Itoa(len(s.p.Log)+1) + "." + strconv.Itoa(n)
+// transferID returns the id of the transfer in the next log entry. It ends with the transfer's place
+// in the entry, which is 0.
+func (s *step) transferID() string {
+	return s.p.ID + "." + strconv.Itoa(len(s.p.Log)+1) + ".0"
 }
 
 // to appends a transition to the log and enters the status.
@@ -32,6 +34,7 @@ func (s *step) entry(e Entry) {
 			s.err = err
 		}
 	}
+
 	e.Hash = chain(p.ID, p.Log, e)
 	p.Log = append(p.Log, e)
 	p.UpdatedAt = s.in.At

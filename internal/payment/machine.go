@@ -32,7 +32,6 @@ const (
 	Reviewed                  // a person decides on a payment, see Verdict
 	Marked                    // a person labels the payment, see Label
 	Disputed                  // a dispute is opened or changes its state
-	kinds                     // the number of kinds
 )
 
 var kindNames = [...]string{"begin", "sync", "inquired", "noticed", "lost", "claim", "abandon",
@@ -107,9 +106,9 @@ func Next(p Payment, in Input) (Change, error) {
 	var err error
 	switch in.Kind {
 	case Begin:
-		err = s.begin()
+		s.begin()
 	case Sync, Inquired, Noticed:
-		err = s.authorization()
+		s.authorization()
 	case Lost:
 		s.lost()
 	case Claim:
@@ -138,6 +137,7 @@ func Next(p Payment, in Input) (Change, error) {
 	if err != nil {
 		return Change{}, err
 	}
+
 	return s.finish()
 }
 
@@ -197,7 +197,7 @@ func (p Payment) clone() Payment {
 	return p
 }
 
-func (s *step) begin() error {
+func (s *step) begin() {
 	p, l := &s.p, s.in.Link
 	switch p.Status {
 	case None:
@@ -206,11 +206,11 @@ func (s *step) begin() error {
 	case Created: // proved not sent: the payer tries again, maybe with another card
 		p.Risk = s.in.Risk
 	default:
-		return nil // the same attempt is the same payment, and its decision stands
+		return // the same attempt is the same payment, and its decision stands
 	}
 	if p.Risk.Action == Block {
 		s.blocked()
-		return nil
+		return
 	}
 	p.LinkEndsAt = l.ExpiresAt
 	p.Try++
@@ -218,14 +218,13 @@ func (s *step) begin() error {
 	s.change.Use = UseReserve
 	s.lease(s.in.At.Add(Lease))
 	s.to(Processing, "sending to the issuer", "payment.processing")
-	return nil
 }
 
 // authorization applies an answer about the authorization.
-func (s *step) authorization() error {
+func (s *step) authorization() {
 	p, a := &s.p, s.in.Answer
 	if s.in.Reference != "" && s.in.Reference != p.IssuerKey() {
-		return nil
+		return
 	}
 	waiting := p.Status == Processing || p.Status == Unknown || p.Status == RequiresAction ||
 		(p.Status == Review && (p.ReviewReason == ReasonUnresolved || p.ReviewReason == ReasonIssuerGone) && p.AuthorizedMinor == 0)
@@ -267,7 +266,6 @@ func (s *step) authorization() error {
 			s.unclear()
 		}
 	}
-	return nil
 }
 
 // unclear marks the outcome as unknown. That is a state, never a guess.
@@ -284,6 +282,7 @@ func (s *step) unclear() {
 		if s.in.Kind == Inquired && s.p.Orphaned() {
 			s.again()
 		}
+	default: // the outcome is known
 	}
 }
 
@@ -323,14 +322,16 @@ func (s *step) approved(freed bool) {
 		s.mismatch("the issuer approved " + a.Amount.String() + " instead of " + p.Amount.String())
 		return
 	}
+
 	p.AuthorizedMinor = a.Amount.Minor
-	move := ledger.Authorize(s.transferID(0), p.Account, p.Issuer, a.Amount)
+	move := ledger.Authorize(s.transferID(), p.Account, p.Issuer, a.Amount)
 	goal, reason := Authorized, "approved"
 	if a.Captured {
 		p.CapturedMinor = a.Amount.Minor
-		move = ledger.Capture(s.transferID(0), p.Account, p.Issuer, a.Amount)
+		move = ledger.Capture(s.transferID(), p.Account, p.Issuer, a.Amount)
 		goal, reason = Succeeded, "approved and captured"
 	}
+
 	s.take(freed)
 	decided := a.At
 	if decided.IsZero() {
@@ -427,7 +428,7 @@ func (s *step) canceled(reason string) {
 		s.p.Risk.Review = ReviewLapsed
 	}
 	if held, ok := s.p.heldAuthorization(); ok {
-		moves = append(moves, ledger.Release(s.transferID(0), ledger.Voided, held))
+		moves = append(moves, ledger.Release(s.transferID(), ledger.Voided, held))
 	}
 	s.to(CanceledS, reason, "payment.canceled", moves...)
 }

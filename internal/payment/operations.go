@@ -87,7 +87,7 @@ func (s *step) captureAnswer() {
 		p.CapturedMinor, p.Capturing = p.Capturing, 0
 		var moves []ledger.Transfer
 		if held, ok := p.heldAuthorization(); ok {
-			moves = append(moves, ledger.Post(s.transferID(0), ledger.KindCapture, held, p.CapturedMinor))
+			moves = append(moves, ledger.Post(s.transferID(), ledger.KindCapture, held, p.CapturedMinor))
 		}
 		s.settle(Succeeded, "captured", moves...)
 	case issuer.Declined, issuer.NotSent, issuer.Reversed:
@@ -193,6 +193,7 @@ func (s *step) refundAsked() error {
 	case minor > free && s.in.By == "":
 		return fault.Invalid("by", "parameter_missing", "A refund of disputed money says who allows it.")
 	}
+
 	allowed, reason := "", "refund of "+s.amount(minor).String()
 	if minor > free {
 		allowed = s.in.By
@@ -206,7 +207,7 @@ func (s *step) refundAsked() error {
 // disputed.
 func (s *step) addRefund(id string, minor int64, due time.Time, reason, allowed string) {
 	p := &s.p
-	hold := ledger.HoldRefund(s.transferID(0), p.Account, p.Issuer, s.amount(minor))
+	hold := ledger.HoldRefund(s.transferID(), p.Account, p.Issuer, s.amount(minor))
 	p.Refunds = append(p.Refunds, Refund{ID: id, Minor: minor, Status: RefundPending, CreatedAt: s.in.At, Hold: hold.ID, DueAt: due,
 		AllowedBy: allowed})
 	s.entry(Entry{To: p.Status, Reason: reason, Event: "refund.created", Refund: id, Transfers: []ledger.Transfer{hold}})
@@ -228,6 +229,7 @@ func (s *step) refundAnswer() {
 		s.err = fmt.Errorf("refund %s of %s holds no money", r.ID, p.ID)
 		return
 	}
+
 	switch {
 	case a.Outcome == issuer.Approved && a.Amount != s.amount(r.Minor):
 		r.Code, r.DueAt = ReasonMismatch, time.Time{} // the money stays held, and a person decides
@@ -244,7 +246,7 @@ func (s *step) refundAnswer() {
 			to = Refunded
 		}
 		s.entry(Entry{To: to, Reason: "refunded", Event: "refund.succeeded", Refund: r.ID, IssuerReference: a.IssuerReference,
-			Transfers: []ledger.Transfer{ledger.Post(s.transferID(0), ledger.KindRefund, hold, r.Minor)}})
+			Transfers: []ledger.Transfer{ledger.Post(s.transferID(), ledger.KindRefund, hold, r.Minor)}})
 	case a.Outcome == issuer.Declined, a.Outcome == issuer.NotSent:
 		r.Status, r.Code = RefundFailed, a.Code
 		if a.Outcome == issuer.NotSent {
@@ -252,7 +254,7 @@ func (s *step) refundAnswer() {
 		}
 		s.endLease()
 		s.entry(Entry{To: p.Status, Reason: "refund failed: " + r.Code, Event: "refund.failed", Refund: r.ID,
-			Transfers: []ledger.Transfer{ledger.Release(s.transferID(0), ledger.Voided, hold)}})
+			Transfers: []ledger.Transfer{ledger.Release(s.transferID(), ledger.Voided, hold)}})
 	default: // unknown: the hold stays until a definite answer
 		wait := Schedule[min(r.Asked, len(Schedule)-1)]
 		r.Asked++

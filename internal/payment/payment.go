@@ -215,8 +215,9 @@ func (s Status) Public() Status {
 	switch s {
 	case Capturing, Voiding:
 		return Authorized
+	default:
+		return s
 	}
-	return s
 }
 
 // UseOp is what a commit does to the uses of the link.

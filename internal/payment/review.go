@@ -56,6 +56,7 @@ func (s *step) hold() {
 			s.rest(until) // without a verdict it is voided then
 		}
 		s.entry(Entry{To: p.Status, Reason: "held for review by " + p.Risk.because(), Event: eventFlagged})
+	default: // the late policy gives the money back
 	}
 }
 
@@ -82,6 +83,7 @@ func (s *step) reviewed() error {
 	default:
 		return fault.Invalid("verdict", "parameter_invalid", "A verdict is approved, declined or refunded.")
 	}
+
 	uncaptured := (p.Status == Authorized || p.Status == Late) && p.CapturedMinor == 0
 	switch {
 	case s.in.Verdict == ReviewApproved:
@@ -96,6 +98,7 @@ func (s *step) reviewed() error {
 	case s.in.Verdict == ReviewDeclined:
 		return conflict("payment_not_voidable", "A payment that is %s cannot be declined; what was captured is refunded.", p.Status.Public())
 	}
+
 	return s.refundedInReview()
 }
 

@@ -44,6 +44,7 @@ func (p Payment) Settled() bool {
 	switch p.Status {
 	case Created, Processing, RequiresAction, Unknown, Capturing, Voiding:
 		return false
+	default:
+		return !slices.ContainsFunc(p.Refunds, Refund.Asking)
 	}
-	return !slices.ContainsFunc(p.Refunds, Refund.Asking)
 }

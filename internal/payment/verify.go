@@ -72,6 +72,7 @@ func (p Payment) verifyLog(say report) (last Entry) {
 				refunded += t.Minor()
 			}
 		}
+
 		if e.Captured != captured || e.Refunded != refunded {
 			say("I8", "entry %d says captured %d and refunded %d, its transfers %d and %d", e.Seq, e.Captured, e.Refunded, captured, refunded)
 		}
@@ -93,6 +94,7 @@ func (p Payment) verifyHolds(sheet *ledger.Sheet, say report) {
 			delete(open, t.ID)
 		}
 	}
+
 	if want := p.held(); authorized != want && (want == 0 || authorized != 0 || !p.canceledBefore()) {
 		say("I5", "%s holds %d of the authorization, and %d is to be held", p.Status, authorized, want)
 	}
@@ -109,6 +111,7 @@ func (p Payment) verifyHolds(sheet *ledger.Sheet, say report) {
 			refunded += r.Minor
 		}
 	}
+
 	for id := range open {
 		say("I5", "transfer %s is held for no refund", id)
 	}
@@ -132,6 +135,7 @@ func (p Payment) held() int64 {
 		if p.CapturedMinor == 0 {
 			return p.AuthorizedMinor
 		}
+	default: // nothing is authorized
 	}
 	return 0
 }
@@ -166,6 +170,7 @@ func (p Payment) verifyWork(say report) {
 			say("I6", "%s, and a use of the link is still reserved", p.Status)
 		}
 	}
+
 	switch p.Status {
 	case Created, Processing, RequiresAction, Unknown, Authorized, Capturing, Voiding:
 		if !due {
@@ -175,7 +180,9 @@ func (p Payment) verifyWork(say report) {
 		if !p.Work.NextAt.IsZero() {
 			say("I11", "%s, and due at %s", p.Status, p.Work.NextAt)
 		}
+	default: // late and in review: either
 	}
+
 	// Older versions let the lease of a refund's worker expire by itself.
 	if leased && !due && len(p.Refunds) == 0 {
 		say("I11", "%s, with nothing to do and a lease until %s", p.Status, p.Work.Until)

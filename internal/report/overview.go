@@ -189,9 +189,10 @@ func (u Unit) begin(t time.Time, zone *time.Location) time.Time {
 	d := calendar.DayOf(t, zone)
 	switch u {
 	case ByWeek: // from Monday on, by ISO 8601
-		d = d.Add(-(int(l.Weekday()) + 6) % 7) //nolint:mnd // days of a week
+		d = d.Add(-(int(l.Weekday()) + 6) % 7) // days of a week
 	case ByMonth:
 		d = d.Add(1 - d.Day)
+	default: // ByDay
 	}
 	return d.Start(zone)
 }
@@ -203,12 +204,13 @@ func (u Unit) after(t time.Time, zone *time.Location) time.Time {
 	case ByHour:
 		return t.Add(time.Hour)
 	case ByWeek:
-		return d.Add(7).Start(zone) //nolint:mnd // days of a week
+		return d.Add(7).Start(zone) // days of a week
 	case ByMonth:
-		next := d.Add(32 - d.Day) //nolint:mnd // more than a month has
+		next := d.Add(32 - d.Day) // more than a month has
 		return next.Add(1 - next.Day).Start(zone)
+	default: // ByDay
+		return d.End(zone)
 	}
-	return d.End(zone)
 }
 
 // Fold builds the overview of a checked period from what the store holds, which may include

@@ -139,6 +139,7 @@ func Approved(s payment.Status) bool {
 	switch s {
 	case payment.Authorized, payment.Succeeded, payment.PartiallyRefunded, payment.Refunded:
 		return true
+	default:
+		return false
 	}
-	return false
 }

@@ -114,7 +114,7 @@ func readSecrets(file string) ([]secret, error) {
 	if info.Size() > maxSecretBytes {
 		return nil, fmt.Errorf("%s has more than %d bytes", file, maxSecretBytes)
 	}
-	raw, err := os.ReadFile(file) //nolint:gosec // the operator names the file
+	raw, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err
 	}
@@ -133,6 +133,7 @@ func readSecrets(file string) ([]secret, error) {
 		}
 		all = append(all, s)
 	}
+
 	if len(all) == 0 || len(all) > maxSecrets {
 		return nil, fmt.Errorf("%s: want 1 to %d internal secrets, one a line, have %d", file, maxSecrets, len(all))
 	}

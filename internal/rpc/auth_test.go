@@ -212,7 +212,7 @@ func TestSecretRotates(t *testing.T) {
 			t.Errorf("%s: accepted", name)
 		}
 	}
-	good(t, os.Chmod(clientFile, 0o644)) //nolint:gosec // that it is refused is the point
+	good(t, os.Chmod(clientFile, 0o644)) // that it is refused is the point
 	if _, err := rpc.NewCredentials(clientFile, "", time.Now); err == nil {
 		t.Error("a secret that everybody can read was accepted")
 	}
@@ -283,7 +283,7 @@ func TestMutualTLS(t *testing.T) {
 		}
 	}
 	for name, config := range map[string]*tls.Config{
-		"no certificate": {InsecureSkipVerify: true}, //nolint:gosec // a stranger's client
+		"no certificate": {InsecureSkipVerify: true}, // a stranger's client
 		"TLS 1.2":        {InsecureSkipVerify: true, MaxVersion: tls.VersionTLS12},
 	} {
 		stranger := &http.Client{Transport: &http.Transport{TLSClientConfig: config, ForceAttemptHTTP2: true}}

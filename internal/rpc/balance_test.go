@@ -243,7 +243,7 @@ func TestReadLeavesASlowInstance(t *testing.T) {
 	all := w.replicas(c, 2)
 	release := make(chan struct{})
 	t.Cleanup(func() { close(release) })
-	hang := func() error { <-release; return nil }
+	hang := func() error { <-release; return t.Context().Err() }
 	all[0].fail.Store(&hang)
 	far := w.clients(c, urls(all)...)
 	for range 2 {

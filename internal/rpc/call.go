@@ -133,7 +133,7 @@ func worthwhile(err error, again repeat) bool {
 
 // pause waits for half of d to one and a half d. It returns false if ctx ended.
 func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d/2 + rand.N(d)) //nolint:gosec // spreading load needs no secret randomness
+	timer := time.NewTimer(d/2 + rand.N(d))
 	defer timer.Stop()
 	select {
 	case <-timer.C:

@@ -65,7 +65,7 @@ var pagesURL string
 
 func decide(t *testing.T, path string, pass bool) {
 	t.Helper()
-	asked, err := http.Get(pagesURL + path) //nolint:noctx // loopback
+	asked, err := http.Get(pagesURL + path)
 	good(t, err)
 	if _ = asked.Body.Close(); asked.StatusCode != http.StatusOK || !strings.Contains(asked.Header.Get("Content-Security-Policy"), "form-action") {
 		t.Fatalf("the challenge's page: %d %v", asked.StatusCode, asked.Header)

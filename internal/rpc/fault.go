@@ -74,6 +74,7 @@ func outgoing(err error) *connect.Error {
 			w.Sentinel = name
 		}
 	}
+
 	code := connect.CodeAborted
 	var f *fault.Error
 	switch {

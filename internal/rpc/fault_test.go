@@ -163,7 +163,7 @@ func fill(v reflect.Value, n *int64) {
 	case v.CanInt():
 		v.SetInt(*n)
 	case v.CanUint():
-		v.SetUint(uint64(*n % 200)) //nolint:gosec // small
+		v.SetUint(uint64(*n % 200))
 	}
 }
 

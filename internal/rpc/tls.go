@@ -38,7 +38,7 @@ func (c *certificates) load() error {
 	if err != nil {
 		return fmt.Errorf("internal certificate: %w", err)
 	}
-	authority, err := os.ReadFile(filepath.Join(c.dir, caFile)) //nolint:gosec // the operator names the folder
+	authority, err := os.ReadFile(filepath.Join(c.dir, caFile))
 	if err != nil {
 		return fmt.Errorf("internal authority: %w", err)
 	}

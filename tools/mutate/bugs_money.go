@@ -114,7 +114,7 @@ var machine = []mutation{
 	{"M50", "a blocked attempt is sent", "internal/payment/machine.go",
 		`	if p.Risk.Action == Block {
 		s.blocked()
-		return nil
+		return
 	}`,
 		``,
 		paymentSuite},
@@ -147,7 +147,7 @@ var machine = []mutation{
 		`if _, ok := p.RefundByID(s.in.Refund); ok && false {`,
 		paymentSuite},
 	{"M57", "a failed refund keeps its money", "internal/payment/operations.go",
-		`Transfers: []ledger.Transfer{ledger.Release(s.transferID(0), ledger.Voided, hold)}`,
+		`Transfers: []ledger.Transfer{ledger.Release(s.transferID(), ledger.Voided, hold)}`,
 		`Transfers: nil`,
 		paymentSuite},
 	{"M58", "a refund of everything is partial", "internal/payment/operations.go",

@@ -66,7 +66,7 @@ func (s *server) share(service string) string { return filepath.Join(s.data, "sh
 // tool runs a command of the binary that ends by itself.
 func tool(b *testing.B, binary string, args ...string) {
 	b.Helper()
-	if out, err := exec.CommandContext(b.Context(), binary, args...).CombinedOutput(); err != nil { //nolint:gosec // our own binary
+	if out, err := exec.CommandContext(b.Context(), binary, args...).CombinedOutput(); err != nil {
 		b.Fatalf("%v: %v\n%s", args, err, out)
 	}
 }

@@ -39,8 +39,9 @@ func (v *Variable) celType() *cel.Type {
 		return cel.DoubleType
 	case Bool:
 		return cel.BoolType
+	default: // String
+		return cel.StringType
 	}
-	return cel.StringType
 }
 
 // kind is the source of a variable's value.
@@ -197,9 +198,10 @@ func (v *Vars) ResolveName(name string) (any, bool) {
 		return types.Bool(v.feature(at.at) != 0), true
 	case average:
 		return types.Double(v.mean(at.at)), true
+	default:
+		return types.String(v.string(at.kind)), true
 	}
 
-	return types.String(v.string(at.kind)), true
 }
 
 // string returns a text of the attempt, cut to the length with which the cost was estimated.
@@ -224,6 +226,7 @@ func (v *Vars) string(k kind) string {
 		s = v.Country
 	case linkID:
 		s = v.Link
+	default: // no text
 	}
 
 	if len(s) > maxTextBytes { // the length with which the cost was estimated
@@ -280,13 +283,14 @@ func (v *Vars) text(i int) string {
 		return decimal(float64(v.feature(at.at)))
 	case average:
 		return decimal(v.mean(at.at))
+	default:
+		s := v.string(at.kind)
+		if len(s) > maxValueBytes {
+			s = strings.ToValidUTF8(s[:maxValueBytes], "")
+		}
+		return s
 	}
 
-	s := v.string(at.kind)
-	if len(s) > maxValueBytes {
-		s = strings.ToValidUTF8(s[:maxValueBytes], "")
-	}
-	return s
 }
 
 // decimal returns a number with at most two decimals.

@@ -148,6 +148,7 @@ func Canonical(kind Kind, v string) (value, rule string) {
 			return spelling.Network(addr), ""
 		}
 		return "", "Must be an IP address, or its /24 (IPv4) or /48 (IPv6) network: lists hold networks of this size."
+	case KindCountry: // below
 	}
 
 	upper := strings.ToUpper(spelling.Typed(v))

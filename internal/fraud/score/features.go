@@ -193,7 +193,7 @@ func (e *entity) unlabel(known int64, fraud bool) {
 }
 
 // unit returns the unit of time in which a second lies.
-func unit(seconds int64) int32 { return int32(seconds / units) } //nolint:gosec // fits until the year 22000
+func unit(seconds int64) int32 { return int32(seconds / units) } // fits until the year 22000
 
 // put writes the entity's features at this time, for an amount, to dst. The zero entity writes
 // those of an entity that was never seen.

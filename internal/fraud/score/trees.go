@@ -115,9 +115,9 @@ func bin(rows []Vector) binned {
 		column := make([]uint8, len(rows))
 		for i := range rows {
 			at, _ := slices.BinarySearch(cuts, rows[i][f])
-			column[i] = uint8(at) //nolint:gosec // at most 254 cuts
+			column[i] = uint8(at) // at most 254 cuts
 		}
-		out.feature, out.cuts, out.columns = append(out.feature, int32(f)), append(out.cuts, cuts), append(out.columns, column) //nolint:gosec // Width is small
+		out.feature, out.cuts, out.columns = append(out.feature, int32(f)), append(out.cuts, cuts), append(out.columns, column) // Width is small
 	}
 
 	return out
@@ -148,7 +148,7 @@ func FitTrees(rows []Vector, fraud []bool, c TreesConfig) *Trees {
 
 	share := (positive + 1) / (float64(len(rows)) + 2)
 	m := &Trees{Base: math.Log(share / (1 - share))}
-	random := rand.New(rand.NewPCG(c.Seed, 0x7061796c696e6b)) //nolint:gosec // draws rows, keeps no secret
+	random := rand.New(rand.NewPCG(c.Seed, 0x7061796c696e6b))
 	gr := grower{TreesConfig: c, data: bin(rows), g: make([]float64, len(rows)), h: make([]float64, len(rows)), scratch: make([]int32, len(rows))}
 	logits := make([]float64, len(rows))
 	for i := range logits {
@@ -187,7 +187,7 @@ func (gr *grower) grow(random *rand.Rand) Tree {
 	gr.rows = gr.rows[:0]
 	for i := range gr.g {
 		if random.Float64() < gr.RowShare {
-			gr.rows = append(gr.rows, int32(i)) //nolint:gosec // rows fit into memory
+			gr.rows = append(gr.rows, int32(i)) // rows fit into memory
 		}
 	}
 
@@ -220,10 +220,10 @@ func (gr *grower) grow(random *rand.Rand) Tree {
 			continue
 		}
 
-		left, right := gr.partition(j.rows, gr.data.columns[column], uint8(cut)) //nolint:gosec // a bin
+		left, right := gr.partition(j.rows, gr.data.columns[column], uint8(cut)) // a bin
 		at := len(t.Nodes)
 		n := &t.Nodes[j.node]
-		n.Feature, n.Threshold, n.Left = gr.data.feature[column], gr.data.cuts[column][cut], int32(at) //nolint:gosec // few nodes
+		n.Feature, n.Threshold, n.Left = gr.data.feature[column], gr.data.cuts[column][cut], int32(at) // few nodes
 		t.Nodes = append(t.Nodes, Node{}, Node{})
 
 		l, r := job{node: at, depth: j.depth + 1, rows: left}, job{node: at + 1, depth: j.depth + 1, rows: right}

@@ -173,7 +173,7 @@ func (s *Shield) bits(g *guarded, address bool, at time.Time) int {
 
 	g.all.roll(at, s.policy.Window)
 	each := within(g.all.share(at, s.policy.Window), g.all.now.proved, g.all.last.proved) * int(time.Minute) / int(s.policy.Window)
-	n = s.policy.Bits + bits.Len(uint(max(0, each)/easyPerMinute)) //nolint:gosec // not negative
+	n = s.policy.Bits + bits.Len(uint(max(0, each)/easyPerMinute)) // not negative
 	if g.level == Guard {
 		n++
 	}

@@ -34,8 +34,8 @@ type MAC func(message []byte) []byte
 // Seal returns the seed of a puzzle with that many bits for a payment.
 func Seal(mac MAC, payment string, bits int, now time.Time) (seed string) {
 	head := make([]byte, headBytes, headBytes+macBytes)
-	head[0], head[1] = puzzleVersion, byte(bits)                             //nolint:gosec // at most MaxBits
-	binary.BigEndian.PutUint64(head[2:], uint64(now.Add(PuzzleLife).Unix())) //nolint:gosec // after 1970
+	head[0], head[1] = puzzleVersion, byte(bits)                             // at most MaxBits
+	binary.BigEndian.PutUint64(head[2:], uint64(now.Add(PuzzleLife).Unix())) // after 1970
 	return base64.RawURLEncoding.EncodeToString(append(head, seal(mac, payment, head)...))
 }
 
@@ -57,7 +57,7 @@ func Open(mac MAC, payment, proof string, now time.Time) bool {
 	}
 
 	head := raw[:headBytes]
-	end := time.Unix(int64(binary.BigEndian.Uint64(head[2:])), 0) //nolint:gosec // sealed by us, checked below
+	end := time.Unix(int64(binary.BigEndian.Uint64(head[2:])), 0) // sealed by us, checked below
 	return hmac.Equal(raw[headBytes:], seal(mac, payment, head)) && now.Before(end) && zeros(proof) >= int(head[1])
 }
 

@@ -107,6 +107,7 @@ func (a *API) createLink(q *request) (any, error) {
 		ExpiresAt: string(in.ExpiresAt.Value), ExpiresInSeconds: optional(in.ExpiresInSeconds), MaxUsesNull: in.MaxUses.Null,
 		RedirectURL: in.RedirectURL.Value, Capture: in.Capture.Value, LatePolicy: in.LatePolicy.Value, Ticket: q.ticket,
 	}
+
 	if in.MaxUses.Set && !in.MaxUses.Null {
 		wish.MaxUses = &in.MaxUses.Value
 	}

@@ -137,7 +137,7 @@ func TestGoSamplesCompile(t *testing.T) {
 	if err := os.WriteFile(file, []byte(program.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := exec.CommandContext(t.Context(), "go", "vet", file).CombinedOutput(); err != nil { //nolint:gosec // our own file
+	if out, err := exec.CommandContext(t.Context(), "go", "vet", file).CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
@@ -171,7 +171,7 @@ func TestCurlSamplesAreRequestsOfTheDocument(t *testing.T) {
 	for _, tag := range d.Tags {
 		for _, o := range tag.Operations {
 			operations++
-			c := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", o.Curl) //nolint:gosec // our own sample
+			c := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", o.Curl)
 			c.Env = append(os.Environ(), "PAYLINK_KEY=key_068n6t5zcdxw3c9p8s5m2k7q1r", "PAYLINK_SECRET=pl_test_x", "PAYLINK_TOKEN=a.b.c", "no_proxy=*")
 			if out, err := c.CombinedOutput(); err != nil {
 				t.Errorf("%s: %v\n%s\n%s", o.ID, err, o.Curl, out)

@@ -42,7 +42,7 @@ var embeds = func() (all []embedVersion) {
 	for _, name := range names {
 		body, err := embedFiles.ReadFile(name)
 		if err != nil {
-			panic(err)
+			panic("pages: the embedded script: " + err.Error())
 		}
 		long, short := sha512.Sum384(body), sha256.Sum256(body)
 		all = append(all, embedVersion{body, hex.EncodeToString(short[:6]), "sha384-" + base64.StdEncoding.EncodeToString(long[:])})

@@ -244,7 +244,7 @@ func (p *Pages) fillForm(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 
-	http.Redirect(w, r, p.payPath(l.Token), http.StatusSeeOther) //nolint:gosec // G710: a path of our own, with the token escaped in it
+	http.Redirect(w, r, p.payPath(l.Token), http.StatusSeeOther) // a path of our own, with the token escaped in it
 }
 
 // filled reads the submitted fields, or returns everything that is missing or unreadable at

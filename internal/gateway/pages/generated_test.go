@@ -42,7 +42,7 @@ func TestGeneratedRequests(t *testing.T) {
 	if len(operations) < 8 {
 		t.Fatalf("%d operations", len(operations))
 	}
-	g := &apitest.Generator{Rand: rand.New(rand.NewPCG(*generatedSeed, 0)), Known: map[string][]string{}, Now: s.now} //nolint:gosec // a test's input is repeatable
+	g := &apitest.Generator{Rand: rand.New(rand.NewPCG(*generatedSeed, 0)), Known: map[string][]string{}, Now: s.now}
 	form := s.make(nil)
 	g.Known["frm"] = []string{form.ID, s.make(func(r *link.FormRequest) { r.Disabled = true }).ID}
 	g.Known["link"] = []string{"link_expired"} // a code of a problem

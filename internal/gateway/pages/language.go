@@ -104,7 +104,7 @@ var plainMenus = sync.OnceValue(func() map[string]string {
 	for _, l := range i18n.Languages() {
 		var b strings.Builder
 		if err := languageMenu(i18n.For(l.Tag), "?lang=").Render(context.Background(), &b); err != nil {
-			panic(err) // a builder takes everything
+			panic("pages: the menu of languages: " + err.Error()) // a builder takes everything
 		}
 		all[l.Tag] = b.String()
 	}
@@ -227,6 +227,7 @@ func withRequest(r *http.Request, err error) string {
 	switch fault.KindOf(err) {
 	case fault.KindInternal, fault.KindUnavailable:
 		return problem.RequestID(r.Context())
+	default:
+		return ""
 	}
-	return ""
 }

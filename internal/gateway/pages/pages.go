@@ -173,7 +173,7 @@ func (p *Pages) backToPage(w http.ResponseWriter, r *http.Request) {
 	if picked := pickedLanguage(r); picked != "" {
 		to += "?lang=" + picked // for browsers that keep no cookies
 	}
-	http.Redirect(w, r, to, http.StatusSeeOther) //nolint:gosec // G710: a path of our own, with the token escaped in it
+	http.Redirect(w, r, to, http.StatusSeeOther) // a path of our own, with the token escaped in it
 }
 
 // NotFound answers with the page for an address that does not exist.
@@ -279,5 +279,6 @@ func (p *Pages) record(r *http.Request, err error) {
 	switch fault.KindOf(err) {
 	case fault.KindInternal, fault.KindUnavailable:
 		p.log.ErrorContext(r.Context(), "page failed", "error", err, "requestId", problem.RequestID(r.Context()), "method", r.Method, "route", r.Pattern)
+	default: // the caller's mistake
 	}
 }

@@ -80,6 +80,7 @@ func (p *Pages) payView(r *http.Request, l link.Link, attempt string) payView {
 		Currency: string(l.Amount.Currency), Choose: l.PayerChooses(),
 		Values: map[string]string{},
 	}
+
 	if v.Choose {
 		v.AmountHint = amountHint(r, l)
 		v.AmountMode = "decimal"

@@ -19,8 +19,9 @@ func final(pay payment.Payment) bool {
 		return true
 	case payment.Authorized:
 		return pay.Capture == link.CaptureManual || pay.Risk.Review == payment.ReviewOpen // the merchant decides
+	default:
+		return false
 	}
-	return false
 }
 
 // declineWords returns the text for an issuer's code. Only the merchant learns that a
@@ -104,8 +105,9 @@ func payable(pay payment.Payment) bool {
 	switch pay.Status {
 	case payment.Created, payment.Declined, payment.CanceledS:
 		return true
+	default:
+		return false
 	}
-	return false
 }
 
 // paymentView returns the page of a payment. With an attempt id the reader is the payer,
@@ -185,8 +187,9 @@ func moneyTaken(pay payment.Payment) bool {
 	switch pay.Status {
 	case payment.Succeeded, payment.PartiallyRefunded, payment.Refunded:
 		return true
+	default:
+		return false
 	}
-	return false
 }
 
 // linkView returns the page of a link that cannot be paid, or that of the payment found, if

@@ -61,6 +61,7 @@ func (s *Simulator) Authorize(ctx context.Context, a issuer.Authorization) issue
 		case <-s.notices.ctx.Done():
 			return noAnswer
 		}
+	default: // the answer is all
 	}
 
 	return answer
@@ -98,6 +99,7 @@ func (s *Simulator) authorise(ctx context.Context, a issuer.Authorization, r rul
 	switch known.does {
 	case lostAnswer, late, down:
 		return noAnswer, plain
+	default: // the issuer answers
 	}
 
 	if known.status != issuer.Approved {
@@ -403,6 +405,7 @@ func (s *Simulator) current(reference string, a authorisation) issuer.Answer {
 		answer.ActionURL = s.actionURL(reference)
 	case issuer.Pending:
 		answer.At = time.Time{} // nothing is decided yet
+	default: // the outcome is all
 	}
 	return answer
 }
@@ -415,6 +418,7 @@ func (s *Simulator) operated(id string, o operation) issuer.Answer {
 		answer.Amount = money.Of(o.minor, currencyOf(o.currency))
 	case issuer.Declined:
 		answer.Code, answer.Message = reasons[o.why].code, reasons[o.why].message
+	default: // the outcome is all
 	}
 	return answer
 }

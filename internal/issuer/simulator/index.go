@@ -177,6 +177,7 @@ func (x *index) applyAuthorise(k key, a authorisation, seen bool, r record, p pl
 		a.at = r.DueAt.UnixMicro()
 	case issuer.ActionRequired:
 		x.challenges[k] = p
+	default: // declined, or reversed
 	}
 	x.authorisations[k] = a
 	return nil

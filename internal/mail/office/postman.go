@@ -160,13 +160,13 @@ func (l *Local) judge(m mail.Message, err error) mail.Outcome {
 		o.Status = mail.Dropped
 	case errors.As(err, &rests):
 		o.Status, o.Unsent = mail.Waiting, true
-		o.NextAt = time.Time(rests).Add(rand.N(restFirst)) //nolint:gosec // spreading load needs no secret randomness
+		o.NextAt = time.Time(rests).Add(rand.N(restFirst))
 	case errors.Is(err, mail.ErrPermanent), errors.Is(err, mail.ErrSealed), m.Attempt >= MaxAttempts:
 		o.Status = mail.ParkedS
 	default:
 		// Spread over two fifths of the pause, around it.
 		pause := pauses[max(m.Attempt, 1)-1]
-		o.Status, o.NextAt = mail.Waiting, now.Add(pause-pause/5+rand.N(pause*2/5)) //nolint:gosec // spreading load needs no secret randomness
+		o.Status, o.NextAt = mail.Waiting, now.Add(pause-pause/5+rand.N(pause*2/5))
 	}
 
 	return o

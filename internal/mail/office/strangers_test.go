@@ -17,14 +17,13 @@ import (
 )
 
 // join adds another user to the account.
-func (w *world) join(email string, confirmed bool) merchant.User {
+func (w *world) join(email string, confirmed bool) {
 	w.t.Helper()
 	u := merchant.User{ID: id.New(id.User), Account: w.account.ID, Username: "u" + id.New(id.User), Email: email, CreatedAt: w.clock.Now()}
 	if confirmed {
 		u.ConfirmedAt = w.clock.Now()
 	}
 	w.good(w.store.Apply(w.t.Context(), merchant.Change{At: w.clock.Now(), User: &u}))
-	return u
 }
 
 // TestTestModeWritesToNoStranger: whatever the kind of mail, it goes to an address that a user

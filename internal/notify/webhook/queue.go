@@ -367,7 +367,7 @@ func (args) InsertOpts() river.InsertOpts {
 // spread changes a delay by up to the jitter, so that jobs that failed together do not come
 // back together.
 func spread(d time.Duration) time.Duration {
-	return d + time.Duration((rand.Float64()*2-1)*jitter*float64(d)) //nolint:gosec // G404: spreading load needs no secret randomness
+	return d + time.Duration((rand.Float64()*2-1)*jitter*float64(d))
 }
 
 // warnings is a handler that drops everything below warn.

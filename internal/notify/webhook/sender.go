@@ -91,7 +91,7 @@ func (s *sender) Work(ctx context.Context, job *river.Job[args]) error {
 	give, again := s.slots.take(a.Account, a.Endpoint, job.Queue == crowdedQueue)
 	if give == nil {
 		s.makeWay(ctx, job)
-		return river.JobSnooze(again + rand.N(2*again)) //nolint:gosec // G404: spreading load needs no secret randomness
+		return river.JobSnooze(again + rand.N(2*again))
 	}
 	defer give()
 

@@ -44,7 +44,7 @@ var (
 	deflaters  = sync.Pool{New: func() any {
 		w, err := flate.NewWriterDict(nil, compression, []byte(dictionary))
 		if err != nil {
-			panic(err) // the level is a constant
+			panic("dynamo: " + err.Error()) // the level is a constant
 		}
 		return w
 	}}
@@ -283,6 +283,7 @@ func (p pieces) decodeEvents(o owner, metadata map[string]string, from int) ([]s
 		if err := json.Unmarshal(piece[0], &h); err != nil {
 			return nil, err
 		}
+
 		e := stream.Event{ID: h.ID, Type: h.Type, Account: o.account, Mode: o.mode, Object: h.Object, ObjectSeq: h.Seq,
 			CreatedAt: fromMicros(h.At), Transfers: h.Transfers, Data: piece[1]}
 

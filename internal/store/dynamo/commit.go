@@ -161,6 +161,7 @@ func (s *Store) useLink(ctx context.Context, c payment.Change) (use *write, full
 		w.update, w.condition = "SET d = :d, e = :e ADD v :less, l :one", "v > :none"
 		w.values = values{":one": one, ":less": less, ":none": num(0), ":d": str(dueShard(linkPrefix, p.Link)), ":e": num(micros(p.LinkEndsAt))}
 		return w, false, nil
+	case payment.UseComplete, payment.UseRetake: // below
 	}
 	// The payment's item alone shows that the only use is completed.
 	if c.Use == payment.UseComplete && p.LinkUses == 1 {

@@ -162,6 +162,7 @@ func (s *Store) TakeDue(ctx context.Context, t payment.Take) ([]payment.Payment,
 			return nil
 		})
 	}
+
 	_ = group.Wait() // each error is in its place
 
 	var list []payment.Payment
@@ -220,6 +221,7 @@ func (s *Store) take(ctx context.Context, row item, t payment.Take) (*payment.Pa
 	if due := is.Payment.DueAt(); due.IsZero() || due.After(is.Payment.At(t.Now)) {
 		return nil, nil
 	}
+
 	return &is.Payment, nil
 }
 
@@ -255,6 +257,7 @@ func (s *Store) EachAside(ctx context.Context, visit func(id, account string, mi
 			if err != nil {
 				return err
 			}
+
 			for _, row := range found {
 				k := keyOf(row)
 				if err := visit(strings.TrimPrefix(k.sk, kind), accountOf(k.pk), number(row, attrMisses), fromMicros(number(row, attrDueAt))); err != nil {

@@ -104,6 +104,7 @@ func (s *Store) UpdateForm(ctx context.Context, f link.Form, expected int64) err
 	if err != nil {
 		return err
 	}
+
 	if before.Account != f.Account {
 		return fault.NotFound("form")
 	}

@@ -254,6 +254,7 @@ func encodeLink(l link.Link, events []stream.Event) (item, error) {
 	if l.CanceledAt.IsZero() && l.ExpiredAt.IsZero() && l.PaidAt.IsZero() {
 		i[attrDue], i[attrDueAt] = str(dueShard(linkPrefix, l.ID)), num(micros(l.ExpiresAt))
 	}
+
 	return item(i), nil
 }
 

@@ -242,8 +242,9 @@ func (p Part) columns() string {
 		return "position, id, type, account, mode, object, seq, object_seq, created_at, data, ''"
 	case Transfers:
 		return "position, id, '', account, mode, '', 0, 0, 0, '', transfers"
+	default:
+		return eventColumns
 	}
-	return eventColumns
 }
 
 // query reads up to limit events, or all if limit is 0. A damaged event keeps its place, with the

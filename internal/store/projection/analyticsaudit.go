@@ -66,6 +66,7 @@ func (a *Analytics) Audit(ctx context.Context, visit func(history.Row) error) (w
 	if err != nil {
 		return nil, err
 	}
+
 	more, err := a.auditDisputes(ctx, disputes)
 	if err != nil {
 		return nil, err
@@ -101,6 +102,7 @@ func (a *Analytics) Audit(ctx context.Context, visit func(history.Row) error) (w
 		}
 		wrong = append(wrong, more...)
 	}
+
 	return wrong, nil
 }
 

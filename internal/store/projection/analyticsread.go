@@ -56,11 +56,13 @@ func (a *Analytics) Rows(ctx context.Context, q history.Query) (history.Page, er
 	} else {
 		w.AddIf(q.Review != "", "review <> '' AND review = ?", q.Review)
 	}
+
 	if q.Action == payment.Challenge {
 		w.Add("challenge = 1")
 	} else {
 		w.AddIf(q.Action != "", "action <> '' AND action = ?", string(q.Action))
 	}
+
 	if q.Disputed {
 		w.Add("disputed = 1")
 	}

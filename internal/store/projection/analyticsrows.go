@@ -186,11 +186,13 @@ func (a *Analytics) scan(ctx context.Context, row sqldb.Scanner) (r analyticsRow
 			return r, sqldb.Damaged("analytics row", p.ID, err)
 		}
 	}
+
 	if disputes != "" {
 		if err := json.Unmarshal([]byte(disputes), &p.Disputes); err != nil {
 			return r, sqldb.Damaged("analytics row", p.ID, err)
 		}
 	}
+
 	return r, nil
 }
 
@@ -208,6 +210,7 @@ func (r analyticsRow) columns() ([]any, error) {
 		}
 		risk = string(raw)
 	}
+
 	if len(r.Disputes) > 0 {
 		raw, err := json.Marshal(r.Disputes)
 		if err != nil {
@@ -215,6 +218,7 @@ func (r analyticsRow) columns() ([]any, error) {
 		}
 		disputes = string(raw)
 	}
+
 	if scored(r.Risk) {
 		score = int64(r.Risk.Score)
 	}

@@ -100,6 +100,7 @@ func (s daySums) change(owner int64, r history.Row, by int64) {
 			h[i] += n
 		}
 	}
+
 	if r.Risk.Rule != "" {
 		hit(ruleKey{key, r.Risk.Rule, r.Risk.Version, ruleAction(r.Risk), false})
 	}

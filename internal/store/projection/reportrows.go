@@ -97,6 +97,7 @@ func (p *projector) project(r *Reports, g *gathered) error {
 	if err != nil {
 		return err
 	}
+
 	var rows []reportRow
 	steps := map[string]report.Step{} // of links, as proved by payments
 	for _, id := range g.order {

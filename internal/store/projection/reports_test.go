@@ -222,7 +222,7 @@ func place(events []stream.Event, from int64) {
 // exactly once in effect. A batch from an outdated checkpoint changes nothing.
 func TestReportsTwice(t *testing.T) {
 	onEach(t, func(t *testing.T, url string) {
-		random := rand.New(rand.NewPCG(3, 4)) //nolint:gosec // the same each time
+		random := rand.New(rand.NewPCG(3, 4))
 		account := id.New(id.Account)
 		var events []stream.Event
 		for n := range 40 {

@@ -125,6 +125,7 @@ func (r *Reports) sums(ctx context.Context, owner int64, now, before []stretch) 
 			return nil, err
 		}
 	}
+
 	for _, s := range now {
 		if err := read(each, s); err != nil {
 			return nil, err

@@ -25,7 +25,7 @@ func (r *Rows) Err() error { return r.dialect.explain(r.Rows.Err()) }
 
 // Query runs a query. The caller must close the rows, and check Err at their end.
 func (r Reader) Query(ctx context.Context, query string, args ...any) (*Rows, error) {
-	rows, err := r.from.QueryContext(ctx, query, args...) //nolint:sqlclosecheck,rowserrcheck // the caller's
+	rows, err := r.from.QueryContext(ctx, query, args...) //nolint:rowserrcheck // the caller's
 	if err != nil {
 		return nil, r.dialect.explain(err)
 	}

@@ -211,7 +211,7 @@ func (db *DB) writerFor(accounts []string) *writer {
 		return db.writers[0]
 	}
 	if len(accounts) == 0 {
-		return db.writers[rand.IntN(len(db.writers))] //nolint:gosec // any will do
+		return db.writers[rand.IntN(len(db.writers))]
 	}
 	return db.writers[uint32(lockKey(accounts[0]))%uint32(len(db.writers))]
 }
@@ -313,7 +313,7 @@ func (w *writer) runGroup(group []*commit) {
 	for try := range groupTries {
 		if try > 0 {
 			pause := groupPause << try
-			wait := time.NewTimer(pause/2 + rand.N(pause/2)) //nolint:gosec // spreading load needs no secret randomness
+			wait := time.NewTimer(pause/2 + rand.N(pause/2))
 			<-wait.C
 		}
 		err = w.try(ctx, group, results, savepoints)

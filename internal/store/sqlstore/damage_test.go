@@ -95,7 +95,7 @@ func TestF21_FlippedBit(t *testing.T) {
 // flipAmount changes 1250 to 1251 in the payment's document, in the file itself.
 func flipAmount(t *testing.T, path, paymentID string) {
 	t.Helper()
-	file, err := os.ReadFile(path) //nolint:gosec // the test's own file
+	file, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +108,7 @@ func flipAmount(t *testing.T, path, paymentID string) {
 		t.Fatal("the amount is not in the file")
 	}
 	file[doc+at+3] ^= 1
-	if err := os.WriteFile(path, file, 0o600); err != nil { //nolint:gosec // the test's own file
+	if err := os.WriteFile(path, file, 0o600); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -141,7 +141,7 @@ func TestF21_TornWrite(t *testing.T) {
 	for cut := end - 1; cut >= whole; cut -= 1 + (end-whole)/23 {
 		copied := filepath.Join(t.TempDir(), "paylink.db")
 		for _, suffix := range []string{"", "-wal"} {
-			file, err := os.ReadFile(path + suffix) //nolint:gosec // the test's own file
+			file, err := os.ReadFile(path + suffix)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -169,6 +169,7 @@ func (s *Store) CommitPayment(ctx context.Context, c payment.Change) error {
 	if c.Use != payment.UseNone {
 		defer s.links.forget(c.Payment.Link)
 	}
+
 	return s.db.Write(ctx, []string{c.Payment.Account}, func(t *sqldb.Tx) error {
 		if c.Use != payment.UseNone {
 			s.links.forgetOn(t, c.Payment.Link)

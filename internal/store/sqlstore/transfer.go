@@ -69,6 +69,7 @@ func (s *Store) EachMerchant(ctx context.Context, visit func(archive.Merchant) e
 	}); err != nil {
 		return err
 	}
+
 	return eachRow(ctx, s, "SELECT "+deliveryColumns+", body FROM webhook_deliveries ORDER BY id", scanWholeDelivery, func(d notify.Delivery) error {
 		return visit(archive.Merchant{Delivery: &d})
 	})

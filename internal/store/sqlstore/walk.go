@@ -168,6 +168,7 @@ func eachPage[T any](ctx context.Context, s *Store, query string, scan func(sqld
 		if err != nil {
 			return err
 		}
+
 		for _, f := range page { // after the page's read has ended
 			if err := visit(f.one, f.damage); err != nil {
 				return err

@@ -167,8 +167,9 @@ func (v *visit) mailBadge(s mail.Status) parts.Badge {
 		return parts.Badge{Text: v.Print.T("mail.mailed.parked"), Tone: "bad"}
 	case mail.Dropped:
 		return parts.Badge{Text: v.Print.T("mail.mailed.dropped"), Tone: "quiet"}
+	default:
+		return parts.Badge{Text: v.Print.T("mail.mailed.waiting"), Tone: "wait"}
 	}
-	return parts.Badge{Text: v.Print.T("mail.mailed.waiting"), Tone: "wait"}
 }
 
 // setNotifications stores the choices of the user, not of the account. Sending the form

@@ -48,7 +48,8 @@ func lastDays(n int) func(calendar.Day) (calendar.Day, calendar.Day) {
 // The periods to choose from. Their keys are in addresses that people keep.
 var (
 	presetToday = preset{"today", "overview.span.day", lastDays(1)}
-	PresetYear  = preset{"365", "overview.span.year", lastDays(365)}
+	// PresetYear is the last 365 days.
+	PresetYear = preset{"365", "overview.span.year", lastDays(365)}
 
 	Presets = []preset{
 		presetToday,

@@ -278,6 +278,7 @@ func (v *Visit) fail(err error) {
 	switch fault.KindOf(err) {
 	case fault.KindInternal, fault.KindUnavailable:
 		v.d.Log.ErrorContext(v.Context(), "page failed", "error", err, "requestId", problem.RequestID(v.Context()), "method", v.Method, "route", v.Pattern)
+	default: // the caller's mistake
 	}
 
 	p := problem.From(err, problem.RequestID(v.Context()))
@@ -428,8 +429,9 @@ func StatusOf(k fault.Kind) int {
 		return http.StatusTooManyRequests
 	case fault.KindConflict:
 		return http.StatusConflict
+	default:
+		return http.StatusUnprocessableEntity
 	}
-	return http.StatusUnprocessableEntity
 }
 
 // RetryAfter sets the header of that name, for scripts. People read it in the text.

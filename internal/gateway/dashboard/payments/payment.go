@@ -133,8 +133,9 @@ func (v *visit) explainStatus(p payment.Payment) string {
 		return v.declineText(p.DeclineCode, p.DeclineMessage)
 	case payment.CanceledS:
 		return v.Print.T("payments.why.canceled")
+	default:
+		return ""
 	}
-	return ""
 }
 
 var declineKeys = map[string]string{
@@ -164,8 +165,9 @@ func (v *visit) refundBadge(r payment.Refund) parts.Badge {
 		return parts.Badge{Text: v.Print.T("payments.refund.succeeded"), Tone: "good"}
 	case payment.RefundFailed:
 		return parts.Badge{Text: v.Print.T("payments.refund.failed"), Tone: "bad"}
+	default: // pending
+		return parts.Badge{Text: v.Print.T("payments.refund.pending"), Tone: "wait"}
 	}
-	return parts.Badge{Text: v.Print.T("payments.refund.pending"), Tone: "wait"}
 }
 
 func (v *visit) paymentFacts(p payment.Payment, l link.Link) []parts.Fact {
@@ -256,8 +258,9 @@ func (v *visit) stepWords(p payment.Payment, e payment.Entry) (words, tone, icon
 			return v.Print.T("payments.step.refundAsked"), "wait", "refund"
 		case "refund.succeeded":
 			return v.Print.T("payments.step.refunded"), "good", "refund"
+		default:
+			return v.Print.T("payments.step.refundFailed"), "bad", "cross"
 		}
-		return v.Print.T("payments.step.refundFailed"), "bad", "cross"
 	}
 	switch e.To {
 	case payment.Created:

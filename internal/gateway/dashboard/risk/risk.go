@@ -91,8 +91,9 @@ func Action(v *frame.Visit, a payment.Action) parts.Badge {
 		return parts.Badge{Text: v.Print.T("fraud.action.block"), Tone: "bad"}
 	case payment.Hold:
 		return parts.Badge{Text: v.Print.T("fraud.action.review"), Tone: "wait"}
+	default:
+		return parts.Badge{Text: string(a), Tone: "quiet"}
 	}
-	return parts.Badge{Text: string(a), Tone: "quiet"}
 }
 
 // Actions returns actions as the options of a field.

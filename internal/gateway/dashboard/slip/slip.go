@@ -119,8 +119,9 @@ func transferWords(v *frame.Visit, t ledger.Transfer) string {
 			return v.Print.T("balance.refundHeld")
 		case ledger.Posted:
 			return v.Print.T("balance.refund")
+		default: // voided or expired
+			return v.Print.T("balance.refundBack")
 		}
-		return v.Print.T("balance.refundBack")
 	}
 	return fmt.Sprint(t.Kind)
 }
