@@ -63,7 +63,7 @@ func TestFraudCommands(t *testing.T) {
 	harness.Refused(t, "before the labels of the training are known", "fraud", "evaluate", "--csv", file, "--train", days[1], "--test", "2026-04-16..2026-04-24")
 	harness.Refused(t, "is not FROM..TO", "fraud", "evaluate", "--csv", file, "--train", "2026-03-20", "--test", days[3])
 	harness.Refused(t, `--delay: "soon"`, "fraud", "evaluate", "--csv", file, "--train", days[1], "--test", days[3], "--delay", "soon")
-	harness.Refused(t, "no transaction in the days", "fraud", "evaluate", "--csv", file, "--train", days[1], "--test", "2027-01-01..2027-01-08")
+	harness.Refused(t, "have no transactions", "fraud", "evaluate", "--csv", file, "--train", days[1], "--test", "2027-01-01..2027-01-08")
 	harness.Refused(t, "fewer than 50 known frauds", "fraud", "train", "--csv", file, "--train", "2026-03-20..2026-03-21", "--out", model)
 	for name, text := range map[string]string{
 		`the column "fraud" is missing`:   "transaction,time,card,merchant,amount\n",

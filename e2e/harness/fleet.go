@@ -40,7 +40,7 @@ func Distribute(t *testing.T, table string) *Fleet {
 	database := pgtest.Database(t)
 	StoreOn(t, database)
 	PaymentsOn(t, table)
-	Worked(t, "is as it must be", "migrate", "--data", t.TempDir())
+	Worked(t, "up to date", "migrate", "--data", t.TempDir())
 	return Deploy(t, database, false)
 }
 

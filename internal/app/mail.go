@@ -31,12 +31,12 @@ func (c Config) checkMail(say func(format string, args ...any)) {
 	}
 	switch {
 	case c.MailURL != "" && c.MailFrom == "":
-		say("--mail-from: an address in whose name mails are sent, such as Payments <pay@shop.example>")
+		say("--mail-from: the sender of emails is required, such as Payments <pay@shop.example>")
 	case c.MailFrom != "" && c.MailURL == "" && c.runs("notifier"):
-		say("--mail-url: the mail server that takes the mails, such as smtp://USER:PASSWORD@HOST:587")
+		say("--mail-url: required with --mail-from, such as smtp://USER:PASSWORD@HOST:587")
 	}
 	if c.MailFrom != "" && c.PublicURL == "" && c.split() && c.runs("notifier") {
-		say("--public-url: mails lead there")
+		say("--public-url: required for the links in emails")
 	}
 }
 
@@ -88,8 +88,8 @@ func (s *services) openMail(ctx context.Context) error {
 func (s *services) mailGauges() {
 	s.metrics.Mails()
 	read := gauge(func(ctx context.Context) (int64, error) { return s.stores.sql.CountDueMails(ctx, time.Now()) })
-	s.metrics.Gauge("paylink_mails_due", "Mails whose time has come and that are not sent.", nil, read)
-	s.metrics.Gauge("paylink_mails_parked", "Mails of the last 30 days that were given up.", nil, gauge(s.stores.sql.CountParkedMails))
+	s.metrics.Gauge("paylink_mails_due", "Emails that are due and not sent.", nil, read)
+	s.metrics.Gauge("paylink_mails_parked", "Emails of the last 30 days that are no longer retried.", nil, gauge(s.stores.sql.CountParkedMails))
 	s.metrics.Gauge("paylink_stream_lag", "Events that the consumer has not handled.", map[string]string{"consumer": sqlstore.MailConsumer},
 		gauge(func(ctx context.Context) (int64, error) { return s.stores.sql.Lag(ctx, sqlstore.MailConsumer) }))
 }

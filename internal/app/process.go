@@ -60,7 +60,7 @@ func (s *services) openInternal(context.Context) (err error) {
 		return nil
 	}
 	if s.credentials, err = rpc.NewCredentials(s.cfg.InternalSecretFile, s.cfg.InternalTLS, time.Now); err != nil {
-		return fmt.Errorf("between services: %w", err)
+		return fmt.Errorf("credentials between services: %w", err)
 	}
 	s.background["credentials"] = func(ctx context.Context) error { return s.credentials.Watch(ctx, credentialsReload, s.log) }
 	s.internal = rpc.NewServer(rpc.ServerConfig{Credentials: s.credentials, Ready: s.reads, Log: s.log, Observe: s.metrics.Call,

@@ -30,7 +30,7 @@ func (s *services) ready(ctx context.Context) error {
 }
 
 func (s *services) readChecks() (all []check) {
-	const away = "it does not answer"
+	const away = "it does not respond"
 	if s.stores.sql != nil {
 		all = append(all, check{"store", away, s.stores.sql.Ping})
 	}
@@ -45,7 +45,7 @@ func (s *services) readChecks() (all []check) {
 	return all
 }
 
-const refusesChanges = "it refuses changes"
+const refusesChanges = "it refuses writes"
 
 func (s *services) writeChecks() (all []check) {
 	if s.stores.sql != nil && s.cfg.writesSQL() {
@@ -90,7 +90,7 @@ func (s *services) writeGauges() {
 	show := func(store string, w *obs.Writes) {
 		labels := map[string]string{"store": store}
 		s.metrics.Counter("paylink_store_writes_refused_total", "Changes that the store could not make durable.", labels, func() float64 { return float64(w.Refusals()) })
-		s.metrics.Gauge("paylink_store_writable", "1 while the store takes changes, 0 while it refuses them.", labels, func() float64 {
+		s.metrics.Gauge("paylink_store_writable", "1 while the store accepts writes, 0 while it refuses them.", labels, func() float64 {
 			if w.Failing() != nil {
 				return 0
 			}

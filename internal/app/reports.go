@@ -55,7 +55,7 @@ func RebuildReports(ctx context.Context, cfg Config, out io.Writer) error {
 			}
 		})
 		if err == nil {
-			_, err = fmt.Fprintln(out, "the reports are made anew")
+			_, err = fmt.Fprintln(out, "the reports were rebuilt")
 		}
 		return err
 	})

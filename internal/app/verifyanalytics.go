@@ -108,18 +108,18 @@ func (a *analyticsAudit) payment(p payment.Payment, say func(string, ...any)) {
 	delete(a.kept, p.ID)
 	switch {
 	case is.seq < a.told[p.ID]:
-		say("I8 analytics: the row of %s is at event %d, the feed told %d", p.ID, is.seq, a.told[p.ID])
+		say("I8 analytics: the row of %s is at event %d, the feed has %d", p.ID, is.seq, a.told[p.ID])
 	case is.seq > want.Seq:
 		say("I8 analytics: the row of %s is at event %d, its log has %d", p.ID, is.seq, want.Seq)
 	case is.seq == want.Seq && want.Seq > 0 && is != a.mark(want.Seq, want):
-		say("I8 analytics: the row of %s is not what its log says", p.ID)
+		say("I8 analytics: the row of %s differs from its log", p.ID)
 	}
 	for _, r := range history.RefundsOf(p) {
 		row := a.refunds[r.ID]
 		delete(a.refunds, r.ID)
 		// A row that has caught up with its payment must match it.
 		if r.Seq > 0 && row != a.mark(r.Seq, r) && (is.seq >= r.Seq || row.seq >= r.Seq) {
-			say("I8 analytics: the row of the refund %s of %s is not what the payment's log says", r.ID, p.ID)
+			say("I8 analytics: the row of the refund %s of %s differs from the payment's log", r.ID, p.ID)
 		}
 	}
 }
@@ -132,9 +132,9 @@ func (a *analyticsAudit) link(l link.Link, say func(string, ...any)) {
 	delete(a.links, l.ID)
 	switch {
 	case is.seq < a.told[l.ID]:
-		say("I8 analytics: the row of %s is at event %d, the feed told %d", l.ID, is.seq, a.told[l.ID])
+		say("I8 analytics: the row of %s is at event %d, the feed has %d", l.ID, is.seq, a.told[l.ID])
 	case is.seq > want.Seq, is.seq == want.Seq && is != a.mark(want.Seq, want):
-		say("I8 analytics: the row of %s is not what the link says", l.ID)
+		say("I8 analytics: the row of %s differs from the link", l.ID)
 	}
 }
 
@@ -142,7 +142,7 @@ func (a *analyticsAudit) link(l link.Link, say func(string, ...any)) {
 func (a *analyticsAudit) rest(say func(string, ...any)) {
 	for kind, left := range map[string]map[string]mark{"payment": a.kept, "refund": a.refunds, "link": a.links} {
 		for id := range left {
-			say("I8 analytics: there is a row of %s, and no such %s", id, kind)
+			say("I8 analytics: row of %s without such a %s", id, kind)
 		}
 	}
 }

@@ -87,15 +87,15 @@ func (a *reportAudit) payment(p payment.Payment, say func(string, ...any)) {
 	want := report.Expected(p)
 	switch {
 	case row.seq != told:
-		say("I8 reports: the row of %s is at event %d, the feed told %d", p.ID, row.seq, told)
+		say("I8 reports: the row of %s is at event %d, the feed has %d", p.ID, row.seq, told)
 	case told != 0 && told == want.Seq && row.hash != maphash.Comparable(a.seed, want):
-		say("I8 reports: the row of %s is not what its log says", p.ID)
+		say("I8 reports: the row of %s differs from its log", p.ID)
 	}
 }
 
 // rest reports rows without a payment.
 func (a *reportAudit) rest(say func(string, ...any)) {
 	for id := range a.kept {
-		say("I8 reports: there is a row of %s, and no such payment", id)
+		say("I8 reports: row of %s without such a payment", id)
 	}
 }

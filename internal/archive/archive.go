@@ -229,7 +229,7 @@ func (w *writer) put(l line) error {
 		return err
 	}
 	if len(raw) >= maxLineBytes {
-		return fmt.Errorf("an object of %d bytes does not fit an archive", len(raw))
+		return fmt.Errorf("an object of %d bytes is too large for an archive", len(raw))
 	}
 	w.counts.count(l)
 	raw = append(raw, '\n')
@@ -252,7 +252,7 @@ func Import(ctx context.Context, from io.ReadSeeker, to Sink, again bool) (Count
 			return nil, err
 		}
 		if !empty {
-			return nil, errors.New("the store is not empty: an archive is imported into a new one, or again into the one that an import was begun with")
+			return nil, errors.New("the store is not empty: import into a new store, or continue an interrupted import with --again")
 		}
 	}
 	if _, err := from.Seek(0, io.SeekStart); err != nil {
@@ -275,7 +275,7 @@ func check(from io.Reader) (counts Counts, told int64, err error) {
 	err = each(from, func(l line, raw []byte) (err error) {
 		switch {
 		case first && (l.Version < oldest || l.Version > version):
-			return fmt.Errorf("%w: it is of version %d, this binary reads %d to %d", ErrDamaged, l.Version, oldest, version)
+			return fmt.Errorf("%w: its version is %d, this binary reads %d to %d", ErrDamaged, l.Version, oldest, version)
 		case first && l.Told == nil, ended:
 			return ErrDamaged
 		case first:
@@ -283,11 +283,11 @@ func check(from io.Reader) (counts Counts, told int64, err error) {
 		case l.End != nil:
 			ended = true
 			if l.End.SHA256 != hex.EncodeToString(sum.Sum(nil)) || !maps.Equal(l.End.Counts, counts) {
-				return fmt.Errorf("%w: its sum or its counts do not fit", ErrDamaged)
+				return fmt.Errorf("%w: its checksum or counts do not match", ErrDamaged)
 			}
 			err = model.done()
 		case l.kind() == "":
-			return fmt.Errorf("%w: a line holds nothing known", ErrDamaged)
+			return fmt.Errorf("%w: a line has no known content", ErrDamaged)
 		case l.Model != nil:
 			_, err = model.take(l.Model)
 			counts.count(l)
@@ -299,7 +299,7 @@ func check(from io.Reader) (counts Counts, told int64, err error) {
 		return err
 	})
 	if err == nil && !ended {
-		err = fmt.Errorf("%w: it has no end", ErrDamaged)
+		err = fmt.Errorf("%w: it is incomplete", ErrDamaged)
 	}
 	return counts, told, err
 }

@@ -67,7 +67,7 @@ func (l *Local) Run(ctx context.Context) error {
 			if l.memory.CompareAndSwap(cold, warm) {
 				l.warm.Store(true)
 				stop()
-				l.cfg.Log.InfoContext(ctx, "the month before is counted", "entities", warm.entities(), "took", l.cfg.Now().Sub(started).String())
+				l.cfg.Log.InfoContext(ctx, "the past month has been counted", "entities", warm.entities(), "took", l.cfg.Now().Sub(started).String())
 			}
 		})
 	}
@@ -96,7 +96,7 @@ func (l *Local) recall(ctx context.Context, from int64, started time.Time) *memo
 			return m
 		}
 		if ctx.Err() == nil {
-			l.cfg.Log.ErrorContext(ctx, "the month before cannot be read; it is tried again", "error", err)
+			l.cfg.Log.ErrorContext(ctx, "the past month could not be read; trying again", "error", err)
 			rest(ctx, recallAgain)
 		}
 	}
@@ -139,7 +139,7 @@ func (l *Local) follow(ctx context.Context, m *memory, position int64, atEnd fun
 			for i := range events {
 				w, err := m.apply(&events[i], now)
 				if err != nil {
-					l.cfg.Log.ErrorContext(ctx, "an event cannot be read and is passed over", "error", err)
+					l.cfg.Log.ErrorContext(ctx, "an event cannot be read and is skipped", "error", err)
 				}
 				if w != nil && l.cfg.Shield != nil {
 					l.cfg.Shield.Answered(w.attempt, w.authorised)
@@ -158,7 +158,7 @@ func (l *Local) follow(ctx context.Context, m *memory, position int64, atEnd fun
 			return nil
 		})
 		if err != nil && ctx.Err() == nil && !errors.Is(err, context.Canceled) {
-			l.cfg.Log.ErrorContext(ctx, "the feed cannot be read; it is tried again", "error", err)
+			l.cfg.Log.ErrorContext(ctx, "the feed could not be read; trying again", "error", err)
 			rest(ctx, followAgain)
 		}
 	}

@@ -164,7 +164,7 @@ func (c Config) wrap(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(rec, r)
 		if rec.code() >= http.StatusInternalServerError {
-			c.Log.ErrorContext(ctx, "answered with an error", "route", r.Pattern, "status", rec.code())
+			c.Log.ErrorContext(ctx, "responded with an error", "route", r.Pattern, "status", rec.code())
 		}
 	})
 }

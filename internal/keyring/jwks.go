@@ -70,7 +70,7 @@ type jwkKey struct {
 // keys with a purpose; a key id must not repeat.
 func ParseJWKS(b []byte) (*Public, error) {
 	if len(b) > maxJWKSBytes {
-		return nil, fmt.Errorf("keyring: a key set has at most %d bytes", maxJWKSBytes)
+		return nil, fmt.Errorf("keyring: a key set must be at most %d bytes", maxJWKSBytes)
 	}
 	var in jwkSet
 	if err := json.Unmarshal(b, &in); err != nil {

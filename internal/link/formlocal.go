@@ -48,7 +48,7 @@ func (l *Local) GetForm(ctx context.Context, account, mode, formID string) (Form
 // ListForms returns a page of forms.
 func (l *Local) ListForms(ctx context.Context, f FormFilter) ([]Form, error) {
 	if f.Before != "" && !id.Valid(id.Form, f.Before) {
-		return nil, fault.Invalid("cursor", "cursor_invalid", "The cursor is not one that a list of forms gave.")
+		return nil, fault.Invalid("cursor", "cursor_invalid", "Invalid cursor: pass nextCursor from a previous page.")
 	}
 	if f.Limit <= 0 {
 		f.Limit = DefaultPage
@@ -90,7 +90,7 @@ func (l *Local) replace(ctx context.Context, f Form, expected int64) (Form, erro
 }
 
 func formChanged() error {
-	return fault.New(fault.KindConflict, "changed_meanwhile", "The form was changed meanwhile. Read it again.")
+	return fault.New(fault.KindConflict, "changed_meanwhile", "The form was changed by another request. Read it again, then repeat your change.")
 }
 
 // ArchiveForm ends a form. Links that it made stay valid.

@@ -86,7 +86,7 @@ type Message struct {
 }
 
 // ErrSealed means that a message cannot be opened.
-var ErrSealed = errors.New("the mail was sealed by none of our keys, or altered")
+var ErrSealed = errors.New("the email was not sealed by our keys, or was altered")
 
 // Seal returns the message in the form that a store may keep.
 func (m Message) Seal(ring *keyring.Ring) (Message, error) {
@@ -95,7 +95,7 @@ func (m Message) Seal(ring *keyring.Ring) (Message, error) {
 		return m, err
 	}
 	if len(raw) > MaxDataBytes {
-		return m, fmt.Errorf("mail %s holds %d bytes, and at most %d", m.ID, len(raw), MaxDataBytes)
+		return m, fmt.Errorf("email %s has %d bytes, and the limit is %d", m.ID, len(raw), MaxDataBytes)
 	}
 	m.Sealed, m.Data = ring.Seal(keyring.MailSeal, raw, about(m.ID)), nil
 	return m, nil
@@ -130,7 +130,7 @@ type Limit struct {
 
 // TooMany returns the fault of a store past a limit.
 func TooMany(after time.Duration) error {
-	f := fault.New(fault.KindRateLimited, "too_many_mails", "Too many mails were sent for now; send this one later.")
+	f := fault.New(fault.KindRateLimited, "too_many_mails", "Too many emails were sent recently; send this one later.")
 	f.RetryAfter = after
 	return f
 }
@@ -228,7 +228,7 @@ type Letter struct {
 }
 
 // ErrPermanent wraps a refusal of a mail that another try would meet again.
-var ErrPermanent = errors.New("the mail server refuses this mail for good")
+var ErrPermanent = errors.New("the mail server permanently refused this email")
 
 // Carrier passes mails to a mail server. It returns nil when the server has accepted the mail,
 // and an error that is ErrPermanent if it never will. After any other error the mail may have
@@ -267,5 +267,5 @@ type Subscription struct {
 
 // Unavailable returns the fault of an installation without a mail server.
 func Unavailable() error {
-	return fault.New(fault.KindConflict, "mail_unavailable", "No mail can be sent: the operator has not set up a mail server.")
+	return fault.New(fault.KindConflict, "mail_unavailable", "Email is unavailable: the operator has not set up a mail server.")
 }

@@ -75,7 +75,7 @@ func (l *Local) RequestReset(_ context.Context, email, lang string) error {
 	case l.resets <- resetWish{email, lang}:
 		return nil
 	default:
-		return fault.Unavailable("resets_busy", time.Second, nil, "Too many are asking at this moment. Nothing was done; try again.")
+		return fault.Unavailable("resets_busy", time.Second, nil, "Too many people are resetting their passwords right now; retry.")
 	}
 }
 
@@ -88,7 +88,7 @@ func (l *Local) RunResets(ctx context.Context) error {
 		case w := <-l.resets:
 			one, cancel := context.WithTimeout(ctx, resetBound)
 			if err := l.mailReset(one, w); err != nil && ctx.Err() == nil {
-				l.log.WarnContext(ctx, "a link to reset a password could not be mailed", "error", err)
+				l.log.WarnContext(ctx, "a password reset email could not be sent", "error", err)
 			}
 			cancel()
 		}

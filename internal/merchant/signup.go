@@ -12,8 +12,8 @@ import (
 )
 
 var (
-	errClosed       = fault.New(fault.KindForbidden, "signup_closed", "Nobody can sign up here.")
-	errByInvitation = fault.New(fault.KindForbidden, "signup_by_invitation", "Signing up here needs an invitation.")
+	errClosed       = fault.New(fault.KindForbidden, "signup_closed", "Sign-up is closed.")
+	errByInvitation = fault.New(fault.KindForbidden, "signup_by_invitation", "Sign-up requires an invitation.")
 )
 
 // Policy returns what a page must know before anyone has signed in.
@@ -38,7 +38,7 @@ func (l *Local) SignUp(ctx context.Context, r SignUpRequest, t *idempotency.Tick
 		return SignedUp{}, err
 	}
 	if invitation != nil && LoginKey(invitation.Email) != LoginKey(u.Email) {
-		return SignedUp{}, fault.Invalid("email", "invitation_address", "The invitation is for another address.")
+		return SignedUp{}, fault.Invalid("email", "invitation_address", "The invitation is for another email address.")
 	}
 	// This hashes before the store is asked, so that a taken name takes as long.
 	if u.PasswordHash, err = l.hasher.hash(ctx, r.Password); err != nil {
@@ -123,7 +123,7 @@ func (l *Local) Invite(ctx context.Context, r InviteRequest) (Invitation, error)
 	}
 	if account.TestOnly { // nobody has confirmed an address, so we mail no stranger
 		return Invitation{}, fault.New(fault.KindForbidden, "email_unconfirmed",
-			"Confirm your email address before you invite others: open the link that we mailed, or ask for it again in the dashboard.")
+			"Confirm your email address before inviting others: open the link we sent you, or request a new one in the dashboard.")
 	}
 	now := l.time()
 	open, err := l.access.Invitations(ctx, r.Account, now, MaxInvitations)
@@ -132,7 +132,7 @@ func (l *Local) Invite(ctx context.Context, r InviteRequest) (Invitation, error)
 	}
 	if len(open) >= MaxInvitations {
 		return Invitation{}, fault.New(fault.KindConflict, "invitation_limit",
-			"An account has at most %d open invitations. Withdraw one first.", MaxInvitations)
+			"An account can have at most %d open invitations. Withdraw one first.", MaxInvitations)
 	}
 	return l.invite(ctx, Token{User: u.ID, Account: r.Account, Email: email}, account.Name, r.Lang, now)
 }
@@ -152,7 +152,7 @@ func (l *Local) invite(ctx context.Context, of Token, payee, lang string, now ti
 		if err != nil {
 			return Invitation{}, err
 		}
-		return Invitation{}, fault.Invalid("email", "already_signed_up", "Somebody with this address has signed up already.")
+		return Invitation{}, fault.Invalid("email", "already_signed_up", "A user with this email address already exists.")
 	}
 	secret, t := newToken(KindInvite, now, InviteLife)
 	t.ID, t.User, t.Account, t.Email, t.Mailed = id.New(id.Invite), of.User, of.Account, of.Email, l.mails
@@ -245,7 +245,7 @@ func (l *Local) SendConfirmation(ctx context.Context, user, lang string) error {
 	now := l.time()
 	if soon, err := l.sentLately(ctx, KindConfirm, user, now); soon || err != nil {
 		if err == nil {
-			f := fault.New(fault.KindRateLimited, "mail_sent_just_now", "A mail was sent a moment ago. Look for it before you ask for another.")
+			f := fault.New(fault.KindRateLimited, "mail_sent_just_now", "An email was sent a moment ago. Check your inbox before requesting another.")
 			f.RetryAfter = resendAfter
 			err = f
 		}
@@ -268,7 +268,7 @@ func (l *Local) sentLately(ctx context.Context, kind, user string, now time.Time
 
 // ErrUnconfirmed is the error of live mode before an address is confirmed.
 var ErrUnconfirmed error = &fault.Error{Kind: fault.KindForbidden, Code: "email_unconfirmed", Param: "mode",
-	Detail: "Live mode needs a confirmed email address. Open the link that we mailed, or ask for it again in the dashboard."}
+	Detail: "Live mode requires a confirmed email address. Open the link we sent you, or request a new one in the dashboard."}
 
 // mayGoLive returns ErrUnconfirmed in live mode until an address is confirmed.
 func (l *Local) mayGoLive(ctx context.Context, account, mode string) error {

@@ -158,7 +158,7 @@ func conflict(err error) error {
 	if !errors.Is(err, ErrConflict) {
 		return err
 	}
-	f := fault.New(fault.KindConflict, "endpoint_changed", "The endpoint was changed at the same moment; read it and try again.")
+	f := fault.New(fault.KindConflict, "endpoint_changed", "The endpoint was changed by another request. Read it again, then repeat your change.")
 	f.Cause = err
 	return f
 }
@@ -176,10 +176,10 @@ func (l *Local) Deliveries(ctx context.Context, account, mode, endpoint string, 
 
 func checkPage(prefix, before string, limit int) error {
 	if limit < 1 || limit > MaxPage+1 {
-		return fault.Invalid("limit", "limit_out_of_range", "limit is 1 to %d.", MaxPage)
+		return fault.Invalid("limit", "limit_out_of_range", "limit must be 1 to %d.", MaxPage)
 	}
 	if before != "" && !id.Valid(prefix, before) {
-		return fault.Invalid("cursor", "cursor_invalid", "The cursor is not one that a list gave out.")
+		return fault.Invalid("cursor", "cursor_invalid", "Invalid cursor: pass nextCursor from a previous page.")
 	}
 	return nil
 }
@@ -223,9 +223,9 @@ func (l *Local) Redeliver(ctx context.Context, account, mode, endpoint, delivery
 	case !e.Enabled():
 		return Delivery{}, disabled(e)
 	case old.Test:
-		return Delivery{}, fault.New(fault.KindConflict, "delivery_not_repeatable", "This was a test; send another one.")
+		return Delivery{}, fault.New(fault.KindConflict, "delivery_not_repeatable", "A test delivery cannot be repeated; send another test.")
 	case len(old.SealedBody) == 0:
-		return Delivery{}, fault.New(fault.KindConflict, "delivery_not_repeatable", "This delivery had no body that could be sent.")
+		return Delivery{}, fault.New(fault.KindConflict, "delivery_not_repeatable", "This delivery has no body to send again.")
 	}
 	now := l.Now()
 	d := Delivery{

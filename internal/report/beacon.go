@@ -70,7 +70,7 @@ func (b *Beacons) flush(ctx context.Context) {
 			return
 		}
 		if err := b.service.Seen(ctx, batch); err != nil {
-			b.log.WarnContext(ctx, "steps that browsers told are lost", "links", len(batch), "error", err)
+			b.log.WarnContext(ctx, "steps reported by browsers were lost", "links", len(batch), "error", err)
 		}
 		batch = batch[:0]
 	}

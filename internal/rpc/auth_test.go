@@ -202,7 +202,7 @@ func TestSecretRotates(t *testing.T) {
 	eventually(t, "the client sends the new one", func() bool { return far.Notice(t.Context(), issuer.Notice{}) == nil })
 	// An invalid file changes nothing.
 	write(serverFile, "short")
-	eventually(t, "the file was looked at", func() bool { return strings.Contains(w.logs.String(), "cannot be read again") })
+	eventually(t, "the file was looked at", func() bool { return strings.Contains(w.logs.String(), "could not be reloaded") })
 	good(t, far.Notice(t.Context(), issuer.Notice{}))
 	for name, content := range map[string]string{"empty": "\n", "short": "abc\n", "many": strings.Repeat(after+"\n", 9)} {
 		path := filepath.Join(t.TempDir(), "s")

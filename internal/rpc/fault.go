@@ -20,7 +20,7 @@ import (
 const faultHeader = "Paylink-Fault"
 
 // ErrUnanswered marks the error of a call that got no answer.
-var ErrUnanswered = errors.New("no answer came from the service")
+var ErrUnanswered = errors.New("the service did not respond")
 
 // errNotSent marks the error of a call that never reached an instance.
 var errNotSent = fmt.Errorf("the call was not sent: %w", ErrUnanswered)
@@ -120,7 +120,7 @@ func incoming(ctx context.Context, procedure string, err error) error {
 	switch c.Code() {
 	case connect.CodeInternal:
 		if connect.IsWireError(c) {
-			return fmt.Errorf("%s failed; the log of the service tells why", procedure)
+			return fmt.Errorf("%s failed; see the log of the service", procedure)
 		}
 	case connect.CodeUnauthenticated:
 		// The guard refuses before anything is done.
@@ -132,7 +132,7 @@ func incoming(ctx context.Context, procedure string, err error) error {
 // unanswered returns the fault for our callers when a service cannot be reached.
 func unanswered(procedure string, cause, mark error) error {
 	return fault.Unavailable("service_unavailable", time.Second, fmt.Errorf("%s: %w: %w", procedure, mark, cause),
-		"A part of the service cannot be reached at the moment. Repeat the request, with the same key or attempt.")
+		"A service is temporarily unavailable. Retry with the same Idempotency-Key or attempt.")
 }
 
 // fromWire rebuilds the error, or returns nil if it cannot be parsed.

@@ -131,7 +131,7 @@ func (a *API) unrouted(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if len(allow) == 0 {
-		a.fail(w, r, fault.New(fault.KindNotFound, "not_found", "There is nothing at this address."))
+		a.fail(w, r, fault.New(fault.KindNotFound, "not_found", "This address does not exist."))
 		return
 	}
 	problem.MethodNotAllowed(w, r, strings.Join(allow, ", "))

@@ -55,7 +55,7 @@ func (a *API) exportPayments(q *request) {
 		items, err = a.Payments.ListPayments(q.Context(), f)
 	}
 	if err != nil {
-		a.Log.WarnContext(q.Context(), "an export was cut short", "requestId", problem.RequestID(q.Context()), "error", err.Error())
+		a.Log.WarnContext(q.Context(), "an export was cut off", "requestId", problem.RequestID(q.Context()), "error", err.Error())
 		panic(http.ErrAbortHandler)
 	}
 }

@@ -38,7 +38,7 @@ func deskRoutes() []Route {
 	}
 }
 
-var errNoAnalyst = fault.Unavailable("fraud_unavailable", time.Minute, nil, "The box that knows the risk of payments is not available now.")
+var errNoAnalyst = fault.Unavailable("fraud_unavailable", time.Minute, nil, "The fraud service is temporarily unavailable; retry.")
 
 // rows reads a page from the analytics store with the filters of both lists.
 func (a *API) rows(q *request, f history.Query) (history.Page, deskCursor, int, error) {
@@ -129,7 +129,7 @@ func (a *API) review(q *request) (any, error) {
 	}
 	verdict, known := verdicts[in.Verdict.Value]
 	if !known {
-		return nil, fault.Invalid("verdict", "parameter_invalid", "Must be one of approve, decline, refund.")
+		return nil, fault.Invalid("verdict", "parameter_invalid", "verdict must be one of approve, decline, refund.")
 	}
 	p, err := a.Transactions.Review(q.Context(), q.caller.account, q.caller.mode, q.PathValue("id"), verdict, q.caller.by(), q.ticket)
 	if err != nil {
@@ -152,7 +152,7 @@ func (a *API) mark(q *request) (any, error) {
 		return nil, err
 	}
 	if !in.Label.Null && in.Label.Value != payment.LabelFraud && in.Label.Value != payment.LabelLegitimate {
-		return nil, fault.Invalid("label", "parameter_invalid", "Must be fraud, legitimate or null.")
+		return nil, fault.Invalid("label", "parameter_invalid", "label must be fraud, legitimate or null.")
 	}
 	p, err := a.Transactions.Mark(q.Context(), q.caller.account, q.caller.mode, q.PathValue("id"), in.Label.Value, q.caller.by(), q.ticket)
 	if err != nil {
@@ -268,7 +268,7 @@ func (a *API) openDispute(q *request) (any, error) {
 		return nil, err
 	}
 	if in.Reason.Value == "" {
-		return nil, fault.Invalid("reason", "parameter_invalid", "Must be one of fraudulent, product_not_received, duplicate, unrecognized, other.")
+		return nil, fault.Invalid("reason", "parameter_invalid", "reason must be one of fraudulent, product_not_received, duplicate, unrecognized, other.")
 	}
 	due, err := in.due()
 	if err != nil {
@@ -300,14 +300,14 @@ func (a *API) moveDispute(q *request) (any, error) {
 // due is the deadline for evidence; zero if none is given. A given state is checked.
 func (b moveDisputeBody) due() (time.Time, error) {
 	if b.State.Set && !slices.Contains(disputeStates, b.State.Value) {
-		return time.Time{}, fault.Invalid("state", "parameter_invalid", "Must be one of %s.", strings.Join(disputeStates, ", "))
+		return time.Time{}, fault.Invalid("state", "parameter_invalid", "state must be one of %s.", strings.Join(disputeStates, ", "))
 	}
 	if !b.EvidenceDueAt.Set {
 		return time.Time{}, nil
 	}
 	t, err := time.Parse(time.RFC3339Nano, string(b.EvidenceDueAt.Value))
 	if t = t.UTC(); err != nil || t.Year() < 1970 || t.Year() > 9999 {
-		return t, fault.Invalid("evidenceDueAt", "parameter_invalid", "Must be a time by RFC 3339 such as 2026-03-01T12:00:00Z.")
+		return t, fault.Invalid("evidenceDueAt", "parameter_invalid", "evidenceDueAt must be an RFC 3339 time such as 2026-03-01T12:00:00Z.")
 	}
 	return t, nil
 }
@@ -347,7 +347,7 @@ func (q query) desk() (deskCursor, error) {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(s)
 	if err != nil || len(s) > maxCursorBytes || json.Unmarshal(raw, &c, json.RejectUnknownMembers(true)) != nil || c.String() != s || c == (deskCursor{}) ||
 		(c.After != "" && !id.Valid(id.Dispute, c.After)) {
-		return deskCursor{}, fault.Invalid("cursor", "cursor_invalid", "Must be the nextCursor of a page of this list.")
+		return deskCursor{}, fault.Invalid("cursor", "cursor_invalid", "Invalid cursor: pass nextCursor from a previous page.")
 	}
 	return c, nil
 }

@@ -88,7 +88,7 @@ func (b *formBody) check() error {
 		}
 	}
 	if b.Amounts.Set && len(b.Amounts.Value) == 0 {
-		return fault.Invalid("amounts", "amount_invalid", "A list has 2 to %d amounts.", link.MaxFormAmounts)
+		return fault.Invalid("amounts", "amount_invalid", "amounts must have 2 to %d entries.", link.MaxFormAmounts)
 	}
 	for i, amount := range b.Amounts.Value {
 		if err := checkAmount(fmt.Sprintf("amounts[%d]", i), field[decimal]{Set: true, Value: amount}); err != nil {
@@ -175,7 +175,7 @@ func (a *API) updateForm(q *request) (any, error) {
 		return nil, err
 	}
 	if in.Revision.Set && in.Revision.Value < 1 {
-		return nil, fault.Invalid("revision", "parameter_invalid", "Must be the revision that the form had when you read it.")
+		return nil, fault.Invalid("revision", "parameter_invalid", "revision must be the form's revision when you read it.")
 	}
 	r, err := a.formRequest(q, &in.formBody)
 	if err != nil {

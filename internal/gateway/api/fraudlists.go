@@ -190,14 +190,14 @@ func (a *API) putPolicy(q *request) (any, error) {
 	}
 	if in.OnTimeout.Set {
 		if in.OnTimeout.Value != timeoutAllow && in.OnTimeout.Value != timeoutBlock {
-			return nil, fault.Invalid("onTimeout", "parameter_invalid", "Must be allow or block.")
+			return nil, fault.Invalid("onTimeout", "parameter_invalid", "onTimeout must be allow or block.")
 		}
 		p.FailOpen = in.OnTimeout.Value == timeoutAllow
 	}
 	if in.ReviewSeconds.Set {
 		const most = 7 * 24 * 60 * 60 // above this the multiplication below could overflow
 		if in.ReviewSeconds.Value < 0 || in.ReviewSeconds.Value > most {
-			return nil, fault.Invalid("reviewSeconds", "review_time_invalid", "Must be 0, or 3600 to %d seconds (an hour to seven days).", most)
+			return nil, fault.Invalid("reviewSeconds", "review_time_invalid", "reviewSeconds must be 0, or 3600 to %d seconds (an hour to seven days).", most)
 		}
 		p.ReviewFor = time.Duration(in.ReviewSeconds.Value) * time.Second
 	}

@@ -84,7 +84,7 @@ type updateRuleBody struct {
 // state returns an error for an unknown state. An absent state stays unchanged.
 func (b ruleBody) state() error {
 	if b.State.Set && b.State.Value == "" {
-		return fault.Invalid("state", "rule_state_invalid", "Must be on, shadow or off.")
+		return fault.Invalid("state", "rule_state_invalid", "state must be on, shadow or off.")
 	}
 	return nil
 }
@@ -92,7 +92,7 @@ func (b ruleBody) state() error {
 // rulebook returns an error if this process has no access to the rules.
 func (a *API) rulebook() (rulebook.Service, error) {
 	if a.Fraud.Rulebook == nil {
-		return nil, fault.Unavailable("fraud_unavailable", time.Second, nil, "The rules cannot be reached now. Try again.")
+		return nil, fault.Unavailable("fraud_unavailable", time.Second, nil, "The fraud service is temporarily unavailable; retry.")
 	}
 	return a.Fraud.Rulebook, nil
 }
@@ -188,7 +188,7 @@ func (a *API) updateRule(q *request) (any, error) {
 	}
 	if in.Version.Set {
 		if in.Version.Value < 1 || in.Version.Value > 1<<31 {
-			return nil, fault.Invalid("version", "parameter_invalid", "Must be the version that the rule had when you read it.")
+			return nil, fault.Invalid("version", "parameter_invalid", "version must be the rule's version when you read it.")
 		}
 		r.Version = int(in.Version.Value)
 	}

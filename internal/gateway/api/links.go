@@ -64,7 +64,7 @@ func (b *createLinkBody) check() error {
 
 func checkAmount(param string, f field[decimal]) error {
 	if f.Set && (len(f.Value) > maxAmountDigits || !plainDecimal(string(f.Value))) {
-		return fault.Invalid(param, "amount_invalid", `Must be a plain decimal such as "12.50", without sign or exponent.`)
+		return fault.Invalid(param, "amount_invalid", `%s must be a plain decimal such as "12.50", without sign or exponent.`, param)
 	}
 	return nil
 }

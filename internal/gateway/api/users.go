@@ -174,7 +174,7 @@ func (a *API) signUp(q *request) (any, error) {
 // notEmpty refuses an empty text, which the service could not distinguish from an absent one.
 func notEmpty(param string, f field[string]) error {
 	if f.Set && f.Value == "" {
-		return fault.Invalid(param, "parameter_invalid", "Must not be empty; leave the member out instead.")
+		return fault.Invalid(param, "parameter_invalid", "%s must not be empty; omit it instead.", param)
 	}
 	return nil
 }
@@ -281,7 +281,7 @@ func (a *API) signIn(q *request) (any, error) {
 		return nil, err
 	}
 	if len(in.OTP.Value) > maxOTPBytes {
-		return nil, fault.Invalid("otp", "too_long", "A code has at most %d bytes.", maxOTPBytes)
+		return nil, fault.Invalid("otp", "too_long", "otp must be at most %d bytes.", maxOTPBytes)
 	}
 	s, err := a.Merchants.SignIn(q.Context(), merchant.SignInRequest{Login: strings.TrimSpace(in.Login.Value), Password: in.Password.Value, OTP: in.OTP.Value,
 		Client: merchant.Client{Agent: q.UserAgent(), Address: remote(q.Request)}}, q.ticket)

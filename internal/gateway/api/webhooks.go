@@ -173,7 +173,7 @@ func (q *request) afterSeq() (int64, error) {
 	cursor, paged := q.query["cursor"]
 	switch {
 	case given && paged:
-		return 0, fault.Invalid("cursor", "conflicting_fields", "Give afterSeq or cursor, not both.")
+		return 0, fault.Invalid("cursor", "conflicting_fields", "Send afterSeq or cursor, not both.")
 	case !given && !paged:
 		return 0, nil
 	case paged:
@@ -184,9 +184,9 @@ func (q *request) afterSeq() (int64, error) {
 	case err == nil && allDigits(s):
 		return after, nil
 	case paged:
-		return 0, fault.Invalid("cursor", "cursor_invalid", "Must be the nextCursor of a page of this list.")
+		return 0, fault.Invalid("cursor", "cursor_invalid", "Invalid cursor: pass nextCursor from a previous page.")
 	}
-	return 0, fault.Invalid("afterSeq", "parameter_invalid", "Must be a whole number, 0 or more.")
+	return 0, fault.Invalid("afterSeq", "parameter_invalid", "afterSeq must be a whole number, 0 or more.")
 }
 
 // listEvents is oldest first and pages by seq, which has no gaps: a client that

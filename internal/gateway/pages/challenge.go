@@ -55,7 +55,7 @@ func (p *Pages) challenge(w http.ResponseWriter, r *http.Request) {
 	puzzle, err := p.asks(ctx, l, attempt, spelling.Network(addressOf(r)))
 	if err != nil {
 		// If the service cannot be reached, the payer can still pay.
-		p.record(r, fault.Unavailable("payment_busy", time.Second, err, "The puzzle could not be made."))
+		p.record(r, fault.Unavailable("payment_busy", time.Second, err, "The puzzle could not be created; retry."))
 		puzzle = fraud.Puzzle{}
 	}
 	p.jsonKept(w, r, puzzle, puzzleCache)

@@ -199,7 +199,7 @@ func (p *Pages) fillForm(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if wait := p.rates.take(f.ID, p.now()); wait > 0 {
-		busy := fault.New(fault.KindRateLimited, "rate_limited", "This form is filled in too often at the moment. Nothing was done. Try again in a few seconds.")
+		busy := fault.New(fault.KindRateLimited, "rate_limited", "Too many people are submitting this form right now. Try again in a few seconds.")
 		busy.RetryAfter = wait
 		p.failPage(w, r, busy)
 		return

@@ -169,7 +169,7 @@ type ParkedReader interface {
 // RunParked notifies merchants of parked webhooks, until ctx ends (nil): at most once a day per
 // endpoint, because the mail's id derives from both.
 func (l *Local) RunParked(ctx context.Context) error {
-	return l.every(ctx, parkedEvery, "webhooks that were given up could not be told of", l.TellParked)
+	return l.every(ctx, parkedEvery, "the emails about parked webhooks could not be queued", l.TellParked)
 }
 
 // TellParked is one round of RunParked.

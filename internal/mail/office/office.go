@@ -141,7 +141,7 @@ func (l *Local) Preferences(ctx context.Context, user string) (mail.Preferences,
 // SetPreferences implements mail.Service.
 func (l *Local) SetPreferences(ctx context.Context, p mail.Preferences) error {
 	if p.Lang != "" && i18n.For(p.Lang).Tag() != p.Lang {
-		return fault.Invalid("lang", "language_unknown", "There are no texts in this language.")
+		return fault.Invalid("lang", "language_unknown", "lang must be a supported language.")
 	}
 	var off []string
 	for _, kind := range mail.Optional { // each once, in one order
@@ -151,7 +151,7 @@ func (l *Local) SetPreferences(ctx context.Context, p mail.Preferences) error {
 	}
 	for _, kind := range p.Off {
 		if !slices.Contains(mail.Optional, kind) {
-			return fault.Invalid("off", "mail_kind_unknown", "This kind of mail cannot be turned off.")
+			return fault.Invalid("off", "mail_kind_unknown", "This kind of email cannot be turned off.")
 		}
 	}
 	if _, err := l.Readers.Reader(ctx, p.User); err != nil {
@@ -164,16 +164,16 @@ func (l *Local) SetPreferences(ctx context.Context, p mail.Preferences) error {
 // Mails implements mail.Service.
 func (l *Local) Mails(ctx context.Context, account, before string, limit int) ([]mail.Message, error) {
 	if limit < 1 || limit > mail.MaxPage+1 {
-		return nil, fault.Invalid("limit", "limit_out_of_range", "limit is 1 to %d.", mail.MaxPage)
+		return nil, fault.Invalid("limit", "limit_out_of_range", "limit must be 1 to %d.", mail.MaxPage)
 	}
 	if before != "" && !id.Valid(id.Mail, before) {
-		return nil, fault.Invalid("cursor", "cursor_invalid", "The cursor is not one that a list gave out.")
+		return nil, fault.Invalid("cursor", "cursor_invalid", "Invalid cursor: pass nextCursor from a previous page.")
 	}
 	return l.Outbox.Mails(ctx, account, before, limit)
 }
 
 // ErrToken is the only error for one-click links that are not ours.
-var ErrToken error = fault.New(fault.KindNotFound, "token_invalid", "This link is not ours, or it was altered.")
+var ErrToken error = fault.New(fault.KindNotFound, "token_invalid", "This link is invalid or was altered.")
 
 // ticket is the content of a one-click link, sealed: it needs no session, and nobody but us can
 // make one or read whom it is about. It does not expire: an old mail must be able to end what

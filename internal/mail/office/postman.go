@@ -54,7 +54,7 @@ func (l *Local) Run(ctx context.Context) error {
 	for {
 		n, err := l.send(ctx, under)
 		if err != nil && ctx.Err() == nil {
-			l.Log.WarnContext(ctx, "mails that are due could not be read; trying again", "error", err)
+			l.Log.WarnContext(ctx, "due emails could not be read; trying again", "error", err)
 		}
 		if n == dueBatch && err == nil && ctx.Err() == nil {
 			continue
@@ -104,7 +104,7 @@ func (l *Local) try(ctx context.Context, m mail.Message) {
 	defer cancel()
 	claimed, err := l.Outbox.ClaimMails(ctx, []mail.Message{m}, l.Now().UTC().Add(claimLife))
 	if err != nil {
-		l.Log.WarnContext(ctx, "a mail could not be claimed; trying again", "mail", m.ID, "error", err)
+		l.Log.WarnContext(ctx, "an email could not be claimed; trying again", "mail", m.ID, "error", err)
 		return
 	}
 	if len(claimed) == 0 {
@@ -114,10 +114,10 @@ func (l *Local) try(ctx context.Context, m mail.Message) {
 	o := l.judge(m, l.deliver(ctx, m))
 	l.Observe(m.Kind, o.Status)
 	if o.Status == mail.ParkedS {
-		l.Log.ErrorContext(ctx, "a mail was given up", "mail", m.ID, "kind", m.Kind, "account", m.Account, "attempt", m.Attempt, "error", o.Error)
+		l.Log.ErrorContext(ctx, "an email failed and is no longer retried", "mail", m.ID, "kind", m.Kind, "account", m.Account, "attempt", m.Attempt, "error", o.Error)
 	}
 	if err := l.Outbox.SettleMails(context.WithoutCancel(ctx), []mail.Outcome{o}); err != nil {
-		l.Log.ErrorContext(ctx, "what became of a mail could not be recorded; it may be sent again", "mail", m.ID,
+		l.Log.ErrorContext(ctx, "the outcome of an email could not be recorded; it may be sent again", "mail", m.ID,
 			"outcome", string(o.Status), "error", err)
 	}
 }
@@ -366,7 +366,7 @@ func (d *draft) link(ctx context.Context) error {
 // tried again.
 func gone(err error) error {
 	if notFound(err) {
-		return unwanted("gone: what it tells of is no more")
+		return unwanted("gone: its subject no longer exists")
 	}
 	return err
 }

@@ -81,7 +81,7 @@ func Parse(raw string) (Config, error) {
 	case u.Scheme == "smtp" && len(query) == 1 && off == "off":
 		c.Security, c.Port = Plain, submissionPort
 		if c.User != "" && !loopback(c.Host) {
-			return Config{}, errors.New("a password goes to another machine under TLS alone: leave ?tls=off out")
+			return Config{}, errors.New("a password is sent to another machine only over TLS: omit ?tls=off")
 		}
 	default:
 		return Config{}, errors.New("want smtp:// or smtps://, with no parameter but ?tls=off")
@@ -176,7 +176,7 @@ func (c *Carrier) Carry(ctx context.Context, l mail.Letter) error {
 
 // errUTF8 is permanent: RFC 6531 has no other spelling for such an address, so no try can
 // succeed.
-var errUTF8 = fmt.Errorf("%w: smtputf8_missing: the address has letters beyond ASCII before the @, and the mail server does not take such addresses (SMTPUTF8)", mail.ErrPermanent)
+var errUTF8 = fmt.Errorf("%w: smtputf8_missing: the address has letters beyond ASCII before the @, and the mail server does not support such addresses (SMTPUTF8)", mail.ErrPermanent)
 
 // needsUTF8 reports whether an address of the mail, with its domain in ASCII, still has
 // characters beyond ASCII.
@@ -345,7 +345,7 @@ func (c *Carrier) signIn(w *wire.Client) error {
 			return w.Auth(way.auth)
 		}
 	}
-	return errors.New("the mail server takes no password in a way that we know")
+	return errors.New("the mail server supports no authentication method that we support")
 }
 
 // alive checks a kept connection, with a short timeout.
@@ -386,14 +386,14 @@ func compose(l mail.Letter) (*gomail.Msg, error) {
 		err = m.From(from.String())
 	}
 	if err != nil {
-		return nil, errors.New("address_invalid: the sender's address cannot be written to a mail server")
+		return nil, errors.New("address_invalid: the sender's address cannot be sent to a mail server")
 	}
 	to, err := spelling.Email(l.To)
 	if err == nil {
 		err = m.To(to)
 	}
 	if err != nil {
-		return nil, errors.New("address_invalid: the reader's address is none that a mail server takes")
+		return nil, errors.New("address_invalid: the recipient's address is not one that a mail server accepts")
 	}
 	_, domain, _ := strings.Cut(from.Address, "@")
 	m.SetMessageIDWithValue(l.ID + "@" + domain)

@@ -85,7 +85,7 @@ func (d *database) alive(ctx context.Context, ready func()) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		d.logger.WarnContext(ctx, "webhook: the session that shows this process's life was lost", "error", err)
+		d.logger.WarnContext(ctx, "webhook: the session of this process's heartbeat was lost", "error", err)
 		pause := time.NewTimer(reconnect)
 		select {
 		case <-ctx.Done():

@@ -188,7 +188,7 @@ func decodePayment(i item) (stored, error) {
 		return stored{}, damaged("payment", name, err)
 	}
 	if want := paymentKey(s.Account, s.Link, s.ID); want.sk != text(i, attrSort) || want.pk != text(i, attrPartition) {
-		return stored{}, damaged("payment", name, fmt.Errorf("it says that it is %s of %s", s.ID, s.Account))
+		return stored{}, damaged("payment", name, fmt.Errorf("it claims to be %s of %s", s.ID, s.Account))
 	}
 	s.Revision, s.beside = number(i, attrRevision), beside{parts.events, number(i, attrUsedAt)}
 	return s, nil
@@ -245,7 +245,7 @@ func decodeLink(i item) (offer, error) {
 		return offer{}, damaged("link", name, err)
 	}
 	if want := linkKey(o.Account, o.ID); want.sk != text(i, attrSort) || want.pk != text(i, attrPartition) {
-		return offer{}, damaged("link", name, fmt.Errorf("it says that it is %s of %s", o.ID, o.Account))
+		return offer{}, damaged("link", name, fmt.Errorf("it claims to be %s of %s", o.ID, o.Account))
 	}
 	o.Uses, o.Reserved, o.LastPayment = number(i, attrUses), number(i, attrReserved), text(i, attrLast)
 	o.CanceledAt, o.ExpiredAt, o.PaidAt = fromMicros(number(i, attrCanceled)), fromMicros(number(i, attrExpired)), fromMicros(number(i, attrPaid))

@@ -26,7 +26,7 @@ var (
 // errAgain means that the basis of a commit has changed: build the commit again.
 var errAgain = errors.New("the item has changed meanwhile")
 
-var errBusyLink = fault.Unavailable("store_busy", retryAfter, errAgain, "Many requests change this link at once. Try again.")
+var errBusyLink = fault.Unavailable("store_busy", retryAfter, errAgain, "Too many concurrent changes to this link; retry.")
 
 const ifNew = "attribute_not_exists(pk)"
 

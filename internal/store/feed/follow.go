@@ -176,7 +176,7 @@ func (f *Feed) readSome(ctx context.Context, r sqldb.Reader, c Follower, from Pl
 func (f *Feed) hand(ctx context.Context, c Follower, events []stream.Event) error {
 	var aside []stream.Aside
 	pass := func(e stream.Event, why error) {
-		f.log.ErrorContext(ctx, "an event cannot be read and is passed over",
+		f.log.ErrorContext(ctx, "an event cannot be read and is skipped",
 			"consumer", c.Consumer, "event", e.ID, "position", e.Position, "error", why)
 		aside = append(aside, stream.Aside{
 			Consumer: c.Consumer, Item: e.ID, Account: e.Account, Position: e.Position, Reason: why.Error(), At: time.Now(),

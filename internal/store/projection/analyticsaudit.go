@@ -52,7 +52,7 @@ func (a *Analytics) Audit(ctx context.Context, visit func(history.Row) error) (w
 			return err
 		}
 		if fits, err := beside.fit(one); err != nil || !fits {
-			wrong = append(wrong, "I8 analytics: columns of "+one.ID+" are not what its row says")
+			wrong = append(wrong, "I8 analytics: columns of "+one.ID+" differ from its row")
 		}
 		for _, d := range one.Disputes {
 			disputes[d.ID] = disputeText(one, d)
@@ -157,7 +157,7 @@ func (a *Analytics) auditDisputes(ctx context.Context, want map[string]string) (
 			return err
 		}
 		if is := fmt.Sprintf("%q", []any{owner, payment, currency, minor, reason, state, reference, due, created, closed}); is != want[id] {
-			wrong = append(wrong, "I8 analytics: the row of the dispute "+id+" is not what its payment's says")
+			wrong = append(wrong, "I8 analytics: the row of the dispute "+id+" differs from its payment's")
 		}
 		delete(want, id)
 		return nil

@@ -97,9 +97,9 @@ func (o outcomeUnknown) Error() string {
 func (o outcomeUnknown) Unwrap() error { return o.cause }
 
 func notDurable(cause error) error {
-	return fault.Unavailable("store_unavailable", time.Second, cause, "The change could not be made durable. Try again.")
+	return fault.Unavailable("store_unavailable", time.Second, cause, "The change could not be made durable; retry.")
 }
 
 func notReadable(cause error) error {
-	return fault.Unavailable("store_unavailable", time.Second, cause, "The store cannot be reached now. Try again.")
+	return fault.Unavailable("store_unavailable", time.Second, cause, "The store is temporarily unavailable; retry.")
 }

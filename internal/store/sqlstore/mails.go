@@ -150,7 +150,7 @@ func (s *Store) DueMails(ctx context.Context, now time.Time, limit int) ([]mail.
 		m, err := scanMail(s.db.Lookup(ctx, "SELECT "+mailColumns+" FROM mails WHERE id = $1 AND status = 'waiting' AND claimed <= $2", r.id, sqldb.Micros(now)))
 		switch {
 		case fault.Code(err) == "mail_damaged":
-			broken = append(broken, mail.Outcome{ID: r.id, Status: mail.ParkedS, Error: "mail_damaged: what it says cannot be read", At: now})
+			broken = append(broken, mail.Outcome{ID: r.id, Status: mail.ParkedS, Error: "mail_damaged: its content cannot be read", At: now})
 		case fault.Code(err) == "not_found": // sent or withdrawn in the meantime
 		case err != nil:
 			return nil, err

@@ -188,7 +188,7 @@ func (d *Pages) beginPasskey(v *visit) error {
 	}
 	name := strings.TrimSpace(form.Get("name"))
 	if name == "" {
-		return d.mend(v, "passkey", fault.Invalid("name", "name_missing", "A passkey has a name."))
+		return d.mend(v, "passkey", fault.Invalid("name", "name_missing", "name is required."))
 	}
 	c, err := d.Merchants.BeginPasskey(v.Context(), v.User.ID, form.Get("password"))
 	if err != nil {

@@ -306,7 +306,7 @@ func (d *Pages) updateForm(v *visit) error {
 	}
 	revision, err := strconv.ParseInt(values.Get("revision"), 10, 64)
 	if err != nil || revision < 1 {
-		return fault.New(fault.KindInvalid, "form_invalid", "The form did not arrive as your browser should send it. Open the page again.")
+		return fault.New(fault.KindInvalid, "form_invalid", "The form data is incomplete or malformed. Reload the page and try again.")
 	}
 	wish, wrong := v.formWish(values)
 	if len(wrong) > 0 {

@@ -91,7 +91,7 @@ func (d *Frame) serve(rt Route, mode string) http.Handler {
 		v.Request = r.WithContext(i18n.With(r.Context(), v.Print))
 		v.headers()
 		if err := d.cross.Check(r); err != nil {
-			v.fail(fault.New(fault.KindForbidden, "cross_site_post", "This form was sent from another site. Open the dashboard and send it there."))
+			v.fail(fault.New(fault.KindForbidden, "cross_site_post", "This form was submitted from another site. Open the dashboard and submit it there."))
 			return
 		}
 		v.lastMode()
@@ -221,9 +221,9 @@ func (v *Visit) Posted() (url.Values, error) {
 	if err := v.ParseForm(); err != nil {
 		var tooLarge *http.MaxBytesError
 		if errors.As(err, &tooLarge) {
-			return nil, fault.New(fault.KindTooLarge, "body_too_large", "A body has at most %d bytes.", maxBodyBytes)
+			return nil, fault.New(fault.KindTooLarge, "body_too_large", "The body must be at most %d bytes.", maxBodyBytes)
 		}
-		return nil, fault.New(fault.KindInvalid, "form_invalid", "The form did not arrive as your browser should send it. Open the page again.")
+		return nil, fault.New(fault.KindInvalid, "form_invalid", "The form data is incomplete or malformed. Reload the page and try again.")
 	}
 	return v.PostForm, nil
 }
@@ -360,7 +360,7 @@ func (v *Visit) CSV(name string, header []string, rows iter.Seq2[[]string, error
 		err = out.Error()
 	}
 	if err != nil {
-		v.d.Log.WarnContext(v.Context(), "a table was cut short", "requestId", problem.RequestID(v.Context()), "error", err.Error())
+		v.d.Log.WarnContext(v.Context(), "a table was cut off", "requestId", problem.RequestID(v.Context()), "error", err.Error())
 		panic(http.ErrAbortHandler)
 	}
 	return nil

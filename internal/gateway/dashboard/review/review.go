@@ -256,7 +256,7 @@ func (v *visit) ruleNames(items []payment.Payment) map[string]string {
 	defer cancel()
 	rules, err := v.d.Fraud.Rulebook.Rules(ctx, v.Account.ID, v.Mode)
 	if err != nil {
-		v.d.Log.WarnContext(v.Context(), "rules are shown by their ids", "error", err)
+		v.d.Log.WarnContext(v.Context(), "the names of rules could not be read; their ids are shown", "error", err)
 		return nil
 	}
 	names := make(map[string]string, len(rules))
@@ -420,7 +420,7 @@ func (v *visit) sumStands(id, verdict string) error {
 	}
 	now := money.Of(p.Undisputed(), p.Amount.Currency)
 	if p.CapturedMinor > 0 && p.Risk.Review != payment.ReviewRefunded && v.PostForm.Get(slip.FieldSeen) != now.Decimal() {
-		return fault.New(fault.KindConflict, "refundable_amount_changed", "%s of this payment can be refunded now. Read the payment, and decide again.", now)
+		return fault.New(fault.KindConflict, "refundable_amount_changed", "The refundable amount is now %s. Read the payment and decide again.", now)
 	}
 	return nil
 }

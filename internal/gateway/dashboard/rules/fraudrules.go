@@ -328,7 +328,7 @@ func (d *Pages) setRuleState(v *visit) error {
 	}
 	words, ok := stateWords[in.Get("to")]
 	if !ok {
-		return fault.New(fault.KindInvalid, "form_invalid", "The form did not arrive as your browser should send it. Open the page again.")
+		return fault.New(fault.KindInvalid, "form_invalid", "The form data is incomplete or malformed. Reload the page and try again.")
 	}
 	r.Account, r.State = v.Account.ID, in.Get("to") // of the default set: as this account wants it
 	if _, err := v.Once(d.Records, shapeRule, func(t *idempotency.Ticket) error {
