@@ -72,11 +72,11 @@ func TestMailSettings(t *testing.T) {
 	dir := t.TempDir()
 	harness.Worked(t, "is good", "check-config", "--data", dir, "--mail-url", "smtp://u:s3cret@mail.example", "--mail-from", "pay@shop.example")
 	for words, args := range map[string][]string{
-		"--mail-from":                 {"--mail-url", "smtp://mail.example"},
-		"--mail-url: required": {"--mail-from", "pay@shop.example"},
-		"--mail-from \"shop\"":        {"--mail-from", "shop", "--mail-url", "smtp://mail.example"},
-		"omit ?tls=off":                {"--mail-from", "pay@shop.example", "--mail-url", "smtp://u:s3cret@mail.example?tls=off"},
-		"want smtp:// or smtps://":    {"--mail-from", "pay@shop.example", "--mail-url", "http://u:s3cret@mail.example"},
+		"--mail-from":              {"--mail-url", "smtp://mail.example"},
+		"--mail-url: required":     {"--mail-from", "pay@shop.example"},
+		"--mail-from \"shop\"":     {"--mail-from", "shop", "--mail-url", "smtp://mail.example"},
+		"omit ?tls=off":            {"--mail-from", "pay@shop.example", "--mail-url", "smtp://u:s3cret@mail.example?tls=off"},
+		"want smtp:// or smtps://": {"--mail-from", "pay@shop.example", "--mail-url", "http://u:s3cret@mail.example"},
 	} {
 		out, errs, status := harness.Command(t, append([]string{"check-config", "--data", dir}, args...)...)
 		if status == 0 || !strings.Contains(errs, words) || strings.Contains(out+errs, "s3cret") {
