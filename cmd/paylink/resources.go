@@ -48,23 +48,23 @@ type createLink struct {
 }
 
 func (l *createLink) call(ctx context.Context, c *console) error {
-	wish := client.CreateLink{Amount: l.Amount, MaxAmount: l.MaxAmount, MinAmount: l.MinAmount, Currency: l.Currency, Description: l.Description,
+	request := client.CreateLink{Amount: l.Amount, MaxAmount: l.MaxAmount, MinAmount: l.MinAmount, Currency: l.Currency, Description: l.Description,
 		Reference: l.Reference, Realm: l.Realm, Capture: l.Capture, RedirectURL: l.RedirectURL, Metadata: l.Metadata, MaxUses: client.Uses(l.Uses)}
 	if l.Uses == 0 {
-		wish.MaxUses = client.Unlimited
+		request.MaxUses = client.Unlimited
 	}
 	if l.Expires != "" {
 		life, err := parseSpan(l.Expires)
 		if err != nil {
 			return err
 		}
-		wish.ExpiresInSeconds = int64(life / time.Second)
+		request.ExpiresInSeconds = int64(life / time.Second)
 	}
 	var options []client.CallOption
 	if l.Key != "" {
 		options = append(options, client.IdempotencyKey(l.Key))
 	}
-	made, err := c.Links.Create(ctx, wish, options...)
+	made, err := c.Links.Create(ctx, request, options...)
 	if err != nil {
 		return err
 	}

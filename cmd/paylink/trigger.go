@@ -116,11 +116,11 @@ func (t *trigger) waitFor(ctx context.Context, c *console, how happening) error 
 }
 
 func (t *trigger) link(ctx context.Context, c *console, change func(*client.CreateLink)) (client.Link, error) {
-	wish := client.CreateLink{Amount: t.Amount, Currency: t.Currency, Reference: t.Reference, Description: "paylink trigger " + t.Event}
+	request := client.CreateLink{Amount: t.Amount, Currency: t.Currency, Reference: t.Reference, Description: "paylink trigger " + t.Event}
 	if change != nil {
-		change(&wish)
+		change(&request)
 	}
-	return c.Links.Create(ctx, wish)
+	return c.Links.Create(ctx, request)
 }
 
 func linkID(l client.Link, err error) (string, error) { return l.ID, err }

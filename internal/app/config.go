@@ -111,7 +111,7 @@ func (c Config) checkTargets(say func(format string, args ...any)) {
 		say("--target: want all, or some of %s", targetNames())
 	}
 	for i, t := range c.Targets {
-		if _, ok := boxes[t]; !ok {
+		if _, ok := targetSpecs[t]; !ok {
 			say("--target %q: want all alone, or some of %s", t, targetNames())
 		} else if slices.Contains(c.Targets[:i], t) {
 			say("--target %q: given twice", t)
@@ -129,7 +129,7 @@ func (c Config) checkTargets(say func(format string, args ...any)) {
 		}
 	}
 	for name, urls := range c.Services {
-		if _, ok := boxes[name]; !ok || name == "gateway" {
+		if _, ok := targetSpecs[name]; !ok || name == "gateway" {
 			say("--service %s: unknown service", name)
 		}
 		for _, raw := range urls {
@@ -138,7 +138,7 @@ func (c Config) checkTargets(say func(format string, args ...any)) {
 			}
 		}
 	}
-	if c.PublicURL == "" && c.any(func(b box) bool { return b.public }) {
+	if c.PublicURL == "" && c.any(func(b targetSpec) bool { return b.public }) {
 		say("--public-url: every process of a split deployment must know the same one")
 	}
 	if c.Demo {
@@ -147,7 +147,7 @@ func (c Config) checkTargets(say func(format string, args ...any)) {
 	// A SQLite file belongs to one process: two processes with the same file would not see each
 	// other's commits reliably. So every service that stores data runs in that process.
 	if !postgres.Is(c.Store) && c.needsSQL() {
-		for t, b := range boxes {
+		for t, b := range targetSpecs {
 			if (b.sql || (b.payments && c.PaymentsStore == "")) && !c.runs(t) {
 				say("--store: on SQLite every service that stores data must run in one process, and %s does not run in this one; use postgres://…", t)
 			}

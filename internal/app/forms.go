@@ -30,8 +30,8 @@ func (s *services) openForms(context.Context) error {
 // desk provides what the pages of forms need of other services.
 type desk struct {
 	link.PublicForms
-	box   link.FormService
-	payee func(ctx context.Context, account string) (string, []link.Method, error)
+	service link.FormService
+	payee   func(ctx context.Context, account string) (string, []link.Method, error)
 }
 
 var _ pages.Forms = desk{}
@@ -47,7 +47,7 @@ func (d desk) Fill(ctx context.Context, f link.Form, r link.FormLinkRequest) (li
 	if r.Payee, r.Methods, err = d.payee(ctx, f.Account); err != nil {
 		return link.Link{}, err
 	}
-	return d.box.FormLink(ctx, r)
+	return d.service.FormLink(ctx, r)
 }
 
 // formPages shows the payer's pages in the dashboard's form pages.

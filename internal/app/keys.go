@@ -68,7 +68,7 @@ func completeKeys(cfg Config, out io.Writer) error {
 // ExportKeys writes the targets' share of the keys into a separate folder.
 func ExportKeys(cfg Config, targets []string, dir string, out io.Writer) error {
 	for _, t := range targets {
-		if _, ok := boxes[t]; !ok {
+		if _, ok := targetSpecs[t]; !ok {
 			return fmt.Errorf("--target %q: want some of %s", t, targetNames())
 		}
 	}

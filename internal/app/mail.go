@@ -49,7 +49,7 @@ func (s *services) openMail(ctx context.Context) error {
 		}
 		return nil
 	}
-	settings := office.Config{Outbox: s.stores.sql, Readers: s.stores.sql, Parked: s.stores.sql, Payments: s.stores.payments, Links: s.stores.links,
+	settings := office.Config{Outbox: s.stores.sql, Readers: s.stores.sql, DeadLetters: s.stores.sql, Payments: s.stores.payments, Links: s.stores.links,
 		Ring: s.ring, From: s.cfg.MailFrom, PublicURL: s.cfg.PublicURL, Now: time.Now, Log: s.log,
 		Observe: func(kind string, o mail.Status) { s.metrics.Mail(kind, string(o)) }}
 	if s.cfg.mails() {
@@ -77,9 +77,9 @@ func (s *services) openMail(ctx context.Context) error {
 	s.background["mails"] = func(ctx context.Context) error {
 		return s.stores.sql.Consume(ctx, sqlstore.MailConsumer, local.Handle)
 	}
-	s.background["postman"], s.background["old mails"] = local.Run, local.RunPrune
+	s.background["mail worker"], s.background["old mails"] = local.Run, local.RunPrune
 	s.background["parked webhooks"] = func(ctx context.Context) error {
-		return s.stores.sql.Alone(ctx, "parked webhooks", local.RunParked)
+		return s.stores.sql.Alone(ctx, "parked webhooks", local.RunDeadLetters)
 	}
 	s.mailGauges()
 	return nil
@@ -89,7 +89,7 @@ func (s *services) mailGauges() {
 	s.metrics.Mails()
 	read := gauge(func(ctx context.Context) (int64, error) { return s.stores.sql.CountDueMails(ctx, time.Now()) })
 	s.metrics.Gauge("paylink_mails_due", "Emails that are due and not sent.", nil, read)
-	s.metrics.Gauge("paylink_mails_parked", "Emails of the last 30 days that are no longer retried.", nil, gauge(s.stores.sql.CountParkedMails))
+	s.metrics.Gauge("paylink_mails_parked", "Emails of the last 30 days that are no longer retried.", nil, gauge(s.stores.sql.CountDeadMails))
 	s.metrics.Gauge("paylink_stream_lag", "Events that the consumer has not handled.", map[string]string{"consumer": sqlstore.MailConsumer},
 		gauge(func(ctx context.Context) (int64, error) { return s.stores.sql.Lag(ctx, sqlstore.MailConsumer) }))
 }

@@ -29,7 +29,7 @@ func known() []merchant.Connector {
 func shares(targets []string) []keyring.Share {
 	var all []keyring.Share
 	for _, t := range targets {
-		for _, s := range boxes[t].keys {
+		for _, s := range targetSpecs[t].keys {
 			at := slices.IndexFunc(all, func(have keyring.Share) bool { return have.Purpose == s.Purpose })
 			if at < 0 {
 				all = append(all, s)
@@ -147,7 +147,7 @@ func (c Config) calls() []string {
 	}
 	var all []string
 	for _, t := range c.Targets {
-		for _, name := range boxes[t].calls {
+		for _, name := range targetSpecs[t].calls {
 			if !c.runs(name) && !slices.Contains(all, name) {
 				all = append(all, name)
 			}
@@ -157,19 +157,19 @@ func (c Config) calls() []string {
 	return all
 }
 
-func (c Config) any(has func(box) bool) bool {
-	return slices.ContainsFunc(slices.Collect(maps.Keys(boxes)), func(t string) bool { return c.runs(t) && has(boxes[t]) })
+func (c Config) any(has func(targetSpec) bool) bool {
+	return slices.ContainsFunc(slices.Collect(maps.Keys(targetSpecs)), func(t string) bool { return c.runs(t) && has(targetSpecs[t]) })
 }
 
 // needsSQL reports whether --store is needed. needsPayments reports whether the store of links
 // and payments is.
 func (c Config) needsSQL() bool {
-	return c.any(func(b box) bool { return b.sql || (b.payments && c.PaymentsStore == "") })
+	return c.any(func(b targetSpec) bool { return b.sql || (b.payments && c.PaymentsStore == "") })
 }
-func (c Config) needsPayments() bool { return c.any(func(b box) bool { return b.payments }) }
+func (c Config) needsPayments() bool { return c.any(func(b targetSpec) bool { return b.payments }) }
 
 func (c Config) servesInternally() bool {
 	return c.split() && slices.ContainsFunc(c.Targets, func(t string) bool { return t != "gateway" })
 }
 
-func targetNames() string { return strings.Join(slices.Sorted(maps.Keys(boxes)), ", ") }
+func targetNames() string { return strings.Join(slices.Sorted(maps.Keys(targetSpecs)), ", ") }

@@ -51,7 +51,7 @@ func (s *services) writeChecks() (all []check) {
 	if s.stores.sql != nil && s.cfg.writesSQL() {
 		all = append(all, check{"store_writes", refusesChanges, s.stores.sql.Writable})
 	}
-	if s.stores.table != nil && s.cfg.any(func(b box) bool { return b.writes }) {
+	if s.stores.table != nil && s.cfg.any(func(b targetSpec) bool { return b.writes }) {
 		all = append(all, check{"payments_store_writes", refusesChanges, s.stores.table.Writable})
 	}
 	return all
@@ -60,7 +60,7 @@ func (s *services) writeChecks() (all []check) {
 // writesSQL reports whether a service of this process writes to --store. The verifier, and a
 // service whose links and payments are elsewhere, does not.
 func (c Config) writesSQL() bool {
-	return c.any(func(b box) bool { return b.sql || (b.writes && c.PaymentsStore == "") })
+	return c.any(func(b targetSpec) bool { return b.sql || (b.writes && c.PaymentsStore == "") })
 }
 
 // try runs the checks concurrently and logs why one failed.
@@ -100,7 +100,7 @@ func (s *services) writeGauges() {
 	if s.stores.sql != nil && s.cfg.writesSQL() {
 		show("store", s.stores.sql.Writes())
 	}
-	if s.stores.table != nil && s.cfg.any(func(b box) bool { return b.writes }) {
+	if s.stores.table != nil && s.cfg.any(func(b targetSpec) bool { return b.writes }) {
 		show("payments_store", s.stores.table.Writes())
 	}
 }

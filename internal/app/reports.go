@@ -47,11 +47,11 @@ func RebuildReports(ctx context.Context, cfg Config, out io.Writer) error {
 			return err
 		}
 		defer func() { _ = reports.Close() }()
-		var told int64 = -1
+		var printed int64 = -1
 		err = reports.Rebuild(ctx, func(left int64) {
-			if left != told {
+			if left != printed {
 				_, _ = fmt.Fprintf(out, "%d events to go\n", left)
-				told = left
+				printed = left
 			}
 		})
 		if err == nil {

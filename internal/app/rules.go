@@ -198,7 +198,7 @@ func ShowPolicy(ctx context.Context, cfg Config, mode string, out io.Writer) err
 		if err != nil {
 			return err
 		}
-		return tellPolicy(out, mode, p, "accounts may have their own policy")
+		return printPolicy(out, mode, p, "accounts may have their own policy")
 	})
 }
 
@@ -222,11 +222,11 @@ func SetPolicy(ctx context.Context, cfg Config, mode string, change PolicyChange
 		if p, err = book.PutPolicy(ctx, installation, mode, p); err != nil {
 			return err
 		}
-		return tellPolicy(out, mode, p, inForce)
+		return printPolicy(out, mode, p, inForce)
 	})
 }
 
-func tellPolicy(out io.Writer, mode string, p rulebook.Policy, end string) error {
+func printPolicy(out io.Writer, mode string, p rulebook.Policy, end string) error {
 	late, review := "blocked", "at the end of the hold"
 	if p.FailOpen {
 		late = "allowed"

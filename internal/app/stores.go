@@ -204,7 +204,7 @@ func (s *services) gauges() {
 		}
 	}
 	if s.cfg.runs("notifier") {
-		s.metrics.Gauge("paylink_webhook_deliveries_parked", "Webhooks that are no longer retried and were not redelivered or discarded.", nil, gauge(s.stores.sql.CountParked))
+		s.metrics.Gauge("paylink_webhook_deliveries_parked", "Webhooks that are no longer retried and were not redelivered or discarded.", nil, gauge(s.stores.sql.CountDeadLetters))
 	}
 	if !s.cfg.runs("transactions") {
 		return

@@ -54,7 +54,7 @@ func Verify(ctx context.Context, cfg Config, out io.Writer) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("open %s: %w", cfg.storeName(), err), projections())
 	}
-	a := &audit{now: time.Now(), told: map[string]uint64{}, logged: map[string]uint64{}, due: map[string]uint64{}, taken: map[string]*uses{}, seqs: map[string]int64{},
+	a := &audit{now: time.Now(), emitted: map[string]uint64{}, logged: map[string]uint64{}, due: map[string]uint64{}, taken: map[string]*uses{}, seqs: map[string]int64{},
 		sums: map[sqlstore.Owner]ledger.Balance{}, payments: map[string]settled{}, made: map[string]string{}, reports: reports, analytics: analytics}
 	var from walker = store
 	if cfg.PaymentsStore != "" {
@@ -145,7 +145,7 @@ type settled struct {
 type audit struct {
 	now       time.Time
 	broken    []string
-	told      map[string]uint64 // object to the set of its event numbers
+	emitted   map[string]uint64 // object to the set of its event numbers
 	logged    map[string]uint64 // payment to the set of its log entries with an event
 	due       map[string]uint64 // those whose events must be in the feed by now
 	table     *dynamo.Store     // of links and payments; nil if they are in the snapshot too
@@ -207,8 +207,8 @@ func (a *audit) read(ctx context.Context, s *sqlstore.Store, from walker, total 
 		return err
 	}
 	for id, want := range a.logged {
-		if told := a.told[id]; told&^want != 0 || a.due[id]&^told != 0 {
-			a.say("I12 %s: log entries %b, events %b", id, want, told)
+		if emitted := a.emitted[id]; emitted&^want != 0 || a.due[id]&^emitted != 0 {
+			a.say("I12 %s: log entries %b, events %b", id, want, emitted)
 		}
 	}
 	for o, sum := range a.sums {
@@ -318,10 +318,10 @@ func (a *audit) event(e stream.Event, projectedTo int64) error {
 	a.reports.event(e)
 	a.analytics.event(e)
 	if id.Valid(id.Payment, e.Object) && e.ObjectSeq < 64 {
-		if a.told[e.Object]&(1<<e.ObjectSeq) != 0 {
+		if a.emitted[e.Object]&(1<<e.ObjectSeq) != 0 {
 			a.say("I12 %s: entry %d has two events", e.Object, e.ObjectSeq)
 		}
-		a.told[e.Object] |= 1 << e.ObjectSeq
+		a.emitted[e.Object] |= 1 << e.ObjectSeq
 	}
 	if e.Position > projectedTo {
 		return nil

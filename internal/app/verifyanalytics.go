@@ -20,17 +20,17 @@ import (
 // link, and disputes and sums match the rows. Being behind, or ahead of its position in the feed
 // after a rebuild, is not a problem.
 type analyticsAudit struct {
-	store    *projection.Analytics // nil if there is none or it is being rebuilt
-	position int64
-	told     map[string]int64 // payment or link to its last event up to that position
-	seed     maphash.Seed
-	kept     map[string]mark // of payments
-	refunds  map[string]mark
-	links    map[string]mark
+	store     *projection.Analytics // nil if there is none or it is being rebuilt
+	position  int64
+	lastEvent map[string]int64 // payment or link to its last event up to that position
+	seed      maphash.Seed
+	kept      map[string]mark // of payments
+	refunds   map[string]mark
+	links     map[string]mark
 }
 
 func openAnalyticsSnapshot(ctx context.Context, cfg Config, url string) (*analyticsAudit, error) {
-	a := &analyticsAudit{told: map[string]int64{}, kept: map[string]mark{}, refunds: map[string]mark{}, links: map[string]mark{}, seed: maphash.MakeSeed()}
+	a := &analyticsAudit{lastEvent: map[string]int64{}, kept: map[string]mark{}, refunds: map[string]mark{}, links: map[string]mark{}, seed: maphash.MakeSeed()}
 	src, err := sqlstore.Source(url)
 	if err != nil {
 		return nil, err
@@ -60,7 +60,7 @@ func (a *analyticsAudit) close() error {
 // event records what the rows must contain. The first two events of a payment are not waited for.
 func (a *analyticsAudit) event(e stream.Event) {
 	if a.store != nil && e.Position <= a.position && (history.OfPayment(e) && !history.Quiet(e.Type) || history.OfLink(e)) {
-		a.told[e.Object] = max(a.told[e.Object], e.ObjectSeq)
+		a.lastEvent[e.Object] = max(a.lastEvent[e.Object], e.ObjectSeq)
 	}
 }
 
@@ -107,8 +107,8 @@ func (a *analyticsAudit) payment(p payment.Payment, say func(string, ...any)) {
 	is, want := a.kept[p.ID], history.RowOf(p)
 	delete(a.kept, p.ID)
 	switch {
-	case is.seq < a.told[p.ID]:
-		say("I8 analytics: the row of %s is at event %d, the feed has %d", p.ID, is.seq, a.told[p.ID])
+	case is.seq < a.lastEvent[p.ID]:
+		say("I8 analytics: the row of %s is at event %d, the feed has %d", p.ID, is.seq, a.lastEvent[p.ID])
 	case is.seq > want.Seq:
 		say("I8 analytics: the row of %s is at event %d, its log has %d", p.ID, is.seq, want.Seq)
 	case is.seq == want.Seq && want.Seq > 0 && is != a.mark(want.Seq, want):
@@ -131,8 +131,8 @@ func (a *analyticsAudit) link(l link.Link, say func(string, ...any)) {
 	is, want := a.links[l.ID], history.LinkOf(l)
 	delete(a.links, l.ID)
 	switch {
-	case is.seq < a.told[l.ID]:
-		say("I8 analytics: the row of %s is at event %d, the feed has %d", l.ID, is.seq, a.told[l.ID])
+	case is.seq < a.lastEvent[l.ID]:
+		say("I8 analytics: the row of %s is at event %d, the feed has %d", l.ID, is.seq, a.lastEvent[l.ID])
 	case is.seq > want.Seq, is.seq == want.Seq && is != a.mark(want.Seq, want):
 		say("I8 analytics: the row of %s differs from the link", l.ID)
 	}

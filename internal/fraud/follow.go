@@ -85,7 +85,7 @@ func (l *Local) recall(ctx context.Context, from int64, started time.Time) *memo
 			behind, err = l.cfg.Behind(ctx)
 		}
 		if err == nil && behind > since {
-			rest(ctx, recallLook)
+			pause(ctx, recallLook)
 			continue
 		}
 		var m *memory
@@ -97,7 +97,7 @@ func (l *Local) recall(ctx context.Context, from int64, started time.Time) *memo
 		}
 		if ctx.Err() == nil {
 			l.cfg.Log.ErrorContext(ctx, "the past month could not be read; trying again", "error", err)
-			rest(ctx, recallAgain)
+			pause(ctx, recallAgain)
 		}
 	}
 	return nil
@@ -159,12 +159,12 @@ func (l *Local) follow(ctx context.Context, m *memory, position int64, atEnd fun
 		})
 		if err != nil && ctx.Err() == nil && !errors.Is(err, context.Canceled) {
 			l.cfg.Log.ErrorContext(ctx, "the feed could not be read; trying again", "error", err)
-			rest(ctx, followAgain)
+			pause(ctx, followAgain)
 		}
 	}
 }
 
-func rest(ctx context.Context, d time.Duration) {
+func pause(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

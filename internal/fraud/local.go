@@ -71,8 +71,8 @@ func (l *Local) Assess(_ context.Context, a Attempt) (Verdict, error) {
 		at = a.At
 	}
 	m := l.memory.Load()
-	if said := m.before(a.Payment); said != nil {
-		return *said, nil
+	if earlier := m.before(a.Payment); earlier != nil {
+		return *earlier, nil
 	}
 	guarded := a.guarded(at)
 	outcome, err := l.guard(&a, &guarded)
@@ -96,7 +96,7 @@ func (l *Local) Assess(_ context.Context, a Attempt) (Verdict, error) {
 	if v.Risk.Action == payment.Block && l.cfg.Shield != nil {
 		l.cfg.Shield.Dropped(guarded)
 	}
-	m.said(a.Payment, &v)
+	m.remember(a.Payment, &v)
 	l.cfg.Observe(v, false, time.Since(start))
 	return v, nil
 }

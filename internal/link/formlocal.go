@@ -114,11 +114,11 @@ func (l *Local) FormLink(ctx context.Context, r FormLinkRequest) (Link, error) {
 	if !f.Active() {
 		return Link{}, FormInactive()
 	}
-	wish, shown, err := f.wish(r)
+	request, shown, err := f.linkRequest(r)
 	if err != nil {
 		return Link{}, err
 	}
-	linkID, err := f.linkID(r.Attempt, wish, shown, l.now())
+	linkID, err := f.linkID(r.Attempt, request, shown, l.now())
 	if err != nil {
 		return Link{}, err
 	}
@@ -126,7 +126,7 @@ func (l *Local) FormLink(ctx context.Context, r FormLinkRequest) (Link, error) {
 		return made, err
 	}
 	now := l.now().Add(aheadIn(l.store, f.Account, f.Mode)).UTC().Truncate(time.Millisecond)
-	k, err := wish.link(now)
+	k, err := request.link(now)
 	if err != nil {
 		return Link{}, err
 	}

@@ -57,12 +57,12 @@ func (r FormRequest) form(now time.Time) (Form, error) {
 
 // priced reads the amounts, and checks them as those of the form's links.
 func (r FormRequest) priced(f *Form, now time.Time) error {
-	wishes, err := r.wishes()
+	linkRequests, err := r.linkRequests()
 	if err != nil {
 		return err
 	}
-	for i, wish := range wishes {
-		k, err := wish.link(now)
+	for i, linkRequest := range linkRequests {
+		k, err := linkRequest.link(now)
 		if err != nil {
 			return r.renamed(err, i)
 		}
@@ -80,8 +80,8 @@ func (r FormRequest) priced(f *Form, now time.Time) error {
 	return nil
 }
 
-// wishes returns the requests of the links that the form could make, one for each amount.
-func (r FormRequest) wishes() ([]CreateRequest, error) {
+// linkRequests returns the requests of the links that the form could make, one for each amount.
+func (r FormRequest) linkRequests() ([]CreateRequest, error) {
 	life := int64(DefaultFormLife / time.Second)
 	if r.LinkLifeSeconds != nil {
 		life = *r.LinkLifeSeconds
@@ -214,9 +214,9 @@ func originOf(raw string) string {
 	return origin
 }
 
-// wish converts what a payer filled in into a link's request. A fault names the field of the
+// linkRequest converts what a payer filled in into a link's request. A fault names the field of the
 // form.
-func (f Form) wish(r FormLinkRequest) (CreateRequest, Shown, error) {
+func (f Form) linkRequest(r FormLinkRequest) (CreateRequest, Shown, error) {
 	shown := Shown{Origins: f.Origins, Look: f.Look, Lang: r.Lang}
 	if err := f.knows(r.Values); err != nil {
 		return CreateRequest{}, shown, err

@@ -41,14 +41,14 @@ const (
 	Link             = "link"              // link
 	Expiring         = "expiring"          // link
 	EndpointDisabled = "endpoint_disabled" // url, reason
-	Parked           = "parked"            // url, count
+	DeadLetter       = "parked"            // url, count
 	PaymentHeld      = "payment_held"      // payment; or since: several together
 	DisputeOpened    = "dispute_opened"    // payment, dispute; or since: several together
 )
 
 // Optional lists the kinds that their reader may turn off, in the order in which they are
 // shown. The others belong to an account or a payment.
-var Optional = []string{PaymentHeld, DisputeOpened, Expiring, EndpointDisabled, Parked}
+var Optional = []string{PaymentHeld, DisputeOpened, Expiring, EndpointDisabled, DeadLetter}
 
 // Status is the state of a mail.
 type Status string
@@ -56,10 +56,10 @@ type Status string
 // The statuses. A parked mail was given up and waits for a person. A dropped one was withdrawn,
 // refused by its reader, or became useless.
 const (
-	Waiting Status = "waiting"
-	Sent    Status = "sent"
-	ParkedS Status = "parked"
-	Dropped Status = "dropped"
+	Waiting          Status = "waiting"
+	Sent             Status = "sent"
+	DeadLetterStatus Status = "parked"
+	Dropped          Status = "dropped"
 )
 
 // Message is one mail to one reader. Call Seal before storing it.
@@ -192,8 +192,8 @@ type Reader struct {
 	Confirmed bool // the user opened a link that was mailed there
 }
 
-// ParkedEndpoint is an endpoint with parked webhooks.
-type ParkedEndpoint struct {
+// DeadLetterEndpoint is an endpoint with parked webhooks.
+type DeadLetterEndpoint struct {
 	Account, Mode string
 	Endpoint, URL string
 	Count         int
@@ -216,8 +216,8 @@ type Readers interface {
 	TimeZone(ctx context.Context, account string) (string, error)
 }
 
-// Letter is a mail as it is passed to a mail server.
-type Letter struct {
+// Email is a mail as it is passed to a mail server.
+type Email struct {
 	ID          string // its Message-ID is made of it
 	From, To    string
 	Subject     string
@@ -234,7 +234,7 @@ var ErrPermanent = errors.New("the mail server permanently refused this email")
 // and an error that is ErrPermanent if it never will. After any other error the mail may have
 // been accepted all the same.
 type Carrier interface {
-	Carry(context.Context, Letter) error
+	Carry(context.Context, Email) error
 }
 
 // Service is the mail service as the gateway uses it.

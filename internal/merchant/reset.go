@@ -14,8 +14,8 @@ const (
 	resetBound = 10 * time.Second
 )
 
-// resetWish is a request for a new password.
-type resetWish struct{ email, lang string }
+// resetRequest is a request for a new password.
+type resetRequest struct{ email, lang string }
 
 // ChangePassword sets a new password and ends all sessions but keep.
 func (l *Local) ChangePassword(ctx context.Context, user, keep, current, next, lang string) error {
@@ -72,7 +72,7 @@ func (l *Local) RequestReset(_ context.Context, email, lang string) error {
 		return err
 	}
 	select {
-	case l.resets <- resetWish{email, lang}:
+	case l.resets <- resetRequest{email, lang}:
 		return nil
 	default:
 		return fault.Unavailable("resets_busy", time.Second, nil, "Too many people are resetting their passwords right now; retry.")
@@ -96,7 +96,7 @@ func (l *Local) RunResets(ctx context.Context) error {
 }
 
 // mailReset mails one user at most one link a minute; a new link voids the old.
-func (l *Local) mailReset(ctx context.Context, w resetWish) error {
+func (l *Local) mailReset(ctx context.Context, w resetRequest) error {
 	u, err := l.users.UserByLogin(ctx, w.email)
 	if err != nil {
 		return unknown(err, nil)

@@ -279,7 +279,7 @@ func (l *Local) Handle(ctx context.Context, events []stream.Event) error {
 				}
 				plain = l.Site.Document(plain)
 				if len(plain) > MaxPayloadBytes {
-					if err := l.park(ctx, *e, endpoints, len(plain)); err != nil {
+					if err := l.addDeadLetter(ctx, *e, endpoints, len(plain)); err != nil {
 						return err
 					}
 					break
@@ -297,16 +297,16 @@ func (l *Local) Handle(ctx context.Context, events []stream.Event) error {
 	return l.Queue.Enqueue(ctx, jobs)
 }
 
-// park records that an event is too large to send. Its id is derived, so a repeated batch
+// addDeadLetter records that an event is too large to send. Its id is derived, so a repeated batch
 // records it once.
-func (l *Local) park(ctx context.Context, e stream.Event, endpoints []Endpoint, size int) error {
+func (l *Local) addDeadLetter(ctx context.Context, e stream.Event, endpoints []Endpoint, size int) error {
 	for _, ep := range endpoints {
 		if !ep.Enabled() || !ep.Subscribed(e.Type) {
 			continue
 		}
 		err := l.Store.RecordDelivery(ctx, Delivery{
 			ID: id.Derive(id.Delivery, e.ID, ep.ID), Account: e.Account, Mode: e.Mode, Endpoint: ep.ID,
-			Event: e.ID, EventType: e.Type, Status: Parked, At: l.Now(),
+			Event: e.ID, EventType: e.Type, Status: DeadLetter, At: l.Now(),
 			Error: fmt.Sprintf("payload_too_large: the body has %d bytes and a webhook at most %d; read the event at /api/events", size,
 				MaxPayloadBytes),
 		}, nil)

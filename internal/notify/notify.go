@@ -75,7 +75,7 @@ type Endpoint struct {
 	DisabledAt           time.Time // zero: enabled
 	DisabledReason       string
 	FailingSince         time.Time // the first failed try since the last success; zero: none. Kept by the store
-	Told                 int64     // events that were emitted about it
+	EventSeq             int64     `json:"Told"` // number of events about it; the tag is the name that earlier versions use between services
 	CreatedAt            time.Time
 	Revision             int64 // kept by the store; 1 when created
 }
@@ -105,10 +105,10 @@ type Status string
 // The statuses. A failed delivery is tried again, unless it was a test. A parked one is not,
 // and waits for a person.
 const (
-	Pending   Status = "pending"
-	Succeeded Status = "succeeded"
-	Failed    Status = "failed"
-	Parked    Status = "parked"
+	Pending    Status = "pending"
+	Succeeded  Status = "succeeded"
+	Failed     Status = "failed"
+	DeadLetter Status = "parked"
 )
 
 // Delivery is one try to send one event to one endpoint.

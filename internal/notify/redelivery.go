@@ -112,7 +112,7 @@ func RedeliveryRunning() *fault.Error {
 // commit leaves nothing; after it, the next process carries it on.
 func (l *Local) RedeliverAll(ctx context.Context, account, mode, endpoint string, f Filter, t *idempotency.Ticket) (Redelivery, error) {
 	if f.Status == "" {
-		f.Status = Parked
+		f.Status = DeadLetter
 	}
 	if bad := f.check(); bad != nil {
 		return Redelivery{}, bad
@@ -150,7 +150,7 @@ func (l *Local) RedeliverAll(ctx context.Context, account, mode, endpoint string
 
 func (f Filter) check() *fault.Error {
 	switch {
-	case !slices.Contains([]Status{Succeeded, Failed, Parked}, f.Status):
+	case !slices.Contains([]Status{Succeeded, Failed, DeadLetter}, f.Status):
 		return fault.Invalid("status", "status_invalid", "status must be succeeded, failed or parked.")
 	case f.EventType != "" && !slices.Contains(EventTypes(), f.EventType):
 		return unknownType("eventType", f.EventType, EventTypes())

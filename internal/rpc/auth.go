@@ -198,12 +198,12 @@ func (c *Credentials) claims(r *http.Request) (claim, bool) {
 // proved reads the body and reports whether the request is unaltered and comes from one of our
 // processes.
 func (c *Credentials) proved(w http.ResponseWriter, r *http.Request) bool {
-	said, ok := c.claims(r)
+	signed, ok := c.claims(r)
 	if !ok { // not worth reading a body for
 		return false
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxRequestBytes))
-	if err != nil || !hmac.Equal(said.mac, said.secret.mac(r, said.at, body)) { // in constant time
+	if err != nil || !hmac.Equal(signed.mac, signed.secret.mac(r, signed.at, body)) { // in constant time
 		return false
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))

@@ -373,14 +373,14 @@ func TestI15NoCardOnTheWire(t *testing.T) {
 	url, _ := listen(t, w.serve(c), func(l net.Listener) net.Listener { heard = &tap{Listener: l}; return heard })
 	b := w.clients(c, url)
 	k := rpc.NewConnector(rpc.NewPeer("simulator", w.pool("simulator", c, url), nil), "simulator", w.sim.Capabilities(), w.cards())
-	l, err := b.links.Create(t.Context(), wish(b.account(t).Account))
+	l, err := b.links.Create(t.Context(), linkRequest(b.account(t).Account))
 	good(t, err)
 	p, err := b.transactions.Submit(t.Context(), payment.Submit{Link: l, Attempt: "attempt-0000000001", Card: card(t, number), PayerName: "Heard Payer"})
 	good(t, err)
 	if p.Status != payment.Unknown || p.CardLast4 != "6108" {
 		t.Fatalf("paid %+v", p)
 	}
-	if a := k.Authorize(t.Context(), issuer.Authorization{Reference: "direct-1", Amount: wishAmount, Card: card(t, "5555555555554444"), Statement: "Heard Shop", ExpiresAt: time.Now().Add(time.Hour)}); a.Outcome != issuer.Approved {
+	if a := k.Authorize(t.Context(), issuer.Authorization{Reference: "direct-1", Amount: testAmount, Card: card(t, "5555555555554444"), Statement: "Heard Shop", ExpiresAt: time.Now().Add(time.Hour)}); a.Outcome != issuer.Approved {
 		t.Fatalf("authorised %+v", a)
 	}
 	heard.mu.Lock()

@@ -107,8 +107,8 @@ func incoming(ctx context.Context, procedure string, err error) error {
 	if !errors.As(err, &c) {
 		return unanswered(procedure, err, ErrUnanswered)
 	}
-	if told := c.Meta().Get(faultHeader); told != "" {
-		if e := fromWire(procedure, told); e != nil {
+	if encoded := c.Meta().Get(faultHeader); encoded != "" {
+		if e := fromWire(procedure, encoded); e != nil {
 			return e
 		}
 	}
@@ -136,9 +136,9 @@ func unanswered(procedure string, cause, mark error) error {
 }
 
 // fromWire rebuilds the error, or returns nil if it cannot be parsed.
-func fromWire(procedure, told string) error {
+func fromWire(procedure, encoded string) error {
 	var w wireFault
-	raw, err := base64.RawURLEncoding.DecodeString(told)
+	raw, err := base64.RawURLEncoding.DecodeString(encoded)
 	if err != nil || json.Unmarshal(raw, &w) != nil {
 		return nil
 	}

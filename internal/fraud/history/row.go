@@ -71,10 +71,10 @@ func OfLink(e stream.Event) bool { return id.Valid(id.Link, e.Object) }
 // follows within the lease. They are most of the feed, and are not read.
 func Quiet(kind string) bool { return kind == "payment.created" || kind == "payment.processing" }
 
-// Told collects, from one payment's events in order, what its row still needs. An event with the
+// Accumulator collects, from one payment's events in order, what its row still needs. An event with the
 // whole payment makes earlier ones unnecessary, and none is decoded before Row is called. A
 // repeated event is dropped.
-type Told struct {
+type Accumulator struct {
 	seq        int64
 	events     []stream.Event // the last complete one, and later ones
 	refunds    []stream.Event
@@ -84,7 +84,7 @@ type Told struct {
 }
 
 // Add adds the next event.
-func (t *Told) Add(e stream.Event) {
+func (t *Accumulator) Add(e stream.Event) {
 	if e.ObjectSeq <= t.seq {
 		return
 	}
@@ -114,7 +114,7 @@ func answer(kind string) (yes, answers bool) {
 
 // Row returns the payment after the events. Events that are not newer than the row change
 // nothing. The zero row stands for an unknown payment.
-func (t *Told) Row(row Row) (Row, error) {
+func (t *Accumulator) Row(row Row) (Row, error) {
 	known := row.Seq
 	for _, e := range t.events {
 		if e.ObjectSeq <= row.Seq {
@@ -133,7 +133,7 @@ func (t *Told) Row(row Row) (Row, error) {
 }
 
 // Refunds returns the refunds in the events.
-func (t *Told) Refunds() ([]Refund, error) {
+func (t *Accumulator) Refunds() ([]Refund, error) {
 	var all []Refund
 	for _, e := range t.refunds {
 		var r payload
@@ -154,20 +154,20 @@ func (t *Told) Refunds() ([]Refund, error) {
 // dispute.
 type payload struct {
 	payment.EventObject
-	ID       string        `json:"id"`
-	Code     string        `json:"code"`
-	Risk     payment.Risk  `json:"risk"`
-	Disputes []toldDispute `json:"disputes"`
+	ID       string         `json:"id"`
+	Code     string         `json:"code"`
+	Risk     payment.Risk   `json:"risk"`
+	Disputes []eventDispute `json:"disputes"`
 }
 
-// toldDispute is a dispute in the API's form, with its amount as a decimal.
-type toldDispute struct {
+// eventDispute is a dispute in the API's form, with its amount as a decimal.
+type eventDispute struct {
 	payment.Dispute
 	Amount   string         `json:"amount"`
 	Currency money.Currency `json:"currency"`
 }
 
-func (d toldDispute) dispute(c money.Currency) (payment.Dispute, error) {
+func (d eventDispute) dispute(c money.Currency) (payment.Dispute, error) {
 	one := d.Dispute
 	if d.Amount != "" {
 		a, err := money.Parse(d.Amount, c)
@@ -229,7 +229,7 @@ func applyDispute(row Row, e stream.Event) (Row, error) {
 	if row.ID == "" {
 		return row, nil
 	}
-	var t toldDispute
+	var t eventDispute
 	if err := json.Unmarshal(e.Data, &t); err != nil {
 		return row, err
 	}

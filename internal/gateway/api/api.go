@@ -61,7 +61,7 @@ type Config struct {
 	Payments     payment.Reader
 	Transactions Transactions
 	Webhooks     notify.Service
-	Fraud        fraud.Box
+	Fraud        fraud.Services
 	Connectors   []merchant.Connector // for GET /api/issuers
 	Records      Records
 	Guard        *answer.Guard // answers requests with an idempotency key

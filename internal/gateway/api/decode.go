@@ -269,8 +269,8 @@ func allDigits(s string) bool {
 // text converts a member with a time to a member with a text.
 func text(f field[stamp]) field[string] { return field[string]{f.Set, string(f.Value)} }
 
-// need returns an error if a member is absent.
-func need(set bool, param string) error {
+// required returns an error if a member is absent.
+func required(set bool, param string) error {
 	if set {
 		return nil
 	}

@@ -124,7 +124,7 @@ func (a *API) review(q *request) (any, error) {
 	if err := q.decode(&in); err != nil {
 		return nil, err
 	}
-	if err := need(in.Verdict.Set, "verdict"); err != nil {
+	if err := required(in.Verdict.Set, "verdict"); err != nil {
 		return nil, err
 	}
 	verdict, known := verdicts[in.Verdict.Value]
@@ -148,7 +148,7 @@ func (a *API) mark(q *request) (any, error) {
 	if err := q.decode(&in); err != nil {
 		return nil, err
 	}
-	if err := need(in.Label.Set, "label"); err != nil {
+	if err := required(in.Label.Set, "label"); err != nil {
 		return nil, err
 	}
 	if !in.Label.Null && in.Label.Value != payment.LabelFraud && in.Label.Value != payment.LabelLegitimate {
@@ -261,7 +261,7 @@ func (a *API) openDispute(q *request) (any, error) {
 	if err := q.decode(&in); err != nil {
 		return nil, err
 	}
-	if err := need(in.Reason.Set, "reason"); err != nil {
+	if err := required(in.Reason.Set, "reason"); err != nil {
 		return nil, err
 	}
 	if err := checkAmount("amount", in.Amount); err != nil {
@@ -287,7 +287,7 @@ func (a *API) moveDispute(q *request) (any, error) {
 	if err := q.decode(&in); err != nil {
 		return nil, err
 	}
-	if err := need(in.State.Set || in.EvidenceDueAt.Set, "state"); err != nil {
+	if err := required(in.State.Set || in.EvidenceDueAt.Set, "state"); err != nil {
 		return nil, err
 	}
 	due, err := in.due()

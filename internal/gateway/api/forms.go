@@ -62,13 +62,13 @@ type lookBody struct {
 
 // check refuses values that the service could not distinguish from an absent member.
 func (b *formBody) check() error {
-	if err := need(b.Name.Set, "name"); err != nil {
+	if err := required(b.Name.Set, "name"); err != nil {
 		return err
 	}
 	if !b.Amount.Set && !b.Amounts.Set && !b.MaxAmount.Set {
-		return need(false, "amount")
+		return required(false, "amount")
 	}
-	if err := need(b.Currency.Set, "currency"); err != nil {
+	if err := required(b.Currency.Set, "currency"); err != nil {
 		return err
 	}
 	for _, text := range []struct {

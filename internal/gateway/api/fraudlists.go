@@ -42,7 +42,7 @@ type entryBody struct {
 
 func (b *updateEntryBody) entry(q *request) (rulebook.Entry, error) {
 	e := rulebook.Entry{Account: q.caller.account, Mode: q.caller.mode, Action: payment.Action(b.Action.Value), Note: b.Note.Value}
-	if err := need(b.Action.Set, "action"); err != nil {
+	if err := required(b.Action.Set, "action"); err != nil {
 		return e, err
 	}
 	if b.ExpiresAt.Set {
@@ -84,10 +84,10 @@ func (a *API) createEntry(q *request) (any, error) {
 	if err := q.decode(&in); err != nil {
 		return nil, err
 	}
-	if err := need(in.Kind.Set, "kind"); err != nil {
+	if err := required(in.Kind.Set, "kind"); err != nil {
 		return nil, err
 	}
-	if err := need(in.Value.Set, "value"); err != nil {
+	if err := required(in.Value.Set, "value"); err != nil {
 		return nil, err
 	}
 	e, err := in.entry(q)

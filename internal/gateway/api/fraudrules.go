@@ -123,7 +123,7 @@ func (a *API) createRule(q *request) (any, error) {
 		name string
 		set  bool
 	}{{"name", in.Name.Set}, {"action", in.Action.Set}, {"when", in.When.Set}} {
-		if err := need(m.set, m.name); err != nil {
+		if err := required(m.set, m.name); err != nil {
 			return nil, err
 		}
 	}
@@ -289,7 +289,7 @@ func (a *API) backtest(q *request) (any, error) {
 	if err := q.decode(&in); err != nil {
 		return nil, err
 	}
-	if err := need(in.When.Set, "when"); err != nil {
+	if err := required(in.When.Set, "when"); err != nil {
 		return nil, err
 	}
 	b := learning.Backtest{Account: q.caller.account, Mode: q.caller.mode, Rule: rulebook.Rule{When: in.When.Value, Action: payment.Block}}

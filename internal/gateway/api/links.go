@@ -33,11 +33,11 @@ type createLinkBody struct {
 func (b *createLinkBody) check() error {
 	if !b.Amount.Set && !b.MaxAmount.Set {
 		if b.MinAmount.Set {
-			return need(false, "maxAmount")
+			return required(false, "maxAmount")
 		}
-		return need(false, "amount")
+		return required(false, "amount")
 	}
-	if err := need(b.Currency.Set, "currency"); err != nil {
+	if err := required(b.Currency.Set, "currency"); err != nil {
 		return err
 	}
 	for _, given := range []struct {
@@ -88,7 +88,7 @@ func (a *API) createLink(q *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	wish := link.CreateRequest{
+	request := link.CreateRequest{
 		Account: q.caller.account, Mode: q.caller.mode, Payee: payee, Methods: methods,
 		Amount: string(in.Amount.Value), MinAmount: string(in.MinAmount.Value), MaxAmount: string(in.MaxAmount.Value),
 		Currency: in.Currency.Value, Date: string(in.Date.Value), PaymentMethod: in.PaymentMethod.Value, Realm: in.Realm.Value,
@@ -97,9 +97,9 @@ func (a *API) createLink(q *request) (any, error) {
 		RedirectURL: in.RedirectURL.Value, Capture: in.Capture.Value, LatePolicy: in.LatePolicy.Value, Ticket: q.ticket,
 	}
 	if in.MaxUses.Set && !in.MaxUses.Null {
-		wish.MaxUses = &in.MaxUses.Value
+		request.MaxUses = &in.MaxUses.Value
 	}
-	l, err := a.Links.Create(q.Context(), wish)
+	l, err := a.Links.Create(q.Context(), request)
 	if err != nil {
 		return nil, err
 	}

@@ -154,7 +154,7 @@ func (a *API) signUp(q *request) (any, error) {
 		set  bool
 		name string
 	}{{in.Username.Set, "username"}, {in.Email.Set, "email"}, {in.Password.Set, "password"}} {
-		if err := need(f.set, f.name); err != nil {
+		if err := required(f.set, f.name); err != nil {
 			return nil, err
 		}
 	}
@@ -208,7 +208,7 @@ func (a *API) setMethods(q *request) (any, error) {
 		return nil, err
 	}
 	if !in.TimeZone.Set {
-		if err := need(in.PaymentMethods.Set, "paymentMethods"); err != nil {
+		if err := required(in.PaymentMethods.Set, "paymentMethods"); err != nil {
 			return nil, err
 		}
 	}
@@ -219,7 +219,7 @@ func (a *API) setMethods(q *request) (any, error) {
 			set  bool
 			name string
 		}{{m.Type.Set, "type"}, {m.Issuer.Set, "issuer"}, {m.Currencies.Set, "currencies"}} {
-			if err := need(f.set, at+f.name); err != nil {
+			if err := required(f.set, at+f.name); err != nil {
 				return nil, err
 			}
 		}
@@ -274,10 +274,10 @@ func (a *API) signIn(q *request) (any, error) {
 	if err := q.decode(&in); err != nil {
 		return nil, err
 	}
-	if err := need(in.Login.Set, "login"); err != nil {
+	if err := required(in.Login.Set, "login"); err != nil {
 		return nil, err
 	}
-	if err := need(in.Password.Set, "password"); err != nil {
+	if err := required(in.Password.Set, "password"); err != nil {
 		return nil, err
 	}
 	if len(in.OTP.Value) > maxOTPBytes {

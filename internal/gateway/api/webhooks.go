@@ -34,7 +34,7 @@ func (a *API) createEndpoint(q *request) (any, error) {
 	if err := q.decode(&in); err != nil {
 		return nil, err
 	}
-	if err := need(in.URL.Set, "url"); err != nil {
+	if err := required(in.URL.Set, "url"); err != nil {
 		return nil, err
 	}
 	d := notify.Draft{Account: q.caller.account, Mode: q.caller.mode, URL: in.URL.Value, Events: listed(in.Events)}

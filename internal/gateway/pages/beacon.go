@@ -13,7 +13,7 @@ const maxBeaconBytes = 32
 
 // Beacons takes the steps that payers' browsers report. It never blocks.
 type Beacons interface {
-	Tell(account, mode, link string, step report.Step)
+	Report(account, mode, link string, step report.Step)
 }
 
 // seen takes a step of a link that is ours: "opened" when its page was in view,
@@ -34,7 +34,7 @@ func (p *Pages) seen(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if p.beacons != nil {
-		p.beacons.Tell(l.Account, l.Mode, l.ID, step)
+		p.beacons.Report(l.Account, l.Mode, l.ID, step)
 	}
 	// An answer to a post is kept nowhere anyway; saying so would keep the browser
 	// from keeping the page that asked, for the way back.

@@ -88,7 +88,7 @@ func (p *Pages) submitJSON(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if pay.Status == payment.Declined {
-		code, message := toldCode(pay), declineWords(i18n.For("en"), toldCode(pay))
+		code, message := publicDeclineCode(pay), declineWords(i18n.For("en"), publicDeclineCode(pay))
 		if code == "" {
 			code = issuer.CodeDeclined
 		}

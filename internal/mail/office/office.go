@@ -41,17 +41,17 @@ const (
 // Config holds the dependencies of a Local. All but Observe are required; without a Carrier
 // mail is not set up, and nothing is written.
 type Config struct {
-	Outbox    mail.Outbox
-	Readers   mail.Readers
-	Parked    ParkedReader
-	Payments  PaymentReader
-	Links     link.Reader
-	Ring      *keyring.Ring
-	Carrier   mail.Carrier
-	From      string
-	PublicURL string // without a trailing slash
-	Now       func() time.Time
-	Log       *slog.Logger
+	Outbox      mail.Outbox
+	Readers     mail.Readers
+	DeadLetters DeadLetterReader
+	Payments    PaymentReader
+	Links       link.Reader
+	Ring        *keyring.Ring
+	Carrier     mail.Carrier
+	From        string
+	PublicURL   string // without a trailing slash
+	Now         func() time.Time
+	Log         *slog.Logger
 	// Observe is called after every try; may be nil.
 	Observe func(kind string, outcome mail.Status)
 }

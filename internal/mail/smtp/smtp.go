@@ -36,7 +36,7 @@ const (
 	maxUses         = 100 // mails over one connection
 	maxIdle         = 20 * time.Second
 	connectTimeout  = 15 * time.Second // until the server has greeted us and let us in
-	letterTimeout   = 60 * time.Second // for one mail
+	sendTimeout     = 60 * time.Second // for one mail
 	maxReasonBytes  = 300              // of a server's answer
 	submissionPort  = 587
 	submissionsPort = 465
@@ -146,7 +146,7 @@ func New(c Config) *Carrier { return &Carrier{config: c, slots: make(chan struct
 
 // Carry implements mail.Carrier. A kept connection that turns out to be dead before the mail
 // was offered is replaced once.
-func (c *Carrier) Carry(ctx context.Context, l mail.Letter) error {
+func (c *Carrier) Carry(ctx context.Context, l mail.Email) error {
 	m, err := compose(l)
 	if err != nil {
 		return fmt.Errorf("%w: %w", mail.ErrPermanent, err)
@@ -158,7 +158,7 @@ func (c *Carrier) Carry(ctx context.Context, l mail.Letter) error {
 		return ctx.Err()
 	}
 	s := c.take(time.Now())
-	if s != nil && !s.alive(ctx) {
+	if s != nil && !s.checkConn(ctx) {
 		s.close()
 		s = nil
 	}
@@ -180,7 +180,7 @@ var errUTF8 = fmt.Errorf("%w: smtputf8_missing: the address has letters beyond A
 
 // needsUTF8 reports whether an address of the mail, with its domain in ASCII, still has
 // characters beyond ASCII.
-func needsUTF8(l mail.Letter) bool {
+func needsUTF8(l mail.Email) bool {
 	to, _ := spelling.Email(l.To)
 	from, err := sender(l.From)
 	beyond := func(c rune) bool { return c >= utf8.RuneSelf }
@@ -190,7 +190,7 @@ func needsUTF8(l mail.Letter) bool {
 // send offers the mail, and keeps the connection if it is still good.
 func (c *Carrier) send(ctx context.Context, s *conn, m *gomail.Msg) error {
 	stop := context.AfterFunc(ctx, s.close)
-	_ = s.net.SetDeadline(time.Now().Add(letterTimeout))
+	_ = s.net.SetDeadline(time.Now().Add(sendTimeout))
 	err := s.client.SendWithSMTPClient(s.wire, m)
 	interrupted := !stop()
 	s.uses++
@@ -286,7 +286,7 @@ func (c *Carrier) connect(ctx context.Context) (*conn, error) {
 		settings = &tls.Config{MinVersion: tls.VersionTLS12}
 	}
 	settings.ServerName = c.config.Host
-	options := []gomail.Option{gomail.WithPort(c.config.Port), gomail.WithTimeout(letterTimeout), gomail.WithTLSConfig(settings),
+	options := []gomail.Option{gomail.WithPort(c.config.Port), gomail.WithTimeout(sendTimeout), gomail.WithTLSConfig(settings),
 		gomail.WithDialContextFunc(func(ctx context.Context, network, address string) (net.Conn, error) {
 			var d net.Dialer
 			raw, err := d.DialContext(ctx, network, address)
@@ -348,8 +348,8 @@ func (c *Carrier) signIn(w *wire.Client) error {
 	return errors.New("the mail server supports no authentication method that we support")
 }
 
-// alive checks a kept connection, with a short timeout.
-func (s *conn) alive(ctx context.Context) bool {
+// checkConn checks a kept connection, with a short timeout.
+func (s *conn) checkConn(ctx context.Context) bool {
 	stop := context.AfterFunc(ctx, s.close)
 	_ = s.net.SetDeadline(time.Now().Add(connectTimeout))
 	err := s.wire.Noop()
@@ -379,7 +379,7 @@ func (s *conn) quit() {
 }
 
 // compose returns the message of RFC 5322: plain text, and the same as HTML.
-func compose(l mail.Letter) (*gomail.Msg, error) {
+func compose(l mail.Email) (*gomail.Msg, error) {
 	m := gomail.NewMsg(gomail.WithCharset(gomail.CharsetUTF8), gomail.WithEncoding(gomail.EncodingQP), gomail.WithNoDefaultUserAgent())
 	from, err := sender(l.From)
 	if err == nil {

@@ -117,7 +117,7 @@ func (f *Feed) follow(ctx context.Context, r sqldb.Reader, c Follower) error {
 		}
 		switch {
 		case c.Gentle:
-			rest(ctx, time.Since(began), more)
+			yield(ctx, time.Since(began), more)
 		case !more:
 			wait := f.db.Poll()
 			if read.Position != saved.Position { // save now: the next event may take long to come
@@ -225,8 +225,8 @@ func idle(ctx context.Context, wake <-chan struct{}, most time.Duration) {
 	pause(ctx, gatherWait)
 }
 
-// rest yields the processor after the given working time.
-func rest(ctx context.Context, worked time.Duration, more bool) {
+// yield yields the processor after the given working time.
+func yield(ctx context.Context, worked time.Duration, more bool) {
 	d := gentleRest * worked
 	if !more {
 		d = max(d, gentleLook)

@@ -63,14 +63,14 @@ var quiet = []string{"payment.created", "payment.processing"}
 
 // gatheredFraud is what was read of the feed since the last commit.
 type gatheredFraud struct {
-	payments map[string]*history.Told
+	payments map[string]*history.Accumulator
 	owner    map[string]ownerKey // of every object
 	order    []string            // payments in order of arrival
 	links    map[string]stream.Event
 }
 
 func newGatheredFraud() *gatheredFraud {
-	return &gatheredFraud{payments: map[string]*history.Told{}, owner: map[string]ownerKey{}, links: map[string]stream.Event{}}
+	return &gatheredFraud{payments: map[string]*history.Accumulator{}, owner: map[string]ownerKey{}, links: map[string]stream.Event{}}
 }
 
 func (g *gatheredFraud) objects() int { return len(g.order) + len(g.links) }
@@ -80,7 +80,7 @@ func (g *gatheredFraud) add(e stream.Event) {
 	case history.OfPayment(e):
 		t := g.payments[e.Object]
 		if t == nil {
-			t = &history.Told{}
+			t = &history.Accumulator{}
 			g.payments[e.Object], g.owner[e.Object] = t, ownerKey{e.Account, e.Mode}
 			g.order = append(g.order, e.Object)
 		}

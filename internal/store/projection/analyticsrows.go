@@ -241,8 +241,8 @@ func (f *folding) store(rows []analyticsRow) error {
 }
 
 // refunds writes the refunds of a payment. One that is not newer changes nothing.
-func (f *folding) refunds(told fact) error {
-	all, err := told.Refunds()
+func (f *folding) refunds(f0 fact) error {
+	all, err := f0.Refunds()
 	if err != nil {
 		f.a.log.Error("an event was left out of the analytics store", "error", err)
 	}

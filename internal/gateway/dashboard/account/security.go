@@ -77,7 +77,7 @@ func (d *Pages) securityAgain(v *visit, status int, s securityView) (err error) 
 
 // The page is shown again with what is wrong in one of its forms. Errors that the reader
 // cannot fix are returned.
-func (d *Pages) mend(v *visit, part string, err error) error {
+func (d *Pages) showErrors(v *visit, part string, err error) error {
 	p := v.Problems(err)
 	if p == nil {
 		return err
@@ -98,7 +98,7 @@ func (d *Pages) done(v *visit, words string) error {
 
 func (d *Pages) sendConfirmation(v *visit) error {
 	if err := d.Merchants.SendConfirmation(v.Context(), v.User.ID, v.Print.Tag()); err != nil {
-		return d.mend(v, "confirmation", err)
+		return d.showErrors(v, "confirmation", err)
 	}
 	return d.done(v, v.Print.T("account.sentAgain"))
 }
@@ -109,7 +109,7 @@ func (d *Pages) changePassword(v *visit) error {
 		return err
 	}
 	if err := d.Merchants.ChangePassword(v.Context(), v.User.ID, v.Session.ID, form.Get("password"), form.Get("newPassword"), v.Print.Tag()); err != nil {
-		return d.mend(v, "password", err)
+		return d.showErrors(v, "password", err)
 	}
 	return d.done(v, v.Print.T("account.passwordChanged"))
 }
@@ -129,7 +129,7 @@ func (d *Pages) beginCodes(v *visit) error {
 	}
 	offer, err := d.Merchants.BeginTOTP(v.Context(), v.User.ID, form.Get("password"))
 	if err != nil {
-		return d.mend(v, "codes", err)
+		return d.showErrors(v, "codes", err)
 	}
 	return v.Render(http.StatusOK, v.Print.T("account.codesTitle"), codesOfferPage(codesOffer{Base: d.Base, Offer: offer}))
 }
@@ -145,7 +145,7 @@ func (d *Pages) confirmCodes(v *visit) error {
 	}
 	p := v.Problems(err)
 	if p == nil || fault.Code(err) == "totp_off" {
-		return d.mend(v, "codes", err)
+		return d.showErrors(v, "codes", err)
 	}
 	o := codesOffer{Base: d.Base, Problems: p, Offer: merchant.TOTPOffer{Secret: form.Get("secret"), URL: form.Get("offer")}}
 	v.RetryAfter(fault.From(err))
@@ -159,7 +159,7 @@ func (d *Pages) renewRecovery(v *visit) error {
 	}
 	recovery, err := d.Merchants.RenewRecovery(v.Context(), v.User.ID, form.Get("password"))
 	if err != nil {
-		return d.mend(v, "recovery", err)
+		return d.showErrors(v, "recovery", err)
 	}
 	return v.Render(http.StatusOK, v.Print.T("account.recoveryTitle"), recoveryPage(d.Base, recovery))
 }
@@ -170,7 +170,7 @@ func (d *Pages) endCodes(v *visit) error {
 		return err
 	}
 	if err := d.Merchants.EndTOTP(v.Context(), v.User.ID, form.Get("password")); err != nil {
-		return d.mend(v, "codesOff", err)
+		return d.showErrors(v, "codesOff", err)
 	}
 	return d.done(v, v.Print.T("account.codesEnded"))
 }
@@ -188,11 +188,11 @@ func (d *Pages) beginPasskey(v *visit) error {
 	}
 	name := strings.TrimSpace(form.Get("name"))
 	if name == "" {
-		return d.mend(v, "passkey", fault.Invalid("name", "name_missing", "name is required."))
+		return d.showErrors(v, "passkey", fault.Invalid("name", "name_missing", "name is required."))
 	}
 	c, err := d.Merchants.BeginPasskey(v.Context(), v.User.ID, form.Get("password"))
 	if err != nil {
-		return d.mend(v, "passkey", err)
+		return d.showErrors(v, "passkey", err)
 	}
 	return v.Render(http.StatusOK, v.Print.T("account.passkeyCreate"), passkeyOfferPage(passkeyOffer{Base: d.Base, Name: name, Ceremony: c}))
 }
@@ -203,7 +203,7 @@ func (d *Pages) addPasskey(v *visit) error {
 		return err
 	}
 	if _, err := d.Merchants.AddPasskey(v.Context(), v.User.ID, form.Get("name"), form.Get("state"), []byte(form.Get("answer"))); err != nil {
-		return d.mend(v, "passkey", err)
+		return d.showErrors(v, "passkey", err)
 	}
 	return d.done(v, v.Print.T("account.passkeyAdded"))
 }

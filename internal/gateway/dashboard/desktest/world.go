@@ -132,7 +132,7 @@ func NewWith(t *testing.T, change func(*merchant.Config)) *World {
 	settings.TLS = server.TLS()
 	carrier := smtp.New(settings)
 	t.Cleanup(func() { _ = carrier.Close() })
-	w.Mails = office.New(office.Config{Outbox: store, Readers: store, Parked: store, Payments: store, Links: store, Ring: ring, Carrier: carrier,
+	w.Mails = office.New(office.Config{Outbox: store, Readers: store, DeadLetters: store, Payments: store, Links: store, Ring: ring, Carrier: carrier,
 		From: "Payments <pay@shop.example>", PublicURL: public, Now: now, Log: log})
 	w.analyst = &analyst{Analytics: w.Analytics}
 	w.Rulebook = rulebook.New(rulebook.Config{Store: store, Now: now, Log: log})
@@ -142,7 +142,7 @@ func NewWith(t *testing.T, change func(*merchant.Config)) *World {
 			Unseal: func(b, with []byte) ([]byte, error) { return ring.Unseal(keyring.AnswerSeal, b, with) },
 			MAC:    func(b []byte) []byte { return ring.MAC(keyring.MACKey, b) }},
 		Links: w.Links, Forms: w.Links, FormPages: formPages(t, w.Links, public), Payments: store, Reports: w.Reports, Transactions: w.Coord,
-		Webhooks: w.Hooks, Mail: w.Mails, Fraud: fraud.Box{Analyst: w.analyst, Rulebook: w.Rulebook, Backtester: learning.NewLocalBacktester(w.analyst, now)}, Connectors: known,
+		Webhooks: w.Hooks, Mail: w.Mails, Fraud: fraud.Services{Analyst: w.analyst, Rulebook: w.Rulebook, Backtester: learning.NewLocalBacktester(w.analyst, now)}, Connectors: known,
 		Records: dashboard.Records{Users: store, Links: store, Transactions: store, Webhooks: store, Fraud: store},
 	})
 	if err != nil {
@@ -476,18 +476,18 @@ func (noLinks) Fill(context.Context, link.Form, link.FormLinkRequest) (link.Link
 type analyst struct {
 	*projection.Analytics
 
-	told *history.Figures
+	figures *history.Figures
 }
 
 func (a *analyst) Figures(ctx context.Context, account, mode string, from, to time.Time) (history.Figures, error) {
-	if a.told != nil {
-		return *a.told, nil
+	if a.figures != nil {
+		return *a.figures, nil
 	}
 	return a.Analytics.Figures(ctx, account, mode, from, to)
 }
 
 // Figures are what the world's analyst tells from now on.
-func (w *World) Figures(f history.Figures) { w.analyst.told = &f }
+func (w *World) Figures(f history.Figures) { w.analyst.figures = &f }
 
 // byEmail holds or blocks what its payer's address says, as rules of those words would.
 type byEmail struct{ fraud.Assessor }

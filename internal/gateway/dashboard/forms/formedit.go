@@ -148,9 +148,9 @@ func (v *visit) showFormEdit(status int, f link.Form, values url.Values, wrong p
 	return v.Render(status, p.Head.Title, formEditPage(p))
 }
 
-// formWish reads the page into what the service takes; wrong are the amounts that cannot
+// formRequest reads the page into what the service takes; wrong are the amounts that cannot
 // be read.
-func (v *visit) formWish(values url.Values) (r link.FormRequest, wrong parts.Problems) {
+func (v *visit) formRequest(values url.Values) (r link.FormRequest, wrong parts.Problems) {
 	get := func(name string) string { return strings.TrimSpace(values.Get(name)) }
 	r = link.FormRequest{Account: v.Account.ID, Mode: v.Mode, Payee: v.Account.Name, Methods: v.Methods(v.d.Connectors), Name: get("name"), Currency: get("currency"),
 		Description: get("description"), Button: get("button"), RedirectURL: get("redirectUrl"), Capture: get("capture"), LatePolicy: get("latePolicy"),
@@ -268,14 +268,14 @@ func (d *Pages) createForm(v *visit) error {
 	if v.Mode == link.Live && v.Account.TestOnly {
 		return merchant.ErrUnconfirmed
 	}
-	wish, wrong := v.formWish(values)
+	request, wrong := v.formRequest(values)
 	if len(wrong) > 0 {
 		return v.showFormEdit(http.StatusUnprocessableEntity, link.Form{}, values, wrong)
 	}
 	var made link.Form
 	replayed, err := v.Once(d.Records, shapeForm, func(t *idempotency.Ticket) (err error) {
-		wish.Ticket = t
-		made, err = d.Forms.CreateForm(v.Context(), wish)
+		request.Ticket = t
+		made, err = d.Forms.CreateForm(v.Context(), request)
 		return err
 	})
 	if err != nil {
@@ -308,11 +308,11 @@ func (d *Pages) updateForm(v *visit) error {
 	if err != nil || revision < 1 {
 		return fault.New(fault.KindInvalid, "form_invalid", "The form data is incomplete or malformed. Reload the page and try again.")
 	}
-	wish, wrong := v.formWish(values)
+	request, wrong := v.formRequest(values)
 	if len(wrong) > 0 {
 		return v.showFormEdit(http.StatusUnprocessableEntity, was, values, wrong)
 	}
-	f, err := d.Forms.UpdateForm(v.Context(), was.ID, revision, wish)
+	f, err := d.Forms.UpdateForm(v.Context(), was.ID, revision, request)
 	if err != nil {
 		if wrong := v.formProblems(values, err); wrong != nil {
 			return v.showFormEdit(http.StatusUnprocessableEntity, was, values, wrong)
@@ -325,7 +325,7 @@ func (d *Pages) updateForm(v *visit) error {
 // previewForm shows the payer's page for a form that is being made. It is lenient:
 // what is not right yet is left out. It changes nothing.
 func (d *Pages) previewForm(v *visit) error {
-	r, _ := v.formWish(v.URL.Query())
+	r, _ := v.formRequest(v.URL.Query())
 	f := link.Form{Mode: v.Mode, Payee: v.Account.Name, Description: r.Description, Button: r.Button, Currency: "EUR"}
 	if c, err := money.ParseCurrency(r.Currency); err == nil {
 		f.Currency = c

@@ -269,8 +269,8 @@ func (v *Visit) fail(err error) {
 	if s := p.RetryAfterSeconds(); s != "" {
 		v.Writer.Header().Set("Retry-After", s)
 	}
-	o := v.oops(p, fault.KindOf(err))
-	if err := v.Render(p.Status, o.Headline, oopsPage(o)); err != nil {
+	o := v.failure(p, fault.KindOf(err))
+	if err := v.Render(p.Status, o.Headline, failurePage(o)); err != nil {
 		v.d.Log.ErrorContext(v.Context(), "page not rendered", "error", err, "requestId", problem.RequestID(v.Context()))
 		http.Error(v.Writer, "Something went wrong on our side.", http.StatusInternalServerError)
 	}
@@ -308,8 +308,8 @@ func (v *Visit) flashed(raw []byte) []byte {
 	return append([]byte("flash\x00"+v.Session.ID+"\x00"), raw...)
 }
 
-// said takes the words of the last change out of the cookie; nil: none, or not ours.
-func (v *Visit) said() *Notice {
+// takeNotice takes the words of the last change out of the cookie; nil: none, or not ours.
+func (v *Visit) takeNotice() *Notice {
 	c, err := v.Cookie(flashCookie)
 	if err != nil {
 		return nil

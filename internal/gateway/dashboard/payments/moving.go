@@ -37,8 +37,8 @@ func (v *visit) confirmed() (amount string, ok bool) {
 
 // typedSum reads the sum of a form. Empty is no sum: it must not stand for the whole.
 func (v *visit) typedSum(most money.Amount) (money.Amount, parts.Problems) {
-	plain, said := v.confirmed() // by our own page: not to be read as people write
-	if !said {
+	plain, sent := v.confirmed() // by our own page: not to be read as people write
+	if !sent {
 		var err error
 		if plain, err = frame.TypedAmount("amount", v.PostForm.Get("amount"), most.Currency); err != nil {
 			return most, v.Problems(err)

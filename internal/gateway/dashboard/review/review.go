@@ -358,7 +358,7 @@ func asks(make slip.Asker) func(*Pages, *visit) error {
 
 // decides is the handler of a verdict. The record of the form rides in the commit, so
 // that a form sent five times is one verdict, whatever crashed in between.
-func decides(make slip.Asker, verdict, said string) func(*Pages, *visit) error {
+func decides(make slip.Asker, verdict, message string) func(*Pages, *visit) error {
 	return func(d *Pages, v *visit) error {
 		if _, err := v.Posted(); err != nil {
 			return err
@@ -374,7 +374,7 @@ func decides(make slip.Asker, verdict, said string) func(*Pages, *visit) error {
 		if err != nil {
 			return v.d.Desk.AskAgain(v.Visit, make, err)
 		}
-		return v.Redirect(v.backTo(id), "good", v.Print.T(said))
+		return v.Redirect(v.backTo(id), "good", v.Print.T(message))
 	}
 }
 

@@ -311,7 +311,7 @@ func (d *Pages) askRuleState(v *visit) error {
 }
 
 // stateWords are the texts that ask for and report a change of state.
-var stateWords = map[string]struct{ title, lead, said, kind string }{
+var stateWords = map[string]struct{ title, lead, done, kind string }{
 	rulebook.On:     {"fraud.switchOn", "fraud.switchOnLead", "fraud.switchedOn", "primary"},
 	rulebook.Shadow: {"fraud.switchShadow", "fraud.switchShadowLead", "fraud.switchedShadow", "primary"},
 	rulebook.Off:    {"fraud.switchOff", "fraud.switchOffLead", "fraud.switchedOff", "danger"},
@@ -337,7 +337,7 @@ func (d *Pages) setRuleState(v *visit) error {
 	}); err != nil {
 		return err
 	}
-	return v.Redirect(v.Path("fraud", "rules", r.ID), "good", v.Print.T(words.said))
+	return v.Redirect(v.Path("fraud", "rules", r.ID), "good", v.Print.T(words.done))
 }
 
 func (d *Pages) askDeleteRule(v *visit) error {

@@ -111,7 +111,7 @@ func (d *Pages) showEndpoint(v *visit) error {
 	view := endpointView{Problems: wrong, Dates: v.DatesView(asked.Dates, v.Path("webhooks", e.ID), asked.others(), wrong, frame.Presets[:6]...), Head: v.endpointHead(e), Badge: v.endpointBadge(e), Enabled: e.Enabled(), Switch: v.Path("webhooks", e.ID, "enabled"),
 		Test: v.Path("webhooks", e.ID, "test"), Attempt: frame.NewAttempt(), Filter: asked, FilterTo: v.Path("webhooks", e.ID), BulkHref: v.Path("webhooks", e.ID, "redeliver"),
 		Types: v.eventOptions(parts.Option{Value: notify.TestPing, Text: p.T("webhooks.testPing")}), FilterTypes: v.eventOptions(parts.Option{Value: "", Text: p.T("webhooks.any")}),
-		Statuses: v.deliveryOptions(parts.Option{Value: "", Text: p.T("webhooks.any")}, notify.Pending, notify.Succeeded, notify.Failed, notify.Parked)}
+		Statuses: v.deliveryOptions(parts.Option{Value: "", Text: p.T("webhooks.any")}, notify.Pending, notify.Succeeded, notify.Failed, notify.DeadLetter)}
 	if !e.Enabled() {
 		view.Why = v.why(e)
 		view.Facts = append(view.Facts, parts.Fact{Label: p.T("webhooks.disabled"), Value: parts.When(e.DisabledAt)})
@@ -161,7 +161,7 @@ func (v *visit) eventOptions(first parts.Option) []parts.Option {
 
 var deliveryWords = map[notify.Status]struct{ key, tone string }{
 	notify.Pending: {"webhooks.waiting", "wait"}, notify.Succeeded: {"webhooks.delivered", "good"},
-	notify.Failed: {"webhooks.failed", "wait"}, notify.Parked: {"webhooks.parked", "bad"},
+	notify.Failed: {"webhooks.failed", "wait"}, notify.DeadLetter: {"webhooks.parked", "bad"},
 }
 
 func (v *visit) deliveryOptions(first parts.Option, all ...notify.Status) []parts.Option {

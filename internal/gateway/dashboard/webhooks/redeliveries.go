@@ -39,7 +39,7 @@ func (d *Pages) askRedeliverAll(v *visit) error {
 		return v.Refuse(wrong, v.Path("webhooks", e.ID, "redeliver"))
 	}
 	if f.Status == "" {
-		f.Status = string(notify.Parked)
+		f.Status = string(notify.DeadLetter)
 	}
 	return v.bulkForm(http.StatusOK, e, bulkForm{Filter: f, Attempt: frame.NewAttempt()})
 }
@@ -49,7 +49,7 @@ func (v *visit) bulkForm(status int, e notify.Endpoint, f bulkForm) error {
 	f.Back = v.Path("webhooks", e.ID)
 	f.Head = parts.Head{Title: p.T("webhooks.bulk"), Lead: p.T("webhooks.bulkLead"), Back: parts.Button{Text: p.T("webhooks.toDeliveries"), Href: f.Back}}
 	f.Action = v.Path("webhooks", e.ID, "redeliver")
-	f.Statuses = v.deliveryOptions(parts.Option{}, notify.Parked, notify.Failed, notify.Succeeded)
+	f.Statuses = v.deliveryOptions(parts.Option{}, notify.DeadLetter, notify.Failed, notify.Succeeded)
 	f.Types = v.eventOptions(parts.Option{Value: "", Text: p.T("webhooks.any")})
 	return v.Render(status, f.Head.Title, bulkFormPage(f))
 }

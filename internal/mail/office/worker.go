@@ -113,7 +113,7 @@ func (l *Local) try(ctx context.Context, m mail.Message) {
 	m = claimed[0]
 	o := l.judge(m, l.deliver(ctx, m))
 	l.Observe(m.Kind, o.Status)
-	if o.Status == mail.ParkedS {
+	if o.Status == mail.DeadLetterStatus {
 		l.Log.ErrorContext(ctx, "an email failed and is no longer retried", "mail", m.ID, "kind", m.Kind, "account", m.Account, "attempt", m.Attempt, "error", o.Error)
 	}
 	if err := l.Outbox.SettleMails(context.WithoutCancel(ctx), []mail.Outcome{o}); err != nil {
@@ -146,7 +146,7 @@ func (l *Local) judge(m mail.Message, err error) mail.Outcome {
 		o.Status, o.Unsent = mail.Waiting, true
 		o.NextAt = time.Time(rests).Add(rand.N(restFirst)) //nolint:gosec // spreading load needs no secret randomness
 	case errors.Is(err, mail.ErrPermanent), errors.Is(err, mail.ErrSealed), m.Attempt >= MaxAttempts:
-		o.Status = mail.ParkedS
+		o.Status = mail.DeadLetterStatus
 	default:
 		pause := pauses[max(m.Attempt, 1)-1]
 		o.Status, o.NextAt = mail.Waiting, now.Add(pause-pause/5+rand.N(pause*2/5)) //nolint:gosec // spreading load needs no secret randomness
@@ -174,15 +174,15 @@ func (l *Local) deliver(ctx context.Context, m mail.Message) error {
 	if d.facts.Zone, err = calendar.Zone("timeZone", zone); err != nil {
 		d.facts.Zone = time.UTC // this release lacks the zone's name
 	}
-	letter, err := mail.Compose(i18n.For(d.lang), m.Kind, d.facts)
+	email, err := mail.Compose(i18n.For(d.lang), m.Kind, d.facts)
 	if err != nil {
 		return err
 	}
-	letter.ID, letter.From, letter.To, letter.At, letter.Unsubscribe = m.ID, l.From, d.to, l.Now(), d.facts.Unsubscribe
+	email.ID, email.From, email.To, email.At, email.Unsubscribe = m.ID, l.From, d.to, l.Now(), d.facts.Unsubscribe
 	if until := l.domains.resting(d.to, l.Now().UTC()); !until.IsZero() {
 		return resting(until)
 	}
-	err = l.Carrier.Carry(ctx, letter)
+	err = l.Carrier.Carry(ctx, email)
 	l.domains.ended(d.to, err == nil || errors.Is(err, mail.ErrPermanent), l.Now().UTC())
 	return err
 }
@@ -233,7 +233,7 @@ func (d *draft) fill(ctx context.Context) error {
 		return d.held(ctx)
 	case mail.DisputeOpened:
 		return d.dispute(ctx)
-	case mail.EndpointDisabled, mail.Parked:
+	case mail.EndpointDisabled, mail.DeadLetter:
 		d.facts.Endpoint, d.facts.Gone = data["url"], data["reason"] == "gone"
 		d.facts.URL = public + "/dashboard/" + d.m.Mode + "/webhooks"
 	}
@@ -304,7 +304,7 @@ func (d *draft) payment(ctx context.Context) error {
 	o := d.office
 	p, err := o.Payments.GetPayment(ctx, d.m.Account, d.m.To)
 	if err != nil {
-		return gone(err)
+		return skipMissing(err)
 	}
 	if p.PayerEmail == "" {
 		return unwanted("no_address: the payer gave no address")
@@ -315,7 +315,7 @@ func (d *draft) payment(ctx context.Context) error {
 	}
 	l, err := o.Links.GetLink(ctx, p.Account, p.Link)
 	if err != nil {
-		return gone(err)
+		return skipMissing(err)
 	}
 	c := p.Amount.Currency
 	if d.lang == "" {
@@ -349,7 +349,7 @@ func (d *draft) link(ctx context.Context) error {
 	o := d.office
 	l, err := o.Links.GetLink(ctx, d.m.Account, d.m.Data["link"])
 	if err != nil {
-		return gone(err)
+		return skipMissing(err)
 	}
 	if err := l.Unpayable(o.Now()); err != nil {
 		return unwanted(fault.Code(err) + ": the link cannot be paid any more")
@@ -362,9 +362,9 @@ func (d *draft) link(ctx context.Context) error {
 	return nil
 }
 
-// gone drops a mail about an object that does not exist; after any other error the mail is
+// skipMissing drops a mail about an object that does not exist; after any other error the mail is
 // tried again.
-func gone(err error) error {
+func skipMissing(err error) error {
 	if notFound(err) {
 		return unwanted("gone: its subject no longer exists")
 	}
