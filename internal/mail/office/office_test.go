@@ -22,9 +22,9 @@ import (
 
 var receiptAt = regexp.MustCompile(`https://pay\.example/verify\?receipt=([^\s"]+)`)
 
-// TestPayerIsTold: a receipt, then a refund, each once, however often the events come; both
+// TestPayerGetsReceiptAndRefund: a receipt, then a refund, each once, however often the events come; both
 // carry a statement that anyone can check against the published keys.
-func TestPayerIsTold(t *testing.T) {
+func TestPayerGetsReceiptAndRefund(t *testing.T) {
 	w := newWorld(t)
 	p := w.pay(w.link(time.Hour), "ada@shop.example")
 	w.handle()

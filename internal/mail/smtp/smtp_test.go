@@ -39,9 +39,9 @@ func sent(t *testing.T, err error) {
 	}
 }
 
-// TestLettersArriveUnderTLS: by STARTTLS and by TLS from the start, with a password
+// TestEmailsArriveUnderTLS: by STARTTLS and by TLS from the start, with a password
 // and without, as they were written.
-func TestLettersArriveUnderTLS(t *testing.T) {
+func TestEmailsArriveUnderTLS(t *testing.T) {
 	for name, o := range map[string]mailtest.Options{
 		"STARTTLS": {User: "shop", Password: "p@ss w/ord"}, "TLS from the start": {Implicit: true, User: "shop", Password: "x"},
 		"without a password": {}, "a relay beside us": {NoStartTLS: true},
@@ -127,8 +127,8 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// TestAWrongPasswordGivesNoLetterUp: once the operator fixes it, the mails are sent.
-func TestAWrongPasswordGivesNoLetterUp(t *testing.T) {
+// TestAWrongPasswordParksNoEmail: once the operator fixes it, the mails are sent.
+func TestAWrongPasswordParksNoEmail(t *testing.T) {
 	s := mailtest.Start(t, mailtest.Options{User: "shop", Password: "right"})
 	c, err := smtp.Parse("smtp://shop:wrong@" + s.Address())
 	sent(t, err)

@@ -538,12 +538,12 @@ func TestFinishedJobsAreRemoved(t *testing.T) {
 	left(0)
 }
 
-// TestAHangingEndpointLeavesRoomForOthers: one endpoint that hangs must not delay the others.
-func TestAHangingEndpointLeavesRoomForOthers(t *testing.T) {
-	onEach(t, testAHangingEndpointLeavesRoomForOthers)
+// TestAHangingEndpointDoesNotDelayOthers: one endpoint that hangs must not delay the others.
+func TestAHangingEndpointDoesNotDelayOthers(t *testing.T) {
+	onEach(t, testAHangingEndpointDoesNotDelayOthers)
 }
 
-func testAHangingEndpointLeavesRoomForOthers(t *testing.T, k keeper) {
+func testAHangingEndpointDoesNotDelayOthers(t *testing.T, k keeper) {
 	w := newWorld(t, k, func(c *webhook.Config) { c.Workers = 4 })
 	release := make(chan struct{})
 	bad := serve(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))

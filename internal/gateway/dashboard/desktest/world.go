@@ -118,7 +118,7 @@ func NewWith(t *testing.T, change func(*merchant.Config)) *World {
 	}
 	w.Ring, w.Merchants = ring, merchant.New(users)
 	users.SignUp = merchant.Open
-	door := merchant.New(users)
+	signUps := merchant.New(users)
 	w.Hooks = notify.New(notify.Config{Store: store, Queue: nowhere{}, Now: now, Keys: notify.Keys{
 		Seal:   func(b []byte) []byte { return ring.Seal(keyring.WebhookSeal, b, nil) },
 		Unseal: func(b []byte) ([]byte, error) { return ring.Unseal(keyring.WebhookSeal, b, nil) },
@@ -150,7 +150,7 @@ func NewWith(t *testing.T, change func(*merchant.Config)) *World {
 	}
 	d.Register(mux)
 	w.Dashboard = d
-	up, err := door.SignUp(t.Context(), merchant.SignUpRequest{Username: Username, Email: "maria@example.com", Password: Password}, nil)
+	up, err := signUps.SignUp(t.Context(), merchant.SignUpRequest{Username: Username, Email: "maria@example.com", Password: Password}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

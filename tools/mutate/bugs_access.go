@@ -1,8 +1,8 @@
 package main
 
-// doors are bugs in what lets requests in and out: tokens, keys, scopes, idempotency, webhooks,
+// access are bugs in what lets requests in and out: tokens, keys, scopes, idempotency, webhooks,
 // internal calls, receipts and amounts as text.
-var doors = []mutation{
+var access = []mutation{
 	{"T01", "a token's signature is not checked", "internal/link/token.go",
 		`!v.Verify(keyring.LinkSign, kid, append([]byte(signDomain), body...), sig) || !ok`,
 		`v.Verify(keyring.LinkSign, kid, append([]byte(signDomain), body...), sig); !ok`,
