@@ -77,7 +77,7 @@ func (l *listen) call(ctx context.Context, c *console) error {
 			}
 			return err
 		}
-		if err := l.one(ctx, c, e); err != nil {
+		if err := l.handle(ctx, c, e); err != nil {
 			return err
 		}
 		last = e.Seq
@@ -85,7 +85,7 @@ func (l *listen) call(ctx context.Context, c *console) error {
 	return nil
 }
 
-func (l *listen) one(ctx context.Context, c *console, e client.Event) error {
+func (l *listen) handle(ctx context.Context, c *console, e client.Event) error {
 	head := fmt.Sprintf("%s  seq %-6d  %-24s  %s", time.Now().Format(time.TimeOnly), e.Seq, e.Type, about(e))
 	if l.ForwardTo == "" {
 		return c.print(e, "%s", head)

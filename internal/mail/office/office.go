@@ -62,7 +62,7 @@ type PaymentReader interface {
 	ListPayments(context.Context, payment.Filter) ([]payment.Payment, error)
 }
 
-// Local implements mail.Service in this process. With a Carrier, Run, RunPrune and RunParked
+// Local implements mail.Service in this process. With a Carrier, Run, RunPrune and RunDeadLetters
 // run beside it, and Handle consumes the feed.
 type Local struct {
 	Config
