@@ -97,7 +97,7 @@ func exits(t *testing.T, p *harness.Process, c *harness.Terminal, key string) {
 		args  []string
 	}{
 		{1, "is not a duration", nil, []string{"links", "create", "--amount", "1.00", "--expires", "soon"}},
-		{1, "there is no event", nil, []string{"trigger", "payment.invented"}},
+		{1, "unknown event", nil, []string{"trigger", "payment.invented"}},
 		{1, "--forward-to", nil, []string{"listen", "--forward-to", "localhost"}},
 		{3, "no credentials", []string{"PAYLINK_URL=" + p.URL}, []string{"links", "list"}},
 		{3, "api_key_invalid", []string{"PAYLINK_URL=" + p.URL, "PAYLINK_API_KEY=" + key + "x"}, []string{"links", "list"}},

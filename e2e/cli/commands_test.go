@@ -20,7 +20,7 @@ func TestCommands(t *testing.T) {
 	t.Run("configuration", func(t *testing.T) {
 		dir := t.TempDir()
 		harness.Worked(t, "paylink", "version")
-		harness.Worked(t, "is good", "check-config", "--data", dir)
+		harness.Worked(t, "is valid", "check-config", "--data", dir)
 		harness.Refused(t, "--listen", "check-config", "--data", dir, "--listen", "nowhere")
 		harness.Refused(t, "--public-url", "check-config", "--data", dir, "--public-url", "ftp://example.com")
 		harness.Refused(t, "--log-level", "check-config", "--data", dir, "--log-level", "loud")
@@ -32,7 +32,7 @@ func TestCommands(t *testing.T) {
 		if _, errs, _ := harness.Command(t, "check-config", "--data", dir, "--store", "mysql://root:hunter2@db/x"); strings.Contains(errs, "hunter2") {
 			t.Errorf("the message tells the password: %s", errs)
 		}
-		harness.Worked(t, "is good", "check-config", "--data", dir, "--store", "postgres://paylink@127.0.0.1/paylink")
+		harness.Worked(t, "is valid", "check-config", "--data", dir, "--store", "postgres://paylink@127.0.0.1/paylink")
 		harness.Refused(t, "--store", "check-config", "--data", dir, "--store", "postgres://paylink:hunter2@127.0.0.1:none/paylink")
 		harness.Refused(t, "unexpected argument", "fly")
 	})
@@ -123,7 +123,7 @@ func configures(t *testing.T) {
 	holds(`{"data":"` + data + `","target":["all"],"listen":"nowhere","demo":false,"public_url":"https://pay.example.com","store":"sqlite:other.db","jwks":"none"}`)
 	harness.Setenv(t, "PAYLINK_LISTEN", "elsewhere")
 	harness.Refused(t, `--listen "nowhere"`, "check-config", "--config", file)
-	harness.Worked(t, "is good", "check-config", "--config", file, "--listen", "127.0.0.1:0")
+	harness.Worked(t, "is valid", "check-config", "--config", file, "--listen", "127.0.0.1:0")
 	harness.Worked(t, "schema", "migrate", "--config", file)
 	if _, err := os.Stat(filepath.Join(data, "other.db")); err != nil {
 		t.Errorf("the file's data folder and store: %v", err)
@@ -131,7 +131,7 @@ func configures(t *testing.T) {
 	harness.Setenv(t, "PAYLINK_CONFIG", file)
 	harness.Refused(t, `--listen "nowhere"`, "check-config")
 	holds(`{"typo":1}`)
-	harness.Refused(t, `"typo" is no setting`, "check-config")
+	harness.Refused(t, `unknown setting "typo"`, "check-config")
 }
 
 // measures checks that every documented metric exists, including parked webhooks.
@@ -191,8 +191,8 @@ func splitConfigurations(t *testing.T) {
 	with := func(flags ...string) []string { return append([]string{"check-config", "--data", dir}, flags...) }
 	good := []string{"--target", "transactions", "--store", "postgres://paylink@127.0.0.1/paylink", "--public-url", "https://pay.example",
 		"--internal-listen", "127.0.0.1:7000", "--internal-secret-file", filepath.Join(dir, "s"), "--service", "simulator=http://127.0.0.1:7001,http://simulator:7001", "--service", "fraud=http://fraud:7000"}
-	harness.Worked(t, "is good", with(good...)...)
-	harness.Worked(t, "is good", with(append(good, "--service", "users=http://users:7000")...)...)
+	harness.Worked(t, "is valid", with(good...)...)
+	harness.Worked(t, "is valid", with(append(good, "--service", "users=http://users:7000")...)...)
 	for _, words := range []string{"--internal-secret-file or --internal-tls", "--internal-listen", "--service simulator=URL: transactions needs it", "--public-url",
 		"--store: on SQLite every service that stores data must run in one process, and users does not run in this one"} {
 		harness.Refused(t, words, with("--target", "transactions")...)
@@ -206,12 +206,12 @@ func splitConfigurations(t *testing.T) {
 	if err := os.WriteFile(file, []byte(`{"service":{"simulator":"http://127.0.0.1:7001,http://b:7001","fraud":"http://fraud:7000"},"internal_listen":"127.0.0.1:7000"}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	harness.Worked(t, "is good", "check-config", "--config", file, "--data", dir, "--target", "transactions", "--store", "postgres://paylink@127.0.0.1/paylink",
+	harness.Worked(t, "is valid", "check-config", "--config", file, "--data", dir, "--target", "transactions", "--store", "postgres://paylink@127.0.0.1/paylink",
 		"--public-url", "https://pay.example", "--internal-secret-file", file)
 	// Everything that stores data in one process, beside a gateway: SQLite allows that.
 	keepers := []string{"--target", "users,links,verifier,payments,transactions,notifier,fraud,simulator", "--public-url", "https://pay.example",
 		"--internal-listen", "127.0.0.1:7000", "--internal-secret-file", filepath.Join(dir, "s")}
-	harness.Worked(t, "is good", with(keepers...)...)
+	harness.Worked(t, "is valid", with(keepers...)...)
 	harness.Refused(t, "--internal-tls: the target all", with("--internal-tls", dir)...)
 	// A target without a share of the keys cannot start, and creates none.
 	if err := os.WriteFile(filepath.Join(dir, "s"), []byte(strings.Repeat("secret", 8)), 0o600); err != nil {
@@ -221,7 +221,7 @@ func splitConfigurations(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(dir, "keys")); !os.IsNotExist(err) {
 		t.Errorf("a split process made keys: %v", err)
 	}
-	harness.Worked(t, "made the keys", "keys", "create", "--data", dir)
+	harness.Worked(t, "created the keys", "keys", "create", "--data", dir)
 	harness.Refused(t, "already has keys", "keys", "create", "--data", dir)
 	harness.Refused(t, "needs no keys", "keys", "export", "--data", dir, "--target", "payments", filepath.Join(dir, "p"))
 	harness.Worked(t, "verifier: link-sign (public)\nverifier: link-seal\n", "keys", "export", "--data", dir, "--target", "verifier", filepath.Join(dir, "v"))
@@ -239,7 +239,7 @@ func restores(t *testing.T) {
 	id := harness.OnePayment(key, l, "succeeded")
 	copied := filepath.Join(t.TempDir(), "backup")
 	harness.Worked(t, "it contains the keys", "backup", "--data", p.Data, copied)
-	harness.Refused(t, "does not exist yet", "backup", "--data", p.Data, copied)
+	harness.Refused(t, "must not exist yet", "backup", "--data", p.Data, copied)
 	// After the copy: the restored server must not know it.
 	key.Link(`"amount":"1"`)
 	p.Stop()

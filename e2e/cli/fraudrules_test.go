@@ -72,7 +72,7 @@ func TestInstallationRules(t *testing.T) {
 	run("is deleted", "rules", "delete", rule)
 	run("deleted", "rules", "versions", rule)
 
-	added := run("@bad.example is to block", "lists", "add", "--kind", "email", "--value", "@BAD.example", "--action", "block", "--note", "testers", "--expires", "30d")
+	added := run("@bad.example, action block", "lists", "add", "--kind", "email", "--value", "@BAD.example", "--action", "block", "--note", "testers", "--expires", "30d")
 	entry := regexp.MustCompile(`fle_\w+`).FindString(added)
 	becomes("mallory@bad.example", "declined by "+entry)
 	if out := run(entry, "lists", "list", "--kind", "email"); !strings.Contains(out, "testers") {

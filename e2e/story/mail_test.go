@@ -70,7 +70,7 @@ func TestMailOutlivesItsProcess(t *testing.T) {
 // TestMailSettings checks that errors in them are reported, and that no password is repeated.
 func TestMailSettings(t *testing.T) {
 	dir := t.TempDir()
-	harness.Worked(t, "is good", "check-config", "--data", dir, "--mail-url", "smtp://u:s3cret@mail.example", "--mail-from", "pay@shop.example")
+	harness.Worked(t, "is valid", "check-config", "--data", dir, "--mail-url", "smtp://u:s3cret@mail.example", "--mail-from", "pay@shop.example")
 	for words, args := range map[string][]string{
 		"--mail-from":              {"--mail-url", "smtp://mail.example"},
 		"--mail-url: required":     {"--mail-from", "pay@shop.example"},

@@ -225,7 +225,7 @@ func (s *Store) LoadRecords(ctx context.Context, list []idempotency.Record) erro
 
 // LoadEvents implements archive.Sink. Each event gets a new position in this feed, and the
 // notifier's checkpoint is placed after the last event that the old notifier had handled.
-func (s *Store) LoadEvents(ctx context.Context, list []stream.Event, position int64) error {
+func (s *Store) LoadEvents(ctx context.Context, list []stream.Event, notified int64) error {
 	rows, err := feed.Encode(list)
 	if err != nil {
 		return err
@@ -237,7 +237,7 @@ func (s *Store) LoadEvents(ctx context.Context, list []stream.Event, position in
 	return s.db.Write(ctx, accounts, func(t *sqldb.Tx) error {
 		for _, e := range rows {
 			position, stored, err := feed.Load(t, e)
-			if err == nil && stored && e.Position <= position {
+			if err == nil && stored && e.Position <= notified {
 				_, err = t.Exec(`INSERT INTO checkpoints (consumer, position) VALUES ($1, $2)
 					ON CONFLICT (consumer) DO UPDATE SET position = excluded.position WHERE checkpoints.position < excluded.position`, NotifyConsumer, position)
 			}
