@@ -108,7 +108,7 @@ func TestInstallationRules(t *testing.T) {
 	refused("There is no such rule", "rules", "delete", rule)
 	refused("can be turned on or off but not edited", "rules", "put", "--id", defaultRule(t, run("", "rules", "list")), "--when", "amount > 1.0")
 	refused("--expires", "lists", "add", "--kind", "bin", "--value", "400000", "--action", "block", "--expires", "soon")
-	refused("one account's", "lists", "add", "--kind", "card", "--value", "0123456789abcdef0123456789abcdef", "--action", "block")
+	refused("kind must not be card", "lists", "add", "--kind", "card", "--value", "0123456789abcdef0123456789abcdef", "--action", "block")
 	refused("There is no such list entry", "lists", "delete", entry)
 	harness.Refused(t, "--mode", "fraud", "rules", "list", "--data", data, "--mode", "both")
 }
