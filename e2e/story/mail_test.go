@@ -63,8 +63,8 @@ func TestMailOutlivesItsProcess(t *testing.T) {
 	harness.Worked(t, "amount     EUR 12.50\n", "receipt", "verify", "--jwks", file, token)
 	harness.Worked(t, "status     succeeded\n", "receipt", "verify", "--jwks", file, address)
 	harness.Worked(t, "authentic", "receipt", "verify", "--data", p.Data, token)
-	harness.Refused(t, "not a receipt of ours", "receipt", "verify", "--jwks", file, token[:len(token)-4]+"AAAA")
-	harness.Refused(t, "not a receipt of ours", "receipt", "verify", "--jwks", file, strings.TrimPrefix(harness.Str(t, l, "url"), p.URL+"/l/"))
+	harness.Refused(t, "this receipt is invalid", "receipt", "verify", "--jwks", file, token[:len(token)-4]+"AAAA")
+	harness.Refused(t, "this receipt is invalid", "receipt", "verify", "--jwks", file, strings.TrimPrefix(harness.Str(t, l, "url"), p.URL+"/l/"))
 }
 
 // TestMailSettings checks that errors in them are reported, and that no password is repeated.
