@@ -67,7 +67,7 @@ func problemIn(resp *http.Response, raw []byte) *Error {
 	e := &Error{}
 	if json.Unmarshal(raw, e) != nil || e.Code == "" {
 		e = &Error{Code: "http_" + strconv.Itoa(resp.StatusCode), Title: http.StatusText(resp.StatusCode),
-			Detail: "The answer is not one of paylink: " + resp.Status + "."}
+			Detail: "The response is not from paylink: " + resp.Status + "."}
 	}
 	e.Status = resp.StatusCode
 	if e.RequestID == "" {

@@ -81,7 +81,7 @@ func (a *EventsAPI) Stream(ctx context.Context, o StreamOptions, options ...Call
 		s := &stream{api: a, o: o, after: o.AfterSeq, known: !o.FromNow, options: options}
 		pause := firstPause
 		for {
-			before := s.told
+			before := s.delivered
 			err := s.once(ctx, yield)
 			var refused *Error
 			switch {
@@ -94,7 +94,7 @@ func (a *EventsAPI) Stream(ctx context.Context, o StreamOptions, options ...Call
 				yield(Event{}, err)
 				return
 			}
-			if s.told > before || err == nil {
+			if s.delivered > before || err == nil {
 				pause = firstPause
 			}
 			if refused != nil {
@@ -114,13 +114,13 @@ func (a *EventsAPI) Stream(ctx context.Context, o StreamOptions, options ...Call
 
 // stream is one that may be reopened several times.
 type stream struct {
-	api     *EventsAPI
-	o       StreamOptions
-	after   int64
-	known   bool // after is where to continue
-	told    int64
-	over    bool // the caller has stopped
-	options []CallOption
+	api       *EventsAPI
+	o         StreamOptions
+	after     int64
+	known     bool // after is where to continue
+	delivered int64
+	over      bool // the caller has stopped
+	options   []CallOption
 }
 
 // once reads one connection to its end, and returns nil if the server ended it cleanly.
@@ -188,7 +188,7 @@ func (s *stream) dispatch(id, data string, yield func(Event, error) bool) error 
 		return nil
 	}
 	s.after, s.known = e.Seq, true
-	s.told++
+	s.delivered++
 	if (EventFilter{Types: s.o.Types}).wants(e) {
 		s.over = !yield(e, nil)
 	}

@@ -110,25 +110,25 @@ func malformed(raw []byte, err error) error {
 	var syntactic *jsontext.SyntacticError
 	switch {
 	case errors.As(err, &syntactic) && errors.Is(syntactic, jsontext.ErrDuplicateName):
-		return fmt.Errorf("%q is there twice", syntactic.JSONPointer.LastToken())
+		return fmt.Errorf("%q is given twice", syntactic.JSONPointer.LastToken())
 	case errors.As(err, &syntactic):
 		line := 1 + strings.Count(string(raw[:min(int(syntactic.ByteOffset), len(raw))]), "\n")
 		return fmt.Errorf("line %d is not valid JSON: %w", line, syntactic.Err)
 	}
-	return errors.New("the file must hold one JSON object")
+	return errors.New("the file must contain one JSON object")
 }
 
 func unknownSetting(name string, known map[string]reflect.Kind) string {
 	plain := strings.NewReplacer("-", "", "_", "")
 	for k := range known {
 		if strings.EqualFold(plain.Replace(k), plain.Replace(name)) {
-			return fmt.Sprintf("%q is no setting: write %q", name, k)
+			return fmt.Sprintf("unknown setting %q: did you mean %q?", name, k)
 		}
 	}
 	if plain.Replace(name) == "config" {
-		return fmt.Sprintf("%q is no setting of the file: it cannot name another", name)
+		return fmt.Sprintf("%q cannot be set in the file", name)
 	}
-	return fmt.Sprintf("%q is no setting; known are %s", name, strings.Join(slices.Sorted(maps.Keys(known)), ", "))
+	return fmt.Sprintf("unknown setting %q; the settings are %s", name, strings.Join(slices.Sorted(maps.Keys(known)), ", "))
 }
 
 // settingValue parses a value of exactly the flag's type; the error names the type.

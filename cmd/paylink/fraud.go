@@ -20,50 +20,50 @@ import (
 
 // training holds the flags of both commands that train.
 type training struct {
-	CSV   string `required:"" help:"Labelled transactions in the order of time: transaction, time, card, merchant, amount, fraud. May be gzipped." name:"csv" type:"path"`
-	Train string `required:"" help:"Days to learn from, FROM..TO, the last one not included."`
+	CSV   string `required:"" help:"Labeled transactions in chronological order: transaction, time, card, merchant, amount, fraud. May be gzipped." name:"csv" type:"path"`
+	Train string `required:"" help:"Days to learn from, FROM..TO, without the last one."`
 	Delay string `help:"How long after a payment its label is known, such as 7d or 36h." default:"7d"`
 }
 
 type frauds struct {
 	Rebuild struct {
 		long
-	} `cmd:"" help:"Make the analytics store anew from the links and payments, also while the server runs."`
+	} `cmd:"" help:"Rebuild the analytics store from links and payments; works while the server runs."`
 	Evaluate struct {
 		training
-		Test string `required:"" help:"Days to test on, FROM..TO, the last one not included. They begin after the training's labels are known."`
-	} `cmd:"" help:"Learn from one stretch of labelled transactions and tell how well another is scored."`
+		Test string `required:"" help:"Days to test on, FROM..TO, without the last one; they begin after the labels of the training are known."`
+	} `cmd:"" help:"Train on one period of labeled transactions and measure the scores of another."`
 	Train struct {
 		long
 		CSV      string `help:"Learn from this file instead of the labels in the analytics store; with --train and --out." name:"csv" type:"path"`
-		Train    string `help:"With --csv: days to learn from, FROM..TO, the last one not included."`
+		Train    string `help:"With --csv: days to learn from, FROM..TO, without the last one."`
 		Out      string `help:"With --csv: file to write the model to." type:"path"`
-		Delay    string `help:"How long after a payment it is known whether it was fraud, such as 30d or 36h." default:"7d"`
+		Delay    string `help:"How long after a payment its label is known, such as 30d or 36h." default:"7d"`
 		Days     int    `help:"Days to learn from." default:"28"`
 		TestDays int    `help:"Days to test on, after the labels of the training are known." default:"7"`
-	} `cmd:"" help:"Learn a model from labels: disputes, and what people said in review. It decides nothing until it is promoted."`
-	Models modelCommands     `cmd:"" help:"What was trained."`
-	Rules  ruleCommands      `cmd:"" help:"The installation's rules: every account's payments are held against them."`
-	Lists  fraudListCommands `cmd:"" help:"The installation's lists."`
-	Policy policyCommands    `cmd:"" help:"What happens where no rule decides, to accounts that do not say."`
+	} `cmd:"" help:"Train a model on labels from disputes and reviews. It has no effect until it is promoted."`
+	Models modelCommands     `cmd:"" help:"Manage trained models."`
+	Rules  ruleCommands      `cmd:"" help:"Manage the installation's rules, which apply to every account."`
+	Lists  fraudListCommands `cmd:"" help:"Manage the installation's lists."`
+	Policy policyCommands    `cmd:"" help:"Show or change the installation's policy, for accounts without their own."`
 }
 
 type modelCommands struct {
 	List struct {
 		stores
-	} `cmd:"" help:"List them, the newest first."`
+	} `cmd:"" help:"List the models, newest first."`
 	Compare struct {
 		stores
-		Version string `arg:"" help:"Version of the model to set beside the running one."`
-		Delay   string `help:"How long after a payment it is known whether it was fraud." default:"7d"`
-		Days    int    `help:"Days to compare on; those from which one of them learned are left out." default:"14"`
-	} `cmd:"" help:"Set a model beside the running one, on payments from which neither learned."`
-	Shadow   modelVersion `cmd:"" help:"Let a model score beside the running one, without a say."`
-	Promote  modelVersion `cmd:"" help:"Let a model score from now on; the one before is retired."`
-	Retire   modelVersion `cmd:"" help:"Take a model out. Without a running one there is no score."`
+		Version string `arg:"" help:"Version of the model to compare with the running one."`
+		Delay   string `help:"How long after a payment its label is known." default:"7d"`
+		Days    int    `help:"Days to compare on, without those from which either model learned." default:"14"`
+	} `cmd:"" help:"Compare a model with the running one, on payments from which neither learned."`
+	Shadow   modelVersion `cmd:"" help:"Run a model in shadow: it scores, and decides nothing."`
+	Promote  modelVersion `cmd:"" help:"Make a model the running one; the previous one is retired."`
+	Retire   modelVersion `cmd:"" help:"Retire a model. Without a running model payments have no score."`
 	Rollback struct {
 		stores
-	} `cmd:"" help:"Promote the model that ran before."`
+	} `cmd:"" help:"Promote the previously running model."`
 }
 
 type modelVersion struct {
@@ -135,7 +135,7 @@ func parseDelay(s string) (time.Duration, error) {
 	}
 	d, err := time.ParseDuration(s)
 	if err != nil {
-		return 0, fmt.Errorf("--delay: %q is not a time, such as 7d or 36h", s)
+		return 0, fmt.Errorf("--delay: %q is not a duration such as 7d or 36h", s)
 	}
 	return d, nil
 }
@@ -191,7 +191,7 @@ func (f frauds) evaluate(_ context.Context, out io.Writer) error {
 		return err
 	}
 	if len(test.Rows) == 0 {
-		return errors.New("there is no transaction in the days of the test")
+		return errors.New("the days of --test have no transactions")
 	}
 	read := time.Since(start)
 	start = time.Now()
@@ -206,7 +206,7 @@ func (f frauds) evaluate(_ context.Context, out io.Writer) error {
 			frauds++
 		}
 	}
-	_, _ = fmt.Fprintf(out, "tested on %d transactions with %d frauds, labels %s late, cards known to be defrauded left out\n\n", len(test.Rows), frauds, f.Evaluate.Delay)
+	_, _ = fmt.Fprintf(out, "tested on %d transactions with %d frauds, labels known after %s, cards with known fraud excluded\n\n", len(test.Rows), frauds, f.Evaluate.Delay)
 	w := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
 	_, _ = fmt.Fprintln(w, "model\tAUC ROC\taverage precision\tcard precision@100")
 	for _, r := range score.Evaluate(m, test) {
@@ -225,7 +225,7 @@ func (f frauds) train(ctx context.Context, out, errs io.Writer) error {
 		return app.TrainModel(ctx, t.config(errs), learning.Training{Now: time.Now(), Delay: delay, Days: t.Days, Test: t.TestDays}, out)
 	}
 	if t.CSV == "" || t.Train == "" || t.Out == "" {
-		return errors.New("--csv, --train and --out go together; without them it learns from the analytics store")
+		return errors.New("--csv, --train and --out must be given together; without them the model is trained on the analytics store")
 	}
 	train, _, p, err := training{CSV: t.CSV, Train: t.Train, Delay: t.Delay}.prepare("")
 	if err != nil {

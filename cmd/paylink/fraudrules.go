@@ -17,48 +17,48 @@ import (
 
 type inMode struct {
 	stores
-	Mode string `help:"test or live: each has its own." enum:"test,live" default:"live" env:"-"`
+	Mode string `help:"Mode: test or live." enum:"test,live" default:"live" env:"-"`
 }
 
 type ruleCommands struct {
 	List struct {
 		inMode
-	} `cmd:"" help:"List the installation's rules and the default set, in the order in which they are asked."`
+	} `cmd:"" help:"List the installation's rules and the built-in ones, in order of evaluation."`
 	Put struct {
 		inMode
-		ID     string `help:"The rule to change; what is left out stays. Without it a rule is made." name:"id" env:"-" placeholder:"ID"`
-		Name   string `help:"What it is called." env:"-"`
-		Action string `help:"request_3ds, allow, block or review." env:"-"`
-		When   string `help:"The condition in CEL, such as 'card.declined_1h >= 3'." env:"-" placeholder:"CONDITION"`
-		State  string `help:"on, shadow or off; a new rule is in shadow." env:"-"`
-	} `cmd:"" help:"Make or change a rule; of the default set only the state."`
+		ID     string `help:"The rule to change; omitted flags keep their values. Without it a new rule is created." name:"id" env:"-" placeholder:"ID"`
+		Name   string `help:"Name of the rule." env:"-"`
+		Action string `help:"Action: request_3ds, allow, block or review." env:"-"`
+		When   string `help:"Condition in CEL, such as 'card.declined_1h >= 3'." env:"-" placeholder:"CONDITION"`
+		State  string `help:"State: on, shadow or off; a new rule is in shadow." env:"-"`
+	} `cmd:"" help:"Create or change a rule; of a built-in rule only the state."`
 	Versions struct {
 		inMode
-		ID string `arg:"" help:"The rule."`
-	} `cmd:"" help:"Show all that a rule ever was, the newest first."`
+		ID string `arg:"" help:"Id of the rule."`
+	} `cmd:"" help:"List the versions of a rule, newest first."`
 	Delete struct {
 		inMode
-		ID string `arg:"" help:"The rule."`
-	} `cmd:"" help:"Delete a rule; its versions stay."`
+		ID string `arg:"" help:"Id of the rule."`
+	} `cmd:"" help:"Delete a rule; its versions are kept."`
 }
 
 type fraudListCommands struct {
 	List struct {
 		inMode
-		Kind string `help:"Of this kind alone: bin, email, address or country." env:"-"`
-	} `cmd:"" help:"List what is on the installation's lists, the newest first."`
+		Kind string `help:"Only this kind: bin, email, address or country." env:"-"`
+	} `cmd:"" help:"List the entries of the installation's lists, newest first."`
 	Add struct {
 		inMode
-		Kind    string `required:"" help:"bin, email, address or country." env:"-"`
-		Value   string `required:"" help:"6 digits; an address or @domain; an IP address or its /24 or /48; two letters." env:"-"`
-		Action  string `required:"" help:"allow, block or review." env:"-"`
-		Note    string `help:"Why it is there." env:"-"`
-		Expires string `help:"How long it stays, such as 24h or 30d; without end by default." env:"-" placeholder:"TIME"`
-	} `cmd:"" help:"Put a value on a list."`
+		Kind    string `required:"" help:"Kind: bin, email, address or country." env:"-"`
+		Value   string `required:"" help:"Value: 6 digits; an email address or @domain; an IP address or its /24 or /48; a two-letter country code." env:"-"`
+		Action  string `required:"" help:"Action: allow, block or review." env:"-"`
+		Note    string `help:"Reason for the entry." env:"-"`
+		Expires string `help:"How long the entry lasts, such as 24h or 30d; permanent by default." env:"-" placeholder:"TIME"`
+	} `cmd:"" help:"Add an entry to a list."`
 	Delete struct {
 		inMode
-		ID string `arg:"" help:"The entry."`
-	} `cmd:"" help:"Take a value off its list."`
+		ID string `arg:"" help:"Id of the entry."`
+	} `cmd:"" help:"Delete an entry."`
 }
 
 type policyCommands struct {
@@ -67,9 +67,9 @@ type policyCommands struct {
 	} `cmd:"" help:"Show the installation's policy."`
 	Set struct {
 		inMode
-		OnTimeout string `help:"What an attempt gets that nobody assessed in time: allow or block. What is left out stays." env:"-"`
-		Review    string `help:"After how long a held payment that nobody reviewed is declined, 1h to 7d; 0: at the end of the authorisation's hold." env:"-" placeholder:"TIME"`
-	} `cmd:"" help:"Change it: it holds for every account without one of its own."`
+		OnTimeout string `help:"Action if an attempt was not assessed in time: allow or block. An omitted flag keeps its value." env:"-"`
+		Review    string `help:"When to decline a held payment that was not reviewed: after 1h to 7d, or 0 for the end of the authorization's hold." env:"-" placeholder:"TIME"`
+	} `cmd:"" help:"Change the installation's policy, for accounts without their own."`
 }
 
 func (p policyCommands) dispatch(ctx context.Context, command string, out io.Writer) error {
@@ -81,7 +81,7 @@ func (p policyCommands) dispatch(ctx context.Context, command string, out io.Wri
 		switch p.Set.Review {
 		case "":
 			if change.OnTimeout == "" {
-				return errors.New("nothing is to change: say --on-timeout or --review")
+				return errors.New("nothing to change: give --on-timeout or --review")
 			}
 		case "0":
 			change.ReviewFor = new(time.Duration)

@@ -5,9 +5,9 @@ import "github.com/paylink/paylink/internal/app"
 // invite is a command on the store, which works beside a running server.
 type invite struct {
 	stores
-	PublicURL string `help:"URL under which the dashboard is reached." name:"public-url"`
-	MailFrom  string `help:"In whose name mails are sent, as the server has it; without it the invitation's link is printed." name:"mail-from"`
-	Email     string `arg:"" help:"Whom to invite."`
+	PublicURL string `help:"Public URL of the dashboard." name:"public-url"`
+	MailFrom  string `help:"Sender of emails, as set for the server; without it the invitation's link is printed." name:"mail-from"`
+	Email     string `arg:"" help:"Email address to invite."`
 }
 
 func (i invite) config() app.Config {

@@ -28,10 +28,10 @@ const (
 // a receiver that is not reachable from outside.
 type listen struct {
 	remote
-	ForwardTo string   `help:"Where to send each event; they are only shown by default." placeholder:"URL"`
-	Events    []string `help:"Of these types; all by default." placeholder:"TYPE"`
-	AfterSeq  int64    `help:"Begin after this seq, instead of with what happens from now on." default:"-1"`
-	Secret    string   `help:"The secret to sign with; a fresh one is made and printed by default." placeholder:"whsec_…"`
+	ForwardTo string   `help:"URL to forward each event to; by default events are only shown." placeholder:"URL"`
+	Events    []string `help:"Only these event types; all by default." placeholder:"TYPE"`
+	AfterSeq  int64    `help:"Start after this seq instead of with new events." default:"-1"`
+	Secret    string   `help:"Secret to sign with; by default a new one is generated and printed." placeholder:"whsec_…"`
 }
 
 // forwarded is the result of sending an event.
@@ -46,7 +46,7 @@ type forwarded struct {
 func (l *listen) call(ctx context.Context, c *console) error {
 	if l.ForwardTo != "" {
 		if u, err := url.Parse(l.ForwardTo); err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
-			return fmt.Errorf("--forward-to %q: want a URL such as http://localhost:3000/webhooks", l.ForwardTo)
+			return fmt.Errorf("--forward-to %q: must be a URL such as http://localhost:3000/webhooks", l.ForwardTo)
 		}
 		if l.Secret == "" {
 			raw := make([]byte, listenSecretLength)
@@ -61,23 +61,23 @@ func (l *listen) call(ctx context.Context, c *console) error {
 		Opened: func(after int64) {
 			last = max(last, after)
 			if opened {
-				c.say("connected again, going on after seq %d", last)
+				c.say("reconnected, continuing after seq %d", last)
 				return
 			}
 			opened = true
 			c.say("listening to %s from seq %d on; stop with Ctrl-C", c.url, last+1)
 		},
 		Broken: func(err error, pause time.Duration) {
-			c.say("%v; connecting again in %s", err, pause.Round(time.Millisecond))
+			c.say("%v; reconnecting in %s", err, pause.Round(time.Millisecond))
 		}}
 	for e, err := range c.Events.Stream(ctx, o) {
 		if err != nil {
 			if ctx.Err() != nil {
-				c.say("stopped; go on with --after-seq %d", last)
+				c.say("stopped; continue with --after-seq %d", last)
 			}
 			return err
 		}
-		if err := l.one(ctx, c, e); err != nil {
+		if err := l.handle(ctx, c, e); err != nil {
 			return err
 		}
 		last = e.Seq
@@ -85,7 +85,7 @@ func (l *listen) call(ctx context.Context, c *console) error {
 	return nil
 }
 
-func (l *listen) one(ctx context.Context, c *console, e client.Event) error {
+func (l *listen) handle(ctx context.Context, c *console, e client.Event) error {
 	head := fmt.Sprintf("%s  seq %-6d  %-24s  %s", time.Now().Format(time.TimeOnly), e.Seq, e.Type, about(e))
 	if l.ForwardTo == "" {
 		return c.print(e, "%s", head)
@@ -130,7 +130,7 @@ func (l *listen) forward(ctx context.Context, e client.Event) (f forwarded) {
 		if errors.As(err, &at) {
 			err = at.Err
 		}
-		f.Error = "no answer: " + err.Error()
+		f.Error = "no response: " + err.Error()
 		return f
 	}
 	defer func() { _ = resp.Body.Close() }()

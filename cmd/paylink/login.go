@@ -19,13 +19,13 @@ var cliScopes = []string{"links:read", "links:write", "payments:read", "payments
 // after signing the user in.
 type login struct {
 	remote
-	Username      string `help:"Sign in as this user, and make a key in test mode; the password is read from standard input."`
-	AllowInsecure bool   `help:"Also over plain http to another machine."`
+	Username      string `help:"Sign in as this user and create a test-mode key; the password is read from standard input."`
+	AllowInsecure bool   `help:"Allow plain http to another machine."`
 }
 
 func (l *login) call(ctx context.Context, c *console) error {
 	if strings.HasPrefix(c.url, "http://") && !l.AllowInsecure && !loopback(c.url) {
-		return errors.New("over plain http the key can be read on its way: use https, or --allow-insecure")
+		return errors.New("plain http exposes the key on the network: use https, or --allow-insecure")
 	}
 	key := l.APIKey
 	switch {
@@ -62,7 +62,7 @@ func loopback(address string) bool {
 const maxPasswordLine = 4 << 10
 
 func (l *login) makeKey(ctx context.Context, c *console) (string, error) {
-	c.say("password of %s:", l.Username)
+	c.say("password for %s:", l.Username)
 	password, err := bufio.NewReader(io.LimitReader(os.Stdin, maxPasswordLine)).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
 		return "", err

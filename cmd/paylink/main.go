@@ -23,38 +23,38 @@ var version = "dev"
 
 // stores are the flags for the location of the data.
 type stores struct {
-	Data          string `help:"Folder of the data." default:"./data" type:"path"`
-	Store         string `help:"Where everything is kept: sqlite:PATH, under the data folder by default, or postgres://…."`
-	PaymentsStore string `help:"Where links and payments are kept, when not in the store."`
-	KeysDir       string `help:"Folder of the keys; keys in the data folder by default." name:"keys" type:"path"`
+	Data          string `help:"Data folder." default:"./data" type:"path"`
+	Store         string `help:"Store: sqlite:PATH, by default in the data folder, or postgres://…."`
+	PaymentsStore string `help:"Separate store of links and payments: dynamodb://TABLE."`
+	KeysDir       string `help:"Folder of the keys; by default keys in the data folder." name:"keys" type:"path"`
 }
 
 type serving struct {
 	stores
-	Target               []string          `help:"Boxes to run: all, or some of gateway, users, links, verifier, payments, transactions, notifier, fraud, simulator." default:"all"`
+	Target               []string          `help:"Services to run: all, or some of gateway, users, links, verifier, payments, transactions, notifier, fraud, simulator." default:"all"`
 	Listen               string            `help:"Address of the public listener." default:"127.0.0.1:8080"`
-	AdminListen          string            `help:"Address of health and metrics; port 0 takes a free one and logs it." default:"127.0.0.1:0"`
-	PublicURL            string            `help:"URL under which payers reach us; the listener's by default." name:"public-url"`
-	HSTS                 time.Duration     `help:"How long browsers use https alone after a visit, if the public URL is https: up to 17520h, or 0 for no such header." name:"hsts" default:"8760h"`
-	InternalListen       string            `help:"Split: address on which the boxes of this process are served to the others."`
-	InternalSecretFile   string            `help:"Split: file of the secrets between services, one a line; the first is used, all are accepted." type:"path"`
+	AdminListen          string            `help:"Address of the health and metrics listener; port 0 picks a free port and logs it." default:"127.0.0.1:0"`
+	PublicURL            string            `help:"Public URL that payers use; the listener's address by default." name:"public-url"`
+	HSTS                 time.Duration     `help:"How long browsers must use https after a visit (Strict-Transport-Security), if the public URL is https: up to 17520h, or 0 to send no header." name:"hsts" default:"8760h"`
+	InternalListen       string            `help:"Split: address on which this process serves its services to the other processes."`
+	InternalSecretFile   string            `help:"Split: file with the secrets between services, one per line; the first is sent, all are accepted." type:"path"`
 	InternalTLS          string            `help:"Split: folder with tls.crt, tls.key and ca.crt for mutual TLS between services." name:"internal-tls" type:"path"`
-	Service              map[string]string `help:"Split: where another service is, NAME=URL[,URL…]; may be repeated." mapsep:";" placeholder:"NAME=URL"`
-	Demo                 bool              `help:"Make a demo account, an API key and a link, and print them."`
-	AllowPrivateWebhooks bool              `help:"Development: let webhooks reach private addresses, and plain http."`
-	SignUp               string            `help:"Who may sign up: open, invitation (who was invited) or closed (nobody)." default:"open"`
-	MailURL              string            `help:"Mail server: smtp://USER:PASSWORD@HOST:587 (STARTTLS), smtps://…, or smtp://HOST:25?tls=off for a relay beside us; without it no mail is sent." name:"mail-url"`
-	MailFrom             string            `help:"In whose name mails are sent, such as 'Payments <pay@shop.example>'."`
-	Limit                []string          `help:"How often somebody may ask: NAME=COUNT/s, /m, /h or /d, with ,BURST after it, or NAME=off; may be repeated. Names: address, sign-in, sign-up, pay, link, key, account." sep:"none"`
-	LimitStore           string            `help:"redis://HOST:PORT/DATABASE, where several gateways count together; each counts for itself by default."`
-	TrustedProxies       []string          `help:"Networks of the proxies before us, whose X-Forwarded-For is believed, such as 10.0.0.0/8."`
-	CountryHeader        string            `help:"Header in which those proxies say the country of the payer's address, such as CF-IPCountry." placeholder:"NAME"`
-	Lake                 string            `help:"Where the change feed is written as Parquet, for engines of your own: a folder, or s3://BUCKET/PREFIX; nowhere by default."`
-	LakeAge              time.Duration     `help:"How old an event may be before it is written there." default:"1m"`
-	Fraud                string            `help:"Look at attempts to pay before the issuer is asked: on or off." enum:"on,off" default:"on"`
-	FraudBudget          time.Duration     `help:"How long that may take before the account's policy decides: 1ms to 1s." default:"25ms"`
-	Shield               []string          `help:"When a link is under attack by card testers: off, or NAME=NUMBER; may be repeated. Names: declines, cards, ratio, spread, bin, address, card, waiting, crowd, bits, proved, unproved, calm, window." sep:"none"`
-	LogLevel             string            `help:"debug, info, warn or error." default:"info"`
+	Service              map[string]string `help:"Split: URLs of another service, NAME=URL[,URL…]; repeatable." mapsep:";" placeholder:"NAME=URL"`
+	Demo                 bool              `help:"Create a demo account, an API key and a link, and print them."`
+	AllowPrivateWebhooks bool              `help:"Development: allow webhooks to private addresses and over plain http."`
+	SignUp               string            `help:"Who may sign up: open (anyone), invitation (invited people) or closed (no one)." default:"open"`
+	MailURL              string            `help:"Mail server: smtp://USER:PASSWORD@HOST:587 (STARTTLS), smtps://…, or smtp://HOST:25?tls=off for a local relay; without it no email is sent." name:"mail-url"`
+	MailFrom             string            `help:"Sender of emails, such as 'Payments <pay@shop.example>'."`
+	Limit                []string          `help:"Rate limits: NAME=COUNT/s, /m, /h or /d, optionally with ,BURST, or NAME=off; repeatable. Names: address, sign-in, sign-up, pay, link, key, account." sep:"none"`
+	LimitStore           string            `help:"redis://HOST:PORT/DATABASE, where several gateways share their rate limits; each has its own by default."`
+	TrustedProxies       []string          `help:"Networks of the proxies in front, whose X-Forwarded-For is trusted, such as 10.0.0.0/8."`
+	CountryHeader        string            `help:"Header in which those proxies send the country of the payer's IP address, such as CF-IPCountry." placeholder:"NAME"`
+	Lake                 string            `help:"Where to write the change feed as Parquet files for other engines: a folder, or s3://BUCKET/PREFIX; nowhere by default."`
+	LakeAge              time.Duration     `help:"Maximum age of an event before it is written there." default:"1m"`
+	Fraud                string            `help:"Assess payment attempts for fraud before the issuer is asked: on or off." enum:"on,off" default:"on"`
+	FraudBudget          time.Duration     `help:"How long the assessment may take before the account's policy decides: 1ms to 1s." default:"25ms"`
+	Shield               []string          `help:"Protection of links against card testing: off, or NAME=NUMBER; repeatable. Names: declines, cards, ratio, spread, bin, address, card, waiting, crowd, bits, proved, unproved, calm, window." sep:"none"`
+	LogLevel             string            `help:"Log level: debug, info, warn or error." default:"info"`
 }
 
 func (s serving) config() app.Config {
@@ -80,21 +80,21 @@ type commands struct {
 	Config configFile `help:"JSON file whose members are flag names, with hyphens as underscores." type:"path"`
 
 	Serve       serving  `cmd:"" help:"Run the server."`
-	CheckConfig serving  `cmd:"" help:"Say what is wrong with the configuration."`
-	Migrate     stores   `cmd:"" help:"Bring the store to this version's schema."`
-	Aside       aside    `cmd:"" help:"Name what cannot be worked on and was set aside, also while the server runs."`
-	Verify      long     `cmd:"" help:"Check every invariant on the data, also while the server runs."`
-	Backup      backup   `cmd:"" help:"Copy the data into a new folder, also while the server runs."`
-	Export      export   `cmd:"" help:"Write everything that the store holds into a new file, to move it into another store."`
-	Import      imports  `cmd:"" help:"Fill an empty store from such a file."`
-	Keys        keys     `cmd:"" help:"The keyring."`
-	Link        links    `cmd:"" help:"Payment links."`
-	Receipt     receipts `cmd:"" help:"Receipts."`
-	Reports     reports  `cmd:"" help:"What people look at: figures and searches."`
-	Lake        lakes    `cmd:"" help:"The files that engines of your own read."`
-	Fraud       frauds   `cmd:"" help:"What stands against fraud: what is learned, the installation's rules and lists."`
-	Invite      invite   `cmd:"" help:"Invite somebody to sign up with an account of their own."`
-	Probe       probe    `cmd:"" help:"Ask a health address: status 0 if it is well. For containers, which have no shell."`
+	CheckConfig serving  `cmd:"" help:"Check the configuration."`
+	Migrate     stores   `cmd:"" help:"Migrate the store to this version's schema."`
+	Aside       aside    `cmd:"" help:"List what failed repeatedly and was set aside; works while the server runs."`
+	Verify      long     `cmd:"" help:"Check every invariant on the data; works while the server runs."`
+	Backup      backup   `cmd:"" help:"Copy the data into a new folder; works while the server runs."`
+	Export      export   `cmd:"" help:"Export the whole store into a new file, to import it into another store."`
+	Import      imports  `cmd:"" help:"Import an exported file into an empty store."`
+	Keys        keys     `cmd:"" help:"Manage the key ring."`
+	Link        links    `cmd:"" help:"Verify payment links offline."`
+	Receipt     receipts `cmd:"" help:"Verify receipts offline."`
+	Reports     reports  `cmd:"" help:"Manage the reports: figures and searches of the dashboard."`
+	Lake        lakes    `cmd:"" help:"Manage the Parquet files for other engines."`
+	Fraud       frauds   `cmd:"" help:"Manage fraud models, and the installation's rules, lists and policy."`
+	Invite      invite   `cmd:"" help:"Invite a person to sign up with a new account."`
+	Probe       probe    `cmd:"" help:"Check health; exits 0 if healthy. For containers without a shell."`
 	Version     struct{} `cmd:"" help:"Print the version."`
 
 	remoteCommands
@@ -102,27 +102,27 @@ type commands struct {
 
 // remoteCommands call a server's API.
 type remoteCommands struct {
-	Login    login           `cmd:"" help:"Save the server and key that the commands below use."`
-	Links    linkCommands    `cmd:"" help:"Links, over the API."`
-	Payments paymentCommands `cmd:"" help:"Payments, over the API."`
-	Events   eventCommands   `cmd:"" help:"Events, over the API."`
-	Listen   listen          `cmd:"" help:"Follow events as they happen, and forward them to a local URL."`
-	Trigger  trigger         `cmd:"" help:"Make an event happen in test mode."`
-	Clock    clockCommands   `cmd:"" help:"The test clock: time in test mode, moved forward."`
-	Webhooks webhookCommands `cmd:"" help:"Webhook endpoints, over the API."`
+	Login    login           `cmd:"" help:"Save the server and key for the commands below."`
+	Links    linkCommands    `cmd:"" help:"Manage links over the API."`
+	Payments paymentCommands `cmd:"" help:"Manage payments over the API."`
+	Events   eventCommands   `cmd:"" help:"List events over the API."`
+	Listen   listen          `cmd:"" help:"Follow events live, and forward them to a local URL."`
+	Trigger  trigger         `cmd:"" help:"Cause an event in test mode."`
+	Clock    clockCommands   `cmd:"" help:"Show or advance the test clock."`
+	Webhooks webhookCommands `cmd:"" help:"Redeliver webhooks over the API."`
 }
 
 // aside holds the flags of the command that handles what was set aside.
 type aside struct {
 	stores
-	Retry  bool `help:"Make payments and links that were set aside due at once."`
-	Forget bool `help:"No longer list the events that were passed over."`
+	Retry  bool `help:"Retry payments and links that were set aside now."`
+	Forget bool `help:"Clear the list of skipped events."`
 }
 
 // long holds the flags of a long-running command, which reports its progress.
 type long struct {
 	stores
-	Quiet bool `help:"Do not tell how far it is."`
+	Quiet bool `help:"Do not print progress."`
 }
 
 func (l long) config(errs io.Writer) app.Config {
@@ -133,18 +133,18 @@ func (l long) config(errs io.Writer) app.Config {
 
 type backup struct {
 	long
-	Dir string `arg:"" help:"Folder to make." type:"path"`
+	Dir string `arg:"" help:"Folder to create." type:"path"`
 }
 
 type export struct {
 	long
-	File string `arg:"" help:"File to make." type:"path"`
+	File string `arg:"" help:"File to create." type:"path"`
 }
 
 type imports struct {
 	long
-	File  string `arg:"" help:"File that export made." type:"path"`
-	Again bool   `help:"Go on with an import of this file that was cut short."`
+	File  string `arg:"" help:"File that export wrote." type:"path"`
+	Again bool   `help:"Continue an interrupted import of this file."`
 }
 
 type keys struct {
@@ -153,29 +153,29 @@ type keys struct {
 	} `cmd:"" help:"List the public keys."`
 	Create struct {
 		stores
-	} `cmd:"" help:"Make the keys of a split deployment, from which each service gets its share."`
+	} `cmd:"" help:"Create the keys of a split deployment; export gives each service its share."`
 	Export struct {
 		stores
-		Target []string `required:"" help:"Boxes whose share of the keys is wanted."`
-		Dir    string   `arg:"" help:"Folder to write it into." type:"path"`
-	} `cmd:"" help:"Write what a service holds of the keys into a folder of its own; again after each change."`
+		Target []string `required:"" help:"Services whose share of the keys to export."`
+		Dir    string   `arg:"" help:"Folder to write into." type:"path"`
+	} `cmd:"" help:"Write a service's share of the keys into a separate folder; repeat after each key change."`
 	Rotate struct {
 		stores
-		Rest    time.Duration `help:"How long before the new keys are used; longer when they have to be exported first." default:"1m"`
+		Rest    time.Duration `help:"Delay before the new keys are used; make it longer if they must be exported first." default:"1m"`
 		Purpose string        `arg:"" optional:"" help:"link-sign, link-seal, session-sign, webhook-sign, store-seal, answer-seal, webhook-seal, card-seal, mail-seal or receipt-sign; all of them by default."`
-	} `cmd:"" help:"Make new keys; the old ones stay valid for what they have signed."`
+	} `cmd:"" help:"Create new keys; the old ones stay valid for what they signed."`
 	Revoke struct {
 		stores
 		Key string `arg:"" help:"Key id, 8 hexadecimal digits."`
-	} `cmd:"" help:"Make a key worthless at once, and everything that it signed."`
+	} `cmd:"" help:"Revoke a key now, and with it everything that it signed."`
 }
 
 type receipts struct {
 	Verify struct {
 		stores
-		Receipt string `arg:"" help:"The receipt, or the address that the mail leads to."`
+		Receipt string `arg:"" help:"The receipt, or its address from the email."`
 		JWKS    string `help:"File with the published keys; the data folder's keys by default." name:"jwks" type:"path"`
-	} `cmd:"" help:"Tell whether a receipt is ours and unaltered, and what it says, without the network."`
+	} `cmd:"" help:"Check that a receipt is authentic and print it, without the network."`
 }
 
 type links struct {
@@ -183,19 +183,19 @@ type links struct {
 		stores
 		URL  string `arg:"" help:"The link's URL or token."`
 		JWKS string `help:"File with the published keys; the data folder's keys by default." name:"jwks" type:"path"`
-	} `cmd:"" help:"Tell whether a link is ours and unaltered, without the network."`
+	} `cmd:"" help:"Check that a link is authentic, without the network."`
 }
 
 type reports struct {
 	Rebuild struct {
 		stores
-	} `cmd:"" help:"Make them anew from the feed, also while the server runs."`
+	} `cmd:"" help:"Rebuild the reports from the feed; works while the server runs."`
 }
 
 type lakes struct {
 	Rebuild struct {
 		stores
-	} `cmd:"" help:"Have them made anew from the feed, by the process that writes them."`
+	} `cmd:"" help:"Request a rebuild from the feed by the process that writes them."`
 }
 
 func main() {
@@ -248,7 +248,7 @@ func dispatch(ctx context.Context, command string, c commands, out, errs io.Writ
 		if wrong := c.CheckConfig.config().Check(); len(wrong) > 0 {
 			return errors.New(strings.Join(wrong, "\n"))
 		}
-		_, err := fmt.Fprintln(out, "the configuration is good")
+		_, err := fmt.Fprintln(out, "the configuration is valid")
 		return err
 	case "reports rebuild":
 		return app.RebuildReports(ctx, c.Reports.Rebuild.config(), out)

@@ -15,7 +15,7 @@ const (
 
 // probe is the health check of a container that contains only this binary.
 type probe struct {
-	URL string `arg:"" optional:"" default:"http://127.0.0.1:9090/readyz" help:"Address to ask."`
+	URL string `arg:"" optional:"" default:"http://127.0.0.1:9090/readyz" help:"Health URL to request."`
 }
 
 func (p probe) ask(ctx context.Context) error {

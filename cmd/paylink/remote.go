@@ -28,10 +28,10 @@ const (
 
 // remote holds the flags of every command that calls a server.
 type remote struct {
-	URL     string `help:"The server; that of the profile by default." placeholder:"URL"`
-	APIKey  string `help:"API key: its secret, or ID:SECRET; that of the profile by default." name:"api-key" placeholder:"KEY"`
-	Profile string `help:"Which profile of the file that paylink login writes." default:"default"`
-	JSON    bool   `help:"Print JSON, one object a line." name:"json"`
+	URL     string `help:"URL of the server; the profile's by default." placeholder:"URL"`
+	APIKey  string `help:"API key, as SECRET or ID:SECRET; the profile's by default." name:"api-key" placeholder:"KEY"`
+	Profile string `help:"Profile to use, saved by paylink login." default:"default"`
+	JSON    bool   `help:"Print JSON, one object per line." name:"json"`
 }
 
 // remoteCommand is a command that calls a server. Its settings are not in the server's
@@ -201,7 +201,7 @@ func readProfiles() (profiles, error) {
 		return none, err
 	}
 	if info.Mode().Perm()&0o077 != 0 {
-		return none, fmt.Errorf("%s holds keys and others may read it: chmod 600 it", path)
+		return none, fmt.Errorf("%s contains keys and is readable by other users: run chmod 600 on it", path)
 	}
 	raw, err := io.ReadAll(io.LimitReader(f, maxProfilesBytes))
 	if err != nil {
@@ -209,7 +209,7 @@ func readProfiles() (profiles, error) {
 	}
 	all := none
 	if err := json.Unmarshal(raw, &all); err != nil || all.Profiles == nil {
-		return none, fmt.Errorf("%s is not a file that paylink login wrote: %w", path, err)
+		return none, fmt.Errorf("%s is not a valid profile file: %w", path, err)
 	}
 	return all, nil
 }

@@ -14,16 +14,16 @@ import (
 // The commands about links, payments and events.
 
 type linkCommands struct {
-	Create createLink `cmd:"" help:"Make a link."`
+	Create createLink `cmd:"" help:"Create a link."`
 	List   listLinks  `cmd:"" help:"List links, newest first."`
 	Get    getLink    `cmd:"" help:"Show a link."`
-	Cancel cancelLink `cmd:"" help:"End an open link."`
+	Cancel cancelLink `cmd:"" help:"Cancel an open link."`
 }
 
 type paymentCommands struct {
-	List   listPayments  `cmd:"" help:"List payments, newest first; with --watch go on as they change."`
+	List   listPayments  `cmd:"" help:"List payments, newest first; --watch follows changes."`
 	Get    getPayment    `cmd:"" help:"Show a payment with its log and refunds."`
-	Refund refundPayment `cmd:"" help:"Give back a payment, or a part of it."`
+	Refund refundPayment `cmd:"" help:"Refund a payment, fully or in part."`
 }
 
 type eventCommands struct {
@@ -33,38 +33,38 @@ type eventCommands struct {
 type createLink struct {
 	remote
 	Amount      string            `help:"Amount, such as 12.50."`
-	MaxAmount   string            `help:"Instead of an amount: the payer chooses, up to this one."`
-	MinAmount   string            `help:"The payer chooses, from this one on."`
+	MaxAmount   string            `help:"Maximum amount, if the payer chooses the amount."`
+	MinAmount   string            `help:"Minimum amount, if the payer chooses the amount."`
 	Currency    string            `help:"Currency." default:"EUR"`
-	Description string            `help:"What the payer reads."`
-	Reference   string            `help:"Your own name for it."`
-	Realm       string            `help:"Groups payments."`
-	Expires     string            `help:"How long it lives, such as 30m, 24h or 30d." placeholder:"TIME"`
-	Uses        int64             `help:"How often it may be paid; 0 is without limit." default:"1"`
-	Capture     string            `help:"automatic or manual." default:"automatic"`
-	RedirectURL string            `help:"Where the payer goes afterwards." name:"redirect-url"`
-	Metadata    map[string]string `help:"NAME=VALUE; may be repeated." mapsep:";" placeholder:"NAME=VALUE"`
-	Key         string            `help:"Idempotency-Key: the same command twice is one link." name:"idempotency-key"`
+	Description string            `help:"Description for the payer."`
+	Reference   string            `help:"Your own reference."`
+	Realm       string            `help:"Realm, to group payments."`
+	Expires     string            `help:"When the link expires, such as 30m, 24h or 30d from now." placeholder:"TIME"`
+	Uses        int64             `help:"How often it may be paid; 0 for no limit." default:"1"`
+	Capture     string            `help:"Capture: automatic or manual." default:"automatic"`
+	RedirectURL string            `help:"URL to which the payer returns." name:"redirect-url"`
+	Metadata    map[string]string `help:"Metadata, NAME=VALUE; repeatable." mapsep:";" placeholder:"NAME=VALUE"`
+	Key         string            `help:"Idempotency key: repeating the command creates no second link." name:"idempotency-key"`
 }
 
 func (l *createLink) call(ctx context.Context, c *console) error {
-	wish := client.CreateLink{Amount: l.Amount, MaxAmount: l.MaxAmount, MinAmount: l.MinAmount, Currency: l.Currency, Description: l.Description,
+	request := client.CreateLink{Amount: l.Amount, MaxAmount: l.MaxAmount, MinAmount: l.MinAmount, Currency: l.Currency, Description: l.Description,
 		Reference: l.Reference, Realm: l.Realm, Capture: l.Capture, RedirectURL: l.RedirectURL, Metadata: l.Metadata, MaxUses: client.Uses(l.Uses)}
 	if l.Uses == 0 {
-		wish.MaxUses = client.Unlimited
+		request.MaxUses = client.Unlimited
 	}
 	if l.Expires != "" {
 		life, err := parseSpan(l.Expires)
 		if err != nil {
 			return err
 		}
-		wish.ExpiresInSeconds = int64(life / time.Second)
+		request.ExpiresInSeconds = int64(life / time.Second)
 	}
 	var options []client.CallOption
 	if l.Key != "" {
 		options = append(options, client.IdempotencyKey(l.Key))
 	}
-	made, err := c.Links.Create(ctx, wish, options...)
+	made, err := c.Links.Create(ctx, request, options...)
 	if err != nil {
 		return err
 	}
@@ -78,7 +78,7 @@ func parseSpan(s string) (time.Duration, error) {
 	rest := s
 	if n, after, ok := strings.Cut(s, "d"); ok {
 		if _, err := fmt.Sscanf(n, "%d", &days); err != nil || fmt.Sprint(days) != n || days < 0 || days > 10_000 {
-			return 0, fmt.Errorf("%q is no time: want such as 90s, 30m, 24h or 30d", s)
+			return 0, fmt.Errorf("%q is not a duration such as 90s, 30m, 24h or 30d", s)
 		}
 		rest = after
 	}
@@ -86,11 +86,11 @@ func parseSpan(s string) (time.Duration, error) {
 	if rest != "" {
 		var err error
 		if d, err = time.ParseDuration(rest); err != nil {
-			return 0, fmt.Errorf("%q is no time: want such as 90s, 30m, 24h or 30d", s)
+			return 0, fmt.Errorf("%q is not a duration such as 90s, 30m, 24h or 30d", s)
 		}
 	}
 	if d += time.Duration(days) * day; d <= 0 {
-		return 0, fmt.Errorf("%q is not a time to come", s)
+		return 0, fmt.Errorf("%q must be more than zero", s)
 	}
 	return d, nil
 }
@@ -109,10 +109,10 @@ func asked(l client.Link) string {
 
 type listLinks struct {
 	remote
-	Status    string `help:"open, paying, paid, expired or canceled."`
-	Realm     string `help:"Of this realm."`
-	Reference string `help:"With this reference."`
-	Limit     int    `help:"How many at most." default:"20"`
+	Status    string `help:"Only this status: open, paying, paid, expired or canceled."`
+	Realm     string `help:"Only this realm."`
+	Reference string `help:"Only this reference."`
+	Limit     int    `help:"Maximum number." default:"20"`
 }
 
 func (l *listLinks) call(ctx context.Context, c *console) error {
@@ -169,10 +169,10 @@ func (l *cancelLink) call(ctx context.Context, c *console) error {
 
 type listPayments struct {
 	remote
-	Watch  bool   `help:"Go on, and show each payment that changes."`
-	Status string `help:"Of this status."`
-	Link   string `help:"Of this link."`
-	Limit  int    `help:"How many at most." default:"20"`
+	Watch  bool   `help:"Keep running, and show each payment that changes."`
+	Status string `help:"Only this status."`
+	Link   string `help:"Only this link."`
+	Limit  int    `help:"Maximum number." default:"20"`
 }
 
 // paymentLine prints a payment in columns of fixed width, so that later lines align.
@@ -269,7 +269,7 @@ func (l *listPayments) watch(ctx context.Context, c *console, list func(int64) e
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	listed := false
-	o := client.StreamOptions{FromNow: true, Broken: func(err error, pause time.Duration) { c.say("%v; again in %s", err, pause) }}
+	o := client.StreamOptions{FromNow: true, Broken: func(err error, pause time.Duration) { c.say("%v; reconnecting in %s", err, pause) }}
 	o.Opened = func(after int64) {
 		if listed {
 			return
@@ -341,10 +341,10 @@ func (g *getPayment) call(ctx context.Context, c *console) error {
 type refundPayment struct {
 	remote
 	ID     string `arg:"" help:"The payment's id."`
-	Amount string `help:"How much, such as 12.50; or all, for everything that is left." required:""`
-	Seen   string `help:"What you saw as refundable: nothing is refunded if that has changed." name:"refundable-amount"`
-	Allow  bool   `help:"Refund disputed money too, although the issuer may give it back as well." name:"allow-disputed"`
-	Key    string `help:"Idempotency-Key: the same command twice is one refund." name:"idempotency-key"`
+	Amount string `help:"Amount, such as 12.50, or all for everything left." required:""`
+	Seen   string `help:"The refundable amount you saw; nothing is refunded if it has changed." name:"refundable-amount"`
+	Allow  bool   `help:"Also refund disputed money, which the issuer may return as well." name:"allow-disputed"`
+	Key    string `help:"Idempotency key: repeating the command creates no second refund." name:"idempotency-key"`
 }
 
 func (r *refundPayment) call(ctx context.Context, c *console) error {
@@ -374,9 +374,9 @@ func (r *refundPayment) call(ctx context.Context, c *console) error {
 
 type listEvents struct {
 	remote
-	AfterSeq int64    `help:"Those with a greater seq."`
-	Types    []string `help:"Of these types; all by default." placeholder:"TYPE"`
-	Limit    int      `help:"How many at most." default:"100"`
+	AfterSeq int64    `help:"Only events after this seq."`
+	Types    []string `help:"Only these event types; all by default." placeholder:"TYPE"`
+	Limit    int      `help:"Maximum number." default:"100"`
 }
 
 func (l *listEvents) call(ctx context.Context, c *console) error {
@@ -408,8 +408,8 @@ func about(e client.Event) string {
 }
 
 type clockCommands struct {
-	Get     getClock     `cmd:"" help:"Show the account's time in test mode."`
-	Advance advanceClock `cmd:"" help:"Move it forward: what expires or falls due by then does so now. It never goes back."`
+	Get     getClock     `cmd:"" help:"Show the account's test clock."`
+	Advance advanceClock `cmd:"" help:"Advance the test clock; what expires or falls due by then does so now. It cannot go back."`
 }
 
 type getClock struct{ remote }
@@ -423,12 +423,12 @@ func (*getClock) call(ctx context.Context, c *console) error {
 }
 
 func (c *console) printClock(k client.Clock) error {
-	return c.print(k, "test mode lives at %s, %s ahead", stamp(k.Now), time.Duration(k.AheadSeconds)*time.Second)
+	return c.print(k, "test clock at %s, %s ahead of real time", stamp(k.Now), time.Duration(k.AheadSeconds)*time.Second)
 }
 
 type advanceClock struct {
 	remote
-	By string `arg:"" help:"How far, such as 90s, 12h or 30d."`
+	By string `arg:"" help:"Duration, such as 90s, 12h or 30d."`
 }
 
 func (a *advanceClock) call(ctx context.Context, c *console) error {

@@ -22,11 +22,11 @@ const triggerPatience = 3 * time.Minute
 // refunds as that event needs, with the suitable card.
 type trigger struct {
 	remote
-	Event       string `arg:"" help:"Such as payment.succeeded; \"list\" lists them."`
+	Event       string `arg:"" help:"Event type, such as payment.succeeded; \"list\" lists them."`
 	Amount      string `help:"Amount." default:"12.50"`
 	Currency    string `help:"Currency." default:"EUR"`
 	Reference   string `help:"The link's reference." default:"trigger"`
-	EndpointURL string `help:"For endpoint.disabled: a URL that answers 410; a listener of this command by default." placeholder:"URL"`
+	EndpointURL string `help:"For endpoint.disabled: a URL that answers 410; by default the command listens itself." placeholder:"URL"`
 }
 
 // happening causes an event and returns the id of its object.
@@ -37,10 +37,10 @@ type happening struct {
 
 // causes maps every event type that can be caused.
 var causes = map[string]happening{
-	"link.created":  {"makes a link", func(t *trigger, ctx context.Context, c *console) (string, error) { return linkID(t.link(ctx, c, nil)) }},
+	"link.created":  {"creates a link", func(t *trigger, ctx context.Context, c *console) (string, error) { return linkID(t.link(ctx, c, nil)) }},
 	"link.paid":     {"pays a link", paidLink},
 	"link.canceled": {"cancels a link", canceledLink},
-	"link.expired":  {"makes a link that lives a minute, and moves the test clock past it", expiredLink},
+	"link.expired":  {"creates a link that expires in a minute, and advances the test clock past it", expiredLink},
 
 	"payment.created":         {"pays", paying(client.CardApproved)},
 	"payment.processing":      {"pays", paying(client.CardApproved)},
@@ -55,15 +55,15 @@ var causes = map[string]happening{
 
 	"refund.created":   {"pays and refunds", refunded(client.CardApproved)},
 	"refund.succeeded": {"pays and refunds", refunded(client.CardApproved)},
-	"refund.failed":    {"pays with a card that takes no refund, and refunds", refunded(client.CardRefundRefused)},
+	"refund.failed":    {"pays with a card that refuses refunds, and refunds", refunded(client.CardRefundRefused)},
 
-	"fraud.flagged":   {"puts an e-mail address on a list, pays with it and is blocked, and takes it off again", flagged},
-	"fraud.reviewed":  {"puts an e-mail address on a list, pays with it and is held, approves the payment, and takes it off again", reviewed},
+	"fraud.flagged":   {"lists an email address, pays with it and is blocked, and removes the entry", flagged},
+	"fraud.reviewed":  {"lists an email address, pays with it and is held, approves the payment, and removes the entry", reviewed},
 	"dispute.created": {"pays, and records a dispute", disputed("")},
 	"dispute.updated": {"pays, records a dispute, and moves it to under_review", disputed(client.DisputeUnderReview)},
 	"dispute.closed":  {"pays, records a dispute, and loses it", disputed(client.DisputeLost)},
 
-	"endpoint.disabled": {"makes a webhook endpoint that answers 410", disabledEndpoint},
+	"endpoint.disabled": {"creates a webhook endpoint that answers 410", disabledEndpoint},
 }
 
 func (t *trigger) call(ctx context.Context, c *console) error {
@@ -78,7 +78,7 @@ func (t *trigger) call(ctx context.Context, c *console) error {
 	}
 	how, known := causes[t.Event]
 	if !known {
-		return fmt.Errorf("there is no event %q to trigger; there are %s", t.Event, strings.Join(slices.Sorted(maps.Keys(causes)), ", "))
+		return fmt.Errorf("unknown event %q; the events are %s", t.Event, strings.Join(slices.Sorted(maps.Keys(causes)), ", "))
 	}
 	return t.waitFor(ctx, c, how)
 }
@@ -116,11 +116,11 @@ func (t *trigger) waitFor(ctx context.Context, c *console, how happening) error 
 }
 
 func (t *trigger) link(ctx context.Context, c *console, change func(*client.CreateLink)) (client.Link, error) {
-	wish := client.CreateLink{Amount: t.Amount, Currency: t.Currency, Reference: t.Reference, Description: "paylink trigger " + t.Event}
+	request := client.CreateLink{Amount: t.Amount, Currency: t.Currency, Reference: t.Reference, Description: "paylink trigger " + t.Event}
 	if change != nil {
-		change(&wish)
+		change(&request)
 	}
-	return c.Links.Create(ctx, wish)
+	return c.Links.Create(ctx, request)
 }
 
 func linkID(l client.Link, err error) (string, error) { return l.ID, err }
@@ -172,7 +172,7 @@ func expiredLink(t *trigger, ctx context.Context, c *console) (string, error) {
 	}
 	k, err := c.Clock.Advance(ctx, shortestLife+time.Second)
 	if err == nil {
-		c.say("the test clock was moved: test mode lives at %s", stamp(k.Now))
+		c.say("the test clock was advanced to %s", stamp(k.Now))
 	}
 	return l.ID, err
 }
@@ -245,7 +245,7 @@ func disabledEndpoint(t *trigger, ctx context.Context, c *console) (string, erro
 	}
 	e, err := c.Endpoints.Create(ctx, client.CreateEndpoint{URL: url, Events: []string{"link.created"}})
 	if client.Code(err) != "" && t.EndpointURL == "" {
-		return "", fmt.Errorf("%w; this needs a server with --allow-private-webhooks on this machine, or --endpoint-url of a URL that answers 410", err)
+		return "", fmt.Errorf("%w; this requires a server with --allow-private-webhooks on this machine, or --endpoint-url of a URL that answers 410", err)
 	}
 	if err != nil {
 		return "", err

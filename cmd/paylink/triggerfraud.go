@@ -68,7 +68,7 @@ func (t *trigger) listed(ctx context.Context, c *console, action string) (string
 			return "", context.Cause(ctx)
 		}
 	}
-	return "", errors.New("the payment goes on although its e-mail address is on a list: a list or rule of the account allows it, or the server runs with --fraud off")
+	return "", errors.New("the payment was not stopped although its email address is on a list: a list or rule of the account allows it, or the server runs with --fraud off")
 }
 
 // payAs pays a new link with an email address, and returns the payment.

@@ -13,8 +13,8 @@ import (
 const redeliveryLook = 300 * time.Millisecond
 
 type webhookCommands struct {
-	Redeliver redeliver        `cmd:"" help:"Send again what an endpoint was not told, and show how far it is."`
-	Cancel    cancelRedelivery `cmd:"" help:"End a bulk redelivery; what is queued by then is still sent."`
+	Redeliver redeliver        `cmd:"" help:"Redeliver events to an endpoint, and show the progress."`
+	Cancel    cancelRedelivery `cmd:"" help:"Cancel a bulk redelivery; what is already queued is still sent."`
 }
 
 // redeliver starts a bulk redelivery and follows it to its end. If it is interrupted, the
@@ -22,11 +22,11 @@ type webhookCommands struct {
 type redeliver struct {
 	remote
 	Endpoint  string `arg:"" help:"Webhook endpoint, whe_…."`
-	Status    string `help:"Which: those whose last delivery is parked (given up), failed or succeeded." enum:"parked,failed,succeeded" default:"parked"`
+	Status    string `help:"Only events whose last delivery is parked (no more retries), failed or succeeded." enum:"parked,failed,succeeded" default:"parked"`
 	EventType string `help:"Only events of this type." placeholder:"TYPE"`
-	From      string `help:"Deliveries from this time on; a date is its first moment in the account's time zone." placeholder:"TIME"`
-	To        string `help:"Deliveries before this time; a date includes its whole day in the account's time zone." placeholder:"TIME"`
-	Quiet     bool   `help:"Do not tell how far it is."`
+	From      string `help:"Only deliveries from this time on; a date begins at midnight in the account's time zone." placeholder:"TIME"`
+	To        string `help:"Only deliveries before this time; a date includes its whole day in the account's time zone." placeholder:"TIME"`
+	Quiet     bool   `help:"Do not print progress."`
 }
 
 func (r *redeliver) call(ctx context.Context, c *console) error {
@@ -51,14 +51,14 @@ func (r *redeliver) call(ctx context.Context, c *console) error {
 	}
 	meter.End()
 	if err != nil {
-		c.say("%s goes on by itself; paylink webhooks cancel %s %s ends it", bulk.ID, r.Endpoint, bulk.ID)
+		c.say("%s continues in the background; paylink webhooks cancel %s %s stops it", bulk.ID, r.Endpoint, bulk.ID)
 		return err
 	}
-	if err := c.print(bulk, "%s %s: %d of %d sent again, %d of them with success", bulk.ID, bulk.Status, bulk.Succeeded+bulk.Failed, bulk.Total, bulk.Succeeded); err != nil {
+	if err := c.print(bulk, "%s %s: %d of %d sent again, %d of them successfully", bulk.ID, bulk.Status, bulk.Succeeded+bulk.Failed, bulk.Total, bulk.Succeeded); err != nil {
 		return err
 	}
 	if bulk.Status == "stopped" {
-		return fmt.Errorf("it was stopped: %s", bulk.Reason)
+		return fmt.Errorf("the redelivery was stopped: %s", bulk.Reason)
 	}
 	return nil
 }

@@ -171,10 +171,10 @@ func TestAnalyticsVerifyAndRebuild(t *testing.T) {
 	}
 	out, screen := harness.OnTerminal(t, "fraud", "rebuild", "--data", p.Data) // the server keeps working
 	bar := regexp.MustCompile(`rebuild the analytics store \[=+\] 100% (\d+)/(\d+) objects`).FindStringSubmatch(screen)
-	if want := strconv.Itoa(len(followed["payments"]) + len(followed["links"])); bar == nil || bar[1] != want || bar[2] != want || !strings.Contains(out, "made anew from "+want+" links and payments") {
+	if want := strconv.Itoa(len(followed["payments"]) + len(followed["links"])); bar == nil || bar[1] != want || bar[2] != want || !strings.Contains(out, "was rebuilt from "+want+" links and payments") {
 		t.Errorf("of %s objects it says %q, and the terminal shows %q", want, out, screen)
 	}
-	sameRows(t, "made anew", analyticsRows(t, p.Data), followed)
+	sameRows(t, "rebuilt", analyticsRows(t, p.Data), followed)
 	if a := key.PayJSON(key.Link(`"amount":"5"`), "attempt-after-rebuild", "4242424242424242"); a.Status != http.StatusOK {
 		t.Fatalf("%d %s", a.Status, a.Body)
 	}
@@ -197,7 +197,7 @@ func TestAnalyticsVerifyAndRebuild(t *testing.T) {
 		if status == 0 || !strings.Contains(out, "BROKEN I8 analytics") || strings.Contains(errs, "goroutine ") {
 			t.Errorf("%s: status %d\n%s%s", harm, status, out, errs)
 		}
-		harness.Worked(t, "the analytics store is made anew", "fraud", "rebuild", "--data", p.Data)
+		harness.Worked(t, "the analytics store was rebuilt", "fraud", "rebuild", "--data", p.Data)
 		sameRows(t, "after "+harm, analyticsRows(t, p.Data), whole)
 	}
 	harness.Verified(t, p.Data)
@@ -241,7 +241,7 @@ func TestF23AnalyticsRebuildKilledHalfWay(t *testing.T) {
 	suspicious(t, key)
 	p.Stop()
 	manyLinks(t, p.Data, links)
-	harness.Worked(t, "the analytics store is made anew", "fraud", "rebuild", "--data", p.Data)
+	harness.Worked(t, "the analytics store was rebuilt", "fraud", "rebuild", "--data", p.Data)
 	want := analyticsRows(t, p.Data)
 	if len(want["links"]) < links {
 		t.Fatalf("%d links", len(want["links"]))
@@ -271,7 +271,7 @@ func TestF23AnalyticsRebuildKilledHalfWay(t *testing.T) {
 		t.Fatalf("whole %d after %d", whole, walked)
 	}
 	harness.Verified(t, p.Data)
-	harness.Worked(t, "the analytics store is made anew", "fraud", "rebuild", "--data", p.Data)
+	harness.Worked(t, "the analytics store was rebuilt", "fraud", "rebuild", "--data", p.Data)
 	if whole, _ := state(); whole != 1 {
 		t.Error("it is not whole")
 	}

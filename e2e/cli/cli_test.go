@@ -96,8 +96,8 @@ func exits(t *testing.T, p *harness.Process, c *harness.Terminal, key string) {
 		env   []string
 		args  []string
 	}{
-		{1, "is no time", nil, []string{"links", "create", "--amount", "1.00", "--expires", "soon"}},
-		{1, "there is no event", nil, []string{"trigger", "payment.invented"}},
+		{1, "is not a duration", nil, []string{"links", "create", "--amount", "1.00", "--expires", "soon"}},
+		{1, "unknown event", nil, []string{"trigger", "payment.invented"}},
 		{1, "--forward-to", nil, []string{"listen", "--forward-to", "localhost"}},
 		{3, "no credentials", []string{"PAYLINK_URL=" + p.URL}, []string{"links", "list"}},
 		{3, "api_key_invalid", []string{"PAYLINK_URL=" + p.URL, "PAYLINK_API_KEY=" + key + "x"}, []string{"links", "list"}},
@@ -207,19 +207,19 @@ func TestListen(t *testing.T) {
 	}
 	address := strings.TrimPrefix(p.URL, "http://")
 	p.Stop()
-	l.Says("connecting again in")
+	l.Says("reconnecting in")
 	harness.StartOn(t, p.Data, address)
 	c.OK("links", "cancel", made.ID)
 	l.Says("link.canceled")
-	l.Says("connected again, going on after seq")
+	l.Says("reconnected, continuing after seq")
 	if got := strings.Join(local.Types(), " "); got != "link.created link.canceled" {
 		t.Errorf("the receiver got %s", got)
 	}
 	local.Close()
 	again := harness.Decode[sdk.Link](t, c.OK("links", "create", "--amount", "1.00", "--json"))
-	l.Says(again.ID + "  → no answer")
+	l.Says(again.ID + "  → no response")
 	l.Stop()
-	if !strings.Contains(l.Errs.String(), "go on with --after-seq") {
+	if !strings.Contains(l.Errs.String(), "continue with --after-seq") {
 		t.Errorf("it does not tell how to go on: %s", l.Errs)
 	}
 }

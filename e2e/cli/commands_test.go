@@ -21,7 +21,7 @@ func TestCommands(t *testing.T) {
 	t.Run("configuration", func(t *testing.T) {
 		dir := t.TempDir()
 		harness.Worked(t, "paylink", "version")
-		harness.Worked(t, "is good", "check-config", "--data", dir)
+		harness.Worked(t, "is valid", "check-config", "--data", dir)
 		harness.Refused(t, "--listen", "check-config", "--data", dir, "--listen", "nowhere")
 		harness.Refused(t, "--public-url", "check-config", "--data", dir, "--public-url", "ftp://example.com")
 		harness.Refused(t, "--log-level", "check-config", "--data", dir, "--log-level", "loud")
@@ -33,7 +33,7 @@ func TestCommands(t *testing.T) {
 		if _, errs, _ := harness.Command(t, "check-config", "--data", dir, "--store", "mysql://root:hunter2@db/x"); strings.Contains(errs, "hunter2") {
 			t.Errorf("the message tells the password: %s", errs)
 		}
-		harness.Worked(t, "is good", "check-config", "--data", dir, "--store", "postgres://paylink@127.0.0.1/paylink")
+		harness.Worked(t, "is valid", "check-config", "--data", dir, "--store", "postgres://paylink@127.0.0.1/paylink")
 		harness.Refused(t, "--store", "check-config", "--data", dir, "--store", "postgres://paylink:hunter2@127.0.0.1:none/paylink")
 		harness.Refused(t, "unexpected argument", "fly")
 	})
@@ -76,18 +76,18 @@ func configures(t *testing.T) {
 	}
 	for text, words := range map[string]string{
 		`{"listen":"nowhere"}`:                            `--listen "nowhere"`,
-		`{"target":["links"]}`:                            `--internal-listen: an address on which the boxes`,
-		`{"public-url":"https://pay.example.com"}`:        `"public-url" is no setting: write "public_url"`,
-		`{"publicUrl":"https://pay.example.com"}`:         `"publicUrl" is no setting: write "public_url"`,
-		`{"Listen":"127.0.0.1:0"}`:                        `"Listen" is no setting: write "listen"`,
-		`{"lissen":"127.0.0.1:0"}`:                        `"lissen" is no setting; known are admin_listen, again, allow_private_webhooks, country_header, csv, data,`,
-		`{"serve":{"listen":"127.0.0.1:0"}}`:              `"serve" is no setting; known are`,
+		`{"target":["links"]}`:                            `--internal-listen: required, the address on which`,
+		`{"public-url":"https://pay.example.com"}`:        `unknown setting "public-url": did you mean "public_url"?`,
+		`{"publicUrl":"https://pay.example.com"}`:         `unknown setting "publicUrl": did you mean "public_url"?`,
+		`{"Listen":"127.0.0.1:0"}`:                        `unknown setting "Listen": did you mean "listen"?`,
+		`{"lissen":"127.0.0.1:0"}`:                        `unknown setting "lissen"; the settings are admin_listen, again, allow_private_webhooks, country_header, csv, data,`,
+		`{"serve":{"listen":"127.0.0.1:0"}}`:              `unknown setting "serve"; the settings are`,
 		`{"fraud_budget":"2s"}`:                           `--fraud-budget 2s: want 1ms to 1s`,
 		`{"fraud_budget":"0s"}`:                           `--fraud-budget 0s: want 1ms to 1s`,
 		`{"fraud_budget":"soon"}`:                         `fraud-budget`,
-		`{"config":"other.json"}`:                         `"config" is no setting of the file`,
-		`{"help":true}`:                                   `"help" is no setting`,
-		`{"listen":"127.0.0.1:0","listen":"127.0.0.1:1"}`: `"listen" is there twice`,
+		`{"config":"other.json"}`:                         `"config" cannot be set in the file`,
+		`{"help":true}`:                                   `unknown setting "help"`,
+		`{"listen":"127.0.0.1:0","listen":"127.0.0.1:1"}`: `"listen" is given twice`,
 		`{"demo":"yes"}`:                                  `"demo" must be true or false`,
 		`{"demo":null}`:                                   `"demo" must be true or false`,
 		`{"listen":8080}`:                                 `"listen" must be a string`,
@@ -99,11 +99,11 @@ func configures(t *testing.T) {
 		`{"target":true}`:                                 `"target" must be a string, or a list of strings`,
 		"{\n\"demo\": tru}":                               `line 2 is not valid JSON`,
 		`{"demo":true} {}`:                                `line 1 is not valid JSON`,
-		`[]`:                                              `must hold one JSON object`,
-		`null`:                                            `must hold one JSON object`,
+		`[]`:                                              `must contain one JSON object`,
+		`null`:                                            `must contain one JSON object`,
 		``:                                                `not valid JSON`,
 		`{"listen":"` + strings.Repeat("x", 70_000) + `"}`: `larger than 65536 bytes`,
-		`{"typo":1,"demo":1,"data":"` + dir + `"}`:         "\"demo\" must be true or false, without quotes\n\"typo\" is no setting",
+		`{"typo":1,"demo":1,"data":"` + dir + `"}`:         "\"demo\" must be true or false, without quotes\nunknown setting \"typo\"",
 	} {
 		holds(text)
 		for _, verb := range []string{"check-config", "serve"} {
@@ -124,7 +124,7 @@ func configures(t *testing.T) {
 	holds(`{"data":"` + data + `","target":["all"],"listen":"nowhere","demo":false,"public_url":"https://pay.example.com","store":"sqlite:other.db","jwks":"none"}`)
 	harness.Setenv(t, "PAYLINK_LISTEN", "elsewhere")
 	harness.Refused(t, `--listen "nowhere"`, "check-config", "--config", file)
-	harness.Worked(t, "is good", "check-config", "--config", file, "--listen", "127.0.0.1:0")
+	harness.Worked(t, "is valid", "check-config", "--config", file, "--listen", "127.0.0.1:0")
 	harness.Worked(t, "schema", "migrate", "--config", file)
 	if _, err := os.Stat(filepath.Join(data, "other.db")); err != nil {
 		t.Errorf("the file's data folder and store: %v", err)
@@ -132,7 +132,7 @@ func configures(t *testing.T) {
 	harness.Setenv(t, "PAYLINK_CONFIG", file)
 	harness.Refused(t, `--listen "nowhere"`, "check-config")
 	holds(`{"typo":1}`)
-	harness.Refused(t, `"typo" is no setting`, "check-config")
+	harness.Refused(t, `unknown setting "typo"`, "check-config")
 }
 
 // measures checks that every documented metric exists, including parked webhooks.
@@ -192,14 +192,14 @@ func splitConfigurations(t *testing.T) {
 	with := func(flags ...string) []string { return append([]string{"check-config", "--data", dir}, flags...) }
 	good := []string{"--target", "transactions", "--store", "postgres://paylink@127.0.0.1/paylink", "--public-url", "https://pay.example",
 		"--internal-listen", "127.0.0.1:7000", "--internal-secret-file", filepath.Join(dir, "s"), "--service", "simulator=http://127.0.0.1:7001,http://simulator:7001", "--service", "fraud=http://fraud:7000"}
-	harness.Worked(t, "is good", with(good...)...)
-	harness.Worked(t, "is good", with(append(good, "--service", "users=http://users:7000")...)...)
+	harness.Worked(t, "is valid", with(good...)...)
+	harness.Worked(t, "is valid", with(append(good, "--service", "users=http://users:7000")...)...)
 	for _, words := range []string{"--internal-secret-file or --internal-tls", "--internal-listen", "--service simulator=URL: transactions needs it", "--public-url",
-		"--store: on SQLite every box that keeps data runs in one process, and users is not in this one"} {
+		"--store: on SQLite every service that stores data must run in one process, and users does not run in this one"} {
 		harness.Refused(t, words, with("--target", "transactions")...)
 	}
-	for flag, words := range map[string]string{"--service=simulator=ftp://x": "want http://HOST:PORT", "--service=nobody=http://x:1": "no such service",
-		"--service=simulator=https://x:1": "want http://HOST:PORT", "--demo": "--demo", "--target=transactions,links,links": "named twice", "--target=all,links": "want all alone",
+	for flag, words := range map[string]string{"--service=simulator=ftp://x": "want http://HOST:PORT", "--service=nobody=http://x:1": "unknown service",
+		"--service=simulator=https://x:1": "want http://HOST:PORT", "--demo": "--demo", "--target=transactions,links,links": "given twice", "--target=all,links": "want all alone",
 		"--internal-listen=nowhere": "--internal-listen"} {
 		harness.Refused(t, words, with(append(good, flag)...)...)
 	}
@@ -207,12 +207,12 @@ func splitConfigurations(t *testing.T) {
 	if err := os.WriteFile(file, []byte(`{"service":{"simulator":"http://127.0.0.1:7001,http://b:7001","fraud":"http://fraud:7000"},"internal_listen":"127.0.0.1:7000"}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	harness.Worked(t, "is good", "check-config", "--config", file, "--data", dir, "--target", "transactions", "--store", "postgres://paylink@127.0.0.1/paylink",
+	harness.Worked(t, "is valid", "check-config", "--config", file, "--data", dir, "--target", "transactions", "--store", "postgres://paylink@127.0.0.1/paylink",
 		"--public-url", "https://pay.example", "--internal-secret-file", file)
 	// Everything that stores data in one process, beside a gateway: SQLite allows that.
 	keepers := []string{"--target", "users,links,verifier,payments,transactions,notifier,fraud,simulator", "--public-url", "https://pay.example",
 		"--internal-listen", "127.0.0.1:7000", "--internal-secret-file", filepath.Join(dir, "s")}
-	harness.Worked(t, "is good", with(keepers...)...)
+	harness.Worked(t, "is valid", with(keepers...)...)
 	harness.Refused(t, "--internal-tls: the target all", with("--internal-tls", dir)...)
 	// A target without a share of the keys cannot start, and creates none.
 	if err := os.WriteFile(filepath.Join(dir, "s"), []byte(strings.Repeat("secret", 8)), 0o600); err != nil {
@@ -222,12 +222,12 @@ func splitConfigurations(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(dir, "keys")); !os.IsNotExist(err) {
 		t.Errorf("a split process made keys: %v", err)
 	}
-	harness.Worked(t, "made the keys", "keys", "create", "--data", dir)
-	harness.Refused(t, "has keys already", "keys", "create", "--data", dir)
-	harness.Refused(t, "holds no keys", "keys", "export", "--data", dir, "--target", "payments", filepath.Join(dir, "p"))
+	harness.Worked(t, "created the keys", "keys", "create", "--data", dir)
+	harness.Refused(t, "already has keys", "keys", "create", "--data", dir)
+	harness.Refused(t, "needs no keys", "keys", "export", "--data", dir, "--target", "payments", filepath.Join(dir, "p"))
 	harness.Worked(t, "verifier: link-sign (public)\nverifier: link-seal\n", "keys", "export", "--data", dir, "--target", "verifier", filepath.Join(dir, "v"))
 	harness.Worked(t, "in use in 10m0s", "keys", "rotate", "--data", dir, "--rest", "10m", "link-sign")
-	harness.Refused(t, "export for one box", "keys", "rotate", "--keys", filepath.Join(dir, "v"), "link-sign")
+	harness.Refused(t, "one service's export", "keys", "rotate", "--keys", filepath.Join(dir, "v"), "link-sign")
 }
 
 func restores(t *testing.T) {
@@ -239,8 +239,8 @@ func restores(t *testing.T) {
 	}
 	id := harness.OnePayment(key, l, "succeeded")
 	copied := filepath.Join(t.TempDir(), "backup")
-	harness.Worked(t, "it holds the keys", "backup", "--data", p.Data, copied)
-	harness.Refused(t, "does not exist yet", "backup", "--data", p.Data, copied)
+	harness.Worked(t, "it contains the keys", "backup", "--data", p.Data, copied)
+	harness.Refused(t, "must not exist yet", "backup", "--data", p.Data, copied)
 	// After the copy: the restored server must not know it.
 	key.Link(`"amount":"1"`)
 	p.Stop()
@@ -270,16 +270,16 @@ func rotates(t *testing.T) {
 	at := len(page) - 20
 	altered[at] = map[bool]byte{true: 'B', false: 'A'}[altered[at] == 'A']
 
-	harness.Worked(t, "ours and unaltered", "link", "verify", "--data", p.Data, page)
-	harness.Refused(t, "not a link of ours", "link", "verify", "--data", p.Data, string(altered))
-	harness.Refused(t, "not a link of ours", "link", "verify", "--data", p.Data, "https://example.com/")
+	harness.Worked(t, "authentic", "link", "verify", "--data", p.Data, page)
+	harness.Refused(t, "invalid or was altered", "link", "verify", "--data", p.Data, string(altered))
+	harness.Refused(t, "invalid or was altered", "link", "verify", "--data", p.Data, "https://example.com/")
 	_, jwks := p.Get(t, "/.well-known/jwks.json")
 	file := filepath.Join(t.TempDir(), "jwks.json")
 	if err := os.WriteFile(file, []byte(jwks), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	harness.Worked(t, "signed by key", "link", "verify", "--data", t.TempDir(), "--jwks", file, page)
-	harness.Refused(t, "not a link of ours", "link", "verify", "--data", t.TempDir(), "--jwks", file, string(altered))
+	harness.Refused(t, "invalid or was altered", "link", "verify", "--data", t.TempDir(), "--jwks", file, string(altered))
 
 	harness.Worked(t, "link-sign: new key", "keys", "rotate", "--data", p.Data)
 	harness.Refused(t, "purpose", "keys", "rotate", "--data", p.Data, "nonsense")
@@ -290,7 +290,7 @@ func rotates(t *testing.T) {
 	if status, body := p.Get(t, harness.TokenPath(t, l)); status != http.StatusOK || !strings.Contains(body, "Pay ada") {
 		t.Errorf("after the rotation the old link answers %d", status)
 	}
-	harness.Worked(t, "ours and unaltered", "link", "verify", "--data", p.Data, harness.Str(t, key.Link(`"amount":"1"`), "url"))
+	harness.Worked(t, "authentic", "link", "verify", "--data", p.Data, harness.Str(t, key.Link(`"amount":"1"`), "url"))
 	if a := key.PayJSON(l, "attempt-0000000001", "4242424242424242"); a.Status != http.StatusOK {
 		t.Errorf("after the rotation the old link cannot be paid: %d %s", a.Status, a.Body)
 	}
@@ -342,7 +342,7 @@ func drains(t *testing.T) {
 		paid[a.i] = a.status == http.StatusOK
 	}
 	<-p.Done
-	if p.Err != nil || !strings.Contains(p.Logs.String(), "finishing what is under way") {
+	if p.Err != nil || !strings.Contains(p.Logs.String(), "finishing requests in progress") {
 		t.Errorf("after SIGTERM: %v\n%s", p.Err, p.Logs)
 	}
 	harness.StartOn(t, p.Data, strings.TrimPrefix(p.URL, "http://"))

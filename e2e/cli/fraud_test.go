@@ -63,14 +63,14 @@ func TestFraudCommands(t *testing.T) {
 	harness.Refused(t, "before the labels of the training are known", "fraud", "evaluate", "--csv", file, "--train", days[1], "--test", "2026-04-16..2026-04-24")
 	harness.Refused(t, "is not FROM..TO", "fraud", "evaluate", "--csv", file, "--train", "2026-03-20", "--test", days[3])
 	harness.Refused(t, `--delay: "soon"`, "fraud", "evaluate", "--csv", file, "--train", days[1], "--test", days[3], "--delay", "soon")
-	harness.Refused(t, "no transaction in the days", "fraud", "evaluate", "--csv", file, "--train", days[1], "--test", "2027-01-01..2027-01-08")
+	harness.Refused(t, "have no transactions", "fraud", "evaluate", "--csv", file, "--train", days[1], "--test", "2027-01-01..2027-01-08")
 	harness.Refused(t, "fewer than 50 known frauds", "fraud", "train", "--csv", file, "--train", "2026-03-20..2026-03-21", "--out", model)
 	for name, text := range map[string]string{
-		`the column "fraud" is missing`:   "transaction,time,card,merchant,amount\n",
-		`line 3: not in the order`:        "transaction,time,card,merchant,amount,fraud\n1,2026-03-02T00:00:01Z,1,1,1.00,0\n2,2026-03-02T00:00:00Z,1,1,1.00,0\n",
-		`line 2: amount`:                  "transaction,time,card,merchant,amount,fraud\n1,2026-03-02T00:00:01Z,1,1,1.005,0\n",
-		`line 2: fraud: "2" is neither`:   "transaction,time,card,merchant,amount,fraud\n1,2026-03-02T00:00:01Z,1,1,1.00,2\n",
-		`line 2: record on line 2: wrong`: "transaction,time,card,merchant,amount,fraud\n1,2026\n",
+		`the column "fraud" is missing`:      "transaction,time,card,merchant,amount\n",
+		`line 3: not in chronological order`: "transaction,time,card,merchant,amount,fraud\n1,2026-03-02T00:00:01Z,1,1,1.00,0\n2,2026-03-02T00:00:00Z,1,1,1.00,0\n",
+		`line 2: amount`:                     "transaction,time,card,merchant,amount,fraud\n1,2026-03-02T00:00:01Z,1,1,1.005,0\n",
+		`line 2: fraud: "2" is not 0 or 1`:   "transaction,time,card,merchant,amount,fraud\n1,2026-03-02T00:00:01Z,1,1,1.00,2\n",
+		`line 2: record on line 2: wrong`:    "transaction,time,card,merchant,amount,fraud\n1,2026\n",
 	} {
 		bad := filepath.Join(dir, "bad.csv")
 		if err := os.WriteFile(bad, []byte(strings.TrimLeft(text, " ")), 0o600); err != nil {

@@ -73,23 +73,23 @@ func TestInstallationRules(t *testing.T) {
 	run("is deleted", "rules", "delete", rule)
 	run("deleted", "rules", "versions", rule)
 
-	added := run("@bad.example is to block", "lists", "add", "--kind", "email", "--value", "@BAD.example", "--action", "block", "--note", "testers", "--expires", "30d")
+	added := run("@bad.example, action block", "lists", "add", "--kind", "email", "--value", "@BAD.example", "--action", "block", "--note", "testers", "--expires", "30d")
 	entry := regexp.MustCompile(`fle_\w+`).FindString(added)
 	becomes("mallory@bad.example", "declined by "+entry)
 	if out := run(entry, "lists", "list", "--kind", "email"); !strings.Contains(out, "testers") {
 		t.Errorf("lists list:\n%s", out)
 	}
-	run("is off its list", "lists", "delete", entry)
+	run("is deleted", "lists", "delete", entry)
 	becomes("mallory@bad.example", "succeeded by <nil>")
 
 	policy := func() string {
 		got := key.OK("GET", "/api/fraud/policy", "")
 		return fmt.Sprint(got["onTimeout"], " ", got["reviewSeconds"])
 	}
-	run("is allowed, and a held payment that nobody reviewed is declined at the end of the hold", "policy", "show")
-	run("is blocked, and a held payment that nobody reviewed is declined after 48h", "policy", "set", "--on-timeout", "block", "--review", "2d")
+	run("is allowed, and a held payment that was not reviewed is declined at the end of the hold", "policy", "show")
+	run("is blocked, and a held payment that was not reviewed is declined after 48h", "policy", "set", "--on-timeout", "block", "--review", "2d")
 	await.Until(t, "the account's policy is the installation's", func() bool { return policy() == "block 172800" })
-	run("is blocked, and a held payment that nobody reviewed is declined at the end", "policy", "set", "--review", "0")
+	run("is blocked, and a held payment that was not reviewed is declined at the end", "policy", "set", "--review", "0")
 	run("is allowed", "policy", "set", "--on-timeout", "allow")
 	await.Until(t, "the policy is as it was", func() bool { return policy() == "allow 0" })
 	key.OK("PUT", "/api/fraud/policy", `{"reviewSeconds":7200}`)
@@ -97,8 +97,8 @@ func TestInstallationRules(t *testing.T) {
 	if got := policy(); got != "allow 7200" {
 		t.Errorf("what the account said itself is overruled: %s", got)
 	}
-	refused("nothing is to change", "policy", "set")
-	refused("neither allow nor block", "policy", "set", "--on-timeout", "wait")
+	refused("nothing to change", "policy", "set")
+	refused("is not allow or block", "policy", "set", "--on-timeout", "wait")
 	refused("--review", "policy", "set", "--review", "soon")
 	refused("an hour to seven days", "policy", "set", "--review", "8d")
 
@@ -107,9 +107,9 @@ func TestInstallationRules(t *testing.T) {
 	refused("name: rule_name_invalid", "rules", "put", "--action", "block", "--when", "amount > 1.0")
 	refused("There is no such rule", "rules", "put", "--id", rule, "--state", "on")
 	refused("There is no such rule", "rules", "delete", rule)
-	refused("can be switched, and not rewritten", "rules", "put", "--id", defaultRule(t, run("", "rules", "list")), "--when", "amount > 1.0")
+	refused("can be turned on or off but not edited", "rules", "put", "--id", defaultRule(t, run("", "rules", "list")), "--when", "amount > 1.0")
 	refused("--expires", "lists", "add", "--kind", "bin", "--value", "400000", "--action", "block", "--expires", "soon")
-	refused("one account's", "lists", "add", "--kind", "card", "--value", "0123456789abcdef0123456789abcdef", "--action", "block")
+	refused("kind must not be card", "lists", "add", "--kind", "card", "--value", "0123456789abcdef0123456789abcdef", "--action", "block")
 	refused("There is no such list entry", "lists", "delete", entry)
 	harness.Refused(t, "--mode", "fraud", "rules", "list", "--data", data, "--mode", "both")
 }

@@ -20,7 +20,7 @@ func TestInvite(t *testing.T) {
 	store := []string{"--data", p.Data}
 	harness.Refused(t, "--public-url", append([]string{"invite", "ada@example.com"}, store...)...)
 	harness.Refused(t, "email_invalid", append([]string{"invite", "nobody", "--public-url", p.URL}, store...)...)
-	harness.Worked(t, "on its way by mail", append([]string{"invite", "mailed@example.com", "--public-url", p.URL, "--mail-from", "pay@shop.example"}, store...)...)
+	harness.Worked(t, "emailed the invitation", append([]string{"invite", "mailed@example.com", "--public-url", p.URL, "--mail-from", "pay@shop.example"}, store...)...)
 	out, errs, status := harness.Command(t, append([]string{"invite", "ada@example.com", "--public-url", p.URL}, store...)...)
 	_, token, found := strings.Cut(strings.TrimSpace(out), p.URL+"/dashboard/sign-up?invitation=")
 	if status != 0 || !found {

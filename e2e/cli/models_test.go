@@ -24,9 +24,9 @@ func TestModelCommands(t *testing.T) {
 		t.Helper()
 		harness.Refused(t, words, append(append([]string{"fraud"}, args...), "--data", data)...)
 	}
-	models("there is no model yet", "models", "list")
+	models("no models yet", "models", "list")
 	refused("fewer than 50 known frauds", "train")
-	refused("go together", "train", "--csv", filepath.Join(data, "none.csv"))
+	refused("given together", "train", "--csv", filepath.Join(data, "none.csv"))
 	refused("no model is running", "models", "rollback")
 	refused("There is no such model", "models", "promote", "nobody's")
 	store, err := sqlstore.Open(t.Context(), "sqlite:"+filepath.Join(data, "paylink.db"))
@@ -59,7 +59,7 @@ func TestModelCommands(t *testing.T) {
 	models(versions[0]+" is running again", "models", "rollback")
 	follows(versions[0], 2)
 	models("is shadow", "models", "shadow", versions[1])
-	refused("nothing can be compared yet", "models", "compare", versions[1])
+	refused("too few to compare", "models", "compare", versions[1])
 	models("is retired", "models", "retire", versions[1])
 	models("running", "models", "list")
 }

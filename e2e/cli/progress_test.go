@@ -89,7 +89,7 @@ func TestWebhooksRedeliver(t *testing.T) {
 	if !regexp.MustCompile(`redeliver \[=+\] 100% 3/3 events`).MatchString(screen) {
 		t.Errorf("the terminal shows %q", screen)
 	}
-	if !strings.Contains(out, "done: 3 of 3 sent again, 3 of them with success") || heard.Load() != events {
+	if !strings.Contains(out, "done: 3 of 3 sent again, 3 of them successfully") || heard.Load() != events {
 		t.Errorf("%d heard; %s", heard.Load(), out)
 	}
 	none := harness.Decode[sdk.Redelivery](t, terminal.OK("webhooks", "redeliver", id, "--json"))

@@ -21,7 +21,7 @@ func TestReportsVerifyAndRebuild(t *testing.T) {
 	key.PayJSON(l, "attempt-0000000009", "4242424242424242")
 	key.OK("POST", "/api/payments/"+harness.OnePayment(key, l, "succeeded")+"/refunds", `{"amount":"2"}`)
 	harness.Reported(t, p.Data)
-	harness.Worked(t, "the reports are made anew", "reports", "rebuild", "--data", p.Data) // the server keeps working
+	harness.Worked(t, "the reports were rebuilt", "reports", "rebuild", "--data", p.Data) // the server keeps working
 	harness.Reported(t, p.Data)
 	p.Stop()
 	harness.Verified(t, p.Data)
@@ -40,7 +40,7 @@ func TestReportsVerifyAndRebuild(t *testing.T) {
 		if status == 0 || !strings.Contains(out, "BROKEN I8 reports") {
 			t.Errorf("%s: status %d\n%s", harm, status, out)
 		}
-		harness.Worked(t, "the reports are made anew", "reports", "rebuild", "--data", p.Data)
+		harness.Worked(t, "the reports were rebuilt", "reports", "rebuild", "--data", p.Data)
 		harness.Verified(t, p.Data)
 	}
 	if _, err := harness.OpenReports(t, p.Data).ExecContext(t.Context(), `DELETE FROM report_payments; DELETE FROM report_sums; DELETE FROM report_declines;

@@ -84,7 +84,7 @@ func TestDrainFinishesAPayment(t *testing.T) {
 		t.Errorf("the payer was answered %d %s, %v", a.status, a.body, err)
 	}
 	<-p.Done
-	if p.Err != nil || !strings.Contains(p.Logs.String(), "finishing what is under way") || !strings.Contains(p.Logs.String(), `"stopped"`) {
+	if p.Err != nil || !strings.Contains(p.Logs.String(), "finishing requests in progress") || !strings.Contains(p.Logs.String(), `"stopped"`) {
 		t.Errorf("after SIGTERM: %v\n%s", p.Err, p.Logs)
 	}
 	harness.Verified(t, p.Data)

@@ -213,7 +213,7 @@ func reached(t *testing.T, key *harness.Client, link string) (n int) {
 	}
 }
 
-func tell(counts *sync.Map) (all map[string]int64) {
+func collect(counts *sync.Map) (all map[string]int64) {
 	all = map[string]int64{}
 	counts.Range(func(k, v any) bool {
 		all[k.(string)] = v.(*atomic.Int64).Load() // what attack stores
@@ -261,7 +261,7 @@ func TestF28CardTestingFlood(t *testing.T) {
 			t.Fatalf("the flood: %v; honest payers heard %q", err, failures)
 		}
 	}
-	all, n := tell(&counts), reached(t, key, harness.Str(t, attacked, "id"))
+	all, n := collect(&counts), reached(t, key, harness.Str(t, attacked, "id"))
 	before, during := percentile99(quiet), percentile99(flooded)
 	t.Logf("in %s: %d attempts, of which %d reached the issuer: %v", time.Since(start).Round(time.Second), f.sent.Load(), n, all)
 	t.Logf("honest payers: %d quiet, p99 %s; %d in the flood, p99 %s", len(quiet), before, len(flooded), during)
@@ -289,7 +289,7 @@ func TestF28LimitsStandBefore(t *testing.T) {
 	if err := f.attack(harness.TokenPath(t, attacked), attempts, 0, &counts); err != nil {
 		t.Fatal(err)
 	}
-	all, n := tell(&counts), reached(t, key, harness.Str(t, attacked, "id"))
+	all, n := collect(&counts), reached(t, key, harness.Str(t, attacked, "id"))
 	t.Logf("%d attempts, of which %d reached the issuer: %v", attempts, n, all)
 	limited, refused := all["429 rate_limited"], all["429 attempts_exceeded"]
 	if limited == 0 || refused == 0 || int64(n)+limited+refused != attempts || n >= attempts/100 {

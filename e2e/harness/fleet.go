@@ -40,7 +40,7 @@ func Distribute(t *testing.T, table string) *Fleet {
 	database := pgtest.Database(t)
 	StoreOn(t, database)
 	PaymentsOn(t, table)
-	Worked(t, "is as it must be", "migrate", "--data", t.TempDir())
+	Worked(t, "up to date", "migrate", "--data", t.TempDir())
 	return Deploy(t, database, false)
 }
 
@@ -101,7 +101,7 @@ func Deploy(t *testing.T, database string, mutualTLS bool) *Fleet {
 	f := &Fleet{t: t, Dir: filepath.Join(t.TempDir(), "data"), Database: database, Logs: &Buffer{},
 		Internal: map[string][]string{}, Instances: map[string][]*Process{}}
 	StoreOn(t, f.Database) // for the tools, too
-	Worked(t, "made the keys", "keys", "create", "--data", f.Dir)
+	Worked(t, "created the keys", "keys", "create", "--data", f.Dir)
 	f.credentials(mutualTLS)
 	for target, n := range fleetTargets {
 		if target != "payments" {

@@ -29,7 +29,7 @@ func TestAccountAccessibility(t *testing.T) {
 	p.Confirm(t, server) // who invites has a confirmed address
 	g.doors(a)
 	g.b.SignIn(g.p.URL, "ada-lovelace-and-daughters")
-	g.accountRooms(a)
+	g.accountPages(a)
 	g.b.OnlyOwnOrigin(url)
 }
 
@@ -55,8 +55,8 @@ func (g *gallery) doors(a account) {
 	g.audit("dashboard door sign up refused")
 }
 
-// accountRooms are the account's pages, with little content and with much.
-func (g *gallery) accountRooms(a account) {
+// accountPages are the account's pages, with little content and with much.
+func (g *gallery) accountPages(a account) {
 	g.t.Helper()
 	const security = "/dashboard/account/security"
 	g.show("/dashboard/account/invitations", "invitations empty")

@@ -16,7 +16,7 @@ func TestDashboardAccessibility(t *testing.T) {
 	_, g.key = g.p.Merchant(t, "ada-lovelace-and-daughters")
 	g.show("/dashboard/sign-in", "sign in")
 	g.b.SignIn(g.p.URL, "ada-lovelace-and-daughters")
-	for _, walk := range []func(*gallery){paymentPages, linkPages, formRooms, overviewPages} {
+	for _, walk := range []func(*gallery){paymentPages, linkPages, formPages, overviewPages} {
 		walk(g)
 	}
 	g.b.OnlyOwnOrigin(g.p.URL)
@@ -103,8 +103,8 @@ func linkPages(g *gallery) {
 	g.show("/dashboard/test/links/new?from="+harness.Str(g.t, chosen, "id"), "link duplicate")
 }
 
-// formRooms shows the dashboard's section of forms.
-func formRooms(g *gallery) {
+// formPages shows the dashboard's section of forms.
+func formPages(g *gallery) {
 	g.show("/dashboard/test/forms", "forms empty")
 	form := harness.Form(g.t, g.key, "https://shop.example", `,"description":"Two tickets for the evening of 12 December"`)
 	g.key.OK("POST", "/api/forms", `{"name":"Donations","minAmount":"5","maxAmount":"500","currency":"EUR","disabled":true}`)

@@ -62,21 +62,21 @@ func TestMailOutlivesItsProcess(t *testing.T) {
 	token := u.Query().Get("receipt")
 	harness.Worked(t, "amount     EUR 12.50\n", "receipt", "verify", "--jwks", file, token)
 	harness.Worked(t, "status     succeeded\n", "receipt", "verify", "--jwks", file, address)
-	harness.Worked(t, "ours and unaltered", "receipt", "verify", "--data", p.Data, token)
-	harness.Refused(t, "not a receipt of ours", "receipt", "verify", "--jwks", file, token[:len(token)-4]+"AAAA")
-	harness.Refused(t, "not a receipt of ours", "receipt", "verify", "--jwks", file, strings.TrimPrefix(harness.Str(t, l, "url"), p.URL+"/l/"))
+	harness.Worked(t, "authentic", "receipt", "verify", "--data", p.Data, token)
+	harness.Refused(t, "this receipt is invalid", "receipt", "verify", "--jwks", file, token[:len(token)-4]+"AAAA")
+	harness.Refused(t, "this receipt is invalid", "receipt", "verify", "--jwks", file, strings.TrimPrefix(harness.Str(t, l, "url"), p.URL+"/l/"))
 }
 
 // TestMailSettings checks that errors in them are reported, and that no password is repeated.
 func TestMailSettings(t *testing.T) {
 	dir := t.TempDir()
-	harness.Worked(t, "is good", "check-config", "--data", dir, "--mail-url", "smtp://u:s3cret@mail.example", "--mail-from", "pay@shop.example")
+	harness.Worked(t, "is valid", "check-config", "--data", dir, "--mail-url", "smtp://u:s3cret@mail.example", "--mail-from", "pay@shop.example")
 	for words, args := range map[string][]string{
-		"--mail-from":                 {"--mail-url", "smtp://mail.example"},
-		"--mail-url: the mail server": {"--mail-from", "pay@shop.example"},
-		"--mail-from \"shop\"":        {"--mail-from", "shop", "--mail-url", "smtp://mail.example"},
-		"?tls=off out":                {"--mail-from", "pay@shop.example", "--mail-url", "smtp://u:s3cret@mail.example?tls=off"},
-		"want smtp:// or smtps://":    {"--mail-from", "pay@shop.example", "--mail-url", "http://u:s3cret@mail.example"},
+		"--mail-from":              {"--mail-url", "smtp://mail.example"},
+		"--mail-url: required":     {"--mail-from", "pay@shop.example"},
+		"--mail-from \"shop\"":     {"--mail-from", "shop", "--mail-url", "smtp://mail.example"},
+		"omit ?tls=off":            {"--mail-from", "pay@shop.example", "--mail-url", "smtp://u:s3cret@mail.example?tls=off"},
+		"want smtp:// or smtps://": {"--mail-from", "pay@shop.example", "--mail-url", "http://u:s3cret@mail.example"},
 	} {
 		out, errs, status := harness.Command(t, append([]string{"check-config", "--data", dir}, args...)...)
 		if status == 0 || !strings.Contains(errs, words) || strings.Contains(out+errs, "s3cret") {

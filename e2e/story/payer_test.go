@@ -78,8 +78,8 @@ func TestPayerStory(t *testing.T) {
 	b.Sees(arabic.T("pay.title", "Payee", harness.Payee))
 	pick(b, "de")
 	b.Sees(say.T("pay.title", "Payee", harness.Payee))
-	tellMistakes(t, b, say)
-	tellBank(t, b, key, l, say)
+	storyMistakes(t, b, say)
+	storyBank(t, b, key, l, say)
 	b.OnlyOwnOrigin(p.URL)
 	for _, r := range b.Requests() {
 		if strings.HasSuffix(r, ".js") {
@@ -95,9 +95,9 @@ func pick(b *harness.Browser, lang string) {
 	b.Click(`.languages a[hreflang="` + lang + `"]`)
 }
 
-// tellMistakes checks that errors are shown in the payer's language, that the first wrong field
+// storyMistakes checks that errors are shown in the payer's language, that the first wrong field
 // has the focus, and that the other input is still there, except number and code.
-func tellMistakes(t *testing.T, b *harness.Browser, say *i18n.Printer) {
+func storyMistakes(t *testing.T, b *harness.Browser, say *i18n.Printer) {
 	t.Helper()
 	b.Run(chromedp.SendKeys(harness.CSS("#name"), "Ada Zahlerin"))
 	b.Pay("4242 4242 4242 4241")
@@ -114,9 +114,9 @@ func tellMistakes(t *testing.T, b *harness.Browser, say *i18n.Printer) {
 	b.Picture("payer-4-mistake")
 }
 
-// tellBank checks a decline, in neutral words; then a card that the bank challenges; then the
+// storyBank checks a decline, in neutral words; then a card that the bank challenges; then the
 // result, which the link shows from then on.
-func tellBank(t *testing.T, b *harness.Browser, key *harness.Client, l map[string]any, say *i18n.Printer) {
+func storyBank(t *testing.T, b *harness.Browser, key *harness.Client, l map[string]any, say *i18n.Printer) {
 	t.Helper()
 	b.Pay("4000 0000 0000 9979") // stolen, which the page does not reveal
 	b.Sees(say.T("pay.declined"))

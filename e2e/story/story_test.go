@@ -42,17 +42,17 @@ func story(t *testing.T, p *harness.Process) {
 	// The steps run in order on one server; each has its own link.
 	storySteps := []struct {
 		name string
-		tell func(*testing.T, *harness.Process, *harness.Browser, *harness.Client)
+		run  func(*testing.T, *harness.Process, *harness.Browser, *harness.Client)
 	}{
-		{"declined, paid, refunded", tellPaid},
-		{"3-D Secure", tellChallenge},
-		{"the answer is lost and found, live", tellLive},
-		{"without JavaScript", tellPlain},
+		{"declined, paid, refunded", storyPaid},
+		{"3-D Secure", storyChallenge},
+		{"the answer is lost and found, live", storyLive},
+		{"without JavaScript", storyPlain},
 	}
 	for _, step := range storySteps {
 		t.Run(step.name, func(t *testing.T) {
 			b.T = t
-			step.tell(t, p, b, key.In(t))
+			step.run(t, p, b, key.In(t))
 		})
 	}
 	b.T = t
@@ -62,7 +62,7 @@ func story(t *testing.T, p *harness.Process) {
 	harness.NoCardAnywhere(t, p, key, s)
 }
 
-func tellPaid(t *testing.T, _ *harness.Process, b *harness.Browser, key *harness.Client) {
+func storyPaid(t *testing.T, _ *harness.Process, b *harness.Browser, key *harness.Client) {
 	body := `{"amount":"12.50","currency":"EUR","description":"Two tickets","reference":"order-1"}`
 	first := key.Do("POST", "/api/payment", body, "Idempotency-Key", "order-1")
 	again := key.Do("POST", "/api/payment", body, "Idempotency-Key", "order-1")
@@ -102,7 +102,7 @@ func tellPaid(t *testing.T, _ *harness.Process, b *harness.Browser, key *harness
 	}
 }
 
-func tellChallenge(t *testing.T, _ *harness.Process, b *harness.Browser, key *harness.Client) {
+func storyChallenge(t *testing.T, _ *harness.Process, b *harness.Browser, key *harness.Client) {
 	for button, want := range map[string][2]string{"#approve": {"Payment received", "succeeded"}, "#fail": {"The payment was declined", "declined"}} {
 		l := key.Link(`"amount":"30"`)
 		b.Open(harness.Str(t, l, "url"))
@@ -119,7 +119,7 @@ func tellChallenge(t *testing.T, _ *harness.Process, b *harness.Browser, key *ha
 	}
 }
 
-func tellLive(t *testing.T, _ *harness.Process, b *harness.Browser, key *harness.Client) {
+func storyLive(t *testing.T, _ *harness.Process, b *harness.Browser, key *harness.Client) {
 	l := key.Link(`"amount":"8"`)
 	b.Open(harness.Str(t, l, "url"))
 	b.Pay("4000000000006108")
@@ -139,7 +139,7 @@ func tellLive(t *testing.T, _ *harness.Process, b *harness.Browser, key *harness
 	}
 }
 
-func tellPlain(t *testing.T, _ *harness.Process, b *harness.Browser, key *harness.Client) {
+func storyPlain(t *testing.T, _ *harness.Process, b *harness.Browser, key *harness.Client) {
 	b.Scripts(false)
 	defer b.Scripts(true)
 	l := key.Link(`"amount":"5"`)

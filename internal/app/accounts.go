@@ -70,9 +70,9 @@ func Invite(ctx context.Context, cfg Config, email string, out io.Writer) (err e
 	ends := made.ExpiresAt.Format(time.RFC3339)
 	// The mail is in the outbox; a running notifier sends it.
 	if made.URL == "" {
-		_, err = fmt.Fprintf(out, "the invitation to %s is on its way by mail; it works once, until %s\n", made.Email, ends)
+		_, err = fmt.Fprintf(out, "emailed the invitation to %s; it works once, until %s\n", made.Email, ends)
 		return err
 	}
-	_, err = fmt.Fprintf(out, "give this to %s alone; it works once, until %s:\n%s\n", made.Email, ends, made.URL)
+	_, err = fmt.Fprintf(out, "give this link only to %s; it works once, until %s:\n%s\n", made.Email, ends, made.URL)
 	return err
 }

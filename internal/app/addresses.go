@@ -80,14 +80,14 @@ func (c Config) checkAddresses(say func(format string, args ...any)) {
 			otherHost, otherPort, err := net.SplitHostPort(other.address)
 			same := host == otherHost || site.Everywhere(l.address) || site.Everywhere(other.address)
 			if err == nil && port != "0" && port == otherPort && same {
-				say("%s %q: %s has this address already; give each a port of its own", l.flag, l.address, other.flag)
+				say("%s %q: %s already has this address; give each listener its own port", l.flag, l.address, other.flag)
 			}
 		}
 	}
 
 	// A listener on every address has none that could be part of a link.
 	if !c.split() && c.PublicURL == "" && site.Everywhere(c.Listen) {
-		say("--public-url: --listen %q accepts connections on every address of this machine, and links need the one that payers reach, such as https://pay.example.com", c.Listen)
+		say("--public-url: --listen %q accepts connections on every address of this machine, and links need a public URL, such as https://pay.example.com", c.Listen)
 	}
 }
 
@@ -100,7 +100,7 @@ func cannotListen(flag, address string, err error) error {
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		hint = "; this machine does not have that address"
 	case errors.Is(err, syscall.EACCES):
-		hint = "; ports below 1024 need a privilege: choose a higher one, and put a proxy before it"
+		hint = "; ports below 1024 need privileges: choose a higher port behind a proxy"
 	}
 	return fmt.Errorf("%s %q: %w%s", flag, address, err, hint)
 }
@@ -112,7 +112,7 @@ func (c Config) checkData(say func(format string, args ...any)) {
 		say("--data: want a folder")
 	}
 	if strings.ContainsAny(c.DataDir, "?#%") {
-		say("--data %q: the path must not hold ?, # or %%, which SQLite reads as something else", c.DataDir)
+		say("--data %q: the path must not contain ?, # or %%, which SQLite interprets", c.DataDir)
 	}
 	for flag, folder := range map[string]string{"--data": c.DataDir, "--keys": c.KeysDir, "--lake": c.Lake} {
 		if info, err := os.Stat(folder); err == nil && !info.IsDir() {
@@ -126,13 +126,13 @@ func (c Config) checkData(say func(format string, args ...any)) {
 		return
 	}
 	if strings.ContainsAny(name, "?#%") {
-		say("--store %q: the path must not hold ?, # or %%, which SQLite reads as something else", c.Store)
+		say("--store %q: the path must not contain ?, # or %%, which SQLite interprets", c.Store)
 	}
 
 	path, err := c.storeURL()
 	for _, taken := range []string{c.queuePath(), c.reportsPath(), c.analyticsPath(), c.bookPath()} {
 		if err == nil && path == "sqlite:"+taken {
-			say("--store %q: paylink keeps something else in that file; choose another name, such as sqlite:paylink.db", c.Store)
+			say("--store %q: paylink uses that file for other data; choose another name, such as sqlite:paylink.db", c.Store)
 		}
 	}
 }
@@ -154,7 +154,7 @@ func (c Config) writeData() error {
 	}
 
 	if err != nil {
-		return fmt.Errorf("--data %q: the server must be able to make files there: %w", c.DataDir, err)
+		return fmt.Errorf("--data %q: the server must be able to create files there: %w", c.DataDir, err)
 	}
 	return nil
 }

@@ -85,7 +85,7 @@ func RebuildAnalytics(ctx context.Context, cfg Config, out io.Writer) error {
 		})
 		meter.End()
 		if err == nil {
-			_, err = fmt.Fprintf(out, "the analytics store is made anew from %d links and payments\n", walked)
+			_, err = fmt.Fprintf(out, "the analytics store was rebuilt from %d links and payments\n", walked)
 		}
 		return err
 	})

@@ -48,7 +48,7 @@ func Aside(ctx context.Context, cfg Config, retry, forget bool, out io.Writer) (
 	n := 0
 	err = objects.EachAside(ctx, func(id, account string, misses int64, next time.Time) error {
 		n++
-		_, err := fmt.Fprintf(out, "%s of %s: taken %d times in vain, again at %s\n", id, account, misses, next.Format(time.RFC3339))
+		_, err := fmt.Fprintf(out, "%s of %s: failed %d times, next try at %s\n", id, account, misses, next.Format(time.RFC3339))
 		return err
 	})
 	if err != nil {
@@ -62,7 +62,7 @@ func Aside(ctx context.Context, cfg Config, retry, forget bool, out io.Writer) (
 	}
 	for _, a := range events {
 		n++
-		if _, err := fmt.Fprintf(out, "%s of %s: passed over by %s at %s: %s\n", a.Item, a.Account, a.Consumer, a.At.Format(time.RFC3339), a.Reason); err != nil {
+		if _, err := fmt.Fprintf(out, "%s of %s: skipped by %s at %s: %s\n", a.Item, a.Account, a.Consumer, a.At.Format(time.RFC3339), a.Reason); err != nil {
 			return err
 		}
 	}
@@ -87,7 +87,7 @@ func Aside(ctx context.Context, cfg Config, retry, forget bool, out io.Writer) (
 	// A running sweep takes them within a second or so.
 	again, err := objects.RetryAside(ctx, time.Now())
 	if err == nil {
-		_, err = fmt.Fprintf(out, "%d payments and links are due again now\n", again)
+		_, err = fmt.Fprintf(out, "%d payments and links will be retried now\n", again)
 	}
 	return err
 }
@@ -96,7 +96,7 @@ func Aside(ctx context.Context, cfg Config, retry, forget bool, out io.Writer) (
 func (a *audit) asides(ctx context.Context, s *sqlstore.Store, from walker) error {
 	if lister, ok := from.(asideLister); ok {
 		if err := lister.EachAside(ctx, func(id, account string, misses int64, _ time.Time) error {
-			a.say("I21 %s of %s is set aside: it was taken %d times in vain", id, account, misses)
+			a.say("I21 %s of %s is set aside: it failed %d times", id, account, misses)
 			return nil
 		}); err != nil {
 			return err
@@ -105,7 +105,7 @@ func (a *audit) asides(ctx context.Context, s *sqlstore.Store, from walker) erro
 
 	events, err := s.Asides(ctx, maxAsides)
 	for _, e := range events {
-		a.say("I21 %s of %s was passed over by %s: %s", e.Item, e.Account, e.Consumer, e.Reason)
+		a.say("I21 %s of %s was skipped by %s: %s", e.Item, e.Account, e.Consumer, e.Reason)
 	}
 
 	return err

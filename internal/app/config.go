@@ -107,7 +107,7 @@ func (c Config) checkTargets(say func(format string, args ...any)) {
 		for flag, given := range map[string]bool{"--internal-listen": c.InternalListen != "", "--internal-secret-file": c.InternalSecretFile != "",
 			"--internal-tls": c.InternalTLS != "", "--service": len(c.Services) > 0} {
 			if given {
-				say("%s: the target all has every box in one process and speaks to no other", flag)
+				say("%s: the target all runs every service in one process and calls no other", flag)
 			}
 		}
 		return
@@ -118,19 +118,19 @@ func (c Config) checkTargets(say func(format string, args ...any)) {
 	}
 	// Each target once, and none with all.
 	for i, t := range c.Targets {
-		if _, ok := boxes[t]; !ok {
+		if _, ok := targetSpecs[t]; !ok {
 			say("--target %q: want all alone, or some of %s", t, targetNames())
 		} else if slices.Contains(c.Targets[:i], t) {
-			say("--target %q: named twice", t)
+			say("--target %q: given twice", t)
 		}
 	}
 
 	// What lies between services: credentials, a listener, and the addresses of the others.
 	if c.InternalSecretFile == "" && c.InternalTLS == "" {
-		say("--internal-secret-file or --internal-tls: services must prove to each other who they are")
+		say("--internal-secret-file or --internal-tls: services must authenticate to each other")
 	}
 	if c.InternalListen == "" && c.servesInternally() {
-		say("--internal-listen: an address on which the boxes of this process are served")
+		say("--internal-listen: required, the address on which this process serves its services")
 	}
 
 	// Each service that is called needs an address, and each address a service.
@@ -141,8 +141,8 @@ func (c Config) checkTargets(say func(format string, args ...any)) {
 	}
 
 	for name, urls := range c.Services {
-		if _, ok := boxes[name]; !ok || name == "gateway" {
-			say("--service %s: there is no such service", name)
+		if _, ok := targetSpecs[name]; !ok || name == "gateway" {
+			say("--service %s: unknown service", name)
 		}
 		for _, raw := range urls {
 			if _, err := rpc.ParseURL(raw, c.InternalTLS != ""); err != nil {
@@ -151,19 +151,19 @@ func (c Config) checkTargets(say func(format string, args ...any)) {
 		}
 	}
 
-	if c.PublicURL == "" && c.any(func(b box) bool { return b.public }) {
+	if c.PublicURL == "" && c.any(func(b targetSpec) bool { return b.public }) {
 		say("--public-url: every process of a split deployment must know the same one")
 	}
 	if c.Demo {
-		say("--demo: only the target all makes a demo account")
+		say("--demo: only the target all creates a demo account")
 	}
 
 	// A SQLite file belongs to one process: two processes with the same file would not see each
 	// other's commits reliably. So every service that stores data runs in that process.
 	if !postgres.Is(c.Store) && c.needsSQL() {
-		for t, b := range boxes {
+		for t, b := range targetSpecs {
 			if (b.sql || (b.payments && c.PaymentsStore == "")) && !c.runs(t) {
-				say("--store: on SQLite every box that keeps data runs in one process, and %s is not in this one; use postgres://…", t)
+				say("--store: on SQLite every service that stores data must run in one process, and %s does not run in this one; use postgres://…", t)
 			}
 		}
 	}

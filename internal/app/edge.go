@@ -63,7 +63,7 @@ func (s *services) openGateway(context.Context) error {
 		issuers[simulator.DefaultPublicPath+"/"] = s.connectors[at].(*simulator.Simulator).Handler() // checked above
 	}
 
-	s.handler = gateway.New(gateway.Config{Boxes: []gateway.Registrar{json, public, merchants, docs}, NotFound: public.NotFound(), Mounts: issuers,
+	s.handler = gateway.New(gateway.Config{Faces: []gateway.Registrar{json, public, merchants, docs}, NotFound: public.NotFound(), Mounts: issuers,
 		Site: s.site, HSTS: s.cfg.hsts(), Ready: s.ready, Metrics: s.metrics, Log: s.log, Limit: gate.Wrap})
 	return nil
 }

@@ -33,8 +33,8 @@ func (s *services) openForms(context.Context) error {
 // creates links, and the name and payment methods of an account.
 type desk struct {
 	link.PublicForms
-	box   link.FormService
-	payee func(ctx context.Context, account string) (string, []link.Method, error)
+	service link.FormService
+	payee   func(ctx context.Context, account string) (string, []link.Method, error)
 }
 
 var _ pages.Forms = desk{}
@@ -52,7 +52,7 @@ func (d desk) Fill(ctx context.Context, f link.Form, r link.FormLinkRequest) (li
 	if r.Payee, r.Methods, err = d.payee(ctx, f.Account); err != nil {
 		return link.Link{}, err
 	}
-	return d.box.FormLink(ctx, r)
+	return d.service.FormLink(ctx, r)
 }
 
 // formPages returns what the dashboard's pages of forms show of the payer's pages: the script to

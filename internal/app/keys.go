@@ -16,7 +16,7 @@ import (
 )
 
 // ErrNotOurs is returned by VerifyLink for anything that is not a link of this installation.
-var ErrNotOurs = errors.New("this is not a link of ours, or it was altered")
+var ErrNotOurs = errors.New("this link is invalid or was altered")
 
 // ListKeys prints the public keys as a JWKS, as /.well-known/jwks.json serves them.
 func ListKeys(cfg Config, out io.Writer) error {
@@ -47,7 +47,7 @@ func CreateKeys(cfg Config, out io.Writer) error {
 	if _, err := keyring.Open(cfg.keysDir(), time.Now()); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(out, "made the keys in %s; keep them where no service reads them, and export each its share\n", cfg.keysDir())
+	_, err := fmt.Fprintf(out, "created the keys in %s; keep them where no service reads them, and export each service its share\n", cfg.keysDir())
 	return err
 }
 
@@ -60,13 +60,13 @@ func completeKeys(cfg Config, out io.Writer) error {
 	}
 
 	if len(missing) == 0 {
-		return fmt.Errorf("%s has keys already", cfg.keysDir())
+		return fmt.Errorf("%s already has keys", cfg.keysDir())
 	}
 
 	if _, err := keyring.Open(cfg.keysDir(), time.Now()); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(out, "added %v to the keys in %s; export to each target again\n", missing, cfg.keysDir())
+	_, err = fmt.Fprintf(out, "added %v to the keys in %s; export them to each target again\n", missing, cfg.keysDir())
 	return err
 }
 
@@ -74,14 +74,14 @@ func completeKeys(cfg Config, out io.Writer) error {
 // share holds. A target without keys is an error.
 func ExportKeys(cfg Config, targets []string, dir string, out io.Writer) error {
 	for _, t := range targets {
-		if _, ok := boxes[t]; !ok {
+		if _, ok := targetSpecs[t]; !ok {
 			return fmt.Errorf("--target %q: want some of %s", t, targetNames())
 		}
 	}
 
 	share := shares(targets)
 	if len(share) == 0 {
-		return fmt.Errorf("%s holds no keys and needs no folder of them", strings.Join(targets, ", "))
+		return fmt.Errorf("%s needs no keys", strings.Join(targets, ", "))
 	}
 	if err := keyring.Export(cfg.keysDir(), dir, share); err != nil {
 		return err
@@ -169,7 +169,7 @@ func VerifyLink(cfg Config, raw, jwks string, out io.Writer) error {
 		if err != nil {
 			return ErrNotOurs
 		}
-		_, err = fmt.Fprintf(out, "ours and unaltered, signed by key %s\n", keyring.FormatKeyID(kid))
+		_, err = fmt.Fprintf(out, "authentic, signed by key %s\n", keyring.FormatKeyID(kid))
 		return err
 	}
 
@@ -187,6 +187,6 @@ func VerifyLink(cfg Config, raw, jwks string, out io.Writer) error {
 	if !time.Now().Before(claims.ExpiresAt) {
 		state = "expired"
 	}
-	_, err = fmt.Fprintf(out, "ours and unaltered, %s %s\n", state, claims.ExpiresAt.UTC().Format(time.RFC3339))
+	_, err = fmt.Fprintf(out, "authentic, %s %s\n", state, claims.ExpiresAt.UTC().Format(time.RFC3339))
 	return err
 }

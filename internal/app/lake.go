@@ -28,7 +28,7 @@ func (c Config) checkLake(say func(format string, args ...any)) {
 		say("--lake-age %s: want 1s to %s", c.LakeAge, maxLakeAge)
 	}
 	if !c.runs("fraud") {
-		say("--lake: the box fraud writes it, and it does not run in this process")
+		say("--lake: the service fraud writes it, and does not run in this process")
 	}
 }
 
@@ -58,7 +58,7 @@ func RebuildLake(ctx context.Context, cfg Config, out io.Writer) error {
 		}
 		left, err := store.Lag(ctx, lake.Consumer)
 		if err == nil {
-			_, err = fmt.Fprintf(out, "the process that runs the box fraud with --lake makes it anew: %d events to go\n", left)
+			_, err = fmt.Fprintf(out, "the process that runs the service fraud with --lake rebuilds it: %d events to go\n", left)
 		}
 		return err
 	})

@@ -36,7 +36,7 @@ func (c Config) checkLimits(say func(format string, args ...any)) {
 		case err != nil:
 			say("--trusted-proxies %q: want a network, such as 10.0.0.0/8", p)
 		case network.Bits() == 0:
-			say("--trusted-proxies %q: this believes what anybody says about their address; name the networks of your proxies", p)
+			say("--trusted-proxies %q: this trusts every client's claim about its address; give the networks of your proxies", p)
 		case network.Addr().Is4In6():
 			say("--trusted-proxies %q: write the network in IPv4, such as 10.0.0.0/8", p)
 		}
@@ -56,9 +56,9 @@ func (c Config) checkCountry(say func(format string, args ...any)) {
 	case !httpguts.ValidHeaderFieldName(c.CountryHeader):
 		say("--country-header %q: want the name of a header, such as CF-IPCountry", c.CountryHeader)
 	case slices.Contains(askedFor, http.CanonicalHeaderKey(c.CountryHeader)):
-		say("--country-header %q: requests need this header for something else; want one that your proxy sets, such as CF-IPCountry", c.CountryHeader)
+		say("--country-header %q: this header has another purpose in requests; want one that your proxy sets, such as CF-IPCountry", c.CountryHeader)
 	case len(c.TrustedProxies) == 0:
-		say("--country-header %q: it is believed from a proxy alone, and --trusted-proxies names none", c.CountryHeader)
+		say("--country-header %q: the header is trusted only from proxies, and --trusted-proxies is empty", c.CountryHeader)
 	}
 }
 

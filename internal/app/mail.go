@@ -32,12 +32,12 @@ func (c Config) checkMail(say func(format string, args ...any)) {
 	// The sender and the server belong together.
 	switch {
 	case c.MailURL != "" && c.MailFrom == "":
-		say("--mail-from: an address in whose name mails are sent, such as Payments <pay@shop.example>")
+		say("--mail-from: the sender of emails is required, such as Payments <pay@shop.example>")
 	case c.MailFrom != "" && c.MailURL == "" && c.runs("notifier"):
-		say("--mail-url: the mail server that takes the mails, such as smtp://USER:PASSWORD@HOST:587")
+		say("--mail-url: required with --mail-from, such as smtp://USER:PASSWORD@HOST:587")
 	}
 	if c.MailFrom != "" && c.PublicURL == "" && c.split() && c.runs("notifier") {
-		say("--public-url: mails lead there")
+		say("--public-url: required for the links in emails")
 	}
 }
 
@@ -53,7 +53,7 @@ func (s *services) openMail(ctx context.Context) error {
 		return nil
 	}
 
-	settings := office.Config{Outbox: s.stores.sql, Readers: s.stores.sql, Parked: s.stores.sql, Payments: s.stores.payments, Links: s.stores.links,
+	settings := office.Config{Outbox: s.stores.sql, Readers: s.stores.sql, DeadLetters: s.stores.sql, Payments: s.stores.payments, Links: s.stores.links,
 		Ring: s.ring, From: s.cfg.MailFrom, PublicURL: s.cfg.PublicURL, Now: time.Now, Log: s.log,
 		Observe: func(kind string, o mail.Status) { s.metrics.Mail(kind, string(o)) }}
 
@@ -90,9 +90,9 @@ func (s *services) openMail(ctx context.Context) error {
 	s.background["mails"] = func(ctx context.Context) error {
 		return s.stores.sql.Consume(ctx, sqlstore.MailConsumer, local.Handle)
 	}
-	s.background["postman"], s.background["old mails"] = local.Run, local.RunPrune
+	s.background["mail worker"], s.background["old mails"] = local.Run, local.RunPrune
 	s.background["parked webhooks"] = func(ctx context.Context) error {
-		return s.stores.sql.Alone(ctx, "parked webhooks", local.RunParked)
+		return s.stores.sql.Alone(ctx, "parked webhooks", local.RunDeadLetters)
 	}
 	s.mailGauges()
 	return nil
@@ -102,8 +102,8 @@ func (s *services) openMail(ctx context.Context) error {
 func (s *services) mailGauges() {
 	s.metrics.Mails()
 	read := gauge(func(ctx context.Context) (int64, error) { return s.stores.sql.CountDueMails(ctx, time.Now()) })
-	s.metrics.Gauge("paylink_mails_due", "Mails whose time has come and that are not sent.", nil, read)
-	s.metrics.Gauge("paylink_mails_parked", "Mails of the last 30 days that were given up.", nil, gauge(s.stores.sql.CountParkedMails))
+	s.metrics.Gauge("paylink_mails_due", "Emails that are due and not sent.", nil, read)
+	s.metrics.Gauge("paylink_mails_parked", "Emails of the last 30 days that are no longer retried.", nil, gauge(s.stores.sql.CountDeadMails))
 	s.metrics.Gauge("paylink_stream_lag", "Events that the consumer has not handled.", map[string]string{"consumer": sqlstore.MailConsumer},
 		gauge(func(ctx context.Context) (int64, error) { return s.stores.sql.Lag(ctx, sqlstore.MailConsumer) }))
 }

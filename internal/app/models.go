@@ -22,7 +22,7 @@ func (s *services) openModels(ctx context.Context) error {
 	case s.cfg.runs("fraud"):
 		s.fraud.Models, s.models = s.stores.sql, learning.NewHolder(s.stores.sql, s.log)
 		if err := s.models.Load(ctx); err != nil {
-			s.log.ErrorContext(ctx, "the models of fraud could not be read", "error", err)
+			s.log.ErrorContext(ctx, "the fraud models could not be read", "error", err)
 		}
 		s.background["models"] = s.models.Run
 		s.serve(func(r *rpc.Server) { rpc.ServeModels(r, s.stores.sql) })
@@ -88,7 +88,7 @@ func ListModels(ctx context.Context, cfg Config, out io.Writer) error {
 			return err
 		}
 		if len(all) == 0 {
-			_, err := fmt.Fprintf(out, "there is no model yet: paylink fraud train needs %d known frauds\n", score.MinFrauds)
+			_, err := fmt.Fprintf(out, "no models yet: paylink fraud train needs %d known frauds\n", score.MinFrauds)
 			return err
 		}
 
@@ -111,7 +111,7 @@ func CompareModel(ctx context.Context, cfg Config, version string, delay time.Du
 			return err
 		}
 
-		_, _ = fmt.Fprintf(out, "%d payments of %s to %s with %d known frauds, from which neither has learned\n\n", c.Payments, date(c.From), date(c.To), c.Frauds)
+		_, _ = fmt.Fprintf(out, "%d payments of %s to %s with %d known frauds, from which neither model learned\n\n", c.Payments, date(c.From), date(c.To), c.Frauds)
 		w := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
 		_, _ = fmt.Fprintln(w, "model\tAUC ROC\taverage precision\tcard precision@100")
 		_, _ = fmt.Fprintf(w, "%s (running)\t%.4f\t%.4f\t%.4f\n", c.Running.Version, c.RunningAUC, c.RunningAveragePrecision, c.RunningCardPrecision)
@@ -127,7 +127,7 @@ func SetModel(ctx context.Context, cfg Config, version, state string, out io.Wri
 		if err := l.store.SetModel(ctx, version, state); err != nil {
 			return err
 		}
-		_, err := fmt.Fprintf(out, "model %s is %s; every process knows within ten seconds\n", version, state)
+		_, err := fmt.Fprintf(out, "model %s is %s; every process applies this within ten seconds\n", version, state)
 		return err
 	})
 }
@@ -139,7 +139,7 @@ func RollBackModel(ctx context.Context, cfg Config, out io.Writer) error {
 		if err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(out, "model %s is running again; every process knows within ten seconds\n", m.Version)
+		_, err = fmt.Fprintf(out, "model %s is running again; every process applies this within ten seconds\n", m.Version)
 		return err
 	})
 }

@@ -69,7 +69,7 @@ func Export(ctx context.Context, cfg Config, path string, out io.Writer) (err er
 	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
 		return errors.Join(err, os.Remove(path))
 	}
-	return tell(out, "exported", counts)
+	return printCounts(out, "exported", counts)
 }
 
 // Import fills empty stores from a file that Export wrote, and prints how much. It brings the
@@ -122,7 +122,7 @@ func Import(ctx context.Context, cfg Config, path string, again bool, out io.Wri
 	if err != nil {
 		return err
 	}
-	return tell(out, "imported", counts)
+	return printCounts(out, "imported", counts)
 }
 
 // importReads is 2: an archive is read to its end before anything is loaded, and then again.
@@ -155,7 +155,7 @@ func exported(ctx context.Context, from source) (total int64, err error) {
 }
 
 // tell prints a line for each kind of object, sorted.
-func tell(out io.Writer, done string, counts archive.Counts) error {
+func printCounts(out io.Writer, done string, counts archive.Counts) error {
 	for _, kind := range slices.Sorted(maps.Keys(counts)) {
 		if _, err := fmt.Fprintf(out, "%s %d %s\n", done, counts[kind], kind); err != nil {
 			return err

@@ -46,7 +46,7 @@ func Migrate(ctx context.Context, cfg Config, out io.Writer) error {
 	}
 	table, _, err := dynamo.Parse(cfg.PaymentsStore)
 	if err == nil {
-		_, err = fmt.Fprintf(out, "table %s: is as it must be\n", table)
+		_, err = fmt.Fprintf(out, "table %s: up to date\n", table)
 	}
 	return err
 }
@@ -62,7 +62,7 @@ func Backup(ctx context.Context, cfg Config, dir string, out io.Writer) error {
 	}
 	// A new folder, so that an earlier backup is never overwritten.
 	if err := os.Mkdir(dir, 0o700); err != nil {
-		return fmt.Errorf("the backup needs a folder that does not exist yet: %w", err)
+		return fmt.Errorf("the backup folder must not exist yet: %w", err)
 	}
 
 	path, embedded := strings.CutPrefix(url, "sqlite:")
@@ -103,7 +103,7 @@ func Backup(ctx context.Context, cfg Config, dir string, out io.Writer) error {
 			return err
 		}
 	}
-	_, err = fmt.Fprintf(out, "copied to %s; it holds the keys, so guard it like them\n", dir)
+	_, err = fmt.Fprintf(out, "copied to %s; it contains the keys, so protect it like them\n", dir)
 	return err
 }
 

@@ -30,7 +30,7 @@ func known() []merchant.Connector {
 func shares(targets []string) []keyring.Share {
 	var all []keyring.Share
 	for _, t := range targets {
-		for _, s := range boxes[t].keys {
+		for _, s := range targetSpecs[t].keys {
 			// Several targets may share a purpose; the larger right counts.
 			at := slices.IndexFunc(all, func(have keyring.Share) bool { return have.Purpose == s.Purpose })
 			if at < 0 {
@@ -65,7 +65,7 @@ func (s *services) openInternal(context.Context) (err error) {
 	}
 
 	if s.credentials, err = rpc.NewCredentials(s.cfg.InternalSecretFile, s.cfg.InternalTLS, time.Now); err != nil {
-		return fmt.Errorf("between services: %w", err)
+		return fmt.Errorf("credentials between services: %w", err)
 	}
 	s.background["credentials"] = func(ctx context.Context) error { return s.credentials.Watch(ctx, credentialsReload, s.log) }
 
@@ -162,7 +162,7 @@ func (c Config) calls() []string {
 	}
 	var all []string
 	for _, t := range c.Targets {
-		for _, name := range boxes[t].calls {
+		for _, name := range targetSpecs[t].calls {
 			if !c.runs(name) && !slices.Contains(all, name) {
 				all = append(all, name)
 			}
@@ -173,18 +173,18 @@ func (c Config) calls() []string {
 }
 
 // any reports whether a service that runs in this process has a property.
-func (c Config) any(has func(box) bool) bool {
-	return slices.ContainsFunc(slices.Collect(maps.Keys(boxes)), func(t string) bool { return c.runs(t) && has(boxes[t]) })
+func (c Config) any(has func(targetSpec) bool) bool {
+	return slices.ContainsFunc(slices.Collect(maps.Keys(targetSpecs)), func(t string) bool { return c.runs(t) && has(targetSpecs[t]) })
 }
 
 // needsSQL reports whether --store is needed: by a service that uses it, or for links and payments
 // without a table.
 func (c Config) needsSQL() bool {
-	return c.any(func(b box) bool { return b.sql || (b.payments && c.PaymentsStore == "") })
+	return c.any(func(b targetSpec) bool { return b.sql || (b.payments && c.PaymentsStore == "") })
 }
 
 // needsPayments reports whether the store of links and payments is needed.
-func (c Config) needsPayments() bool { return c.any(func(b box) bool { return b.payments }) }
+func (c Config) needsPayments() bool { return c.any(func(b targetSpec) bool { return b.payments }) }
 
 // servesInternally reports whether the process offers services to others. A gateway alone does not.
 func (c Config) servesInternally() bool {
@@ -192,4 +192,4 @@ func (c Config) servesInternally() bool {
 }
 
 // targetNames returns the names of all targets, for messages.
-func targetNames() string { return strings.Join(slices.Sorted(maps.Keys(boxes)), ", ") }
+func targetNames() string { return strings.Join(slices.Sorted(maps.Keys(targetSpecs)), ", ") }

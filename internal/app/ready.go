@@ -31,7 +31,7 @@ func (s *services) ready(ctx context.Context) error {
 
 // readChecks returns the checks of reads.
 func (s *services) readChecks() (all []check) {
-	const away = "it does not answer"
+	const away = "it does not respond"
 	if s.stores.sql != nil {
 		all = append(all, check{"store", away, s.stores.sql.Ping})
 	}
@@ -48,14 +48,14 @@ func (s *services) readChecks() (all []check) {
 }
 
 // refusesChanges is the reason of a failed write check.
-const refusesChanges = "it refuses changes"
+const refusesChanges = "it refuses writes"
 
 // writeChecks returns the checks of the stores that this process writes to.
 func (s *services) writeChecks() (all []check) {
 	if s.stores.sql != nil && s.cfg.writesSQL() {
 		all = append(all, check{"store_writes", refusesChanges, s.stores.sql.Writable})
 	}
-	if s.stores.table != nil && s.cfg.any(func(b box) bool { return b.writes }) {
+	if s.stores.table != nil && s.cfg.any(func(b targetSpec) bool { return b.writes }) {
 		all = append(all, check{"payments_store_writes", refusesChanges, s.stores.table.Writable})
 	}
 	return all
@@ -64,7 +64,7 @@ func (s *services) writeChecks() (all []check) {
 // writesSQL reports whether a service of this process writes to --store. The verifier, and a
 // service whose links and payments are elsewhere, does not.
 func (c Config) writesSQL() bool {
-	return c.any(func(b box) bool { return b.sql || (b.writes && c.PaymentsStore == "") })
+	return c.any(func(b targetSpec) bool { return b.sql || (b.writes && c.PaymentsStore == "") })
 }
 
 // try runs the checks concurrently, logs why one failed, and returns a gateway.NotReady for each. A
@@ -99,7 +99,7 @@ func (s *services) writeGauges() {
 	show := func(store string, w *obs.Writes) {
 		labels := map[string]string{"store": store}
 		s.metrics.Counter("paylink_store_writes_refused_total", "Changes that the store could not make durable.", labels, func() float64 { return float64(w.Refusals()) })
-		s.metrics.Gauge("paylink_store_writable", "1 while the store takes changes, 0 while it refuses them.", labels, func() float64 {
+		s.metrics.Gauge("paylink_store_writable", "1 while the store accepts writes, 0 while it refuses them.", labels, func() float64 {
 			if w.Failing() != nil {
 				return 0
 			}
@@ -110,7 +110,7 @@ func (s *services) writeGauges() {
 	if s.stores.sql != nil && s.cfg.writesSQL() {
 		show("store", s.stores.sql.Writes())
 	}
-	if s.stores.table != nil && s.cfg.any(func(b box) bool { return b.writes }) {
+	if s.stores.table != nil && s.cfg.any(func(b targetSpec) bool { return b.writes }) {
 		show("payments_store", s.stores.table.Writes())
 	}
 }

@@ -17,7 +17,7 @@ import (
 
 // ErrNotOurReceipt is returned by VerifyReceipt for anything that is not a receipt of this
 // installation.
-var ErrNotOurReceipt = errors.New("this is not a receipt of ours, or it was altered")
+var ErrNotOurReceipt = errors.New("this receipt is invalid or was altered")
 
 // VerifyReceipt reports offline whether a receipt is of this installation, and prints its contents.
 // It checks against published keys (a JWKS file), or the data folder's. The receipt is given as
@@ -47,7 +47,7 @@ func VerifyReceipt(cfg Config, raw, jwks string, out io.Writer) error {
 		{"refunded", refunded(s.Refunded)}, {"paid to", s.Payee}, {"reference", s.Reference}, {"card", s.Card}, {"link", s.Link}, {"form", s.Form},
 		{"mode", s.Mode}, {"made by", s.Issuer}, {"for", s.Audience}, {"paid at", s.CreatedAt.Format(time.RFC3339)}, {"stated at", s.At.Format(time.RFC3339)}}
 
-	if _, err := fmt.Fprintf(out, "ours and unaltered, signed by key %s\n", s.KeyID); err != nil {
+	if _, err := fmt.Fprintf(out, "authentic, signed by key %s\n", s.KeyID); err != nil {
 		return err
 	}
 	for _, l := range lines {

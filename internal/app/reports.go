@@ -53,16 +53,16 @@ func RebuildReports(ctx context.Context, cfg Config, out io.Writer) error {
 		defer func() { _ = reports.Close() }()
 
 		// Each number is printed once.
-		var told int64 = -1
+		var printed int64 = -1
 		err = reports.Rebuild(ctx, func(left int64) {
-			if left != told {
+			if left != printed {
 				_, _ = fmt.Fprintf(out, "%d events to go\n", left)
-				told = left
+				printed = left
 			}
 		})
 
 		if err == nil {
-			_, err = fmt.Fprintln(out, "the reports are made anew")
+			_, err = fmt.Fprintln(out, "the reports were rebuilt")
 		}
 		return err
 	})

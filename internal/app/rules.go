@@ -18,7 +18,7 @@ import (
 const (
 	installation = ""         // the account of rules for all accounts
 	operator     = "operator" // who changed it: the store knows no users of the operator
-	inForce      = "every process knows within two seconds"
+	inForce      = "every process applies this within two seconds"
 )
 
 // openRules runs work on the rules of the store. The command is not the service: running processes
@@ -38,7 +38,7 @@ func ListRules(ctx context.Context, cfg Config, mode string, out io.Writer) erro
 		}
 
 		w := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
-		_, _ = fmt.Fprintln(w, "rule\tversion\taction\tstate\twhose\tname\tcondition")
+		_, _ = fmt.Fprintln(w, "rule\tversion\taction\tstate\towner\tname\tcondition")
 		for _, r := range all {
 			whose := "installation"
 			if r.Builtin {
@@ -183,7 +183,7 @@ func AddEntry(ctx context.Context, cfg Config, e rulebook.Entry, life time.Durat
 		if err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(out, "entry %s: %s %s is to %s in %s mode; %s\n", e.ID, e.Kind, e.Value, e.Action, e.Mode, inForce)
+		_, err = fmt.Fprintf(out, "entry %s: %s %s, action %s, in %s mode; %s\n", e.ID, e.Kind, e.Value, e.Action, e.Mode, inForce)
 		return err
 	})
 }
@@ -194,7 +194,7 @@ func DeleteEntry(ctx context.Context, cfg Config, mode, id string, out io.Writer
 		if err := book.DeleteListEntry(ctx, installation, mode, id); err != nil {
 			return err
 		}
-		_, err := fmt.Fprintf(out, "entry %s is off its list; %s\n", id, inForce)
+		_, err := fmt.Fprintf(out, "entry %s is deleted; %s\n", id, inForce)
 		return err
 	})
 }
@@ -216,7 +216,7 @@ func ShowPolicy(ctx context.Context, cfg Config, mode string, out io.Writer) err
 		if err != nil {
 			return err
 		}
-		return tellPolicy(out, mode, p, "accounts may say otherwise for themselves")
+		return printPolicy(out, mode, p, "accounts may have their own policy")
 	})
 }
 
@@ -234,7 +234,7 @@ func SetPolicy(ctx context.Context, cfg Config, mode string, change PolicyChange
 		case "allow", "block":
 			p.FailOpen = change.OnTimeout == "allow"
 		default:
-			return fmt.Errorf("--on-timeout: %q is neither allow nor block", change.OnTimeout)
+			return fmt.Errorf("--on-timeout: %q is not allow or block", change.OnTimeout)
 		}
 
 		if change.ReviewFor != nil {
@@ -243,12 +243,12 @@ func SetPolicy(ctx context.Context, cfg Config, mode string, change PolicyChange
 		if p, err = book.PutPolicy(ctx, installation, mode, p); err != nil {
 			return err
 		}
-		return tellPolicy(out, mode, p, inForce)
+		return printPolicy(out, mode, p, inForce)
 	})
 }
 
 // tellPolicy prints a policy as a sentence, followed by end.
-func tellPolicy(out io.Writer, mode string, p rulebook.Policy, end string) error {
+func printPolicy(out io.Writer, mode string, p rulebook.Policy, end string) error {
 	late, review := "blocked", "at the end of the hold"
 	if p.FailOpen {
 		late = "allowed"
@@ -256,6 +256,6 @@ func tellPolicy(out io.Writer, mode string, p rulebook.Policy, end string) error
 	if p.ReviewFor != 0 {
 		review = "after " + p.ReviewFor.String()
 	}
-	_, err := fmt.Fprintf(out, "in %s mode an attempt that nobody assessed in time is %s, and a held payment that nobody reviewed is declined %s; %s\n", mode, late, review, end)
+	_, err := fmt.Fprintf(out, "in %s mode an attempt that was not assessed in time is %s, and a held payment that was not reviewed is declined %s; %s\n", mode, late, review, end)
 	return err
 }

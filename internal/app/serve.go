@@ -160,7 +160,7 @@ func (s *services) run(ctx context.Context, on listeners) error {
 	group.Go(func() error {
 		select {
 		case <-ctx.Done():
-			s.log.Info("stopping: finishing what is under way")
+			s.log.Info("stopping: finishing requests in progress")
 		case <-failed.Done():
 		}
 		s.draining.Store(true)

@@ -29,10 +29,10 @@ import (
 	"github.com/paylink/paylink/internal/store/sqlstore"
 )
 
-// box describes what a target needs: the services that it calls, its share of the keys, the store
+// targetSpec describes what a target needs: the services that it calls, its share of the keys, the store
 // of users and the feed, the store of links and payments (which may be the same), and the public
 // URL.
-type box struct {
+type targetSpec struct {
 	calls    []string
 	keys     []keyring.Share
 	sql      bool
@@ -49,7 +49,7 @@ func verify(p keyring.Purpose) keyring.Share { return keyring.Share{Purpose: p, 
 
 // boxes lists the targets of a split deployment. `all` runs every one of them in one process, with
 // direct calls. docs/operate/keys.md repeats the shares of the keys.
-var boxes = map[string]box{
+var targetSpecs = map[string]targetSpec{
 	"gateway": {calls: []string{"users", "links", "verifier", "payments", "transactions", "notifier", "fraud", "simulator"}, public: true,
 		keys: []keyring.Share{verify(keyring.LinkSign), verify(keyring.SessionSign), verify(keyring.WebhookSign), verify(keyring.ReceiptSign), use(keyring.AnswerSeal), use(keyring.CardSeal), use(keyring.MACKey)}},
 	"users":        {sql: true, public: true, keys: []keyring.Share{use(keyring.SessionSign), use(keyring.StoreSeal), use(keyring.AnswerSeal), use(keyring.MailSeal)}},
@@ -90,7 +90,7 @@ type services struct {
 	reports      report.Service
 	beacons      *report.Beacons       // nil without the gateway
 	analytics    *projection.Analytics // nil without the fraud service
-	fraud        fraud.Box
+	fraud        fraud.Services
 	models       *learning.Holder // nil without the fraud service
 	rules        *fraud.Rulesets  // nil without the fraud service
 	transactions coordinator.Service

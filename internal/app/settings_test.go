@@ -29,22 +29,22 @@ func TestSettingsThatWouldDoHarm(t *testing.T) {
 		words string
 		set   func(*Config)
 	}{
-		{"--public-url: it holds a user name or password", func(c *Config) { c.PublicURL = "https://user:hunter2@pay.example" }},
+		{"--public-url: must not contain a user name or password", func(c *Config) { c.PublicURL = "https://user:hunter2@pay.example" }},
 		{`--public-url: "https://pay.example:99999": the port is 99999: want 1 to 65535`, func(c *Config) { c.PublicURL = "https://pay.example:99999" }},
 		{"want 1 to 65535", func(c *Config) { c.PublicURL = "https://pay.example:0" }},
-		{"write https://pay.example/b", func(c *Config) { c.PublicURL = "https://pay.example/a/../b/" }},
-		{"write https://pay.example/b", func(c *Config) { c.PublicURL = "https://pay.example//b" }},
-		{"it ends before ? and #", func(c *Config) { c.PublicURL = "https://pay.example?a=b" }},
+		{"use https://pay.example/b", func(c *Config) { c.PublicURL = "https://pay.example/a/../b/" }},
+		{"use https://pay.example/b", func(c *Config) { c.PublicURL = "https://pay.example//b" }},
+		{"must not contain ? or #", func(c *Config) { c.PublicURL = "https://pay.example?a=b" }},
 		{"want https://HOST", func(c *Config) { c.PublicURL = "pay.example" }},
-		{"leads nowhere", func(c *Config) { c.PublicURL = "http://0.0.0.0:8080" }},
+		{"cannot be reached", func(c *Config) { c.PublicURL = "http://0.0.0.0:8080" }},
 		{`--public-url: --listen ":8133" accepts connections on every address`, func(c *Config) { c.Listen, c.PublicURL = ":8133", "" }},
 		{"such as https://pay.example.com", func(c *Config) { c.Listen, c.PublicURL = "0.0.0.0:8133", "" }},
-		{"links need the one that payers reach", func(c *Config) { c.Listen, c.PublicURL = "[::]:8133", "" }},
+		{"links need a public URL", func(c *Config) { c.Listen, c.PublicURL = "[::]:8133", "" }},
 		{`--listen "8080": want HOST:PORT, such as 127.0.0.1:8080`, func(c *Config) { c.Listen = "8080" }},
 		{`--listen "127.0.0.1:99999": want a port from 1 to 65535`, func(c *Config) { c.Listen = "127.0.0.1:99999" }},
 		{`--listen "127.0.0.1:": want a port`, func(c *Config) { c.Listen = "127.0.0.1:" }},
-		{`--admin-listen "127.0.0.1:8080": --listen has this address already`, func(c *Config) { c.AdminListen = "127.0.0.1:8080" }},
-		{`--admin-listen ":8080": --listen has this address already`, func(c *Config) { c.AdminListen = ":8080" }},
+		{`--admin-listen "127.0.0.1:8080": --listen already has this address`, func(c *Config) { c.AdminListen = "127.0.0.1:8080" }},
+		{`--admin-listen ":8080": --listen already has this address`, func(c *Config) { c.AdminListen = ":8080" }},
 		{"--internal-listen: the target all", func(c *Config) { c.InternalListen = "127.0.0.1:8081" }},
 		{"--internal-secret-file: the target all", func(c *Config) { c.InternalSecretFile = "s" }},
 		{"--internal-tls: the target all", func(c *Config) { c.InternalTLS = "s" }},
@@ -52,10 +52,10 @@ func TestSettingsThatWouldDoHarm(t *testing.T) {
 		{`--data: want a folder`, func(c *Config) { c.DataDir = "" }},
 		{`this is a file; want a folder`, func(c *Config) { c.DataDir = file }},
 		{`--keys "` + file + `": this is a file`, func(c *Config) { c.KeysDir = file }},
-		{"which SQLite reads as something else", func(c *Config) { c.DataDir = filepath.Join(dir, "50%") }},
-		{"which SQLite reads as something else", func(c *Config) { c.Store = "sqlite:pay.db?mode=memory" }},
-		{"paylink keeps something else in that file", func(c *Config) { c.Store = "sqlite:webhooks.db" }},
-		{"paylink keeps something else in that file", func(c *Config) { c.Store = "sqlite:" + filepath.Join(dir, "reports.db") }},
+		{"which SQLite interprets", func(c *Config) { c.DataDir = filepath.Join(dir, "50%") }},
+		{"which SQLite interprets", func(c *Config) { c.Store = "sqlite:pay.db?mode=memory" }},
+		{"paylink uses that file for other data", func(c *Config) { c.Store = "sqlite:webhooks.db" }},
+		{"paylink uses that file for other data", func(c *Config) { c.Store = "sqlite:" + filepath.Join(dir, "reports.db") }},
 		{"want sqlite:PATH or postgres://…", func(c *Config) { c.Store = "paylink.db" }},
 		{"want sqlite:PATH or postgres://…", func(c *Config) { c.Store = "mysql://root:hunter2@db/paylink" }},
 		{`--store "postgres:…"`, func(c *Config) { c.Store = "postgres://u:hunter2@db:99999/paylink" }},
@@ -71,24 +71,24 @@ func TestSettingsThatWouldDoHarm(t *testing.T) {
 		{`--lake "` + file + `": this is a file`, func(c *Config) { c.Lake = file }},
 		{"--limit \"pay=0/m\"", func(c *Config) { c.Limits = []string{"pay=0/m"} }},
 		{"names are address, sign-in", func(c *Config) { c.Limits = []string{"payy=1/m"} }},
-		{"a burst is 1 to", func(c *Config) { c.Limits = []string{"pay=1/m,0"} }},
+		{"a burst must be 1 to", func(c *Config) { c.Limits = []string{"pay=1/m,0"} }},
 		{"want redis://HOST:PORT/DATABASE", func(c *Config) { c.LimitStore = "http://redis:hunter2@redis" }},
 		{"write 10.0.0.7/32 for this one address", func(c *Config) { c.TrustedProxies = []string{"10.0.0.7"} }},
 		{"want a network, such as 10.0.0.0/8", func(c *Config) { c.TrustedProxies = []string{"proxy.internal"} }},
-		{"believes what anybody says", func(c *Config) { c.TrustedProxies = []string{"0.0.0.0/0"} }},
-		{"believes what anybody says", func(c *Config) { c.TrustedProxies = []string{"10.0.0.0/8", "::/0"} }},
+		{"trusts every client's claim", func(c *Config) { c.TrustedProxies = []string{"0.0.0.0/0"} }},
+		{"trusts every client's claim", func(c *Config) { c.TrustedProxies = []string{"10.0.0.0/8", "::/0"} }},
 		{"write the network in IPv4", func(c *Config) { c.TrustedProxies = []string{"::ffff:10.0.0.0/104"} }},
 		{"--hsts -1s: want whole seconds up to", func(c *Config) { c.HSTS = -time.Second }},
 		{"--hsts 1.5s: want whole seconds up to", func(c *Config) { c.HSTS = 1500 * time.Millisecond }},
 		{"--hsts 17521h0m0s: want whole seconds up to 17520h0m0s, or 0 for none", func(c *Config) { c.HSTS = 17521 * time.Hour }},
-		{"--trusted-proxies names none", func(c *Config) { c.CountryHeader = "CF-IPCountry" }},
+		{"--trusted-proxies is empty", func(c *Config) { c.CountryHeader = "CF-IPCountry" }},
 		{"want the name of a header", func(c *Config) { c.CountryHeader, c.TrustedProxies = "CF IPCountry", []string{"10.0.0.0/8"} }},
-		{"requests need this header for something else", func(c *Config) { c.CountryHeader, c.TrustedProxies = "authorization", []string{"10.0.0.0/8"} }},
+		{"this header has another purpose", func(c *Config) { c.CountryHeader, c.TrustedProxies = "authorization", []string{"10.0.0.0/8"} }},
 		{"--shield", func(c *Config) { c.Shield = []string{"declines=-1"} }},
-		{"--mail-from: an address in whose name", func(c *Config) { c.MailURL = "smtp://mail.example" }},
-		{"--mail-url: the mail server", func(c *Config) { c.MailFrom = "pay@shop.example" }},
+		{"--mail-from: the sender of emails is required", func(c *Config) { c.MailURL = "smtp://mail.example" }},
+		{"--mail-url: required with --mail-from", func(c *Config) { c.MailFrom = "pay@shop.example" }},
 		{"--mail-url: want a port from 1 to 65535", func(c *Config) { c.MailURL, c.MailFrom = "smtp://u:hunter2@mail.example:99999", "pay@shop.example" }},
-		{"leave ?tls=off out", func(c *Config) { c.MailURL, c.MailFrom = "smtp://u:hunter2@mail.example?tls=off", "pay@shop.example" }},
+		{"omit ?tls=off", func(c *Config) { c.MailURL, c.MailFrom = "smtp://u:hunter2@mail.example?tls=off", "pay@shop.example" }},
 		{`--mail-from "shop"`, func(c *Config) { c.MailURL, c.MailFrom = "smtp://mail.example", "shop" }},
 		{"--service users: \"http://users:0\": want a port", func(c *Config) {
 			c.Targets, c.Services = []string{"gateway"}, map[string][]string{"users": {"http://users:0"}}
@@ -158,7 +158,7 @@ func TestADataFolderThatCannotBeWrittenIsNamed(t *testing.T) {
 	config := whole("/dev/null/data") // not even root can create it
 	config.Listen = "127.0.0.1:0"
 	err := Serve(t.Context(), config, io.Discard, io.Discard)
-	if err == nil || !strings.Contains(err.Error(), `--data "/dev/null/data": the server must be able to make files there`) {
+	if err == nil || !strings.Contains(err.Error(), `--data "/dev/null/data": the server must be able to create files there`) {
 		t.Errorf("%v", err)
 	}
 }

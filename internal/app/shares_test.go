@@ -65,10 +65,10 @@ func TestEachTargetHoldsItsShareAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(allowed) != len(boxes) {
-		t.Errorf("%d targets in the table, %d in the product", len(allowed), len(boxes))
+	if len(allowed) != len(targetSpecs) {
+		t.Errorf("%d targets in the table, %d in the product", len(allowed), len(targetSpecs))
 	}
-	for target := range boxes {
+	for target := range targetSpecs {
 		folders := []string{dir}
 		if want := shares([]string{target}); len(want) > 0 {
 			export := filepath.Join(t.TempDir(), target)

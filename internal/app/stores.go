@@ -192,7 +192,7 @@ func age(f func(context.Context) (time.Time, error)) func(context.Context) (int6
 // asideGauges export the counts of what was set aside, each from the process whose service deals
 // with it.
 func (s *services) asideGauges() {
-	const name, help = "paylink_set_aside", "What cannot be worked on and was taken out of the way of the rest: paylink aside names it."
+	const name, help = "paylink_set_aside", "Items that failed repeatedly and were set aside; paylink aside lists them."
 	if s.cfg.runs("notifier") && s.stores.sql != nil {
 		s.metrics.Gauge(name, help, map[string]string{"kind": "events"},
 			gauge(func(ctx context.Context) (int64, error) { return s.stores.sql.CountAside(ctx, "events") }))
@@ -221,7 +221,7 @@ func (s *services) gauges() {
 	}
 
 	if s.cfg.runs("notifier") {
-		s.metrics.Gauge("paylink_webhook_deliveries_parked", "Webhooks that were given up and that nobody has dealt with.", nil, gauge(s.stores.sql.CountParked))
+		s.metrics.Gauge("paylink_webhook_deliveries_parked", "Webhooks that are no longer retried and were not redelivered or discarded.", nil, gauge(s.stores.sql.CountDeadLetters))
 	}
 	if !s.cfg.runs("transactions") {
 		return
@@ -232,7 +232,7 @@ func (s *services) gauges() {
 		s.metrics.Gauge("paylink_payments", "Payments that are not settled.", map[string]string{"status": status},
 			gauge(func(ctx context.Context) (int64, error) { return s.stores.counts.CountPayments(ctx, status) }))
 	}
-	s.metrics.Gauge("paylink_due_payments", "Payments whose time has come and that the sweep has not taken yet.", nil,
+	s.metrics.Gauge("paylink_due_payments", "Payments that are due and that the sweep has not taken yet.", nil,
 		gauge(func(ctx context.Context) (int64, error) { return s.stores.counts.CountDue(ctx, time.Now()) }))
 	s.metrics.Gauge("paylink_due_age_seconds", "How long the payment that has waited longest for the sweep has been due.", nil,
 		gauge(age(s.stores.counts.OldestDue)))

@@ -58,7 +58,7 @@ func Verify(ctx context.Context, cfg Config, out io.Writer) error {
 		return errors.Join(fmt.Errorf("open %s: %w", cfg.storeName(), err), projections())
 	}
 	// One moment for all checks that depend on time.
-	a := &audit{now: time.Now(), told: map[string]uint64{}, logged: map[string]uint64{}, due: map[string]uint64{}, taken: map[string]*uses{}, seqs: map[string]int64{},
+	a := &audit{now: time.Now(), emitted: map[string]uint64{}, logged: map[string]uint64{}, due: map[string]uint64{}, taken: map[string]*uses{}, seqs: map[string]int64{},
 		sums: map[sqlstore.Owner]ledger.Balance{}, payments: map[string]settled{}, made: map[string]string{}, reports: reports, analytics: analytics}
 
 	// Links and payments come from the table, if there is one; everything else is in the snapshot.
@@ -143,7 +143,7 @@ func (u *uses) against(l link.Link) (wrong []string) {
 		wrong = append(wrong, fmt.Sprintf("I6 %s: %d successful payments, %d allowed", l.ID, u.successful, l.MaxUses))
 	}
 	if l.Reserved != u.reserved {
-		wrong = append(wrong, fmt.Sprintf("I6 %s: %d uses reserved, %d payments under way", l.ID, l.Reserved, u.reserved))
+		wrong = append(wrong, fmt.Sprintf("I6 %s: %d uses reserved, %d payments in progress", l.ID, l.Reserved, u.reserved))
 	}
 	if l.Uses < u.successful || (l.MaxUses > 0 && l.Uses+l.Reserved > l.MaxUses) {
 		wrong = append(wrong, fmt.Sprintf("I6 %s: uses %d, reserved %d, successful %d of %d", l.ID, l.Uses, l.Reserved, u.successful, l.MaxUses))
@@ -166,7 +166,7 @@ type settled struct {
 type audit struct {
 	now       time.Time
 	broken    []string
-	told      map[string]uint64 // object to the set of its event numbers
+	emitted   map[string]uint64 // object to the set of its event numbers
 	logged    map[string]uint64 // payment to the set of its log entries with an event
 	due       map[string]uint64 // those whose events must be in the feed by now
 	table     *dynamo.Store     // of links and payments; nil if they are in the snapshot too
@@ -229,7 +229,7 @@ func (a *audit) read(ctx context.Context, s *sqlstore.Store, from walker, total 
 	}
 	// What is left over: forms that are missing, rows without an object.
 	for form, made := range a.made {
-		a.say("%s: the form %s that made it is not there", made, form)
+		a.say("%s: its form %s does not exist", made, form)
 	}
 	a.reports.rest(a.say)
 	a.analytics.rest(a.say)
@@ -240,18 +240,18 @@ func (a *audit) read(ctx context.Context, s *sqlstore.Store, from walker, total 
 	// Events against log entries, as sets of bits: none that the log does not have, and all that
 	// must have arrived.
 	for id, want := range a.logged {
-		if told := a.told[id]; told&^want != 0 || a.due[id]&^told != 0 {
-			a.say("I12 %s: log entries %b, events %b", id, want, told)
+		if emitted := a.emitted[id]; emitted&^want != 0 || a.due[id]&^emitted != 0 {
+			a.say("I12 %s: log entries %b, events %b", id, want, emitted)
 		}
 	}
 
 	for o, sum := range a.sums {
 		if sum != projected[o] {
-			a.say("I1 balance of %s %s %s: the projection says %s/%s, the transfers say %s/%s", o.Account, o.Mode, o.Currency,
+			a.say("I1 balance of %s %s %s: the projection has %s/%s, the transfers give %s/%s", o.Account, o.Mode, o.Currency,
 				projected[o].Available, projected[o].Pending, sum.Available, sum.Pending)
 		}
 		if sum.Available.Minor < 0 || sum.Pending.Minor < 0 {
-			a.say("I4 balance of %s %s %s is below nought: %s available, %s pending", o.Account, o.Mode, o.Currency, sum.Available, sum.Pending)
+			a.say("I4 balance of %s %s %s is below zero: %s available, %s pending", o.Account, o.Mode, o.Currency, sum.Available, sum.Pending)
 		}
 	}
 
@@ -372,10 +372,10 @@ func (a *audit) event(e stream.Event, projectedTo int64) error {
 
 	// Which entries of the payment's log the feed has reported, as bits.
 	if id.Valid(id.Payment, e.Object) && e.ObjectSeq < 64 {
-		if a.told[e.Object]&(1<<e.ObjectSeq) != 0 {
-			a.say("I12 %s: entry %d is told twice", e.Object, e.ObjectSeq)
+		if a.emitted[e.Object]&(1<<e.ObjectSeq) != 0 {
+			a.say("I12 %s: entry %d has two events", e.Object, e.ObjectSeq)
 		}
-		a.told[e.Object] |= 1 << e.ObjectSeq
+		a.emitted[e.Object] |= 1 << e.ObjectSeq
 	}
 
 	// The projection follows the feed. Only the part that it has seen can be compared with it.
@@ -447,18 +447,18 @@ func (a *audit) compareBook(path string) error {
 		ours, known := a.payments[reference]
 		switch {
 		case b.approvals > 1:
-			a.say("I6 %s: authorised %d times at the issuer", reference, b.approvals)
+			a.say("I6 %s: authorized %d times at the issuer", reference, b.approvals)
 		case b.approvals == 1 && !b.reversed && !known && a.now.Sub(b.at) > overdueAfter:
-			a.say("I6 %s: approved at the issuer, unknown to us", reference)
+			a.say("I6 %s: approved at the issuer, and not stored", reference)
 		case known && ours.final && (ours.captured != b.captured || ours.refunded > b.refunded) && !b.reversed:
-			a.say("I6 %s: we say captured %d and refunded %d (%s), the issuer says %d and %d", reference, ours.captured, ours.refunded, ours.status, b.captured, b.refunded)
+			a.say("I6 %s: stored captured %d and refunded %d (%s), at the issuer %d and %d", reference, ours.captured, ours.refunded, ours.status, b.captured, b.refunded)
 		}
 	}
 
 	// What is captured here must be captured there.
 	for reference, ours := range a.payments {
 		if b := theirs[reference]; ours.captured > 0 && (b == nil || b.captured < ours.captured) {
-			a.say("I6 %s: we say captured %d, the issuer's book has no such capture", reference, ours.captured)
+			a.say("I6 %s: stored captured %d, and the issuer's book has no such capture", reference, ours.captured)
 		}
 	}
 

@@ -20,19 +20,19 @@ import (
 // link, and disputes and sums match the rows. Being behind, or ahead of its position in the feed
 // after a rebuild, is not a problem.
 type analyticsAudit struct {
-	store    *projection.Analytics // nil if there is none or it is being rebuilt
-	position int64
-	told     map[string]int64 // payment or link to its last event up to that position
-	seed     maphash.Seed
-	kept     map[string]mark // of payments
-	refunds  map[string]mark
-	links    map[string]mark
+	store     *projection.Analytics // nil if there is none or it is being rebuilt
+	position  int64
+	lastEvent map[string]int64 // payment or link to its last event up to that position
+	seed      maphash.Seed
+	kept      map[string]mark // of payments
+	refunds   map[string]mark
+	links     map[string]mark
 }
 
 // openAnalyticsSnapshot opens the analytics store as it is now. If there is none, or it is being
 // rebuilt, the audit checks nothing.
 func openAnalyticsSnapshot(ctx context.Context, cfg Config, url string) (*analyticsAudit, error) {
-	a := &analyticsAudit{told: map[string]int64{}, kept: map[string]mark{}, refunds: map[string]mark{}, links: map[string]mark{}, seed: maphash.MakeSeed()}
+	a := &analyticsAudit{lastEvent: map[string]int64{}, kept: map[string]mark{}, refunds: map[string]mark{}, links: map[string]mark{}, seed: maphash.MakeSeed()}
 	src, err := sqlstore.Source(url)
 	if err != nil {
 		return nil, err
@@ -65,7 +65,7 @@ func (a *analyticsAudit) close() error {
 // because another one follows within the lease (history.Quiet).
 func (a *analyticsAudit) event(e stream.Event) {
 	if a.store != nil && e.Position <= a.position && (e.OfPayment() && !history.Quiet(e.Type) || e.OfLink()) {
-		a.told[e.Object] = max(a.told[e.Object], e.ObjectSeq)
+		a.lastEvent[e.Object] = max(a.lastEvent[e.Object], e.ObjectSeq)
 	}
 }
 
@@ -118,12 +118,12 @@ func (a *analyticsAudit) payment(p payment.Payment, say func(string, ...any)) {
 	is, want := a.kept[p.ID], history.RowOf(p)
 	delete(a.kept, p.ID)
 	switch {
-	case is.seq < a.told[p.ID]:
-		say("I8 analytics: the row of %s is at event %d, the feed told %d", p.ID, is.seq, a.told[p.ID])
+	case is.seq < a.lastEvent[p.ID]:
+		say("I8 analytics: the row of %s is at event %d, the feed has %d", p.ID, is.seq, a.lastEvent[p.ID])
 	case is.seq > want.Seq:
 		say("I8 analytics: the row of %s is at event %d, its log has %d", p.ID, is.seq, want.Seq)
 	case is.seq == want.Seq && want.Seq > 0 && is != a.mark(want.Seq, want):
-		say("I8 analytics: the row of %s is not what its log says", p.ID)
+		say("I8 analytics: the row of %s differs from its log", p.ID)
 	}
 
 	// Refunds have rows of their own, and sequence numbers among the payment's events.
@@ -132,7 +132,7 @@ func (a *analyticsAudit) payment(p payment.Payment, say func(string, ...any)) {
 		delete(a.refunds, r.ID)
 		// A row that has caught up with its payment must match it.
 		if r.Seq > 0 && row != a.mark(r.Seq, r) && (is.seq >= r.Seq || row.seq >= r.Seq) {
-			say("I8 analytics: the row of the refund %s of %s is not what the payment's log says", r.ID, p.ID)
+			say("I8 analytics: the row of the refund %s of %s differs from the payment's log", r.ID, p.ID)
 		}
 	}
 }
@@ -145,10 +145,10 @@ func (a *analyticsAudit) link(l link.Link, say func(string, ...any)) {
 	is, want := a.links[l.ID], history.LinkOf(l)
 	delete(a.links, l.ID)
 	switch {
-	case is.seq < a.told[l.ID]:
-		say("I8 analytics: the row of %s is at event %d, the feed told %d", l.ID, is.seq, a.told[l.ID])
+	case is.seq < a.lastEvent[l.ID]:
+		say("I8 analytics: the row of %s is at event %d, the feed has %d", l.ID, is.seq, a.lastEvent[l.ID])
 	case is.seq > want.Seq, is.seq == want.Seq && is != a.mark(want.Seq, want):
-		say("I8 analytics: the row of %s is not what the link says", l.ID)
+		say("I8 analytics: the row of %s differs from the link", l.ID)
 	}
 }
 
@@ -156,7 +156,7 @@ func (a *analyticsAudit) link(l link.Link, say func(string, ...any)) {
 func (a *analyticsAudit) rest(say func(string, ...any)) {
 	for kind, left := range map[string]map[string]mark{"payment": a.kept, "refund": a.refunds, "link": a.links} {
 		for id := range left {
-			say("I8 analytics: there is a row of %s, and no such %s", id, kind)
+			say("I8 analytics: row of %s without such a %s", id, kind)
 		}
 	}
 }

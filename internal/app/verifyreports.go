@@ -17,11 +17,11 @@ import (
 // feed, each row matches its payment's log, and the sums match the rows. Being behind is not a
 // problem.
 type reportAudit struct {
-	store    *projection.Reports // nil if there is no projection
-	position int64               // how far it has followed the feed
-	told     map[string]int64    // payment to its last event up to that position
-	seed     maphash.Seed
-	kept     map[string]mark
+	store     *projection.Reports // nil if there is no projection
+	position  int64               // how far it has followed the feed
+	lastEvent map[string]int64    // payment to its last event up to that position
+	seed      maphash.Seed
+	kept      map[string]mark
 }
 
 // mark is enough of a row to recognize whether it is the expected one: the number of its last
@@ -34,7 +34,7 @@ type mark struct {
 // openReportsSnapshot opens the reports projection as it is now. If there is none, the audit checks
 // nothing.
 func openReportsSnapshot(ctx context.Context, cfg Config, url string) (*reportAudit, error) {
-	a := &reportAudit{told: map[string]int64{}, kept: map[string]mark{}, seed: maphash.MakeSeed()}
+	a := &reportAudit{lastEvent: map[string]int64{}, kept: map[string]mark{}, seed: maphash.MakeSeed()}
 	src, err := sqlstore.Source(url)
 	if err != nil {
 		return nil, err
@@ -65,7 +65,7 @@ func (a *reportAudit) close() error {
 // event records what the rows must contain, as far as the projection has followed the feed.
 func (a *reportAudit) event(e stream.Event) {
 	if a.store != nil && e.Position <= a.position && e.OfPayment() {
-		a.told[e.Object] = max(a.told[e.Object], e.ObjectSeq)
+		a.lastEvent[e.Object] = max(a.lastEvent[e.Object], e.ObjectSeq)
 	}
 }
 
@@ -94,21 +94,21 @@ func (a *reportAudit) payment(p payment.Payment, say func(string, ...any)) {
 		return
 	}
 
-	row, told := a.kept[p.ID], a.told[p.ID]
+	row, lastEvent := a.kept[p.ID], a.lastEvent[p.ID]
 	delete(a.kept, p.ID)
 	want := report.Expected(p)
 
 	switch {
-	case row.seq != told:
-		say("I8 reports: the row of %s is at event %d, the feed told %d", p.ID, row.seq, told)
-	case told != 0 && told == want.Seq && row.hash != maphash.Comparable(a.seed, want):
-		say("I8 reports: the row of %s is not what its log says", p.ID)
+	case row.seq != lastEvent:
+		say("I8 reports: the row of %s is at event %d, the feed has %d", p.ID, row.seq, lastEvent)
+	case lastEvent != 0 && lastEvent == want.Seq && row.hash != maphash.Comparable(a.seed, want):
+		say("I8 reports: the row of %s differs from its log", p.ID)
 	}
 }
 
 // rest reports rows without a payment, once all payments were compared.
 func (a *reportAudit) rest(say func(string, ...any)) {
 	for id := range a.kept {
-		say("I8 reports: there is a row of %s, and no such payment", id)
+		say("I8 reports: row of %s without such a payment", id)
 	}
 }

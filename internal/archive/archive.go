@@ -56,7 +56,7 @@ type Source interface {
 	EachEvent(context.Context, func(stream.Event) error) error
 	EachJob(context.Context, func(notify.Job) error) error
 	// The position in the feed up to which the notifier has queued jobs.
-	Told(context.Context) (position int64, err error)
+	FeedPosition(context.Context) (position int64, err error)
 }
 
 // Sink is the store that is filled. A call loads all of its objects or none. Existing objects
@@ -72,7 +72,7 @@ type Sink interface {
 	LoadPayments(context.Context, []payment.Payment) error
 	LoadRecords(context.Context, []idempotency.Record) error
 	// LoadEvents keeps each event's Seq, and marks those that the notifier has handled.
-	LoadEvents(ctx context.Context, events []stream.Event, told int64) error
+	LoadEvents(ctx context.Context, events []stream.Event, position int64) error
 	LoadJobs(context.Context, []notify.Job) error
 }
 
@@ -97,18 +97,18 @@ type Guard struct {
 // line is one object, or the end. In every version the first line has the version and the
 // notifier's position, so that a newer version is reported as such.
 type line struct {
-	Version  int                 `json:"version,omitempty"`
-	Told     *int64              `json:"told,omitempty"`
-	Merchant *Merchant           `json:"merchant,omitempty"`
-	Fraud    *Fraud              `json:"fraud,omitempty"`
-	Model    *modelLine          `json:"model,omitempty"`
-	Link     *linkLine           `json:"link,omitempty"`
-	Form     *link.Form          `json:"form,omitempty"`
-	Payment  *paymentLine        `json:"payment,omitempty"`
-	Record   *idempotency.Record `json:"record,omitempty"`
-	Event    *eventLine          `json:"event,omitempty"`
-	Job      *notify.Job         `json:"job,omitempty"`
-	End      *end                `json:"end,omitempty"`
+	Version      int                 `json:"version,omitempty"`
+	FeedPosition *int64              `json:"told,omitempty"`
+	Merchant     *Merchant           `json:"merchant,omitempty"`
+	Fraud        *Fraud              `json:"fraud,omitempty"`
+	Model        *modelLine          `json:"model,omitempty"`
+	Link         *linkLine           `json:"link,omitempty"`
+	Form         *link.Form          `json:"form,omitempty"`
+	Payment      *paymentLine        `json:"payment,omitempty"`
+	Record       *idempotency.Record `json:"record,omitempty"`
+	Event        *eventLine          `json:"event,omitempty"`
+	Job          *notify.Job         `json:"job,omitempty"`
+	End          *end                `json:"end,omitempty"`
 }
 
 // linkLine adds the columns that a link's own JSON omits.
@@ -174,12 +174,12 @@ func (c Counts) count(l line) {
 // archive is useless.
 func Export(ctx context.Context, from Source, to io.Writer) (Counts, error) {
 	w := &writer{out: bufio.NewWriterSize(to, 1<<16), hash: sha256.New(), counts: Counts{}}
-	told, err := from.Told(ctx)
+	position, err := from.FeedPosition(ctx)
 	if err != nil {
 		return nil, err
 	}
 	for _, step := range []func() error{
-		func() error { return w.put(line{Version: version, Told: &told}) },
+		func() error { return w.put(line{Version: version, FeedPosition: &position}) },
 		func() error {
 			return from.EachMerchant(ctx, func(m Merchant) error { return w.put(line{Merchant: &m}) })
 		},
@@ -229,7 +229,7 @@ func (w *writer) put(l line) error {
 		return err
 	}
 	if len(raw) >= maxLineBytes {
-		return fmt.Errorf("an object of %d bytes does not fit an archive", len(raw))
+		return fmt.Errorf("an object of %d bytes is too large for an archive", len(raw))
 	}
 	w.counts.count(l)
 	raw = append(raw, '\n')
@@ -242,7 +242,7 @@ func (w *writer) put(l line) error {
 // archive is verified. again means that an import of this archive was begun before; otherwise a
 // sink that is not empty is refused.
 func Import(ctx context.Context, from io.ReadSeeker, to Sink, again bool) (Counts, error) {
-	counts, told, err := check(from)
+	counts, position, err := check(from)
 	if err != nil {
 		return nil, err
 	}
@@ -252,14 +252,14 @@ func Import(ctx context.Context, from io.ReadSeeker, to Sink, again bool) (Count
 			return nil, err
 		}
 		if !empty {
-			return nil, errors.New("the store is not empty: an archive is imported into a new one, or again into the one that an import was begun with")
+			return nil, errors.New("the store is not empty: import into a new store, or continue an interrupted import with --again")
 		}
 	}
 	if _, err := from.Seek(0, io.SeekStart); err != nil {
 		return nil, err
 	}
-	b := &batch{to: to, told: told}
-	err = each(from, func(l line, _ []byte) error { return b.add(ctx, l) })
+	b := &batch{to: to, position: position}
+	err = eachLine(from, func(l line, _ []byte) error { return b.add(ctx, l) })
 	if err == nil {
 		err = b.flush(ctx)
 	}
@@ -267,27 +267,27 @@ func Import(ctx context.Context, from io.ReadSeeker, to Sink, again bool) (Count
 }
 
 // check reads to the end and compares checksum and counts.
-func check(from io.Reader) (counts Counts, told int64, err error) {
+func check(from io.Reader) (counts Counts, position int64, err error) {
 	sum := sha256.New()
 	counts = Counts{}
 	var model pieces
 	first, ended := true, false
-	err = each(from, func(l line, raw []byte) (err error) {
+	err = eachLine(from, func(l line, raw []byte) (err error) {
 		switch {
 		case first && (l.Version < oldest || l.Version > version):
-			return fmt.Errorf("%w: it is of version %d, this binary reads %d to %d", ErrDamaged, l.Version, oldest, version)
-		case first && l.Told == nil, ended:
+			return fmt.Errorf("%w: its version is %d, this binary reads %d to %d", ErrDamaged, l.Version, oldest, version)
+		case first && l.FeedPosition == nil, ended:
 			return ErrDamaged
 		case first:
-			told = *l.Told
+			position = *l.FeedPosition
 		case l.End != nil:
 			ended = true
 			if l.End.SHA256 != hex.EncodeToString(sum.Sum(nil)) || !maps.Equal(l.End.Counts, counts) {
-				return fmt.Errorf("%w: its sum or its counts do not fit", ErrDamaged)
+				return fmt.Errorf("%w: its checksum or counts do not match", ErrDamaged)
 			}
 			err = model.done()
 		case l.kind() == "":
-			return fmt.Errorf("%w: a line holds nothing known", ErrDamaged)
+			return fmt.Errorf("%w: a line has no known content", ErrDamaged)
 		case l.Model != nil:
 			_, err = model.take(l.Model)
 			counts.count(l)
@@ -299,12 +299,12 @@ func check(from io.Reader) (counts Counts, told int64, err error) {
 		return err
 	})
 	if err == nil && !ended {
-		err = fmt.Errorf("%w: it has no end", ErrDamaged)
+		err = fmt.Errorf("%w: it is incomplete", ErrDamaged)
 	}
-	return counts, told, err
+	return counts, position, err
 }
 
-func each(from io.Reader, visit func(l line, raw []byte) error) error {
+func eachLine(from io.Reader, visit func(l line, raw []byte) error) error {
 	lines := bufio.NewReaderSize(from, maxLineBytes)
 	for {
 		raw, err := lines.ReadSlice('\n')
@@ -328,10 +328,10 @@ func each(from io.Reader, visit func(l line, raw []byte) error) error {
 
 // batch collects objects of one kind until there are enough, or the next kind begins.
 type batch struct {
-	to   Sink
-	told int64
-	kind string
-	n    int
+	to       Sink
+	position int64
+	kind     string
+	n        int
 
 	model     pieces // the one that is being read
 	merchants []Merchant
@@ -395,13 +395,13 @@ func (b *batch) flush(ctx context.Context) (err error) {
 	case "records":
 		err = b.to.LoadRecords(ctx, b.records)
 	case "events":
-		err = b.to.LoadEvents(ctx, b.events, b.told)
+		err = b.to.LoadEvents(ctx, b.events, b.position)
 	case "jobs":
 		err = b.to.LoadJobs(ctx, b.jobs)
 	}
 	if err != nil {
 		return fmt.Errorf("load %s: %w", b.kind, err)
 	}
-	*b = batch{to: b.to, told: b.told, model: b.model}
+	*b = batch{to: b.to, position: b.position, model: b.model}
 	return nil
 }

@@ -71,7 +71,7 @@ type modelLine struct {
 // putModel writes a model in as many lines as its file needs.
 func (w *writer) putModel(m Model) error {
 	if len(m.File) > maxModelBytes {
-		return fmt.Errorf("the model %s of %d bytes does not fit an archive", m.Info.Version, len(m.File))
+		return fmt.Errorf("the model %s of %d bytes is too large for an archive", m.Info.Version, len(m.File))
 	}
 	first := modelLine{Info: &m.Info, Bytes: len(m.File), Data: m.File[:min(len(m.File), pieceBytes)]}
 	err := w.put(line{Model: &first})
@@ -103,7 +103,7 @@ func (p *pieces) take(l *modelLine) (whole bool, err error) {
 		return false, fmt.Errorf("%w: a piece of a model holds nothing", ErrDamaged)
 	}
 	if len(p.model.File)+len(l.Data) > p.bytes {
-		return false, fmt.Errorf("%w: a model is longer than it says", ErrDamaged)
+		return false, fmt.Errorf("%w: a model is longer than declared", ErrDamaged)
 	}
 	p.model.File = append(p.model.File, l.Data...)
 	return len(p.model.File) == p.bytes, nil

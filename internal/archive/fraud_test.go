@@ -374,7 +374,7 @@ func TestArchiveOfBrokenModelIsRefused(t *testing.T) {
 		if !errors.Is(err, archive.ErrDamaged) {
 			t.Errorf("%s: %v", name, err)
 		}
-		if name == "of a later version" && !strings.Contains(fmt.Sprint(err), "version 3, this binary reads 1 to 2") {
+		if name == "of a later version" && !strings.Contains(fmt.Sprint(err), "version is 3, this binary reads 1 to 2") {
 			t.Error(err)
 		}
 	}

@@ -17,9 +17,9 @@ import (
 func TestTheLargestObjectsFitALine(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	for name, from := range storetest.Alphabets {
-		wish := storetest.LargestRequest(r, "acct_1", from)
+		request := storetest.LargestRequest(r, "acct_1", from)
 		l := storetest.NewLink("acct_1", 1)
-		l.Payee, l.Realm, l.Description, l.Reference, l.Metadata, l.RedirectURL = wish.Payee, wish.Realm, wish.Description, wish.Reference, wish.Metadata, wish.RedirectURL
+		l.Payee, l.Realm, l.Description, l.Reference, l.Metadata, l.RedirectURL = request.Payee, request.Realm, request.Description, request.Reference, request.Metadata, request.RedirectURL
 		w := &writer{out: bufio.NewWriter(io.Discard), hash: sha256.New(), counts: Counts{}}
 		var events []stream.Event
 		p := storetest.LargestPayment(t, r, l, "https://pay.example/l/t", from, func(c payment.Change) { events = append(append(events, c.Events...), c.WhenLinkPaid...) })

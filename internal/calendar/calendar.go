@@ -36,7 +36,7 @@ func Zone(param, name string) (*time.Location, error) {
 			return zone, nil
 		}
 	}
-	return nil, fault.Invalid(param, "time_zone_unknown", "Must be the name of a time zone, such as Europe/Berlin or UTC.")
+	return nil, fault.Invalid(param, "time_zone_unknown", "%s must be an IANA time zone such as Europe/Berlin or UTC.", param)
 }
 
 // Day is a date, without a time or a zone.
@@ -125,10 +125,10 @@ func ParsePeriod(from, to string, zone *time.Location) (Period, error) {
 	case start.IsZero() || end.IsZero():
 	case first != (Day{}) && last != (Day{}):
 		if last.Before(first) {
-			return Period{}, fault.Invalid("to", "range_invalid", "The last day is before the first.")
+			return Period{}, fault.Invalid("to", "range_invalid", "to must not be before from.")
 		}
 	case !start.Before(end):
-		return Period{}, fault.Invalid("to", "range_invalid", "The period must end after it begins; a time given as to is not included.")
+		return Period{}, fault.Invalid("to", "range_invalid", "to must be later than from; a time given as to is excluded.")
 	}
 	return Period{From: start.UTC(), To: end.UTC()}, nil
 }
@@ -154,9 +154,9 @@ func ParseInstant(param, s string) (time.Time, error) {
 	if strings.Contains(s, " ") {
 		if _, err := time.Parse(time.RFC3339Nano, strings.ToUpper(strings.Replace(s, " ", "+", 1))); err == nil {
 			return time.Time{}, fault.Invalid(param, "parameter_invalid",
-				"The plus sign of an offset must be written %%2B in a query: a plain + means a space.")
+				"Encode the plus sign of the offset as %%2B: a plain + in a query means a space.")
 		}
 	}
 	return time.Time{}, fault.Invalid(param, "parameter_invalid",
-		"Must be a time by RFC 3339 such as 2026-03-01T12:00:00Z, or a date that exists, as YYYY-MM-DD, such as 2026-03-01.")
+		"%s must be an RFC 3339 time such as 2026-03-01T12:00:00Z, or an existing date such as 2026-03-01.", param)
 }

@@ -72,7 +72,7 @@ func (l *Local) Run(ctx context.Context) error {
 			if l.memory.CompareAndSwap(cold, warm) {
 				l.warm.Store(true)
 				stop()
-				l.cfg.Log.InfoContext(ctx, "the month before is counted", "entities", warm.entities(), "took", l.cfg.Now().Sub(started).String())
+				l.cfg.Log.InfoContext(ctx, "the past month has been counted", "entities", warm.entities(), "took", l.cfg.Now().Sub(started).String())
 			}
 		})
 	}
@@ -91,7 +91,7 @@ func (l *Local) recall(ctx context.Context, from int64, started time.Time) *memo
 			behind, err = l.cfg.Behind(ctx)
 		}
 		if err == nil && behind > since {
-			rest(ctx, recallLook)
+			pause(ctx, recallLook)
 			continue
 		}
 
@@ -103,8 +103,8 @@ func (l *Local) recall(ctx context.Context, from int64, started time.Time) *memo
 			return m
 		}
 		if ctx.Err() == nil {
-			l.cfg.Log.ErrorContext(ctx, "the month before cannot be read; it is tried again", "error", err)
-			rest(ctx, recallAgain)
+			l.cfg.Log.ErrorContext(ctx, "the past month could not be read; trying again", "error", err)
+			pause(ctx, recallAgain)
 		}
 	}
 
@@ -150,7 +150,7 @@ func (l *Local) follow(ctx context.Context, m *memory, position int64, atEnd fun
 			for i := range events {
 				w, err := m.apply(&events[i], now)
 				if err != nil {
-					l.cfg.Log.ErrorContext(ctx, "an event cannot be read and is passed over", "error", err)
+					l.cfg.Log.ErrorContext(ctx, "an event cannot be read and is skipped", "error", err)
 				}
 				if w != nil && l.cfg.Shield != nil {
 					l.cfg.Shield.Answered(w.attempt, w.authorised)
@@ -171,14 +171,14 @@ func (l *Local) follow(ctx context.Context, m *memory, position int64, atEnd fun
 		})
 
 		if err != nil && ctx.Err() == nil && !errors.Is(err, context.Canceled) {
-			l.cfg.Log.ErrorContext(ctx, "the feed cannot be read; it is tried again", "error", err)
-			rest(ctx, followAgain)
+			l.cfg.Log.ErrorContext(ctx, "the feed could not be read; trying again", "error", err)
+			pause(ctx, followAgain)
 		}
 	}
 }
 
 // rest waits for d or until ctx ends.
-func rest(ctx context.Context, d time.Duration) {
+func pause(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

@@ -73,9 +73,9 @@ type Puzzle struct {
 	Bits int    `json:"bits,omitempty"`
 }
 
-// Box is the service as others see it: the real parts, or clients over the wire. A part that the
+// Services is the service as others see it: the real parts, or clients over the wire. A part that the
 // process cannot reach is nil.
-type Box struct {
+type Services struct {
 	Assessor   Assessor
 	Analyst    history.Analyst
 	Rulebook   rulebook.Service

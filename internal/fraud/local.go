@@ -75,8 +75,8 @@ func (l *Local) Assess(_ context.Context, a Attempt) (Verdict, error) {
 	}
 
 	m := l.memory.Load()
-	if said := m.before(a.Payment); said != nil {
-		return *said, nil
+	if earlier := m.before(a.Payment); earlier != nil {
+		return *earlier, nil
 	}
 
 	// The shield comes first, so that a flood costs no more than this.
@@ -106,7 +106,7 @@ func (l *Local) Assess(_ context.Context, a Attempt) (Verdict, error) {
 		l.cfg.Shield.Dropped(guarded)
 	}
 
-	m.said(a.Payment, &v)
+	m.remember(a.Payment, &v)
 	l.cfg.Observe(v, false, time.Since(start))
 	return v, nil
 }

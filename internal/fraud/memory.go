@@ -103,8 +103,8 @@ func (m *memory) put(id string, o opened) {
 	m.open[id] = o
 }
 
-// said stores the verdict on an attempt, for repeated calls.
-func (m *memory) said(id string, v *Verdict) {
+// remember stores the verdict on an attempt, for repeated calls.
+func (m *memory) remember(id string, v *Verdict) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if o, ok := m.open[id]; ok {

@@ -96,8 +96,8 @@ type paid struct {
 	disputes []map[string]any
 }
 
-// tell emits the payment's next event.
-func (p *paid) tell(t testing.TB, kind, status string, at time.Time) stream.Event {
+// event emits the payment's next event.
+func (p *paid) event(t testing.TB, kind, status string, at time.Time) stream.Event {
 	t.Helper()
 	p.seq++
 	p.status = status
@@ -143,11 +143,11 @@ func (p *paid) known(t testing.TB, n int, label string, at time.Time) stream.Eve
 	t.Helper()
 	if n%8 == 3 {
 		p.label, p.labelled = label, at
-		return p.tell(t, "fraud.reviewed", p.status, at)
+		return p.event(t, "fraud.reviewed", p.status, at)
 	}
 	p.disputes = []map[string]any{{"id": "dp_1", "object": "dispute", "payment": p.Payment, "amount": p.Amount.Decimal(),
 		"currency": "EUR", "reason": "fraudulent", "state": "needs_response", "createdAt": link.FormatTime(at)}}
-	return p.tell(t, "dispute.created", p.status, at)
+	return p.event(t, "dispute.created", p.status, at)
 }
 
 // TestPathSeesWhatTheStoreGives checks that what each attempt knew of the time before it, in
@@ -198,11 +198,11 @@ func pathSeesWhatTheStoreGives(t *testing.T, url string) {
 		for _, each := range []*watched{w, beside} { // no event comes from the future
 			each.set(at.Add(told))
 		}
-		events := []stream.Event{p.tell(t, "payment.created", "created", at), p.tell(t, "payment.processing", "processing", at)}
+		events := []stream.Event{p.event(t, "payment.created", "created", at), p.event(t, "payment.processing", "processing", at)}
 		if random.IntN(4) == 0 {
-			events = append(events, p.tell(t, "payment.declined", "declined", at.Add(time.Second)))
+			events = append(events, p.event(t, "payment.declined", "declined", at.Add(time.Second)))
 		} else {
-			events = append(events, p.tell(t, "payment.succeeded", "succeeded", at.Add(time.Second)))
+			events = append(events, p.event(t, "payment.succeeded", "succeeded", at.Add(time.Second)))
 		}
 		if open = append(open, p); n%4 == 3 { // an earlier one is labeled
 			early := open[random.IntN(len(open))]
@@ -295,12 +295,12 @@ func laterWordReplaces(t *testing.T, url string) {
 		return err == nil && whole
 	})
 	p := &paid{at: at, Attempt: try(1, id.New(id.Account))}
-	feed(t, store, p.tell(t, "payment.created", "created", at), p.tell(t, "payment.processing", "processing", at), p.tell(t, "payment.succeeded", "succeeded", at.Add(time.Second)))
+	feed(t, store, p.event(t, "payment.created", "created", at), p.event(t, "payment.processing", "processing", at), p.event(t, "payment.succeeded", "succeeded", at.Add(time.Second)))
 	end := followed(t, store, 0, w)
 	mark := func(label string) func(time.Time) stream.Event {
 		return func(at time.Time) stream.Event {
 			p.label, p.labelled = label, at
-			return p.tell(t, "fraud.reviewed", p.status, at)
+			return p.event(t, "fraud.reviewed", p.status, at)
 		}
 	}
 	dispute := func(kind, state string) func(time.Time) stream.Event {
@@ -309,7 +309,7 @@ func laterWordReplaces(t *testing.T, url string) {
 				p.disputes = []map[string]any{{"id": "dp_1", "object": "dispute", "payment": p.Payment, "amount": p.Amount.Decimal(), "currency": "EUR", "reason": "fraudulent", "createdAt": link.FormatTime(at)}}
 			}
 			p.disputes[0]["state"] = state
-			return p.tell(t, kind, p.status, at)
+			return p.event(t, kind, p.status, at)
 		}
 	}
 	for n, c := range []struct {

@@ -107,7 +107,7 @@ func (r *Rulesets) Load(ctx context.Context) error {
 		}
 		made[name] = newRuleset(name.Mode, own, books[rulebook.Name{Mode: name.Mode}], &r.programs)
 		if broken := made[name].Broken(); len(broken) > 0 {
-			r.log.Error("rules do not compile and are not asked", "account", name.Account, "mode", name.Mode, "rules", broken)
+			r.log.Error("rules do not compile and are ignored", "account", name.Account, "mode", name.Mode, "rules", broken)
 		}
 	}
 
@@ -140,7 +140,7 @@ func (r *Rulesets) Run(ctx context.Context) error {
 
 		err := r.Load(ctx)
 		if err != nil && ctx.Err() == nil && !failing {
-			r.log.Warn("rules could not be read again; those in memory stay in force", "error", err)
+			r.log.Warn("rules could not be reloaded; those in memory stay in force", "error", err)
 		}
 		failing = err != nil
 

@@ -37,7 +37,7 @@ type Registrar interface{ Register(*http.ServeMux) }
 
 // Config has the handlers and settings of a gateway.
 type Config struct {
-	Boxes    []Registrar             // the API and the pages
+	Faces    []Registrar             // the API and the pages
 	Mounts   map[string]http.Handler // issuers' own pages, by prefix
 	NotFound http.Handler
 	Limit    func(http.Handler) http.Handler // nil: no limits
@@ -53,7 +53,7 @@ type Config struct {
 // New returns the handler of the public listener.
 func New(c Config) http.Handler {
 	mux := http.NewServeMux()
-	for _, b := range c.Boxes {
+	for _, b := range c.Faces {
 		b.Register(mux)
 	}
 	for prefix, h := range c.Mounts {
@@ -164,7 +164,7 @@ func (c Config) wrap(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(rec, r)
 		if rec.code() >= http.StatusInternalServerError {
-			c.Log.ErrorContext(ctx, "answered with an error", "route", r.Pattern, "status", rec.code())
+			c.Log.ErrorContext(ctx, "responded with an error", "route", r.Pattern, "status", rec.code())
 		}
 	})
 }

@@ -271,10 +271,10 @@ func load(lang string) (map[string]*message, error) {
 		if err := json.Unmarshal(b, &flat); err != nil {
 			return nil, fmt.Errorf("catalogue %s: %w", f, err)
 		}
-		room := strings.TrimSuffix(path.Base(f), ".json")
+		section := strings.TrimSuffix(path.Base(f), ".json")
 		for key, raw := range flat {
-			if !strings.HasPrefix(key, room+".") {
-				return nil, fmt.Errorf("catalogue %s: the key %q does not begin with %q", f, key, room+".")
+			if !strings.HasPrefix(key, section+".") {
+				return nil, fmt.Errorf("catalogue %s: the key %q does not begin with %q", f, key, section+".")
 			}
 			if all[key], err = parse(raw); err != nil {
 				return nil, fmt.Errorf("catalogue %s: %q: %w", f, key, err)

@@ -75,15 +75,15 @@ func accepted(header string) *Printer {
 	if p, ok := remembered.Load(header); ok {
 		return p.(*Printer) // nothing else is stored
 	}
-	p := acceptedAnew(header)
+	p := parseAccepted(header)
 	if rememberedCount.Add(1) <= maxRemembered {
 		remembered.Store(strings.Clone(header), p)
 	}
 	return p
 }
 
-// acceptedAnew returns the first language, by the reader's weights, that we have.
-func acceptedAnew(header string) *Printer {
+// parseAccepted returns the first language, by the reader's weights, that we have.
+func parseAccepted(header string) *Printer {
 	s := loaded()
 	tags, _, err := language.ParseAcceptLanguage(header) // sorted by weight; weight 0 is left out
 	if err != nil {

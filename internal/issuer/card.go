@@ -46,28 +46,28 @@ func NewCard(number string, expMonth, expYear int, cvc, name string, now time.Ti
 	n := separators.Replace(number)
 	switch {
 	case len(n) < 12 || len(n) > 19 || !allDigits(n):
-		return Card{}, fault.Invalid("card.number", "card_number_invalid", "A card number has 12 to 19 digits.")
+		return Card{}, fault.Invalid("card.number", "card_number_invalid", "The card number must have 12 to 19 digits.")
 	case !luhn(n):
-		return Card{}, fault.Invalid("card.number", "card_number_invalid", "The card number is mistyped: its check digit does not fit.")
+		return Card{}, fault.Invalid("card.number", "card_number_invalid", "The card number is mistyped: its check digit does not match.")
 	case expMonth < 1 || expMonth > 12:
-		return Card{}, fault.Invalid("card.expMonth", "card_expiry_invalid", "The month of expiry is 1 to 12.")
+		return Card{}, fault.Invalid("card.expMonth", "card_expiry_invalid", "The expiry month must be 1 to 12.")
 	}
 	if expYear >= 0 && expYear < 100 {
 		expYear += 2000
 	}
 	if expYear < 2000 || expYear > now.Year()+MaxYearsAhead {
 		return Card{}, fault.Invalid("card.expYear", "card_expiry_invalid",
-			"The year of expiry is at most %d years ahead, and not before 2000. Check the year on the card.", MaxYearsAhead)
+			"The expiry year must be 2000 or later and at most %d years from now. Check the year on the card.", MaxYearsAhead)
 	}
 	// A card is valid to the end of its month in the last time zone.
 	if end := time.Date(expYear, time.Month(expMonth)+1, 1, 12, 0, 0, 0, time.UTC); !now.Before(end) {
 		return Card{}, fault.Invalid("card.expYear", "card_expired", "The card has expired.")
 	}
 	if len(cvc) < 3 || len(cvc) > 4 || !allDigits(cvc) {
-		return Card{}, fault.Invalid("card.cvc", "card_cvc_invalid", "The security code has 3 or 4 digits.")
+		return Card{}, fault.Invalid("card.cvc", "card_cvc_invalid", "The security code must have 3 or 4 digits.")
 	}
 	if utf8.RuneCountInString(name) > MaxNameChars {
-		return Card{}, fault.Invalid("card.name", "too_long", "The name on the card has at most %d characters.", MaxNameChars)
+		return Card{}, fault.Invalid("card.name", "too_long", "The name on the card must be at most %d characters.", MaxNameChars)
 	}
 	secret := &cardSecret{number: n, cvc: cvc, name: name, expMonth: expMonth, expYear: expYear}
 	return Card{&secret}, nil

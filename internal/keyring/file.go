@@ -67,7 +67,7 @@ func Open(dir string, now time.Time) (*Ring, error) {
 	r := newRing(dir, now)
 	f, raw, err := readFile(dir)
 	if err == nil && f.Shares != nil {
-		return nil, errors.New("keyring: the folder holds the export for one box, not the whole ring")
+		return nil, errors.New("keyring: the folder contains one service's export, not the whole ring")
 	}
 	if errors.Is(err, fs.ErrNotExist) || (err == nil && !f.whole()) {
 		f, raw, err = change(dir, func(f *file) error { f.complete(now); return nil })
@@ -146,11 +146,11 @@ func Rotate(dir string, p Purpose, now time.Time) (kid uint32, err error) {
 // export of its own, the rest must last until all of them have been written again.
 func RotateIn(dir string, p Purpose, now time.Time, rest time.Duration) (kid uint32, err error) {
 	if rest < ActivateAfter || rest > MaxRest {
-		return 0, fmt.Errorf("keyring: a new key rests for %s to %s", ActivateAfter, MaxRest)
+		return 0, fmt.Errorf("keyring: a new key must rest for %s to %s", ActivateAfter, MaxRest)
 	}
 
 	if p.kind() == 0 {
-		return 0, fmt.Errorf("keyring: %q is no purpose; purposes are %v", p, Purposes)
+		return 0, fmt.Errorf("keyring: unknown purpose %q; the purposes are %v", p, Purposes)
 	}
 	if !p.Rotates() {
 		return 0, fmt.Errorf("keyring: the key %s cannot be rotated: what was made under it must stay findable", p)
@@ -289,7 +289,7 @@ func (f *file) set() (*set, error) {
 			return nil, fmt.Errorf("keyring: key %q in the file is damaged", e.ID)
 		}
 		if s.byID[kid] != nil {
-			return nil, fmt.Errorf("keyring: key %q is in the file twice", e.ID)
+			return nil, fmt.Errorf("keyring: key %q is twice in the file", e.ID)
 		}
 
 		k := &key{id: kid, purpose: e.Purpose, activeAt: e.ActiveAt, revoked: !e.RevokedAt.IsZero()}
@@ -381,7 +381,7 @@ func change(dir string, edit func(*file) error) (*file, []byte, error) {
 		return nil, nil, err
 	}
 	if f.Shares != nil {
-		return nil, nil, errors.New("keyring: this folder holds the export for one box; change the whole ring, and export it again")
+		return nil, nil, errors.New("keyring: this folder contains one service's export; change the whole ring, and export it again")
 	}
 
 	if err := edit(f); err != nil {

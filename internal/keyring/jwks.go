@@ -75,7 +75,7 @@ type jwkKey struct {
 // length.
 func ParseJWKS(b []byte) (*Public, error) {
 	if len(b) > maxJWKSBytes {
-		return nil, fmt.Errorf("keyring: a key set has at most %d bytes", maxJWKSBytes)
+		return nil, fmt.Errorf("keyring: a key set must be at most %d bytes", maxJWKSBytes)
 	}
 
 	var in jwkSet

@@ -74,7 +74,7 @@ const (
 )
 
 // ErrUnseal is the only error for everything that can't be unsealed.
-var ErrUnseal = errors.New("sealed by none of our keys, or altered")
+var ErrUnseal = errors.New("not sealed by our keys, or altered")
 
 // kind is what a key of a purpose can do.
 type kind uint8

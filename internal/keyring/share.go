@@ -29,7 +29,7 @@ func (s Share) String() string {
 // check returns an error if the share's purpose is unknown, or if it has no public keys.
 func (s Share) check() error {
 	if s.Purpose.kind() == 0 || (s.VerifyOnly && s.Purpose.kind() != kindSign) {
-		return fmt.Errorf("keyring: there is no share %s", s)
+		return fmt.Errorf("keyring: unknown share %s", s)
 	}
 	return nil
 }
@@ -79,12 +79,12 @@ func (r *Ring) setOf(f *file) (*set, error) {
 // ring lacks, because an earlier version made it, are added to the ring first.
 func Export(from, to string, shares []Share) error {
 	if len(shares) == 0 {
-		return errors.New("keyring: there is nothing to export: this box holds no keys")
+		return errors.New("keyring: nothing to export: this service has no keys")
 	}
 
 	f, _, err := readFile(from)
 	if err == nil && f.Shares != nil {
-		return errors.New("keyring: this folder is an export itself; export from the whole ring")
+		return errors.New("keyring: this folder is itself an export; export from the whole ring")
 	}
 	if err == nil && !f.whole() { // written by a version that knew fewer purposes
 		now := time.Now()

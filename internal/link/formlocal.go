@@ -53,7 +53,7 @@ func (l *Local) GetForm(ctx context.Context, account, mode, formID string) (Form
 // default or the largest one.
 func (l *Local) ListForms(ctx context.Context, f FormFilter) ([]Form, error) {
 	if f.Before != "" && !id.Valid(id.Form, f.Before) {
-		return nil, fault.Invalid("cursor", "cursor_invalid", "The cursor is not one that a list of forms gave.")
+		return nil, fault.Invalid("cursor", "cursor_invalid", "Invalid cursor: pass nextCursor from a previous page.")
 	}
 	if f.Limit <= 0 {
 		f.Limit = DefaultPage
@@ -101,7 +101,7 @@ func (l *Local) replace(ctx context.Context, f Form, expected int64) (Form, erro
 
 // formChanged returns the fault of a change that was based on an older revision.
 func formChanged() error {
-	return fault.New(fault.KindConflict, "changed_meanwhile", "The form was changed meanwhile. Read it again.")
+	return fault.New(fault.KindConflict, "changed_meanwhile", "The form was changed by another request. Read it again, then repeat your change.")
 }
 
 // ArchiveForm ends a form and returns it. Links that it made stay valid. Archiving again
@@ -128,12 +128,12 @@ func (l *Local) FormLink(ctx context.Context, r FormLinkRequest) (Link, error) {
 		return Link{}, FormInactive()
 	}
 
-	wish, shown, err := f.wish(r)
+	request, shown, err := f.linkRequest(r)
 	if err != nil {
 		return Link{}, err
 	}
 
-	linkID, err := f.linkID(r.Attempt, wish, shown, l.now())
+	linkID, err := f.linkID(r.Attempt, request, shown, l.now())
 	if err != nil {
 		return Link{}, err
 	}
@@ -143,7 +143,7 @@ func (l *Local) FormLink(ctx context.Context, r FormLinkRequest) (Link, error) {
 	}
 
 	now := l.now().Add(aheadIn(l.store, f.Account, f.Mode)).UTC().Truncate(time.Millisecond)
-	k, err := wish.link(now)
+	k, err := request.link(now)
 	if err != nil {
 		return Link{}, err
 	}

@@ -37,7 +37,7 @@ func (r FormRequest) form(now time.Time) (Form, error) {
 		Realm:       r.Realm,
 		Description: r.Description, Button: strings.TrimSpace(r.Button), RedirectURL: r.RedirectURL, Disabled: r.Disabled, UpdatedAt: now}
 	if f.Name == "" {
-		return f, fault.Invalid("name", "name_missing", "A form has a name, by which you will know it.")
+		return f, fault.Invalid("name", "name_missing", "name is required.")
 	}
 	if err := text("name", f.Name, MaxFormName, ""); err != nil {
 		return f, err
@@ -63,13 +63,13 @@ func (r FormRequest) form(now time.Time) (Form, error) {
 // priced reads the amounts, and checks them as those of the form's links: each link that
 // the form could make is built once. So a form that was accepted can make all of its links.
 func (r FormRequest) priced(f *Form, now time.Time) error {
-	wishes, err := r.wishes()
+	linkRequests, err := r.linkRequests()
 	if err != nil {
 		return err
 	}
 
-	for i, wish := range wishes {
-		k, err := wish.link(now)
+	for i, linkRequest := range linkRequests {
+		k, err := linkRequest.link(now)
 		if err != nil {
 			return r.renamed(err, i)
 		}
@@ -80,7 +80,7 @@ func (r FormRequest) priced(f *Form, now time.Time) error {
 			continue
 		}
 		if slices.Contains(f.Amounts, k.Amount.Minor) {
-			return fault.Invalid(fmt.Sprintf("amounts[%d]", i), "amount_invalid", "Each amount of the list is there once.")
+			return fault.Invalid(fmt.Sprintf("amounts[%d]", i), "amount_invalid", "Amounts must be unique.")
 		}
 		f.Amounts = append(f.Amounts, k.Amount.Minor)
 	}
@@ -88,9 +88,8 @@ func (r FormRequest) priced(f *Form, now time.Time) error {
 	return nil
 }
 
-// wishes returns the requests of the links that the form could make, one for each amount,
-// with the form's values and the default lifetime.
-func (r FormRequest) wishes() ([]CreateRequest, error) {
+// linkRequests returns the requests of the links that the form could make, one for each amount.
+func (r FormRequest) linkRequests() ([]CreateRequest, error) {
 	life := int64(DefaultFormLife / time.Second)
 	if r.LinkLifeSeconds != nil {
 		life = *r.LinkLifeSeconds
@@ -104,17 +103,17 @@ func (r FormRequest) wishes() ([]CreateRequest, error) {
 		return []CreateRequest{w}, nil
 	}
 	if r.Amount != "" || r.MinAmount != "" || r.MaxAmount != "" {
-		return nil, fault.Invalid("amounts", "conflicting_fields", "Give one amount, or a list of amounts, or limits within which the payer types one.")
+		return nil, fault.Invalid("amounts", "conflicting_fields", "Send only one of: amount, amounts, or minAmount and maxAmount.")
 	}
 	if len(r.Amounts) < 2 || len(r.Amounts) > MaxFormAmounts {
-		return nil, fault.Invalid("amounts", "amount_invalid", "A list has 2 to %d amounts.", MaxFormAmounts)
+		return nil, fault.Invalid("amounts", "amount_invalid", "amounts must have 2 to %d entries.", MaxFormAmounts)
 	}
 
 	var all []CreateRequest
 	for _, amount := range r.Amounts {
 		w.Amount = amount
 		if amount == "" {
-			return nil, fault.Invalid("amounts", "amount_invalid", "An amount of the list is empty.")
+			return nil, fault.Invalid("amounts", "amount_invalid", "amounts must not contain an empty amount.")
 		}
 		all = append(all, w)
 	}
@@ -147,21 +146,21 @@ func checkFields(fields []Field) ([]Field, error) {
 		at := func(member string) string { return fmt.Sprintf("fields[%d].%s", i, member) }
 		f.Label = strings.TrimSpace(f.Label)
 		if !fieldPattern.MatchString(f.Name) || f.Name == formKey || f.Name == "amount" || f.Name == "attempt" {
-			return nil, fault.Invalid(at("name"), "field_invalid", "A field's name is 1 to 40 characters a-z, 0-9 and _, begins with a letter, and is not amount, attempt or form.")
+			return nil, fault.Invalid(at("name"), "field_invalid", "A field name must be 1 to 40 characters from a-z, 0-9 and _, begin with a letter, and not be amount, attempt or form.")
 		}
 		if seen[f.Name] {
-			return nil, fault.Invalid(at("name"), "field_invalid", "Each field is there once.")
+			return nil, fault.Invalid(at("name"), "field_invalid", "Field names must be unique.")
 		}
 		seen[f.Name] = true
 		if f.Custom() {
 			own++
 			if f.Label == "" {
-				return nil, fault.Invalid(at("label"), "field_invalid", "A field of your own has a label.")
+				return nil, fault.Invalid(at("label"), "field_invalid", "A custom field must have a label.")
 			}
 		}
 
 		if own > MaxCustomFields {
-			return nil, fault.Invalid("fields", "field_invalid", "A form has at most %d fields of its own, beside name, email and reference.", MaxCustomFields)
+			return nil, fault.Invalid("fields", "field_invalid", "A form can have at most %d custom fields, besides name, email and reference.", MaxCustomFields)
 		}
 		if err := text(at("label"), f.Label, MaxFieldLabel, ""); err != nil {
 			return nil, err
@@ -175,13 +174,13 @@ func checkFields(fields []Field) ([]Field, error) {
 // checkOrigins returns the origins as browsers write them, each once.
 func checkOrigins(origins []string) ([]string, error) {
 	if len(origins) > MaxFormOrigins {
-		return nil, fault.Invalid("origins", "too_long", "A form has at most %d origins.", MaxFormOrigins)
+		return nil, fault.Invalid("origins", "too_long", "origins must have at most %d entries.", MaxFormOrigins)
 	}
 	var out []string
 	for i, o := range origins {
 		exact, ok := exactOrigin(strings.TrimSpace(o))
 		if !ok {
-			return nil, fault.Invalid(fmt.Sprintf("origins[%d]", i), "origin_invalid", "An origin is https, a host and perhaps a port from 1 to 65535, and nothing more, such as https://shop.example; http is for localhost only.")
+			return nil, fault.Invalid(fmt.Sprintf("origins[%d]", i), "origin_invalid", "An origin must be https, a host and an optional port from 1 to 65535, such as https://shop.example; http is for localhost only.")
 		}
 		if !slices.Contains(out, exact) {
 			out = append(out, exact)
@@ -239,7 +238,7 @@ func originOf(raw string) string {
 // wish converts what a payer filled in into a link's request, and what the link's pages
 // show. A fault names the field of the form. Fields of the merchant's own become metadata,
 // the reference becomes the link's.
-func (f Form) wish(r FormLinkRequest) (CreateRequest, Shown, error) {
+func (f Form) linkRequest(r FormLinkRequest) (CreateRequest, Shown, error) {
 	shown := Shown{Origins: f.Origins, Look: f.Look, Lang: r.Lang}
 	if err := f.knows(r.Values); err != nil {
 		return CreateRequest{}, shown, err
@@ -273,7 +272,7 @@ func (f Form) wish(r FormLinkRequest) (CreateRequest, Shown, error) {
 			shown.Name = value
 		case FieldEmail:
 			if shown.Email, err = spelling.Email(value); err != nil {
-				return w, shown, fault.Invalid(field.Name, "email_invalid", "An email address looks like name@example.com.")
+				return w, shown, fault.Invalid(field.Name, "email_invalid", "Enter an email address such as name@example.com.")
 			}
 		case FieldReference:
 			w.Reference = value
@@ -331,7 +330,7 @@ func (f Form) amount(s string) (money.Amount, error) {
 func (f Form) linkID(attempt string, w CreateRequest, shown Shown, now time.Time) (string, error) {
 	made := id.Time(id.Form + "_" + attempt)
 	if !id.Valid(id.Form, id.Form+"_"+attempt) || made.After(now.Add(formAttemptAhead)) || made.Before(now.Add(-FormAttemptLife)) {
-		return "", fault.Invalid("attempt", "attempt_invalid", "This form was open for too long. Send it again.")
+		return "", fault.Invalid("attempt", "attempt_invalid", "This form was open for too long. Submit it again.")
 	}
 
 	sum := sha256.New()

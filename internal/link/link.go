@@ -164,7 +164,7 @@ func (l Link) Unpayable(now time.Time) error {
 	case Canceled:
 		return fault.New(fault.KindConflict, "link_canceled", "This link was canceled on %s.", when(l.CanceledAt))
 	case Paying:
-		return fault.New(fault.KindConflict, "link_paying", "A payment with this link is under way (seen at %s).", when(l.At(now)))
+		return fault.New(fault.KindConflict, "link_paying", "A payment for this link is in progress (as of %s).", when(l.At(now)))
 	case ExpiredS:
 		return fault.New(fault.KindConflict, "link_expired", "This link expired on %s.", when(l.ExpiresAt))
 	}

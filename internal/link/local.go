@@ -177,7 +177,7 @@ func (l *Local) List(ctx context.Context, f Filter) ([]Link, error) {
 		return nil, oneOf("status", statuses)
 	}
 	if f.Before != "" && !id.Valid(id.Link, f.Before) {
-		return nil, fault.Invalid("cursor", "cursor_invalid", "The cursor is not one that a list of links gave.")
+		return nil, fault.Invalid("cursor", "cursor_invalid", "Invalid cursor: pass nextCursor from a previous page.")
 	}
 	if f.Limit <= 0 {
 		f.Limit = DefaultPage
@@ -233,7 +233,7 @@ func Unpayable(k Link, status string) *fault.Error {
 	case ExpiredS:
 		return fault.New(fault.KindConflict, code, "The link expired at %s.", FormatTime(k.ExpiresAt))
 	}
-	return fault.New(fault.KindConflict, code, "A payment of the link is running.")
+	return fault.New(fault.KindConflict, code, "A payment for this link is in progress.")
 }
 
 // RunExpiry records expiries as they happen, and returns nil when ctx ends. Each batch is one

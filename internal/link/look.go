@@ -83,13 +83,13 @@ func (l Look) Checked() (Look, error) {
 
 // badColour returns the fault of a text that is not a color.
 func badColour(param string) error {
-	return fault.Invalid(param, "colour_invalid", "A colour is #rrggbb, such as %s.", DefaultAccent)
+	return fault.Invalid(param, "colour_invalid", "Colors must be written as #rrggbb, such as %s.", DefaultAccent)
 }
 
 // lowContrast returns the fault of an accent that cannot be read. The contrast is rounded
 // down, so that it never shows as enough.
 func lowContrast(param, theme string, c float64) error {
-	return fault.Invalid(param, "contrast_too_low", "On the %s theme this colour has a contrast of %.1f to 1; at least %.1f is needed (WCAG AA).", theme, math.Floor(c*10)/10, minContrast)
+	return fault.Invalid(param, "contrast_too_low", "On the %s theme, this color has a contrast of %.1f to 1; at least %.1f to 1 is required (WCAG AA).", theme, math.Floor(c*10)/10, minContrast)
 }
 
 // On returns the color of text on an accent: white or black, whichever has more contrast. One

@@ -66,17 +66,17 @@ func (r CreateRequest) link(now time.Time) (Link, error) {
 func (r CreateRequest) priced(k *Link, _ time.Time) error {
 	c, err := money.ParseCurrency(r.Currency)
 	if err != nil {
-		return fault.Invalid("currency", "currency_invalid", "A currency is an ISO 4217 code in upper case, such as EUR.")
+		return fault.Invalid("currency", "currency_invalid", "currency must be an ISO 4217 code in upper case, such as EUR.")
 	}
 
 	k.Amount = money.Of(0, c)
 	if r.Amount == "" && r.MaxAmount == "" {
-		return fault.Invalid("amount", "amount_invalid", "An amount is needed, or a maxAmount up to which the payer chooses.")
+		return fault.Invalid("amount", "amount_invalid", "amount is required, or maxAmount if the payer chooses the amount.")
 	}
 	if r.Amount != "" {
 		for _, other := range [...]struct{ param, value string }{{"minAmount", r.MinAmount}, {"maxAmount", r.MaxAmount}} {
 			if other.value != "" {
-				return fault.Invalid(other.param, "conflicting_fields", "Give an amount, or limits within which the payer chooses, not both.")
+				return fault.Invalid(other.param, "conflicting_fields", "Send either amount, or maxAmount with an optional minAmount, not both.")
 			}
 		}
 		if k.Amount, err = parseAmount("amount", r.Amount, c); err != nil {
@@ -115,13 +115,13 @@ func parseAmount(param, s string, c money.Currency) (money.Amount, error) {
 	a, err := money.Parse(s, c)
 	switch {
 	case errors.Is(err, money.ErrPrecision):
-		return a, fault.Invalid(param, "amount_too_many_decimals", "%s has %d decimals.", c, c.Exponent())
+		return a, fault.Invalid(param, "amount_too_many_decimals", "An amount in %s can have at most %d decimals.", c, c.Exponent())
 	case errors.Is(err, money.ErrOverflow):
-		return a, fault.Invalid(param, "amount_too_large", "An amount in %s is at most %s.", c, money.Of(money.MaxMinor, c).Decimal())
+		return a, fault.Invalid(param, "amount_too_large", "An amount in %s must be at most %s.", c, money.Of(money.MaxMinor, c).Decimal())
 	case err != nil:
-		return a, fault.Invalid(param, "amount_invalid", "An amount is a plain decimal number, such as %s.", money.Of(1250, c).Decimal())
+		return a, fault.Invalid(param, "amount_invalid", "An amount must be a plain decimal number, such as %s.", money.Of(1250, c).Decimal())
 	case a.Minor < 1:
-		return a, fault.Invalid(param, "amount_too_small", "An amount in %s is at least %s.", c, money.Of(1, c).Decimal())
+		return a, fault.Invalid(param, "amount_too_small", "An amount in %s must be at least %s.", c, money.Of(1, c).Decimal())
 	}
 	return a, nil
 }
@@ -147,10 +147,10 @@ func (m Method) limit(k *Link, minGiven bool) error {
 	}
 
 	if asked < low {
-		return fault.Invalid(lowParam, "amount_too_small", "The payment method takes at least %s %s.", money.Of(low, c).Decimal(), c)
+		return fault.Invalid(lowParam, "amount_too_small", "The payment method requires at least %s %s.", money.Of(low, c).Decimal(), c)
 	}
 	if most > high {
-		return fault.Invalid(highParam, "amount_too_large", "The payment method takes at most %s %s.", money.Of(high, c).Decimal(), c)
+		return fault.Invalid(highParam, "amount_too_large", "The payment method accepts at most %s %s.", money.Of(high, c).Decimal(), c)
 	}
 
 	return nil
@@ -167,20 +167,20 @@ func (r CreateRequest) method(c money.Currency) (Method, error) {
 	})
 	if len(asked) == 0 && (byID || (r.PaymentMethod != "" && r.PaymentMethod != "card")) {
 		return Method{}, fault.Invalid(param, "payment_method_unknown",
-			"The account has no payment method %q. Give \"card\", or the id of one of its payment methods.", clip(r.PaymentMethod))
+			"Unknown payment method %q: send \"card\" or the id of a payment method of the account.", clip(r.PaymentMethod))
 	}
 
 	enabled := slices.DeleteFunc(asked, func(m Method) bool { return !m.Enabled })
 	if len(enabled) == 0 {
-		return Method{}, fault.Invalid(param, "payment_method_unavailable", "The account has no such payment method enabled.")
+		return Method{}, fault.Invalid(param, "payment_method_unavailable", "This payment method is not enabled for the account.")
 	}
 
 	inMode := slices.DeleteFunc(enabled, func(m Method) bool { return m.Test != (r.Mode == Test) })
 	if len(inMode) == 0 && r.Mode == Live {
-		return Method{}, fault.Invalid(param, "live_mode_unavailable", "Live mode needs a payment method whose issuer is not the simulator.")
+		return Method{}, fault.Invalid(param, "live_mode_unavailable", "Live mode requires a payment method whose issuer is not the simulator.")
 	}
 	if len(inMode) == 0 {
-		return Method{}, fault.Invalid(param, "payment_method_unavailable", "The payment method serves live mode only, and this is test mode.")
+		return Method{}, fault.Invalid(param, "payment_method_unavailable", "This payment method works in live mode only.")
 	}
 
 	var known []string
@@ -208,7 +208,7 @@ func (r CreateRequest) dated(k *Link, now time.Time) error {
 			t, err = time.Parse(time.RFC3339Nano, r.Date)
 		}
 		if t = t.UTC(); err != nil || t.Year() < 1970 || t.Year() > 9999 {
-			return fault.Invalid("date", "date_invalid", "A date is YYYY-MM-DD or RFC 3339, from 1970 on.")
+			return fault.Invalid("date", "date_invalid", "date must be YYYY-MM-DD or an RFC 3339 time, 1970 or later.")
 		}
 		k.Date = t.Truncate(time.Millisecond)
 	}
@@ -216,11 +216,11 @@ func (r CreateRequest) dated(k *Link, now time.Time) error {
 	end, param := now.Add(DefaultLife), "expiresAt"
 	switch {
 	case r.ExpiresAt != "" && r.ExpiresInSeconds != nil:
-		return fault.Invalid(param, "conflicting_fields", "Give expiresAt or expiresInSeconds, not both.")
+		return fault.Invalid(param, "conflicting_fields", "Send expiresAt or expiresInSeconds, not both.")
 	case r.ExpiresAt != "":
 		t, err := time.Parse(time.RFC3339Nano, r.ExpiresAt)
 		if err != nil {
-			return fault.Invalid(param, "expiry_invalid", "expiresAt is a time in RFC 3339, such as %s.", FormatTime(end))
+			return fault.Invalid(param, "expiry_invalid", "expiresAt must be an RFC 3339 time, such as %s.", FormatTime(end))
 		}
 		end = t.UTC()
 	case r.ExpiresInSeconds != nil:
@@ -231,7 +231,7 @@ func (r CreateRequest) dated(k *Link, now time.Time) error {
 	}
 
 	if end.Before(now.Add(MinLife)) || end.After(now.Add(MaxLife)) {
-		return fault.Invalid(param, "expiry_invalid", "A link lives from 1 minute to 180 days.")
+		return fault.Invalid(param, "expiry_invalid", "A link must expire 1 minute to 180 days from now.")
 	}
 
 	// Whole seconds, as in the token; rounded up, so that no link ends early.
@@ -246,13 +246,13 @@ func (r CreateRequest) dated(k *Link, now time.Time) error {
 func (r CreateRequest) limited(k *Link, _ time.Time) error {
 	switch {
 	case r.MaxUsesNull && r.MaxUses != nil:
-		return fault.Invalid("maxUses", "conflicting_fields", "maxUses is a number or null, not both.")
+		return fault.Invalid("maxUses", "conflicting_fields", "maxUses must be a number or null, not both.")
 	case r.MaxUsesNull:
 		k.MaxUses = 0
 	case r.MaxUses == nil:
 		k.MaxUses = 1
 	case *r.MaxUses < 1 || *r.MaxUses > MaxUsesLimit:
-		return fault.Invalid("maxUses", "max_uses_invalid", "maxUses is 1 to %d, or null for no limit.", MaxUsesLimit)
+		return fault.Invalid("maxUses", "max_uses_invalid", "maxUses must be 1 to %d, or null for no limit.", MaxUsesLimit)
 	default:
 		k.MaxUses = *r.MaxUses
 	}
@@ -262,10 +262,10 @@ func (r CreateRequest) limited(k *Link, _ time.Time) error {
 // described checks the texts that the payer and the merchant read, and the metadata.
 func (r CreateRequest) described(*Link, time.Time) error {
 	if utf8.RuneCountInString(r.Realm) > MaxRealmChars {
-		return fault.Invalid("realm", "too_long", "A realm has at most %d characters.", MaxRealmChars)
+		return fault.Invalid("realm", "too_long", "realm must be at most %d characters.", MaxRealmChars)
 	}
 	if !utf8.ValidString(r.Realm) || strings.ContainsFunc(r.Realm, func(c rune) bool { return !unicode.IsPrint(c) }) {
-		return fault.Invalid("realm", "invalid_characters", "A realm has printable characters only.")
+		return fault.Invalid("realm", "invalid_characters", "realm must contain printable characters only.")
 	}
 	if err := text("description", r.Description, MaxDescriptionChars, "\n"); err != nil {
 		return err
@@ -281,23 +281,23 @@ func (r CreateRequest) described(*Link, time.Time) error {
 // order, so that the same request always gets the same fault.
 func checkMetadata(m map[string]string) error {
 	if len(m) > MaxMetadata {
-		return fault.Invalid("metadata", "metadata_invalid", "Metadata has at most %d entries.", MaxMetadata)
+		return fault.Invalid("metadata", "metadata_invalid", "metadata must have at most %d entries.", MaxMetadata)
 	}
 
 	total := 0
 	for _, key := range slices.Sorted(maps.Keys(m)) {
 		if key == "" || text("", key, MaxMetadataKeyChars, "") != nil {
-			return fault.Invalid("metadata", "metadata_invalid", "A key of the metadata has 1 to %d characters of printable text.",
+			return fault.Invalid("metadata", "metadata_invalid", "A metadata key must be 1 to %d printable characters.",
 				MaxMetadataKeyChars)
 		}
 		if text("", m[key], MaxMetadataValueChars, "\n\t") != nil {
-			return fault.Invalid("metadata."+key, "metadata_invalid", "A value of the metadata has at most %d characters of printable text.", MaxMetadataValueChars)
+			return fault.Invalid("metadata."+key, "metadata_invalid", "A metadata value must be at most %d printable characters.", MaxMetadataValueChars)
 		}
 		total += len(key) + len(m[key])
 	}
 
 	if total > MaxMetadataBytes {
-		return fault.Invalid("metadata", "metadata_too_large", "Metadata has at most %d bytes in all, keys and values together in UTF-8, and this has %d. Send less of it, and keep the rest under the link's reference.", MaxMetadataBytes, total)
+		return fault.Invalid("metadata", "metadata_too_large", "metadata must be at most %d bytes in total, keys and values in UTF-8; this is %d. Keep the rest in your own system under the link's reference.", MaxMetadataBytes, total)
 	}
 
 	return nil
@@ -334,20 +334,20 @@ func checkRedirect(s string) (string, error) {
 	spelled, u, err := spelling.URL(s)
 	switch {
 	case len(s) > MaxRedirectBytes || len(spelled) > MaxRedirectBytes:
-		return "", fault.Invalid(param, "too_long", "A URL has at most %d bytes.", MaxRedirectBytes)
+		return "", fault.Invalid(param, "too_long", "redirectUrl must be at most %d bytes.", MaxRedirectBytes)
 	case errors.Is(err, spelling.ErrPort):
 		return "", fault.Invalid(param, "url_invalid", "The port of redirectUrl must be 1 to 65535.")
 	case errors.Is(err, spelling.ErrHost):
 		return "", fault.Invalid(param, "url_invalid", "The host of redirectUrl must be a host name or an IP address, such as shop.example.")
 	case err != nil || u.User != nil || text("", s, MaxRedirectBytes, "") != nil:
-		return "", fault.Invalid(param, "url_invalid", "redirectUrl is an absolute https URL without credentials.")
+		return "", fault.Invalid(param, "url_invalid", "redirectUrl must be an absolute https URL without credentials.")
 	}
 
 	host := u.Hostname()
 	ip := net.ParseIP(host)
 	loopback := host == "localhost" || (ip != nil && ip.IsLoopback())
 	if u.Scheme != "https" && (u.Scheme != "http" || !loopback) {
-		return "", fault.Invalid(param, "url_invalid", "redirectUrl is an https URL; http is for localhost only.")
+		return "", fault.Invalid(param, "url_invalid", "redirectUrl must be an https URL; http is for localhost only.")
 	}
 
 	return spelled, nil
@@ -357,17 +357,17 @@ func checkRedirect(s string) (string, error) {
 // joiners that Arabic, Persian and emoji need are allowed.
 func text(param, s string, maxChars int, allowed string) error {
 	if utf8.RuneCountInString(s) > maxChars {
-		return fault.Invalid(param, "too_long", "At most %d characters.", maxChars)
+		return fault.Invalid(param, "too_long", "%s must be at most %d characters.", param, maxChars)
 	}
 	if spelling.Deceives(s, allowed) {
-		return fault.Invalid(param, "invalid_characters", "Printable text in UTF-8 only.")
+		return fault.Invalid(param, "invalid_characters", "%s must contain printable UTF-8 text only.", param)
 	}
 	return nil
 }
 
 // oneOf returns the fault of a text that is none of the values.
 func oneOf(param string, values []string) error {
-	return fault.Invalid(param, "value_invalid", "One of: %s.", strings.Join(values, ", "))
+	return fault.Invalid(param, "value_invalid", "%s must be one of: %s.", param, strings.Join(values, ", "))
 }
 
 // clip shortens text of the caller that a fault repeats, to 40 bytes.

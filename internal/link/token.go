@@ -36,7 +36,7 @@ const (
 )
 
 // ErrToken is the only error for any token that is not ours, or was changed.
-var ErrToken error = fault.New(fault.KindNotFound, "link_unknown", "This is not a payment link of ours, or it was altered.")
+var ErrToken error = fault.New(fault.KindNotFound, "link_unknown", "This payment link is invalid or was altered.")
 
 // tokenEncoding refuses spare bits, so that a token has a single spelling.
 var tokenEncoding = base64.RawURLEncoding.Strict()

@@ -23,7 +23,7 @@ import (
 	"github.com/paylink/paylink/internal/keyring"
 )
 
-var update = flag.Bool("update", false, "write testdata/token_vectors.json again, with new keys")
+var update = flag.Bool("update", false, "regenerate testdata/token_vectors.json with new keys")
 
 var t0 = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 

@@ -75,7 +75,7 @@ var (
 // Compose returns a mail in a language, as text and as HTML with the same content. Text
 // that people entered is escaped in the HTML, and takes one line. It fails for an unknown
 // kind.
-func Compose(p *i18n.Printer, kind string, f Facts) (Letter, error) {
+func Compose(p *i18n.Printer, kind string, f Facts) (Email, error) {
 	for _, name := range []*string{&f.Payee, &f.Inviter, &f.Agent, &f.Card} {
 		*name = plain(*name, isDomain)
 	}
@@ -88,7 +88,7 @@ func Compose(p *i18n.Printer, kind string, f Facts) (Letter, error) {
 	}
 	c, ok := write(p, kind, f)
 	if !ok {
-		return Letter{}, fmt.Errorf("there is no mail of the kind %q", kind)
+		return Email{}, fmt.Errorf("there is no mail of the kind %q", kind)
 	}
 
 	c.Lang, c.Dir, c.URL = p.Tag(), p.Dir(), f.URL
@@ -107,13 +107,13 @@ func Compose(p *i18n.Printer, kind string, f Facts) (Letter, error) {
 
 	var html, text bytes.Buffer
 	if err := htmlLayout.Execute(&html, c); err != nil {
-		return Letter{}, err
+		return Email{}, err
 	}
 	if err := textLayout.Execute(&text, c); err != nil {
-		return Letter{}, err
+		return Email{}, err
 	}
 
-	return Letter{Subject: c.Subject, Text: text.String(), HTML: html.String(), Lang: c.Lang}, nil
+	return Email{Subject: c.Subject, Text: text.String(), HTML: html.String(), Lang: c.Lang}, nil
 }
 
 // maxTypedChars bounds how much of one text that a person typed a mail repeats.
@@ -194,7 +194,7 @@ func write(p *i18n.Printer, kind string, f Facts) (content, bool) {
 		return writeAccount(p, kind, f), true
 	case Receipt, Refund, Link:
 		return writePayer(p, kind, f), true
-	case Expiring, EndpointDisabled, Parked:
+	case Expiring, EndpointDisabled, DeadLetter:
 		return writeMerchant(p, kind, f), true
 	case PaymentHeld, DisputeOpened:
 		return writeDesk(p, kind, f), true
@@ -276,7 +276,7 @@ func writeMerchant(p *i18n.Printer, kind string, f Facts) content {
 			c.Lead = p.T("mail.disabled.lead_gone")
 		}
 		c.Rows = rows(row{p.T("mail.row.endpoint"), f.Endpoint}, row{p.T("mail.row.date"), p.DateTime(f.At)})
-	case Parked:
+	case DeadLetter:
 		c.Subject, c.Lead = p.N("mail.parked.subject", f.Count), p.T("mail.parked.lead")
 		c.Button, c.Note = p.T("mail.parked.button"), p.T("mail.parked.note")
 		c.Rows = rows(row{p.T("mail.row.endpoint"), f.Endpoint}, row{p.T("mail.row.count"), p.Number(int64(f.Count))})

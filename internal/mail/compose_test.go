@@ -19,7 +19,7 @@ import (
 
 var kinds = []string{mail.Confirm, mail.Reset, mail.Invite, mail.PasswordChanged, mail.NewSignIn, mail.Receipt, mail.Refund,
 	mail.Link, mail.Expiring,
-	mail.EndpointDisabled, mail.Parked, mail.PaymentHeld, mail.DisputeOpened}
+	mail.EndpointDisabled, mail.DeadLetter, mail.PaymentHeld, mail.DisputeOpened}
 
 const hostile = "\"><script>alert(1)</script><img src=x onerror=alert(1)>{{.Lead}}\r\nBcc: eve@example.com"
 

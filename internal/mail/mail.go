@@ -41,14 +41,14 @@ const (
 	Link             = "link"              // link
 	Expiring         = "expiring"          // link
 	EndpointDisabled = "endpoint_disabled" // url, reason
-	Parked           = "parked"            // url, count
+	DeadLetter       = "parked"            // url, count
 	PaymentHeld      = "payment_held"      // payment; or since: several together
 	DisputeOpened    = "dispute_opened"    // payment, dispute; or since: several together
 )
 
 // Optional lists the kinds that their reader may turn off, in the order in which they are
 // shown. The others belong to an account or a payment.
-var Optional = []string{PaymentHeld, DisputeOpened, Expiring, EndpointDisabled, Parked}
+var Optional = []string{PaymentHeld, DisputeOpened, Expiring, EndpointDisabled, DeadLetter}
 
 // Status is the state of a mail.
 type Status string
@@ -56,10 +56,10 @@ type Status string
 // The statuses. A parked mail was given up and waits for a person. A dropped one was withdrawn,
 // refused by its reader, or became useless.
 const (
-	Waiting Status = "waiting"
-	Sent    Status = "sent"
-	ParkedS Status = "parked"
-	Dropped Status = "dropped"
+	Waiting          Status = "waiting"
+	Sent             Status = "sent"
+	DeadLetterStatus Status = "parked"
+	Dropped          Status = "dropped"
 )
 
 // Message is one mail to one reader. Call Seal before storing it.
@@ -86,7 +86,7 @@ type Message struct {
 }
 
 // ErrSealed means that a message cannot be opened.
-var ErrSealed = errors.New("the mail was sealed by none of our keys, or altered")
+var ErrSealed = errors.New("the email was not sealed by our keys, or was altered")
 
 // Seal returns the message in the form that a store may keep: Data is sealed for this
 // message alone and then dropped. It fails if Data is larger than MaxDataBytes.
@@ -96,7 +96,7 @@ func (m Message) Seal(ring *keyring.Ring) (Message, error) {
 		return m, err
 	}
 	if len(raw) > MaxDataBytes {
-		return m, fmt.Errorf("mail %s holds %d bytes, and at most %d", m.ID, len(raw), MaxDataBytes)
+		return m, fmt.Errorf("email %s has %d bytes, and the limit is %d", m.ID, len(raw), MaxDataBytes)
 	}
 
 	m.Sealed, m.Data = ring.Seal(keyring.MailSeal, raw, about(m.ID)), nil
@@ -133,7 +133,7 @@ type Limit struct {
 
 // TooMany returns the fault of a store past a limit.
 func TooMany(after time.Duration) error {
-	f := fault.New(fault.KindRateLimited, "too_many_mails", "Too many mails were sent for now; send this one later.")
+	f := fault.New(fault.KindRateLimited, "too_many_mails", "Too many emails were sent recently; send this one later.")
 	f.RetryAfter = after
 	return f
 }
@@ -195,8 +195,8 @@ type Reader struct {
 	Confirmed bool // the user opened a link that was mailed there
 }
 
-// ParkedEndpoint is an endpoint with parked webhooks.
-type ParkedEndpoint struct {
+// DeadLetterEndpoint is an endpoint with parked webhooks.
+type DeadLetterEndpoint struct {
 	Account, Mode string
 	Endpoint, URL string
 	Count         int
@@ -219,8 +219,8 @@ type Readers interface {
 	TimeZone(ctx context.Context, account string) (string, error)
 }
 
-// Letter is a mail as it is passed to a mail server.
-type Letter struct {
+// Email is a mail as it is passed to a mail server.
+type Email struct {
 	ID          string // its Message-ID is made of it
 	From, To    string
 	Subject     string
@@ -231,13 +231,13 @@ type Letter struct {
 }
 
 // ErrPermanent wraps a refusal of a mail that another try would meet again.
-var ErrPermanent = errors.New("the mail server refuses this mail for good")
+var ErrPermanent = errors.New("the mail server permanently refused this email")
 
 // Carrier passes mails to a mail server. It returns nil when the server has accepted the mail,
 // and an error that is ErrPermanent if it never will. After any other error the mail may have
 // been accepted all the same.
 type Carrier interface {
-	Carry(context.Context, Letter) error
+	Carry(context.Context, Email) error
 }
 
 // Service is the mail service as the gateway uses it.
@@ -270,5 +270,5 @@ type Subscription struct {
 
 // Unavailable returns the fault of an installation without a mail server.
 func Unavailable() error {
-	return fault.New(fault.KindConflict, "mail_unavailable", "No mail can be sent: the operator has not set up a mail server.")
+	return fault.New(fault.KindConflict, "mail_unavailable", "Email is unavailable: the operator has not set up a mail server.")
 }

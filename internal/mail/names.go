@@ -30,7 +30,7 @@ func KindName(p *i18n.Printer, kind string) string {
 		return p.T("mail.kind.payment_held")
 	case DisputeOpened:
 		return p.T("mail.kind.dispute_opened")
-	case Parked:
+	case DeadLetter:
 		return p.T("mail.kind.parked")
 	}
 

@@ -68,7 +68,7 @@ func (l *Local) MoveClock(ctx context.Context, m ClockMove, t *idempotency.Ticke
 		}
 	}
 
-	return Clock{}, fault.Unavailable("store_busy", time.Second, ErrChanged, "The clock is moved by many at once. Try again.")
+	return Clock{}, fault.Unavailable("store_busy", time.Second, ErrChanged, "Other requests are moving the test clock; retry.")
 }
 
 // target returns how far ahead the clock is after the move. It fails with clock_backward or
@@ -79,16 +79,16 @@ func (m ClockMove) target(from time.Duration, now time.Time) (time.Duration, err
 	if m.To.IsZero() {
 		param = "advanceSeconds"
 		if m.Seconds < 1 || m.Seconds > most {
-			return 0, fault.Invalid(param, "clock_invalid", "A clock moves forward, by 1 to %d seconds.", most)
+			return 0, fault.Invalid(param, "clock_invalid", "advanceSeconds must be 1 to %d.", most)
 		}
 		to = from + time.Duration(m.Seconds)*time.Second
 	}
 
 	switch {
 	case to < from:
-		return 0, fault.Invalid(param, "clock_backward", "A test clock only moves forward; it is at %s.", now.Add(from).Format(time.RFC3339))
+		return 0, fault.Invalid(param, "clock_backward", "A test clock can only move forward; it is at %s.", now.Add(from).Format(time.RFC3339))
 	case to > testclock.MaxAhead:
-		return 0, fault.Invalid(param, "clock_too_far", "A test clock is at most 2 years ahead of real time.")
+		return 0, fault.Invalid(param, "clock_too_far", "A test clock can be at most 2 years ahead of real time.")
 	}
 
 	return to, nil

@@ -33,7 +33,7 @@ const (
 // errKey does not distinguish an unknown key from a wrong secret. Only a caller with the right
 // secret learns that a key is expired or revoked.
 var (
-	errKey        = fault.New(fault.KindUnauthenticated, "api_key_invalid", "There is no such API key, or the secret is wrong.")
+	errKey        = fault.New(fault.KindUnauthenticated, "api_key_invalid", "The API key does not exist, or the secret is wrong.")
 	errKeyExpired = fault.New(fault.KindUnauthenticated, "api_key_expired", "The API key has expired.")
 	errKeyRevoked = fault.New(fault.KindUnauthenticated, "api_key_revoked", "The API key has been revoked.")
 )
@@ -76,17 +76,17 @@ func (l *Local) newKey(r CreateKeyRequest, now time.Time) (Key, error) {
 	k := Key{ID: id.New(id.Key), Account: r.Account, Name: r.Name, Mode: r.Mode, CreatedAt: now, Revision: 1}
 	switch {
 	case strings.TrimSpace(r.Name) == "":
-		return k, fault.Invalid("name", "name_missing", "A key has a name.")
+		return k, fault.Invalid("name", "name_missing", "name is required.")
 	case utf8.RuneCountInString(r.Name) > MaxNameChars:
-		return k, fault.Invalid("name", "too_long", "A name has at most %d characters.", MaxNameChars)
+		return k, fault.Invalid("name", "too_long", "name must be at most %d characters.", MaxNameChars)
 	case !utf8.ValidString(r.Name) || strings.ContainsFunc(r.Name, unprintable):
-		return k, fault.Invalid("name", "invalid_characters", "A name has printable characters only.")
+		return k, fault.Invalid("name", "invalid_characters", "name must contain printable characters only.")
 	case r.Mode != Test && r.Mode != Live:
-		return k, fault.Invalid("mode", "value_invalid", "One of: test, live.")
+		return k, fault.Invalid("mode", "value_invalid", "mode must be test or live.")
 	case r.Mode == Live && !slices.ContainsFunc(l.connectors, func(c Connector) bool { return !c.Capabilities.Test }):
-		return k, fault.Invalid("mode", "live_mode_unavailable", "Live mode needs an issuer that is not the simulator, and there is none.")
+		return k, fault.Invalid("mode", "live_mode_unavailable", "Live mode requires an issuer other than the simulator, and none is configured.")
 	case len(r.Scopes) == 0:
-		return k, fault.Invalid("scopes", "scopes_missing", "A key has at least one scope of: %s.", strings.Join(Scopes, ", "))
+		return k, fault.Invalid("scopes", "scopes_missing", "scopes must contain at least one of: %s.", strings.Join(Scopes, ", "))
 	}
 
 	for _, s := range r.Scopes {
@@ -94,7 +94,7 @@ func (l *Local) newKey(r CreateKeyRequest, now time.Time) (Key, error) {
 			if len(s) > 40 {
 				s = strings.ToValidUTF8(s[:40], "") + "…"
 			}
-			return k, fault.Invalid("scopes", "scope_unknown", "There is no scope %q. Scopes are: %s.", s, strings.Join(Scopes, ", "))
+			return k, fault.Invalid("scopes", "scope_unknown", "Unknown scope %q; the scopes are: %s.", s, strings.Join(Scopes, ", "))
 		}
 	}
 
@@ -107,7 +107,7 @@ func (l *Local) newKey(r CreateKeyRequest, now time.Time) (Key, error) {
 	if r.ExpiresAt != "" {
 		t, err := time.Parse(time.RFC3339Nano, r.ExpiresAt)
 		if t = t.UTC(); err != nil || !t.After(l.clockOf(k, now)) || t.Year() > 9999 {
-			return k, fault.Invalid("expiresAt", "expiry_invalid", "expiresAt is a time to come, in RFC 3339.")
+			return k, fault.Invalid("expiresAt", "expiry_invalid", "expiresAt must be a future RFC 3339 time.")
 		}
 		k.ExpiresAt = t.Truncate(time.Millisecond)
 	}
@@ -119,7 +119,7 @@ func (l *Local) newKey(r CreateKeyRequest, now time.Time) (Key, error) {
 // out of bounds is replaced by the largest one.
 func (l *Local) Keys(ctx context.Context, account, before string, limit int) ([]Key, error) {
 	if before != "" && !id.Valid(id.Key, before) {
-		return nil, fault.Invalid("cursor", "cursor_invalid", "The cursor is not one that a list of keys gave.")
+		return nil, fault.Invalid("cursor", "cursor_invalid", "Invalid cursor: pass nextCursor from a previous page.")
 	}
 	if limit <= 0 || limit > MaxKeyPage+1 {
 		limit = MaxKeyPage + 1
@@ -150,7 +150,7 @@ func (l *Local) key(ctx context.Context, account, keyID string) (Key, error) {
 // ends at once. A second rotation within the grace period ends the first secret at once.
 func (l *Local) RotateKey(ctx context.Context, account, keyID string, graceSeconds int64, t *idempotency.Ticket) (NewKey, error) {
 	if graceSeconds < 0 || graceSeconds > int64(MaxGrace/time.Second) {
-		return NewKey{}, fault.Invalid("graceSeconds", "grace_invalid", "graceSeconds is 0 to %d.", int64(MaxGrace/time.Second))
+		return NewKey{}, fault.Invalid("graceSeconds", "grace_invalid", "graceSeconds must be 0 to %d.", int64(MaxGrace/time.Second))
 	}
 
 	k, err := l.key(ctx, account, keyID)
@@ -160,7 +160,7 @@ func (l *Local) RotateKey(ctx context.Context, account, keyID string, graceSecon
 
 	now := l.time()
 	if !k.RevokedAt.IsZero() {
-		return NewKey{}, fault.New(fault.KindConflict, "api_key_revoked", "The API key has been revoked; make a new one.")
+		return NewKey{}, fault.New(fault.KindConflict, "api_key_revoked", "The API key has been revoked; create a new one.")
 	}
 
 	stored := k

@@ -280,7 +280,7 @@ type Local struct {
 	signUp     string
 	mails      bool               // there is an outbox
 	passkeys   *webauthn.WebAuthn // nil: the public URL has no host name
-	resets     chan resetWish
+	resets     chan resetRequest
 	ring       *keyring.Ring
 	connectors []Connector
 	public     string
@@ -310,7 +310,7 @@ func New(c Config) *Local {
 		users: c.Users, keys: c.Keys, sessions: c.Sessions, clocks: c.Clocks, access: c.Access, signUp: c.SignUp, mails: c.Mails,
 		ring: c.Ring, connectors: c.Connectors,
 		public: c.PublicURL, now: c.Now, log: c.Log, hasher: newHasher(), passkeys: relyingParty(c.PublicURL),
-		resets:  make(chan resetWish, maxResets),
+		resets:  make(chan resetRequest, maxResets),
 		touched: make(map[string]time.Time), seen: make(map[string]time.Time),
 	}
 }

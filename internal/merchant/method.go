@@ -71,7 +71,7 @@ func withKept(methods []Method, in []MethodInput, old []Method) []Method {
 // may occur once.
 func (l *Local) methods(account string, in []MethodInput) ([]Method, error) {
 	if len(in) > MaxMethods {
-		return nil, fault.Invalid("paymentMethods", "too_long", "An account has at most %d payment methods.", MaxMethods)
+		return nil, fault.Invalid("paymentMethods", "too_long", "paymentMethods must have at most %d entries.", MaxMethods)
 	}
 
 	out := make([]Method, 0, len(in))
@@ -83,7 +83,7 @@ func (l *Local) methods(account string, in []MethodInput) ([]Method, error) {
 		}
 		method := Method{ID: methodID(account, m.Type, m.Issuer), Type: m.Type, Issuer: m.Issuer, Enabled: m.Enabled == nil || *m.Enabled}
 		if slices.ContainsFunc(out, func(o Method) bool { return o.ID == method.ID }) {
-			return nil, fault.Invalid(at+"issuer", "payment_method_duplicate", "There is a %s method of %s before this one.", m.Type, m.Issuer)
+			return nil, fault.Invalid(at+"issuer", "payment_method_duplicate", "Duplicate payment method (type %s, issuer %s).", m.Type, m.Issuer)
 		}
 		if method.Currencies, err = currencies(at, m, c); err != nil {
 			return nil, err
@@ -109,17 +109,17 @@ func (l *Local) connector(at string, m MethodInput) (Connector, error) {
 			continue
 		}
 		if !slices.Contains(c.Capabilities.Types, m.Type) {
-			return c, fault.Invalid(at+"type", "type_unsupported", "%s serves: %s.", c.Name, strings.Join(c.Capabilities.Types, ", "))
+			return c, fault.Invalid(at+"type", "type_unsupported", "%s supports the types: %s.", c.Name, strings.Join(c.Capabilities.Types, ", "))
 		}
 		return c, nil
 	}
-	return Connector{}, fault.Invalid(at+"issuer", "issuer_unknown", "The supported issuers are: %s.", strings.Join(names, ", "))
+	return Connector{}, fault.Invalid(at+"issuer", "issuer_unknown", "issuer must be one of: %s.", strings.Join(names, ", "))
 }
 
 // currencies returns the currencies of a method, in the order of the request.
 func currencies(at string, m MethodInput, c Connector) ([]money.Currency, error) {
 	if len(m.Currencies) == 0 {
-		return nil, fault.Invalid(at+"currencies", "currencies_missing", "A payment method has at least one currency.")
+		return nil, fault.Invalid(at+"currencies", "currencies_missing", "A payment method must have at least one currency.")
 	}
 
 	var out []money.Currency
@@ -127,7 +127,7 @@ func currencies(at string, m MethodInput, c Connector) ([]money.Currency, error)
 		param := fmt.Sprintf("%scurrencies[%d]", at, i)
 		cur, err := money.ParseCurrency(s)
 		if err != nil {
-			return nil, fault.Invalid(param, "currency_invalid", "%.10q is not supported: a currency is an ISO 4217 code in upper case, such as EUR.", s)
+			return nil, fault.Invalid(param, "currency_invalid", "Unknown currency %.10q: use an ISO 4217 code in upper case, such as EUR.", s)
 		}
 		if !slices.Contains(c.Capabilities.Currencies, cur) {
 			return nil, fault.Invalid(param, "currency_unsupported", "%s is not supported by %s.", cur, c.Name)
@@ -145,12 +145,12 @@ func currencies(at string, m MethodInput, c Connector) ([]money.Currency, error)
 // they cannot be opened as those of another. An empty map returns nil, which removes them.
 func (l *Local) sealCredentials(at, account, method string, c map[string]string) ([]byte, error) {
 	if len(c) > MaxCredentials {
-		return nil, fault.Invalid(at+"credentials", "too_long", "Credentials have at most %d entries.", MaxCredentials)
+		return nil, fault.Invalid(at+"credentials", "too_long", "credentials must have at most %d entries.", MaxCredentials)
 	}
 
 	for k, v := range c {
 		if k == "" || len(k) > maxCredentialKeyBytes || len(v) > maxCredentialValueBytes {
-			return nil, fault.Invalid(at+"credentials", "too_long", "A credential has a name of 1 to %d bytes and a value of at most %d.",
+			return nil, fault.Invalid(at+"credentials", "too_long", "A credential's name must be 1 to %d bytes and its value at most %d.",
 				maxCredentialKeyBytes, maxCredentialValueBytes)
 		}
 	}

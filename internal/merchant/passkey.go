@@ -28,9 +28,9 @@ const maxAnswerBytes = 16 << 10 // of an authenticator
 var (
 	// ErrPasskey does not say what is wrong with an authenticator's answer.
 	ErrPasskey error = fault.New(fault.KindUnauthenticated, "passkey_invalid",
-		"This passkey is not known here, or its answer came too late. Try again, or sign in with the password.")
+		"The passkey is unknown, or the sign-in timed out. Try again, or sign in with your password.")
 
-	errNoPasskeys = fault.New(fault.KindConflict, "passkeys_unavailable", "Passkeys need a public URL with a host name.")
+	errNoPasskeys = fault.New(fault.KindConflict, "passkeys_unavailable", "Passkeys require a public URL with a host name.")
 )
 
 // relyingParty returns what passkeys are bound to: the host of the public URL. It returns nil
@@ -134,7 +134,7 @@ func (l *Local) BeginPasskey(ctx context.Context, user, password string) (Ceremo
 
 // tooManyPasskeys returns the fault of a user who has MaxPasskeys.
 func tooManyPasskeys() error {
-	return fault.New(fault.KindConflict, "passkey_limit", "A user has at most %d passkeys. Remove one first.", MaxPasskeys)
+	return fault.New(fault.KindConflict, "passkey_limit", "A user can have at most %d passkeys. Remove one first.", MaxPasskeys)
 }
 
 // ceremony returns the options for the browser and the signed session that its answer must
@@ -220,11 +220,11 @@ func passkeyName(name string) (string, error) {
 	name = spelling.Name(name)
 	switch {
 	case name == "":
-		return "", fault.Invalid("name", "name_missing", "A passkey has a name.")
+		return "", fault.Invalid("name", "name_missing", "name is required.")
 	case utf8.RuneCountInString(name) > MaxNameChars:
-		return "", fault.Invalid("name", "too_long", "A name has at most %d characters.", MaxNameChars)
+		return "", fault.Invalid("name", "too_long", "name must be at most %d characters.", MaxNameChars)
 	case !utf8.ValidString(name) || strings.ContainsFunc(name, unprintable):
-		return "", fault.Invalid("name", "invalid_characters", "A name has printable characters only.")
+		return "", fault.Invalid("name", "invalid_characters", "name must contain printable characters only.")
 	}
 	return name, nil
 }

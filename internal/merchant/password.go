@@ -50,7 +50,7 @@ func (h *hasher) enter(ctx context.Context) error {
 	case h.slots <- struct{}{}:
 		return nil
 	case <-wait.C:
-		return fault.Unavailable("hashing_busy", time.Second, nil, "Too many are signing in at this moment. Nothing was done; try again.")
+		return fault.Unavailable("hashing_busy", time.Second, nil, "Too many people are signing in right now; retry.")
 	case <-ctx.Done():
 		return ctx.Err()
 	}

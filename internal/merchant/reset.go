@@ -15,8 +15,8 @@ const (
 	resetBound = 10 * time.Second
 )
 
-// resetWish is a request for a new password, as RequestReset queues it.
-type resetWish struct{ email, lang string }
+// resetRequest is a request for a new password.
+type resetRequest struct{ email, lang string }
 
 // ChangePassword sets a new password and ends all sessions but keep. The current password
 // is checked first, and a wrong one counts as a failed try. Everything is one commit.
@@ -80,10 +80,10 @@ func (l *Local) RequestReset(_ context.Context, email, lang string) error {
 	}
 
 	select {
-	case l.resets <- resetWish{email, lang}:
+	case l.resets <- resetRequest{email, lang}:
 		return nil
 	default:
-		return fault.Unavailable("resets_busy", time.Second, nil, "Too many are asking at this moment. Nothing was done; try again.")
+		return fault.Unavailable("resets_busy", time.Second, nil, "Too many people are resetting their passwords right now; retry.")
 	}
 }
 
@@ -96,7 +96,7 @@ func (l *Local) RunResets(ctx context.Context) error {
 		case w := <-l.resets:
 			one, cancel := context.WithTimeout(ctx, resetBound)
 			if err := l.mailReset(one, w); err != nil && ctx.Err() == nil {
-				l.log.WarnContext(ctx, "a link to reset a password could not be mailed", "error", err)
+				l.log.WarnContext(ctx, "a password reset email could not be sent", "error", err)
 			}
 			cancel()
 		}
@@ -105,7 +105,7 @@ func (l *Local) RunResets(ctx context.Context) error {
 
 // mailReset mails one user at most one link a minute; a new link voids the old. For an
 // address without a user it does nothing. Token and mail are one commit.
-func (l *Local) mailReset(ctx context.Context, w resetWish) error {
+func (l *Local) mailReset(ctx context.Context, w resetRequest) error {
 	u, err := l.users.UserByLogin(ctx, w.email)
 	if err != nil {
 		return unknown(err, nil)

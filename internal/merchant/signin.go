@@ -19,9 +19,9 @@ import (
 var (
 	// ErrOTPRequired means that the password was right and a code is missing.
 	ErrOTPRequired error = fault.New(fault.KindUnauthenticated, "otp_required",
-		"This user signs in with a code of an authenticator, too: send it as otp.")
+		"This user signs in with an authenticator code as well: send it as otp.")
 	// ErrOTP does not distinguish a wrong code from one that was used.
-	ErrOTP error = fault.New(fault.KindUnauthenticated, "otp_invalid", "The code is wrong, or was used already.")
+	ErrOTP error = fault.New(fault.KindUnauthenticated, "otp_invalid", "The code is wrong or was already used.")
 	// ErrProof means that the second step came too late, or after a change of the password.
 	ErrProof error = fault.New(fault.KindUnauthenticated, "sign_in_expired", "The sign-in took too long. Start again.")
 )
@@ -126,7 +126,7 @@ func (l *Local) rehash(ctx context.Context, u *User, password string) {
 	}
 
 	if err != nil {
-		l.log.WarnContext(ctx, "a password's hash could not be renewed", "user", u.ID, "error", err)
+		l.log.WarnContext(ctx, "a password's hash could not be updated", "user", u.ID, "error", err)
 	}
 }
 

@@ -13,8 +13,8 @@ import (
 
 // The faults of an installation that does not take this sign-up.
 var (
-	errClosed       = fault.New(fault.KindForbidden, "signup_closed", "Nobody can sign up here.")
-	errByInvitation = fault.New(fault.KindForbidden, "signup_by_invitation", "Signing up here needs an invitation.")
+	errClosed       = fault.New(fault.KindForbidden, "signup_closed", "Sign-up is closed.")
+	errByInvitation = fault.New(fault.KindForbidden, "signup_by_invitation", "Sign-up requires an invitation.")
 )
 
 // Policy returns what a page must know before anyone has signed in. It never fails.
@@ -42,7 +42,7 @@ func (l *Local) SignUp(ctx context.Context, r SignUpRequest, t *idempotency.Tick
 		return SignedUp{}, err
 	}
 	if invitation != nil && LoginKey(invitation.Email) != LoginKey(u.Email) {
-		return SignedUp{}, fault.Invalid("email", "invitation_address", "The invitation is for another address.")
+		return SignedUp{}, fault.Invalid("email", "invitation_address", "The invitation is for another email address.")
 	}
 
 	// This hashes before the store is asked, so that a taken name takes as long.
@@ -140,7 +140,7 @@ func (l *Local) Invite(ctx context.Context, r InviteRequest) (Invitation, error)
 	}
 	if account.TestOnly { // nobody has confirmed an address, so we mail no stranger
 		return Invitation{}, fault.New(fault.KindForbidden, "email_unconfirmed",
-			"Confirm your email address before you invite others: open the link that we mailed, or ask for it again in the dashboard.")
+			"Confirm your email address before inviting others: open the link we sent you, or request a new one in the dashboard.")
 	}
 
 	now := l.time()
@@ -150,7 +150,7 @@ func (l *Local) Invite(ctx context.Context, r InviteRequest) (Invitation, error)
 	}
 	if len(open) >= MaxInvitations {
 		return Invitation{}, fault.New(fault.KindConflict, "invitation_limit",
-			"An account has at most %d open invitations. Withdraw one first.", MaxInvitations)
+			"An account can have at most %d open invitations. Withdraw one first.", MaxInvitations)
 	}
 
 	return l.invite(ctx, Token{User: u.ID, Account: r.Account, Email: email}, account.Name, r.Lang, now)
@@ -173,7 +173,7 @@ func (l *Local) invite(ctx context.Context, of Token, payee, lang string, now ti
 		if err != nil {
 			return Invitation{}, err
 		}
-		return Invitation{}, fault.Invalid("email", "already_signed_up", "Somebody with this address has signed up already.")
+		return Invitation{}, fault.Invalid("email", "already_signed_up", "A user with this email address already exists.")
 	}
 
 	secret, t := newToken(KindInvite, now, InviteLife)
@@ -274,7 +274,7 @@ func (l *Local) SendConfirmation(ctx context.Context, user, lang string) error {
 	now := l.time()
 	if soon, err := l.sentLately(ctx, KindConfirm, user, now); soon || err != nil {
 		if err == nil {
-			f := fault.New(fault.KindRateLimited, "mail_sent_just_now", "A mail was sent a moment ago. Look for it before you ask for another.")
+			f := fault.New(fault.KindRateLimited, "mail_sent_just_now", "An email was sent a moment ago. Check your inbox before requesting another.")
 			f.RetryAfter = resendAfter
 			err = f
 		}
@@ -300,7 +300,7 @@ func (l *Local) sentLately(ctx context.Context, kind, user string, now time.Time
 
 // ErrUnconfirmed is the error of live mode before an address is confirmed.
 var ErrUnconfirmed error = &fault.Error{Kind: fault.KindForbidden, Code: "email_unconfirmed", Param: "mode",
-	Detail: "Live mode needs a confirmed email address. Open the link that we mailed, or ask for it again in the dashboard."}
+	Detail: "Live mode requires a confirmed email address. Open the link we sent you, or request a new one in the dashboard."}
 
 // mayGoLive returns ErrUnconfirmed in live mode until an address of the account is
 // confirmed. Without mail, no address can be confirmed and none is required.

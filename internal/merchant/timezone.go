@@ -20,7 +20,7 @@ func (a Account) Zone() *time.Location {
 // SetTimeZone implements Service. An unknown name is time_zone_unknown.
 func (l *Local) SetTimeZone(ctx context.Context, account, zone string) (Account, error) {
 	if zone == "" {
-		return Account{}, fault.Invalid("timeZone", "time_zone_unknown", "Must be the name of a time zone, such as Europe/Berlin or UTC.")
+		return Account{}, fault.Invalid("timeZone", "time_zone_unknown", "timeZone must be an IANA time zone such as Europe/Berlin or UTC.")
 	}
 	if _, err := calendar.Zone("timeZone", zone); err != nil {
 		return Account{}, err

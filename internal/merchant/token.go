@@ -11,7 +11,7 @@ import (
 
 // ErrToken does not distinguish an unknown token from a used or expired one.
 var ErrToken error = fault.New(fault.KindInvalid, "token_invalid",
-	"This link is unknown, was used already, or has expired. Ask for a new one.")
+	"This link is invalid, was already used, or has expired. Request a new one.")
 
 // The size of a token, and the longest text that is looked up as one.
 const (

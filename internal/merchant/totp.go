@@ -75,7 +75,7 @@ func (l *Local) BeginTOTP(ctx context.Context, user, password string) (TOTPOffer
 	sealed := l.ring.Seal(keyring.StoreSeal, []byte(key.Secret()), totpContext(user))
 	err = l.amend(ctx, user, func(g *Guard) (Change, error) {
 		if g.TOTPOn {
-			return Change{}, fault.New(fault.KindConflict, "totp_on", "Sign-in codes are turned on. Turn them off to use another authenticator.")
+			return Change{}, fault.New(fault.KindConflict, "totp_on", "Sign-in codes are already turned on. Turn them off to use another authenticator.")
 		}
 		g.SealedTOTP, g.TOTPStep = sealed, 0
 		return Change{Forget: guessKey(u)}, nil
@@ -105,7 +105,7 @@ func (l *Local) ConfirmTOTP(ctx context.Context, user, code string) ([]string, e
 	}
 
 	var codes []string
-	wrong := fault.Invalid("code", "otp_invalid", "The code is wrong. Check the time of your device, and take the next code.")
+	wrong := fault.Invalid("code", "otp_invalid", "The code is wrong. Check your device's clock and use the next code.")
 	err = l.amend(ctx, user, func(g *Guard) (Change, error) {
 		if g.TOTPOn || g.SealedTOTP == nil {
 			return Change{}, errTOTPOff
@@ -191,7 +191,7 @@ func (l *Local) useTOTP(g *Guard, code string) bool {
 
 	secret, err := l.ring.Unseal(keyring.StoreSeal, g.SealedTOTP, totpContext(g.User))
 	if err != nil {
-		l.log.Error("the secret of an authenticator cannot be opened", "user", g.User, "error", err)
+		l.log.Error("the secret of an authenticator cannot be decrypted", "user", g.User, "error", err)
 		return false
 	}
 

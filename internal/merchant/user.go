@@ -21,9 +21,9 @@ import (
 // Faults that callers may compare with.
 var (
 	// ErrTaken does not say which of the two, nor whose.
-	ErrTaken error = fault.New(fault.KindConflict, "account_exists", "The username or email is taken.")
+	ErrTaken error = fault.New(fault.KindConflict, "account_exists", "The username or email is already taken.")
 	// ErrChanged means that another writer was faster; the caller may repeat the call.
-	ErrChanged error = fault.New(fault.KindConflict, "changed_meanwhile", "This was changed by someone else meanwhile. Read it again.")
+	ErrChanged error = fault.New(fault.KindConflict, "changed_meanwhile", "This was changed by another request. Read it again, then repeat your change.")
 	// ErrCredentials does not distinguish an unknown login from a wrong password.
 	ErrCredentials error = fault.New(fault.KindUnauthenticated, "credentials_invalid", "The login or the password is wrong.")
 	// ErrSession is the error for every token that is not a session of ours.
@@ -50,7 +50,7 @@ func (r SignUpRequest) user(now time.Time) (User, error) {
 		CreatedAt: now}
 	odd := func(c rune) bool { return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyz0123456789._-", c) }
 	if len(u.Username) < MinUsernameBytes || len(u.Username) > MaxUsernameBytes || strings.ContainsFunc(u.Username, odd) {
-		return u, fault.Invalid("username", "username_invalid", "A username has %d to %d of the characters a-z, 0-9, dot, underscore and hyphen.", MinUsernameBytes, MaxUsernameBytes)
+		return u, fault.Invalid("username", "username_invalid", "username must be %d to %d characters from a-z, 0-9, dot, underscore and hyphen.", MinUsernameBytes, MaxUsernameBytes)
 
 	}
 	email, err := checkEmail(r.Email)
@@ -66,7 +66,7 @@ func (r SignUpRequest) user(now time.Time) (User, error) {
 			d, err = time.Parse(time.RFC3339Nano, r.Date)
 		}
 		if d = d.UTC(); err != nil || d.Year() < 1900 || d.Year() > 9999 {
-			return u, fault.Invalid("date", "date_invalid", "A date is YYYY-MM-DD or RFC 3339, from 1900 on.")
+			return u, fault.Invalid("date", "date_invalid", "date must be YYYY-MM-DD or an RFC 3339 time, 1900 or later.")
 		}
 		u.Date = d.Truncate(time.Millisecond)
 	}
@@ -79,7 +79,7 @@ func (r SignUpRequest) user(now time.Time) (User, error) {
 func checkEmail(email string) (string, error) {
 	address, err := spelling.Email(email)
 	if err != nil {
-		return "", fault.Invalid("email", "email_invalid", "An email is a bare address of at most %d bytes, such as a@example.com.",
+		return "", fault.Invalid("email", "email_invalid", "email must be a bare address of at most %d bytes, such as a@example.com.",
 			MaxEmailBytes)
 	}
 	return strings.ToLower(address), nil
@@ -98,14 +98,14 @@ func LoginKey(login string) string {
 // Characters count in the spelling that is hashed.
 func checkPassword(password string) error {
 	if !utf8.ValidString(password) {
-		return fault.Invalid("password", "invalid_characters", "A password is text in UTF-8.")
+		return fault.Invalid("password", "invalid_characters", "password must be UTF-8 text.")
 	}
 	n := utf8.RuneCountInString(spelling.Password(bounded(password)))
 	switch {
 	case n < MinPasswordChars && bounded(password) == password:
-		return fault.Invalid("password", "password_too_short", "A password has at least %d characters.", MinPasswordChars)
+		return fault.Invalid("password", "password_too_short", "password must have at least %d characters.", MinPasswordChars)
 	case n > MaxPasswordChars, bounded(password) != password, len(spelling.Password(password)) > MaxPasswordBytes:
-		return fault.Invalid("password", "too_long", "A password has at most %d characters.", MaxPasswordChars)
+		return fault.Invalid("password", "too_long", "password must be at most %d characters.", MaxPasswordChars)
 	}
 	return nil
 }

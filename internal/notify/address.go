@@ -68,29 +68,29 @@ func checkURL(raw string, allowPrivate bool) (string, *fault.Error) {
 	spelled, u, err := spelling.URL(raw)
 	switch {
 	case raw == "":
-		return "", fault.Invalid("url", "parameter_missing", "An endpoint needs a URL.")
+		return "", fault.Invalid("url", "parameter_missing", "url is required.")
 	case utf8.RuneCountInString(raw) > MaxURLCharacters || utf8.RuneCountInString(spelled) > MaxURLCharacters:
-		return "", fault.Invalid("url", "url_too_long", "A URL has at most %d characters.", MaxURLCharacters)
+		return "", fault.Invalid("url", "url_too_long", "url must be at most %d characters.", MaxURLCharacters)
 	case !utf8.ValidString(raw) || strings.ContainsFunc(raw, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }):
-		return "", fault.Invalid("url", "url_invalid", "A URL holds no spaces or control characters.")
+		return "", fault.Invalid("url", "url_invalid", "url must not contain spaces or control characters.")
 	case errors.Is(err, spelling.ErrPort):
-		return "", fault.Invalid("url", "url_invalid", "The port of the URL must be 1 to 65535; leave it out for 443.")
+		return "", fault.Invalid("url", "url_invalid", "The port of url must be 1 to 65535; omit it for 443.")
 	case errors.Is(err, spelling.ErrHost):
-		return "", fault.Invalid("url", "url_invalid", "The host of the URL must be a host name or an IP address, without empty parts, a dot at its end or characters other than letters, digits and hyphens: https://example.com/hooks.")
+		return "", fault.Invalid("url", "url_invalid", "The host of url must be a host name or an IP address, without empty labels, a trailing dot, or characters other than letters, digits and hyphens: https://example.com/hooks.")
 	case err != nil:
-		return "", fault.Invalid("url", "url_invalid", "The URL must be absolute, with a host: https://example.com/hooks.")
+		return "", fault.Invalid("url", "url_invalid", "url must be absolute, with a host: https://example.com/hooks.")
 	case u.Scheme != "https" && (u.Scheme != "http" || !allowPrivate):
-		return "", fault.Invalid("url", "url_not_https", "The URL must begin with https://.")
+		return "", fault.Invalid("url", "url_not_https", "url must begin with https://.")
 	case u.User != nil:
-		return "", fault.Invalid("url", "url_has_credentials", "A URL carries no user name or password; verify the signature instead.")
+		return "", fault.Invalid("url", "url_has_credentials", "url must not contain a user name or password; verify the signature instead.")
 	case u.Fragment != "" || strings.Contains(raw, "#"):
-		return "", fault.Invalid("url", "url_has_fragment", "A URL has no fragment: it would not be sent.")
+		return "", fault.Invalid("url", "url_has_fragment", "url must not have a fragment: it would not be sent.")
 	}
 
 	// An address in place of a name is checked at once. With allowPrivate, for development,
 	// neither https nor a public address is required.
 	if a, err := netip.ParseAddr(u.Hostname()); err == nil && !allowPrivate && !PublicAddress(a) {
-		return "", fault.Invalid("url", "url_not_public", "The URL must name a host on the public internet.")
+		return "", fault.Invalid("url", "url_not_public", "url must name a host on the public internet.")
 	}
 
 	return spelled, nil
@@ -102,7 +102,7 @@ func checkURL(raw string, allowPrivate bool) (string, *fault.Error) {
 func checkEvents(events []string) ([]string, *fault.Error) {
 	known := EventTypes()
 	if len(events) == 0 {
-		return nil, fault.Invalid("events", "events_missing", `An endpoint is sent at least one type of event. Name the types, or "*" for every one; disable or delete an endpoint that is to be sent none.`)
+		return nil, fault.Invalid("events", "events_missing", `events must name at least one event type, or "*" for all. To stop deliveries, disable or delete the endpoint.`)
 	}
 
 	var out []string
@@ -122,7 +122,7 @@ func checkEvents(events []string) ([]string, *fault.Error) {
 // event_type_unknown for the first type that does not exist.
 func checkKnown(events, known []string) *fault.Error {
 	if len(events) > len(known)+1 {
-		return fault.Invalid("events", "too_many_events", "A subscription names at most %d event types.", len(known)+1)
+		return fault.Invalid("events", "too_many_events", "events must have at most %d entries.", len(known)+1)
 	}
 
 	for _, t := range events {
@@ -136,5 +136,5 @@ func checkKnown(events, known []string) *fault.Error {
 
 // unknownType returns the fault for a type that does not exist. It lists those that do.
 func unknownType(param, t string, known []string) *fault.Error {
-	return fault.Invalid(param, "event_type_unknown", "There is no event type %.60q; there are: %s.", t, strings.Join(known, ", "))
+	return fault.Invalid(param, "event_type_unknown", "Unknown event type %.60q; the types are: %s.", t, strings.Join(known, ", "))
 }

@@ -115,14 +115,14 @@ func Disable(ctx context.Context, s Store, account, endpoint, reason string, now
 // same event.
 func disable(e Endpoint, reason string, now time.Time) (Endpoint, []stream.Event, error) {
 	e.DisabledAt, e.DisabledReason = now, reason
-	e.Told++
+	e.EventSeq++
 	name := EndpointDisabled
-	if e.Told > 1 {
-		name += "/" + strconv.FormatInt(e.Told, 10)
+	if e.EventSeq > 1 {
+		name += "/" + strconv.FormatInt(e.EventSeq, 10)
 	}
 	data, err := json.Marshal(Object(e))
 	return e, []stream.Event{{
 		ID: id.Derive(id.Event, e.ID, name), Type: EndpointDisabled,
-		Account: e.Account, Mode: e.Mode, Object: e.ID, ObjectSeq: e.Told, CreatedAt: now, Data: data,
+		Account: e.Account, Mode: e.Mode, Object: e.ID, ObjectSeq: e.EventSeq, CreatedAt: now, Data: data,
 	}}, err
 }

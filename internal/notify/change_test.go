@@ -111,10 +111,10 @@ func testFailingSince(t *testing.T, store string) {
 		want   time.Time
 	}{
 		{notify.Succeeded, sent, false, 0, time.Time{}},
-		{notify.Parked, notify.Request{}, false, time.Minute, time.Time{}},
+		{notify.DeadLetter, notify.Request{}, false, time.Minute, time.Time{}},
 		{notify.Failed, sent, true, time.Minute, time.Time{}},
 		{notify.Failed, sent, false, time.Hour, start.Add(time.Hour)},
-		{notify.Parked, sent, false, 2 * time.Hour, start.Add(time.Hour)},
+		{notify.DeadLetter, sent, false, 2 * time.Hour, start.Add(time.Hour)},
 		{notify.Succeeded, sent, true, 3 * time.Hour, start.Add(time.Hour)},
 		{notify.Succeeded, sent, false, 4 * time.Hour, time.Time{}},
 		{notify.Failed, sent, false, 5 * time.Hour, start.Add(5 * time.Hour)},
@@ -224,7 +224,7 @@ func testTestEvents(t *testing.T, store string) {
 	if _, err := w.Test(ctx, account, mode, e.ID, "*", nil); fault.Code(err) != "event_type_unknown" {
 		t.Errorf("%v", err)
 	}
-	if n, err := w.store.CountParked(ctx); n != 0 || err != nil {
+	if n, err := w.store.CountDeadLetters(ctx); n != 0 || err != nil {
 		t.Errorf("%d parked, %v", n, err)
 	}
 }

@@ -166,7 +166,7 @@ func conflict(err error) error {
 	if !errors.Is(err, ErrConflict) {
 		return err
 	}
-	f := fault.New(fault.KindConflict, "endpoint_changed", "The endpoint was changed at the same moment; read it and try again.")
+	f := fault.New(fault.KindConflict, "endpoint_changed", "The endpoint was changed by another request. Read it again, then repeat your change.")
 	f.Cause = err
 	return f
 }
@@ -186,10 +186,10 @@ func (l *Local) Deliveries(ctx context.Context, account, mode, endpoint string, 
 // checkPage checks the limit and the cursor of a list whose ids have the prefix.
 func checkPage(prefix, before string, limit int) error {
 	if limit < 1 || limit > MaxPage+1 {
-		return fault.Invalid("limit", "limit_out_of_range", "limit is 1 to %d.", MaxPage)
+		return fault.Invalid("limit", "limit_out_of_range", "limit must be 1 to %d.", MaxPage)
 	}
 	if before != "" && !id.Valid(prefix, before) {
-		return fault.Invalid("cursor", "cursor_invalid", "The cursor is not one that a list gave out.")
+		return fault.Invalid("cursor", "cursor_invalid", "Invalid cursor: pass nextCursor from a previous page.")
 	}
 	return nil
 }
@@ -238,9 +238,9 @@ func (l *Local) Redeliver(ctx context.Context, account, mode, endpoint, delivery
 	case !e.Enabled():
 		return Delivery{}, disabled(e)
 	case old.Test:
-		return Delivery{}, fault.New(fault.KindConflict, "delivery_not_repeatable", "This was a test; send another one.")
+		return Delivery{}, fault.New(fault.KindConflict, "delivery_not_repeatable", "A test delivery cannot be repeated; send another test.")
 	case len(old.SealedBody) == 0:
-		return Delivery{}, fault.New(fault.KindConflict, "delivery_not_repeatable", "This delivery had no body that could be sent.")
+		return Delivery{}, fault.New(fault.KindConflict, "delivery_not_repeatable", "This delivery has no body to send again.")
 	}
 
 	now := l.Now()
@@ -302,7 +302,7 @@ func (l *Local) Handle(ctx context.Context, events []stream.Event) error {
 				}
 				plain = l.Site.Document(plain)
 				if len(plain) > MaxPayloadBytes {
-					if err := l.park(ctx, *e, endpoints, len(plain)); err != nil {
+					if err := l.addDeadLetter(ctx, *e, endpoints, len(plain)); err != nil {
 						return err
 					}
 					break
@@ -324,14 +324,14 @@ func (l *Local) Handle(ctx context.Context, events []stream.Event) error {
 
 // park records for each subscribed endpoint that an event is too large to send. The ids of
 // these deliveries are derived, so a repeated batch records each once.
-func (l *Local) park(ctx context.Context, e stream.Event, endpoints []Endpoint, size int) error {
+func (l *Local) addDeadLetter(ctx context.Context, e stream.Event, endpoints []Endpoint, size int) error {
 	for _, ep := range endpoints {
 		if !ep.Enabled() || !ep.Subscribed(e.Type) {
 			continue
 		}
 		err := l.Store.RecordDelivery(ctx, Delivery{
 			ID: id.Derive(id.Delivery, e.ID, ep.ID), Account: e.Account, Mode: e.Mode, Endpoint: ep.ID,
-			Event: e.ID, EventType: e.Type, Status: Parked, At: l.Now(),
+			Event: e.ID, EventType: e.Type, Status: DeadLetter, At: l.Now(),
 			Error: fmt.Sprintf("payload_too_large: the body has %d bytes and a webhook at most %d; read the event at /api/events", size,
 				MaxPayloadBytes),
 		}, nil)

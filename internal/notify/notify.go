@@ -76,7 +76,7 @@ type Endpoint struct {
 	DisabledAt           time.Time // zero: enabled
 	DisabledReason       string
 	FailingSince         time.Time // the first failed try since the last success; zero: none. Kept by the store
-	Told                 int64     // events that were emitted about it
+	EventSeq             int64     `json:"Told"` // number of events about it; the tag is the name that earlier versions use between services
 	CreatedAt            time.Time
 	Revision             int64 // kept by the store; 1 when created
 }
@@ -106,10 +106,10 @@ type Status string
 // The statuses. A failed delivery is tried again, unless it was a test. A parked one is not,
 // and waits for a person.
 const (
-	Pending   Status = "pending"
-	Succeeded Status = "succeeded"
-	Failed    Status = "failed"
-	Parked    Status = "parked"
+	Pending    Status = "pending"
+	Succeeded  Status = "succeeded"
+	Failed     Status = "failed"
+	DeadLetter Status = "parked"
 )
 
 // Delivery is one try to send one event to one endpoint.
@@ -173,13 +173,13 @@ var ErrConflict = errors.New("the endpoint was changed meanwhile")
 
 // TooManyEndpoints returns the fault of a store past the limit.
 func TooManyEndpoints() *fault.Error {
-	return fault.New(fault.KindConflict, "too_many_endpoints", "An account has at most %d webhook endpoints per mode; delete one first.", MaxEndpoints)
+	return fault.New(fault.KindConflict, "too_many_endpoints", "An account can have at most %d webhook endpoints per mode; delete one first.", MaxEndpoints)
 }
 
 // EndpointExists returns the fault of a store if another endpoint has the same URL and would
 // receive some of the same events.
 func EndpointExists(other Endpoint) *fault.Error {
-	f := fault.New(fault.KindConflict, "endpoint_exists", "The endpoint %s has this URL already and is sent some of these events, so each would arrive twice. Change that endpoint, or choose other events.", other.ID)
+	f := fault.New(fault.KindConflict, "endpoint_exists", "Endpoint %s already has this URL and receives some of these events, so they would arrive twice. Change that endpoint or choose other events.", other.ID)
 	f.Param = "url"
 	return f
 }

@@ -432,7 +432,7 @@ func testTooLargeIsParkedOnce(t *testing.T, store string) {
 		}
 	}
 	got, err := w.Deliveries(ctx, account, mode, e.ID, notify.DeliveryQuery{Limit: 10})
-	if err != nil || len(got) != 1 || got[0].Status != notify.Parked || !strings.HasPrefix(got[0].Error, "payload_too_large: ") {
+	if err != nil || len(got) != 1 || got[0].Status != notify.DeadLetter || !strings.HasPrefix(got[0].Error, "payload_too_large: ") {
 		t.Fatalf("%+v, %v", got, err)
 	}
 	if len(w.jobs) != 2 {

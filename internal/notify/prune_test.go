@@ -28,12 +28,12 @@ func TestDeliveriesArePruned(t *testing.T) { onEach(t, testDeliveriesArePruned) 
 func testDeliveriesArePruned(t *testing.T, store string) {
 	w := newWorld(t, store)
 	e := w.create(t, account).Endpoint
-	statuses := []notify.Status{notify.Succeeded, notify.Failed, notify.Parked, notify.Pending}
+	statuses := []notify.Status{notify.Succeeded, notify.Failed, notify.DeadLetter, notify.Pending}
 	const old = 230
 	for i := range old {
 		w.delivery(t, e.ID, id.New(id.Event), statuses[i%len(statuses)], start.Add(-time.Duration(i)*time.Second))
 	}
-	kept := w.delivery(t, e.ID, "evt_kept", notify.Parked, start.Add(time.Minute))
+	kept := w.delivery(t, e.ID, "evt_kept", notify.DeadLetter, start.Add(time.Minute))
 	w.now = start.Add(notify.DeliveryLife)
 	if n, err := w.Prune(t.Context()); n != old-1 || err != nil { // the one of this very moment stays
 		t.Fatalf("%d, %v", n, err)
@@ -87,20 +87,20 @@ func testParkedDeliveriesAreCounted(t *testing.T, store string) {
 	a, b := w.create(t, account).Endpoint, w.create(t, account).Endpoint
 	want := func(n int64, after string) {
 		t.Helper()
-		if got, err := w.store.CountParked(ctx); got != n || err != nil {
+		if got, err := w.store.CountDeadLetters(ctx); got != n || err != nil {
 			t.Errorf("after %s: %d, %v, want %d", after, got, err, n)
 		}
 	}
 	w.delivery(t, a.ID, "evt_1", notify.Failed, start)
 	w.delivery(t, a.ID, "evt_1", notify.Succeeded, start)
 	want(0, "a success")
-	w.delivery(t, a.ID, "evt_2", notify.Parked, start)
-	w.delivery(t, b.ID, "evt_2", notify.Parked, start)
+	w.delivery(t, a.ID, "evt_2", notify.DeadLetter, start)
+	w.delivery(t, b.ID, "evt_2", notify.DeadLetter, start)
 	want(2, "two were parked")
 	w.delivery(t, a.ID, "evt_2", notify.Pending, start)
 	w.delivery(t, a.ID, "evt_2", notify.Failed, start)
 	want(2, "one is sent again")
-	w.delivery(t, a.ID, "evt_2", notify.Parked, start)
+	w.delivery(t, a.ID, "evt_2", notify.DeadLetter, start)
 	want(2, "it was parked again")
 	w.delivery(t, a.ID, "evt_2", notify.Succeeded, start)
 	want(1, "it arrived")
@@ -108,9 +108,9 @@ func testParkedDeliveriesAreCounted(t *testing.T, store string) {
 		t.Fatal(err)
 	}
 	want(0, "the endpoint was deleted")
-	w.delivery(t, b.ID, "evt_3", notify.Parked, start) // a try that was under way then
+	w.delivery(t, b.ID, "evt_3", notify.DeadLetter, start) // a try that was under way then
 	want(0, "its last try ended")
-	w.delivery(t, a.ID, "evt_4", notify.Parked, start)
+	w.delivery(t, a.ID, "evt_4", notify.DeadLetter, start)
 	w.now = start.Add(notify.DeliveryLife + time.Second)
 	if _, err := w.Prune(ctx); err != nil {
 		t.Fatal(err)

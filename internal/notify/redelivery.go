@@ -105,14 +105,14 @@ type RedeliveryStore interface {
 
 // RedeliveryRunning returns the fault of a second bulk redelivery to an endpoint.
 func RedeliveryRunning() *fault.Error {
-	return fault.New(fault.KindConflict, "redelivery_running", "A bulk redelivery to this endpoint is running; wait for it, or cancel it.")
+	return fault.New(fault.KindConflict, "redelivery_running", "A bulk redelivery to this endpoint is already running; wait for it or cancel it.")
 }
 
 // RedeliverAll begins a bulk redelivery, which RunRedeliveries carries on. A crash before the
 // commit leaves nothing; after it, the next process carries it on.
 func (l *Local) RedeliverAll(ctx context.Context, account, mode, endpoint string, f Filter, t *idempotency.Ticket) (Redelivery, error) {
 	if f.Status == "" {
-		f.Status = Parked
+		f.Status = DeadLetter
 	}
 	if bad := f.check(); bad != nil {
 		return Redelivery{}, bad
@@ -133,7 +133,7 @@ func (l *Local) RedeliverAll(ctx context.Context, account, mode, endpoint string
 		return Redelivery{}, err
 	}
 	if r.Total > MaxRedelivered {
-		return Redelivery{}, fault.New(fault.KindConflict, "redelivery_too_large", "More than %d events match; ask for a shorter time.",
+		return Redelivery{}, fault.New(fault.KindConflict, "redelivery_too_large", "More than %d events match; choose a shorter period.",
 			MaxRedelivered)
 	}
 
@@ -157,8 +157,8 @@ func (l *Local) RedeliverAll(ctx context.Context, account, mode, endpoint string
 // type, or a period that ends before it begins.
 func (f Filter) check() *fault.Error {
 	switch {
-	case !slices.Contains([]Status{Succeeded, Failed, Parked}, f.Status):
-		return fault.Invalid("status", "status_invalid", "status is succeeded, failed or parked.")
+	case !slices.Contains([]Status{Succeeded, Failed, DeadLetter}, f.Status):
+		return fault.Invalid("status", "status_invalid", "status must be succeeded, failed or parked.")
 	case f.EventType != "" && !slices.Contains(EventTypes(), f.EventType):
 		return unknownType("eventType", f.EventType, EventTypes())
 	case !f.From.IsZero() && !f.To.IsZero() && !f.From.Before(f.To):
@@ -222,7 +222,7 @@ func (l *Local) RunRedeliveries(ctx context.Context) error {
 	for {
 		moved, err := l.CarryOn(ctx)
 		if err != nil && ctx.Err() == nil {
-			l.Log.WarnContext(ctx, "a bulk redelivery waits", "error", err)
+			l.Log.WarnContext(ctx, "a bulk redelivery was delayed", "error", err)
 		}
 		if moved && err == nil && ctx.Err() == nil {
 			continue

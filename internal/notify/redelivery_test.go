@@ -69,12 +69,12 @@ func testBulkRedelivery(t *testing.T, store string) {
 	for range parked {
 		event := id.New(id.Event)
 		w.delivery(t, e.ID, event, notify.Failed, start)
-		w.delivery(t, e.ID, event, notify.Parked, start)
+		w.delivery(t, e.ID, event, notify.DeadLetter, start)
 	}
 	w.delivery(t, e.ID, "evt_fine", notify.Succeeded, start)
-	w.delivery(t, e.ID, "evt_healed", notify.Parked, start)
+	w.delivery(t, e.ID, "evt_healed", notify.DeadLetter, start)
 	w.delivery(t, e.ID, "evt_healed", notify.Succeeded, start)
-	w.delivery(t, w.create(t, account).Endpoint.ID, "evt_elsewhere", notify.Parked, start)
+	w.delivery(t, w.create(t, account).Endpoint.ID, "evt_elsewhere", notify.DeadLetter, start)
 	r := w.all(t, e, notify.Filter{})
 	if r.Total != parked || r.State != notify.Running {
 		t.Fatalf("%+v", r)
@@ -120,7 +120,7 @@ func testStuckRedeliveries(t *testing.T, store string) {
 		for range 2 {
 			d := notify.Delivery{ID: id.New(id.Delivery), Account: of, Mode: mode, Endpoint: e.ID, Event: id.New(id.Event),
 				EventType: "payment.succeeded",
-				Attempt:   1, Status: notify.Parked, At: start, SealedBody: []byte("sealed:{}")}
+				Attempt:   1, Status: notify.DeadLetter, At: start, SealedBody: []byte("sealed:{}")}
 			if err := w.store.RecordDelivery(t.Context(), d, nil); err != nil {
 				t.Fatal(err)
 			}
@@ -135,7 +135,7 @@ func testStuckRedeliveries(t *testing.T, store string) {
 		t.Fatalf("%d jobs", queued)
 	}
 	e := w.create(t, account).Endpoint
-	w.delivery(t, e.ID, id.New(id.Event), notify.Parked, start)
+	w.delivery(t, e.ID, id.New(id.Event), notify.DeadLetter, start)
 	r := w.all(t, e, notify.Filter{})
 	for range 2 {
 		if _, err := w.CarryOn(t.Context()); err != nil {
@@ -161,9 +161,9 @@ func testBulkRedeliveryCut(t *testing.T, store string) {
 	w, ctx := newWorld(t, store), t.Context()
 	e := w.create(t, account).Endpoint
 	for range 60 {
-		w.delivery(t, e.ID, id.New(id.Event), notify.Parked, start)
+		w.delivery(t, e.ID, id.New(id.Event), notify.DeadLetter, start)
 	}
-	r := w.all(t, e, notify.Filter{Status: notify.Parked})
+	r := w.all(t, e, notify.Filter{Status: notify.DeadLetter})
 	w.fail = errors.New("the queue is away")
 	if _, err := w.CarryOn(ctx); err == nil || w.read(t, r).Queued() != 0 {
 		t.Fatalf("without a queue: %v, %+v", err, w.read(t, r))
@@ -246,7 +246,7 @@ func testBulkRedeliveryEnds(t *testing.T, store string) {
 	w, ctx := newWorld(t, store), t.Context()
 	begin := func() (notify.Endpoint, notify.Redelivery) {
 		e := w.create(t, account).Endpoint
-		w.delivery(t, e.ID, id.New(id.Event), notify.Parked, start)
+		w.delivery(t, e.ID, id.New(id.Event), notify.DeadLetter, start)
 		return e, w.all(t, e, notify.Filter{})
 	}
 	e, r := begin()
@@ -288,7 +288,7 @@ func testBulkRedeliveryEnds(t *testing.T, store string) {
 func TestRunRedeliveriesGoesOnByItself(t *testing.T) {
 	w := newWorld(t, sqltest.File(t))
 	e := w.create(t, account).Endpoint
-	w.delivery(t, e.ID, id.New(id.Event), notify.Parked, start)
+	w.delivery(t, e.ID, id.New(id.Event), notify.DeadLetter, start)
 	w.store.moved = make(chan notify.Redelivery, 10)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)

@@ -147,13 +147,13 @@ func TestWhatWasAcceptedIsSent(t *testing.T) {
 	alphabets, seq := slices.Sorted(maps.Keys(storetest.Alphabets)), int64(0)
 	rapid.Check(t, func(rt *rapid.T) {
 		r := rand.New(rand.NewPCG(rapid.Uint64().Draw(rt, "seed"), 0))
-		wish := storetest.LargestRequest(r, account, storetest.Alphabets[rapid.SampledFrom(alphabets).Draw(rt, "alphabet")])
-		wish.Description = rapid.StringOfN(rapid.Rune(), 0, link.MaxDescriptionChars, -1).Draw(rt, "description")
+		request := storetest.LargestRequest(r, account, storetest.Alphabets[rapid.SampledFrom(alphabets).Draw(rt, "alphabet")])
+		request.Description = rapid.StringOfN(rapid.Rune(), 0, link.MaxDescriptionChars, -1).Draw(rt, "description")
 		for range rapid.IntRange(0, 10).Draw(rt, "values") {
-			wish.Metadata[rapid.SampledFrom(slices.Sorted(maps.Keys(wish.Metadata))).Draw(rt, "key")] = rapid.StringN(0,
+			request.Metadata[rapid.SampledFrom(slices.Sorted(maps.Keys(request.Metadata))).Draw(rt, "key")] = rapid.StringN(0,
 				link.MaxMetadataValueChars, -1).Draw(rt, "value")
 		}
-		if _, err := links.Create(ctx, wish); err != nil {
+		if _, err := links.Create(ctx, request); err != nil {
 			return // not lawful
 		}
 		events, err := w.store.Events(ctx, account, mode, seq, 100)

@@ -41,12 +41,12 @@ func NewMetrics() *Metrics {
 			Help: "Tries to send a mail, by what became of it: sent, waiting for another try, parked or dropped."}, []string{"kind", "outcome"}),
 	}
 	m.assessed = prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "paylink_fraud_assess_seconds",
-		Help:    "Time to say what to do with an attempt to pay, by what was said and why.",
+		Help:    "Time of the assessment of a payment attempt, by decision and reason.",
 		Buckets: []float64{.0001, .0005, .001, .0025, .005, .01, .025, .1, 1}}, []string{"action", "why"})
 	m.limited = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "paylink_requests_limited_total",
-		Help: "Requests refused because somebody asked too often, by limit."}, []string{"limit"})
+		Help: "Requests refused by a rate limit, by limit."}, []string{"limit"})
 	m.gone = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "paylink_issuer_gone_total",
-		Help: "Looks at payments whose issuer is not in the configuration."}, []string{"issuer"})
+		Help: "Recoveries of payments whose issuer is not configured."}, []string{"issuer"})
 	m.registry.MustRegister(m.gone, m.requests, m.issuer, m.calls, m.refused, m.limited, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m

@@ -85,7 +85,7 @@ func Check(ctx context.Context, conn *pgx.Conn) error {
 	case err != nil:
 		return err
 	case version < minVersion:
-		return fmt.Errorf("PostgreSQL %d or later is needed; the server is %d", minVersion/10000, version/10000)
+		return fmt.Errorf("PostgreSQL %d or later is required; the server is %d", minVersion/10000, version/10000)
 	case fsync != "on":
 		return errors.New("the PostgreSQL server runs with fsync=off and would lose acknowledged payments in a crash: turn fsync on")
 	case synchronous == "off" || synchronous == "local":

@@ -194,10 +194,10 @@ func (m *Meter) bar(width int, now time.Time) string {
 	parts := append([]string{figures}, m.pace(now)...)
 	for {
 		text := strings.Join(parts, "  ")
-		room := width - len(m.label) - len(text) - 2
+		space := width - len(m.label) - len(text) - 2
 		switch {
-		case room >= minBarWidth+7:
-			return m.label + " " + m.picture(min(room-7, barWidth)) + " " + text
+		case space >= minBarWidth+7:
+			return m.label + " " + m.picture(min(space-7, barWidth)) + " " + text
 		case len(parts) > 1:
 			parts = parts[:len(parts)-1]
 			continue

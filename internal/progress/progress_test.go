@@ -81,7 +81,7 @@ func TestBytesAndStages(t *testing.T) {
 	})
 }
 
-func TestNobodyIsTold(t *testing.T) {
+func TestQuiet(t *testing.T) {
 	var out page
 	for _, to := range []progress.To{{}, {Out: &out, Quiet: true}} {
 		m := to.Start("x", "objects", 1)

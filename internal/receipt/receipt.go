@@ -34,7 +34,7 @@ const (
 )
 
 // ErrReceipt is the only error for everything that is not a receipt of ours, or was changed.
-var ErrReceipt error = fault.New(fault.KindNotFound, "receipt_unknown", "This is not a receipt of ours, or it was altered.")
+var ErrReceipt error = fault.New(fault.KindNotFound, "receipt_unknown", "This receipt is invalid or was altered.")
 
 // Statement is what a receipt says about a payment.
 type Statement struct {

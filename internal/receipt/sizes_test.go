@@ -19,9 +19,9 @@ func TestTheLargestReceiptIsRead(t *testing.T) {
 	ring := keyring.NewMemory(storetest.Epoch)
 	public := "https://" + strings.Repeat("p", link.MaxPublicURLBytes-len("https://"))
 	for name, from := range storetest.Alphabets {
-		wish := storetest.LargestRequest(r, "acct_1", from)
+		request := storetest.LargestRequest(r, "acct_1", from)
 		l := storetest.NewLink("acct_1", 1)
-		l.Payee, l.Reference, l.RedirectURL = wish.Payee, wish.Reference, "https://"+strings.Repeat("h", 250)+".example/"
+		l.Payee, l.Reference, l.RedirectURL = request.Payee, request.Reference, "https://"+strings.Repeat("h", 250)+".example/"
 		p := storetest.LargestPayment(t, r, l, public+"/l/t", from, func(payment.Change) {})
 		s := receipt.Of(p, l)
 		s.Issuer = public

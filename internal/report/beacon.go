@@ -9,9 +9,9 @@ import (
 
 // Limits of what a gateway keeps of what browsers reported.
 const (
-	beaconEvery   = 2 * time.Second
-	beaconTimeout = 10 * time.Second // of a flush, including the last
-	beaconRoom    = 10_000           // links; more are dropped until the next flush
+	beaconEvery    = 2 * time.Second
+	beaconTimeout  = 10 * time.Second // of a flush, including the last
+	maxBeaconLinks = 10_000           // links; more are dropped until the next flush
 )
 
 // Beacons collects what browsers report, so that opening a page costs no call and no commit of
@@ -29,13 +29,12 @@ func NewBeacons(s Service, log *slog.Logger) *Beacons {
 	return &Beacons{service: s, log: log, waiting: map[Sighting]Step{}}
 }
 
-// Tell records a step. It never waits. When beaconRoom links wait, it drops the steps of
-// further ones.
-func (b *Beacons) Tell(account, mode, link string, step Step) {
+// Report records a step. It never waits.
+func (b *Beacons) Report(account, mode, link string, step Step) {
 	key := Sighting{Account: account, Mode: mode, Link: link}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if _, there := b.waiting[key]; !there && len(b.waiting) >= beaconRoom {
+	if _, there := b.waiting[key]; !there && len(b.waiting) >= maxBeaconLinks {
 		return
 	}
 	b.waiting[key] |= step
@@ -72,7 +71,7 @@ func (b *Beacons) flush(ctx context.Context) {
 			return
 		}
 		if err := b.service.Seen(ctx, batch); err != nil {
-			b.log.WarnContext(ctx, "steps that browsers told are lost", "links", len(batch), "error", err)
+			b.log.WarnContext(ctx, "steps reported by browsers were lost", "links", len(batch), "error", err)
 		}
 		batch = batch[:0]
 	}

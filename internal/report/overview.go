@@ -138,10 +138,10 @@ func (p *Period) Check() (*time.Location, error) {
 	}
 	p.From, p.To = p.From.UTC().Truncate(time.Millisecond), p.To.UTC().Truncate(time.Millisecond)
 	if !p.From.Before(p.To) {
-		return nil, fault.Invalid("to", "date_invalid", "The period must end after it begins.")
+		return nil, fault.Invalid("to", "date_invalid", "to must be later than from.")
 	}
 	if p.To.Sub(p.From) > MaxPeriodDays*day+time.Hour { // allows for an hour by which a clock was put back
-		return nil, fault.Invalid("from", "date_invalid", "A period has at most %d days.", MaxPeriodDays)
+		return nil, fault.Invalid("from", "date_invalid", "A period can have at most %d days.", MaxPeriodDays)
 	}
 	return zone, nil
 }

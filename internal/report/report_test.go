@@ -111,15 +111,15 @@ func TestBeacons(t *testing.T) {
 		b := report.NewBeacons(to, slog.New(slog.DiscardHandler))
 		ctx, cancel := context.WithCancel(t.Context())
 		go func() { _ = b.Run(ctx) }()
-		b.Tell("acct", "test", "lnk", report.Opened)
-		b.Tell("acct", "test", "lnk", report.Started)
+		b.Report("acct", "test", "lnk", report.Opened)
+		b.Report("acct", "test", "lnk", report.Started)
 		<-time.After(3 * time.Second) // of the synctest bubble's clock
 		synctest.Wait()
 		if len(to.seen) != 1 || to.seen[0].Step != report.Opened|report.Started {
 			t.Errorf("told %+v", to.seen)
 		}
 		for i := range 20_000 {
-			b.Tell("acct", "test", string(rune('a'+i%26))+time.Duration(i).String(), report.Opened)
+			b.Report("acct", "test", string(rune('a'+i%26))+time.Duration(i).String(), report.Opened)
 		}
 		cancel()
 		synctest.Wait()

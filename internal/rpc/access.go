@@ -163,31 +163,31 @@ func act[Q any](s *Server, method string, do func(context.Context, *Q) error) {
 }
 
 // serveAccess serves merchant.Access. Users leave the service without their hashes.
-func serveAccess(s *Server, box merchant.Access) {
-	answer(s, "Policy", func(ctx context.Context, _ *none) (merchant.Policy, error) { return box.Policy(ctx) })
-	answer(s, "Sessions", func(ctx context.Context, q *userForm) ([]merchant.Session, error) { return box.Sessions(ctx, q.User) })
-	act(s, "EndSession", func(ctx context.Context, q *userForm) error { return box.EndSession(ctx, q.User, q.Session) })
-	act(s, "EndSessions", func(ctx context.Context, q *userForm) error { return box.EndSessions(ctx, q.User, q.Keep) })
+func serveAccess(s *Server, svc merchant.Access) {
+	answer(s, "Policy", func(ctx context.Context, _ *none) (merchant.Policy, error) { return svc.Policy(ctx) })
+	answer(s, "Sessions", func(ctx context.Context, q *userForm) ([]merchant.Session, error) { return svc.Sessions(ctx, q.User) })
+	act(s, "EndSession", func(ctx context.Context, q *userForm) error { return svc.EndSession(ctx, q.User, q.Session) })
+	act(s, "EndSessions", func(ctx context.Context, q *userForm) error { return svc.EndSessions(ctx, q.User, q.Keep) })
 	act(s, "ChangePassword", func(ctx context.Context, q *userForm) error {
-		return box.ChangePassword(ctx, q.User, q.Keep, q.Password, q.Next, q.Lang)
+		return svc.ChangePassword(ctx, q.User, q.Keep, q.Password, q.Next, q.Lang)
 	})
-	act(s, "RequestReset", func(ctx context.Context, q *resetForm) error { return box.RequestReset(ctx, q.Email, q.Lang) })
-	act(s, "Reset", func(ctx context.Context, q *resetForm) error { return box.Reset(ctx, q.Token, q.Next, q.Lang) })
-	act(s, "SendConfirmation", func(ctx context.Context, q *userForm) error { return box.SendConfirmation(ctx, q.User, q.Lang) })
-	act(s, "Confirm", func(ctx context.Context, q *resetForm) error { return box.Confirm(ctx, q.Token) })
-	serveFactors(s, box)
+	act(s, "RequestReset", func(ctx context.Context, q *resetForm) error { return svc.RequestReset(ctx, q.Email, q.Lang) })
+	act(s, "Reset", func(ctx context.Context, q *resetForm) error { return svc.Reset(ctx, q.Token, q.Next, q.Lang) })
+	act(s, "SendConfirmation", func(ctx context.Context, q *userForm) error { return svc.SendConfirmation(ctx, q.User, q.Lang) })
+	act(s, "Confirm", func(ctx context.Context, q *resetForm) error { return svc.Confirm(ctx, q.Token) })
+	serveFactors(s, svc)
 	answer(s, "Invite", func(ctx context.Context, q *merchant.InviteRequest) (merchant.Invitation, error) {
-		return box.Invite(ctx, *q)
+		return svc.Invite(ctx, *q)
 	})
 	answer(s, "Invitations", func(ctx context.Context, q *accountForm) ([]merchant.Invitation, error) {
-		return box.Invitations(ctx, q.Account)
+		return svc.Invitations(ctx, q.Account)
 	})
-	act(s, "WithdrawInvitation", func(ctx context.Context, q *accountForm) error { return box.WithdrawInvitation(ctx, q.Account, q.ID) })
+	act(s, "WithdrawInvitation", func(ctx context.Context, q *accountForm) error { return svc.WithdrawInvitation(ctx, q.Account, q.ID) })
 	answer(s, "Invitation", func(ctx context.Context, q *resetForm) (merchant.Invitation, error) {
-		return box.Invitation(ctx, q.Token)
+		return svc.Invitation(ctx, q.Token)
 	})
 	answer(s, "Users", func(ctx context.Context, q *accountForm) ([]merchant.User, error) {
-		users, err := box.Users(ctx, q.Account)
+		users, err := svc.Users(ctx, q.Account)
 		for i := range users {
 			users[i] = bareUser(users[i])
 		}
@@ -196,28 +196,28 @@ func serveAccess(s *Server, box merchant.Access) {
 }
 
 // serveFactors serves what users sign in with besides the password.
-func serveFactors(s *Server, box merchant.Access) {
-	answer(s, "Security", func(ctx context.Context, q *userForm) (merchant.Security, error) { return box.Security(ctx, q.User) })
+func serveFactors(s *Server, svc merchant.Access) {
+	answer(s, "Security", func(ctx context.Context, q *userForm) (merchant.Security, error) { return svc.Security(ctx, q.User) })
 	answer(s, "BeginTOTP", func(ctx context.Context, q *userForm) (merchant.TOTPOffer, error) {
-		return box.BeginTOTP(ctx, q.User, q.Password)
+		return svc.BeginTOTP(ctx, q.User, q.Password)
 	})
 	answer(s, "ConfirmTOTP", func(ctx context.Context, q *userForm) ([]string, error) {
-		return box.ConfirmTOTP(ctx, q.User, q.Password)
+		return svc.ConfirmTOTP(ctx, q.User, q.Password)
 	})
-	act(s, "EndTOTP", func(ctx context.Context, q *userForm) error { return box.EndTOTP(ctx, q.User, q.Password) })
+	act(s, "EndTOTP", func(ctx context.Context, q *userForm) error { return svc.EndTOTP(ctx, q.User, q.Password) })
 	answer(s, "RenewRecovery", func(ctx context.Context, q *userForm) ([]string, error) {
-		return box.RenewRecovery(ctx, q.User, q.Password)
+		return svc.RenewRecovery(ctx, q.User, q.Password)
 	})
 	answer(s, "BeginPasskey", func(ctx context.Context, q *userForm) (merchant.Ceremony, error) {
-		return box.BeginPasskey(ctx, q.User, q.Password)
+		return svc.BeginPasskey(ctx, q.User, q.Password)
 	})
 	answer(s, "AddPasskey", func(ctx context.Context, q *answerForm) (merchant.Passkey, error) {
-		return box.AddPasskey(ctx, q.User, q.Name, q.State, q.Answer)
+		return svc.AddPasskey(ctx, q.User, q.Name, q.State, q.Answer)
 	})
-	act(s, "RenamePasskey", func(ctx context.Context, q *passkeyForm) error { return box.RenamePasskey(ctx, q.User, q.ID, q.Name) })
-	act(s, "RemovePasskey", func(ctx context.Context, q *passkeyForm) error { return box.RemovePasskey(ctx, q.User, q.ID) })
-	answer(s, "BeginPasskeySignIn", func(ctx context.Context, _ *none) (merchant.Ceremony, error) { return box.BeginPasskeySignIn(ctx) })
+	act(s, "RenamePasskey", func(ctx context.Context, q *passkeyForm) error { return svc.RenamePasskey(ctx, q.User, q.ID, q.Name) })
+	act(s, "RemovePasskey", func(ctx context.Context, q *passkeyForm) error { return svc.RemovePasskey(ctx, q.User, q.ID) })
+	answer(s, "BeginPasskeySignIn", func(ctx context.Context, _ *none) (merchant.Ceremony, error) { return svc.BeginPasskeySignIn(ctx) })
 	answer(s, "SignInPasskey", func(ctx context.Context, q *answerForm) (merchant.SignedIn, error) {
-		return box.SignInPasskey(ctx, q.State, q.Answer, q.Client)
+		return svc.SignInPasskey(ctx, q.State, q.Answer, q.Client)
 	})
 }

@@ -26,7 +26,7 @@ const accountPassword = "correct horse battery"
 
 func TestAccessService(t *testing.T) { both(t, accessSuite) }
 
-func accessSuite(t *testing.T, b boxes) {
+func accessSuite(t *testing.T, b serviceSet) {
 	ctx, users := t.Context(), b.users
 	policy, err := users.Policy(ctx)
 	good(t, err)
@@ -51,7 +51,7 @@ func accessSuite(t *testing.T, b boxes) {
 	}
 }
 
-func sessionsSuite(t *testing.T, b boxes, u merchant.User) {
+func sessionsSuite(t *testing.T, b serviceSet, u merchant.User) {
 	ctx, users := t.Context(), b.users
 	open := func() merchant.SignedIn {
 		t.Helper()
@@ -86,7 +86,7 @@ func sessionsSuite(t *testing.T, b boxes, u merchant.User) {
 	}
 }
 
-func codesSuite(t *testing.T, b boxes, u merchant.User) {
+func codesSuite(t *testing.T, b serviceSet, u merchant.User) {
 	ctx, users := t.Context(), b.users
 	offer, err := users.BeginTOTP(ctx, u.ID, accountPassword)
 	good(t, err)
@@ -122,7 +122,7 @@ func codesSuite(t *testing.T, b boxes, u merchant.User) {
 	}
 }
 
-func invitationsSuite(t *testing.T, b boxes, up merchant.SignedUp) {
+func invitationsSuite(t *testing.T, b serviceSet, up merchant.SignedUp) {
 	ctx, users := t.Context(), b.users
 	made, err := users.Invite(ctx, merchant.InviteRequest{User: up.User.ID, Account: up.Account.ID, Email: "bob@example.com"})
 	good(t, err)
@@ -226,7 +226,7 @@ func (d *device) answer(response map[string]any) []byte {
 	return raw
 }
 
-func passkeysSuite(t *testing.T, b boxes, u merchant.User) {
+func passkeysSuite(t *testing.T, b serviceSet, u merchant.User) {
 	ctx, users := t.Context(), b.users
 	_, err := users.BeginPasskey(ctx, u.ID, "wrong")
 	is(t, err, fault.KindInvalid, "password_wrong", "password")

@@ -48,22 +48,22 @@ func (a *Analyst) Figures(ctx context.Context, account, mode string, from, to ti
 }
 
 // ServeAnalyst serves the analytics store in the fraud service. All of its calls only read.
-func ServeAnalyst(s *Server, box history.Analyst) {
+func ServeAnalyst(s *Server, svc history.Analyst) {
 	const name = FraudService
 	handle(s, name, "Rows", func(ctx context.Context, q *history.Query) (*history.Page, error) {
-		page, err := box.Rows(ctx, *q)
+		page, err := svc.Rows(ctx, *q)
 		return &page, err
 	})
 	handle(s, name, "Row", func(ctx context.Context, q *rowQuery) (*history.Row, error) {
-		row, err := box.Row(ctx, q.Account, q.Mode, q.ID)
+		row, err := svc.Row(ctx, q.Account, q.Mode, q.ID)
 		return &row, err
 	})
 	handle(s, name, "Related", func(ctx context.Context, q *rowQuery) (*[]history.Row, error) {
-		rows, err := box.Related(ctx, q.Account, q.Mode, q.ID, q.Limit)
+		rows, err := svc.Related(ctx, q.Account, q.Mode, q.ID, q.Limit)
 		return &rows, err
 	})
 	handle(s, name, "Figures", func(ctx context.Context, q *figuresQuery) (*history.Figures, error) {
-		f, err := box.Figures(ctx, q.Account, q.Mode, q.From, q.To)
+		f, err := svc.Figures(ctx, q.Account, q.Mode, q.From, q.To)
 		return &f, err
 	})
 }

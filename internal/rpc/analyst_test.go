@@ -25,7 +25,7 @@ func TestAnalystService(t *testing.T) {
 	account := w.local.account(t).Account
 	var made []payment.Payment
 	for range 3 {
-		l, err := w.local.links.Create(t.Context(), wish(account))
+		l, err := w.local.links.Create(t.Context(), linkRequest(account))
 		good(t, err)
 		p, err := w.local.transactions.Submit(t.Context(), payment.Submit{Link: l, Attempt: "attempt-0000000001", Card: card(t, "4242424242424242"), PayerEmail: "ada@example.com", Amount: l.Amount})
 		good(t, err)
@@ -71,11 +71,11 @@ func analystSuite(t *testing.T, a history.Analyst, account string, made []paymen
 }
 
 // analyst returns the service over the wire.
-func (w *world) analyst(t *testing.T, box history.Analyst) *rpc.Analyst {
+func (w *world) analyst(t *testing.T, svc history.Analyst) *rpc.Analyst {
 	t.Helper()
 	c := credentials(t, secretFile(t), "")
 	s := rpc.NewServer(rpc.ServerConfig{Credentials: c, Ready: w.store.Ping, Log: w.log, Tickets: w.tickets()})
-	rpc.ServeAnalyst(s, box)
+	rpc.ServeAnalyst(s, svc)
 	url, _ := listen(t, s, nil)
 	return rpc.NewAnalyst(rpc.NewPeer(rpc.FraudService, w.pool(rpc.FraudService, c, url), nil))
 }

@@ -36,13 +36,13 @@ func (a *Assessor) Challenge(ctx context.Context, l link.Link, attempt, address 
 }
 
 // ServeAssessor serves the fraud service.
-func ServeAssessor(s *Server, box fraud.Assessor) {
+func ServeAssessor(s *Server, svc fraud.Assessor) {
 	handle(s, FraudService, "Assess", func(ctx context.Context, q *fraud.Attempt) (*fraud.Verdict, error) {
-		v, err := box.Assess(ctx, *q)
+		v, err := svc.Assess(ctx, *q)
 		return &v, err
 	})
 	handle(s, FraudService, "Challenge", func(ctx context.Context, q *challenged) (*fraud.Puzzle, error) {
-		p, err := box.Challenge(ctx, q.Link.link(), q.Attempt, q.Address)
+		p, err := svc.Challenge(ctx, q.Link.link(), q.Attempt, q.Address)
 		return &p, err
 	})
 }

@@ -16,7 +16,7 @@ import (
 
 func TestAssessorService(t *testing.T) { both(t, assessorSuite) }
 
-func assessorSuite(t *testing.T, b boxes) {
+func assessorSuite(t *testing.T, b serviceSet) {
 	ctx := t.Context()
 	a := fraud.Attempt{Payment: id.New(id.Payment), At: time.Now(), Account: id.New(id.Account), Mode: link.Test, Link: id.New(id.Link), Amount: money.Of(1250, "EUR"),
 		Fingerprint: "f", Card: "c", BIN: "424242", Brand: "visa", Email: "ada@example.com", Address: "192.0.2.0/24", Country: "DE"}

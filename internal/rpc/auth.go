@@ -59,7 +59,7 @@ type secret struct {
 // means none. It returns an error if there is neither.
 func NewCredentials(secretFile, tlsDir string, now func() time.Time) (*Credentials, error) {
 	if secretFile == "" && tlsDir == "" {
-		return nil, errors.New("services prove themselves by a secret, by certificates, or by both: there is neither")
+		return nil, errors.New("services authenticate by a secret, by certificates, or by both: neither is configured")
 	}
 	c := &Credentials{secretFile: secretFile, now: now}
 	if tlsDir != "" {
@@ -94,7 +94,7 @@ func (c *Credentials) Watch(ctx context.Context, every time.Duration, log *slog.
 			return nil
 		case <-tick.C:
 			if err := c.load(); err != nil {
-				log.WarnContext(ctx, "the internal credentials cannot be read again; the old ones stay in use", "error", err)
+				log.WarnContext(ctx, "the internal credentials could not be reloaded; the old ones stay in use", "error", err)
 			}
 		}
 	}
@@ -125,7 +125,7 @@ func readSecrets(file string) ([]secret, error) {
 			continue
 		}
 		if len(line) < minSecretChars {
-			return nil, fmt.Errorf("%s: an internal secret has at least %d characters", file, minSecretChars)
+			return nil, fmt.Errorf("%s: an internal secret must have at least %d characters", file, minSecretChars)
 		}
 		s, err := newSecret(line)
 		if err != nil {
@@ -135,7 +135,7 @@ func readSecrets(file string) ([]secret, error) {
 	}
 
 	if len(all) == 0 || len(all) > maxSecrets {
-		return nil, fmt.Errorf("%s: want 1 to %d internal secrets, one a line, have %d", file, maxSecrets, len(all))
+		return nil, fmt.Errorf("%s: want 1 to %d internal secrets, one per line, have %d", file, maxSecrets, len(all))
 	}
 	return all, nil
 }
@@ -206,12 +206,12 @@ func (c *Credentials) claims(r *http.Request) (claim, bool) {
 // proved reads the body and reports whether the request is unaltered and comes from one of
 // our processes. The handler gets the body that was verified.
 func (c *Credentials) proved(w http.ResponseWriter, r *http.Request) bool {
-	said, ok := c.claims(r)
+	signed, ok := c.claims(r)
 	if !ok { // not worth reading a body for
 		return false
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxRequestBytes))
-	if err != nil || !hmac.Equal(said.mac, said.secret.mac(r, said.at, body)) { // in constant time
+	if err != nil || !hmac.Equal(signed.mac, signed.secret.mac(r, signed.at, body)) { // in constant time
 		return false
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))

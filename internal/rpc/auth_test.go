@@ -203,7 +203,7 @@ func TestSecretRotates(t *testing.T) {
 	await.Until(t, "the client sends the new one", func() bool { return far.Notice(t.Context(), issuer.Notice{}) == nil })
 	// An invalid file changes nothing.
 	write(serverFile, "short")
-	await.Until(t, "the file was looked at", func() bool { return strings.Contains(w.logs.String(), "cannot be read again") })
+	await.Until(t, "the file was looked at", func() bool { return strings.Contains(w.logs.String(), "could not be reloaded") })
 	good(t, far.Notice(t.Context(), issuer.Notice{}))
 	for name, content := range map[string]string{"empty": "\n", "short": "abc\n", "many": strings.Repeat(after+"\n", 9)} {
 		path := filepath.Join(t.TempDir(), "s")
@@ -359,14 +359,14 @@ func TestI15NoCardOnTheWire(t *testing.T) {
 	url, _ := listen(t, w.serve(c), func(l net.Listener) net.Listener { heard = &tap{Listener: l}; return heard })
 	b := w.clients(c, url)
 	k := rpc.NewConnector(rpc.NewPeer("simulator", w.pool("simulator", c, url), nil), "simulator", w.sim.Capabilities(), w.cards())
-	l, err := b.links.Create(t.Context(), wish(b.account(t).Account))
+	l, err := b.links.Create(t.Context(), linkRequest(b.account(t).Account))
 	good(t, err)
 	p, err := b.transactions.Submit(t.Context(), payment.Submit{Link: l, Attempt: "attempt-0000000001", Card: card(t, number), PayerName: "Heard Payer"})
 	good(t, err)
 	if p.Status != payment.Unknown || p.CardLast4 != "6108" {
 		t.Fatalf("paid %+v", p)
 	}
-	if a := k.Authorize(t.Context(), issuer.Authorization{Reference: "direct-1", Amount: wishAmount, Card: card(t, "5555555555554444"), Statement: "Heard Shop", ExpiresAt: time.Now().Add(time.Hour)}); a.Outcome != issuer.Approved {
+	if a := k.Authorize(t.Context(), issuer.Authorization{Reference: "direct-1", Amount: testAmount, Card: card(t, "5555555555554444"), Statement: "Heard Shop", ExpiresAt: time.Now().Add(time.Hour)}); a.Outcome != issuer.Approved {
 		t.Fatalf("authorised %+v", a)
 	}
 	heard.mu.Lock()

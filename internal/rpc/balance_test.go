@@ -291,14 +291,14 @@ func TestF16AnswerLostBetweenServices(t *testing.T) {
 		rpc.ServeLinks(lost, losing{w.local.links, nothing}, w.store)
 		first, _ := listen(t, lost, nil)
 		second, _ := listen(t, w.serve(c), nil)
-		fresh := func() boxes { return w.clients(c, first, second) } // calls the first one first
+		fresh := func() serviceSet { return w.clients(c, first, second) } // calls the first one first
 		count := func() int {
 			all, err := w.store.ListLinks(t.Context(), link.Filter{Account: account.ID, Mode: link.Test, Limit: 10})
 			good(t, err)
 			return len(all)
 		}
 		scope := account.ID + "/test"
-		r := wish(account)
+		r := linkRequest(account)
 		r.Ticket = w.ticket(scope, "order-1", "link")
 		if _, err := fresh().links.Create(t.Context(), r); !errors.Is(err, idempotency.ErrRaced) || count() != 1 {
 			t.Errorf("a create with a key: %v, %d links", err, count())

@@ -38,14 +38,14 @@ func (u *Users) MoveClock(ctx context.Context, m merchant.ClockMove, t *idempote
 	return form.clock(), err
 }
 
-func serveClocks(s *Server, box merchant.Service) {
+func serveClocks(s *Server, svc merchant.Service) {
 	handle(s, UsersService, "Clock", func(ctx context.Context, q *named) (*clockForm, error) {
-		c, err := box.Clock(ctx, q.ID)
+		c, err := svc.Clock(ctx, q.ID)
 		form := clockOut(c)
 		return &form, err
 	})
 	handleTicketed(s, UsersService, "MoveClock", func(ctx context.Context, q merchant.ClockMove, t *idempotency.Ticket) (clockForm, error) {
-		c, err := box.MoveClock(ctx, q, t)
+		c, err := svc.MoveClock(ctx, q, t)
 		return clockOut(c), err
 	})
 }
@@ -63,8 +63,8 @@ func (n *Notifier) MoveClock(ctx context.Context, account string, ahead time.Dur
 }
 
 // serveAhead serves the notifier's part of a moved clock.
-func serveAhead(s *Server, box notify.Service) {
+func serveAhead(s *Server, svc notify.Service) {
 	handle(s, NotifierService, "MoveClock", func(ctx context.Context, q *aheadForm) (*struct{}, error) {
-		return &struct{}{}, box.MoveClock(ctx, q.Account, time.Duration(q.AheadMicros)*time.Microsecond)
+		return &struct{}{}, svc.MoveClock(ctx, q.Account, time.Duration(q.AheadMicros)*time.Microsecond)
 	})
 }

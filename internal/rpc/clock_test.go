@@ -13,7 +13,7 @@ import (
 
 func TestClockService(t *testing.T) { both(t, clockSuite) }
 
-func clockSuite(t *testing.T, b boxes) {
+func clockSuite(t *testing.T, b serviceSet) {
 	ctx, users := t.Context(), b.users
 	up, err := users.SignUp(ctx, merchant.SignUpRequest{Username: "ada", Email: "ada@example.com", Password: "correct horse battery"}, nil)
 	good(t, err)

@@ -107,7 +107,7 @@ func ServeConnector(s *Server, service string, k issuer.Connector, cards Cards) 
 	handle(s, service, "Authorize", func(ctx context.Context, q *authorizeForm) (*issuer.Answer, error) {
 		card, err := cards.open(q.Card, q.about())
 		if err != nil {
-			s.Log.ErrorContext(ctx, "a card did not arrive", "reference", q.Reference, "error", err)
+			s.Log.ErrorContext(ctx, "a card could not be received", "reference", q.Reference, "error", err)
 			return &issuer.Answer{Outcome: issuer.NotSent}, nil
 		}
 		a := k.Authorize(ctx, issuer.Authorization{Reference: q.Reference, Amount: q.Amount, Card: card, Capture: q.Capture,
@@ -143,8 +143,8 @@ func Pages(p *Pool) http.Handler {
 			r.Out.Header.Set(requestIDHeader, obs.RequestID(r.In.Context()))
 		},
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
-			p.log.WarnContext(r.Context(), "an issuer's page could not be had", "service", p.service, "error", err)
-			problem.Write(w, r, fault.Unavailable("issuer_unavailable", time.Second, err, "The page of your bank's test is not available at the moment. Try again."), "")
+			p.log.WarnContext(r.Context(), "an issuer's page could not be fetched", "service", p.service, "error", err)
+			problem.Write(w, r, fault.Unavailable("issuer_unavailable", time.Second, err, "Your bank's verification page is temporarily unavailable. Try again."), "")
 		},
 	}
 }

@@ -88,7 +88,7 @@ func TestConnectorAway(t *testing.T) {
 	connector := func(c *rpc.Credentials) *rpc.Connector {
 		return rpc.NewConnector(rpc.NewPeer("simulator", w.pool("simulator", c, address), nil), simulator.Name, simulator.Capabilities(), w.cards())
 	}
-	ask := issuer.Authorization{Reference: "pay_1-1", Amount: wishAmount, Card: card(t, "4242424242424242"), Statement: "Ada", ExpiresAt: time.Now().Add(time.Hour)}
+	ask := issuer.Authorization{Reference: "pay_1-1", Amount: testAmount, Card: card(t, "4242424242424242"), Statement: "Ada", ExpiresAt: time.Now().Add(time.Hour)}
 	if a := connector(credentials(t, secretFile(t), "")).Authorize(t.Context(), ask); a.Outcome != issuer.NotSent {
 		t.Errorf("with another secret: %v", a.Outcome)
 	}

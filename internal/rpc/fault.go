@@ -20,7 +20,7 @@ import (
 const faultHeader = "Paylink-Fault"
 
 // ErrUnanswered marks the error of a call that got no answer.
-var ErrUnanswered = errors.New("no answer came from the service")
+var ErrUnanswered = errors.New("the service did not respond")
 
 // errNotSent marks the error of a call that never reached an instance.
 var errNotSent = fmt.Errorf("the call was not sent: %w", ErrUnanswered)
@@ -110,8 +110,8 @@ func incoming(ctx context.Context, procedure string, err error) error {
 	if !errors.As(err, &c) {
 		return unanswered(procedure, err, ErrUnanswered)
 	}
-	if told := c.Meta().Get(faultHeader); told != "" {
-		if e := fromWire(procedure, told); e != nil {
+	if encoded := c.Meta().Get(faultHeader); encoded != "" {
+		if e := fromWire(procedure, encoded); e != nil {
 			return e
 		}
 	}
@@ -123,7 +123,7 @@ func incoming(ctx context.Context, procedure string, err error) error {
 	switch c.Code() {
 	case connect.CodeInternal:
 		if connect.IsWireError(c) {
-			return fmt.Errorf("%s failed; the log of the service tells why", procedure)
+			return fmt.Errorf("%s failed; see the log of the service", procedure)
 		}
 	case connect.CodeUnauthenticated:
 		// The guard refuses before anything is done.
@@ -136,14 +136,14 @@ func incoming(ctx context.Context, procedure string, err error) error {
 // ErrUnanswered or errNotSent.
 func unanswered(procedure string, cause, mark error) error {
 	return fault.Unavailable("service_unavailable", time.Second, fmt.Errorf("%s: %w: %w", procedure, mark, cause),
-		"A part of the service cannot be reached at the moment. Repeat the request, with the same key or attempt.")
+		"A service is temporarily unavailable. Retry with the same Idempotency-Key or attempt.")
 }
 
 // fromWire rebuilds a fault, a sentinel or both, or returns nil if it cannot be parsed. A
 // fault keeps the sentinel as its cause, so errors.Is finds it.
-func fromWire(procedure, told string) error {
+func fromWire(procedure, encoded string) error {
 	var w wireFault
-	raw, err := base64.RawURLEncoding.DecodeString(told)
+	raw, err := base64.RawURLEncoding.DecodeString(encoded)
 	if err != nil || json.Unmarshal(raw, &w) != nil {
 		return nil
 	}

@@ -23,7 +23,7 @@ import (
 	"github.com/paylink/paylink/internal/stream"
 )
 
-var wishAmount = money.Of(1250, "EUR")
+var testAmount = money.Of(1250, "EUR")
 
 // scripted answers as the test defines. It implements only what the test calls.
 type scripted struct {

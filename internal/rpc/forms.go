@@ -54,30 +54,30 @@ func (l *Links) FormLink(ctx context.Context, r link.FormLinkRequest) (link.Link
 }
 
 // ServeForms serves the forms of the links service.
-func ServeForms(s *Server, box link.FormService) {
+func ServeForms(s *Server, svc link.FormService) {
 	const name = LinksService
 	handleTicketed(s, name, "CreateForm", func(ctx context.Context, q link.FormRequest, t *idempotency.Ticket) (link.Form, error) {
 		q.Ticket = t
-		return box.CreateForm(ctx, q)
+		return svc.CreateForm(ctx, q)
 	})
 	handle(s, name, "GetForm", func(ctx context.Context, q *owned) (*link.Form, error) {
-		f, err := box.GetForm(ctx, q.Account, q.Mode, q.ID)
+		f, err := svc.GetForm(ctx, q.Account, q.Mode, q.ID)
 		return &f, err
 	})
 	handle(s, name, "ListForms", func(ctx context.Context, q *link.FormFilter) (*[]link.Form, error) {
-		all, err := box.ListForms(ctx, *q)
+		all, err := svc.ListForms(ctx, *q)
 		return &all, err
 	})
 	handle(s, name, "UpdateForm", func(ctx context.Context, q *formUpdate) (*link.Form, error) {
-		f, err := box.UpdateForm(ctx, q.ID, q.Revision, q.Request)
+		f, err := svc.UpdateForm(ctx, q.ID, q.Revision, q.Request)
 		return &f, err
 	})
 	handle(s, name, "ArchiveForm", func(ctx context.Context, q *owned) (*link.Form, error) {
-		f, err := box.ArchiveForm(ctx, q.Account, q.Mode, q.ID)
+		f, err := svc.ArchiveForm(ctx, q.Account, q.Mode, q.ID)
 		return &f, err
 	})
 	handle(s, name, "FormLink", func(ctx context.Context, q *link.FormLinkRequest) (*linkForm, error) {
-		l, err := box.FormLink(ctx, *q)
+		l, err := svc.FormLink(ctx, *q)
 		form := linkOut(l)
 		return &form, err
 	})
@@ -89,9 +89,9 @@ func (v *Verifier) Form(ctx context.Context, id string) (link.Form, error) {
 }
 
 // ServePublicForms serves the verifier's read of a form.
-func ServePublicForms(s *Server, box link.PublicForms) {
+func ServePublicForms(s *Server, svc link.PublicForms) {
 	handle(s, VerifierService, "Form", func(ctx context.Context, q *named) (*link.Form, error) {
-		f, err := box.Form(ctx, q.ID)
+		f, err := svc.Form(ctx, q.ID)
 		return &f, err
 	})
 }

@@ -14,17 +14,17 @@ import (
 
 func TestFormsService(t *testing.T) { both(t, formsSuite) }
 
-func formWish(a merchant.Account) link.FormRequest {
-	w := wish(a)
+func formRequest(a merchant.Account) link.FormRequest {
+	w := linkRequest(a)
 	return link.FormRequest{Account: w.Account, Mode: w.Mode, Payee: w.Payee, Methods: w.Methods, Name: "Tickets", Amounts: []string{"5", "12.50"}, Currency: "EUR",
 		Fields: []link.Field{{Name: "email", Required: true}, {Name: "size", Label: "Größe"}}, Origins: []string{"https://shop.example"}}
 }
 
-func formsSuite(t *testing.T, b boxes) {
+func formsSuite(t *testing.T, b serviceSet) {
 	ctx := t.Context()
 	account := b.account(t).Account
 	ticket := b.world.ticket(account.ID+"/test", "form-1", "form")
-	r := formWish(account)
+	r := formRequest(account)
 	r.Ticket = ticket
 	f, err := b.forms.CreateForm(ctx, r)
 	good(t, err)
@@ -33,7 +33,7 @@ func formsSuite(t *testing.T, b boxes) {
 	if _, err := b.forms.CreateForm(ctx, r); !errors.Is(err, idempotency.ErrRaced) {
 		t.Errorf("the same key: %v", err)
 	}
-	bad := formWish(account)
+	bad := formRequest(account)
 	bad.Origins = []string{"https://*.example"}
 	_, err = b.forms.CreateForm(ctx, bad)
 	is(t, err, fault.KindInvalid, "origin_invalid", "origins[0]")
@@ -64,7 +64,7 @@ func formsSuite(t *testing.T, b boxes) {
 	if opened, err := b.verifier.Open(ctx, l.Token); err != nil || !reflect.DeepEqual(opened, l) || opened.Form != f.ID || opened.Shown.Email != "grace@example.com" {
 		t.Errorf("opened %+v, %v", opened, err)
 	}
-	next := formWish(account)
+	next := formRequest(account)
 	next.Disabled = true
 	f, err = b.forms.UpdateForm(ctx, f.ID, 1, next)
 	good(t, err)

@@ -92,26 +92,26 @@ func (l *Links) Cancel(ctx context.Context, account, mode, id string, t *idempot
 }
 
 // ServeLinks serves the links service, with the idempotency records that its commits write.
-func ServeLinks(s *Server, box link.Service, store idempotency.Store) {
+func ServeLinks(s *Server, svc link.Service, store idempotency.Store) {
 	const name = LinksService
 	serveRecords(s, name, store)
 	handleTicketed(s, name, "Create", func(ctx context.Context, q link.CreateRequest, t *idempotency.Ticket) (linkForm, error) {
 		q.Ticket = t
-		l, err := box.Create(ctx, q)
+		l, err := svc.Create(ctx, q)
 		return linkOut(l), err
 	})
 	handle(s, name, "Get", func(ctx context.Context, q *owned) (*linkForm, error) {
-		l, err := box.Get(ctx, q.Account, q.Mode, q.ID)
+		l, err := svc.Get(ctx, q.Account, q.Mode, q.ID)
 		form := linkOut(l)
 		return &form, err
 	})
 	handle(s, name, "List", func(ctx context.Context, q *link.Filter) (*[]linkForm, error) {
-		all, err := box.List(ctx, *q)
+		all, err := svc.List(ctx, *q)
 		forms := each(all, linkOut)
 		return &forms, err
 	})
 	handleTicketed(s, name, "Cancel", func(ctx context.Context, q owned, t *idempotency.Ticket) (linkForm, error) {
-		l, err := box.Cancel(ctx, q.Account, q.Mode, q.ID, t)
+		l, err := svc.Cancel(ctx, q.Account, q.Mode, q.ID, t)
 		return linkOut(l), err
 	})
 }
@@ -139,14 +139,14 @@ func (v *Verifier) Verify(ctx context.Context, tokenOrURL string) (link.Verdict,
 }
 
 // ServeVerifier serves the verifier.
-func ServeVerifier(s *Server, box link.Verifier) {
+func ServeVerifier(s *Server, svc link.Verifier) {
 	handle(s, VerifierService, "Open", func(ctx context.Context, q *named) (*linkForm, error) {
-		l, err := box.Open(ctx, q.ID)
+		l, err := svc.Open(ctx, q.ID)
 		form := linkOut(l)
 		return &form, err
 	})
 	handle(s, VerifierService, "Verify", func(ctx context.Context, q *named) (*link.Verdict, error) {
-		v, err := box.Verify(ctx, q.ID)
+		v, err := svc.Verify(ctx, q.ID)
 		return &v, err
 	})
 }

@@ -65,32 +65,32 @@ func (m *Mail) Mails(ctx context.Context, account, before string, limit int) ([]
 }
 
 // ServeMail serves mail in the notifier.
-func ServeMail(s *Server, box mail.Service) {
+func ServeMail(s *Server, svc mail.Service) {
 	const name = NotifierService
 	handle(s, name, "Ready", func(ctx context.Context, _ *struct{}) (*bool, error) {
-		ready, err := box.Ready(ctx)
+		ready, err := svc.Ready(ctx)
 		return &ready, err
 	})
 	handle(s, name, "SendLink", func(ctx context.Context, q *sendLinkForm) (*struct{}, error) {
-		return &struct{}{}, box.SendLink(ctx, q.Account, q.Mode, q.ID, q.To, q.Lang)
+		return &struct{}{}, svc.SendLink(ctx, q.Account, q.Mode, q.ID, q.To, q.Lang)
 	})
 	handle(s, name, "Preferences", func(ctx context.Context, user *string) (*mail.Preferences, error) {
-		p, err := box.Preferences(ctx, *user)
+		p, err := svc.Preferences(ctx, *user)
 		return &p, err
 	})
 	handle(s, name, "SetPreferences", func(ctx context.Context, p *mail.Preferences) (*struct{}, error) {
-		return &struct{}{}, box.SetPreferences(ctx, *p)
+		return &struct{}{}, svc.SetPreferences(ctx, *p)
 	})
 	handle(s, name, "Subscription", func(ctx context.Context, token *string) (*mail.Subscription, error) {
-		sub, err := box.Subscription(ctx, *token)
+		sub, err := svc.Subscription(ctx, *token)
 		return &sub, err
 	})
 	handle(s, name, "Unsubscribe", func(ctx context.Context, token *string) (*mail.Subscription, error) {
-		sub, err := box.Unsubscribe(ctx, *token)
+		sub, err := svc.Unsubscribe(ctx, *token)
 		return &sub, err
 	})
 	handle(s, name, "Mails", func(ctx context.Context, q *mailsForm) (*[]mail.Message, error) {
-		all, err := box.Mails(ctx, q.Account, q.Before, q.Limit)
+		all, err := svc.Mails(ctx, q.Account, q.Before, q.Limit)
 		return &all, err
 	})
 }

@@ -14,14 +14,14 @@ import (
 
 func TestMailService(t *testing.T) { both(t, mailSuite) }
 
-func mailSuite(t *testing.T, b boxes) {
+func mailSuite(t *testing.T, b serviceSet) {
 	ctx, up := t.Context(), b.account(t)
 	account := up.Account
 	good(t, b.world.store.Apply(ctx, merchant.Change{At: time.Now(), Confirmed: up.User.ID, ConfirmedEmail: up.User.Email}))
 	if ready, err := b.mail.Ready(ctx); err != nil || !ready {
 		t.Errorf("ready %v, %v", ready, err)
 	}
-	l, err := b.links.Create(ctx, wish(account))
+	l, err := b.links.Create(ctx, linkRequest(account))
 	good(t, err)
 	is(t, b.mail.SendLink(ctx, account.ID, link.Test, l.ID, "stranger@example.com", "en"), fault.KindInvalid, "mail_test_mode", "to")
 	is(t, b.mail.SendLink(ctx, account.ID, link.Live, l.ID, "ada@example.com", "en"), fault.KindNotFound, "not_found", "")
@@ -45,10 +45,10 @@ func mailSuite(t *testing.T, b boxes) {
 	// The email's one-click link.
 	_, err = b.world.local.mail.(*office.Local).Send(ctx)
 	good(t, err)
-	if len(b.world.letters.all) != 1 {
-		t.Fatalf("letters %+v", b.world.letters.all)
+	if len(b.world.mailbox.all) != 1 {
+		t.Fatalf("letters %+v", b.world.mailbox.all)
 	}
-	token := b.world.letters.all[0].Unsubscribe[len(public+"/mail/"):]
+	token := b.world.mailbox.all[0].Unsubscribe[len(public+"/mail/"):]
 	s, err := b.mail.Subscription(ctx, token)
 	good(t, err)
 	if s.Ended || s.Address != "ada@example.com" || s.Account != account.ID || s.Kind != mail.Link || s.Lang != "ja" {

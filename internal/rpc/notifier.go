@@ -141,77 +141,77 @@ func bareRevealed(r notify.Revealed) notify.Revealed { r.Endpoint = bareEndpoint
 func bareDelivery(d notify.Delivery) notify.Delivery { d.SealedBody = nil; return d }
 
 // ServeNotifier serves the notifier, with the idempotency records that its commits write.
-func ServeNotifier(s *Server, box notify.Service, store idempotency.Store) {
+func ServeNotifier(s *Server, svc notify.Service, store idempotency.Store) {
 	const name = NotifierService
 	serveRecords(s, name, store)
-	serveAhead(s, box)
+	serveAhead(s, svc)
 	handleTicketed(s, name, "Create", func(ctx context.Context, q notify.Draft, t *idempotency.Ticket) (notify.Revealed, error) {
-		r, err := box.Create(ctx, q, t)
+		r, err := svc.Create(ctx, q, t)
 		return bareRevealed(r), err
 	})
 	handle(s, name, "Get", func(ctx context.Context, q *owned) (*notify.Endpoint, error) {
-		e, err := box.Get(ctx, q.Account, q.Mode, q.ID)
+		e, err := svc.Get(ctx, q.Account, q.Mode, q.ID)
 		e = bareEndpoint(e)
 		return &e, err
 	})
 	handle(s, name, "List", func(ctx context.Context, q *owned) (*[]notify.Endpoint, error) {
-		all, err := box.List(ctx, q.Account, q.Mode)
+		all, err := svc.List(ctx, q.Account, q.Mode)
 		all = each(all, bareEndpoint)
 		return &all, err
 	})
 	handle(s, name, "Delete", func(ctx context.Context, q *owned) (*struct{}, error) {
-		return &struct{}{}, box.Delete(ctx, q.Account, q.Mode, q.ID)
+		return &struct{}{}, svc.Delete(ctx, q.Account, q.Mode, q.ID)
 	})
 	handleTicketed(s, name, "Rotate", func(ctx context.Context, q owned, t *idempotency.Ticket) (notify.Revealed, error) {
-		r, err := box.Rotate(ctx, q.Account, q.Mode, q.ID, t)
+		r, err := svc.Rotate(ctx, q.Account, q.Mode, q.ID, t)
 		return bareRevealed(r), err
 	})
 	handle(s, name, "Deliveries", func(ctx context.Context, q *deliveriesForm) (*[]notify.Delivery, error) {
-		all, err := box.Deliveries(ctx, q.Account, q.Mode, q.ID, q.Query)
+		all, err := svc.Deliveries(ctx, q.Account, q.Mode, q.ID, q.Query)
 		all = each(all, bareDelivery)
 		return &all, err
 	})
 	handleTicketed(s, name, "Redeliver", func(ctx context.Context, q redeliverForm, t *idempotency.Ticket) (notify.Delivery, error) {
-		d, err := box.Redeliver(ctx, q.Account, q.Mode, q.ID, q.Delivery, t)
+		d, err := svc.Redeliver(ctx, q.Account, q.Mode, q.ID, q.Delivery, t)
 		return bareDelivery(d), err
 	})
-	serveDeliveries(s, name, box)
-	serveRedeliveries(s, name, box)
+	serveDeliveries(s, name, svc)
+	serveRedeliveries(s, name, svc)
 }
 
 // serveDeliveries serves changes of an endpoint, its deliveries and tests.
-func serveDeliveries(s *Server, name string, box notify.Service) {
+func serveDeliveries(s *Server, name string, svc notify.Service) {
 	handle(s, name, "Update", func(ctx context.Context, q *notify.Change) (*notify.Endpoint, error) {
-		e, err := box.Update(ctx, *q)
+		e, err := svc.Update(ctx, *q)
 		e = bareEndpoint(e)
 		return &e, err
 	})
 	handle(s, name, "Delivery", func(ctx context.Context, q *childForm) (*notify.Shown, error) {
-		d, err := box.Delivery(ctx, q.Account, q.Mode, q.ID, q.Child)
+		d, err := svc.Delivery(ctx, q.Account, q.Mode, q.ID, q.Child)
 		d.Delivery = bareDelivery(d.Delivery)
 		return &d, err
 	})
 	handleTicketed(s, name, "Test", func(ctx context.Context, q testForm, t *idempotency.Ticket) (notify.Delivery, error) {
-		d, err := box.Test(ctx, q.Account, q.Mode, q.ID, q.EventType, t)
+		d, err := svc.Test(ctx, q.Account, q.Mode, q.ID, q.EventType, t)
 		return bareDelivery(d), err
 	})
 }
 
 // serveRedeliveries serves bulk redeliveries.
-func serveRedeliveries(s *Server, name string, box notify.Service) {
+func serveRedeliveries(s *Server, name string, svc notify.Service) {
 	handleTicketed(s, name, "RedeliverAll", func(ctx context.Context, q redeliverAllForm, t *idempotency.Ticket) (notify.Redelivery, error) {
-		return box.RedeliverAll(ctx, q.Account, q.Mode, q.ID, q.Filter, t)
+		return svc.RedeliverAll(ctx, q.Account, q.Mode, q.ID, q.Filter, t)
 	})
 	handle(s, name, "Redelivery", func(ctx context.Context, q *childForm) (*notify.Redelivery, error) {
-		r, err := box.Redelivery(ctx, q.Account, q.Mode, q.ID, q.Child)
+		r, err := svc.Redelivery(ctx, q.Account, q.Mode, q.ID, q.Child)
 		return &r, err
 	})
 	handle(s, name, "Redeliveries", func(ctx context.Context, q *redeliveriesForm) (*[]notify.Redelivery, error) {
-		all, err := box.Redeliveries(ctx, q.Account, q.Mode, q.ID, q.Before, q.Limit)
+		all, err := svc.Redeliveries(ctx, q.Account, q.Mode, q.ID, q.Before, q.Limit)
 		return &all, err
 	})
 	handle(s, name, "CancelRedelivery", func(ctx context.Context, q *childForm) (*notify.Redelivery, error) {
-		r, err := box.CancelRedelivery(ctx, q.Account, q.Mode, q.ID, q.Child)
+		r, err := svc.CancelRedelivery(ctx, q.Account, q.Mode, q.ID, q.Child)
 		return &r, err
 	})
 }

@@ -107,29 +107,29 @@ func (p *Payments) Moves(ctx context.Context, account, mode string, beforeSeq in
 }
 
 // ServePayments serves the payments service.
-func ServePayments(s *Server, box payment.Reader) {
+func ServePayments(s *Server, svc payment.Reader) {
 	const name = PaymentsService
 	handle(s, name, "Get", func(ctx context.Context, q *owned) (*paymentForm, error) {
-		p, err := box.GetPayment(ctx, q.Account, q.ID)
+		p, err := svc.GetPayment(ctx, q.Account, q.ID)
 		form := paymentOut(p)
 		return &form, err
 	})
 	handle(s, name, "List", func(ctx context.Context, q *payment.Filter) (*[]paymentForm, error) {
-		all, err := box.ListPayments(ctx, *q)
+		all, err := svc.ListPayments(ctx, *q)
 		forms := each(all, paymentOut)
 		return &forms, err
 	})
 	handle(s, name, "Balances", func(ctx context.Context, q *owned) (*map[money.Currency]ledger.Balance, error) {
-		b, err := box.Balances(ctx, q.Account, q.Mode)
+		b, err := svc.Balances(ctx, q.Account, q.Mode)
 		return &b, err
 	})
 	handle(s, name, "Events", func(ctx context.Context, q *eventsForm) (*[]eventForm, error) {
-		all, err := box.Events(ctx, q.Account, q.Mode, q.AfterSeq, q.Limit)
+		all, err := svc.Events(ctx, q.Account, q.Mode, q.AfterSeq, q.Limit)
 		forms := each(all, eventOut)
 		return &forms, err
 	})
 	handle(s, name, "Moves", func(ctx context.Context, q *movesForm) (*[]eventForm, error) {
-		all, err := box.Moves(ctx, q.Account, q.Mode, q.BeforeSeq, q.Limit)
+		all, err := svc.Moves(ctx, q.Account, q.Mode, q.BeforeSeq, q.Limit)
 		forms := each(all, eventOut)
 		return &forms, err
 	})

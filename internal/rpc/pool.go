@@ -145,7 +145,7 @@ func (p *Pool) Do(r *http.Request) (*http.Response, error) {
 	}
 	i := p.pick(way)
 	if i == nil {
-		return nil, fmt.Errorf("service %s: its name leads to no address", p.service)
+		return nil, fmt.Errorf("service %s: its name resolves to no address", p.service)
 	}
 	way.tried = append(way.tried, i)
 
@@ -239,7 +239,7 @@ func (p *Pool) Run(ctx context.Context) error {
 	defer p.close()
 	for {
 		if err := p.resolve(ctx, true); err != nil && ctx.Err() == nil {
-			p.log.WarnContext(ctx, "the name of a service leads nowhere", "service", p.service, "error", err)
+			p.log.WarnContext(ctx, "the name of a service cannot be resolved", "service", p.service, "error", err)
 		}
 
 		var probes sync.WaitGroup
@@ -302,7 +302,7 @@ func (p *Pool) Answers(ctx context.Context) error {
 	if err := p.resolve(ctx, false); err != nil {
 		return err
 	}
-	err := fmt.Errorf("service %s: no instance answers", p.service)
+	err := fmt.Errorf("service %s: no instance responds", p.service)
 	for _, i := range p.all() {
 		status, askErr := p.ask(ctx, i, "/healthz")
 		if askErr == nil && status == http.StatusNoContent {

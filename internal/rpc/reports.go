@@ -31,17 +31,17 @@ func (r *Reports) Seen(ctx context.Context, all []report.Sighting) error {
 }
 
 // ServeReports serves the projection in the payments service.
-func ServeReports(s *Server, box report.Service) {
+func ServeReports(s *Server, svc report.Service) {
 	const name = PaymentsService
 	handle(s, name, "Overview", func(ctx context.Context, p *report.Period) (*report.Overview, error) {
-		o, err := box.Overview(ctx, *p)
+		o, err := svc.Overview(ctx, *p)
 		return &o, err
 	})
 	handle(s, name, "Search", func(ctx context.Context, q *report.Query) (*report.Page, error) {
-		page, err := box.Search(ctx, *q)
+		page, err := svc.Search(ctx, *q)
 		return &page, err
 	})
 	handle(s, name, "Seen", func(ctx context.Context, all *[]report.Sighting) (*struct{}, error) {
-		return &struct{}{}, box.Seen(ctx, *all)
+		return &struct{}{}, svc.Seen(ctx, *all)
 	})
 }

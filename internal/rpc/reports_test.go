@@ -14,16 +14,16 @@ import (
 
 func TestReportsService(t *testing.T) { both(t, reportsSuite) }
 
-func reportsSuite(t *testing.T, b boxes) {
+func reportsSuite(t *testing.T, b serviceSet) {
 	ctx := t.Context()
 	account := b.account(t).Account
 	for range 3 {
-		l, err := b.links.Create(ctx, wish(account))
+		l, err := b.links.Create(ctx, linkRequest(account))
 		good(t, err)
 		_, err = b.transactions.Submit(ctx, payment.Submit{Link: l, Attempt: "attempt-0000000001", Card: card(t, "4242424242424242"), PayerName: "Ada", Amount: l.Amount})
 		good(t, err)
 	}
-	l, err := b.links.Create(ctx, wish(account))
+	l, err := b.links.Create(ctx, linkRequest(account))
 	good(t, err)
 	good(t, b.reports.Seen(ctx, []report.Sighting{{Account: account.ID, Mode: link.Test, Link: l.ID, Step: report.Opened}}))
 	b.world.reported(t)

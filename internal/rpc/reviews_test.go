@@ -32,14 +32,14 @@ func (byName) Assess(_ context.Context, a fraud.Attempt) (fraud.Verdict, error) 
 
 // TestReviewsService checks verdicts and labels on payments, and the assessment of an attempt.
 func TestReviewsService(t *testing.T) {
-	both(t, func(t *testing.T, b boxes) { reviewSuite(t, b, b.account(t).Account) })
+	both(t, func(t *testing.T, b serviceSet) { reviewSuite(t, b, b.account(t).Account) })
 }
 
-func reviewSuite(t *testing.T, b boxes, account merchant.Account) {
+func reviewSuite(t *testing.T, b serviceSet, account merchant.Account) {
 	ctx := t.Context()
 	pay := func(attempt, email string) (payment.Payment, error) {
 		t.Helper()
-		l, err := b.links.Create(ctx, wish(account))
+		l, err := b.links.Create(ctx, linkRequest(account))
 		good(t, err)
 		return b.transactions.Submit(ctx, payment.Submit{Link: l, Attempt: attempt, Card: card(t, "4242424242424242"), PayerEmail: email,
 			Client: netip.MustParseAddr("2001:db8:1:2::3"), Country: "NZ", Proof: "work"})

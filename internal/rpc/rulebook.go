@@ -136,31 +136,31 @@ func (r *Rulebook) Backtest(ctx context.Context, b learning.Backtest) (learning.
 
 // ServeRulebook serves the rules, lists and policies of the fraud service, and its idempotency
 // records.
-func ServeRulebook(s *Server, box rulebook.Service, tests learning.Backtester, kept idempotency.Store) {
+func ServeRulebook(s *Server, svc rulebook.Service, tests learning.Backtester, kept idempotency.Store) {
 	const name = FraudService
 	serveRecords(s, name, kept)
 	handle(s, name, "Rules", func(ctx context.Context, q *owned) (*[]rulebook.Rule, error) {
-		all, err := box.Rules(ctx, q.Account, q.Mode)
+		all, err := svc.Rules(ctx, q.Account, q.Mode)
 		return &all, err
 	})
 	handleTicketed(s, name, "PutRule", func(ctx context.Context, q ruleForm, t *idempotency.Ticket) (rulebook.Rule, error) {
-		return box.PutRule(ctx, q.Rule, q.By, t)
+		return svc.PutRule(ctx, q.Rule, q.By, t)
 	})
 	handle(s, name, "DeleteRule", func(ctx context.Context, q *owned) (*struct{}, error) {
-		return &struct{}{}, box.DeleteRule(ctx, q.Account, q.Mode, q.ID)
+		return &struct{}{}, svc.DeleteRule(ctx, q.Account, q.Mode, q.ID)
 	})
 	handle(s, name, "RuleVersions", func(ctx context.Context, q *owned) (*[]rulebook.Rule, error) {
-		all, err := box.RuleVersions(ctx, q.Account, q.Mode, q.ID)
+		all, err := svc.RuleVersions(ctx, q.Account, q.Mode, q.ID)
 		return &all, err
 	})
-	serveLists(s, box)
+	serveLists(s, svc)
 	handle(s, name, "Policy", func(ctx context.Context, q *owned) (*policyForm, error) {
-		p, err := box.Policy(ctx, q.Account, q.Mode)
+		p, err := svc.Policy(ctx, q.Account, q.Mode)
 		form := policyOut(p)
 		return &form, err
 	})
 	handle(s, name, "PutPolicy", func(ctx context.Context, q *policyForm) (*policyForm, error) {
-		p, err := box.PutPolicy(ctx, q.Account, q.Mode, q.policy())
+		p, err := svc.PutPolicy(ctx, q.Account, q.Mode, q.policy())
 		form := policyOut(p)
 		return &form, err
 	})
@@ -172,16 +172,16 @@ func ServeRulebook(s *Server, box rulebook.Service, tests learning.Backtester, k
 }
 
 // serveLists serves the entries of lists.
-func serveLists(s *Server, box rulebook.Service) {
+func serveLists(s *Server, svc rulebook.Service) {
 	const name = FraudService
 	handle(s, name, "Lists", func(ctx context.Context, q *listForm) (*[]rulebook.Entry, error) {
-		all, err := box.Lists(ctx, q.Account, q.Mode, q.Kind, q.Before, q.Limit)
+		all, err := svc.Lists(ctx, q.Account, q.Mode, q.Kind, q.Before, q.Limit)
 		return &all, err
 	})
 	handleTicketed(s, name, "PutListEntry", func(ctx context.Context, q entryForm, t *idempotency.Ticket) (rulebook.Entry, error) {
-		return box.PutListEntry(ctx, q.Entry, q.By, t)
+		return svc.PutListEntry(ctx, q.Entry, q.By, t)
 	})
 	handle(s, name, "DeleteListEntry", func(ctx context.Context, q *owned) (*struct{}, error) {
-		return &struct{}{}, box.DeleteListEntry(ctx, q.Account, q.Mode, q.ID)
+		return &struct{}{}, svc.DeleteListEntry(ctx, q.Account, q.Mode, q.ID)
 	})
 }

@@ -27,7 +27,7 @@ func TestRulebookService(t *testing.T) {
 	good(t, err)
 	t.Cleanup(func() { _ = history.Close() })
 	account := w.local.account(t).Account
-	l, err := w.local.links.Create(t.Context(), wish(account))
+	l, err := w.local.links.Create(t.Context(), linkRequest(account))
 	good(t, err)
 	paid, err := w.local.transactions.Submit(t.Context(), payment.Submit{Link: l, Attempt: "attempt-0000000001", Card: card(t, "4242424242424242"), PayerEmail: "ada@example.com", Amount: l.Amount})
 	good(t, err)
@@ -46,11 +46,11 @@ func TestRulebookService(t *testing.T) {
 }
 
 // rulebook returns the service over the wire.
-func (w *world) rulebook(t *testing.T, box rulebook.Service, tests learning.Backtester) *rpc.Rulebook {
+func (w *world) rulebook(t *testing.T, svc rulebook.Service, tests learning.Backtester) *rpc.Rulebook {
 	t.Helper()
 	c := credentials(t, secretFile(t), "")
 	s := rpc.NewServer(rpc.ServerConfig{Credentials: c, Ready: w.store.Ping, Log: w.log, Tickets: w.tickets()})
-	rpc.ServeRulebook(s, box, tests, w.store)
+	rpc.ServeRulebook(s, svc, tests, w.store)
 	url, _ := listen(t, s, nil)
 	return rpc.NewRulebook(rpc.NewPeer(rpc.FraudService, w.pool(rpc.FraudService, c, url), nil))
 }

@@ -37,7 +37,7 @@ func zoneSuite(t *testing.T, users merchant.Service, account string) {
 	is(t, err, fault.KindInvalid, "time_zone_unknown", "timeZone")
 }
 
-func usersSuite(t *testing.T, b boxes) {
+func usersSuite(t *testing.T, b serviceSet) {
 	ctx, users := t.Context(), b.users
 	first := b.world.ticket("public", "sign-up-1", "user")
 	up, err := users.SignUp(ctx, merchant.SignUpRequest{Username: "ada", Email: "ada@example.com", Password: "correct horse battery"}, first)
@@ -102,7 +102,7 @@ func usersSuite(t *testing.T, b boxes) {
 	}
 }
 
-func keysSuite(t *testing.T, b boxes, account string) {
+func keysSuite(t *testing.T, b serviceSet, account string) {
 	ctx, users := t.Context(), b.users
 	ticket := b.world.ticket(account+"/test", "key-1", "api_key")
 	made, err := users.CreateKey(ctx, merchant.CreateKeyRequest{Account: account, Name: "all", Mode: "test", Scopes: merchant.Scopes}, ticket)
@@ -142,11 +142,11 @@ func keysSuite(t *testing.T, b boxes, account string) {
 
 func TestLinksService(t *testing.T) { both(t, linksSuite) }
 
-func linksSuite(t *testing.T, b boxes) {
+func linksSuite(t *testing.T, b serviceSet) {
 	ctx := t.Context()
 	account := b.account(t).Account
 	ticket := b.world.ticket(account.ID+"/test", "order-1", "link")
-	r := wish(account)
+	r := linkRequest(account)
 	r.Ticket = ticket
 	l, err := b.links.Create(ctx, r)
 	good(t, err)
@@ -155,7 +155,7 @@ func linksSuite(t *testing.T, b boxes) {
 	if _, err := b.links.Create(ctx, r); !errors.Is(err, idempotency.ErrRaced) {
 		t.Errorf("the same key: %v", err)
 	}
-	bad := wish(account)
+	bad := linkRequest(account)
 	bad.Amount = "12.505"
 	_, err = b.links.Create(ctx, bad)
 	var f *fault.Error
@@ -209,9 +209,9 @@ func linksSuite(t *testing.T, b boxes) {
 
 func TestTransactionsService(t *testing.T) { both(t, transactionsSuite) }
 
-func transactionsSuite(t *testing.T, b boxes) {
+func transactionsSuite(t *testing.T, b serviceSet) {
 	ctx, account := t.Context(), b.account(t).Account
-	l, err := b.links.Create(ctx, wish(account))
+	l, err := b.links.Create(ctx, linkRequest(account))
 	good(t, err)
 	const attempt = "attempt-0000000001"
 	if _, found, err := b.transactions.ByAttempt(ctx, l, attempt); found || err != nil {
@@ -263,7 +263,7 @@ func transactionsSuite(t *testing.T, b boxes) {
 }
 
 // receiptSuite checks that a receipt is a statement about one payment with its own link.
-func receiptSuite(t *testing.T, b boxes, l link.Link, p payment.Payment) {
+func receiptSuite(t *testing.T, b serviceSet, l link.Link, p payment.Payment) {
 	ctx := t.Context()
 	token, err := b.transactions.Receipt(ctx, l, p.ID)
 	good(t, err)
@@ -276,7 +276,7 @@ func receiptSuite(t *testing.T, b boxes, l link.Link, p payment.Payment) {
 	}
 	_, err = b.transactions.Receipt(ctx, l, id.New(id.Payment))
 	is(t, err, fault.KindNotFound, "not_found", "")
-	r := wish(b.known(t, l.Account))
+	r := linkRequest(b.known(t, l.Account))
 	other, err := b.links.Create(ctx, r)
 	good(t, err)
 	_, err = b.transactions.Receipt(ctx, other, p.ID)
@@ -284,11 +284,11 @@ func receiptSuite(t *testing.T, b boxes, l link.Link, p payment.Payment) {
 }
 
 // manualSuite captures, voids, repairs and sends notices for authorized payments.
-func manualSuite(t *testing.T, b boxes, account merchant.Account) {
+func manualSuite(t *testing.T, b serviceSet, account merchant.Account) {
 	ctx := t.Context()
 	pay := func(attempt, number string) payment.Payment {
 		t.Helper()
-		r := wish(account)
+		r := linkRequest(account)
 		r.Capture = link.CaptureManual
 		l, err := b.links.Create(ctx, r)
 		good(t, err)
@@ -331,7 +331,7 @@ func manualSuite(t *testing.T, b boxes, account merchant.Account) {
 	}
 }
 
-func paymentsSuite(t *testing.T, b boxes, account merchant.Account, paid payment.Payment) {
+func paymentsSuite(t *testing.T, b serviceSet, account merchant.Account, paid payment.Payment) {
 	ctx := t.Context()
 	p, err := b.payments.GetPayment(ctx, account.ID, paid.ID)
 	good(t, err)
@@ -369,7 +369,7 @@ func paymentsSuite(t *testing.T, b boxes, account merchant.Account, paid payment
 
 func TestNotifierService(t *testing.T) { both(t, notifierSuite) }
 
-func notifierSuite(t *testing.T, b boxes) {
+func notifierSuite(t *testing.T, b serviceSet) {
 	ctx, n := t.Context(), b.notifier
 	account := b.account(t).Account.ID
 	ticket := b.world.ticket(account+"/test", "hook-1", "webhook_endpoint")
@@ -418,7 +418,7 @@ func notifierSuite(t *testing.T, b boxes) {
 }
 
 // changeSuite changes an endpoint, reads a delivery, sends tests and bulk redeliveries.
-func changeSuite(t *testing.T, b boxes, account, endpoint string) {
+func changeSuite(t *testing.T, b serviceSet, account, endpoint string) {
 	t.Helper()
 	ctx, n := t.Context(), b.notifier
 	off, events := false, []string{"link.paid"}
@@ -466,7 +466,7 @@ func changeSuite(t *testing.T, b boxes, account, endpoint string) {
 
 // TestRecordsService checks a record that no commit carries, such as that of a decline.
 func TestRecordsService(t *testing.T) {
-	both(t, func(t *testing.T, b boxes) {
+	both(t, func(t *testing.T, b serviceSet) {
 		r := idempotency.Record{Scope: "acct/test", Key: "k", Fingerprint: []byte{1}, Status: 402, Answer: []byte{0, 255}, CreatedAt: time.Now().UTC().Truncate(time.Microsecond)}
 		for name, s := range map[string]idempotency.Store{"users": b.records.Users, "links": b.records.Links, "transactions": b.records.Transactions, "notifier": b.records.Webhooks} {
 			r.Key = name

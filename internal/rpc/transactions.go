@@ -187,7 +187,7 @@ func (t *Transactions) Notice(ctx context.Context, n issuer.Notice) error {
 
 // ServeTransactions serves the transactions service. links are read here, because the
 // amount, the expiry and the policy of a link must not come from the gateway.
-func ServeTransactions(s *Server, box coordinator.Service, links link.Reader, cards Cards, store idempotency.Store) {
+func ServeTransactions(s *Server, svc coordinator.Service, links link.Reader, cards Cards, store idempotency.Store) {
 	const name = TransactionsService
 	serveRecords(s, name, store)
 	handle(s, name, "Submit", func(ctx context.Context, q *submitForm) (*paymentForm, error) {
@@ -199,7 +199,7 @@ func ServeTransactions(s *Server, box coordinator.Service, links link.Reader, ca
 		if err != nil {
 			return nil, err
 		}
-		p, err := box.Submit(ctx, payment.Submit{Link: l, Attempt: q.Attempt, Card: card, PayerName: q.PayerName, PayerEmail: q.PayerEmail, PayerLang: q.PayerLang,
+		p, err := svc.Submit(ctx, payment.Submit{Link: l, Attempt: q.Attempt, Card: card, PayerName: q.PayerName, PayerEmail: q.PayerEmail, PayerLang: q.PayerLang,
 			Amount: q.Amount, ReturnURL: q.ReturnURL, Client: q.Client, Country: q.Country, Proof: q.Proof})
 		form := paymentOut(p)
 		return &form, err
@@ -208,26 +208,26 @@ func ServeTransactions(s *Server, box coordinator.Service, links link.Reader, ca
 		return &foundPayment{paymentOut(p), ok}, err
 	}
 	handle(s, name, "ByAttempt", func(ctx context.Context, q *linkName) (*foundPayment, error) {
-		return found(box.ByAttempt(ctx, link.Link{ID: q.Link, Account: q.Account}, q.Attempt))
+		return found(svc.ByAttempt(ctx, link.Link{ID: q.Link, Account: q.Account}, q.Attempt))
 	})
 	handle(s, name, "Latest", func(ctx context.Context, q *linkName) (*foundPayment, error) {
-		return found(box.Latest(ctx, link.Link{ID: q.Link, Account: q.Account, LastPayment: q.LastPayment}))
+		return found(svc.Latest(ctx, link.Link{ID: q.Link, Account: q.Account, LastPayment: q.LastPayment}))
 	})
 	handleTicketed(s, name, "Capture", func(ctx context.Context, q operationForm, t *idempotency.Ticket) (paymentForm, error) {
-		p, err := box.Capture(ctx, q.Account, q.Mode, q.ID, q.Amount, t)
+		p, err := svc.Capture(ctx, q.Account, q.Mode, q.ID, q.Amount, t)
 		return paymentOut(p), err
 	})
 	handleTicketed(s, name, "Void", func(ctx context.Context, q operationForm, t *idempotency.Ticket) (paymentForm, error) {
-		p, err := box.Void(ctx, q.Account, q.Mode, q.ID, t)
+		p, err := svc.Void(ctx, q.Account, q.Mode, q.ID, t)
 		return paymentOut(p), err
 	})
 	handleTicketed(s, name, "Refund", func(ctx context.Context, q refundForm, t *idempotency.Ticket) (refundAnswer, error) {
-		p, r, err := box.Refund(ctx, q.Account, q.Mode, q.ID, q.RefundInput, t)
+		p, r, err := svc.Refund(ctx, q.Account, q.Mode, q.ID, q.RefundInput, t)
 		return refundAnswer{paymentOut(p), r}, err
 	})
-	serveReviews(s, name, box)
+	serveReviews(s, name, svc)
 	handle(s, name, "Repair", func(ctx context.Context, q *paymentForm) (*paymentForm, error) {
-		form := paymentOut(box.Repair(ctx, q.payment()))
+		form := paymentOut(svc.Repair(ctx, q.payment()))
 		return &form, nil
 	})
 	handle(s, name, "Receipt", func(ctx context.Context, q *linkName) (*string, error) {
@@ -235,26 +235,26 @@ func ServeTransactions(s *Server, box coordinator.Service, links link.Reader, ca
 		if err != nil {
 			return nil, err
 		}
-		token, err := box.Receipt(ctx, l, q.LastPayment)
+		token, err := svc.Receipt(ctx, l, q.LastPayment)
 		return &token, err
 	})
 	handle(s, name, "Notice", func(ctx context.Context, q *issuer.Notice) (*struct{}, error) {
-		return &struct{}{}, box.Notice(ctx, *q)
+		return &struct{}{}, svc.Notice(ctx, *q)
 	})
 }
 
 // serveReviews serves verdicts, labels and disputes.
-func serveReviews(s *Server, name string, box coordinator.Service) {
+func serveReviews(s *Server, name string, svc coordinator.Service) {
 	handleTicketed(s, name, "Review", func(ctx context.Context, q saidForm, t *idempotency.Ticket) (paymentForm, error) {
-		p, err := box.Review(ctx, q.Account, q.Mode, q.ID, q.Word, q.By, t)
+		p, err := svc.Review(ctx, q.Account, q.Mode, q.ID, q.Word, q.By, t)
 		return paymentOut(p), err
 	})
 	handleTicketed(s, name, "Mark", func(ctx context.Context, q saidForm, t *idempotency.Ticket) (paymentForm, error) {
-		p, err := box.Mark(ctx, q.Account, q.Mode, q.ID, q.Word, q.By, t)
+		p, err := svc.Mark(ctx, q.Account, q.Mode, q.ID, q.Word, q.By, t)
 		return paymentOut(p), err
 	})
 	handleTicketed(s, name, "Dispute", func(ctx context.Context, q disputeForm, t *idempotency.Ticket) (disputeAnswer, error) {
-		p, d, err := box.Dispute(ctx, q.Account, q.Mode, q.ID, q.Dispute, t)
+		p, d, err := svc.Dispute(ctx, q.Account, q.Mode, q.ID, q.Dispute, t)
 		return disputeAnswer{paymentOut(p), d}, err
 	})
 }

@@ -183,64 +183,64 @@ func bareAccount(a merchant.Account) merchant.Account {
 }
 
 // ServeUsers serves the users service, with the idempotency records that its commits write.
-func ServeUsers(s *Server, box merchant.Service, store idempotency.Store) {
+func ServeUsers(s *Server, svc merchant.Service, store idempotency.Store) {
 	const name = UsersService
 	serveRecords(s, name, store)
 	handleTicketed(s, name, "SignUp", func(ctx context.Context, q merchant.SignUpRequest, t *idempotency.Ticket) (merchant.SignedUp, error) {
-		out, err := box.SignUp(ctx, q, t)
+		out, err := svc.SignUp(ctx, q, t)
 		return merchant.SignedUp{User: bareUser(out.User), Account: bareAccount(out.Account)}, err
 	})
 	handleTicketed(s, name, "SignIn", func(ctx context.Context, q merchant.SignInRequest, t *idempotency.Ticket) (merchant.SignedIn, error) {
-		return box.SignIn(ctx, q, t)
+		return svc.SignIn(ctx, q, t)
 	})
 	handle(s, name, "Authenticate", func(ctx context.Context, q *named) (*sessionAndUser, error) {
-		session, user, err := box.Authenticate(ctx, q.ID)
+		session, user, err := svc.Authenticate(ctx, q.ID)
 		return &sessionAndUser{session, bareUser(user)}, err
 	})
-	handle(s, name, "SignOut", func(ctx context.Context, q *named) (*struct{}, error) { return &struct{}{}, box.SignOut(ctx, q.ID) })
+	handle(s, name, "SignOut", func(ctx context.Context, q *named) (*struct{}, error) { return &struct{}{}, svc.SignOut(ctx, q.ID) })
 	handle(s, name, "Me", func(ctx context.Context, q *named) (*userAndAccount, error) {
-		user, account, err := box.Me(ctx, q.ID)
+		user, account, err := svc.Me(ctx, q.ID)
 		return &userAndAccount{bareUser(user), bareAccount(account)}, err
 	})
 	handle(s, name, "GetAccount", func(ctx context.Context, q *named) (*merchant.Account, error) {
-		account, err := box.GetAccount(ctx, q.ID)
+		account, err := svc.GetAccount(ctx, q.ID)
 		account = bareAccount(account)
 		return &account, err
 	})
 	handleTicketed(s, name, "SetMethods", func(ctx context.Context, q methodsForm, t *idempotency.Ticket) (merchant.Account, error) {
-		account, err := box.SetMethods(ctx, q.Account, q.Methods, t)
+		account, err := svc.SetMethods(ctx, q.Account, q.Methods, t)
 		return bareAccount(account), err
 	})
 	handle(s, name, "SetTimeZone", func(ctx context.Context, q *zoneForm) (*merchant.Account, error) {
 		if q.Guess {
-			return &merchant.Account{}, box.GuessTimeZone(ctx, q.Account, q.Zone)
+			return &merchant.Account{}, svc.GuessTimeZone(ctx, q.Account, q.Zone)
 		}
-		account, err := box.SetTimeZone(ctx, q.Account, q.Zone)
+		account, err := svc.SetTimeZone(ctx, q.Account, q.Zone)
 		account = bareAccount(account)
 		return &account, err
 	})
-	serveAPIKeys(s, box)
-	serveClocks(s, box)
-	serveAccess(s, box)
+	serveAPIKeys(s, svc)
+	serveClocks(s, svc)
+	serveAccess(s, svc)
 }
 
 // serveAPIKeys serves API keys. A secret leaves the service only in the answer that makes
 // it.
-func serveAPIKeys(s *Server, box merchant.Service) {
+func serveAPIKeys(s *Server, svc merchant.Service) {
 	const name = UsersService
 	handleTicketed(s, name, "CreateKey", func(ctx context.Context, q merchant.CreateKeyRequest, t *idempotency.Ticket) (merchant.NewKey, error) {
-		out, err := box.CreateKey(ctx, q, t)
+		out, err := svc.CreateKey(ctx, q, t)
 		return bareNewKey(out), err
 	})
 	handle(s, name, "Keys", func(ctx context.Context, q *keysForm) (*[]merchant.Key, error) {
-		keys, err := box.Keys(ctx, q.Account, q.Before, q.Limit)
+		keys, err := svc.Keys(ctx, q.Account, q.Before, q.Limit)
 		for i := range keys {
 			keys[i] = bareKey(keys[i])
 		}
 		return &keys, err
 	})
 	handleTicketed(s, name, "RotateKey", func(ctx context.Context, q keyForm, t *idempotency.Ticket) (merchant.NewKey, error) {
-		out, err := box.RotateKey(ctx, q.Account, q.ID, q.GraceSeconds, t)
+		out, err := svc.RotateKey(ctx, q.Account, q.ID, q.GraceSeconds, t)
 		return bareNewKey(out), err
 	})
 	one := func(k merchant.Key, err error) (*merchant.Key, error) {
@@ -248,15 +248,15 @@ func serveAPIKeys(s *Server, box merchant.Service) {
 		return &k, err
 	}
 	handle(s, name, "GetKey", func(ctx context.Context, q *keyForm) (*merchant.Key, error) {
-		return one(box.GetKey(ctx, q.Account, q.ID))
+		return one(svc.GetKey(ctx, q.Account, q.ID))
 	})
 	handle(s, name, "RevokeKey", func(ctx context.Context, q *keyForm) (*merchant.Key, error) {
-		return one(box.RevokeKey(ctx, q.Account, q.ID))
+		return one(svc.RevokeKey(ctx, q.Account, q.ID))
 	})
 	handle(s, name, "AuthenticateKey", func(ctx context.Context, q *keyCredentials) (*merchant.Key, error) {
-		return one(box.AuthenticateKey(ctx, q.ID, q.Secret))
+		return one(svc.AuthenticateKey(ctx, q.ID, q.Secret))
 	})
 	handle(s, name, "AuthenticateSecret", func(ctx context.Context, q *keyCredentials) (*merchant.Key, error) {
-		return one(box.AuthenticateSecret(ctx, q.Secret))
+		return one(svc.AuthenticateSecret(ctx, q.Secret))
 	})
 }

@@ -40,8 +40,8 @@ import (
 
 const public = "https://pay.example"
 
-// boxes holds all services as a gateway has them: the real ones, or clients.
-type boxes struct {
+// serviceSet holds all services as a gateway has them: the real ones, or clients.
+type serviceSet struct {
 	users        merchant.Service
 	links        link.Service
 	verifier     link.Verifier
@@ -65,21 +65,21 @@ type world struct {
 	reports *projection.Reports
 	ring    *keyring.Ring
 	sim     *simulator.Simulator
-	local   boxes
+	local   serviceSet
 	logs    *buffer
 	log     *slog.Logger
 	queue   *jobs
-	// letters holds the emails that were sent.
-	letters *letters
+	// mailbox holds the emails that were sent.
+	mailbox *mailbox
 }
 
-// letters is a mail server that keeps what it receives.
-type letters struct {
+// mailbox is a mail server that keeps what it receives.
+type mailbox struct {
 	mu  sync.Mutex
-	all []mail.Letter
+	all []mail.Email
 }
 
-func (l *letters) Carry(_ context.Context, m mail.Letter) error {
+func (l *mailbox) Carry(_ context.Context, m mail.Email) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.all = append(l.all, m)
@@ -119,7 +119,7 @@ func (q *jobs) Enqueue(_ context.Context, j []notify.Job) error {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	dir, now := t.TempDir(), time.Now
-	w := &world{t: t, ring: keyring.NewMemory(now()), logs: &buffer{}, queue: &jobs{}, letters: &letters{}}
+	w := &world{t: t, ring: keyring.NewMemory(now()), logs: &buffer{}, queue: &jobs{}, mailbox: &mailbox{}}
 	w.log = slog.New(slog.NewTextHandler(w.logs, nil))
 	path := filepath.Join(dir, "paylink.db")
 	w.store = sqltest.Open(t, "sqlite:"+path)
@@ -134,15 +134,15 @@ func newWorld(t *testing.T) *world {
 	t.Cleanup(func() { _ = w.sim.Close() })
 	links := link.NewLocal(link.LocalConfig{Ring: w.ring, Store: w.store, PublicURL: public, Now: now})
 	webhook := []byte("webhook")
-	w.local = boxes{world: w, links: links, verifier: links, forms: links, publicForms: links, payments: w.store, reports: w.reports,
+	w.local = serviceSet{world: w, links: links, verifier: links, forms: links, publicForms: links, payments: w.store, reports: w.reports,
 		users: merchant.New(merchant.Config{Users: w.store, Keys: w.store, Sessions: w.store, Clocks: w.store, Access: w.store, Ring: w.ring, PublicURL: public, Now: now,
 			Connectors: []merchant.Connector{{Name: simulator.Name, Capabilities: simulator.Capabilities()}}}),
 		transactions: coordinator.New(coordinator.Config{Payments: w.store, Links: w.store, Connectors: []issuer.Connector{w.sim}, LinkURL: links.URL, Ring: w.ring, PublicURL: public, Now: now, Log: w.log, Fraud: byName{}, FraudBudget: time.Second}),
 		notifier: notify.New(notify.Config{Store: w.store, Queue: w.queue, Now: now, Keys: notify.Keys{
 			Seal:   func(b []byte) []byte { return w.ring.Seal(keyring.WebhookSeal, b, webhook) },
 			Unseal: func(b []byte) ([]byte, error) { return w.ring.Unseal(keyring.WebhookSeal, b, webhook) }}}),
-		mail: office.New(office.Config{Outbox: w.store, Readers: w.store, Parked: w.store, Payments: w.store, Links: w.store, Ring: w.ring,
-			Carrier: w.letters, From: "pay@shop.example", PublicURL: public, Now: now, Log: w.log}),
+		mail: office.New(office.Config{Outbox: w.store, Readers: w.store, DeadLetters: w.store, Payments: w.store, Links: w.store, Ring: w.ring,
+			Carrier: w.mailbox, From: "pay@shop.example", PublicURL: public, Now: now, Log: w.log}),
 		assessor: fraud.NewLocal(fraud.LocalConfig{Feed: w.store, Now: now, Log: w.log}),
 		models:   w.store,
 		records:  api.Records{Users: w.store, Links: w.store, Transactions: w.store, Webhooks: w.store}}
@@ -241,12 +241,12 @@ func listenOn(t *testing.T, s *rpc.Server, l net.Listener, wrap func(net.Listene
 }
 
 // clients returns clients of the services.
-func (w *world) clients(c *rpc.Credentials, urls ...string) boxes {
+func (w *world) clients(c *rpc.Credentials, urls ...string) serviceSet {
 	w.t.Helper()
 	peer := func(service string) *rpc.Peer { return rpc.NewPeer(service, w.pool(service, c, urls...), nil) }
 	users, links, notifier := rpc.NewUsers(peer("users")), rpc.NewLinks(peer("links")), rpc.NewNotifier(peer("notifier"))
 	transactions := rpc.NewTransactions(peer("transactions"), w.cards(), time.Now)
-	return boxes{world: w, users: users, links: links, verifier: rpc.NewVerifier(peer("verifier")), forms: links, publicForms: rpc.NewVerifier(peer("verifier")), payments: rpc.NewPayments(peer("payments")), reports: rpc.NewReports(peer("payments")),
+	return serviceSet{world: w, users: users, links: links, verifier: rpc.NewVerifier(peer("verifier")), forms: links, publicForms: rpc.NewVerifier(peer("verifier")), payments: rpc.NewPayments(peer("payments")), reports: rpc.NewReports(peer("payments")),
 		transactions: transactions, notifier: notifier, mail: rpc.NewMail(peer("notifier")), assessor: rpc.NewAssessor(peer("fraud")), models: rpc.NewModels(peer("fraud")),
 		records: api.Records{Users: users, Links: links, Transactions: transactions, Webhooks: notifier}}
 }
@@ -261,17 +261,17 @@ func (w *world) pool(service string, c *rpc.Credentials, urls ...string) *rpc.Po
 }
 
 // remote returns a world whose services are called over loopback.
-func remote(t *testing.T) boxes {
+func remote(t *testing.T) serviceSet {
 	w := newWorld(t)
 	c := credentials(t, secretFile(t), "")
 	url, _ := listen(t, w.serve(c), nil)
 	return w.clients(c, url)
 }
 
-func local(t *testing.T) boxes { return newWorld(t).local }
+func local(t *testing.T) serviceSet { return newWorld(t).local }
 
 // both runs a suite of a service's contract on the real implementation and over the wire.
-func both(t *testing.T, suite func(t *testing.T, b boxes)) {
+func both(t *testing.T, suite func(t *testing.T, b serviceSet)) {
 	t.Run("local", func(t *testing.T) { suite(t, local(t)) })
 	t.Run("over the wire", func(t *testing.T) { suite(t, remote(t)) })
 }
@@ -323,14 +323,14 @@ func (w *world) kept(t *testing.T, store idempotency.Store, ticket *idempotency.
 }
 
 // account signs a merchant up.
-func (b boxes) account(t *testing.T) merchant.SignedUp {
+func (b serviceSet) account(t *testing.T) merchant.SignedUp {
 	t.Helper()
 	up, err := b.users.SignUp(t.Context(), merchant.SignUpRequest{Username: "ada", Email: "ada@example.com", Password: "correct horse battery"}, nil)
 	good(t, err)
 	return up
 }
 
-func wish(a merchant.Account) link.CreateRequest {
+func linkRequest(a merchant.Account) link.CreateRequest {
 	can := simulator.Capabilities()
 	m := a.Methods[0]
 	return link.CreateRequest{Account: a.ID, Mode: link.Test, Payee: a.Name, Amount: "12.50", Currency: "EUR", Metadata: map[string]string{"<k>": "ü"},
@@ -345,7 +345,7 @@ func card(t *testing.T, number string) issuer.Card {
 }
 
 // known returns an existing account.
-func (b boxes) known(t *testing.T, account string) merchant.Account {
+func (b serviceSet) known(t *testing.T, account string) merchant.Account {
 	t.Helper()
 	a, err := b.users.GetAccount(t.Context(), account)
 	good(t, err)

@@ -41,18 +41,18 @@ func Parse(raw string) (Site, error) {
 	u, err := url.Parse(raw)
 	switch {
 	case len(raw) > MaxBytes:
-		return Site{}, fmt.Errorf("at most %d bytes: it is in every link", MaxBytes)
+		return Site{}, fmt.Errorf("must be at most %d bytes: it is part of every link", MaxBytes)
 	case err != nil:
 		return Site{}, errors.New("not a URL: " + form)
 	case u.User != nil:
-		return Site{}, errors.New("it holds a user name or password, which every link would show: " + form)
+		return Site{}, errors.New("must not contain a user name or password, which every link would show: " + form)
 	}
 	scheme := strings.ToLower(u.Scheme)
 	if (scheme != "http" && scheme != "https") || u.Host == "" || u.Opaque != "" {
 		return Site{}, fmt.Errorf("%q: %s", raw, form)
 	}
 	if u.RawQuery != "" || u.ForceQuery || strings.Contains(raw, "#") {
-		return Site{}, fmt.Errorf("%q: it ends before ? and #: %s", raw, form)
+		return Site{}, fmt.Errorf("%q: must not contain ? or #: %s", raw, form)
 	}
 	host, err := hostOf(u.Hostname(), strings.HasPrefix(u.Host, "["))
 	if err != nil {
@@ -74,9 +74,9 @@ func hostOf(name string, bracketed bool) (string, error) {
 	if ip, err := netip.ParseAddr(name); err == nil {
 		switch {
 		case ip.Zone() != "":
-			return "", errors.New("an address with a zone is reached from one machine alone: write the host that payers reach")
+			return "", errors.New("an address with a zone works on one machine only: use the host that payers reach")
 		case ip.IsUnspecified():
-			return "", fmt.Errorf("%s stands for every address of a machine and leads nowhere: write the host that payers reach", ip)
+			return "", fmt.Errorf("%s means every address of a machine and cannot be reached: use the host that payers reach", ip)
 		case ip.Is6():
 			return "[" + ip.String() + "]", nil
 		}
@@ -84,7 +84,7 @@ func hostOf(name string, bracketed bool) (string, error) {
 	}
 	host, err := spelling.Host(strings.TrimSuffix(name, "."))
 	if err != nil || bracketed {
-		return "", errors.New("the host is not one that DNS can hold: write it as payers reach it, such as pay.example.com")
+		return "", errors.New("the host is not a valid DNS name: use the one that payers reach, such as pay.example.com")
 	}
 	// Browsers read a host whose last label is a number as an IPv4 address (WHATWG URL).
 	last := host[strings.LastIndexByte(host, '.')+1:]
@@ -101,7 +101,7 @@ func portOf(port, scheme string) (string, error) {
 	}
 	n, err := strconv.ParseUint(port, 10, 16)
 	if err != nil || n == 0 {
-		return "", fmt.Errorf("the port is %s: want 1 to 65535, or none for the usual one", port)
+		return "", fmt.Errorf("the port is %s: want 1 to 65535, or none for the default", port)
 	}
 	if (scheme == "https" && n == 443) || (scheme == "http" && n == 80) {
 		return "", nil
@@ -115,11 +115,11 @@ func pathOf(u *url.URL) (string, error) {
 		return "", nil
 	}
 	if clean := path.Clean(trimmed); clean != trimmed {
-		return "", fmt.Errorf("browsers change its path on the way: write %s", u.Scheme+"://"+u.Host+strings.TrimRight(clean, "/"))
+		return "", fmt.Errorf("browsers would change its path: use %s", u.Scheme+"://"+u.Host+strings.TrimRight(clean, "/"))
 	}
 	for part := range strings.SplitSeq(trimmed[1:], "/") {
 		if !segment.MatchString(part) {
-			return "", errors.New("its path may hold only letters A-Z, digits, and . _ ~ - between slashes")
+			return "", errors.New("its path may contain only letters A-Z, digits, and . _ ~ - between slashes")
 		}
 	}
 	return trimmed, nil

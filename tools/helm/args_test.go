@@ -79,9 +79,9 @@ func TestServeArguments(t *testing.T) {
 
 // lacksAnIssuer checks that nothing else is wrong: the simulator is the only issuer, so the two
 // services that call one refuse to run without it.
-func lacksAnIssuer(box, out string) bool {
+func lacksAnIssuer(target, out string) bool {
 	lines := strings.Split(strings.TrimSpace(strings.TrimPrefix(out, "paylink: ")), "\n")
-	return (box == "gateway" || box == "transactions") && len(lines) == 1 && strings.HasPrefix(lines[0], "--service simulator=URL")
+	return (target == "gateway" || target == "transactions") && len(lines) == 1 && strings.HasPrefix(lines[0], "--service simulator=URL")
 }
 
 // moved returns a container's arguments with its folders elsewhere.

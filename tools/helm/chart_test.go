@@ -77,15 +77,15 @@ func named[T metav1.Object](all []T) map[string]T {
 	return m
 }
 
-// boxes lists the services of the design, and what each may hold. A Secret's name contains its
+// targets lists the services of the design, and what each may hold. A Secret's name contains its
 // service.
-var boxes = []string{"gateway", "users", "links", "verifier", "payments", "transactions", "notifier", "fraud", "simulator"}
+var targets = []string{"gateway", "users", "links", "verifier", "payments", "transactions", "notifier", "fraud", "simulator"}
 
 func running(name string) []string {
 	if name == "live-dynamodb" {
-		return boxes[:8]
+		return targets[:8]
 	}
-	return boxes
+	return targets
 }
 
 func TestLint(t *testing.T) {
@@ -190,13 +190,13 @@ func TestUpgrade(t *testing.T) {
 		budgets := named(only[*policyv1.PodDisruptionBudget](objects))
 		scalers := named(only[*autoscalingv2.HorizontalPodAutoscaler](objects))
 		for _, d := range only[*appsv1.Deployment](objects) {
-			box := d.Labels["app.kubernetes.io/component"]
+			target := d.Labels["app.kubernetes.io/component"]
 			spec := d.Spec.Template.Spec
 			rest := *spec.TerminationGracePeriodSeconds - spec.Containers[0].Lifecycle.PreStop.Sleep.Seconds
 			if rest < drainSeconds+webhookSeconds+5 {
-				t.Errorf("%s: %d s to stop in", box, rest)
+				t.Errorf("%s: %d s to stop in", target, rest)
 			}
-			if box == "simulator" {
+			if target == "simulator" {
 				if d.Spec.Strategy.Type != appsv1.RecreateDeploymentStrategyType || *d.Spec.Replicas != 1 || scalers[d.Name] != nil || budgets[d.Name] != nil {
 					t.Errorf("two simulators may meet: %+v", d.Spec.Strategy)
 				}
@@ -204,16 +204,16 @@ func TestUpgrade(t *testing.T) {
 			}
 			r := d.Spec.Strategy.RollingUpdate
 			if r == nil || r.MaxUnavailable.IntValue() != 0 || r.MaxSurge.IntValue() != 1 || d.Spec.MinReadySeconds == 0 {
-				t.Errorf("%s: %+v", box, d.Spec.Strategy)
+				t.Errorf("%s: %+v", target, d.Spec.Strategy)
 			}
 			if name == "gateway-api" {
 				continue
 			}
 			if b := budgets[d.Name]; b == nil || !selects(b.Spec.Selector, d.Spec.Template.Labels) || b.Spec.MaxUnavailable.IntValue() != 1 {
-				t.Errorf("%s: no PodDisruptionBudget", box)
+				t.Errorf("%s: no PodDisruptionBudget", target)
 			}
 			if s := scalers[d.Name]; s == nil || s.Spec.ScaleTargetRef.Name != d.Name || s.Spec.ScaleTargetRef.Kind != "Deployment" || *s.Spec.MinReplicas < 2 {
-				t.Errorf("%s: no HorizontalPodAutoscaler", box)
+				t.Errorf("%s: no HorizontalPodAutoscaler", target)
 			}
 		}
 		jobs := only[*batchv1.Job](objects)
@@ -234,18 +234,18 @@ func TestServices(t *testing.T) {
 	eachValues(t, func(t *testing.T, name string, objects []runtime.Object) {
 		deployments := only[*appsv1.Deployment](objects)
 		services := named(only[*corev1.Service](objects))
-		for _, box := range running(name) {
-			s := services[release+"-"+box]
+		for _, target := range running(name) {
+			s := services[release+"-"+target]
 			if s == nil {
-				t.Fatalf("no Service for %s", box)
+				t.Fatalf("no Service for %s", target)
 			}
-			if s.Spec.Type != corev1.ServiceTypeClusterIP || (s.Spec.ClusterIP == corev1.ClusterIPNone) == (box == "gateway") {
-				t.Errorf("%s: %s %q", box, s.Spec.Type, s.Spec.ClusterIP)
+			if s.Spec.Type != corev1.ServiceTypeClusterIP || (s.Spec.ClusterIP == corev1.ClusterIPNone) == (target == "gateway") {
+				t.Errorf("%s: %s %q", target, s.Spec.Type, s.Spec.ClusterIP)
 			}
 			for _, d := range deployments {
-				own := d.Labels["app.kubernetes.io/component"] == box
+				own := d.Labels["app.kubernetes.io/component"] == target
 				if labels.SelectorFromSet(s.Spec.Selector).Matches(labels.Set(d.Spec.Template.Labels)) != own {
-					t.Errorf("Service %s and Deployment %s", box, d.Name)
+					t.Errorf("Service %s and Deployment %s", target, d.Name)
 				}
 			}
 		}
@@ -308,12 +308,12 @@ func TestSecrets(t *testing.T) {
 			if template == nil {
 				continue
 			}
-			box := template.Labels["app.kubernetes.io/component"]
-			if got := strings.Join(secretsOf(template.Spec), " "); got != want[name][box] {
-				t.Errorf("%s refers to the Secrets %q, want %q", box, got, want[name][box])
+			target := template.Labels["app.kubernetes.io/component"]
+			if got := strings.Join(secretsOf(template.Spec), " "); got != want[name][target] {
+				t.Errorf("%s refers to the Secrets %q, want %q", target, got, want[name][target])
 			}
-			if a := template.Spec.ServiceAccountName; a != release+"-"+box || accounts[a] {
-				t.Errorf("%s runs as %s", box, a)
+			if a := template.Spec.ServiceAccountName; a != release+"-"+target || accounts[a] {
+				t.Errorf("%s runs as %s", target, a)
 			}
 			accounts[template.Spec.ServiceAccountName] = true
 		}

@@ -34,7 +34,7 @@ func compose(t *testing.T, profiles ...string) *types.Project {
 // secrets, and that only the gateway's port is published.
 func TestCompose(t *testing.T) {
 	project := compose(t, "dynamodb")
-	for _, name := range append(slices.Clone(boxes), "migrate", "postgres", "dynamodb") {
+	for _, name := range append(slices.Clone(targets), "migrate", "postgres", "dynamodb") {
 		if _, ok := project.Services[name]; !ok {
 			t.Errorf("no service %s", name)
 		}
@@ -57,7 +57,7 @@ func TestCompose(t *testing.T) {
 		if s.Privileged || s.NetworkMode == "host" {
 			t.Errorf("%s shares the host", name)
 		}
-		if !slices.Contains(boxes, name) {
+		if !slices.Contains(targets, name) {
 			continue
 		}
 		if !s.ReadOnly || s.User != "65532:65532" || !slices.Equal(s.CapDrop, []string{"ALL"}) || s.StopGracePeriod == nil || s.HealthCheck == nil {
@@ -65,7 +65,7 @@ func TestCompose(t *testing.T) {
 		}
 		holdsOnly(t, name, s)
 	}
-	for _, name := range append(slices.Clone(boxes), "migrate") { // the notifier runs the relay
+	for _, name := range append(slices.Clone(targets), "migrate") { // the notifier runs the relay
 		_, knows := project.Services[name].Environment["PAYLINK_PAYMENTS_STORE"]
 		if apart := !slices.Contains([]string{"gateway", "users", "simulator"}, name); knows != apart {
 			t.Errorf("%s knows where links and payments are: %t", name, knows)
@@ -121,14 +121,14 @@ func TestComposeArguments(t *testing.T) {
 		t.Fatal(err)
 	}
 	ring := makeRing(t)
-	for _, box := range boxes {
+	for _, target := range targets {
 		if err := os.RemoveAll(filepath.Join(etc, "keys")); err != nil {
 			t.Fatal(err)
 		}
-		_, err := paylink(nil, "keys", "export", "--keys", ring, "--target", box, filepath.Join(etc, "keys"))
-		s := project.Services[box]
+		_, err := paylink(nil, "keys", "export", "--keys", ring, "--target", target, filepath.Join(etc, "keys"))
+		s := project.Services[target]
 		if holds := slices.Contains(s.Command, "--keys=/etc/paylink/keys"); holds != (err == nil) {
-			t.Errorf("%s: compose gives it keys: %t; keys export: %v", box, holds, err)
+			t.Errorf("%s: compose gives it keys: %t; keys export: %v", target, holds, err)
 		}
 		var env []string
 		for name, value := range s.Environment {

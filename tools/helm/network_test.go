@@ -168,22 +168,22 @@ func design(name string) []string {
 		onDatabase, onTable = "users payments notifier fraud migrate", "links verifier payments transactions notifier fraud migrate"
 		want = append(want, "transactions→"+issuer)
 	}
-	for _, box := range strings.Fields(onDatabase) {
-		want = append(want, box+"→"+database)
+	for _, target := range strings.Fields(onDatabase) {
+		want = append(want, target+"→"+database)
 	}
-	for _, box := range strings.Fields(onTable) {
-		want = append(want, box+"→"+payments)
+	for _, target := range strings.Fields(onTable) {
+		want = append(want, target+"→"+payments)
 	}
 	if name == "live-dynamodb" { // the rule for DynamoDB's public addresses contains these too
-		for _, box := range strings.Fields(onTable) {
-			want = append(want, box+"→issuer:443", box+"→other-issuer:443")
+		for _, target := range strings.Fields(onTable) {
+			want = append(want, target+"→issuer:443", target+"→other-issuer:443")
 		}
 	}
 	want = slices.Compact(slices.Sorted(slices.Values(want))) // the notifier may reach the internet by two rules
-	for _, box := range append(running(name), "migrate") {
-		want = append(want, box+"→dns:53")
-		if box != "migrate" {
-			want = append(want, "prometheus→"+box+":9090")
+	for _, target := range append(running(name), "migrate") {
+		want = append(want, target+"→dns:53")
+		if target != "migrate" {
+			want = append(want, "prometheus→"+target+":9090")
 		}
 	}
 	for i := range want {
@@ -228,12 +228,12 @@ func TestCalls(t *testing.T) {
 			var got, want []string
 			for _, arg := range c.Args {
 				if service, ok := strings.CutPrefix(arg, "--service="); ok {
-					box, url, _ := strings.Cut(service, "=")
+					target, url, _ := strings.Cut(service, "=")
 					scheme := map[bool]string{true: "https", false: "http"}[slices.Contains(c.Args, "--internal-tls=/etc/paylink/tls")]
-					if url != fmt.Sprintf("%s://%s-%s:8081", scheme, release, box) {
+					if url != fmt.Sprintf("%s://%s-%s:8081", scheme, release, target) {
 						t.Errorf("%s: %s", c.Name, arg)
 					}
-					got = append(got, box)
+					got = append(got, target)
 				}
 			}
 			for _, a := range design(name) {

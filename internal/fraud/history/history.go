@@ -1,4 +1,4 @@
-// Package history holds payments for fraud analysis: rows derived from the change feed (Told),
+// Package history holds payments for fraud analysis: rows derived from the change feed (Accumulator),
 // the reads of them (Analyst, Replayer), and what was known before each payment (Past).
 //
 // Rows are a projection: they lag behind the payments, can be rebuilt from them (RowOf), and

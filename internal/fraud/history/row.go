@@ -65,10 +65,10 @@ type Link struct {
 // follows within the lease. They are most of the feed, and are not read.
 func Quiet(kind string) bool { return kind == "payment.created" || kind == "payment.processing" }
 
-// Told collects, from one payment's events in order, what its row still needs. An event with the
+// Accumulator collects, from one payment's events in order, what its row still needs. An event with the
 // whole payment makes earlier ones unnecessary, and none is decoded before Row is called. A
 // repeated event is dropped.
-type Told struct {
+type Accumulator struct {
 	seq        int64
 	events     []stream.Event // the last complete one, and later ones
 	refunds    []stream.Event
@@ -79,7 +79,7 @@ type Told struct {
 
 // Add adds the next event. Events must come in order; one that is not newer than the last is
 // dropped.
-func (t *Told) Add(e stream.Event) {
+func (t *Accumulator) Add(e stream.Event) {
 	if e.ObjectSeq <= t.seq {
 		return
 	}
@@ -111,7 +111,7 @@ func answer(kind string) (yes, answers bool) {
 // Row returns the payment after the events. Events that are not newer than the row change nothing.
 // The zero row stands for an unknown payment. The first event that cannot be read ends it: the row
 // is then as the events before it left it.
-func (t *Told) Row(row Row) (Row, error) {
+func (t *Accumulator) Row(row Row) (Row, error) {
 	known := row.Seq
 	for _, e := range t.events {
 		if e.ObjectSeq <= row.Seq {
@@ -131,7 +131,7 @@ func (t *Told) Row(row Row) (Row, error) {
 }
 
 // Refunds returns the refunds in the events, one for each event, in order.
-func (t *Told) Refunds() ([]Refund, error) {
+func (t *Accumulator) Refunds() ([]Refund, error) {
 	var all []Refund
 	for _, e := range t.refunds {
 		var r payload
@@ -153,21 +153,21 @@ func (t *Told) Refunds() ([]Refund, error) {
 // dispute.
 type payload struct {
 	payment.EventObject
-	ID       string        `json:"id"`
-	Code     string        `json:"code"`
-	Risk     payment.Risk  `json:"risk"`
-	Disputes []toldDispute `json:"disputes"`
+	ID       string         `json:"id"`
+	Code     string         `json:"code"`
+	Risk     payment.Risk   `json:"risk"`
+	Disputes []eventDispute `json:"disputes"`
 }
 
-// toldDispute is a dispute in the API's form, with its amount as a decimal.
-type toldDispute struct {
+// eventDispute is a dispute in the API's form, with its amount as a decimal.
+type eventDispute struct {
 	payment.Dispute
 	Amount   string         `json:"amount"`
 	Currency money.Currency `json:"currency"`
 }
 
 // dispute returns the dispute with its amount in minor units of c.
-func (d toldDispute) dispute(c money.Currency) (payment.Dispute, error) {
+func (d eventDispute) dispute(c money.Currency) (payment.Dispute, error) {
 	one := d.Dispute
 	if d.Amount != "" {
 		a, err := money.Parse(d.Amount, c)
@@ -236,7 +236,7 @@ func applyDispute(row Row, e stream.Event) (Row, error) {
 	if row.ID == "" {
 		return row, nil
 	}
-	var t toldDispute
+	var t eventDispute
 	if err := json.Unmarshal(e.Data, &t); err != nil {
 		return row, err
 	}

@@ -242,7 +242,7 @@ func (l *Lake) begin(ctx context.Context) (from int64, whose string, err error) 
 	}
 
 	if fits := m.Through == done || m.Through == next; !fits || next < done || (m.Schema != Schema && m.Schema != 0) {
-		l.log.WarnContext(ctx, "the lake does not fit the feed; it is made anew", "through", m.Through, "checkpoint", done, "schema", m.Schema)
+		l.log.WarnContext(ctx, "the lake does not match the feed; it is rebuilt", "through", m.Through, "checkpoint", done, "schema", m.Schema)
 		if err := Reset(ctx, l.feed); err != nil {
 			return 0, whose, err
 		}

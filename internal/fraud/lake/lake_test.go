@@ -456,9 +456,9 @@ func objects(t *testing.T, backend gofakes3.Backend) map[string][]byte {
 	return all
 }
 
-// TestMadeAnew checks that the lake matches the feed again, whatever happened to either, and that
+// TestRebuild checks that the lake matches the feed again, whatever happened to either, and that
 // another installation's lake is left unchanged.
-func TestMadeAnew(t *testing.T) {
+func TestRebuild(t *testing.T) {
 	s := sqltest.Open(t, "sqlite:"+filepath.Join(t.TempDir(), "paylink.db"))
 	account := id.New(id.Account)
 	dir := t.TempDir()

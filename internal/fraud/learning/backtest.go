@@ -131,10 +131,10 @@ func (l *LocalBacktester) admit(b *Backtest) (*rule.Program, error) {
 		return nil, err
 	}
 	if b.Account == "" { // an account's history is its own
-		return nil, fault.Invalid("account", "parameter_invalid", "A backtest is over one account's own payments.")
+		return nil, fault.Invalid("account", "parameter_invalid", "account is required: a backtest covers the payments of one account.")
 	}
 	if l.history == nil {
-		return nil, fault.New(fault.KindUnavailable, "history_unavailable", "The payments of the past cannot be read here.")
+		return nil, fault.New(fault.KindUnavailable, "history_unavailable", "Past payments are not available on this server.")
 	}
 
 	if b.To.IsZero() {
@@ -144,10 +144,10 @@ func (l *LocalBacktester) admit(b *Backtest) (*rule.Program, error) {
 		b.From = b.To.AddDate(0, 0, -30)
 	}
 	if !b.From.Before(b.To) || b.To.Sub(b.From) > maxBacktestDays*24*time.Hour {
-		return nil, fault.Invalid("from", "range_invalid", "A backtest's period has a beginning before its end, and at most %d days.", maxBacktestDays)
+		return nil, fault.Invalid("from", "range_invalid", "from must be before to, and the period at most %d days.", maxBacktestDays)
 	}
 	if rulebook.Rank(b.Rule.Action) < 0 {
-		return nil, fault.Invalid("action", "rule_action_invalid", "Must be request_3ds, allow, block or review.")
+		return nil, fault.Invalid("action", "rule_action_invalid", "action must be request_3ds, allow, block or review.")
 	}
 	return rulebook.Compile(b.Rule.When)
 }

@@ -58,7 +58,7 @@ func (h *Holder) Load(ctx context.Context) error {
 				return err
 			}
 			to.Store(m)
-			h.log.InfoContext(ctx, "a model of fraud scores from now on", "version", version, "state", state)
+			h.log.InfoContext(ctx, "a fraud model is in use", "version", version, "state", state)
 		}
 	}
 
@@ -78,7 +78,7 @@ func (h *Holder) Run(ctx context.Context) error {
 		}
 		reading, cancel := context.WithTimeout(ctx, modelsRead)
 		if err := h.Load(reading); err != nil && ctx.Err() == nil {
-			h.log.WarnContext(ctx, "the models of fraud could not be read; what runs stays", "error", err)
+			h.log.WarnContext(ctx, "the fraud models could not be read; the running one stays in use", "error", err)
 		}
 		cancel()
 	}

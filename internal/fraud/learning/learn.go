@@ -48,11 +48,11 @@ func (t Training) windows() (train, test score.Range) {
 func (t Training) Check() error {
 	switch {
 	case t.Delay < 0 || t.Delay > 365*day:
-		return errors.New("the delay is 0 to 365 days")
+		return errors.New("the delay must be 0 to 365 days")
 	case t.Days < 1 || t.Days > 400:
-		return errors.New("1 to 400 days can be learned from")
+		return errors.New("the training must cover 1 to 400 days")
 	case t.Test < 1 || t.Test > 100:
-		return errors.New("1 to 100 days can be tested on")
+		return errors.New("the test must cover 1 to 100 days")
 	}
 	return nil
 }
@@ -94,7 +94,7 @@ func Learn(ctx context.Context, h history.Replayer, t Training, done func()) (*s
 		case train.Has(r.CreatedAt):
 			if is, ok := teaches(&r, test.From); ok {
 				if len(learned.Rows) == maxLearned {
-					return fmt.Errorf("there are more than %d payments to learn from: name fewer days", maxLearned)
+					return fmt.Errorf("more than %d payments to train on: choose fewer days", maxLearned)
 				}
 				learned.Add(&v, a, is)
 			}
@@ -104,7 +104,7 @@ func Learn(ctx context.Context, h history.Replayer, t Training, done func()) (*s
 			}
 			if is, ok := teaches(&r, t.Now); ok {
 				if len(tested.Rows) == maxTested {
-					return fmt.Errorf("there are more than %d payments to test on: name fewer days", maxTested)
+					return fmt.Errorf("more than %d payments to test on: choose fewer days", maxTested)
 				}
 				tested.Add(&v, a, is)
 			}
@@ -197,7 +197,7 @@ func Compare(ctx context.Context, h history.Replayer, models Models, version str
 		past.Next(&r, &v)
 		if is, ok := teaches(&r, now); ok && !r.CreatedAt.Before(c.From) {
 			if len(set.Rows) == maxTested {
-				return fmt.Errorf("there are more than %d payments to compare on: name fewer days", maxTested)
+				return fmt.Errorf("more than %d payments to compare on: choose fewer days", maxTested)
 			}
 			a := r.Attempt(r.CreatedAt)
 			a.Card = a.Scope + a.Card
@@ -214,7 +214,7 @@ func Compare(ctx context.Context, h history.Replayer, models Models, version str
 
 	c.Payments = len(set.Rows)
 	if c.Frauds == 0 || c.Frauds == c.Payments {
-		return c, fmt.Errorf("of the %d payments from %s to %s, which neither model learned from, %d are known frauds: nothing can be compared yet",
+		return c, fmt.Errorf("of the %d payments from %s to %s from which neither model learned, %d are known frauds: too few to compare",
 			c.Payments, c.From.Format(time.DateOnly), c.To.Format(time.DateOnly), c.Frauds)
 	}
 
@@ -246,7 +246,7 @@ func RollBack(ctx context.Context, models Models) (Info, error) {
 	case running.Version == "":
 		return before, ErrNoModelRuns
 	case before.Version == "":
-		return before, errors.New("no model ran before this one")
+		return before, errors.New("there is no previous model")
 	}
 
 	return before, models.SetModel(ctx, before.Version, Running)

@@ -59,20 +59,20 @@ func plain(message string) string {
 		return unfit(m[1], strings.Trim(m[2], "()"))
 	}
 	if m := expected.FindStringSubmatch(message); m != nil {
-		return fmt.Sprintf("Here must stand %s, and this is %s.", typeName(m[1]), typeName(m[2]))
+		return fmt.Sprintf("Expected %s here, but this is %s.", typeName(m[1]), typeName(m[2]))
 	}
 
 	if m := mismatched.FindStringSubmatch(message); m != nil {
 		if m[1] == "<EOF>" {
-			return "The condition ends too early: something is missing at its end."
+			return "The condition is incomplete: something is missing at its end."
 		}
-		return fmt.Sprintf("%q does not belong here.", m[1])
+		return fmt.Sprintf("%q is not expected here.", m[1])
 	}
 	if m := missing.FindStringSubmatch(message); m != nil {
 		return fmt.Sprintf("%q is missing here.", m[1])
 	}
 	if m := strange.FindStringSubmatch(message); m != nil {
-		return fmt.Sprintf("%q does not belong here. Texts stand between quotes.", m[1])
+		return fmt.Sprintf("%q is not expected here. Put strings in quotes.", m[1])
 	}
 
 	switch {
@@ -81,10 +81,10 @@ func plain(message string) string {
 	case strings.Contains(message, "node"), strings.Contains(message, "code point size"):
 		return "The condition is too long."
 	case strings.Contains(message, "regex"), strings.Contains(message, "matches"):
-		return "The pattern is not a regular expression, or too large a one."
+		return "The pattern is not a valid regular expression, or is too large."
 	}
 
-	return "This is not understood: " + strings.TrimPrefix(message, "Syntax error: ")
+	return "Invalid condition: " + strings.TrimPrefix(message, "Syntax error: ")
 }
 
 // operatorNames turns CEL's name of an operator into its sign.
@@ -99,9 +99,9 @@ func unfit(operator, list string) string {
 	name := operatorNames.Replace(operator)
 	switch {
 	case operator == "@in":
-		return fmt.Sprintf("in asks whether a list contains something, and here stand %s. Lists are written [\"a\", \"b\"].", strings.Join(of, " and "))
+		return fmt.Sprintf("in checks whether a list contains a value, and the operands here are %s. Lists are written [\"a\", \"b\"].", strings.Join(of, " and "))
 	case (operator == "_==_" || operator == "_!=_") && strings.HasSuffix(of[0], "number") && strings.HasSuffix(of[1], "number"):
-		return fmt.Sprintf("%s compares a number with a number: write the whole number with a point, such as 3.0.", name)
+		return fmt.Sprintf("%s requires numbers of the same kind: write the whole number with a decimal point, such as 3.0.", name)
 	case strings.Contains(operator, "_") && len(of) == 2:
 		return fmt.Sprintf("%s cannot be used between %s and %s.", name, of[0], of[1])
 	}

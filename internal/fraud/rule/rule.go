@@ -52,7 +52,7 @@ func (e *Error) Error() string {
 }
 
 // ErrCost is returned for a condition that was stopped because of its cost.
-var ErrCost = fmt.Errorf("the condition was stopped: it cost more than %d", MaxCost)
+var ErrCost = fmt.Errorf("the condition was stopped: it exceeded the cost limit of %d", MaxCost)
 
 // Program is a condition ready to run.
 type Program struct {
@@ -86,10 +86,10 @@ var environment = sync.OnceValues(func() (*cel.Env, error) {
 // valid, not boolean, too costly, or using what is not allowed.
 func Compile(when string) (*Program, error) {
 	if strings.TrimSpace(when) == "" {
-		return nil, &Error{Line: 1, Column: 1, Text: "A rule needs a condition, such as card.declined_1h >= 3."}
+		return nil, &Error{Line: 1, Column: 1, Text: "A rule requires a condition, such as card.declined_1h >= 3."}
 	}
 	if utf8.RuneCountInString(when) > MaxWhenChars {
-		return nil, &Error{Line: 1, Column: 1, Text: fmt.Sprintf("A condition has at most %d characters.", MaxWhenChars)}
+		return nil, &Error{Line: 1, Column: 1, Text: fmt.Sprintf("A condition can have at most %d characters.", MaxWhenChars)}
 	}
 	if !utf8.ValidString(when) {
 		return nil, &Error{Line: 1, Column: 1, Text: "The condition is not valid UTF-8."}
@@ -105,7 +105,7 @@ func Compile(when string) (*Program, error) {
 		return nil, explain(issues.Errors(), when)
 	}
 	if out := checked.OutputType(); !out.IsExactType(types.BoolType) {
-		return nil, &Error{Line: 1, Column: 1, Text: fmt.Sprintf("A condition must say yes or no, and this one is %s. Compare it with something.", typeName(out.String()))}
+		return nil, &Error{Line: 1, Column: 1, Text: fmt.Sprintf("A condition must be true or false, and this one is %s. Compare it with something.", typeName(out.String()))}
 	}
 
 	tree := checked.NativeRep()
@@ -119,7 +119,7 @@ func Compile(when string) (*Program, error) {
 		return nil, &Error{Line: 1, Column: 1, Text: "The cost of this condition cannot be bounded."}
 	}
 	if estimate.Max > MaxCost {
-		return nil, &Error{Line: 1, Column: 1, Text: fmt.Sprintf("This condition may cost %s in the worst case, and %d is allowed. Shorten its lists, or nest them less.", costText(estimate.Max), MaxCost)}
+		return nil, &Error{Line: 1, Column: 1, Text: fmt.Sprintf("This condition can cost %s in the worst case; the limit is %d. Shorten its lists or nest them less.", costText(estimate.Max), MaxCost)}
 	}
 
 	options := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize)}
@@ -158,11 +158,11 @@ func refuse(tree *ast.AST) *Error {
 		call := e.AsCall()
 		switch call.FunctionName() {
 		case "dyn":
-			say(e, "dyn() is not allowed: every value of a rule has its type.")
+			say(e, "dyn() is not allowed: every value in a rule must have a fixed type.")
 		case "matches":
 			args := call.Args()
 			if len(args) == 0 || args[len(args)-1].Kind() != ast.LiteralKind {
-				say(e, "The pattern of matches() must be written out, between quotes.")
+				say(e, "The pattern of matches() must be a literal in quotes.")
 			}
 		}
 	}))

@@ -32,7 +32,7 @@ func (l *Local) Lists(ctx context.Context, account, mode string, kind Kind, befo
 
 // badKind returns the fault of an unknown kind.
 func badKind() error {
-	return fault.Invalid("kind", "list_kind_invalid", "Must be card, bin, email, address or country.")
+	return fault.Invalid("kind", "list_kind_invalid", "kind must be card, bin, email, address or country.")
 }
 
 // PutListEntry implements Service. Kind and value of an existing entry stay unchanged. The value is
@@ -76,19 +76,19 @@ func checkEntry(e *Entry, now time.Time) error {
 		return badKind()
 	}
 	if e.Account == "" && e.Kind == KindCard {
-		return fault.Invalid("kind", "list_kind_invalid", "A card's fingerprint is one account's: the installation has no list of cards.")
+		return fault.Invalid("kind", "list_kind_invalid", "kind must not be card: fingerprints differ between accounts, so an installation-wide list cannot contain cards.")
 	}
 	if e.Action != payment.Allow && e.Action != payment.Block && e.Action != payment.Hold {
-		return fault.Invalid("action", "list_action_invalid", "Must be allow, block or review.")
+		return fault.Invalid("action", "list_action_invalid", "action must be allow, block or review.")
 	}
 	if utf8.RuneCountInString(e.Note) > maxNoteChars || !utf8.ValidString(e.Note) {
-		return fault.Invalid("note", "note_too_long", "A note has at most %d characters.", maxNoteChars)
+		return fault.Invalid("note", "note_too_long", "note must be at most %d characters.", maxNoteChars)
 	}
 	if e.Note = spelling.Name(e.Note); spelling.Deceives(e.Note, "\t\r\n") {
 		return fault.Invalid("note", "invalid_characters", "note must not contain control characters or characters that change the reading direction.")
 	}
 	if !e.ExpiresAt.IsZero() && !e.ExpiresAt.After(now) {
-		return fault.Invalid("expiresAt", "expiry_invalid", "Must be in the future.")
+		return fault.Invalid("expiresAt", "expiry_invalid", "expiresAt must be in the future.")
 	}
 	value, rule := Canonical(e.Kind, e.Value)
 	if value == "" {
@@ -115,13 +115,13 @@ func Canonical(kind Kind, v string) (value, rule string) {
 		lower := strings.ToLower(v)
 		// The last condition: a card number is never stored.
 		if len(v) < minFingerprint || len(v) > maxFingerprint || strings.Trim(lower, "abcdefghijklmnopqrstuvwxyz0123456789_-") != "" || strings.Trim(v, "0123456789-") == "" {
-			return "", "Must be a card's fingerprint, as a payment shows it."
+			return "", "value must be a card fingerprint as shown on a payment."
 		}
 		return v, ""
 	case KindBIN:
 		v = strings.ReplaceAll(spelling.Typed(v), "-", "")
 		if len(v) != binDigits || strings.Trim(v, "0123456789") != "" {
-			return "", "Must be the first 6 digits of a card number."
+			return "", "value must be the first 6 digits of a card number."
 		}
 		return v, ""
 	case KindEmail:
@@ -133,7 +133,7 @@ func Canonical(kind Kind, v string) (value, rule string) {
 		} else if key := spelling.EmailKey(v); key != "" {
 			return key, ""
 		}
-		return "", "Must be an e-mail address, or @ and a domain for all of its addresses."
+		return "", "value must be an email address, or @ and a domain for all of its addresses."
 	case KindAddress:
 		v = strings.Trim(spelling.Typed(v), "[]")
 		if p, err := netip.ParsePrefix(v); err == nil {
@@ -147,13 +147,13 @@ func Canonical(kind Kind, v string) (value, rule string) {
 		if addr, err := netip.ParseAddr(v); err == nil {
 			return spelling.Network(addr), ""
 		}
-		return "", "Must be an IP address, or its /24 (IPv4) or /48 (IPv6) network: lists hold networks of this size."
+		return "", "value must be an IP address, or its /24 (IPv4) or /48 (IPv6) network; lists contain only networks of these sizes."
 	case KindCountry: // below
 	}
 
 	upper := strings.ToUpper(spelling.Typed(v))
 	if len(upper) != 2 || upper[0] < 'A' || upper[0] > 'Z' || upper[1] < 'A' || upper[1] > 'Z' {
-		return "", "Must be a country's two letters (ISO 3166), such as DE."
+		return "", "value must be a two-letter country code (ISO 3166), such as DE."
 	}
 	return upper, ""
 }

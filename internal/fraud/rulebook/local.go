@@ -31,19 +31,19 @@ const (
 )
 
 // ErrRuleChanged is returned by a store if the rule has another version.
-var ErrRuleChanged = fault.New(fault.KindConflict, "changed_meanwhile", "The rule was changed meanwhile. Read it again, then change it.")
+var ErrRuleChanged = fault.New(fault.KindConflict, "changed_meanwhile", "The rule was changed by another request. Read it again, then repeat your change.")
 
 // ErrEntryExists is returned by a store if the value is already on a list.
-var ErrEntryExists = fault.New(fault.KindConflict, "list_entry_exists", "This value is on a list already. Change or delete that entry.")
+var ErrEntryExists = fault.New(fault.KindConflict, "list_entry_exists", "This value is already on a list. Change or delete that entry.")
 
 // TooManyRules returns the fault of a full book.
 func TooManyRules() error {
-	return fault.New(fault.KindConflict, "rules_limit_reached", "An account has at most %d rules per mode. Delete one that is off.", MaxRules)
+	return fault.New(fault.KindConflict, "rules_limit_reached", "An account can have at most %d rules per mode. Delete one that is off.", MaxRules)
 }
 
 // TooManyEntries returns the fault of full lists.
 func TooManyEntries() error {
-	return fault.New(fault.KindConflict, "list_limit_reached", "The lists of an account hold at most %d values per mode.", MaxEntries)
+	return fault.New(fault.KindConflict, "list_limit_reached", "The lists of an account can have at most %d entries per mode. Delete one first.", MaxEntries)
 }
 
 // Config configures a rulebook.
@@ -76,7 +76,7 @@ func (l *Local) changed(ctx context.Context) {
 		return
 	}
 	if err := l.Reload(ctx); err != nil && ctx.Err() == nil {
-		l.Log.Warn("a change of rules is not in force here yet", "error", err)
+		l.Log.Warn("a change of rules is not active in this process yet", "error", err)
 	}
 }
 
@@ -177,7 +177,7 @@ func replacement(all []Rule, r Rule) (next Rule, expected int, err error) {
 		next.Version, next.Builtin = was.Version+1, was.Builtin
 		if was.Builtin {
 			if (r.Name != "" && r.Name != was.Name) || (r.Action != "" && r.Action != was.Action) || (r.When != "" && r.When != was.When) {
-				return Rule{}, 0, fault.New(fault.KindConflict, "rule_builtin", "A rule of the default set can be switched, and not rewritten. Make a rule of your own from its condition.")
+				return Rule{}, 0, fault.New(fault.KindConflict, "rule_builtin", "A built-in rule can be turned on or off but not edited. Create your own rule from its condition.")
 			}
 			next.Name, next.Action, next.When = was.Name, was.Action, was.When
 		}
@@ -194,7 +194,7 @@ func replacement(all []Rule, r Rule) (next Rule, expected int, err error) {
 // CheckMode returns a fault of code parameter_invalid unless mode is test or live.
 func CheckMode(mode string) error {
 	if mode != link.Test && mode != link.Live {
-		return fault.Invalid("mode", "parameter_invalid", "Must be test or live.")
+		return fault.Invalid("mode", "parameter_invalid", "mode must be test or live.")
 	}
 	return nil
 }
@@ -204,17 +204,17 @@ func CheckMode(mode string) error {
 func checkRule(r *Rule) error {
 	r.Name, r.When = strings.TrimSpace(r.Name), strings.TrimSpace(r.When)
 	if n := utf8.RuneCountInString(r.Name); n == 0 || n > MaxRuleName || strings.ContainsFunc(r.Name, unicode.IsControl) {
-		return fault.Invalid("name", "rule_name_invalid", "A rule's name has 1 to %d characters in one line, without control characters.", MaxRuleName)
+		return fault.Invalid("name", "rule_name_invalid", "name must be 1 to %d characters on one line, without control characters.", MaxRuleName)
 	}
 	if Rank(r.Action) < 0 {
-		return fault.Invalid("action", "rule_action_invalid", "Must be request_3ds, allow, block or review.")
+		return fault.Invalid("action", "rule_action_invalid", "action must be request_3ds, allow, block or review.")
 	}
 	switch r.State {
 	case "":
 		r.State = Shadow // the safe default
 	case On, Shadow, Off:
 	default:
-		return fault.Invalid("state", "rule_state_invalid", "Must be on, shadow or off.")
+		return fault.Invalid("state", "rule_state_invalid", "state must be on, shadow or off.")
 	}
 	_, err := Compile(r.When)
 	return err
@@ -245,7 +245,7 @@ func checkCost(all []Rule, next Rule) error {
 		}
 	}
 	if sum > MaxRulesCost && next.State != Off {
-		return fault.New(fault.KindConflict, "rules_too_costly", "The rules together may cost %d for one payment, and %d is allowed. Switch one off, or shorten it.", sum, MaxRulesCost)
+		return fault.New(fault.KindConflict, "rules_too_costly", "The rules together cost up to %d per payment; the limit is %d. Turn one off or shorten it.", sum, MaxRulesCost)
 	}
 	return nil
 }
@@ -258,7 +258,7 @@ func (l *Local) DeleteRule(ctx context.Context, account, mode, id string) error 
 		return err
 	}
 	if r.Builtin {
-		return fault.New(fault.KindConflict, "rule_builtin", "A rule of the default set cannot be deleted. Switch it off.")
+		return fault.New(fault.KindConflict, "rule_builtin", "A built-in rule cannot be deleted. Turn it off instead.")
 	}
 
 	r.Version, r.State, r.UpdatedAt = r.Version+1, Deleted, l.Now().UTC().Truncate(time.Microsecond)
@@ -320,7 +320,7 @@ func (l *Local) PutPolicy(ctx context.Context, account, mode string, p Policy) (
 		return Policy{}, err
 	}
 	if p.ReviewFor != 0 && (p.ReviewFor < minReviewFor || p.ReviewFor > maxReviewFor) {
-		return Policy{}, fault.Invalid("reviewSeconds", "review_time_invalid", "Must be 0, or %d to %d seconds (an hour to seven days).", int64(minReviewFor/time.Second), int64(maxReviewFor/time.Second))
+		return Policy{}, fault.Invalid("reviewSeconds", "review_time_invalid", "reviewSeconds must be 0, or %d to %d seconds (an hour to seven days).", int64(minReviewFor/time.Second), int64(maxReviewFor/time.Second))
 	}
 	p.UpdatedAt = l.Now().UTC().Truncate(time.Microsecond)
 	if err := l.Store.PutFraudPolicy(ctx, account, mode, p); err != nil {

@@ -46,7 +46,7 @@ func ReadCSV(r io.Reader) iter.Seq2[Labelled, error] {
 				l, err = parseRecord(record, at)
 			}
 			if err == nil && l.At.Before(last) {
-				err = errors.New("not in the order of time")
+				err = errors.New("not in chronological order")
 			}
 			if err != nil {
 				yield(Labelled{}, fmt.Errorf("line %d: %w", line, err))
@@ -74,7 +74,7 @@ func parseRecord(record []string, at map[string]int) (Labelled, error) {
 	}
 	truth := get("fraud")
 	if truth != "0" && truth != "1" {
-		return Labelled{}, fmt.Errorf("fraud: %q is neither 0 nor 1", truth)
+		return Labelled{}, fmt.Errorf("fraud: %q is not 0 or 1", truth)
 	}
 	return Labelled{Attempt: Attempt{ID: strings.Clone(get("transaction")), At: when, Card: strings.Clone(get("card")), Account: strings.Clone(get("merchant")), Minor: minor},
 		Outcome: Authorised, Fraud: truth == "1"}, nil

@@ -30,7 +30,7 @@ const (
 )
 
 // ErrTooFewFrauds is returned by a training with too few frauds.
-var ErrTooFewFrauds = fmt.Errorf("there are fewer than %d known frauds to learn from", MinFrauds)
+var ErrTooFewFrauds = fmt.Errorf("fewer than %d known frauds to train on", MinFrauds)
 
 // Model is a trained model and its provenance.
 type Model struct {
@@ -164,7 +164,7 @@ func WriteModel(w io.Writer, m *Model) error {
 }
 
 // ErrDamagedModel is returned for a file that is not what was written.
-var ErrDamagedModel = errors.New("the model's file is damaged")
+var ErrDamagedModel = errors.New("the model file is damaged")
 
 // ReadModel reads what WriteModel wrote. It returns ErrDamagedModel for a file that was altered,
 // and other errors for a format or features of another version. It reads at most maxModelBytes.
@@ -183,7 +183,7 @@ func ReadModel(r io.Reader) (*Model, error) {
 		return nil, fmt.Errorf("%w: %w", ErrDamagedModel, err)
 	}
 	if f.Format != modelFormat {
-		return nil, fmt.Errorf("the model is of format %d; this version reads %d: train again", f.Format, modelFormat)
+		return nil, fmt.Errorf("the model has format %d; this version reads %d: train again", f.Format, modelFormat)
 	}
 
 	sum := sha256.Sum256(bytes.TrimSpace(f.Model))
@@ -196,7 +196,7 @@ func ReadModel(r io.Reader) (*Model, error) {
 	}
 
 	if !slices.Equal(m.Features, Names[:]) {
-		return nil, errors.New("the model was trained on other features than this version has: train again")
+		return nil, errors.New("the model was trained on different features than those of this version: train again")
 	}
 	if m.Trees == nil || m.Logistic == nil || !m.Trees.sound() {
 		return nil, ErrDamagedModel

@@ -80,7 +80,7 @@ func Parse(settings []string) (Policy, error) {
 			high = 24 * 60
 		}
 		if err != nil || n < low || n > high || (number == nil && minutes == nil) {
-			return Policy{}, fmt.Errorf("%q: want %s; a number is %d to %d", s, form, low, high)
+			return Policy{}, fmt.Errorf("%q: want %s; the number must be %d to %d", s, form, low, high)
 		}
 
 		if minutes != nil {

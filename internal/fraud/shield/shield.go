@@ -94,7 +94,7 @@ func (o Outcome) Fault() error {
 		return nil
 	}
 	return &fault.Error{Kind: fault.KindRateLimited, Code: "attempts_exceeded", RetryAfter: max(o.RetryAfter, time.Second),
-		Detail: "Too many attempts were made. Nothing was charged. Wait a moment, then open the link and try again."}
+		Detail: "Too many attempts. You weren't charged. Wait a moment, then open the link and try again."}
 }
 
 // Change is a change of a link's level.

@@ -102,7 +102,7 @@ func (g *Guard) Serve(c Call) {
 	name := c.Scope + "\x00" + key
 	if !g.flights.begin(name) {
 		f := fault.New(fault.KindConflict, "idempotency_key_in_use",
-			"A request with this Idempotency-Key is under way. Repeat it in a moment to read its answer.")
+			"A request with this Idempotency-Key is in progress. Retry in a moment to get its response.")
 		f.RetryAfter = inUseRetry
 		c.Face.Fail(c.W, c.R, f)
 		return
@@ -126,7 +126,7 @@ func headerKey(h http.Header) (string, error) {
 	}
 
 	invalid := fault.Invalid(keyHeader, "idempotency_key_invalid",
-		"Must be one header of 1 to %d printable ASCII characters.", idempotency.MaxKeyBytes)
+		"Idempotency-Key must be sent once, with 1 to %d printable ASCII characters.", idempotency.MaxKeyBytes)
 	if len(values) > 1 || values[0] == "" || len(values[0]) > idempotency.MaxKeyBytes {
 		return "", invalid
 	}
@@ -183,7 +183,7 @@ func (f *flight) replay() bool {
 	case err != nil:
 	case !hmac.Equal(rec.Fingerprint, f.fingerprints[0]) && !hmac.Equal(rec.Fingerprint, f.fingerprints[1]):
 		err = fault.New(fault.KindMismatch, "idempotency_key_reused",
-			"This Idempotency-Key was used for another request. Use a new key for a new request.")
+			"This Idempotency-Key was already used for a different request. Use a new key for a new request.")
 	default:
 		body, err = f.Unseal(rec.Answer, f.record.Associated())
 	}
@@ -241,7 +241,7 @@ func (f *flight) finish(body []byte, failed error) {
 		return
 	}
 	if err != nil {
-		f.Log.ErrorContext(f.R.Context(), "an answer was not recorded under its idempotency key",
+		f.Log.ErrorContext(f.R.Context(), "a response was not recorded under its idempotency key",
 			"requestId", problem.RequestID(f.R.Context()), "path", f.R.URL.Path, "error", err.Error())
 	}
 	f.Face.Write(f.W, f.R, f.record.Status, body)
@@ -252,7 +252,7 @@ func (f *flight) finish(body []byte, failed error) {
 func (f *flight) afterRace() {
 	if !f.replay() {
 		f.Face.Fail(f.W, f.R, fault.Unavailable("idempotency_key_raced", 0, idempotency.ErrRaced,
-			"Another request with this Idempotency-Key came first. Repeat the request to read its answer."))
+			"Another request with this Idempotency-Key was processed first. Retry to get its response."))
 	}
 }
 

@@ -61,7 +61,7 @@ type Config struct {
 	Payments     payment.Reader
 	Transactions Transactions
 	Webhooks     notify.Service
-	Fraud        fraud.Box
+	Fraud        fraud.Services
 	Connectors   []merchant.Connector // for GET /api/issuers
 	Records      Records
 	Guard        *answer.Guard // answers requests with an idempotency key
@@ -137,7 +137,7 @@ func (a *API) unrouted(w http.ResponseWriter, r *http.Request) {
 	}
 
 	if len(allow) == 0 {
-		a.fail(w, r, fault.New(fault.KindNotFound, "not_found", "There is nothing at this address."))
+		a.fail(w, r, fault.New(fault.KindNotFound, "not_found", "This address does not exist."))
 		return
 	}
 	problem.MethodNotAllowed(w, r, strings.Join(allow, ", "))

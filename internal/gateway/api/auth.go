@@ -53,7 +53,7 @@ func (c caller) inMode(q query) (caller, error) {
 	}
 
 	if c.bound {
-		f := fault.New(fault.KindForbidden, "mode_mismatch", "This key acts in %s mode only.", c.mode)
+		f := fault.New(fault.KindForbidden, "mode_mismatch", "This API key works in %s mode only.", c.mode)
 		f.Param = "mode"
 		return c, f
 	}
@@ -75,9 +75,9 @@ func readCredentials(r *http.Request) (credentials, error) {
 	values := r.Header.Values("Authorization")
 	switch {
 	case len(values) == 0:
-		return credentials{}, fault.New(fault.KindUnauthenticated, "unauthenticated", "This call needs credentials in the Authorization header.")
+		return credentials{}, fault.New(fault.KindUnauthenticated, "unauthenticated", "This call requires credentials in the Authorization header.")
 	case len(values) > 1:
-		return credentials{}, fault.New(fault.KindUnauthenticated, "unauthenticated", "The Authorization header must be sent once.")
+		return credentials{}, fault.New(fault.KindUnauthenticated, "unauthenticated", "The Authorization header must be sent exactly once.")
 	}
 
 	// Some clients separate scheme and value by a tab, or by several spaces.
@@ -103,7 +103,7 @@ func bearer(s string) (credentials, error) {
 	case strings.HasPrefix(s, secretPrefix):
 		return credentials{secret: s}, nil
 	case isKey && both && strings.HasPrefix(secret, secretPrefix):
-		return credentials{}, fault.New(fault.KindUnauthenticated, "unauthenticated", "This is an API key's id and secret in one. Send them as Basic, with the id as user name and the secret as password, or send the secret alone as Bearer.")
+		return credentials{}, fault.New(fault.KindUnauthenticated, "unauthenticated", "These are an API key's id and secret together. Send them as Basic, with the id as user name and the secret as password, or send the secret alone as Bearer.")
 	case isKey:
 		return credentials{}, fault.New(fault.KindUnauthenticated, "unauthenticated", "This is the id of an API key, not its secret. Send the secret, which begins with %s, as Bearer.", secretPrefix)
 	}
@@ -171,7 +171,7 @@ func (a *API) identify(rt Route, r *http.Request) (caller, error) {
 	if cred.token != "" {
 		c, err := a.identifyUser(r.Context(), cred.token)
 		if err == nil && rt.Auth == authKey {
-			return c, fault.New(fault.KindUnauthenticated, "key_required", "This call is for a merchant's backend: use an API key.")
+			return c, fault.New(fault.KindUnauthenticated, "key_required", "This call requires an API key.")
 		}
 		return c, err
 	}
@@ -188,11 +188,11 @@ func (a *API) identify(rt Route, r *http.Request) (caller, error) {
 	}
 	if rt.Auth == authUser {
 		// No scope covers what users manage, so these are the wrong credentials.
-		return c, fault.New(fault.KindUnauthenticated, "user_required", "This call is for a signed-in user: use the token of a session.")
+		return c, fault.New(fault.KindUnauthenticated, "user_required", "This call requires a session token of a signed-in user.")
 	}
 
 	if rt.Scope != "" && !slices.Contains(scopes, rt.Scope) {
-		return c, fault.New(fault.KindForbidden, "scope_missing", "This key lacks the scope %s.", rt.Scope)
+		return c, fault.New(fault.KindForbidden, "scope_missing", "This API key lacks the scope %s.", rt.Scope)
 	}
 
 	return c, nil

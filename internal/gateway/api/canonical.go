@@ -56,7 +56,7 @@ func members(object reflect.Value) map[string]any {
 
 		value := oneForm(reflect.ValueOf(m.value()))
 		if def, ok := f.Tag.Lookup("default"); ok {
-			if said, err := json.Marshal(value); err == nil && bytes.Equal(said, []byte(def)) {
+			if encoded, err := json.Marshal(value); err == nil && bytes.Equal(encoded, []byte(def)) {
 				continue
 			}
 		}

@@ -30,7 +30,7 @@ func testModeOnly(c caller) error {
 	if c.mode == link.Test {
 		return nil
 	}
-	f := fault.New(fault.KindForbidden, "test_mode_only", "Time moves in test mode only.")
+	f := fault.New(fault.KindForbidden, "test_mode_only", "Test clocks are test-mode only.")
 	f.Param = "mode"
 	return f
 }
@@ -73,11 +73,11 @@ func (a *API) moveClock(q *request) (any, error) {
 	m := merchant.ClockMove{Account: q.caller.account, Seconds: in.AdvanceSeconds.Value}
 	switch {
 	case in.AdvanceSeconds.Set == in.Now.Set:
-		return nil, fault.Invalid("now", "conflicting_fields", "Give advanceSeconds or now, one of them.")
+		return nil, fault.Invalid("now", "conflicting_fields", "Send either advanceSeconds or now.")
 	case in.Now.Set:
 		t, err := time.Parse(time.RFC3339Nano, string(in.Now.Value))
 		if err != nil {
-			return nil, fault.Invalid("now", "clock_invalid", "now is a time in RFC 3339.")
+			return nil, fault.Invalid("now", "clock_invalid", "now must be an RFC 3339 time.")
 		}
 		m.To = t.UTC()
 	}
@@ -87,7 +87,7 @@ func (a *API) moveClock(q *request) (any, error) {
 		return nil, err
 	}
 	if err := a.Webhooks.MoveClock(q.Context(), c.Account, c.Ahead); err != nil {
-		a.Log.WarnContext(q.Context(), "a test clock is told on later", "error", err)
+		a.Log.WarnContext(q.Context(), "a test clock's move will be passed on later", "error", err)
 	}
 
 	// Other processes read the clocks at their next poll. If the call's time ends first,

@@ -60,7 +60,7 @@ func (a *API) exportPayments(q *request) {
 	}
 
 	if err != nil {
-		a.Log.WarnContext(q.Context(), "an export was cut short", "requestId", problem.RequestID(q.Context()), "error", err.Error())
+		a.Log.WarnContext(q.Context(), "an export was cut off", "requestId", problem.RequestID(q.Context()), "error", err.Error())
 		panic(http.ErrAbortHandler)
 	}
 }

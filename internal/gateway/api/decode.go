@@ -42,7 +42,7 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 		if errors.As(err, &tooLarge) {
 			return nil, errTooLarge()
 		}
-		return nil, &fault.Error{Kind: fault.KindInvalid, Code: "body_unreadable", Detail: "The body ended before it was complete.", Cause: err}
+		return nil, &fault.Error{Kind: fault.KindInvalid, Code: "body_unreadable", Detail: "The request body is incomplete.", Cause: err}
 	}
 	// Some clients begin with a byte order mark, which readers may ignore (RFC 8259,
 	// section 8.1).
@@ -116,7 +116,7 @@ var noNullTexts = json.UnmarshalFromFunc(func(dec *jsontext.Decoder, _ *string) 
 	if err := dec.SkipValue(); err != nil {
 		return err
 	}
-	return ruleError("a string, not null; leave it out instead")
+	return ruleError("a string, not null; omit it instead")
 })
 
 // syntaxFault explains a body that is not JSON: the member that is given twice, or the
@@ -130,7 +130,7 @@ func syntaxFault(body []byte, err error) error {
 		return fault.New(fault.KindInvalid, "json_invalid", "The body is not valid JSON.")
 	}
 	if errors.Is(syntactic, jsontext.ErrDuplicateName) {
-		return fault.Invalid(spell(syntactic.JSONPointer), "parameter_duplicate", "A member must be given once.")
+		return fault.Invalid(spell(syntactic.JSONPointer), "parameter_duplicate", "Duplicate member: send it once.")
 	}
 	return fault.New(fault.KindInvalid, "json_invalid", "The body is not valid JSON in UTF-8, near byte %d.", syntactic.ByteOffset)
 }
@@ -145,16 +145,16 @@ func semanticFault(err error) error {
 	}
 	param := spell(semantic.JSONPointer)
 	if errors.Is(err, json.ErrUnknownName) {
-		return fault.Invalid(param, "parameter_unknown", "This call has no such parameter.")
+		return fault.Invalid(param, "parameter_unknown", "This call does not accept this parameter.")
 	}
 	var rule ruleError
 	if errors.As(err, &rule) {
-		return fault.Invalid(param, "parameter_invalid", "Must be %s.", string(rule))
+		return fault.Invalid(param, "parameter_invalid", "%s must be %s.", param, string(rule))
 	}
 	if param == "" {
 		return fault.New(fault.KindInvalid, "json_invalid", "The body must be a JSON object.")
 	}
-	return fault.Invalid(param, "parameter_invalid", "Must be %s.", typeRule(semantic.GoType))
+	return fault.Invalid(param, "parameter_invalid", "%s must be %s.", param, typeRule(semantic.GoType))
 }
 
 // spell turns a JSON pointer into the notation of callers, a.b[0], shortened to 200 bytes.
@@ -219,7 +219,7 @@ func (f *field[T]) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 		if err := dec.SkipValue(); err != nil {
 			return err
 		}
-		return ruleError(typeRule(reflect.TypeFor[T]()) + ", not null; leave the member out instead")
+		return ruleError(typeRule(reflect.TypeFor[T]()) + ", not null; omit it instead")
 	}
 	f.Set = true
 	return json.UnmarshalDecode(dec, &f.Value)
@@ -287,10 +287,10 @@ func allDigits(s string) bool {
 // text converts a member with a time to a member with a text.
 func text(f field[stamp]) field[string] { return field[string]{f.Set, string(f.Value)} }
 
-// need returns an error if a member is absent.
-func need(set bool, param string) error {
+// required returns an error if a member is absent.
+func required(set bool, param string) error {
 	if set {
 		return nil
 	}
-	return fault.Invalid(param, "parameter_missing", "This parameter is required.")
+	return fault.Invalid(param, "parameter_missing", "%s is required.", param)
 }

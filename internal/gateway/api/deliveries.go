@@ -64,7 +64,7 @@ func (a *API) listDeliveries(q *request) (any, error) {
 		return nil, err
 	}
 
-	status, err := q.query.oneOf("status", string(notify.Pending), string(notify.Succeeded), string(notify.Failed), string(notify.Parked))
+	status, err := q.query.oneOf("status", string(notify.Pending), string(notify.Succeeded), string(notify.Failed), string(notify.DeadLetter))
 	if err != nil {
 		return nil, err
 	}

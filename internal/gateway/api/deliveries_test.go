@@ -66,7 +66,7 @@ func TestManyDeliveriesAreSentAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := notify.Delivery{ID: id.New(id.Delivery), Account: k.Account, Mode: k.Mode, Endpoint: endpoint, Event: id.New(id.Event), EventType: "payment.succeeded",
-		Attempt: 10, Status: notify.Parked, HTTPStatus: 500, Answer: "<script>alert(1)</script>", Error: "http_status: no", DurationMs: 12, At: time.Now(),
+		Attempt: 10, Status: notify.DeadLetter, HTTPStatus: 500, Answer: "<script>alert(1)</script>", Error: "http_status: no", DurationMs: 12, At: time.Now(),
 		SealedBody: []byte("x"), Request: notify.Request{URL: k.URL, Headers: []notify.Header{{Name: "webhook-id", Value: "evt_1"}}}}
 	if err := w.store.RecordDelivery(t.Context(), d, nil); err != nil {
 		t.Fatal(err)

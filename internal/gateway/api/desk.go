@@ -42,7 +42,7 @@ func deskRoutes() []Route {
 }
 
 // errNoAnalyst is the fault of a process that runs without the analytics store.
-var errNoAnalyst = fault.Unavailable("fraud_unavailable", time.Minute, nil, "The box that knows the risk of payments is not available now.")
+var errNoAnalyst = fault.Unavailable("fraud_unavailable", time.Minute, nil, "The fraud service is temporarily unavailable; retry.")
 
 // rows reads a page from the analytics store with the filters of both lists: limit, cursor,
 // from and to. It returns the cursor and the limit of the request too, for a list that must
@@ -143,12 +143,12 @@ func (a *API) review(q *request) (any, error) {
 	if err := q.decode(&in); err != nil {
 		return nil, err
 	}
-	if err := need(in.Verdict.Set, "verdict"); err != nil {
+	if err := required(in.Verdict.Set, "verdict"); err != nil {
 		return nil, err
 	}
 	verdict, known := verdicts[in.Verdict.Value]
 	if !known {
-		return nil, fault.Invalid("verdict", "parameter_invalid", "Must be one of approve, decline, refund.")
+		return nil, fault.Invalid("verdict", "parameter_invalid", "verdict must be one of approve, decline, refund.")
 	}
 
 	p, err := a.Transactions.Review(q.Context(), q.caller.account, q.caller.mode, q.PathValue("id"), verdict, q.caller.by(), q.ticket)
@@ -169,11 +169,11 @@ func (a *API) mark(q *request) (any, error) {
 	if err := q.decode(&in); err != nil {
 		return nil, err
 	}
-	if err := need(in.Label.Set, "label"); err != nil {
+	if err := required(in.Label.Set, "label"); err != nil {
 		return nil, err
 	}
 	if !in.Label.Null && in.Label.Value != payment.LabelFraud && in.Label.Value != payment.LabelLegitimate {
-		return nil, fault.Invalid("label", "parameter_invalid", "Must be fraud, legitimate or null.")
+		return nil, fault.Invalid("label", "parameter_invalid", "label must be fraud, legitimate or null.")
 	}
 
 	p, err := a.Transactions.Mark(q.Context(), q.caller.account, q.caller.mode, q.PathValue("id"), in.Label.Value, q.caller.by(), q.ticket)
@@ -299,14 +299,14 @@ func (a *API) openDispute(q *request) (any, error) {
 	if err := q.decode(&in); err != nil {
 		return nil, err
 	}
-	if err := need(in.Reason.Set, "reason"); err != nil {
+	if err := required(in.Reason.Set, "reason"); err != nil {
 		return nil, err
 	}
 	if err := checkAmount("amount", in.Amount); err != nil {
 		return nil, err
 	}
 	if in.Reason.Value == "" {
-		return nil, fault.Invalid("reason", "parameter_invalid", "Must be one of fraudulent, product_not_received, duplicate, unrecognized, other.")
+		return nil, fault.Invalid("reason", "parameter_invalid", "reason must be one of fraudulent, product_not_received, duplicate, unrecognized, other.")
 	}
 
 	due, err := in.due()
@@ -329,7 +329,7 @@ func (a *API) moveDispute(q *request) (any, error) {
 	if err := q.decode(&in); err != nil {
 		return nil, err
 	}
-	if err := need(in.State.Set || in.EvidenceDueAt.Set, "state"); err != nil {
+	if err := required(in.State.Set || in.EvidenceDueAt.Set, "state"); err != nil {
 		return nil, err
 	}
 
@@ -345,14 +345,14 @@ func (a *API) moveDispute(q *request) (any, error) {
 // hold it.
 func (b moveDisputeBody) due() (time.Time, error) {
 	if b.State.Set && !slices.Contains(disputeStates, b.State.Value) {
-		return time.Time{}, fault.Invalid("state", "parameter_invalid", "Must be one of %s.", strings.Join(disputeStates, ", "))
+		return time.Time{}, fault.Invalid("state", "parameter_invalid", "state must be one of %s.", strings.Join(disputeStates, ", "))
 	}
 	if !b.EvidenceDueAt.Set {
 		return time.Time{}, nil
 	}
 	t, err := time.Parse(time.RFC3339Nano, string(b.EvidenceDueAt.Value))
 	if t = t.UTC(); err != nil || t.Year() < 1970 || t.Year() > 9999 {
-		return t, fault.Invalid("evidenceDueAt", "parameter_invalid", "Must be a time by RFC 3339 such as 2026-03-01T12:00:00Z.")
+		return t, fault.Invalid("evidenceDueAt", "parameter_invalid", "evidenceDueAt must be an RFC 3339 time such as 2026-03-01T12:00:00Z.")
 	}
 	return t, nil
 }
@@ -395,7 +395,7 @@ func (q query) desk() (deskCursor, error) {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(s)
 	if err != nil || len(s) > maxCursorBytes || json.Unmarshal(raw, &c, json.RejectUnknownMembers(true)) != nil || c.String() != s || c == (deskCursor{}) ||
 		(c.After != "" && !id.Valid(id.Dispute, c.After)) {
-		return deskCursor{}, fault.Invalid("cursor", "cursor_invalid", "Must be the nextCursor of a page of this list.")
+		return deskCursor{}, fault.Invalid("cursor", "cursor_invalid", "Invalid cursor: pass nextCursor from a previous page.")
 	}
 	return c, nil
 }

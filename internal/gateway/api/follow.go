@@ -80,7 +80,7 @@ func (a *API) followEvents(q *request) {
 
 	leave, ok := a.enter(q.caller.scope())
 	if !ok {
-		a.fail(q.w, q.Request, fault.Unavailable("too_many_streams", 10*time.Second, nil, "Too many readers follow live at the moment. Ask for the events as JSON instead."))
+		a.fail(q.w, q.Request, fault.Unavailable("too_many_streams", 10*time.Second, nil, "Too many live streams are open. Request the events as JSON instead."))
 		return
 	}
 	defer leave()
@@ -108,12 +108,12 @@ func (a *API) followEvents(q *request) {
 // original URL when it reconnects.
 func (a *API) followFrom(q *request) (int64, error) {
 	if _, paged := q.query["cursor"]; paged {
-		return 0, fault.Invalid("cursor", "conflicting_fields", "A stream takes Last-Event-ID or afterSeq, no cursor.")
+		return 0, fault.Invalid("cursor", "conflicting_fields", "A stream does not accept cursor: send Last-Event-ID or afterSeq.")
 	}
 	if last := q.Header.Get("Last-Event-ID"); last != "" {
 		after, err := strconv.ParseInt(last, 10, 64)
 		if err != nil || !allDigits(last) {
-			return 0, fault.Invalid("Last-Event-ID", "parameter_invalid", "Must be the id of an event of this stream, a whole number.")
+			return 0, fault.Invalid("Last-Event-ID", "parameter_invalid", "Last-Event-ID must be the id of an event of this stream, a whole number.")
 		}
 		return after, nil
 	}

@@ -65,15 +65,15 @@ type lookBody struct {
 
 // check refuses values that the service could not distinguish from an absent member.
 func (b *formBody) check() error {
-	if err := need(b.Name.Set, "name"); err != nil {
+	if err := required(b.Name.Set, "name"); err != nil {
 		return err
 	}
 
 	// One of the three ways to choose the amount is required: fixed, a list, or a range.
 	if !b.Amount.Set && !b.Amounts.Set && !b.MaxAmount.Set {
-		return need(false, "amount")
+		return required(false, "amount")
 	}
-	if err := need(b.Currency.Set, "currency"); err != nil {
+	if err := required(b.Currency.Set, "currency"); err != nil {
 		return err
 	}
 
@@ -96,7 +96,7 @@ func (b *formBody) check() error {
 	}
 
 	if b.Amounts.Set && len(b.Amounts.Value) == 0 {
-		return fault.Invalid("amounts", "amount_invalid", "A list has 2 to %d amounts.", link.MaxFormAmounts)
+		return fault.Invalid("amounts", "amount_invalid", "amounts must have 2 to %d entries.", link.MaxFormAmounts)
 	}
 
 	for i, amount := range b.Amounts.Value {
@@ -200,7 +200,7 @@ func (a *API) updateForm(q *request) (any, error) {
 		return nil, err
 	}
 	if in.Revision.Set && in.Revision.Value < 1 {
-		return nil, fault.Invalid("revision", "parameter_invalid", "Must be the revision that the form had when you read it.")
+		return nil, fault.Invalid("revision", "parameter_invalid", "revision must be the form's revision when you read it.")
 	}
 
 	r, err := a.formRequest(q, &in.formBody)

@@ -31,7 +31,7 @@ func newFraudWorld(t *testing.T) *fraudWorld {
 	t.Helper()
 	f := &fraudWorld{}
 	log, now := slog.New(slog.DiscardHandler), time.Now
-	f.world = newWorldWith(t, func(store *sqlstore.Store, dir string) fraud.Box {
+	f.world = newWorldWith(t, func(store *sqlstore.Store, dir string) fraud.Services {
 		var err error
 		if f.analytics, err = projection.OpenAnalytics(t.Context(), store.Feed, store.Pages(), filepath.Join(dir, "analytics.db"), log); err != nil {
 			t.Fatal(err)
@@ -42,7 +42,7 @@ func newFraudWorld(t *testing.T) *fraudWorld {
 			t.Fatal(err)
 		}
 		f.books = &crossing{Store: store}
-		return fraud.Box{Analyst: f.analytics,
+		return fraud.Services{Analyst: f.analytics,
 			Rulebook:   rulebook.New(rulebook.Config{Store: f.books, Reload: rules.Load, Now: now, Log: log}),
 			Backtester: learning.NewLocalBacktester(f.analytics, now),
 			Assessor: fraud.NewLocal(fraud.LocalConfig{Feed: store, Now: now, Log: log,

@@ -49,7 +49,7 @@ type entryBody struct {
 // expiresAt is not a time.
 func (b *updateEntryBody) entry(q *request) (rulebook.Entry, error) {
 	e := rulebook.Entry{Account: q.caller.account, Mode: q.caller.mode, Action: payment.Action(b.Action.Value), Note: b.Note.Value}
-	if err := need(b.Action.Set, "action"); err != nil {
+	if err := required(b.Action.Set, "action"); err != nil {
 		return e, err
 	}
 
@@ -100,10 +100,10 @@ func (a *API) createEntry(q *request) (any, error) {
 	if err := q.decode(&in); err != nil {
 		return nil, err
 	}
-	if err := need(in.Kind.Set, "kind"); err != nil {
+	if err := required(in.Kind.Set, "kind"); err != nil {
 		return nil, err
 	}
-	if err := need(in.Value.Set, "value"); err != nil {
+	if err := required(in.Value.Set, "value"); err != nil {
 		return nil, err
 	}
 
@@ -219,7 +219,7 @@ func (a *API) putPolicy(q *request) (any, error) {
 
 	if in.OnTimeout.Set {
 		if in.OnTimeout.Value != timeoutAllow && in.OnTimeout.Value != timeoutBlock {
-			return nil, fault.Invalid("onTimeout", "parameter_invalid", "Must be allow or block.")
+			return nil, fault.Invalid("onTimeout", "parameter_invalid", "onTimeout must be allow or block.")
 		}
 		p.FailOpen = in.OnTimeout.Value == timeoutAllow
 	}
@@ -227,7 +227,7 @@ func (a *API) putPolicy(q *request) (any, error) {
 	if in.ReviewSeconds.Set {
 		const most = 7 * 24 * 60 * 60 // above this the multiplication below could overflow
 		if in.ReviewSeconds.Value < 0 || in.ReviewSeconds.Value > most {
-			return nil, fault.Invalid("reviewSeconds", "review_time_invalid", "Must be 0, or 3600 to %d seconds (an hour to seven days).", most)
+			return nil, fault.Invalid("reviewSeconds", "review_time_invalid", "reviewSeconds must be 0, or 3600 to %d seconds (an hour to seven days).", most)
 		}
 		p.ReviewFor = time.Duration(in.ReviewSeconds.Value) * time.Second
 	}

@@ -90,7 +90,7 @@ type updateRuleBody struct {
 // state returns an error for an unknown state. An absent state stays unchanged.
 func (b ruleBody) state() error {
 	if b.State.Set && b.State.Value == "" {
-		return fault.Invalid("state", "rule_state_invalid", "Must be on, shadow or off.")
+		return fault.Invalid("state", "rule_state_invalid", "state must be on, shadow or off.")
 	}
 	return nil
 }
@@ -99,7 +99,7 @@ func (b ruleBody) state() error {
 // process has no access to it.
 func (a *API) rulebook() (rulebook.Service, error) {
 	if a.Fraud.Rulebook == nil {
-		return nil, fault.Unavailable("fraud_unavailable", time.Second, nil, "The rules cannot be reached now. Try again.")
+		return nil, fault.Unavailable("fraud_unavailable", time.Second, nil, "The fraud service is temporarily unavailable; retry.")
 	}
 	return a.Fraud.Rulebook, nil
 }
@@ -135,7 +135,7 @@ func (a *API) createRule(q *request) (any, error) {
 		name string
 		set  bool
 	}{{"name", in.Name.Set}, {"action", in.Action.Set}, {"when", in.When.Set}} {
-		if err := need(m.set, m.name); err != nil {
+		if err := required(m.set, m.name); err != nil {
 			return nil, err
 		}
 	}
@@ -207,7 +207,7 @@ func (a *API) updateRule(q *request) (any, error) {
 
 	if in.Version.Set {
 		if in.Version.Value < 1 || in.Version.Value > 1<<31 {
-			return nil, fault.Invalid("version", "parameter_invalid", "Must be the version that the rule had when you read it.")
+			return nil, fault.Invalid("version", "parameter_invalid", "version must be the rule's version when you read it.")
 		}
 		r.Version = int(in.Version.Value)
 	}
@@ -319,7 +319,7 @@ func (a *API) backtest(q *request) (any, error) {
 	if err := q.decode(&in); err != nil {
 		return nil, err
 	}
-	if err := need(in.When.Set, "when"); err != nil {
+	if err := required(in.When.Set, "when"); err != nil {
 		return nil, err
 	}
 

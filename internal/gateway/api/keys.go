@@ -72,7 +72,7 @@ func (a *API) createKey(q *request) (any, error) {
 		set  bool
 		name string
 	}{{in.Name.Set, "name"}, {in.Mode.Set, "mode"}, {in.Scopes.Set, "scopes"}} {
-		if err := need(f.set, f.name); err != nil {
+		if err := required(f.set, f.name); err != nil {
 			return nil, err
 		}
 	}

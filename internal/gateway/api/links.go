@@ -34,11 +34,11 @@ type createLinkBody struct {
 func (b *createLinkBody) check() error {
 	if !b.Amount.Set && !b.MaxAmount.Set {
 		if b.MinAmount.Set {
-			return need(false, "maxAmount")
+			return required(false, "maxAmount")
 		}
-		return need(false, "amount")
+		return required(false, "amount")
 	}
-	if err := need(b.Currency.Set, "currency"); err != nil {
+	if err := required(b.Currency.Set, "currency"); err != nil {
 		return err
 	}
 
@@ -70,7 +70,7 @@ func (b *createLinkBody) check() error {
 // checks size and decimals, which depend on the currency.
 func checkAmount(param string, f field[decimal]) error {
 	if f.Set && (len(f.Value) > maxAmountDigits || !plainDecimal(string(f.Value))) {
-		return fault.Invalid(param, "amount_invalid", `Must be a plain decimal such as "12.50", without sign or exponent.`)
+		return fault.Invalid(param, "amount_invalid", `%s must be a plain decimal such as "12.50", without sign or exponent.`, param)
 	}
 	return nil
 }
@@ -99,7 +99,7 @@ func (a *API) createLink(q *request) (any, error) {
 		return nil, err
 	}
 
-	wish := link.CreateRequest{
+	request := link.CreateRequest{
 		Account: q.caller.account, Mode: q.caller.mode, Payee: payee, Methods: methods,
 		Amount: string(in.Amount.Value), MinAmount: string(in.MinAmount.Value), MaxAmount: string(in.MaxAmount.Value),
 		Currency: in.Currency.Value, Date: string(in.Date.Value), PaymentMethod: in.PaymentMethod.Value, Realm: in.Realm.Value,
@@ -109,10 +109,10 @@ func (a *API) createLink(q *request) (any, error) {
 	}
 
 	if in.MaxUses.Set && !in.MaxUses.Null {
-		wish.MaxUses = &in.MaxUses.Value
+		request.MaxUses = &in.MaxUses.Value
 	}
 
-	l, err := a.Links.Create(q.Context(), wish)
+	l, err := a.Links.Create(q.Context(), request)
 	if err != nil {
 		return nil, err
 	}

@@ -59,7 +59,7 @@ func (a *API) paymentFilter(q *request) (payment.Filter, error) {
 
 	if s, given := q.query["currency"]; given {
 		if f.Currency, err = money.ParseCurrency(s); err != nil {
-			return f, fault.Invalid("currency", "parameter_invalid", "Must be an ISO 4217 currency code in upper case.")
+			return f, fault.Invalid("currency", "parameter_invalid", "currency must be an ISO 4217 code in upper case.")
 		}
 	}
 

@@ -49,15 +49,15 @@ func parseQuery(raw string, known ...string) (query, error) {
 	for name, list := range values {
 		switch {
 		case !allowed[name]:
-			return nil, fault.Invalid(echo(name), "parameter_unknown", "This call has no such query parameter.")
+			return nil, fault.Invalid(echo(name), "parameter_unknown", "This call does not accept this query parameter.")
 		case len(list) > 1:
-			return nil, fault.Invalid(name, "parameter_duplicate", "A query parameter must be given once.")
+			return nil, fault.Invalid(name, "parameter_duplicate", "Duplicate query parameter: send it once.")
 		case !utf8.ValidString(list[0]) || strings.ContainsRune(list[0], 0):
-			return nil, fault.Invalid(name, "parameter_invalid", "Must be UTF-8 without NUL.")
+			return nil, fault.Invalid(name, "parameter_invalid", "%s must be UTF-8 without NUL.", name)
 		case len(list[0]) > maxFilterBytes:
-			return nil, fault.Invalid(name, "parameter_invalid", "Must be at most %d bytes.", maxFilterBytes)
+			return nil, fault.Invalid(name, "parameter_invalid", "%s must be at most %d bytes.", name, maxFilterBytes)
 		case timed(name) && lostPlus(list[0]):
-			return nil, fault.Invalid(name, "parameter_invalid", "A plus sign in a query stands for a space: write the + of the time's offset as %%2B.")
+			return nil, fault.Invalid(name, "parameter_invalid", "Encode the plus sign of the offset as %%2B: a plain + in a query means a space.")
 		}
 
 		if q[name] = list[0]; timed(name) {
@@ -99,7 +99,7 @@ func (q query) limit() (int, error) {
 	}
 	n, err := strconv.Atoi(s)
 	if err != nil || n < 1 || n > MaxLimit || !allDigits(s) {
-		return 0, fault.Invalid("limit", "parameter_invalid", "Must be a whole number from 1 to %d.", MaxLimit)
+		return 0, fault.Invalid("limit", "parameter_invalid", "limit must be a whole number from 1 to %d.", MaxLimit)
 	}
 	return n, nil
 }
@@ -116,7 +116,7 @@ func (q query) oneOf(name string, words ...string) (string, error) {
 			return s, nil
 		}
 	}
-	return "", fault.Invalid(name, "parameter_invalid", "Must be one of %s.", strings.Join(words, ", "))
+	return "", fault.Invalid(name, "parameter_invalid", "%s must be one of %s.", name, strings.Join(words, ", "))
 }
 
 // text returns a filter by equality, or "" if it is not given. It refuses an empty value,
@@ -124,7 +124,7 @@ func (q query) oneOf(name string, words ...string) (string, error) {
 func (q query) text(name string) (string, error) {
 	s, given := q[name]
 	if given && s == "" {
-		return "", fault.Invalid(name, "parameter_invalid", "Must not be empty; leave the parameter out instead.")
+		return "", fault.Invalid(name, "parameter_invalid", "%s must not be empty; omit it instead.", name)
 	}
 	return s, nil
 }
@@ -134,7 +134,7 @@ func (q query) text(name string) (string, error) {
 func (q query) id(name, prefix string) (string, error) {
 	s, given := q[name]
 	if given && !id.Valid(prefix, s) {
-		return "", fault.Invalid(name, "parameter_invalid", "Must be an id that begins with %s_.", prefix)
+		return "", fault.Invalid(name, "parameter_invalid", "%s must be an id that begins with %s_.", name, prefix)
 	}
 	return s, nil
 }
@@ -146,7 +146,7 @@ func (a *API) period(q *request, in query) (calendar.Period, error) {
 	for _, name := range []string{"from", "to"} {
 		s, given := in[name]
 		if given && s == "" {
-			return calendar.Period{}, fault.Invalid(name, "parameter_invalid", "Must not be empty; leave the parameter out instead.")
+			return calendar.Period{}, fault.Invalid(name, "parameter_invalid", "%s must not be empty; omit it instead.", name)
 		}
 		if _, ok := calendar.ParseDay(s); ok {
 			day = true
@@ -190,7 +190,7 @@ func (q query) time(name string) (time.Time, error) {
 			return t, nil
 		}
 	}
-	return time.Time{}, fault.Invalid(name, "parameter_invalid", "Must be a time by RFC 3339 such as 2026-03-01T12:00:00Z, or a date such as 2026-03-01.")
+	return time.Time{}, fault.Invalid(name, "parameter_invalid", "%s must be an RFC 3339 time such as 2026-03-01T12:00:00Z, or a date such as 2026-03-01.", name)
 }
 
 // cursor names the last item of a page. It is opaque to callers and contains no secret.
@@ -212,7 +212,7 @@ func (c cursor) String() string {
 // parseCursor reads a cursor of a list whose ids have the prefix. It accepts only what
 // String returns; another encoding of the same cursor is refused.
 func parseCursor(s, prefix string) (cursor, error) {
-	invalid := fault.Invalid("cursor", "cursor_invalid", "Must be the nextCursor of a page of this list.")
+	invalid := fault.Invalid("cursor", "cursor_invalid", "Invalid cursor: pass nextCursor from a previous page.")
 	if s == "" || len(s) > maxCursorBytes {
 		return cursor{}, invalid
 	}
@@ -239,7 +239,7 @@ func (q query) after(prefix string, timed bool) (cursor, error) {
 	}
 	c, err := parseCursor(s, prefix)
 	if err == nil && timed != (c.At > 0) {
-		return cursor{}, fault.Invalid("cursor", "cursor_invalid", "Must be the nextCursor of a page of this list.")
+		return cursor{}, fault.Invalid("cursor", "cursor_invalid", "Invalid cursor: pass nextCursor from a previous page.")
 	}
 	return c, err
 }

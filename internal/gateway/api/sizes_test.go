@@ -17,18 +17,18 @@ func TestLargestLinkIsTaken(t *testing.T) {
 	w := newWorld(t)
 	r := rand.New(rand.NewPCG(3, 4))
 	for name, from := range storetest.Alphabets {
-		wish := storetest.LargestRequest(r, "", from)
-		raw, err := json.Marshal(map[string]any{"amount": wish.Amount, "currency": wish.Currency, "realm": wish.Realm, "description": wish.Description,
-			"reference": wish.Reference, "metadata": wish.Metadata, "redirectUrl": wish.RedirectURL})
+		request := storetest.LargestRequest(r, "", from)
+		raw, err := json.Marshal(map[string]any{"amount": request.Amount, "currency": request.Currency, "realm": request.Realm, "description": request.Description,
+			"reference": request.Reference, "metadata": request.Metadata, "redirectUrl": request.RedirectURL})
 		if err != nil {
 			t.Fatal(err)
 		}
 		body := escaped(string(raw))
 		made := w.ok("POST", "/api/links", w.key, body)
-		if got := len(made["metadata"].(map[string]any)); got != len(wish.Metadata) {
-			t.Errorf("%s: %d entries of metadata, want %d", name, got, len(wish.Metadata))
+		if got := len(made["metadata"].(map[string]any)); got != len(request.Metadata) {
+			t.Errorf("%s: %d entries of metadata, want %d", name, got, len(request.Metadata))
 		}
-		found := w.ok("GET", "/api/links?reference="+url.QueryEscape(wish.Reference), w.key, "")
+		found := w.ok("GET", "/api/links?reference="+url.QueryEscape(request.Reference), w.key, "")
 		if list := found["data"].([]any); len(list) != 1 || list[0].(map[string]any)["id"] != made["id"] {
 			t.Errorf("%s: %d links of its reference", name, len(list))
 		}

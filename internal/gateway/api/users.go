@@ -169,7 +169,7 @@ func (a *API) signUp(q *request) (any, error) {
 		set  bool
 		name string
 	}{{in.Username.Set, "username"}, {in.Email.Set, "email"}, {in.Password.Set, "password"}} {
-		if err := need(f.set, f.name); err != nil {
+		if err := required(f.set, f.name); err != nil {
 			return nil, err
 		}
 	}
@@ -192,7 +192,7 @@ func (a *API) signUp(q *request) (any, error) {
 // notEmpty refuses an empty text, which the service could not distinguish from an absent one.
 func notEmpty(param string, f field[string]) error {
 	if f.Set && f.Value == "" {
-		return fault.Invalid(param, "parameter_invalid", "Must not be empty; leave the member out instead.")
+		return fault.Invalid(param, "parameter_invalid", "%s must not be empty; omit it instead.", param)
 	}
 	return nil
 }
@@ -231,7 +231,7 @@ func (a *API) setMethods(q *request) (any, error) {
 		return nil, err
 	}
 	if !in.TimeZone.Set {
-		if err := need(in.PaymentMethods.Set, "paymentMethods"); err != nil {
+		if err := required(in.PaymentMethods.Set, "paymentMethods"); err != nil {
 			return nil, err
 		}
 	}
@@ -243,7 +243,7 @@ func (a *API) setMethods(q *request) (any, error) {
 			set  bool
 			name string
 		}{{m.Type.Set, "type"}, {m.Issuer.Set, "issuer"}, {m.Currencies.Set, "currencies"}} {
-			if err := need(f.set, at+f.name); err != nil {
+			if err := required(f.set, at+f.name); err != nil {
 				return nil, err
 			}
 		}
@@ -306,14 +306,14 @@ func (a *API) signIn(q *request) (any, error) {
 	if err := q.decode(&in); err != nil {
 		return nil, err
 	}
-	if err := need(in.Login.Set, "login"); err != nil {
+	if err := required(in.Login.Set, "login"); err != nil {
 		return nil, err
 	}
-	if err := need(in.Password.Set, "password"); err != nil {
+	if err := required(in.Password.Set, "password"); err != nil {
 		return nil, err
 	}
 	if len(in.OTP.Value) > maxOTPBytes {
-		return nil, fault.Invalid("otp", "too_long", "A code has at most %d bytes.", maxOTPBytes)
+		return nil, fault.Invalid("otp", "too_long", "otp must be at most %d bytes.", maxOTPBytes)
 	}
 
 	s, err := a.Merchants.SignIn(q.Context(), merchant.SignInRequest{Login: strings.TrimSpace(in.Login.Value), Password: in.Password.Value, OTP: in.OTP.Value,

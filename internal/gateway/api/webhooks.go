@@ -40,7 +40,7 @@ func (a *API) createEndpoint(q *request) (any, error) {
 	if err := q.decode(&in); err != nil {
 		return nil, err
 	}
-	if err := need(in.URL.Set, "url"); err != nil {
+	if err := required(in.URL.Set, "url"); err != nil {
 		return nil, err
 	}
 	d := notify.Draft{Account: q.caller.account, Mode: q.caller.mode, URL: in.URL.Value, Events: listed(in.Events)}
@@ -193,7 +193,7 @@ func (q *request) afterSeq() (int64, error) {
 	cursor, paged := q.query["cursor"]
 	switch {
 	case given && paged:
-		return 0, fault.Invalid("cursor", "conflicting_fields", "Give afterSeq or cursor, not both.")
+		return 0, fault.Invalid("cursor", "conflicting_fields", "Send afterSeq or cursor, not both.")
 	case !given && !paged:
 		return 0, nil
 	case paged:
@@ -205,9 +205,9 @@ func (q *request) afterSeq() (int64, error) {
 	case err == nil && allDigits(s):
 		return after, nil
 	case paged:
-		return 0, fault.Invalid("cursor", "cursor_invalid", "Must be the nextCursor of a page of this list.")
+		return 0, fault.Invalid("cursor", "cursor_invalid", "Invalid cursor: pass nextCursor from a previous page.")
 	}
-	return 0, fault.Invalid("afterSeq", "parameter_invalid", "Must be a whole number, 0 or more.")
+	return 0, fault.Invalid("afterSeq", "parameter_invalid", "afterSeq must be a whole number, 0 or more.")
 }
 
 // listEvents answers with events, oldest first. It pages by seq, which has no gaps: a

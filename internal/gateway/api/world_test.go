@@ -59,11 +59,11 @@ func (nowhere) Enqueue(context.Context, []notify.Job) error { return nil }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	return newWorldWith(t, func(*sqlstore.Store, string) fraud.Box { return fraud.Box{} })
+	return newWorldWith(t, func(*sqlstore.Store, string) fraud.Services { return fraud.Services{} })
 }
 
 // newWorldWith has the service fraud that open makes on the store, in a folder.
-func newWorldWith(t *testing.T, open func(*sqlstore.Store, string) fraud.Box) *world {
+func newWorldWith(t *testing.T, open func(*sqlstore.Store, string) fraud.Services) *world {
 	t.Helper()
 	dir, now := t.TempDir(), time.Now
 	log := slog.New(slog.DiscardHandler)
@@ -78,9 +78,9 @@ func newWorldWith(t *testing.T, open func(*sqlstore.Store, string) fraud.Box) *w
 	const public = "https://pay.example"
 	links := link.NewLocal(link.LocalConfig{Ring: ring, Store: store, PublicURL: public, Now: now})
 	connectors := []issuer.Connector{sim}
-	box := open(store, dir)
+	services := open(store, dir)
 	coord := coordinator.New(coordinator.Config{Payments: store, Links: store, Connectors: connectors, LinkURL: links.URL, Ring: ring, Now: now, Log: log,
-		Fraud: box.Assessor, FraudBudget: time.Minute})
+		Fraud: services.Assessor, FraudBudget: time.Minute})
 	known := []merchant.Connector{{Name: sim.Name(), Capabilities: sim.Capabilities()}}
 	merchants := merchant.New(merchant.Config{
 		Users: store, Keys: store, Sessions: store, Clocks: store, Access: store, Ring: ring, PublicURL: public, Now: now,
@@ -92,7 +92,7 @@ func newWorldWith(t *testing.T, open func(*sqlstore.Store, string) fraud.Box) *w
 	}})
 	records, drain := &holding{Store: store}, make(chan struct{})
 	config := api.Config{
-		Merchants: merchants, Links: links, Forms: links, Payments: store, Transactions: coord, Webhooks: hooks, Fraud: box, Connectors: known,
+		Merchants: merchants, Links: links, Forms: links, Payments: store, Transactions: coord, Webhooks: hooks, Fraud: services, Connectors: known,
 		Records: api.Records{Users: records, Links: records, Transactions: records, Webhooks: records, Fraud: records},
 		Guard: answers.NewGuard(answers.GuardConfig{
 			Seal:   func(b, with []byte) ([]byte, error) { return ring.Seal(keyring.AnswerSeal, b, with), nil },

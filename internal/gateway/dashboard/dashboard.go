@@ -81,7 +81,7 @@ type Config struct {
 	Reports      report.Service
 	Transactions coordinator.Service
 	Webhooks     notify.Service
-	Fraud        fraud.Box
+	Fraud        fraud.Services
 	Mail         mail.Service
 	Connectors   []merchant.Connector
 	Records      Records

@@ -10,7 +10,7 @@ import (
 	"github.com/paylink/paylink/internal/gateway/dashboard/desktest"
 )
 
-func TestTheDoor(t *testing.T) {
+func TestSignInPages(t *testing.T) {
 	w := desktest.New(t)
 	c := w.Stranger()
 	p := w.Do(c, http.MethodGet, "/dashboard/test/payments?status=succeeded", nil)
@@ -41,7 +41,7 @@ func TestTheDoor(t *testing.T) {
 }
 
 // What is asked for after signing in is a page of ours, whatever the address says.
-func TestTheDoorLeadsNowhereElse(t *testing.T) {
+func TestSignInRedirectsOnlyToUs(t *testing.T) {
 	w := desktest.New(t)
 	for _, next := range []string{"https://evil.example/dashboard/", "//evil.example/dashboard/x", `/\evil.example/dashboard/`, "/dashboard/../l/x",
 		"javascript:alert(1)", "/l/abc", "/dashboard/test//evil", "/dashboards"} {

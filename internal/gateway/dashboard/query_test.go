@@ -25,7 +25,7 @@ func everyPage(w *desktest.World) map[string]string {
 	open := w.Link(nil)
 	form := w.FormMade(desktest.Tickets())
 	hook, _ := w.Endpoint(url.Values{"url": {"https://shop.example/hooks"}})
-	delivery := w.Try(hook, notify.Parked, nil)
+	delivery := w.Try(hook, notify.DeadLetter, nil)
 	bulk := w.Post(hook+"/redeliver", url.Values{"attempt": {w.Attempt(w.Get(hook + "/redeliver"))}, "status": {"parked"}, "type": {""}})
 	w.Post(test+"/keys", url.Values{"attempt": {w.Attempt(w.Get(test + "/keys/new"))}, "name": {"shop"}, "scopes": {"links:read"}, "expires": {"30"}})
 	keys, err := w.Merchants.Keys(w.T.Context(), w.Account, "", 1)

@@ -92,7 +92,7 @@ func (s *shared) take(ctx context.Context, key string) (verdict, error) {
 	if err != nil {
 		if ctx.Err() == nil {
 			s.down.Store(s.now().Add(redisPause).UnixNano())
-			s.log.WarnContext(ctx, "Redis does not count requests; this process counts for itself", "error", err.Error())
+			s.log.WarnContext(ctx, "Redis cannot count requests; this process counts its own", "error", err.Error())
 		}
 		return s.local.take(ctx, key)
 	}

@@ -117,7 +117,7 @@ func Network(s string) (netip.Prefix, error) {
 func (g *Gate) warn(r *http.Request, readable bool) {
 	if !readable {
 		g.unreadable.Do(func() {
-			g.Log.WarnContext(r.Context(), "a client's address cannot be read; all such clients count as one: the proxy must name it in "+forwardedFor, "from", r.RemoteAddr)
+			g.Log.WarnContext(r.Context(), "a client's address cannot be read; all such clients share one limit: the proxy must send it in "+forwardedFor, "from", r.RemoteAddr)
 		})
 		return
 	}

@@ -107,7 +107,7 @@ func (g *Gate) admit(ctx context.Context, h http.Header, claims []claim) error {
 		if v.limited {
 			g.Limited(c.policy)
 			return &fault.Error{Kind: fault.KindRateLimited, Code: "rate_limited", RetryAfter: max(v.retry, time.Second),
-				Detail: fmt.Sprintf("Too many requests: the limit %q is %d each %s. Wait, then go on.", v.policy.Name, v.policy.Count, spell(v.policy.Per))}
+				Detail: fmt.Sprintf("Too many requests: the limit %q is %d per %s. Wait, then retry.", v.policy.Name, v.policy.Count, spell(v.policy.Per))}
 		}
 	}
 

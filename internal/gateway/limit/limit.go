@@ -62,7 +62,7 @@ var periods = map[string]time.Duration{"s": time.Second, "m": time.Minute, "h": 
 
 const (
 	maxCount = 1_000_000
-	form     = "NAME=COUNT/s, /m, /h or /d, with ,BURST after it, or NAME=off"
+	form     = "NAME=COUNT/s, /m, /h or /d, optionally with ,BURST, or NAME=off"
 )
 
 // Parse applies settings such as "pay=5/m,10" or "key=off" to the defaults. Without a burst
@@ -89,11 +89,11 @@ func Parse(settings []string) ([]Policy, error) {
 		p := Policy{Name: name, Count: n, Per: period, Burst: n}
 		if hasBurst {
 			if p.Burst, err = strconv.Atoi(burst); err != nil || p.Burst < 1 || p.Burst > maxCount {
-				return nil, fmt.Errorf("%q: a burst is 1 to %d", s, maxCount)
+				return nil, fmt.Errorf("%q: a burst must be 1 to %d", s, maxCount)
 			}
 		}
 		if at < 0 {
-			return nil, fmt.Errorf("%q: %s is off already", s, name)
+			return nil, fmt.Errorf("%q: %s is already off", s, name)
 		}
 		all[at] = p
 	}

@@ -99,7 +99,7 @@ func TestBurstThenRate(t *testing.T) {
 		t.Errorf("RateLimit is %q", got)
 	}
 	body, err := io.ReadAll(refusal.Body)
-	if err != nil || !strings.Contains(string(body), `"code":"rate_limited"`) || !strings.Contains(string(body), `6 each minute`) {
+	if err != nil || !strings.Contains(string(body), `"code":"rate_limited"`) || !strings.Contains(string(body), `6 per minute`) {
 		t.Errorf("the refusal says %s, %v", body, err)
 	}
 	if w.limited["sign-in"] != 1 {

@@ -14,7 +14,7 @@ const maxBeaconBytes = 32
 // Beacons takes the steps that payers' browsers report. Tell never blocks, and may be
 // called concurrently; a step that is repeated counts once.
 type Beacons interface {
-	Tell(account, mode, link string, step report.Step)
+	Report(account, mode, link string, step report.Step)
 }
 
 // seen takes a step of a link that is ours: "opened" when its page was in view, "started"
@@ -36,7 +36,7 @@ func (p *Pages) seen(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if p.beacons != nil {
-		p.beacons.Tell(l.Account, l.Mode, l.ID, step)
+		p.beacons.Report(l.Account, l.Mode, l.ID, step)
 	}
 	// A response to a POST is never cached anyway. Chromium drops a page from its
 	// back-forward cache if one of its requests was answered with no-store.

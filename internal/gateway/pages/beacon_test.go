@@ -9,9 +9,9 @@ import (
 )
 
 // The type collects the steps of browsers that the pages pass on.
-type told []report.Sighting
+type reportedSteps []report.Sighting
 
-func (b *told) Tell(account, mode, link string, step report.Step) {
+func (b *reportedSteps) Report(account, mode, link string, step report.Step) {
 	*b = append(*b, report.Sighting{Account: account, Mode: mode, Link: link, Step: step})
 }
 
@@ -20,7 +20,7 @@ func (b *told) Tell(account, mode, link string, step report.Step) {
 // of ours is refused, and nothing is set in the browser.
 func TestF32_OnlyABrowserCounts(t *testing.T) {
 	w := newWorld(t)
-	var b told
+	var b reportedSteps
 	w.pages.beacons = &b
 	l := w.link("genuine", nil)
 	for _, method := range []string{http.MethodGet, http.MethodHead} {
@@ -49,7 +49,7 @@ func TestF32_OnlyABrowserCounts(t *testing.T) {
 			t.Errorf("%s answers %d %q %v", step, a.status, a.body, a.header)
 		}
 	}
-	want := told{{Account: l.Account, Mode: l.Mode, Link: l.ID, Step: report.Opened}, {Account: l.Account, Mode: l.Mode, Link: l.ID, Step: report.Started}}
+	want := reportedSteps{{Account: l.Account, Mode: l.Mode, Link: l.ID, Step: report.Opened}, {Account: l.Account, Mode: l.Mode, Link: l.ID, Step: report.Started}}
 	if len(b) != 2 || b[0] != want[0] || b[1] != want[1] {
 		t.Errorf("told %+v", b)
 	}

@@ -57,7 +57,7 @@ func (p *Pages) challenge(w http.ResponseWriter, r *http.Request) {
 	puzzle, err := p.asks(ctx, l, attempt, spelling.Network(addressOf(r)))
 	if err != nil {
 		// If the service cannot be reached, the payer can still pay.
-		p.record(r, fault.Unavailable("payment_busy", time.Second, err, "The puzzle could not be made."))
+		p.record(r, fault.Unavailable("payment_busy", time.Second, err, "The puzzle could not be created; retry."))
 		puzzle = fraud.Puzzle{}
 	}
 
@@ -83,10 +83,10 @@ func (p *Pages) exceeded(w http.ResponseWriter, r *http.Request, l link.Link, er
 		Primary: button{say.T("pay.failed.again"), p.payPath(l.Token)}}))
 }
 
-// toldCode returns the decline code that a payer sees. During card testing all declines
+// publicDeclineCode returns the decline code that a payer sees. During card testing all declines
 // look the same, because "insufficient funds" would show a tester that a card is good. A
 // blocked attempt always looks like a declined card.
-func toldCode(pay payment.Payment) string {
+func publicDeclineCode(pay payment.Payment) string {
 	if pay.DeclineCode == payment.CodeBlocked || (pay.DeclineCode != "" && pay.Risk.Why == whyShield) {
 		return issuer.CodeDeclined
 	}

@@ -225,7 +225,7 @@ func (p *Pages) fillForm(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if limited {
-		busy := fault.New(fault.KindRateLimited, "rate_limited", "This form is filled in too often at the moment. Nothing was done. Try again in a few seconds.")
+		busy := fault.New(fault.KindRateLimited, "rate_limited", "Too many people are submitting this form right now. Try again in a few seconds.")
 		busy.RetryAfter = max(state.RetryAfter, time.Second)
 		p.failPage(w, r, busy)
 		return

@@ -244,7 +244,7 @@ func TestFormIsFramedByItsOriginsAlone(t *testing.T) {
 	}
 }
 
-func TestFormIsMended(t *testing.T) {
+func TestFormCorrections(t *testing.T) {
 	s := openShop(t)
 	f := s.make(nil)
 	for _, c := range []struct {

@@ -103,11 +103,11 @@ func (v page) whole(href string) templ.Attributes {
 	return templ.Attributes{"target": "_top"}
 }
 
-// tellForm adds what the merchant's page learns about a payment: its id and status, and
+// addFrameResult adds what the merchant's page learns about a payment: its id and status, and
 // once it is paid the signed statement, which also returns with the payer. Without the
 // statement the payer returns all the same, and the merchant can ask the API.
-func (p *Pages) tellForm(r *http.Request, v *statusView, l link.Link, pay payment.Payment) {
-	v.Payment, v.Decline = pay.ID, toldCode(pay)
+func (p *Pages) addFrameResult(r *http.Request, v *statusView, l link.Link, pay payment.Payment) {
+	v.Payment, v.Decline = pay.ID, publicDeclineCode(pay)
 
 	if !final(pay) || payable(pay) || p.receipt == nil {
 		return
@@ -135,7 +135,7 @@ func (p *Pages) tellForm(r *http.Request, v *statusView, l link.Link, pay paymen
 }
 
 // The method returns the attributes that pass a payment to the page around a frame.
-func (v statusView) told() templ.Attributes {
+func (v statusView) frameAttributes() templ.Attributes {
 	if v.FormID == "" || v.Payment == "" {
 		return nil
 	}

@@ -32,7 +32,7 @@ func checkAttempt(s string) *fault.Error {
 		ok = isLetter(c) || (c >= '0' && c <= '9') || c == '-' || c == '_'
 	}
 	if !ok {
-		return fault.Invalid("attempt", "attempt_invalid", "An attempt is %d to %d characters of A-Z, a-z, 0-9, - and _; mint a fresh random one for each payment.", minAttempt, maxAttempt)
+		return fault.Invalid("attempt", "attempt_invalid", "attempt must be %d to %d characters from A-Z, a-z, 0-9, - and _; generate a new random one for each payment.", minAttempt, maxAttempt)
 	}
 	return nil
 }
@@ -66,7 +66,7 @@ func (f cardFields) card(now time.Time) (issuer.Card, []*fault.Error) {
 	case f.expMissing:
 		errs = append(errs, fault.Invalid("card.expMonth", "card_expiry_missing", "Enter the expiry date."))
 	case f.expBad:
-		errs = append(errs, fault.Invalid("card.expMonth", "card_expiry_invalid", "Write the expiry date as month and year, like 04/28."))
+		errs = append(errs, fault.Invalid("card.expMonth", "card_expiry_invalid", "Enter the expiry date as month and year, such as 04/28."))
 	default:
 		try(wellFormed, f.expMonth, f.expYear, "000", "")
 	}
@@ -146,10 +146,10 @@ func parseExpiry(s string) (month, year int, ok bool) {
 // or text_invalid.
 func checkName(param, s string) *fault.Error {
 	if utf8.RuneCountInString(s) > issuer.MaxNameChars {
-		return fault.Invalid(param, "too_long", "At most %d characters.", issuer.MaxNameChars)
+		return fault.Invalid(param, "too_long", "%s must be at most %d characters.", param, issuer.MaxNameChars)
 	}
 	if spelling.Deceives(s, "") {
-		return fault.Invalid(param, "text_invalid", "Plain text on one line, in UTF-8, without characters that change its direction.")
+		return fault.Invalid(param, "text_invalid", "%s must be plain UTF-8 text on one line, without characters that change its direction.", param)
 	}
 	return nil
 }
@@ -161,11 +161,11 @@ func readEmail(param, s string) (string, *fault.Error) {
 	case n == 0:
 		return "", nil
 	case n > spelling.MaxEmailBytes:
-		return "", fault.Invalid(param, "too_long", "At most %d bytes.", spelling.MaxEmailBytes)
+		return "", fault.Invalid(param, "too_long", "%s must be at most %d bytes.", param, spelling.MaxEmailBytes)
 	}
 	e, err := spelling.Email(s)
 	if err != nil {
-		return "", fault.Invalid(param, "email_invalid", "An email address looks like name@example.com.")
+		return "", fault.Invalid(param, "email_invalid", "Enter an email address such as name@example.com.")
 	}
 	return e, nil
 }
@@ -187,11 +187,11 @@ func jsonAmount(s string, l link.Link) (money.Amount, *fault.Error) {
 	a, err := money.Parse(s, c)
 	switch {
 	case errors.Is(err, money.ErrPrecision):
-		return money.Amount{}, fault.Invalid("amount", "amount_too_many_decimals", "An amount in %s has at most %d decimals.", c, c.Exponent())
+		return money.Amount{}, fault.Invalid("amount", "amount_too_many_decimals", "An amount in %s can have at most %d decimals.", c, c.Exponent())
 	case errors.Is(err, money.ErrOverflow):
-		return money.Amount{}, fault.Invalid("amount", "amount_too_large", "An amount is at most %s.", money.Of(money.MaxMinor, c).Decimal())
+		return money.Amount{}, fault.Invalid("amount", "amount_too_large", "The amount must be at most %s.", money.Of(money.MaxMinor, c).Decimal())
 	case err != nil:
-		return money.Amount{}, fault.Invalid("amount", "amount_invalid", "Write the amount in digits, with a point before the decimals, like %s.", money.Of(1250, c).Decimal())
+		return money.Amount{}, fault.Invalid("amount", "amount_invalid", "Enter the amount in digits with a decimal point, such as %s.", money.Of(1250, c).Decimal())
 	}
 
 	return amountFor(l, &a)
@@ -251,7 +251,7 @@ func amountFor(l link.Link, asked *money.Amount) (money.Amount, *fault.Error) {
 
 	switch a := *asked; {
 	case !l.PayerChooses() && a != l.Amount:
-		return money.Amount{}, fault.Invalid("amount", "amount_mismatch", "This link asks for %s %s.", c, l.Amount.Decimal())
+		return money.Amount{}, fault.Invalid("amount", "amount_mismatch", "The amount must be %s %s, as set by the link.", c, l.Amount.Decimal())
 	case a.Minor <= 0:
 		return money.Amount{}, fault.Invalid("amount", "amount_too_small", "The amount must be greater than zero.")
 	case l.PayerChooses() && l.MinMinor > 0 && a.Minor < l.MinMinor:

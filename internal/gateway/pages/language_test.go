@@ -132,9 +132,9 @@ func TestFormIsRefusedInThePayersLanguage(t *testing.T) {
 	}
 }
 
-// TestWhatGoesWrongIsToldInThePayersLanguage: outside English nobody reads a fault's
+// TestErrorsAreInThePayersLanguage: outside English nobody reads a fault's
 // English sentence; the JSON stays English for everybody.
-func TestWhatGoesWrongIsToldInThePayersLanguage(t *testing.T) {
+func TestErrorsAreInThePayersLanguage(t *testing.T) {
 	w := newWorld(t)
 	w.link("open", nil)
 	w.decide = failing(fault.New(fault.KindConflict, "odd", "English words."))

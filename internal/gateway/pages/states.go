@@ -84,7 +84,7 @@ func paymentWords(say *i18n.Printer, v *statusView, pay payment.Payment, payee s
 		v.Lead, v.Next = say.T("pay.confirming.lead"), say.T("pay.confirming.next")
 	case payment.Declined:
 		v.Tone, v.Headline = "bad", say.T("pay.declined")
-		v.Lead, v.Next = declineWords(say, toldCode(pay)), declineNext(say, toldCode(pay))
+		v.Lead, v.Next = declineWords(say, publicDeclineCode(pay)), declineNext(say, publicDeclineCode(pay))
 	case payment.CanceledS:
 		v.Tone, v.Headline = "quiet", say.T("pay.canceled")
 		v.Lead = say.T("pay.canceled.lead")
@@ -141,7 +141,7 @@ func (p *Pages) paymentView(r *http.Request, l link.Link, pay payment.Payment, a
 
 	// An embedded form learns the outcome from the page in its frame.
 	if l.Form != "" && own {
-		p.tellForm(r, &v, l, pay)
+		p.addFrameResult(r, &v, l, pay)
 	}
 	if (pay.Status == payment.Declined || pay.Status == payment.CanceledS) && own && host != "" {
 		v.Secondary = button{say.T("pay.return", "Host", host), webURL(l.RedirectURL)}

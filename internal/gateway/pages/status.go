@@ -59,7 +59,7 @@ func (p *Pages) answer(l link.Link, pay payment.Payment, found bool) statusAnswe
 		ActionURL: p.actionURL(pay), UpdatedAt: link.FormatTime(pay.UpdatedAt),
 	}
 	if pay.Status == payment.Declined {
-		a.Payment.Decline = &declineState{Code: toldCode(pay), Message: declineWords(i18n.For("en"), toldCode(pay))}
+		a.Payment.Decline = &declineState{Code: publicDeclineCode(pay), Message: declineWords(i18n.For("en"), publicDeclineCode(pay))}
 	}
 	return a
 }

@@ -33,7 +33,7 @@ func (p *Pages) submit(w http.ResponseWriter, r *http.Request) {
 	case err == nil && media == "application/x-www-form-urlencoded":
 		p.submitForm(w, r)
 	default:
-		p.fail(w, r, fault.New(fault.KindUnsupported, "unsupported_media_type", "Send application/json or application/x-www-form-urlencoded."))
+		p.fail(w, r, fault.New(fault.KindUnsupported, "unsupported_media_type", "Unsupported media type: send application/json or application/x-www-form-urlencoded."))
 	}
 }
 
@@ -44,9 +44,9 @@ func body(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
-		return nil, fault.New(fault.KindTooLarge, "body_too_large", "A body has at most %d bytes.", maxBodyBytes)
+		return nil, fault.New(fault.KindTooLarge, "body_too_large", "The body must be at most %d bytes.", maxBodyBytes)
 	case err != nil:
-		return nil, fault.New(fault.KindInvalid, "body_unreadable", "The body did not arrive completely.")
+		return nil, fault.New(fault.KindInvalid, "body_unreadable", "The request body is incomplete.")
 	}
 	return b, nil
 }
@@ -55,7 +55,7 @@ func body(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 // browser. Browsers report where a request comes from (Fetch Metadata); older ones send
 // Origin. Ours is "null" under no-referrer, so "null" proves nothing and is accepted.
 func (p *Pages) ownForm(r *http.Request) error {
-	refused := fault.New(fault.KindForbidden, "cross_site_post", "This form was sent from another site. Open the payment link and pay there.")
+	refused := fault.New(fault.KindForbidden, "cross_site_post", "This form was submitted from another site. Open the payment link and pay there.")
 	switch r.Header.Get("Sec-Fetch-Site") {
 	case "", "same-origin", "none":
 	default:
@@ -90,7 +90,7 @@ func (p *Pages) posted(w http.ResponseWriter, r *http.Request, again string) (fo
 	form, err = url.ParseQuery(string(raw))
 	if err != nil {
 		// The parser's error may quote what was typed.
-		p.failPage(w, r, fault.New(fault.KindInvalid, "form_invalid", "The form did not arrive as your browser should send it. %s", again))
+		p.failPage(w, r, fault.New(fault.KindInvalid, "form_invalid", "The form data is incomplete or malformed. %s", again))
 		return nil, false
 	}
 

@@ -397,8 +397,8 @@ func TestExpiryAsPeopleTypeIt(t *testing.T) {
 	}
 }
 
-// TestF13_TheSecondPayerIsTold: and is not shown the first one's payment.
-func TestF13_TheSecondPayerIsTold(t *testing.T) {
+// TestF13_TheSecondPayerIsNotified: and is not shown the first one's payment.
+func TestF13_TheSecondPayerIsNotified(t *testing.T) {
 	w := newWorld(t)
 	w.pay(w.link("open", paying), "another-attempt-0001", payment.RequiresAction, func(p *payment.Payment) { p.ActionURL = "https://acs.bank.example/x" })
 	w.decide = failing(fault.New(fault.KindConflict, "link_paying", "x"))

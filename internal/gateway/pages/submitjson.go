@@ -99,7 +99,7 @@ func (p *Pages) submitJSON(w http.ResponseWriter, r *http.Request) {
 	}
 	if pay.Status == payment.Declined {
 		// A decline is an error to a program, but a payment was made: the problem names it.
-		code, message := toldCode(pay), declineWords(i18n.For("en"), toldCode(pay))
+		code, message := publicDeclineCode(pay), declineWords(i18n.For("en"), publicDeclineCode(pay))
 		if code == "" {
 			code = issuer.CodeDeclined
 		}
@@ -141,7 +141,7 @@ func (p *Pages) readJSON(raw []byte, l link.Link) (payment.Submit, error) {
 		return payment.Submit{}, jsonFault(err)
 	}
 	if param := firstNull(raw); param != "" {
-		return payment.Submit{}, fault.Invalid(param, "parameter_invalid", "Must not be null; leave the member out instead.")
+		return payment.Submit{}, fault.Invalid(param, "parameter_invalid", "%s must not be null; omit it instead.", param)
 	}
 
 	s := payment.Submit{Link: l, Attempt: b.Attempt, Proof: b.Proof}
@@ -149,7 +149,7 @@ func (p *Pages) readJSON(raw []byte, l link.Link) (payment.Submit, error) {
 		return s, err
 	}
 	if b.Card == nil {
-		return s, fault.Invalid("card", "parameter_missing", "A payment needs a card.")
+		return s, fault.Invalid("card", "parameter_missing", "card is required.")
 	}
 
 	// Programs get one error at a time, people get all of them (readForm).
@@ -206,7 +206,7 @@ func scalar(param string, v jsontext.Value) (string, *fault.Error) {
 		return "", nil
 	}
 
-	return "", fault.Invalid(param, "parameter_invalid", "A number, or a string of digits, is wanted here.")
+	return "", fault.Invalid(param, "parameter_invalid", "%s must be a number or a string of digits.", param)
 }
 
 // integer returns a whole number of at most four digits, for the card's expiry.
@@ -216,13 +216,13 @@ func integer(param string, v jsontext.Value) (int, *fault.Error) {
 		return 0, err
 	}
 	if s == "" {
-		return 0, fault.Invalid(param, "parameter_missing", "The card's expiry is missing.")
+		return 0, fault.Invalid(param, "parameter_missing", "%s is required.", param)
 	}
 
 	s = spelling.Typed(s)
 	n, convErr := strconv.Atoi(s)
 	if convErr != nil || len(s) > 4 || n < 0 {
-		return 0, fault.Invalid(param, "card_expiry_invalid", "A whole number is wanted here.")
+		return 0, fault.Invalid(param, "card_expiry_invalid", "%s must be a whole number of at most 4 digits.", param)
 	}
 
 	return n, nil
@@ -235,17 +235,17 @@ func jsonFault(err error) *fault.Error {
 	if errors.As(err, &semantic) {
 		param := paramOf(semantic.JSONPointer)
 		if errors.Is(semantic.Err, json.ErrUnknownName) {
-			return fault.Invalid(param, "parameter_unknown", "There is no such parameter.")
+			return fault.Invalid(param, "parameter_unknown", "This call does not accept this parameter.")
 		}
 		return fault.Invalid(param, "parameter_invalid", "The value has the wrong type.")
 	}
 
 	var syntactic *jsontext.SyntacticError
 	if errors.As(err, &syntactic) && errors.Is(syntactic.Err, jsontext.ErrDuplicateName) {
-		return fault.Invalid(paramOf(syntactic.JSONPointer), "parameter_duplicate", "The parameter is given twice.")
+		return fault.Invalid(paramOf(syntactic.JSONPointer), "parameter_duplicate", "Duplicate parameter: send it once.")
 	}
 
-	return fault.New(fault.KindInvalid, "json_invalid", "The body is not one JSON object in UTF-8.")
+	return fault.New(fault.KindInvalid, "json_invalid", "The body must be a single JSON object in UTF-8.")
 }
 
 // maxParam bounds, in bytes, the caller's own names that a response repeats.

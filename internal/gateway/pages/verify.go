@@ -42,7 +42,7 @@ func (p *Pages) verify(w http.ResponseWriter, r *http.Request) {
 
 	if pasted == "" {
 		if machine {
-			p.fail(w, r, fault.Invalid("link", "parameter_missing", "Name the link to check: /verify?link=URL."))
+			p.fail(w, r, fault.Invalid("link", "parameter_missing", "link is required: /verify?link=URL."))
 			return
 		}
 		p.html(w, r, http.StatusOK, verifyPage(verifyView{page: page{Title: printer(r).T("pay.verify"), Base: p.base}}))

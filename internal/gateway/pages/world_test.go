@@ -113,7 +113,7 @@ func (w *world) Subscription(_ context.Context, token string) (mail.Subscription
 	case "payer":
 		s.Account, s.Address, s.Kind = "acct_1", rest+"@example.com", mail.Link
 	default:
-		return s, fault.New(fault.KindNotFound, "token_invalid", "This link is not ours, or it was altered.")
+		return s, fault.New(fault.KindNotFound, "token_invalid", "This link is invalid or was altered.")
 	}
 	return s, nil
 }

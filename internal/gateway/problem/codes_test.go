@@ -346,8 +346,8 @@ func TestDocumentNamesKnownCodes(t *testing.T) {
 	}
 }
 
-// TestCodesAreTold: the table is whole, sorted and written for a person.
-func TestCodesAreTold(t *testing.T) {
+// TestCodesAreSentences: the table is whole, sorted and written for a person.
+func TestCodesAreSentences(t *testing.T) {
 	all := problem.Codes()
 	if !slices.IsSortedFunc(all, func(a, b problem.Code) int { return strings.Compare(a.Name, b.Name) }) {
 		t.Error("the table is not sorted by name")

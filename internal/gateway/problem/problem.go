@@ -86,7 +86,7 @@ func From(err error, requestID string) Problem {
 	f := fault.From(err)
 	var known *fault.Error
 	if !errors.As(err, &known) && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)) {
-		f = fault.Unavailable("timeout", defaultRetryAfter, err, "The request took too long; its outcome is not known yet. Repeat it, with the same key or attempt.")
+		f = fault.Unavailable("timeout", defaultRetryAfter, err, "The request timed out and its outcome is not known yet. Retry with the same Idempotency-Key or attempt.")
 	}
 
 	s := statusOf(f.Kind)
@@ -161,7 +161,7 @@ func (p Problem) Write(w http.ResponseWriter, r *http.Request) {
 func MethodNotAllowed(w http.ResponseWriter, r *http.Request, allow string) {
 	p := Problem{
 		Type: typeBase + "method_not_allowed", Title: "Method not allowed", Status: http.StatusMethodNotAllowed,
-		Detail: "This address answers " + allow + ".", Code: "method_not_allowed", RequestID: RequestID(r.Context()),
+		Detail: "This address supports only " + allow + ".", Code: "method_not_allowed", RequestID: RequestID(r.Context()),
 	}
 	w.Header().Set("Allow", allow)
 	p.Write(w, r)
@@ -172,7 +172,7 @@ func MethodNotAllowed(w http.ResponseWriter, r *http.Request, allow string) {
 func HeadersTooLarge(w http.ResponseWriter, r *http.Request, most int) {
 	p := Problem{
 		Type: typeBase + "headers_too_large", Title: "Headers too large", Status: http.StatusRequestHeaderFieldsTooLarge,
-		Detail: "The address and the headers of a request have at most " + strconv.Itoa(most) + " bytes together.", Code: "headers_too_large", RequestID: RequestID(r.Context()),
+		Detail: "The URL and headers of a request must be at most " + strconv.Itoa(most) + " bytes together.", Code: "headers_too_large", RequestID: RequestID(r.Context()),
 	}
 	// What follows on the connection may be the rest of these headers.
 	w.Header().Set("Connection", "close")

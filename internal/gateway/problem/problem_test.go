@@ -72,7 +72,7 @@ func TestEveryKindHasItsStatus(t *testing.T) {
 	}
 }
 
-func TestParamAndRetryAfterAreTold(t *testing.T) {
+func TestParamAndRetryAfterAreSent(t *testing.T) {
 	f := fault.Invalid("card.number", "card_number_invalid", "Mistyped.")
 	if _, p, _ := write(t, http.MethodPost, fmt.Errorf("wrapped: %w", f)); p.Param != "card.number" || p.Code != "card_number_invalid" {
 		t.Errorf("%+v", p)

@@ -83,7 +83,7 @@ func TestF21TornLastLineIsDropped(t *testing.T) {
 	want(t, w.Lookup(t.Context(), "ahead"), issuer.Reversed)
 }
 
-func TestF21TornHeaderBeginsAnew(t *testing.T) {
+func TestF21TornHeaderStartsANewBook(t *testing.T) {
 	w, raw := written(t)
 	for _, cut := range []int{0, 1, 12, 60} {
 		if err := os.WriteFile(w.config.BookPath, raw[:cut], 0o600); err != nil {

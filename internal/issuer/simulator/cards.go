@@ -129,7 +129,7 @@ var reasons = [...]struct{ name, code, message string }{
 	whyFunds:          {"insufficient_funds", issuer.CodeInsufficientFunds, "The account has too little money."},
 	whyLost:           {"lost_card", issuer.CodeLost, "The card was reported lost."},
 	whyStolen:         {"stolen_card", issuer.CodeStolen, "The card was reported stolen."},
-	whyExpired:        {"expired_card", issuer.CodeExpired, "The issuer says that the card has expired."},
+	whyExpired:        {"expired_card", issuer.CodeExpired, "The issuer reports that the card has expired."},
 	whyCVC:            {"incorrect_cvc", issuer.CodeIncorrectCVC, "The security code is wrong."},
 	whyProcessing:     {"processing_error", issuer.CodeProcessing, "The issuer could not process the request."},
 	whyAuthentication: {"authentication_failed", issuer.CodeAuthentication, "The payer did not pass the 3-D Secure check."},

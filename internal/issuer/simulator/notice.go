@@ -92,10 +92,10 @@ func (s *Simulator) notify(n issuer.Notice, pause time.Duration) {
 			}
 			pause = max(2*pause, firstNoticePause)
 		}
-		s.config.Log.Warn("a notice of the simulator was given up", "reference", n.Reference)
+		s.config.Log.Warn("a notice of the simulator failed and is no longer retried", "reference", n.Reference)
 	})
 	if !ok {
-		s.config.Log.Warn("a notice of the simulator was dropped: too many are on their way", "reference", n.Reference, "bound", maxNotices)
+		s.config.Log.Warn("a notice of the simulator was dropped: too many are pending", "reference", n.Reference, "bound", maxNotices)
 	}
 }
 
@@ -115,7 +115,7 @@ func (s *Simulator) send(ctx context.Context, n issuer.Notice) error {
 	defer stop()
 	err := handle(ctx, n)
 	if err != nil {
-		s.config.Log.Info("a notice of the simulator was not taken", "reference", n.Reference, "error", err)
+		s.config.Log.Info("a notice of the simulator was not accepted", "reference", n.Reference, "error", err)
 	}
 	return err
 }

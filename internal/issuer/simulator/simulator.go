@@ -110,10 +110,10 @@ func New(c Config) (*Simulator, error) {
 	}
 	if c.PublicPath[0] != '/' || path.Clean(c.PublicPath) != c.PublicPath || strings.ContainsAny(c.PublicPath, "{}?#% \"<>;") ||
 		c.PublicPath == "/" {
-		return nil, fault.Invalid("PublicPath", "parameter_invalid", "The public path begins with a slash, ends without one, and is plain.")
+		return nil, fault.Invalid("PublicPath", "parameter_invalid", "PublicPath must begin with a slash, not end with one, and contain no special characters.")
 	}
 	if c.BookPath == "" {
-		return nil, fault.Invalid("BookPath", "parameter_missing", "The simulator needs a file for its book.")
+		return nil, fault.Invalid("BookPath", "parameter_missing", "BookPath is required.")
 	}
 	if c.Downtime == 0 {
 		c.Downtime = DefaultDowntime
@@ -187,7 +187,7 @@ func (s *Simulator) load(f *os.File) error {
 	}
 
 	if h.Seed != s.config.Seed {
-		s.config.Log.Warn("the simulator's book keeps the seed that it was begun with", "book", h.Seed, "configured", s.config.Seed)
+		s.config.Log.Warn("the simulator's book keeps its original seed", "book", h.Seed, "configured", s.config.Seed)
 	}
 	s.key, s.seed = h.Key, h.Seed
 	return nil
@@ -213,7 +213,7 @@ func (s *Simulator) cut(f *os.File, size int64) error {
 		}
 	}
 
-	s.config.Log.Warn("the last line of the simulator's book was torn by a crash and is dropped", "bytes", info.Size()-size)
+	s.config.Log.Warn("the last line of the simulator's book is incomplete after a crash and was dropped", "bytes", info.Size()-size)
 	return f.Truncate(size)
 }
 

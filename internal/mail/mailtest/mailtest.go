@@ -62,8 +62,8 @@ func Refuse(code int, message string) error {
 	return &smtp.SMTPError{Code: code, EnhancedCode: smtp.EnhancedCode{code / 100, 0, 0}, Message: message}
 }
 
-// Letter is a mail as it arrived.
-type Letter struct {
+// Email is a mail as it arrived.
+type Email struct {
 	From, To string // of the envelope
 	Header   mail.Header
 	Subject  string // decoded
@@ -85,14 +85,14 @@ type Server struct {
 	sessions int
 	open     int
 	most     int
-	letters  chan Letter
+	emails   chan Email
 }
 
 // Start starts a server on the loopback. It stops when the test ends.
 func Start(t testing.TB, o Options) *Server {
 	t.Helper()
 	certificate, roots := authority(t)
-	s := &Server{options: o, roots: roots, counts: map[Stage]int{}, letters: make(chan Letter, 10_000)}
+	s := &Server{options: o, roots: roots, counts: map[Stage]int{}, emails: make(chan Email, 10_000)}
 	s.smtp = smtp.NewServer(smtp.BackendFunc(s.session))
 	s.smtp.Domain, s.smtp.AllowInsecureAuth, s.smtp.EnableSMTPUTF8 = "mail.test", true, !o.NoUTF8
 	s.smtp.ErrorLog = log.New(io.Discard, "", 0)
@@ -193,21 +193,21 @@ func (s *Server) Connections() (all, most int) {
 
 // Next waits for the next mail, in the order of arrival, and fails the test after
 // waitLimit.
-func (s *Server) Next(t testing.TB) Letter {
+func (s *Server) Next(t testing.TB) Email {
 	t.Helper()
 	limit := time.NewTimer(waitLimit)
 	defer limit.Stop()
 	select {
-	case l := <-s.letters:
+	case l := <-s.emails:
 		return l
 	case <-limit.C:
 		t.Fatal("no letter arrived")
-		return Letter{}
+		return Email{}
 	}
 }
 
 // Waiting returns how many mails arrived and were not taken by Next.
-func (s *Server) Waiting() int { return len(s.letters) }
+func (s *Server) Waiting() int { return len(s.emails) }
 
 // ask returns the script's response for a stage. The script runs without the lock, so it
 // may call the server.
@@ -296,7 +296,7 @@ func (s *session) Data(r io.Reader) error {
 	err = s.answer(After)
 	// A mail whose response is lost counts as arrived.
 	if err == nil || errors.Is(err, ErrBreak) {
-		s.server.letters <- l
+		s.server.emails <- l
 	}
 	return err
 }
@@ -318,13 +318,13 @@ func (s *session) Logout() error {
 
 // read parses a multipart/alternative mail. Any other form is an error, because paylink
 // sends no other.
-func read(raw []byte) (Letter, error) {
+func read(raw []byte) (Email, error) {
 	m, err := mail.ReadMessage(bytes.NewReader(raw))
 	if err != nil {
-		return Letter{}, err
+		return Email{}, err
 	}
 
-	l := Letter{Header: m.Header}
+	l := Email{Header: m.Header}
 	if l.Subject, err = new(mime.WordDecoder).DecodeHeader(m.Header.Get("Subject")); err != nil {
 		return l, err
 	}

@@ -188,12 +188,12 @@ func (d *draft) deskPayment(ctx context.Context) (payment.Payment, error) {
 	o := d.office
 	p, err := o.Payments.GetPayment(ctx, d.m.Account, d.m.Data["payment"])
 	if err != nil {
-		return p, gone(err)
+		return p, skipMissing(err)
 	}
 	// The payee's own words about the payment are on its link.
 	l, err := o.Links.GetLink(ctx, p.Account, p.Link)
 	if err != nil {
-		return p, gone(err)
+		return p, skipMissing(err)
 	}
 	d.facts.Description, d.facts.Reference, d.facts.Payment, d.facts.Card = l.Description, p.Reference, p.ID, card(p)
 	d.facts.URL = o.PublicURL + "/dashboard/" + p.Mode + "/payments/" + p.ID

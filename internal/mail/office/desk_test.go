@@ -25,9 +25,9 @@ func (w *world) review(p payment.Payment, verdict string) {
 	w.good(err)
 }
 
-// TestMerchantIsToldOfAHeldPayment: one mail, however often the event comes, with the time when
+// TestMerchantIsNotifiedOfAHeldPayment: one mail, however often the event comes, with the time when
 // the money is released; none about a blocked payment, and none that the reader turned off.
-func TestMerchantIsToldOfAHeldPayment(t *testing.T) {
+func TestMerchantIsNotifiedOfAHeldPayment(t *testing.T) {
 	w := newWorld(t)
 	w.ends(w.link(time.Hour), "block@example.com", payment.Declined)
 	p := w.held()
@@ -121,9 +121,9 @@ func (w *world) dispute(p payment.Payment, reference string, due time.Time) paym
 	return d
 }
 
-// TestMerchantIsToldOfDisputes: each with its deadline; of so many, ten within an hour and the
+// TestMerchantIsNotifiedOfDisputes: each with its deadline; of so many, ten within an hour and the
 // rest together; none about one that is over.
-func TestMerchantIsToldOfDisputes(t *testing.T) {
+func TestMerchantIsNotifiedOfDisputes(t *testing.T) {
 	w := newWorld(t)
 	p := w.pay(w.link(time.Hour), "")
 	due := w.clock.Now().Add(9 * 24 * time.Hour)

@@ -17,13 +17,13 @@ import (
 
 // When links are mailed about.
 const (
-	remindBefore = 24 * time.Hour     // the end of a link
-	remindFrom   = 2 * remindBefore   // the shortest life of a link that its merchant is reminded of
-	maxEventAge  = 3 * 24 * time.Hour // older events make no mail: those of an import, or of a consumer that was away
-	parkedEvery  = 10 * time.Minute
-	parkedWithin = 24 * time.Hour
-	pruneEvery   = time.Hour
-	pruneBatch   = 500
+	remindBefore      = 24 * time.Hour     // the end of a link
+	remindFrom        = 2 * remindBefore   // the shortest life of a link that its merchant is reminded of
+	maxEventAge       = 3 * 24 * time.Hour // older events make no mail: those of an import, or of a consumer that was away
+	deadLettersEvery  = 10 * time.Minute
+	deadLettersWithin = 24 * time.Hour
+	pruneEvery        = time.Hour
+	pruneBatch        = 500
 )
 
 // batch collects the mails of one delivery of events.
@@ -176,28 +176,28 @@ func (b *batch) readersOf(ctx context.Context, account string) ([]mail.Reader, e
 	return readers, nil
 }
 
-// ParkedReader finds the endpoints whose webhooks were parked since a time.
-type ParkedReader interface {
-	ParkedEndpoints(ctx context.Context, since time.Time) ([]mail.ParkedEndpoint, error)
+// DeadLetterReader finds the endpoints whose webhooks were parked since a time.
+type DeadLetterReader interface {
+	DeadLetterEndpoints(ctx context.Context, since time.Time) ([]mail.DeadLetterEndpoint, error)
 }
 
-// RunParked notifies merchants of parked webhooks, until ctx ends (nil): at most once a day per
+// RunDeadLetters notifies merchants of parked webhooks, until ctx ends (nil): at most once a day per
 // endpoint, because the mail's id derives from both.
-func (l *Local) RunParked(ctx context.Context) error {
-	return l.every(ctx, parkedEvery, "webhooks that were given up could not be told of", l.TellParked)
+func (l *Local) RunDeadLetters(ctx context.Context) error {
+	return l.every(ctx, deadLettersEvery, "the emails about parked webhooks could not be queued", l.NotifyDeadLetters)
 }
 
-// TellParked is one round of RunParked. A repetition on the same day writes nothing new.
-func (l *Local) TellParked(ctx context.Context) error {
+// NotifyDeadLetters is one round of RunDeadLetters.
+func (l *Local) NotifyDeadLetters(ctx context.Context) error {
 	b := &batch{office: l, now: l.Now().UTC(), readers: map[string][]mail.Reader{}}
 	// An overlapping window is harmless, because the id of a mail contains the day.
-	endpoints, err := l.Parked.ParkedEndpoints(ctx, b.now.Add(-parkedWithin))
+	endpoints, err := l.DeadLetters.DeadLetterEndpoints(ctx, b.now.Add(-deadLettersWithin))
 	if err != nil {
 		return err
 	}
 
 	for _, p := range endpoints {
-		m := mail.Message{Mode: p.Mode, Kind: mail.Parked, Data: map[string]string{"url": p.URL, "count": fmt.Sprint(p.Count)}}
+		m := mail.Message{Mode: p.Mode, Kind: mail.DeadLetter, Data: map[string]string{"url": p.URL, "count": fmt.Sprint(p.Count)}}
 		if err := b.toReaders(ctx, p.Account, m, p.Endpoint+" "+b.now.Format(time.DateOnly)); err != nil {
 			return err
 		}

@@ -41,17 +41,17 @@ const (
 // Config holds the dependencies of a Local. All but Observe are required; without a Carrier
 // mail is not set up, and nothing is written.
 type Config struct {
-	Outbox    mail.Outbox
-	Readers   mail.Readers
-	Parked    ParkedReader
-	Payments  PaymentReader
-	Links     link.Reader
-	Ring      *keyring.Ring
-	Carrier   mail.Carrier
-	From      string
-	PublicURL string // without a trailing slash
-	Now       func() time.Time
-	Log       *slog.Logger
+	Outbox      mail.Outbox
+	Readers     mail.Readers
+	DeadLetters DeadLetterReader
+	Payments    PaymentReader
+	Links       link.Reader
+	Ring        *keyring.Ring
+	Carrier     mail.Carrier
+	From        string
+	PublicURL   string // without a trailing slash
+	Now         func() time.Time
+	Log         *slog.Logger
 	// Observe is called after every try; may be nil.
 	Observe func(kind string, outcome mail.Status)
 }
@@ -62,7 +62,7 @@ type PaymentReader interface {
 	ListPayments(context.Context, payment.Filter) ([]payment.Payment, error)
 }
 
-// Local implements mail.Service in this process. With a Carrier, Run, RunPrune and RunParked
+// Local implements mail.Service in this process. With a Carrier, Run, RunPrune and RunDeadLetters
 // run beside it, and Handle consumes the feed.
 type Local struct {
 	Config
@@ -149,7 +149,7 @@ func (l *Local) Preferences(ctx context.Context, user string) (mail.Preferences,
 // mail_kind_unknown for a kind that cannot be turned off.
 func (l *Local) SetPreferences(ctx context.Context, p mail.Preferences) error {
 	if p.Lang != "" && i18n.For(p.Lang).Tag() != p.Lang {
-		return fault.Invalid("lang", "language_unknown", "There are no texts in this language.")
+		return fault.Invalid("lang", "language_unknown", "lang must be a supported language.")
 	}
 
 	var off []string
@@ -161,7 +161,7 @@ func (l *Local) SetPreferences(ctx context.Context, p mail.Preferences) error {
 
 	for _, kind := range p.Off {
 		if !slices.Contains(mail.Optional, kind) {
-			return fault.Invalid("off", "mail_kind_unknown", "This kind of mail cannot be turned off.")
+			return fault.Invalid("off", "mail_kind_unknown", "This kind of email cannot be turned off.")
 		}
 	}
 
@@ -177,16 +177,16 @@ func (l *Local) SetPreferences(ctx context.Context, p mail.Preferences) error {
 // caller sees that there is another page.
 func (l *Local) Mails(ctx context.Context, account, before string, limit int) ([]mail.Message, error) {
 	if limit < 1 || limit > mail.MaxPage+1 {
-		return nil, fault.Invalid("limit", "limit_out_of_range", "limit is 1 to %d.", mail.MaxPage)
+		return nil, fault.Invalid("limit", "limit_out_of_range", "limit must be 1 to %d.", mail.MaxPage)
 	}
 	if before != "" && !id.Valid(id.Mail, before) {
-		return nil, fault.Invalid("cursor", "cursor_invalid", "The cursor is not one that a list gave out.")
+		return nil, fault.Invalid("cursor", "cursor_invalid", "Invalid cursor: pass nextCursor from a previous page.")
 	}
 	return l.Outbox.Mails(ctx, account, before, limit)
 }
 
 // ErrToken is the only error for one-click links that are not ours.
-var ErrToken error = fault.New(fault.KindNotFound, "token_invalid", "This link is not ours, or it was altered.")
+var ErrToken error = fault.New(fault.KindNotFound, "token_invalid", "This link is invalid or was altered.")
 
 // ticket is the content of a one-click link, sealed: it needs no session, and nobody but us can
 // make one or read whom it is about. It does not expire: an old mail must be able to end what

@@ -22,9 +22,9 @@ import (
 
 var receiptAt = regexp.MustCompile(`https://pay\.example/verify\?receipt=([^\s"]+)`)
 
-// TestPayerIsTold: a receipt, then a refund, each once, however often the events come; both
+// TestPayerGetsReceiptAndRefund: a receipt, then a refund, each once, however often the events come; both
 // carry a statement that anyone can check against the published keys.
-func TestPayerIsTold(t *testing.T) {
+func TestPayerGetsReceiptAndRefund(t *testing.T) {
 	w := newWorld(t)
 	p := w.pay(w.link(time.Hour), "ada@shop.example")
 	w.handle()
@@ -67,7 +67,7 @@ func TestPayerIsTold(t *testing.T) {
 	}
 }
 
-func (w *world) statement(l mailtest.Letter) receipt.Statement {
+func (w *world) statement(l mailtest.Email) receipt.Statement {
 	w.t.Helper()
 	found := receiptAt.FindStringSubmatch(l.Text)
 	if found == nil {
@@ -177,9 +177,9 @@ func TestMerchantHearsOfWebhooks(t *testing.T) {
 	w.good(w.store.CreateEndpoint(ctx, e, nil))
 	w.good(w.store.RecordDelivery(ctx, notify.Delivery{ID: id.New(id.Delivery), Account: w.account.ID, Mode: w.mode, Endpoint: e.ID,
 		Event: "evt_1", EventType: "link.paid",
-		Status: notify.Parked, At: w.clock.Now()}, nil))
-	w.good(w.office.TellParked(ctx))
-	w.good(w.office.TellParked(ctx))
+		Status: notify.DeadLetter, At: w.clock.Now()}, nil))
+	w.good(w.office.NotifyDeadLetters(ctx))
+	w.good(w.office.NotifyDeadLetters(ctx))
 	w.send()
 	got := w.server.Next(t)
 	if got.To != "ada@shop.example" || got.Header.Get("Content-Language") != "ar" || !strings.Contains(got.HTML, `dir="rtl"`) ||
@@ -209,7 +209,7 @@ func TestMerchantHearsOfWebhooks(t *testing.T) {
 		}
 	}
 	p, err := w.office.Preferences(ctx, w.user.ID)
-	if err != nil || p.Wants(mail.EndpointDisabled) || p.Wants(mail.Expiring) || !p.Wants(mail.Parked) || p.Lang != "ar" {
+	if err != nil || p.Wants(mail.EndpointDisabled) || p.Wants(mail.Expiring) || !p.Wants(mail.DeadLetter) || p.Lang != "ar" {
 		t.Errorf("preferences %+v, %v", p, err)
 	}
 	for i := range len(token) {

@@ -28,7 +28,7 @@ func (l *Local) mayWrite(ctx context.Context, account, mode, to string) (string,
 		return "", err
 	}
 	if refused {
-		return "", fault.New(fault.KindConflict, "mail_refused", "The reader of this address wants no payment links by mail. Send the link in another way.")
+		return "", fault.New(fault.KindConflict, "mail_refused", "This recipient has opted out of payment links by email. Send the link another way.")
 	}
 
 	to, no, err := l.admitted(ctx, account, mode, to)
@@ -36,10 +36,10 @@ func (l *Local) mayWrite(ctx context.Context, account, mode, to string) (string,
 	case err != nil:
 		return "", err
 	case no == testModeStranger:
-		return "", fault.Invalid("to", "mail_test_mode", "In test mode, to must be a confirmed address of one of your account's users.")
+		return "", fault.Invalid("to", "mail_test_mode", "In test mode, to must be the confirmed address of a user of your account.")
 	case no != "":
 		return "", fault.New(fault.KindForbidden, "email_unconfirmed",
-			"Confirm your email address before you mail links: open the link that we mailed, or ask for it again in the dashboard.")
+			"Confirm your email address before emailing links: open the link we sent you, or request a new one in the dashboard.")
 	}
 
 	return to, nil

@@ -156,7 +156,7 @@ func TestInternationalAddresses(t *testing.T) {
 		w.handle()
 		w.send()
 		if row.parked {
-			if m := w.only(mail.Receipt); m.Status != mail.ParkedS || m.Attempt != 1 || !strings.Contains(m.Error, "smtputf8_missing: ") ||
+			if m := w.only(mail.Receipt); m.Status != mail.DeadLetterStatus || m.Attempt != 1 || !strings.Contains(m.Error, "smtputf8_missing: ") ||
 				w.server.Waiting() != 0 {
 				t.Errorf("%s: %+v", row.address, m)
 			}
@@ -168,7 +168,7 @@ func TestInternationalAddresses(t *testing.T) {
 	}
 	w := newWorld(t)
 	w.mode = link.Live
-	w.office = office.New(office.Config{Outbox: w.store, Readers: w.store, Parked: w.store, Payments: w.store, Links: w.store,
+	w.office = office.New(office.Config{Outbox: w.store, Readers: w.store, DeadLetters: w.store, Payments: w.store, Links: w.store,
 		Ring: w.ring, Carrier: w.carrier(),
 		From: "Zahlungen <pay@bücher.example>", PublicURL: public, Now: w.clock.Now})
 	w.pay(w.link(time.Hour), "grace@example.com")

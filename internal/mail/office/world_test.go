@@ -80,7 +80,7 @@ func (w *world) carrier() mail.Carrier {
 }
 
 func (w *world) openOffice(k mail.Carrier) *office.Local {
-	return office.New(office.Config{Outbox: w.store, Readers: w.store, Parked: w.store, Payments: w.store, Links: w.store,
+	return office.New(office.Config{Outbox: w.store, Readers: w.store, DeadLetters: w.store, Payments: w.store, Links: w.store,
 		Ring: w.ring, Carrier: k,
 		From: "Payments <pay@shop.example>", PublicURL: public, Now: w.clock.Now, Log: slog.New(slog.DiscardHandler),
 	})
@@ -186,6 +186,6 @@ func (w *world) only(kind string) mail.Message {
 }
 
 // carrierFunc is a test's own carrier, for behavior that no server shows.
-type carrierFunc func(context.Context, mail.Letter) error
+type carrierFunc func(context.Context, mail.Email) error
 
-func (f carrierFunc) Carry(ctx context.Context, l mail.Letter) error { return f(ctx, l) }
+func (f carrierFunc) Carry(ctx context.Context, l mail.Email) error { return f(ctx, l) }

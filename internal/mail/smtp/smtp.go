@@ -36,7 +36,7 @@ const (
 	maxUses         = 100 // mails over one connection
 	maxIdle         = 20 * time.Second
 	connectTimeout  = 15 * time.Second // until the server has greeted us and let us in
-	letterTimeout   = 60 * time.Second // for one mail
+	sendTimeout     = 60 * time.Second // for one mail
 	maxReasonBytes  = 300              // of a server's answer
 	submissionPort  = 587
 	submissionsPort = 465
@@ -83,7 +83,7 @@ func Parse(raw string) (Config, error) {
 	case u.Scheme == "smtp" && len(query) == 1 && off == "off":
 		c.Security, c.Port = Plain, submissionPort
 		if c.User != "" && !loopback(c.Host) {
-			return Config{}, errors.New("a password goes to another machine under TLS alone: leave ?tls=off out")
+			return Config{}, errors.New("a password is sent to another machine only over TLS: omit ?tls=off")
 		}
 	default:
 		return Config{}, errors.New("want smtp:// or smtps://, with no parameter but ?tls=off")
@@ -152,7 +152,7 @@ func New(c Config) *Carrier { return &Carrier{config: c, slots: make(chan struct
 
 // Carry implements mail.Carrier. It waits for a free connection until ctx ends. A kept
 // connection that turns out to be dead before the mail was offered is replaced once.
-func (c *Carrier) Carry(ctx context.Context, l mail.Letter) error {
+func (c *Carrier) Carry(ctx context.Context, l mail.Email) error {
 	m, err := compose(l)
 	if err != nil {
 		return fmt.Errorf("%w: %w", mail.ErrPermanent, err)
@@ -167,7 +167,7 @@ func (c *Carrier) Carry(ctx context.Context, l mail.Letter) error {
 
 	// A server may have closed an idle connection without our noticing.
 	s := c.take(time.Now())
-	if s != nil && !s.alive(ctx) {
+	if s != nil && !s.checkConn(ctx) {
 		s.close()
 		s = nil
 	}
@@ -189,11 +189,11 @@ func (c *Carrier) Carry(ctx context.Context, l mail.Letter) error {
 
 // errUTF8 is permanent: RFC 6531 has no other spelling for such an address, so no try can
 // succeed.
-var errUTF8 = fmt.Errorf("%w: smtputf8_missing: the address has letters beyond ASCII before the @, and the mail server does not take such addresses (SMTPUTF8)", mail.ErrPermanent)
+var errUTF8 = fmt.Errorf("%w: smtputf8_missing: the address has letters beyond ASCII before the @, and the mail server does not support such addresses (SMTPUTF8)", mail.ErrPermanent)
 
 // needsUTF8 reports whether an address of the mail, with its domain in ASCII, still has
 // characters beyond ASCII.
-func needsUTF8(l mail.Letter) bool {
+func needsUTF8(l mail.Email) bool {
 	to, _ := spelling.Email(l.To)
 	from, err := sender(l.From)
 	beyond := func(c rune) bool { return c >= utf8.RuneSelf }
@@ -205,7 +205,7 @@ func needsUTF8(l mail.Letter) bool {
 // as sent, whatever happens after that.
 func (c *Carrier) send(ctx context.Context, s *conn, m *gomail.Msg) error {
 	stop := context.AfterFunc(ctx, s.close)
-	_ = s.net.SetDeadline(time.Now().Add(letterTimeout))
+	_ = s.net.SetDeadline(time.Now().Add(sendTimeout))
 	err := s.client.SendWithSMTPClient(s.wire, m)
 	interrupted := !stop()
 
@@ -307,7 +307,7 @@ func (c *Carrier) connect(ctx context.Context) (*conn, error) {
 
 	settings.ServerName = c.config.Host
 	// The dialer is ours, so that the connection can be closed from outside.
-	options := []gomail.Option{gomail.WithPort(c.config.Port), gomail.WithTimeout(letterTimeout), gomail.WithTLSConfig(settings),
+	options := []gomail.Option{gomail.WithPort(c.config.Port), gomail.WithTimeout(sendTimeout), gomail.WithTLSConfig(settings),
 		gomail.WithDialContextFunc(func(ctx context.Context, network, address string) (net.Conn, error) {
 			var d net.Dialer
 			raw, err := d.DialContext(ctx, network, address)
@@ -372,12 +372,11 @@ func (c *Carrier) signIn(w *wire.Client) error {
 		}
 	}
 
-	return errors.New("the mail server takes no password in a way that we know")
+	return errors.New("the mail server supports no authentication method that we support")
 }
 
-// alive checks a kept connection, with a short timeout. It reports false, and the
-// connection is closed, if ctx ends.
-func (s *conn) alive(ctx context.Context) bool {
+// checkConn checks a kept connection, with a short timeout.
+func (s *conn) checkConn(ctx context.Context) bool {
 	stop := context.AfterFunc(ctx, s.close)
 	_ = s.net.SetDeadline(time.Now().Add(connectTimeout))
 	err := s.wire.Noop()
@@ -410,14 +409,14 @@ func (s *conn) quit() {
 // compose returns the message of RFC 5322: plain text, and the same as HTML. Its Message-ID
 // derives from the mail's id, so a repetition has the same. An address that cannot be
 // written is an error.
-func compose(l mail.Letter) (*gomail.Msg, error) {
+func compose(l mail.Email) (*gomail.Msg, error) {
 	m := gomail.NewMsg(gomail.WithCharset(gomail.CharsetUTF8), gomail.WithEncoding(gomail.EncodingQP), gomail.WithNoDefaultUserAgent())
 	from, err := sender(l.From)
 	if err == nil {
 		err = m.From(from.String())
 	}
 	if err != nil {
-		return nil, errors.New("address_invalid: the sender's address cannot be written to a mail server")
+		return nil, errors.New("address_invalid: the sender's address cannot be sent to a mail server")
 	}
 
 	to, err := spelling.Email(l.To)
@@ -425,7 +424,7 @@ func compose(l mail.Letter) (*gomail.Msg, error) {
 		err = m.To(to)
 	}
 	if err != nil {
-		return nil, errors.New("address_invalid: the reader's address is none that a mail server takes")
+		return nil, errors.New("address_invalid: the recipient's address is not one that a mail server accepts")
 	}
 
 	_, domain, _ := strings.Cut(from.Address, "@")

@@ -14,8 +14,8 @@ import (
 	"github.com/paylink/paylink/internal/mail/smtp"
 )
 
-func letter(n int) mail.Letter {
-	return mail.Letter{ID: fmt.Sprintf("mail_%d", n), From: "Ada’s shop <pay@shop.example>", To: "grace@example.com",
+func email(n int) mail.Email {
+	return mail.Email{ID: fmt.Sprintf("mail_%d", n), From: "Ada’s shop <pay@shop.example>", To: "grace@example.com",
 		Subject: "Beleg über 12,50 € — ありがとう",
 		Text:    "Grüße\nZeile 2\n.\nafter a dot", HTML: "<p>Grüße</p>", Lang: "de", At: time.Date(2030, 5, 6, 7, 8, 9, 0, time.UTC)}
 }
@@ -39,16 +39,16 @@ func sent(t *testing.T, err error) {
 	}
 }
 
-// TestLettersArriveUnderTLS: by STARTTLS and by TLS from the start, with a password
+// TestEmailsArriveUnderTLS: by STARTTLS and by TLS from the start, with a password
 // and without, as they were written.
-func TestLettersArriveUnderTLS(t *testing.T) {
+func TestEmailsArriveUnderTLS(t *testing.T) {
 	for name, o := range map[string]mailtest.Options{
 		"STARTTLS": {User: "shop", Password: "p@ss w/ord"}, "TLS from the start": {Implicit: true, User: "shop", Password: "x"},
 		"without a password": {}, "a relay beside us": {NoStartTLS: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := mailtest.Start(t, o)
-			l := letter(1)
+			l := email(1)
 			l.Unsubscribe = "https://pay.example/mail/unsubscribe?token=" + strings.Repeat("abc", 60)
 			sent(t, carrier(t, s).Carry(t.Context(), l))
 			got := s.Next(t)
@@ -77,7 +77,7 @@ func TestNothingLeavesInClear(t *testing.T) {
 	plain := mailtest.Start(t, mailtest.Options{NoStartTLS: true, User: "shop", Password: "x"})
 	c, err := smtp.Parse("smtp://shop:x@" + plain.Address())
 	sent(t, err)
-	if err := smtp.New(c).Carry(t.Context(), letter(1)); err == nil || errors.Is(err, mail.ErrPermanent) ||
+	if err := smtp.New(c).Carry(t.Context(), email(1)); err == nil || errors.Is(err, mail.ErrPermanent) ||
 		!strings.Contains(err.Error(), "STARTTLS") {
 		t.Errorf("without STARTTLS: %v", err)
 	}
@@ -85,7 +85,7 @@ func TestNothingLeavesInClear(t *testing.T) {
 		stranger := mailtest.Start(t, mailtest.Options{Implicit: implicit})
 		c, err := smtp.Parse(stranger.URL())
 		sent(t, err)
-		if err := smtp.New(c).Carry(t.Context(), letter(1)); err == nil || errors.Is(err, mail.ErrPermanent) ||
+		if err := smtp.New(c).Carry(t.Context(), email(1)); err == nil || errors.Is(err, mail.ErrPermanent) ||
 			!strings.Contains(err.Error(), "certificate") {
 			t.Errorf("a server that nobody vouches for: %v", err)
 		}
@@ -114,12 +114,12 @@ func TestRefusals(t *testing.T) {
 				}
 				return nil
 			})
-			err := k.Carry(t.Context(), letter(1))
+			err := k.Carry(t.Context(), email(1))
 			if err == nil || errors.Is(err, mail.ErrPermanent) != c.good ||
 				!strings.Contains(err.Error(), fmt.Sprintf("smtp_%d: ", c.code)) || strings.Contains(err.Error(), "grace@") {
 				t.Fatalf("%v", err)
 			}
-			sent(t, k.Carry(t.Context(), letter(2))) // over the same connection, or a new one
+			sent(t, k.Carry(t.Context(), email(2))) // over the same connection, or a new one
 			if got := s.Next(t); got.Header.Get("Message-Id") != "<mail_2@shop.example>" {
 				t.Errorf("arrived %+v", got)
 			}
@@ -127,13 +127,13 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// TestAWrongPasswordGivesNoLetterUp: once the operator fixes it, the mails are sent.
-func TestAWrongPasswordGivesNoLetterUp(t *testing.T) {
+// TestAWrongPasswordParksNoEmail: once the operator fixes it, the mails are sent.
+func TestAWrongPasswordParksNoEmail(t *testing.T) {
 	s := mailtest.Start(t, mailtest.Options{User: "shop", Password: "right"})
 	c, err := smtp.Parse("smtp://shop:wrong@" + s.Address())
 	sent(t, err)
 	c.TLS = s.TLS()
-	if err := smtp.New(c).Carry(t.Context(), letter(1)); err == nil || errors.Is(err, mail.ErrPermanent) ||
+	if err := smtp.New(c).Carry(t.Context(), email(1)); err == nil || errors.Is(err, mail.ErrPermanent) ||
 		!strings.Contains(err.Error(), "535") || strings.Contains(err.Error(), "wrong") {
 		t.Errorf("%v", err)
 	}
@@ -150,10 +150,10 @@ func TestBrokenOffAfterData(t *testing.T) {
 		}
 		return nil
 	})
-	if err := k.Carry(t.Context(), letter(1)); err == nil || errors.Is(err, mail.ErrPermanent) {
+	if err := k.Carry(t.Context(), email(1)); err == nil || errors.Is(err, mail.ErrPermanent) {
 		t.Fatalf("broken off: %v", err)
 	}
-	sent(t, k.Carry(t.Context(), letter(1)))
+	sent(t, k.Carry(t.Context(), email(1)))
 	if a, b := s.Next(t), s.Next(t); a.Header.Get("Message-Id") != b.Header.Get("Message-Id") {
 		t.Errorf("%s and %s", a.Header.Get("Message-Id"), b.Header.Get("Message-Id"))
 	}
@@ -167,7 +167,7 @@ func TestConnectionsAreKeptAndBounded(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 60 {
 		wg.Go(func() {
-			if err := k.Carry(t.Context(), letter(i)); err != nil {
+			if err := k.Carry(t.Context(), email(i)); err != nil {
 				t.Error(err)
 			}
 		})
@@ -185,10 +185,10 @@ func TestConnectionsAreKeptAndBounded(t *testing.T) {
 		}
 		return nil
 	})
-	if err := k.Carry(t.Context(), letter(100)); err == nil {
+	if err := k.Carry(t.Context(), email(100)); err == nil {
 		t.Error("a connection that broke carried a letter")
 	}
-	sent(t, k.Carry(t.Context(), letter(101)))
+	sent(t, k.Carry(t.Context(), email(101)))
 }
 
 // TestAServerThatHangsIsLeft: when the caller's time is up.
@@ -206,7 +206,7 @@ func TestAServerThatHangsIsLeft(t *testing.T) {
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() { <-reached; cancel() }()
-	if err := k.Carry(ctx, letter(1)); err == nil || errors.Is(err, mail.ErrPermanent) {
+	if err := k.Carry(ctx, email(1)); err == nil || errors.Is(err, mail.ErrPermanent) {
 		t.Errorf("%v", err)
 	}
 }
@@ -239,7 +239,7 @@ func TestParse(t *testing.T) {
 			t.Errorf("from %q", from)
 		}
 	}
-	bad := letter(1)
+	bad := email(1)
 	bad.To = "grace@example.com\r\nBcc: eve@example.com"
 	if err := smtp.New(smtp.Config{}).Carry(t.Context(), bad); !errors.Is(err, mail.ErrPermanent) ||
 		!strings.Contains(err.Error(), "address_invalid") {

@@ -28,7 +28,7 @@ const (
 
 // The errors by which explain recognizes a refusal of our own.
 var (
-	errAddress = errors.New("the address is not one of the public internet")
+	errAddress = errors.New("the address is not on the public internet")
 	errScheme  = errors.New("the endpoint is not https")
 )
 
@@ -149,7 +149,7 @@ func (s *sender) explain(err error) string {
 	)
 	switch {
 	case errors.Is(err, errAddress):
-		return "address_refused: the host does not lead to an address of the public internet"
+		return "address_refused: the host does not resolve to a public internet address"
 	case errors.Is(err, errScheme):
 		return "url_not_https: only https endpoints are sent to"
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &network) && network.Timeout():

@@ -82,15 +82,15 @@ func (d *database) client(c *river.Config) (riverClient, error) {
 	return river.NewClient(riverpgxv5.New(d.pool), c)
 }
 
-// alive holds the lock on a session of its own. If that is lost, it opens another one; a
+// heartbeat holds the lock on a session of its own. If that is lost, it opens another one; a
 // running try is not treated as abandoned before its time is up anyway.
-func (d *database) alive(ctx context.Context, ready func()) error {
+func (d *database) heartbeat(ctx context.Context, ready func()) error {
 	for {
 		err := d.pool.AcquireFunc(ctx, func(conn *pgxpool.Conn) error { return d.hold(ctx, conn, ready) })
 		if ctx.Err() != nil {
 			return nil
 		}
-		d.logger.WarnContext(ctx, "webhook: the session that shows this process's life was lost", "error", err)
+		d.logger.WarnContext(ctx, "webhook: the session of this process's heartbeat was lost", "error", err)
 		pause := time.NewTimer(reconnect)
 		select {
 		case <-ctx.Done():

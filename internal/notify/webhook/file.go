@@ -73,8 +73,8 @@ func (f *file) client(c *river.Config) (riverClient, error) {
 	return river.NewClient(riversqlite.New(f.db), c)
 }
 
-// alive assumes that every earlier process is dead. It returns nil when ctx ends.
-func (f *file) alive(ctx context.Context, ready func()) error {
+// heartbeat assumes that every earlier process is dead. It returns nil when ctx ends.
+func (f *file) heartbeat(ctx context.Context, ready func()) error {
 	const again = `UPDATE river_job SET state = 'available', attempt = max(attempt - 1, 0) WHERE state = 'running'`
 	_, err := f.db.ExecContext(ctx, again)
 	if ctx.Err() != nil {

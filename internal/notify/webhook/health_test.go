@@ -53,7 +53,7 @@ func testF17FailsForDays(t *testing.T, k keeper) {
 	}
 	passed.Store(int64(notify.FailingLimit))
 	w.handle(event(2))
-	if d := w.next(); d.Status != notify.Parked || d.HTTPStatus != http.StatusBadGateway {
+	if d := w.next(); d.Status != notify.DeadLetter || d.HTTPStatus != http.StatusBadGateway {
 		t.Errorf("%+v", d)
 	}
 	got := read()
@@ -147,7 +147,7 @@ func testBulkRestart(t *testing.T, k keeper) {
 	for range parked {
 		d := notify.Delivery{ID: id.New(id.Delivery), Account: account, Mode: mode, Endpoint: e.ID, Event: id.New(id.Event),
 			EventType: "link.paid",
-			Attempt:   1, Status: notify.Parked, At: time.Now(), SealedBody: []byte("sealed:{}")}
+			Attempt:   1, Status: notify.DeadLetter, At: time.Now(), SealedBody: []byte("sealed:{}")}
 		if err := w.store.Store.RecordDelivery(t.Context(), d, nil); err != nil {
 			t.Fatal(err)
 		}

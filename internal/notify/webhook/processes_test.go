@@ -29,7 +29,7 @@ func (w *world) second() *world {
 			w.t.Error(err)
 		}
 	})
-	other := &world{t: w.t, config: w.config, store: &telling{store, make(chan notify.Delivery, 1000)}}
+	other := &world{t: w.t, config: w.config, store: &recordingStore{store, make(chan notify.Delivery, 1000)}}
 	other.config.Store = other.store
 	other.run()
 	return other

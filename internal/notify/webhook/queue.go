@@ -116,9 +116,9 @@ type engine interface {
 	migrate(ctx context.Context, logger *slog.Logger) error
 	// client returns River's client, with the engine's changes to its configuration.
 	client(*river.Config) (riverClient, error)
-	// alive shows, until ctx ends, that this process works, and makes tries of processes that
+	// heartbeat shows, until ctx ends, that this process works, and makes tries of processes that
 	// died available again; such a try does not count. It calls ready when that is first done.
-	alive(ctx context.Context, ready func()) error
+	heartbeat(ctx context.Context, ready func()) error
 	// crowd moves an endpoint's waiting jobs into the queue of crowded endpoints.
 	crowd(ctx context.Context, endpoint string) error
 	// advance moves the account's scheduled test deliveries forward by the duration.
@@ -216,7 +216,7 @@ func (q *Queue) Run(ctx context.Context) error {
 	base := context.WithoutCancel(ctx)
 	living, die := context.WithCancel(base) // outlives ctx: other processes must not take tries that are finishing
 	ready, ended := make(chan struct{}), make(chan error, 1)
-	go func() { ended <- q.engine.alive(living, sync.OnceFunc(func() { close(ready) })) }()
+	go func() { ended <- q.engine.heartbeat(living, sync.OnceFunc(func() { close(ready) })) }()
 	err := error(nil)
 	// Work begins when tries of dead processes are available again, so that none is sent
 	// later than it must be.

@@ -84,7 +84,7 @@ func (s *sender) Work(ctx context.Context, job *river.Job[args]) error {
 	if !endpoint.Enabled() && !a.Test {
 		d.Attempt = job.Attempt - 1
 		d.Error = "endpoint_disabled: the endpoint was disabled (" + endpoint.DisabledReason + ") before this could be sent"
-		return s.park(ctx, d)
+		return s.deadLetter(ctx, d)
 	}
 
 	// A free slot is taken last, so that jobs that end without a request need none.
@@ -99,7 +99,7 @@ func (s *sender) Work(ctx context.Context, job *river.Job[args]) error {
 	if err != nil {
 		s.config.Logger.ErrorContext(ctx, "webhook: cannot sign", "delivery", d.ID, "error", err)
 		d.Error = "not_signed: the stored body or secret could not be opened with the keys at hand"
-		return s.park(ctx, d)
+		return s.deadLetter(ctx, d)
 	}
 
 	d.Request = request(endpoint.URL, headers)
@@ -166,7 +166,7 @@ func (s *sender) settle(ctx context.Context, job *river.Job[args], e notify.Endp
 	case e.Failing(d.At):
 		return s.disable(ctx, d, notify.ReasonFailing)
 	case job.Attempt >= s.config.tries():
-		return s.park(ctx, d)
+		return s.deadLetter(ctx, d)
 	}
 
 	delay := s.delay(job.Attempt, answer.retryAfter)
@@ -185,13 +185,13 @@ func (s *sender) disable(ctx context.Context, d notify.Delivery, reason string) 
 		return river.JobSnooze(storeRetry)
 	}
 	s.config.Logger.WarnContext(ctx, "webhook endpoint disabled", "endpoint", d.Endpoint, "reason", reason)
-	return s.park(ctx, d)
+	return s.deadLetter(ctx, d)
 }
 
-// park ends a job without success. A person must see its row, so without it the job does not
+// deadLetter ends a job without success. A person must see its row, so without it the job does not
 // end: the try is made again when the store is back.
-func (s *sender) park(ctx context.Context, d notify.Delivery) error {
-	d.Status, d.NextAt = notify.Parked, time.Time{}
+func (s *sender) deadLetter(ctx context.Context, d notify.Delivery) error {
+	d.Status, d.NextAt = notify.DeadLetter, time.Time{}
 	if !s.record(ctx, d) {
 		return river.JobSnooze(storeRetry)
 	}

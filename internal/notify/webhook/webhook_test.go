@@ -75,7 +75,7 @@ func testF17_Answers500_ParkedAfterTheLastTry(t *testing.T, k keeper) {
 		}
 	}
 	d := w.next()
-	if d.Status != notify.Parked || d.Attempt != 3 || !d.NextAt.IsZero() || !strings.HasPrefix(d.Error, "http_status: ") {
+	if d.Status != notify.DeadLetter || d.Attempt != 3 || !d.NextAt.IsZero() || !strings.HasPrefix(d.Error, "http_status: ") {
 		t.Errorf("last: %+v", d)
 	}
 }
@@ -90,7 +90,7 @@ func testF17_Hangs_Cut(t *testing.T, k keeper) {
 	w.endpoint(s.URL)
 	w.handle(event(1))
 	d := w.next()
-	if d.Status != notify.Parked || d.HTTPStatus != 0 || !strings.HasPrefix(d.Error, "timeout: ") || d.DurationMs < 250 {
+	if d.Status != notify.DeadLetter || d.HTTPStatus != 0 || !strings.HasPrefix(d.Error, "timeout: ") || d.DurationMs < 250 {
 		t.Errorf("%+v", d)
 	}
 }
@@ -115,7 +115,7 @@ func testF17_DripsItsBody_Cut(t *testing.T, k keeper) {
 	w.endpoint(s.URL)
 	w.handle(event(1))
 	d := w.next()
-	if d.Status != notify.Parked || d.HTTPStatus != 200 || !strings.HasPrefix(d.Error, "timeout: ") || !strings.HasPrefix(d.Answer, "..") {
+	if d.Status != notify.DeadLetter || d.HTTPStatus != 200 || !strings.HasPrefix(d.Error, "timeout: ") || !strings.HasPrefix(d.Answer, "..") {
 		t.Errorf("%+v", d)
 	}
 }
@@ -131,7 +131,7 @@ func testF17_Redirects_Refused(t *testing.T, k keeper) {
 		e := w.endpoint(s.URL).Endpoint
 		w.handle(event(1))
 		d := w.next()
-		if d.Status != notify.Parked || d.HTTPStatus != status || !strings.HasPrefix(d.Error, "redirect_refused: ") {
+		if d.Status != notify.DeadLetter || d.HTTPStatus != status || !strings.HasPrefix(d.Error, "redirect_refused: ") {
 			t.Errorf("%d: %+v", status, d)
 		}
 		if err := w.local.Delete(t.Context(), account, mode, e.ID); err != nil {
@@ -150,7 +150,7 @@ func testF17_Answers410_Disabled(t *testing.T, k keeper) {
 	s := serve(t, answers(410))
 	e := w.endpoint(s.URL).Endpoint
 	w.handle(event(1))
-	if d := w.next(); d.Status != notify.Parked || d.HTTPStatus != 410 || !strings.HasPrefix(d.Error, "gone: ") {
+	if d := w.next(); d.Status != notify.DeadLetter || d.HTTPStatus != 410 || !strings.HasPrefix(d.Error, "gone: ") {
 		t.Errorf("%+v", d)
 	}
 	got, err := w.local.Get(t.Context(), account, mode, e.ID)
@@ -161,7 +161,7 @@ func testF17_Answers410_Disabled(t *testing.T, k keeper) {
 	if err := w.queue.Enqueue(t.Context(), []notify.Job{{Account: account, Mode: mode, Endpoint: e.ID, Event: "evt_2"}}); err != nil {
 		t.Fatal(err)
 	}
-	if d := w.next(); d.Status != notify.Parked || d.Attempt != 0 || !strings.HasPrefix(d.Error, "endpoint_disabled: ") {
+	if d := w.next(); d.Status != notify.DeadLetter || d.Attempt != 0 || !strings.HasPrefix(d.Error, "endpoint_disabled: ") {
 		t.Errorf("queued before: %+v", d)
 	}
 	events, err := w.store.Events(t.Context(), account, mode, 0, 10)
@@ -187,7 +187,7 @@ func testF17_PrivateAddress_Refused(t *testing.T, k keeper) {
 	} {
 		e := w.endpoint(c.url).Endpoint
 		w.handle(event(1))
-		if d := w.next(); d.Status != notify.Parked || !strings.HasPrefix(d.Error, c.code) {
+		if d := w.next(); d.Status != notify.DeadLetter || !strings.HasPrefix(d.Error, c.code) {
 			t.Errorf("%s: %+v", c.url, d)
 		}
 		if err := w.local.Delete(t.Context(), account, mode, e.ID); err != nil {
@@ -218,7 +218,7 @@ func testF17_RebindsDNS_Refused(t *testing.T, k keeper) {
 	}
 	w.endpoint("https://rebind.test:" + u.Port() + "/")
 	w.handle(event(1))
-	if d := w.next(); d.Status != notify.Parked || !strings.HasPrefix(d.Error, "address_refused: ") {
+	if d := w.next(); d.Status != notify.DeadLetter || !strings.HasPrefix(d.Error, "address_refused: ") {
 		t.Errorf("%+v", d)
 	}
 	if reached.Load() != 0 {
@@ -493,7 +493,7 @@ func TestFinishedJobsAreRemoved(t *testing.T) {
 	w.handle(event(1))
 	w.next()
 	w.handle(event(2))
-	if d := w.next(); d.Status != notify.Parked {
+	if d := w.next(); d.Status != notify.DeadLetter {
 		t.Fatalf("%+v", d)
 	}
 	w.stop()
@@ -539,12 +539,12 @@ func TestFinishedJobsAreRemoved(t *testing.T) {
 	left(0)
 }
 
-// TestAHangingEndpointLeavesRoomForOthers: one endpoint that hangs must not delay the others.
-func TestAHangingEndpointLeavesRoomForOthers(t *testing.T) {
-	onEach(t, testAHangingEndpointLeavesRoomForOthers)
+// TestAHangingEndpointDoesNotDelayOthers: one endpoint that hangs must not delay the others.
+func TestAHangingEndpointDoesNotDelayOthers(t *testing.T) {
+	onEach(t, testAHangingEndpointDoesNotDelayOthers)
 }
 
-func testAHangingEndpointLeavesRoomForOthers(t *testing.T, k keeper) {
+func testAHangingEndpointDoesNotDelayOthers(t *testing.T, k keeper) {
 	w := newWorld(t, k, func(c *webhook.Config) { c.Workers = 4 })
 	release := make(chan struct{})
 	bad := serve(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))

@@ -34,13 +34,13 @@ const (
 	mode    = "test"
 )
 
-// telling passes each recorded delivery on, once it is durable.
-type telling struct {
+// recordingStore passes each recorded delivery on, once it is durable.
+type recordingStore struct {
 	*sqlstore.Store
 	recorded chan notify.Delivery
 }
 
-func (s *telling) RecordDelivery(ctx context.Context, d notify.Delivery, r *idempotency.Record) error {
+func (s *recordingStore) RecordDelivery(ctx context.Context, d notify.Delivery, r *idempotency.Record) error {
 	err := s.Store.RecordDelivery(ctx, d, r)
 	if err == nil {
 		s.recorded <- d
@@ -52,7 +52,7 @@ func (s *telling) RecordDelivery(ctx context.Context, d notify.Delivery, r *idem
 type world struct {
 	t      *testing.T
 	config webhook.Config
-	store  *telling
+	store  *recordingStore
 	queue  *webhook.Queue
 	local  *notify.Local
 	stop   func()
@@ -89,7 +89,7 @@ func newWorld(t *testing.T, k keeper, change func(*webhook.Config)) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, store: &telling{store, make(chan notify.Delivery, 1000)}}
+	w := &world{t: t, store: &recordingStore{store, make(chan notify.Delivery, 1000)}}
 	w.config = webhook.Config{
 		URL: queueURL, Store: w.store, AllowPrivate: true,
 		Schedule: []time.Duration{50 * time.Millisecond, 50 * time.Millisecond}, Timeout: 10 * time.Second,

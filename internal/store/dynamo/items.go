@@ -205,7 +205,7 @@ func decodePayment(i item) (stored, error) {
 		return stored{}, damaged("payment", name, err)
 	}
 	if want := paymentKey(s.Account, s.Link, s.ID); want.sk != text(i, attrSort) || want.pk != text(i, attrPartition) {
-		return stored{}, damaged("payment", name, fmt.Errorf("it says that it is %s of %s", s.ID, s.Account))
+		return stored{}, damaged("payment", name, fmt.Errorf("it claims to be %s of %s", s.ID, s.Account))
 	}
 
 	s.Revision, s.beside = number(i, attrRevision), beside{parts.events, number(i, attrUsedAt)}
@@ -273,7 +273,7 @@ func decodeLink(i item) (offer, error) {
 	}
 
 	if want := linkKey(o.Account, o.ID); want.sk != text(i, attrSort) || want.pk != text(i, attrPartition) {
-		return offer{}, damaged("link", name, fmt.Errorf("it says that it is %s of %s", o.ID, o.Account))
+		return offer{}, damaged("link", name, fmt.Errorf("it claims to be %s of %s", o.ID, o.Account))
 	}
 
 	o.Uses, o.Reserved, o.LastPayment = number(i, attrUses), number(i, attrReserved), text(i, attrLast)

@@ -28,7 +28,7 @@ var (
 var errAgain = errors.New("the item has changed meanwhile")
 
 // errBusyLink is the fault after maxRebuilds attempts: nothing was done.
-var errBusyLink = fault.Unavailable("store_busy", retryAfter, errAgain, "Many requests change this link at once. Try again.")
+var errBusyLink = fault.Unavailable("store_busy", retryAfter, errAgain, "Too many concurrent changes to this link; retry.")
 
 // ifNew is the condition that no item has the key.
 const ifNew = "attribute_not_exists(pk)"

@@ -165,11 +165,11 @@ func sameKeys(got, want []types.KeySchemaElement) bool {
 // expects. Such a table is never changed.
 func checkKeys(t *types.TableDescription) error {
 	if !sameKeys(t.KeySchema, schema(attrPartition, attrSort)) {
-		return fmt.Errorf("the table %s has other keys than paylink's: it is not one of ours", aws.ToString(t.TableName))
+		return fmt.Errorf("the table %s does not have paylink's keys: it is not a paylink table", aws.ToString(t.TableName))
 	}
 	for _, i := range t.GlobalSecondaryIndexes {
 		if k, ours := indexes[aws.ToString(i.IndexName)]; ours && !sameKeys(i.KeySchema, schema(k[0], k[1])) {
-			return fmt.Errorf("the index %s of the table %s has other keys than paylink's: remove it, and migrate again", aws.ToString(i.IndexName), aws.ToString(t.TableName))
+			return fmt.Errorf("the index %s of the table %s does not have paylink's keys: remove it, and migrate again", aws.ToString(i.IndexName), aws.ToString(t.TableName))
 		}
 	}
 	return nil

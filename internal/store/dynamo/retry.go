@@ -111,9 +111,9 @@ func pause(ctx context.Context, i int) bool {
 // carried out.
 func unavailable(err error, again bool) error {
 	if !again {
-		return fault.Unavailable("store_busy", retryAfter, err, "The store takes no more changes of this account for the moment. Try again.")
+		return fault.Unavailable("store_busy", retryAfter, err, "Too many concurrent changes to this account; retry.")
 	}
-	return fault.Unavailable("store_unavailable", retryAfter, err, "The change could not be confirmed. Try again.")
+	return fault.Unavailable("store_unavailable", retryAfter, err, "The change could not be confirmed; retry.")
 }
 
 // judge returns what a failed try left behind. An error that is not known to be harmless counts as

@@ -141,7 +141,7 @@ func start() (*server, error) {
 		return nil, err
 	}
 	if walled {
-		if err := s.openDoor(address); err != nil {
+		if err := s.openForwarder(address); err != nil {
 			return nil, errors.Join(err, s.stop())
 		}
 	}
@@ -182,8 +182,8 @@ func findJar() (string, error) {
 	}
 }
 
-// openDoor forwards a listener on loopback to the server in its namespace.
-func (s *server) openDoor(address string) error {
+// openForwarder forwards a listener on loopback to the server in its namespace.
+func (s *server) openForwarder(address string) error {
 	inside, err := enter(s.java.Process.Pid)
 	if err != nil {
 		return err

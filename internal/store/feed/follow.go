@@ -125,7 +125,7 @@ func (f *Feed) follow(ctx context.Context, r sqldb.Reader, c Follower) error {
 
 		switch {
 		case c.Gentle:
-			rest(ctx, time.Since(began), more)
+			yield(ctx, time.Since(began), more)
 		case !more:
 			wait := f.db.Poll()
 			if read.Position != saved.Position { // save now: the next event may take long to come
@@ -188,7 +188,7 @@ func (f *Feed) readSome(ctx context.Context, r sqldb.Reader, c Follower, from Pl
 func (f *Feed) hand(ctx context.Context, c Follower, events []stream.Event) error {
 	var aside []stream.Aside
 	pass := func(e stream.Event, why error) {
-		f.log.ErrorContext(ctx, "an event cannot be read and is passed over",
+		f.log.ErrorContext(ctx, "an event cannot be read and is skipped",
 			"consumer", c.Consumer, "event", e.ID, "position", e.Position, "error", why)
 		aside = append(aside, stream.Aside{
 			Consumer: c.Consumer, Item: e.ID, Account: e.Account, Position: e.Position, Reason: why.Error(), At: time.Now(),
@@ -241,9 +241,8 @@ func idle(ctx context.Context, wake <-chan struct{}, most time.Duration) {
 	pause(ctx, gatherWait)
 }
 
-// rest yields the processor after the given working time: three times as long, and at least
-// gentleLook if nothing is left to read.
-func rest(ctx context.Context, worked time.Duration, more bool) {
+// yield yields the processor after the given working time.
+func yield(ctx context.Context, worked time.Duration, more bool) {
 	d := gentleRest * worked
 	if !more {
 		d = max(d, gentleLook)

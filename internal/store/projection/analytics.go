@@ -67,7 +67,7 @@ var quiet = []string{"payment.created", "payment.processing"}
 // gatheredFraud is what was read of the feed since the last commit: for each payment what its
 // events report, and for each link its last event.
 type gatheredFraud struct {
-	payments map[string]*history.Told
+	payments map[string]*history.Accumulator
 	owner    map[string]ownerKey // of every object
 	order    []string            // payments in order of arrival
 	links    map[string]stream.Event
@@ -75,7 +75,7 @@ type gatheredFraud struct {
 
 // newGatheredFraud returns an empty batch.
 func newGatheredFraud() *gatheredFraud {
-	return &gatheredFraud{payments: map[string]*history.Told{}, owner: map[string]ownerKey{}, links: map[string]stream.Event{}}
+	return &gatheredFraud{payments: map[string]*history.Accumulator{}, owner: map[string]ownerKey{}, links: map[string]stream.Event{}}
 }
 
 // objects implements batch.
@@ -87,7 +87,7 @@ func (g *gatheredFraud) add(e stream.Event) {
 	case e.OfPayment():
 		t := g.payments[e.Object]
 		if t == nil {
-			t = &history.Told{}
+			t = &history.Accumulator{}
 			g.payments[e.Object], g.owner[e.Object] = t, ownerKey{e.Account, e.Mode}
 			g.order = append(g.order, e.Object)
 		}

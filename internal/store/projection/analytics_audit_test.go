@@ -60,7 +60,7 @@ func TestAnalyticsAudit(t *testing.T) {
 			t.Fatal(err)
 		}
 		if rows, wrong := audit(); rows != 0 || len(wrong) > 0 { // the store has no payments
-			t.Errorf("made anew after %s: %d rows, %v", harm, rows, wrong)
+			t.Errorf("rebuilt after %s: %d rows, %v", harm, rows, wrong)
 		}
 		if err := a.Load(t.Context(), all); err != nil {
 			t.Fatal(err)

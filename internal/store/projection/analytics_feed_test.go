@@ -41,7 +41,7 @@ func life(t testing.TB, account, linkID string, at time.Time, n int) []stream.Ev
 			events[i].Data, last = with(t, e.Data, map[string]any{"risk": risk})
 		}
 	}
-	tell := func(kind string, change map[string]any) {
+	emit := func(kind string, change map[string]any) {
 		e := events[len(events)-1]
 		e.ID, e.Type, e.ObjectSeq, e.CreatedAt = id.New(id.Event), kind, e.ObjectSeq+1, at.Add(time.Hour)
 		raw, err := json.Marshal(last)
@@ -60,12 +60,12 @@ func life(t testing.TB, account, linkID string, at time.Time, n int) []stream.Ev
 		if risk.Review != "" {
 			risk.Review, risk.ReviewedAt, risk.ReviewedBy = payment.ReviewApproved, at.Add(time.Hour), "usr_1"
 		}
-		tell("fraud.reviewed", map[string]any{"risk": risk})
+		emit("fraud.reviewed", map[string]any{"risk": risk})
 	case 2:
 		d := payment.Dispute{ID: id.New(id.Event), Minor: 1250, Reason: "fraudulent", State: payment.DisputeNeedsResponse, Reference: "case-1", CreatedAt: at.Add(time.Hour), EvidenceDueAt: at.Add(48 * time.Hour)}
-		tell("dispute.created", map[string]any{"disputes": []payment.Dispute{d}})
+		emit("dispute.created", map[string]any{"disputes": []payment.Dispute{d}})
 		d.State, d.ClosedAt = payment.DisputeLost, at.Add(50*time.Hour)
-		tell("dispute.closed", map[string]any{"disputes": []payment.Dispute{d}})
+		emit("dispute.closed", map[string]any{"disputes": []payment.Dispute{d}})
 	}
 	return events
 }

@@ -55,7 +55,7 @@ func (a *Analytics) Audit(ctx context.Context, visit func(history.Row) error) (w
 			return err
 		}
 		if fits, err := beside.fit(one); err != nil || !fits {
-			wrong = append(wrong, "I8 analytics: columns of "+one.ID+" are not what its row says")
+			wrong = append(wrong, "I8 analytics: columns of "+one.ID+" differ from its row")
 		}
 		for _, d := range one.Disputes {
 			disputes[d.ID] = disputeText(one, d)
@@ -169,7 +169,7 @@ func (a *Analytics) auditDisputes(ctx context.Context, want map[string]string) (
 		}
 		// Both are compared as text, which is the same for both engines.
 		if is := fmt.Sprintf("%q", []any{owner, payment, currency, minor, reason, state, reference, due, created, closed}); is != want[id] {
-			wrong = append(wrong, "I8 analytics: the row of the dispute "+id+" is not what its payment's says")
+			wrong = append(wrong, "I8 analytics: the row of the dispute "+id+" differs from its payment's")
 		}
 		delete(want, id)
 		return nil

@@ -68,7 +68,7 @@ func (a *Analytics) still(ctx context.Context, at feed.Place) error {
 // void marks the store as incomplete, so that it is rebuilt, and returns feed.ErrMoved so that the
 // follower starts again.
 func (a *Analytics) void(ctx context.Context) error {
-	a.log.WarnContext(ctx, "the feed does not have the analytics store's place any more; the store is made anew from the payments")
+	a.log.WarnContext(ctx, "the feed no longer has the analytics store's position; the store is rebuilt from the payments")
 	err := a.write(ctx, func(t *sqldb.Tx) error {
 		_, err := t.Exec("UPDATE analytics_state SET whole = 0, generation = generation + 1, builder = '', beat = 0 WHERE one = 1")
 		return err
@@ -95,7 +95,7 @@ func (a *Analytics) start(ctx context.Context, in sqldb.Reader) (feed.Place, err
 			if err != nil || here {
 				return s.Place, err
 			}
-			a.log.WarnContext(ctx, "the feed does not have the analytics store's place any more; the store is made anew from the payments", "position", s.Position)
+			a.log.WarnContext(ctx, "the feed no longer has the analytics store's position; the store is rebuilt from the payments", "position", s.Position)
 		}
 
 		if !s.whole && s.builder != "" && s.builder != a.builder && time.Since(s.beat) < builderGone {
@@ -137,7 +137,7 @@ func (a *Analytics) build(ctx context.Context, in sqldb.Reader, progress func(Bu
 	b := &building{a: a, generation: generation, progress: progress, facts: map[string]fact{}, owner: map[string]ownerKey{}, began: time.Now()}
 	err = a.payments.EachLink(ctx, func(l link.Link, damage error) error {
 		if damage != nil {
-			a.log.ErrorContext(ctx, "a link is left out of the analytics store", "error", damage)
+			a.log.ErrorContext(ctx, "a link was left out of the analytics store", "error", damage)
 			return nil
 		}
 		return b.link(ctx, history.LinkOf(l))
@@ -145,7 +145,7 @@ func (a *Analytics) build(ctx context.Context, in sqldb.Reader, progress func(Bu
 	if err == nil {
 		err = a.payments.EachPayment(ctx, func(p payment.Payment, damage error) error {
 			if damage != nil {
-				a.log.ErrorContext(ctx, "a payment is left out of the analytics store", "error", damage)
+				a.log.ErrorContext(ctx, "a payment was left out of the analytics store", "error", damage)
 				return nil
 			}
 			return b.payment(ctx, p)

@@ -83,7 +83,7 @@ func (a *Analytics) commit(ctx context.Context, in sqldb.Reader, g *gatheredFrau
 	for _, e := range g.links {
 		l, err := history.ApplyLink(history.Link{}, e)
 		if err != nil { // events never change: one that cannot be read must not stop all others
-			a.log.ErrorContext(ctx, "an event is left out of the analytics store", "event", e.ID, "error", err)
+			a.log.ErrorContext(ctx, "an event was left out of the analytics store", "event", e.ID, "error", err)
 			continue
 		}
 		links = append(links, l)
@@ -125,7 +125,7 @@ func (f *folding) write(order []string, facts map[string]fact, links []history.L
 		old := before[id]
 		next, err := facts[id].Row(old.Row)
 		if err != nil {
-			f.a.log.Error("an event is left out of the analytics store", "error", err)
+			f.a.log.Error("an event was left out of the analytics store", "error", err)
 		}
 
 		if next.ID != "" && next.Seq != old.Seq {
@@ -272,10 +272,10 @@ func (f *folding) store(rows []analyticsRow) error {
 
 // refunds writes the refunds of a payment. One that is not newer changes nothing. Refunds that
 // cannot be read are logged and left out.
-func (f *folding) refunds(told fact) error {
-	all, err := told.Refunds()
+func (f *folding) refunds(f0 fact) error {
+	all, err := f0.Refunds()
 	if err != nil {
-		f.a.log.Error("an event is left out of the analytics store", "error", err)
+		f.a.log.Error("an event was left out of the analytics store", "error", err)
 	}
 	for _, r := range all {
 		if _, err := f.t.Exec(`INSERT INTO analytics_refunds (id, owner, payment, currency, amount, status, code, created_at, updated_at, seq)

@@ -69,7 +69,7 @@ func open(ctx context.Context, k kind, f *feed.Feed, path string, log *slog.Logg
 	}
 
 	own, err := f.Beside(path, schema).OpenDerived(ctx, func(path string, damage error) {
-		log.ErrorContext(ctx, "the file of the "+k.title+" is damaged; it is made again", "path", path, "error", damage)
+		log.ErrorContext(ctx, "the file of the "+k.title+" is damaged and is rebuilt", "path", path, "error", damage)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open the %s: %w", k.title, err)
@@ -160,7 +160,7 @@ func (f *follower) ensureOwner(ctx context.Context, key ownerKey) (int64, error)
 		return n, err
 	})
 	if err == nil && n == 0 {
-		err = fault.Unavailable("store_unavailable", time.Second, nil, "The "+f.title+" cannot be written now. Try again.")
+		err = fault.Unavailable("store_unavailable", time.Second, nil, "The "+f.title+" cannot be written at the moment; retry.")
 	}
 
 	if err == nil {

@@ -45,7 +45,7 @@ func (p *projector) links(r *Reports, g *gathered, steps map[string]report.Step,
 		for _, e := range g.links[id] {
 			next, err := report.ApplyLink(row.Link, e)
 			if err != nil {
-				r.log.Error("an event is left out of the reports", "event", e.ID, "error", err)
+				r.log.Error("an event was left out of the reports", "event", e.ID, "error", err)
 				continue
 			}
 			row.Link = next
@@ -111,7 +111,7 @@ func (p *projector) storeLinks(rows []linkRow) error {
 // or its form started.
 func (r *Reports) Seen(ctx context.Context, all []report.Sighting) error {
 	if len(all) > report.MaxSightings {
-		return fault.Invalid("sightings", "value_invalid", "At most %d links at once.", report.MaxSightings)
+		return fault.Invalid("sightings", "value_invalid", "sightings must have at most %d entries.", report.MaxSightings)
 	}
 
 	owner, step := map[string]int64{}, map[string]report.Step{}

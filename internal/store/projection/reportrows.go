@@ -105,7 +105,7 @@ func (p *projector) project(r *Reports, g *gathered) error {
 		for _, e := range g.payments[id] {
 			next, err := report.Apply(row.Payment, e)
 			if err != nil { // events never change: one that cannot be read must not stop all others
-				r.log.Error("an event is left out of the reports", "event", e.ID, "error", err)
+				r.log.Error("an event was left out of the reports", "event", e.ID, "error", err)
 				continue
 			}
 			row.Payment = next

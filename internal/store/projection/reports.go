@@ -108,7 +108,7 @@ func (r *Reports) start(ctx context.Context, in sqldb.Reader) (at feed.Place, er
 	if err != nil || here {
 		return at, err
 	}
-	r.log.WarnContext(ctx, "the reports follow another feed than this; they are made again")
+	r.log.WarnContext(ctx, "the reports follow another feed; they are rebuilt")
 	return feed.Place{}, r.Reset(ctx)
 }
 

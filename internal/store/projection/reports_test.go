@@ -30,7 +30,7 @@ func lifeOf(t testing.TB, account, linkID string, at time.Time, declined bool) [
 	p := payment.Payment{ID: payment.IDFor(linkID, "attempt"), Account: account, Mode: link.Test, Link: linkID, Issuer: "simulator", Amount: money.Of(1250, "EUR"),
 		CardBrand: "visa", CardLast4: "4242", PayerName: "Ada Lovelace", PayerEmail: "Ada@Example.org", Reference: "INV-2026/0042", CreatedAt: at, UpdatedAt: at}
 	var events []stream.Event
-	tell := func(kind string, object any) {
+	emit := func(kind string, object any) {
 		data, err := json.Marshal(object)
 		if err != nil {
 			t.Fatal(err)
@@ -40,7 +40,7 @@ func lifeOf(t testing.TB, account, linkID string, at time.Time, declined bool) [
 	}
 	status := func(s payment.Status) {
 		p.Status = s
-		tell("payment."+string(s), payment.Object(p))
+		emit("payment."+string(s), payment.Object(p))
 	}
 	status(payment.Created)
 	status(payment.Processing)
@@ -52,9 +52,9 @@ func lifeOf(t testing.TB, account, linkID string, at time.Time, declined bool) [
 	p.CapturedMinor = p.Amount.Minor
 	status(payment.Succeeded)
 	refund := payment.Refund{ID: id.New(id.Refund), Minor: 250, Status: payment.RefundPending, CreatedAt: at}
-	tell("refund.created", payment.RefundObject(p, refund))
+	emit("refund.created", payment.RefundObject(p, refund))
 	refund.Status = payment.RefundSucceeded
-	tell("refund.succeeded", payment.RefundObject(p, refund))
+	emit("refund.succeeded", payment.RefundObject(p, refund))
 	return events
 }
 

@@ -73,7 +73,7 @@ func before(below int64, cursor string) (int64, error) {
 	}
 	n, err := strconv.ParseInt(cursor, cursorBase, 64)
 	if err != nil || n <= 0 || strconv.FormatInt(n, cursorBase) != cursor {
-		return 0, fault.Invalid("cursor", "cursor_invalid", "Must be the next place that a page of this list gave.")
+		return 0, fault.Invalid("cursor", "cursor_invalid", "Invalid cursor: pass the next position from a previous page.")
 	}
 	return min(below, n), nil
 }

@@ -103,10 +103,10 @@ func (o outcomeUnknown) Unwrap() error { return o.cause }
 
 // notDurable is the fault of a change that the engine could not make durable.
 func notDurable(cause error) error {
-	return fault.Unavailable("store_unavailable", time.Second, cause, "The change could not be made durable. Try again.")
+	return fault.Unavailable("store_unavailable", time.Second, cause, "The change could not be made durable; retry.")
 }
 
 // notReadable is the fault of an engine that cannot be reached or is short of something.
 func notReadable(cause error) error {
-	return fault.Unavailable("store_unavailable", time.Second, cause, "The store cannot be reached now. Try again.")
+	return fault.Unavailable("store_unavailable", time.Second, cause, "The store is temporarily unavailable; retry.")
 }

@@ -218,8 +218,8 @@ func (p postgres) lost(err error) bool {
 // explain returns a retryable fault if the server lacked a connection, disk space, memory or time.
 // Errors that are faults already, and those of a broken rule, are returned unchanged.
 func (p postgres) explain(err error) error {
-	var told *fault.Error
-	if err == nil || errors.As(err, &told) {
+	var known *fault.Error
+	if err == nil || errors.As(err, &known) {
 		return err
 	}
 

@@ -209,7 +209,7 @@ func (db *DB) Close() error {
 }
 
 // errClosed is the fault of a commit that came too late.
-var errClosed = fault.Unavailable("store_closed", time.Second, nil, "The service is shutting down. Try again.")
+var errClosed = fault.Unavailable("store_closed", time.Second, nil, "The service is shutting down; retry.")
 
 // Waiting returns the number of commits queued at the account's writer.
 func (db *DB) Waiting(account string) int { return len(db.writerFor([]string{account}).queue) }

@@ -139,8 +139,8 @@ func (f sqliteFile) again(error) (yes, lost bool) { return false, false }
 // and leaves the error of a broken rule unchanged.
 func (f sqliteFile) explain(err error) error {
 	var engine *sqlite.Error
-	var told *fault.Error
-	if !errors.As(err, &engine) || errors.As(err, &told) {
+	var known *fault.Error
+	if !errors.As(err, &engine) || errors.As(err, &known) {
 		return err
 	}
 	switch engine.Code() & 0xff {

@@ -193,15 +193,15 @@ func (db *DB) submit(ctx context.Context, c *commit) error {
 // WriteFor is Write for a function that returns a value. If ctx ends first, the zero value is
 // returned, because fn may still be running.
 func WriteFor[T any](ctx context.Context, db *DB, accounts []string, fn func(t *Tx) (T, error)) (T, error) {
-	var said, none T
+	var result, none T
 	err := db.Write(ctx, accounts, func(t *Tx) (err error) {
-		said, err = fn(t)
+		result, err = fn(t)
 		return err
 	})
 	if err != nil {
 		return none, err
 	}
-	return said, nil
+	return result, nil
 }
 
 // writerFor sends an account's commits to one writer, so that a hot account is locked once per

@@ -55,8 +55,8 @@ func (s *Store) Waiting(account string) int { return s.db.Waiting(account) }
 // Plan returns the engine's plans for the queries of metrics and pruning.
 func (s *Store) Plan(ctx context.Context) (string, error) {
 	var plan string
-	for query, args := range map[string][]any{countParked: nil, pruneDeliveries: {1, 1}, pruneSessions: {1, 1},
-		pruneMails: {1, 1}, mailQueue.rows() + " AND due_at <= $1 ORDER BY due_at LIMIT 10": {1}, countParkedMails: nil, countDueMails: {1}} {
+	for query, args := range map[string][]any{countDeadLetters: nil, pruneDeliveries: {1, 1}, pruneSessions: {1, 1},
+		pruneMails: {1, 1}, mailQueue.rows() + " AND due_at <= $1 ORDER BY due_at LIMIT 10": {1}, countDeadMails: nil, countDueMails: {1}} {
 		rows, err := s.db.Query(ctx, "EXPLAIN QUERY PLAN "+query, args...)
 		if err != nil {
 			return "", err

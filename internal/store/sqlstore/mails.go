@@ -169,7 +169,7 @@ func (s *Store) DueMails(ctx context.Context, now time.Time, limit int) ([]mail.
 		m, err := scanMail(s.db.Lookup(ctx, "SELECT "+mailColumns+" FROM mails WHERE id = $1 AND status = 'waiting' AND claimed <= $2", r.id, sqldb.Micros(now)))
 		switch {
 		case fault.Code(err) == "mail_damaged":
-			broken = append(broken, mail.Outcome{ID: r.id, Status: mail.ParkedS, Error: "mail_damaged: what it says cannot be read", At: now})
+			broken = append(broken, mail.Outcome{ID: r.id, Status: mail.DeadLetterStatus, Error: "mail_damaged: its content cannot be read", At: now})
 		case fault.Code(err) == "not_found": // sent or withdrawn in the meantime
 		case err != nil:
 			return nil, err
@@ -303,14 +303,14 @@ func (s *Store) PruneMails(ctx context.Context, before time.Time, limit int) (re
 
 // The counts for metrics. countDueMails stops at a million.
 const (
-	countParkedMails = "SELECT COUNT(*) FROM mails WHERE status = 'parked'"
-	countDueMails    = "SELECT COUNT(*) FROM (SELECT 1 FROM mails WHERE status = 'waiting' AND due_at <= $1 LIMIT 1000000) AS due"
+	countDeadMails = "SELECT COUNT(*) FROM mails WHERE status = 'parked'"
+	countDueMails  = "SELECT COUNT(*) FROM (SELECT 1 FROM mails WHERE status = 'waiting' AND due_at <= $1 LIMIT 1000000) AS due"
 )
 
-// CountParkedMails returns the number of emails of the last mail.Life that were given up, for
+// CountDeadMails returns the number of emails of the last mail.Life that were given up, for
 // metrics.
-func (s *Store) CountParkedMails(ctx context.Context) (n int64, err error) {
-	err = s.db.Lookup(ctx, countParkedMails).Scan(&n)
+func (s *Store) CountDeadMails(ctx context.Context) (n int64, err error) {
+	err = s.db.Lookup(ctx, countDeadMails).Scan(&n)
 	return n, err
 }
 
@@ -415,20 +415,20 @@ func (s *Store) Refuses(ctx context.Context, account, address string) (bool, err
 
 // parkedEndpoints counts unresolved deliveries by endpoint. Deliveries of a deleted endpoint drop
 // out by the join.
-const parkedEndpoints = `SELECT e.account, e.mode, e.id, e.url, COUNT(*) FROM webhook_deliveries d
+const deadLetterEndpoints = `SELECT e.account, e.mode, e.id, e.url, COUNT(*) FROM webhook_deliveries d
 	JOIN webhook_endpoints e ON e.id = d.endpoint WHERE d.unresolved = 1 AND d.at >= $1 GROUP BY e.account, e.mode, e.id, e.url ORDER BY e.id`
 
-// ParkedEndpoints returns the endpoints with webhooks given up since a moment that nobody has
+// DeadLetterEndpoints returns the endpoints with webhooks given up since a moment that nobody has
 // dealt with. It reads only their index.
-func (s *Store) ParkedEndpoints(ctx context.Context, since time.Time) ([]mail.ParkedEndpoint, error) {
-	rows, err := s.db.Query(ctx, parkedEndpoints, sqldb.Micros(since))
+func (s *Store) DeadLetterEndpoints(ctx context.Context, since time.Time) ([]mail.DeadLetterEndpoint, error) {
+	rows, err := s.db.Query(ctx, deadLetterEndpoints, sqldb.Micros(since))
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = rows.Close() }()
-	var list []mail.ParkedEndpoint
+	var list []mail.DeadLetterEndpoint
 	for rows.Next() {
-		var p mail.ParkedEndpoint
+		var p mail.DeadLetterEndpoint
 		if err := rows.Scan(&p.Account, &p.Mode, &p.Endpoint, &p.URL, &p.Count); err != nil {
 			return nil, err
 		}

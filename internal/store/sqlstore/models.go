@@ -111,7 +111,7 @@ func (s *Store) SetModel(ctx context.Context, version, state string) error {
 	switch state {
 	case learning.Running, learning.Shadow, learning.Retired:
 	default:
-		return fault.Invalid("state", "value_invalid", "Must be running, shadow or retired.")
+		return fault.Invalid("state", "value_invalid", "state must be running, shadow or retired.")
 	}
 
 	return s.db.Write(ctx, modelLock, func(t *sqldb.Tx) error {

@@ -32,7 +32,7 @@ func scanEndpoint(row sqldb.Scanner) (notify.Endpoint, error) {
 		failing                  int64
 	)
 	if err := row.Scan(&e.ID, &e.Account, &e.Mode, &e.URL, &events, &secret, &previous, &until,
-		&disabled, &e.DisabledReason, &created, &e.Revision, &failing, &e.Told); err != nil {
+		&disabled, &e.DisabledReason, &created, &e.Revision, &failing, &e.EventSeq); err != nil {
 		if errors.Is(err, sql.ErrNoRows) {
 			return e, fault.NotFound("webhook endpoint")
 		}
@@ -116,7 +116,7 @@ func putEndpoint(t *sqldb.Tx, e notify.Endpoint) (int64, error) {
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT (id) DO NOTHING`,
 		e.ID, e.Account, e.Mode, e.URL, string(events), base64.StdEncoding.EncodeToString(e.SealedSecret),
 		base64.StdEncoding.EncodeToString(e.PreviousSealedSecret), sqldb.Micros(e.PreviousUntil),
-		sqldb.Micros(e.DisabledAt), e.DisabledReason, sqldb.Micros(e.CreatedAt), e.Revision, sqldb.Micros(e.FailingSince), e.Told)
+		sqldb.Micros(e.DisabledAt), e.DisabledReason, sqldb.Micros(e.CreatedAt), e.Revision, sqldb.Micros(e.FailingSince), e.EventSeq)
 }
 
 // Endpoint implements notify.Store. An endpoint of another account is fault.NotFound.
@@ -192,7 +192,7 @@ func (s *Store) UpdateEndpoint(ctx context.Context, e notify.Endpoint, events []
 			WHERE id = $10 AND account = $11 AND revision = $12`,
 			e.URL, string(subscribed), base64.StdEncoding.EncodeToString(e.SealedSecret),
 			base64.StdEncoding.EncodeToString(e.PreviousSealedSecret), sqldb.Micros(e.PreviousUntil),
-			sqldb.Micros(e.DisabledAt), e.DisabledReason, sqldb.Micros(e.FailingSince), e.Told, e.ID, e.Account, e.Revision)
+			sqldb.Micros(e.DisabledAt), e.DisabledReason, sqldb.Micros(e.FailingSince), e.EventSeq, e.ID, e.Account, e.Revision)
 		if err != nil {
 			return err
 		}
@@ -296,7 +296,7 @@ func putDelivery(t *sqldb.Tx, d notify.Delivery, onConflict string) error {
 	switch {
 	case d.Test:
 		test = 1
-	case d.Status == notify.Parked:
+	case d.Status == notify.DeadLetter:
 		unresolved = 1
 	}
 
@@ -308,7 +308,7 @@ func putDelivery(t *sqldb.Tx, d notify.Delivery, onConflict string) error {
 		request = string(raw)
 	}
 	// What was parked of this event before is settled by this outcome.
-	if d.Status == notify.Succeeded || d.Status == notify.Parked {
+	if d.Status == notify.Succeeded || d.Status == notify.DeadLetter {
 		if _, err := t.Exec("UPDATE webhook_deliveries SET unresolved = 0 WHERE unresolved = 1 AND event = $1 AND endpoint = $2", d.Event, d.Endpoint); err != nil {
 			return err
 		}
@@ -379,14 +379,14 @@ func (s *Store) PruneDeliveries(ctx context.Context, before time.Time, limit int
 }
 
 // countParked leaves out the deliveries of deleted endpoints.
-const countParked = `SELECT COUNT(*) FROM webhook_deliveries d WHERE d.unresolved = 1
+const countDeadLetters = `SELECT COUNT(*) FROM webhook_deliveries d WHERE d.unresolved = 1
 	AND EXISTS (SELECT 1 FROM webhook_endpoints e WHERE e.id = d.endpoint)`
 
-// CountParked returns the number of events of the last DeliveryLife that were given up for an
+// CountDeadLetters returns the number of events of the last DeliveryLife that were given up for an
 // endpoint, neither delivered since nor with the endpoint deleted. It reads only their index. It
 // is for metrics.
-func (s *Store) CountParked(ctx context.Context) (int64, error) {
+func (s *Store) CountDeadLetters(ctx context.Context) (int64, error) {
 	var n int64
-	err := s.db.Lookup(ctx, countParked).Scan(&n)
+	err := s.db.Lookup(ctx, countDeadLetters).Scan(&n)
 	return n, err
 }

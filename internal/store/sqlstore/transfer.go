@@ -111,8 +111,8 @@ func (s *Store) EachRecord(ctx context.Context, visit func(idempotency.Record) e
 	return eachRow(ctx, s, "SELECT "+recordColumns+" FROM idempotency ORDER BY scope, key", scanRecord, visit)
 }
 
-// Told implements archive.Source. It returns the position up to which webhooks are queued.
-func (s *Store) Told(ctx context.Context) (int64, error) {
+// FeedPosition implements archive.Source.
+func (s *Store) FeedPosition(ctx context.Context) (int64, error) {
 	return s.Checkpoint(ctx, NotifyConsumer)
 }
 
@@ -243,7 +243,7 @@ func (s *Store) LoadRecords(ctx context.Context, list []idempotency.Record) erro
 // LoadEvents implements archive.Sink. Each event gets a new position in this feed and keeps its
 // number, and the notifier's checkpoint is placed after the last event that the old notifier had
 // handled. An event that exists stays unchanged and moves no checkpoint.
-func (s *Store) LoadEvents(ctx context.Context, list []stream.Event, told int64) error {
+func (s *Store) LoadEvents(ctx context.Context, list []stream.Event, notified int64) error {
 	rows, err := feed.Encode(list)
 	if err != nil {
 		return err
@@ -256,7 +256,7 @@ func (s *Store) LoadEvents(ctx context.Context, list []stream.Event, told int64)
 	return s.db.Write(ctx, accounts, func(t *sqldb.Tx) error {
 		for _, e := range rows {
 			position, stored, err := feed.Load(t, e)
-			if err == nil && stored && e.Position <= told {
+			if err == nil && stored && e.Position <= notified {
 				_, err = t.Exec(`INSERT INTO checkpoints (consumer, position) VALUES ($1, $2)
 					ON CONFLICT (consumer) DO UPDATE SET position = excluded.position WHERE checkpoints.position < excluded.position`, NotifyConsumer, position)
 			}

@@ -151,7 +151,7 @@ func mailOutcomes(t *testing.T, s mails) {
 		t.Fatalf("again: %+v", later)
 	}
 	ok(t, s.SettleMails(s.ctx, []mail.Outcome{{ID: m.ID, Status: mail.Sent, At: Epoch.Add(2 * time.Hour)}}))
-	ok(t, s.SettleMails(s.ctx, []mail.Outcome{{ID: m.ID, Status: mail.ParkedS, Error: "too late", At: Epoch.Add(3 * time.Hour)}}))
+	ok(t, s.SettleMails(s.ctx, []mail.Outcome{{ID: m.ID, Status: mail.DeadLetterStatus, Error: "too late", At: Epoch.Add(3 * time.Hour)}}))
 	all, err := s.Mails(s.ctx, m.Account, "", 10)
 	ok(t, err)
 	if len(all) != 1 || all[0].Status != mail.Sent || all[0].Error != "" || !all[0].EndedAt.Equal(Epoch.Add(2*time.Hour)) {
@@ -287,7 +287,7 @@ func mailPruned(t *testing.T, s mails) {
 		m.Account = account
 		ok(t, s.PutMails(s.ctx, []mail.Message{m}))
 		if i > 0 {
-			ok(t, s.SettleMails(s.ctx, []mail.Outcome{{ID: m.ID, Status: mail.ParkedS, Error: "x", At: long.Add(time.Duration(i) * time.Hour)}}))
+			ok(t, s.SettleMails(s.ctx, []mail.Outcome{{ID: m.ID, Status: mail.DeadLetterStatus, Error: "x", At: long.Add(time.Duration(i) * time.Hour)}}))
 		}
 	}
 	if n, err := s.PruneMails(s.ctx, long.Add(4*time.Hour), 2); err != nil || n != 2 {
@@ -307,7 +307,7 @@ func mailReaders(t *testing.T, s mails) {
 	ok(t, s.Apply(s.ctx, merchant.Change{At: Epoch, User: &u, Account: &a}))
 	plain := mail.Reader{Preferences: mail.Preferences{User: u.ID, Off: []string{}}, Account: a.ID, Address: u.Email}
 	same(t, []mail.Reader{plain})(s.Readers(s.ctx, a.ID))
-	for _, p := range []mail.Preferences{{User: u.ID, Lang: "ja", Off: []string{mail.Expiring, mail.Parked}}, {User: u.ID, Lang: "de", Off: []string{}}} {
+	for _, p := range []mail.Preferences{{User: u.ID, Lang: "ja", Off: []string{mail.Expiring, mail.DeadLetter}}, {User: u.ID, Lang: "de", Off: []string{}}} {
 		ok(t, s.PutPreferences(s.ctx, p))
 		want := plain
 		want.Preferences = p

@@ -92,7 +92,7 @@ func (v *visit) kindHint(kind string) string {
 		return v.Print.T("mail.page.hint.expiring")
 	case mail.EndpointDisabled:
 		return v.Print.T("mail.page.hint.disabled")
-	case mail.Parked:
+	case mail.DeadLetter:
 		return v.Print.T("mail.page.hint.parked")
 	}
 	return ""
@@ -163,7 +163,7 @@ func (v *visit) mailBadge(s mail.Status) parts.Badge {
 	switch s {
 	case mail.Sent:
 		return parts.Badge{Text: v.Print.T("mail.mailed.sent"), Tone: "good"}
-	case mail.ParkedS:
+	case mail.DeadLetterStatus:
 		return parts.Badge{Text: v.Print.T("mail.mailed.parked"), Tone: "bad"}
 	case mail.Dropped:
 		return parts.Badge{Text: v.Print.T("mail.mailed.dropped"), Tone: "quiet"}

@@ -48,7 +48,7 @@ func TestNotifications(t *testing.T) {
 	if err := w.Store.PutMails(t.Context(), list); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Store.SettleMails(t.Context(), []mail.Outcome{{ID: list[29].ID, Status: mail.ParkedS, Error: "smtp_550: <script>alert(1)</script>", At: now},
+	if err := w.Store.SettleMails(t.Context(), []mail.Outcome{{ID: list[29].ID, Status: mail.DeadLetterStatus, Error: "smtp_550: <script>alert(1)</script>", At: now},
 		{ID: list[28].ID, Status: mail.Sent, At: now}, {ID: list[27].ID, Status: mail.Dropped, Error: "link_paid: the link cannot be paid any more", At: now}}); err != nil {
 		t.Fatal(err)
 	}

@@ -83,7 +83,7 @@ func (d *Pages) securityAgain(v *visit, status int, s securityView) (err error) 
 
 // The page is shown again with what is wrong in one of its forms. Errors that the reader
 // cannot fix are returned.
-func (d *Pages) mend(v *visit, part string, err error) error {
+func (d *Pages) showErrors(v *visit, part string, err error) error {
 	p := v.Problems(err)
 	if p == nil {
 		return err
@@ -105,7 +105,7 @@ func (d *Pages) done(v *visit, words string) error {
 // sendConfirmation mails the link that confirms the user's address again.
 func (d *Pages) sendConfirmation(v *visit) error {
 	if err := d.Merchants.SendConfirmation(v.Context(), v.User.ID, v.Print.Tag()); err != nil {
-		return d.mend(v, "confirmation", err)
+		return d.showErrors(v, "confirmation", err)
 	}
 	return d.done(v, v.Print.T("account.sentAgain"))
 }
@@ -117,7 +117,7 @@ func (d *Pages) changePassword(v *visit) error {
 		return err
 	}
 	if err := d.Merchants.ChangePassword(v.Context(), v.User.ID, v.Session.ID, form.Get("password"), form.Get("newPassword"), v.Print.Tag()); err != nil {
-		return d.mend(v, "password", err)
+		return d.showErrors(v, "password", err)
 	}
 	return d.done(v, v.Print.T("account.passwordChanged"))
 }
@@ -138,7 +138,7 @@ func (d *Pages) beginCodes(v *visit) error {
 	}
 	offer, err := d.Merchants.BeginTOTP(v.Context(), v.User.ID, form.Get("password"))
 	if err != nil {
-		return d.mend(v, "codes", err)
+		return d.showErrors(v, "codes", err)
 	}
 	return v.Render(http.StatusOK, v.Print.T("account.codesTitle"), codesOfferPage(codesOffer{Base: d.Base, Offer: offer}))
 }
@@ -160,7 +160,7 @@ func (d *Pages) confirmCodes(v *visit) error {
 	// The offer was replaced or used up in another window. Its secret is worth nothing, so
 	// it is not shown again.
 	if p == nil || fault.Code(err) == "totp_off" {
-		return d.mend(v, "codes", err)
+		return d.showErrors(v, "codes", err)
 	}
 
 	// The reader scanned this secret already and need not do so again.
@@ -177,7 +177,7 @@ func (d *Pages) renewRecovery(v *visit) error {
 	}
 	recovery, err := d.Merchants.RenewRecovery(v.Context(), v.User.ID, form.Get("password"))
 	if err != nil {
-		return d.mend(v, "recovery", err)
+		return d.showErrors(v, "recovery", err)
 	}
 	return v.Render(http.StatusOK, v.Print.T("account.recoveryTitle"), recoveryPage(d.Base, recovery))
 }
@@ -189,7 +189,7 @@ func (d *Pages) endCodes(v *visit) error {
 		return err
 	}
 	if err := d.Merchants.EndTOTP(v.Context(), v.User.ID, form.Get("password")); err != nil {
-		return d.mend(v, "codesOff", err)
+		return d.showErrors(v, "codesOff", err)
 	}
 	return d.done(v, v.Print.T("account.codesEnded"))
 }
@@ -210,11 +210,11 @@ func (d *Pages) beginPasskey(v *visit) error {
 	// which is too late to ask.
 	name := strings.TrimSpace(form.Get("name"))
 	if name == "" {
-		return d.mend(v, "passkey", fault.Invalid("name", "name_missing", "A passkey has a name."))
+		return d.showErrors(v, "passkey", fault.Invalid("name", "name_missing", "name is required."))
 	}
 	c, err := d.Merchants.BeginPasskey(v.Context(), v.User.ID, form.Get("password"))
 	if err != nil {
-		return d.mend(v, "passkey", err)
+		return d.showErrors(v, "passkey", err)
 	}
 	return v.Render(http.StatusOK, v.Print.T("account.passkeyCreate"), passkeyOfferPage(passkeyOffer{Base: d.Base, Name: name, Ceremony: c}))
 }
@@ -226,7 +226,7 @@ func (d *Pages) addPasskey(v *visit) error {
 		return err
 	}
 	if _, err := d.Merchants.AddPasskey(v.Context(), v.User.ID, form.Get("name"), form.Get("state"), []byte(form.Get("answer"))); err != nil {
-		return d.mend(v, "passkey", err)
+		return d.showErrors(v, "passkey", err)
 	}
 	return d.done(v, v.Print.T("account.passkeyAdded"))
 }

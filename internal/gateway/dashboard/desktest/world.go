@@ -129,7 +129,7 @@ func NewWith(t *testing.T, change func(*merchant.Config)) *World {
 	w.Ring, w.Merchants = ring, merchant.New(users)
 	// maria signs up through a service that allows it, on the same store.
 	users.SignUp = merchant.Open
-	door := merchant.New(users)
+	signUps := merchant.New(users)
 	w.Hooks = notify.New(notify.Config{Store: store, Queue: nowhere{}, Now: now, Keys: notify.Keys{
 		Seal:   func(b []byte) []byte { return ring.Seal(keyring.WebhookSeal, b, nil) },
 		Unseal: func(b []byte) ([]byte, error) { return ring.Unseal(keyring.WebhookSeal, b, nil) },
@@ -144,7 +144,7 @@ func NewWith(t *testing.T, change func(*merchant.Config)) *World {
 	settings.TLS = server.TLS()
 	carrier := smtp.New(settings)
 	t.Cleanup(func() { _ = carrier.Close() })
-	w.Mails = office.New(office.Config{Outbox: store, Readers: store, Parked: store, Payments: store, Links: store, Ring: ring, Carrier: carrier,
+	w.Mails = office.New(office.Config{Outbox: store, Readers: store, DeadLetters: store, Payments: store, Links: store, Ring: ring, Carrier: carrier,
 		From: "Payments <pay@shop.example>", PublicURL: public, Now: now, Log: log})
 
 	w.analyst = &analyst{Analytics: w.Analytics}
@@ -155,7 +155,7 @@ func NewWith(t *testing.T, change func(*merchant.Config)) *World {
 			Unseal: func(b, with []byte) ([]byte, error) { return ring.Unseal(keyring.AnswerSeal, b, with) },
 			MAC:    func(b []byte) []byte { return ring.MAC(keyring.MACKey, b) }},
 		Links: w.Links, Forms: w.Links, FormPages: formPages(t, w.Links, public), Payments: store, Reports: w.Reports, Transactions: w.Coord,
-		Webhooks: w.Hooks, Mail: w.Mails, Fraud: fraud.Box{Analyst: w.analyst, Rulebook: w.Rulebook, Backtester: learning.NewLocalBacktester(w.analyst, now)}, Connectors: known,
+		Webhooks: w.Hooks, Mail: w.Mails, Fraud: fraud.Services{Analyst: w.analyst, Rulebook: w.Rulebook, Backtester: learning.NewLocalBacktester(w.analyst, now)}, Connectors: known,
 		Records: dashboard.Records{Users: store, Links: store, Transactions: store, Webhooks: store, Fraud: store},
 	})
 	if err != nil {
@@ -164,7 +164,7 @@ func NewWith(t *testing.T, change func(*merchant.Config)) *World {
 
 	d.Register(mux)
 	w.Dashboard = d
-	up, err := door.SignUp(t.Context(), merchant.SignUpRequest{Username: Username, Email: "maria@example.com", Password: Password}, nil)
+	up, err := signUps.SignUp(t.Context(), merchant.SignUpRequest{Username: Username, Email: "maria@example.com", Password: Password}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -505,19 +505,19 @@ func (noLinks) Fill(context.Context, link.Form, link.FormLinkRequest) (link.Link
 type analyst struct {
 	*projection.Analytics
 
-	told *history.Figures
+	figures *history.Figures
 }
 
 // Figures implements history.Analyst.
 func (a *analyst) Figures(ctx context.Context, account, mode string, from, to time.Time) (history.Figures, error) {
-	if a.told != nil {
-		return *a.told, nil
+	if a.figures != nil {
+		return *a.figures, nil
 	}
 	return a.Analytics.Figures(ctx, account, mode, from, to)
 }
 
 // Figures replaces the figures that the world's analyst returns from now on.
-func (w *World) Figures(f history.Figures) { w.analyst.told = &f }
+func (w *World) Figures(f history.Figures) { w.analyst.figures = &f }
 
 // byEmail holds or blocks an attempt if the payer's address begins with that word.
 type byEmail struct{ fraud.Assessor }

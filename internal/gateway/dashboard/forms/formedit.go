@@ -177,7 +177,7 @@ func (v *visit) showFormEdit(status int, f link.Form, values url.Values, wrong p
 
 // formWish reads the page into a request to the service. The problems are amounts that
 // cannot be read; the service checks everything else.
-func (v *visit) formWish(values url.Values) (r link.FormRequest, wrong parts.Problems) {
+func (v *visit) formRequest(values url.Values) (r link.FormRequest, wrong parts.Problems) {
 	get := func(name string) string { return strings.TrimSpace(values.Get(name)) }
 	r = link.FormRequest{Account: v.Account.ID, Mode: v.Mode, Payee: v.Account.Name, Methods: v.Methods(v.d.Connectors), Name: get("name"), Currency: get("currency"),
 		Description: get("description"), Button: get("button"), RedirectURL: get("redirectUrl"), Capture: get("capture"), LatePolicy: get("latePolicy"),
@@ -320,7 +320,7 @@ func (d *Pages) createForm(v *visit) error {
 		return merchant.ErrUnconfirmed
 	}
 
-	wish, wrong := v.formWish(values)
+	request, wrong := v.formRequest(values)
 	if len(wrong) > 0 {
 		return v.showFormEdit(http.StatusUnprocessableEntity, link.Form{}, values, wrong)
 	}
@@ -329,8 +329,8 @@ func (d *Pages) createForm(v *visit) error {
 	// twice makes one form.
 	var made link.Form
 	replayed, err := v.Once(d.Records, shapeForm, func(t *idempotency.Ticket) (err error) {
-		wish.Ticket = t
-		made, err = d.Forms.CreateForm(v.Context(), wish)
+		request.Ticket = t
+		made, err = d.Forms.CreateForm(v.Context(), request)
 		return err
 	})
 	if err != nil {
@@ -367,15 +367,15 @@ func (d *Pages) updateForm(v *visit) error {
 	// The revision is a hidden input, so only a damaged page can have none.
 	revision, err := strconv.ParseInt(values.Get("revision"), 10, 64)
 	if err != nil || revision < 1 {
-		return fault.New(fault.KindInvalid, "form_invalid", "The form did not arrive as your browser should send it. Open the page again.")
+		return fault.New(fault.KindInvalid, "form_invalid", "The form data is incomplete or malformed. Reload the page and try again.")
 	}
 
-	wish, wrong := v.formWish(values)
+	request, wrong := v.formRequest(values)
 	if len(wrong) > 0 {
 		return v.showFormEdit(http.StatusUnprocessableEntity, was, values, wrong)
 	}
 
-	f, err := d.Forms.UpdateForm(v.Context(), was.ID, revision, wish)
+	f, err := d.Forms.UpdateForm(v.Context(), was.ID, revision, request)
 	if err != nil {
 		if wrong := v.formProblems(values, err); wrong != nil {
 			return v.showFormEdit(http.StatusUnprocessableEntity, was, values, wrong)
@@ -391,7 +391,7 @@ func (d *Pages) updateForm(v *visit) error {
 func (d *Pages) previewForm(v *visit) error {
 	// Problems are ignored: the page asks for previews while the reader types, when most
 	// inputs are incomplete.
-	r, _ := v.formWish(v.URL.Query())
+	r, _ := v.formRequest(v.URL.Query())
 	f := link.Form{Mode: v.Mode, Payee: v.Account.Name, Description: r.Description, Button: r.Button, Currency: "EUR"}
 	if c, err := money.ParseCurrency(r.Currency); err == nil {
 		f.Currency = c

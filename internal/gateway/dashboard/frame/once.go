@@ -31,7 +31,7 @@ func NewAttempt() string { return id.New(id.Request) }
 func (v *Visit) Once(records idempotency.Store, shape string, do func(*idempotency.Ticket) error) (replayed []byte, err error) {
 	attempt := v.PostForm.Get("attempt")
 	if !AttemptOK(attempt) {
-		return nil, fault.New(fault.KindInvalid, "form_invalid", "The form did not arrive as your browser should send it. Open the page again.")
+		return nil, fault.New(fault.KindInvalid, "form_invalid", "The form data is incomplete or malformed. Reload the page and try again.")
 	}
 
 	body := v.PostForm.Encode() // sorted by name
@@ -45,7 +45,7 @@ func (v *Visit) Once(records idempotency.Store, shape string, do func(*idempoten
 	if errors.Is(err, idempotency.ErrRaced) {
 		replayed, err = v.recorded(records, record)
 		if replayed == nil && err == nil {
-			err = fault.Unavailable("idempotency_key_raced", 0, idempotency.ErrRaced, "Another request with this Idempotency-Key came first. Repeat the request to read its answer.")
+			err = fault.Unavailable("idempotency_key_raced", 0, idempotency.ErrRaced, "Another request with this Idempotency-Key was processed first. Retry to get its response.")
 		}
 	}
 
@@ -59,7 +59,7 @@ func (v *Visit) recorded(records idempotency.Store, want idempotency.Record) ([]
 		return nil, err
 	}
 	if !hmac.Equal(got.Fingerprint, want.Fingerprint) {
-		return nil, fault.New(fault.KindMismatch, "form_resent", "This form was sent before with other contents, and was carried out then. Open the page again for another one.")
+		return nil, fault.New(fault.KindMismatch, "form_resent", "This form was already submitted with different content. Reload the page to submit it again.")
 	}
 	return v.d.config.Unseal(got.Answer, want.Associated())
 }

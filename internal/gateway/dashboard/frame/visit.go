@@ -93,7 +93,7 @@ func (d *Frame) serve(rt Route, mode string) http.Handler {
 		v.Request = r.WithContext(i18n.With(r.Context(), v.Print))
 		v.headers()
 		if err := d.cross.Check(r); err != nil {
-			v.fail(fault.New(fault.KindForbidden, "cross_site_post", "This form was sent from another site. Open the dashboard and send it there."))
+			v.fail(fault.New(fault.KindForbidden, "cross_site_post", "This form was submitted from another site. Open the dashboard and submit it there."))
 			return
 		}
 
@@ -233,9 +233,9 @@ func (v *Visit) Posted() (url.Values, error) {
 	if err := v.ParseForm(); err != nil {
 		var tooLarge *http.MaxBytesError
 		if errors.As(err, &tooLarge) {
-			return nil, fault.New(fault.KindTooLarge, "body_too_large", "A body has at most %d bytes.", maxBodyBytes)
+			return nil, fault.New(fault.KindTooLarge, "body_too_large", "The body must be at most %d bytes.", maxBodyBytes)
 		}
-		return nil, fault.New(fault.KindInvalid, "form_invalid", "The form did not arrive as your browser should send it. Open the page again.")
+		return nil, fault.New(fault.KindInvalid, "form_invalid", "The form data is incomplete or malformed. Reload the page and try again.")
 	}
 	return v.PostForm, nil
 }
@@ -285,8 +285,8 @@ func (v *Visit) fail(err error) {
 	if s := p.RetryAfterSeconds(); s != "" {
 		v.Writer.Header().Set("Retry-After", s)
 	}
-	o := v.oops(p, fault.KindOf(err))
-	if err := v.Render(p.Status, o.Headline, oopsPage(o)); err != nil {
+	o := v.failure(p, fault.KindOf(err))
+	if err := v.Render(p.Status, o.Headline, failurePage(o)); err != nil {
 		v.d.Log.ErrorContext(v.Context(), "page not rendered", "error", err, "requestId", problem.RequestID(v.Context()))
 		http.Error(v.Writer, "Something went wrong on our side.", http.StatusInternalServerError)
 	}
@@ -329,9 +329,8 @@ func (v *Visit) flashed(raw []byte) []byte {
 	return append([]byte("flash\x00"+v.Session.ID+"\x00"), raw...)
 }
 
-// said takes the words of the last change out of the cookie. It returns nil if there are
-// none or they are not ours.
-func (v *Visit) said() *Notice {
+// takeNotice takes the words of the last change out of the cookie; nil: none, or not ours.
+func (v *Visit) takeNotice() *Notice {
 	c, err := v.Cookie(flashCookie)
 	if err != nil {
 		return nil
@@ -389,7 +388,7 @@ func (v *Visit) CSV(name string, header []string, rows iter.Seq2[[]string, error
 		err = out.Error()
 	}
 	if err != nil {
-		v.d.Log.WarnContext(v.Context(), "a table was cut short", "requestId", problem.RequestID(v.Context()), "error", err.Error())
+		v.d.Log.WarnContext(v.Context(), "a table was cut off", "requestId", problem.RequestID(v.Context()), "error", err.Error())
 		panic(http.ErrAbortHandler)
 	}
 

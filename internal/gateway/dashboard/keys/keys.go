@@ -265,7 +265,7 @@ func (d *Pages) rotateKey(v *visit) error {
 
 	grace, err := strconv.ParseInt(in.Get("grace"), 10, 64)
 	if err != nil {
-		return fault.Invalid("grace", "grace_invalid", "Choose how long the old secret lives on.")
+		return fault.Invalid("grace", "grace_invalid", "Choose how long the old secret stays valid.")
 	}
 
 	var made merchant.NewKey

@@ -204,7 +204,7 @@ func (d *Pages) createLink(v *visit) error {
 		return merchant.ErrUnconfirmed
 	}
 
-	wish, wrong := v.wish(values)
+	linkRequest, wrong := v.linkRequest(values)
 	if len(wrong) > 0 {
 		return v.showNewLink(http.StatusUnprocessableEntity, values, wrong)
 	}
@@ -213,8 +213,8 @@ func (d *Pages) createLink(v *visit) error {
 	// twice makes one link.
 	var made link.Link
 	replayed, err := v.Once(d.Records, shapeLink, func(t *idempotency.Ticket) (err error) {
-		wish.Ticket = t
-		made, err = d.Links.Create(v.Context(), wish)
+		linkRequest.Ticket = t
+		made, err = d.Links.Create(v.Context(), linkRequest)
 		return err
 	})
 	if err != nil {
@@ -240,9 +240,9 @@ func (d *Pages) createLink(v *visit) error {
 	return v.Redirect(v.Path("links", made.ID), "good", v.Print.T("links.said.created"))
 }
 
-// wish reads the form into a request to the service of links. It refuses only what the
+// linkRequest reads the form into a request to the service of links. It refuses only what the
 // service could not report by the form's own fields.
-func (v *visit) wish(values url.Values) (link.CreateRequest, parts.Problems) {
+func (v *visit) linkRequest(values url.Values) (link.CreateRequest, parts.Problems) {
 	get := func(name string) string { return strings.TrimSpace(values.Get(name)) }
 	r := link.CreateRequest{Account: v.Account.ID, Mode: v.Mode, Payee: v.Account.Name, Methods: v.Methods(v.d.Connectors), Currency: get("currency"),
 		Description: get("description"), Reference: get("reference"), Realm: get("realm"), RedirectURL: get("redirectUrl"), Capture: get("capture"), LatePolicy: get("latePolicy")}

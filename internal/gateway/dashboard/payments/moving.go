@@ -37,8 +37,8 @@ func (v *visit) confirmed() (amount string, ok bool) {
 
 // typedSum reads the sum of a form. Empty is no sum: it must not stand for the whole.
 func (v *visit) typedSum(most money.Amount) (money.Amount, parts.Problems) {
-	plain, said := v.confirmed() // by our own page: not to be read as people write
-	if !said {
+	plain, sent := v.confirmed() // by our own page: not to be read as people write
+	if !sent {
 		var err error
 		if plain, err = frame.TypedAmount("amount", v.PostForm.Get("amount"), most.Currency); err != nil {
 			return most, v.Problems(err)
@@ -50,11 +50,11 @@ func (v *visit) typedSum(most money.Amount) (money.Amount, parts.Problems) {
 	a, err := money.Parse(plain, most.Currency)
 	switch {
 	case err != nil:
-		err = fault.Invalid("amount", "amount_invalid", "The amount is a decimal number with at most %d decimals for %s.", most.Currency.Exponent(), most.Currency)
+		err = fault.Invalid("amount", "amount_invalid", "The amount must be a decimal number with at most %d decimals for %s.", most.Currency.Exponent(), most.Currency)
 	case a.Minor == 0:
 		err = fault.Invalid("amount", "amount_too_small", "The amount must be greater than zero.")
 	case a.Minor > most.Minor:
-		err = fault.Invalid("amount", "amount_too_large", "At most %s.", most)
+		err = fault.Invalid("amount", "amount_too_large", "The amount must be at most %s.", most)
 	default:
 		return a, nil
 	}

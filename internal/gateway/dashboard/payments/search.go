@@ -75,7 +75,7 @@ func (v *visit) filter(a asked) (payment.Filter, error) {
 	at, last, _ := strings.Cut(a.Before, ".")
 	micro, err := strconv.ParseInt(at, 10, 64)
 	if err != nil || !id.Valid(id.Payment, last) {
-		return f, fault.Invalid("before", "cursor_invalid", "Must be the place where a page of this list ended.")
+		return f, fault.Invalid("before", "cursor_invalid", "Invalid cursor: use the link to the next page.")
 	}
 	f.BeforeTime, f.BeforeID = time.UnixMicro(micro).UTC(), last
 	return f, nil

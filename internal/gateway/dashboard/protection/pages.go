@@ -14,7 +14,7 @@ var Entry = frame.Entry{Key: "fraud", Path: "/dashboard/{mode}/fraud", Label: "c
 
 // Config has the services of the pages. Every field is required.
 type Config struct {
-	Fraud    fraud.Box
+	Fraud    fraud.Services
 	Payments payment.Reader
 	Records  idempotency.Store // of the fraud service
 }

@@ -247,7 +247,7 @@ func dueDate(s string) (time.Time, error) {
 	}
 	day, err := time.Parse(time.DateOnly, s)
 	if err != nil {
-		return time.Time{}, fault.Invalid("evidenceDueAt", "parameter_invalid", "Must be a date such as 2026-03-01.")
+		return time.Time{}, fault.Invalid("evidenceDueAt", "parameter_invalid", "evidenceDueAt must be a date such as 2026-03-01.")
 	}
 	// Issuers name a day, and evidence is in time on it.
 	return day.Add(24*time.Hour - time.Second), nil

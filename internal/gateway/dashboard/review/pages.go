@@ -19,7 +19,7 @@ var Entry = frame.Entry{Key: "review", Path: "/dashboard/{mode}/review", Label: 
 type Config struct {
 	slip.Desk
 
-	Fraud   fraud.Box
+	Fraud   fraud.Services
 	Records idempotency.Store // of the transactions service
 }
 

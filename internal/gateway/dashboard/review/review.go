@@ -289,7 +289,7 @@ func (v *visit) ruleNames(items []payment.Payment) map[string]string {
 	rules, err := v.d.Fraud.Rulebook.Rules(ctx, v.Account.ID, v.Mode)
 	if err != nil {
 		// The names are a courtesy. Their failure must not hide the payments.
-		v.d.Log.WarnContext(v.Context(), "rules are shown by their ids", "error", err)
+		v.d.Log.WarnContext(v.Context(), "the names of rules could not be read; their ids are shown", "error", err)
 		return nil
 	}
 
@@ -408,7 +408,7 @@ func asks(make slip.Asker) func(*Pages, *visit) error {
 
 // decides returns the handler of a verdict. The record of the form is part of the verdict's
 // commit, so a form that is sent several times is one verdict, even after a crash.
-func decides(make slip.Asker, verdict, said string) func(*Pages, *visit) error {
+func decides(make slip.Asker, verdict, message string) func(*Pages, *visit) error {
 	return func(d *Pages, v *visit) error {
 		if _, err := v.Posted(); err != nil {
 			return err
@@ -426,7 +426,7 @@ func decides(make slip.Asker, verdict, said string) func(*Pages, *visit) error {
 		if err != nil {
 			return v.d.Desk.AskAgain(v.Visit, make, err)
 		}
-		return v.Redirect(v.backTo(id), "good", v.Print.T(said))
+		return v.Redirect(v.backTo(id), "good", v.Print.T(message))
 	}
 }
 
@@ -477,7 +477,7 @@ func (v *visit) sumStands(id, verdict string) error {
 	// A held payment has no such sum, and one that was refunded as fraud is left to Review.
 	now := money.Of(p.Undisputed(), p.Amount.Currency)
 	if p.CapturedMinor > 0 && p.Risk.Review != payment.ReviewRefunded && v.PostForm.Get(slip.FieldSeen) != now.Decimal() {
-		return fault.New(fault.KindConflict, "refundable_amount_changed", "%s of this payment can be refunded now. Read the payment, and decide again.", now)
+		return fault.New(fault.KindConflict, "refundable_amount_changed", "The refundable amount is now %s. Read the payment and decide again.", now)
 	}
 	return nil
 }

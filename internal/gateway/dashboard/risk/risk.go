@@ -31,7 +31,7 @@ func Tabs(v *frame.Visit, current string) []parts.Tab {
 
 // Unavailable returns the fault of a process that cannot reach a part of the fraud service.
 func Unavailable() error {
-	return fault.Unavailable("fraud_unavailable", time.Minute, nil, "The box that knows the risk of payments is not available now.")
+	return fault.Unavailable("fraud_unavailable", time.Minute, nil, "The fraud service is temporarily unavailable; retry.")
 }
 
 // UsualDays is the period that is shown first, in days.

@@ -354,7 +354,7 @@ func (d *Pages) askRuleState(v *visit) error {
 }
 
 // stateWords are the texts that ask for and report a change of state.
-var stateWords = map[string]struct{ title, lead, said, kind string }{
+var stateWords = map[string]struct{ title, lead, done, kind string }{
 	rulebook.On:     {"fraud.switchOn", "fraud.switchOnLead", "fraud.switchedOn", "primary"},
 	rulebook.Shadow: {"fraud.switchShadow", "fraud.switchShadowLead", "fraud.switchedShadow", "primary"},
 	rulebook.Off:    {"fraud.switchOff", "fraud.switchOffLead", "fraud.switchedOff", "danger"},
@@ -373,7 +373,7 @@ func (d *Pages) setRuleState(v *visit) error {
 	}
 	words, ok := stateWords[in.Get("to")]
 	if !ok {
-		return fault.New(fault.KindInvalid, "form_invalid", "The form did not arrive as your browser should send it. Open the page again.")
+		return fault.New(fault.KindInvalid, "form_invalid", "The form data is incomplete or malformed. Reload the page and try again.")
 	}
 	r.Account, r.State = v.Account.ID, in.Get("to") // of the default set: as this account wants it
 	// The whole rule is stored once more: a change of state is a version like any other.
@@ -383,7 +383,7 @@ func (d *Pages) setRuleState(v *visit) error {
 	}); err != nil {
 		return err
 	}
-	return v.Redirect(v.Path("fraud", "rules", r.ID), "good", v.Print.T(words.said))
+	return v.Redirect(v.Path("fraud", "rules", r.ID), "good", v.Print.T(words.done))
 }
 
 // askDeleteRule asks before a rule is deleted.

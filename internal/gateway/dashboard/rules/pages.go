@@ -10,7 +10,7 @@ import (
 
 // Config has the services of the pages. Every field is required.
 type Config struct {
-	Fraud   fraud.Box
+	Fraud   fraud.Services
 	Records idempotency.Store // of the fraud service
 }
 

@@ -25,7 +25,7 @@ func New(f *frame.Frame, c Config) *Pages { return &Pages{f, c} }
 
 // Routes returns the section's pages and changes.
 func (d *Pages) Routes() []frame.Route {
-	return slices.Concat(d.signInRoutes(), d.doorRoutes())
+	return slices.Concat(d.signInRoutes(), d.signUpRoutes())
 }
 
 // visit is a request for one of these pages.

@@ -149,7 +149,7 @@ func (d *Pages) signInPasskey(v *visit) error {
 // zone becomes the account's if none was chosen; if that fails, the sign-in still succeeds.
 func (d *Pages) keepSession(v *visit, token string, s merchant.Session) {
 	if err := d.Merchants.GuessTimeZone(v.Context(), s.Account, v.PostForm.Get("timeZone")); err != nil {
-		d.Log.WarnContext(v.Context(), "the browser's time zone is not kept", "error", err.Error())
+		d.Log.WarnContext(v.Context(), "the browser's time zone could not be saved", "error", err.Error())
 	}
 	http.SetCookie(v.Writer, d.Cookie(d.SessionCookie(), token, max(s.ExpiresAt.Sub(d.Now()), time.Second)))
 }

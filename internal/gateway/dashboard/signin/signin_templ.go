@@ -614,8 +614,8 @@ func signUpPage(f signUpForm) templ.Component {
 	})
 }
 
-// doorNote says one thing, and where to go from there.
-func doorNote(headline, lead string, to parts.Button) templ.Component {
+// notePage says one thing, and where to go from there.
+func notePage(headline, lead string, to parts.Button) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {

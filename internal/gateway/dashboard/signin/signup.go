@@ -13,7 +13,7 @@ import (
 // doorRoutes returns sign-up, and the targets of links in emails. Such a link is opened by
 // a GET, which changes nothing: programs that scan emails follow links, and would use the
 // token up.
-func (d *Pages) doorRoutes() []frame.Route {
+func (d *Pages) signUpRoutes() []frame.Route {
 	return []frame.Route{
 		frame.Open(http.MethodGet, "/dashboard/sign-up", d.on((*Pages).showSignUp)),
 		frame.Open(http.MethodPost, "/dashboard/sign-up", d.on((*Pages).signUp)),
@@ -53,7 +53,7 @@ func (d *Pages) signUpAgain(v *visit, status int, f signUpForm) error {
 
 	f.Base = d.Base
 	note := func(headline, lead string) error {
-		return v.Render(http.StatusForbidden, headline, doorNote(headline, lead, parts.Button{Text: v.Print.T("account.toSignIn"), Href: d.Base + "/dashboard/sign-in"}))
+		return v.Render(http.StatusForbidden, headline, notePage(headline, lead, parts.Button{Text: v.Print.T("account.toSignIn"), Href: d.Base + "/dashboard/sign-in"}))
 	}
 	switch {
 	case policy.SignUp == merchant.Closed:
@@ -121,7 +121,7 @@ func (d *Pages) forgotten(v *visit) error {
 		}
 		return v.Render(frame.StatusOf(fault.KindOf(err)), v.Print.T("account.forgottenTitle"), forgottenPage(d.Base, form.Get("email"), p))
 	}
-	return v.Render(http.StatusOK, v.Print.T("account.linkSent"), doorNote(v.Print.T("account.linkSent"),
+	return v.Render(http.StatusOK, v.Print.T("account.linkSent"), notePage(v.Print.T("account.linkSent"),
 		v.Print.T("account.linkSentLead", "Minutes", v.Print.Number(int64(merchant.ResetLife/time.Minute))),
 		parts.Button{Text: v.Print.T("account.toSignIn"), Href: d.Base + "/dashboard/sign-in"}))
 }

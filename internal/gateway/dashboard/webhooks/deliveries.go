@@ -123,7 +123,7 @@ func (d *Pages) showEndpoint(v *visit) error {
 	view := endpointView{Problems: wrong, Dates: v.DatesView(asked.Dates, v.Path("webhooks", e.ID), asked.others(), wrong, frame.Presets[:6]...), Head: v.endpointHead(e), Badge: v.endpointBadge(e), Enabled: e.Enabled(), Switch: v.Path("webhooks", e.ID, "enabled"),
 		Test: v.Path("webhooks", e.ID, "test"), Attempt: frame.NewAttempt(), Filter: asked, FilterTo: v.Path("webhooks", e.ID), BulkHref: v.Path("webhooks", e.ID, "redeliver"),
 		Types: v.eventOptions(parts.Option{Value: notify.TestPing, Text: p.T("webhooks.testPing")}), FilterTypes: v.eventOptions(parts.Option{Value: "", Text: p.T("webhooks.any")}),
-		Statuses: v.deliveryOptions(parts.Option{Value: "", Text: p.T("webhooks.any")}, notify.Pending, notify.Succeeded, notify.Failed, notify.Parked)}
+		Statuses: v.deliveryOptions(parts.Option{Value: "", Text: p.T("webhooks.any")}, notify.Pending, notify.Succeeded, notify.Failed, notify.DeadLetter)}
 	// A disabled endpoint says why. An enabled one that fails says since when, because it
 	// will be disabled if that goes on.
 	if !e.Enabled() {
@@ -180,7 +180,7 @@ func (v *visit) eventOptions(first parts.Option) []parts.Option {
 // deliveryWords has the words and the tone of each status.
 var deliveryWords = map[notify.Status]struct{ key, tone string }{
 	notify.Pending: {"webhooks.waiting", "wait"}, notify.Succeeded: {"webhooks.delivered", "good"},
-	notify.Failed: {"webhooks.failed", "wait"}, notify.Parked: {"webhooks.parked", "bad"},
+	notify.Failed: {"webhooks.failed", "wait"}, notify.DeadLetter: {"webhooks.parked", "bad"},
 }
 
 // deliveryOptions returns statuses as options, after first unless that is zero.

@@ -43,7 +43,7 @@ func (d *Pages) askRedeliverAll(v *visit) error {
 	}
 	// Parked deliveries are those that nothing sends again by itself.
 	if f.Status == "" {
-		f.Status = string(notify.Parked)
+		f.Status = string(notify.DeadLetter)
 	}
 	return v.bulkForm(http.StatusOK, e, bulkForm{Filter: f, Attempt: frame.NewAttempt()})
 }
@@ -55,7 +55,7 @@ func (v *visit) bulkForm(status int, e notify.Endpoint, f bulkForm) error {
 	f.Head = parts.Head{Title: p.T("webhooks.bulk"), Lead: p.T("webhooks.bulkLead"), Back: parts.Button{Text: p.T("webhooks.toDeliveries"), Href: f.Back}}
 	f.Action = v.Path("webhooks", e.ID, "redeliver")
 	// Pending deliveries cannot be chosen: they are about to be sent anyway.
-	f.Statuses = v.deliveryOptions(parts.Option{}, notify.Parked, notify.Failed, notify.Succeeded)
+	f.Statuses = v.deliveryOptions(parts.Option{}, notify.DeadLetter, notify.Failed, notify.Succeeded)
 	f.Types = v.eventOptions(parts.Option{Value: "", Text: p.T("webhooks.any")})
 	return v.Render(status, f.Head.Title, bulkFormPage(f))
 }

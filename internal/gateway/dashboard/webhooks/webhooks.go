@@ -138,11 +138,11 @@ func (v *visit) askedEndpoint() (endpointForm, error) {
 func (f endpointForm) events() ([]string, error) {
 	switch {
 	case f.URL == "":
-		return nil, fault.Invalid("url", "url_invalid", "An endpoint needs a URL.")
+		return nil, fault.Invalid("url", "url_invalid", "url is required.")
 	case f.All:
 		return []string{notify.All}, nil
 	case len(f.Chosen) == 0:
-		return nil, fault.Invalid("events", "events_missing", "Choose at least one type of event.")
+		return nil, fault.Invalid("events", "events_missing", "Choose at least one event type.")
 	}
 	return f.Chosen, nil
 }

@@ -72,7 +72,7 @@ func TestWebhookEndpoints(t *testing.T) {
 func TestDeliveriesAreShown(t *testing.T) {
 	w := desktest.New(t)
 	path, _ := w.Endpoint(url.Values{"url": {"https://shop.example/hooks"}})
-	parked := w.Try(path, notify.Parked, nil)
+	parked := w.Try(path, notify.DeadLetter, nil)
 	w.Try(path, notify.Succeeded, func(d *notify.Delivery) {
 		d.EventType, d.HTTPStatus, d.Error, d.At = "link.paid", 204, "", d.At.AddDate(0, 0, -2)
 	})
@@ -112,7 +112,7 @@ func TestBulkRedeliveryIsShown(t *testing.T) {
 	w := desktest.New(t)
 	path, _ := w.Endpoint(url.Values{"url": {"https://shop.example/hooks"}})
 	for range 4 {
-		w.Try(path, notify.Parked, nil)
+		w.Try(path, notify.DeadLetter, nil)
 	}
 	form := url.Values{"attempt": {w.Attempt(w.Get(path + "/redeliver"))}, "status": {"parked"}, "type": {""}}
 	p := w.Post(path+"/redeliver", form)

@@ -74,10 +74,10 @@ func TestRefusalForGoodIsParked(t *testing.T) {
 		return nil
 	})
 	w.send()
-	if m := w.only(mail.Reset); m.Status != mail.ParkedS || !strings.Contains(m.Error, "no such mailbox") {
+	if m := w.only(mail.Reset); m.Status != mail.DeadLetterStatus || !strings.Contains(m.Error, "no such mailbox") {
 		t.Errorf("parked %+v", m)
 	}
-	if n, err := w.store.CountParkedMails(t.Context()); n != 1 || err != nil {
+	if n, err := w.store.CountDeadMails(t.Context()); n != 1 || err != nil {
 		t.Errorf("the metric says %d, %v", n, err)
 	}
 }
@@ -87,7 +87,7 @@ func TestAMailServerThatIsAwayIsWaitedFor(t *testing.T) {
 	w := newWorld(t)
 	m := w.reset(1)
 	start := w.clock.Now()
-	away := w.openOffice(carrierFunc(func(context.Context, mail.Letter) error { return errors.New("smtp_connect: connection refused") }))
+	away := w.openOffice(carrierFunc(func(context.Context, mail.Email) error { return errors.New("smtp_connect: connection refused") }))
 	w.office = away
 	for range office.MaxAttempts {
 		w.send()
@@ -96,7 +96,7 @@ func TestAMailServerThatIsAwayIsWaitedFor(t *testing.T) {
 		}
 	}
 	got := w.only(mail.Reset)
-	if took := w.clock.Now().Sub(start); got.Status != mail.ParkedS || got.Attempt != office.MaxAttempts || took < 38*time.Hour ||
+	if took := w.clock.Now().Sub(start); got.Status != mail.DeadLetterStatus || got.Attempt != office.MaxAttempts || took < 38*time.Hour ||
 		took > 59*time.Hour {
 		t.Errorf("%s: %+v after %s", m.ID, got, took)
 	}
@@ -127,7 +127,7 @@ func TestAProcessThatDiesLeavesAClaimThatRunsOut(t *testing.T) {
 	w := newWorld(t)
 	w.reset(1)
 	reached, dead := make(chan struct{}), make(chan struct{})
-	first := w.openOffice(carrierFunc(func(ctx context.Context, _ mail.Letter) error {
+	first := w.openOffice(carrierFunc(func(ctx context.Context, _ mail.Email) error {
 		close(reached)
 		<-dead // it neither sends nor records anything any more
 		return ctx.Err()

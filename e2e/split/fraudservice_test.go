@@ -11,10 +11,10 @@ import (
 	"github.com/paylink/paylink/internal/store/pgtest"
 )
 
-// TestF26PaymentsGoOnWithoutTheFraudBox kills every instance of the fraud service: the account's
+// TestF26PaymentsGoOnWithoutTheFraudService kills every instance of the fraud service: the account's
 // policy decides, payments continue, and no other service stops being ready. When an instance is
 // back, attempts are assessed again.
-func TestF26PaymentsGoOnWithoutTheFraudBox(t *testing.T) {
+func TestF26PaymentsGoOnWithoutTheFraudService(t *testing.T) {
 	t.Parallel()
 	f := harness.Deploy(t, pgtest.Database(t), false)
 	_, key := f.Front().Merchant(t, "ada")

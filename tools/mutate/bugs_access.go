@@ -1,8 +1,8 @@
 package main
 
-// doors are bugs in what lets requests in and out: tokens, keys, scopes, idempotency, webhooks,
+// access are bugs in what lets requests in and out: tokens, keys, scopes, idempotency, webhooks,
 // internal calls, receipts and amounts as text.
-var doors = []mutation{
+var access = []mutation{
 	{"T01", "a token's signature is not checked", "internal/link/token.go",
 		`!v.Verify(keyring.LinkSign, kid, append([]byte(signDomain), body...), sig) || !ok`,
 		`v.Verify(keyring.LinkSign, kid, append([]byte(signDomain), body...), sig); !ok`,
@@ -141,8 +141,8 @@ var doors = []mutation{
 		`	case false:`,
 		[]string{"./internal/notify/webhook -skip PostgreSQL"}},
 	{"R01", "an internal call proves nothing", "internal/rpc/auth.go",
-		`err != nil || !hmac.Equal(said.mac, said.secret.mac(r, said.at, body))`,
-		`err != nil || (hmac.Equal(said.mac, said.secret.mac(r, said.at, body)) && false)`,
+		`err != nil || !hmac.Equal(signed.mac, signed.secret.mac(r, signed.at, body))`,
+		`err != nil || (hmac.Equal(signed.mac, signed.secret.mac(r, signed.at, body)) && false)`,
 		[]string{"./internal/rpc -skip PostgreSQL -run Auth|Proof|Guard|Credential|Secret", "./internal/rpc -skip PostgreSQL"}},
 	{"R02", "an internal call can be replayed for ever", "internal/rpc/auth.go",
 		` || age > maxSkew || age < -maxSkew`,

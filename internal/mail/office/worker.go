@@ -55,7 +55,7 @@ func (l *Local) Run(ctx context.Context) error {
 		// A full batch is followed by the next one at once.
 		n, err := l.send(ctx, under)
 		if err != nil && ctx.Err() == nil {
-			l.Log.WarnContext(ctx, "mails that are due could not be read; trying again", "error", err)
+			l.Log.WarnContext(ctx, "due emails could not be read; trying again", "error", err)
 		}
 		if n == dueBatch && err == nil && ctx.Err() == nil {
 			continue
@@ -113,7 +113,7 @@ func (l *Local) try(ctx context.Context, m mail.Message) {
 	// try only.
 	claimed, err := l.Outbox.ClaimMails(ctx, []mail.Message{m}, l.Now().UTC().Add(claimLife))
 	if err != nil {
-		l.Log.WarnContext(ctx, "a mail could not be claimed; trying again", "mail", m.ID, "error", err)
+		l.Log.WarnContext(ctx, "an email could not be claimed; trying again", "mail", m.ID, "error", err)
 		return
 	}
 	if len(claimed) == 0 {
@@ -123,12 +123,12 @@ func (l *Local) try(ctx context.Context, m mail.Message) {
 	m = claimed[0]
 	o := l.judge(m, l.deliver(ctx, m))
 	l.Observe(m.Kind, o.Status)
-	if o.Status == mail.ParkedS {
-		l.Log.ErrorContext(ctx, "a mail was given up", "mail", m.ID, "kind", m.Kind, "account", m.Account, "attempt", m.Attempt, "error", o.Error)
+	if o.Status == mail.DeadLetterStatus {
+		l.Log.ErrorContext(ctx, "an email failed and is no longer retried", "mail", m.ID, "kind", m.Kind, "account", m.Account, "attempt", m.Attempt, "error", o.Error)
 	}
 	// Recorded even if the process is being stopped, because the mail was sent.
 	if err := l.Outbox.SettleMails(context.WithoutCancel(ctx), []mail.Outcome{o}); err != nil {
-		l.Log.ErrorContext(ctx, "what became of a mail could not be recorded; it may be sent again", "mail", m.ID,
+		l.Log.ErrorContext(ctx, "the outcome of an email could not be recorded; it may be sent again", "mail", m.ID,
 			"outcome", string(o.Status), "error", err)
 	}
 }
@@ -162,7 +162,7 @@ func (l *Local) judge(m mail.Message, err error) mail.Outcome {
 		o.Status, o.Unsent = mail.Waiting, true
 		o.NextAt = time.Time(rests).Add(rand.N(restFirst))
 	case errors.Is(err, mail.ErrPermanent), errors.Is(err, mail.ErrSealed), m.Attempt >= MaxAttempts:
-		o.Status = mail.ParkedS
+		o.Status = mail.DeadLetterStatus
 	default:
 		// Spread over two fifths of the pause, around it.
 		pause := pauses[max(m.Attempt, 1)-1]
@@ -198,18 +198,18 @@ func (l *Local) deliver(ctx context.Context, m mail.Message) error {
 		// The text then says UTC, which is right, if less convenient.
 		d.facts.Zone = time.UTC // this release lacks the zone's name
 	}
-	letter, err := mail.Compose(i18n.For(d.lang), m.Kind, d.facts)
+	email, err := mail.Compose(i18n.For(d.lang), m.Kind, d.facts)
 	if err != nil {
 		return err
 	}
 
-	letter.ID, letter.From, letter.To, letter.At, letter.Unsubscribe = m.ID, l.From, d.to, l.Now(), d.facts.Unsubscribe
+	email.ID, email.From, email.To, email.At, email.Unsubscribe = m.ID, l.From, d.to, l.Now(), d.facts.Unsubscribe
 	if until := l.domains.resting(d.to, l.Now().UTC()); !until.IsZero() {
 		return resting(until)
 	}
 
 	// A refusal for good shows that the domain can be reached.
-	err = l.Carrier.Carry(ctx, letter)
+	err = l.Carrier.Carry(ctx, email)
 	l.domains.ended(d.to, err == nil || errors.Is(err, mail.ErrPermanent), l.Now().UTC())
 	return err
 }
@@ -264,7 +264,7 @@ func (d *draft) fill(ctx context.Context) error {
 		return d.held(ctx)
 	case mail.DisputeOpened:
 		return d.dispute(ctx)
-	case mail.EndpointDisabled, mail.Parked:
+	case mail.EndpointDisabled, mail.DeadLetter:
 		d.facts.Endpoint, d.facts.Gone = data["url"], data["reason"] == "gone"
 		d.facts.URL = public + "/dashboard/" + d.m.Mode + "/webhooks"
 	}
@@ -342,7 +342,7 @@ func (d *draft) payment(ctx context.Context) error {
 	o := d.office
 	p, err := o.Payments.GetPayment(ctx, d.m.Account, d.m.To)
 	if err != nil {
-		return gone(err)
+		return skipMissing(err)
 	}
 	if p.PayerEmail == "" {
 		return unwanted("no_address: the payer gave no address")
@@ -355,7 +355,7 @@ func (d *draft) payment(ctx context.Context) error {
 
 	l, err := o.Links.GetLink(ctx, p.Account, p.Link)
 	if err != nil {
-		return gone(err)
+		return skipMissing(err)
 	}
 
 	c := p.Amount.Currency
@@ -393,7 +393,7 @@ func (d *draft) link(ctx context.Context) error {
 	o := d.office
 	l, err := o.Links.GetLink(ctx, d.m.Account, d.m.Data["link"])
 	if err != nil {
-		return gone(err)
+		return skipMissing(err)
 	}
 	if err := l.Unpayable(o.Now()); err != nil {
 		return unwanted(fault.Code(err) + ": the link cannot be paid any more")
@@ -406,11 +406,11 @@ func (d *draft) link(ctx context.Context) error {
 	return nil
 }
 
-// gone drops a mail about an object that does not exist; after any other error the mail is
+// skipMissing drops a mail about an object that does not exist; after any other error the mail is
 // tried again.
-func gone(err error) error {
+func skipMissing(err error) error {
 	if notFound(err) {
-		return unwanted("gone: what it tells of is no more")
+		return unwanted("gone: its subject no longer exists")
 	}
 	return err
 }
