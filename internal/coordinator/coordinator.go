@@ -306,7 +306,7 @@ func (c *Local) settleWith(ctx context.Context, p payment.Payment, in payment.In
 		err = c.commit(ctx, change)
 		switch {
 		case err == nil:
-			c.tell(ctx, change)
+			c.logChange(ctx, change)
 			return change.Payment, nil
 		case change.Use == payment.UseRetake && fault.KindOf(err) == fault.KindConflict:
 			in.NoUse = true // another payer used the link meanwhile
@@ -412,14 +412,21 @@ func (c *Local) commit(ctx context.Context, change payment.Change) error {
 	return err
 }
 
-// tell logs what an operator must know about a change.
-func (c *Local) tell(ctx context.Context, change payment.Change) {
+// logChange logs what an operator must know about a change.
+func (c *Local) logChange(ctx context.Context, change payment.Change) {
 	for _, e := range change.Entries {
+		details := []any{"payment", change.Payment.ID, "reason", e.Reason}
+		if e.Code != "" {
+			details = append(details, "code", e.Code)
+		}
+		if e.Amount.Currency != "" {
+			details = append(details, "amount", e.Amount.String())
+		}
 		switch e.To {
 		case payment.Review:
-			c.cfg.Log.ErrorContext(ctx, "a payment needs a person", "payment", change.Payment.ID, "reason", e.Reason)
+			c.cfg.Log.ErrorContext(ctx, "a payment needs a person", details...)
 		case payment.Unknown, payment.Late:
-			c.cfg.Log.WarnContext(ctx, "payment is "+string(e.To), "payment", change.Payment.ID, "reason", e.Reason)
+			c.cfg.Log.WarnContext(ctx, "payment is "+string(e.To), details...)
 		}
 	}
 }

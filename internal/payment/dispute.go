@@ -149,9 +149,9 @@ func (s *step) disputeOpens() error {
 		d.ClosedAt = s.in.At
 	}
 	p.Disputes = append(p.Disputes, d)
-	s.said("dispute.created", "disputed as "+d.Reason+": "+s.amount(minor).String())
+	s.stay(Entry{Reason: ReasonDisputeOpened, Code: d.Reason, Amount: s.amount(minor), Event: "dispute.created"})
 	if d.Closed() {
-		s.said("dispute.closed", "the dispute was "+d.State)
+		s.stay(Entry{Reason: stateReasons[d.State], Event: "dispute.closed"})
 	}
 	return nil
 }
@@ -183,14 +183,12 @@ func (s *step) disputeMoves(at int) error {
 	case d.State == DisputeUnderReview && next.State == DisputeNeedsResponse:
 		return conflict("dispute_state_conflict", "A dispute under review does not need a response again.")
 	}
+	event := "dispute.updated"
 	if next.Closed() {
-		next.ClosedAt = s.in.At
-		*d = next
-		s.said("dispute.closed", "the dispute was "+next.State)
-		return nil
+		next.ClosedAt, event = s.in.At, "dispute.closed"
 	}
 	*d = next
-	s.said("dispute.updated", "the dispute is "+next.State)
+	s.stay(Entry{Reason: stateReasons[next.State], Event: event})
 	return nil
 }
 

@@ -54,10 +54,10 @@ func TestF52RefundOfDisputedMoney(t *testing.T) {
 		if !ok || r.Minor != c.want {
 			t.Errorf("%q, %s: refund of %d, want %d", c.from, named(c.in), r.Minor, c.want)
 		}
-		reason := o.Entries[len(o.Entries)-1].Reason
+		e := o.Entries[len(o.Entries)-1]
 		if forced := c.in.AllowDisputed; (r.AllowedBy == "usr_1") != forced ||
-			strings.Contains(reason, "EUR 4.00 is disputed, allowed by usr_1") != forced {
-			t.Errorf("%q, %s: allowed by %q, logged as %q", c.from, named(c.in), r.AllowedBy, reason)
+			(e.Reason == payment.ReasonDisputedRefundRequested && e.Amount == money.Of(400, "EUR") && e.By == "usr_1") != forced {
+			t.Errorf("%q, %s: allowed by %q, logged as %s of %s by %q", c.from, named(c.in), r.AllowedBy, e.Reason, e.Amount, e.By)
 		}
 	}
 	nobody := refunding(0, true)

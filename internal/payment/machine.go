@@ -80,17 +80,6 @@ type Input struct {
 var Schedule = [...]time.Duration{10 * time.Second, time.Minute, 5 * time.Minute, time.Hour,
 	24 * time.Hour, 24 * time.Hour, 24 * time.Hour, 24 * time.Hour, 24 * time.Hour}
 
-// ReasonMismatch marks a review because the issuer's answer contradicts the request. No later
-// answer may turn it into a success (I9).
-const ReasonMismatch = "amount_mismatch"
-
-// ReasonUnresolved marks a review because the issuer never gave a clear answer.
-const ReasonUnresolved = "unresolved"
-
-// ReasonIssuerGone marks a review because the payment's issuer is not in the configuration. The
-// sweep tries it daily, and it continues when the issuer is back.
-const ReasonIssuerGone = "issuer_gone"
-
 // An issuer that is missing is tried for about an hour: the configuration may be wrong for one
 // restart only.
 const (
@@ -202,7 +191,7 @@ func (s *step) begin() error {
 	switch p.Status {
 	case None:
 		p.Risk = s.in.Risk
-		s.to(Created, "submitted", "payment.created")
+		s.to(Created, Entry{Reason: ReasonSubmitted, Event: "payment.created"})
 	case Created: // proved not sent: the payer tries again, maybe with another card
 		p.Risk = s.in.Risk
 	default:
@@ -217,7 +206,7 @@ func (s *step) begin() error {
 	p.UseReserved = true
 	s.change.Use = UseReserve
 	s.lease(s.in.At.Add(Lease))
-	s.to(Processing, "sending to the issuer", "payment.processing")
+	s.to(Processing, Entry{Reason: ReasonAuthorizationRequested, Event: "payment.processing"})
 	return nil
 }
 
@@ -236,7 +225,7 @@ func (s *step) authorization() error {
 		case waiting || freed:
 			s.approved(freed)
 		case a.Amount != p.Amount && p.CapturedMinor == 0 && (p.Status == Authorized || p.Status == Late):
-			s.mismatch("the issuer approved " + a.Amount.String() + " instead of " + p.Amount.String())
+			s.mismatch()
 		}
 	case issuer.Declined:
 		if waiting {
@@ -246,19 +235,19 @@ func (s *step) authorization() error {
 		if p.Status == Processing || p.Status == Unknown {
 			p.ActionURL = a.ActionURL
 			s.rest(s.in.At.Add(ChallengeLife))
-			s.to(RequiresAction, "the issuer asks for a challenge", "payment.requires_action")
+			s.to(RequiresAction, Entry{Reason: ReasonChallengeRequired, Event: "payment.requires_action"})
 		} else if p.Status == RequiresAction && s.in.Kind == Inquired {
 			s.again()
 		}
 	case issuer.Reversed:
 		if waiting || p.Status == Authorized || (p.Status == Late && p.CapturedMinor == 0) {
-			s.canceled("nothing is authorised at the issuer")
+			s.canceled(ReasonNothingAuthorized)
 		}
 	case issuer.NotSent:
 		if s.in.Kind == Sync && p.Status == Processing {
 			s.release()
 			s.rest(p.LinkEndsAt)
-			s.to(Created, "proved not sent", "payment.created")
+			s.to(Created, Entry{Reason: ReasonNotSent, Event: "payment.created"})
 		} else if s.in.Kind == Inquired {
 			s.unclear()
 		}
@@ -275,7 +264,7 @@ func (s *step) unclear() {
 	switch s.p.Status {
 	case Processing:
 		s.rest(s.in.At.Add(Schedule[0]))
-		s.to(Unknown, "no clear answer: "+s.in.Answer.Outcome.String(), "payment.unknown")
+		s.to(Unknown, Entry{Reason: ReasonNoClearAnswer, Code: outcomeCode(s.in.Answer.Outcome), Event: "payment.unknown"})
 	case Unknown, RequiresAction:
 		if s.in.Kind == Inquired {
 			s.again()
@@ -301,13 +290,13 @@ func (s *step) again() {
 	if s.in.Answer.Code == issuer.Gone && w.Asked >= goneAfter {
 		s.p.ReviewReason = ReasonIssuerGone
 		s.rest(s.in.At.Add(goneEvery))
-		s.to(Review, "the issuer "+s.p.Issuer+" is not configured", "payment.review")
+		s.to(Review, Entry{Reason: ReasonIssuerGone, Event: "payment.review"})
 		return
 	}
 	if w.Asked >= len(Schedule) {
 		s.p.ReviewReason = ReasonUnresolved
 		s.rest(time.Time{})
-		s.to(Review, "the issuer gave no clear answer in time", "payment.review")
+		s.to(Review, Entry{Reason: ReasonUnresolved, Event: "payment.review"})
 		return
 	}
 	w.Owner, w.Until = "", time.Time{}
@@ -320,16 +309,16 @@ func (s *step) approved(freed bool) {
 	p.IssuerReference = a.IssuerReference
 	if a.Amount != p.Amount {
 		p.AuthorizedMinor = 0 // the hold of an earlier approval was released when the payment was abandoned
-		s.mismatch("the issuer approved " + a.Amount.String() + " instead of " + p.Amount.String())
+		s.mismatch()
 		return
 	}
 	p.AuthorizedMinor = a.Amount.Minor
 	move := ledger.Authorize(s.transferID(0), p.Account, p.Issuer, a.Amount)
-	goal, reason := Authorized, "approved"
+	goal, reason := Authorized, ReasonApproved
 	if a.Captured {
 		p.CapturedMinor = a.Amount.Minor
 		move = ledger.Capture(s.transferID(0), p.Account, p.Issuer, a.Amount)
-		goal, reason = Succeeded, "approved and captured"
+		goal, reason = Succeeded, ReasonApprovedAndCaptured
 	}
 	s.take(freed)
 	decided := a.At
@@ -344,21 +333,22 @@ func (s *step) approved(freed bool) {
 	s.hold()
 }
 
-// mismatch moves the payment to review because the issuer's answer contradicts the request.
-func (s *step) mismatch(reason string) {
+// mismatch moves the payment to review because the amount of the issuer's answer contradicts the
+// request.
+func (s *step) mismatch() {
 	s.p.ReviewReason = ReasonMismatch
 	s.rest(time.Time{})
-	s.to(Review, reason, "payment.review")
+	s.to(Review, Entry{Reason: ReasonMismatch, Amount: s.in.Answer.Amount, Event: "payment.review"})
 }
 
 // settle enters Authorized or Succeeded.
-func (s *step) settle(goal Status, reason string, moves ...ledger.Transfer) {
+func (s *step) settle(goal Status, reason Reason, moves ...ledger.Transfer) {
 	if goal == Authorized {
 		s.rest(s.in.At.Add(HoldLife))
 	} else {
 		s.rest(time.Time{})
 	}
-	s.to(goal, reason, "payment."+string(goal), moves...)
+	s.to(goal, Entry{Reason: reason, Event: "payment." + string(goal), Transfers: moves})
 }
 
 // late applies the link's policy to a success after the link had ended, or after its use was
@@ -366,26 +356,26 @@ func (s *step) settle(goal Status, reason string, moves ...ledger.Transfer) {
 func (s *step) late(goal Status, freed bool, move ledger.Transfer) {
 	p := &s.p
 	s.rest(time.Time{})
-	reason := "approved after the link had expired"
+	reason := ReasonApprovedLate
 	if freed {
-		reason = "approved after the payment had been given up"
+		reason = ReasonApprovedAfterFailure
 	}
-	s.to(Late, reason, "payment.late", move)
+	s.to(Late, Entry{Reason: reason, Event: "payment.late", Transfers: []ledger.Transfer{move}})
 	policy := p.LatePolicy
 	if s.in.NoUse || p.Risk.Action == Block {
 		policy = link.LateRefund
 	}
 	switch {
 	case policy == link.LateAccept:
-		s.settle(goal, "accepted by the link's late policy")
+		s.settle(goal, ReasonLatePolicyAccept)
 	case policy == link.LateRefund && goal == Authorized:
 		p.VoidFrom = Late
 		s.rest(s.in.At)
-		s.to(Voiding, "voided by the late policy", "")
+		s.to(Voiding, Entry{Reason: ReasonLatePolicyVoid})
 	case goal == Authorized: // held for the merchant to decide, no longer than any authorization
 		s.rest(s.in.At.Add(HoldLife))
 	case policy == link.LateRefund:
-		s.addRefund("rfd"+p.ID[len("pay"):], p.CapturedMinor, s.in.At, "refunded by the late policy", "") // no dispute comes before the capture
+		s.addRefund("rfd"+p.ID[len("pay"):], p.CapturedMinor, s.in.At, Entry{Reason: ReasonLatePolicyRefund}) // no dispute comes before the capture
 	}
 }
 
@@ -416,10 +406,10 @@ func (s *step) declined() {
 	}
 	s.release()
 	s.rest(time.Time{})
-	s.to(Declined, "declined: "+p.DeclineCode, "payment.declined")
+	s.to(Declined, Entry{Reason: ReasonDeclined, Code: p.DeclineCode, Event: "payment.declined"})
 }
 
-func (s *step) canceled(reason string) {
+func (s *step) canceled(reason Reason) {
 	s.release()
 	s.rest(time.Time{})
 	var moves []ledger.Transfer
@@ -429,7 +419,7 @@ func (s *step) canceled(reason string) {
 	if held, ok := s.p.heldAuthorization(); ok {
 		moves = append(moves, ledger.Release(s.transferID(0), ledger.Voided, held))
 	}
-	s.to(CanceledS, reason, "payment.canceled", moves...)
+	s.to(CanceledS, Entry{Reason: reason, Event: "payment.canceled", Transfers: moves})
 }
 
 // lost handles the loss of the worker that held the lease: nobody knows what it did. A worker
@@ -444,7 +434,7 @@ func (s *step) lost() {
 		} else {
 			s.rest(s.in.At)
 		}
-		s.to(Unknown, "the worker was lost on the way", "payment.unknown")
+		s.to(Unknown, Entry{Reason: ReasonWorkerLost, Event: "payment.unknown"})
 	}
 }
 
@@ -471,7 +461,7 @@ func (s *step) claim() {
 
 func (s *step) abandon() {
 	if s.p.Status == Created && !s.in.At.Before(s.p.LinkEndsAt) {
-		s.canceled("never submitted again")
+		s.canceled(ReasonAbandoned)
 	}
 }
 

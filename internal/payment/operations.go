@@ -1,8 +1,10 @@
 package payment
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/paylink/paylink/internal/fault"
@@ -39,6 +41,12 @@ func (p Payment) openHold(want func(ledger.Transfer) bool) (found ledger.Transfe
 	return found, ok
 }
 
+// outcomeCode returns an outcome as a code.
+func outcomeCode(o issuer.Outcome) string { return strings.ReplaceAll(o.String(), " ", "_") }
+
+// answerCode returns the issuer's code or, if the answer has none, its outcome.
+func answerCode(a issuer.Answer) string { return cmp.Or(a.Code, outcomeCode(a.Outcome)) }
+
 func conflict(code, format string, args ...any) error {
 	return fault.New(fault.KindConflict, code, format, args...)
 }
@@ -52,7 +60,7 @@ func (s *step) captureAsked() error {
 		if s.in.Minor != 0 && s.in.Minor != p.CapturedMinor {
 			return fault.Invalid("amount", "amount_invalid", "The payment is captured already: it can only be accepted whole.")
 		}
-		s.settle(Succeeded, "accepted by the merchant")
+		s.settle(Succeeded, ReasonAccepted)
 		return nil
 	}
 	minor := s.in.Minor
@@ -70,7 +78,7 @@ func (s *step) startCapture(minor int64) {
 	s.p.Capturing = minor
 	s.p.Captures++
 	s.lease(s.in.At.Add(Lease))
-	s.to(Capturing, "capture of "+s.amount(minor).String(), "")
+	s.to(Capturing, Entry{Reason: ReasonCaptureRequested, Amount: s.amount(minor)})
 }
 
 func (s *step) captureAnswer() {
@@ -81,7 +89,7 @@ func (s *step) captureAnswer() {
 	switch a.Outcome {
 	case issuer.Approved:
 		if a.Amount != s.amount(p.Capturing) {
-			s.mismatch("the issuer captured " + a.Amount.String() + " instead of " + s.amount(p.Capturing).String())
+			s.mismatch()
 			return
 		}
 		p.CapturedMinor, p.Capturing = p.Capturing, 0
@@ -89,7 +97,7 @@ func (s *step) captureAnswer() {
 		if held, ok := p.heldAuthorization(); ok {
 			moves = append(moves, ledger.Post(s.transferID(0), ledger.KindCapture, held, p.CapturedMinor))
 		}
-		s.settle(Succeeded, "captured", moves...)
+		s.settle(Succeeded, ReasonCaptured, moves...)
 	case issuer.Declined, issuer.NotSent, issuer.Reversed:
 		p.Capturing = 0
 		s.rest(s.in.At.Add(HoldLife))
@@ -97,7 +105,7 @@ func (s *step) captureAnswer() {
 		if p.Log[len(p.Log)-1].From == Late { // callers saw it as late, so an event reports the change
 			event = "payment.authorized"
 		}
-		s.to(Authorized, "not captured: "+a.Outcome.String()+" "+a.Code, event)
+		s.to(Authorized, Entry{Reason: ReasonCaptureFailed, Code: answerCode(a), Event: event})
 	default:
 		s.again()
 	}
@@ -107,14 +115,14 @@ func (s *step) voidAsked() error {
 	if err := s.p.CanVoid(); err != nil {
 		return err
 	}
-	s.startVoid("void asked by the " + s.in.Actor)
+	s.startVoid()
 	return nil
 }
 
-func (s *step) startVoid(reason string) {
+func (s *step) startVoid() {
 	s.p.VoidFrom = s.p.Status
 	s.lease(s.in.At.Add(Lease))
-	s.to(Voiding, reason, "")
+	s.to(Voiding, Entry{Reason: ReasonVoidRequested})
 }
 
 func (s *step) voidAnswer() {
@@ -124,7 +132,7 @@ func (s *step) voidAnswer() {
 	}
 	switch s.in.Answer.Outcome {
 	case issuer.Reversed:
-		s.canceled("voided")
+		s.canceled(ReasonVoided)
 	case issuer.Declined:
 		back := p.VoidFrom
 		p.VoidFrom = None
@@ -136,7 +144,7 @@ func (s *step) voidAnswer() {
 			next = s.in.At.Add(goneEvery)
 		}
 		s.rest(next)
-		s.to(back, "the issuer refused the void: "+s.in.Answer.Code, "")
+		s.to(back, Entry{Reason: ReasonVoidRefused, Code: answerCode(s.in.Answer)})
 		s.hold()
 	default: // also when proved not sent: the decision to void stands
 		s.again()
@@ -193,23 +201,23 @@ func (s *step) refundAsked() error {
 	case minor > free && s.in.By == "":
 		return fault.Invalid("by", "parameter_missing", "A refund of disputed money says who allows it.")
 	}
-	allowed, reason := "", "refund of "+s.amount(minor).String()
+	e := Entry{Reason: ReasonRefundRequested}
 	if minor > free {
-		allowed = s.in.By
-		reason += ", of which " + s.amount(minor-free).String() + " is disputed, allowed by " + allowed
+		e = Entry{Reason: ReasonDisputedRefundRequested, Amount: s.amount(minor - free), By: s.in.By}
 	}
-	s.addRefund(s.in.Refund, minor, s.in.At.Add(Lease), reason, allowed)
+	s.addRefund(s.in.Refund, minor, s.in.At.Add(Lease), e)
 	return nil
 }
 
-// addRefund holds the money of a refund. allowed names who allowed it although the money is
-// disputed.
-func (s *step) addRefund(id string, minor int64, due time.Time, reason, allowed string) {
+// addRefund holds the money of a refund and appends the entry. If the money is disputed, e.By is
+// who allowed the refund.
+func (s *step) addRefund(id string, minor int64, due time.Time, e Entry) {
 	p := &s.p
 	hold := ledger.HoldRefund(s.transferID(0), p.Account, p.Issuer, s.amount(minor))
 	p.Refunds = append(p.Refunds, Refund{ID: id, Minor: minor, Status: RefundPending, CreatedAt: s.in.At, Hold: hold.ID, DueAt: due,
-		AllowedBy: allowed})
-	s.entry(Entry{To: p.Status, Reason: reason, Event: "refund.created", Refund: id, Transfers: []ledger.Transfer{hold}})
+		AllowedBy: e.By})
+	e.Event, e.Refund, e.Transfers = "refund.created", id, []ledger.Transfer{hold}
+	s.stay(e)
 }
 
 func (s *step) refundAnswer() {
@@ -231,7 +239,7 @@ func (s *step) refundAnswer() {
 	switch {
 	case a.Outcome == issuer.Approved && a.Amount != s.amount(r.Minor):
 		r.Code, r.DueAt = ReasonMismatch, time.Time{} // the money stays held, and a person decides
-		s.mismatch("the issuer refunded " + a.Amount.String() + " instead of " + s.amount(r.Minor).String() + " by " + r.ID)
+		s.mismatch()
 	case a.Outcome == issuer.Approved:
 		r.Status = RefundSucceeded
 		p.RefundedMinor += r.Minor
@@ -243,7 +251,7 @@ func (s *step) refundAnswer() {
 		case p.RefundedMinor == p.CapturedMinor:
 			to = Refunded
 		}
-		s.entry(Entry{To: to, Reason: "refunded", Event: "refund.succeeded", Refund: r.ID, IssuerReference: a.IssuerReference,
+		s.entry(Entry{To: to, Reason: ReasonRefunded, Event: "refund.succeeded", Refund: r.ID, IssuerReference: a.IssuerReference,
 			Transfers: []ledger.Transfer{ledger.Post(s.transferID(0), ledger.KindRefund, hold, r.Minor)}})
 	case a.Outcome == issuer.Declined, a.Outcome == issuer.NotSent:
 		r.Status, r.Code = RefundFailed, a.Code
@@ -251,7 +259,7 @@ func (s *step) refundAnswer() {
 			r.Code = "not_sent"
 		}
 		s.endLease()
-		s.entry(Entry{To: p.Status, Reason: "refund failed: " + r.Code, Event: "refund.failed", Refund: r.ID,
+		s.stay(Entry{Reason: ReasonRefundFailed, Code: r.Code, Event: "refund.failed", Refund: r.ID,
 			Transfers: []ledger.Transfer{ledger.Release(s.transferID(0), ledger.Voided, hold)}})
 	default: // unknown: the hold stays until a definite answer
 		wait := Schedule[min(r.Asked, len(Schedule)-1)]

@@ -169,14 +169,18 @@ type RefundInput struct {
 }
 
 // Entry is one transition in a payment's log, with the facts after it and the transfers that it
-// made. Hash covers the entry and the hash before it.
+// made. Reason says why it was made, and which of Code, By and Amount it has. Hash covers the
+// entry and the hash before it.
 type Entry struct {
 	Seq             int64             `json:"seq"`
 	At              time.Time         `json:"at"`
 	From            Status            `json:"from"`
 	To              Status            `json:"to"`
 	Actor           string            `json:"actor"`
-	Reason          string            `json:"reason"`
+	Reason          Reason            `json:"reason"`
+	Code            string            `json:"code,omitempty"`  // detail of the reason: the issuer's code, a dispute's reason, or what decided
+	By              string            `json:"by,omitempty"`    // id of the user, API key or rule that decided
+	Amount          money.Amount      `json:"amount,omitzero"` // the amount that the reason is about
 	IssuerReference string            `json:"issuerReference,omitempty"`
 	Event           string            `json:"event,omitempty"` // type of the event that reports it
 	Refund          string            `json:"refund,omitempty"`

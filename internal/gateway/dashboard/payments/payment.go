@@ -42,7 +42,10 @@ type paymentView struct {
 // paymentStep is an entry of the log as the page shows it.
 type paymentStep struct {
 	Text, Tone, Icon string
-	Actor, Reason    string
+	Actor            string
+	Reason           string
+	Detail           string // the code and the name that belong to the reason
+	English          bool   // the reason, in whatever language the page is
 	At               time.Time
 	Amount           money.Amount // no currency: none
 }
@@ -216,7 +219,8 @@ func (v *visit) steps(p payment.Payment) []paymentStep {
 	var out []paymentStep
 	var before payment.Entry
 	for _, e := range p.Log {
-		s := paymentStep{At: e.At, Actor: v.actor(e.Actor), Reason: e.Reason}
+		s := paymentStep{At: e.At, Actor: v.actor(e.Actor)}
+		s.Reason, s.Detail, s.English = v.reason(e)
 		if strings.HasPrefix(e.Event, "fraud.") || strings.HasPrefix(e.Event, "dispute.") {
 			s.Text, s.Tone, s.Icon = v.d.Beside.Step(v.Visit, before, e)
 		} else {
