@@ -141,8 +141,8 @@ func testCaptureVoidRefund(t *testing.T, e engine) {
 		_, err = w.c.Capture(ctx, w.account, link.Test, p.ID, "1.234", nil)
 		w.code(err, "amount_too_many_decimals")
 		must(w.c.Capture(ctx, w.account, link.Test, p.ID, "7.25", nil))(t)
-		if q := w.want(p, payment.Succeeded); q.CapturedMinor != 725 || q.Refundable() != 725 {
-			t.Fatal(q.CapturedMinor, q.Refundable())
+		if q := w.want(p, payment.Succeeded); q.CapturedMinor != 725 || q.Refundable().Minor != 725 {
+			t.Fatal(q.CapturedMinor, q.Refundable().Minor)
 		}
 	})
 	t.Run("void", func(t *testing.T) {
@@ -256,8 +256,8 @@ func testI11_RefundWithoutAnAnswerIsTold(t *testing.T, e engine) {
 		w.later(25 * time.Hour)
 	}
 	q := w.get(p)
-	if !strings.Contains(w.logs.String(), "a refund needs a person") || q.Refundable() != 750 || q.Refunds[0].Status != payment.RefundPending {
-		t.Fatalf("refundable %d, asked %d\n%s", q.Refundable(), q.Refunds[0].Asked, w.logs.String())
+	if !strings.Contains(w.logs.String(), "a refund needs a person") || q.Refundable().Minor != 750 || q.Refunds[0].Status != payment.RefundPending {
+		t.Fatalf("refundable %d, asked %d\n%s", q.Refundable().Minor, q.Refunds[0].Asked, w.logs.String())
 	}
 	w.wire.set(nil)
 	w.later(25 * time.Hour)

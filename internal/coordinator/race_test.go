@@ -158,7 +158,7 @@ func testF12_LateCapturedWaitsForTheMerchant(t *testing.T, e engine) {
 	}
 	w2, p2 := latePayment(t, e)
 	must(w2.c.Capture(t.Context(), w2.account, link.Test, p2.ID, "", nil))(t)
-	if q := w2.want(p2, payment.Succeeded); w2.wire.count("capture") != 0 || q.Refundable() != 1250 {
+	if q := w2.want(p2, payment.Succeeded); w2.wire.count("capture") != 0 || q.Refundable().Minor != 1250 {
 		t.Fatal(story(q))
 	}
 }
@@ -301,7 +301,7 @@ func testF20_CaptureVoidRefundRace(t *testing.T, e engine) {
 			continue
 		}
 		var refunded atomic.Int64
-		left := q.Refundable()
+		left := q.Refundable().Minor
 		refund := func() {
 			_, _, err := w.c.Refund(context.Background(), w.account, link.Test, p.ID, payment.RefundInput{Amount: "3.00"}, nil)
 			count(&refunded, err)

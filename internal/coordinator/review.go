@@ -64,7 +64,7 @@ func (c *Local) Dispute(ctx context.Context, account, mode, paymentID string, d 
 	if err != nil {
 		return p, payment.Dispute{}, err
 	}
-	m, err := minor(d.Amount, p.Amount.Currency)
+	sum, err := parse(d.Amount, p.Amount.Currency)
 	if err != nil {
 		return p, payment.Dispute{}, err
 	}
@@ -85,7 +85,7 @@ func (c *Local) Dispute(ctx context.Context, account, mode, paymentID string, d 
 		found, ok := named(p)
 		return payment.NewDisputeObject(p, found), ok
 	}
-	p, err = c.settleWith(ctx, p, payment.Input{Kind: payment.Disputed, Actor: "merchant", Dispute: d, DisputeID: fresh, Minor: m},
+	p, err = c.settleWith(ctx, p, payment.Input{Kind: payment.Disputed, Actor: "merchant", Dispute: d, DisputeID: fresh, Amount: sum},
 		&ticketFor{t, view})
 	if err != nil {
 		return p, payment.Dispute{}, err
@@ -99,7 +99,7 @@ func (c *Local) Dispute(ctx context.Context, account, mode, paymentID string, d 
 // the same dispute.
 func (c *Local) disputeNoticed(ctx context.Context, p payment.Payment, d issuer.Dispute) error {
 	in := payment.Input{Kind: payment.Disputed, Actor: "issuer", DisputeID: id.Derive(id.Dispute, p.ID, "reference\x00"+d.Reference),
-		Minor:   d.Amount.Minor,
+		Amount:  d.Amount,
 		Dispute: payment.DisputeInput{Reference: d.Reference, Reason: d.Reason, State: d.State, EvidenceDueAt: d.EvidenceDueAt}}
 	if !d.EvidenceDueAt.IsZero() {
 		in.Dispute.EvidenceDueAt = p.At(d.EvidenceDueAt) // an issuer lives in real time

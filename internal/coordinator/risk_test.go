@@ -382,7 +382,7 @@ func TestDisputes(t *testing.T) {
 		}
 		p = w.want(p, payment.Succeeded)
 		if len(p.Disputes) != 1 || p.Disputes[0].State != payment.DisputeLost || !p.Disputes[0].EvidenceDueAt.Equal(due) ||
-			p.Disputes[0].Minor != 1250 || p.Refundable() != 1250 {
+			p.Disputes[0].Minor != 1250 || p.Refundable().Minor != 1250 {
 			t.Errorf("%+v", p.Disputes)
 		}
 		if told := w.told(); !strings.HasSuffix(told, "dispute.created dispute.updated dispute.closed") {

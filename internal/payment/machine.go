@@ -51,12 +51,12 @@ type Input struct {
 	// Reference names the authorization that the answer is about. An answer about an earlier
 	// try changes nothing; "" means the current one.
 	Reference string
-	Minor     int64  // of a capture (0: all), a refund (0: all that is left) or a dispute (0: all that was captured)
-	Refund    string // RefundAsked, RefundAnswer: id of the refund; Reviewed: id of the one that it may need
-	Owner     string // of the lease
-	// Refundable is what the caller of RefundAsked saw as refundable, in minor units. If set,
-	// it must still be so.
-	Refundable *int64
+	Amount    money.Amount // of a capture (zero: all), a refund (all that is left) or a dispute (all that was captured)
+	Refund    string       // RefundAsked, RefundAnswer: id of the refund; Reviewed: id of the one that it may need
+	Owner     string       // of the lease
+	// Refundable is what the caller of RefundAsked saw as refundable. If set, it must still be
+	// so.
+	Refundable *money.Amount
 	// AllowDisputed lets RefundAsked refund what a dispute claims; By names who allows it.
 	AllowDisputed bool
 	// NoUse says that a success came after its use was released and that the link has no use
@@ -473,4 +473,17 @@ func (s *step) lease(until time.Time) {
 // rest ends the lease and makes the status due at next (zero: never).
 func (s *step) rest(next time.Time) { s.p.Work = Work{NextAt: next} }
 
-func (s *step) amount(minor int64) money.Amount { return money.Of(minor, s.p.Amount.Currency) }
+// minor returns the input's amount in minor units, or all if it is zero. It fails with
+// amount_invalid if the amount is in another currency than the payment.
+func (s *step) minor(all int64) (int64, error) {
+	switch a := s.in.Amount; {
+	case a.Zero():
+		return all, nil
+	case a.Currency != s.p.Amount.Currency:
+		return 0, fault.Invalid("amount", "amount_invalid", "The amount must be in %s, the currency of the payment.", s.p.Amount.Currency)
+	default:
+		return a.Minor, nil
+	}
+}
+
+func (s *step) amount(minor int64) money.Amount { return s.p.sum(minor) }

@@ -91,8 +91,8 @@ type RefundView struct {
 func Object(p Payment) PaymentObject {
 	c := p.Amount.Currency
 	o := PaymentObject{ID: p.ID, Object: "payment", Link: p.Link, Amount: p.Amount.Decimal(), Currency: c,
-		CapturedAmount: money.Of(p.CapturedMinor, c).Decimal(), RefundedAmount: money.Of(p.RefundedMinor, c).Decimal(),
-		Refundable: money.Of(p.Undisputed(), c).Decimal(),
+		CapturedAmount: p.Captured().Decimal(), RefundedAmount: p.Refunded().Decimal(),
+		Refundable: p.Undisputed().Decimal(),
 		Status:     p.Status.Public(), ReviewReason: p.ReviewReason, Issuer: p.Issuer, Realm: p.Realm, Reference: p.Reference,
 		Metadata: p.Metadata, Mode: p.Mode, CreatedAt: link.FormatTime(p.CreatedAt), UpdatedAt: link.FormatTime(p.UpdatedAt),
 		Links: map[string]string{"self": "/api/payments/" + p.ID, "link": "/api/links/" + p.Link}}

@@ -10,6 +10,7 @@ import (
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/ledger"
+	"github.com/paylink/paylink/internal/money"
 )
 
 // IssuerKey returns the reference of the current authorization at the issuer. No two
@@ -57,15 +58,15 @@ func (s *step) captureAsked() error {
 		return err
 	}
 	if p.Status == Late && p.CapturedMinor > 0 { // accepting a late success
-		if s.in.Minor != 0 && s.in.Minor != p.CapturedMinor {
+		if minor, err := s.minor(p.CapturedMinor); err != nil || minor != p.CapturedMinor {
 			return fault.Invalid("amount", "amount_invalid", "The payment is captured already: it can only be accepted whole.")
 		}
 		s.settle(Succeeded, ReasonAccepted)
 		return nil
 	}
-	minor := s.in.Minor
-	if minor == 0 {
-		minor = p.AuthorizedMinor
+	minor, err := s.minor(p.AuthorizedMinor)
+	if err != nil {
+		return err
 	}
 	if minor < 0 || minor > p.AuthorizedMinor {
 		return fault.Invalid("amount", "amount_too_large", "At most the authorised %s can be captured.", s.amount(p.AuthorizedMinor))
@@ -151,16 +152,16 @@ func (s *step) voidAnswer() {
 	}
 }
 
-// Refundable returns what was captured and is neither refunded nor held for a refund, in minor
-// units. Undisputed subtracts what disputes claim.
-func (p Payment) Refundable() int64 {
+// Refundable returns what was captured and is neither refunded nor held for a refund. Undisputed
+// subtracts what disputes claim.
+func (p Payment) Refundable() money.Amount {
 	left := p.CapturedMinor - p.RefundedMinor
 	for _, r := range p.Refunds {
 		if r.Status == RefundPending {
 			left -= r.Minor
 		}
 	}
-	return left
+	return p.sum(left)
 }
 
 // RefundByID returns the refund with that id, and whether the payment has it.
@@ -182,16 +183,16 @@ func (s *step) refundAsked() error {
 	if _, ok := p.RefundByID(s.in.Refund); ok {
 		return nil // requested before, under the same id
 	}
-	left, free := p.Refundable(), p.Undisputed()
-	if seen := s.in.Refundable; seen != nil && *seen != free {
-		return conflict("refundable_amount_changed", "%s of this payment can be refunded now, not %s. Read the payment, and decide again.", s.amount(free), s.amount(*seen))
+	left, free := p.Refundable().Minor, p.Undisputed().Minor
+	if seen := s.in.Refundable; seen != nil && *seen != s.amount(free) {
+		return conflict("refundable_amount_changed", "%s of this payment can be refunded now, not %s. Read the payment, and decide again.", s.amount(free), *seen)
 	}
 	if err := p.CanRefund(); err != nil {
 		return err
 	}
-	minor := s.in.Minor
-	if minor == 0 {
-		minor = left
+	minor, err := s.minor(left)
+	if err != nil {
+		return err
 	}
 	switch {
 	case minor < 0 || minor > left:

@@ -100,6 +100,17 @@ type Payment struct {
 	Ahead time.Duration `json:"-"`
 }
 
+// Authorized returns what the issuer authorized.
+func (p Payment) Authorized() money.Amount { return p.sum(p.AuthorizedMinor) }
+
+// Captured returns what was captured.
+func (p Payment) Captured() money.Amount { return p.sum(p.CapturedMinor) }
+
+// Refunded returns what was refunded.
+func (p Payment) Refunded() money.Amount { return p.sum(p.RefundedMinor) }
+
+func (p Payment) sum(minor int64) money.Amount { return money.Of(minor, p.Amount.Currency) }
+
 // At converts a real time to the payment's time.
 func (p Payment) At(now time.Time) time.Time { return now.Add(p.Ahead) }
 

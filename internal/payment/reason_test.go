@@ -93,7 +93,7 @@ func TestReasonDetails(t *testing.T) {
 		{payment.Processing, wrong, payment.EntryObject{Reason: "amount_mismatch", Amount: "1001", Currency: "JPY"}},
 		{capturing4, wrongCapture, payment.EntryObject{Reason: "amount_mismatch", Amount: "10.00", Currency: "EUR"}},
 		{capturing4, notCaptured, payment.EntryObject{Reason: "capture_failed", Code: "not_sent"}},
-		{payment.Authorized, payment.Input{Kind: payment.CaptureAsked, Minor: 400}, payment.EntryObject{Reason: "capture_requested", Amount: "4.00", Currency: "EUR"}},
+		{payment.Authorized, payment.Input{Kind: payment.CaptureAsked, Amount: eur(400)}, payment.EntryObject{Reason: "capture_requested", Amount: "4.00", Currency: "EUR"}},
 		{payment.Voiding, answer(payment.VoidAnswer, issuer.Declined, false), payment.EntryObject{Reason: "void_refused", Code: "insufficient_funds"}},
 		{refunding4, answer(payment.RefundAnswer, issuer.Declined, false), payment.EntryObject{Reason: "refund_failed", Code: "insufficient_funds"}},
 		{disputedPart, refunding(1000, true), payment.EntryObject{Reason: "disputed_refund_requested", Amount: "4.00", Currency: "EUR", By: "usr_1"}},

@@ -119,7 +119,7 @@ func (s *step) approvedInReview(uncaptured bool) error {
 
 func (s *step) refundedInReview() error {
 	p := &s.p
-	left := p.Undisputed() // the dispute decides about the money it claims
+	left := p.Undisputed().Minor // the dispute decides about the money it claims
 	switch err := p.CanRefund(); {
 	case fault.Code(err) == "payment_not_refundable":
 		return conflict("payment_not_refundable", "Nothing of a payment that is %s can be given back; mark it as fraud instead.", p.Status.Public())

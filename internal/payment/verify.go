@@ -33,8 +33,8 @@ func (p Payment) Verify() []string {
 	if p.Capturing > p.AuthorizedMinor {
 		say("I2", "capturing %d of %d", p.Capturing, p.AuthorizedMinor)
 	}
-	if p.RefundedMinor > p.CapturedMinor || p.Refundable() < 0 {
-		say("I3", "refunded %d (with holds %d) of %d", p.RefundedMinor, p.CapturedMinor-p.Refundable(), p.CapturedMinor)
+	if p.RefundedMinor > p.CapturedMinor || p.Refundable().Minor < 0 {
+		say("I3", "refunded %d (with holds %d) of %d", p.RefundedMinor, p.CapturedMinor-p.Refundable().Minor, p.CapturedMinor)
 	}
 	p.verifyWork(say)
 	p.verifyRisk(say)
@@ -119,7 +119,7 @@ func (p Payment) verifyHolds(sheet *ledger.Sheet, say report) {
 	if funds := sheet.Funds[p.Amount.Currency]; funds != nil {
 		b = *funds
 	}
-	if b.Available.Minor != p.Refundable() || b.Available.Minor < 0 || b.Pending.Minor != authorized {
+	if b.Available.Minor != p.Refundable().Minor || b.Available.Minor < 0 || b.Pending.Minor != authorized {
 		say("I4", "the ledger says %s available and %s pending", b.Available, b.Pending)
 	}
 }

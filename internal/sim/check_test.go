@@ -164,7 +164,7 @@ func (s *sim) checkLinks() {
 				}
 			}
 			uses += min(approvals, 1)
-			if p.CapturedMinor > p.RefundedMinor && p.Refundable() > 0 {
+			if p.CapturedMinor > p.RefundedMinor && p.Refundable().Minor > 0 {
 				kept++
 			}
 		}

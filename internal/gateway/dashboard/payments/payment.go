@@ -177,10 +177,10 @@ func (v *visit) paymentFacts(p payment.Payment, l link.Link) []parts.Fact {
 		out = append(out, parts.Fact{Label: v.Print.T(key), Value: value})
 	}
 	if p.CapturedMinor > 0 {
-		add("payments.captured", parts.Sum(money.Of(p.CapturedMinor, p.Amount.Currency)))
+		add("payments.captured", parts.Sum(p.Captured()))
 	}
 	if p.RefundedMinor > 0 {
-		add("payments.refunded", parts.Sum(money.Of(p.RefundedMinor, p.Amount.Currency)))
+		add("payments.refunded", parts.Sum(p.Refunded()))
 	}
 	if p.PayerName != "" {
 		add("payments.payer", parts.Text(p.PayerName))
@@ -308,8 +308,8 @@ func refundAsking(v *frame.Visit, p payment.Payment) (parts.Asking, bool) {
 	a := slip.NewAsking(v, p, "refund")
 	a.Head.Title, a.Lead = v.Print.T("payments.refundTitle"), v.Print.T("payments.refundLead")
 	a.OK = parts.Button{Text: v.Print.T("payments.refundOK"), Kind: "primary", Icon: "refund"}
-	a.Amount = slip.AmountField(v, v.Print.T("payments.refundAmount"), money.Of(p.Refundable(), p.Amount.Currency))
-	free := money.Of(p.Undisputed(), p.Amount.Currency)
+	a.Amount = slip.AmountField(v, v.Print.T("payments.refundAmount"), p.Refundable())
+	free := p.Undisputed()
 	a.Amount.Value = v.Print.Typed(free)
 	a.Hidden = []parts.Hidden{{Name: slip.FieldSeen, Value: free.Decimal()}}
 	return a, p.CanRefund() == nil
@@ -321,11 +321,11 @@ func captureAsking(v *frame.Visit, p payment.Payment) (parts.Asking, bool) {
 	if p.CapturedMinor > 0 {
 		a.Head.Title, a.Lead = v.Print.T("payments.acceptTitle"), v.Print.T("payments.acceptLead")
 		a.OK.Text = v.Print.T("payments.accept")
-		a.Hidden = saidSum(money.Of(p.CapturedMinor, p.Amount.Currency))
+		a.Hidden = saidSum(p.Captured())
 		return a, p.CanCapture() == nil
 	}
 	a.Head.Title, a.Lead = v.Print.T("payments.captureTitle"), v.Print.T("payments.captureLead")
-	a.Amount = slip.AmountField(v, v.Print.T("payments.captureAmount"), money.Of(p.AuthorizedMinor, p.Amount.Currency))
+	a.Amount = slip.AmountField(v, v.Print.T("payments.captureAmount"), p.Authorized())
 	return a, p.CanCapture() == nil
 }
 

@@ -18,7 +18,6 @@ import (
 	"github.com/paylink/paylink/internal/gateway/dashboard/risk"
 	"github.com/paylink/paylink/internal/gateway/dashboard/slip"
 	"github.com/paylink/paylink/internal/idempotency"
-	"github.com/paylink/paylink/internal/money"
 	"github.com/paylink/paylink/internal/payment"
 )
 
@@ -312,7 +311,7 @@ func (v *visit) verdictButtons(p payment.Payment, from string) []parts.Button {
 }
 
 func canRefundAsFraud(p payment.Payment) bool {
-	return p.Risk.Review == payment.ReviewOpen || (p.CanRefund() == nil && p.Undisputed() > 0)
+	return p.Risk.Review == payment.ReviewOpen || (p.CanRefund() == nil && p.Undisputed().Minor > 0)
 }
 
 // verdictAsking is the page that asks before a verdict.
@@ -344,10 +343,10 @@ func declineAsking(v *frame.Visit, p payment.Payment) (parts.Asking, bool) {
 func fraudAsking(v *frame.Visit, p payment.Payment) (parts.Asking, bool) {
 	lead := v.Print.T("review.refundHeldLead", "Amount", p.Amount)
 	if p.CapturedMinor > 0 {
-		lead = v.Print.T("review.refundLead", "Amount", money.Of(p.Undisputed(), p.Amount.Currency))
+		lead = v.Print.T("review.refundLead", "Amount", p.Undisputed())
 	}
 	a := verdictAsking(v, p, "fraud", v.Print.T("review.refundTitle"), lead, v.Print.T("review.refundOK"), "danger", "flag")
-	a.Hidden = []parts.Hidden{{Name: slip.FieldSeen, Value: money.Of(p.Undisputed(), p.Amount.Currency).Decimal()}}
+	a.Hidden = []parts.Hidden{{Name: slip.FieldSeen, Value: p.Undisputed().Decimal()}}
 	return a, canRefundAsFraud(p)
 }
 
@@ -418,7 +417,7 @@ func (v *visit) sumStands(id, verdict string) error {
 	if err != nil || p.Mode != v.Mode {
 		return err // Review says so itself
 	}
-	now := money.Of(p.Undisputed(), p.Amount.Currency)
+	now := p.Undisputed()
 	if p.CapturedMinor > 0 && p.Risk.Review != payment.ReviewRefunded && v.PostForm.Get(slip.FieldSeen) != now.Decimal() {
 		return fault.New(fault.KindConflict, "refundable_amount_changed", "%s of this payment can be refunded now. Read the payment, and decide again.", now)
 	}
