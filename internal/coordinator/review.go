@@ -109,7 +109,7 @@ func (c *Local) disputeNoticed(ctx context.Context, p payment.Payment, d issuer.
 		return err // the success may be about to be committed: the issuer sends the notice again
 	}
 	if kind := fault.KindOf(err); kind == fault.KindConflict || kind == fault.KindInvalid {
-		c.cfg.Log.ErrorContext(ctx, "word of a dispute cannot be taken down; a person must look", "payment", p.ID,
+		c.cfg.Log.ErrorContext(ctx, "a dispute notice cannot be recorded; a person must decide", "payment", p.ID,
 			"reference", d.Reference, "error", err)
 		return nil
 	}

@@ -220,7 +220,7 @@ func (s *step) authorization() error {
 		(p.Status == Review && (p.ReviewReason == ReasonUnresolved || p.ReviewReason == ReasonIssuerGone) && p.AuthorizedMinor == 0)
 	switch a.Outcome {
 	case issuer.Approved:
-		freed := p.Status == Created || p.Status == Declined || p.Status == CanceledS
+		freed := p.Status == Created || p.Status == Declined || p.Status == Canceled
 		switch {
 		case waiting || freed:
 			s.approved(freed)
@@ -419,7 +419,7 @@ func (s *step) canceled(reason Reason) {
 	if held, ok := s.p.heldAuthorization(); ok {
 		moves = append(moves, ledger.Release(s.transferID(0), ledger.Voided, held))
 	}
-	s.to(CanceledS, Entry{Reason: reason, Event: "payment.canceled", Transfers: moves})
+	s.to(Canceled, Entry{Reason: reason, Event: "payment.canceled", Transfers: moves})
 }
 
 // lost handles the loss of the worker that held the lease: nobody knows what it did. A worker

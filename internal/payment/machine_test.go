@@ -146,7 +146,7 @@ func TestLateHoldEnds(t *testing.T) {
 		t.Fatalf("%q from %q, due %s", voiding.Status, voiding.VoidFrom, voiding.DueAt())
 	}
 	c := step(voiding, answer(payment.VoidAnswer, issuer.Reversed, false))
-	if c.err != nil || c.Payment.Status != payment.CanceledS || !c.Payment.DueAt().IsZero() || len(c.Payment.Verify()) != 0 {
+	if c.err != nil || c.Payment.Status != payment.Canceled || !c.Payment.DueAt().IsZero() || len(c.Payment.Verify()) != 0 {
 		t.Fatalf("%q %v %v", c.Payment.Status, c.err, c.Payment.Verify())
 	}
 	if n := len(c.Events); n != 1 || c.Events[0].Type != "payment.canceled" {

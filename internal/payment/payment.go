@@ -34,7 +34,7 @@ const (
 	PartiallyRefunded Status = "partially_refunded"
 	Refunded          Status = "refunded"
 	Declined          Status = "declined"
-	CanceledS         Status = "canceled"
+	Canceled          Status = "canceled"
 	Late              Status = "late"
 	Review            Status = "review"
 )

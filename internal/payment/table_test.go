@@ -126,7 +126,7 @@ func inStatus(t testing.TB) map[payment.Status]payment.Payment {
 		payment.PartiallyRefunded: part,
 		payment.Refunded:          all,
 		payment.Declined:          drive(t, processing, answer(payment.Sync, issuer.Declined, false)),
-		payment.CanceledS: drive(t, processing, answer(payment.Sync, issuer.Ambiguous, false),
+		payment.Canceled: drive(t, processing, answer(payment.Sync, issuer.Ambiguous, false),
 			answer(payment.Inquired, issuer.Reversed, false)),
 		payment.Late:   drive(t, processing, late),
 		lateHeld:       drive(t, processing, lateAuthorised),
@@ -149,7 +149,7 @@ func inStatus(t testing.TB) map[payment.Status]payment.Payment {
 }
 
 var order = []payment.Status{payment.None, payment.Created, payment.Processing, payment.RequiresAction, payment.Unknown, payment.Authorized,
-	payment.Capturing, payment.Voiding, payment.Succeeded, payment.PartiallyRefunded, payment.Refunded, payment.Declined, payment.CanceledS,
+	payment.Capturing, payment.Voiding, payment.Succeeded, payment.PartiallyRefunded, payment.Refunded, payment.Declined, payment.Canceled,
 	payment.Late, payment.Review}
 
 func everyInput() []payment.Input {

@@ -56,7 +56,7 @@ func (p Payment) verifyLog(say report) (last Entry) {
 			say("I8", "entry %d leaves %q, but the payment was %q", e.Seq, e.From, last.To)
 		}
 		if e.Event == "" && e.From.Public() != e.To.Public() && e.To != Voiding && e.To != Capturing && e.From != Voiding && e.From != Capturing {
-			say("I12", "entry %d tells nobody", e.Seq)
+			say("I12", "entry %d changes the status without an event", e.Seq)
 		}
 		for _, t := range e.Transfers {
 			if err := sheet.Apply(p.Account, t); err != nil {
@@ -144,7 +144,7 @@ func (p Payment) canceledBefore() bool {
 		return false
 	}
 	for _, e := range p.Log {
-		if e.From == CanceledS && e.To == Review {
+		if e.From == Canceled && e.To == Review {
 			return true
 		}
 	}
@@ -171,7 +171,7 @@ func (p Payment) verifyWork(say report) {
 		if !due {
 			say("I11", "%s, and never due", p.Status)
 		}
-	case Declined, CanceledS, Succeeded, PartiallyRefunded, Refunded:
+	case Declined, Canceled, Succeeded, PartiallyRefunded, Refunded:
 		if !p.Work.NextAt.IsZero() {
 			say("I11", "%s, and due at %s", p.Status, p.Work.NextAt)
 		}

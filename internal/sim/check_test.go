@@ -16,7 +16,7 @@ import (
 
 // settled lists the statuses in which nothing is in progress.
 var settled = []payment.Status{payment.Created, payment.Succeeded, payment.PartiallyRefunded, payment.Refunded, payment.Declined,
-	payment.CanceledS, payment.Late, payment.Review}
+	payment.Canceled, payment.Late, payment.Review}
 
 func (s *sim) payments(account string) []payment.Payment {
 	list, err := s.store.ListPayments(context.Background(), payment.Filter{Account: account, Mode: link.Test, Limit: 1_000_000})
@@ -108,7 +108,7 @@ func (s *sim) checkLinkEvents(l link.Link, events []stream.Event, payments []pay
 	late := slices.ContainsFunc(payments, func(p payment.Payment) bool {
 		return slices.ContainsFunc(p.Log, func(e payment.Entry) bool { return e.To == payment.Late })
 	})
-	status := map[string]string{link.EventCreated: link.Open, link.EventPaid: link.Paid, link.EventExpired: link.ExpiredS, link.EventCanceled: link.Canceled}
+	status := map[string]string{link.EventCreated: link.Open, link.EventPaid: link.Paid, link.EventExpired: link.Expired, link.EventCanceled: link.Canceled}
 	expired := 0
 	for _, e := range events {
 		var o struct{ Status string }
@@ -213,7 +213,7 @@ func (s *sim) compareBooks(list []payment.Payment) {
 				b = &theirs{}
 			}
 			ours := theirs{refunds: map[string]int64{}}
-			if try == p.Try && p.Status != payment.CanceledS {
+			if try == p.Try && p.Status != payment.Canceled {
 				ours.approved, ours.captured = p.AuthorizedMinor, p.CapturedMinor
 			} else if b.reversed == b.approved || b.approved == 0 {
 				ours.approved, ours.reversed = b.approved, b.reversed // either way, nothing is left

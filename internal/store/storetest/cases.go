@@ -77,7 +77,7 @@ func linkFilters(t *testing.T, s suite) {
 	s.commit(t, Answered(t, s.commit(t, Begin(t, paid, attempt(1))), issuer.Approved))
 	for _, now := range []time.Time{Epoch, Epoch.Add(2 * time.Hour)} {
 		total := 0
-		for _, status := range []string{link.Open, link.Paying, link.Paid, link.ExpiredS, link.Canceled} {
+		for _, status := range []string{link.Open, link.Paying, link.Paid, link.Expired, link.Canceled} {
 			list, err := s.ListLinks(s.ctx, link.Filter{Account: s.account, Mode: link.Test, Status: status, Limit: 100, Now: now})
 			if err != nil {
 				t.Fatal(err)

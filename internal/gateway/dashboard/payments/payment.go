@@ -134,7 +134,7 @@ func (v *visit) explainStatus(p payment.Payment) string {
 		return v.Print.T("payments.why.review")
 	case payment.Declined:
 		return v.declineText(p.DeclineCode, p.DeclineMessage)
-	case payment.CanceledS:
+	case payment.Canceled:
 		return v.Print.T("payments.why.canceled")
 	}
 	return ""
@@ -288,7 +288,7 @@ func (v *visit) stepWords(p payment.Payment, e payment.Entry) (words, tone, icon
 		return v.Print.T("payments.step.succeeded"), "good", "check"
 	case payment.Declined:
 		return v.Print.T("payments.step.declined"), "bad", "cross"
-	case payment.CanceledS:
+	case payment.Canceled:
 		return v.Print.T("payments.step.canceled"), "quiet", "cross"
 	case payment.Late:
 		return v.Print.T("payments.step.late"), "wait", "clock"
