@@ -375,7 +375,8 @@ func (s *step) late(goal Status, freed bool, move ledger.Transfer) {
 	case goal == Authorized: // held for the merchant to decide, no longer than any authorization
 		s.rest(s.in.At.Add(HoldLife))
 	case policy == link.LateRefund:
-		s.addRefund("rfd"+p.ID[len("pay"):], p.CapturedMinor, s.in.At, Entry{Reason: ReasonLatePolicyRefund}) // no dispute comes before the capture
+		// No dispute comes before the capture.
+		s.addRefund("rfd"+p.ID[len("pay"):], p.CapturedMinor, s.in.At, Entry{Reason: ReasonLatePolicyRefund})
 	}
 }
 

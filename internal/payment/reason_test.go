@@ -48,7 +48,8 @@ func TestReasons(t *testing.T) {
 	run(states[payment.Unknown], slices.Repeat([]payment.Input{unclear}, len(payment.Schedule))...)
 	run(states[payment.Unknown], slices.Repeat([]payment.Input{gone}, len(payment.Schedule))...)
 	run(states[payment.Succeeded], marking(payment.LabelLegitimate), marking(""))
-	run(states[disputedPart], disputeChange(payment.DisputeNeedsResponse), disputeChange(payment.DisputeUnderReview), disputeChange(payment.DisputeWon))
+	run(states[disputedPart], disputeChange(payment.DisputeNeedsResponse), disputeChange(payment.DisputeUnderReview),
+		disputeChange(payment.DisputeWon))
 
 	want := payment.Reasons()
 	slices.Sort(want)
@@ -93,11 +94,16 @@ func TestReasonDetails(t *testing.T) {
 		{payment.Processing, wrong, payment.EntryObject{Reason: "amount_mismatch", Amount: "1001", Currency: "JPY"}},
 		{capturing4, wrongCapture, payment.EntryObject{Reason: "amount_mismatch", Amount: "10.00", Currency: "EUR"}},
 		{capturing4, notCaptured, payment.EntryObject{Reason: "capture_failed", Code: "not_sent"}},
-		{payment.Authorized, payment.Input{Kind: payment.CaptureAsked, Amount: eur(400)}, payment.EntryObject{Reason: "capture_requested", Amount: "4.00", Currency: "EUR"}},
-		{payment.Voiding, answer(payment.VoidAnswer, issuer.Declined, false), payment.EntryObject{Reason: "void_refused", Code: "insufficient_funds"}},
-		{refunding4, answer(payment.RefundAnswer, issuer.Declined, false), payment.EntryObject{Reason: "refund_failed", Code: "insufficient_funds"}},
-		{disputedPart, refunding(1000, true), payment.EntryObject{Reason: "disputed_refund_requested", Amount: "4.00", Currency: "EUR", By: "usr_1"}},
-		{payment.Succeeded, disputed("dsp_8", "", 300), payment.EntryObject{Reason: "dispute_opened", Code: "other", Amount: "3.00", Currency: "EUR"}},
+		{payment.Authorized, payment.Input{Kind: payment.CaptureAsked, Amount: eur(400)},
+			payment.EntryObject{Reason: "capture_requested", Amount: "4.00", Currency: "EUR"}},
+		{payment.Voiding, answer(payment.VoidAnswer, issuer.Declined, false),
+			payment.EntryObject{Reason: "void_refused", Code: "insufficient_funds"}},
+		{refunding4, answer(payment.RefundAnswer, issuer.Declined, false),
+			payment.EntryObject{Reason: "refund_failed", Code: "insufficient_funds"}},
+		{disputedPart, refunding(1000, true),
+			payment.EntryObject{Reason: "disputed_refund_requested", Amount: "4.00", Currency: "EUR", By: "usr_1"}},
+		{payment.Succeeded, disputed("dsp_8", "", 300),
+			payment.EntryObject{Reason: "dispute_opened", Code: "other", Amount: "3.00", Currency: "EUR"}},
 		{payment.Succeeded, marking(payment.LabelFraud), payment.EntryObject{Reason: "labeled_fraud", By: "usr_1"}},
 		{payment.None, assessed(payment.Block), payment.EntryObject{Reason: "blocked", Code: "rule", By: "frl_1"}},
 		{heldOpen, verdict(payment.ReviewApproved), payment.EntryObject{Reason: "review_approved", By: "usr_1"}},
@@ -112,7 +118,9 @@ func TestReasonDetails(t *testing.T) {
 			t.Errorf("%s, %s: no entry is %s", c.from, named(c.in), c.want.Reason)
 			continue
 		}
-		if got := (payment.EntryObject{Reason: log[i].Reason, Code: log[i].Code, By: log[i].By, Amount: log[i].Amount, Currency: log[i].Currency}); got != c.want {
+		e := log[i]
+		got := payment.EntryObject{Reason: e.Reason, Code: e.Code, By: e.By, Amount: e.Amount, Currency: e.Currency}
+		if got != c.want {
 			t.Errorf("%s, %s: %+v, want %+v", c.from, named(c.in), got, c.want)
 		}
 	}
